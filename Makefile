@@ -1,0 +1,103 @@
+# SPDX-License-Identifier: BSD-3-Clause
+# uvfio. `make` builds, `make check` sets up and tests, `make demo` shows the main job. Variants: make BUILD=build-asan
+# SANITIZE=address,undefined; make CC=clang. Each folder of src/ becomes an archive of its own, so that a unit test links only
+# with what lies below it: an arrow that the design does not draw is then an undefined symbol.
+
+CC       ?= gcc
+BUILD    ?= build
+OPT      ?= -O2
+SANITIZE ?=
+PREFIX   ?= /usr/local
+DESTDIR  ?=
+VERSION  := 0.1.0
+SOVERSION := 0
+
+WARN   := -Wall -Wextra -Wmissing-prototypes -Wstrict-prototypes -Wpointer-arith -Wundef -Wvla -Wno-unused-parameter
+WERROR ?=
+CFLAGS_ALL := -std=gnu17 -D_GNU_SOURCE $(OPT) -g -fPIC -fvisibility=hidden -fno-strict-aliasing -fno-omit-frame-pointer \
+	$(WARN) $(if $(WERROR),-Werror) -Iinclude -Isrc -DUVFIO_VERSION='"$(VERSION)"' \
+	$(if $(SANITIZE),-fsanitize=$(SANITIZE) -fno-sanitize-recover=all) $(CFLAGS)
+LDFLAGS_ALL := $(if $(SANITIZE),-fsanitize=$(SANITIZE)) -Wl,--no-undefined $(LDFLAGS)
+ifneq ($(SANITIZE),)
+# a shared object under a sanitizer takes its run time from the program that loads it
+LDFLAGS_ALL := $(if $(SANITIZE),-fsanitize=$(SANITIZE)) $(LDFLAGS)
+endif
+LIBS := -lurcu-bp -lurcu-common -luring -lpthread -ldl
+
+# The folders in the order of the arrows (docs/architecture.md), lowest last, as the linker wants archives.
+core_dirs := api uapi machine vfio_pci vfio models pci iommu base
+below_base     := base
+below_iommu    := iommu base
+below_pci      := pci iommu base
+below_models   := models pci iommu base
+below_vfio     := vfio iommu base
+below_vfio_pci := vfio_pci vfio models pci iommu base
+below_machine  := machine vfio_pci vfio models pci iommu base
+below_uapi     := $(filter-out api,$(core_dirs))
+below_api      := $(core_dirs)
+below_shim     := $(core_dirs)
+below_cli      := $(core_dirs)
+
+srcs_of = $(filter-out %_test.c,$(wildcard src/$(1)/*.c))
+objs_of = $(patsubst %.c,$(BUILD)/obj/%.o,$(call srcs_of,$(1))) $(patsubst %.S,$(BUILD)/obj/%.o,$(wildcard src/$(1)/*.S))
+core_objs := $(foreach d,$(core_dirs),$(call objs_of,$(d)))
+archives  := $(foreach d,$(core_dirs),$(BUILD)/lib/$(d).a)
+
+LIBUVFIO := $(BUILD)/libuvfio.so.$(SOVERSION)
+SHIM     := $(BUILD)/libuvfio-shim.so
+UVFIO    := $(BUILD)/uvfio
+
+.PHONY: all
+all: $(UVFIO) $(LIBUVFIO) $(SHIM) examples
+
+$(BUILD)/obj/%.o: %.c
+	@mkdir -p $(@D)
+	$(CC) $(CFLAGS_ALL) -MMD -MP -c -o $@ $<
+$(BUILD)/obj/%.o: %.S
+	@mkdir -p $(@D)
+	$(CC) $(CFLAGS_ALL) -MMD -MP -c -o $@ $<
+
+define archive_rule
+$(BUILD)/lib/$(1).a: $(call objs_of,$(1))
+	@mkdir -p $$(@D)
+	@rm -f $$@
+	ar rcs $$@ $$^
+endef
+$(foreach d,$(core_dirs),$(eval $(call archive_rule,$(d))))
+
+# The core goes whole into each of the three, and only uvfio_* is visible: inside another program, a global pci_find_cap() of ours would
+# replace libpci's, and a log_line() of the program's would replace ours.
+$(LIBUVFIO): $(core_objs) src/libuvfio.map
+	$(CC) $(CFLAGS_ALL) -shared -Wl,-soname,libuvfio.so.$(SOVERSION) -Wl,--version-script=src/libuvfio.map -o $@ $(core_objs) $(LDFLAGS_ALL) $(LIBS)
+	ln -sf libuvfio.so.$(SOVERSION) $(BUILD)/libuvfio.so
+$(SHIM): $(call objs_of,shim) $(core_objs)
+	$(CC) $(CFLAGS_ALL) -shared -Wl,-soname,libuvfio-shim.so -Wl,-Bsymbolic-functions -o $@ $^ $(LDFLAGS_ALL) $(LIBS)
+$(UVFIO): $(call objs_of,cli) $(core_objs)
+	$(CC) $(CFLAGS_ALL) -rdynamic -o $@ $^ $(LDFLAGS_ALL) $(LIBS)
+
+# Unit tests: src/DIR/NAME_test.c becomes $(BUILD)/test/DIR-NAME_test
+unit_tests := $(foreach t,$(wildcard src/*/*_test.c),$(BUILD)/test/$(notdir $(patsubst %/,%,$(dir $(t))))-$(basename $(notdir $(t))))
+define unit_rule
+$(BUILD)/test/$(1)-%: src/$(1)/%.c $(foreach d,$(below_$(1)),$(BUILD)/lib/$(d).a)
+	@mkdir -p $$(@D)
+	$(CC) $(CFLAGS_ALL) -MMD -MP -MF $$@.d -o $$@ $$< $$(filter %.a,$$^) $(LDFLAGS_ALL) -lcmocka $(LIBS)
+endef
+$(foreach d,$(core_dirs),$(eval $(call unit_rule,$(d))))
+
+.PHONY: unit unit-%
+unit: $(unit_tests)
+	@tests/run-units $(BUILD)/test $(notdir $(unit_tests))
+# make unit-iommu: one folder's unit tests
+unit-%:
+	@$(MAKE) --no-print-directory $(filter $(BUILD)/test/$*-%,$(unit_tests))
+	@tests/run-units $(BUILD)/test $(notdir $(filter $(BUILD)/test/$*-%,$(unit_tests)))
+
+.PHONY: examples
+examples:
+
+-include $(shell test -d $(BUILD) && find $(BUILD) -name '*.d')
+include $(wildcard */*.mk)
+
+.PHONY: clean
+clean:
+	rm -rf build build-*

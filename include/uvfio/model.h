@@ -1,0 +1,249 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * uvfio/model.h: write a PCI device in C.
+ *
+ * A model is what a chip does: registers behind BARs, DMA, interrupts, reset. It fills a struct uvfio_model with functions
+ * that uvfio calls when a driver touches the device, and calls back for DMA and interrupts. Everything that the PCI standard
+ * defines (config space, capabilities, masks and pending bits, bus mastering, power states) is done for the model; the
+ * vfio-pci driver on top is done too. A model links with nothing but libuvfio and includes nothing of uvfio but this file.
+ *
+ * Build a shared object that exports one `const struct uvfio_model uvfio_model` and run it with `--device ./model.so,opt=val`.
+ * examples/counter.c is a complete one.
+ *
+ * Threads. Unless the model sets `concurrent`, uvfio serialises all callbacks of one device (a lock that the device owns), timers
+ * included. A concurrent model is called by any thread at any time and locks for itself. The functions that a model calls
+ * (uvfio_dma_*, uvfio_msi, uvfio_intx, uvfio_timer_set, uvfio_log) may be called by any thread of the model, from inside and
+ * outside of callbacks, and never call back into the model.
+ */
+#ifndef UVFIO_MODEL_H
+#define UVFIO_MODEL_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/uio.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+#define UVFIO_PUBLIC    __attribute__((visibility("default")))
+#define UVFIO_MODEL_ABI 1u
+
+/** struct uvfio_dev - one instance of a model: a PCI function. Opaque. */
+struct uvfio_dev;
+
+/** enum uvfio_reset_kind - why a device is reset. */
+enum uvfio_reset_kind {
+	UVFIO_RESET_POWER_ON, /* once, after create */
+	UVFIO_RESET_FLR,      /* function level reset: Device Control, AF, or VFIO_DEVICE_RESET (PCIe 6.0, 6.6.2) */
+	UVFIO_RESET_BUS,      /* hot reset of the bus above */
+	UVFIO_RESET_D3,       /* D3hot to D0 with No_Soft_Reset clear (PCI PM 1.2, 5.4.1) */
+};
+
+/** enum uvfio_option_type - what an option's text must look like. */
+enum uvfio_option_type {
+	UVFIO_OPT_STRING,
+	UVFIO_OPT_SIZE, /* bytes; suffixes K M G T (powers of 1024) */
+	UVFIO_OPT_UINT, /* decimal or 0x hexadecimal, within [min, max] */
+	UVFIO_OPT_BOOL, /* on/off, true/false, yes/no, 1/0 */
+	UVFIO_OPT_PATH, /* a file that must exist */
+};
+
+/**
+ * struct uvfio_option - one option of a model; a table ends with name NULL.
+ * @multiple: the option may be given several times (namespaces of nvme).
+ */
+struct uvfio_option {
+	const char *name;
+	enum uvfio_option_type type;
+	const char *def;  /* default as the user would write it; NULL: unset */
+	const char *help; /* one line */
+	uint64_t min, max; /* UINT and SIZE; both 0: any */
+	bool required;
+	bool multiple;
+};
+
+/**
+ * struct uvfio_model - a kind of device.
+ *
+ * Every function may be NULL except create.
+ */
+struct uvfio_model {
+	uint32_t abi; /* UVFIO_MODEL_ABI */
+	const char *name;    /* as in --device NAME */
+	const char *summary; /* one line for `uvfio models` */
+	const struct uvfio_option *options;
+	bool concurrent; /* see "Threads" above */
+
+	/**
+	 * create - describe the function: ids, BARs, capabilities; allocate state and keep it with uvfio_set_priv().
+	 * Called once, before anything else, with the options checked against the table.
+	 * Return 0 or -errno after uvfio_error(); destroy is not called after a failure.
+	 */
+	int (*create)(struct uvfio_dev *dev);
+
+	/** destroy - stop threads, free everything. No callback runs or comes after it. */
+	void (*destroy)(struct uvfio_dev *dev);
+
+	/**
+	 * reset - bring the registers to their initial values and stop all DMA: when it returns the device must issue no DMA and
+	 * no interrupt for what was asked before. Config space is reset by uvfio, just before.
+	 */
+	void (*reset)(struct uvfio_dev *dev, enum uvfio_reset_kind kind);
+
+	/**
+	 * bar_read - a load of @size (1, 2, 4, 8) bytes at @offset of BAR @bar (6: the expansion ROM, if it has no image).
+	 * offset + size is within the BAR and naturally aligned. Only called while decoding is enabled and the function is in D0.
+	 * Return 0 with *@value (little-endian host order, low @size bytes), or -errno for an access that the device does not complete
+	 * (the initiator then reads all ones; a line in the log says so).
+	 */
+	int (*bar_read)(struct uvfio_dev *dev, unsigned bar, uint64_t offset, unsigned size, uint64_t *value);
+
+	/** bar_write - a store; as bar_read. -errno: the store is dropped and a line in the log says so. */
+	int (*bar_write)(struct uvfio_dev *dev, unsigned bar, uint64_t offset, unsigned size, uint64_t value);
+
+	/**
+	 * config_written - bytes [@offset, @offset + @size) of config space were written (after the write took effect, only if some
+	 * bit changed). For what a chip derives from config space: bus mastering, MSI enable, vendor capabilities.
+	 */
+	void (*config_written)(struct uvfio_dev *dev, unsigned offset, unsigned size);
+
+	/** power - the function entered D-state @d (0..3). In D3hot a device issues no DMA and no interrupt. */
+	void (*power)(struct uvfio_dev *dev, unsigned d);
+
+	/**
+	 * quiesce - the driver's handle was closed or the program forks: when it returns no thread of the model touches guest memory
+	 * until the next register write. NULL for models without threads of their own.
+	 */
+	void (*quiesce)(struct uvfio_dev *dev);
+};
+
+/* ---- describing the function: only inside create ---- */
+
+/** struct uvfio_ids - the identity in the header. @class_code is 24 bits: base, sub, interface. */
+struct uvfio_ids {
+	uint16_t vendor, device, subsystem_vendor, subsystem;
+	uint32_t class_code;
+	uint8_t revision;
+};
+UVFIO_PUBLIC int uvfio_set_ids(struct uvfio_dev *dev, const struct uvfio_ids *ids);
+
+#define UVFIO_BAR_IO       0x1u /* I/O space; at most 256 bytes */
+#define UVFIO_BAR_64       0x2u /* 64-bit memory; takes this slot and the next */
+#define UVFIO_BAR_PREFETCH 0x4u
+
+/**
+ * uvfio_add_bar - BAR @bar (0..5) of @size bytes, a power of two (I/O >= 4, memory >= 16).
+ * Return 0, -EINVAL (size, slot), -EEXIST.
+ */
+UVFIO_PUBLIC int uvfio_add_bar(struct uvfio_dev *dev, unsigned bar, uint64_t size, unsigned flags);
+
+/**
+ * uvfio_add_rom - an expansion ROM of @size bytes (a power of two >= 2 KiB), with @image (@len bytes, copied; may be NULL: bar_read of
+ * BAR 6 answers).
+ */
+UVFIO_PUBLIC int uvfio_add_rom(struct uvfio_dev *dev, uint64_t size, const void *image, size_t len);
+
+/** uvfio_add_intx - the function has an interrupt pin: 1 INTA .. 4 INTD. @disintx: COMMAND.DisINTx works (PCI 2.3); false models old chips. */
+UVFIO_PUBLIC int uvfio_add_intx(struct uvfio_dev *dev, unsigned pin, bool disintx);
+
+/* Each uvfio_add_* capability function returns the capability's offset (> 0), or -EINVAL, -ENOSPC, -EEXIST. */
+UVFIO_PUBLIC int uvfio_add_pm(struct uvfio_dev *dev, bool no_soft_reset);
+/** uvfio_add_msi - @vectors: 1, 2, 4, 8, 16, 32. */
+UVFIO_PUBLIC int uvfio_add_msi(struct uvfio_dev *dev, unsigned vectors, bool addr64, bool maskable);
+/** uvfio_add_msix - @vectors 1..2048; the table at @table_offset of @table_bar and the pending bits; both areas are served by uvfio. */
+UVFIO_PUBLIC int uvfio_add_msix(struct uvfio_dev *dev, unsigned vectors, unsigned table_bar, uint32_t table_offset,
+				unsigned pba_bar, uint32_t pba_offset);
+/** uvfio_add_pcie - PCI Express endpoint, version 2. @flr: the function has FLR. */
+UVFIO_PUBLIC int uvfio_add_pcie(struct uvfio_dev *dev, bool flr);
+UVFIO_PUBLIC int uvfio_add_af(struct uvfio_dev *dev);
+/** uvfio_add_vpd - vital product data: @len bytes (copied), a multiple of 4, at most 32 KiB; @writable: the driver may change it. */
+UVFIO_PUBLIC int uvfio_add_vpd(struct uvfio_dev *dev, const void *data, size_t len, bool writable);
+/** uvfio_add_vendor_cap - vendor-specific capability of @len bytes in all (>= 3) with @data (len - 3 bytes) and a mask of writable bits (may be NULL: read-only). */
+UVFIO_PUBLIC int uvfio_add_vendor_cap(struct uvfio_dev *dev, const void *data, const void *writable, size_t len);
+/** uvfio_add_cap - any other standard capability: @len bytes in all, @data for the bytes after the 2-byte header. */
+UVFIO_PUBLIC int uvfio_add_cap(struct uvfio_dev *dev, uint8_t id, const void *data, const void *writable, size_t len);
+UVFIO_PUBLIC int uvfio_add_aer(struct uvfio_dev *dev);
+UVFIO_PUBLIC int uvfio_add_dsn(struct uvfio_dev *dev, uint64_t serial);
+/** uvfio_add_ext_cap - any other extended capability: @len bytes in all (multiple of 4), @data for the bytes after the 4-byte header. */
+UVFIO_PUBLIC int uvfio_add_ext_cap(struct uvfio_dev *dev, uint16_t id, unsigned version, const void *data, const void *writable,
+				   size_t len);
+
+/* ---- state and options ---- */
+
+UVFIO_PUBLIC void uvfio_set_priv(struct uvfio_dev *dev, void *priv);
+UVFIO_PUBLIC void *uvfio_priv(const struct uvfio_dev *dev);
+/** uvfio_dev_name - "0000:01:00.0". */
+UVFIO_PUBLIC const char *uvfio_dev_name(const struct uvfio_dev *dev);
+
+/* An option's value: the user's, else the table's default. The @i-th of a multiple option; NULL / 0 / false when unset. */
+UVFIO_PUBLIC const char *uvfio_opt_string(const struct uvfio_dev *dev, const char *name, unsigned i);
+UVFIO_PUBLIC uint64_t uvfio_opt_uint(const struct uvfio_dev *dev, const char *name, unsigned i);
+UVFIO_PUBLIC bool uvfio_opt_bool(const struct uvfio_dev *dev, const char *name, unsigned i);
+UVFIO_PUBLIC unsigned uvfio_opt_count(const struct uvfio_dev *dev, const char *name);
+
+/* ---- DMA: through the IOMMU, with the rights that the driver gave ---- */
+
+/**
+ * uvfio_dma_read - the device reads @len bytes at @iova into @buf (uvfio_dma_write: writes them from @buf).
+ * An access is one transaction to the log: a line names the first address that failed.
+ * Return 0, or -EFAULT: aborted (not mapped, no right, no domain, bus mastering off, D3hot). Bytes before the failing page were transferred.
+ */
+UVFIO_PUBLIC int uvfio_dma_read(struct uvfio_dev *dev, uint64_t iova, void *buf, size_t len);
+UVFIO_PUBLIC int uvfio_dma_write(struct uvfio_dev *dev, uint64_t iova, const void *buf, size_t len);
+
+/**
+ * uvfio_dma_begin / uvfio_dma_end - between the two, pointers from uvfio_dma_sg stay valid: an unmap by the driver waits.
+ * Keep it short (no sleeping); they nest. They take no lock.
+ */
+UVFIO_PUBLIC void uvfio_dma_begin(struct uvfio_dev *dev);
+UVFIO_PUBLIC void uvfio_dma_end(struct uvfio_dev *dev);
+/**
+ * uvfio_dma_sg - translate [@iova, @iova + @len) into @iov, at most @max pieces, merged where memory is contiguous.
+ * @write: the device will write. The memory may have been unmapped behind uvfio's back: touch it by uvfio_dma_read/write or a system call.
+ * Return the number of pieces, -EFAULT (aborted and logged), -E2BIG (more than @max pieces).
+ */
+UVFIO_PUBLIC int uvfio_dma_sg(struct uvfio_dev *dev, uint64_t iova, size_t len, bool write, struct iovec *iov, int max);
+
+/* ---- interrupts ---- */
+
+/** enum uvfio_irq_mode - what the driver enabled. */
+enum uvfio_irq_mode { UVFIO_IRQ_INTX, UVFIO_IRQ_MSI, UVFIO_IRQ_MSIX };
+UVFIO_PUBLIC enum uvfio_irq_mode uvfio_irq_mode(const struct uvfio_dev *dev);
+/**
+ * uvfio_msi - send message @vector by MSI-X, or MSI (vector taken modulo the number that the driver enabled). Masked: the pending bit is
+ * set and the message goes out at unmask. Dropped when neither is enabled, bus mastering is off, or the function is not in D0.
+ * Never blocks, takes no lock, writes one eventfd.
+ */
+UVFIO_PUBLIC void uvfio_msi(struct uvfio_dev *dev, unsigned vector);
+/** uvfio_intx - set the level of the interrupt line. Setting the level it has costs nothing. */
+UVFIO_PUBLIC void uvfio_intx(struct uvfio_dev *dev, bool level);
+
+/* ---- config space, timers, messages ---- */
+
+/** uvfio_config_get / uvfio_config_set - the hardware's own view: no write rules apply. @size 1, 2, 4. */
+UVFIO_PUBLIC uint32_t uvfio_config_get(const struct uvfio_dev *dev, unsigned offset, unsigned size);
+UVFIO_PUBLIC void uvfio_config_set(struct uvfio_dev *dev, unsigned offset, unsigned size, uint32_t value);
+
+/** uvfio_report_error - the device signals an uncorrectable (@fatal) or correctable PCIe error: AER status, and the ERR interrupt. @bit: of the AER status register. */
+UVFIO_PUBLIC void uvfio_report_error(struct uvfio_dev *dev, unsigned bit, bool fatal);
+
+struct uvfio_timer;
+/** uvfio_timer_new - a one-shot timer whose @fn runs on uvfio's service thread, as a callback of the model. NULL: no memory. */
+UVFIO_PUBLIC struct uvfio_timer *uvfio_timer_new(struct uvfio_dev *dev, void (*fn)(struct uvfio_dev *dev, void *arg), void *arg);
+/** uvfio_timer_set - fire @ns nanoseconds from now (replaces an earlier setting); UINT64_MAX disarms. */
+UVFIO_PUBLIC void uvfio_timer_set(struct uvfio_timer *timer, uint64_t ns);
+/** uvfio_timer_free - disarm, wait for a running callback (unless called by it), free. */
+UVFIO_PUBLIC void uvfio_timer_free(struct uvfio_timer *timer);
+
+enum uvfio_log_level { UVFIO_LOG_ERROR, UVFIO_LOG_WARN, UVFIO_LOG_INFO, UVFIO_LOG_DEBUG };
+/** uvfio_log - one line, prefixed with the device's name. Not for hot paths. */
+UVFIO_PUBLIC void uvfio_log(struct uvfio_dev *dev, enum uvfio_log_level level, const char *fmt, ...) __attribute__((format(printf, 3, 4)));
+/** uvfio_error - why create fails: shown to the user who gave the options. Always returns -EINVAL, so that `return uvfio_error(...)` reads well. */
+UVFIO_PUBLIC int uvfio_error(struct uvfio_dev *dev, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+
+#ifdef __cplusplus
+}
+#endif
+#endif

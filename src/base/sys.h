@@ -1,0 +1,38 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * base/sys.h: system calls that are ours. The core runs inside programs whose libc calls the shim interposes; what the core does for itself
+ * must not come back to it, so it goes straight to the kernel. All return -errno.
+ * Private descriptors: the core's own (eventfd duplicates, images, epoll) live above the numbers that programs use and are known, so that a
+ * program that closes "everything from 3 up" does not take them away (shim: close() of one is EBADF).
+ */
+#ifndef BASE_SYS_H
+#define BASE_SYS_H
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+/* Raw system call; returns the kernel's value (-4095..-1: -errno). */
+long sys_call(long nr, long a, long b, long c, long d, long e, long f);
+/* Address range of the instruction behind sys_call, for a seccomp filter that lets it through. */
+void sys_call_range(uintptr_t *start, uintptr_t *end);
+
+int sys_open(const char *path, int flags, int mode);
+int sys_close(int fd);
+ssize_t sys_pread(int fd, void *buf, size_t n, off_t off);
+ssize_t sys_pwrite(int fd, const void *buf, size_t n, off_t off);
+ssize_t sys_read(int fd, void *buf, size_t n);
+ssize_t sys_write(int fd, const void *buf, size_t n);
+int sys_ioctl(int fd, unsigned long cmd, void *arg);
+
+/* Move @fd (owned, closed on success) to a private number with O_CLOEXEC. Returns the new number or -errno (@fd is then still open). */
+int fd_make_private(int fd);
+/* Duplicate the program's @fd to a private number. -EBADF, -EMFILE. */
+int fd_dup_private(int fd);
+void fd_close_private(int fd);
+bool fd_is_private(int fd);
+/* In a forked child: the numbers that are open and ours, to be closed. Calls @fn for each. */
+void fd_for_each_private(void (*fn)(int fd, void *arg), void *arg);
+
+uint64_t now_ns(void); /* CLOCK_MONOTONIC */
+#endif

@@ -1,0 +1,39 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * machine/machine.h: what is plugged in. From the user's options to functions on buses, in groups, bound to vfio-pci; the sysfs view is generated from it.
+ * A machine is built by one thread; after that its tables are read-only.
+ */
+#ifndef MACHINE_MACHINE_H
+#define MACHINE_MACHINE_H
+#include "pci/function.h"
+#include "vfio/group.h"
+
+struct machine;
+struct machine_device {
+	pci_function *fn;
+	struct vfio_device *vdev;
+	char addr[16];   /* "0000:01:00.0" */
+	unsigned group;
+	char *id;        /* id=, or NULL */
+	void *plugin;    /* dlopen handle, or NULL */
+};
+
+struct machine *machine_new(void);
+/* Stop and free everything. @abandon: in a forked child; nothing of the parent's (files, threads) is touched, model->destroy is not called. */
+void machine_free(struct machine *m, bool abandon);
+/* @spec: "MODEL[,opt=val...]" or "./plugin.so[,...]". Options of every device: addr=[0000:]BB:DD.F, group=N, id=NAME. A comma in a value is written ",,".
+ * Default address 0000:01:00.0, 0000:02:00.0, ...; default group: 1, 2, ... the first free. *@err gets a sentence for the user (malloc'ed; may be NULL when there is no memory). */
+int machine_add(struct machine *m, const char *spec, char **err);
+struct vfio_system *machine_system(struct machine *m);
+unsigned machine_num_devices(const struct machine *m);
+struct machine_device *machine_device(struct machine *m, unsigned i);
+struct machine_device *machine_find(struct machine *m, const char *addr); /* with or without "0000:" */
+
+/* Write the sysfs and /dev view as a real tree under @dir (which exists and is empty): @dir/sys/bus/pci/..., @dir/sys/devices/..., @dir/sys/kernel/iommu_groups/..., @dir/sys/module/..., @dir/dev/vfio/... 0 or -errno with a log line. */
+int machine_write_view(struct machine *m, const char *dir);
+/* `lspci -F` text of one device: "BB:DD.F name\n00: 86 80 ...\n" of the hardware's config space, to @fd. */
+int machine_dump(struct machine_device *d, int fd);
+
+/* `uvfio models`: every built-in model with its options, to @fd. */
+int machine_list_models(int fd, const char *only /* NULL: all */);
+#endif

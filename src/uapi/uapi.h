@@ -1,0 +1,41 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * uapi/uapi.h: the kernel's VFIO ABI as functions: ioctl, pread, pwrite, mmap on a handle. Decodes and copies; the work is done by vfio/. It knows nothing of how a call arrived: the shim, a fuzzer and a test call it alike.
+ * Every pointer that comes with a call is the program's and is copied guarded. All functions return the kernel's value: >= 0 or -errno. Any thread.
+ */
+#ifndef UAPI_UAPI_H
+#define UAPI_UAPI_H
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/types.h>
+#include "vfio/group.h"
+
+enum uapi_kind { UAPI_CONTAINER, UAPI_GROUP, UAPI_DEVICE };
+struct uapi_file; /* one open file description */
+
+/* What uapi needs of whoever owns descriptors. */
+struct uapi_host {
+	/* The file behind the program's descriptor @fd, with a reference (uapi_file_put), or NULL with *@err: -EBADF (not open) or 0 (open, but not one of ours). */
+	struct uapi_file *(*fget)(void *arg, int fd, int *err);
+	/* Give @file a descriptor with O_CLOEXEC: the number or -errno. On success the descriptor owns the caller's reference. */
+	int (*install)(void *arg, struct uapi_file *file);
+	void *arg;
+};
+
+/* Open "/dev/vfio/vfio" or "/dev/vfio/N": 0 with *@out (one reference); -ENOENT, -EBUSY, -ENOMEM ... */
+int uapi_open(struct vfio_system *sys, const struct uapi_host *host, const char *path, int flags, struct uapi_file **out);
+void uapi_file_get(struct uapi_file *f);
+/* The last put is the kernel's release: a device is closed, a group given up ... */
+void uapi_file_put(struct uapi_file *f);
+enum uapi_kind uapi_file_kind(const struct uapi_file *f);
+/* "/dev/vfio/vfio", "/dev/vfio/7", "anon_inode:[vfio-device]": what a link in /proc/self/fd of the kernel's handle reads. */
+const char *uapi_file_link(const struct uapi_file *f);
+/* the device of a device file, else NULL */
+struct vfio_device *uapi_file_device(const struct uapi_file *f);
+
+long uapi_ioctl(struct uapi_file *f, unsigned int cmd, unsigned long arg);
+ssize_t uapi_pread(struct uapi_file *f, void *buf, size_t count, uint64_t pos);  /* pos = region index << 40 | offset */
+ssize_t uapi_pwrite(struct uapi_file *f, const void *buf, size_t count, uint64_t pos);
+/* The checks of mmap(2) on @f: -EINVAL, -ENODEV ... BARs are not mappable yet: always an error and a line that says so. */
+int uapi_mmap_check(struct uapi_file *f, size_t len, int prot, int flags, uint64_t pos);
+#endif

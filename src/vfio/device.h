@@ -1,0 +1,73 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * vfio/device.h: the waist. A front (uapi/, api/, vfio_user server) calls a struct vfio_device; a provider (vfio_pci/, vfio_user client, host/) implements it.
+ * Nothing here knows which. Memory arguments are the library's own (fronts copy to and from the client, guarded).
+ * Lock order: vfio_group.lock > vfio_device.lock > provider's locks.
+ */
+#ifndef VFIO_DEVICE_H
+#define VFIO_DEVICE_H
+#include <pthread.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/types.h>
+#include "iommu/group.h"
+#include "vfio/uapi_defs.h"
+
+struct vfio_device;
+
+struct vfio_region_area { uint64_t offset, size; };
+/* What VFIO_DEVICE_GET_REGION_INFO tells. flags are VFIO_REGION_INFO_FLAG_READ/WRITE/MMAP; absent: size 0, flags 0. */
+struct vfio_region {
+	uint32_t flags;
+	uint64_t size;
+	bool msix_mappable;
+	const struct vfio_region_area *sparse; /* owned by the provider, lives as long as the device */
+	unsigned num_sparse;
+};
+struct vfio_irq { uint32_t flags, count; };
+
+/* One VFIO_DEVICE_SET_IRQS, validated by vfio_device_set_irqs() as vfio.h demands: flags, index, start, count in range. */
+struct vfio_irq_set_args {
+	uint32_t flags, index, start, count;
+	const void *data; /* count bytes (BOOL), count int32_t (EVENTFD: the caller's descriptors), or NULL */
+};
+
+struct vfio_device_ops {
+	/* First open: reset the device, build the virtual state. 0 or -errno. */
+	int (*open)(struct vfio_device *dev);
+	/* Last close: quiesce, drop interrupts, restore state. */
+	void (*close)(struct vfio_device *dev);
+	int (*region)(struct vfio_device *dev, uint32_t index, struct vfio_region *out); /* -EINVAL: no such index */
+	int (*irq)(struct vfio_device *dev, uint32_t index, struct vfio_irq *out);       /* -EINVAL: no such index */
+	/* Region access as the kernel's read/write: bytes done (may be short at a BAR's end), or -errno. */
+	ssize_t (*rw)(struct vfio_device *dev, uint32_t index, uint64_t pos, void *buf, size_t count, bool write);
+	/* @a is validated. 0, positive (fewer vectors available), -errno. */
+	int (*set_irqs)(struct vfio_device *dev, const struct vfio_irq_set_args *a);
+	int (*reset)(struct vfio_device *dev);
+	/* VFIO_DEVICE_FEATURE: @data of @size bytes in and out; flags as in vfio.h. -ENOTTY: unknown feature. Returns 0 or a positive descriptor. NULL: no features. */
+	int (*feature)(struct vfio_device *dev, uint32_t flags, void *data, size_t size);
+	/* VFIO_DEVICE_IOEVENTFD; @fd -1 removes. NULL: -ENOTTY. */
+	int (*ioeventfd)(struct vfio_device *dev, uint32_t flags, uint64_t offset, uint64_t data, int fd);
+};
+
+struct vfio_device {
+	const struct vfio_device_ops *ops;
+	const char *name;              /* "0000:01:00.0" */
+	struct iommu_device *iommu;
+	struct vfio_group *group;      /* set by vfio_group_add_device */
+	uint32_t flags;                /* VFIO_DEVICE_FLAGS_*, RESET valid after open */
+	uint32_t num_regions, num_irqs;
+	uint16_t segment; uint8_t bus, devfn;
+	pthread_mutex_t lock;          /* guards open_count and orders open/close */
+	unsigned open_count;
+};
+
+void vfio_device_init(struct vfio_device *dev, const struct vfio_device_ops *ops, const char *name, struct iommu_device *iommu);
+void vfio_device_fini(struct vfio_device *dev);
+/* Counted opens: ops->open at the first, ops->close at the last. */
+int vfio_device_open(struct vfio_device *dev);
+void vfio_device_close(struct vfio_device *dev);
+/* All checks of VFIO_DEVICE_SET_IRQS that come before the driver, in the kernel's order; @data_size bytes are at a->data. For a->data of the wrong size: -EINVAL. */
+int vfio_device_check_irqs(struct vfio_device *dev, uint32_t argsz, uint32_t flags, uint32_t index, uint32_t start, uint32_t count, size_t *data_size);
+int vfio_device_set_irqs(struct vfio_device *dev, const struct vfio_irq_set_args *a);
+#endif

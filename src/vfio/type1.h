@@ -1,0 +1,38 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * vfio/type1.h: the type1 address space (v1 and v2): DMA mappings as the client made them, over one iommu domain. Semantics of drivers/vfio/vfio_iommu_type1.c, errors of shared knowledge 1.4.
+ * Lock: type1.lock guards the mappings (a balanced tree by iova); above iommu_domain.lock.
+ */
+#ifndef VFIO_TYPE1_H
+#define VFIO_TYPE1_H
+#include <stdbool.h>
+#include <stdint.h>
+#include "iommu/domain.h"
+
+struct vfio_system;
+struct vfio_type1;
+struct vfio_iova_range { uint64_t start, end; };
+
+struct vfio_type1 *vfio_type1_new(struct vfio_system *s, bool v2);
+void vfio_type1_free(struct vfio_type1 *t); /* unmaps everything */
+struct iommu_domain *vfio_type1_domain(struct vfio_type1 *t);
+bool vfio_type1_is_v2(const struct vfio_type1 *t);
+/* @flags: VFIO_DMA_MAP_FLAG_READ/WRITE/VADDR. All errors of MAP_DMA after the argsz and flag checks. Pages are checked to be there (EFAULT) as pinning does. */
+int vfio_type1_map(struct vfio_type1 *t, uint32_t flags, uint64_t vaddr, uint64_t iova, uint64_t size);
+/* @flags: VFIO_DMA_UNMAP_FLAG_ALL/VADDR/GET_DIRTY_BITMAP. *@unmapped gets the bytes. For GET_DIRTY_BITMAP @bitmap covers the range in @pgsize pages. */
+int vfio_type1_unmap(struct vfio_type1 *t, uint32_t flags, uint64_t iova, uint64_t size, uint64_t *unmapped, uint64_t pgsize, uint64_t bitmap_bytes, void *bitmap);
+int vfio_type1_dirty_start(struct vfio_type1 *t);
+int vfio_type1_dirty_stop(struct vfio_type1 *t);
+int vfio_type1_dirty_get(struct vfio_type1 *t, uint64_t iova, uint64_t size, uint64_t pgsize, uint64_t bitmap_bytes, void *bitmap);
+uint32_t vfio_type1_avail(struct vfio_type1 *t);       /* DMA_AVAIL */
+unsigned vfio_type1_iova_ranges(struct vfio_type1 *t, struct vfio_iova_range *r, unsigned max); /* how many there are */
+uint64_t vfio_type1_pgsizes(struct vfio_type1 *t);
+
+/*
+ * The program is about to lose its view of [vaddr, vaddr + len) (munmap, mmap MAP_FIXED, mremap): pinned pages must stay with the devices. For each page of a mapping in that range @move(old, len, arg) moves
+ * the memory aside and returns where it is now (NULL: it could not; the mapping then points at memory that will fault, and a device access aborts). All type1 spaces of @s.
+ */
+void vfio_preserve_pages(struct vfio_system *s, void *vaddr, uint64_t len, void *(*move)(void *old, uint64_t len, void *arg), void *arg);
+/* true if any mapping of @s touches the range: the quick test before the slow call. No lock when nothing is mapped. */
+bool vfio_pages_in_use(struct vfio_system *s, const void *vaddr, uint64_t len);
+#endif

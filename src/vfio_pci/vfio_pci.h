@@ -1,0 +1,15 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * vfio_pci/vfio_pci.h: the vfio-pci driver on a software PCI function: what Linux's vfio-pci is to a chip. Config-space virtualization by bit tables (config.c), interrupts (irqs.c), region access (rdwr.c), reset and saved state (vfio_pci.c).
+ */
+#ifndef VFIO_PCI_VFIO_PCI_H
+#define VFIO_PCI_VFIO_PCI_H
+#include "pci/function.h"
+#include "vfio/device.h"
+
+/* Bind the driver to @fn: *@out is a device that can be added to a group. -ENOMEM. The function must outlive it. */
+int vfio_pci_bind(pci_function *fn, struct loop *loop, struct vfio_device **out);
+void vfio_pci_unbind(struct vfio_device *dev);
+/* The function under @dev, for the sysfs view. */
+pci_function *vfio_pci_function(struct vfio_device *dev);
+#endif
