@@ -36,6 +36,9 @@ struct vfio_device *uapi_file_device(const struct uapi_file *f);
 long uapi_ioctl(struct uapi_file *f, unsigned int cmd, unsigned long arg);
 ssize_t uapi_pread(struct uapi_file *f, void *buf, size_t count, uint64_t pos);  /* pos = region index << 40 | offset */
 ssize_t uapi_pwrite(struct uapi_file *f, const void *buf, size_t count, uint64_t pos);
+/* read(2) and write(2): at the file's own position, which starts at 0. lseek(2) on any of our files is -ESPIPE. */
+ssize_t uapi_read(struct uapi_file *f, void *buf, size_t count);
+ssize_t uapi_write(struct uapi_file *f, const void *buf, size_t count);
 /* The checks of mmap(2) on @f: -EINVAL, -ENODEV ... BARs are not mappable yet: always an error and a line that says so. */
 int uapi_mmap_check(struct uapi_file *f, size_t len, int prot, int flags, uint64_t pos);
 #endif

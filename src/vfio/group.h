@@ -54,6 +54,10 @@ void vfio_container_get(struct vfio_container *c);
 void vfio_container_put(struct vfio_container *c);
 int vfio_container_check_extension(struct vfio_container *c, unsigned long ext);
 int vfio_container_set_iommu(struct vfio_container *c, unsigned long type); /* -EINVAL, -ENODEV */
-/* The type1 address space, or NULL before SET_IOMMU. Valid while the container is held and has groups. */
-struct vfio_type1 *vfio_container_type1(struct vfio_container *c);
+/*
+ * The type1 address space for the length of one call, or NULL before SET_IOMMU (then nothing to put). Between get and put the container cannot lose it: detaching the
+ * last group waits (a read-write lock taken for reading, as the kernel's group_lock).
+ */
+struct vfio_type1 *vfio_container_type1_get(struct vfio_container *c);
+void vfio_container_type1_put(struct vfio_container *c);
 #endif

@@ -8,10 +8,10 @@
 #include <stdbool.h>
 #include <stdint.h>
 #include "iommu/domain.h"
+#include "vfio/uapi_defs.h" /* struct vfio_iova_range */
 
 struct vfio_system;
 struct vfio_type1;
-struct vfio_iova_range { uint64_t start, end; };
 
 struct vfio_type1 *vfio_type1_new(struct vfio_system *s, bool v2);
 void vfio_type1_free(struct vfio_type1 *t); /* unmaps everything */

@@ -1,0 +1,230 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * uapi/device.c: ioctls of a device file: decode, copy, and hand to the waist (vfio/device.h). The order of checks is the kernel's (vfio_pci_core.c, vfio_main.c).
+ */
+#include "uapi/file.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+/* The largest payload of VFIO_DEVICE_FEATURE that is copied; the kernel's largest known one is a list of ranges. */
+#define FEATURE_DATA_MAX 65536u
+
+static long get_info(struct vfio_device *dev, unsigned long arg)
+{
+	const size_t minsz = UAPI_SIZE_WITH(struct vfio_device_info, num_irqs);
+	struct vfio_device_info info = { 0 };
+
+	if (uapi_get(&info, arg, minsz))
+		return -EFAULT;
+	if (info.argsz < minsz)
+		return -EINVAL;
+	info.flags = dev->flags;
+	info.num_regions = dev->num_regions;
+	info.num_irqs = dev->num_irqs;
+	info.cap_offset = 0;
+	return uapi_put(arg, &info, info.argsz < sizeof(info) ? info.argsz : sizeof(info));
+}
+
+static int add_sparse(struct uapi_caps *caps, const struct vfio_region *r)
+{
+	struct vfio_region_info_cap_sparse_mmap *cap;
+	size_t size = sizeof(*cap) + r->num_sparse * sizeof(cap->areas[0]);
+	unsigned i;
+	int ret;
+
+	cap = calloc(1, size);
+	if (!cap)
+		return -ENOMEM;
+	cap->header.id = VFIO_REGION_INFO_CAP_SPARSE_MMAP;
+	cap->header.version = 1;
+	cap->nr_areas = r->num_sparse;
+	for (i = 0; i < r->num_sparse; i++) {
+		cap->areas[i].offset = r->sparse[i].offset;
+		cap->areas[i].size = r->sparse[i].size;
+	}
+	ret = uapi_caps_add(caps, cap, size);
+	free(cap);
+	return ret;
+}
+
+static long get_region_info(struct vfio_device *dev, unsigned long arg)
+{
+	const struct vfio_info_cap_header msix = { .id = VFIO_REGION_INFO_CAP_MSIX_MAPPABLE, .version = 1 };
+	struct vfio_region_info info;
+	struct vfio_region r = { 0 };
+	struct uapi_caps caps = { 0 };
+	int ret;
+
+	if (uapi_get(&info, arg, sizeof(info)))
+		return -EFAULT;
+	if (info.argsz < sizeof(info))
+		return -EINVAL;
+	ret = dev->ops->region(dev, info.index, &r);
+	if (ret)
+		return ret;
+	info.flags = r.flags;
+	info.size = r.size;
+	info.offset = VFIO_REGION_OFFSET(info.index);
+	if (r.num_sparse)
+		ret = add_sparse(&caps, &r);
+	if (!ret && r.msix_mappable)
+		ret = uapi_caps_add(&caps, &msix, sizeof(msix));
+	if (ret) {
+		free(caps.buf);
+		return ret;
+	}
+	ret = uapi_caps_finish(&caps, arg, sizeof(info), &info.argsz, &info.flags, VFIO_REGION_INFO_FLAG_CAPS, &info.cap_offset);
+	return ret ? ret : uapi_put(arg, &info, sizeof(info));
+}
+
+static long get_irq_info(struct vfio_device *dev, unsigned long arg)
+{
+	struct vfio_irq_info info;
+	struct vfio_irq irq = { 0 };
+	int ret;
+
+	if (uapi_get(&info, arg, sizeof(info)))
+		return -EFAULT;
+	if (info.argsz < sizeof(info))
+		return -EINVAL;
+	ret = dev->ops->irq(dev, info.index, &irq);
+	if (ret)
+		return ret;
+	info.flags = irq.flags;
+	info.count = irq.count;
+	return uapi_put(arg, &info, sizeof(info));
+}
+
+static long set_irqs(struct vfio_device *dev, unsigned long arg)
+{
+	const size_t minsz = UAPI_SIZE_WITH(struct vfio_irq_set, count);
+	struct vfio_irq_set hdr;
+	struct vfio_irq_set_args a;
+	size_t size = 0;
+	void *data = NULL;
+	long ret;
+
+	if (uapi_get(&hdr, arg, minsz))
+		return -EFAULT;
+	ret = vfio_device_check_irqs(dev, hdr.argsz, hdr.flags, hdr.index, hdr.start, hdr.count, &size);
+	if (ret)
+		return ret;
+	if (size) {
+		data = malloc(size);
+		if (!data)
+			return -ENOMEM;
+		if (uapi_get(data, arg + minsz, size)) {
+			free(data);
+			return -EFAULT;
+		}
+	}
+	a = (struct vfio_irq_set_args){ .flags = hdr.flags, .index = hdr.index, .start = hdr.start, .count = hdr.count, .data = data };
+	ret = vfio_device_set_irqs(dev, &a);
+	free(data);
+	return ret;
+}
+
+static long hot_reset_info(struct vfio_device *dev, unsigned long arg)
+{
+	const size_t minsz = UAPI_SIZE_WITH(struct vfio_pci_hot_reset_info, count);
+	struct vfio_pci_hot_reset_info info;
+
+	if (uapi_get(&info, arg, minsz))
+		return -EFAULT;
+	if (info.argsz < minsz)
+		return -EINVAL;
+	/* functions sit on root buses: no bridge above that could reset a bus, no slot */
+	return -ENODEV;
+}
+
+static long hot_reset(struct vfio_device *dev, unsigned long arg)
+{
+	const size_t minsz = UAPI_SIZE_WITH(struct vfio_pci_hot_reset, count);
+	struct vfio_pci_hot_reset r;
+
+	if (uapi_get(&r, arg, minsz))
+		return -EFAULT;
+	if (r.argsz < minsz || r.flags)
+		return -EINVAL;
+	return -ENODEV; /* as hot_reset_info */
+}
+
+static long ioeventfd(struct vfio_device *dev, unsigned long arg)
+{
+	const size_t minsz = UAPI_SIZE_WITH(struct vfio_device_ioeventfd, fd);
+	struct vfio_device_ioeventfd io;
+
+	if (uapi_get(&io, arg, minsz))
+		return -EFAULT;
+	if (io.argsz < minsz || (io.flags & ~VFIO_DEVICE_IOEVENTFD_SIZE_MASK))
+		return -EINVAL;
+	if (__builtin_popcount(io.flags) != 1 || io.fd < -1)
+		return -EINVAL;
+	if (!dev->ops->ioeventfd)
+		return -ENOTTY;
+	return dev->ops->ioeventfd(dev, io.flags, io.offset, io.data, io.fd);
+}
+
+static long feature(struct vfio_device *dev, unsigned long arg)
+{
+	const uint32_t known = VFIO_DEVICE_FEATURE_MASK | VFIO_DEVICE_FEATURE_GET | VFIO_DEVICE_FEATURE_SET | VFIO_DEVICE_FEATURE_PROBE;
+	const uint32_t both = VFIO_DEVICE_FEATURE_GET | VFIO_DEVICE_FEATURE_SET;
+	struct vfio_device_feature hdr;
+	size_t size;
+	uint8_t *data;
+	long ret;
+
+	if (uapi_get(&hdr, arg, sizeof(hdr)))
+		return -EFAULT;
+	if (hdr.argsz < sizeof(hdr) || (hdr.flags & ~known))
+		return -EINVAL;
+	if (!(hdr.flags & VFIO_DEVICE_FEATURE_PROBE) && (hdr.flags & both) == both)
+		return -EINVAL;
+	if (!dev->ops->feature)
+		return -ENOTTY;
+	size = hdr.argsz - sizeof(hdr);
+	if (size > FEATURE_DATA_MAX)
+		size = FEATURE_DATA_MAX;
+	data = calloc(1, size ? size : 1);
+	if (!data)
+		return -ENOMEM;
+	/* copied in for GET too: what the feature does not fill is put back as it was */
+	if (!(hdr.flags & VFIO_DEVICE_FEATURE_PROBE) && uapi_get(data, arg + sizeof(hdr), size))
+		ret = -EFAULT;
+	else
+		ret = dev->ops->feature(dev, hdr.flags, data, size);
+	if (ret >= 0 && (hdr.flags & VFIO_DEVICE_FEATURE_GET) && !(hdr.flags & VFIO_DEVICE_FEATURE_PROBE) &&
+	    uapi_put(arg + sizeof(hdr), data, size))
+		ret = -EFAULT;
+	free(data);
+	return ret;
+}
+
+long uapi_device_ioctl(struct uapi_file *f, unsigned int cmd, unsigned long arg)
+{
+	struct vfio_device *dev = f->dev;
+
+	switch (cmd) {
+	case VFIO_DEVICE_GET_INFO:
+		return get_info(dev, arg);
+	case VFIO_DEVICE_GET_REGION_INFO:
+		return get_region_info(dev, arg);
+	case VFIO_DEVICE_GET_IRQ_INFO:
+		return get_irq_info(dev, arg);
+	case VFIO_DEVICE_SET_IRQS:
+		return set_irqs(dev, arg);
+	case VFIO_DEVICE_RESET:
+		return dev->flags & VFIO_DEVICE_FLAGS_RESET ? dev->ops->reset(dev) : -EINVAL;
+	case VFIO_DEVICE_GET_PCI_HOT_RESET_INFO:
+		return hot_reset_info(dev, arg);
+	case VFIO_DEVICE_PCI_HOT_RESET:
+		return hot_reset(dev, arg);
+	case VFIO_DEVICE_IOEVENTFD:
+		return ioeventfd(dev, arg);
+	case VFIO_DEVICE_FEATURE:
+		return feature(dev, arg);
+	}
+	log_warn(dev->name, "ioctl 0x%x is not one of a PCI device opened through its group: ENOTTY", cmd);
+	return -ENOTTY;
+}

@@ -1,0 +1,207 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * uapi/file.c: open files: the life of containers, groups and devices as the kernel's file_operations see it, and the dispatch by kind. Numbers of
+ * ioctls collide between kinds (3b70 is IOMMU_GET_INFO on a container, GET_PCI_HOT_RESET_INFO on a device), so kind comes first.
+ */
+#include "uapi/file.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+
+struct uapi_file *uapi_file_new(struct vfio_system *sys, const struct uapi_host *host, enum uapi_kind kind)
+{
+	struct uapi_file *f = calloc(1, sizeof(*f));
+
+	if (!f)
+		return NULL;
+	ref_init(&f->ref);
+	f->kind = kind;
+	f->sys = sys;
+	f->host = *host;
+	pthread_mutex_init(&f->pos_lock, NULL);
+	return f;
+}
+
+static void file_free(struct uapi_file *f)
+{
+	pthread_mutex_destroy(&f->pos_lock);
+	free(f);
+}
+
+/* "7" -> 7; the kernel's device nodes have no leading zeros or signs. */
+static int parse_group(const char *text, unsigned *id)
+{
+	char *end;
+	unsigned long v;
+
+	if (text[0] < '0' || text[0] > '9' || (text[0] == '0' && text[1]))
+		return -ENOENT;
+	errno = 0;
+	v = strtoul(text, &end, 10);
+	if (*end || errno || v > UINT32_MAX)
+		return -ENOENT;
+	*id = (unsigned)v;
+	return 0;
+}
+
+static int open_container(struct vfio_system *sys, const struct uapi_host *host, struct uapi_file **out)
+{
+	struct uapi_file *f = uapi_file_new(sys, host, UAPI_CONTAINER);
+
+	if (!f)
+		return -ENOMEM;
+	f->container = vfio_container_new(sys);
+	if (!f->container) {
+		file_free(f);
+		return -ENOMEM;
+	}
+	snprintf(f->link, sizeof(f->link), "/dev/vfio/vfio");
+	*out = f;
+	return 0;
+}
+
+static int open_group(struct vfio_system *sys, const struct uapi_host *host, unsigned id, struct uapi_file **out)
+{
+	struct vfio_group *g = vfio_system_group(sys, id);
+	struct uapi_file *f;
+	int ret;
+
+	if (!g)
+		return -ENOENT;
+	f = uapi_file_new(sys, host, UAPI_GROUP);
+	if (!f)
+		return -ENOMEM;
+	ret = vfio_group_open(sys, g);
+	if (ret) {
+		file_free(f);
+		return ret;
+	}
+	f->group = g;
+	snprintf(f->link, sizeof(f->link), "/dev/vfio/%u", id);
+	*out = f;
+	return 0;
+}
+
+int uapi_open(struct vfio_system *sys, const struct uapi_host *host, const char *path, int flags, struct uapi_file **out)
+{
+	static const char dir[] = "/dev/vfio/";
+	unsigned id;
+	int ret;
+
+	if (strncmp(path, dir, sizeof(dir) - 1))
+		return -ENOENT;
+	path += sizeof(dir) - 1;
+	if (!strcmp(path, "vfio"))
+		return open_container(sys, host, out);
+	ret = parse_group(path, &id);
+	return ret ? ret : open_group(sys, host, id, out);
+}
+
+void uapi_file_get(struct uapi_file *f)
+{
+	ref_get(&f->ref);
+}
+
+void uapi_file_put(struct uapi_file *f)
+{
+	struct uapi_file *next;
+
+	for (; f; f = next) {
+		if (!ref_put(&f->ref))
+			return;
+		next = NULL;
+		switch (f->kind) {
+		case UAPI_CONTAINER:
+			vfio_container_put(f->container);
+			break;
+		case UAPI_GROUP:
+			vfio_group_release(f->sys, f->group);
+			break;
+		case UAPI_DEVICE:
+			vfio_group_close_device(f->group_file->group, f->dev);
+			next = f->group_file;
+			break;
+		}
+		file_free(f);
+	}
+}
+
+enum uapi_kind uapi_file_kind(const struct uapi_file *f)
+{
+	return f->kind;
+}
+
+const char *uapi_file_link(const struct uapi_file *f)
+{
+	return f->link;
+}
+
+struct vfio_device *uapi_file_device(const struct uapi_file *f)
+{
+	return f->kind == UAPI_DEVICE ? f->dev : NULL;
+}
+
+long uapi_ioctl(struct uapi_file *f, unsigned int cmd, unsigned long arg)
+{
+	switch (f->kind) {
+	case UAPI_CONTAINER:
+		return uapi_container_ioctl(f, cmd, arg);
+	case UAPI_GROUP:
+		return uapi_group_ioctl(f, cmd, arg);
+	case UAPI_DEVICE:
+		return uapi_device_ioctl(f, cmd, arg);
+	}
+	return -ENOTTY;
+}
+
+int uapi_caps_add(struct uapi_caps *c, const void *cap, size_t size)
+{
+	size_t at = c->size, room = align_up(size, 8);
+	uint8_t *buf = realloc(c->buf, at + room);
+
+	if (!buf)
+		return -ENOMEM;
+	memcpy(buf + at, cap, size);
+	memset(buf + at + size, 0, room - size);
+	((struct vfio_info_cap_header *)(buf + at))->next = 0;
+	if (at)
+		((struct vfio_info_cap_header *)(buf + c->last))->next = (uint32_t)at;
+	c->buf = buf;
+	c->last = at;
+	c->size = at + room;
+	return 0;
+}
+
+int uapi_caps_finish(struct uapi_caps *c, unsigned long arg, size_t info_size, uint32_t *argsz, uint32_t *flags, uint32_t caps_flag,
+		     uint32_t *cap_offset)
+{
+	struct vfio_info_cap_header *h;
+	size_t at = 0, next;
+	int ret = 0;
+
+	*cap_offset = 0;
+	if (!c->size)
+		return 0;
+	*flags |= caps_flag;
+	if (*argsz < info_size + c->size) {
+		*argsz = (uint32_t)(info_size + c->size);
+		goto out;
+	}
+	/* offsets in the chain were relative to the buffer; the client's are relative to the info struct */
+	do {
+		h = (struct vfio_info_cap_header *)(c->buf + at);
+		next = h->next;
+		if (next)
+			h->next = (uint32_t)(next + info_size);
+		at = next;
+	} while (next);
+	ret = uapi_put(arg + info_size, c->buf, c->size);
+	*cap_offset = (uint32_t)info_size;
+out:
+	free(c->buf);
+	c->buf = NULL;
+	c->size = 0;
+	return ret;
+}

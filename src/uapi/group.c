@@ -1,0 +1,154 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * uapi/group.c: ioctls of /dev/vfio/N, and the device files that GROUP_GET_DEVICE_FD makes.
+ */
+#include "uapi/file.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define UUID_TEXT_LEN 36
+
+static long get_status(struct uapi_file *f, unsigned long arg)
+{
+	struct vfio_group_status st;
+
+	if (uapi_get(&st, arg, sizeof(st)))
+		return -EFAULT;
+	if (st.argsz < sizeof(st))
+		return -EINVAL;
+	st.flags = vfio_group_status(f->group);
+	return uapi_put(arg, &st, sizeof(st));
+}
+
+static long set_container(struct uapi_file *f, unsigned long arg)
+{
+	struct uapi_file *c;
+	int fd, err;
+	long ret;
+
+	if (uapi_get(&fd, arg, sizeof(fd)))
+		return -EFAULT;
+	c = f->host.fget(f->host.arg, fd, &err);
+	if (!c && err)
+		return err;
+	if (vfio_group_status(f->group) & VFIO_GROUP_FLAGS_CONTAINER_SET)
+		ret = -EINVAL;
+	else if (!c || c->kind != UAPI_CONTAINER)
+		ret = -EBADFD;
+	else
+		ret = vfio_group_set_container(f->group, c->container);
+	if (c)
+		uapi_file_put(c);
+	return ret;
+}
+
+static bool uuid_valid(const char *s)
+{
+	unsigned i;
+
+	for (i = 0; i < UUID_TEXT_LEN; i++) {
+		bool dash = i == 8 || i == 13 || i == 18 || i == 23;
+
+		if (dash ? s[i] != '-' : !strchr("0123456789abcdefABCDEF", s[i]) || !s[i])
+			return false;
+	}
+	return true;
+}
+
+/*
+ * "0000:05:00.0[ vf_token=UUID]": 0 if @text names @name with nothing wrong behind it, 1 if it names another device, -EINVAL. A token is for functions of an SR-IOV device, which none
+ * of ours is: it is refused, as the kernel does.
+ */
+static int match_name(const char *name, const char *text)
+{
+	size_t n = strlen(name);
+	bool token = false;
+
+	if (strncmp(name, text, n))
+		return 1;
+	for (text += n; *text;) {
+		if (*text == ' ') {
+			text++;
+			continue;
+		}
+		if (token || strncmp(text, "vf_token=", 9) || !uuid_valid(text + 9))
+			return -EINVAL;
+		token = true;
+		text += 9 + UUID_TEXT_LEN;
+	}
+	if (token)
+		log_warn(name, "vf_token given, but the device is neither a PF with VFs nor a VF: EINVAL");
+	return token ? -EINVAL : 0;
+}
+
+static struct vfio_device *find_device(struct vfio_group *g, const char *text, int *err)
+{
+	unsigned i;
+	int ret;
+
+	*err = -ENODEV;
+	for (i = 0; i < g->n; i++) {
+		ret = match_name(g->devs[i]->name, text);
+		if (!ret)
+			return g->devs[i];
+		if (ret < 0) {
+			*err = ret;
+			return NULL;
+		}
+	}
+	return NULL;
+}
+
+static long get_device_fd(struct uapi_file *f, unsigned long arg)
+{
+	char text[256];
+	struct uapi_file *df = NULL;
+	struct vfio_device *dev;
+	long n = guard_strncpy(text, (const char *)arg, sizeof(text));
+	int err, fd;
+
+	if (n == -ENAMETOOLONG)
+		return -EINVAL;
+	if (n < 0)
+		return n;
+	dev = find_device(f->group, text, &err);
+	if (!dev) {
+		log_warn(f->link, "GROUP_GET_DEVICE_FD \"%s\": %s", text,
+			 err == -ENODEV ? "no such device in this group" : "malformed options");
+		return err;
+	}
+	df = uapi_file_new(f->sys, &f->host, UAPI_DEVICE);
+	if (!df)
+		return -ENOMEM;
+	err = vfio_group_open_device(f->group, dev->name, &df->dev);
+	if (err) {
+		pthread_mutex_destroy(&df->pos_lock);
+		free(df);
+		return err;
+	}
+	df->group_file = f;
+	uapi_file_get(f);
+	snprintf(df->link, sizeof(df->link), "anon_inode:[vfio-device]");
+	fd = f->host.install(f->host.arg, df);
+	if (fd < 0)
+		uapi_file_put(df);
+	return fd;
+}
+
+long uapi_group_ioctl(struct uapi_file *f, unsigned int cmd, unsigned long arg)
+{
+	switch (cmd) {
+	case VFIO_GROUP_GET_STATUS:
+		return get_status(f, arg);
+	case VFIO_GROUP_SET_CONTAINER:
+		return set_container(f, arg);
+	case VFIO_GROUP_UNSET_CONTAINER:
+		return vfio_group_unset_container(f->group);
+	case VFIO_GROUP_GET_DEVICE_FD:
+		return get_device_fd(f, arg);
+	}
+	log_warn(f->link, "ioctl 0x%x is not one of a VFIO group: ENOTTY", cmd);
+	return -ENOTTY;
+}

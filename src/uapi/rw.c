@@ -1,0 +1,106 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * uapi/rw.c: read, write and mmap of a device file at region index << 40. The client's memory is copied in pieces of at most a page, aligned to pages of the region, so that the provider splits
+ * a piece just as it would split the whole.
+ */
+#include "uapi/file.h"
+
+#include <sys/mman.h>
+
+#define CHUNK 4096u
+
+static ssize_t transfer(struct uapi_file *f, char *user, size_t count, uint64_t pos, bool write)
+{
+	struct vfio_device *dev = f->dev;
+	uint32_t index = VFIO_REGION_INDEX(pos);
+	uint64_t at = VFIO_REGION_POS(pos);
+	struct vfio_region r;
+	uint8_t buf[CHUNK] __attribute__((aligned(8)));
+	size_t done = 0, n;
+	ssize_t ret;
+
+	if (pos >> VFIO_REGION_SHIFT >= dev->num_regions)
+		return -EINVAL;
+	if (!count)
+		return 0;
+	/* config space does nothing at all when an access runs over its end, so that is seen before the first piece */
+	if (index == VFIO_PCI_CONFIG_REGION_INDEX) {
+		ret = dev->ops->region(dev, index, &r);
+		if (ret)
+			return ret;
+		if (!range_within(at, count, r.size))
+			return -EFAULT;
+	}
+	while (done < count) {
+		n = CHUNK - (size_t)(at % CHUNK);
+		if (n > count - done)
+			n = count - done;
+		if (write && guard_copy(buf, user + done, n))
+			return -EFAULT;
+		ret = dev->ops->rw(dev, index, at, buf, n, write);
+		if (ret < 0)
+			/* the end of a BAR after some bytes is a short result */
+			return done && ret == -EINVAL ? (ssize_t)done : ret;
+		if (!write && ret && guard_copy(user + done, buf, (size_t)ret))
+			return -EFAULT;
+		done += (size_t)ret;
+		at += (uint64_t)ret;
+		if ((size_t)ret < n)
+			break;
+	}
+	return (ssize_t)done;
+}
+
+static ssize_t file_rw(struct uapi_file *f, void *user, size_t count, uint64_t pos, bool write)
+{
+	if (f->kind != UAPI_DEVICE) {
+		log_warn(f->link, "%s on a file that has none: EINVAL", write ? "write" : "read");
+		return -EINVAL;
+	}
+	if ((int64_t)pos < 0)
+		return -EINVAL;
+	return transfer(f, user, count, pos, write);
+}
+
+ssize_t uapi_pread(struct uapi_file *f, void *buf, size_t count, uint64_t pos)
+{
+	return file_rw(f, buf, count, pos, false);
+}
+
+ssize_t uapi_pwrite(struct uapi_file *f, const void *buf, size_t count, uint64_t pos)
+{
+	return file_rw(f, (void *)buf, count, pos, true);
+}
+
+static ssize_t seq_rw(struct uapi_file *f, void *user, size_t count, bool write)
+{
+	ssize_t ret;
+
+	pthread_mutex_lock(&f->pos_lock);
+	ret = file_rw(f, user, count, f->pos, write);
+	if (ret > 0)
+		f->pos += (uint64_t)ret;
+	pthread_mutex_unlock(&f->pos_lock);
+	return ret;
+}
+
+ssize_t uapi_read(struct uapi_file *f, void *buf, size_t count)
+{
+	return seq_rw(f, buf, count, false);
+}
+
+ssize_t uapi_write(struct uapi_file *f, const void *buf, size_t count)
+{
+	return seq_rw(f, (void *)buf, count, true);
+}
+
+int uapi_mmap_check(struct uapi_file *f, size_t len, int prot, int flags, uint64_t pos)
+{
+	if (f->kind != UAPI_DEVICE) {
+		log_warn(f->link, "mmap on a file that has none: ENODEV");
+		return -ENODEV;
+	}
+	log_warn(f->dev->name, "mmap of %zu bytes of region %u at 0x%llx: the region has no VFIO_REGION_INFO_FLAG_MMAP, use pread and pwrite: EINVAL", len,
+		 VFIO_REGION_INDEX(pos), (unsigned long long)VFIO_REGION_POS(pos));
+	return -EINVAL;
+}
