@@ -1,0 +1,191 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * base/sys.c: system calls of our own, and the numbers of our own descriptors.
+ *
+ * The table of private numbers is one bitmap for the process, as the kernel's descriptor table is: it has no lock, because it is asked on
+ * paths that a program may take in a signal handler (close), and because after a fork the child finds it as consistent as the parent's.
+ */
+#include "base/sys.h"
+#include <errno.h>
+#include <fcntl.h>
+#include <stdatomic.h>
+#include <sys/resource.h>
+#include <sys/syscall.h>
+#include <time.h>
+
+/*
+ * Numbers of descriptors that can be private. 2^20 is the kernel's default fs.nr_open, above which a process needs privileges to go
+ * (sysctl fs.nr_open); the bitmap is 128 KiB of zero pages.
+ */
+#define FD_LIMIT (1u << 20)
+/* Where private numbers start below: the kernel's table of descriptors is as long as the highest number, and is copied at each fork. */
+#define FD_TOP 16384u
+#define FD_ROOM 128u
+#define WORD_BITS 64u
+
+static atomic_ulong private_fds[FD_LIMIT / WORD_BITS];
+
+#ifndef __x86_64__
+#error "sys_call: the calling sequence of this processor is not known here"
+#endif
+
+/* x86-64: the number in rax; arguments in rdi, rsi, rdx, r10, r8, r9 (System V ABI, AMD64 supplement, A.2.1). */
+__asm__(".text\n"
+	".globl sys_call\n"
+	".hidden sys_call\n"
+	".hidden sys_call_end\n"
+	".type sys_call, @function\n"
+	"sys_call:\n"
+	"	.cfi_startproc\n"
+	"	movq %rdi, %rax\n"
+	"	movq %rsi, %rdi\n"
+	"	movq %rdx, %rsi\n"
+	"	movq %rcx, %rdx\n"
+	"	movq %r8, %r10\n"
+	"	movq %r9, %r8\n"
+	"	movq 8(%rsp), %r9\n"
+	"	syscall\n"
+	"	ret\n"
+	"	.cfi_endproc\n"
+	".globl sys_call_end\n"
+	"sys_call_end:\n"
+	".size sys_call, . - sys_call\n");
+
+extern const char sys_call_end[] __attribute__((visibility("hidden")));
+
+void sys_call_range(uintptr_t *start, uintptr_t *end)
+{
+	/* what a filter sees as the instruction pointer is the one after `syscall`: the `ret`, which lies inside */
+	*start = (uintptr_t)sys_call;
+	*end = (uintptr_t)sys_call_end;
+}
+
+int sys_open(const char *path, int flags, int mode)
+{
+	return (int)sys_call(SYS_openat, AT_FDCWD, (long)path, flags, mode, 0, 0);
+}
+
+int sys_close(int fd)
+{
+	return (int)sys_call(SYS_close, fd, 0, 0, 0, 0, 0);
+}
+
+ssize_t sys_pread(int fd, void *buf, size_t n, off_t off)
+{
+	return sys_call(SYS_pread64, fd, (long)buf, (long)n, off, 0, 0);
+}
+
+ssize_t sys_pwrite(int fd, const void *buf, size_t n, off_t off)
+{
+	return sys_call(SYS_pwrite64, fd, (long)buf, (long)n, off, 0, 0);
+}
+
+ssize_t sys_read(int fd, void *buf, size_t n)
+{
+	return sys_call(SYS_read, fd, (long)buf, (long)n, 0, 0, 0);
+}
+
+ssize_t sys_write(int fd, const void *buf, size_t n)
+{
+	return sys_call(SYS_write, fd, (long)buf, (long)n, 0, 0, 0);
+}
+
+int sys_ioctl(int fd, unsigned long cmd, void *arg)
+{
+	return (int)sys_call(SYS_ioctl, fd, (long)cmd, (long)arg, 0, 0, 0);
+}
+
+static void mark(int fd)
+{
+	atomic_fetch_or(&private_fds[(unsigned)fd / WORD_BITS], 1ul << ((unsigned)fd % WORD_BITS));
+}
+
+static void unmark(int fd)
+{
+	atomic_fetch_and(&private_fds[(unsigned)fd / WORD_BITS],
+			 ~(1ul << ((unsigned)fd % WORD_BITS)));
+}
+
+static unsigned soft_limit(void)
+{
+	struct rlimit rl;
+
+	if (sys_call(SYS_prlimit64, 0, RLIMIT_NOFILE, 0, (long)&rl, 0, 0) < 0)
+		return 1024;
+	return rl.rlim_cur > FD_LIMIT ? FD_LIMIT : (unsigned)rl.rlim_cur;
+}
+
+int fd_dup_private(int fd)
+{
+	unsigned top = soft_limit(), base;
+	long rc;
+
+	if (top > FD_TOP)
+		top = FD_TOP;
+	base = top > 2 * FD_ROOM ? top - FD_ROOM : top / 2;
+	/* The kernel gives the lowest free number from @base up. When there is none: lower, never into the first three, which mean something. */
+	for (;;) {
+		if (base < 3)
+			base = 3;
+		rc = sys_call(SYS_fcntl, fd, F_DUPFD_CLOEXEC, base, 0, 0, 0);
+		if (rc >= (long)FD_LIMIT) {
+			sys_close((int)rc);
+			rc = -EMFILE;
+		}
+		/* EINVAL: a limit below @base (it changed, or is tiny) */
+		if ((rc != -EMFILE && rc != -EINVAL) || base <= 3)
+			break;
+		base /= 2;
+	}
+	if (rc == -EINVAL)
+		return -EMFILE;
+	if (rc >= 0)
+		mark((int)rc);
+	return (int)rc;
+}
+
+int fd_make_private(int fd)
+{
+	int rc = fd_dup_private(fd);
+
+	if (rc >= 0)
+		sys_close(fd);
+	return rc;
+}
+
+void fd_close_private(int fd)
+{
+	if (!fd_is_private(fd))
+		return;
+	/* First the mark: another thread may get this number for a private descriptor as soon as it is free, and its mark must stay. */
+	unmark(fd);
+	sys_close(fd);
+}
+
+bool fd_is_private(int fd)
+{
+	if (fd < 0 || (unsigned)fd >= FD_LIMIT)
+		return false;
+	return atomic_load_explicit(&private_fds[(unsigned)fd / WORD_BITS], memory_order_relaxed) >>
+		       ((unsigned)fd % WORD_BITS) & 1;
+}
+
+void fd_for_each_private(void (*fn)(int fd, void *arg), void *arg)
+{
+	for (unsigned i = 0; i < FD_LIMIT / WORD_BITS; i++) {
+		unsigned long w = atomic_load_explicit(&private_fds[i], memory_order_relaxed);
+
+		while (w) {
+			fn((int)(i * WORD_BITS + (unsigned)__builtin_ctzl(w)), arg);
+			w &= w - 1;
+		}
+	}
+}
+
+uint64_t now_ns(void)
+{
+	struct timespec ts;
+
+	clock_gettime(CLOCK_MONOTONIC, &ts);
+	return (uint64_t)ts.tv_sec * 1000000000u + (uint64_t)ts.tv_nsec;
+}
