@@ -5,6 +5,7 @@
  */
 #ifndef IOMMU_DEVICE_H
 #define IOMMU_DEVICE_H
+#include <pthread.h>
 #include <stdatomic.h>
 #include <sys/uio.h>
 #include "base/log.h"
@@ -18,7 +19,8 @@ struct iommu_device {
 	struct iommu_domain *domain;   /* RCU; a reference is held. NULL: every access aborts */
 	atomic_bool blocked;           /* the function may not master the bus (COMMAND.MASTER, D-state): kept by pci/ */
 	atomic_ullong faults;
-	struct iommu_fault last;       /* of the last fault, under lock */
+	pthread_mutex_t lock;          /* guards last; a leaf */
+	struct iommu_fault last;       /* of the last fault, under lock; @iova is the first address that failed, @len that of the whole transaction */
 	struct log_limit limit;
 	struct iommu_group *group;
 	void (*on_fault)(struct iommu_device *dev, const struct iommu_fault *f, void *arg); /* may be NULL */

@@ -1,0 +1,187 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * iommu/device.c: DMA of one requester. A transfer is one transaction to the one who asked: it is done, or it is aborted at the first byte that it
+ * may not touch (what came before may have been transferred, as on a bus), counted once and logged once.
+ *
+ * The copying is guarded: the program may have unmapped memory by a way that nobody saw, and then the device is told so, not killed.
+ */
+#include "iommu/device.h"
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+#include "base/guard.h"
+#include "base/rcu.h"
+#include "base/util.h"
+
+void iommu_device_init(struct iommu_device *dev, const char *name)
+{
+	memset(dev, 0, sizeof(*dev));
+	dev->name = name;
+	pthread_mutex_init(&dev->lock, NULL);
+}
+
+void iommu_device_fini(struct iommu_device *dev)
+{
+	iommu_device_attach(dev, NULL);
+	pthread_mutex_destroy(&dev->lock);
+}
+
+void iommu_device_attach(struct iommu_device *dev, struct iommu_domain *d)
+{
+	struct iommu_domain *old;
+
+	if (d)
+		iommu_domain_get(d);
+	old = rcu_xchg_pointer(&dev->domain, d);
+	if (old) {
+		rcu_sync();
+		iommu_domain_put(old);
+	}
+}
+
+const char *iommu_fault_reason_text(enum iommu_fault_reason r)
+{
+	switch (r) {
+	case IOMMU_OK:
+		return "no fault";
+	case IOMMU_NOT_MAPPED:
+		return "not mapped";
+	case IOMMU_NO_RIGHT:
+		return "mapped without this right";
+	case IOMMU_NO_DOMAIN:
+		return "the device is attached to no I/O address space";
+	case IOMMU_BAD_MEMORY:
+		return "mapped, but the program's memory is gone";
+	case IOMMU_BLOCKED:
+		return "bus mastering is off";
+	}
+	return "unknown";
+}
+
+void iommu_device_fault(struct iommu_device *dev, const struct iommu_fault *f)
+{
+	uint32_t suppressed;
+	char more[48] = "";
+
+	atomic_fetch_add_explicit(&dev->faults, 1, memory_order_relaxed);
+	pthread_mutex_lock(&dev->lock);
+	dev->last = *f;
+	pthread_mutex_unlock(&dev->lock);
+	if (log_allow(&dev->limit, &suppressed)) {
+		if (suppressed)
+			snprintf(more, sizeof(more), " (%u faults before it not shown)", suppressed);
+		log_warn(dev->name, "DMA fault: %s of %zu bytes at IOVA %#llx: %s%s",
+			 f->write ? "write" : "read", f->len, (unsigned long long)f->iova,
+			 iommu_fault_reason_text(f->reason), more);
+	}
+	if (dev->on_fault)
+		dev->on_fault(dev, f, dev->on_fault_arg);
+}
+
+static int abort_at(struct iommu_device *dev, uint64_t iova, size_t len, bool write,
+		    enum iommu_fault_reason why)
+{
+	struct iommu_fault f = { .iova = iova, .len = len, .write = write, .reason = why };
+
+	iommu_device_fault(dev, &f);
+	return -EFAULT;
+}
+
+/* The domain to go through, or NULL and why not. Within rcu_read_begin/end. */
+static inline const struct iommu_domain *domain_of(struct iommu_device *dev,
+						   enum iommu_fault_reason *why)
+{
+	const struct iommu_domain *d = rcu_get(dev->domain);
+
+	if (atomic_load_explicit(&dev->blocked, memory_order_acquire)) {
+		*why = IOMMU_BLOCKED;
+		return NULL;
+	}
+	if (!d)
+		*why = IOMMU_NO_DOMAIN;
+	return d;
+}
+
+static int dma(struct iommu_device *dev, uint64_t iova, void *buf, size_t len, bool write)
+{
+	unsigned prot = write ? IOMMU_WRITE : IOMMU_READ;
+	enum iommu_fault_reason why = IOMMU_OK;
+	const struct iommu_domain *d;
+	size_t done = 0, n, copied;
+	uint64_t contig;
+	char *mem;
+
+	if (!len)
+		return 0;
+	rcu_read_begin();
+	d = domain_of(dev, &why);
+	if (!d)
+		goto out;
+	while (done < len) {
+		/* past the end of the address space is not mapped; iova + done does not come round */
+		if (__builtin_expect(add_overflows(iova, done), 0)) {
+			why = IOMMU_NOT_MAPPED;
+			break;
+		}
+		mem = iommu_domain_translate(d, iova + done, prot, &contig, &why);
+		if (!mem)
+			break;
+		n = len - done < contig ? len - done : (size_t)contig;
+		copied = write ? guard_copy_part(mem, (char *)buf + done, n) :
+				 guard_copy_part((char *)buf + done, mem, n);
+		done += copied;
+		if (copied < n) {
+			why = IOMMU_BAD_MEMORY;
+			break;
+		}
+	}
+out:
+	rcu_read_end();
+	return why == IOMMU_OK ? 0 : abort_at(dev, iova + done, len, write, why);
+}
+
+int iommu_dma_read(struct iommu_device *dev, uint64_t iova, void *buf, size_t len)
+{
+	return dma(dev, iova, buf, len, false);
+}
+
+int iommu_dma_write(struct iommu_device *dev, uint64_t iova, const void *buf, size_t len)
+{
+	return dma(dev, iova, (void *)buf, len, true);
+}
+
+int iommu_dma_sg(struct iommu_device *dev, uint64_t iova, size_t len, bool write, struct iovec *iov,
+		 int max)
+{
+	unsigned prot = write ? IOMMU_WRITE : IOMMU_READ;
+	enum iommu_fault_reason why = IOMMU_OK;
+	const struct iommu_domain *d;
+	uint64_t contig;
+	size_t done = 0, n;
+	int pieces = 0;
+	char *mem;
+
+	if (!len)
+		return 0;
+	d = domain_of(dev, &why);
+	if (!d)
+		return abort_at(dev, iova, len, write, why);
+	while (done < len) {
+		if (__builtin_expect(add_overflows(iova, done), 0))
+			return abort_at(dev, iova + done, len, write, IOMMU_NOT_MAPPED);
+		mem = iommu_domain_translate(d, iova + done, prot, &contig, &why);
+		if (!mem)
+			return abort_at(dev, iova + done, len, write, why);
+		n = len - done < contig ? len - done : (size_t)contig;
+		if (pieces && (char *)iov[pieces - 1].iov_base + iov[pieces - 1].iov_len == mem) {
+			iov[pieces - 1].iov_len += n;
+		} else {
+			if (pieces >= max)
+				return -E2BIG;
+			iov[pieces].iov_base = mem;
+			iov[pieces++].iov_len = n;
+		}
+		done += n;
+	}
+	return pieces;
+}

@@ -1,0 +1,449 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * iommu/domain.c: the I/O page table.
+ *
+ * Four levels of 512 entries, 9 bits of IOVA each, as VT-d's second level and AMD's host tables have them (Intel VT-d 4.1, 9.8). An entry is one
+ * 64-bit word, so that a reader sees the old or the new and never a mixture:
+ *   0                        nothing
+ *   memory | rights          a leaf: 4 KiB, 2 MiB or 1 GiB of memory that is contiguous in the program (bits 0 and 1: IOMMU_READ, IOMMU_WRITE)
+ *   table | ENTRY_TABLE      the next level
+ * Between calls no table but the root is empty, so whatever is in an entry is a mapping.
+ *
+ * Writers never leave a call half done: what needs memory (tables, splits) comes first and changes nothing that a reader can tell; then entries are
+ * written, which cannot fail. What readers may still look at is freed after one rcu_sync.
+ */
+#include "iommu/domain.h"
+#include <errno.h>
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdlib.h>
+#include "base/log.h"
+#include "base/rcu.h"
+#include "base/util.h"
+
+#define PAGE_SHIFT 12u
+#define LEVEL_BITS 9u
+#define ENTRIES (1u << LEVEL_BITS)
+#define TOP_LEVEL 3u
+#define LARGEST_LEAF 2u /* 1 GiB */
+#define RIGHTS (IOMMU_READ | IOMMU_WRITE)
+#define ENTRY_TABLE 4ull
+#define IOVA_END (1ull << IOMMU_IOVA_BITS)
+
+struct table {
+	_Atomic uint64_t entry[ENTRIES];
+	struct table *next; /* of those to be freed */
+	unsigned used;	    /* entries that are not 0; the writers' */
+};
+
+struct iommu_domain {
+	struct table root;
+	struct ref ref;
+	pthread_mutex_t lock; /* writers */
+	atomic_ullong mapped;
+};
+
+static inline unsigned level_shift(unsigned level)
+{
+	return PAGE_SHIFT + LEVEL_BITS * level;
+}
+
+static inline uint64_t level_size(unsigned level)
+{
+	return 1ull << level_shift(level);
+}
+
+static inline unsigned index_at(uint64_t iova, unsigned level)
+{
+	return (unsigned)(iova >> level_shift(level)) & (ENTRIES - 1);
+}
+
+static inline bool is_table(uint64_t e)
+{
+	return e & ENTRY_TABLE;
+}
+
+static inline struct table *table_of(uint64_t e)
+{
+	return (struct table *)(uintptr_t)(e & ~ENTRY_TABLE);
+}
+
+static inline uint64_t get(const struct table *t, unsigned i)
+{
+	return atomic_load_explicit(&t->entry[i], memory_order_relaxed);
+}
+
+/* What the new value points at is written before the value. */
+static inline void set(struct table *t, unsigned i, uint64_t e)
+{
+	atomic_store_explicit(&t->entry[i], e, memory_order_release);
+}
+
+struct iommu_domain *iommu_domain_new(void)
+{
+	struct iommu_domain *d = calloc(1, sizeof(*d));
+
+	if (!d)
+		return NULL;
+	ref_init(&d->ref);
+	pthread_mutex_init(&d->lock, NULL);
+	return d;
+}
+
+void iommu_domain_get(struct iommu_domain *d)
+{
+	ref_get(&d->ref);
+}
+
+/* Put @t and the tables below it on the list; returns the bytes that were mapped in it. */
+static uint64_t collect(struct table *t, unsigned level, struct table **list)
+{
+	uint64_t bytes = 0;
+
+	t->next = *list;
+	*list = t;
+	if (!level)
+		return t->used * level_size(0);
+	for (unsigned i = 0, left = t->used; left; i++) {
+		uint64_t e = get(t, i);
+
+		if (!e)
+			continue;
+		left--;
+		bytes += is_table(e) ? collect(table_of(e), level - 1, list) : level_size(level);
+	}
+	return bytes;
+}
+
+static void free_list(struct table *t)
+{
+	while (t) {
+		struct table *next = t->next;
+
+		free(t);
+		t = next;
+	}
+}
+
+void iommu_domain_put(struct iommu_domain *d)
+{
+	struct table *list = NULL;
+
+	if (!d || !ref_put(&d->ref))
+		return;
+	/* who detached the last device has waited for its readers */
+	collect(&d->root, TOP_LEVEL, &list);
+	while (list) {
+		struct table *next = list->next;
+
+		if (list != &d->root)
+			free(list);
+		list = next;
+	}
+	pthread_mutex_destroy(&d->lock);
+	free(d);
+}
+
+uint64_t iommu_domain_mapped_bytes(const struct iommu_domain *d)
+{
+	return atomic_load_explicit(&d->mapped, memory_order_relaxed);
+}
+
+/* [iova, last] cut to what entry @i of a table whose first IOVA is @base covers */
+struct piece {
+	uint64_t first, last;
+	bool whole;
+};
+
+static inline struct piece piece_of(uint64_t base, unsigned i, unsigned level, uint64_t first,
+				    uint64_t last)
+{
+	uint64_t start = base + ((uint64_t)i << level_shift(level));
+	uint64_t end = start + level_size(level) - 1;
+	struct piece p = { first > start ? first : start, last < end ? last : end, false };
+
+	p.whole = p.first == start && p.last == end;
+	return p;
+}
+
+static inline uint64_t table_base(uint64_t iova, unsigned level)
+{
+	return align_down(iova, level_size(level + 1));
+}
+
+/*
+ * The tables that a mapping of [first, last] needs. -EEXIST: something is mapped there; -ENOMEM. On failure empty tables are left, for prune().
+ */
+static int prepare(struct table *t, unsigned level, uint64_t first, uint64_t last)
+{
+	uint64_t base = table_base(first, level);
+	int rc;
+
+	for (unsigned i = index_at(first, level); i <= index_at(last, level); i++) {
+		struct piece p = piece_of(base, i, level, first, last);
+		uint64_t e = get(t, i);
+
+		if (p.whole && level <= LARGEST_LEAF) {
+			if (e)
+				return -EEXIST;
+			continue;
+		}
+		if (e && !is_table(e))
+			return -EEXIST;
+		if (!e) {
+			struct table *n = calloc(1, sizeof(*n));
+
+			if (!n)
+				return -ENOMEM;
+			e = (uintptr_t)n | ENTRY_TABLE;
+			set(t, i, e);
+			t->used++;
+		}
+		rc = prepare(table_of(e), level - 1, p.first, p.last);
+		if (rc)
+			return rc;
+	}
+	return 0;
+}
+
+static void fill(struct table *t, unsigned level, uint64_t first, uint64_t last, uint64_t leaf)
+{
+	uint64_t base = table_base(first, level);
+	unsigned i = index_at(first, level), end = index_at(last, level);
+
+	if (!level) { /* nearly all of the work, when memory is mapped by pages */
+		t->used += end - i + 1;
+		for (; i <= end; i++, leaf += level_size(0))
+			set(t, i, leaf);
+		return;
+	}
+	for (; i <= end; i++) {
+		struct piece p = piece_of(base, i, level, first, last);
+
+		if (p.whole && level <= LARGEST_LEAF) {
+			set(t, i, leaf);
+			t->used++;
+		} else {
+			fill(table_of(get(t, i)), level - 1, p.first, p.last, leaf);
+		}
+		leaf += p.last - p.first + 1;
+	}
+}
+
+/* Take empty tables in [first, last] out, after a prepare() that failed. */
+static void prune(struct table *t, unsigned level, uint64_t first, uint64_t last,
+		  struct table **list)
+{
+	uint64_t base = table_base(first, level);
+
+	for (unsigned i = index_at(first, level); i <= index_at(last, level); i++) {
+		struct piece p = piece_of(base, i, level, first, last);
+		uint64_t e = get(t, i);
+		struct table *n;
+
+		if (!e || !is_table(e))
+			continue;
+		n = table_of(e);
+		if (level > 1)
+			prune(n, level - 1, p.first, p.last, list);
+		if (n->used)
+			continue;
+		set(t, i, 0);
+		t->used--;
+		n->next = *list;
+		*list = n;
+	}
+}
+
+int iommu_domain_map(struct iommu_domain *d, uint64_t iova, void *mem, uint64_t size, unsigned prot)
+{
+	uint64_t addr = (uintptr_t)mem, last = iova + size - 1;
+	struct table *list = NULL;
+	int rc;
+
+	/* address 0: iommu_domain_translate could not tell it from a fault */
+	if (!size || !addr || (iova | addr | size) % level_size(0) || !(prot & RIGHTS) ||
+	    (prot & ~RIGHTS))
+		return -EINVAL;
+	if (!range_within(iova, size, IOVA_END) || add_overflows(addr, size - 1))
+		return -EINVAL;
+	if (iova <= IOMMU_MSI_END && last >= IOMMU_MSI_START)
+		return -EINVAL;
+	pthread_mutex_lock(&d->lock);
+	rc = prepare(&d->root, TOP_LEVEL, iova, last);
+	if (!rc) {
+		fill(&d->root, TOP_LEVEL, iova, last, addr | prot);
+		atomic_fetch_add_explicit(&d->mapped, size, memory_order_relaxed);
+	} else {
+		prune(&d->root, TOP_LEVEL, iova, last, &list);
+	}
+	pthread_mutex_unlock(&d->lock);
+	if (list) {
+		rcu_sync(); /* a reader may have walked into an empty table */
+		free_list(list);
+	}
+	return rc;
+}
+
+/*
+ * No leaf crosses @iova any more: one that does is replaced by a table of smaller ones that says the same. -ENOMEM.
+ */
+static int split_at(struct iommu_domain *d, uint64_t iova)
+{
+	struct table *t = &d->root, *n;
+
+	if (iova >= IOVA_END)
+		return 0;
+	for (unsigned level = TOP_LEVEL;; level--) {
+		unsigned i = index_at(iova, level);
+		uint64_t e = get(t, i);
+
+		if (!e || !(iova & (level_size(level) - 1)))
+			return 0;
+		if (is_table(e)) {
+			t = table_of(e);
+			continue;
+		}
+		n = calloc(1, sizeof(*n));
+		if (!n)
+			return -ENOMEM;
+		for (unsigned k = 0; k < ENTRIES; k++)
+			set(n, k, e + ((uint64_t)k << level_shift(level - 1)));
+		n->used = ENTRIES;
+		set(t, i, (uintptr_t)n | ENTRY_TABLE);
+		t = n;
+	}
+}
+
+/* All leaves in [first, last], none of which crosses an end. Returns the bytes. */
+static uint64_t clear(struct table *t, unsigned level, uint64_t first, uint64_t last,
+		      struct table **list)
+{
+	uint64_t base = table_base(first, level), bytes = 0;
+
+	for (unsigned i = index_at(first, level); i <= index_at(last, level); i++) {
+		struct piece p = piece_of(base, i, level, first, last);
+		uint64_t e = get(t, i);
+
+		if (!e)
+			continue;
+		if (!is_table(e)) {
+			bytes += level_size(level);
+		} else if (p.whole) {
+			bytes += collect(table_of(e), level - 1, list);
+		} else {
+			struct table *n = table_of(e);
+
+			bytes += clear(n, level - 1, p.first, p.last, list);
+			if (n->used)
+				continue;
+			n->next = *list;
+			*list = n;
+		}
+		set(t, i, 0);
+		t->used--;
+	}
+	return bytes;
+}
+
+uint64_t iommu_domain_unmap(struct iommu_domain *d, uint64_t iova, uint64_t size)
+{
+	struct table *list = NULL;
+	uint64_t last, bytes = 0;
+
+	if (!size || iova >= IOVA_END)
+		return 0;
+	/* to whole pages, inwards and outwards alike: a page is the least that can go */
+	last = size - 1 > IOVA_END - 1 - iova ? IOVA_END - 1 : iova + size - 1;
+	iova = align_down(iova, level_size(0));
+	last |= level_size(0) - 1;
+	pthread_mutex_lock(&d->lock);
+	if (!split_at(d, iova) && !split_at(d, last + 1))
+		bytes = clear(&d->root, TOP_LEVEL, iova, last, &list);
+	else
+		log_err("iommu", "no memory to split a mapping: [%#llx, %#llx] stays mapped",
+			(unsigned long long)iova, (unsigned long long)last);
+	atomic_fetch_sub_explicit(&d->mapped, bytes, memory_order_relaxed);
+	pthread_mutex_unlock(&d->lock);
+	if (bytes)
+		rcu_sync();
+	free_list(list);
+	return bytes;
+}
+
+/* @addr 0: only look whether all of [first, last] is mapped. */
+static int move(struct table *t, unsigned level, uint64_t first, uint64_t last, uint64_t addr)
+{
+	uint64_t base = table_base(first, level);
+	int rc;
+
+	for (unsigned i = index_at(first, level); i <= index_at(last, level); i++) {
+		struct piece p = piece_of(base, i, level, first, last);
+		uint64_t e = get(t, i);
+
+		if (!e)
+			return -ENOENT;
+		if (is_table(e)) {
+			rc = move(table_of(e), level - 1, p.first, p.last, addr);
+			if (rc)
+				return rc;
+		} else if (addr) {
+			set(t, i, addr | (e & RIGHTS));
+		}
+		if (addr)
+			addr += p.last - p.first + 1;
+	}
+	return 0;
+}
+
+int iommu_domain_remap(struct iommu_domain *d, uint64_t iova, void *mem, uint64_t size)
+{
+	uint64_t addr = (uintptr_t)mem, last = iova + size - 1;
+	int rc;
+
+	if (!size || !addr || (iova | addr | size) % level_size(0) ||
+	    !range_within(iova, size, IOVA_END) || add_overflows(addr, size - 1))
+		return -EINVAL;
+	pthread_mutex_lock(&d->lock);
+	rc = move(&d->root, TOP_LEVEL, iova, last, 0);
+	if (!rc)
+		rc = split_at(d, iova);
+	if (!rc)
+		rc = split_at(d, last + 1);
+	if (!rc)
+		move(&d->root, TOP_LEVEL, iova, last, addr);
+	pthread_mutex_unlock(&d->lock);
+	if (!rc)
+		rcu_sync();
+	return rc;
+}
+
+void *iommu_domain_translate(const struct iommu_domain *d, uint64_t iova, unsigned prot,
+			     uint64_t *contig, enum iommu_fault_reason *why)
+{
+	const struct table *t = &d->root;
+	unsigned level = TOP_LEVEL;
+	uint64_t e, off;
+
+	*why = IOMMU_NOT_MAPPED;
+	if (__builtin_expect(iova >= IOVA_END, 0))
+		return NULL;
+	/* consume: the address in the entry orders what is read behind it; said as acquire, which costs nothing on x86 */
+	for (;;) {
+		e = atomic_load_explicit(&t->entry[index_at(iova, level)], memory_order_acquire);
+		if (!is_table(e))
+			break;
+		t = table_of(e);
+		level--;
+	}
+	if (!e)
+		return NULL;
+	if (__builtin_expect((e & prot) != prot, 0)) {
+		*why = IOMMU_NO_RIGHT;
+		return NULL;
+	}
+	*why = IOMMU_OK;
+	off = iova & (level_size(level) - 1);
+	*contig = level_size(level) - off;
+	return (void *)(uintptr_t)((e & ~(uint64_t)RIGHTS) + off);
+}

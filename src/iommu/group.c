@@ -1,0 +1,80 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* iommu/group.c: who shares an IOMMU group moves between domains together. */
+#include "iommu/group.h"
+#include <errno.h>
+#include <stdlib.h>
+
+struct iommu_group *iommu_group_new(unsigned id)
+{
+	struct iommu_group *g = calloc(1, sizeof(*g));
+
+	if (!g)
+		return NULL;
+	g->id = id;
+	pthread_mutex_init(&g->lock, NULL);
+	return g;
+}
+
+void iommu_group_free(struct iommu_group *g)
+{
+	if (!g)
+		return;
+	iommu_group_attach(g, NULL);
+	for (unsigned i = 0; i < g->n; i++)
+		g->devs[i]->group = NULL;
+	free(g->devs);
+	pthread_mutex_destroy(&g->lock);
+	free(g);
+}
+
+int iommu_group_add(struct iommu_group *g, struct iommu_device *dev)
+{
+	struct iommu_device **devs;
+	int rc = 0;
+
+	if (dev->group)
+		return -EBUSY;
+	pthread_mutex_lock(&g->lock);
+	devs = realloc(g->devs, (g->n + 1) * sizeof(*devs));
+	if (!devs) {
+		rc = -ENOMEM;
+		goto out;
+	}
+	g->devs = devs;
+	devs[g->n++] = dev;
+	dev->group = g;
+	if (g->domain)
+		iommu_device_attach(dev, g->domain);
+out:
+	pthread_mutex_unlock(&g->lock);
+	return rc;
+}
+
+void iommu_group_remove(struct iommu_group *g, struct iommu_device *dev)
+{
+	pthread_mutex_lock(&g->lock);
+	for (unsigned i = 0; i < g->n; i++) {
+		if (g->devs[i] != dev)
+			continue;
+		g->devs[i] = g->devs[--g->n];
+		dev->group = NULL;
+		iommu_device_attach(dev, NULL);
+		break;
+	}
+	pthread_mutex_unlock(&g->lock);
+}
+
+void iommu_group_attach(struct iommu_group *g, struct iommu_domain *d)
+{
+	struct iommu_domain *old;
+
+	if (d)
+		iommu_domain_get(d);
+	pthread_mutex_lock(&g->lock);
+	old = g->domain;
+	g->domain = d;
+	for (unsigned i = 0; i < g->n; i++)
+		iommu_device_attach(g->devs[i], d);
+	pthread_mutex_unlock(&g->lock);
+	iommu_domain_put(old);
+}
