@@ -1,0 +1,229 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * vfio_pci/internal.h: what the files of the vfio-pci driver share.
+ *
+ * The bits that a user may see and change are not the bits of the hardware: config.c keeps a virtual copy of config
+ * space and, for each of its bits, whether it lives in the copy (virt) and whether it can be written (write).
+ * Interrupts go from the function's sink to eventfds without a lock; everything that sets them up is under igate.
+ *
+ * Lock order: vfio_device.lock > igate > config_lock > memory_lock > the locks of pci/.
+ *   igate        which interrupt type is active, its eventfds, the unmask eventfd
+ *   config_lock  vconfig and every read-modify-write of the function's own config space; irq_type is changed under
+ *                igate and config_lock, and may be read under either
+ *   memory_lock  for reading: a BAR access runs; for writing: memory decode, D-state or the whole function changes
+ * None of the three is held while a callback of base/loop.h is waited for, unless that callback does not take it.
+ */
+#ifndef VFIO_PCI_INTERNAL_H
+#define VFIO_PCI_INTERNAL_H
+#include <errno.h>
+#include <linux/pci_regs.h>
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdlib.h>
+#include <string.h>
+#include <urcu/list.h>
+#include "base/log.h"
+#include "base/util.h"
+#include "pci/function.h"
+#include "vfio/device.h"
+#include "vfio/irqfd.h"
+#include "vfio_pci/vfio_pci.h"
+
+/* no interrupt type active */
+#define VFIO_PCI_IRQ_NONE VFIO_PCI_NUM_IRQS
+
+struct vfio_pci_device;
+struct vfio_pci_cap;
+
+/* A write of @size bytes at config offset @pos, inside @cap: takes the place of vfio_pci_config_default_write(). */
+typedef void (*vfio_pci_write_fn)(struct vfio_pci_device *vd, const struct vfio_pci_cap *cap, unsigned pos,
+				  unsigned size, uint32_t value);
+
+/* One register of a capability: which bits are virtual, which can be written. */
+struct vfio_pci_field {
+	uint8_t off, size;
+	uint32_t virt, write;
+};
+
+/* What a user may do with a capability. */
+struct vfio_pci_perm {
+	uint8_t len;    /* VFIO_PCI_LEN_VAR: ask vfio_pci_cap_len(); 0: the capability is hidden */
+	bool raw_write; /* writes go to the hardware as they are */
+	uint8_t num_fields;
+	const struct vfio_pci_field *fields;
+	vfio_pci_write_fn write;
+};
+#define VFIO_PCI_LEN_VAR 0xff
+
+/* A capability of the function as found at open. */
+struct vfio_pci_cap {
+	unsigned id, pos, len;
+	const struct vfio_pci_perm *perm;
+};
+
+/* the header, at most 48 standard capabilities and 960 extended ones: each has a dword of its own */
+#define VFIO_PCI_MAX_CAPS (1 + (PCI_CFG_SIZE - PCI_STD_HEADER_SIZEOF) / 4 + (PCI_CFG_EXP_SIZE - PCI_CFG_SIZE) / 4)
+
+struct vfio_pci_config {
+	unsigned size; /* 256 or 4096 */
+	bool bars_dirty;
+	uint8_t vconfig[PCI_CFG_EXP_SIZE];
+	uint8_t virt[PCI_CFG_EXP_SIZE];
+	uint8_t write[PCI_CFG_EXP_SIZE];
+	uint16_t cap_of[PCI_CFG_EXP_SIZE]; /* 0: no capability; else 1 + index into caps */
+	struct vfio_pci_cap caps[VFIO_PCI_MAX_CAPS];
+	unsigned num_caps;
+	uint32_t real_bar[7]; /* the hardware's BARs and ROM at open */
+};
+
+/* vfio_pci_intx.state */
+#define INTX_ACTIVE   1u /* INTx is the active interrupt type */
+#define INTX_MASKED   2u /* no signal until it is unmasked */
+#define INTX_DISABLED 4u /* the user's COMMAND.DisINTx: holds the mask; kept while INTx is not active */
+#define INTX_HW       8u /* the mask was asked for, and COMMAND.DisINTx of the hardware follows it */
+
+struct vfio_pci_intx {
+	/* One word, so that "signal and mask" is one step for any number of threads: who sets INTX_MASKED signals. */
+	atomic_uint state;
+	struct vfio_trigger trigger;
+	struct vfio_virqfd *unmask;
+};
+
+struct vfio_pci_ioeventfd {
+	struct cds_list_head node;
+	struct vfio_pci_device *vd;
+	struct vfio_virqfd *virqfd;
+	uint64_t pos, data;
+	unsigned bar, size;
+};
+#define VFIO_PCI_IOEVENTFD_MAX 1000 /* as the kernel's vfio-pci */
+
+struct vfio_pci_device {
+	struct vfio_device vdev;
+	pci_function *fn;
+	struct loop *loop;
+
+	pthread_mutex_t igate;
+	pthread_mutex_t config_lock;
+	pthread_rwlock_t memory_lock;
+
+	bool opened;
+	bool reset_works;
+	bool pci_2_3; /* DisINTx works: the line can be masked at the function */
+	uint32_t rom_size; /* bytes of images in the ROM BAR; 0: no valid image */
+	bool has_msix;
+	struct pci_msix_info msix;
+	unsigned pm_cap, msi_cap, exp_cap, af_cap, vpd_cap;
+	uint8_t saved[PCI_CFG_EXP_SIZE]; /* the state after the reset at open */
+	uint8_t pm_saved[PCI_CFG_EXP_SIZE]; /* the state before D3hot, for functions that lose it */
+	bool pm_save_valid;
+
+	unsigned irq_type; /* VFIO_PCI_*_IRQ_INDEX or VFIO_PCI_IRQ_NONE */
+	struct vfio_pci_intx intx;
+	unsigned num_triggers;         /* of the function: the larger of MSI's and MSI-X's vectors */
+	struct vfio_trigger *triggers; /* by vector, of whichever type is active */
+	int *old_fds;                  /* as many; msi.c: what was replaced and is not yet released, under igate */
+	unsigned num_old;
+	unsigned msi_vectors;          /* that SET_IRQS enabled */
+	unsigned msi_log2;             /* the vectors enabled, as a power of two */
+	struct vfio_trigger err, req;
+
+	pthread_mutex_t ioeventfd_lock; /* guards the list; a leaf but for base/loop.h */
+	struct cds_list_head ioeventfds;
+	unsigned num_ioeventfds;
+
+	struct vfio_pci_config config;
+};
+
+static inline struct vfio_pci_device *to_vfio_pci(struct vfio_device *dev)
+{
+	return container_of_type(dev, struct vfio_pci_device, vdev);
+}
+
+/* config space is little-endian, and so is every machine that this runs on */
+static inline uint16_t get16(const uint8_t *p)
+{
+	uint16_t v;
+	memcpy(&v, p, 2);
+	return v;
+}
+static inline uint32_t get32(const uint8_t *p)
+{
+	uint32_t v;
+	memcpy(&v, p, 4);
+	return v;
+}
+static inline void put16(uint8_t *p, uint16_t v)
+{
+	memcpy(p, &v, 2);
+}
+static inline void put32(uint8_t *p, uint32_t v)
+{
+	memcpy(p, &v, 4);
+}
+
+/* vfio_pci.c: all with config_lock held and memory_lock held for writing */
+void vfio_pci_reset_function(struct vfio_pci_device *vd);
+void vfio_pci_set_power(struct vfio_pci_device *vd, unsigned state);
+
+/* config.c */
+void vfio_pci_config_init(struct vfio_pci_device *vd);
+ssize_t vfio_pci_config_rw(struct vfio_pci_device *vd, uint64_t pos, void *buf, size_t count, bool write);
+void vfio_pci_config_default_write(struct vfio_pci_device *vd, unsigned pos, unsigned size, uint32_t value);
+
+/* config_tables.c */
+const struct vfio_pci_perm *vfio_pci_header_perm(void);
+const struct vfio_pci_perm *vfio_pci_std_perm(uint8_t id);      /* NULL: hidden */
+const struct vfio_pci_perm *vfio_pci_ext_perm(uint16_t id);     /* NULL: hidden */
+const struct vfio_pci_perm *vfio_pci_msi_perm(uint16_t flags);  /* by its 64-bit and mask capabilities */
+unsigned vfio_pci_std_cap_len(pci_function *fn, uint8_t id, unsigned pos);  /* 0: hide it */
+unsigned vfio_pci_ext_cap_len(pci_function *fn, uint16_t id, unsigned pos);
+
+/* config_caps.c */
+void vfio_pci_write_header(struct vfio_pci_device *vd, const struct vfio_pci_cap *cap, unsigned pos, unsigned size,
+			   uint32_t value);
+void vfio_pci_write_pm(struct vfio_pci_device *vd, const struct vfio_pci_cap *cap, unsigned pos, unsigned size,
+		       uint32_t value);
+void vfio_pci_write_vpd(struct vfio_pci_device *vd, const struct vfio_pci_cap *cap, unsigned pos, unsigned size,
+			uint32_t value);
+void vfio_pci_write_msi(struct vfio_pci_device *vd, const struct vfio_pci_cap *cap, unsigned pos, unsigned size,
+			uint32_t value);
+void vfio_pci_write_exp(struct vfio_pci_device *vd, const struct vfio_pci_cap *cap, unsigned pos, unsigned size,
+			uint32_t value);
+void vfio_pci_write_af(struct vfio_pci_device *vd, const struct vfio_pci_cap *cap, unsigned pos, unsigned size,
+		       uint32_t value);
+void vfio_pci_fix_bars(struct vfio_pci_device *vd);
+
+/* rdwr.c */
+/* memory_lock held: memory decode is on for the user, and the function is not in D3hot */
+bool vfio_pci_memory_enabled(struct vfio_pci_device *vd);
+uint32_t vfio_pci_rom_size(struct vfio_pci_device *vd);
+ssize_t vfio_pci_bar_rw(struct vfio_pci_device *vd, unsigned bar, uint64_t pos, void *buf, size_t count, bool write);
+/* does [pos, pos + count) of @bar touch the MSI-X table? */
+bool vfio_pci_touches_msix(const struct vfio_pci_device *vd, unsigned bar, uint64_t pos, uint64_t count);
+
+/* ioeventfd.c */
+int vfio_pci_ioeventfd(struct vfio_device *dev, uint32_t flags, uint64_t offset, uint64_t data, int fd);
+void vfio_pci_ioeventfd_drop_all(struct vfio_pci_device *vd);
+
+/* irqs.c */
+extern const struct pci_irq_sink vfio_pci_sink; /* but for its arg */
+int vfio_pci_irq(struct vfio_device *dev, uint32_t index, struct vfio_irq *out);
+int vfio_pci_set_irqs(struct vfio_device *dev, const struct vfio_irq_set_args *a);
+void vfio_pci_irqs_drop_all(struct vfio_pci_device *vd); /* igate held */
+/* The function lost its interrupt set-up in a reset: put it back. config_lock held. */
+void vfio_pci_irqs_restore(struct vfio_pci_device *vd);
+
+/* intx.c */
+int vfio_pci_intx_set(struct vfio_pci_device *vd, const struct vfio_irq_set_args *a);
+void vfio_pci_intx_line(void *arg, bool level);
+void vfio_pci_intx_disable(struct vfio_pci_device *vd);             /* igate held */
+void vfio_pci_intx_follow(struct vfio_pci_device *vd);              /* DisINTx of the hardware; config_lock held */
+void vfio_pci_intx_user_disable(struct vfio_pci_device *vd, bool on); /* DisINTx of the user; config_lock held */
+
+/* msi.c */
+int vfio_pci_msi_set(struct vfio_pci_device *vd, const struct vfio_irq_set_args *a);
+void vfio_pci_msi_message(void *arg, unsigned vector);
+void vfio_pci_msi_disable_all(struct vfio_pci_device *vd); /* igate held */
+void vfio_pci_msi_restore(struct vfio_pci_device *vd);     /* config_lock held */
+#endif

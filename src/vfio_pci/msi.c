@@ -1,0 +1,195 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * vfio_pci/msi.c: MSI and MSI-X. The function's message finds its eventfd by vector number, in an array as long as the
+ * function has vectors: no lock, nothing that could go away. A vector without an eventfd is masked at the function where
+ * it can be, so that its message waits as a pending bit and comes when the vector is assigned, as with free_irq() and
+ * request_irq() in a kernel.
+ */
+#include "base/rcu.h"
+#include "vfio_pci/internal.h"
+
+/* The function sends message @vector: any thread, no lock. */
+void vfio_pci_msi_message(void *arg, unsigned vector)
+{
+	struct vfio_pci_device *vd = arg;
+
+	if (vector < vd->num_triggers)
+		vfio_trigger_signal(&vd->triggers[vector]);
+}
+
+/* The register with MSI's mask bits, 0 if the function has none. */
+static unsigned msi_mask_reg(struct vfio_pci_device *vd)
+{
+	unsigned flags;
+
+	if (!vd->msi_cap)
+		return 0;
+	flags = pci_config_read(vd->fn, vd->msi_cap + PCI_MSI_FLAGS, 2);
+	if (!(flags & PCI_MSI_FLAGS_MASKBIT))
+		return 0;
+	return vd->msi_cap + (flags & PCI_MSI_FLAGS_64BIT ? PCI_MSI_MASK_64 : PCI_MSI_MASK_32);
+}
+
+/* Set up the hardware's mask of one vector. config_lock held. */
+static void vector_mask(struct vfio_pci_device *vd, unsigned vector, bool mask)
+{
+	unsigned reg;
+	uint32_t bits;
+
+	if (vd->irq_type == VFIO_PCI_MSIX_IRQ_INDEX) {
+		pci_msix_entry(vd->fn, vector, !mask);
+		return;
+	}
+	reg = msi_mask_reg(vd);
+	if (!reg)
+		return;
+	bits = pci_config_read(vd->fn, reg, 4);
+	bits = mask ? bits | 1u << vector : bits & ~(1u << vector);
+	pci_config_write(vd->fn, reg, 4, bits);
+}
+
+/* Turn on what irq_type and the eventfds say. config_lock held. */
+void vfio_pci_msi_restore(struct vfio_pci_device *vd)
+{
+	unsigned n = vd->msi_vectors, reg = msi_mask_reg(vd);
+
+	if (vd->irq_type == VFIO_PCI_MSIX_IRQ_INDEX) {
+		pci_msix_enable(vd->fn);
+		n = vd->msix.vectors;
+	} else {
+		if (reg)
+			pci_config_write(vd->fn, reg, 4, ~0u);
+		pci_msi_enable(vd->fn, vd->msi_log2);
+	}
+	for (unsigned i = 0; i < n; i++)
+		if (vfio_trigger_is_set(&vd->triggers[i]))
+			vector_mask(vd, i, false);
+	vfio_pci_intx_follow(vd);
+}
+
+static int msi_enable(struct vfio_pci_device *vd, unsigned index, unsigned num)
+{
+	int err = 0;
+
+	if (!num)
+		return -ERANGE; /* what allocating no vector gives */
+	pthread_mutex_lock(&vd->config_lock);
+	if (pci_power_state(vd->fn)) {
+		err = -EINVAL; /* the table cannot be programmed outside of D0 */
+	} else {
+		vd->irq_type = index;
+		vd->msi_vectors = num;
+		if (index == VFIO_PCI_MSI_IRQ_INDEX)
+			for (vd->msi_log2 = 0; 1u << vd->msi_log2 < num; vd->msi_log2++)
+				;
+		vfio_pci_msi_restore(vd);
+	}
+	pthread_mutex_unlock(&vd->config_lock);
+	return err;
+}
+
+/*
+ * @fd -1: none. The hardware's mask changes with the eventfd, and a reset in between would confuse the two. What was
+ * replaced is in old_fds until release_old(), so that many are waited for once, and not with config_lock held.
+ */
+static int set_vector(struct vfio_pci_device *vd, unsigned vector, int fd)
+{
+	struct vfio_trigger *t = &vd->triggers[vector];
+	int err;
+
+	/* MSI vectors are given out in one block; of MSI-X any may come later */
+	if (fd >= 0 && vd->irq_type == VFIO_PCI_MSI_IRQ_INDEX && vector >= vd->msi_vectors)
+		return -EINVAL;
+	if (fd < 0 && !vfio_trigger_is_set(t))
+		return 0;
+	pthread_mutex_lock(&vd->config_lock);
+	if (fd < 0)
+		vector_mask(vd, vector, true);
+	err = vfio_trigger_swap(t, fd < 0 ? -1 : fd, &vd->old_fds[vd->num_old]);
+	if (!err)
+		vd->num_old++;
+	if (!err && fd >= 0)
+		vector_mask(vd, vector, false);
+	pthread_mutex_unlock(&vd->config_lock);
+	return err;
+}
+
+static void release_old(struct vfio_pci_device *vd)
+{
+	vfio_trigger_release(vd->old_fds, vd->num_old);
+	vd->num_old = 0;
+}
+
+static int set_block(struct vfio_pci_device *vd, unsigned start, unsigned count, const int32_t *fds)
+{
+	unsigned i;
+	int err = 0;
+
+	for (i = 0; i < count && !err; i++)
+		err = set_vector(vd, start + i, fds[i]);
+	if (err) {
+		release_old(vd);
+		/* what was done of the block is undone, what worked before it included */
+		while (i--)
+			set_vector(vd, start + i, -1);
+	}
+	release_old(vd);
+	return err;
+}
+
+void vfio_pci_msi_disable_all(struct vfio_pci_device *vd)
+{
+	unsigned reg;
+
+	for (unsigned i = 0; i < vd->num_triggers; i++)
+		set_vector(vd, i, -1);
+	pthread_mutex_lock(&vd->config_lock);
+	if (vd->irq_type == VFIO_PCI_MSIX_IRQ_INDEX) {
+		pci_msix_disable(vd->fn);
+	} else {
+		pci_msi_disable(vd->fn);
+		reg = msi_mask_reg(vd);
+		if (reg)
+			pci_config_write(vd->fn, reg, 4, 0);
+	}
+	vd->irq_type = VFIO_PCI_IRQ_NONE;
+	vd->msi_vectors = 0;
+	vfio_pci_intx_follow(vd);
+	pthread_mutex_unlock(&vd->config_lock);
+	/* a message under way finds no eventfd, and not one that is set later */
+	rcu_sync();
+	release_old(vd);
+}
+
+int vfio_pci_msi_set(struct vfio_pci_device *vd, const struct vfio_irq_set_args *a)
+{
+	bool active = vd->irq_type == a->index;
+	const uint8_t *bools = a->data;
+	int err;
+
+	if ((a->flags & VFIO_IRQ_SET_ACTION_TYPE_MASK) != VFIO_IRQ_SET_ACTION_TRIGGER)
+		return -ENOTTY;
+	if (active && !a->count && a->flags & VFIO_IRQ_SET_DATA_NONE) {
+		vfio_pci_msi_disable_all(vd);
+		return 0;
+	}
+	if (!active && vd->irq_type != VFIO_PCI_IRQ_NONE)
+		return -EINVAL;
+	if (a->flags & VFIO_IRQ_SET_DATA_EVENTFD) {
+		if (active)
+			return set_block(vd, a->start, a->count, a->data);
+		err = msi_enable(vd, a->index, a->start + a->count);
+		if (err)
+			return err;
+		err = set_block(vd, a->start, a->count, a->data);
+		if (err)
+			vfio_pci_msi_disable_all(vd);
+		return err;
+	}
+	if (!active)
+		return -EINVAL;
+	for (unsigned i = 0; i < a->count; i++)
+		if (a->flags & VFIO_IRQ_SET_DATA_NONE || bools[i])
+			vfio_trigger_signal(&vd->triggers[a->start + i]);
+	return 0;
+}

@@ -1,0 +1,129 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * vfio_pci/rdwr.c: reads and writes of BARs and ROM: cut into naturally aligned accesses of 8, 4, 2 and 1 bytes (ROM: at
+ * most 4), short at the end of the region. The MSI-X table is the driver's: it reads as ones and drops writes.
+ */
+#include "vfio_pci/internal.h"
+
+bool vfio_pci_memory_enabled(struct vfio_pci_device *vd)
+{
+	return vd->config.vconfig[PCI_COMMAND] & PCI_COMMAND_MEMORY && pci_power_state(vd->fn) < 3;
+}
+
+static uint32_t rom_load(struct vfio_pci_device *vd, uint32_t off, unsigned size)
+{
+	uint32_t v = 0;
+
+	for (unsigned i = 0; i < size; i++) {
+		uint64_t byte = 0xff;
+
+		pci_bar_read(vd->fn, PCI_ROM_BAR, off + i, 1, &byte);
+		v |= (uint32_t)(byte & 0xff) << 8 * i;
+	}
+	return v;
+}
+
+/*
+ * The bytes of the ROM that images fill, 0 if there is none. Firmware 3.3, 5.1.1 and 5.1.2: an image starts with 55 aa and
+ * points at its data structure "PCIR", which has the length in units of 512 bytes and says whether it is the last.
+ */
+uint32_t vfio_pci_rom_size(struct vfio_pci_device *vd)
+{
+	uint64_t size = pci_function_bar(vd->fn, PCI_ROM_BAR)->size, image = 0;
+	uint32_t data, length;
+	bool last;
+
+	if (!size || !pci_rom_valid(vd->fn))
+		return 0;
+	do {
+		if (!range_within(image, 0x1a, size) || rom_load(vd, image, 2) != 0xaa55)
+			break;
+		data = image + rom_load(vd, image + 0x18, 2);
+		if (!range_within(data, 0x18, size) || rom_load(vd, data, 4) != 0x52494350) { /* "PCIR" */
+			log_info(vd->vdev.name, "ROM: the image at 0x%llx has no PCI data structure",
+				 (unsigned long long)image);
+			break;
+		}
+		length = rom_load(vd, data + 0x10, 2) * 512;
+		last = rom_load(vd, data + 0x15, 1) & 0x80;
+		image += length;
+	} while (length && !last && image < size);
+	return image < size ? image : size;
+}
+
+bool vfio_pci_touches_msix(const struct vfio_pci_device *vd, unsigned bar, uint64_t pos, uint64_t count)
+{
+	return vd->has_msix && bar == vd->msix.table_bar && pos < vd->msix.table_offset + vd->msix.vectors * 16ull &&
+	       pos + count > vd->msix.table_offset;
+}
+
+/* One access on the bus. The function's refusal is the bus's: a read gets ones, a write is lost; pci/ has said so in the log. */
+static int bar_access(struct vfio_pci_device *vd, unsigned bar, uint64_t pos, unsigned size, uint64_t *value, bool write)
+{
+	bool memory = !(pci_function_bar(vd->fn, bar)->flags & UVFIO_BAR_IO);
+	int err = 0;
+
+	pthread_rwlock_rdlock(&vd->memory_lock);
+	if (memory && !vfio_pci_memory_enabled(vd))
+		err = -EIO;
+	else if (write)
+		pci_bar_write(vd->fn, bar, pos, size, *value);
+	else if (pci_bar_read(vd->fn, bar, pos, size, value))
+		*value = UINT64_MAX;
+	pthread_rwlock_unlock(&vd->memory_lock);
+	return err;
+}
+
+ssize_t vfio_pci_bar_rw(struct vfio_pci_device *vd, unsigned bar, uint64_t pos, void *buf, size_t count, bool write)
+{
+	uint64_t size = pci_function_bar(vd->fn, bar)->size, skip_start = 0, skip_end = 0;
+	unsigned widest = 8;
+	uint8_t *p = buf;
+	size_t done = 0;
+
+	if (pos >= size)
+		return -EINVAL;
+	count = count < size - pos ? count : size - pos;
+	if (bar == PCI_ROM_BAR) {
+		if (write)
+			return -EINVAL;
+		if (!vd->rom_size)
+			return -ENOMEM; /* what mapping an invalid ROM gives */
+		widest = 4;
+		skip_start = vd->rom_size; /* behind the images there is nothing */
+		skip_end = size;
+	} else if (vfio_pci_touches_msix(vd, bar, pos, count)) {
+		skip_start = vd->msix.table_offset;
+		skip_end = skip_start + vd->msix.vectors * 16ull;
+	}
+	while (done < count) {
+		uint64_t room = count - done, value = 0;
+		unsigned n;
+		int err;
+
+		if (pos >= skip_start && pos < skip_end) {
+			room = room < skip_end - pos ? room : skip_end - pos;
+			if (!write)
+				memset(p, 0xff, room);
+			p += room;
+			pos += room;
+			done += room;
+			continue;
+		}
+		if (pos < skip_start && room > skip_start - pos)
+			room = skip_start - pos;
+		for (n = widest; n > room || pos % n; n /= 2)
+			;
+		if (write)
+			memcpy(&value, p, n);
+		err = bar_access(vd, bar, pos, n, &value, write);
+		if (err)
+			return err;
+		if (!write)
+			memcpy(p, &value, n);
+		p += n;
+		pos += n;
+		done += n;
+	}
+	return done;
+}

@@ -1,0 +1,305 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * vfio_pci/vfio_pci.c: the life of a device under the driver: bound, opened (reset, state saved, virtual config space
+ * built), reset on request, closed (quiet, state put back, reset). Between two users nothing of the first one's is left.
+ */
+#include <stdio.h>
+#include "vfio_pci/internal.h"
+
+/* PCI_CFG_SPACE: a config register of 16 bits, changed in some bits. config_lock held. */
+static void command_change(struct vfio_pci_device *vd, uint16_t clear, uint16_t set)
+{
+	unsigned cmd = pci_config_read(vd->fn, PCI_COMMAND, 2), want = (cmd & ~clear) | set;
+
+	if (want != cmd)
+		pci_config_write(vd->fn, PCI_COMMAND, 2, want);
+}
+
+/* ---- reset and power; config_lock held, memory_lock held for writing ---- */
+
+static enum uvfio_reset_kind reset_kind(struct vfio_pci_device *vd)
+{
+	unsigned exp = pci_find_cap(vd->fn, PCI_CAP_ID_EXP), af = pci_find_cap(vd->fn, PCI_CAP_ID_AF);
+
+	if (exp && pci_config_read(vd->fn, exp + PCI_EXP_DEVCAP, 4) & PCI_EXP_DEVCAP_FLR)
+		return UVFIO_RESET_FLR;
+	if (af && pci_config_read(vd->fn, af + PCI_AF_CAP, 1) & PCI_AF_CAP_FLR)
+		return UVFIO_RESET_FLR;
+	return UVFIO_RESET_D3;
+}
+
+/*
+ * Reset the function and put its config space back, bus mastering and interrupts included: what SET_IRQS and the user's
+ * writes set up survives, the device's registers do not.
+ */
+void vfio_pci_reset_function(struct vfio_pci_device *vd)
+{
+	uint8_t state[PCI_CFG_EXP_SIZE];
+
+	vfio_pci_set_power(vd, 0);
+	pci_save_state(vd->fn, state);
+	/* no decoding, no bus mastering, no interrupt while it is reset */
+	pci_config_write(vd->fn, PCI_COMMAND, 2, PCI_COMMAND_INTX_DISABLE);
+	pci_function_reset(vd->fn, reset_kind(vd));
+	pci_restore_state(vd->fn, state);
+	vfio_pci_irqs_restore(vd);
+}
+
+void vfio_pci_set_power(struct vfio_pci_device *vd, unsigned state)
+{
+	unsigned pm = vd->pm_cap ? vd->pm_cap : pci_find_cap(vd->fn, PCI_CAP_ID_PM), now = pci_power_state(vd->fn), pmc,
+		 ctrl;
+
+	if (!pm || state == now)
+		return;
+	/* to D0 from everywhere, else only deeper (PCI PM 1.2, 5.4) and only where the function can be */
+	pmc = pci_config_read(vd->fn, pm + PCI_PM_PMC, 2);
+	if ((state && state < now) || (state == 1 && !(pmc & PCI_PM_CAP_D1)) || (state == 2 && !(pmc & PCI_PM_CAP_D2)))
+		return;
+	ctrl = pci_config_read(vd->fn, pm + PCI_PM_CTRL, 2);
+	if (state == 3 && !(ctrl & PCI_PM_CTRL_NO_SOFT_RESET)) {
+		/* coming back resets the function */
+		pci_save_state(vd->fn, vd->pm_saved);
+		vd->pm_save_valid = true;
+	}
+	/* PME_Status is cleared by writing it: not here */
+	ctrl &= ~(PCI_PM_CTRL_STATE_MASK | PCI_PM_CTRL_PME_STATUS);
+	pci_config_write(vd->fn, pm + PCI_PM_CTRL, 2, ctrl | state);
+	if (now == 3 && vd->pm_save_valid) {
+		pci_restore_state(vd->fn, vd->pm_saved);
+		vfio_pci_irqs_restore(vd);
+		vd->pm_save_valid = false;
+	}
+}
+
+static int vfio_pci_reset(struct vfio_device *dev)
+{
+	struct vfio_pci_device *vd = to_vfio_pci(dev);
+
+	if (!vd->reset_works)
+		return -EINVAL;
+	pthread_mutex_lock(&vd->config_lock);
+	pthread_rwlock_wrlock(&vd->memory_lock);
+	vfio_pci_reset_function(vd);
+	pthread_rwlock_unlock(&vd->memory_lock);
+	pthread_mutex_unlock(&vd->config_lock);
+	return 0;
+}
+
+/* ---- open and close ---- */
+
+/* What makes the function's BARs answer. */
+static uint16_t decode_bits(struct vfio_pci_device *vd)
+{
+	uint16_t bits = 0;
+
+	for (unsigned i = 0; i < PCI_BARS; i++) {
+		const struct pci_bar *bar = pci_function_bar(vd->fn, i);
+
+		if (bar->size)
+			bits |= bar->flags & UVFIO_BAR_IO ? PCI_COMMAND_IO : PCI_COMMAND_MEMORY;
+	}
+	return bits;
+}
+
+static int vfio_pci_open(struct vfio_device *dev)
+{
+	struct vfio_pci_device *vd = to_vfio_pci(dev);
+	struct pci_irq_sink sink = vfio_pci_sink;
+
+	pthread_mutex_lock(&vd->config_lock);
+	pthread_rwlock_wrlock(&vd->memory_lock);
+	vd->irq_type = VFIO_PCI_IRQ_NONE;
+	vd->msi_vectors = vd->msi_log2 = 0;
+	vd->pm_save_valid = false;
+	vd->pci_2_3 = pci_intx_can_disable(vd->fn);
+	atomic_store(&vd->intx.state, 0);
+
+	vfio_pci_set_power(vd, 0);
+	command_change(vd, PCI_COMMAND_MASTER, decode_bits(vd));
+	vd->reset_works = pci_can_reset(vd->fn);
+	if (vd->reset_works)
+		vfio_pci_reset_function(vd);
+	pci_save_state(vd->fn, vd->saved);
+	if (vd->pci_2_3)
+		command_change(vd, PCI_COMMAND_INTX_DISABLE, 0);
+	vfio_pci_config_init(vd);
+	vd->has_msix = pci_msix_info(vd->fn, &vd->msix);
+	vd->rom_size = vfio_pci_rom_size(vd);
+	dev->flags = VFIO_DEVICE_FLAGS_PCI | (vd->reset_works ? VFIO_DEVICE_FLAGS_RESET : 0);
+	pthread_rwlock_unlock(&vd->memory_lock);
+	pthread_mutex_unlock(&vd->config_lock);
+
+	sink.arg = vd;
+	pci_set_irq_sink(vd->fn, &sink);
+	vd->opened = true;
+	return 0;
+}
+
+static void vfio_pci_close(struct vfio_device *dev)
+{
+	struct vfio_pci_device *vd = to_vfio_pci(dev);
+
+	pthread_mutex_lock(&vd->config_lock);
+	pthread_rwlock_wrlock(&vd->memory_lock);
+	vfio_pci_set_power(vd, 0);
+	command_change(vd, PCI_COMMAND_MASTER, 0);
+	pthread_rwlock_unlock(&vd->memory_lock);
+	pthread_mutex_unlock(&vd->config_lock);
+
+	vfio_pci_ioeventfd_drop_all(vd);
+	pci_function_quiesce(vd->fn);
+	pthread_mutex_lock(&vd->igate);
+	vfio_pci_irqs_drop_all(vd);
+	pthread_mutex_unlock(&vd->igate);
+	pci_set_irq_sink(vd->fn, NULL);
+
+	pthread_mutex_lock(&vd->config_lock);
+	pthread_rwlock_wrlock(&vd->memory_lock);
+	atomic_store(&vd->intx.state, 0);
+	pci_config_write(vd->fn, PCI_COMMAND, 2, PCI_COMMAND_INTX_DISABLE);
+	if (vd->reset_works)
+		pci_function_reset(vd->fn, reset_kind(vd));
+	pci_restore_state(vd->fn, vd->saved);
+	pthread_rwlock_unlock(&vd->memory_lock);
+	pthread_mutex_unlock(&vd->config_lock);
+	vd->opened = false;
+}
+
+/* ---- regions ---- */
+
+static int vfio_pci_region(struct vfio_device *dev, uint32_t index, struct vfio_region *out)
+{
+	struct vfio_pci_device *vd = to_vfio_pci(dev);
+
+	*out = (struct vfio_region){ 0 };
+	if (index <= VFIO_PCI_BAR5_REGION_INDEX) {
+		out->size = pci_function_bar(vd->fn, index)->size;
+		if (out->size)
+			out->flags = VFIO_REGION_INFO_FLAG_READ | VFIO_REGION_INFO_FLAG_WRITE;
+		return 0;
+	}
+	if (index == VFIO_PCI_ROM_REGION_INDEX) {
+		/* a ROM without an image is no region, though its register can be sized */
+		if (vd->rom_size) {
+			out->size = pci_function_bar(vd->fn, PCI_ROM_BAR)->size;
+			out->flags = VFIO_REGION_INFO_FLAG_READ;
+		}
+		return 0;
+	}
+	if (index == VFIO_PCI_CONFIG_REGION_INDEX) {
+		out->size = pci_config_size(vd->fn);
+		out->flags = VFIO_REGION_INFO_FLAG_READ | VFIO_REGION_INFO_FLAG_WRITE;
+		return 0;
+	}
+	return -EINVAL;
+}
+
+static ssize_t vfio_pci_rw(struct vfio_device *dev, uint32_t index, uint64_t pos, void *buf, size_t count, bool write)
+{
+	struct vfio_pci_device *vd = to_vfio_pci(dev);
+
+	if (!count)
+		return 0;
+	if (index == VFIO_PCI_CONFIG_REGION_INDEX)
+		return vfio_pci_config_rw(vd, pos, buf, count, write);
+	if (index <= VFIO_PCI_ROM_REGION_INDEX)
+		return vfio_pci_bar_rw(vd, index, pos, buf, count, write);
+	return -EINVAL;
+}
+
+static const struct vfio_device_ops ops = {
+	.open = vfio_pci_open,
+	.close = vfio_pci_close,
+	.region = vfio_pci_region,
+	.irq = vfio_pci_irq,
+	.rw = vfio_pci_rw,
+	.set_irqs = vfio_pci_set_irqs,
+	.reset = vfio_pci_reset,
+	.ioeventfd = vfio_pci_ioeventfd,
+	/* feature: none that a function on its own, without migration and with no low power, has */
+};
+
+/* ---- bind ---- */
+
+static int init_triggers(struct vfio_pci_device *vd)
+{
+	struct pci_msix_info msix;
+
+	vd->num_triggers = pci_msi_vectors(vd->fn);
+	if (pci_msix_info(vd->fn, &msix) && msix.vectors > vd->num_triggers)
+		vd->num_triggers = msix.vectors;
+	if (vd->num_triggers) {
+		vd->triggers = calloc(vd->num_triggers, sizeof(*vd->triggers));
+		vd->old_fds = calloc(vd->num_triggers, sizeof(*vd->old_fds));
+		if (!vd->triggers || !vd->old_fds)
+			return -ENOMEM;
+	}
+	for (unsigned i = 0; i < vd->num_triggers; i++)
+		vfio_trigger_init(&vd->triggers[i]);
+	vfio_trigger_init(&vd->intx.trigger);
+	vfio_trigger_init(&vd->err);
+	vfio_trigger_init(&vd->req);
+	return 0;
+}
+
+int vfio_pci_bind(pci_function *fn, struct loop *loop, struct vfio_device **out)
+{
+	const char *name = pci_function_name(fn);
+	struct vfio_pci_device *vd = calloc(1, sizeof(*vd));
+	unsigned segment, bus, slot, function;
+	pthread_rwlockattr_t attr;
+
+	if (!vd)
+		return -ENOMEM;
+	vd->fn = fn;
+	vd->loop = loop;
+	if (init_triggers(vd)) {
+		free(vd->old_fds);
+		free(vd->triggers);
+		free(vd);
+		return -ENOMEM;
+	}
+	vfio_device_init(&vd->vdev, &ops, name, pci_function_iommu(fn));
+	vd->vdev.num_regions = VFIO_PCI_NUM_REGIONS;
+	vd->vdev.num_irqs = VFIO_PCI_NUM_IRQS;
+	vd->vdev.flags = VFIO_DEVICE_FLAGS_PCI;
+	if (sscanf(name, "%4x:%2x:%2x.%1x", &segment, &bus, &slot, &function) == 4) {
+		vd->vdev.segment = segment;
+		vd->vdev.bus = bus;
+		vd->vdev.devfn = slot << 3 | (function & 7);
+	}
+	vd->irq_type = VFIO_PCI_IRQ_NONE;
+	CDS_INIT_LIST_HEAD(&vd->ioeventfds);
+	pthread_mutex_init(&vd->igate, NULL);
+	pthread_mutex_init(&vd->config_lock, NULL);
+	pthread_mutex_init(&vd->ioeventfd_lock, NULL);
+	/* threads that poll a register must not keep a reset out; a BAR access never nests */
+	pthread_rwlockattr_init(&attr);
+	pthread_rwlockattr_setkind_np(&attr, PTHREAD_RWLOCK_PREFER_WRITER_NONRECURSIVE_NP);
+	pthread_rwlock_init(&vd->memory_lock, &attr);
+	pthread_rwlockattr_destroy(&attr);
+	*out = &vd->vdev;
+	return 0;
+}
+
+void vfio_pci_unbind(struct vfio_device *dev)
+{
+	struct vfio_pci_device *vd = to_vfio_pci(dev);
+
+	if (vd->opened)
+		vfio_pci_close(dev);
+	vfio_device_fini(dev);
+	pthread_rwlock_destroy(&vd->memory_lock);
+	pthread_mutex_destroy(&vd->ioeventfd_lock);
+	pthread_mutex_destroy(&vd->config_lock);
+	pthread_mutex_destroy(&vd->igate);
+	free(vd->old_fds);
+	free(vd->triggers);
+	free(vd);
+}
+
+pci_function *vfio_pci_function(struct vfio_device *dev)
+{
+	return to_vfio_pci(dev)->fn;
+}
