@@ -1,10 +1,12 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
  * vfio/group.h: groups, containers, and the system that holds them (what the kernel's vfio core keeps). Semantics as drivers/vfio/group.c and container.c: see docs.
- * Lock order: vfio_system.lock > vfio_container.lock > vfio_group.lock > vfio_device.lock.
+ * Lock order: vfio_system.lock > vfio_group.lock > vfio_container's > vfio_type1's; vfio_group.lock > vfio_device.lock.
  */
 #ifndef VFIO_GROUP_H
 #define VFIO_GROUP_H
+#include <urcu/list.h>
+#include "base/itree.h"
 #include "base/loop.h"
 #include "base/util.h"
 #include "vfio/device.h"
@@ -19,19 +21,29 @@ struct vfio_group {
 	bool opened;                      /* an open file or a device file holds it */
 	unsigned device_files;            /* open device files of this group */
 	struct vfio_container *container; /* set by vfio_group_set_container */
+	struct cds_list_head in_container; /* under the container's lock */
 };
 
 struct vfio_system {
-	pthread_mutex_t lock;
+	pthread_mutex_t lock;             /* guards groups, and each group's devs while the machine is built */
 	struct vfio_group **groups; unsigned n;
 	struct loop *loop;                /* service thread for virqfds and timers; owned */
-	/* called when a group is opened or given up, so that another process that shares the devices' backing sees it: 0 or -EBUSY. May be NULL. */
+	/* called when a group is opened or given up, so that another process that shares the devices' backing sees it: 0 or -EBUSY. May be NULL. The group's lock is held. */
 	int (*claim)(void *arg, unsigned group, bool take); void *claim_arg;
 	/* limits, as the kernel has them; set before use */
 	uint64_t memlock_limit;           /* bytes; UINT64_MAX: unlimited (CAP_IPC_LOCK) */
 	unsigned dma_entry_limit;         /* 65535 */
+
+	/* DMA mappings of all containers (type1.c, preserve.c) */
+	pthread_mutex_t preserve_lock;    /* above every vfio_type1's lock: one at a time, and no type1 comes or goes meanwhile */
+	pthread_mutex_t maps_lock;        /* a leaf, nothing is freed under it: type1s, asides, and with a type1's own lock its index by address */
+	struct cds_list_head type1s;
+	struct itree asides;              /* memory that was moved aside, by address */
+	atomic_ulong mappings;            /* in all of them */
+	atomic_ullong pages_locked;       /* what counts against memlock_limit, in pages */
 };
 struct vfio_system *vfio_system_new(void);
+/* Nothing may be open any more. @s may be NULL, s->loop too (a forked child drops the loop with loop_abandon first). */
 void vfio_system_free(struct vfio_system *s);
 /* Takes over nothing; devices and iommu groups belong to machine/. */
 int vfio_system_add_group(struct vfio_system *s, struct iommu_group *ig, struct vfio_group **out);
@@ -40,7 +52,7 @@ struct vfio_group *vfio_system_group(struct vfio_system *s, unsigned id); /* NUL
 struct vfio_device *vfio_system_device(struct vfio_system *s, const char *name);
 
 /* group.c: what the ioctls do; errors as in shared knowledge (vfio-uapi 1.2) */
-int vfio_group_open(struct vfio_system *s, struct vfio_group *g);   /* -EBUSY */
+int vfio_group_open(struct vfio_system *s, struct vfio_group *g);   /* -EBUSY; -ENODEV: no device */
 void vfio_group_release(struct vfio_system *s, struct vfio_group *g); /* the group file and all its device files are gone: detaches */
 uint32_t vfio_group_status(struct vfio_group *g);
 int vfio_group_set_container(struct vfio_group *g, struct vfio_container *c); /* -EINVAL already set */
@@ -60,4 +72,8 @@ int vfio_container_set_iommu(struct vfio_container *c, unsigned long type); /* -
  */
 struct vfio_type1 *vfio_container_type1_get(struct vfio_container *c);
 void vfio_container_type1_put(struct vfio_container *c);
+/* For group.c, with the group's lock held. */
+void vfio_container_attach(struct vfio_container *c, struct vfio_group *g);
+void vfio_container_detach(struct vfio_container *c, struct vfio_group *g);
+bool vfio_container_has_iommu(struct vfio_container *c);
 #endif

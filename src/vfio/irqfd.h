@@ -13,10 +13,14 @@
 /* 0 if @fd is an eventfd; -EBADF, -EINVAL. */
 int vfio_check_eventfd(int fd);
 
-struct vfio_trigger { atomic_int fd; /* private duplicate, or -1 */ };
+struct vfio_trigger { atomic_int fd; /* private duplicate and how it is written (irqfd.c), or -1 */ };
 void vfio_trigger_init(struct vfio_trigger *t);
-/* Duplicate the caller's @fd (>= 0), or drop (-1). On failure (-EBADF, -EINVAL, -EMFILE) the old one stays. After return the old one is not signalled. Caller serialises sets. */
+/* Duplicate the caller's @fd (>= 0), or drop (-1). On failure (-EBADF, -EINVAL, -EMFILE) the old one stays. After return the old one is not signalled. Caller serialises sets.
+ * Not from within rcu_read_begin/end: it waits for those who signal. */
 int vfio_trigger_set(struct vfio_trigger *t, int fd);
+/* The same for many, with one wait: swap each (*@old gets what was there, to be released), then release the lot. Until then the old ones may still be signalled. */
+int vfio_trigger_swap(struct vfio_trigger *t, int fd, int *old);
+void vfio_trigger_release(const int *old, unsigned n);
 bool vfio_trigger_is_set(const struct vfio_trigger *t);
 /* Add 1 to the eventfd's counter. Any thread; a saturated counter is left as it is (never blocks). */
 void vfio_trigger_signal(struct vfio_trigger *t);

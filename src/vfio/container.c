@@ -1,0 +1,145 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * vfio/container.c: a container: groups that share one type1 address space. As in the kernel the IOMMU comes with SET_IOMMU, which needs a group, and goes with the last
+ * group; the container itself lives as long as its file or a group holds it.
+ */
+#include <errno.h>
+#include <stdlib.h>
+#include "base/log.h"
+#include "vfio/group.h"
+#include "vfio/type1.h"
+
+struct vfio_container {
+	struct ref ref;
+	struct vfio_system *sys;
+	/*
+	 * Writers (attach, detach, SET_IOMMU) exclude each other and the calls on the address space, which read. Between vfio_group.lock and vfio_type1's.
+	 * A waiting writer goes before new readers, or a client that maps without pause would never let one in; no thread reads twice.
+	 */
+	pthread_rwlock_t lock;
+	struct cds_list_head groups;
+	struct vfio_type1 *type1;
+};
+
+struct vfio_container *vfio_container_new(struct vfio_system *s)
+{
+	struct vfio_container *c = calloc(1, sizeof(*c));
+	pthread_rwlockattr_t attr;
+
+	if (!c)
+		return NULL;
+	ref_init(&c->ref);
+	c->sys = s;
+	CDS_INIT_LIST_HEAD(&c->groups);
+	pthread_rwlockattr_init(&attr);
+	pthread_rwlockattr_setkind_np(&attr, PTHREAD_RWLOCK_PREFER_WRITER_NONRECURSIVE_NP);
+	pthread_rwlock_init(&c->lock, &attr);
+	pthread_rwlockattr_destroy(&attr);
+	return c;
+}
+
+void vfio_container_get(struct vfio_container *c)
+{
+	ref_get(&c->ref);
+}
+
+void vfio_container_put(struct vfio_container *c)
+{
+	if (!ref_put(&c->ref))
+		return;
+	/* each group holds a reference: there is none left, and with the last went the address space */
+	pthread_rwlock_destroy(&c->lock);
+	free(c);
+}
+
+int vfio_container_check_extension(struct vfio_container *c, unsigned long ext)
+{
+	int ret = 0;
+
+	switch (ext) {
+	case VFIO_TYPE1_IOMMU:
+	case VFIO_TYPE1v2_IOMMU:
+	case VFIO_UNMAP_ALL:
+		return 1;
+	case VFIO_UPDATE_VADDR: /* both are the address space's to tell: not before there is one */
+	case VFIO_DMA_CC_IOMMU:
+		pthread_rwlock_rdlock(&c->lock);
+		ret = c->type1 != NULL;
+		pthread_rwlock_unlock(&c->lock);
+		break;
+	}
+	return ret;
+}
+
+int vfio_container_set_iommu(struct vfio_container *c, unsigned long type)
+{
+	struct vfio_group *g;
+	int ret = -EINVAL;
+
+	pthread_rwlock_wrlock(&c->lock);
+	if (cds_list_empty(&c->groups) || c->type1) {
+		log_warn("container", "SET_IOMMU %s: EINVAL", c->type1 ? "a second time" : "before a group was added (GROUP_SET_CONTAINER)");
+		goto out;
+	}
+	ret = -ENODEV;
+	if (type != VFIO_TYPE1_IOMMU && type != VFIO_TYPE1v2_IOMMU) {
+		log_warn("container", "SET_IOMMU %lu: only type1 (1) and type1v2 (3) are there: ENODEV", type);
+		goto out;
+	}
+	ret = -ENOMEM;
+	c->type1 = vfio_type1_new(c->sys, type == VFIO_TYPE1v2_IOMMU);
+	if (!c->type1)
+		goto out;
+	cds_list_for_each_entry(g, &c->groups, in_container)
+		iommu_group_attach(g->iommu, vfio_type1_domain(c->type1));
+	ret = 0;
+out:
+	pthread_rwlock_unlock(&c->lock);
+	return ret;
+}
+
+struct vfio_type1 *vfio_container_type1_get(struct vfio_container *c)
+{
+	pthread_rwlock_rdlock(&c->lock);
+	if (c->type1)
+		return c->type1;
+	pthread_rwlock_unlock(&c->lock);
+	return NULL;
+}
+
+void vfio_container_type1_put(struct vfio_container *c)
+{
+	pthread_rwlock_unlock(&c->lock);
+}
+
+bool vfio_container_has_iommu(struct vfio_container *c)
+{
+	bool has;
+
+	pthread_rwlock_rdlock(&c->lock);
+	has = c->type1 != NULL;
+	pthread_rwlock_unlock(&c->lock);
+	return has;
+}
+
+void vfio_container_attach(struct vfio_container *c, struct vfio_group *g)
+{
+	pthread_rwlock_wrlock(&c->lock);
+	cds_list_add_tail(&g->in_container, &c->groups);
+	if (c->type1)
+		iommu_group_attach(g->iommu, vfio_type1_domain(c->type1));
+	pthread_rwlock_unlock(&c->lock);
+}
+
+void vfio_container_detach(struct vfio_container *c, struct vfio_group *g)
+{
+	pthread_rwlock_wrlock(&c->lock);
+	cds_list_del(&g->in_container);
+	if (c->type1)
+		iommu_group_attach(g->iommu, NULL);
+	if (c->type1 && cds_list_empty(&c->groups)) {
+		vfio_type1_free(c->type1);
+		c->type1 = NULL;
+	}
+	pthread_rwlock_unlock(&c->lock);
+}

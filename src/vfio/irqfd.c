@@ -1,0 +1,206 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * vfio/irqfd.c: signalling and waiting for a client's eventfd.
+ *
+ * The kernel holds a reference on the eventfd itself and its eventfd_signal() cannot block. We hold a descriptor of our own, and have write(2):
+ *  - closing it while another thread writes would hit whatever gets the number next: signals run under RCU, and a descriptor is closed after a grace period;
+ *  - write(2) blocks when the counter is full, unless the description is O_NONBLOCK, which is the client's to choose. Nearly all choose it (QEMU, DPDK); for the
+ *    others poll(2) looks first. That costs a system call more, and leaves a full counter alone as the kernel does.
+ */
+#include "vfio/irqfd.h"
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/syscall.h>
+#include <sys/uio.h>
+#include "base/log.h"
+#include "base/rcu.h"
+#include "base/sys.h"
+
+#define LOOK_FIRST (1 << 30) /* in vfio_trigger.fd: a blocking description */
+
+/* Not interrupted, not blocked: is @fd ready for @events? */
+static bool ready(int fd, short events)
+{
+	struct pollfd p = { .fd = fd, .events = events };
+	struct timespec now = { 0 };
+
+	return sys_call(SYS_ppoll, (long)&p, 1, (long)&now, 0, 0, 0) == 1 && (p.revents & events);
+}
+
+/* What a descriptor is, only its link in /proc tells. A thread may have a table of its own (CLONE_FILES not set), hence thread-self. */
+static int check_link(int fd)
+{
+	static const char *const dirs[] = { "/proc/thread-self/fd", "/proc/self/fd" };
+	static const char expect[] = "anon_inode:[eventfd]";
+	char path[48], link[64];
+	long n = -ENOENT;
+
+	for (unsigned i = 0; i < 2 && n == -ENOENT; i++) {
+		snprintf(path, sizeof(path), "%s/%d", dirs[i], fd);
+		n = sys_call(SYS_readlinkat, AT_FDCWD, (long)path, (long)link, sizeof(link), 0, 0);
+	}
+	if (n < 0) {
+		log_err("irqfd", "%s: %s: without /proc an eventfd cannot be told from another descriptor", path,
+			strerror((int)-n));
+		return -EINVAL;
+	}
+	return n == (long)sizeof(expect) - 1 && !memcmp(link, expect, sizeof(expect) - 1) ? 0 : -EINVAL;
+}
+
+int vfio_check_eventfd(int fd)
+{
+	if (fd < 0 || fd_is_private(fd) || sys_call(SYS_fcntl, fd, F_GETFD, 0, 0, 0, 0) < 0)
+		return -EBADF;
+	return check_link(fd);
+}
+
+/* A private duplicate of the client's eventfd @fd. The check is made on the duplicate, which nobody can exchange meanwhile. */
+static int dup_eventfd(int fd)
+{
+	int own, ret;
+
+	if (fd < 0 || fd_is_private(fd))
+		return -EBADF;
+	own = fd_dup_private(fd);
+	if (own < 0)
+		return own;
+	ret = check_link(own);
+	if (ret) {
+		fd_close_private(own);
+		return ret;
+	}
+	return own;
+}
+
+void vfio_trigger_init(struct vfio_trigger *t)
+{
+	atomic_init(&t->fd, -1);
+}
+
+int vfio_trigger_swap(struct vfio_trigger *t, int fd, int *old)
+{
+	int own = -1;
+	long fl;
+
+	if (fd >= 0) {
+		own = dup_eventfd(fd);
+		if (own < 0)
+			return own;
+		fl = sys_call(SYS_fcntl, own, F_GETFL, 0, 0, 0, 0);
+		if (fl < 0 || !(fl & O_NONBLOCK))
+			own |= LOOK_FIRST;
+	}
+	*old = atomic_exchange_explicit(&t->fd, own, memory_order_acq_rel);
+	return 0;
+}
+
+void vfio_trigger_release(const int *old, unsigned n)
+{
+	bool waited = false;
+
+	for (unsigned i = 0; i < n; i++) {
+		if (old[i] < 0)
+			continue;
+		if (!waited)
+			rcu_sync();
+		waited = true;
+		fd_close_private(old[i] & ~LOOK_FIRST);
+	}
+}
+
+int vfio_trigger_set(struct vfio_trigger *t, int fd)
+{
+	int old, ret = vfio_trigger_swap(t, fd, &old);
+
+	if (!ret)
+		vfio_trigger_release(&old, 1);
+	return ret;
+}
+
+bool vfio_trigger_is_set(const struct vfio_trigger *t)
+{
+	return atomic_load_explicit(&t->fd, memory_order_relaxed) >= 0;
+}
+
+void vfio_trigger_signal(struct vfio_trigger *t)
+{
+	const uint64_t one = 1;
+	int fd;
+
+	rcu_read_begin();
+	fd = atomic_load_explicit(&t->fd, memory_order_acquire);
+	if (fd >= 0) {
+		int own = fd & ~LOOK_FIRST;
+
+		/* -EAGAIN is a full counter: the client has its wake-up already */
+		if (!(fd & LOOK_FIRST) || ready(own, POLLOUT))
+			sys_write(own, &one, sizeof(one));
+	}
+	rcu_read_end();
+}
+
+struct vfio_virqfd {
+	struct loop_watch *watch;
+	int fd;
+	void (*fn)(void *arg);
+	void *arg;
+};
+
+/* Take the counter, as the kernel's handler does. The client may have read it since, and its description may be a blocking one. */
+static bool take_counter(int fd)
+{
+	uint64_t count;
+	struct iovec iov = { .iov_base = &count, .iov_len = sizeof(count) };
+	long n = sys_call(SYS_preadv2, fd, (long)&iov, 1, -1, -1, RWF_NOWAIT);
+
+	/* eventfds know RWF_NOWAIT since Linux 5.8 */
+	if (n == -EOPNOTSUPP || n == -ENOSYS)
+		n = ready(fd, POLLIN) ? sys_read(fd, &count, sizeof(count)) : -EAGAIN;
+	return n == sizeof(count);
+}
+
+static void on_readable(void *arg)
+{
+	struct vfio_virqfd *v = arg;
+
+	if (take_counter(v->fd))
+		v->fn(v->arg); /* may free v */
+}
+
+int vfio_virqfd_new(struct loop *l, int fd, void (*fn)(void *arg), void *arg, struct vfio_virqfd **out)
+{
+	struct vfio_virqfd *v;
+	int ret, own = dup_eventfd(fd);
+
+	if (own < 0)
+		return own;
+	v = malloc(sizeof(*v));
+	if (!v) {
+		ret = -ENOMEM;
+		goto close;
+	}
+	*v = (struct vfio_virqfd){ .fd = own, .fn = fn, .arg = arg };
+	*out = v; /* the handler may run, and look for it, before this function returns */
+	v->watch = loop_watch(l, own, on_readable, v, &ret);
+	if (v->watch)
+		return 0;
+	*out = NULL;
+	free(v);
+close:
+	fd_close_private(own);
+	return ret;
+}
+
+void vfio_virqfd_free(struct vfio_virqfd *v)
+{
+	if (!v)
+		return;
+	loop_unwatch(v->watch);
+	fd_close_private(v->fd);
+	free(v);
+}

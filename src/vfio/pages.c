@@ -1,0 +1,63 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * vfio/pages.c: what stands for pinning. The kernel's type1 faults every page in, with the right to write if the device may write, and fails with EFAULT where it
+ * cannot. The same is asked of the kernel here, with MADV_POPULATE_* (Linux 5.14), page by page where that is not to be had.
+ */
+#include <errno.h>
+#include <linux/futex.h>
+#include <sys/mman.h>
+#include <sys/syscall.h>
+#include "base/guard.h"
+#include "base/sys.h"
+#include "vfio/type1_internal.h"
+
+#ifndef MADV_POPULATE_READ
+#define MADV_POPULATE_READ  22 /* asm-generic/mman-common.h, Linux 5.14 */
+#define MADV_POPULATE_WRITE 23
+#endif
+
+/* A write fault that changes nothing, also not under another thread's hands: the kernel ORs 0 into the word, atomically. */
+static int touch_write(uint64_t addr)
+{
+	uint32_t here = 0;
+	long ret = sys_call(SYS_futex, (long)&here, FUTEX_WAKE_OP | FUTEX_PRIVATE_FLAG, 0, 0, (long)addr,
+			    FUTEX_OP(FUTEX_OP_OR, 0, FUTEX_OP_CMP_EQ, 0));
+
+	return ret < 0 ? -EFAULT : 0;
+}
+
+static int touch_each(uint64_t vaddr, uint64_t size, unsigned prot)
+{
+	char c;
+
+	for (uint64_t off = 0; off < size; off += PAGE_SIZE_4K) {
+		if (guard_copy(&c, (const void *)(vaddr + off), 1))
+			return -EFAULT;
+		if ((prot & IOMMU_WRITE) && touch_write(vaddr + off))
+			return -EFAULT;
+	}
+	return 0;
+}
+
+int type1_populate(uint64_t vaddr, uint64_t size, unsigned prot)
+{
+	int advice = prot & IOMMU_WRITE ? MADV_POPULATE_WRITE : MADV_POPULATE_READ;
+	long ret;
+
+	do {
+		ret = sys_call(SYS_madvise, (long)vaddr, (long)size, advice, 0, 0, 0);
+	} while (ret == -EINTR || ret == -EAGAIN);
+	switch (ret) {
+	case 0:
+		return 0;
+	case -ENOMEM:
+		/* a hole, or no memory? msync walks the areas and does nothing else */
+		ret = sys_call(SYS_msync, (long)vaddr, (long)size, MS_ASYNC, 0, 0, 0);
+		return ret == -ENOMEM ? -EFAULT : -ENOMEM;
+	case -EINVAL:
+		/* rights that are missing, memory that is a device's, or an old kernel */
+		return touch_each(vaddr, size, prot);
+	default:
+		return -EFAULT;
+	}
+}

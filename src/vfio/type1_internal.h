@@ -1,0 +1,58 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * vfio/type1_internal.h: what type1.c (the mappings), pages.c (is the memory there?) and preserve.c (memory that the program unmaps stays with the devices) share.
+ */
+#ifndef VFIO_TYPE1_INTERNAL_H
+#define VFIO_TYPE1_INTERNAL_H
+#include "base/itree.h"
+#include "vfio/group.h"
+#include "vfio/type1.h"
+
+/* One mapping as the client made it. */
+struct dma {
+	struct itree_node by_iova;
+	struct itree_node by_mem; /* where the program sees the memory; the domain knows where it is */
+	unsigned prot;            /* IOMMU_READ, IOMMU_WRITE */
+	bool vaddr_invalid;       /* VFIO_DMA_UNMAP_FLAG_VADDR */
+	bool moved;               /* some of it is in the system's asides */
+	struct dma *next;         /* of those that one unmap takes out */
+};
+
+struct vfio_type1 {
+	struct vfio_system *sys;
+	struct iommu_domain *domain;
+	bool v2;
+	pthread_mutex_t lock; /* guards what follows; above maps_lock and iommu_domain's */
+	struct itree by_iova;
+	struct itree by_mem;  /* changed with maps_lock held as well: either is enough to read */
+	unsigned entries;
+	bool tracking;        /* VFIO_IOMMU_DIRTY_PAGES_FLAG_START */
+	struct cds_list_head in_system;
+};
+
+/* Memory that was moved aside, and how many mapped bytes of all type1 spaces lie there. */
+struct aside {
+	struct itree_node node;
+	uint64_t users;
+	struct aside *next;
+};
+
+static inline uint64_t dma_iova(const struct dma *d)
+{
+	return d->by_iova.start;
+}
+static inline uint64_t dma_size(const struct dma *d)
+{
+	return d->by_iova.last - d->by_iova.start + 1;
+}
+
+/* pages.c: have the kernel fault the pages in, as pinning does: 0; -EFAULT: not there, or not with these rights; -ENOMEM. */
+int type1_populate(uint64_t vaddr, uint64_t size, unsigned prot);
+
+/*
+ * preserve.c: the mapping @d lets go of the memory aside that it uses. What nobody else uses is put on @free, to be released with type1_asides_free() when no device
+ * can reach it any more (after iommu_domain_unmap or _remap). Lock held.
+ */
+void type1_put_asides(struct vfio_type1 *t, struct dma *d, struct aside **free);
+void type1_asides_free(struct aside *list);
+#endif
