@@ -1,0 +1,139 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* base/sys_test.c: raw calls return what the kernel returns; private descriptors are where programs do not look and are known. */
+#include <errno.h>
+#include <fcntl.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/mman.h>
+#include <sys/resource.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <unistd.h>
+#include <cmocka.h>
+#include "base/sys.h"
+
+static void test_raw(void **state)
+{
+	uintptr_t start, end;
+	char buf[8] = "";
+	int fd, n = -1;
+	void *p;
+
+	errno = 77;
+	assert_int_equal(sys_call(SYS_getpid, 0, 0, 0, 0, 0, 0), getpid());
+	assert_int_equal(sys_open("/nonexistent/x", O_RDONLY, 0), -ENOENT);
+	assert_int_equal(sys_close(-1), -EBADF);
+	/* all six arguments arrive */
+	p = (void *)sys_call(SYS_mmap, 0, 8192, PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	assert_true((long)p > 0);
+	assert_int_equal(sys_call(SYS_munmap, (long)p, 8192, 0, 0, 0, 0), 0);
+	fd = memfd_create("sys_test", 0);
+	assert_int_equal(sys_pwrite(fd, "abcdef", 6, 2), 6);
+	assert_int_equal(sys_pread(fd, buf, 4, 3), 4);
+	assert_memory_equal(buf, "bcde", 4);
+	p = (void *)sys_call(SYS_mmap, 0, 4096, PROT_READ, MAP_SHARED, fd, 4096);
+	assert_true((long)p > 0);
+	munmap(p, 4096);
+	assert_int_equal(sys_write(fd, "xy", 2), 2);
+	assert_int_equal(sys_read(fd, buf, 2), 2);
+	assert_memory_equal(buf, "ab", 2);
+	assert_int_equal(sys_ioctl(fd, TIOCGWINSZ, &n), -ENOTTY);
+	assert_int_equal(sys_close(fd), 0);
+	assert_int_equal(errno, 77); /* errno is the program's */
+	sys_call_range(&start, &end);
+	assert_true(start == (uintptr_t)sys_call && end > start && end - start < 64);
+}
+
+static void count(int fd, void *arg)
+{
+	int *c = arg;
+
+	c[0]++;
+	c[1] = fd;
+}
+
+static void test_private(void **state)
+{
+	int fd = open("/dev/null", O_RDONLY), p, q, c[2] = { 0 };
+	struct rlimit rl;
+
+	getrlimit(RLIMIT_NOFILE, &rl);
+	assert_false(fd_is_private(fd));
+	assert_false(fd_is_private(-1));
+	assert_false(fd_is_private(INT32_MAX));
+	p = fd_dup_private(fd);
+	assert_true(p > 128 && (rlim_t)p < rl.rlim_cur && p < 16384);
+	assert_true(fd_is_private(p));
+	assert_int_equal(fcntl(p, F_GETFD), FD_CLOEXEC);
+	q = fd_make_private(fd);
+	assert_true(q > p && fd_is_private(q));
+	assert_int_equal(fcntl(fd, F_GETFD), -1); /* moved */
+	fd_for_each_private(count, c);
+	assert_int_equal(c[0], 2);
+	assert_int_equal(c[1], q);
+	fd_close_private(p);
+	assert_false(fd_is_private(p));
+	assert_int_equal(fcntl(p, F_GETFD), -1);
+	/* not ours: not touched */
+	fd_close_private(1);
+	assert_int_not_equal(fcntl(1, F_GETFD), -1);
+	fd_close_private(q);
+	assert_int_equal(fd_dup_private(fd), -EBADF);
+	assert_int_equal(fd_make_private(-1), -EBADF);
+}
+
+/* A program with a small limit, and one that has used it up. */
+static void small_limit(void)
+{
+	struct rlimit rl = { 64, 64 };
+	int p, fd;
+
+	if (setrlimit(RLIMIT_NOFILE, &rl))
+		_exit(1);
+	p = fd_dup_private(0);
+	if (p < 3 || p >= 64 || !fd_is_private(p))
+		_exit(2);
+	while ((fd = dup(0)) >= 0)
+		;
+	if (fd_dup_private(0) != -EMFILE)
+		_exit(3);
+	/* one free number, below where private ones start */
+	close(4);
+	if (fd_dup_private(0) != 4)
+		_exit(4);
+	_exit(0);
+}
+
+static void test_small_limit(void **state)
+{
+	pid_t pid = fork();
+	int st;
+
+	if (!pid)
+		small_limit();
+	assert_int_equal(waitpid(pid, &st, 0), pid);
+	assert_int_equal(st, 0);
+}
+
+static void test_clock(void **state)
+{
+	uint64_t a = now_ns(), b = now_ns();
+
+	assert_true(a && b >= a);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_raw),
+		cmocka_unit_test(test_private),
+		cmocka_unit_test(test_small_limit),
+		cmocka_unit_test(test_clock),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
