@@ -5,7 +5,18 @@
  */
 #ifndef BASE_RCU_H
 #define BASE_RCU_H
+/*
+ * The read side inline, except where UndefinedBehaviorSanitizer (together with AddressSanitizer, which can be asked for) would stumble over the library's per-thread
+ * records: liburcu 0.13 puts them at other addresses than the alignment that it declares for them.
+ */
+#if defined(__has_feature)
+#if __has_feature(address_sanitizer) || __has_feature(undefined_behavior_sanitizer)
+#define BASE_RCU_CALLS 1
+#endif
+#endif
+#if !defined(__SANITIZE_ADDRESS__) && !defined(BASE_RCU_CALLS)
 #define _LGPL_SOURCE 1
+#endif
 #include <urcu-bp.h>
 /* ThreadSanitizer does not see the order that a grace period makes (membarrier(2) inside of a library): told here. */
 #if defined(__SANITIZE_THREAD__)
