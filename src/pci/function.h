@@ -33,6 +33,7 @@ struct pci_irq_sink {
 	void (*msi)(void *arg, unsigned vector); /* MSI or MSI-X message @vector */
 	void (*intx)(void *arg, bool level);     /* the line changed (after COMMAND.DisINTx) */
 	void *arg;
+	void (*err)(void *arg, bool fatal);      /* an error message, not masked in AER; @fatal: uncorrectable. May be NULL */
 };
 
 /* An option as the user gave it, in order. */

@@ -1,0 +1,196 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * BARs and the expansion ROM: their registers, and the memory and I/O cycles that go to the MSI-X table, to the ROM image or to the
+ * model. Whether the function decodes is one atomic, kept by config.c.
+ */
+#include <errno.h>
+#include <inttypes.h>
+#include <stdlib.h>
+#include "pci/function_internal.h"
+
+#define BAR_MAX_32  (1ull << 31)
+#define BAR_MAX_64  (1ull << 40) /* linux/vfio.h clients: a region's offsets are 40 bits wide */
+#define BAR_MAX_IO  256ull	 /* PCI 3.0, 6.2.5.1 */
+#define ROM_MIN	    2048ull	 /* PCI 3.0, 6.2.5.2 */
+#define ROM_MAX	    (16ull << 20)
+
+static bool is_upper_half(const pci_function *fn, unsigned bar)
+{
+	return bar > 0 && fn->bars[bar - 1].flags & UVFIO_BAR_64;
+}
+
+int uvfio_add_bar(struct uvfio_dev *dev, unsigned bar, uint64_t size, unsigned flags)
+{
+	bool io = flags & UVFIO_BAR_IO, wide = flags & UVFIO_BAR_64;
+	uint64_t min = io ? 4 : 16, max = io ? BAR_MAX_IO : wide ? BAR_MAX_64 : BAR_MAX_32;
+	uint32_t type = 0;
+	unsigned at;
+
+	if (!dev->creating || flags & ~(UVFIO_BAR_IO | UVFIO_BAR_64 | UVFIO_BAR_PREFETCH) ||
+	    (io && flags != UVFIO_BAR_IO))
+		return -EINVAL;
+	if (bar >= PCI_BARS || (wide && bar + 1 >= PCI_BARS))
+		return uvfio_error(dev, "BAR%u: there are %u, and a 64-bit one takes two", bar, PCI_BARS);
+	if (!is_pow2(size) || size < min || size > max)
+		return uvfio_error(dev, "BAR%u of %" PRIu64 " bytes: must be a power of two from %" PRIu64 " to %" PRIu64,
+				   bar, size, min, max);
+	if (dev->bars[bar].size || is_upper_half(dev, bar) || (wide && dev->bars[bar + 1].size)) {
+		uvfio_error(dev, "BAR%u is taken", bar);
+		return -EEXIST;
+	}
+	dev->bars[bar] = (struct pci_bar){ size, flags };
+	if (io)
+		type = PCI_BASE_ADDRESS_SPACE_IO;
+	else
+		type = (wide ? PCI_BASE_ADDRESS_MEM_TYPE_64 : 0) |
+		       (flags & UVFIO_BAR_PREFETCH ? PCI_BASE_ADDRESS_MEM_PREFETCH : 0);
+	at = PCI_BASE_ADDRESS_0 + 4 * bar;
+	put32(dev->cfg + at, type);
+	put32(dev->wmask + at, (uint32_t)~(size - 1)); /* size >= 16, or >= 4 for I/O: the type bits stay out */
+	if (wide)
+		put32(dev->wmask + at + 4, (uint32_t)(~(size - 1) >> 32));
+	return 0;
+}
+
+int uvfio_add_rom(struct uvfio_dev *dev, uint64_t size, const void *image, size_t len)
+{
+	if (!dev->creating)
+		return -EINVAL;
+	if (!is_pow2(size) || size < ROM_MIN || size > ROM_MAX || len > size)
+		return uvfio_error(dev, "ROM of %" PRIu64 " bytes: must be a power of two from %llu to %llu that holds the image",
+				   size, ROM_MIN, ROM_MAX);
+	if (dev->bars[PCI_ROM_BAR].size)
+		return -EEXIST;
+	if (image) {
+		dev->rom = malloc(len ? len : 1);
+		if (!dev->rom)
+			return -ENOMEM;
+		memcpy(dev->rom, image, len);
+		dev->rom_len = len;
+	}
+	dev->bars[PCI_ROM_BAR].size = size;
+	put32(dev->wmask + PCI_ROM_ADDRESS, (uint32_t)~(size - 1) | PCI_ROM_ADDRESS_ENABLE);
+	return 0;
+}
+
+const struct pci_bar *pci_function_bar(const pci_function *fn, unsigned bar)
+{
+	static const struct pci_bar none;
+
+	return bar <= PCI_ROM_BAR ? &fn->bars[bar] : &none;
+}
+
+static const char *bar_name(unsigned bar)
+{
+	static const char *const names[] = { "BAR0", "BAR1", "BAR2", "BAR3", "BAR4", "BAR5", "ROM" };
+
+	return bar < ARRAY_SIZE(names) ? names[bar] : "no BAR";
+}
+
+static void log_refused(pci_function *fn, bool write, unsigned bar, uint64_t off, unsigned size, int err)
+{
+	uint32_t skipped = 0;
+
+	if (!log_allow(&fn->limit, &skipped))
+		return;
+	if (skipped)
+		log_warn(fn->name, "%u lines about accesses were left out", skipped);
+	log_warn(fn->name, "%s %s at 0x%" PRIx64 " of %u bytes: the device does not complete it: %s", bar_name(bar),
+		 write ? "write" : "read", off, size, strerror(-err));
+}
+
+/* Is the access one that the bus could make, and does the function answer it? 0 or -EIO. */
+static int check_access(pci_function *fn, bool write, unsigned bar, uint64_t off, unsigned size)
+{
+	const struct pci_bar *b = pci_function_bar(fn, bar);
+	unsigned need = b->flags & UVFIO_BAR_IO ? DECODE_IO : DECODE_MEM;
+
+	if ((size != 1 && size != 2 && size != 4 && size != 8) || off % size || !range_within(off, size, b->size)) {
+		log_refused(fn, write, bar, off, size, -EINVAL);
+		return -EIO;
+	}
+	return atomic_load_explicit(&fn->decode, memory_order_acquire) & need ? 0 : -EIO;
+}
+
+static uint64_t all_ones(unsigned size)
+{
+	return size >= 8 ? UINT64_MAX : (1ull << 8 * size) - 1;
+}
+
+/* Beyond the image is erased flash. */
+static uint64_t rom_read(const pci_function *fn, uint64_t off, unsigned size)
+{
+	uint64_t v = 0;
+
+	for (unsigned i = 0; i < size; i++)
+		v |= (uint64_t)(off + i < fn->rom_len ? fn->rom[off + i] : 0xff) << 8 * i;
+	return v;
+}
+
+static int model_read(pci_function *fn, unsigned bar, uint64_t off, unsigned size, uint64_t *value)
+{
+	int ret;
+
+	*value = 0;
+	if (!fn->model->bar_read) /* decoded, and no register there: such reads complete with zero */
+		return 0;
+	pci_model_enter(fn);
+	ret = fn->model->bar_read(fn, bar, off, size, value);
+	pci_model_leave(fn);
+	if (ret < 0) {
+		log_refused(fn, false, bar, off, size, ret);
+		*value = all_ones(size);
+		return -EIO;
+	}
+	*value &= all_ones(size);
+	return 0;
+}
+
+int pci_bar_read(pci_function *fn, unsigned bar, uint64_t off, unsigned size, uint64_t *value)
+{
+	int ret = check_access(fn, false, bar, off, size);
+
+	*value = all_ones(size);
+	if (ret)
+		return ret;
+	if (pci_msix_read(fn, bar, off, size, value))
+		return 0;
+	if (bar == PCI_ROM_BAR && fn->rom) {
+		*value = rom_read(fn, off, size);
+		return 0;
+	}
+	return model_read(fn, bar, off, size, value);
+}
+
+int pci_bar_write(pci_function *fn, unsigned bar, uint64_t off, unsigned size, uint64_t value)
+{
+	int ret = check_access(fn, true, bar, off, size);
+
+	if (ret)
+		return ret;
+	if (!pci_msix_write(fn, bar, off, size, value & all_ones(size), &ret)) {
+		if (!fn->model->bar_write || (bar == PCI_ROM_BAR && fn->rom))
+			return 0; /* dropped, as by any read-only memory */
+		pci_model_enter(fn);
+		ret = fn->model->bar_write(fn, bar, off, size, value & all_ones(size));
+		pci_model_leave(fn);
+	}
+	if (ret < 0) {
+		log_refused(fn, true, bar, off, size, ret);
+		return -EIO;
+	}
+	return 0;
+}
+
+bool pci_rom_valid(pci_function *fn)
+{
+	uint64_t v;
+
+	if (!fn->bars[PCI_ROM_BAR].size)
+		return false;
+	if (fn->rom)
+		v = rom_read(fn, 0, 2);
+	else if (model_read(fn, PCI_ROM_BAR, 0, 2, &v))
+		return false;
+	return v == 0xaa55; /* PCI Firmware 3.0, 5.1.1: 55 aa */
+}

@@ -1,0 +1,211 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * A function's life: made from a model and the user's options, handed to a driver, taken apart. And the lock that lets a model be
+ * written as if it were alone: the callbacks of one device run one at a time, unless its model says that it can do better.
+ */
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include "pci/function_internal.h"
+
+void pci_model_enter(pci_function *fn)
+{
+	if (fn->model->concurrent)
+		return;
+	pthread_mutex_lock(&fn->model_lock);
+	atomic_store_explicit(&fn->model_owner, (unsigned long)pthread_self(), memory_order_relaxed);
+}
+
+void pci_model_leave(pci_function *fn)
+{
+	if (!fn->model->concurrent) {
+		atomic_store_explicit(&fn->model_owner, 0, memory_order_relaxed);
+		pthread_mutex_unlock(&fn->model_lock);
+	}
+	if (atomic_load_explicit(&fn->reap, memory_order_relaxed))
+		pci_timers_reap(fn);
+}
+
+bool pci_model_inside(pci_function *fn)
+{
+	return atomic_load_explicit(&fn->model_owner, memory_order_relaxed) == (unsigned long)pthread_self();
+}
+
+static void function_free_memory(pci_function *fn)
+{
+	pci_options_free(fn);
+	pthread_mutex_destroy(&fn->lock);
+	pthread_mutex_destroy(&fn->model_lock);
+	pthread_mutex_destroy(&fn->sink_lock);
+	free(fn->msix_table);
+	free(fn->msix_vec);
+	free(fn->vpd_data);
+	free(fn->rom);
+	free(fn->name);
+	free(fn);
+}
+
+/* What can only be judged when the model has said everything. */
+static int check_whole(pci_function *fn)
+{
+	if (fn->last_ext_cap && !fn->exp)
+		return uvfio_error(fn, "extended capabilities need a PCI Express capability (uvfio_add_pcie)");
+	return pci_msix_check(fn);
+}
+
+int pci_function_new(const struct uvfio_model *model, const char *name, struct loop *loop,
+		     const struct pci_option *opts, unsigned num_opts, char *err, size_t err_size,
+		     pci_function **out)
+{
+	pci_function *fn;
+	int ret;
+
+	if (err && err_size)
+		err[0] = '\0';
+	if (model->abi != UVFIO_MODEL_ABI || !model->name || !model->create) {
+		if (err)
+			snprintf(err, err_size, "%s: not a model that this uvfio can use (its ABI is %u, ours %u)",
+				 model->name ? model->name : "the model", model->abi, UVFIO_MODEL_ABI);
+		return -EINVAL;
+	}
+	fn = calloc(1, sizeof(*fn));
+	if (!fn)
+		return -ENOMEM;
+	fn->model = model;
+	fn->loop = loop;
+	fn->err = err;
+	fn->err_size = err ? err_size : 0;
+	CDS_INIT_LIST_HEAD(&fn->options);
+	CDS_INIT_LIST_HEAD(&fn->timers);
+	CDS_INIT_LIST_HEAD(&fn->dead_timers);
+	pthread_mutex_init(&fn->lock, NULL);
+	pthread_mutex_init(&fn->model_lock, NULL);
+	pthread_mutex_init(&fn->sink_lock, NULL);
+	fn->name = strdup(name);
+	if (!fn->name) {
+		ret = -ENOMEM;
+		goto free_memory;
+	}
+	ret = pci_options_parse(fn, opts, num_opts);
+	if (ret)
+		goto free_memory;
+
+	iommu_device_init(&fn->iommu, fn->name);
+	atomic_store(&fn->iommu.blocked, true); /* COMMAND.MASTER is off at power-on */
+	pci_header_init(fn);
+	fn->creating = true;
+	pci_model_enter(fn);
+	ret = model->create(fn);
+	pci_model_leave(fn);
+	if (ret) {
+		if (ret > 0)
+			ret = -EINVAL;
+		if (err && err_size && !err[0])
+			snprintf(err, err_size, "%s: %s", model->name, strerror(-ret));
+		goto stop_timers;
+	}
+	ret = check_whole(fn);
+	fn->creating = false;
+	if (ret)
+		goto destroy;
+	memcpy(fn->init, fn->cfg, sizeof(fn->init));
+	fn->err = NULL; /* the caller's buffer is the caller's again */
+	fn->err_size = 0;
+	pci_function_reset(fn, UVFIO_RESET_POWER_ON);
+	*out = fn;
+	return 0;
+
+destroy:
+	pci_timers_stop(fn);
+	if (model->destroy)
+		model->destroy(fn);
+stop_timers:
+	pci_timers_stop(fn);
+	pci_timers_free(fn);
+	iommu_device_fini(&fn->iommu);
+free_memory:
+	function_free_memory(fn);
+	return ret;
+}
+
+void pci_function_free(pci_function *fn, bool abandon)
+{
+	if (!fn)
+		return;
+	/* In a forked child a thread that is no more may have held any lock and any RCU section: nothing here may wait. */
+	if (!abandon) {
+		pci_timers_stop(fn);
+		if (fn->model->destroy)
+			fn->model->destroy(fn);
+		pci_set_irq_sink(fn, NULL);
+		iommu_device_fini(&fn->iommu);
+	}
+	pci_timers_free(fn);
+	function_free_memory(fn);
+}
+
+const char *pci_function_name(const pci_function *fn)
+{
+	return fn->name;
+}
+
+const struct uvfio_model *pci_function_model(const pci_function *fn)
+{
+	return fn->model;
+}
+
+struct iommu_device *pci_function_iommu(pci_function *fn)
+{
+	return &fn->iommu;
+}
+
+/* ---- the model's side ---- */
+
+void uvfio_set_priv(struct uvfio_dev *dev, void *priv)
+{
+	dev->priv = priv;
+}
+
+void *uvfio_priv(const struct uvfio_dev *dev)
+{
+	return dev->priv;
+}
+
+const char *uvfio_dev_name(const struct uvfio_dev *dev)
+{
+	return dev->name;
+}
+
+void uvfio_log(struct uvfio_dev *dev, enum uvfio_log_level level, const char *fmt, ...)
+{
+	static const int levels[] = {
+		[UVFIO_LOG_ERROR] = LOG_ERR,
+		[UVFIO_LOG_WARN] = LOG_WARN,
+		[UVFIO_LOG_INFO] = LOG_INFO,
+		[UVFIO_LOG_DEBUG] = LOG_DEBUG,
+	};
+	va_list ap;
+
+	if ((unsigned)level >= ARRAY_SIZE(levels) || log_level() < levels[level])
+		return;
+	va_start(ap, fmt);
+	log_vline(levels[level], dev->name, fmt, ap);
+	va_end(ap);
+}
+
+int uvfio_error(struct uvfio_dev *dev, const char *fmt, ...)
+{
+	va_list ap;
+	int n;
+
+	va_start(ap, fmt);
+	if (dev->err_size) {
+		n = snprintf(dev->err, dev->err_size, "%s: ", dev->model->name);
+		if (n > 0 && (size_t)n < dev->err_size)
+			vsnprintf(dev->err + n, dev->err_size - (size_t)n, fmt, ap);
+	} else {
+		log_vline(LOG_ERR, dev->name, fmt, ap);
+	}
+	va_end(ap);
+	return -EINVAL;
+}

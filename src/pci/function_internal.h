@@ -1,0 +1,201 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * pci/function_internal.h: what a function is made of. For the files of pci/ alone.
+ *
+ * Config space is four arrays of 4 KiB: the bytes, and for each bit whether software may write it (wmask), clears it by
+ * writing one (w1c), and whether it survives a reset below power-on (sticky); init holds the values of power-on. A bit in none
+ * of the masks is read-only. What a write does beyond changing bits is in config.c (the `effects` of one write).
+ *
+ * What the hot paths need of config space is derived after each write into a few atomics (gate, decode, intx, iommu.blocked),
+ * so that an interrupt, a BAR access or a DMA looks at no config byte and takes no lock.
+ */
+#ifndef PCI_FUNCTION_INTERNAL_H
+#define PCI_FUNCTION_INTERNAL_H
+
+#include <linux/pci_regs.h>
+#include <string.h>
+#include <urcu/list.h>
+#include "base/log.h"
+#include "base/rcu.h"
+#include "base/util.h"
+#include "pci/function.h"
+
+#define PCI_MSI_MAX  32u
+#define PCI_MSIX_MAX 2048u
+
+#define PCI_STATUS_RW1C 0xf900u /* PCI 3.0, 6.2.3: the error bits and Master Data Parity Error */
+
+/* An MSI or MSI-X vector: one word, so that "masked? then pending" is one atomic step. */
+#define VEC_MASKED      1u /* by the entry's own mask bit */
+#define VEC_FUNC_MASKED 2u /* by MSI-X Function Mask */
+#define VEC_PENDING     4u
+
+/* What of MSI and MSI-X the function may send now: enabled, bus master, D0. */
+enum pci_gate { GATE_OFF, GATE_MSI, GATE_MSIX };
+
+#define DECODE_MEM 1u
+#define DECODE_IO  2u
+
+/* pci_function.intx */
+#define INTX_LEVEL   1u /* what the model wants */
+#define INTX_INHIBIT 2u /* DisINTx, MSI, MSI-X or D3 keep the pin quiet */
+
+/* What is left to do once the lock is dropped. */
+#define EFFECT_SYNC    1u  /* something was taken away: wait for those who saw it */
+#define EFFECT_FLUSH   2u  /* pending messages may be free to go */
+#define EFFECT_FLR     4u
+#define EFFECT_TO_D3   8u
+#define EFFECT_TO_D0   16u
+#define EFFECT_CHANGED 32u /* some byte differs: config_written */
+
+struct msix_entry {
+	uint32_t addr_lo, addr_hi, data; /* under lock; nothing is sent by them: the sink knows the vector */
+};
+
+struct option_value {
+	const struct uvfio_option *opt;
+	char *text;
+	uint64_t number;
+	struct cds_list_head node; /* in uvfio_dev.options, in the user's order */
+};
+
+struct uvfio_timer {
+	struct uvfio_dev *dev;
+	void (*fn)(struct uvfio_dev *dev, void *arg);
+	void *arg;
+	pthread_mutex_t lock; /* keeps deadline and the loop's timer in step; above the loop's lock */
+	struct loop_timer *timer;
+	uint64_t deadline; /* UINT64_MAX: disarmed */
+	bool dead;         /* freed by the model; under model_lock */
+	struct cds_list_head node; /* in uvfio_dev.timers or .dead_timers, under lock */
+};
+
+struct uvfio_dev {
+	const struct uvfio_model *model;
+	char *name;
+	struct loop *loop;
+	void *priv;
+	struct iommu_device iommu;
+
+	struct cds_list_head options;
+	char *err; /* where uvfio_error() writes during create */
+	size_t err_size;
+	bool creating;
+
+	pthread_mutex_t lock;       /* config arrays, msix_table, vpd, timers; a leaf but for uvfio_timer.lock's own */
+	pthread_mutex_t model_lock; /* callbacks of a model that is not concurrent; above lock */
+	atomic_ulong model_owner;   /* pthread_self() of who holds model_lock, or 0 */
+	struct log_limit limit;     /* accesses that a model refuses */
+
+	uint8_t cfg[PCI_CFG_EXP_SIZE], wmask[PCI_CFG_EXP_SIZE], w1c[PCI_CFG_EXP_SIZE];
+	uint8_t sticky[PCI_CFG_EXP_SIZE], init[PCI_CFG_EXP_SIZE];
+	uint8_t claimed[PCI_CFG_EXP_SIZE / 8]; /* bytes that a capability took */
+	unsigned last_cap, last_ext_cap;       /* ends of the chains; 0: empty */
+
+	/* offsets of the capabilities that do something; 0: absent */
+	unsigned pm, msi, msix, exp, af, vpd, aer;
+	bool no_soft_reset, exp_flr;
+
+	struct pci_bar bars[PCI_BARS + 1];
+	uint8_t *rom;
+	size_t rom_len;
+	uint8_t *vpd_data;
+	size_t vpd_len;
+	bool vpd_writable;
+
+	unsigned intx_pin;
+	bool disintx;
+
+	unsigned msi_vectors;
+	struct pci_msix_info msix_info;
+	struct msix_entry *msix_table;
+	atomic_uint msi_vec[PCI_MSI_MAX]; /* VEC_* */
+	atomic_uint *msix_vec;            /* VEC_* */
+
+	atomic_uint mode;      /* enum uvfio_irq_mode: what is enabled, whether or not it may be sent */
+	atomic_uint gate;      /* enum pci_gate */
+	atomic_uint msi_modulo; /* messages that software enabled, less one */
+	atomic_uint decode;    /* DECODE_* */
+	atomic_uint intx;      /* INTX_* */
+	atomic_uint intx_busy; /* >0: somebody tells the sink; see intx.c */
+	bool intx_told;        /* what the sink was told last; owned by whoever made intx_busy non-zero */
+	pthread_mutex_t sink_lock; /* who may change sink; above nothing, never taken by delivery */
+	struct pci_irq_sink *sink; /* RCU: NULL or one of sinks[] */
+	struct pci_irq_sink sinks[2];
+
+	struct cds_list_head timers, dead_timers;
+	atomic_bool reap;    /* dead_timers is not empty */
+	bool timers_stopped; /* the device goes: no timer comes, none is freed */
+};
+
+static inline uint16_t get16(const uint8_t *p)
+{
+	return (uint16_t)(p[0] | p[1] << 8);
+}
+static inline uint32_t get32(const uint8_t *p)
+{
+	return get16(p) | (uint32_t)get16(p + 2) << 16;
+}
+static inline void put16(uint8_t *p, uint16_t v)
+{
+	p[0] = (uint8_t)v;
+	p[1] = (uint8_t)(v >> 8);
+}
+static inline void put32(uint8_t *p, uint32_t v)
+{
+	put16(p, (uint16_t)v);
+	put16(p + 2, (uint16_t)(v >> 16));
+}
+
+/* function.c: a callback of the model; nothing of ours is locked at either end but, between the two, model_lock */
+void pci_model_enter(pci_function *fn);
+void pci_model_leave(pci_function *fn);
+bool pci_model_inside(pci_function *fn); /* this thread is in a callback of a model that is not concurrent */
+
+/* options.c */
+int pci_options_parse(pci_function *fn, const struct pci_option *opts, unsigned n);
+void pci_options_free(pci_function *fn);
+
+/* config.c */
+void pci_header_init(pci_function *fn);
+/* Under lock: bring the atomics into line with config space. Returns EFFECT_SYNC, EFFECT_FLUSH. */
+unsigned pci_config_derive(pci_function *fn);
+/* Without lock: do what pci_config_derive() and a write left to do. */
+void pci_config_effects(pci_function *fn, unsigned effects);
+/* Under lock: all that software may have changed back to power-on values, but sticky bits (unless @kind is power-on). */
+void pci_config_defaults(pci_function *fn, enum uvfio_reset_kind kind);
+unsigned pci_config_power(const pci_function *fn); /* under lock: 0..3 */
+static inline bool pci_config_flag(const pci_function *fn, unsigned cap, unsigned off, uint16_t bit)
+{
+	return cap && get16(fn->cfg + cap + off) & bit;
+}
+
+/* caps.c: find room, link, claim; @fill: bytes after the header. Offset or -errno. */
+int pci_cap_new(pci_function *fn, uint8_t id, size_t len, const void *fill, const void *writable);
+int pci_ext_cap_new(pci_function *fn, uint16_t id, unsigned version, size_t len, const void *fill, const void *writable);
+
+/* msi.c */
+void pci_msi_masks_changed(pci_function *fn); /* under lock: MSI mask register or MSI-X function mask were written */
+uint32_t pci_msi_pending(const pci_function *fn);
+/* Where the capability's pending bits are or, without them, its end, from its start. */
+unsigned pci_msi_pending_offset(const pci_function *fn);
+void pci_msi_flush(pci_function *fn); /* without lock: send what is pending and no longer masked */
+void pci_msi_clear_pending(pci_function *fn, enum pci_gate kind);
+void pci_msix_table_reset(pci_function *fn); /* under lock */
+int pci_msix_check(pci_function *fn);        /* at the end of create: table and PBA lie in BARs */
+/* True if [off, off+size) of @bar belongs to the table or the PBA; then *@value, or *@err, is the answer. */
+bool pci_msix_read(pci_function *fn, unsigned bar, uint64_t off, unsigned size, uint64_t *value);
+bool pci_msix_write(pci_function *fn, unsigned bar, uint64_t off, unsigned size, uint64_t value, int *err);
+
+/* intx.c */
+void pci_intx_update(pci_function *fn); /* tell the sink if the pin changed */
+
+/* vpd.c: under lock; the address register was written */
+void pci_vpd_transfer(pci_function *fn);
+
+/* timer.c */
+void pci_timers_stop(pci_function *fn); /* none runs or will run */
+void pci_timers_reap(pci_function *fn);               /* without any lock: free what the model freed in a callback */
+void pci_timers_free(pci_function *fn); /* what the model left */
+
+#endif

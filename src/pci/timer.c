@@ -1,0 +1,168 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * A model's timers. The service thread fires one and then needs the model's turn (model_lock), which another thread may have: by
+ * the time it gets it the model may have disarmed, moved or freed the timer. So what counts is the deadline, looked at when the turn
+ * is ours; and a timer freed inside a callback is only marked, and taken apart when the turn is given back.
+ */
+#include <stdlib.h>
+#include "base/sys.h"
+#include "pci/function_internal.h"
+
+/* Takes the deadline if it has come. */
+static bool take_deadline(struct uvfio_timer *t)
+{
+	uint64_t now = now_ns();
+	bool due;
+
+	pthread_mutex_lock(&t->lock);
+	due = t->deadline <= now;
+	if (due)
+		t->deadline = UINT64_MAX;
+	else if (t->deadline != UINT64_MAX && t->timer)
+		loop_timer_set(t->timer, t->deadline - now);
+	pthread_mutex_unlock(&t->lock);
+	return due;
+}
+
+static void timer_fired(void *arg)
+{
+	struct uvfio_timer *t = arg;
+	struct uvfio_dev *dev = t->dev;
+
+	pci_model_enter(dev);
+	if (!t->dead && take_deadline(t))
+		t->fn(dev, t->arg);
+	pci_model_leave(dev);
+}
+
+/* Not while timer->lock is held: loop_timer_free waits for timer_fired(), which takes it. */
+static void stop(struct uvfio_timer *t)
+{
+	struct loop_timer *lt;
+
+	pthread_mutex_lock(&t->lock);
+	lt = t->timer;
+	t->timer = NULL;
+	t->deadline = UINT64_MAX;
+	pthread_mutex_unlock(&t->lock);
+	if (lt)
+		loop_timer_free(lt);
+}
+
+static void destroy(struct uvfio_timer *t)
+{
+	stop(t);
+	pthread_mutex_destroy(&t->lock);
+	free(t);
+}
+
+struct uvfio_timer *uvfio_timer_new(struct uvfio_dev *dev, void (*fn)(struct uvfio_dev *dev, void *arg), void *arg)
+{
+	struct uvfio_timer *t;
+	bool late;
+
+	if (!dev->loop)
+		return NULL;
+	t = calloc(1, sizeof(*t));
+	if (!t)
+		return NULL;
+	t->dev = dev;
+	t->fn = fn;
+	t->arg = arg;
+	t->deadline = UINT64_MAX;
+	t->timer = loop_timer_new(dev->loop, timer_fired, t);
+	if (!t->timer) {
+		free(t);
+		return NULL;
+	}
+	pthread_mutex_init(&t->lock, NULL);
+	pthread_mutex_lock(&dev->lock);
+	late = dev->timers_stopped;
+	if (!late)
+		cds_list_add_tail(&t->node, &dev->timers);
+	pthread_mutex_unlock(&dev->lock);
+	if (late) {
+		destroy(t);
+		return NULL;
+	}
+	return t;
+}
+
+void uvfio_timer_set(struct uvfio_timer *timer, uint64_t ns)
+{
+	uint64_t now = now_ns();
+
+	pthread_mutex_lock(&timer->lock);
+	timer->deadline = add_overflows(now, ns) ? UINT64_MAX : now + ns;
+	if (timer->timer)
+		loop_timer_set(timer->timer, timer->deadline == UINT64_MAX ? UINT64_MAX : ns);
+	pthread_mutex_unlock(&timer->lock);
+}
+
+void uvfio_timer_free(struct uvfio_timer *timer)
+{
+	struct uvfio_dev *dev;
+	bool now;
+
+	if (!timer)
+		return;
+	dev = timer->dev;
+	uvfio_timer_set(timer, UINT64_MAX);
+	pthread_mutex_lock(&dev->lock);
+	now = !dev->timers_stopped && !pci_model_inside(dev);
+	if (!now)
+		timer->dead = true;
+	/* When the device goes its list stands still, and pci_timers_free() empties it. */
+	if (!dev->timers_stopped) {
+		cds_list_del(&timer->node);
+		if (!now) {
+			cds_list_add_tail(&timer->node, &dev->dead_timers);
+			atomic_store(&dev->reap, true);
+		}
+	}
+	pthread_mutex_unlock(&dev->lock);
+	if (now)
+		destroy(timer);
+}
+
+void pci_timers_reap(pci_function *fn)
+{
+	struct uvfio_timer *t, *next;
+	CDS_LIST_HEAD(dead);
+
+	pthread_mutex_lock(&fn->lock);
+	if (!fn->timers_stopped) {
+		atomic_store(&fn->reap, false);
+		cds_list_splice(&fn->dead_timers, &dead);
+		CDS_INIT_LIST_HEAD(&fn->dead_timers);
+	}
+	pthread_mutex_unlock(&fn->lock);
+	cds_list_for_each_entry_safe(t, next, &dead, node)
+		destroy(t);
+}
+
+void pci_timers_stop(pci_function *fn)
+{
+	struct uvfio_timer *t;
+
+	pthread_mutex_lock(&fn->lock);
+	fn->timers_stopped = true;
+	pthread_mutex_unlock(&fn->lock);
+	/* From here on the lists stand still, and stop() may wait for a callback without holding anything. */
+	cds_list_for_each_entry(t, &fn->timers, node)
+		stop(t);
+	cds_list_for_each_entry(t, &fn->dead_timers, node)
+		stop(t);
+}
+
+void pci_timers_free(pci_function *fn)
+{
+	struct uvfio_timer *t, *next;
+
+	cds_list_splice(&fn->dead_timers, &fn->timers);
+	cds_list_for_each_entry_safe(t, next, &fn->timers, node) {
+		cds_list_del(&t->node);
+		pthread_mutex_destroy(&t->lock);
+		free(t);
+	}
+}
