@@ -29,11 +29,29 @@ unsigned machine_num_devices(const struct machine *m);
 struct machine_device *machine_device(struct machine *m, unsigned i);
 struct machine_device *machine_find(struct machine *m, const char *addr); /* with or without "0000:" */
 
+/*
+ * How much memory may be pinned: "inherit" (RLIMIT_MEMLOCK of this process, unlimited with CAP_IPC_LOCK, as the kernel has it; what machine_new() sets), "unlimited",
+ * or bytes with a suffix K, M, G, T. 0 or -EINVAL. machine_parse_memlock() only reads the text; "inherit" reads the process's limit.
+ */
+int machine_set_memlock(struct machine *m, const char *text);
+int machine_parse_memlock(const char *text, uint64_t *bytes);
+
+/*
+ * Several processes share one run directory. From now on an open group is claimed by a lock on @run_dir/claims/group-N: a second process that opens it gets -EBUSY, as from
+ * the kernel. The locks are open-file-description locks: they go with the process that holds them. 0 or -errno with a log line.
+ */
+int machine_claim_dir(struct machine *m, const char *run_dir);
+
 /* Write the sysfs and /dev view as a real tree under @dir (which exists and is empty): @dir/sys/bus/pci/..., @dir/sys/devices/..., @dir/sys/kernel/iommu_groups/..., @dir/sys/module/..., @dir/dev/vfio/... 0 or -errno with a log line. */
 int machine_write_view(struct machine *m, const char *dir);
 /* `lspci -F` text of one device: "BB:DD.F name\n00: 86 80 ...\n" of the hardware's config space, to @fd. */
 int machine_dump(struct machine_device *d, int fd);
 
-/* `uvfio models`: every built-in model with its options, to @fd. */
+/* `uvfio models`: every built-in model with its options, to @fd. @only may name a plug-in, too. -ENOENT: no such model. */
 int machine_list_models(int fd, const char *only /* NULL: all */);
+/* For completion: names, one a line: of the models (@only NULL), or of the options of one, each with a "=" behind. */
+int machine_list_names(int fd, const char *only);
+
+/* @spec with every path in it made absolute (a program that changes its directory reads the same images): *@out is malloc'ed. Errors as machine_add(). */
+int machine_spec_absolute(const char *spec, char **out, char **err);
 #endif

@@ -1,0 +1,115 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* cli/main.c: finds the subcommand; help and version. */
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+#include "cli/cli.h"
+#include "machine/nearest.h"
+
+const struct cli_command *const cli_commands[] = { &cli_run, &cli_models, &cli_dump, &cli_help,
+						   &cli_version, NULL };
+
+static const struct cli_command *find(const char *name)
+{
+	for (const struct cli_command *const *c = cli_commands; *c; c++)
+		if (!strcmp((*c)->name, name))
+			return *c;
+	return NULL;
+}
+
+static void print_commands(FILE *f)
+{
+	fprintf(f, "usage: uvfio COMMAND [ARGUMENTS]\n\n"
+		   "VFIO in user space: run unmodified VFIO programs on PCI devices written in C.\n\n"
+		   "Commands:\n");
+	for (const struct cli_command *const *c = cli_commands; *c; c++)
+		fprintf(f, "  %-10s%s\n", (*c)->name, (*c)->summary);
+	fprintf(f, "\n`uvfio help COMMAND` tells more. An example:\n"
+		   "  uvfio run --device edu -- lspci -v\n");
+}
+
+static int unknown_command(const char *name)
+{
+	const char *near = NULL;
+
+	for (const struct cli_command *const *c = cli_commands; *c; c++)
+		near = nearest_word(name, near, (*c)->name);
+	if (near)
+		return cli_error(NULL, "there is no command '%s': did you mean 'uvfio %s'?", name,
+				 near);
+	return cli_error(NULL, "there is no command '%s': `uvfio help` lists them", name);
+}
+
+static int help(const struct cli_command *cmd, int argc, char **argv)
+{
+	struct cli_args a = { .cmd = cmd, .argc = argc, .argv = argv };
+	const struct cli_command *about;
+	int rc = cli_next_option(&a);
+
+	if (rc != CLI_ARG)
+		return rc == CLI_HELP ? 0 : CLI_USAGE;
+	if (a.next >= argc) {
+		print_commands(stdout);
+		return 0;
+	}
+	about = find(argv[a.next++]);
+	if (!about)
+		return unknown_command(argv[a.next - 1]);
+	rc = cli_no_more(&a);
+	if (!rc)
+		cli_print_help(about);
+	return rc;
+}
+
+const struct cli_command cli_help = {
+	.name = "help",
+	.args = "[COMMAND]",
+	.summary = "Explain the commands",
+	.run = help,
+};
+
+static int version(const struct cli_command *cmd, int argc, char **argv)
+{
+	struct cli_args a = { .cmd = cmd, .argc = argc, .argv = argv };
+	int rc = cli_next_option(&a);
+
+	if (rc != CLI_ARG)
+		return rc == CLI_HELP ? 0 : CLI_USAGE;
+	rc = cli_no_more(&a);
+	if (!rc)
+		printf("uvfio %s\n", UVFIO_VERSION);
+	return rc;
+}
+
+const struct cli_command cli_version = {
+	.name = "version",
+	.args = "",
+	.summary = "Print the version",
+	.run = version,
+};
+
+int main(int argc, char **argv)
+{
+	const struct cli_command *cmd;
+	int rc;
+
+	if (argc < 2) {
+		print_commands(stderr);
+		return CLI_USAGE;
+	}
+	if (!strcmp(argv[1], "--help") || !strcmp(argv[1], "-h"))
+		cmd = &cli_help;
+	else if (!strcmp(argv[1], "--version"))
+		cmd = &cli_version;
+	else
+		cmd = find(argv[1]);
+	if (!cmd)
+		return unknown_command(argv[1]);
+	rc = cmd->run(cmd, argc - 2, argv + 2);
+	if ((fflush(stdout) || ferror(stdout)) && !rc) {
+		cli_error(cmd, "writing to stdout: %s", strerror(errno));
+		rc = 1;
+	}
+	return rc;
+}

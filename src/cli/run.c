@@ -1,0 +1,362 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * cli/run.c: uvfio run: a program on a machine of the user's choice.
+ *
+ * The machine is built here first, only to find what is wrong with it while a message can be given and nothing runs; the view of it is written to the run directory, and it is given
+ * up again. The program's own copy is built inside of it by the shim, from the same lines (UVFIO_DEVICES).
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
+#include <unistd.h>
+#include "base/log.h"
+#include "base/util.h"
+#include "cli/cli.h"
+
+#define SHIM "libuvfio-shim.so"
+
+extern char **environ;
+
+struct run {
+	const struct cli_command *cmd;
+	char *specs; /* absolute, one a line */
+	const char *log_level, *memlock;
+	char *log_file; /* absolute, or NULL */
+	struct machine *m;
+	char *shim, *program, *dir;
+};
+
+/* cli_error() with @why, which is freed. */
+static int explain(struct run *r, char *why, int rc)
+{
+	cli_error(r->cmd, "%s", why ? why : strerror(-rc));
+	free(why);
+	return CLI_USAGE;
+}
+
+/* ---- options ---- */
+
+static int add_device(struct run *r, const char *spec)
+{
+	char *absolute = NULL, *why = NULL, *all;
+	int rc;
+
+	rc = machine_spec_absolute(spec, &absolute, &why);
+	if (rc)
+		return explain(r, why, rc);
+	/* the user's own text, for messages with the user's own paths */
+	rc = machine_add(r->m, spec, &why);
+	if (rc) {
+		free(absolute);
+		return explain(r, why, rc);
+	}
+	rc = asprintf(&all, "%s%s%s", r->specs ? r->specs : "", r->specs ? "\n" : "", absolute);
+	free(absolute);
+	if (rc < 0)
+		return explain(r, NULL, -ENOMEM);
+	free(r->specs);
+	r->specs = all;
+	return 0;
+}
+
+static int set_log_file(struct run *r, const char *path)
+{
+	char *cwd = NULL;
+	int fd, rc;
+
+	fd = open(path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC | O_NOCTTY, 0666);
+	if (fd < 0)
+		return cli_error(r->cmd, "--log-file %s: %s", path, strerror(errno));
+	close(fd);
+	free(r->log_file);
+	r->log_file = NULL;
+	if (*path != '/') {
+		cwd = getcwd(NULL, 0);
+		if (!cwd)
+			return cli_error(r->cmd, "--log-file %s: cannot tell the current directory: %s",
+					 path, strerror(errno));
+	}
+	rc = asprintf(&r->log_file, "%s%s%s", cwd ? cwd : "", cwd ? "/" : "", path);
+	free(cwd);
+	if (rc < 0) {
+		r->log_file = NULL;
+		return explain(r, NULL, -ENOMEM);
+	}
+	return 0;
+}
+
+enum { OPT_DEVICE, OPT_LOG, OPT_LOG_FILE, OPT_MEMLOCK };
+static const struct cli_option options[] = {
+	[OPT_DEVICE] = { "device", "SPEC",
+			 "plug a device in: MODEL[,option=value]..., or ./PLUGIN.so[,...];\n"
+			 "may be given several times; `uvfio models` lists models" },
+	[OPT_LOG] = { "log", "LEVEL", "error, warn (the default), info, debug or none" },
+	[OPT_LOG_FILE] = { "log-file", "FILE", "append the log to FILE, not to stderr" },
+	[OPT_MEMLOCK] = { "memlock", "LIMIT",
+			  "how much memory the program may give to devices: bytes with K, M,\n"
+			  "G or T, unlimited, or inherit (the default: `ulimit -l`, as in the\n"
+			  "kernel; unlimited for root)" },
+	{ 0 },
+};
+
+static int set_option(struct run *r, int opt, const char *value)
+{
+	uint64_t bytes;
+
+	switch (opt) {
+	case OPT_DEVICE:
+		return add_device(r, value);
+	case OPT_LOG:
+		if (log_parse_level(value) == -EINVAL)
+			return cli_error(r->cmd, "--log %s: write error, warn, info, debug or none",
+					 value);
+		r->log_level = value;
+		log_set(STDERR_FILENO, log_parse_level(value));
+		return 0;
+	case OPT_LOG_FILE:
+		return set_log_file(r, value);
+	case OPT_MEMLOCK:
+		if (machine_parse_memlock(value, &bytes))
+			return cli_error(r->cmd,
+					 "--memlock %s: write a number of bytes, with K, M, G or T "
+					 "behind it if you like, or unlimited, or inherit",
+					 value);
+		r->memlock = value;
+		return 0;
+	}
+	return CLI_USAGE;
+}
+
+/* ---- the shim ---- */
+
+static int find_shim(struct run *r)
+{
+	/* beside uvfio (a build), or where `make install` and distributions put it */
+	static const char *const places[] = { "", "../lib/uvfio/", "../lib/", "../lib64/uvfio/",
+					      "../lib/x86_64-linux-gnu/uvfio/" };
+	char exe[PATH_MAX], *slash, *path, *real;
+	ssize_t n = readlink("/proc/self/exe", exe, sizeof(exe) - 1);
+
+	if (n < 0)
+		return cli_error(r->cmd, "/proc/self/exe: %s: is /proc mounted?", strerror(errno));
+	exe[n] = 0;
+	slash = strrchr(exe, '/');
+	if (slash)
+		slash[1] = 0;
+	for (size_t i = 0; i < ARRAY_SIZE(places); i++) {
+		if (asprintf(&path, "%s%s" SHIM, exe, places[i]) < 0)
+			return explain(r, NULL, -ENOMEM);
+		real = realpath(path, NULL);
+		free(path);
+		if (real && !access(real, R_OK)) {
+			r->shim = real;
+			return 0;
+		}
+		free(real);
+	}
+	return cli_error(r->cmd, SHIM " is neither beside uvfio in %s nor in ../lib/uvfio from there: "
+				 "run `make`, or install uvfio again",
+			 exe);
+}
+
+/* LD_PRELOAD is a list with spaces and colons between (ld.so(8)) and has no way to quote one. */
+static int shim_by_link(struct run *r)
+{
+	char *link;
+
+	if (!strpbrk(r->shim, " :"))
+		return 0;
+	if (asprintf(&link, "%s/" SHIM, r->dir) < 0)
+		return explain(r, NULL, -ENOMEM);
+	if (strpbrk(link, " :")) {
+		free(link);
+		return cli_error(r->cmd, "%s: a path with a space or a colon cannot be preloaded, and "
+					 "TMPDIR has one, too: set TMPDIR to another directory",
+				 r->shim);
+	}
+	if (symlink(r->shim, link)) {
+		free(link);
+		return cli_error(r->cmd, "%s: %s", r->dir, strerror(errno));
+	}
+	free(r->shim);
+	r->shim = link;
+	return 0;
+}
+
+/* The run time of a sanitizer insists on being the first library. */
+static bool is_sanitizer(const char *lib, size_t len)
+{
+	const char *base = memrchr(lib, '/', len);
+	size_t n;
+
+	base = base ? base + 1 : lib;
+	n = len - (size_t)(base - lib);
+	return (n > 7 && !memcmp(base, "lib", 3) && !memcmp(base + 4, "san", 3)) ||
+	       (n > 12 && !memcmp(base, "libclang_rt.", 12));
+}
+
+/* The shim, and what was to be preloaded anyway; not a shim twice, if uvfio runs under uvfio. */
+static char *preload(const char *shim)
+{
+	const char *old = getenv("LD_PRELOAD"), *p;
+	bool placed = false;
+	size_t len;
+	char *text;
+	FILE *f = open_memstream(&text, &len);
+
+	if (!f)
+		return NULL;
+	for (p = old ? old : ""; *(p += strspn(p, " :")); p += len) {
+		const char *base;
+
+		len = strcspn(p, " :");
+		if (!placed && !is_sanitizer(p, len)) {
+			fprintf(f, "%s:", shim);
+			placed = true;
+		}
+		base = memrchr(p, '/', len);
+		if (base && (size_t)(p + len - base) == sizeof("/" SHIM) - 1 &&
+		    !memcmp(base, "/" SHIM, sizeof("/" SHIM) - 1))
+			continue;
+		fprintf(f, "%.*s:", (int)len, p);
+	}
+	if (!placed)
+		fputs(shim, f);
+	if (fclose(f))
+		return NULL;
+	len = strlen(text);
+	if (len && text[len - 1] == ':')
+		text[len - 1] = 0;
+	return text;
+}
+
+/* ---- running ---- */
+
+static int set_environment(struct run *r)
+{
+	char *list = preload(r->shim);
+	int rc = 0;
+
+	if (!list)
+		return explain(r, NULL, -ENOMEM);
+	rc |= setenv("UVFIO_RUN_DIR", r->dir, 1);
+	rc |= setenv("UVFIO_DEVICES", r->specs ? r->specs : "", 1);
+	rc |= setenv("UVFIO_LOG", r->log_level, 1);
+	rc |= setenv("UVFIO_MEMLOCK", r->memlock, 1);
+	rc |= r->log_file ? setenv("UVFIO_LOG_FILE", r->log_file, 1) : unsetenv("UVFIO_LOG_FILE");
+	rc |= setenv("LD_PRELOAD", list, 1);
+	free(list);
+	return rc ? explain(r, NULL, -ENOMEM) : 0;
+}
+
+static int prepare(struct run *r, const char *program)
+{
+	char *why = NULL;
+	int rc;
+
+	rc = find_shim(r);
+	if (rc)
+		return rc;
+	rc = program_find(program, &r->program, &why);
+	if (!rc)
+		rc = program_check(r->program, &why);
+	if (rc)
+		return explain(r, why, rc);
+	rc = rundir_new(&r->dir, &why);
+	if (rc)
+		return explain(r, why, rc);
+	rc = shim_by_link(r);
+	if (rc)
+		return rc;
+	rc = machine_write_view(r->m, r->dir);
+	if (rc)
+		return cli_error(r->cmd, "cannot write the view of the devices to %s: %s", r->dir,
+				 strerror(-rc));
+	for (unsigned i = 0; i < machine_num_devices(r->m); i++) {
+		struct machine_device *d = machine_device(r->m, i);
+
+		log_info("run", "%s: %s, IOMMU group %u", d->addr, pci_function_model(d->fn)->name,
+			 d->group);
+	}
+	/* the program's own machine opens the same images, which may be locked */
+	machine_free(r->m, false);
+	r->m = NULL;
+	return set_environment(r);
+}
+
+/* As the program did: the caller sees the signal in our status. Its core dump, if any, is written; ours would be a second one. */
+static void die_by(int sig)
+{
+	struct rlimit none = { 0 };
+	sigset_t set;
+
+	setrlimit(RLIMIT_CORE, &none);
+	prctl(PR_SET_DUMPABLE, 0, 0, 0, 0); /* core_pattern may be a pipe, which has no limit */
+	fflush(NULL);
+	signal(sig, SIG_DFL);
+	sigemptyset(&set);
+	sigaddset(&set, sig);
+	sigprocmask(SIG_UNBLOCK, &set, NULL);
+	raise(sig);
+}
+
+static int run(const struct cli_command *cmd, int argc, char **argv)
+{
+	struct run r = { .cmd = cmd, .log_level = "warn", .memlock = "inherit" };
+	struct cli_args a = { .cmd = cmd, .argc = argc, .argv = argv };
+	int opt, rc, sig = 0;
+
+	r.m = machine_new();
+	if (!r.m)
+		return explain(&r, NULL, -ENOMEM);
+	while ((opt = cli_next_option(&a)) >= 0) {
+		rc = set_option(&r, opt, a.value);
+		if (rc)
+			goto out;
+	}
+	if (opt != CLI_ARG) {
+		rc = opt == CLI_HELP ? 0 : CLI_USAGE;
+		goto out;
+	}
+	if (a.next >= argc) {
+		rc = cli_error(cmd, "no program to run: `uvfio run [OPTIONS] [--] PROGRAM [ARGUMENTS]`");
+		goto out;
+	}
+	rc = prepare(&r, argv[a.next]);
+	if (rc)
+		goto out;
+	rc = supervise(r.program, argv + a.next, environ, &sig);
+	if (rc < 0)
+		rc = cli_error(cmd, "%s: cannot be started: %s", r.program, strerror(-rc));
+out:
+	machine_free(r.m, false);
+	if (r.dir)
+		rundir_end(r.dir);
+	free(r.specs);
+	free(r.log_file);
+	free(r.shim);
+	free(r.program);
+	free(r.dir);
+	if (sig)
+		die_by(sig);
+	return rc;
+}
+
+const struct cli_command cli_run = {
+	.name = "run",
+	.args = "[--device SPEC]... [OPTIONS] [--] PROGRAM [ARGUMENTS]",
+	.summary = "Run a VFIO program on devices of your choice",
+	.text = "\nThe devices appear at 0000:01:00.0, 0000:02:00.0, ... (or addr=), each in an IOMMU\n"
+		"group of its own (or group=), bound to vfio-pci. The exit status is the program's.\n"
+		"\n  uvfio run --device edu -- lspci -v\n"
+		"  uvfio run --device nvme,image=disk.img -- \\\n"
+		"      qemu-system-x86_64 -device vfio-pci,host=0000:01:00.0 ...\n",
+	.options = options,
+	.run = run,
+};

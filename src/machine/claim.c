@@ -1,0 +1,196 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * machine/claim.c: which process has a group open, and how much memory it may pin.
+ *
+ * A claim is an open-file-description lock: it belongs to the descriptor, not to the process, so it neither goes when some other descriptor of the file is closed (as POSIX locks do)
+ * nor survives its holder. A forked child shares the description: it closes its copy and never unlocks.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/capability.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <sys/syscall.h>
+#include "base/sys.h"
+#include "machine/internal.h"
+
+static int set_lock(int fd, short type)
+{
+	struct flock fl = { .l_type = type, .l_whence = SEEK_SET };
+	long rc = sys_call(SYS_fcntl, fd, F_OFD_SETLK, (long)&fl, 0, 0, 0);
+
+	/* fcntl(2): either, "if the lock is held by another" */
+	return rc == -EAGAIN || rc == -EACCES ? -EBUSY : (int)rc;
+}
+
+static int claim_take(struct machine *m, struct machine_group *g)
+{
+	char *path;
+	int fd, rc;
+
+	if (g->claim >= 0)
+		return 0;
+	if (asprintf(&path, "%s/group-%u", m->claim_dir, g->id) < 0)
+		return -ENOMEM;
+	fd = sys_open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+	if (fd < 0) {
+		log_err("machine", "%s: %s: cannot tell whether another process has the group open",
+			path, strerror(-fd));
+		free(path);
+		return fd;
+	}
+	free(path);
+	rc = set_lock(fd, F_WRLCK);
+	if (!rc) {
+		rc = fd_make_private(fd);
+		if (rc >= 0) {
+			g->claim = rc;
+			return 0;
+		}
+	}
+	sys_close(fd);
+	if (rc == -EBUSY)
+		log_info("machine", "group %u: another process has it open", g->id);
+	else
+		log_err("machine", "group %u: cannot be claimed: %s", g->id, strerror(-rc));
+	return rc;
+}
+
+static void claim_drop(struct machine_group *g, bool abandon)
+{
+	if (g->claim < 0)
+		return;
+	/* a child that was forked meanwhile may have the description open, too */
+	if (!abandon)
+		set_lock(g->claim, F_UNLCK);
+	fd_close_private(g->claim);
+	g->claim = -1;
+}
+
+static int claim(void *arg, unsigned group, bool take)
+{
+	struct machine *m = arg;
+
+	for (unsigned i = 0; i < m->num_groups; i++) {
+		if (m->groups[i]->id != group)
+			continue;
+		if (take)
+			return claim_take(m, m->groups[i]);
+		claim_drop(m->groups[i], false);
+		return 0;
+	}
+	return -ENODEV;
+}
+
+void machine_claims_drop(struct machine *m, bool abandon)
+{
+	for (unsigned i = 0; i < m->num_groups; i++)
+		claim_drop(m->groups[i], abandon);
+}
+
+int machine_claim_dir(struct machine *m, const char *run_dir)
+{
+	char *dir;
+	long rc;
+
+	if (asprintf(&dir, "%s/claims", run_dir) < 0)
+		return -ENOMEM;
+	rc = sys_call(SYS_mkdirat, AT_FDCWD, (long)dir, 0700, 0, 0, 0);
+	if (rc < 0 && rc != -EEXIST) {
+		log_err("machine", "%s: %s", dir, strerror((int)-rc));
+		free(dir);
+		return (int)rc;
+	}
+	free(m->claim_dir);
+	m->claim_dir = dir;
+	m->sys->claim = claim;
+	m->sys->claim_arg = m;
+	return 0;
+}
+
+/* ---- how much may be pinned ---- */
+
+/* The kernel asks capable(CAP_IPC_LOCK), which root of a user namespace is not. */
+static bool in_first_user_namespace(void)
+{
+	unsigned inside, outside, count;
+	char text[128];
+	ssize_t n;
+	int fd;
+
+	fd = sys_open("/proc/self/uid_map", O_RDONLY | O_CLOEXEC, 0);
+	if (fd == -ENOENT)
+		return true; /* a kernel without user namespaces */
+	if (fd < 0)
+		return false;
+	n = sys_read(fd, text, sizeof(text) - 1);
+	sys_close(fd);
+	if (n <= 0)
+		return false;
+	text[n] = 0;
+	return sscanf(text, "%u %u %u", &inside, &outside, &count) == 3 && !inside && !outside &&
+	       count == UINT32_MAX;
+}
+
+static bool may_lock_memory(void)
+{
+	struct __user_cap_header_struct head = { .version = _LINUX_CAPABILITY_VERSION_3 };
+	struct __user_cap_data_struct data[_LINUX_CAPABILITY_U32S_3] = { 0 };
+
+	if (sys_call(SYS_capget, (long)&head, (long)data, 0, 0, 0, 0) < 0)
+		return false;
+	return data[CAP_TO_INDEX(CAP_IPC_LOCK)].effective & CAP_TO_MASK(CAP_IPC_LOCK) &&
+	       in_first_user_namespace();
+}
+
+static uint64_t process_limit(void)
+{
+	struct rlimit rl;
+
+	if (may_lock_memory() ||
+	    sys_call(SYS_prlimit64, 0, RLIMIT_MEMLOCK, 0, (long)&rl, 0, 0) < 0 ||
+	    rl.rlim_cur == RLIM_INFINITY)
+		return UINT64_MAX;
+	return rl.rlim_cur;
+}
+
+int machine_parse_memlock(const char *text, uint64_t *bytes)
+{
+	static const char suffixes[] = "KMGT";
+	unsigned shift = 0;
+	const char *s;
+	uint64_t v;
+	char *end;
+
+	if (!strcmp(text, "inherit")) {
+		*bytes = process_limit();
+		return 0;
+	}
+	if (!strcmp(text, "unlimited")) {
+		*bytes = UINT64_MAX;
+		return 0;
+	}
+	if (*text < '0' || *text > '9')
+		return -EINVAL;
+	errno = 0;
+	v = strtoull(text, &end, 0);
+	if (errno)
+		return -EINVAL;
+	if (*end) {
+		s = strchr(suffixes, *end >= 'a' ? *end - 'a' + 'A' : *end);
+		if (!s || end[1])
+			return -EINVAL;
+		shift = 10 * (unsigned)(s - suffixes + 1);
+	}
+	if (v > UINT64_MAX >> shift)
+		return -EINVAL;
+	*bytes = v << shift;
+	return 0;
+}
+
+int machine_set_memlock(struct machine *m, const char *text)
+{
+	return machine_parse_memlock(text, &m->sys->memlock_limit);
+}

@@ -1,0 +1,295 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * machine/machine.c: plugging in and taking apart. A device is made from the chip up (function, addresses, driver, group); what may fail comes before the tables change, so
+ * that a device that cannot be added leaves the machine as it was.
+ */
+#include "machine/machine.h"
+#include <dlfcn.h>
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include "machine/internal.h"
+#include "vfio_pci/vfio_pci.h"
+
+#define DMA_ENTRY_LIMIT 65535u /* vfio_iommu_type1's module parameter dma_entry_limit: its default */
+#define MESSAGE_MAX 512
+
+struct machine *machine_new(void)
+{
+	struct machine *m = calloc(1, sizeof(*m));
+
+	if (!m)
+		return NULL;
+	m->sys = vfio_system_new();
+	if (!m->sys) {
+		free(m);
+		return NULL;
+	}
+	m->sys->dma_entry_limit = DMA_ENTRY_LIMIT;
+	machine_set_memlock(m, "inherit");
+	machine_spaces_init(&m->spaces);
+	return m;
+}
+
+struct vfio_system *machine_system(struct machine *m)
+{
+	return m->sys;
+}
+
+unsigned machine_num_devices(const struct machine *m)
+{
+	return m->num_slots;
+}
+
+struct machine_device *machine_device(struct machine *m, unsigned i)
+{
+	return i < m->num_slots ? &m->slots[i]->d : NULL;
+}
+
+struct machine_device *machine_find(struct machine *m, const char *addr)
+{
+	struct machine_addr a;
+	char text[16];
+
+	if (machine_addr_parse(addr, &a))
+		return NULL;
+	machine_addr_print(&a, text);
+	for (unsigned i = 0; i < m->num_slots; i++)
+		if (!strcmp(m->slots[i]->d.addr, text))
+			return &m->slots[i]->d;
+	return NULL;
+}
+
+/* ---- adding ---- */
+
+static int choose_address(struct machine *m, struct machine_slot *slot, char **err)
+{
+	struct machine_addr a = slot->spec.addr;
+	struct machine_device *other;
+	char *addr = slot->d.addr;
+
+	if (slot->spec.has_addr) {
+		machine_addr_print(&a, addr);
+		other = machine_find(m, addr);
+		if (other)
+			return machine_fail(err, -EBUSY,
+					    "%s: address %s is taken by another device (%s): choose "
+					    "a free one with addr=",
+					    slot->spec.model, addr,
+					    pci_function_model(other->fn)->name);
+		return 0;
+	}
+	for (unsigned bus = 1; bus <= UINT8_MAX; bus++) {
+		a = (struct machine_addr){ .bus = (uint8_t)bus };
+		machine_addr_print(&a, addr);
+		if (!machine_find(m, addr))
+			return 0;
+	}
+	return machine_fail(err, -ENOSPC, "%s: device 0.0 of every bus is taken: choose an address "
+					  "with addr=",
+			    slot->spec.model);
+}
+
+static struct machine_group *find_group(struct machine *m, unsigned id)
+{
+	for (unsigned i = 0; i < m->num_groups; i++)
+		if (m->groups[i]->id == id)
+			return m->groups[i];
+	return NULL;
+}
+
+static void free_group(struct machine_group *g)
+{
+	iommu_group_free(g->iommu);
+	free(g);
+}
+
+static int add_group(struct machine *m, unsigned id, struct machine_group **out)
+{
+	struct machine_group **groups, *g = calloc(1, sizeof(*g));
+	int rc = -ENOMEM;
+
+	if (!g)
+		return rc;
+	g->id = id;
+	g->claim = -1;
+	g->iommu = iommu_group_new(id);
+	if (!g->iommu)
+		goto fail;
+	groups = realloc(m->groups, (m->num_groups + 1) * sizeof(*groups));
+	if (!groups)
+		goto fail_iommu;
+	m->groups = groups;
+	rc = vfio_system_add_group(m->sys, g->iommu, &g->vfio);
+	if (rc)
+		goto fail_iommu;
+	m->groups[m->num_groups++] = g;
+	*out = g;
+	return 0;
+fail_iommu:
+	iommu_group_free(g->iommu);
+fail:
+	free(g);
+	return rc;
+}
+
+/* Put the function into its group, which is made if need be. */
+static int join_group(struct machine *m, struct machine_slot *slot)
+{
+	unsigned id = slot->spec.group;
+	struct machine_group *g;
+	int rc;
+
+	if (!slot->spec.has_group) {
+		/* the first that nobody is in: an empty one stays behind when an earlier device could not be added */
+		for (id = 1; (g = find_group(m, id)) && g->iommu->n; id++)
+			;
+	}
+	g = find_group(m, id);
+	if (!g) {
+		rc = add_group(m, id, &g);
+		if (rc)
+			return rc;
+	}
+	rc = iommu_group_add(g->iommu, pci_function_iommu(slot->d.fn));
+	if (rc)
+		return rc;
+	rc = vfio_group_add_device(g->vfio, slot->d.vdev);
+	if (rc) {
+		iommu_group_remove(g->iommu, pci_function_iommu(slot->d.fn));
+		return rc;
+	}
+	slot->group = g;
+	slot->d.group = id;
+	return 0;
+}
+
+static void free_slot(struct machine_slot *slot)
+{
+	if (slot->d.vdev)
+		vfio_pci_unbind(slot->d.vdev);
+	if (slot->group)
+		iommu_group_remove(slot->group->iommu, pci_function_iommu(slot->d.fn));
+	if (slot->d.fn)
+		pci_function_free(slot->d.fn, false);
+	if (slot->d.plugin)
+		dlclose(slot->d.plugin);
+	machine_spec_free(&slot->spec);
+	free(slot->d.id);
+	free(slot);
+}
+
+/* What a model says about a wrong option begins with its name in some places and not in others. */
+static int fail_model(char **err, int rc, const char *name, const char *message)
+{
+	size_t len = strlen(name);
+
+	if (!*message)
+		message = strerror(-rc);
+	if (!strncmp(message, name, len) && message[len] == ':')
+		return machine_fail(err, rc, "%s", message);
+	return machine_fail(err, rc, "%s: %s", name, message);
+}
+
+int machine_add(struct machine *m, const char *text, char **err)
+{
+	struct machine_slot **slots, *slot;
+	const struct uvfio_model *model;
+	char message[MESSAGE_MAX] = "";
+	int rc;
+
+	if (err)
+		*err = NULL;
+	slot = calloc(1, sizeof(*slot));
+	slots = realloc(m->slots, (m->num_slots + 1) * sizeof(*slots));
+	if (slots)
+		m->slots = slots;
+	if (!slot || !slots) {
+		rc = machine_fail(err, -ENOMEM, "out of memory");
+		goto fail_spec;
+	}
+	rc = machine_spec_parse(text, &slot->spec, err);
+	if (rc)
+		goto fail_spec;
+	rc = choose_address(m, slot, err);
+	if (rc)
+		goto fail;
+	for (unsigned i = 0; slot->spec.id && i < m->num_slots; i++) {
+		if (m->slots[i]->d.id && !strcmp(m->slots[i]->d.id, slot->spec.id)) {
+			rc = machine_fail(err, -EEXIST, "%s: id=%s is the device at %s already",
+					  slot->spec.model, slot->spec.id, m->slots[i]->d.addr);
+			goto fail;
+		}
+	}
+	rc = machine_model(slot->spec.model, &model, &slot->d.plugin, err);
+	if (rc)
+		goto fail;
+	rc = pci_function_new(model, slot->d.addr, m->sys->loop, slot->spec.opts,
+			      slot->spec.num_opts, message, sizeof(message), &slot->d.fn);
+	if (rc) {
+		slot->d.fn = NULL;
+		fail_model(err, rc, slot->spec.model, message);
+		goto fail;
+	}
+	rc = machine_assign(&m->spaces, slot->d.fn, err);
+	if (rc)
+		goto fail;
+	if (slot->spec.id) {
+		slot->d.id = strdup(slot->spec.id);
+		rc = slot->d.id ? 0 : -ENOMEM;
+	}
+	if (!rc)
+		rc = vfio_pci_bind(slot->d.fn, m->sys->loop, &slot->d.vdev);
+	if (!rc)
+		rc = join_group(m, slot);
+	if (rc) {
+		machine_fail(err, rc, "%s at %s: cannot be plugged in: %s", slot->spec.model,
+			     slot->d.addr, strerror(-rc));
+		goto fail;
+	}
+	m->slots[m->num_slots++] = slot;
+	return 0;
+fail:
+	free_slot(slot);
+	return rc;
+fail_spec:
+	free(slot);
+	return rc;
+}
+
+/* ---- taking apart ---- */
+
+/*
+ * In a forked child: a thread of the parent's may have held any lock of the machine, and its models' threads are gone. Nothing but descriptors is given back; the memory is kept, and
+ * kept reachable, so that a leak checker does not take it for lost.
+ */
+static struct machine *abandoned;
+
+static void abandon(struct machine *m)
+{
+	machine_claims_drop(m, true);
+	loop_abandon(m->sys->loop);
+	m->sys->loop = NULL;
+	m->next_abandoned = abandoned;
+	abandoned = m;
+}
+
+void machine_free(struct machine *m, bool is_forked)
+{
+	if (!m)
+		return;
+	if (is_forked) {
+		abandon(m);
+		return;
+	}
+	machine_claims_drop(m, false);
+	for (unsigned i = m->num_slots; i-- > 0;)
+		free_slot(m->slots[i]);
+	vfio_system_free(m->sys);
+	for (unsigned i = 0; i < m->num_groups; i++)
+		free_group(m->groups[i]);
+	free(m->groups);
+	free(m->slots);
+	free(m->claim_dir);
+	free(m);
+}

@@ -1,0 +1,81 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * machine/model.c: from the name in a spec to a model: one that comes with uvfio, or the symbol uvfio_model of a shared object.
+ */
+#include <dlfcn.h>
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include "machine/internal.h"
+#include "machine/nearest.h"
+#include "models/models.h"
+
+bool machine_model_is_path(const char *name)
+{
+	size_t len = strlen(name);
+
+	return strchr(name, '/') || (len > 3 && !strcmp(name + len - 3, ".so"));
+}
+
+static int load(const char *path, const struct uvfio_model **model, void **handle, char **err)
+{
+	const struct uvfio_model *m;
+	char *here = NULL;
+	void *h;
+	int rc;
+
+	/* without a slash dlopen() would search the library path, and not look here */
+	if (!strchr(path, '/') && asprintf(&here, "./%s", path) < 0)
+		return machine_fail(err, -ENOMEM, "out of memory");
+	h = dlopen(here ? here : path, RTLD_NOW | RTLD_LOCAL);
+	free(here);
+	if (!h)
+		/* dlerror() starts with the path */
+		return machine_fail(err, -ENOENT, "%s: cannot load this model: %s", path, dlerror());
+	m = dlsym(h, "uvfio_model");
+	if (!m) {
+		rc = machine_fail(err, -EINVAL,
+				  "%s: not a model of uvfio: it has no symbol uvfio_model (a model "
+				  "defines `const struct uvfio_model uvfio_model`; a library built "
+				  "with -fvisibility=hidden must export it)",
+				  path);
+	} else if (m->abi != UVFIO_MODEL_ABI) {
+		/* abi is the first field in every version; nothing behind it can be relied on */
+		rc = machine_fail(err, -EINVAL,
+				  "%s: built for version %u of the model interface, this uvfio has "
+				  "version %u: build it again with this uvfio's headers",
+				  path, m->abi, UVFIO_MODEL_ABI);
+	} else if (!m->name || !m->create) {
+		rc = machine_fail(err, -EINVAL, "%s: uvfio_model.%s is not set", path,
+				  m->name ? "create" : "name");
+	} else {
+		*model = m;
+		*handle = h;
+		return 0;
+	}
+	dlclose(h);
+	return rc;
+}
+
+int machine_model(const char *name, const struct uvfio_model **model, void **handle, char **err)
+{
+	const char *near = NULL;
+
+	*handle = NULL;
+	if (machine_model_is_path(name))
+		return load(name, model, handle, err);
+	*model = models_find(name);
+	if (*model)
+		return 0;
+	for (const struct uvfio_model *const *m = models_builtin; *m; m++)
+		near = nearest_word(name, near, (*m)->name);
+	if (near)
+		return machine_fail(err, -ENOENT, "there is no model '%s': did you mean '%s'? "
+						  "`uvfio models` lists them",
+				    name, near);
+	return machine_fail(err, -ENOENT,
+			    "there is no model '%s': `uvfio models` lists them; a model of your own "
+			    "is given as a path, ./%s.so",
+			    name, name);
+}

@@ -1,0 +1,11 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* machine/nearest.h: "did you mean": the word nearest to what a user wrote. */
+#ifndef MACHINE_NEAREST_H
+#define MACHINE_NEAREST_H
+#include <stddef.h>
+
+/* The edits (insert, delete, replace, swap neighbours) from @a to @b. Words longer than 63 bytes count as far away. */
+unsigned word_distance(const char *a, const char *b);
+/* The nearer of @best (may be NULL) and @word to @given, if near enough to be a slip; else @best. */
+const char *nearest_word(const char *given, const char *best, const char *word);
+#endif

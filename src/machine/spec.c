@@ -1,0 +1,301 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * machine/spec.c: the text of --device in pieces. A spec is split once, in place; what the model's own options mean is checked by pci/ against the model's table.
+ */
+#include <ctype.h>
+#include <errno.h>
+#include <limits.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+#include <dlfcn.h>
+#include "machine/internal.h"
+
+#define GROUP_MAX 65535u
+
+int machine_fail(char **err, int rc, const char *fmt, ...)
+{
+	va_list ap;
+
+	if (!err)
+		return rc;
+	va_start(ap, fmt);
+	if (vasprintf(err, fmt, ap) < 0)
+		*err = NULL;
+	va_end(ap);
+	return rc;
+}
+
+/* Up to @max hexadecimal digits; what follows them, or NULL. */
+static const char *hex(const char *p, unsigned max, unsigned *out)
+{
+	unsigned v = 0, n = 0;
+
+	while (n < max && isxdigit((unsigned char)*p)) {
+		v = v * 16 + (unsigned)(isdigit((unsigned char)*p) ? *p - '0' :
+								     tolower(*p) - 'a' + 10);
+		p++;
+		n++;
+	}
+	*out = v;
+	return n ? p : NULL;
+}
+
+int machine_addr_parse(const char *text, struct machine_addr *a)
+{
+	unsigned domain = 0, bus, dev, fn;
+	const char *p = text;
+
+	/* with a domain there are two colons */
+	if (strchr(p, ':') != strrchr(p, ':')) {
+		p = hex(p, 4, &domain);
+		if (!p || *p++ != ':')
+			return -EINVAL;
+	}
+	p = hex(p, 2, &bus);
+	if (!p || *p++ != ':')
+		return -EINVAL;
+	p = hex(p, 2, &dev);
+	if (!p || *p++ != '.')
+		return -EINVAL;
+	p = hex(p, 1, &fn);
+	if (!p || *p || dev > 31 || fn > 7)
+		return -EINVAL;
+	a->domain = (uint16_t)domain;
+	a->bus = (uint8_t)bus;
+	a->dev = (uint8_t)dev;
+	a->fn = (uint8_t)fn;
+	return 0;
+}
+
+void machine_addr_print(const struct machine_addr *a, char out[16])
+{
+	snprintf(out, 16, "%04x:%02x:%02x.%x", a->domain, a->bus, a->dev & 31u, a->fn & 7u);
+}
+
+/* Cut the piece that starts at *@p off at the next single comma, "double comma" becomes one. *@p: the next piece, or NULL. */
+static char *next_piece(char **p)
+{
+	char *start = *p, *from = start, *to = start;
+
+	for (;; from++) {
+		if (*from == ',') {
+			if (from[1] != ',')
+				break;
+			from++;
+		} else if (!*from) {
+			break;
+		}
+		*to++ = *from;
+	}
+	*p = *from ? from + 1 : NULL;
+	*to = 0;
+	return start;
+}
+
+static int parse_group(const char *value, unsigned *out)
+{
+	unsigned long v;
+	char *end;
+
+	if (!isdigit((unsigned char)*value))
+		return -EINVAL;
+	errno = 0;
+	v = strtoul(value, &end, 10);
+	if (*end || errno || v > GROUP_MAX)
+		return -EINVAL;
+	*out = (unsigned)v;
+	return 0;
+}
+
+static int common_option(struct machine_spec *s, const char *name, const char *value, char **err)
+{
+	if (!strcmp(name, "addr")) {
+		if (machine_addr_parse(value, &s->addr))
+			return machine_fail(err, -EINVAL,
+					    "%s: addr=%s is not a PCI address: write "
+					    "[DOMAIN:]BUS:DEVICE.FUNCTION, for example addr=01:00.0",
+					    s->model, value);
+		s->has_addr = true;
+		return 1;
+	}
+	if (!strcmp(name, "group")) {
+		if (parse_group(value, &s->group))
+			return machine_fail(err, -EINVAL,
+					    "%s: group=%s is not the number of an IOMMU group: "
+					    "write a decimal number from 0 to %u",
+					    s->model, value, GROUP_MAX);
+		s->has_group = true;
+		return 1;
+	}
+	if (!strcmp(name, "id")) {
+		if (!*value)
+			return machine_fail(err, -EINVAL, "%s: id= needs a name", s->model);
+		s->id = value;
+		return 1;
+	}
+	return 0;
+}
+
+int machine_spec_parse(const char *text, struct machine_spec *s, char **err)
+{
+	unsigned commas = 0;
+	char *p, *piece, *eq;
+	int rc;
+
+	memset(s, 0, sizeof(*s));
+	for (const char *q = text; *q; q++) {
+		commas += *q == ',';
+		/* the specs travel to the program as lines */
+		if (*q == '\n')
+			return machine_fail(err, -EINVAL, "a device cannot have a line break in "
+							  "its options");
+	}
+	s->text = strdup(text);
+	s->opts = calloc(commas + 1, sizeof(*s->opts));
+	if (!s->text || !s->opts) {
+		rc = machine_fail(err, -ENOMEM, "out of memory");
+		goto fail;
+	}
+	p = s->text;
+	s->model = next_piece(&p);
+	if (!*s->model) {
+		rc = machine_fail(err, -EINVAL,
+				  "'%s' does not begin with a model: write MODEL[,option=value]...; "
+				  "`uvfio models` lists the models",
+				  text);
+		goto fail;
+	}
+	while (p) {
+		piece = next_piece(&p);
+		eq = strchr(piece, '=');
+		if (!*piece) {
+			rc = machine_fail(err, -EINVAL, "%s: an option is empty in '%s' (a comma in "
+							"a value is written ,,)",
+					  s->model, text);
+			goto fail;
+		}
+		if (!eq || eq == piece) {
+			rc = machine_fail(err, -EINVAL,
+					  "%s: '%s' is not option=value (a comma in a value is "
+					  "written ,,)",
+					  s->model, piece);
+			goto fail;
+		}
+		*eq++ = 0;
+		rc = common_option(s, piece, eq, err);
+		if (rc < 0)
+			goto fail;
+		if (rc)
+			continue;
+		s->opts[s->num_opts].name = piece;
+		s->opts[s->num_opts++].value = eq;
+	}
+	return 0;
+fail:
+	machine_spec_free(s);
+	return rc;
+}
+
+void machine_spec_free(struct machine_spec *s)
+{
+	free(s->text);
+	free(s->opts);
+	memset(s, 0, sizeof(*s));
+}
+
+/* ---- absolute paths ---- */
+
+/* Append @text to @f, with each comma written twice. */
+static void put_escaped(FILE *f, const char *text)
+{
+	for (; *text; text++) {
+		if (*text == ',')
+			fputc(',', f);
+		fputc(*text, f);
+	}
+}
+
+static void put_path(FILE *f, const char *cwd, const char *path)
+{
+	if (*path != '/') {
+		put_escaped(f, cwd);
+		if (strcmp(cwd, "/"))
+			fputc('/', f);
+		while (!strncmp(path, "./", 2))
+			path += 2;
+	}
+	put_escaped(f, path);
+}
+
+static bool is_path_option(const struct uvfio_model *model, const char *name)
+{
+	for (const struct uvfio_option *o = model->options; o && o->name; o++)
+		if (!strcmp(o->name, name))
+			return o->type == UVFIO_OPT_PATH;
+	return false;
+}
+
+int machine_spec_absolute(const char *spec, char **out, char **err)
+{
+	const struct uvfio_model *model;
+	struct machine_spec s;
+	void *handle = NULL;
+	char *cwd = NULL, addr[16];
+	size_t len;
+	FILE *f;
+	int rc;
+
+	*out = NULL;
+	rc = machine_spec_parse(spec, &s, err);
+	if (rc)
+		return rc;
+	rc = machine_model(s.model, &model, &handle, err);
+	if (rc)
+		goto out;
+	cwd = getcwd(NULL, 0);
+	if (!cwd) {
+		rc = machine_fail(err, -errno, "cannot tell the current directory: %s",
+				  strerror(errno));
+		goto out;
+	}
+	f = open_memstream(out, &len);
+	if (!f) {
+		rc = machine_fail(err, -ENOMEM, "out of memory");
+		goto out;
+	}
+	if (machine_model_is_path(s.model))
+		put_path(f, cwd, s.model);
+	else
+		put_escaped(f, s.model);
+	for (unsigned i = 0; i < s.num_opts; i++) {
+		fprintf(f, ",%s=", s.opts[i].name);
+		if (is_path_option(model, s.opts[i].name))
+			put_path(f, cwd, s.opts[i].value);
+		else
+			put_escaped(f, s.opts[i].value);
+	}
+	if (s.has_addr) {
+		machine_addr_print(&s.addr, addr);
+		fprintf(f, ",addr=%s", addr);
+	}
+	if (s.has_group)
+		fprintf(f, ",group=%u", s.group);
+	if (s.id) {
+		fputs(",id=", f);
+		put_escaped(f, s.id);
+	}
+	if (fclose(f)) {
+		free(*out);
+		*out = NULL;
+		rc = machine_fail(err, -ENOMEM, "out of memory");
+	}
+out:
+	free(cwd);
+	if (handle)
+		dlclose(handle);
+	machine_spec_free(&s);
+	return rc;
+}

@@ -1,0 +1,117 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* machine/tree.c: see tree.h. Straight to the kernel: a program that runs under the shim may write a view, too. */
+#include "machine/tree.h"
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/syscall.h>
+#include "base/log.h"
+#include "base/sys.h"
+
+static void fail(struct tree *t, const char *path, long rc)
+{
+	if (t->err)
+		return;
+	t->err = (int)rc;
+	log_err("machine", "cannot write the view: %s: %s", path, strerror((int)-rc));
+}
+
+/* Root and @path, and the directories above the last component. */
+static int full_path(struct tree *t, const char *path, char full[PATH_MAX])
+{
+	int n = snprintf(full, PATH_MAX, "%s/%s", t->root, path);
+	long rc;
+
+	if (t->err)
+		return t->err;
+	if (n < 0 || n >= PATH_MAX) {
+		fail(t, path, -ENAMETOOLONG);
+		return t->err;
+	}
+	for (char *p = full + strlen(t->root) + 1; (p = strchr(p, '/')); p++) {
+		*p = 0;
+		rc = sys_call(SYS_mkdirat, AT_FDCWD, (long)full, 0755, 0, 0, 0);
+		if (rc < 0 && rc != -EEXIST)
+			fail(t, full, rc);
+		*p = '/';
+	}
+	return t->err;
+}
+
+void tree_dir(struct tree *t, const char *path)
+{
+	char full[PATH_MAX];
+	long rc;
+
+	if (full_path(t, path, full))
+		return;
+	rc = sys_call(SYS_mkdirat, AT_FDCWD, (long)full, 0755, 0, 0, 0);
+	if (rc < 0 && rc != -EEXIST)
+		fail(t, full, rc);
+}
+
+void tree_data(struct tree *t, unsigned mode, const char *path, const void *data, size_t len)
+{
+	const char *p = data;
+	char full[PATH_MAX];
+	ssize_t n;
+	long rc;
+	int fd;
+
+	if (full_path(t, path, full))
+		return;
+	fd = sys_open(full, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
+	if (fd < 0) {
+		fail(t, full, fd);
+		return;
+	}
+	while (len) {
+		n = sys_write(fd, p, len);
+		if (n == -EINTR)
+			continue;
+		if (n <= 0) {
+			fail(t, full, n ? n : -EIO);
+			break;
+		}
+		p += n;
+		len -= (size_t)n;
+	}
+	/* not left to the umask */
+	rc = sys_call(SYS_fchmod, fd, mode, 0, 0, 0, 0);
+	if (rc < 0)
+		fail(t, full, rc);
+	sys_close(fd);
+}
+
+void tree_text(struct tree *t, unsigned mode, const char *path, const char *fmt, ...)
+{
+	va_list ap;
+	char *text;
+	int n;
+
+	va_start(ap, fmt);
+	n = vasprintf(&text, fmt, ap);
+	va_end(ap);
+	if (n < 0) {
+		fail(t, path, -ENOMEM);
+		return;
+	}
+	tree_data(t, mode, path, text, (size_t)n);
+	free(text);
+}
+
+void tree_link(struct tree *t, const char *path, const char *target)
+{
+	char full[PATH_MAX];
+	long rc;
+
+	if (full_path(t, path, full))
+		return;
+	rc = sys_call(SYS_symlinkat, (long)target, AT_FDCWD, (long)full, 0, 0, 0);
+	if (rc < 0)
+		fail(t, full, rc);
+}

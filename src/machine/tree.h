@@ -1,0 +1,21 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * machine/tree.h: write a tree of directories, files and links. The first error is kept and logged; after it nothing is written, so that a caller checks once.
+ */
+#ifndef MACHINE_TREE_H
+#define MACHINE_TREE_H
+#include <stddef.h>
+
+struct tree {
+	const char *root;
+	int err; /* 0 or -errno */
+};
+
+/* @path, below the root; parents are made, and what exists stays. */
+void tree_dir(struct tree *t, const char *path);
+/* A file of @mode with @len bytes, or with text. */
+void tree_data(struct tree *t, unsigned mode, const char *path, const void *data, size_t len);
+void tree_text(struct tree *t, unsigned mode, const char *path, const char *fmt, ...)
+	__attribute__((format(printf, 4, 5)));
+void tree_link(struct tree *t, const char *path, const char *target);
+#endif
