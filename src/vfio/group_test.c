@@ -1,0 +1,391 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* Devices, groups and containers: who may do what when, who keeps whom, and the checks of SET_IRQS in their order. */
+#include "vfio/group.h"
+#include "vfio/type1.h"
+#include "base/log.h"
+
+#include <errno.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <cmocka.h>
+
+#define RW (VFIO_DMA_MAP_FLAG_READ | VFIO_DMA_MAP_FLAG_WRITE)
+
+struct fake {
+	struct vfio_device vdev;
+	struct iommu_device iommu;
+	int opens, closes, fail, sets;
+};
+
+static struct fake *fake_of(struct vfio_device *dev)
+{
+	return container_of_type(dev, struct fake, vdev);
+}
+
+static int fake_open(struct vfio_device *dev)
+{
+	if (fake_of(dev)->fail)
+		return fake_of(dev)->fail;
+	fake_of(dev)->opens++;
+	return 0;
+}
+
+static void fake_close(struct vfio_device *dev)
+{
+	fake_of(dev)->closes++;
+}
+
+/* as vfio-pci of a function with INTx, no MSI, 4 MSI-X vectors */
+static int fake_irq(struct vfio_device *dev, uint32_t index, struct vfio_irq *out)
+{
+	static const uint32_t counts[] = { 1, 0, 4, 1, 1 };
+
+	if (index >= 5)
+		return -EINVAL;
+	*out = (struct vfio_irq){ .flags = VFIO_IRQ_INFO_EVENTFD, .count = counts[index] };
+	return 0;
+}
+
+static int fake_set_irqs(struct vfio_device *dev, const struct vfio_irq_set_args *a)
+{
+	fake_of(dev)->sets++;
+	return a->index == 2 && a->start == 3 ? 7 : 0;
+}
+
+static const struct vfio_device_ops fake_ops = {
+	.open = fake_open,
+	.close = fake_close,
+	.irq = fake_irq,
+	.set_irqs = fake_set_irqs,
+};
+
+struct world {
+	struct vfio_system *s;
+	struct iommu_group *ig[3];
+	struct vfio_group *g[3]; /* 0: two devices, 1: one, 2: none */
+	struct fake dev[3];
+	int claimed, refuse;
+};
+
+static int claim(void *arg, unsigned group, bool take)
+{
+	struct world *w = arg;
+
+	if (take && w->refuse)
+		return -EBUSY;
+	w->claimed += take ? 1 : -1;
+	return 0;
+}
+
+static int setup(void **state)
+{
+	static const char *const names[] = { "0000:01:00.0", "0000:01:00.1", "0000:02:00.0" };
+	struct world *w = calloc(1, sizeof(*w));
+
+	log_set(2, LOG_NONE);
+	w->s = vfio_system_new();
+	for (unsigned i = 0; i < 3; i++) {
+		w->ig[i] = iommu_group_new(i + 5);
+		assert_int_equal(vfio_system_add_group(w->s, w->ig[i], &w->g[i]), 0);
+	}
+	for (unsigned i = 0; i < 3; i++) {
+		iommu_device_init(&w->dev[i].iommu, names[i]);
+		vfio_device_init(&w->dev[i].vdev, &fake_ops, names[i], &w->dev[i].iommu);
+		w->dev[i].vdev.num_irqs = 5;
+		assert_int_equal(iommu_group_add(w->ig[i / 2], &w->dev[i].iommu), 0);
+		assert_int_equal(vfio_group_add_device(w->g[i / 2], &w->dev[i].vdev), 0);
+	}
+	w->s->claim = claim;
+	w->s->claim_arg = w;
+	*state = w;
+	return 0;
+}
+
+static int teardown(void **state)
+{
+	struct world *w = *state;
+
+	for (unsigned i = 0; i < 3; i++) {
+		iommu_group_remove(w->ig[i / 2], &w->dev[i].iommu);
+		vfio_device_fini(&w->dev[i].vdev);
+		iommu_device_fini(&w->dev[i].iommu);
+	}
+	vfio_system_free(w->s);
+	for (unsigned i = 0; i < 3; i++)
+		iommu_group_free(w->ig[i]);
+	free(w);
+	return 0;
+}
+
+static void lookup(void **state)
+{
+	struct world *w = *state;
+	struct vfio_group *g;
+
+	assert_ptr_equal(vfio_system_group(w->s, 6), w->g[1]);
+	assert_null(vfio_system_group(w->s, 1));
+	assert_ptr_equal(vfio_system_device(w->s, "0000:02:00.0"), &w->dev[2].vdev);
+	assert_null(vfio_system_device(w->s, "02:00.0"));
+	assert_ptr_equal(w->dev[1].vdev.group, w->g[0]);
+	assert_int_equal(vfio_system_add_group(w->s, w->ig[1], &g), -EEXIST);
+}
+
+static void open_a_group(void **state)
+{
+	struct world *w = *state;
+
+	assert_int_equal(vfio_group_open(w->s, w->g[2]), -ENODEV);
+	w->refuse = 1;
+	assert_int_equal(vfio_group_open(w->s, w->g[0]), -EBUSY);
+	w->refuse = 0;
+	assert_int_equal(vfio_group_open(w->s, w->g[0]), 0);
+	assert_int_equal(vfio_group_open(w->s, w->g[0]), -EBUSY);
+	assert_int_equal(w->claimed, 1);
+	assert_int_equal(vfio_group_status(w->g[0]), VFIO_GROUP_FLAGS_VIABLE);
+	vfio_group_release(w->s, w->g[0]);
+	assert_int_equal(w->claimed, 0);
+	assert_int_equal(vfio_group_open(w->s, w->g[0]), 0);
+	vfio_group_release(w->s, w->g[0]);
+}
+
+static void extensions(void **state)
+{
+	struct world *w = *state;
+	struct vfio_container *c = vfio_container_new(w->s);
+	static const int before[] = { 0, 1, 0, 1, 0, 0, 0, 0, 0, 1, 0, 0 }, after[] = { 0, 1, 0, 1, 1, 0, 0, 0, 0, 1, 1, 0 };
+
+	for (unsigned i = 0; i < 12; i++)
+		assert_int_equal(vfio_container_check_extension(c, i), before[i]);
+	assert_int_equal(vfio_container_check_extension(c, 1ul << 32 | 1), 0);
+	assert_int_equal(vfio_group_set_container(w->g[0], c), 0);
+	assert_int_equal(vfio_container_check_extension(c, VFIO_DMA_CC_IOMMU), 0);
+	assert_int_equal(vfio_container_set_iommu(c, VFIO_TYPE1_IOMMU), 0);
+	for (unsigned i = 0; i < 12; i++)
+		assert_int_equal(vfio_container_check_extension(c, i), after[i]);
+	assert_int_equal(vfio_group_unset_container(w->g[0]), 0);
+	for (unsigned i = 0; i < 12; i++)
+		assert_int_equal(vfio_container_check_extension(c, i), before[i]);
+	vfio_container_put(c);
+}
+
+static void container_life(void **state)
+{
+	struct world *w = *state;
+	struct vfio_container *c = vfio_container_new(w->s), *c2 = vfio_container_new(w->s);
+	char *mem = mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	struct vfio_type1 *t;
+	char byte;
+
+	assert_int_equal(vfio_container_set_iommu(c, VFIO_TYPE1v2_IOMMU), -EINVAL);
+	assert_null(vfio_container_type1_get(c));
+	assert_int_equal(vfio_group_unset_container(w->g[0]), -EINVAL);
+	assert_int_equal(vfio_group_set_container(w->g[0], c), 0);
+	assert_int_equal(vfio_group_status(w->g[0]), VFIO_GROUP_FLAGS_VIABLE | VFIO_GROUP_FLAGS_CONTAINER_SET);
+	assert_int_equal(vfio_group_set_container(w->g[0], c2), -EINVAL);
+	assert_int_equal(vfio_group_set_container(w->g[0], c), -EINVAL);
+	assert_int_equal(vfio_container_set_iommu(c, VFIO_SPAPR_TCE_IOMMU), -ENODEV);
+	assert_int_equal(vfio_container_set_iommu(c, VFIO_TYPE1_NESTING_IOMMU), -ENODEV);
+	assert_int_equal(vfio_container_set_iommu(c, VFIO_NOIOMMU_IOMMU), -ENODEV);
+	assert_int_equal(vfio_container_set_iommu(c, VFIO_TYPE1v2_IOMMU), 0);
+	assert_int_equal(vfio_container_set_iommu(c, VFIO_TYPE1v2_IOMMU), -EINVAL);
+	t = vfio_container_type1_get(c);
+	assert_non_null(t);
+	assert_true(vfio_type1_is_v2(t));
+	assert_int_equal(vfio_type1_map(t, RW, (uintptr_t)mem, 0x1000, 4096), 0);
+	vfio_container_type1_put(c);
+	mem[5] = 42;
+	assert_int_equal(iommu_dma_read(&w->dev[0].iommu, 0x1005, &byte, 1), 0);
+	assert_int_equal(byte, 42);
+	assert_int_equal(iommu_dma_read(&w->dev[1].iommu, 0x1005, &byte, 1), 0);
+	assert_int_equal(iommu_dma_read(&w->dev[2].iommu, 0x1005, &byte, 1), -EFAULT);
+	/* a group that comes later shares what is mapped */
+	assert_int_equal(vfio_group_set_container(w->g[1], c), 0);
+	assert_int_equal(iommu_dma_read(&w->dev[2].iommu, 0x1005, &byte, 1), 0);
+	/* the container outlives its file, and its mappings one of its groups */
+	vfio_container_put(c);
+	assert_int_equal(vfio_group_unset_container(w->g[0]), 0);
+	assert_int_equal(iommu_dma_read(&w->dev[0].iommu, 0x1005, &byte, 1), -EFAULT);
+	assert_int_equal(iommu_dma_read(&w->dev[2].iommu, 0x1005, &byte, 1), 0);
+	assert_int_equal(atomic_load(&w->s->mappings), 1);
+	/* the last group takes all with it */
+	vfio_group_release(w->s, w->g[1]);
+	assert_int_equal(iommu_dma_read(&w->dev[2].iommu, 0x1005, &byte, 1), -EFAULT);
+	assert_int_equal(atomic_load(&w->s->mappings), 0);
+	assert_int_equal(atomic_load(&w->s->pages_locked), 0);
+	/* unset again: as new, of another type */
+	assert_int_equal(vfio_group_set_container(w->g[0], c2), 0);
+	assert_int_equal(vfio_container_set_iommu(c2, VFIO_TYPE1v2_IOMMU), 0);
+	assert_int_equal(vfio_group_unset_container(w->g[0]), 0);
+	assert_null(vfio_container_type1_get(c2));
+	assert_int_equal(vfio_group_set_container(w->g[0], c2), 0);
+	assert_int_equal(vfio_container_set_iommu(c2, VFIO_TYPE1_IOMMU), 0);
+	t = vfio_container_type1_get(c2);
+	assert_false(vfio_type1_is_v2(t));
+	assert_int_equal(vfio_type1_avail(t), 65535);
+	vfio_container_type1_put(c2);
+	assert_int_equal(vfio_group_unset_container(w->g[0]), 0);
+	vfio_container_put(c2);
+	munmap(mem, 4096);
+}
+
+static void open_devices(void **state)
+{
+	struct world *w = *state;
+	struct vfio_container *c = vfio_container_new(w->s);
+	struct vfio_device *a, *b;
+
+	assert_int_equal(vfio_group_open(w->s, w->g[0]), 0);
+	assert_int_equal(vfio_group_open_device(w->g[0], "0000:01:00.0", &a), -EINVAL);
+	assert_int_equal(vfio_group_open_device(w->g[0], "0000:02:00.0", &a), -ENODEV);
+	assert_int_equal(vfio_group_set_container(w->g[0], c), 0);
+	assert_int_equal(vfio_group_open_device(w->g[0], "0000:01:00.0", &a), -EINVAL);
+	assert_int_equal(vfio_container_set_iommu(c, VFIO_TYPE1_IOMMU), 0);
+	assert_int_equal(vfio_group_open_device(w->g[0], "0000:01:00.", &a), -ENODEV);
+	w->dev[0].fail = -EIO;
+	assert_int_equal(vfio_group_open_device(w->g[0], "0000:01:00.0", &a), -EIO);
+	assert_int_equal(w->g[0]->device_files, 0);
+	w->dev[0].fail = 0;
+	/* any number of files: one open, one close */
+	assert_int_equal(vfio_group_open_device(w->g[0], "0000:01:00.0", &a), 0);
+	assert_int_equal(vfio_group_open_device(w->g[0], "0000:01:00.0", &b), 0);
+	assert_ptr_equal(a, b);
+	assert_int_equal(w->dev[0].opens, 1);
+	assert_int_equal(vfio_group_unset_container(w->g[0]), -EBUSY);
+	vfio_group_close_device(w->g[0], a);
+	assert_int_equal(w->dev[0].closes, 0);
+	assert_int_equal(vfio_group_unset_container(w->g[0]), -EBUSY);
+	vfio_group_close_device(w->g[0], b);
+	assert_int_equal(w->dev[0].closes, 1);
+	assert_int_equal(vfio_group_unset_container(w->g[0]), 0);
+	vfio_group_release(w->s, w->g[0]);
+	vfio_container_put(c);
+}
+
+#define NONE VFIO_IRQ_SET_DATA_NONE
+#define BOOL VFIO_IRQ_SET_DATA_BOOL
+#define EVENTFD VFIO_IRQ_SET_DATA_EVENTFD
+#define TRIGGER VFIO_IRQ_SET_ACTION_TRIGGER
+
+static void irq_set_checks(void **state)
+{
+	struct world *w = *state;
+	struct vfio_device *dev = &w->dev[0].vdev;
+	static const struct {
+		uint32_t argsz, flags, index, start, count;
+		int ret;
+		size_t size;
+	} cases[] = {
+		{ 20, NONE | TRIGGER, 0, 0, 0, 0, 0 },
+		{ 19, NONE | TRIGGER, 0, 0, 0, -EINVAL, 0 },
+		{ 0, NONE | TRIGGER, 0, 0, 0, -EINVAL, 0 },
+		{ 20, NONE | TRIGGER, 5, 0, 0, -EINVAL, 0 },
+		{ 20, NONE | TRIGGER, UINT32_MAX, 0, 0, -EINVAL, 0 },
+		{ 20, NONE | TRIGGER, 1, 0, 0, -EINVAL, 0 }, /* no vectors: not even to disable */
+		{ 20, NONE | TRIGGER, 2, 0, 4, 0, 0 },
+		{ 20, NONE | TRIGGER, 2, 3, 1, 0, 0 },
+		{ 20, NONE | TRIGGER, 2, 3, 0, 0, 0 },
+		{ 20, NONE | TRIGGER, 2, 4, 0, -EINVAL, 0 },
+		{ 20, NONE | TRIGGER, 2, 3, 2, -EINVAL, 0 },
+		{ 20, NONE | TRIGGER, 2, 1, UINT32_MAX, -EINVAL, 0 },
+		{ 20, NONE | TRIGGER, 2, UINT32_MAX, 2, -EINVAL, 0 },
+		{ 20, NONE | TRIGGER, 2, UINT32_MAX - 1, 4, -EINVAL, 0 },
+		{ 20, NONE | TRIGGER, 2, 0, UINT32_MAX, -EINVAL, 0 },
+		{ 20, NONE | TRIGGER | 0x40, 0, 0, 0, -EINVAL, 0 },
+		{ 20, TRIGGER, 0, 0, 0, -EINVAL, 0 },
+		{ 20, NONE | BOOL | TRIGGER, 0, 0, 0, -EINVAL, 0 },
+		{ 20, EVENTFD | BOOL | TRIGGER, 0, 0, 0, -EINVAL, 0 },
+		{ 20, NONE, 0, 0, 0, 0, 0 }, /* no action, several: the driver's ENOTTY */
+		{ 20, NONE | 0x38, 0, 0, 0, 0, 0 },
+		{ 23, BOOL | TRIGGER, 2, 0, 3, 0, 3 },
+		{ 22, BOOL | TRIGGER, 2, 0, 3, -EINVAL, 0 },
+		{ 20, BOOL | TRIGGER, 2, 0, 0, 0, 0 },
+		{ 32, EVENTFD | TRIGGER, 2, 0, 3, 0, 12 },
+		{ 31, EVENTFD | TRIGGER, 2, 0, 3, -EINVAL, 0 },
+		{ UINT32_MAX, EVENTFD | TRIGGER, 2, 1, 3, 0, 12 },
+	};
+	struct vfio_irq_set_args a = { .flags = EVENTFD | TRIGGER, .index = 2, .count = 2 };
+	int32_t fds[2] = { -1, -1 };
+	size_t size;
+
+	for (unsigned i = 0; i < ARRAY_SIZE(cases); i++) {
+		size = 99;
+		if (vfio_device_check_irqs(dev, cases[i].argsz, cases[i].flags, cases[i].index, cases[i].start, cases[i].count, &size) != cases[i].ret ||
+		    size != cases[i].size)
+			fail_msg("case %u: size %zu", i, size);
+	}
+	assert_int_equal(vfio_device_set_irqs(dev, &a), -EINVAL);
+	assert_int_equal(w->dev[0].sets, 0);
+	a.data = fds;
+	assert_int_equal(vfio_device_set_irqs(dev, &a), 0);
+	a.start = 3;
+	assert_int_equal(vfio_device_set_irqs(dev, &a), -EINVAL);
+	assert_int_equal(w->dev[0].sets, 1);
+	a.count = 1;
+	assert_int_equal(vfio_device_set_irqs(dev, &a), 7);
+}
+
+struct race { struct world *w; struct vfio_container *c; char *mem; atomic_bool stop; };
+
+/* maps as long as it may; the address space may go away under it */
+static void *map_all_the_time(void *arg)
+{
+	struct race *r = arg;
+	uint64_t done;
+
+	while (!atomic_load(&r->stop)) {
+		struct vfio_type1 *t;
+
+		vfio_container_check_extension(r->c, VFIO_UPDATE_VADDR);
+		t = vfio_container_type1_get(r->c);
+		if (!t)
+			continue;
+		vfio_type1_map(t, RW, (uintptr_t)r->mem, 0, 4096);
+		vfio_type1_unmap(t, 0, 0, 4096, &done, 0, 0, NULL);
+		vfio_container_type1_put(r->c);
+	}
+	return NULL;
+}
+
+static void unset_while_mapping(void **state)
+{
+	struct world *w = *state;
+	struct race r = { .w = w, .c = vfio_container_new(w->s) };
+	struct vfio_device *dev;
+	pthread_t th;
+
+	r.mem = mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	assert_int_equal(pthread_create(&th, NULL, map_all_the_time, &r), 0);
+	for (unsigned i = 0; i < 100; i++) {
+		assert_int_equal(vfio_group_open(w->s, w->g[0]), 0);
+		assert_int_equal(vfio_group_set_container(w->g[0], r.c), 0);
+		assert_int_equal(vfio_container_set_iommu(r.c, i & 1 ? VFIO_TYPE1_IOMMU : VFIO_TYPE1v2_IOMMU), 0);
+		assert_int_equal(vfio_group_open_device(w->g[0], "0000:01:00.1", &dev), 0);
+		vfio_group_close_device(w->g[0], dev);
+		if (i & 2)
+			assert_int_equal(vfio_group_unset_container(w->g[0]), 0);
+		vfio_group_release(w->s, w->g[0]);
+	}
+	atomic_store(&r.stop, true);
+	pthread_join(th, NULL);
+	assert_int_equal(atomic_load(&w->s->mappings), 0);
+	vfio_container_put(r.c);
+	munmap(r.mem, 4096);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test_setup_teardown(lookup, setup, teardown),
+		cmocka_unit_test_setup_teardown(open_a_group, setup, teardown),
+		cmocka_unit_test_setup_teardown(extensions, setup, teardown),
+		cmocka_unit_test_setup_teardown(container_life, setup, teardown),
+		cmocka_unit_test_setup_teardown(open_devices, setup, teardown),
+		cmocka_unit_test_setup_teardown(irq_set_checks, setup, teardown),
+		cmocka_unit_test_setup_teardown(unset_while_mapping, setup, teardown),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

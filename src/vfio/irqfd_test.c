@@ -1,0 +1,227 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* Triggers and virqfds: what is refused, duplicates that outlive the client's descriptor, full counters, replacement under fire. */
+#include "vfio/irqfd.h"
+#include "base/sys.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <pthread.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <sys/eventfd.h>
+#include <time.h>
+#include <unistd.h>
+#include <cmocka.h>
+
+static uint64_t count_of(int fd)
+{
+	uint64_t n = 0;
+	int fl = fcntl(fd, F_GETFL);
+
+	fcntl(fd, F_SETFL, fl | O_NONBLOCK);
+	if (read(fd, &n, sizeof(n)) != sizeof(n))
+		n = 0;
+	fcntl(fd, F_SETFL, fl);
+	return n;
+}
+
+static void what_is_an_eventfd(void **state)
+{
+	int ev = eventfd(0, 0), null = open("/dev/null", O_RDWR), p[2], own;
+
+	assert_int_equal(pipe(p), 0);
+	assert_int_equal(vfio_check_eventfd(ev), 0);
+	assert_int_equal(vfio_check_eventfd(null), -EINVAL);
+	assert_int_equal(vfio_check_eventfd(p[1]), -EINVAL);
+	assert_int_equal(vfio_check_eventfd(-1), -EBADF);
+	assert_int_equal(vfio_check_eventfd(-2), -EBADF);
+	assert_int_equal(vfio_check_eventfd(9999999), -EBADF);
+	own = fd_dup_private(ev);
+	assert_true(own >= 0);
+	/* ours is not the program's to give */
+	assert_int_equal(vfio_check_eventfd(own), -EBADF);
+	fd_close_private(own);
+	close(null);
+	close(p[0]);
+	close(p[1]);
+	close(ev);
+	assert_int_equal(vfio_check_eventfd(ev), -EBADF);
+}
+
+static void trigger_outlives_the_descriptor(void **state)
+{
+	int ev = eventfd(0, 0), ev2 = dup(ev);
+	struct vfio_trigger t;
+
+	vfio_trigger_init(&t);
+	assert_false(vfio_trigger_is_set(&t));
+	vfio_trigger_signal(&t);
+	assert_int_equal(vfio_trigger_set(&t, ev), 0);
+	assert_true(vfio_trigger_is_set(&t));
+	close(ev);
+	vfio_trigger_signal(&t);
+	vfio_trigger_signal(&t);
+	assert_int_equal(count_of(ev2), 2);
+	/* a failure leaves it */
+	assert_int_equal(vfio_trigger_set(&t, 9999999), -EBADF);
+	assert_int_equal(vfio_trigger_set(&t, 0 + open("/dev/null", O_RDONLY)), -EINVAL);
+	vfio_trigger_signal(&t);
+	assert_int_equal(count_of(ev2), 1);
+	assert_int_equal(vfio_trigger_set(&t, -1), 0);
+	assert_false(vfio_trigger_is_set(&t));
+	vfio_trigger_signal(&t);
+	assert_int_equal(count_of(ev2), 0);
+	assert_int_equal(vfio_trigger_set(&t, -1), 0);
+	close(ev2);
+}
+
+static void replaced_is_not_signalled(void **state)
+{
+	int a = eventfd(0, EFD_NONBLOCK), b = eventfd(0, EFD_NONBLOCK), old[3];
+	struct vfio_trigger t, u;
+
+	vfio_trigger_init(&t);
+	vfio_trigger_init(&u);
+	assert_int_equal(vfio_trigger_set(&t, a), 0);
+	assert_int_equal(vfio_trigger_set(&t, b), 0);
+	vfio_trigger_signal(&t);
+	assert_int_equal(count_of(a), 0);
+	assert_int_equal(count_of(b), 1);
+	/* the same eventfd for several vectors is legal */
+	assert_int_equal(vfio_trigger_set(&u, b), 0);
+	vfio_trigger_signal(&t);
+	vfio_trigger_signal(&u);
+	assert_int_equal(count_of(b), 2);
+	assert_int_equal(vfio_trigger_swap(&t, -1, &old[0]), 0);
+	assert_int_equal(vfio_trigger_swap(&t, -1, &old[1]), 0);
+	assert_int_equal(vfio_trigger_swap(&u, -1, &old[2]), 0);
+	vfio_trigger_release(old, 3);
+	close(a);
+	close(b);
+}
+
+/* The client alone can fill a counter. Whether its description blocks or not, a signal returns and the counter is as it was. */
+static void full_counter_never_blocks(void **state)
+{
+	const int flags[] = { 0, EFD_NONBLOCK, EFD_SEMAPHORE };
+	const uint64_t full = UINT64_MAX - 1;
+
+	for (unsigned i = 0; i < 3; i++) {
+		int ev = eventfd(0, flags[i]);
+		struct vfio_trigger t;
+
+		vfio_trigger_init(&t);
+		assert_int_equal(vfio_trigger_set(&t, ev), 0);
+		assert_int_equal(write(ev, &full, sizeof(full)), sizeof(full));
+		alarm(5);
+		vfio_trigger_signal(&t);
+		alarm(0);
+		assert_true(count_of(ev) == (flags[i] == EFD_SEMAPHORE ? 1 : full));
+		assert_int_equal(vfio_trigger_set(&t, -1), 0);
+		close(ev);
+	}
+}
+
+struct fire { struct vfio_trigger t; atomic_bool stop; };
+
+static void *fire(void *arg)
+{
+	struct fire *f = arg;
+
+	while (!atomic_load(&f->stop))
+		vfio_trigger_signal(&f->t);
+	return NULL;
+}
+
+static void replaced_under_fire(void **state)
+{
+	int ev[2] = { eventfd(0, EFD_NONBLOCK), eventfd(0, 0) };
+	struct fire f = { 0 };
+	pthread_t th[2];
+
+	vfio_trigger_init(&f.t);
+	for (unsigned i = 0; i < 2; i++)
+		assert_int_equal(pthread_create(&th[i], NULL, fire, &f), 0);
+	for (unsigned i = 0; i < 300; i++) {
+		int fd = i % 3 == 2 ? -1 : ev[i & 1];
+
+		assert_int_equal(vfio_trigger_set(&f.t, fd), 0);
+		for (unsigned k = 0; k < 2; k++) {
+			count_of(ev[k]);
+			if (ev[k] == fd)
+				continue;
+			usleep(20);
+			assert_int_equal(count_of(ev[k]), 0);
+		}
+	}
+	atomic_store(&f.stop, true);
+	for (unsigned i = 0; i < 2; i++)
+		pthread_join(th[i], NULL);
+	assert_int_equal(vfio_trigger_set(&f.t, -1), 0);
+	close(ev[0]);
+	close(ev[1]);
+}
+
+static atomic_uint calls;
+
+static void called(void *arg)
+{
+	assert_ptr_equal(arg, &calls);
+	atomic_fetch_add(&calls, 1);
+}
+
+static void wait_calls(unsigned n)
+{
+	for (unsigned i = 0; i < 4000 && atomic_load(&calls) < n; i++)
+		usleep(500);
+	assert_int_equal(atomic_load(&calls), n);
+}
+
+static void virqfd_is_served(void **state)
+{
+	const uint64_t one = 1, three = 3;
+	struct loop *l = loop_new();
+	struct vfio_virqfd *v = NULL;
+	int ev = eventfd(1, 0), ev2 = dup(ev), null = open("/dev/null", O_RDONLY);
+
+	assert_int_equal(vfio_virqfd_new(l, null, called, &calls, &v), -EINVAL);
+	assert_int_equal(vfio_virqfd_new(l, 9999999, called, &calls, &v), -EBADF);
+	assert_int_equal(vfio_virqfd_new(l, -1, called, &calls, &v), -EBADF);
+	assert_null(v);
+	/* signalled already: fires at once, and takes the counter */
+	assert_int_equal(vfio_virqfd_new(l, ev, called, &calls, &v), 0);
+	close(ev);
+	wait_calls(1);
+	assert_int_equal(count_of(ev2), 0);
+	/* one call takes all */
+	assert_int_equal(write(ev2, &three, sizeof(three)), sizeof(three));
+	wait_calls(2);
+	usleep(2000);
+	assert_int_equal(atomic_load(&calls), 2);
+	vfio_virqfd_free(v);
+	assert_int_equal(write(ev2, &one, sizeof(one)), sizeof(one));
+	usleep(2000);
+	assert_int_equal(atomic_load(&calls), 2);
+	assert_int_equal(count_of(ev2), 1);
+	vfio_virqfd_free(NULL);
+	close(ev2);
+	close(null);
+	loop_free(l);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(what_is_an_eventfd),
+		cmocka_unit_test(trigger_outlives_the_descriptor),
+		cmocka_unit_test(replaced_is_not_signalled),
+		cmocka_unit_test(full_counter_never_blocks),
+		cmocka_unit_test(replaced_under_fire),
+		cmocka_unit_test(virqfd_is_served),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
