@@ -1,0 +1,234 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* api/context.c: contexts and the devices in them: plugging in, opening, closing. */
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+#include "api/internal.h"
+#include "base/guard.h"
+#include "base/log.h"
+
+static __thread struct {
+	const struct uvfio *u;
+	char text[256];
+} last_error;
+
+int api_fail(const struct uvfio *u, int rc, const char *fmt, ...)
+{
+	va_list ap;
+
+	va_start(ap, fmt);
+	vsnprintf(last_error.text, sizeof(last_error.text), fmt, ap);
+	va_end(ap);
+	last_error.u = u;
+	return rc;
+}
+
+const char *uvfio_strerror(const struct uvfio *u)
+{
+	return last_error.u == u && last_error.text[0] ? last_error.text : "no error";
+}
+
+void uvfio_log_to(int fd, int level)
+{
+	log_set(fd, level < LOG_NONE ? LOG_NONE : level > LOG_DEBUG ? LOG_DEBUG : level);
+}
+
+struct uvfio *uvfio_new(void)
+{
+	struct uvfio *u = calloc(1, sizeof(*u));
+
+	if (!u)
+		goto fail;
+	/* devices meet memory that the program took away */
+	if (guard_install())
+		goto fail;
+	u->machine = machine_new();
+	if (!u->machine)
+		goto fail;
+	/* nothing is pinned: there is no reason to hold a program to a limit that stands for pinning */
+	machine_system(u->machine)->memlock_limit = UINT64_MAX;
+	u->type1 = vfio_type1_new(machine_system(u->machine), true);
+	if (!u->type1)
+		goto fail_machine;
+	u->pid = getpid();
+	pthread_mutex_init(&u->lock, NULL);
+	CDS_INIT_LIST_HEAD(&u->devices);
+	CDS_INIT_LIST_HEAD(&u->memory);
+	/* an error of a context that lived at this address is not ours */
+	api_fail(u, 0, "%s", "");
+	return u;
+fail_machine:
+	machine_free(u->machine, false);
+fail:
+	free(u);
+	api_fail(NULL, 0, "out of memory");
+	return NULL;
+}
+
+void uvfio_free(struct uvfio *u)
+{
+	struct uvfio_device *dev, *next;
+
+	if (!u)
+		return;
+	if (u->pid != getpid()) {
+		/* a forked child: the threads, and with them perhaps locks, are the parent's */
+		machine_free(u->machine, true);
+		return;
+	}
+	cds_list_for_each_entry_safe(dev, next, &u->devices, node)
+		uvfio_close(dev);
+	api_free_memory(u);
+	vfio_type1_free(u->type1);
+	machine_free(u->machine, false);
+	pthread_mutex_destroy(&u->lock);
+	free(u);
+}
+
+static int add(struct uvfio *u, const char *spec, struct machine_device **out)
+{
+	char *err = NULL;
+	int rc;
+
+	rc = machine_add(u->machine, spec, &err);
+	if (rc)
+		api_fail(u, rc, "%s", err ? err : strerror(-rc));
+	else
+		*out = machine_device(u->machine, machine_num_devices(u->machine) - 1);
+	free(err);
+	return rc;
+}
+
+int uvfio_add(struct uvfio *u, const char *spec, char *addr)
+{
+	struct machine_device *d;
+	int rc;
+
+	pthread_mutex_lock(&u->lock);
+	rc = add(u, spec, &d);
+	if (!rc && addr)
+		strcpy(addr, d->addr);
+	pthread_mutex_unlock(&u->lock);
+	return rc;
+}
+
+/* Open devices of this group. Lock held. */
+static unsigned users(struct uvfio *u, const struct vfio_group *g)
+{
+	struct uvfio_device *dev;
+	unsigned n = 0;
+
+	cds_list_for_each_entry(dev, &u->devices, node)
+		n += dev->vdev->group == g;
+	return n;
+}
+
+/* The first device of a group takes the group, and with it every function in it, into our address space; the last gives it back. */
+static int take_group(struct uvfio *u, struct vfio_group *g)
+{
+	int rc;
+
+	if (users(u, g))
+		return 0;
+	rc = vfio_group_open(machine_system(u->machine), g);
+	if (!rc)
+		iommu_group_attach(g->iommu, vfio_type1_domain(u->type1));
+	return rc;
+}
+
+static void drop_group(struct uvfio *u, struct vfio_group *g)
+{
+	if (users(u, g))
+		return;
+	iommu_group_attach(g->iommu, NULL);
+	vfio_group_release(machine_system(u->machine), g);
+}
+
+static int open_device(struct uvfio *u, struct machine_device *d, struct uvfio_device **out)
+{
+	struct uvfio_device *dev;
+	int rc;
+
+	cds_list_for_each_entry(dev, &u->devices, node) {
+		if (dev->plugged == d)
+			return api_fail(u, -EBUSY, "%s is open already", d->addr);
+	}
+	dev = calloc(1, sizeof(*dev));
+	if (!dev)
+		return api_fail(u, -ENOMEM, "%s: out of memory", d->addr);
+	dev->u = u;
+	dev->plugged = d;
+	dev->vdev = d->vdev;
+	rc = take_group(u, d->vdev->group);
+	if (rc) {
+		api_fail(u, rc, "%s: its IOMMU group %u cannot be opened: %s", d->addr, d->group,
+			 strerror(-rc));
+		goto fail;
+	}
+	rc = vfio_device_open(d->vdev);
+	if (rc) {
+		api_fail(u, rc, "%s cannot be opened: %s", d->addr, strerror(-rc));
+		goto fail_group;
+	}
+	dev->faults_before = atomic_load(&d->vdev->iommu->faults);
+	pthread_mutex_init(&dev->command_lock, NULL);
+	cds_list_add_tail(&dev->node, &u->devices);
+	*out = dev;
+	return 0;
+fail_group:
+	drop_group(u, d->vdev->group);
+fail:
+	free(dev);
+	return rc;
+}
+
+int uvfio_open(struct uvfio *u, const char *addr, struct uvfio_device **out)
+{
+	struct machine_device *d;
+	int rc;
+
+	pthread_mutex_lock(&u->lock);
+	d = machine_find(u->machine, addr);
+	rc = d ? open_device(u, d, out) :
+		 api_fail(u, -ENODEV, "there is no device at %s: plug one in with uvfio_add()", addr);
+	pthread_mutex_unlock(&u->lock);
+	return rc;
+}
+
+int uvfio_open_model(struct uvfio *u, const char *spec, struct uvfio_device **out)
+{
+	struct machine_device *d;
+	int rc;
+
+	pthread_mutex_lock(&u->lock);
+	rc = add(u, spec, &d);
+	if (!rc)
+		rc = open_device(u, d, out);
+	pthread_mutex_unlock(&u->lock);
+	return rc;
+}
+
+void uvfio_close(struct uvfio_device *dev)
+{
+	struct vfio_group *g;
+	struct uvfio *u;
+
+	if (!dev)
+		return;
+	u = dev->u;
+	g = dev->vdev->group;
+	pthread_mutex_lock(&u->lock);
+	cds_list_del(&dev->node);
+	vfio_device_close(dev->vdev);
+	drop_group(u, g);
+	pthread_mutex_unlock(&u->lock);
+	pthread_mutex_destroy(&dev->command_lock);
+	free(dev);
+}
+
+const char *uvfio_device_address(const struct uvfio_device *dev)
+{
+	return dev->plugged->addr;
+}
