@@ -106,7 +106,17 @@ void vfio_pci_irqs_restore(struct vfio_pci_device *vd)
 		vfio_pci_intx_follow(vd);
 }
 
+/* An error message of the function, any thread: an uncorrectable one is the user's to hear of, as by the kernel's AER. */
+static void on_error(void *arg, bool fatal)
+{
+	struct vfio_pci_device *vd = arg;
+
+	if (fatal)
+		vfio_trigger_signal(&vd->err);
+}
+
 const struct pci_irq_sink vfio_pci_sink = {
 	.msi = vfio_pci_msi_message,
 	.intx = vfio_pci_intx_line,
+	.err = on_error,
 };

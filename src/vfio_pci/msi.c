@@ -51,19 +51,22 @@ static void vector_mask(struct vfio_pci_device *vd, unsigned vector, bool mask)
 /* Turn on what irq_type and the eventfds say. config_lock held. */
 void vfio_pci_msi_restore(struct vfio_pci_device *vd)
 {
-	unsigned n = vd->msi_vectors, reg = msi_mask_reg(vd);
+	unsigned reg = msi_mask_reg(vd);
+	uint32_t masked = ~0u;
 
 	if (vd->irq_type == VFIO_PCI_MSIX_IRQ_INDEX) {
 		pci_msix_enable(vd->fn);
-		n = vd->msix.vectors;
+		for (unsigned i = 0; i < vd->msix.vectors; i++)
+			if (vfio_trigger_is_set(&vd->triggers[i]))
+				pci_msix_entry(vd->fn, i, true);
 	} else {
-		if (reg)
-			pci_config_write(vd->fn, reg, 4, ~0u);
 		pci_msi_enable(vd->fn, vd->msi_log2);
+		for (unsigned i = 0; i < vd->msi_vectors; i++)
+			if (vfio_trigger_is_set(&vd->triggers[i]))
+				masked &= ~(1u << i);
+		if (reg)
+			pci_config_write(vd->fn, reg, 4, masked);
 	}
-	for (unsigned i = 0; i < n; i++)
-		if (vfio_trigger_is_set(&vd->triggers[i]))
-			vector_mask(vd, i, false);
 	vfio_pci_intx_follow(vd);
 }
 
