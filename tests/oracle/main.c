@@ -1,0 +1,242 @@
+// SPDX-License-Identifier: BSD-3-Clause
+/*
+ * main.c: `oracle EDU-ADDRESS NVME-ADDRESS [SECTION]`. Each section runs in a process of its own, from nothing open, so that one that dies
+ * leaves the others whole. Also the few helpers that the sections share.
+ */
+#include "oracle.h"
+#include <poll.h>
+#include <stdarg.h>
+#include <sys/wait.h>
+
+struct dut edu = { .name = "edu" }, nvme = { .name = "nvme" };
+
+static void name(const char *fmt, va_list ap)
+{
+	vprintf(fmt, ap);
+	fputs(": ", stdout);
+}
+
+void saw(long r, const char *fmt, ...)
+{
+	int e = errno;
+	va_list ap;
+
+	va_start(ap, fmt);
+	name(fmt, ap);
+	va_end(ap);
+	if (r == -1)
+		printf("%s\n", strerrorname_np(e) ? strerrorname_np(e) : "E?");
+	else
+		printf("%ld\n", r);
+}
+
+void saw_hex(unsigned long v, const char *fmt, ...)
+{
+	va_list ap;
+
+	va_start(ap, fmt);
+	name(fmt, ap);
+	va_end(ap);
+	printf("0x%lx\n", v);
+}
+
+void saw_text(const char *text, const char *fmt, ...)
+{
+	va_list ap;
+
+	va_start(ap, fmt);
+	name(fmt, ap);
+	va_end(ap);
+	puts(text);
+}
+
+struct setup set_up(const struct dut *a, const struct dut *b, unsigned int type)
+{
+	struct setup s = { .group2 = -1 };
+
+	MUST((s.container = open("/dev/vfio/vfio", O_RDWR)) >= 0);
+	MUST((s.group = open(a->group, O_RDWR)) >= 0);
+	MUST(ioctl(s.group, VFIO_GROUP_SET_CONTAINER, &s.container) == 0);
+	if (b) {
+		MUST((s.group2 = open(b->group, O_RDWR)) >= 0);
+		MUST(ioctl(s.group2, VFIO_GROUP_SET_CONTAINER, &s.container) == 0);
+	}
+	MUST(ioctl(s.container, VFIO_SET_IOMMU, type) == 0);
+	return s;
+}
+
+int open_device(const struct setup *s, const struct dut *d)
+{
+	int fd = ioctl(s->group, VFIO_GROUP_GET_DEVICE_FD, d->addr);
+
+	MUST(fd >= 0);
+	return fd;
+}
+
+void *pages(size_t n)
+{
+	uint8_t *p = mmap(NULL, n * 4096, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+
+	MUST(p != MAP_FAILED);
+	for (size_t i = 0; i < n; i++)
+		p[i * 4096] = 0;
+	return p;
+}
+
+long dma_map(int container, void *p, uint64_t iova, uint64_t size, uint32_t flags)
+{
+	struct vfio_iommu_type1_dma_map m = { .argsz = sizeof(m), .flags = flags, .vaddr = (uintptr_t)p, .iova = iova, .size = size };
+
+	return ioctl(container, VFIO_IOMMU_MAP_DMA, &m);
+}
+
+long dma_unmap(int container, uint64_t iova, uint64_t size, uint32_t flags)
+{
+	struct vfio_iommu_type1_dma_unmap u = { .argsz = sizeof(u), .flags = flags, .iova = iova, .size = size };
+
+	return ioctl(container, VFIO_IOMMU_UNMAP_DMA, &u) ? -1 : (long)u.size;
+}
+
+uint32_t cfg_read(int dev, unsigned int off, unsigned int size)
+{
+	uint32_t v = 0;
+
+	MUST(pread(dev, &v, size, REGION(VFIO_PCI_CONFIG_REGION_INDEX) + off) == (ssize_t)size);
+	return v;
+}
+
+long cfg_write(int dev, unsigned int off, unsigned int size, uint32_t value)
+{
+	return pwrite(dev, &value, size, REGION(VFIO_PCI_CONFIG_REGION_INDEX) + off);
+}
+
+unsigned int cfg_cap(int dev, uint8_t id)
+{
+	unsigned int pos = cfg_read(dev, PCI_CAPABILITY_LIST, 1);
+
+	for (int ttl = 48; pos >= 0x40 && ttl--; pos = cfg_read(dev, pos + 1, 1) & ~3u)
+		if (cfg_read(dev, pos, 1) == id)
+			return pos;
+	return 0;
+}
+
+unsigned int cfg_ext_cap(int dev, uint16_t id)
+{
+	struct vfio_region_info ri = { .argsz = sizeof(ri), .index = VFIO_PCI_CONFIG_REGION_INDEX };
+
+	MUST(ioctl(dev, VFIO_DEVICE_GET_REGION_INFO, &ri) == 0);
+	if (ri.size < 4096)
+		return 0;
+	for (unsigned int pos = 0x100, ttl = 480; pos >= 0x100 && ttl--;) {
+		uint32_t h = cfg_read(dev, pos, 4);
+
+		if ((h & 0xffff) == id)
+			return pos;
+		pos = h >> 20;
+	}
+	return 0;
+}
+
+uint32_t bar_read(int dev, unsigned int bar, unsigned int off)
+{
+	uint32_t v = 0;
+
+	MUST(pread(dev, &v, 4, REGION(bar) + off) == 4);
+	return v;
+}
+
+void bar_write(int dev, unsigned int bar, unsigned int off, uint32_t value)
+{
+	MUST(pwrite(dev, &value, 4, REGION(bar) + off) == 4);
+}
+
+long set_irqs(int dev, uint32_t flags, uint32_t index, uint32_t start, uint32_t count, const void *data)
+{
+	char buf[sizeof(struct vfio_irq_set) + 4 * 64];
+	struct vfio_irq_set *set = (void *)buf;
+	size_t len = 0;
+
+	if (flags & VFIO_IRQ_SET_DATA_EVENTFD)
+		len = 4 * (size_t)count;
+	else if (flags & VFIO_IRQ_SET_DATA_BOOL)
+		len = count;
+	MUST(len <= sizeof(buf) - sizeof(*set));
+	*set = (struct vfio_irq_set){ .argsz = (uint32_t)(sizeof(*set) + len), .flags = flags, .index = index, .start = start, .count = count };
+	if (len)
+		memcpy(set->data, data, len);
+	return ioctl(dev, VFIO_DEVICE_SET_IRQS, set);
+}
+
+long set_eventfd(int dev, uint32_t index, uint32_t start, int fd)
+{
+	return set_irqs(dev, VFIO_IRQ_SET_DATA_EVENTFD | VFIO_IRQ_SET_ACTION_TRIGGER, index, start, 1, &fd);
+}
+
+long fired(int efd, int ms)
+{
+	struct pollfd p = { .fd = efd, .events = POLLIN };
+	uint64_t n = 0;
+
+	if (poll(&p, 1, ms) == 1 && read(efd, &n, sizeof(n)) == sizeof(n))
+		return (long)n;
+	return 0;
+}
+
+static void find(struct dut *d, const char *addr)
+{
+	char path[128], link[256];
+	ssize_t n;
+
+	snprintf(d->addr, sizeof(d->addr), "%s", addr);
+	snprintf(path, sizeof(path), "/sys/bus/pci/devices/%s/iommu_group", addr);
+	n = readlink(path, link, sizeof(link) - 1);
+	if (n <= 0) {
+		fprintf(stderr, "oracle: %s: %s\n", path, strerror(errno));
+		exit(2);
+	}
+	link[n] = 0;
+	snprintf(d->group, sizeof(d->group), "/dev/vfio/%.32s", strrchr(link, '/') + 1);
+}
+
+static const struct {
+	const char *name;
+	void (*fn)(void);
+} sections[] = {
+	{ "container", test_container }, { "group", test_group },         { "handles", test_handles },
+	{ "type1", test_type1 },         { "type1_v1", test_type1_v1 },   { "type1_dirty", test_type1_dirty },
+	{ "limits", test_type1_limits }, { "device", test_device },       { "regions", test_regions },
+	{ "config", test_config },       { "config_nvme", test_config_nvme }, { "irq_args", test_irq_args },
+	{ "intx", test_intx },           { "msi", test_msi },             { "msix", test_msix },
+	{ "err_req", test_err_req },     { "dma", test_dma },
+};
+
+int main(int argc, char **argv)
+{
+	if (argc < 3) {
+		fprintf(stderr, "usage: oracle EDU-ADDRESS NVME-ADDRESS [SECTION]\n");
+		return 2;
+	}
+	setvbuf(stdout, NULL, _IOLBF, 0);
+	find(&edu, argv[1]);
+	find(&nvme, argv[2]);
+	for (size_t i = 0; i < sizeof(sections) / sizeof(*sections); i++) {
+		int status = 0;
+		pid_t pid;
+
+		if (argc > 3 && strcmp(argv[3], sections[i].name))
+			continue;
+		printf("== %s\n", sections[i].name);
+		pid = fork();
+		if (pid == 0) {
+			alarm(60);
+			sections[i].fn();
+			exit(0);
+		}
+		if (pid < 0 || waitpid(pid, &status, 0) < 0)
+			return 1;
+		if (WIFSIGNALED(status))
+			printf("section %s died of %s\n", sections[i].name, sigabbrev_np(WTERMSIG(status)));
+	}
+	puts("== end");
+	return 0;
+}

@@ -1,0 +1,36 @@
+# SPDX-License-Identifier: BSD-3-Clause
+# Tests that need more than one folder: tests/run-all is `make check`.
+
+# The oracle's client: libc alone, so that one binary runs here and in a guest on the kernel's vfio-pci.
+ORACLE := $(BUILD)/test/oracle
+$(ORACLE): $(wildcard tests/oracle/*.c) tests/oracle/oracle.h
+	@mkdir -p $(@D)
+	$(CC) -std=gnu17 -D_GNU_SOURCE -O1 -g $(WARN) -Wno-gnu-variable-sized-type-not-at-end -o $@ $(filter %.c,$^)
+.PHONY: oracle
+oracle: $(ORACLE)
+
+# The whole suite: sets itself up on a fresh Debian 12, builds, runs everything, ends with `N passed, N failed`.
+.PHONY: check demo setup sanitize test-programs
+setup:
+	@tools/setup
+check: setup
+	@$(MAKE) --no-print-directory all test-programs
+	@BUILD=$(BUILD) CC="$(CC)" tests/run-all $(PARTS)
+# everything that tests run but do not build themselves; other .mk files add to it
+test-programs: $(unit_tests) $(ORACLE)
+
+# The main job, shown: make demo DEMO="--nomsi"
+demo: setup
+	@$(MAKE) --no-print-directory all
+	@tools/demo --build $(BUILD) $(DEMO)
+
+# Unit tests under AddressSanitizer with UBSan, then under ThreadSanitizer.
+sanitize:
+	@echo "ASan, UBSan:"
+	@ASAN_OPTIONS=detect_leaks=1 $(MAKE) --no-print-directory BUILD=$(BUILD)-asan SANITIZE=address,undefined OPT=-O1 unit >$(BUILD)-asan.log 2>&1; \
+		a=$$?; tail -n 40 $(BUILD)-asan.log | grep -vE '^(cc|gcc|clang|ar) '; \
+	echo "TSan:"; \
+	$(MAKE) --no-print-directory BUILD=$(BUILD)-tsan SANITIZE=thread OPT=-O1 unit >$(BUILD)-tsan.log 2>&1; \
+		t=$$?; tail -n 40 $(BUILD)-tsan.log | grep -vE '^(cc|gcc|clang|ar) '; \
+	cat $(BUILD)-asan.log $(BUILD)-tsan.log | awk '/^[0-9]+ passed, [0-9]+ failed$$/ {p += $$1; f += $$3} END {print p " passed, " f " failed"}'; \
+	test $$a = 0 -a $$t = 0
