@@ -5,7 +5,8 @@
 ORACLE := $(BUILD)/test/oracle
 $(ORACLE): $(wildcard tests/oracle/*.c) tests/oracle/oracle.h
 	@mkdir -p $(@D)
-	$(CC) -std=gnu17 -D_GNU_SOURCE -O1 -g $(WARN) -Wno-gnu-variable-sized-type-not-at-end -o $@ $(filter %.c,$^)
+	$(call say,LINK,$@)
+	$(Q)$(CC) -std=gnu17 -D_GNU_SOURCE -O1 -g $(WARN) -Wno-gnu-variable-sized-type-not-at-end -o $@ $(filter %.c,$^)
 .PHONY: oracle
 oracle: $(ORACLE)
 
@@ -26,11 +27,4 @@ demo: setup
 
 # Unit tests under AddressSanitizer with UBSan, then under ThreadSanitizer.
 sanitize:
-	@echo "ASan, UBSan:"
-	@ASAN_OPTIONS=detect_leaks=1 $(MAKE) --no-print-directory BUILD=$(BUILD)-asan SANITIZE=address,undefined OPT=-O1 unit >$(BUILD)-asan.log 2>&1; \
-		a=$$?; tail -n 40 $(BUILD)-asan.log | grep -vE '^(cc|gcc|clang|ar) '; \
-	echo "TSan:"; \
-	$(MAKE) --no-print-directory BUILD=$(BUILD)-tsan SANITIZE=thread OPT=-O1 unit >$(BUILD)-tsan.log 2>&1; \
-		t=$$?; tail -n 40 $(BUILD)-tsan.log | grep -vE '^(cc|gcc|clang|ar) '; \
-	cat $(BUILD)-asan.log $(BUILD)-tsan.log | awk '/^[0-9]+ passed, [0-9]+ failed$$/ {p += $$1; f += $$3} END {print p " passed, " f " failed"}'; \
-	test $$a = 0 -a $$t = 0
+	@tests/sanitize $(BUILD)
