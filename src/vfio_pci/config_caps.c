@@ -167,7 +167,7 @@ void vfio_pci_write_msi(struct vfio_pci_device *vd, const struct vfio_pci_cap *c
 {
 	uint8_t *v = vd->config.vconfig + cap->pos;
 	unsigned off = pos - cap->pos;
-	uint16_t flags;
+	unsigned flags;
 
 	vfio_pci_config_default_write(vd, pos, size, value);
 	if (off > PCI_MSI_FLAGS || off + size <= PCI_MSI_FLAGS)

@@ -34,10 +34,10 @@ void vfio_pci_intx_line(void *arg, bool level)
 		intx_deliver(arg);
 }
 
-/* The mask is off: an interrupt that came meanwhile is delivered now. */
+/* The mask is off: an interrupt that came meanwhile is delivered now; in D3hot, when the function wakes. */
 static void intx_look(struct vfio_pci_device *vd)
 {
-	if (pci_intx_level(vd->fn))
+	if (pci_intx_level(vd->fn) && !pci_power_state(vd->fn))
 		intx_deliver(vd);
 }
 
