@@ -38,6 +38,7 @@ enum pci_gate { GATE_OFF, GATE_MSI, GATE_MSIX };
 
 /* pci_function.intx */
 #define INTX_LEVEL   1u /* what the model wants */
+#define INTX_ROSE    4u /* it went up since the sink was told */
 #define INTX_INHIBIT 2u /* DisINTx, MSI, MSI-X or D3 keep the pin quiet */
 
 /* What is left to do once the lock is dropped. */

@@ -2,7 +2,8 @@
 /*
  * The INTx pin: a level. What the model wants and what keeps the pin quiet are two bits of one atomic word; the sink is told when
  * their sum changes. Threads that change it at the same time must not tell the sink in the wrong order, and none may wait for
- * another: the first one tells, the others leave a count behind that makes it look again.
+ * another: the first one tells, the others leave a count behind that makes it look again. A fall may go unseen that way, a rise may
+ * not: a driver that looked in between found the line down and waits for the next call.
  */
 #include <errno.h>
 #include "pci/function_internal.h"
@@ -33,9 +34,9 @@ void pci_intx_update(pci_function *fn)
 		return;
 	do {
 		seen = atomic_load(&fn->intx_busy);
-		state = atomic_load(&fn->intx);
+		state = atomic_fetch_and(&fn->intx, ~INTX_ROSE);
 		out = state & INTX_LEVEL && !(state & INTX_INHIBIT);
-		if (out != fn->intx_told) {
+		if (out != fn->intx_told || (out && state & INTX_ROSE)) {
 			fn->intx_told = out;
 			rcu_read_begin();
 			sink = rcu_get(fn->sink);
@@ -53,7 +54,7 @@ void uvfio_intx(struct uvfio_dev *dev, bool level)
 	if (!dev->intx_pin || !(old & INTX_LEVEL) == !level)
 		return;
 	if (level)
-		old = atomic_fetch_or(&dev->intx, INTX_LEVEL);
+		old = atomic_fetch_or(&dev->intx, INTX_LEVEL | INTX_ROSE);
 	else
 		old = atomic_fetch_and(&dev->intx, ~INTX_LEVEL);
 	if (!(old & INTX_LEVEL) != !level)
