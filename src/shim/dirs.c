@@ -1,0 +1,154 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * shim/dirs.c: libc functions that walk directories by themselves: what they call inside of libc does not come to our wrappers, so they get the path
+ * below the run directory, and what they say of paths is translated back.
+ */
+#include "shim/shim.h"
+
+#include <dirent.h>
+#include <dlfcn.h>
+#include <fcntl.h>
+#include <ftw.h>
+#include <glob.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define NEXT(name)                                                             \
+	static __typeof__(name) *real;                                         \
+	if (!real)                                                             \
+		real = (__typeof__(name) *)(uintptr_t)dlsym(RTLD_NEXT, #name)
+
+EXPORT DIR *opendir(const char *path)
+{
+	struct shim_path p = { .virt = NULL };
+	DIR *d;
+
+	NEXT(opendir);
+	d = real(shim_path(path, &p));
+	/* for openat(dirfd(d), ...) */
+	if (d && p.virt)
+		shim_fd_mark(dirfd(d), false);
+	return d;
+}
+
+#define SCANDIR(name, type)                                                                                                \
+	EXPORT int name(const char *restrict path, struct type ***restrict list, int (*filter)(const struct type *),       \
+			int (*cmp)(const struct type **, const struct type **))                                            \
+	{                                                                                                                  \
+		struct shim_path p = { .virt = NULL };                                                                     \
+		NEXT(name);                                                                                                \
+		return real(shim_path(path, &p), list, filter, cmp);                                                       \
+	}
+SCANDIR(scandir, dirent)
+SCANDIR(scandir64, dirent64)
+
+#define SCANDIRAT(name, type)                                                                                              \
+	EXPORT int name(int dfd, const char *restrict path, struct type ***restrict list,                                  \
+			int (*filter)(const struct type *), int (*cmp)(const struct type **, const struct type **))        \
+	{                                                                                                                  \
+		struct shim_path p = { .virt = NULL };                                                                     \
+		const char *use;                                                                                           \
+		NEXT(name);                                                                                                \
+		use = shim_path_at(&dfd, path, &p);                                                                        \
+		return real(dfd, use, list, filter, cmp);                                                                  \
+	}
+SCANDIRAT(scandirat, dirent)
+SCANDIRAT(scandirat64, dirent64)
+
+/* ---- ftw: the callback has no argument of its own, so what it needs is the thread's ---- */
+
+struct walk {
+	void *fn;
+	bool stat64;
+};
+static __thread struct walk walk;
+
+static const char *as_seen(const char *path)
+{
+	size_t n = shim.run_len;
+
+	return !strncmp(path, shim.run_dir, n) && path[n] == '/' ? path + n : path;
+}
+
+static struct stat *stat_seen(const char *path, const struct stat *in, struct stat *copy)
+{
+	if (!in)
+		return NULL;
+	*copy = *in;
+	shim_path_stat(path, copy);
+	return copy;
+}
+
+static int on_nftw(const char *path, const struct stat *st, int type, struct FTW *pos)
+{
+	const char *seen = as_seen(path);
+	struct FTW p = *pos;
+	struct stat copy;
+
+	p.base -= (int)(seen - path);
+	return ((__nftw_func_t)(uintptr_t)walk.fn)(seen, stat_seen(seen, st, &copy), type, &p);
+}
+
+static int on_ftw(const char *path, const struct stat *st, int type)
+{
+	const char *seen = as_seen(path);
+	struct stat copy;
+
+	return ((__ftw_func_t)(uintptr_t)walk.fn)(seen, stat_seen(seen, st, &copy), type);
+}
+
+/* the 64 variants' structures are the same on this processor */
+#define FTW(name, func_t, trampoline, ...)                                                                             \
+	{                                                                                                              \
+		struct shim_path p = { .virt = NULL };                                                                 \
+		struct walk outer = walk;                                                                              \
+		const char *use;                                                                                       \
+		int rc;                                                                                                \
+		NEXT(name);                                                                                            \
+		use = shim_path(path, &p);                                                                             \
+		if (!p.virt)                                                                                           \
+			return real(path, fn, __VA_ARGS__);                                                            \
+		walk.fn = (void *)(uintptr_t)fn;                                                                       \
+		rc = real(use, (func_t)(uintptr_t)trampoline, __VA_ARGS__);                                            \
+		walk = outer;                                                                                          \
+		return rc;                                                                                             \
+	}
+
+EXPORT int nftw(const char *path, __nftw_func_t fn, int fds, int flags)
+FTW(nftw, __nftw_func_t, on_nftw, fds, flags)
+
+EXPORT int nftw64(const char *path, __nftw64_func_t fn, int fds, int flags)
+FTW(nftw64, __nftw64_func_t, on_nftw, fds, flags)
+
+EXPORT int ftw(const char *path, __ftw_func_t fn, int fds)
+FTW(ftw, __ftw_func_t, on_ftw, fds)
+
+EXPORT int ftw64(const char *path, __ftw64_func_t fn, int fds)
+FTW(ftw64, __ftw64_func_t, on_ftw, fds)
+
+/* ---- glob: a pattern is a path as far as its first component with a magic character, and that is as far as we look ---- */
+
+static void unmap_results(char **v, size_t from, size_t n)
+{
+	for (size_t i = from; i < from + n; i++)
+		if (v[i])
+			shim_unmap(v[i], strlen(v[i]));
+}
+
+#define GLOB(name, type)                                                                                               \
+	EXPORT int name(const char *restrict pattern, int flags, int (*err)(const char *, int), type *restrict g)      \
+	{                                                                                                              \
+		struct shim_path p = { .virt = NULL };                                                                 \
+		size_t before = flags & GLOB_APPEND ? g->gl_pathc : 0;                                                 \
+		const char *use;                                                                                       \
+		int rc;                                                                                                \
+		NEXT(name);                                                                                            \
+		use = flags & GLOB_ALTDIRFUNC ? pattern : shim_path(pattern, &p);                                      \
+		rc = real(use, flags, err, g);                                                                         \
+		if (!rc && p.virt)                                                                                     \
+			unmap_results(g->gl_pathv, (flags & GLOB_DOOFFS ? g->gl_offs : 0) + before,                    \
+				      g->gl_pathc - before);                                                           \
+		return rc;                                                                                             \
+	}
+GLOB(glob, glob_t)
+GLOB(glob64, glob64_t)

@@ -1,0 +1,280 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * shim/fds.c: descriptors' numbers: close, dup, fcntl, and the hints that they leave.
+ *
+ * Two bits for each number: "may be a handle", "may be a directory of the view". They are only ever hints: a bit that is set costs an fstat or
+ * a readlink; a bit that is missing costs a failed call first (io.c), or a close that the service thread takes in instead of the closer.
+ * Nothing is believed about a number whose bit is clear.
+ *
+ * And the library's own descriptors, which a program must not take away with a "close everything from 3 on".
+ */
+#include "shim/shim.h"
+
+#include <dlfcn.h>
+#include <fcntl.h>
+#include <stdarg.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#define NUMBERS (1u << 20) /* fs.nr_open's default; beyond it every number may be anything */
+#define WORD    64u
+
+static atomic_ulong handles[NUMBERS / WORD], views[NUMBERS / WORD];
+
+static bool test(const atomic_ulong *map, int fd)
+{
+	if (fd < 0)
+		return false;
+	if ((unsigned)fd >= NUMBERS)
+		return true;
+	return atomic_load_explicit(&map[(unsigned)fd / WORD], memory_order_relaxed) >> ((unsigned)fd % WORD) & 1;
+}
+
+void shim_fd_mark(int fd, bool handle)
+{
+	atomic_ulong *map = handle ? handles : views;
+
+	if (fd >= 0 && (unsigned)fd < NUMBERS && !test(map, fd))
+		atomic_fetch_or(&map[(unsigned)fd / WORD], 1ul << ((unsigned)fd % WORD));
+}
+
+bool shim_fd_maybe_handle(int fd)
+{
+	return test(handles, fd);
+}
+
+bool shim_fd_maybe_view(int fd)
+{
+	return test(views, fd);
+}
+
+void shim_fd_forget(int fd)
+{
+	if (fd < 0 || (unsigned)fd >= NUMBERS)
+		return;
+	if (test(handles, fd))
+		atomic_fetch_and(&handles[(unsigned)fd / WORD], ~(1ul << ((unsigned)fd % WORD)));
+	if (test(views, fd))
+		atomic_fetch_and(&views[(unsigned)fd / WORD], ~(1ul << ((unsigned)fd % WORD)));
+}
+
+static void copy_marks(int from, int to)
+{
+	if (test(handles, from))
+		shim_fd_mark(to, true);
+	if (test(views, from))
+		shim_fd_mark(to, false);
+}
+
+static int (*real_close)(int);
+
+__attribute__((constructor(101))) static void resolve(void)
+{
+	real_close = (int (*)(int))(uintptr_t)dlsym(RTLD_NEXT, "close");
+}
+
+/* @call: libc's, a cancellation point, or NULL */
+static long do_close(int fd, int (*call)(int))
+{
+	bool maybe = shim_fd_maybe_handle(fd);
+	long rc;
+
+	if (fd_is_private(fd))
+		return -EBADF; /* as if it were not open, which it is not for the program */
+	shim_fd_forget(fd);
+	if (call)
+		rc = call(fd) ? -errno : 0;
+	else
+		rc = sys_close(fd);
+	if (maybe)
+		shim_handles_drain();
+	return rc;
+}
+
+long shim_close(int fd)
+{
+	return do_close(fd, NULL);
+}
+
+EXPORT int close(int fd)
+{
+	return (int)shim_ret(do_close(fd, real_close));
+}
+
+long shim_dup(int fd)
+{
+	long rc = sys_call(SYS_dup, fd, 0, 0, 0, 0, 0);
+
+	if (rc >= 0)
+		copy_marks(fd, (int)rc);
+	return rc;
+}
+
+EXPORT int dup(int fd)
+{
+	return (int)shim_ret(shim_dup(fd));
+}
+
+long shim_dup3(int oldfd, int newfd, int flags, bool dup2_rules)
+{
+	bool maybe = shim_fd_maybe_handle(newfd);
+	long rc;
+
+	if (fd_is_private(newfd)) {
+		log_warn(SHIM_WHO, "dup2 to descriptor %d, which uvfio uses itself: EBADF, as above the limit of open files", newfd);
+		return -EBADF;
+	}
+	if (oldfd != newfd)
+		shim_fd_forget(newfd);
+	if (dup2_rules)
+		rc = sys_call(SYS_dup2, oldfd, newfd, 0, 0, 0, 0);
+	else
+		rc = sys_call(SYS_dup3, oldfd, newfd, flags, 0, 0, 0);
+	if (rc >= 0)
+		copy_marks(oldfd, (int)rc);
+	else if (maybe)
+		shim_fd_mark(newfd, true);
+	if (maybe)
+		shim_handles_drain();
+	return rc;
+}
+
+EXPORT int dup2(int oldfd, int newfd)
+{
+	return (int)shim_ret(shim_dup3(oldfd, newfd, 0, true));
+}
+
+EXPORT int dup3(int oldfd, int newfd, int flags)
+{
+	return (int)shim_ret(shim_dup3(oldfd, newfd, flags, false));
+}
+
+long shim_fcntl(int fd, int cmd, unsigned long arg)
+{
+	struct shim_handle *h;
+	long rc = sys_call(SYS_fcntl, fd, cmd, (long)arg, 0, 0, 0);
+
+	if (rc < 0)
+		return rc;
+	if (cmd == F_DUPFD || cmd == F_DUPFD_CLOEXEC) {
+		copy_marks(fd, (int)rc);
+	} else if (cmd == F_GETFL && (rc & O_ACCMODE) == O_ACCMODE && shim.on) {
+		h = shim_handle_get(fd, NULL, NULL);
+		if (h) {
+			rc = (rc & ~O_ACCMODE) | shim_handle_accmode(h);
+			shim_handle_put(h);
+		}
+	}
+	return rc;
+}
+
+static int (*real_fcntl)(int, int, ...);
+
+static int do_fcntl(int fd, int cmd, unsigned long arg)
+{
+	/* locks that wait are cancellation points: libc's */
+	if (cmd == F_SETLKW || cmd == F_OFD_SETLKW) {
+		if (!real_fcntl)
+			real_fcntl = (int (*)(int, int, ...))(uintptr_t)dlsym(RTLD_NEXT, "fcntl64");
+		if (real_fcntl)
+			return real_fcntl(fd, cmd, arg);
+	}
+	/* SIGIO's owner has two ways to be told, libc takes the one that has no lost values */
+	if (cmd == F_GETOWN) {
+		struct f_owner_ex ex;
+		long rc = sys_call(SYS_fcntl, fd, F_GETOWN_EX, (long)&ex, 0, 0, 0);
+
+		return rc < 0 ? (int)shim_ret(rc) : ex.type == F_OWNER_GID ? -ex.pid : ex.pid;
+	}
+	return (int)shim_ret(shim_fcntl(fd, cmd, arg));
+}
+
+EXPORT int fcntl(int fd, int cmd, ...)
+{
+	unsigned long arg;
+	va_list ap;
+
+	va_start(ap, cmd);
+	arg = va_arg(ap, unsigned long);
+	va_end(ap);
+	return do_fcntl(fd, cmd, arg);
+}
+
+EXPORT int fcntl64(int fd, int cmd, ...)
+{
+	unsigned long arg;
+	va_list ap;
+
+	va_start(ap, cmd);
+	arg = va_arg(ap, unsigned long);
+	va_end(ap);
+	return do_fcntl(fd, cmd, arg);
+}
+
+/* ---- ranges ---- */
+
+struct splits {
+	unsigned next, last, flags;
+	long rc;
+};
+
+/* Up to the private number @fd, which stays. Called in ascending order. */
+static void close_up_to(int fd, void *arg)
+{
+	struct splits *s = arg;
+	unsigned n = (unsigned)fd;
+
+	if (s->rc || n < s->next || n > s->last)
+		return;
+	if (n > s->next)
+		s->rc = sys_call(SYS_close_range, s->next, n - 1, s->flags, 0, 0, 0);
+	s->next = n + 1;
+}
+
+static void forget_range(unsigned first, unsigned last)
+{
+	for (unsigned i = first / WORD; i <= last / WORD && i < NUMBERS / WORD; i++) {
+		if (!atomic_load_explicit(&handles[i], memory_order_relaxed) && !atomic_load_explicit(&views[i], memory_order_relaxed))
+			continue;
+		for (unsigned fd = i * WORD; fd < (i + 1) * WORD; fd++)
+			if (fd >= first && fd <= last)
+				shim_fd_forget((int)fd);
+	}
+}
+
+long shim_close_range(unsigned first, unsigned last, unsigned flags)
+{
+	struct splits s = { .next = first, .last = last, .flags = flags };
+
+	if (first > last || !shim.on)
+		return sys_call(SYS_close_range, first, last, flags, 0, 0, 0);
+	if (!(flags & CLOSE_RANGE_CLOEXEC))
+		forget_range(first, last);
+	fd_for_each_private(close_up_to, &s);
+	if (!s.rc && s.next <= last && s.next)
+		s.rc = sys_call(SYS_close_range, s.next, last, flags, 0, 0, 0);
+	shim_handles_drain();
+	return s.rc;
+}
+
+EXPORT int close_range(unsigned first, unsigned last, int flags)
+{
+	return (int)shim_ret(shim_close_range(first, last, (unsigned)flags));
+}
+
+static void close_each(unsigned first)
+{
+	long max = sysconf(_SC_OPEN_MAX);
+
+	for (unsigned fd = first; (long)fd < max; fd++)
+		shim_close((int)fd);
+}
+
+EXPORT void closefrom(int first)
+{
+	unsigned f = first < 0 ? 0 : (unsigned)first;
+
+	/* kernels before 5.9 have no close_range */
+	if (shim_close_range(f, ~0u, 0) == -ENOSYS)
+		close_each(f);
+}

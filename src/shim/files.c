@@ -1,0 +1,703 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * shim/files.c: calls on one path: open, stat, access, readlink, realpath, chdir. A path of the view becomes the one below the run directory; a file of
+ * /dev/vfio becomes a handle; `config` of one of our functions becomes the hardware's config space of this moment.
+ */
+#include "shim/shim.h"
+
+#include <dlfcn.h>
+#include <fcntl.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/statfs.h>
+#include <sys/statvfs.h>
+#include <sys/syscall.h>
+#include <sys/sysmacros.h>
+#include <unistd.h>
+#include "base/guard.h"
+
+/* linux/magic.h */
+#define SYSFS_MAGIC_NUMBER 0x62656572
+
+/* ---- open ---- */
+
+static const char dev_vfio[] = "/dev/vfio/";
+
+static long open_handle(const char *virt, int flags)
+{
+	struct machine *m;
+	struct uapi_file *f;
+	int rc = 0;
+
+	m = shim_machine(&rc);
+	if (!m)
+		return rc;
+	shim_handles_drain();
+	rc = uapi_open(machine_system(m), &shim_host, virt, flags, &f);
+	if (rc)
+		return rc;
+	rc = shim_handle_install(f, flags);
+	if (rc < 0)
+		uapi_file_put(f);
+	return rc;
+}
+
+/* The directory in "/sys/.../0000:01:00.0/config" as an address, or false. */
+static bool config_address(const char *virt, char *addr, size_t size)
+{
+	const char *slash = strrchr(virt, '/'), *p;
+	size_t n;
+
+	if (!slash || strcmp(slash, "/config"))
+		return false;
+	for (p = slash; p > virt && p[-1] != '/'; p--)
+		;
+	n = (size_t)(slash - p);
+	if (n >= size)
+		return false;
+	memcpy(addr, p, n);
+	addr[n] = '\0';
+	return true;
+}
+
+/* Its bytes at this moment, as the bus reads them. -ENOENT: not one of ours, or no machine in this process. */
+static long open_config(const char *virt, int flags)
+{
+	uint8_t buf[PCI_CFG_EXP_SIZE];
+	struct machine *m = shim_machine_if_built();
+	struct machine_device *d;
+	char addr[32], path[48];
+	unsigned size;
+	long fd, out;
+
+	if (!m || !config_address(virt, addr, sizeof(addr)))
+		return -ENOENT;
+	d = machine_find(m, addr);
+	if (!d)
+		return -ENOENT;
+	size = pci_config_size(d->fn);
+	if (size > sizeof(buf))
+		return -EIO;
+	for (unsigned i = 0; i < size; i += 4) {
+		uint32_t v = pci_config_read(d->fn, i, 4);
+
+		memcpy(buf + i, &v, 4);
+	}
+	fd = sys_call(SYS_memfd_create, (long)"pci-config", MFD_CLOEXEC, 0, 0, 0, 0);
+	if (fd < 0)
+		return fd;
+	out = sys_pwrite((int)fd, buf, size, 0);
+	if (out == (long)size) {
+		snprintf(path, sizeof(path), "/proc/self/fd/%ld", fd);
+		out = sys_open(path, O_RDONLY | (flags & (O_CLOEXEC | O_NONBLOCK)), 0);
+	} else if (out >= 0) {
+		out = -EIO;
+	}
+	sys_close((int)fd);
+	return out;
+}
+
+/* What open(2) of /proc/self/fd/N does with our files: a device node is opened anew, an anonymous inode cannot be (fs/anon_inodes.c). */
+static long open_again(int n, int flags)
+{
+	struct shim_handle *h = shim_handle_get(n, NULL, NULL);
+	char link[64];
+
+	if (!h)
+		return -ENOENT;
+	snprintf(link, sizeof(link), "%s", shim_handle_link(h));
+	shim_handle_put(h);
+	return strncmp(link, dev_vfio, sizeof(dev_vfio) - 1) ? -ENXIO : open_handle(link, flags);
+}
+
+typedef int open_fn(int dirfd, const char *path, int flags, ...);
+
+static long do_open(int dirfd, const char *path, int flags, mode_t mode, open_fn *call)
+{
+	struct shim_path p;
+	const char *use = shim_path_at(&dirfd, path, &p);
+	char head[32];
+	long fd;
+
+	if (!p.virt) {
+		if (shim.on && guard_copy_part(head, path, sizeof(head)) >= 10 && head[0] == '/' && (head[1] == 'p' || head[1] == 'd')) {
+			head[sizeof(head) - 1] = '\0';
+			int n = shim_path_self_fd(head);
+
+			if (n >= 0 && shim_fd_maybe_handle(n)) {
+				fd = open_again(n, flags);
+				if (fd != -ENOENT)
+					return fd;
+			}
+		}
+		goto kernel;
+	}
+	if (!strncmp(p.virt, dev_vfio, sizeof(dev_vfio) - 1) && p.virt[sizeof(dev_vfio) - 1] && !(flags & (O_PATH | O_DIRECTORY))) {
+		fd = open_handle(p.virt, flags);
+		return fd == -ENOENT && flags & O_CREAT ? -EACCES : fd;
+	}
+	if ((flags & O_ACCMODE) != O_RDONLY || flags & (O_CREAT | O_TRUNC)) {
+		/* a write that nobody acts on would be a false success */
+		if (!(flags & O_PATH)) {
+			struct stat st;
+			long rc = sys_call(SYS_newfstatat, AT_FDCWD, (long)use, (long)&st, 0, 0, 0);
+
+			if (rc < 0 && !(flags & O_CREAT))
+				return rc;
+			if (rc == 0 && S_ISDIR(st.st_mode))
+				return -EISDIR;
+			log_warn(SHIM_WHO, "%s: opened for writing: uvfio's view of sysfs is read-only, EACCES", p.virt);
+			return -EACCES;
+		}
+	}
+	fd = open_config(p.virt, flags);
+	if (fd != -ENOENT)
+		return fd;
+kernel:
+	if (call) {
+		fd = call(dirfd, use, flags, mode);
+		if (fd < 0)
+			fd = -errno;
+	} else {
+		fd = sys_call(SYS_openat, dirfd, (long)use, flags, mode, 0, 0);
+	}
+	if (fd >= 0 && p.virt)
+		shim_fd_mark((int)fd, false);
+	return fd;
+}
+
+long shim_open(int dirfd, const char *path, int flags, mode_t mode)
+{
+	return do_open(dirfd, path, flags, mode, NULL);
+}
+
+/* libc's, which is a cancellation point */
+static open_fn *real_openat;
+
+__attribute__((constructor(101))) static void resolve(void)
+{
+	real_openat = (open_fn *)(uintptr_t)dlsym(RTLD_NEXT, "openat");
+}
+
+#define MODE(flags, mode)                                                      \
+	mode_t mode = 0;                                                       \
+	if ((flags) & O_CREAT || ((flags) & O_TMPFILE) == O_TMPFILE) {         \
+		va_list ap;                                                    \
+		va_start(ap, flags);                                           \
+		mode = va_arg(ap, mode_t);                                     \
+		va_end(ap);                                                    \
+	}
+
+static int open_ret(int dirfd, const char *path, int flags, mode_t mode)
+{
+	return (int)shim_ret(do_open(dirfd, path, flags, mode, real_openat));
+}
+
+EXPORT int open(const char *path, int flags, ...)
+{
+	MODE(flags, mode);
+	return open_ret(AT_FDCWD, path, flags, mode);
+}
+
+EXPORT int open64(const char *path, int flags, ...)
+{
+	MODE(flags, mode);
+	return open_ret(AT_FDCWD, path, flags, mode);
+}
+
+EXPORT int openat(int dirfd, const char *path, int flags, ...)
+{
+	MODE(flags, mode);
+	return open_ret(dirfd, path, flags, mode);
+}
+
+EXPORT int openat64(int dirfd, const char *path, int flags, ...)
+{
+	MODE(flags, mode);
+	return open_ret(dirfd, path, flags, mode);
+}
+
+EXPORT int __open_2(const char *path, int flags);
+EXPORT int __open64_2(const char *path, int flags);
+EXPORT int __openat_2(int dirfd, const char *path, int flags);
+EXPORT int __openat64_2(int dirfd, const char *path, int flags);
+
+EXPORT int __open_2(const char *path, int flags)
+{
+	return open_ret(AT_FDCWD, path, flags, 0);
+}
+
+EXPORT int __open64_2(const char *path, int flags)
+{
+	return open_ret(AT_FDCWD, path, flags, 0);
+}
+
+EXPORT int __openat_2(int dirfd, const char *path, int flags)
+{
+	return open_ret(dirfd, path, flags, 0);
+}
+
+EXPORT int __openat64_2(int dirfd, const char *path, int flags)
+{
+	return open_ret(dirfd, path, flags, 0);
+}
+
+EXPORT int creat(const char *path, mode_t mode)
+{
+	return open_ret(AT_FDCWD, path, O_CREAT | O_WRONLY | O_TRUNC, mode);
+}
+
+EXPORT int creat64(const char *path, mode_t mode)
+{
+	return open_ret(AT_FDCWD, path, O_CREAT | O_WRONLY | O_TRUNC, mode);
+}
+
+/* fopen's mode as flags; -1: libc shall say what is wrong with it */
+static int mode_flags(const char *mode)
+{
+	int flags;
+
+	switch (*mode) {
+	case 'r':
+		flags = O_RDONLY;
+		break;
+	case 'w':
+		flags = O_WRONLY | O_CREAT | O_TRUNC;
+		break;
+	case 'a':
+		flags = O_WRONLY | O_CREAT | O_APPEND;
+		break;
+	default:
+		return -1;
+	}
+	for (mode++; *mode && *mode != ','; mode++) {
+		if (*mode == '+')
+			flags = (flags & ~O_ACCMODE) | O_RDWR;
+		else if (*mode == 'e')
+			flags |= O_CLOEXEC;
+		else if (*mode == 'x')
+			flags |= O_EXCL;
+	}
+	return flags;
+}
+
+#define NEXT(name)                                                             \
+	static __typeof__(name) *real;                                         \
+	if (!real)                                                             \
+		real = (__typeof__(name) *)(uintptr_t)dlsym(RTLD_NEXT, #name)
+
+static FILE *open_stream(const char *path, const char *mode, FILE *(*real)(const char *, const char *))
+{
+	struct shim_path p;
+	FILE *f;
+	int flags, fd;
+
+	shim_path(path, &p);
+	flags = p.virt ? mode_flags(mode) : -1;
+	if (flags < 0)
+		return real(path, mode);
+	fd = open_ret(AT_FDCWD, path, flags, 0666);
+	if (fd < 0)
+		return NULL;
+	f = fdopen(fd, mode);
+	if (!f)
+		close(fd);
+	return f;
+}
+
+EXPORT FILE *fopen(const char *restrict path, const char *restrict mode)
+{
+	NEXT(fopen);
+	return open_stream(path, mode, real);
+}
+
+EXPORT FILE *fopen64(const char *restrict path, const char *restrict mode)
+{
+	NEXT(fopen64);
+	return open_stream(path, mode, real);
+}
+
+static bool refuse_write(const struct shim_path *p, const char *mode)
+{
+	if (!p->virt || mode_flags(mode) == O_RDONLY || mode_flags(mode) == (O_RDONLY | O_CLOEXEC))
+		return false;
+	log_warn(SHIM_WHO, "%s: opened for writing: uvfio's view of sysfs is read-only, EACCES", p->virt);
+	errno = EACCES;
+	return true;
+}
+
+EXPORT FILE *freopen(const char *restrict path, const char *restrict mode, FILE *restrict f)
+{
+	struct shim_path p = { .virt = NULL };
+	const char *use;
+
+	NEXT(freopen);
+	use = shim_path(path, &p);
+	return refuse_write(&p, mode) ? NULL : real(use, mode, f);
+}
+
+EXPORT FILE *freopen64(const char *restrict path, const char *restrict mode, FILE *restrict f)
+{
+	struct shim_path p = { .virt = NULL };
+	const char *use;
+
+	NEXT(freopen64);
+	use = shim_path(path, &p);
+	return refuse_write(&p, mode) ? NULL : real(use, mode, f);
+}
+
+/* ---- stat ---- */
+
+/* What stands in @st, as the kernel's own file would show it. */
+static void fix_stat(const char *virt, struct stat *st)
+{
+	struct shim_handle *h;
+
+	if (virt) {
+		shim_path_stat(virt, st);
+	} else if (S_ISREG(st->st_mode)) {
+		h = shim_handle_find(st->st_dev, st->st_ino);
+		if (h) {
+			shim_handle_stat(h, st);
+			shim_handle_put(h);
+		}
+	}
+}
+
+long shim_stat(int dirfd, const char *path, struct stat *st, int flags)
+{
+	struct shim_path p = { .virt = NULL };
+	struct stat own;
+	const char *use = path;
+	long rc;
+
+	if (!shim.on)
+		return sys_call(SYS_newfstatat, dirfd, (long)path, (long)st, flags, 0, 0);
+	if (!(flags & AT_EMPTY_PATH))
+		use = shim_path_at(&dirfd, path, &p);
+	else if (!guard_copy(&(char){ 0 }, path, 1) && path[0])
+		use = shim_path_at(&dirfd, path, &p);
+	rc = sys_call(SYS_newfstatat, dirfd, (long)use, (long)&own, flags, 0, 0);
+	if (rc)
+		return rc;
+	fix_stat(p.virt, &own);
+	return guard_copy(st, &own, sizeof(own));
+}
+
+static long fstat_fast(int fd, struct stat *st)
+{
+	long rc = sys_call(SYS_fstat, fd, (long)st, 0, 0, 0, 0);
+
+	if (!rc && shim.on)
+		fix_stat(NULL, st);
+	return rc;
+}
+
+long shim_statx(int dirfd, const char *path, int flags, unsigned mask, void *out)
+{
+	struct shim_path p = { .virt = NULL };
+	struct statx sx;
+	struct stat st = { 0 };
+	const char *use;
+	long rc;
+
+	use = shim_path_at(&dirfd, path, &p);
+	rc = sys_call(SYS_statx, dirfd, (long)use, flags, mask, (long)out, 0);
+	if (rc || !shim.on || guard_copy(&sx, out, sizeof(sx)))
+		return rc;
+	st.st_dev = makedev(sx.stx_dev_major, sx.stx_dev_minor);
+	st.st_ino = sx.stx_ino;
+	st.st_mode = sx.stx_mode;
+	fix_stat(p.virt, &st);
+	if (st.st_mode == sx.stx_mode)
+		return 0;
+	sx.stx_mode = (uint16_t)st.st_mode;
+	sx.stx_size = 0;
+	sx.stx_blocks = 0;
+	sx.stx_rdev_major = major(st.st_rdev);
+	sx.stx_rdev_minor = minor(st.st_rdev);
+	return guard_copy(out, &sx, sizeof(sx));
+}
+
+/* struct stat64 is struct stat on this processor; libc gives both names to each function */
+#define STAT_FUNCTIONS(S, s)                                                                                  \
+	EXPORT int S(const char *restrict path, struct s *restrict st)                                        \
+	{                                                                                                     \
+		return (int)shim_ret(shim_stat(AT_FDCWD, path, (struct stat *)st, 0));                        \
+	}                                                                                                     \
+	EXPORT int l##S(const char *restrict path, struct s *restrict st)                                     \
+	{                                                                                                     \
+		return (int)shim_ret(shim_stat(AT_FDCWD, path, (struct stat *)st, AT_SYMLINK_NOFOLLOW));      \
+	}                                                                                                     \
+	EXPORT int f##S(int fd, struct s *st)                                                                 \
+	{                                                                                                     \
+		return (int)shim_ret(fstat_fast(fd, (struct stat *)st));                                      \
+	}
+STAT_FUNCTIONS(stat, stat)
+STAT_FUNCTIONS(stat64, stat64)
+
+EXPORT int fstatat(int dirfd, const char *restrict path, struct stat *restrict st, int flags)
+{
+	return (int)shim_ret(shim_stat(dirfd, path, st, flags));
+}
+
+EXPORT int fstatat64(int dirfd, const char *restrict path, struct stat64 *restrict st, int flags)
+{
+	return (int)shim_ret(shim_stat(dirfd, path, (struct stat *)st, flags));
+}
+
+EXPORT int statx(int dirfd, const char *restrict path, int flags, unsigned mask, struct statx *restrict stx)
+{
+	return (int)shim_ret(shim_statx(dirfd, path, flags, mask, stx));
+}
+
+/* programs linked with a libc before 2.33; version 1 is the only one on this processor */
+#define XSTAT_FUNCTIONS(x, s)                                                                                          \
+	int __x##x(int ver, const char *path, struct s *st);                                                           \
+	int __lx##x(int ver, const char *path, struct s *st);                                                          \
+	int __fx##x(int ver, int fd, struct s *st);                                                                    \
+	EXPORT int __x##x(int ver, const char *path, struct s *st)                                                     \
+	{                                                                                                              \
+		return (int)shim_ret(ver > 1 ? -EINVAL : shim_stat(AT_FDCWD, path, (struct stat *)st, 0));             \
+	}                                                                                                              \
+	EXPORT int __lx##x(int ver, const char *path, struct s *st)                                                    \
+	{                                                                                                              \
+		return (int)shim_ret(ver > 1 ? -EINVAL                                                                 \
+					     : shim_stat(AT_FDCWD, path, (struct stat *)st, AT_SYMLINK_NOFOLLOW));     \
+	}                                                                                                              \
+	EXPORT int __fx##x(int ver, int fd, struct s *st)                                                              \
+	{                                                                                                              \
+		return (int)shim_ret(ver > 1 ? -EINVAL : fstat_fast(fd, (struct stat *)st));                           \
+	}
+XSTAT_FUNCTIONS(stat, stat)
+XSTAT_FUNCTIONS(stat64, stat64)
+
+int __fxstatat(int ver, int dirfd, const char *path, struct stat *st, int flags);
+int __fxstatat64(int ver, int dirfd, const char *path, struct stat64 *st, int flags);
+
+EXPORT int __fxstatat(int ver, int dirfd, const char *path, struct stat *st, int flags)
+{
+	return (int)shim_ret(ver > 1 ? -EINVAL : shim_stat(dirfd, path, st, flags));
+}
+
+EXPORT int __fxstatat64(int ver, int dirfd, const char *path, struct stat64 *st, int flags)
+{
+	return (int)shim_ret(ver > 1 ? -EINVAL : shim_stat(dirfd, path, (struct stat *)st, flags));
+}
+
+EXPORT int statfs(const char *path, struct statfs *out)
+{
+	struct shim_path p = { .virt = NULL };
+	long rc = sys_call(SYS_statfs, (long)shim_path(path, &p), (long)out, 0, 0, 0, 0);
+
+	if (!rc && p.virt && !strncmp(p.virt, "/sys/", 5))
+		out->f_type = SYSFS_MAGIC_NUMBER;
+	return (int)shim_ret(rc);
+}
+
+EXPORT int statfs64(const char *path, struct statfs64 *out)
+{
+	return statfs(path, (struct statfs *)out);
+}
+
+/* ---- access ---- */
+
+long shim_access(int dirfd, const char *path, int mode, int flags, bool at2)
+{
+	struct shim_path p = { .virt = NULL };
+	const char *use = shim_path_at(&dirfd, path, &p);
+
+	if (at2)
+		return sys_call(SYS_faccessat2, dirfd, (long)use, mode, flags, 0, 0);
+	return sys_call(SYS_faccessat, dirfd, (long)use, mode, 0, 0, 0);
+}
+
+EXPORT int access(const char *path, int mode)
+{
+	return (int)shim_ret(shim_access(AT_FDCWD, path, mode, 0, false));
+}
+
+EXPORT int faccessat(int dirfd, const char *path, int mode, int flags)
+{
+	struct shim_path p = { .virt = NULL };
+	const char *use;
+
+	/* libc emulates the flags where the kernel has no faccessat2 (before 5.8) */
+	NEXT(faccessat);
+	use = shim_path_at(&dirfd, path, &p);
+	return real(dirfd, use, mode, flags);
+}
+
+EXPORT int euidaccess(const char *path, int mode)
+{
+	return faccessat(AT_FDCWD, path, mode, AT_EACCESS);
+}
+
+EXPORT int eaccess(const char *path, int mode)
+{
+	return faccessat(AT_FDCWD, path, mode, AT_EACCESS);
+}
+
+/* ---- links and names ---- */
+
+long shim_readlink(int dirfd, const char *path, char *buf, size_t size)
+{
+	struct shim_path p = { .virt = NULL };
+	const char *use = shim_path_at(&dirfd, path, &p);
+	char text[2 * PATH_MAX];
+	size_t n;
+	long rc;
+
+	if (!shim.on || !size || size > INT_MAX)
+		return sys_call(SYS_readlinkat, dirfd, (long)use, (long)buf, (long)size, 0, 0);
+	rc = sys_call(SYS_readlinkat, dirfd, (long)use, (long)text, sizeof(text) - 1, 0, 0);
+	if (rc < 0)
+		return rc;
+	n = shim_link_text(text, (size_t)rc);
+	text[n] = '\0';
+	n = shim_unmap(text, n);
+	if (n > size)
+		n = size;
+	rc = guard_copy(buf, text, n);
+	return rc ? rc : (long)n;
+}
+
+EXPORT ssize_t readlink(const char *restrict path, char *restrict buf, size_t size)
+{
+	return shim_ret(shim_readlink(AT_FDCWD, path, buf, size));
+}
+
+EXPORT ssize_t readlinkat(int dirfd, const char *restrict path, char *restrict buf, size_t size)
+{
+	return shim_ret(shim_readlink(dirfd, path, buf, size));
+}
+
+void __chk_fail(void) __attribute__((noreturn));
+EXPORT ssize_t __readlink_chk(const char *path, char *buf, size_t size, size_t room);
+EXPORT ssize_t __readlinkat_chk(int dirfd, const char *path, char *buf, size_t size, size_t room);
+
+EXPORT ssize_t __readlink_chk(const char *path, char *buf, size_t size, size_t room)
+{
+	if (size > room)
+		__chk_fail();
+	return readlink(path, buf, size);
+}
+
+EXPORT ssize_t __readlinkat_chk(int dirfd, const char *path, char *buf, size_t size, size_t room)
+{
+	if (size > room)
+		__chk_fail();
+	return readlinkat(dirfd, path, buf, size);
+}
+
+EXPORT char *realpath(const char *restrict path, char *restrict resolved)
+{
+	struct shim_path p = { .virt = NULL };
+	char *out;
+
+	NEXT(realpath);
+	out = real(shim_path(path, &p), resolved);
+	if (out)
+		shim_unmap(out, strlen(out));
+	return out;
+}
+
+EXPORT char *__realpath_chk(const char *path, char *resolved, size_t room);
+EXPORT char *__realpath_chk(const char *path, char *resolved, size_t room)
+{
+	if (resolved && room < PATH_MAX)
+		__chk_fail();
+	return realpath(path, resolved);
+}
+
+EXPORT char *canonicalize_file_name(const char *path)
+{
+	return realpath(path, NULL);
+}
+
+long shim_getcwd(char *buf, size_t size)
+{
+	char text[2 * PATH_MAX];
+	size_t n;
+	long rc;
+
+	if (!shim.on)
+		return sys_call(SYS_getcwd, (long)buf, (long)size, 0, 0, 0, 0);
+	rc = sys_call(SYS_getcwd, (long)text, sizeof(text), 0, 0, 0, 0);
+	if (rc < 0)
+		return rc;
+	n = shim_unmap(text, (size_t)rc - 1) + 1;
+	if (n > size)
+		return -ERANGE;
+	rc = guard_copy(buf, text, n);
+	return rc ? rc : (long)n;
+}
+
+EXPORT char *getcwd(char *buf, size_t size)
+{
+	char text[2 * PATH_MAX], *out;
+	long n;
+
+	if (!size && buf) {
+		errno = EINVAL;
+		return NULL;
+	}
+	n = shim_ret(shim_getcwd(text, sizeof(text)));
+	if (n < 0)
+		return NULL;
+	/* libc's extension: no buffer, then one of @size or as large as it needs to be */
+	if ((size || buf) && (size_t)n > size) {
+		errno = ERANGE;
+		return NULL;
+	}
+	out = buf ? buf : malloc(size ? size : (size_t)n);
+	if (out)
+		memcpy(out, text, (size_t)n);
+	return out;
+}
+
+EXPORT char *__getcwd_chk(char *buf, size_t size, size_t room);
+EXPORT char *__getcwd_chk(char *buf, size_t size, size_t room)
+{
+	if (size > room)
+		__chk_fail();
+	return getcwd(buf, size);
+}
+
+EXPORT char *get_current_dir_name(void)
+{
+	const char *pwd = getenv("PWD");
+	struct stat a, b;
+
+	/* as libc: $PWD when it is right, since it keeps the links by which one came */
+	if (pwd && pwd[0] == '/' && !stat(pwd, &a) && !stat(".", &b) && a.st_dev == b.st_dev && a.st_ino == b.st_ino)
+		return strdup(pwd);
+	return getcwd(NULL, 0);
+}
+
+long shim_chdir(const char *path)
+{
+	struct shim_path p = { .virt = NULL };
+	long rc = sys_call(SYS_chdir, (long)shim_path(path, &p), 0, 0, 0, 0, 0);
+
+	if (!rc && shim.on)
+		shim_cwd_changed();
+	return rc;
+}
+
+EXPORT int chdir(const char *path)
+{
+	return (int)shim_ret(shim_chdir(path));
+}
+
+EXPORT int fchdir(int fd)
+{
+	long rc = sys_call(SYS_fchdir, fd, 0, 0, 0, 0, 0);
+
+	if (!rc && shim.on)
+		shim_cwd_changed();
+	return (int)shim_ret(rc);
+}

@@ -1,0 +1,439 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * shim/handles.c: from descriptors to open files of VFIO. Each open file is a memfd of its own, and is known by the memfd's inode.
+ *
+ * The program's descriptor is the memfd opened once more with access mode 3 (O_ACCMODE: open(2), "neither read nor write"): it dups, passes
+ * through fork and SCM_RIGHTS and shows up in /proc as any file, but the kernel refuses to read, write or map it, so that no call can succeed
+ * on the memfd's bytes instead of on the device.
+ *
+ * The last close is the kernel's to tell, since only it knows of the descriptors in other processes and in flight: inotify reports the release
+ * of the open file description. What one thread closed another can open again at once: whoever closes or opens takes the events in first
+ * (shim_handles_drain), under release_lock, which is held until the files are really given up; the service thread does it for closes that
+ * nobody of us saw.
+ */
+#include "shim/shim.h"
+
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/inotify.h>
+#include <sys/mman.h>
+#include <sys/syscall.h>
+#include <sys/sysmacros.h>
+#include <urcu/rculist.h>
+#include "base/loop.h"
+#include "base/rcu.h"
+
+#define BUCKETS 64u
+#define NAME_PREFIX "uvfio:"
+#define LINK_PREFIX "/memfd:" NAME_PREFIX
+
+struct shim_handle {
+	struct cds_list_head node; /* in its bucket; RCU */
+	dev_t dev;
+	ino_t ino;
+	struct ref refs; /* one for the open description, one for each call under way */
+	struct uapi_file *file;
+	int wd;
+	int opens; /* descriptions: 1, and more when somebody opens /proc/self/fd/N past us; release_lock */
+	int accmode;
+	bool dead; /* from before a fork */
+	atomic_bool kvm;
+	char link[40];
+};
+
+static struct cds_list_head table[BUCKETS];
+static pthread_mutex_t table_lock = PTHREAD_MUTEX_INITIALIZER;   /* writers of the table */
+static pthread_mutex_t release_lock = PTHREAD_MUTEX_INITIALIZER; /* reading events, and what follows from them; above table_lock */
+static pthread_once_t table_once = PTHREAD_ONCE_INIT;
+static atomic_uint live; /* handles that wait for their last close */
+static int notify_fd = -1; /* release_lock */
+static __thread bool draining; /* a model that is being closed may close descriptors of its own */
+static struct loop *service;
+static struct loop_watch *service_watch;
+
+static void table_init(void)
+{
+	for (unsigned i = 0; i < BUCKETS; i++)
+		CDS_INIT_LIST_HEAD(&table[i]);
+}
+
+static struct cds_list_head *bucket(ino_t ino)
+{
+	return &table[ino % BUCKETS];
+}
+
+/* One more, unless it is on its way out. */
+static bool ref_get_live(struct ref *r)
+{
+	unsigned n = atomic_load_explicit(&r->n, memory_order_relaxed);
+
+	while (n)
+		if (atomic_compare_exchange_weak_explicit(&r->n, &n, n + 1, memory_order_acquire, memory_order_relaxed))
+			return true;
+	return false;
+}
+
+struct shim_handle *shim_handle_find(dev_t dev, ino_t ino)
+{
+	struct shim_handle *h, *found = NULL;
+
+	if (!atomic_load_explicit(&live, memory_order_acquire))
+		return NULL;
+	rcu_read_begin();
+	cds_list_for_each_entry_rcu(h, bucket(ino), node) {
+		if (h->ino == ino && h->dev == dev && ref_get_live(&h->refs)) {
+			found = h;
+			break;
+		}
+	}
+	rcu_read_end();
+	return found;
+}
+
+struct shim_handle *shim_handle_get(int fd, struct stat *st, int *err)
+{
+	struct stat own;
+	long rc;
+
+	if (!st)
+		st = &own;
+	shim_check_fork();
+	rc = sys_call(SYS_fstat, fd, (long)st, 0, 0, 0, 0);
+	if (err)
+		*err = rc < 0 ? (int)rc : 0;
+	if (rc < 0)
+		return NULL;
+	/* memfds are regular files */
+	return S_ISREG(st->st_mode) ? shim_handle_find(st->st_dev, st->st_ino) : NULL;
+}
+
+void shim_handle_put(struct shim_handle *h)
+{
+	if (!ref_put(&h->refs))
+		return;
+	/* the table lost it before its own reference was dropped, a grace period ago */
+	if (!h->dead)
+		uapi_file_put(h->file);
+	free(h);
+}
+
+bool shim_handle_is_dead(const struct shim_handle *h)
+{
+	return h->dead;
+}
+
+struct uapi_file *shim_handle_file(struct shim_handle *h)
+{
+	if (!h->dead)
+		return h->file;
+	log_warn(SHIM_WHO, "%s was opened before a fork: it belongs to the parent process and does not work in this one, which can open its own", h->link);
+	return NULL;
+}
+
+const char *shim_handle_link(const struct shim_handle *h)
+{
+	return h->link;
+}
+
+int shim_handle_accmode(const struct shim_handle *h)
+{
+	return h->accmode;
+}
+
+bool shim_handle_set_kvm(struct shim_handle *h, bool added)
+{
+	return atomic_exchange(&h->kvm, added);
+}
+
+void shim_handle_stat(const struct shim_handle *h, struct stat *st)
+{
+	static const char group[] = "/dev/vfio/";
+
+	st->st_size = 0;
+	st->st_blocks = 0;
+	st->st_nlink = 1;
+	if (strncmp(h->link, group, sizeof(group) - 1)) {
+		/* fs/anon_inodes.c: no file type at all */
+		st->st_mode = 0600;
+		st->st_rdev = 0;
+	} else {
+		st->st_mode = S_IFREG | (strcmp(h->link, "/dev/vfio/vfio") ? 0600 : 0666);
+		shim_path_stat(h->link, st);
+	}
+}
+
+/* ---- the last close ---- */
+
+/* Take @h out of the table; its own reference is the caller's now. table_lock. */
+static void unlink_handle(struct shim_handle *h)
+{
+	cds_list_del_rcu(&h->node);
+	atomic_fetch_sub(&live, 1);
+}
+
+static struct shim_handle *find_wd(int wd)
+{
+	struct shim_handle *h;
+
+	for (unsigned i = 0; i < BUCKETS; i++)
+		cds_list_for_each_entry(h, &table[i], node)
+			if (!h->dead && h->wd == wd)
+				return h;
+	return NULL;
+}
+
+/* release_lock is held. Returns how many files were given up. */
+static unsigned drain_locked(void)
+{
+	char buf[4096] __attribute__((aligned(8)));
+	struct inotify_event *e;
+	struct shim_handle *h;
+	unsigned released = 0;
+	ssize_t n;
+
+	while (notify_fd >= 0 && (n = sys_read(notify_fd, buf, sizeof(buf))) > 0) {
+		for (char *p = buf; p < buf + n; p += sizeof(*e) + e->len) {
+			e = (struct inotify_event *)p;
+			if (e->mask & IN_Q_OVERFLOW)
+				log_err(SHIM_WHO, "events about closed files were lost: fs.inotify.max_queued_events is too small, some files will stay open");
+			pthread_mutex_lock(&table_lock);
+			h = find_wd(e->wd);
+			if (h && e->mask & IN_OPEN)
+				h->opens++;
+			if (h && e->mask & IN_CLOSE && !--h->opens)
+				unlink_handle(h);
+			else
+				h = NULL;
+			pthread_mutex_unlock(&table_lock);
+			if (!h)
+				continue;
+			sys_call(SYS_inotify_rm_watch, notify_fd, e->wd, 0, 0, 0, 0);
+			rcu_sync();
+			log_debug(SHIM_WHO, "%s: last close", h->link);
+			shim_handle_put(h);
+			released++;
+		}
+	}
+	return released;
+}
+
+unsigned shim_handles_drain(void)
+{
+	uint64_t mask;
+	unsigned n;
+
+	if (draining || !atomic_load_explicit(&live, memory_order_acquire))
+		return 0;
+	shim_block_signals(&mask);
+	pthread_mutex_lock(&release_lock);
+	draining = true;
+	n = drain_locked();
+	draining = false;
+	pthread_mutex_unlock(&release_lock);
+	shim_restore_signals(&mask);
+	return n;
+}
+
+static void on_notify(void *arg)
+{
+	shim_handles_drain();
+}
+
+/* release_lock is held */
+static int notify_start(void)
+{
+	int fd, rc = 0;
+
+	if (notify_fd >= 0)
+		return 0;
+	fd = (int)sys_call(SYS_inotify_init1, IN_NONBLOCK | IN_CLOEXEC, 0, 0, 0, 0, 0);
+	if (fd < 0) {
+		log_err(SHIM_WHO, "inotify_init1: error %d; uvfio needs one inotify instance in each process (sysctl fs.inotify.max_user_instances)", -fd);
+		return fd;
+	}
+	notify_fd = fd_make_private(fd);
+	if (notify_fd < 0) {
+		rc = notify_fd;
+		notify_fd = -1;
+		sys_close(fd);
+		return rc;
+	}
+	service = loop_new();
+	if (service)
+		service_watch = loop_watch(service, notify_fd, on_notify, NULL, &rc);
+	else
+		rc = -ENOMEM;
+	if (!service_watch) {
+		if (service)
+			loop_free(service);
+		service = NULL;
+		fd_close_private(notify_fd);
+		notify_fd = -1;
+	}
+	return rc;
+}
+
+/* ---- new handles ---- */
+
+/* The memfd's description that the program gets: nothing but ioctl, fstat, close. The lowest number, or one of the filter's range. */
+static int reopen(int memfd, int flags, bool device)
+{
+	char path[48];
+	int fd, dup_cmd = flags & O_CLOEXEC ? F_DUPFD_CLOEXEC : F_DUPFD, rc;
+
+	snprintf(path, sizeof(path), "/proc/self/fd/%d", memfd);
+	fd = sys_open(path, O_ACCMODE | O_CLOEXEC | (flags & O_NONBLOCK), 0);
+	sys_close(memfd);
+	if (fd < 0)
+		return fd;
+	rc = -EMFILE;
+	if (device && shim_fd_base)
+		rc = (int)sys_call(SYS_fcntl, fd, dup_cmd, shim_fd_base, 0, 0, 0);
+	if (rc >= 0 && (unsigned)rc >= shim_fd_end) {
+		sys_close(rc);
+		rc = -EMFILE;
+	}
+	if (rc < 0)
+		rc = (int)sys_call(SYS_fcntl, fd, dup_cmd, 0, 0, 0, 0);
+	sys_close(fd);
+	return rc;
+}
+
+int shim_handle_install(struct uapi_file *file, int flags)
+{
+	char name[64], path[48];
+	struct shim_handle *h, *old, *next;
+	struct stat st;
+	uint64_t mask;
+	int fd, rc;
+
+	pthread_once(&table_once, table_init);
+	h = calloc(1, sizeof(*h));
+	if (!h)
+		return -ENOMEM;
+	snprintf(h->link, sizeof(h->link), "%s", uapi_file_link(file));
+	snprintf(name, sizeof(name), NAME_PREFIX "%s", h->link);
+	fd = (int)sys_call(SYS_memfd_create, (long)name, MFD_CLOEXEC, 0, 0, 0, 0);
+	if (fd < 0) {
+		rc = fd;
+		goto out_free;
+	}
+	rc = reopen(fd, flags, uapi_file_kind(file) == UAPI_DEVICE);
+	if (rc < 0)
+		goto out_free;
+	fd = rc;
+	rc = (int)sys_call(SYS_fstat, fd, (long)&st, 0, 0, 0, 0);
+	if (rc < 0)
+		goto out_close;
+	ref_init(&h->refs);
+	h->dev = st.st_dev;
+	h->ino = st.st_ino;
+	h->file = file;
+	h->opens = 1;
+	h->accmode = flags & O_ACCMODE;
+
+	shim_block_signals(&mask);
+	pthread_mutex_lock(&release_lock);
+	rc = notify_start();
+	if (!rc) {
+		snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
+		rc = (int)sys_call(SYS_inotify_add_watch, notify_fd, (long)path, IN_OPEN | IN_CLOSE, 0, 0, 0);
+	}
+	if (rc >= 0) {
+		h->wd = rc;
+		pthread_mutex_lock(&table_lock);
+		/* dead ones of a parent stay in the table without their close being seen: the inode's number may come again */
+		cds_list_for_each_entry_safe(old, next, bucket(h->ino), node)
+			if (old->ino == h->ino && old->dev == h->dev)
+				unlink_handle(old);
+		cds_list_add_rcu(&h->node, bucket(h->ino));
+		atomic_fetch_add_explicit(&live, 1, memory_order_release);
+		pthread_mutex_unlock(&table_lock);
+	}
+	pthread_mutex_unlock(&release_lock);
+	shim_restore_signals(&mask);
+	if (rc < 0) {
+		log_err(SHIM_WHO, "%s: cannot watch for its last close: error %d", h->link, -rc);
+		goto out_close;
+	}
+	shim_fd_mark(fd, true);
+	return fd;
+out_close:
+	sys_close(fd);
+out_free:
+	free(h);
+	return rc;
+}
+
+/* ---- fork ---- */
+
+void shim_handles_lock(void)
+{
+	pthread_once(&table_once, table_init);
+	pthread_mutex_lock(&release_lock);
+	pthread_mutex_lock(&table_lock);
+}
+
+void shim_handles_unlock(void)
+{
+	pthread_mutex_unlock(&table_lock);
+	pthread_mutex_unlock(&release_lock);
+}
+
+void shim_handles_abandon(void)
+{
+	struct shim_handle *h;
+
+	pthread_once(&table_once, table_init);
+	for (unsigned i = 0; i < BUCKETS; i++)
+		cds_list_for_each_entry(h, &table[i], node)
+			h->dead = true;
+	/* a child that came without atfork handlers may find them taken by a thread that it does not have */
+	pthread_mutex_init(&release_lock, NULL);
+	pthread_mutex_init(&table_lock, NULL);
+	if (service)
+		loop_abandon(service);
+	service = NULL;
+	service_watch = NULL;
+	notify_fd = -1; /* private: closed with all others */
+}
+
+/* ---- names ---- */
+
+size_t shim_link_text(char *text, size_t len)
+{
+	static const char tail[] = " (deleted)";
+	size_t prefix = sizeof(LINK_PREFIX) - 1, t = sizeof(tail) - 1;
+
+	if (len < prefix || memcmp(text, LINK_PREFIX, prefix))
+		return len;
+	if (len >= prefix + t && !memcmp(text + len - t, tail, t))
+		len -= t;
+	memmove(text, text + prefix, len - prefix);
+	return len - prefix;
+}
+
+bool shim_is_foreign(int fd)
+{
+	char path[48], text[128];
+	size_t n, was;
+	long rc;
+
+	snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
+	rc = sys_call(SYS_readlinkat, AT_FDCWD, (long)path, (long)text, sizeof(text) - 1, 0, 0);
+	if (rc < 0)
+		return false;
+	was = (size_t)rc;
+	text[was] = '\0';
+	n = shim_link_text(text, was);
+	if (n == was)
+		return false;
+	/* kvm.c's stand-in has a name like ours, but is no VFIO file */
+	if (n < 5 || !strncmp(text, "anon_inode:kvm", 14))
+		return false;
+	log_warn(SHIM_WHO, "descriptor %d is %.*s of another process (or from before an exec): a device lives in the process that opened it, the call fails", fd,
+		 (int)n, text);
+	return true;
+}

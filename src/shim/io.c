@@ -1,0 +1,503 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * shim/io.c: ioctl, read and write. The same functions serve the wrappers, syscall(2) and the trap.
+ *
+ * An ioctl of VFIO's type is always looked at; what is not ours goes on to the kernel, which knows what to say. Reads and writes are the
+ * other way round: they go to the kernel unless the number is known to be a handle's, and come back with EBADF if it was one that nobody
+ * told us of (a descriptor that arrived by SCM_RIGHTS, or was made by a raw dup), since a handle can be neither read nor written there.
+ */
+#include "shim/shim.h"
+
+#include <dlfcn.h>
+#include <fcntl.h>
+#include <stdarg.h>
+#include <sys/ioctl.h>
+#include <sys/mman.h>
+#include <sys/syscall.h>
+#include <sys/uio.h>
+#include <unistd.h>
+#include "base/guard.h"
+
+#ifndef IOV_MAX
+#define IOV_MAX 1024
+#endif
+/* as the kernel cuts a transfer: MAX_RW_COUNT, linux/fs.h */
+#define RW_MAX (INT_MAX & ~4095ul)
+
+static long vfio_ioctl(int fd, unsigned cmd, unsigned long arg)
+{
+	struct shim_handle *h;
+	struct uapi_file *f;
+	long rc;
+	int err;
+
+	h = shim_handle_get(fd, NULL, &err);
+	if (!h) {
+		if (err)
+			return err;
+		if (shim_is_foreign(fd))
+			return -ENODEV;
+		return sys_call(SYS_ioctl, SHIM_PASS(fd), cmd, (long)arg, 0, 0, 0);
+	}
+	f = shim_handle_file(h);
+	if (f) {
+		rc = uapi_ioctl(f, cmd, arg);
+		/* a close that came another way than through our wrapper may not have been taken in yet */
+		if (rc == -EBUSY && shim_handles_drain())
+			rc = uapi_ioctl(f, cmd, arg);
+	} else {
+		rc = -ENODEV;
+	}
+	shim_handle_put(h);
+	return rc;
+}
+
+long shim_ioctl(int fd, unsigned long cmd, unsigned long arg)
+{
+	/* the kernel's cmd is an unsigned int */
+	unsigned c = (unsigned)cmd;
+
+	if (shim.on && (c >> 8 & 0xff) == SHIM_VFIO_TYPE)
+		return vfio_ioctl(fd, c, arg);
+	if (shim.on && shim_ioctl_is_ours(c))
+		return shim_kvm_ioctl(fd, c, arg);
+	return sys_call(SYS_ioctl, SHIM_PASS(fd), (long)cmd, (long)arg, 0, 0, 0);
+}
+
+EXPORT int ioctl(int fd, unsigned long cmd, ...)
+{
+	unsigned long arg;
+	va_list ap;
+
+	va_start(ap, cmd);
+	arg = va_arg(ap, unsigned long);
+	va_end(ap);
+	return (int)shim_ret(shim_ioctl(fd, cmd, arg));
+}
+
+/* ---- read and write ---- */
+
+static ssize_t one(struct uapi_file *f, bool write, bool at_pos, void *buf, size_t n, off_t pos)
+{
+	if (n > RW_MAX)
+		n = RW_MAX;
+	if (at_pos)
+		return write ? uapi_pwrite(f, buf, n, (uint64_t)pos) : uapi_pread(f, buf, n, (uint64_t)pos);
+	return write ? uapi_write(f, buf, n) : uapi_read(f, buf, n);
+}
+
+/* One call for each piece, as the kernel does for files that have no vectored operations. */
+static ssize_t vector(struct uapi_file *f, bool write, bool at_pos, const struct iovec *iov, size_t n, off_t pos)
+{
+	struct iovec v;
+	ssize_t done = 0, r;
+
+	if (n > IOV_MAX)
+		return -EINVAL;
+	for (size_t i = 0; i < n; i++) {
+		if (guard_copy(&v, &iov[i], sizeof(v)))
+			return done ? done : -EFAULT;
+		if (!v.iov_len)
+			continue;
+		r = one(f, write, at_pos, v.iov_base, v.iov_len, pos + done);
+		if (r < 0)
+			return done ? done : r;
+		done += r;
+		if ((size_t)r < v.iov_len)
+			break;
+	}
+	return done;
+}
+
+bool shim_io_try(enum shim_io what, int fd, const void *buf, size_t n, off_t pos, long *ret)
+{
+	bool write = what & 1, at_pos = what == SHIM_PREAD || what == SHIM_PWRITE || what == SHIM_PREADV || what == SHIM_PWRITEV;
+	struct shim_handle *h;
+	struct uapi_file *f;
+
+	if (!shim.on)
+		return false;
+	h = shim_handle_get(fd, NULL, NULL);
+	if (!h) {
+		shim_fd_forget(fd);
+		return false;
+	}
+	shim_fd_mark(fd, true);
+	f = shim_handle_file(h);
+	if (!f)
+		*ret = -ENODEV;
+	else if (what < SHIM_READV)
+		*ret = one(f, write, at_pos, (void *)buf, n, pos);
+	else
+		*ret = vector(f, write, at_pos, buf, n, pos);
+	shim_handle_put(h);
+	return true;
+}
+
+bool shim_mmap_try(int fd, size_t len, int prot, int flags, off_t pos, long *ret)
+{
+	struct shim_handle *h;
+	struct uapi_file *f;
+
+	if (!shim.on)
+		return false;
+	h = shim_handle_get(fd, NULL, NULL);
+	if (!h) {
+		shim_fd_forget(fd);
+		return false;
+	}
+	f = shim_handle_file(h);
+	*ret = f ? uapi_mmap_check(f, len, prot, flags, (uint64_t)pos) : -ENODEV;
+	/* no region can be mapped yet: a check that passes has nothing behind it */
+	if (!*ret)
+		*ret = -ENODEV;
+	shim_handle_put(h);
+	return true;
+}
+
+/*
+ * The kernel's part of a read or write is libc's function, because these are cancellation points. Before our constructor, and in the trap,
+ * it is the plain system call.
+ */
+#define DECLARE(name) static __typeof__(name) *real_##name
+DECLARE(read);
+DECLARE(write);
+DECLARE(pread64);
+DECLARE(pwrite64);
+DECLARE(readv);
+DECLARE(writev);
+DECLARE(preadv64);
+DECLARE(pwritev64);
+DECLARE(preadv64v2);
+DECLARE(pwritev64v2);
+
+__attribute__((constructor(101))) static void resolve(void)
+{
+#define RESOLVE(name) real_##name = (__typeof__(name) *)(uintptr_t)dlsym(RTLD_NEXT, #name)
+	RESOLVE(read);
+	RESOLVE(write);
+	RESOLVE(pread64);
+	RESOLVE(pwrite64);
+	RESOLVE(readv);
+	RESOLVE(writev);
+	RESOLVE(preadv64);
+	RESOLVE(pwritev64);
+	RESOLVE(preadv64v2);
+	RESOLVE(pwritev64v2);
+}
+
+/* Ours if the number is marked, then the kernel, then ours if the kernel says EBADF. */
+#define IO(what, fd, buf, n, pos, flags, nr, name, args)                                                              \
+	do {                                                                                                          \
+		long ours;                                                                                            \
+		ssize_t kernel;                                                                                       \
+		if (shim_fd_maybe_handle(fd) && shim_io_try(what, fd, buf, n, pos, &ours))                            \
+			return shim_ret(ours);                                                                        \
+		kernel = real_##name ? real_##name args                                                               \
+				     : shim_ret(sys_call(nr, fd, (long)(buf), (long)(n), (long)(pos), 0, flags));     \
+		if (kernel == -1 && errno == EBADF && shim_io_try(what, fd, buf, n, pos, &ours))                      \
+			return shim_ret(ours);                                                                        \
+		return kernel;                                                                                        \
+	} while (0)
+
+EXPORT ssize_t read(int fd, void *buf, size_t n)
+{
+	IO(SHIM_READ, fd, buf, n, 0, 0, SYS_read, read, (fd, buf, n));
+}
+
+EXPORT ssize_t write(int fd, const void *buf, size_t n)
+{
+	IO(SHIM_WRITE, fd, buf, n, 0, 0, SYS_write, write, (fd, buf, n));
+}
+
+EXPORT ssize_t pread64(int fd, void *buf, size_t n, off64_t pos)
+{
+	IO(SHIM_PREAD, fd, buf, n, pos, 0, SYS_pread64, pread64, (fd, buf, n, pos));
+}
+
+EXPORT ssize_t pwrite64(int fd, const void *buf, size_t n, off64_t pos)
+{
+	IO(SHIM_PWRITE, fd, buf, n, pos, 0, SYS_pwrite64, pwrite64, (fd, buf, n, pos));
+}
+
+EXPORT ssize_t readv(int fd, const struct iovec *iov, int n)
+{
+	IO(SHIM_READV, fd, iov, (size_t)n, 0, 0, SYS_readv, readv, (fd, iov, n));
+}
+
+EXPORT ssize_t writev(int fd, const struct iovec *iov, int n)
+{
+	IO(SHIM_WRITEV, fd, iov, (size_t)n, 0, 0, SYS_writev, writev, (fd, iov, n));
+}
+
+EXPORT ssize_t preadv64(int fd, const struct iovec *iov, int n, off64_t pos)
+{
+	IO(SHIM_PREADV, fd, iov, (size_t)n, pos, 0, SYS_preadv, preadv64, (fd, iov, n, pos));
+}
+
+EXPORT ssize_t pwritev64(int fd, const struct iovec *iov, int n, off64_t pos)
+{
+	IO(SHIM_PWRITEV, fd, iov, (size_t)n, pos, 0, SYS_pwritev, pwritev64, (fd, iov, n, pos));
+}
+
+/* Position -1 is the file's own. Files without vectored operations take no flag but RWF_HIPRI, which means nothing to them. */
+static enum shim_io vec2(bool write, off_t pos)
+{
+	return pos == -1 ? (write ? SHIM_WRITEV : SHIM_READV) : (write ? SHIM_PWRITEV : SHIM_PREADV);
+}
+
+static bool refused_flags(int fd, int flags)
+{
+	struct shim_handle *h;
+
+	if (!(flags & ~RWF_HIPRI) || !shim.on)
+		return false;
+	h = shim_handle_get(fd, NULL, NULL);
+	if (h)
+		shim_handle_put(h);
+	return h;
+}
+
+EXPORT ssize_t preadv64v2(int fd, const struct iovec *iov, int n, off64_t pos, int flags)
+{
+	if (refused_flags(fd, flags))
+		return shim_ret(-EOPNOTSUPP);
+	IO(vec2(false, pos), fd, iov, (size_t)n, pos, flags, SYS_preadv2, preadv64v2, (fd, iov, n, pos, flags));
+}
+
+EXPORT ssize_t pwritev64v2(int fd, const struct iovec *iov, int n, off64_t pos, int flags)
+{
+	if (refused_flags(fd, flags))
+		return shim_ret(-EOPNOTSUPP);
+	IO(vec2(true, pos), fd, iov, (size_t)n, pos, flags, SYS_pwritev2, pwritev64v2, (fd, iov, n, pos, flags));
+}
+
+/* The same functions by their other names: off_t has 64 bits. */
+EXPORT ssize_t pread(int fd, void *buf, size_t n, off_t pos) __attribute__((alias("pread64")));
+EXPORT ssize_t pwrite(int fd, const void *buf, size_t n, off_t pos) __attribute__((alias("pwrite64")));
+EXPORT ssize_t preadv(int fd, const struct iovec *iov, int n, off_t pos) __attribute__((alias("preadv64")));
+EXPORT ssize_t pwritev(int fd, const struct iovec *iov, int n, off_t pos) __attribute__((alias("pwritev64")));
+EXPORT ssize_t preadv2(int fd, const struct iovec *iov, int n, off_t pos, int flags) __attribute__((alias("preadv64v2")));
+EXPORT ssize_t pwritev2(int fd, const struct iovec *iov, int n, off_t pos, int flags) __attribute__((alias("pwritev64v2")));
+
+/* What a program calls that was compiled with _FORTIFY_SOURCE. */
+void __chk_fail(void) __attribute__((noreturn));
+EXPORT ssize_t __read_chk(int fd, void *buf, size_t n, size_t room);
+EXPORT ssize_t __pread_chk(int fd, void *buf, size_t n, off_t pos, size_t room);
+EXPORT ssize_t __pread64_chk(int fd, void *buf, size_t n, off64_t pos, size_t room);
+
+EXPORT ssize_t __read_chk(int fd, void *buf, size_t n, size_t room)
+{
+	if (n > room)
+		__chk_fail();
+	return read(fd, buf, n);
+}
+
+EXPORT ssize_t __pread64_chk(int fd, void *buf, size_t n, off64_t pos, size_t room)
+{
+	if (n > room)
+		__chk_fail();
+	return pread64(fd, buf, n, pos);
+}
+
+EXPORT ssize_t __pread_chk(int fd, void *buf, size_t n, off_t pos, size_t room)
+{
+	return __pread64_chk(fd, buf, n, pos, room);
+}
+
+EXPORT off64_t lseek64(int fd, off64_t pos, int whence)
+{
+	struct shim_handle *h;
+
+	if (shim_fd_maybe_handle(fd) && shim.on) {
+		h = shim_handle_get(fd, NULL, NULL);
+		if (h) {
+			shim_handle_put(h);
+			return shim_ret(-ESPIPE);
+		}
+	}
+	return shim_ret(sys_call(SYS_lseek, fd, pos, whence, 0, 0, 0));
+}
+EXPORT off_t lseek(int fd, off_t pos, int whence) __attribute__((alias("lseek64")));
+
+/* ---- memory ---- */
+
+EXPORT void *mmap64(void *addr, size_t len, int prot, int flags, int fd, off64_t pos)
+{
+	long rc = shim.on ? shim_mmap(addr, len, prot, flags, fd, pos) : sys_call(SYS_mmap, (long)addr, (long)len, prot, flags, fd, pos);
+
+	return (void *)shim_ret(rc);
+}
+EXPORT void *mmap(void *addr, size_t len, int prot, int flags, int fd, off_t pos) __attribute__((alias("mmap64")));
+
+EXPORT int munmap(void *addr, size_t len)
+{
+	return (int)shim_ret(shim_munmap(addr, len));
+}
+
+EXPORT void *mremap(void *old, size_t old_len, size_t new_len, int flags, ...)
+{
+	void *to = NULL;
+	va_list ap;
+
+	if (flags & MREMAP_FIXED) {
+		va_start(ap, flags);
+		to = va_arg(ap, void *);
+		va_end(ap);
+	}
+	return (void *)shim_ret(shim_mremap(old, old_len, new_len, flags, to));
+}
+
+EXPORT int madvise(void *addr, size_t len, int advice)
+{
+	return (int)shim_ret(shim_madvise(addr, len, advice));
+}
+
+/* ---- system calls by number: syscall(2) and the trap ---- */
+
+static long rw_call(enum shim_io what, long nr, const long a[6])
+{
+	long rc;
+
+	if (shim_fd_maybe_handle((int)a[0]) && shim_io_try(what, (int)a[0], (void *)a[1], (size_t)a[2], a[3], &rc))
+		return rc;
+	rc = sys_call(nr, SHIM_PASS(a[0]), a[1], a[2], a[3], a[4], a[5]);
+	if (rc == -EBADF)
+		shim_io_try(what, (int)a[0], (void *)a[1], (size_t)a[2], a[3], &rc);
+	return rc;
+}
+
+bool shim_syscall(long nr, const long a[6], long *ret)
+{
+	switch (nr) {
+	case SYS_ioctl:
+		*ret = shim_ioctl((int)a[0], (unsigned long)a[1], (unsigned long)a[2]);
+		return true;
+	case SYS_read:
+		*ret = rw_call(SHIM_READ, nr, a);
+		return true;
+	case SYS_write:
+		*ret = rw_call(SHIM_WRITE, nr, a);
+		return true;
+	case SYS_pread64:
+		*ret = rw_call(SHIM_PREAD, nr, a);
+		return true;
+	case SYS_pwrite64:
+		*ret = rw_call(SHIM_PWRITE, nr, a);
+		return true;
+	case SYS_readv:
+		*ret = rw_call(SHIM_READV, nr, a);
+		return true;
+	case SYS_writev:
+		*ret = rw_call(SHIM_WRITEV, nr, a);
+		return true;
+	case SYS_preadv:
+		*ret = rw_call(SHIM_PREADV, nr, a);
+		return true;
+	case SYS_pwritev:
+		*ret = rw_call(SHIM_PWRITEV, nr, a);
+		return true;
+	case SYS_preadv2:
+	case SYS_pwritev2:
+		*ret = refused_flags((int)a[0], (int)a[5]) ? -EOPNOTSUPP : rw_call(vec2(nr == SYS_pwritev2, a[3]), nr, a);
+		return true;
+	case SYS_mmap:
+		*ret = shim_mmap((void *)a[0], (size_t)a[1], (int)a[2], (int)a[3], (int)a[4], a[5]);
+		return true;
+	case SYS_munmap:
+		*ret = shim_munmap((void *)a[0], (size_t)a[1]);
+		return true;
+	case SYS_mremap:
+		*ret = shim_mremap((void *)a[0], (size_t)a[1], (size_t)a[2], (int)a[3], (void *)a[4]);
+		return true;
+	case SYS_madvise:
+		*ret = shim_madvise((void *)a[0], (size_t)a[1], (int)a[2]);
+		return true;
+	case SYS_open:
+		*ret = shim_open(AT_FDCWD, (const char *)a[0], (int)a[1], (mode_t)a[2]);
+		return true;
+	case SYS_openat:
+		*ret = shim_open((int)a[0], (const char *)a[1], (int)a[2], (mode_t)a[3]);
+		return true;
+	case SYS_close:
+		*ret = shim_close((int)a[0]);
+		return true;
+	case SYS_close_range:
+		*ret = shim_close_range((unsigned)a[0], (unsigned)a[1], (unsigned)a[2]);
+		return true;
+	case SYS_dup:
+		*ret = shim_dup((int)a[0]);
+		return true;
+	case SYS_dup2:
+		*ret = shim_dup3((int)a[0], (int)a[1], 0, true);
+		return true;
+	case SYS_dup3:
+		*ret = shim_dup3((int)a[0], (int)a[1], (int)a[2], false);
+		return true;
+	case SYS_fcntl:
+		*ret = shim_fcntl((int)a[0], (int)a[1], (unsigned long)a[2]);
+		return true;
+	case SYS_stat:
+		*ret = shim_stat(AT_FDCWD, (const char *)a[0], (struct stat *)a[1], 0);
+		return true;
+	case SYS_lstat:
+		*ret = shim_stat(AT_FDCWD, (const char *)a[0], (struct stat *)a[1], AT_SYMLINK_NOFOLLOW);
+		return true;
+	case SYS_fstat:
+		*ret = shim_stat((int)a[0], "", (struct stat *)a[1], AT_EMPTY_PATH);
+		return true;
+	case SYS_newfstatat:
+		*ret = shim_stat((int)a[0], (const char *)a[1], (struct stat *)a[2], (int)a[3]);
+		return true;
+	case SYS_statx:
+		*ret = shim_statx((int)a[0], (const char *)a[1], (int)a[2], (unsigned)a[3], (void *)a[4]);
+		return true;
+	case SYS_access:
+		*ret = shim_access(AT_FDCWD, (const char *)a[0], (int)a[1], 0, false);
+		return true;
+	case SYS_faccessat:
+		*ret = shim_access((int)a[0], (const char *)a[1], (int)a[2], 0, false);
+		return true;
+	case SYS_faccessat2:
+		*ret = shim_access((int)a[0], (const char *)a[1], (int)a[2], (int)a[3], true);
+		return true;
+	case SYS_readlink:
+		*ret = shim_readlink(AT_FDCWD, (const char *)a[0], (char *)a[1], (size_t)a[2]);
+		return true;
+	case SYS_readlinkat:
+		*ret = shim_readlink((int)a[0], (const char *)a[1], (char *)a[2], (size_t)a[3]);
+		return true;
+	case SYS_getcwd:
+		*ret = shim_getcwd((char *)a[0], (size_t)a[1]);
+		return true;
+	case SYS_chdir:
+		*ret = shim_chdir((const char *)a[0]);
+		return true;
+	case SYS_rt_sigaction:
+		if (a[3] != sizeof(uint64_t))
+			return false;
+		*ret = shim_sigaction((int)a[0], (const struct shim_ksigaction *)a[1], (struct shim_ksigaction *)a[2]);
+		return true;
+	case SYS_rt_sigprocmask:
+		if (a[3] != sizeof(uint64_t))
+			return false;
+		*ret = shim_sigmask((int)a[0], (const uint64_t *)a[1], (uint64_t *)a[2]);
+		return true;
+	default:
+		return false;
+	}
+}
+
+EXPORT long syscall(long nr, ...)
+{
+	long a[6], rc;
+	va_list ap;
+
+	va_start(ap, nr);
+	for (int i = 0; i < 6; i++)
+		a[i] = va_arg(ap, long);
+	va_end(ap);
+	if (!shim.on || !shim_syscall(nr, a, &rc))
+		rc = sys_call(nr, a[0], a[1], a[2], a[3], a[4], a[5]);
+	return shim_ret(rc);
+}

@@ -1,0 +1,109 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * shim/kvm.c: KVM's VFIO device. A virtual machine monitor gives its VFIO files to KVM, which takes references and asks whether DMA is coherent
+ * (Documentation/virt/kvm/devices/vfio.rst). KVM looks for the kernel's VFIO behind the number and would refuse ours, so for ours the answer is
+ * given here; nothing else follows from it, as there is no hardware behind.
+ */
+#include "shim/shim.h"
+
+#include <fcntl.h>
+#include <linux/kvm.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/syscall.h>
+#include "base/guard.h"
+
+/* linux/kvm.h: FILE was called GROUP before 6.2, with the same numbers */
+#define ATTR_GROUP_FILE 1u
+#define ATTR_ADD        1u
+#define ATTR_DEL        2u
+
+/* What stands in for KVM's device when the kernel has none (no vfio there): a name that nothing else looks at. */
+#define DEVICE_LINK "anon_inode:kvm-vfio"
+#define VM_LINK     "anon_inode:kvm-vm"
+
+static bool link_is(int fd, const char *want, bool *stand_in)
+{
+	char path[48], text[96];
+	long n;
+	size_t len;
+
+	snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
+	n = sys_call(SYS_readlinkat, AT_FDCWD, (long)path, (long)text, sizeof(text), 0, 0);
+	if (n < 0)
+		return false;
+	len = shim_link_text(text, (size_t)n);
+	*stand_in = len != (size_t)n;
+	return len == strlen(want) && !memcmp(text, want, len);
+}
+
+static long create(int fd, unsigned long arg)
+{
+	struct kvm_create_device cd;
+	bool stand_in;
+	long rc = sys_ioctl(fd, KVM_CREATE_DEVICE, (void *)arg);
+	int new;
+
+	if ((rc != -ENODEV && rc != -ENOTTY) || guard_copy(&cd, (void *)arg, sizeof(cd)))
+		return rc;
+	if (cd.type != KVM_DEV_TYPE_VFIO || !link_is(fd, VM_LINK, &stand_in))
+		return rc;
+	if (cd.flags & KVM_CREATE_DEVICE_TEST)
+		return 0;
+	new = (int)sys_call(SYS_memfd_create, (long)("uvfio:" DEVICE_LINK), MFD_CLOEXEC, 0, 0, 0, 0);
+	if (new < 0)
+		return new;
+	cd.fd = (uint32_t)new;
+	if (guard_copy((void *)arg, &cd, sizeof(cd))) {
+		sys_close(new);
+		return -EFAULT;
+	}
+	log_info(SHIM_WHO, "this kernel's KVM has no VFIO device: descriptor %d stands in for it", new);
+	return 0;
+}
+
+/* virt/kvm/vfio.c: kvm_vfio_file_add, kvm_vfio_file_del */
+static long set_attr(struct shim_handle *h, uint64_t attr)
+{
+	bool add = attr == ATTR_ADD, was;
+
+	if (!shim_handle_file(h))
+		return -ENODEV;
+	was = shim_handle_set_kvm(h, add);
+	if (add)
+		return was ? -EEXIST : 0;
+	return was ? 0 : -ENOENT;
+}
+
+long shim_kvm_ioctl(int fd, unsigned cmd, unsigned long arg)
+{
+	struct kvm_device_attr a;
+	struct shim_handle *h;
+	bool stand_in = false, file;
+	int32_t target;
+	long rc;
+
+	if (cmd == KVM_CREATE_DEVICE)
+		return create(fd, arg);
+	if ((cmd != KVM_SET_DEVICE_ATTR && cmd != KVM_HAS_DEVICE_ATTR) || guard_copy(&a, (void *)arg, sizeof(a)))
+		goto kernel;
+	file = a.group == ATTR_GROUP_FILE && (a.attr == ATTR_ADD || a.attr == ATTR_DEL);
+	if (!link_is(fd, DEVICE_LINK, &stand_in))
+		goto kernel;
+	if (cmd == KVM_HAS_DEVICE_ATTR) {
+		if (stand_in)
+			return file ? 0 : -ENXIO;
+		goto kernel;
+	}
+	if (!file || guard_copy(&target, (void *)(uintptr_t)a.addr, sizeof(target)))
+		goto kernel;
+	h = shim_handle_get(target, NULL, NULL);
+	if (!h)
+		goto kernel;
+	rc = set_attr(h, a.attr);
+	shim_handle_put(h);
+	return rc;
+kernel:
+	return stand_in ? -ENXIO : sys_ioctl(fd, cmd, (void *)arg);
+}

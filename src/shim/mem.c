@@ -1,0 +1,190 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * shim/mem.c: memory that is mapped for DMA and that the program takes away. In the kernel the pages are pinned: the program loses its view of
+ * them, the device does not. Here a device reaches them through the program's view, so before that goes, the pages move to a place of ours,
+ * and the mapping follows (vfio_preserve_pages). They stay there until the mapping goes: the price of a program that forgets its memory.
+ *
+ * Not seen: what libc does inside of itself (free() of a large block, a trim of the heap), shmdt, ftruncate of a shared file.
+ */
+#include "shim/shim.h"
+
+#include <sys/mman.h>
+#include <sys/syscall.h>
+#include "vfio/type1.h"
+
+#ifndef MREMAP_DONTUNMAP
+#define MREMAP_DONTUNMAP 4 /* linux/mman.h, 5.7 */
+#endif
+
+#define HUGE_2M (1ull << 21)
+#define HUGE_1G (1ull << 30)
+
+static bool failed(long v)
+{
+	return v < 0 && v >= -4095;
+}
+
+static bool in_use(const void *addr, size_t len)
+{
+	struct machine *m = shim_machine_if_built();
+
+	return m && len && vfio_pages_in_use(machine_system(m), addr, len);
+}
+
+/* Address space of @len that huge pages can move to: congruent to @old. */
+static char *reserve(const char *old, size_t len)
+{
+	uint64_t align = len >= HUGE_1G ? HUGE_1G : len >= HUGE_2M ? HUGE_2M : PAGE_SIZE_4K, at;
+	long p = sys_call(SYS_mmap, 0, (long)(len + align), PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+
+	if (failed(p))
+		return NULL;
+	at = (uint64_t)p + (((uint64_t)old - (uint64_t)p) & (align - 1));
+	if (at > (uint64_t)p)
+		sys_call(SYS_munmap, p, (long)(at - (uint64_t)p), 0, 0, 0, 0);
+	if (at + len < (uint64_t)p + len + align)
+		sys_call(SYS_munmap, (long)(at + len), (long)((uint64_t)p + align - at), 0, 0, 0, 0);
+	return (char *)at;
+}
+
+static bool move_pages(char *old, size_t len, char *to)
+{
+	/* DONTUNMAP leaves the old range mapped (and empty), so that no other thread's mmap can land in a hole that the program's own call is about to unmap */
+	long rc = sys_call(SYS_mremap, (long)old, (long)len, (long)len, MREMAP_MAYMOVE | MREMAP_FIXED | MREMAP_DONTUNMAP, (long)to, 0);
+	size_t half;
+
+	if (failed(rc) && rc == -EINVAL) {
+		/* before 5.13 DONTUNMAP takes private anonymous memory only */
+		rc = sys_call(SYS_mremap, (long)old, (long)len, (long)len, MREMAP_MAYMOVE | MREMAP_FIXED, (long)to, 0);
+		if (!failed(rc))
+			sys_call(SYS_mmap, (long)old, (long)len, PROT_NONE,
+				 MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_FIXED_NOREPLACE, -1, 0);
+	}
+	if (!failed(rc))
+		return true;
+	if (len <= PAGE_SIZE_4K)
+		return false;
+	/* several mappings next to each other do not move in one call */
+	half = align_up(len / 2, len >= 2 * HUGE_2M ? HUGE_2M : PAGE_SIZE_4K);
+	return move_pages(old, half, to) & move_pages(old + half, len - half, to + half);
+}
+
+static void *set_aside(void *old, uint64_t len, void *arg)
+{
+	char *to = reserve(old, len);
+
+	if (!to)
+		return NULL;
+	if (!move_pages(old, len, to))
+		log_warn(SHIM_WHO, "memory at %p that is mapped for DMA went away and could not be kept for the device", old);
+	return to;
+}
+
+/* [addr, addr + len) is about to go. */
+static void before_loss(void *addr, size_t len)
+{
+	struct machine *m;
+	uint64_t start = (uint64_t)addr, size;
+
+	if ((start & (PAGE_SIZE_4K - 1)) || !len || add_overflows(start, len + PAGE_SIZE_4K))
+		return;
+	size = align_up(len, PAGE_SIZE_4K);
+	if (!in_use(addr, size))
+		return;
+	m = shim_machine_if_built();
+	vfio_preserve_pages(machine_system(m), addr, size, set_aside, NULL);
+}
+
+long shim_munmap(void *addr, size_t len)
+{
+	before_loss(addr, len);
+	return sys_call(SYS_munmap, (long)addr, (long)len, 0, 0, 0, 0);
+}
+
+long shim_mmap(void *addr, size_t len, int prot, int flags, int fd, off_t pos)
+{
+	long rc;
+
+	if (!(flags & MAP_ANONYMOUS) && shim_fd_maybe_handle(fd) && shim_mmap_try(fd, len, prot, flags, pos, &rc))
+		return rc;
+	if (flags & MAP_FIXED && !(pos & 4095))
+		before_loss(addr, len);
+	rc = sys_call(SYS_mmap, (long)addr, (long)len, prot, flags, SHIM_PASS(fd), pos);
+	/* what the kernel says to a descriptor without access: a handle whose number nobody told us */
+	if (rc == -EACCES && !(flags & MAP_ANONYMOUS))
+		shim_mmap_try(fd, len, prot, flags, pos, &rc);
+	return rc;
+}
+
+long shim_madvise(void *addr, size_t len, int advice)
+{
+	if (advice == MADV_DONTNEED || advice == MADV_FREE)
+		before_loss(addr, len);
+	return sys_call(SYS_madvise, (long)addr, (long)len, advice, 0, 0, 0);
+}
+
+/* The program's view moves, and the pages with it: the mapping follows to where the program will find them. */
+struct moving {
+	char *old, *to;
+	size_t old_len, new_len;
+	int flags;
+	bool done;
+	long rc;
+};
+
+static void *follow(void *old, uint64_t len, void *arg)
+{
+	struct moving *mv = arg;
+
+	if (!mv->done) {
+		mv->done = true;
+		mv->rc = sys_call(SYS_mremap, (long)mv->old, (long)mv->old_len, (long)mv->new_len, mv->flags, (long)mv->to, 0);
+	}
+	if (failed(mv->rc))
+		return old;
+	return mv->to + ((char *)old - mv->old);
+}
+
+long shim_mremap(void *old, size_t old_len, size_t new_len, int flags, void *to)
+{
+	struct moving mv = { .old = old, .old_len = align_up(old_len, PAGE_SIZE_4K), .new_len = align_up(new_len, PAGE_SIZE_4K), .flags = flags };
+	struct machine *m = shim_machine_if_built();
+	size_t kept;
+	long rc;
+
+	if (!m || !old_len || ((uint64_t)old & (PAGE_SIZE_4K - 1)) || add_overflows((uint64_t)old, mv.old_len))
+		goto plain;
+	if (flags & MREMAP_FIXED)
+		before_loss(to, mv.new_len);
+	if (!in_use(old, mv.old_len))
+		goto plain;
+	/* the tail that a smaller mapping loses */
+	if (mv.new_len < mv.old_len) {
+		before_loss(mv.old + mv.new_len, mv.old_len - mv.new_len);
+		sys_call(SYS_munmap, (long)(mv.old + mv.new_len), (long)(mv.old_len - mv.new_len), 0, 0, 0, 0);
+		mv.old_len = mv.new_len;
+		if (!(flags & MREMAP_FIXED))
+			return (long)old;
+	}
+	kept = mv.old_len;
+	if (!(flags & MREMAP_FIXED)) {
+		/* in place if it goes */
+		rc = sys_call(SYS_mremap, (long)old, (long)mv.old_len, (long)mv.new_len, flags & ~MREMAP_MAYMOVE, 0, 0);
+		if (!failed(rc) || !(flags & MREMAP_MAYMOVE))
+			return rc;
+		mv.to = reserve(old, mv.new_len);
+		if (!mv.to)
+			return -ENOMEM;
+		mv.flags |= MREMAP_FIXED;
+	} else {
+		mv.to = to;
+	}
+	vfio_preserve_pages(machine_system(m), old, kept, follow, &mv);
+	if (!mv.done) /* unmapped for DMA just now */
+		follow(old, 0, &mv);
+	if (failed(mv.rc) && !(flags & MREMAP_FIXED))
+		sys_call(SYS_munmap, (long)mv.to, (long)mv.new_len, 0, 0, 0, 0);
+	return mv.rc;
+plain:
+	return sys_call(SYS_mremap, (long)old, (long)old_len, (long)new_len, flags, (long)to, 0);
+}

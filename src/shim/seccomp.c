@@ -1,0 +1,149 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * shim/seccomp.c: the net under the wrappers. A VFIO call that does not come through libc's symbols (inline assembly, a runtime with system
+ * calls of its own) is stopped by a filter and done in the SIGSYS handler.
+ *
+ * Filters outlive exec and cannot be taken back, so this one traps only what cannot be anything else: ioctls of type ';', and accesses at an
+ * offset where only VFIO's regions are (index << 40, in the first 4 GiB from there), or of a few bytes on numbers that we give to
+ * device files. A child without the shim is killed by SIGSYS if it does one of these; all else of it is untouched. Region 0 is at offset 0: a raw
+ * mmap of it is not seen here, and fails on the descriptor's access mode instead.
+ *
+ * Our own calls carry a mark in the upper half of the descriptor, where the kernel does not look. (An address would not do: a program exec'd by a program
+ * under the shim has the filters of both, and its own code elsewhere.)
+ */
+#include "shim/shim.h"
+
+#include <linux/audit.h>
+#include <linux/filter.h>
+#include <linux/seccomp.h>
+#include <stddef.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
+#include <sys/syscall.h>
+
+unsigned shim_fd_base, shim_fd_end;
+volatile sig_atomic_t shim_trap_probe;
+
+/*
+ * Numbers for device files: below 1024, where select(2) works and the usual soft limit ends, and below the private ones of base/sys.c.
+ */
+#define FD_BASE 768u
+#define FD_END  896u
+
+/* little-endian halves of a 64-bit argument */
+#define LO(i) (offsetof(struct seccomp_data, args) + 8 * (i))
+#define HI(i) (LO(i) + 4)
+
+#define LOAD(off)          BPF_STMT(BPF_LD | BPF_W | BPF_ABS, (uint32_t)(off))
+#define IF_EQ(k, yes, no)  BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, (k), (yes), (no))
+#define IF_GE(k, yes, no)  BPF_JUMP(BPF_JMP | BPF_JGE | BPF_K, (k), (yes), (no))
+#define IF_GT(k, yes, no)  BPF_JUMP(BPF_JMP | BPF_JGT | BPF_K, (k), (yes), (no))
+#define IF_SET(k, yes, no) BPF_JUMP(BPF_JMP | BPF_JSET | BPF_K, (k), (yes), (no))
+#define RET(k)             BPF_STMT(BPF_RET | BPF_K, (k))
+
+/* upper half of an offset: index << 8, with what is above 4 GiB in the region zero; no device has so many regions */
+#define INDEX_MIN (1u << 8)
+#define INDEX_END (64u << 8)
+#define ANONYMOUS 0x20u /* MAP_ANONYMOUS */
+
+#define ALLOW RET(SECCOMP_RET_ALLOW)
+#define TRAP  RET(SECCOMP_RET_TRAP | SHIM_TRAP_DATA)
+
+/* Each block is jumped over when the number is another's, and ends by itself; jumps count instructions from the next one. */
+static const struct sock_filter filter[] = {
+	LOAD(offsetof(struct seccomp_data, arch)),
+	IF_EQ(AUDIT_ARCH_X86_64, 1, 0),
+	ALLOW,
+	LOAD(offsetof(struct seccomp_data, nr)),
+
+	/* ioctl(fd, cmd, arg) */
+	IF_EQ(SYS_ioctl, 0, 8),
+	/* 0 */ LOAD(HI(0)),
+	/* 1 */ IF_EQ(SHIM_PASS_MARK, 4, 0),
+	/* 2 */ LOAD(LO(1)),
+	/* 3 */ BPF_STMT(BPF_ALU | BPF_RSH | BPF_K, 8),
+	/* 4 */ BPF_STMT(BPF_ALU | BPF_AND | BPF_K, 0xff),
+	/* 5 */ IF_EQ(SHIM_VFIO_TYPE, 1, 0),
+	/* 6 */ ALLOW,
+	/* 7 */ TRAP,
+
+	/* pread64, pwrite64(fd, buf, count, offset) */
+	IF_EQ(SYS_pread64, 1, 0),
+	IF_EQ(SYS_pwrite64, 0, 13),
+	/* 0 */ LOAD(HI(0)),
+	/* 1 */ IF_EQ(SHIM_PASS_MARK, 10, 0),
+	/* 2 */ LOAD(HI(3)),
+	/* 3 */ IF_SET(0xff, 2, 0),
+	/* 4 */ IF_GE(INDEX_END, 1, 0),
+	/* 5 */ IF_GE(INDEX_MIN, 5, 0),
+	/* 6 */ LOAD(LO(0)),
+	/* 7 */ IF_GE(FD_END, 4, 0),
+	/* 8 */ IF_GE(FD_BASE, 0, 3),
+	/* 9 */ LOAD(LO(2)),
+	/* 10 */ IF_GT(8, 1, 0),
+	/* 11 */ TRAP,
+	/* 12 */ ALLOW,
+
+	/* mmap(addr, len, prot, flags, fd, offset) */
+	IF_EQ(SYS_mmap, 0, 10),
+	/* 0 */ LOAD(LO(3)),
+	/* 1 */ IF_SET(ANONYMOUS, 6, 0),
+	/* 2 */ LOAD(HI(4)),
+	/* 3 */ IF_EQ(SHIM_PASS_MARK, 4, 0),
+	/* 4 */ LOAD(HI(5)),
+	/* 5 */ IF_SET(0xff, 2, 0),
+	/* 6 */ IF_GE(INDEX_END, 1, 0),
+	/* 7 */ IF_GE(INDEX_MIN, 1, 0),
+	/* 8 */ ALLOW,
+	/* 9 */ TRAP,
+
+	/* preadv and its kin(fd, iov, n, offset) */
+	IF_EQ(SYS_preadv, 3, 0),
+	IF_EQ(SYS_pwritev, 2, 0),
+	IF_EQ(SYS_preadv2, 1, 0),
+	IF_EQ(SYS_pwritev2, 0, 8),
+	/* 0 */ LOAD(HI(0)),
+	/* 1 */ IF_EQ(SHIM_PASS_MARK, 4, 0),
+	/* 2 */ LOAD(HI(3)),
+	/* 3 */ IF_SET(0xff, 2, 0),
+	/* 4 */ IF_GE(INDEX_END, 1, 0),
+	/* 5 */ IF_GE(INDEX_MIN, 1, 0),
+	/* 6 */ ALLOW,
+	/* 7 */ TRAP,
+
+	ALLOW,
+};
+
+/* A program exec'd by one under the shim has the filter already; a second one would only cost time. */
+static bool installed_before(void)
+{
+	shim_trap_probe = 0;
+	sys_call(SYS_ioctl, -1, SHIM_PROBE_CMD, 0, 0, 0, 0);
+	return shim_trap_probe;
+}
+
+void shim_seccomp_init(void)
+{
+	struct sock_fprog prog = { .len = ARRAY_SIZE(filter), .filter = (struct sock_filter *)filter };
+	struct rlimit rl;
+	long rc;
+
+	/* numbers in the filter's range have to stay out of the private ones' way, which start 128 below the limit */
+	if (!sys_call(SYS_prlimit64, 0, RLIMIT_NOFILE, 0, (long)&rl, 0, 0) && rl.rlim_cur >= FD_END + 128) {
+		shim_fd_base = FD_BASE;
+		shim_fd_end = FD_END;
+	}
+	if (installed_before())
+		return;
+	/* with CAP_SYS_ADMIN a filter needs no no_new_privs, and set-uid children (sudo, ping) keep working */
+	rc = sys_call(SYS_seccomp, SECCOMP_SET_MODE_FILTER, SECCOMP_FILTER_FLAG_TSYNC | SECCOMP_FILTER_FLAG_SPEC_ALLOW, (long)&prog, 0, 0, 0);
+	if (rc == -EACCES) {
+		sys_call(SYS_prctl, PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0, 0);
+		rc = sys_call(SYS_seccomp, SECCOMP_SET_MODE_FILTER, SECCOMP_FILTER_FLAG_TSYNC | SECCOMP_FILTER_FLAG_SPEC_ALLOW, (long)&prog, 0, 0, 0);
+	}
+	/* a positive value is a thread that could not be brought along (TSYNC) */
+	if (rc)
+		log_warn(SHIM_WHO, "no seccomp filter (%s %ld): VFIO calls that do not go through libc will reach the kernel and fail there",
+			 rc < 0 ? "error" : "thread", rc < 0 ? -rc : rc);
+}

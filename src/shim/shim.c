@@ -1,0 +1,235 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * shim/shim.c: the shim's life. The constructor reads the environment that `uvfio run` made and puts filter and handlers in place; it builds
+ * nothing, since most processes that it is loaded into (shells, compilers, helpers) never open a device, and those that do often fork first.
+ * The machine is built by the first open of a file of /dev/vfio.
+ */
+#include "shim/shim.h"
+
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <linux/capability.h>
+#include <sys/mman.h>
+#include <sys/resource.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+/* The one piece of state that hangs off nothing: there is one shim in a process, as there is one libc. */
+struct shim shim = { .build_lock = PTHREAD_MUTEX_INITIALIZER, .log_fd = -1 };
+
+static struct uapi_file *host_fget(void *arg, int fd, int *err)
+{
+	struct shim_handle *h = shim_handle_get(fd, NULL, err);
+	struct uapi_file *f = NULL;
+
+	if (!h) {
+		if (!*err)
+			shim_is_foreign(fd);
+		return NULL;
+	}
+	*err = 0;
+	f = shim_handle_file(h);
+	if (f)
+		uapi_file_get(f);
+	shim_handle_put(h);
+	return f;
+}
+
+static int host_install(void *arg, struct uapi_file *file)
+{
+	return shim_handle_install(file, O_RDWR | O_CLOEXEC);
+}
+
+const struct uapi_host shim_host = { .fget = host_fget, .install = host_install };
+
+/* What the kernel would let this process pin: vfio_lock_acct() looks at CAP_IPC_LOCK, then at RLIMIT_MEMLOCK. */
+static uint64_t kernel_memlock(void)
+{
+	struct __user_cap_header_struct head = { .version = _LINUX_CAPABILITY_VERSION_3 };
+	struct __user_cap_data_struct data[2] = { 0 };
+	struct rlimit rl;
+
+	if (!sys_call(SYS_capget, (long)&head, (long)data, 0, 0, 0, 0) && data[0].effective & 1u << CAP_IPC_LOCK)
+		return UINT64_MAX;
+	if (sys_call(SYS_prlimit64, 0, RLIMIT_MEMLOCK, 0, (long)&rl, 0, 0) < 0)
+		return UINT64_MAX;
+	return rl.rlim_cur == RLIM_INFINITY ? UINT64_MAX : rl.rlim_cur;
+}
+
+static uint64_t memlock(void)
+{
+	char *end;
+	uint64_t v;
+
+	if (!shim.memlock || !*shim.memlock)
+		return kernel_memlock();
+	if (!strcmp(shim.memlock, "unlimited"))
+		return UINT64_MAX;
+	errno = 0;
+	v = strtoull(shim.memlock, &end, 0);
+	if (errno || *end) {
+		log_err(SHIM_WHO, "UVFIO_MEMLOCK=%s: neither a number of bytes nor \"unlimited\"; the kernel's limit is taken", shim.memlock);
+		return kernel_memlock();
+	}
+	return v;
+}
+
+/* build_lock is held */
+static int build(struct machine **out)
+{
+	struct machine *m = machine_new();
+	char *line, *next, *err = NULL, *copy = NULL;
+	int rc = -ENOMEM;
+
+	if (!m)
+		goto fail;
+	copy = strdup(shim.devices);
+	if (!copy)
+		goto fail;
+	for (line = copy; line; line = next) {
+		next = strchr(line, '\n');
+		if (next)
+			*next++ = '\0';
+		if (!*line)
+			continue;
+		rc = machine_add(m, line, &err);
+		if (rc) {
+			log_err(SHIM_WHO, "--device %s: %s", line, err ? err : strerror(-rc));
+			goto fail;
+		}
+	}
+	machine_system(m)->memlock_limit = memlock();
+	rc = machine_claim_dir(m, shim.run_dir);
+	if (rc) {
+		log_err(SHIM_WHO, "%s: cannot share groups with other processes: %s", shim.run_dir, strerror(-rc));
+		goto fail;
+	}
+	free(copy);
+	*out = m;
+	return 0;
+fail:
+	free(err);
+	free(copy);
+	if (m)
+		machine_free(m, false);
+	return rc;
+}
+
+struct machine *shim_machine(int *err)
+{
+	struct machine *m;
+	uint64_t mask;
+	int rc = 0;
+
+	shim_check_fork();
+	m = atomic_load(&shim.machine);
+	if (m)
+		return m;
+	shim_block_signals(&mask);
+	pthread_mutex_lock(&shim.build_lock);
+	m = atomic_load(&shim.machine);
+	if (!m) {
+		rc = build(&m);
+		if (!rc)
+			atomic_store(&shim.machine, m);
+		else
+			m = NULL;
+	}
+	pthread_mutex_unlock(&shim.build_lock);
+	shim_restore_signals(&mask);
+	*err = rc;
+	return m;
+}
+
+struct machine *shim_machine_if_built(void)
+{
+	shim_check_fork();
+	return atomic_load(&shim.machine);
+}
+
+static void init_log(void)
+{
+	const char *level = getenv("UVFIO_LOG"), *file = getenv("UVFIO_LOG_FILE");
+	int n = level && *level ? log_parse_level(level) : LOG_WARN, fd = 2, rc;
+
+	if (n == -EINVAL) {
+		n = LOG_WARN;
+		log_warn(SHIM_WHO, "UVFIO_LOG=%s: no such level; warn is taken", level);
+	}
+	if (file && *file) {
+		fd = sys_open(file, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC | O_NOCTTY, 0666);
+		rc = fd < 0 ? fd : fd_make_private(fd);
+		if (rc < 0) {
+			log_err(SHIM_WHO, "UVFIO_LOG_FILE=%s: error %d; the log goes to standard error", file, -rc);
+			if (fd >= 0)
+				sys_close(fd);
+			fd = 2;
+		} else {
+			fd = rc;
+			shim.log_fd = rc;
+		}
+	}
+	log_set(fd, n);
+}
+
+/* Outputs of realpath and the like are compared with it: it must be what the kernel calls the directory. */
+static int init_run_dir(const char *dir)
+{
+	char path[48];
+	long n;
+	int fd = sys_open(dir, O_PATH | O_DIRECTORY | O_CLOEXEC, 0);
+
+	if (fd < 0)
+		return fd;
+	snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
+	n = sys_call(SYS_readlinkat, AT_FDCWD, (long)path, (long)shim.run_dir, sizeof(shim.run_dir) - 1, 0, 0);
+	sys_close(fd);
+	if (n < 0)
+		return (int)n;
+	shim.run_dir[n] = '\0';
+	shim.run_len = (size_t)n;
+	return n > 1 ? 0 : -EINVAL;
+}
+
+static void init_alive(void)
+{
+	void *page = (void *)sys_call(SYS_mmap, 0, 4096, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+
+	if ((long)page < 0 && (long)page >= -4095)
+		return;
+	/* kernel 4.14; without it a child of a bare clone() is not noticed */
+	if (sys_call(SYS_madvise, (long)page, 4096, MADV_WIPEONFORK, 0, 0, 0) < 0) {
+		sys_call(SYS_munmap, (long)page, 4096, 0, 0, 0, 0);
+		return;
+	}
+	shim.alive = page;
+	*shim.alive = 1;
+}
+
+__attribute__((constructor(101))) static void shim_init(void)
+{
+	const char *dir = getenv("UVFIO_RUN_DIR"), *devices = getenv("UVFIO_DEVICES"), *lock = getenv("UVFIO_MEMLOCK");
+	int rc;
+
+	if (!dir || !*dir)
+		return;
+	init_log();
+	rc = init_run_dir(dir);
+	if (rc) {
+		log_err(SHIM_WHO, "UVFIO_RUN_DIR=%s: error %d; no device is seen by process %ld", dir, -rc, sys_call(SYS_getpid, 0, 0, 0, 0, 0, 0));
+		return;
+	}
+	shim.devices = strdup(devices ? devices : "");
+	shim.memlock = lock ? strdup(lock) : NULL;
+	if (!shim.devices)
+		return;
+	init_alive();
+	shim_exec_init();
+	shim_signals_init();
+	shim_seccomp_init();
+	shim_fork_init();
+	shim.on = true;
+	shim_cwd_changed();
+}

@@ -1,0 +1,205 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * shim/shim.h: what the files of the shim share. The shim is loaded into an unmodified program, so it owns no control flow: everything here is
+ * called from a wrapper of a libc function, from a signal handler, or on the shim's service thread.
+ *
+ * Four ideas hold it together:
+ *  - A handle is known by its inode, never by its number (handles.c). Nothing that the program does to numbers can mislead us.
+ *  - A handle's descriptor can neither read nor write nor map (access mode 3): a call that reaches the kernel past the wrappers fails there.
+ *  - What is cached about numbers is a hint that costs time when it is wrong, never correctness: a vfork child shares our memory, not our table.
+ *  - Nothing is built before the program opens a file of /dev/vfio, and a forked child starts from nothing (fork.c).
+ *
+ * Locks, in order: build_lock > release_lock > table_lock. All are taken with every signal blocked but the three that are ours, since
+ * a handler of the program may call us.
+ */
+#ifndef SHIM_SHIM_H
+#define SHIM_SHIM_H
+/* the fortified inlines of libc would turn our own definitions of open, read ... into calls of something else */
+#undef _FORTIFY_SOURCE
+#include <errno.h>
+#include <limits.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/stat.h>
+#include <sys/types.h>
+#include "base/log.h"
+#include "base/sys.h"
+#include "base/util.h"
+#include "machine/machine.h"
+#include "uapi/uapi.h"
+
+/* a symbol that takes the place of libc's */
+#define EXPORT __attribute__((visibility("default")))
+
+#define SHIM_WHO "shim"
+
+/* The group files' character device. The kernel takes a dynamic major, counting down from 254 (linux/fs.h, CHRDEV_MAJOR_DYN_END 234). */
+#define SHIM_GROUP_MAJOR 243u
+/* /dev/vfio/vfio is a misc device: linux/miscdevice.h, VFIO_MINOR 196 */
+#define SHIM_CONTAINER_MAJOR 10u
+#define SHIM_CONTAINER_MINOR 196u
+
+struct shim {
+	bool on;                  /* the constructor ran and found a run directory */
+	char run_dir[PATH_MAX];   /* canonical, no slash at its end */
+	size_t run_len;
+	char *devices;            /* copies: the program may change its environment */
+	char *memlock;
+	_Atomic(struct machine *) machine;
+	pthread_mutex_t build_lock;
+	atomic_bool cwd_near;     /* the working directory is such that a relative path may lead into the view */
+	volatile char *alive;     /* a page that a fork wipes: 0 in a child that no atfork handler has seen */
+	int log_fd;               /* private, or -1: standard error */
+};
+extern struct shim shim;
+
+/* Kernel's value to libc's: -1 with errno. */
+static inline long shim_ret(long v)
+{
+	if (v < 0 && v >= -4095) {
+		errno = (int)-v;
+		return -1;
+	}
+	return v;
+}
+
+/* ---- shim.c ---- */
+/* Build the machine if it is not there: NULL with *@err = -errno and a line in the log. */
+struct machine *shim_machine(int *err);
+/* The machine if it is built in this process, else NULL. */
+struct machine *shim_machine_if_built(void);
+extern const struct uapi_host shim_host;
+
+/* ---- handles.c ---- */
+struct shim_handle;
+/* The handle behind @fd, with a reference; NULL: none of ours. @st (may be NULL) gets what fstat gave; *@err -EBADF or 0. */
+struct shim_handle *shim_handle_get(int fd, struct stat *st, int *err);
+/* The same from a stat that was made already. */
+struct shim_handle *shim_handle_find(dev_t dev, ino_t ino);
+void shim_handle_put(struct shim_handle *h);
+/* NULL: the handle came from before a fork; then a line was logged. */
+struct uapi_file *shim_handle_file(struct shim_handle *h);
+bool shim_handle_is_dead(const struct shim_handle *h);
+const char *shim_handle_link(const struct shim_handle *h);
+int shim_handle_accmode(const struct shim_handle *h);
+/* KVM's table of VFIO files (kvm.c): returns what it was. */
+bool shim_handle_set_kvm(struct shim_handle *h, bool added);
+/* What fstat shows of the kernel's file. */
+void shim_handle_stat(const struct shim_handle *h, struct stat *st);
+/* A new descriptor for @file (whose reference it takes on success): the number or -errno. @flags: open's. */
+int shim_handle_install(struct uapi_file *file, int flags);
+/* Give up the files whose last descriptor is closed. Returns how many. Does nothing while none is open. */
+unsigned shim_handles_drain(void);
+/* In a forked child: no handle of the parent's works any more. */
+void shim_handles_abandon(void);
+void shim_handles_lock(void);   /* around a fork */
+void shim_handles_unlock(void);
+/* @text is the text of a link in /proc: if it names a memfd of ours, it becomes what the kernel's file would have. Returns the new length. */
+size_t shim_link_text(char *text, size_t len);
+/* @fd is a handle of another process, or from before an exec: a line is logged. */
+bool shim_is_foreign(int fd);
+
+/* ---- fds.c: hints about numbers ---- */
+void shim_fd_mark(int fd, bool handle);      /* handle or directory of the view */
+bool shim_fd_maybe_handle(int fd);
+bool shim_fd_maybe_view(int fd);
+void shim_fd_forget(int fd);
+long shim_close(int fd);
+long shim_dup(int fd);
+long shim_dup3(int oldfd, int newfd, int flags, bool dup2_rules);
+long shim_fcntl(int fd, int cmd, unsigned long arg);
+long shim_close_range(unsigned first, unsigned last, unsigned flags);
+
+/* ---- paths.c ---- */
+struct shim_path {
+	const char *virt;       /* the path as the program knows it, absolute, or NULL: not in the view */
+	char real[2 * PATH_MAX];
+};
+/* Where @path leads: returns what to give to the kernel, together with *@dirfd: @path itself, or p->real when it is in the view. */
+const char *shim_path_at(int *dirfd, const char *path, struct shim_path *p);
+static inline const char *shim_path(const char *path, struct shim_path *p)
+{
+	int dirfd = -100; /* AT_FDCWD */
+
+	return shim_path_at(&dirfd, path, p);
+}
+/* Take the run directory off the front of @text, in place. Returns the new length. */
+size_t shim_unmap(char *text, size_t len);
+/* Look again at where the working directory is. */
+void shim_cwd_changed(void);
+/* "/dev/vfio/vfio" and "/dev/vfio/N" as the kernel's stat shows them; other paths are left alone. */
+void shim_path_stat(const char *virt, struct stat *st);
+/* The number in "/proc/self/fd/N", "/proc/PID/fd/N" of this process or "/dev/fd/N", or -1. */
+int shim_path_self_fd(const char *path);
+
+/* ---- files.c ---- */
+/* openat, all of it: a descriptor or -errno. */
+long shim_open(int dirfd, const char *path, int flags, mode_t mode);
+long shim_stat(int dirfd, const char *path, struct stat *st, int flags);
+long shim_statx(int dirfd, const char *path, int flags, unsigned mask, void *stx);
+long shim_access(int dirfd, const char *path, int mode, int flags, bool at2);
+long shim_readlink(int dirfd, const char *path, char *buf, size_t size);
+long shim_getcwd(char *buf, size_t size);
+long shim_chdir(const char *path);
+
+/* ---- io.c ---- */
+/* Is this an ioctl that we look at? Type ';' (linux/vfio.h, VFIO_TYPE), and KVM's for its VFIO device. */
+#define SHIM_VFIO_TYPE 0x3bu
+#define SHIM_KVM_TYPE  0xaeu
+static inline bool shim_ioctl_is_ours(unsigned cmd)
+{
+	unsigned type = cmd >> 8 & 0xff;
+
+	return type == SHIM_VFIO_TYPE || (type == SHIM_KVM_TYPE && (cmd & 0xff) >= 0xe0 && (cmd & 0xff) <= 0xe3);
+}
+long shim_ioctl(int fd, unsigned long cmd, unsigned long arg);
+/* One of the calls on a handle: true and *@ret when @fd is one. */
+enum shim_io { SHIM_READ, SHIM_WRITE, SHIM_PREAD, SHIM_PWRITE, SHIM_READV, SHIM_WRITEV, SHIM_PREADV, SHIM_PWRITEV };
+bool shim_io_try(enum shim_io what, int fd, const void *buf, size_t n, off_t pos, long *ret);
+bool shim_mmap_try(int fd, size_t len, int prot, int flags, off_t pos, long *ret);
+/* System call @nr if it is one that the wrappers would have seen: true and *@ret. */
+bool shim_syscall(long nr, const long a[6], long *ret);
+
+/* ---- mem.c ---- */
+long shim_mmap(void *addr, size_t len, int prot, int flags, int fd, off_t pos);
+long shim_munmap(void *addr, size_t len);
+long shim_mremap(void *old, size_t old_len, size_t new_len, int flags, void *to);
+long shim_madvise(void *addr, size_t len, int advice);
+
+/* ---- signals.c ---- */
+void shim_signals_init(void);
+struct shim_ksigaction { void *handler; unsigned long flags; void *restorer; uint64_t mask; }; /* the kernel's struct sigaction */
+long shim_sigaction(int sig, const struct shim_ksigaction *act, struct shim_ksigaction *old);
+long shim_sigmask(int how, const uint64_t *set, uint64_t *old);
+/* Block everything but our three; for the time that one of our locks is held. */
+void shim_block_signals(uint64_t *saved);
+void shim_restore_signals(const uint64_t *saved);
+
+/* ---- seccomp.c ---- */
+/* The mark that lets a call of ours through the filter: in the upper half of the descriptor's argument, which the kernel does not look at. */
+#define SHIM_PASS_MARK 0x75766669u /* "uvfi" */
+#define SHIM_TRAP_DATA 0x7576      /* SECCOMP_RET_DATA: the trap is ours */
+#define SHIM_PASS(fd) ((long)((uint64_t)SHIM_PASS_MARK << 32 | (uint32_t)(fd)))
+void shim_seccomp_init(void);
+/* Descriptors of device files get numbers here when they are free: the filter traps small pread and pwrite on them. */
+extern unsigned shim_fd_base, shim_fd_end;
+extern volatile sig_atomic_t shim_trap_probe; /* set by the handler when a trap arrives during the probe */
+#define SHIM_PROBE_CMD 0x3bffu
+
+/* ---- fork.c ---- */
+void shim_fork_init(void);
+void shim_after_fork(void);
+void shim_exec_init(void);
+/* At each entry that touches state which a fork makes stale. */
+static inline void shim_check_fork(void)
+{
+	if (__builtin_expect(shim.alive && !*shim.alive, 0))
+		shim_after_fork();
+}
+
+/* ---- kvm.c ---- */
+long shim_kvm_ioctl(int fd, unsigned cmd, unsigned long arg);
+#endif

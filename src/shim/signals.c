@@ -1,0 +1,469 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * shim/signals.c: SIGSYS (the filter's trap), SIGSEGV and SIGBUS (guarded copies) must reach us whatever the program does with signals. So our handler
+ * stays installed, these three are never blocked, and the program keeps its own idea of both: what it sets is what it reads back, and a
+ * signal that is not ours is handled as it would have been without us, by its handler, by the default, by being held while "blocked".
+ *
+ * In the kernel's terms throughout (rt_sigaction, 64-bit masks): libc's structures are taken apart in the wrappers at the end.
+ */
+#include "shim/shim.h"
+
+#include <poll.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/select.h>
+#include <sys/syscall.h>
+#include <ucontext.h>
+#include <unistd.h>
+#include "base/guard.h"
+
+#ifndef SYS_SECCOMP
+#define SYS_SECCOMP 1 /* asm-generic/siginfo.h: si_code of SIGSYS */
+#endif
+#define SA_RESTORER_FLAG 0x04000000ul /* asm/signal.h */
+
+#define BIT(sig) (1ull << ((sig) - 1))
+#define OURS     (BIT(SIGSEGV) | BIT(SIGBUS) | BIT(SIGSYS))
+/* libc's own two (SIGCANCEL, SIGSETXID), which no program may touch */
+#define LIBC_OWN (BIT(32) | BIT(33))
+#define NUM_SIGNALS 64
+
+static const int ours[] = { SIGSEGV, SIGBUS, SIGSYS };
+
+/*
+ * The program's actions for our three. Two places each, so that a handler never reads one that is being written; and the bits of our three
+ * in the masks of all other actions, which the kernel does not get to see.
+ */
+static struct {
+	struct shim_ksigaction act[2];
+	atomic_uint now;
+} prog[ARRAY_SIZE(ours)];
+static uint64_t mask_bits[NUM_SIGNALS + 1];
+static pthread_mutex_t action_lock = PTHREAD_MUTEX_INITIALIZER; /* writers of the two; a leaf, taken with signals blocked */
+
+/* what a thread believes to have blocked of our three, and what arrived meanwhile */
+struct held {
+	uint64_t blocked, pending;
+	siginfo_t info[ARRAY_SIZE(ours)];
+	/* the frame of the program's handler that runs now: a fault below it, on the same stack, is a fault in the handler */
+	uintptr_t frame[ARRAY_SIZE(ours)];
+};
+static __thread struct held held __attribute__((tls_model("initial-exec")));
+
+/* mov $15, %rax; syscall: rt_sigreturn. These very bytes are how debuggers and unwinders know a signal frame. */
+extern const char shim_restorer[] __attribute__((visibility("hidden")));
+__asm__(".text\n"
+	".balign 16\n"
+	"	nop\n"
+	".globl shim_restorer\n"
+	".hidden shim_restorer\n"
+	".type shim_restorer, @function\n"
+	"shim_restorer:\n"
+	"	movq $15, %rax\n"
+	"	syscall\n"
+	".size shim_restorer, . - shim_restorer\n");
+
+static void on_signal(int sig, siginfo_t *info, void *ucontext);
+
+static int slot(int sig)
+{
+	return sig == SIGSEGV ? 0 : sig == SIGBUS ? 1 : sig == SIGSYS ? 2 : -1;
+}
+
+static long raw_sigaction(int sig, const struct shim_ksigaction *act, struct shim_ksigaction *old)
+{
+	return sys_call(SYS_rt_sigaction, sig, (long)act, (long)old, sizeof(uint64_t), 0, 0);
+}
+
+static long raw_sigmask(int how, const uint64_t *set, uint64_t *old)
+{
+	return sys_call(SYS_rt_sigprocmask, how, (long)set, (long)old, sizeof(uint64_t), 0, 0);
+}
+
+void shim_block_signals(uint64_t *saved)
+{
+	uint64_t all = ~(OURS | LIBC_OWN);
+
+	raw_sigmask(SIG_BLOCK, &all, saved);
+}
+
+void shim_restore_signals(const uint64_t *saved)
+{
+	raw_sigmask(SIG_SETMASK, saved, NULL);
+}
+
+static bool is_function(const void *handler)
+{
+	return handler != (void *)SIG_DFL && handler != (void *)SIG_IGN;
+}
+
+/* Put our handler where the program's action would be, on the stack that the program asked for. */
+static long install(int sig, const struct shim_ksigaction *want)
+{
+	struct shim_ksigaction act = { .handler = (void *)(uintptr_t)on_signal, .restorer = (void *)(uintptr_t)shim_restorer };
+
+	act.flags = SA_SIGINFO | SA_NODEFER | SA_RESTORER_FLAG;
+	if (is_function(want->handler))
+		act.flags |= want->flags & (SA_ONSTACK | SA_RESTART);
+	else if (sig != SIGSYS)
+		act.flags |= SA_ONSTACK; /* the fault may be the end of a stack */
+	return raw_sigaction(sig, &act, NULL);
+}
+
+long shim_sigaction(int sig, const struct shim_ksigaction *act, struct shim_ksigaction *old)
+{
+	struct shim_ksigaction new, was;
+	uint64_t mask;
+	int s = slot(sig);
+	unsigned now;
+	long rc = 0;
+
+	if (sig < 1 || sig > NUM_SIGNALS || !shim.on)
+		return raw_sigaction(sig, act, old);
+	shim_block_signals(&mask);
+	pthread_mutex_lock(&action_lock);
+	if (s < 0) {
+		if (act) {
+			new = *act;
+			new.mask &= ~OURS;
+		}
+		rc = raw_sigaction(sig, act ? &new : NULL, &was);
+		was.mask |= mask_bits[sig];
+		if (!rc && act)
+			mask_bits[sig] = act->mask & OURS;
+	} else {
+		now = atomic_load(&prog[s].now);
+		was = prog[s].act[now];
+		if (act) {
+			prog[s].act[!now] = *act;
+			atomic_store(&prog[s].now, !now);
+			rc = install(sig, act);
+		}
+	}
+	pthread_mutex_unlock(&action_lock);
+	shim_restore_signals(&mask);
+	if (!rc && old)
+		*old = was;
+	return rc;
+}
+
+/* ---- the three, when they are not ours ---- */
+
+static void resend(int sig, const siginfo_t *info)
+{
+	sys_call(SYS_rt_tgsigqueueinfo, sys_call(SYS_getpid, 0, 0, 0, 0, 0, 0), sys_call(SYS_gettid, 0, 0, 0, 0, 0, 0), sig, (long)info, 0, 0);
+}
+
+static void default_action(int sig, siginfo_t *info, bool again)
+{
+	struct shim_ksigaction dfl = { .handler = (void *)SIG_DFL, .flags = SA_RESTORER_FLAG, .restorer = (void *)(uintptr_t)shim_restorer };
+
+	raw_sigaction(sig, &dfl, NULL);
+	/* a fault happens again when the instruction does, and the core shows it there */
+	if (!again)
+		resend(sig, info);
+}
+
+static bool in_handler(int s, const ucontext_t *uc)
+{
+	uintptr_t sp = (uintptr_t)uc->uc_mcontext.gregs[REG_RSP], f = held.frame[s];
+
+	/* above: the handler was left by longjmp. Far below: another stack. 1 MiB is deeper than handlers go. */
+	return f && sp < f && f - sp < 1u << 20;
+}
+
+static void call_handler(int sig, int s, const struct shim_ksigaction *act, siginfo_t *info, ucontext_t *uc)
+{
+	uint64_t mask = act->mask & ~(OURS | LIBC_OWN);
+	uintptr_t outer = held.frame[s];
+
+	if (act->flags & SA_RESETHAND) {
+		struct shim_ksigaction dfl = *act;
+
+		dfl.handler = (void *)SIG_DFL;
+		shim_sigaction(sig, &dfl, NULL);
+	}
+	/* the kernel puts the mask back when the handler returns */
+	raw_sigmask(SIG_BLOCK, &mask, NULL);
+	if (!(act->flags & SA_NODEFER))
+		held.frame[s] = (uintptr_t)__builtin_frame_address(0);
+	if (act->flags & SA_SIGINFO)
+		((void (*)(int, siginfo_t *, void *))(uintptr_t)act->handler)(sig, info, uc);
+	else
+		((void (*)(int))(uintptr_t)act->handler)(sig);
+	held.frame[s] = outer;
+}
+
+static void chain(int sig, siginfo_t *info, ucontext_t *uc)
+{
+	int s = slot(sig);
+	struct shim_ksigaction act = prog[s].act[atomic_load(&prog[s].now)];
+	bool fault = info->si_code > 0 && info->si_code != SI_TKILL;
+	/* some other filter's trap: the system call is over, nothing happens again */
+	bool again = fault && sig != SIGSYS;
+
+	if (held.blocked & BIT(sig)) {
+		if (!fault) {
+			held.pending |= BIT(sig);
+			held.info[s] = *info;
+			return;
+		}
+		/* signal(7): a fault while its signal is blocked kills */
+		default_action(sig, info, again);
+		return;
+	}
+	if (act.handler == (void *)SIG_IGN && !fault)
+		return;
+	if (!is_function(act.handler) || (fault && in_handler(s, uc))) {
+		default_action(sig, info, again);
+		return;
+	}
+	call_handler(sig, s, &act, info, uc);
+}
+
+/* A system call that the filter stopped: do it as the wrapper would have. */
+static void on_trap(siginfo_t *info, ucontext_t *uc)
+{
+	greg_t *r = uc->uc_mcontext.gregs;
+	const long a[6] = { r[REG_RDI], r[REG_RSI], r[REG_RDX], r[REG_R10], r[REG_R8], r[REG_R9] };
+	long rc;
+
+	if (info->si_syscall == SYS_ioctl && (uint32_t)a[1] == SHIM_PROBE_CMD && (int)a[0] == -1) {
+		shim_trap_probe = 1;
+		r[REG_RAX] = -EBADF;
+		return;
+	}
+	if (!shim_syscall(info->si_syscall, a, &rc))
+		rc = -ENOSYS; /* nothing else is trapped */
+	r[REG_RAX] = rc;
+}
+
+static void on_signal(int sig, siginfo_t *info, void *ucontext)
+{
+	int saved = errno;
+
+	if (sig == SIGSYS && info->si_code == SYS_SECCOMP && info->si_errno == SHIM_TRAP_DATA)
+		on_trap(info, ucontext);
+	else if (!guard_fault(sig, info, ucontext))
+		chain(sig, info, ucontext);
+	errno = saved;
+}
+
+/* ---- masks ---- */
+
+static void release_pending(void)
+{
+	for (size_t i = 0; i < ARRAY_SIZE(ours); i++) {
+		uint64_t b = BIT(ours[i]);
+
+		if (held.pending & b && !(held.blocked & b)) {
+			held.pending &= ~b;
+			resend(ours[i], &held.info[i]);
+		}
+	}
+}
+
+long shim_sigmask(int how, const uint64_t *set, uint64_t *old)
+{
+	uint64_t real, was = held.blocked, before, want = 0;
+	long rc;
+
+	if (set)
+		want = *set;
+	real = want & ~LIBC_OWN;
+	if (how != SIG_UNBLOCK)
+		real &= ~OURS;
+	rc = raw_sigmask(how, set ? &real : NULL, &before);
+	if (rc)
+		return rc;
+	if (set) {
+		if (how == SIG_BLOCK)
+			held.blocked |= want & OURS;
+		else if (how == SIG_UNBLOCK)
+			held.blocked &= ~want;
+		else
+			held.blocked = want & OURS;
+	}
+	if (old)
+		*old = before | was;
+	if (held.pending & ~held.blocked)
+		release_pending();
+	return 0;
+}
+
+void shim_signals_init(void)
+{
+	uint64_t mask, three = OURS;
+
+	guard_handled_elsewhere();
+	for (size_t i = 0; i < ARRAY_SIZE(ours); i++) {
+		raw_sigaction(ours[i], NULL, &prog[i].act[0]);
+		install(ours[i], &prog[i].act[0]);
+	}
+	/* the parent may have started us with them blocked */
+	raw_sigmask(SIG_UNBLOCK, &three, &mask);
+	held.blocked = mask & OURS;
+}
+
+/* ---- libc's names for it ---- */
+
+static uint64_t from_set(const sigset_t *s)
+{
+	uint64_t v;
+
+	memcpy(&v, s, sizeof(v));
+	return v;
+}
+
+static void to_set(sigset_t *s, uint64_t v)
+{
+	memset(s, 0, sizeof(*s));
+	memcpy(s, &v, sizeof(v));
+}
+
+EXPORT int sigaction(int sig, const struct sigaction *restrict act, struct sigaction *restrict old)
+{
+	struct shim_ksigaction k, was;
+	long rc;
+
+	if (sig == 32 || sig == 33) {
+		errno = EINVAL;
+		return -1;
+	}
+	if (act) {
+		k.handler = (void *)(uintptr_t)act->sa_handler;
+		k.flags = (unsigned long)(unsigned)act->sa_flags | SA_RESTORER_FLAG;
+		k.restorer = (void *)(uintptr_t)shim_restorer;
+		k.mask = from_set(&act->sa_mask);
+	}
+	rc = shim_sigaction(sig, act ? &k : NULL, &was);
+	if (!rc && old) {
+		old->sa_handler = (__sighandler_t)(uintptr_t)was.handler;
+		old->sa_flags = (int)(was.flags & ~SA_RESTORER_FLAG);
+		to_set(&old->sa_mask, was.mask);
+		old->sa_restorer = (void (*)(void))(uintptr_t)was.restorer;
+	}
+	return (int)shim_ret(rc);
+}
+
+static __sighandler_t set_handler(int sig, __sighandler_t handler, int flags)
+{
+	struct sigaction act = { .sa_flags = flags }, old;
+
+	act.sa_handler = handler;
+	if (!(flags & SA_RESETHAND))
+		sigaddset(&act.sa_mask, sig);
+	if (handler == SIG_ERR) {
+		errno = EINVAL;
+		return SIG_ERR;
+	}
+	return sigaction(sig, &act, &old) ? SIG_ERR : old.sa_handler;
+}
+
+EXPORT __sighandler_t signal(int sig, __sighandler_t handler)
+{
+	return set_handler(sig, handler, SA_RESTART);
+}
+
+EXPORT __sighandler_t bsd_signal(int sig, __sighandler_t handler);
+EXPORT __sighandler_t bsd_signal(int sig, __sighandler_t handler)
+{
+	return set_handler(sig, handler, SA_RESTART);
+}
+
+EXPORT __sighandler_t sysv_signal(int sig, __sighandler_t handler)
+{
+	return set_handler(sig, handler, (int)(SA_RESETHAND | SA_NODEFER));
+}
+
+EXPORT __sighandler_t __sysv_signal(int sig, __sighandler_t handler)
+{
+	return set_handler(sig, handler, (int)(SA_RESETHAND | SA_NODEFER));
+}
+
+static long libc_mask(int how, const sigset_t *set, sigset_t *old)
+{
+	uint64_t want, was;
+	long rc;
+
+	if (set)
+		want = from_set(set);
+	rc = shim_sigmask(how, set ? &want : NULL, &was);
+	if (!rc && old)
+		to_set(old, was);
+	return rc;
+}
+
+EXPORT int sigprocmask(int how, const sigset_t *restrict set, sigset_t *restrict old)
+{
+	return (int)shim_ret(libc_mask(how, set, old));
+}
+
+EXPORT int pthread_sigmask(int how, const sigset_t *restrict set, sigset_t *restrict old)
+{
+	return (int)-libc_mask(how, set, old);
+}
+
+/* A mask for the time of a wait: without our three. */
+static const sigset_t *open_mask(const sigset_t *set, sigset_t *copy)
+{
+	if (!set)
+		return NULL;
+	to_set(copy, from_set(set) & ~(OURS | LIBC_OWN));
+	return copy;
+}
+
+#include <dlfcn.h>
+#define NEXT(name)                                                             \
+	static __typeof__(name) *real;                                         \
+	if (!real)                                                             \
+		real = (__typeof__(name) *)(uintptr_t)dlsym(RTLD_NEXT, #name)
+
+EXPORT int sigsuspend(const sigset_t *set)
+{
+	sigset_t copy;
+
+	NEXT(sigsuspend);
+	return real(open_mask(set, &copy));
+}
+
+EXPORT int ppoll(struct pollfd *fds, nfds_t n, const struct timespec *timeout, const sigset_t *set)
+{
+	sigset_t copy;
+
+	NEXT(ppoll);
+	return real(fds, n, timeout, open_mask(set, &copy));
+}
+
+EXPORT int pselect(int n, fd_set *restrict r, fd_set *restrict w, fd_set *restrict e, const struct timespec *restrict timeout,
+		   const sigset_t *restrict set)
+{
+	sigset_t copy;
+
+	NEXT(pselect);
+	return real(n, r, w, e, timeout, open_mask(set, &copy));
+}
+
+EXPORT int epoll_pwait(int epfd, struct epoll_event *events, int max, int timeout, const sigset_t *set)
+{
+	sigset_t copy;
+
+	NEXT(epoll_pwait);
+	return real(epfd, events, max, timeout, open_mask(set, &copy));
+}
+
+EXPORT int epoll_pwait2(int epfd, struct epoll_event *events, int max, const struct timespec *timeout, const sigset_t *set)
+{
+	sigset_t copy;
+
+	NEXT(epoll_pwait2);
+	return real(epfd, events, max, timeout, open_mask(set, &copy));
+}
+
+EXPORT int pthread_attr_setsigmask_np(pthread_attr_t *attr, const sigset_t *set)
+{
+	sigset_t copy;
+
+	NEXT(pthread_attr_setsigmask_np);
+	return real(attr, open_mask(set, &copy));
+}
