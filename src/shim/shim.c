@@ -10,9 +10,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <linux/capability.h>
 #include <sys/mman.h>
-#include <sys/resource.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -44,38 +42,6 @@ static int host_install(void *arg, struct uapi_file *file)
 
 const struct uapi_host shim_host = { .fget = host_fget, .install = host_install };
 
-/* What the kernel would let this process pin: vfio_lock_acct() looks at CAP_IPC_LOCK, then at RLIMIT_MEMLOCK. */
-static uint64_t kernel_memlock(void)
-{
-	struct __user_cap_header_struct head = { .version = _LINUX_CAPABILITY_VERSION_3 };
-	struct __user_cap_data_struct data[2] = { 0 };
-	struct rlimit rl;
-
-	if (!sys_call(SYS_capget, (long)&head, (long)data, 0, 0, 0, 0) && data[0].effective & 1u << CAP_IPC_LOCK)
-		return UINT64_MAX;
-	if (sys_call(SYS_prlimit64, 0, RLIMIT_MEMLOCK, 0, (long)&rl, 0, 0) < 0)
-		return UINT64_MAX;
-	return rl.rlim_cur == RLIM_INFINITY ? UINT64_MAX : rl.rlim_cur;
-}
-
-static uint64_t memlock(void)
-{
-	char *end;
-	uint64_t v;
-
-	if (!shim.memlock || !*shim.memlock)
-		return kernel_memlock();
-	if (!strcmp(shim.memlock, "unlimited"))
-		return UINT64_MAX;
-	errno = 0;
-	v = strtoull(shim.memlock, &end, 0);
-	if (errno || *end) {
-		log_err(SHIM_WHO, "UVFIO_MEMLOCK=%s: neither a number of bytes nor \"unlimited\"; the kernel's limit is taken", shim.memlock);
-		return kernel_memlock();
-	}
-	return v;
-}
-
 /* build_lock is held */
 static int build(struct machine **out)
 {
@@ -100,7 +66,12 @@ static int build(struct machine **out)
 			goto fail;
 		}
 	}
-	machine_system(m)->memlock_limit = memlock();
+	/* unset or empty: what machine_new() took from this process, as the kernel would */
+	if (shim.memlock && *shim.memlock && machine_set_memlock(m, shim.memlock)) {
+		rc = -EINVAL;
+		log_err(SHIM_WHO, "UVFIO_MEMLOCK=%s: neither bytes nor \"unlimited\"", shim.memlock);
+		goto fail;
+	}
 	rc = machine_claim_dir(m, shim.run_dir);
 	if (rc) {
 		log_err(SHIM_WHO, "%s: cannot share groups with other processes: %s", shim.run_dir, strerror(-rc));
