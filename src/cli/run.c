@@ -26,7 +26,8 @@ extern char **environ;
 struct run {
 	const struct cli_command *cmd;
 	char *specs; /* absolute, one a line */
-	const char *log_level, *memlock;
+	const char *log_level;
+	char memlock[24]; /* bytes, "unlimited", or empty: the limit that the program has when it runs */
 	char *log_file; /* absolute, or NULL */
 	struct machine *m;
 	char *shim, *program, *dir;
@@ -127,7 +128,12 @@ static int set_option(struct run *r, int opt, const char *value)
 					 "--memlock %s: write a number of bytes, with K, M, G or T "
 					 "behind it if you like, or unlimited, or inherit",
 					 value);
-		r->memlock = value;
+		if (!strcmp(value, "inherit"))
+			*r->memlock = 0;
+		else if (bytes == UINT64_MAX)
+			strcpy(r->memlock, "unlimited");
+		else
+			snprintf(r->memlock, sizeof(r->memlock), "%llu", (unsigned long long)bytes);
 		return 0;
 	}
 	return CLI_USAGE;
@@ -308,7 +314,7 @@ static void die_by(int sig)
 
 static int run(const struct cli_command *cmd, int argc, char **argv)
 {
-	struct run r = { .cmd = cmd, .log_level = "warn", .memlock = "inherit" };
+	struct run r = { .cmd = cmd, .log_level = "warn" };
 	struct cli_args a = { .cmd = cmd, .argc = argc, .argv = argv };
 	int opt, rc, sig = 0;
 

@@ -1,0 +1,203 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* Texts: specs, addresses, limits, near misses. */
+#include <errno.h>
+#include <limits.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <unistd.h>
+#include <cmocka.h>
+#include "machine/internal.h"
+#include "machine/nearest.h"
+
+static void addresses(void **state)
+{
+	static const char *const bad[] = { "",	       "1",	     "01:00",	 "01:00.",    "01:00.8",
+					   "01:20.0",  "100:00.0",   "01:00.00", "01:00.0 ",  " 01:00.0",
+					   "x1:00.0",  "00000:01:00.0", ":01:00.0", "0:1:0:0.0", "01.00.0" };
+	struct machine_addr a;
+	char text[16];
+
+	assert_int_equal(machine_addr_parse("01:00.0", &a), 0);
+	machine_addr_print(&a, text);
+	assert_string_equal(text, "0000:01:00.0");
+	assert_int_equal(machine_addr_parse("0000:fF:1f.7", &a), 0);
+	machine_addr_print(&a, text);
+	assert_string_equal(text, "0000:ff:1f.7");
+	assert_int_equal(machine_addr_parse("a:2:3.1", &a), 0);
+	machine_addr_print(&a, text);
+	assert_string_equal(text, "000a:02:03.1");
+	for (size_t i = 0; i < sizeof(bad) / sizeof(*bad); i++)
+		if (machine_addr_parse(bad[i], &a) != -EINVAL)
+			fail_msg("'%s' was taken for an address", bad[i]);
+}
+
+static void a_spec_in_pieces(void **state)
+{
+	struct machine_spec s;
+
+	assert_int_equal(machine_spec_parse("nvme,image=a,,b=c.img,ro=on,addr=02:00.1,group=7,"
+					    "id=disk,,,image=,,x,empty=",
+					    &s, NULL),
+			 0);
+	assert_string_equal(s.model, "nvme");
+	assert_int_equal(s.num_opts, 4);
+	assert_string_equal(s.opts[0].name, "image");
+	assert_string_equal(s.opts[0].value, "a,b=c.img");
+	assert_string_equal(s.opts[1].name, "ro");
+	assert_string_equal(s.opts[1].value, "on");
+	assert_string_equal(s.opts[2].name, "image");
+	assert_string_equal(s.opts[2].value, ",x");
+	assert_string_equal(s.opts[3].value, "");
+	assert_true(s.has_addr);
+	assert_int_equal(s.addr.bus, 2);
+	assert_int_equal(s.addr.fn, 1);
+	assert_true(s.has_group);
+	assert_int_equal(s.group, 7);
+	/* three commas: one in the value, then the one that ends it */
+	assert_string_equal(s.id, "disk,");
+	machine_spec_free(&s);
+
+	assert_int_equal(machine_spec_parse("edu", &s, NULL), 0);
+	assert_int_equal(s.num_opts, 0);
+	assert_false(s.has_addr);
+	assert_false(s.has_group);
+	assert_null(s.id);
+	machine_spec_free(&s);
+	assert_int_equal(machine_spec_parse("./a,,b.so,x=1", &s, NULL), 0);
+	assert_string_equal(s.model, "./a,b.so");
+	machine_spec_free(&s);
+}
+
+static void bad_specs(void **state)
+{
+	static const struct {
+		const char *spec, *word; /* which the sentence must have */
+	} bad[] = {
+		{ "", "does not begin with a model" },
+		{ ",x=1", "does not begin with a model" },
+		{ "edu,", "option is empty" },
+		{ "edu,,x=1", "ok" }, /* a model whose name has a comma: see below */
+		{ "edu,x", "is not option=value" },
+		{ "edu,=x", "is not option=value" },
+		{ "edu,addr=1", "addr=1" },
+		{ "edu,addr=", "addr=" },
+		{ "edu,group=-1", "group=-1" },
+		{ "edu,group=1x", "group=1x" },
+		{ "edu,group=", "group=" },
+		{ "edu,group=65536", "65535" },
+		{ "edu,group=99999999999999999999", "65535" },
+		{ "edu,id=", "id=" },
+		{ "edu,x=a\nb", "line break" },
+	};
+
+	for (size_t i = 0; i < sizeof(bad) / sizeof(*bad); i++) {
+		struct machine_spec s;
+		char *err = NULL;
+		int rc = machine_spec_parse(bad[i].spec, &s, &err);
+
+		if (!strcmp(bad[i].word, "ok")) {
+			assert_int_equal(rc, 0);
+			assert_string_equal(s.model, "edu,x=1");
+			machine_spec_free(&s);
+			continue;
+		}
+		assert_int_equal(rc, -EINVAL);
+		assert_non_null(err);
+		if (!strstr(err, bad[i].word))
+			fail_msg("'%s': \"%s\" does not have \"%s\"", bad[i].spec, err, bad[i].word);
+		free(err);
+	}
+}
+
+static void limits_of_memory(void **state)
+{
+	static const char *const bad[] = { "", "x", "-1", "1KB", "K", "0x", "16777216T", "1 K",
+					   "99999999999999999999", "Unlimited" };
+	struct rlimit rl, low;
+	uint64_t v;
+
+	assert_int_equal(machine_parse_memlock("unlimited", &v), 0);
+	assert_true(v == UINT64_MAX);
+	assert_int_equal(machine_parse_memlock("0", &v), 0);
+	assert_int_equal(v, 0);
+	assert_int_equal(machine_parse_memlock("65536", &v), 0);
+	assert_int_equal(v, 65536);
+	assert_int_equal(machine_parse_memlock("64k", &v), 0);
+	assert_int_equal(v, 65536);
+	assert_int_equal(machine_parse_memlock("0x10M", &v), 0);
+	assert_int_equal(v, 16 << 20);
+	assert_int_equal(machine_parse_memlock("16777215T", &v), 0);
+	assert_true(v == 16777215ull << 40);
+	for (size_t i = 0; i < sizeof(bad) / sizeof(*bad); i++)
+		if (machine_parse_memlock(bad[i], &v) != -EINVAL)
+			fail_msg("'%s' was taken for a limit", bad[i]);
+
+	assert_int_equal(getrlimit(RLIMIT_MEMLOCK, &rl), 0);
+	low = rl;
+	low.rlim_cur = 12345 < rl.rlim_max ? 12345 : rl.rlim_max;
+	assert_int_equal(setrlimit(RLIMIT_MEMLOCK, &low), 0);
+	assert_int_equal(machine_parse_memlock("inherit", &v), 0);
+	if (geteuid())
+		assert_int_equal(v, low.rlim_cur);
+	else
+		assert_true(v == UINT64_MAX || v == low.rlim_cur); /* root of a container may lack CAP_IPC_LOCK */
+	setrlimit(RLIMIT_MEMLOCK, &rl);
+}
+
+static void near_misses(void **state)
+{
+	char longest[70];
+
+	assert_int_equal(word_distance("", ""), 0);
+	assert_int_equal(word_distance("", "abc"), 3);
+	assert_int_equal(word_distance("abc", "abc"), 0);
+	assert_int_equal(word_distance("nvme", "nmve"), 1);
+	assert_int_equal(word_distance("kitten", "sitting"), 3);
+	memset(longest, 'a', sizeof(longest) - 1);
+	longest[sizeof(longest) - 1] = 0;
+	assert_int_equal(word_distance(longest, "a"), UINT_MAX);
+	assert_string_equal(nearest_word("nvmee", "edu", "nvme"), "nvme");
+	assert_string_equal(nearest_word("nvmee", "nvme", "edu"), "nvme");
+	assert_null(nearest_word("virtio", NULL, "edu"));
+	assert_null(nearest_word("xyz", NULL, "edu"));
+	assert_null(nearest_word(longest, NULL, "edu"));
+}
+
+static void paths_become_absolute(void **state)
+{
+	char *out, *err = NULL, *want, *cwd = getcwd(NULL, 0);
+
+	assert_int_equal(machine_spec_absolute("nvme,image=a,,b.img,addr=1:0.0,group=3,id=x,,y", &out, &err),
+			 0);
+	assert_true(asprintf(&want, "nvme,image=%s/a,,b.img,addr=0000:01:00.0,group=3,id=x,,y", cwd) > 0);
+	assert_string_equal(out, want);
+	free(out);
+	free(want);
+	assert_int_equal(machine_spec_absolute("nvme,image=/x/y,unknown=./z", &out, &err), 0);
+	/* what is not known to be a path stays; the model's table refuses it later */
+	assert_string_equal(out, "nvme,image=/x/y,unknown=./z");
+	free(out);
+	assert_int_equal(machine_spec_absolute("nvm", &out, &err), -ENOENT);
+	assert_null(out);
+	assert_non_null(strstr(err, "did you mean 'nvme'"));
+	free(err);
+	assert_int_equal(machine_spec_absolute("./no-such.so", &out, &err), -ENOENT);
+	assert_non_null(strstr(err, "./no-such.so"));
+	free(err);
+	free(cwd);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(addresses),	    cmocka_unit_test(a_spec_in_pieces),
+		cmocka_unit_test(bad_specs),	    cmocka_unit_test(limits_of_memory),
+		cmocka_unit_test(near_misses),	    cmocka_unit_test(paths_become_absolute),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,102 @@
+#!/bin/bash
+# SPDX-License-Identifier: BSD-3-Clause
+# install.sh: make install into an empty DESTDIR, with a path that has a space; what is there, what can be built against it by
+# pkg-config, whether it runs from there, and that make uninstall leaves nothing.
+set -u
+top=$(cd "$(dirname "$0")/.." && pwd); cd "$top"
+BUILD=${BUILD:-build} CC=${CC:-cc}
+passed=0 failed=0
+ok() { echo "ok   $1"; passed=$((passed + 1)); }
+no() { echo "FAIL $1"; failed=$((failed + 1)); [[ -s ${log:-} ]] && sed 's/^/     /' "$log"; }
+check() { local what=$1; shift; if "$@" >"$log" 2>&1; then ok "$what"; else no "$what"; fi; }
+tmp=$(mktemp -d); log=$tmp/log; trap 'rm -rf "$tmp"' EXIT
+dest="$tmp/a root"
+mk() { make --no-print-directory BUILD="$BUILD" CC="$CC" PREFIX=/opt/uv DESTDIR="$dest" "$@"; }
+
+check "make install" mk install
+root=$dest/opt/uv
+for f in bin/uvfio lib/libuvfio.so lib/libuvfio.so.0 lib/uvfio/libuvfio-shim.so include/uvfio/model.h include/uvfio/uvfio.h \
+	lib/pkgconfig/uvfio.pc share/man/man1/uvfio.1 share/bash-completion/completions/uvfio; do
+	check "$f is there" test -f "$root/$f"
+done
+check "nothing mentions the build's place" bash -c '! grep -rlI "$0" "$1"' "$top" "$dest"
+if command -v mandoc >/dev/null; then
+	check "the man page is clean" bash -c '! mandoc -Tlint -W warning "$0" 2>&1 | grep -v mandoc.db' "$root/share/man/man1/uvfio.1"
+fi
+check "the completion is bash" bash -n "$root/share/bash-completion/completions/uvfio"
+check "each header stands alone, in C and C++" bash -c 'for h in "$1"/include/uvfio/*.h; do
+	for l in "c -std=c11" "c++ -std=c++17"; do
+		case $l in c++*) command -v g++ >/dev/null || continue ;; esac
+		gcc -Wall -Wextra -Werror -fsyntax-only -x $l "$h" || exit 1
+	done; done' - "$root"
+
+# pkg-config, or what it would say, where it is not installed
+pc() {
+	if command -v pkg-config >/dev/null; then
+		PKG_CONFIG_LIBDIR="$root/lib/pkgconfig" pkg-config --define-variable=prefix="$link" "$@" uvfio
+	else
+		sed -n "s,\${libdir},$link/lib,;s,\${includedir},$link/include,;$([[ $1 == --libs ]] && echo 's/^Libs: //p' || echo 's/^Cflags: //p')" "$root/lib/pkgconfig/uvfio.pc"
+	fi
+}
+link=$tmp/prefix; ln -s "$root" "$link" # pkg-config's output is split at spaces
+check "uvfio.pc has the version" grep -q "^Version: $("$root/bin/uvfio" version | cut -d' ' -f2)\$" "$root/lib/pkgconfig/uvfio.pc"
+
+# a driver of a few lines, and a model of a few lines
+cat >"$tmp/driver.c" <<'C'
+#include <stdio.h>
+#include <uvfio/uvfio.h>
+int main(int argc, char **argv)
+{
+	struct uvfio *u = uvfio_new();
+	struct uvfio_device *dev;
+	uint16_t id = 0;
+
+	if (!u || uvfio_open_model(u, argv[1], &dev)) {
+		fprintf(stderr, "%s\n", u ? uvfio_strerror(u) : "no memory");
+		return 1;
+	}
+	if (uvfio_read(dev, UVFIO_REGION_CONFIG, 2, &id, 2) != 2)
+		return 1;
+	printf("%s %04x\n", uvfio_device_address(dev), id);
+	uvfio_close(dev);
+	uvfio_free(u);
+	return 0;
+}
+C
+cat >"$tmp/plugin.c" <<'C'
+#include <uvfio/model.h>
+static int create(struct uvfio_dev *dev)
+{
+	const struct uvfio_ids ids = { .vendor = 0x1af4, .device = 0x7777, .class_code = 0xff0000 };
+
+	return uvfio_set_ids(dev, &ids);
+}
+UVFIO_PUBLIC const struct uvfio_model uvfio_model;
+const struct uvfio_model uvfio_model = { .abi = UVFIO_MODEL_ABI, .name = "plugin", .summary = "a test", .create = create };
+C
+check "a driver builds with pkg-config" $CC -Wall -Werror -o "$tmp/driver" "$tmp/driver.c" $(pc --cflags) $(pc --libs)
+check "a plug-in builds with pkg-config" $CC -Wall -Werror -fvisibility=hidden -shared -fPIC -o "$tmp/plugin.so" "$tmp/plugin.c" $(pc --cflags)
+export LD_LIBRARY_PATH="$root/lib"
+check "the driver runs on a model of uvfio's" bash -c '[[ $("$0" edu) == "0000:01:00.0 11e8" ]]' "$tmp/driver"
+check "the driver runs on the plug-in" bash -c '[[ $("$0" "$1") == "0000:01:00.0 7777" ]]' "$tmp/driver" "$tmp/plugin.so"
+unset LD_LIBRARY_PATH
+for f in examples/*.c; do
+	[[ -e $f ]] || continue
+	if grep -q "uvfio_model\b" "$f"; then
+		check "$f builds as a plug-in" $CC -Wall -shared -fPIC -o "$tmp/example.so" "$f" $(pc --cflags)
+		check "$f is a model to the installed uvfio" "$root/bin/uvfio" models "$tmp/example.so"
+	elif grep -q "<uvfio/uvfio.h>" "$f"; then
+		check "$f builds with pkg-config" $CC -Wall -o "$tmp/example" "$f" $(pc --cflags) $(pc --libs)
+	fi
+done
+
+# the shim's path has a space now, which LD_PRELOAD cannot say
+check "the installed uvfio runs a program" bash -c '[[ $("$0" run --device edu -- cat /sys/bus/pci/devices/0000:01:00.0/device) == 0x11e8 ]]' "$root/bin/uvfio"
+mkdir "$tmp/lost"; cp "$root/bin/uvfio" "$tmp/lost/"
+"$tmp/lost/uvfio" run -- true >"$log" 2>&1; rc=$?
+if [[ $rc -eq 2 ]] && grep -q "libuvfio-shim.so is neither" "$log"; then ok "without its shim it says so"; else no "without its shim it says so ($rc)"; fi
+
+check "make uninstall" mk uninstall
+check "nothing is left" bash -c '[[ -z $(find "$0" ! -type d) ]]' "$dest"
+echo "$passed passed, $failed failed"
+[[ $failed -eq 0 ]]

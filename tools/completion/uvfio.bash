@@ -1,0 +1,64 @@
+# SPDX-License-Identifier: BSD-3-Clause
+# Completion of uvfio(1) for bash: commands and options; models and their options, from `uvfio models --names`; behind `--`,
+# whatever the program's own completion says.
+
+# The words that $2, a --device as far as it is typed, may become: "nv" -> models; "nvme,im" -> options of nvme; "nvme,image=d" -> files.
+_uvfio_device() {
+	local uvfio=$1 spec=$2 piece before
+	piece=${spec##*,} before=${spec%"${spec##*,}"}
+	if [[ -z $before ]]; then
+		COMPREPLY=($(compgen -W "$("$uvfio" models --names 2>/dev/null)" -- "$piece") $(compgen -f -X '!*.so' -- "$piece") $(compgen -d -S / -- "$piece"))
+	elif [[ $piece == *=* ]]; then
+		COMPREPLY=($(compgen -f -P "$before${piece%%=*}=" -- "${piece#*=}"))
+	else
+		COMPREPLY=($(compgen -W "$("$uvfio" models --names "${spec%%,*}" 2>/dev/null)" -P "$before" -- "$piece"))
+	fi
+	compopt -o nospace
+}
+
+_uvfio() {
+	local uvfio=$1 line=${COMP_LINE:0:COMP_POINT} words n cur prev i head
+	COMPREPLY=()
+	# bash cuts words at '=' and ':', which devices are full of: take the line's own words
+	read -ra words <<<"$line"
+	[[ $line == *[[:space:]] ]] && words+=("")
+	n=$((${#words[@]} - 1)) cur=${words[n]} prev=${words[n - 1]}
+
+	if ((n == 1)); then
+		COMPREPLY=($(compgen -W "run models dump help version --help --version" -- "$cur"))
+		return
+	fi
+	if [[ ${words[1]} == run ]]; then
+		for ((i = 2; i < COMP_CWORD; i++)); do
+			[[ ${COMP_WORDS[i]} == -- ]] || continue
+			if declare -F _command_offset >/dev/null; then
+				_command_offset $((i + 1))
+			elif [[ $prev == -- ]]; then
+				COMPREPLY=($(compgen -c -- "$cur"))
+			else
+				COMPREPLY=($(compgen -f -- "$cur"))
+			fi
+			return
+		done
+	fi
+	case ${words[1]}:$prev:$cur in
+	run:--device:* | dump:--device:*) _uvfio_device "$uvfio" "$cur" ;;
+	run:*:--device=* | dump:*:--device=*)
+		_uvfio_device "$uvfio" "${cur#*=}"
+		COMPREPLY=("${COMPREPLY[@]/#/--device=}")
+		;;
+	run:--log:*) COMPREPLY=($(compgen -W "error warn info debug none" -- "$cur")) ;;
+	run:--log-file:*) COMPREPLY=($(compgen -f -- "$cur")) ;;
+	run:--memlock:*) COMPREPLY=($(compgen -W "inherit unlimited" -- "$cur")) ;;
+	run:*:-*) COMPREPLY=($(compgen -W "--device --log --log-file --memlock --help --" -- "$cur")) ;;
+	run:*) COMPREPLY=($(compgen -c -- "$cur")) ;;
+	dump:*) COMPREPLY=($(compgen -W "--device --help" -- "$cur")) ;;
+	models:*:-*) COMPREPLY=($(compgen -W "--names --help" -- "$cur")) ;;
+	models:*) COMPREPLY=($(compgen -W "$("$uvfio" models --names 2>/dev/null)" -- "$cur")) ;;
+	help:*) COMPREPLY=($(compgen -W "run models dump help version" -- "$cur")) ;;
+	esac
+	# and give back what bash takes for the word
+	head=${cur%"${cur##*[=:]}"}
+	COMPREPLY=("${COMPREPLY[@]#"$head"}")
+}
+complete -F _uvfio uvfio
