@@ -125,29 +125,86 @@ static long set_irqs(struct vfio_device *dev, unsigned long arg)
 	return ret;
 }
 
+/* linux/vfio.h: what VFIO_DEVICE_GET_PCI_HOT_RESET_INFO fills in for each device */
 static long hot_reset_info(struct vfio_device *dev, unsigned long arg)
 {
 	const size_t minsz = UAPI_SIZE_WITH(struct vfio_pci_hot_reset_info, count);
+	struct vfio_pci_dependent_device out[VFIO_SLOT_MAX] = { 0 };
+	struct vfio_device *devs[VFIO_SLOT_MAX];
 	struct vfio_pci_hot_reset_info info;
+	long ret = 0;
 
 	if (uapi_get(&info, arg, minsz))
 		return -EFAULT;
 	if (info.argsz < minsz)
 		return -EINVAL;
-	/* functions sit on root buses: no bridge above that could reset a bus, no slot */
-	return -ENODEV;
+	if (!dev->ops->slot_reset)
+		return -ENODEV;
+	info.flags = 0;
+	info.count = vfio_slot_devices(dev, devs, VFIO_SLOT_MAX);
+	if (info.count > VFIO_SLOT_MAX)
+		return -ENODEV;
+	for (uint32_t i = 0; i < info.count; i++) {
+		out[i].group_id = devs[i]->group->iommu->id;
+		out[i].segment = devs[i]->segment;
+		out[i].bus = devs[i]->bus;
+		out[i].devfn = devs[i]->devfn;
+	}
+	if (info.argsz - minsz < info.count * sizeof(out[0]))
+		ret = -ENOSPC; /* with the count */
+	else if (uapi_put(arg + minsz, out, info.count * sizeof(out[0])))
+		return -EFAULT;
+	return uapi_put(arg, &info, minsz) ? -EFAULT : ret;
 }
 
-static long hot_reset(struct vfio_device *dev, unsigned long arg)
+/* The client shows by its group files that it owns every device that is reset. */
+static long hot_reset(struct uapi_file *f, unsigned long arg)
 {
 	const size_t minsz = UAPI_SIZE_WITH(struct vfio_pci_hot_reset, count);
+	struct vfio_device *devs[VFIO_SLOT_MAX];
+	struct uapi_file *files[VFIO_SLOT_MAX];
 	struct vfio_pci_hot_reset r;
+	unsigned num_devs, held = 0;
+	int32_t fds[VFIO_SLOT_MAX];
+	long ret = 0;
+	int err;
 
 	if (uapi_get(&r, arg, minsz))
 		return -EFAULT;
-	if (r.argsz < minsz || r.flags)
+	if (r.argsz < minsz || r.flags || !r.count)
 		return -EINVAL;
-	return -ENODEV; /* as hot_reset_info */
+	if (!f->dev->ops->slot_reset)
+		return -ENODEV;
+	num_devs = vfio_slot_devices(f->dev, devs, VFIO_SLOT_MAX);
+	if (num_devs > VFIO_SLOT_MAX)
+		return -ENODEV;
+	if (r.count > num_devs)
+		return -EINVAL;
+	if (uapi_get(fds, arg + minsz, r.count * sizeof(fds[0])))
+		return -EFAULT;
+	while (held < r.count && !ret) {
+		files[held] = f->host.fget(f->host.arg, fds[held], &err);
+		if (!files[held])
+			ret = err ? err : -EINVAL;
+		else if (uapi_file_kind(files[held++]) != UAPI_GROUP)
+			ret = -EINVAL;
+	}
+	for (unsigned i = 0; i < num_devs && !ret; i++) {
+		bool owned = false;
+
+		for (unsigned k = 0; k < held; k++)
+			owned |= files[k]->group == devs[i]->group;
+		if (!owned) {
+			log_info(f->dev->name, "hot reset: %s of the same slot is in a group that the caller does not name",
+				 devs[i]->name);
+			ret = -EINVAL;
+		}
+	}
+	if (!ret)
+		ret = vfio_slot_reset(f->dev);
+	while (held--)
+		uapi_file_put(files[held]);
+	return ret;
 }
 
 static long ioeventfd(struct vfio_device *dev, unsigned long arg)
@@ -219,7 +276,7 @@ long uapi_device_ioctl(struct uapi_file *f, unsigned int cmd, unsigned long arg)
 	case VFIO_DEVICE_GET_PCI_HOT_RESET_INFO:
 		return hot_reset_info(dev, arg);
 	case VFIO_DEVICE_PCI_HOT_RESET:
-		return hot_reset(dev, arg);
+		return hot_reset(f, arg);
 	case VFIO_DEVICE_IOEVENTFD:
 		return ioeventfd(dev, arg);
 	case VFIO_DEVICE_FEATURE:

@@ -44,6 +44,8 @@ struct vfio_device_ops {
 	/* @a is validated. 0, positive (fewer vectors available), -errno. */
 	int (*set_irqs)(struct vfio_device *dev, const struct vfio_irq_set_args *a);
 	int (*reset)(struct vfio_device *dev);
+	/* The slot is reset: this device's part of it, open or not (vfio_device.lock is held). What the client set up stays, as with reset. 0 or -errno. NULL: there is no such reset. */
+	int (*slot_reset)(struct vfio_device *dev);
 	/* VFIO_DEVICE_FEATURE: @data of @size bytes in and out; flags as in vfio.h. -ENOTTY: unknown feature. Returns 0 or a positive descriptor. NULL: no features. */
 	int (*feature)(struct vfio_device *dev, uint32_t flags, void *data, size_t size);
 	/* VFIO_DEVICE_IOEVENTFD; @fd -1 removes. NULL: -ENOTTY. */

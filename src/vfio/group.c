@@ -23,6 +23,7 @@ struct vfio_system *vfio_system_new(void)
 		return NULL;
 	}
 	pthread_mutex_init(&s->lock, NULL);
+	pthread_mutex_init(&s->topology_lock, NULL);
 	pthread_mutex_init(&s->preserve_lock, NULL);
 	pthread_mutex_init(&s->maps_lock, NULL);
 	CDS_INIT_LIST_HEAD(&s->type1s);
@@ -44,6 +45,7 @@ void vfio_system_free(struct vfio_system *s)
 	loop_free(s->loop);
 	pthread_mutex_destroy(&s->maps_lock);
 	pthread_mutex_destroy(&s->preserve_lock);
+	pthread_mutex_destroy(&s->topology_lock);
 	pthread_mutex_destroy(&s->lock);
 	free(s);
 }
@@ -62,16 +64,19 @@ int vfio_system_add_group(struct vfio_system *s, struct iommu_group *ig, struct 
 			goto out;
 		}
 	}
-	groups = realloc(s->groups, (s->n + 1) * sizeof(*groups));
-	if (!groups)
-		goto out;
-	s->groups = groups;
 	pthread_mutex_init(&g->lock, NULL);
 	g->iommu = ig;
-	s->groups[s->n++] = g;
-	*out = g;
-	g = NULL;
-	ret = 0;
+	g->system = s;
+	pthread_mutex_lock(&s->topology_lock);
+	groups = realloc(s->groups, (s->n + 1) * sizeof(*groups));
+	if (groups) {
+		s->groups = groups;
+		s->groups[s->n++] = g;
+		*out = g;
+		g = NULL;
+		ret = 0;
+	}
+	pthread_mutex_unlock(&s->topology_lock);
 out:
 	pthread_mutex_unlock(&s->lock);
 	free(g);
@@ -84,6 +89,7 @@ int vfio_group_add_device(struct vfio_group *g, struct vfio_device *dev)
 	int ret = -ENOMEM;
 
 	pthread_mutex_lock(&g->lock);
+	pthread_mutex_lock(&g->system->topology_lock);
 	devs = realloc(g->devs, (g->n + 1) * sizeof(*devs));
 	if (devs) {
 		g->devs = devs;
@@ -91,6 +97,7 @@ int vfio_group_add_device(struct vfio_group *g, struct vfio_device *dev)
 		dev->group = g;
 		ret = 0;
 	}
+	pthread_mutex_unlock(&g->system->topology_lock);
 	pthread_mutex_unlock(&g->lock);
 	return ret;
 }
@@ -244,4 +251,50 @@ void vfio_group_close_device(struct vfio_group *g, struct vfio_device *dev)
 	vfio_device_close(dev);
 	g->device_files--;
 	pthread_mutex_unlock(&g->lock);
+}
+
+unsigned vfio_slot_devices(struct vfio_device *dev, struct vfio_device **out, unsigned max)
+{
+	struct vfio_system *s = dev->group ? dev->group->system : NULL;
+	unsigned n = 0;
+
+	if (!s) {
+		if (max)
+			out[0] = dev;
+		return 1;
+	}
+	pthread_mutex_lock(&s->topology_lock);
+	for (unsigned i = 0; i < s->n; i++) {
+		for (unsigned k = 0; k < s->groups[i]->n; k++) {
+			struct vfio_device *d = s->groups[i]->devs[k];
+
+			if (d->segment != dev->segment || d->bus != dev->bus || d->devfn >> 3 != dev->devfn >> 3)
+				continue;
+			if (n < max)
+				out[n] = d;
+			n++;
+		}
+	}
+	pthread_mutex_unlock(&s->topology_lock);
+	return n;
+}
+
+int vfio_slot_reset(struct vfio_device *dev)
+{
+	struct vfio_device *devs[VFIO_SLOT_MAX];
+	unsigned n = vfio_slot_devices(dev, devs, VFIO_SLOT_MAX);
+	int ret = 0;
+
+	if (n > VFIO_SLOT_MAX)
+		return -ENODEV;
+	for (unsigned i = 0; i < n; i++)
+		if (!devs[i]->ops->slot_reset)
+			return -ENODEV;
+	/* one after another: their registers are their own, so nobody can see that it was not at once */
+	for (unsigned i = 0; i < n && !ret; i++) {
+		pthread_mutex_lock(&devs[i]->lock);
+		ret = devs[i]->ops->slot_reset(devs[i]);
+		pthread_mutex_unlock(&devs[i]->lock);
+	}
+	return ret;
 }

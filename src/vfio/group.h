@@ -16,6 +16,7 @@ struct vfio_type1;
 
 struct vfio_group {
 	struct iommu_group *iommu;
+	struct vfio_system *system;
 	struct vfio_device **devs; unsigned n;
 	pthread_mutex_t lock;
 	bool opened;                      /* an open file or a device file holds it */
@@ -26,6 +27,7 @@ struct vfio_group {
 
 struct vfio_system {
 	pthread_mutex_t lock;             /* guards groups, and each group's devs while the machine is built */
+	pthread_mutex_t topology_lock;    /* a leaf; held too when groups or a group's devs change, so that a device can look for its neighbours */
 	struct vfio_group **groups; unsigned n;
 	struct loop *loop;                /* service thread for virqfds and timers; owned */
 	/* called when a group is opened or given up, so that another process that shares the devices' backing sees it: 0 or -EBUSY. May be NULL. The group's lock is held. */
@@ -50,6 +52,15 @@ int vfio_system_add_group(struct vfio_system *s, struct iommu_group *ig, struct 
 int vfio_group_add_device(struct vfio_group *g, struct vfio_device *dev);
 struct vfio_group *vfio_system_group(struct vfio_system *s, unsigned id); /* NULL: none */
 struct vfio_device *vfio_system_device(struct vfio_system *s, const char *name);
+
+/*
+ * The devices that sit in @dev's slot (same segment, bus and device number), @dev among them: a reset of the slot resets them all. The first @max go to @out
+ * in the order of groups; returns how many there are. A device that is in no group is alone.
+ */
+#define VFIO_SLOT_MAX 8u /* functions of a device */
+unsigned vfio_slot_devices(struct vfio_device *dev, struct vfio_device **out, unsigned max);
+/* VFIO_DEVICE_PCI_HOT_RESET: reset all of them, open or not. -ENODEV: one cannot be. The caller has checked that the client owns them. */
+int vfio_slot_reset(struct vfio_device *dev);
 
 /* group.c: what the ioctls do; errors as in shared knowledge (vfio-uapi 1.2) */
 int vfio_group_open(struct vfio_system *s, struct vfio_group *g);   /* -EBUSY; -ENODEV: no device */

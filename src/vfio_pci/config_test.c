@@ -441,8 +441,11 @@ static void test_plain(void **state)
 	assert_int_equal(o.dev->ops->rw(o.dev, 7, 254, &v, 4, false), -EFAULT);
 	assert_int_equal(cr(&o, PCI_CAPABILITY_LIST, 1), 0);
 	assert_int_equal(cr(&o, PCI_STATUS, 2) & PCI_STATUS_CAP_LIST, 0);
-	assert_int_equal(o.dev->flags, VFIO_DEVICE_FLAGS_PCI);
-	assert_int_equal(o.dev->ops->reset(o.dev), -EINVAL);
+	/* it cannot reset itself, but its slot can be */
+	assert_int_equal(o.dev->flags, VFIO_DEVICE_FLAGS_PCI | VFIO_DEVICE_FLAGS_RESET);
+	assert_int_equal(o.dev->ops->reset(o.dev), 0);
+	assert_int_equal(tm.reset_kinds[tm.resets - 1], UVFIO_RESET_BUS);
+	assert_int_equal(cr(&o, PCI_COMMAND, 2), PCI_COMMAND_IO | PCI_COMMAND_MEMORY);
 	/* DisINTx is emulated: the hardware has none */
 	cw(&o, PCI_COMMAND, 2, PCI_COMMAND_MEMORY | PCI_COMMAND_INTX_DISABLE);
 	assert_int_equal(cr(&o, PCI_COMMAND, 2), PCI_COMMAND_MEMORY | PCI_COMMAND_INTX_DISABLE);
@@ -500,7 +503,9 @@ static void test_msi_32(void **state)
 	int fds[4] = { -1, -1, -1, -1 };
 
 	t_open(&m, &t_model_msi);
-	assert_int_equal(m.dev->ops->reset(m.dev), -EINVAL); /* D3hot keeps the state: no reset by it */
+	/* D3hot keeps the state: no reset by it, but by the slot */
+	assert_int_equal(m.dev->ops->reset(m.dev), 0);
+	assert_int_equal(tm.reset_kinds[tm.resets - 1], UVFIO_RESET_BUS);
 	pos = user_cap(&m, PCI_CAP_ID_MSI);
 	assert_true(pos);
 	cw(&m, pos + PCI_MSI_ADDRESS_LO, 4, 0xfee00000);

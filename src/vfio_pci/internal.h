@@ -25,7 +25,7 @@
 #include "base/log.h"
 #include "base/util.h"
 #include "pci/function.h"
-#include "vfio/device.h"
+#include "vfio/group.h"
 #include "vfio/irqfd.h"
 #include "vfio_pci/vfio_pci.h"
 
@@ -109,6 +109,7 @@ struct vfio_pci_device {
 
 	bool opened;
 	bool reset_works;
+	bool alone; /* in its slot: a reset of the slot resets nothing else */
 	bool pci_2_3; /* DisINTx works: the line can be masked at the function */
 	uint32_t rom_size; /* bytes of images in the ROM BAR; 0: no valid image */
 	bool has_msix;

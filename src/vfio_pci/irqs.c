@@ -20,8 +20,11 @@ int vfio_pci_irq(struct vfio_device *dev, uint32_t index, struct vfio_irq *out)
 		out->flags |= VFIO_IRQ_INFO_NORESIZE;
 		out->count = pci_msi_vectors(vd->fn);
 		return 0;
-	case VFIO_PCI_MSIX_IRQ_INDEX: /* may grow: no NORESIZE */
-		out->count = pci_msix_info(vd->fn, &msix) ? msix.vectors : 0;
+	case VFIO_PCI_MSIX_IRQ_INDEX: /* what there is may grow */
+		if (pci_msix_info(vd->fn, &msix))
+			out->count = msix.vectors;
+		else
+			out->flags |= VFIO_IRQ_INFO_NORESIZE;
 		return 0;
 	case VFIO_PCI_ERR_IRQ_INDEX:
 	case VFIO_PCI_REQ_IRQ_INDEX:

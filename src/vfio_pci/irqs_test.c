@@ -112,6 +112,7 @@ static void test_no_pin(void **state)
 	for (unsigned x = INTX; x <= MSIX; x++) {
 		assert_int_equal(n.dev->ops->irq(n.dev, x, &i), 0);
 		assert_int_equal(i.count, 0);
+		assert_int_equal(i.flags, x == INTX ? 7 : 9);
 		assert_int_equal(set_irqs(&n, x, 0, 0, NONE | TRIGGER, NULL), -EINVAL);
 		assert_int_equal(set_irqs(&n, x, 0, 1, EVENTFD | TRIGGER, &fd), -EINVAL);
 	}

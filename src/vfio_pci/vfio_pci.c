@@ -17,8 +17,11 @@ static void command_change(struct vfio_pci_device *vd, uint16_t clear, uint16_t 
 
 /* ---- reset and power; config_lock held, memory_lock held for writing ---- */
 
+/* The kernel's order: the function's own resets, then that of the slot, which is only used if nothing else is in it. */
 static enum uvfio_reset_kind reset_kind(struct vfio_pci_device *vd)
 {
+	if (!pci_can_reset(vd->fn))
+		return UVFIO_RESET_BUS;
 	unsigned exp = pci_find_cap(vd->fn, PCI_CAP_ID_EXP), af = pci_find_cap(vd->fn, PCI_CAP_ID_AF);
 
 	if (exp && pci_config_read(vd->fn, exp + PCI_EXP_DEVCAP, 4) & PCI_EXP_DEVCAP_FLR)
@@ -32,7 +35,7 @@ static enum uvfio_reset_kind reset_kind(struct vfio_pci_device *vd)
  * Reset the function and put its config space back, bus mastering and interrupts included: what SET_IRQS and the user's
  * writes set up survives, the device's registers do not.
  */
-void vfio_pci_reset_function(struct vfio_pci_device *vd)
+static void reset_by(struct vfio_pci_device *vd, enum uvfio_reset_kind kind)
 {
 	uint8_t state[PCI_CFG_EXP_SIZE];
 
@@ -40,9 +43,14 @@ void vfio_pci_reset_function(struct vfio_pci_device *vd)
 	pci_save_state(vd->fn, state);
 	/* no decoding, no bus mastering, no interrupt while it is reset */
 	pci_config_write(vd->fn, PCI_COMMAND, 2, PCI_COMMAND_INTX_DISABLE);
-	pci_function_reset(vd->fn, reset_kind(vd));
+	pci_function_reset(vd->fn, kind);
 	pci_restore_state(vd->fn, state);
 	vfio_pci_irqs_restore(vd);
+}
+
+void vfio_pci_reset_function(struct vfio_pci_device *vd)
+{
+	reset_by(vd, reset_kind(vd));
 }
 
 void vfio_pci_set_power(struct vfio_pci_device *vd, unsigned state)
@@ -86,6 +94,18 @@ static int vfio_pci_reset(struct vfio_device *dev)
 	return 0;
 }
 
+static int vfio_pci_slot_reset(struct vfio_device *dev)
+{
+	struct vfio_pci_device *vd = to_vfio_pci(dev);
+
+	pthread_mutex_lock(&vd->config_lock);
+	pthread_rwlock_wrlock(&vd->memory_lock);
+	reset_by(vd, UVFIO_RESET_BUS);
+	pthread_rwlock_unlock(&vd->memory_lock);
+	pthread_mutex_unlock(&vd->config_lock);
+	return 0;
+}
+
 /* ---- open and close ---- */
 
 /* What makes the function's BARs answer. */
@@ -117,7 +137,8 @@ static int vfio_pci_open(struct vfio_device *dev)
 
 	vfio_pci_set_power(vd, 0);
 	command_change(vd, PCI_COMMAND_MASTER, decode_bits(vd));
-	vd->reset_works = pci_can_reset(vd->fn);
+	vd->alone = vfio_slot_devices(dev, NULL, 0) == 1;
+	vd->reset_works = pci_can_reset(vd->fn) || vd->alone;
 	if (vd->reset_works)
 		vfio_pci_reset_function(vd);
 	pci_save_state(vd->fn, vd->saved);
@@ -216,6 +237,7 @@ static const struct vfio_device_ops ops = {
 	.rw = vfio_pci_rw,
 	.set_irqs = vfio_pci_set_irqs,
 	.reset = vfio_pci_reset,
+	.slot_reset = vfio_pci_slot_reset,
 	.ioeventfd = vfio_pci_ioeventfd,
 	/* feature: none that a function on its own, without migration and with no low power, has */
 };
