@@ -1,0 +1,23 @@
+# SPDX-License-Identifier: BSD-3-Clause
+# make bench: how to read what it prints is in docs/benchmarks.md
+
+bench_programs := dma msi nvme ioctl
+bench_bins := $(addprefix $(BUILD)/bench/,$(bench_programs))
+
+# What measures the inside links with the archives; ioctl knows nothing of uvfio and meets it through the shim.
+$(BUILD)/bench/ioctl: bench/bench_ioctl.c bench/bench.c bench/bench.h
+	@mkdir -p $(@D)
+	$(CC) $(CFLAGS_ALL) -Ibench -o $@ $(filter %.c,$^) $(LDFLAGS_ALL)
+bench_below_dma  := $(foreach d,vfio iommu base,$(BUILD)/lib/$(d).a)
+bench_below_msi  := $(archives)
+bench_below_nvme := $(archives)
+define bench_rule
+$(BUILD)/bench/$(1): bench/bench_$(1).c bench/bench.c bench/bench.h $(bench_below_$(1))
+	@mkdir -p $$(@D)
+	$(CC) $(CFLAGS_ALL) -Ibench -o $$@ $$(filter %.c,$$^) $$(filter %.a,$$^) $(LDFLAGS_ALL) $(LIBS)
+endef
+$(foreach p,dma msi nvme,$(eval $(call bench_rule,$(p))))
+
+.PHONY: bench
+bench: all $(bench_bins)
+	@bench/run $(BUILD)

@@ -1,0 +1,137 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * bench/bench_ioctl.c: a VFIO program as any other, to be run under `uvfio run --device edu`: what its calls cost, by libc's wrappers (which the shim takes the place of)
+ * and by the instruction itself (which a seccomp filter traps), beside a system call that does next to nothing.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/vfio.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+#include "bench.h"
+
+#define CONFIG_OFFSET ((off_t)VFIO_PCI_CONFIG_REGION_INDEX << 40)
+
+static int container, device;
+
+/* No wrapper at all: nothing can be interposed. */
+static long raw(long nr, long a, long b, long c, long d)
+{
+	register long r10 __asm__("r10") = d;
+	long rc;
+
+	__asm__ volatile("syscall" : "=a"(rc) : "a"(nr), "D"(a), "S"(b), "d"(c), "r"(r10) : "rcx", "r11", "memory");
+	return rc;
+}
+
+static void bare(void *arg, uint64_t n)
+{
+	for (uint64_t i = 0; i < n; i++)
+		raw(SYS_getppid, 0, 0, 0, 0);
+}
+
+static void api_version(void *arg, uint64_t n)
+{
+	for (uint64_t i = 0; i < n; i++)
+		if (ioctl(container, VFIO_GET_API_VERSION) != VFIO_API_VERSION)
+			bench_die("VFIO_GET_API_VERSION", errno);
+}
+
+static void irq_info(void *arg, uint64_t n)
+{
+	struct vfio_irq_info info = { .argsz = sizeof(info), .index = VFIO_PCI_MSI_IRQ_INDEX };
+
+	for (uint64_t i = 0; i < n; i++)
+		if (ioctl(device, VFIO_DEVICE_GET_IRQ_INFO, &info))
+			bench_die("VFIO_DEVICE_GET_IRQ_INFO", errno);
+}
+
+static void irq_info_raw(void *arg, uint64_t n)
+{
+	struct vfio_irq_info info = { .argsz = sizeof(info), .index = VFIO_PCI_MSI_IRQ_INDEX };
+
+	for (uint64_t i = 0; i < n; i++)
+		if (raw(SYS_ioctl, device, VFIO_DEVICE_GET_IRQ_INFO, (long)&info, 0))
+			bench_die("VFIO_DEVICE_GET_IRQ_INFO by the instruction", EIO);
+}
+
+static void read_config(void *arg, uint64_t n)
+{
+	uint32_t id;
+
+	for (uint64_t i = 0; i < n; i++)
+		if (pread(device, &id, sizeof(id), CONFIG_OFFSET) != sizeof(id))
+			bench_die("pread of config space", errno);
+}
+
+static void read_bar(void *arg, uint64_t n)
+{
+	uint32_t v;
+
+	for (uint64_t i = 0; i < n; i++)
+		if (pread(device, &v, sizeof(v), 0) != sizeof(v))
+			bench_die("pread of BAR0", errno);
+}
+
+static void write_bar(void *arg, uint64_t n)
+{
+	uint32_t v = 1;
+
+	for (uint64_t i = 0; i < n; i++)
+		if (pwrite(device, &v, sizeof(v), 4) != sizeof(v))
+			bench_die("pwrite of BAR0", errno);
+}
+
+/* Calls that are nobody's business: what the wrapper and the filter cost a program for having them. */
+static int null_fd;
+
+static void other_pread(void *arg, uint64_t n)
+{
+	char c;
+
+	for (uint64_t i = 0; i < n; i++)
+		if (pread(null_fd, &c, 1, 0) != 0)
+			bench_die("pread of /dev/null", errno);
+}
+
+static void other_pread_raw(void *arg, uint64_t n)
+{
+	char c;
+
+	for (uint64_t i = 0; i < n; i++)
+		if (raw(SYS_pread64, null_fd, (long)&c, 1, 0) != 0)
+			bench_die("pread of /dev/null by the instruction", EIO);
+}
+
+int main(int argc, char **argv)
+{
+	const char *addr = argc > 1 ? argv[1] : "0000:01:00.0", *group_path = argc > 2 ? argv[2] : "/dev/vfio/1";
+	struct bench b = { .n = 0 };
+	int group, f;
+
+	container = open("/dev/vfio/vfio", O_RDWR);
+	group = open(group_path, O_RDWR);
+	null_fd = open("/dev/null", O_RDWR);
+	if (container < 0 || group < 0)
+		bench_die("open of /dev/vfio (run it under uvfio run --device edu)", errno);
+	if (ioctl(group, VFIO_GROUP_SET_CONTAINER, &container) || ioctl(container, VFIO_SET_IOMMU, VFIO_TYPE1v2_IOMMU))
+		bench_die("container", errno);
+	device = ioctl(group, VFIO_GROUP_GET_DEVICE_FD, addr);
+	if (device < 0)
+		bench_die("VFIO_GROUP_GET_DEVICE_FD", errno);
+
+	f = bench_floor(&b, "a system call (getppid)", bare, NULL, 1u << 15);
+	bench_add(&b, "ioctl VFIO_GET_API_VERSION, wrapper", api_version, NULL, 1u << 15, f, 2, 0);
+	bench_add(&b, "ioctl VFIO_DEVICE_GET_IRQ_INFO, wrapper", irq_info, NULL, 1u << 15, f, 2, 0);
+	bench_add(&b, "ioctl VFIO_DEVICE_GET_IRQ_INFO, trapped", irq_info_raw, NULL, 1u << 12, f, 0, 0);
+	bench_add(&b, "pread of 4 bytes of config space, wrapper", read_config, NULL, 1u << 15, f, 0, 0);
+	bench_add(&b, "pread of a register of BAR0, wrapper", read_bar, NULL, 1u << 15, f, 0, 0);
+	bench_add(&b, "pwrite of a register of BAR0, wrapper", write_bar, NULL, 1u << 15, f, 0, 0);
+	f = bench_floor(&b, "pread of /dev/null, not through the wrapper", other_pread_raw, NULL, 1u << 15);
+	bench_add(&b, "pread of /dev/null, wrapper: not ours, passed on", other_pread, NULL, 1u << 15, f, 0, 0);
+	bench_run(&b);
+	return 0;
+}
