@@ -31,7 +31,8 @@ uint64_t vfio_type1_pgsizes(struct vfio_type1 *t);
 /*
  * The program is about to lose its view of [vaddr, vaddr + len) (munmap, mmap MAP_FIXED, mremap): pinned pages must stay with the devices. For each page of a mapping in that range @move(old, len, arg) moves
  * the memory aside and returns where it is now (NULL: it could not; a device access then aborts). All type1 spaces of @s; memory that is mapped twice is moved once, neighbours in one call.
- * Locks are held: @move makes system calls and nothing else. What it returned is released with munmap when the last mapping that uses it goes.
+ * Locks are held: @move makes system calls and nothing else. It returns memory outside of the range (and where no MAP_FIXED of the program's comes), which is released with munmap when the
+ * last mapping that uses it goes.
  */
 void vfio_preserve_pages(struct vfio_system *s, void *vaddr, uint64_t len, void *(*move)(void *old, uint64_t len, void *arg), void *arg);
 /* true if any mapping of @s touches the range: the quick test before the slow call. No lock when nothing is mapped. */
