@@ -321,7 +321,7 @@ static void config_written(struct uvfio_dev *dev, unsigned offset, unsigned size
 
 static const struct uvfio_option options[] = {
 	{ .name = "image",
-	  .type = UVFIO_OPT_STRING, /* not PATH: the message about a missing one says how to make it */
+	  .type = UVFIO_OPT_PATH, /* `uvfio run` makes it absolute: the program may change its directory */
 	  .help = "file or block device behind a namespace; several: namespaces 1, 2, ...",
 	  .required = true,
 	  .multiple = true },

@@ -127,7 +127,11 @@ static int add_value(pci_function *fn, const struct uvfio_option *opt, const cha
 		fd = sys_open(text, O_PATH | O_CLOEXEC, 0);
 		if (fd < 0) {
 			ret = fd;
-			uvfio_error(fn, "option '%s=%s': %s", opt->name, text, strerror(-fd));
+			if (fd == -ENOENT)
+				uvfio_error(fn, "option '%s=%s': no such file; check the path, or make it first (an empty "
+						"image of 1 GiB: `truncate -s 1G %s`)", opt->name, text, text);
+			else
+				uvfio_error(fn, "option '%s=%s': %s", opt->name, text, strerror(-fd));
 			goto fail;
 		}
 		sys_close(fd);
