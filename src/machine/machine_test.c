@@ -369,7 +369,7 @@ static void the_dump(void **state)
 {
 	struct machine *m = MACHINE("edu");
 	pci_function *fn = machine_device(m, 0)->fn;
-	char path[64], text[64];
+	char path[64], text[256];
 	unsigned at, lines = 0, byte;
 	FILE *f;
 	int fd;

@@ -1,0 +1,257 @@
+#!/bin/bash
+# SPDX-License-Identifier: BSD-3-Clause
+# cli.sh: what the uvfio command says and how it exits: wrong arguments, programs that the shim cannot be loaded into, plug-ins,
+# signals and job control, the run directory.
+set -u
+top=$(cd "$(dirname "$0")/.." && pwd); cd "$top"
+BUILD=${BUILD:-build} CC=${CC:-cc}
+U=$top/$BUILD/uvfio
+passed=0 failed=0
+ok() { echo "ok   $1"; passed=$((passed + 1)); }
+no() { echo "FAIL $1"; failed=$((failed + 1)); shift; [[ $# -gt 0 ]] && printf '     %s\n' "$@"; }
+is() { if [[ $2 == "$3" ]]; then ok "$1"; else no "$1" "wanted: $3" "got:    $2"; fi; }
+tmp=$(mktemp -d); trap 'rm -rf "$tmp"' EXIT
+export TMPDIR=$tmp/runs; mkdir "$TMPDIR"
+
+# says STATUS TEXT ARGUMENT...: uvfio with these exits with STATUS and its stderr has TEXT in one line that begins with "uvfio: "
+says() {
+	local want=$1 text=$2 rc err; shift 2
+	err=$("$U" "$@" 2>&1 >"$tmp/out"); rc=$?
+	if [[ $rc -ne $want ]]; then no "uvfio $*" "status $rc, not $want" "$err"
+	elif [[ $err != *"$text"* ]]; then no "uvfio $*" "no '$text' in: $err"
+	elif [[ $rc -eq 2 && ( $err != "uvfio: "* || $(wc -l <<<"$err") -ne 1 ) ]]; then no "uvfio $*" "not one line of uvfio's: $err"
+	else ok "uvfio $* -> $rc, \"$text\""; fi
+}
+# the same with exit 2, and the program that is asked for leaves no trace
+refuses() {
+	local text=$1; shift
+	rm -f "$tmp/trace"
+	says 2 "$text" "$@"
+	[[ ! -e $tmp/trace ]] || no "uvfio $*" "the program was started"
+}
+
+echo "# commands"
+"$U" >"$tmp/out" 2>"$tmp/err"; is "uvfio alone: the usage, status 2" "$? $(head -c 6 "$tmp/err")" "2 usage:"
+is "uvfio help: the usage, status 0" "$("$U" help | head -c 6) $?" "usage: 0"
+is "uvfio --help" "$("$U" --help | head -c 6)" "usage:"
+is "uvfio version" "$("$U" version)" "$("$U" --version)"
+for c in run models dump help version; do
+	is "uvfio $c --help" "$("$U" "$c" --help | head -1 | cut -c1-$((13 + ${#c})))" "usage: uvfio $c"
+	is "uvfio help $c" "$("$U" help "$c")" "$("$U" "$c" --help)"
+done
+refuses "did you mean 'uvfio run'" rum
+refuses "there is no command 'frobnicate'" frobnicate
+refuses "there is no command 'frobnicate'" help frobnicate
+refuses "one argument too many" version 1
+refuses "one argument too many" models edu nvme
+"$U" models >/dev/full 2>"$tmp/err"; is "a write error is an error" "$?" 1
+"$U" help >/dev/full 2>"$tmp/err"; is "of help, too" "$?" 1
+
+echo "# options"
+T=(touch "$tmp/trace")
+refuses "no program to run" run
+refuses "no program to run" run --device edu --
+refuses "did you mean --device" run --devise edu -- "${T[@]}"
+refuses "did you mean --log-file" run --logfile x -- "${T[@]}"
+refuses "there is no option --frobnicate" run --frobnicate -- "${T[@]}"
+refuses "there is no option -x" run -x "${T[@]}"
+refuses "--device needs a value" run --device
+refuses "--log loud" run --log loud "${T[@]}"
+refuses "--memlock much" run --memlock much "${T[@]}"
+refuses "--memlock -1" run --memlock=-1 "${T[@]}"
+refuses "--log-file /nonexistent/log: No such file" run --log-file /nonexistent/log "${T[@]}"
+refuses "--names takes no value" models --names=x
+
+echo "# devices"
+refuses "there is no model 'nothing'" run --device nothing -- "${T[@]}"
+refuses "did you mean 'nvme'" run --device nmve,image=x -- "${T[@]}"
+refuses "did you mean 'edu'" models edi
+refuses "'image'" run --device nvme -- "${T[@]}"
+refuses "$tmp/no.img" run --device nvme,image="$tmp/no.img" -- "${T[@]}"
+refuses "imagee" run --device nvme,imagee=x -- "${T[@]}"
+refuses "is not option=value" run --device edu,x -- "${T[@]}"
+refuses "addr=7" run --device edu,addr=7 -- "${T[@]}"
+refuses "taken" run --device edu --device edu,addr=01:00.0 -- "${T[@]}"
+refuses "group=x" run --device edu,group=x -- "${T[@]}"
+refuses "does not begin with a model" run --device "" -- "${T[@]}"
+refuses "no device to show" dump
+mkdir "$tmp/unreadable"; refuses "unreadable" run --device nvme,image="$tmp/unreadable" -- "${T[@]}"
+
+echo "# programs"
+refuses "no program 'no-such-program' in PATH" run -- no-such-program
+refuses "./no-such-program: No such file" run -- ./no-such-program
+refuses "is a directory" run -- /tmp
+refuses "is empty" run -- ""
+echo hello >"$tmp/text"; refuses "text: is not executable" run -- "$tmp/text"
+chmod +x "$tmp/text"; refuses "neither a program" run -- "$tmp/text"
+mkdir "$tmp/bin"; echo x >"$tmp/bin/plain"; PATH=$tmp/bin:$PATH refuses "plain: is not executable" run -- plain
+cat >"$tmp/p.c" <<'C'
+#include <stdio.h>
+int main(void) { puts("started"); return 3; }
+C
+$CC -static -o "$tmp/static" "$tmp/p.c" && refuses "is a static program" run -- "$tmp/static"
+$CC -static-pie -o "$tmp/static-pie" "$tmp/p.c" 2>/dev/null && refuses "is a static program" run -- "$tmp/static-pie"
+$CC -o "$tmp/dynamic" "$tmp/p.c" && says 3 "" run -- "$tmp/dynamic"
+head -c 3000 "$tmp/dynamic" >"$tmp/cut"; head -c 40 "$tmp/dynamic" >"$tmp/short"; chmod +x "$tmp/cut" "$tmp/short"
+refuses "not a whole ELF" run -- "$tmp/short"
+$CC -c -o "$tmp/object" "$tmp/p.c" && chmod +x "$tmp/object" && refuses "not a program" run -- "$tmp/object"
+# another machine's: e_machine (offset 18) of aarch64 is 183; a 32-bit class at offset 4
+cp "$tmp/dynamic" "$tmp/arm"; printf '\267' | dd of="$tmp/arm" bs=1 seek=18 conv=notrunc status=none
+refuses "is a program for 64-bit ARM" run -- "$tmp/arm"
+$CC -Wl,--dynamic-linker=/lib/ld-musl-x86_64.so.1 -o "$tmp/musl" "$tmp/p.c" && refuses "linked with musl" run -- "$tmp/musl"
+$CC -Wl,--dynamic-linker=/lib/no-ld.so -o "$tmp/nold" "$tmp/p.c" && refuses "/lib/no-ld.so" run -- "$tmp/nold"
+if [[ $(id -u) -eq 0 ]]; then
+	cp "$tmp/dynamic" "$tmp/suid"; chown 1 "$tmp/suid"; chmod u+s "$tmp/suid"
+	refuses "set-user-ID" run -- "$tmp/suid"
+	cp "$tmp/dynamic" "$tmp/sgid"; chgrp 1 "$tmp/sgid"; chmod g+s "$tmp/sgid"
+	refuses "set-group-ID" run -- "$tmp/sgid"
+	# root is given nothing by file capabilities; anybody else is
+	if cp "$tmp/dynamic" "$tmp/caps" && setcap cap_net_raw+ep "$tmp/caps" 2>/dev/null; then
+		says 3 "" run -- "$tmp/caps"
+		chmod 755 "$tmp"
+		err=$(setpriv --reuid 65534 --regid 65534 --clear-groups env TMPDIR=/tmp "$U" run -- "$tmp/caps" 2>&1); rc=$?
+		case $rc$err in 2*"file capabilities"*) ok "file capabilities" ;; *"Permission denied"*) echo "# this folder is not for others" ;; *) no "file capabilities" "$rc $err" ;; esac
+	fi
+fi
+printf '#!/bin/sh\nexit 5\n' >"$tmp/script"; chmod +x "$tmp/script"; says 5 "" run -- "$tmp/script"
+printf '#! /usr/bin/env -S bash\nexit 6\n' >"$tmp/env"; chmod +x "$tmp/env"; says 6 "" run -- "$tmp/env"
+printf '#!/no/interpreter\n' >"$tmp/badscript"; chmod +x "$tmp/badscript"; refuses "/no/interpreter" run -- "$tmp/badscript"
+printf '#!%s\n' "$tmp/static" >"$tmp/staticscript"; chmod +x "$tmp/staticscript"; refuses "is a static program" run -- "$tmp/staticscript"
+printf '#!/usr/bin/env no-such-interpreter\n' >"$tmp/envscript"; chmod +x "$tmp/envscript"; refuses "no-such-interpreter" run -- "$tmp/envscript"
+printf '#!%s\n' "$tmp/loop" >"$tmp/loop"; chmod +x "$tmp/loop"; refuses "interpreters" run -- "$tmp/loop"
+printf '#!\n' >"$tmp/noint"; chmod +x "$tmp/noint"; refuses "no interpreter" run -- "$tmp/noint"
+
+echo "# running"
+is "exit status" "$("$U" run -- sh -c 'exit 42'; echo $?)" 42
+is "arguments, as they are" "$("$U" run -- printf '<%s>' --device 'a b' '' --)" "<--device><a b><><-->"
+is "without --" "$("$U" run --device edu echo --device)" "--device"
+is "standard input" "$(echo in | "$U" run -- cat)" in
+is "the device is there" "$("$U" run --device edu -- cat /sys/bus/pci/devices/0000:01:00.0/device)" 0x11e8
+is "three devices, two groups" "$("$U" run --device edu --device edu,group=1 --device=edu -- ls /dev/vfio | tr '\n' ' ')" "1 2 vfio "
+mkdir "$tmp/dir" && truncate -s 1M "$tmp/dir/a,b.img"
+is "a relative image stays where it is when the program moves" \
+	"$(cd "$tmp" && "$U" run --device 'nvme,image=dir/a,,b.img' -- sh -c 'cd /; echo "$UVFIO_DEVICES"')" "nvme,image=$tmp/dir/a,,b.img"
+is "a limit" "$("$U" run --memlock 64K -- sh -c 'echo $UVFIO_MEMLOCK')" 65536
+is "what was preloaded stays" "$(LD_PRELOAD=libm.so.6 "$U" run -- sh -c 'echo ${LD_PRELOAD#*:}')" libm.so.6
+is "uvfio in uvfio sees the inner devices" "$("$U" run --device edu -- "$U" run --device edu,addr=05:00.0 -- ls /sys/bus/pci/devices)" "0000:05:00.0"
+says 0 "" run --log-file "$tmp/log" --log debug --device edu -- ls /sys/bus/pci/devices
+is "nothing is left behind" "$(ls "$TMPDIR")" ""
+err=$(TMPDIR=/nonexistent "$U" run -- true 2>&1); is "no place for the run directory" "$? ${err##*: }" "2 No such file or directory"
+err=$(TMPDIR=relative "$U" run -- true 2>&1); is "a relative TMPDIR" "$? $(grep -c 'absolute path' <<<"$err")" "2 1"
+is "the run directory is private" "$("$U" run -- sh -c 'stat -c %a "$UVFIO_RUN_DIR"')" 700
+
+echo "# plug-ins"
+model() { # NAME EXTRA-FIELDS ABI
+	cat >"$tmp/$1.c" <<C
+#include <uvfio/model.h>
+static int create(struct uvfio_dev *dev)
+{
+	const struct uvfio_ids ids = { .vendor = 0x1af4, .device = 0x7777, .class_code = 0xff0000 };
+	return uvfio_set_ids(dev, &ids);
+}
+static const struct uvfio_option options[] = { { .name = "file", .type = UVFIO_OPT_PATH, .help = "a file" }, { 0 } };
+const struct uvfio_model uvfio_model = { .abi = ${3:-UVFIO_MODEL_ABI}, $2 .options = options };
+static void *use = create;
+void *keep(void) { return use; }
+C
+	$CC -Iinclude -shared -fPIC -o "$tmp/$1.so" "$tmp/$1.c"
+}
+model plug '.name = "plug", .summary = "a test", .create = create,'
+model old '.name = "plug", .create = create,' 99
+model empty '.name = "plug",'
+echo 'int x;' >"$tmp/none.c"; $CC -shared -o "$tmp/none.so" "$tmp/none.c"
+is "a plug-in" "$("$U" run --device "$tmp/plug.so" -- cat /sys/bus/pci/devices/0000:01:00.0/device)" 0x7777
+is "in this directory, without ./" "$(cd "$tmp" && "$U" run --device plug.so,file=text -- sh -c 'echo $UVFIO_DEVICES')" "$tmp/plug.so,file=$tmp/text"
+is "its options" "$("$U" models --names "$tmp/plug.so" | tr '\n' ' ')" "file= addr= group= id= "
+refuses "version 99 of the model interface" run --device "$tmp/old.so" -- "${T[@]}"
+refuses "create is not set" run --device "$tmp/empty.so" -- "${T[@]}"
+refuses "no symbol uvfio_model" run --device "$tmp/none.so" -- "${T[@]}"
+refuses "cannot load this model" run --device "$tmp/text" -- "${T[@]}"
+refuses "cannot load this model" run --device ./no-such.so -- "${T[@]}"
+
+echo "# models and dump"
+is "models" "$("$U" models --names | tr '\n' ' ')" "nvme edu testdev "
+is "every model is explained" "$("$U" models | grep -cE '^(edu|testdev|nvme)$')" 3
+is "one model" "$("$U" models edu | grep -c '^testdev')" 0
+if command -v lspci >/dev/null; then
+	is "a dump for lspci" "$("$U" dump --device edu --device testdev,addr=5:6.1 | lspci -F /dev/stdin -n | cut -d' ' -f1,3 | tr '\n' ' ')" \
+		"01:00.0 1234:11e8 05:06.1 $("$U" dump --device testdev | lspci -F /dev/stdin -n | cut -d' ' -f3) "
+fi
+
+echo "# signals"
+"$U" run -- sh -c 'kill -TERM $$' & wait $! 2>/dev/null; is "killed by a signal" $? 143
+cat >"$tmp/how.c" <<'C'
+#include <stdio.h>
+#include <sys/wait.h>
+#include <unistd.h>
+int main(int argc, char **argv)
+{
+	int status;
+	if (!fork()) { execv(argv[1], argv + 1); _exit(99); }
+	wait(&status);
+	if (WIFSIGNALED(status)) printf("signal %d core %d\n", WTERMSIG(status), WCOREDUMP(status) != 0);
+	else printf("status %d\n", WEXITSTATUS(status));
+	return 0;
+}
+C
+$CC -o "$tmp/how" "$tmp/how.c"
+is "and really by that signal" "$("$tmp/how" "$U" run -- sh -c 'kill -USR1 $$')" "signal 10 core 0"
+is "of another kind" "$("$tmp/how" "$U" run -- sh -c 'kill -KILL $$')" "signal 9 core 0"
+is "without a core dump of its own" "$(cd "$tmp"; ulimit -c unlimited; "$tmp/how" "$U" run -- sh -c 'ulimit -c 0; kill -SEGV $$')" "signal 11 core 0"
+is "a status is a status" "$("$tmp/how" "$U" run -- sh -c 'exit 139')" "status 139"
+started() { for ((n = 0; n < 100; n++)); do [[ -s $tmp/started ]] && return; sleep 0.05; done; no "the program did not start"; }
+for sig in TERM HUP USR1 USR2 INT QUIT ALRM; do
+	rm -f "$tmp/started"
+	(trap - INT QUIT; exec setsid "$U" run -- bash -c "trap 'exit 9' $sig; echo \$\$ >'$tmp/started'; for ((i = 0; i < 200; i++)); do sleep 0.05; done") &
+	pid=$!; started
+	kill -"$sig" $pid; wait $pid; is "SIG$sig is passed on" $? 9
+done
+rm -f "$tmp/started"
+"$U" run -- sh -c "echo \$\$ >'$tmp/started'; exec sleep 20" & pid=$!; started
+kill -KILL $pid; wait $pid 2>/dev/null
+for ((n = 0; n < 60; n++)); do kill -0 "$(cat "$tmp/started")" 2>/dev/null || break; sleep 0.05; done
+if kill -0 "$(cat "$tmp/started")" 2>/dev/null; then no "the program outlives a killed uvfio"; kill "$(cat "$tmp/started")"; else ok "the program does not outlive a killed uvfio"; fi
+rm -rf "${TMPDIR:?}"/uvfio-*
+# job control: ^Z of the terminal stops the program, then uvfio; fg goes on
+rm -f "$tmp/started"
+set -m
+"$U" run -- sh -c "echo \$\$ >'$tmp/started'; sleep 0.2; kill -TSTP \$\$; exit 4" & pid=$!
+started
+for ((n = 0; n < 60; n++)); do [[ $(jobs -s) ]] && break; sleep 0.05; done
+is "stops with the program" "$(jobs -s | grep -c Stopped)" 1
+kill -CONT $pid; wait -f $pid; is "and goes on with it" $? 4
+set +m
+(trap '' CHLD; exec "$U" run -- sh -c 'exit 7'); is "with SIGCHLD ignored" $? 7
+
+echo "# the run directory"
+cat >"$tmp/daemon.c" <<'C'
+#define _GNU_SOURCE
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <unistd.h>
+/* a group's claim, held by a process that outlives the program */
+int main(int argc, char **argv)
+{
+	struct flock fl = { .l_type = F_WRLCK };
+	char path[4096];
+	int fd;
+	snprintf(path, sizeof(path), "%s/claims/group-1", getenv("UVFIO_RUN_DIR"));
+	fd = open(path, O_RDWR | O_CREAT, 0600);
+	if (fd < 0 || fcntl(fd, F_OFD_SETLK, &fl)) return 1;
+	if (fork()) return 0;
+	daemon(0, 0);
+	usleep(1500000);
+	return 0;
+}
+C
+$CC -o "$tmp/daemon" "$tmp/daemon.c"
+start=$(date +%s%N)
+"$U" run --device edu -- "$tmp/daemon" | cat; rc=${PIPESTATUS[0]}
+is "a daemon that keeps a group does not keep uvfio, nor its pipe" "$rc $(($(date +%s%N) - start < 1300000000))" "0 1"
+is "its run directory stays" "$(ls "$TMPDIR" | wc -l)" 1
+for ((n = 0; n < 60; n++)); do [[ $(ls "$TMPDIR") ]] || break; sleep 0.05; done
+is "and goes with the daemon" "$(ls "$TMPDIR")" ""
+
+echo "$passed passed, $failed failed"
+[[ $failed -eq 0 ]]
