@@ -1,0 +1,147 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* pci/test_function.h: what the unit tests of pci/ share: a model that does what a test tells it, and a platform that counts. */
+#ifndef PCI_TEST_FUNCTION_H
+#define PCI_TEST_FUNCTION_H
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <cmocka.h>
+
+#include <errno.h>
+#include <stdlib.h>
+#include <sys/mman.h>
+#include "base/guard.h"
+#include "base/sys.h"
+#include "pci/function_internal.h"
+
+/* One test at a time: what its model does and saw. */
+static struct {
+	int (*create)(struct uvfio_dev *dev);
+	void (*on_reset)(struct uvfio_dev *dev);
+	int resets[4], powers, last_power, written, destroyed, quiesced;
+	unsigned written_off, written_size;
+	uint64_t last_write, last_off;
+	unsigned last_size, last_bar;
+	int answer; /* of bar_read and bar_write */
+	atomic_int msi[PCI_MSIX_MAX], intx_calls, intx_level, errs, fatal;
+	struct loop *loop;
+} t;
+
+static int t_create(struct uvfio_dev *dev)
+{
+	return t.create ? t.create(dev) : 0;
+}
+static void t_destroy(struct uvfio_dev *dev)
+{
+	t.destroyed++;
+}
+static void t_reset(struct uvfio_dev *dev, enum uvfio_reset_kind kind)
+{
+	t.resets[kind]++;
+	if (t.on_reset)
+		t.on_reset(dev);
+}
+static int t_read(struct uvfio_dev *dev, unsigned bar, uint64_t off, unsigned size, uint64_t *value)
+{
+	t.last_bar = bar;
+	t.last_off = off;
+	t.last_size = size;
+	*value = 0x1122334455667788ull;
+	return t.answer;
+}
+static int t_write(struct uvfio_dev *dev, unsigned bar, uint64_t off, unsigned size, uint64_t value)
+{
+	t.last_bar = bar;
+	t.last_off = off;
+	t.last_size = size;
+	t.last_write = value;
+	return t.answer;
+}
+static void t_written(struct uvfio_dev *dev, unsigned off, unsigned size)
+{
+	t.written++;
+	t.written_off = off;
+	t.written_size = size;
+}
+static void t_power(struct uvfio_dev *dev, unsigned d)
+{
+	t.powers++;
+	t.last_power = (int)d;
+}
+static void t_quiesce(struct uvfio_dev *dev)
+{
+	t.quiesced++;
+}
+
+static void s_msi(void *arg, unsigned vector)
+{
+	assert_true(vector < PCI_MSIX_MAX);
+	atomic_fetch_add(&t.msi[vector], 1);
+}
+static void s_intx(void *arg, bool level)
+{
+	atomic_fetch_add(&t.intx_calls, 1);
+	atomic_store(&t.intx_level, level);
+}
+static void s_err(void *arg, bool fatal)
+{
+	t.errs++;
+	t.fatal += fatal;
+}
+static const struct pci_irq_sink t_sink = { .msi = s_msi, .intx = s_intx, .err = s_err };
+
+static const struct uvfio_option *t_options;
+static struct uvfio_model t_model = {
+	.abi = UVFIO_MODEL_ABI,
+	.name = "test",
+	.create = t_create,
+	.destroy = t_destroy,
+	.reset = t_reset,
+	.bar_read = t_read,
+	.bar_write = t_write,
+	.config_written = t_written,
+	.power = t_power,
+	.quiesce = t_quiesce,
+};
+
+static inline int t_try(int (*create)(struct uvfio_dev *), const struct pci_option *opts, unsigned n, char *err,
+			size_t err_size, pci_function **out)
+{
+	struct loop *loop = t.loop;
+
+	memset(&t, 0, sizeof(t));
+	t.loop = loop ? loop : loop_new();
+	assert_non_null(t.loop);
+	t.create = create;
+	t_model.options = t_options;
+	return pci_function_new(&t_model, "0000:01:00.0", t.loop, opts, n, err, err_size, out);
+}
+
+static inline pci_function *t_new(int (*create)(struct uvfio_dev *))
+{
+	pci_function *fn = NULL;
+	char err[256];
+
+	if (t_try(create, NULL, 0, err, sizeof(err), &fn))
+		fail_msg("%s", err);
+	pci_set_irq_sink(fn, &t_sink);
+	return fn;
+}
+
+static inline void t_free(pci_function *fn)
+{
+	pci_function_free(fn, false);
+	assert_int_equal(t.destroyed, 1);
+	loop_free(t.loop);
+	t.loop = NULL;
+}
+
+#define rd8(off)      pci_config_read(fn, (off), 1)
+#define rd16(off)     pci_config_read(fn, (off), 2)
+#define rd32(off)     pci_config_read(fn, (off), 4)
+#define wr8(off, v)   pci_config_write(fn, (off), 1, (v))
+#define wr16(off, v)  pci_config_write(fn, (off), 2, (v))
+#define wr32(off, v)  pci_config_write(fn, (off), 4, (v))
+
+#endif
