@@ -160,9 +160,8 @@ static void express(int d)
 	saw_hex(cfg_read(d, e + PCI_EXP_DEVCTL, 2) & PCI_EXP_DEVCTL_PAYLOAD, "nvme.exp MPS written 0xe0");
 	cfg_write(d, e + PCI_EXP_DEVCTL, 2, PCI_EXP_DEVCTL_READRQ_256B);
 	saw_hex(cfg_read(d, e + PCI_EXP_DEVCTL, 2) & PCI_EXP_DEVCTL_READRQ, "nvme.exp MRRS written 256");
-	cfg_write(d, e + PCI_EXP_DEVCTL, 2, PCI_EXP_DEVCTL_CERE | PCI_EXP_DEVCTL_PHANTOM | PCI_EXP_DEVCTL_BCR_FLR);
-	saw_hex(cfg_read(d, e + PCI_EXP_DEVCTL, 2) & (PCI_EXP_DEVCTL_CERE | PCI_EXP_DEVCTL_PHANTOM | PCI_EXP_DEVCTL_BCR_FLR),
-		"nvme.exp CERE PHANTOM FLR written");
+	cfg_write(d, e + PCI_EXP_DEVCTL, 2, PCI_EXP_DEVCTL_PHANTOM | PCI_EXP_DEVCTL_BCR_FLR);
+	saw_hex(cfg_read(d, e + PCI_EXP_DEVCTL, 2) & (PCI_EXP_DEVCTL_PHANTOM | PCI_EXP_DEVCTL_BCR_FLR), "nvme.exp PHANTOM FLR written");
 	cfg_write(d, e + PCI_EXP_DEVCTL, 2, ctl);
 	saw(cfg_write(d, e + PCI_EXP_DEVSTA, 2, 0xffff), "nvme.exp write device status");
 	poke(&nvme, d, e + PCI_EXP_LNKCTL, 2, 0x0003, "link control");

@@ -55,6 +55,8 @@ static void infos(const struct dut *t, int d)
 		q = (struct vfio_irq_info){ .argsz = sizeof(q), .index = x };
 		saw(ioctl(d, VFIO_DEVICE_GET_IRQ_INFO, &q), "%s.irq %u", t->name, x);
 		saw_hex(q.flags, "%s.irq %u flags", t->name, x);
+		if (t == &nvme && x == VFIO_PCI_MSI_IRQ_INDEX) /* ours has MSI, QEMU's has not */
+			continue;
 		if (x != VFIO_PCI_MSIX_IRQ_INDEX) /* a controller has as many as it likes */
 			saw(q.count, "%s.irq %u count", t->name, x);
 		else
