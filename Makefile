@@ -3,7 +3,14 @@
 # SANITIZE=address,undefined; make CC=clang. Each folder of src/ becomes an archive of its own, so that a unit test links only
 # with what lies below it: an arrow that the design does not draw is then an undefined symbol.
 
-CC       ?= gcc
+# make's own default for CC is cc, which ?= would keep
+ifeq ($(origin CC),default)
+CC := gcc
+endif
+# make V=1 shows the commands
+V ?=
+Q := $(if $(V),,@)
+say = $(if $(V),,@echo "  $(1)	$(2)")
 BUILD    ?= build
 OPT      ?= -O2
 SANITIZE ?=
@@ -33,7 +40,7 @@ below_models   := models pci iommu base
 below_vfio     := vfio iommu base
 below_vfio_pci := vfio_pci vfio models pci iommu base
 below_machine  := machine vfio_pci vfio models pci iommu base
-below_uapi     := $(filter-out api,$(core_dirs))
+below_uapi     := uapi vfio iommu base
 below_api      := $(core_dirs)
 below_shim     := $(core_dirs)
 below_cli      := $(core_dirs)
@@ -52,35 +59,41 @@ all: $(UVFIO) $(LIBUVFIO) $(SHIM) examples
 
 $(BUILD)/obj/%.o: %.c
 	@mkdir -p $(@D)
-	$(CC) $(CFLAGS_ALL) -MMD -MP -c -o $@ $<
+	$(call say,CC,$<)
+	$(Q)$(CC) $(CFLAGS_ALL) -MMD -MP -c -o $@ $<
 $(BUILD)/obj/%.o: %.S
 	@mkdir -p $(@D)
-	$(CC) $(CFLAGS_ALL) -MMD -MP -c -o $@ $<
+	$(call say,CC,$<)
+	$(Q)$(CC) $(CFLAGS_ALL) -MMD -MP -c -o $@ $<
 
 define archive_rule
 $(BUILD)/lib/$(1).a: $(call objs_of,$(1))
 	@mkdir -p $$(@D)
 	@rm -f $$@
-	ar rcs $$@ $$^
+	$$(Q)ar rcs $$@ $$^
 endef
 $(foreach d,$(core_dirs),$(eval $(call archive_rule,$(d))))
 
 # The core goes whole into each of the three, and only uvfio_* is visible: inside another program, a global pci_find_cap() of ours would
 # replace libpci's, and a log_line() of the program's would replace ours.
 $(LIBUVFIO): $(core_objs) src/libuvfio.map
-	$(CC) $(CFLAGS_ALL) -shared -Wl,-soname,libuvfio.so.$(SOVERSION) -Wl,--version-script=src/libuvfio.map -o $@ $(core_objs) $(LDFLAGS_ALL) $(LIBS)
-	ln -sf libuvfio.so.$(SOVERSION) $(BUILD)/libuvfio.so
+	$(call say,LINK,$@)
+	$(Q)$(CC) $(CFLAGS_ALL) -shared -Wl,-soname,libuvfio.so.$(SOVERSION) -Wl,--version-script=src/libuvfio.map -o $@ $(core_objs) $(LDFLAGS_ALL) $(LIBS)
+	$(Q)ln -sf libuvfio.so.$(SOVERSION) $(BUILD)/libuvfio.so
 $(SHIM): $(call objs_of,shim) $(core_objs)
-	$(CC) $(CFLAGS_ALL) -shared -Wl,-soname,libuvfio-shim.so -Wl,-Bsymbolic-functions -o $@ $^ $(LDFLAGS_ALL) $(LIBS)
+	$(call say,LINK,$@)
+	$(Q)$(CC) $(CFLAGS_ALL) -shared -Wl,-soname,libuvfio-shim.so -Wl,-Bsymbolic-functions -o $@ $^ $(LDFLAGS_ALL) $(LIBS)
 $(UVFIO): $(call objs_of,cli) $(core_objs)
-	$(CC) $(CFLAGS_ALL) -rdynamic -o $@ $^ $(LDFLAGS_ALL) $(LIBS)
+	$(call say,LINK,$@)
+	$(Q)$(CC) $(CFLAGS_ALL) -rdynamic -o $@ $^ $(LDFLAGS_ALL) $(LIBS)
 
 # Unit tests: src/DIR/NAME_test.c becomes $(BUILD)/test/DIR-NAME_test
 unit_tests := $(foreach t,$(wildcard src/*/*_test.c),$(BUILD)/test/$(notdir $(patsubst %/,%,$(dir $(t))))-$(basename $(notdir $(t))))
 define unit_rule
 $(BUILD)/test/$(1)-%: src/$(1)/%.c $(foreach d,$(below_$(1)),$(BUILD)/lib/$(d).a)
 	@mkdir -p $$(@D)
-	$(CC) $(CFLAGS_ALL) -MMD -MP -MF $$@.d -o $$@ $$< $$(filter %.a,$$^) $(LDFLAGS_ALL) -lcmocka $(LIBS)
+	$$(call say,TEST,$$@)
+	$$(Q)$(CC) $(CFLAGS_ALL) -MMD -MP -MF $$@.d -o $$@ $$< $$(filter %.a,$$^) $(LDFLAGS_ALL) -lcmocka $(LIBS)
 endef
 $(foreach d,$(core_dirs),$(eval $(call unit_rule,$(d))))
 
