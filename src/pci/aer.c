@@ -55,7 +55,7 @@ int uvfio_add_aer(struct uvfio_dev *dev)
 void uvfio_report_error(struct uvfio_dev *dev, unsigned bit, bool fatal)
 {
 	uint32_t error = bit < 32 ? 1u << bit : 0, status, severity = SEVERITY_INIT;
-	struct pci_irq_sink *sink;
+	const struct pci_irq_sink *sink;
 	bool masked = false;
 	uint16_t devsta;
 	uint8_t *c;
@@ -92,7 +92,7 @@ void uvfio_report_error(struct uvfio_dev *dev, unsigned bit, bool fatal)
 	if (masked)
 		return;
 	rcu_read_begin();
-	sink = rcu_get(dev->sink);
+	sink = pci_sink(dev);
 	if (sink && sink->err)
 		sink->err(sink->arg, fatal);
 	rcu_read_end();

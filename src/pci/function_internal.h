@@ -121,11 +121,12 @@ struct uvfio_dev {
 	atomic_uint intx_busy; /* >0: somebody tells the sink; see intx.c */
 	bool intx_told;        /* what the sink was told last; owned by whoever made intx_busy non-zero */
 	pthread_mutex_t sink_lock; /* who may change sink; above nothing, never taken by delivery */
-	struct pci_irq_sink *sink; /* RCU: NULL or one of sinks[] */
+	struct pci_irq_sink *_Atomic sink; /* NULL or one of sinks[]; read in an RCU section */
 	struct pci_irq_sink sinks[2];
 
 	struct cds_list_head timers, dead_timers;
 	atomic_bool reap;    /* dead_timers is not empty */
+	atomic_uint timers_running; /* callbacks under way, those included whose timer is freed already */
 	bool timers_stopped; /* the device goes: no timer comes, none is freed */
 };
 
@@ -146,6 +147,12 @@ static inline void put32(uint8_t *p, uint32_t v)
 {
 	put16(p, (uint16_t)v);
 	put16(p + 2, (uint16_t)(v >> 16));
+}
+
+/* Who hears of interrupts, or NULL. In an RCU section, for as long as it lasts. */
+static inline const struct pci_irq_sink *pci_sink(pci_function *fn)
+{
+	return atomic_load_explicit(&fn->sink, memory_order_acquire);
 }
 
 /* function.c: a callback of the model; nothing of ours is locked at either end but, between the two, model_lock */

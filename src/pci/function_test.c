@@ -314,7 +314,9 @@ static void test_timer_disarmed_in_callback(void **state)
 	assert_int_equal(pci_bar_write(fn, 0, 0, 4, 1), 0);
 	usleep(10000);
 	assert_int_equal(fired, 0);
+	pthread_mutex_lock(&fn->lock);
 	assert_true(cds_list_empty(&fn->timers) && cds_list_empty(&fn->dead_timers));
+	pthread_mutex_unlock(&fn->lock);
 	t_model.bar_write = t_write;
 	t_free(fn);
 }

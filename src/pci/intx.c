@@ -39,7 +39,7 @@ void pci_intx_update(pci_function *fn)
 		if (out != fn->intx_told || (out && state & INTX_ROSE)) {
 			fn->intx_told = out;
 			rcu_read_begin();
-			sink = rcu_get(fn->sink);
+			sink = pci_sink(fn);
 			if (sink && sink->intx)
 				sink->intx(sink->arg, out);
 			rcu_read_end();

@@ -17,7 +17,7 @@
 /* In an RCU section. */
 static void send(pci_function *fn, unsigned vector)
 {
-	const struct pci_irq_sink *sink = rcu_get(fn->sink);
+	const struct pci_irq_sink *sink = pci_sink(fn);
 
 	if (sink && sink->msi)
 		sink->msi(sink->arg, vector);
@@ -446,15 +446,16 @@ enum uvfio_irq_mode uvfio_irq_mode(const struct uvfio_dev *dev)
  */
 void pci_set_irq_sink(pci_function *fn, const struct pci_irq_sink *sink)
 {
-	struct pci_irq_sink *next = NULL;
+	struct pci_irq_sink *next = NULL, *old;
 
 	pthread_mutex_lock(&fn->sink_lock);
+	old = atomic_load_explicit(&fn->sink, memory_order_relaxed);
 	if (sink) {
-		next = fn->sink == &fn->sinks[0] ? &fn->sinks[1] : &fn->sinks[0];
+		next = old == &fn->sinks[0] ? &fn->sinks[1] : &fn->sinks[0];
 		*next = *sink;
 	}
-	if (next || fn->sink) {
-		rcu_set(fn->sink, next);
+	if (next || old) {
+		atomic_store_explicit(&fn->sink, next, memory_order_release);
 		rcu_sync();
 	}
 	pthread_mutex_unlock(&fn->sink_lock);

@@ -4,6 +4,7 @@
  * the time it gets it the model may have disarmed, moved or freed the timer. So what counts is the deadline, looked at when the turn
  * is ours; and a timer freed inside a callback is only marked, and taken apart when the turn is given back.
  */
+#include <sched.h>
 #include <stdlib.h>
 #include "base/sys.h"
 #include "pci/function_internal.h"
@@ -29,10 +30,12 @@ static void timer_fired(void *arg)
 	struct uvfio_timer *t = arg;
 	struct uvfio_dev *dev = t->dev;
 
+	atomic_fetch_add(&dev->timers_running, 1);
 	pci_model_enter(dev);
 	if (!t->dead && take_deadline(t))
 		t->fn(dev, t->arg);
-	pci_model_leave(dev);
+	pci_model_leave(dev); /* @t may be gone */
+	atomic_fetch_sub(&dev->timers_running, 1); /* and from here on @dev */
 }
 
 /* Not while timer->lock is held: loop_timer_free waits for timer_fired(), which takes it. */
@@ -153,6 +156,9 @@ void pci_timers_stop(pci_function *fn)
 		stop(t);
 	cds_list_for_each_entry(t, &fn->dead_timers, node)
 		stop(t);
+	/* What freed its own timer is on no list and has a few instructions to go. */
+	while (atomic_load(&fn->timers_running))
+		sched_yield();
 }
 
 void pci_timers_free(pci_function *fn)
