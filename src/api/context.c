@@ -48,7 +48,7 @@ struct uvfio *uvfio_new(void)
 	if (!u->machine)
 		goto fail;
 	/* nothing is pinned: there is no reason to hold a program to a limit that stands for pinning */
-	machine_system(u->machine)->memlock_limit = UINT64_MAX;
+	machine_set_memlock(u->machine, "unlimited");
 	u->type1 = vfio_type1_new(machine_system(u->machine), true);
 	if (!u->type1)
 		goto fail_machine;

@@ -145,13 +145,15 @@ static bool may_lock_memory(void)
 	       in_first_user_namespace();
 }
 
-static uint64_t process_limit(void)
+/* Asked at each MAP_DMA: a capability is looked for only if the limit does not do. */
+static uint64_t process_limit(uint64_t want)
 {
 	struct rlimit rl;
 
-	if (may_lock_memory() ||
-	    sys_call(SYS_prlimit64, 0, RLIMIT_MEMLOCK, 0, (long)&rl, 0, 0) < 0 ||
+	if (sys_call(SYS_prlimit64, 0, RLIMIT_MEMLOCK, 0, (long)&rl, 0, 0) < 0 ||
 	    rl.rlim_cur == RLIM_INFINITY)
+		return UINT64_MAX;
+	if (rl.rlim_cur < want && may_lock_memory())
 		return UINT64_MAX;
 	return rl.rlim_cur;
 }
@@ -165,7 +167,7 @@ int machine_parse_memlock(const char *text, uint64_t *bytes)
 	char *end;
 
 	if (!strcmp(text, "inherit")) {
-		*bytes = process_limit();
+		*bytes = process_limit(UINT64_MAX);
 		return 0;
 	}
 	if (!strcmp(text, "unlimited")) {
@@ -192,5 +194,9 @@ int machine_parse_memlock(const char *text, uint64_t *bytes)
 
 int machine_set_memlock(struct machine *m, const char *text)
 {
-	return machine_parse_memlock(text, &m->sys->memlock_limit);
+	int ret = machine_parse_memlock(text, &m->sys->memlock_limit);
+
+	if (!ret)
+		m->sys->memlock = strcmp(text, "inherit") ? NULL : process_limit;
+	return ret;
 }

@@ -30,7 +30,7 @@ struct machine_device *machine_device(struct machine *m, unsigned i);
 struct machine_device *machine_find(struct machine *m, const char *addr); /* with or without "0000:" */
 
 /*
- * How much memory may be pinned: "inherit" (RLIMIT_MEMLOCK of this process, unlimited with CAP_IPC_LOCK, as the kernel has it; what machine_new() sets), "unlimited",
+ * How much memory may be pinned: "inherit" (RLIMIT_MEMLOCK of this process at each MAP_DMA, unlimited with CAP_IPC_LOCK, as the kernel has it; what machine_new() sets), "unlimited",
  * or bytes with a suffix K, M, G, T. 0 or -EINVAL. machine_parse_memlock() only reads the text; "inherit" reads the process's limit.
  */
 int machine_set_memlock(struct machine *m, const char *text);

@@ -66,7 +66,7 @@ static int match_name(const char *name, const char *text)
 	size_t n = strlen(name);
 	bool token = false;
 
-	if (strncmp(name, text, n))
+	if (strncmp(name, text, n) || (text[n] && text[n] != ' '))
 		return 1;
 	for (text += n; *text;) {
 		if (*text == ' ') {

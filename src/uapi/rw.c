@@ -19,10 +19,10 @@ static ssize_t transfer(struct uapi_file *f, char *user, size_t count, uint64_t 
 	size_t done = 0, n;
 	ssize_t ret;
 
+	if (!count)
+		return 0; /* even where there is no region */
 	if (pos >> VFIO_REGION_SHIFT >= dev->num_regions)
 		return -EINVAL;
-	if (!count)
-		return 0;
 	/* config space does nothing at all when an access runs over its end, so that is seen before the first piece */
 	if (index == VFIO_PCI_CONFIG_REGION_INDEX) {
 		ret = dev->ops->region(dev, index, &r);

@@ -34,6 +34,8 @@ struct vfio_system {
 	int (*claim)(void *arg, unsigned group, bool take); void *claim_arg;
 	/* limits, as the kernel has them; set before use */
 	uint64_t memlock_limit;           /* bytes; UINT64_MAX: unlimited (CAP_IPC_LOCK) */
+	/* If not NULL the limit is what this says at each MAP_DMA, as the kernel reads RLIMIT_MEMLOCK and CAP_IPC_LOCK then. @want: bytes that it would have to be. */
+	uint64_t (*memlock)(uint64_t want);
 	unsigned dma_entry_limit;         /* 65535 */
 
 	/* DMA mappings of all containers (type1.c, preserve.c) */

@@ -107,16 +107,19 @@ static bool in_iova_ranges(uint64_t iova, uint64_t last)
 	return false;
 }
 
-/* How many of @pages RLIMIT_MEMLOCK lets in; they are counted if it is all of them. */
-static uint64_t account(struct vfio_system *s, uint64_t pages)
+/* How many of @pages RLIMIT_MEMLOCK (*@limit, in bytes) lets in; they are counted if it is all of them. */
+static uint64_t account(struct vfio_system *s, uint64_t pages, uint64_t *limit)
 {
-	uint64_t limit = s->memlock_limit / PAGE_SIZE_4K;
 	unsigned long long locked = atomic_load(&s->pages_locked);
 
 	do {
-		uint64_t left = limit > locked ? limit - locked : 0;
+		uint64_t allowed, left;
 
-		if (s->memlock_limit != UINT64_MAX && pages > left)
+		/* a size is far below 2^63: it lies in the program's memory, or populating it fails */
+		*limit = s->memlock ? s->memlock((locked + pages) * PAGE_SIZE_4K) : s->memlock_limit;
+		allowed = *limit / PAGE_SIZE_4K;
+		left = allowed > locked ? allowed - locked : 0;
+		if (*limit != UINT64_MAX && pages > left)
 			return left;
 	} while (!atomic_compare_exchange_weak(&s->pages_locked, &locked, locked + pages));
 	return pages;
@@ -143,7 +146,7 @@ static void unindex_mem(struct vfio_type1 *t, struct dma *d)
 /* The pages of a new mapping: there, and within the limit? The kernel goes through them in order: a bad page before the limit is EFAULT, behind it is not looked at. */
 static int pin(struct vfio_type1 *t, uint64_t vaddr, uint64_t iova, uint64_t size, unsigned prot)
 {
-	uint64_t pages = size / PAGE_SIZE_4K, fit = account(t->sys, pages);
+	uint64_t limit, pages = size / PAGE_SIZE_4K, fit = account(t->sys, pages, &limit);
 	int ret;
 
 	ret = type1_populate(vaddr, fit < pages ? (fit + 1) * PAGE_SIZE_4K : size, prot);
@@ -155,7 +158,7 @@ static int pin(struct vfio_type1 *t, uint64_t vaddr, uint64_t iova, uint64_t siz
 	if (ret)
 		return ret;
 	log_err("dma", "MAP_DMA of %" PRIu64 " bytes at IOVA 0x%" PRIx64 ": over RLIMIT_MEMLOCK (%" PRIu64 " bytes, %llu of them in use): ENOMEM. "
-		"Raise `ulimit -l`, or use `uvfio run --memlock unlimited`", size, iova, t->sys->memlock_limit,
+		"Raise `ulimit -l`, or use `uvfio run --memlock unlimited`", size, iova, limit,
 		(unsigned long long)atomic_load(&t->sys->pages_locked) * PAGE_SIZE_4K);
 	return -ENOMEM;
 }
