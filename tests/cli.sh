@@ -178,6 +178,30 @@ if command -v lspci >/dev/null; then
 		"01:00.0 1234:11e8 05:06.1 $("$U" dump --device testdev | lspci -F /dev/stdin -n | cut -d' ' -f3) "
 fi
 
+echo "# completion"
+# completed LINE: what bash would put in the place of its last word, in order
+completed() (
+	source tools/completion/uvfio.bash
+	compopt() { :; } # only works inside of a real completion
+	COMP_LINE=$1 COMP_POINT=${#1} COMP_WORDS=() COMPREPLY=()
+	read -ra COMP_WORDS <<<"$(sed -E 's/([=:])/ \1 /g' <<<"$1")" # as bash cuts it
+	[[ $1 == *[[:space:]] ]] && COMP_WORDS+=("")
+	COMP_CWORD=$((${#COMP_WORDS[@]} - 1))
+	cd "$tmp/dir" && _uvfio "$U"
+	printf '%s ' "${COMPREPLY[@]}"
+)
+is "commands" "$(completed 'uvfio mo')" "models "
+is "options" "$(completed 'uvfio run --lo')" "--log --log-file "
+is "levels" "$(completed 'uvfio run --log de')" "debug "
+is "models" "$(completed 'uvfio run --device ed')" "edu "
+is "models after =" "$(completed 'uvfio run --device=ed')" "edu "
+is "a model's options" "$(completed 'uvfio run --device nvme,im')" "nvme,image= "
+is "every device's options" "$(completed 'uvfio dump --device edu,gr')" "edu,group= "
+is "an option behind another" "$(completed 'uvfio run --device nvme,image=x,addr=1:0.0,bl')" "0.0,blocksize= "
+touch "$tmp/dir/disk.img"
+is "files" "$(completed 'uvfio run --device nvme,image=di')" "disk.img "
+is "the program" "$(completed 'uvfio run --device edu -- lspc' | grep -c lspci)" "$(type lspci >/dev/null 2>&1 && echo 1 || echo 0)"
+
 echo "# signals"
 "$U" run -- sh -c 'kill -TERM $$' & wait $! 2>/dev/null; is "killed by a signal" $? 143
 cat >"$tmp/how.c" <<'C'
