@@ -16,6 +16,7 @@
 #include <sys/statvfs.h>
 #include <sys/syscall.h>
 #include <sys/sysmacros.h>
+#include <sys/xattr.h>
 #include <unistd.h>
 #include "base/guard.h"
 
@@ -352,18 +353,23 @@ EXPORT FILE *freopen64(const char *restrict path, const char *restrict mode, FIL
 /* ---- stat ---- */
 
 /* What stands in @st, as the kernel's own file would show it. */
-static void fix_stat(const char *virt, struct stat *st)
+static void fix_stat(int fd, const char *virt, struct stat *st)
 {
 	struct shim_handle *h;
+	char link[128];
 
 	if (virt) {
 		shim_path_stat(virt, st);
-	} else if (S_ISREG(st->st_mode)) {
-		h = shim_handle_find(st->st_dev, st->st_ino);
-		if (h) {
-			shim_handle_stat(h, st);
-			shim_handle_put(h);
-		}
+		return;
+	}
+	if (!S_ISREG(st->st_mode) || st->st_nlink)
+		return;
+	h = shim_handle_find(st->st_dev, st->st_ino);
+	if (h) {
+		shim_link_stat(shim_handle_link(h), st);
+		shim_handle_put(h);
+	} else if (fd >= 0 && !st->st_size && shim_foreign_link(fd, link, sizeof(link))) {
+		shim_link_stat(link, st);
 	}
 }
 
@@ -383,7 +389,7 @@ long shim_stat(int dirfd, const char *path, struct stat *st, int flags)
 	rc = sys_call(SYS_newfstatat, dirfd, (long)use, (long)&own, flags, 0, 0);
 	if (rc)
 		return rc;
-	fix_stat(p.virt, &own);
+	fix_stat(use != path ? -1 : *path ? shim_path_self_fd(path) : dirfd, p.virt, &own);
 	return guard_copy(st, &own, sizeof(own));
 }
 
@@ -392,7 +398,7 @@ static long fstat_fast(int fd, struct stat *st)
 	long rc = sys_call(SYS_fstat, fd, (long)st, 0, 0, 0, 0);
 
 	if (!rc && shim.on)
-		fix_stat(NULL, st);
+		fix_stat(fd, NULL, st);
 	return rc;
 }
 
@@ -411,7 +417,9 @@ long shim_statx(int dirfd, const char *path, int flags, unsigned mask, void *out
 	st.st_dev = makedev(sx.stx_dev_major, sx.stx_dev_minor);
 	st.st_ino = sx.stx_ino;
 	st.st_mode = sx.stx_mode;
-	fix_stat(p.virt, &st);
+	st.st_nlink = sx.stx_nlink;
+	st.st_size = (off_t)sx.stx_size;
+	fix_stat(use != path ? -1 : *path ? shim_path_self_fd(path) : dirfd, p.virt, &st);
 	if (st.st_mode == sx.stx_mode)
 		return 0;
 	sx.stx_mode = (uint16_t)st.st_mode;
@@ -502,6 +510,19 @@ EXPORT int statfs64(const char *path, struct statfs64 *out)
 {
 	return statfs(path, (struct statfs *)out);
 }
+
+/* ---- extended attributes, which ls asks for ---- */
+
+#define XATTR(call, nr, params, ...)                                                                           \
+	EXPORT ssize_t call params                                                                             \
+	{                                                                                                      \
+		struct shim_path p = { .virt = NULL };                                                         \
+		return shim_ret(sys_call(nr, (long)shim_path(path, &p), __VA_ARGS__));                         \
+	}
+XATTR(getxattr, SYS_getxattr, (const char *path, const char *name, void *value, size_t n), (long)name, (long)value, (long)n, 0, 0)
+XATTR(lgetxattr, SYS_lgetxattr, (const char *path, const char *name, void *value, size_t n), (long)name, (long)value, (long)n, 0, 0)
+XATTR(listxattr, SYS_listxattr, (const char *path, char *list, size_t n), (long)list, (long)n, 0, 0, 0)
+XATTR(llistxattr, SYS_llistxattr, (const char *path, char *list, size_t n), (long)list, (long)n, 0, 0, 0)
 
 /* ---- access ---- */
 

@@ -50,6 +50,7 @@ static pthread_once_t table_once = PTHREAD_ONCE_INIT;
 static atomic_uint live; /* handles that wait for their last close */
 static int notify_fd = -1; /* release_lock */
 static __thread bool draining; /* a model that is being closed may close descriptors of its own */
+static struct log_limit limit; /* of lines about handles that do not work here: a program may ask in a loop */
 static struct loop *service;
 static struct loop_watch *service_watch;
 
@@ -105,8 +106,8 @@ struct shim_handle *shim_handle_get(int fd, struct stat *st, int *err)
 		*err = rc < 0 ? (int)rc : 0;
 	if (rc < 0)
 		return NULL;
-	/* memfds are regular files */
-	return S_ISREG(st->st_mode) ? shim_handle_find(st->st_dev, st->st_ino) : NULL;
+	/* memfds are regular files without a name */
+	return S_ISREG(st->st_mode) && !st->st_nlink ? shim_handle_find(st->st_dev, st->st_ino) : NULL;
 }
 
 void shim_handle_put(struct shim_handle *h)
@@ -126,9 +127,12 @@ bool shim_handle_is_dead(const struct shim_handle *h)
 
 struct uapi_file *shim_handle_file(struct shim_handle *h)
 {
+	uint32_t suppressed;
+
 	if (!h->dead)
 		return h->file;
-	log_warn(SHIM_WHO, "%s was opened before a fork: it belongs to the parent process and does not work in this one, which can open its own", h->link);
+	if (log_allow(&limit, &suppressed))
+		log_warn(SHIM_WHO, "%s was opened before a fork: it belongs to the parent process and does not work in this one, which can open its own", h->link);
 	return NULL;
 }
 
@@ -147,20 +151,20 @@ bool shim_handle_set_kvm(struct shim_handle *h, bool added)
 	return atomic_exchange(&h->kvm, added);
 }
 
-void shim_handle_stat(const struct shim_handle *h, struct stat *st)
+void shim_link_stat(const char *link, struct stat *st)
 {
 	static const char group[] = "/dev/vfio/";
 
 	st->st_size = 0;
 	st->st_blocks = 0;
 	st->st_nlink = 1;
-	if (strncmp(h->link, group, sizeof(group) - 1)) {
+	if (strncmp(link, group, sizeof(group) - 1)) {
 		/* fs/anon_inodes.c: no file type at all */
 		st->st_mode = 0600;
 		st->st_rdev = 0;
 	} else {
-		st->st_mode = S_IFREG | (strcmp(h->link, "/dev/vfio/vfio") ? 0600 : 0666);
-		shim_path_stat(h->link, st);
+		st->st_mode = S_IFREG | (strcmp(link, "/dev/vfio/vfio") ? 0600 : 0666);
+		shim_path_stat(link, st);
 	}
 }
 
@@ -415,25 +419,30 @@ size_t shim_link_text(char *text, size_t len)
 	return len - prefix;
 }
 
-bool shim_is_foreign(int fd)
+bool shim_foreign_link(int fd, char *text, size_t size)
 {
-	char path[48], text[128];
-	size_t n, was;
+	char path[48];
+	size_t n;
 	long rc;
 
 	snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
-	rc = sys_call(SYS_readlinkat, AT_FDCWD, (long)path, (long)text, sizeof(text) - 1, 0, 0);
+	rc = sys_call(SYS_readlinkat, AT_FDCWD, (long)path, (long)text, (long)size - 1, 0, 0);
 	if (rc < 0)
 		return false;
-	was = (size_t)rc;
-	text[was] = '\0';
-	n = shim_link_text(text, was);
-	if (n == was)
-		return false;
+	n = shim_link_text(text, (size_t)rc);
+	text[n] = '\0';
 	/* kvm.c's stand-in has a name like ours, but is no VFIO file */
-	if (n < 5 || !strncmp(text, "anon_inode:kvm", 14))
+	return n != (size_t)rc && strncmp(text, "anon_inode:kvm", 14);
+}
+
+bool shim_is_foreign(int fd)
+{
+	char text[128];
+	uint32_t suppressed;
+
+	if (!shim_foreign_link(fd, text, sizeof(text)))
 		return false;
-	log_warn(SHIM_WHO, "descriptor %d is %.*s of another process (or from before an exec): a device lives in the process that opened it, the call fails", fd,
-		 (int)n, text);
+	if (log_allow(&limit, &suppressed))
+		log_warn(SHIM_WHO, "descriptor %d is %s of another process (or from before an exec): a device lives in the process that opened it; ENODEV", fd, text);
 	return true;
 }

@@ -114,11 +114,17 @@ bool shim_io_try(enum shim_io what, int fd, const void *buf, size_t n, off_t pos
 	bool write = what & 1, at_pos = what == SHIM_PREAD || what == SHIM_PWRITE || what == SHIM_PREADV || what == SHIM_PWRITEV;
 	struct shim_handle *h;
 	struct uapi_file *f;
+	struct stat st;
+	int err;
 
 	if (!shim.on)
 		return false;
-	h = shim_handle_get(fd, NULL, NULL);
+	h = shim_handle_get(fd, &st, &err);
 	if (!h) {
+		if (!err && S_ISREG(st.st_mode) && !st.st_nlink && shim_is_foreign(fd)) {
+			*ret = -ENODEV;
+			return true;
+		}
 		shim_fd_forget(fd);
 		return false;
 	}

@@ -34,8 +34,10 @@ static bool link_is(int fd, const char *want, bool *stand_in)
 	if (n < 0)
 		return false;
 	len = shim_link_text(text, (size_t)n);
+	if (len != strlen(want) || memcmp(text, want, len))
+		return false;
 	*stand_in = len != (size_t)n;
-	return len == strlen(want) && !memcmp(text, want, len);
+	return true;
 }
 
 static long create(int fd, unsigned long arg)

@@ -123,68 +123,65 @@ long shim_madvise(void *addr, size_t len, int advice)
 	return sys_call(SYS_madvise, (long)addr, (long)len, advice, 0, 0, 0);
 }
 
-/* The program's view moves, and the pages with it: the mapping follows to where the program will find them. */
-struct moving {
-	char *old, *to;
-	size_t old_len, new_len;
-	int flags;
-	bool done;
-	long rc;
-};
-
-static void *follow(void *old, uint64_t len, void *arg)
+/*
+ * mremap to another place: program and device go on with the same pages. What vfio gets to keep must be a place of its own, so shared memory is mapped
+ * once more there. Private memory cannot be mapped twice; that it is refused says more than a device and a program that have lost each other.
+ */
+static bool map_again(char *old, size_t len, char *to)
 {
-	struct moving *mv = arg;
+	size_t half;
 
-	if (!mv->done) {
-		mv->done = true;
-		mv->rc = sys_call(SYS_mremap, (long)mv->old, (long)mv->old_len, (long)mv->new_len, mv->flags, (long)mv->to, 0);
+	/* a no-op that fails when the range is more than one mapping */
+	if (!failed(sys_call(SYS_mremap, (long)old, (long)len, (long)len, 0, 0, 0)))
+		/* mremap(2): an old size of 0 makes a second mapping of the same pages, of a shared mapping only */
+		return !failed(sys_call(SYS_mremap, (long)old, 0, (long)len, MREMAP_MAYMOVE | MREMAP_FIXED, (long)to, 0));
+	if (len <= PAGE_SIZE_4K)
+		return false;
+	half = align_up(len / 2, len >= 2 * HUGE_2M ? HUGE_2M : PAGE_SIZE_4K);
+	return map_again(old, half, to) && map_again(old + half, len - half, to + half);
+}
+
+static void *second_view(void *old, uint64_t len, void *arg)
+{
+	char *to = reserve(old, len);
+
+	if (to && !map_again(old, len, to)) {
+		sys_call(SYS_munmap, (long)to, (long)len, 0, 0, 0, 0);
+		to = NULL;
 	}
-	if (failed(mv->rc))
-		return old;
-	return mv->to + ((char *)old - mv->old);
+	return to;
 }
 
 long shim_mremap(void *old, size_t old_len, size_t new_len, int flags, void *to)
 {
-	struct moving mv = { .old = old, .old_len = align_up(old_len, PAGE_SIZE_4K), .new_len = align_up(new_len, PAGE_SIZE_4K), .flags = flags };
-	struct machine *m = shim_machine_if_built();
-	size_t kept;
+	size_t have = align_up(old_len, PAGE_SIZE_4K), want = align_up(new_len, PAGE_SIZE_4K);
+	struct machine *m;
+	char *probe;
 	long rc;
 
-	if (!m || !old_len || ((uint64_t)old & (PAGE_SIZE_4K - 1)) || add_overflows((uint64_t)old, mv.old_len))
+	if (!have || !want || have < old_len || want < new_len || (uint64_t)old & (PAGE_SIZE_4K - 1) || add_overflows((uint64_t)old, have))
 		goto plain;
 	if (flags & MREMAP_FIXED)
-		before_loss(to, mv.new_len);
-	if (!in_use(old, mv.old_len))
+		before_loss(to, want);
+	if (!in_use(old, have))
 		goto plain;
-	/* the tail that a smaller mapping loses */
-	if (mv.new_len < mv.old_len) {
-		before_loss(mv.old + mv.new_len, mv.old_len - mv.new_len);
-		sys_call(SYS_munmap, (long)(mv.old + mv.new_len), (long)(mv.old_len - mv.new_len), 0, 0, 0, 0);
-		mv.old_len = mv.new_len;
-		if (!(flags & MREMAP_FIXED))
-			return (long)old;
-	}
-	kept = mv.old_len;
-	if (!(flags & MREMAP_FIXED)) {
+	if (want < have)
+		before_loss((char *)old + want, have - want);
+	if (!(flags & (MREMAP_FIXED | MREMAP_DONTUNMAP))) {
 		/* in place if it goes */
-		rc = sys_call(SYS_mremap, (long)old, (long)mv.old_len, (long)mv.new_len, flags & ~MREMAP_MAYMOVE, 0, 0);
+		rc = sys_call(SYS_mremap, (long)old, (long)old_len, (long)new_len, 0, 0, 0);
 		if (!failed(rc) || !(flags & MREMAP_MAYMOVE))
 			return rc;
-		mv.to = reserve(old, mv.new_len);
-		if (!mv.to)
-			return -ENOMEM;
-		mv.flags |= MREMAP_FIXED;
-	} else {
-		mv.to = to;
 	}
-	vfio_preserve_pages(machine_system(m), old, kept, follow, &mv);
-	if (!mv.done) /* unmapped for DMA just now */
-		follow(old, 0, &mv);
-	if (failed(mv.rc) && !(flags & MREMAP_FIXED))
-		sys_call(SYS_munmap, (long)mv.to, (long)mv.new_len, 0, 0, 0, 0);
-	return mv.rc;
+	have = want < have ? want : have;
+	probe = second_view(old, have, NULL);
+	if (!probe) {
+		log_err(SHIM_WHO, "mremap of private memory at %p that is mapped for DMA: uvfio cannot keep it for the device, ENOMEM; unmap it from the device first", old);
+		return -ENOMEM;
+	}
+	sys_call(SYS_munmap, (long)probe, (long)have, 0, 0, 0, 0);
+	m = shim_machine_if_built();
+	vfio_preserve_pages(machine_system(m), old, have, second_view, NULL);
 plain:
 	return sys_call(SYS_mremap, (long)old, (long)old_len, (long)new_len, flags, (long)to, 0);
 }

@@ -87,8 +87,8 @@ const char *shim_handle_link(const struct shim_handle *h);
 int shim_handle_accmode(const struct shim_handle *h);
 /* KVM's table of VFIO files (kvm.c): returns what it was. */
 bool shim_handle_set_kvm(struct shim_handle *h, bool added);
-/* What fstat shows of the kernel's file. */
-void shim_handle_stat(const struct shim_handle *h, struct stat *st);
+/* What fstat shows of the kernel's file with that link. */
+void shim_link_stat(const char *link, struct stat *st);
 /* A new descriptor for @file (whose reference it takes on success): the number or -errno. @flags: open's. */
 int shim_handle_install(struct uapi_file *file, int flags);
 /* Give up the files whose last descriptor is closed. Returns how many. Does nothing while none is open. */
@@ -101,6 +101,7 @@ void shim_handles_unlock(void);
 size_t shim_link_text(char *text, size_t len);
 /* @fd is a handle of another process, or from before an exec: a line is logged. */
 bool shim_is_foreign(int fd);
+bool shim_foreign_link(int fd, char *text, size_t size); /* the same without a line: what it is a link to */
 
 /* ---- fds.c: hints about numbers ---- */
 void shim_fd_mark(int fd, bool handle);      /* handle or directory of the view */

@@ -1,0 +1,43 @@
+#!/bin/bash
+# SPDX-License-Identifier: BSD-3-Clause
+# shim.sh [NAME]... : the programs shim_*.c, each under `uvfio run --device testdev`. One line a case; the log of a program that fails is shown. As an
+# ordinary user, too, if we are root and can become one: the filter then needs no_new_privs, and files have modes that count.
+set -uo pipefail
+top=$(cd "$(dirname "$0")/.." && pwd)
+build=${BUILD:-build}; [[ $build == /* ]] || build=$top/$build
+tmp=$(mktemp -d); chmod 755 "$tmp"; trap 'rm -rf "$tmp"' EXIT
+passed=0 failed=0
+one() { # WHO NAME ARG...
+	local who=$1 name=$2 as=() rc; shift 2
+	[[ $who == user ]] && as=(setpriv --reuid=65534 --regid=65534 --clear-groups env "TMPDIR=$tmp/user")
+	# the limits that a login has: the library's own descriptors lie just below
+	(ulimit -n "${limit:-1024}"; cd / && timeout 120 "${as[@]}" "$build/uvfio" run --memlock 256M --device testdev -- "$build/test/$name" "$@") >"$tmp/out" 2>"$tmp/err"; rc=$?
+	while read -r word what; do
+		case $word in
+		ok) passed=$((passed + 1)); echo "ok   $name: $what ($who)" ;;
+		FAIL) failed=$((failed + 1)); echo "FAIL $name: $what ($who)" ;;
+		*) [[ $word ]] && echo "     $word $what" ;;
+		esac
+	done <"$tmp/out"
+	if [[ $rc -ne 0 ]]; then
+		grep -q '^FAIL' "$tmp/out" || { failed=$((failed + 1)); echo "FAIL $name: status $rc ($who)"; }
+		tail -n 30 "$tmp/err"
+	elif ! grep -q '^ok' "$tmp/out"; then
+		failed=$((failed + 1)); echo "FAIL $name: no case ran ($who)"
+	fi
+}
+names=("$@"); [[ $# -gt 0 ]] || names=(handles fork exec raw signals mem paths kvm)
+mkdir -m 777 "$tmp/user"
+users=(self)
+# the build must be where that user can read it
+[[ $(id -u) -eq 0 ]] && setpriv --reuid=65534 --regid=65534 --clear-groups test -x "$build/uvfio" 2>/dev/null && users+=(user)
+for who in "${users[@]}"; do
+	for n in "${names[@]}"; do
+		args=(); [[ $n == exec ]] && args=("$build/test/shim_static")
+		[[ $n == kvm && $who == user ]] && continue
+		limit=1024; [[ $n == handles && $who == user ]] && limit=20000
+		one "$who" "shim_$n" "${args[@]}"
+	done
+done
+echo "$passed passed, $failed failed"
+[[ $failed -eq 0 && $passed -gt 0 ]]

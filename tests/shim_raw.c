@@ -1,0 +1,147 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* shim_raw: calls that do not go through libc's functions: syscall(2), and the instruction itself; in threads that block all signals, too. */
+#include "shim.h"
+#include <pthread.h>
+#include <sys/uio.h>
+
+static void by_syscall(void)
+{
+	struct vfio_group_status st = { .argsz = sizeof(st) };
+	int c = (int)syscall(SYS_openat, AT_FDCWD, "/dev/vfio/vfio", O_RDWR | O_CLOEXEC), g = (int)syscall(SYS_open, GROUP, O_RDWR), d;
+	uint32_t id = 0;
+	struct iovec iov = { &id, 4 };
+
+	CHECK(c >= 0 && g >= 0);
+	CHECK(!syscall(SYS_ioctl, g, VFIO_GROUP_GET_STATUS, &st) && st.flags == VFIO_GROUP_FLAGS_VIABLE);
+	CHECK(!syscall(SYS_ioctl, g, VFIO_GROUP_SET_CONTAINER, &c));
+	CHECK(!syscall(SYS_ioctl, c, VFIO_SET_IOMMU, VFIO_TYPE1v2_IOMMU));
+	d = (int)syscall(SYS_ioctl, g, VFIO_GROUP_GET_DEVICE_FD, ADDRESS);
+	CHECK(d >= 0);
+	CHECK(syscall(SYS_pread64, d, &id, 4, REGS) == 4 && id == TD_ID_VALUE);
+	id = 0;
+	CHECK(syscall(SYS_preadv, d, &iov, 1, REGS, 0) == 4 && id == TD_ID_VALUE);
+	FAILS(syscall(SYS_ioctl, d, VFIO_DEVICE_SET_IRQS, (void *)8), EFAULT);
+	FAILS(syscall(SYS_ioctl, -1, VFIO_DEVICE_RESET), EBADF);
+	CHECK(!syscall(SYS_close, d));
+	CHECK(!syscall(SYS_close, g));
+	CHECK(!syscall(SYS_close, c));
+	g = open_group();
+	CHECK(g >= 0);
+	close(g);
+}
+
+static void by_instruction(void)
+{
+	struct vfio v = vfio_open();
+	struct vfio_device_info info = { .argsz = sizeof(info) };
+	uint32_t id = 0, w = 0x55aa1234;
+	struct iovec iov = { &id, 4 };
+	char name[] = ADDRESS;
+	long d;
+
+	CHECK(raw_call(SYS_ioctl, v.container, VFIO_GET_API_VERSION, 0, 0, 0, 0) == 0);
+	CHECK(raw_call(SYS_ioctl, v.container, VFIO_CHECK_EXTENSION, VFIO_TYPE1v2_IOMMU, 0, 0, 0) == 1);
+	CHECK(raw_call(SYS_ioctl, v.device, VFIO_DEVICE_GET_INFO, (long)&info, 0, 0, 0) == 0 && info.num_regions == 9);
+	CHECK(raw_call(SYS_ioctl, v.device, VFIO_DEVICE_GET_INFO, 8, 0, 0, 0) == -EFAULT);
+	CHECK(raw_call(SYS_ioctl, 1, VFIO_DEVICE_RESET, 0, 0, 0, 0) == -ENOTTY);
+	CHECK(raw_call(SYS_ioctl, -1, VFIO_DEVICE_RESET, 0, 0, 0, 0) == -EBADF);
+	CHECK(raw_call(SYS_pread64, v.device, (long)&id, 4, (long)REGS, 0, 0) == 4 && id == TD_ID_VALUE);
+	id = 0;
+	CHECK(raw_call(SYS_preadv, v.device, (long)&iov, 1, (long)REGS, 0, 0) == 4 && id == TD_ID_VALUE);
+	/* region 0 has offset 0 like any file: the number says that it is a device's */
+	CHECK(raw_call(SYS_pwrite64, v.device, (long)&w, 4, 0, 0, 0) == 4);
+	CHECK(raw_call(SYS_pread64, v.device, (long)&id, 4, 0, 0, 0) == 4 && id == w);
+	CHECK(raw_call(SYS_pread64, v.device, 8, 4, 0, 0, 0) == -EFAULT);
+	CHECK(raw_call(SYS_mmap, 0, 4096, PROT_READ, MAP_SHARED, v.device, (long)REGS) == -EINVAL);
+	d = raw_call(SYS_ioctl, v.group, VFIO_GROUP_GET_DEVICE_FD, (long)name, 0, 0, 0);
+	CHECK(d >= 0);
+	CHECK(get32((int)d, TD_ID) == TD_ID_VALUE);
+	/* a number that nobody knows, and that the filter lets through: refused, not read from somewhere else */
+	long e = raw_call(SYS_fcntl, d, F_DUPFD_CLOEXEC, 3, 0, 0, 0);
+	CHECK(raw_call(SYS_pread64, e, (long)&id, 4, 0, 0, 0) == -EBADF);
+	CHECK(raw_call(SYS_mmap, 0, 4096, PROT_READ, MAP_SHARED, e, 0) == -EACCES);
+	close((int)e);
+	close((int)d);
+	vfio_close(&v);
+}
+
+/* What is trapped for its offset and is not ours works as without us. */
+static void large_files(void)
+{
+	int m = memfd_create("large", 0);
+	char c = 'x', d = 0;
+	off_t at = (2ll << 40) + 16;
+
+	CHECK(!ftruncate(m, 3ll << 40));
+	CHECK(pwrite(m, &c, 1, at) == 1);
+	CHECK(raw_call(SYS_pread64, m, (long)&d, 1, at, 0, 0) == 1 && d == 'x');
+	d = 0;
+	CHECK(pread(m, &d, 1, at) == 1 && d == 'x');
+	char *p = mmap(NULL, 4096, PROT_READ, MAP_SHARED, m, 2ll << 40);
+	CHECK(p != MAP_FAILED && p[16] == 'x');
+	long q = raw_call(SYS_mmap, 0, 4096, PROT_READ, MAP_SHARED, m, 2ll << 40);
+	CHECK(q > 0 && ((char *)q)[16] == 'x');
+	close(m);
+}
+
+static struct vfio shared;
+
+static void *blocked_thread(void *arg)
+{
+	long (*call)(long, long, long, long, long, long, long) = arg ? raw_call : NULL;
+	struct vfio_device_info info;
+	sigset_t all, now;
+	long bad = 0, r;
+	void *volatile nowhere = (void *)16;
+
+	sigfillset(&all);
+	bad += pthread_sigmask(SIG_SETMASK, &all, NULL) != 0;
+	/* the program sees what it set */
+	bad += pthread_sigmask(SIG_SETMASK, NULL, &now) != 0;
+	bad += !sigismember(&now, SIGSEGV) || !sigismember(&now, SIGSYS) || !sigismember(&now, SIGBUS) || !sigismember(&now, SIGUSR1);
+	for (int i = 0; i < 200; i++) {
+		info.argsz = sizeof(info);
+		r = call ? call(SYS_ioctl, shared.device, VFIO_DEVICE_GET_INFO, (long)&info, 0, 0, 0) :
+			   ioctl(shared.device, VFIO_DEVICE_GET_INFO, &info);
+		bad += r != 0 || info.num_irqs != 5;
+		r = call ? call(SYS_ioctl, shared.device, VFIO_DEVICE_GET_INFO, (long)nowhere, 0, 0, 0) :
+			   ioctl(shared.device, VFIO_DEVICE_GET_INFO, nowhere);
+		bad += r != (call ? -EFAULT : -1);
+	}
+	return (void *)bad;
+}
+
+static void threads_with_all_signals_blocked(void)
+{
+	sigset_t all, old;
+	pthread_t t[4];
+	void *bad;
+
+	shared = vfio_open();
+	CHECK(works(&shared));
+	sigfillset(&all);
+	CHECK(!sigprocmask(SIG_BLOCK, &all, &old));
+	for (long i = 0; i < 4; i++)
+		CHECK(!pthread_create(&t[i], NULL, blocked_thread, (void *)(i & 1)));
+	for (int i = 0; i < 4; i++) {
+		pthread_join(t[i], &bad);
+		CHECK(!bad);
+	}
+	CHECK(!sigprocmask(SIG_SETMASK, &old, NULL));
+	/* by the raw call, which libc's own functions use, too */
+	uint64_t mask = ~0ull, was;
+	CHECK(!syscall(SYS_rt_sigprocmask, SIG_SETMASK, &mask, &was, 8));
+	CHECK(raw_call(SYS_ioctl, shared.container, VFIO_GET_API_VERSION, 0, 0, 0, 0) == 0);
+	CHECK(!syscall(SYS_rt_sigprocmask, SIG_SETMASK, &was, &mask, 8));
+	CHECK(mask & 1ull << (SIGSYS - 1));
+	vfio_close(&shared);
+}
+
+int main(void)
+{
+	RUN(by_syscall);
+	RUN(by_instruction);
+	RUN(large_files);
+	RUN(threads_with_all_signals_blocked);
+	return any_failed;
+}
