@@ -9,7 +9,8 @@
 
 #define CHUNK 4096u
 
-static ssize_t transfer(struct uapi_file *f, char *user, size_t count, uint64_t pos, bool write)
+/* @user is the program's pointer, whatever it is: a number to reckon with until guard_copy has it. */
+static ssize_t transfer(struct uapi_file *f, uintptr_t user, size_t count, uint64_t pos, bool write)
 {
 	struct vfio_device *dev = f->dev;
 	uint32_t index = VFIO_REGION_INDEX(pos);
@@ -35,13 +36,13 @@ static ssize_t transfer(struct uapi_file *f, char *user, size_t count, uint64_t 
 		n = CHUNK - (size_t)(at % CHUNK);
 		if (n > count - done)
 			n = count - done;
-		if (write && guard_copy(buf, user + done, n))
+		if (write && guard_copy(buf, (const void *)(user + done), n))
 			return -EFAULT;
 		ret = dev->ops->rw(dev, index, at, buf, n, write);
 		if (ret < 0)
 			/* the end of a BAR after some bytes is a short result */
 			return done && ret == -EINVAL ? (ssize_t)done : ret;
-		if (!write && ret && guard_copy(user + done, buf, (size_t)ret))
+		if (!write && ret && guard_copy((void *)(user + done), buf, (size_t)ret))
 			return -EFAULT;
 		done += (size_t)ret;
 		at += (uint64_t)ret;
@@ -59,7 +60,7 @@ static ssize_t file_rw(struct uapi_file *f, void *user, size_t count, uint64_t p
 	}
 	if ((int64_t)pos < 0)
 		return -EINVAL;
-	return transfer(f, user, count, pos, write);
+	return transfer(f, (uintptr_t)user, count, pos, write);
 }
 
 ssize_t uapi_pread(struct uapi_file *f, void *buf, size_t count, uint64_t pos)
