@@ -211,9 +211,9 @@ static bool is_sanitizer(const char *lib, size_t len)
 static char *preload(const char *shim)
 {
 	const char *old = getenv("LD_PRELOAD"), *p;
-	bool placed = false;
+	bool placed = false, bad;
+	char *text = NULL;
 	size_t len;
-	char *text;
 	FILE *f = open_memstream(&text, &len);
 
 	if (!f)
@@ -234,8 +234,11 @@ static char *preload(const char *shim)
 	}
 	if (!placed)
 		fputs(shim, f);
-	if (fclose(f))
+	bad = ferror(f);
+	if (fclose(f) || bad || !text) {
+		free(text);
 		return NULL;
+	}
 	len = strlen(text);
 	if (len && text[len - 1] == ':')
 		text[len - 1] = 0;

@@ -193,6 +193,7 @@ static int fail_model(char **err, int rc, const char *name, const char *message)
 
 int machine_add(struct machine *m, const char *text, char **err)
 {
+	struct machine_spaces spaces = m->spaces;
 	struct machine_slot **slots, *slot;
 	const struct uvfio_model *model;
 	char message[MESSAGE_MAX] = "";
@@ -250,6 +251,7 @@ int machine_add(struct machine *m, const char *text, char **err)
 	m->slots[m->num_slots++] = slot;
 	return 0;
 fail:
+	m->spaces = spaces;
 	free_slot(slot);
 	return rc;
 fail_spec:

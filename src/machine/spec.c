@@ -245,6 +245,7 @@ int machine_spec_absolute(const char *spec, char **out, char **err)
 	void *handle = NULL;
 	char *cwd = NULL, addr[16];
 	size_t len;
+	bool bad;
 	FILE *f;
 	int rc;
 
@@ -287,7 +288,8 @@ int machine_spec_absolute(const char *spec, char **out, char **err)
 		fputs(",id=", f);
 		put_escaped(f, s.id);
 	}
-	if (fclose(f)) {
+	bad = ferror(f); /* which fclose() does not report again */
+	if (fclose(f) || bad || !*out) {
 		free(*out);
 		*out = NULL;
 		rc = machine_fail(err, -ENOMEM, "out of memory");

@@ -1,0 +1,193 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * Each allocation of machine_add() failing in turn: it says so, leaves the machine as it was, and the next try gets what the first would have got. The allocator is replaced by one that counts;
+ * the C library's own calls come here, too (malloc(3): malloc may be replaced).
+ */
+#include <errno.h>
+#include <setjmp.h>
+#include <stdatomic.h>
+#include <stdarg.h>
+#include <stdlib.h>
+#include <string.h>
+#include <cmocka.h>
+#include "base/log.h"
+#include "machine/internal.h"
+
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+#define REPLACED 0
+#elif defined(__has_feature)
+#if __has_feature(address_sanitizer) || __has_feature(thread_sanitizer)
+#define REPLACED 0
+#endif
+#endif
+#ifndef REPLACED
+#define REPLACED 1
+#endif
+
+static __thread int until_failure = -1; /* -1: none fails; the test's thread alone */
+
+#if REPLACED
+/* the library's calls are found by name, too */
+#define EXPORTED __attribute__((visibility("default")))
+void *__libc_malloc(size_t n);
+void *__libc_calloc(size_t n, size_t size);
+void *__libc_realloc(void *p, size_t n);
+void __libc_free(void *p);
+static atomic_long live; /* pieces that were not freed */
+
+static void *counted(void *p)
+{
+	if (p)
+		live++;
+	return p;
+}
+
+static bool fails(void)
+{
+	return until_failure >= 0 && until_failure-- == 0;
+}
+
+EXPORTED void *malloc(size_t n)
+{
+	if (fails()) {
+		errno = ENOMEM;
+		return NULL;
+	}
+	return counted(__libc_malloc(n));
+}
+
+EXPORTED void *calloc(size_t n, size_t size)
+{
+	if (fails()) {
+		errno = ENOMEM;
+		return NULL;
+	}
+	return counted(__libc_calloc(n, size));
+}
+
+EXPORTED void *realloc(void *p, size_t n)
+{
+	if (fails()) {
+		errno = ENOMEM;
+		return NULL;
+	}
+	return p ? __libc_realloc(p, n) : counted(__libc_realloc(p, n));
+}
+
+EXPORTED void free(void *p)
+{
+	if (p)
+		live--;
+	__libc_free(p);
+}
+#else
+static long live;
+#endif
+
+/* Fail each allocation of adding @spec, each time on a new machine. Returns how many there are. */
+static int fail_each(const char *spec)
+{
+	struct machine *m;
+	bool past_the_last;
+	char *err;
+	int rc;
+
+	for (int n = 0;; n++) {
+		long before = live;
+
+		m = machine_new();
+		assert_non_null(m);
+		err = NULL;
+		until_failure = n;
+		rc = machine_add(m, spec, &err);
+		past_the_last = until_failure >= 0;
+		until_failure = -1;
+		free(err);
+		if (past_the_last)
+			assert_int_equal(rc, 0);
+		if (rc) {
+			assert_int_equal(machine_num_devices(m), 0);
+			assert_int_equal(machine_add(m, spec, NULL), 0);
+		}
+		/* at once, without an allocation that it can do without, or at the second try: what it gets is the same */
+		assert_int_equal(machine_num_devices(m), 1);
+		assert_string_equal(machine_device(m, 0)->addr, "0000:01:00.0");
+		assert_int_equal(machine_device(m, 0)->group, 1);
+		assert_int_equal(vfio_system_group(machine_system(m), 1)->n, 1);
+		assert_int_equal(vfio_system_group(machine_system(m), 1)->iommu->n, 1);
+		assert_true(machine_bar_address(machine_device(m, 0)->fn, 0) ==
+			    (strncmp(spec, "edu", 3) ? 0x380000000000 : 0xe0000000));
+		machine_free(m, false);
+		/* but for what libraries keep from their first use on */
+		if (n)
+			assert_int_equal(live, before);
+		if (past_the_last)
+			return n;
+	}
+}
+
+static void every_allocation(void **state)
+{
+	if (!REPLACED)
+		skip();
+	log_set(2, LOG_NONE);
+	assert_true(fail_each("edu,id=a") > 10);
+	assert_true(fail_each("testdev,group=1") > 10);
+	log_set(2, LOG_WARN);
+}
+
+static void no_memory_for_a_machine(void **state)
+{
+	struct machine *m;
+
+	if (!REPLACED)
+		skip();
+	for (int n = 0;; n++) {
+		until_failure = n;
+		m = machine_new();
+		if (until_failure >= 0)
+			break;
+		assert_null(m);
+	}
+	until_failure = -1;
+	assert_non_null(m);
+	machine_free(m, false);
+}
+
+static void no_memory_for_texts(void **state)
+{
+	char *out, *err;
+	int rc;
+
+	if (!REPLACED)
+		skip();
+	for (int n = 0;; n++) {
+		out = err = NULL;
+		until_failure = n;
+		rc = machine_spec_absolute("edu,addr=1:0.0,id=x", &out, &err);
+		if (until_failure >= 0)
+			break;
+		if (rc) {
+			assert_null(out);
+			free(err);
+		} else {
+			assert_string_equal(out, "edu,addr=0000:01:00.0,id=x");
+			free(out);
+		}
+	}
+	until_failure = -1;
+	assert_int_equal(rc, 0);
+	assert_string_equal(out, "edu,addr=0000:01:00.0,id=x");
+	free(out);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(every_allocation),
+		cmocka_unit_test(no_memory_for_a_machine),
+		cmocka_unit_test(no_memory_for_texts),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
