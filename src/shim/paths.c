@@ -21,6 +21,7 @@ static const struct {
 } view[] = {
 	{ "/sys/bus/pci", true },
 	{ "/sys/devices/pci", false },
+	{ "/sys/devices/virtual/iommu", true }, /* where the links of class/iommu lead */
 	{ "/sys/kernel/iommu_groups", true },
 	{ "/sys/class/iommu", true },
 	{ "/sys/module/vfio", false },
