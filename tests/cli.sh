@@ -129,6 +129,7 @@ is "standard input" "$(echo in | "$U" run -- cat)" in
 is "the device is there" "$("$U" run --device edu -- cat /sys/bus/pci/devices/0000:01:00.0/device)" 0x11e8
 is "three devices, two groups" "$("$U" run --device edu --device edu,group=1 --device=edu -- ls /dev/vfio | tr '\n' ' ')" "1 2 vfio "
 mkdir "$tmp/dir" && truncate -s 1M "$tmp/dir/a,b.img"
+is "links of the view resolve in it" "$("$U" run --device edu -- sh -c 'cd /sys/bus/pci/devices && realpath 0000:01:00.0/iommu/devices/* /sys/class/iommu/*/devices/* 0000:01:00.0/iommu_group/devices/*' | sort -u)" "/sys/devices/pci0000:01/0000:01:00.0"
 is "a relative image stays where it is when the program moves" \
 	"$(cd "$tmp" && "$U" run --device 'nvme,image=dir/a,,b.img' -- sh -c 'cd /; echo "$UVFIO_DEVICES"')" "nvme,image=$tmp/dir/a,,b.img"
 is "a limit" "$("$U" run --memlock 64K -- sh -c 'echo $UVFIO_MEMLOCK')" 65536
