@@ -93,7 +93,7 @@ define unit_rule
 $(BUILD)/test/$(1)-%: src/$(1)/%.c $(foreach d,$(below_$(1)),$(BUILD)/lib/$(d).a)
 	@mkdir -p $$(@D)
 	$$(call say,TEST,$$@)
-	$$(Q)$(CC) $(CFLAGS_ALL) -MMD -MP -MF $$@.d -o $$@ $$< $$(filter %.a,$$^) $(LDFLAGS_ALL) -lcmocka $(LIBS)
+	$$(Q)$(CC) $(CFLAGS_ALL) -MMD -MP -MF $$@.d -o $$@ $$< $$(filter %.a,$$^) $$(LDFLAGS_ALL) -lcmocka $(LIBS)
 endef
 $(foreach d,$(core_dirs),$(eval $(call unit_rule,$(d))))
 

@@ -27,5 +27,5 @@ $(BUILD)/fuzz/%: fuzz/%.c $(archives)
 	$(Q)$(CC) $(CFLAGS_ALL) -MMD -MP -MF $@.d -o $@ $< $(archives) $(LDFLAGS_ALL) -fsanitize=fuzzer $(LIBS)
 
 # Tests that make each allocation of the core fail in turn (base/test_fault.h)
-fault_tests := $(filter %-fault_test,$(unit_tests))
+fault_tests := $(filter %fault_test,$(unit_tests))
 $(fault_tests): LDFLAGS_ALL += -Wl,--wrap=malloc -Wl,--wrap=calloc -Wl,--wrap=realloc

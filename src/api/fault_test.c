@@ -1,0 +1,261 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * The whole stack when memory runs out: a client's life (open, map, enable interrupts, use, close) in which the first allocation fails, the second, ... until none is
+ * left. Whatever call it hits says so (or does without), everything can be closed, and nothing stays behind; then the same life succeeds.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/eventfd.h>
+#include <sys/mman.h>
+#include <unistd.h>
+#include <cmocka.h>
+#include "base/guard.h"
+#include "base/log.h"
+#include "base/test_fault.h"
+#include "base/test_signals.h"
+#include "machine/machine.h"
+#include "uapi/uapi.h"
+
+#define K 4096ul
+#define NUM_FDS 8
+#define VECTORS 4
+
+static struct uapi_file *fds[NUM_FDS];
+static struct machine *machine;
+static uint8_t *mem;
+static int events[VECTORS];
+
+static struct uapi_file *fget(void *arg, int fd, int *err)
+{
+	*err = -EBADF;
+	if (fd < 0 || fd >= NUM_FDS || !fds[fd])
+		return NULL;
+	uapi_file_get(fds[fd]);
+	return fds[fd];
+}
+
+static int install(void *arg, struct uapi_file *file)
+{
+	for (int i = 0; i < NUM_FDS; i++) {
+		if (!fds[i]) {
+			fds[i] = file;
+			return i;
+		}
+	}
+	return -EMFILE;
+}
+
+static const struct uapi_host host = { .fget = fget, .install = install };
+
+static int open_path(const char *path)
+{
+	struct uapi_file *f = NULL;
+	int ret = uapi_open(machine_system(machine), &host, path, O_RDWR, &f);
+
+	return ret ? ret : install(NULL, f);
+}
+
+#define CHECK(call)                  \
+	do {                         \
+		ret = (int)(call);   \
+		if (ret < 0)         \
+			return ret;  \
+	} while (0)
+
+/* What a client does. 0, or the first error. */
+static int life(bool intx)
+{
+	struct vfio_iommu_type1_dma_map map = { .argsz = sizeof(map), .flags = 3, .vaddr = (uintptr_t)mem, .iova = 5 * K, .size = 4 * K };
+	struct vfio_iommu_type1_dma_unmap unmap = { .argsz = sizeof(unmap), .iova = 5 * K, .size = 4 * K };
+	struct { struct vfio_iommu_type1_info info; uint8_t caps[256]; } info = { .info.argsz = sizeof(info) };
+	struct { struct vfio_region_info info; uint8_t caps[64]; } region = { .info.argsz = sizeof(region), .info.index = 2 };
+	struct { struct vfio_irq_set set; int32_t fd[VECTORS]; } irqs = {
+		.set = { .argsz = sizeof(irqs), .flags = VFIO_IRQ_SET_DATA_EVENTFD | VFIO_IRQ_SET_ACTION_TRIGGER, .index = intx ? 0 : 2, .count = intx ? 1 : VECTORS },
+	};
+	struct vfio_irq_set unmask = { 0 }, off = { .argsz = sizeof(off), .flags = VFIO_IRQ_SET_DATA_NONE | VFIO_IRQ_SET_ACTION_TRIGGER, .index = irqs.set.index };
+	struct vfio_device_info dinfo = { .argsz = sizeof(dinfo) };
+	uint16_t cmd = 6;
+	uint32_t id;
+	int c, g, d, ret;
+
+	memcpy(irqs.fd, events, sizeof(events));
+	CHECK(c = open_path("/dev/vfio/vfio"));
+	CHECK(g = open_path("/dev/vfio/1"));
+	CHECK(uapi_ioctl(fds[g], VFIO_GROUP_SET_CONTAINER, (unsigned long)&c));
+	CHECK(uapi_ioctl(fds[c], VFIO_SET_IOMMU, VFIO_TYPE1v2_IOMMU));
+	CHECK(uapi_ioctl(fds[c], VFIO_IOMMU_GET_INFO, (unsigned long)&info));
+	CHECK(uapi_ioctl(fds[c], VFIO_IOMMU_MAP_DMA, (unsigned long)&map));
+	map.iova = 0x40000000;
+	CHECK(uapi_ioctl(fds[c], VFIO_IOMMU_MAP_DMA, (unsigned long)&map));
+	CHECK(d = (int)uapi_ioctl(fds[g], VFIO_GROUP_GET_DEVICE_FD, (unsigned long)"0000:01:00.0"));
+	CHECK(uapi_ioctl(fds[d], VFIO_DEVICE_GET_INFO, (unsigned long)&dinfo));
+	CHECK(uapi_ioctl(fds[d], VFIO_DEVICE_GET_REGION_INFO, (unsigned long)&region));
+	CHECK(uapi_pwrite(fds[d], &cmd, 2, (7ull << 40) + 4));
+	CHECK(uapi_pread(fds[d], &id, 4, 2ull << 40));
+	CHECK(uapi_ioctl(fds[d], VFIO_DEVICE_SET_IRQS, (unsigned long)&irqs));
+	if (intx) {
+		irqs.set.flags = VFIO_IRQ_SET_DATA_EVENTFD | VFIO_IRQ_SET_ACTION_UNMASK;
+		irqs.fd[0] = events[1];
+		CHECK(uapi_ioctl(fds[d], VFIO_DEVICE_SET_IRQS, (unsigned long)&irqs));
+		unmask = (struct vfio_irq_set){ .argsz = sizeof(unmask), .flags = VFIO_IRQ_SET_DATA_NONE | VFIO_IRQ_SET_ACTION_UNMASK, .count = 1 };
+		CHECK(uapi_ioctl(fds[d], VFIO_DEVICE_SET_IRQS, (unsigned long)&unmask));
+	}
+	CHECK(uapi_ioctl(fds[d], VFIO_DEVICE_SET_IRQS, (unsigned long)&off));
+	CHECK(uapi_ioctl(fds[d], VFIO_DEVICE_RESET, 0));
+	CHECK(uapi_ioctl(fds[c], VFIO_IOMMU_UNMAP_DMA, (unsigned long)&unmap));
+	return unmap.size == 4 * K ? 0 : -EIO;
+}
+
+static void close_all(bool forwards)
+{
+	for (int i = 0; i < NUM_FDS; i++) {
+		int fd = forwards ? i : NUM_FDS - 1 - i;
+		struct uapi_file *f = fds[fd];
+
+		fds[fd] = NULL;
+		if (f)
+			uapi_file_put(f);
+	}
+}
+
+static void nothing_is_left(void)
+{
+	struct vfio_system *s = machine_system(machine);
+	struct vfio_group *g = vfio_system_group(s, 1);
+
+	assert_int_equal(atomic_load(&s->mappings), 0);
+	assert_int_equal(atomic_load(&s->pages_locked), 0);
+	assert_true(cds_list_empty(&s->type1s));
+	assert_false(g->opened);
+	assert_null(g->container);
+	assert_int_equal(g->device_files, 0);
+	assert_int_equal(machine_device(machine, 0)->vdev->open_count, 0);
+}
+
+static void each_allocation(bool intx)
+{
+	unsigned failed = 0;
+
+	for (unsigned n = 1;; n++) {
+		bool hit;
+		int ret;
+
+		fault_set(n);
+		ret = life(intx);
+		close_all(n & 1);
+		hit = fault_clear();
+		nothing_is_left();
+		if (!hit) {
+			assert_int_equal(ret, 0);
+			break;
+		}
+		if (ret && ret != -ENOMEM)
+			fail_msg("allocation %u failed, and the client was told %s", n, strerror(-ret));
+		failed += ret != 0;
+		/* what went wrong has not been remembered */
+		ret = life(intx);
+		close_all(true);
+		if (ret)
+			fail_msg("after allocation %u had failed once: %s", n, strerror(-ret));
+		nothing_is_left();
+		assert_true(n < 1000);
+	}
+	assert_true(failed > 8);
+}
+
+static void with_msix(void **state)
+{
+	each_allocation(false);
+}
+
+static void with_intx(void **state)
+{
+	each_allocation(true);
+}
+
+/* Plugging in: a message or none, nothing half built. */
+static void machine_add_fails(void **state)
+{
+	static const char *const specs[] = { "testdev", "edu,group=7,id=x", "testdev,addr=05:00.0,vectors=9" };
+
+	for (unsigned i = 0; i < ARRAY_SIZE(specs); i++) {
+		for (unsigned n = 1;; n++) {
+			struct machine *m = machine_new();
+			char *err = NULL;
+			int ret;
+
+			assert_non_null(m);
+			fault_set(n);
+			ret = machine_add(m, specs[i], &err);
+			if (!fault_clear()) {
+				assert_int_equal(ret, 0);
+				machine_free(m, false);
+				break;
+			}
+			if (ret) {
+				assert_int_equal(ret, -ENOMEM);
+				assert_int_equal(machine_num_devices(m), 0);
+			}
+			free(err);
+			err = NULL;
+			if (ret)
+				assert_int_equal(machine_add(m, specs[i], &err), 0);
+			assert_int_equal(machine_num_devices(m), 1);
+			machine_free(m, false);
+			assert_true(n < 1000);
+		}
+	}
+	for (unsigned n = 1;; n++) {
+		struct machine *m;
+
+		fault_set(n);
+		m = machine_new();
+		if (!fault_clear()) {
+			assert_non_null(m);
+			machine_free(m, false);
+			break;
+		}
+		if (m)
+			machine_free(m, false);
+	}
+}
+
+static int setup(void **state)
+{
+	char *err;
+
+	guard_install();
+	log_set(2, LOG_NONE);
+	machine = machine_new();
+	if (!machine || machine_add(machine, "testdev", &err))
+		return -1;
+	mem = mmap(NULL, 4 * K, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	for (unsigned i = 0; i < VECTORS; i++)
+		events[i] = eventfd(0, EFD_NONBLOCK);
+	return 0;
+}
+
+static int teardown(void **state)
+{
+	machine_free(machine, false);
+	munmap(mem, 4 * K);
+	for (unsigned i = 0; i < VECTORS; i++)
+		close(events[i]);
+	return 0;
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(with_msix),
+		cmocka_unit_test(with_intx),
+		cmocka_unit_test(machine_add_fails),
+	};
+
+	return cmocka_run_group_tests(tests, setup, teardown);
+}
