@@ -114,19 +114,17 @@ bool shim_io_try(enum shim_io what, int fd, const void *buf, size_t n, off_t pos
 	bool write = what & 1, at_pos = what == SHIM_PREAD || what == SHIM_PWRITE || what == SHIM_PREADV || what == SHIM_PWRITEV;
 	struct shim_handle *h;
 	struct uapi_file *f;
-	struct stat st;
 	int err;
 
 	if (!shim.on)
 		return false;
-	h = shim_handle_get(fd, &st, &err);
+	h = shim_handle_get(fd, NULL, &err);
 	if (!h) {
-		if (!err && S_ISREG(st.st_mode) && !st.st_nlink && shim_is_foreign(fd)) {
-			*ret = -ENODEV;
-			return true;
-		}
 		shim_fd_forget(fd);
-		return false;
+		if (err || !shim_is_foreign(fd))
+			return false;
+		*ret = -ENODEV;
+		return true;
 	}
 	shim_fd_mark(fd, true);
 	f = shim_handle_file(h);
@@ -311,7 +309,7 @@ EXPORT ssize_t __pread_chk(int fd, void *buf, size_t n, off_t pos, size_t room)
 	return __pread64_chk(fd, buf, n, pos, room);
 }
 
-EXPORT off64_t lseek64(int fd, off64_t pos, int whence)
+static long do_lseek(int fd, off_t pos, int whence)
 {
 	struct shim_handle *h;
 
@@ -319,10 +317,15 @@ EXPORT off64_t lseek64(int fd, off64_t pos, int whence)
 		h = shim_handle_get(fd, NULL, NULL);
 		if (h) {
 			shim_handle_put(h);
-			return shim_ret(-ESPIPE);
+			return -ESPIPE;
 		}
 	}
-	return shim_ret(sys_call(SYS_lseek, fd, pos, whence, 0, 0, 0));
+	return sys_call(SYS_lseek, fd, pos, whence, 0, 0, 0);
+}
+
+EXPORT off64_t lseek64(int fd, off64_t pos, int whence)
+{
+	return shim_ret(do_lseek(fd, pos, whence));
 }
 EXPORT off_t lseek(int fd, off_t pos, int whence) __attribute__((alias("lseek64")));
 
@@ -406,6 +409,9 @@ bool shim_syscall(long nr, const long a[6], long *ret)
 	case SYS_preadv2:
 	case SYS_pwritev2:
 		*ret = refused_flags((int)a[0], (int)a[5]) ? -EOPNOTSUPP : rw_call(vec2(nr == SYS_pwritev2, a[3]), nr, a);
+		return true;
+	case SYS_lseek:
+		*ret = do_lseek((int)a[0], a[1], (int)a[2]);
 		return true;
 	case SYS_mmap:
 		*ret = shim_mmap((void *)a[0], (size_t)a[1], (int)a[2], (int)a[3], (int)a[4], a[5]);
