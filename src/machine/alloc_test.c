@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * Each allocation of machine_add() failing in turn: it says so, leaves the machine as it was, and the next try gets what the first would have got. The allocator is replaced by one that counts;
- * the C library's own calls come here, too (malloc(3): malloc may be replaced).
+ * Each allocation of machine_add() failing in turn: it says so, leaves the machine as it was, and the next try gets what the first would have got. The allocator is
+ * replaced by one that counts (malloc(3): it may be), not only ours as in base/test_fault.h: machine/ lets the C library allocate for it, by asprintf, strdup and open_memstream.
  */
 #include <errno.h>
 #include <setjmp.h>
