@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* cli/args.c: options of a subcommand from a table: --name VALUE or --name=VALUE; a message that helps for everything else. */
+/*
+ * cli/args.c: options of a subcommand from a table: --name VALUE or --name=VALUE; a message that
+ * helps for everything else.
+ */
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * cli/cli.h: the uvfio command. A subcommand is a function in a file of its own; it gets its arguments and returns the exit status. Whatever is wrong with what the user asked
- * for is told in a sentence on stderr, with exit status 2, before anything is started or written.
+ * cli/cli.h: the uvfio command. A subcommand is a function in a file of its own; it gets its
+ * arguments and returns the exit status. Whatever is wrong with what the user asked for is told in
+ * a sentence on stderr, with exit status 2, before anything is started or written.
  */
 #ifndef CLI_CLI_H
 #define CLI_CLI_H
@@ -38,18 +39,27 @@ struct cli_args {
 	int next; /* the first argument that was not looked at */
 	const char *value;
 };
-enum { CLI_ARG = -1 /* options are over; argv[next] is the first argument, if next < argc */, CLI_HELP = -2 /* --help was served */, CLI_BAD = -3 /* a message was written */ };
-/* The index of the next option in the command's table (its value in @a->value), or one of the above. */
+enum {
+	CLI_ARG = -1 /* options are over; argv[next] is the first argument, if next < argc */,
+	CLI_HELP = -2 /* --help was served */,
+	CLI_BAD = -3 /* a message was written */
+};
+/*
+ * The index of the next option in the command's table (its value in @a->value), or one of the
+ * above.
+ */
 int cli_next_option(struct cli_args *a);
 /* "uvfio: COMMAND: text"; returns CLI_USAGE */
-int cli_error(const struct cli_command *cmd, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+int cli_error(const struct cli_command *cmd, const char *fmt, ...)
+	__attribute__((format(printf, 2, 3)));
 void cli_print_help(const struct cli_command *cmd);
 /* All of @argv from @next on must be used up: 0, or CLI_USAGE after a message. */
 int cli_no_more(const struct cli_args *a);
 
 /* ---- program.c ---- */
 /*
- * The program that exec would run for @name, and whether the shim can be loaded into it: *@path is malloc'ed, or *@why is: a sentence for the user. 0 or -errno.
+ * The program that exec would run for @name, and whether the shim can be loaded into it: *@path is
+ * malloc'ed, or *@why is: a sentence for the user. 0 or -errno.
  */
 int program_find(const char *name, char **path, char **why);
 int program_check(const char *path, char **why);
@@ -57,15 +67,18 @@ int program_check(const char *path, char **why);
 /* ---- rundir.c ---- */
 /* A new directory for one run, 0700, in $TMPDIR or /tmp: *@dir is malloc'ed. */
 int rundir_new(char **dir, char **why);
-/* Take it away; if a process that outlives the program still has a group open, a process of our own waits for that and does it then. */
+/*
+ * Take it away; if a process that outlives the program still has a group open, a process of our own
+ * waits for that and does it then.
+ */
 void rundir_end(const char *dir);
 /* Take it away now. */
 void rundir_remove(const char *dir);
 
 /* ---- supervise.c ---- */
 /*
- * Start @path with @argv and @envp and stay with it to its end. Returns its exit status; if a signal killed it, *@sig is that signal.
- * -errno: it was not started.
+ * Start @path with @argv and @envp and stay with it to its end. Returns its exit status; if a
+ * signal killed it, *@sig is that signal. -errno: it was not started.
  */
 int supervise(const char *path, char **argv, char **envp, int *sig);
 #endif

@@ -8,7 +8,7 @@
 
 static int dump(const struct cli_command *cmd, int argc, char **argv)
 {
-	struct cli_args a = { .cmd = cmd, .argc = argc, .argv = argv };
+	struct cli_args a = {.cmd = cmd, .argc = argc, .argv = argv};
 	struct machine *m = machine_new();
 	char *why = NULL;
 	int opt, rc = 0;
@@ -31,7 +31,8 @@ static int dump(const struct cli_command *cmd, int argc, char **argv)
 	if (rc)
 		goto out;
 	if (!machine_num_devices(m)) {
-		rc = cli_error(cmd, "no device to show: `uvfio dump --device MODEL[,option=value]...`");
+		rc = cli_error(cmd,
+			       "no device to show: `uvfio dump --device MODEL[,option=value]...`");
 		goto out;
 	}
 	for (unsigned i = 0; i < machine_num_devices(m) && !rc; i++)
@@ -46,8 +47,8 @@ out:
 }
 
 static const struct cli_option options[] = {
-	{ "device", "SPEC", "a device, as `uvfio run` takes it; may be given several times" },
-	{ 0 },
+	{"device", "SPEC", "a device, as `uvfio run` takes it; may be given several times"},
+	{0},
 };
 
 const struct cli_command cli_dump = {

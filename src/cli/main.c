@@ -7,8 +7,8 @@
 #include "cli/cli.h"
 #include "machine/nearest.h"
 
-const struct cli_command *const cli_commands[] = { &cli_run, &cli_models, &cli_dump, &cli_help,
-						   &cli_version, NULL };
+const struct cli_command *const cli_commands[] = {&cli_run,  &cli_models,  &cli_dump,
+						  &cli_help, &cli_version, NULL};
 
 static const struct cli_command *find(const char *name)
 {
@@ -20,9 +20,10 @@ static const struct cli_command *find(const char *name)
 
 static void print_commands(FILE *f)
 {
-	fprintf(f, "usage: uvfio COMMAND [ARGUMENTS]\n\n"
-		   "VFIO in user space: run unmodified VFIO programs on PCI devices written in C.\n\n"
-		   "Commands:\n");
+	fprintf(f,
+		"usage: uvfio COMMAND [ARGUMENTS]\n\n"
+		"VFIO in user space: run unmodified VFIO programs on PCI devices written in C.\n\n"
+		"Commands:\n");
 	for (const struct cli_command *const *c = cli_commands; *c; c++)
 		fprintf(f, "  %-10s%s\n", (*c)->name, (*c)->summary);
 	fprintf(f, "\n`uvfio help COMMAND` tells more. An example:\n"
@@ -43,7 +44,7 @@ static int unknown_command(const char *name)
 
 static int help(const struct cli_command *cmd, int argc, char **argv)
 {
-	struct cli_args a = { .cmd = cmd, .argc = argc, .argv = argv };
+	struct cli_args a = {.cmd = cmd, .argc = argc, .argv = argv};
 	const struct cli_command *about;
 	int rc = cli_next_option(&a);
 
@@ -71,7 +72,7 @@ const struct cli_command cli_help = {
 
 static int version(const struct cli_command *cmd, int argc, char **argv)
 {
-	struct cli_args a = { .cmd = cmd, .argc = argc, .argv = argv };
+	struct cli_args a = {.cmd = cmd, .argc = argc, .argv = argv};
 	int rc = cli_next_option(&a);
 
 	if (rc != CLI_ARG)

@@ -9,7 +9,7 @@
 
 static int models(const struct cli_command *cmd, int argc, char **argv)
 {
-	struct cli_args a = { .cmd = cmd, .argc = argc, .argv = argv };
+	struct cli_args a = {.cmd = cmd, .argc = argc, .argv = argv};
 	char *why = NULL, *absolute = NULL;
 	const char *only = NULL;
 	bool names = false;
@@ -32,8 +32,8 @@ static int models(const struct cli_command *cmd, int argc, char **argv)
 			goto out;
 		}
 	}
-	rc = names ? machine_list_names(STDOUT_FILENO, only) :
-		     machine_list_models(STDOUT_FILENO, only);
+	rc = names ? machine_list_names(STDOUT_FILENO, only)
+		   : machine_list_models(STDOUT_FILENO, only);
 	if (rc) {
 		cli_error(cmd, "%s", strerror(-rc));
 		rc = 1;
@@ -45,8 +45,10 @@ out:
 }
 
 static const struct cli_option options[] = {
-	{ "names", NULL, "only names, one a line: of the models, or of the options of\nMODEL (for completion in a shell)" },
-	{ 0 },
+	{"names", NULL,
+	 "only names, one a line: of the models, or of the options of\nMODEL (for completion in a "
+	 "shell)"},
+	{0},
 };
 
 const struct cli_command cli_models = {

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * cli/program.c: can the shim be loaded into this program? The dynamic linker loads it, so a program without one, or one that the kernel starts with more rights than its caller,
- * would run on the real /dev/vfio, or on none, without a word. That is found out here.
+ * cli/program.c: can the shim be loaded into this program? The dynamic linker loads it, so a
+ * program without one, or one that the kernel starts with more rights than its caller, would run on
+ * the real /dev/vfio, or on none, without a word. That is found out here.
  */
 #include <elf.h>
 #include <errno.h>
@@ -19,8 +20,8 @@
 #include "base/util.h"
 #include "cli/cli.h"
 
-#define SCRIPT_DEPTH 5	  /* linux/fs/exec.c: interpreters of interpreters */
-#define SCRIPT_LINE  256  /* BINPRM_BUF_SIZE */
+#define SCRIPT_DEPTH 5	 /* linux/fs/exec.c: interpreters of interpreters */
+#define SCRIPT_LINE  256 /* BINPRM_BUF_SIZE */
 #define DEFAULT_PATH "/usr/local/bin:/usr/bin:/bin"
 
 static int because(char **why, int rc, const char *fmt, ...) __attribute__((format(printf, 3, 4)));
@@ -70,7 +71,8 @@ int program_find(const char *name, char **path, char **why)
 
 		end = strchrnul(dirs, ':');
 		/* an empty entry is the current directory */
-		if (asprintf(&p, "%.*s%s%s", (int)(end - dirs), dirs, end == dirs ? "./" : "/", name) < 0) {
+		if (asprintf(&p, "%.*s%s%s", (int)(end - dirs), dirs, end == dirs ? "./" : "/",
+			     name) < 0) {
 			free(found_not_executable);
 			return because(why, -ENOMEM, "out of memory");
 		}
@@ -89,8 +91,10 @@ int program_find(const char *name, char **path, char **why)
 	if (found_not_executable)
 		rc = because(why, -EACCES, "%s: is not executable", found_not_executable);
 	else if (!access(name, F_OK))
-		rc = because(why, -ENOENT, "there is no program '%s' in PATH (for the one in this "
-					   "directory, write ./%s)", name, name);
+		rc = because(why, -ENOENT,
+			     "there is no program '%s' in PATH (for the one in this "
+			     "directory, write ./%s)",
+			     name, name);
 	else
 		rc = because(why, -ENOENT, "there is no program '%s' in PATH", name);
 	free(found_not_executable);
@@ -126,7 +130,10 @@ static const char *machine_name(unsigned machine)
 	}
 }
 
-/* The dynamic linker, run as a program, loads what it is told, LD_PRELOAD too; it has no interpreter itself. */
+/*
+ * The dynamic linker, run as a program, loads what it is told, LD_PRELOAD too; it has no
+ * interpreter itself.
+ */
 static bool is_dynamic_linker(const char *path)
 {
 	const char *base = strrchr(path, '/');
@@ -164,12 +171,13 @@ static int check_elf(const char *path, int fd, char **why)
 	known = self >= 0 && read_at(self, &own, sizeof(own), 0);
 	if (self >= 0)
 		close(self);
-	if (known && (eh.e_machine != own.e_machine ||
-		      eh.e_ident[EI_CLASS] != own.e_ident[EI_CLASS]))
-		return because(why, -ENOEXEC,
-			       "%s: is a program for %s machines, and uvfio's shim is for %s: use a "
-			       "build for that",
-			       path, machine_name(eh.e_machine), machine_name(own.e_machine));
+	if (known &&
+	    (eh.e_machine != own.e_machine || eh.e_ident[EI_CLASS] != own.e_ident[EI_CLASS]))
+		return because(
+			why, -ENOEXEC,
+			"%s: is a program for %s machines, and uvfio's shim is for %s: use a "
+			"build for that",
+			path, machine_name(eh.e_machine), machine_name(own.e_machine));
 	if (eh.e_type != ET_EXEC && eh.e_type != ET_DYN)
 		return because(why, -ENOEXEC, "%s: is an object file or core dump, not a program",
 			       path);
@@ -187,14 +195,18 @@ static int check_elf(const char *path, int fd, char **why)
 	}
 	if (is_dynamic_linker(path))
 		return 0;
-	return because(why, -EINVAL,
-		       "%s: is a static program: no library can be loaded into it, and so it cannot "
-		       "see uvfio's devices; use a dynamically linked build (without -static; for "
-		       "Rust: a -gnu target; for Go: CGO_ENABLED=1)",
-		       path);
+	return because(
+		why, -EINVAL,
+		"%s: is a static program: no library can be loaded into it, and so it cannot "
+		"see uvfio's devices; use a dynamically linked build (without -static; for "
+		"Rust: a -gnu target; for Go: CGO_ENABLED=1)",
+		path);
 }
 
-/* The dynamic linker ignores LD_PRELOAD in a program that gains rights by being started (AT_SECURE, ld.so(8)). */
+/*
+ * The dynamic linker ignores LD_PRELOAD in a program that gains rights by being started (AT_SECURE,
+ * ld.so(8)).
+ */
 static int check_rights(const char *path, int fd, char **why)
 {
 	struct statvfs fs;
@@ -207,10 +219,11 @@ static int check_rights(const char *path, int fd, char **why)
 		return 0; /* the kernel gives none of these rights then */
 	if ((st.st_mode & S_ISUID && st.st_uid != geteuid()) ||
 	    ((st.st_mode & (S_ISGID | S_IXGRP)) == (S_ISGID | S_IXGRP) && st.st_gid != getegid()))
-		return because(why, -EPERM,
-			       "%s: is a set-%s-ID program: the dynamic linker does not load uvfio's "
-			       "shim into it; use a copy without that bit",
-			       path, st.st_mode & S_ISUID ? "user" : "group");
+		return because(
+			why, -EPERM,
+			"%s: is a set-%s-ID program: the dynamic linker does not load uvfio's "
+			"shim into it; use a copy without that bit",
+			path, st.st_mode & S_ISUID ? "user" : "group");
 	if (geteuid() && fgetxattr(fd, "security.capability", NULL, 0) > 0)
 		return because(why, -EPERM,
 			       "%s: has file capabilities (see getcap(8)): the dynamic linker does "
@@ -262,8 +275,9 @@ static int check_script(const char *path, int fd, unsigned depth, char **why)
 	if (!*interp)
 		return because(why, -ENOEXEC, "%s: names no interpreter after #!", path);
 	if (!is_executable(interp))
-		return because(why, -ENOENT, "%s: its interpreter %s is not there or not executable",
-			       path, interp);
+		return because(why, -ENOENT,
+			       "%s: its interpreter %s is not there or not executable", path,
+			       interp);
 	rc = check(interp, depth + 1, why);
 	base = strrchr(interp, '/');
 	if (!rc && base && !strcmp(base, "/env"))
@@ -273,16 +287,17 @@ static int check_script(const char *path, int fd, unsigned depth, char **why)
 
 static int check(const char *path, unsigned depth, char **why)
 {
-	unsigned char magic[4] = { 0 };
+	unsigned char magic[4] = {0};
 	ssize_t n;
 	int fd, rc;
 
 	fd = open(path, O_RDONLY | O_CLOEXEC);
 	if (fd < 0)
-		return because(why, -errno,
-			       "%s: cannot be read (%s), so uvfio cannot tell whether its shim can be "
-			       "loaded into it",
-			       path, strerror(errno));
+		return because(
+			why, -errno,
+			"%s: cannot be read (%s), so uvfio cannot tell whether its shim can be "
+			"loaded into it",
+			path, strerror(errno));
 	n = pread(fd, magic, sizeof(magic), 0);
 	if (n == sizeof(magic) && !memcmp(magic, ELFMAG, SELFMAG)) {
 		rc = check_rights(path, fd, why);
@@ -292,7 +307,8 @@ static int check(const char *path, unsigned depth, char **why)
 		rc = check_script(path, fd, depth, why);
 	} else {
 		rc = because(why, -ENOEXEC,
-			     "%s: is neither a program (ELF) nor a script that starts with #!", path);
+			     "%s: is neither a program (ELF) nor a script that starts with #!",
+			     path);
 	}
 	close(fd);
 	return rc;

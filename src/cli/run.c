@@ -2,8 +2,9 @@
 /*
  * cli/run.c: uvfio run: a program on a machine of the user's choice.
  *
- * The machine is built here first, only to find what is wrong with it while a message can be given and nothing runs; the view of it is written to the run directory, and it is given
- * up again. The program's own copy is built inside of it by the shim, from the same lines (UVFIO_DEVICES).
+ * The machine is built here first, only to find what is wrong with it while a message can be given
+ * and nothing runs; the view of it is written to the run directory, and it is given up again. The
+ * program's own copy is built inside of it by the shim, from the same lines (UVFIO_DEVICES).
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -27,8 +28,9 @@ struct run {
 	const struct cli_command *cmd;
 	char *specs; /* absolute, one a line */
 	const char *log_level;
-	char memlock[24]; /* bytes, "unlimited", or empty: the limit that the program has when it runs */
-	char *log_file; /* absolute, or NULL */
+	char memlock[24]; /* bytes, "unlimited", or empty: the limit that the program has when it
+			     runs */
+	char *log_file;	  /* absolute, or NULL */
 	struct machine *m;
 	char *shim, *program, *dir;
 };
@@ -80,7 +82,8 @@ static int set_log_file(struct run *r, const char *path)
 	if (*path != '/') {
 		cwd = getcwd(NULL, 0);
 		if (!cwd)
-			return cli_error(r->cmd, "--log-file %s: cannot tell the current directory: %s",
+			return cli_error(r->cmd,
+					 "--log-file %s: cannot tell the current directory: %s",
 					 path, strerror(errno));
 	}
 	rc = asprintf(&r->log_file, "%s%s%s", cwd ? cwd : "", cwd ? "/" : "", path);
@@ -94,16 +97,16 @@ static int set_log_file(struct run *r, const char *path)
 
 enum { OPT_DEVICE, OPT_LOG, OPT_LOG_FILE, OPT_MEMLOCK };
 static const struct cli_option options[] = {
-	[OPT_DEVICE] = { "device", "SPEC",
-			 "plug a device in: MODEL[,option=value]..., or ./PLUGIN.so[,...];\n"
-			 "may be given several times; `uvfio models` lists models" },
-	[OPT_LOG] = { "log", "LEVEL", "error, warn (the default), info, debug or none" },
-	[OPT_LOG_FILE] = { "log-file", "FILE", "append the log to FILE, not to stderr" },
-	[OPT_MEMLOCK] = { "memlock", "LIMIT",
-			  "how much memory the program may give to devices: bytes with K, M,\n"
-			  "G or T, unlimited, or inherit (the default: `ulimit -l`, as in the\n"
-			  "kernel; unlimited for root)" },
-	{ 0 },
+	[OPT_DEVICE] = {"device", "SPEC",
+			"plug a device in: MODEL[,option=value]..., or ./PLUGIN.so[,...];\n"
+			"may be given several times; `uvfio models` lists models"},
+	[OPT_LOG] = {"log", "LEVEL", "error, warn (the default), info, debug or none"},
+	[OPT_LOG_FILE] = {"log-file", "FILE", "append the log to FILE, not to stderr"},
+	[OPT_MEMLOCK] = {"memlock", "LIMIT",
+			 "how much memory the program may give to devices: bytes with K, M,\n"
+			 "G or T, unlimited, or inherit (the default: `ulimit -l`, as in the\n"
+			 "kernel; unlimited for root)"},
+	{0},
 };
 
 static int set_option(struct run *r, int opt, const char *value)
@@ -144,8 +147,8 @@ static int set_option(struct run *r, int opt, const char *value)
 static int find_shim(struct run *r)
 {
 	/* beside uvfio (a build), or where `make install` and distributions put it */
-	static const char *const places[] = { "", "../lib/uvfio/", "../lib/", "../lib64/uvfio/",
-					      "../lib/x86_64-linux-gnu/uvfio/" };
+	static const char *const places[] = {"", "../lib/uvfio/", "../lib/", "../lib64/uvfio/",
+					     "../lib/x86_64-linux-gnu/uvfio/"};
 	char exe[PATH_MAX], *slash, *path, *real;
 	ssize_t n = readlink("/proc/self/exe", exe, sizeof(exe) - 1);
 
@@ -166,8 +169,9 @@ static int find_shim(struct run *r)
 		}
 		free(real);
 	}
-	return cli_error(r->cmd, SHIM " is neither beside uvfio in %s nor in ../lib/uvfio from there: "
-				 "run `make`, or install uvfio again",
+	return cli_error(r->cmd,
+			 SHIM " is neither beside uvfio in %s nor in ../lib/uvfio from there: "
+			      "run `make`, or install uvfio again",
 			 exe);
 }
 
@@ -182,8 +186,9 @@ static int shim_by_link(struct run *r)
 		return explain(r, NULL, -ENOMEM);
 	if (strpbrk(link, " :")) {
 		free(link);
-		return cli_error(r->cmd, "%s: a path with a space or a colon cannot be preloaded, and "
-					 "TMPDIR has one, too: set TMPDIR to another directory",
+		return cli_error(r->cmd,
+				 "%s: a path with a space or a colon cannot be preloaded, and "
+				 "TMPDIR has one, too: set TMPDIR to another directory",
 				 r->shim);
 	}
 	if (symlink(r->shim, link)) {
@@ -299,10 +304,13 @@ static int prepare(struct run *r, const char *program)
 	return set_environment(r);
 }
 
-/* As the program did: the caller sees the signal in our status. Its core dump, if any, is written; ours would be a second one. */
+/*
+ * As the program did: the caller sees the signal in our status. Its core dump, if any, is written;
+ * ours would be a second one.
+ */
 static void die_by(int sig)
 {
-	struct rlimit none = { 0 };
+	struct rlimit none = {0};
 	sigset_t set;
 
 	setrlimit(RLIMIT_CORE, &none);
@@ -317,8 +325,8 @@ static void die_by(int sig)
 
 static int run(const struct cli_command *cmd, int argc, char **argv)
 {
-	struct run r = { .cmd = cmd, .log_level = "warn" };
-	struct cli_args a = { .cmd = cmd, .argc = argc, .argv = argv };
+	struct run r = {.cmd = cmd, .log_level = "warn"};
+	struct cli_args a = {.cmd = cmd, .argc = argc, .argv = argv};
 	int opt, rc, sig = 0;
 
 	r.m = machine_new();
@@ -334,7 +342,8 @@ static int run(const struct cli_command *cmd, int argc, char **argv)
 		goto out;
 	}
 	if (a.next >= argc) {
-		rc = cli_error(cmd, "no program to run: `uvfio run [OPTIONS] [--] PROGRAM [ARGUMENTS]`");
+		rc = cli_error(cmd,
+			       "no program to run: `uvfio run [OPTIONS] [--] PROGRAM [ARGUMENTS]`");
 		goto out;
 	}
 	rc = prepare(&r, argv[a.next]);
@@ -361,8 +370,10 @@ const struct cli_command cli_run = {
 	.name = "run",
 	.args = "[--device SPEC]... [OPTIONS] [--] PROGRAM [ARGUMENTS]",
 	.summary = "Run a VFIO program on devices of your choice",
-	.text = "\nThe devices appear at 0000:01:00.0, 0000:02:00.0, ... (or addr=), each in an IOMMU\n"
-		"group of its own (or group=), bound to vfio-pci. The exit status is the program's.\n"
+	.text = "\nThe devices appear at 0000:01:00.0, 0000:02:00.0, ... (or addr=), each in an "
+		"IOMMU\n"
+		"group of its own (or group=), bound to vfio-pci. The exit status is the "
+		"program's.\n"
 		"\n  uvfio run --device edu -- lspci -v\n"
 		"  uvfio run --device nvme,image=disk.img -- \\\n"
 		"      qemu-system-x86_64 -device vfio-pci,host=0000:01:00.0 ...\n",

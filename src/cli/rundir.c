@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * cli/rundir.c: the directory of one run: the sysfs view, and claims/ with a lock for each open group.
+ * cli/rundir.c: the directory of one run: the sysfs view, and claims/ with a lock for each open
+ * group.
  */
 #include <dirent.h>
 #include <errno.h>
@@ -77,7 +78,7 @@ static bool claimed(const char *dir, bool wait)
 	if (!d)
 		return false;
 	while ((e = readdir(d))) {
-		struct flock fl = { .l_type = F_WRLCK, .l_whence = SEEK_SET };
+		struct flock fl = {.l_type = F_WRLCK, .l_whence = SEEK_SET};
 		int fd;
 
 		if (*e->d_name == '.')
@@ -106,10 +107,12 @@ void rundir_end(const char *dir)
 		return;
 	}
 	/*
-	 * The program left a process that has a device open (a daemon: QEMU -daemonize). The status goes to the caller now; a process that holds nothing of the caller's (no
-	 * terminal, no pipe, no directory) waits for the other.
+	 * The program left a process that has a device open (a daemon: QEMU -daemonize). The status
+	 * goes to the caller now; a process that holds nothing of the caller's (no terminal, no
+	 * pipe, no directory) waits for the other.
 	 */
-	log_info("run", "a process of the program lives on with a device open: %s stays until then", dir);
+	log_info("run", "a process of the program lives on with a device open: %s stays until then",
+		 dir);
 	switch (fork()) {
 	case -1:
 		log_warn("run", "cannot wait for a process that has a device open: %s stays", dir);

@@ -2,9 +2,11 @@
 /*
  * cli/supervise.c: stay with the program until its end, as if the caller had started it itself.
  *
- * Both are in one process group. What the terminal sends (^C, ^\, ^Z, a window's size) both get from the kernel, and it is left to the program; what somebody sends to uvfio alone
- * (kill, a service manager) is passed on. When the program is stopped by job control, uvfio stops too, so that the caller's shell sees it. A program whose uvfio dies gets SIGTERM:
- * nothing would take its run directory away.
+ * Both are in one process group. What the terminal sends (^C, ^\, ^Z, a window's size) both get
+ * from the kernel, and it is left to the program; what somebody sends to uvfio alone (kill, a
+ * service manager) is passed on. When the program is stopped by job control, uvfio stops too, so
+ * that the caller's shell sees it. A program whose uvfio dies gets SIGTERM: nothing would take its
+ * run directory away.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -16,8 +18,8 @@
 #include "base/util.h"
 #include "cli/cli.h"
 
-static const int passed_on[] = { SIGHUP,  SIGINT,  SIGQUIT, SIGTERM, SIGUSR1, SIGUSR2,
-				 SIGALRM, SIGPIPE, SIGCONT, SIGTSTP, SIGWINCH };
+static const int passed_on[] = {SIGHUP,	 SIGINT,  SIGQUIT, SIGTERM, SIGUSR1, SIGUSR2,
+				SIGALRM, SIGPIPE, SIGCONT, SIGTSTP, SIGWINCH};
 
 /* In the child: never returns. */
 static void start(const char *path, char **argv, char **envp, const sigset_t *mask,
@@ -75,7 +77,7 @@ static int wait_for(pid_t pid, const sigset_t *set, int *sig)
 int supervise(const char *path, char **argv, char **envp, int *sig)
 {
 	pid_t pid, self = getpid();
-	struct sigaction dfl = { .sa_handler = SIG_DFL }, old_chld;
+	struct sigaction dfl = {.sa_handler = SIG_DFL}, old_chld;
 	sigset_t set, old;
 	int report[2], e, rc;
 
@@ -87,7 +89,9 @@ int supervise(const char *path, char **argv, char **envp, int *sig)
 	for (size_t i = 0; i < ARRAY_SIZE(passed_on); i++)
 		sigaddset(&set, passed_on[i]);
 	sigprocmask(SIG_BLOCK, &set, &old);
-	/* a caller that ignores SIGCHLD hands that down, and the kernel would keep no status for us */
+	/*
+	 * a caller that ignores SIGCHLD hands that down, and the kernel would keep no status for us
+	 */
 	sigaction(SIGCHLD, &dfl, &old_chld);
 	pid = fork();
 	if (pid < 0) {
@@ -110,8 +114,11 @@ int supervise(const char *path, char **argv, char **envp, int *sig)
 	}
 	rc = wait_for(pid, &set, sig);
 out:
-	/* what came too late for the program (a ^C that it answered by its exit) must not change the status that the caller gets */
-	while (sigtimedwait(&set, NULL, &(struct timespec){ 0 }) > 0)
+	/*
+	 * what came too late for the program (a ^C that it answered by its exit) must not change
+	 * the status that the caller gets
+	 */
+	while (sigtimedwait(&set, NULL, &(struct timespec){0}) > 0)
 		;
 	sigprocmask(SIG_SETMASK, &old, NULL);
 	return rc;

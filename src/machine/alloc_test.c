@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * Each allocation of machine_add() failing in turn: it says so, leaves the machine as it was, and the next try gets what the first would have got. The allocator is
- * replaced by one that counts (malloc(3): it may be), not only ours as in base/test_fault.h: machine/ lets the C library allocate for it, by asprintf, strdup and open_memstream.
+ * Each allocation of machine_add() failing in turn: it says so, leaves the machine as it was, and
+ * the next try gets what the first would have got. The allocator is replaced by one that counts
+ * (malloc(3): it may be), not only ours as in base/test_fault.h: machine/ lets the C library
+ * allocate for it, by asprintf, strdup and open_memstream.
  */
 #include <errno.h>
 #include <setjmp.h>
@@ -109,7 +111,10 @@ static int fail_each(const char *spec)
 			assert_int_equal(machine_num_devices(m), 0);
 			assert_int_equal(machine_add(m, spec, NULL), 0);
 		}
-		/* at once, without an allocation that it can do without, or at the second try: what it gets is the same */
+		/*
+		 * at once, without an allocation that it can do without, or at the second try: what
+		 * it gets is the same
+		 */
 		assert_int_equal(machine_num_devices(m), 1);
 		assert_string_equal(machine_device(m, 0)->addr, "0000:01:00.0");
 		assert_int_equal(machine_device(m, 0)->group, 1);

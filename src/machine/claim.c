@@ -2,8 +2,9 @@
 /*
  * machine/claim.c: which process has a group open, and how much memory it may pin.
  *
- * A claim is an open-file-description lock: it belongs to the descriptor, not to the process, so it neither goes when some other descriptor of the file is closed (as POSIX locks do)
- * nor survives its holder. A forked child shares the description: it closes its copy and never unlocks.
+ * A claim is an open-file-description lock: it belongs to the descriptor, not to the process, so it
+ * neither goes when some other descriptor of the file is closed (as POSIX locks do) nor survives
+ * its holder. A forked child shares the description: it closes its copy and never unlocks.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -18,7 +19,7 @@
 
 static int set_lock(int fd, short type)
 {
-	struct flock fl = { .l_type = type, .l_whence = SEEK_SET };
+	struct flock fl = {.l_type = type, .l_whence = SEEK_SET};
 	long rc = sys_call(SYS_fcntl, fd, F_OFD_SETLK, (long)&fl, 0, 0, 0);
 
 	/* fcntl(2): either, "if the lock is held by another" */
@@ -136,8 +137,8 @@ static bool in_first_user_namespace(void)
 
 static bool may_lock_memory(void)
 {
-	struct __user_cap_header_struct head = { .version = _LINUX_CAPABILITY_VERSION_3 };
-	struct __user_cap_data_struct data[_LINUX_CAPABILITY_U32S_3] = { 0 };
+	struct __user_cap_header_struct head = {.version = _LINUX_CAPABILITY_VERSION_3};
+	struct __user_cap_data_struct data[_LINUX_CAPABILITY_U32S_3] = {0};
 
 	if (sys_call(SYS_capget, (long)&head, (long)data, 0, 0, 0, 0) < 0)
 		return false;

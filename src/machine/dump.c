@@ -11,18 +11,22 @@
 #include "models/models.h"
 
 static const char *const type_names[] = {
-	[UVFIO_OPT_STRING] = "TEXT", [UVFIO_OPT_SIZE] = "SIZE",	   [UVFIO_OPT_UINT] = "NUMBER",
+	[UVFIO_OPT_STRING] = "TEXT", [UVFIO_OPT_SIZE] = "SIZE", [UVFIO_OPT_UINT] = "NUMBER",
 	[UVFIO_OPT_BOOL] = "on|off", [UVFIO_OPT_PATH] = "FILE",
 };
 
 static const struct uvfio_option common_options[] = {
-	{ .name = "addr", .type = UVFIO_OPT_STRING, .help = "PCI address, [DOMAIN:]BUS:DEVICE.FUNCTION; default: 01:00.0, 02:00.0, ..." },
-	{ .name = "group", .type = UVFIO_OPT_UINT, .help = "IOMMU group; default: 1, 2, ..." },
-	{ .name = "id", .type = UVFIO_OPT_STRING, .help = "a name for the device" },
-	{ 0 },
+	{.name = "addr",
+	 .type = UVFIO_OPT_STRING,
+	 .help = "PCI address, [DOMAIN:]BUS:DEVICE.FUNCTION; default: 01:00.0, 02:00.0, ..."},
+	{.name = "group", .type = UVFIO_OPT_UINT, .help = "IOMMU group; default: 1, 2, ..."},
+	{.name = "id", .type = UVFIO_OPT_STRING, .help = "a name for the device"},
+	{0},
 };
 
-/* All output goes through a stream of its own on a duplicate of @fd, so that a write error is seen. */
+/*
+ * All output goes through a stream of its own on a duplicate of @fd, so that a write error is seen.
+ */
 static FILE *stream(int fd)
 {
 	int copy = dup(fd);

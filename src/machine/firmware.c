@@ -1,16 +1,20 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * machine/firmware.c: what a PC's firmware does to a function at boot: bus addresses for its BARs, decoding on, an interrupt line. Everything is done by config writes, so
- * that a function sees what it would see in a computer.
+ * machine/firmware.c: what a PC's firmware does to a function at boot: bus addresses for its BARs,
+ * decoding on, an interrupt line. Everything is done by config writes, so that a function sees what
+ * it would see in a computer.
  */
 #include <errno.h>
 #include <linux/pci_regs.h>
 #include "base/util.h"
 #include "machine/internal.h"
 
-/* The windows of a PC: I/O ports behind those of the board; 32-bit memory below the I/O APIC at 0xfec00000; 64-bit memory at the top of 46 address bits (where OVMF puts it). */
+/*
+ * The windows of a PC: I/O ports behind those of the board; 32-bit memory below the I/O APIC at
+ * 0xfec00000; 64-bit memory at the top of 46 address bits (where OVMF puts it).
+ */
 #define IO_START    0x1000ull
-#define IO_END      0x10000ull
+#define IO_END	    0x10000ull
 #define MEM32_START 0xe0000000ull
 #define MEM32_END   0xfec00000ull
 #define MEM64_START 0x380000000000ull
@@ -25,7 +29,10 @@ void machine_spaces_init(struct machine_spaces *s)
 	s->mem64 = MEM64_START;
 }
 
-/* A naturally aligned piece of a window. A BAR of memory gets whole pages: a page that two devices share could be mapped by neither. */
+/*
+ * A naturally aligned piece of a window. A BAR of memory gets whole pages: a page that two devices
+ * share could be mapped by neither.
+ */
 static uint64_t take(uint64_t *next, uint64_t end, uint64_t size, uint64_t align)
 {
 	uint64_t at = align_up(*next, align);

@@ -29,7 +29,10 @@ void machine_addr_print(const struct machine_addr *a, char out[16]);
 int machine_fail(char **err, int rc, const char *fmt, ...) __attribute__((format(printf, 3, 4)));
 
 /* ---- model.c ---- */
-/* The model that the first word of a spec names: built in, or in a shared object; *@handle is then to be dlclose()d, else NULL. */
+/*
+ * The model that the first word of a spec names: built in, or in a shared object; *@handle is then
+ * to be dlclose()d, else NULL.
+ */
 int machine_model(const char *name, const struct uvfio_model **model, void **handle, char **err);
 bool machine_model_is_path(const char *name);
 
@@ -39,7 +42,9 @@ struct machine_spaces {
 	uint64_t io, mem32, mem64;
 };
 void machine_spaces_init(struct machine_spaces *s);
-/* Give every BAR and the ROM an address and turn decoding on, as a firmware does at boot. -ENOSPC. */
+/*
+ * Give every BAR and the ROM an address and turn decoding on, as a firmware does at boot. -ENOSPC.
+ */
 int machine_assign(struct machine_spaces *s, pci_function *fn, char **err);
 /* Where a BAR (6: the ROM) is now. */
 uint64_t machine_bar_address(pci_function *fn, unsigned bar);

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * machine/machine.c: plugging in and taking apart. A device is made from the chip up (function, addresses, driver, group); what may fail comes before the tables change, so
- * that a device that cannot be added leaves the machine as it was.
+ * machine/machine.c: plugging in and taking apart. A device is made from the chip up (function,
+ * addresses, driver, group); what may fail comes before the tables change, so that a device that
+ * cannot be added leaves the machine as it was.
  */
 #include "machine/machine.h"
 #include <dlfcn.h>
@@ -11,7 +12,8 @@
 #include "machine/internal.h"
 #include "vfio_pci/vfio_pci.h"
 
-#define DMA_ENTRY_LIMIT 65535u /* vfio_iommu_type1's module parameter dma_entry_limit: its default */
+#define DMA_ENTRY_LIMIT \
+	65535u /* vfio_iommu_type1's module parameter dma_entry_limit: its default */
 #define MESSAGE_MAX 512
 
 struct machine *machine_new(void)
@@ -72,21 +74,22 @@ static int choose_address(struct machine *m, struct machine_slot *slot, char **e
 		machine_addr_print(&a, addr);
 		other = machine_find(m, addr);
 		if (other)
-			return machine_fail(err, -EBUSY,
-					    "%s: address %s is taken by another device (%s): choose "
-					    "a free one with addr=",
-					    slot->spec.model, addr,
-					    pci_function_model(other->fn)->name);
+			return machine_fail(
+				err, -EBUSY,
+				"%s: address %s is taken by another device (%s): choose "
+				"a free one with addr=",
+				slot->spec.model, addr, pci_function_model(other->fn)->name);
 		return 0;
 	}
 	for (unsigned bus = 1; bus <= UINT8_MAX; bus++) {
-		a = (struct machine_addr){ .bus = (uint8_t)bus };
+		a = (struct machine_addr){.bus = (uint8_t)bus};
 		machine_addr_print(&a, addr);
 		if (!machine_find(m, addr))
 			return 0;
 	}
-	return machine_fail(err, -ENOSPC, "%s: device 0.0 of every bus is taken: choose an address "
-					  "with addr=",
+	return machine_fail(err, -ENOSPC,
+			    "%s: device 0.0 of every bus is taken: choose an address "
+			    "with addr=",
 			    slot->spec.model);
 }
 
@@ -141,7 +144,10 @@ static int join_group(struct machine *m, struct machine_slot *slot)
 	int rc;
 
 	if (!slot->spec.has_group) {
-		/* the first that nobody is in: an empty one stays behind when an earlier device could not be added */
+		/*
+		 * the first that nobody is in: an empty one stays behind when an earlier device
+		 * could not be added
+		 */
 		for (id = 1; (g = find_group(m, id)) && g->iommu->n; id++)
 			;
 	}
@@ -262,8 +268,9 @@ fail_spec:
 /* ---- taking apart ---- */
 
 /*
- * In a forked child: a thread of the parent's may have held any lock of the machine, and its models' threads are gone. Nothing but descriptors is given back; the memory is kept, and
- * kept reachable, so that a leak checker does not take it for lost.
+ * In a forked child: a thread of the parent's may have held any lock of the machine, and its
+ * models' threads are gone. Nothing but descriptors is given back; the memory is kept, and kept
+ * reachable, so that a leak checker does not take it for lost.
  */
 static struct machine *abandoned;
 

@@ -21,8 +21,10 @@ struct machine_device {
 struct machine *machine_new(void);
 /* Stop and free everything. @abandon: in a forked child; nothing of the parent's (files, threads) is touched, model->destroy is not called. */
 void machine_free(struct machine *m, bool abandon);
-/* @spec: "MODEL[,opt=val...]" or "./plugin.so[,...]". Options of every device: addr=[0000:]BB:DD.F, group=N, id=NAME. A comma in a value is written ",,".
- * Default address 0000:01:00.0, 0000:02:00.0, ...; default group: 1, 2, ... the first free. *@err gets a sentence for the user (malloc'ed; may be NULL when there is no memory). */
+/*
+ * @spec: "MODEL[,opt=val...]" or "./plugin.so[,...]". Options of every device: addr=[0000:]BB:DD.F, group=N, id=NAME. A comma in a value is written ",,".
+ * Default address 0000:01:00.0, 0000:02:00.0, ...; default group: 1, 2, ... the first free. *@err gets a sentence for the user (malloc'ed; may be NULL when there is no memory).
+ */
 int machine_add(struct machine *m, const char *spec, char **err);
 struct vfio_system *machine_system(struct machine *m);
 unsigned machine_num_devices(const struct machine *m);

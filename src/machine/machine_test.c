@@ -49,7 +49,7 @@ static struct machine *machine_with(const char *const *specs)
 	}
 	return m;
 }
-#define MACHINE(...) machine_with((const char *const[]){ __VA_ARGS__, NULL })
+#define MACHINE(...) machine_with((const char *const[]){__VA_ARGS__, NULL})
 
 static void refused(struct machine *m, const char *spec, int want, const char *word)
 {
@@ -72,9 +72,9 @@ static void default_addresses_and_groups(void **state)
 	static const struct {
 		const char *addr;
 		unsigned group;
-	} want[] = { { "0000:01:00.0", 1 }, { "0002:00:1f.7", 2 }, { "0000:02:00.0", 3 },
-		     { "0000:03:00.0", 7 }, { "0000:04:00.0", 4 }, { "0000:05:00.0", 5 },
-		     { "0000:00:02.0", 1 } };
+	} want[] = {{"0000:01:00.0", 1}, {"0002:00:1f.7", 2}, {"0000:02:00.0", 3},
+		    {"0000:03:00.0", 7}, {"0000:04:00.0", 4}, {"0000:05:00.0", 5},
+		    {"0000:00:02.0", 1}};
 
 	assert_int_equal(machine_num_devices(m), 7);
 	for (unsigned i = 0; i < 7; i++) {
@@ -133,7 +133,7 @@ static void buses_run_out(void **state)
 static void firmware_assigns(void **state)
 {
 	struct machine *m = MACHINE("testdev", "testdev");
-	uint64_t start[14] = { 0 }, end[14] = { 0 };
+	uint64_t start[14] = {0}, end[14] = {0};
 	unsigned n = 0;
 
 	for (unsigned i = 0; i < 2; i++) {
@@ -304,7 +304,8 @@ static void the_view(void **state)
 	assert_string_equal(contents(DEV "device"), "0x11e8\n");
 	assert_string_equal(contents(DEV "class"), "0x00ff00\n");
 	assert_non_null(strstr(contents(DEV "modalias"), "pci:v00001234d000011E8sv"));
-	assert_non_null(strstr(contents(DEV "uevent"), "DRIVER=vfio-pci\nPCI_CLASS=FF00\nPCI_ID=1234:11E8\n"));
+	assert_non_null(strstr(contents(DEV "uevent"),
+			       "DRIVER=vfio-pci\nPCI_CLASS=FF00\nPCI_ID=1234:11E8\n"));
 	assert_non_null(strstr(contents(DEV "uevent"), "PCI_SLOT_NAME=0000:01:00.0\n"));
 	snprintf(line, sizeof(line), "0x%016llx 0x%016llx 0x0000000000040200\n",
 		 (unsigned long long)machine_bar_address(fn, 0),
@@ -324,17 +325,20 @@ static void the_view(void **state)
 	assert_string_equal(resolved(DEV "driver"), "/sys/bus/pci/drivers/vfio-pci");
 	assert_string_equal(resolved(DEV "subsystem"), "/sys/bus/pci");
 	assert_string_equal(resolved(DEV "iommu_group"), "/sys/kernel/iommu_groups/1");
-	assert_string_equal(resolved(DEV "iommu/devices/0000:02:00.0"), "/sys/devices/pci0000:02/0000:02:00.0");
+	assert_string_equal(resolved(DEV "iommu/devices/0000:02:00.0"),
+			    "/sys/devices/pci0000:02/0000:02:00.0");
 	assert_string_equal(resolved("sys/bus/pci/devices/0000:03:00.0/iommu_group"),
 			    "/sys/kernel/iommu_groups/12");
 	assert_string_equal(resolved("sys/kernel/iommu_groups/1/devices/0000:02:00.0"),
 			    "/sys/devices/pci0000:02/0000:02:00.0");
 	assert_string_equal(resolved("sys/bus/pci/drivers/vfio-pci/0000:01:00.0"),
 			    "/sys/devices/pci0000:01/0000:01:00.0");
-	assert_string_equal(resolved("sys/bus/pci/drivers/vfio-pci/module"), "/sys/module/vfio_pci");
+	assert_string_equal(resolved("sys/bus/pci/drivers/vfio-pci/module"),
+			    "/sys/module/vfio_pci");
 	assert_string_equal(contents("sys/kernel/iommu_groups/12/reserved_regions"),
 			    "0x00000000fee00000 0x00000000feefffff msi\n");
-	assert_string_equal(contents("sys/module/vfio_iommu_type1/parameters/dma_entry_limit"), "65535\n");
+	assert_string_equal(contents("sys/module/vfio_iommu_type1/parameters/dma_entry_limit"),
+			    "65535\n");
 	assert_true(is_there("sys/module/vfio/parameters/enable_unsafe_noiommu_mode"));
 	assert_true(is_there("dev/vfio/vfio"));
 	assert_true(is_there("dev/vfio/1"));

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * machine/model.c: from the name in a spec to a model: one that comes with uvfio, or the symbol uvfio_model of a shared object.
+ * machine/model.c: from the name in a spec to a model: one that comes with uvfio, or the symbol
+ * uvfio_model of a shared object.
  */
 #include <dlfcn.h>
 #include <errno.h>
@@ -32,7 +33,8 @@ static int load(const char *path, const struct uvfio_model **model, void **handl
 	free(here);
 	if (!h)
 		/* dlerror() starts with the path */
-		return machine_fail(err, -ENOENT, "%s: cannot load this model: %s", path, dlerror());
+		return machine_fail(err, -ENOENT, "%s: cannot load this model: %s", path,
+				    dlerror());
 	m = dlsym(h, "uvfio_model");
 	if (!m) {
 		rc = machine_fail(err, -EINVAL,
@@ -71,11 +73,13 @@ int machine_model(const char *name, const struct uvfio_model **model, void **han
 	for (const struct uvfio_model *const *m = models_builtin; *m; m++)
 		near = nearest_word(name, near, (*m)->name);
 	if (near)
-		return machine_fail(err, -ENOENT, "there is no model '%s': did you mean '%s'? "
-						  "`uvfio models` lists them",
+		return machine_fail(err, -ENOENT,
+				    "there is no model '%s': did you mean '%s'? "
+				    "`uvfio models` lists them",
 				    name, near);
-	return machine_fail(err, -ENOENT,
-			    "there is no model '%s': `uvfio models` lists them; a model of your own "
-			    "is given as a path, ./%s.so",
-			    name, name);
+	return machine_fail(
+		err, -ENOENT,
+		"there is no model '%s': `uvfio models` lists them; a model of your own "
+		"is given as a path, ./%s.so",
+		name, name);
 }

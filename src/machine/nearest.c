@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* machine/nearest.c: edit distance with transpositions (optimal string alignment), on three rows. */
+/*
+ * machine/nearest.c: edit distance with transpositions (optimal string alignment), on three rows.
+ */
 #include "machine/nearest.h"
 #include <limits.h>
 #include <string.h>

@@ -4,8 +4,13 @@
 #define MACHINE_NEAREST_H
 #include <stddef.h>
 
-/* The edits (insert, delete, replace, swap neighbours) from @a to @b. Words longer than 63 bytes count as far away. */
+/*
+ * The edits (insert, delete, replace, swap neighbours) from @a to @b. Words longer than 63 bytes
+ * count as far away.
+ */
 unsigned word_distance(const char *a, const char *b);
-/* The nearer of @best (may be NULL) and @word to @given, if near enough to be a slip; else @best. */
+/*
+ * The nearer of @best (may be NULL) and @word to @given, if near enough to be a slip; else @best.
+ */
 const char *nearest_word(const char *given, const char *best, const char *word);
 #endif

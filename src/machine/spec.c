@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * machine/spec.c: the text of --device in pieces. A spec is split once, in place; what the model's own options mean is checked by pci/ against the model's table.
+ * machine/spec.c: the text of --device in pieces. A spec is split once, in place; what the model's
+ * own options mean is checked by pci/ against the model's table.
  */
 #include <ctype.h>
 #include <errno.h>
@@ -34,8 +35,8 @@ static const char *hex(const char *p, unsigned max, unsigned *out)
 	unsigned v = 0, n = 0;
 
 	while (n < max && isxdigit((unsigned char)*p)) {
-		v = v * 16 + (unsigned)(isdigit((unsigned char)*p) ? *p - '0' :
-								     tolower(*p) - 'a' + 10);
+		v = v * 16 +
+		    (unsigned)(isdigit((unsigned char)*p) ? *p - '0' : tolower(*p) - 'a' + 10);
 		p++;
 		n++;
 	}
@@ -75,7 +76,10 @@ void machine_addr_print(const struct machine_addr *a, char out[16])
 	snprintf(out, 16, "%04x:%02x:%02x.%x", a->domain, a->bus, a->dev & 31u, a->fn & 7u);
 }
 
-/* Cut the piece that starts at *@p off at the next single comma, "double comma" becomes one. *@p: the next piece, or NULL. */
+/*
+ * Cut the piece that starts at *@p off at the next single comma, "double comma" becomes one. *@p:
+ * the next piece, or NULL.
+ */
 static char *next_piece(char **p)
 {
 	char *start = *p, *from = start, *to = start;
@@ -114,10 +118,11 @@ static int common_option(struct machine_spec *s, const char *name, const char *v
 {
 	if (!strcmp(name, "addr")) {
 		if (machine_addr_parse(value, &s->addr))
-			return machine_fail(err, -EINVAL,
-					    "%s: addr=%s is not a PCI address: write "
-					    "[DOMAIN:]BUS:DEVICE.FUNCTION, for example addr=01:00.0",
-					    s->model, value);
+			return machine_fail(
+				err, -EINVAL,
+				"%s: addr=%s is not a PCI address: write "
+				"[DOMAIN:]BUS:DEVICE.FUNCTION, for example addr=01:00.0",
+				s->model, value);
 		s->has_addr = true;
 		return 1;
 	}
@@ -150,8 +155,9 @@ int machine_spec_parse(const char *text, struct machine_spec *s, char **err)
 		commas += *q == ',';
 		/* the specs travel to the program as lines */
 		if (*q == '\n')
-			return machine_fail(err, -EINVAL, "a device cannot have a line break in "
-							  "its options");
+			return machine_fail(err, -EINVAL,
+					    "a device cannot have a line break in "
+					    "its options");
 	}
 	s->text = strdup(text);
 	s->opts = calloc(commas + 1, sizeof(*s->opts));
@@ -162,18 +168,20 @@ int machine_spec_parse(const char *text, struct machine_spec *s, char **err)
 	p = s->text;
 	s->model = next_piece(&p);
 	if (!*s->model) {
-		rc = machine_fail(err, -EINVAL,
-				  "'%s' does not begin with a model: write MODEL[,option=value]...; "
-				  "`uvfio models` lists the models",
-				  text);
+		rc = machine_fail(
+			err, -EINVAL,
+			"'%s' does not begin with a model: write MODEL[,option=value]...; "
+			"`uvfio models` lists the models",
+			text);
 		goto fail;
 	}
 	while (p) {
 		piece = next_piece(&p);
 		eq = strchr(piece, '=');
 		if (!*piece) {
-			rc = machine_fail(err, -EINVAL, "%s: an option is empty in '%s' (a comma in "
-							"a value is written ,,)",
+			rc = machine_fail(err, -EINVAL,
+					  "%s: an option is empty in '%s' (a comma in "
+					  "a value is written ,,)",
 					  s->model, text);
 			goto fail;
 		}

@@ -15,9 +15,10 @@
 
 static void addresses(void **state)
 {
-	static const char *const bad[] = { "",	       "1",	     "01:00",	 "01:00.",    "01:00.8",
-					   "01:20.0",  "100:00.0",   "01:00.00", "01:00.0 ",  " 01:00.0",
-					   "x1:00.0",  "00000:01:00.0", ":01:00.0", "0:1:0:0.0", "01.00.0" };
+	static const char *const bad[] = {"",	      "1",	   "01:00",    "01:00.",
+					  "01:00.8",  "01:20.0",   "100:00.0", "01:00.00",
+					  "01:00.0 ", " 01:00.0",  "x1:00.0",  "00000:01:00.0",
+					  ":01:00.0", "0:1:0:0.0", "01.00.0"};
 	struct machine_addr a;
 	char text[16];
 
@@ -77,21 +78,21 @@ static void bad_specs(void **state)
 	static const struct {
 		const char *spec, *word; /* which the sentence must have */
 	} bad[] = {
-		{ "", "does not begin with a model" },
-		{ ",x=1", "does not begin with a model" },
-		{ "edu,", "option is empty" },
-		{ "edu,,x=1", "ok" }, /* a model whose name has a comma: see below */
-		{ "edu,x", "is not option=value" },
-		{ "edu,=x", "is not option=value" },
-		{ "edu,addr=1", "addr=1" },
-		{ "edu,addr=", "addr=" },
-		{ "edu,group=-1", "group=-1" },
-		{ "edu,group=1x", "group=1x" },
-		{ "edu,group=", "group=" },
-		{ "edu,group=65536", "65535" },
-		{ "edu,group=99999999999999999999", "65535" },
-		{ "edu,id=", "id=" },
-		{ "edu,x=a\nb", "line break" },
+		{"", "does not begin with a model"},
+		{",x=1", "does not begin with a model"},
+		{"edu,", "option is empty"},
+		{"edu,,x=1", "ok"}, /* a model whose name has a comma: see below */
+		{"edu,x", "is not option=value"},
+		{"edu,=x", "is not option=value"},
+		{"edu,addr=1", "addr=1"},
+		{"edu,addr=", "addr="},
+		{"edu,group=-1", "group=-1"},
+		{"edu,group=1x", "group=1x"},
+		{"edu,group=", "group="},
+		{"edu,group=65536", "65535"},
+		{"edu,group=99999999999999999999", "65535"},
+		{"edu,id=", "id="},
+		{"edu,x=a\nb", "line break"},
 	};
 
 	for (size_t i = 0; i < sizeof(bad) / sizeof(*bad); i++) {
@@ -108,15 +109,17 @@ static void bad_specs(void **state)
 		assert_int_equal(rc, -EINVAL);
 		assert_non_null(err);
 		if (!strstr(err, bad[i].word))
-			fail_msg("'%s': \"%s\" does not have \"%s\"", bad[i].spec, err, bad[i].word);
+			fail_msg("'%s': \"%s\" does not have \"%s\"", bad[i].spec, err,
+				 bad[i].word);
 		free(err);
 	}
 }
 
 static void limits_of_memory(void **state)
 {
-	static const char *const bad[] = { "", "x", "-1", "1KB", "K", "0x", "16777216T", "1 K",
-					   "99999999999999999999", "Unlimited" };
+	static const char *const bad[] = {
+		"",	    "x", "-1", "1KB", "K", "0x", "16777216T", "1 K", "99999999999999999999",
+		"Unlimited"};
 	struct rlimit rl, low;
 	uint64_t v;
 
@@ -144,7 +147,8 @@ static void limits_of_memory(void **state)
 	if (geteuid())
 		assert_int_equal(v, low.rlim_cur);
 	else
-		assert_true(v == UINT64_MAX || v == low.rlim_cur); /* root of a container may lack CAP_IPC_LOCK */
+		assert_true(v == UINT64_MAX ||
+			    v == low.rlim_cur); /* root of a container may lack CAP_IPC_LOCK */
 	setrlimit(RLIMIT_MEMLOCK, &rl);
 }
 
@@ -171,9 +175,11 @@ static void paths_become_absolute(void **state)
 {
 	char *out, *err = NULL, *want, *cwd = getcwd(NULL, 0);
 
-	assert_int_equal(machine_spec_absolute("nvme,image=a,,b.img,addr=1:0.0,group=3,id=x,,y", &out, &err),
-			 0);
-	assert_true(asprintf(&want, "nvme,image=%s/a,,b.img,addr=0000:01:00.0,group=3,id=x,,y", cwd) > 0);
+	assert_int_equal(
+		machine_spec_absolute("nvme,image=a,,b.img,addr=1:0.0,group=3,id=x,,y", &out, &err),
+		0);
+	assert_true(asprintf(&want, "nvme,image=%s/a,,b.img,addr=0000:01:00.0,group=3,id=x,,y",
+			     cwd) > 0);
 	assert_string_equal(out, want);
 	free(out);
 	free(want);
@@ -194,9 +200,9 @@ static void paths_become_absolute(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(addresses),	    cmocka_unit_test(a_spec_in_pieces),
-		cmocka_unit_test(bad_specs),	    cmocka_unit_test(limits_of_memory),
-		cmocka_unit_test(near_misses),	    cmocka_unit_test(paths_become_absolute),
+		cmocka_unit_test(addresses),   cmocka_unit_test(a_spec_in_pieces),
+		cmocka_unit_test(bad_specs),   cmocka_unit_test(limits_of_memory),
+		cmocka_unit_test(near_misses), cmocka_unit_test(paths_become_absolute),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* machine/tree.c: see tree.h. Straight to the kernel: a program that runs under the shim may write a view, too. */
+/*
+ * machine/tree.c: see tree.h. Straight to the kernel: a program that runs under the shim may write
+ * a view, too.
+ */
 #include "machine/tree.h"
 #include <errno.h>
 #include <fcntl.h>

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * machine/tree.h: write a tree of directories, files and links. The first error is kept and logged; after it nothing is written, so that a caller checks once.
+ * machine/tree.h: write a tree of directories, files and links. The first error is kept and logged;
+ * after it nothing is written, so that a caller checks once.
  */
 #ifndef MACHINE_TREE_H
 #define MACHINE_TREE_H

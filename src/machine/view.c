@@ -1,11 +1,15 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * machine/view.c: /sys and /dev as a program with VFIO devices finds them, as a real tree of files, directories and relative links.
+ * machine/view.c: /sys and /dev as a program with VFIO devices finds them, as a real tree of files,
+ * directories and relative links.
  *
- * It shows what Linux shows (Documentation/ABI/testing/sysfs-bus-pci, sysfs-kernel-iommu_groups; checked against a Linux 6.18), with two rules of its own. A file that acts
- * when it is written (bind, remove, reset, driver_override) is there, as clients look for it, but with no right to write: a plain file would take the text and do nothing. And
- * what uvfio cannot serve is absent as on a kernel that lacks it: resourceN and rom (a mapping of a plain file is no device), vfio-dev/ and /dev/iommu (no cdev interface).
- * The files are a picture of the moment; what changes is config space, which a client reads by VFIO.
+ * It shows what Linux shows (Documentation/ABI/testing/sysfs-bus-pci, sysfs-kernel-iommu_groups;
+ * checked against a Linux 6.18), with two rules of its own. A file that acts when it is written
+ * (bind, remove, reset, driver_override) is there, as clients look for it, but with no right to
+ * write: a plain file would take the text and do nothing. And what uvfio cannot serve is absent as
+ * on a kernel that lacks it: resourceN and rom (a mapping of a plain file is no device), vfio-dev/
+ * and /dev/iommu (no cdev interface). The files are a picture of the moment; what changes is config
+ * space, which a client reads by VFIO.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -23,12 +27,15 @@
 
 #define RO 0444u
 /* write-only in Linux */
-#define WO 0000u
+#define WO	   0000u
 #define IOMMU_NAME "uvfio-iommu"
 
-/* Linux's include/linux/ioport.h: the flags in a `resource` line; the low bits are those of the BAR register. */
-#define RES_IO        0x00000100u
-#define RES_MEM       0x00000200u
+/*
+ * Linux's include/linux/ioport.h: the flags in a `resource` line; the low bits are those of the BAR
+ * register.
+ */
+#define RES_IO	      0x00000100u
+#define RES_MEM	      0x00000200u
 #define RES_PREFETCH  0x00002000u
 #define RES_READONLY  0x00004000u
 #define RES_SIZEALIGN 0x00040000u
@@ -36,7 +43,7 @@
 /* six BARs, the ROM, and six for virtual functions with CONFIG_PCI_IOV, which distributions set */
 #define RES_LINES 13u
 
-#define VPD_MAX   0x8000u /* PCI 3.0, appendix I: 15 bits of address */
+#define VPD_MAX	  0x8000u /* PCI 3.0, appendix I: 15 bits of address */
 #define VPD_TRIES 1000
 #define VPD_FLAG  0x8000u
 
@@ -65,10 +72,13 @@ static void read_line(const char *path, char *buf, size_t size, const char *othe
 	buf[strcspn(buf, "\n")] = 0;
 }
 
-/* A list "0-2,5" as the kernel prints a mask: hexadecimal, commas between words of 32 bits, as many digits as possible CPUs need. */
+/*
+ * A list "0-2,5" as the kernel prints a mask: hexadecimal, commas between words of 32 bits, as many
+ * digits as possible CPUs need.
+ */
 static void list_to_mask(const char *list, unsigned last, char *out, size_t size)
 {
-	unsigned char nibbles[1024] = { 0 };
+	unsigned char nibbles[1024] = {0};
 	unsigned digits = last / 4 + 1, from, to;
 	size_t n = 0;
 	char *end;
@@ -112,7 +122,7 @@ struct dev_view {
 	char dir[64]; /* sys/devices/pci0000:01/0000:01:00.0 */
 };
 
-#define FILE_PATH(v, name) path_of((char[PATH_MAX]){ 0 }, v, name)
+#define FILE_PATH(v, name) path_of((char[PATH_MAX]){0}, v, name)
 static const char *path_of(char *buf, const struct dev_view *v, const char *name)
 {
 	snprintf(buf, PATH_MAX, "%s/%s", v->dir, name);
@@ -161,9 +171,9 @@ static void write_resource(struct dev_view *v)
 /* "5.0 GT/s PCIe" of a Link Speeds field (PCIe 6.0, 7.5.3.18) */
 static const char *speed_text(unsigned speed)
 {
-	static const char *const text[] = { "Unknown",	      "2.5 GT/s PCIe",	"5.0 GT/s PCIe",
-					    "8.0 GT/s PCIe",  "16.0 GT/s PCIe", "32.0 GT/s PCIe",
-					    "64.0 GT/s PCIe" };
+	static const char *const text[] = {"Unknown",	    "2.5 GT/s PCIe",  "5.0 GT/s PCIe",
+					   "8.0 GT/s PCIe", "16.0 GT/s PCIe", "32.0 GT/s PCIe",
+					   "64.0 GT/s PCIe"};
 
 	return speed < ARRAY_SIZE(text) ? text[speed] : text[0];
 }
@@ -180,10 +190,14 @@ static void write_link(struct dev_view *v)
 	ATTR(v, "max_link_speed", "%s\n", speed_text(most & PCI_EXP_LNKCAP_SLS));
 	ATTR(v, "max_link_width", "%u\n", (most & PCI_EXP_LNKCAP_MLW) >> 4);
 	ATTR(v, "current_link_speed", "%s\n", speed_text(now & PCI_EXP_LNKSTA_CLS));
-	ATTR(v, "current_link_width", "%u\n", (now & PCI_EXP_LNKSTA_NLW) >> PCI_EXP_LNKSTA_NLW_SHIFT);
+	ATTR(v, "current_link_width", "%u\n",
+	     (now & PCI_EXP_LNKSTA_NLW) >> PCI_EXP_LNKSTA_NLW_SHIFT);
 }
 
-/* The methods that Linux would list, in its order. A bus reset is none: the function sits on a root bus. */
+/*
+ * The methods that Linux would list, in its order. A bus reset is none: the function sits on a root
+ * bus.
+ */
 static void write_reset(struct dev_view *v)
 {
 	unsigned exp = pci_find_cap(v->fn, PCI_CAP_ID_EXP), af = pci_find_cap(v->fn, PCI_CAP_ID_AF);
@@ -203,7 +217,10 @@ static void write_reset(struct dev_view *v)
 	tree_text(v->t, WO, FILE_PATH(v, "reset"), "%s", "");
 }
 
-/* Read product data as a driver does, by address and flag; what Linux shows ends with the end tag (PCI 3.0, I.2). */
+/*
+ * Read product data as a driver does, by address and flag; what Linux shows ends with the end tag
+ * (PCI 3.0, I.2).
+ */
 static void write_vpd(struct dev_view *v)
 {
 	unsigned cap = pci_find_cap(v->fn, PCI_CAP_ID_VPD), len = 0, tries, next = 0;
@@ -217,7 +234,10 @@ static void write_vpd(struct dev_view *v)
 		v->t->err = -ENOMEM;
 		return;
 	}
-	/* a tag needs up to three bytes: small ones have the length in the low bits, large ones in the next two */
+	/*
+	 * a tag needs up to three bytes: small ones have the length in the low bits, large ones in
+	 * the next two
+	 */
 	for (; len < VPD_MAX; len += 4) {
 		pci_config_write(v->fn, cap + PCI_VPD_ADDR, 2, len);
 		for (tries = VPD_TRIES; tries; tries--)
@@ -282,8 +302,8 @@ static void write_ids(struct dev_view *v)
 
 static void write_device(struct tree *t, const struct host *h, struct machine_device *d)
 {
-	static const char *const power_states[] = { "D0", "D1", "D2", "D3hot" };
-	struct dev_view view = { .t = t, .fn = d->fn, .d = d }, *v = &view;
+	static const char *const power_states[] = {"D0", "D1", "D2", "D3hot"};
+	struct dev_view view = {.t = t, .fn = d->fn, .d = d}, *v = &view;
 	char path[PATH_MAX], target[PATH_MAX];
 
 	snprintf(v->dir, sizeof(v->dir), "sys/devices/pci%.7s/%s", d->addr, d->addr);
@@ -327,7 +347,8 @@ static void write_device(struct tree *t, const struct host *h, struct machine_de
 	tree_link(t, path, target);
 	snprintf(path, sizeof(path), "sys/kernel/iommu_groups/%u/devices/%s", d->group, d->addr);
 	tree_link(t, path, target);
-	snprintf(path, sizeof(path), "sys/devices/virtual/iommu/" IOMMU_NAME "/devices/%s", d->addr);
+	snprintf(path, sizeof(path), "sys/devices/virtual/iommu/" IOMMU_NAME "/devices/%s",
+		 d->addr);
 	snprintf(target, sizeof(target), "../../../../pci%.7s/%s", d->addr, d->addr);
 	tree_link(t, path, target);
 }
@@ -336,7 +357,7 @@ static void write_device(struct tree *t, const struct host *h, struct machine_de
 
 static void write_bus(struct tree *t)
 {
-	static const char *const acts[] = { "bind", "unbind", "new_id", "remove_id", "uevent" };
+	static const char *const acts[] = {"bind", "unbind", "new_id", "remove_id", "uevent"};
 	char path[PATH_MAX];
 
 	tree_dir(t, "sys/bus/pci/devices");
@@ -384,7 +405,8 @@ static void write_group(struct tree *t, unsigned id)
 static void write_iommu(struct tree *t)
 {
 	tree_text(t, RO, "sys/devices/virtual/iommu/" IOMMU_NAME "/uevent", "%s", "");
-	tree_link(t, "sys/devices/virtual/iommu/" IOMMU_NAME "/subsystem", "../../../../class/iommu");
+	tree_link(t, "sys/devices/virtual/iommu/" IOMMU_NAME "/subsystem",
+		  "../../../../class/iommu");
 	tree_dir(t, "sys/devices/virtual/iommu/" IOMMU_NAME "/devices");
 	tree_link(t, "sys/class/iommu/" IOMMU_NAME, "../../devices/virtual/iommu/" IOMMU_NAME);
 }
@@ -397,18 +419,18 @@ static void write_modules(struct tree *t, unsigned dma_entry_limit)
 {
 	/* the defaults of Linux 6.1, as `modinfo` and drivers/vfio tell */
 	static const struct parameter parameters[] = {
-		{ "vfio", "enable_unsafe_noiommu_mode", "N" },
-		{ "vfio_iommu_type1", "allow_unsafe_interrupts", "N" },
-		{ "vfio_iommu_type1", "disable_hugepages", "N" },
-		{ "vfio_pci", "disable_denylist", "N" },
-		{ "vfio_pci", "disable_idle_d3", "N" },
-		{ "vfio_pci", "disable_vga", "N" },
-		{ "vfio_pci", "enable_sriov", "N" },
-		{ "vfio_pci", "ids", "" },
-		{ "vfio_pci", "nointxmask", "N" },
+		{"vfio", "enable_unsafe_noiommu_mode", "N"},
+		{"vfio_iommu_type1", "allow_unsafe_interrupts", "N"},
+		{"vfio_iommu_type1", "disable_hugepages", "N"},
+		{"vfio_pci", "disable_denylist", "N"},
+		{"vfio_pci", "disable_idle_d3", "N"},
+		{"vfio_pci", "disable_vga", "N"},
+		{"vfio_pci", "enable_sriov", "N"},
+		{"vfio_pci", "ids", ""},
+		{"vfio_pci", "nointxmask", "N"},
 	};
-	static const char *const modules[] = { "vfio", "vfio_iommu_type1", "vfio_pci",
-					       "vfio_pci_core" };
+	static const char *const modules[] = {"vfio", "vfio_iommu_type1", "vfio_pci",
+					      "vfio_pci_core"};
 	char path[PATH_MAX];
 
 	for (unsigned i = 0; i < ARRAY_SIZE(modules); i++) {
@@ -425,12 +447,13 @@ static void write_modules(struct tree *t, unsigned dma_entry_limit)
 	tree_text(t, RO, "sys/module/vfio_iommu_type1/parameters/dma_entry_limit", "%u\n",
 		  dma_entry_limit);
 	tree_dir(t, "sys/module/vfio_pci/drivers");
-	tree_link(t, "sys/module/vfio_pci/drivers/pci:vfio-pci", "../../../bus/pci/drivers/vfio-pci");
+	tree_link(t, "sys/module/vfio_pci/drivers/pci:vfio-pci",
+		  "../../../bus/pci/drivers/vfio-pci");
 }
 
 int machine_write_view(struct machine *m, const char *dir)
 {
-	struct tree t = { .root = dir };
+	struct tree t = {.root = dir};
 	struct host h;
 
 	read_host(&h);
