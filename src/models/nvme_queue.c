@@ -69,12 +69,12 @@ static unsigned sq_tail(struct nvme *n, struct nvme_sq *sq, unsigned head, unsig
 	if (!sq->shadow)
 		return tail;
 	if (!shadow_read(n, sq->shadow, size, &tail))
-		return head;
+		tail = head; /* nothing to fetch, whatever the register says */
 	if (tail == head) {
 		shadow_write(n, sq->eventidx, tail);
 		atomic_thread_fence(memory_order_seq_cst);
 		if (!shadow_read(n, sq->shadow, size, &tail))
-			return head;
+			tail = head;
 	}
 	atomic_store(&sq->tail, tail);
 	return tail;
@@ -375,7 +375,11 @@ static unsigned sq_fetch(struct nvme *n, struct nvme_sq *sq, struct nvme_cmd *cm
 		return 0;
 	head = atomic_load(&sq->head);
 	tail = sq_tail(n, sq, head, size);
-	if (tail == head || tail >= size) /* beyond: a doorbell raced with the queue's re-creation */
+	if (tail >= size) { /* a doorbell raced with the queue's re-creation */
+		atomic_store(&sq->tail, head);
+		return 0;
+	}
+	if (tail == head)
 		return 0;
 	count = (tail > head ? tail : size) - head;
 	if (count > NVME_FETCH)
