@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * vfio_pci/rdwr.c: reads and writes of BARs and ROM: cut into naturally aligned accesses of 8, 4, 2 and 1 bytes (ROM: at
- * most 4), short at the end of the region. The MSI-X table is the driver's: it reads as ones and drops writes.
+ * vfio_pci/rdwr.c: reads and writes of BARs and ROM: cut into naturally aligned accesses of 8, 4, 2 and 1 bytes (I/O and ROM:
+ * at most 4), short at the end of the region. The MSI-X table is the driver's: it reads as ones and drops writes.
  */
 #include "vfio_pci/internal.h"
 
@@ -77,7 +77,7 @@ static int bar_access(struct vfio_pci_device *vd, unsigned bar, uint64_t pos, un
 ssize_t vfio_pci_bar_rw(struct vfio_pci_device *vd, unsigned bar, uint64_t pos, void *buf, size_t count, bool write)
 {
 	uint64_t size = pci_function_bar(vd->fn, bar)->size, skip_start = 0, skip_end = 0;
-	unsigned widest = 8;
+	unsigned widest = pci_function_bar(vd->fn, bar)->flags & UVFIO_BAR_IO ? 4 : 8; /* an I/O cycle has 4 bytes at most */
 	uint8_t *p = buf;
 	size_t done = 0;
 

@@ -170,6 +170,10 @@ static void test_io(void **state)
 	assert_int_equal(wr(4, 8, buf, 2), 2);
 	assert_int_equal(tm.io[9], 2);
 	assert_int_equal(rd(4, T_BAR4 - 2, buf, 8), 2);
+	tm.accesses = 0;
+	assert_int_equal(wr(4, 16, buf, 8), 8);
+	assert_int_equal(tm.accesses, 2);
+	assert_memory_equal(tm.io + 16, buf, 8);
 }
 
 static unsigned lines;
