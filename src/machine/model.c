@@ -33,8 +33,7 @@ static int load(const char *path, const struct uvfio_model **model, void **handl
 	free(here);
 	if (!h)
 		/* dlerror() starts with the path */
-		return machine_fail(err, -ENOENT, "%s: cannot load this model: %s", path,
-				    dlerror());
+		return machine_fail(err, -ENOENT, "cannot load this model: %s", dlerror());
 	m = dlsym(h, "uvfio_model");
 	if (!m) {
 		rc = machine_fail(err, -EINVAL,
