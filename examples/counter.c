@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * counter: a complete PCI device in about a hundred lines. It counts what a driver tells it to; each time the count comes to the
- * limit it starts again, writes the number of laps to the driver's memory and interrupts. So it has what most devices are
- * made of: registers, DMA, interrupts, an option, a reset.
+ * counter: a complete PCI device in about a hundred lines. It counts what a driver tells it to;
+ * each time the count comes to the limit it starts again, writes the number of laps to the driver's
+ * memory and interrupts. So it has what most devices are made of: registers, DMA, interrupts, an
+ * option, a reset.
  *
  *	cc -shared -fPIC -o counter.so counter.c $(pkg-config --cflags uvfio)
  *	uvfio run --device ./counter.so,step=2 -- ./counter_driver
@@ -16,7 +17,8 @@
  *	0x10 REPORT  RW    64 bits: I/O address of the 8 bytes where the laps go; 0: nowhere
  *	0x18 STEP    RO    the option
  *
- * Everything that the PCI standard defines is uvfio's: config space, the MSI-X table in BAR1, masks, bus mastering, reset by FLR.
+ * Everything that the PCI standard defines is uvfio's: config space, the MSI-X table in BAR1,
+ * masks, bus mastering, reset by FLR.
  */
 #include <errno.h>
 #include <stdlib.h>
@@ -30,7 +32,10 @@ struct counter {
 	uint64_t report, laps;
 };
 
-/* The interrupt the driver chose: a message for each lap, or a line that is up until the driver clears STATUS. */
+/*
+ * The interrupt the driver chose: a message for each lap, or a line that is up until the driver
+ * clears STATUS.
+ */
 static void interrupt(struct uvfio_dev *dev)
 {
 	struct counter *c = uvfio_priv(dev);
@@ -47,13 +52,17 @@ static void lap(struct uvfio_dev *dev)
 
 	c->laps++;
 	c->status |= LAP;
-	/* Through the IOMMU: where the driver mapped nothing to write to, the device hears so, and a line in the log says it. */
+	/*
+	 * Through the IOMMU: where the driver mapped nothing to write to, the device hears so, and
+	 * a line in the log says it.
+	 */
 	if (c->report && uvfio_dma_write(dev, c->report, &c->laps, sizeof(c->laps)))
 		c->status |= DMA_FAILED;
 	interrupt(dev);
 }
 
-static int counter_read(struct uvfio_dev *dev, unsigned bar, uint64_t offset, unsigned size, uint64_t *value)
+static int counter_read(struct uvfio_dev *dev, unsigned bar, uint64_t offset, unsigned size,
+			uint64_t *value)
 {
 	struct counter *c = uvfio_priv(dev);
 
@@ -70,7 +79,8 @@ static int counter_read(struct uvfio_dev *dev, unsigned bar, uint64_t offset, un
 	return 0;
 }
 
-static int counter_write(struct uvfio_dev *dev, unsigned bar, uint64_t offset, unsigned size, uint64_t value)
+static int counter_write(struct uvfio_dev *dev, unsigned bar, uint64_t offset, unsigned size,
+			 uint64_t value)
 {
 	struct counter *c = uvfio_priv(dev);
 
@@ -111,8 +121,9 @@ static int counter_create(struct uvfio_dev *dev)
 	if (!c)
 		return -ENOMEM;
 	uvfio_set_priv(dev, c);
-	if (uvfio_set_ids(dev, &ids) < 0 || uvfio_add_bar(dev, 0, 4096, 0) < 0 || uvfio_add_bar(dev, 1, 4096, 0) < 0 ||
-	    uvfio_add_intx(dev, 1, true) < 0 || uvfio_add_msix(dev, 1, 1, 0, 1, 0x800) < 0 || uvfio_add_pcie(dev, true) < 0) {
+	if (uvfio_set_ids(dev, &ids) < 0 || uvfio_add_bar(dev, 0, 4096, 0) < 0 ||
+	    uvfio_add_bar(dev, 1, 4096, 0) < 0 || uvfio_add_intx(dev, 1, true) < 0 ||
+	    uvfio_add_msix(dev, 1, 1, 0, 1, 0x800) < 0 || uvfio_add_pcie(dev, true) < 0) {
 		free(c);
 		return -EINVAL;
 	}
@@ -125,7 +136,12 @@ static void counter_destroy(struct uvfio_dev *dev)
 }
 
 static const struct uvfio_option counter_options[] = {
-	{ .name = "step", .type = UVFIO_OPT_UINT, .def = "1", .min = 1, .max = 1000, .help = "how far one count goes" },
+	{ .name = "step",
+	  .type = UVFIO_OPT_UINT,
+	  .def = "1",
+	  .min = 1,
+	  .max = 1000,
+	  .help = "how far one count goes" },
 	{ 0 },
 };
 

@@ -1,13 +1,15 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * counter_driver: a driver for the counter (counter.c) as a plain VFIO program. There is nothing of uvfio in it: it knows <linux/vfio.h>
- * and would drive a real counter behind the kernel's vfio-pci in the same way.
+ * counter_driver: a driver for the counter (counter.c) as a plain VFIO program. There is nothing of
+ * uvfio in it: it knows <linux/vfio.h> and would drive a real counter behind the kernel's vfio-pci
+ * in the same way.
  *
  *	cc -o counter_driver counter_driver.c
  *	uvfio run --device ./counter.so -- ./counter_driver [ADDRESS]
  *
- * It does what every VFIO driver does, in order: container, group, IOMMU, DMA mapping, device, regions, interrupt. Then it lets the device
- * count and checks what comes back. Anything unexpected ends it with a line and status 1.
+ * It does what every VFIO driver does, in order: container, group, IOMMU, DMA mapping, device,
+ * regions, interrupt. Then it lets the device count and checks what comes back. Anything unexpected
+ * ends it with a line and status 1.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -23,13 +25,13 @@
 #include <linux/pci_regs.h>
 #include <linux/vfio.h>
 
-#define CHECK(condition)                                                                                      \
-	do {                                                                                                  \
-		if (!(condition)) {                                                                           \
-			fprintf(stderr, "counter_driver: line %d: %s: not so (errno: %s)\n", __LINE__, #condition, \
-				strerror(errno));                                                             \
-			exit(1);                                                                              \
-		}                                                                                             \
+#define CHECK(condition)                                                                     \
+	do {                                                                                 \
+		if (!(condition)) {                                                          \
+			fprintf(stderr, "counter_driver: line %d: %s: not so (errno: %s)\n", \
+				__LINE__, #condition, strerror(errno));                      \
+			exit(1);                                                             \
+		}                                                                            \
 	} while (0)
 
 #define COUNT  0x00
@@ -38,6 +40,11 @@
 #define STATUS 0x0c
 #define REPORT 0x10
 #define STEP   0x18
+
+/* VFIO_DEVICE_SET_IRQS: what is done, and what the data is */
+#define SET_EVENTFD (VFIO_IRQ_SET_DATA_EVENTFD | VFIO_IRQ_SET_ACTION_TRIGGER)
+#define DISABLE	    (VFIO_IRQ_SET_DATA_NONE | VFIO_IRQ_SET_ACTION_TRIGGER) /* with a count of 0 */
+#define UNMASK	    (VFIO_IRQ_SET_DATA_NONE | VFIO_IRQ_SET_ACTION_UNMASK)
 
 #define IOVA 0x100000ull /* where the device finds our memory: any number that we like */
 
@@ -96,7 +103,9 @@ static void set_irq(unsigned index, uint32_t flags, unsigned count, int fd)
 	char buf[sizeof(struct vfio_irq_set) + sizeof(int)] __attribute__((aligned(8)));
 	struct vfio_irq_set *set = (struct vfio_irq_set *)buf;
 
-	*set = (struct vfio_irq_set){ .argsz = sizeof(buf), .flags = flags, .index = index, .count = count };
+	*set = (struct vfio_irq_set){
+		.argsz = sizeof(buf), .flags = flags, .index = index, .count = count
+	};
 	memcpy(set->data, &fd, sizeof(fd));
 	CHECK(ioctl(device, VFIO_DEVICE_SET_IRQS, set) == 0);
 }
@@ -115,7 +124,9 @@ static uint64_t interrupts(int fd, int timeout)
 int main(int argc, char **argv)
 {
 	const char *address = argc > 1 ? argv[1] : "0000:01:00.0";
-	struct vfio_iommu_type1_dma_map map = { .argsz = sizeof(map), .flags = VFIO_DMA_MAP_FLAG_READ | VFIO_DMA_MAP_FLAG_WRITE };
+	struct vfio_iommu_type1_dma_map map = {
+		.argsz = sizeof(map), .flags = VFIO_DMA_MAP_FLAG_READ | VFIO_DMA_MAP_FLAG_WRITE
+	};
 	struct vfio_iommu_type1_dma_unmap unmap = { .argsz = sizeof(unmap), .iova = IOVA };
 	struct vfio_device_info info = { .argsz = sizeof(info) };
 	volatile uint64_t *laps;
@@ -145,22 +156,30 @@ int main(int argc, char **argv)
 	CHECK(ioctl(device, VFIO_DEVICE_GET_INFO, &info) == 0);
 	CHECK(info.flags & VFIO_DEVICE_FLAGS_PCI && info.flags & VFIO_DEVICE_FLAGS_RESET);
 
-	/* Is it a counter? And without bus mastering it could neither write our memory nor send a message. */
+	/*
+	 * Is it a counter? And without bus mastering it could neither write our memory nor send a
+	 * message.
+	 */
 	config = region(VFIO_PCI_CONFIG_REGION_INDEX, 256);
 	CHECK(pread(device, &id, sizeof(id), (off_t)config) == sizeof(id));
 	CHECK(id == 0xc0471234);
-	CHECK(pread(device, &command, sizeof(command), (off_t)(config + PCI_COMMAND)) == sizeof(command));
+	CHECK(pread(device, &command, sizeof(command), (off_t)(config + PCI_COMMAND)) ==
+	      sizeof(command));
 	command |= PCI_COMMAND_MEMORY | PCI_COMMAND_MASTER;
-	CHECK(pwrite(device, &command, sizeof(command), (off_t)(config + PCI_COMMAND)) == sizeof(command));
+	CHECK(pwrite(device, &command, sizeof(command), (off_t)(config + PCI_COMMAND)) ==
+	      sizeof(command));
 	bar0 = region(VFIO_PCI_BAR0_REGION_INDEX, 0x20);
 	step = reg_read(STEP);
 	CHECK(step >= 1);
 
 	irq = eventfd(0, EFD_CLOEXEC);
 	CHECK(irq >= 0);
-	set_irq(VFIO_PCI_MSIX_IRQ_INDEX, VFIO_IRQ_SET_DATA_EVENTFD | VFIO_IRQ_SET_ACTION_TRIGGER, 1, irq);
+	set_irq(VFIO_PCI_MSIX_IRQ_INDEX, SET_EVENTFD, 1, irq);
 
-	/* Count. Below the limit nothing happens; at the limit comes a message, and the laps are in our memory before it. */
+	/*
+	 * Count. Below the limit nothing happens; at the limit comes a message, and the laps are in
+	 * our memory before it.
+	 */
 	reg_write(LIMIT, 10 * step);
 	reg_write64(REPORT, IOVA + 64);
 	reg_write(ADD, 9);
@@ -173,17 +192,23 @@ int main(int argc, char **argv)
 	CHECK(reg_read(STATUS) == 0);
 	printf("a lap by MSI-X: the device wrote %llu\n", (unsigned long long)laps[8]);
 
-	/* The same by the interrupt line. It is masked when it comes, so that it does not come again before it is served. */
-	set_irq(VFIO_PCI_MSIX_IRQ_INDEX, VFIO_IRQ_SET_DATA_NONE | VFIO_IRQ_SET_ACTION_TRIGGER, 0, 0);
-	set_irq(VFIO_PCI_INTX_IRQ_INDEX, VFIO_IRQ_SET_DATA_EVENTFD | VFIO_IRQ_SET_ACTION_TRIGGER, 1, irq);
+	/*
+	 * The same by the interrupt line. It is masked when it comes, so that it does not come
+	 * again before it is served.
+	 */
+	set_irq(VFIO_PCI_MSIX_IRQ_INDEX, DISABLE, 0, -1);
+	set_irq(VFIO_PCI_INTX_IRQ_INDEX, SET_EVENTFD, 1, irq);
 	reg_write(ADD, 10);
 	CHECK(interrupts(irq, 1000) == 1 && laps[8] == 2);
 	reg_write(STATUS, 1);
-	set_irq(VFIO_PCI_INTX_IRQ_INDEX, VFIO_IRQ_SET_DATA_NONE | VFIO_IRQ_SET_ACTION_UNMASK, 1, 0);
+	set_irq(VFIO_PCI_INTX_IRQ_INDEX, UNMASK, 1, -1);
 	CHECK(interrupts(irq, 0) == 0);
 	printf("a lap by INTx: the device wrote %llu\n", (unsigned long long)laps[8]);
 
-	/* Take the memory away: the IOMMU stops the device, and the device says so. (uvfio's log names the access.) */
+	/*
+	 * Take the memory away: the IOMMU stops the device, and the device says so. (uvfio's log
+	 * names the access.)
+	 */
 	unmap.size = (uint64_t)page;
 	CHECK(ioctl(container, VFIO_IOMMU_UNMAP_DMA, &unmap) == 0 && unmap.size == (uint64_t)page);
 	reg_write(ADD, 10);

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * counter_native: the counter (counter.c) driven through uvfio's own API: no /dev/vfio, no shim, no group and container. This is
- * the short way to test a device, or a driver's hardware layer, in one process that a debugger or a sanitizer sees whole.
+ * counter_native: the counter (counter.c) driven through uvfio's own API: no /dev/vfio, no shim, no
+ * group and container. This is the short way to test a device, or a driver's hardware layer, in one
+ * process that a debugger or a sanitizer sees whole.
  *
  *	cc -o counter_native counter_native.c $(pkg-config --cflags --libs uvfio)
  *	./counter_native ./counter.so,step=2
@@ -17,13 +18,13 @@
 #include <unistd.h>
 #include <uvfio/uvfio.h>
 
-#define CHECK(condition)                                                                                        \
-	do {                                                                                                    \
-		if (!(condition)) {                                                                             \
-			fprintf(stderr, "counter_native: line %d: %s: not so (%s)\n", __LINE__, #condition, \
-				uvfio_strerror(u));                                                             \
-			exit(1);                                                                                \
-		}                                                                                               \
+#define CHECK(condition)                                                                        \
+	do {                                                                                    \
+		if (!(condition)) {                                                             \
+			fprintf(stderr, "counter_native: line %d: %s: not so (%s)\n", __LINE__, \
+				#condition, uvfio_strerror(u));                                 \
+			exit(1);                                                                \
+		}                                                                               \
 	} while (0)
 
 #define COUNT  0x00
@@ -78,7 +79,8 @@ int main(int argc, char **argv)
 	CHECK(uvfio_read32(dev, 0, COUNT) == 9 * step && laps[8] == 0 && interrupts(irq, 0) == 0);
 	CHECK(uvfio_write32(dev, 0, ADD, 3) == 0);
 	CHECK(interrupts(irq, 1000) == 1);
-	CHECK(laps[8] == 1 && uvfio_read32(dev, 0, STATUS) == 1 && uvfio_read32(dev, 0, COUNT) == 2 * step);
+	CHECK(laps[8] == 1 && uvfio_read32(dev, 0, STATUS) == 1 &&
+	      uvfio_read32(dev, 0, COUNT) == 2 * step);
 	CHECK(uvfio_write32(dev, 0, STATUS, 1) == 0);
 	printf("a lap by MSI-X: the device wrote %llu\n", (unsigned long long)laps[8]);
 

@@ -1,11 +1,13 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * edu: the educational device of QEMU, after its public description ("EDU device", QEMU documentation, docs/specs/edu): the same
- * identity, the same registers, so that a driver written against either runs on the other, and one test program can compare
- * what a kernel's vfio-pci makes of the one with what ours makes of the other.
+ * edu: the educational device of QEMU, after its public description ("EDU device", QEMU
+ * documentation, docs/specs/edu): the same identity, the same registers, so that a driver written
+ * against either runs on the other, and one test program can compare what a kernel's vfio-pci makes
+ * of the one with what ours makes of the other.
  *
- * The factorial and the DMA take their time, on a timer: a driver that does not wait for the busy bit must fail here as well. What
- * the description leaves open (reads where there is no register, writes while DMA runs) is done as QEMU 7.2 was seen to.
+ * The factorial and the DMA take their time, on a timer: a driver that does not wait for the busy
+ * bit must fail here as well. What the description leaves open (reads where there is no register,
+ * writes while DMA runs) is done as QEMU 7.2 was seen to.
  */
 #include <errno.h>
 #include <inttypes.h>
@@ -82,13 +84,17 @@ static void factorial_done(struct uvfio_dev *dev, void *arg)
 		raise_irq(dev, IRQ_FACTORIAL);
 }
 
-/* The device drives only so many address lines; what a driver asks for above them comes out below. */
+/*
+ * The device drives only so many address lines; what a driver asks for above them comes out below.
+ */
 static uint64_t bus_address(struct uvfio_dev *dev, uint64_t addr)
 {
 	struct edu *edu = uvfio_priv(dev);
 
 	if (addr & ~edu->dma_mask)
-		uvfio_log(dev, UVFIO_LOG_WARN, "DMA at 0x%" PRIx64 ": cut to the device's mask 0x%" PRIx64, addr, edu->dma_mask);
+		uvfio_log(dev, UVFIO_LOG_WARN,
+			  "DMA at 0x%" PRIx64 ": cut to the device's mask 0x%" PRIx64, addr,
+			  edu->dma_mask);
 	return addr & edu->dma_mask;
 }
 
@@ -101,18 +107,22 @@ static void dma_done(struct uvfio_dev *dev, void *arg)
 	/* A fault is the IOMMU's to report: the device has no register for it. */
 	if (inner < BUF_ADDR || edu->count > BUF_SIZE || inner - BUF_ADDR > BUF_SIZE - edu->count)
 		uvfio_log(dev, UVFIO_LOG_ERROR,
-			  "DMA of %" PRIu64 " bytes at device address 0x%" PRIx64 ": the buffer is 0x%x..0x%x; nothing is transferred",
+			  "DMA of %" PRIu64 " bytes at device address 0x%" PRIx64
+			  ": the buffer is 0x%x..0x%x; nothing is transferred",
 			  edu->count, inner, BUF_ADDR, BUF_ADDR + BUF_SIZE - 1);
 	else if (to_ram)
-		uvfio_dma_write(dev, bus_address(dev, edu->dst), edu->buf + (inner - BUF_ADDR), edu->count);
+		uvfio_dma_write(dev, bus_address(dev, edu->dst), edu->buf + (inner - BUF_ADDR),
+				edu->count);
 	else
-		uvfio_dma_read(dev, bus_address(dev, edu->src), edu->buf + (inner - BUF_ADDR), edu->count);
+		uvfio_dma_read(dev, bus_address(dev, edu->src), edu->buf + (inner - BUF_ADDR),
+			       edu->count);
 	edu->cmd &= ~(uint64_t)DMA_RUN;
 	if (edu->cmd & DMA_IRQ)
 		raise_irq(dev, IRQ_DMA);
 }
 
-static int edu_read(struct uvfio_dev *dev, unsigned bar, uint64_t offset, unsigned size, uint64_t *value)
+static int edu_read(struct uvfio_dev *dev, unsigned bar, uint64_t offset, unsigned size,
+		    uint64_t *value)
 {
 	struct edu *edu = uvfio_priv(dev);
 
@@ -155,7 +165,8 @@ static int edu_read(struct uvfio_dev *dev, unsigned bar, uint64_t offset, unsign
 	return 0;
 }
 
-static int edu_write(struct uvfio_dev *dev, unsigned bar, uint64_t offset, unsigned size, uint64_t value)
+static int edu_write(struct uvfio_dev *dev, unsigned bar, uint64_t offset, unsigned size,
+		     uint64_t value)
 {
 	struct edu *edu = uvfio_priv(dev);
 
@@ -271,9 +282,20 @@ fail:
 }
 
 static const struct uvfio_option edu_options[] = {
-	{ .name = "dma_mask", .type = UVFIO_OPT_UINT, .def = "0xfffffff", .help = "address bits that the device drives in a DMA (28 of them)" },
-	{ .name = "dma_delay", .type = UVFIO_OPT_UINT, .def = "1000", .max = 60000000, .help = "microseconds that a DMA takes (QEMU's: 100000)" },
-	{ .name = "factorial_delay", .type = UVFIO_OPT_UINT, .def = "100", .max = 60000000, .help = "microseconds that a factorial takes" },
+	{ .name = "dma_mask",
+	  .type = UVFIO_OPT_UINT,
+	  .def = "0xfffffff",
+	  .help = "address bits that the device drives in a DMA (28 of them)" },
+	{ .name = "dma_delay",
+	  .type = UVFIO_OPT_UINT,
+	  .def = "1000",
+	  .max = 60000000,
+	  .help = "microseconds that a DMA takes (QEMU's: 100000)" },
+	{ .name = "factorial_delay",
+	  .type = UVFIO_OPT_UINT,
+	  .def = "100",
+	  .max = 60000000,
+	  .help = "microseconds that a factorial takes" },
 	{ 0 },
 };
 

@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* edu against its description: identity, registers, the factorial's and the DMA's busy bits, interrupts. */
+/*
+ * edu against its description: identity, registers, the factorial's and the DMA's busy bits,
+ * interrupts.
+ */
 #include "models/test_model.h"
 
 #define BUF 0x40000ull
@@ -18,7 +21,8 @@ static void test_identity(void **state)
 	assert_int_equal(pci_config_read(fn, 0x10, 4), 0xfff00000);
 	msi = pci_config_read(fn, PCI_CAPABILITY_LIST, 1);
 	assert_int_equal(msi, 0x40);
-	assert_int_equal(pci_config_read(fn, msi, 4), 0x00800005); /* 64-bit, one message, no masks, the last */
+	/* 64-bit, one message, no masks, the last */
+	assert_int_equal(pci_config_read(fn, msi, 4), 0x00800005);
 	assert_false(pci_can_reset(fn));
 	assert_int_equal(rd(0, 0, 4), 0x010000ed);
 	unplug();
@@ -189,8 +193,9 @@ static void test_mask_option(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_identity), cmocka_unit_test(test_registers),  cmocka_unit_test(test_factorial),
-		cmocka_unit_test(test_interrupts), cmocka_unit_test(test_dma),	    cmocka_unit_test(test_dma_limits),
+		cmocka_unit_test(test_identity),    cmocka_unit_test(test_registers),
+		cmocka_unit_test(test_factorial),   cmocka_unit_test(test_interrupts),
+		cmocka_unit_test(test_dma),	    cmocka_unit_test(test_dma_limits),
 		cmocka_unit_test(test_mask_option),
 	};
 

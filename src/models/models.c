@@ -3,7 +3,8 @@
 #include <string.h>
 #include "models/models.h"
 
-const struct uvfio_model *const models_builtin[] = { &model_nvme, &model_edu, &model_testdev, NULL };
+const struct uvfio_model *const models_builtin[] = { &model_nvme, &model_edu, &model_testdev,
+						     NULL };
 
 const struct uvfio_model *models_find(const char *name)
 {

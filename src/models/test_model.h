@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* models/test_model.h: a built-in model on a platform that counts, driven as the vfio-pci driver would: for the unit tests of the models. */
+/*
+ * models/test_model.h: a built-in model on a platform that counts, driven as the vfio-pci driver
+ * would: for the unit tests of the models.
+ */
 #ifndef MODELS_TEST_MODEL_H
 #define MODELS_TEST_MODEL_H
 #include <setjmp.h>
@@ -25,7 +28,8 @@
 
 static pci_function *fn;
 static struct loop *loop;
-static uint8_t *mem; /* at IOVA, MEM_SIZE bytes, read/write; behind it a page that the device may only read */
+/* at IOVA, MEM_SIZE bytes, read/write; behind it a page that the device may only read */
+static uint8_t *mem;
 static atomic_int msis[2048], intx_level, errors;
 
 static void on_msi(void *arg, unsigned vector)
@@ -41,7 +45,8 @@ static void on_err(void *arg, bool fatal)
 	atomic_fetch_add(&errors, 1);
 }
 
-static inline int plug_try(const struct uvfio_model *model, const char *name, const char *value, char *err, size_t size)
+static inline int plug_try(const struct uvfio_model *model, const char *name, const char *value,
+			   char *err, size_t size)
 {
 	struct pci_option opt = { name, value };
 
@@ -61,13 +66,15 @@ static inline void plug(const struct uvfio_model *model, const char *name, const
 	memset(msis, 0, sizeof(msis));
 	intx_level = errors = 0;
 	pci_set_irq_sink(fn, &sink);
-	mem = mmap(NULL, MEM_SIZE + 4096, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	mem = mmap(NULL, MEM_SIZE + 4096, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1,
+		   0);
 	assert_true(mem != MAP_FAILED);
 	assert_int_equal(iommu_domain_map(d, IOVA, mem, MEM_SIZE, IOMMU_READ | IOMMU_WRITE), 0);
 	assert_int_equal(iommu_domain_map(d, IOVA + MEM_SIZE, mem + MEM_SIZE, 4096, IOMMU_READ), 0);
 	iommu_device_attach(pci_function_iommu(fn), d);
 	iommu_domain_put(d);
-	pci_config_write(fn, PCI_COMMAND, 2, PCI_COMMAND_IO | PCI_COMMAND_MEMORY | PCI_COMMAND_MASTER);
+	pci_config_write(fn, PCI_COMMAND, 2,
+			 PCI_COMMAND_IO | PCI_COMMAND_MEMORY | PCI_COMMAND_MASTER);
 }
 
 static inline void unplug(void)
@@ -96,7 +103,8 @@ static inline bool refused(unsigned bar, uint64_t off, unsigned size)
 	bool r;
 
 	log_set(-1, LOG_NONE);
-	r = pci_bar_read(fn, bar, off, size, &v) == -EIO && v == (size == 8 ? UINT64_MAX : (1ull << 8 * size) - 1) &&
+	r = pci_bar_read(fn, bar, off, size, &v) == -EIO &&
+	    v == (size == 8 ? UINT64_MAX : (1ull << 8 * size) - 1) &&
 	    pci_bar_write(fn, bar, off, size, 0) == -EIO;
 	log_set(2, LOG_WARN);
 	return r;

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * testdev: a function with everything that a driver can meet, and registers that make it happen: every kind of BAR, a ROM, every
- * capability, any interrupt, DMA with its result, registers that refuse. docs/testdev.md has the map. Each capability can be
- * switched off, because a driver has a path for devices without it.
+ * testdev: a function with everything that a driver can meet, and registers that make it happen:
+ * every kind of BAR, a ROM, every capability, any interrupt, DMA with its result, registers that
+ * refuse. docs/testdev.md has the map. Each capability can be switched off, because a driver has a
+ * path for devices without it.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -242,7 +243,8 @@ static int write_reg(struct uvfio_dev *dev, uint64_t offset, uint64_t value)
 	return 0;
 }
 
-static int access_reg(struct uvfio_dev *dev, uint64_t offset, unsigned size, uint64_t *value, bool write)
+static int access_reg(struct uvfio_dev *dev, uint64_t offset, unsigned size, uint64_t *value,
+		      bool write)
 {
 	struct testdev *td = uvfio_priv(dev);
 	unsigned shift = offset % 8 * 8;
@@ -280,7 +282,8 @@ static void access_memory(uint8_t *mem, unsigned size, uint64_t *value, bool wri
 		*value = v;
 }
 
-static int access_bar(struct uvfio_dev *dev, unsigned bar, uint64_t offset, unsigned size, uint64_t *value, bool write)
+static int access_bar(struct uvfio_dev *dev, unsigned bar, uint64_t offset, unsigned size,
+		      uint64_t *value, bool write)
 {
 	struct testdev *td = uvfio_priv(dev);
 
@@ -308,12 +311,14 @@ static int access_bar(struct uvfio_dev *dev, unsigned bar, uint64_t offset, unsi
 	}
 }
 
-static int testdev_read(struct uvfio_dev *dev, unsigned bar, uint64_t offset, unsigned size, uint64_t *value)
+static int testdev_read(struct uvfio_dev *dev, unsigned bar, uint64_t offset, unsigned size,
+			uint64_t *value)
 {
 	return access_bar(dev, bar, offset, size, value, false);
 }
 
-static int testdev_write(struct uvfio_dev *dev, unsigned bar, uint64_t offset, unsigned size, uint64_t value)
+static int testdev_write(struct uvfio_dev *dev, unsigned bar, uint64_t offset, unsigned size,
+			 uint64_t value)
 {
 	return access_bar(dev, bar, offset, size, &value, true);
 }
@@ -369,8 +374,8 @@ static void testdev_destroy(struct uvfio_dev *dev)
 /* ---- what the function is ---- */
 
 /*
- * PCI Firmware 3.0, 5.1: header, PCI data structure, and nothing that a processor would run but a far return. The checksum makes the
- * bytes sum to zero.
+ * PCI Firmware 3.0, 5.1: header, PCI data structure, and nothing that a processor would run but a
+ * far return. The checksum makes the bytes sum to zero.
  */
 static void make_rom(uint8_t rom[ROM_SIZE])
 {
@@ -448,7 +453,10 @@ static int add_rom(struct uvfio_dev *dev)
 	return uvfio_add_rom(dev, ROM_SIZE, rom, sizeof(rom));
 }
 
-/* PCI 3.0, appendix I: identifier, read-only fields ending in the checksum RV, read/write fields, end tag. */
+/*
+ * PCI 3.0, appendix I: identifier, read-only fields ending in the checksum RV, read/write fields,
+ * end tag.
+ */
 static int add_vpd(struct uvfio_dev *dev)
 {
 	static const char name[] = "uvfio test device";
@@ -515,10 +523,12 @@ static int add_interrupts(struct uvfio_dev *dev)
 	if (uvfio_opt_bool(dev, "intx", 0))
 		ret = uvfio_add_intx(dev, 1, uvfio_opt_bool(dev, "disintx", 0));
 	if (ret >= 0 && uvfio_opt_bool(dev, "msi", 0))
-		ret = uvfio_add_msi(dev, (unsigned)uvfio_opt_uint(dev, "msi_vectors", 0), uvfio_opt_bool(dev, "msi64", 0),
+		ret = uvfio_add_msi(dev, (unsigned)uvfio_opt_uint(dev, "msi_vectors", 0),
+				    uvfio_opt_bool(dev, "msi64", 0),
 				    uvfio_opt_bool(dev, "msi_mask", 0));
 	if (ret >= 0 && uvfio_opt_bool(dev, "msix", 0))
-		ret = uvfio_add_msix(dev, (unsigned)uvfio_opt_uint(dev, "vectors", 0), BAR_REGS, TABLE_AT, BAR_REGS, PBA_AT);
+		ret = uvfio_add_msix(dev, (unsigned)uvfio_opt_uint(dev, "vectors", 0), BAR_REGS,
+				     TABLE_AT, BAR_REGS, PBA_AT);
 	return ret;
 }
 
@@ -581,23 +591,41 @@ fail:
 	return ret;
 }
 
-#define SWITCH(option, value, text) { .name = (option), .type = UVFIO_OPT_BOOL, .def = (value), .help = (text) }
+#define SWITCH(option, value, text) \
+	{ .name = (option), .type = UVFIO_OPT_BOOL, .def = (value), .help = (text) }
 
 static const struct uvfio_option testdev_options[] = {
-	{ .name = "ram", .type = UVFIO_OPT_SIZE, .def = "64K", .min = 4096, .max = 1u << 30, .help = "size of BAR0, plain memory; a power of two" },
+	{ .name = "ram",
+	  .type = UVFIO_OPT_SIZE,
+	  .def = "64K",
+	  .min = 4096,
+	  .max = 1u << 30,
+	  .help = "size of BAR0, plain memory; a power of two" },
 	SWITCH("io", "on", "BAR3, I/O"),
 	SWITCH("rom", "on", "expansion ROM"),
-	{ .name = "romfile", .type = UVFIO_OPT_PATH, .help = "the ROM's image, instead of the built-in one" },
+	{ .name = "romfile",
+	  .type = UVFIO_OPT_PATH,
+	  .help = "the ROM's image, instead of the built-in one" },
 	SWITCH("pm", "on", "power management capability"),
 	SWITCH("no_soft_reset", "off", "D3hot to D0 keeps the state"),
 	SWITCH("intx", "on", "interrupt pin"),
 	SWITCH("disintx", "on", "COMMAND.DisINTx works; off: a function from before PCI 2.3"),
 	SWITCH("msi", "on", "MSI"),
-	{ .name = "msi_vectors", .type = UVFIO_OPT_UINT, .def = "32", .min = 1, .max = 32, .help = "messages of MSI: 1, 2, 4, 8, 16, 32" },
+	{ .name = "msi_vectors",
+	  .type = UVFIO_OPT_UINT,
+	  .def = "32",
+	  .min = 1,
+	  .max = 32,
+	  .help = "messages of MSI: 1, 2, 4, 8, 16, 32" },
 	SWITCH("msi64", "on", "MSI with 64-bit addresses"),
 	SWITCH("msi_mask", "on", "MSI with mask bits"),
 	SWITCH("msix", "on", "MSI-X"),
-	{ .name = "vectors", .type = UVFIO_OPT_UINT, .def = "64", .min = 1, .max = 2048, .help = "vectors of MSI-X" },
+	{ .name = "vectors",
+	  .type = UVFIO_OPT_UINT,
+	  .def = "64",
+	  .min = 1,
+	  .max = 2048,
+	  .help = "vectors of MSI-X" },
 	SWITCH("vpd", "on", "vital product data"),
 	SWITCH("vendor", "on", "vendor-specific capability"),
 	SWITCH("af", "off", "Advanced Features: FLR of conventional PCI"),

@@ -1,10 +1,16 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* models/testdev.h: what testdev.c (registers) and testdev_dma.c (the engine) share. The register map is in docs/testdev.md. */
+/*
+ * models/testdev.h: what testdev.c (registers) and testdev_dma.c (the engine) share. The register
+ * map is in docs/testdev.md.
+ */
 #ifndef MODELS_TESTDEV_H
 #define MODELS_TESTDEV_H
 #include "uvfio/model.h"
 
-/* BAR2: control registers. Any 64-bit one takes 8 bytes, or 4 at a time; any 32-bit one takes 4, unless it says otherwise. */
+/*
+ * BAR2: control registers. Any 64-bit one takes 8 bytes, or 4 at a time; any 32-bit one takes 4,
+ * unless it says otherwise.
+ */
 #define TD_ID		0x000
 #define TD_VERSION	0x004
 #define TD_READS	0x008
@@ -59,7 +65,14 @@
 #define TD_DMA_CMD_BITS (TD_OP_MASK | TD_DMA_IRQ | TD_DMA_ASYNC | TD_DMA_DIRECT)
 
 /* DMA_STATUS */
-enum td_dma_status { TD_DMA_IDLE, TD_DMA_BUSY, TD_DMA_OK, TD_DMA_FAULT, TD_DMA_MISMATCH, TD_DMA_BAD };
+enum td_dma_status {
+	TD_DMA_IDLE,
+	TD_DMA_BUSY,
+	TD_DMA_OK,
+	TD_DMA_FAULT,
+	TD_DMA_MISMATCH,
+	TD_DMA_BAD
+};
 
 struct testdev_dma {
 	uint64_t src, dst, len, done, addr;
@@ -77,13 +90,17 @@ struct testdev {
 	uint32_t scratch32, only4;
 	uint64_t scratch64;
 	uint32_t timer_vector;
-	uint32_t power, resets, last_reset, cfg_writes, last_cfg; /* these survive a reset: they are how one sees it */
+	/* these survive a reset: they are how one sees it */
+	uint32_t power, resets, last_reset, cfg_writes, last_cfg;
 	bool intx;
 	struct uvfio_timer *timer;
 	struct testdev_dma dma;
 };
 
-/* An interrupt as whoever set the device up wants it: a message, or with neither MSI nor MSI-X enabled the line. */
+/*
+ * An interrupt as whoever set the device up wants it: a message, or with neither MSI nor MSI-X
+ * enabled the line.
+ */
 void testdev_interrupt(struct uvfio_dev *dev, uint32_t vector);
 
 int testdev_dma_init(struct uvfio_dev *dev);

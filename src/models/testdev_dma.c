@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * testdev's DMA engine: it copies, fills, compares, and tells exactly how far it came and where it was stopped. It works in pieces
- * that do not cross a page of either side, so that what is reported is the first address that failed.
+ * testdev's DMA engine: it copies, fills, compares, and tells exactly how far it came and where it
+ * was stopped. It works in pieces that do not cross a page of either side, so that what is reported
+ * is the first address that failed.
  */
 #include <errno.h>
 #include <string.h>
@@ -34,8 +35,9 @@ static bool writes_memory(uint32_t op)
 }
 
 /*
- * The other way to memory: the IOMMU's answer as pointers. The memory may be gone behind uvfio's back, so it is touched by a system
- * call alone: the bytes go through a file in memory, whose write and read say EFAULT where a copy of ours would be a signal.
+ * The other way to memory: the IOMMU's answer as pointers. The memory may be gone behind uvfio's
+ * back, so it is touched by a system call alone: the bytes go through a file in memory, whose write
+ * and read say EFAULT where a copy of ours would be a signal.
  */
 static int direct(struct uvfio_dev *dev, uint64_t iova, void *buf, size_t len, bool write)
 {
@@ -63,12 +65,14 @@ out:
 
 static int get(struct uvfio_dev *dev, uint32_t cmd, uint64_t iova, void *buf, size_t len)
 {
-	return cmd & TD_DMA_DIRECT ? direct(dev, iova, buf, len, false) : uvfio_dma_read(dev, iova, buf, len);
+	return cmd & TD_DMA_DIRECT ? direct(dev, iova, buf, len, false)
+				   : uvfio_dma_read(dev, iova, buf, len);
 }
 
 static int put(struct uvfio_dev *dev, uint32_t cmd, uint64_t iova, void *buf, size_t len)
 {
-	return cmd & TD_DMA_DIRECT ? direct(dev, iova, buf, len, true) : uvfio_dma_write(dev, iova, buf, len);
+	return cmd & TD_DMA_DIRECT ? direct(dev, iova, buf, len, true)
+				   : uvfio_dma_write(dev, iova, buf, len);
 }
 
 /* The pattern as it stands in memory at distance @done from the start. */
@@ -78,7 +82,8 @@ static void make_pattern(uint8_t *buf, uint32_t pattern, uint64_t done, size_t l
 		buf[i] = (uint8_t)(pattern >> (done + i) % 4 * 8);
 }
 
-static enum td_dma_status mismatch(struct testdev_dma *d, const uint8_t *a, const uint8_t *b, size_t len, uint64_t at)
+static enum td_dma_status mismatch(struct testdev_dma *d, const uint8_t *a, const uint8_t *b,
+				   size_t len, uint64_t at)
 {
 	size_t i = 0;
 
@@ -130,7 +135,8 @@ static bool valid(const struct testdev *td)
 
 	if (d->cmd & ~TD_DMA_CMD_BITS || op < TD_OP_COPY || op > TD_OP_CHECK)
 		return false;
-	if ((op == TD_OP_LOAD && !in_ram(td, d->dst, d->len)) || (op == TD_OP_STORE && !in_ram(td, d->src, d->len)))
+	if ((op == TD_OP_LOAD && !in_ram(td, d->dst, d->len)) ||
+	    (op == TD_OP_STORE && !in_ram(td, d->src, d->len)))
 		return false;
 	/* no wrap of the address space */
 	return d->src + d->len >= d->src && d->dst + d->len >= d->dst;
@@ -164,7 +170,8 @@ void testdev_dma_start(struct uvfio_dev *dev, uint32_t cmd)
 	struct testdev_dma *d = &td->dma;
 
 	if (d->status == TD_DMA_BUSY) {
-		uvfio_log(dev, UVFIO_LOG_WARN, "DMA command 0x%x while one is running: dropped", cmd);
+		uvfio_log(dev, UVFIO_LOG_WARN, "DMA command 0x%x while one is running: dropped",
+			  cmd);
 		return;
 	}
 	d->cmd = cmd;

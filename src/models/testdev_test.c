@@ -17,10 +17,13 @@ static void test_identity(void **state)
 	assert_int_equal(pci_function_bar(fn, 3)->flags, UVFIO_BAR_IO);
 	assert_int_equal(pci_function_bar(fn, 4)->size, 256);
 	assert_int_equal(pci_function_bar(fn, 5)->size, 0);
-	assert_true(pci_find_cap(fn, PCI_CAP_ID_PM) && pci_find_cap(fn, PCI_CAP_ID_MSI) && pci_find_cap(fn, PCI_CAP_ID_MSIX));
-	assert_true(pci_find_cap(fn, PCI_CAP_ID_EXP) && pci_find_cap(fn, PCI_CAP_ID_VPD) && pci_find_cap(fn, PCI_CAP_ID_VNDR));
+	assert_true(pci_find_cap(fn, PCI_CAP_ID_PM) && pci_find_cap(fn, PCI_CAP_ID_MSI) &&
+		    pci_find_cap(fn, PCI_CAP_ID_MSIX));
+	assert_true(pci_find_cap(fn, PCI_CAP_ID_EXP) && pci_find_cap(fn, PCI_CAP_ID_VPD) &&
+		    pci_find_cap(fn, PCI_CAP_ID_VNDR));
 	assert_false(pci_find_cap(fn, PCI_CAP_ID_AF));
-	assert_true(pci_find_ext_cap(fn, PCI_EXT_CAP_ID_ERR) && pci_find_ext_cap(fn, PCI_EXT_CAP_ID_DSN));
+	assert_true(pci_find_ext_cap(fn, PCI_EXT_CAP_ID_ERR) &&
+		    pci_find_ext_cap(fn, PCI_EXT_CAP_ID_DSN));
 	assert_int_equal(pci_msi_vectors(fn), 32);
 	assert_true(pci_can_reset(fn));
 	assert_int_equal(rd(REGS, TD_ID, 4), TD_ID_VALUE);
@@ -50,7 +53,10 @@ static void test_vpd(void **state)
 		v = pci_config_read(fn, vpd + PCI_VPD_DATA, 4);
 		memcpy(data + i, &v, 4);
 	}
-	/* walk the large resources as Linux does: identifier, VPD-R up to its RV checksum, VPD-W, end */
+	/*
+	 * walk the large resources as Linux does: identifier, VPD-R up to its RV checksum, VPD-W,
+	 * end
+	 */
 	assert_int_equal(data[0], 0x82);
 	unsigned r = 3 + data[1];
 	assert_int_equal(data[r], 0x90);
@@ -66,10 +72,17 @@ static void test_vpd(void **state)
 /* Each switch takes away, or adds, what it says. */
 static void test_switches(void **state)
 {
-	static const struct { const char *name, *value; uint8_t cap; bool there; } caps[] = {
-		{ "pm", "off", PCI_CAP_ID_PM, false },	 { "msi", "off", PCI_CAP_ID_MSI, false },
-		{ "msix", "off", PCI_CAP_ID_MSIX, false }, { "vpd", "off", PCI_CAP_ID_VPD, false },
-		{ "vendor", "off", PCI_CAP_ID_VNDR, false }, { "pcie", "off", PCI_CAP_ID_EXP, false },
+	static const struct {
+		const char *name, *value;
+		uint8_t cap;
+		bool there;
+	} caps[] = {
+		{ "pm", "off", PCI_CAP_ID_PM, false },
+		{ "msi", "off", PCI_CAP_ID_MSI, false },
+		{ "msix", "off", PCI_CAP_ID_MSIX, false },
+		{ "vpd", "off", PCI_CAP_ID_VPD, false },
+		{ "vendor", "off", PCI_CAP_ID_VNDR, false },
+		{ "pcie", "off", PCI_CAP_ID_EXP, false },
 		{ "af", "on", PCI_CAP_ID_AF, true },
 	};
 
@@ -89,11 +102,13 @@ static void test_switches(void **state)
 	assert_int_equal(pci_config_size(fn), 256);
 	unplug();
 	plug(&model_testdev, "flr", "off");
-	assert_false(pci_config_read(fn, pci_find_cap(fn, PCI_CAP_ID_EXP) + PCI_EXP_DEVCAP, 4) & PCI_EXP_DEVCAP_FLR);
+	assert_false(pci_config_read(fn, pci_find_cap(fn, PCI_CAP_ID_EXP) + PCI_EXP_DEVCAP, 4) &
+		     PCI_EXP_DEVCAP_FLR);
 	assert_true(pci_can_reset(fn)); /* by D3hot */
 	unplug();
 	plug(&model_testdev, "no_soft_reset", "on");
-	assert_true(pci_config_read(fn, pci_find_cap(fn, PCI_CAP_ID_PM) + PCI_PM_CTRL, 2) & PCI_PM_CTRL_NO_SOFT_RESET);
+	assert_true(pci_config_read(fn, pci_find_cap(fn, PCI_CAP_ID_PM) + PCI_PM_CTRL, 2) &
+		    PCI_PM_CTRL_NO_SOFT_RESET);
 	unplug();
 	plug(&model_testdev, "intx", "off");
 	assert_int_equal(pci_intx_pin(fn), 0);
@@ -111,10 +126,12 @@ static void test_switches(void **state)
 	assert_int_equal(pci_msi_vectors(fn), 2);
 	unplug();
 	plug(&model_testdev, "msi64", "off");
-	assert_false(pci_config_read(fn, pci_find_cap(fn, PCI_CAP_ID_MSI) + PCI_MSI_FLAGS, 2) & PCI_MSI_FLAGS_64BIT);
+	assert_false(pci_config_read(fn, pci_find_cap(fn, PCI_CAP_ID_MSI) + PCI_MSI_FLAGS, 2) &
+		     PCI_MSI_FLAGS_64BIT);
 	unplug();
 	plug(&model_testdev, "msi_mask", "off");
-	assert_false(pci_config_read(fn, pci_find_cap(fn, PCI_CAP_ID_MSI) + PCI_MSI_FLAGS, 2) & PCI_MSI_FLAGS_MASKBIT);
+	assert_false(pci_config_read(fn, pci_find_cap(fn, PCI_CAP_ID_MSI) + PCI_MSI_FLAGS, 2) &
+		     PCI_MSI_FLAGS_MASKBIT);
 	unplug();
 	plug(&model_testdev, "ram", "1M");
 	assert_int_equal(pci_function_bar(fn, 0)->size, 1 << 20);
@@ -125,15 +142,22 @@ static void test_switches(void **state)
 
 static void test_bad_options(void **state)
 {
-	static const struct { const char *name, *value, *says; } bad[] = {
-		{ "ram", "5000", "power of two" },     { "ram", "2K", "must be from" },
-		{ "msi_vectors", "3", "1, 2, 4, 8" },  { "vectors", "2049", "must be from 1 to 2048" },
-		{ "romfile", "/dev/null", "1 byte" },  { "romfile", "/nonexistent", "romfile" },
+	static const struct {
+		const char *name, *value, *says;
+	} bad[] = {
+		{ "ram", "5000", "power of two" },
+		{ "ram", "2K", "must be from" },
+		{ "msi_vectors", "3", "1, 2, 4, 8" },
+		{ "vectors", "2049", "must be from 1 to 2048" },
+		{ "romfile", "/dev/null", "1 byte" },
+		{ "romfile", "/nonexistent", "romfile" },
 	};
 	char err[256];
+	int ret;
 
 	for (size_t i = 0; i < ARRAY_SIZE(bad); i++) {
-		assert_true(plug_try(&model_testdev, bad[i].name, bad[i].value, err, sizeof(err)) < 0);
+		ret = plug_try(&model_testdev, bad[i].name, bad[i].value, err, sizeof(err));
+		assert_true(ret < 0);
 		if (!strstr(err, bad[i].says))
 			fail_msg("'%s' does not say '%s'", err, bad[i].says);
 		loop_free(loop);
@@ -255,7 +279,10 @@ static void test_interrupts(void **state)
 	assert_int_equal(rd(REGS, TD_INTX, 4), 1);
 	wr(REGS, TD_ERROR, 4, TD_ERROR_FATAL | 14);
 	assert_int_equal(errors, 1);
-	assert_int_equal(pci_config_read(fn, pci_find_ext_cap(fn, PCI_EXT_CAP_ID_ERR) + PCI_ERR_UNCOR_STATUS, 4), 1 << 14);
+	assert_int_equal(
+		pci_config_read(fn, pci_find_ext_cap(fn, PCI_EXT_CAP_ID_ERR) + PCI_ERR_UNCOR_STATUS,
+				4),
+		1 << 14);
 	unplug();
 }
 
@@ -282,14 +309,17 @@ static void test_dma(void **state)
 		for (unsigned i = 0; i < 0x3000; i++)
 			mem[i] = (uint8_t)(i * 13 + w);
 		/* unaligned, over pages */
-		assert_int_equal(run(TD_OP_COPY | ways[w], IOVA + 3, IOVA + 0x8005, 0x2800), TD_DMA_OK);
+		assert_int_equal(run(TD_OP_COPY | ways[w], IOVA + 3, IOVA + 0x8005, 0x2800),
+				 TD_DMA_OK);
 		assert_int_equal(rd(REGS, TD_DMA_DONE, 8), 0x2800);
 		assert_memory_equal(mem + 0x8005, mem + 3, 0x2800);
 		assert_int_equal(mem[0x8004], 0);
 		assert_int_equal(mem[0x8005 + 0x2800], 0);
-		assert_int_equal(run(TD_OP_COMPARE | ways[w], IOVA + 3, IOVA + 0x8005, 0x2800), TD_DMA_OK);
+		assert_int_equal(run(TD_OP_COMPARE | ways[w], IOVA + 3, IOVA + 0x8005, 0x2800),
+				 TD_DMA_OK);
 		mem[0x8005 + 0x1777] ^= 1;
-		assert_int_equal(run(TD_OP_COMPARE | ways[w], IOVA + 3, IOVA + 0x8005, 0x2800), TD_DMA_MISMATCH);
+		assert_int_equal(run(TD_OP_COMPARE | ways[w], IOVA + 3, IOVA + 0x8005, 0x2800),
+				 TD_DMA_MISMATCH);
 		assert_int_equal(rd(REGS, TD_DMA_DONE, 8), 0x1777);
 		assert_int_equal(rd(REGS, TD_DMA_ADDR, 8), IOVA + 3 + 0x1777);
 		wr(REGS, TD_DMA_PATTERN, 4, 0x44332211);
@@ -298,11 +328,13 @@ static void test_dma(void **state)
 		assert_int_equal(mem[0x5001 + 0x1002], 0x33);
 		assert_int_equal(mem[0x5001 + 0x1003], 0);
 		assert_int_equal(run(TD_OP_CHECK | ways[w], IOVA + 0x5001, 0, 0x1003), TD_DMA_OK);
-		assert_int_equal(run(TD_OP_CHECK | ways[w], IOVA + 0x5001, 0, 0x1004), TD_DMA_MISMATCH);
+		assert_int_equal(run(TD_OP_CHECK | ways[w], IOVA + 0x5001, 0, 0x1004),
+				 TD_DMA_MISMATCH);
 		assert_int_equal(rd(REGS, TD_DMA_DONE, 8), 0x1003);
 		assert_int_equal(run(TD_OP_LOAD | ways[w], IOVA + 3, 0x100, 0x2000), TD_DMA_OK);
 		assert_int_equal(rd(0, 0x100, 1), mem[3]);
-		assert_int_equal(run(TD_OP_STORE | ways[w], 0x100, IOVA + 0xc000, 0x2000), TD_DMA_OK);
+		assert_int_equal(run(TD_OP_STORE | ways[w], 0x100, IOVA + 0xc000, 0x2000),
+				 TD_DMA_OK);
 		assert_memory_equal(mem + 0xc000, mem + 3, 0x2000);
 		/* nothing to do is done */
 		assert_int_equal(run(TD_OP_COPY | ways[w], 0x900000, 0x900000, 0), TD_DMA_OK);
@@ -318,12 +350,14 @@ static void test_dma_faults(void **state)
 	log_set(-1, LOG_NONE);
 	for (size_t w = 0; w < ARRAY_SIZE(ways); w++) {
 		/* into the page that may only be read */
-		assert_int_equal(run(TD_OP_FILL | ways[w], 0, IOVA + MEM_SIZE - 0x1800, 0x2000), TD_DMA_FAULT);
+		assert_int_equal(run(TD_OP_FILL | ways[w], 0, IOVA + MEM_SIZE - 0x1800, 0x2000),
+				 TD_DMA_FAULT);
 		assert_int_equal(rd(REGS, TD_DMA_DONE, 8), 0x1800);
 		assert_int_equal(rd(REGS, TD_DMA_ADDR, 8), IOVA + MEM_SIZE);
 		assert_int_equal(run(TD_OP_COPY | ways[w], IOVA + MEM_SIZE, IOVA, 4096), TD_DMA_OK);
 		/* off the end */
-		assert_int_equal(run(TD_OP_COPY | ways[w], IOVA + MEM_SIZE, IOVA, 4097), TD_DMA_FAULT);
+		assert_int_equal(run(TD_OP_COPY | ways[w], IOVA + MEM_SIZE, IOVA, 4097),
+				 TD_DMA_FAULT);
 		assert_int_equal(rd(REGS, TD_DMA_ADDR, 8), IOVA + MEM_SIZE + 4096);
 		assert_int_equal(run(TD_OP_COMPARE | ways[w], IOVA, 0x900010, 64), TD_DMA_FAULT);
 		assert_int_equal(rd(REGS, TD_DMA_ADDR, 8), 0x900010);
@@ -354,7 +388,8 @@ static void test_dma_async(void **state)
 	wr(REGS, TD_DMA_VECTOR, 4, 9);
 	pci_msix_enable(fn);
 	pci_msix_entry(fn, 9, true);
-	assert_int_equal(run(TD_OP_COPY | TD_DMA_ASYNC | TD_DMA_IRQ, IOVA, IOVA + 64, 1), TD_DMA_BUSY);
+	assert_int_equal(run(TD_OP_COPY | TD_DMA_ASYNC | TD_DMA_IRQ, IOVA, IOVA + 64, 1),
+			 TD_DMA_BUSY);
 	log_set(-1, LOG_NONE);
 	wr(REGS, TD_DMA_CMD, 4, TD_OP_FILL); /* dropped */
 	log_set(2, LOG_WARN);
@@ -368,7 +403,8 @@ static void test_dma_async(void **state)
 	assert_int_equal(run(TD_OP_COPY | TD_DMA_IRQ, IOVA, IOVA + 65, 1), TD_DMA_OK);
 	assert_int_equal(intx_level, 1);
 	/* a reset stops it */
-	assert_int_equal(run(TD_OP_COPY | TD_DMA_ASYNC | TD_DMA_IRQ, IOVA, IOVA + 66, 1), TD_DMA_BUSY);
+	assert_int_equal(run(TD_OP_COPY | TD_DMA_ASYNC | TD_DMA_IRQ, IOVA, IOVA + 66, 1),
+			 TD_DMA_BUSY);
 	pci_function_reset(fn, UVFIO_RESET_FLR);
 	usleep(40000);
 	assert_int_equal(mem[66], 0);
@@ -381,10 +417,12 @@ static void test_dma_async(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_identity),    cmocka_unit_test(test_vpd),	       cmocka_unit_test(test_switches),
-		cmocka_unit_test(test_bad_options), cmocka_unit_test(test_romfile),    cmocka_unit_test(test_scratch),
-		cmocka_unit_test(test_counters),    cmocka_unit_test(test_interrupts), cmocka_unit_test(test_dma),
-		cmocka_unit_test(test_dma_faults),  cmocka_unit_test(test_dma_async),
+		cmocka_unit_test(test_identity),  cmocka_unit_test(test_vpd),
+		cmocka_unit_test(test_switches),  cmocka_unit_test(test_bad_options),
+		cmocka_unit_test(test_romfile),	  cmocka_unit_test(test_scratch),
+		cmocka_unit_test(test_counters),  cmocka_unit_test(test_interrupts),
+		cmocka_unit_test(test_dma),	  cmocka_unit_test(test_dma_faults),
+		cmocka_unit_test(test_dma_async),
 	};
 
 	log_set(2, LOG_WARN);

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * Advanced Error Reporting, and a model that signals an error. Status, mask and severity are sticky: the driver that resets the device
- * because of an error must still find out which one it was.
+ * Advanced Error Reporting, and a model that signals an error. Status, mask and severity are
+ * sticky: the driver that resets the device because of an error must still find out which one it
+ * was.
  */
 #include <errno.h>
 #include "pci/function_internal.h"
@@ -14,8 +15,9 @@
 	 PCI_ERR_UNC_COMP_ABORT | PCI_ERR_UNC_UNX_COMP | PCI_ERR_UNC_RX_OVER |                    \
 	 PCI_ERR_UNC_MALF_TLP | PCI_ERR_UNC_ECRC | PCI_ERR_UNC_UNSUP | PCI_ERR_UNC_INTN)
 /* Fatal at power-on. 7.8.4.4 */
-#define SEVERITY_INIT \
-	(PCI_ERR_UNC_DLP | PCI_ERR_UNC_FCP | PCI_ERR_UNC_RX_OVER | PCI_ERR_UNC_MALF_TLP | PCI_ERR_UNC_INTN)
+#define SEVERITY_INIT                                                                     \
+	(PCI_ERR_UNC_DLP | PCI_ERR_UNC_FCP | PCI_ERR_UNC_RX_OVER | PCI_ERR_UNC_MALF_TLP | \
+	 PCI_ERR_UNC_INTN)
 /* 7.8.4.5 */
 #define CORRECTABLE                                                                             \
 	(PCI_ERR_COR_RCVR | PCI_ERR_COR_BAD_TLP | PCI_ERR_COR_BAD_DLLP | PCI_ERR_COR_REP_ROLL | \
@@ -23,12 +25,17 @@
 
 int uvfio_add_aer(struct uvfio_dev *dev)
 {
-	static const struct { uint8_t reg; bool w1c; uint32_t bits, init; } regs[] = {
+	static const struct {
+		uint8_t reg;
+		bool w1c;
+		uint32_t bits, init;
+	} regs[] = {
 		{ PCI_ERR_UNCOR_STATUS, true, UNCORRECTABLE, 0 },
 		{ PCI_ERR_UNCOR_MASK, false, UNCORRECTABLE, PCI_ERR_UNC_INTN },
 		{ PCI_ERR_UNCOR_SEVER, false, UNCORRECTABLE, SEVERITY_INIT },
 		{ PCI_ERR_COR_STATUS, true, CORRECTABLE, 0 },
-		{ PCI_ERR_COR_MASK, false, CORRECTABLE, PCI_ERR_COR_ADV_NFAT | PCI_ERR_COR_INTERNAL },
+		{ PCI_ERR_COR_MASK, false, CORRECTABLE,
+		  PCI_ERR_COR_ADV_NFAT | PCI_ERR_COR_INTERNAL },
 	};
 	int off;
 
@@ -49,8 +56,9 @@ int uvfio_add_aer(struct uvfio_dev *dev)
 }
 
 /*
- * The Error Enable bits of Device Control are not asked: the platform, as Linux does, switches reporting on for every function,
- * and there is none under us that would. The mask registers are: they are what a driver uses to say that it does not care.
+ * The Error Enable bits of Device Control are not asked: the platform, as Linux does, switches
+ * reporting on for every function, and there is none under us that would. The mask registers are:
+ * they are what a driver uses to say that it does not care.
  */
 void uvfio_report_error(struct uvfio_dev *dev, unsigned bit, bool fatal)
 {
@@ -61,8 +69,8 @@ void uvfio_report_error(struct uvfio_dev *dev, unsigned bit, bool fatal)
 	uint8_t *c;
 
 	if (!(error & (fatal ? UNCORRECTABLE : CORRECTABLE))) {
-		log_err(dev->name, "model %s reports %s error %u: AER has no such bit", dev->model->name,
-			fatal ? "uncorrectable" : "correctable", bit);
+		log_err(dev->name, "model %s reports %s error %u: AER has no such bit",
+			dev->model->name, fatal ? "uncorrectable" : "correctable", bit);
 		return;
 	}
 	pthread_mutex_lock(&dev->lock);
@@ -78,13 +86,16 @@ void uvfio_report_error(struct uvfio_dev *dev, unsigned bit, bool fatal)
 	}
 	if (dev->exp) {
 		c = dev->cfg + dev->exp + PCI_EXP_DEVSTA;
-		devsta = !fatal ? PCI_EXP_DEVSTA_CED : severity & error ? PCI_EXP_DEVSTA_FED : PCI_EXP_DEVSTA_NFED;
+		devsta = PCI_EXP_DEVSTA_CED;
+		if (fatal)
+			devsta = severity & error ? PCI_EXP_DEVSTA_FED : PCI_EXP_DEVSTA_NFED;
 		if (fatal && error == PCI_ERR_UNC_UNSUP)
 			devsta |= PCI_EXP_DEVSTA_URD;
 		put16(c, get16(c) | devsta);
 	}
 	if (fatal && !masked && get16(dev->cfg + PCI_COMMAND) & PCI_COMMAND_SERR)
-		put16(dev->cfg + PCI_STATUS, get16(dev->cfg + PCI_STATUS) | PCI_STATUS_SIG_SYSTEM_ERROR);
+		put16(dev->cfg + PCI_STATUS,
+		      get16(dev->cfg + PCI_STATUS) | PCI_STATUS_SIG_SYSTEM_ERROR);
 	pthread_mutex_unlock(&dev->lock);
 
 	log_info(dev->name, "%s error, AER bit %u%s", fatal ? "uncorrectable" : "correctable", bit,

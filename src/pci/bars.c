@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * BARs and the expansion ROM: their registers, and the memory and I/O cycles that go to the MSI-X table, to the ROM image or to the
- * model. Whether the function decodes is one atomic, kept by config.c.
+ * BARs and the expansion ROM: their registers, and the memory and I/O cycles that go to the MSI-X
+ * table, to the ROM image or to the model. Whether the function decodes is one atomic, kept by
+ * config.c.
  */
 #include <errno.h>
 #include <inttypes.h>
@@ -30,9 +31,12 @@ int uvfio_add_bar(struct uvfio_dev *dev, unsigned bar, uint64_t size, unsigned f
 	    (io && flags != UVFIO_BAR_IO))
 		return -EINVAL;
 	if (bar >= PCI_BARS || (wide && bar + 1 >= PCI_BARS))
-		return uvfio_error(dev, "BAR%u: there are %u, and a 64-bit one takes two", bar, PCI_BARS);
+		return uvfio_error(dev, "BAR%u: there are %u, and a 64-bit one takes two", bar,
+				   PCI_BARS);
 	if (!is_pow2(size) || size < min || size > max)
-		return uvfio_error(dev, "BAR%u of %" PRIu64 " bytes: must be a power of two from %" PRIu64 " to %" PRIu64,
+		return uvfio_error(dev,
+				   "BAR%u of %" PRIu64 " bytes: must be a power of two from "
+				   "%" PRIu64 " to %" PRIu64,
 				   bar, size, min, max);
 	if (dev->bars[bar].size || is_upper_half(dev, bar) || (wide && dev->bars[bar + 1].size)) {
 		uvfio_error(dev, "BAR%u is taken", bar);
@@ -46,7 +50,8 @@ int uvfio_add_bar(struct uvfio_dev *dev, unsigned bar, uint64_t size, unsigned f
 		       (flags & UVFIO_BAR_PREFETCH ? PCI_BASE_ADDRESS_MEM_PREFETCH : 0);
 	at = PCI_BASE_ADDRESS_0 + 4 * bar;
 	put32(dev->cfg + at, type);
-	put32(dev->wmask + at, (uint32_t)~(size - 1)); /* size >= 16, or >= 4 for I/O: the type bits stay out */
+	/* size >= 16, or >= 4 for I/O: the type bits stay out */
+	put32(dev->wmask + at, (uint32_t)~(size - 1));
 	if (wide)
 		put32(dev->wmask + at + 4, (uint32_t)(~(size - 1) >> 32));
 	return 0;
@@ -57,7 +62,9 @@ int uvfio_add_rom(struct uvfio_dev *dev, uint64_t size, const void *image, size_
 	if (!dev->creating)
 		return -EINVAL;
 	if (!is_pow2(size) || size < ROM_MIN || size > ROM_MAX || len > size)
-		return uvfio_error(dev, "ROM of %" PRIu64 " bytes: must be a power of two from %llu to %llu that holds the image",
+		return uvfio_error(dev,
+				   "ROM of %" PRIu64 " bytes: must be a power of two from %llu to "
+				   "%llu that holds the image",
 				   size, ROM_MIN, ROM_MAX);
 	if (dev->bars[PCI_ROM_BAR].size)
 		return -EEXIST;
@@ -82,12 +89,15 @@ const struct pci_bar *pci_function_bar(const pci_function *fn, unsigned bar)
 
 static const char *bar_name(unsigned bar)
 {
-	static const char *const names[] = { "BAR0", "BAR1", "BAR2", "BAR3", "BAR4", "BAR5", "ROM" };
+	static const char *const names[] = {
+		"BAR0", "BAR1", "BAR2", "BAR3", "BAR4", "BAR5", "ROM"
+	};
 
 	return bar < ARRAY_SIZE(names) ? names[bar] : "no BAR";
 }
 
-static void log_refused(pci_function *fn, bool write, unsigned bar, uint64_t off, unsigned size, int err)
+static void log_refused(pci_function *fn, bool write, unsigned bar, uint64_t off, unsigned size,
+			int err)
 {
 	uint32_t skipped = 0;
 
@@ -95,8 +105,9 @@ static void log_refused(pci_function *fn, bool write, unsigned bar, uint64_t off
 		return;
 	if (skipped)
 		log_warn(fn->name, "%u lines about accesses were left out", skipped);
-	log_warn(fn->name, "%s %s at 0x%" PRIx64 " of %u bytes: the device does not complete it: %s", bar_name(bar),
-		 write ? "write" : "read", off, size, strerror(-err));
+	log_warn(fn->name,
+		 "%s %s at 0x%" PRIx64 " of %u bytes: the device does not complete it: %s",
+		 bar_name(bar), write ? "write" : "read", off, size, strerror(-err));
 }
 
 /* Is the access one that the bus could make, and does the function answer it? 0 or -EIO. */
@@ -105,7 +116,8 @@ static int check_access(pci_function *fn, bool write, unsigned bar, uint64_t off
 	const struct pci_bar *b = pci_function_bar(fn, bar);
 	unsigned need = b->flags & UVFIO_BAR_IO ? DECODE_IO : DECODE_MEM;
 
-	if ((size != 1 && size != 2 && size != 4 && size != 8) || off % size || !range_within(off, size, b->size)) {
+	if ((size != 1 && size != 2 && size != 4 && size != 8) || off % size ||
+	    !range_within(off, size, b->size)) {
 		log_refused(fn, write, bar, off, size, -EINVAL);
 		return -EIO;
 	}
@@ -132,7 +144,8 @@ static int model_read(pci_function *fn, unsigned bar, uint64_t off, unsigned siz
 	int ret;
 
 	*value = 0;
-	if (!fn->model->bar_read) /* decoded, and no register there: such reads complete with zero */
+	/* decoded, and no register there: such reads complete with zero */
+	if (!fn->model->bar_read)
 		return 0;
 	pci_model_enter(fn);
 	ret = fn->model->bar_read(fn, bar, off, size, value);

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * Building config space: room for a capability, its link in the chain, its bytes and the bits that software may write. The
- * capabilities with a behaviour of their own are added by the file that has it (msi.c, express.c, aer.c, power.c, vpd.c).
+ * Building config space: room for a capability, its link in the chain, its bytes and the bits that
+ * software may write. The capabilities with a behaviour of their own are added by the file that has
+ * it (msi.c, express.c, aer.c, power.c, vpd.c).
  */
 #include <errno.h>
 #include "pci/function_internal.h"
@@ -44,8 +45,12 @@ unsigned pci_find_cap(pci_function *fn, uint8_t id)
 {
 	unsigned off, left = PCI_CFG_SIZE / 4;
 
-	/* The pointers are hardware's own and read-only; what bounds the walk is a model that sets them by uvfio_config_set. */
-	for (off = fn->cfg[PCI_CAPABILITY_LIST]; off >= FIRST_CAP && off + 1 < PCI_CFG_SIZE && left--; off = fn->cfg[off + 1]) {
+	/*
+	 * The pointers are hardware's own and read-only; what bounds the walk is a model that sets
+	 * them by uvfio_config_set.
+	 */
+	for (off = fn->cfg[PCI_CAPABILITY_LIST];
+	     off >= FIRST_CAP && off + 1 < PCI_CFG_SIZE && left--; off = fn->cfg[off + 1]) {
 		if (fn->cfg[off] == id)
 			return off;
 	}
@@ -57,7 +62,8 @@ unsigned pci_find_ext_cap(pci_function *fn, uint16_t id)
 	unsigned off = fn->last_ext_cap ? FIRST_EXT_CAP : 0, left = PCI_CFG_EXP_SIZE / 4;
 	uint32_t header;
 
-	for (; off >= FIRST_EXT_CAP && off + 4 <= PCI_CFG_EXP_SIZE && left--; off = PCI_EXT_CAP_NEXT(header)) {
+	for (; off >= FIRST_EXT_CAP && off + 4 <= PCI_CFG_EXP_SIZE && left--;
+	     off = PCI_EXT_CAP_NEXT(header)) {
 		header = get32(fn->cfg + off);
 		if (PCI_EXT_CAP_ID(header) == id)
 			return off;
@@ -77,7 +83,8 @@ int pci_cap_new(pci_function *fn, uint8_t id, size_t len, const void *data, cons
 	}
 	off = claim(fn, FIRST_CAP, PCI_CFG_SIZE, len);
 	if (off < 0) {
-		uvfio_error(fn, "no room for capability 0x%02x of %zu bytes in config space", id, len);
+		uvfio_error(fn, "no room for capability 0x%02x of %zu bytes in config space", id,
+			    len);
 		return off;
 	}
 	fn->cfg[off] = id;
@@ -102,7 +109,9 @@ int pci_ext_cap_new(pci_function *fn, uint16_t id, unsigned version, size_t len,
 	}
 	off = claim(fn, FIRST_EXT_CAP, PCI_CFG_EXP_SIZE, len);
 	if (off < 0) {
-		uvfio_error(fn, "no room for extended capability 0x%04x of %zu bytes in config space", id, len);
+		uvfio_error(fn,
+			    "no room for extended capability 0x%04x of %zu bytes in config space",
+			    id, len);
 		return off;
 	}
 	put32(fn->cfg + off, id | version << 16);
@@ -115,7 +124,8 @@ int pci_ext_cap_new(pci_function *fn, uint16_t id, unsigned version, size_t len,
 	return off;
 }
 
-int uvfio_add_cap(struct uvfio_dev *dev, uint8_t id, const void *data, const void *writable, size_t len)
+int uvfio_add_cap(struct uvfio_dev *dev, uint8_t id, const void *data, const void *writable,
+		  size_t len)
 {
 	static const uint8_t own[] = { PCI_CAP_ID_PM,  PCI_CAP_ID_VPD,	PCI_CAP_ID_MSI,
 				       PCI_CAP_ID_EXP, PCI_CAP_ID_MSIX, PCI_CAP_ID_AF };
@@ -132,7 +142,8 @@ int uvfio_add_vendor_cap(struct uvfio_dev *dev, const void *data, const void *wr
 
 	if (len < 3 || len > PCI_CFG_SIZE - FIRST_CAP)
 		return -EINVAL;
-	body[0] = (uint8_t)len; /* PCI 3.0, 6.7 and appendix H: the length stands after the header */
+	/* PCI 3.0, 6.7 and appendix H: the length stands after the header */
+	body[0] = (uint8_t)len;
 	if (data)
 		memcpy(body + 1, data, len - 3);
 	if (writable)

@@ -1,17 +1,22 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * Config space as the bus sees it. A write changes the bits that its masks allow; what else it does (reset, power, decoding, bus
- * mastering, messages let go) is collected as effects under the lock and done after it, because most of them call the model or wait.
+ * Config space as the bus sees it. A write changes the bits that its masks allow; what else it does
+ * (reset, power, decoding, bus mastering, messages let go) is collected as effects under the lock
+ * and done after it, because most of them call the model or wait.
  */
 #include <errno.h>
 #include "pci/function_internal.h"
 
-/* What a memory-mapped or I/O function has in its header whatever its kind. PCI 3.0, 6.2; PCIe 6.0, 7.5.1.1. */
+/*
+ * What a memory-mapped or I/O function has in its header whatever its kind. PCI 3.0, 6.2; PCIe 6.0,
+ * 7.5.1.1.
+ */
 void pci_header_init(pci_function *fn)
 {
 	/*
-	 * IO, MEM and MASTER can be set also by a function that has no such BAR, as on many chips. DisINTx becomes writable with
-	 * the pin (uvfio_add_intx), Parity Error Response with PCI Express.
+	 * IO, MEM and MASTER can be set also by a function that has no such BAR, as on many chips.
+	 * DisINTx becomes writable with the pin (uvfio_add_intx), Parity Error Response with PCI
+	 * Express.
 	 */
 	put16(fn->wmask + PCI_COMMAND,
 	      PCI_COMMAND_IO | PCI_COMMAND_MEMORY | PCI_COMMAND_MASTER | PCI_COMMAND_SERR);
@@ -94,17 +99,22 @@ unsigned pci_config_derive(pci_function *fn)
 	bool master = awake && command & PCI_COMMAND_MASTER;
 	unsigned mode, gate, old_gate, decode = 0, messages, effects = 0;
 
-	/* A message is a memory write by the function: no bus master, no message. PCI 3.0, 6.8.3; PCIe 6.0, 7.5.1.1.3 */
+	/*
+	 * A message is a memory write by the function: no bus master, no message. PCI 3.0, 6.8.3;
+	 * PCIe 6.0, 7.5.1.1.3
+	 */
 	gate = !master ? GATE_OFF : msix ? GATE_MSIX : msi ? GATE_MSI : GATE_OFF;
 	old_gate = atomic_load_explicit(&fn->gate, memory_order_relaxed);
 	if (msi) {
 		messages = (get16(fn->cfg + fn->msi + PCI_MSI_FLAGS) & PCI_MSI_FLAGS_QSIZE) >> 4;
-		messages = messages > 5 || 1u << messages > fn->msi_vectors ? fn->msi_vectors : 1u << messages;
+		messages = 1u << messages;
+		if (messages > fn->msi_vectors) /* reserved values of QSIZE too */
+			messages = fn->msi_vectors;
 		atomic_store_explicit(&fn->msi_modulo, messages - 1, memory_order_relaxed);
 	}
 	/*
-	 * What is pending is forgotten when messages are switched off, and again when they are switched on: one that was under way at
-	 * the switching off may have left its bit behind.
+	 * What is pending is forgotten when messages are switched off, and again when they are
+	 * switched on: one that was under way at the switching off may have left its bit behind.
 	 */
 	mode = msix ? UVFIO_IRQ_MSIX : msi ? UVFIO_IRQ_MSI : UVFIO_IRQ_INTX;
 	if (mode != atomic_load(&fn->mode)) {
@@ -164,7 +174,8 @@ static void tell_model(pci_function *fn, unsigned off, unsigned size)
 }
 
 /* Is register byte @reg of capability @cap among the bytes written, and what was written to it? */
-static bool byte_written(unsigned cap, unsigned reg, unsigned off, unsigned size, uint32_t value, uint8_t *out)
+static bool byte_written(unsigned cap, unsigned reg, unsigned off, unsigned size, uint32_t value,
+			 uint8_t *out)
 {
 	unsigned at = cap + reg;
 
@@ -180,13 +191,17 @@ static unsigned write_special(pci_function *fn, unsigned off, unsigned size, uin
 	unsigned effects = 0, d;
 	uint8_t v;
 
-	/* A state that the function does not have is not entered, the write is otherwise done. PCI PM 1.2, 3.2.4 */
+	/*
+	 * A state that the function does not have is not entered, the write is otherwise done. PCI
+	 * PM 1.2, 3.2.4
+	 */
 	if (byte_written(fn->pm, PCI_PM_CTRL, off, size, value, &v)) {
 		d = v & PCI_PM_CTRL_STATE_MASK;
 		if ((d == 0 || d == 3) && d != pci_config_power(fn)) {
 			if (d == 0 && !fn->no_soft_reset)
 				pci_config_defaults(fn, UVFIO_RESET_D3);
-			fn->cfg[fn->pm + PCI_PM_CTRL] = (uint8_t)((fn->cfg[fn->pm + PCI_PM_CTRL] & ~PCI_PM_CTRL_STATE_MASK) | d);
+			fn->cfg[fn->pm + PCI_PM_CTRL] &= (uint8_t)~PCI_PM_CTRL_STATE_MASK;
+			fn->cfg[fn->pm + PCI_PM_CTRL] |= (uint8_t)d;
 			effects |= EFFECT_CHANGED | (d ? EFFECT_TO_D3 : EFFECT_TO_D0);
 		}
 	}
@@ -195,7 +210,10 @@ static unsigned write_special(pci_function *fn, unsigned off, unsigned size, uin
 		effects |= EFFECT_FLR;
 	if (byte_written(fn->af, PCI_AF_CTRL, off, size, value, &v) && v & PCI_AF_CTRL_FLR)
 		effects |= EFFECT_FLR;
-	/* The flag is in the upper byte of the address; writing it starts the transfer. PCI 3.0, appendix I */
+	/*
+	 * The flag is in the upper byte of the address; writing it starts the transfer. PCI 3.0,
+	 * appendix I
+	 */
 	if (byte_written(fn->vpd, PCI_VPD_ADDR + 1, off, size, value, &v))
 		pci_vpd_transfer(fn);
 	return effects;
@@ -206,7 +224,8 @@ void pci_config_write(pci_function *fn, unsigned off, unsigned size, uint32_t va
 	unsigned effects = 0;
 
 	if (!access_valid(fn, off, size)) {
-		log_debug(fn->name, "config write of %u bytes at 0x%x: there is nothing", size, off);
+		log_debug(fn->name, "config write of %u bytes at 0x%x: there is nothing", size,
+			  off);
 		return;
 	}
 	pthread_mutex_lock(&fn->lock);
@@ -233,9 +252,13 @@ void pci_config_write(pci_function *fn, unsigned off, unsigned size, uint32_t va
 void pci_config_defaults(pci_function *fn, enum uvfio_reset_kind kind)
 {
 	/* What an FLR leaves alone though a hot reset does not. PCIe 6.0, 6.6.2 */
-	static const struct { unsigned reg; uint16_t bits; } flr_keeps[] = {
+	static const struct {
+		unsigned reg;
+		uint16_t bits;
+	} flr_keeps[] = {
 		{ PCI_EXP_DEVCTL, PCI_EXP_DEVCTL_PAYLOAD },
-		{ PCI_EXP_LNKCTL, PCI_EXP_LNKCTL_ASPMC | PCI_EXP_LNKCTL_RCB | PCI_EXP_LNKCTL_CCC | PCI_EXP_LNKCTL_ES },
+		{ PCI_EXP_LNKCTL, PCI_EXP_LNKCTL_ASPMC | PCI_EXP_LNKCTL_RCB | PCI_EXP_LNKCTL_CCC |
+					  PCI_EXP_LNKCTL_ES },
 	};
 	uint16_t kept[ARRAY_SIZE(flr_keeps)] = { 0 };
 	bool flr = kind == UVFIO_RESET_FLR && fn->exp;
@@ -262,7 +285,8 @@ void pci_save_state(pci_function *fn, void *buf)
 }
 
 /*
- * Only what the PCI standard says how to put back: a vendor's capability may act on any write, VPD and power state act on theirs.
+ * Only what the PCI standard says how to put back: a vendor's capability may act on any write, VPD
+ * and power state act on theirs.
  */
 void pci_restore_state(pci_function *fn, const void *buf)
 {
@@ -279,7 +303,7 @@ void pci_restore_state(pci_function *fn, const void *buf)
 	pthread_mutex_lock(&fn->lock);
 	for (size_t r = 0; r < ARRAY_SIZE(ranges); r++) {
 		for (unsigned i = ranges[r].off; i < ranges[r].off + ranges[r].len; i++) {
-			uint8_t v = (uint8_t)((fn->cfg[i] & ~fn->wmask[i]) | (saved[i] & fn->wmask[i]));
+			uint8_t w = fn->wmask[i], v = (uint8_t)((fn->cfg[i] & ~w) | (saved[i] & w));
 
 			if (fn->cfg[i] != v)
 				effects |= EFFECT_CHANGED;
@@ -307,8 +331,10 @@ void uvfio_config_set(struct uvfio_dev *dev, unsigned offset, unsigned size, uin
 {
 	unsigned effects;
 
-	if ((size != 1 && size != 2 && size != 4) || !range_within(offset, size, PCI_CFG_EXP_SIZE)) {
-		log_err(dev->name, "model %s sets %u bytes at 0x%x of config space: there is nothing",
+	if ((size != 1 && size != 2 && size != 4) ||
+	    !range_within(offset, size, PCI_CFG_EXP_SIZE)) {
+		log_err(dev->name,
+			"model %s sets %u bytes at 0x%x of config space: there is nothing",
 			dev->model->name, size, offset);
 		return;
 	}
@@ -318,7 +344,9 @@ void uvfio_config_set(struct uvfio_dev *dev, unsigned offset, unsigned size, uin
 	pci_msi_masks_changed(dev);
 	effects = pci_config_derive(dev);
 	pthread_mutex_unlock(&dev->lock);
-	/* No wait and no callback: this is called from callbacks and from inside uvfio_dma_begin. */
+	/*
+	 * No wait and no callback: this is called from callbacks and from inside uvfio_dma_begin.
+	 */
 	if (!dev->creating)
 		pci_config_effects(dev, (effects & ~EFFECT_SYNC) | EFFECT_FLUSH);
 }

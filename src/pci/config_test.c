@@ -13,7 +13,8 @@ static int create_bare(struct uvfio_dev *dev)
 static int create_all(struct uvfio_dev *dev)
 {
 	static const uint8_t vendor[5] = { 1, 2, 3, 4, 5 }, writable[5] = { 0, 0xf0, 0, 0, 0xff };
-	static const uint8_t other[6] = { 0xaa, 0xbb }, ext[12] = { 9, 8, 7 }, ext_writable[12] = { 0, 0xff };
+	static const uint8_t other[6] = { 0xaa, 0xbb }, ext[12] = { 9, 8, 7 },
+			     ext_writable[12] = { 0, 0xff };
 	uint8_t vpd[16] = { 0x82, 1, 0, 'x', 0x78 };
 
 	assert_int_equal(uvfio_set_ids(dev, &ids), 0);
@@ -33,7 +34,8 @@ static int create_all(struct uvfio_dev *dev)
 	assert_true((cap[8] = uvfio_add_cap(dev, PCI_CAP_ID_SSVID, other, NULL, 8)) > cap[7]);
 	assert_int_equal(cap[9] = uvfio_add_aer(dev), 0x100);
 	assert_true((cap[10] = uvfio_add_dsn(dev, 0x1122334455667788)) > cap[9]);
-	assert_true((cap[11] = uvfio_add_ext_cap(dev, PCI_EXT_CAP_ID_VNDR, 3, ext, ext_writable, 16)) > cap[10]);
+	assert_true((cap[11] = uvfio_add_ext_cap(dev, PCI_EXT_CAP_ID_VNDR, 3, ext, ext_writable,
+						 16)) > cap[10]);
 	return 0;
 }
 
@@ -52,7 +54,8 @@ static void test_header(void **state)
 	for (unsigned i = 0; i < 256; i += 4)
 		wr32(i, 0xffffffff);
 	assert_int_equal(rd32(0), 0xabcd1234);
-	assert_int_equal(rd32(4), PCI_COMMAND_IO | PCI_COMMAND_MEMORY | PCI_COMMAND_MASTER | PCI_COMMAND_SERR);
+	assert_int_equal(rd32(4), PCI_COMMAND_IO | PCI_COMMAND_MEMORY | PCI_COMMAND_MASTER |
+					  PCI_COMMAND_SERR);
 	assert_int_equal(rd32(8), 0x01080242);
 	assert_int_equal(rd32(12), 0xff);
 	for (unsigned i = 0x10; i < 0x2c; i += 4)
@@ -235,9 +238,11 @@ static void test_bad_caps(void **state)
 
 static void test_chain(void **state)
 {
-	static const uint8_t order[] = { PCI_CAP_ID_PM, PCI_CAP_ID_MSI, PCI_CAP_ID_EXP, PCI_CAP_ID_MSIX, PCI_CAP_ID_VPD,
-					 PCI_CAP_ID_VNDR, PCI_CAP_ID_VNDR, PCI_CAP_ID_AF, PCI_CAP_ID_SSVID };
-	static const uint16_t ext_order[] = { PCI_EXT_CAP_ID_ERR, PCI_EXT_CAP_ID_DSN, PCI_EXT_CAP_ID_VNDR };
+	static const uint8_t order[] = { PCI_CAP_ID_PM,	  PCI_CAP_ID_MSI, PCI_CAP_ID_EXP,
+					 PCI_CAP_ID_MSIX, PCI_CAP_ID_VPD, PCI_CAP_ID_VNDR,
+					 PCI_CAP_ID_VNDR, PCI_CAP_ID_AF,  PCI_CAP_ID_SSVID };
+	static const uint16_t ext_order[] = { PCI_EXT_CAP_ID_ERR, PCI_EXT_CAP_ID_DSN,
+					      PCI_EXT_CAP_ID_VNDR };
 	pci_function *fn = t_new(create_all);
 	unsigned at = rd8(PCI_CAPABILITY_LIST), i;
 	uint32_t header;
@@ -305,8 +310,10 @@ static void test_write_masks(void **state)
 	assert_int_equal(writable_bits(fn, cap[1] + PCI_MSI_DATA_64), 0xffff);
 	assert_int_equal(writable_bits(fn, cap[1] + PCI_MSI_MASK_64), 0xff);
 	assert_int_equal(writable_bits(fn, cap[1] + PCI_MSI_PENDING_64), 0);
-	assert_int_equal(writable_bits(fn, cap[1]), (PCI_MSI_FLAGS_ENABLE | PCI_MSI_FLAGS_QSIZE) << 16);
-	assert_int_equal(writable_bits(fn, cap[3]), (uint32_t)(PCI_MSIX_FLAGS_ENABLE | PCI_MSIX_FLAGS_MASKALL) << 16);
+	assert_int_equal(writable_bits(fn, cap[1]),
+			 (PCI_MSI_FLAGS_ENABLE | PCI_MSI_FLAGS_QSIZE) << 16);
+	assert_int_equal(writable_bits(fn, cap[3]),
+			 (uint32_t)(PCI_MSIX_FLAGS_ENABLE | PCI_MSIX_FLAGS_MASKALL) << 16);
 	assert_int_equal(writable_bits(fn, cap[3] + PCI_MSIX_TABLE), 0);
 	assert_int_equal(writable_bits(fn, cap[3] + PCI_MSIX_PBA), 0);
 	assert_int_equal(writable_bits(fn, cap[2]), 0);
@@ -369,7 +376,8 @@ static void test_flr(void **state)
 	assert_int_equal(rd16(PCI_COMMAND), 0);
 	assert_int_equal(rd32(0x18), 0);
 	assert_int_equal(rd16(ctl), 0x2810 | 0xa0); /* Max_Payload_Size stays; FLR reads zero */
-	assert_int_equal(rd16(cap[2] + PCI_EXP_LNKCTL), PCI_EXP_LNKCTL_ASPM_L1 | PCI_EXP_LNKCTL_CCC);
+	assert_int_equal(rd16(cap[2] + PCI_EXP_LNKCTL),
+			 PCI_EXP_LNKCTL_ASPM_L1 | PCI_EXP_LNKCTL_CCC);
 	assert_int_equal(rd32(cap[9] + PCI_ERR_UNCOR_MASK), 0x10); /* sticky */
 	assert_int_equal(rd32(cap[9] + PCI_ERR_UNCOR_STATUS), 0x4000);
 	assert_int_equal(rd32(cap[5] + 4), 0x05040302);
@@ -625,7 +633,8 @@ static void test_errors(void **state)
 	assert_int_equal(rd8(aer + PCI_ERR_CAP) & 0x1f, 14);
 	assert_int_equal(rd16(sta), PCI_EXP_DEVSTA_NFED);
 	assert_true(rd16(PCI_STATUS) & PCI_STATUS_SIG_SYSTEM_ERROR);
-	uvfio_report_error(fn, 18, true); /* malformed TLP: fatal; the first error stays the first */
+	/* malformed TLP: fatal; the first error stays the first */
+	uvfio_report_error(fn, 18, true);
 	assert_int_equal(rd32(aer + PCI_ERR_UNCOR_STATUS), 1 << 14 | 1 << 18);
 	assert_int_equal(rd8(aer + PCI_ERR_CAP) & 0x1f, 14);
 	assert_int_equal(rd16(sta), PCI_EXP_DEVSTA_NFED | PCI_EXP_DEVSTA_FED);

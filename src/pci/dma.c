@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* A model's DMA: the function is a requester of the IOMMU, and what the driver's COMMAND.MASTER allows is in iommu.blocked (config.c). */
+/*
+ * A model's DMA: the function is a requester of the IOMMU, and what the driver's COMMAND.MASTER
+ * allows is in iommu.blocked (config.c).
+ */
 #include "pci/function_internal.h"
 
 int uvfio_dma_read(struct uvfio_dev *dev, uint64_t iova, void *buf, size_t len)
@@ -22,7 +25,8 @@ void uvfio_dma_end(struct uvfio_dev *dev)
 	rcu_read_end();
 }
 
-int uvfio_dma_sg(struct uvfio_dev *dev, uint64_t iova, size_t len, bool write, struct iovec *iov, int max)
+int uvfio_dma_sg(struct uvfio_dev *dev, uint64_t iova, size_t len, bool write, struct iovec *iov,
+		 int max)
 {
 	return iommu_dma_sg(&dev->iommu, iova, len, write, iov, max);
 }

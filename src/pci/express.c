@@ -1,21 +1,27 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * PCI Express: the capability of an endpoint, version 2, on a link of 16 GT/s and four lanes; and Advanced Features, which gives a
- * function of conventional PCI what it lacks of Express: FLR. Both FLR bits read zero and act when a one is written (config.c).
+ * PCI Express: the capability of an endpoint, version 2, on a link of 16 GT/s and four lanes; and
+ * Advanced Features, which gives a function of conventional PCI what it lacks of Express: FLR. Both
+ * FLR bits read zero and act when a one is written (config.c).
  */
 #include <errno.h>
 #include "pci/function_internal.h"
 
-#define EXP_LEN 0x3cu /* PCIe 6.0, 7.5.3: version 2, with the fields that an endpoint leaves reserved */
+/* PCIe 6.0, 7.5.3: version 2, with the fields that an endpoint leaves reserved */
+#define EXP_LEN 0x3cu
 
 #define LINK_SPEED_16GT 4u
 #define LINK_WIDTH	4u
 
-/* linux/pci_regs.h: Relaxed Ordering and No Snoop are set and reads are of 512 bytes at power-on. PCIe 6.0, 7.5.3.4 */
-#define DEVCTL_INIT (PCI_EXP_DEVCTL_RELAX_EN | PCI_EXP_DEVCTL_NOSNOOP_EN | PCI_EXP_DEVCTL_READRQ_512B)
-#define DEVCTL_WRITABLE                                                                              \
-	(PCI_EXP_DEVCTL_CERE | PCI_EXP_DEVCTL_NFERE | PCI_EXP_DEVCTL_FERE | PCI_EXP_DEVCTL_URRE |    \
-	 PCI_EXP_DEVCTL_RELAX_EN | PCI_EXP_DEVCTL_PAYLOAD | PCI_EXP_DEVCTL_EXT_TAG |                 \
+/*
+ * linux/pci_regs.h: Relaxed Ordering and No Snoop are set and reads are of 512 bytes at power-on.
+ * PCIe 6.0, 7.5.3.4
+ */
+#define DEVCTL_INIT \
+	(PCI_EXP_DEVCTL_RELAX_EN | PCI_EXP_DEVCTL_NOSNOOP_EN | PCI_EXP_DEVCTL_READRQ_512B)
+#define DEVCTL_WRITABLE                                                                           \
+	(PCI_EXP_DEVCTL_CERE | PCI_EXP_DEVCTL_NFERE | PCI_EXP_DEVCTL_FERE | PCI_EXP_DEVCTL_URRE | \
+	 PCI_EXP_DEVCTL_RELAX_EN | PCI_EXP_DEVCTL_PAYLOAD | PCI_EXP_DEVCTL_EXT_TAG |              \
 	 PCI_EXP_DEVCTL_NOSNOOP_EN | PCI_EXP_DEVCTL_READRQ)
 
 int uvfio_add_pcie(struct uvfio_dev *dev, bool flr)
@@ -32,15 +38,20 @@ int uvfio_add_pcie(struct uvfio_dev *dev, bool flr)
 	dev->exp_flr = flr;
 
 	put16(c + PCI_EXP_FLAGS, 2 | PCI_EXP_TYPE_ENDPOINT << 4);
-	/* Max_Payload_Size 256; the latencies of L0s and L1 do not matter; Role-Based Error Reporting is required. 7.5.3.3 */
-	put32(c + PCI_EXP_DEVCAP, 1u | PCI_EXP_DEVCAP_EXT_TAG | PCI_EXP_DEVCAP_L0S | PCI_EXP_DEVCAP_L1 |
-					  PCI_EXP_DEVCAP_RBER | (flr ? PCI_EXP_DEVCAP_FLR : 0));
+	/*
+	 * Max_Payload_Size 256; the latencies of L0s and L1 do not matter; Role-Based Error
+	 * Reporting is required. 7.5.3.3
+	 */
+	put32(c + PCI_EXP_DEVCAP, 1u | PCI_EXP_DEVCAP_EXT_TAG | PCI_EXP_DEVCAP_L0S |
+					  PCI_EXP_DEVCAP_L1 | PCI_EXP_DEVCAP_RBER |
+					  (flr ? PCI_EXP_DEVCAP_FLR : 0));
 	put16(c + PCI_EXP_DEVCTL, DEVCTL_INIT);
 	put16(w + PCI_EXP_DEVCTL, DEVCTL_WRITABLE);
 	put16(dev->w1c + off + PCI_EXP_DEVSTA,
 	      PCI_EXP_DEVSTA_CED | PCI_EXP_DEVSTA_NFED | PCI_EXP_DEVSTA_FED | PCI_EXP_DEVSTA_URD);
 
-	put32(c + PCI_EXP_LNKCAP, LINK_SPEED_16GT | LINK_WIDTH << 4 | PCI_EXP_LNKCAP_ASPM_L1 | 3u << 12 | 6u << 15);
+	put32(c + PCI_EXP_LNKCAP,
+	      LINK_SPEED_16GT | LINK_WIDTH << 4 | PCI_EXP_LNKCAP_ASPM_L1 | 3u << 12 | 6u << 15);
 	put16(w + PCI_EXP_LNKCTL,
 	      PCI_EXP_LNKCTL_ASPMC | PCI_EXP_LNKCTL_RCB | PCI_EXP_LNKCTL_CCC | PCI_EXP_LNKCTL_ES);
 	put16(c + PCI_EXP_LNKSTA, LINK_SPEED_16GT | LINK_WIDTH << 4 | PCI_EXP_LNKSTA_SLC);
@@ -53,7 +64,7 @@ int uvfio_add_pcie(struct uvfio_dev *dev, bool flr)
 	put16(c + PCI_EXP_LNKCTL2, LINK_SPEED_16GT);
 	put16(w + PCI_EXP_LNKCTL2, PCI_EXP_LNKCTL2_TLS);
 	put16(dev->sticky + off + PCI_EXP_LNKCTL2, PCI_EXP_LNKCTL2_TLS); /* RWS: 7.5.3.19 */
-	put16(c + PCI_EXP_LNKSTA2, 0x1e);				 /* equalization was done and is complete */
+	put16(c + PCI_EXP_LNKSTA2, 0x1e); /* equalization was done and is complete */
 
 	put16(dev->wmask + PCI_COMMAND, get16(dev->wmask + PCI_COMMAND) | PCI_COMMAND_PARITY);
 	return off;
@@ -61,7 +72,10 @@ int uvfio_add_pcie(struct uvfio_dev *dev, bool flr)
 
 int uvfio_add_af(struct uvfio_dev *dev)
 {
-	/* PCI ECN "Advanced Capabilities for Conventional PCI": length, capabilities, control, status */
+	/*
+	 * PCI ECN "Advanced Capabilities for Conventional PCI": length, capabilities, control,
+	 * status
+	 */
 	static const uint8_t body[] = { PCI_CAP_AF_SIZEOF, PCI_AF_CAP_TP | PCI_AF_CAP_FLR, 0, 0 };
 	int off;
 

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * A function's life: made from a model and the user's options, handed to a driver, taken apart. And the lock that lets a model be
- * written as if it were alone: the callbacks of one device run one at a time, unless its model says that it can do better.
+ * A function's life: made from a model and the user's options, handed to a driver, taken apart. And
+ * the lock that lets a model be written as if it were alone: the callbacks of one device run one at
+ * a time, unless its model says that it can do better.
  */
 #include <errno.h>
 #include <stdio.h>
@@ -13,7 +14,8 @@ void pci_model_enter(pci_function *fn)
 	if (fn->model->concurrent)
 		return;
 	pthread_mutex_lock(&fn->model_lock);
-	atomic_store_explicit(&fn->model_owner, (unsigned long)pthread_self(), memory_order_relaxed);
+	atomic_store_explicit(&fn->model_owner, (unsigned long)pthread_self(),
+			      memory_order_relaxed);
 }
 
 void pci_model_leave(pci_function *fn)
@@ -28,7 +30,8 @@ void pci_model_leave(pci_function *fn)
 
 bool pci_model_inside(pci_function *fn)
 {
-	return atomic_load_explicit(&fn->model_owner, memory_order_relaxed) == (unsigned long)pthread_self();
+	return atomic_load_explicit(&fn->model_owner, memory_order_relaxed) ==
+	       (unsigned long)pthread_self();
 }
 
 static void function_free_memory(pci_function *fn)
@@ -49,7 +52,8 @@ static void function_free_memory(pci_function *fn)
 static int check_whole(pci_function *fn)
 {
 	if (fn->last_ext_cap && !fn->exp)
-		return uvfio_error(fn, "extended capabilities need a PCI Express capability (uvfio_add_pcie)");
+		return uvfio_error(
+			fn, "extended capabilities need a PCI Express capability (uvfio_add_pcie)");
 	return pci_msix_check(fn);
 }
 
@@ -64,8 +68,10 @@ int pci_function_new(const struct uvfio_model *model, const char *name, struct l
 		err[0] = '\0';
 	if (model->abi != UVFIO_MODEL_ABI || !model->name || !model->create) {
 		if (err)
-			snprintf(err, err_size, "%s: not a model that this uvfio can use (its ABI is %u, ours %u)",
-				 model->name ? model->name : "the model", model->abi, UVFIO_MODEL_ABI);
+			snprintf(err, err_size,
+				 "%s: not a model that this uvfio can use (its ABI is %u, ours %u)",
+				 model->name ? model->name : "the model", model->abi,
+				 UVFIO_MODEL_ABI);
 		return -EINVAL;
 	}
 	fn = calloc(1, sizeof(*fn));
@@ -132,7 +138,10 @@ void pci_function_free(pci_function *fn, bool abandon)
 {
 	if (!fn)
 		return;
-	/* In a forked child a thread that is no more may have held any lock and any RCU section: nothing here may wait. */
+	/*
+	 * In a forked child a thread that is no more may have held any lock and any RCU section:
+	 * nothing here may wait.
+	 */
 	if (!abandon) {
 		pci_timers_stop(fn);
 		if (fn->model->destroy)

@@ -1,12 +1,15 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * pci/function.h: one PCI function as hardware. struct uvfio_dev of the public model.h is a struct pci_function.
+ * pci/function.h: one PCI function as hardware. struct uvfio_dev of the public model.h is a
+ * pci_function.
  *
- * What a chip does lives here: 4 KiB of config space with a write rule for each bit (RO, RW, RW1C), BARs and their decoding, the INTx line as a level, MSI and MSI-X with
- * masks and pending bits, FLR, D-states, bus mastering, VPD. What a *user* of vfio-pci may see lives in vfio_pci/, above.
+ * What a chip does lives here: 4 KiB of config space with a write rule for each bit (RO, RW, RW1C),
+ * BARs and their decoding, the INTx line as a level, MSI and MSI-X with masks and pending bits,
+ * FLR, D-states, bus mastering, VPD. What a *user* of vfio-pci may see lives in vfio_pci/, above.
  *
- * Locks: pci_function.lock guards config space and interrupt set-up (a leaf, never held while a model's callback runs); model_lock serialises the callbacks of a model that is not `concurrent` (above lock).
- * Interrupt delivery (pci_msi, pci_intx) takes no lock when nothing is masked.
+ * Locks: uvfio_dev.lock guards config space and interrupt set-up (a leaf, never held while a
+ * model's callback runs); model_lock serialises the callbacks of a model that is not `concurrent`
+ * (above lock). Interrupt delivery (uvfio_msi, uvfio_intx) takes no lock.
  */
 #ifndef PCI_FUNCTION_H
 #define PCI_FUNCTION_H
@@ -24,72 +27,109 @@
 #define PCI_ROM_BAR      6u
 
 struct pci_bar {
-	uint64_t size; /* 0: absent (also the upper half of a 64-bit BAR) */
+	uint64_t size;  /* 0: absent (also the upper half of a 64-bit BAR) */
 	unsigned flags; /* UVFIO_BAR_* */
 };
 
-/* Where interrupts go: the platform. Called on any thread, lock-free: must not block and must not call back into the function. */
+/*
+ * Where interrupts go: the platform. Called on any thread, in an RCU section: must not block and
+ * must not call back into the function.
+ * @msi: MSI or MSI-X message @vector
+ * @intx: the line (after COMMAND.DisINTx) went to @level; it may be told that it is up when it was
+ *	up already and fell in between
+ * @err: an error message that AER does not mask; @fatal: uncorrectable. May be NULL
+ */
 struct pci_irq_sink {
-	void (*msi)(void *arg, unsigned vector); /* MSI or MSI-X message @vector */
-	void (*intx)(void *arg, bool level);     /* the line changed (after COMMAND.DisINTx) */
+	void (*msi)(void *arg, unsigned vector);
+	void (*intx)(void *arg, bool level);
 	void *arg;
-	void (*err)(void *arg, bool fatal);      /* an error message, not masked in AER; @fatal: uncorrectable. May be NULL */
+	void (*err)(void *arg, bool fatal);
 };
 
 /* An option as the user gave it, in order. */
-struct pci_option { const char *name, *value; };
+struct pci_option {
+	const char *name, *value;
+};
 
-typedef struct uvfio_dev pci_function; /* the struct itself is defined in function_internal.h, for pci/ alone */
+/* The struct itself is defined in function_internal.h, for pci/ alone. */
+typedef struct uvfio_dev pci_function;
 
 /*
- * Make one: allocate, call model->create with @opts (checked against the table here: unknown, missing, malformed -> -EINVAL), then power-on reset. Messages for the user go to @err (@err_size bytes, may be NULL).
- * @name "0000:01:00.0" is copied. @loop serves timers. -ENOMEM, -EINVAL, -ENOENT or the model's error.
+ * Make one: allocate, call model->create with @opts (checked against the table here: unknown,
+ * missing, malformed -> -EINVAL), then power-on reset. Messages for the user go to @err (@err_size
+ * bytes, may be NULL). @name "0000:01:00.0" is copied. @loop serves timers.
+ * -ENOMEM, -EINVAL, -ENOENT or the model's error.
  */
-int pci_function_new(const struct uvfio_model *model, const char *name, struct loop *loop, const struct pci_option *opts, unsigned num_opts, char *err, size_t err_size, pci_function **out);
+int pci_function_new(const struct uvfio_model *model, const char *name, struct loop *loop,
+		     const struct pci_option *opts, unsigned num_opts, char *err, size_t err_size,
+		     pci_function **out);
 /* Also for a function whose threads are gone (forked child): @abandon skips model->destroy. */
 void pci_function_free(pci_function *fn, bool abandon);
 const char *pci_function_name(const pci_function *fn);
 const struct uvfio_model *pci_function_model(const pci_function *fn);
 struct iommu_device *pci_function_iommu(pci_function *fn);
 
-/* ---- config space as the bus sees it: write rules and side effects (FLR, D-state, MSI enable, BME, VPD) apply ---- */
-uint32_t pci_config_read(pci_function *fn, unsigned off, unsigned size); /* 1, 2, 4, naturally aligned; beyond the size: all ones */
+/*
+ * ---- config space as the bus sees it ----
+ * Write rules and side effects (FLR, D-state, MSI enable, bus mastering, VPD) apply. Accesses are
+ * of 1, 2, 4 bytes, naturally aligned; any other, or beyond the size, reads all ones.
+ */
+uint32_t pci_config_read(pci_function *fn, unsigned off, unsigned size);
 void pci_config_write(pci_function *fn, unsigned off, unsigned size, uint32_t value);
 unsigned pci_config_size(const pci_function *fn); /* 4096 with a PCIe capability, else 256 */
 unsigned pci_find_cap(pci_function *fn, uint8_t id);      /* 0: none */
 unsigned pci_find_ext_cap(pci_function *fn, uint16_t id); /* 0: none */
 
-/* ---- BARs ---- */
-const struct pci_bar *pci_function_bar(const pci_function *fn, unsigned bar); /* 0..6; size 0: absent */
-/* A memory or I/O cycle of 1, 2, 4, 8 bytes, aligned and inside. With decoding off, in D3hot, or refused by the model: -EIO and *@value all ones. The MSI-X table and PBA are answered here.
- * ROM reads need no enable bit here (the caller's business). */
+/* ---- BARs; 6 is the ROM ---- */
+
+/* Never NULL; size 0: absent. */
+const struct pci_bar *pci_function_bar(const pci_function *fn, unsigned bar);
+/*
+ * A memory or I/O cycle of 1, 2, 4, 8 bytes, aligned and inside. With decoding off, in D3hot, or
+ * refused by the model: -EIO and *@value all ones. The MSI-X table and PBA are answered here.
+ * ROM reads need no enable bit here (the caller's business).
+ */
 int pci_bar_read(pci_function *fn, unsigned bar, uint64_t off, unsigned size, uint64_t *value);
 int pci_bar_write(pci_function *fn, unsigned bar, uint64_t off, unsigned size, uint64_t value);
 bool pci_rom_valid(pci_function *fn); /* there is a ROM and its image starts with 55 aa */
 
 /* ---- reset, power ---- */
-bool pci_can_reset(const pci_function *fn);        /* PCIe FLR, AF FLR or D3hot->D0 */
-void pci_function_reset(pci_function *fn, enum uvfio_reset_kind kind); /* config space to defaults (BARs too), then model->reset */
-unsigned pci_power_state(pci_function *fn);        /* 0..3 */
+
+bool pci_can_reset(const pci_function *fn); /* PCIe FLR, AF FLR or D3hot->D0 */
+/* Config space to defaults (BARs too), then model->reset. */
+void pci_function_reset(pci_function *fn, enum uvfio_reset_kind kind);
+unsigned pci_power_state(pci_function *fn); /* 0..3 */
 void pci_function_quiesce(pci_function *fn);
-/* The whole config space, to put back after a reset. @buf of PCI_CFG_EXP_SIZE bytes. restore writes BARs, COMMAND, control registers with no side effect but decoding and bus mastering. */
+/*
+ * The whole config space, to put back after a reset. @buf of PCI_CFG_EXP_SIZE bytes. restore writes
+ * BARs, COMMAND, control registers with no side effect but decoding and bus mastering.
+ */
 void pci_save_state(pci_function *fn, void *buf);
 void pci_restore_state(pci_function *fn, const void *buf);
 
 /* ---- interrupts, the driver's side ---- */
-struct pci_msix_info { unsigned vectors, table_bar, pba_bar; uint32_t table_offset, pba_offset; };
-unsigned pci_intx_pin(const pci_function *fn);               /* 0: none */
-bool pci_intx_can_disable(const pci_function *fn);           /* COMMAND.DisINTx works (PCI 2.3) */
-bool pci_intx_level(pci_function *fn);                       /* the line, before DisINTx */
-unsigned pci_msi_vectors(const pci_function *fn);            /* 0: no MSI */
+
+struct pci_msix_info {
+	unsigned vectors, table_bar, pba_bar;
+	uint32_t table_offset, pba_offset;
+};
+
+unsigned pci_intx_pin(const pci_function *fn);     /* 0: none */
+bool pci_intx_can_disable(const pci_function *fn); /* COMMAND.DisINTx works (PCI 2.3) */
+bool pci_intx_level(pci_function *fn);             /* the line, before DisINTx */
+unsigned pci_msi_vectors(const pci_function *fn);  /* 0: no MSI */
 bool pci_msix_info(const pci_function *fn, struct pci_msix_info *out); /* false: no MSI-X */
 /* Set or clear (NULL) the sink; after return the old one is not called. */
 void pci_set_irq_sink(pci_function *fn, const struct pci_irq_sink *sink);
-/* What the platform's driver does to the hardware: program and enable. MSI: 1 << log2_vectors messages. MSI-X: entries unmasked one by one. */
+/*
+ * What the platform's driver does to the hardware: program and enable. MSI: 1 << log2_vectors
+ * messages. MSI-X: ENABLE is set with every entry masked, then entries are unmasked one by one.
+ */
 void pci_msi_enable(pci_function *fn, unsigned log2_vectors);
 void pci_msi_disable(pci_function *fn);
-void pci_msix_enable(pci_function *fn);  /* ENABLE set, every entry masked */
+void pci_msix_enable(pci_function *fn);
 void pci_msix_disable(pci_function *fn);
-void pci_msix_entry(pci_function *fn, unsigned vector, bool unmask); /* program the entry's address and data, set or clear its mask; a pending message goes out at unmask */
+/* Program the entry's address and data, set or clear its mask; a pending message goes out. */
+void pci_msix_entry(pci_function *fn, unsigned vector, bool unmask);
 enum uvfio_irq_mode pci_irq_mode(const pci_function *fn);
 #endif

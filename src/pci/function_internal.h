@@ -2,12 +2,14 @@
 /*
  * pci/function_internal.h: what a function is made of. For the files of pci/ alone.
  *
- * Config space is four arrays of 4 KiB: the bytes, and for each bit whether software may write it (wmask), clears it by
- * writing one (w1c), and whether it survives a reset below power-on (sticky); init holds the values of power-on. A bit in none
- * of the masks is read-only. What a write does beyond changing bits is in config.c (the `effects` of one write).
+ * Config space is four arrays of 4 KiB: the bytes, and for each bit whether software may write it
+ * (wmask), clears it by writing one (w1c), and whether it survives a reset below power-on (sticky);
+ * init holds the values of power-on. A bit in none of the masks is read-only. What a write does
+ * beyond changing bits is in config.c (the `effects` of one write).
  *
- * What the hot paths need of config space is derived after each write into a few atomics (gate, decode, intx, iommu.blocked),
- * so that an interrupt, a BAR access or a DMA looks at no config byte and takes no lock.
+ * What the hot paths need of config space is derived after each write into a few atomics (gate,
+ * decode, intx, iommu.blocked), so that an interrupt, a BAR access or a DMA looks at no config byte
+ * and takes no lock.
  */
 #ifndef PCI_FUNCTION_INTERNAL_H
 #define PCI_FUNCTION_INTERNAL_H
@@ -50,7 +52,8 @@ enum pci_gate { GATE_OFF, GATE_MSI, GATE_MSIX };
 #define EFFECT_CHANGED 32u /* some byte differs: config_written */
 
 struct msix_entry {
-	uint32_t addr_lo, addr_hi, data; /* under lock; nothing is sent by them: the sink knows the vector */
+	/* under lock; nothing is sent by them: the sink knows the vector */
+	uint32_t addr_lo, addr_hi, data;
 };
 
 struct option_value {
@@ -64,7 +67,8 @@ struct uvfio_timer {
 	struct uvfio_dev *dev;
 	void (*fn)(struct uvfio_dev *dev, void *arg);
 	void *arg;
-	pthread_mutex_t lock; /* keeps deadline and the loop's timer in step; above the loop's lock */
+	/* keeps deadline and the loop's timer in step; above the loop's lock */
+	pthread_mutex_t lock;
 	struct loop_timer *timer;
 	uint64_t deadline; /* UINT64_MAX: disarmed */
 	bool dead;         /* freed by the model; under model_lock */
@@ -83,7 +87,8 @@ struct uvfio_dev {
 	size_t err_size;
 	bool creating;
 
-	pthread_mutex_t lock;       /* config arrays, msix_table, vpd, timers; a leaf but for uvfio_timer.lock's own */
+	/* guards config arrays, msix_table, vpd_data, timers; a leaf */
+	pthread_mutex_t lock;
 	pthread_mutex_t model_lock; /* callbacks of a model that is not concurrent; above lock */
 	atomic_ulong model_owner;   /* pthread_self() of who holds model_lock, or 0 */
 	struct log_limit limit;     /* accesses that a model refuses */
@@ -113,20 +118,21 @@ struct uvfio_dev {
 	atomic_uint msi_vec[PCI_MSI_MAX]; /* VEC_* */
 	atomic_uint *msix_vec;            /* VEC_* */
 
-	atomic_uint mode;      /* enum uvfio_irq_mode: what is enabled, whether or not it may be sent */
+	atomic_uint mode; /* enum uvfio_irq_mode: what is enabled, whether or not it may be sent */
 	atomic_uint gate;      /* enum pci_gate */
 	atomic_uint msi_modulo; /* messages that software enabled, less one */
 	atomic_uint decode;    /* DECODE_* */
 	atomic_uint intx;      /* INTX_* */
 	atomic_uint intx_busy; /* >0: somebody tells the sink; see intx.c */
-	bool intx_told;        /* what the sink was told last; owned by whoever made intx_busy non-zero */
+	bool intx_told; /* what the sink was told last; owned by whoever made intx_busy non-zero */
 	pthread_mutex_t sink_lock; /* who may change sink; above nothing, never taken by delivery */
 	struct pci_irq_sink *_Atomic sink; /* NULL or one of sinks[]; read in an RCU section */
 	struct pci_irq_sink sinks[2];
 
 	struct cds_list_head timers, dead_timers;
 	atomic_bool reap;    /* dead_timers is not empty */
-	atomic_uint timers_running; /* callbacks under way, those included whose timer is freed already */
+	/* callbacks under way, those included whose timer is freed already */
+	atomic_uint timers_running;
 	bool timers_stopped; /* the device goes: no timer comes, none is freed */
 };
 
@@ -155,10 +161,14 @@ static inline const struct pci_irq_sink *pci_sink(pci_function *fn)
 	return atomic_load_explicit(&fn->sink, memory_order_acquire);
 }
 
-/* function.c: a callback of the model; nothing of ours is locked at either end but, between the two, model_lock */
+/*
+ * function.c: a callback of the model; nothing of ours is locked at either end but, between the
+ * two, model_lock
+ */
 void pci_model_enter(pci_function *fn);
 void pci_model_leave(pci_function *fn);
-bool pci_model_inside(pci_function *fn); /* this thread is in a callback of a model that is not concurrent */
+/* This thread is in a callback of a model that is not concurrent. */
+bool pci_model_inside(pci_function *fn);
 
 /* options.c */
 int pci_options_parse(pci_function *fn, const struct pci_option *opts, unsigned n);
@@ -170,7 +180,10 @@ void pci_header_init(pci_function *fn);
 unsigned pci_config_derive(pci_function *fn);
 /* Without lock: do what pci_config_derive() and a write left to do. */
 void pci_config_effects(pci_function *fn, unsigned effects);
-/* Under lock: all that software may have changed back to power-on values, but sticky bits (unless @kind is power-on). */
+/*
+ * Under lock: all that software may have changed back to power-on values, but sticky bits (unless
+ * @kind is power-on).
+ */
 void pci_config_defaults(pci_function *fn, enum uvfio_reset_kind kind);
 unsigned pci_config_power(const pci_function *fn); /* under lock: 0..3 */
 static inline bool pci_config_flag(const pci_function *fn, unsigned cap, unsigned off, uint16_t bit)
@@ -180,10 +193,12 @@ static inline bool pci_config_flag(const pci_function *fn, unsigned cap, unsigne
 
 /* caps.c: find room, link, claim; @fill: bytes after the header. Offset or -errno. */
 int pci_cap_new(pci_function *fn, uint8_t id, size_t len, const void *fill, const void *writable);
-int pci_ext_cap_new(pci_function *fn, uint16_t id, unsigned version, size_t len, const void *fill, const void *writable);
+int pci_ext_cap_new(pci_function *fn, uint16_t id, unsigned version, size_t len, const void *fill,
+		    const void *writable);
 
 /* msi.c */
-void pci_msi_masks_changed(pci_function *fn); /* under lock: MSI mask register or MSI-X function mask were written */
+/* Under lock: the MSI mask register or the MSI-X function mask may have been written. */
+void pci_msi_masks_changed(pci_function *fn);
 uint32_t pci_msi_pending(const pci_function *fn);
 /* Where the capability's pending bits are or, without them, its end, from its start. */
 unsigned pci_msi_pending_offset(const pci_function *fn);
@@ -191,9 +206,13 @@ void pci_msi_flush(pci_function *fn); /* without lock: send what is pending and 
 void pci_msi_clear_pending(pci_function *fn, enum pci_gate kind);
 void pci_msix_table_reset(pci_function *fn); /* under lock */
 int pci_msix_check(pci_function *fn);        /* at the end of create: table and PBA lie in BARs */
-/* True if [off, off+size) of @bar belongs to the table or the PBA; then *@value, or *@err, is the answer. */
+/*
+ * True if [off, off+size) of @bar belongs to the table or the PBA; then *@value, or *@err, is the
+ * answer.
+ */
 bool pci_msix_read(pci_function *fn, unsigned bar, uint64_t off, unsigned size, uint64_t *value);
-bool pci_msix_write(pci_function *fn, unsigned bar, uint64_t off, unsigned size, uint64_t value, int *err);
+bool pci_msix_write(pci_function *fn, unsigned bar, uint64_t off, unsigned size, uint64_t value,
+		    int *err);
 
 /* intx.c */
 void pci_intx_update(pci_function *fn); /* tell the sink if the pin changed */
@@ -203,7 +222,8 @@ void pci_vpd_transfer(pci_function *fn);
 
 /* timer.c */
 void pci_timers_stop(pci_function *fn); /* none runs or will run */
-void pci_timers_reap(pci_function *fn);               /* without any lock: free what the model freed in a callback */
+/* Without any lock: free what the model freed in a callback. */
+void pci_timers_reap(pci_function *fn);
 void pci_timers_free(pci_function *fn); /* what the model left */
 
 #endif

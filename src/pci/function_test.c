@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* A function's life: options and what is said about wrong ones, callbacks one at a time, timers, DMA with bus mastering off. */
+/*
+ * A function's life: options and what is said about wrong ones, callbacks one at a time, timers,
+ * DMA with bus mastering off.
+ */
 #include <unistd.h>
 #include "pci/test_function.h"
 
@@ -30,8 +33,12 @@ static pci_function *with(const struct pci_option *opts, unsigned n)
 
 static void test_option_values(void **state)
 {
-	static const struct { const char *text; uint64_t value; } sizes[] = {
-		{ "16", 16 }, { "0x20", 32 }, { "1k", 1024 }, { "2K", 2048 }, { "3M", 3 << 20 }, { "0x1g", 1 << 30 }, { "1T", 1ull << 40 },
+	static const struct {
+		const char *text;
+		uint64_t value;
+	} sizes[] = {
+		{ "16", 16 },	   { "0x20", 32 },	{ "1k", 1024 },	      { "2K", 2048 },
+		{ "3M", 3 << 20 }, { "0x1g", 1 << 30 }, { "1T", 1ull << 40 },
 	};
 	static const char *const bools[] = { "off", "on", "false", "true", "no", "yes", "0", "1" };
 	pci_function *fn = with(NULL, 0);
@@ -57,7 +64,8 @@ static void test_option_values(void **state)
 		assert_int_equal(uvfio_opt_bool(fn, "on", 0), i & 1);
 		t_free(fn);
 	}
-	fn = with((struct pci_option[]){ { "file", "/" }, { "name", "" }, { "file", "/dev/null" } }, 3);
+	fn = with((struct pci_option[]){ { "file", "/" }, { "name", "" }, { "file", "/dev/null" } },
+		  3);
 	assert_int_equal(uvfio_opt_count(fn, "file"), 2);
 	assert_string_equal(uvfio_opt_string(fn, "file", 0), "/");
 	assert_string_equal(uvfio_opt_string(fn, "file", 1), "/dev/null");
@@ -91,19 +99,23 @@ static void test_option_errors(void **state)
 
 	for (size_t i = 0; i < ARRAY_SIZE(bad); i++) {
 		t_options = options;
-		ret = t_try(NULL, &(struct pci_option){ bad[i].name, bad[i].value }, 1, err, sizeof(err), &fn);
+		ret = t_try(NULL, &(struct pci_option){ bad[i].name, bad[i].value }, 1, err,
+			    sizeof(err), &fn);
 		if (ret != bad[i].err || !strstr(err, bad[i].says))
-			fail_msg("%s=%s: %d, '%s'", bad[i].name, bad[i].value ? bad[i].value : "", ret, err);
+			fail_msg("%s=%s: %d, '%s'", bad[i].name, bad[i].value ? bad[i].value : "",
+				 ret, err);
 		assert_int_equal(t.destroyed, 0);
 	}
-	ret = t_try(NULL, (struct pci_option[]){ { "on", "1" }, { "on", "1" } }, 2, err, sizeof(err), &fn);
+	ret = t_try(NULL, (struct pci_option[]){ { "on", "1" }, { "on", "1" } }, 2, err,
+		    sizeof(err), &fn);
 	assert_int_equal(ret, -EINVAL);
 	assert_non_null(strstr(err, "given twice"));
 	t_options = required;
 	assert_int_equal(t_try(NULL, NULL, 0, err, sizeof(err), &fn), -EINVAL);
 	assert_non_null(strstr(err, "'image' is missing: image=a file, the disk"));
 	t_options = NULL;
-	assert_int_equal(t_try(NULL, &(struct pci_option){ "a", "b" }, 1, err, sizeof(err), &fn), -EINVAL);
+	assert_int_equal(t_try(NULL, &(struct pci_option){ "a", "b" }, 1, err, sizeof(err), &fn),
+			 -EINVAL);
 	assert_non_null(strstr(err, "it has no options"));
 	/* a short buffer is filled, never overrun */
 	memset(err, 'x', sizeof(err));
@@ -138,7 +150,8 @@ static void test_create_fails(void **state)
 	assert_string_equal(err, "test: Cannot allocate memory");
 	assert_int_equal(t.resets[0], 0);
 	wrong.abi = 2;
-	assert_int_equal(pci_function_new(&wrong, "x", t.loop, NULL, 0, err, sizeof(err), &fn), -EINVAL);
+	assert_int_equal(pci_function_new(&wrong, "x", t.loop, NULL, 0, err, sizeof(err), &fn),
+			 -EINVAL);
 	assert_non_null(strstr(err, "ABI is 2"));
 	loop_free(t.loop);
 	t.loop = NULL;
@@ -169,7 +182,9 @@ static void test_life(void **state)
 /* Only what create must do is required of a model. */
 static void test_minimal(void **state)
 {
-	static const struct uvfio_model minimal = { .abi = UVFIO_MODEL_ABI, .name = "minimal", .create = create_no_memory };
+	static const struct uvfio_model minimal = { .abi = UVFIO_MODEL_ABI,
+						    .name = "minimal",
+						    .create = create_no_memory };
 	struct uvfio_model ok = { .abi = UVFIO_MODEL_ABI, .name = "ok", .create = t_create };
 	struct loop *loop = loop_new();
 	pci_function *fn = NULL;
@@ -193,7 +208,8 @@ static void test_minimal(void **state)
 
 static atomic_int inside, worst;
 
-static int slow_write(struct uvfio_dev *dev, unsigned bar, uint64_t off, unsigned size, uint64_t value)
+static int slow_write(struct uvfio_dev *dev, unsigned bar, uint64_t off, unsigned size,
+		      uint64_t value)
 {
 	int n = atomic_fetch_add(&inside, 1) + 1;
 
@@ -287,8 +303,11 @@ static void test_timer(void **state)
 	t_free(fn);
 }
 
-/* A callback of the model disarms or frees a timer whose own callback already waits for its turn. */
-static int freeing_write(struct uvfio_dev *dev, unsigned bar, uint64_t off, unsigned size, uint64_t value)
+/*
+ * A callback of the model disarms or frees a timer whose own callback already waits for its turn.
+ */
+static int freeing_write(struct uvfio_dev *dev, unsigned bar, uint64_t off, unsigned size,
+			 uint64_t value)
 {
 	uvfio_timer_set(timer, 0);
 	usleep(20000); /* the service thread stands at the door */
@@ -384,7 +403,10 @@ static void test_dma(void **state)
 	t_free(fn);
 }
 
-/* When bus mastering is off, or the reset has reached the model, no DMA that began before is still under way. */
+/*
+ * When bus mastering is off, or the reset has reached the model, no DMA that began before is still
+ * under way.
+ */
 static atomic_bool go, writing_allowed;
 static atomic_int wrong;
 
@@ -453,12 +475,17 @@ static void test_dma_ends(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_option_values), cmocka_unit_test(test_option_errors),
-		cmocka_unit_test(test_create_fails),  cmocka_unit_test(test_life),
-		cmocka_unit_test(test_minimal),	      cmocka_unit_test(test_serialised),
-		cmocka_unit_test(test_timer),	      cmocka_unit_test(test_timer_disarmed_in_callback),
+		cmocka_unit_test(test_option_values),
+		cmocka_unit_test(test_option_errors),
+		cmocka_unit_test(test_create_fails),
+		cmocka_unit_test(test_life),
+		cmocka_unit_test(test_minimal),
+		cmocka_unit_test(test_serialised),
+		cmocka_unit_test(test_timer),
+		cmocka_unit_test(test_timer_disarmed_in_callback),
 		cmocka_unit_test(test_timer_frees_itself),
-		cmocka_unit_test(test_dma),	      cmocka_unit_test(test_dma_ends),
+		cmocka_unit_test(test_dma),
+		cmocka_unit_test(test_dma_ends),
 	};
 
 	log_set(2, LOG_WARN);

@@ -1,16 +1,21 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * MSI and MSI-X. A vector is one atomic word with its masks and its pending bit, so a message that meets a mask and an unmask that
- * meets a pending message cannot miss each other: one of the two sees the other's bit and sends. That is all the synchronisation
- * there is: a message takes no lock, and when nothing is masked it is two loads and the sink's call.
+ * MSI and MSI-X. A vector is one atomic word with its masks and its pending bit, so a message that
+ * meets a mask and an unmask that meets a pending message cannot miss each other: one of the two
+ * sees the other's bit and sends. That is all the synchronisation there is: a message takes no
+ * lock, and when nothing is masked it is two loads and the sink's call.
  *
- * The mask bit of an MSI-X entry lives in its word alone; the mask register of MSI lives in config space and is copied to the words.
+ * The mask bit of an MSI-X entry lives in its word alone; the mask register of MSI lives in config
+ * space and is copied to the words.
  */
 #include <errno.h>
 #include <stdlib.h>
 #include "pci/function_internal.h"
 
-/* Intel SDM 3A, 10.11: what the platform writes into an entry. The sink knows vectors, so this is for the eye of a reader. */
+/*
+ * Intel SDM 3A, 10.11: what the platform writes into an entry. The sink knows vectors, so this is
+ * for the eye of a reader.
+ */
 #define PLATFORM_MSI_ADDR 0xfee00000u
 #define PLATFORM_MSI_DATA 0x4000u
 
@@ -43,8 +48,8 @@ void uvfio_msi(struct uvfio_dev *dev, unsigned vector)
 	}
 	if (!word) {
 		if (log_allow(&dev->limit, &skipped))
-			log_err(dev->name, "model %s sends MSI-X message %u of %u", dev->model->name, vector,
-				dev->msix_info.vectors);
+			log_err(dev->name, "model %s sends MSI-X message %u of %u",
+				dev->model->name, vector, dev->msix_info.vectors);
 		goto out;
 	}
 	state = atomic_load_explicit(word, memory_order_acquire);
@@ -164,7 +169,8 @@ int uvfio_add_msi(struct uvfio_dev *dev, unsigned vectors, bool addr64, bool mas
 	int off;
 
 	if (!is_pow2(vectors) || vectors > PCI_MSI_MAX)
-		return uvfio_error(dev, "MSI with %u vectors: must be 1, 2, 4, 8, 16 or 32", vectors);
+		return uvfio_error(dev, "MSI with %u vectors: must be 1, 2, 4, 8, 16 or 32",
+				   vectors);
 	len = addr64 ? PCI_MSI_DATA_64 + 2 : PCI_MSI_DATA_32 + 2;
 	if (maskable)
 		len = (addr64 ? PCI_MSI_PENDING_64 : PCI_MSI_PENDING_32) + 4;
@@ -195,6 +201,7 @@ unsigned pci_msi_vectors(const pci_function *fn)
 void pci_msi_enable(pci_function *fn, unsigned log2_vectors)
 {
 	uint16_t flags;
+	unsigned data;
 
 	if (!fn->msi)
 		return;
@@ -204,8 +211,8 @@ void pci_msi_enable(pci_function *fn, unsigned log2_vectors)
 	pci_config_write(fn, fn->msi + PCI_MSI_ADDRESS_LO, 4, PLATFORM_MSI_ADDR);
 	if (flags & PCI_MSI_FLAGS_64BIT)
 		pci_config_write(fn, fn->msi + PCI_MSI_ADDRESS_HI, 4, 0);
-	pci_config_write(fn, fn->msi + (flags & PCI_MSI_FLAGS_64BIT ? PCI_MSI_DATA_64 : PCI_MSI_DATA_32), 2,
-			 PLATFORM_MSI_DATA);
+	data = flags & PCI_MSI_FLAGS_64BIT ? PCI_MSI_DATA_64 : PCI_MSI_DATA_32;
+	pci_config_write(fn, fn->msi + data, 2, PLATFORM_MSI_DATA);
 	if (flags & PCI_MSI_FLAGS_MASKBIT)
 		pci_config_write(fn, fn->msi + pci_msi_pending_offset(fn) - 4, 4, 0);
 	flags |= (uint16_t)((log2_vectors & 7) << 4 | PCI_MSI_FLAGS_ENABLE);
@@ -231,15 +238,17 @@ static uint64_t pba_size(const pci_function *fn)
 }
 
 /* PCI 3.0, 6.8.2 */
-int uvfio_add_msix(struct uvfio_dev *dev, unsigned vectors, unsigned table_bar, uint32_t table_offset,
-		   unsigned pba_bar, uint32_t pba_offset)
+int uvfio_add_msix(struct uvfio_dev *dev, unsigned vectors, unsigned table_bar,
+		   uint32_t table_offset, unsigned pba_bar, uint32_t pba_offset)
 {
 	int off;
 
 	if (!vectors || vectors > PCI_MSIX_MAX)
-		return uvfio_error(dev, "MSI-X with %u vectors: must be 1 to %u", vectors, PCI_MSIX_MAX);
+		return uvfio_error(dev, "MSI-X with %u vectors: must be 1 to %u", vectors,
+				   PCI_MSIX_MAX);
 	if (table_bar >= PCI_BARS || pba_bar >= PCI_BARS || table_offset % 8 || pba_offset % 8)
-		return uvfio_error(dev, "MSI-X: the table and the PBA lie in a BAR, at a multiple of 8");
+		return uvfio_error(dev,
+				   "MSI-X: the table and the PBA lie in a BAR, at a multiple of 8");
 	if (dev->msix) {
 		uvfio_error(dev, "MSI-X is there already");
 		return -EEXIST;
@@ -254,7 +263,8 @@ int uvfio_add_msix(struct uvfio_dev *dev, unsigned vectors, unsigned table_bar, 
 	if (off < 0)
 		goto fail;
 	dev->msix = (unsigned)off;
-	dev->msix_info = (struct pci_msix_info){ vectors, table_bar, pba_bar, table_offset, pba_offset };
+	dev->msix_info =
+		(struct pci_msix_info){ vectors, table_bar, pba_bar, table_offset, pba_offset };
 	put16(dev->cfg + off + PCI_MSIX_FLAGS, (uint16_t)(vectors - 1));
 	put16(dev->wmask + off + PCI_MSIX_FLAGS, PCI_MSIX_FLAGS_ENABLE | PCI_MSIX_FLAGS_MASKALL);
 	put32(dev->cfg + off + PCI_MSIX_TABLE, table_offset | table_bar);
@@ -276,12 +286,15 @@ int pci_msix_check(pci_function *fn)
 
 	if (!fn->msix)
 		return 0;
-	if (table->flags & UVFIO_BAR_IO || !range_within(m->table_offset, table_size(fn), table->size))
-		return uvfio_error(fn, "MSI-X: the table of %u vectors at 0x%x is not within memory BAR%u",
-				   m->vectors, m->table_offset, m->table_bar);
+	if (table->flags & UVFIO_BAR_IO ||
+	    !range_within(m->table_offset, table_size(fn), table->size))
+		return uvfio_error(
+			fn, "MSI-X: the table of %u vectors at 0x%x is not within memory BAR%u",
+			m->vectors, m->table_offset, m->table_bar);
 	if (pba->flags & UVFIO_BAR_IO || !range_within(m->pba_offset, pba_size(fn), pba->size))
-		return uvfio_error(fn, "MSI-X: the PBA of %u vectors at 0x%x is not within memory BAR%u",
-				   m->vectors, m->pba_offset, m->pba_bar);
+		return uvfio_error(
+			fn, "MSI-X: the PBA of %u vectors at 0x%x is not within memory BAR%u",
+			m->vectors, m->pba_offset, m->pba_bar);
 	if (m->table_bar == m->pba_bar && m->table_offset < m->pba_offset + pba_size(fn) &&
 	    m->pba_offset < m->table_offset + table_size(fn))
 		return uvfio_error(fn, "MSI-X: the table and the PBA overlap");
@@ -295,17 +308,19 @@ bool pci_msix_info(const pci_function *fn, struct pci_msix_info *out)
 	return fn->msix != 0;
 }
 
+/* PCI 3.0, 6.8.2.9: masked after reset */
 void pci_msix_table_reset(pci_function *fn)
 {
 	for (unsigned i = 0; i < fn->msix_info.vectors; i++) {
 		fn->msix_table[i] = (struct msix_entry){ 0 };
-		atomic_store(&fn->msix_vec[i], VEC_MASKED); /* PCI 3.0, 6.8.2.9: masked after reset */
+		atomic_store(&fn->msix_vec[i], VEC_MASKED);
 	}
 }
 
 static uint32_t entry_read(pci_function *fn, unsigned vector, unsigned reg)
 {
 	const struct msix_entry *e = &fn->msix_table[vector];
+	bool masked;
 
 	switch (reg) {
 	case PCI_MSIX_ENTRY_LOWER_ADDR:
@@ -315,7 +330,8 @@ static uint32_t entry_read(pci_function *fn, unsigned vector, unsigned reg)
 	case PCI_MSIX_ENTRY_DATA:
 		return e->data;
 	default:
-		return atomic_load(&fn->msix_vec[vector]) & VEC_MASKED ? PCI_MSIX_ENTRY_CTRL_MASKBIT : 0;
+		masked = atomic_load(&fn->msix_vec[vector]) & VEC_MASKED;
+		return masked ? PCI_MSIX_ENTRY_CTRL_MASKBIT : 0;
 	}
 }
 
@@ -378,7 +394,8 @@ bool pci_msix_read(pci_function *fn, unsigned bar, uint64_t off, unsigned size, 
 	return true;
 }
 
-bool pci_msix_write(pci_function *fn, unsigned bar, uint64_t off, unsigned size, uint64_t value, int *err)
+bool pci_msix_write(pci_function *fn, unsigned bar, uint64_t off, unsigned size, uint64_t value,
+		    int *err)
 {
 	unsigned vector, reg;
 	uint64_t at;
@@ -424,7 +441,8 @@ void pci_msix_entry(pci_function *fn, unsigned vector, bool unmask)
 	if (!fn->msix || vector >= fn->msix_info.vectors)
 		return;
 	pthread_mutex_lock(&fn->lock);
-	fn->msix_table[vector] = (struct msix_entry){ PLATFORM_MSI_ADDR, 0, PLATFORM_MSI_DATA + vector };
+	fn->msix_table[vector] =
+		(struct msix_entry){ PLATFORM_MSI_ADDR, 0, PLATFORM_MSI_DATA + vector };
 	set_bit(&fn->msix_vec[vector], VEC_MASKED, !unmask);
 	pthread_mutex_unlock(&fn->lock);
 	flush_msix_vector(fn, vector);
@@ -441,8 +459,8 @@ enum uvfio_irq_mode uvfio_irq_mode(const struct uvfio_dev *dev)
 }
 
 /*
- * Two places, used in turn: nothing is allocated, so this cannot fail. sink_lock is held while readers of the old place leave it, so
- * that the place is free when it is written the next time.
+ * Two places, used in turn: nothing is allocated, so this cannot fail. sink_lock is held while
+ * readers of the old place leave it, so that the place is free when it is written the next time.
  */
 void pci_set_irq_sink(pci_function *fn, const struct pci_irq_sink *sink)
 {

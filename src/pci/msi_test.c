@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* MSI, MSI-X and INTx: what is sent, what waits, what is dropped; and delivery against everything that changes under it. */
+/*
+ * MSI, MSI-X and INTx: what is sent, what waits, what is dropped; and delivery against everything
+ * that changes under it.
+ */
 #include "pci/test_function.h"
 
 static unsigned msi, msix, pm;
@@ -182,7 +185,8 @@ static void test_msix_table(void **state)
 	assert_int_equal(pci_bar_write(fn, 0, TABLE + 20, 4, 0x11), 0);
 	assert_int_equal(pci_bar_write(fn, 0, TABLE + 24, 8, 0xfffffffe00004041ull), 0);
 	assert_int_equal(bar_rd(fn, TABLE + 16, 8), 0x11fee00004ull);
-	assert_int_equal(bar_rd(fn, TABLE + 24, 8), 0x4041); /* unmasked; the reserved bits read zero */
+	/* unmasked; the reserved bits read zero */
+	assert_int_equal(bar_rd(fn, TABLE + 24, 8), 0x4041);
 	assert_int_equal(bar_rd(fn, TABLE + 26, 2), 0);
 	assert_int_equal(bar_rd(fn, TABLE + 17, 1), 0);
 	assert_int_equal(bar_rd(fn, TABLE + 18, 2), 0xfee0);
@@ -314,7 +318,8 @@ static void test_msix_layout(void **state)
 	msix = 0;
 	pm = 16;
 	log_set(-1, LOG_ERR);
-	assert_int_equal(t_try(create_bad, NULL, 0, NULL, 0, &fn), -EINVAL); /* the PBA's 32 bytes at 0 overlap */
+	/* the PBA's 32 bytes at 0 overlap */
+	assert_int_equal(t_try(create_bad, NULL, 0, NULL, 0, &fn), -EINVAL);
 	log_set(2, LOG_WARN);
 	pm = 32;
 	msi = 254;
@@ -400,7 +405,10 @@ static void *sender(void *arg)
 	return NULL;
 }
 
-/* A message that meets a mask is sent at unmask: with one raise between two unmasks, exactly one arrives for each. */
+/*
+ * A message that meets a mask is sent at unmask: with one raise between two unmasks, exactly one
+ * arrives for each.
+ */
 static void *raise_once(void *arg)
 {
 	uvfio_msi(arg, 1);
@@ -425,7 +433,10 @@ static void test_mask_race(void **state)
 	t_free(fn);
 }
 
-/* Masking back and forth under a stream of messages: every one is sent, or merged into one that is pending. At the end none waits. */
+/*
+ * Masking back and forth under a stream of messages: every one is sent, or merged into one that is
+ * pending. At the end none waits.
+ */
 static void test_mask_stream(void **state)
 {
 	pci_function *fn = start();
@@ -441,7 +452,8 @@ static void test_mask_stream(void **state)
 	for (int i = 0; i < ROUNDS; i++) {
 		pci_msix_entry(fn, 1, i & 1);
 		if (i % 16 == 0)
-			wr16(msix + PCI_MSIX_FLAGS, PCI_MSIX_FLAGS_ENABLE | (i & 16 ? PCI_MSIX_FLAGS_MASKALL : 0));
+			wr16(msix + PCI_MSIX_FLAGS,
+			     PCI_MSIX_FLAGS_ENABLE | (i & 16 ? PCI_MSIX_FLAGS_MASKALL : 0));
 	}
 	atomic_store(&stop, true);
 	pthread_join(thread, NULL);
@@ -453,7 +465,10 @@ static void test_mask_stream(void **state)
 	t_free(fn);
 }
 
-/* After pci_set_irq_sink the old sink is not called: its argument may be gone. And after a disable nothing comes. */
+/*
+ * After pci_set_irq_sink the old sink is not called: its argument may be gone. And after a disable
+ * nothing comes.
+ */
 struct guarded_sink { atomic_int calls; atomic_bool gone; };
 
 static void guarded_msi(void *arg, unsigned vector)

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * A model's options: the user's text checked against the model's table before the model sees any of it, so that a model reads
- * values, never text, and every model complains about a wrong option in the same words.
+ * A model's options: the user's text checked against the model's table before the model sees any of
+ * it, so that a model reads values, never text, and every model complains about a wrong option in
+ * the same words.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -114,9 +115,11 @@ static int add_value(pci_function *fn, const struct uvfio_option *opt, const cha
 			ret = -EINVAL;
 			goto fail;
 		}
-		if (!ret && (opt->min || opt->max) && (v->number < opt->min || v->number > opt->max)) {
-			ret = uvfio_error(fn, "option '%s=%s': must be from %llu to %llu", opt->name, text,
-					  (unsigned long long)opt->min, (unsigned long long)opt->max);
+		if (!ret && (opt->min || opt->max) &&
+		    (v->number < opt->min || v->number > opt->max)) {
+			ret = uvfio_error(fn, "option '%s=%s': must be from %llu to %llu",
+					  opt->name, text, (unsigned long long)opt->min,
+					  (unsigned long long)opt->max);
 			goto fail;
 		}
 		break;
@@ -128,10 +131,13 @@ static int add_value(pci_function *fn, const struct uvfio_option *opt, const cha
 		if (fd < 0) {
 			ret = fd;
 			if (fd == -ENOENT)
-				uvfio_error(fn, "option '%s=%s': no such file; check the path, or make it first (an empty "
-						"image of 1 GiB: `truncate -s 1G %s`)", opt->name, text, text);
+				uvfio_error(fn,
+					    "option '%s=%s': no such file; check the path, or make "
+					    "it first (an empty image of 1 GiB: `truncate -s 1G %s`)",
+					    opt->name, text, text);
 			else
-				uvfio_error(fn, "option '%s=%s': %s", opt->name, text, strerror(-fd));
+				uvfio_error(fn, "option '%s=%s': %s", opt->name, text,
+					    strerror(-fd));
 			goto fail;
 		}
 		sys_close(fd);
@@ -142,7 +148,8 @@ static int add_value(pci_function *fn, const struct uvfio_option *opt, const cha
 	}
 	if (ret) {
 		uvfio_error(fn, "option '%s=%s': must be %s; %s", opt->name, text,
-			    (unsigned)opt->type < ARRAY_SIZE(type_text) ? type_text[opt->type] : "of a known type",
+			    (unsigned)opt->type < ARRAY_SIZE(type_text) ? type_text[opt->type]
+									: "of a known type",
 			    list_options(fn->model, all, sizeof(all)));
 		goto fail;
 	}
@@ -190,8 +197,9 @@ int pci_options_parse(pci_function *fn, const struct pci_option *opts, unsigned 
 		if (nth_value(fn, o->name, 0))
 			continue;
 		if (o->required)
-			return uvfio_error(fn, "option '%s' is missing: %s=%s%s%s", o->name, o->name,
-					   type_text[o->type], o->help ? ", " : "", o->help ? o->help : "");
+			return uvfio_error(fn, "option '%s' is missing: %s=%s%s%s", o->name,
+					   o->name, type_text[o->type], o->help ? ", " : "",
+					   o->help ? o->help : "");
 		if (o->def) {
 			ret = add_value(fn, o, o->def);
 			if (ret)
@@ -212,7 +220,10 @@ void pci_options_free(pci_function *fn)
 	}
 }
 
-/* A value that the model asks for; asking for what its own table lacks is a mistake in the model that must be seen. */
+/*
+ * A value that the model asks for; asking for what its own table lacks is a mistake in the model
+ * that must be seen.
+ */
 static struct option_value *value_of(const pci_function *fn, const char *name, unsigned i)
 {
 	const struct uvfio_option *o;
@@ -221,7 +232,8 @@ static struct option_value *value_of(const pci_function *fn, const char *name, u
 		if (!strcmp(o->name, name))
 			return nth_value(fn, name, i);
 	}
-	log_err(fn->name, "model %s asks for its option '%s', which its table does not have", fn->model->name, name);
+	log_err(fn->name, "model %s asks for its option '%s', which its table does not have",
+		fn->model->name, name);
 	return NULL;
 }
 

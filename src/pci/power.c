@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * Reset and power states. A reset puts config space back first, which stops DMA and messages and waits for those under way; only
- * then is the model asked, so that nothing it does while it resets reaches memory.
+ * Reset and power states. A reset puts config space back first, which stops DMA and messages and
+ * waits for those under way; only then is the model asked, so that nothing it does while it resets
+ * reaches memory.
  */
 #include <errno.h>
 #include "pci/function_internal.h"

@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* pci/test_function.h: what the unit tests of pci/ share: a model that does what a test tells it, and a platform that counts. */
+/*
+ * pci/test_function.h: what the unit tests of pci/ share: a model that does what a test tells it,
+ * and a platform that counts.
+ */
 #ifndef PCI_TEST_FUNCTION_H
 #define PCI_TEST_FUNCTION_H
 #include <setjmp.h>
@@ -105,8 +108,8 @@ static struct uvfio_model t_model = {
 	.quiesce = t_quiesce,
 };
 
-static inline int t_try(int (*create)(struct uvfio_dev *), const struct pci_option *opts, unsigned n, char *err,
-			size_t err_size, pci_function **out)
+static inline int t_try(int (*create)(struct uvfio_dev *), const struct pci_option *opts,
+			unsigned n, char *err, size_t err_size, pci_function **out)
 {
 	struct loop *loop = t.loop;
 

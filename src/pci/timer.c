@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * A model's timers. The service thread fires one and then needs the model's turn (model_lock), which another thread may have: by
- * the time it gets it the model may have disarmed, moved or freed the timer. So what counts is the deadline, looked at when the turn
- * is ours; and a timer freed inside a callback is only marked, and taken apart when the turn is given back.
+ * A model's timers. The service thread fires one and then needs the model's turn (model_lock),
+ * which another thread may have: by the time it gets it the model may have disarmed, moved or freed
+ * the timer. So what counts is the deadline, looked at when the turn is ours; and a timer freed
+ * inside a callback is only marked, and taken apart when the turn is given back.
  */
 #include <sched.h>
 #include <stdlib.h>
@@ -59,7 +60,8 @@ static void destroy(struct uvfio_timer *t)
 	free(t);
 }
 
-struct uvfio_timer *uvfio_timer_new(struct uvfio_dev *dev, void (*fn)(struct uvfio_dev *dev, void *arg), void *arg)
+struct uvfio_timer *uvfio_timer_new(struct uvfio_dev *dev,
+				    void (*fn)(struct uvfio_dev *dev, void *arg), void *arg)
 {
 	struct uvfio_timer *t;
 	bool late;
@@ -151,7 +153,10 @@ void pci_timers_stop(pci_function *fn)
 	pthread_mutex_lock(&fn->lock);
 	fn->timers_stopped = true;
 	pthread_mutex_unlock(&fn->lock);
-	/* From here on the lists stand still, and stop() may wait for a callback without holding anything. */
+	/*
+	 * From here on the lists stand still, and stop() may wait for a callback without holding
+	 * anything.
+	 */
 	cds_list_for_each_entry(t, &fn->timers, node)
 		stop(t);
 	cds_list_for_each_entry(t, &fn->dead_timers, node)

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * Vital product data: a window of four bytes and a flag that says which side's turn it is. PCI 3.0, appendix I: the driver writes the
- * address with F clear and waits until F is set, or writes data, then the address with F set, and waits until F is clear. Here
- * the transfer is done when the write is.
+ * Vital product data: a window of four bytes and a flag that says which side's turn it is. PCI 3.0,
+ * appendix I: the driver writes the address with F clear and waits until F is set, or writes data,
+ * then the address with F set, and waits until F is clear. Here the transfer is done when the write
+ * is.
  */
 #include <errno.h>
 #include <stdlib.h>
@@ -16,7 +17,8 @@ int uvfio_add_vpd(struct uvfio_dev *dev, const void *data, size_t len, bool writ
 	int off;
 
 	if (!dev->creating || !data || !len || len % 4 || len > VPD_MAX)
-		return uvfio_error(dev, "VPD of %zu bytes: must be a multiple of 4, up to %u", len, VPD_MAX);
+		return uvfio_error(dev, "VPD of %zu bytes: must be a multiple of 4, up to %u", len,
+				   VPD_MAX);
 	if (dev->vpd) {
 		uvfio_error(dev, "VPD is there already");
 		return -EEXIST;
@@ -45,7 +47,10 @@ void pci_vpd_transfer(pci_function *fn)
 	uint16_t reg = get16(c + PCI_VPD_ADDR);
 	unsigned addr = reg & PCI_VPD_ADDR_MASK & ~3u;
 
-	/* Where there is no VPD the flag never turns, and the driver gives up as with a chip whose ROM is missing. */
+	/*
+	 * Where there is no VPD the flag never turns, and the driver gives up as with a chip whose
+	 * ROM is missing.
+	 */
 	if (!range_within(addr, 4, fn->vpd_len)) {
 		log_debug(fn->name, "VPD access at 0x%x, there are 0x%zx bytes", addr, fn->vpd_len);
 		return;
