@@ -248,6 +248,10 @@ void nvme_doorbell(struct nvme *n, uint64_t offset, uint32_t value);
 void nvme_sq_kick(struct nvme_sq *sq, bool worker);
 /* All queues that have something to do. */
 void nvme_kick_all(struct nvme *n);
+/* Whoever runs a queue has left it when this returns. */
+void nvme_queues_pass(struct nvme *n);
+/* Everything rung so far is fetched when this returns. */
+void nvme_queues_settle(struct nvme *n);
 /* Room for one completion, kept until posted or given back. false: full; the doorbell comes back to it. */
 bool nvme_cq_reserve(struct nvme *n, struct nvme_cq *cq);
 void nvme_cq_unreserve(struct nvme_cq *cq, unsigned count);

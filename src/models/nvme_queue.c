@@ -6,6 +6,7 @@
  * queue waits ("starved") until the driver moves the completion queue's head.
  */
 #include <stdlib.h>
+#include <time.h>
 
 #include "models/nvme.h"
 
@@ -470,6 +471,23 @@ void nvme_kick_all(struct nvme *n)
 	for (unsigned i = 0; i <= n->max_queues; i++)
 		if (atomic_load(&n->sq[i].size))
 			nvme_sq_kick(&n->sq[i], false);
+}
+
+/* Whoever runs a queue has left it when this returns. */
+void nvme_queues_pass(struct nvme *n)
+{
+	for (unsigned i = 0; i < NVME_QUEUES; i++) {
+		pthread_mutex_lock(&n->sq[i].lock);
+		pthread_mutex_unlock(&n->sq[i].lock);
+	}
+}
+
+/* Wait until the workers have fetched what was rung; a queue that waits for its completion queue is left. */
+void nvme_queues_settle(struct nvme *n)
+{
+	for (unsigned i = 0; i <= n->max_queues; i++)
+		while (sq_waiting(n, &n->sq[i]))
+			nanosleep(&(struct timespec){ .tv_nsec = 50000 }, NULL);
 }
 
 static void kick_users(struct nvme *n, struct nvme_cq *cq)

@@ -154,16 +154,23 @@ static inline int plug_in(struct drv *d, const struct pci_option *opts, unsigned
 	return 0;
 }
 
+/* The function goes, the image stays. */
+static inline void pull_out(struct drv *d)
+{
+	if (!d->fn)
+		return;
+	pci_set_irq_sink(d->fn, NULL);
+	iommu_device_attach(pci_function_iommu(d->fn), NULL);
+	pci_function_free(d->fn, false);
+	d->fn = NULL;
+	iommu_domain_put(d->dom);
+	munmap(d->mem, MEM_SIZE);
+	loop_free(d->loop);
+}
+
 static inline void unplug(struct drv *d)
 {
-	if (d->fn) {
-		pci_set_irq_sink(d->fn, NULL);
-		iommu_device_attach(pci_function_iommu(d->fn), NULL);
-		pci_function_free(d->fn, false);
-		iommu_domain_put(d->dom);
-		munmap(d->mem, MEM_SIZE);
-		loop_free(d->loop);
-	}
+	pull_out(d);
 	if (d->image[0])
 		unlink(d->image);
 	if (d->image2[0])
