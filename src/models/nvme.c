@@ -259,7 +259,7 @@ static int bar_write(struct uvfio_dev *dev, unsigned bar, uint64_t offset, unsig
 			return -EINVAL;
 		}
 		nvme_doorbell(n, offset, (uint32_t)value);
-		atomic_thread_fence(memory_order_seq_cst);
+		nvme_barrier();
 		if (atomic_load_explicit(&n->paused, memory_order_relaxed))
 			resume(n); /* quiesced while this was under way */
 		return 0;

@@ -73,7 +73,7 @@ static unsigned sq_tail(struct nvme *n, struct nvme_sq *sq, unsigned head, unsig
 		tail = head; /* nothing to fetch, whatever the register says */
 	if (tail == head) {
 		shadow_write(n, sq->eventidx, tail);
-		atomic_thread_fence(memory_order_seq_cst);
+		nvme_barrier();
 		if (!shadow_read(n, sq->shadow, size, &tail))
 			tail = head;
 	}
@@ -97,7 +97,7 @@ static void cq_shadow(struct nvme *n, struct nvme_cq *cq, bool arm)
 			return;
 		if (!i)
 			shadow_write(n, cq->eventidx, head);
-		atomic_thread_fence(memory_order_seq_cst);
+		nvme_barrier();
 	}
 }
 
@@ -451,7 +451,7 @@ void nvme_sq_kick(struct nvme_sq *sq, bool worker)
 	bool more;
 
 	do {
-		atomic_thread_fence(memory_order_seq_cst);
+		nvme_barrier();
 		if (pthread_mutex_trylock(&sq->lock))
 			return;
 		more = sq_run(n, sq, worker);
@@ -462,7 +462,7 @@ void nvme_sq_kick(struct nvme_sq *sq, bool worker)
 			nvme_worker_run_sq(n, sq);
 			return;
 		}
-		atomic_thread_fence(memory_order_seq_cst);
+		nvme_barrier();
 	} while (sq_waiting(n, sq));
 }
 

@@ -22,7 +22,7 @@ static void wake(struct nvme_worker *w)
 {
 	uint64_t one = 1;
 
-	atomic_thread_fence(memory_order_seq_cst);
+	nvme_barrier();
 	if (atomic_exchange(&w->asleep, false) && write(w->wake_fd, &one, sizeof(one)) < 0)
 		uvfio_log(w->n->dev, UVFIO_LOG_ERROR, "I/O thread cannot be woken: %s", strerror(errno));
 }
@@ -270,7 +270,7 @@ static void *worker_main(void *arg)
 		if (any)
 			continue;
 		atomic_store(&w->asleep, true);
-		atomic_thread_fence(memory_order_seq_cst);
+		nvme_barrier();
 		if (has_work(w)) {
 			atomic_store(&w->asleep, false);
 			continue;
