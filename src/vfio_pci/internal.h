@@ -196,8 +196,6 @@ void vfio_pci_write_af(struct vfio_pci_device *vd, const struct vfio_pci_cap *ca
 void vfio_pci_fix_bars(struct vfio_pci_device *vd);
 
 /* rdwr.c */
-/* memory_lock held: memory decode is on for the user, and the function is not in D3hot */
-bool vfio_pci_memory_enabled(struct vfio_pci_device *vd);
 uint32_t vfio_pci_rom_size(struct vfio_pci_device *vd);
 ssize_t vfio_pci_bar_rw(struct vfio_pci_device *vd, unsigned bar, uint64_t pos, void *buf, size_t count, bool write);
 /* does [pos, pos + count) of @bar touch the MSI-X table? */
