@@ -49,12 +49,14 @@ static void drop_private(int fd, void *arg)
 
 void shim_after_fork(void)
 {
-	struct machine *m = atomic_exchange(&shim.machine, NULL);
+	struct machine *m;
 
 	if (shim.alive)
 		*shim.alive = 1;
+	shim.pid = (pid_t)sys_call(SYS_getpid, 0, 0, 0, 0, 0, 0);
 	pthread_mutex_init(&shim.build_lock, NULL);
 	shim_handles_abandon();
+	m = atomic_exchange(&shim.machine, NULL);
 	if (m)
 		machine_free(m, true);
 	fd_for_each_private(drop_private, NULL);
