@@ -14,6 +14,7 @@
 #include "base/guard.h"
 #include "base/log.h"
 #include "machine/machine.h"
+#include "models/testdev.h"
 #include "uapi/uapi.h"
 #include "vfio/type1.h"
 
@@ -348,24 +349,91 @@ static long region(struct in *in, struct uapi_file *f)
 		n = 1ul << (how >> 6);
 		pos += (uint64_t)in8(in) * 4 & ~(n - 1);
 		break;
-	case 2: /* testdev's engine, on what may be mapped */
-		pos = 2ul << 40 | (0x80 + (in8(in) % 8) * 8u);
-		n = 8;
+	case 2: /* one of testdev's registers in its own width */
+		pos = 2ul << 40 | (in8(in) % 0x30) * 4u;
+		n = how & 8 ? 8 : 4;
 		break;
 	default:
 		pos = in8(in) & 1 ? in64(in) : pos + in32(in);
 		n = in16(in) % sizeof(data);
 	}
 	in_bytes(in, data, n < 16 ? n : 16);
-	if ((how & 3) == 2 && (how & 0x40)) {
-		uint64_t v = some_iova(in);
-
-		memcpy(data, &v, 8);
-	}
 	p = place(in, data, n);
 	if (how & 4)
 		return uapi_pread(f, p, n, pos);
 	return uapi_pwrite(f, p, n, pos);
+}
+
+/* Write @value as a client would. */
+static void poke(struct uapi_file *f, uint64_t pos, uint64_t value, size_t n)
+{
+	memcpy(arena, &value, n);
+	uapi_pwrite(f, arena, n, pos);
+}
+
+/* What makes testdev and edu masters: DMA, with an interrupt at its end, and interrupts alone. */
+static void device_acts(struct in *in, struct uapi_file *f)
+{
+	const uint64_t regs = 2ull << 40;
+	uint8_t how = in8(in);
+
+	poke(f, (7ull << 40) + 4, 6 | (how & 0x80 ? 0x400 : 0), 2);
+	switch (how & 3) {
+	case 0:
+		poke(f, regs + TD_DMA_SRC, some_iova(in), 8);
+		poke(f, regs + TD_DMA_DST, some_iova(in), 8);
+		poke(f, regs + TD_DMA_LEN, in16(in) % 0x9000, 8);
+		poke(f, regs + TD_DMA_VECTOR, in8(in), 4);
+		poke(f, regs + TD_DMA_CMD, (in8(in) & 7) | (how & 0x70) << 4, 4);
+		break;
+	case 1:
+		poke(f, regs + TD_INTX, how >> 2 & 1, 4);
+		poke(f, regs + TD_MSI, in8(in), 4);
+		poke(f, regs + TD_TIMER_VECTOR, in8(in) & 1 ? TD_INTX_TIMER : in8(in), 4);
+		poke(f, regs + TD_TIMER, in8(in), 4);
+		break;
+	case 2:
+		poke(f, regs + TD_ERROR, in32(in), 4);
+		break;
+	default: /* edu: BAR0, 0x80 source, 0x88 destination, 0x90 count, 0x98 command; 0x08 factorial, 0x60 raise */
+		poke(f, 0x80, how & 4 ? 0x40000 : some_iova(in), 8);
+		poke(f, 0x88, how & 4 ? some_iova(in) : 0x40000, 8);
+		poke(f, 0x90, in16(in) % 0x1100, 8);
+		poke(f, 0x98, 1 | (how & 4 ? 0 : 2) | (how & 8 ? 4 : 0), 8);
+		poke(f, 0x60, in8(in), 4);
+		poke(f, 0x08, in8(in), 4);
+	}
+}
+
+/* Aside is a place of its own, as large as all moves of one input can be. */
+static void *move_aside(void *old, uint64_t len, void *arg)
+{
+	static unsigned n;
+	void *to;
+
+	if (++n % 8 == 7)
+		return NULL;
+	to = mmap(NULL, len, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	if (to == MAP_FAILED || mremap(old, len, len, MREMAP_MAYMOVE | MREMAP_FIXED, to) == MAP_FAILED)
+		abort();
+	/* no hole: mmap would find it for the next one, in what the program is about to replace */
+	if (mmap(old, len, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0) == MAP_FAILED)
+		abort();
+	return to;
+}
+
+/* The program maps other memory over a part of the pool, as the shim sees it. */
+static void lose_memory(struct in *in)
+{
+	unsigned first = in8(in) % POOL_PAGES, n = 1 + in8(in) % 8;
+	uint8_t *p = pool + first * PAGE;
+
+	if (first + n > POOL_PAGES)
+		n = POOL_PAGES - first;
+	if (vfio_pages_in_use(sys, p, n * PAGE))
+		vfio_preserve_pages(sys, p, n * PAGE, move_aside, NULL);
+	if (mmap(p, n * PAGE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0) == MAP_FAILED)
+		abort();
 }
 
 static void close_fd(unsigned i)
@@ -432,11 +500,17 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 			close_fd(i);
 			break;
 		case 2:
-			if (fds[i])
+			if (i & 1)
+				lose_memory(&in);
+			else if (fds[i])
 				uapi_mmap_check(fds[i], some_size(&in), in8(&in) & 7, in8(&in), in64(&in));
 			break;
 		case 3:
 		case 4:
+			if (fds[i] && (what & 7) == 4 && uapi_file_device(fds[i])) {
+				device_acts(&in, fds[i]);
+				break;
+			}
 			ret = fds[i] ? region(&in, fds[i]) : 0;
 			REQUIRE(ret >= -4095, "region: %ld", ret);
 			break;
@@ -452,6 +526,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	}
 	for (unsigned i = NUM_FDS; i--;)
 		close_fd(i);
+	REQUIRE(!sys->asides.root, "memory is left aside");
 	REQUIRE(!atomic_load(&sys->mappings) && !atomic_load(&sys->pages_locked), "mappings are left");
 	for (unsigned i = 0; i < machine_num_devices(machine); i++) {
 		struct machine_device *d = machine_device(machine, i);
