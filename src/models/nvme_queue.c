@@ -549,8 +549,10 @@ void nvme_doorbell(struct nvme *n, uint64_t offset, uint32_t value)
 	struct nvme_sq *sq;
 	unsigned size, head, tail;
 
-	if (!atomic_load_explicit(&n->open, memory_order_relaxed))
-		return; /* not ready: 3.1.24 leaves it undefined; nothing is remembered */
+	/* Not ready: 3.1.24 leaves it undefined; nothing is remembered. But what is written while quiesced counts when that ends. */
+	if (!(atomic_load_explicit(&n->csts, memory_order_relaxed) & NVME_CSTS_RDY) ||
+	    atomic_load_explicit(&n->discard, memory_order_relaxed))
+		return;
 	if (qid > n->max_queues ||
 	    !atomic_load_explicit(is_cq ? &n->cq[qid].size : &n->sq[qid].size, memory_order_relaxed)) {
 		bad_doorbell(n, NVME_EV_INVALID_DB_REGISTER, qid, is_cq, value);

@@ -281,8 +281,6 @@ static void *worker_main(void *arg)
 			break;
 		atomic_store(&w->asleep, false);
 	}
-	if (w->has_ring)
-		io_uring_queue_exit(&w->ring);
 	return NULL;
 }
 
@@ -347,8 +345,12 @@ void nvme_workers_stop(struct nvme *n)
 		if (write(w->wake_fd, &one, sizeof(one)) < 0)
 			uvfio_log(n->dev, UVFIO_LOG_ERROR, "I/O thread cannot be stopped: %s", strerror(errno));
 	}
-	for (unsigned i = 0; i < n->num_workers; i++) {
+	for (unsigned i = 0; i < n->num_workers; i++)
 		pthread_join(n->worker[i].thread, NULL);
+	/* Not before all have ended: a ring's memory must not become another one's without the sanitizers knowing. */
+	for (unsigned i = 0; i < n->num_workers; i++) {
+		if (n->worker[i].has_ring)
+			io_uring_queue_exit(&n->worker[i].ring);
 		close(n->worker[i].wake_fd);
 	}
 	pool_stop(&n->pool);
