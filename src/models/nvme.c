@@ -463,7 +463,7 @@ static int describe(struct nvme *n)
 static void release(struct nvme *n)
 {
 	for (unsigned i = 0; i < n->num_ns; i++)
-		nvme_ns_close(&n->ns[i]);
+		nvme_ns_close(n->dev, &n->ns[i]);
 	for (unsigned c = 0; c < NVME_BOUNCE_CLASSES; c++)
 		while (n->bounce.count[c])
 			free(n->bounce.free[c][--n->bounce.count[c]]);

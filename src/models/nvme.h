@@ -148,7 +148,7 @@ struct nvme_bounce {
 
 int nvme_ns_open(struct uvfio_dev *dev, struct nvme_ns *ns, uint32_t nsid, const char *path,
 		 unsigned blocksize, bool readonly);
-void nvme_ns_close(struct nvme_ns *ns);
+void nvme_ns_close(struct uvfio_dev *dev, struct nvme_ns *ns);
 /* Try to move @iov without sleeping. 0, -EAGAIN: must go the long way, other -errno. @len: the sum of @iov. */
 int nvme_ns_try(struct nvme_ns *ns, bool write, struct iovec *iov, int n, uint64_t off, uint64_t len);
 /* Do it here and now; bytes or -errno. */
@@ -170,7 +170,7 @@ struct nvme_worker {
 	pthread_mutex_t lock;	/* guards in */
 	struct nvme_fifo in;	/* requests to start */
 	/* the thread's own */
-	bool has_ring, wake_armed;
+	bool has_ring, ring_kept, wake_armed;
 	struct io_uring ring;
 	unsigned in_ring;
 	struct nvme_fifo backlog; /* for a place in the ring */

@@ -13,6 +13,8 @@
 #include <sys/stat.h>
 #include <sys/wait.h>
 
+#include "base/sys.h"
+
 #define SIZE (8u << 20)
 
 static int setup(void **state)
@@ -562,6 +564,48 @@ static unsigned threads(void)
 	return n - 2;
 }
 
+/* Descriptors in the program's numbers, and all of them. */
+static void count_fds(unsigned *programs, unsigned *all)
+{
+	*programs = *all = 0;
+	for (int fd = 0; fd < 20000; fd++)
+		if (fcntl(fd, F_GETFD) >= 0) {
+			assert_true(fd < 3 || !fd_is_private(fd) || fcntl(fd, F_GETFD) & FD_CLOEXEC);
+			*programs += !fd_is_private(fd);
+			++*all;
+		}
+}
+
+/* The program does not see images, rings and eventfds, and nothing is left of them. */
+static void test_descriptors(void **state)
+{
+	struct pci_option o = { "image", NULL };
+	unsigned programs, all, p, a;
+	struct drv *d = calloc(1, sizeof(*d));
+
+	make_image(d->image, sizeof(d->image), SIZE, "/var/tmp");
+	o.value = d->image;
+	count_fds(&programs, &all);
+	assert_int_equal(plug_in(d, &o, 1), 0);
+	for (int i = 0; i < 3; i++) {
+		d->used = 0;
+		enable(d);
+		make_pair(d, 0, 16, 16);
+		assert_int_equal(io(d, (struct nvme_cmd){ .opc = NVME_IO_FLUSH, .nsid = 1 }), 0);
+		count_fds(&p, &a);
+		assert_int_equal(p, programs);
+		assert_true(a > all + 2);
+		pci_function_quiesce(d->fn);
+		count_fds(&p, &a);
+		assert_int_equal(a, all + 1); /* the image */
+		disable(d);
+	}
+	pull_out(d);
+	count_fds(&p, &a);
+	assert_int_equal(a, all);
+	unplug(d);
+}
+
 static void test_quiesce(void **state)
 {
 	struct drv *d = *state;
@@ -775,6 +819,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_intx, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_msi, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_fatal, setup, teardown),
+		cmocka_unit_test(test_descriptors),
 		cmocka_unit_test_setup_teardown(test_quiesce, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_reset_in_flight, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_threads, setup, teardown),
