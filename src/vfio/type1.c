@@ -471,13 +471,15 @@ int vfio_type1_dirty_get(struct vfio_type1 *t, uint64_t iova, uint64_t size, uin
 
 	if (!t->v2)
 		return -EACCES;
+	if (!size)
+		return -EINVAL;
+	if (add_overflows(iova, size - 1))
+		return -EOVERFLOW;
 	ret = check_bitmap(size, pgsize, bitmap_bytes);
 	if (ret)
 		return ret;
 	if (((iova | size) & (PAGE_SIZE_4K - 1)) || !bitmap)
 		return -EINVAL;
-	if (add_overflows(iova, size - 1))
-		return -EOVERFLOW;
 	last = iova + size - 1;
 	pthread_mutex_lock(&t->lock);
 	if (!t->tracking || bisects(t, iova, last))
