@@ -140,14 +140,19 @@ void nvme_cq_setup(struct nvme_cq *cq, struct nvme *n, uint64_t base, unsigned s
 	pthread_mutex_unlock(&cq->lock);
 }
 
-static void pending_set(struct nvme *n, unsigned qid, bool on)
+/* Under cq->lock, which keeps it in step with the queue. true: it was different. */
+static bool pending_set(struct nvme *n, unsigned qid, bool on)
 {
+	uint64_t bit = 1ull << qid % 64, was;
+
 	pthread_mutex_lock(&n->irq_lock);
+	was = n->pending[qid / 64] & bit;
 	if (on)
-		n->pending[qid / 64] |= 1ull << qid % 64;
+		n->pending[qid / 64] |= bit;
 	else
-		n->pending[qid / 64] &= ~(1ull << qid % 64);
+		n->pending[qid / 64] &= ~bit;
 	pthread_mutex_unlock(&n->irq_lock);
+	return on != (was != 0);
 }
 
 void nvme_cq_clear(struct nvme *n, struct nvme_cq *cq)
@@ -318,7 +323,7 @@ void nvme_irq_update(struct nvme *n)
 	bool level = false;
 
 	pthread_mutex_lock(&n->irq_lock);
-	if (uvfio_irq_mode(n->dev) == UVFIO_IRQ_INTX)
+	if ((n->pending[0] || n->pending[1]) && uvfio_irq_mode(n->dev) == UVFIO_IRQ_INTX)
 		for (unsigned i = 0; i < NVME_QUEUES; i++)
 			level |= n->pending[i / 64] >> i % 64 & 1 && !vector_masked(n, n->cq[i].vector);
 	uvfio_intx(n->dev, level);
@@ -404,13 +409,14 @@ static bool sq_run(struct nvme *n, struct nvme_sq *sq, bool worker)
 	uint64_t bytes = 0;
 	bool more = false;
 
+	sq->worker_turn = worker;
 	while (!more && (count = sq_fetch(n, sq, cmds))) {
 		unsigned size = atomic_load(&sq->size), head = atomic_load(&sq->head);
 
 		for (i = 0; i < count && atomic_load_explicit(&n->open, memory_order_relaxed); i++) {
 			uint16_t status, location = 0xffff; /* figure 194: no particular field */
 			uint32_t result = 0;
-			uint64_t cost = sq->id ? nvme_io_cost(n, &cmds[i]) : 0;
+			uint64_t cost = sq->id ? nvme_io_cost(n, &cmds[i], worker) : 0;
 
 			more = commands == max_commands || bytes + cost > max_bytes ||
 			       (!worker && cost > INLINE_COMMAND);
@@ -420,7 +426,7 @@ static bool sq_run(struct nvme *n, struct nvme_sq *sq, bool worker)
 			commands++;
 			bytes += cost;
 			head = head + 1 == size ? 0 : head + 1;
-			atomic_store(&sq->head, head);
+			atomic_store_explicit(&sq->head, head, memory_order_release);
 			if (sq->id)
 				status = nvme_io_cmd(n, sq, &cmds[i], &location);
 			else
@@ -515,7 +521,7 @@ static void bad_doorbell(struct nvme *n, enum nvme_event ev, unsigned qid, bool 
 static void cq_doorbell(struct nvme *n, struct nvme_cq *cq, uint32_t value)
 {
 	unsigned size;
-	bool bad = true, starved = false, empty = false;
+	bool bad = true, starved = false, fell = false;
 
 	pthread_mutex_lock(&cq->lock);
 	size = atomic_load(&cq->size);
@@ -524,10 +530,9 @@ static void cq_doorbell(struct nvme *n, struct nvme_cq *cq, uint32_t value)
 						  (cq->tail + size - cq->head) % size)) {
 		bad = false;
 		cq->head = value;
-		if (uvfio_irq_mode(n->dev) != UVFIO_IRQ_MSIX) {
+		if (cq->ien && uvfio_irq_mode(n->dev) != UVFIO_IRQ_MSIX) {
 			cq_shadow(n, cq, true);
-			pending_set(n, cq->id, cq->ien && cq->head != cq->tail);
-			empty = cq->head == cq->tail;
+			fell = pending_set(n, cq->id, cq->head != cq->tail);
 		}
 		starved = atomic_exchange(&cq->starved, false);
 	}
@@ -536,7 +541,7 @@ static void cq_doorbell(struct nvme *n, struct nvme_cq *cq, uint32_t value)
 		bad_doorbell(n, NVME_EV_INVALID_DB_VALUE, cq->id, true, value);
 		return;
 	}
-	if (empty)
+	if (fell)
 		nvme_irq_update(n);
 	if (starved)
 		kick_users(n, cq);
@@ -571,7 +576,7 @@ void nvme_doorbell(struct nvme *n, uint64_t offset, uint32_t value)
 		bad_doorbell(n, NVME_EV_INVALID_DB_VALUE, qid, false, value);
 		return;
 	}
-	atomic_store(&sq->tail, value);
+	atomic_store_explicit(&sq->tail, value, memory_order_release); /* the kick starts with a barrier */
 	nvme_sq_kick(sq, false);
 }
 
