@@ -27,4 +27,4 @@ demo: setup
 
 # Unit tests under AddressSanitizer with UBSan, then under ThreadSanitizer.
 sanitize:
-	@tests/sanitize $(BUILD)
+	@CC="$(CC)" tests/sanitize $(BUILD)
