@@ -173,6 +173,8 @@ long shim_madvise(void *addr, size_t len, int advice);
 
 /* ---- signals.c ---- */
 void shim_signals_init(void);
+/* In a thread's first call: it may begin with all signals blocked by who started it, and libc's own mask calls do not come to us. */
+void shim_thread(void);
 struct shim_ksigaction { void *handler; unsigned long flags; void *restorer; uint64_t mask; }; /* the kernel's struct sigaction */
 long shim_sigaction(int sig, const struct shim_ksigaction *act, struct shim_ksigaction *old);
 long shim_sigmask(int how, const uint64_t *set, uint64_t *old);
