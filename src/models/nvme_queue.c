@@ -450,6 +450,7 @@ static bool sq_waiting(struct nvme *n, struct nvme_sq *sq)
 
 /*
  * Whoever fails to get the lock has stored the tail before; whoever lets it go looks at the tail afterwards. So one of the two runs the queue.
+ * A worker waits for the lock: it was told to come by whoever holds it.
  */
 void nvme_sq_kick(struct nvme_sq *sq, bool worker)
 {
@@ -458,18 +459,18 @@ void nvme_sq_kick(struct nvme_sq *sq, bool worker)
 
 	do {
 		nvme_barrier();
-		if (pthread_mutex_trylock(&sq->lock))
+		if (worker)
+			pthread_mutex_lock(&sq->lock);
+		else if (pthread_mutex_trylock(&sq->lock))
 			return;
 		more = sq_run(n, sq, worker);
+		if (more)
+			nvme_worker_run_sq(n, sq); /* with the lock: who passes through it may end the workers */
 		pthread_mutex_unlock(&sq->lock);
 		if (atomic_load_explicit(&n->new_events, memory_order_relaxed))
 			nvme_events_deliver(n);
-		if (more) {
-			nvme_worker_run_sq(n, sq);
-			return;
-		}
 		nvme_barrier();
-	} while (sq_waiting(n, sq));
+	} while (!more && sq_waiting(n, sq));
 }
 
 void nvme_kick_all(struct nvme *n)
