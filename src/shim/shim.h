@@ -92,6 +92,8 @@ bool shim_handle_set_kvm(struct shim_handle *h, bool added);
 void shim_link_stat(const char *link, struct stat *st);
 /* A new descriptor for @file (whose reference it takes on success): the number or -errno. @flags: open's. */
 int shim_handle_install(struct uapi_file *file, int flags);
+/* memfd_create, O_CLOEXEC */
+int shim_memfd(const char *name);
 /* Give up the files whose last descriptor is closed. Returns how many. Does nothing while none is open. */
 unsigned shim_handles_drain(void);
 /* In a forked child: no handle of the parent's works any more. */
