@@ -62,7 +62,10 @@ static void shadow_write(struct nvme *n, uint64_t iova, uint32_t value)
 		nvme_fatal(n, "doorbell buffer cannot be written", iova);
 }
 
-/* The driver's tail; when there is nothing new, ask to be rung for the next entry and look once more. */
+/*
+ * The driver's tail; when there is nothing new, ask to be rung for the next entry and look once more. Nothing is stored
+ * after that look unless it found something: a doorbell that comes then finds the lock taken, and its value must stay.
+ */
 static unsigned sq_tail(struct nvme *n, struct nvme_sq *sq, unsigned head, unsigned size)
 {
 	uint32_t tail = atomic_load(&sq->tail);
@@ -71,12 +74,13 @@ static unsigned sq_tail(struct nvme *n, struct nvme_sq *sq, unsigned head, unsig
 		return tail;
 	if (!shadow_read(n, sq->shadow, size, &tail))
 		tail = head; /* nothing to fetch, whatever the register says */
-	if (tail == head) {
-		shadow_write(n, sq->eventidx, tail);
-		nvme_barrier();
-		if (!shadow_read(n, sq->shadow, size, &tail))
-			tail = head;
-	}
+	atomic_store(&sq->tail, tail);
+	if (tail != head)
+		return tail;
+	shadow_write(n, sq->eventidx, tail);
+	nvme_barrier();
+	if (!shadow_read(n, sq->shadow, size, &tail) || tail == head)
+		return head;
 	atomic_store(&sq->tail, tail);
 	return tail;
 }
