@@ -209,7 +209,8 @@ struct nvme_sq {
 	atomic_uint head, tail;
 	atomic_uint inflight; /* requests handed over and not complete */
 	struct nvme *n;
-	uint16_t id, cqid;
+	uint16_t id;
+	atomic_ushort cqid; /* looked at without the lock, by who has just let it go */
 	atomic_bool deleting; /* Delete I/O SQ waits for inflight, under lock */
 	uint16_t delete_cid;
 	bool worker_turn; /* who runs it now may sleep; under lock */

@@ -447,9 +447,11 @@ static bool sq_run(struct nvme *n, struct nvme_sq *sq, bool worker)
 
 static bool sq_waiting(struct nvme *n, struct nvme_sq *sq)
 {
+	unsigned cqid = atomic_load(&sq->cqid);
+
 	return atomic_load(&n->open) && atomic_load(&sq->size) &&
 	       atomic_load(&sq->head) != atomic_load(&sq->tail) &&
-	       !atomic_load(&n->cq[sq->cqid].starved);
+	       !atomic_load(&n->cq[cqid].starved);
 }
 
 /*
