@@ -103,8 +103,11 @@ struct machine *shim_machine(int *err)
 	m = atomic_load(&shim.machine);
 	if (!m) {
 		rc = build(&m);
-		if (!rc)
+		if (!rc) {
 			atomic_store(&shim.machine, m);
+			if (atomic_load(&shim.kvm))
+				machine_virtual_machine(m);
+		}
 		else
 			m = NULL;
 	}
