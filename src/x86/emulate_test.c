@@ -1,0 +1,499 @@
+// SPDX-License-Identifier: BSD-3-Clause
+/* x86/emulate_test.c: each instruction on a trapped page against the same on plain memory (test_x86.h). */
+#include <setjmp.h>
+#include <stdarg.h>
+#include "base/test_signals.h"
+#include "x86/test_insns.h"
+#include <cmocka.h>
+#include "x86/alu.h"
+#include "x86/context.h"
+#include "base/util.h"
+
+#define ROUNDS 60 /* random operands and states of each form */
+
+/* The forms of [from, to), each in every size: the same result, and of the device what @rw says in accesses of 8 bytes at most. */
+static void check_forms(const struct t_form *forms, size_t num)
+{
+	unsigned skipped = 0;
+
+	for (size_t i = 0; i < num; i++) {
+		const struct t_form *f = &forms[i];
+
+		if (!t_cpu_has(f->need)) {
+			print_message("not on this processor: %s\n", ZydisMnemonicGetString(f->m));
+			skipped++;
+			continue;
+		}
+		for (unsigned size = 1; size <= 512; size *= 2) {
+			unsigned made = 0, tries = 0, pieces = size > 8 ? size / 8 : 1;
+
+			if (!(f->sizes & size))
+				continue;
+			while (made < (f->flags & FEW ? 10 : ROUNDS) && tries++ < 20 * ROUNDS) {
+				uint64_t at = T_TRAP + t_rand() % (T_TRAPPED - size + 1);
+				uint8_t code[16];
+				struct t_state s;
+				size_t len;
+				unsigned k = 0;
+				enum t_result res;
+
+				if (f->flags & ALIGN || (f->flags & LOCK && tries & 1))
+					at &= ~(uint64_t)(size - 1);
+				len = t_make(f, size, at, &s, code);
+				if (!len)
+					continue;
+				made++;
+				res = t_compare(&s, code, len, NULL);
+				if (res != T_SAME) {
+					char text[96];
+
+					fail_msg("%s: result %d, emulation returned %d",
+						 t_text(code, len, text, sizeof(text)), res, t.ret);
+				}
+				if (f->flags & NOCOUNT)
+					continue;
+				for (const char *rw = f->rw; *rw; rw++)
+					for (unsigned p = 0; p < pieces; p++, k++) {
+						assert_true(k < t.accesses);
+						assert_int_equal(t.log[k].write, *rw == 'w');
+						assert_int_equal(t.log[k].size, size / pieces);
+						if (!(f->flags & BIT))
+							assert_int_equal(t.log[k].at, at + 8 * p);
+					}
+				if (k != t.accesses || t.calls != 1) {
+					char text[96];
+
+					fail_msg("%s: %u accesses, should be %u; %u faults",
+						 t_text(code, len, text, sizeof(text)), t.accesses, k, t.calls);
+				}
+			}
+			if (!made)
+				fail_msg("%s with %u bytes (form %zu): not encodable",
+					 ZydisMnemonicGetString(f->m), size, i);
+		}
+	}
+	if (skipped)
+		print_message("%u forms skipped\n", skipped);
+}
+
+static void test_forms(void **state)
+{
+	check_forms(t_forms, T_FORMS);
+}
+
+static void run_bytes(struct t_state *s, const char *bytes, size_t len)
+{
+	enum t_result res = t_compare(s, (const uint8_t *)bytes, len, NULL);
+	char text[96];
+
+	if (res != T_SAME)
+		fail_msg("%s: result %d, emulation returned %d (%s)",
+			 t_text((const uint8_t *)bytes, len, text, sizeof(text)), res, t.ret, t.what);
+}
+
+enum { RAX, RCX, RDX, RBX, RSP, RBP, RSI, RDI };
+
+/* mov between the accumulator and an absolute 64-bit address, which only this instruction has */
+static void test_moffs(void **state)
+{
+	static const struct { const char *op; size_t len; } ops[] = {
+		{ "\xa0", 1 }, { "\xa1", 1 }, { "\xa2", 1 }, { "\xa3", 1 }, { "\x48\xa1", 2 }, { "\x48\xa3", 2 }, { "\x66\xa1", 2 }, { "\x66\xa3", 2 },
+	};
+
+	for (size_t i = 0; i < ARRAY_SIZE(ops); i++) {
+		uint64_t a = (uintptr_t)t.window + T_TRAP + 0x120;
+		struct t_state s;
+		char code[16];
+
+		t_random_state(&s);
+		memcpy(code, ops[i].op, ops[i].len);
+		memcpy(code + ops[i].len, &a, 8);
+		run_bytes(&s, code, ops[i].len + 8);
+		assert_int_equal(t.accesses, 1);
+		/* with a 32-bit address */
+		code[0] = 0x67;
+		memcpy(code + 1, ops[i].op, ops[i].len);
+		memcpy(code + 1 + ops[i].len, &a, 4);
+		run_bytes(&s, code, ops[i].len + 5);
+	}
+}
+
+/*
+ * String instructions: every width, prefix, direction and side that is the device; counts that run from one kind of page into
+ * the other; 32-bit addresses.
+ */
+static void test_strings(void **state)
+{
+	static const uint8_t ops[] = { 0xa4, 0xaa, 0xac, 0xa6, 0xae }; /* movs stos lods cmps scas, of bytes */
+	static const char *const prefixes[] = { "", "\xf3", "\xf2" };
+
+	for (unsigned n = 0; n < 4000; n++) {
+		unsigned width = 1u << (t_rand() & 3), op = ops[t_rand() % 5], p = t_rand() % 3;
+		uint64_t lo = (uintptr_t)t.window, r = t_rand();
+		bool narrow = r & 1, down = r >> 1 & 1;
+		uint8_t code[16];
+		struct t_state s;
+		size_t len = 0;
+
+		if (narrow)
+			code[len++] = 0x67;
+		if (p)
+			code[len++] = (uint8_t)*prefixes[p];
+		if (width == 2)
+			code[len++] = 0x66;
+		if (width == 8)
+			code[len++] = 0x48;
+		code[len++] = (uint8_t)(op + (width > 1));
+		t_random_state(&s);
+		if (down)
+			s.flags |= 0x400;
+		/* anywhere in the window, so that some start on ordinary pages and run into the trapped ones; elements
+		 * do not straddle the border: that is an error, tested elsewhere */
+		s.r[RSI] = lo + T_PAGE + ((r >> 8) % (4 * T_PAGE - 128) & ~(uint64_t)7);
+		s.r[RDI] = lo + T_PAGE + ((r >> 24) % (4 * T_PAGE - 128) & ~(uint64_t)7);
+		if (r >> 40 & 1)
+			s.r[RSI] = lo + T_TRAP + T_TRAPPED - 32;
+		if (r >> 41 & 1)
+			s.r[RDI] = lo + T_TRAP + (down ? 32 : T_TRAPPED - 32);
+		s.r[RCX] = r >> 44 & 15;
+		if (narrow) {
+			s.r[RSI] |= r << 32;
+			s.r[RDI] |= r << 33 & ~0xffffffffull;
+			s.r[RCX] |= r << 32;
+		}
+		/* runs of equal bytes, for repe and repne */
+		if (r >> 60 & 1)
+			memset(t.alias, (int)(r >> 50), T_SIZE);
+		if (r >> 61 & 1)
+			memcpy(t.alias + T_TRAP, t.alias, T_TRAPPED);
+		run_bytes(&s, (char *)code, len);
+		for (unsigned k = 0; k < t.accesses && k < ARRAY_SIZE(t.log); k++)
+			assert_int_equal(t.log[k].size, width);
+	}
+	t_fill(t.alias, T_SIZE);
+}
+
+static void expect_refused(struct t_state *s, const char *bytes, size_t len, int ret)
+{
+	enum t_result res = t_compare(s, (const uint8_t *)bytes, len, NULL);
+	char text[96];
+
+	if (res != T_REFUSED || t.ret != ret)
+		fail_msg("%s: result %d, emulation returned %d, should be %d",
+			 t_text((const uint8_t *)bytes, len, text, sizeof(text)), res, t.ret, ret);
+}
+
+/* Across the end of the trapped pages, on either side: -EIO, no access, nothing changed. */
+static void test_crossing(void **state)
+{
+	for (size_t i = 0; i < T_FORMS; i++) {
+		const struct t_form *f = &t_forms[i];
+
+		if (!t_cpu_has(f->need) || f->flags & (ALIGN | BIT) || !*f->rw)
+			continue;
+		for (unsigned size = 2; size <= 64; size *= 2)
+			for (unsigned n = 0; n < 4 && f->sizes & size; n++) {
+				uint64_t part = 1 + t_rand() % (size - 1);
+				uint64_t at = n & 1 ? T_TRAP - part : T_TRAP + T_TRAPPED - part;
+				uint8_t code[16];
+				struct t_state s;
+				size_t len = 0;
+
+				for (unsigned tries = 0; !len && tries < 100; tries++)
+					len = t_make(f, size, at, &s, code);
+				assert_int_not_equal(len, 0);
+				expect_refused(&s, (char *)code, len, -EIO);
+				assert_int_equal(t.accesses, 0);
+			}
+	}
+}
+
+/* Each access of each form fails: -EIO, and the context is as it was. */
+static void test_bus_errors(void **state)
+{
+	for (size_t i = 0; i < T_FORMS; i++) {
+		const struct t_form *f = &t_forms[i];
+
+		if (!t_cpu_has(f->need))
+			continue;
+		for (unsigned size = 1; size <= 64; size *= 2)
+			for (unsigned fail = 1; f->sizes & size; fail++) {
+				uint64_t at = T_TRAP + 64 * (t_rand() % 32);
+				enum t_result res;
+				uint8_t code[16];
+				struct t_state s;
+				size_t len = 0;
+
+				for (unsigned tries = 0; !len && tries < 100; tries++)
+					len = t_make(f, size, at, &s, code);
+				assert_int_not_equal(len, 0);
+				t.fail_at = fail;
+				/* pieces that were written before the failure stay; keep them out of the comparison */
+				if (fail > 1 && strchr(f->rw, 'w') && size > 8) {
+					struct t_state emu = s;
+
+					t_run(&emu, code, len, true);
+					res = !emu.exit ? T_SAME : t.changed ? T_DIFFERS : T_REFUSED;
+				} else {
+					res = t_compare(&s, code, len, NULL);
+				}
+				t.fail_at = 0;
+				if (res == T_SAME && t.accesses < fail)
+					break; /* it has no more accesses */
+				assert_int_equal(res, T_REFUSED);
+				assert_int_equal(t.ret, -EIO);
+			}
+	}
+}
+
+/* A repeated one that fails has done what it did before. */
+static void test_rep_error(void **state)
+{
+	struct t_state s, was;
+
+	t_random_state(&s);
+	s.r[RDI] = (uintptr_t)t.window + T_TRAP;
+	s.r[RCX] = 10;
+	was = s;
+	t.fail_at = 4;
+	t_run(&s, (const uint8_t *)"\xf3\xab", 2, true);
+	t.fail_at = 0;
+	assert_int_equal(s.exit, 1);
+	assert_int_equal(t.ret, -EIO);
+	assert_int_equal(s.r[RCX], 7);
+	assert_int_equal(s.r[RDI], was.r[RDI] + 12);
+	/* and one that runs into the border in the middle of an element */
+	s = was;
+	s.r[RDI] = (uintptr_t)t.window + T_TRAP + T_TRAPPED - 10;
+	t_run(&s, (const uint8_t *)"\xf3\xab", 2, true);
+	assert_int_equal(s.exit, 1);
+	assert_int_equal(t.ret, -EIO);
+	assert_int_equal(s.r[RCX], 8);
+}
+
+/* The other operand is bad memory: -EFAULT and where. */
+static void test_bad_memory(void **state)
+{
+	uintptr_t hole = (uintptr_t)t.window + T_SIZE;
+	struct t_state s, was;
+
+	t_random_state(&s);
+	s.r[RSI] = (uintptr_t)t.window + T_TRAP;
+	s.r[RDI] = hole;
+	was = s;
+	t_run(&s, (const uint8_t *)"\x48\xa5", 2, true); /* movsq */
+	assert_int_equal(t.ret, -EFAULT);
+	assert_int_equal(t.bad, hole);
+	assert_false(t.changed);
+	s = was;
+	s.r[RSI] = hole - 4; /* half of it */
+	s.r[RDI] = (uintptr_t)t.window + T_TRAP;
+	t_run(&s, (const uint8_t *)"\x48\xa5", 2, true);
+	assert_int_equal(t.ret, -EFAULT);
+	assert_int_equal(t.bad, hole);
+	assert_int_equal(t.accesses, 0);
+	/* read-only memory as the destination */
+	mprotect(t.window, T_PAGE, PROT_READ);
+	s = was;
+	s.r[RDI] = (uintptr_t)t.window + 8;
+	t_run(&s, (const uint8_t *)"\xa4", 1, true);
+	mprotect(t.window, T_PAGE, PROT_READ | PROT_WRITE);
+	assert_int_equal(t.ret, -EFAULT);
+	assert_int_equal(t.bad, (uintptr_t)t.window + 8);
+	/* misaligned where that is a fault: what the kernel reports has no address. A processor may find this fault
+	 * first, or that of the page; so x86_emulate is asked directly. */
+}
+
+/* Control flow and the stack through a device's page, and what is no access of ours to make. */
+static void test_refused(void **state)
+{
+	static const struct { const char *code; size_t len; } ops[] = {
+		{ "\xff\x30", 2 },		    /* push [rax] */
+		{ "\x8f\x00", 2 },		    /* pop [rax] */
+		{ "\xff\x10", 2 },		    /* call [rax] */
+		{ "\xff\x20", 2 },		    /* jmp [rax] */
+		{ "\x8e\x18", 2 },		    /* mov ds, [rax] */
+		{ "\x64\x8b\x00", 3 },		    /* mov eax, fs:[rax] */
+		{ "\x65\x89\x00", 3 },		    /* mov gs:[rax], eax */
+		{ "\x64\x48\xa5", 3 },		    /* movs from fs: */
+		{ "\x0f\x01\x10", 3 },		    /* lgdt */
+		{ "\x0f\xae\x20", 3 },		    /* xsave */
+		{ "\x0f\xae\x28", 3 },		    /* xrstor */
+		{ "\xff\x18", 2 },		    /* call far */
+	};
+
+	for (size_t i = 0; i < ARRAY_SIZE(ops); i++) {
+		struct t_state s;
+
+		t_random_state(&s);
+		s.r[RAX] = s.r[RSI] = (uintptr_t)t.window + T_TRAP + 64;
+		s.r[RDI] = (uintptr_t)t.window;
+		s.r[RSP] = (uintptr_t)t.window + T_PAGE;
+		t_run(&s, (const uint8_t *)ops[i].code, ops[i].len, true);
+		if (ops[i].code[0] == 0x64 || ops[i].code[0] == 0x65) {
+			/* another address by the thread pointer: no fault of ours, or refused */
+			assert_true(s.exit);
+			continue;
+		}
+		if (!s.exit || t.ret != -EOPNOTSUPP || t.changed || t.accesses)
+			fail_msg("%zu: %d, %u accesses", i, t.ret, t.accesses);
+		assert_true(*t.what);
+	}
+	/* push rax and the like, with the stack there */
+	for (unsigned i = 0; i < 4; i++) {
+		static const char *const stack[] = { "\x50", "\x58", "\xc3", "\xc9" };
+		struct t_state s;
+
+		t_random_state(&s);
+		s.r[RSP] = s.r[RBP] = (uintptr_t)t.window + T_TRAP + 64;
+		t_run(&s, (const uint8_t *)stack[i], 1, true);
+		assert_int_equal(s.exit, 1);
+		assert_int_equal(t.ret, -EOPNOTSUPP);
+		assert_false(t.changed);
+	}
+}
+
+static ucontext_t made_uc;
+static uint8_t made_fp[T_XSAVE] __attribute__((aligned(64)));
+
+/* A context as a signal frame has it, without a signal: for instructions that this processor may not have. */
+static ucontext_t *made(const uint8_t *code)
+{
+	struct { uint32_t magic, ext; uint64_t features; uint32_t size; } sw = { 0x46505853, 0, t_shared.mask, t.xsize };
+
+	memset(&made_uc, 0, sizeof(made_uc));
+	memset(made_fp, 0, sizeof(made_fp));
+	memcpy(made_fp + 464, &sw, 20);
+	made_uc.uc_mcontext.fpregs = (fpregset_t)(void *)made_fp;
+	made_uc.uc_mcontext.gregs[REG_RIP] = (greg_t)(uintptr_t)code;
+	made_uc.uc_mcontext.gregs[REG_EFL] = 0x10202; /* RF, as a fault has it */
+	t.accesses = 0;
+	return &made_uc;
+}
+
+static void test_movdir(void **state)
+{
+	static const uint8_t diri[] = { 0x0f, 0x38, 0xf9, 0x10 };	   /* movdiri [rax], edx */
+	static const uint8_t dir64b[] = { 0x66, 0x0f, 0x38, 0xf8, 0x10 }; /* movdir64b rdx, [rax] */
+	ucontext_t *uc = made(diri);
+	greg_t *g = uc->uc_mcontext.gregs;
+	uintptr_t trap = (uintptr_t)t.window + T_TRAP;
+	uint32_t v;
+
+	g[REG_RAX] = (greg_t)(trap + 16);
+	g[REG_RDX] = 0x1122334455667788;
+	assert_int_equal(x86_emulate(uc, &t_bus, &t.bad, NULL, 0), 0);
+	assert_int_equal(t.accesses, 1);
+	memcpy(&v, t.alias + T_TRAP + 16, 4);
+	assert_int_equal(v, 0x55667788);
+	assert_int_equal(g[REG_RIP], (uintptr_t)diri + 4);
+	assert_int_equal(g[REG_EFL], 0x202);
+
+	uc = made(dir64b);
+	g[REG_RAX] = (greg_t)(uintptr_t)t.window + 3; /* the source need not be aligned */
+	g[REG_RDX] = (greg_t)(trap + 128);
+	assert_int_equal(x86_emulate(uc, &t_bus, &t.bad, NULL, 0), 0);
+	assert_int_equal(t.accesses, 8);
+	assert_memory_equal(t.alias + 3, t.alias + T_TRAP + 128, 64);
+	/* from the device to memory */
+	uc = made(dir64b);
+	g[REG_RAX] = (greg_t)(trap + 192);
+	g[REG_RDX] = (greg_t)(uintptr_t)t.window + 64;
+	assert_int_equal(x86_emulate(uc, &t_bus, &t.bad, NULL, 0), 0);
+	assert_memory_equal(t.alias + 64, t.alias + T_TRAP + 192, 64);
+	uc = made(dir64b);
+	g[REG_RAX] = (greg_t)(uintptr_t)t.window;
+	g[REG_RDX] = (greg_t)(trap + 8);
+	assert_int_equal(x86_emulate(uc, &t_bus, &t.bad, NULL, 0), -EFAULT);
+	assert_int_equal(t.bad, 0);
+	/* memory that is not there */
+	g[REG_RDX] = (greg_t)trap;
+	g[REG_RAX] = (greg_t)((uintptr_t)t.window + T_SIZE - 32);
+	assert_int_equal(x86_emulate(uc, &t_bus, &t.bad, NULL, 0), -EFAULT);
+	assert_int_equal(t.bad, (uintptr_t)t.window + T_SIZE);
+	assert_int_equal(t.accesses, 0);
+}
+
+static void test_alignment(void **state)
+{
+	static const uint8_t movaps[] = { 0x0f, 0x28, 0x00 }; /* movaps xmm0, [rax] */
+	ucontext_t *uc = made(movaps);
+
+	uc->uc_mcontext.gregs[REG_RAX] = (greg_t)((uintptr_t)t.window + T_TRAP + 8);
+	t.bad = 1;
+	assert_int_equal(x86_emulate(uc, &t_bus, &t.bad, NULL, 0), -EFAULT);
+	assert_int_equal(t.bad, 0);
+	assert_int_equal(t.accesses, 0);
+}
+
+/* Frames that lack what is asked for. */
+static void test_frames(void **state)
+{
+	static const uint8_t load[] = { 0xc5, 0xfc, 0x10, 0x00 }; /* vmovups ymm0, [rax] */
+	static const uint8_t sse[] = { 0x0f, 0x10, 0x08 };	  /* movups xmm1, [rax] */
+	uint8_t got[64];
+	ucontext_t *uc = made(load);
+
+	uc->uc_mcontext.gregs[REG_RAX] = (greg_t)((uintptr_t)t.window + T_TRAP);
+	memset(made_fp + 464, 0, 4); /* a frame without an XSAVE area */
+	assert_int_equal(x86_emulate(uc, &t_bus, &t.bad, t.what, sizeof(t.what)), -EOPNOTSUPP);
+	assert_string_equal(t.what, "vmovups");
+	assert_int_equal(t.accesses, 0);
+	assert_int_equal(uc->uc_mcontext.gregs[REG_RIP], (uintptr_t)load);
+	uc->uc_mcontext.gregs[REG_RIP] = (greg_t)(uintptr_t)sse;
+	assert_int_equal(x86_emulate(uc, &t_bus, &t.bad, NULL, 0), 0);
+	assert_memory_equal(made_fp + 160 + 16, t.alias + T_TRAP, 16);
+	uc->uc_mcontext.fpregs = NULL;
+	assert_false(x86_get_vec(uc, ZYDIS_REGISTER_XMM0, got, 16));
+	uc->uc_mcontext.gregs[REG_RIP] = (greg_t)(uintptr_t)sse;
+	assert_int_equal(x86_emulate(uc, &t_bus, &t.bad, NULL, 0), -EOPNOTSUPP);
+	/* code that is not there, code that is none */
+	uc = made((const uint8_t *)t.window + T_SIZE);
+	assert_int_equal(x86_emulate(uc, &t_bus, &t.bad, t.what, sizeof(t.what)), -EOPNOTSUPP);
+	uc = made((const uint8_t *)"\x06\x06\x06\x06\x06\x06\x06\x06\x06\x06\x06\x06\x06\x06\x06");
+	assert_int_equal(x86_emulate(uc, &t_bus, &t.bad, t.what, sizeof(t.what)), -EOPNOTSUPP);
+}
+
+/* Another thread opened the page between the fault and us: the processor does it, no access of the bus. */
+static void test_opened(void **state)
+{
+	for (size_t i = 0; i < T_FORMS; i += 7) {
+		uint8_t code[16];
+		struct t_state s;
+		size_t len = 0;
+		unsigned size;
+
+		if (!t_cpu_has(t_forms[i].need))
+			continue;
+		size = t_forms[i].sizes & -t_forms[i].sizes;
+		for (unsigned tries = 0; !len && tries < 100; tries++)
+			len = t_make(&t_forms[i], size, T_TRAP + 256, &s, code);
+		t.opened = true;
+		assert_int_equal(t_compare(&s, code, len, NULL), T_SAME);
+		t.opened = false;
+		assert_int_equal(t.accesses, 0);
+	}
+}
+
+/* cmocka has put its own signal() handlers in place; base/test_signals.h keeps ours */
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_forms),	  cmocka_unit_test(test_moffs),
+		cmocka_unit_test(test_strings),	  cmocka_unit_test(test_crossing),
+		cmocka_unit_test(test_bus_errors), cmocka_unit_test(test_rep_error),
+		cmocka_unit_test(test_bad_memory), cmocka_unit_test(test_refused),
+		cmocka_unit_test(test_movdir),	  cmocka_unit_test(test_alignment),
+		cmocka_unit_test(test_frames),	  cmocka_unit_test(test_opened),
+	};
+	const char *seed = getenv("SEED");
+
+	if (t_init()) {
+		perror("t_init");
+		return 1;
+	}
+	if (seed)
+		t_seed = strtoull(seed, NULL, 0);
+	t_fill(t.alias, T_SIZE);
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
