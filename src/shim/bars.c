@@ -68,6 +68,18 @@ bool shim_bar_has(const void *addr, size_t len)
 	return has;
 }
 
+bool shim_bar_memory(uint64_t vaddr, uint64_t size)
+{
+	uint64_t at = vaddr, end = vaddr + size;
+	struct range *r;
+
+	rcu_read_begin();
+	while (at < end && (r = find(rcu_get(table), at)))
+		at = r->end;
+	rcu_read_end();
+	return at >= end;
+}
+
 /*
  * A new table: without [start, end), or with @prot on what lies in it if that is not -1; with @add (which may be NULL). It has references of its own. NULL and *@err on
  * no memory.

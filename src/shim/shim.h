@@ -184,6 +184,8 @@ bool shim_bar_protect(void *addr, size_t len, int prot, long *ret);
 bool shim_bar_remap(void *old, size_t old_len, size_t new_len, long *ret);
 /* Is @addr in a mapped BAR? */
 bool shim_bar_has(const void *addr, size_t len);
+/* vfio_system.device_memory */
+bool shim_bar_memory(uint64_t vaddr, uint64_t size);
 /* SIGSEGV at a mapped BAR: 0: not one; SIGSEGV, SIGBUS: what the program is due; -1: done. */
 int shim_bar_fault(const siginfo_t *info, ucontext_t *uc);
 void shim_bars_lock(void); /* around a fork */
