@@ -9,7 +9,8 @@
 #include <stdint.h>
 
 #define BENCH_CASES 24
-#define BENCH_REPS 15
+/* Many and short (about a millisecond each): on a machine that does other work as well, most of them are run through by one time slice. */
+#define BENCH_REPS 101
 
 /* Do the thing @n times. */
 typedef void bench_fn(void *arg, uint64_t n);
@@ -22,6 +23,8 @@ struct bench_case {
 	int floor;	  /* the case to compare with, -1: it is one */
 	double aim_ratio; /* at most this many times the floor; 0: no aim */
 	double aim_ns;	  /* at most; 0: no aim */
+	bool rare;	  /* a long one: every tenth repetition */
+	int reps;
 	double ns[BENCH_REPS];
 };
 
@@ -34,6 +37,8 @@ struct bench {
 int bench_floor(struct bench *b, const char *name, bench_fn *fn, void *arg, uint64_t n);
 void bench_add(struct bench *b, const char *name, bench_fn *fn, void *arg, uint64_t n, int floor,
 	       double aim_ratio, double aim_ns);
+/* The case added last is a long one. */
+void bench_rare(struct bench *b);
 /* Run all by turns and print a row for each. */
 void bench_run(struct bench *b);
 void bench_die(const char *what, int rc) __attribute__((noreturn));

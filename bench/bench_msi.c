@@ -72,10 +72,10 @@ int main(void)
 	check(&msi);
 	check(&msix);
 	check(&blocking);
-	f = bench_floor(&b, "eventfd_write", by_hand, &msi, 1u << 15);
-	bench_add(&b, "uvfio_msi, MSI", by_model, &msi, 1u << 15, f, 1.3, 0);
-	bench_add(&b, "uvfio_msi, MSI-X", by_model, &msix, 1u << 15, f, 1.3, 0);
-	bench_add(&b, "uvfio_msi, MSI-X, eventfd without EFD_NONBLOCK", by_model, &blocking, 1u << 15, f, 0, 0);
+	f = bench_floor(&b, "eventfd_write", by_hand, &msi, 1u << 11);
+	bench_add(&b, "uvfio_msi, MSI", by_model, &msi, 1u << 11, f, 1.3, 0);
+	bench_add(&b, "uvfio_msi, MSI-X", by_model, &msix, 1u << 11, f, 1.3, 0);
+	bench_add(&b, "uvfio_msi, MSI-X, eventfd without EFD_NONBLOCK", by_model, &blocking, 1u << 11, f, 0, 0);
 	bench_run(&b);
 	uvfio_free(u);
 	return 0;

@@ -160,7 +160,7 @@ static void set_up(struct nvme *n)
 	char spec[64];
 	int rc;
 
-	snprintf(spec, sizeof(spec), "nvme,image=/proc/%d/fd/%d", getpid(), n->image);
+	snprintf(spec, sizeof(spec), "nvme,readonly=on,image=/proc/%d/fd/%d", getpid(), n->image);
 	n->u = uvfio_new();
 	if (!n->u)
 		bench_die("uvfio_new", ENOMEM);
@@ -273,9 +273,9 @@ int main(void)
 	deep.image = n.image;
 	deep.depth = 32;
 	set_up(&deep);
-	f = bench_floor(&b, "pread of 4 KiB at random", preads, &n, 1u << 13);
-	bench_add(&b, "NVMe read of 4 KiB at random, queue depth 1", reads, &n, 1u << 10, f, 0, 0);
-	bench_add(&b, "NVMe read of 4 KiB at random, queue depth 32", reads, &deep, 1u << 12, f, 0, 0);
+	f = bench_floor(&b, "pread of 4 KiB at random", preads, &n, 1u << 10);
+	bench_add(&b, "NVMe read of 4 KiB at random, queue depth 1", reads, &n, 1u << 9, f, 0, 0);
+	bench_add(&b, "NVMe read of 4 KiB at random, queue depth 32", reads, &deep, 1u << 10, f, 0, 0);
 	bench_run(&b);
 	uvfio_free(n.u);
 	uvfio_free(deep.u);

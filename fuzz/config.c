@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * Fuzz target: config space through the vfio-pci driver. Any writes, to testdev in several make-ups and to nvme; after each of them what a user may rely on is looked at:
- * what never changes has not changed, chains are the same and end, BARs read as BARs of their size, the hardware's own BARs are where firmware put them.
+ * Fuzz target: config space through the vfio-pci driver. Any writes, to testdev in several make-ups
+ * and to nvme; after each of them what a user may rely on is looked at: what never changes has not
+ * changed, chains are the same and end, BARs read as BARs of their size, the hardware's own BARs
+ * are where firmware put them.
  */
 #include "fuzz.h"
 #include <errno.h>
@@ -57,20 +59,20 @@ static uint32_t rd(unsigned pos, unsigned size)
 
 struct seen {
 	uint8_t fixed[64];
-	struct { unsigned pos, header; } std[48], ext[960];
+	struct {
+		unsigned pos, header;
+	} std[48], ext[960];
 	unsigned num_std, num_ext;
 	uint32_t hw_bar[7];
 };
 
 /* of the header, what no user can change (PCI 3.0, 6.1; BARs are looked at by themselves) */
-static const struct { uint8_t at, len; } fixed[] = {
-	{ PCI_VENDOR_ID, 4 },
-	{ PCI_CLASS_REVISION, 4 },
-	{ PCI_HEADER_TYPE, 1 },
-	{ PCI_CARDBUS_CIS, 4 },
-	{ PCI_SUBSYSTEM_VENDOR_ID, 4 },
-	{ PCI_CAPABILITY_LIST, 8 },
-	{ PCI_INTERRUPT_PIN, 3 },
+static const struct {
+	uint8_t at, len;
+} fixed[] = {
+	{PCI_VENDOR_ID, 4},	{PCI_CLASS_REVISION, 4},      {PCI_HEADER_TYPE, 1},
+	{PCI_CARDBUS_CIS, 4},	{PCI_SUBSYSTEM_VENDOR_ID, 4}, {PCI_CAPABILITY_LIST, 8},
+	{PCI_INTERRUPT_PIN, 3},
 };
 
 static void look(struct seen *s)
@@ -84,7 +86,8 @@ static void look(struct seen *s)
 	}
 	if (rd(PCI_STATUS, 2) & PCI_STATUS_CAP_LIST) {
 		for (pos = rd(PCI_CAPABILITY_LIST, 1); pos; pos = rd(pos + 1, 1)) {
-			REQUIRE(pos >= 0x40 && pos < 0x100 && !(pos & 3), "capability at 0x%x", pos);
+			REQUIRE(pos >= 0x40 && pos < 0x100 && !(pos & 3), "capability at 0x%x",
+				pos);
 			REQUIRE(s->num_std < 48, "the chain of capabilities does not end");
 			s->std[s->num_std].pos = pos;
 			s->std[s->num_std++].header = rd(pos, 2);
@@ -92,15 +95,18 @@ static void look(struct seen *s)
 	}
 	if (config_size > 256 && rd(256, 4)) {
 		for (pos = 256; pos; pos = rd(pos, 4) >> 20) {
-			REQUIRE(pos >= 256 && pos < 4096 && !(pos & 3), "extended capability at 0x%x", pos);
-			REQUIRE(s->num_ext < 960, "the chain of extended capabilities does not end");
+			REQUIRE(pos >= 256 && pos < 4096 && !(pos & 3),
+				"extended capability at 0x%x", pos);
+			REQUIRE(s->num_ext < 960,
+				"the chain of extended capabilities does not end");
 			s->ext[s->num_ext].pos = pos;
 			s->ext[s->num_ext++].header = rd(pos, 4);
 		}
 	}
 	/* the hardware's: the low bits tell what it is, the high ones where it is */
 	for (unsigned i = 0; i < 7; i++)
-		s->hw_bar[i] = pci_config_read(vd->fn, i < 6 ? PCI_BASE_ADDRESS_0 + 4 * i : PCI_ROM_ADDRESS, 4);
+		s->hw_bar[i] = pci_config_read(
+			vd->fn, i < 6 ? PCI_BASE_ADDRESS_0 + 4 * i : PCI_ROM_ADDRESS, 4);
 }
 
 static void check_bars(void)
@@ -126,13 +132,15 @@ static void check_bars(void)
 		} else {
 			if (size < 4096)
 				size = size < 16 ? 16 : size;
-			flags = (b->flags & UVFIO_BAR_64 ? PCI_BASE_ADDRESS_MEM_TYPE_64 : 0) | (b->flags & UVFIO_BAR_PREFETCH ? PCI_BASE_ADDRESS_MEM_PREFETCH : 0);
+			flags = (b->flags & UVFIO_BAR_64 ? PCI_BASE_ADDRESS_MEM_TYPE_64 : 0) |
+				(b->flags & UVFIO_BAR_PREFETCH ? PCI_BASE_ADDRESS_MEM_PREFETCH : 0);
 			mask = ~15u;
 			upper = b->flags & UVFIO_BAR_64;
 		}
 		REQUIRE((v & ~mask) == flags, "BAR %u reads 0x%x: another kind", i, v);
 		if (size <= UINT32_MAX)
-			REQUIRE(!(v & mask & ((uint32_t)size - 1)), "BAR %u of 0x%lx bytes reads 0x%x", i, (unsigned long)size, v);
+			REQUIRE(!(v & mask & ((uint32_t)size - 1)),
+				"BAR %u of 0x%lx bytes reads 0x%x", i, (unsigned long)size, v);
 	}
 }
 
@@ -141,21 +149,29 @@ static void check(const struct seen *was, const char *after)
 	static struct seen now;
 
 	look(&now);
-	REQUIRE(!memcmp(was->fixed, now.fixed, sizeof(now.fixed)), "%s: a read-only part of the header changed", after);
-	REQUIRE(was->num_std == now.num_std && !memcmp(was->std, now.std, sizeof(now.std)), "%s: the chain of capabilities changed", after);
-	REQUIRE(was->num_ext == now.num_ext && !memcmp(was->ext, now.ext, sizeof(now.ext)), "%s: the chain of extended capabilities changed", after);
-	REQUIRE(!memcmp(was->hw_bar, now.hw_bar, sizeof(now.hw_bar)), "%s: the hardware's BARs changed", after);
+	REQUIRE(!memcmp(was->fixed, now.fixed, sizeof(now.fixed)),
+		"%s: a read-only part of the header changed", after);
+	REQUIRE(was->num_std == now.num_std && !memcmp(was->std, now.std, sizeof(now.std)),
+		"%s: the chain of capabilities changed", after);
+	REQUIRE(was->num_ext == now.num_ext && !memcmp(was->ext, now.ext, sizeof(now.ext)),
+		"%s: the chain of extended capabilities changed", after);
+	REQUIRE(!memcmp(was->hw_bar, now.hw_bar, sizeof(now.hw_bar)),
+		"%s: the hardware's BARs changed", after);
 	check_bars();
 	/* without SET_IRQS neither is on; the user's own writes do not make them so */
 	for (unsigned i = 0; i < now.num_std; i++) {
 		unsigned pos = now.std[i].pos;
 
 		if ((now.std[i].header & 0xff) == PCI_CAP_ID_MSIX)
-			REQUIRE(!(rd(pos + PCI_MSIX_FLAGS, 2) & PCI_MSIX_FLAGS_ENABLE), "%s: MSI-X enabled", after);
+			REQUIRE(!(rd(pos + PCI_MSIX_FLAGS, 2) & PCI_MSIX_FLAGS_ENABLE),
+				"%s: MSI-X enabled", after);
 		if ((now.std[i].header & 0xff) == PCI_CAP_ID_MSI)
-			REQUIRE(!(rd(pos + PCI_MSI_FLAGS, 2) & (PCI_MSI_FLAGS_ENABLE | PCI_MSI_FLAGS_QSIZE)), "%s: MSI enabled", after);
+			REQUIRE(!(rd(pos + PCI_MSI_FLAGS, 2) &
+				  (PCI_MSI_FLAGS_ENABLE | PCI_MSI_FLAGS_QSIZE)),
+				"%s: MSI enabled", after);
 		if ((now.std[i].header & 0xff) == PCI_CAP_ID_EXP)
-			REQUIRE(!(rd(pos + PCI_EXP_DEVCTL, 2) & PCI_EXP_DEVCTL_BCR_FLR), "%s: FLR reads 1", after);
+			REQUIRE(!(rd(pos + PCI_EXP_DEVCTL, 2) & PCI_EXP_DEVCTL_BCR_FLR),
+				"%s: FLR reads 1", after);
 	}
 }
 
@@ -166,12 +182,19 @@ static void check_tables(const struct vfio_pci_config *was, const char *after)
 
 	for (unsigned i = 0; i < now->size; i++) {
 		uint8_t keep = now->virt[i] & (uint8_t)~now->write[i];
-		const struct vfio_pci_cap *cap = now->cap_of[i] ? &now->caps[now->cap_of[i] - 1] : NULL;
+		const struct vfio_pci_cap *cap =
+			now->cap_of[i] ? &now->caps[now->cap_of[i] - 1] : NULL;
 
-		/* VPD data comes from the device; the others have bits that the driver itself sets */
-		if (cap && (cap->pos == vd->vpd_cap || cap->pos == vd->msi_cap || cap->pos == vd->pm_cap) && cap->pos && i >= cap->pos + 2)
+		/* VPD data comes from the device; the others have bits that the driver itself sets
+		 */
+		if (cap &&
+		    (cap->pos == vd->vpd_cap || cap->pos == vd->msi_cap ||
+		     cap->pos == vd->pm_cap) &&
+		    cap->pos && i >= cap->pos + 2)
 			continue;
-		REQUIRE(!((was->vconfig[i] ^ now->vconfig[i]) & keep), "%s: byte 0x%x: 0x%02x was 0x%02x", after, i, now->vconfig[i], was->vconfig[i]);
+		REQUIRE(!((was->vconfig[i] ^ now->vconfig[i]) & keep),
+			"%s: byte 0x%x: 0x%02x was 0x%02x", after, i, now->vconfig[i],
+			was->vconfig[i]);
 	}
 }
 
@@ -186,7 +209,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	static struct vfio_pci_config config_was;
 	static struct seen was;
 	static bool done;
-	struct in in = { data, size };
+	struct in in = {data, size};
 	uint8_t buf[4096 + 64];
 	struct vfio_region r;
 	char after[64];
@@ -204,7 +227,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	config_was = vd->config;
 	check(&was, "open");
 	for (unsigned op = 0; op < MAX_OPS && !in_end(&in); op++) {
-		unsigned kind = in8(&in), pos = in16(&in) % (config_size + 16), count = 1 + (kind >> 4) % 8;
+		unsigned kind = in8(&in), pos = in16(&in) % (config_size + 16),
+			 count = 1 + (kind >> 4) % 8;
 		ssize_t n;
 
 		switch (kind & 7) {
@@ -233,7 +257,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 			break;
 		case 6:
 			n = dev->ops->rw(dev, VFIO_PCI_CONFIG_REGION_INDEX, pos, buf, count, false);
-			REQUIRE(n == expected(pos, count), "read of %u at 0x%x: %zd", count, pos, n);
+			REQUIRE(n == expected(pos, count), "read of %u at 0x%x: %zd", count, pos,
+				n);
 			continue;
 		case 7:
 			if (kind & 0x80)
@@ -249,11 +274,14 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		check(&was, after);
 		check_tables(&config_was, after);
 	}
-	/* whatever was written, a reset gives a device that works: memory decode can be turned on, and a BAR answers */
+	/* whatever was written, a reset gives a device that works: memory decode can be turned on,
+	 * and a BAR answers */
 	if (!dev->ops->reset(dev)) {
 		uint16_t cmd = PCI_COMMAND_MEMORY | PCI_COMMAND_IO;
 
-		REQUIRE(dev->ops->rw(dev, VFIO_PCI_CONFIG_REGION_INDEX, PCI_COMMAND, &cmd, 2, true) == 2, "COMMAND");
+		REQUIRE(dev->ops->rw(dev, VFIO_PCI_CONFIG_REGION_INDEX, PCI_COMMAND, &cmd, 2,
+				     true) == 2,
+			"COMMAND");
 		REQUIRE(dev->ops->rw(dev, 0, 0, buf, 4, false) == 4, "BAR0 after a reset");
 	}
 	vfio_device_close(dev);

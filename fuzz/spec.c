@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * Fuzz target: the text of --device. Whatever it says, machine_add() makes a device or says why not, in one sentence, and leaves nothing behind. Lines of the input are
- * added to one machine; then the machine is dumped. Slashes are taken out, so that an input finds no files but those in the folder made here.
+ * Fuzz target: the text of --device. Whatever it says, machine_add() makes a device or says why
+ * not, in one sentence, and leaves nothing behind. Lines of the input are added to one machine;
+ * then the machine is dumped. Slashes are taken out, so that an input finds no files but those in
+ * the folder made here.
  */
 #include "fuzz.h"
 #include <fcntl.h>
@@ -37,9 +39,11 @@ static void once(void)
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-	static const char *const words[] = { "nvme,image=i", "testdev", "edu", "addr=", "group=", "id=", "0000:01:00.0", "image=s", "romfile=i", ",vectors=", "./x.so", ",blocksize=4096" };
+	static const char *const words[] = {
+		"nvme,image=i", "testdev", "edu",	"addr=",     "group=", "id=",
+		"0000:01:00.0", "image=s", "romfile=i", ",vectors=", "./x.so", ",blocksize=4096"};
 	static bool done;
-	struct in in = { data, size };
+	struct in in = {data, size};
 	unsigned added = 0;
 	struct machine *m;
 
@@ -61,7 +65,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 			if (c >= 0x80) { /* a word that a mutation would be long in finding */
 				size_t len = strlen(words[c % (sizeof(words) / sizeof(words[0]))]);
 
-				memcpy(spec + n, words[c % (sizeof(words) / sizeof(words[0]))], len);
+				memcpy(spec + n, words[c % (sizeof(words) / sizeof(words[0]))],
+				       len);
 				n += len;
 				continue;
 			}
@@ -74,7 +79,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		REQUIRE(!ret || (err && *err), "%s: %d and no message", spec, ret);
 		REQUIRE(ret || !err, "%s: a message, but no error: %s", spec, err);
 		for (char *p = ret ? err : ""; *p; p++)
-			REQUIRE((unsigned char)*p >= ' ' || strpbrk(spec, "\1\2\3\4\5\6\7\b\t\v\f\r\16\17\20\21\22\23\24\25\26\27\30\31\32\33\34\35\36\37"),
+			REQUIRE((unsigned char)*p >= ' ' ||
+					strpbrk(spec, "\1\2\3\4\5\6\7\b\t\v\f\r\16\17\20\21\22\23"
+						      "\24\25\26\27\30\31\32\33\34\35\36\37"),
 				"%s: unprintable message", spec);
 		free(err);
 		added += !ret;

@@ -1,9 +1,12 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * Fuzz target: the kernel ABI. Streams of opens, closes, ioctls, reads and writes against a machine of testdev and edu, with a table of descriptors that is an array.
- * Arguments are what a hostile or broken program gives: structures that end at the last byte before nothing, pointers to nothing, to memory that can only be read, any
- * argsz, any flags, descriptors that are closed or something else. The stream can also ask for a proper argument, or nothing deep would be reached.
- * The target's own memory must survive: no pointer but into the arena and to where there is nothing is ever given.
+ * Fuzz target: the kernel ABI. Streams of opens, closes, ioctls, reads and writes against a machine
+ * of testdev and edu, with a table of descriptors that is an array. Arguments are what a hostile or
+ * broken program gives: structures that end at the last byte before nothing, pointers to nothing,
+ * to memory that can only be read, any argsz, any flags, descriptors that are closed or something
+ * else. The stream can also ask for a proper argument, or nothing deep would be reached. The
+ * target's own memory must survive: no pointer but into the arena and to where there is nothing is
+ * ever given.
  */
 #include "fuzz.h"
 #include <errno.h>
@@ -14,15 +17,16 @@
 #include "base/guard.h"
 #include "base/log.h"
 #include "machine/machine.h"
+#include "models/testdev.h"
 #include "uapi/uapi.h"
 #include "vfio/type1.h"
 
-#define PAGE 4096ul
+#define PAGE	   4096ul
 #define POOL_PAGES 64ul
-#define NUM_FDS 16
-#define FIRST_FD 1000 /* of ours; the real ones are below */
-#define MAX_OPS 100
-#define CLOSED_FD 999
+#define NUM_FDS	   16
+#define FIRST_FD   1000 /* of ours; the real ones are below */
+#define MAX_OPS	   100
+#define CLOSED_FD  999
 
 static struct machine *machine;
 static struct vfio_system *sys;
@@ -53,12 +57,15 @@ static int install(void *arg, struct uapi_file *file)
 	return -EMFILE;
 }
 
-static const struct uapi_host host = { .fget = fget, .install = install };
+static const struct uapi_host host = {.fget = fget, .install = install};
 
 static void once(void)
 {
-	static const char *const specs[] = { "testdev", "testdev,group=1,msix=off", "edu,dma_delay=1,factorial_delay=1", "testdev,pcie=off,intx=off" };
-	uint8_t *p = mmap(NULL, (8 + POOL_PAGES) * PAGE, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	static const char *const specs[] = {"testdev", "testdev,group=1,msix=off",
+					    "edu,dma_delay=1,factorial_delay=1",
+					    "testdev,pcie=off,intx=off"};
+	uint8_t *p =
+		mmap(NULL, (8 + POOL_PAGES) * PAGE, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 	char *err;
 
 	log_set(2, LOG_NONE);
@@ -66,7 +73,8 @@ static void once(void)
 	arena = p + PAGE;
 	read_only = p + 4 * PAGE;
 	pool = p + 6 * PAGE;
-	if (p == MAP_FAILED || mprotect(arena, 2 * PAGE, PROT_READ | PROT_WRITE) || mprotect(read_only, PAGE, PROT_READ) ||
+	if (p == MAP_FAILED || mprotect(arena, 2 * PAGE, PROT_READ | PROT_WRITE) ||
+	    mprotect(read_only, PAGE, PROT_READ) ||
 	    mprotect(pool, POOL_PAGES * PAGE, PROT_READ | PROT_WRITE))
 		abort();
 	machine = machine_new();
@@ -178,10 +186,27 @@ static uint64_t some_size(struct in *in)
 }
 
 static const unsigned int cmds[] = {
-	VFIO_GET_API_VERSION, VFIO_CHECK_EXTENSION, VFIO_SET_IOMMU, VFIO_GROUP_GET_STATUS, VFIO_GROUP_SET_CONTAINER, VFIO_GROUP_UNSET_CONTAINER,
-	VFIO_GROUP_GET_DEVICE_FD, VFIO_DEVICE_GET_INFO, VFIO_DEVICE_GET_REGION_INFO, VFIO_DEVICE_GET_IRQ_INFO, VFIO_DEVICE_SET_IRQS, VFIO_DEVICE_RESET,
-	VFIO_DEVICE_GET_PCI_HOT_RESET_INFO, VFIO_DEVICE_PCI_HOT_RESET, VFIO_DEVICE_IOEVENTFD, VFIO_DEVICE_FEATURE, VFIO_IOMMU_GET_INFO, VFIO_IOMMU_MAP_DMA,
-	VFIO_IOMMU_UNMAP_DMA, VFIO_IOMMU_DIRTY_PAGES, VFIO_IOMMU_ENABLE,
+	VFIO_GET_API_VERSION,
+	VFIO_CHECK_EXTENSION,
+	VFIO_SET_IOMMU,
+	VFIO_GROUP_GET_STATUS,
+	VFIO_GROUP_SET_CONTAINER,
+	VFIO_GROUP_UNSET_CONTAINER,
+	VFIO_GROUP_GET_DEVICE_FD,
+	VFIO_DEVICE_GET_INFO,
+	VFIO_DEVICE_GET_REGION_INFO,
+	VFIO_DEVICE_GET_IRQ_INFO,
+	VFIO_DEVICE_SET_IRQS,
+	VFIO_DEVICE_RESET,
+	VFIO_DEVICE_GET_PCI_HOT_RESET_INFO,
+	VFIO_DEVICE_PCI_HOT_RESET,
+	VFIO_DEVICE_IOEVENTFD,
+	VFIO_DEVICE_FEATURE,
+	VFIO_IOMMU_GET_INFO,
+	VFIO_IOMMU_MAP_DMA,
+	VFIO_IOMMU_UNMAP_DMA,
+	VFIO_IOMMU_DIRTY_PAGES,
+	VFIO_IOMMU_ENABLE,
 };
 
 union arg {
@@ -199,14 +224,20 @@ union arg {
 	int fd;
 };
 
-/* An argument that gets past the first checks; what makes it proper in some field may still be taken from it. */
+/* An argument that gets past the first checks; what makes it proper in some field may still be
+ * taken from it. */
 static size_t proper(struct in *in, unsigned int cmd, union arg *a)
 {
-	/* numbers are shared between kinds of file: both structures, one after the other, by what the stream says */
+	/* numbers are shared between kinds of file: both structures, one after the other, by what
+	 * the stream says */
 	bool other = in8(in) & 1;
 
 	if (cmd == VFIO_IOMMU_MAP_DMA && other) {
-		a->map = (struct vfio_iommu_type1_dma_map){ .argsz = sizeof(a->map), .flags = in8(in) & 7, .vaddr = some_vaddr(in), .iova = some_iova(in), .size = some_size(in) };
+		a->map = (struct vfio_iommu_type1_dma_map){.argsz = sizeof(a->map),
+							   .flags = in8(in) & 7,
+							   .vaddr = some_vaddr(in),
+							   .iova = some_iova(in),
+							   .size = some_size(in)};
 		return sizeof(a->map);
 	}
 	if (cmd == VFIO_IOMMU_MAP_DMA) {
@@ -220,7 +251,11 @@ static size_t proper(struct in *in, unsigned int cmd, union arg *a)
 	if (cmd == VFIO_IOMMU_UNMAP_DMA) {
 		struct vfio_bitmap *b = (struct vfio_bitmap *)a->unmap.data;
 
-		a->unmap = (struct vfio_iommu_type1_dma_unmap){ .argsz = sizeof(a->unmap) + sizeof(*b), .flags = in8(in) & 7, .iova = some_iova(in), .size = some_size(in) };
+		a->unmap =
+			(struct vfio_iommu_type1_dma_unmap){.argsz = sizeof(a->unmap) + sizeof(*b),
+							    .flags = in8(in) & 7,
+							    .iova = some_iova(in),
+							    .size = some_size(in)};
 		if ((a->unmap.flags & 2) && in8(in) & 1)
 			a->unmap.iova = a->unmap.size = 0;
 		b->pgsize = in8(in) & 7 ? PAGE : in64(in);
@@ -229,7 +264,8 @@ static size_t proper(struct in *in, unsigned int cmd, union arg *a)
 		return sizeof(a->unmap) + sizeof(*b);
 	}
 	if (cmd == VFIO_IOMMU_DIRTY_PAGES && other) {
-		struct vfio_iommu_type1_dirty_bitmap_get *g = (struct vfio_iommu_type1_dirty_bitmap_get *)a->dirty.data;
+		struct vfio_iommu_type1_dirty_bitmap_get *g =
+			(struct vfio_iommu_type1_dirty_bitmap_get *)a->dirty.data;
 
 		a->dirty.argsz = sizeof(a->dirty) + sizeof(*g);
 		a->dirty.flags = 1u << in8(in) % 3;
@@ -247,13 +283,19 @@ static size_t proper(struct in *in, unsigned int cmd, union arg *a)
 	case VFIO_GROUP_GET_DEVICE_FD: {
 		unsigned i = in8(in) % machine_num_devices(machine);
 
-		return 1 + (size_t)snprintf((char *)a->bytes, sizeof(a->bytes), "%s%s", machine_device(machine, i)->addr,
-					    in8(in) & 7 ? "" : " vf_token=00000000-0000-0000-0000-00000000000g");
+		return 1 +
+		       (size_t)snprintf(
+			       (char *)a->bytes, sizeof(a->bytes), "%s%s",
+			       machine_device(machine, i)->addr,
+			       in8(in) & 7 ? "" : " vf_token=00000000-0000-0000-0000-00000000000g");
 	}
 	case VFIO_DEVICE_SET_IRQS: {
 		int32_t *data = (int32_t *)a->irqs.data;
 
-		a->irqs = (struct vfio_irq_set){ .argsz = sizeof(a->irqs) + 128, .index = in8(in) % 6, .start = in8(in) % 70, .count = in8(in) % 33 };
+		a->irqs = (struct vfio_irq_set){.argsz = sizeof(a->irqs) + 128,
+						.index = in8(in) % 6,
+						.start = in8(in) % 70,
+						.count = in8(in) % 33};
 		a->irqs.flags = 1u << in8(in) % 3 | 8u << in8(in) % 3;
 		if (!(a->irqs.index & 1))
 			a->irqs.start %= 4;
@@ -267,7 +309,10 @@ static size_t proper(struct in *in, unsigned int cmd, union arg *a)
 		return sizeof(a->irqs) + 128;
 	}
 	case VFIO_DEVICE_IOEVENTFD:
-		a->io = (struct vfio_device_ioeventfd){ .argsz = sizeof(a->io), .flags = 1u << in8(in) % 4, .data = in8(in), .fd = some_fd(in) };
+		a->io = (struct vfio_device_ioeventfd){.argsz = sizeof(a->io),
+						       .flags = 1u << in8(in) % 4,
+						       .data = in8(in),
+						       .fd = some_fd(in)};
 		a->io.offset = (uint64_t)(in8(in) % 8) << 40 | (in16(in) & ~7u);
 		return sizeof(a->io);
 	case VFIO_DEVICE_FEATURE:
@@ -288,7 +333,8 @@ static size_t proper(struct in *in, unsigned int cmd, union arg *a)
 	}
 }
 
-/* A raw structure may hold what the core takes for a pointer or a descriptor of ours: those are made harmless. */
+/* A raw structure may hold what the core takes for a pointer or a descriptor of ours: those are
+ * made harmless. */
 static void tame(struct in *in, unsigned int cmd, union arg *a)
 {
 	if (cmd == VFIO_IOMMU_MAP_DMA)
@@ -296,7 +342,8 @@ static void tame(struct in *in, unsigned int cmd, union arg *a)
 	if (cmd == VFIO_IOMMU_UNMAP_DMA)
 		((struct vfio_bitmap *)a->unmap.data)->data = (void *)some_vaddr(in);
 	if (cmd == VFIO_IOMMU_DIRTY_PAGES)
-		((struct vfio_iommu_type1_dirty_bitmap_get *)a->dirty.data)->bitmap.data = (void *)some_vaddr(in);
+		((struct vfio_iommu_type1_dirty_bitmap_get *)a->dirty.data)->bitmap.data =
+			(void *)some_vaddr(in);
 }
 
 static long call(struct in *in, struct uapi_file *f)
@@ -348,24 +395,94 @@ static long region(struct in *in, struct uapi_file *f)
 		n = 1ul << (how >> 6);
 		pos += (uint64_t)in8(in) * 4 & ~(n - 1);
 		break;
-	case 2: /* testdev's engine, on what may be mapped */
-		pos = 2ul << 40 | (0x80 + (in8(in) % 8) * 8u);
-		n = 8;
+	case 2: /* one of testdev's registers in its own width */
+		pos = 2ul << 40 | (in8(in) % 0x30) * 4u;
+		n = how & 8 ? 8 : 4;
 		break;
 	default:
 		pos = in8(in) & 1 ? in64(in) : pos + in32(in);
 		n = in16(in) % sizeof(data);
 	}
 	in_bytes(in, data, n < 16 ? n : 16);
-	if ((how & 3) == 2 && (how & 0x40)) {
-		uint64_t v = some_iova(in);
-
-		memcpy(data, &v, 8);
-	}
 	p = place(in, data, n);
 	if (how & 4)
 		return uapi_pread(f, p, n, pos);
 	return uapi_pwrite(f, p, n, pos);
+}
+
+/* Write @value as a client would. */
+static void poke(struct uapi_file *f, uint64_t pos, uint64_t value, size_t n)
+{
+	memcpy(arena, &value, n);
+	uapi_pwrite(f, arena, n, pos);
+}
+
+/* What makes testdev and edu masters: DMA, with an interrupt at its end, and interrupts alone. */
+static void device_acts(struct in *in, struct uapi_file *f)
+{
+	const uint64_t regs = 2ull << 40;
+	uint8_t how = in8(in);
+
+	poke(f, (7ull << 40) + 4, 6 | (how & 0x80 ? 0x400 : 0), 2);
+	switch (how & 3) {
+	case 0:
+		poke(f, regs + TD_DMA_SRC, some_iova(in), 8);
+		poke(f, regs + TD_DMA_DST, some_iova(in), 8);
+		poke(f, regs + TD_DMA_LEN, in16(in) % 0x9000, 8);
+		poke(f, regs + TD_DMA_VECTOR, in8(in), 4);
+		poke(f, regs + TD_DMA_CMD, (in8(in) & 7) | (how & 0x70) << 4, 4);
+		break;
+	case 1:
+		poke(f, regs + TD_INTX, how >> 2 & 1, 4);
+		poke(f, regs + TD_MSI, in8(in), 4);
+		poke(f, regs + TD_TIMER_VECTOR, in8(in) & 1 ? TD_INTX_TIMER : in8(in), 4);
+		poke(f, regs + TD_TIMER, in8(in), 4);
+		break;
+	case 2:
+		poke(f, regs + TD_ERROR, in32(in), 4);
+		break;
+	default: /* edu: BAR0, 0x80 source, 0x88 destination, 0x90 count, 0x98 command; 0x08
+		    factorial, 0x60 raise */
+		poke(f, 0x80, how & 4 ? 0x40000 : some_iova(in), 8);
+		poke(f, 0x88, how & 4 ? some_iova(in) : 0x40000, 8);
+		poke(f, 0x90, in16(in) % 0x1100, 8);
+		poke(f, 0x98, 1 | (how & 4 ? 0 : 2) | (how & 8 ? 4 : 0), 8);
+		poke(f, 0x60, in8(in), 4);
+		poke(f, 0x08, in8(in), 4);
+	}
+}
+
+/* Aside is a place of its own, as large as all moves of one input can be. */
+static void *move_aside(void *old, uint64_t len, void *arg)
+{
+	static unsigned n;
+	void *to;
+
+	if (++n % 8 == 7)
+		return NULL;
+	to = mmap(NULL, len, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	if (to == MAP_FAILED ||
+	    mremap(old, len, len, MREMAP_MAYMOVE | MREMAP_FIXED, to) == MAP_FAILED)
+		abort();
+	/* no hole: mmap would find it for the next one, in what the program is about to replace */
+	if (mmap(old, len, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0) == MAP_FAILED)
+		abort();
+	return to;
+}
+
+/* The program maps other memory over a part of the pool, as the shim sees it. */
+static void lose_memory(struct in *in)
+{
+	unsigned first = in8(in) % POOL_PAGES, n = 1 + in8(in) % 8;
+	uint8_t *p = pool + first * PAGE;
+
+	if (first + n > POOL_PAGES)
+		n = POOL_PAGES - first;
+	if (vfio_pages_in_use(sys, p, n * PAGE))
+		vfio_preserve_pages(sys, p, n * PAGE, move_aside, NULL);
+	if (mmap(p, n * PAGE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1,
+		 0) == MAP_FAILED)
+		abort();
 }
 
 static void close_fd(unsigned i)
@@ -393,26 +510,37 @@ static int open_one(const char *path)
 /* What a client does first, for inputs that want to be deeper. */
 static void usual_start(struct in *in)
 {
-	int32_t c = open_one("/dev/vfio/vfio"), g = open_one("/dev/vfio/1"), g2 = open_one("/dev/vfio/2");
+	int32_t c = open_one("/dev/vfio/vfio"), g = open_one("/dev/vfio/1"),
+		g2 = open_one("/dev/vfio/2");
 	uint8_t how = in8(in);
 
 	REQUIRE(c >= 0 && g >= 0 && g2 >= 0, "open: %d %d %d", c, g, g2);
 	memcpy(arena, &c, sizeof(c));
-	REQUIRE(!uapi_ioctl(fds[g - FIRST_FD], VFIO_GROUP_SET_CONTAINER, (unsigned long)arena), "SET_CONTAINER");
+	REQUIRE(!uapi_ioctl(fds[g - FIRST_FD], VFIO_GROUP_SET_CONTAINER, (unsigned long)arena),
+		"SET_CONTAINER");
 	if (how & 1)
-		REQUIRE(!uapi_ioctl(fds[g2 - FIRST_FD], VFIO_GROUP_SET_CONTAINER, (unsigned long)arena), "SET_CONTAINER");
-	REQUIRE(!uapi_ioctl(fds[c - FIRST_FD], VFIO_SET_IOMMU, how & 2 ? VFIO_TYPE1_IOMMU : VFIO_TYPE1v2_IOMMU), "SET_IOMMU");
+		REQUIRE(!uapi_ioctl(fds[g2 - FIRST_FD], VFIO_GROUP_SET_CONTAINER,
+				    (unsigned long)arena),
+			"SET_CONTAINER");
+	REQUIRE(!uapi_ioctl(fds[c - FIRST_FD], VFIO_SET_IOMMU,
+			    how & 2 ? VFIO_TYPE1_IOMMU : VFIO_TYPE1v2_IOMMU),
+		"SET_IOMMU");
 	for (unsigned i = 0; i < 3; i++) {
 		strcpy((char *)arena, machine_device(machine, i)->addr);
-		REQUIRE(uapi_ioctl(fds[(i < 2 ? g : g2) - FIRST_FD], VFIO_GROUP_GET_DEVICE_FD, (unsigned long)arena) >= 0 || (i == 2 && !(how & 1)), "GET_DEVICE_FD");
+		REQUIRE(uapi_ioctl(fds[(i < 2 ? g : g2) - FIRST_FD], VFIO_GROUP_GET_DEVICE_FD,
+				   (unsigned long)arena) >= 0 ||
+				(i == 2 && !(how & 1)),
+			"GET_DEVICE_FD");
 	}
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-	static const char *const paths[] = { "/dev/vfio/vfio", "/dev/vfio/1", "/dev/vfio/2", "/dev/vfio/3", "/dev/vfio/4", "/dev/vfio/01", "/dev/vfio/", "/dev/vfio/99999999999" };
+	static const char *const paths[] = {
+		"/dev/vfio/vfio", "/dev/vfio/1",  "/dev/vfio/2", "/dev/vfio/3",
+		"/dev/vfio/4",	  "/dev/vfio/01", "/dev/vfio/",	 "/dev/vfio/99999999999"};
 	static bool done;
-	struct in in = { data, size };
+	struct in in = {data, size};
 	long ret;
 
 	if (!done)
@@ -432,11 +560,18 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 			close_fd(i);
 			break;
 		case 2:
-			if (fds[i])
-				uapi_mmap_check(fds[i], some_size(&in), in8(&in) & 7, in8(&in), in64(&in));
+			if (i & 1)
+				lose_memory(&in);
+			else if (fds[i])
+				uapi_mmap_check(fds[i], some_size(&in), in8(&in) & 7, in8(&in),
+						in64(&in));
 			break;
 		case 3:
 		case 4:
+			if (fds[i] && (what & 7) == 4 && uapi_file_device(fds[i])) {
+				device_acts(&in, fds[i]);
+				break;
+			}
 			ret = fds[i] ? region(&in, fds[i]) : 0;
 			REQUIRE(ret >= -4095, "region: %ld", ret);
 			break;
@@ -452,12 +587,15 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	}
 	for (unsigned i = NUM_FDS; i--;)
 		close_fd(i);
-	REQUIRE(!atomic_load(&sys->mappings) && !atomic_load(&sys->pages_locked), "mappings are left");
+	REQUIRE(!sys->asides.root, "memory is left aside");
+	REQUIRE(!atomic_load(&sys->mappings) && !atomic_load(&sys->pages_locked),
+		"mappings are left");
 	for (unsigned i = 0; i < machine_num_devices(machine); i++) {
 		struct machine_device *d = machine_device(machine, i);
 		struct vfio_group *g = vfio_system_group(sys, d->group);
 
-		REQUIRE(!d->vdev->open_count && !g->opened && !g->container && !g->device_files, "%s is left open", d->addr);
+		REQUIRE(!d->vdev->open_count && !g->opened && !g->container && !g->device_files,
+			"%s is left open", d->addr);
 	}
 	return 0;
 }

@@ -36,7 +36,8 @@ for m in "nvme,image=$tmp/image" edu testdev; do
 	has "$tmp/out" "dump ${m%%,*}: one function" '^01:00\.0 '
 	has "$tmp/out" "dump ${m%%,*}: capabilities" 'Capabilities: \['
 	if grep -qE '<chain (looped|broken)>|<access denied>|\?\?' "$tmp/out"; then failed=$((failed + 1)); cat "$tmp/out"; echo "FAIL dump ${m%%,*}: lspci stumbles"; else passed=$((passed + 1)); fi
-	[[ -s $tmp/err ]] && { failed=$((failed + 1)); cat "$tmp/err"; echo "FAIL lspci complains about ${m%%,*}"; }
+	grep -v libkmod "$tmp/err" >"$tmp/complaints" # the host has no modules of its own
+	[[ -s $tmp/complaints ]] && { failed=$((failed + 1)); cat "$tmp/err"; echo "FAIL lspci complains about ${m%%,*}"; }
 done
 echo "$passed passed, $failed failed"
 [[ $failed -eq 0 ]]

@@ -130,7 +130,7 @@ static bool list_has(const char *dir, const char *name)
 	if (!d)
 		return false;
 	while ((e = readdir(d)))
-		found |= !strcmp(e->d_name, name);
+		found |= !strcmp(e->d_name, name) && (strcmp(dir, "/dev/vfio") || e->d_type == DT_CHR);
 	closedir(d);
 	return found;
 }

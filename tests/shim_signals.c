@@ -171,19 +171,19 @@ static void bad_after_reset_hand(void)
 	*nowhere = 1;
 }
 
-static char *stack_end(char *from, int n)
+static int deeper(volatile char *from, int n)
 {
-	char big[4096];
+	volatile char big[4096];
 
-	big[0] = (char)n;
-	return n > 100000000 ? big : stack_end(big, n + 1) + big[0] - from[0];
+	big[0] = (char)(from[0] + n);
+	return n > 100000000 ? big[0] : deeper(big, n + 1) + big[0];
 }
 
 static void overflow(void)
 {
-	char c = 0;
+	volatile char c = 0;
 
-	if (stack_end(&c, 0) == &c)
+	if (deeper(&c, 0) == 12345)
 		_exit(9);
 }
 

@@ -220,6 +220,16 @@ UVFIO_PUBLIC void uvfio_msi(struct uvfio_dev *dev, unsigned vector);
 /** uvfio_intx - set the level of the interrupt line. Setting the level it has costs nothing. */
 UVFIO_PUBLIC void uvfio_intx(struct uvfio_dev *dev, bool level);
 
+/* ---- descriptors ---- */
+
+/**
+ * uvfio_fd_keep - take over @fd, which the model opened for itself (an image, an eventfd): it moves to a number that the program does not use
+ * and cannot close, not even one that closes "everything from 3 up". It is closed by exec, and in a forked child, where the device does not go on.
+ * Return the new number, to be closed with uvfio_fd_close() only; or -errno, and @fd is as it was.
+ */
+UVFIO_PUBLIC int uvfio_fd_keep(struct uvfio_dev *dev, int fd);
+UVFIO_PUBLIC void uvfio_fd_close(struct uvfio_dev *dev, int fd);
+
 /* ---- config space, timers, messages ---- */
 
 /** uvfio_config_get / uvfio_config_set - the hardware's own view: no write rules apply. @size 1, 2, 4. */

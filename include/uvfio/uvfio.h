@@ -7,6 +7,9 @@
  *
  * Threads: every function may be called by any thread, except that uvfio_close()/uvfio_free() must be the last use of their argument.
  * Errors: 0 or a count, or -errno; uvfio_strerror() has the sentence.
+ * Faults: the first uvfio_new() installs handlers for SIGSEGV and SIGBUS, which pass on what is not theirs. A program that installs its own later passes
+ * on what is not its own, or a device that meets memory which is gone takes the program down instead of being told so.
+ * Fork: a child may do nothing with its parent's contexts but uvfio_free(), which then leaves the parent's alone; it can make its own.
  */
 #ifndef UVFIO_UVFIO_H
 #define UVFIO_UVFIO_H
@@ -29,7 +32,7 @@ struct uvfio_device; /* an open device */
 
 /** uvfio_new - an empty machine. NULL: no memory. */
 UVFIO_PUBLIC struct uvfio *uvfio_new(void);
-/** uvfio_free - close what is open, unplug everything. */
+/** uvfio_free - close what is open, unplug everything, free what uvfio_dma_alloc() gave. */
 UVFIO_PUBLIC void uvfio_free(struct uvfio *u);
 /** uvfio_strerror - the sentence that explains the last error of a call on @u in this thread. Never NULL. */
 UVFIO_PUBLIC const char *uvfio_strerror(const struct uvfio *u);
@@ -41,7 +44,7 @@ UVFIO_PUBLIC const char *uvfio_strerror(const struct uvfio *u);
 UVFIO_PUBLIC int uvfio_add(struct uvfio *u, const char *spec, char *addr);
 /** uvfio_open - open the device at @addr for driving: reset, attached to @u's address space. -ENODEV, -EBUSY (open already). */
 UVFIO_PUBLIC int uvfio_open(struct uvfio *u, const char *addr, struct uvfio_device **out);
-/** uvfio_open_model - uvfio_add() and uvfio_open() in one. */
+/** uvfio_open_model - uvfio_add() and uvfio_open() in one. A device that cannot be opened stays plugged in. */
 UVFIO_PUBLIC int uvfio_open_model(struct uvfio *u, const char *spec, struct uvfio_device **out);
 UVFIO_PUBLIC void uvfio_close(struct uvfio_device *dev);
 UVFIO_PUBLIC const char *uvfio_device_address(const struct uvfio_device *dev);
@@ -55,7 +58,7 @@ UVFIO_PUBLIC const char *uvfio_device_address(const struct uvfio_device *dev);
 UVFIO_PUBLIC int uvfio_dma_map(struct uvfio *u, uint64_t iova, void *vaddr, uint64_t size, unsigned prot);
 /** uvfio_dma_unmap - what lies in [@iova, @iova + @size) whole; -EINVAL if the range cuts a mapping. Return the bytes unmapped. When it returns no device accesses the memory. */
 UVFIO_PUBLIC int64_t uvfio_dma_unmap(struct uvfio *u, uint64_t iova, uint64_t size);
-/** uvfio_dma_alloc - @size bytes (rounded up to pages) of zeroed memory, mapped read/write at an address of uvfio's choice (*@iova). NULL: no memory. */
+/** uvfio_dma_alloc - @size bytes (rounded up to pages) of zeroed memory, mapped read/write at a low address of uvfio's choice (*@iova, never 0). NULL: no memory. */
 UVFIO_PUBLIC void *uvfio_dma_alloc(struct uvfio *u, size_t size, uint64_t *iova);
 UVFIO_PUBLIC void uvfio_dma_free(struct uvfio *u, void *vaddr, size_t size, uint64_t iova);
 

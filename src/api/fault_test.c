@@ -74,7 +74,7 @@ static int life(bool intx)
 	struct vfio_iommu_type1_dma_unmap unmap = { .argsz = sizeof(unmap), .iova = 5 * K, .size = 4 * K };
 	struct { struct vfio_iommu_type1_info info; uint8_t caps[256]; } info = { .info.argsz = sizeof(info) };
 	struct { struct vfio_region_info info; uint8_t caps[64]; } region = { .info.argsz = sizeof(region), .info.index = 2 };
-	struct { struct vfio_irq_set set; int32_t fd[VECTORS]; } irqs = {
+	union { struct vfio_irq_set set; uint8_t room[sizeof(struct vfio_irq_set) + sizeof(events)]; } irqs = {
 		.set = { .argsz = sizeof(irqs), .flags = VFIO_IRQ_SET_DATA_EVENTFD | VFIO_IRQ_SET_ACTION_TRIGGER, .index = intx ? 0 : 2, .count = intx ? 1 : VECTORS },
 	};
 	struct vfio_irq_set unmask = { 0 }, off = { .argsz = sizeof(off), .flags = VFIO_IRQ_SET_DATA_NONE | VFIO_IRQ_SET_ACTION_TRIGGER, .index = irqs.set.index };
@@ -83,7 +83,7 @@ static int life(bool intx)
 	uint32_t id;
 	int c, g, d, ret;
 
-	memcpy(irqs.fd, events, sizeof(events));
+	memcpy(irqs.set.data, events, sizeof(events));
 	CHECK(c = open_path("/dev/vfio/vfio"));
 	CHECK(g = open_path("/dev/vfio/1"));
 	CHECK(uapi_ioctl(fds[g], VFIO_GROUP_SET_CONTAINER, (unsigned long)&c));
@@ -100,7 +100,7 @@ static int life(bool intx)
 	CHECK(uapi_ioctl(fds[d], VFIO_DEVICE_SET_IRQS, (unsigned long)&irqs));
 	if (intx) {
 		irqs.set.flags = VFIO_IRQ_SET_DATA_EVENTFD | VFIO_IRQ_SET_ACTION_UNMASK;
-		irqs.fd[0] = events[1];
+		memcpy(irqs.set.data, &events[1], sizeof(events[1]));
 		CHECK(uapi_ioctl(fds[d], VFIO_DEVICE_SET_IRQS, (unsigned long)&irqs));
 		unmask = (struct vfio_irq_set){ .argsz = sizeof(unmask), .flags = VFIO_IRQ_SET_DATA_NONE | VFIO_IRQ_SET_ACTION_UNMASK, .count = 1 };
 		CHECK(uapi_ioctl(fds[d], VFIO_DEVICE_SET_IRQS, (unsigned long)&unmask));

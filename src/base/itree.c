@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * base/itree.c: the AVL tree of itree.h. Parents are kept, so that nothing recurses and a walk needs no stack.
+ * base/itree.c: the AVL tree of itree.h. Parents are kept, so that nothing recurses and a walk
+ * needs no stack.
  */
 #include "base/itree.h"
 #include <stdbool.h>
@@ -124,7 +125,8 @@ static struct itree_node *lowest(struct itree_node *n, uint64_t start, uint64_t 
 {
 	for (;;) {
 		if (n->left && n->left->max_last >= start) {
-			/* Something there ends late enough. If it begins too late, so does all that is to the right of it. */
+			/* Something there ends late enough. If it begins too late, so does all that
+			 * is to the right of it. */
 			n = n->left;
 			continue;
 		}

@@ -107,24 +107,22 @@ static void run(struct loop *l, const void *who, void (*fn)(void *arg), void *ar
 static void run_timers(struct loop *l)
 {
 	uint64_t now = now_ns(), ticks;
-	struct loop_timer *t;
-	bool again;
+	struct loop_timer *t, *first;
 
 	sys_read(l->tfd, &ticks, sizeof(ticks));
-	l->armed = OFF; /* it fired or was set anew: arm() decides afresh */
 	do {
-		again = false;
-		/* from the start after each callback: the list may have changed */
+		/* in the order of their times; looked for afresh, as a callback may change all of them */
+		first = NULL;
 		cds_list_for_each_entry(t, &l->timers, node) {
-			if (t->due > now)
-				continue;
-			t->due = OFF;
-			run(l, t, t->fn, t->arg);
-			again = true;
-			break;
+			if (t->due <= now && (!first || t->due < first->due))
+				first = t;
 		}
-	} while (again && !l->stop);
-	l->armed = OFF;
+		if (!first)
+			break;
+		first->due = OFF;
+		run(l, first, first->fn, first->arg);
+	} while (!l->stop);
+	l->armed = OFF; /* it fired or was set anew: arm() decides afresh */
 	arm(l);
 }
 

@@ -134,6 +134,39 @@ static void test_from_callback(void **state)
 	close(c.fd);
 }
 
+static atomic_int order[3], fired;
+
+static void note(void *arg)
+{
+	atomic_store(&order[atomic_fetch_add(&fired, 1)], (int)(intptr_t)arg);
+}
+
+/* Due together, since the thread was busy: first the one that was due first. */
+static void test_order(void **state)
+{
+	struct count busy = { .hold_us = 30000 };
+	struct loop *l = loop_new();
+	struct loop_timer *t[3];
+
+	busy.t = loop_timer_new(l, tick, &busy);
+	for (int i = 0; i < 3; i++)
+		t[i] = loop_timer_new(l, note, (void *)(intptr_t)(i + 1));
+	assert_true(busy.t && t[0] && t[1] && t[2]);
+	loop_timer_set(busy.t, 0);
+	assert_true(reaches(&busy.busy, 1));
+	loop_timer_set(t[0], 3 * MS);
+	loop_timer_set(t[1], 1 * MS);
+	loop_timer_set(t[2], 2 * MS);
+	assert_true(reaches(&fired, 3));
+	assert_int_equal(atomic_load(&order[0]), 2);
+	assert_int_equal(atomic_load(&order[1]), 3);
+	assert_int_equal(atomic_load(&order[2]), 1);
+	for (int i = 0; i < 3; i++)
+		loop_timer_free(t[i]);
+	loop_timer_free(busy.t);
+	loop_free(l);
+}
+
 static void test_timers(void **state)
 {
 	struct count a = { 0 }, b = { 0 }, c = { 0 };
@@ -306,7 +339,7 @@ int main(void)
 		cmocka_unit_test(test_watch),	      cmocka_unit_test(test_unwatch_waits),
 		cmocka_unit_test(test_from_callback), cmocka_unit_test(test_timers),
 		cmocka_unit_test(test_churn),	      cmocka_unit_test(test_signals),
-		cmocka_unit_test(test_fork),
+		cmocka_unit_test(test_fork),	      cmocka_unit_test(test_order),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -19,7 +19,7 @@
  */
 #define FD_LIMIT (1u << 20)
 /* Where private numbers start below: the kernel's table of descriptors is as long as the highest number, and is copied at each fork. */
-#define FD_TOP 16384u
+#define FD_TOP 4096u
 #define FD_ROOM 128u
 #define WORD_BITS 64u
 

@@ -22,9 +22,9 @@ struct iommu_domain *iommu_domain_new(void); /* NULL: no memory */
 void iommu_domain_get(struct iommu_domain *d);
 void iommu_domain_put(struct iommu_domain *d);
 
-/* All-or-nothing. -EINVAL: alignment (4 KiB), size 0, wrap, beyond the width, in the MSI range, no right. -EEXIST: overlap. -ENOMEM. */
+/* All-or-nothing. -EINVAL: alignment (4 KiB), size 0, wrap, beyond the width, in the MSI range, no right, @mem NULL. -EEXIST: overlap. -ENOMEM. */
 int iommu_domain_map(struct iommu_domain *d, uint64_t iova, void *mem, uint64_t size, unsigned prot);
-/* Unmap everything mapped in [iova, iova+size), splitting leaves at the ends if needed. Never fails for lack of memory when the range covers whole mappings.
+/* Unmap everything mapped in [iova, iova+size), splitting leaves at the ends if needed. Never fails for lack of memory when the range covers whole mappings; when a split finds none, nothing is unmapped (0, and a line in the log).
  * When it returns no device uses the memory. Returns the bytes unmapped. */
 uint64_t iommu_domain_unmap(struct iommu_domain *d, uint64_t iova, uint64_t size);
 /* The pages that are mapped at [iova, iova+size) are now found at @mem (moved aside because the program unmapped its own view of them): rights stay. -ENOMEM, -ENOENT (a hole). Old memory is unused when it returns. */

@@ -43,10 +43,7 @@ void nvme_fatal(struct nvme *n, const char *why, uint64_t address)
 static void drain(struct nvme *n)
 {
 	atomic_store(&n->open, false);
-	for (unsigned i = 0; i < NVME_QUEUES; i++) {
-		pthread_mutex_lock(&n->sq[i].lock);
-		pthread_mutex_unlock(&n->sq[i].lock);
-	}
+	nvme_queues_pass(n);
 	pthread_mutex_lock(&n->drain_lock);
 	atomic_store(&n->draining, true);
 	while (atomic_load(&n->inflight))
@@ -262,6 +259,9 @@ static int bar_write(struct uvfio_dev *dev, unsigned bar, uint64_t offset, unsig
 			return -EINVAL;
 		}
 		nvme_doorbell(n, offset, (uint32_t)value);
+		nvme_barrier();
+		if (atomic_load_explicit(&n->paused, memory_order_relaxed))
+			resume(n); /* quiesced while this was under way */
 		return 0;
 	}
 	if (size < 4)
@@ -288,15 +288,20 @@ static void reset(struct uvfio_dev *dev, enum uvfio_reset_kind kind)
 	pthread_mutex_unlock(&n->life);
 }
 
-/* Commands that were fetched complete; the rest waits in its queue for the next register write, in whichever process that is. */
+/*
+ * Everything that was rung before completes; only then do the threads end. A doorbell that comes meanwhile either is seen here or finds `paused`
+ * and resumes (bar_write looks after its tail is stored).
+ */
 static void quiesce(struct uvfio_dev *dev)
 {
 	struct nvme *n = uvfio_priv(dev);
 
 	pthread_mutex_lock(&n->life);
+	atomic_store(&n->paused, true);
+	nvme_kick_all(n);
+	nvme_queues_settle(n);
 	drain(n);
 	nvme_workers_stop(n);
-	atomic_store(&n->paused, true);
 	pthread_mutex_unlock(&n->life);
 }
 
@@ -458,7 +463,7 @@ static int describe(struct nvme *n)
 static void release(struct nvme *n)
 {
 	for (unsigned i = 0; i < n->num_ns; i++)
-		nvme_ns_close(&n->ns[i]);
+		nvme_ns_close(n->dev, &n->ns[i]);
 	for (unsigned c = 0; c < NVME_BOUNCE_CLASSES; c++)
 		while (n->bounce.count[c])
 			free(n->bounce.free[c][--n->bounce.count[c]]);

@@ -148,7 +148,7 @@ struct nvme_bounce {
 
 int nvme_ns_open(struct uvfio_dev *dev, struct nvme_ns *ns, uint32_t nsid, const char *path,
 		 unsigned blocksize, bool readonly);
-void nvme_ns_close(struct nvme_ns *ns);
+void nvme_ns_close(struct uvfio_dev *dev, struct nvme_ns *ns);
 /* Try to move @iov without sleeping. 0, -EAGAIN: must go the long way, other -errno. @len: the sum of @iov. */
 int nvme_ns_try(struct nvme_ns *ns, bool write, struct iovec *iov, int n, uint64_t off, uint64_t len);
 /* Do it here and now; bytes or -errno. */
@@ -170,7 +170,7 @@ struct nvme_worker {
 	pthread_mutex_t lock;	/* guards in */
 	struct nvme_fifo in;	/* requests to start */
 	/* the thread's own */
-	bool has_ring, wake_armed;
+	bool has_ring, ring_kept, wake_armed;
 	struct io_uring ring;
 	unsigned in_ring;
 	struct nvme_fifo backlog; /* for a place in the ring */
@@ -248,6 +248,10 @@ void nvme_doorbell(struct nvme *n, uint64_t offset, uint32_t value);
 void nvme_sq_kick(struct nvme_sq *sq, bool worker);
 /* All queues that have something to do. */
 void nvme_kick_all(struct nvme *n);
+/* Whoever runs a queue has left it when this returns. */
+void nvme_queues_pass(struct nvme *n);
+/* Everything rung so far is fetched when this returns. */
+void nvme_queues_settle(struct nvme *n);
 /* Room for one completion, kept until posted or given back. false: full; the doorbell comes back to it. */
 bool nvme_cq_reserve(struct nvme *n, struct nvme_cq *cq);
 void nvme_cq_unreserve(struct nvme_cq *cq, unsigned count);
@@ -397,6 +401,12 @@ struct nvme {
 /* The controller cannot go on: CSTS.CFS. Any thread, any lock. */
 void nvme_fatal(struct nvme *n, const char *why, uint64_t address);
 uint64_t nvme_now_ns(void);
+
+/* A full barrier, also between accesses to the driver's memory. (The sanitizers do not know C11's fence.) */
+static inline void nvme_barrier(void)
+{
+	__sync_synchronize();
+}
 
 static inline struct nvme_ns *nvme_find_ns(struct nvme *n, uint32_t nsid)
 {

@@ -18,9 +18,6 @@
 
 #include "models/nvme.h"
 
-/* Above the numbers that a program hands out from 0 up, where the limit allows. */
-#define FD_ABOVE 512
-
 /*
  * One controller at a time writes an image. The lock belongs to the open file description: it goes when the process is killed, and two devices of
  * one process exclude each other too.
@@ -84,7 +81,7 @@ int nvme_ns_open(struct uvfio_dev *dev, struct nvme_ns *ns, uint32_t nsid, const
 		 unsigned blocksize, bool readonly)
 {
 	uint64_t size;
-	int fd, high, err;
+	int fd, err;
 
 	fd = open(path, (readonly ? O_RDONLY : O_RDWR) | O_CLOEXEC);
 	if (fd < 0) {
@@ -98,11 +95,6 @@ int nvme_ns_open(struct uvfio_dev *dev, struct nvme_ns *ns, uint32_t nsid, const
 		else
 			uvfio_error(dev, "image %s: %s", path, strerror(-err));
 		return err;
-	}
-	high = fcntl(fd, F_DUPFD_CLOEXEC, FD_ABOVE);
-	if (high >= 0) {
-		close(fd);
-		fd = high;
 	}
 	err = image_size(dev, fd, path, &size);
 	if (err)
@@ -120,8 +112,13 @@ int nvme_ns_open(struct uvfio_dev *dev, struct nvme_ns *ns, uint32_t nsid, const
 	err = lock_image(dev, fd, path, readonly);
 	if (err)
 		goto fail;
+	err = uvfio_fd_keep(dev, fd);
+	if (err < 0) {
+		uvfio_error(dev, "image %s: no descriptor: %s", path, strerror(-err));
+		goto fail;
+	}
 	ns->nsid = nsid;
-	ns->fd = fd;
+	ns->fd = err;
 	ns->shift = blocksize == 4096 ? 12 : 9;
 	ns->blocks = size >> ns->shift;
 	ns->readonly = readonly;
@@ -132,9 +129,9 @@ fail:
 	return err;
 }
 
-void nvme_ns_close(struct nvme_ns *ns)
+void nvme_ns_close(struct uvfio_dev *dev, struct nvme_ns *ns)
 {
-	close(ns->fd);
+	uvfio_fd_close(dev, ns->fd);
 	ns->fd = -1;
 }
 

@@ -6,6 +6,7 @@
  * queue waits ("starved") until the driver moves the completion queue's head.
  */
 #include <stdlib.h>
+#include <time.h>
 
 #include "models/nvme.h"
 
@@ -72,7 +73,7 @@ static unsigned sq_tail(struct nvme *n, struct nvme_sq *sq, unsigned head, unsig
 		tail = head; /* nothing to fetch, whatever the register says */
 	if (tail == head) {
 		shadow_write(n, sq->eventidx, tail);
-		atomic_thread_fence(memory_order_seq_cst);
+		nvme_barrier();
 		if (!shadow_read(n, sq->shadow, size, &tail))
 			tail = head;
 	}
@@ -96,7 +97,7 @@ static void cq_shadow(struct nvme *n, struct nvme_cq *cq, bool arm)
 			return;
 		if (!i)
 			shadow_write(n, cq->eventidx, head);
-		atomic_thread_fence(memory_order_seq_cst);
+		nvme_barrier();
 	}
 }
 
@@ -450,7 +451,7 @@ void nvme_sq_kick(struct nvme_sq *sq, bool worker)
 	bool more;
 
 	do {
-		atomic_thread_fence(memory_order_seq_cst);
+		nvme_barrier();
 		if (pthread_mutex_trylock(&sq->lock))
 			return;
 		more = sq_run(n, sq, worker);
@@ -461,7 +462,7 @@ void nvme_sq_kick(struct nvme_sq *sq, bool worker)
 			nvme_worker_run_sq(n, sq);
 			return;
 		}
-		atomic_thread_fence(memory_order_seq_cst);
+		nvme_barrier();
 	} while (sq_waiting(n, sq));
 }
 
@@ -470,6 +471,23 @@ void nvme_kick_all(struct nvme *n)
 	for (unsigned i = 0; i <= n->max_queues; i++)
 		if (atomic_load(&n->sq[i].size))
 			nvme_sq_kick(&n->sq[i], false);
+}
+
+/* Whoever runs a queue has left it when this returns. */
+void nvme_queues_pass(struct nvme *n)
+{
+	for (unsigned i = 0; i < NVME_QUEUES; i++) {
+		pthread_mutex_lock(&n->sq[i].lock);
+		pthread_mutex_unlock(&n->sq[i].lock);
+	}
+}
+
+/* Wait until the workers have fetched what was rung; a queue that waits for its completion queue is left. */
+void nvme_queues_settle(struct nvme *n)
+{
+	for (unsigned i = 0; i <= n->max_queues; i++)
+		while (sq_waiting(n, &n->sq[i]))
+			nanosleep(&(struct timespec){ .tv_nsec = 50000 }, NULL);
 }
 
 static void kick_users(struct nvme *n, struct nvme_cq *cq)
@@ -531,8 +549,10 @@ void nvme_doorbell(struct nvme *n, uint64_t offset, uint32_t value)
 	struct nvme_sq *sq;
 	unsigned size, head, tail;
 
-	if (!atomic_load_explicit(&n->open, memory_order_relaxed))
-		return; /* not ready: 3.1.24 leaves it undefined; nothing is remembered */
+	/* Not ready: 3.1.24 leaves it undefined; nothing is remembered. But what is written while quiesced counts when that ends. */
+	if (!(atomic_load_explicit(&n->csts, memory_order_relaxed) & NVME_CSTS_RDY) ||
+	    atomic_load_explicit(&n->discard, memory_order_relaxed))
+		return;
 	if (qid > n->max_queues ||
 	    !atomic_load_explicit(is_cq ? &n->cq[qid].size : &n->sq[qid].size, memory_order_relaxed)) {
 		bad_doorbell(n, NVME_EV_INVALID_DB_REGISTER, qid, is_cq, value);

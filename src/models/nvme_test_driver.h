@@ -154,16 +154,23 @@ static inline int plug_in(struct drv *d, const struct pci_option *opts, unsigned
 	return 0;
 }
 
+/* The function goes, the image stays. */
+static inline void pull_out(struct drv *d)
+{
+	if (!d->fn)
+		return;
+	pci_set_irq_sink(d->fn, NULL);
+	iommu_device_attach(pci_function_iommu(d->fn), NULL);
+	pci_function_free(d->fn, false);
+	d->fn = NULL;
+	iommu_domain_put(d->dom);
+	munmap(d->mem, MEM_SIZE);
+	loop_free(d->loop);
+}
+
 static inline void unplug(struct drv *d)
 {
-	if (d->fn) {
-		pci_set_irq_sink(d->fn, NULL);
-		iommu_device_attach(pci_function_iommu(d->fn), NULL);
-		pci_function_free(d->fn, false);
-		iommu_domain_put(d->dom);
-		munmap(d->mem, MEM_SIZE);
-		loop_free(d->loop);
-	}
+	pull_out(d);
 	if (d->image[0])
 		unlink(d->image);
 	if (d->image2[0])
@@ -252,12 +259,11 @@ static inline uint16_t post(struct drv *d, struct queue *q, const struct nvme_cm
 /* The next completion if there is one; does not ring. */
 static inline bool take(struct drv *d, struct queue *q, struct nvme_cqe *e)
 {
-	const volatile struct nvme_cqe *at = (void *)(d->mem + q->cq + q->head * 16);
+	struct nvme_cqe *at = (void *)(d->mem + q->cq + q->head * 16);
 
-	if ((at->status & 1) != q->phase)
+	if ((__atomic_load_n(&at->status, __ATOMIC_ACQUIRE) & 1) != q->phase)
 		return false;
-	atomic_thread_fence(memory_order_acquire);
-	memcpy(e, (void *)at, 16);
+	memcpy(e, at, 16);
 	assert_int_equal(e->sq_id, q->id);
 	q->sq_head = e->sq_head;
 	q->head = (q->head + 1) % q->cq_entries;
@@ -360,7 +366,8 @@ static inline struct drv *drv_new(uint64_t size, const char *dir, const struct p
 	log_set(2, LOG_NONE);
 	make_image(d->image, sizeof(d->image), size, dir);
 	opts[0] = (struct pci_option){ "image", d->image };
-	memcpy(opts + 1, more, count * sizeof(*more));
+	for (unsigned i = 0; i < count; i++)
+		opts[i + 1] = more[i];
 	if (plug_in(d, opts, count + 1))
 		fail_msg("%s", d->err);
 	return d;

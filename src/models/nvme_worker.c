@@ -22,7 +22,7 @@ static void wake(struct nvme_worker *w)
 {
 	uint64_t one = 1;
 
-	atomic_thread_fence(memory_order_seq_cst);
+	nvme_barrier();
 	if (atomic_exchange(&w->asleep, false) && write(w->wake_fd, &one, sizeof(one)) < 0)
 		uvfio_log(w->n->dev, UVFIO_LOG_ERROR, "I/O thread cannot be woken: %s", strerror(errno));
 }
@@ -248,10 +248,35 @@ static bool has_work(struct nvme_worker *w)
 	return work;
 }
 
+/* The ring's descriptor is kept out of the program's reach, as the images' are. */
+static int ring_open(struct nvme_worker *w)
+{
+	int err = io_uring_queue_init(NVME_RING, &w->ring, 0), fd;
+
+	if (err)
+		return err;
+	fd = uvfio_fd_keep(w->n->dev, w->ring.ring_fd);
+	if (fd >= 0)
+		w->ring.ring_fd = w->ring.enter_ring_fd = fd;
+	w->ring_kept = fd >= 0;
+	return 0;
+}
+
+static void ring_close(struct nvme_worker *w)
+{
+	int kept = w->ring.ring_fd;
+
+	if (w->ring_kept) { /* liburing closes a number of its own */
+		w->ring.ring_fd = w->ring.enter_ring_fd = dup(kept);
+		uvfio_fd_close(w->n->dev, kept);
+	}
+	io_uring_queue_exit(&w->ring);
+}
+
 static void *worker_main(void *arg)
 {
 	struct nvme_worker *w = arg;
-	int err = io_uring_queue_init(NVME_RING, &w->ring, 0);
+	int err = ring_open(w);
 
 	w->has_ring = !err;
 	if (err && !w->index)
@@ -270,7 +295,7 @@ static void *worker_main(void *arg)
 		if (any)
 			continue;
 		atomic_store(&w->asleep, true);
-		atomic_thread_fence(memory_order_seq_cst);
+		nvme_barrier();
 		if (has_work(w)) {
 			atomic_store(&w->asleep, false);
 			continue;
@@ -281,15 +306,13 @@ static void *worker_main(void *arg)
 			break;
 		atomic_store(&w->asleep, false);
 	}
-	if (w->has_ring)
-		io_uring_queue_exit(&w->ring);
 	return NULL;
 }
 
 static int worker_start(struct nvme *n, struct nvme_worker *w, unsigned index)
 {
 	char name[16];
-	int err;
+	int err, fd;
 
 	w->n = n;
 	w->index = index;
@@ -302,13 +325,18 @@ static int worker_start(struct nvme *n, struct nvme_worker *w, unsigned index)
 	atomic_store(&w->ready[1], 0);
 	nvme_fifo_init(&w->in);
 	nvme_fifo_init(&w->backlog);
-	w->wake_fd = eventfd(0, EFD_CLOEXEC);
-	if (w->wake_fd < 0)
+	fd = eventfd(0, EFD_CLOEXEC);
+	if (fd < 0)
 		return -errno;
+	w->wake_fd = uvfio_fd_keep(n->dev, fd);
+	if (w->wake_fd < 0) {
+		close(fd);
+		return w->wake_fd;
+	}
 	snprintf(name, sizeof(name), "nvme-io%u", index);
 	err = start_thread(&w->thread, worker_main, w, name);
 	if (err)
-		close(w->wake_fd);
+		uvfio_fd_close(n->dev, w->wake_fd);
 	return err;
 }
 
@@ -347,9 +375,13 @@ void nvme_workers_stop(struct nvme *n)
 		if (write(w->wake_fd, &one, sizeof(one)) < 0)
 			uvfio_log(n->dev, UVFIO_LOG_ERROR, "I/O thread cannot be stopped: %s", strerror(errno));
 	}
-	for (unsigned i = 0; i < n->num_workers; i++) {
+	for (unsigned i = 0; i < n->num_workers; i++)
 		pthread_join(n->worker[i].thread, NULL);
-		close(n->worker[i].wake_fd);
+	/* Not before all have ended: a ring's memory must not become another one's without the sanitizers knowing. */
+	for (unsigned i = 0; i < n->num_workers; i++) {
+		if (n->worker[i].has_ring)
+			ring_close(&n->worker[i]);
+		uvfio_fd_close(n->dev, n->worker[i].wake_fd);
 	}
 	pool_stop(&n->pool);
 	n->running = false;

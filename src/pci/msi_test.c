@@ -3,6 +3,8 @@
  * MSI, MSI-X and INTx: what is sent, what waits, what is dropped; and delivery against everything
  * that changes under it.
  */
+#include <sched.h>
+#include <unistd.h>
 #include "pci/test_function.h"
 
 static unsigned msi, msix, pm;
@@ -406,12 +408,22 @@ static void *sender(void *arg)
 }
 
 /*
- * A message that meets a mask is sent at unmask: with one raise between two unmasks, exactly one
- * arrives for each.
+ * A message that meets a mask is sent at unmask: with one raise around each unmask, exactly one
+ * arrives. Two threads hand the rounds to each other so that raise and unmask fall together.
  */
-static void *raise_once(void *arg)
+static atomic_int round_begun, round_done;
+
+static void *raise_each_round(void *arg)
 {
-	uvfio_msi(arg, 1);
+	for (int i = 1; !atomic_load(&stop); i++) {
+		for (int n = 0; atomic_load(&round_begun) < i && !atomic_load(&stop); n++) {
+			if (n > 1000)
+				sched_yield();
+		}
+		if (atomic_load(&round_begun) >= i)
+			uvfio_msi(arg, 1);
+		atomic_store(&round_done, i);
+	}
 	return NULL;
 }
 
@@ -421,15 +433,25 @@ static void test_mask_race(void **state)
 	pthread_t thread;
 
 	pci_msix_enable(fn);
-	for (int i = 1; i <= 300; i++) {
+	atomic_store(&stop, false);
+	atomic_store(&round_begun, 0);
+	atomic_store(&round_done, 0);
+	assert_int_equal(pthread_create(&thread, NULL, raise_each_round, fn), 0);
+	for (int i = 1; i <= 3 * ROUNDS; i++) {
 		pci_msix_entry(fn, 1, false);
-		assert_int_equal(pthread_create(&thread, NULL, raise_once, fn), 0);
-		for (volatile int spin = i * 37 % 4000; spin > 0; spin--)
+		atomic_store(&round_begun, i);
+		for (volatile int spin = i % 200; spin > 0; spin--)
 			;
 		pci_msix_entry(fn, 1, true);
-		pthread_join(thread, NULL);
-		assert_int_equal(t.msi[1], i);
+		for (int n = 0; atomic_load(&round_done) < i; n++) {
+			if (n > 1000)
+				sched_yield();
+		}
+		if (t.msi[1] != i)
+			fail_msg("round %d: %d messages", i, t.msi[1]);
 	}
+	atomic_store(&stop, true);
+	pthread_join(thread, NULL);
 	t_free(fn);
 }
 
@@ -465,57 +487,152 @@ static void test_mask_stream(void **state)
 	t_free(fn);
 }
 
-/*
- * After pci_set_irq_sink the old sink is not called: its argument may be gone. And after a disable
- * nothing comes.
- */
-struct guarded_sink { atomic_int calls; atomic_bool gone; };
+/* A sink in which one can stand, so that what must wait for it is caught if it does not. */
+static atomic_int inside, ups, downs;
+static atomic_bool told_after;
 
-static void guarded_msi(void *arg, unsigned vector)
+static void slow_msi(void *arg, unsigned vector)
 {
-	struct guarded_sink *s = arg;
-
-	assert_false(atomic_load(&s->gone));
-	atomic_fetch_add(&s->calls, 1);
+	atomic_fetch_add(&inside, 1);
+	usleep(2000);
+	if (arg && atomic_load((atomic_bool *)arg))
+		atomic_store(&told_after, true);
+	atomic_fetch_sub(&inside, 1);
 }
 
+static void slow_intx(void *arg, bool level)
+{
+	atomic_fetch_add(level ? &ups : &downs, 1);
+	atomic_fetch_add(&inside, 1);
+	usleep(20000);
+	atomic_store(&t.intx_level, level);
+	atomic_fetch_sub(&inside, 1);
+}
+
+static void wait_inside(void)
+{
+	while (!atomic_load(&inside))
+		sched_yield();
+}
+
+static int inside_at_reset;
+
+static void see_inside(struct uvfio_dev *dev)
+{
+	inside_at_reset = atomic_load(&inside);
+}
+
+/* After pci_set_irq_sink the old sink is not called: its argument may be gone. */
 static void test_sink_change(void **state)
 {
 	pci_function *fn = start();
-	struct guarded_sink *sinks = calloc(200, sizeof(*sinks));
-	struct pci_irq_sink sink = { .msi = guarded_msi };
-	pthread_t threads[2];
-	int before;
+	atomic_bool gone[30];
+	struct pci_irq_sink sink = { .msi = slow_msi };
+	pthread_t thread;
 
-	assert_non_null(sinks);
 	pci_msix_enable(fn);
 	pci_msix_entry(fn, 1, true);
 	atomic_store(&stop, false);
-	for (int i = 0; i < 2; i++)
-		assert_int_equal(pthread_create(&threads[i], NULL, sender, fn), 0);
-	for (int i = 0; i < 200; i++) {
-		sink.arg = &sinks[i];
+	atomic_store(&told_after, false);
+	sink.arg = &gone[0];
+	atomic_init(&gone[0], false);
+	pci_set_irq_sink(fn, &sink);
+	assert_int_equal(pthread_create(&thread, NULL, sender, fn), 0);
+	for (int i = 1; i < 30; i++) {
+		wait_inside();
+		atomic_init(&gone[i], false);
+		sink.arg = &gone[i];
 		pci_set_irq_sink(fn, i % 3 ? &sink : NULL);
-		if (i)
-			atomic_store(&sinks[i - 1].gone, true);
+		atomic_store(&gone[i - 1], true);
+		if (i % 3 == 0)
+			pci_set_irq_sink(fn, &sink);
 	}
 	pci_set_irq_sink(fn, NULL);
-	atomic_store(&sinks[199].gone, true);
+	assert_int_equal(inside, 0);
+	assert_false(atomic_load(&told_after));
+	atomic_store(&stop, true);
+	pthread_join(thread, NULL);
+	t_free(fn);
+}
 
-	pci_set_irq_sink(fn, &t_sink);
-	for (int i = 0; i < 50; i++) {
-		pci_msix_disable(fn);
-		before = t.msi[1];
-		for (volatile int spin = 2000; spin > 0; spin--)
-			;
-		assert_int_equal(t.msi[1], before);
+/*
+ * When MSI-X, bus mastering or power was taken away, or when the model is reset, no message is
+ * under way.
+ */
+static void test_off_means_off(void **state)
+{
+	pci_function *fn = start();
+	struct pci_irq_sink sink = { .msi = slow_msi };
+	pthread_t thread;
+
+	pci_set_irq_sink(fn, &sink);
+	t.on_reset = see_inside;
+	atomic_store(&stop, false);
+	assert_int_equal(pthread_create(&thread, NULL, sender, fn), 0);
+	for (int i = 0; i < 20; i++) {
+		wr16(PCI_COMMAND, PCI_COMMAND_MEMORY | PCI_COMMAND_MASTER);
 		pci_msix_enable(fn);
 		pci_msix_entry(fn, 1, true);
+		wait_inside();
+		switch (i % 4) {
+		case 0:
+			pci_msix_disable(fn);
+			assert_int_equal(inside, 0);
+			break;
+		case 1:
+			wr16(PCI_COMMAND, PCI_COMMAND_MEMORY);
+			assert_int_equal(inside, 0);
+			break;
+		case 2:
+			wr16(pm + PCI_PM_CTRL, 3);
+			assert_int_equal(inside, 0);
+			wr16(pm + PCI_PM_CTRL, 0);
+			break;
+		default:
+			inside_at_reset = -1;
+			pci_function_reset(fn, UVFIO_RESET_FLR);
+			assert_int_equal(inside_at_reset, 0);
+		}
 	}
 	atomic_store(&stop, true);
-	for (int i = 0; i < 2; i++)
-		pthread_join(threads[i], NULL);
-	free(sinks);
+	pthread_join(thread, NULL);
+	t_free(fn);
+}
+
+static void *raise_line(void *arg)
+{
+	uvfio_intx(arg, true);
+	return NULL;
+}
+
+/*
+ * The line moves while another thread is still telling the sink: that thread tells this too, and
+ * nobody waits.
+ */
+static void test_intx_while_told(void **state)
+{
+	pci_function *fn = start();
+	struct pci_irq_sink sink = { .intx = slow_intx };
+	pthread_t thread;
+
+	pci_set_irq_sink(fn, &sink);
+	for (int again = 0; again < 2; again++) {
+		atomic_store(&ups, 0);
+		atomic_store(&downs, 0);
+		assert_int_equal(pthread_create(&thread, NULL, raise_line, fn), 0);
+		wait_inside();
+		uvfio_intx(fn, false);
+		if (again)
+			uvfio_intx(fn, true);
+		assert_int_equal(inside, 1);
+		pthread_join(thread, NULL);
+		assert_int_equal(t.intx_level, again);
+		/* a fall may go unseen, a rise may not */
+		assert_int_equal(ups, 1 + again);
+		assert_int_equal(downs, !again);
+		uvfio_intx(fn, false);
+		assert_int_equal(t.intx_level, 0);
+	}
 	t_free(fn);
 }
 
@@ -559,7 +676,8 @@ int main(void)
 		cmocka_unit_test(test_msix_beyond), cmocka_unit_test(test_msix_layout),
 		cmocka_unit_test(test_intx),	    cmocka_unit_test(test_no_pin),
 		cmocka_unit_test(test_mask_race),   cmocka_unit_test(test_mask_stream),
-		cmocka_unit_test(test_sink_change), cmocka_unit_test(test_intx_race),
+		cmocka_unit_test(test_sink_change), cmocka_unit_test(test_off_means_off),
+		cmocka_unit_test(test_intx_while_told), cmocka_unit_test(test_intx_race),
 	};
 
 	log_set(2, LOG_WARN);

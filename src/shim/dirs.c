@@ -31,6 +31,25 @@ EXPORT DIR *opendir(const char *path)
 	return d;
 }
 
+/* The tree has plain files where the kernel has device nodes. */
+static bool is_node_name(const char *s)
+{
+	return !strcmp(s, "vfio") || (*s && !s[strspn(s, "0123456789")]);
+}
+
+#define READDIR(name, type)                                                                                                \
+	EXPORT struct type *name(DIR *d)                                                                                   \
+	{                                                                                                                  \
+		struct type *e;                                                                                            \
+		NEXT(name);                                                                                                \
+		e = real(d);                                                                                               \
+		if (e && e->d_type == DT_REG && is_node_name(e->d_name) && shim_fd_maybe_view(dirfd(d)))                   \
+			e->d_type = DT_CHR;                                                                                \
+		return e;                                                                                                  \
+	}
+READDIR(readdir, dirent)
+READDIR(readdir64, dirent64)
+
 #define SCANDIR(name, type)                                                                                                \
 	EXPORT int name(const char *restrict path, struct type ***restrict list, int (*filter)(const struct type *),       \
 			int (*cmp)(const struct type **, const struct type **))                                            \

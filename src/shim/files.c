@@ -114,6 +114,14 @@ static long open_again(int n, int flags)
 	return strncmp(link, dev_vfio, sizeof(dev_vfio) - 1) ? -ENXIO : open_handle(link, flags);
 }
 
+/* A name in /dev/vfio itself. What is below one of them is the file system's to refuse. */
+static bool is_device_node(const char *virt)
+{
+	size_t n = sizeof(dev_vfio) - 1;
+
+	return !strncmp(virt, dev_vfio, n) && virt[n] && !strchr(virt + n, '/');
+}
+
 typedef int open_fn(int dirfd, const char *path, int flags, ...);
 
 static long do_open(int dirfd, const char *path, int flags, mode_t mode, open_fn *call)
@@ -136,7 +144,9 @@ static long do_open(int dirfd, const char *path, int flags, mode_t mode, open_fn
 		}
 		goto kernel;
 	}
-	if (!strncmp(p.virt, dev_vfio, sizeof(dev_vfio) - 1) && p.virt[sizeof(dev_vfio) - 1] && !(flags & (O_PATH | O_DIRECTORY))) {
+	if (is_device_node(p.virt) && !(flags & (O_PATH | O_DIRECTORY))) {
+		if ((flags & (O_CREAT | O_EXCL)) == (O_CREAT | O_EXCL) && !sys_call(SYS_faccessat, AT_FDCWD, (long)use, F_OK, 0, 0, 0))
+			return -EEXIST;
 		fd = open_handle(p.virt, flags);
 		return fd == -ENOENT && flags & O_CREAT ? -EACCES : fd;
 	}

@@ -51,13 +51,15 @@ static void drop_private(int fd, void *arg)
 
 void shim_after_fork(void)
 {
-	struct machine *m = atomic_exchange(&shim.machine, NULL);
+	struct machine *m;
 
 	if (shim.alive)
 		*shim.alive = 1;
+	shim.pid = (pid_t)sys_call(SYS_getpid, 0, 0, 0, 0, 0, 0);
 	pthread_mutex_init(&shim.build_lock, NULL);
 	shim_handles_abandon();
 	shim_bars_abandon();
+	m = atomic_exchange(&shim.machine, NULL);
 	if (m)
 		machine_free(m, true);
 	fd_for_each_private(drop_private, NULL);
@@ -81,7 +83,7 @@ void shim_fork_init(void)
 extern char **environ;
 static const char *const names[] = { "LD_PRELOAD", "UVFIO_RUN_DIR", "UVFIO_DEVICES", "UVFIO_LOG", "UVFIO_LOG_FILE", "UVFIO_MEMLOCK" };
 static char *entries[ARRAY_SIZE(names)]; /* "NAME=value" as the shim found it, or NULL */
-static char preload[2 * PATH_MAX];       /* the shim's own path, as in LD_PRELOAD */
+static char preload[PATH_MAX];           /* the shim's own path, as in LD_PRELOAD */
 
 void shim_exec_init(void)
 {
@@ -116,7 +118,7 @@ static bool env_complete(char *const *envp)
 
 		if (entries[i] && !e)
 			return false;
-		if (!i && e && !strstr(*e, preload))
+		if (!i && entries[0] && e && !strstr(*e, preload))
 			return false;
 	}
 	return true;
@@ -134,17 +136,17 @@ static size_t env_room(char *const *envp)
 /* @out has env_room() pointers; @text is for a joined LD_PRELOAD. Only what an async-signal-safe function may do: a vfork child comes here. */
 static char **env_with_shim(char *const *envp, char **out, char *text, size_t size)
 {
-	char *const *e = envp ? find_env(envp, names[0]) : NULL;
-	size_t n = 0, a = strlen(names[0]) + 1, b = strlen(preload), c;
+	char *const *e = envp && entries[0] ? find_env(envp, names[0]) : NULL;
+	/* in front what was there when we came, since a sanitizer's library has to be before us */
+	size_t n = 0, b = entries[0] ? strlen(entries[0]) : 0, c, a = strlen(names[0]) + 1;
 
 	for (size_t i = 0; envp && envp[i]; i++) {
 		if (e == &envp[i] && !strstr(*e, preload)) {
 			c = strlen(*e + a);
-			if (a + b + 1 + c + 1 <= size) {
-				memcpy(text, *e, a);
-				memcpy(text + a, preload, b);
-				text[a + b] = ':';
-				memcpy(text + a + b + 1, *e + a, c + 1);
+			if (b + 1 + c + 1 <= size) {
+				memcpy(text, entries[0], b);
+				text[b] = ':';
+				memcpy(text + b + 1, *e + a, c + 1);
 				out[n++] = text;
 				continue;
 			}
@@ -158,11 +160,14 @@ static char **env_with_shim(char *const *envp, char **out, char *text, size_t si
 	return out;
 }
 
+/* the longest LD_PRELOAD that is joined; a longer one stays as the program made it */
+#define TEXT_MAX (4 * PATH_MAX)
+
 /* @envp, or a completed copy of it on the caller's stack */
 #define WITH_SHIM(envp)                                                                                     \
 	(!shim.on || env_complete(envp) ? (char **)(envp)                                                  \
 					: env_with_shim(envp, alloca(env_room(envp) * sizeof(char *)),      \
-							alloca(sizeof(preload) * 2), sizeof(preload) * 2))
+							alloca(TEXT_MAX), TEXT_MAX))
 
 EXPORT int execve(const char *path, char *const argv[], char *const envp[])
 {

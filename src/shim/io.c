@@ -33,10 +33,15 @@ static long vfio_ioctl(int fd, unsigned cmd, unsigned long arg)
 
 	h = shim_handle_get(fd, NULL, &err);
 	if (!h) {
+		shim_fd_forget(fd);
 		if (err)
 			return err;
-		if (shim_is_foreign(fd))
-			return -ENODEV;
+		if ((cmd >> 8 & 0xff) == SHIM_VFIO_TYPE) {
+			if (shim_is_foreign(fd))
+				return -ENODEV;
+		} else if (shim_ioctl_is_ours(cmd)) {
+			return shim_kvm_ioctl(fd, cmd, arg);
+		}
 		return sys_call(SYS_ioctl, SHIM_PASS(fd), cmd, (long)arg, 0, 0, 0);
 	}
 	f = shim_handle_file(h);
@@ -52,11 +57,20 @@ static long vfio_ioctl(int fd, unsigned cmd, unsigned long arg)
 	return rc;
 }
 
+/* What the kernel does for every file before it asks the file itself: do_vfs_ioctl(), fs/ioctl.c. */
+static bool any_file_ioctl(unsigned cmd)
+{
+	return cmd == FIOCLEX || cmd == FIONCLEX || cmd == FIONBIO || cmd == FIOASYNC;
+}
+
 long shim_ioctl(int fd, unsigned long cmd, unsigned long arg)
 {
 	/* the kernel's cmd is an unsigned int */
 	unsigned c = (unsigned)cmd;
 
+	/* other types, too, have an answer from the file (a container without an IOMMU says EINVAL), and a memfd would answer some */
+	if (shim_fd_maybe_handle(fd) && shim.on && !any_file_ioctl(c))
+		return vfio_ioctl(fd, c, arg);
 	if (shim.on && (c >> 8 & 0xff) == SHIM_VFIO_TYPE)
 		return vfio_ioctl(fd, c, arg);
 	if (shim.on && shim_ioctl_is_ours(c))
@@ -327,6 +341,46 @@ EXPORT off64_t lseek64(int fd, off64_t pos, int whence)
 	return shim_ret(do_lseek(fd, pos, whence));
 }
 EXPORT off_t lseek(int fd, off_t pos, int whence) __attribute__((alias("lseek64")));
+
+/* The kernel's VFIO files have no fsync, a memfd has one. */
+static long sync_try(int fd)
+{
+	struct shim_handle *h;
+
+	if (!shim_fd_maybe_handle(fd) || !shim.on)
+		return 0;
+	h = shim_handle_get(fd, NULL, NULL);
+	if (!h)
+		return 0;
+	shim_handle_put(h);
+	return -EINVAL;
+}
+
+static int (*real_fsync)(int), (*real_fdatasync)(int);
+
+EXPORT int fsync(int fd)
+{
+	long rc = sync_try(fd);
+
+	if (rc)
+		return (int)shim_ret(rc);
+	return real_fsync ? real_fsync(fd) : (int)shim_ret(sys_call(SYS_fsync, fd, 0, 0, 0, 0, 0));
+}
+
+EXPORT int fdatasync(int fd)
+{
+	long rc = sync_try(fd);
+
+	if (rc)
+		return (int)shim_ret(rc);
+	return real_fdatasync ? real_fdatasync(fd) : (int)shim_ret(sys_call(SYS_fdatasync, fd, 0, 0, 0, 0, 0));
+}
+
+__attribute__((constructor(101))) static void resolve_sync(void)
+{
+	RESOLVE(fsync);
+	RESOLVE(fdatasync);
+}
 
 /* ---- memory ---- */
 

@@ -52,6 +52,7 @@ static bool move_pages(char *old, size_t len, char *to)
 	/* DONTUNMAP leaves the old range mapped (and empty), so that no other thread's mmap can land in a hole that the program's own call is about to unmap */
 	long rc = sys_call(SYS_mremap, (long)old, (long)len, (long)len, MREMAP_MAYMOVE | MREMAP_FIXED | MREMAP_DONTUNMAP, (long)to, 0);
 	size_t half;
+	bool first;
 
 	if (failed(rc) && rc == -EINVAL) {
 		/* before 5.13 DONTUNMAP takes private anonymous memory only */
@@ -66,7 +67,9 @@ static bool move_pages(char *old, size_t len, char *to)
 		return false;
 	/* several mappings next to each other do not move in one call */
 	half = align_up(len / 2, len >= 2 * HUGE_2M ? HUGE_2M : PAGE_SIZE_4K);
-	return move_pages(old, half, to) & move_pages(old + half, len - half, to + half);
+	/* as much as goes, also when some does not */
+	first = move_pages(old, half, to);
+	return move_pages(old + half, len - half, to + half) && first;
 }
 
 static void *set_aside(void *old, uint64_t len, void *arg)

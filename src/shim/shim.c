@@ -200,6 +200,7 @@ __attribute__((constructor(101))) static void shim_init(void)
 	shim.memlock = lock ? strdup(lock) : NULL;
 	if (!shim.devices)
 		return;
+	shim.pid = (pid_t)sys_call(SYS_getpid, 0, 0, 0, 0, 0, 0);
 	init_alive();
 	shim_exec_init();
 	shim_signals_init();

@@ -120,6 +120,9 @@ long shim_sigaction(int sig, const struct shim_ksigaction *act, struct shim_ksig
 
 	if (sig < 1 || sig > NUM_SIGNALS || !shim.on)
 		return raw_sigaction(sig, act, old);
+	/* A vfork child has its own actions but not its own memory. What it sets (defaults, for what it will exec) is not the parent's. */
+	if (sys_call(SYS_getpid, 0, 0, 0, 0, 0, 0) != shim.pid && (!shim.alive || *shim.alive))
+		return raw_sigaction(sig, act, old);
 	shim_block_signals(&mask);
 	pthread_mutex_lock(&action_lock);
 	if (s < 0) {

@@ -5,6 +5,7 @@
  */
 #include "uapi/file.h"
 
+#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -62,14 +63,11 @@ static int open_container(struct vfio_system *sys, const struct uapi_host *host,
 	return 0;
 }
 
-static int open_group(struct vfio_system *sys, const struct uapi_host *host, unsigned id, struct uapi_file **out)
+static int open_group(struct vfio_system *sys, const struct uapi_host *host, struct vfio_group *g, unsigned id, struct uapi_file **out)
 {
-	struct vfio_group *g = vfio_system_group(sys, id);
 	struct uapi_file *f;
 	int ret;
 
-	if (!g)
-		return -ENOENT;
 	f = uapi_file_new(sys, host, UAPI_GROUP);
 	if (!f)
 		return -ENOMEM;
@@ -87,16 +85,32 @@ static int open_group(struct vfio_system *sys, const struct uapi_host *host, uns
 int uapi_open(struct vfio_system *sys, const struct uapi_host *host, const char *path, int flags, struct uapi_file **out)
 {
 	static const char dir[] = "/dev/vfio/";
-	unsigned id;
-	int ret;
+	struct vfio_group *g = NULL;
+	char name[16];
+	size_t n;
+	unsigned id = 0;
 
 	if (strncmp(path, dir, sizeof(dir) - 1))
 		return -ENOENT;
 	path += sizeof(dir) - 1;
-	if (!strcmp(path, "vfio"))
-		return open_container(sys, host, out);
-	ret = parse_group(path, &id);
-	return ret ? ret : open_group(sys, host, id, out);
+	n = strcspn(path, "/");
+	if (n >= sizeof(name))
+		return -ENOENT;
+	memcpy(name, path, n);
+	name[n] = 0;
+	if (strcmp(name, "vfio")) {
+		if (parse_group(name, &id))
+			return -ENOENT;
+		g = vfio_system_group(sys, id);
+		if (!g)
+			return -ENOENT;
+	}
+	/* what open(2) says of any file that is there */
+	if (path[n] || flags & O_DIRECTORY)
+		return -ENOTDIR;
+	if (flags & O_CREAT && flags & O_EXCL)
+		return -EEXIST;
+	return g ? open_group(sys, host, g, id, out) : open_container(sys, host, out);
 }
 
 void uapi_file_get(struct uapi_file *f)

@@ -11,6 +11,7 @@
 
 /* linux/vfio.h: the largest dirty bitmap that one call takes, as bytes: 2^31 bits */
 #define DIRTY_BITMAP_BYTES_MAX (1ull << 28)
+#define USER_END 0x7ffffffff000ull /* asm/page_64_types.h, TASK_SIZE_MAX with four levels */
 
 static int add_caps(struct vfio_type1 *t, struct uapi_caps *caps)
 {
@@ -98,6 +99,9 @@ static int bitmap_in(const struct vfio_bitmap *b, uint64_t size, uint64_t **out,
 {
 	uint64_t pages, need;
 
+	/* as access_ok() of the kernel: what cannot be the program's is told apart from what is not there */
+	if (add_overflows((uint64_t)b->data, b->size) || (uint64_t)b->data + b->size > USER_END)
+		return -EINVAL;
 	if (!b->pgsize)
 		return -EINVAL;
 	pages = size >> __builtin_ctzll(b->pgsize);
@@ -161,8 +165,10 @@ static long dirty_get(struct vfio_type1 *t, const struct vfio_iommu_type1_dirty_
 		return -EINVAL;
 	if (uapi_get(&range, arg + sizeof(*d), sizeof(range)))
 		return -EFAULT;
-	if (add_overflows(range.iova, range.size))
+	if (!range.size)
 		return -EINVAL;
+	if (add_overflows(range.iova, range.size - 1))
+		return -EOVERFLOW;
 	ret = bitmap_in(&range.bitmap, range.size, &bits, &bytes);
 	if (ret)
 		return ret;

@@ -401,6 +401,13 @@ static void test_dma(void **state)
 	dirty.g.bitmap.size = 8;
 	dirty.g.bitmap.data = (void *)BAD_PTR;
 	assert_int_equal(ioc(w, 0, VFIO_IOMMU_DIRTY_PAGES, &dirty), -EFAULT);
+	dirty.g.bitmap.data = (void *)0xffff800000000000ul;
+	assert_int_equal(ioc(w, 0, VFIO_IOMMU_DIRTY_PAGES, &dirty), -EINVAL);
+	dirty.g.iova = -4096ul;
+	dirty.g.size = 8192;
+	assert_int_equal(ioc(w, 0, VFIO_IOMMU_DIRTY_PAGES, &dirty), -EOVERFLOW);
+	dirty.g.iova = 0x10000;
+	dirty.g.size = 4096;
 	dirty.g.bitmap.data = (void *)bits;
 	assert_int_equal(ioc(w, 0, VFIO_IOMMU_DIRTY_PAGES, &dirty), 0);
 	assert_int_equal(bits[0], 1);

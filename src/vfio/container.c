@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * vfio/container.c: a container: groups that share one type1 address space. As in the kernel the IOMMU comes with SET_IOMMU, which needs a group, and goes with the last
- * group; the container itself lives as long as its file or a group holds it.
+ * vfio/container.c: a container: groups that share one type1 address space. As in the kernel the
+ * IOMMU comes with SET_IOMMU, which needs a group, and goes with the last group; the container
+ * itself lives as long as its file or a group holds it.
  */
 #include <errno.h>
 #include <stdlib.h>
@@ -13,8 +14,10 @@ struct vfio_container {
 	struct ref ref;
 	struct vfio_system *sys;
 	/*
-	 * Writers (attach, detach, SET_IOMMU) exclude each other and the calls on the address space, which read. Between vfio_group.lock and vfio_type1's.
-	 * A waiting writer goes before new readers, or a client that maps without pause would never let one in; no thread reads twice.
+	 * Writers (attach, detach, SET_IOMMU) exclude each other and the calls on the address
+	 * space, which read. Between vfio_group.lock and vfio_type1's. A waiting writer goes before
+	 * new readers, or a client that maps without pause would never let one in; no thread reads
+	 * twice.
 	 */
 	pthread_rwlock_t lock;
 	struct cds_list_head groups;
@@ -47,7 +50,8 @@ void vfio_container_put(struct vfio_container *c)
 {
 	if (!ref_put(&c->ref))
 		return;
-	/* each group holds a reference: there is none left, and with the last went the address space */
+	/* each group holds a reference: there is none left, and with the last went the address
+	 * space */
 	pthread_rwlock_destroy(&c->lock);
 	free(c);
 }
@@ -78,12 +82,15 @@ int vfio_container_set_iommu(struct vfio_container *c, unsigned long type)
 
 	pthread_rwlock_wrlock(&c->lock);
 	if (cds_list_empty(&c->groups) || c->type1) {
-		log_warn("container", "SET_IOMMU %s: EINVAL", c->type1 ? "a second time" : "before a group was added (GROUP_SET_CONTAINER)");
+		log_warn("container", "SET_IOMMU %s: EINVAL",
+			 c->type1 ? "a second time"
+				  : "before a group was added (GROUP_SET_CONTAINER)");
 		goto out;
 	}
 	ret = -ENODEV;
 	if (type != VFIO_TYPE1_IOMMU && type != VFIO_TYPE1v2_IOMMU) {
-		log_warn("container", "SET_IOMMU %lu: only type1 (1) and type1v2 (3) are there: ENODEV", type);
+		log_warn("container",
+			 "SET_IOMMU %lu: only type1 (1) and type1v2 (3) are there: ENODEV", type);
 		goto out;
 	}
 	ret = -ENOMEM;

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * vfio/device.c: what is the same for every provider: counted opens, and the checks of SET_IRQS that come before the driver.
+ * vfio/device.c: what is the same for every provider: counted opens, and the checks of SET_IRQS
+ * that come before the driver.
  */
 #include "vfio/device.h"
 #include <errno.h>
@@ -8,9 +9,10 @@
 #include <string.h>
 #include "base/log.h"
 
-void vfio_device_init(struct vfio_device *dev, const struct vfio_device_ops *ops, const char *name, struct iommu_device *iommu)
+void vfio_device_init(struct vfio_device *dev, const struct vfio_device_ops *ops, const char *name,
+		      struct iommu_device *iommu)
 {
-	*dev = (struct vfio_device){ .ops = ops, .name = name, .iommu = iommu };
+	*dev = (struct vfio_device){.ops = ops, .name = name, .iommu = iommu};
 	pthread_mutex_init(&dev->lock, NULL);
 }
 
@@ -45,14 +47,16 @@ void vfio_device_close(struct vfio_device *dev)
 /* linux/vfio.h: argsz counts what comes before data[] */
 #define IRQ_SET_SIZE (offsetof(struct vfio_irq_set, count) + sizeof(uint32_t))
 
-int vfio_device_check_irqs(struct vfio_device *dev, uint32_t argsz, uint32_t flags, uint32_t index, uint32_t start, uint32_t count, size_t *data_size)
+int vfio_device_check_irqs(struct vfio_device *dev, uint32_t argsz, uint32_t flags, uint32_t index,
+			   uint32_t start, uint32_t count, size_t *data_size)
 {
 	const uint32_t known = VFIO_IRQ_SET_DATA_TYPE_MASK | VFIO_IRQ_SET_ACTION_TYPE_MASK;
-	struct vfio_irq irq = { 0 };
+	struct vfio_irq irq = {0};
 	uint64_t unit;
 
 	*data_size = 0;
-	if (argsz < IRQ_SET_SIZE || index >= dev->num_irqs || count >= UINT32_MAX - start || (flags & ~known))
+	if (argsz < IRQ_SET_SIZE || index >= dev->num_irqs || count >= UINT32_MAX - start ||
+	    (flags & ~known))
 		return -EINVAL;
 	if (dev->ops->irq(dev, index, &irq))
 		return -EINVAL;
@@ -82,7 +86,8 @@ int vfio_device_set_irqs(struct vfio_device *dev, const struct vfio_irq_set_args
 {
 	size_t size;
 	/* the size of a->data is the caller's word: what it must be follows from the rest */
-	int ret = vfio_device_check_irqs(dev, UINT32_MAX, a->flags, a->index, a->start, a->count, &size);
+	int ret = vfio_device_check_irqs(dev, UINT32_MAX, a->flags, a->index, a->start, a->count,
+					 &size);
 
 	if (ret)
 		return ret;

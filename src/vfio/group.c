@@ -232,7 +232,8 @@ int vfio_group_open_device(struct vfio_group *g, const char *name, struct vfio_d
 		goto out;
 	ret = -EINVAL;
 	if (!g->container || !vfio_container_has_iommu(g->container)) {
-		log_warn(name, "GROUP_GET_DEVICE_FD before %s: EINVAL", g->container ? "SET_IOMMU" : "GROUP_SET_CONTAINER");
+		log_warn(name, "GROUP_GET_DEVICE_FD before %s: EINVAL",
+			 g->container ? "SET_IOMMU" : "GROUP_SET_CONTAINER");
 		goto out;
 	}
 	ret = vfio_device_open(dev);
@@ -268,7 +269,8 @@ unsigned vfio_slot_devices(struct vfio_device *dev, struct vfio_device **out, un
 		for (unsigned k = 0; k < s->groups[i]->n; k++) {
 			struct vfio_device *d = s->groups[i]->devs[k];
 
-			if (d->segment != dev->segment || d->bus != dev->bus || d->devfn >> 3 != dev->devfn >> 3)
+			if (d->segment != dev->segment || d->bus != dev->bus ||
+			    d->devfn >> 3 != dev->devfn >> 3)
 				continue;
 			if (n < max)
 				out[n] = d;
@@ -290,7 +292,8 @@ int vfio_slot_reset(struct vfio_device *dev)
 	for (unsigned i = 0; i < n; i++)
 		if (!devs[i]->ops->slot_reset)
 			return -ENODEV;
-	/* one after another: their registers are their own, so nobody can see that it was not at once */
+	/* one after another: their registers are their own, so nobody can see that it was not at
+	 * once */
 	for (unsigned i = 0; i < n && !ret; i++) {
 		pthread_mutex_lock(&devs[i]->lock);
 		ret = devs[i]->ops->slot_reset(devs[i]);

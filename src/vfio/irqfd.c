@@ -2,10 +2,13 @@
 /*
  * vfio/irqfd.c: signalling and waiting for a client's eventfd.
  *
- * The kernel holds a reference on the eventfd itself and its eventfd_signal() cannot block. We hold a descriptor of our own, and have write(2):
- *  - closing it while another thread writes would hit whatever gets the number next: signals run under RCU, and a descriptor is closed after a grace period;
- *  - write(2) blocks when the counter is full, unless the description is O_NONBLOCK, which is the client's to choose. Nearly all choose it (QEMU, DPDK); for the
- *    others poll(2) looks first. That costs a system call more, and leaves a full counter alone as the kernel does.
+ * The kernel holds a reference on the eventfd itself and its eventfd_signal() cannot block. We hold
+ * a descriptor of our own, and have write(2):
+ *  - closing it while another thread writes would hit whatever gets the number next: signals run
+ * under RCU, and a descriptor is closed after a grace period;
+ *  - write(2) blocks when the counter is full, unless the description is O_NONBLOCK, which is the
+ * client's to choose. Nearly all choose it (QEMU, DPDK); for the others poll(2) looks first. That
+ * costs a system call more, and leaves a full counter alone as the kernel does.
  */
 #include "vfio/irqfd.h"
 #include <errno.h>
@@ -26,16 +29,17 @@
 /* Not interrupted, not blocked: is @fd ready for @events? */
 static bool ready(int fd, short events)
 {
-	struct pollfd p = { .fd = fd, .events = events };
-	struct timespec now = { 0 };
+	struct pollfd p = {.fd = fd, .events = events};
+	struct timespec now = {0};
 
 	return sys_call(SYS_ppoll, (long)&p, 1, (long)&now, 0, 0, 0) == 1 && (p.revents & events);
 }
 
-/* What a descriptor is, only its link in /proc tells. A thread may have a table of its own (CLONE_FILES not set), hence thread-self. */
+/* What a descriptor is, only its link in /proc tells. A thread may have a table of its own
+ * (CLONE_FILES not set), hence thread-self. */
 static int check_link(int fd)
 {
-	static const char *const dirs[] = { "/proc/thread-self/fd", "/proc/self/fd" };
+	static const char *const dirs[] = {"/proc/thread-self/fd", "/proc/self/fd"};
 	static const char expect[] = "anon_inode:[eventfd]";
 	char path[48], link[64];
 	long n = -ENOENT;
@@ -45,11 +49,13 @@ static int check_link(int fd)
 		n = sys_call(SYS_readlinkat, AT_FDCWD, (long)path, (long)link, sizeof(link), 0, 0);
 	}
 	if (n < 0) {
-		log_err("irqfd", "%s: %s: without /proc an eventfd cannot be told from another descriptor", path,
-			strerror((int)-n));
+		log_err("irqfd",
+			"%s: %s: without /proc an eventfd cannot be told from another descriptor",
+			path, strerror((int)-n));
 		return -EINVAL;
 	}
-	return n == (long)sizeof(expect) - 1 && !memcmp(link, expect, sizeof(expect) - 1) ? 0 : -EINVAL;
+	return n == (long)sizeof(expect) - 1 && !memcmp(link, expect, sizeof(expect) - 1) ? 0
+											  : -EINVAL;
 }
 
 int vfio_check_eventfd(int fd)
@@ -59,7 +65,8 @@ int vfio_check_eventfd(int fd)
 	return check_link(fd);
 }
 
-/* A private duplicate of the client's eventfd @fd. The check is made on the duplicate, which nobody can exchange meanwhile. */
+/* A private duplicate of the client's eventfd @fd. The check is made on the duplicate, which nobody
+ * can exchange meanwhile. */
 static int dup_eventfd(int fd)
 {
 	int own, ret;
@@ -151,11 +158,12 @@ struct vfio_virqfd {
 	void *arg;
 };
 
-/* Take the counter, as the kernel's handler does. The client may have read it since, and its description may be a blocking one. */
+/* Take the counter, as the kernel's handler does. The client may have read it since, and its
+ * description may be a blocking one. */
 static bool take_counter(int fd)
 {
 	uint64_t count;
-	struct iovec iov = { .iov_base = &count, .iov_len = sizeof(count) };
+	struct iovec iov = {.iov_base = &count, .iov_len = sizeof(count)};
 	long n = sys_call(SYS_preadv2, fd, (long)&iov, 1, -1, -1, RWF_NOWAIT);
 
 	/* eventfds know RWF_NOWAIT since Linux 5.8 */
@@ -172,7 +180,8 @@ static void on_readable(void *arg)
 		v->fn(v->arg); /* may free v */
 }
 
-int vfio_virqfd_new(struct loop *l, int fd, void (*fn)(void *arg), void *arg, struct vfio_virqfd **out)
+int vfio_virqfd_new(struct loop *l, int fd, void (*fn)(void *arg), void *arg,
+		    struct vfio_virqfd **out)
 {
 	struct vfio_virqfd *v;
 	int ret, own = dup_eventfd(fd);
@@ -184,7 +193,7 @@ int vfio_virqfd_new(struct loop *l, int fd, void (*fn)(void *arg), void *arg, st
 		ret = -ENOMEM;
 		goto close;
 	}
-	*v = (struct vfio_virqfd){ .fd = own, .fn = fn, .arg = arg };
+	*v = (struct vfio_virqfd){.fd = own, .fn = fn, .arg = arg};
 	*out = v; /* the handler may run, and look for it, before this function returns */
 	v->watch = loop_watch(l, own, on_readable, v, &ret);
 	if (v->watch)

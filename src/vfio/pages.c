@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * vfio/pages.c: what stands for pinning. The kernel's type1 faults every page in, with the right to write if the device may write, and fails with EFAULT where it
- * cannot. The same is asked of the kernel here, with MADV_POPULATE_* (Linux 5.14), page by page where that is not to be had.
+ * vfio/pages.c: what stands for pinning. The kernel's type1 faults every page in, with the right to
+ * write if the device may write, and fails with EFAULT where it cannot. The same is asked of the
+ * kernel here, with MADV_POPULATE_* (Linux 5.14), page by page where that is not to be had.
  */
 #include <errno.h>
 #include <linux/futex.h>
@@ -16,12 +17,13 @@
 #define MADV_POPULATE_WRITE 23
 #endif
 
-/* A write fault that changes nothing, also not under another thread's hands: the kernel ORs 0 into the word, atomically. */
+/* A write fault that changes nothing, also not under another thread's hands: the kernel ORs 0 into
+ * the word, atomically. */
 static int touch_write(uint64_t addr)
 {
 	uint32_t here = 0;
-	long ret = sys_call(SYS_futex, (long)&here, FUTEX_WAKE_OP | FUTEX_PRIVATE_FLAG, 0, 0, (long)addr,
-			    FUTEX_OP(FUTEX_OP_OR, 0, FUTEX_OP_CMP_EQ, 0));
+	long ret = sys_call(SYS_futex, (long)&here, FUTEX_WAKE_OP | FUTEX_PRIVATE_FLAG, 0, 0,
+			    (long)addr, FUTEX_OP(FUTEX_OP_OR, 0, FUTEX_OP_CMP_EQ, 0));
 
 	return ret < 0 ? -EFAULT : 0;
 }

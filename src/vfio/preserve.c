@@ -1,10 +1,13 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * vfio/preserve.c: memory that is mapped for DMA stays with the devices when the program unmaps its own view of it, as pinned pages do in the kernel.
+ * vfio/preserve.c: memory that is mapped for DMA stays with the devices when the program unmaps its
+ * own view of it, as pinned pages do in the kernel.
  *
- * Whoever sees the munmap coming (the shim) asks vfio_pages_in_use(), and moves what is in use aside through vfio_preserve_pages(). A mapping keeps the address at which
- * the client gave the memory; the domain knows where it is now. The two differing is how a page that was moved is told from one in place, so that memory which the program
- * puts at the old address later is not taken for the device's. What is aside is counted in mapped bytes and goes with the last of them.
+ * Whoever sees the munmap coming (the shim) asks vfio_pages_in_use(), and moves what is in use
+ * aside through vfio_preserve_pages(). A mapping keeps the address at which the client gave the
+ * memory; the domain knows where it is now. The two differing is how a page that was moved is told
+ * from one in place, so that memory which the program puts at the old address later is not taken
+ * for the device's. What is aside is counted in mapped bytes and goes with the last of them.
  */
 #include <errno.h>
 #include <inttypes.h>
@@ -31,7 +34,8 @@ static struct dma *next_at(const struct dma *d, uint64_t addr, uint64_t last)
 	return of_mem(itree_next(&d->by_mem, addr, last));
 }
 
-/* Where the domain has the byte that the client gave at @addr, and how much of @d lies there in one piece; 0: nowhere. */
+/* Where the domain has the byte that the client gave at @addr, and how much of @d lies there in one
+ * piece; 0: nowhere. */
 static uint64_t where(const struct vfio_type1 *t, const struct dma *d, uint64_t addr, uint64_t *len)
 {
 	uint64_t contig = 0, left = d->by_mem.last - addr + 1;
@@ -39,7 +43,8 @@ static uint64_t where(const struct vfio_type1 *t, const struct dma *d, uint64_t 
 	void *p;
 
 	rcu_read_begin();
-	p = iommu_domain_translate(t->domain, dma_iova(d) + (addr - d->by_mem.start), 0, &contig, &why);
+	p = iommu_domain_translate(t->domain, dma_iova(d) + (addr - d->by_mem.start), 0, &contig,
+				   &why);
 	rcu_read_end();
 	if (!p)
 		contig = PAGE_SIZE_4K;
@@ -48,7 +53,8 @@ static uint64_t where(const struct vfio_type1 *t, const struct dma *d, uint64_t 
 }
 
 /* The first stretch of @d in [@from, @to) whose memory still is where the client gave it. */
-static bool in_place(const struct vfio_type1 *t, const struct dma *d, uint64_t from, uint64_t to, uint64_t *start, uint64_t *end)
+static bool in_place(const struct vfio_type1 *t, const struct dma *d, uint64_t from, uint64_t to,
+		     uint64_t *start, uint64_t *end)
 {
 	uint64_t addr = from > d->by_mem.start ? from : d->by_mem.start, len;
 
@@ -71,16 +77,20 @@ static bool in_place(const struct vfio_type1 *t, const struct dma *d, uint64_t f
 	return *end;
 }
 
-/* The lowest stretch in [@from, @to) that any mapping has in place, as far as it goes on without a gap. */
-static bool next_stretch(struct vfio_system *s, uint64_t from, uint64_t to, uint64_t *start, uint64_t *end)
+/* The lowest stretch in [@from, @to) that any mapping has in place, as far as it goes on without a
+ * gap. */
+static bool next_stretch(struct vfio_system *s, uint64_t from, uint64_t to, uint64_t *start,
+			 uint64_t *end)
 {
 	uint64_t best = UINT64_MAX, best_end = 0, a, b;
 	struct vfio_type1 *t;
 	struct dma *d;
 	bool grew;
 
-	cds_list_for_each_entry(t, &s->type1s, in_system) {
-		for (d = first_at(t, from, to - 1); d && d->by_mem.start < best; d = next_at(d, from, to - 1)) {
+	cds_list_for_each_entry(t, &s->type1s, in_system)
+	{
+		for (d = first_at(t, from, to - 1); d && d->by_mem.start < best;
+		     d = next_at(d, from, to - 1)) {
 			if (in_place(t, d, from, to, &a, &b) && a < best) {
 				best = a;
 				best_end = b;
@@ -93,8 +103,10 @@ static bool next_stretch(struct vfio_system *s, uint64_t from, uint64_t to, uint
 		grew = false;
 		if (best_end >= to)
 			break;
-		cds_list_for_each_entry(t, &s->type1s, in_system) {
-			for (d = first_at(t, best_end, best_end); d; d = next_at(d, best_end, best_end)) {
+		cds_list_for_each_entry(t, &s->type1s, in_system)
+		{
+			for (d = first_at(t, best_end, best_end); d;
+			     d = next_at(d, best_end, best_end)) {
 				if (!in_place(t, d, best_end, to, &a, &b) || a != best_end)
 					continue;
 				best_end = b;
@@ -110,7 +122,8 @@ static bool next_stretch(struct vfio_system *s, uint64_t from, uint64_t to, uint
 	return true;
 }
 
-/* Everybody who has [@start, @end) in place has it at @new from now on (0: nowhere). Returns how many mapped bytes moved. */
+/* Everybody who has [@start, @end) in place has it at @new from now on (0: nowhere). Returns how
+ * many mapped bytes moved. */
 static uint64_t redirect(struct vfio_system *s, uint64_t start, uint64_t end, uint64_t new)
 {
 	uint64_t users = 0, a, b, at;
@@ -118,19 +131,26 @@ static uint64_t redirect(struct vfio_system *s, uint64_t start, uint64_t end, ui
 	struct dma *d;
 	int ret;
 
-	cds_list_for_each_entry(t, &s->type1s, in_system) {
+	cds_list_for_each_entry(t, &s->type1s, in_system)
+	{
 		for (d = first_at(t, start, end - 1); d; d = next_at(d, start, end - 1)) {
 			for (at = start; at < end && in_place(t, d, at, end, &a, &b); at = b) {
 				uint64_t iova = dma_iova(d) + (a - d->by_mem.start);
 
-				ret = new ? iommu_domain_remap(t->domain, iova, (void *)(new + (a - start)), b - a) : -EFAULT;
+				ret = new ? iommu_domain_remap(t->domain, iova,
+							       (void *)(new + (a - start)), b - a)
+					  : -EFAULT;
 				if (!ret) {
 					d->moved = true;
 					users += b - a;
 					continue;
 				}
-				log_err("dma", "memory of a mapping at IOVA 0x%" PRIx64 " (%" PRIu64 " bytes) was unmapped by the program and could not be kept: %s: "
-					"device accesses there abort", iova, b - a, strerror(-ret));
+				log_err("dma",
+					"memory of a mapping at IOVA 0x%" PRIx64 " (%" PRIu64
+					" bytes) was unmapped by the program and could not be "
+					"kept: %s: "
+					"device accesses there abort",
+					iova, b - a, strerror(-ret));
 				iommu_domain_unmap(t->domain, iova, b - a);
 			}
 		}
@@ -148,10 +168,13 @@ static void keep(struct vfio_system *s, uint64_t start, uint64_t len, uint64_t u
 	}
 	as = malloc(sizeof(*as));
 	if (!as) {
-		log_warn("dma", "no memory to remember %" PRIu64 " bytes that were moved aside: they stay until the program ends", len);
+		log_warn("dma",
+			 "no memory to remember %" PRIu64
+			 " bytes that were moved aside: they stay until the program ends",
+			 len);
 		return;
 	}
-	*as = (struct aside){ .node = { .start = start, .last = start + len - 1 }, .users = users };
+	*as = (struct aside){.node = {.start = start, .last = start + len - 1}, .users = users};
 	pthread_mutex_lock(&s->maps_lock);
 	itree_insert(&s->asides, &as->node);
 	pthread_mutex_unlock(&s->maps_lock);
@@ -174,7 +197,8 @@ void type1_put_asides(struct vfio_type1 *t, struct dma *d, struct aside **unused
 		n = itree_first(&t->sys->asides, at, at);
 		as = n ? container_of_type(n, struct aside, node) : NULL;
 		if (as) {
-			/* what one leaf of the domain covers may lie in two moves that happen to be neighbours */
+			/* what one leaf of the domain covers may lie in two moves that happen to be
+			 * neighbours */
 			if (len > n->last - at + 1)
 				len = n->last - at + 1;
 			as->users -= len;
@@ -196,7 +220,8 @@ void type1_asides_free(struct aside *list)
 	while (list) {
 		as = list;
 		list = as->next;
-		sys_call(SYS_munmap, (long)as->node.start, (long)(as->node.last - as->node.start + 1), 0, 0, 0, 0);
+		sys_call(SYS_munmap, (long)as->node.start,
+			 (long)(as->node.last - as->node.start + 1), 0, 0, 0, 0);
 		free(as);
 	}
 }
@@ -210,8 +235,10 @@ bool vfio_pages_in_use(struct vfio_system *s, const void *vaddr, uint64_t len)
 	if (!len || !atomic_load_explicit(&s->mappings, memory_order_relaxed))
 		return false;
 	pthread_mutex_lock(&s->maps_lock);
-	cds_list_for_each_entry(t, &s->type1s, in_system) {
-		used = itree_first(&t->by_mem, start, add_overflows(start, len - 1) ? UINT64_MAX : start + len - 1);
+	cds_list_for_each_entry(t, &s->type1s, in_system)
+	{
+		used = itree_first(&t->by_mem, start,
+				   add_overflows(start, len - 1) ? UINT64_MAX : start + len - 1);
 		if (used)
 			break;
 	}
@@ -219,26 +246,26 @@ bool vfio_pages_in_use(struct vfio_system *s, const void *vaddr, uint64_t len)
 	return used;
 }
 
-void vfio_preserve_pages(struct vfio_system *s, void *vaddr, uint64_t len, void *(*move)(void *old, uint64_t len, void *arg), void *arg)
+void vfio_preserve_pages(struct vfio_system *s, void *vaddr, uint64_t len,
+			 void *(*move)(void *old, uint64_t len, void *arg), void *arg)
 {
 	uint64_t from = align_down((uint64_t)vaddr, PAGE_SIZE_4K), to, a, b, users;
 	struct vfio_type1 *t;
 	void *new;
 
-	if (!len || add_overflows((uint64_t)vaddr, len) || (uint64_t)vaddr + len > UINT64_MAX - PAGE_SIZE_4K)
+	if (!len || add_overflows((uint64_t)vaddr, len) ||
+	    (uint64_t)vaddr + len > UINT64_MAX - PAGE_SIZE_4K)
 		return;
 	to = align_up((uint64_t)vaddr + len, PAGE_SIZE_4K);
 	pthread_mutex_lock(&s->preserve_lock);
-	cds_list_for_each_entry(t, &s->type1s, in_system)
-		pthread_mutex_lock(&t->lock);
+	cds_list_for_each_entry(t, &s->type1s, in_system) pthread_mutex_lock(&t->lock);
 	/* memory that is mapped twice is moved once */
 	for (; from < to && next_stretch(s, from, to, &a, &b); from = b) {
 		new = move((void *)a, b - a, arg);
-		users = redirect(s, a, b, (uint64_t)new);
+		users = redirect(s, a, b, (uint64_t) new);
 		if (new)
-			keep(s, (uint64_t)new, b - a, users);
+			keep(s, (uint64_t) new, b - a, users);
 	}
-	cds_list_for_each_entry(t, &s->type1s, in_system)
-		pthread_mutex_unlock(&t->lock);
+	cds_list_for_each_entry(t, &s->type1s, in_system) pthread_mutex_unlock(&t->lock);
 	pthread_mutex_unlock(&s->preserve_lock);
 }

@@ -338,6 +338,66 @@ static void random_calls(void **state)
 	munmap(p, PAGES * K);
 }
 
+/* Maps, unmaps, munmaps and DMA at once: the device sees the page's number or an abort, never something else. */
+struct busy { char *p; atomic_bool stop; unsigned bad; };
+
+static void *busy_device(void *arg)
+{
+	struct busy *b = arg;
+	uint32_t word;
+
+	while (!atomic_load(&b->stop)) {
+		for (unsigned i = 0; i < 8; i++) {
+			if (!iommu_dma_read(&dev, i * K, &word, sizeof(word)) && word != 0x5a5a5a5a && word)
+				b->bad++;
+		}
+	}
+	return NULL;
+}
+
+static void *busy_client(void *arg)
+{
+	struct busy *b = arg;
+	uint64_t done;
+
+	while (!atomic_load(&b->stop)) {
+		for (unsigned i = 0; i < 8; i++)
+			vfio_type1_map(t, RW, (uintptr_t)b->p + i * K, i * K, K);
+		vfio_type1_map(t2, RW, (uintptr_t)b->p, 0, 8 * K);
+		vfio_type1_unmap(t2, VFIO_DMA_UNMAP_FLAG_ALL, 0, 0, &done, 0, 0, NULL);
+		vfio_type1_unmap(t, VFIO_DMA_UNMAP_FLAG_ALL, 0, 0, &done, 0, 0, NULL);
+	}
+	return NULL;
+}
+
+static void all_at_once(void **state)
+{
+	struct busy b = { .p = memory(8) };
+	pthread_t th[2];
+
+	memset(b.p, 0x5a, 8 * K);
+
+	assert_int_equal(pthread_create(&th[0], NULL, busy_device, &b), 0);
+	assert_int_equal(pthread_create(&th[1], NULL, busy_client, &b), 0);
+	for (unsigned i = 0; i < 300; i++) {
+		unsigned at = i % 5, n = 1 + i % 4;
+		char *p = b.p + at * K, *fresh;
+
+		/* as MAP_FIXED does: what is there goes, other memory comes in one step (made first: or it would be in the hole) */
+		fresh = mmap(NULL, n * K, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+		memset(fresh, 0x5a, n * K);
+		if (vfio_pages_in_use(sys, p, n * K))
+			vfio_preserve_pages(sys, p, n * K, move, &moves);
+		assert_ptr_equal(mremap(fresh, n * K, n * K, MREMAP_MAYMOVE | MREMAP_FIXED, p), p);
+		vfio_pages_in_use(sys, b.p, 8 * K);
+	}
+	atomic_store(&b.stop, true);
+	for (unsigned i = 0; i < 2; i++)
+		pthread_join(th[i], NULL);
+	assert_int_equal(b.bad, 0);
+	munmap(b.p, 8 * K);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -349,6 +409,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(cannot_be_kept, setup, teardown),
 		cmocka_unit_test_setup_teardown(update_vaddr_takes_it_back, setup, teardown),
 		cmocka_unit_test_setup_teardown(random_calls, setup, teardown),
+		cmocka_unit_test_setup_teardown(all_at_once, setup, teardown),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

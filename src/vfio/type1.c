@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * vfio/type1.c: the type1 address space: the client's mappings, each as it was made, over a domain that the devices see. The mappings are what UNMAP's rules are
- * about (v2: none is cut; v1: whole ones or nothing); the domain is what DMA is about.
+ * vfio/type1.c: the type1 address space: the client's mappings, each as it was made, over a domain
+ * that the devices see. The mappings are what UNMAP's rules are about (v2: none is cut; v1: whole
+ * ones or nothing); the domain is what DMA is about.
  */
 #include "vfio/type1.h"
 #include <errno.h>
@@ -11,14 +12,15 @@
 #include "base/log.h"
 #include "vfio/type1_internal.h"
 
-/* what a VT-d with second-level pages of 2 MiB and 1 GiB has the kernel report, and what iommu/domain.c has leaves for */
+/* what a VT-d with second-level pages of 2 MiB and 1 GiB has the kernel report, and what
+ * iommu/domain.c has leaves for */
 #define PGSIZES ((1ull << 12) | (1ull << 21) | (1ull << 30))
 /* vfio_iommu_type1.c: a bitmap of at most 2^31 pages */
 #define DIRTY_BITMAP_BYTES_MAX (1ull << 28)
 
 static const struct vfio_iova_range iova_ranges[] = {
-	{ 0, IOMMU_MSI_START - 1 },
-	{ IOMMU_MSI_END + 1, (1ull << IOMMU_IOVA_BITS) - 1 },
+	{0, IOMMU_MSI_START - 1},
+	{IOMMU_MSI_END + 1, (1ull << IOMMU_IOVA_BITS) - 1},
 };
 
 struct vfio_type1 *vfio_type1_new(struct vfio_system *s, bool v2)
@@ -107,7 +109,8 @@ static bool in_iova_ranges(uint64_t iova, uint64_t last)
 	return false;
 }
 
-/* How many of @pages RLIMIT_MEMLOCK (*@limit, in bytes) lets in; they are counted if it is all of them. */
+/* How many of @pages RLIMIT_MEMLOCK (*@limit, in bytes) lets in; they are counted if it is all of
+ * them. */
 static uint64_t account(struct vfio_system *s, uint64_t pages, uint64_t *limit)
 {
 	unsigned long long locked = atomic_load(&s->pages_locked);
@@ -115,8 +118,10 @@ static uint64_t account(struct vfio_system *s, uint64_t pages, uint64_t *limit)
 	do {
 		uint64_t allowed, left;
 
-		/* a size is far below 2^63: it lies in the program's memory, or populating it fails */
-		*limit = s->memlock ? s->memlock((locked + pages) * PAGE_SIZE_4K) : s->memlock_limit;
+		/* a size is far below 2^63: it lies in the program's memory, or populating it fails
+		 */
+		*limit =
+			s->memlock ? s->memlock((locked + pages) * PAGE_SIZE_4K) : s->memlock_limit;
 		allowed = *limit / PAGE_SIZE_4K;
 		left = allowed > locked ? allowed - locked : 0;
 		if (*limit != UINT64_MAX && pages > left)
@@ -143,7 +148,8 @@ static void unindex_mem(struct vfio_type1 *t, struct dma *d)
 	atomic_fetch_sub(&t->sys->mappings, 1);
 }
 
-/* The pages of a new mapping: there, and within the limit? The kernel goes through them in order: a bad page before the limit is EFAULT, behind it is not looked at. */
+/* The pages of a new mapping: there, and within the limit? The kernel goes through them in order: a
+ * bad page before the limit is EFAULT, behind it is not looked at. */
 static int pin(struct vfio_type1 *t, uint64_t vaddr, uint64_t iova, uint64_t size, unsigned prot)
 {
 	uint64_t limit, pages = size / PAGE_SIZE_4K, fit = account(t->sys, pages, &limit);
@@ -157,15 +163,19 @@ static int pin(struct vfio_type1 *t, uint64_t vaddr, uint64_t iova, uint64_t siz
 	}
 	if (ret)
 		return ret;
-	log_err("dma", "MAP_DMA of %" PRIu64 " bytes at IOVA 0x%" PRIx64 ": over RLIMIT_MEMLOCK (%" PRIu64 " bytes, %llu of them in use): ENOMEM. "
-		"Raise `ulimit -l`, or use `uvfio run --memlock unlimited`", size, iova, limit,
+	log_err("dma",
+		"MAP_DMA of %" PRIu64 " bytes at IOVA 0x%" PRIx64 ": over RLIMIT_MEMLOCK (%" PRIu64
+		" bytes, %llu of them in use): ENOMEM. "
+		"Raise `ulimit -l`, or use `uvfio run --memlock unlimited`",
+		size, iova, limit,
 		(unsigned long long)atomic_load(&t->sys->pages_locked) * PAGE_SIZE_4K);
 	return -ENOMEM;
 }
 
 /*
- * VFIO_DMA_MAP_FLAG_VADDR: the program sees the same memory at @vaddr now. The kernel has the pages and takes the client's word; here the devices reach them through the
- * program's view, so the new one is used, unless nothing is there: then what the devices have stays.
+ * VFIO_DMA_MAP_FLAG_VADDR: the program sees the same memory at @vaddr now. The kernel has the pages
+ * and takes the client's word; here the devices reach them through the program's view, so the new
+ * one is used, unless nothing is there: then what the devices have stays.
  */
 static int update_vaddr(struct vfio_type1 *t, struct dma *d, uint64_t vaddr)
 {
@@ -174,7 +184,10 @@ static int update_vaddr(struct vfio_type1 *t, struct dma *d, uint64_t vaddr)
 	int ret;
 
 	if (type1_populate(vaddr, size, d->prot)) {
-		log_warn("dma", "MAP_DMA with FLAG_VADDR at IOVA 0x%" PRIx64 ": no memory at 0x%" PRIx64 ": devices keep what they have", iova, vaddr);
+		log_warn("dma",
+			 "MAP_DMA with FLAG_VADDR at IOVA 0x%" PRIx64 ": no memory at 0x%" PRIx64
+			 ": devices keep what they have",
+			 iova, vaddr);
 		goto done;
 	}
 	type1_put_asides(t, d, &unused);
@@ -185,7 +198,10 @@ static int update_vaddr(struct vfio_type1 *t, struct dma *d, uint64_t vaddr)
 		ret = iommu_domain_map(t->domain, iova, (void *)vaddr, size, d->prot);
 	}
 	if (ret) {
-		log_err("dma", "MAP_DMA with FLAG_VADDR at IOVA 0x%" PRIx64 ": %s: device accesses there abort", iova, strerror(-ret));
+		log_err("dma",
+			"MAP_DMA with FLAG_VADDR at IOVA 0x%" PRIx64
+			": %s: device accesses there abort",
+			iova, strerror(-ret));
 		iommu_domain_unmap(t->domain, iova, size);
 	}
 	type1_asides_free(unused);
@@ -198,7 +214,8 @@ done:
 	return 0;
 }
 
-int vfio_type1_map(struct vfio_type1 *t, uint32_t flags, uint64_t vaddr, uint64_t iova, uint64_t size)
+int vfio_type1_map(struct vfio_type1 *t, uint32_t flags, uint64_t vaddr, uint64_t iova,
+		   uint64_t size)
 {
 	bool set_vaddr = flags & VFIO_DMA_MAP_FLAG_VADDR;
 	unsigned prot = 0;
@@ -235,12 +252,18 @@ int vfio_type1_map(struct vfio_type1 *t, uint32_t flags, uint64_t vaddr, uint64_
 		goto out;
 	ret = -ENOSPC;
 	if (t->entries >= t->sys->dma_entry_limit) {
-		log_err("dma", "MAP_DMA at IOVA 0x%" PRIx64 ": %u mappings, the limit (dma_entry_limit), are in use: ENOSPC", iova, t->entries);
+		log_err("dma",
+			"MAP_DMA at IOVA 0x%" PRIx64
+			": %u mappings, the limit (dma_entry_limit), are in use: ENOSPC",
+			iova, t->entries);
 		goto out;
 	}
 	ret = -EINVAL;
 	if (!in_iova_ranges(iova, iova + size - 1)) {
-		log_warn("dma", "MAP_DMA of 0x%" PRIx64 " bytes at IOVA 0x%" PRIx64 ": outside of what the IOMMU can map (IOMMU_GET_INFO): EINVAL", size, iova);
+		log_warn("dma",
+			 "MAP_DMA of 0x%" PRIx64 " bytes at IOVA 0x%" PRIx64
+			 ": outside of what the IOMMU can map (IOMMU_GET_INFO): EINVAL",
+			 size, iova);
 		goto out;
 	}
 	ret = -ENOMEM;
@@ -285,14 +308,16 @@ static int check_bitmap(uint64_t size, uint64_t pgsize, uint64_t bytes)
 
 	if (pgsize != PAGE_SIZE_4K)
 		return -EINVAL;
-	if (!pages || !bytes || bytes > DIRTY_BITMAP_BYTES_MAX || pages > DIRTY_BITMAP_BYTES_MAX * 8 || bytes < (pages + 63) / 64 * 8)
+	if (!pages || !bytes || bytes > DIRTY_BITMAP_BYTES_MAX ||
+	    pages > DIRTY_BITMAP_BYTES_MAX * 8 || bytes < (pages + 63) / 64 * 8)
 		return -EINVAL;
 	return 0;
 }
 
 /*
- * Every page of @d is dirty: nothing tells what a device wrote, and the kernel answers so for every device that does not pin for itself. As there, words are written whole;
- * only what lies before the mapping's first bit is kept.
+ * Every page of @d is dirty: nothing tells what a device wrote, and the kernel answers so for every
+ * device that does not pin for itself. As there, words are written whole; only what lies before the
+ * mapping's first bit is kept.
  */
 static void set_dirty(const struct dma *d, uint64_t base, uint8_t *bitmap)
 {
@@ -302,7 +327,8 @@ static void set_dirty(const struct dma *d, uint64_t base, uint8_t *bitmap)
 
 	for (; left; p += sizeof(word)) {
 		unsigned n = left < 64 - shift ? (unsigned)left : 64 - shift;
-		uint64_t keep = shift ? (1ull << shift) - 1 : 0, ones = n == 64 ? UINT64_MAX : ((1ull << n) - 1) << shift;
+		uint64_t keep = shift ? (1ull << shift) - 1 : 0,
+			 ones = n == 64 ? UINT64_MAX : ((1ull << n) - 1) << shift;
 
 		memcpy(&word, p, sizeof(word));
 		word = (word & keep) | ones;
@@ -313,7 +339,8 @@ static void set_dirty(const struct dma *d, uint64_t base, uint8_t *bitmap)
 }
 
 /* VFIO_DMA_UNMAP_FLAG_VADDR: all of the range, or none of it. */
-static int invalidate(struct vfio_type1 *t, struct dma *first, uint64_t iova, uint64_t last, uint64_t *bytes)
+static int invalidate(struct vfio_type1 *t, struct dma *first, uint64_t iova, uint64_t last,
+		      uint64_t *bytes)
 {
 	struct dma *d, *undo;
 
@@ -332,8 +359,10 @@ static int invalidate(struct vfio_type1 *t, struct dma *first, uint64_t iova, ui
 	return 0;
 }
 
-/* Take all mappings that touch the range out of the domain, then out of the books. Returns the list of them for free(). */
-static struct dma *take_out(struct vfio_type1 *t, struct dma *first, uint64_t iova, uint64_t last, uint64_t *bytes)
+/* Take all mappings that touch the range out of the domain, then out of the books. Returns the list
+ * of them for free(). */
+static struct dma *take_out(struct vfio_type1 *t, struct dma *first, uint64_t iova, uint64_t last,
+			    uint64_t *bytes)
 {
 	uint64_t from = dma_iova(first), to = first->by_iova.last;
 	struct dma *list = NULL, *d;
@@ -360,9 +389,11 @@ static struct dma *take_out(struct vfio_type1 *t, struct dma *first, uint64_t io
 	return list;
 }
 
-int vfio_type1_unmap(struct vfio_type1 *t, uint32_t flags, uint64_t iova, uint64_t size, uint64_t *unmapped, uint64_t pgsize, uint64_t bitmap_bytes, void *bitmap)
+int vfio_type1_unmap(struct vfio_type1 *t, uint32_t flags, uint64_t iova, uint64_t size,
+		     uint64_t *unmapped, uint64_t pgsize, uint64_t bitmap_bytes, void *bitmap)
 {
-	bool all = flags & VFIO_DMA_UNMAP_FLAG_ALL, get_dirty = flags & VFIO_DMA_UNMAP_FLAG_GET_DIRTY_BITMAP;
+	bool all = flags & VFIO_DMA_UNMAP_FLAG_ALL,
+	     get_dirty = flags & VFIO_DMA_UNMAP_FLAG_GET_DIRTY_BITMAP;
 	struct dma *list = NULL, *first, *d;
 	uint64_t last = UINT64_MAX;
 	int ret = -EINVAL;
@@ -388,7 +419,10 @@ int vfio_type1_unmap(struct vfio_type1 *t, uint32_t flags, uint64_t iova, uint64
 	if (get_dirty && (!t->tracking || check_bitmap(size, pgsize, bitmap_bytes) || !bitmap))
 		goto out;
 	if (t->v2 && !all && bisects(t, iova, last)) {
-		log_warn("dma", "UNMAP_DMA of 0x%" PRIx64 " bytes at IOVA 0x%" PRIx64 " would cut a mapping: EINVAL", size, iova);
+		log_warn("dma",
+			 "UNMAP_DMA of 0x%" PRIx64 " bytes at IOVA 0x%" PRIx64
+			 " would cut a mapping: EINVAL",
+			 size, iova);
 		goto out;
 	}
 	ret = 0;
@@ -399,7 +433,8 @@ int vfio_type1_unmap(struct vfio_type1 *t, uint32_t flags, uint64_t iova, uint64
 		ret = invalidate(t, first, iova, last, unmapped);
 		goto out;
 	}
-	/* v1: one that begins before the range stops it all, one that reaches beyond it goes whole */
+	/* v1: one that begins before the range stops it all, one that reaches beyond it goes whole
+	 */
 	if (!t->v2 && iova > dma_iova(first))
 		goto out;
 	for (d = get_dirty ? first : NULL; d; d = next_in(d, iova, last))
@@ -435,7 +470,8 @@ int vfio_type1_dirty_stop(struct vfio_type1 *t)
 	return set_tracking(t, false);
 }
 
-int vfio_type1_dirty_get(struct vfio_type1 *t, uint64_t iova, uint64_t size, uint64_t pgsize, uint64_t bitmap_bytes, void *bitmap)
+int vfio_type1_dirty_get(struct vfio_type1 *t, uint64_t iova, uint64_t size, uint64_t pgsize,
+			 uint64_t bitmap_bytes, void *bitmap)
 {
 	uint64_t last;
 	struct dma *d;
@@ -443,13 +479,15 @@ int vfio_type1_dirty_get(struct vfio_type1 *t, uint64_t iova, uint64_t size, uin
 
 	if (!t->v2)
 		return -EACCES;
+	if (!size)
+		return -EINVAL;
+	if (add_overflows(iova, size - 1))
+		return -EOVERFLOW;
 	ret = check_bitmap(size, pgsize, bitmap_bytes);
 	if (ret)
 		return ret;
 	if (((iova | size) & (PAGE_SIZE_4K - 1)) || !bitmap)
 		return -EINVAL;
-	if (add_overflows(iova, size - 1))
-		return -EOVERFLOW;
 	last = iova + size - 1;
 	pthread_mutex_lock(&t->lock);
 	if (!t->tracking || bisects(t, iova, last))

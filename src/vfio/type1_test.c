@@ -351,6 +351,8 @@ static void dirty_pages(void **state)
 	assert_int_equal(vfio_type1_dirty_get(t, 0, 100 * K + 1, K, 16, bits), -EINVAL);
 	assert_int_equal(vfio_type1_dirty_get(t, 0, 0, K, 16, bits), -EINVAL);
 	assert_int_equal(vfio_type1_dirty_get(t, -K, 2 * K, K, 16, bits), -EOVERFLOW);
+	assert_int_equal(vfio_type1_dirty_get(t, -K, 2 * K, 0, 0, bits), -EOVERFLOW);
+	assert_int_equal(vfio_type1_dirty_get(t, -K, K, K, 16, bits), 0);
 	assert_int_equal(vfio_type1_dirty_get(t, 0, UINT64_MAX - K + 1, K, 16, bits), -EINVAL);
 	/* cut in front, behind */
 	assert_int_equal(vfio_type1_dirty_get(t, 3 * K, 125 * K, K, 16, bits), -EINVAL);

@@ -125,6 +125,10 @@ static void test_reset_recovery(void **state)
 	assert_int_equal(hr(&t, PCI_COMMAND, 2), PCI_COMMAND_MEMORY);
 	assert_int_equal(hr(&t, PCI_BASE_ADDRESS_0, 4), 0xe0000000);
 	assert_int_equal(hr(&t, PCI_BASE_ADDRESS_3, 4), 8);
+	/* only a BAR is wrong */
+	pci_config_write(t.fn, PCI_BASE_ADDRESS_0, 4, 0xd0000000);
+	cw(&t, PCI_COMMAND, 2, PCI_COMMAND_MEMORY);
+	assert_int_equal(hr(&t, PCI_BASE_ADDRESS_0, 4), 0xe0000000);
 }
 
 static void test_bar_sizing(void **state)

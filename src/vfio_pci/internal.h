@@ -197,8 +197,6 @@ void vfio_pci_write_af(struct vfio_pci_device *vd, const struct vfio_pci_cap *ca
 void vfio_pci_fix_bars(struct vfio_pci_device *vd);
 
 /* rdwr.c */
-/* memory_lock held: memory decode is on for the user, and the function is not in D3hot */
-bool vfio_pci_memory_enabled(struct vfio_pci_device *vd);
 uint32_t vfio_pci_rom_size(struct vfio_pci_device *vd);
 bool vfio_pci_mappable(struct vfio_pci_device *vd, unsigned bar);
 int vfio_pci_mmio(struct vfio_device *dev, uint32_t index, uint64_t pos, unsigned size, uint64_t *value, bool write);

@@ -5,11 +5,6 @@
  */
 #include "vfio_pci/internal.h"
 
-bool vfio_pci_memory_enabled(struct vfio_pci_device *vd)
-{
-	return vd->config.vconfig[PCI_COMMAND] & PCI_COMMAND_MEMORY && pci_power_state(vd->fn) < 3;
-}
-
 static uint32_t rom_load(struct vfio_pci_device *vd, uint32_t off, unsigned size)
 {
 	uint32_t v = 0;
@@ -57,19 +52,23 @@ bool vfio_pci_touches_msix(const struct vfio_pci_device *vd, unsigned bar, uint6
 	       pos + count > vd->msix.table_offset;
 }
 
-/* One access on the bus. The function's refusal is the bus's: a read gets ones, a write is lost; pci/ has said so in the log. */
+/*
+ * One access on the bus. With memory decode off for the user, or in D3hot, there is none: -EIO. The function's refusal is the bus's: a read
+ * gets ones, a write is lost; pci/ has said so in the log. The D-state takes a lock to read, so it is asked for only after a refusal.
+ */
 static int bar_access(struct vfio_pci_device *vd, unsigned bar, uint64_t pos, unsigned size, uint64_t *value, bool write)
 {
 	bool memory = !(pci_function_bar(vd->fn, bar)->flags & UVFIO_BAR_IO);
-	int err = 0;
+	int err = -EIO;
 
 	pthread_rwlock_rdlock(&vd->memory_lock);
-	if (memory && !vfio_pci_memory_enabled(vd))
-		err = -EIO;
-	else if (write)
-		pci_bar_write(vd->fn, bar, pos, size, *value);
-	else if (pci_bar_read(vd->fn, bar, pos, size, value))
+	if (memory && !(vd->config.vconfig[PCI_COMMAND] & PCI_COMMAND_MEMORY))
+		goto out;
+	err = write ? pci_bar_write(vd->fn, bar, pos, size, *value) : pci_bar_read(vd->fn, bar, pos, size, value);
+	if (err && !write)
 		*value = UINT64_MAX;
+	err = err && memory && pci_power_state(vd->fn) >= 3 ? -EIO : 0;
+out:
 	pthread_rwlock_unlock(&vd->memory_lock);
 	return err;
 }

@@ -175,9 +175,9 @@ static inline int t_create_msi(struct uvfio_dev *dev)
 	return t_bars(dev) || uvfio_add_pm(dev, true) < 0 || uvfio_add_msi(dev, 4, false, false) < 0 ? -EINVAL : 0;
 }
 
-static const struct uvfio_model t_model_full = { .abi = UVFIO_MODEL_ABI, .name = "full", .create = t_create_full,
+static const struct uvfio_model t_model_full __attribute__((unused)) = { .abi = UVFIO_MODEL_ABI, .name = "full", .create = t_create_full,
 	.reset = t_reset, .bar_read = t_bar_read, .bar_write = t_bar_write, .quiesce = t_quiesce };
-static const struct uvfio_model t_model_old = { .abi = UVFIO_MODEL_ABI, .name = "old", .create = t_create_old,
+static const struct uvfio_model t_model_old __attribute__((unused)) = { .abi = UVFIO_MODEL_ABI, .name = "old", .create = t_create_old,
 	.reset = t_reset, .bar_read = t_bar_read, .bar_write = t_bar_write };
 static const struct uvfio_model t_model_msi __attribute__((unused)) = { .abi = UVFIO_MODEL_ABI, .name = "msi",
 	.create = t_create_msi, .reset = t_reset, .bar_read = t_bar_read, .bar_write = t_bar_write };

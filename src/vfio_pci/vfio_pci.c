@@ -6,7 +6,7 @@
 #include <stdio.h>
 #include "vfio_pci/internal.h"
 
-/* PCI_CFG_SPACE: a config register of 16 bits, changed in some bits. config_lock held. */
+/* The hardware's COMMAND, changed in some bits. config_lock held. */
 static void command_change(struct vfio_pci_device *vd, uint16_t clear, uint16_t set)
 {
 	unsigned cmd = pci_config_read(vd->fn, PCI_COMMAND, 2), want = (cmd & ~clear) | set;
@@ -122,6 +122,20 @@ static uint16_t decode_bits(struct vfio_pci_device *vd)
 	return bits;
 }
 
+/* A ROM answers to memory decode, which a function without memory BARs does not have on. */
+static uint32_t probe_rom(struct vfio_pci_device *vd)
+{
+	unsigned cmd = pci_config_read(vd->fn, PCI_COMMAND, 2);
+	uint32_t size;
+
+	if (!pci_function_bar(vd->fn, PCI_ROM_BAR)->size)
+		return 0;
+	command_change(vd, 0, PCI_COMMAND_MEMORY);
+	size = vfio_pci_rom_size(vd);
+	command_change(vd, ~cmd & PCI_COMMAND_MEMORY, 0);
+	return size;
+}
+
 static int vfio_pci_open(struct vfio_device *dev)
 {
 	struct vfio_pci_device *vd = to_vfio_pci(dev);
@@ -144,9 +158,9 @@ static int vfio_pci_open(struct vfio_device *dev)
 	pci_save_state(vd->fn, vd->saved);
 	if (vd->pci_2_3)
 		command_change(vd, PCI_COMMAND_INTX_DISABLE, 0);
+	vd->rom_size = probe_rom(vd);
 	vfio_pci_config_init(vd);
 	vd->has_msix = pci_msix_info(vd->fn, &vd->msix);
-	vd->rom_size = vfio_pci_rom_size(vd);
 	dev->flags = VFIO_DEVICE_FLAGS_PCI | (vd->reset_works ? VFIO_DEVICE_FLAGS_RESET : 0);
 	pthread_rwlock_unlock(&vd->memory_lock);
 	pthread_mutex_unlock(&vd->config_lock);

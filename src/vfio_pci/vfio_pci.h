@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * vfio_pci/vfio_pci.h: the vfio-pci driver on a software PCI function: what Linux's vfio-pci is to a chip. Config-space virtualization by bit tables (config.c), interrupts (irqs.c), region access (rdwr.c), reset and saved state (vfio_pci.c).
+ * vfio_pci/vfio_pci.h: the vfio-pci driver on a software PCI function: what Linux's vfio-pci is to a chip. Config-space
+ * virtualization by bit tables (config.c, config_tables.c, config_caps.c), interrupts (irqs.c, intx.c, msi.c), region access
+ * (rdwr.c, ioeventfd.c), reset, power and saved state (vfio_pci.c).
  */
 #ifndef VFIO_PCI_VFIO_PCI_H
 #define VFIO_PCI_VFIO_PCI_H
