@@ -68,7 +68,7 @@ bool x86_set_reg(ucontext_t *uc, ZydisRegister reg, uint64_t value)
 }
 
 /* Components of the XSAVE area: SDM 1, 13.4; bits of XSTATE_BV: 13.1 */
-enum { SSE = 1, AVX = 2, ZMM_HI256 = 6, HI16_ZMM = 7 };
+enum { SSE = 1, AVX = 2, OPMASK = 5, ZMM_HI256 = 6, HI16_ZMM = 7 };
 #define XSAVE_XMM    160u /* 13.4.1: XMM0 in the legacy area */
 #define XSAVE_HEADER 512u
 /* linux: arch/x86/include/uapi/asm/sigcontext.h: struct _fpx_sw_bytes at byte 464 of the legacy area */
@@ -202,5 +202,22 @@ bool x86_set_vec(ucontext_t *uc, ZydisRegister reg, const void *bytes, unsigned 
 		if (zero_upper)
 			memset(p + len, 0, pl[k].to - pl[k].from - len);
 	}
+	return true;
+}
+
+bool x86_get_mask(const ucontext_t *uc, ZydisRegister reg, uint64_t *value)
+{
+	unsigned k = (unsigned)(reg - ZYDIS_REGISTER_K0);
+	bool present;
+	uint8_t *p;
+
+	if (reg < ZYDIS_REGISTER_K0 || reg > ZYDIS_REGISTER_K7)
+		return false;
+	p = component(uc, OPMASK, k, 8, 8, false, &present);
+	if (!p)
+		return false;
+	*value = 0;
+	if (present)
+		memcpy(value, p, 8);
 	return true;
 }

@@ -18,4 +18,6 @@ bool x86_set_reg(ucontext_t *uc, ZydisRegister reg, uint64_t value);
  */
 bool x86_get_vec(const ucontext_t *uc, ZydisRegister reg, void *bytes, unsigned size);
 bool x86_set_vec(ucontext_t *uc, ZydisRegister reg, const void *bytes, unsigned size, bool zero_upper);
+/* A mask register, K0 to K7. False as above. */
+bool x86_get_mask(const ucontext_t *uc, ZydisRegister reg, uint64_t *value);
 #endif

@@ -27,4 +27,10 @@ struct x86_bus {
  * On failure nothing of the context has changed but what a restartable rep has done.
  */
 int x86_emulate(ucontext_t *uc, const struct x86_bus *bus, uintptr_t *bad, char *what, size_t what_size);
+
+/*
+ * In the handler of SIGSEGV, SIGBUS, SIGFPE and SIGILL, before anything else, as guard_fault(): an instruction that x86_emulate() was running by itself has
+ * faulted; the context is changed so that x86_emulate() returns an error. False: not one of those.
+ */
+bool x86_fault(int sig, void *ucontext);
 #endif

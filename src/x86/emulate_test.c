@@ -37,13 +37,15 @@ static void check_forms(const struct t_form *forms, size_t num)
 				unsigned k = 0;
 				enum t_result res;
 
-				if (f->flags & ALIGN || (f->flags & LOCK && tries & 1))
+				if (f->flags & ALIGN || f->m == Z(XCHG) || (f->flags & LOCK && tries & 1))
 					at &= ~(uint64_t)(size - 1);
 				len = t_make(f, size, at, &s, code);
 				if (!len)
 					continue;
 				made++;
 				res = t_compare(&s, code, len, NULL);
+				if (res == T_NATIVE_FAULT && f->flags & (DIVIDE | MAYFAULT))
+					continue;
 				if (res != T_SAME) {
 					char text[96];
 
@@ -53,18 +55,18 @@ static void check_forms(const struct t_form *forms, size_t num)
 				if (f->flags & NOCOUNT)
 					continue;
 				for (const char *rw = f->rw; *rw; rw++)
-					for (unsigned p = 0; p < pieces; p++, k++) {
-						assert_true(k < t.accesses);
+					for (unsigned p = 0; p < pieces && k < t.accesses; p++, k++) {
 						assert_int_equal(t.log[k].write, *rw == 'w');
 						assert_int_equal(t.log[k].size, size / pieces);
 						if (!(f->flags & BIT))
 							assert_int_equal(t.log[k].at, at + 8 * p);
 					}
-				if (k != t.accesses || t.calls != 1) {
+				if (k != t.accesses || k != strlen(f->rw) * pieces || t.calls != 1) {
 					char text[96];
 
 					fail_msg("%s: %u accesses, should be %u; %u faults",
-						 t_text(code, len, text, sizeof(text)), t.accesses, k, t.calls);
+						 t_text(code, len, text, sizeof(text)), t.accesses,
+						 (unsigned)strlen(f->rw) * pieces, t.calls);
 				}
 			}
 			if (!made)
@@ -81,6 +83,11 @@ static void test_forms(void **state)
 	check_forms(t_forms, T_FORMS);
 }
 
+static void test_step_forms(void **state)
+{
+	check_forms(t_step_forms, T_STEP_FORMS);
+}
+
 static void run_bytes(struct t_state *s, const char *bytes, size_t len)
 {
 	enum t_result res = t_compare(s, (const uint8_t *)bytes, len, NULL);
@@ -90,8 +97,6 @@ static void run_bytes(struct t_state *s, const char *bytes, size_t len)
 		fail_msg("%s: result %d, emulation returned %d (%s)",
 			 t_text((const uint8_t *)bytes, len, text, sizeof(text)), res, t.ret, t.what);
 }
-
-enum { RAX, RCX, RDX, RBX, RSP, RBP, RSI, RDI };
 
 /* mov between the accumulator and an absolute 64-bit address, which only this instruction has */
 static void test_moffs(void **state)
@@ -118,54 +123,14 @@ static void test_moffs(void **state)
 	}
 }
 
-/*
- * String instructions: every width, prefix, direction and side that is the device; counts that run from one kind of page into
- * the other; 32-bit addresses.
- */
 static void test_strings(void **state)
 {
-	static const uint8_t ops[] = { 0xa4, 0xaa, 0xac, 0xa6, 0xae }; /* movs stos lods cmps scas, of bytes */
-	static const char *const prefixes[] = { "", "\xf3", "\xf2" };
-
 	for (unsigned n = 0; n < 4000; n++) {
-		unsigned width = 1u << (t_rand() & 3), op = ops[t_rand() % 5], p = t_rand() % 3;
-		uint64_t lo = (uintptr_t)t.window, r = t_rand();
-		bool narrow = r & 1, down = r >> 1 & 1;
 		uint8_t code[16];
+		unsigned width;
 		struct t_state s;
-		size_t len = 0;
+		size_t len = t_make_string(&s, code, &width);
 
-		if (narrow)
-			code[len++] = 0x67;
-		if (p)
-			code[len++] = (uint8_t)*prefixes[p];
-		if (width == 2)
-			code[len++] = 0x66;
-		if (width == 8)
-			code[len++] = 0x48;
-		code[len++] = (uint8_t)(op + (width > 1));
-		t_random_state(&s);
-		if (down)
-			s.flags |= 0x400;
-		/* anywhere in the window, so that some start on ordinary pages and run into the trapped ones; elements
-		 * do not straddle the border: that is an error, tested elsewhere */
-		s.r[RSI] = lo + T_PAGE + ((r >> 8) % (4 * T_PAGE - 128) & ~(uint64_t)7);
-		s.r[RDI] = lo + T_PAGE + ((r >> 24) % (4 * T_PAGE - 128) & ~(uint64_t)7);
-		if (r >> 40 & 1)
-			s.r[RSI] = lo + T_TRAP + T_TRAPPED - 32;
-		if (r >> 41 & 1)
-			s.r[RDI] = lo + T_TRAP + (down ? 32 : T_TRAPPED - 32);
-		s.r[RCX] = r >> 44 & 15;
-		if (narrow) {
-			s.r[RSI] |= r << 32;
-			s.r[RDI] |= r << 33 & ~0xffffffffull;
-			s.r[RCX] |= r << 32;
-		}
-		/* runs of equal bytes, for repe and repne */
-		if (r >> 60 & 1)
-			memset(t.alias, (int)(r >> 50), T_SIZE);
-		if (r >> 61 & 1)
-			memcpy(t.alias + T_TRAP, t.alias, T_TRAPPED);
 		run_bytes(&s, (char *)code, len);
 		for (unsigned k = 0; k < t.accesses && k < ARRAY_SIZE(t.log); k++)
 			assert_int_equal(t.log[k].size, width);
@@ -189,7 +154,7 @@ static void test_crossing(void **state)
 	for (size_t i = 0; i < T_FORMS; i++) {
 		const struct t_form *f = &t_forms[i];
 
-		if (!t_cpu_has(f->need) || f->flags & (ALIGN | BIT) || !*f->rw)
+		if (!t_cpu_has(f->need) || f->flags & (ALIGN | BIT) || !*f->rw || f->m == Z(XCHG))
 			continue;
 		for (unsigned size = 2; size <= 64; size *= 2)
 			for (unsigned n = 0; n < 4 && f->sizes & size; n++) {
@@ -252,23 +217,23 @@ static void test_rep_error(void **state)
 	struct t_state s, was;
 
 	t_random_state(&s);
-	s.r[RDI] = (uintptr_t)t.window + T_TRAP;
-	s.r[RCX] = 10;
+	s.r[T_RDI] = (uintptr_t)t.window + T_TRAP;
+	s.r[T_RCX] = 10;
 	was = s;
 	t.fail_at = 4;
 	t_run(&s, (const uint8_t *)"\xf3\xab", 2, true);
 	t.fail_at = 0;
 	assert_int_equal(s.exit, 1);
 	assert_int_equal(t.ret, -EIO);
-	assert_int_equal(s.r[RCX], 7);
-	assert_int_equal(s.r[RDI], was.r[RDI] + 12);
+	assert_int_equal(s.r[T_RCX], 7);
+	assert_int_equal(s.r[T_RDI], was.r[T_RDI] + 12);
 	/* and one that runs into the border in the middle of an element */
 	s = was;
-	s.r[RDI] = (uintptr_t)t.window + T_TRAP + T_TRAPPED - 10;
+	s.r[T_RDI] = (uintptr_t)t.window + T_TRAP + T_TRAPPED - 10;
 	t_run(&s, (const uint8_t *)"\xf3\xab", 2, true);
 	assert_int_equal(s.exit, 1);
 	assert_int_equal(t.ret, -EIO);
-	assert_int_equal(s.r[RCX], 8);
+	assert_int_equal(s.r[T_RCX], 8);
 }
 
 /* The other operand is bad memory: -EFAULT and where. */
@@ -278,16 +243,16 @@ static void test_bad_memory(void **state)
 	struct t_state s, was;
 
 	t_random_state(&s);
-	s.r[RSI] = (uintptr_t)t.window + T_TRAP;
-	s.r[RDI] = hole;
+	s.r[T_RSI] = (uintptr_t)t.window + T_TRAP;
+	s.r[T_RDI] = hole;
 	was = s;
 	t_run(&s, (const uint8_t *)"\x48\xa5", 2, true); /* movsq */
 	assert_int_equal(t.ret, -EFAULT);
 	assert_int_equal(t.bad, hole);
 	assert_false(t.changed);
 	s = was;
-	s.r[RSI] = hole - 4; /* half of it */
-	s.r[RDI] = (uintptr_t)t.window + T_TRAP;
+	s.r[T_RSI] = hole - 4; /* half of it */
+	s.r[T_RDI] = (uintptr_t)t.window + T_TRAP;
 	t_run(&s, (const uint8_t *)"\x48\xa5", 2, true);
 	assert_int_equal(t.ret, -EFAULT);
 	assert_int_equal(t.bad, hole);
@@ -295,7 +260,7 @@ static void test_bad_memory(void **state)
 	/* read-only memory as the destination */
 	mprotect(t.window, T_PAGE, PROT_READ);
 	s = was;
-	s.r[RDI] = (uintptr_t)t.window + 8;
+	s.r[T_RDI] = (uintptr_t)t.window + 8;
 	t_run(&s, (const uint8_t *)"\xa4", 1, true);
 	mprotect(t.window, T_PAGE, PROT_READ | PROT_WRITE);
 	assert_int_equal(t.ret, -EFAULT);
@@ -326,9 +291,9 @@ static void test_refused(void **state)
 		struct t_state s;
 
 		t_random_state(&s);
-		s.r[RAX] = s.r[RSI] = (uintptr_t)t.window + T_TRAP + 64;
-		s.r[RDI] = (uintptr_t)t.window;
-		s.r[RSP] = (uintptr_t)t.window + T_PAGE;
+		s.r[T_RAX] = s.r[T_RSI] = (uintptr_t)t.window + T_TRAP + 64;
+		s.r[T_RDI] = (uintptr_t)t.window;
+		s.r[T_RSP] = (uintptr_t)t.window + T_PAGE;
 		t_run(&s, (const uint8_t *)ops[i].code, ops[i].len, true);
 		if (ops[i].code[0] == 0x64 || ops[i].code[0] == 0x65) {
 			/* another address by the thread pointer: no fault of ours, or refused */
@@ -345,7 +310,7 @@ static void test_refused(void **state)
 		struct t_state s;
 
 		t_random_state(&s);
-		s.r[RSP] = s.r[RBP] = (uintptr_t)t.window + T_TRAP + 64;
+		s.r[T_RSP] = s.r[T_RBP] = (uintptr_t)t.window + T_TRAP + 64;
 		t_run(&s, (const uint8_t *)stack[i], 1, true);
 		assert_int_equal(s.exit, 1);
 		assert_int_equal(t.ret, -EOPNOTSUPP);
@@ -479,7 +444,8 @@ static void test_opened(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_forms),	  cmocka_unit_test(test_moffs),
+		cmocka_unit_test(test_forms),	  cmocka_unit_test(test_step_forms),
+		cmocka_unit_test(test_moffs),
 		cmocka_unit_test(test_strings),	  cmocka_unit_test(test_crossing),
 		cmocka_unit_test(test_bus_errors), cmocka_unit_test(test_rep_error),
 		cmocka_unit_test(test_bad_memory), cmocka_unit_test(test_refused),

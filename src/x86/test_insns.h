@@ -7,6 +7,8 @@
 #define X86_TEST_INSNS_H
 #include "x86/test_x86.h"
 
+enum { T_RAX, T_RCX, T_RDX, T_RBX, T_RSP, T_RBP, T_RSI, T_RDI };
+
 enum t_shape {
 	RM, /* reg, mem */
 	MR, /* mem, reg */
@@ -27,7 +29,10 @@ enum t_shape {
 	MKX,
 	XKXM,
 };
-enum { LOCK = 1, ALIGN = 2, SEXT = 4, BIT = 8, STEP = 16, EVEX = 32, ZERO = 64, FEW = 128, NOCOUNT = 256 };
+enum { LOCK = 1, ALIGN = 2, SEXT = 4, BIT = 8, STEP = 16, EVEX = 32, ZERO = 64, FEW = 128, NOCOUNT = 256, DIVIDE = 512, MMX = 1024, MAYFAULT = 2048 };
+/* LOCK: takes the prefix. ALIGN: must be naturally aligned. SEXT: an immediate that is extended. BIT: a bit number in a register.
+ * STEP: goes through stepping.c. ZERO: a zeroing mask. FEW: large. NOCOUNT: accesses depend on data. DIVIDE, MAYFAULT: the
+ * processor takes only some operands. MMX: registers of 8 bytes. */
 
 struct t_form {
 	ZydisMnemonic m;
@@ -177,6 +182,95 @@ static const struct t_form t_forms[] = {
 };
 #define T_FORMS (sizeof(t_forms) / sizeof(t_forms[0]))
 
+/* Those that stepping.c runs. Writes of masked stores depend on the mask: NOCOUNT. */
+#define SHIFT(m) { Z(m), MI, 15, STEP, 0, "rw", 0 }, { Z(m), MC, 15, STEP, 0, "rw", 0 }, { Z(m), M1, 15, STEP, 0, "rw", 0 }
+static const struct t_form t_step_forms[] = {
+	SHIFT(SHL), SHIFT(SHR), SHIFT(SAR), SHIFT(ROL), SHIFT(ROR), SHIFT(RCL), SHIFT(RCR),
+	{ Z(IMUL), RM, 14, STEP, 0, "r", 0 },
+	{ Z(IMUL), M, 15, STEP, 0, "r", 0 },
+	{ Z(MUL), M, 15, STEP, 0, "r", 0 },
+	{ Z(DIV), M, 15, STEP | DIVIDE, 0, "r", 0 },
+	{ Z(IDIV), M, 15, STEP | DIVIDE, 0, "r", 0 },
+	{ Z(CMPXCHG8B), M, 8, STEP | LOCK, 0, "rw", 0 },
+	{ Z(CMPXCHG16B), M, 16, STEP | LOCK | ALIGN, 0, "rw", CPU_CX16 },
+	{ Z(BSF), RM, 14, STEP, 0, "r", 0 },
+	{ Z(POPCNT), RM, 14, STEP, 0, "r", CPU_POPCNT },
+	{ Z(TZCNT), RM, 14, STEP, 0, "r", CPU_BMI1 },
+	{ Z(MOVQ), XM, 8, STEP | MMX, 8, "r", 0 },
+	{ Z(MOVQ), MX, 8, STEP | MMX, 8, "w", 0 },
+	{ Z(PADDD), XM, 8, STEP | MMX, 8, "r", 0 },
+	{ Z(MOVLPS), XM, 8, STEP, 16, "r", 0 },
+	{ Z(MOVLPS), MX, 8, STEP, 16, "w", 0 },
+	{ Z(MOVHPD), XM, 8, STEP, 16, "r", 0 },
+	{ Z(MOVHPD), MX, 8, STEP, 16, "w", 0 },
+	{ Z(ADDPS), XM, 16, STEP | ALIGN, 0, "r", 0 },
+	{ Z(ADDSS), XM, 4, STEP, 16, "r", 0 },
+	{ Z(MULSD), XM, 8, STEP, 16, "r", 0 },
+	{ Z(UCOMISD), XM, 8, STEP, 16, "r", 0 },
+	{ Z(COMISS), XM, 4, STEP, 16, "r", 0 },
+	{ Z(SQRTPD), XM, 16, STEP | ALIGN, 0, "r", 0 },
+	{ Z(CVTDQ2PS), XM, 16, STEP | ALIGN, 0, "r", 0 },
+	{ Z(PXOR), XM, 16, STEP | ALIGN, 0, "r", 0 },
+	{ Z(PADDB), XM, 16, STEP | ALIGN, 0, "r", 0 },
+	{ Z(PCMPEQD), XM, 16, STEP | ALIGN, 0, "r", 0 },
+	{ Z(PSHUFD), XMI, 16, STEP | ALIGN, 0, "r", 0 },
+	{ Z(SHUFPS), XMI, 16, STEP | ALIGN, 0, "r", 0 },
+	{ Z(PINSRW), XMI, 2, STEP, 16, "r", 0 },
+	{ Z(PINSRD), XMI, 4, STEP, 16, "r", CPU_SSE41 },
+	{ Z(PEXTRB), MXI, 1, STEP, 16, "w", CPU_SSE41 },
+	{ Z(PEXTRD), MXI, 4, STEP, 16, "w", CPU_SSE41 },
+	{ Z(PEXTRQ), MXI, 8, STEP, 16, "w", CPU_SSE41 },
+	{ Z(EXTRACTPS), MXI, 4, STEP, 16, "w", CPU_SSE41 },
+	{ Z(PMOVZXBW), XM, 8, STEP, 16, "r", CPU_SSE41 },
+	{ Z(PSHUFB), XM, 16, STEP | ALIGN, 0, "r", CPU_SSSE3 },
+	{ Z(LDMXCSR), M, 4, STEP | NOCOUNT | MAYFAULT, 0, "r", 0 },
+	{ Z(STMXCSR), M, 4, STEP, 0, "w", 0 },
+	{ Z(FNSTCW), M, 2, STEP, 0, "w", 0 },
+	{ Z(FLDCW), M, 2, STEP, 0, "r", 0 },
+	{ Z(FLD), M, 12, STEP, 0, "r", 0 },
+	{ Z(FILD), M, 14, STEP, 0, "r", 0 },
+	{ Z(FST), M, 12, STEP, 0, "w", 0 },
+	{ Z(FSTP), M, 12, STEP, 0, "w", 0 },
+	{ Z(FISTP), M, 14, STEP, 0, "w", 0 },
+	{ Z(FADD), M, 12, STEP, 0, "r", 0 },
+	{ Z(FXSAVE), M, 512, STEP | ALIGN | NOCOUNT | FEW, 0, "w", 0 },
+	{ Z(FXSAVE64), M, 512, STEP | ALIGN | NOCOUNT | FEW, 0, "w", 0 },
+	{ Z(FXRSTOR), M, 512, STEP | ALIGN | NOCOUNT | FEW | MAYFAULT, 0, "r", 0 },
+	{ Z(VADDPS), XXM, 48, STEP, 0, "r", CPU_AVX },
+	{ Z(VPADDD), XXM, 48, STEP, 0, "r", CPU_AVX2 },
+	{ Z(VPXOR), XXM, 48, STEP, 0, "r", CPU_AVX2 },
+	{ Z(VBROADCASTSS), XM, 4, STEP, 32, "r", CPU_AVX },
+	{ Z(VBROADCASTI128), XM, 16, STEP, 32, "r", CPU_AVX2 },
+	{ Z(VPBROADCASTB), XM, 1, STEP, 32, "r", CPU_AVX2 },
+	{ Z(VINSERTI128), XXMI, 16, STEP, 32, "r", CPU_AVX2 },
+	{ Z(VEXTRACTI128), MXI, 16, STEP, 32, "w", CPU_AVX2 },
+	{ Z(VMASKMOVPS), XXM, 48, STEP | NOCOUNT, 0, "r", CPU_AVX },
+	{ Z(VPMASKMOVQ), XXM, 48, STEP | NOCOUNT, 0, "r", CPU_AVX2 },
+	{ Z(VCVTPS2PH), MXI, 8, STEP, 16, "w", CPU_F16C },
+	{ Z(VFMADD231PD), XXM, 48, STEP, 0, "r", CPU_FMA },
+	{ Z(VPADDD), XXM, 112, STEP | EVEX, 0, "r", CPU_512VL },
+	{ Z(VPADDQ), XKXM, 112, STEP | EVEX | ZERO | NOCOUNT, 0, "r", CPU_512VL },
+	{ Z(VADDPD), XKXM, 112, STEP | EVEX | ZERO | NOCOUNT, 0, "r", CPU_512VL },
+	{ Z(VMOVDQU8), XKM, 112, STEP | EVEX | ZERO | NOCOUNT, 0, "r", CPU_512BW },
+	{ Z(VMOVDQU8), MKX, 112, STEP | EVEX | NOCOUNT, 0, "w", CPU_512BW },
+	{ Z(VMOVDQU16), MKX, 112, STEP | EVEX | NOCOUNT, 0, "w", CPU_512BW },
+	{ Z(VMOVDQU32), XKM, 112, STEP | EVEX | ZERO | NOCOUNT, 0, "r", CPU_512VL },
+	{ Z(VMOVDQU32), MKX, 112, STEP | EVEX | NOCOUNT, 0, "w", CPU_512VL },
+	{ Z(VMOVAPD), XKM, 112, STEP | EVEX | ZERO | ALIGN | NOCOUNT, 0, "r", CPU_512VL },
+	{ Z(VMOVAPD), MKX, 112, STEP | EVEX | ALIGN | NOCOUNT, 0, "w", CPU_512VL },
+	{ Z(VMOVSS), XKM, 4, STEP | EVEX | ZERO | NOCOUNT, 16, "r", CPU_512F },
+	{ Z(VMOVSD), MKX, 8, STEP | EVEX | NOCOUNT, 16, "w", CPU_512F },
+	{ Z(VPCOMPRESSD), MKX, 112, STEP | EVEX | NOCOUNT, 0, "w", CPU_512VL },
+	{ Z(VPCOMPRESSB), MKX, 112, STEP | EVEX | NOCOUNT, 0, "w", CPU_512VBMI2 },
+	{ Z(VPEXPANDQ), XKM, 112, STEP | EVEX | ZERO | NOCOUNT, 0, "r", CPU_512VL },
+	{ Z(VPEXPANDW), XKM, 112, STEP | EVEX | ZERO | NOCOUNT, 0, "r", CPU_512VBMI2 },
+	{ Z(KMOVB), KM, 1, STEP, 0, "r", CPU_512BW },
+	{ Z(KMOVW), MK, 2, STEP, 0, "w", CPU_512F },
+	{ Z(KMOVQ), KM, 8, STEP, 0, "r", CPU_512BW },
+	{ Z(KMOVQ), MK, 8, STEP, 0, "w", CPU_512BW },
+};
+#define T_STEP_FORMS (sizeof(t_step_forms) / sizeof(t_step_forms[0]))
+
 static ZydisRegister t_gpr(unsigned n, unsigned size)
 {
 	static const ZydisRegister base[] = { [1] = ZYDIS_REGISTER_AL,
@@ -258,6 +352,8 @@ static size_t t_make(const struct t_form *f, unsigned size, uint64_t at, struct 
 	bool rip;
 
 	t_random_state(s);
+	if (f->flags & STEP && n == T_RSP) /* refused: nobody computes there */
+		return 0;
 	if (f->shape == RM || f->shape == MR) {
 		if (reg == 1 && r & 1)
 			n = 16 + (r >> 1 & 3);
@@ -280,6 +376,12 @@ static size_t t_make(const struct t_form *f, unsigned size, uint64_t at, struct 
 		words = words * size * 8 + (int64_t)(r >> 16 & (size * 8 - 1));
 		memcpy(&s->r[n], &words, size); /* what is above is not the operand */
 	}
+	if (f->flags & DIVIDE) { /* let quotients fit */
+		s->r[T_RDX] = s->r[T_RAX] >> 63 ? ~0ull : 0;
+		if (size == 1)
+			s->r[T_RAX] &= 0x7f;
+		mem = t_mem_op(s, at, size, &rip);
+	}
 	if (f->m == Z(CMPXCHG) && r >> 20 & 1) { /* let it be equal */
 		if (mem.mem.base != ZYDIS_REGISTER_RAX && mem.mem.base != ZYDIS_REGISTER_EAX &&
 		    mem.mem.index != ZYDIS_REGISTER_RAX && mem.mem.index != ZYDIS_REGISTER_EAX)
@@ -294,7 +396,10 @@ static size_t t_make(const struct t_form *f, unsigned size, uint64_t at, struct 
 	} else if (f->need) {
 		q.allowed_encodings = ZYDIS_ENCODABLE_ENCODING_VEX | ZYDIS_ENCODABLE_ENCODING_LEGACY;
 	}
-	vec = t_reg_op(t_vec(v, reg));
+	if (f->flags & MMX)
+		vec = t_reg_op(ZYDIS_REGISTER_MM0 + (v & 7));
+	else
+		vec = t_reg_op(t_vec(v, reg));
 	vec2 = t_reg_op(t_vec(v2, reg));
 	imm8 = t_imm_op((uint64_t)(int64_t)(int8_t)(r >> 32));
 	immw = t_imm_op(size == 2 ? (uint64_t)(int64_t)(int16_t)(r >> 32) : (uint64_t)(int64_t)(int32_t)(r >> 32));
@@ -363,7 +468,10 @@ static size_t t_make(const struct t_form *f, unsigned size, uint64_t at, struct 
 		OPS(vec, k, vec2, mem);
 		break;
 	}
-	if (f->flags & LOCK && strcmp(f->rw, "rw") == 0 && r >> 50 & 1)
+	/* a split lock is slow, and an error on some systems */
+	if (f->m == Z(XCHG) && at & (size - 1))
+		return 0;
+	if (f->flags & LOCK && r >> 50 & 1 && !(at & (size - 1)))
 		q.prefixes |= ZYDIS_ATTRIB_HAS_LOCK;
 	/* EVEX: most have a mask operand, K0 for none, some do not */
 	if (f->flags & EVEX && (f->shape == XM || f->shape == MX || f->shape == XXM)) {
@@ -379,5 +487,51 @@ static size_t t_make(const struct t_form *f, unsigned size, uint64_t at, struct 
 		len = 16;
 	}
 	return t_encode(q, rip, code, &len) ? len : 0;
+}
+
+/*
+ * A string instruction: any width, prefix and direction, 32-bit addresses too. Either side may be anywhere in the window, so
+ * that some begin on ordinary pages and run into the trapped ones. No element straddles the border.
+ */
+static size_t t_make_string(struct t_state *s, uint8_t code[16], unsigned *width)
+{
+	static const uint8_t ops[] = { 0xa4, 0xaa, 0xac, 0xa6, 0xae }; /* movs stos lods cmps scas, of bytes */
+	static const uint8_t prefixes[] = { 0, 0xf3, 0xf2 };
+	uint8_t op = ops[t_rand() % 5], prefix = prefixes[t_rand() % 3];
+	uint64_t lo = (uintptr_t)t.window, r = t_rand();
+	bool narrow = r & 1, down = r >> 1 & 1;
+	size_t len = 0;
+
+	*width = 1u << (t_rand() & 3);
+	if (narrow)
+		code[len++] = 0x67;
+	if (prefix)
+		code[len++] = prefix;
+	if (*width == 2)
+		code[len++] = 0x66;
+	if (*width == 8)
+		code[len++] = 0x48;
+	code[len++] = (uint8_t)(op + (*width > 1));
+	t_random_state(s);
+	if (down)
+		s->flags |= 0x400;
+	s->r[T_RSI] = lo + T_PAGE + ((r >> 8) % (4 * T_PAGE - 128) & ~(uint64_t)7);
+	s->r[T_RDI] = lo + T_PAGE + ((r >> 24) % (4 * T_PAGE - 128) & ~(uint64_t)7);
+	if (r >> 40 & 1)
+		s->r[T_RSI] = lo + T_TRAP + T_TRAPPED - 32;
+	if (r >> 41 & 1)
+		s->r[T_RDI] = lo + T_TRAP + (down ? 32 : T_TRAPPED - 32);
+	s->r[T_RCX] = r >> 44 & 15;
+	if (narrow) {
+		s->r[T_RSI] |= r << 32;
+		s->r[T_RDI] |= r << 33 & ~0xffffffffull;
+		s->r[T_RCX] |= r << 32;
+	}
+	/* runs of equal bytes, for repe and repne */
+	if (r >> 60 & 1)
+		memset(t.alias, (int)(r >> 50), T_SIZE);
+	if (r >> 61 & 1)
+		memcpy(t.alias + T_TRAP, t.alias, T_TRAPPED);
+	return len;
 }
 #endif

@@ -190,7 +190,7 @@ static void t_signal(int sig, siginfo_t *info, void *ucontext)
 	ucontext_t *uc = ucontext;
 	uint64_t rip = (uint64_t)uc->uc_mcontext.gregs[REG_RIP];
 
-	if (guard_fault(sig, info, uc))
+	if (guard_fault(sig, info, uc) || x86_fault(sig, uc))
 		return;
 	if (rip < (uintptr_t)t.code || rip >= (uintptr_t)t.code + T_PAGE || info->si_code <= 0) {
 		/* a bug of ours: happens again, and ends the program */
