@@ -73,6 +73,8 @@ bool shim_bar_memory(uint64_t vaddr, uint64_t size)
 	uint64_t at = vaddr, end = vaddr + size;
 	struct range *r;
 
+	if (end <= at)
+		return false;
 	rcu_read_begin();
 	while (at < end && (r = find(rcu_get(table), at)))
 		at = r->end;

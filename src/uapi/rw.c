@@ -100,6 +100,7 @@ int uapi_mmap_check(struct uapi_file *f, size_t len, int prot, int flags, uint64
 	uint32_t index = VFIO_REGION_INDEX(pos);
 	struct vfio_region r = { 0 };
 	int type = flags & MAP_TYPE, ret;
+	uint64_t end;
 
 	if (f->kind != UAPI_DEVICE) {
 		log_warn(f->link, "mmap on a file that has none: ENODEV");
@@ -115,7 +116,8 @@ int uapi_mmap_check(struct uapi_file *f, size_t len, int prot, int flags, uint64
 		log_warn(f->dev->name, "mmap of region %u: it has no VFIO_REGION_INFO_FLAG_MMAP, use pread and pwrite: EINVAL", index);
 		return -EINVAL;
 	}
-	if (!len || !range_within(VFIO_REGION_POS(pos), align_up(len, PAGE_SIZE_4K), align_up(r.size, PAGE_SIZE_4K)))
+	end = align_up(r.size, PAGE_SIZE_4K);
+	if (!len || len > end || !range_within(VFIO_REGION_POS(pos), align_up(len, PAGE_SIZE_4K), end))
 		return -EINVAL;
 	return 0;
 }
