@@ -297,8 +297,14 @@ static size_t proper(struct in *in, unsigned int cmd, union arg *a)
 						.start = in8(in) % 70,
 						.count = in8(in) % 33};
 		a->irqs.flags = 1u << in8(in) % 3 | 8u << in8(in) % 3;
-		if (!(a->irqs.index & 1))
-			a->irqs.start %= 4;
+		/* mostly what is there: INTx, ERR and REQ are one, MSI and MSI-X some */
+		if (in8(in) & 7) {
+			bool one = a->irqs.index != VFIO_PCI_MSI_IRQ_INDEX &&
+				   a->irqs.index != VFIO_PCI_MSIX_IRQ_INDEX;
+
+			a->irqs.start %= one ? 1 : 8;
+			a->irqs.count %= one ? 2 : 6;
+		}
 		if (a->irqs.flags & VFIO_IRQ_SET_DATA_EVENTFD) {
 			for (unsigned i = 0; i < 32; i++)
 				data[i] = events[i % 4];

@@ -140,11 +140,37 @@ static void threads_with_all_signals_blocked(void)
 	vfio_close(&shared);
 }
 
+/* a thread that begins with our signals blocked, behind the wrappers' back */
+static void *begins_blocked(void *arg)
+{
+	void *volatile nowhere = (void *)16;
+
+	if (ioctl(shared.device, VFIO_DEVICE_GET_INFO, nowhere) != -1 || errno != EFAULT)
+		return (void *)1;
+	return raw_call(SYS_ioctl, shared.container, VFIO_GET_API_VERSION, 0, 0, 0, 0) ? (void *)2 : NULL;
+}
+
+static void thread_that_begins_blocked(void)
+{
+	uint64_t all = ~0ull, was;
+	pthread_t t;
+	void *bad;
+
+	shared = vfio_open();
+	CHECK(!raw_call(SYS_rt_sigprocmask, SIG_SETMASK, (long)&all, (long)&was, 8, 0, 0));
+	CHECK(!pthread_create(&t, NULL, begins_blocked, NULL));
+	CHECK(!raw_call(SYS_rt_sigprocmask, SIG_SETMASK, (long)&was, 0, 8, 0, 0));
+	pthread_join(t, &bad);
+	CHECK(!bad);
+	vfio_close(&shared);
+}
+
 int main(void)
 {
 	RUN(by_syscall);
 	RUN(by_instruction);
 	RUN(large_files);
 	RUN(threads_with_all_signals_blocked);
+	RUN(thread_that_begins_blocked);
 	return any_failed;
 }

@@ -6,7 +6,7 @@ ORACLE := $(BUILD)/test/oracle
 $(ORACLE): $(wildcard tests/oracle/*.c) tests/oracle/oracle.h
 	@mkdir -p $(@D)
 	$(call say,LINK,$@)
-	$(Q)$(CC) -std=gnu17 -D_GNU_SOURCE -O1 -g $(WARN) -Wno-gnu-variable-sized-type-not-at-end -o $@ $(filter %.c,$^)
+	$(Q)$(CC) -std=gnu17 -D_GNU_SOURCE -O1 -g $(WARN) -o $@ $(filter %.c,$^)
 .PHONY: oracle
 oracle: $(ORACLE)
 
@@ -27,4 +27,4 @@ demo: setup
 
 # Unit tests under AddressSanitizer with UBSan, then under ThreadSanitizer.
 sanitize:
-	@tests/sanitize $(BUILD)
+	@CC="$(CC)" tests/sanitize $(BUILD)

@@ -258,8 +258,7 @@ static int bar_write(struct uvfio_dev *dev, unsigned bar, uint64_t offset, unsig
 				  (unsigned long long)offset, size);
 			return -EINVAL;
 		}
-		nvme_doorbell(n, offset, (uint32_t)value);
-		nvme_barrier();
+		nvme_doorbell(n, offset, (uint32_t)value); /* has a barrier behind what it stores */
 		if (atomic_load_explicit(&n->paused, memory_order_relaxed))
 			resume(n); /* quiesced while this was under way */
 		return 0;

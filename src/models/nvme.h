@@ -70,6 +70,7 @@ struct nvme_ns {
 	bool memory;		   /* tmpfs, memfd: reads and writes never wait for a device */
 	atomic_bool nowait_read;   /* RWF_NOWAIT works */
 	atomic_bool nowait_write;
+	atomic_ullong throttled_until; /* ns: writes sleep, so they go to io_uring */
 	atomic_bool punch, zero_range; /* what fallocate can do; assumed until refused */
 	uint8_t uuid[16];
 	uint16_t error_recovery; /* Feature 05h, under admin */
@@ -211,6 +212,7 @@ struct nvme_sq {
 	uint16_t id, cqid;
 	atomic_bool deleting; /* Delete I/O SQ waits for inflight, under lock */
 	uint16_t delete_cid;
+	bool worker_turn; /* who runs it now may sleep; under lock */
 	uint64_t base;
 	uint64_t shadow, eventidx; /* doorbell buffers; 0: not configured */
 	struct nvme_counters count;
@@ -302,8 +304,9 @@ uint16_t nvme_identify(struct nvme *n, struct nvme_sq *sq, const struct nvme_cmd
 		       uint16_t *location);
 uint16_t nvme_io_cmd(struct nvme *n, struct nvme_sq *sq, const struct nvme_cmd *cmd,
 		     uint16_t *location);
-/* Bytes that a command moves; what it costs the thread that executes it. */
-uint64_t nvme_io_cost(struct nvme *n, const struct nvme_cmd *cmd);
+/* Bytes that a command moves; what it costs the thread that executes it. More than any doorbell write may spend: for a worker only. */
+#define NVME_COST_WORKER (1u << 30)
+uint64_t nvme_io_cost(struct nvme *n, const struct nvme_cmd *cmd, bool worker);
 /* Start a request (a worker's thread): true: its aio is to be submitted; false: it is done and gone. */
 bool nvme_io_start(struct nvme_req *r);
 /* An aio gave @res. true: the next one is ready; false: it is done and gone. */

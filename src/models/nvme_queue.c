@@ -62,7 +62,10 @@ static void shadow_write(struct nvme *n, uint64_t iova, uint32_t value)
 		nvme_fatal(n, "doorbell buffer cannot be written", iova);
 }
 
-/* The driver's tail; when there is nothing new, ask to be rung for the next entry and look once more. */
+/*
+ * The driver's tail; when there is nothing new, ask to be rung for the next entry and look once more. Nothing is stored
+ * after that look unless it found something: a doorbell that comes then finds the lock taken, and its value must stay.
+ */
 static unsigned sq_tail(struct nvme *n, struct nvme_sq *sq, unsigned head, unsigned size)
 {
 	uint32_t tail = atomic_load(&sq->tail);
@@ -71,12 +74,13 @@ static unsigned sq_tail(struct nvme *n, struct nvme_sq *sq, unsigned head, unsig
 		return tail;
 	if (!shadow_read(n, sq->shadow, size, &tail))
 		tail = head; /* nothing to fetch, whatever the register says */
-	if (tail == head) {
-		shadow_write(n, sq->eventidx, tail);
-		nvme_barrier();
-		if (!shadow_read(n, sq->shadow, size, &tail))
-			tail = head;
-	}
+	atomic_store(&sq->tail, tail);
+	if (tail != head)
+		return tail;
+	shadow_write(n, sq->eventidx, tail);
+	nvme_barrier();
+	if (!shadow_read(n, sq->shadow, size, &tail) || tail == head)
+		return head;
 	atomic_store(&sq->tail, tail);
 	return tail;
 }
@@ -140,14 +144,19 @@ void nvme_cq_setup(struct nvme_cq *cq, struct nvme *n, uint64_t base, unsigned s
 	pthread_mutex_unlock(&cq->lock);
 }
 
-static void pending_set(struct nvme *n, unsigned qid, bool on)
+/* Under cq->lock, which keeps it in step with the queue. true: it was different. */
+static bool pending_set(struct nvme *n, unsigned qid, bool on)
 {
+	uint64_t bit = 1ull << qid % 64, was;
+
 	pthread_mutex_lock(&n->irq_lock);
+	was = n->pending[qid / 64] & bit;
 	if (on)
-		n->pending[qid / 64] |= 1ull << qid % 64;
+		n->pending[qid / 64] |= bit;
 	else
-		n->pending[qid / 64] &= ~(1ull << qid % 64);
+		n->pending[qid / 64] &= ~bit;
 	pthread_mutex_unlock(&n->irq_lock);
+	return on != (was != 0);
 }
 
 void nvme_cq_clear(struct nvme *n, struct nvme_cq *cq)
@@ -318,7 +327,7 @@ void nvme_irq_update(struct nvme *n)
 	bool level = false;
 
 	pthread_mutex_lock(&n->irq_lock);
-	if (uvfio_irq_mode(n->dev) == UVFIO_IRQ_INTX)
+	if ((n->pending[0] || n->pending[1]) && uvfio_irq_mode(n->dev) == UVFIO_IRQ_INTX)
 		for (unsigned i = 0; i < NVME_QUEUES; i++)
 			level |= n->pending[i / 64] >> i % 64 & 1 && !vector_masked(n, n->cq[i].vector);
 	uvfio_intx(n->dev, level);
@@ -404,13 +413,14 @@ static bool sq_run(struct nvme *n, struct nvme_sq *sq, bool worker)
 	uint64_t bytes = 0;
 	bool more = false;
 
+	sq->worker_turn = worker;
 	while (!more && (count = sq_fetch(n, sq, cmds))) {
 		unsigned size = atomic_load(&sq->size), head = atomic_load(&sq->head);
 
 		for (i = 0; i < count && atomic_load_explicit(&n->open, memory_order_relaxed); i++) {
 			uint16_t status, location = 0xffff; /* figure 194: no particular field */
 			uint32_t result = 0;
-			uint64_t cost = sq->id ? nvme_io_cost(n, &cmds[i]) : 0;
+			uint64_t cost = sq->id ? nvme_io_cost(n, &cmds[i], worker) : 0;
 
 			more = commands == max_commands || bytes + cost > max_bytes ||
 			       (!worker && cost > INLINE_COMMAND);
@@ -420,7 +430,7 @@ static bool sq_run(struct nvme *n, struct nvme_sq *sq, bool worker)
 			commands++;
 			bytes += cost;
 			head = head + 1 == size ? 0 : head + 1;
-			atomic_store(&sq->head, head);
+			atomic_store_explicit(&sq->head, head, memory_order_release);
 			if (sq->id)
 				status = nvme_io_cmd(n, sq, &cmds[i], &location);
 			else
@@ -444,6 +454,7 @@ static bool sq_waiting(struct nvme *n, struct nvme_sq *sq)
 
 /*
  * Whoever fails to get the lock has stored the tail before; whoever lets it go looks at the tail afterwards. So one of the two runs the queue.
+ * A worker waits for the lock: it was told to come by whoever holds it.
  */
 void nvme_sq_kick(struct nvme_sq *sq, bool worker)
 {
@@ -452,18 +463,18 @@ void nvme_sq_kick(struct nvme_sq *sq, bool worker)
 
 	do {
 		nvme_barrier();
-		if (pthread_mutex_trylock(&sq->lock))
+		if (worker)
+			pthread_mutex_lock(&sq->lock);
+		else if (pthread_mutex_trylock(&sq->lock))
 			return;
 		more = sq_run(n, sq, worker);
+		if (more)
+			nvme_worker_run_sq(n, sq); /* with the lock: who passes through it may end the workers */
 		pthread_mutex_unlock(&sq->lock);
 		if (atomic_load_explicit(&n->new_events, memory_order_relaxed))
 			nvme_events_deliver(n);
-		if (more) {
-			nvme_worker_run_sq(n, sq);
-			return;
-		}
 		nvme_barrier();
-	} while (sq_waiting(n, sq));
+	} while (!more && sq_waiting(n, sq));
 }
 
 void nvme_kick_all(struct nvme *n)
@@ -515,7 +526,7 @@ static void bad_doorbell(struct nvme *n, enum nvme_event ev, unsigned qid, bool 
 static void cq_doorbell(struct nvme *n, struct nvme_cq *cq, uint32_t value)
 {
 	unsigned size;
-	bool bad = true, starved = false, empty = false;
+	bool bad = true, starved = false, fell = false;
 
 	pthread_mutex_lock(&cq->lock);
 	size = atomic_load(&cq->size);
@@ -524,10 +535,9 @@ static void cq_doorbell(struct nvme *n, struct nvme_cq *cq, uint32_t value)
 						  (cq->tail + size - cq->head) % size)) {
 		bad = false;
 		cq->head = value;
-		if (uvfio_irq_mode(n->dev) != UVFIO_IRQ_MSIX) {
+		if (cq->ien && uvfio_irq_mode(n->dev) != UVFIO_IRQ_MSIX) {
 			cq_shadow(n, cq, true);
-			pending_set(n, cq->id, cq->ien && cq->head != cq->tail);
-			empty = cq->head == cq->tail;
+			fell = pending_set(n, cq->id, cq->head != cq->tail);
 		}
 		starved = atomic_exchange(&cq->starved, false);
 	}
@@ -536,7 +546,7 @@ static void cq_doorbell(struct nvme *n, struct nvme_cq *cq, uint32_t value)
 		bad_doorbell(n, NVME_EV_INVALID_DB_VALUE, cq->id, true, value);
 		return;
 	}
-	if (empty)
+	if (fell)
 		nvme_irq_update(n);
 	if (starved)
 		kick_users(n, cq);
@@ -571,7 +581,7 @@ void nvme_doorbell(struct nvme *n, uint64_t offset, uint32_t value)
 		bad_doorbell(n, NVME_EV_INVALID_DB_VALUE, qid, false, value);
 		return;
 	}
-	atomic_store(&sq->tail, value);
+	atomic_store_explicit(&sq->tail, value, memory_order_release); /* the kick starts with a barrier */
 	nvme_sq_kick(sq, false);
 }
 

@@ -11,7 +11,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
 #include <sys/statfs.h>
 #include <sys/statvfs.h>
 #include <sys/syscall.h>
@@ -87,7 +86,7 @@ static long open_config(const char *virt, int flags)
 
 		memcpy(buf + i, &v, 4);
 	}
-	fd = sys_call(SYS_memfd_create, (long)"pci-config", MFD_CLOEXEC, 0, 0, 0, 0);
+	fd = shim_memfd("pci-config");
 	if (fd < 0)
 		return fd;
 	out = sys_pwrite((int)fd, buf, size, 0);

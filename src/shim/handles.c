@@ -313,6 +313,17 @@ static int notify_start(void)
 
 /* ---- new handles ---- */
 
+#ifndef MFD_NOEXEC_SEAL
+#define MFD_NOEXEC_SEAL 8u /* linux/memfd.h, 6.3: a system may insist on it (sysctl vm.memfd_noexec) */
+#endif
+
+int shim_memfd(const char *name)
+{
+	long fd = sys_call(SYS_memfd_create, (long)name, MFD_CLOEXEC | MFD_NOEXEC_SEAL, 0, 0, 0, 0);
+
+	return (int)(fd == -EINVAL ? sys_call(SYS_memfd_create, (long)name, MFD_CLOEXEC, 0, 0, 0, 0) : fd);
+}
+
 /* Give @h, whose descriptor is @fd, a slot and the position that leads to it. table_lock. */
 static void take_slot(struct shim_handle *h, int fd)
 {
@@ -371,7 +382,7 @@ int shim_handle_install(struct uapi_file *file, int flags)
 		return -ENOMEM;
 	snprintf(h->link, sizeof(h->link), "%s", uapi_file_link(file));
 	snprintf(name, sizeof(name), NAME_PREFIX "%s", h->link);
-	fd = (int)sys_call(SYS_memfd_create, (long)name, MFD_CLOEXEC, 0, 0, 0, 0);
+	fd = shim_memfd(name);
 	if (fd < 0) {
 		rc = fd;
 		goto out_free;

@@ -31,6 +31,7 @@ static long vfio_ioctl(int fd, unsigned cmd, unsigned long arg)
 	long rc;
 	int err;
 
+	shim_thread();
 	h = shim_handle_get(fd, NULL, &err);
 	if (!h) {
 		shim_fd_forget(fd);
@@ -132,6 +133,7 @@ bool shim_io_try(enum shim_io what, int fd, const void *buf, size_t n, off_t pos
 
 	if (!shim.on)
 		return false;
+	shim_thread();
 	h = shim_handle_get(fd, NULL, &err);
 	if (!h) {
 		shim_fd_forget(fd);

@@ -10,7 +10,6 @@
 #include <linux/kvm.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/mman.h>
 #include <sys/syscall.h>
 #include "base/guard.h"
 
@@ -53,7 +52,7 @@ static long create(int fd, unsigned long arg)
 		return rc;
 	if (cd.flags & KVM_CREATE_DEVICE_TEST)
 		return 0;
-	new = (int)sys_call(SYS_memfd_create, (long)("uvfio:" DEVICE_LINK), MFD_CLOEXEC, 0, 0, 0, 0);
+	new = shim_memfd("uvfio:" DEVICE_LINK);
 	if (new < 0)
 		return new;
 	cd.fd = (uint32_t)new;

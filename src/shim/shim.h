@@ -94,6 +94,8 @@ bool shim_handle_set_kvm(struct shim_handle *h, bool added);
 void shim_link_stat(const char *link, struct stat *st);
 /* A new descriptor for @file (whose reference it takes on success): the number or -errno. @flags: open's. */
 int shim_handle_install(struct uapi_file *file, int flags);
+/* memfd_create, O_CLOEXEC */
+int shim_memfd(const char *name);
 /* Give up the files whose last descriptor is closed. Returns how many. Does nothing while none is open. */
 unsigned shim_handles_drain(void);
 /* In a forked child: no handle of the parent's works any more. */
@@ -195,6 +197,8 @@ void shim_bars_abandon(void); /* in a forked child: accesses are bus errors */
 
 /* ---- signals.c ---- */
 void shim_signals_init(void);
+/* In a thread's first call: it may begin with all signals blocked by who started it, and libc's own mask calls do not come to us. */
+void shim_thread(void);
 struct shim_ksigaction { void *handler; unsigned long flags; void *restorer; uint64_t mask; }; /* the kernel's struct sigaction */
 long shim_sigaction(int sig, const struct shim_ksigaction *act, struct shim_ksigaction *old);
 long shim_sigmask(int how, const uint64_t *set, uint64_t *old);

@@ -45,6 +45,7 @@ static pthread_mutex_t action_lock = PTHREAD_MUTEX_INITIALIZER; /* writers of th
 struct held {
 	uint64_t blocked, pending;
 	siginfo_t info[ARRAY_SIZE(ours)];
+	bool open; /* our three were seen to be open in this thread */
 	/* the frame of the program's handler that runs now: a fault below it, on the same stack, is a fault in the handler */
 	uintptr_t frame[ARRAY_SIZE(ours)];
 };
@@ -313,18 +314,26 @@ long shim_sigmask(int how, const uint64_t *set, uint64_t *old)
 	return 0;
 }
 
-void shim_signals_init(void)
+void shim_thread(void)
 {
 	uint64_t mask, three = OURS;
 
+	if (held.open)
+		return;
+	held.open = true;
+	if (!raw_sigmask(SIG_UNBLOCK, &three, &mask))
+		held.blocked |= mask & OURS;
+}
+
+void shim_signals_init(void)
+{
 	guard_handled_elsewhere();
 	for (size_t i = 0; i < ARRAY_SIZE(ours); i++) {
 		raw_sigaction(ours[i], NULL, &prog[i].act[0]);
 		install(ours[i], &prog[i].act[0]);
 	}
 	/* the parent may have started us with them blocked */
-	raw_sigmask(SIG_UNBLOCK, &three, &mask);
-	held.blocked = mask & OURS;
+	shim_thread();
 }
 
 /* ---- libc's names for it ---- */

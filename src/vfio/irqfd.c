@@ -205,6 +205,58 @@ close:
 	return ret;
 }
 
+/* The number that the kernel gave the eventfd behind @fd (fdinfo, since Linux 5.2), or -1. */
+static long eventfd_id(int fd)
+{
+	static const char key[] = "eventfd-id:";
+	char path[48], text[512];
+	const char *at;
+	ssize_t n;
+	int info;
+
+	snprintf(path, sizeof(path), "/proc/self/fdinfo/%d", fd);
+	info = sys_open(path, O_RDONLY | O_CLOEXEC, 0);
+	if (info < 0)
+		return -1;
+	n = sys_read(info, text, sizeof(text) - 1);
+	sys_close(info);
+	if (n <= 0)
+		return -1;
+	text[n] = 0;
+	at = strstr(text, key);
+	return at ? strtol(at + sizeof(key) - 1, NULL, 10) : -1;
+}
+
+bool vfio_virqfd_orphaned(const struct vfio_virqfd *v)
+{
+	/* man 2 getdents: ino, off, reclen, type, name */
+	enum { RECLEN = 16, NAME = 19 };
+	char buf[2048] __attribute__((aligned(8)));
+	long id = eventfd_id(v->fd), n;
+	bool orphaned = false;
+	int dir;
+
+	dir = id < 0 ? -1 : sys_open("/proc/self/fd", O_RDONLY | O_DIRECTORY | O_CLOEXEC, 0);
+	if (dir < 0)
+		return false;
+	while ((n = sys_call(SYS_getdents64, dir, (long)buf, sizeof(buf), 0, 0, 0)) > 0) {
+		for (long at = 0; at < n; at += *(const uint16_t *)(buf + at + RECLEN)) {
+			const char *name = buf + at + NAME;
+			int fd;
+
+			if (*name < '0' || *name > '9')
+				continue;
+			fd = atoi(name);
+			if (fd != dir && !fd_is_private(fd) && eventfd_id(fd) == id)
+				goto out;
+		}
+	}
+	orphaned = !n;
+out:
+	sys_close(dir);
+	return orphaned;
+}
+
 void vfio_virqfd_free(struct vfio_virqfd *v)
 {
 	if (!v)

@@ -28,5 +28,8 @@ void vfio_trigger_signal(struct vfio_trigger *t);
 struct vfio_virqfd;
 /* -EBADF, -EINVAL, -ENOMEM. @fn(arg) on the loop's thread for each signal; an eventfd that is signalled already fires at once. */
 int vfio_virqfd_new(struct loop *l, int fd, void (*fn)(void *arg), void *arg, struct vfio_virqfd **out);
+/* Has the program closed the eventfd under all its numbers? In the kernel such a virqfd goes by itself; here the duplicate keeps the eventfd, so the one who would
+ * refuse a second virqfd asks first. Reads /proc: slow. A descriptor that another process holds is not seen. */
+bool vfio_virqfd_orphaned(const struct vfio_virqfd *v);
 void vfio_virqfd_free(struct vfio_virqfd *v); /* when it returns @fn does not run and will not */
 #endif

@@ -212,6 +212,27 @@ static void virqfd_is_served(void **state)
 	loop_free(l);
 }
 
+static void nothing(void *arg)
+{
+}
+
+static void virqfd_orphaned(void **state)
+{
+	struct loop *l = loop_new();
+	int ev = eventfd(0, EFD_NONBLOCK), other = eventfd(0, EFD_NONBLOCK), dup_ = dup(ev);
+	struct vfio_virqfd *v;
+
+	assert_int_equal(vfio_virqfd_new(l, ev, nothing, NULL, &v), 0);
+	assert_false(vfio_virqfd_orphaned(v));
+	close(ev);
+	assert_false(vfio_virqfd_orphaned(v));
+	close(dup_);
+	assert_true(vfio_virqfd_orphaned(v));
+	vfio_virqfd_free(v);
+	close(other);
+	loop_free(l);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -221,6 +242,7 @@ int main(void)
 		cmocka_unit_test(full_counter_never_blocks),
 		cmocka_unit_test(replaced_under_fire),
 		cmocka_unit_test(virqfd_is_served),
+		cmocka_unit_test(virqfd_orphaned),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -193,6 +193,11 @@ static int intx_unmask_eventfd(struct vfio_pci_device *vd, int fd)
 	err = vfio_check_eventfd(fd);
 	if (err)
 		return err;
+	/* QEMU with KVM closes its eventfd and comes with another */
+	if (vd->intx.unmask && vfio_virqfd_orphaned(vd->intx.unmask)) {
+		vfio_virqfd_free(vd->intx.unmask);
+		vd->intx.unmask = NULL;
+	}
 	if (vd->intx.unmask)
 		return -EBUSY;
 	return vfio_virqfd_new(vd->loop, fd, intx_unmask, vd, &vd->intx.unmask);

@@ -160,6 +160,27 @@ void test_intx(void)
 	saw(fired(a, QUIET), "intx.the eventfd no longer unmasks");
 	bar_write(d, 0, EDU_ACK, 1);
 	saw(set_irqs(d, NONE | UNMASK, INTX, 0, 1, NULL), "intx.unmask by ioctl");
+	/* a closed one goes by itself: QEMU with KVM counts on it when the interrupt's route changes */
+	MUST((tmp = efd_new()) >= 0);
+	saw(set_irqs(d, EFD | UNMASK, INTX, 0, 1, &tmp), "intx.unmask eventfd again");
+	close(tmp);
+	saw(set_irqs(d, EFD | UNMASK, INTX, 0, 1, &u), "intx.unmask eventfd after the first was closed");
+	tmp = dup(u);
+	close(u);
+	MUST((u = efd_new()) >= 0);
+	saw(set_irqs(d, EFD | UNMASK, INTX, 0, 1, &u), "intx.unmask eventfd while a duplicate of the first is open");
+	saw(set_irqs(d, EFD | UNMASK, INTX, 0, 1, &neg), "intx.unmask eventfd: the last goes");
+	saw(set_irqs(d, NONE | MASK, INTX, 0, 1, NULL), "intx.mask for a signalled one");
+	MUST(write(u, &v, 8) == 8);
+	saw(set_irqs(d, EFD | UNMASK, INTX, 0, 1, &u), "intx.unmask eventfd that is signalled");
+	usleep(20000);
+	bar_write(d, 0, EDU_RAISE, 1);
+	saw(fired(a, SOON), "intx.unmask eventfd that is signalled unmasks");
+	bar_write(d, 0, EDU_ACK, 1);
+	saw(fired(u, 0), "intx.unmask eventfd that is signalled: its counter");
+	saw(set_irqs(d, EFD | UNMASK, INTX, 0, 1, &neg), "intx.unmask eventfd: that goes too");
+	saw(set_irqs(d, NONE | UNMASK, INTX, 0, 1, NULL), "intx.unmask by ioctl again");
+	close(tmp);
 
 	/* COMMAND.DisINTx is the same mask */
 	cfg_write(d, PCI_COMMAND, 2, PCI_COMMAND_MEMORY | PCI_COMMAND_INTX_DISABLE);

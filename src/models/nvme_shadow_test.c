@@ -1,0 +1,139 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * nvme_shadow_test.c: doorbell buffers (NVMe 1.4, 5.7, 7.13) under a driver that rings only when it is asked to, against a worker that is stopped at any
+ * point, as a host with more threads than CPUs stops it. What is lost then is lost for good: no later doorbell is owed.
+ */
+#include "models/nvme_test_driver.h"
+
+#include <dirent.h>
+#include <signal.h>
+#include <sys/syscall.h>
+
+#define ROUNDS 6000
+
+/* The thread that executes what is too large for the doorbell's own. */
+static pid_t find_worker(void)
+{
+	DIR *dir = opendir("/proc/self/task");
+	pid_t found = 0;
+	struct dirent *e;
+
+	assert_non_null(dir);
+	while ((e = readdir(dir))) {
+		char path[300], comm[32] = "";
+		FILE *f;
+
+		snprintf(path, sizeof(path), "/proc/self/task/%s/comm", e->d_name);
+		f = fopen(path, "r");
+		if (!f)
+			continue;
+		/* queue 1's, of as many as there are */
+		if (fgets(comm, sizeof(comm), f) && (!strcmp(comm, "nvme-io1\n") || (!found && !strcmp(comm, "nvme-io0\n"))))
+			found = (pid_t)atoi(e->d_name);
+		fclose(f);
+	}
+	closedir(dir);
+	assert_int_not_equal(found, 0);
+	return found;
+}
+
+/* One of the few signals that workers do not block. */
+static void stop_a_while(int sig)
+{
+	int err = errno;
+
+	nanosleep(&(struct timespec){ .tv_nsec = 200000 }, NULL);
+	errno = err;
+}
+
+/* 7.13: write the tail to memory; ring if that passes the event index. */
+static void submit(struct drv *d, struct queue *q, const struct nvme_cmd *cmd, volatile uint32_t *db, volatile uint32_t *ei)
+{
+	uint16_t old = (uint16_t)q->tail, new;
+
+	put(d, q, cmd);
+	new = (uint16_t)q->tail;
+	__sync_synchronize();
+	db[2 * q->id] = new;
+	__sync_synchronize();
+	if ((uint16_t)(new - ei[2 * q->id] - 1) < (uint16_t)(new - old))
+		ring_sq(d, q);
+}
+
+static void test_no_doorbell_is_lost(void **state)
+{
+	struct drv *d = drv_new(1 << 20, "/dev/shm", NULL, 0);
+	uint64_t shadow, event, data, list, usual = 0;
+	struct sigaction sa = { .sa_handler = stop_a_while }, before;
+	struct nvme_cmd big, small;
+	volatile uint32_t *db, *ei;
+	unsigned seed = 1;
+	struct queue *q;
+	struct nvme_cqe e;
+	pid_t worker;
+
+	*state = d;
+	enable(d);
+	shadow = alloc_at(d, 4096, 4096);
+	event = alloc_at(d, 4096, 4096);
+	data = alloc_at(d, 256 << 10, 4096);
+	list = alloc_at(d, 4096, 4096);
+	db = (void *)(d->mem + shadow);
+	ei = (void *)(d->mem + event);
+	assert_int_equal(admin(d, (struct nvme_cmd){ .opc = NVME_ADM_DOORBELL_BUFFER, .prp1 = iova(shadow), .prp2 = iova(event) }, NULL),
+			 0);
+	q = make_pair(d, 0, 64, 64);
+	for (unsigned i = 0; i < 63; i++)
+		((uint64_t *)(d->mem + list))[i] = iova(data + (i + 1) * 4096);
+	big = rw(NVME_IO_READ, 0, 128 << 10 >> 9, iova(data), iova(list));
+	small = rw(NVME_IO_READ, 0, 1, iova(data), 0);
+	worker = find_worker();
+	for (unsigned i = 0; i < 16; i++) {
+		uint64_t begin = test_now();
+
+		submit(d, q, &big, db, ei);
+		while (!take(d, q, &e))
+			assert_true(test_now() < begin + 3000000000ull);
+		db[2 * q->id + 1] = q->head;
+		usual = !i || test_now() - begin < usual ? test_now() - begin : usual;
+	}
+	sigaction(SIGFPE, &sa, &before);
+	for (unsigned round = 0; round < ROUNDS; round++) {
+		uint64_t begin = test_now(), end = begin + 3000000000ull, done;
+		unsigned got = 0;
+
+		submit(d, q, &big, db, ei);
+		/* stop the worker about when it has completed that and looks whether there is more */
+		seed = seed * 1103515245 + 12345;
+		done = begin + usual / 2 + (seed >> 8) % (usual + 1);
+		while (test_now() < done)
+			got += take(d, q, &e);
+		syscall(SYS_tgkill, getpid(), worker, SIGFPE);
+		while (!got && test_now() < done + 20000)
+			got += take(d, q, &e);
+		submit(d, q, &small, db, ei);
+		while (got < 2)
+			if (take(d, q, &e))
+				got++;
+			else if (test_now() > end)
+				fail_msg("round %u: tail %u, event index %u, and nobody fetches", round, q->tail, ei[2 * q->id]);
+		db[2 * q->id + 1] = q->head;
+	}
+	sigaction(SIGFPE, &before, NULL);
+}
+
+static int teardown(void **state)
+{
+	if (*state)
+		unplug(*state);
+	return 0;
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test_teardown(test_no_doorbell_is_lost, teardown),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
