@@ -108,11 +108,13 @@ static const struct t_form *which_form(unsigned n)
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	static struct t_state s, next;
-	static bool done;
+	static bool done, show; /* X86_REFUSED=1 in the environment: what is not emulated */
 	struct in in = { data, size };
 
-	if (!done)
+	if (!done) {
 		REQUIRE(!t_init(), "no window");
+		show = getenv("X86_REFUSED");
+	}
 	done = true;
 	t_handlers();
 	t_seed = in64(&in);
@@ -163,6 +165,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		REQUIRE(res != T_REFUSED || t.ret == -EOPNOTSUPP || (t.ret == -EIO && at + bytes > T_TRAP + T_TRAPPED),
 			"%s: %d", text, t.ret);
 		REQUIRE(res != T_REFUSED || (kind & 3) > 1 || at + bytes > T_TRAP + T_TRAPPED, "%s: %d", text, t.ret);
+		if (res == T_REFUSED && show)
+			fprintf(stderr, "%d: %s\n", t.ret, text);
 		if (res == T_SAME)
 			s = next;
 	}

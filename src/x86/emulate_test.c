@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
 /* x86/emulate_test.c: each instruction on a trapped page against the same on plain memory (test_x86.h). */
+#include <pthread.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include "base/test_signals.h"
@@ -148,13 +149,18 @@ static void expect_refused(struct t_state *s, const char *bytes, size_t len, int
 			 t_text((const uint8_t *)bytes, len, text, sizeof(text)), res, t.ret, ret);
 }
 
+static const struct t_form *form(size_t i)
+{
+	return i < T_FORMS ? &t_forms[i] : &t_step_forms[i - T_FORMS];
+}
+
 /* Across the end of the trapped pages, on either side: -EIO, no access, nothing changed. */
 static void test_crossing(void **state)
 {
-	for (size_t i = 0; i < T_FORMS; i++) {
-		const struct t_form *f = &t_forms[i];
+	for (size_t i = 0; i < T_FORMS + T_STEP_FORMS; i++) {
+		const struct t_form *f = form(i);
 
-		if (!t_cpu_has(f->need) || f->flags & (ALIGN | BIT) || !*f->rw || f->m == Z(XCHG))
+		if (!t_cpu_has(f->need) || f->flags & (ALIGN | BIT | NOCOUNT | DIVIDE) || !*f->rw || f->m == Z(XCHG))
 			continue;
 		for (unsigned size = 2; size <= 64; size *= 2)
 			for (unsigned n = 0; n < 4 && f->sizes & size; n++) {
@@ -176,10 +182,10 @@ static void test_crossing(void **state)
 /* Each access of each form fails: -EIO, and the context is as it was. */
 static void test_bus_errors(void **state)
 {
-	for (size_t i = 0; i < T_FORMS; i++) {
-		const struct t_form *f = &t_forms[i];
+	for (size_t i = 0; i < T_FORMS + T_STEP_FORMS; i++) {
+		const struct t_form *f = form(i);
 
-		if (!t_cpu_has(f->need))
+		if (!t_cpu_has(f->need) || f->flags & (DIVIDE | MAYFAULT))
 			continue;
 		for (unsigned size = 1; size <= 64; size *= 2)
 			for (unsigned fail = 1; f->sizes & size; fail++) {
@@ -440,6 +446,173 @@ static void test_opened(void **state)
 	}
 }
 
+/* With a mask, only what it names is accessed, in the widest pieces that are aligned. */
+static void test_masked(void **state)
+{
+	static const uint8_t load[] = { 0x62, 0xf1, 0x7e, 0xc9, 0x6f, 0x00 };  /* vmovdqu32 zmm0{k1}{z}, [rax] */
+	static const uint8_t store[] = { 0x62, 0xf1, 0x7e, 0x49, 0x7f, 0x00 }; /* vmovdqu32 [rax]{k1}, zmm0 */
+	static const uint8_t add[] = { 0x62, 0xf1, 0x7d, 0x49, 0xfe, 0x00 };   /* vpaddd zmm0{k1}, zmm0, [rax] */
+	static const uint8_t expand[] = { 0x62, 0xf2, 0x7d, 0xc9, 0x89, 0x00 }; /* vpexpandd zmm0{k1}{z}, [rax] */
+	static const uint8_t maskmov[] = { 0xc4, 0xe2, 0x7d, 0x2e, 0x00 };     /* vmaskmovps [rax], ymm0, ymm0 */
+	static const struct { const uint8_t *code; size_t len; bool write; unsigned need; unsigned at[4], size[4]; } tests[] = {
+		{ load, 6, false, CPU_512F, { 4, 8, 16, 60 }, { 4, 4, 8, 4 } },
+		{ store, 6, true, CPU_512F, { 4, 8, 16, 60 }, { 4, 4, 8, 4 } },
+		{ add, 6, false, CPU_512F, { 4, 8, 16, 60 }, { 4, 4, 8, 4 } },
+		{ expand, 6, false, CPU_512F, { 0, 8, 16 }, { 8, 8, 4 } },
+		{ maskmov, 5, true, CPU_AVX, { 0, 8, 20 }, { 8, 4, 4 } },
+	};
+
+	for (size_t i = 0; i < ARRAY_SIZE(tests); i++) {
+		uint64_t k1 = 0x8036, bv = t_shared.mask;
+		struct t_state s;
+
+		if (!t_cpu_has(tests[i].need)) {
+			print_message("not on this processor: masks\n");
+			continue;
+		}
+		t_random_state(&s);
+		memcpy(s.x + 512, &bv, 8);
+		if (t.comp[5][0])
+			memcpy(s.x + t.comp[5][0] + 8, &k1, 8);
+		/* the sign bits of ymm0, for vmaskmovps: elements 0, 1, 2 and 5 */
+		for (unsigned e = 0; e < 8; e++) {
+			uint8_t *top = e < 4 ? s.x + 160 + 4 * e + 3 : s.x + t.comp[2][0] + 4 * (e - 4) + 3;
+
+			*top = (uint8_t)((*top & 0x7f) | (0x27u >> e & 1) << 7);
+		}
+		s.r[T_RAX] = (uintptr_t)t.window + T_TRAP + 64;
+		run_bytes(&s, (const char *)tests[i].code, tests[i].len);
+		for (unsigned n = 0; n < 4 && tests[i].size[n]; n++) {
+			assert_true(n < t.accesses);
+			assert_int_equal(t.log[n].write, tests[i].write);
+			assert_int_equal(t.log[n].at, T_TRAP + 64 + tests[i].at[n]);
+			assert_int_equal(t.log[n].size, tests[i].size[n]);
+			assert_true(t.accesses == n + 1 || tests[i].size[n + 1]);
+		}
+	}
+}
+
+/* What the processor would not do: refused, and nothing has changed. */
+static void test_step_refused(void **state)
+{
+	static const uint8_t div[] = { 0xf7, 0x30 };		   /* div dword [rax] */
+	static const uint8_t addps[] = { 0x0f, 0x58, 0x00 };	   /* addps xmm0, [rax] */
+	static const uint8_t imul_rsp[] = { 0x48, 0x0f, 0xaf, 0x20 }; /* imul rsp, [rax] */
+	static const uint8_t imul[] = { 0x0f, 0xaf, 0x08 };	   /* imul ecx, [rax] */
+	static const uint8_t fld[] = { 0xd9, 0x00 };		   /* fld dword [rax] */
+	struct t_state s, was;
+	uint32_t mxcsr = 0x1f00, zero = 0;
+	uint16_t fcw = 0x37e;
+	uint64_t bv = 7;
+
+	t_random_state(&was);
+	memcpy(was.x + 512, &bv, 8);
+	was.r[T_RAX] = (uintptr_t)t.window + T_TRAP + 64;
+	memcpy(t.alias + T_TRAP + 64, &zero, 4);
+	s = was;
+	t_run(&s, div, sizeof(div), true);
+	assert_int_equal(t.ret, -EOPNOTSUPP);
+	assert_false(t.changed);
+	/* SIMD exceptions that the program wants to see */
+	s = was;
+	memcpy(s.x + 24, &mxcsr, 4);
+	t_run(&s, addps, sizeof(addps), true);
+	assert_int_equal(t.ret, -EOPNOTSUPP);
+	assert_int_equal(t.accesses, 0);
+	s = was;
+	memcpy(s.x, &fcw, 2);
+	t_run(&s, fld, sizeof(fld), true);
+	assert_int_equal(t.ret, -EOPNOTSUPP);
+	assert_int_equal(t.accesses, 0);
+	/* they do not matter to integers */
+	memcpy(s.x + 24, &mxcsr, 4);
+	s = was;
+	t_run(&s, imul, sizeof(imul), true);
+	assert_int_equal(t.ret, 0);
+	s = was;
+	t_run(&s, imul_rsp, sizeof(imul_rsp), true);
+	assert_int_equal(t.ret, -EOPNOTSUPP);
+	/* a fault of the instruction itself comes back as an error */
+	made(addps);
+	memset(t.alias + T_TRAP, 0, 4096);
+	made_uc.uc_mcontext.gregs[REG_RAX] = (greg_t)((uintptr_t)t.window + T_TRAP + 8);
+	memcpy(made_fp + 24, &(uint32_t){ 0x1f80 }, 4);
+	t.bad = 1;
+	assert_int_equal(x86_emulate(&made_uc, &t_bus, &t.bad, NULL, 0), -EFAULT);
+	assert_int_equal(t.bad, 0);
+	assert_int_equal(made_uc.uc_mcontext.gregs[REG_RIP], (uintptr_t)addps);
+	t_fill(t.alias, T_SIZE);
+}
+
+/* Many threads run instructions at once, each on its own context. */
+static int thread_where(void *arg, uintptr_t addr, size_t len)
+{
+	return 1;
+}
+static int thread_read(void *arg, uintptr_t addr, unsigned size, uint64_t *value)
+{
+	*value = *(uint64_t *)arg;
+	return 0;
+}
+static int thread_write(void *arg, uintptr_t addr, unsigned size, uint64_t value)
+{
+	*(uint64_t *)arg = value;
+	return 0;
+}
+
+static void *thread_steps(void *arg)
+{
+	static const uint8_t imul[] = { 0x48, 0x0f, 0xaf, 0x08 }; /* imul rcx, [rax] */
+	static const uint8_t rol[] = { 0x48, 0xd3, 0x00 };	  /* rol qword [rax], cl */
+	static const uint8_t mulsd[] = { 0xf2, 0x0f, 0x59, 0x00 }; /* mulsd xmm0, [rax] */
+	struct { uint32_t magic, ext; uint64_t features; uint32_t size; } sw = { 0x46505853, 0, 7, t.xsize };
+	uint8_t fp[T_XSAVE] __attribute__((aligned(64))) = { 0 };
+	uint64_t device, seed = (uintptr_t)arg, bv = 2;
+	struct x86_bus bus = { thread_where, thread_read, thread_write, &device };
+	ucontext_t uc = { .uc_mcontext.fpregs = (fpregset_t)(void *)fp };
+	greg_t *g = uc.uc_mcontext.gregs;
+	uintptr_t bad;
+
+	memcpy(fp + 464, &sw, 20);
+	memcpy(fp + 512, &bv, 8);
+	memcpy(fp + 24, &(uint32_t){ 0x1f80 }, 4);
+	for (unsigned n = 0; n < 3000; n++) {
+		uint64_t was;
+		double d = 1.0 + (double)n + (double)seed, x;
+
+		g[REG_RAX] = 0x1000;
+		g[REG_RCX] = n;
+		device = was = seed * 0x9e3779b97f4a7c15ull + n;
+		g[REG_RIP] = (greg_t)(uintptr_t)imul;
+		if (x86_emulate(&uc, &bus, &bad, NULL, 0) || (uint64_t)g[REG_RCX] != n * was)
+			return arg;
+		g[REG_RIP] = (greg_t)(uintptr_t)rol;
+		g[REG_RCX] = n & 63;
+		if (x86_emulate(&uc, &bus, &bad, NULL, 0) || device != (was << (n & 63) | was >> (-n & 63)))
+			return arg;
+		memcpy(&device, &d, 8);
+		memcpy(fp + 160, &d, 8);
+		memcpy(fp + 512, &bv, 8); /* it was all zeros, and the header said so */
+		g[REG_RIP] = (greg_t)(uintptr_t)mulsd;
+		if (x86_emulate(&uc, &bus, &bad, NULL, 0) || (memcpy(&x, fp + 160, 8), x != d * d))
+			return arg;
+	}
+	return NULL;
+}
+
+static void test_step_threads(void **state)
+{
+	pthread_t th[8];
+	void *res;
+
+	for (size_t i = 0; i < ARRAY_SIZE(th); i++)
+		assert_int_equal(pthread_create(&th[i], NULL, thread_steps, (void *)(i + 1)), 0);
+	for (size_t i = 0; i < ARRAY_SIZE(th); i++) {
+		pthread_join(th[i], &res);
+		assert_null(res);
+	}
+}
+
 /* cmocka has put its own signal() handlers in place; base/test_signals.h keeps ours */
 int main(void)
 {
@@ -451,6 +624,8 @@ int main(void)
 		cmocka_unit_test(test_bad_memory), cmocka_unit_test(test_refused),
 		cmocka_unit_test(test_movdir),	  cmocka_unit_test(test_alignment),
 		cmocka_unit_test(test_frames),	  cmocka_unit_test(test_opened),
+		cmocka_unit_test(test_masked),	  cmocka_unit_test(test_step_refused),
+		cmocka_unit_test(test_step_threads),
 	};
 	const char *seed = getenv("SEED");
 
