@@ -30,11 +30,12 @@ ifneq ($(SANITIZE),)
 # a shared object under a sanitizer takes its run time from the program that loads it
 LDFLAGS_ALL := $(if $(SANITIZE),-fsanitize=$(SANITIZE)) $(LDFLAGS)
 endif
-LIBS := -lurcu-bp -lurcu-common -luring -lpthread -ldl
+LIBS := -lurcu-bp -lurcu-common -luring -lZydis -lpthread -ldl
 
 # The folders in the order of the arrows (docs/architecture.md), lowest last, as the linker wants archives.
-core_dirs := api uapi machine vfio_pci vfio models pci iommu base
+core_dirs := api uapi machine vfio_pci vfio models pci iommu x86 base
 below_base     := base
+below_x86      := x86 base
 below_iommu    := iommu base
 below_pci      := pci iommu base
 below_models   := models pci iommu base

@@ -52,7 +52,10 @@ static void by_instruction(void)
 	CHECK(raw_call(SYS_pwrite64, v.device, (long)&w, 4, 0, 0, 0) == 4);
 	CHECK(raw_call(SYS_pread64, v.device, (long)&id, 4, 0, 0, 0) == 4 && id == w);
 	CHECK(raw_call(SYS_pread64, v.device, 8, 4, 0, 0, 0) == -EFAULT);
-	CHECK(raw_call(SYS_mmap, 0, 4096, PROT_READ, MAP_SHARED, v.device, (long)REGS) == -EINVAL);
+	CHECK(raw_call(SYS_mmap, 0, 4096, PROT_READ, MAP_PRIVATE, v.device, (long)REGS) == -EINVAL);
+	d = raw_call(SYS_mmap, 0, 4096, PROT_READ, MAP_SHARED, v.device, (long)REGS);
+	CHECK(d > 0 && *(volatile uint32_t *)d == TD_ID_VALUE);
+	CHECK(!munmap((void *)d, 4096));
 	d = raw_call(SYS_ioctl, v.group, VFIO_GROUP_GET_DEVICE_FD, (long)name, 0, 0, 0);
 	CHECK(d >= 0);
 	CHECK(get32((int)d, TD_ID) == TD_ID_VALUE);

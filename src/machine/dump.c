@@ -20,6 +20,10 @@ static const struct uvfio_option common_options[] = {
 	 .type = UVFIO_OPT_STRING,
 	 .help = "PCI address, [DOMAIN:]BUS:DEVICE.FUNCTION; default: 01:00.0, 02:00.0, ..."},
 	{.name = "group", .type = UVFIO_OPT_UINT, .help = "IOMMU group; default: 1, 2, ..."},
+	{.name = "mmap",
+	 .type = UVFIO_OPT_STRING,
+	 .help = "trap: BARs can be mapped, and every load and store is carried out by the device; off: "
+		 "pread and pwrite only; auto: off for a program that uses KVM, else trap; default: auto"},
 	{.name = "id", .type = UVFIO_OPT_STRING, .help = "a name for the device"},
 	{0},
 };

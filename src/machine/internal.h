@@ -17,6 +17,7 @@ struct machine_spec {
 	unsigned num_opts;
 	struct machine_addr addr;
 	bool has_addr, has_group;
+	enum { MMAP_AUTO, MMAP_TRAP, MMAP_OFF } mmap;
 	unsigned group;
 	const char *id;
 };

@@ -248,6 +248,8 @@ int machine_add(struct machine *m, const char *text, char **err)
 	if (!rc)
 		rc = vfio_pci_bind(slot->d.fn, m->sys->loop, &slot->d.vdev);
 	if (!rc)
+		vfio_pci_set_mmap(slot->d.vdev, slot->spec.mmap != MMAP_OFF);
+	if (!rc)
 		rc = join_group(m, slot);
 	if (rc) {
 		machine_fail(err, rc, "%s at %s: cannot be plugged in: %s", slot->spec.model,
@@ -263,6 +265,13 @@ fail:
 fail_spec:
 	free(slot);
 	return rc;
+}
+
+void machine_virtual_machine(struct machine *m)
+{
+	for (unsigned i = 0; i < m->num_slots; i++)
+		if (m->slots[i]->spec.mmap == MMAP_AUTO)
+			vfio_pci_set_mmap(m->slots[i]->d.vdev, false);
 }
 
 /* ---- taking apart ---- */

@@ -135,6 +135,19 @@ static int common_option(struct machine_spec *s, const char *name, const char *v
 		s->has_group = true;
 		return 1;
 	}
+	if (!strcmp(name, "mmap")) {
+		if (!strcmp(value, "off"))
+			s->mmap = MMAP_OFF;
+		else if (!strcmp(value, "trap"))
+			s->mmap = MMAP_TRAP;
+		else if (!strcmp(value, "auto"))
+			s->mmap = MMAP_AUTO;
+		else
+			return machine_fail(err, -EINVAL,
+					    "%s: mmap=%s: write auto, trap or off", s->model,
+					    value);
+		return 1;
+	}
 	if (!strcmp(name, "id")) {
 		if (!*value)
 			return machine_fail(err, -EINVAL, "%s: id= needs a name", s->model);
@@ -286,6 +299,8 @@ int machine_spec_absolute(const char *spec, char **out, char **err)
 		else
 			put_escaped(f, s.opts[i].value);
 	}
+	if (s.mmap != MMAP_AUTO)
+		fprintf(f, ",mmap=%s", s.mmap == MMAP_OFF ? "off" : "trap");
 	if (s.has_addr) {
 		machine_addr_print(&s.addr, addr);
 		fprintf(f, ",addr=%s", addr);

@@ -30,12 +30,14 @@ static void before(void)
 	shim_block_signals(&fork_mask);
 	pthread_mutex_lock(&shim.build_lock);
 	shim_handles_lock();
+	shim_bars_lock();
 	urcu_bp_before_fork();
 }
 
 static void after_in_parent(void)
 {
 	urcu_bp_after_fork_parent();
+	shim_bars_unlock();
 	shim_handles_unlock();
 	pthread_mutex_unlock(&shim.build_lock);
 	shim_restore_signals(&fork_mask);
@@ -56,6 +58,7 @@ void shim_after_fork(void)
 	shim.pid = (pid_t)sys_call(SYS_getpid, 0, 0, 0, 0, 0, 0);
 	pthread_mutex_init(&shim.build_lock, NULL);
 	shim_handles_abandon();
+	shim_bars_abandon();
 	m = atomic_exchange(&shim.machine, NULL);
 	if (m)
 		machine_free(m, true);

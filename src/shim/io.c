@@ -154,7 +154,7 @@ bool shim_io_try(enum shim_io what, int fd, const void *buf, size_t n, off_t pos
 	return true;
 }
 
-bool shim_mmap_try(int fd, size_t len, int prot, int flags, off_t pos, long *ret)
+bool shim_mmap_try(void *addr, int fd, size_t len, int prot, int flags, off_t pos, long *ret)
 {
 	struct shim_handle *h;
 	struct uapi_file *f;
@@ -168,9 +168,8 @@ bool shim_mmap_try(int fd, size_t len, int prot, int flags, off_t pos, long *ret
 	}
 	f = shim_handle_file(h);
 	*ret = f ? uapi_mmap_check(f, len, prot, flags, (uint64_t)pos) : -ENODEV;
-	/* no region can be mapped yet: a check that passes has nothing behind it */
 	if (!*ret)
-		*ret = -ENODEV;
+		*ret = shim_bar_map(f, addr, len, prot, flags, (uint64_t)pos);
 	shim_handle_put(h);
 	return true;
 }
@@ -413,6 +412,11 @@ EXPORT void *mremap(void *old, size_t old_len, size_t new_len, int flags, ...)
 	return (void *)shim_ret(shim_mremap(old, old_len, new_len, flags, to));
 }
 
+EXPORT int mprotect(void *addr, size_t len, int prot)
+{
+	return (int)shim_ret(shim_mprotect(addr, len, prot));
+}
+
 EXPORT int madvise(void *addr, size_t len, int advice)
 {
 	return (int)shim_ret(shim_madvise(addr, len, advice));
@@ -477,6 +481,9 @@ bool shim_syscall(long nr, const long a[6], long *ret)
 		return true;
 	case SYS_mremap:
 		*ret = shim_mremap((void *)a[0], (size_t)a[1], (size_t)a[2], (int)a[3], (void *)a[4]);
+		return true;
+	case SYS_mprotect:
+		*ret = shim_mprotect((void *)a[0], (size_t)a[1], (int)a[2]);
 		return true;
 	case SYS_madvise:
 		*ret = shim_madvise((void *)a[0], (size_t)a[1], (int)a[2]);

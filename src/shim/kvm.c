@@ -87,6 +87,17 @@ long shim_kvm_ioctl(int fd, unsigned cmd, unsigned long arg)
 
 	if (cmd == KVM_CREATE_DEVICE)
 		return create(fd, arg);
+	if (cmd == KVM_CREATE_VM) {
+		rc = sys_ioctl(fd, cmd, (void *)arg);
+		if (rc >= 0) {
+			struct machine *m = shim_machine_if_built();
+
+			atomic_store(&shim.kvm, true);
+			if (m)
+				machine_virtual_machine(m);
+		}
+		return rc;
+	}
 	if ((cmd != KVM_SET_DEVICE_ATTR && cmd != KVM_HAS_DEVICE_ATTR) || guard_copy(&a, (void *)arg, sizeof(a)))
 		goto kernel;
 	file = a.group == ATTR_GROUP_FILE && (a.attr == ATTR_ADD || a.attr == ATTR_DEL);

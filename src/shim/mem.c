@@ -100,22 +100,38 @@ static void before_loss(void *addr, size_t len)
 
 long shim_munmap(void *addr, size_t len)
 {
+	long rc;
+
 	before_loss(addr, len);
-	return sys_call(SYS_munmap, (long)addr, (long)len, 0, 0, 0, 0);
+	rc = sys_call(SYS_munmap, (long)addr, (long)len, 0, 0, 0, 0);
+	if (!rc)
+		shim_bar_forget(addr, len);
+	return rc;
+}
+
+long shim_mprotect(void *addr, size_t len, int prot)
+{
+	long rc;
+
+	if (shim_bar_protect(addr, len, prot, &rc))
+		return rc;
+	return sys_call(SYS_mprotect, (long)addr, (long)len, prot, 0, 0, 0);
 }
 
 long shim_mmap(void *addr, size_t len, int prot, int flags, int fd, off_t pos)
 {
 	long rc;
 
-	if (!(flags & MAP_ANONYMOUS) && shim_fd_maybe_handle(fd) && shim_mmap_try(fd, len, prot, flags, pos, &rc))
-		return rc;
 	if (flags & MAP_FIXED && !(pos & 4095))
 		before_loss(addr, len);
+	if (!(flags & MAP_ANONYMOUS) && shim_fd_maybe_handle(fd) && shim_mmap_try(addr, fd, len, prot, flags, pos, &rc))
+		return rc;
 	rc = sys_call(SYS_mmap, (long)addr, (long)len, prot, flags, SHIM_PASS(fd), pos);
+	if (flags & MAP_FIXED && !failed(rc))
+		shim_bar_forget(addr, len);
 	/* what the kernel says to a descriptor without access: a handle whose number nobody told us */
 	if (rc == -EACCES && !(flags & MAP_ANONYMOUS))
-		shim_mmap_try(fd, len, prot, flags, pos, &rc);
+		shim_mmap_try(addr, fd, len, prot, flags, pos, &rc);
 	return rc;
 }
 
@@ -162,6 +178,8 @@ long shim_mremap(void *old, size_t old_len, size_t new_len, int flags, void *to)
 	char *probe;
 	long rc;
 
+	if (shim_bar_remap(old, old_len, new_len, &rc))
+		return rc;
 	if (!have || !want || have < old_len || want < new_len || (uint64_t)old & (PAGE_SIZE_4K - 1) || add_overflows((uint64_t)old, have))
 		goto plain;
 	if (flags & MREMAP_FIXED)

@@ -72,6 +72,7 @@ static int build(struct machine **out)
 		log_err(SHIM_WHO, "UVFIO_MEMLOCK=%s: neither bytes nor \"unlimited\"", shim.memlock);
 		goto fail;
 	}
+	machine_system(m)->device_memory = shim_bar_memory;
 	rc = machine_claim_dir(m, shim.run_dir);
 	if (rc) {
 		log_err(SHIM_WHO, "%s: cannot share groups with other processes: %s", shim.run_dir, strerror(-rc));
@@ -103,8 +104,11 @@ struct machine *shim_machine(int *err)
 	m = atomic_load(&shim.machine);
 	if (!m) {
 		rc = build(&m);
-		if (!rc)
+		if (!rc) {
 			atomic_store(&shim.machine, m);
+			if (atomic_load(&shim.kvm))
+				machine_virtual_machine(m);
+		}
 		else
 			m = NULL;
 	}

@@ -9,7 +9,7 @@
  *  - What is cached about numbers is a hint that costs time when it is wrong, never correctness: a vfork child shares our memory, not our table.
  *  - Nothing is built before the program opens a file of /dev/vfio, and a forked child starts from nothing (fork.c).
  *
- * Locks, in order: build_lock > release_lock > table_lock. All are taken with every signal blocked but the three that are ours, since
+ * Locks, in order: build_lock > release_lock > table_lock; bars_lock (bars.c) after build_lock, with none of the others. All are taken with every signal blocked but the three that are ours, since
  * a handler of the program may call us.
  */
 #ifndef SHIM_SHIM_H
@@ -25,6 +25,7 @@
 #include <stdint.h>
 #include <sys/stat.h>
 #include <sys/types.h>
+#include <ucontext.h>
 #include "base/log.h"
 #include "base/sys.h"
 #include "base/util.h"
@@ -50,6 +51,7 @@ struct shim {
 	char *memlock;
 	_Atomic(struct machine *) machine;
 	pthread_mutex_t build_lock;
+	atomic_bool kvm;          /* the program made a virtual machine */
 	atomic_bool cwd_near;     /* the working directory is such that a relative path may lead into the view */
 	volatile char *alive;     /* a page that a fork wipes: 0 in a child that no atfork handler has seen */
 	int log_fd;               /* private, or -1: standard error */
@@ -157,13 +159,13 @@ static inline bool shim_ioctl_is_ours(unsigned cmd)
 {
 	unsigned type = cmd >> 8 & 0xff;
 
-	return type == SHIM_VFIO_TYPE || (type == SHIM_KVM_TYPE && (cmd & 0xff) >= 0xe0 && (cmd & 0xff) <= 0xe3);
+	return type == SHIM_VFIO_TYPE || (type == SHIM_KVM_TYPE && ((cmd & 0xff) == 0x01 || ((cmd & 0xff) >= 0xe0 && (cmd & 0xff) <= 0xe3)));
 }
 long shim_ioctl(int fd, unsigned long cmd, unsigned long arg);
 /* One of the calls on a handle: true and *@ret when @fd is one. */
 enum shim_io { SHIM_READ, SHIM_WRITE, SHIM_PREAD, SHIM_PWRITE, SHIM_READV, SHIM_WRITEV, SHIM_PREADV, SHIM_PWRITEV };
 bool shim_io_try(enum shim_io what, int fd, const void *buf, size_t n, off_t pos, long *ret);
-bool shim_mmap_try(int fd, size_t len, int prot, int flags, off_t pos, long *ret);
+bool shim_mmap_try(void *addr, int fd, size_t len, int prot, int flags, off_t pos, long *ret);
 /* System call @nr if it is one that the wrappers would have seen: true and *@ret. */
 bool shim_syscall(long nr, const long a[6], long *ret);
 
@@ -171,7 +173,27 @@ bool shim_syscall(long nr, const long a[6], long *ret);
 long shim_mmap(void *addr, size_t len, int prot, int flags, int fd, off_t pos);
 long shim_munmap(void *addr, size_t len);
 long shim_mremap(void *old, size_t old_len, size_t new_len, int flags, void *to);
+long shim_mprotect(void *addr, size_t len, int prot);
 long shim_madvise(void *addr, size_t len, int advice);
+
+/* ---- bars.c: mapped BARs ---- */
+/* Map @len bytes of @f at @pos, which uapi_mmap_check() let through: the address or -errno. */
+long shim_bar_map(struct uapi_file *f, void *addr, size_t len, int prot, int flags, uint64_t pos);
+/* [addr, addr + len) is no longer what it was (munmap, mmap over it): forget the mappings in it. Costs one load while there are none. */
+void shim_bar_forget(void *addr, size_t len);
+/* mprotect over mapped BARs: true, and *@ret, if the range touches one. */
+bool shim_bar_protect(void *addr, size_t len, int prot, long *ret);
+/* mremap of a mapped BAR: VM_DONTEXPAND, and moved mappings are not followed: true and *@ret if the range touches one. */
+bool shim_bar_remap(void *old, size_t old_len, size_t new_len, long *ret);
+/* Is @addr in a mapped BAR? */
+bool shim_bar_has(const void *addr, size_t len);
+/* vfio_system.device_memory */
+bool shim_bar_memory(uint64_t vaddr, uint64_t size);
+/* SIGSEGV at a mapped BAR: 0: not one; SIGSEGV, SIGBUS: what the program is due; -1: done. */
+int shim_bar_fault(const siginfo_t *info, ucontext_t *uc);
+void shim_bars_lock(void); /* around a fork */
+void shim_bars_unlock(void);
+void shim_bars_abandon(void); /* in a forked child: accesses are bus errors */
 
 /* ---- signals.c ---- */
 void shim_signals_init(void);

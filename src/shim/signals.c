@@ -198,14 +198,14 @@ static void call_handler(int sig, int s, const struct shim_ksigaction *act, sigi
 	held.frame[s] = outer;
 }
 
-static void chain(int sig, siginfo_t *info, ucontext_t *uc)
+/* @again: the instruction will fault once more by itself, and the same way, when the default action is to be taken */
+static void chain(int sig, siginfo_t *info, ucontext_t *uc, bool again)
 {
 	int s = slot(sig);
 	struct shim_ksigaction act = prog[s].act[atomic_load(&prog[s].now)];
 	bool fault = info->si_code > 0 && info->si_code != SI_TKILL;
-	/* some other filter's trap: the system call is over, nothing happens again */
-	bool again = fault && sig != SIGSYS;
 
+	again = again && fault;
 	if (held.blocked & BIT(sig)) {
 		if (!fault) {
 			held.pending |= BIT(sig);
@@ -242,6 +242,25 @@ static void on_trap(siginfo_t *info, ucontext_t *uc)
 	r[REG_RAX] = rc;
 }
 
+static void fault(int sig, siginfo_t *info, void *ucontext)
+{
+	siginfo_t bus = *info;
+
+	switch (sig == SIGSEGV ? shim_bar_fault(info, ucontext) : 0) {
+	case -1:
+		return;
+	case SIGBUS:
+		/* what the kernel's vfio-pci gives to an access of a BAR that nobody answers (VM_FAULT_SIGBUS); the instruction itself would fault with SIGSEGV again */
+		bus.si_signo = SIGBUS;
+		bus.si_code = BUS_ADRERR;
+		chain(SIGBUS, &bus, ucontext, false);
+		return;
+	default:
+		/* some other filter's trap: the system call is over, nothing happens again */
+		chain(sig, info, ucontext, sig != SIGSYS);
+	}
+}
+
 static void on_signal(int sig, siginfo_t *info, void *ucontext)
 {
 	int saved = errno;
@@ -249,7 +268,7 @@ static void on_signal(int sig, siginfo_t *info, void *ucontext)
 	if (sig == SIGSYS && info->si_code == SYS_SECCOMP && info->si_errno == SHIM_TRAP_DATA)
 		on_trap(info, ucontext);
 	else if (!guard_fault(sig, info, ucontext))
-		chain(sig, info, ucontext);
+		fault(sig, info, ucontext);
 	errno = saved;
 }
 

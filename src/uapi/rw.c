@@ -97,11 +97,32 @@ ssize_t uapi_write(struct uapi_file *f, const void *buf, size_t count)
 
 int uapi_mmap_check(struct uapi_file *f, size_t len, int prot, int flags, uint64_t pos)
 {
+	uint32_t index = VFIO_REGION_INDEX(pos);
+	struct vfio_region r = { 0 };
+	int type = flags & MAP_TYPE, ret;
+	uint64_t end;
+
 	if (f->kind != UAPI_DEVICE) {
 		log_warn(f->link, "mmap on a file that has none: ENODEV");
 		return -ENODEV;
 	}
-	log_warn(f->dev->name, "mmap of %zu bytes of region %u at 0x%llx: the region has no VFIO_REGION_INFO_FLAG_MMAP, use pread and pwrite: EINVAL", len,
-		 VFIO_REGION_INDEX(pos), (unsigned long long)VFIO_REGION_POS(pos));
-	return -EINVAL;
+	/* the kernel's vfio_pci_core_mmap: shared, a BAR, inside of the BAR rounded up to pages */
+	if (index >= f->dev->num_regions || (type != MAP_SHARED && type != MAP_SHARED_VALIDATE) || pos % PAGE_SIZE_4K)
+		return -EINVAL;
+	ret = f->dev->ops->region(f->dev, index, &r);
+	if (ret)
+		return ret;
+	if (!(r.flags & VFIO_REGION_INFO_FLAG_MMAP) || !f->dev->ops->mmio) {
+		log_warn(f->dev->name, "mmap of region %u: it has no VFIO_REGION_INFO_FLAG_MMAP, use pread and pwrite: EINVAL", index);
+		return -EINVAL;
+	}
+	end = align_up(r.size, PAGE_SIZE_4K);
+	if (!len || len > end || !range_within(VFIO_REGION_POS(pos), align_up(len, PAGE_SIZE_4K), end))
+		return -EINVAL;
+	return 0;
+}
+
+int uapi_mmio(struct uapi_file *f, uint64_t pos, unsigned size, uint64_t *value, bool write)
+{
+	return f->dev->ops->mmio(f->dev, VFIO_REGION_INDEX(pos), VFIO_REGION_POS(pos), size, value, write);
 }

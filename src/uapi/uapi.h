@@ -39,6 +39,8 @@ ssize_t uapi_pwrite(struct uapi_file *f, const void *buf, size_t count, uint64_t
 /* read(2) and write(2): at the file's own position, which starts at 0. lseek(2) on any of our files is -ESPIPE. */
 ssize_t uapi_read(struct uapi_file *f, void *buf, size_t count);
 ssize_t uapi_write(struct uapi_file *f, const void *buf, size_t count);
-/* The checks of mmap(2) on @f: -EINVAL, -ENODEV ... BARs are not mappable yet: always an error and a line that says so. */
+/* The checks of mmap(2) on @f: 0 if the range can be mapped, -EINVAL, -ENODEV. Whoever makes the mapping keeps a reference on @f, as the kernel's does, and sends its loads and stores to uapi_mmio(). */
 int uapi_mmap_check(struct uapi_file *f, size_t len, int prot, int flags, uint64_t pos);
+/* A load or store of 1..8 bytes at @pos (region << 40 | offset) of a mapping: 0 or -EIO. @value is ours. */
+int uapi_mmio(struct uapi_file *f, uint64_t pos, unsigned size, uint64_t *value, bool write);
 #endif

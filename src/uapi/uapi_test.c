@@ -95,6 +95,14 @@ static int fake_set_irqs(struct vfio_device *dev, const struct vfio_irq_set_args
 	return a->start == 3 ? 2 : 0;
 }
 
+static int fake_mmio(struct vfio_device *dev, uint32_t index, uint64_t pos, unsigned size, uint64_t *value, bool write)
+{
+	if (index != 2 || write)
+		return -EIO;
+	*value = pos << 8 | size;
+	return 0;
+}
+
 static int fake_reset(struct vfio_device *dev)
 {
 	fake_of(dev)->resets++;
@@ -115,7 +123,7 @@ static int fake_feature(struct vfio_device *dev, uint32_t flags, void *data, siz
 
 static const struct vfio_device_ops fake_ops = {
 	.open = fake_open, .close = fake_close, .region = fake_region, .irq = fake_irq, .rw = fake_rw,
-	.set_irqs = fake_set_irqs, .reset = fake_reset, .feature = fake_feature,
+	.set_irqs = fake_set_irqs, .reset = fake_reset, .mmio = fake_mmio, .feature = fake_feature,
 };
 
 struct world {
@@ -487,6 +495,29 @@ static void test_device_info(void **state)
 	assert_int_equal(uapi_mmap_check(w->fds[0], 4096, PROT_READ, MAP_SHARED, 0), -ENODEV);
 }
 
+static void test_mmap(void **state)
+{
+	struct world *w = *state;
+	uint64_t bar2 = 2ull << 40, v = 0;
+	struct uapi_file *d;
+
+	open_all(w);
+	d = w->fds[2];
+	assert_int_equal(uapi_mmap_check(d, 12288, PROT_READ, MAP_SHARED, bar2), 0);
+	assert_int_equal(uapi_mmap_check(d, 1, PROT_READ, MAP_SHARED_VALIDATE, bar2 + 8192), 0);
+	assert_int_equal(uapi_mmap_check(d, 4096, PROT_READ, MAP_PRIVATE, bar2), -EINVAL);
+	assert_int_equal(uapi_mmap_check(d, 4096, PROT_READ, MAP_SHARED, bar2 + 12288), -EINVAL);
+	assert_int_equal(uapi_mmap_check(d, 12289, PROT_READ, MAP_SHARED, bar2), -EINVAL);
+	assert_int_equal(uapi_mmap_check(d, SIZE_MAX, PROT_READ, MAP_SHARED, bar2), -EINVAL);
+	assert_int_equal(uapi_mmap_check(d, 0, PROT_READ, MAP_SHARED, bar2), -EINVAL);
+	assert_int_equal(uapi_mmap_check(d, 4096, PROT_READ, MAP_SHARED, bar2 + 8), -EINVAL);
+	assert_int_equal(uapi_mmap_check(d, 4096, PROT_READ, MAP_SHARED, 9ull << 40), -EINVAL);
+	assert_int_equal(uapi_mmap_check(d, 4096, PROT_READ, MAP_SHARED, UINT64_MAX & ~4095ull), -EINVAL);
+	assert_int_equal(uapi_mmio(d, bar2 + 0x123, 4, &v, false), 0);
+	assert_int_equal(v, 0x12304);
+	assert_int_equal(uapi_mmio(d, bar2, 4, &v, true), -EIO);
+}
+
 static void test_irqs(void **state)
 {
 	struct world *w = *state;
@@ -592,6 +623,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_container, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_dma, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_device_info, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_mmap, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_irqs, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_feature, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_rw, setup, teardown),

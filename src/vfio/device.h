@@ -41,6 +41,11 @@ struct vfio_device_ops {
 	int (*irq)(struct vfio_device *dev, uint32_t index, struct vfio_irq *out);       /* -EINVAL: no such index */
 	/* Region access as the kernel's read/write: bytes done (may be short at a BAR's end), or -errno. */
 	ssize_t (*rw)(struct vfio_device *dev, uint32_t index, uint64_t pos, void *buf, size_t count, bool write);
+	/*
+	 * A load or store of @size (1..8) bytes that the program made at @pos of a mapped region: what a memory cycle does, without the protection that rw has (the MSI-X
+	 * table is the real one). 0; -EIO: nobody answers (decoding off, D3), the access is a bus error. NULL: no region has VFIO_REGION_INFO_FLAG_MMAP.
+	 */
+	int (*mmio)(struct vfio_device *dev, uint32_t index, uint64_t pos, unsigned size, uint64_t *value, bool write);
 	/* @a is validated. 0, positive (fewer vectors available), -errno. */
 	int (*set_irqs)(struct vfio_device *dev, const struct vfio_irq_set_args *a);
 	int (*reset)(struct vfio_device *dev);

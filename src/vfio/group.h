@@ -32,6 +32,8 @@ struct vfio_system {
 	struct loop *loop;                /* service thread for virqfds and timers; owned */
 	/* called when a group is opened or given up, so that another process that shares the devices' backing sees it: 0 or -EBUSY. May be NULL. The group's lock is held. */
 	int (*claim)(void *arg, unsigned group, bool take); void *claim_arg;
+	/* is all of [vaddr, vaddr + size) a mapped BAR? Such memory has no pages: mapping it for DMA succeeds, as in the kernel. May be NULL. Takes no lock. */
+	bool (*device_memory)(uint64_t vaddr, uint64_t size);
 	/* limits, as the kernel has them; set before use */
 	uint64_t memlock_limit;           /* bytes; UINT64_MAX: unlimited (CAP_IPC_LOCK) */
 	/* If not NULL the limit is what this says at each MAP_DMA, as the kernel reads RLIMIT_MEMLOCK and CAP_IPC_LOCK then. @want: bytes that it would have to be. */

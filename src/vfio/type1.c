@@ -270,9 +270,14 @@ int vfio_type1_map(struct vfio_type1 *t, uint32_t flags, uint64_t vaddr, uint64_
 	if (!d)
 		goto out;
 
+	ret = 0;
 	/* indexed first: who unmaps this memory meanwhile waits for the lock and then moves it */
 	index_mem(t, d, vaddr, size);
-	ret = pin(t, vaddr, iova, size, prot);
+	d->device_memory = t->sys->device_memory && t->sys->device_memory(vaddr, size);
+	if (d->device_memory)
+		log_info("dma", "MAP_DMA of 0x%" PRIx64 " bytes at IOVA 0x%" PRIx64 ": a mapped BAR; peer-to-peer accesses there abort", size, iova);
+	else
+		ret = pin(t, vaddr, iova, size, prot);
 	if (ret)
 		goto unindex;
 	ret = iommu_domain_map(t->domain, iova, (void *)vaddr, size, prot);
@@ -286,7 +291,8 @@ int vfio_type1_map(struct vfio_type1 *t, uint32_t flags, uint64_t vaddr, uint64_
 	d = NULL;
 	goto out;
 unaccount:
-	atomic_fetch_sub(&t->sys->pages_locked, size / PAGE_SIZE_4K);
+	if (!d->device_memory)
+		atomic_fetch_sub(&t->sys->pages_locked, size / PAGE_SIZE_4K);
 unindex:
 	unindex_mem(t, d);
 out:
@@ -361,12 +367,14 @@ static struct dma *take_out(struct vfio_type1 *t, struct dma *first, uint64_t io
 	uint64_t from = dma_iova(first), to = first->by_iova.last;
 	struct dma *list = NULL, *d;
 	struct aside *unused = NULL;
+	uint64_t locked = 0;
 
 	for (d = first; d; d = next_in(d, iova, last)) {
 		d->next = list;
 		list = d;
 		to = d->by_iova.last;
 		*bytes += dma_size(d);
+		locked += d->device_memory ? 0 : dma_size(d);
 		type1_put_asides(t, d, &unused);
 	}
 	/* one call for the lot, as each waits for the devices */
@@ -376,7 +384,7 @@ static struct dma *take_out(struct vfio_type1 *t, struct dma *first, uint64_t io
 		unindex_mem(t, d);
 		t->entries--;
 	}
-	atomic_fetch_sub(&t->sys->pages_locked, *bytes / PAGE_SIZE_4K);
+	atomic_fetch_sub(&t->sys->pages_locked, locked / PAGE_SIZE_4K);
 	type1_asides_free(unused);
 	return list;
 }

@@ -13,6 +13,7 @@ struct dma {
 	struct itree_node by_iova;
 	struct itree_node by_mem; /* where the program sees the memory; the domain knows where it is */
 	unsigned prot;            /* IOMMU_READ, IOMMU_WRITE */
+	bool device_memory;       /* a mapped BAR: no pages, not counted */
 	bool vaddr_invalid;       /* VFIO_DMA_UNMAP_FLAG_VADDR */
 	bool moved;               /* some of it is in the system's asides */
 	struct dma *next;         /* of those that one unmap takes out */

@@ -108,6 +108,7 @@ struct vfio_pci_device {
 	pthread_rwlock_t memory_lock;
 
 	bool opened;
+	atomic_bool mmap; /* vfio_pci_set_mmap */
 	bool reset_works;
 	bool alone; /* in its slot: a reset of the slot resets nothing else */
 	bool pci_2_3; /* DisINTx works: the line can be masked at the function */
@@ -197,6 +198,8 @@ void vfio_pci_fix_bars(struct vfio_pci_device *vd);
 
 /* rdwr.c */
 uint32_t vfio_pci_rom_size(struct vfio_pci_device *vd);
+bool vfio_pci_mappable(struct vfio_pci_device *vd, unsigned bar);
+int vfio_pci_mmio(struct vfio_device *dev, uint32_t index, uint64_t pos, unsigned size, uint64_t *value, bool write);
 ssize_t vfio_pci_bar_rw(struct vfio_pci_device *vd, unsigned bar, uint64_t pos, void *buf, size_t count, bool write);
 /* does [pos, pos + count) of @bar touch the MSI-X table? */
 bool vfio_pci_touches_msix(const struct vfio_pci_device *vd, unsigned bar, uint64_t pos, uint64_t count);

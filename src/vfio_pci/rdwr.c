@@ -73,6 +73,39 @@ out:
 	return err;
 }
 
+/* Memory, and at least a page, which nothing else is in: BARs are placed on pages. */
+bool vfio_pci_mappable(struct vfio_pci_device *vd, unsigned bar)
+{
+	const struct pci_bar *b = pci_function_bar(vd->fn, bar);
+
+	return vd->mmap && bar < PCI_BARS && b->size >= PAGE_SIZE_4K && !(b->flags & UVFIO_BAR_IO);
+}
+
+int vfio_pci_mmio(struct vfio_device *dev, uint32_t index, uint64_t pos, unsigned size, uint64_t *value, bool write)
+{
+	struct vfio_pci_device *vd = to_vfio_pci(dev);
+	uint64_t all = 0, v;
+	unsigned at, n;
+	int err;
+
+	for (at = 0; at < size; at += n) {
+		for (n = 8; n > size - at || (pos + at) % n; n /= 2)
+			;
+		v = write ? *value >> 8 * at : 0;
+		if (write && n < 8)
+			v &= (1ull << 8 * n) - 1;
+		err = bar_access(vd, index, pos + at, n, &v, write);
+		if (err)
+			return err;
+		if (n < 8)
+			v &= (1ull << 8 * n) - 1;
+		all |= v << 8 * at;
+	}
+	if (!write)
+		*value = all;
+	return 0;
+}
+
 ssize_t vfio_pci_bar_rw(struct vfio_pci_device *vd, unsigned bar, uint64_t pos, void *buf, size_t count, bool write)
 {
 	uint64_t size = pci_function_bar(vd->fn, bar)->size, skip_start = 0, skip_end = 0;

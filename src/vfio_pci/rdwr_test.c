@@ -27,7 +27,7 @@ static ssize_t wr(unsigned region, uint64_t pos, const void *buf, size_t n)
 static void test_regions(void **state)
 {
 	static const struct { uint64_t size; uint32_t flags; } expect[] = {
-		{ T_BAR0, 3 }, { T_BAR1, 3 }, { T_BAR2, 3 }, { 0, 0 }, { T_BAR4, 3 }, { 0, 0 }, { T_ROM, 1 }, { 4096, 3 },
+		{ T_BAR0, 7 }, { T_BAR1, 7 }, { T_BAR2, 7 }, { 0, 0 }, { T_BAR4, 3 }, { 0, 0 }, { T_ROM, 1 }, { 4096, 3 },
 	};
 	struct vfio_region r;
 
@@ -35,12 +35,53 @@ static void test_regions(void **state)
 		assert_int_equal(t.dev->ops->region(t.dev, i, &r), 0);
 		assert_int_equal(r.size, expect[i].size);
 		assert_int_equal(r.flags, expect[i].flags);
-		assert_false(r.msix_mappable);
+		assert_int_equal(r.msix_mappable, i == 1);
 		assert_int_equal(r.num_sparse, 0);
 	}
+	vfio_pci_set_mmap(t.dev, false);
+	for (unsigned i = 0; i < 6; i++) {
+		assert_int_equal(t.dev->ops->region(t.dev, i, &r), 0);
+		assert_int_equal(r.flags, expect[i].flags & ~VFIO_REGION_INFO_FLAG_MMAP);
+		assert_false(r.msix_mappable);
+	}
+	vfio_pci_set_mmap(t.dev, true);
 	assert_int_equal(t.dev->ops->region(t.dev, 8, &r), -EINVAL);
 	assert_int_equal(t.dev->ops->region(t.dev, 9, &r), -EINVAL);
 	assert_int_equal(t.dev->ops->region(t.dev, UINT32_MAX, &r), -EINVAL);
+}
+
+/* What a program does on a mapped BAR: any width and alignment, the real MSI-X table, a bus error with decoding off. */
+static void test_mmio(void **state)
+{
+	uint16_t command;
+	uint64_t v;
+
+	for (unsigned n = 1; n <= 8; n *= 2) {
+		v = 0;
+		assert_int_equal(t.dev->ops->mmio(t.dev, 0, T_WIDTH, n, &v, false), 0);
+		assert_int_equal(v, n);
+	}
+	tm.accesses = 0;
+	v = 0x1122334455667788ull;
+	assert_int_equal(t.dev->ops->mmio(t.dev, 0, 0x203, 8, &v, true), 0);
+	assert_int_equal(tm.accesses, 4); /* of 1, 4, 2 and 1 at 203, 204, 208, 20a */
+	v = 0;
+	assert_int_equal(t.dev->ops->mmio(t.dev, 0, 0x203, 8, &v, false), 0);
+	assert_int_equal(v, 0x1122334455667788ull);
+	v = UINT64_MAX;
+	assert_int_equal(t.dev->ops->mmio(t.dev, 0, 0x205, 3, &v, false), 0);
+	assert_int_equal(v, 0x445566);
+	/* vector control of entry 0: masked after reset, and not the ones that pread gives */
+	assert_int_equal(t.dev->ops->mmio(t.dev, 1, T_MSIX_OFF + 12, 4, &v, false), 0);
+	assert_int_equal(v, 1);
+	assert_int_equal(rd(7, PCI_COMMAND, &command, 2), 2);
+	command &= ~PCI_COMMAND_MEMORY;
+	assert_int_equal(wr(7, PCI_COMMAND, &command, 2), 2);
+	assert_int_equal(t.dev->ops->mmio(t.dev, 0, 0, 4, &v, false), -EIO);
+	assert_int_equal(t.dev->ops->mmio(t.dev, 0, 0, 4, &v, true), -EIO);
+	command |= PCI_COMMAND_MEMORY;
+	assert_int_equal(wr(7, PCI_COMMAND, &command, 2), 2);
+	assert_int_equal(t.dev->ops->mmio(t.dev, 0, 0, 4, &v, false), 0);
 }
 
 static void test_widths(void **state)
@@ -340,7 +381,7 @@ static void test_bad_rom(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		T(test_regions), T(test_widths), T(test_ends), T(test_msix_area), T(test_rom), T(test_decoding), T(test_io),
+		T(test_regions), T(test_mmio), T(test_widths), T(test_ends), T(test_msix_area), T(test_rom), T(test_decoding), T(test_io),
 		T(test_refused), T(test_reset), T(test_ioeventfd_errors), T(test_ioeventfd), T(test_ioeventfd_limit),
 		cmocka_unit_test(test_bad_rom),
 	};

@@ -212,6 +212,10 @@ static int vfio_pci_region(struct vfio_device *dev, uint32_t index, struct vfio_
 		out->size = pci_function_bar(vd->fn, index)->size;
 		if (out->size)
 			out->flags = VFIO_REGION_INFO_FLAG_READ | VFIO_REGION_INFO_FLAG_WRITE;
+		if (vfio_pci_mappable(vd, index)) {
+			out->flags |= VFIO_REGION_INFO_FLAG_MMAP;
+			out->msix_mappable = vd->has_msix && vd->msix.table_bar == index;
+		}
 		return 0;
 	}
 	if (index == VFIO_PCI_ROM_REGION_INDEX) {
@@ -249,6 +253,7 @@ static const struct vfio_device_ops ops = {
 	.region = vfio_pci_region,
 	.irq = vfio_pci_irq,
 	.rw = vfio_pci_rw,
+	.mmio = vfio_pci_mmio,
 	.set_irqs = vfio_pci_set_irqs,
 	.reset = vfio_pci_reset,
 	.slot_reset = vfio_pci_slot_reset,
@@ -290,6 +295,7 @@ int vfio_pci_bind(pci_function *fn, struct loop *loop, struct vfio_device **out)
 		return -ENOMEM;
 	vd->fn = fn;
 	vd->loop = loop;
+	vd->mmap = true;
 	if (init_triggers(vd)) {
 		free(vd->old_fds);
 		free(vd->triggers);
@@ -317,6 +323,11 @@ int vfio_pci_bind(pci_function *fn, struct loop *loop, struct vfio_device **out)
 	pthread_rwlockattr_destroy(&attr);
 	*out = &vd->vdev;
 	return 0;
+}
+
+void vfio_pci_set_mmap(struct vfio_device *dev, bool on)
+{
+	to_vfio_pci(dev)->mmap = on;
 }
 
 void vfio_pci_unbind(struct vfio_device *dev)

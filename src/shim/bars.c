@@ -1,0 +1,365 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * shim/bars.c: BARs in the program's address space. A mapping is PROT_NONE memory, so that each load and store faults; the handler decodes the instruction (x86/), makes the access on the
+ * device and lets the program go on behind it. What the mapping is of, this table knows: ranges, sorted, exchanged as a whole under RCU, because the handler may take no lock.
+ *
+ * A range holds a reference on its open file, as a mapping in the kernel does: the device stays open until descriptor and mappings are gone.
+ */
+#include "shim/shim.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/syscall.h>
+#include "base/rcu.h"
+#include "x86/emulate.h"
+
+struct range {
+	uintptr_t start, end;
+	struct uapi_file *file; /* a reference each */
+	uint64_t pos;           /* of start: region << 40 | offset */
+	int prot;
+	bool dead; /* from before a fork */
+};
+
+struct ranges {
+	unsigned n;
+	struct range r[];
+};
+
+static struct ranges *table; /* RCU; NULL: none */
+static pthread_mutex_t bars_lock = PTHREAD_MUTEX_INITIALIZER; /* writers; with signals blocked */
+static struct log_limit limit;
+
+static struct range *find(struct ranges *t, uintptr_t addr)
+{
+	unsigned lo = 0, hi = t ? t->n : 0;
+
+	while (lo < hi) {
+		unsigned mid = (lo + hi) / 2;
+
+		if (t->r[mid].end <= addr)
+			lo = mid + 1;
+		else
+			hi = mid;
+	}
+	return t && lo < t->n && t->r[lo].start <= addr ? &t->r[lo] : NULL;
+}
+
+static bool touches(struct ranges *t, uintptr_t start, uintptr_t end)
+{
+	for (unsigned i = 0; t && i < t->n; i++)
+		if (t->r[i].start < end && start < t->r[i].end)
+			return true;
+	return false;
+}
+
+bool shim_bar_has(const void *addr, size_t len)
+{
+	uintptr_t start = (uintptr_t)addr;
+	bool has;
+
+	if (!rcu_get(table) || !len)
+		return false;
+	rcu_read_begin();
+	has = touches(rcu_get(table), start, add_overflows(start, len) ? UINTPTR_MAX : start + len);
+	rcu_read_end();
+	return has;
+}
+
+bool shim_bar_memory(uint64_t vaddr, uint64_t size)
+{
+	uint64_t at = vaddr, end = vaddr + size;
+	struct range *r;
+
+	if (end <= at)
+		return false;
+	rcu_read_begin();
+	while (at < end && (r = find(rcu_get(table), at)))
+		at = r->end;
+	rcu_read_end();
+	return at >= end;
+}
+
+/*
+ * A new table: without [start, end), or with @prot on what lies in it if that is not -1; with @add (which may be NULL). It has references of its own. NULL and *@err on
+ * no memory.
+ */
+static struct ranges *rebuild(struct ranges *old, uintptr_t start, uintptr_t end, const struct range *add, int prot, int *err)
+{
+	unsigned n = old ? old->n : 0, k = 0, i;
+	struct ranges *t = malloc(sizeof(*t) + (2 * n + 3) * sizeof(t->r[0]));
+
+	*err = t ? 0 : -ENOMEM;
+	if (!t)
+		return NULL;
+	for (i = 0; i < n; i++) {
+		struct range *o = &old->r[i], *c;
+
+		if (add && add->start < o->start && (!k || t->r[k - 1].start < add->start)) {
+			t->r[k++] = *add;
+			add = NULL;
+		}
+		if (o->end <= start || end <= o->start) {
+			t->r[k++] = *o;
+			continue;
+		}
+		if (o->start < start) {
+			c = &t->r[k++];
+			*c = *o;
+			c->end = start;
+		}
+		if (prot != -1) {
+			c = &t->r[k++];
+			*c = *o;
+			c->start = o->start > start ? o->start : start;
+			c->end = o->end < end ? o->end : end;
+			c->pos = o->pos + (c->start - o->start);
+			c->prot = prot;
+		}
+		if (add && o->end > end) {
+			t->r[k++] = *add;
+			add = NULL;
+		}
+		if (o->end > end) {
+			c = &t->r[k++];
+			*c = *o;
+			c->start = end;
+			c->pos = o->pos + (end - o->start);
+		}
+	}
+	if (add)
+		t->r[k++] = *add;
+	t->n = k;
+	for (i = 0; i < k; i++)
+		if (!t->r[i].dead)
+			uapi_file_get(t->r[i].file);
+	return t;
+}
+
+/* The old table's references go once nobody looks at it; the last one closes the device, so not under bars_lock. */
+static void drop(struct ranges *old)
+{
+	if (!old)
+		return;
+	rcu_sync();
+	for (unsigned i = 0; i < old->n; i++)
+		if (!old->r[i].dead)
+			uapi_file_put(old->r[i].file);
+	free(old);
+}
+
+static int change(uintptr_t start, uintptr_t end, const struct range *add, int prot)
+{
+	struct ranges *old, *new;
+	uint64_t mask;
+	int err;
+
+	shim_block_signals(&mask);
+	pthread_mutex_lock(&bars_lock);
+	old = table;
+	new = rebuild(old, start, end, add, prot, &err);
+	if (new) {
+		if (!new->n) {
+			free(new);
+			new = NULL;
+		}
+		rcu_set(table, new);
+	}
+	pthread_mutex_unlock(&bars_lock);
+	shim_restore_signals(&mask);
+	if (!err)
+		drop(old);
+	return err;
+}
+
+long shim_bar_map(struct uapi_file *f, void *addr, size_t len, int prot, int flags, uint64_t pos)
+{
+	size_t size = align_up(len, PAGE_SIZE_4K);
+	struct range add;
+	long at;
+	int err;
+
+	/* NORESERVE and no access: costs no memory; of the caller's flags those that say where */
+	flags &= MAP_FIXED | MAP_FIXED_NOREPLACE | MAP_32BIT;
+	at = sys_call(SYS_mmap, (long)addr, (long)size, PROT_NONE, flags | MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+	if (at < 0 && at >= -4095)
+		return at;
+	/* VM_DONTDUMP, as the kernel's PFN mappings */
+	sys_call(SYS_madvise, at, (long)size, MADV_DONTDUMP, 0, 0, 0);
+	add = (struct range){ .start = (uintptr_t)at, .end = (uintptr_t)at + size, .file = f, .pos = pos, .prot = prot };
+	err = change(add.start, add.end, &add, -1);
+	if (err) {
+		sys_call(SYS_munmap, at, (long)size, 0, 0, 0, 0);
+		return err;
+	}
+	return at;
+}
+
+void shim_bar_forget(void *addr, size_t len)
+{
+	uintptr_t start = align_down((uintptr_t)addr, PAGE_SIZE_4K);
+
+	if (!shim_bar_has(addr, len))
+		return;
+	if (change(start, (uintptr_t)addr + align_up(len, PAGE_SIZE_4K), NULL, -1))
+		log_err(SHIM_WHO, "no memory to forget a mapped BAR at %p: its device stays open", addr);
+}
+
+bool shim_bar_protect(void *addr, size_t len, int prot, long *ret)
+{
+	if (!shim_bar_has(addr, len))
+		return false;
+	/* all pages the kernel sees stay PROT_NONE: it is asked only whether they are there */
+	*ret = sys_call(SYS_mprotect, (long)addr, (long)len, PROT_NONE, 0, 0, 0);
+	if (!*ret)
+		*ret = change((uintptr_t)addr, (uintptr_t)addr + align_up(len, PAGE_SIZE_4K), NULL, prot & (PROT_READ | PROT_WRITE | PROT_EXEC));
+	return true;
+}
+
+bool shim_bar_remap(void *old, size_t old_len, size_t new_len, long *ret)
+{
+	if (!shim_bar_has(old, old_len ? old_len : 1))
+		return false;
+	if (align_up(new_len, PAGE_SIZE_4K) > align_up(old_len, PAGE_SIZE_4K)) {
+		*ret = -EFAULT; /* mremap(2) of a VM_DONTEXPAND mapping */
+		return true;
+	}
+	*ret = sys_call(SYS_mremap, (long)old, (long)old_len, (long)new_len, 0, 0, 0);
+	if (*ret >= 0 && new_len < old_len)
+		shim_bar_forget((char *)old + align_up(new_len, PAGE_SIZE_4K), old_len - align_up(new_len, PAGE_SIZE_4K));
+	return true;
+}
+
+/* ---- the fault ---- */
+
+/* What one instruction needs of the table: the ranges of its operands, kept for its duration. */
+struct access {
+	struct range r[2]; /* movs from BAR to BAR has two */
+	unsigned n;
+	bool denied; /* against the mapping's protection */
+};
+
+static struct range *access_range(struct access *a, uintptr_t addr)
+{
+	struct range *r;
+
+	for (unsigned i = 0; i < a->n; i++)
+		if (a->r[i].start <= addr && addr < a->r[i].end)
+			return &a->r[i];
+	if (a->n == ARRAY_SIZE(a->r))
+		return NULL;
+	rcu_read_begin();
+	r = find(rcu_get(table), addr);
+	if (r) {
+		a->r[a->n] = *r;
+		if (!r->dead)
+			uapi_file_get(r->file);
+		r = &a->r[a->n++];
+	}
+	rcu_read_end();
+	return r;
+}
+
+static int bus_where(void *arg, uintptr_t addr, size_t len)
+{
+	struct access *a = arg;
+	struct range *r = access_range(a, addr);
+
+	if (!r)
+		return shim_bar_has((void *)addr, len) ? -1 : 0;
+	return addr + len <= r->end ? 1 : -1;
+}
+
+static int bus_access(struct access *a, uintptr_t addr, unsigned size, uint64_t *value, bool write)
+{
+	struct range *r = access_range(a, addr);
+
+	if (!r || r->dead)
+		return -EIO;
+	/* a mapping that can be written can be read: x86 has no write-only pages */
+	if (write ? !(r->prot & PROT_WRITE) : r->prot == PROT_NONE) {
+		a->denied = true;
+		return -EACCES;
+	}
+	return uapi_mmio(r->file, r->pos + (addr - r->start), size, value, write);
+}
+
+static int bus_read(void *arg, uintptr_t addr, unsigned size, uint64_t *value)
+{
+	return bus_access(arg, addr, size, value, false);
+}
+
+static int bus_write(void *arg, uintptr_t addr, unsigned size, uint64_t value)
+{
+	return bus_access(arg, addr, size, &value, true);
+}
+
+static void log_fault(const struct range *r, int err, const char *what)
+{
+	const char *why = err == -EOPNOTSUPP ? "an instruction that uvfio does not carry out on a BAR" :
+					       "no device answers (memory decoding off or D3), or it crosses the end of the mapping";
+	const char *who = r->dead ? SHIM_WHO : uapi_file_device(r->file)->name;
+	uint32_t suppressed;
+
+	if (r->dead)
+		why = "the mapping was made before a fork and belongs to the parent";
+	if (log_allow(&limit, &suppressed))
+		log_warn(who, "%s at 0x%llx of mapped region %u: %s: SIGBUS", what, (unsigned long long)VFIO_REGION_POS(r->pos), VFIO_REGION_INDEX(r->pos), why);
+}
+
+int shim_bar_fault(const siginfo_t *info, ucontext_t *uc)
+{
+	struct access a = { .n = 0 };
+	const struct x86_bus bus = { .where = bus_where, .read = bus_read, .write = bus_write, .arg = &a };
+	struct range *r;
+	uintptr_t bad;
+	char what[32] = "";
+	int err, due = -1;
+
+	if (info->si_code != SEGV_ACCERR || !rcu_get(table))
+		return 0;
+	r = access_range(&a, (uintptr_t)info->si_addr);
+	if (!r)
+		return 0;
+	/* running code out of a BAR */
+	if (uc->uc_mcontext.gregs[REG_RIP] == (greg_t)(uintptr_t)info->si_addr) {
+		err = -EOPNOTSUPP;
+		snprintf(what, sizeof(what), "execution");
+	} else {
+		err = x86_emulate(uc, &bus, &bad, what, sizeof(what));
+	}
+	if (err == -EFAULT || a.denied) {
+		due = SIGSEGV;
+	} else if (err) {
+		struct range at = *r;
+
+		at.pos += (uintptr_t)info->si_addr - r->start;
+		log_fault(&at, err, what);
+		due = SIGBUS;
+	}
+	for (unsigned i = 0; i < a.n; i++)
+		if (!a.r[i].dead)
+			uapi_file_put(a.r[i].file);
+	return due;
+}
+
+/* ---- fork ---- */
+
+void shim_bars_lock(void)
+{
+	pthread_mutex_lock(&bars_lock);
+}
+
+void shim_bars_unlock(void)
+{
+	pthread_mutex_unlock(&bars_lock);
+}
+
+void shim_bars_abandon(void)
+{
+	pthread_mutex_init(&bars_lock, NULL);
+	for (unsigned i = 0; table && i < table->n; i++)
+		table->r[i].dead = true;
+}

@@ -1,0 +1,267 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* shim_bars: mapped BARs. Every load and store is the device's, of the width of the instruction; what no device answers is SIGBUS. */
+#include "shim.h"
+
+#include <pthread.h>
+#include <setjmp.h>
+
+#define BAR0_SIZE 65536ul
+
+static sigjmp_buf jump;
+static siginfo_t last;
+
+static void on_fault(int sig, siginfo_t *info, void *uc)
+{
+	last = *info;
+	siglongjmp(jump, sig);
+}
+
+static void catch(void)
+{
+	struct sigaction sa = { .sa_sigaction = on_fault, .sa_flags = SA_SIGINFO };
+
+	sigaction(SIGSEGV, &sa, NULL);
+	sigaction(SIGBUS, &sa, NULL);
+}
+
+/* The signal that a load of @p gives, or 0. */
+static int load(volatile uint32_t *p, uint32_t *v)
+{
+	int sig = sigsetjmp(jump, 1);
+
+	if (!sig)
+		*v = *p;
+	return sig;
+}
+
+static int store(volatile uint32_t *p, uint32_t v)
+{
+	int sig = sigsetjmp(jump, 1);
+
+	if (!sig)
+		*p = v;
+	return sig;
+}
+
+static void *map(struct vfio *v, uint64_t pos, size_t len, int prot)
+{
+	return mmap(NULL, len, prot, MAP_SHARED, v->device, (off_t)pos);
+}
+
+static void registers(void)
+{
+	struct vfio v = vfio_open();
+	volatile uint8_t *r = map(&v, REGS, 4096, PROT_READ | PROT_WRITE);
+	uint32_t seen = 0;
+	char one[200], two[200];
+	volatile uint32_t *ram;
+
+	CHECK(r != MAP_FAILED);
+	CHECK(*(volatile uint32_t *)(r + TD_ID) == TD_ID_VALUE);
+	*(volatile uint32_t *)(r + TD_SCRATCH32) = 0x11223344;
+	CHECK(pread(v.device, &seen, 4, (off_t)REGS + TD_SCRATCH32) == 4 && seen == 0x11223344);
+	*(volatile uint32_t *)(r + TD_SCRATCH32) |= 0x88000000;
+	CHECK(*(volatile uint32_t *)(r + TD_SCRATCH32) == 0x99223344);
+	CHECK(__atomic_exchange_n((uint32_t *)(r + TD_SCRATCH32), 7, __ATOMIC_SEQ_CST) == 0x99223344);
+	CHECK(__atomic_fetch_add((uint32_t *)(r + TD_SCRATCH32), 3, __ATOMIC_SEQ_CST) == 7);
+	CHECK(*(volatile uint32_t *)(r + TD_SCRATCH32) == 10);
+	*(volatile uint64_t *)(r + TD_SCRATCH64) = 0x0123456789abcdefull;
+	CHECK(*(volatile uint64_t *)(r + TD_SCRATCH64) == 0x0123456789abcdefull);
+
+	ram = map(&v, RAM, BAR0_SIZE, PROT_READ | PROT_WRITE);
+	CHECK(ram != MAP_FAILED);
+	for (size_t i = 0; i < sizeof(one); i++)
+		one[i] = (char)(i * 3);
+	memcpy((char *)ram + 3, one, sizeof(one));
+	memcpy(two, (char *)ram + 3, sizeof(two));
+	CHECK(!memcmp(one, two, sizeof(one)));
+	memset((char *)ram + 5, 0x5a, 100);
+	CHECK(pread(v.device, two, 200, 0) == 200 && two[5] == 0x5a && two[104] == 0x5a && two[105] == one[102]);
+	munmap((void *)ram, BAR0_SIZE);
+	munmap((void *)r, 4096);
+	vfio_close(&v);
+}
+
+static void refused(void)
+{
+	struct vfio v = vfio_open();
+
+	FAILS((long)mmap(NULL, 4096, PROT_READ, MAP_PRIVATE, v.device, 0), EINVAL);
+	FAILS((long)map(&v, RAM, BAR0_SIZE + 4096, PROT_READ), EINVAL);
+	FAILS((long)map(&v, RAM + BAR0_SIZE, 4096, PROT_READ), EINVAL);
+	FAILS((long)map(&v, CONFIG, 4096, PROT_READ), EINVAL);
+	FAILS((long)map(&v, 1ull << 40, 4096, PROT_READ), EINVAL);
+	FAILS((long)map(&v, 3ull << 40, 4096, PROT_READ), EINVAL); /* I/O */
+	FAILS((long)mmap(NULL, 4096, PROT_READ, MAP_SHARED, v.container, 0), ENODEV);
+	vfio_close(&v);
+}
+
+static void faults(void)
+{
+	struct vfio v = vfio_open();
+	volatile uint32_t *p = map(&v, RAM, 8192, PROT_READ | PROT_WRITE);
+	uint16_t command;
+	uint32_t x = 0;
+
+	catch();
+	CHECK(!store(p, 5) && !load(p, &x) && x == 5);
+	/* decoding off */
+	CHECK(pread(v.device, &command, 2, CONFIG + PCI_COMMAND) == 2);
+	command &= (uint16_t)~PCI_COMMAND_MEMORY;
+	CHECK(pwrite(v.device, &command, 2, CONFIG + PCI_COMMAND) == 2);
+	CHECK(load(p, &x) == SIGBUS && last.si_code == BUS_ADRERR && last.si_addr == p);
+	CHECK(store(p + 1, 1) == SIGBUS && last.si_addr == p + 1);
+	command |= PCI_COMMAND_MEMORY;
+	CHECK(pwrite(v.device, &command, 2, CONFIG + PCI_COMMAND) == 2);
+	CHECK(!load(p, &x) && x == 5);
+	/* protection */
+	CHECK(!mprotect((void *)p, 4096, PROT_READ));
+	CHECK(store(p, 6) == SIGSEGV && last.si_code == SEGV_ACCERR);
+	CHECK(!load(p, &x) && x == 5 && !store(p + 1024, 9));
+	CHECK(!mprotect((void *)p, 4096, PROT_NONE) && load(p, &x) == SIGSEGV);
+	CHECK(!mprotect((void *)p, 4096, PROT_READ | PROT_WRITE) && !store(p, 7));
+	/* over the end of the mapping */
+	CHECK(!munmap((void *)(p + 1024), 4096));
+	CHECK(load(p + 1024, &x) == SIGSEGV);
+	CHECK(load((void *)((char *)p + 4094), &x) == SIGBUS);
+	CHECK(!load(p, &x) && x == 7);
+	/* the kernel does not come in: a page that faults is EFAULT to it */
+	FAILS(read(open("/dev/zero", O_RDONLY), (void *)p, 4), EFAULT);
+	FAILS(ioctl(v.device, VFIO_DEVICE_GET_INFO, p), EFAULT);
+	munmap((void *)p, 4096);
+	signal(SIGSEGV, SIG_DFL);
+	signal(SIGBUS, SIG_DFL);
+	vfio_close(&v);
+}
+
+/* Without a handler of its own the program dies of the signal, once. */
+static void deaths(void)
+{
+	int status;
+	pid_t pid = fork();
+
+	if (!pid) {
+		struct vfio v = vfio_open();
+		volatile uint32_t *p = map(&v, RAM, 4096, PROT_READ);
+		uint16_t command = 0;
+
+		_exit(p == MAP_FAILED || pwrite(v.device, &command, 2, CONFIG + PCI_COMMAND) != 2 ? 2 : (int)*p & 1);
+	}
+	CHECK(waitpid(pid, &status, 0) == pid);
+	CHECK(WIFSIGNALED(status) && WTERMSIG(status) == SIGBUS);
+}
+
+/* The mapping keeps the device open, as any mapping keeps its file. */
+static void outlives(void)
+{
+	struct vfio v = vfio_open();
+	volatile uint32_t *p = map(&v, RAM, 8192, PROT_READ | PROT_WRITE);
+
+	p[0] = 1;
+	vfio_close(&v);
+	CHECK(p[0] == 1);
+	FAILS(open(GROUP, O_RDWR), EBUSY);
+	munmap((void *)p, 4096);
+	CHECK((p[1024] = 3) == 3 && p[1024] == 3);
+	FAILS(open(GROUP, O_RDWR), EBUSY);
+	CHECK(mmap((void *)(p + 1024), 4096, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0) == p + 1024);
+	CHECK(p[1024] == 0); /* plain memory now */
+	v = vfio_open();
+	CHECK(v.device >= 0);
+	vfio_close(&v);
+	munmap((void *)(p + 1024), 4096);
+}
+
+static void fixed(void)
+{
+	struct vfio v = vfio_open();
+	char *hole = mmap(NULL, 4 * 4096, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	volatile uint32_t *p = mmap(hole + 4096, 8192, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_FIXED, v.device, 4096);
+	uint32_t x;
+
+	CHECK((char *)p == hole + 4096);
+	p[0] = 0xabcd;
+	CHECK(pread(v.device, &x, 4, 4096) == 4 && x == 0xabcd);
+	FAILS((long)mmap(hole + 4096, 4096, PROT_READ, MAP_SHARED | MAP_FIXED_NOREPLACE, v.device, 0), EEXIST);
+	/* another BAR over its first page */
+	CHECK(mmap(hole + 4096, 4096, PROT_READ, MAP_SHARED | MAP_FIXED, v.device, (off_t)REGS) == hole + 4096);
+	CHECK(p[TD_ID / 4] == TD_ID_VALUE);
+	FAILS((long)mremap(hole + 4096, 4096, 8192, MREMAP_MAYMOVE), EFAULT);
+	munmap(hole, 4 * 4096);
+	vfio_close(&v);
+}
+
+/* type1 takes a mapped BAR for DMA, as the kernel's does; the child of a fork cannot use it. */
+static void dma_and_fork(void)
+{
+	struct vfio v = vfio_open();
+	volatile uint32_t *p = map(&v, RAM, BAR0_SIZE, PROT_READ | PROT_WRITE);
+	uint32_t x;
+	int status;
+	pid_t pid;
+
+	CHECK(!dma_map(&v, (void *)p, 0x100000, BAR0_SIZE));
+	catch();
+	pid = fork();
+	if (!pid)
+		_exit(load(p, &x) != SIGBUS);
+	CHECK(waitpid(pid, &status, 0) == pid && !status);
+	CHECK(!load(p, &x));
+	signal(SIGSEGV, SIG_DFL);
+	signal(SIGBUS, SIG_DFL);
+	munmap((void *)p, BAR0_SIZE);
+	vfio_close(&v);
+}
+
+static volatile uint32_t *hammered;
+static void *hammer(void *arg)
+{
+	long i, bad = 0, at = (long)arg;
+	sigset_t all;
+
+	sigfillset(&all);
+	pthread_sigmask(SIG_BLOCK, &all, NULL);
+	for (i = 0; i < 20000; i++) {
+		hammered[at] = (uint32_t)i;
+		bad += hammered[at] != (uint32_t)i;
+	}
+	return (void *)bad;
+}
+
+static void threads(void)
+{
+	struct vfio v = vfio_open();
+	pthread_t t[4];
+	void *bad;
+	long i;
+
+	hammered = map(&v, RAM, 4096, PROT_READ | PROT_WRITE);
+	for (i = 0; i < 4; i++)
+		CHECK(!pthread_create(&t[i], NULL, hammer, (void *)i));
+	/* mappings come and go meanwhile */
+	for (i = 0; i < 500; i++) {
+		void *q = map(&v, REGS, 4096, PROT_READ);
+
+		CHECK(q != MAP_FAILED && *(volatile uint32_t *)q == TD_ID_VALUE);
+		munmap(q, 4096);
+	}
+	for (i = 0; i < 4; i++) {
+		pthread_join(t[i], &bad);
+		CHECK(!bad);
+	}
+	munmap((void *)hammered, 4096);
+	vfio_close(&v);
+}
+
+int main(void)
+{
+	RUN(registers);
+	RUN(refused);
+	RUN(faults);
+	RUN(deaths);
+	RUN(outlives);
+	RUN(fixed);
+	RUN(dma_and_fork);
+	RUN(threads);
+	return any_failed;
+}
