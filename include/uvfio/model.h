@@ -188,6 +188,7 @@ UVFIO_PUBLIC unsigned uvfio_opt_count(const struct uvfio_dev *dev, const char *n
 /**
  * uvfio_dma_read - the device reads @len bytes at @iova into @buf (uvfio_dma_write: writes them from @buf).
  * An access is one transaction to the log: a line names the first address that failed.
+ * Order: ascending; a naturally aligned 2, 4 or 8 bytes go in one store, so that a driver that polls the last word of a descriptor finds all before it in place.
  * Return 0, or -EFAULT: aborted (not mapped, no right, no domain, bus mastering off, D3hot). Bytes before the failing page were transferred.
  */
 UVFIO_PUBLIC int uvfio_dma_read(struct uvfio_dev *dev, uint64_t iova, void *buf, size_t len);
