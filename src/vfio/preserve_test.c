@@ -29,6 +29,9 @@ static unsigned moves;
 static uint64_t moved_bytes;
 static bool refuse;
 static void *last_new;
+#ifndef MREMAP_DONTUNMAP
+#define MREMAP_DONTUNMAP 4 /* linux/mman.h, Linux 5.7 */
+#endif
 #define ARENA (256ull << 20)
 static char *arena;
 static uint64_t arena_used;
@@ -77,7 +80,8 @@ static void *move(void *old, uint64_t len, void *arg)
 	moved_bytes += len;
 	/* to a place of its own: a hole that mmap finds may be within what the program is about to unmap */
 	assert_true(arena_used + len <= ARENA);
-	last_new = mremap(old, len, len, MREMAP_MAYMOVE | MREMAP_FIXED, arena + arena_used);
+	/* and without a hole where it was: another thread's mmap would find that, before the program takes it */
+	last_new = mremap(old, len, len, MREMAP_MAYMOVE | MREMAP_FIXED | MREMAP_DONTUNMAP, arena + arena_used);
 	arena_used += len;
 	assert_ptr_not_equal(last_new, MAP_FAILED);
 	return last_new;
@@ -383,7 +387,7 @@ static void all_at_once(void **state)
 		unsigned at = i % 5, n = 1 + i % 4;
 		char *p = b.p + at * K, *fresh;
 
-		/* as MAP_FIXED does: what is there goes, other memory comes in one step (made first: or it would be in the hole) */
+		/* as MAP_FIXED does: what is there goes, other memory comes in one step */
 		fresh = mmap(NULL, n * K, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 		memset(fresh, 0x5a, n * K);
 		if (vfio_pages_in_use(sys, p, n * K))
