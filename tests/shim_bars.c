@@ -187,6 +187,12 @@ static void fixed(void)
 	CHECK(mmap(hole + 4096, 4096, PROT_READ, MAP_SHARED | MAP_FIXED, v.device, (off_t)REGS) == hole + 4096);
 	CHECK(p[TD_ID / 4] == TD_ID_VALUE);
 	FAILS((long)mremap(hole + 4096, 4096, 8192, MREMAP_MAYMOVE), EFAULT);
+	/* smaller: its end is gone */
+	catch();
+	CHECK(mremap(hole + 4096, 8192, 4096, 0) == hole + 4096 && p[TD_ID / 4] == TD_ID_VALUE);
+	CHECK(load(p + 1024, &x) == SIGSEGV && last.si_code == SEGV_MAPERR);
+	signal(SIGSEGV, SIG_DFL);
+	signal(SIGBUS, SIG_DFL);
 	munmap(hole, 4 * 4096);
 	vfio_close(&v);
 }
@@ -253,6 +259,51 @@ static void threads(void)
 	vfio_close(&v);
 }
 
+/*
+ * Addresses are used again at once: what a munmap frees, another thread has before the call is over. @arg: stop.
+ */
+static void *reuses(void *arg)
+{
+	long bad = 0;
+
+	while (!__atomic_load_n((int *)arg, __ATOMIC_RELAXED)) {
+		char *volatile p = mmap(NULL, 4096, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+
+		if (p == MAP_FAILED || mprotect(p, 4096, PROT_READ | PROT_WRITE))
+			return (void *)-1;
+		bad += sigsetjmp(jump, 1) != 0;
+		if (bad)
+			return (void *)bad;
+		*(volatile char *)p = 1;
+		munmap(p, 4096);
+	}
+	return NULL;
+}
+
+static void address_again(void)
+{
+	struct vfio v = vfio_open();
+	void *bad = NULL, *own = map(&v, RAM, 4096, PROT_READ);
+	pthread_t t;
+	int stop = 0;
+
+	catch();
+	CHECK(!pthread_create(&t, NULL, reuses, &stop));
+	for (long i = 0; i < 20000; i++) {
+		void *q = map(&v, REGS, 4096, PROT_READ);
+
+		if (q == MAP_FAILED || munmap(q, 4096))
+			break;
+	}
+	__atomic_store_n(&stop, 1, __ATOMIC_RELAXED);
+	pthread_join(t, &bad);
+	CHECK(!bad);
+	signal(SIGSEGV, SIG_DFL);
+	signal(SIGBUS, SIG_DFL);
+	munmap(own, 4096);
+	vfio_close(&v);
+}
+
 int main(void)
 {
 	RUN(registers);
@@ -263,5 +314,6 @@ int main(void)
 	RUN(fixed);
 	RUN(dma_and_fork);
 	RUN(threads);
+	RUN(address_again);
 	return any_failed;
 }

@@ -197,6 +197,44 @@ long shim_bar_map(struct uapi_file *f, void *addr, size_t len, int prot, int fla
 	return at;
 }
 
+/*
+ * munmap(2) of memory with BARs in it. The table forgets them first: an address that the kernel has back is another thread's at any time, and what that one maps or protects there
+ * must not meet what was.
+ */
+long shim_bar_munmap(void *addr, size_t len)
+{
+	uintptr_t start = (uintptr_t)addr;
+	struct ranges *old, *new;
+	uint64_t mask;
+	int err;
+	long rc;
+
+	if (start % PAGE_SIZE_4K || len > UINTPTR_MAX - PAGE_SIZE_4K || add_overflows(start, len + PAGE_SIZE_4K))
+		return -EINVAL;
+	shim_block_signals(&mask);
+	pthread_mutex_lock(&bars_lock);
+	old = table;
+	new = rebuild(old, start, start + align_up(len, PAGE_SIZE_4K), NULL, -1, &err);
+	if (new && !new->n) {
+		free(new);
+		new = NULL;
+	}
+	if (!err)
+		rcu_set(table, new);
+	rc = sys_call(SYS_munmap, (long)addr, (long)len, 0, 0, 0, 0);
+	if (rc && !err) { /* it would cut one mapping too many: all is as before */
+		rcu_set(table, old);
+		old = new;
+	}
+	pthread_mutex_unlock(&bars_lock);
+	shim_restore_signals(&mask);
+	if (err)
+		log_err(SHIM_WHO, "no memory to forget a mapped BAR at %p: its device stays open", addr);
+	else
+		drop(old);
+	return rc;
+}
+
 void shim_bar_forget(void *addr, size_t len)
 {
 	uintptr_t start = align_down((uintptr_t)addr, PAGE_SIZE_4K);
@@ -226,9 +264,12 @@ bool shim_bar_remap(void *old, size_t old_len, size_t new_len, long *ret)
 		*ret = -EFAULT; /* mremap(2) of a VM_DONTEXPAND mapping */
 		return true;
 	}
-	*ret = sys_call(SYS_mremap, (long)old, (long)old_len, (long)new_len, 0, 0, 0);
-	if (*ret >= 0 && new_len < old_len)
-		shim_bar_forget((char *)old + align_up(new_len, PAGE_SIZE_4K), old_len - align_up(new_len, PAGE_SIZE_4K));
+	if (new_len && align_up(new_len, PAGE_SIZE_4K) < align_up(old_len, PAGE_SIZE_4K)) { /* the rest is unmapped */
+		*ret = shim_bar_munmap((char *)old + align_up(new_len, PAGE_SIZE_4K), align_up(old_len, PAGE_SIZE_4K) - align_up(new_len, PAGE_SIZE_4K));
+		*ret = *ret ? *ret : (long)old;
+	} else {
+		*ret = sys_call(SYS_mremap, (long)old, (long)old_len, (long)new_len, 0, 0, 0);
+	}
 	return true;
 }
 

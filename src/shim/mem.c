@@ -100,13 +100,10 @@ static void before_loss(void *addr, size_t len)
 
 long shim_munmap(void *addr, size_t len)
 {
-	long rc;
-
 	before_loss(addr, len);
-	rc = sys_call(SYS_munmap, (long)addr, (long)len, 0, 0, 0, 0);
-	if (!rc)
-		shim_bar_forget(addr, len);
-	return rc;
+	if (shim_bar_has(addr, len))
+		return shim_bar_munmap(addr, len);
+	return sys_call(SYS_munmap, (long)addr, (long)len, 0, 0, 0, 0);
 }
 
 long shim_mprotect(void *addr, size_t len, int prot)
