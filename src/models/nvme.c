@@ -127,12 +127,39 @@ static void enable(struct nvme *n, uint32_t cc)
 	go(n);
 }
 
+/* CSTS.SHST; under drain_lock, with which `shutdowns` and it change together. */
+static void set_shst(struct nvme *n, uint32_t value)
+{
+	uint32_t old = atomic_load(&n->csts);
+
+	while (!atomic_compare_exchange_weak(&n->csts, &old, (old & ~NVME_CSTS_SHST_MASK) | value))
+		;
+}
+
+/* Of several (the driver took one back and asked again) the last says that all is written. */
 void nvme_shutdown_done(struct nvme *n, bool ok)
 {
 	if (!ok)
 		uvfio_log(n->dev, UVFIO_LOG_ERROR, "shutdown: not all data could be written");
-	/* busy becomes done */
-	atomic_fetch_xor(&n->csts, NVME_CSTS_SHST_BUSY ^ NVME_CSTS_SHST_DONE);
+	pthread_mutex_lock(&n->drain_lock);
+	if (!--n->shutdowns && (atomic_load(&n->csts) & NVME_CSTS_SHST_MASK) == NVME_CSTS_SHST_BUSY)
+		set_shst(n, NVME_CSTS_SHST_DONE);
+	pthread_mutex_unlock(&n->drain_lock);
+}
+
+/* 3.1.5 SHN, 7.6.2: either kind of shutdown ends with the data on the medium. Under life. */
+static void write_shn(struct nvme *n, unsigned old, unsigned new)
+{
+	bool start = new && !old;
+
+	if (!start && new)
+		return;
+	pthread_mutex_lock(&n->drain_lock);
+	n->shutdowns += start;
+	set_shst(n, start ? NVME_CSTS_SHST_BUSY : 0);
+	pthread_mutex_unlock(&n->drain_lock);
+	if (start && (nvme_workers_start(n) || nvme_io_shutdown(n)))
+		nvme_shutdown_done(n, false);
 }
 
 static void write_cc(struct nvme *n, uint32_t value)
@@ -148,14 +175,7 @@ static void write_cc(struct nvme *n, uint32_t value)
 	} else if (old & NVME_CC_EN && !(value & NVME_CC_EN)) {
 		stop(n);
 	}
-	/* 3.1.5 SHN, 7.6.2: either kind of shutdown ends with the data on the medium */
-	if (NVME_CC_SHN(value) && !NVME_CC_SHN(old) && !(atomic_load(&n->csts) & NVME_CSTS_SHST_MASK)) {
-		atomic_fetch_or(&n->csts, NVME_CSTS_SHST_BUSY);
-		if (nvme_workers_start(n) || nvme_io_shutdown(n))
-			nvme_shutdown_done(n, false);
-	} else if (!NVME_CC_SHN(value) && atomic_load(&n->csts) & NVME_CSTS_SHST_DONE) {
-		atomic_fetch_and(&n->csts, ~NVME_CSTS_SHST_MASK);
-	}
+	write_shn(n, NVME_CC_SHN(old), NVME_CC_SHN(value));
 	pthread_mutex_unlock(&n->life);
 }
 

@@ -369,6 +369,7 @@ struct nvme {
 	atomic_bool draining;
 	pthread_mutex_t drain_lock;
 	pthread_cond_t drain_cond;
+	unsigned shutdowns; /* flushes for CC.SHN that are under way; under drain_lock */
 
 	pthread_mutex_t irq_lock; /* guards pending */
 	uint64_t pending[2];	  /* completion queues with interrupts on and entries not consumed */

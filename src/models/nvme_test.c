@@ -317,6 +317,22 @@ static void test_shutdown(void **state)
 	d->used = 0;
 	enable(d);
 	assert_int_equal(csts(d), NVME_CSTS_RDY);
+	/* taken back while it is under way: it does not end as the next one's end, before that one's data is written */
+	for (int i = 0; i < 20; i++) {
+		wr(d, NVME_REG_CC, 4, cc | 1 << 14);
+		wr(d, NVME_REG_CC, 4, cc);
+		assert_int_equal(csts(d), NVME_CSTS_RDY);
+		for (int k = 0; k < 20; k++)
+			nap();
+		assert_int_equal(csts(d), NVME_CSTS_RDY);
+	}
+	for (int i = 0; i < 3; i++) {
+		wr(d, NVME_REG_CC, 4, cc);
+		wr(d, NVME_REG_CC, 4, cc | 1 << 14);
+	}
+	wait_csts(d, NVME_CSTS_SHST_MASK, NVME_CSTS_SHST_DONE);
+	disable(d);
+	assert_int_equal(csts(d), 0);
 }
 
 /* ---- interrupts: 7.5 ---- */
