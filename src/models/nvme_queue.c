@@ -85,22 +85,23 @@ static unsigned sq_tail(struct nvme *n, struct nvme_sq *sq, unsigned head, unsig
 	return tail;
 }
 
-/* With cq->lock: the driver's head from its buffer. @arm: it rings when it moves on. */
+/*
+ * With cq->lock: the driver's head from its buffer. @arm: it rings when it moves on from there. One that moved while it was asked has not seen the
+ * question and is asked again; an honest one does so as often as there are entries at most.
+ */
 static void cq_shadow(struct nvme *n, struct nvme_cq *cq, bool arm)
 {
-	unsigned size = atomic_load(&cq->size);
+	unsigned size = atomic_load(&cq->size), asked = size;
 	uint32_t head;
 
-	if (!cq->shadow || !size)
+	if (!cq->shadow)
 		return;
-	for (int i = 0; i < 2; i++) {
-		if (!shadow_read(n, cq->shadow, size, &head))
-			return;
+	for (unsigned i = 0; i < size && shadow_read(n, cq->shadow, size, &head); i++) {
 		cq->head = head;
-		if (!arm)
+		if (!arm || head == asked)
 			return;
-		if (!i)
-			shadow_write(n, cq->eventidx, head);
+		shadow_write(n, cq->eventidx, head);
+		asked = head;
 		nvme_barrier();
 	}
 }

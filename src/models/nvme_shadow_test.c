@@ -122,6 +122,69 @@ static void test_no_doorbell_is_lost(void **state)
 	sigaction(SIGFPE, &before, NULL);
 }
 
+/* ---- the pin: a driver that goes on while the controller asks for its doorbell ---- */
+
+static char *trapped;
+static volatile uint32_t *moves;
+
+/* The controller writes the event index: just now the driver takes one entry more, and sees the old index. */
+static void on_event_index(int sig, siginfo_t *info, void *uc)
+{
+	if (!trapped || (char *)info->si_addr < trapped || (char *)info->si_addr >= trapped + 4096)
+		_exit(99);
+	mprotect(trapped, 4096, PROT_READ | PROT_WRITE);
+	++*moves;
+}
+
+static void test_pin_falls(void **state)
+{
+	struct drv *d = drv_new(1 << 20, "/dev/shm", NULL, 0);
+	struct sigaction sa = { .sa_sigaction = on_event_index, .sa_flags = SA_SIGINFO }, before;
+	uint64_t shadow, event, data;
+	volatile uint32_t *db, *ei;
+	struct queue *q = &d->io[0];
+	struct nvme_cmd read;
+	struct nvme_cqe e;
+
+	*state = d;
+	enable(d);
+	shadow = alloc_at(d, 4096, 4096);
+	event = alloc_at(d, 4096, 4096);
+	data = alloc_at(d, 4096, 4096);
+	db = (void *)(d->mem + shadow);
+	ei = (void *)(d->mem + event);
+	read = rw(NVME_IO_READ, 0, 1, iova(data), 0);
+	assert_int_equal(admin(d, (struct nvme_cmd){ .opc = NVME_ADM_DOORBELL_BUFFER, .prp1 = iova(shadow), .prp2 = iova(event) }, NULL),
+			 0);
+	queue_make(d, q, 1, 16, 16);
+	assert_int_equal(create_cq(d, q, 0, true), 0);
+	assert_int_equal(create_sq(d, q, 1), 0);
+	for (int i = 0; i < 3; i++)
+		put(d, q, &read);
+	db[2] = q->tail;
+	ring_sq(d, q);
+	for (uint64_t end = test_now() + 3000000000ull; q->head < 3;) {
+		take(d, q, &e);
+		assert_true(test_now() < end);
+	}
+	assert_int_equal(d->level, 1);
+	/* one taken and rung; a second one while that is looked at */
+	trapped = (char *)ei;
+	moves = db + 3;
+	db[3] = 1;
+	sigaction(SIGSEGV, &sa, &before);
+	mprotect(trapped, 4096, PROT_READ);
+	wr(d, NVME_DOORBELLS + 8 + 4, 4, 1);
+	sigaction(SIGSEGV, &before, NULL);
+	assert_int_equal(db[3], 2);
+	assert_int_equal(d->level, 1);
+	/* the third: rung if the event index says so */
+	db[3] = 3;
+	if ((uint16_t)(3 - ei[3] - 1) < (uint16_t)(3 - 2))
+		wr(d, NVME_DOORBELLS + 8 + 4, 4, 3);
+	assert_int_equal(d->level, 0);
+}
+
 static int teardown(void **state)
 {
 	if (*state)
@@ -133,6 +196,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_teardown(test_no_doorbell_is_lost, teardown),
+		cmocka_unit_test_teardown(test_pin_falls, teardown),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
