@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
  * cli/rundir.c: the directory of one run: the sysfs view, and claims/ with a lock for each open
- * group.
+ * group and one that all processes with the shim share.
  */
 #include <dirent.h>
 #include <errno.h>
@@ -15,6 +15,25 @@
 #include "cli/cli.h"
 
 #define OPEN_DIRS 16 /* descriptors that nftw may use */
+
+/* What every process with the shim holds a read lock on (shim.c): while one does, the directory is needed. */
+static int make_presence(const char *claims)
+{
+	char path[PATH_MAX];
+	int fd;
+
+	snprintf(path, sizeof(path), "%s/processes", claims);
+	fd = open(path, O_CREAT | O_EXCL | O_WRONLY | O_CLOEXEC, 0444);
+	if (fd < 0)
+		return -errno;
+	/* whatever the umask is; uvfio itself asks for a write lock, as its owner */
+	if (fchmod(fd, 0644)) {
+		close(fd);
+		return -errno;
+	}
+	close(fd);
+	return 0;
+}
 
 int rundir_new(char **dir, char **why)
 {
@@ -41,16 +60,30 @@ int rundir_new(char **dir, char **why)
 		free(d);
 		return rc;
 	}
-	if (asprintf(&claims, "%s/claims", d) < 0 || mkdir(claims, 0700)) {
-		rc = claims ? -errno : -ENOMEM;
-		free(claims);
-		rundir_remove(d);
-		free(d);
-		return rc;
+	/*
+	 * What root starts may become somebody else, who sees sysfs and /dev as everybody does; the
+	 * group files are root's there, too.
+	 */
+	if (!geteuid() && chmod(d, 0755)) {
+		rc = -errno;
+		goto fail;
 	}
+	if (asprintf(&claims, "%s/claims", d) < 0) {
+		claims = NULL;
+		rc = -ENOMEM;
+		goto fail;
+	}
+	rc = mkdir(claims, 0755) ? -errno : make_presence(claims);
+	if (rc)
+		goto fail;
 	free(claims);
 	*dir = d;
 	return 0;
+fail:
+	free(claims);
+	rundir_remove(d);
+	free(d);
+	return rc;
 }
 
 static int remove_one(const char *path, const struct stat *st, int type, struct FTW *ftw)
@@ -107,15 +140,15 @@ void rundir_end(const char *dir)
 		return;
 	}
 	/*
-	 * The program left a process that has a device open (a daemon: QEMU -daemonize). The status
-	 * goes to the caller now; a process that holds nothing of the caller's (no terminal, no
-	 * pipe, no directory) waits for the other.
+	 * The program left a process that has a device open or may open one (a daemon: QEMU
+	 * -daemonize). The status goes to the caller now; a process that holds nothing of the
+	 * caller's (no terminal, no pipe, no directory) waits for the other.
 	 */
-	log_info("run", "a process of the program lives on with a device open: %s stays until then",
+	log_info("run", "a process of the program lives on: %s stays until its end",
 		 dir);
 	switch (fork()) {
 	case -1:
-		log_warn("run", "cannot wait for a process that has a device open: %s stays", dir);
+		log_warn("run", "cannot wait for a process of the program that lives on: %s stays", dir);
 		return;
 	case 0:
 		break;

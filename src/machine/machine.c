@@ -267,7 +267,7 @@ fail_spec:
 	return rc;
 }
 
-void machine_virtual_machine(struct machine *m)
+void machine_auto_mmap_off(struct machine *m)
 {
 	for (unsigned i = 0; i < m->num_slots; i++)
 		if (m->slots[i]->spec.mmap == MMAP_AUTO)

@@ -26,8 +26,8 @@ void machine_free(struct machine *m, bool abandon);
  * Default address 0000:01:00.0, 0000:02:00.0, ...; default group: 1, 2, ... the first free. *@err gets a sentence for the user (malloc'ed; may be NULL when there is no memory).
  */
 int machine_add(struct machine *m, const char *spec, char **err);
-/* The program runs a virtual machine on KVM: a BAR that it maps would become memory of the guest, whose accesses nobody can carry out. BARs of devices with mmap=auto can be mapped no longer. */
-void machine_virtual_machine(struct machine *m);
+/* The program is one whose accesses of a mapped BAR nobody could carry out (a virtual machine monitor on KVM: the BAR would become memory of the guest). BARs of devices with mmap=auto can be mapped no longer. */
+void machine_auto_mmap_off(struct machine *m);
 struct vfio_system *machine_system(struct machine *m);
 unsigned machine_num_devices(const struct machine *m);
 struct machine_device *machine_device(struct machine *m, unsigned i);

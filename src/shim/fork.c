@@ -45,7 +45,7 @@ static void after_in_parent(void)
 
 static void drop_private(int fd, void *arg)
 {
-	if (fd != shim.log_fd)
+	if (fd != shim.log_fd && fd != shim.presence_fd)
 		fd_close_private(fd);
 }
 

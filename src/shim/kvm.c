@@ -94,7 +94,7 @@ long shim_kvm_ioctl(int fd, unsigned cmd, unsigned long arg)
 
 			atomic_store(&shim.kvm, true);
 			if (m)
-				machine_virtual_machine(m);
+				machine_auto_mmap_off(m);
 		}
 		return rc;
 	}

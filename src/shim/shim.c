@@ -15,7 +15,7 @@
 #include <unistd.h>
 
 /* The one piece of state that hangs off nothing: there is one shim in a process, as there is one libc. */
-struct shim shim = { .build_lock = PTHREAD_MUTEX_INITIALIZER, .log_fd = -1 };
+struct shim shim = { .build_lock = PTHREAD_MUTEX_INITIALIZER, .log_fd = -1, .presence_fd = -1 };
 
 static struct uapi_file *host_fget(void *arg, int fd, int *err)
 {
@@ -106,8 +106,11 @@ struct machine *shim_machine(int *err)
 		rc = build(&m);
 		if (!rc) {
 			atomic_store(&shim.machine, m);
-			if (atomic_load(&shim.kvm))
-				machine_virtual_machine(m);
+			if (atomic_load(&shim.kvm) || shim.valgrind)
+				machine_auto_mmap_off(m);
+			/* the registers in its signal frames are old ones: a store would reach the device with a wrong value, or the wrong register */
+			if (shim.valgrind)
+				log_warn(SHIM_WHO, "under valgrind BARs cannot be mapped (mmap=auto); with mmap=trap and valgrind's --vex-iropt-register-updates=allregs-at-mem-access they can");
 		}
 		else
 			m = NULL;
@@ -168,6 +171,35 @@ static int init_run_dir(const char *dir)
 	return n > 1 ? 0 : -EINVAL;
 }
 
+/*
+ * A read lock that children share and that goes with the last process: what forks now and opens a device after its parent is gone finds the run directory in place.
+ */
+static void init_presence(void)
+{
+	struct flock fl = { .l_type = F_RDLCK, .l_whence = SEEK_SET };
+	char path[PATH_MAX + 32];
+	int fd, priv;
+
+	snprintf(path, sizeof(path), "%s/claims/processes", shim.run_dir);
+	fd = sys_open(path, O_RDONLY | O_CLOEXEC, 0);
+	if (fd < 0)
+		return;
+	sys_call(SYS_fcntl, fd, F_OFD_SETLK, (long)&fl, 0, 0, 0);
+	priv = fd_make_private(fd);
+	if (priv < 0)
+		sys_close(fd);
+	else
+		shim.presence_fd = priv;
+}
+
+/* Its tool's library is preloaded into what runs on it. */
+static void init_valgrind(void)
+{
+	const char *preload = getenv("LD_PRELOAD");
+
+	shim.valgrind = preload && strstr(preload, "vgpreload");
+}
+
 static void init_alive(void)
 {
 	void *page = (void *)sys_call(SYS_mmap, 0, 4096, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
@@ -201,6 +233,8 @@ __attribute__((constructor(101))) static void shim_init(void)
 	if (!shim.devices)
 		return;
 	shim.pid = (pid_t)sys_call(SYS_getpid, 0, 0, 0, 0, 0, 0);
+	init_presence();
+	init_valgrind();
 	init_alive();
 	shim_exec_init();
 	shim_signals_init();

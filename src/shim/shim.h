@@ -55,6 +55,8 @@ struct shim {
 	atomic_bool cwd_near;     /* the working directory is such that a relative path may lead into the view */
 	volatile char *alive;     /* a page that a fork wipes: 0 in a child that no atfork handler has seen */
 	int log_fd;               /* private, or -1: standard error */
+	int presence_fd;          /* private: says to `uvfio run` that the run directory is needed */
+	bool valgrind;            /* the program runs on its simulated processor */
 	_Atomic pid_t pid;        /* whose memory this is; a vfork child has another */
 };
 extern struct shim shim;

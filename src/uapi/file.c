@@ -157,17 +157,56 @@ struct vfio_device *uapi_file_device(const struct uapi_file *f)
 	return f->kind == UAPI_DEVICE ? f->dev : NULL;
 }
 
+/* The names of what can be asked, for the log: of ';', 100 and up (linux/vfio.h). */
+static const char *const container_names[] = {
+	[0] = "GET_API_VERSION", "CHECK_EXTENSION", "SET_IOMMU", [12] = "IOMMU_GET_INFO", "IOMMU_MAP_DMA", "IOMMU_UNMAP_DMA",
+	[17] = "IOMMU_DIRTY_PAGES",
+};
+static const char *const group_names[] = {
+	[3] = "GROUP_GET_STATUS", "GROUP_SET_CONTAINER", "GROUP_UNSET_CONTAINER", "GROUP_GET_DEVICE_FD",
+};
+static const char *const device_names[] = {
+	[7] = "DEVICE_GET_INFO", "DEVICE_GET_REGION_INFO", "DEVICE_GET_IRQ_INFO", "DEVICE_SET_IRQS", "DEVICE_RESET",
+	"DEVICE_GET_PCI_HOT_RESET_INFO", "DEVICE_PCI_HOT_RESET", [16] = "DEVICE_IOEVENTFD", "DEVICE_FEATURE",
+};
+static const struct {
+	const char *const *names;
+	size_t n;
+} kinds[] = {
+	[UAPI_CONTAINER] = { container_names, ARRAY_SIZE(container_names) },
+	[UAPI_GROUP] = { group_names, ARRAY_SIZE(group_names) },
+	[UAPI_DEVICE] = { device_names, ARRAY_SIZE(device_names) },
+};
+
+/* With --log debug each call that fails is a line; those that a user should see anyway are warnings where they fail. */
+static void log_failed(const struct uapi_file *f, unsigned int cmd, long err)
+{
+	const char *who = f->kind == UAPI_DEVICE ? f->dev->name : f->link, *name = NULL;
+	unsigned nr = (cmd & 0xff) - VFIO_BASE;
+
+	if ((cmd >> 8) == VFIO_TYPE && nr < kinds[f->kind].n)
+		name = kinds[f->kind].names[nr];
+	log_debug(who, "ioctl 0x%x %s: %s", cmd, name ? name : "", strerrorname_np((int)-err));
+}
+
 long uapi_ioctl(struct uapi_file *f, unsigned int cmd, unsigned long arg)
 {
+	long ret = -ENOTTY;
+
 	switch (f->kind) {
 	case UAPI_CONTAINER:
-		return uapi_container_ioctl(f, cmd, arg);
+		ret = uapi_container_ioctl(f, cmd, arg);
+		break;
 	case UAPI_GROUP:
-		return uapi_group_ioctl(f, cmd, arg);
+		ret = uapi_group_ioctl(f, cmd, arg);
+		break;
 	case UAPI_DEVICE:
-		return uapi_device_ioctl(f, cmd, arg);
+		ret = uapi_device_ioctl(f, cmd, arg);
+		break;
 	}
-	return -ENOTTY;
+	if (ret < 0 && log_level() >= LOG_DEBUG)
+		log_failed(f, cmd, ret);
+	return ret;
 }
 
 int uapi_caps_add(struct uapi_caps *c, const void *cap, size_t size)

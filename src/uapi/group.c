@@ -103,7 +103,7 @@ static struct vfio_device *find_device(struct vfio_group *g, const char *text, i
 
 static long get_device_fd(struct uapi_file *f, unsigned long arg)
 {
-	char text[256];
+	char text[PAGE_SIZE_4K]; /* strndup_user(arg, PAGE_SIZE) */
 	struct uapi_file *df = NULL;
 	struct vfio_device *dev;
 	long n = guard_strncpy(text, (const char *)arg, sizeof(text));

@@ -293,6 +293,9 @@ static void test_group(void **state)
 	assert_int_equal(ioc(w, c, VFIO_SET_IOMMU, (void *)1), 0);
 	assert_int_equal(ioc(w, g, VFIO_GROUP_GET_DEVICE_FD, "0000:09:00.0"), -ENODEV);
 	assert_int_equal(ioc(w, g, VFIO_GROUP_GET_DEVICE_FD, "0000:01:00.0x"), -ENODEV);
+	memset(w->mem, 'a', 4096);
+	w->mem[4095] = 0;
+	assert_int_equal(ioc(w, g, VFIO_GROUP_GET_DEVICE_FD, w->mem), -ENODEV);
 	assert_int_equal(ioc(w, g, VFIO_GROUP_GET_DEVICE_FD, "0000:01:00.0 vf_token=1"), -EINVAL);
 	assert_int_equal(ioc(w, g, VFIO_GROUP_GET_DEVICE_FD, "0000:01:00.0 vf_token=12345678-9abc-def0-1234-56789abcdef0"), -EINVAL);
 	assert_int_equal(ioc(w, g, VFIO_GROUP_GET_DEVICE_FD, (void *)BAD_PTR), -EFAULT);
