@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * tests/mmio_bench.c: what an emulated load and store cost, signal and all, against a bare SIGSEGV whose handler only steps over the
- * instruction. Nanoseconds, the best of 20 runs. Not part of the tests.
+ * tests/mmio_bench.c: what an emulated load and store cost, signal and all, against a bare SIGSEGV
+ * whose handler only steps over the instruction. Nanoseconds, the best of 20 runs. Not part of the
+ * tests.
  */
 #include <signal.h>
 #include <stdbool.h>
@@ -32,7 +33,7 @@ static int bus_write(void *arg, uintptr_t addr, unsigned size, uint64_t value)
 	reg = (uint32_t)value;
 	return 0;
 }
-static const struct x86_bus bus = { where, bus_read, bus_write, NULL };
+static const struct x86_bus bus = {where, bus_read, bus_write, NULL};
 
 static void on_segv(int sig, siginfo_t *info, void *ucontext)
 {
@@ -78,7 +79,8 @@ static double measure(void (*fn)(void))
 		for (unsigned n = 0; n < 10000; n++)
 			fn();
 		clock_gettime(CLOCK_MONOTONIC, &b);
-		ns = ((double)(b.tv_sec - a.tv_sec) * 1e9 + (double)(b.tv_nsec - a.tv_nsec)) / 10000;
+		ns = ((double)(b.tv_sec - a.tv_sec) * 1e9 + (double)(b.tv_nsec - a.tv_nsec)) /
+		     10000;
 		if (ns < best)
 			best = ns;
 	}
@@ -87,7 +89,7 @@ static double measure(void (*fn)(void))
 
 int main(void)
 {
-	struct sigaction sa = { .sa_sigaction = on_segv, .sa_flags = SA_SIGINFO | SA_NODEFER };
+	struct sigaction sa = {.sa_sigaction = on_segv, .sa_flags = SA_SIGINFO | SA_NODEFER};
 	double bare;
 
 	page = mmap(NULL, 4096, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);

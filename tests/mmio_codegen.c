@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * tests/mmio_codegen.c: runs each operation of mmio_ops.c on plain memory and on trapped pages of the same contents, and
- * compares what it returns, what memory holds afterwards, and, where the source says what the device must see, each access.
+ * tests/mmio_codegen.c: runs each operation of mmio_ops.c on plain memory and on trapped pages of
+ * the same contents, and compares what it returns, what memory holds afterwards, and, where the
+ * source says what the device must see, each access.
  */
 #include "mmio_codegen.h"
 
@@ -21,14 +22,19 @@
 
 static uint8_t *trapped, *device, *plain;
 static unsigned accesses;
-static struct { bool write; unsigned size; } seen[64];
+static struct {
+	bool write;
+	unsigned size;
+} seen[64];
 static const char *running;
 
 static int where(void *arg, uintptr_t addr, size_t len)
 {
 	uintptr_t lo = (uintptr_t)trapped;
 
-	return addr + len <= lo || addr >= lo + SIZE ? 0 : addr >= lo && addr + len <= lo + SIZE ? 1 : -1;
+	return addr + len <= lo || addr >= lo + SIZE   ? 0
+	       : addr >= lo && addr + len <= lo + SIZE ? 1
+						       : -1;
 }
 static void note(bool write, unsigned size)
 {
@@ -51,7 +57,7 @@ static int bus_write(void *arg, uintptr_t addr, unsigned size, uint64_t value)
 	memcpy(device + (addr - (uintptr_t)trapped), &value, size);
 	return 0;
 }
-static const struct x86_bus bus = { where, bus_read, bus_write, NULL };
+static const struct x86_bus bus = {where, bus_read, bus_write, NULL};
 
 static void on_signal(int sig, siginfo_t *info, void *ucontext)
 {
@@ -62,10 +68,13 @@ static void on_signal(int sig, siginfo_t *info, void *ucontext)
 
 	if (guard_fault(sig, info, ucontext) || x86_fault(sig, ucontext))
 		return;
-	ret = where(NULL, (uintptr_t)info->si_addr, 1) == 1 ? x86_emulate(ucontext, &bus, &bad, what, sizeof(what)) : -EFAULT;
+	ret = where(NULL, (uintptr_t)info->si_addr, 1) == 1
+		      ? x86_emulate(ucontext, &bus, &bad, what, sizeof(what))
+		      : -EFAULT;
 	if (!ret)
 		return;
-	ret = snprintf(line, sizeof(line), "%s: %s: signal %d at %p, emulation returned %d\n", running, what, sig, info->si_addr, ret);
+	ret = snprintf(line, sizeof(line), "%s: %s: signal %d at %p, emulation returned %d\n",
+		       running, what, sig, info->si_addr, ret);
 	if (write(2, line, (size_t)ret) < 0 || true)
 		_exit(3);
 }
@@ -85,7 +94,8 @@ static const char *check(const struct mmio_op *op, uint64_t x)
 
 	fill(plain, (uint32_t)x);
 	memcpy(device, plain, SIZE);
-	/* each from the same state of the buffers that they share: what they read, they have written */
+	/* each from the same state of the buffers that they share: what they read, they have
+	 * written */
 	want = op->run(plain, x);
 	accesses = 0;
 	got = op->run(trapped, x);
@@ -109,8 +119,9 @@ static const char *check(const struct mmio_op *op, uint64_t x)
 
 int main(void)
 {
-	struct sigaction sa = { .sa_sigaction = on_signal, .sa_flags = SA_SIGINFO | SA_NODEFER };
-	static const uint64_t xs[] = { 0, 1, 0x7f, 0x1234567890abcdefull, 0xffffffffffffffffull, 0x80000000ull };
+	struct sigaction sa = {.sa_sigaction = on_signal, .sa_flags = SA_SIGINFO | SA_NODEFER};
+	static const uint64_t xs[] = {
+		0, 1, 0x7f, 0x1234567890abcdefull, 0xffffffffffffffffull, 0x80000000ull};
 	unsigned passed = 0, failed = 0;
 	int fd = memfd_create("mmio", MFD_CLOEXEC);
 
@@ -131,7 +142,8 @@ int main(void)
 		for (size_t k = 0; k < sizeof(xs) / sizeof(xs[0]) && !err; k++)
 			err = check(&mmio_ops[i], xs[k]);
 		if (err)
-			printf("FAIL %s: %s (%u accesses, the first of %u bytes)\n", mmio_ops[i].name, err, accesses, seen[0].size);
+			printf("FAIL %s: %s (%u accesses, the first of %u bytes)\n",
+			       mmio_ops[i].name, err, accesses, seen[0].size);
 		failed += err != NULL;
 		passed += err == NULL;
 	}
