@@ -197,6 +197,15 @@ static void t_signal(int sig, siginfo_t *info, void *ucontext)
 	ucontext_t *uc = ucontext;
 	uint64_t rip = (uint64_t)uc->uc_mcontext.gregs[REG_RIP];
 
+#ifdef __SANITIZE_THREAD__
+	/* its run time blocks all signals in handlers, SA_NODEFER or not; ours may fault */
+	sigset_t set;
+
+	sigemptyset(&set);
+	sigaddset(&set, SIGSEGV);
+	sigaddset(&set, SIGBUS);
+	sigprocmask(SIG_UNBLOCK, &set, NULL);
+#endif
 	if (guard_fault(sig, info, uc) || x86_fault(sig, uc))
 		return;
 	if (rip < (uintptr_t)t.code || rip >= (uintptr_t)t.code + T_PAGE || info->si_code <= 0) {
