@@ -372,23 +372,8 @@ static bool reencode(const struct insn *n, uint8_t *code, const uint8_t *data)
 	for (k = 0; k < raw->prefix_count; k++)
 		if (b[k] == 0x67)
 			b[k] = 0x3e;
-	/* no index and no extension of the base: SDM 2, 2.2.1.2, 2.3.5, 2.7.1 (in VEX, EVEX and XOP
-	 * inverted) */
-	switch (n->i.encoding) {
-	case ZYDIS_INSTRUCTION_ENCODING_VEX:
-		if (raw->vex.size == 3)
-			b[raw->vex.offset + 1] |= 0x60;
-		break;
-	case ZYDIS_INSTRUCTION_ENCODING_EVEX:
-		b[raw->evex.offset + 1] |= 0x60;
-		break;
-	case ZYDIS_INSTRUCTION_ENCODING_XOP:
-		b[raw->xop.offset + 1] |= 0x60;
-		break;
-	default:
-		if (n->i.attributes & ZYDIS_ATTRIB_HAS_REX)
-			b[raw->rex.offset] &= (uint8_t)~3;
-	}
+	/* extensions of base and index, in whatever prefix, do not matter to this form: SDM
+	 * 2, 2.2.1.6 */
 	b[modrm] = (uint8_t)(raw->modrm.reg << 3 | 5); /* [rip + disp32] */
 	disp = (int32_t)(data - (code + len));
 	memcpy(b + modrm + 1, &disp, 4);

@@ -242,10 +242,12 @@ static void t_handlers(void)
 	sigaction(SIGILL, &sa, NULL);
 }
 
+static uint8_t t_stack[256 * 1024]; /* for signals */
+
 static int t_init(void)
 {
-	static uint8_t stack[256 * 1024];
-	stack_t ss = {.ss_sp = stack, .ss_size = sizeof(stack)};
+	static uint8_t *const stack = t_stack;
+	stack_t ss = {.ss_sp = stack, .ss_size = sizeof(t_stack)};
 	unsigned a, b, c, d, i;
 	int fd;
 
