@@ -44,7 +44,7 @@ static void on_segv(int sig, siginfo_t *info, void *ucontext)
 		uc->uc_mcontext.gregs[REG_RIP] += skip;
 		return;
 	}
-	if (guard_fault(sig, info, uc) || x86_fault(sig, uc))
+	if (guard_fault(sig, info, uc) || x86_fault(sig, info, uc))
 		return;
 	if (x86_emulate(uc, &bus, &bad, NULL, 0))
 		__builtin_trap();
@@ -90,7 +90,7 @@ static double measure(void (*fn)(void))
 int main(void)
 {
 	struct sigaction sa = {.sa_sigaction = on_segv, .sa_flags = SA_SIGINFO | SA_NODEFER};
-	double bare;
+	double bare, ns;
 
 	page = mmap(NULL, 4096, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 	if (page == MAP_FAILED)
@@ -100,8 +100,10 @@ int main(void)
 	bare = measure(do_read);
 	skip = 0;
 	printf("bare SIGSEGV   %6.0f ns\n", bare);
-	printf("32-bit read    %6.0f ns, %.2f\n", measure(do_read), measure(do_read) / bare);
-	printf("32-bit write   %6.0f ns, %.2f\n", measure(do_write), measure(do_write) / bare);
+	ns = measure(do_read);
+	printf("32-bit read    %6.0f ns, %.2f\n", ns, ns / bare);
+	ns = measure(do_write);
+	printf("32-bit write   %6.0f ns, %.2f\n", ns, ns / bare);
 	printf("imul (stepped) %6.0f ns\n", measure(do_add));
 	printf("paddd (stepped)%6.0f ns\n", measure(do_vector));
 	return 0;

@@ -66,7 +66,7 @@ static void on_signal(int sig, siginfo_t *info, void *ucontext)
 	uintptr_t bad;
 	int ret;
 
-	if (guard_fault(sig, info, ucontext) || x86_fault(sig, ucontext))
+	if (guard_fault(sig, info, ucontext) || x86_fault(sig, info, ucontext))
 		return;
 	ret = where(NULL, (uintptr_t)info->si_addr, 1) == 1
 		      ? x86_emulate(ucontext, &bus, &bad, what, sizeof(what))

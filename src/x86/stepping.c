@@ -110,12 +110,15 @@ static void give(int s, const uint64_t *mask)
 	sys_call(SYS_rt_sigprocmask, SIG_SETMASK, (long)mask, 0, sizeof(*mask), 0, 0);
 }
 
-bool x86_fault(int sig, void *ucontext)
+bool x86_fault(int sig, const siginfo_t *info, void *ucontext)
 {
 	ucontext_t *uc = ucontext;
 	struct area *a = atomic_load(&area_of_process);
 	uintptr_t pc = (uintptr_t)uc->uc_mcontext.gregs[REG_RIP];
 
+	/* sent by kill(2) or the like while we stood here: no fault of ours */
+	if (info && info->si_code <= 0)
+		return false;
 	if (!a || pc < (uintptr_t)a->code || pc >= (uintptr_t)a->code + sizeof(a->code))
 		return false;
 	uc->uc_mcontext.gregs[REG_RIP] = (greg_t)(uintptr_t)x86_step_faulted;

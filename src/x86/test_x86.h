@@ -206,7 +206,7 @@ static void t_signal(int sig, siginfo_t *info, void *ucontext)
 	sigaddset(&set, SIGBUS);
 	sigprocmask(SIG_UNBLOCK, &set, NULL);
 #endif
-	if (guard_fault(sig, info, uc) || x86_fault(sig, uc))
+	if (guard_fault(sig, info, uc) || x86_fault(sig, info, uc))
 		return;
 	if (rip < (uintptr_t)t.code || rip >= (uintptr_t)t.code + T_PAGE || info->si_code <= 0) {
 		/* a bug of ours: happens again, and ends the program */
