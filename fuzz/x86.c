@@ -1,15 +1,17 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * Fuzz target: sequences of instructions that touch a trapped page, each against the same on plain memory (x86/test_x86.h). An
- * instruction is of a form of test_insns.h, a string instruction, or any bytes that decode to one with a memory operand. Registers and
- * memory go on from one to the next, so that flags and vectors get values which a random start would not have.
+ * Fuzz target: sequences of instructions that touch a trapped page, each against the same on plain
+ * memory (x86/test_x86.h). An instruction is of a form of test_insns.h, a string instruction, or
+ * any bytes that decode to one with a memory operand. Registers and memory go on from one to the
+ * next, so that flags and vectors get values which a random start would not have.
  */
 #include "fuzz.h"
 #include "x86/test_insns.h"
 #include "x86/context.h"
 
 /* What would not come back, or would reach memory that is not in the window. */
-static bool dangerous(const ZydisDecodedInstruction *i, const ZydisDecodedOperand *op, const ZydisDecodedOperand *mem)
+static bool dangerous(const ZydisDecodedInstruction *i, const ZydisDecodedOperand *op,
+		      const ZydisDecodedOperand *mem)
 {
 	switch (i->meta.category) {
 	case ZYDIS_CATEGORY_CALL:
@@ -34,8 +36,8 @@ static bool dangerous(const ZydisDecodedInstruction *i, const ZydisDecodedOperan
 	default:
 		break;
 	}
-	if (mem->mem.type != ZYDIS_MEMOP_TYPE_MEM || mem->size / 8 > 512 || mem->mem.segment == ZYDIS_REGISTER_FS ||
-	    mem->mem.segment == ZYDIS_REGISTER_GS)
+	if (mem->mem.type != ZYDIS_MEMOP_TYPE_MEM || mem->size / 8 > 512 ||
+	    mem->mem.segment == ZYDIS_REGISTER_FS || mem->mem.segment == ZYDIS_REGISTER_GS)
 		return true;
 	for (unsigned k = 0; k < i->operand_count; k++) {
 		if (op[k].type == ZYDIS_OPERAND_TYPE_MEMORY && &op[k] != mem)
@@ -76,7 +78,8 @@ static size_t raw(struct in *in, struct t_state *s, uint64_t at, uint8_t code[16
 	if (!ZYAN_SUCCESS(ZydisDecoderDecodeFull(&dec, code, 15, &i, op)))
 		return 0;
 	for (unsigned k = 0; k < i.operand_count_visible && !mem; k++)
-		if (op[k].type == ZYDIS_OPERAND_TYPE_MEMORY && op[k].visibility == ZYDIS_OPERAND_VISIBILITY_EXPLICIT)
+		if (op[k].type == ZYDIS_OPERAND_TYPE_MEMORY &&
+		    op[k].visibility == ZYDIS_OPERAND_VISIBILITY_EXPLICIT)
 			mem = &op[k];
 	if (!mem || dangerous(&i, op, mem))
 		return 0;
@@ -87,12 +90,15 @@ static size_t raw(struct in *in, struct t_state *s, uint64_t at, uint8_t code[16
 	/* the base register takes up what is missing */
 	if (mem->mem.base < ZYDIS_REGISTER_EAX || mem->mem.base > ZYDIS_REGISTER_R15)
 		return 0;
-	base = (unsigned)(mem->mem.base - (i.address_width == 32 ? ZYDIS_REGISTER_EAX : ZYDIS_REGISTER_RAX));
+	base = (unsigned)(mem->mem.base -
+			  (i.address_width == 32 ? ZYDIS_REGISTER_EAX : ZYDIS_REGISTER_RAX));
 	a = (uintptr_t)t.window + at - (uint64_t)mem->mem.disp.value;
 	if (mem->mem.index != ZYDIS_REGISTER_NONE) {
-		if (mem->mem.index < ZYDIS_REGISTER_EAX || mem->mem.index > ZYDIS_REGISTER_R15 || mem->mem.index == mem->mem.base)
+		if (mem->mem.index < ZYDIS_REGISTER_EAX || mem->mem.index > ZYDIS_REGISTER_R15 ||
+		    mem->mem.index == mem->mem.base)
 			return 0;
-		v = s->r[mem->mem.index - (i.address_width == 32 ? ZYDIS_REGISTER_EAX : ZYDIS_REGISTER_RAX)];
+		v = s->r[mem->mem.index -
+			 (i.address_width == 32 ? ZYDIS_REGISTER_EAX : ZYDIS_REGISTER_RAX)];
 		a -= (i.address_width == 32 ? (uint32_t)v : v) * mem->mem.scale;
 	}
 	s->r[base] = i.address_width == 32 ? (uint32_t)a : a;
@@ -109,7 +115,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	static struct t_state s, next;
 	static bool done, show; /* X86_REFUSED=1 in the environment: what is not emulated */
-	struct in in = { data, size };
+	struct in in = {data, size};
 
 	if (!done) {
 		REQUIRE(!t_init(), "no window");
@@ -162,9 +168,13 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		res = t_compare(&s, code, len, &next);
 		t_text(code, len, text, sizeof(text));
 		REQUIRE(res != T_DIFFERS, "%s", text);
-		REQUIRE(res != T_REFUSED || t.ret == -EOPNOTSUPP || (t.ret == -EIO && at + bytes > T_TRAP + T_TRAPPED),
-			"%s: %d", text, t.ret);
-		REQUIRE(res != T_REFUSED || (kind & 3) > 1 || at + bytes > T_TRAP + T_TRAPPED, "%s: %d", text, t.ret);
+		REQUIRE(res != T_REFUSED || t.ret == -EOPNOTSUPP ||
+				(t.ret == -EIO && at + bytes > T_TRAP + T_TRAPPED),
+			"%s: %d (%s)", text, t.ret,
+			t.what);
+		REQUIRE(res != T_REFUSED || (kind & 3) > 1 || at + bytes > T_TRAP + T_TRAPPED,
+			"%s: %d (%s)", text, t.ret,
+			t.what);
 		if (res == T_REFUSED && show)
 			fprintf(stderr, "%d: %s\n", t.ret, text);
 		if (res == T_SAME)

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * x86/alu.c: the idea is not to know what flags an operation sets, but to let the processor do the operation on registers, with the program's flags before it, and take
- * its flags after it. What is architecturally undefined then comes out as on this processor, too.
+ * x86/alu.c: the idea is not to know what flags an operation sets, but to let the processor do the
+ * operation on registers, with the program's flags before it, and take its flags after it. What is
+ * architecturally undefined then comes out as on this processor, too.
  */
 #include "x86/alu.h"
 
@@ -9,46 +10,52 @@
 #define FLAGS_IN  "leaq -128(%%rsp), %%rsp\n\tpushq %[f]\n\tpopfq\n\t"
 #define FLAGS_OUT "\n\tpushfq\n\tpopq %[f]\n\tleaq 128(%%rsp), %%rsp"
 
-#define TWO(insn, T)                                                                                    \
-	do {                                                                                            \
-		T d = (T)dst, s = (T)src;                                                               \
-		__asm__ volatile(FLAGS_IN insn " %[s], %[d]" FLAGS_OUT : [d] "+r"(d), [f] "+r"(f) : [s] "r"(s) : "cc", "memory"); \
-		dst = d;                                                                                \
+#define TWO(insn, T)                                                   \
+	do {                                                           \
+		T d = (T)dst, s = (T)src;                              \
+		__asm__ volatile(FLAGS_IN insn " %[s], %[d]" FLAGS_OUT \
+				 : [d] "+r"(d), [f] "+r"(f)            \
+				 : [s] "r"(s)                          \
+				 : "cc", "memory");                    \
+		dst = d;                                               \
 	} while (0)
-#define ONE(insn, T)                                                                                    \
-	do {                                                                                            \
-		T d = (T)dst;                                                                           \
-		__asm__ volatile(FLAGS_IN insn " %[d]" FLAGS_OUT : [d] "+r"(d), [f] "+r"(f) : : "cc", "memory"); \
-		dst = d;                                                                                \
+#define ONE(insn, T)                                             \
+	do {                                                     \
+		T d = (T)dst;                                    \
+		__asm__ volatile(FLAGS_IN insn " %[d]" FLAGS_OUT \
+				 : [d] "+r"(d), [f] "+r"(f)      \
+				 :                               \
+				 : "cc", "memory");              \
+		dst = d;                                         \
 	} while (0)
 
-#define BY_SIZE(kind, name)                                     \
-	switch (size) {                                         \
-	case 1:                                                 \
-		kind(name "b", uint8_t);                        \
-		break;                                          \
-	case 2:                                                 \
-		kind(name "w", uint16_t);                       \
-		break;                                          \
-	case 4:                                                 \
-		kind(name "l", uint32_t);                       \
-		break;                                          \
-	default:                                                \
-		kind(name "q", uint64_t);                       \
-	}                                                       \
+#define BY_SIZE(kind, name)               \
+	switch (size) {                   \
+	case 1:                           \
+		kind(name "b", uint8_t);  \
+		break;                    \
+	case 2:                           \
+		kind(name "w", uint16_t); \
+		break;                    \
+	case 4:                           \
+		kind(name "l", uint32_t); \
+		break;                    \
+	default:                          \
+		kind(name "q", uint64_t); \
+	}                                 \
 	break
 /* there are no bit operations on bytes */
-#define BY_SIZE_BIT(name)                                       \
-	switch (size) {                                         \
-	case 2:                                                 \
-		TWO(name "w", uint16_t);                        \
-		break;                                          \
-	case 4:                                                 \
-		TWO(name "l", uint32_t);                        \
-		break;                                          \
-	default:                                                \
-		TWO(name "q", uint64_t);                        \
-	}                                                       \
+#define BY_SIZE_BIT(name)                \
+	switch (size) {                  \
+	case 2:                          \
+		TWO(name "w", uint16_t); \
+		break;                   \
+	case 4:                          \
+		TWO(name "l", uint32_t); \
+		break;                   \
+	default:                         \
+		TWO(name "q", uint64_t); \
+	}                                \
 	break
 
 uint64_t x86_alu(enum x86_alu op, unsigned size, uint64_t dst, uint64_t src, uint64_t *flags)

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * x86/context.c: where registers are in a signal frame. General registers are in mcontext; vector registers in the XSAVE area that fpregs points to, in the standard
- * (not compacted) format: Intel SDM 1, 13.4. What a component's header bit says is absent is in its initial state, all zero.
+ * x86/context.c: where registers are in a signal frame. General registers are in mcontext; vector
+ * registers in the XSAVE area that fpregs points to, in the standard (not compacted) format: Intel
+ * SDM 1, 13.4. What a component's header bit says is absent is in its initial state, all zero.
  */
 #include "x86/context.h"
 
@@ -12,8 +13,9 @@
 
 static int greg_of(ZydisRegister full)
 {
-	static const int map[] = { REG_RAX, REG_RCX, REG_RDX, REG_RBX, REG_RSP, REG_RBP, REG_RSI, REG_RDI,
-				   REG_R8,  REG_R9,  REG_R10, REG_R11, REG_R12, REG_R13, REG_R14, REG_R15 };
+	static const int map[] = {REG_RAX, REG_RCX, REG_RDX, REG_RBX, REG_RSP, REG_RBP,
+				  REG_RSI, REG_RDI, REG_R8,  REG_R9,  REG_R10, REG_R11,
+				  REG_R12, REG_R13, REG_R14, REG_R15};
 
 	if (full == ZYDIS_REGISTER_RIP)
 		return REG_RIP;
@@ -24,7 +26,8 @@ static int greg_of(ZydisRegister full)
 
 static bool is_high_byte(ZydisRegister reg)
 {
-	return reg == ZYDIS_REGISTER_AH || reg == ZYDIS_REGISTER_BH || reg == ZYDIS_REGISTER_CH || reg == ZYDIS_REGISTER_DH;
+	return reg == ZYDIS_REGISTER_AH || reg == ZYDIS_REGISTER_BH || reg == ZYDIS_REGISTER_CH ||
+	       reg == ZYDIS_REGISTER_DH;
 }
 
 static unsigned width(ZydisRegister reg)
@@ -71,11 +74,13 @@ bool x86_set_reg(ucontext_t *uc, ZydisRegister reg, uint64_t value)
 enum { SSE = 1, AVX = 2, OPMASK = 5, ZMM_HI256 = 6, HI16_ZMM = 7 };
 #define XSAVE_XMM    160u /* 13.4.1: XMM0 in the legacy area */
 #define XSAVE_HEADER 512u
-/* linux: arch/x86/include/uapi/asm/sigcontext.h: struct _fpx_sw_bytes at byte 464 of the legacy area */
+/* linux: arch/x86/include/uapi/asm/sigcontext.h: struct _fpx_sw_bytes at byte 464 of the legacy
+ * area */
 #define SW_BYTES  464u
 #define SW_MAGIC1 0x46505853u
 
-/* CPUID 0DH: where a component is in the standard format; 0 if the processor has none. Read once. */
+/* CPUID 0DH: where a component is in the standard format; 0 if the processor has none. Read once.
+ */
 static unsigned component_offset(unsigned c)
 {
 	static _Atomic unsigned cache[8];
@@ -90,8 +95,10 @@ static unsigned component_offset(unsigned c)
 	return off;
 }
 
-/* The component's bytes for register @i of @each bytes, made present for writing. NULL: the frame has no such component. */
-static uint8_t *component(const ucontext_t *uc, unsigned c, unsigned i, unsigned each, unsigned regs, bool write, bool *present)
+/* The component's bytes for register @i of @each bytes, made present for writing. NULL: the frame
+ * has no such component. */
+static uint8_t *component(const ucontext_t *uc, unsigned c, unsigned i, unsigned each,
+			  unsigned regs, bool write, bool *present)
 {
 	uint8_t *area = (uint8_t *)uc->uc_mcontext.fpregs, *p;
 	uint64_t xfeatures, bv;
@@ -137,17 +144,20 @@ static int vec_index(ZydisRegister reg)
 	return -1;
 }
 
-/* The three places of register @i: bytes 0-15, 16-31, 32-63; ZMM16-31 are whole in one component. */
-struct place { unsigned comp, index, each, regs, from, to; };
+/* The three places of register @i: bytes 0-15, 16-31, 32-63; ZMM16-31 are whole in one component.
+ */
+struct place {
+	unsigned comp, index, each, regs, from, to;
+};
 static unsigned places(int i, struct place p[3])
 {
 	if (i >= 16) {
-		p[0] = (struct place){ HI16_ZMM, (unsigned)i - 16, 64, 16, 0, 64 };
+		p[0] = (struct place){HI16_ZMM, (unsigned)i - 16, 64, 16, 0, 64};
 		return 1;
 	}
-	p[0] = (struct place){ SSE, (unsigned)i, 16, 16, 0, 16 };
-	p[1] = (struct place){ AVX, (unsigned)i, 16, 16, 16, 32 };
-	p[2] = (struct place){ ZMM_HI256, (unsigned)i, 32, 16, 32, 64 };
+	p[0] = (struct place){SSE, (unsigned)i, 16, 16, 0, 16};
+	p[1] = (struct place){AVX, (unsigned)i, 16, 16, 16, 32};
+	p[2] = (struct place){ZMM_HI256, (unsigned)i, 32, 16, 32, 64};
 	return 3;
 }
 
@@ -163,7 +173,8 @@ bool x86_get_vec(const ucontext_t *uc, ZydisRegister reg, void *bytes, unsigned 
 	for (k = 0; k < n && pl[k].from < size; k++) {
 		unsigned len = (size < pl[k].to ? size : pl[k].to) - pl[k].from;
 		bool present;
-		uint8_t *p = component(uc, pl[k].comp, pl[k].index, pl[k].each, pl[k].regs, false, &present);
+		uint8_t *p = component(uc, pl[k].comp, pl[k].index, pl[k].each, pl[k].regs, false,
+				       &present);
 
 		if (!p)
 			return false;
@@ -175,7 +186,8 @@ bool x86_get_vec(const ucontext_t *uc, ZydisRegister reg, void *bytes, unsigned 
 	return true;
 }
 
-bool x86_set_vec(ucontext_t *uc, ZydisRegister reg, const void *bytes, unsigned size, bool zero_upper)
+bool x86_set_vec(ucontext_t *uc, ZydisRegister reg, const void *bytes, unsigned size,
+		 bool zero_upper)
 {
 	int i = vec_index(reg);
 	struct place pl[3];
@@ -188,14 +200,17 @@ bool x86_set_vec(ucontext_t *uc, ZydisRegister reg, const void *bytes, unsigned 
 	n = places(i, pl);
 	/* all that is needed is there, before anything changes */
 	for (k = 0; k < n && pl[k].from < size; k++)
-		if (!component(uc, pl[k].comp, pl[k].index, pl[k].each, pl[k].regs, false, &present))
+		if (!component(uc, pl[k].comp, pl[k].index, pl[k].each, pl[k].regs, false,
+			       &present))
 			return false;
 	for (k = 0; k < n; k++) {
-		unsigned len = size <= pl[k].from ? 0 : (size < pl[k].to ? size : pl[k].to) - pl[k].from;
+		unsigned len =
+			size <= pl[k].from ? 0 : (size < pl[k].to ? size : pl[k].to) - pl[k].from;
 
 		if (!len && !zero_upper)
 			break;
-		p = component(uc, pl[k].comp, pl[k].index, pl[k].each, pl[k].regs, len != 0, &present);
+		p = component(uc, pl[k].comp, pl[k].index, pl[k].each, pl[k].regs, len != 0,
+			      &present);
 		if (!p || !present)
 			continue; /* absent above what was written: zero already */
 		memcpy(p, (const uint8_t *)bytes + (len ? pl[k].from : 0), len);

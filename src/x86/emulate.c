@@ -1,12 +1,14 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * x86/emulate.c: which instruction, which operands, what happens. Zydis decodes; alu.c has the processor compute; context.c
- * knows the registers. Here is what compilers generate for a register of a device; strings (string.c), plain vector moves
- * (vector.c) and everything else (stepping.c) have files of their own.
+ * x86/emulate.c: which instruction, which operands, what happens. Zydis decodes; alu.c has the
+ * processor compute; context.c knows the registers. Here is what compilers generate for a register
+ * of a device; strings (string.c), plain vector moves (vector.c) and everything else (stepping.c)
+ * have files of their own.
  *
- * The order within an instruction: what can be refused is refused, then all reads, then the write, then registers and RIP.
- * So a device that is read is read once, and an error leaves the program at the instruction. Device accesses have the width
- * of the instruction's operand; what is wider than 8 bytes goes out in ascending pieces of 8, as a root port may cut it.
+ * The order within an instruction: what can be refused is refused, then all reads, then the write,
+ * then registers and RIP. So a device that is read is read once, and an error leaves the program at
+ * the instruction. Device accesses have the width of the instruction's operand; what is wider than
+ * 8 bytes goes out in ascending pieces of 8, as a root port may cut it.
  */
 #include "x86/emulate.h"
 
@@ -18,8 +20,8 @@
 #include "x86/context.h"
 #include "x86/internal.h"
 
-#define MAX_INSN 15u	  /* Intel SDM 2, 2.3.11 */
-#define FLAG_CF	 0x1u	  /* SDM 1, 3.4.3.1 */
+#define MAX_INSN 15u  /* Intel SDM 2, 2.3.11 */
+#define FLAG_CF	 0x1u /* SDM 1, 3.4.3.1 */
 #define FLAG_PF	 0x4u
 #define FLAG_ZF	 0x40u
 #define FLAG_SF	 0x80u
@@ -29,8 +31,8 @@
 int insn_done(struct insn *n)
 {
 	n->uc->uc_mcontext.gregs[REG_RIP] = (greg_t)n->next;
-	/* A fault's frame has RF set, so that a debugger's breakpoint on the instruction does not hit twice; the next
-	 * instruction's breakpoint must hit. */
+	/* A fault's frame has RF set, so that a debugger's breakpoint on the instruction does not
+	 * hit twice; the next instruction's breakpoint must hit. */
 	n->uc->uc_mcontext.gregs[REG_EFL] &= ~(greg_t)FLAG_RF;
 	return 0;
 }
@@ -152,7 +154,8 @@ static bool is_mem(const ZydisDecodedOperand *op)
 	return op->type == ZYDIS_OPERAND_TYPE_MEMORY;
 }
 
-/* Every operand that is written down is one that get() and put() can do: no segment or control register. */
+/* Every operand that is written down is one that get() and put() can do: no segment or control
+ * register. */
 static int check(struct insn *n)
 {
 	unsigned size = op_size(n->mem);
@@ -255,7 +258,8 @@ static int do_unary(struct insn *n, enum x86_alu op)
 	return ret ? ret : done_flags(n, flags);
 }
 
-/* A bit number in a register reaches beyond the operand, which an immediate does not: SDM 2A, BT. */
+/* A bit number in a register reaches beyond the operand, which an immediate does not: SDM 2A, BT.
+ */
 static int do_bit(struct insn *n, enum x86_alu op)
 {
 	unsigned size = op_size(&n->op[0]), shift = size == 2 ? 4 : size == 4 ? 5 : 6;
@@ -322,10 +326,10 @@ static int do_xadd(struct insn *n)
 /* The memory is written in both cases: SDM 2A, CMPXCHG. */
 static int do_cmpxchg(struct insn *n)
 {
-	static const ZydisRegister acc[] = { [1] = ZYDIS_REGISTER_AL,
-					     [2] = ZYDIS_REGISTER_AX,
-					     [4] = ZYDIS_REGISTER_EAX,
-					     [8] = ZYDIS_REGISTER_RAX };
+	static const ZydisRegister acc[] = {[1] = ZYDIS_REGISTER_AL,
+					    [2] = ZYDIS_REGISTER_AX,
+					    [4] = ZYDIS_REGISTER_EAX,
+					    [8] = ZYDIS_REGISTER_RAX};
 	unsigned size = op_size(&n->op[0]);
 	uint64_t m, r, a, flags = insn_flags(n);
 	int ret = check(n);
@@ -525,11 +529,12 @@ static int execute(struct insn *n)
 	return ret == -EOPNOTSUPP ? insn_stepping(n) : ret;
 }
 
-int x86_emulate(ucontext_t *uc, const struct x86_bus *bus, uintptr_t *bad, char *what, size_t what_size)
+int x86_emulate(ucontext_t *uc, const struct x86_bus *bus, uintptr_t *bad, char *what,
+		size_t what_size)
 {
 	uint64_t rip = (uint64_t)uc->uc_mcontext.gregs[REG_RIP];
 	uint8_t code[MAX_INSN];
-	struct insn n = { .uc = uc, .bus = bus, .bad = bad, .code = code };
+	struct insn n = {.uc = uc, .bus = bus, .bad = bad, .code = code};
 	ZydisDecoder dec;
 	size_t len = guard_copy_part(code, (const void *)rip, sizeof(code));
 	const char *name = "an instruction that cannot be decoded";

@@ -21,8 +21,9 @@ struct insn {
 };
 
 /*
- * What the functions below return besides 0 and -errno: nothing was done, for the page is ordinary memory by now (another thread opened it). The processor tries again
- * by itself, and with its own atomicity.
+ * What the functions below return besides 0 and -errno: nothing was done, for the page is ordinary
+ * memory by now (another thread opened it). The processor tries again by itself, and with its own
+ * atomicity.
  */
 #define INSN_RETRY 1
 

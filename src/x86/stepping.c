@@ -1,15 +1,19 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * x86/stepping.c: any instruction with one memory operand that is not worth a function of its own (arithmetic of SSE, AVX and
- * AVX-512, shifts, imul, x87, fxsave...). The idea: the processor knows what it does, so it is let do it, on other memory. The
- * instruction's bytes are copied with the memory operand replaced by one that is relative to RIP and lies in a scratch buffer;
- * what it reads is fetched from the device before; it runs here, in the handler, on the program's registers, flags and vector
- * state; what it wrote goes to the device. Other threads see nothing of it, unlike with the page opened for a single step.
+ * x86/stepping.c: any instruction with one memory operand that is not worth a function of its own
+ * (arithmetic of SSE, AVX and AVX-512, shifts, imul, x87, fxsave...). The idea: the processor knows
+ * what it does, so it is let do it, on other memory. The instruction's bytes are copied with the
+ * memory operand replaced by one that is relative to RIP and lies in a scratch buffer; what it
+ * reads is fetched from the device before; it runs here, in the handler, on the program's
+ * registers, flags and vector state; what it wrote goes to the device. Other threads see nothing of
+ * it, unlike with the page opened for a single step.
  *
- * Which bytes a store has written (a masked one, fxsave) is found by running it twice from the same state, on a buffer of
- * zeros and on one of ones: where both are the same afterwards, it has written.
+ * Which bytes a store has written (a masked one, fxsave) is found by running it twice from the same
+ * state, on a buffer of zeros and on one of ones: where both are the same afterwards, it has
+ * written.
  *
- * A slot (code, scratch) belongs to a thread while its signals are blocked, so that no handler can leave with it.
+ * A slot (code, scratch) belongs to a thread while its signals are blocked, so that no handler can
+ * leave with it.
  */
 #include "x86/stepping.h"
 
@@ -36,9 +40,9 @@
 enum { FCW = 0, FIP = 8, FDP = 16, MXCSR = 24, XSAVE_BV = 512 };
 /* linux: arch/x86/include/uapi/asm/sigcontext.h: struct _fpx_sw_bytes */
 enum { SW_MAGIC = 464, SW_FEATURES = 472, SW_SIZE = 480 };
-#define SW_MAGIC1	0x46505853u
-#define FCW_EXCEPTIONS	0x3fu	/* SDM 1, 8.1.5 */
-#define MXCSR_MASKS	0x1f80u /* SDM 1, 10.2.3 */
+#define SW_MAGIC1      0x46505853u
+#define FCW_EXCEPTIONS 0x3fu   /* SDM 1, 8.1.5 */
+#define MXCSR_MASKS    0x1f80u /* SDM 1, 10.2.3 */
 
 struct scratch {
 	uint8_t data[64 + MAX_OPERAND]; /* aligned as the device's address is, within 64 bytes */
@@ -63,7 +67,8 @@ static struct area *area(void)
 
 	if (a)
 		return a;
-	p = sys_call(SYS_mmap, 0, sizeof(*a), PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	p = sys_call(SYS_mmap, 0, sizeof(*a), PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS,
+		     -1, 0);
 	if (p < 0 && p >= -4095)
 		return NULL;
 	a = (struct area *)p;
@@ -76,7 +81,8 @@ static struct area *area(void)
 	return a;
 }
 
-/* Signals that no instruction makes are blocked until give(). -EAGAIN: more than 64 threads at once, for long */
+/* Signals that no instruction makes are blocked until give(). -EAGAIN: more than 64 threads at
+ * once, for long */
 static int take(uint64_t *mask)
 {
 	uint64_t all = ~(1ull << (SIGSEGV - 1) | 1ull << (SIGBUS - 1) | 1ull << (SIGFPE - 1) |
@@ -104,12 +110,15 @@ static void give(int s, const uint64_t *mask)
 	sys_call(SYS_rt_sigprocmask, SIG_SETMASK, (long)mask, 0, sizeof(*mask), 0, 0);
 }
 
-bool x86_fault(int sig, void *ucontext)
+bool x86_fault(int sig, const siginfo_t *info, void *ucontext)
 {
 	ucontext_t *uc = ucontext;
 	struct area *a = atomic_load(&area_of_process);
 	uintptr_t pc = (uintptr_t)uc->uc_mcontext.gregs[REG_RIP];
 
+	/* sent by kill(2) or the like while we stood here: no fault of ours */
+	if (info && info->si_code <= 0)
+		return false;
 	if (!a || pc < (uintptr_t)a->code || pc >= (uintptr_t)a->code + sizeof(a->code))
 		return false;
 	uc->uc_mcontext.gregs[REG_RIP] = (greg_t)(uintptr_t)x86_step_faulted;
@@ -170,7 +179,8 @@ static bool allowed(const struct insn *n, const uint8_t *x)
 {
 	bool floats = false;
 
-	if (!category_allowed(n) || n->mem->size % 8 || n->mem->size / 8 > MAX_OPERAND || !n->mem->size)
+	if (!category_allowed(n) || n->mem->size % 8 || n->mem->size / 8 > MAX_OPERAND ||
+	    !n->mem->size)
 		return false;
 	for (unsigned k = 0; k < n->i.operand_count; k++) {
 		const ZydisDecodedOperand *op = &n->op[k];
@@ -179,7 +189,8 @@ static bool allowed(const struct insn *n, const uint8_t *x)
 			return false;
 		if (op->type != ZYDIS_OPERAND_TYPE_REGISTER)
 			continue;
-		if (ZydisRegisterGetLargestEnclosing(ZYDIS_MACHINE_MODE_LONG_64, op->reg.value) == ZYDIS_REGISTER_RSP)
+		if (ZydisRegisterGetLargestEnclosing(ZYDIS_MACHINE_MODE_LONG_64, op->reg.value) ==
+		    ZYDIS_REGISTER_RSP)
 			return false;
 		switch (ZydisRegisterGetClass(op->reg.value)) {
 		case ZYDIS_REGCLASS_SEGMENT:
@@ -205,8 +216,14 @@ static bool allowed(const struct insn *n, const uint8_t *x)
 /* A quotient that does not fit is a divide error: SDM 2A, DIV and IDIV. */
 static bool divides(const struct insn *n, const uint8_t *data)
 {
-	static const ZydisRegister lows[] = { [1] = ZYDIS_REGISTER_AL, [2] = ZYDIS_REGISTER_AX, [4] = ZYDIS_REGISTER_EAX, [8] = ZYDIS_REGISTER_RAX };
-	static const ZydisRegister highs[] = { [1] = ZYDIS_REGISTER_AH, [2] = ZYDIS_REGISTER_DX, [4] = ZYDIS_REGISTER_EDX, [8] = ZYDIS_REGISTER_RDX };
+	static const ZydisRegister lows[] = {[1] = ZYDIS_REGISTER_AL,
+					     [2] = ZYDIS_REGISTER_AX,
+					     [4] = ZYDIS_REGISTER_EAX,
+					     [8] = ZYDIS_REGISTER_RAX};
+	static const ZydisRegister highs[] = {[1] = ZYDIS_REGISTER_AH,
+					      [2] = ZYDIS_REGISTER_DX,
+					      [4] = ZYDIS_REGISTER_EDX,
+					      [8] = ZYDIS_REGISTER_RDX};
 	unsigned size = n->mem->size / 8, bits = 8 * size;
 	uint64_t low, high, d = 0;
 	unsigned __int128 v, mag;
@@ -237,7 +254,8 @@ static bool divides(const struct insn *n, const uint8_t *data)
 
 /* ---- what of the operand ---- */
 
-static unsigned elements_of_mask(const struct insn *n, uint64_t mask, unsigned each, unsigned size, uint8_t *need)
+static unsigned elements_of_mask(const struct insn *n, uint64_t mask, unsigned each, unsigned size,
+				 uint8_t *need)
 {
 	unsigned count = 0;
 
@@ -249,9 +267,10 @@ static unsigned elements_of_mask(const struct insn *n, uint64_t mask, unsigned e
 }
 
 /*
- * Which bytes of its operand it reads: all, but with a mask. An element that is masked off is not accessed, if the instruction
- * works element by element, which its class of exceptions says (SDM 2, 2.8: those that suppress the faults of such elements).
- * The others read all, as the processor may.
+ * Which bytes of its operand it reads: all, but with a mask. An element that is masked off is not
+ * accessed, if the instruction works element by element, which its class of exceptions says (SDM
+ * 2, 2.8: those that suppress the faults of such elements). The others read all, as the processor
+ * may.
  */
 static int bytes_read(const struct insn *n, unsigned size, uint8_t need[MAX_OPERAND])
 {
@@ -281,8 +300,9 @@ static int bytes_read(const struct insn *n, unsigned size, uint8_t need[MAX_OPER
 		elements_of_mask(n, mask, each, size, need);
 		return 0;
 	}
-	if (n->i.encoding != ZYDIS_INSTRUCTION_ENCODING_EVEX || n->i.avx.mask.reg == ZYDIS_REGISTER_K0 ||
-	    n->i.avx.mask.reg == ZYDIS_REGISTER_NONE || size > 64)
+	if (n->i.encoding != ZYDIS_INSTRUCTION_ENCODING_EVEX ||
+	    n->i.avx.mask.reg == ZYDIS_REGISTER_K0 || n->i.avx.mask.reg == ZYDIS_REGISTER_NONE ||
+	    size > 64)
 		return 0;
 	switch (n->i.meta.exception_class) {
 	case ZYDIS_EXCEPTION_CLASS_E1:
@@ -296,7 +316,8 @@ static int bytes_read(const struct insn *n, unsigned size, uint8_t need[MAX_OPER
 		return 0;
 	}
 	each = n->mem->element_size / 8;
-	if (!each || n->mem->element_size % 8 || n->i.avx.broadcast.mode != ZYDIS_BROADCAST_MODE_INVALID ||
+	if (!each || n->mem->element_size % 8 ||
+	    n->i.avx.broadcast.mode != ZYDIS_BROADCAST_MODE_INVALID ||
 	    n->mem->element_count != n->op[0].element_count || size % each)
 		return 0;
 	if (!x86_get_mask(n->uc, n->i.avx.mask.reg, &mask))
@@ -323,7 +344,8 @@ static int transfer(struct insn *n, bool write, uint8_t *data, const uint8_t *us
 			;
 		while (2 * len <= run && !(at & (2 * len - 1)))
 			len *= 2;
-		ret = write ? insn_store(n, n->at + at, data + at, len) : insn_load(n, n->at + at, data + at, len);
+		ret = write ? insn_store(n, n->at + at, data + at, len)
+			    : insn_load(n, n->at + at, data + at, len);
 		if (ret)
 			return ret;
 	}
@@ -332,7 +354,8 @@ static int transfer(struct insn *n, bool write, uint8_t *data, const uint8_t *us
 
 /* ---- running ---- */
 
-/* The instruction with its memory operand at @data, at @code; behind it a jump to x86_step_back. False: too long. */
+/* The instruction with its memory operand at @data, at @code; behind it a jump to x86_step_back.
+ * False: too long. */
 static bool reencode(const struct insn *n, uint8_t *code, const uint8_t *data)
 {
 	const ZydisDecodedInstructionRaw *raw = &n->i.raw;
@@ -352,22 +375,8 @@ static bool reencode(const struct insn *n, uint8_t *code, const uint8_t *data)
 	for (k = 0; k < raw->prefix_count; k++)
 		if (b[k] == 0x67)
 			b[k] = 0x3e;
-	/* no index and no extension of the base: SDM 2, 2.2.1.2, 2.3.5, 2.7.1 (in VEX, EVEX and XOP inverted) */
-	switch (n->i.encoding) {
-	case ZYDIS_INSTRUCTION_ENCODING_VEX:
-		if (raw->vex.size == 3)
-			b[raw->vex.offset + 1] |= 0x60;
-		break;
-	case ZYDIS_INSTRUCTION_ENCODING_EVEX:
-		b[raw->evex.offset + 1] |= 0x60;
-		break;
-	case ZYDIS_INSTRUCTION_ENCODING_XOP:
-		b[raw->xop.offset + 1] |= 0x60;
-		break;
-	default:
-		if (n->i.attributes & ZYDIS_ATTRIB_HAS_REX)
-			b[raw->rex.offset] &= (uint8_t)~3;
-	}
+	/* extensions of base and index, in whatever prefix, do not matter to this form: SDM
+	 * 2, 2.2.1.6 */
 	b[modrm] = (uint8_t)(raw->modrm.reg << 3 | 5); /* [rip + disp32] */
 	disp = (int32_t)(data - (code + len));
 	memcpy(b + modrm + 1, &disp, 4);
@@ -407,7 +416,8 @@ static void set_gprs(struct insn *n, const struct step *s)
 	for (unsigned r = 0; r < 16; r++)
 		if (r != ZYDIS_REGISTER_RSP - ZYDIS_REGISTER_RAX)
 			x86_set_reg(n->uc, ZYDIS_REGISTER_RAX + r, s->gpr[r]);
-	n->uc->uc_mcontext.gregs[REG_EFL] = (greg_t)((insn_flags(n) & ~STATUS_FLAGS) | (s->flags & STATUS_FLAGS));
+	n->uc->uc_mcontext.gregs[REG_EFL] =
+		(greg_t)((insn_flags(n) & ~STATUS_FLAGS) | (s->flags & STATUS_FLAGS));
 }
 
 static int step(struct insn *n, struct area *a, int slot, uint8_t *x, size_t xsize, uint64_t mask)

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * x86/string.c: MOVS, STOS, LODS, CMPS and SCAS, with and without a repeat prefix: element by element, each one access of
- * its width. A repeated one stops where it leaves the trapped pages, RIP still on it, and the processor goes on by itself;
- * what it has done when an element fails is in the registers, as after a fault on a processor (SDM 2B, REP).
+ * x86/string.c: MOVS, STOS, LODS, CMPS and SCAS, with and without a repeat prefix: element by
+ * element, each one access of its width. A repeated one stops where it leaves the trapped pages,
+ * RIP still on it, and the processor goes on by itself; what it has done when an element fails is
+ * in the registers, as after a fault on a processor (SDM 2B, REP).
  */
 #include <errno.h>
 #include <string.h>
@@ -20,18 +21,18 @@ static enum what decode(const struct insn *n, unsigned *size)
 {
 	*size = 0;
 	switch (n->i.mnemonic) {
-#define ONE(name)                        \
-	case ZYDIS_MNEMONIC_##name##B:   \
-		*size = 1;               \
-		return name;             \
-	case ZYDIS_MNEMONIC_##name##W:   \
-		*size = 2;               \
-		return name;             \
-	case ZYDIS_MNEMONIC_##name##D:   \
-		*size = 4;               \
-		return name;             \
-	case ZYDIS_MNEMONIC_##name##Q:   \
-		*size = 8;               \
+#define ONE(name)                      \
+	case ZYDIS_MNEMONIC_##name##B: \
+		*size = 1;             \
+		return name;           \
+	case ZYDIS_MNEMONIC_##name##W: \
+		*size = 2;             \
+		return name;           \
+	case ZYDIS_MNEMONIC_##name##D: \
+		*size = 4;             \
+		return name;           \
+	case ZYDIS_MNEMONIC_##name##Q: \
+		*size = 8;             \
 		return name;
 		ONE(MOVS)
 		ONE(STOS)
@@ -44,10 +45,10 @@ static enum what decode(const struct insn *n, unsigned *size)
 	}
 }
 
-static const ZydisRegister acc[] = { [1] = ZYDIS_REGISTER_AL,
-				     [2] = ZYDIS_REGISTER_AX,
-				     [4] = ZYDIS_REGISTER_EAX,
-				     [8] = ZYDIS_REGISTER_RAX };
+static const ZydisRegister acc[] = {[1] = ZYDIS_REGISTER_AL,
+				    [2] = ZYDIS_REGISTER_AX,
+				    [4] = ZYDIS_REGISTER_EAX,
+				    [8] = ZYDIS_REGISTER_RAX};
 
 static int element(struct insn *n, enum what what, unsigned size, uintptr_t src, uintptr_t dst)
 {
@@ -75,7 +76,8 @@ static int element(struct insn *n, enum what what, unsigned size, uintptr_t src,
 
 int insn_string(struct insn *n)
 {
-	const uint64_t rep_any = ZYDIS_ATTRIB_HAS_REP | ZYDIS_ATTRIB_HAS_REPE | ZYDIS_ATTRIB_HAS_REPNE;
+	const uint64_t rep_any =
+		ZYDIS_ATTRIB_HAS_REP | ZYDIS_ATTRIB_HAS_REPE | ZYDIS_ATTRIB_HAS_REPNE;
 	bool narrow = n->i.address_width == 32, rep = n->i.attributes & rep_any;
 	ZydisRegister si = narrow ? ZYDIS_REGISTER_ESI : ZYDIS_REGISTER_RSI;
 	ZydisRegister di = narrow ? ZYDIS_REGISTER_EDI : ZYDIS_REGISTER_RDI;
@@ -114,7 +116,8 @@ int insn_string(struct insn *n)
 			return insn_done(n);
 		x86_set_reg(n->uc, cx, count - 1);
 		/* F3 goes on while equal, F2 while not */
-		if (compares && !(insn_flags(n) & FLAG_ZF) == !(n->i.attributes & ZYDIS_ATTRIB_HAS_REPNE))
+		if (compares &&
+		    !(insn_flags(n) & FLAG_ZF) == !(n->i.attributes & ZYDIS_ATTRIB_HAS_REPNE))
 			return insn_done(n);
 	}
 }

@@ -1,11 +1,13 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * x86/test_x86.h: one instruction, twice from the same state: on plain memory by the processor, and on a PROT_NONE page with
- * x86_emulate() in the SIGSEGV handler. All that the program can see is compared: general registers, flags, the vector, mask
- * and x87 state, memory, and where execution went on. For the unit test, the fuzz target and the measurement.
+ * x86/test_x86.h: one instruction, twice from the same state: on plain memory by the processor, and
+ * on a PROT_NONE page with x86_emulate() in the SIGSEGV handler. All that the program can see is
+ * compared: general registers, flags, the vector, mask and x87 state, memory, and where execution
+ * went on. For the unit test, the fuzz target and the measurement.
  *
- * The window is six pages at low addresses (so that 32-bit and absolute addresses reach it), of a memfd: two ordinary ones,
- * two that are trapped, two ordinary ones. The bus works on a second mapping of the same memfd.
+ * The window is six pages at low addresses (so that 32-bit and absolute addresses reach it), of a
+ * memfd: two ordinary ones, two that are trapped, two ordinary ones. The bus works on a second
+ * mapping of the same memfd.
  */
 #ifndef X86_TEST_X86_H
 #define X86_TEST_X86_H
@@ -25,12 +27,12 @@
 #include "base/guard.h"
 #include "x86/emulate.h"
 
-#define T_PAGE	 4096u
-#define T_PAGES	 6u
-#define T_SIZE	 (T_PAGES * T_PAGE)
-#define T_TRAP	 (2u * T_PAGE) /* the trapped part of the window */
+#define T_PAGE	  4096u
+#define T_PAGES	  6u
+#define T_SIZE	  (T_PAGES * T_PAGE)
+#define T_TRAP	  (2u * T_PAGE) /* the trapped part of the window */
 #define T_TRAPPED (2u * T_PAGE)
-#define T_XSAVE	 4096u
+#define T_XSAVE	  4096u
 
 /* What an instruction starts from and what it leaves. */
 struct t_state {
@@ -53,9 +55,12 @@ extern const char t_exit_fault[] __attribute__((visibility("hidden")));
 
 #define T_STR1(x) #x
 #define T_STR(x)  T_STR1(x)
-_Static_assert(offsetof(struct t_shared, s.flags) == 128 && offsetof(struct t_shared, s.exit) == 136 &&
-		       offsetof(struct t_shared, s.x) == 192 && offsetof(struct t_shared, target) == 4288 &&
-		       offsetof(struct t_shared, sp) == 4296 && offsetof(struct t_shared, mask) == 4304,
+_Static_assert(offsetof(struct t_shared, s.flags) == 128 &&
+		       offsetof(struct t_shared, s.exit) == 136 &&
+		       offsetof(struct t_shared, s.x) == 192 &&
+		       offsetof(struct t_shared, target) == 4288 &&
+		       offsetof(struct t_shared, sp) == 4296 &&
+		       offsetof(struct t_shared, mask) == 4304,
 	       "the assembly below");
 __asm__(".text\n"
 	"t_enter:\n"
@@ -125,12 +130,12 @@ struct t_access {
 };
 static struct t {
 	uint8_t *window, *alias, *code;
-	unsigned xsize;		/* of the XSAVE area that t_shared.mask fills */
-	unsigned comp[8][2];	/* offset and size of components 2.. */
-	bool emulating;		/* the handler emulates; else a fault ends the instruction */
+	unsigned xsize;	     /* of the XSAVE area that t_shared.mask fills */
+	unsigned comp[8][2]; /* offset and size of components 2.. */
+	bool emulating;	     /* the handler emulates; else a fault ends the instruction */
 	struct t_access log[256];
 	unsigned accesses, fail_at; /* the fail_at-th access fails; 0: none */
-	int fault, ret;		/* the signal that ended it, what x86_emulate returned last */
+	int fault, ret;		    /* the signal that ended it, what x86_emulate returned last */
 	uintptr_t bad;
 	unsigned calls;
 	bool changed; /* x86_emulate failed and changed the context nevertheless */
@@ -150,7 +155,8 @@ static int t_where(void *arg, uintptr_t addr, size_t len)
 static int t_log(bool write, uintptr_t addr, unsigned size, uint64_t value)
 {
 	if (t.accesses < sizeof(t.log) / sizeof(t.log[0]))
-		t.log[t.accesses] = (struct t_access){ write, size, addr - (uintptr_t)t.window, value };
+		t.log[t.accesses] =
+			(struct t_access){write, size, addr - (uintptr_t)t.window, value};
 	t.accesses++;
 	return t.accesses == t.fail_at ? -ENXIO : 0;
 }
@@ -174,10 +180,11 @@ static int t_write(void *arg, uintptr_t addr, unsigned size, uint64_t value)
 	return ret;
 }
 
-static const struct x86_bus t_bus = { t_where, t_read, t_write, NULL };
+static const struct x86_bus t_bus = {t_where, t_read, t_write, NULL};
 
 /* A repeated instruction may have advanced when it fails; nothing else may. */
-static bool t_same_context(const ucontext_t *a, const ucontext_t *b, const uint8_t *fa, const uint8_t *fb)
+static bool t_same_context(const ucontext_t *a, const ucontext_t *b, const uint8_t *fa,
+			   const uint8_t *fb)
 {
 	return !memcmp(a->uc_mcontext.gregs, b->uc_mcontext.gregs, sizeof(a->uc_mcontext.gregs)) &&
 	       !memcmp(fa, fb, t.xsize);
@@ -190,11 +197,20 @@ static void t_signal(int sig, siginfo_t *info, void *ucontext)
 	ucontext_t *uc = ucontext;
 	uint64_t rip = (uint64_t)uc->uc_mcontext.gregs[REG_RIP];
 
-	if (guard_fault(sig, info, uc) || x86_fault(sig, uc))
+#ifdef __SANITIZE_THREAD__
+	/* its run time blocks all signals in handlers, SA_NODEFER or not; ours may fault */
+	sigset_t set;
+
+	sigemptyset(&set);
+	sigaddset(&set, SIGSEGV);
+	sigaddset(&set, SIGBUS);
+	sigprocmask(SIG_UNBLOCK, &set, NULL);
+#endif
+	if (guard_fault(sig, info, uc) || x86_fault(sig, info, uc))
 		return;
 	if (rip < (uintptr_t)t.code || rip >= (uintptr_t)t.code + T_PAGE || info->si_code <= 0) {
 		/* a bug of ours: happens again, and ends the program */
-		sigaction(sig, &(struct sigaction){ .sa_handler = SIG_DFL }, NULL);
+		sigaction(sig, &(struct sigaction){.sa_handler = SIG_DFL}, NULL);
 		return;
 	}
 	t.fault = sig;
@@ -209,14 +225,16 @@ static void t_signal(int sig, siginfo_t *info, void *ucontext)
 				mprotect(t.window + T_TRAP, T_TRAPPED, PROT_READ | PROT_WRITE);
 			return;
 		}
-		t.changed = !t_same_context(&before, uc, before_fp, (uint8_t *)uc->uc_mcontext.fpregs);
+		t.changed =
+			!t_same_context(&before, uc, before_fp, (uint8_t *)uc->uc_mcontext.fpregs);
 	}
 	uc->uc_mcontext.gregs[REG_RIP] = (greg_t)(uintptr_t)t_exit_fault;
 }
 
 static void t_handlers(void)
 {
-	struct sigaction sa = { .sa_sigaction = t_signal, .sa_flags = SA_SIGINFO | SA_ONSTACK | SA_NODEFER };
+	struct sigaction sa = {.sa_sigaction = t_signal,
+			       .sa_flags = SA_SIGINFO | SA_ONSTACK | SA_NODEFER};
 
 	sigaction(SIGSEGV, &sa, NULL);
 	sigaction(SIGBUS, &sa, NULL);
@@ -224,20 +242,26 @@ static void t_handlers(void)
 	sigaction(SIGILL, &sa, NULL);
 }
 
+static uint8_t t_stack[256 * 1024]; /* for signals */
+
 static int t_init(void)
 {
-	static uint8_t stack[256 * 1024];
-	stack_t ss = { .ss_sp = stack, .ss_size = sizeof(stack) };
+	static uint8_t *const stack = t_stack;
+	stack_t ss = {.ss_sp = stack, .ss_size = sizeof(t_stack)};
 	unsigned a, b, c, d, i;
 	int fd;
 
+	/* OSXSAVE: the harness loads and stores all state with XRSTOR and XSAVE */
+	if (!__get_cpuid(1, &a, &b, &c, &d) || !(c >> 27 & 1))
+		return -ENOTSUP;
 	guard_handled_elsewhere();
 	fd = memfd_create("x86", MFD_CLOEXEC);
 	if (fd < 0 || ftruncate(fd, T_SIZE))
 		return -errno;
-	t.window = mmap(NULL, T_SIZE + T_PAGE, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_32BIT, -1, 0);
-	if (t.window == MAP_FAILED ||
-	    mmap(t.window, T_SIZE, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_FIXED, fd, 0) == MAP_FAILED)
+	t.window = mmap(NULL, T_SIZE + T_PAGE, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_32BIT,
+			-1, 0);
+	if (t.window == MAP_FAILED || mmap(t.window, T_SIZE, PROT_READ | PROT_WRITE,
+					   MAP_SHARED | MAP_FIXED, fd, 0) == MAP_FAILED)
 		return -errno;
 	t.alias = mmap(NULL, T_SIZE, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
 	t.code = mmap(NULL, T_PAGE, PROT_READ | PROT_WRITE | PROT_EXEC,
@@ -334,6 +358,7 @@ static void t_run(struct t_state *s, const uint8_t *code, size_t len, bool trapp
 {
 	uint8_t *p = t.code + 64;
 	uint64_t exit = (uintptr_t)t_exit;
+	sigset_t all, was;
 
 	memcpy(p, code, len);
 	memcpy(p + len, "\xff\x25\0\0\0\0", 6); /* jmp *(%rip) */
@@ -346,7 +371,15 @@ static void t_run(struct t_state *s, const uint8_t *code, size_t len, bool trapp
 	t_shared.s = *s;
 	t_shared.s.exit = 0;
 	t_shared.target = (uintptr_t)p;
+	/* a signal of a timer would find no stack where rsp is now */
+	sigfillset(&all);
+	sigdelset(&all, SIGSEGV);
+	sigdelset(&all, SIGBUS);
+	sigdelset(&all, SIGFPE);
+	sigdelset(&all, SIGILL);
+	sigprocmask(SIG_SETMASK, &all, &was);
 	t_enter();
+	sigprocmask(SIG_SETMASK, &was, NULL);
 	*s = t_shared.s;
 	mprotect(t.window + T_TRAP, T_TRAPPED, PROT_READ | PROT_WRITE);
 }
@@ -355,7 +388,8 @@ static const char *t_text(const uint8_t *code, size_t len, char *buf, size_t siz
 {
 	ZydisDisassembledInstruction d;
 
-	if (!ZYAN_SUCCESS(ZydisDisassembleIntel(ZYDIS_MACHINE_MODE_LONG_64, (uintptr_t)t.code + 64, code, len, &d)))
+	if (!ZYAN_SUCCESS(ZydisDisassembleIntel(ZYDIS_MACHINE_MODE_LONG_64, (uintptr_t)t.code + 64,
+						code, len, &d)))
 		return "?";
 	snprintf(buf, size, "%s", d.text);
 	return buf;
@@ -363,16 +397,17 @@ static const char *t_text(const uint8_t *code, size_t len, char *buf, size_t siz
 
 enum t_result { T_SAME, T_DIFFERS, T_NATIVE_FAULT, T_REFUSED };
 /*
- * From @from, both ways; @out (may be NULL) gets the state after it. T_DIFFERS says what on stderr. T_NATIVE_FAULT: the
- * processor itself does not take it. T_REFUSED: x86_emulate returned t.ret, changing nothing. Memory is as the processor left
- * it, or as before if one of the two failed.
+ * From @from, both ways; @out (may be NULL) gets the state after it. T_DIFFERS says what on stderr.
+ * T_NATIVE_FAULT: the processor itself does not take it. T_REFUSED: x86_emulate returned t.ret,
+ * changing nothing. Memory is as the processor left it, or as before if one of the two failed.
  */
-static enum t_result t_compare(const struct t_state *from, const uint8_t *code, size_t len, struct t_state *out)
+static enum t_result t_compare(const struct t_state *from, const uint8_t *code, size_t len,
+			       struct t_state *out)
 {
 	static uint8_t before[T_SIZE], after[T_SIZE];
 	static struct t_state nat, emu;
-	static const char names[16][4] = { "rax", "rcx", "rdx", "rbx", "rsp", "rbp", "rsi", "rdi",
-					   "r8",  "r9",	 "r10", "r11", "r12", "r13", "r14", "r15" };
+	static const char names[16][4] = {"rax", "rcx", "rdx", "rbx", "rsp", "rbp", "rsi", "rdi",
+					  "r8",	 "r9",	"r10", "r11", "r12", "r13", "r14", "r15"};
 	char text[96];
 	bool bad = false;
 
@@ -390,7 +425,8 @@ static enum t_result t_compare(const struct t_state *from, const uint8_t *code, 
 	t_text(code, len, text, sizeof(text));
 	if (emu.exit) {
 		if (t.changed || memcmp(before, t.alias, T_SIZE)) {
-			fprintf(stderr, "%s: failed with %d (signal %d), but changed something\n", text, t.ret, t.fault);
+			fprintf(stderr, "%s: failed with %d (signal %d), but changed something\n",
+				text, t.ret, t.fault);
 			memcpy(t.alias, before, T_SIZE);
 			return T_DIFFERS;
 		}
@@ -398,9 +434,9 @@ static enum t_result t_compare(const struct t_state *from, const uint8_t *code, 
 	}
 	for (unsigned i = 0; i < 16; i++)
 		if (nat.r[i] != emu.r[i]) {
-			fprintf(stderr, "%s: %s %#llx, should be %#llx (was %#llx)\n", text, names[i],
-				(unsigned long long)emu.r[i], (unsigned long long)nat.r[i],
-				(unsigned long long)from->r[i]);
+			fprintf(stderr, "%s: %s %#llx, should be %#llx (was %#llx)\n", text,
+				names[i], (unsigned long long)emu.r[i],
+				(unsigned long long)nat.r[i], (unsigned long long)from->r[i]);
 			bad = true;
 		}
 	if (nat.flags != emu.flags) {
@@ -413,13 +449,15 @@ static enum t_result t_compare(const struct t_state *from, const uint8_t *code, 
 	t_normalise(&emu);
 	for (unsigned i = 0; i < t.xsize; i++)
 		if (nat.x[i] != emu.x[i]) {
-			fprintf(stderr, "%s: byte %u of the XSAVE area %#x, should be %#x\n", text, i, emu.x[i], nat.x[i]);
+			fprintf(stderr, "%s: byte %u of the XSAVE area %#x, should be %#x\n", text,
+				i, emu.x[i], nat.x[i]);
 			bad = true;
 			break;
 		}
 	for (unsigned i = 0; i < T_SIZE; i++)
 		if (after[i] != t.alias[i]) {
-			fprintf(stderr, "%s: memory at %#x: %#x, should be %#x (was %#x)\n", text, i, t.alias[i], after[i], before[i]);
+			fprintf(stderr, "%s: memory at %#x: %#x, should be %#x (was %#x)\n", text,
+				i, t.alias[i], after[i], before[i]);
 			bad = true;
 			break;
 		}

@@ -1,14 +1,15 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * x86/vector.c: plain moves between a vector register and memory, which is what memcpy and memset are made of. No masks, no
- * arithmetic: those are stepping.c's.
+ * x86/vector.c: plain moves between a vector register and memory, which is what memcpy and memset
+ * are made of. No masks, no arithmetic: those are stepping.c's.
  */
 #include <errno.h>
 #include <string.h>
 #include "x86/context.h"
 #include "x86/internal.h"
 
-/* Bytes of a plain move; 0: not one. *@aligned: a misaligned address is a fault (SDM 2, table 2-21 and the like). */
+/* Bytes of a plain move; 0: not one. *@aligned: a misaligned address is a fault (SDM 2, table 2-21
+ * and the like). */
 static unsigned plain_move(const struct insn *n, bool *aligned)
 {
 	*aligned = false;
@@ -67,7 +68,7 @@ int insn_vector(struct insn *n)
 	bool vex = n->i.encoding != ZYDIS_INSTRUCTION_ENCODING_LEGACY, aligned;
 	const ZydisDecodedOperand *reg = NULL;
 	unsigned size = plain_move(n, &aligned);
-	uint8_t buf[64] = { 0 };
+	uint8_t buf[64] = {0};
 	int ret;
 
 	if (!size || size > sizeof(buf))
