@@ -84,7 +84,7 @@ $(LIBUVFIO): $(core_objs) src/libuvfio.map
 	$(Q)ln -sf libuvfio.so.$(SOVERSION) $(BUILD)/libuvfio.so
 $(SHIM): $(call objs_of,shim) $(core_objs)
 	$(call say,LINK,$@)
-	$(Q)$(CC) $(CFLAGS_ALL) -shared -Wl,-soname,libuvfio-shim.so -Wl,-Bsymbolic-functions -o $@ $^ $(LDFLAGS_ALL) $(LIBS)
+	$(Q)$(CC) $(CFLAGS_ALL) -shared -Wl,-soname,libuvfio-shim.so -Wl,-Bsymbolic-functions -Wl,-z,now -o $@ $^ $(LDFLAGS_ALL) $(LIBS)
 $(UVFIO): $(call objs_of,cli) $(core_objs)
 	$(call say,LINK,$@)
 	$(Q)$(CC) $(CFLAGS_ALL) -rdynamic -o $@ $^ $(LDFLAGS_ALL) $(LIBS)

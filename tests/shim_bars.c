@@ -120,6 +120,12 @@ static void faults(void)
 	CHECK(!load(p, &x) && x == 5 && !store(p + 1024, 9));
 	CHECK(!mprotect((void *)p, 4096, PROT_NONE) && load(p, &x) == SIGSEGV);
 	CHECK(!mprotect((void *)p, 4096, PROT_READ | PROT_WRITE) && !store(p, 7));
+	/* the other operand is to blame */
+	if (!sigsetjmp(jump, 1)) {
+		__asm__ volatile("cld; movsb" : : "D"(p), "S"(16) : "memory");
+		CHECK(0);
+	}
+	CHECK(last.si_signo == SIGSEGV && last.si_addr == (void *)16);
 	/* over the end of the mapping */
 	CHECK(!munmap((void *)(p + 1024), 4096));
 	CHECK(load(p + 1024, &x) == SIGSEGV);
@@ -193,6 +199,15 @@ static void fixed(void)
 	CHECK(load(p + 1024, &x) == SIGSEGV && last.si_code == SEGV_MAPERR);
 	signal(SIGSEGV, SIG_DFL);
 	signal(SIGBUS, SIG_DFL);
+	/* one string over three mappings */
+	for (int i = 0; i < 3; i++)
+		CHECK(mmap(hole + i * 4096, 4096, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_FIXED, v.device, 4096 * (2 - i)) == hole + i * 4096);
+	char *end = hole;
+	size_t n = 3 * 4096;
+	__asm__ volatile("cld; rep stosb" : "+D"(end), "+c"(n) : "a"(0x77) : "memory");
+	CHECK(end == hole + 3 * 4096 && !n);
+	for (int i = 0; i < 3; i++)
+		CHECK(pread(v.device, &x, 4, 4096 * i + 4092) == 4 && x == 0x77777777);
 	munmap(hole, 4 * 4096);
 	vfio_close(&v);
 }

@@ -277,30 +277,35 @@ bool shim_bar_remap(void *old, size_t old_len, size_t new_len, long *ret)
 
 /* What one instruction needs of the table: the ranges of its operands, kept for its duration. */
 struct access {
-	struct range r[2]; /* movs from BAR to BAR has two */
-	unsigned n;
+	struct range r[2]; /* movs from BAR to BAR has two; a rep may walk through more, one after the other */
+	unsigned n, next;
 	bool denied; /* against the mapping's protection */
 };
 
 static struct range *access_range(struct access *a, uintptr_t addr)
 {
-	struct range *r;
+	struct range *r, new;
+	unsigned slot;
 
 	for (unsigned i = 0; i < a->n; i++)
 		if (a->r[i].start <= addr && addr < a->r[i].end)
 			return &a->r[i];
-	if (a->n == ARRAY_SIZE(a->r))
-		return NULL;
 	rcu_read_begin();
 	r = find(rcu_get(table), addr);
 	if (r) {
-		a->r[a->n] = *r;
+		new = *r;
 		if (!r->dead)
 			uapi_file_get(r->file);
-		r = &a->r[a->n++];
 	}
 	rcu_read_end();
-	return r;
+	if (!r)
+		return NULL;
+	/* the one of this operand that is behind us makes room: operands take turns */
+	slot = a->n < ARRAY_SIZE(a->r) ? a->n++ : a->next++ % ARRAY_SIZE(a->r);
+	if (a->r[slot].file && !a->r[slot].dead)
+		uapi_file_put(a->r[slot].file);
+	a->r[slot] = new;
+	return &a->r[slot];
 }
 
 static int bus_where(void *arg, uintptr_t addr, size_t len)
@@ -350,12 +355,11 @@ static void log_fault(const struct range *r, int err, const char *what)
 		log_warn(who, "%s at 0x%llx of mapped region %u: %s: SIGBUS", what, (unsigned long long)VFIO_REGION_POS(r->pos), VFIO_REGION_INDEX(r->pos), why);
 }
 
-int shim_bar_fault(const siginfo_t *info, ucontext_t *uc)
+int shim_bar_fault(const siginfo_t *info, ucontext_t *uc, uintptr_t *bad)
 {
 	struct access a = { .n = 0 };
 	const struct x86_bus bus = { .where = bus_where, .read = bus_read, .write = bus_write, .arg = &a };
-	struct range *r;
-	uintptr_t bad;
+	struct range *r, at;
 	char what[32] = "";
 	int err, due = -1;
 
@@ -364,22 +368,28 @@ int shim_bar_fault(const siginfo_t *info, ucontext_t *uc)
 	r = access_range(&a, (uintptr_t)info->si_addr);
 	if (!r)
 		return 0;
+	/* for the log; a reference of its own, as the slot may be given to the next range */
+	at = *r;
+	at.pos += (uintptr_t)info->si_addr - r->start;
+	if (!at.dead)
+		uapi_file_get(at.file);
 	/* running code out of a BAR */
 	if (uc->uc_mcontext.gregs[REG_RIP] == (greg_t)(uintptr_t)info->si_addr) {
 		err = -EOPNOTSUPP;
 		snprintf(what, sizeof(what), "execution");
 	} else {
-		err = x86_emulate(uc, &bus, &bad, what, sizeof(what));
+		err = x86_emulate(uc, &bus, bad, what, sizeof(what));
 	}
+	if (a.denied)
+		*bad = (uintptr_t)info->si_addr;
 	if (err == -EFAULT || a.denied) {
 		due = SIGSEGV;
 	} else if (err) {
-		struct range at = *r;
-
-		at.pos += (uintptr_t)info->si_addr - r->start;
 		log_fault(&at, err, what);
 		due = SIGBUS;
 	}
+	if (!at.dead)
+		uapi_file_put(at.file);
 	for (unsigned i = 0; i < a.n; i++)
 		if (!a.r[i].dead)
 			uapi_file_put(a.r[i].file);

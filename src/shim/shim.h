@@ -193,8 +193,8 @@ bool shim_bar_remap(void *old, size_t old_len, size_t new_len, long *ret);
 bool shim_bar_has(const void *addr, size_t len);
 /* vfio_system.device_memory */
 bool shim_bar_memory(uint64_t vaddr, uint64_t size);
-/* SIGSEGV at a mapped BAR: 0: not one; SIGSEGV, SIGBUS: what the program is due; -1: done. */
-int shim_bar_fault(const siginfo_t *info, ucontext_t *uc);
+/* SIGSEGV at a mapped BAR: 0: not one; SIGSEGV (*@bad is the address to blame, 0 for a misaligned operand), SIGBUS: what the program is due; -1: done. */
+int shim_bar_fault(const siginfo_t *info, ucontext_t *uc, uintptr_t *bad);
 void shim_bars_lock(void); /* around a fork */
 void shim_bars_unlock(void);
 void shim_bars_abandon(void); /* in a forked child: accesses are bus errors */

@@ -16,6 +16,7 @@
 #include <ucontext.h>
 #include <unistd.h>
 #include "base/guard.h"
+#include "x86/emulate.h"
 
 #ifndef SYS_SECCOMP
 #define SYS_SECCOMP 1 /* asm-generic/siginfo.h: si_code of SIGSYS */
@@ -244,10 +245,19 @@ static void on_trap(siginfo_t *info, ucontext_t *uc)
 
 static void fault(int sig, siginfo_t *info, void *ucontext)
 {
-	siginfo_t bus = *info;
+	siginfo_t bus = *info, other = *info;
+	uintptr_t bad = (uintptr_t)info->si_addr;
 
-	switch (sig == SIGSEGV ? shim_bar_fault(info, ucontext) : 0) {
+	switch (sig == SIGSEGV ? shim_bar_fault(info, ucontext, &bad) : 0) {
 	case -1:
+		return;
+	case SIGSEGV:
+		/* another operand of the instruction is to blame; 0: its alignment, which the kernel has no address for either */
+		if (bad != (uintptr_t)info->si_addr) {
+			other.si_addr = (void *)bad;
+			other.si_code = bad ? SEGV_MAPERR : SI_KERNEL;
+		}
+		chain(sig, &other, ucontext, true);
 		return;
 	case SIGBUS:
 		/* what the kernel's vfio-pci gives to an access of a BAR that nobody answers (VM_FAULT_SIGBUS); the instruction itself would fault with SIGSEGV again */
@@ -267,7 +277,7 @@ static void on_signal(int sig, siginfo_t *info, void *ucontext)
 
 	if (sig == SIGSYS && info->si_code == SYS_SECCOMP && info->si_errno == SHIM_TRAP_DATA)
 		on_trap(info, ucontext);
-	else if (!guard_fault(sig, info, ucontext))
+	else if (!guard_fault(sig, info, ucontext) && !x86_fault(sig, info, ucontext))
 		fault(sig, info, ucontext);
 	errno = saved;
 }
