@@ -258,6 +258,9 @@ static void test_unmask_eventfd(void **state)
 	/* with the mask asked for by ioctl, DisINTx of the hardware goes too */
 	uvfio_intx(t.fn, false);
 	eventfd_write(unmask, 1);
+	/* served by the loop's thread: were it late, it would unmask the next one */
+	while (atomic_load(&t.vd->intx.state) & INTX_MASKED)
+		usleep(100);
 	assert_int_equal(set_irqs(&t, INTX, 0, 1, NONE | MASK, NULL), 0);
 	uvfio_intx(t.fn, true);
 	eventfd_write(unmask, 1);
