@@ -4,8 +4,13 @@
 #include <dirent.h>
 #include <ftw.h>
 #include <glob.h>
+#include <limits.h>
+#include <sys/inotify.h>
 #include <sys/sysmacros.h>
+#include <sys/time.h>
 #include <sys/vfs.h>
+#include <sys/xattr.h>
+#include <utime.h>
 
 #define DEVICES "/sys/bus/pci/devices"
 #define DEV	DEVICES "/" ADDRESS
@@ -240,6 +245,283 @@ static void config_is_live(void)
 	close(f);
 }
 
+static bool opens(int dirfd, const char *path, int flags)
+{
+	int f = openat(dirfd, path, flags);
+
+	if (f >= 0)
+		close(f);
+	return f >= 0;
+}
+
+static bool same(const char *a, const char *b)
+{
+	struct stat x, y;
+
+	return !stat(a, &x) && !stat(b, &y) && x.st_dev == y.st_dev && x.st_ino == y.st_ino;
+}
+
+/* A path that comes through the view and leaves it goes on in the host's tree. */
+static void out_of_the_view(void)
+{
+	char buf[PATH_MAX], back[256];
+	struct stat st;
+	int d;
+
+	CHECK(same("/dev/vfio/..", "/dev") && same("/dev/vfio/../..", "/") && same("/sys/bus/pci/..", "/sys/bus"));
+	CHECK(!lstat("/dev/vfio/../null", &st) && S_ISCHR(st.st_mode));
+	CHECK(opens(AT_FDCWD, "/sys/devices/pci0000:01/../system/cpu/online", O_RDONLY));
+	/* by the link: the device's place is below /sys/devices */
+	CHECK(!access("/sys/bus/pci/devices/" ADDRESS "/../../../..", F_OK) && same(DEV "/../../..", "/sys"));
+	CHECK(opens(AT_FDCWD, DEV "/../../system/cpu/online", O_RDONLY));
+	CHECK(realpath("/dev/vfio/../null", buf) && !strcmp(buf, "/dev/null"));
+	CHECK(list_has("/dev/vfio/..", "null"));
+	/* what is before ".." has to be there, and a directory */
+	FAILS(stat("/dev/vfio/nothing/../vfio", &st), ENOENT);
+	FAILS(stat("/dev/vfio/../nothing/../null", &st), ENOENT);
+	FAILS(stat("/dev/vfio/vfio/../../null", &st), ENOTDIR);
+	FAILS(stat("/sys/bus/pci/devices/nothing/../../../..", &st), ENOENT);
+	/* from inside */
+	CHECK(getcwd(back, sizeof(back)));
+	CHECK(!chdir("/dev/vfio") && opens(AT_FDCWD, "../null", O_RDWR));
+	CHECK(!chdir("..") && getcwd(buf, sizeof(buf)) && !strcmp(buf, "/dev"));
+	CHECK(opens(AT_FDCWD, "null", O_RDWR) && opens(AT_FDCWD, "vfio/vfio", O_RDWR));
+	CHECK(!chdir(DEV) && !chdir("../../..") && getcwd(buf, sizeof(buf)) && !strcmp(buf, "/sys"));
+	CHECK(!chdir(back));
+	d = open("/dev/vfio", O_RDONLY | O_DIRECTORY);
+	CHECK(opens(d, "../null", O_RDWR) && opens(d, "../vfio/vfio", O_RDWR));
+	close(d);
+}
+
+/* Descriptors of directories in which the view has a name. */
+static void from_above(void)
+{
+	static const struct {
+		const char *dir, *path;
+	} t[] = {
+		{ "/", "sys/bus/pci/devices/" ADDRESS "/vendor" },
+		{ "/sys", "bus/pci/devices/" ADDRESS "/vendor" },
+		{ "/sys/", "bus/pci/drivers/vfio-pci/" ADDRESS "/vendor" },
+		{ "/sys/bus", "pci/devices/" ADDRESS "/vendor" },
+		{ "/sys/kernel", "iommu_groups/1/type" },
+		{ "/sys/class", "iommu/uvfio-iommu/devices/" ADDRESS "/vendor" },
+		{ "/sys/module", "vfio_pci/initstate" },
+		{ "/sys/devices", "pci0000:01/" ADDRESS "/vendor" },
+		{ "/sys/devices/virtual", "iommu/uvfio-iommu/uevent" },
+		{ "/sys/bus/../class/..", "kernel/iommu_groups/1/type" },
+		{ "/dev/vfio/..", "vfio/1" },
+		{ "/dev", "vfio/1" },
+	};
+	static const int flags[] = { O_RDONLY, O_RDONLY | O_DIRECTORY | O_CLOEXEC, O_PATH };
+	char buf[256], back[256];
+	struct stat st;
+	DIR *dir;
+	int d, e;
+
+	CHECK(getcwd(back, sizeof(back)));
+	for (size_t i = 0; i < sizeof(t) / sizeof(t[0]); i++) {
+		for (size_t j = 0; j < sizeof(flags) / sizeof(flags[0]); j++) {
+			d = open(t[i].dir, flags[j]);
+			if (d < 0 && errno == ENOENT && !access(t[i].dir, F_OK))
+				break; /* the host has no such directory */
+			CHECK(d >= 0);
+			e = fcntl(d, F_DUPFD, 200);
+			CHECK(!fstatat(e, t[i].path, &st, 0));
+			CHECK(!faccessat(d, t[i].path, F_OK, 0));
+			if (i + 2 < sizeof(t) / sizeof(t[0]))
+				CHECK(opens(d, t[i].path, O_RDONLY) && opens(e, t[i].path, O_RDONLY));
+			if (case_failed)
+				printf("     %s + %s\n", t[i].dir, t[i].path);
+			close(d);
+			close(e);
+		}
+	}
+	d = open("/dev", O_RDONLY | O_DIRECTORY);
+	e = openat(d, "vfio/vfio", O_RDWR);
+	CHECK(e >= 0 && !ioctl(e, VFIO_GET_API_VERSION));
+	close(e);
+	CHECK(opens(d, "null", O_RDWR));
+	close(d);
+	/* also when the host has the name: what it lists is the view's */
+	d = open("/sys/bus", O_PATH);
+	CHECK(readlinkat(d, "pci/devices/" ADDRESS "/driver", buf, sizeof(buf)) > 9);
+	CHECK(!fchdir(d));
+	CHECK(read_is("pci/devices/" ADDRESS "/vendor", "0x1234"));
+	close(d);
+	d = open("pci/..", O_RDONLY);
+	CHECK(!fstatat(d, "pci/drivers/vfio-pci", &st, 0));
+	CHECK(!chdir("/"));
+	close(d);
+	d = open(".", O_PATH);
+	e = openat(d, "sys", O_PATH);
+	CHECK(!fstatat(e, "bus/pci/drivers/vfio-pci", &st, 0));
+	close(e);
+	close(d);
+	dir = opendir("/sys/bus");
+	CHECK(dir && !fstatat(dirfd(dir), "pci/drivers/vfio-pci", &st, 0));
+	closedir(dir);
+	/* one that nobody saw coming */
+	d = (int)raw_call(SYS_openat, AT_FDCWD, (long)"/dev", O_RDONLY | O_DIRECTORY, 0, 0, 0);
+	CHECK(!fstatat(d, "vfio/vfio", &st, 0) && S_ISCHR(st.st_mode));
+	close(d);
+	CHECK(!chdir(back));
+}
+
+/* What stands with a name of the view can be changed. */
+static void owner_and_mode(void)
+{
+	struct timespec ts[2] = { { .tv_sec = 1000 }, { .tv_sec = 2000 } };
+	struct timeval tv[2] = { { .tv_sec = 3000 }, { .tv_sec = 4000 } };
+	uid_t other = getuid() ? getuid() : 65534;
+	char buf[4096];
+	struct stat st;
+	int d, in;
+
+	CHECK(!chown(GROUP, other, (gid_t)-1) && !stat(GROUP, &st) && st.st_uid == other && S_ISCHR(st.st_mode));
+	CHECK(!fchownat(AT_FDCWD, GROUP, getuid(), getgid(), 0) && !stat(GROUP, &st) && st.st_uid == getuid());
+	CHECK(!lchown(DEV, getuid(), (gid_t)-1));
+	CHECK(!chmod(GROUP, 0660) && !stat(GROUP, &st) && st.st_mode == (S_IFCHR | 0660));
+	d = open("/dev", O_PATH);
+	CHECK(!fchmodat(d, "vfio/1", 0, 0) && !stat(GROUP, &st) && st.st_mode == S_IFCHR);
+	/* root may anyway */
+	if (geteuid())
+		FAILS(open_group(), EACCES);
+	else
+		CHECK(opens(AT_FDCWD, GROUP, O_RDWR));
+	CHECK(!chmod(GROUP, 0400));
+	if (geteuid())
+		FAILS(open_group(), EACCES);
+	CHECK(!syscall(SYS_fchmodat, d, "vfio/1", 0600) && !stat(GROUP, &st) && st.st_mode == (S_IFCHR | 0600));
+	CHECK(opens(AT_FDCWD, GROUP, O_RDWR));
+	close(d);
+	CHECK(!utimensat(AT_FDCWD, "/dev/vfio/vfio", ts, 0) && !stat("/dev/vfio/vfio", &st) && st.st_mtime == 2000);
+	CHECK(!utimes("/dev/vfio/vfio", tv) && !stat("/dev/vfio/vfio", &st) && st.st_mtime == 4000);
+	CHECK(!utime("/dev/vfio/vfio", &(struct utimbuf){ 5000, 6000 }) && !stat("/dev/vfio/vfio", &st) && st.st_mtime == 6000);
+	CHECK(!lutimes(DEV, tv) && !lstat(DEV, &st) && st.st_mtime == 4000);
+	FAILS(chown("/dev/vfio/77", 0, 0), ENOENT);
+	FAILS(chmod(DEV "/nothing", 0600), ENOENT);
+	/* a mode does not make a file of the view one that can be written */
+	CHECK(!chmod(DEV "/driver_override", 0644));
+	FAILS(open(DEV "/driver_override", O_WRONLY), EACCES);
+	CHECK(!chmod(DEV "/driver_override", 0444));
+	CHECK(listxattr(DEV "/vendor", buf, sizeof(buf)) >= 0);
+	in = inotify_init1(IN_NONBLOCK);
+	CHECK(inotify_add_watch(in, "/dev/vfio", IN_ATTRIB) >= 0);
+	CHECK(!chmod(GROUP, 0600) && read(in, buf, sizeof(buf)) > 0);
+	FAILS(inotify_add_watch(in, "/dev/vfio/nothing", IN_ATTRIB), ENOENT);
+	close(in);
+}
+
+/* sysfs lets nobody make, take or move a name: root is told EPERM, others that the directory is not theirs. */
+static void names_stay(void)
+{
+	int e = geteuid() ? EACCES : EPERM, d = open("/dev/vfio", O_PATH);
+	char old[] = "/tmp/shim_paths.XXXXXX", cmd[64];
+	struct stat st;
+
+	close(mkstemp(old));
+	FAILS(unlink(DEV "/vendor"), e);
+	FAILS(unlinkat(d, "1", 0), e);
+	FAILS(remove("/dev/vfio/1"), e);
+	FAILS(unlink(DEV), e);
+	FAILS(unlink("/sys/bus/pci/devices"), geteuid() ? EACCES : EISDIR);
+	FAILS(rmdir("/sys/bus/pci/devices"), e);
+	FAILS(unlinkat(AT_FDCWD, "/sys/bus/pci/devices", AT_REMOVEDIR), e);
+	FAILS(rmdir(DEV "/vendor"), geteuid() ? EACCES : ENOTDIR);
+	FAILS(unlink(DEV "/nothing"), ENOENT);
+	FAILS(mkdir(DEV "/new", 0755), e);
+	FAILS(mkdirat(d, "new", 0755), e);
+	FAILS(syscall(SYS_mkdir, "/dev/vfio/new", 0755), e);
+	FAILS(mkdir(DEV "/vendor", 0755), EEXIST);
+	FAILS(mkdir(DEV "/nothing/new", 0755), ENOENT);
+	FAILS(mkdir(DEV "/vendor/new", 0755), ENOTDIR);
+	FAILS(mknod("/dev/vfio/new", S_IFREG, 0), e);
+	FAILS(mkfifo("/dev/vfio/new", 0600), e);
+	FAILS(symlink("1", "/dev/vfio/new"), e);
+	FAILS(symlinkat("1", d, "vfio"), EEXIST);
+	FAILS(rename("/dev/vfio/1", "/dev/vfio/2"), e);
+	FAILS(rename("/dev/vfio/77", "/dev/vfio/2"), ENOENT);
+	FAILS(renameat(d, "1", d, "vfio"), e);
+	FAILS(rename("/dev/vfio/1", "/tmp/1"), EXDEV);
+	FAILS(rename(old, "/dev/vfio/1"), EXDEV);
+	FAILS(link("/dev/vfio/1", "/dev/vfio/2"), e);
+	FAILS(link("/dev/vfio/1", "/dev/vfio/vfio"), EEXIST);
+	FAILS(link("/dev/vfio/1", "/tmp/shim_paths.link"), EXDEV);
+	FAILS(truncate(DEV "/vendor", 0), EACCES);
+	FAILS(truncate("/dev/vfio/vfio", 0), EINVAL);
+	FAILS(truncate("/dev/vfio", 0), EISDIR);
+	FAILS(truncate(DEV "/nothing", 0), ENOENT);
+	CHECK(read_is(DEV "/vendor", "0x1234") && list_has("/dev/vfio", "1") && !list_has("/dev/vfio", "new"));
+	/* and outside all is as it was */
+	snprintf(cmd, sizeof(cmd), "%s.2", old);
+	CHECK(!rename(old, cmd) && !link(cmd, old) && !unlink(cmd) && !truncate(old, 5) && !stat(old, &st) && st.st_size == 5);
+	CHECK(!chmod(old, 0640) && !stat(old, &st) && st.st_mode == (S_IFREG | 0640));
+	CHECK(!remove(old) && !mkdir(old, 0700) && !remove(old));
+	close(d);
+}
+
+/* Links outside that lead into the view. */
+static void links_into_the_view(void)
+{
+	char dir[] = "/tmp/shim_paths.XXXXXX", back[256], buf[PATH_MAX], cmd[256];
+	struct dirent *ent;
+	struct stat st;
+	FILE *f;
+	DIR *d;
+	int n;
+
+	CHECK(getcwd(back, sizeof(back)) && mkdtemp(dir) && !chdir(dir));
+	CHECK(!symlink("/dev/vfio/vfio", "l") && !symlink("l", "ll") && !symlink("/dev/vfio", "dir") && !symlink(DEV, "dev"));
+	CHECK(!symlink("../../sys/bus/pci/devices/" ADDRESS "/vendor", "vendor") && !symlink("loop", "loop") && !symlink("/dev/vfio/77", "none"));
+	n = open("l", O_RDWR);
+	CHECK(n >= 0 && !ioctl(n, VFIO_GET_API_VERSION));
+	close(n);
+	CHECK(opens(AT_FDCWD, "ll", O_RDWR) && opens(AT_FDCWD, "dir/vfio", O_RDWR) && opens(AT_FDCWD, "./dir/../vfio/1", O_RDWR));
+	CHECK(opens(AT_FDCWD, "dir/../null", O_RDWR));
+	CHECK(read_is("vendor", "0x1234") && read_is("dev/vendor", "0x1234") && read_is("dev/driver/" ADDRESS "/vendor", "0x1234"));
+	f = fopen("vendor", "r");
+	CHECK(f && fgets(buf, sizeof(buf), f) && !strncmp(buf, "0x1234", 6));
+	if (f)
+		fclose(f);
+	CHECK(!stat("l", &st) && S_ISCHR(st.st_mode) && st.st_rdev == makedev(10, 196));
+	CHECK(!lstat("l", &st) && S_ISLNK(st.st_mode));
+	CHECK(!lstat("dir/1", &st) && S_ISCHR(st.st_mode));
+	CHECK(!access("ll", R_OK) && !faccessat(AT_FDCWD, "dev/vendor", R_OK, AT_EACCESS));
+	FAILS(open("l", O_RDWR | O_NOFOLLOW), ELOOP);
+	FAILS(open("l", O_RDWR | O_CREAT | O_EXCL, 0600), EEXIST);
+	FAILS(open("none", O_RDWR), ENOENT);
+	FAILS(open("loop", O_RDWR), ELOOP);
+	FAILS(open("dir/nothing", O_RDWR), ENOENT);
+	FAILS(open("vendor/x", O_RDONLY), ENOTDIR);
+	FAILS(open("vendor", O_WRONLY), EACCES);
+	FAILS(mkdir("dir/new", 0755), geteuid() ? EACCES : EPERM);
+	CHECK(realpath("l", buf) && !strcmp(buf, "/dev/vfio/vfio"));
+	CHECK(realpath("dev/driver", buf) && !strcmp(buf, "/sys/bus/pci/drivers/vfio-pci"));
+	CHECK(readlink("l", buf, sizeof(buf)) == 14 && readlink("dev/iommu_group", buf, sizeof(buf)) > 0);
+	CHECK(!chmod("dir/1", 0660) && !stat(GROUP, &st) && st.st_mode == (S_IFCHR | 0660) && !chmod("dir/1", 0600));
+	d = opendir("dir");
+	for (n = 0; d && (ent = readdir(d));)
+		n += ent->d_type == DT_CHR;
+	CHECK(d && n == 2 && !fstatat(dirfd(d), "vfio", &st, 0));
+	if (d)
+		closedir(d);
+	CHECK(!chdir("dir") && getcwd(buf, sizeof(buf)) && !strcmp(buf, "/dev/vfio"));
+	CHECK(!chdir(dir));
+	snprintf(cmd, sizeof(cmd), "test \"$(readlink -f ll dev/driver | tr '\\n' +)\" = /dev/vfio/vfio+/sys/bus/pci/drivers/vfio-pci+");
+	CHECK(!system(cmd));
+	CHECK(!chdir(back));
+	snprintf(cmd, sizeof(cmd), "rm -r %s", dir);
+	CHECK(!system(cmd) && !access(GROUP, F_OK));
+}
+
+static void tools(void)
+{
+	CHECK(!system("ls -la /dev/vfio /sys/bus/pci/devices/ >/dev/null"));
+	CHECK(!system("test \"$(find /dev/vfio -type c | sort | tr '\\n' +)\" = /dev/vfio/1+/dev/vfio/vfio+"));
+	CHECK(!system("cd /dev/vfio && cd .. && test -c null && cat vfio/../null"));
+	CHECK(!system("chmod 660 /dev/vfio/1 && test \"$(stat -c %a /dev/vfio/1)\" = 660 && chmod 600 /dev/vfio/1"));
+}
+
 int main(void)
 {
 	RUN(spellings);
@@ -249,5 +531,11 @@ int main(void)
 	RUN(files);
 	RUN(view_is_read_only);
 	RUN(config_is_live);
+	RUN(out_of_the_view);
+	RUN(from_above);
+	RUN(owner_and_mode);
+	RUN(names_stay);
+	RUN(links_into_the_view);
+	RUN(tools);
 	return any_failed;
 }

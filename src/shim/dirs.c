@@ -21,12 +21,17 @@
 EXPORT DIR *opendir(const char *path)
 {
 	struct shim_path p = { .virt = NULL };
+	int fd = AT_FDCWD;
+	const char *use;
 	DIR *d;
 
 	NEXT(opendir);
-	d = real(shim_path(path, &p));
+	use = shim_path(path, &p);
+	do
+		d = real(use);
+	while (!d && shim_path_again(-errno, &fd, &use, true, &p));
 	/* for openat(dirfd(d), ...) */
-	if (d && p.virt)
+	if (d && (p.virt || p.above))
 		shim_fd_mark(dirfd(d), false);
 	return d;
 }
@@ -43,7 +48,8 @@ static bool is_node_name(const char *s)
 		struct type *e;                                                                                            \
 		NEXT(name);                                                                                                \
 		e = real(d);                                                                                               \
-		if (e && e->d_type == DT_REG && is_node_name(e->d_name) && shim_fd_maybe_view(dirfd(d)))                   \
+		if (e && e->d_type == DT_REG && is_node_name(e->d_name) && shim_fd_maybe_view(dirfd(d)) &&                 \
+		    shim_fd_is_dir(dirfd(d), "/dev/vfio"))                                                                 \
 			e->d_type = DT_CHR;                                                                                \
 		return e;                                                                                                  \
 	}
@@ -126,7 +132,7 @@ static int on_ftw(const char *path, const struct stat *st, int type)
 		NEXT(name);                                                                                            \
 		use = shim_path(path, &p);                                                                             \
 		if (!p.virt)                                                                                           \
-			return real(path, fn, __VA_ARGS__);                                                            \
+			return real(use, fn, __VA_ARGS__);                                                             \
 		walk.fn = (void *)(uintptr_t)fn;                                                                       \
 		rc = real(use, (func_t)(uintptr_t)trampoline, __VA_ARGS__);                                            \
 		walk = outer;                                                                                          \

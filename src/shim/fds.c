@@ -2,7 +2,7 @@
 /*
  * shim/fds.c: descriptors' numbers: close, dup, fcntl, and the hints that they leave.
  *
- * Two bits for each number: "may be a handle", "may be a directory of the view". They are only ever hints: a bit that is set costs an fstat or
+ * Two bits for each number: "may be a handle", "may be a directory of the view, or above it". They are only ever hints: a bit that is set costs an fstat or
  * a readlink; a bit that is missing costs a failed call first (io.c), or a close that the service thread takes in instead of the closer.
  * Nothing is believed about a number whose bit is clear.
  *

@@ -15,7 +15,6 @@
 #include <sys/statvfs.h>
 #include <sys/syscall.h>
 #include <sys/sysmacros.h>
-#include <sys/xattr.h>
 #include <unistd.h>
 #include "base/guard.h"
 
@@ -121,60 +120,86 @@ static bool is_device_node(const char *virt)
 	return !strncmp(virt, dev_vfio, n) && virt[n] && !strchr(virt + n, '/');
 }
 
+/* The mode of a node counts, as far as one can look at it: the directory of the run is closed to a program that gave up its user. */
+static bool is_refused(const char *node, int flags)
+{
+	static const int want[] = { [O_RDONLY] = R_OK, [O_WRONLY] = W_OK, [O_RDWR] = R_OK | W_OK, [O_ACCMODE] = R_OK | W_OK };
+	struct stat st;
+
+	return sys_call(SYS_faccessat2, AT_FDCWD, (long)node, want[flags & O_ACCMODE], AT_EACCESS, 0, 0) == -EACCES &&
+	       !sys_call(SYS_newfstatat, AT_FDCWD, (long)node, (long)&st, 0, 0, 0);
+}
+
+/* What is not the kernel's to open of the path @p of the view: true and *@fd. */
+static bool open_view(const struct shim_path *p, const char *use, int flags, long *fd)
+{
+	struct stat st;
+	long rc;
+
+	if (is_device_node(p->virt) && !(flags & (O_PATH | O_DIRECTORY))) {
+		if ((flags & (O_CREAT | O_EXCL)) == (O_CREAT | O_EXCL) && !sys_call(SYS_faccessat, AT_FDCWD, (long)use, F_OK, 0, 0, 0))
+			*fd = -EEXIST;
+		else if (is_refused(use, flags))
+			*fd = -EACCES;
+		else
+			*fd = open_handle(p->virt, flags);
+		if (*fd == -ENOENT && flags & O_CREAT)
+			*fd = -EACCES;
+		return true;
+	}
+	/* a write that nobody acts on would be a false success */
+	if (!(flags & O_PATH) && ((flags & O_ACCMODE) != O_RDONLY || flags & (O_CREAT | O_TRUNC))) {
+		rc = sys_call(SYS_newfstatat, AT_FDCWD, (long)use, (long)&st, 0, 0, 0);
+		if (rc < 0 && !(flags & O_CREAT)) {
+			*fd = rc;
+		} else if (rc == 0 && S_ISDIR(st.st_mode)) {
+			*fd = -EISDIR;
+		} else {
+			log_warn(SHIM_WHO, "%s: opened for writing: uvfio's view of sysfs is read-only, EACCES", p->virt);
+			*fd = -EACCES;
+		}
+		return true;
+	}
+	*fd = open_config(p->virt, flags);
+	return *fd != -ENOENT;
+}
+
+/* The same of a path outside: /proc/self/fd/N of a handle. */
+static bool open_proc(const char *path, int flags, long *fd)
+{
+	char head[32];
+	int n;
+
+	if (!shim.on || guard_copy_part(head, path, sizeof(head)) < 10 || head[0] != '/' || (head[1] != 'p' && head[1] != 'd'))
+		return false;
+	head[sizeof(head) - 1] = '\0';
+	n = shim_path_self_fd(head);
+	if (n < 0 || !shim_fd_maybe_handle(n))
+		return false;
+	*fd = open_again(n, flags);
+	return *fd != -ENOENT;
+}
+
 typedef int open_fn(int dirfd, const char *path, int flags, ...);
 
 static long do_open(int dirfd, const char *path, int flags, mode_t mode, open_fn *call)
 {
 	struct shim_path p;
 	const char *use = shim_path_at(&dirfd, path, &p);
-	char head[32];
 	long fd;
 
-	if (!p.virt) {
-		if (shim.on && guard_copy_part(head, path, sizeof(head)) >= 10 && head[0] == '/' && (head[1] == 'p' || head[1] == 'd')) {
-			head[sizeof(head) - 1] = '\0';
-			int n = shim_path_self_fd(head);
-
-			if (n >= 0 && shim_fd_maybe_handle(n)) {
-				fd = open_again(n, flags);
-				if (fd != -ENOENT)
-					return fd;
-			}
+	do {
+		if (p.virt ? open_view(&p, use, flags, &fd) : open_proc(use, flags, &fd))
+			return fd;
+		if (call) {
+			fd = call(dirfd, use, flags, mode);
+			if (fd < 0)
+				fd = -errno;
+		} else {
+			fd = sys_call(SYS_openat, dirfd, (long)use, flags, mode, 0, 0);
 		}
-		goto kernel;
-	}
-	if (is_device_node(p.virt) && !(flags & (O_PATH | O_DIRECTORY))) {
-		if ((flags & (O_CREAT | O_EXCL)) == (O_CREAT | O_EXCL) && !sys_call(SYS_faccessat, AT_FDCWD, (long)use, F_OK, 0, 0, 0))
-			return -EEXIST;
-		fd = open_handle(p.virt, flags);
-		return fd == -ENOENT && flags & O_CREAT ? -EACCES : fd;
-	}
-	if ((flags & O_ACCMODE) != O_RDONLY || flags & (O_CREAT | O_TRUNC)) {
-		/* a write that nobody acts on would be a false success */
-		if (!(flags & O_PATH)) {
-			struct stat st;
-			long rc = sys_call(SYS_newfstatat, AT_FDCWD, (long)use, (long)&st, 0, 0, 0);
-
-			if (rc < 0 && !(flags & O_CREAT))
-				return rc;
-			if (rc == 0 && S_ISDIR(st.st_mode))
-				return -EISDIR;
-			log_warn(SHIM_WHO, "%s: opened for writing: uvfio's view of sysfs is read-only, EACCES", p.virt);
-			return -EACCES;
-		}
-	}
-	fd = open_config(p.virt, flags);
-	if (fd != -ENOENT)
-		return fd;
-kernel:
-	if (call) {
-		fd = call(dirfd, use, flags, mode);
-		if (fd < 0)
-			fd = -errno;
-	} else {
-		fd = sys_call(SYS_openat, dirfd, (long)use, flags, mode, 0, 0);
-	}
-	if (fd >= 0 && p.virt)
+	} while (shim_path_again(fd, &dirfd, &use, !(flags & O_NOFOLLOW), &p));
+	if (fd >= 0 && (p.virt || p.above))
 		shim_fd_mark((int)fd, false);
 	return fd;
 }
@@ -302,14 +327,16 @@ static int mode_flags(const char *mode)
 static FILE *open_stream(const char *path, const char *mode, FILE *(*real)(const char *, const char *))
 {
 	struct shim_path p;
+	const char *use = shim_path(path, &p);
+	int flags = mode_flags(mode), dirfd = AT_FDCWD, fd;
 	FILE *f;
-	int flags, fd;
 
-	shim_path(path, &p);
-	flags = p.virt ? mode_flags(mode) : -1;
-	if (flags < 0)
-		return real(path, mode);
-	fd = open_ret(AT_FDCWD, path, flags, 0666);
+	while (!p.virt || flags < 0) {
+		f = real(use, mode);
+		if (f || !shim_path_again(-errno, &dirfd, &use, true, &p))
+			return f;
+	}
+	fd = open_ret(AT_FDCWD, p.virt, flags, 0666);
 	if (fd < 0)
 		return NULL;
 	f = fdopen(fd, mode);
@@ -395,7 +422,9 @@ long shim_stat(int dirfd, const char *path, struct stat *st, int flags)
 		use = shim_path_at(&dirfd, path, &p);
 	else if (!guard_copy(&(char){ 0 }, path, 1) && path[0])
 		use = shim_path_at(&dirfd, path, &p);
-	rc = sys_call(SYS_newfstatat, dirfd, (long)use, (long)&own, flags, 0, 0);
+	do
+		rc = sys_call(SYS_newfstatat, dirfd, (long)use, (long)&own, flags, 0, 0);
+	while (shim_path_again(rc, &dirfd, &use, !(flags & AT_SYMLINK_NOFOLLOW), &p));
 	if (rc)
 		return rc;
 	fix_stat(use != path ? -1 : *path ? shim_path_self_fd(path) : dirfd, p.virt, &own);
@@ -420,7 +449,9 @@ long shim_statx(int dirfd, const char *path, int flags, unsigned mask, void *out
 	long rc;
 
 	use = shim_path_at(&dirfd, path, &p);
-	rc = sys_call(SYS_statx, dirfd, (long)use, flags, mask, (long)out, 0);
+	do
+		rc = sys_call(SYS_statx, dirfd, (long)use, flags, mask, (long)out, 0);
+	while (shim_path_again(rc, &dirfd, &use, !(flags & AT_SYMLINK_NOFOLLOW), &p));
 	if (rc || !shim.on || guard_copy(&sx, out, sizeof(sx)))
 		return rc;
 	st.st_dev = makedev(sx.stx_dev_major, sx.stx_dev_minor);
@@ -508,8 +539,13 @@ EXPORT int __fxstatat64(int ver, int dirfd, const char *path, struct stat64 *st,
 EXPORT int statfs(const char *path, struct statfs *out)
 {
 	struct shim_path p = { .virt = NULL };
-	long rc = sys_call(SYS_statfs, (long)shim_path(path, &p), (long)out, 0, 0, 0, 0);
+	const char *use = shim_path(path, &p);
+	int dirfd = AT_FDCWD;
+	long rc;
 
+	do
+		rc = sys_call(SYS_statfs, (long)use, (long)out, 0, 0, 0, 0);
+	while (shim_path_again(rc, &dirfd, &use, true, &p));
 	if (!rc && p.virt && !strncmp(p.virt, "/sys/", 5))
 		out->f_type = SYSFS_MAGIC_NUMBER;
 	return (int)shim_ret(rc);
@@ -520,18 +556,18 @@ EXPORT int statfs64(const char *path, struct statfs64 *out)
 	return statfs(path, (struct statfs *)out);
 }
 
-/* ---- extended attributes, which ls asks for ---- */
+EXPORT int statvfs(const char *restrict path, struct statvfs *restrict out)
+{
+	struct shim_path p = { .virt = NULL };
 
-#define XATTR(call, nr, params, ...)                                                                           \
-	EXPORT ssize_t call params                                                                             \
-	{                                                                                                      \
-		struct shim_path p = { .virt = NULL };                                                         \
-		return shim_ret(sys_call(nr, (long)shim_path(path, &p), __VA_ARGS__));                         \
-	}
-XATTR(getxattr, SYS_getxattr, (const char *path, const char *name, void *value, size_t n), (long)name, (long)value, (long)n, 0, 0)
-XATTR(lgetxattr, SYS_lgetxattr, (const char *path, const char *name, void *value, size_t n), (long)name, (long)value, (long)n, 0, 0)
-XATTR(listxattr, SYS_listxattr, (const char *path, char *list, size_t n), (long)list, (long)n, 0, 0, 0)
-XATTR(llistxattr, SYS_llistxattr, (const char *path, char *list, size_t n), (long)list, (long)n, 0, 0, 0)
+	NEXT(statvfs);
+	return real(shim_path(path, &p), out);
+}
+
+EXPORT int statvfs64(const char *restrict path, struct statvfs64 *restrict out)
+{
+	return statvfs(path, (struct statvfs *)out);
+}
 
 /* ---- access ---- */
 
@@ -539,10 +575,12 @@ long shim_access(int dirfd, const char *path, int mode, int flags, bool at2)
 {
 	struct shim_path p = { .virt = NULL };
 	const char *use = shim_path_at(&dirfd, path, &p);
+	long rc;
 
-	if (at2)
-		return sys_call(SYS_faccessat2, dirfd, (long)use, mode, flags, 0, 0);
-	return sys_call(SYS_faccessat, dirfd, (long)use, mode, 0, 0, 0);
+	do
+		rc = sys_call(at2 ? SYS_faccessat2 : SYS_faccessat, dirfd, (long)use, mode, flags, 0, 0);
+	while (shim_path_again(rc, &dirfd, &use, !(flags & AT_SYMLINK_NOFOLLOW), &p));
+	return rc;
 }
 
 EXPORT int access(const char *path, int mode)
@@ -554,11 +592,15 @@ EXPORT int faccessat(int dirfd, const char *path, int mode, int flags)
 {
 	struct shim_path p = { .virt = NULL };
 	const char *use;
+	int rc;
 
 	/* libc emulates the flags where the kernel has no faccessat2 (before 5.8) */
 	NEXT(faccessat);
 	use = shim_path_at(&dirfd, path, &p);
-	return real(dirfd, use, mode, flags);
+	do
+		rc = real(dirfd, use, mode, flags);
+	while (rc && shim_path_again(-errno, &dirfd, &use, !(flags & AT_SYMLINK_NOFOLLOW), &p));
+	return rc;
 }
 
 EXPORT int euidaccess(const char *path, int mode)
@@ -583,7 +625,9 @@ long shim_readlink(int dirfd, const char *path, char *buf, size_t size)
 
 	if (!shim.on || !size || size > INT_MAX)
 		return sys_call(SYS_readlinkat, dirfd, (long)use, (long)buf, (long)size, 0, 0);
-	rc = sys_call(SYS_readlinkat, dirfd, (long)use, (long)text, sizeof(text) - 1, 0, 0);
+	do
+		rc = sys_call(SYS_readlinkat, dirfd, (long)use, (long)text, sizeof(text) - 1, 0, 0);
+	while (shim_path_again(rc, &dirfd, &use, false, &p));
 	if (rc < 0)
 		return rc;
 	n = shim_link_text(text, (size_t)rc);
@@ -626,10 +670,15 @@ EXPORT ssize_t __readlinkat_chk(int dirfd, const char *path, char *buf, size_t s
 EXPORT char *realpath(const char *restrict path, char *restrict resolved)
 {
 	struct shim_path p = { .virt = NULL };
+	int dirfd = AT_FDCWD;
+	const char *use;
 	char *out;
 
 	NEXT(realpath);
-	out = real(shim_path(path, &p), resolved);
+	use = shim_path(path, &p);
+	do
+		out = real(use, resolved);
+	while (!out && shim_path_again(-errno, &dirfd, &use, true, &p));
 	if (out)
 		shim_unmap(out, strlen(out));
 	return out;
@@ -711,8 +760,13 @@ EXPORT char *get_current_dir_name(void)
 long shim_chdir(const char *path)
 {
 	struct shim_path p = { .virt = NULL };
-	long rc = sys_call(SYS_chdir, (long)shim_path(path, &p), 0, 0, 0, 0, 0);
+	const char *use = shim_path(path, &p);
+	int dirfd = AT_FDCWD;
+	long rc;
 
+	do
+		rc = sys_call(SYS_chdir, (long)use, 0, 0, 0, 0, 0);
+	while (shim_path_again(rc, &dirfd, &use, true, &p));
 	if (!rc && shim.on)
 		shim_cwd_changed();
 	return rc;

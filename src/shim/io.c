@@ -559,7 +559,7 @@ bool shim_syscall(long nr, const long a[6], long *ret)
 		*ret = shim_sigmask((int)a[0], (const uint64_t *)a[1], (uint64_t *)a[2]);
 		return true;
 	default:
-		return false;
+		return shim_names(nr, a, ret);
 	}
 }
 

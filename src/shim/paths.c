@@ -4,7 +4,8 @@
  * directory just as it would stand below "/", so a path in it is the same path with the run directory in front, and relative symbolic
  * links inside of it work by themselves.
  *
- * A path is looked at as text; only ".." needs the file system, because what it means depends on the links before it.
+ * A path is looked at as text; only ".." needs the file system, because what it means depends on the links before it. A link outside that leads into
+ * the view is found when the kernel, for which it leads nowhere, has said so: a path that works costs nothing.
  */
 #include "shim/shim.h"
 
@@ -40,9 +41,22 @@ static bool in_view(const char *path)
 	return false;
 }
 
+/* A directory in which the view, or one that leads there, has a name: "/", "/sys", "/sys/bus", "/dev" ... */
+static bool above_view(const char *path)
+{
+	size_t n = strlen(path);
+
+	if (n && path[n - 1] == '/')
+		n--;
+	for (size_t i = 0; i < ARRAY_SIZE(view); i++)
+		if (!strncmp(view[i].text, path, n) && view[i].text[n] == '/')
+			return true;
+	return false;
+}
+
 static bool near_view(const char *path)
 {
-	return !strncmp(path, "/sys/", 5) || !strncmp(path, "/dev/", 5);
+	return !strncmp(path, "/sys/", 5) || !strncmp(path, "/dev/", 5) || above_view(path);
 }
 
 /* Add @text to the @len bytes at @out: single slashes, no "." components. ".." is kept and reported. A slash at the end is kept: it means "follow". */
@@ -103,32 +117,53 @@ static void lexical(const char *in, char *out)
 	out[len] = '\0';
 }
 
-static long read_link(const char *virt, char *buf, size_t size)
-{
-	char real[2 * PATH_MAX];
-	long n;
+/* Threads and signal handlers of the program may have little stack: what has a path on it does not come together in one frame. */
+#define FRAME __attribute__((noinline))
 
-	if (in_view(virt)) {
-		memcpy(real, shim.run_dir, shim.run_len);
-		strcpy(real + shim.run_len, virt);
-		virt = real;
-	}
-	n = sys_call(SYS_readlinkat, AT_FDCWD, (long)virt, (long)buf, (long)size - 1, 0, 0);
+/* What the kernel calls the path @virt, which has room in front for the run directory. */
+static char *real_of(char *virt)
+{
+	return in_view(virt) ? memcpy(virt - shim.run_len, shim.run_dir, shim.run_len) : virt;
+}
+
+static long read_link(char *virt, char *buf, size_t size)
+{
+	long n = sys_call(SYS_readlinkat, AT_FDCWD, (long)real_of(virt), (long)buf, (long)size - 1, 0, 0);
+
 	if (n >= 0)
 		buf[n] = '\0';
 	return n;
 }
 
-/* The kernel's walk, for a path with "..": links are followed in all components but the last. In place; false: leave it to the kernel. */
-static bool walk(char *path)
+/* May one go up from there? What is before ".." has to be a directory that can be searched. There is room behind @virt. */
+static bool is_way(char *virt, size_t len)
 {
-	char todo[PATH_MAX], out[PATH_MAX], link[PATH_MAX];
+	long rc;
+
+	if (!len)
+		return true;
+	strcpy(virt + len, "/.");
+	rc = sys_call(SYS_faccessat, AT_FDCWD, (long)real_of(virt), F_OK, 0, 0, 0);
+	virt[len] = '\0';
+	return !rc;
+}
+
+/*
+ * The kernel's walk, in place: no ".." remains, and links are followed, in the last component if @follow. *@through: it came through the view. False: it
+ * ends on the way, and the kernel will say why.
+ */
+static FRAME bool walk(char *path, bool follow, bool *through)
+{
+	char todo[PATH_MAX], link[PATH_MAX], real[2 * PATH_MAX + 4], *out = real + shim.run_len;
+	bool slash = path[strlen(path) - 1] == '/';
 	size_t len = 0;
 	unsigned links = 0;
 	char *p = todo;
 
+	*through = false;
+	out[0] = '\0';
 	strcpy(todo, path);
-	while (*p) {
+	for (;;) {
 		size_t n, before = len;
 		bool last;
 		long l;
@@ -139,24 +174,31 @@ static bool walk(char *path)
 		last = !p[n];
 		if (!n)
 			break;
+		if (n == 1 && p[0] == '.') {
+			p += n;
+			continue;
+		}
 		if (n == 2 && p[0] == '.' && p[1] == '.') {
+			if (!is_way(out, len))
+				return false;
 			while (len && out[--len] != '/')
 				;
 			out[len] = '\0';
 			p += n;
 			continue;
 		}
-		if (len + n + 2 > sizeof(out))
+		if (len + n + 2 > PATH_MAX)
 			return false;
 		out[len++] = '/';
 		memcpy(out + len, p, n);
 		len += n;
 		out[len] = '\0';
 		p += n;
-		if (last)
+		*through |= in_view(out);
+		if (last && !follow)
 			break;
 		l = read_link(out, link, sizeof(link));
-		if (l == -EINVAL)
+		if (l == -EINVAL || (l < 0 && last))
 			continue; /* no link */
 		/* 40: as the kernel, MAXSYMLINKS of linux/namei.h */
 		if (l < 0 || ++links > 40 || (size_t)l + strlen(p) + 2 > sizeof(link))
@@ -168,87 +210,138 @@ static bool walk(char *path)
 		len = link[0] == '/' ? 0 : before;
 		out[len] = '\0';
 	}
-	if (!len)
-		out[len++] = '/';
-	if (path[strlen(path) - 1] == '/' && out[len - 1] != '/')
+	if ((!len || slash) && (!len || out[len - 1] != '/'))
 		out[len++] = '/';
 	out[len] = '\0';
 	strcpy(path, out);
 	return true;
 }
 
-/* Where a relative path starts, as the program knows it; false: nowhere near the view. */
-static bool base_of(int dirfd, bool dotdot, char *base, size_t size)
+static bool fd_path(int fd, char *path, size_t size)
 {
 	char link[48];
 	long n;
 
-	if (dirfd == AT_FDCWD) {
-		if (!atomic_load_explicit(&shim.cwd_near, memory_order_relaxed) && !dotdot)
-			return false;
-		n = sys_call(SYS_getcwd, (long)base, (long)size, 0, 0, 0, 0);
-		if (n <= 0 || base[0] != '/')
-			return false;
-		n--; /* the end counts */
-	} else {
-		if (!shim_fd_maybe_view(dirfd))
-			return false;
-		snprintf(link, sizeof(link), "/proc/self/fd/%d", dirfd);
-		n = sys_call(SYS_readlinkat, AT_FDCWD, (long)link, (long)base, (long)size - 1, 0, 0);
-		if (n <= 0 || base[0] != '/')
-			return false;
-	}
-	base[n] = '\0';
-	shim_unmap(base, (size_t)n);
+	snprintf(link, sizeof(link), "/proc/self/fd/%d", fd);
+	n = sys_call(SYS_readlinkat, AT_FDCWD, (long)link, (long)path, (long)size - 1, 0, 0);
+	if (n <= 0 || path[0] != '/')
+		return false;
+	path[n] = '\0';
+	shim_unmap(path, (size_t)n);
 	return true;
 }
 
-static bool has_dotdot(const char *s)
+bool shim_fd_is_dir(int fd, const char *virt)
 {
-	for (; (s = strstr(s, "..")); s += 2)
-		return true;
-	return false;
+	char path[PATH_MAX];
+
+	return fd_path(fd, path, sizeof(path)) && !strcmp(path, virt);
+}
+
+/* Where a relative path starts, as the program knows it; false: nowhere near the view, unless @anywhere. */
+static bool base_of(int dirfd, bool anywhere, char *base, size_t size)
+{
+	long n;
+
+	if (dirfd != AT_FDCWD)
+		return (anywhere || shim_fd_maybe_view(dirfd)) && fd_path(dirfd, base, size);
+	if (!anywhere && !atomic_load_explicit(&shim.cwd_near, memory_order_relaxed))
+		return false;
+	n = sys_call(SYS_getcwd, (long)base, (long)size, 0, 0, 0, 0);
+	if (n <= 0 || base[0] != '/')
+		return false;
+	shim_unmap(base, (size_t)n - 1); /* the end counts */
+	return true;
+}
+
+/* The same at @out (PATH_MAX), as append() has it: its length. */
+static FRAME ssize_t append_base(int dirfd, bool anywhere, char *out)
+{
+	char base[PATH_MAX];
+	bool dotdot;
+	ssize_t len;
+
+	if (!base_of(dirfd, anywhere, base, sizeof(base)))
+		return -ENOENT;
+	len = append(out, 0, PATH_MAX, base, &dotdot);
+	return len == 1 ? 0 : len; /* "/" */
+}
+
+/* @path from the root, at @out (PATH_MAX); false: not to be had, or @path is such that it does not go anywhere near the view. */
+static FRAME bool absolute(int dirfd, const char *path, bool anywhere, char *out, bool *dotdot)
+{
+	char in[PATH_MAX];
+	ssize_t len = 0;
+
+	/* an unreadable or endless path is the kernel's to refuse */
+	if (guard_strncpy(in, path, sizeof(in)) <= 0)
+		return false;
+	if (in[0] != '/')
+		len = append_base(dirfd, anywhere || strstr(in, ".."), out);
+	*dotdot = false;
+	return len >= 0 && append(out, (size_t)len, PATH_MAX, in, dotdot) >= 0;
+}
+
+/* May @path, which has "..", have to do with the view? */
+static FRAME bool goes_near(const char *path)
+{
+	char lex[PATH_MAX];
+
+	lexical(path, lex);
+	return near_view(lex) || near_view(path);
+}
+
+/* p->real has the whole path behind the room for the run directory: what the kernel gets. NULL: what the program gave, which is the same. */
+static const char *settle(struct shim_path *p, bool through, int *dirfd)
+{
+	char *out = p->real + shim.run_len;
+
+	if (in_view(out)) {
+		memcpy(p->real, shim.run_dir, shim.run_len);
+		p->virt = out;
+	} else {
+		p->above = above_view(out);
+		if (!through)
+			return NULL;
+	}
+	*dirfd = AT_FDCWD;
+	return p->virt ? p->real : out;
 }
 
 const char *shim_path_at(int *dirfd, const char *path, struct shim_path *p)
 {
-	char in[PATH_MAX], lex[PATH_MAX];
-	/* room in front for the run directory */
 	char *out = p->real + shim.run_len;
-	bool dotdot = false;
-	ssize_t len = 0;
+	bool dotdot = false, through = false;
+	const char *use;
 
 	p->virt = NULL;
-	if (!shim.on)
-		return path;
-	/* an unreadable or endless path is the kernel's to refuse */
-	if (guard_strncpy(in, path, sizeof(in)) <= 0)
-		return path;
-	if (in[0] != '/') {
-		if (!base_of(*dirfd, has_dotdot(in), lex, sizeof(lex)))
-			return path;
-		len = append(out, 0, PATH_MAX, lex, &dotdot);
-		if (len == 1)
-			len = 0; /* "/" */
-		dotdot = false;
-	}
-	if (len >= 0)
-		len = append(out, (size_t)len, PATH_MAX, in, &dotdot);
-	if (len < 0)
+	p->above = p->walked = false;
+	if (!shim.on || !absolute(*dirfd, path, false, out, &dotdot))
 		return path;
 	if (dotdot) {
-		lexical(out, lex);
-		if (!near_view(lex) && !near_view(out))
+		if (!goes_near(out))
 			return path;
-		if (!walk(out))
+		/* one that ends in the view has to end there for the kernel, too: it stays as it is */
+		if (!walk(out, false, &through) && !in_view(out))
 			return path;
 	}
-	if (!in_view(out))
-		return path;
-	memcpy(p->real, shim.run_dir, shim.run_len);
-	p->virt = out;
-	*dirfd = AT_FDCWD;
-	return p->real;
+	use = settle(p, through, dirfd);
+	return use ? use : path;
+}
+
+bool shim_path_again(long rc, int *dirfd, const char **use, bool follow, struct shim_path *p)
+{
+	char *out = p->real + shim.run_len;
+	bool dotdot, through;
+	int dir = *dirfd;
+
+	if ((rc != -ENOENT && rc != -ENOTDIR) || !shim.on || p->virt || p->walked)
+		return false;
+	p->walked = true;
+	if (!absolute(dir, *use, true, out, &dotdot) || !walk(out, follow, &through) || !through)
+		return false;
+	*use = settle(p, through, dirfd);
+	return true;
 }
 
 size_t shim_unmap(char *text, size_t len)
@@ -271,8 +364,7 @@ void shim_cwd_changed(void)
 {
 	char cwd[PATH_MAX];
 	long n = sys_call(SYS_getcwd, (long)cwd, sizeof(cwd), 0, 0, 0, 0);
-	bool near = n <= 0 || !strcmp(cwd, "/") || !strcmp(cwd, "/sys") || !strcmp(cwd, "/dev") ||
-		    near_view(cwd) || !strncmp(cwd, shim.run_dir, shim.run_len);
+	bool near = n <= 0 || near_view(cwd) || !strncmp(cwd, shim.run_dir, shim.run_len);
 
 	atomic_store_explicit(&shim.cwd_near, near, memory_order_relaxed);
 }

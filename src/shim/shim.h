@@ -111,7 +111,7 @@ bool shim_is_foreign(int fd);
 bool shim_foreign_link(int fd, char *text, size_t size); /* the same without a line: what it is a link to */
 
 /* ---- fds.c: hints about numbers ---- */
-void shim_fd_mark(int fd, bool handle);      /* handle or directory of the view */
+void shim_fd_mark(int fd, bool handle);      /* handle, or directory of the view or above it */
 bool shim_fd_maybe_handle(int fd);
 bool shim_fd_maybe_view(int fd);
 void shim_fd_forget(int fd);
@@ -124,10 +124,19 @@ long shim_close_range(unsigned first, unsigned last, unsigned flags);
 /* ---- paths.c ---- */
 struct shim_path {
 	const char *virt;       /* the path as the program knows it, absolute, or NULL: not in the view */
+	bool above;             /* a directory from which relative paths lead into the view */
+	bool walked;            /* links are no news any more */
 	char real[2 * PATH_MAX];
 };
-/* Where @path leads: returns what to give to the kernel, together with *@dirfd: @path itself, or p->real when it is in the view. */
+/* Where @path leads: returns what to give to the kernel, together with *@dirfd: @path itself, unless it is in the view or comes through it. */
 const char *shim_path_at(int *dirfd, const char *path, struct shim_path *p);
+/*
+ * The kernel's answer @rc to *@use is that there is no such path: is there a link on its way that leads into the view? Then true, once, with *@dirfd and
+ * *@use to ask for. @follow: the call follows a link that is the last component.
+ */
+bool shim_path_again(long rc, int *dirfd, const char **use, bool follow, struct shim_path *p);
+/* Is @fd the directory @virt? */
+bool shim_fd_is_dir(int fd, const char *virt);
 static inline const char *shim_path(const char *path, struct shim_path *p)
 {
 	int dirfd = -100; /* AT_FDCWD */
@@ -152,6 +161,10 @@ long shim_access(int dirfd, const char *path, int mode, int flags, bool at2);
 long shim_readlink(int dirfd, const char *path, char *buf, size_t size);
 long shim_getcwd(char *buf, size_t size);
 long shim_chdir(const char *path);
+
+/* ---- names.c ---- */
+/* System call @nr if it is one that changes names, or what stands with a name: true and *@ret. */
+bool shim_names(long nr, const long a[6], long *ret);
 
 /* ---- io.c ---- */
 /* Is this an ioctl that we look at? Type ';' (linux/vfio.h, VFIO_TYPE), and KVM's for its VFIO device. */

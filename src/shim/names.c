@@ -1,0 +1,419 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * shim/names.c: calls that change names, or what stands with a name: owner, mode, times, extended attributes; and watches, which hang on a name. What stands
+ * with a name of the view is changed on the file below the run directory, so that it can be seen again. Names themselves are nobody's to
+ * change there: the answer is what sysfs says.
+ *
+ * One table says where each system call has its paths; the functions of libc are these calls.
+ */
+#include "shim/shim.h"
+
+#include <dlfcn.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/inotify.h>
+#include <sys/syscall.h>
+#include <sys/time.h>
+#include <sys/xattr.h>
+#include <unistd.h>
+#include <utime.h>
+
+/* asm-generic/unistd.h, Linux 6.6 */
+#ifndef SYS_fchmodat2
+#define SYS_fchmodat2 452
+#endif
+
+enum role {
+	NONE,
+	APPLY,    /* the call is made on the file below the run directory */
+	FROM,     /* of two names */
+	TO,
+	MAKE,     /* a name that was not there */
+	REMOVE,   /* a name goes, of what is no directory */
+	RMDIR,
+	TRUNCATE,
+};
+
+/* by number */
+static const struct call {
+	struct {
+		unsigned char role;
+		signed char dir, path; /* which arguments; dir -1: there is none */
+	} name[2];
+	signed char flags; /* the argument with flags, or -1 */
+	bool follow;       /* without @flag, links are followed in the last component */
+	unsigned flag;     /* turns that around */
+	const char *what;
+} calls[] = {
+	[SYS_chown] = { { { APPLY, -1, 0 } }, -1, true, 0, "chown" },
+	[SYS_lchown] = { { { APPLY, -1, 0 } }, -1, false, 0, "lchown" },
+	[SYS_fchownat] = { { { APPLY, 0, 1 } }, 4, true, AT_SYMLINK_NOFOLLOW, "chown" },
+	[SYS_chmod] = { { { APPLY, -1, 0 } }, -1, true, 0, "chmod" },
+	[SYS_fchmodat] = { { { APPLY, 0, 1 } }, -1, true, 0, "chmod" },
+	[SYS_fchmodat2] = { { { APPLY, 0, 1 } }, 3, true, AT_SYMLINK_NOFOLLOW, "chmod" },
+	[SYS_utime] = { { { APPLY, -1, 0 } }, -1, true, 0, "utime" },
+	[SYS_utimes] = { { { APPLY, -1, 0 } }, -1, true, 0, "utimes" },
+	[SYS_futimesat] = { { { APPLY, 0, 1 } }, -1, true, 0, "utimes" },
+	[SYS_utimensat] = { { { APPLY, 0, 1 } }, 3, true, AT_SYMLINK_NOFOLLOW, "utimensat" },
+	[SYS_inotify_add_watch] = { { { APPLY, -1, 1 } }, 2, true, IN_DONT_FOLLOW, "inotify" },
+	[SYS_getxattr] = { { { APPLY, -1, 0 } }, -1, true, 0, "getxattr" },
+	[SYS_lgetxattr] = { { { APPLY, -1, 0 } }, -1, false, 0, "getxattr" },
+	[SYS_listxattr] = { { { APPLY, -1, 0 } }, -1, true, 0, "listxattr" },
+	[SYS_llistxattr] = { { { APPLY, -1, 0 } }, -1, false, 0, "listxattr" },
+	[SYS_setxattr] = { { { APPLY, -1, 0 } }, -1, true, 0, "setxattr" },
+	[SYS_lsetxattr] = { { { APPLY, -1, 0 } }, -1, false, 0, "setxattr" },
+	[SYS_removexattr] = { { { APPLY, -1, 0 } }, -1, true, 0, "removexattr" },
+	[SYS_lremovexattr] = { { { APPLY, -1, 0 } }, -1, false, 0, "removexattr" },
+	[SYS_truncate] = { { { TRUNCATE, -1, 0 } }, -1, true, 0, "truncate" },
+	[SYS_unlink] = { { { REMOVE, -1, 0 } }, -1, false, 0, "unlink" },
+	[SYS_unlinkat] = { { { REMOVE, 0, 1 } }, 2, false, 0, "unlink" },
+	[SYS_rmdir] = { { { RMDIR, -1, 0 } }, -1, false, 0, "rmdir" },
+	[SYS_mkdir] = { { { MAKE, -1, 0 } }, -1, false, 0, "mkdir" },
+	[SYS_mkdirat] = { { { MAKE, 0, 1 } }, -1, false, 0, "mkdir" },
+	[SYS_mknod] = { { { MAKE, -1, 0 } }, -1, false, 0, "mknod" },
+	[SYS_mknodat] = { { { MAKE, 0, 1 } }, -1, false, 0, "mknod" },
+	[SYS_symlink] = { { { MAKE, -1, 1 } }, -1, false, 0, "symlink" },
+	[SYS_symlinkat] = { { { MAKE, 1, 2 } }, -1, false, 0, "symlink" },
+	[SYS_rename] = { { { FROM, -1, 0 }, { TO, -1, 1 } }, -1, false, 0, "rename" },
+	[SYS_renameat] = { { { FROM, 0, 1 }, { TO, 2, 3 } }, -1, false, 0, "rename" },
+	[SYS_renameat2] = { { { FROM, 0, 1 }, { TO, 2, 3 } }, -1, false, 0, "rename" },
+	[SYS_link] = { { { FROM, -1, 0 }, { MAKE, -1, 1 } }, -1, false, 0, "link" },
+	[SYS_linkat] = { { { FROM, 0, 1 }, { MAKE, 2, 3 } }, 4, false, AT_SYMLINK_FOLLOW, "link" },
+};
+
+/* The directory of the last name of @p: does it stand? */
+static long parent_stands(struct shim_path *p)
+{
+	char *end = p->real + strlen(p->real), kept;
+	struct stat st;
+	long rc;
+
+	while (end[-1] == '/')
+		end--;
+	while (end[-1] != '/')
+		end--;
+	kept = *end;
+	*end = '\0';
+	rc = sys_call(SYS_newfstatat, AT_FDCWD, (long)p->real, (long)&st, 0, 0, 0);
+	*end = kept;
+	return rc;
+}
+
+/*
+ * The errno, in the kernel's order (fs/namei.c, may_create() and may_delete(); fs/open.c, vfs_truncate()). sysfs has directories of root's in which it knows none of
+ * these operations. In /dev/vfio, which is a real directory to the kernel, root could do some of it. @outside: the other name is not in the view.
+ */
+static long refuse(const struct call *c, enum role role, struct shim_path *p, bool outside)
+{
+	struct stat st;
+	long rc = sys_call(SYS_newfstatat, AT_FDCWD, (long)p->real, (long)&st, role == TRUNCATE ? 0 : AT_SYMLINK_NOFOLLOW, 0, 0);
+
+	if (!rc && role == MAKE)
+		return -EEXIST;
+	if (rc == -ENOENT && (role == MAKE || role == TO))
+		rc = parent_stands(p);
+	if (rc)
+		return rc;
+	if (outside)
+		return -EXDEV;
+	if (role == FROM)
+		return 0; /* the other name has more to say */
+	if (role == TRUNCATE) {
+		shim_path_stat(p->virt, &st);
+		if (!S_ISREG(st.st_mode))
+			return S_ISDIR(st.st_mode) ? -EISDIR : -EINVAL;
+		rc = -EACCES;
+	} else {
+		rc = sys_call(SYS_geteuid, 0, 0, 0, 0, 0, 0) ? -EACCES : -EPERM;
+	}
+	if (rc == -EPERM && role == REMOVE && S_ISDIR(st.st_mode))
+		return -EISDIR;
+	if (rc == -EPERM && role == RMDIR && !S_ISDIR(st.st_mode))
+		return -ENOTDIR;
+	log_warn(SHIM_WHO, "%s: %s: uvfio's view of sysfs and /dev cannot be changed, %s", p->virt, c->what, rc == -EPERM ? "EPERM" : "EACCES");
+	return rc;
+}
+
+struct place {
+	struct shim_path p;
+	const char *use;
+	int dir;
+};
+
+/* @n: of the names, which are two or one */
+static inline __attribute__((always_inline)) long call_with(long nr, const long args[6], struct place *at, unsigned n)
+{
+	const struct call *c = &calls[nr];
+	bool flagged = c->flags >= 0 && (unsigned long)args[c->flags] & c->flag, follow = c->follow != flagged, again;
+	long a[6], rc;
+	unsigned i;
+
+	memcpy(a, args, sizeof(a));
+	for (i = 0; i < n; i++) {
+		at[i].dir = c->name[i].dir < 0 ? AT_FDCWD : (int)a[c->name[i].dir];
+		at[i].use = shim_path_at(&at[i].dir, (const char *)a[c->name[i].path], &at[i].p);
+	}
+	do {
+		for (i = 0; i < n; i++) {
+			enum role role = c->name[i].role;
+
+			if (nr == SYS_unlinkat && a[2] & AT_REMOVEDIR)
+				role = RMDIR;
+			if (at[i].p.virt && role != APPLY) {
+				rc = refuse(c, role, &at[i].p, n == 2 && !at[!i].p.virt);
+				if (rc)
+					return rc;
+			}
+			if (c->name[i].dir >= 0)
+				a[c->name[i].dir] = at[i].dir;
+			a[c->name[i].path] = (long)at[i].use;
+		}
+		rc = sys_call(nr, a[0], a[1], a[2], a[3], a[4], a[5]);
+		again = false;
+		for (i = 0; i < n; i++)
+			again |= shim_path_again(rc, &at[i].dir, &at[i].use, follow && i == 0, &at[i].p);
+	} while (again);
+	return rc;
+}
+
+static __attribute__((noinline)) long call_one(long nr, const long a[6])
+{
+	struct place at[1];
+
+	return call_with(nr, a, at, 1);
+}
+
+static __attribute__((noinline)) long call_two(long nr, const long a[6])
+{
+	struct place at[2];
+
+	return call_with(nr, a, at, 2);
+}
+
+bool shim_names(long nr, const long a[6], long *ret)
+{
+	if (nr < 0 || nr >= (long)ARRAY_SIZE(calls) || !calls[nr].what)
+		return false;
+	*ret = calls[nr].name[1].role == NONE ? call_one(nr, a) : call_two(nr, a);
+	return true;
+}
+
+static long names(long nr, long a, long b, long c, long d, long e)
+{
+	long rc = -ENOSYS;
+
+	shim_names(nr, (const long[6]){ a, b, c, d, e, 0 }, &rc);
+	return shim_ret(rc);
+}
+
+/* ---- libc's functions ---- */
+
+EXPORT int chown(const char *path, uid_t uid, gid_t gid)
+{
+	return (int)names(SYS_chown, (long)path, uid, gid, 0, 0);
+}
+
+EXPORT int lchown(const char *path, uid_t uid, gid_t gid)
+{
+	return (int)names(SYS_lchown, (long)path, uid, gid, 0, 0);
+}
+
+EXPORT int fchownat(int dirfd, const char *path, uid_t uid, gid_t gid, int flags)
+{
+	return (int)names(SYS_fchownat, dirfd, (long)path, uid, gid, flags);
+}
+
+EXPORT int chmod(const char *path, mode_t mode)
+{
+	return (int)names(SYS_chmod, (long)path, mode, 0, 0, 0);
+}
+
+EXPORT int fchmodat(int dirfd, const char *path, mode_t mode, int flags)
+{
+	static __typeof__(fchmodat) *real;
+	struct shim_path p;
+	const char *use;
+	int rc;
+
+	if (!flags)
+		return (int)names(SYS_fchmodat, dirfd, (long)path, mode, 0, 0);
+	/* libc emulates the flags where the kernel has no fchmodat2 */
+	if (!real)
+		real = (__typeof__(fchmodat) *)(uintptr_t)dlsym(RTLD_NEXT, "fchmodat");
+	use = shim_path_at(&dirfd, path, &p);
+	do
+		rc = real(dirfd, use, mode, flags);
+	while (rc && shim_path_again(-errno, &dirfd, &use, !(flags & AT_SYMLINK_NOFOLLOW), &p));
+	return rc;
+}
+
+EXPORT int lchmod(const char *path, mode_t mode)
+{
+	return fchmodat(AT_FDCWD, path, mode, AT_SYMLINK_NOFOLLOW);
+}
+
+EXPORT int utimensat(int dirfd, const char *path, const struct timespec t[2], int flags)
+{
+	long at = (long)path;
+
+	/* as libc: the system call without a path is futimens() */
+	return at ? (int)names(SYS_utimensat, dirfd, at, (long)t, flags, 0) : (int)shim_ret(-EINVAL);
+}
+
+EXPORT int utime(const char *path, const struct utimbuf *t)
+{
+	return (int)names(SYS_utime, (long)path, (long)t, 0, 0, 0);
+}
+
+EXPORT int utimes(const char *path, const struct timeval t[2])
+{
+	return (int)names(SYS_utimes, (long)path, (long)t, 0, 0, 0);
+}
+
+EXPORT int futimesat(int dirfd, const char *path, const struct timeval t[2])
+{
+	return (int)names(SYS_futimesat, dirfd, (long)path, (long)t, 0, 0);
+}
+
+EXPORT int lutimes(const char *path, const struct timeval t[2])
+{
+	struct timespec ts[2];
+
+	for (int i = 0; t && i < 2; i++) {
+		if (t[i].tv_usec < 0 || t[i].tv_usec >= 1000000)
+			return (int)shim_ret(-EINVAL);
+		ts[i] = (struct timespec){ .tv_sec = t[i].tv_sec, .tv_nsec = t[i].tv_usec * 1000 };
+	}
+	return utimensat(AT_FDCWD, path, t ? ts : NULL, AT_SYMLINK_NOFOLLOW);
+}
+
+EXPORT int inotify_add_watch(int fd, const char *path, uint32_t mask)
+{
+	return (int)names(SYS_inotify_add_watch, fd, (long)path, mask, 0, 0);
+}
+
+#define GET_XATTR(name)                                                                                        \
+	EXPORT ssize_t name(const char *path, const char *attr, void *value, size_t n)                         \
+	{                                                                                                      \
+		return names(SYS_##name, (long)path, (long)attr, (long)value, (long)n, 0);                     \
+	}
+GET_XATTR(getxattr)
+GET_XATTR(lgetxattr)
+
+#define LIST_XATTR(name)                                                                                       \
+	EXPORT ssize_t name(const char *path, char *list, size_t n)                                            \
+	{                                                                                                      \
+		return names(SYS_##name, (long)path, (long)list, (long)n, 0, 0);                               \
+	}
+LIST_XATTR(listxattr)
+LIST_XATTR(llistxattr)
+
+#define SET_XATTR(name)                                                                                        \
+	EXPORT int name(const char *path, const char *attr, const void *value, size_t n, int flags)            \
+	{                                                                                                      \
+		return (int)names(SYS_##name, (long)path, (long)attr, (long)value, (long)n, flags);            \
+	}
+SET_XATTR(setxattr)
+SET_XATTR(lsetxattr)
+
+#define REMOVE_XATTR(name)                                                                                     \
+	EXPORT int name(const char *path, const char *attr)                                                    \
+	{                                                                                                      \
+		return (int)names(SYS_##name, (long)path, (long)attr, 0, 0, 0);                                \
+	}
+REMOVE_XATTR(removexattr)
+REMOVE_XATTR(lremovexattr)
+
+EXPORT int truncate64(const char *path, off64_t len)
+{
+	return (int)names(SYS_truncate, (long)path, len, 0, 0, 0);
+}
+EXPORT int truncate(const char *path, off_t len) __attribute__((alias("truncate64")));
+
+EXPORT int unlink(const char *path)
+{
+	return (int)names(SYS_unlink, (long)path, 0, 0, 0, 0);
+}
+
+EXPORT int unlinkat(int dirfd, const char *path, int flags)
+{
+	return (int)names(SYS_unlinkat, dirfd, (long)path, flags, 0, 0);
+}
+
+EXPORT int rmdir(const char *path)
+{
+	return (int)names(SYS_rmdir, (long)path, 0, 0, 0, 0);
+}
+
+EXPORT int remove(const char *path)
+{
+	return unlink(path) && (errno != EISDIR || rmdir(path)) ? -1 : 0;
+}
+
+EXPORT int mkdir(const char *path, mode_t mode)
+{
+	return (int)names(SYS_mkdir, (long)path, mode, 0, 0, 0);
+}
+
+EXPORT int mkdirat(int dirfd, const char *path, mode_t mode)
+{
+	return (int)names(SYS_mkdirat, dirfd, (long)path, mode, 0, 0);
+}
+
+EXPORT int mknodat(int dirfd, const char *path, mode_t mode, dev_t dev)
+{
+	if ((uint32_t)dev != dev)
+		return (int)shim_ret(-EINVAL);
+	return (int)names(SYS_mknodat, dirfd, (long)path, mode, (long)dev, 0);
+}
+
+EXPORT int mknod(const char *path, mode_t mode, dev_t dev)
+{
+	return mknodat(AT_FDCWD, path, mode, dev);
+}
+
+EXPORT int mkfifoat(int dirfd, const char *path, mode_t mode)
+{
+	return mknodat(dirfd, path, mode | S_IFIFO, 0);
+}
+
+EXPORT int mkfifo(const char *path, mode_t mode)
+{
+	return mkfifoat(AT_FDCWD, path, mode);
+}
+
+EXPORT int symlink(const char *target, const char *path)
+{
+	return (int)names(SYS_symlink, (long)target, (long)path, 0, 0, 0);
+}
+
+EXPORT int symlinkat(const char *target, int dirfd, const char *path)
+{
+	return (int)names(SYS_symlinkat, (long)target, dirfd, (long)path, 0, 0);
+}
+
+EXPORT int rename(const char *from, const char *to)
+{
+	return (int)names(SYS_rename, (long)from, (long)to, 0, 0, 0);
+}
+
+EXPORT int renameat(int fromfd, const char *from, int tofd, const char *to)
+{
+	return (int)names(SYS_renameat, fromfd, (long)from, tofd, (long)to, 0);
+}
+
+EXPORT int renameat2(int fromfd, const char *from, int tofd, const char *to, unsigned flags)
+{
+	return (int)names(SYS_renameat2, fromfd, (long)from, tofd, (long)to, flags);
+}
+
+EXPORT int link(const char *from, const char *to)
+{
+	return (int)names(SYS_link, (long)from, (long)to, 0, 0, 0);
+}
+
+EXPORT int linkat(int fromfd, const char *from, int tofd, const char *to, int flags)
+{
+	return (int)names(SYS_linkat, fromfd, (long)from, tofd, (long)to, flags);
+}
