@@ -11,6 +11,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <sys/syscall.h>
 #include "base/log.h"
 #include "base/sys.h"
@@ -105,6 +106,20 @@ void tree_text(struct tree *t, unsigned mode, const char *path, const char *fmt,
 	}
 	tree_data(t, mode, path, text, (size_t)n);
 	free(text);
+}
+
+void tree_node(struct tree *t, unsigned mode, const char *path)
+{
+	char full[PATH_MAX];
+	long rc;
+
+	if (full_path(t, path, full))
+		return;
+	rc = sys_call(SYS_mknodat, AT_FDCWD, (long)full, S_IFSOCK | mode, 0, 0, 0);
+	if (!rc) /* whatever the umask is */
+		rc = sys_call(SYS_fchmodat, AT_FDCWD, (long)full, mode, 0, 0, 0);
+	if (rc < 0)
+		fail(t, path, (int)rc);
 }
 
 void tree_link(struct tree *t, const char *path, const char *target)

@@ -14,6 +14,11 @@ struct tree {
 
 /* @path, below the root; parents are made, and what exists stays. */
 void tree_dir(struct tree *t, const char *path);
+/*
+ * What stands for a device node: a socket that nobody listens on, so that an open that comes past
+ * the shim is ENXIO and not a file.
+ */
+void tree_node(struct tree *t, unsigned mode, const char *path);
 /* A file of @mode with @len bytes, or with text. */
 void tree_data(struct tree *t, unsigned mode, const char *path, const void *data, size_t len);
 void tree_text(struct tree *t, unsigned mode, const char *path, const char *fmt, ...)

@@ -399,7 +399,7 @@ static void write_group(struct tree *t, unsigned id)
 	snprintf(path, sizeof(path), "sys/kernel/iommu_groups/%u/type", id);
 	tree_text(t, RO, path, "DMA\n");
 	snprintf(path, sizeof(path), "dev/vfio/%u", id);
-	tree_text(t, 0600, path, "%s", "");
+	tree_node(t, 0600, path);
 }
 
 static void write_iommu(struct tree *t)
@@ -460,7 +460,7 @@ int machine_write_view(struct machine *m, const char *dir)
 	write_bus(&t);
 	write_iommu(&t);
 	write_modules(&t, m->sys->dma_entry_limit);
-	tree_text(&t, 0666, "dev/vfio/vfio", "%s", "");
+	tree_node(&t, 0666, "dev/vfio/vfio");
 	tree_dir(&t, "sys/kernel/iommu_groups");
 	for (unsigned i = 0; i < m->num_groups; i++)
 		if (m->groups[i]->iommu->n)

@@ -48,7 +48,7 @@ static bool is_node_name(const char *s)
 		struct type *e;                                                                                            \
 		NEXT(name);                                                                                                \
 		e = real(d);                                                                                               \
-		if (e && e->d_type == DT_REG && is_node_name(e->d_name) && shim_fd_maybe_view(dirfd(d)) &&                 \
+		if (e && e->d_type == DT_SOCK && is_node_name(e->d_name) && shim_fd_maybe_view(dirfd(d)) &&                 \
 		    shim_fd_is_dir(dirfd(d), "/dev/vfio"))                                                                 \
 			e->d_type = DT_CHR;                                                                                \
 		return e;                                                                                                  \

@@ -378,7 +378,8 @@ void shim_path_stat(const char *virt, struct stat *st)
 	if (!virt || strncmp(virt, dir, sizeof(dir) - 1))
 		return;
 	p = virt + sizeof(dir) - 1;
-	if (!S_ISREG(st->st_mode))
+	/* the tree has sockets in the nodes' place, a handle's memfd is a file */
+	if (!S_ISREG(st->st_mode) && !S_ISSOCK(st->st_mode))
 		return;
 	if (!strcmp(p, "vfio")) {
 		st->st_rdev = makedev(SHIM_CONTAINER_MAJOR, SHIM_CONTAINER_MINOR);
