@@ -2,9 +2,10 @@
 /*
  * net_pcap.c: what passes a port, into a file for tcpdump and Wireshark.
  *
- * libpcap writes to a stream whose buffer holds a whole record, so that each reaches the file in one
- * write: at any moment, and after a kill, the file ends with a complete record. The library is loaded
- * when a capture is asked for: it brings eight others (libdbus, libsystemd, libgcrypt...), which would
+ * libpcap writes to a stream whose buffer holds a whole record, so that each reaches the file at once
+ * and in one write: nothing is lost with a process that is killed. (SIGKILL in the middle of a write
+ * that crosses a page makes the kernel stop there; the file then ends with a part of that one record,
+ * which tools report after having read the others.) The library is loaded when a capture is asked for: it brings eight others (libdbus, libsystemd, libgcrypt...), which would
  * otherwise come with uvfio into every program and every child of one.
  */
 #include <dlfcn.h>

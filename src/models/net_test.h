@@ -38,11 +38,12 @@ struct device {
 	char err[256];
 
 	pthread_mutex_t lock; /* a model's: held in receive, as models do */
-	uint32_t next[SENDERS], last_seq;
-	size_t last_len;
+	uint32_t next[SENDERS];
+	_Atomic uint32_t last_seq;
+	_Atomic size_t last_len;
 	atomic_uint received, misordered, links, late, inside;
 	atomic_bool up, closed, full;
-	unsigned replies;	  /* to each frame */
+	atomic_uint replies;	  /* to each frame */
 	struct net_port *forward; /* where replies go; NULL: back */
 	atomic_uint nested;	  /* a receive() of this thread ran inside another */
 };
