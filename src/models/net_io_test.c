@@ -24,7 +24,7 @@ static struct device a, b;
 static char dir[] = "/tmp/uvfio-net-XXXXXX", path_a[64], path_b[64], path_c[64],
 	cap[64];
 static char opt_ab[160], opt_ba[160], opt_a[160], opt_cap[160];
-static bool own_namespace;
+static bool own_namespace, own_users;
 
 static int socket_at(const char *path)
 {
@@ -317,7 +317,8 @@ static void test_pcap(void **state)
 	assert_false(frame_send(&a, 0, 101, 60)); /* which was not sent */
 	device_close(&a);
 	assert_int_equal(read_capture(cap, &last, false), 101);
-	if (!system("which tcpdump >/dev/null 2>&1")) {
+	/* which gives up rights that it has not, where we are root in name only */
+	if (!own_users && !system("which tcpdump >/dev/null 2>&1")) {
 		snprintf(cmd, sizeof(cmd), "test $(tcpdump -nr %s 2>/dev/null | grep -c ethertype) = 101", cap);
 		assert_int_equal(system(cmd), 0);
 	}
@@ -332,12 +333,12 @@ static void test_pcap_ends(void **state)
 {
 	struct rlimit limit = { 10000, 10000 };
 	struct stat file;
-	off_t size = 0; /* of the capture before */
 	unsigned before;
 	pid_t pid;
 	int st;
 
 	for (int round = 0; round < 5; round++) {
+		unlink(cap);
 		pid = fork();
 		if (!pid) {
 			if (device_try(&a, "a", OPTS("net=peer:right", opt_cap)) ||
@@ -346,8 +347,7 @@ static void test_pcap_ends(void **state)
 			for (uint32_t i = 0;; i++)
 				frame_send(&a, 0, i, 60 + i % 1400);
 		}
-		WAIT(!stat(cap, &file) && file.st_size > 4096 && file.st_size != size);
-		size = file.st_size;
+		WAIT(!stat(cap, &file) && file.st_size > 4096);
 		usleep((unsigned)round * 1234);
 		kill(pid, SIGKILL);
 		waitpid(pid, &st, 0);
@@ -482,7 +482,7 @@ static void enter_namespace(void)
 	}
 	if (unshare(CLONE_NEWUSER | CLONE_NEWNET))
 		return;
-	own_namespace = true;
+	own_namespace = own_users = true;
 	fd = open("/proc/self/uid_map", O_WRONLY);
 	snprintf(map, sizeof(map), "0 %u 1", uid);
 	if (fd < 0 || write(fd, map, strlen(map)) < 0)
