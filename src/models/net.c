@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 /*
- * net.c: a port from the options to the grave, and the thread that waits for the frames of a tap or a
- * socket. What kind of port it is shows in its backend alone.
+ * net.c: a port from the options to the grave, and the thread that waits for the frames of a tap or
+ * a socket. What kind of port it is shows in its backend alone.
  */
 #include <errno.h>
 #include <poll.h>
@@ -62,15 +62,15 @@ static void *port_main(void *arg)
 {
 	struct net_port *p = arg;
 	struct pollfd fds[] = {
-		{ .fd = p->wake_fd, .events = POLLIN },
-		{ .fd = p->fd, .events = POLLIN },
-		{ .fd = p->event_fd, .events = POLLIN },
+		{.fd = p->wake_fd, .events = POLLIN},
+		{.fd = p->fd, .events = POLLIN},
+		{.fd = p->event_fd, .events = POLLIN},
 	};
 
 	for (;;) {
 		if (poll(fds, 3, -1) < 0 && errno != EINTR && errno != EAGAIN) {
-			uvfio_log(p->dev, UVFIO_LOG_ERROR, "net: poll: %s: nothing comes in any more",
-				  strerror(errno));
+			uvfio_log(p->dev, UVFIO_LOG_ERROR,
+				  "net: poll: %s: nothing comes in any more", strerror(errno));
 			return NULL;
 		}
 		if (fds[0].revents)
@@ -82,7 +82,8 @@ static void *port_main(void *arg)
 	}
 }
 
-/* All signals go to the program's own threads, but for those by which uvfio's guarded accesses work. */
+/* All signals go to the program's own threads, but for those by which uvfio's guarded accesses
+ * work. */
 static int start_thread(struct net_port *p)
 {
 	sigset_t all, old;
@@ -154,14 +155,16 @@ static int parse(struct net_port *p, const char *text, const char **first, const
 	v = after(text, "pcap:");
 	if (v) {
 		if (*pcap)
-			return uvfio_error(p->dev, "net=%s: there is net=pcap:%s already", text, *pcap);
+			return uvfio_error(p->dev, "net=%s: there is net=pcap:%s already", text,
+					   *pcap);
 		if (!*v)
 			return uvfio_error(p->dev, "net=%s: needs a file: net=pcap:FILE", text);
 		*pcap = v;
 		return 0;
 	}
 	if (*first)
-		return uvfio_error(p->dev, "net=%s: there is net=%s already, and a port goes to one place",
+		return uvfio_error(p->dev,
+				   "net=%s: there is net=%s already, and a port goes to one place",
 				   text, *first);
 	*first = text;
 	v = after(text, "peer:");
@@ -179,7 +182,8 @@ static int parse(struct net_port *p, const char *text, const char **first, const
 	v = after(text, "unix:");
 	if (v)
 		return net_unix_open(p, v);
-	return uvfio_error(p->dev, "net=%s: must be peer:NAME, tap:IFNAME, unix:PATH[:PEER] or pcap:FILE",
+	return uvfio_error(p->dev,
+			   "net=%s: must be peer:NAME, tap:IFNAME, unix:PATH[:PEER] or pcap:FILE",
 			   text);
 }
 

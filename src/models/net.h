@@ -5,25 +5,28 @@
  * device. Written against uvfio/model.h alone.
  *
  * Options (a network model puts NET_OPTIONS into its table, and sets `concurrent`):
- *   net=peer:NAME           a cable to the device with net_id=NAME. It is enough that one end names
- *                           the other; either may come first; a cable has two ends.
- *   net=tap:IFNAME          the link is up while the interface is
- *   net=unix:PATH[:PEER]    datagrams, one a frame: bound to PATH; sent to PEER, or to whoever sent
- *                           last. The link is always up: nobody knows who listens.
- *   net=pcap:FILE           what comes and goes, beside one of the above
- *   net_id=NAME             how a peer names this port
+ *
+ * - net=peer:NAME: a cable to the device with net_id=NAME. It is enough that one end names the other;
+ *   either may come first; a cable has two ends.
+ * - net=tap:IFNAME: the link is up while the interface is.
+ * - net=unix:PATH[:PEER]: datagrams, one a frame; bound to PATH; sent to PEER, or to whoever sent last.
+ *   The link is always up: nobody knows who listens. A receiver whose queue is full is waited for, 10
+ *   ms at most; then frames are dropped until it reads.
+ * - net=pcap:FILE: what comes and goes, beside one of the above.
+ * - net_id=NAME: how a peer names this port.
  *
  * Threads, the rules for a model:
+ *
  * - net_send may be called by any thread, several at a time.
  * - receive() is called by the sender's thread (peer) or by the port's own (tap, unix), by several at
  *   a time if the peer sends from several; link() by any thread. No lock of net's is held meanwhile.
  *   Both may come before net_open() returned (*out is set by then), and never come after net_close()
  *   returned.
- * - Hold no lock in net_send, net_open or net_close that a receive() or link() takes, one's own or the
- *   peer's: two devices that send to each other would wait for each other.
+ * - Hold no lock in net_send, net_open or net_close that a receive() or link() takes, one's own or
+ *   another's: two devices that send to each other would wait for each other.
  * - net_send from inside receive() is fine: a frame to a peer leaves, in order, when the outermost
- *   receive() of this thread returned, so that no receive() runs inside another. At most
- *   NET_DEFER_MAX frames in reply to one: what two devices echo to each other for ever ends there.
+ *   receive() of this thread returned, so that no receive() runs inside another. At most NET_DEFER_MAX
+ *   frames in reply to one: what two devices echo to each other for ever ends there.
  * - net_close not from inside receive() or link(). No net_send on a port while it is closed.
  * - A forked child leaves the ports of its parent alone: it neither sends nor closes. Its own know
  *   nothing of them.
@@ -43,13 +46,13 @@ struct net_port;
 struct net_ops {
 	/*
 	 * A frame (without FCS) of NET_FRAME_MIN to NET_FRAME_MAX bytes came in. true: taken, or
-	 * dropped by the device's filters; false: no room now (counted as missed; back-pressure to a
-	 * peer is not modelled).
+	 * dropped by the device's filters; false: no room now (counted as missed; back-pressure to
+	 * a peer is not modelled).
 	 */
 	bool (*receive)(void *arg, const void *frame, size_t len);
 	/*
-	 * The link came up or went down (a peer appeared, vanished; the interface of a tap). One call at
-	 * a time for a port; the first says up. May be NULL.
+	 * The link came up or went down (a peer appeared, vanished; the interface of a tap). One
+	 * call at a time for a port; the first says up. May be NULL.
 	 */
 	void (*link)(void *arg, bool up);
 };
@@ -62,7 +65,8 @@ struct net_ops {
 	  .help = "the name by which another device's net=peer: finds this one" }
 /* clang-format on */
 
-/* Read the options of @dev and open: 0 or -errno after uvfio_error(). Without net= the port has a link only if a peer names it. */
+/* Read the options of @dev and open: 0 or -errno after uvfio_error(). Without net= the port has a
+ * link only if a peer names it. */
 int net_open(struct uvfio_dev *dev, const struct net_ops *ops, void *arg, struct net_port **out);
 void net_close(struct net_port *p); /* NULL: nothing */
 /* Send one frame: true if it left (or was dropped on the wire, as a wire may); false: no link. */

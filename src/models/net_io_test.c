@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 /*
- * net_io_test.c: ports that go outside: UNIX datagrams, a tap interface (in a network namespace of its
- * own, where that is allowed), captures.
+ * net_io_test.c: ports that go outside: UNIX datagrams, a tap interface (in a network namespace of
+ * its own, where that is allowed), captures.
  */
 #include <arpa/inet.h>
 #include <fcntl.h>
@@ -21,14 +21,13 @@
 #include "models/net_test.h"
 
 static struct device a, b;
-static char dir[] = "/tmp/uvfio-net-XXXXXX", path_a[64], path_b[64], path_c[64],
-	cap[64];
+static char dir[] = "/tmp/uvfio-net-XXXXXX", path_a[64], path_b[64], path_c[64], cap[64];
 static char opt_ab[160], opt_ba[160], opt_a[160], opt_cap[160];
 static bool own_namespace, own_users;
 
 static int socket_at(const char *path)
 {
-	struct sockaddr_un addr = { .sun_family = AF_UNIX };
+	struct sockaddr_un addr = {.sun_family = AF_UNIX};
 	int fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
 
 	strcpy(addr.sun_path, path);
@@ -39,7 +38,7 @@ static int socket_at(const char *path)
 
 static ssize_t send_to(int fd, const char *path, const void *data, size_t len)
 {
-	struct sockaddr_un addr = { .sun_family = AF_UNIX };
+	struct sockaddr_un addr = {.sun_family = AF_UNIX};
 
 	strcpy(addr.sun_path, path);
 	return sendto(fd, data, len, 0, (struct sockaddr *)&addr, sizeof(addr));
@@ -56,7 +55,8 @@ static void test_unix(void **state)
 	assert_true(frame_send(&a, 0, 0, 60)); /* nobody there */
 	assert_int_equal(stats(&a).dropped, 1);
 	OPEN(&b, "b", opt_ba);
-	/* with nobody waiting, the queue is longer than the kernel's ten: the sender waits for the reader */
+	/* with nobody waiting, the queue is longer than the kernel's ten: the sender waits for the
+	 * reader */
 	for (uint32_t i = 0; i < 2000; i++)
 		assert_true(frame_send(&a, 0, i, 22 + i % 1500));
 	WAIT(b.received == 2000);
@@ -128,7 +128,8 @@ static void test_unix_last_sender(void **state)
 	unlink(path_c);
 }
 
-/* Left by a killed process: taken. In use: refused. A receiver that does not read costs its sender one wait. */
+/* Left by a killed process: taken. In use: refused. A receiver that does not read costs its sender
+ * one wait. */
 static void test_unix_paths(void **state)
 {
 	struct timespec t0, t1;
@@ -175,7 +176,7 @@ static void *flood(void *arg)
 {
 	atomic_bool *stop = arg;
 	int fd = socket(AF_UNIX, SOCK_DGRAM, 0);
-	struct sockaddr_un addr = { .sun_family = AF_UNIX };
+	struct sockaddr_un addr = {.sun_family = AF_UNIX};
 	static struct frame f;
 
 	strcpy(addr.sun_path, path_a);
@@ -232,14 +233,15 @@ static uint64_t blocked_of_port(void)
 	return blocked;
 }
 
-/* The port's thread takes no signal that is the program's. A thread begins with all of them blocked, by libc. */
+/* The port's thread takes no signal that is the program's. A thread begins with all of them
+ * blocked, by libc. */
 static void test_signals(void **state)
 {
 	uint64_t want = ~0ull;
 
 	for (int s = 1; s <= 64; s++)
-		if (s == SIGSEGV || s == SIGBUS || s == SIGSYS || s == SIGKILL || s == SIGSTOP || s == 32 ||
-		    s == 33)
+		if (s == SIGSEGV || s == SIGBUS || s == SIGSYS || s == SIGKILL || s == SIGSTOP ||
+		    s == 32 || s == 33)
 			want &= ~(1ull << (s - 1));
 	OPEN(&a, "a", opt_a);
 	WAIT(blocked_of_port() == want);
@@ -252,10 +254,11 @@ struct record {
 	uint32_t sec, nsec, caplen, len;
 };
 
-/* The format of a capture with nanoseconds (pcap-savefile(5)). Returns its whole records; @cut: the last one may be incomplete. */
+/* The format of a capture with nanoseconds (pcap-savefile(5)). Returns its whole records; @cut: the
+ * last one may be incomplete. */
 static unsigned read_capture(const char *path, size_t *last, bool cut)
 {
-	static const uint8_t magic[4] = { 0x4d, 0x3c, 0xb2, 0xa1 };
+	static const uint8_t magic[4] = {0x4d, 0x3c, 0xb2, 0xa1};
 	uint64_t time = 0, t;
 	uint8_t head[24];
 	struct record r;
@@ -304,7 +307,8 @@ static void test_pcap(void **state)
 		assert_true(frame_send(&b, 0, i + 1, 60));
 	}
 	assert_true(frame_send(&a, 0, 100, NET_FRAME_MAX));
-	assert_int_equal(read_capture(cap, &last, false), 101); /* at once, not only when it is closed */
+	assert_int_equal(read_capture(cap, &last, false),
+			 101); /* at once, not only when it is closed */
 	assert_int_equal(last, NET_FRAME_MAX);
 	/* one writer */
 	{
@@ -319,7 +323,8 @@ static void test_pcap(void **state)
 	assert_int_equal(read_capture(cap, &last, false), 101);
 	/* which gives up rights that it has not, where we are root in name only */
 	if (!own_users && !system("which tcpdump >/dev/null 2>&1")) {
-		snprintf(cmd, sizeof(cmd), "test $(tcpdump -nr %s 2>/dev/null | grep -c ethertype) = 101", cap);
+		snprintf(cmd, sizeof(cmd),
+			 "test $(tcpdump -nr %s 2>/dev/null | grep -c ethertype) = 101", cap);
 		assert_int_equal(system(cmd), 0);
 	}
 	/* a new capture begins anew */
@@ -328,10 +333,11 @@ static void test_pcap(void **state)
 	device_close(&a);
 }
 
-/* Killed in the middle; a child that exits adds nothing; a file that is full ends with a whole record. */
+/* Killed in the middle; a child that exits adds nothing; a file that is full ends with a whole
+ * record. */
 static void test_pcap_ends(void **state)
 {
-	struct rlimit limit = { 10000, 10000 };
+	struct rlimit limit = {10000, 10000};
 	struct stat file;
 	unsigned before;
 	pid_t pid;
@@ -391,7 +397,7 @@ static void test_pcap_ends(void **state)
 
 static void set_up(int sock, const char *name, bool up)
 {
-	struct ifreq ifr = { 0 };
+	struct ifreq ifr = {0};
 
 	strcpy(ifr.ifr_name, name);
 	assert_int_equal(ioctl(sock, SIOCGIFFLAGS, &ifr), 0);
@@ -407,8 +413,10 @@ static void delete_interface(const char *name)
 	struct {
 		struct nlmsghdr h;
 		struct ifinfomsg i;
-	} m = { .h = { .nlmsg_len = sizeof(m), .nlmsg_type = RTM_DELLINK, .nlmsg_flags = NLM_F_REQUEST },
-		.i = { .ifi_index = (int)if_nametoindex(name) } };
+	} m = {.h = {.nlmsg_len = sizeof(m),
+		     .nlmsg_type = RTM_DELLINK,
+		     .nlmsg_flags = NLM_F_REQUEST},
+	       .i = {.ifi_index = (int)if_nametoindex(name)}};
 	int fd = socket(AF_NETLINK, SOCK_RAW, NETLINK_ROUTE);
 
 	assert_int_equal(send(fd, &m, sizeof(m), 0), sizeof(m));
@@ -417,7 +425,7 @@ static void delete_interface(const char *name)
 
 static void test_tap(void **state)
 {
-	struct sockaddr_ll ll = { .sll_family = AF_PACKET, .sll_protocol = htons(TYPE) };
+	struct sockaddr_ll ll = {.sll_family = AF_PACKET, .sll_protocol = htons(TYPE)};
 	static struct frame f, got;
 	unsigned fds = count_private();
 	int s;

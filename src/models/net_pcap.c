@@ -2,11 +2,12 @@
 /*
  * net_pcap.c: what passes a port, into a file for tcpdump and Wireshark.
  *
- * libpcap writes to a stream whose buffer holds a whole record, so that each reaches the file at once
- * and in one write: nothing is lost with a process that is killed. (SIGKILL in the middle of a write
- * that crosses a page makes the kernel stop there; the file then ends with a part of that one record,
- * which tools report after having read the others.) The library is loaded when a capture is asked for: it brings eight others (libdbus, libsystemd, libgcrypt...), which would
- * otherwise come with uvfio into every program and every child of one.
+ * libpcap writes to a stream whose buffer holds a whole record, so that each reaches the file at
+ * once and in one write: nothing is lost with a process that is killed. (SIGKILL in the middle of a
+ * write that crosses a page makes the kernel stop there; the file then ends with a part of that one
+ * record, which tools report after having read the others.) The library is loaded when a capture is
+ * asked for: it brings eight others (libdbus, libsystemd, libgcrypt...), which would otherwise come
+ * with uvfio into every program and every child of one.
  */
 #include <dlfcn.h>
 #include <errno.h>
@@ -22,7 +23,7 @@
 
 #include "models/net_internal.h"
 
-#define LIBPCAP "libpcap.so.0.8" /* Debian's name of it; upstream's is libpcap.so.1 */
+#define LIBPCAP		 "libpcap.so.0.8" /* Debian's name of it; upstream's is libpcap.so.1 */
 #define LIBPCAP_UPSTREAM "libpcap.so.1"
 
 struct net_pcap {
@@ -53,27 +54,27 @@ static int load(struct net_pcap *c)
 		const char *name;
 		void *at;
 	} functions[] = {
-		{ "pcap_open_dead_with_tstamp_precision", &c->open_dead },
-		{ "pcap_dump_fopen", &c->dump_fopen },
-		{ "pcap_dump", &c->dump },
-		{ "pcap_dump_flush", &c->flush },
-		{ "pcap_dump_close", &c->dump_close },
-		{ "pcap_close", &c->close },
+		{"pcap_open_dead_with_tstamp_precision", &c->open_dead},
+		{"pcap_dump_fopen", &c->dump_fopen},
+		{"pcap_dump", &c->dump},
+		{"pcap_dump_flush", &c->flush},
+		{"pcap_dump_close", &c->dump_close},
+		{"pcap_close", &c->close},
 	};
 
 	if (!lib)
 		lib = dlopen(LIBPCAP_UPSTREAM, RTLD_NOW | RTLD_LOCAL);
 	if (!lib) {
-		uvfio_error(c->dev, "net=pcap:%s: libpcap cannot be loaded: %s; install libpcap0.8", c->path,
-			    dlerror());
+		uvfio_error(c->dev, "net=pcap:%s: libpcap cannot be loaded: %s; install libpcap0.8",
+			    c->path, dlerror());
 		return -ENOENT;
 	}
 	for (size_t i = 0; i < sizeof(functions) / sizeof(functions[0]); i++) {
 		void *f = dlsym(lib, functions[i].name);
 
 		if (!f)
-			return uvfio_error(c->dev, "net=pcap:%s: libpcap is too old: it has no %s", c->path,
-					   functions[i].name);
+			return uvfio_error(c->dev, "net=pcap:%s: libpcap is too old: it has no %s",
+					   c->path, functions[i].name);
 		memcpy(functions[i].at, &f, sizeof(f));
 	}
 	return 0;
@@ -86,7 +87,8 @@ static ssize_t to_file(void *cookie, const char *buf, size_t size)
 	size_t done = 0;
 	ssize_t n;
 
-	/* A child that was forked during a write flushes, when it exits, what is the parent's to write. */
+	/* A child that was forked during a write flushes, when it exits, what is the parent's to
+	 * write. */
 	if (c->err || c->pid != getpid())
 		return 0;
 	while (done < size) {
@@ -106,16 +108,18 @@ static ssize_t to_file(void *cookie, const char *buf, size_t size)
 	return (ssize_t)size;
 }
 
-/* One writer: a second device's records would overwrite ours, and a forked child's device its parent's. */
+/* One writer: a second device's records would overwrite ours, and a forked child's device its
+ * parent's. */
 static int claim(struct net_pcap *c)
 {
-	struct flock fl = { .l_type = F_WRLCK, .l_whence = SEEK_SET };
+	struct flock fl = {.l_type = F_WRLCK, .l_whence = SEEK_SET};
 	struct stat st;
 
 	if (fstat(c->fd, &st) || !S_ISREG(st.st_mode))
 		return uvfio_error(c->dev, "net=pcap:%s: not a regular file", c->path);
 	if (fcntl(c->fd, F_OFD_SETLK, &fl) && (errno == EAGAIN || errno == EACCES)) {
-		uvfio_error(c->dev, "net=pcap:%s: another device or process is writing it", c->path);
+		uvfio_error(c->dev, "net=pcap:%s: another device or process is writing it",
+			    c->path);
 		return -EBUSY;
 	}
 	if (ftruncate(c->fd, 0)) {
@@ -129,7 +133,7 @@ static int claim(struct net_pcap *c)
 
 int net_pcap_open(struct uvfio_dev *dev, const char *path, struct net_pcap **out)
 {
-	static const cookie_io_functions_t io = { .write = to_file };
+	static const cookie_io_functions_t io = {.write = to_file};
 	struct net_pcap *c;
 	int err, fd;
 
@@ -190,7 +194,7 @@ fail:
 
 void net_pcap_write(struct net_pcap *c, const void *frame, size_t len)
 {
-	struct pcap_pkthdr h = { .caplen = (bpf_u_int32)len, .len = (bpf_u_int32)len };
+	struct pcap_pkthdr h = {.caplen = (bpf_u_int32)len, .len = (bpf_u_int32)len};
 	struct timespec now;
 	int err = 0;
 
@@ -206,8 +210,8 @@ void net_pcap_write(struct net_pcap *c, const void *frame, size_t len)
 	}
 	pthread_mutex_unlock(&c->lock);
 	if (err) /* once */
-		uvfio_log(c->dev, UVFIO_LOG_ERROR, "net=pcap:%s: %s: the capture ends here", c->path,
-			  strerror(-err));
+		uvfio_log(c->dev, UVFIO_LOG_ERROR, "net=pcap:%s: %s: the capture ends here",
+			  c->path, strerror(-err));
 }
 
 void net_pcap_close(struct net_pcap *c)

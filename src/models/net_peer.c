@@ -1,16 +1,16 @@
 // SPDX-License-Identifier: BSD-3-Clause
 /*
- * net_peer.c: cables between the ports of a process, and the list of all ports by which they find each
- * other.
+ * net_peer.c: cables between the ports of a process, and the list of all ports by which they find
+ * each other.
  *
  * A frame is handed over by the sender's thread itself, with no copy and no lock: the sender counts
- * itself in at its own port, reads who the peer is, calls receive(), counts itself out. Who closes a
- * port cuts the cable first and then waits for the counts at both ends; until then neither end gets
- * a new cable, so the waiting ends.
+ * itself in at its own port, reads who the peer is, calls receive(), counts itself out. Who closes
+ * a port cuts the cable first and then waits for the counts at both ends; until then neither end
+ * gets a new cable, so the waiting ends.
  *
- * No receive() runs inside another on one thread. What a receive() sends is put off (copied) until the
- * outermost one returned; so threads never nest the locks of two models, and the stack does not grow
- * when two devices answer each other.
+ * No receive() runs inside another on one thread. What a receive() sends is put off (copied) until
+ * the outermost one returned; so threads never nest the locks of two models, and the stack does not
+ * grow when two devices answer each other.
  */
 #include <errno.h>
 #include <stdio.h>
@@ -21,8 +21,8 @@
 #include "models/net_internal.h"
 
 /*
- * One a process. A forked child finds its parent's, with a lock that a thread of the parent may have
- * held and ports that are not its own, and begins a new one; the old one is kept reachable.
+ * One a process. A forked child finds its parent's, with a lock that a thread of the parent may
+ * have held and ports that are not its own, and begins a new one; the old one is kept reachable.
  */
 struct net_registry {
 	pthread_mutex_t lock;
@@ -184,7 +184,8 @@ static void tell(struct net_registry *r)
 {
 	struct net_port *p;
 again:
-	cds_list_for_each_entry(p, &r->ports, node) {
+	cds_list_for_each_entry(p, &r->ports, node)
+	{
 		bool up = net_link_up(p);
 
 		if (p->told == up || p->telling)
@@ -236,15 +237,16 @@ static void connect_ports(struct net_registry *r)
 
 	for (int both = 1; both >= 0; both--)
 		cds_list_for_each_entry(p, &r->ports, node)
-			cds_list_for_each_entry(q, &r->ports, node) {
-				if (!is_free(p) || !is_free(q) || !belong_together(p, q) ||
-				    (both && !(names(p, q) && names(q, p))))
-					continue;
-				atomic_store(&p->peer, q);
-				atomic_store(&q->peer, p);
-				atomic_store(&p->up, true);
-				atomic_store(&q->up, true);
-			}
+			cds_list_for_each_entry(q, &r->ports, node)
+		{
+			if (!is_free(p) || !is_free(q) || !belong_together(p, q) ||
+			    (both && !(names(p, q) && names(q, p))))
+				continue;
+			atomic_store(&p->peer, q);
+			atomic_store(&q->peer, p);
+			atomic_store(&p->up, true);
+			atomic_store(&q->up, true);
+		}
 }
 
 /* The device whose port has @p's name. Lock held. */
@@ -252,9 +254,7 @@ static struct net_port *find(struct net_registry *r, const char *id)
 {
 	struct net_port *q;
 
-	cds_list_for_each_entry(q, &r->ports, node)
-		if (q->id && !strcmp(q->id, id))
-			return q;
+	cds_list_for_each_entry(q, &r->ports, node) if (q->id && !strcmp(q->id, id)) return q;
 	return NULL;
 }
 
@@ -293,16 +293,17 @@ int net_join(struct net_port *p)
 	}
 	cds_list_add_tail(&p->node, &r->ports);
 	connect_ports(r);
-	cds_list_for_each_entry(q, &r->ports, node)
-		if (!why && (q == p || names(q, p)) && (why = mismatch(r, q))) {
-			snprintf(other, sizeof(other), "%s", uvfio_dev_name(q->dev));
-			snprintf(wanted, sizeof(wanted), "%s", q->wants);
-		}
+	cds_list_for_each_entry(q, &r->ports,
+				node) if (!why && (q == p || names(q, p)) && (why = mismatch(r, q)))
+	{
+		snprintf(other, sizeof(other), "%s", uvfio_dev_name(q->dev));
+		snprintf(wanted, sizeof(wanted), "%s", q->wants);
+	}
 	tell(r);
 	pthread_mutex_unlock(&r->lock);
 	if (why) /* no error: the port that is in the way may go */
-		uvfio_log(p->dev, UVFIO_LOG_WARN, "net=peer:%s of %s: no link: %s %s", wanted, other, wanted,
-			  why);
+		uvfio_log(p->dev, UVFIO_LOG_WARN, "net=peer:%s of %s: no link: %s %s", wanted,
+			  other, wanted, why);
 	return 0;
 }
 
@@ -322,11 +323,12 @@ void net_leave(struct net_port *p)
 		atomic_store(&p->peer, NULL);
 	}
 	/*
-	 * Both directions' frames arrive first. @q stays while its `cutting` says so: its own net_leave
-	 * waits below.
+	 * Both directions' frames arrive first. @q stays while its `cutting` says so: its own
+	 * net_leave waits below.
 	 */
 	atomic_fetch_add(&r->leaving, 1);
-	while (atomic_load(&p->sending) || (q && atomic_load(&q->sending)) || p->telling || p->cutting)
+	while (atomic_load(&p->sending) || (q && atomic_load(&q->sending)) || p->telling ||
+	       p->cutting)
 		pthread_cond_wait(&r->changed, &r->lock);
 	atomic_fetch_sub(&r->leaving, 1);
 	if (q && !--q->cutting)

@@ -69,7 +69,8 @@ static void test_peer(void **state)
 }
 
 /* What is logged while @d opens. */
-static void open_logged(struct device *d, const char *name, const char *const *opts, char *text, size_t size)
+static void open_logged(struct device *d, const char *name, const char *const *opts, char *text,
+			size_t size)
 {
 	int fds[2];
 	ssize_t n;
@@ -92,7 +93,8 @@ static void test_mismatch(void **state)
 	OPEN(&a, "a", "net=peer:right");
 	OPEN(&b, "b", "net_id=right");
 	open_logged(&c, "c", OPTS("net=peer:right"), text, sizeof(text));
-	assert_non_null(strstr(text, "net=peer:right of c: no link: right is connected to another already"));
+	assert_non_null(strstr(
+		text, "net=peer:right of c: no link: right is connected to another already"));
 	assert_false(c.up);
 	device_close(&a);
 	assert_true(c.up && b.up);
@@ -128,30 +130,34 @@ static void test_bad_options(void **state)
 		int err;
 		const char *says;
 	} bad[] = {
-		{ { "net=hub:1" }, -EINVAL, "net=hub:1: must be peer:NAME, tap:IFNAME, unix:PATH" },
-		{ { "net=peer:" }, -EINVAL, "needs a name" },
-		{ { "net=peer:x", "net_id=x" }, -EINVAL, "cannot be its own peer" },
-		{ { "net=peer:x", "net=peer:y" }, -EINVAL, "net=peer:y: there is net=peer:x already" },
-		{ { "net=pcap:" }, -EINVAL, "needs a file" },
-		{ { "net=pcap:/tmp/x", "net=pcap:/tmp/y" }, -EINVAL, "there is net=pcap:/tmp/x already" },
-		{ { "net=pcap:/nonexistent/x" }, -ENOENT, "net=pcap:/nonexistent/x: No such file" },
-		{ { "net=pcap:/dev/null" }, -EINVAL, "not a regular file" },
-		{ { "net=pcap:/tmp" }, -EISDIR, "Is a directory" },
-		{ { "net=tap:" }, -EINVAL, "interface's name of 1 to 15 characters" },
-		{ { "net=tap:sixteencharacter" }, -EINVAL, "interface's name of 1 to 15 characters" },
-		{ { "net=tap:a/b" }, -EINVAL, "interface's name" },
-		{ { "net=unix:" }, -EINVAL, "an empty path" },
-		{ { "net=unix:/tmp/a:" }, -EINVAL, "an empty path" },
-		{ { "net=unix:/tmp/a:/tmp/a" }, -EINVAL, "would send to itself" },
-		{ { "net=unix:/nonexistent/x" }, -ENOENT, "net=unix:/nonexistent/x: No such file" },
-		{ { "net=unix:/tmp" }, -EADDRINUSE, "in use by another device or process, or a file" },
-		{ { "net=unix:/012345678901234567890123456789012345678901234567890123456789012345678901234"
-		    "567890123456789012345678901234567" },
-		  -ENAMETOOLONG, "longer than the 107 characters" },
-		{ { "net_id=taken" }, -EEXIST, "net_id=taken: is the name of b already" },
+		{{"net=hub:1"}, -EINVAL, "net=hub:1: must be peer:NAME, tap:IFNAME, unix:PATH"},
+		{{"net=peer:"}, -EINVAL, "needs a name"},
+		{{"net=peer:x", "net_id=x"}, -EINVAL, "cannot be its own peer"},
+		{{"net=peer:x", "net=peer:y"}, -EINVAL, "net=peer:y: there is net=peer:x already"},
+		{{"net=pcap:"}, -EINVAL, "needs a file"},
+		{{"net=pcap:/tmp/x", "net=pcap:/tmp/y"},
+		 -EINVAL,
+		 "there is net=pcap:/tmp/x already"},
+		{{"net=pcap:/nonexistent/x"}, -ENOENT, "net=pcap:/nonexistent/x: No such file"},
+		{{"net=pcap:/dev/null"}, -EINVAL, "not a regular file"},
+		{{"net=pcap:/tmp"}, -EISDIR, "Is a directory"},
+		{{"net=tap:"}, -EINVAL, "interface's name of 1 to 15 characters"},
+		{{"net=tap:sixteencharacter"}, -EINVAL, "interface's name of 1 to 15 characters"},
+		{{"net=tap:a/b"}, -EINVAL, "interface's name"},
+		{{"net=unix:"}, -EINVAL, "an empty path"},
+		{{"net=unix:/tmp/a:"}, -EINVAL, "an empty path"},
+		{{"net=unix:/tmp/a:/tmp/a"}, -EINVAL, "would send to itself"},
+		{{"net=unix:/nonexistent/x"}, -ENOENT, "net=unix:/nonexistent/x: No such file"},
+		{{"net=unix:/tmp"}, -EADDRINUSE, "in use by another device or process, or a file"},
+		{{"net=unix:/"
+		  "012345678901234567890123456789012345678901234567890123456789012345678901234"
+		  "567890123456789012345678901234567"},
+		 -ENAMETOOLONG,
+		 "longer than the 107 characters"},
+		{{"net_id=taken"}, -EEXIST, "net_id=taken: is the name of b already"},
 		/* a first part that was opened is closed again */
-		{ { "net=unix:/tmp/uvfio-net-test-bad", "net=peer:x" }, -EINVAL, "there is net=unix:" },
-		{ { "net=unix:/tmp/uvfio-net-test-bad", "net_id=taken" }, -EEXIST, "is the name of b" },
+		{{"net=unix:/tmp/uvfio-net-test-bad", "net=peer:x"}, -EINVAL, "there is net=unix:"},
+		{{"net=unix:/tmp/uvfio-net-test-bad", "net_id=taken"}, -EEXIST, "is the name of b"},
 	};
 	unsigned fds;
 
@@ -246,7 +252,7 @@ static void *send_many(void *arg)
 static void senders_start(struct sender *s, unsigned n, atomic_bool *stop)
 {
 	for (unsigned i = 0; i < n; i++) {
-		s[i] = (struct sender){ .d = i % 2 ? &b : &a, .id = i, .stop = stop };
+		s[i] = (struct sender){.d = i % 2 ? &b : &a, .id = i, .stop = stop};
 		assert_int_equal(pthread_create(&s[i].thread, NULL, send_many, &s[i]), 0);
 	}
 }
@@ -269,7 +275,7 @@ static void test_both_ways(void **state)
 	a.replies = b.replies = 1;
 	a.received = b.received = 0;
 	for (uint32_t i = 0; i < 2; i++) {
-		s[i] = (struct sender){ .d = i ? &b : &a, .id = SENDERS };
+		s[i] = (struct sender){.d = i ? &b : &a, .id = SENDERS};
 		pthread_create(&s[i].thread, NULL, send_many, &s[i]);
 		if (i) {
 			usleep(20000);
@@ -293,7 +299,7 @@ static void test_close_in_flight(void **state)
 
 	OPEN(&a, "a", "net=peer:right");
 	for (unsigned i = 0; i < SENDERS; i++) {
-		s[i] = (struct sender){ .d = &a, .id = i, .stop = &stop };
+		s[i] = (struct sender){.d = &a, .id = i, .stop = &stop};
 		pthread_create(&s[i].thread, NULL, send_many, &s[i]);
 	}
 	for (int i = 0; i < 150; i++) {
@@ -325,7 +331,7 @@ static void test_close_in_flight(void **state)
 static void *churn(void *arg)
 {
 	static pthread_mutex_t one = PTHREAD_MUTEX_INITIALIZER; /* device_try() has a global */
-	static const char *const names[2] = { "left", "right" };
+	static const char *const names[2] = {"left", "right"};
 	int me = *(int *)arg;
 	struct device *d = me ? &b : &a;
 	char mine[32], other[32];
@@ -335,7 +341,7 @@ static void *churn(void *arg)
 	snprintf(other, sizeof(other), "net=peer:%s", names[!me]);
 	for (int i = 0; i < 200; i++) {
 		struct net_port *p;
-		struct sender s = { .d = d, .id = 0, .stop = &stop };
+		struct sender s = {.d = d, .id = 0, .stop = &stop};
 		int err;
 
 		pthread_mutex_lock(&one);
@@ -363,7 +369,7 @@ static void *churn(void *arg)
 static void test_close_both(void **state)
 {
 	pthread_t t[2];
-	int who[2] = { 0, 1 };
+	int who[2] = {0, 1};
 	void *err;
 
 	for (int i = 0; i < 2; i++)
@@ -410,10 +416,10 @@ static void test_fork(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_peer),	  cmocka_unit_test(test_mismatch),
+		cmocka_unit_test(test_peer),	    cmocka_unit_test(test_mismatch),
 		cmocka_unit_test(test_bad_options), cmocka_unit_test(test_answers),
-		cmocka_unit_test(test_forward),	  cmocka_unit_test(test_fork),
-		cmocka_unit_test(test_both_ways), cmocka_unit_test(test_close_in_flight),
+		cmocka_unit_test(test_forward),	    cmocka_unit_test(test_fork),
+		cmocka_unit_test(test_both_ways),   cmocka_unit_test(test_close_in_flight),
 		cmocka_unit_test(test_close_both),
 	};
 

@@ -21,7 +21,9 @@
 #include "models/net.h"
 #include "pci/function.h"
 
-#define TYPE 0x88b5 /* IEEE 802, local experimental EtherType 1: what the host sends by itself is another */
+#define TYPE                                                                                 \
+	0x88b5 /* IEEE 802, local experimental EtherType 1: what the host sends by itself is \
+		  another */
 #define SENDERS 4
 
 struct frame {
@@ -121,8 +123,9 @@ static void on_link(void *arg, bool up)
 
 static int port_create(struct uvfio_dev *dev)
 {
-	static const struct uvfio_ids ids = { .vendor = 0x1234, .device = 0x5678, .class_code = 0x020000 };
-	static const struct net_ops ops = { .receive = on_receive, .link = on_link };
+	static const struct uvfio_ids ids = {
+		.vendor = 0x1234, .device = 0x5678, .class_code = 0x020000};
+	static const struct net_ops ops = {.receive = on_receive, .link = on_link};
 	int err = uvfio_set_ids(dev, &ids);
 
 	uvfio_set_priv(dev, opening);
@@ -137,7 +140,7 @@ static void port_destroy(struct uvfio_dev *dev)
 	atomic_store(&d->closed, true);
 }
 
-static const struct uvfio_option port_options[] = { NET_OPTIONS, { 0 } };
+static const struct uvfio_option port_options[] = {NET_OPTIONS, {0}};
 static const struct uvfio_model port_model = {
 	.abi = UVFIO_MODEL_ABI,
 	.name = "port",
@@ -172,11 +175,11 @@ static int device_try(struct device *d, const char *name, const char *const *opt
 	}
 	return err;
 }
-#define OPTS(...) ((const char *const[]){ __VA_ARGS__, NULL })
-#define OPEN(d, name, ...)                                     \
-	do {                                                   \
-		if (device_try(d, name, OPTS(__VA_ARGS__)))    \
-			fail_msg("%s: %s", name, (d)->err);    \
+#define OPTS(...) ((const char *const[]){__VA_ARGS__, NULL})
+#define OPEN(d, name, ...)                                  \
+	do {                                                \
+		if (device_try(d, name, OPTS(__VA_ARGS__))) \
+			fail_msg("%s: %s", name, (d)->err); \
 	} while (0)
 
 static void device_close(struct device *d)
@@ -187,11 +190,11 @@ static void device_close(struct device *d)
 }
 
 /* What another thread does takes a moment. */
-#define WAIT(condition)                                         \
-	do {                                                    \
+#define WAIT(condition)                                           \
+	do {                                                      \
 		for (int i_ = 0; i_ < 5000 && !(condition); i_++) \
-			usleep(1000);                           \
-		assert_true(condition);                         \
+			usleep(1000);                             \
+		assert_true(condition);                           \
 	} while (0)
 
 static inline struct net_stats stats(struct device *d)

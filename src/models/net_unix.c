@@ -3,8 +3,8 @@
  * net_unix.c: a port that is a UNIX datagram socket: another process's port, QEMU's
  * `-netdev dgram`, a test. One datagram a frame.
  *
- * The socket is never connected: each frame goes to a path, so that who listens there may go and come
- * back; and a connected one would hear nobody else.
+ * The socket is never connected: each frame goes to a path, so that who listens there may go and
+ * come back; and a connected one would hear nobody else.
  */
 #include <errno.h>
 #include <stdio.h>
@@ -17,16 +17,18 @@
 
 #include "models/net_internal.h"
 
-#define BATCH 64	       /* frames, before the port's thread looks at anything else */
-#define SEND_TIMEOUT_US 10000 /* a receiver's queue is ten frames long by default (unix(7), max_dgram_qlen) */
+#define BATCH 64 /* frames, before the port's thread looks at anything else */
+#define SEND_TIMEOUT_US \
+	10000 /* a receiver's queue is ten frames long by default (unix(7), max_dgram_qlen) */
 
 struct net_unix {
 	struct sockaddr_un self;
 	dev_t dev; /* of the socket in the file system: what is there later may be another's */
 	ino_t ino;
-	bool fixed;	      /* the peer's path was given */
-	atomic_bool stalled;  /* the receiver let us wait in vain: not again before it took a frame */
-	atomic_bool told;     /* a failure that is not the peer's absence was logged */
+	bool fixed; /* the peer's path was given */
+	atomic_bool
+		stalled;  /* the receiver let us wait in vain: not again before it took a frame */
+	atomic_bool told; /* a failure that is not the peer's absence was logged */
 	pthread_mutex_t lock; /* guards the peer */
 	struct sockaddr_un peer;
 	socklen_t peer_len; /* 0: nobody sent yet */
@@ -47,11 +49,15 @@ static bool unix_send(struct net_port *p, const void *frame, size_t len)
 		net_count(&p->dropped);
 		return true;
 	}
-	do
-		n = sendto(p->fd, frame, len,
-			   MSG_NOSIGNAL | (atomic_load(&u->stalled) ? MSG_DONTWAIT : 0),
+	/* Interrupted ones begin their wait anew: not for ever, in a program with a fast timer. */
+	for (int tries = 0; tries < 4; tries++) {
+		bool wait = tries < 3 && !atomic_load_explicit(&u->stalled, memory_order_relaxed);
+
+		n = sendto(p->fd, frame, len, MSG_NOSIGNAL | (wait ? 0 : MSG_DONTWAIT),
 			   (struct sockaddr *)&to, to_len);
-	while (n < 0 && errno == EINTR);
+		if (n >= 0 || errno != EINTR)
+			break;
+	}
 	if (n >= 0) {
 		if (atomic_load_explicit(&u->stalled, memory_order_relaxed))
 			atomic_store(&u->stalled, false);
@@ -99,7 +105,8 @@ static bool unix_readable(struct net_port *p)
 		if (n < 0 && errno == EAGAIN)
 			return true;
 		if (n < 0) {
-			uvfio_log(p->dev, UVFIO_LOG_ERROR, "net=unix:%s: %s: the link is down for good",
+			uvfio_log(p->dev, UVFIO_LOG_ERROR,
+				  "net=unix:%s: %s: the link is down for good",
 				  p->un->self.sun_path, strerror(errno));
 			net_set_link(p, false);
 			return false;
@@ -144,12 +151,14 @@ static int set_path(struct net_port *p, struct sockaddr_un *a, const char *path,
 	if (path[0] != '/' && !getcwd(cwd, sizeof(cwd)))
 		goto too_long;
 	a->sun_family = AF_UNIX;
-	len = snprintf(a->sun_path, sizeof(a->sun_path), "%s%s%.*s", cwd, path[0] == '/' ? "" : "/", (int)n,
-		       path);
+	len = snprintf(a->sun_path, sizeof(a->sun_path), "%s%s%.*s", cwd, path[0] == '/' ? "" : "/",
+		       (int)n, path);
 	if (n < sizeof(a->sun_path) && len < (int)sizeof(a->sun_path))
 		return 0;
 too_long:
-	uvfio_error(p->dev, "net=unix:%.*s: with its directory it is longer than the %zu characters of a socket's path",
+	uvfio_error(p->dev,
+		    "net=unix:%.*s: with its directory it is longer than the %zu characters of a "
+		    "socket's path",
 		    (int)n, path, sizeof(a->sun_path) - 1);
 	return -ENAMETOOLONG;
 }
@@ -174,7 +183,7 @@ static bool is_stale(const struct sockaddr_un *a)
 static int bind_socket(struct net_port *p, struct net_unix *u, int fd)
 {
 	const struct sockaddr *self = (const struct sockaddr *)&u->self;
-	struct timeval tv = { .tv_usec = SEND_TIMEOUT_US };
+	struct timeval tv = {.tv_usec = SEND_TIMEOUT_US};
 	struct stat st;
 	int err;
 
@@ -185,8 +194,8 @@ static int bind_socket(struct net_port *p, struct net_unix *u, int fd)
 	}
 	if (err) {
 		uvfio_error(p->dev, "net=unix:%s: %s", u->self.sun_path,
-			    err == -EADDRINUSE ? "in use by another device or process, or a file" :
-						 strerror(-err));
+			    err == -EADDRINUSE ? "in use by another device or process, or a file"
+					       : strerror(-err));
 		return err;
 	}
 	if (!lstat(u->self.sun_path, &st)) {
@@ -196,7 +205,8 @@ static int bind_socket(struct net_port *p, struct net_unix *u, int fd)
 	if (setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &tv, sizeof(tv))) {
 		err = -errno;
 		unlink(u->self.sun_path);
-		uvfio_error(p->dev, "net=unix:%s: SO_SNDTIMEO: %s", u->self.sun_path, strerror(-err));
+		uvfio_error(p->dev, "net=unix:%s: SO_SNDTIMEO: %s", u->self.sun_path,
+			    strerror(-err));
 		return err;
 	}
 	return 0;
