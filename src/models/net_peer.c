@@ -184,8 +184,7 @@ static void tell(struct net_registry *r)
 {
 	struct net_port *p;
 again:
-	cds_list_for_each_entry(p, &r->ports, node)
-	{
+	cds_list_for_each_entry(p, &r->ports, node) {
 		bool up = net_link_up(p);
 
 		if (p->told == up || p->telling)
@@ -237,16 +236,15 @@ static void connect_ports(struct net_registry *r)
 
 	for (int both = 1; both >= 0; both--)
 		cds_list_for_each_entry(p, &r->ports, node)
-			cds_list_for_each_entry(q, &r->ports, node)
-		{
-			if (!is_free(p) || !is_free(q) || !belong_together(p, q) ||
-			    (both && !(names(p, q) && names(q, p))))
-				continue;
-			atomic_store(&p->peer, q);
-			atomic_store(&q->peer, p);
-			atomic_store(&p->up, true);
-			atomic_store(&q->up, true);
-		}
+			cds_list_for_each_entry(q, &r->ports, node) {
+				if (!is_free(p) || !is_free(q) || !belong_together(p, q) ||
+				    (both && !(names(p, q) && names(q, p))))
+					continue;
+				atomic_store(&p->peer, q);
+				atomic_store(&q->peer, p);
+				atomic_store(&p->up, true);
+				atomic_store(&q->up, true);
+			}
 }
 
 /* The device whose port has @p's name. Lock held. */
@@ -254,7 +252,9 @@ static struct net_port *find(struct net_registry *r, const char *id)
 {
 	struct net_port *q;
 
-	cds_list_for_each_entry(q, &r->ports, node) if (q->id && !strcmp(q->id, id)) return q;
+	cds_list_for_each_entry(q, &r->ports, node)
+		if (q->id && !strcmp(q->id, id))
+			return q;
 	return NULL;
 }
 
@@ -293,12 +293,11 @@ int net_join(struct net_port *p)
 	}
 	cds_list_add_tail(&p->node, &r->ports);
 	connect_ports(r);
-	cds_list_for_each_entry(q, &r->ports,
-				node) if (!why && (q == p || names(q, p)) && (why = mismatch(r, q)))
-	{
-		snprintf(other, sizeof(other), "%s", uvfio_dev_name(q->dev));
-		snprintf(wanted, sizeof(wanted), "%s", q->wants);
-	}
+	cds_list_for_each_entry(q, &r->ports, node)
+		if (!why && (q == p || names(q, p)) && (why = mismatch(r, q))) {
+			snprintf(other, sizeof(other), "%s", uvfio_dev_name(q->dev));
+			snprintf(wanted, sizeof(wanted), "%s", q->wants);
+		}
 	tell(r);
 	pthread_mutex_unlock(&r->lock);
 	if (why) /* no error: the port that is in the way may go */
