@@ -22,8 +22,9 @@
  *   a time if the peer sends from several; link() by any thread. No lock of net's is held meanwhile.
  *   Both may come before net_open() returned (*out is set by then), and never come after net_close()
  *   returned.
- * - Hold no lock in net_send, net_open or net_close that a receive() or link() takes, one's own or
- *   another's: two devices that send to each other would wait for each other.
+ * - Hold no lock in net_send that a receive() takes, one's own or another's (two devices that send to
+ *   each other would wait for each other); in net_open and net_close none that a receive() or link()
+ *   takes. net_send may be called from link().
  * - net_send from inside receive() is fine: a frame to a peer leaves, in order, when the outermost
  *   receive() of this thread returned, so that no receive() runs inside another. At most NET_DEFER_MAX
  *   frames in reply to one: what two devices echo to each other for ever ends there.
