@@ -1,21 +1,26 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
  * igb: the Intel 82576 Gigabit Ethernet Controller (8086:10c9), one port of it, after its public
- * datasheet (revision 2.61): what the drivers of Linux, DPDK and the kernel's VFIO selftests use of it.
- * This file has its life and its BARs; registers are in igb_regs.c, and each part has a file of its own
- * (igb.h). Not there: virtual functions and VMDq pools, wake up, IEEE 1588, LinkSec, IPsec, header
- * split, manageability.
+ * datasheet (revision 2.61): what the drivers of Linux, DPDK and the kernel's VFIO selftests use of
+ * it. This file has its life and its BARs; registers are in igb_regs.c, and each part has a file of
+ * its own (igb.h). Not there: virtual functions and VMDq pools, wake up, IEEE 1588, LinkSec, IPsec,
+ * header split, manageability.
  */
 #include <errno.h>
+#include <linux/pci_regs.h>
 #include <stdlib.h>
 #include <string.h>
 #include "models/igb.h"
 #include "models/models.h"
 
-#define BAR2_SIZE   32u	   /* I/O: IOADDR, IODATA (8.1.1.2) */
-#define BAR3_SIZE   16384u /* MSI-X */
-#define MSIX_PBA    0x2000u
-#define PCI_COMMAND 0x04u
+#define BAR2_SIZE 32u	 /* I/O: IOADDR, IODATA (8.1.1.2) */
+#define BAR3_SIZE 16384u /* MSI-X */
+#define MSIX_PBA  0x2000u
+
+bool igb_is_master(struct igb *g)
+{
+	return uvfio_config_get(g->dev, PCI_COMMAND, 2) & PCI_COMMAND_MASTER;
+}
 
 /* All queues stop before anything else changes; the wire's threads find RCTL.EN clear. */
 static void stop(struct igb *g)
@@ -61,9 +66,10 @@ static int bar_read(struct uvfio_dev *dev, unsigned bar, uint64_t offset, unsign
 	if (bar == 2) {
 		if (size != 4)
 			return -EINVAL;
-		*value = offset == 0 ? g->ioaddr :
-			 offset == 4 && g->ioaddr < IGB_BAR0_SIZE ? igb_reg_read(g, g->ioaddr) :
-								     0;
+		v = g->ioaddr;
+		*value = offset == 0 ? v : 0;
+		if (offset == 4 && v < IGB_BAR0_SIZE)
+			*value = igb_reg_read(g, v);
 		return 0;
 	}
 	if (bar == 3) { /* behind the MSI-X table and its pending bits: nothing */
@@ -82,6 +88,7 @@ static int bar_write(struct uvfio_dev *dev, unsigned bar, uint64_t offset, unsig
 		     uint64_t value)
 {
 	struct igb *g = uvfio_priv(dev);
+	uint32_t addr;
 
 	if (bar == 3)
 		return 0;
@@ -92,8 +99,9 @@ static int bar_write(struct uvfio_dev *dev, unsigned bar, uint64_t offset, unsig
 	if (bar == 2) {
 		if (offset == 0)
 			g->ioaddr = (uint32_t)value & ~3u;
-		else if (offset == 4 && g->ioaddr < IGB_BAR0_SIZE)
-			igb_reg_write(g, g->ioaddr, (uint32_t)value);
+		addr = g->ioaddr; /* once: another thread may store to it */
+		if (offset == 4 && addr < IGB_BAR0_SIZE)
+			igb_reg_write(g, addr, (uint32_t)value);
 		return 0;
 	}
 	igb_reg_write(g, (uint32_t)offset, (uint32_t)value);
@@ -108,6 +116,8 @@ static void config_written(struct uvfio_dev *dev, unsigned offset, unsigned size
 
 	if (offset >= 0x40 || offset == PCI_COMMAND)
 		igb_irq_mode_changed(g);
+	if (offset == PCI_COMMAND && igb_is_master(g))
+		igb_tx_kick_all(g);
 }
 
 /* Every queue's lock taken once: who had it is done, who comes finds us quiet. */
@@ -145,7 +155,7 @@ static void net_link(void *arg, bool up)
 		igb_tx_kick_all(g);
 }
 
-static const struct net_ops net_ops = { .receive = net_receive, .link = net_link };
+static const struct net_ops net_ops = {.receive = net_receive, .link = net_link};
 
 static void destroy(struct uvfio_dev *dev)
 {
@@ -275,10 +285,10 @@ fail:
 
 static const struct uvfio_option options[] = {
 	NET_OPTIONS,
-	{ .name = "mac",
-	  .type = UVFIO_OPT_STRING,
-	  .help = "address in the EEPROM, as 52:54:00:12:34:56 (made of the device's name)" },
-	{ 0 },
+	{.name = "mac",
+	 .type = UVFIO_OPT_STRING,
+	 .help = "address in the EEPROM, as 52:54:00:12:34:56 (made of the device's name)"},
+	{0},
 };
 
 const struct uvfio_model model_igb = {

@@ -2,10 +2,10 @@
 /*
  * models/igb.h: the state of an 82576, and what its parts offer each other.
  *
- * The model is concurrent. Locks, outer to inner: ctl (reset, link, PHY), a transmit queue's, a receive
- * queue's (this device's or, across the wire, another's), irq. A store to a tail register sends in
- * the caller's thread; a frame that comes in is stored by the sender's. Registers that just hold a
- * value are atomics, and need no lock.
+ * The model is concurrent. Locks, outer to inner: ctl (reset, link, PHY), a transmit queue's, a
+ * receive queue's (this device's or, across the wire, another's), irq. A store to a tail register
+ * sends in the caller's thread; a frame that comes in is stored by the sender's. Registers that
+ * just hold a value are atomics, and need no lock.
  */
 #ifndef MODELS_IGB_H
 #define MODELS_IGB_H
@@ -19,10 +19,10 @@
 
 #define IGB_BAR0_SIZE 0x20000u
 #define IGB_NVM_WORDS 1024u
-#define IGB_BATCH     32u     /* descriptors fetched at a time */
-#define IGB_FRAME_MAX 0x2600u /* 9.5 KiB (7.1, 7.2) */
+#define IGB_BATCH     32u      /* descriptors fetched at a time */
+#define IGB_FRAME_MAX 0x2600u  /* 9.5 KiB (7.1, 7.2) */
 #define IGB_TSO_MAX   0x40000u /* PAYLEN has 18 bits (7.2.2.3.11) */
-#define IGB_HEADROOM  4u	 /* for a VLAN tag */
+#define IGB_HEADROOM  4u       /* for a VLAN tag */
 
 struct igb;
 
@@ -69,14 +69,14 @@ struct igb {
 	struct net_port *port;
 	_Atomic uint32_t reg[IGB_BAR0_SIZE / 4];
 	_Atomic uint64_t octets[6], octets_seen[6]; /* igb_stats.c */
-	atomic_bool link;	    /* STATUS.LU */
-	atomic_bool wire;	    /* somebody is at the other end */
-	atomic_bool quiet;	    /* uvfio_model.quiesce */
+	atomic_bool link;			    /* STATUS.LU */
+	atomic_bool wire;			    /* somebody is at the other end */
+	atomic_bool quiet;			    /* uvfio_model.quiesce */
 	atomic_bool phy_loopback;
 	pthread_mutex_t ctl;
 	uint16_t nvm[IGB_NVM_WORDS];
 	uint16_t phy[32];
-	uint32_t ioaddr;
+	_Atomic uint32_t ioaddr;
 	struct {
 		pthread_mutex_t lock;
 		uint32_t icr, ims, iam, eicr, eims, eiac, eiam, gpie;
@@ -104,6 +104,7 @@ uint32_t igb_reg_read(struct igb *g, uint32_t off);
 void igb_reg_write(struct igb *g, uint32_t off, uint32_t value);
 
 /* igb.c */
+bool igb_is_master(struct igb *g);	/* else a read that failed was never made */
 void igb_software_reset(struct igb *g); /* CTRL.RST; with ctl */
 
 /* igb_nvm.c */

@@ -9,7 +9,8 @@ uint32_t igb_sum(const void *data, size_t len, uint32_t sum)
 	uint64_t s = 0;
 	uint32_t w;
 
-	/* In the host's order of bytes: it does not matter to a ones' complement sum until the end. */
+	/* In the host's order of bytes: it does not matter to a ones' complement sum until the end.
+	 */
 	for (; len >= 4; len -= 4, p += 4) {
 		memcpy(&w, p, 4);
 		s += w;

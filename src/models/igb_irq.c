@@ -2,10 +2,10 @@
 /*
  * igb: interrupts (82576 datasheet, 7.3). Two ways: with GPIE.Multiple_MSIX, causes of queues go by
  * IVAR to one of 25 vectors, each a bit of EICR, and the causes of ICR to the vector of IVAR_MISC;
- * without it all share one line or message, and EICR has what IVAR names. A message goes out when an
- * enabled cause arises or a risen one is enabled; which ones went out already is remembered in sent and
- * esent, as MSI has no level. EITR keeps a vector's messages apart; what comes too early waits for a
- * timer.
+ * without it all share one line or message, and EICR has what IVAR names. A message goes out when
+ * an enabled cause arises or a risen one is enabled; which ones went out already is remembered in
+ * sent and esent, as MSI has no level. EITR keeps a vector's messages apart; what comes too early
+ * waits for a timer.
  */
 #include <errno.h>
 #include <time.h>
@@ -159,7 +159,8 @@ uint32_t igb_irq_read(struct igb *g, uint32_t off)
 	pthread_mutex_lock(&g->irq.lock);
 	switch (off) {
 	case IGB_ICR:
-		/* 7.3.4.3, 8.8.8: clears if an interrupt is asserted, nothing is enabled, or always. */
+		/* 7.3.4.3, 8.8.8: clears if an interrupt is asserted, nothing is enabled, or
+		 * always. */
 		v = g->irq.icr;
 		if (v & g->irq.ims)
 			v |= ICR_ASSERTED;

@@ -1,12 +1,13 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * igb: the EEPROM (82576 datasheet, 6). Read through EERD; the words are those that a driver looks at,
- * with a checksum that holds. The bit-banged SPI interface has nothing at its far end: EECD.DO stays up,
- * which a driver takes for a part that is never ready, so that writing it fails instead of being lost.
+ * igb: the EEPROM (82576 datasheet, 6). Read through EERD; the words are those that a driver looks
+ * at, with a checksum that holds. The bit-banged SPI interface has nothing at its far end: EECD.DO
+ * stays up, which a driver takes for a part that is never ready, so that writing it fails instead
+ * of being lost.
  */
 #include "models/igb.h"
 
-#define NVM_SIZE_FIELD 4u     /* 8.4.1, EECD.EE_SIZE: 2^(6 + 4) words */
+#define NVM_SIZE_FIELD 4u      /* 8.4.1, EECD.EE_SIZE: 2^(6 + 4) words */
 #define NVM_SUM	       0xbabau /* 6.2.15 */
 #define NVM_CHECKSUM   0x3fu
 

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * igb: the internal PHY behind MDIC (82576 datasheet, 3.5 and 8.25), and the state of the link that MAC
- * and PHY make together. Negotiation takes no time: a partner that is there offers 1000BASE-T full
- * duplex, and the link goes up with the driver's last word. Pages other than the first hold only what
- * drivers measure the cable with.
+ * igb: the internal PHY behind MDIC (82576 datasheet, 3.5 and 8.25), and the state of the link that
+ * MAC and PHY make together. Negotiation takes no time: a partner that is there offers 1000BASE-T
+ * full duplex, and the link goes up with the driver's last word. Pages other than the first hold
+ * only what drivers measure the cable with.
  */
 #include "models/igb.h"
 
@@ -63,8 +63,8 @@ static bool phy_link(struct igb *g)
 
 /*
  * What STATUS.LU shows: the PHY's link, once the driver lets the MAC see it (CTRL.SLU, 8.2.1). With
- * speed and duplex forced, SLU alone makes it (3.5.6.3.1), as loopback needs. @renegotiated: it went
- * down in between.
+ * speed and duplex forced, SLU alone makes it (3.5.6.3.1), as loopback needs. @renegotiated: it
+ * went down in between.
  */
 void igb_link_update(struct igb *g, bool renegotiated)
 {
@@ -97,13 +97,16 @@ static uint16_t phy_read(struct igb *g, unsigned reg)
 	}
 	switch (reg) {
 	case BMSR:
-		return (uint16_t)(BMSR_CAPS | (up ? BMSR_LINK : 0) | (negotiated ? BMSR_ANDONE : 0));
+		return (uint16_t)(BMSR_CAPS | (up ? BMSR_LINK : 0) |
+				  (negotiated ? BMSR_ANDONE : 0));
 	case ANLPAR:
 		return negotiated ? 0x41e1 : 0; /* all of 10 and 100; acknowledged */
 	case ANER:
 		return negotiated ? 0x0001 : 0;
 	case GSTAT:
-		return negotiated ? 0x7c00 : up ? 0x3000 : 0; /* receivers good; partner does 1000 */
+		return negotiated ? 0x7c00
+		       : up	  ? 0x3000
+				  : 0; /* receivers good; partner does 1000 */
 	case PORT_STATUS:
 		return up ? PORT_1000 | PORT_LINK | PORT_DUPLEX : 0;
 	default:

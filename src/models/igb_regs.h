@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * models/igb_regs.h: registers and descriptors of the 82576. Numbers in comments are sections of the
- * Intel 82576 Gigabit Ethernet Controller Datasheet, revision 2.61 (8: registers, 7: functions).
+ * models/igb_regs.h: registers and descriptors of the 82576. Numbers in comments are sections of
+ * the Intel 82576 Gigabit Ethernet Controller Datasheet, revision 2.61 (8: registers, 7:
+ * functions).
  *
  * Every register has one canonical offset; igb_canonical() brings the aliases there (8.1.3).
  */
@@ -35,40 +36,40 @@
 #define IGB_FRTIMER  0x1048u
 #define IGB_TCPTIMER 0x104cu
 
-#define CTRL_FD		 (1u << 0)
-#define CTRL_GIO_DISABLE (1u << 2)
-#define CTRL_SLU	 (1u << 6)
-#define CTRL_SPEED	 (3u << 8)
-#define CTRL_SPEED_1000	 (2u << 8)
-#define CTRL_FRCSPD	 (1u << 11)
-#define CTRL_FRCDPX	 (1u << 12)
-#define CTRL_ADVD3WUC	 (1u << 20)
-#define CTRL_RST	 (1u << 26)
-#define CTRL_VME	 (1u << 30)
-#define CTRL_PHY_RST	 (1u << 31)
-#define STATUS_FD	 (1u << 0)
-#define STATUS_LU	 (1u << 1)
-#define STATUS_SPEED(s)	 ((uint32_t)(s) << 6)
-#define STATUS_PHYRA	 (1u << 10)
-#define STATUS_GIO	 (1u << 19)
-#define EECD_CLEAR	 0x0fu /* SK, CS, DI, DO: bits 0..3 */
-#define EECD_DO		 (1u << 3)
-#define EECD_REQ	 (1u << 6)
-#define EECD_GNT	 (1u << 7)
-#define EECD_PRES	 (1u << 8)
-#define EECD_AUTO_RD	 (1u << 9)
-#define EECD_SIZE_SHIFT	 11
-#define EERD_START	 (1u << 0)
-#define EERD_DONE	 (1u << 1)
+#define CTRL_FD		   (1u << 0)
+#define CTRL_GIO_DISABLE   (1u << 2)
+#define CTRL_SLU	   (1u << 6)
+#define CTRL_SPEED	   (3u << 8)
+#define CTRL_SPEED_1000	   (2u << 8)
+#define CTRL_FRCSPD	   (1u << 11)
+#define CTRL_FRCDPX	   (1u << 12)
+#define CTRL_ADVD3WUC	   (1u << 20)
+#define CTRL_RST	   (1u << 26)
+#define CTRL_VME	   (1u << 30)
+#define CTRL_PHY_RST	   (1u << 31)
+#define STATUS_FD	   (1u << 0)
+#define STATUS_LU	   (1u << 1)
+#define STATUS_SPEED(s)	   ((uint32_t)(s) << 6)
+#define STATUS_PHYRA	   (1u << 10)
+#define STATUS_GIO	   (1u << 19)
+#define EECD_CLEAR	   0x0fu /* SK, CS, DI, DO: bits 0..3 */
+#define EECD_DO		   (1u << 3)
+#define EECD_REQ	   (1u << 6)
+#define EECD_GNT	   (1u << 7)
+#define EECD_PRES	   (1u << 8)
+#define EECD_AUTO_RD	   (1u << 9)
+#define EECD_SIZE_SHIFT	   11
+#define EERD_START	   (1u << 0)
+#define EERD_DONE	   (1u << 1)
 #define EEMNGCTL_CFG_DONE0 (1u << 18)
-#define CTRL_EXT_EE_RST	 (1u << 13)
-#define CTRL_EXT_PFRSTD	 (1u << 14)
-#define MDIC_OP_WRITE	 1u
-#define MDIC_OP_READ	 2u
-#define MDIC_READY	 (1u << 28)
-#define MDIC_IE		 (1u << 29)
-#define MDIC_ERROR	 (1u << 30)
-#define MDIC_DEST	 (1u << 31)
+#define CTRL_EXT_EE_RST	   (1u << 13)
+#define CTRL_EXT_PFRSTD	   (1u << 14)
+#define MDIC_OP_WRITE	   1u
+#define MDIC_OP_READ	   2u
+#define MDIC_READY	   (1u << 28)
+#define MDIC_IE		   (1u << 29)
+#define MDIC_ERROR	   (1u << 30)
+#define MDIC_DEST	   (1u << 31)
 
 /* 8.8 interrupts */
 #define IGB_ICR	      0x1500u
@@ -113,7 +114,7 @@
 #define IGB_RLPML     0x5004u
 #define IGB_RFCTL     0x5008u
 #define IGB_MTA	      0x5200u
-#define IGB_RAL(n)    ((n) < 16 ? 0x5400u + 8u * (n) : 0x54e0u + 8u * ((n) - 16u))
+#define IGB_RAL(n)    ((n) < 16 ? 0x5400u + 8u * (n) : 0x54e0u + 8u * ((n)-16u))
 #define IGB_RAH(n)    (IGB_RAL(n) + 4u)
 #define IGB_VFTA      0x5600u
 #define IGB_MRQC      0x5818u
@@ -132,88 +133,88 @@
 #define RXDCTL	      0x28u
 #define RQDPC	      0x30u
 
-#define RCTL_EN		 (1u << 1)
-#define RCTL_UPE	 (1u << 3)
-#define RCTL_MPE	 (1u << 4)
-#define RCTL_LPE	 (1u << 5)
-#define RCTL_LBM	 (3u << 6)
-#define RCTL_LBM_MAC	 (1u << 6)
-#define RCTL_BAM	 (1u << 15)
-#define RCTL_VFE	 (1u << 18)
-#define RCTL_CFIEN	 (1u << 19)
-#define RCTL_CFI	 (1u << 20)
-#define RCTL_PMCF	 (1u << 23)
-#define RCTL_SECRC	 (1u << 26)
-#define RXCSUM_IPOFL	 (1u << 8)
-#define RXCSUM_TUOFL	 (1u << 9)
-#define RXCSUM_PCSD	 (1u << 13)
-#define RAH_AV		 (1u << 31)
-#define QUEUE_ENABLE	 (1u << 25) /* RXDCTL, TXDCTL */
-#define QUEUE_FLUSH	 (1u << 26) /* self-clearing */
+#define RCTL_EN		   (1u << 1)
+#define RCTL_UPE	   (1u << 3)
+#define RCTL_MPE	   (1u << 4)
+#define RCTL_LPE	   (1u << 5)
+#define RCTL_LBM	   (3u << 6)
+#define RCTL_LBM_MAC	   (1u << 6)
+#define RCTL_BAM	   (1u << 15)
+#define RCTL_VFE	   (1u << 18)
+#define RCTL_CFIEN	   (1u << 19)
+#define RCTL_CFI	   (1u << 20)
+#define RCTL_PMCF	   (1u << 23)
+#define RCTL_SECRC	   (1u << 26)
+#define RXCSUM_IPOFL	   (1u << 8)
+#define RXCSUM_TUOFL	   (1u << 9)
+#define RXCSUM_PCSD	   (1u << 13)
+#define RAH_AV		   (1u << 31)
+#define QUEUE_ENABLE	   (1u << 25) /* RXDCTL, TXDCTL */
+#define QUEUE_FLUSH	   (1u << 26) /* self-clearing */
 #define SRRCTL_DESCTYPE(v) ((v) >> 25 & 7)
-#define SRRCTL_DROP_EN	 (1u << 31)
-#define MRQC_MODE(v)	 ((v) & 7)
-#define MRQC_RSS	 2u
+#define SRRCTL_DROP_EN	   (1u << 31)
+#define MRQC_MODE(v)	   ((v)&7)
+#define MRQC_RSS	   2u
 
 /* 7.1.5.2: write-back of an advanced receive descriptor. 7.1.4.3 has the low ones for legacy. */
-#define RXD_DD	   (1u << 0)
-#define RXD_EOP	   (1u << 1)
-#define RXD_VP	   (1u << 3)
-#define RXD_UDPCS  (1u << 4)
-#define RXD_L4CS   (1u << 5)
-#define RXD_IPCS   (1u << 6)
-#define RXD_PIF	   (1u << 7)
-#define RXD_LB	   (1u << 18)
-#define RXD_L4E	   (1u << 29)
-#define RXD_IPE	   (1u << 30)
-#define PTYPE_IPV4 (1u << 0)
+#define RXD_DD	    (1u << 0)
+#define RXD_EOP	    (1u << 1)
+#define RXD_VP	    (1u << 3)
+#define RXD_UDPCS   (1u << 4)
+#define RXD_L4CS    (1u << 5)
+#define RXD_IPCS    (1u << 6)
+#define RXD_PIF	    (1u << 7)
+#define RXD_LB	    (1u << 18)
+#define RXD_L4E	    (1u << 29)
+#define RXD_IPE	    (1u << 30)
+#define PTYPE_IPV4  (1u << 0)
 #define PTYPE_IPV4E (1u << 1)
-#define PTYPE_IPV6 (1u << 2)
+#define PTYPE_IPV6  (1u << 2)
 #define PTYPE_IPV6E (1u << 3)
-#define PTYPE_TCP  (1u << 4)
-#define PTYPE_UDP  (1u << 5)
-#define PTYPE_SCTP (1u << 6)
+#define PTYPE_TCP   (1u << 4)
+#define PTYPE_UDP   (1u << 5)
+#define PTYPE_SCTP  (1u << 6)
 
 /* 8.12 transmit */
-#define IGB_TCTL      0x0400u
-#define IGB_TCTL_EXT  0x0404u
-#define IGB_TIPG      0x0410u
-#define IGB_TXPBS     0x3404u
+#define IGB_TCTL       0x0400u
+#define IGB_TCTL_EXT   0x0404u
+#define IGB_TIPG       0x0410u
+#define IGB_TXPBS      0x3404u
 #define IGB_DTXTCPFLGL 0x359cu
 #define IGB_DTXTCPFLGH 0x35a0u
-#define IGB_DTXCTL    0x3590u
-#define IGB_TXQ(n, r) (0xe000u + 0x40u * (n) + (r))
-#define IGB_TXQ_END   0xe400u
-#define TDBAL	      0x00u
-#define TDBAH	      0x04u
-#define TDLEN	      0x08u
-#define TDH	      0x10u
-#define TDT	      0x18u
-#define TXDCTL	      0x28u
-#define TDWBAL	      0x38u
-#define TDWBAH	      0x3cu
+#define IGB_DTXCTL     0x3590u
+#define IGB_TXQ(n, r)  (0xe000u + 0x40u * (n) + (r))
+#define IGB_TXQ_END    0xe400u
+#define TDBAL	       0x00u
+#define TDBAH	       0x04u
+#define TDLEN	       0x08u
+#define TDH	       0x10u
+#define TDT	       0x18u
+#define TXDCTL	       0x28u
+#define TDWBAL	       0x38u
+#define TDWBAH	       0x3cu
 
-#define TCTL_EN (1u << 1)
+#define TCTL_EN	 (1u << 1)
 #define TCTL_PSP (1u << 3)
 
 /* 7.2.2: third dword of a transmit descriptor; legacy ones have DEXT clear */
-#define TXD_EOP	 (1u << 24)
-#define TXD_IC	 (1u << 26) /* legacy only */
-#define TXD_RS	 (1u << 27)
-#define TXD_DEXT (1u << 29)
-#define TXD_VLE	 (1u << 30)
-#define TXD_TSE	 (1u << 31) /* advanced only */
-#define TXD_DTYP(v)	 ((v) >> 20 & 15)
-#define DTYP_CONTEXT	 2u
-#define DTYP_DATA	 3u
-#define TXD_DD		 (1u << 0)
-#define POPTS_IXSM	 (1u << 8)
-#define POPTS_TXSM	 (1u << 9)
-#define TUCMD_IPV4	 (1u << 10)
-#define TUCMD_L4T(v)	 ((v) >> 11 & 3)
-#define L4T_UDP		 0u
-#define L4T_TCP		 1u
-#define L4T_SCTP	 2u
+#define TXD_EOP	     (1u << 24)
+#define TXD_IC	     (1u << 26) /* legacy only */
+#define TXD_RS	     (1u << 27)
+#define TXD_DEXT     (1u << 29)
+#define TXD_VLE	     (1u << 30)
+#define TXD_TSE	     (1u << 31) /* advanced only */
+#define TXD_DTYP(v)  ((v) >> 20 & 15)
+#define DTYP_CONTEXT 2u
+#define DTYP_DATA    3u
+#define TXD_DD	     (1u << 0)
+#define POPTS_IXSM   (1u << 8)
+#define POPTS_TXSM   (1u << 9)
+#define TUCMD_IPV4   (1u << 10)
+#define TUCMD_L4T(v) ((v) >> 11 & 3)
+#define L4T_UDP	     0u
+#define L4T_TCP	     1u
+#define L4T_SCTP     2u
 
 /* 8.18 statistics (read to clear) */
 #define IGB_STATS     0x4000u

@@ -1,12 +1,13 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * igb: reception (82576 datasheet, 7.1). A frame passes the filters for addresses and VLANs, is looked
- * into for its protocols, gets a queue (RSS) and goes into as many descriptors as it needs; when there
- * are not so many it is dropped and counted. It runs in the thread that brings the frame.
+ * igb: reception (82576 datasheet, 7.1). A frame passes the filters for addresses and VLANs, is
+ * looked into for its protocols, gets a queue (RSS) and goes into as many descriptors as it needs;
+ * when there are not so many it is dropped and counted. It runs in the thread that brings the
+ * frame.
  *
  * Writes are posted (PCIe 6.0, 2.4.1): a device does not learn that the IOMMU dropped one, and the
- * descriptor is written back all the same, as the chip's is; the IOMMU's log line tells. A descriptor that
- * cannot be read stops the queue until a reset.
+ * descriptor is written back all the same, as the chip's is; the IOMMU's log line tells. A
+ * descriptor that cannot be read stops the queue until a reset.
  */
 #include <errno.h>
 #include <string.h>
@@ -17,18 +18,18 @@
 #define ETH_IPV6 0x86ddu
 
 enum rss_field { /* MRQC, 8.10.16, and the type reported in the descriptor, 7.1.5.2.1 */
-	RSS_TCP4 = 16,
-	RSS_IP4 = 17,
-	RSS_TCP6EX = 18,
-	RSS_IP6EX = 19,
-	RSS_IP6 = 20,
-	RSS_TCP6 = 21,
-	RSS_UDP4 = 22,
-	RSS_UDP6 = 23,
+		 RSS_TCP4 = 16,
+		 RSS_IP4 = 17,
+		 RSS_TCP6EX = 18,
+		 RSS_IP6EX = 19,
+		 RSS_IP6 = 20,
+		 RSS_TCP6 = 21,
+		 RSS_UDP4 = 22,
+		 RSS_UDP6 = 23,
 };
 
 struct parsed {
-	uint32_t ptype; /* PTYPE_* */
+	uint32_t ptype;	 /* PTYPE_* */
 	uint32_t status; /* RXD_* */
 	uint32_t hash;
 	uint8_t rss_type;
@@ -44,7 +45,7 @@ struct parsed {
 
 static bool multicast_listed(struct igb *g, const uint8_t *mac)
 {
-	static const unsigned shift[4] = { 4, 3, 2, 0 }; /* RCTL.MO, 7.1.1.1.2 */
+	static const unsigned shift[4] = {4, 3, 2, 0}; /* RCTL.MO, 7.1.1.1.2 */
 	unsigned s = shift[igb_get(g, IGB_RCTL) >> 12 & 3];
 	unsigned bit = ((unsigned)mac[5] << 8 | mac[4]) >> s & 0xfff;
 
@@ -53,8 +54,8 @@ static bool multicast_listed(struct igb *g, const uint8_t *mac)
 
 static bool address_listed(struct igb *g, const uint8_t *mac)
 {
-	uint32_t lo = mac[0] | (uint32_t)mac[1] << 8 | (uint32_t)mac[2] << 16 |
-		      (uint32_t)mac[3] << 24;
+	uint32_t lo =
+		mac[0] | (uint32_t)mac[1] << 8 | (uint32_t)mac[2] << 16 | (uint32_t)mac[3] << 24;
 	uint32_t hi = mac[4] | (uint32_t)mac[5] << 8, rah;
 
 	for (unsigned i = 0; i < IGB_RARS; i++) {
@@ -68,8 +69,8 @@ static bool address_listed(struct igb *g, const uint8_t *mac)
 static bool accepted(struct igb *g, const uint8_t *f, size_t len)
 {
 	uint32_t rctl = igb_get(g, IGB_RCTL), tag;
-	static const uint8_t ones[6] = { 255, 255, 255, 255, 255, 255 };
-	static const uint8_t pause[6] = { 0x01, 0x80, 0xc2, 0, 0, 1 };
+	static const uint8_t ones[6] = {255, 255, 255, 255, 255, 255};
+	static const uint8_t pause[6] = {0x01, 0x80, 0xc2, 0, 0, 1};
 
 	if (igb_be16(f + 12) == (igb_get(g, IGB_VET) & 0xffff) && len >= 18 && rctl & RCTL_VFE) {
 		tag = igb_be16(f + 14);
@@ -158,7 +159,7 @@ static void checksums(struct igb *g, const uint8_t *f, struct parsed *p)
 	if (!(rxcsum & RXCSUM_TUOFL) || p->fragment)
 		return;
 	if (p->ptype & PTYPE_SCTP) {
-		uint8_t zero[4] = { 0 }, copy[IGB_FRAME_MAX];
+		uint8_t zero[4] = {0}, copy[IGB_FRAME_MAX];
 		uint32_t have = l4[8] | (uint32_t)l4[9] << 8 | (uint32_t)l4[10] << 16 |
 				(uint32_t)l4[11] << 24;
 
@@ -182,8 +183,8 @@ static void checksums(struct igb *g, const uint8_t *f, struct parsed *p)
 		p->status |= RXD_UDPCS;
 	}
 	sum = p->proto + (uint32_t)n;
-	sum = p->ptype & PTYPE_IPV4 ? igb_sum(f + p->ip + 12, 8, sum) :
-				      igb_sum(f + p->ip + 8, 32, sum);
+	sum = p->ptype & PTYPE_IPV4 ? igb_sum(f + p->ip + 12, 8, sum)
+				    : igb_sum(f + p->ip + 8, 32, sum);
 	p->status |= RXD_L4CS;
 	if (igb_fold(igb_sum(l4, n, sum)) != 0xffff)
 		p->status |= RXD_L4E;
@@ -268,9 +269,10 @@ static void parse(struct igb *g, const uint8_t *f, size_t len, struct parsed *p)
 static bool next_descriptor(struct igb *g, struct igb_rxq *q, unsigned n, uint64_t **desc,
 			    uint32_t *index)
 {
-	uint64_t ring = igb_get(g, IGB_RXQ(n, RDBAL)) |
-			(uint64_t)igb_get(g, IGB_RXQ(n, RDBAH)) << 32;
-	uint32_t size = igb_get(g, IGB_RXQ(n, RDLEN)) / 16, tail = igb_get(g, IGB_RXQ(n, RDT)), count;
+	uint64_t ring = igb_get(g, IGB_RXQ(n, RDBAL)) | (uint64_t)igb_get(g, IGB_RXQ(n, RDBAH))
+								<< 32;
+	uint32_t size = igb_get(g, IGB_RXQ(n, RDLEN)) / 16, tail = igb_get(g, IGB_RXQ(n, RDT)),
+		 count;
 
 	if (q->next == q->cached) {
 		q->cache_head = igb_get(g, IGB_RXQ(n, RDH));
@@ -280,10 +282,13 @@ static bool next_descriptor(struct igb *g, struct igb_rxq *q, unsigned n, uint64
 		if (count > IGB_BATCH)
 			count = IGB_BATCH;
 		if (uvfio_dma_read(g->dev, ring + q->cache_head * 16ull, q->cache, count * 16)) {
-			q->wedged = true;
-			uvfio_log(g->dev, UVFIO_LOG_WARN,
-				  "receive queue %u stands until a reset: its descriptors cannot be read",
-				  n);
+			if (igb_is_master(g)) {
+				q->wedged = true;
+				uvfio_log(g->dev, UVFIO_LOG_WARN,
+					  "receive queue %u stands until a reset: "
+					  "its descriptors cannot be read",
+					  n);
+			}
 			return false;
 		}
 		q->cached = count;
@@ -315,8 +320,8 @@ static size_t buffer_size(struct igb *g, unsigned n)
 static void write_back(struct igb *g, unsigned n, uint32_t index, const struct parsed *p,
 		       uint32_t status, uint16_t len, bool eop)
 {
-	uint64_t ring = igb_get(g, IGB_RXQ(n, RDBAL)) |
-			(uint64_t)igb_get(g, IGB_RXQ(n, RDBAH)) << 32;
+	uint64_t ring = igb_get(g, IGB_RXQ(n, RDBAL)) | (uint64_t)igb_get(g, IGB_RXQ(n, RDBAH))
+								<< 32;
 	uint16_t tag = eop && status & RXD_VP ? p->tag : 0;
 	uint64_t d[2];
 
@@ -442,8 +447,8 @@ bool igb_rx_frame(struct igb *g, const uint8_t *frame, size_t len, bool loopback
 	n = choose_queue(g, &p);
 	q = &g->rxq[n];
 	pthread_mutex_lock(&q->lock);
-	running = igb_get(g, IGB_RXQ(n, RXDCTL)) & QUEUE_ENABLE &&
-		  igb_get(g, IGB_RCTL) & RCTL_EN && !q->wedged && !atomic_load(&g->quiet) &&
+	running = igb_get(g, IGB_RXQ(n, RXDCTL)) & QUEUE_ENABLE && igb_get(g, IGB_RCTL) & RCTL_EN &&
+		  !q->wedged && !atomic_load(&g->quiet) &&
 		  !(igb_get(g, IGB_CTRL) & CTRL_GIO_DISABLE) &&
 		  SRRCTL_DESCTYPE(igb_get(g, IGB_RXQ(n, SRRCTL))) <= 1;
 	if (running)

@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * igb: statistics (82576 datasheet, 8.18): cleared by reading. Octet counters have two halves; the read
- * of the low one remembers what it showed, and the read of the high one takes just that away, so that
- * nothing that arrives between the two is lost.
+ * igb: statistics (82576 datasheet, 8.18): cleared by reading. Octet counters have two halves; the
+ * read of the low one remembers what it showed, and the read of the high one takes just that away,
+ * so that nothing that arrives between the two is lost.
  */
 #include "models/igb.h"
 
-static const uint32_t octet_regs[] = { IGB_GORCL, IGB_GOTCL, IGB_TORL,
-				       IGB_TOTL,  IGB_HGORCL, IGB_HGOTCL };
+static const uint32_t octet_regs[] = {IGB_GORCL, IGB_GOTCL,  IGB_TORL,
+				      IGB_TOTL,	 IGB_HGORCL, IGB_HGOTCL};
 #define OCTETS (sizeof(octet_regs) / sizeof(octet_regs[0]))
 
 void igb_stats_add(struct igb *g, uint32_t off, uint32_t n)
@@ -55,7 +55,7 @@ void igb_stats_reset(struct igb *g)
 /* PRC64 or PTC64 and the five that follow. @len is that on the wire. */
 static uint32_t size_class(uint32_t base, size_t len)
 {
-	static const uint16_t up_to[] = { 64, 127, 255, 511, 1023 };
+	static const uint16_t up_to[] = {64, 127, 255, 511, 1023};
 	unsigned i = 0;
 
 	while (i < 5 && len > up_to[i])

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * igb against its datasheet: reset, EEPROM, PHY, semaphores, interrupts of both kinds, and packets in
- * loopback with their offloads and filters.
+ * igb against its datasheet: reset, EEPROM, PHY, semaphores, interrupts of both kinds, and packets
+ * in loopback with their offloads and filters.
  */
 #include "models/test_model.h"
 #include "models/igb.h"
@@ -81,7 +81,7 @@ static void rings(uint32_t srrctl)
 
 static void queue_tx(uint64_t addr, uint32_t cmd, uint32_t opt)
 {
-	txd[tail] = (struct igb_desc){ addr, cmd, opt };
+	txd[tail] = (struct igb_desc){addr, cmd, opt};
 	tail = (tail + 1) % RING;
 }
 static void go(void)
@@ -118,7 +118,7 @@ static int received(uint64_t *info, uint64_t *status)
 
 static void eth(uint8_t *f, unsigned type)
 {
-	static const uint8_t head[12] = { 0x52, 0x54, 0, 0x12, 0x34, 0x56, 2, 0, 0, 0, 0, 1 };
+	static const uint8_t head[12] = {0x52, 0x54, 0, 0x12, 0x34, 0x56, 2, 0, 0, 0, 0, 1};
 
 	memcpy(f, head, 12);
 	igb_put_be16(f + 12, type);
@@ -190,9 +190,12 @@ static void test_identity(void **state)
 
 static void test_bad_mac(void **state)
 {
-	static const char *const bad[] = { "", "52:54:00:12:34", "52:54:00:12:34:567",
-					   "52-54-00-12-34-56", "01:00:00:00:00:01",
-					   "52:54:00:12:34:xx" };
+	static const char *const bad[] = {"",
+					  "52:54:00:12:34",
+					  "52:54:00:12:34:567",
+					  "52-54-00-12-34-56",
+					  "01:00:00:00:00:01",
+					  "52:54:00:12:34:xx"};
 	char err[256];
 
 	for (unsigned i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
@@ -526,7 +529,7 @@ static bool passes(const uint8_t *frame)
 
 static void test_filters(void **state)
 {
-	uint8_t f[60] = { 0 };
+	uint8_t f[60] = {0};
 
 	start();
 	rings(2 << 24);
@@ -688,11 +691,15 @@ static void test_aborts(void **state)
 	queue_tx(TX_BUF, 60 | ADV | TXD_EOP | TXD_RS, 60 << 14);
 	go();
 	assert_int_equal(r(0x3810), 0);
+	pci_config_write(fn, PCI_COMMAND, 2, PCI_COMMAND_MEMORY | PCI_COMMAND_MASTER);
+	assert_int_equal(r(0x3810), 1); /* it only waited */
+	assert_int_equal(received(&info, &status), 60);
 	log_set(2, LOG_WARN);
 	unplug();
 }
 
-/* A queue waits for the link, and goes on when it comes; a quiet device sends and stores nothing. */
+/* A queue waits for the link, and goes on when it comes; a quiet device sends and stores nothing.
+ */
 static void test_link_and_quiet(void **state)
 {
 	uint64_t info, status;
@@ -715,18 +722,94 @@ static void test_link_and_quiet(void **state)
 	unplug();
 }
 
+/*
+ * Drivers that make no sense, on two threads: random registers, values, descriptors. Nothing to
+ * expect but that it ends, and that afterwards a reset makes a device that works.
+ */
+static void *hostile(void *arg)
+{
+	static const uint32_t often[] = {
+		IGB_CTRL, IGB_RCTL, IGB_TCTL,	 IGB_MDIC,    IGB_SWSM, IGB_GPIE, IGB_MRQC,
+		0x2800,	  0x2808,   0x280c,	 0x2810,      0x2818,	0x2828,	  0x3800,
+		0x3808,	  0x3810,   0x3818,	 0x3828,      0x3838,	IGB_EIMS, IGB_EICS,
+		IGB_IMS,  IGB_ICS,  IGB_EITR(0), IGB_IVAR(0),
+	};
+	uint64_t x = (uintptr_t)arg, v;
+
+	for (unsigned i = 0; i < 30000; i++) {
+		uint32_t off, val;
+
+		x ^= x << 13;
+		x ^= x >> 7;
+		x ^= x << 17;
+		off = x & 3 ? often[(x >> 8) % (sizeof(often) / sizeof(often[0]))]
+			    : (uint32_t)(x >> 8) & 0x1fffc;
+		val = (uint32_t)(x >> 32);
+		if (off == 0x2800 || off == 0x3800)
+			val = (uint32_t)IOVA + (val & 0xff80);
+		else if (off == 0x2808 || off == 0x3808)
+			val &= 0xff;
+		else if (off == 0x3838)
+			val = 0; /* it would write into the other's expectations */
+		else if (off == 0x2818 || off == 0x3818 || off == 0x2810 || off == 0x3810)
+			val &= 0x1f;
+		else if (off == IGB_CTRL)
+			val = x & 4 ? val & ~CTRL_RST : CTRL_SLU;
+		else if (off == IGB_RCTL || off == IGB_TCTL || off == 0x2828 || off == 0x3828)
+			val |= RCTL_EN | QUEUE_ENABLE;
+		if (x & 64)
+			pci_bar_write(fn, 0, off, 4, val);
+		else
+			pci_bar_read(fn, 0, off, 4, &v);
+	}
+	return NULL;
+}
+
+static void test_hostile(void **state)
+{
+	uint64_t info, status, x = 88172645463325252ull;
+	pthread_t t[2];
+
+	start();
+	log_set(-1, LOG_NONE);
+	for (size_t i = 0; i < MEM_SIZE; i += 8) {
+		x ^= x << 13;
+		x ^= x >> 7;
+		x ^= x << 17;
+		memcpy(mem + i, &x, 8);
+		/* half of the words are addresses that are mapped */
+		if (x & 1)
+			*(uint64_t *)(mem + i) = IOVA + (x >> 8 & 0xffff);
+	}
+	for (uintptr_t i = 0; i < 2; i++)
+		assert_int_equal(pthread_create(&t[i], NULL, hostile, (void *)(i * 77 + 12345)), 0);
+	for (unsigned i = 0; i < 2; i++)
+		pthread_join(t[i], NULL);
+	pci_function_reset(fn, UVFIO_RESET_FLR);
+	log_set(2, LOG_WARN);
+	pci_config_write(fn, PCI_COMMAND, 2, PCI_COMMAND_MEMORY | PCI_COMMAND_MASTER);
+	rings(2 << 24);
+	memset(mem, 0, 0x1000);
+	eth(tx_buf(), 0x88b5);
+	queue_tx(TX_BUF, 60 | ADV | TXD_EOP | TXD_RS, 60 << 14);
+	go();
+	assert_int_equal(received(&info, &status), 60);
+	unplug();
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_identity),   cmocka_unit_test(test_bad_mac),
-		cmocka_unit_test(test_registers),  cmocka_unit_test(test_semaphores),
-		cmocka_unit_test(test_reset),	   cmocka_unit_test(test_phy),
-		cmocka_unit_test(test_msix),	   cmocka_unit_test(test_throttle),
-		cmocka_unit_test(test_intx),	   cmocka_unit_test(test_frame),
-		cmocka_unit_test(test_checksums),  cmocka_unit_test(test_tso),
-		cmocka_unit_test(test_filters),	   cmocka_unit_test(test_rss),
-		cmocka_unit_test(test_no_room),	   cmocka_unit_test(test_head_writeback),
-		cmocka_unit_test(test_aborts),	   cmocka_unit_test(test_link_and_quiet),
+		cmocka_unit_test(test_identity),  cmocka_unit_test(test_bad_mac),
+		cmocka_unit_test(test_registers), cmocka_unit_test(test_semaphores),
+		cmocka_unit_test(test_reset),	  cmocka_unit_test(test_phy),
+		cmocka_unit_test(test_msix),	  cmocka_unit_test(test_throttle),
+		cmocka_unit_test(test_intx),	  cmocka_unit_test(test_frame),
+		cmocka_unit_test(test_checksums), cmocka_unit_test(test_tso),
+		cmocka_unit_test(test_filters),	  cmocka_unit_test(test_rss),
+		cmocka_unit_test(test_no_room),	  cmocka_unit_test(test_head_writeback),
+		cmocka_unit_test(test_aborts),	  cmocka_unit_test(test_link_and_quiet),
+		cmocka_unit_test(test_hostile),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,23 +1,21 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * igb: transmission (82576 datasheet, 7.2). A store to a tail runs the queue in the thread that stored:
- * descriptors are fetched by the batch, a packet is put together in the queue's buffer, gets its
- * checksums, is cut (TSO) and tagged, and goes to the wire or, in loopback, to our own receiver. While
- * there is no link the queue stands (3.5.6), and goes on when one comes.
+ * igb: transmission (82576 datasheet, 7.2). A store to a tail runs the queue in the thread that
+ * stored: descriptors are fetched by the batch, a packet is put together in the queue's buffer,
+ * gets its checksums, is cut (TSO) and tagged, and goes to the wire or, in loopback, to our own
+ * receiver. While there is no link the queue stands (3.5.6), and goes on when one comes.
  *
- * A read that the IOMMU aborts comes back as an unsupported request: the engine has no data to go on
- * with and stands until the device is reset, as the chip's does.
+ * A read that the IOMMU aborts comes back as an unsupported request: the engine has no data to go
+ * on with and stands until the device is reset, as the chip's does.
  */
 #include <errno.h>
-#include <inttypes.h>
+#include <linux/pci_regs.h>
 #include <stdlib.h>
 #include <string.h>
 #include "models/igb.h"
 
-#define PCI_STATUS	    0x06u
-#define PCI_RECEIVED_ABORT  0x2000u /* PCIe 6.0, 7.5.1.1.4 */
-#define PKT_MAX		    (IGB_TSO_MAX + 1024u)
-#define TCP_FIN_PSH	    0x09u
+#define PCI_STATUS 0x06u
+#define PKT_MAX	   (IGB_TSO_MAX + 1024u)
 
 static bool loopback(struct igb *g)
 {
@@ -27,9 +25,11 @@ static bool loopback(struct igb *g)
 
 static void wedge(struct igb *g, struct igb_txq *q, unsigned n)
 {
+	if (!igb_is_master(g))
+		return; /* it waits until it may */
 	q->wedged = true;
 	uvfio_config_set(g->dev, PCI_STATUS, 2,
-			 uvfio_config_get(g->dev, PCI_STATUS, 2) | PCI_RECEIVED_ABORT);
+			 uvfio_config_get(g->dev, PCI_STATUS, 2) | PCI_STATUS_REC_MASTER_ABORT);
 	uvfio_log(g->dev, UVFIO_LOG_WARN,
 		  "transmit queue %u stands until a reset: a DMA read was aborted", n);
 }
@@ -57,7 +57,8 @@ static void emit(struct igb *g, uint8_t *f, size_t len, bool vlan, uint16_t tag)
 		net_send(g->port, f, len);
 }
 
-/* 7.2.4.5: what the driver left in the field (the pseudo header's sum) is part of what is summed. */
+/* 7.2.4.5: what the driver left in the field (the pseudo header's sum) is part of what is summed.
+ */
 static void l4_checksum(uint8_t *f, size_t len, const struct igb_context *c, uint32_t pseudo)
 {
 	size_t l4 = c->maclen + c->iplen, at;
@@ -96,8 +97,7 @@ static void ip_checksum(uint8_t *f, size_t len, const struct igb_context *c)
 	if (c->iplen < 20 || c->maclen + c->iplen > len || !(c->tucmd & TUCMD_IPV4))
 		return;
 	igb_put_be16(f + c->maclen + 10, 0);
-	igb_put_be16(f + c->maclen + 10,
-		     (uint16_t)~igb_fold(igb_sum(f + c->maclen, c->iplen, 0)));
+	igb_put_be16(f + c->maclen + 10, (uint16_t)~igb_fold(igb_sum(f + c->maclen, c->iplen, 0)));
 }
 
 /* 7.2.4: one large packet leaves as many, each with a copy of the headers, corrected. */
@@ -128,8 +128,8 @@ static void segment(struct igb *g, struct igb_txq *q, const struct igb_context *
 			n = c->mss;
 		/*
 		 * The headers go in place before their payload: what they overwrite has been sent.
-		 * The byte after the payload is still wanted, so padding never applies: only the last
-		 * can be short.
+		 * The byte after the payload is still wanted, so padding never applies: only the
+		 * last can be short.
 		 */
 		f = pkt + done;
 		memcpy(f, head, hdr);
@@ -252,8 +252,8 @@ static bool enabled(struct igb *g, unsigned n)
 /* Runs queue @n up to its tail; true if something was reported. With its lock. */
 static bool run(struct igb *g, struct igb_txq *q, unsigned n)
 {
-	uint64_t ring = igb_get(g, IGB_TXQ(n, TDBAL)) |
-			(uint64_t)igb_get(g, IGB_TXQ(n, TDBAH)) << 32;
+	uint64_t ring = igb_get(g, IGB_TXQ(n, TDBAL)) | (uint64_t)igb_get(g, IGB_TXQ(n, TDBAH))
+								<< 32;
 	uint32_t size = igb_get(g, IGB_TXQ(n, TDLEN)) / 16, head = igb_get(g, IGB_TXQ(n, TDH));
 	uint32_t wb = igb_get(g, IGB_TXQ(n, TDWBAL)), tail, count, i, status;
 	bool report = false;
@@ -278,20 +278,19 @@ static bool run(struct igb *g, struct igb_txq *q, unsigned n)
 				report = true;
 				if (wb & 1)
 					continue;
-				status = q->batch[i].cmd & TXD_DEXT ? TXD_DD :
-								      q->batch[i].opt | TXD_DD;
+				status = q->batch[i].cmd & TXD_DEXT ? TXD_DD
+								    : q->batch[i].opt | TXD_DD;
 				uvfio_dma_write(g->dev, ring + (head + i) * 16ull + 12, &status, 4);
 			}
 		}
 		head = head + i == size ? 0 : head + i;
 		igb_put(g, IGB_TXQ(n, TDH), head);
-		if (q->wedged)
+		if (i < count)
 			break;
 	}
 	if (report && wb & 1) /* 7.2.3: the head instead of the descriptors */
-		uvfio_dma_write(g->dev,
-				(wb & ~3u) | (uint64_t)igb_get(g, IGB_TXQ(n, TDWBAH)) << 32, &head,
-				4);
+		uvfio_dma_write(g->dev, (wb & ~3u) | (uint64_t)igb_get(g, IGB_TXQ(n, TDWBAH)) << 32,
+				&head, 4);
 	return report;
 }
 
