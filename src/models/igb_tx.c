@@ -14,8 +14,7 @@
 #include <string.h>
 #include "models/igb.h"
 
-#define PCI_STATUS 0x06u
-#define PKT_MAX	   (IGB_TSO_MAX + 1024u)
+#define PKT_MAX (IGB_TSO_MAX + 1024u)
 
 static bool loopback(struct igb *g)
 {
