@@ -228,6 +228,11 @@ void igb_irq_write(struct igb *g, uint32_t off, uint32_t value)
 		break;
 	case IGB_GPIE:
 		g->irq.gpie = value & 0xc0000f91;
+		/* Bits that the other way does not have: no vector is behind them. */
+		bits = g->irq.gpie & GPIE_MSIX ? EICR_BITS : EICR_LEGACY_BITS;
+		g->irq.eicr &= bits;
+		g->irq.eims &= bits;
+		g->irq.eiam &= bits;
 		break;
 	case IGB_EICR:
 		g->irq.eicr &= ~value;
