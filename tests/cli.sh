@@ -180,8 +180,8 @@ refuses "cannot load this model" run --device "$tmp/text" -- "${T[@]}"
 refuses "cannot load this model" run --device ./no-such.so -- "${T[@]}"
 
 echo "# models and dump"
-is "models" "$("$U" models --names | tr '\n' ' ')" "nvme edu testdev "
-is "every model is explained" "$("$U" models | grep -cE '^(edu|testdev|nvme)$')" 3
+is "models" "$("$U" models --names | tr '\n' ' ')" "nvme edu testdev igb "
+is "every model is explained" "$("$U" models | grep -cE '^(edu|testdev|nvme|igb)$')" 4
 is "one model" "$("$U" models edu | grep -c '^testdev')" 0
 if command -v lspci >/dev/null; then
 	is "a dump for lspci" "$("$U" dump --device edu --device testdev,addr=5:6.1 | lspci -F /dev/stdin -n | cut -d' ' -f1,3 | tr '\n' ' ')" \

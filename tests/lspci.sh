@@ -30,7 +30,7 @@ has "$tmp/out" "lspci -vvv: express" 'Express \(v2\) Endpoint'
 has "$tmp/out" "lspci -vvv: the driver" 'Kernel driver in use: vfio-pci'
 has "$tmp/out" "lspci -vvv: the group" 'IOMMU group: 1'
 has "$tmp/out" "lspci -vvv: a region" 'Memory at '
-for m in "nvme,image=$tmp/image" edu testdev; do
+for m in "nvme,image=$tmp/image" edu testdev igb; do
 	"$uvfio" dump --device "$m" >"$tmp/dump" 2>"$tmp/err"
 	status "lspci -F of ${m%%,*}" 0 lspci -F "$tmp/dump" -vvv
 	has "$tmp/out" "dump ${m%%,*}: one function" '^01:00\.0 '

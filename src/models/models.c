@@ -4,7 +4,7 @@
 #include "models/models.h"
 
 const struct uvfio_model *const models_builtin[] = { &model_nvme, &model_edu, &model_testdev,
-						     NULL };
+						     &model_igb,  NULL };
 
 const struct uvfio_model *models_find(const char *name)
 {

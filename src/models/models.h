@@ -6,6 +6,7 @@
 extern const struct uvfio_model model_edu;
 extern const struct uvfio_model model_testdev;
 extern const struct uvfio_model model_nvme;
+extern const struct uvfio_model model_igb;
 /* NULL-terminated */
 extern const struct uvfio_model *const models_builtin[];
 const struct uvfio_model *models_find(const char *name); /* NULL: none */

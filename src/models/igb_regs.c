@@ -1,0 +1,325 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * igb: the register file. A table says which registers there are, which of their bits hold what is
+ * written, and their values after reset; those that do something are picked out in igb_reg_read()
+ * and igb_reg_write(). What is not in the table reads as zero and ignores stores, as reserved
+ * addresses do (82576 datasheet, 8.1.2).
+ */
+#include "models/igb.h"
+
+struct range {
+	uint32_t off, count, stride, mask, reset;
+};
+
+static const struct range table[] = {
+	{IGB_CTRL, 1, 4, 0x7bfc1fff & ~CTRL_RST, CTRL_FD | CTRL_SPEED_1000 | CTRL_ADVD3WUC},
+	{IGB_CTRL_EXT, 1, 4, 0x98de7fff & ~CTRL_EXT_EE_RST, 0},
+	{IGB_SCTL, 1, 4, ~0u, 0},
+	{IGB_FCAL, 1, 4, ~0u, 0x00c28001}, /* 8.3.1: the PAUSE address */
+	{IGB_FCAH, 1, 4, 0xffff, 0x0100},
+	{IGB_FCT, 1, 4, 0xffff, 0x8808},
+	{IGB_CONNSW, 1, 4, 0x7, 0},
+	{IGB_VET, 1, 4, ~0u, 0x81008100},
+	{IGB_FCTTV, 1, 4, 0xffff, 0},
+	{IGB_LEDCTL, 1, 4, 0xcfcfcfcf, 0x07068302},
+	{IGB_PBA, 1, 4, 0x00ff00ff, 0x00100030},
+	{IGB_PBS, 1, 4, 0x3f, 0x40},
+	{IGB_EEMNGCTL, 1, 4, 0, EEMNGCTL_CFG_DONE0},
+	{IGB_I2CPARAM, 1, 4, 0x5f00, 0},
+	{IGB_TCPTIMER, 1, 4, 0x0e0000ff, 0},
+	{IGB_EITR(0), IGB_VECTORS, 4, EITR_INTERVAL, 0},
+	{IGB_IVAR(0), 8, 4, 0x9f9f9f9f, 0},
+	{IGB_IVAR_MISC, 1, 4, 0x9f9f, 0},
+
+	{IGB_RCTL, 1, 4, 0x04ffb3fe, 0},
+	{IGB_FCRTL, 1, 4, 0x8000fff0, 0},
+	{IGB_FCRTH, 1, 4, 0x8000fff0, 0},
+	{IGB_FCRTV, 1, 4, 0xffff, 0},
+	{IGB_RXPBS, 1, 4, 0x8000007f, 0x40},
+	{IGB_RXCSUM, 1, 4, 0x2fff, RXCSUM_IPOFL | RXCSUM_TUOFL},
+	{IGB_RLPML, 1, 4, 0x3fff, IGB_FRAME_MAX},
+	{IGB_RFCTL, 1, 4, 0x0007ffff, 0},
+	{IGB_MTA, 128, 4, ~0u, 0},
+	{IGB_RAL(0), 16, 8, ~0u, 0},
+	{IGB_RAH(0), 16, 8, 0x83ffffff, 0},
+	{IGB_RAL(16), 8, 8, ~0u, 0},
+	{IGB_RAH(16), 8, 8, 0x83ffffff, 0},
+	{0x5480, 8, 4, 0xffffffff, 0}, /* PSRTYPE, 8.10.3 */
+	{0x55b0, 1, 4, 0xffffffff, 0}, /* VLAPQF */
+	{0x55fc, 1, 4, 0x8000000f, 0}, /* SYNQF */
+	{IGB_VFTA, 128, 4, ~0u, 0},
+	{0x5800, 1, 4, 0x1f, 0},     /* WUC, 8.20 */
+	{0x5808, 1, 4, 0xff81ff, 0}, /* WUFC */
+	{0x5838, 1, 4, 0x1000f, 0},  /* IPAV */
+	{0x5840, 8, 4, ~0u, 0},	     /* IP4AT */
+	{0x5880, 4, 4, ~0u, 0},	     /* IP6AT */
+	{IGB_MRQC, 1, 4, 0x01f7003f, 0},
+	{IGB_VT_CTL, 1, 4, 0x70000380, 0},
+	{0x5980, 8, 4, ~0u, 0}, /* SAQF, 8.10.20 */
+	{0x59a0, 8, 4, ~0u, 0}, /* DAQF */
+	{0x59c0, 8, 4, ~0u, 0}, /* SPQF */
+	{0x59e0, 8, 4, ~0u, 0}, /* FTQF */
+	{0x5a80, 8, 4, ~0u, 0}, /* IMIR, 8.11 */
+	{0x5aa0, 8, 4, ~0u, 0}, /* IMIREXT */
+	{0x5ac0, 1, 4, 0xf, 0}, /* IMIRVP */
+	{0x5cb0, 8, 4, ~0u, 0}, /* ETQF */
+	{IGB_RETA, 32, 4, ~0u, 0},
+	{IGB_RSSRK, 10, 4, ~0u, 0},
+	{0xa000, 128, 4, ~0u, 0}, /* UTA */
+	{IGB_RXQ(0, RDBAL), IGB_QUEUES, 0x40, 0xffffff80, 0},
+	{IGB_RXQ(0, RDBAH), IGB_QUEUES, 0x40, ~0u, 0},
+	{IGB_RXQ(0, RDLEN), IGB_QUEUES, 0x40, 0xffff0, 0},
+	{IGB_RXQ(0, SRRCTL), IGB_QUEUES, 0x40, 0xce703f7f | 7u << 25, 0x400},
+	{IGB_RXQ(0, RDH), IGB_QUEUES, 0x40, 0xffff, 0},
+	{IGB_RXQ(0, DCA_CTRL), IGB_QUEUES, 0x40, ~0u, 0},
+	{IGB_RXQ(0, RDT), IGB_QUEUES, 0x40, 0xffff, 0},
+	{IGB_RXQ(0, RXDCTL), IGB_QUEUES, 0x40, 0x021f1f1f, 0x10000},
+	{0xc038, 8, 0x40, 0xe0000000, 0}, /* DVMOLR */
+
+	{IGB_TCTL, 1, 4, 0x03fffffa, 0},
+	{IGB_TCTL_EXT, 1, 4, 0xfffff, 0x42 << 10 | 0x40},
+	{IGB_TIPG, 1, 4, 0x3fffffff, 0x00601008},
+	{IGB_TXPBS, 1, 4, 0x3f, 0x28},
+	{IGB_DTXCTL, 1, 4, 0x7f, 0},
+	{IGB_DTXTCPFLGL, 1, 4, 0x0fff0fff, 0x0ff60ff6},
+	{IGB_DTXTCPFLGH, 1, 4, 0x0fff, 0x0f7f},
+	{IGB_TXQ(0, TDBAL), IGB_QUEUES, 0x40, 0xffffff80, 0},
+	{IGB_TXQ(0, TDBAH), IGB_QUEUES, 0x40, ~0u, 0},
+	{IGB_TXQ(0, TDLEN), IGB_QUEUES, 0x40, 0xffff0, 0},
+	{IGB_TXQ(0, TDH), IGB_QUEUES, 0x40, 0xffff, 0},
+	{IGB_TXQ(0, DCA_CTRL), IGB_QUEUES, 0x40, ~0u, 0},
+	{IGB_TXQ(0, TDT), IGB_QUEUES, 0x40, 0xffff, 0},
+	{IGB_TXQ(0, TXDCTL), IGB_QUEUES, 0x40, 0x021f1f1f, 0},
+	{IGB_TXQ(0, TDWBAL), IGB_QUEUES, 0x40, ~2u, 0},
+	{IGB_TXQ(0, TDWBAH), IGB_QUEUES, 0x40, ~0u, 0},
+
+	{IGB_GCR, 1, 4, 0x0001f03f, GCR_RESEND | GCR_CAP_VER2},
+	{IGB_SW_FW_SYNC, 1, 4, ~0u, 0},
+	{0x5b40, 1, 4, 0, 0}, /* CCMCTL and its neighbours: nothing behind them */
+};
+
+static uint32_t masks[IGB_BAR0_SIZE / 4];
+static pthread_once_t once = PTHREAD_ONCE_INIT;
+
+static void fill_masks(void)
+{
+	for (size_t i = 0; i < sizeof(table) / sizeof(table[0]); i++) {
+		for (uint32_t n = 0; n < table[i].count; n++)
+			masks[(table[i].off + n * table[i].stride) >> 2] = table[i].mask;
+	}
+}
+
+uint32_t igb_writable(uint32_t off)
+{
+	return masks[off >> 2];
+}
+
+void igb_regs_init(struct igb *g)
+{
+	/* The semaphores are between driver and firmware: a driver's reset leaves them (4.5.12). */
+	uint32_t sync = igb_get(g, IGB_SW_FW_SYNC), swsm = igb_get(g, IGB_SWSM);
+
+	pthread_once(&once, fill_masks);
+	for (uint32_t i = 0; i < IGB_BAR0_SIZE / 4; i++)
+		igb_put(g, i * 4, 0);
+	for (size_t i = 0; i < sizeof(table) / sizeof(table[0]); i++) {
+		for (uint32_t n = 0; n < table[i].count; n++)
+			igb_put(g, table[i].off + n * table[i].stride, table[i].reset);
+	}
+	igb_put(g, IGB_RXQ(0, RXDCTL), 0x10000 | QUEUE_ENABLE); /* 8.10.10: queue 0 */
+	igb_put(g, IGB_TXQ(0, TXDCTL), QUEUE_ENABLE);		/* 8.12.13 */
+	igb_put(g, IGB_SW_FW_SYNC, sync);
+	igb_put(g, IGB_SWSM, swsm);
+}
+
+uint32_t igb_canonical(uint32_t off)
+{
+	/* The first four queues have two places (8.1.3), and those of the chips before. */
+	if (off >= 0x2800 && off < 0x2c00 && (off & 0xff) < 0x40)
+		return IGB_RXQ((off >> 8) & 3, off & 0x3f);
+	if (off >= 0x3800 && off < 0x3c00 && (off & 0xff) < 0x40)
+		return IGB_TXQ((off >> 8) & 3, off & 0x3f);
+	if (off >= 0x40 && off < 0xc0)
+		return IGB_RAL(0) + off - 0x40;
+	if (off >= 0x200 && off < 0x400)
+		return IGB_MTA + off - 0x200;
+	if (off >= 0x600 && off < 0x800)
+		return IGB_VFTA + off - 0x600;
+	switch (off) {
+	case 0x0c0:
+		return IGB_ICR;
+	case 0x0c4:
+		return IGB_EITR(0);
+	case 0x0c8:
+		return IGB_ICS;
+	case 0x0d0:
+		return IGB_IMS;
+	case 0x0d8:
+		return IGB_IMC;
+	case 0x0e0:
+		return IGB_IAM;
+	case 0x110:
+	case 0x114:
+	case 0x118:
+	case 0x120:
+	case 0x128:
+		return IGB_RXQ(0, off - 0x110);
+	case 0x420:
+	case 0x424:
+	case 0x428:
+	case 0x430:
+	case 0x438:
+		return IGB_TXQ(0, off - 0x420);
+	case 0x160:
+		return IGB_FCRTL;
+	case 0x168:
+		return IGB_FCRTH;
+	default:
+		return off;
+	}
+}
+
+static uint32_t read_status(struct igb *g)
+{
+	uint32_t ctrl = igb_get(g, IGB_CTRL), v = igb_get(g, IGB_STATUS) & STATUS_PHYRA;
+	unsigned speed = 2;
+
+	if (ctrl & CTRL_FRCSPD)
+		speed = (ctrl & CTRL_SPEED) >> 8;
+	if (!(ctrl & CTRL_FRCDPX) || ctrl & CTRL_FD)
+		v |= STATUS_FD;
+	if (atomic_load(&g->link))
+		v |= STATUS_LU | STATUS_SPEED(speed);
+	if (!(ctrl & CTRL_GIO_DISABLE))
+		v |= STATUS_GIO;
+	return v;
+}
+
+uint32_t igb_reg_read(struct igb *g, uint32_t off)
+{
+	uint32_t v;
+
+	off = igb_canonical(off);
+	if (off >= IGB_STATS && off < 0x4200)
+		return igb_stats_read(g, off);
+	if (igb_irq_reg(off))
+		return igb_irq_read(g, off);
+	if (off >= IGB_RXQ(0, 0) && off < IGB_TXQ_END) {
+		/* The queues run when the whole does (8.10.10, 8.12.13); RQDPC counts and clears.
+		 */
+		v = igb_get(g, off);
+		if (off < IGB_RXQ_END) {
+			if ((off & 0x3f) == RXDCTL && !(igb_get(g, IGB_RCTL) & RCTL_EN))
+				v &= ~QUEUE_ENABLE;
+			if ((off & 0x3f) == RQDPC)
+				v = atomic_exchange(&g->reg[off >> 2], 0);
+		} else if (off >= IGB_TXQ(0, 0) && (off & 0x3f) == TXDCTL &&
+			   !(igb_get(g, IGB_TCTL) & TCTL_EN)) {
+			v &= ~QUEUE_ENABLE;
+		}
+		return v;
+	}
+	switch (off) {
+	case IGB_STATUS:
+	case 0x000c:
+		return read_status(g);
+	case IGB_SWSM: /* 8.6.13: reading SMBI takes it */
+		return atomic_fetch_or(&g->reg[off >> 2], SWSM_SMBI);
+	default:
+		return igb_get(g, off);
+	}
+}
+
+static void ctrl_written(struct igb *g, uint32_t value)
+{
+	pthread_mutex_lock(&g->ctl);
+	if (value & CTRL_RST) {
+		igb_software_reset(g);
+	} else {
+		igb_put(g, IGB_CTRL, value & igb_writable(IGB_CTRL));
+		if (value & CTRL_PHY_RST) {
+			igb_phy_reset(g);
+			igb_put(g, IGB_STATUS, igb_get(g, IGB_STATUS) | STATUS_PHYRA);
+			igb_link_update(g, true);
+		} else {
+			igb_link_update(g, false);
+		}
+	}
+	pthread_mutex_unlock(&g->ctl);
+	igb_tx_kick_all(g);
+}
+
+void igb_reg_write(struct igb *g, uint32_t off, uint32_t value)
+{
+	uint32_t mask;
+
+	off = igb_canonical(off);
+	if (igb_irq_reg(off)) {
+		igb_irq_write(g, off, value);
+		return;
+	}
+	mask = igb_writable(off);
+	if (off >= IGB_TXQ(0, 0) && off < IGB_TXQ_END) {
+		igb_put(g, off, value & mask);
+		if ((off & 0x3f) == TDT || (off & 0x3f) == TXDCTL)
+			igb_tx_kick(g, (off >> 6) & 15);
+		return;
+	}
+	if (off >= IGB_RXQ(0, 0) && off < IGB_RXQ_END) {
+		if ((off & 0x3f) == RQDPC)
+			return;
+		igb_put(g, off, value & mask);
+		if ((off & 0x3f) != RDT)
+			igb_rx_forget(g, (off >> 6) & 15);
+		return;
+	}
+	switch (off) {
+	case IGB_CTRL:
+		ctrl_written(g, value);
+		break;
+	case IGB_STATUS: /* 8.2.2: PHYRA is cleared by writing 0 */
+		atomic_fetch_and(&g->reg[off >> 2], value | ~STATUS_PHYRA);
+		break;
+	case IGB_CTRL_EXT:
+		igb_put(g, off, value & mask);
+		if (value & CTRL_EXT_EE_RST)
+			igb_nvm_load(g);
+		break;
+	case IGB_EECD:
+		igb_put(g, off, igb_eecd(g, value));
+		break;
+	case IGB_EERD:
+		igb_put(g, off, igb_eerd(g, value));
+		break;
+	case IGB_MDIC:
+		pthread_mutex_lock(&g->ctl);
+		igb_mdic(g, value);
+		pthread_mutex_unlock(&g->ctl);
+		igb_tx_kick_all(g);
+		break;
+	case IGB_I2CCMD: /* no SFP module answers */
+		igb_put(g, off, (value & 0x0fffffff) | 1u << 29 | 1u << 31);
+		break;
+	case IGB_SWSM: /* SMBI can only be given back */
+		igb_put(g, off, igb_get(g, off) & value & SWSM_SMBI);
+		igb_put(g, off, igb_get(g, off) | (value & SWSM_SWESMBI));
+		break;
+	case IGB_RCTL: /* the loopback of the MAC makes a link, too */
+		pthread_mutex_lock(&g->ctl);
+		igb_put(g, off, value & mask);
+		igb_link_update(g, false);
+		pthread_mutex_unlock(&g->ctl);
+		break;
+	case IGB_TCTL:
+		igb_put(g, off, value & mask);
+		igb_tx_kick_all(g);
+		break;
+	case IGB_GCR:
+		igb_put(g, off, (value & mask) | GCR_CAP_VER2);
+		break;
+	default:
+		if (mask)
+			igb_put(g, off, value & mask);
+		break;
+	}
+}

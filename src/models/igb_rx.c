@@ -1,0 +1,499 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * igb: reception (82576 datasheet, 7.1). A frame passes the filters for addresses and VLANs, is
+ * looked into for its protocols, gets a queue (RSS) and goes into as many descriptors as it needs;
+ * when there are not so many it is dropped and counted. It runs in the thread that brings the
+ * frame.
+ *
+ * Writes are posted (PCIe 6.0, 2.4.1): a device does not learn that the IOMMU dropped one, and the
+ * descriptor is written back all the same, as the chip's is; the IOMMU's log line tells. A
+ * descriptor that cannot be read stops the queue until a reset.
+ */
+#include <errno.h>
+#include <string.h>
+#include "models/igb.h"
+
+#define ETH_VLAN 0x8100u
+#define ETH_IPV4 0x0800u
+#define ETH_IPV6 0x86ddu
+
+enum rss_field { /* MRQC, 8.10.16, and the type reported in the descriptor, 7.1.5.2.1 */
+		 RSS_TCP4 = 16,
+		 RSS_IP4 = 17,
+		 RSS_TCP6EX = 18,
+		 RSS_IP6EX = 19,
+		 RSS_IP6 = 20,
+		 RSS_TCP6 = 21,
+		 RSS_UDP4 = 22,
+		 RSS_UDP6 = 23,
+};
+
+struct parsed {
+	uint32_t ptype;	 /* PTYPE_* */
+	uint32_t status; /* RXD_* */
+	uint32_t hash;
+	uint8_t rss_type;
+	bool tagged;
+	uint16_t tag;
+	uint16_t ip_id, frag_sum;
+	size_t ip, l4, end; /* offsets; end of the IP packet */
+	bool fragment;
+	uint8_t proto;
+};
+
+/* ---- filters: 7.1.1 ---- */
+
+static bool multicast_listed(struct igb *g, const uint8_t *mac)
+{
+	static const unsigned shift[4] = {4, 3, 2, 0}; /* RCTL.MO, 7.1.1.1.2 */
+	unsigned s = shift[igb_get(g, IGB_RCTL) >> 12 & 3];
+	unsigned bit = ((unsigned)mac[5] << 8 | mac[4]) >> s & 0xfff;
+
+	return igb_get(g, IGB_MTA + 4 * (bit >> 5)) >> (bit & 31) & 1;
+}
+
+static bool address_listed(struct igb *g, const uint8_t *mac)
+{
+	uint32_t lo =
+		mac[0] | (uint32_t)mac[1] << 8 | (uint32_t)mac[2] << 16 | (uint32_t)mac[3] << 24;
+	uint32_t hi = mac[4] | (uint32_t)mac[5] << 8, rah;
+
+	for (unsigned i = 0; i < IGB_RARS; i++) {
+		rah = igb_get(g, IGB_RAH(i));
+		if (rah & RAH_AV && (rah & 0xffff) == hi && igb_get(g, IGB_RAL(i)) == lo)
+			return true;
+	}
+	return false;
+}
+
+static bool accepted(struct igb *g, const uint8_t *f, size_t len)
+{
+	uint32_t rctl = igb_get(g, IGB_RCTL), tag;
+	static const uint8_t ones[6] = {255, 255, 255, 255, 255, 255};
+	static const uint8_t pause[6] = {0x01, 0x80, 0xc2, 0, 0, 1};
+
+	if (igb_be16(f + 12) == (igb_get(g, IGB_VET) & 0xffff) && len >= 18 && rctl & RCTL_VFE) {
+		tag = igb_be16(f + 14);
+		if (!(igb_get(g, IGB_VFTA + 4 * ((tag & 0xfff) >> 5)) >> (tag & 31) & 1))
+			return false;
+		if (rctl & RCTL_CFIEN && !!(tag & 0x1000) != !!(rctl & RCTL_CFI))
+			return false;
+	}
+	if (!memcmp(f, pause, 6) && igb_be16(f + 12) == 0x8808 && !(rctl & RCTL_PMCF)) {
+		igb_stats_add(g, IGB_XOFFRXC, 1);
+		return false;
+	}
+	if (!memcmp(f, ones, 6))
+		return rctl & (RCTL_BAM | RCTL_MPE);
+	if (address_listed(g, f))
+		return true;
+	if (f[0] & 1)
+		return rctl & RCTL_MPE || multicast_listed(g, f);
+	return rctl & RCTL_UPE;
+}
+
+/* ---- what is inside: 7.1.10, 7.1.2.8 ---- */
+
+static uint32_t toeplitz(struct igb *g, const uint8_t *in, size_t n)
+{
+	uint8_t key[40];
+	uint32_t hash = 0, window;
+
+	for (unsigned i = 0; i < 10; i++) {
+		uint32_t k = igb_get(g, IGB_RSSRK + 4 * i);
+
+		memcpy(key + 4 * i, &k, 4); /* the first byte of the key in bits 7:0 */
+	}
+	window = igb_be32(key);
+	for (size_t i = 0; i < n; i++) {
+		for (unsigned b = 0; b < 8; b++) {
+			if (in[i] << b & 0x80)
+				hash ^= window;
+			window = window << 1 | (key[i + 4] << b >> 7 & 1);
+		}
+	}
+	return hash;
+}
+
+static void rss(struct igb *g, const uint8_t *f, struct parsed *p)
+{
+	uint32_t mrqc = igb_get(g, IGB_MRQC);
+	size_t alen = p->ptype & PTYPE_IPV4 ? 8 : 32;
+	const uint8_t *addr = f + p->ip + (alen == 8 ? 12 : 8);
+	bool v4 = alen == 8, tcp = p->ptype & PTYPE_TCP, udp = p->ptype & PTYPE_UDP;
+	uint8_t in[36];
+
+	if (MRQC_MODE(mrqc) != MRQC_RSS || !(p->ptype & (PTYPE_IPV4 | PTYPE_IPV6)))
+		return;
+	memcpy(in, addr, alen);
+	if (!p->fragment && (tcp || udp))
+		memcpy(in + alen, f + p->l4, 4);
+	if (!p->fragment && tcp && mrqc >> (v4 ? RSS_TCP4 : RSS_TCP6) & 1)
+		p->rss_type = v4 ? 1 : 3;
+	else if (!p->fragment && tcp && !v4 && mrqc >> RSS_TCP6EX & 1)
+		p->rss_type = 6;
+	else if (!p->fragment && udp && mrqc >> (v4 ? RSS_UDP4 : RSS_UDP6) & 1)
+		p->rss_type = v4 ? 7 : 8;
+	else if (mrqc >> (v4 ? RSS_IP4 : RSS_IP6) & 1)
+		p->rss_type = v4 ? 2 : 5;
+	else if (!v4 && mrqc >> RSS_IP6EX & 1)
+		p->rss_type = 4;
+	else
+		return;
+	if (p->rss_type != 2 && p->rss_type != 4 && p->rss_type != 5)
+		alen += 4;
+	p->hash = toeplitz(g, in, alen);
+}
+
+static void checksums(struct igb *g, const uint8_t *f, struct parsed *p)
+{
+	uint32_t rxcsum = igb_get(g, IGB_RXCSUM), sum;
+	size_t n = p->end - p->l4;
+	const uint8_t *l4 = f + p->l4;
+
+	if (p->ptype & PTYPE_IPV4 && rxcsum & RXCSUM_IPOFL) {
+		p->status |= RXD_IPCS;
+		if (igb_fold(igb_sum(f + p->ip, p->l4 - p->ip, 0)) != 0xffff)
+			p->status |= RXD_IPE;
+	}
+	if (!(rxcsum & RXCSUM_TUOFL) || p->fragment)
+		return;
+	if (p->ptype & PTYPE_SCTP) {
+		uint8_t zero[4] = {0}, copy[IGB_FRAME_MAX];
+		uint32_t have = l4[8] | (uint32_t)l4[9] << 8 | (uint32_t)l4[10] << 16 |
+				(uint32_t)l4[11] << 24;
+
+		if (n > sizeof(copy))
+			return;
+		memcpy(copy, l4, n);
+		memcpy(copy + 8, zero, 4);
+		p->status |= RXD_L4CS;
+		if (igb_crc32c(copy, n) != have)
+			p->status |= RXD_L4E;
+		return;
+	}
+	if (!(p->ptype & (PTYPE_TCP | PTYPE_UDP)))
+		return;
+	if (p->ptype & PTYPE_UDP) {
+		if (igb_be16(l4 + 4) < 8 || igb_be16(l4 + 4) > n)
+			return;
+		n = igb_be16(l4 + 4);
+		if (!igb_be16(l4 + 6))
+			return; /* the sender made none */
+		p->status |= RXD_UDPCS;
+	}
+	sum = p->proto + (uint32_t)n;
+	sum = p->ptype & PTYPE_IPV4 ? igb_sum(f + p->ip + 12, 8, sum)
+				    : igb_sum(f + p->ip + 8, 32, sum);
+	p->status |= RXD_L4CS;
+	if (igb_fold(igb_sum(l4, n, sum)) != 0xffff)
+		p->status |= RXD_L4E;
+}
+
+/* Fills ip, l4, end, proto; the packet types. What is cut short or odd has no type. */
+static void parse_ip(const uint8_t *f, size_t len, size_t at, unsigned type, struct parsed *p)
+{
+	const uint8_t *h = f + at;
+	size_t hl, left = len - at, ext;
+
+	p->ip = at;
+	if (type == ETH_IPV4) {
+		if (left < 20 || h[0] >> 4 != 4)
+			return;
+		hl = (h[0] & 15u) * 4;
+		if (hl < 20 || hl > left || igb_be16(h + 2) < hl || igb_be16(h + 2) > left)
+			return;
+		p->ptype = PTYPE_IPV4 | (hl > 20 ? PTYPE_IPV4E : 0);
+		p->fragment = igb_be16(h + 6) & 0x3fff;
+		p->ip_id = igb_be16(h + 4);
+		p->proto = h[9];
+		p->end = at + igb_be16(h + 2);
+		p->l4 = at + hl;
+	} else if (type == ETH_IPV6) {
+		if (left < 40 || h[0] >> 4 != 6 || igb_be16(h + 4) > left - 40)
+			return;
+		p->ptype = PTYPE_IPV6;
+		p->end = at + 40 + igb_be16(h + 4);
+		p->l4 = at + 40;
+		p->proto = h[6];
+		/* Hop-by-hop, routing, destination options, fragment. */
+		while (p->proto == 0 || p->proto == 43 || p->proto == 60 || p->proto == 44) {
+			if (p->end - p->l4 < 8) {
+				p->proto = 59;
+				break;
+			}
+			p->ptype |= PTYPE_IPV6E;
+			ext = p->proto == 44 ? 8 : (f[p->l4 + 1] + 1u) * 8;
+			if (p->proto == 44 && igb_be16(f + p->l4 + 2) & 0xfff9)
+				p->fragment = true;
+			if (ext > p->end - p->l4) {
+				p->proto = 59;
+				break;
+			}
+			p->proto = f[p->l4];
+			p->l4 += ext;
+		}
+	} else {
+		return;
+	}
+	if (p->fragment)
+		return;
+	if (p->proto == 6 && p->end - p->l4 >= 20)
+		p->ptype |= PTYPE_TCP;
+	else if (p->proto == 17 && p->end - p->l4 >= 8)
+		p->ptype |= PTYPE_UDP;
+	else if (p->proto == 132 && p->end - p->l4 >= 12)
+		p->ptype |= PTYPE_SCTP;
+}
+
+static void parse(struct igb *g, const uint8_t *f, size_t len, struct parsed *p)
+{
+	size_t at = 12;
+
+	memset(p, 0, sizeof(*p));
+	if (igb_be16(f + at) == (igb_get(g, IGB_VET) & 0xffff) && len >= at + 6) {
+		p->tagged = true;
+		p->tag = igb_be16(f + at + 2);
+		at += 4;
+	}
+	parse_ip(f, len, at + 2, igb_be16(f + at), p);
+	if (p->ptype) {
+		checksums(g, f, p);
+		rss(g, f, p);
+	}
+}
+
+/* ---- descriptors ---- */
+
+/* A descriptor to write to: fetched ahead by the batch. False: none, or it could not be read. */
+static bool next_descriptor(struct igb *g, struct igb_rxq *q, unsigned n, uint64_t **desc,
+			    uint32_t *index)
+{
+	uint64_t ring = igb_get(g, IGB_RXQ(n, RDBAL)) | (uint64_t)igb_get(g, IGB_RXQ(n, RDBAH))
+								<< 32;
+	uint32_t size = igb_get(g, IGB_RXQ(n, RDLEN)) / 16, tail = igb_get(g, IGB_RXQ(n, RDT)),
+		 count;
+
+	if (q->next == q->cached) {
+		q->cache_head = igb_get(g, IGB_RXQ(n, RDH));
+		if (q->cache_head >= size || tail >= size || tail == q->cache_head)
+			return false;
+		count = (tail > q->cache_head ? tail : size) - q->cache_head;
+		if (count > IGB_BATCH)
+			count = IGB_BATCH;
+		if (uvfio_dma_read(g->dev, ring + q->cache_head * 16ull, q->cache, count * 16)) {
+			if (igb_is_master(g)) {
+				q->wedged = true;
+				uvfio_log(g->dev, UVFIO_LOG_WARN,
+					  "receive queue %u stands until a reset: "
+					  "its descriptors cannot be read",
+					  n);
+			}
+			return false;
+		}
+		q->cached = count;
+		q->next = 0;
+	}
+	*desc = q->cache[q->next++];
+	*index = q->cache_head;
+	q->cache_head = q->cache_head + 1 == size ? 0 : q->cache_head + 1;
+	return true;
+}
+
+static unsigned available(struct igb *g, unsigned n)
+{
+	uint32_t size = igb_get(g, IGB_RXQ(n, RDLEN)) / 16, head = igb_get(g, IGB_RXQ(n, RDH));
+	uint32_t tail = igb_get(g, IGB_RXQ(n, RDT));
+
+	if (head >= size || tail >= size)
+		return 0;
+	return tail >= head ? tail - head : size - head + tail;
+}
+
+static size_t buffer_size(struct igb *g, unsigned n)
+{
+	size_t kib = igb_get(g, IGB_RXQ(n, SRRCTL)) & 0x7f;
+
+	return kib ? kib * 1024 : 2048u >> (igb_get(g, IGB_RCTL) >> 16 & 3);
+}
+
+static void write_back(struct igb *g, unsigned n, uint32_t index, const struct parsed *p,
+		       uint32_t status, uint16_t len, bool eop)
+{
+	uint64_t ring = igb_get(g, IGB_RXQ(n, RDBAL)) | (uint64_t)igb_get(g, IGB_RXQ(n, RDBAH))
+								<< 32;
+	uint16_t tag = eop && status & RXD_VP ? p->tag : 0;
+	uint64_t d[2];
+
+	if (SRRCTL_DESCTYPE(igb_get(g, IGB_RXQ(n, SRRCTL))) == 0) { /* 7.1.4.3 */
+		d[1] = len | (uint64_t)p->frag_sum << 16 | (uint64_t)(status & 0xff) << 32 |
+		       (uint64_t)(status >> 24) << 40 | (uint64_t)tag << 48;
+		uvfio_dma_write(g->dev, ring + index * 16ull + 8, &d[1], 8);
+		return;
+	}
+	d[0] = 0;
+	if (eop) {
+		d[0] = p->rss_type | (uint64_t)p->ptype << 4;
+		if (igb_get(g, IGB_RXCSUM) & RXCSUM_PCSD)
+			d[0] |= (uint64_t)p->hash << 32;
+		else
+			d[0] |= (uint64_t)p->ip_id << 32 | (uint64_t)p->frag_sum << 48;
+	}
+	d[1] = status | (uint64_t)len << 32 | (uint64_t)tag << 48;
+	uvfio_dma_write(g->dev, ring + index * 16ull, d, 16);
+}
+
+/* With the queue's lock. False: no room. */
+static bool store(struct igb *g, unsigned n, const uint8_t *f, size_t len, const struct parsed *p,
+		  bool loopback)
+{
+	struct igb_rxq *q = &g->rxq[n];
+	size_t buf = buffer_size(g, n), done = 0, k;
+	uint32_t index, status, size = igb_get(g, IGB_RXQ(n, RDLEN)) / 16;
+	uint64_t *desc;
+	bool eop;
+
+	if ((len + buf - 1) / buf > available(g, n))
+		return false;
+	while (done < len) {
+		if (!next_descriptor(g, q, n, &desc, &index))
+			return false;
+		k = len - done < buf ? len - done : buf;
+		eop = done + k == len;
+		uvfio_dma_write(g->dev, desc[0], f + done, k);
+		status = RXD_DD;
+		if (eop)
+			status |= RXD_EOP | p->status | (loopback ? RXD_LB : 0);
+		write_back(g, n, index, p, status, (uint16_t)k, eop);
+		done += k;
+		igb_put(g, IGB_RXQ(n, RDH), index + 1 == size ? 0 : index + 1);
+	}
+	return true;
+}
+
+static unsigned choose_queue(struct igb *g, const struct parsed *p)
+{
+	uint32_t mrqc = igb_get(g, IGB_MRQC);
+
+	switch (MRQC_MODE(mrqc)) {
+	case MRQC_RSS: /* 7.1.2.8: one of 128 entries of four bits */
+		if (!p->rss_type)
+			return 0;
+		return igb_get(g, IGB_RETA + (p->hash & 0x7c)) >> 8 * (p->hash & 3) & 15;
+	case 3: /* VMDq: without filters for pools, all is for the default pool */
+	case 5:
+		return igb_get(g, IGB_VT_CTL) >> 7 & 7;
+	default:
+		return mrqc >> 3 & 7; /* Def_Q */
+	}
+}
+
+static bool no_room(struct igb *g, unsigned n)
+{
+	igb_stats_add(g, IGB_RNBC, 1);
+	igb_stats_add(g, IGB_MPC, 1);
+	if (igb_get(g, IGB_RXQ(n, SRRCTL)) & SRRCTL_DROP_EN)
+		igb_stats_add(g, IGB_RXQ(n, RQDPC), 1);
+	igb_irq_cause(g, ICR_RXO);
+	return false;
+}
+
+bool igb_rx_frame(struct igb *g, const uint8_t *frame, size_t len, bool loopback)
+{
+	uint8_t copy[IGB_FRAME_MAX + 4];
+	uint32_t rctl = igb_get(g, IGB_RCTL), crc;
+	size_t max = rctl & RCTL_LPE ? igb_get(g, IGB_RLPML) : 1522;
+	struct parsed p;
+	struct igb_rxq *q;
+	unsigned n;
+	bool stored = true, running;
+
+	if (!(rctl & RCTL_EN) || !atomic_load(&g->link) || atomic_load(&g->quiet) || len < 14)
+		return true;
+	if (len + 4 > max || len > IGB_FRAME_MAX) {
+		igb_stats_add(g, IGB_ROC, 1);
+		return true;
+	}
+	if (len < 60) { /* from a tap or a socket, which do not pad */
+		memcpy(copy, frame, len);
+		memset(copy + len, 0, 60 - len);
+		frame = copy;
+		len = 60;
+	}
+	igb_stats_add(g, IGB_TPR, 1);
+	if (!accepted(g, frame, len))
+		return true;
+	parse(g, frame, len, &p);
+	if (p.tagged) {
+		p.status |= RXD_VP;
+		if (igb_get(g, IGB_CTRL) & CTRL_VME) { /* 7.4.3: the tag moves to the descriptor */
+			memmove(copy + 12, frame + 16, len - 16);
+			memmove(copy, frame, 12);
+			frame = copy;
+			len -= 4;
+		} else {
+			p.status &= ~RXD_VP;
+		}
+	}
+	if (!(rctl & RCTL_SECRC)) {
+		/* The checksum as it came over the wire: with the tag that was stripped, or not. */
+		crc = igb_crc32(frame, len);
+		if (frame != copy)
+			memcpy(copy, frame, len);
+		frame = copy;
+		memcpy(copy + len, &crc, 4);
+		len += 4;
+	}
+	n = choose_queue(g, &p);
+	q = &g->rxq[n];
+	pthread_mutex_lock(&q->lock);
+	running = igb_get(g, IGB_RXQ(n, RXDCTL)) & QUEUE_ENABLE && igb_get(g, IGB_RCTL) & RCTL_EN &&
+		  !q->wedged && !atomic_load(&g->quiet) &&
+		  !(igb_get(g, IGB_CTRL) & CTRL_GIO_DISABLE) &&
+		  SRRCTL_DESCTYPE(igb_get(g, IGB_RXQ(n, SRRCTL))) <= 1;
+	if (running)
+		stored = store(g, n, frame, len, &p, loopback);
+	pthread_mutex_unlock(&q->lock);
+	if (!running || !stored)
+		return no_room(g, n);
+	igb_stats_rx(g, frame, len - (rctl & RCTL_SECRC ? 0 : 4));
+	igb_irq_queue(g, n, false);
+	return true;
+}
+
+void igb_rx_forget(struct igb *g, unsigned n)
+{
+	struct igb_rxq *q = &g->rxq[n];
+
+	pthread_mutex_lock(&q->lock);
+	q->cached = q->next = 0;
+	pthread_mutex_unlock(&q->lock);
+}
+
+void igb_rx_reset(struct igb *g)
+{
+	for (unsigned n = 0; n < IGB_QUEUES; n++) {
+		struct igb_rxq *q = &g->rxq[n];
+
+		igb_put(g, IGB_RXQ(n, RXDCTL), 0);
+		pthread_mutex_lock(&q->lock);
+		igb_put(g, IGB_RXQ(n, RDH), 0);
+		igb_put(g, IGB_RXQ(n, RDT), 0);
+		q->wedged = false;
+		q->cached = q->next = 0;
+		pthread_mutex_unlock(&q->lock);
+	}
+}
+
+int igb_rx_init(struct igb *g)
+{
+	for (unsigned n = 0; n < IGB_QUEUES; n++)
+		pthread_mutex_init(&g->rxq[n].lock, NULL);
+	return 0;
+}
+
+void igb_rx_fini(struct igb *g)
+{
+	for (unsigned n = 0; n < IGB_QUEUES; n++)
+		pthread_mutex_destroy(&g->rxq[n].lock);
+}
