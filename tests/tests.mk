@@ -27,4 +27,4 @@ demo: setup
 
 # Unit tests under AddressSanitizer with UBSan, then under ThreadSanitizer.
 sanitize:
-	@CC="$(CC)" tests/sanitize $(BUILD)
+	@tests/sanitize $(BUILD)
