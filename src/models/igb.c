@@ -276,7 +276,6 @@ static int create(struct uvfio_dev *dev)
 	ret = net_open(dev, &net_ops, g, &g->port);
 	if (ret < 0)
 		goto fail;
-	atomic_store(&g->wire, net_link_up(g->port));
 	return 0;
 fail:
 	destroy(dev);
