@@ -66,7 +66,7 @@ unsigned vfio_slot_devices(struct vfio_device *dev, struct vfio_device **out, un
 /* VFIO_DEVICE_PCI_HOT_RESET: reset all of them, open or not. -ENODEV: one cannot be. The caller has checked that the client owns them. */
 int vfio_slot_reset(struct vfio_device *dev);
 
-/* group.c: what the ioctls do; errors as in shared knowledge (vfio-uapi 1.2) */
+/* group.c: what the ioctls do; errors as in the kernel's drivers/vfio/group.c */
 int vfio_group_open(struct vfio_system *s, struct vfio_group *g);   /* -EBUSY; -ENODEV: no device */
 void vfio_group_release(struct vfio_system *s, struct vfio_group *g); /* the group file and all its device files are gone: detaches */
 uint32_t vfio_group_status(struct vfio_group *g);

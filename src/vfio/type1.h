@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * vfio/type1.h: the type1 address space (v1 and v2): DMA mappings as the client made them, over one iommu domain. Semantics of drivers/vfio/vfio_iommu_type1.c, errors of shared knowledge 1.4.
+ * vfio/type1.h: the type1 address space (v1 and v2): DMA mappings as the client made them, over one iommu domain. Semantics of drivers/vfio/vfio_iommu_type1.c, its errors included.
  * Lock: type1.lock guards the mappings (a balanced tree by iova); above iommu_domain.lock.
  */
 #ifndef VFIO_TYPE1_H
