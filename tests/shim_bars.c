@@ -199,6 +199,14 @@ static void fixed(void)
 	CHECK(load(p + 1024, &x) == SIGSEGV && last.si_code == SEGV_MAPERR);
 	signal(SIGSEGV, SIG_DFL);
 	signal(SIGBUS, SIG_DFL);
+	/* mprotect over plain memory and a BAR: each gets its own */
+	CHECK(mmap(hole + 8192, 4096, PROT_READ, MAP_SHARED | MAP_FIXED, v.device, 8192) == hole + 8192);
+	CHECK(!mprotect(hole, 4 * 4096, PROT_READ | PROT_WRITE));
+	hole[0] = 'h';
+	hole[3 * 4096] = 'i';
+	CHECK(hole[0] == 'h' && hole[3 * 4096] == 'i');
+	p[1024] = 0xfeed; /* still the device's */
+	CHECK(pread(v.device, &x, 4, 8192) == 4 && x == 0xfeed);
 	/* one string over three mappings */
 	for (int i = 0; i < 3; i++)
 		CHECK(mmap(hole + i * 4096, 4096, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_FIXED, v.device, 4096 * (2 - i)) == hole + i * 4096);

@@ -82,6 +82,15 @@ bool shim_bar_memory(uint64_t vaddr, uint64_t size)
 	return at >= end;
 }
 
+/* @r without what lies before @start */
+static void cut_start(struct range *r, uintptr_t start)
+{
+	if (r->start >= start)
+		return;
+	r->pos += start - r->start;
+	r->start = start;
+}
+
 /*
  * A new table: without [start, end), or with @prot on what lies in it if that is not -1; with @add (which may be NULL). It has references of its own. NULL and *@err on
  * no memory.
@@ -94,43 +103,29 @@ static struct ranges *rebuild(struct ranges *old, uintptr_t start, uintptr_t end
 	*err = t ? 0 : -ENOMEM;
 	if (!t)
 		return NULL;
-	for (i = 0; i < n; i++) {
-		struct range *o = &old->r[i], *c;
-
-		if (add && add->start < o->start && (!k || t->r[k - 1].start < add->start)) {
-			t->r[k++] = *add;
-			add = NULL;
-		}
-		if (o->end <= start || end <= o->start) {
-			t->r[k++] = *o;
+	for (i = 0; i < n && old->r[i].start < start; i++) {
+		t->r[k] = old->r[i];
+		if (t->r[k].end > start)
+			t->r[k].end = start;
+		k++;
+	}
+	for (i = 0; prot != -1 && i < n; i++) {
+		if (old->r[i].end <= start || end <= old->r[i].start)
 			continue;
-		}
-		if (o->start < start) {
-			c = &t->r[k++];
-			*c = *o;
-			c->end = start;
-		}
-		if (prot != -1) {
-			c = &t->r[k++];
-			*c = *o;
-			c->start = o->start > start ? o->start : start;
-			c->end = o->end < end ? o->end : end;
-			c->pos = o->pos + (c->start - o->start);
-			c->prot = prot;
-		}
-		if (add && o->end > end) {
-			t->r[k++] = *add;
-			add = NULL;
-		}
-		if (o->end > end) {
-			c = &t->r[k++];
-			*c = *o;
-			c->start = end;
-			c->pos = o->pos + (end - o->start);
-		}
+		t->r[k] = old->r[i];
+		cut_start(&t->r[k], start);
+		if (t->r[k].end > end)
+			t->r[k].end = end;
+		t->r[k++].prot = prot;
 	}
 	if (add)
 		t->r[k++] = *add;
+	for (i = 0; i < n; i++) {
+		if (old->r[i].end <= end)
+			continue;
+		t->r[k] = old->r[i];
+		cut_start(&t->r[k++], end);
+	}
 	t->n = k;
 	for (i = 0; i < k; i++)
 		if (!t->r[i].dead)
@@ -245,14 +240,44 @@ void shim_bar_forget(void *addr, size_t len)
 		log_err(SHIM_WHO, "no memory to forget a mapped BAR at %p: its device stays open", addr);
 }
 
+/* Where the stretch that begins at @at ends: of a mapped BAR (*@bar), or of what is not one. */
+static uintptr_t stretch(uintptr_t at, uintptr_t end, bool *bar)
+{
+	struct ranges *t;
+
+	rcu_read_begin();
+	t = rcu_get(table);
+	*bar = false;
+	for (unsigned i = 0; t && i < t->n; i++) {
+		if (t->r[i].end <= at)
+			continue;
+		*bar = t->r[i].start <= at;
+		if (end > (*bar ? t->r[i].end : t->r[i].start))
+			end = *bar ? t->r[i].end : t->r[i].start;
+		break;
+	}
+	rcu_read_end();
+	return end;
+}
+
 bool shim_bar_protect(void *addr, size_t len, int prot, long *ret)
 {
+	uintptr_t start = (uintptr_t)addr, end = start + align_up(len, PAGE_SIZE_4K), at, next;
+	bool bar;
+	int err;
+
 	if (!shim_bar_has(addr, len))
 		return false;
-	/* all pages the kernel sees stay PROT_NONE: it is asked only whether they are there */
-	*ret = sys_call(SYS_mprotect, (long)addr, (long)len, PROT_NONE, 0, 0, 0);
+	/* a BAR's pages stay PROT_NONE to the kernel, which is asked only whether they are there; what lies beside them is the program's memory */
+	for (at = start, *ret = 0; at < end; at = next) {
+		next = stretch(at, end, &bar);
+		*ret = sys_call(SYS_mprotect, (long)at, (long)(next - at), bar ? PROT_NONE : prot, 0, 0, 0);
+		if (*ret)
+			break;
+	}
+	err = change(start, at, NULL, prot & (PROT_READ | PROT_WRITE | PROT_EXEC));
 	if (!*ret)
-		*ret = change((uintptr_t)addr, (uintptr_t)addr + align_up(len, PAGE_SIZE_4K), NULL, prot & (PROT_READ | PROT_WRITE | PROT_EXEC));
+		*ret = err;
 	return true;
 }
 
