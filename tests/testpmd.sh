@@ -43,7 +43,8 @@ run() {
 	fi
 }
 
-go=$'start tx_first\nsleep 1\nstop\nsleep 0.5'
+seconds=1; [[ ${UVFIO_LONG-} ]] && seconds=10
+go="start tx_first"$'\nsleep '$seconds$'\nstop\nsleep 0.5'
 show=$'show port stats all'
 run "io" "$go"$'\n'"$show" --forward-mode=io
 run "mac" "$go"$'\n'"$show" --forward-mode=mac

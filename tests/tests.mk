@@ -11,12 +11,16 @@ $(ORACLE): $(wildcard tests/oracle/*.c) tests/oracle/oracle.h
 oracle: $(ORACLE)
 
 # The whole suite: sets itself up on a fresh Debian 12, builds, runs everything, ends with `N passed, N failed`.
-.PHONY: check demo setup sanitize test-programs
+.PHONY: check interop demo setup sanitize test-programs
 setup:
 	@tools/setup
 check: setup
 	@$(MAKE) --no-print-directory all test-programs
 	@BUILD=$(BUILD) CC="$(CC)" tests/run-all $(PARTS)
+# The long form of what check does with programs that nobody here wrote: minutes each. A tests/NAME.sh is in it by looking at UVFIO_LONG.
+interop: setup
+	@$(MAKE) --no-print-directory all test-programs
+	@BUILD=$(BUILD) CC="$(CC)" tests/run-all --long $(PARTS)
 # everything that tests run but do not build themselves; other .mk files add to it
 test-programs: $(unit_tests) $(ORACLE)
 
