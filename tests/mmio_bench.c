@@ -33,7 +33,7 @@ static int bus_write(void *arg, uintptr_t addr, unsigned size, uint64_t value)
 	reg = (uint32_t)value;
 	return 0;
 }
-static const struct x86_bus bus = {where, bus_read, bus_write, NULL};
+static const struct x86_bus bus = {.where = where, .read = bus_read, .write = bus_write};
 
 static void on_segv(int sig, siginfo_t *info, void *ucontext)
 {

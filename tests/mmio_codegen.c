@@ -57,7 +57,7 @@ static int bus_write(void *arg, uintptr_t addr, unsigned size, uint64_t value)
 	memcpy(device + (addr - (uintptr_t)trapped), &value, size);
 	return 0;
 }
-static const struct x86_bus bus = {where, bus_read, bus_write, NULL};
+static const struct x86_bus bus = {.where = where, .read = bus_read, .write = bus_write};
 
 static void on_signal(int sig, siginfo_t *info, void *ucontext)
 {

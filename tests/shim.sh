@@ -26,7 +26,7 @@ one() { # WHO NAME ARG...
 		failed=$((failed + 1)); echo "FAIL $name: no case ran ($who)"
 	fi
 }
-names=("$@"); [[ $# -gt 0 ]] || names=(handles fork exec raw signals mem bars paths kvm stress)
+names=("$@"); [[ $# -gt 0 ]] || names=(handles fork exec raw signals mem bars locked paths kvm stress)
 mkdir -m 777 "$tmp/user"
 users=(self)
 # the build must be where that user can read it

@@ -68,6 +68,11 @@ bool shim_bar_has(const void *addr, size_t len)
 	return has;
 }
 
+bool shim_bar_any(void)
+{
+	return rcu_get(table);
+}
+
 bool shim_bar_memory(uint64_t vaddr, uint64_t size)
 {
 	uint64_t at = vaddr, end = vaddr + size;
@@ -305,6 +310,7 @@ struct access {
 	struct range r[2]; /* movs from BAR to BAR has two; a rep may walk through more, one after the other */
 	unsigned n, next;
 	bool denied; /* against the mapping's protection */
+	const struct vfio_device *alone; /* a locked instruction: no other access of this device comes between its own */
 };
 
 static struct range *access_range(struct access *a, uintptr_t addr)
@@ -346,6 +352,7 @@ static int bus_where(void *arg, uintptr_t addr, size_t len)
 static int bus_access(struct access *a, uintptr_t addr, unsigned size, uint64_t *value, bool write)
 {
 	struct range *r = access_range(a, addr);
+	int err;
 
 	if (!r || r->dead)
 		return -EIO;
@@ -354,7 +361,26 @@ static int bus_access(struct access *a, uintptr_t addr, unsigned size, uint64_t 
 		a->denied = true;
 		return -EACCES;
 	}
-	return uapi_mmio(r->file, r->pos + (addr - r->start), size, value, write);
+	if (!a->alone)
+		shim_bus_share(uapi_file_device(r->file));
+	err = uapi_mmio(r->file, r->pos + (addr - r->start), size, value, write);
+	if (!a->alone)
+		shim_bus_unshare(uapi_file_device(r->file));
+	return err;
+}
+
+/* A locked instruction has one operand in memory, and so one device: the one that faulted, in slot 0. */
+static void bus_lock(void *arg, bool on)
+{
+	struct access *a = arg;
+
+	if (on && !a->r[0].dead) {
+		a->alone = uapi_file_device(a->r[0].file);
+		shim_bus_lock(a->alone);
+	} else if (!on && a->alone) {
+		shim_bus_unlock(a->alone);
+		a->alone = NULL;
+	}
 }
 
 static int bus_read(void *arg, uintptr_t addr, unsigned size, uint64_t *value)
@@ -383,7 +409,7 @@ static void log_fault(const struct range *r, int err, const char *what)
 int shim_bar_fault(const siginfo_t *info, ucontext_t *uc, uintptr_t *bad)
 {
 	struct access a = { .n = 0 };
-	const struct x86_bus bus = { .where = bus_where, .read = bus_read, .write = bus_write, .arg = &a };
+	const struct x86_bus bus = { .where = bus_where, .read = bus_read, .write = bus_write, .lock = bus_lock, .arg = &a };
 	struct range *r, at;
 	char what[32] = "";
 	int err, due = -1;

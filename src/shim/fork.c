@@ -59,6 +59,7 @@ void shim_after_fork(void)
 	pthread_mutex_init(&shim.build_lock, NULL);
 	shim_handles_abandon();
 	shim_bars_abandon();
+	shim_bus_abandon();
 	m = atomic_exchange(&shim.machine, NULL);
 	if (m)
 		machine_free(m, true);

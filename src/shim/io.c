@@ -94,11 +94,26 @@ EXPORT int ioctl(int fd, unsigned long cmd, ...)
 
 static ssize_t one(struct uapi_file *f, bool write, bool at_pos, void *buf, size_t n, off_t pos)
 {
+	/* locked instructions are made on mapped BARs alone; a handler of the program, whose instruction would wait for this very call, must not come in between */
+	bool bus = shim_bar_any() && uapi_file_device(f) && (!at_pos || VFIO_REGION_INDEX((uint64_t)pos) < VFIO_PCI_ROM_REGION_INDEX);
+	uint64_t mask;
+	ssize_t ret;
+
 	if (n > RW_MAX)
 		n = RW_MAX;
+	if (bus) {
+		shim_block_signals(&mask);
+		shim_bus_share(uapi_file_device(f));
+	}
 	if (at_pos)
-		return write ? uapi_pwrite(f, buf, n, (uint64_t)pos) : uapi_pread(f, buf, n, (uint64_t)pos);
-	return write ? uapi_write(f, buf, n) : uapi_read(f, buf, n);
+		ret = write ? uapi_pwrite(f, buf, n, (uint64_t)pos) : uapi_pread(f, buf, n, (uint64_t)pos);
+	else
+		ret = write ? uapi_write(f, buf, n) : uapi_read(f, buf, n);
+	if (bus) {
+		shim_bus_unshare(uapi_file_device(f));
+		shim_restore_signals(&mask);
+	}
+	return ret;
 }
 
 /* One call for each piece, as the kernel does for files that have no vectored operations. */

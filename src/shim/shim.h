@@ -10,7 +10,7 @@
  *  - Nothing is built before the program opens a file of /dev/vfio, and a forked child starts from nothing (fork.c).
  *
  * Locks, in order: build_lock > release_lock > table_lock; bars_lock (bars.c) after build_lock, with none of the others. All are taken with every signal blocked but the three that are ours, since
- * a handler of the program may call us.
+ * a handler of the program may call us. A device's bus (bus.c) is held around an access of the device, before the locks of vfio_pci/ and of the model, with none of those here.
  */
 #ifndef SHIM_SHIM_H
 #define SHIM_SHIM_H
@@ -204,6 +204,8 @@ bool shim_bar_protect(void *addr, size_t len, int prot, long *ret);
 bool shim_bar_remap(void *old, size_t old_len, size_t new_len, long *ret);
 /* Is @addr in a mapped BAR? */
 bool shim_bar_has(const void *addr, size_t len);
+/* Is there a mapped BAR? */
+bool shim_bar_any(void);
 /* vfio_system.device_memory */
 bool shim_bar_memory(uint64_t vaddr, uint64_t size);
 /* SIGSEGV at a mapped BAR: 0: not one; SIGSEGV (*@bad is the address to blame, 0 for a misaligned operand), SIGBUS: what the program is due; -1: done. */
@@ -211,6 +213,14 @@ int shim_bar_fault(const siginfo_t *info, ucontext_t *uc, uintptr_t *bad);
 void shim_bars_lock(void); /* around a fork */
 void shim_bars_unlock(void);
 void shim_bars_abandon(void); /* in a forked child: accesses are bus errors */
+
+/* ---- bus.c: locked instructions ---- */
+/* An access of @dev, together with others; one that has it alone; in a forked child: nobody has it. */
+void shim_bus_share(const struct vfio_device *dev);
+void shim_bus_unshare(const struct vfio_device *dev);
+void shim_bus_lock(const struct vfio_device *dev);
+void shim_bus_unlock(const struct vfio_device *dev);
+void shim_bus_abandon(void);
 
 /* ---- signals.c ---- */
 void shim_signals_init(void);

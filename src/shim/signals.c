@@ -25,6 +25,8 @@
 
 #define BIT(sig) (1ull << ((sig) - 1))
 #define OURS     (BIT(SIGSEGV) | BIT(SIGBUS) | BIT(SIGSYS))
+/* what instructions of ours may give while an access is carried out: blocked, it would kill */
+#define FAULTS (OURS | BIT(SIGFPE) | BIT(SIGILL) | BIT(SIGTRAP))
 /* libc's own two (SIGCANCEL, SIGSETXID), which no program may touch */
 #define LIBC_OWN (BIT(32) | BIT(33))
 #define NUM_SIGNALS 64
@@ -105,6 +107,9 @@ static long install(int sig, const struct shim_ksigaction *want)
 	struct shim_ksigaction act = { .handler = (void *)(uintptr_t)on_signal, .restorer = (void *)(uintptr_t)shim_restorer };
 
 	act.flags = SA_SIGINFO | SA_NODEFER | SA_RESTORER_FLAG;
+	/* an access of a BAR is one instruction: no handler of the program comes in between, while locks are held. call_handler() opens the mask again. */
+	if (sig != SIGSYS)
+		act.mask = ~FAULTS;
 	if (is_function(want->handler))
 		act.flags |= want->flags & (SA_ONSTACK | SA_RESTART);
 	else if (sig != SIGSYS)
@@ -179,7 +184,7 @@ static bool in_handler(int s, const ucontext_t *uc)
 
 static void call_handler(int sig, int s, const struct shim_ksigaction *act, siginfo_t *info, ucontext_t *uc)
 {
-	uint64_t mask = act->mask & ~(OURS | LIBC_OWN);
+	uint64_t mask;
 	uintptr_t outer = held.frame[s];
 
 	if (act->flags & SA_RESETHAND) {
@@ -188,8 +193,10 @@ static void call_handler(int sig, int s, const struct shim_ksigaction *act, sigi
 		dfl.handler = (void *)SIG_DFL;
 		shim_sigaction(sig, &dfl, NULL);
 	}
-	/* the kernel puts the mask back when the handler returns */
-	raw_sigmask(SIG_BLOCK, &mask, NULL);
+	/* the mask that the kernel would have set, which it takes back when the handler returns */
+	memcpy(&mask, &uc->uc_sigmask, sizeof(mask));
+	mask |= act->mask & ~(OURS | LIBC_OWN);
+	raw_sigmask(SIG_SETMASK, &mask, NULL);
 	if (!(act->flags & SA_NODEFER))
 		held.frame[s] = (uintptr_t)__builtin_frame_address(0);
 	if (act->flags & SA_SIGINFO)

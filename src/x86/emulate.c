@@ -529,6 +529,20 @@ static int execute(struct insn *n)
 	return ret == -EOPNOTSUPP ? insn_stepping(n) : ret;
 }
 
+/* SDM 3, 9.1.2.1: those with the prefix, and xchg with memory */
+static int execute_locked(struct insn *n)
+{
+	int ret;
+
+	if (!n->bus->lock || !(n->i.attributes & ZYDIS_ATTRIB_HAS_LOCK ||
+			       n->i.mnemonic == ZYDIS_MNEMONIC_XCHG))
+		return execute(n);
+	n->bus->lock(n->bus->arg, true);
+	ret = execute(n);
+	n->bus->lock(n->bus->arg, false);
+	return ret;
+}
+
 int x86_emulate(ucontext_t *uc, const struct x86_bus *bus, uintptr_t *bad, char *what,
 		size_t what_size)
 {
@@ -543,7 +557,7 @@ int x86_emulate(ucontext_t *uc, const struct x86_bus *bus, uintptr_t *bad, char 
 	ZydisDecoderInit(&dec, ZYDIS_MACHINE_MODE_LONG_64, ZYDIS_STACK_WIDTH_64);
 	if (len && ZYAN_SUCCESS(ZydisDecoderDecodeFull(&dec, code, len, &n.i, n.op))) {
 		n.next = rip + n.i.length;
-		ret = execute(&n);
+		ret = execute_locked(&n);
 		name = ZydisMnemonicGetString(n.i.mnemonic);
 	}
 	if (ret == INSN_RETRY)

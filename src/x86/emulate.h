@@ -21,6 +21,9 @@ struct x86_bus {
 	/* A load or store of 1 to 8 bytes on trapped pages. 0, or -errno: no device answered. */
 	int (*read)(void *arg, uintptr_t addr, unsigned size, uint64_t *value);
 	int (*write)(void *arg, uintptr_t addr, unsigned size, uint64_t value);
+	/* Around the accesses of a locked instruction, xchg among them: @on, and off again whatever
+	 * became of it. NULL: it is a read and then a write. */
+	void (*lock)(void *arg, bool on);
 	void *arg;
 };
 
@@ -45,8 +48,8 @@ struct x86_bus {
  * On failure nothing of the context has changed but what a restartable rep has done. What the
  * device was asked before the failure stays done.
  *
- * A locked instruction is a read and then a write of the device; unlike on a processor, which holds
- * the bus meanwhile, another thread's access may come between the two.
+ * A locked instruction is a read and then a write of the device, between bus->lock(true) and
+ * (false), where a processor holds the bus.
  */
 int x86_emulate(ucontext_t *uc, const struct x86_bus *bus, uintptr_t *bad, char *what,
 		size_t what_size);

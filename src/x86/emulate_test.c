@@ -13,6 +13,8 @@
 
 #define ROUNDS 60 /* random operands and states of each form */
 
+static unsigned num_locked;
+
 /* The forms of [from, to), each in every size: the same result, and of the device what @rw says in
  * accesses of 8 bytes at most. */
 static void check_forms(const struct t_form *forms, size_t num)
@@ -56,6 +58,18 @@ static void check_forms(const struct t_form *forms, size_t num)
 					fail_msg("%s: result %d, emulation returned %d",
 						 t_text(code, len, text, sizeof(text)), res, t.ret);
 				}
+				/* the bus was locked for all of it, once, or not at all */
+				if (t.lock_wrong || t.locked ||
+				    t.locks != t_holds_bus(code, len) ||
+				    t.alone != (t.locks ? t.accesses : 0)) {
+					char text[96];
+
+					fail_msg("%s: the bus was locked %u times, %u of %u "
+						 "accesses in it",
+						 t_text(code, len, text, sizeof(text)), t.locks,
+						 t.alone, t.accesses);
+				}
+				num_locked += t.locks;
 				if (f->flags & NOCOUNT)
 					continue;
 				for (const char *rw = f->rw; *rw; rw++)
@@ -86,12 +100,16 @@ static void check_forms(const struct t_form *forms, size_t num)
 
 static void test_forms(void **state)
 {
+	num_locked = 0;
 	check_forms(t_forms, T_FORMS);
+	assert_true(num_locked > 0);
 }
 
 static void test_step_forms(void **state)
 {
+	num_locked = 0;
 	check_forms(t_step_forms, T_STEP_FORMS);
+	assert_true(num_locked > 0);
 }
 
 static void run_bytes(struct t_state *s, const char *bytes, size_t len)
@@ -227,6 +245,9 @@ static void test_bus_errors(void **state)
 					break; /* it has no more accesses */
 				assert_int_equal(res, T_REFUSED);
 				assert_int_equal(t.ret, -EIO);
+				/* and the bus is free again */
+				assert_false(t.locked || t.lock_wrong);
+				assert_int_equal(t.locks, t_holds_bus(code, len));
 			}
 	}
 }
@@ -607,7 +628,10 @@ static void *thread_steps(void *arg)
 	} sw = {0x46505853, 0, 7, t.xsize};
 	uint8_t fp[T_XSAVE] __attribute__((aligned(64))) = {0};
 	uint64_t device, seed = (uintptr_t)arg, bv = 2;
-	struct x86_bus bus = {thread_where, thread_read, thread_write, &device};
+	struct x86_bus bus = {.where = thread_where,
+			      .read = thread_read,
+			      .write = thread_write,
+			      .arg = &device};
 	ucontext_t uc = {.uc_mcontext.fpregs = (fpregset_t)(void *)fp};
 	greg_t *g = uc.uc_mcontext.gregs;
 	uintptr_t bad;

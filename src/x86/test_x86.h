@@ -135,6 +135,8 @@ static struct t {
 	bool emulating;	     /* the handler emulates; else a fault ends the instruction */
 	struct t_access log[256];
 	unsigned accesses, fail_at; /* the fail_at-th access fails; 0: none */
+	unsigned locks, alone;	    /* how often the bus was locked; accesses while it was */
+	bool lock_wrong, locked;    /* twice on or twice off */
 	int fault, ret;		    /* the signal that ended it, what x86_emulate returned last */
 	uintptr_t bad;
 	unsigned calls;
@@ -158,6 +160,7 @@ static int t_log(bool write, uintptr_t addr, unsigned size, uint64_t value)
 		t.log[t.accesses] =
 			(struct t_access){write, size, addr - (uintptr_t)t.window, value};
 	t.accesses++;
+	t.alone += t.locked;
 	return t.accesses == t.fail_at ? -ENXIO : 0;
 }
 
@@ -180,7 +183,15 @@ static int t_write(void *arg, uintptr_t addr, unsigned size, uint64_t value)
 	return ret;
 }
 
-static const struct x86_bus t_bus = {t_where, t_read, t_write, NULL};
+static void t_lock(void *arg, bool on)
+{
+	t.lock_wrong |= t.locked == on;
+	t.locked = on;
+	t.locks += on;
+}
+
+static const struct x86_bus t_bus = {
+	.where = t_where, .read = t_read, .write = t_write, .lock = t_lock};
 
 /* A repeated instruction may have advanced when it fails; nothing else may. */
 static bool t_same_context(const ucontext_t *a, const ucontext_t *b, const uint8_t *fa,
@@ -367,6 +378,8 @@ static void t_run(struct t_state *s, const uint8_t *code, size_t len, bool trapp
 	t.emulating = trapped;
 	t.fault = t.ret = 0;
 	t.accesses = t.calls = 0;
+	t.locks = t.alone = 0;
+	t.lock_wrong = t.locked = false;
 	t.changed = false;
 	t_shared.s = *s;
 	t_shared.s.exit = 0;
@@ -393,6 +406,16 @@ static const char *t_text(const uint8_t *code, size_t len, char *buf, size_t siz
 		return "?";
 	snprintf(buf, size, "%s", d.text);
 	return buf;
+}
+
+/* Does the processor hold the bus for it? SDM 3, 9.1.2: the prefix, and xchg. */
+static bool t_holds_bus(const uint8_t *code, size_t len)
+{
+	ZydisDisassembledInstruction d;
+
+	return ZYAN_SUCCESS(ZydisDisassembleIntel(ZYDIS_MACHINE_MODE_LONG_64, 0, code, len, &d)) &&
+	       (d.info.attributes & ZYDIS_ATTRIB_HAS_LOCK ||
+		d.info.mnemonic == ZYDIS_MNEMONIC_XCHG);
 }
 
 enum t_result { T_SAME, T_DIFFERS, T_NATIVE_FAULT, T_REFUSED };

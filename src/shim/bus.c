@@ -1,0 +1,116 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * shim/bus.c: what LOCK# is to a processor's bus. A locked instruction on a mapped BAR (lock add, xadd, cmpxchg16b, any xchg with memory) is a read and a write of the device, and no
+ * other access of the program's may come between the two. So plain accesses of a device share its lock, and a locked instruction has it alone; DMA and the device's own threads do not take part, as a
+ * device does not in hardware.
+ *
+ * It is held across the model's callback, since that is what is to be done alone. Three things keep that from being a deadlock: a thread holds one at a time, with signals blocked or for one
+ * call (signals.c, io.c); who waits to have it alone keeps newcomers out for some time only, so an access that ends when another access has been made
+ * does end; a child of a fork starts with all of them free.
+ */
+#include "shim/shim.h"
+
+#include <linux/futex.h>
+#include <sys/syscall.h>
+#include <time.h>
+
+#define ALONE	  (1u << 31)
+#define NUM_LOCKS 16u
+/* how long newcomers stay behind one that waits to be alone; many times what the accesses take that it waits for */
+#define DEFER_NS 2000000l
+
+struct bus_lock {
+	_Atomic uint32_t state; /* ALONE, or how many share it */
+	_Atomic uint32_t lone;  /* who waits to be alone */
+	_Atomic uint32_t asleep;
+} __attribute__((aligned(64)));
+
+/* Devices share one at times, which costs time at most. There is nothing to allocate or to free, and a handler can find it. */
+static struct bus_lock locks[NUM_LOCKS];
+
+static struct bus_lock *lock_of(const struct vfio_device *dev)
+{
+	return &locks[((uintptr_t)dev >> 6) * 0x9e3779b1u >> 16 & (NUM_LOCKS - 1)];
+}
+
+static void sleep_while(struct bus_lock *l, uint32_t state, const struct timespec *most)
+{
+	atomic_fetch_add(&l->asleep, 1);
+	sys_call(SYS_futex, (long)&l->state, FUTEX_WAIT_PRIVATE, (long)state, (long)most, 0, 0);
+	atomic_fetch_sub(&l->asleep, 1);
+}
+
+static void wake(struct bus_lock *l)
+{
+	if (atomic_load(&l->asleep))
+		sys_call(SYS_futex, (long)&l->state, FUTEX_WAKE_PRIVATE, INT_MAX, 0, 0, 0);
+}
+
+void shim_bus_share(const struct vfio_device *dev)
+{
+	struct bus_lock *l = lock_of(dev);
+	uint64_t now, until = 0;
+	struct timespec most;
+	uint32_t s;
+
+	for (;;) {
+		s = atomic_load(&l->state);
+		if (s & ALONE) {
+			sleep_while(l, s, NULL);
+			continue;
+		}
+		if (atomic_load(&l->lone)) {
+			now = now_ns();
+			until = until ? until : now + DEFER_NS;
+			if (now < until) {
+				most = (struct timespec){ .tv_nsec = (long)(until - now) };
+				sleep_while(l, s, &most);
+				continue;
+			}
+		}
+		if (atomic_compare_exchange_weak(&l->state, &s, s + 1))
+			return;
+	}
+}
+
+void shim_bus_unshare(const struct vfio_device *dev)
+{
+	struct bus_lock *l = lock_of(dev);
+
+	if (atomic_fetch_sub(&l->state, 1) == 1)
+		wake(l);
+}
+
+void shim_bus_lock(const struct vfio_device *dev)
+{
+	struct bus_lock *l = lock_of(dev);
+	uint32_t s = 0;
+
+	if (atomic_compare_exchange_strong(&l->state, &s, ALONE))
+		return;
+	atomic_fetch_add(&l->lone, 1);
+	for (;;) {
+		s = 0;
+		if (atomic_compare_exchange_strong(&l->state, &s, ALONE))
+			break;
+		sleep_while(l, s, NULL);
+	}
+	atomic_fetch_sub(&l->lone, 1);
+}
+
+void shim_bus_unlock(const struct vfio_device *dev)
+{
+	struct bus_lock *l = lock_of(dev);
+
+	atomic_store(&l->state, 0);
+	wake(l);
+}
+
+void shim_bus_abandon(void)
+{
+	for (unsigned i = 0; i < NUM_LOCKS; i++) {
+		atomic_store(&locks[i].state, 0);
+		atomic_store(&locks[i].lone, 0);
+		atomic_store(&locks[i].asleep, 0);
+	}
+}
