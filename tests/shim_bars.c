@@ -4,6 +4,8 @@
 
 #include <pthread.h>
 #include <setjmp.h>
+#include <sys/socket.h>
+#include <sys/uio.h>
 
 #define BAR0_SIZE 65536ul
 
@@ -131,12 +133,111 @@ static void faults(void)
 	CHECK(load(p + 1024, &x) == SIGSEGV);
 	CHECK(load((void *)((char *)p + 4094), &x) == SIGBUS);
 	CHECK(!load(p, &x) && x == 7);
-	/* the kernel does not come in: a page that faults is EFAULT to it */
-	FAILS(read(open("/dev/zero", O_RDONLY), (void *)p, 4), EFAULT);
-	FAILS(ioctl(v.device, VFIO_DEVICE_GET_INFO, p), EFAULT);
 	munmap((void *)p, 4096);
 	signal(SIGSEGV, SIG_DFL);
 	signal(SIGBUS, SIG_DFL);
+	vfio_close(&v);
+}
+
+/* What the log says while @call runs: standard error is a file meanwhile. */
+static int log_at;
+
+static void log_begin(void)
+{
+	fflush(stderr);
+	log_at = dup(2);
+	close(2);
+	CHECK(memfd_create("log", 0) == 2);
+}
+
+static const char *log_end(void)
+{
+	static char text[8192];
+	ssize_t n = pread(2, text, sizeof(text) - 1, 0);
+
+	text[n > 0 ? n : 0] = '\0';
+	dup2(log_at, 2);
+	close(log_at);
+	return text;
+}
+
+static unsigned count(const char *text, const char *what)
+{
+	unsigned n = 0;
+
+	for (; (text = strstr(text, what)); text++)
+		n++;
+	return n;
+}
+
+/* a call that must fail with EFAULT and say in the log which memory, of what call */
+#define EFAULTS(call, name)                                                                                         \
+	do {                                                                                                        \
+		const char *said;                                                                                   \
+		long rc;                                                                                            \
+		int e;                                                                                              \
+		log_begin();                                                                                        \
+		rc = (call);                                                                                        \
+		e = errno;                                                                                          \
+		said = log_end();                                                                                   \
+		CHECK(rc == -1 && e == EFAULT);                                                                     \
+		CHECK(count(said, "warn: " ADDRESS ": " name ": its memory is mapped region 0 at 0x10,") == 1);     \
+		CHECK(count(said, "\n") == 1);                                                                      \
+	} while (0)
+
+/* The kernel does not come in: a page that faults is EFAULT to it. The log says so, once for each call, but not without end. */
+static void kernel_access(void)
+{
+	struct vfio v = vfio_open();
+	char *p = map(&v, RAM, 8192, PROT_READ | PROT_WRITE), other[16] = "", *at = p + 16;
+	struct iovec iov[2] = { { other, sizeof(other) }, { at, 4 } };
+	struct iovec bar = { at, 4 };
+	struct msghdr msg = { .msg_iov = &bar, .msg_iovlen = 1 };
+	int zero = open("/dev/zero", O_RDWR), pipes[2], pair[2], m = memfd_create("m", 0);
+	void *volatile bad = (void *)8;
+	const char *said;
+
+	CHECK(p != MAP_FAILED && !pipe(pipes) && !socketpair(AF_UNIX, SOCK_DGRAM, 0, pair));
+	CHECK(ftruncate(m, 4096) == 0);
+	sleep(1); /* lines are counted by the second */
+	EFAULTS(read(zero, at, 4), "read");
+	EFAULTS(write(pipes[1], at, 4), "write");
+	EFAULTS(pread(m, at, 4, 0), "pread");
+	EFAULTS(pwrite(m, at, 4, 0), "pwrite");
+	EFAULTS(readv(zero, &bar, 1), "readv");
+	EFAULTS(writev(pipes[1], iov + 1, 1), "writev");
+	EFAULTS(preadv(m, &bar, 1, 0), "preadv");
+	EFAULTS(pwritev(m, &bar, 1, 0), "pwritev");
+	EFAULTS(readv(zero, (struct iovec *)(void *)at, 1), "readv");
+	EFAULTS(send(pair[0], at, 4, 0), "send");
+	EFAULTS(sendto(pair[0], at, 4, 0, NULL, 0), "sendto");
+	EFAULTS(sendmsg(pair[0], &msg, 0), "sendmsg");
+	CHECK(send(pair[0], "abc", 3, 0) == 3);
+	EFAULTS(recv(pair[1], at, 3, 0), "recv");
+	CHECK(send(pair[0], "abc", 3, 0) == 3);
+	EFAULTS(recvmsg(pair[1], &msg, 0), "recvmsg");
+	EFAULTS(ioctl(v.device, VFIO_DEVICE_GET_INFO, at), "ioctl");
+	EFAULTS(ioctl(pipes[0], FIONREAD, at), "ioctl");
+	EFAULTS(syscall(SYS_read, zero, at, 4), "read");
+	EFAULTS(pread(v.device, at, 4, (off_t)CONFIG), "pread");
+	/* what is bad memory is just that, and what works says nothing */
+	log_begin();
+	FAILS(write(pipes[1], bad, 4), EFAULT);
+	CHECK(write(pipes[1], other, 4) == 4 && readv(zero, iov, 1) == sizeof(other));
+	said = log_end();
+	CHECK(!*said);
+	log_begin();
+	for (int i = 0; i < 1000; i++)
+		FAILS(write(pipes[1], at, 4), EFAULT);
+	said = log_end();
+	CHECK(count(said, "\n") <= 60);
+	munmap(p, 8192);
+	close(zero);
+	close(m);
+	for (int i = 0; i < 2; i++) {
+		close(pipes[i]);
+		close(pair[i]);
+	}
 	vfio_close(&v);
 }
 
@@ -332,6 +433,7 @@ int main(void)
 	RUN(registers);
 	RUN(refused);
 	RUN(faults);
+	RUN(kernel_access);
 	RUN(deaths);
 	RUN(outlives);
 	RUN(fixed);

@@ -406,6 +406,32 @@ static void log_fault(const struct range *r, int err, const char *what)
 		log_warn(who, "%s at 0x%llx of mapped region %u: %s: SIGBUS", what, (unsigned long long)VFIO_REGION_POS(r->pos), VFIO_REGION_INDEX(r->pos), why);
 }
 
+bool shim_bar_efault(const char *call, const void *buf, size_t len)
+{
+	uintptr_t start = (uintptr_t)buf, end = add_overflows(start, len) ? UINTPTR_MAX : start + len;
+	static struct log_limit efaults;
+	uint32_t suppressed;
+	struct ranges *t;
+	bool found = false;
+
+	rcu_read_begin();
+	t = rcu_get(table);
+	for (unsigned i = 0; t && i < t->n && !found; i++) {
+		struct range r = t->r[i];
+
+		if (r.start >= end || start >= r.end)
+			continue;
+		found = true;
+		cut_start(&r, start);
+		if (log_allow(&efaults, &suppressed))
+			log_warn(r.dead ? SHIM_WHO : uapi_file_device(r.file)->name,
+				 "%s: its memory is mapped region %u at 0x%llx, where loads and stores of the program are carried out but the kernel cannot come in: EFAULT; copy through other memory",
+				 call, VFIO_REGION_INDEX(r.pos), (unsigned long long)VFIO_REGION_POS(r.pos));
+	}
+	rcu_read_end();
+	return found;
+}
+
 int shim_bar_fault(const siginfo_t *info, ucontext_t *uc, uintptr_t *bad)
 {
 	struct access a = { .n = 0 };

@@ -64,7 +64,7 @@ static bool any_file_ioctl(unsigned cmd)
 	return cmd == FIOCLEX || cmd == FIONCLEX || cmd == FIONBIO || cmd == FIOASYNC;
 }
 
-long shim_ioctl(int fd, unsigned long cmd, unsigned long arg)
+static long any_ioctl(int fd, unsigned long cmd, unsigned long arg)
 {
 	/* the kernel's cmd is an unsigned int */
 	unsigned c = (unsigned)cmd;
@@ -77,6 +77,15 @@ long shim_ioctl(int fd, unsigned long cmd, unsigned long arg)
 	if (shim.on && shim_ioctl_is_ours(c))
 		return shim_kvm_ioctl(fd, c, arg);
 	return sys_call(SYS_ioctl, SHIM_PASS(fd), (long)cmd, (long)arg, 0, 0, 0);
+}
+
+long shim_ioctl(int fd, unsigned long cmd, unsigned long arg)
+{
+	long rc = any_ioctl(fd, cmd, arg);
+
+	if (rc == -EFAULT)
+		shim_bar_efault("ioctl", (void *)arg, 1);
+	return rc;
 }
 
 EXPORT int ioctl(int fd, unsigned long cmd, ...)
@@ -139,6 +148,31 @@ static ssize_t vector(struct uapi_file *f, bool write, bool at_pos, const struct
 	return done;
 }
 
+/* ---- EFAULT, explained: the kernel cannot come in to a mapped BAR, where the kernel's own vfio-pci would let it ---- */
+
+void shim_efault_iov(const char *call, const struct iovec *iov, size_t n)
+{
+	int saved = errno;
+	struct iovec v;
+
+	for (size_t i = 0; i < n && i < IOV_MAX && shim_bar_any(); i++)
+		if (guard_copy(&v, &iov[i], sizeof(v)) || shim_bar_efault(call, v.iov_base, v.iov_len))
+			break;
+	errno = saved;
+}
+
+static void efault(enum shim_io what, const void *buf, size_t n)
+{
+	static const char *const names[] = { "read", "write", "pread", "pwrite", "readv", "writev", "preadv", "pwritev" };
+	const struct iovec one = { (void *)(uintptr_t)buf, n };
+
+	if (!shim_bar_any())
+		return;
+	/* the vector itself may be there */
+	if (what < SHIM_READV || !shim_bar_efault(names[what], buf, n * sizeof(one)))
+		shim_efault_iov(names[what], what < SHIM_READV ? &one : buf, what < SHIM_READV ? 1 : n);
+}
+
 bool shim_io_try(enum shim_io what, int fd, const void *buf, size_t n, off_t pos, long *ret)
 {
 	bool write = what & 1, at_pos = what == SHIM_PREAD || what == SHIM_PWRITE || what == SHIM_PREADV || what == SHIM_PWRITEV;
@@ -165,6 +199,8 @@ bool shim_io_try(enum shim_io what, int fd, const void *buf, size_t n, off_t pos
 		*ret = one(f, write, at_pos, (void *)buf, n, pos);
 	else
 		*ret = vector(f, write, at_pos, buf, n, pos);
+	if (*ret == -EFAULT)
+		efault(what, buf, n);
 	shim_handle_put(h);
 	return true;
 }
@@ -231,6 +267,8 @@ __attribute__((constructor(101))) static void resolve(void)
 				     : shim_ret(sys_call(nr, fd, (long)(buf), (long)(n), (long)(pos), 0, flags));     \
 		if (kernel == -1 && errno == EBADF && shim_io_try(what, fd, buf, n, pos, &ours))                      \
 			return shim_ret(ours);                                                                        \
+		if (kernel == -1 && errno == EFAULT)                                                                  \
+			efault(what, buf, n);                                                                         \
 		return kernel;                                                                                        \
 	} while (0)
 
@@ -448,6 +486,8 @@ static long rw_call(enum shim_io what, long nr, const long a[6])
 	rc = sys_call(nr, SHIM_PASS(a[0]), a[1], a[2], a[3], a[4], a[5]);
 	if (rc == -EBADF)
 		shim_io_try(what, (int)a[0], (void *)a[1], (size_t)a[2], a[3], &rc);
+	else if (rc == -EFAULT)
+		efault(what, (void *)a[1], (size_t)a[2]);
 	return rc;
 }
 

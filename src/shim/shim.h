@@ -25,6 +25,7 @@
 #include <stdint.h>
 #include <sys/stat.h>
 #include <sys/types.h>
+#include <sys/uio.h>
 #include <ucontext.h>
 #include "base/log.h"
 #include "base/sys.h"
@@ -181,6 +182,8 @@ long shim_ioctl(int fd, unsigned long cmd, unsigned long arg);
 enum shim_io { SHIM_READ, SHIM_WRITE, SHIM_PREAD, SHIM_PWRITE, SHIM_READV, SHIM_WRITEV, SHIM_PREADV, SHIM_PWRITEV };
 bool shim_io_try(enum shim_io what, int fd, const void *buf, size_t n, off_t pos, long *ret);
 bool shim_mmap_try(void *addr, int fd, size_t len, int prot, int flags, off_t pos, long *ret);
+/* @call got EFAULT with these: a line in the log if one of them is in a mapped BAR. Keeps errno. */
+void shim_efault_iov(const char *call, const struct iovec *iov, size_t n);
 /* System call @nr if it is one that the wrappers would have seen: true and *@ret. */
 bool shim_syscall(long nr, const long a[6], long *ret);
 
@@ -206,6 +209,8 @@ bool shim_bar_remap(void *old, size_t old_len, size_t new_len, long *ret);
 bool shim_bar_has(const void *addr, size_t len);
 /* Is there a mapped BAR? */
 bool shim_bar_any(void);
+/* @call got EFAULT with [@buf, @buf + @len): true, and a line in the log says why, if that is in a mapped BAR. */
+bool shim_bar_efault(const char *call, const void *buf, size_t len);
 /* vfio_system.device_memory */
 bool shim_bar_memory(uint64_t vaddr, uint64_t size);
 /* SIGSEGV at a mapped BAR: 0: not one; SIGSEGV (*@bad is the address to blame, 0 for a misaligned operand), SIGBUS: what the program is due; -1: done. */
