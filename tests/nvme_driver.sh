@@ -1,0 +1,54 @@
+#!/bin/bash
+# SPDX-License-Identifier: BSD-3-Clause
+# nvme_driver.sh: a user-level NVMe driver (tests/drivers) in the manner of libvfn: registers and doorbells by loads and stores of a mapped BAR.
+# Identify, read, write, random reads with many under way; polling and eventfds, doorbells and doorbell buffers. What it wrote is looked at
+# in the image, and what it reads is checked.
+set -uo pipefail
+top=$(cd "$(dirname "$0")/.." && pwd)
+build=${BUILD:-build}; [[ $build == /* ]] || build=$top/$build
+prog=$build/test/nvme_driver
+[[ -x $prog ]] || { echo "nvme_driver: $prog is missing: make driver-programs" >&2; exit 1; }
+tmp=$(mktemp -d); trap 'rm -rf "$tmp"' EXIT
+passed=0 failed=0
+check() { # NAME COMMAND...
+	local name=$1; shift
+	if "$@" >"$tmp/out" 2>&1; then passed=$((passed + 1)); echo "ok   $name"; else failed=$((failed + 1)); echo "FAIL $name"; tail -n 20 "$tmp/out"; fi
+}
+drive() { # OPTIONS-OF-DEVICE COMMAND ARG...
+	local opts=$1 command=$2; shift 2
+	timeout 100 "$build/uvfio" run --memlock unlimited --log-file "$tmp/log" --device "nvme,image=$tmp/disk$opts" -- "$prog" "$command" 0000:01:00.0 "$@"
+}
+move() { # OPTIONS-OF-DEVICE BYTES OFFSET [-i]: what is written is what is in the image, and what is read from it
+	local opts=$1 size=$2 at=$3; shift 3
+	head -c "$size" /dev/urandom >"$tmp/data"
+	drive "$opts" write -b "$size" -a "$at" "$@" <"$tmp/data" || return
+	cmp "$tmp/data" <(tail -c +$((at + 1)) "$tmp/disk" | head -c "$size") || return
+	drive "$opts" read -b "$size" -a "$at" "$@" >"$tmp/back" || return
+	cmp "$tmp/data" "$tmp/back"
+}
+quiet() { [[ ! -s $tmp/log ]] || { cat "$tmp/log"; return 1; }; }
+truncate -s 16M "$tmp/disk"
+check "identify" drive "" identify
+check "registers" bash -c '"$@" | grep -q "^VS *0x10400$"' _ timeout 100 "$build/uvfio" run --device "nvme,image=$tmp/disk" -- "$prog" regs 0000:01:00.0
+check "one block" move "" 512 1536
+check "a page" move "" 4096 8192
+check "two pages, an interrupt for each command" move "" 8192 65536 -i
+check "a list of pages" move "" 131072 1048576
+check "blocks of 4096 bytes, an interrupt for each command" move ",blocksize=4096" 65536 4096 -i
+check "doorbell buffers" move "" 131072 2097152 -d
+check "doorbell buffers and interrupts" move "" 4096 4194304 -d -i
+check "fill" drive "" fill
+for o in "" "-i" "-d" "-d -i"; do
+	for q in 1 32; do
+		# shellcheck disable=SC2086
+		check "random reads, depth $q${o:+, $o}" drive "" perf -q $q -s 0.3 -w 0 --verify $o
+	done
+done
+check "64 KiB each, one after the other" drive "" perf -q 8 -b 65536 -S -s 0.3 -w 0 --verify
+check "the device had nothing to say" quiet
+# the tests of the test: a block that is not as it was filled is noticed; so is a command that fails
+printf x | dd of="$tmp/disk" bs=1 seek=$((16 * 1048576 - 1)) conv=notrunc status=none
+check "a wrong byte is noticed" bash -c '! "$@" 2>&1 | grep -q iops' _ timeout 100 "$build/uvfio" run --device "nvme,image=$tmp/disk" -- "$prog" perf 0000:01:00.0 -q 4 -b 65536 -S -s 0.5 -w 0 --verify
+check "a write to a read-only namespace fails" bash -c '! "$@" </dev/zero' _ timeout 100 "$build/uvfio" run --device "nvme,image=$tmp/disk,readonly=on" -- "$prog" write 0000:01:00.0
+echo "$passed passed, $failed failed"
+[[ $failed -eq 0 ]]
