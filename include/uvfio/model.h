@@ -39,6 +39,7 @@ enum uvfio_reset_kind {
 	UVFIO_RESET_FLR,      /* function level reset: Device Control, AF, or VFIO_DEVICE_RESET (PCIe 6.0, 6.6.2) */
 	UVFIO_RESET_BUS,      /* hot reset of the bus above */
 	UVFIO_RESET_D3,       /* D3hot to D0 with No_Soft_Reset clear (PCI PM 1.2, 5.4.1) */
+	UVFIO_RESET_PF,       /* of a VF: its PF was reset, or the PF's VF Enable was cleared; the VF is gone until it is set again */
 };
 
 /** enum uvfio_option_type - what an option's text must look like. */
@@ -169,6 +170,68 @@ UVFIO_PUBLIC int uvfio_add_dsn(struct uvfio_dev *dev, uint64_t serial);
 /** uvfio_add_ext_cap - any other extended capability: @len bytes in all (multiple of 4), @data for the bytes after the 4-byte header. */
 UVFIO_PUBLIC int uvfio_add_ext_cap(struct uvfio_dev *dev, uint16_t id, unsigned version, const void *data, const void *writable,
 				   size_t len);
+
+/* ---- SR-IOV: a physical function (PF) and its virtual functions (VFs); PCIe 6.0, 9 ---- */
+
+/**
+ * struct uvfio_sriov - what a PF is to its VFs.
+ *
+ * A VF is a struct uvfio_dev of its own, made of the model @vf: it has its own config space, MSI-X, interrupts, DMA (with its own
+ * rights: uvfio_dma_read(vf, ...) goes through the IOMMU group of the VF) and callbacks. What PF and VFs share (queues, a mailbox,
+ * statistics) the model keeps in the PF's private state, which a VF finds with uvfio_priv(uvfio_pf(vf)).
+ *
+ * A VF in create: uvfio_set_ids() (vendor and device must be what is said here; software reads 0xffff in a VF, 9.3.4.1.1), uvfio_add_pcie()
+ * with FLR (required), uvfio_add_msix() and other capabilities. No BARs (they are @bars), ROM or pin: VFs have none. Its options: none.
+ *
+ * Life. VFs are made in the order of their indices when they are first needed, at the latest before they are enabled for the first time,
+ * by whatever thread enables them and not inside a callback; create is followed by a power-on reset, as with any device. They are not taken
+ * apart when they are disabled, only reset (UVFIO_RESET_PF), and come back as they are. A disabled VF answers nothing, and its DMA and messages are blocked.
+ * At the end VFs are disabled, destroyed (uvfio_vf() does not find them any more; what of the PF may still use one is waited for in the VF's destroy),
+ * and then the PF.
+ *
+ * Order at enabling: PF's vfs_changed(num); the VFs answer from then on (they may answer a little before, never later).
+ * Order at disabling, and at any reset of a PF with VFs enabled (which disables them; the driver enables them again after it): VFs are cut off;
+ * PF's reset, if it is one; PF's vfs_changed(0); reset(UVFIO_RESET_PF) of each VF that was enabled.
+ *
+ * Threads. If neither model is `concurrent`, PF and VFs have one lock: a callback of one excludes callbacks of all. If both are, each is called
+ * by any thread at any time. One of each is an error. The functions that a model may call with a VF may be called from callbacks of the PF, and the reverse.
+ *
+ * @vf: the VFs' model; abi and create are required, options must be NULL or empty.
+ * @vf_device_id: Device ID of the VFs; the vendor is the PF's.
+ * @total_vfs: 1 to 255.
+ * @first_vf_offset, @vf_stride: VF i has the PF's routing ID (bus, device, function) + first_vf_offset + i * vf_stride; both > 0.
+ * @bars: as for uvfio_add_bar(), memory only, of one VF; size 0: none. At least a page each: smaller ones become one.
+ * @vfs_changed: from now on @num VFs, of the indices from 0 up, are enabled. A callback of the PF. May be NULL.
+ * @host_driver, @host_drives: a model that can stand for the PF's driver in a host's kernel says what that is called ("igb"). The user can then
+ * write driver=igb instead of having vfio-pci on the PF: nobody opens the PF, its VFs can be opened without a token, and the model does what that driver would
+ * do (bring the link up, answer the mailbox). host_drives is called once, as a callback of the PF, with decoding and bus mastering on, before any VF is
+ * enabled. Both NULL: not possible.
+ */
+struct uvfio_sriov {
+	const struct uvfio_model *vf;
+	uint16_t vf_device_id;
+	uint16_t total_vfs, first_vf_offset, vf_stride;
+	struct {
+		uint64_t size;
+		unsigned flags; /* UVFIO_BAR_64, UVFIO_BAR_PREFETCH */
+	} bars[6];
+	void (*vfs_changed)(struct uvfio_dev *pf, unsigned num);
+	const char *host_driver;
+	void (*host_drives)(struct uvfio_dev *pf);
+};
+/**
+ * uvfio_add_sriov - in the PF's create: the SR-IOV extended capability. Needs uvfio_add_pcie(). @sriov is copied; the strings and models in it must stay.
+ * Return the capability's offset, -EINVAL, -ENOSPC, -EEXIST, -ENOMEM.
+ */
+UVFIO_PUBLIC int uvfio_add_sriov(struct uvfio_dev *dev, const struct uvfio_sriov *sriov);
+/** uvfio_pf - the PF of a VF; NULL: @dev is none. Valid from the VF's create to its destroy. */
+UVFIO_PUBLIC struct uvfio_dev *uvfio_pf(const struct uvfio_dev *dev);
+/** uvfio_vf_index - of a VF: 0 .. total_vfs - 1. */
+UVFIO_PUBLIC unsigned uvfio_vf_index(const struct uvfio_dev *vf);
+/** uvfio_vf - VF @index of a PF; NULL: it was never enabled so far. The pointer stays good until the VF's destroy. */
+UVFIO_PUBLIC struct uvfio_dev *uvfio_vf(struct uvfio_dev *pf, unsigned index);
+/** uvfio_num_vfs - how many VFs of @pf are enabled now; 0 for what is no PF. VF i is enabled if i is less. */
+UVFIO_PUBLIC unsigned uvfio_num_vfs(const struct uvfio_dev *pf);
 
 /* ---- state and options ---- */
 

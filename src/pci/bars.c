@@ -30,6 +30,8 @@ int uvfio_add_bar(struct uvfio_dev *dev, unsigned bar, uint64_t size, unsigned f
 	if (!dev->creating || flags & ~(UVFIO_BAR_IO | UVFIO_BAR_64 | UVFIO_BAR_PREFETCH) ||
 	    (io && flags != UVFIO_BAR_IO))
 		return -EINVAL;
+	if (dev->pf)
+		return uvfio_error(dev, "the BARs of a VF are said with its PF (struct uvfio_sriov)");
 	if (bar >= PCI_BARS || (wide && bar + 1 >= PCI_BARS))
 		return uvfio_error(dev, "BAR%u: there are %u, and a 64-bit one takes two", bar,
 				   PCI_BARS);
@@ -59,7 +61,7 @@ int uvfio_add_bar(struct uvfio_dev *dev, unsigned bar, uint64_t size, unsigned f
 
 int uvfio_add_rom(struct uvfio_dev *dev, uint64_t size, const void *image, size_t len)
 {
-	if (!dev->creating)
+	if (!dev->creating || dev->pf)
 		return -EINVAL;
 	if (!is_pow2(size) || size < ROM_MIN || size > ROM_MAX || len > size)
 		return uvfio_error(dev,

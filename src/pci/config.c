@@ -13,6 +13,18 @@
  */
 void pci_header_init(pci_function *fn)
 {
+	if (fn->pf) {
+		/* What else a VF's header has reads 0 and keeps it. PCIe 6.0, 9.3.4.1 */
+		put16(fn->cfg + PCI_VENDOR_ID, 0xffff);
+		put16(fn->cfg + PCI_DEVICE_ID, 0xffff);
+		put16(fn->wmask + PCI_COMMAND, PCI_COMMAND_MASTER);
+		put16(fn->w1c + PCI_STATUS, PCI_STATUS_RW1C);
+		for (unsigned i = 0; i < PCI_BARS; i++)
+			fn->bars[i] = (struct pci_bar){ fn->pf->iov->is.bars[i].size,
+							fn->pf->iov->is.bars[i].flags };
+		memset(fn->claimed, 0xff, PCI_STD_HEADER_SIZEOF / 8);
+		return;
+	}
 	/*
 	 * IO, MEM and MASTER can be set also by a function that has no such BAR, as on many chips.
 	 * DisINTx becomes writable with the pin (uvfio_add_intx), Parity Error Response with PCI
@@ -31,8 +43,14 @@ int uvfio_set_ids(struct uvfio_dev *dev, const struct uvfio_ids *ids)
 {
 	if (!dev->creating || ids->class_code > 0xffffff)
 		return -EINVAL;
-	put16(dev->cfg + PCI_VENDOR_ID, ids->vendor);
-	put16(dev->cfg + PCI_DEVICE_ID, ids->device);
+	if (!dev->pf) {
+		put16(dev->cfg + PCI_VENDOR_ID, ids->vendor);
+		put16(dev->cfg + PCI_DEVICE_ID, ids->device);
+	} else if (ids->vendor != get16(dev->pf->cfg + PCI_VENDOR_ID) ||
+		   ids->device != dev->pf->iov->is.vf_device_id) {
+		return uvfio_error(dev, "a VF has its PF's vendor, and the device ID that the SR-IOV "
+					"capability tells");
+	}
 	put32(dev->cfg + PCI_CLASS_REVISION, ids->class_code << 8 | ids->revision);
 	put16(dev->cfg + PCI_SUBSYSTEM_VENDOR_ID, ids->subsystem_vendor);
 	put16(dev->cfg + PCI_SUBSYSTEM_ID, ids->subsystem);
@@ -84,6 +102,8 @@ uint32_t pci_config_read(pci_function *fn, unsigned off, unsigned size)
 
 	if (!access_valid(fn, off, size))
 		return size < 4 ? (1u << 8 * size) - 1 : UINT32_MAX;
+	if (!pci_present(fn))
+		return UINT32_MAX >> (32 - 8 * size);
 	pthread_mutex_lock(&fn->lock);
 	v = read_locked(fn, off, size);
 	pthread_mutex_unlock(&fn->lock);
@@ -93,7 +113,9 @@ uint32_t pci_config_read(pci_function *fn, unsigned off, unsigned size)
 unsigned pci_config_derive(pci_function *fn)
 {
 	uint16_t command = get16(fn->cfg + PCI_COMMAND);
-	bool awake = pci_config_power(fn) == 0;
+	/* a VF that is not enabled, or whose PF sleeps, does not get as far as its own registers */
+	bool awake = pci_config_power(fn) == 0 && pci_present(fn) &&
+		     (!fn->pf || atomic_load(&fn->pf->iov->awake));
 	bool msix = pci_config_flag(fn, fn->msix, PCI_MSIX_FLAGS, PCI_MSIX_FLAGS_ENABLE);
 	bool msi = !msix && pci_config_flag(fn, fn->msi, PCI_MSI_FLAGS, PCI_MSI_FLAGS_ENABLE);
 	bool master = awake && command & PCI_COMMAND_MASTER;
@@ -128,7 +150,7 @@ unsigned pci_config_derive(pci_function *fn)
 	if (gate != GATE_OFF && gate != old_gate)
 		effects |= EFFECT_FLUSH;
 
-	if (awake && command & PCI_COMMAND_MEMORY)
+	if (awake && (fn->pf ? atomic_load(&fn->pf->iov->mse) : command & PCI_COMMAND_MEMORY))
 		decode |= DECODE_MEM;
 	if (awake && command & PCI_COMMAND_IO)
 		decode |= DECODE_IO;
@@ -143,12 +165,16 @@ unsigned pci_config_derive(pci_function *fn)
 		atomic_fetch_or(&fn->intx, INTX_INHIBIT);
 	else
 		atomic_fetch_and(&fn->intx, ~INTX_INHIBIT);
+	if (fn->iov)
+		effects |= pci_sriov_derive(fn);
 	return effects;
 }
 
 void pci_config_effects(pci_function *fn, unsigned effects)
 {
 	pci_intx_update(fn);
+	if (effects & EFFECT_VFS)
+		effects |= pci_vfs_derive(fn);
 	if (effects & EFFECT_SYNC)
 		rcu_sync();
 	if (effects & EFFECT_FLUSH)
@@ -162,6 +188,8 @@ void pci_config_effects(pci_function *fn, unsigned effects)
 		fn->model->power(fn, effects & EFFECT_TO_D3 ? 3 : 0);
 		pci_model_leave(fn);
 	}
+	if (effects & EFFECT_VFS)
+		pci_vfs_tell(fn);
 }
 
 static void tell_model(pci_function *fn, unsigned off, unsigned size)
@@ -228,10 +256,14 @@ void pci_config_write(pci_function *fn, unsigned off, unsigned size, uint32_t va
 			  off);
 		return;
 	}
+	if (!pci_present(fn))
+		return;
 	pthread_mutex_lock(&fn->lock);
 	for (unsigned i = 0; i < size; i++) {
 		uint8_t *b = &fn->cfg[off + i], v = (uint8_t)(value >> 8 * i), old = *b;
 
+		if (fn->iov && pci_sriov_frozen(fn, off + i))
+			continue;
 		*b = (uint8_t)((old & ~fn->wmask[off + i]) | (v & fn->wmask[off + i]));
 		*b &= (uint8_t) ~(v & fn->w1c[off + i]);
 		if (*b != old)
@@ -296,6 +328,9 @@ void pci_restore_state(pci_function *fn, const void *buf)
 		{ fn->msi, fn->msi ? pci_msi_pending_offset(fn) : 0 },
 		{ fn->msix, fn->msix ? PCI_CAP_MSIX_SIZEOF : 0 },
 		{ fn->aer, fn->aer ? PCI_ERR_HEADER_LOG : 0 },
+		/* what is before it is not as it was then, but as the platform wants it now */
+		{ fn->sriov + PCI_SRIOV_SYS_PGSIZE,
+		  fn->sriov ? PCI_SRIOV_VFM - PCI_SRIOV_SYS_PGSIZE : 0 },
 	};
 	const uint8_t *saved = buf;
 	unsigned effects = 0;
@@ -310,6 +345,8 @@ void pci_restore_state(pci_function *fn, const void *buf)
 			fn->cfg[i] = v;
 		}
 	}
+	if (fn->iov)
+		effects |= pci_sriov_restore(fn);
 	if (effects) {
 		pci_msi_masks_changed(fn);
 		effects |= pci_config_derive(fn) | EFFECT_FLUSH;
@@ -346,7 +383,8 @@ void uvfio_config_set(struct uvfio_dev *dev, unsigned offset, unsigned size, uin
 	pthread_mutex_unlock(&dev->lock);
 	/*
 	 * No wait and no callback: this is called from callbacks and from inside uvfio_dma_begin.
+	 * VF Enable is the driver's bit: a model does not set it.
 	 */
 	if (!dev->creating)
-		pci_config_effects(dev, (effects & ~EFFECT_SYNC) | EFFECT_FLUSH);
+		pci_config_effects(dev, (effects & ~(EFFECT_SYNC | EFFECT_VFS)) | EFFECT_FLUSH);
 }

@@ -11,18 +11,22 @@
 
 void pci_model_enter(pci_function *fn)
 {
+	pci_function *who = pci_serial(fn);
+
 	if (fn->model->concurrent)
 		return;
-	pthread_mutex_lock(&fn->model_lock);
-	atomic_store_explicit(&fn->model_owner, (unsigned long)pthread_self(),
+	pthread_mutex_lock(&who->model_lock);
+	atomic_store_explicit(&who->model_owner, (unsigned long)pthread_self(),
 			      memory_order_relaxed);
 }
 
 void pci_model_leave(pci_function *fn)
 {
+	pci_function *who = pci_serial(fn);
+
 	if (!fn->model->concurrent) {
-		atomic_store_explicit(&fn->model_owner, 0, memory_order_relaxed);
-		pthread_mutex_unlock(&fn->model_lock);
+		atomic_store_explicit(&who->model_owner, 0, memory_order_relaxed);
+		pthread_mutex_unlock(&who->model_lock);
 	}
 	if (atomic_load_explicit(&fn->reap, memory_order_relaxed))
 		pci_timers_reap(fn);
@@ -30,7 +34,7 @@ void pci_model_leave(pci_function *fn)
 
 bool pci_model_inside(pci_function *fn)
 {
-	return atomic_load_explicit(&fn->model_owner, memory_order_relaxed) ==
+	return atomic_load_explicit(&pci_serial(fn)->model_owner, memory_order_relaxed) ==
 	       (unsigned long)pthread_self();
 }
 
@@ -40,6 +44,7 @@ static void function_free_memory(pci_function *fn)
 	pthread_mutex_destroy(&fn->lock);
 	pthread_mutex_destroy(&fn->model_lock);
 	pthread_mutex_destroy(&fn->sink_lock);
+	pci_sriov_free(fn);
 	free(fn->msix_table);
 	free(fn->msix_vec);
 	free(fn->vpd_data);
@@ -54,12 +59,16 @@ static int check_whole(pci_function *fn)
 	if (fn->last_ext_cap && !fn->exp)
 		return uvfio_error(
 			fn, "extended capabilities need a PCI Express capability (uvfio_add_pcie)");
+	/* PCIe 6.0, 9.3.5.3 and 6.6.2: both are required of a VF */
+	if (fn->pf && (!fn->exp || !fn->exp_flr))
+		return uvfio_error(fn, "a VF needs a PCI Express capability with FLR");
 	return pci_msix_check(fn);
 }
 
-int pci_function_new(const struct uvfio_model *model, const char *name, struct loop *loop,
-		     const struct pci_option *opts, unsigned num_opts, char *err, size_t err_size,
-		     pci_function **out)
+/* @pf: NULL, or it becomes VF @index of that */
+static int function_new(const struct uvfio_model *model, const char *name, struct loop *loop,
+			const struct pci_option *opts, unsigned num_opts, pci_function *pf,
+			unsigned index, char *err, size_t err_size, pci_function **out)
 {
 	pci_function *fn;
 	int ret;
@@ -79,6 +88,8 @@ int pci_function_new(const struct uvfio_model *model, const char *name, struct l
 		return -ENOMEM;
 	fn->model = model;
 	fn->loop = loop;
+	fn->pf = pf;
+	fn->vf_index = index;
 	fn->err = err;
 	fn->err_size = err ? err_size : 0;
 	CDS_INIT_LIST_HEAD(&fn->options);
@@ -115,6 +126,10 @@ int pci_function_new(const struct uvfio_model *model, const char *name, struct l
 	if (ret)
 		goto destroy;
 	memcpy(fn->init, fn->cfg, sizeof(fn->init));
+	if (pf)
+		ret = pci_vf_attach(fn);
+	if (ret)
+		goto destroy;
 	fn->err = NULL; /* the caller's buffer is the caller's again */
 	fn->err_size = 0;
 	pci_function_reset(fn, UVFIO_RESET_POWER_ON);
@@ -134,10 +149,29 @@ free_memory:
 	return ret;
 }
 
+int pci_function_new(const struct uvfio_model *model, const char *name, struct loop *loop,
+		     const struct pci_option *opts, unsigned num_opts, char *err, size_t err_size,
+		     pci_function **out)
+{
+	return function_new(model, name, loop, opts, num_opts, NULL, 0, err, err_size, out);
+}
+
+int pci_vf_new(pci_function *pf, unsigned index, const char *name, char *err, size_t err_size,
+	       pci_function **out)
+{
+	if (index >= pci_sriov_total(pf))
+		return -EINVAL;
+	if (uvfio_vf(pf, index))
+		return -EEXIST;
+	return function_new(pf->iov->is.vf, name, pf->loop, NULL, 0, pf, index, err, err_size, out);
+}
+
 void pci_function_free(pci_function *fn, bool abandon)
 {
 	if (!fn)
 		return;
+	if (fn->pf)
+		pci_vf_detach(fn);
 	/*
 	 * In a forked child a thread that is no more may have held any lock and any RCU section:
 	 * nothing here may wait.

@@ -63,6 +63,12 @@ typedef struct uvfio_dev pci_function;
 int pci_function_new(const struct uvfio_model *model, const char *name, struct loop *loop,
 		     const struct pci_option *opts, unsigned num_opts, char *err, size_t err_size,
 		     pci_function **out);
+/*
+ * VF @index of @pf (uvfio_add_sriov), with what the model said of it. It answers when the PF's VF Enable and NumVFs say so. Its name is the
+ * caller's choice; pci_vf_address() has its place. To be freed before the PF. @pf's locks are not held. Errors as pci_function_new(); -EEXIST.
+ */
+int pci_vf_new(pci_function *pf, unsigned index, const char *name, char *err, size_t err_size,
+	       pci_function **out);
 /* Also for a function whose threads are gone (forked child): @abandon skips model->destroy. */
 void pci_function_free(pci_function *fn, bool abandon);
 const char *pci_function_name(const pci_function *fn);
@@ -106,6 +112,21 @@ void pci_function_quiesce(pci_function *fn);
  */
 void pci_save_state(pci_function *fn, void *buf);
 void pci_restore_state(pci_function *fn, const void *buf);
+
+/* ---- SR-IOV, the platform's side ---- */
+
+pci_function *pci_function_pf(const pci_function *fn); /* of a VF; NULL: it is none */
+unsigned pci_sriov_total(const pci_function *fn);      /* TotalVFs; 0: no PF */
+const struct uvfio_sriov *pci_sriov_info(const pci_function *pf); /* NULL: no PF */
+/* The routing ID (bus << 8 | device << 3 | function) of VF @index, if @rid is the PF's; it may be beyond 0xffff. */
+unsigned pci_vf_rid(const pci_function *pf, unsigned rid, unsigned index);
+/*
+ * NumVFs, VF Enable and VF MSE as an operating system programs them: @num VFs (0: none), which have been made by pci_vf_new(). What it says is put
+ * back by pci_restore_state() after a reset of the PF. Calls the models. -EINVAL: no PF, or too many.
+ */
+int pci_sriov_set(pci_function *pf, unsigned num);
+/* The PF has a driver of the host (struct uvfio_sriov, host_drives). To be called once, with decoding on. */
+void pci_sriov_host_drives(pci_function *pf);
 
 /* ---- interrupts, the driver's side ---- */
 

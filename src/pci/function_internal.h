@@ -50,6 +50,7 @@ enum pci_gate { GATE_OFF, GATE_MSI, GATE_MSIX };
 #define EFFECT_TO_D3   8u
 #define EFFECT_TO_D0   16u
 #define EFFECT_CHANGED 32u /* some byte differs: config_written */
+#define EFFECT_VFS     64u /* which VFs there are, or whether they decode, is different */
 
 struct msix_entry {
 	/* under lock; nothing is sent by them: the sink knows the vector */
@@ -73,6 +74,20 @@ struct uvfio_timer {
 	uint64_t deadline; /* UINT64_MAX: disarmed */
 	bool dead;         /* freed by the model; under model_lock */
 	struct cds_list_head node; /* in uvfio_dev.timers or .dead_timers, under lock */
+};
+
+/* What a PF has of its VFs; see sriov.c. */
+struct pci_sriov {
+	struct uvfio_sriov is; /* as the model said; sizes of BARs rounded up to pages */
+	/* [is.total_vfs]; NULL: not made so far */
+	pci_function *_Atomic *vfs;
+	atomic_uint on;    /* how many are enabled, by the PF's config space */
+	atomic_bool mse;   /* VF Memory Space Enable */
+	atomic_bool awake; /* the PF is in D0: a VF sleeps with it (9.6.1) */
+	unsigned wanted;   /* what the platform asked for, which a reset of the PF does not change; under lock */
+	atomic_uint busy;  /* >0: somebody tells the models */
+	unsigned told;     /* what vfs_changed was called with last; owned by whoever made busy non-zero */
+	atomic_bool cut;   /* VFs were disabled since the models were told */
 };
 
 struct uvfio_dev {
@@ -99,10 +114,15 @@ struct uvfio_dev {
 	unsigned last_cap, last_ext_cap;       /* ends of the chains; 0: empty */
 
 	/* offsets of the capabilities that do something; 0: absent */
-	unsigned pm, msi, msix, exp, af, vpd, aer;
+	unsigned pm, msi, msix, exp, af, vpd, aer, sriov;
 	bool no_soft_reset, exp_flr;
 
-	struct pci_bar bars[PCI_BARS + 1];
+	struct pci_sriov *iov; /* of a PF, or NULL */
+	pci_function *pf;      /* of a VF, or NULL */
+	unsigned vf_index;
+	atomic_bool vf_cut; /* it was disabled and has not been reset since */
+
+	struct pci_bar bars[PCI_BARS + 1]; /* a VF's are the PF's iov->is.bars */
 	uint8_t *rom;
 	size_t rom_len;
 	uint8_t *vpd_data;
@@ -169,6 +189,32 @@ void pci_model_enter(pci_function *fn);
 void pci_model_leave(pci_function *fn);
 /* This thread is in a callback of a model that is not concurrent. */
 bool pci_model_inside(pci_function *fn);
+
+/* Who holds the lock for @fn's callbacks: a VF shares its PF's. */
+static inline pci_function *pci_serial(const pci_function *fn)
+{
+	return fn->pf ? fn->pf : (pci_function *)fn;
+}
+
+/* sriov.c */
+/* Is @fn there at all? Only a VF may not be. */
+static inline bool pci_present(const pci_function *fn)
+{
+	return !fn->pf || fn->vf_index < atomic_load_explicit(&fn->pf->iov->on, memory_order_acquire);
+}
+int pci_vf_attach(pci_function *vf); /* at the end of its making; undone by detach */
+void pci_vf_detach(pci_function *vf);
+/* Under the PF's lock, from pci_config_derive(): returns EFFECT_VFS. */
+unsigned pci_sriov_derive(pci_function *pf);
+/* Without lock: each VF's own state follows the PF's. Calls nobody, does not wait. Returns EFFECT_SYNC if one was cut off. */
+unsigned pci_vfs_derive(pci_function *pf);
+/* Without lock: the models learn what has become of the VFs. */
+void pci_vfs_tell(pci_function *pf);
+/* May software write this byte of config space now? Under lock. */
+bool pci_sriov_frozen(const pci_function *pf, unsigned off);
+/* Under lock, in pci_restore_state(): what a reset took back and the platform still wants. EFFECT_CHANGED. */
+unsigned pci_sriov_restore(pci_function *pf);
+void pci_sriov_free(pci_function *pf);
 
 /* options.c */
 int pci_options_parse(pci_function *fn, const struct pci_option *opts, unsigned n);

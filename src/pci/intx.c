@@ -13,7 +13,7 @@ int uvfio_add_intx(struct uvfio_dev *dev, unsigned pin, bool disintx)
 {
 	uint8_t *w = dev->wmask + PCI_COMMAND;
 
-	if (!dev->creating || pin < 1 || pin > 4)
+	if (!dev->creating || dev->pf || pin < 1 || pin > 4) /* PCIe 6.0, 9.3.4.1.16: a VF has none */
 		return -EINVAL;
 	if (dev->intx_pin)
 		return -EEXIST;

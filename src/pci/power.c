@@ -40,10 +40,14 @@ void pci_function_reset(pci_function *fn, enum uvfio_reset_kind kind)
 	effects = pci_config_derive(fn);
 	pthread_mutex_unlock(&fn->lock);
 	atomic_fetch_and(&fn->intx, ~INTX_LEVEL);
+	if (effects & EFFECT_VFS)
+		effects |= pci_vfs_derive(fn);
 	pci_config_effects(fn, effects & EFFECT_SYNC);
 	if (fn->model->reset)
 		fn->model->reset(fn, kind);
 	pci_model_leave(fn);
+	if (effects & EFFECT_VFS)
+		pci_vfs_tell(fn);
 }
 
 unsigned pci_power_state(pci_function *fn)
