@@ -18,6 +18,7 @@
 #ifndef UVFIO_MODEL_H
 #define UVFIO_MODEL_H
 
+#include <pthread.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -233,6 +234,45 @@ UVFIO_PUBLIC struct uvfio_dev *uvfio_vf(struct uvfio_dev *pf, unsigned index);
 /** uvfio_num_vfs - how many VFs of @pf are enabled now; 0 for what is no PF. VF i is enabled if i is less. */
 UVFIO_PUBLIC unsigned uvfio_num_vfs(const struct uvfio_dev *pf);
 
+/* ---- pages of a memory BAR in a driver's address space ---- */
+
+/**
+ * enum uvfio_page_kind - what a load or store through a driver's mapping of the page is.
+ * @UVFIO_PAGE_TRAPPED: a call of bar_read or bar_write, exactly as a memory cycle on the bus. What a page is unless said otherwise.
+ * @UVFIO_PAGE_POLLED: as trapped while the pages are closed; while they are open (uvfio_polled_open) an access of plain memory, without a
+ *	call of anything, which the model looks at. For registers that only say how far a driver has come (doorbells): of several stores to
+ *	one word the model sees the last one, of their sizes nothing.
+ * @UVFIO_PAGE_UNMAPPED: cannot be mapped: pread and pwrite only.
+ */
+enum uvfio_page_kind { UVFIO_PAGE_TRAPPED, UVFIO_PAGE_POLLED, UVFIO_PAGE_UNMAPPED };
+
+/**
+ * uvfio_set_pages - the pages [@offset, @offset + @len) of memory BAR @bar are of @kind. After uvfio_add_bar; multiples of 4096; each page
+ * once; no polled page may hold the MSI-X table or pending bits.
+ * Return 0, -EINVAL, -EEXIST, -ENOSPC (more than 16 areas), -ENOMEM, -EMFILE.
+ */
+UVFIO_PUBLIC int uvfio_set_pages(struct uvfio_dev *dev, unsigned bar, uint64_t offset, uint64_t len, enum uvfio_page_kind kind);
+
+/**
+ * uvfio_polled_memory - the memory behind the polled page at @offset of @bar: what a driver sees there while the pages are open. It is the
+ * model's at all times, starts with zeroes and lives as long as the device; access it with atomic operations. NULL: no polled page.
+ */
+UVFIO_PUBLIC void *uvfio_polled_memory(struct uvfio_dev *dev, unsigned bar, uint64_t offset);
+
+/**
+ * uvfio_polled_open / uvfio_polled_close - from now on the driver's accesses of all polled pages of @dev go to memory; come as callbacks again.
+ *
+ * No store is lost if the model looks at the memory at least once after each of the two: uvfio_polled_close returns when every processor
+ * has given up its right to write, so that a store either is in memory by then or becomes a callback. Accesses by pwrite and pread, and a trapped
+ * access that had begun, are callbacks also while the pages are open: a callback should leave what it was given in the memory, too.
+ *
+ * uvfio closes the pages by itself when memory decoding ends (COMMAND, D3hot, reset); the memory keeps what was stored before.
+ * Both cost some microseconds. Any thread, also inside of callbacks.
+ * Return of open: 0; -ENOENT: no driver has a polled page mapped, so there is nothing to be gained; -EIO: decoding is off.
+ */
+UVFIO_PUBLIC int uvfio_polled_open(struct uvfio_dev *dev);
+UVFIO_PUBLIC void uvfio_polled_close(struct uvfio_dev *dev);
+
 /* ---- state and options ---- */
 
 UVFIO_PUBLIC void uvfio_set_priv(struct uvfio_dev *dev, void *priv);
@@ -293,6 +333,17 @@ UVFIO_PUBLIC void uvfio_intx(struct uvfio_dev *dev, bool level);
  */
 UVFIO_PUBLIC int uvfio_fd_keep(struct uvfio_dev *dev, int fd);
 UVFIO_PUBLIC void uvfio_fd_close(struct uvfio_dev *dev, int fd);
+
+/* ---- threads of the model's own ---- */
+
+/**
+ * uvfio_thread_start - as pthread_create(3), for a thread inside of a program that does not know of it: none of the program's signals come to
+ * it, and it runs on any processor that the program was started on, wherever the driver pinned its own threads. @name: 15 characters at most.
+ * The model joins it (destroy, quiesce). Return 0 or -errno.
+ */
+UVFIO_PUBLIC int uvfio_thread_start(struct uvfio_dev *dev, pthread_t *thread, void *(*fn)(void *arg), void *arg, const char *name);
+/** uvfio_cpus - on how many processors such threads may run: with one, a thread that polls would keep the driver from running. */
+UVFIO_PUBLIC unsigned uvfio_cpus(const struct uvfio_dev *dev);
 
 /* ---- config space, timers, messages ---- */
 

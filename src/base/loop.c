@@ -6,7 +6,6 @@
 #include "base/loop.h"
 #include <errno.h>
 #include <pthread.h>
-#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
@@ -15,11 +14,11 @@
 #include <urcu/list.h>
 #include "base/log.h"
 #include "base/sys.h"
+#include "base/thread.h"
 
 #define ID_TIMER 0u /* the timerfd's place among the watches' numbers */
 #define EVENTS 16
 #define OFF UINT64_MAX
-#define SIGNAL(n) (1ull << ((n) - 1))
 
 struct loop {
 	pthread_mutex_t lock; /* guards everything below */
@@ -133,7 +132,6 @@ static void *serve(void *arg)
 	struct loop_watch *w;
 	long n;
 
-	pthread_setname_np(pthread_self(), "uvfio-loop");
 	for (;;) {
 		n = sys_call(SYS_epoll_pwait, l->epfd, (long)ev, EVENTS, -1, 0, 8);
 		if (n < 0 && n != -EINTR) {
@@ -188,7 +186,6 @@ static int private_fd(long fd)
 static int start(struct loop *l)
 {
 	struct epoll_event ev = { .events = EPOLLIN, .data.u64 = ID_TIMER };
-	uint64_t block, old; /* the kernel's set: 64 bits, signal n at bit n - 1 */
 	int rc;
 
 	if (l->abandoned)
@@ -205,14 +202,7 @@ static int start(struct loop *l)
 	rc = (int)sys_call(SYS_epoll_ctl, l->epfd, EPOLL_CTL_ADD, l->tfd, (long)&ev, 0, 0);
 	if (rc < 0)
 		goto fail;
-	/*
-	 * The program's signals are the program's threads' business. What a fault in guarded memory raises must reach ours, and 32 and 33 are
-	 * libc's: setuid() waits until every thread has had the second. Straight to the kernel: the calling thread's own mask is put back.
-	 */
-	block = ~(SIGNAL(SIGSEGV) | SIGNAL(SIGBUS) | SIGNAL(SIGSYS) | SIGNAL(32) | SIGNAL(33));
-	sys_call(SYS_rt_sigprocmask, SIG_SETMASK, (long)&block, (long)&old, 8, 0, 0);
-	rc = -pthread_create(&l->thread, NULL, serve, l);
-	sys_call(SYS_rt_sigprocmask, SIG_SETMASK, (long)&old, 0, 8, 0, 0);
+	rc = thread_start(&l->thread, serve, l, "uvfio-loop");
 	if (rc)
 		goto fail;
 	l->started = true;

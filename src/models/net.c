@@ -5,7 +5,6 @@
  */
 #include <errno.h>
 #include <poll.h>
-#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/eventfd.h>
@@ -82,27 +81,6 @@ static void *port_main(void *arg)
 	}
 }
 
-/* All signals go to the program's own threads, but for those by which uvfio's guarded accesses
- * work. */
-static int start_thread(struct net_port *p)
-{
-	sigset_t all, old;
-	int err;
-
-	sigfillset(&all);
-	sigdelset(&all, SIGSEGV);
-	sigdelset(&all, SIGBUS);
-	sigdelset(&all, SIGSYS);
-	pthread_sigmask(SIG_SETMASK, &all, &old);
-	err = pthread_create(&p->thread, NULL, port_main, p);
-	pthread_sigmask(SIG_SETMASK, &old, NULL);
-	if (!err) {
-		p->has_thread = true;
-		pthread_setname_np(p->thread, "net-port");
-	}
-	return -err;
-}
-
 static int start(struct net_port *p)
 {
 	int err, fd;
@@ -118,7 +96,8 @@ static int start(struct net_port *p)
 	if (err < 0)
 		goto fail;
 	p->be->start(p);
-	err = start_thread(p);
+	err = uvfio_thread_start(p->dev, &p->thread, port_main, p, "net-port");
+	p->has_thread = !err;
 	if (!err)
 		return 0;
 	net_set_link(p, false);
