@@ -3,6 +3,7 @@
 #ifndef MACHINE_INTERNAL_H
 #define MACHINE_INTERNAL_H
 #include "machine/machine.h"
+#include "vfio_pci/vfio_pci.h"
 
 /* ---- spec.c ---- */
 struct machine_addr {
@@ -17,7 +18,7 @@ struct machine_spec {
 	unsigned num_opts;
 	struct machine_addr addr;
 	bool has_addr, has_group;
-	enum { MMAP_AUTO, MMAP_TRAP, MMAP_OFF } mmap;
+	enum vfio_pci_mmap mmap;
 	unsigned group;
 	const char *id;
 };

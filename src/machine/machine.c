@@ -248,7 +248,7 @@ int machine_add(struct machine *m, const char *text, char **err)
 	if (!rc)
 		rc = vfio_pci_bind(slot->d.fn, m->sys->loop, &slot->d.vdev);
 	if (!rc)
-		vfio_pci_set_mmap(slot->d.vdev, slot->spec.mmap != MMAP_OFF);
+		vfio_pci_set_mmap(slot->d.vdev, slot->spec.mmap);
 	if (!rc)
 		rc = join_group(m, slot);
 	if (rc) {
@@ -270,8 +270,8 @@ fail_spec:
 void machine_auto_mmap_off(struct machine *m)
 {
 	for (unsigned i = 0; i < m->num_slots; i++)
-		if (m->slots[i]->spec.mmap == MMAP_AUTO)
-			vfio_pci_set_mmap(m->slots[i]->d.vdev, false);
+		if (m->slots[i]->spec.mmap == VFIO_PCI_MMAP_AUTO)
+			vfio_pci_set_mmap(m->slots[i]->d.vdev, VFIO_PCI_MMAP_OFF);
 }
 
 /* ---- taking apart ---- */

@@ -175,6 +175,7 @@ void pci_config_effects(pci_function *fn, unsigned effects)
 	pci_intx_update(fn);
 	if (effects & EFFECT_VFS)
 		effects |= pci_vfs_derive(fn);
+	pci_pages_follow(fn);
 	if (effects & EFFECT_SYNC)
 		rcu_sync();
 	if (effects & EFFECT_FLUSH)

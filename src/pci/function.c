@@ -45,6 +45,7 @@ static void function_free_memory(pci_function *fn)
 	pthread_mutex_destroy(&fn->model_lock);
 	pthread_mutex_destroy(&fn->sink_lock);
 	pci_sriov_free(fn);
+	pthread_mutex_destroy(&fn->pages_lock);
 	free(fn->msix_table);
 	free(fn->msix_vec);
 	free(fn->vpd_data);
@@ -62,7 +63,7 @@ static int check_whole(pci_function *fn)
 	/* PCIe 6.0, 9.3.5.3 and 6.6.2: both are required of a VF */
 	if (fn->pf && (!fn->exp || !fn->exp_flr))
 		return uvfio_error(fn, "a VF needs a PCI Express capability with FLR");
-	return pci_msix_check(fn);
+	return pci_msix_check(fn) ?: pci_pages_check(fn);
 }
 
 /* @pf: NULL, or it becomes VF @index of that */
@@ -98,6 +99,7 @@ static int function_new(const struct uvfio_model *model, const char *name, struc
 	pthread_mutex_init(&fn->lock, NULL);
 	pthread_mutex_init(&fn->model_lock, NULL);
 	pthread_mutex_init(&fn->sink_lock, NULL);
+	pthread_mutex_init(&fn->pages_lock, NULL);
 	fn->name = strdup(name);
 	if (!fn->name) {
 		ret = -ENOMEM;
@@ -143,6 +145,7 @@ destroy:
 stop_timers:
 	pci_timers_stop(fn);
 	pci_timers_free(fn);
+	pci_pages_free(fn);
 	iommu_device_fini(&fn->iommu);
 free_memory:
 	function_free_memory(fn);
@@ -181,6 +184,8 @@ void pci_function_free(pci_function *fn, bool abandon)
 		if (fn->model->destroy)
 			fn->model->destroy(fn);
 		pci_set_irq_sink(fn, NULL);
+		pci_set_pages_sink(fn, NULL);
+		pci_pages_free(fn);
 		iommu_device_fini(&fn->iommu);
 	}
 	pci_timers_free(fn);

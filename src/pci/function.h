@@ -99,6 +99,34 @@ int pci_bar_read(pci_function *fn, unsigned bar, uint64_t off, unsigned size, ui
 int pci_bar_write(pci_function *fn, unsigned bar, uint64_t off, unsigned size, uint64_t value);
 bool pci_rom_valid(pci_function *fn); /* there is a ROM and its image starts with 55 aa */
 
+/*
+ * ---- pages of a memory BAR that a driver maps ----
+ */
+#define PCI_PAGES_MAX 16u /* areas of a function */
+struct pci_pages {
+	uint64_t offset, len;
+	enum uvfio_page_kind kind;
+	int fd; /* POLLED: what to map, from offset 0 */
+};
+/*
+ * The first area of @bar of a kind other than trapped that ends behind @at. false: none. Takes no
+ * lock.
+ */
+bool pci_function_pages(const pci_function *fn, unsigned bar, uint64_t at, struct pci_pages *out);
+/*
+ * Whoever maps polled pages: @set gives all mappings of the function's pages their rights (@open) or
+ * takes them away. When it returns from the latter no processor can write any more. Returns how many
+ * mappings there are.
+ */
+struct pci_pages_sink {
+	unsigned (*set)(void *arg, bool open);
+	void *arg;
+};
+/* NULL: nobody. After return the old one is not called, and the pages are closed. */
+void pci_set_pages_sink(pci_function *fn, const struct pci_pages_sink *sink);
+/* What a new mapping is to be now. Takes no lock. */
+bool pci_pages_open(const pci_function *fn);
+
 /* ---- reset, power ---- */
 
 bool pci_can_reset(const pci_function *fn); /* PCIe FLR, AF FLR or D3hot->D0 */

@@ -57,6 +57,15 @@ struct msix_entry {
 	uint32_t addr_lo, addr_hi, data;
 };
 
+/* Pages of a BAR that are not simply trapped (uvfio_set_pages). */
+struct page_area {
+	unsigned bar;
+	uint64_t offset, len;
+	enum uvfio_page_kind kind;
+	void *mem; /* POLLED: our mapping of fd */
+	int fd;
+};
+
 struct option_value {
 	const struct uvfio_option *opt;
 	char *text;
@@ -123,6 +132,11 @@ struct uvfio_dev {
 	atomic_bool vf_cut; /* it was disabled and has not been reset since */
 
 	struct pci_bar bars[PCI_BARS + 1]; /* a VF's are the PF's iov->is.bars */
+	struct page_area pages[PCI_PAGES_MAX];
+	unsigned num_pages;
+	pthread_mutex_t pages_lock; /* opening and closing polled pages, and the sink; the mapper's lock comes after it */
+	atomic_bool pages_open;
+	struct pci_pages_sink pages_sink;
 	uint8_t *rom;
 	size_t rom_len;
 	uint8_t *vpd_data;
@@ -262,6 +276,11 @@ bool pci_msix_write(pci_function *fn, unsigned bar, uint64_t off, unsigned size,
 
 /* intx.c */
 void pci_intx_update(pci_function *fn); /* tell the sink if the pin changed */
+
+/* pages.c */
+int pci_pages_check(pci_function *fn); /* at the end of create: what is polled is not MSI-X's */
+void pci_pages_follow(pci_function *fn); /* without lock: decoding may have ended */
+void pci_pages_free(pci_function *fn);
 
 /* vpd.c: under lock; the address register was written */
 void pci_vpd_transfer(pci_function *fn);

@@ -164,6 +164,7 @@ unsigned pci_vfs_derive(pci_function *pf)
 		pthread_mutex_lock(&vf->lock);
 		effects |= pci_config_derive(vf);
 		pthread_mutex_unlock(&vf->lock);
+		pci_pages_follow(vf);
 		if (effects & EFFECT_FLUSH)
 			pci_msi_flush(vf);
 	}

@@ -3,6 +3,9 @@
  * shim/bars.c: BARs in the program's address space. A mapping is PROT_NONE memory, so that each load and store faults; the handler decodes the instruction (x86/), makes the access on the
  * device and lets the program go on behind it. What the mapping is of, this table knows: ranges, sorted, exchanged as a whole under RCU, because the handler may take no lock.
  *
+ * A polled area is different: its pages are a mapping of the device's memory for them (vfio/device.h), which is PROT_NONE and works as all others do while the area is closed, and has the
+ * protection that the program asked for while it is open. Closed is right at any time, so whoever is in doubt closes.
+ *
  * A range holds a reference on its open file, as a mapping in the kernel does: the device stays open until descriptor and mappings are gone.
  */
 #include "shim/shim.h"
@@ -150,6 +153,8 @@ static void drop(struct ranges *old)
 	free(old);
 }
 
+static unsigned open_range(const struct range *r, bool open);
+
 static int change(uintptr_t start, uintptr_t end, const struct range *add, int prot)
 {
 	struct ranges *old, *new;
@@ -166,6 +171,8 @@ static int change(uintptr_t start, uintptr_t end, const struct range *add, int p
 			new = NULL;
 		}
 		rcu_set(table, new);
+		if (add && uapi_mmap_open(add->file))
+			open_range(add, true);
 	}
 	pthread_mutex_unlock(&bars_lock);
 	shim_restore_signals(&mask);
@@ -174,8 +181,81 @@ static int change(uintptr_t start, uintptr_t end, const struct range *add, int p
 	return err;
 }
 
+/* ---- polled areas ---- */
+
+/* What of @r at @at or behind is in a polled area: its address, *@len and *@area. 0: nothing. */
+static uintptr_t polled_part(const struct range *r, uintptr_t at, size_t *len, struct vfio_polled_area *area)
+{
+	uint64_t pos = r->pos + (at - r->start), index = VFIO_REGION_INDEX(pos), start;
+
+	if (r->dead || at >= r->end || !uapi_mmap_polled(r->file, pos, area))
+		return 0;
+	start = area->offset > VFIO_REGION_POS(pos) ? area->offset : VFIO_REGION_POS(pos);
+	pos = index << VFIO_REGION_SHIFT | start;
+	if (pos - r->pos >= r->end - r->start)
+		return 0;
+	at = r->start + (pos - r->pos);
+	*len = area->offset + area->size - start;
+	if (*len > r->end - at)
+		*len = r->end - at;
+	return at;
+}
+
+/* With bars_lock: let the polled pages of @r be used, or no more. Returns how many areas it shows. */
+static unsigned open_range(const struct range *r, bool open)
+{
+	struct vfio_polled_area area;
+	unsigned n = 0;
+	uintptr_t at;
+	size_t len;
+	long err;
+
+	for (at = r->start; (at = polled_part(r, at, &len, &area)); at += len, n++) {
+		err = sys_call(SYS_mprotect, (long)at, (long)len, open ? r->prot : PROT_NONE, 0, 0, 0);
+		/* a page that stays open is one that nobody looks at: better one that is trapped for good */
+		if (err && !open)
+			err = sys_call(SYS_mmap, (long)at, (long)len, PROT_NONE, MAP_FIXED | MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0) < 0 ? err : 0;
+		if (err && !open)
+			log_err(SHIM_WHO, "a mapped BAR at %p cannot be closed: %s; stores may be lost", (void *)at, strerror((int)-err));
+	}
+	return n;
+}
+
+/* The device's mapper. */
+static unsigned set_open(struct vfio_device *dev, bool open)
+{
+	unsigned n = 0;
+	uint64_t mask;
+
+	shim_block_signals(&mask);
+	pthread_mutex_lock(&bars_lock);
+	for (unsigned i = 0; table && i < table->n; i++)
+		if (!table->r[i].dead && uapi_file_device(table->r[i].file) == dev)
+			n += open_range(&table->r[i], open);
+	pthread_mutex_unlock(&bars_lock);
+	shim_restore_signals(&mask);
+	return n;
+}
+
+/* The memory of polled areas takes the place of what is mapped there. 0 or -errno. */
+static long map_polled(const struct range *r)
+{
+	struct vfio_polled_area area;
+	uintptr_t at;
+	size_t len;
+	long ret;
+
+	for (at = r->start; (at = polled_part(r, at, &len, &area)); at += len) {
+		ret = sys_call(SYS_mmap, (long)at, (long)len, PROT_NONE, MAP_FIXED | MAP_SHARED, area.fd, (long)(VFIO_REGION_POS(r->pos) + (at - r->start) - area.offset));
+		if (ret < 0 && ret >= -4095)
+			return ret;
+	}
+	return 0;
+}
+
 long shim_bar_map(struct uapi_file *f, void *addr, size_t len, int prot, int flags, uint64_t pos)
 {
+	struct vfio_device *dev = uapi_file_device(f);
 	size_t size = align_up(len, PAGE_SIZE_4K);
 	struct range add;
 	long at;
@@ -186,10 +266,13 @@ long shim_bar_map(struct uapi_file *f, void *addr, size_t len, int prot, int fla
 	at = sys_call(SYS_mmap, (long)addr, (long)size, PROT_NONE, flags | MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
 	if (at < 0 && at >= -4095)
 		return at;
+	add = (struct range){ .start = (uintptr_t)at, .end = (uintptr_t)at + size, .file = f, .pos = pos, .prot = prot };
+	err = (int)map_polled(&add);
 	/* VM_DONTDUMP, as the kernel's PFN mappings */
 	sys_call(SYS_madvise, at, (long)size, MADV_DONTDUMP, 0, 0, 0);
-	add = (struct range){ .start = (uintptr_t)at, .end = (uintptr_t)at + size, .file = f, .pos = pos, .prot = prot };
-	err = change(add.start, add.end, &add, -1);
+	atomic_store(&dev->mapper, set_open);
+	if (!err)
+		err = change(add.start, add.end, &add, -1);
 	if (err) {
 		sys_call(SYS_munmap, at, (long)size, 0, 0, 0, 0);
 		return err;
@@ -281,6 +364,12 @@ bool shim_bar_protect(void *addr, size_t len, int prot, long *ret)
 			break;
 	}
 	err = change(start, at, NULL, prot & (PROT_READ | PROT_WRITE | PROT_EXEC));
+	/* polled pages that were opened in between have the old protection */
+	for (; start < at; start = next) {
+		next = stretch(start, at, &bar);
+		if (bar)
+			sys_call(SYS_mprotect, (long)start, (long)(next - start), PROT_NONE, 0, 0, 0);
+	}
 	if (!*ret)
 		*ret = err;
 	return true;
@@ -488,6 +577,9 @@ void shim_bars_unlock(void)
 void shim_bars_abandon(void)
 {
 	pthread_mutex_init(&bars_lock, NULL);
-	for (unsigned i = 0; table && i < table->n; i++)
+	for (unsigned i = 0; table && i < table->n; i++) {
+		/* polled pages that were open: they are the parent's device */
+		sys_call(SYS_mprotect, (long)table->r[i].start, (long)(table->r[i].end - table->r[i].start), PROT_NONE, 0, 0, 0);
 		table->r[i].dead = true;
+	}
 }

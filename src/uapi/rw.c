@@ -119,7 +119,24 @@ int uapi_mmap_check(struct uapi_file *f, size_t len, int prot, int flags, uint64
 	end = align_up(r.size, PAGE_SIZE_4K);
 	if (!len || len > end || !range_within(VFIO_REGION_POS(pos), align_up(len, PAGE_SIZE_4K), end))
 		return -EINVAL;
-	return 0;
+	for (unsigned i = 0; i < r.num_sparse; i++)
+		if (VFIO_REGION_POS(pos) >= r.sparse[i].offset &&
+		    range_within(VFIO_REGION_POS(pos) - r.sparse[i].offset, align_up(len, PAGE_SIZE_4K), align_up(r.sparse[i].size, PAGE_SIZE_4K)))
+			return 0;
+	if (r.num_sparse)
+		log_warn(f->dev->name, "mmap of region %u at 0x%llx: not all of it is in an area of its sparse-mmap capability: EINVAL", index,
+			 (unsigned long long)VFIO_REGION_POS(pos));
+	return r.num_sparse ? -EINVAL : 0;
+}
+
+bool uapi_mmap_polled(struct uapi_file *f, uint64_t pos, struct vfio_polled_area *out)
+{
+	return f->dev->ops->polled && f->dev->ops->polled(f->dev, VFIO_REGION_INDEX(pos), VFIO_REGION_POS(pos), out);
+}
+
+bool uapi_mmap_open(struct uapi_file *f)
+{
+	return f->dev->ops->polled_open && f->dev->ops->polled_open(f->dev);
 }
 
 int uapi_mmio(struct uapi_file *f, uint64_t pos, unsigned size, uint64_t *value, bool write)

@@ -41,6 +41,12 @@ ssize_t uapi_read(struct uapi_file *f, void *buf, size_t count);
 ssize_t uapi_write(struct uapi_file *f, const void *buf, size_t count);
 /* The checks of mmap(2) on @f: 0 if the range can be mapped, -EINVAL, -ENODEV. Whoever makes the mapping keeps a reference on @f, as the kernel's does, and sends its loads and stores to uapi_mmio(). */
 int uapi_mmap_check(struct uapi_file *f, size_t len, int prot, int flags, uint64_t pos);
+/*
+ * The first polled area (vfio/device.h) that ends behind @pos (region << 40 | offset) of its region; false: none. Its memory shows in the mapping while the area is open; the device's mapper
+ * says when.
+ */
+bool uapi_mmap_polled(struct uapi_file *f, uint64_t pos, struct vfio_polled_area *out);
+bool uapi_mmap_open(struct uapi_file *f); /* are they open now? Takes no lock */
 /* A load or store of 1..8 bytes at @pos (region << 40 | offset) of a mapping: 0 or -EIO. @value is ours. */
 int uapi_mmio(struct uapi_file *f, uint64_t pos, unsigned size, uint64_t *value, bool write);
 #endif

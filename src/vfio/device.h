@@ -7,6 +7,7 @@
 #ifndef VFIO_DEVICE_H
 #define VFIO_DEVICE_H
 #include <pthread.h>
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <stdint.h>
 #include <sys/types.h>
@@ -25,6 +26,8 @@ struct vfio_region {
 	unsigned num_sparse;
 };
 struct vfio_irq { uint32_t flags, count; };
+/* Pages of a mappable region that are memory while they are open: @fd from 0 on is [offset, offset + size) of the region. */
+struct vfio_polled_area { uint64_t offset, size; int fd; };
 
 /* One VFIO_DEVICE_SET_IRQS, validated by vfio_device_set_irqs() as vfio.h demands: flags, index, start, count in range. */
 struct vfio_irq_set_args {
@@ -46,6 +49,10 @@ struct vfio_device_ops {
 	 * table is the real one). 0; -EIO: nobody answers (decoding off, D3), the access is a bus error. NULL: no region has VFIO_REGION_INFO_FLAG_MMAP.
 	 */
 	int (*mmio)(struct vfio_device *dev, uint32_t index, uint64_t pos, unsigned size, uint64_t *value, bool write);
+	/* The first polled area of region @index that ends behind @pos; false: none. Takes no lock. NULL: there are none. */
+	bool (*polled)(struct vfio_device *dev, uint32_t index, uint64_t pos, struct vfio_polled_area *out);
+	/* Are the polled areas open? Takes no lock. */
+	bool (*polled_open)(struct vfio_device *dev);
 	/* @a is validated. 0, positive (fewer vectors available), -errno. */
 	int (*set_irqs)(struct vfio_device *dev, const struct vfio_irq_set_args *a);
 	int (*reset)(struct vfio_device *dev);
@@ -57,8 +64,15 @@ struct vfio_device_ops {
 	int (*ioeventfd)(struct vfio_device *dev, uint32_t flags, uint64_t offset, uint64_t data, int fd);
 };
 
+/*
+ * Whoever maps regions for a client: gives the mappings of @dev's polled areas their rights, or takes them away, which is done when it returns. Returns how many there are. Called by any
+ * thread with any lock of a provider; takes locks that nobody holds who calls the device.
+ */
+typedef unsigned vfio_mapper_fn(struct vfio_device *dev, bool open);
+
 struct vfio_device {
 	const struct vfio_device_ops *ops;
+	vfio_mapper_fn *_Atomic mapper; /* NULL: nothing was ever mapped */
 	const char *name;              /* "0000:01:00.0" */
 	struct iommu_device *iommu;
 	struct vfio_group *group;      /* set by vfio_group_add_device */

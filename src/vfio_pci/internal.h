@@ -108,7 +108,10 @@ struct vfio_pci_device {
 	pthread_rwlock_t memory_lock;
 
 	bool opened;
-	atomic_bool mmap; /* vfio_pci_set_mmap */
+	atomic_uint mmap; /* enum vfio_pci_mmap */
+	struct vfio_region_area sparse[PCI_BARS][PCI_PAGES_MAX + 1]; /* what of a BAR can be mapped, if not all of it */
+	unsigned num_sparse[PCI_BARS];
+	bool unmappable[PCI_BARS]; /* by the model's choice */
 	bool reset_works;
 	bool alone; /* in its slot: a reset of the slot resets nothing else */
 	bool pci_2_3; /* DisINTx works: the line can be masked at the function */
@@ -198,11 +201,18 @@ void vfio_pci_fix_bars(struct vfio_pci_device *vd);
 
 /* rdwr.c */
 uint32_t vfio_pci_rom_size(struct vfio_pci_device *vd);
-bool vfio_pci_mappable(struct vfio_pci_device *vd, unsigned bar);
 int vfio_pci_mmio(struct vfio_device *dev, uint32_t index, uint64_t pos, unsigned size, uint64_t *value, bool write);
 ssize_t vfio_pci_bar_rw(struct vfio_pci_device *vd, unsigned bar, uint64_t pos, void *buf, size_t count, bool write);
 /* does [pos, pos + count) of @bar touch the MSI-X table? */
 bool vfio_pci_touches_msix(const struct vfio_pci_device *vd, unsigned bar, uint64_t pos, uint64_t count);
+
+/* mmap.c */
+void vfio_pci_mmap_init(struct vfio_pci_device *vd);
+/* Can it be mapped? Then what GET_REGION_INFO says of that. */
+bool vfio_pci_mappable(struct vfio_pci_device *vd, unsigned bar, struct vfio_region *out);
+bool vfio_pci_polled(struct vfio_device *dev, uint32_t index, uint64_t pos, struct vfio_polled_area *out);
+bool vfio_pci_polled_open(struct vfio_device *dev);
+extern const struct pci_pages_sink vfio_pci_pages_sink; /* but for its arg */
 
 /* ioeventfd.c */
 int vfio_pci_ioeventfd(struct vfio_device *dev, uint32_t flags, uint64_t offset, uint64_t data, int fd);

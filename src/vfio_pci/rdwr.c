@@ -73,14 +73,6 @@ out:
 	return err;
 }
 
-/* Memory, and at least a page, which nothing else is in: BARs are placed on pages. */
-bool vfio_pci_mappable(struct vfio_pci_device *vd, unsigned bar)
-{
-	const struct pci_bar *b = pci_function_bar(vd->fn, bar);
-
-	return vd->mmap && bar < PCI_BARS && b->size >= PAGE_SIZE_4K && !(b->flags & UVFIO_BAR_IO);
-}
-
 int vfio_pci_mmio(struct vfio_device *dev, uint32_t index, uint64_t pos, unsigned size, uint64_t *value, bool write)
 {
 	struct vfio_pci_device *vd = to_vfio_pci(dev);

@@ -38,13 +38,13 @@ static void test_regions(void **state)
 		assert_int_equal(r.msix_mappable, i == 1);
 		assert_int_equal(r.num_sparse, 0);
 	}
-	vfio_pci_set_mmap(t.dev, false);
+	vfio_pci_set_mmap(t.dev, VFIO_PCI_MMAP_OFF);
 	for (unsigned i = 0; i < 6; i++) {
 		assert_int_equal(t.dev->ops->region(t.dev, i, &r), 0);
 		assert_int_equal(r.flags, expect[i].flags & ~VFIO_REGION_INFO_FLAG_MMAP);
 		assert_false(r.msix_mappable);
 	}
-	vfio_pci_set_mmap(t.dev, true);
+	vfio_pci_set_mmap(t.dev, VFIO_PCI_MMAP_AUTO);
 	assert_int_equal(t.dev->ops->region(t.dev, 8, &r), -EINVAL);
 	assert_int_equal(t.dev->ops->region(t.dev, 9, &r), -EINVAL);
 	assert_int_equal(t.dev->ops->region(t.dev, UINT32_MAX, &r), -EINVAL);

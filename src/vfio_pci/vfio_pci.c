@@ -140,6 +140,7 @@ static int vfio_pci_open(struct vfio_device *dev)
 {
 	struct vfio_pci_device *vd = to_vfio_pci(dev);
 	struct pci_irq_sink sink = vfio_pci_sink;
+	struct pci_pages_sink pages = vfio_pci_pages_sink;
 
 	pthread_mutex_lock(&vd->config_lock);
 	pthread_rwlock_wrlock(&vd->memory_lock);
@@ -167,6 +168,8 @@ static int vfio_pci_open(struct vfio_device *dev)
 
 	sink.arg = vd;
 	pci_set_irq_sink(vd->fn, &sink);
+	pages.arg = vd;
+	pci_set_pages_sink(vd->fn, &pages);
 	vd->opened = true;
 	return 0;
 }
@@ -188,6 +191,7 @@ static void vfio_pci_close(struct vfio_device *dev)
 	vfio_pci_irqs_drop_all(vd);
 	pthread_mutex_unlock(&vd->igate);
 	pci_set_irq_sink(vd->fn, NULL);
+	pci_set_pages_sink(vd->fn, NULL);
 
 	pthread_mutex_lock(&vd->config_lock);
 	pthread_rwlock_wrlock(&vd->memory_lock);
@@ -212,10 +216,7 @@ static int vfio_pci_region(struct vfio_device *dev, uint32_t index, struct vfio_
 		out->size = pci_function_bar(vd->fn, index)->size;
 		if (out->size)
 			out->flags = VFIO_REGION_INFO_FLAG_READ | VFIO_REGION_INFO_FLAG_WRITE;
-		if (vfio_pci_mappable(vd, index)) {
-			out->flags |= VFIO_REGION_INFO_FLAG_MMAP;
-			out->msix_mappable = vd->has_msix && vd->msix.table_bar == index;
-		}
+		vfio_pci_mappable(vd, index, out);
 		return 0;
 	}
 	if (index == VFIO_PCI_ROM_REGION_INDEX) {
@@ -254,6 +255,8 @@ static const struct vfio_device_ops ops = {
 	.irq = vfio_pci_irq,
 	.rw = vfio_pci_rw,
 	.mmio = vfio_pci_mmio,
+	.polled = vfio_pci_polled,
+	.polled_open = vfio_pci_polled_open,
 	.set_irqs = vfio_pci_set_irqs,
 	.reset = vfio_pci_reset,
 	.slot_reset = vfio_pci_slot_reset,
@@ -295,7 +298,7 @@ int vfio_pci_bind(pci_function *fn, struct loop *loop, struct vfio_device **out)
 		return -ENOMEM;
 	vd->fn = fn;
 	vd->loop = loop;
-	vd->mmap = true;
+	vfio_pci_mmap_init(vd);
 	if (init_triggers(vd)) {
 		free(vd->old_fds);
 		free(vd->triggers);
@@ -325,9 +328,9 @@ int vfio_pci_bind(pci_function *fn, struct loop *loop, struct vfio_device **out)
 	return 0;
 }
 
-void vfio_pci_set_mmap(struct vfio_device *dev, bool on)
+void vfio_pci_set_mmap(struct vfio_device *dev, enum vfio_pci_mmap how)
 {
-	to_vfio_pci(dev)->mmap = on;
+	atomic_store(&to_vfio_pci(dev)->mmap, how);
 }
 
 void vfio_pci_unbind(struct vfio_device *dev)

@@ -11,8 +11,12 @@
 
 /* Bind the driver to @fn: *@out is a device that can be added to a group. -ENOMEM. The function must outlive it. */
 int vfio_pci_bind(pci_function *fn, struct loop *loop, struct vfio_device **out);
-/* Before the first open: may BARs be mapped (the default)? Off for a virtual machine monitor under KVM, whose guests cannot take a fault. */
-void vfio_pci_set_mmap(struct vfio_device *dev, bool on);
+/*
+ * May BARs be mapped, and how? AUTO, the default: each page as the model has it. TRAP: every access is the device's, polled pages are trapped. OFF: for a virtual machine monitor under KVM,
+ * whose guests cannot take a fault. What is mapped already stays as it is.
+ */
+enum vfio_pci_mmap { VFIO_PCI_MMAP_AUTO, VFIO_PCI_MMAP_TRAP, VFIO_PCI_MMAP_OFF };
+void vfio_pci_set_mmap(struct vfio_device *dev, enum vfio_pci_mmap how);
 void vfio_pci_unbind(struct vfio_device *dev);
 /* The function under @dev, for the sysfs view. */
 pci_function *vfio_pci_function(struct vfio_device *dev);

@@ -1,0 +1,188 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * Pages of a memory BAR as a driver maps them: trapped, polled or not at all. Polled pages are a memfd that the model
+ * looks at; whoever maps it for a driver (the sink) is told when the mappings may be used and when not.
+ *
+ * Open or closed is one flag of the function. It is set before the sink is called, in both directions: a mapping that is made meanwhile
+ * looks at the flag under the lock that the sink takes, so it is either found by the sink or sees what the sink is about to do.
+ */
+#include <errno.h>
+#include <inttypes.h>
+#include <sys/mman.h>
+#include <sys/syscall.h>
+#include "base/sys.h"
+#include "pci/function_internal.h"
+
+static bool overlaps(const struct page_area *a, unsigned bar, uint64_t offset, uint64_t len)
+{
+	return a->bar == bar && a->offset < offset + len && offset < a->offset + a->len;
+}
+
+static const struct page_area *area_at(const pci_function *fn, unsigned bar, uint64_t at)
+{
+	const struct page_area *first = NULL;
+
+	for (unsigned i = 0; i < fn->num_pages; i++) {
+		const struct page_area *a = &fn->pages[i];
+
+		if (a->kind == UVFIO_PAGE_TRAPPED)
+			continue;
+		if (a->bar == bar && a->offset + a->len > at && (!first || a->offset < first->offset))
+			first = a;
+	}
+	return first;
+}
+
+static int make_memory(struct page_area *a)
+{
+	long fd = sys_call(SYS_memfd_create, (long)"uvfio-pages", MFD_CLOEXEC, 0, 0, 0, 0), ret;
+
+	if (fd < 0)
+		return (int)fd;
+	ret = sys_call(SYS_ftruncate, fd, (long)a->len, 0, 0, 0, 0);
+	if (ret >= 0)
+		ret = sys_call(SYS_mmap, 0, (long)a->len, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+	if (ret < 0 && ret >= -4095) {
+		sys_close((int)fd);
+		return (int)ret;
+	}
+	a->mem = (void *)ret;
+	a->fd = fd_make_private((int)fd);
+	if (a->fd < 0) {
+		ret = a->fd;
+		sys_call(SYS_munmap, (long)a->mem, (long)a->len, 0, 0, 0, 0);
+		sys_close((int)fd);
+		return (int)ret;
+	}
+	return 0;
+}
+
+int uvfio_set_pages(struct uvfio_dev *dev, unsigned bar, uint64_t offset, uint64_t len, enum uvfio_page_kind kind)
+{
+	const struct pci_bar *b = pci_function_bar(dev, bar);
+	struct page_area *a = &dev->pages[dev->num_pages];
+	int ret;
+
+	if (!dev->creating || bar >= PCI_BARS || (unsigned)kind > UVFIO_PAGE_UNMAPPED)
+		return -EINVAL;
+	if (!b->size || b->flags & UVFIO_BAR_IO || !len || (offset | len) % PAGE_SIZE_4K || !range_within(offset, len, b->size))
+		return uvfio_error(dev, "pages 0x%" PRIx64 "+0x%" PRIx64 " of BAR%u: must be whole pages of a memory BAR", offset, len, bar);
+	for (unsigned i = 0; i < dev->num_pages; i++)
+		if (overlaps(&dev->pages[i], bar, offset, len))
+			return -EEXIST;
+	if (dev->num_pages == PCI_PAGES_MAX)
+		return -ENOSPC;
+	*a = (struct page_area){ .bar = bar, .offset = offset, .len = len, .kind = kind, .fd = -1 };
+	if (kind == UVFIO_PAGE_POLLED) {
+		ret = make_memory(a);
+		if (ret) {
+			uvfio_error(dev, "memory for polled pages: %s", strerror(-ret));
+			return ret;
+		}
+	}
+	dev->num_pages++;
+	return 0;
+}
+
+void *uvfio_polled_memory(struct uvfio_dev *dev, unsigned bar, uint64_t offset)
+{
+	const struct page_area *a = area_at(dev, bar, offset);
+
+	return a && a->kind == UVFIO_PAGE_POLLED && a->offset <= offset ? (char *)a->mem + (offset - a->offset) : NULL;
+}
+
+int pci_pages_check(pci_function *fn)
+{
+	const struct pci_msix_info *m = &fn->msix_info;
+
+	for (unsigned i = 0; fn->msix && i < fn->num_pages; i++) {
+		const struct page_area *a = &fn->pages[i];
+
+		if (a->kind == UVFIO_PAGE_POLLED && (overlaps(a, m->table_bar, m->table_offset, 16ull * m->vectors) ||
+						     overlaps(a, m->pba_bar, m->pba_offset, (m->vectors + 63ull) / 64 * 8)))
+			return uvfio_error(fn, "BAR%u: the MSI-X table or pending bits lie in a polled page", a->bar);
+	}
+	return 0;
+}
+
+void pci_pages_free(pci_function *fn)
+{
+	for (unsigned i = 0; i < fn->num_pages; i++) {
+		if (fn->pages[i].kind != UVFIO_PAGE_POLLED)
+			continue;
+		sys_call(SYS_munmap, (long)fn->pages[i].mem, (long)fn->pages[i].len, 0, 0, 0, 0);
+		fd_close_private(fn->pages[i].fd);
+	}
+	fn->num_pages = 0;
+}
+
+bool pci_function_pages(const pci_function *fn, unsigned bar, uint64_t at, struct pci_pages *out)
+{
+	const struct page_area *a = area_at(fn, bar, at);
+
+	if (a)
+		*out = (struct pci_pages){ .offset = a->offset, .len = a->len, .kind = a->kind, .fd = a->fd };
+	return a;
+}
+
+/* ---- open and closed ---- */
+
+/* With pages_lock. Returns how many mappings there are. */
+static unsigned set_open(pci_function *fn, bool open)
+{
+	atomic_store(&fn->pages_open, open);
+	return fn->pages_sink.set ? fn->pages_sink.set(fn->pages_sink.arg, open) : 0;
+}
+
+bool pci_pages_open(const pci_function *fn)
+{
+	return atomic_load(&fn->pages_open);
+}
+
+void pci_set_pages_sink(pci_function *fn, const struct pci_pages_sink *sink)
+{
+	pthread_mutex_lock(&fn->pages_lock);
+	if (atomic_load(&fn->pages_open))
+		set_open(fn, false);
+	fn->pages_sink = sink ? *sink : (struct pci_pages_sink){ 0 };
+	pthread_mutex_unlock(&fn->pages_lock);
+}
+
+static bool decodes(const pci_function *fn)
+{
+	return atomic_load(&fn->decode) & DECODE_MEM;
+}
+
+void pci_pages_follow(pci_function *fn)
+{
+	if (!atomic_load(&fn->pages_open) || decodes(fn))
+		return;
+	pthread_mutex_lock(&fn->pages_lock);
+	if (atomic_load(&fn->pages_open) && !decodes(fn))
+		set_open(fn, false);
+	pthread_mutex_unlock(&fn->pages_lock);
+}
+
+int uvfio_polled_open(struct uvfio_dev *dev)
+{
+	int ret = 0;
+
+	pthread_mutex_lock(&dev->pages_lock);
+	/* the flag first: who ends decoding now sees it and waits for the lock */
+	if (!atomic_load(&dev->pages_open) && !set_open(dev, true))
+		ret = -ENOENT;
+	if (!decodes(dev))
+		ret = -EIO;
+	if (ret)
+		set_open(dev, false);
+	pthread_mutex_unlock(&dev->pages_lock);
+	return ret;
+}
+
+void uvfio_polled_close(struct uvfio_dev *dev)
+{
+	pthread_mutex_lock(&dev->pages_lock);
+	if (atomic_load(&dev->pages_open))
+		set_open(dev, false);
+	pthread_mutex_unlock(&dev->pages_lock);
+}
