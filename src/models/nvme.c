@@ -43,6 +43,7 @@ void nvme_fatal(struct nvme *n, const char *why, uint64_t address)
 static void drain(struct nvme *n)
 {
 	atomic_store(&n->open, false);
+	nvme_poll_stop(n);
 	nvme_queues_pass(n);
 	pthread_mutex_lock(&n->drain_lock);
 	atomic_store(&n->draining, true);
@@ -217,8 +218,11 @@ static int bar_read(struct uvfio_dev *dev, unsigned bar, uint64_t offset, unsign
 	struct nvme *n = uvfio_priv(dev);
 
 	*value = 0;
-	if (offset >= NVME_DOORBELLS)
-		return 0; /* 3.1.24: what a doorbell reads as is not defined */
+	if (offset >= NVME_DOORBELLS) { /* 3.1.24: what a doorbell reads as is not defined: what was written last, as when the page is open */
+		if (offset < NVME_DOORBELLS + NVME_DOORBELL_PAGE)
+			memcpy(value, (char *)n->doorbells + (offset - NVME_DOORBELLS), size);
+		return 0;
+	}
 	if (size == 8)
 		*value = (uint64_t)read32(n, offset + 4) << 32 | read32(n, offset);
 	else
@@ -317,6 +321,7 @@ static void quiesce(struct uvfio_dev *dev)
 
 	pthread_mutex_lock(&n->life);
 	atomic_store(&n->paused, true);
+	nvme_poll_stop(n);
 	nvme_kick_all(n);
 	nvme_queues_settle(n);
 	drain(n);
@@ -380,6 +385,12 @@ static const struct uvfio_option options[] = {
 	  .help = "largest transfer: 4 KiB << mdts",
 	  .min = 1,
 	  .max = NVME_MDTS_MAX },
+	{ .name = "poll",
+	  .type = UVFIO_OPT_UINT,
+	  .def = "100",
+	  .help = "microseconds: a driver that rings twice within them is polled until it has not rung for as long; 0: never",
+	  .min = 0,
+	  .max = 1000000 },
 	{ .name = NULL },
 };
 
@@ -467,6 +478,7 @@ static int describe(struct nvme *n)
 		msi /= 2;
 	if ((err = uvfio_set_ids(n->dev, &ids)) < 0 ||
 	    (err = uvfio_add_bar(n->dev, 0, BAR_SIZE, UVFIO_BAR_64)) < 0 ||
+	    (err = uvfio_set_pages(n->dev, 0, NVME_DOORBELLS, NVME_DOORBELL_PAGE, UVFIO_PAGE_POLLED)) < 0 ||
 	    (err = uvfio_add_intx(n->dev, 1, true)) < 0 || (err = uvfio_add_pm(n->dev, false)) < 0 ||
 	    (err = uvfio_add_msi(n->dev, msi, true, true)) < 0)
 		return err;
@@ -490,6 +502,7 @@ static void release(struct nvme *n)
 	pthread_mutex_destroy(&n->life);
 	pthread_mutex_destroy(&n->drain_lock);
 	pthread_mutex_destroy(&n->irq_lock);
+	pthread_mutex_destroy(&n->page_lock);
 	pthread_mutex_destroy(&n->admin);
 	pthread_mutex_destroy(&n->log_lock);
 	pthread_mutex_destroy(&n->pool.lock);
@@ -512,6 +525,8 @@ static int create(struct uvfio_dev *dev)
 	n->max_queues = (unsigned)uvfio_opt_uint(dev, "max_queues", 0);
 	n->vectors = (unsigned)uvfio_opt_uint(dev, "vectors", 0);
 	n->mdts = (unsigned)uvfio_opt_uint(dev, "mdts", 0);
+	/* with one processor the worker would poll while the driver waits for it */
+	n->poll_ns = uvfio_cpus(dev) > 1 ? uvfio_opt_uint(dev, "poll", 0) * 1000 : 0;
 	n->page_shift = 12;
 	n->started_ns = nvme_now_ns();
 	/* 3.1.1: 4096 entries, contiguous queues, 20 s to get ready, doorbells of 4 bytes, pages of 4 KiB to 64 KiB */
@@ -520,6 +535,7 @@ static int create(struct uvfio_dev *dev)
 	pthread_mutex_init(&n->life, NULL);
 	pthread_mutex_init(&n->drain_lock, NULL);
 	pthread_mutex_init(&n->irq_lock, NULL);
+	pthread_mutex_init(&n->page_lock, NULL);
 	pthread_mutex_init(&n->admin, NULL);
 	pthread_mutex_init(&n->log_lock, NULL);
 	pthread_mutex_init(&n->pool.lock, NULL);
@@ -538,6 +554,8 @@ static int create(struct uvfio_dev *dev)
 		release(n);
 		return err;
 	}
+	n->doorbells = uvfio_polled_memory(dev, 0, NVME_DOORBELLS);
+	nvme_queues_doorbells(n);
 	make_uuid(n, 0, n->subsystem_uuid);
 	for (unsigned i = 0; i < n->num_ns; i++)
 		make_uuid(n, i + 1, n->ns[i].uuid);

@@ -5,6 +5,7 @@
  * A command is executed where it is cheapest. A doorbell write runs its queue in the calling thread as long as commands can be served without
  * sleeping (memory-backed image, or page cache through RWF_NOWAIT, straight into the driver's memory) and within a budget; what would block, and
  * what exceeds the budget, is handed to a worker thread that owns an io_uring (or, where that is not allowed, feeds a pool of threads).
+ * While the driver rings often, a worker polls the doorbells instead and runs the queues (nvme_poll.c).
  * I/O that is not done on the spot goes through a bounce buffer, so that memory which the driver unmaps meanwhile is never touched.
  *
  * Queue structures are a fixed array and are never freed: a doorbell needs no look-up lock, a queue that does not exist has size 0.
@@ -14,7 +15,7 @@
  *   sq->lock  who executes commands of the queue, and the queue's set-up. The admin queue's comes before an I/O queue's; else one at a time.
  *   admin     features, pending asynchronous events
  *   cq->lock  one completion queue's pointers
- *   irq_lock, log_lock, worker->lock, pool.lock, bounce.lock, drain_lock   leaves
+ *   irq_lock, log_lock, page_lock, worker->lock, pool.lock, bounce.lock, drain_lock   leaves
  */
 #ifndef MODELS_NVME_H
 #define MODELS_NVME_H
@@ -167,11 +168,14 @@ struct nvme_worker {
 	int wake_fd;
 	uint64_t wake_value;
 	atomic_bool asleep, quit;
+	atomic_bool poll; /* the doorbells are worth polling: told by who rang */
 	atomic_ullong ready[2]; /* submission queues to run, a bit each */
 	pthread_mutex_t lock;	/* guards in */
 	struct nvme_fifo in;	/* requests to start */
 	/* the thread's own */
 	bool has_ring, ring_kept, wake_armed;
+	bool opened;	   /* this worker opened the doorbell page and closes it */
+	uint64_t quiet_at; /* when nothing had happened for long enough; 0: something just has */
 	struct io_uring ring;
 	unsigned in_ring;
 	struct nvme_fifo backlog; /* for a place in the ring */
@@ -187,6 +191,7 @@ struct nvme_pool {
 	pthread_t thread[NVME_POOL];
 };
 
+void nvme_worker_wake(struct nvme_worker *w);
 int nvme_workers_start(struct nvme *n); /* under life */
 void nvme_workers_stop(struct nvme *n); /* under life; nothing is in flight */
 void nvme_worker_run_sq(struct nvme *n, struct nvme_sq *sq);
@@ -194,6 +199,19 @@ void nvme_worker_give(struct nvme_worker *w, struct nvme_req *r);
 struct nvme_worker *nvme_worker_of(struct nvme *n, unsigned qid);
 /* After a completion: the interrupt, at the end of the worker's round if this is the worker. */
 void nvme_worker_notify(struct nvme_worker *w, struct nvme_cq *cq);
+
+/* ---- nvme_poll.c: polled doorbells ---- */
+
+/* A doorbell came by a callback: when they come often it pays to open the page. */
+void nvme_poll_rung(struct nvme *n);
+/* Worker: look at the doorbells, if they are open; run what is its own and wake others for theirs. true: there was something. */
+bool nvme_poll(struct nvme_worker *w);
+/* Worker, at the end of a round in which there was something (@any) or not: false: nothing is left and the page is closed, it may sleep. */
+bool nvme_poll_again(struct nvme_worker *w, bool any);
+/* Worker: the thread ends. */
+void nvme_poll_end(struct nvme_worker *w);
+/* From here on every doorbell is a callback. Nobody opens the page again before `open` and not `paused`. */
+void nvme_poll_stop(struct nvme *n);
 
 /* ---- nvme_queue.c ---- */
 
@@ -206,7 +224,8 @@ struct nvme_counters {
 struct nvme_sq {
 	pthread_mutex_t lock;
 	atomic_uint size; /* entries; 0: the queue does not exist */
-	atomic_uint head, tail;
+	atomic_uint head, tail; /* tail: what was taken from the doorbell last; under lock, but with doorbell buffers */
+	_Atomic uint32_t *doorbell; /* what the driver wrote last; in the polled page */
 	atomic_uint inflight; /* requests handed over and not complete */
 	struct nvme *n;
 	uint16_t id;
@@ -215,7 +234,8 @@ struct nvme_sq {
 	uint16_t delete_cid;
 	bool worker_turn; /* who runs it now may sleep; under lock */
 	uint64_t base;
-	uint64_t shadow, eventidx; /* doorbell buffers; 0: not configured */
+	atomic_ullong shadow; /* doorbell buffers; 0: not configured */
+	uint64_t eventidx;
 	struct nvme_counters count;
 	struct nvme_seg segs[NVME_MAX_SEGS]; /* scratch of the command being executed */
 	struct iovec iov[NVME_MAX_SEGS]; /* the IOMMU maps by 4 KiB: one piece for each page touched */
@@ -224,9 +244,11 @@ struct nvme_sq {
 struct nvme_cq {
 	pthread_mutex_t lock;
 	atomic_uint size;
-	unsigned head, tail;
+	unsigned head, tail; /* head: what was taken from the doorbell last */
+	_Atomic uint32_t *doorbell;
 	unsigned reserved; /* commands that will complete here: their entries are kept free */
-	bool phase, ien;
+	bool phase;
+	atomic_bool ien;
 	atomic_bool irq_due;
 	atomic_bool starved; /* a submission queue waits for a free entry */
 	uint16_t id, vector;
@@ -235,8 +257,11 @@ struct nvme_cq {
 	uint64_t shadow, eventidx;
 };
 
+#define NVME_DOORBELL_PAGE 0x1000u
+
 void nvme_queues_init(struct nvme *n);
 void nvme_queues_fini(struct nvme *n);
+void nvme_queues_doorbells(struct nvme *n); /* n->doorbells is there */
 /* Set-up: the caller has checked everything. sq->lock is held. */
 void nvme_sq_setup(struct nvme_sq *sq, uint16_t cqid, uint64_t base, unsigned size);
 void nvme_cq_setup(struct nvme_cq *cq, struct nvme *n, uint64_t base, unsigned size, uint16_t vector,
@@ -247,6 +272,12 @@ void nvme_queues_clear(struct nvme *n);
 void nvme_queues_buffers(struct nvme *n, uint64_t shadow, uint64_t eventidx);
 
 void nvme_doorbell(struct nvme *n, uint64_t offset, uint32_t value);
+/* The queue's doorbell, or its shadow, says something new. Any thread. */
+bool nvme_sq_rung(struct nvme *n, struct nvme_sq *sq);
+/* The driver consumed entries that somebody waits for: go on. true: so it was. */
+bool nvme_cq_poll(struct nvme *n, struct nvme_cq *cq);
+/* Doorbells of queues that do not exist, stored while the page was open. */
+void nvme_doorbell_strays(struct nvme *n);
 /* Run @sq in this thread if nobody does, else leave it to him. @worker: with a worker's budget. */
 void nvme_sq_kick(struct nvme_sq *sq, bool worker);
 /* All queues that have something to do. */
@@ -361,10 +392,20 @@ struct nvme {
 	unsigned page_shift; /* of CC.MPS; valid while ready */
 	unsigned msi_cap;    /* config space: where the MSI capability is */
 
+	_Atomic uint32_t *doorbells; /* the polled page: NVME_DOORBELL_PAGE bytes */
+	uint64_t poll_ns;	     /* how long a doorbell is waited for; 0: never polled */
+	pthread_mutex_t page_lock;   /* opening and closing the page; a leaf */
+	atomic_bool page_open;
+	atomic_bool polling;	     /* workers look at doorbells: the page is open, or the driver has doorbell buffers */
+	atomic_ullong last_ring, poll_not_before; /* ns */
+	atomic_uint pin_queues; /* I/O completion queues with interrupts on */
+	atomic_ullong live[2];	/* submission queues that exist, a bit each */
+
 	atomic_bool open;    /* commands may be fetched */
 	atomic_bool discard; /* completions go nowhere: the controller is being reset */
 	atomic_bool paused;  /* quiesced: the next register write resumes */
-	uint64_t shadow, eventidx; /* doorbell buffers; under the admin queue's lock */
+	atomic_ullong shadow; /* doorbell buffers; written under the admin queue's lock */
+	uint64_t eventidx;
 	atomic_uint inflight;
 	atomic_bool draining;
 	pthread_mutex_t drain_lock;

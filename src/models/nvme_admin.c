@@ -125,6 +125,8 @@ static uint16_t delete_sq(struct nvme *n, const struct nvme_cmd *cmd, uint16_t *
 		goto out;
 	}
 	atomic_store(&sq->size, 0);
+	atomic_store(sq->doorbell, 0);
+	atomic_fetch_and(&n->live[qid / 64], ~(1ull << qid % 64));
 	sq->delete_cid = cmd->cid;
 	atomic_store(&sq->deleting, true);
 	if (atomic_load(&sq->inflight)) {

@@ -38,6 +38,14 @@ void nvme_queues_fini(struct nvme *n)
 	}
 }
 
+void nvme_queues_doorbells(struct nvme *n)
+{
+	for (unsigned i = 0; i < NVME_QUEUES; i++) {
+		n->sq[i].doorbell = &n->doorbells[2 * i]; /* 3.1.24, CAP.DSTRD 0 */
+		n->cq[i].doorbell = &n->doorbells[2 * i + 1];
+	}
+}
+
 /* ---- doorbell buffers: the driver writes its doorbells to memory and rings only when it passes the event index ---- */
 
 static bool shadow_read(struct nvme *n, uint64_t iova, unsigned size, uint32_t *value)
@@ -62,20 +70,71 @@ static void shadow_write(struct nvme *n, uint64_t iova, uint32_t value)
 		nvme_fatal(n, "doorbell buffer cannot be written", iova);
 }
 
+/* ---- what the driver stored in the page while it was open: looked at by whoever runs the queue ---- */
+
+/* Neither outside of the queue nor past the head, which would be more commands than there are entries. */
+static bool bad_tail(unsigned head, unsigned tail, unsigned value, unsigned size)
+{
+	return value >= size || (tail + size - head) % size + (value + size - tail) % size >= size;
+}
+
+static void log_doorbell(struct nvme *n, enum nvme_event ev, unsigned qid, bool cq, uint32_t value)
+{
+	if (atomic_fetch_add(&n->warned, 1) < 10)
+		uvfio_log(n->dev, UVFIO_LOG_WARN, "%s doorbell of queue %u: %s (%u written)",
+			  cq ? "completion" : "submission", qid,
+			  ev == NVME_EV_INVALID_DB_REGISTER ? "there is no such queue" :
+							      "the value is out of the queue's range",
+			  value);
+}
+
+/* With the queue's lock: what is not valid is taken back, unless the driver has gone on. */
+static void refuse(struct nvme *n, _Atomic uint32_t *doorbell, uint32_t value, uint32_t good, unsigned qid, bool cq)
+{
+	if (!atomic_compare_exchange_strong(doorbell, &value, good))
+		return;
+	log_doorbell(n, NVME_EV_INVALID_DB_VALUE, qid, cq, value);
+	nvme_event_later(n, NVME_EV_INVALID_DB_VALUE);
+}
+
+/* With cq->lock. */
+static void cq_look(struct nvme *n, struct nvme_cq *cq)
+{
+	unsigned size = atomic_load(&cq->size);
+	uint32_t value = atomic_load(cq->doorbell);
+
+	if (cq->shadow || value == cq->head || !size)
+		return;
+	if (value < size && (value + size - cq->head) % size <= (cq->tail + size - cq->head) % size)
+		cq->head = value;
+	else
+		refuse(n, cq->doorbell, value, cq->head, cq->id, true);
+}
+
 /*
  * The driver's tail; when there is nothing new, ask to be rung for the next entry and look once more. Nothing is stored
  * after that look unless it found something: a doorbell that comes then finds the lock taken, and its value must stay.
+ * While workers poll they look at the buffer themselves, and nobody asks.
  */
 static unsigned sq_tail(struct nvme *n, struct nvme_sq *sq, unsigned head, unsigned size)
 {
-	uint32_t tail = atomic_load(&sq->tail);
+	uint32_t tail = atomic_load(&sq->tail), value;
 
-	if (!sq->shadow)
-		return tail;
+	if (!sq->shadow) {
+		value = atomic_load(sq->doorbell);
+		if (value == tail)
+			return tail;
+		if (bad_tail(head, tail, value, size)) {
+			refuse(n, sq->doorbell, value, tail, sq->id, false);
+			return tail;
+		}
+		atomic_store(&sq->tail, value);
+		return value;
+	}
 	if (!shadow_read(n, sq->shadow, size, &tail))
 		tail = head; /* nothing to fetch, whatever the register says */
 	atomic_store(&sq->tail, tail);
-	if (tail != head)
+	if (tail != head || atomic_load(&n->polling))
 		return tail;
 	shadow_write(n, sq->eventidx, tail);
 	nvme_barrier();
@@ -124,7 +183,9 @@ void nvme_sq_setup(struct nvme_sq *sq, uint16_t cqid, uint64_t base, unsigned si
 	sq->eventidx = sq->id ? buffer_slot(n->eventidx, sq->id, false) : 0;
 	atomic_store(&sq->head, 0);
 	atomic_store(&sq->tail, 0);
+	atomic_store(sq->doorbell, 0);
 	atomic_store(&sq->size, size);
+	atomic_fetch_or(&n->live[sq->id / 64], 1ull << sq->id % 64);
 }
 
 void nvme_cq_setup(struct nvme_cq *cq, struct nvme *n, uint64_t base, unsigned size, uint16_t vector,
@@ -135,6 +196,9 @@ void nvme_cq_setup(struct nvme_cq *cq, struct nvme *n, uint64_t base, unsigned s
 	cq->head = cq->tail = cq->reserved = 0;
 	cq->phase = true;
 	cq->ien = ien;
+	if (cq->id && ien)
+		atomic_fetch_add(&n->pin_queues, 1);
+	atomic_store(cq->doorbell, 0);
 	cq->vector = vector;
 	atomic_store(&cq->users, 0);
 	cq->shadow = cq->id ? buffer_slot(n->shadow, cq->id, true) : 0;
@@ -164,8 +228,11 @@ void nvme_cq_clear(struct nvme *n, struct nvme_cq *cq)
 {
 	pthread_mutex_lock(&cq->lock);
 	atomic_store(&cq->size, 0);
+	atomic_store(cq->doorbell, 0);
 	atomic_store(&cq->irq_due, false);
 	atomic_store(&cq->starved, false);
+	if (cq->id && cq->ien)
+		atomic_fetch_sub(&n->pin_queues, 1);
 	cq->ien = false;
 	pending_set(n, cq->id, false);
 	pthread_mutex_unlock(&cq->lock);
@@ -178,12 +245,15 @@ void nvme_queues_clear(struct nvme *n)
 	for (unsigned i = 0; i < NVME_QUEUES; i++) {
 		pthread_mutex_lock(&n->sq[i].lock);
 		atomic_store(&n->sq[i].size, 0);
+		atomic_store(n->sq[i].doorbell, 0);
 		n->sq[i].deleting = false;
 		n->sq[i].shadow = n->sq[i].eventidx = 0;
 		pthread_mutex_unlock(&n->sq[i].lock);
 		nvme_cq_clear(n, &n->cq[i]);
 		atomic_store(&n->cq[i].users, 0);
 	}
+	atomic_store(&n->live[0], 0);
+	atomic_store(&n->live[1], 0);
 }
 
 /* 5.7: the driver gives two pages; queues that exist start with what is in the registers. */
@@ -234,7 +304,8 @@ static unsigned cq_reserve(struct nvme *n, struct nvme_cq *cq, unsigned want)
 
 	pthread_mutex_lock(&cq->lock);
 	room = cq_room(cq);
-	if (room < want && cq->shadow) {
+	if (room < want) {
+		cq_look(n, cq);
 		cq_shadow(n, cq, !room);
 		room = cq_room(cq);
 	}
@@ -286,6 +357,7 @@ static void cq_post(struct nvme *n, struct nvme_cq *cq, const struct nvme_sq *sq
 	if (cq->ien) {
 		atomic_store_explicit(&cq->irq_due, true, memory_order_relaxed);
 		if (uvfio_irq_mode(n->dev) != UVFIO_IRQ_MSIX) {
+			cq_look(n, cq);
 			cq_shadow(n, cq, true); /* the pin falls when the driver has taken all: it must ring */
 			pending_set(n, cq->id, cq->head != cq->tail);
 		}
@@ -366,6 +438,7 @@ void nvme_irq_replay(struct nvme *n, uint32_t unmasked)
 		if (!atomic_load(&cq->size))
 			continue;
 		pthread_mutex_lock(&cq->lock);
+		cq_look(n, cq);
 		waiting = atomic_load(&cq->size) && cq->ien && cq->head != cq->tail;
 		pending_set(n, i, waiting);
 		pthread_mutex_unlock(&cq->lock);
@@ -388,6 +461,7 @@ static unsigned sq_fetch(struct nvme *n, struct nvme_sq *sq, struct nvme_cmd *cm
 	tail = sq_tail(n, sq, head, size);
 	if (tail >= size) { /* a doorbell raced with the queue's re-creation */
 		atomic_store(&sq->tail, head);
+		atomic_store(sq->doorbell, head);
 		return 0;
 	}
 	if (tail == head)
@@ -446,13 +520,26 @@ static bool sq_run(struct nvme *n, struct nvme_sq *sq, bool worker)
 	return more;
 }
 
+bool nvme_sq_rung(struct nvme *n, struct nvme_sq *sq)
+{
+	uint64_t shadow = atomic_load_explicit(&sq->shadow, memory_order_relaxed);
+	unsigned head = atomic_load_explicit(&sq->head, memory_order_relaxed);
+	uint32_t value;
+
+	if (atomic_load_explicit(&sq->tail, memory_order_relaxed) != head)
+		return true;
+	if (!shadow)
+		return atomic_load_explicit(sq->doorbell, memory_order_relaxed) != head;
+	/* asked for only while workers poll; else the driver rings, and then the tail differs */
+	return atomic_load_explicit(&n->polling, memory_order_relaxed) && !uvfio_dma_read(n->dev, shadow, &value, 4) && value != head &&
+	       value < atomic_load_explicit(&sq->size, memory_order_relaxed);
+}
+
 static bool sq_waiting(struct nvme *n, struct nvme_sq *sq)
 {
 	unsigned cqid = atomic_load(&sq->cqid);
 
-	return atomic_load(&n->open) && atomic_load(&sq->size) &&
-	       atomic_load(&sq->head) != atomic_load(&sq->tail) &&
-	       !atomic_load(&n->cq[cqid].starved);
+	return atomic_load(&n->open) && atomic_load(&sq->size) && nvme_sq_rung(n, sq) && !atomic_load(&n->cq[cqid].starved);
 }
 
 /*
@@ -517,12 +604,7 @@ static void kick_users(struct nvme *n, struct nvme_cq *cq)
 
 static void bad_doorbell(struct nvme *n, enum nvme_event ev, unsigned qid, bool cq, uint32_t value)
 {
-	if (atomic_fetch_add(&n->warned, 1) < 10)
-		uvfio_log(n->dev, UVFIO_LOG_WARN, "%s doorbell of queue %u: %s (%u written)",
-			  cq ? "completion" : "submission", qid,
-			  ev == NVME_EV_INVALID_DB_REGISTER ? "there is no such queue" :
-							      "the value is out of the queue's range",
-			  value);
+	log_doorbell(n, ev, qid, cq, value);
 	nvme_event(n, ev);
 }
 
@@ -532,12 +614,14 @@ static void cq_doorbell(struct nvme *n, struct nvme_cq *cq, uint32_t value)
 	bool bad = true, starved = false, fell = false;
 
 	pthread_mutex_lock(&cq->lock);
+	cq_look(n, cq);
 	size = atomic_load(&cq->size);
 	/* The head may go as far as the tail: entries that were not posted cannot be consumed. */
 	if (value < size && (cq->shadow || (value + size - cq->head) % size <=
 						  (cq->tail + size - cq->head) % size)) {
 		bad = false;
 		cq->head = value;
+		atomic_store(cq->doorbell, value);
 		if (cq->ien && uvfio_irq_mode(n->dev) != UVFIO_IRQ_MSIX) {
 			cq_shadow(n, cq, true);
 			fell = pending_set(n, cq->id, cq->head != cq->tail);
@@ -578,14 +662,68 @@ void nvme_doorbell(struct nvme *n, uint64_t offset, uint32_t value)
 	sq = &n->sq[qid];
 	size = atomic_load(&sq->size);
 	head = atomic_load(&sq->head);
-	tail = atomic_load(&sq->tail);
-	/* Neither outside of the queue nor past the head, which would be more commands than there are entries. */
-	if (value >= size || (!sq->shadow && (tail + size - head) % size + (value + size - tail) % size >= size)) {
+	tail = atomic_load(sq->doorbell);
+	if (tail >= size) /* not looked at yet, from while the page was open */
+		tail = atomic_load(&sq->tail);
+	if (sq->shadow ? value >= size : bad_tail(head, tail, value, size)) {
 		bad_doorbell(n, NVME_EV_INVALID_DB_VALUE, qid, false, value);
 		return;
 	}
-	atomic_store_explicit(&sq->tail, value, memory_order_release); /* the kick starts with a barrier */
+	atomic_store_explicit(sq->doorbell, value, memory_order_release); /* the kick starts with a barrier */
+	if (sq->shadow)
+		atomic_store_explicit(&sq->tail, value, memory_order_release);
 	nvme_sq_kick(sq, false);
+	nvme_poll_rung(n);
+}
+
+bool nvme_cq_poll(struct nvme *n, struct nvme_cq *cq)
+{
+	bool pin = cq->ien && uvfio_irq_mode(n->dev) != UVFIO_IRQ_MSIX, starved = false, fell = false;
+	unsigned head;
+
+	if (!atomic_load_explicit(&cq->starved, memory_order_relaxed) && !pin)
+		return false;
+	pthread_mutex_lock(&cq->lock);
+	head = cq->head;
+	cq_look(n, cq);
+	cq_shadow(n, cq, false);
+	if (head != cq->head && atomic_load(&cq->size)) {
+		fell = pin && pending_set(n, cq->id, cq->head != cq->tail);
+		starved = atomic_exchange(&cq->starved, false);
+	}
+	pthread_mutex_unlock(&cq->lock);
+	if (fell)
+		nvme_irq_update(n);
+	if (starved)
+		kick_users(n, cq);
+	return fell || starved;
+}
+
+void nvme_doorbell_strays(struct nvme *n)
+{
+	for (unsigned i = 0; i < NVME_DOORBELL_PAGE / 4; i++) {
+		unsigned qid = i / 2;
+		uint32_t value = 0;
+
+		if (!atomic_load_explicit(&n->doorbells[i], memory_order_relaxed))
+			continue;
+		/* with the lock under which a queue comes to be: it is rung only after that */
+		if (qid > n->max_queues) {
+			value = atomic_exchange(&n->doorbells[i], 0);
+		} else if (i & 1) {
+			pthread_mutex_lock(&n->cq[qid].lock);
+			if (!atomic_load(&n->cq[qid].size))
+				value = atomic_exchange(&n->doorbells[i], 0);
+			pthread_mutex_unlock(&n->cq[qid].lock);
+		} else {
+			pthread_mutex_lock(&n->sq[qid].lock);
+			if (!atomic_load(&n->sq[qid].size))
+				value = atomic_exchange(&n->doorbells[i], 0);
+			pthread_mutex_unlock(&n->sq[qid].lock);
+		}
+		if (value)
+			bad_doorbell(n, NVME_EV_INVALID_DB_REGISTER, qid, i & 1, value);
+	}
 }
 
 /* ---- requests that were handed over ---- */

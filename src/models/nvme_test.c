@@ -613,7 +613,7 @@ static void test_descriptors(void **state)
 		assert_true(a > all + 2);
 		pci_function_quiesce(d->fn);
 		count_fds(&p, &a);
-		assert_int_equal(a, all + 1); /* the image */
+		assert_int_equal(a, all + 2); /* the image and the polled page */
 		disable(d);
 	}
 	pull_out(d);

@@ -6,10 +6,11 @@
  * what a thread has in flight when it ends, and the driver's threads come and go. Where io_uring is refused (containers, old kernels) the
  * workers pass requests to a pool of threads that make plain system calls.
  *
+ * While the driver rings often the doorbell page is open, and workers look at it instead of sleeping (nvme_poll.c).
+ *
  * Threads exist between the first doorbell after enable or quiesce and the next quiesce, so that a fork finds none.
  */
 #include <errno.h>
-#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -18,7 +19,7 @@
 
 #include "models/nvme.h"
 
-static void wake(struct nvme_worker *w)
+void nvme_worker_wake(struct nvme_worker *w)
 {
 	uint64_t one = 1;
 
@@ -37,7 +38,7 @@ void nvme_worker_run_sq(struct nvme *n, struct nvme_sq *sq)
 	struct nvme_worker *w = nvme_worker_of(n, sq->id);
 
 	atomic_fetch_or(&w->ready[sq->id / 64], 1ull << sq->id % 64);
-	wake(w);
+	nvme_worker_wake(w);
 }
 
 void nvme_worker_give(struct nvme_worker *w, struct nvme_req *r)
@@ -45,7 +46,7 @@ void nvme_worker_give(struct nvme_worker *w, struct nvme_req *r)
 	pthread_mutex_lock(&w->lock);
 	nvme_fifo_push(&w->in, r);
 	pthread_mutex_unlock(&w->lock);
-	wake(w);
+	nvme_worker_wake(w);
 }
 
 void nvme_worker_notify(struct nvme_worker *w, struct nvme_cq *cq)
@@ -94,26 +95,6 @@ static void *pool_main(void *arg)
 	return NULL;
 }
 
-/* All signals go to the program's own threads, but for faults, which uvfio's copies turn into errors. */
-static int start_thread(pthread_t *thread, void *(*fn)(void *), void *arg, const char *name)
-{
-	sigset_t all, old;
-	int err;
-
-	sigfillset(&all);
-	sigdelset(&all, SIGSEGV);
-	sigdelset(&all, SIGBUS);
-	sigdelset(&all, SIGSYS);
-	sigdelset(&all, SIGFPE);
-	sigdelset(&all, SIGILL);
-	pthread_sigmask(SIG_SETMASK, &all, &old);
-	err = pthread_create(thread, NULL, fn, arg);
-	pthread_sigmask(SIG_SETMASK, &old, NULL);
-	if (!err)
-		pthread_setname_np(*thread, name);
-	return -err;
-}
-
 static void pool_give(struct nvme *n, struct nvme_req *r)
 {
 	struct nvme_pool *pool = &n->pool;
@@ -122,7 +103,7 @@ static void pool_give(struct nvme *n, struct nvme_req *r)
 	pthread_mutex_lock(&pool->lock);
 	/* One thread for each request that is under way, up to the limit. */
 	if (pool->threads < NVME_POOL && atomic_load(&n->inflight) > pool->threads &&
-	    !start_thread(&pool->thread[pool->threads], pool_main, n, "nvme-pool"))
+	    !uvfio_thread_start(n->dev, &pool->thread[pool->threads], pool_main, n, "nvme-pool"))
 		pool->threads++;
 	alone = !pool->threads;
 	if (!alone)
@@ -240,6 +221,9 @@ static bool has_work(struct nvme_worker *w)
 {
 	bool work;
 
+	if (atomic_load(&w->poll))
+		return true;
+
 	if (atomic_load(&w->ready[0]) || atomic_load(&w->ready[1]) || atomic_load(&w->quit))
 		return true;
 	pthread_mutex_lock(&w->lock);
@@ -285,6 +269,7 @@ static void *worker_main(void *arg)
 	while (!atomic_load(&w->quit)) {
 		bool any = run_queues(w);
 
+		any |= nvme_poll(w);
 		any |= start_requests(w);
 		if (w->has_ring) {
 			if (io_uring_sq_ready(&w->ring))
@@ -292,7 +277,7 @@ static void *worker_main(void *arg)
 			any |= reap(w);
 			send_notifications(w);
 		}
-		if (any)
+		if (nvme_poll_again(w, any))
 			continue;
 		atomic_store(&w->asleep, true);
 		nvme_barrier();
@@ -306,6 +291,7 @@ static void *worker_main(void *arg)
 			break;
 		atomic_store(&w->asleep, false);
 	}
+	nvme_poll_end(w);
 	return NULL;
 }
 
@@ -321,6 +307,7 @@ static int worker_start(struct nvme *n, struct nvme_worker *w, unsigned index)
 	w->notify[0] = w->notify[1] = 0;
 	atomic_store(&w->asleep, false);
 	atomic_store(&w->quit, false);
+	atomic_store(&w->poll, false);
 	atomic_store(&w->ready[0], 0);
 	atomic_store(&w->ready[1], 0);
 	nvme_fifo_init(&w->in);
@@ -334,7 +321,7 @@ static int worker_start(struct nvme *n, struct nvme_worker *w, unsigned index)
 		return w->wake_fd;
 	}
 	snprintf(name, sizeof(name), "nvme-io%u", index);
-	err = start_thread(&w->thread, worker_main, w, name);
+	err = uvfio_thread_start(n->dev, &w->thread, worker_main, w, name);
 	if (err)
 		uvfio_fd_close(n->dev, w->wake_fd);
 	return err;
@@ -342,8 +329,8 @@ static int worker_start(struct nvme *n, struct nvme_worker *w, unsigned index)
 
 int nvme_workers_start(struct nvme *n)
 {
-	long cpus = sysconf(_SC_NPROCESSORS_ONLN);
-	unsigned want = cpus < 1 ? 1 : cpus > (long)NVME_WORKERS ? NVME_WORKERS : (unsigned)cpus;
+	/* they may poll, and the driver needs processors, too */
+	unsigned cpus = uvfio_cpus(n->dev) / 2, want = cpus < 1 ? 1 : cpus > NVME_WORKERS ? NVME_WORKERS : cpus;
 	int err = 0;
 
 	if (n->running)
