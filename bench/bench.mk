@@ -1,13 +1,17 @@
 # SPDX-License-Identifier: BSD-3-Clause
 # make bench: how to read what it prints is in docs/benchmarks.md
 
-bench_programs := dma msi nvme ioctl
+bench_programs := dma msi nvme ioctl polled
 bench_bins := $(addprefix $(BUILD)/bench/,$(bench_programs))
 
 # What measures the inside links with the archives; ioctl knows nothing of uvfio and meets it through the shim.
 $(BUILD)/bench/ioctl: bench/bench_ioctl.c bench/bench.c bench/bench.h
 	@mkdir -p $(@D)
 	$(CC) $(CFLAGS_ALL) -Ibench -o $@ $(filter %.c,$^) $(LDFLAGS_ALL)
+# a driver of libc alone, that of the tests
+$(BUILD)/bench/polled: bench/bench_polled.c bench/bench.c tests/drivers/nvme.c tests/drivers/vfio.c bench/bench.h $(wildcard tests/drivers/*.h)
+	@mkdir -p $(@D)
+	$(CC) -std=gnu17 -D_GNU_SOURCE -O2 -g $(WARN) -Ibench -o $@ $(filter %.c,$^) -lpthread
 bench_below_dma  := $(foreach d,vfio iommu base,$(BUILD)/lib/$(d).a)
 bench_below_msi  := $(archives)
 bench_below_nvme := $(archives)
@@ -19,5 +23,5 @@ endef
 $(foreach p,dma msi nvme,$(eval $(call bench_rule,$(p))))
 
 .PHONY: bench
-bench: all $(bench_bins)
+bench: all $(bench_bins) driver-programs
 	@bench/run $(BUILD)
