@@ -199,7 +199,7 @@ static int mac_address(struct uvfio_dev *dev, uint8_t mac[6])
 	return 0;
 }
 
-static int describe(struct uvfio_dev *dev, const uint8_t mac[6])
+static int describe(struct uvfio_dev *dev, const uint8_t mac[6], unsigned vectors)
 {
 	static const struct uvfio_ids ids = {
 		.vendor = 0x8086,
@@ -235,7 +235,7 @@ static int describe(struct uvfio_dev *dev, const uint8_t mac[6])
 	ret = uvfio_add_msi(dev, 1, true, true);
 	if (ret < 0)
 		return ret;
-	ret = uvfio_add_msix(dev, IGB_VECTORS, 3, 0, 3, MSIX_PBA);
+	ret = uvfio_add_msix(dev, vectors, 3, 0, 3, MSIX_PBA);
 	if (ret < 0)
 		return ret;
 	ret = uvfio_add_pcie(dev, true);
@@ -260,6 +260,7 @@ static int create(struct uvfio_dev *dev)
 	if (!g)
 		return -ENOMEM;
 	g->dev = dev;
+	g->vectors = (unsigned)uvfio_opt_uint(dev, "vectors", 0);
 	uvfio_set_priv(dev, g);
 	pthread_mutex_init(&g->ctl, NULL);
 	igb_tx_init(g);
@@ -270,7 +271,7 @@ static int create(struct uvfio_dev *dev)
 	ret = igb_irq_init(g);
 	if (ret < 0)
 		goto fail;
-	ret = describe(dev, mac);
+	ret = describe(dev, mac, g->vectors);
 	if (ret < 0)
 		goto fail;
 	ret = net_open(dev, &net_ops, g, &g->port);
@@ -287,6 +288,12 @@ static const struct uvfio_option options[] = {
 	{.name = "mac",
 	 .type = UVFIO_OPT_STRING,
 	 .help = "address in the EEPROM, as 52:54:00:12:34:56 (made of the device's name)"},
+	{.name = "vectors",
+	 .type = UVFIO_OPT_UINT,
+	 .def = "25",
+	 .help = "MSI-X vectors; too few for Linux's driver: it uses MSI",
+	 .min = 1,
+	 .max = IGB_VECTORS},
 	{0},
 };
 

@@ -24,6 +24,10 @@
 #define IGB_TSO_MAX   0x40000u /* PAYLEN has 18 bits (7.2.2.3.11) */
 #define IGB_HEADROOM  4u       /* for a VLAN tag */
 
+#define IGB_MODE_SPEED 3u /* 0: 10, 1: 100, 2: 1000 Mbit/s, as in STATUS and CTRL */
+#define IGB_MODE_FULL  4u
+#define IGB_MODE_NONE  8u
+
 struct igb;
 
 struct igb_context { /* 7.2.2.2 */
@@ -73,10 +77,12 @@ struct igb {
 	atomic_bool wire;			    /* somebody is at the other end */
 	atomic_bool quiet;			    /* uvfio_model.quiesce */
 	atomic_bool phy_loopback;
+	atomic_uint mode; /* of the PHY's link: IGB_MODE_* */
 	pthread_mutex_t ctl;
 	uint16_t nvm[IGB_NVM_WORDS];
 	uint16_t phy[32];
 	_Atomic uint32_t ioaddr;
+	unsigned vectors; /* entries of the MSI-X table */
 	struct {
 		pthread_mutex_t lock;
 		uint32_t icr, ims, iam, eicr, eims, eiac, eiam, gpie;

@@ -36,7 +36,8 @@ static bool send(struct igb *g, unsigned v)
 		}
 		vec->next = now + interval * 1000;
 	}
-	uvfio_msi(g->dev, v);
+	if (v < g->vectors) /* else IVAR named an entry that the table does not have */
+		uvfio_msi(g->dev, v);
 	return true;
 }
 

@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
  * igb: the internal PHY behind MDIC (82576 datasheet, 3.5 and 8.25), and the state of the link that
- * MAC and PHY make together. Negotiation takes no time: a partner that is there offers 1000BASE-T
- * full duplex, and the link goes up with the driver's last word. Pages other than the first hold
- * only what drivers measure the cable with.
+ * MAC and PHY make together. Negotiation takes no time: a partner that is there offers everything
+ * and follows what is forced, and the link goes up with the driver's last word, in the best mode
+ * that the driver offers; in none if it offers none. Frames take no longer in a slow one. Pages
+ * other than the first hold only what drivers measure the cable with.
  */
 #include "models/igb.h"
 
@@ -31,13 +32,39 @@ enum {
 #define BMCR_RESTART  0x0200u
 #define BMCR_FD	      0x0100u
 #define BMCR_1000     0x0040u
+#define BMCR_100      0x2000u
+#define BMCR_MODE     (BMCR_ANENABLE | BMCR_FD | BMCR_1000 | BMCR_100)
 #define BMSR_CAPS     0x7949u /* 100 and 10, extended status, negotiation, extended registers */
 #define BMSR_ANDONE   0x0020u
 #define BMSR_LINK     0x0004u
-#define PORT_1000     0xc000u /* speed 15:14 */
+#define PORT_SPEED(s) (((s) + 1) << 14) /* 15:14 */
 #define PORT_LINK     0x0400u
 #define PORT_DUPLEX   0x0200u
 #define AGC	      (8u << 9) /* length of the cable: a few metres */
+
+/* What the registers make of the link: IGB_MODE_*. */
+static unsigned resolve(struct igb *g)
+{
+	static const struct {
+		uint8_t reg;
+		uint16_t bit;
+		uint8_t mode;
+	} offers[] = { /* the best first: IEEE 802.3, 28B.3 and 40.5.2 */
+		{GCON, 0x0200, 2 | IGB_MODE_FULL}, {GCON, 0x0100, 2},
+		{ANAR, 0x0100, 1 | IGB_MODE_FULL}, {ANAR, 0x0080, 1},
+		{ANAR, 0x0040, 0 | IGB_MODE_FULL}, {ANAR, 0x0020, 0},
+	};
+	uint16_t bmcr = g->phy[BMCR];
+
+	if (!(bmcr & BMCR_ANENABLE))
+		return (bmcr & BMCR_1000 ? 2u : bmcr & BMCR_100 ? 1u : 0u) |
+		       (bmcr & BMCR_FD ? IGB_MODE_FULL : 0);
+	for (size_t i = 0; i < sizeof(offers) / sizeof(offers[0]); i++) {
+		if (g->phy[offers[i].reg] & offers[i].bit)
+			return offers[i].mode;
+	}
+	return IGB_MODE_NONE;
+}
 
 void igb_phy_reset(struct igb *g)
 {
@@ -50,6 +77,7 @@ void igb_phy_reset(struct igb *g)
 	g->phy[GCON] = 0x0200;
 	g->phy[ESTAT] = 0x3000; /* 1000BASE-T, both duplexes */
 	atomic_store(&g->phy_loopback, false);
+	atomic_store(&g->mode, resolve(g));
 }
 
 static bool phy_link(struct igb *g)
@@ -58,19 +86,24 @@ static bool phy_link(struct igb *g)
 
 	if (bmcr & BMCR_PDOWN)
 		return false;
-	return bmcr & BMCR_LOOPBACK || atomic_load(&g->wire);
+	if (bmcr & BMCR_LOOPBACK)
+		return true;
+	return atomic_load(&g->wire) && atomic_load(&g->mode) != IGB_MODE_NONE;
 }
 
 /*
  * What STATUS.LU shows: the PHY's link, once the driver lets the MAC see it (CTRL.SLU, 8.2.1). With
  * speed and duplex forced, SLU alone makes it (3.5.6.3.1), as loopback needs. @renegotiated: it
- * went down in between.
+ * went down in between. A link that is up keeps its mode until then.
  */
 void igb_link_update(struct igb *g, bool renegotiated)
 {
 	uint32_t ctrl = igb_get(g, IGB_CTRL);
-	bool mac_loop = (igb_get(g, IGB_RCTL) & RCTL_LBM) == RCTL_LBM_MAC, was, up = phy_link(g);
+	bool mac_loop = (igb_get(g, IGB_RCTL) & RCTL_LBM) == RCTL_LBM_MAC, was, up;
 
+	if (renegotiated || !atomic_load(&g->link))
+		atomic_store(&g->mode, resolve(g));
+	up = phy_link(g);
 	if (mac_loop && !(g->phy[BMCR] & BMCR_PDOWN))
 		up = true;
 	if (!(ctrl & CTRL_SLU))
@@ -83,6 +116,7 @@ void igb_link_update(struct igb *g, bool renegotiated)
 static uint16_t phy_read(struct igb *g, unsigned reg)
 {
 	bool up = phy_link(g), negotiated = up && g->phy[BMCR] & BMCR_ANENABLE;
+	unsigned mode = atomic_load(&g->mode);
 
 	if (reg > 15 && reg != PAGE && g->phy[PAGE] >> 5) {
 		switch (g->phy[PAGE]) {
@@ -108,7 +142,9 @@ static uint16_t phy_read(struct igb *g, unsigned reg)
 		       : up	  ? 0x3000
 				  : 0; /* receivers good; partner does 1000 */
 	case PORT_STATUS:
-		return up ? PORT_1000 | PORT_LINK | PORT_DUPLEX : 0;
+		return up ? (uint16_t)(PORT_SPEED(mode & IGB_MODE_SPEED) | PORT_LINK |
+				       (mode & IGB_MODE_FULL ? PORT_DUPLEX : 0))
+			  : 0;
 	default:
 		return g->phy[reg];
 	}
@@ -116,10 +152,13 @@ static uint16_t phy_read(struct igb *g, unsigned reg)
 
 static void phy_write(struct igb *g, unsigned reg, uint16_t v)
 {
+	bool again;
+
 	if (reg > 15 && reg != PAGE && g->phy[PAGE] >> 5)
 		return;
 	switch (reg) {
 	case BMCR:
+		again = v & (BMCR_RESTART | BMCR_RESET) || (v ^ g->phy[BMCR]) & BMCR_MODE;
 		if (v & BMCR_RESET) {
 			igb_phy_reset(g);
 			g->phy[BMCR] = v & ~(BMCR_RESET | BMCR_RESTART);
@@ -127,7 +166,7 @@ static void phy_write(struct igb *g, unsigned reg, uint16_t v)
 			g->phy[BMCR] = v & ~BMCR_RESTART;
 		}
 		atomic_store(&g->phy_loopback, v & BMCR_LOOPBACK && !(v & BMCR_PDOWN));
-		igb_link_update(g, v & BMCR_RESTART || v & BMCR_RESET);
+		igb_link_update(g, again);
 		break;
 	case BMSR:
 	case ID1:

@@ -182,11 +182,11 @@ uint32_t igb_canonical(uint32_t off)
 static uint32_t read_status(struct igb *g)
 {
 	uint32_t ctrl = igb_get(g, IGB_CTRL), v = igb_get(g, IGB_STATUS) & STATUS_PHYRA;
-	unsigned speed = 2;
+	unsigned mode = atomic_load(&g->mode), speed = mode & IGB_MODE_SPEED;
 
 	if (ctrl & CTRL_FRCSPD)
 		speed = (ctrl & CTRL_SPEED) >> 8;
-	if (!(ctrl & CTRL_FRCDPX) || ctrl & CTRL_FD)
+	if (ctrl & CTRL_FRCDPX ? ctrl & CTRL_FD : mode & IGB_MODE_FULL)
 		v |= STATUS_FD;
 	if (atomic_load(&g->link))
 		v |= STATUS_LU | STATUS_SPEED(speed);
