@@ -34,10 +34,15 @@ void nvme_poll_rung(struct nvme *n)
 	now = nvme_now_ns();
 	last = atomic_exchange_explicit(&n->last_ring, now, memory_order_relaxed);
 	/* one that rings now and then is served at once, in its own thread */
-	if (now - last > n->poll_ns || now < atomic_load_explicit(&n->poll_not_before, memory_order_relaxed) || !may_poll(n))
+	if (now - last > n->poll_ns || now < atomic_load_explicit(&n->poll_not_before, memory_order_relaxed))
 		return;
-	atomic_store(&n->worker[0].poll, true);
-	nvme_worker_wake(&n->worker[0]);
+	/* whoever ends the workers forbids polling first and passes through the lock */
+	pthread_mutex_lock(&n->page_lock);
+	if (may_poll(n)) {
+		atomic_store(&n->worker[0].poll, true);
+		nvme_worker_wake(&n->worker[0]);
+	}
+	pthread_mutex_unlock(&n->page_lock);
 }
 
 static void open_page(struct nvme_worker *w)
