@@ -30,7 +30,7 @@ run() {
 		done <<<"$commands"
 		sleep 0.5
 		echo quit
-	} | timeout 60 stdbuf -oL "$build/uvfio" run --memlock unlimited --device igb,net_id=a,net=peer:b --device igb,net_id=b,net=peer:a -- \
+	} | timeout 60 stdbuf -oL "$build/uvfio" run --memlock unlimited --device igb,id=a,net=peer:b --device igb,id=b,net=peer:a -- \
 		"$testpmd" --file-prefix="uvfio$$" --no-huge -m 64 --iova-mode=va -l 0,1 -a 01:00.0 -a 02:00.0 -- \
 		--no-mlockall -i --total-num-mbufs=8192 "$@" >"$tmp/out" 2>&1
 	rc=${PIPESTATUS[1]}
