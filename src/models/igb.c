@@ -55,6 +55,7 @@ static void reset(struct uvfio_dev *dev, enum uvfio_reset_kind kind)
 	igb_software_reset(g);
 	g->ioaddr = 0;
 	pthread_mutex_unlock(&g->ctl);
+	igb_carrier_update(g);
 }
 
 static int bar_read(struct uvfio_dev *dev, unsigned bar, uint64_t offset, unsigned size,

@@ -76,7 +76,7 @@ struct igb {
 	atomic_bool link;			    /* STATUS.LU */
 	atomic_bool wire;			    /* somebody is at the other end */
 	atomic_bool quiet;			    /* uvfio_model.quiesce */
-	atomic_bool phy_loopback;
+	atomic_bool phy_loopback, phy_asleep;
 	atomic_uint mode; /* of the PHY's link: IGB_MODE_* */
 	pthread_mutex_t ctl;
 	uint16_t nvm[IGB_NVM_WORDS];
@@ -119,10 +119,11 @@ void igb_nvm_load(struct igb *g); /* what the device reads from it at reset */
 uint32_t igb_eerd(struct igb *g, uint32_t value);
 uint32_t igb_eecd(struct igb *g, uint32_t value);
 
-/* igb_phy.c: all with ctl */
+/* igb_phy.c: with ctl, but for the last */
 void igb_phy_reset(struct igb *g);
 void igb_mdic(struct igb *g, uint32_t value);
 void igb_link_update(struct igb *g, bool renegotiated);
+void igb_carrier_update(struct igb *g); /* after what may change the PHY's power */
 
 /* igb_irq.c */
 int igb_irq_init(struct igb *g);

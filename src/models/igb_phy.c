@@ -78,6 +78,7 @@ void igb_phy_reset(struct igb *g)
 	g->phy[ESTAT] = 0x3000; /* 1000BASE-T, both duplexes */
 	atomic_store(&g->phy_loopback, false);
 	atomic_store(&g->mode, resolve(g));
+	atomic_store(&g->phy_asleep, false);
 }
 
 static bool phy_link(struct igb *g)
@@ -111,6 +112,22 @@ void igb_link_update(struct igb *g, bool renegotiated)
 	was = atomic_exchange(&g->link, up);
 	if (was != up || (renegotiated && up))
 		igb_irq_cause(g, ICR_LSC);
+}
+
+/*
+ * The partner's link goes when our PHY has no power. It is told without ctl, as its answer may come
+ * back to us; of two threads that tell at once, the last tells what is true then.
+ */
+void igb_carrier_update(struct igb *g)
+{
+	bool asleep;
+
+	if (!g->port)
+		return;
+	do {
+		asleep = atomic_load(&g->phy_asleep);
+		net_set_carrier(g->port, !asleep);
+	} while (atomic_load(&g->phy_asleep) != asleep);
 }
 
 static uint16_t phy_read(struct igb *g, unsigned reg)
@@ -166,6 +183,7 @@ static void phy_write(struct igb *g, unsigned reg, uint16_t v)
 			g->phy[BMCR] = v & ~BMCR_RESTART;
 		}
 		atomic_store(&g->phy_loopback, v & BMCR_LOOPBACK && !(v & BMCR_PDOWN));
+		atomic_store(&g->phy_asleep, v & BMCR_PDOWN);
 		igb_link_update(g, again);
 		break;
 	case BMSR:

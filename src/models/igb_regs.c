@@ -246,6 +246,8 @@ static void ctrl_written(struct igb *g, uint32_t value)
 		}
 	}
 	pthread_mutex_unlock(&g->ctl);
+	if (value & CTRL_PHY_RST)
+		igb_carrier_update(g);
 	igb_tx_kick_all(g);
 }
 
@@ -295,6 +297,7 @@ void igb_reg_write(struct igb *g, uint32_t off, uint32_t value)
 		pthread_mutex_lock(&g->ctl);
 		igb_mdic(g, value);
 		pthread_mutex_unlock(&g->ctl);
+		igb_carrier_update(g);
 		igb_tx_kick_all(g);
 		break;
 	case IGB_I2CCMD: /* no SFP module answers */

@@ -306,6 +306,47 @@ static void test_phy(void **state)
 	unplug();
 }
 
+/* The PHY at the other end of the cable: without power, and by a reset. */
+static void test_partner(void **state)
+{
+	struct loop *its_loop;
+	pci_function *its;
+	uint8_t *its_mem;
+
+	plug(&model_igb, "net_id", "left");
+	w(IGB_CTRL, CTRL_SLU);
+	assert_false(r(IGB_STATUS) & STATUS_LU);
+	its = fn, its_loop = loop, its_mem = mem;
+	plug(&model_igb, "net", "peer:left");
+	w(IGB_CTRL, CTRL_SLU);
+	assert_true(r(IGB_STATUS) & STATUS_LU);
+	r(IGB_ICR);
+	for (int i = 0; i < 3; i++) {
+		pci_function *mine = fn;
+		fn = its;
+		mdic(1, MDIC_OP_WRITE, 0, 0x1940); /* power down */
+		assert_false(r(IGB_STATUS) & STATUS_LU);
+		fn = mine;
+		assert_false(r(IGB_STATUS) & STATUS_LU);
+		assert_false(phy(1) & 4);
+		assert_int_equal(r(IGB_ICR) & ICR_LSC, ICR_LSC);
+		assert_int_equal(r(IGB_ICR) & ICR_LSC, 0);
+		fn = its;
+		if (i == 0)
+			mdic(1, MDIC_OP_WRITE, 0, 0x1140);
+		else if (i == 1)
+			w(IGB_CTRL, CTRL_SLU | CTRL_PHY_RST);
+		else
+			pci_function_reset(fn, UVFIO_RESET_BUS);
+		fn = mine;
+		assert_true(r(IGB_STATUS) & STATUS_LU);
+		assert_int_equal(r(IGB_ICR) & ICR_LSC, ICR_LSC);
+	}
+	unplug();
+	fn = its, loop = its_loop, mem = its_mem;
+	unplug();
+}
+
 static void test_msix(void **state)
 {
 	start();
@@ -803,6 +844,7 @@ int main(void)
 		cmocka_unit_test(test_identity),  cmocka_unit_test(test_bad_mac),
 		cmocka_unit_test(test_registers), cmocka_unit_test(test_semaphores),
 		cmocka_unit_test(test_reset),	  cmocka_unit_test(test_phy),
+		cmocka_unit_test(test_partner),
 		cmocka_unit_test(test_msix),	  cmocka_unit_test(test_throttle),
 		cmocka_unit_test(test_intx),	  cmocka_unit_test(test_frame),
 		cmocka_unit_test(test_checksums), cmocka_unit_test(test_tso),

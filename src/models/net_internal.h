@@ -53,6 +53,7 @@ struct net_port {
 	_Atomic(struct net_port *) peer;
 	atomic_uint sending; /* calls of net_send under way, and frames put off */
 	unsigned cutting;    /* the port at the other end is closing and not done */
+	bool asleep;	     /* net_set_carrier(false) */
 	bool told, telling;  /* what link() said last; it runs */
 };
 

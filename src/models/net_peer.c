@@ -212,6 +212,33 @@ void net_set_link(struct net_port *p, bool up)
 	pthread_mutex_unlock(&r->lock);
 }
 
+/* Lock held. */
+static void cable_state(struct net_port *p, struct net_port *q)
+{
+	bool up = !p->asleep && !q->asleep;
+
+	atomic_store(&p->up, up);
+	atomic_store(&q->up, up);
+}
+
+void net_set_carrier(struct net_port *p, bool on)
+{
+	struct net_registry *r = p->reg;
+	struct net_port *q;
+
+	if (!net_is_ours(p))
+		return;
+	pthread_mutex_lock(&r->lock);
+	if (p->asleep == on) {
+		p->asleep = !on;
+		q = atomic_load(&p->peer);
+		if (q)
+			cable_state(p, q);
+		tell(r);
+	}
+	pthread_mutex_unlock(&r->lock);
+}
+
 static bool names(const struct net_port *p, const struct net_port *q)
 {
 	return p->wants && q->id && !strcmp(p->wants, q->id);
@@ -242,8 +269,7 @@ static void connect_ports(struct net_registry *r)
 					continue;
 				atomic_store(&p->peer, q);
 				atomic_store(&q->peer, p);
-				atomic_store(&p->up, true);
-				atomic_store(&q->up, true);
+				cable_state(p, q);
 			}
 }
 
@@ -288,7 +314,7 @@ int net_join(struct net_port *p)
 	if (q) {
 		snprintf(other, sizeof(other), "%s", uvfio_dev_name(q->dev));
 		pthread_mutex_unlock(&r->lock);
-		uvfio_error(p->dev, "id=%s: is the name of %s already", p->id, other);
+		uvfio_error(p->dev, "net_id=%s: is the name of %s already", p->id, other);
 		return -EEXIST;
 	}
 	cds_list_add_tail(&p->node, &r->ports);
