@@ -172,7 +172,7 @@ model empty '.name = "plug",'
 echo 'int x;' >"$tmp/none.c"; $CC -shared -o "$tmp/none.so" "$tmp/none.c"
 is "a plug-in" "$("$U" run --device "$tmp/plug.so" -- cat /sys/bus/pci/devices/0000:01:00.0/device)" 0x7777
 is "in this directory, without ./" "$(cd "$tmp" && "$U" run --device plug.so,file=text -- sh -c 'echo $UVFIO_DEVICES')" "$tmp/plug.so,file=$tmp/text"
-is "its options" "$("$U" models --names "$tmp/plug.so" | tr '\n' ' ')" "file= addr= group= mmap= id= "
+is "its options" "$("$U" models --names "$tmp/plug.so" | tr '\n' ' ')" "file= addr= group= driver= sriov_numvfs= mmap= id= "
 refuses "version 99 of the model interface" run --device "$tmp/old.so" -- "${T[@]}"
 refuses "create is not set" run --device "$tmp/empty.so" -- "${T[@]}"
 refuses "no symbol uvfio_model" run --device "$tmp/none.so" -- "${T[@]}"

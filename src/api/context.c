@@ -93,10 +93,12 @@ static int add(struct uvfio *u, const char *spec, struct machine_device **out)
 	int rc;
 
 	rc = machine_add(u->machine, spec, &err);
+	if (!rc) {
+		*out = machine_device(u->machine, machine_num_devices(u->machine) - 1);
+		rc = machine_start(u->machine, &err);
+	}
 	if (rc)
 		api_fail(u, rc, "%s", err ? err : strerror(-rc));
-	else
-		*out = machine_device(u->machine, machine_num_devices(u->machine) - 1);
 	free(err);
 	return rc;
 }
@@ -151,6 +153,8 @@ static int open_device(struct uvfio *u, struct machine_device *d, struct uvfio_d
 	struct uvfio_device *dev;
 	int rc;
 
+	if (!d->vdev)
+		return api_fail(u, -ENODEV, "%s has the driver %s: it cannot be opened", d->addr, d->driver);
 	cds_list_for_each_entry(dev, &u->devices, node) {
 		if (dev->plugged == d)
 			return api_fail(u, -EBUSY, "%s is open already", d->addr);

@@ -35,8 +35,19 @@ static int dump(const struct cli_command *cmd, int argc, char **argv)
 			       "no device to show: `uvfio dump --device MODEL[,option=value]...`");
 		goto out;
 	}
-	for (unsigned i = 0; i < machine_num_devices(m) && !rc; i++)
-		rc = machine_dump(machine_device(m, i), STDOUT_FILENO);
+	rc = machine_start(m, &why);
+	if (rc) {
+		rc = cli_error(cmd, "%s", why ? why : strerror(-rc));
+		free(why);
+		goto out;
+	}
+	for (unsigned i = 0; i < machine_num_devices(m) && !rc; i++) {
+		struct machine_device *d = machine_device(m, i), *vf;
+
+		rc = machine_dump(d, STDOUT_FILENO);
+		for (unsigned k = 0; !rc && (vf = machine_vf(m, d, k)); k++)
+			rc = machine_dump(vf, STDOUT_FILENO);
+	}
 	if (rc) {
 		cli_error(cmd, "writing to stdout: %s", strerror(-rc));
 		rc = 1;

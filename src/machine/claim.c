@@ -17,78 +17,165 @@
 #include "base/sys.h"
 #include "machine/internal.h"
 
-static int set_lock(int fd, short type)
+int machine_lock(int fd, short type, bool wait)
 {
 	struct flock fl = {.l_type = type, .l_whence = SEEK_SET};
-	long rc = sys_call(SYS_fcntl, fd, F_OFD_SETLK, (long)&fl, 0, 0, 0);
+	long rc;
 
+	do
+		rc = sys_call(SYS_fcntl, fd, wait ? F_OFD_SETLKW : F_OFD_SETLK, (long)&fl, 0, 0, 0);
+	while (rc == -EINTR);
 	/* fcntl(2): either, "if the lock is held by another" */
 	return rc == -EAGAIN || rc == -EACCES ? -EBUSY : (int)rc;
 }
 
-static int claim_take(struct machine *m, struct machine_group *g)
+/* A locked, private descriptor of claims/@name; -EBUSY, without a line. */
+static int take(struct machine *m, const char *name)
 {
 	char *path;
 	int fd, rc;
 
-	if (g->claim >= 0)
-		return 0;
-	if (asprintf(&path, "%s/group-%u", m->claim_dir, g->id) < 0)
+	if (asprintf(&path, "%s/%s", m->claim_dir, name) < 0)
 		return -ENOMEM;
 	fd = sys_open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
 	if (fd < 0) {
-		log_err("machine", "%s: %s: cannot tell whether another process has the group open",
-			path, strerror(-fd));
+		log_err("machine", "%s: %s: cannot tell whether another process has it open", path,
+			strerror(-fd));
 		free(path);
 		return fd;
 	}
 	free(path);
-	rc = set_lock(fd, F_WRLCK);
-	if (!rc) {
+	rc = machine_lock(fd, F_WRLCK, false);
+	if (!rc)
 		rc = fd_make_private(fd);
-		if (rc >= 0) {
-			g->claim = rc;
-			return 0;
-		}
-	}
-	sys_close(fd);
-	if (rc == -EBUSY)
-		log_info("machine", "group %u: another process has it open", g->id);
-	else
-		log_err("machine", "group %u: cannot be claimed: %s", g->id, strerror(-rc));
+	if (rc < 0)
+		sys_close(fd);
+	if (rc < 0 && rc != -EBUSY)
+		log_err("machine", "%s: cannot be claimed: %s", name, strerror(-rc));
 	return rc;
 }
 
-static void claim_drop(struct machine_group *g, bool abandon)
+static void drop(int *claim, bool abandon)
 {
-	if (g->claim < 0)
+	if (*claim < 0)
 		return;
 	/* a child that was forked meanwhile may have the description open, too */
 	if (!abandon)
-		set_lock(g->claim, F_UNLCK);
-	fd_close_private(g->claim);
-	g->claim = -1;
+		machine_lock(*claim, F_UNLCK, false);
+	fd_close_private(*claim);
+	*claim = -1;
+}
+
+/*
+ * A PF and its VFs are one piece of hardware, which is in the process that has one of them open: another one would have a PF of its own, that knows nothing of these VFs.
+ */
+static int family_take(struct machine *m, struct machine_slot *pf, unsigned group)
+{
+	char name[40];
+	int rc = 0;
+
+	pthread_mutex_lock(&m->claim_lock);
+	if (!pf->claims) {
+		snprintf(name, sizeof(name), "sriov-%s", pf->d.addr);
+		rc = take(m, name);
+		if (rc >= 0) {
+			pf->claim = rc;
+			rc = 0;
+			machine_load_token(pf);
+		}
+	}
+	if (!rc)
+		pf->claims++;
+	pthread_mutex_unlock(&m->claim_lock);
+	if (rc == -EBUSY)
+		log_warn("machine",
+			 "group %u: another process has %s or a virtual function of it open, and a device and its "
+			 "virtual functions can be used by one process at a time: EBUSY",
+			 group, pf->d.addr);
+	return rc;
+}
+
+static void family_drop(struct machine *m, struct machine_slot *pf)
+{
+	pthread_mutex_lock(&m->claim_lock);
+	if (pf->claims && !--pf->claims)
+		drop(&pf->claim, false);
+	pthread_mutex_unlock(&m->claim_lock);
+}
+
+/* A group that was made for a VF has its family; else it may have several PFs in it. */
+static bool is_family(const struct machine_group *g, const struct machine_slot *pf)
+{
+	return pf->vfs && (pf->group == g || g->family == pf);
+}
+
+static void families_drop(struct machine *m, struct machine_group *g, unsigned n)
+{
+	while (n)
+		if (is_family(g, m->slots[--n]))
+			family_drop(m, m->slots[n]);
+}
+
+static int families_take(struct machine *m, struct machine_group *g)
+{
+	int rc;
+
+	for (unsigned i = 0; i < m->num_slots; i++) {
+		rc = is_family(g, m->slots[i]) ? family_take(m, m->slots[i], g->id) : 0;
+		if (rc) {
+			families_drop(m, g, i);
+			return rc;
+		}
+	}
+	return 0;
+}
+
+static int claim_take(struct machine *m, struct machine_group *g)
+{
+	char name[24];
+	int rc;
+
+	if (g->claim >= 0)
+		return 0;
+	snprintf(name, sizeof(name), "group-%u", g->id);
+	rc = take(m, name);
+	if (rc == -EBUSY)
+		log_info("machine", "group %u: another process has it open", g->id);
+	if (rc < 0)
+		return rc;
+	g->claim = rc;
+	rc = families_take(m, g);
+	if (rc)
+		drop(&g->claim, false);
+	return rc;
 }
 
 static int claim(void *arg, unsigned group, bool take)
 {
+	struct machine_group *g = NULL;
 	struct machine *m = arg;
 
-	for (unsigned i = 0; i < m->num_groups; i++) {
-		if (m->groups[i]->id != group)
-			continue;
-		if (take)
-			return claim_take(m, m->groups[i]);
-		claim_drop(m->groups[i], false);
-		return 0;
-	}
-	return -ENODEV;
+	pthread_mutex_lock(&m->tables_lock);
+	for (unsigned i = 0; i < m->num_groups && !g; i++)
+		if (m->groups[i]->id == group)
+			g = m->groups[i];
+	pthread_mutex_unlock(&m->tables_lock);
+	if (!g)
+		return -ENODEV;
+	if (take)
+		return claim_take(m, g);
+	if (g->claim >= 0)
+		families_drop(m, g, m->num_slots);
+	drop(&g->claim, false);
+	return 0;
 }
 
 void machine_claims_drop(struct machine *m, bool abandon)
 {
 	for (unsigned i = 0; i < m->num_groups; i++)
-		claim_drop(m->groups[i], abandon);
+		drop(&m->groups[i]->claim, abandon);
+	for (unsigned i = 0; i < m->num_slots; i++)
+		drop(&m->slots[i]->claim, abandon);
 }
 
 int machine_claim_dir(struct machine *m, const char *run_dir)
@@ -106,6 +193,10 @@ int machine_claim_dir(struct machine *m, const char *run_dir)
 	}
 	free(m->claim_dir);
 	m->claim_dir = dir;
+	free(m->run_dir);
+	m->run_dir = strdup(run_dir);
+	if (!m->run_dir)
+		return -ENOMEM;
 	m->sys->claim = claim;
 	m->sys->claim_arg = m;
 	return 0;

@@ -20,6 +20,13 @@ static const struct uvfio_option common_options[] = {
 	 .type = UVFIO_OPT_STRING,
 	 .help = "PCI address, [DOMAIN:]BUS:DEVICE.FUNCTION; default: 01:00.0, 02:00.0, ..."},
 	{.name = "group", .type = UVFIO_OPT_UINT, .help = "IOMMU group; default: 1, 2, ..."},
+	{.name = "driver",
+	 .type = UVFIO_OPT_STRING,
+	 .help = "vfio-pci, or the driver of a host that the model can stand for (igb: nobody opens the device, its "
+		 "virtual functions need no token); default: vfio-pci"},
+	{.name = "sriov_numvfs",
+	 .type = UVFIO_OPT_UINT,
+	 .help = "virtual functions at the start; a program changes it by writing sriov_numvfs in sysfs; default: 0"},
 	{.name = "mmap",
 	 .type = UVFIO_OPT_STRING,
 	 .help = "trap: BARs can be mapped, and every load and store is carried out by the device; off: "

@@ -48,14 +48,30 @@ static unsigned bar_register(unsigned bar)
 	return bar == PCI_ROM_BAR ? PCI_ROM_ADDRESS : PCI_BASE_ADDRESS_0 + 4 * bar;
 }
 
+/* Of a PF: where the VFs' BARs @bar begin. The VF BARs of the capability are laid out as those of the header. */
+static uint64_t vf_bars_address(pci_function *pf, unsigned bar)
+{
+	unsigned reg = pci_find_ext_cap(pf, PCI_EXT_CAP_ID_SRIOV) + PCI_SRIOV_BAR + 4 * bar;
+	uint64_t v = pci_config_read(pf, reg, 4) & (uint32_t)PCI_BASE_ADDRESS_MEM_MASK;
+
+	if (pci_sriov_info(pf)->bars[bar].flags & UVFIO_BAR_64)
+		v |= (uint64_t)pci_config_read(pf, reg + 4, 4) << 32;
+	return v;
+}
+
 uint64_t machine_bar_address(pci_function *fn, unsigned bar)
 {
 	const struct pci_bar *b = pci_function_bar(fn, bar);
 	unsigned reg = bar_register(bar);
+	pci_function *pf = pci_function_pf(fn);
 	uint64_t v;
 
+	if (bar >= MACHINE_VF_BARS)
+		return vf_bars_address(fn, bar - MACHINE_VF_BARS);
 	if (!b || !b->size)
 		return 0;
+	if (pf)
+		return vf_bars_address(pf, bar) + uvfio_vf_index(fn) * b->size;
 	v = pci_config_read(fn, reg, 4);
 	if (bar == PCI_ROM_BAR)
 		return v & PCI_ROM_ADDRESS_MASK;
@@ -103,6 +119,30 @@ static int assign_bar(struct machine_spaces *s, pci_function *fn, unsigned bar, 
 	return 0;
 }
 
+/* For all VFs at once, as many as there can be. */
+static int assign_vf_bar(struct machine_spaces *s, pci_function *pf, unsigned bar, char **err)
+{
+	const struct uvfio_sriov *iov = pci_sriov_info(pf);
+	unsigned reg = pci_find_ext_cap(pf, PCI_EXT_CAP_ID_SRIOV) + PCI_SRIOV_BAR + 4 * bar;
+	bool wide = iov->bars[bar].flags & UVFIO_BAR_64;
+	uint64_t size = iov->bars[bar].size, at;
+
+	if (!size)
+		return 0;
+	at = take(wide ? &s->mem64 : &s->mem32, wide ? MEM64_END : MEM32_END,
+		  size * iov->total_vfs, size);
+	if (!at)
+		return machine_fail(err, -ENOSPC,
+				    "%s: BAR%u of %u virtual functions, %llu bytes each, does not fit into what is left of "
+				    "%s addresses",
+				    pci_function_name(pf), bar, iov->total_vfs, (unsigned long long)size,
+				    wide ? "64-bit memory" : "32-bit memory");
+	pci_config_write(pf, reg, 4, (uint32_t)at);
+	if (wide)
+		pci_config_write(pf, reg + 4, 4, (uint32_t)(at >> 32));
+	return 0;
+}
+
 int machine_assign(struct machine_spaces *s, pci_function *fn, char **err)
 {
 	struct machine_spaces tried = *s;
@@ -112,6 +152,11 @@ int machine_assign(struct machine_spaces *s, pci_function *fn, char **err)
 
 	for (unsigned bar = 0; bar <= PCI_ROM_BAR; bar++) {
 		rc = assign_bar(&tried, fn, bar, &decode, err);
+		if (rc)
+			return rc;
+	}
+	for (unsigned bar = 0; bar < PCI_BARS && pci_sriov_total(fn); bar++) {
+		rc = assign_vf_bar(&tried, fn, bar, err);
 		if (rc)
 			return rc;
 	}

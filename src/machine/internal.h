@@ -18,6 +18,8 @@ struct machine_spec {
 	unsigned num_opts;
 	struct machine_addr addr;
 	bool has_addr, has_group;
+	const char *driver; /* NULL: vfio-pci */
+	unsigned numvfs;
 	enum vfio_pci_mmap mmap;
 	unsigned group;
 	const char *id;
@@ -48,7 +50,8 @@ void machine_spaces_init(struct machine_spaces *s);
  * Give every BAR and the ROM an address and turn decoding on, as a firmware does at boot. -ENOSPC.
  */
 int machine_assign(struct machine_spaces *s, pci_function *fn, char **err);
-/* Where a BAR (6: the ROM) is now. */
+/* Where a BAR (6: the ROM; MACHINE_VF_BARS and up, of a PF: that of its first VF) is now. */
+#define MACHINE_VF_BARS 7u
 uint64_t machine_bar_address(pci_function *fn, unsigned bar);
 
 /* ---- machine.c, claim.c ---- */
@@ -57,11 +60,19 @@ struct machine_group {
 	struct vfio_group *vfio;
 	unsigned id;
 	int claim; /* the locked descriptor; -1: not claimed */
+	struct machine_slot *family; /* the PF whose VF is in it, or NULL */
 };
 struct machine_slot {
+	struct machine *m;
 	struct machine_device d;
 	struct machine_group *group;
 	struct machine_spec spec; /* option texts live as long as the device */
+
+	struct machine_slot *pf; /* of a VF */
+	struct machine_slot **vfs; /* of a PF: [pci_sriov_total()]; NULL: not made so far */
+	unsigned num_vfs;          /* that are enabled; with vfs under tables_lock */
+	unsigned claims;           /* groups of the family that this process has claimed; claim_lock */
+	int claim;                 /* the locked descriptor; -1 */
 };
 struct machine {
 	struct vfio_system *sys;
@@ -71,8 +82,55 @@ struct machine {
 	struct machine_group **groups;
 	unsigned num_groups;
 	char *claim_dir;
+	char *run_dir; /* with claim_dir */
+	bool mmap_auto_off;
+	/*
+	 * Order: sync_lock > vfio's locks > claim_lock, tables_lock (leaves). sync_lock: VFs come or go. claim_lock: the families' claims. tables_lock: where groups and
+	 * VFs stand, for those who look something up.
+	 */
+	pthread_mutex_t sync_lock, claim_lock, tables_lock;
 	struct machine *next_abandoned;
 };
 /* Give up all claims; @abandon: close only, the lock is the parent's. */
 void machine_claims_drop(struct machine *m, bool abandon);
+/* Put what slot->d is into group @id, which is made if need be. */
+int machine_join_group(struct machine *m, struct machine_slot *slot, unsigned id);
+void machine_leave_group(struct machine_slot *slot);
+unsigned machine_free_group(struct machine *m); /* the first number that nobody is in */
+void machine_free_slot(struct machine_slot *slot);
+const struct machine_slot *machine_owner(struct machine *m, const char *addr); /* of an address, a VF's PF included; NULL: free */
+/* F_OFD_SETLK(W): -EBUSY */
+int machine_lock(int fd, short type, bool wait);
+
+/* ---- sriov.c ---- */
+/* After machine_assign(): the place for VFs, and the driver. */
+int machine_pf_init(struct machine_slot *slot, char **err);
+/* VFs [0, @n) exist, enabled or not. */
+int machine_make_vfs(struct machine_slot *pf, unsigned n, char **err);
+void machine_drop_vfs(struct machine_slot *pf); /* at the end */
+void machine_vf_address(const struct machine_slot *pf, unsigned i, char addr[16]);
+/* A user said another VF token: keep it for other processes. And what was kept. */
+void machine_keep_token(void *slot, const uint8_t uuid[16]);
+void machine_load_token(struct machine_slot *pf);
+
+/* ---- runstate.c ---- */
+#define MACHINE_VFS_MAX 255u
+struct machine_pf_state {
+	char addr[16];
+	unsigned total, offset, stride, num;
+	unsigned groups[MACHINE_VFS_MAX]; /* of the first @num */
+};
+/* The state of all PFs of the run: an array to free. The file must be locked. */
+int machine_state_read(const char *run_dir, struct machine_pf_state **out, unsigned *n);
+int machine_state_open(const char *run_dir, short lock); /* F_RDLCK, F_WRLCK; a descriptor; -ENOENT: no PF in this run */
+/* At the start: the PFs of @m with no VFs. */
+int machine_state_init(struct machine *m, const char *run_dir);
+
+/* ---- view.c ---- */
+#define MACHINE_VFS_ASIDE "vfs" /* where the directories of VFs that are not enabled wait */
+struct tree;
+void machine_view_group(struct tree *t, unsigned id);
+void machine_view_group_node(struct tree *t, unsigned id); /* /dev/vfio/N */
+void machine_view_links(struct tree *t, const char *root, const char *addr, const char *driver, unsigned group,
+			void (*fn)(struct tree *t, const char *path, const char *target));
 #endif

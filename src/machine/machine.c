@@ -28,6 +28,9 @@ struct machine *machine_new(void)
 		return NULL;
 	}
 	m->sys->dma_entry_limit = DMA_ENTRY_LIMIT;
+	pthread_mutex_init(&m->sync_lock, NULL);
+	pthread_mutex_init(&m->claim_lock, NULL);
+	pthread_mutex_init(&m->tables_lock, NULL);
 	machine_set_memlock(m, "inherit");
 	machine_spaces_init(&m->spaces);
 	return m;
@@ -48,17 +51,54 @@ struct machine_device *machine_device(struct machine *m, unsigned i)
 	return i < m->num_slots ? &m->slots[i]->d : NULL;
 }
 
+struct machine_device *machine_vf(struct machine *m, const struct machine_device *pf, unsigned i)
+{
+	struct machine_slot *slot = container_of_type(pf, struct machine_slot, d);
+	struct machine_device *d = NULL;
+
+	pthread_mutex_lock(&m->tables_lock);
+	if (i < slot->num_vfs)
+		d = &slot->vfs[i]->d;
+	pthread_mutex_unlock(&m->tables_lock);
+	return d;
+}
+
 struct machine_device *machine_find(struct machine *m, const char *addr)
 {
+	struct machine_device *d = NULL;
 	struct machine_addr a;
 	char text[16];
 
 	if (machine_addr_parse(addr, &a))
 		return NULL;
 	machine_addr_print(&a, text);
-	for (unsigned i = 0; i < m->num_slots; i++)
-		if (!strcmp(m->slots[i]->d.addr, text))
-			return &m->slots[i]->d;
+	pthread_mutex_lock(&m->tables_lock);
+	for (unsigned i = 0; i < m->num_slots && !d; i++) {
+		struct machine_slot *slot = m->slots[i];
+
+		if (!strcmp(slot->d.addr, text))
+			d = &slot->d;
+		for (unsigned k = 0; k < slot->num_vfs && !d; k++)
+			if (!strcmp(slot->vfs[k]->d.addr, text))
+				d = &slot->vfs[k]->d;
+	}
+	pthread_mutex_unlock(&m->tables_lock);
+	return d;
+}
+
+const struct machine_slot *machine_owner(struct machine *m, const char *addr)
+{
+	char vf[16];
+
+	for (unsigned i = 0; i < m->num_slots; i++) {
+		if (!strcmp(m->slots[i]->d.addr, addr))
+			return m->slots[i];
+		for (unsigned k = 0; k < pci_sriov_total(m->slots[i]->d.fn); k++) {
+			machine_vf_address(m->slots[i], k, vf);
+			if (!strcmp(vf, addr))
+				return m->slots[i];
+		}
+	}
 	return NULL;
 }
 
@@ -67,24 +107,25 @@ struct machine_device *machine_find(struct machine *m, const char *addr)
 static int choose_address(struct machine *m, struct machine_slot *slot, char **err)
 {
 	struct machine_addr a = slot->spec.addr;
-	struct machine_device *other;
+	const struct machine_slot *other;
 	char *addr = slot->d.addr;
 
 	if (slot->spec.has_addr) {
 		machine_addr_print(&a, addr);
-		other = machine_find(m, addr);
+		other = machine_owner(m, addr);
 		if (other)
 			return machine_fail(
 				err, -EBUSY,
-				"%s: address %s is taken by another device (%s): choose "
+				"%s: address %s is taken by another device (%s%s): choose "
 				"a free one with addr=",
-				slot->spec.model, addr, pci_function_model(other->fn)->name);
+				slot->spec.model, addr, pci_function_model(other->d.fn)->name,
+				strcmp(addr, other->d.addr) ? ", for a virtual function" : "");
 		return 0;
 	}
 	for (unsigned bus = 1; bus <= UINT8_MAX; bus++) {
 		a = (struct machine_addr){.bus = (uint8_t)bus};
 		machine_addr_print(&a, addr);
-		if (!machine_find(m, addr))
+		if (!machine_owner(m, addr))
 			return 0;
 	}
 	return machine_fail(err, -ENOSPC,
@@ -93,6 +134,7 @@ static int choose_address(struct machine *m, struct machine_slot *slot, char **e
 			    slot->spec.model);
 }
 
+/* By who changes groups: one thread at a time. */
 static struct machine_group *find_group(struct machine *m, unsigned id)
 {
 	for (unsigned i = 0; i < m->num_groups; i++)
@@ -119,14 +161,19 @@ static int add_group(struct machine *m, unsigned id, struct machine_group **out)
 	g->iommu = iommu_group_new(id);
 	if (!g->iommu)
 		goto fail;
+	pthread_mutex_lock(&m->tables_lock);
 	groups = realloc(m->groups, (m->num_groups + 1) * sizeof(*groups));
+	if (groups)
+		m->groups = groups;
+	pthread_mutex_unlock(&m->tables_lock);
 	if (!groups)
 		goto fail_iommu;
-	m->groups = groups;
 	rc = vfio_system_add_group(m->sys, g->iommu, &g->vfio);
 	if (rc)
 		goto fail_iommu;
+	pthread_mutex_lock(&m->tables_lock);
 	m->groups[m->num_groups++] = g;
+	pthread_mutex_unlock(&m->tables_lock);
 	*out = g;
 	return 0;
 fail_iommu:
@@ -136,21 +183,22 @@ fail:
 	return rc;
 }
 
-/* Put the function into its group, which is made if need be. */
-static int join_group(struct machine *m, struct machine_slot *slot)
+unsigned machine_free_group(struct machine *m)
 {
-	unsigned id = slot->spec.group;
+	struct machine_group *g;
+	unsigned id;
+
+	/* an empty one stays behind when a device could not be added, or a VF went */
+	for (id = 1; (g = find_group(m, id)) && g->iommu->n; id++)
+		;
+	return id;
+}
+
+int machine_join_group(struct machine *m, struct machine_slot *slot, unsigned id)
+{
 	struct machine_group *g;
 	int rc;
 
-	if (!slot->spec.has_group) {
-		/*
-		 * the first that nobody is in: an empty one stays behind when an earlier device
-		 * could not be added
-		 */
-		for (id = 1; (g = find_group(m, id)) && g->iommu->n; id++)
-			;
-	}
 	g = find_group(m, id);
 	if (!g) {
 		rc = add_group(m, id, &g);
@@ -160,7 +208,8 @@ static int join_group(struct machine *m, struct machine_slot *slot)
 	rc = iommu_group_add(g->iommu, pci_function_iommu(slot->d.fn));
 	if (rc)
 		return rc;
-	rc = vfio_group_add_device(g->vfio, slot->d.vdev);
+	g->family = slot->pf;
+	rc = slot->d.vdev ? vfio_group_add_device(g->vfio, slot->d.vdev) : 0;
 	if (rc) {
 		iommu_group_remove(g->iommu, pci_function_iommu(slot->d.fn));
 		return rc;
@@ -170,8 +219,20 @@ static int join_group(struct machine *m, struct machine_slot *slot)
 	return 0;
 }
 
-static void free_slot(struct machine_slot *slot)
+void machine_leave_group(struct machine_slot *slot)
 {
+	if (!slot->group)
+		return;
+	if (slot->d.vdev)
+		vfio_group_remove_device(slot->group->vfio, slot->d.vdev);
+	iommu_group_remove(slot->group->iommu, pci_function_iommu(slot->d.fn));
+	slot->group = NULL;
+}
+
+void machine_free_slot(struct machine_slot *slot)
+{
+	if (slot->d.fn)
+		machine_drop_vfs(slot);
 	if (slot->d.vdev)
 		vfio_pci_unbind(slot->d.vdev);
 	if (slot->group)
@@ -218,6 +279,8 @@ int machine_add(struct machine *m, const char *text, char **err)
 	rc = machine_spec_parse(text, &slot->spec, err);
 	if (rc)
 		goto fail_spec;
+	slot->m = m;
+	slot->claim = -1;
 	rc = choose_address(m, slot, err);
 	if (rc)
 		goto fail;
@@ -239,18 +302,23 @@ int machine_add(struct machine *m, const char *text, char **err)
 		goto fail;
 	}
 	rc = machine_assign(&m->spaces, slot->d.fn, err);
+	if (!rc)
+		rc = machine_pf_init(slot, err);
 	if (rc)
 		goto fail;
 	if (slot->spec.id) {
 		slot->d.id = strdup(slot->spec.id);
 		rc = slot->d.id ? 0 : -ENOMEM;
 	}
-	if (!rc)
+	if (!rc && !slot->spec.driver)
 		rc = vfio_pci_bind(slot->d.fn, m->sys->loop, &slot->d.vdev);
-	if (!rc)
+	if (!rc && slot->d.vdev)
 		vfio_pci_set_mmap(slot->d.vdev, slot->spec.mmap);
+	if (!rc && slot->d.vdev && pci_sriov_total(slot->d.fn))
+		vfio_pci_on_token(slot->d.vdev, machine_keep_token, slot);
 	if (!rc)
-		rc = join_group(m, slot);
+		rc = machine_join_group(m, slot,
+					slot->spec.has_group ? slot->spec.group : machine_free_group(m));
 	if (rc) {
 		machine_fail(err, rc, "%s at %s: cannot be plugged in: %s", slot->spec.model,
 			     slot->d.addr, strerror(-rc));
@@ -260,7 +328,7 @@ int machine_add(struct machine *m, const char *text, char **err)
 	return 0;
 fail:
 	m->spaces = spaces;
-	free_slot(slot);
+	machine_free_slot(slot);
 	return rc;
 fail_spec:
 	free(slot);
@@ -269,9 +337,20 @@ fail_spec:
 
 void machine_auto_mmap_off(struct machine *m)
 {
-	for (unsigned i = 0; i < m->num_slots; i++)
-		if (m->slots[i]->spec.mmap == VFIO_PCI_MMAP_AUTO)
-			vfio_pci_set_mmap(m->slots[i]->d.vdev, VFIO_PCI_MMAP_OFF);
+	pthread_mutex_lock(&m->sync_lock);
+	m->mmap_auto_off = true;
+	for (unsigned i = 0; i < m->num_slots; i++) {
+		struct machine_slot *slot = m->slots[i];
+
+		if (slot->spec.mmap != VFIO_PCI_MMAP_AUTO)
+			continue;
+		if (slot->d.vdev)
+			vfio_pci_set_mmap(slot->d.vdev, VFIO_PCI_MMAP_OFF);
+		for (unsigned k = 0; slot->vfs && k < pci_sriov_total(slot->d.fn); k++)
+			if (slot->vfs[k])
+				vfio_pci_set_mmap(slot->vfs[k]->d.vdev, VFIO_PCI_MMAP_OFF);
+	}
+	pthread_mutex_unlock(&m->sync_lock);
 }
 
 /* ---- taking apart ---- */
@@ -302,12 +381,16 @@ void machine_free(struct machine *m, bool is_forked)
 	}
 	machine_claims_drop(m, false);
 	for (unsigned i = m->num_slots; i-- > 0;)
-		free_slot(m->slots[i]);
+		machine_free_slot(m->slots[i]);
 	vfio_system_free(m->sys);
 	for (unsigned i = 0; i < m->num_groups; i++)
 		free_group(m->groups[i]);
 	free(m->groups);
 	free(m->slots);
 	free(m->claim_dir);
+	free(m->run_dir);
+	pthread_mutex_destroy(&m->tables_lock);
+	pthread_mutex_destroy(&m->claim_lock);
+	pthread_mutex_destroy(&m->sync_lock);
 	free(m);
 }

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
  * machine/machine.h: what is plugged in. From the user's options to functions on buses, in groups, bound to vfio-pci; the sysfs view is generated from it.
- * A machine is built by one thread; after that its tables are read-only.
+ * A machine is built by one thread; after that its tables change only by virtual functions that come and go (machine_sync), which any thread may cause.
  */
 #ifndef MACHINE_MACHINE_H
 #define MACHINE_MACHINE_H
@@ -11,7 +11,8 @@
 struct machine;
 struct machine_device {
 	pci_function *fn;
-	struct vfio_device *vdev;
+	struct vfio_device *vdev; /* NULL: bound to @driver instead */
+	const char *driver;       /* "vfio-pci", or the name of a driver of the host */
 	char addr[16];   /* "0000:01:00.0" */
 	unsigned group;
 	char *id;        /* id=, or NULL */
@@ -22,16 +23,24 @@ struct machine *machine_new(void);
 /* Stop and free everything. @abandon: in a forked child; nothing of the parent's (files, threads) is touched, model->destroy is not called. */
 void machine_free(struct machine *m, bool abandon);
 /*
- * @spec: "MODEL[,opt=val...]" or "./plugin.so[,...]". Options of every device: addr=[0000:]BB:DD.F, group=N, id=NAME. A comma in a value is written ",,".
+ * @spec: "MODEL[,opt=val...]" or "./plugin.so[,...]". Options of every device: addr=[0000:]BB:DD.F, group=N, id=NAME, driver=NAME, sriov_numvfs=N (machine_start). A comma in
+ * a value is written ",,".
  * Default address 0000:01:00.0, 0000:02:00.0, ...; default group: 1, 2, ... the first free. *@err gets a sentence for the user (malloc'ed; may be NULL when there is no memory).
  */
 int machine_add(struct machine *m, const char *spec, char **err);
+/*
+ * Enable the VFs that specs of devices added since the last call ask for; their groups are the next that are free. Not for a machine that goes by a run directory, whose processes
+ * all have the same VFs (machine_sync). 0 or -errno with a sentence, as machine_add().
+ */
+int machine_start(struct machine *m, char **err);
 /* The program is one whose accesses of a mapped BAR nobody could carry out (a virtual machine monitor on KVM: the BAR would become memory of the guest). BARs of devices with mmap=auto can be mapped no longer. */
 void machine_auto_mmap_off(struct machine *m);
 struct vfio_system *machine_system(struct machine *m);
-unsigned machine_num_devices(const struct machine *m);
+unsigned machine_num_devices(const struct machine *m); /* that were added; VFs are asked for by their PF */
 struct machine_device *machine_device(struct machine *m, unsigned i);
-struct machine_device *machine_find(struct machine *m, const char *addr); /* with or without "0000:" */
+/* VF @i of the device @pf, or NULL: it is not enabled. The pointer stays good. */
+struct machine_device *machine_vf(struct machine *m, const struct machine_device *pf, unsigned i);
+struct machine_device *machine_find(struct machine *m, const char *addr); /* VFs too; with or without "0000:" */
 
 /*
  * How much memory may be pinned: "inherit" (RLIMIT_MEMLOCK of this process at each MAP_DMA, unlimited with CAP_IPC_LOCK, as the kernel has it; what machine_new() sets), "unlimited",
@@ -45,6 +54,20 @@ int machine_parse_memlock(const char *text, uint64_t *bytes);
  * the kernel. The locks are open-file-description locks: they go with the process that holds them. 0 or -errno with a log line.
  */
 int machine_claim_dir(struct machine *m, const char *run_dir);
+
+/*
+ * SR-IOV in a run. How many VFs each PF has is a matter of the run, not of a process: it stands in the run directory, with the view. machine_sync() brings @m into
+ * line with it; until machine_sync_end(*@held) nothing changes there. To be called before a file of /dev/vfio is opened, and ended when the group is claimed.
+ * 0 or -errno with a log line, and then there is nothing to end.
+ */
+int machine_sync(struct machine *m, int *held);
+void machine_sync_end(int held);
+/*
+ * A program writes @text of @len bytes to sriov_numvfs of the PF at @addr: drivers/pci/iov.c, sriov_numvfs_store(). The view gets or loses VFs. @len or -errno: -EINVAL (not a
+ * number), -ERANGE (more than sriov_totalvfs), -EBUSY (VFs are enabled already; or, to be disabled, open in some process, where the kernel would wait), -ENODEV.
+ * Needs no machine in this process, and calls back into none.
+ */
+long machine_numvfs_store(const char *run_dir, const char *addr, const char *text, size_t len);
 
 /* Write the sysfs and /dev view as a real tree under @dir (which exists and is empty): @dir/sys/bus/pci/..., @dir/sys/devices/..., @dir/sys/kernel/iommu_groups/..., @dir/sys/module/..., @dir/dev/vfio/... 0 or -errno with a log line. */
 int machine_write_view(struct machine *m, const char *dir);

@@ -148,6 +148,18 @@ static int common_option(struct machine_spec *s, const char *name, const char *v
 					    value);
 		return 1;
 	}
+	if (!strcmp(name, "driver")) {
+		s->driver = strcmp(value, "vfio-pci") ? value : NULL;
+		return 1;
+	}
+	if (!strcmp(name, "sriov_numvfs")) {
+		if (parse_group(value, &s->numvfs))
+			return machine_fail(err, -EINVAL,
+					    "%s: sriov_numvfs=%s is not a number of virtual "
+					    "functions",
+					    s->model, value);
+		return 1;
+	}
 	if (!strcmp(name, "id")) {
 		if (!*value)
 			return machine_fail(err, -EINVAL, "%s: id= needs a name", s->model);
@@ -307,6 +319,12 @@ int machine_spec_absolute(const char *spec, char **out, char **err)
 	}
 	if (s.has_group)
 		fprintf(f, ",group=%u", s.group);
+	if (s.numvfs)
+		fprintf(f, ",sriov_numvfs=%u", s.numvfs);
+	if (s.driver) {
+		fputs(",driver=", f);
+		put_escaped(f, s.driver);
+	}
 	if (s.id) {
 		fputs(",id=", f);
 		put_escaped(f, s.id);

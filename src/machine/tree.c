@@ -24,18 +24,23 @@ static void fail(struct tree *t, const char *path, long rc)
 	log_err("machine", "cannot write the view: %s: %s", path, strerror((int)-rc));
 }
 
-/* Root and @path, and the directories above the last component. */
-static int full_path(struct tree *t, const char *path, char full[PATH_MAX])
+/* Root and @path. */
+static int name_of(struct tree *t, const char *path, char full[PATH_MAX])
 {
 	int n = snprintf(full, PATH_MAX, "%s/%s", t->root, path);
+
+	if (!t->err && (n < 0 || n >= PATH_MAX))
+		fail(t, path, -ENAMETOOLONG);
+	return t->err;
+}
+
+/* The same, and the directories above the last component are made. */
+static int full_path(struct tree *t, const char *path, char full[PATH_MAX])
+{
 	long rc;
 
-	if (t->err)
+	if (name_of(t, path, full))
 		return t->err;
-	if (n < 0 || n >= PATH_MAX) {
-		fail(t, path, -ENAMETOOLONG);
-		return t->err;
-	}
 	for (char *p = full + strlen(t->root) + 1; (p = strchr(p, '/')); p++) {
 		*p = 0;
 		rc = sys_call(SYS_mkdirat, AT_FDCWD, (long)full, 0755, 0, 0, 0);
@@ -58,7 +63,7 @@ void tree_dir(struct tree *t, const char *path)
 		fail(t, full, rc);
 }
 
-void tree_data(struct tree *t, unsigned mode, const char *path, const void *data, size_t len)
+static void write_file(struct tree *t, unsigned mode, int flags, const char *path, const void *data, size_t len)
 {
 	const char *p = data;
 	char full[PATH_MAX];
@@ -68,7 +73,7 @@ void tree_data(struct tree *t, unsigned mode, const char *path, const void *data
 
 	if (full_path(t, path, full))
 		return;
-	fd = sys_open(full, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
+	fd = sys_open(full, O_WRONLY | O_CREAT | O_NOFOLLOW | O_CLOEXEC | flags, 0600);
 	if (fd < 0) {
 		fail(t, full, fd);
 		return;
@@ -89,6 +94,37 @@ void tree_data(struct tree *t, unsigned mode, const char *path, const void *data
 	if (rc < 0)
 		fail(t, full, rc);
 	sys_close(fd);
+}
+
+void tree_data(struct tree *t, unsigned mode, const char *path, const void *data, size_t len)
+{
+	write_file(t, mode, O_EXCL, path, data, len);
+}
+
+void tree_replace(struct tree *t, unsigned mode, const char *path, const void *data, size_t len)
+{
+	char next[PATH_MAX];
+
+	snprintf(next, sizeof(next), "%s.new", path);
+	write_file(t, mode, O_TRUNC, next, data, len);
+	tree_move(t, next, path);
+}
+
+void tree_append(struct tree *t, unsigned mode, const char *path, const char *fmt, ...)
+{
+	va_list ap;
+	char *text;
+	int n;
+
+	va_start(ap, fmt);
+	n = vasprintf(&text, fmt, ap);
+	va_end(ap);
+	if (n < 0) {
+		fail(t, path, -ENOMEM);
+		return;
+	}
+	write_file(t, mode, O_APPEND, path, text, (size_t)n);
+	free(text);
 }
 
 void tree_text(struct tree *t, unsigned mode, const char *path, const char *fmt, ...)
@@ -132,4 +168,30 @@ void tree_link(struct tree *t, const char *path, const char *target)
 	rc = sys_call(SYS_symlinkat, (long)target, AT_FDCWD, (long)full, 0, 0, 0);
 	if (rc < 0)
 		fail(t, full, rc);
+}
+
+void tree_remove(struct tree *t, const char *path)
+{
+	char full[PATH_MAX];
+	long rc;
+
+	if (name_of(t, path, full))
+		return;
+	rc = sys_call(SYS_unlinkat, AT_FDCWD, (long)full, 0, 0, 0, 0);
+	if (rc == -EISDIR)
+		rc = sys_call(SYS_unlinkat, AT_FDCWD, (long)full, AT_REMOVEDIR, 0, 0, 0);
+	if (rc < 0 && rc != -ENOENT && rc != -ENOTDIR)
+		fail(t, full, rc);
+}
+
+void tree_move(struct tree *t, const char *from, const char *to)
+{
+	char a[PATH_MAX], b[PATH_MAX];
+	long rc;
+
+	if (name_of(t, from, a) || full_path(t, to, b))
+		return;
+	rc = sys_call(SYS_renameat, AT_FDCWD, (long)a, AT_FDCWD, (long)b, 0, 0);
+	if (rc < 0)
+		fail(t, a, rc);
 }

@@ -23,5 +23,13 @@ void tree_node(struct tree *t, unsigned mode, const char *path);
 void tree_data(struct tree *t, unsigned mode, const char *path, const void *data, size_t len);
 void tree_text(struct tree *t, unsigned mode, const char *path, const char *fmt, ...)
 	__attribute__((format(printf, 4, 5)));
+/* The same in place of a file that is there: at no time is there none, or half of one. */
+void tree_replace(struct tree *t, unsigned mode, const char *path, const void *data, size_t len);
+/* Add text to a file, which need not be there. */
+void tree_append(struct tree *t, unsigned mode, const char *path, const char *fmt, ...)
+	__attribute__((format(printf, 4, 5)));
 void tree_link(struct tree *t, const char *path, const char *target);
+/* Take away a file or link, or an empty directory; what is not there is no error. */
+void tree_remove(struct tree *t, const char *path);
+void tree_move(struct tree *t, const char *from, const char *to);
 #endif

@@ -6,7 +6,7 @@
  * It shows what Linux shows (Documentation/ABI/testing/sysfs-bus-pci, sysfs-kernel-iommu_groups;
  * checked against a Linux 6.18), with two rules of its own. A file that acts when it is written
  * (bind, remove, reset, driver_override) is there, as clients look for it, but with no right to
- * write: a plain file would take the text and do nothing. And what uvfio cannot serve is absent as
+ * write: a plain file would take the text and do nothing. (sriov_numvfs can be written: the shim acts.) And what uvfio cannot serve is absent as
  * on a kernel that lacks it: resourceN and rom (a mapping of a plain file is no device), vfio-dev/
  * and /dev/iommu (no cdev interface). The files are a picture of the moment; what changes is config
  * space, which a client reads by VFIO.
@@ -26,6 +26,7 @@
 #include "machine/tree.h"
 
 #define RO 0444u
+#define RW 0644u
 /* write-only in Linux */
 #define WO	   0000u
 #define IOMMU_NAME "uvfio-iommu"
@@ -119,6 +120,8 @@ struct dev_view {
 	struct tree *t;
 	pci_function *fn;
 	const struct machine_device *d;
+	const struct uvfio_sriov *iov; /* of a PF */
+	pci_function *pf;              /* of a VF */
 	char dir[64]; /* sys/devices/pci0000:01/0000:01:00.0 */
 };
 
@@ -135,6 +138,18 @@ static uint32_t cfg(const struct dev_view *v, unsigned off, unsigned size)
 	return pci_config_read(v->fn, off, size);
 }
 
+/* The flags of a BAR of VFs. drivers/pci/iov.c: a VF's are its PF's, and they are not aligned by their size, but all together by that of one. */
+static uint64_t memory_flags(unsigned bar)
+{
+	uint64_t flags = RES_MEM;
+
+	if (bar & UVFIO_BAR_PREFETCH)
+		flags |= RES_PREFETCH | PCI_BASE_ADDRESS_MEM_PREFETCH;
+	if (bar & UVFIO_BAR_64)
+		flags |= RES_MEM_64 | PCI_BASE_ADDRESS_MEM_TYPE_64;
+	return flags;
+}
+
 static void write_resource(struct dev_view *v)
 {
 	char text[RES_LINES * 64];
@@ -144,7 +159,16 @@ static void write_resource(struct dev_view *v)
 		const struct pci_bar *b = i <= PCI_ROM_BAR ? pci_function_bar(v->fn, i) : NULL;
 		uint64_t start = 0, end = 0, flags = 0;
 
-		if (b && b->size) {
+		if (i >= MACHINE_VF_BARS && v->iov && v->iov->bars[i - MACHINE_VF_BARS].size) {
+			/* what all VFs take; of the flags, what the kernel has: no alignment by size */
+			start = machine_bar_address(v->fn, i);
+			end = start + v->iov->bars[i - MACHINE_VF_BARS].size * v->iov->total_vfs - 1;
+			flags = memory_flags(v->iov->bars[i - MACHINE_VF_BARS].flags);
+		} else if (b && b->size && v->pf) {
+			start = machine_bar_address(v->fn, i);
+			end = start + b->size - 1;
+			flags = memory_flags(b->flags);
+		} else if (b && b->size) {
 			start = machine_bar_address(v->fn, i);
 			end = start + b->size - 1;
 			flags = RES_SIZEALIGN;
@@ -278,9 +302,11 @@ static void write_config(struct dev_view *v)
 	tree_data(v->t, RO, FILE_PATH(v, "config"), buf, size);
 }
 
+/* A VF reads ones for its IDs, and the kernel takes them from the PF. */
 static void write_ids(struct dev_view *v)
 {
-	unsigned vendor = cfg(v, PCI_VENDOR_ID, 2), device = cfg(v, PCI_DEVICE_ID, 2);
+	unsigned vendor = pci_config_read(v->pf ? v->pf : v->fn, PCI_VENDOR_ID, 2);
+	unsigned device = v->pf ? pci_sriov_info(v->pf)->vf_device_id : cfg(v, PCI_DEVICE_ID, 2);
 	unsigned sv = cfg(v, PCI_SUBSYSTEM_VENDOR_ID, 2), sd = cfg(v, PCI_SUBSYSTEM_ID, 2);
 	unsigned class = cfg(v, PCI_CLASS_REVISION, 4) >> 8;
 	char modalias[80];
@@ -295,71 +321,144 @@ static void write_ids(struct dev_view *v)
 	ATTR(v, "revision", "0x%02x\n", cfg(v, PCI_REVISION_ID, 1));
 	ATTR(v, "modalias", "%s\n", modalias);
 	ATTR(v, "uevent",
-	     "DRIVER=vfio-pci\nPCI_CLASS=%04X\nPCI_ID=%04X:%04X\nPCI_SUBSYS_ID=%04X:%04X\n"
+	     "DRIVER=%s\nPCI_CLASS=%04X\nPCI_ID=%04X:%04X\nPCI_SUBSYS_ID=%04X:%04X\n"
 	     "PCI_SLOT_NAME=%s\nMODALIAS=%s\n",
-	     class, vendor, device, sv, sd, v->d->addr, modalias);
+	     v->d->driver, class, vendor, device, sv, sd, v->d->addr, modalias);
 }
 
-static void write_device(struct tree *t, const struct host *h, struct machine_device *d)
+static void write_sriov(struct dev_view *v)
+{
+	if (!v->iov)
+		return;
+	/* the one attribute that acts: the shim takes what is written to it (machine_numvfs_store) */
+	tree_text(v->t, RW, FILE_PATH(v, "sriov_numvfs"), "0\n");
+	ATTR(v, "sriov_totalvfs", "%u\n", v->iov->total_vfs);
+	ATTR(v, "sriov_offset", "%u\n", v->iov->first_vf_offset);
+	ATTR(v, "sriov_stride", "%u\n", v->iov->vf_stride);
+	ATTR(v, "sriov_vf_device", "%x\n", v->iov->vf_device_id);
+	ATTR(v, "sriov_vf_total_msix", "0\n");
+	ATTR(v, "sriov_drivers_autoprobe", "1\n");
+}
+
+/* The attributes, and the links that do not depend on the group. */
+static void write_attributes(struct dev_view *v, const struct host *h)
 {
 	static const char *const power_states[] = {"D0", "D1", "D2", "D3hot"};
-	struct dev_view view = {.t = t, .fn = d->fn, .d = d}, *v = &view;
-	char path[PATH_MAX], target[PATH_MAX];
+	char target[PATH_MAX];
 
-	snprintf(v->dir, sizeof(v->dir), "sys/devices/pci%.7s/%s", d->addr, d->addr);
 	write_ids(v);
 	write_resource(v);
 	write_config(v);
 	write_link(v);
 	write_reset(v);
 	write_vpd(v);
-	ATTR(v, "irq", "%u\n", pci_intx_pin(d->fn) ? cfg(v, PCI_INTERRUPT_LINE, 1) : 0);
-	ATTR(v, "enable", "0\n");
+	write_sriov(v);
+	ATTR(v, "irq", "%u\n", pci_intx_pin(v->fn) ? cfg(v, PCI_INTERRUPT_LINE, 1) : 0);
+	ATTR(v, "enable", "%u\n", v->d->vdev ? 0 : 1);
 	ATTR(v, "numa_node", "-1\n");
 	ATTR(v, "local_cpus", "%s\n", h->cpumask);
 	ATTR(v, "local_cpulist", "%s\n", h->cpulist);
-	ATTR(v, "driver_override", "vfio-pci\n");
-	ATTR(v, "power_state", "%s\n", power_states[pci_power_state(d->fn) & 3]);
+	ATTR(v, "driver_override", "%s\n", v->d->vdev ? "vfio-pci" : "(null)");
+	ATTR(v, "power_state", "%s\n", power_states[pci_power_state(v->fn) & 3]);
 	ATTR(v, "msi_bus", "1\n");
 	ATTR(v, "dma_mask_bits", "32\n");
 	ATTR(v, "consistent_dma_mask_bits", "32\n");
 	ATTR(v, "broken_parity_status", "0\n");
 	ATTR(v, "ari_enabled", "0\n");
 	ATTR(v, "d3cold_allowed", "0\n");
-	tree_text(t, WO, FILE_PATH(v, "remove"), "%s", "");
-	tree_text(t, WO, FILE_PATH(v, "rescan"), "%s", "");
-	tree_dir(t, FILE_PATH(v, "link"));
+	tree_text(v->t, WO, FILE_PATH(v, "remove"), "%s", "");
+	tree_text(v->t, WO, FILE_PATH(v, "rescan"), "%s", "");
+	tree_dir(v->t, FILE_PATH(v, "link"));
 	ATTR(v, "power/control", "on\n");
 	ATTR(v, "power/runtime_status", "active\n");
+	tree_link(v->t, FILE_PATH(v, "subsystem"), "../../../bus/pci");
+	snprintf(target, sizeof(target), "../../../bus/pci/drivers/%s", v->d->driver);
+	tree_link(v->t, FILE_PATH(v, "driver"), target);
+	tree_link(v->t, FILE_PATH(v, "iommu"), "../../virtual/iommu/" IOMMU_NAME);
+	if (v->pf) {
+		snprintf(target, sizeof(target), "../%s", pci_function_name(v->pf));
+		tree_link(v->t, FILE_PATH(v, "physfn"), target);
+	}
+}
 
-	tree_link(t, FILE_PATH(v, "subsystem"), "../../../bus/pci");
-	tree_link(t, FILE_PATH(v, "driver"), "../../../bus/pci/drivers/vfio-pci");
-	snprintf(target, sizeof(target), "../../../kernel/iommu_groups/%u", d->group);
-	tree_link(t, FILE_PATH(v, "iommu_group"), target);
-	tree_link(t, FILE_PATH(v, "iommu"), "../../virtual/iommu/" IOMMU_NAME);
+/* Each link of the view that says that @addr, whose directory is below devices/@root, is there: for @fn to make or to take away. */
+void machine_view_links(struct tree *t, const char *root, const char *addr, const char *driver, unsigned group,
+			void (*fn)(struct tree *t, const char *path, const char *target))
+{
+	char path[PATH_MAX], target[PATH_MAX];
 
-	/* the other side of the links */
-	snprintf(target, sizeof(target), "../../../devices/pci%.7s/%s", d->addr, d->addr);
-	snprintf(path, sizeof(path), "sys/bus/pci/devices/%s", d->addr);
-	tree_link(t, path, target);
-	snprintf(target, sizeof(target), "../../../../devices/pci%.7s/%s", d->addr, d->addr);
-	snprintf(path, sizeof(path), "sys/bus/pci/drivers/vfio-pci/%s", d->addr);
-	tree_link(t, path, target);
-	snprintf(path, sizeof(path), "sys/kernel/iommu_groups/%u/devices/%s", d->group, d->addr);
-	tree_link(t, path, target);
-	snprintf(path, sizeof(path), "sys/devices/virtual/iommu/" IOMMU_NAME "/devices/%s",
-		 d->addr);
-	snprintf(target, sizeof(target), "../../../../pci%.7s/%s", d->addr, d->addr);
-	tree_link(t, path, target);
+	snprintf(path, sizeof(path), "sys/devices/%s/%s/iommu_group", root, addr);
+	snprintf(target, sizeof(target), "../../../kernel/iommu_groups/%u", group);
+	fn(t, path, target);
+	snprintf(target, sizeof(target), "../../../devices/%s/%s", root, addr);
+	snprintf(path, sizeof(path), "sys/bus/pci/devices/%s", addr);
+	fn(t, path, target);
+	snprintf(path, sizeof(path), "sys/kernel/iommu_groups/%u/devices/%s", group, addr);
+	snprintf(target, sizeof(target), "../../../../devices/%s/%s", root, addr);
+	fn(t, path, target);
+	snprintf(path, sizeof(path), "sys/bus/pci/drivers/%s/%s", driver, addr);
+	fn(t, path, target);
+	snprintf(path, sizeof(path), "sys/devices/virtual/iommu/" IOMMU_NAME "/devices/%s", addr);
+	snprintf(target, sizeof(target), "../../../../%s/%s", root, addr);
+	fn(t, path, target);
+}
+
+static void write_device(struct tree *t, const struct host *h, struct machine_device *d)
+{
+	struct dev_view v = {.t = t, .fn = d->fn, .d = d, .iov = pci_sriov_info(d->fn)};
+	char root[16];
+
+	snprintf(root, sizeof(root), "pci%.7s", d->addr);
+	snprintf(v.dir, sizeof(v.dir), "sys/devices/%s/%s", root, d->addr);
+	write_attributes(&v, h);
+	machine_view_links(t, root, d->addr, d->driver, d->group, tree_link);
+}
+
+/*
+ * The directories of all VFs that the PF can have, aside: a process that enables VFs may be a shell, which has no devices to look at, and has only to move them to their
+ * place. They are written as they look when they are enabled.
+ */
+static int write_vfs(struct tree *t, const struct host *h, struct machine_slot *slot)
+{
+	unsigned total = pci_sriov_total(slot->d.fn);
+	char *why = NULL;
+	int rc;
+
+	if (!total)
+		return 0;
+	rc = machine_make_vfs(slot, total, &why);
+	if (rc) {
+		log_err("machine", "%s", why ? why : strerror(-rc));
+		free(why);
+		return rc;
+	}
+	pci_sriov_set(slot->d.fn, total);
+	for (unsigned i = 0; i < total; i++) {
+		struct machine_device *d = &slot->vfs[i]->d;
+		struct dev_view v = {.t = t, .fn = d->fn, .d = d, .pf = slot->d.fn};
+
+		snprintf(v.dir, sizeof(v.dir), MACHINE_VFS_ASIDE "/%s", d->addr);
+		write_attributes(&v, h);
+	}
+	pci_sriov_set(slot->d.fn, 0);
+	return t->err;
 }
 
 /* ---- what is not a device ---- */
 
-static void write_bus(struct tree *t)
+static void write_driver(struct tree *t, const char *name)
 {
 	static const char *const acts[] = {"bind", "unbind", "new_id", "remove_id", "uevent"};
 	char path[PATH_MAX];
 
+	for (unsigned i = 0; i < ARRAY_SIZE(acts); i++) {
+		snprintf(path, sizeof(path), "sys/bus/pci/drivers/%s/%s", name, acts[i]);
+		tree_text(t, WO, path, "%s", "");
+	}
+}
+
+static void write_bus(struct tree *t, struct machine *m)
+{
 	tree_dir(t, "sys/bus/pci/devices");
 	tree_dir(t, "sys/bus/pci/slots");
 	tree_text(t, RO, "sys/bus/pci/drivers_autoprobe", "1\n");
@@ -367,9 +466,14 @@ static void write_bus(struct tree *t)
 	tree_text(t, WO, "sys/bus/pci/drivers_probe", "%s", "");
 	tree_text(t, WO, "sys/bus/pci/rescan", "%s", "");
 	tree_text(t, WO, "sys/bus/pci/uevent", "%s", "");
-	for (unsigned i = 0; i < ARRAY_SIZE(acts); i++) {
-		snprintf(path, sizeof(path), "sys/bus/pci/drivers/vfio-pci/%s", acts[i]);
-		tree_text(t, WO, path, "%s", "");
+	write_driver(t, "vfio-pci");
+	for (unsigned i = 0; i < m->num_slots; i++) {
+		bool first = !m->slots[i]->d.vdev;
+
+		for (unsigned k = 0; k < i; k++)
+			first &= strcmp(m->slots[i]->d.driver, m->slots[k]->d.driver) != 0;
+		if (first)
+			write_driver(t, m->slots[i]->d.driver);
 	}
 	tree_link(t, "sys/bus/pci/drivers/vfio-pci/module", "../../../../module/vfio_pci");
 }
@@ -390,7 +494,7 @@ static void write_root_bus(struct tree *t, const struct host *h, const struct ma
 	tree_text(t, RO, path, "auto\n");
 }
 
-static void write_group(struct tree *t, unsigned id)
+void machine_view_group(struct tree *t, unsigned id)
 {
 	char path[PATH_MAX];
 
@@ -398,8 +502,25 @@ static void write_group(struct tree *t, unsigned id)
 	tree_text(t, RO, path, "0x%016llx 0x%016llx msi\n", IOMMU_MSI_START, IOMMU_MSI_END);
 	snprintf(path, sizeof(path), "sys/kernel/iommu_groups/%u/type", id);
 	tree_text(t, RO, path, "DMA\n");
+}
+
+void machine_view_group_node(struct tree *t, unsigned id)
+{
+	char path[PATH_MAX];
+
 	snprintf(path, sizeof(path), "dev/vfio/%u", id);
 	tree_node(t, 0600, path);
+}
+
+static void write_groups(struct tree *t, struct machine *m)
+{
+	for (unsigned i = 0; i < m->num_groups; i++) {
+		if (m->groups[i]->iommu->n)
+			machine_view_group(t, m->groups[i]->id);
+		/* none for a group of a driver of the host */
+		if (m->groups[i]->vfio->n)
+			machine_view_group_node(t, m->groups[i]->id);
+	}
 }
 
 static void write_iommu(struct tree *t)
@@ -425,7 +546,7 @@ static void write_modules(struct tree *t, unsigned dma_entry_limit)
 		{"vfio_pci", "disable_denylist", "N"},
 		{"vfio_pci", "disable_idle_d3", "N"},
 		{"vfio_pci", "disable_vga", "N"},
-		{"vfio_pci", "enable_sriov", "N"},
+		{"vfio_pci", "enable_sriov", "Y"}, /* but this, or there would be no SR-IOV */
 		{"vfio_pci", "ids", ""},
 		{"vfio_pci", "nointxmask", "N"},
 	};
@@ -457,14 +578,12 @@ int machine_write_view(struct machine *m, const char *dir)
 	struct host h;
 
 	read_host(&h);
-	write_bus(&t);
+	write_bus(&t, m);
 	write_iommu(&t);
 	write_modules(&t, m->sys->dma_entry_limit);
 	tree_node(&t, 0666, "dev/vfio/vfio");
 	tree_dir(&t, "sys/kernel/iommu_groups");
-	for (unsigned i = 0; i < m->num_groups; i++)
-		if (m->groups[i]->iommu->n)
-			write_group(&t, m->groups[i]->id);
+	write_groups(&t, m);
 	for (unsigned i = 0; i < m->num_slots && !t.err; i++) {
 		struct machine_device *d = &m->slots[i]->d;
 		bool first = true;
@@ -474,6 +593,8 @@ int machine_write_view(struct machine *m, const char *dir)
 		if (first)
 			write_root_bus(&t, &h, d);
 		write_device(&t, &h, d);
+		if (!t.err)
+			t.err = write_vfs(&t, &h, m->slots[i]);
 	}
-	return t.err;
+	return t.err ? t.err : machine_state_init(m, dir);
 }

@@ -129,9 +129,10 @@ static long set_irqs(struct vfio_device *dev, unsigned long arg)
 static long hot_reset_info(struct vfio_device *dev, unsigned long arg)
 {
 	const size_t minsz = UAPI_SIZE_WITH(struct vfio_pci_hot_reset_info, count);
-	struct vfio_pci_dependent_device out[VFIO_SLOT_MAX] = { 0 };
-	struct vfio_device *devs[VFIO_SLOT_MAX];
+	struct vfio_pci_dependent_device *out = NULL;
 	struct vfio_pci_hot_reset_info info;
+	struct vfio_device **devs = NULL;
+	uint32_t room;
 	long ret = 0;
 
 	if (uapi_get(&info, arg, minsz))
@@ -141,31 +142,60 @@ static long hot_reset_info(struct vfio_device *dev, unsigned long arg)
 	if (!dev->ops->slot_reset)
 		return -ENODEV;
 	info.flags = 0;
-	info.count = vfio_slot_devices(dev, devs, VFIO_SLOT_MAX);
-	if (info.count > VFIO_SLOT_MAX)
-		return -ENODEV;
+	room = vfio_slot_devices(dev, NULL, 0);
+	devs = calloc(room, sizeof(*devs));
+	out = calloc(room, sizeof(*out));
+	ret = -ENOMEM;
+	if (!devs || !out)
+		goto out;
+	info.count = vfio_slot_devices(dev, devs, room);
+	if (info.count > room)
+		info.count = room; /* VFs came meanwhile */
 	for (uint32_t i = 0; i < info.count; i++) {
 		out[i].group_id = devs[i]->group->iommu->id;
 		out[i].segment = devs[i]->segment;
 		out[i].bus = devs[i]->bus;
 		out[i].devfn = devs[i]->devfn;
 	}
+	ret = 0;
 	if (info.argsz - minsz < info.count * sizeof(out[0]))
 		ret = -ENOSPC; /* with the count */
 	else if (uapi_put(arg + minsz, out, info.count * sizeof(out[0])))
-		return -EFAULT;
-	return uapi_put(arg, &info, minsz) ? -EFAULT : ret;
+		ret = -EFAULT;
+	if (ret != -EFAULT && uapi_put(arg, &info, minsz))
+		ret = -EFAULT;
+out:
+	free(out);
+	free(devs);
+	return ret;
+}
+
+/* Is each device of the slot in a group whose file is among @files? */
+static bool owns_slot(struct vfio_device *dev, struct vfio_device **devs, unsigned num_devs, struct uapi_file **files, unsigned num_files)
+{
+	for (unsigned i = 0; i < num_devs; i++) {
+		bool owned = false;
+
+		for (unsigned k = 0; k < num_files; k++)
+			owned |= files[k]->group == devs[i]->group;
+		if (!owned) {
+			log_info(dev->name, "hot reset: %s of the same slot is in a group that the caller does not name",
+				 devs[i]->name);
+			return false;
+		}
+	}
+	return true;
 }
 
 /* The client shows by its group files that it owns every device that is reset. */
 static long hot_reset(struct uapi_file *f, unsigned long arg)
 {
 	const size_t minsz = UAPI_SIZE_WITH(struct vfio_pci_hot_reset, count);
-	struct vfio_device *devs[VFIO_SLOT_MAX];
-	struct uapi_file *files[VFIO_SLOT_MAX];
+	struct vfio_device **devs = NULL;
+	struct uapi_file **files = NULL;
 	struct vfio_pci_hot_reset r;
 	unsigned num_devs, held = 0;
-	int32_t fds[VFIO_SLOT_MAX];
+	int32_t *fds = NULL;
 	long ret = 0;
 	int err;
 
@@ -175,13 +205,20 @@ static long hot_reset(struct uapi_file *f, unsigned long arg)
 		return -EINVAL;
 	if (!f->dev->ops->slot_reset)
 		return -ENODEV;
-	num_devs = vfio_slot_devices(f->dev, devs, VFIO_SLOT_MAX);
-	if (num_devs > VFIO_SLOT_MAX)
-		return -ENODEV;
+	num_devs = vfio_slot_devices(f->dev, NULL, 0);
 	if (r.count > num_devs)
 		return -EINVAL;
-	if (uapi_get(fds, arg + minsz, r.count * sizeof(fds[0])))
-		return -EFAULT;
+	devs = calloc(num_devs, sizeof(*devs));
+	files = calloc(num_devs, sizeof(*files));
+	fds = calloc(num_devs, sizeof(*fds));
+	ret = -ENOMEM;
+	if (!devs || !files || !fds)
+		goto out;
+	ret = 0;
+	if (vfio_slot_devices(f->dev, devs, num_devs) != num_devs)
+		ret = -EINVAL; /* VFs came or went meanwhile: whoever counted them counted others */
+	else if (uapi_get(fds, arg + minsz, r.count * sizeof(fds[0])))
+		ret = -EFAULT;
 	while (held < r.count && !ret) {
 		files[held] = f->host.fget(f->host.arg, fds[held], &err);
 		if (!files[held])
@@ -189,21 +226,14 @@ static long hot_reset(struct uapi_file *f, unsigned long arg)
 		else if (uapi_file_kind(files[held++]) != UAPI_GROUP)
 			ret = -EINVAL;
 	}
-	for (unsigned i = 0; i < num_devs && !ret; i++) {
-		bool owned = false;
-
-		for (unsigned k = 0; k < held; k++)
-			owned |= files[k]->group == devs[i]->group;
-		if (!owned) {
-			log_info(f->dev->name, "hot reset: %s of the same slot is in a group that the caller does not name",
-				 devs[i]->name);
-			ret = -EINVAL;
-		}
-	}
 	if (!ret)
-		ret = vfio_slot_reset(f->dev);
+		ret = owns_slot(f->dev, devs, num_devs, files, held) ? vfio_slot_reset(f->dev) : -EINVAL;
 	while (held--)
 		uapi_file_put(files[held]);
+out:
+	free(fds);
+	free(files);
+	free(devs);
 	return ret;
 }
 
@@ -228,7 +258,7 @@ static long feature(struct vfio_device *dev, unsigned long arg)
 	const uint32_t known = VFIO_DEVICE_FEATURE_MASK | VFIO_DEVICE_FEATURE_GET | VFIO_DEVICE_FEATURE_SET | VFIO_DEVICE_FEATURE_PROBE;
 	const uint32_t both = VFIO_DEVICE_FEATURE_GET | VFIO_DEVICE_FEATURE_SET;
 	struct vfio_device_feature hdr;
-	size_t size;
+	size_t size, copied = 0;
 	uint8_t *data;
 	long ret;
 
@@ -246,13 +276,12 @@ static long feature(struct vfio_device *dev, unsigned long arg)
 	data = calloc(1, size ? size : 1);
 	if (!data)
 		return -ENOMEM;
-	/* copied in for GET too: what the feature does not fill is put back as it was */
-	if (!(hdr.flags & VFIO_DEVICE_FEATURE_PROBE) && uapi_get(data, arg + sizeof(hdr), size))
-		ret = -EFAULT;
-	else
-		ret = dev->ops->feature(dev, hdr.flags, data, size);
+	/* copied in for GET too: what the feature does not fill is put back as it was; argsz may well promise more than there is */
+	if (!(hdr.flags & VFIO_DEVICE_FEATURE_PROBE))
+		copied = guard_copy_part(data, (const void *)(arg + sizeof(hdr)), size);
+	ret = dev->ops->feature(dev, hdr.flags, data, size, copied);
 	if (ret >= 0 && (hdr.flags & VFIO_DEVICE_FEATURE_GET) && !(hdr.flags & VFIO_DEVICE_FEATURE_PROBE) &&
-	    uapi_put(arg + sizeof(hdr), data, size))
+	    uapi_put(arg + sizeof(hdr), data, copied))
 		ret = -EFAULT;
 	free(data);
 	return ret;

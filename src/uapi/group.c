@@ -8,8 +8,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define UUID_TEXT_LEN 36
-
 static long get_status(struct uapi_file *f, unsigned long arg)
 {
 	struct vfio_group_status st;
@@ -44,68 +42,10 @@ static long set_container(struct uapi_file *f, unsigned long arg)
 	return ret;
 }
 
-static bool uuid_valid(const char *s)
-{
-	unsigned i;
-
-	for (i = 0; i < UUID_TEXT_LEN; i++) {
-		bool dash = i == 8 || i == 13 || i == 18 || i == 23;
-
-		if (dash ? s[i] != '-' : !strchr("0123456789abcdefABCDEF", s[i]) || !s[i])
-			return false;
-	}
-	return true;
-}
-
-/*
- * "0000:05:00.0[ vf_token=UUID]": 0 if @text names @name with nothing wrong behind it, 1 if it names another device, -EINVAL. A token is for functions of an SR-IOV device, which none
- * of ours is: it is refused, as the kernel does.
- */
-static int match_name(const char *name, const char *text)
-{
-	size_t n = strlen(name);
-	bool token = false;
-
-	if (strncmp(name, text, n) || (text[n] && text[n] != ' '))
-		return 1;
-	for (text += n; *text;) {
-		if (*text == ' ') {
-			text++;
-			continue;
-		}
-		if (token || strncmp(text, "vf_token=", 9) || !uuid_valid(text + 9))
-			return -EINVAL;
-		token = true;
-		text += 9 + UUID_TEXT_LEN;
-	}
-	if (token)
-		log_warn(name, "vf_token given, but the device is neither a PF with VFs nor a VF: EINVAL");
-	return token ? -EINVAL : 0;
-}
-
-static struct vfio_device *find_device(struct vfio_group *g, const char *text, int *err)
-{
-	unsigned i;
-	int ret;
-
-	*err = -ENODEV;
-	for (i = 0; i < g->n; i++) {
-		ret = match_name(g->devs[i]->name, text);
-		if (!ret)
-			return g->devs[i];
-		if (ret < 0) {
-			*err = ret;
-			return NULL;
-		}
-	}
-	return NULL;
-}
-
 static long get_device_fd(struct uapi_file *f, unsigned long arg)
 {
 	char text[PAGE_SIZE_4K]; /* strndup_user(arg, PAGE_SIZE) */
 	struct uapi_file *df = NULL;
-	struct vfio_device *dev;
 	long n = guard_strncpy(text, (const char *)arg, sizeof(text));
 	int err, fd;
 
@@ -113,16 +53,10 @@ static long get_device_fd(struct uapi_file *f, unsigned long arg)
 		return -EINVAL;
 	if (n < 0)
 		return n;
-	dev = find_device(f->group, text, &err);
-	if (!dev) {
-		log_warn(f->link, "GROUP_GET_DEVICE_FD \"%s\": %s", text,
-			 err == -ENODEV ? "no such device in this group" : "malformed options");
-		return err;
-	}
 	df = uapi_file_new(f->sys, &f->host, UAPI_DEVICE);
 	if (!df)
 		return -ENOMEM;
-	err = vfio_group_open_device(f->group, dev->name, &df->dev);
+	err = vfio_group_open_device(f->group, text, &df->dev);
 	if (err) {
 		pthread_mutex_destroy(&df->pos_lock);
 		free(df);

@@ -109,7 +109,7 @@ static int fake_reset(struct vfio_device *dev)
 	return 0;
 }
 
-static int fake_feature(struct vfio_device *dev, uint32_t flags, void *data, size_t size)
+static int fake_feature(struct vfio_device *dev, uint32_t flags, void *data, size_t size, size_t copied)
 {
 	fake_of(dev)->feature_flags = flags;
 	fake_of(dev)->feature_size = size;

@@ -35,6 +35,8 @@ struct vfio_irq_set_args {
 	const void *data; /* count bytes (BOOL), count int32_t (EVENTFD: the caller's descriptors), or NULL */
 };
 
+enum vfio_slot_step { VFIO_SLOT_SAVE, VFIO_SLOT_RESET, VFIO_SLOT_RESTORE };
+
 struct vfio_device_ops {
 	/* First open: reset the device, build the virtual state. 0 or -errno. */
 	int (*open)(struct vfio_device *dev);
@@ -56,10 +58,19 @@ struct vfio_device_ops {
 	/* @a is validated. 0, positive (fewer vectors available), -errno. */
 	int (*set_irqs)(struct vfio_device *dev, const struct vfio_irq_set_args *a);
 	int (*reset)(struct vfio_device *dev);
-	/* The slot is reset: this device's part of it, open or not (vfio_device.lock is held). What the client set up stays, as with reset. 0 or -errno. NULL: there is no such reset. */
-	int (*slot_reset)(struct vfio_device *dev);
-	/* VFIO_DEVICE_FEATURE: @data of @size bytes in and out; flags as in vfio.h. -ENOTTY: unknown feature. Returns 0 or a positive descriptor. NULL: no features. */
-	int (*feature)(struct vfio_device *dev, uint32_t flags, void *data, size_t size);
+	/*
+	 * The slot is reset: this device's part of it, open or not (vfio_device.lock is held). What the client set up stays, as with reset. Three calls in a row, each of
+	 * them for all devices of the slot before the next (the last for PFs before their VFs): so that what takes a neighbour along takes nothing that is not saved.
+	 * NULL: there is no such reset.
+	 */
+	void (*slot_reset)(struct vfio_device *dev, enum vfio_slot_step step);
+	/*
+	 * VFIO_DEVICE_FEATURE: @data of @size bytes in and out; flags as in vfio.h. Of the caller's bytes, @copied could be read. -ENOTTY: unknown feature. Returns 0 or a
+	 * positive descriptor. NULL: no features.
+	 */
+	int (*feature)(struct vfio_device *dev, uint32_t flags, void *data, size_t size, size_t copied);
+	/* GROUP_GET_DEVICE_FD found the device: may it be opened with this VF token (16 bytes as in the text; NULL: none given)? 0, -EACCES, -EINVAL. NULL: without one. */
+	int (*check_token)(struct vfio_device *dev, const uint8_t *uuid);
 	/* VFIO_DEVICE_IOEVENTFD; @fd -1 removes. NULL: -ENOTTY. */
 	int (*ioeventfd)(struct vfio_device *dev, uint32_t flags, uint64_t offset, uint64_t data, int fd);
 };
@@ -79,6 +90,7 @@ struct vfio_device {
 	uint32_t flags;                /* VFIO_DEVICE_FLAGS_*, RESET valid after open */
 	uint32_t num_regions, num_irqs;
 	uint16_t segment; uint8_t bus, devfn;
+	struct vfio_device *pf;        /* of a VF whose PF has the same driver: they share its slot; else NULL */
 	pthread_mutex_t lock;          /* guards open_count and orders open/close */
 	unsigned open_count;
 };
@@ -88,6 +100,11 @@ void vfio_device_fini(struct vfio_device *dev);
 /* Counted opens: ops->open at the first, ops->close at the last. */
 int vfio_device_open(struct vfio_device *dev);
 void vfio_device_close(struct vfio_device *dev);
+/*
+ * Does @text, the argument of GROUP_GET_DEVICE_FD, name @dev: "0000:05:00.0", or with a token, "0000:05:10.0 vf_token=UUID"? 1: yes, and it may be opened; 0: another device;
+ * -EINVAL: malformed, or a token that is not asked for; -EACCES: a wrong one, or none.
+ */
+int vfio_device_match(struct vfio_device *dev, const char *text);
 /* All checks of VFIO_DEVICE_SET_IRQS that come before the driver, in the kernel's order; @data_size bytes are at a->data. For a->data of the wrong size: -EINVAL. */
 int vfio_device_check_irqs(struct vfio_device *dev, uint32_t argsz, uint32_t flags, uint32_t index, uint32_t start, uint32_t count, size_t *data_size);
 int vfio_device_set_irqs(struct vfio_device *dev, const struct vfio_irq_set_args *a);

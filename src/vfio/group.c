@@ -102,15 +102,32 @@ int vfio_group_add_device(struct vfio_group *g, struct vfio_device *dev)
 	return ret;
 }
 
+void vfio_group_remove_device(struct vfio_group *g, struct vfio_device *dev)
+{
+	pthread_mutex_lock(&g->lock);
+	pthread_mutex_lock(&g->system->topology_lock);
+	for (unsigned i = 0; i < g->n; i++) {
+		if (g->devs[i] != dev)
+			continue;
+		g->devs[i] = g->devs[--g->n];
+		dev->group = NULL;
+		break;
+	}
+	pthread_mutex_unlock(&g->system->topology_lock);
+	pthread_mutex_unlock(&g->lock);
+}
+
 struct vfio_group *vfio_system_group(struct vfio_system *s, unsigned id)
 {
 	struct vfio_group *g = NULL;
 
 	pthread_mutex_lock(&s->lock);
+	pthread_mutex_lock(&s->topology_lock);
 	for (unsigned i = 0; i < s->n && !g; i++) {
-		if (s->groups[i]->iommu->id == id)
+		if (s->groups[i]->iommu->id == id && s->groups[i]->n)
 			g = s->groups[i];
 	}
+	pthread_mutex_unlock(&s->topology_lock);
 	pthread_mutex_unlock(&s->lock);
 	return g;
 }
@@ -220,15 +237,23 @@ out:
 	return ret;
 }
 
+/* The order of the kernel: a token is looked at, and may be set, before it is asked whether the group is ready. */
 int vfio_group_open_device(struct vfio_group *g, const char *name, struct vfio_device **out)
 {
-	struct vfio_device *dev;
-	int ret;
+	struct vfio_device *dev = NULL;
+	int ret = 0;
 
 	pthread_mutex_lock(&g->lock);
-	dev = find_device(g, name);
-	ret = -ENODEV;
-	if (!dev)
+	for (unsigned i = 0; i < g->n && !ret; i++) {
+		dev = g->devs[i];
+		ret = vfio_device_match(dev, name);
+	}
+	if (!ret) {
+		log_warn(name, "GROUP_GET_DEVICE_FD: there is no such device in group %u",
+			 g->iommu->id);
+		ret = -ENODEV;
+	}
+	if (ret < 0)
 		goto out;
 	ret = -EINVAL;
 	if (!g->container || !vfio_container_has_iommu(g->container)) {
@@ -254,6 +279,13 @@ void vfio_group_close_device(struct vfio_group *g, struct vfio_device *dev)
 	pthread_mutex_unlock(&g->lock);
 }
 
+static bool same_slot(const struct vfio_device *a, const struct vfio_device *b)
+{
+	a = a->pf ? a->pf : a;
+	b = b->pf ? b->pf : b;
+	return a->segment == b->segment && a->bus == b->bus && a->devfn >> 3 == b->devfn >> 3;
+}
+
 unsigned vfio_slot_devices(struct vfio_device *dev, struct vfio_device **out, unsigned max)
 {
 	struct vfio_system *s = dev->group ? dev->group->system : NULL;
@@ -269,8 +301,7 @@ unsigned vfio_slot_devices(struct vfio_device *dev, struct vfio_device **out, un
 		for (unsigned k = 0; k < s->groups[i]->n; k++) {
 			struct vfio_device *d = s->groups[i]->devs[k];
 
-			if (d->segment != dev->segment || d->bus != dev->bus ||
-			    d->devfn >> 3 != dev->devfn >> 3)
+			if (!same_slot(d, dev))
 				continue;
 			if (n < max)
 				out[n] = d;
@@ -281,23 +312,40 @@ unsigned vfio_slot_devices(struct vfio_device *dev, struct vfio_device **out, un
 	return n;
 }
 
+/* PFs first: a VF is there when its PF is. */
+static void slot_step(struct vfio_device **devs, unsigned n, enum vfio_slot_step step)
+{
+	for (unsigned vf = 0; vf < 2; vf++)
+		for (unsigned i = 0; i < n; i++)
+			if (!devs[i]->pf == !vf)
+				devs[i]->ops->slot_reset(devs[i], step);
+}
+
 int vfio_slot_reset(struct vfio_device *dev)
 {
-	struct vfio_device *devs[VFIO_SLOT_MAX];
-	unsigned n = vfio_slot_devices(dev, devs, VFIO_SLOT_MAX);
-	int ret = 0;
+	struct vfio_device **devs;
+	unsigned n = vfio_slot_devices(dev, NULL, 0), now;
+	int ret = -ENODEV;
 
-	if (n > VFIO_SLOT_MAX)
-		return -ENODEV;
-	for (unsigned i = 0; i < n; i++)
+	devs = calloc(n, sizeof(*devs));
+	if (!devs)
+		return -ENOMEM;
+	now = vfio_slot_devices(dev, devs, n);
+	if (now > n) /* VFs came meanwhile */
+		goto out;
+	for (unsigned i = 0; i < now; i++)
 		if (!devs[i]->ops->slot_reset)
-			return -ENODEV;
-	/* one after another: their registers are their own, so nobody can see that it was not at
-	 * once */
-	for (unsigned i = 0; i < n && !ret; i++) {
+			goto out;
+	/* in one order for everybody, that of groups */
+	for (unsigned i = 0; i < now; i++)
 		pthread_mutex_lock(&devs[i]->lock);
-		ret = devs[i]->ops->slot_reset(devs[i]);
+	slot_step(devs, now, VFIO_SLOT_SAVE);
+	slot_step(devs, now, VFIO_SLOT_RESET);
+	slot_step(devs, now, VFIO_SLOT_RESTORE);
+	for (unsigned i = now; i-- > 0;)
 		pthread_mutex_unlock(&devs[i]->lock);
-	}
+	ret = 0;
+out:
+	free(devs);
 	return ret;
 }

@@ -54,16 +54,17 @@ void vfio_system_free(struct vfio_system *s);
 /* Takes over nothing; devices and iommu groups belong to machine/. */
 int vfio_system_add_group(struct vfio_system *s, struct iommu_group *ig, struct vfio_group **out);
 int vfio_group_add_device(struct vfio_group *g, struct vfio_device *dev);
-struct vfio_group *vfio_system_group(struct vfio_system *s, unsigned id); /* NULL: none */
+/* A VF goes: it is not open. The group stays, and is not to be found any more if it has no other device. */
+void vfio_group_remove_device(struct vfio_group *g, struct vfio_device *dev);
+struct vfio_group *vfio_system_group(struct vfio_system *s, unsigned id); /* NULL: none, or one without devices */
 struct vfio_device *vfio_system_device(struct vfio_system *s, const char *name);
 
 /*
- * The devices that sit in @dev's slot (same segment, bus and device number), @dev among them: a reset of the slot resets them all. The first @max go to @out
- * in the order of groups; returns how many there are. A device that is in no group is alone.
+ * The devices that sit in @dev's slot (same segment, bus and device number; a VF is where its PF is), @dev among them: a reset of the slot resets them all. The
+ * first @max go to @out in the order of groups; returns how many there are. A device that is in no group is alone.
  */
-#define VFIO_SLOT_MAX 8u /* functions of a device */
 unsigned vfio_slot_devices(struct vfio_device *dev, struct vfio_device **out, unsigned max);
-/* VFIO_DEVICE_PCI_HOT_RESET: reset all of them, open or not. -ENODEV: one cannot be. The caller has checked that the client owns them. */
+/* VFIO_DEVICE_PCI_HOT_RESET: reset all of them, open or not. -ENODEV: one cannot be; -ENOMEM. The caller has checked that the client owns them. */
 int vfio_slot_reset(struct vfio_device *dev);
 
 /* group.c: what the ioctls do; errors as in the kernel's drivers/vfio/group.c */
@@ -72,7 +73,8 @@ void vfio_group_release(struct vfio_system *s, struct vfio_group *g); /* the gro
 uint32_t vfio_group_status(struct vfio_group *g);
 int vfio_group_set_container(struct vfio_group *g, struct vfio_container *c); /* -EINVAL already set */
 int vfio_group_unset_container(struct vfio_group *g);                          /* -EINVAL, -EBUSY */
-int vfio_group_open_device(struct vfio_group *g, const char *name, struct vfio_device **out); /* counts device_files; -EINVAL, -ENODEV */
+/* @name as for vfio_device_match(). Counts device_files; -EINVAL, -ENODEV, -EACCES */
+int vfio_group_open_device(struct vfio_group *g, const char *name, struct vfio_device **out);
 void vfio_group_close_device(struct vfio_group *g, struct vfio_device *dev);
 
 /* container.c. A container is refcounted by its file and by its groups. */

@@ -129,6 +129,22 @@ static void init_ext_caps(struct vfio_pci_device *vd)
 		put32(c->vconfig + PCI_CFG_SIZE, 0);
 }
 
+/*
+ * What a VF leaves to software (PCIe 6.0, 9.3.4.1): its IDs read ones; memory decode is switched in the PF, for all VFs, and the user is shown a bit of its own that is
+ * on at first; a pin, if a VF had one, would be a mistake.
+ */
+static void init_virtfn(struct vfio_pci_device *vd)
+{
+	struct vfio_pci_config *c = &vd->config;
+	pci_function *pf = pci_function_pf(vd->fn);
+
+	put16(c->vconfig + PCI_VENDOR_ID, (uint16_t)pci_config_read(pf, PCI_VENDOR_ID, 2));
+	put16(c->vconfig + PCI_DEVICE_ID, pci_sriov_info(pf)->vf_device_id);
+	c->vconfig[PCI_INTERRUPT_PIN] = 0;
+	c->vconfig[PCI_COMMAND] |= PCI_COMMAND_MEMORY;
+	c->virt[PCI_COMMAND] |= PCI_COMMAND_MEMORY;
+}
+
 /* The virtual copy, as the function stands now. config_lock held. */
 void vfio_pci_config_init(struct vfio_pci_device *vd)
 {
@@ -144,6 +160,8 @@ void vfio_pci_config_init(struct vfio_pci_device *vd)
 	c->bars_dirty = true;
 	vd->pm_cap = vd->msi_cap = 0;
 	add_cap(vd, 0, 0, PCI_STD_HEADER_SIZEOF, vfio_pci_header_perm());
+	if (vd->virtfn)
+		init_virtfn(vd);
 	init_std_caps(vd);
 	init_ext_caps(vd);
 }

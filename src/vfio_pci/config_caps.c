@@ -68,6 +68,8 @@ static void write_command(struct vfio_pci_device *vd, unsigned pos, unsigned siz
 	uint8_t *v = vd->config.vconfig;
 	uint16_t decode = PCI_COMMAND_MEMORY | PCI_COMMAND_IO, on = get16(v + PCI_COMMAND) & value & decode;
 
+	if (vd->virtfn)
+		on &= ~PCI_COMMAND_MEMORY; /* which the hardware does not have */
 	pthread_rwlock_wrlock(&vd->memory_lock);
 	/* what the user thinks is on, and writes on again, is off */
 	if (on & ~pci_config_read(vd->fn, PCI_COMMAND, 2) || bars_lost(vd))

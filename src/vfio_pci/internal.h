@@ -98,6 +98,15 @@ struct vfio_pci_ioeventfd {
 };
 #define VFIO_PCI_IOEVENTFD_MAX 1000 /* as the kernel's vfio-pci */
 
+/* Of a PF: what users of its VFs must know (sriov.c). */
+struct vfio_pci_token {
+	pthread_mutex_t lock; /* a leaf, but for what @changed does */
+	uint8_t uuid[16];
+	unsigned users;       /* open VFs */
+	void (*changed)(void *arg, const uint8_t uuid[16]);
+	void *arg;
+};
+
 struct vfio_pci_device {
 	struct vfio_device vdev;
 	pci_function *fn;
@@ -106,6 +115,10 @@ struct vfio_pci_device {
 	pthread_mutex_t igate;
 	pthread_mutex_t config_lock;
 	pthread_rwlock_t memory_lock;
+
+	bool virtfn;                  /* a VF: memory decode is not its own, and it has no pin */
+	struct vfio_pci_device *pf;   /* of a VF, if it has this driver */
+	struct vfio_pci_token *token; /* of a PF */
 
 	bool opened;
 	atomic_uint mmap; /* enum vfio_pci_mmap */
@@ -122,6 +135,7 @@ struct vfio_pci_device {
 	uint8_t saved[PCI_CFG_EXP_SIZE]; /* the state after the reset at open */
 	uint8_t pm_saved[PCI_CFG_EXP_SIZE]; /* the state before D3hot, for functions that lose it */
 	bool pm_save_valid;
+	uint8_t slot_saved[PCI_CFG_EXP_SIZE]; /* during a reset of the slot */
 
 	unsigned irq_type; /* VFIO_PCI_*_IRQ_INDEX or VFIO_PCI_IRQ_NONE */
 	struct vfio_pci_intx intx;
@@ -213,6 +227,13 @@ bool vfio_pci_mappable(struct vfio_pci_device *vd, unsigned bar, struct vfio_reg
 bool vfio_pci_polled(struct vfio_device *dev, uint32_t index, uint64_t pos, struct vfio_polled_area *out);
 bool vfio_pci_polled_open(struct vfio_device *dev);
 extern const struct pci_pages_sink vfio_pci_pages_sink; /* but for its arg */
+
+/* sriov.c */
+int vfio_pci_sriov_init(struct vfio_pci_device *vd); /* -ENOMEM, -EIO */
+void vfio_pci_sriov_fini(struct vfio_pci_device *vd);
+int vfio_pci_check_token(struct vfio_device *dev, const uint8_t *uuid);
+void vfio_pci_vf_users(struct vfio_pci_device *vd, int by); /* a VF is opened (1) or closed (-1) */
+int vfio_pci_feature(struct vfio_device *dev, uint32_t flags, void *data, size_t size, size_t copied);
 
 /* ioeventfd.c */
 int vfio_pci_ioeventfd(struct vfio_device *dev, uint32_t flags, uint64_t offset, uint64_t data, int fd);

@@ -53,7 +53,7 @@ bool vfio_pci_touches_msix(const struct vfio_pci_device *vd, unsigned bar, uint6
 }
 
 /*
- * One access on the bus. With memory decode off for the user, or in D3hot, there is none: -EIO. The function's refusal is the bus's: a read
+ * One access on the bus. With memory decode off for the user (of a VF it is the PF's), or in D3hot, there is none: -EIO. The function's refusal is the bus's: a read
  * gets ones, a write is lost; pci/ has said so in the log. The D-state takes a lock to read, so it is asked for only after a refusal.
  */
 static int bar_access(struct vfio_pci_device *vd, unsigned bar, uint64_t pos, unsigned size, uint64_t *value, bool write)
@@ -62,7 +62,7 @@ static int bar_access(struct vfio_pci_device *vd, unsigned bar, uint64_t pos, un
 	int err = -EIO;
 
 	pthread_rwlock_rdlock(&vd->memory_lock);
-	if (memory && !(vd->config.vconfig[PCI_COMMAND] & PCI_COMMAND_MEMORY))
+	if (memory && !vd->virtfn && !(vd->config.vconfig[PCI_COMMAND] & PCI_COMMAND_MEMORY))
 		goto out;
 	err = write ? pci_bar_write(vd->fn, bar, pos, size, *value) : pci_bar_read(vd->fn, bar, pos, size, value);
 	if (err && !write)

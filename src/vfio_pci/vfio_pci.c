@@ -35,22 +35,27 @@ static enum uvfio_reset_kind reset_kind(struct vfio_pci_device *vd)
  * Reset the function and put its config space back, bus mastering and interrupts included: what SET_IRQS and the user's
  * writes set up survives, the device's registers do not.
  */
-static void reset_by(struct vfio_pci_device *vd, enum uvfio_reset_kind kind)
+static void quiet(struct vfio_pci_device *vd, uint8_t state[PCI_CFG_EXP_SIZE])
 {
-	uint8_t state[PCI_CFG_EXP_SIZE];
-
 	vfio_pci_set_power(vd, 0);
 	pci_save_state(vd->fn, state);
 	/* no decoding, no bus mastering, no interrupt while it is reset */
 	pci_config_write(vd->fn, PCI_COMMAND, 2, PCI_COMMAND_INTX_DISABLE);
-	pci_function_reset(vd->fn, kind);
+}
+
+static void restore(struct vfio_pci_device *vd, const uint8_t state[PCI_CFG_EXP_SIZE])
+{
 	pci_restore_state(vd->fn, state);
 	vfio_pci_irqs_restore(vd);
 }
 
 void vfio_pci_reset_function(struct vfio_pci_device *vd)
 {
-	reset_by(vd, reset_kind(vd));
+	uint8_t state[PCI_CFG_EXP_SIZE];
+
+	quiet(vd, state);
+	pci_function_reset(vd->fn, reset_kind(vd));
+	restore(vd, state);
 }
 
 void vfio_pci_set_power(struct vfio_pci_device *vd, unsigned state)
@@ -94,16 +99,27 @@ static int vfio_pci_reset(struct vfio_device *dev)
 	return 0;
 }
 
-static int vfio_pci_slot_reset(struct vfio_device *dev)
+/* The locks are held from the first step to the last: nobody looks at a function that is half reset. A VF is reset by its PF. */
+static void vfio_pci_slot_reset(struct vfio_device *dev, enum vfio_slot_step step)
 {
 	struct vfio_pci_device *vd = to_vfio_pci(dev);
 
-	pthread_mutex_lock(&vd->config_lock);
-	pthread_rwlock_wrlock(&vd->memory_lock);
-	reset_by(vd, UVFIO_RESET_BUS);
-	pthread_rwlock_unlock(&vd->memory_lock);
-	pthread_mutex_unlock(&vd->config_lock);
-	return 0;
+	switch (step) {
+	case VFIO_SLOT_SAVE:
+		pthread_mutex_lock(&vd->config_lock);
+		pthread_rwlock_wrlock(&vd->memory_lock);
+		quiet(vd, vd->slot_saved);
+		break;
+	case VFIO_SLOT_RESET:
+		if (!vd->virtfn)
+			pci_function_reset(vd->fn, UVFIO_RESET_BUS);
+		break;
+	case VFIO_SLOT_RESTORE:
+		restore(vd, vd->slot_saved);
+		pthread_rwlock_unlock(&vd->memory_lock);
+		pthread_mutex_unlock(&vd->config_lock);
+		break;
+	}
 }
 
 /* ---- open and close ---- */
@@ -170,6 +186,7 @@ static int vfio_pci_open(struct vfio_device *dev)
 	pci_set_irq_sink(vd->fn, &sink);
 	pages.arg = vd;
 	pci_set_pages_sink(vd->fn, &pages);
+	vfio_pci_vf_users(vd, 1);
 	vd->opened = true;
 	return 0;
 }
@@ -178,6 +195,7 @@ static void vfio_pci_close(struct vfio_device *dev)
 {
 	struct vfio_pci_device *vd = to_vfio_pci(dev);
 
+	vfio_pci_vf_users(vd, -1);
 	pthread_mutex_lock(&vd->config_lock);
 	pthread_rwlock_wrlock(&vd->memory_lock);
 	vfio_pci_set_power(vd, 0);
@@ -248,21 +266,23 @@ static ssize_t vfio_pci_rw(struct vfio_device *dev, uint32_t index, uint64_t pos
 	return -EINVAL;
 }
 
-static const struct vfio_device_ops ops = {
-	.open = vfio_pci_open,
-	.close = vfio_pci_close,
-	.region = vfio_pci_region,
-	.irq = vfio_pci_irq,
-	.rw = vfio_pci_rw,
-	.mmio = vfio_pci_mmio,
-	.polled = vfio_pci_polled,
-	.polled_open = vfio_pci_polled_open,
-	.set_irqs = vfio_pci_set_irqs,
-	.reset = vfio_pci_reset,
-	.slot_reset = vfio_pci_slot_reset,
-	.ioeventfd = vfio_pci_ioeventfd,
-	/* feature: none that a function on its own, without migration and with no low power, has */
-};
+#define OPS                                                                              \
+	.open = vfio_pci_open, .close = vfio_pci_close, .region = vfio_pci_region,       \
+	.irq = vfio_pci_irq, .rw = vfio_pci_rw, .mmio = vfio_pci_mmio,                   \
+	.polled = vfio_pci_polled, .polled_open = vfio_pci_polled_open,                  \
+	.set_irqs = vfio_pci_set_irqs, .reset = vfio_pci_reset,                          \
+	.ioeventfd = vfio_pci_ioeventfd, .feature = vfio_pci_feature,                    \
+	.check_token = vfio_pci_check_token
+static const struct vfio_device_ops ops = { OPS, .slot_reset = vfio_pci_slot_reset };
+/* A VF whose PF has another driver: the slot is not ours to reset. */
+static const struct vfio_device_ops lone_vf_ops = { OPS };
+
+void vfio_pci_set_pf(struct vfio_device *vf, struct vfio_device *pf)
+{
+	to_vfio_pci(vf)->pf = pf ? to_vfio_pci(pf) : NULL;
+	vf->pf = pf;
+	vf->ops = pf ? &ops : &lone_vf_ops;
+}
 
 /* ---- bind ---- */
 
@@ -293,17 +313,21 @@ int vfio_pci_bind(pci_function *fn, struct loop *loop, struct vfio_device **out)
 	struct vfio_pci_device *vd = calloc(1, sizeof(*vd));
 	unsigned segment, bus, slot, function;
 	pthread_rwlockattr_t attr;
+	int ret;
 
 	if (!vd)
 		return -ENOMEM;
 	vd->fn = fn;
 	vd->loop = loop;
 	vfio_pci_mmap_init(vd);
-	if (init_triggers(vd)) {
+	ret = init_triggers(vd);
+	if (!ret)
+		ret = vfio_pci_sriov_init(vd);
+	if (ret) {
 		free(vd->old_fds);
 		free(vd->triggers);
 		free(vd);
-		return -ENOMEM;
+		return ret;
 	}
 	vfio_device_init(&vd->vdev, &ops, name, pci_function_iommu(fn));
 	vd->vdev.num_regions = VFIO_PCI_NUM_REGIONS;
@@ -344,6 +368,7 @@ void vfio_pci_unbind(struct vfio_device *dev)
 	pthread_mutex_destroy(&vd->ioeventfd_lock);
 	pthread_mutex_destroy(&vd->config_lock);
 	pthread_mutex_destroy(&vd->igate);
+	vfio_pci_sriov_fini(vd);
 	free(vd->old_fds);
 	free(vd->triggers);
 	free(vd);

@@ -1,0 +1,326 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * machine/sriov.c: virtual functions in a machine. A VF is made when it is first needed and then kept: enabling plugs it in (a group, a name by which it is found),
+ * disabling takes it out, and the object waits. So a pointer to a VF never goes bad while the machine stands.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <linux/pci_regs.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/syscall.h>
+#include "base/sys.h"
+#include "machine/internal.h"
+#include "vfio_pci/vfio_pci.h"
+
+#define MESSAGE_MAX 512
+
+static unsigned rid_of(const struct machine_addr *a)
+{
+	return (unsigned)a->bus << 8 | (unsigned)a->dev << 3 | a->fn;
+}
+
+void machine_vf_address(const struct machine_slot *pf, unsigned i, char addr[16])
+{
+	struct machine_addr a;
+	unsigned rid;
+
+	machine_addr_parse(pf->d.addr, &a);
+	rid = pci_vf_rid(pf->d.fn, rid_of(&a), i);
+	a.bus = (uint8_t)(rid >> 8);
+	a.dev = rid >> 3 & 31;
+	a.fn = rid & 7;
+	machine_addr_print(&a, addr);
+}
+
+/* Has @slot the driver that the user wants it to have? */
+static int choose_driver(struct machine_slot *slot, char **err)
+{
+	const struct uvfio_sriov *iov = pci_sriov_info(slot->d.fn);
+	const char *driver = slot->spec.driver, *own = iov ? iov->host_driver : NULL;
+
+	slot->d.driver = driver ? driver : "vfio-pci";
+	if (!driver)
+		return 0;
+	if (!own)
+		return machine_fail(err, -EINVAL, "%s: driver=%s: it can only have vfio-pci", slot->spec.model,
+				    driver);
+	if (strcmp(driver, own))
+		return machine_fail(err, -EINVAL, "%s: driver=%s: it can have vfio-pci or %s", slot->spec.model,
+				    driver, own);
+	if (slot->spec.has_group)
+		return machine_fail(err, -EINVAL,
+				    "%s: driver=%s with group=: a group with a driver of the host in it can be used by "
+				    "no program",
+				    slot->spec.model, driver);
+	pci_config_write(slot->d.fn, PCI_COMMAND, 2,
+			 pci_config_read(slot->d.fn, PCI_COMMAND, 2) | PCI_COMMAND_MASTER);
+	pci_sriov_host_drives(slot->d.fn);
+	return 0;
+}
+
+int machine_pf_init(struct machine_slot *slot, char **err)
+{
+	unsigned total = pci_sriov_total(slot->d.fn);
+	const struct machine_slot *other;
+	struct machine_addr a;
+	char addr[16];
+
+	if (slot->spec.numvfs > total)
+		return machine_fail(err, -ERANGE, "%s: sriov_numvfs=%u: it has %u virtual functions",
+				    slot->spec.model, slot->spec.numvfs, total);
+	if (total) {
+		machine_addr_parse(slot->d.addr, &a);
+		if (pci_vf_rid(slot->d.fn, rid_of(&a), total - 1) > 0xffff)
+			return machine_fail(err, -EINVAL,
+					    "%s: on bus %02x its virtual functions would be beyond the last bus",
+					    slot->spec.model, a.bus);
+		slot->vfs = calloc(total, sizeof(*slot->vfs));
+		if (!slot->vfs)
+			return machine_fail(err, -ENOMEM, "out of memory");
+	}
+	for (unsigned i = 0; i < total; i++) {
+		machine_vf_address(slot, i, addr);
+		other = machine_owner(slot->m, addr);
+		if (other)
+			return machine_fail(err, -EBUSY,
+					    "%s: its virtual function %u would be at %s, which %s takes: choose another "
+					    "place with addr=",
+					    slot->spec.model, i, addr, other->spec.model);
+	}
+	return choose_driver(slot, err);
+}
+
+static int make_vf(struct machine_slot *pf, unsigned i, char **err)
+{
+	struct machine_slot *vf = calloc(1, sizeof(*vf));
+	char message[MESSAGE_MAX] = "";
+	int rc = -ENOMEM;
+
+	if (!vf)
+		goto fail;
+	vf->m = pf->m;
+	vf->pf = pf;
+	vf->claim = -1;
+	vf->d.driver = "vfio-pci";
+	machine_vf_address(pf, i, vf->d.addr);
+	rc = pci_vf_new(pf->d.fn, i, vf->d.addr, message, sizeof(message), &vf->d.fn);
+	if (rc)
+		goto fail;
+	rc = vfio_pci_bind(vf->d.fn, pf->m->sys->loop, &vf->d.vdev);
+	if (rc) {
+		pci_function_free(vf->d.fn, false);
+		goto fail;
+	}
+	vfio_pci_set_pf(vf->d.vdev, pf->d.vdev);
+	vfio_pci_set_mmap(vf->d.vdev, pf->m->mmap_auto_off && pf->spec.mmap == VFIO_PCI_MMAP_AUTO ? VFIO_PCI_MMAP_OFF :
+												 pf->spec.mmap);
+	pthread_mutex_lock(&pf->m->tables_lock);
+	pf->vfs[i] = vf;
+	pthread_mutex_unlock(&pf->m->tables_lock);
+	return 0;
+fail:
+	free(vf);
+	return machine_fail(err, rc, "%s at %s: virtual function %u cannot be made: %s", pf->spec.model,
+			    pf->d.addr, i, *message ? message : strerror(-rc));
+}
+
+int machine_make_vfs(struct machine_slot *pf, unsigned n, char **err)
+{
+	int rc = 0;
+
+	for (unsigned i = 0; i < n && !rc; i++)
+		if (!pf->vfs[i])
+			rc = make_vf(pf, i, err);
+	return rc;
+}
+
+void machine_drop_vfs(struct machine_slot *pf)
+{
+	unsigned total = pci_sriov_total(pf->d.fn);
+
+	if (!pf->vfs)
+		return;
+	pci_sriov_set(pf->d.fn, 0);
+	pf->num_vfs = 0;
+	for (unsigned i = total; i-- > 0;)
+		if (pf->vfs[i])
+			machine_free_slot(pf->vfs[i]);
+	free(pf->vfs);
+	pf->vfs = NULL;
+}
+
+static int configure(struct machine_slot *pf, unsigned num)
+{
+	return pf->d.vdev ? vfio_pci_sriov_configure(pf->d.vdev, num) : pci_sriov_set(pf->d.fn, num);
+}
+
+/* sync_lock is held; none of them is open */
+static void unplug(struct machine_slot *pf)
+{
+	unsigned n = pf->num_vfs;
+
+	pthread_mutex_lock(&pf->m->tables_lock);
+	pf->num_vfs = 0;
+	pthread_mutex_unlock(&pf->m->tables_lock);
+	for (unsigned i = 0; i < n; i++)
+		machine_leave_group(pf->vfs[i]);
+	configure(pf, 0);
+}
+
+/* VFs [0, @num), in @groups or, if that is NULL, in free ones. sync_lock is held. */
+static int plug(struct machine_slot *pf, unsigned num, const unsigned *groups, char **err)
+{
+	int rc = machine_make_vfs(pf, num, err);
+
+	for (unsigned i = 0; i < num && !rc; i++) {
+		rc = machine_join_group(pf->m, pf->vfs[i], groups ? groups[i] : machine_free_group(pf->m));
+		if (rc) {
+			machine_fail(err, rc, "%s: virtual function %u cannot join a group: %s", pf->d.addr, i,
+				     strerror(-rc));
+			while (i)
+				machine_leave_group(pf->vfs[--i]);
+		}
+	}
+	if (rc)
+		return rc;
+	configure(pf, num);
+	pthread_mutex_lock(&pf->m->tables_lock);
+	pf->num_vfs = num;
+	pthread_mutex_unlock(&pf->m->tables_lock);
+	return 0;
+}
+
+int machine_start(struct machine *m, char **err)
+{
+	int rc = 0;
+
+	if (err)
+		*err = NULL;
+	pthread_mutex_lock(&m->sync_lock);
+	for (unsigned i = 0; i < m->num_slots && !rc; i++) {
+		struct machine_slot *pf = m->slots[i];
+
+		if (!pf->num_vfs && pf->spec.numvfs)
+			rc = plug(pf, pf->spec.numvfs, NULL, err);
+	}
+	pthread_mutex_unlock(&m->sync_lock);
+	return rc;
+}
+
+/* ---- in step with the run ---- */
+
+static bool in_step(const struct machine_slot *pf, const struct machine_pf_state *st)
+{
+	if (pf->num_vfs != st->num)
+		return false;
+	for (unsigned i = 0; i < st->num; i++)
+		if (pf->vfs[i]->d.group != st->groups[i])
+			return false;
+	return true;
+}
+
+static int follow(struct machine *m, const struct machine_pf_state *st)
+{
+	struct machine_slot *pf = NULL;
+	char *why = NULL;
+	int rc = 0;
+
+	for (unsigned i = 0; i < m->num_slots; i++)
+		if (!strcmp(m->slots[i]->d.addr, st->addr))
+			pf = m->slots[i];
+	if (!pf || st->num > pci_sriov_total(pf->d.fn) || in_step(pf, st))
+		return 0;
+	if (pf->num_vfs)
+		unplug(pf);
+	if (st->num)
+		rc = plug(pf, st->num, st->groups, &why);
+	if (rc)
+		log_err("machine", "%s", why ? why : strerror(-rc));
+	free(why);
+	return rc;
+}
+
+int machine_sync(struct machine *m, int *held)
+{
+	struct machine_pf_state *states = NULL;
+	unsigned n = 0;
+	bool any = false;
+	int fd, rc;
+
+	*held = -1;
+	for (unsigned i = 0; i < m->num_slots; i++)
+		any |= m->slots[i]->vfs != NULL;
+	if (!any || !m->run_dir)
+		return 0;
+	fd = machine_state_open(m->run_dir, F_RDLCK);
+	if (fd < 0)
+		return fd;
+	rc = machine_state_read(m->run_dir, &states, &n);
+	pthread_mutex_lock(&m->sync_lock);
+	for (unsigned i = 0; i < n && !rc; i++)
+		rc = follow(m, &states[i]);
+	pthread_mutex_unlock(&m->sync_lock);
+	free(states);
+	if (rc)
+		sys_close(fd);
+	else
+		*held = fd;
+	return rc;
+}
+
+void machine_sync_end(int held)
+{
+	if (held >= 0)
+		sys_close(held);
+}
+
+/* ---- VF tokens ---- */
+
+/* A file that is there whole or not at all: the kernel's vfio-pci has the token for as long as it is bound, whichever process said it. */
+static int token_path(const struct machine_slot *pf, const char *suffix, char *out, size_t size)
+{
+	int n = pf->m->run_dir ? snprintf(out, size, "%s/claims/token-%s%s", pf->m->run_dir, pf->d.addr, suffix) : -1;
+
+	return n > 0 && (size_t)n < size ? 0 : -ENAMETOOLONG;
+}
+
+void machine_keep_token(void *arg, const uint8_t uuid[16])
+{
+	char path[PATH_MAX], temporary[PATH_MAX];
+	struct machine_slot *pf = arg;
+	long rc;
+	int fd;
+
+	if (token_path(pf, "", path, sizeof(path)) || token_path(pf, ".new", temporary, sizeof(temporary)))
+		return;
+	fd = sys_open(temporary, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
+	rc = fd;
+	if (fd >= 0) {
+		rc = sys_write(fd, uuid, 16);
+		sys_close(fd);
+		if (rc == 16)
+			rc = sys_call(SYS_renameat, AT_FDCWD, (long)temporary, AT_FDCWD, (long)path, 0, 0);
+	}
+	if (rc < 0)
+		log_warn(pf->d.addr, "%s: %s: another process of this run will not know this VF token", path,
+			 strerror((int)-rc));
+}
+
+void machine_load_token(struct machine_slot *pf)
+{
+	char path[PATH_MAX];
+	uint8_t uuid[16];
+	int fd;
+
+	if (!pf->d.vdev || token_path(pf, "", path, sizeof(path)))
+		return;
+	fd = sys_open(path, O_RDONLY | O_CLOEXEC, 0);
+	if (fd < 0)
+		return;
+	if (sys_read(fd, uuid, sizeof(uuid)) == sizeof(uuid))
+		vfio_pci_load_token(pf->d.vdev, uuid);
+	sys_close(fd);
+}
