@@ -1,11 +1,11 @@
 # SPDX-License-Identifier: BSD-3-Clause
 # make bench: how to read what it prints is in docs/benchmarks.md
 
-bench_programs := dma msi nvme ioctl polled
+bench_programs := dma msi nvme ioctl mmio polled
 bench_bins := $(addprefix $(BUILD)/bench/,$(bench_programs))
 
-# What measures the inside links with the archives; ioctl knows nothing of uvfio and meets it through the shim.
-$(BUILD)/bench/ioctl: bench/bench_ioctl.c bench/bench.c bench/bench.h
+# What measures the inside links with the archives; ioctl and mmio know nothing of uvfio and meet it through the shim.
+$(BUILD)/bench/ioctl $(BUILD)/bench/mmio: $(BUILD)/bench/%: bench/bench_%.c bench/bench.c bench/bench.h
 	@mkdir -p $(@D)
 	$(CC) $(CFLAGS_ALL) -Ibench -o $@ $(filter %.c,$^) $(LDFLAGS_ALL)
 # a driver of libc alone, that of the tests

@@ -18,11 +18,3 @@ $(foreach c,$(mmio_compilers),$(foreach l,$(mmio_levels),$(eval $(call mmio_rule
 .PHONY: mmio-programs
 mmio-programs: $(mmio_programs)
 test-programs: $(mmio_programs)
-
-$(BUILD)/test/mmio_bench: tests/mmio_bench.c $(BUILD)/lib/x86.a $(BUILD)/lib/base.a
-	@mkdir -p $(@D)
-	$(call say,LINK,$@)
-	$(Q)$(CC) $(CFLAGS_ALL) -MMD -MP -MF $@.d -o $@ $^ $(LDFLAGS_ALL) $(LIBS)
-.PHONY: mmio-bench
-mmio-bench: $(BUILD)/test/mmio_bench
-	@$<
