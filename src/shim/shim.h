@@ -10,7 +10,7 @@
  *  - Nothing is built before the program opens a file of /dev/vfio, and a forked child starts from nothing (fork.c).
  *
  * Locks, in order: build_lock > release_lock > table_lock; bars_lock (bars.c) after build_lock, with none of the others. All are taken with every signal blocked but the three that are ours, since
- * a handler of the program may call us. A device's bus (bus.c) is held around an access of the device, before the locks of vfio_pci/ and of the model, with none of those here.
+ * a handler of the program may call us. A device's bus (bus.c) is held around an access of the device, before the locks of vfio_pci/ and of the model; bars_lock comes after it, when the device opens its pages.
  */
 #ifndef SHIM_SHIM_H
 #define SHIM_SHIM_H
