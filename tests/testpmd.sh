@@ -64,7 +64,7 @@ until_port() { # PORT STATE
 }
 
 # shellcheck disable=SC2054
-back_to_back=(--device igb,net_id=a,net=peer:b --device igb,net_id=b,net=peer:a)
+back_to_back=(--device igb,id=a,net=peer:b --device igb,id=b,net=peer:a)
 both=(-a 01:00.0 -a 02:00.0)
 reset=("port stop all" "port reset all" "port start all")
 again=("port stop 1" "port close 1" "device detach 0000:02:00.0" "port attach 0000:02:00.0" "port start 1")

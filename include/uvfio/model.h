@@ -279,6 +279,8 @@ UVFIO_PUBLIC void uvfio_set_priv(struct uvfio_dev *dev, void *priv);
 UVFIO_PUBLIC void *uvfio_priv(const struct uvfio_dev *dev);
 /** uvfio_dev_name - "0000:01:00.0". */
 UVFIO_PUBLIC const char *uvfio_dev_name(const struct uvfio_dev *dev);
+/** uvfio_dev_id - the user's name for the device, of id=NAME, by which another device's options may refer to it; NULL: none. */
+UVFIO_PUBLIC const char *uvfio_dev_id(const struct uvfio_dev *dev);
 
 /* An option's value: the user's, else the table's default. The @i-th of a multiple option; NULL / 0 / false when unset. */
 UVFIO_PUBLIC const char *uvfio_opt_string(const struct uvfio_dev *dev, const char *name, unsigned i);

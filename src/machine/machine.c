@@ -294,6 +294,9 @@ int machine_add(struct machine *m, const char *text, char **err)
 	rc = machine_model(slot->spec.model, &model, &slot->d.plugin, err);
 	if (rc)
 		goto fail;
+	if (slot->spec.id) /* the device is told, too; its place in the spec's list is free */
+		slot->spec.opts[slot->spec.num_opts++] =
+			(struct pci_option){"id", slot->spec.id};
 	rc = pci_function_new(model, slot->d.addr, m->sys->loop, slot->spec.opts,
 			      slot->spec.num_opts, message, sizeof(message), &slot->d.fn);
 	if (rc) {

@@ -38,7 +38,7 @@ static uint16_t phy(unsigned reg)
 /* A cable to another one. */
 static void start(void)
 {
-	struct pci_option id = {"net_id", "partner"};
+	struct pci_option id = {"id", "partner"};
 	char err[256];
 
 	plug(&model_igb, "net", "peer:partner");

@@ -313,7 +313,7 @@ static void test_partner(void **state)
 	pci_function *its;
 	uint8_t *its_mem;
 
-	plug(&model_igb, "net_id", "left");
+	plug(&model_igb, "id", "left");
 	w(IGB_CTRL, CTRL_SLU);
 	assert_false(r(IGB_STATUS) & STATUS_LU);
 	its = fn, its_loop = loop, its_mem = mem;

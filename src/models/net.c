@@ -193,7 +193,7 @@ int net_open(struct uvfio_dev *dev, const struct net_ops *ops, void *arg, struct
 	p->arg = arg;
 	p->be = &net_peer_backend;
 	p->fd = p->event_fd = p->wake_fd = -1;
-	p->id = uvfio_opt_string(dev, "net_id", 0);
+	p->id = uvfio_dev_id(dev);
 	for (unsigned i = 0; i < uvfio_opt_count(dev, "net") && !err; i++)
 		err = parse(p, uvfio_opt_string(dev, "net", i), &first, &pcap);
 	if (!err && pcap)

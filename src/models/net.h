@@ -6,14 +6,13 @@
  *
  * Options (a network model puts NET_OPTIONS into its table, and sets `concurrent`):
  *
- * - net=peer:NAME: a cable to the device with net_id=NAME. It is enough that one end names the other;
+ * - net=peer:NAME: a cable to the device with id=NAME. It is enough that one end names the other;
  *   either may come first; a cable has two ends.
  * - net=tap:IFNAME: the link is up while the interface is.
  * - net=unix:PATH[:PEER]: datagrams, one a frame; bound to PATH; sent to PEER, or to whoever sent last.
  *   The link is always up: nobody knows who listens. A receiver whose queue is full is waited for, 10
  *   ms at most; then frames are dropped until it reads.
  * - net=pcap:FILE: what comes and goes, beside one of the above.
- * - net_id=NAME: how a peer names this port.
  *
  * Threads, the rules for a model:
  *
@@ -61,9 +60,8 @@ struct net_ops {
 /* clang-format off */
 #define NET_OPTIONS                                                                                \
 	{ .name = "net", .type = UVFIO_OPT_STRING, .multiple = true,                               \
-	  .help = "peer:NAME, tap:IFNAME, unix:PATH[:PEER]; and pcap:FILE beside any of them" },   \
-	{ .name = "net_id", .type = UVFIO_OPT_STRING,                                              \
-	  .help = "the name by which another device's net=peer: finds this one" }
+	  .help = "peer:NAME (a device with id=NAME), tap:IFNAME, unix:PATH[:PEER]; "              \
+		  "and pcap:FILE beside any of them" }
 /* clang-format on */
 
 /* Read the options of @dev and open: 0 or -errno after uvfio_error(). Without net= the port has a

@@ -21,7 +21,7 @@ static void opens_or_not(const char *const *opts)
 		err = device_try(&a, "a", opts);
 		happened = fault_clear();
 		if (!err) {
-			assert_true(net_link_up(a.port) || !strncmp(opts[0], "net_id", 6));
+			assert_true(net_link_up(a.port) || !strncmp(opts[0], "id=", 3));
 			device_close(&a);
 			if (!happened)
 				break;
@@ -37,9 +37,9 @@ static void opens_or_not(const char *const *opts)
 
 static void test_open(void **state)
 {
-	OPEN(&b, "b", "net_id=b");
-	opens_or_not(OPTS("net=peer:b", "net_id=a"));
-	opens_or_not(OPTS("net_id=a"));
+	OPEN(&b, "b", "id=b");
+	opens_or_not(OPTS("net=peer:b", "id=a"));
+	opens_or_not(OPTS("id=a"));
 	opens_or_not(OPTS("net=unix:/tmp/uvfio-net-fault"));
 	opens_or_not(OPTS("net=peer:b", "net=pcap:/tmp/uvfio-net-fault.pcap"));
 	assert_int_equal(access("/tmp/uvfio-net-fault", F_OK), -1);
@@ -52,7 +52,7 @@ static void test_open(void **state)
 static void test_answer(void **state)
 {
 	OPEN(&a, "a", "net=peer:b");
-	OPEN(&b, "b", "net_id=b");
+	OPEN(&b, "b", "id=b");
 	b.replies = 3;
 	fault_set(2);
 	assert_true(frame_send(&a, 0, 0, 60));

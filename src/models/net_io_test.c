@@ -301,7 +301,7 @@ static void test_pcap(void **state)
 	size_t last;
 
 	OPEN(&a, "a", "net=peer:right", opt_cap);
-	OPEN(&b, "b", "net_id=right");
+	OPEN(&b, "b", "id=right");
 	for (uint32_t i = 0; i < 100; i += 2) {
 		assert_true(frame_send(&a, 0, i, 60 + i)); /* both directions, in order */
 		assert_true(frame_send(&b, 0, i + 1, 60));
@@ -348,7 +348,7 @@ static void test_pcap_ends(void **state)
 		pid = fork();
 		if (!pid) {
 			if (device_try(&a, "a", OPTS("net=peer:right", opt_cap)) ||
-			    device_try(&b, "b", OPTS("net_id=right")))
+			    device_try(&b, "b", OPTS("id=right")))
 				_exit(1);
 			for (uint32_t i = 0;; i++)
 				frame_send(&a, 0, i, 60 + i % 1400);
@@ -362,7 +362,7 @@ static void test_pcap_ends(void **state)
 	}
 
 	OPEN(&a, "a", "net=peer:right", opt_cap);
-	OPEN(&b, "b", "net_id=right");
+	OPEN(&b, "b", "id=right");
 	for (uint32_t i = 0; i < 10; i++)
 		frame_send(&a, 0, i, 60);
 	pid = fork();
@@ -381,7 +381,7 @@ static void test_pcap_ends(void **state)
 		signal(SIGXFSZ, SIG_IGN);
 		setrlimit(RLIMIT_FSIZE, &limit);
 		if (device_try(&a, "a", OPTS("net=peer:right", opt_cap)) ||
-		    device_try(&b, "b", OPTS("net_id=right")))
+		    device_try(&b, "b", OPTS("id=right")))
 			_exit(1);
 		for (uint32_t i = 0; i < 300; i++)
 			if (!frame_send(&a, 0, i, 60))

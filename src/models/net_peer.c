@@ -314,7 +314,7 @@ int net_join(struct net_port *p)
 	if (q) {
 		snprintf(other, sizeof(other), "%s", uvfio_dev_name(q->dev));
 		pthread_mutex_unlock(&r->lock);
-		uvfio_error(p->dev, "net_id=%s: is the name of %s already", p->id, other);
+		uvfio_error(p->dev, "id=%s: is the name of %s already", p->id, other);
 		return -EEXIST;
 	}
 	cds_list_add_tail(&p->node, &r->ports);

@@ -17,7 +17,7 @@ static void test_peer(void **state)
 	assert_false(net_link_up(a.port));
 	assert_false(frame_send(&a, 0, 0, 60));
 	assert_int_equal(a.links, 0);
-	OPEN(&b, "b", "net_id=right");
+	OPEN(&b, "b", "id=right");
 	assert_true(net_link_up(a.port) && net_link_up(b.port));
 	assert_true(a.up && b.up);
 	for (uint32_t i = 0; i < 1000; i++) {
@@ -45,7 +45,7 @@ static void test_peer(void **state)
 	assert_int_equal(a.links, 2);
 	assert_false(a.up || net_link_up(a.port));
 	assert_false(frame_send(&a, 0, 1002, 60));
-	OPEN(&b, "b", "net_id=right");
+	OPEN(&b, "b", "id=right");
 	assert_true(a.up && b.up);
 	assert_true(frame_send(&a, 0, 1002, 60));
 	assert_int_equal(b.received, 1);
@@ -56,14 +56,14 @@ static void test_peer(void **state)
 	assert_true(a.up && b.up);
 	device_close(&b);
 	device_close(&a);
-	OPEN(&a, "a", "net=peer:right", "net_id=left");
-	OPEN(&b, "b", "net=peer:left", "net_id=right");
+	OPEN(&a, "a", "net=peer:right", "id=left");
+	OPEN(&b, "b", "net=peer:left", "id=right");
 	assert_true(frame_send(&b, 0, 0, 60));
 	assert_int_equal(a.received, 1);
 	device_close(&a);
 	device_close(&b);
 	/* alone */
-	OPEN(&a, "a", "net_id=left");
+	OPEN(&a, "a", "id=left");
 	assert_false(net_link_up(a.port));
 	device_close(&a);
 }
@@ -72,7 +72,7 @@ static void test_carrier(void **state)
 {
 	OPEN(&a, "a", "net=peer:right");
 	net_set_carrier(a.port, false);
-	OPEN(&b, "b", "net_id=right");
+	OPEN(&b, "b", "id=right");
 	assert_int_equal(a.links + b.links, 0);
 	assert_false(frame_send(&b, 0, 0, 60));
 	net_set_carrier(a.port, true);
@@ -92,7 +92,7 @@ static void test_carrier(void **state)
 	/* another cable of the same port */
 	net_set_carrier(a.port, false);
 	device_close(&b);
-	OPEN(&b, "b", "net_id=right");
+	OPEN(&b, "b", "id=right");
 	assert_false(a.up || b.up);
 	net_set_carrier(a.port, true);
 	assert_true(a.up && b.up);
@@ -123,7 +123,7 @@ static void test_mismatch(void **state)
 	char text[512];
 
 	OPEN(&a, "a", "net=peer:right");
-	OPEN(&b, "b", "net_id=right");
+	OPEN(&b, "b", "id=right");
 	open_logged(&c, "c", OPTS("net=peer:right"), text, sizeof(text));
 	assert_non_null(strstr(
 		text, "net=peer:right of c: no link: right is connected to another already"));
@@ -134,11 +134,11 @@ static void test_mismatch(void **state)
 	assert_int_equal(b.received, 1);
 	device_close(&b);
 	assert_false(c.up);
-	open_logged(&b, "b", OPTS("net_id=right", "net=peer:elsewhere"), text, sizeof(text));
+	open_logged(&b, "b", OPTS("id=right", "net=peer:elsewhere"), text, sizeof(text));
 	assert_non_null(strstr(text, "net=peer:right of c: no link: right names another peer"));
 	assert_false(b.up || c.up);
 	device_close(&b);
-	open_logged(&b, "b", OPTS("net_id=right", "net=unix:/tmp/uvfio-net-test-mismatch"), text,
+	open_logged(&b, "b", OPTS("id=right", "net=unix:/tmp/uvfio-net-test-mismatch"), text,
 		    sizeof(text));
 	assert_non_null(strstr(text, "right has a tap or a socket at its end"));
 	assert_false(c.up);
@@ -146,8 +146,8 @@ static void test_mismatch(void **state)
 	device_close(&c);
 	/* two that name each other belong together, whoever else names one of them first */
 	OPEN(&c, "c", "net=peer:right");
-	OPEN(&a, "a", "net=peer:right", "net_id=left");
-	open_logged(&b, "b", OPTS("net_id=right", "net=peer:left"), text, sizeof(text));
+	OPEN(&a, "a", "net=peer:right", "id=left");
+	open_logged(&b, "b", OPTS("id=right", "net=peer:left"), text, sizeof(text));
 	assert_non_null(strstr(text, "of c: no link: right names another peer"));
 	assert_true(a.up && b.up && !c.up);
 	device_close(&a);
@@ -164,7 +164,7 @@ static void test_bad_options(void **state)
 	} bad[] = {
 		{{"net=hub:1"}, -EINVAL, "net=hub:1: must be peer:NAME, tap:IFNAME, unix:PATH"},
 		{{"net=peer:"}, -EINVAL, "needs a name"},
-		{{"net=peer:x", "net_id=x"}, -EINVAL, "cannot be its own peer"},
+		{{"net=peer:x", "id=x"}, -EINVAL, "cannot be its own peer"},
 		{{"net=peer:x", "net=peer:y"}, -EINVAL, "net=peer:y: there is net=peer:x already"},
 		{{"net=pcap:"}, -EINVAL, "needs a file"},
 		{{"net=pcap:/tmp/x", "net=pcap:/tmp/y"},
@@ -186,14 +186,14 @@ static void test_bad_options(void **state)
 		  "567890123456789012345678901234567"},
 		 -ENAMETOOLONG,
 		 "longer than the 107 characters"},
-		{{"net_id=taken"}, -EEXIST, "net_id=taken: is the name of b already"},
+		{{"id=taken"}, -EEXIST, "id=taken: is the name of b already"},
 		/* a first part that was opened is closed again */
 		{{"net=unix:/tmp/uvfio-net-test-bad", "net=peer:x"}, -EINVAL, "there is net=unix:"},
-		{{"net=unix:/tmp/uvfio-net-test-bad", "net_id=taken"}, -EEXIST, "is the name of b"},
+		{{"net=unix:/tmp/uvfio-net-test-bad", "id=taken"}, -EEXIST, "is the name of b"},
 	};
 	unsigned fds;
 
-	OPEN(&b, "b", "net_id=taken");
+	OPEN(&b, "b", "id=taken");
 	fds = count_private();
 	for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
 		assert_int_equal(device_try(&a, "a", bad[i].opts), bad[i].err);
@@ -211,7 +211,7 @@ static void test_bad_options(void **state)
 static void test_answers(void **state)
 {
 	OPEN(&a, "a", "net=peer:right");
-	OPEN(&b, "b", "net_id=right");
+	OPEN(&b, "b", "id=right");
 	b.replies = 3;
 	for (uint32_t i = 0; i < 100; i++)
 		assert_true(frame_send(&a, 0, i, 60));
@@ -241,9 +241,9 @@ static void test_forward(void **state)
 	static struct device d;
 
 	OPEN(&a, "a", "net=peer:x");
-	OPEN(&b, "b", "net_id=x");
+	OPEN(&b, "b", "id=x");
 	OPEN(&c, "c", "net=peer:y");
-	OPEN(&d, "d", "net_id=y");
+	OPEN(&d, "d", "id=y");
 	b.forward = c.port;
 	b.replies = 1;
 	assert_true(frame_send(&a, 0, 5, 60));
@@ -294,7 +294,7 @@ static void test_both_ways(void **state)
 	struct sender s[SENDERS];
 
 	OPEN(&a, "a", "net=peer:right");
-	OPEN(&b, "b", "net_id=right");
+	OPEN(&b, "b", "id=right");
 	senders_start(s, SENDERS, NULL);
 	for (unsigned i = 0; i < SENDERS; i++) {
 		pthread_join(s[i].thread, NULL);
@@ -336,7 +336,7 @@ static void test_close_in_flight(void **state)
 	}
 	for (int i = 0; i < 150; i++) {
 		d = malloc(sizeof(*d));
-		OPEN(d, "d", "net_id=right");
+		OPEN(d, "d", "id=right");
 		d->replies = i % 3 ? 0 : 1;
 		if (i % 2)
 			usleep(500);
@@ -369,7 +369,7 @@ static void *churn(void *arg)
 	char mine[32], other[32];
 	atomic_bool stop;
 
-	snprintf(mine, sizeof(mine), "net_id=%s", names[me]);
+	snprintf(mine, sizeof(mine), "id=%s", names[me]);
 	snprintf(other, sizeof(other), "net=peer:%s", names[!me]);
 	for (int i = 0; i < 200; i++) {
 		struct net_port *p;
@@ -420,13 +420,13 @@ static void test_fork(void **state)
 	pid_t pid;
 	int st;
 
-	OPEN(&a, "a", "net=peer:right", "net_id=left");
-	OPEN(&b, "b", "net_id=right");
+	OPEN(&a, "a", "net=peer:right", "id=left");
+	OPEN(&b, "b", "id=right");
 	pid = fork();
 	if (!pid) {
-		if (device_try(&x, "x", OPTS("net=peer:right", "net_id=left")) || x.up)
+		if (device_try(&x, "x", OPTS("net=peer:right", "id=left")) || x.up)
 			_exit(1);
-		if (device_try(&y, "y", OPTS("net_id=right")) || !x.up || !y.up)
+		if (device_try(&y, "y", OPTS("id=right")) || !x.up || !y.up)
 			_exit(2);
 		if (!frame_send(&x, 0, 0, 60) || y.received != 1 || a.received || b.received)
 			_exit(3);

@@ -150,7 +150,7 @@ static const struct uvfio_model port_model = {
 	.destroy = port_destroy,
 };
 
-/* @opts: "net=...", "net_id=...", up to four, then NULL. */
+/* @opts: "net=...", "id=...", up to four, then NULL. */
 static int device_try(struct device *d, const char *name, const char *const *opts)
 {
 	struct pci_option o[4];

@@ -11,6 +11,9 @@
 #include "base/sys.h"
 #include "pci/function_internal.h"
 
+/* What a device of any model can be told besides its own options. */
+static const struct uvfio_option id_option = {.name = "id", .type = UVFIO_OPT_STRING};
+
 static const char *const type_text[] = {
 	[UVFIO_OPT_STRING] = "a text",
 	[UVFIO_OPT_SIZE] = "a size: a number of bytes, or one with K, M, G or T",
@@ -181,6 +184,8 @@ int pci_options_parse(pci_function *fn, const struct pci_option *opts, unsigned 
 	for (unsigned i = 0; i < n; i++) {
 		for (o = fn->model->options; o && o->name && strcmp(o->name, opts[i].name); o++)
 			;
+		if ((!o || !o->name) && !strcmp(opts[i].name, id_option.name))
+			o = &id_option;
 		if (!o || !o->name)
 			return uvfio_error(fn, "there is no option '%s'; %s", opts[i].name,
 					   list_options(fn->model, all, sizeof(all)));
@@ -235,6 +240,13 @@ static struct option_value *value_of(const pci_function *fn, const char *name, u
 	log_err(fn->name, "model %s asks for its option '%s', which its table does not have",
 		fn->model->name, name);
 	return NULL;
+}
+
+const char *uvfio_dev_id(const struct uvfio_dev *dev)
+{
+	struct option_value *v = nth_value(dev, id_option.name, 0);
+
+	return v && v->opt == &id_option ? v->text : NULL;
 }
 
 const char *uvfio_opt_string(const struct uvfio_dev *dev, const char *name, unsigned i)
