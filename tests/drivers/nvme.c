@@ -82,7 +82,7 @@ void nvme_queue_memory(struct nvme *n, unsigned id, unsigned entries)
 	q->sq_doorbell = (volatile uint32_t *)(n->doorbells + 2 * id * n->stride);
 	q->cq_doorbell = (volatile uint32_t *)(n->doorbells + (2 * id + 1) * n->stride);
 	/* the admin queue's entries of the buffers are left alone, as Linux leaves them */
-	if (n->shadow && id) {
+	if (n->shadow_used && id) {
 		q->sq_shadow = (volatile uint32_t *)(n->shadow + 2 * id * n->stride);
 		q->cq_shadow = (volatile uint32_t *)(n->shadow + (2 * id + 1) * n->stride);
 		q->sq_event = (volatile uint32_t *)((char *)q->sq_shadow + NVME_PAGE);
@@ -172,6 +172,7 @@ static void configure_doorbell_buffer(struct nvme *n)
 	status = nvme_execute(n, 0, &c, NULL);
 	if (status)
 		die("Doorbell Buffer Config: status %#x", status);
+	n->shadow_used = true;
 }
 
 void nvme_start(struct nvme *n, bool doorbell_buffer)
@@ -185,6 +186,7 @@ void nvme_start(struct nvme *n, bool doorbell_buffer)
 
 	if (nvme_disable(n))
 		die("the controller does not stop");
+	n->shadow_used = false;
 	nvme_queue_memory(n, 0, NVME_ADMIN_ENTRIES);
 	mmio_write32(n->registers + NVME_AQA,
 		     (NVME_ADMIN_ENTRIES - 1) << 16 | (NVME_ADMIN_ENTRIES - 1));

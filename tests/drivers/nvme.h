@@ -101,8 +101,9 @@ struct nvme {
 	struct nvme_queue queue[NVME_MAX_QUEUES];
 	char *page; /* for what admin commands return */
 	uint64_t page_iova;
-	char *shadow; /* 7.13: two pages, NULL: not configured */
+	char *shadow; /* 7.13: two pages */
 	uint64_t shadow_iova;
+	bool shadow_used; /* since the last reset */
 	unsigned granted; /* I/O queue pairs that the controller gives, up to 8 */
 	/* of Identify Controller */
 	uint16_t oacs, oncs;
@@ -205,4 +206,7 @@ static inline void nvme_ring(struct nvme_queue *q)
 	q->doorbells++;
 	*q->sq_doorbell = q->tail;
 }
+
+/* nvme_check.c: every answer of the controller that the specification fixes, a line each. */
+int nvme_check(const char *address);
 #endif

@@ -2,11 +2,12 @@
 /*
  * nvme_driver: a user-level NVMe driver, for uvfio's devices and for real ones.
  *
- *	nvme_driver identify|regs ADDRESS
+ *	nvme_driver identify|regs|check ADDRESS
  *	nvme_driver fill|read|write|perf ADDRESS [OPTION]...
  *
  * identify and regs print; fill writes a pattern over the namespace; read and write move one piece
- * between the namespace and a file; perf reads (or writes) at random and counts.
+ * between the namespace and a file; perf reads (or writes) at random and counts; check writes down
+ * every answer that the specification fixes, a line each (nvme_check.c).
  */
 #include "nvme.h"
 
@@ -349,7 +350,7 @@ static void command_move(struct nvme *n, const struct options *o)
 }
 
 static const char usage[] =
-	"usage: nvme_driver identify|regs ADDRESS\n"
+	"usage: nvme_driver identify|regs|check ADDRESS\n"
 	"       nvme_driver fill|read|write|perf ADDRESS [OPTION]...\n"
 	"  -n, --nsid N        namespace (1)\n"
 	"  -b, --size BYTES    of one command (4096)\n"
@@ -440,6 +441,8 @@ int main(int argc, char **argv)
 	if (o.verify && o.write)
 		die("there is nothing to verify in a write");
 	command = argv[optind];
+	if (!strcmp(command, "check"))
+		return nvme_check(argv[optind + 1]);
 	nvme_open(&n, argv[optind + 1], o.nsid, o.shadow);
 	o.write |= !strcmp(command, "write");
 	if (!strcmp(command, "identify")) {

@@ -1,0 +1,29 @@
+#!/bin/bash
+# SPDX-License-Identifier: BSD-3-Clause
+# drivers_oracle.sh [DEVICE] : user-level drivers (tests/drivers) on uvfio's models, and the same binaries on QEMU's models of the same chips behind the kernel's
+# vfio-pci. They must see the same; what differs stands in tests/drivers/expected-differences with a reason.
+set -uo pipefail
+top=$(cd "$(dirname "$0")/.." && pwd)
+build=${BUILD:-build}; [[ $build == /* ]] || build=$top/$build
+here=$top/tests/drivers
+devices=(nvme); [[ $# -gt 0 ]] && devices=("$@")
+for d in "${devices[@]}"; do [[ -x $build/test/${d}_driver ]] || { echo "drivers_oracle: $build/test/${d}_driver is missing: make driver-programs" >&2; exit 1; }; done
+tmp=$(mktemp -d); trap 'rm -rf "$tmp"' EXIT
+"$top/tools/qemu-newest" --version >"$tmp/version" 2>&1 || { cat "$tmp/version"; echo "SKIP: the newest QEMU of Debian (tools/qemu-newest)"; exit 77; }
+passed=0 failed=0
+truncate -s 64M "$tmp/qemu.img" "$tmp/uvfio.img"
+QEMU=$top/tools/qemu-newest "$top/tools/kernel-vfio-guest" -k 6.12 -p -d nvme,serial=x,drive=d0 -Q -drive -Q if=none,id=d0,format=raw,file="$tmp/qemu.img" \
+	-f "$build/test/nvme_driver" -- "nvme_driver check 0000:01:00.0 2>&1; echo status \$?" >"$tmp/guest" || { cat "$tmp/guest"; echo "FAIL the guest"; }
+sed '/^status /,$d' "$tmp/guest" >"$tmp/nvme.qemu"
+[[ $(head -n 1 "$tmp/version") =~ version\ ([0-9.]+) ]] && echo "QEMU ${BASH_REMATCH[1]}, $(grep -c ': ' "$tmp/guest") answers"
+for d in "${devices[@]}"; do
+	status=0
+	timeout 200 "$build/uvfio" run --memlock unlimited --log-file "$tmp/log" --device "nvme,image=$tmp/uvfio.img" -- "$build/test/${d}_driver" check 0000:01:00.0 \
+		>"$tmp/$d.uvfio" 2>&1 || status=$?
+	"$top/tests/oracle/compare" -s $status "$d" "$here/expected-differences" "$tmp/$d.qemu" "$tmp/$d.uvfio" >"$tmp/result" || tail -n 15 "$tmp/log"
+	grep -v ' passed, ' "$tmp/result"
+	read -r ok _ no _ < <(grep ' passed, ' "$tmp/result" || echo "0 passed, 1 failed")
+	passed=$((passed + ok)) failed=$((failed + no))
+done
+echo "$passed passed, $failed failed"
+[[ $failed -eq 0 && $passed -gt 0 ]]
