@@ -3,8 +3,8 @@
  * igb: the Intel 82576 Gigabit Ethernet Controller (8086:10c9), one port of it, after its public
  * datasheet (revision 2.61): what the drivers of Linux, DPDK and the kernel's VFIO selftests use of
  * it. This file has its life and its BARs; registers are in igb_regs.c, and each part has a file of
- * its own (igb.h). Not there: virtual functions and VMDq pools, wake up, IEEE 1588, LinkSec, IPsec,
- * header split, manageability.
+ * its own (igb.h). Not there: wake up, IEEE 1588, LinkSec, IPsec, header split, mirroring between
+ * pools, manageability.
  */
 #include <errno.h>
 #include <linux/pci_regs.h>
@@ -17,9 +17,9 @@
 #define BAR3_SIZE 16384u /* MSI-X */
 #define MSIX_PBA  0x2000u
 
-bool igb_is_master(struct igb *g)
+bool igb_is_master(struct igb_fn *fn)
 {
-	return uvfio_config_get(g->dev, PCI_COMMAND, 2) & PCI_COMMAND_MASTER;
+	return uvfio_config_get(fn->dev, PCI_COMMAND, 2) & PCI_COMMAND_MASTER;
 }
 
 /* All queues stop before anything else changes; the wire's threads find RCTL.EN clear. */
@@ -56,6 +56,8 @@ static void reset(struct uvfio_dev *dev, enum uvfio_reset_kind kind)
 	g->ioaddr = 0;
 	pthread_mutex_unlock(&g->ctl);
 	igb_carrier_update(g);
+	if (atomic_load(&g->host.drives))
+		igb_host_start(g);
 }
 
 static int bar_read(struct uvfio_dev *dev, unsigned bar, uint64_t offset, unsigned size,
@@ -95,8 +97,7 @@ static int bar_write(struct uvfio_dev *dev, unsigned bar, uint64_t offset, unsig
 		return 0;
 	if (size < 4 || (bar == 2 && size != 4))
 		return -EINVAL; /* 8.1.1: partial writes are not supported */
-	if (atomic_load_explicit(&g->quiet, memory_order_relaxed))
-		atomic_store(&g->quiet, false);
+	igb_wake(&g->fn[IGB_PF]);
 	if (bar == 2) {
 		if (offset == 0)
 			g->ioaddr = (uint32_t)value & ~3u;
@@ -117,22 +118,29 @@ static void config_written(struct uvfio_dev *dev, unsigned offset, unsigned size
 
 	if (offset >= 0x40 || offset == PCI_COMMAND)
 		igb_irq_mode_changed(g);
-	if (offset == PCI_COMMAND && igb_is_master(g))
+	if (offset == PCI_COMMAND && igb_is_master(&g->fn[IGB_PF]))
 		igb_tx_kick_all(g);
 }
 
 /* Every queue's lock taken once: who had it is done, who comes finds us quiet. */
-static void quiesce(struct uvfio_dev *dev)
+void igb_quiesce(struct igb_fn *fn)
 {
-	struct igb *g = uvfio_priv(dev);
+	struct igb *g = fn->g;
 
-	atomic_store(&g->quiet, true);
+	atomic_store(&fn->quiet, true);
 	for (unsigned n = 0; n < IGB_QUEUES; n++) {
 		pthread_mutex_lock(&g->txq[n].lock);
 		pthread_mutex_unlock(&g->txq[n].lock);
 		pthread_mutex_lock(&g->rxq[n].lock);
 		pthread_mutex_unlock(&g->rxq[n].lock);
 	}
+}
+
+static void quiesce(struct uvfio_dev *dev)
+{
+	struct igb *g = uvfio_priv(dev);
+
+	igb_quiesce(&g->fn[IGB_PF]);
 }
 
 static bool net_receive(void *arg, const void *frame, size_t len)
@@ -154,6 +162,7 @@ static void net_link(void *arg, bool up)
 	pthread_mutex_unlock(&g->ctl);
 	if (up)
 		igb_tx_kick_all(g);
+	igb_host_link(g);
 }
 
 static const struct net_ops net_ops = {.receive = net_receive, .link = net_link};
@@ -167,6 +176,8 @@ static void destroy(struct uvfio_dev *dev)
 	igb_irq_fini(g);
 	igb_tx_fini(g);
 	igb_rx_fini(g);
+	pthread_mutex_destroy(&g->host.lock);
+	pthread_mutex_destroy(&g->mbx);
 	pthread_mutex_destroy(&g->ctl);
 	free(g);
 }
@@ -264,8 +275,15 @@ static int create(struct uvfio_dev *dev)
 	g->vectors = (unsigned)uvfio_opt_uint(dev, "vectors", 0);
 	uvfio_set_priv(dev, g);
 	pthread_mutex_init(&g->ctl, NULL);
+	pthread_mutex_init(&g->mbx, NULL);
+	for (unsigned i = 0; i < IGB_FUNCTIONS; i++) {
+		g->fn[i].g = g;
+		g->fn[i].index = i;
+	}
+	g->fn[IGB_PF].dev = dev;
 	igb_tx_init(g);
 	igb_rx_init(g);
+	igb_host_init(g, mac);
 	igb_nvm_init(g, mac);
 	igb_phy_reset(g);
 	igb_regs_init(g);
@@ -273,6 +291,9 @@ static int create(struct uvfio_dev *dev)
 	if (ret < 0)
 		goto fail;
 	ret = describe(dev, mac, g->vectors);
+	if (ret < 0)
+		goto fail;
+	ret = igb_vf_init(g);
 	if (ret < 0)
 		goto fail;
 	ret = net_open(dev, &net_ops, g, &g->port);

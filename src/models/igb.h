@@ -2,10 +2,14 @@
 /*
  * models/igb.h: the state of an 82576, and what its parts offer each other.
  *
- * The model is concurrent. Locks, outer to inner: ctl (reset, link, PHY), a transmit queue's, a
- * receive queue's (this device's or, across the wire, another's), irq. A store to a tail register
- * sends in the caller's thread; a frame that comes in is stored by the sender's. Registers that
- * just hold a value are atomics, and need no lock.
+ * One struct igb is the physical function and its eight virtual ones: they share registers, queues
+ * and the wire. What a virtual function reaches of it is a window (igb_vf.c). A queue belongs to a
+ * function (struct igb_fn), through which its DMA goes and its messages are sent.
+ *
+ * The model is concurrent. Locks, outer to inner: host (igb_host.c), ctl (reset, link, PHY), a
+ * transmit queue's, a receive queue's (this device's or, across the wire, another's), mbx (the
+ * mailboxes), irq. A store to a tail register sends in the caller's thread; a frame that comes in
+ * is stored by the sender's. Registers that just hold a value are atomics, and need no lock.
  */
 #ifndef MODELS_IGB_H
 #define MODELS_IGB_H
@@ -30,6 +34,14 @@
 
 struct igb;
 
+/* A function of the device: what a queue's DMA goes through. */
+struct igb_fn {
+	struct igb *g;
+	struct uvfio_dev *dev; /* NULL: a virtual function that was not made yet */
+	unsigned index;	       /* of a virtual one; IGB_PF */
+	atomic_bool quiet;     /* uvfio_model.quiesce */
+};
+
 struct igb_context { /* 7.2.2.2 */
 	unsigned maclen, iplen, l4len, mss;
 	uint16_t vlan;
@@ -43,8 +55,9 @@ struct igb_desc { /* as it lies in memory, in the order of the host */
 
 struct igb_txq {
 	pthread_mutex_t lock;
-	bool wedged; /* a DMA read was aborted: the engine stands until a reset */
-	bool bad;    /* the packet that is being put together cannot be sent */
+	struct igb_fn *fn; /* whose it is */
+	bool wedged;	   /* a DMA read was aborted: the engine stands until a reset */
+	bool bad;	   /* the packet that is being put together cannot be sent */
 	bool started;
 	struct igb_context ctx[2];
 	uint32_t first_cmd, first_opt; /* of the packet's first descriptor */
@@ -55,10 +68,20 @@ struct igb_txq {
 
 struct igb_rxq {
 	pthread_mutex_t lock;
+	struct igb_fn *fn;
 	bool wedged;
 	unsigned cached, next; /* descriptors fetched ahead, [next, cached) of cache */
 	unsigned cache_head;   /* the ring's index of cache[next] */
 	uint64_t cache[IGB_BATCH][2];
+};
+
+/* A function's part of the extended causes: bit i is its message i, and vector first + i. */
+struct igb_bank {
+	struct igb_fn *fn;
+	unsigned first;
+	uint32_t all; /* the bits that it has */
+	uint32_t eicr, eims, eiac, eiam;
+	uint32_t sent; /* causes for which the message went out already */
 };
 
 struct igb_vector {
@@ -75,20 +98,32 @@ struct igb {
 	_Atomic uint64_t octets[6], octets_seen[6]; /* igb_stats.c */
 	atomic_bool link;			    /* STATUS.LU */
 	atomic_bool wire;			    /* somebody is at the other end */
-	atomic_bool quiet;			    /* uvfio_model.quiesce */
 	atomic_bool phy_loopback, phy_asleep;
 	atomic_uint mode; /* of the PHY's link: IGB_MODE_* */
-	pthread_mutex_t ctl;
+	struct igb_fn fn[IGB_FUNCTIONS];
+	atomic_uint vfs; /* the virtual functions that are enabled, a bit each */
+	pthread_mutex_t ctl, mbx;
 	uint16_t nvm[IGB_NVM_WORDS];
 	uint16_t phy[32];
 	_Atomic uint32_t ioaddr;
 	unsigned vectors; /* entries of the MSI-X table */
 	struct {
 		pthread_mutex_t lock;
-		uint32_t icr, ims, iam, eicr, eims, eiac, eiam, gpie;
-		uint32_t sent, esent; /* causes for which the message went out already */
+		uint32_t icr, ims, iam, gpie;
+		uint32_t sent; /* of icr: as in a bank */
+		struct igb_bank bank[IGB_FUNCTIONS];
 		struct igb_vector vec[IGB_VECTORS];
 	} irq;
+	struct { /* in place of a driver of the PF: igb_host.c */
+		atomic_bool drives;
+		pthread_mutex_t lock;
+		struct {
+			bool cts, all_multicast; /* it may speak: it was answered since its reset */
+			uint8_t mac[6];
+			unsigned hashes;
+			uint16_t hash[30];
+		} vf[IGB_VFS];
+	} host;
 	struct igb_txq txq[IGB_QUEUES];
 	struct igb_rxq rxq[IGB_QUEUES];
 };
@@ -102,6 +137,21 @@ static inline void igb_put(struct igb *g, uint32_t off, uint32_t v)
 	atomic_store_explicit(&g->reg[off >> 2], v, memory_order_relaxed);
 }
 
+/* Queues go to pools (7.10.3): pool n has queues n and n + 8. */
+static inline bool igb_vmdq(struct igb *g)
+{
+	return igb_get(g, IGB_MRQC) & MRQC_VMDQ;
+}
+static inline bool igb_vf_enabled(struct igb *g, unsigned vf)
+{
+	return atomic_load_explicit(&g->vfs, memory_order_relaxed) >> vf & 1;
+}
+static inline void igb_wake(struct igb_fn *fn)
+{
+	if (atomic_load_explicit(&fn->quiet, memory_order_relaxed))
+		atomic_store(&fn->quiet, false);
+}
+
 /* igb_regs.c */
 uint32_t igb_canonical(uint32_t off);
 uint32_t igb_writable(uint32_t off); /* the bits of a register that just holds what is written */
@@ -110,7 +160,8 @@ uint32_t igb_reg_read(struct igb *g, uint32_t off);
 void igb_reg_write(struct igb *g, uint32_t off, uint32_t value);
 
 /* igb.c */
-bool igb_is_master(struct igb *g);	/* else a read that failed was never made */
+bool igb_is_master(struct igb_fn *fn);	/* else a read that failed was never made */
+void igb_quiesce(struct igb_fn *fn);	/* its queues touch no memory until igb_wake() */
 void igb_software_reset(struct igb *g); /* CTRL.RST; with ctl */
 
 /* igb_nvm.c */
@@ -135,6 +186,9 @@ void igb_irq_write(struct igb *g, uint32_t off, uint32_t value);
 void igb_irq_cause(struct igb *g, uint32_t icr);
 void igb_irq_queue(struct igb *g, unsigned queue, bool tx);
 void igb_irq_mode_changed(struct igb *g);
+void igb_irq_mailbox(struct igb *g, unsigned vf); /* a virtual function's only cause but queues */
+void igb_irq_vf_reset(struct igb *g, unsigned vf);
+void igb_irq_vfs_changed(struct igb *g);
 
 /* igb_tx.c */
 int igb_tx_init(struct igb *g);
@@ -142,13 +196,50 @@ void igb_tx_fini(struct igb *g);
 void igb_tx_reset(struct igb *g);
 void igb_tx_kick(struct igb *g, unsigned queue);
 void igb_tx_kick_all(struct igb *g);
+void igb_tx_own(struct igb *g, unsigned queue, struct igb_fn *fn); /* resets it */
 
 /* igb_rx.c */
 int igb_rx_init(struct igb *g);
 void igb_rx_fini(struct igb *g);
 void igb_rx_reset(struct igb *g);
-void igb_rx_forget(struct igb *g, unsigned queue); /* descriptors fetched ahead */
+void igb_rx_forget(struct igb *g, unsigned queue);		   /* descriptors fetched ahead */
+void igb_rx_own(struct igb *g, unsigned queue, struct igb_fn *fn); /* resets it */
 bool igb_rx_frame(struct igb *g, const uint8_t *frame, size_t len, bool loopback);
+/* One that comes from a pool, to those of @pools; it passes no filter but theirs. */
+void igb_rx_switched(struct igb *g, const uint8_t *frame, size_t len, uint32_t pools);
+
+/* igb_filter.c */
+bool igb_filter(struct igb *g, const uint8_t *frame, size_t len); /* let in at all */
+bool igb_tag(struct igb *g, const uint8_t *frame, size_t len, uint16_t *tag);
+/* The RAR entries that have @mac: the pools of all of them. */
+bool igb_address(struct igb *g, const uint8_t *mac, uint32_t *pools);
+bool igb_hashed(struct igb *g, uint32_t table, const uint8_t *mac); /* IGB_MTA, IGB_UTA */
+
+/* igb_switch.c: pools */
+uint32_t igb_pools_with(struct igb *g, uint32_t bit);			/* of VMOLR */
+uint32_t igb_pools_in(struct igb *g, const uint8_t *frame, size_t len); /* from the wire */
+/* A frame that a queue sends: true if it is to go to the wire too. */
+bool igb_switch(struct igb *g, unsigned queue, const uint8_t *frame, size_t len);
+/* The tag to insert, if any: of the descriptor (@vlan, *@tag), or the pool's. */
+bool igb_pool_tag(struct igb *g, unsigned pool, bool vlan, uint16_t *tag);
+
+/* igb_mbx.c: between physical and virtual functions */
+bool igb_mbx_reg(uint32_t off);
+uint32_t igb_mbx_read(struct igb *g, uint32_t off);
+void igb_mbx_write(struct igb *g, uint32_t off, uint32_t value);
+void igb_mbx_pf_ready(struct igb *g); /* CTRL_EXT.PFRSTD */
+void igb_mbx_vf_reset(struct igb *g, unsigned vf);
+
+/* igb_vf.c */
+int igb_vf_init(struct igb *g);		       /* in create */
+void igb_vf_reset(struct igb *g, unsigned vf); /* FLR, VTCTRL.RST */
+
+/* igb_host.c */
+void igb_host_init(struct igb *g, const uint8_t mac[6]);
+void igb_host_start(struct igb *g);
+void igb_host_interrupt(struct igb *g); /* ICR.VMMB; with no lock */
+void igb_host_vf_gone(struct igb *g, unsigned vf);
+void igb_host_link(struct igb *g); /* came or went; with no lock */
 
 /* igb_stats.c */
 uint32_t igb_stats_read(struct igb *g, uint32_t off);
@@ -156,6 +247,8 @@ void igb_stats_reset(struct igb *g);
 void igb_stats_add(struct igb *g, uint32_t off, uint32_t n);
 void igb_stats_tx(struct igb *g, const uint8_t *frame, size_t len);
 void igb_stats_rx(struct igb *g, const uint8_t *frame, size_t len);
+void igb_stats_pool_tx(struct igb *g, unsigned pool, size_t len, bool looped);
+void igb_stats_pool_rx(struct igb *g, unsigned pool, const uint8_t *frame, size_t len, bool looped);
 
 /* igb_csum.c: checksums, shared by both directions */
 uint32_t igb_sum(const void *data, size_t len, uint32_t sum); /* ones' complement, not folded */

@@ -44,9 +44,9 @@ static const struct range table[] = {
 	{IGB_RAH(0), 16, 8, 0x83ffffff, 0},
 	{IGB_RAL(16), 8, 8, ~0u, 0},
 	{IGB_RAH(16), 8, 8, 0x83ffffff, 0},
-	{0x5480, 8, 4, 0xffffffff, 0}, /* PSRTYPE, 8.10.3 */
-	{0x55b0, 1, 4, 0xffffffff, 0}, /* VLAPQF */
-	{0x55fc, 1, 4, 0x8000000f, 0}, /* SYNQF */
+	{IGB_PSRTYPE(0), 8, 4, ~0u, 0}, /* 8.10.3 */
+	{0x55b0, 1, 4, 0xffffffff, 0},	/* VLAPQF */
+	{0x55fc, 1, 4, 0x8000000f, 0},	/* SYNQF */
 	{IGB_VFTA, 128, 4, ~0u, 0},
 	{0x5800, 1, 4, 0x1f, 0},     /* WUC, 8.20 */
 	{0x5808, 1, 4, 0xff81ff, 0}, /* WUFC */
@@ -65,7 +65,7 @@ static const struct range table[] = {
 	{0x5cb0, 8, 4, ~0u, 0}, /* ETQF */
 	{IGB_RETA, 32, 4, ~0u, 0},
 	{IGB_RSSRK, 10, 4, ~0u, 0},
-	{0xa000, 128, 4, ~0u, 0}, /* UTA */
+	{IGB_UTA, 128, 4, ~0u, 0},
 	{IGB_RXQ(0, RDBAL), IGB_QUEUES, 0x40, 0xffffff80, 0},
 	{IGB_RXQ(0, RDBAH), IGB_QUEUES, 0x40, ~0u, 0},
 	{IGB_RXQ(0, RDLEN), IGB_QUEUES, 0x40, 0xffff0, 0},
@@ -92,6 +92,21 @@ static const struct range table[] = {
 	{IGB_TXQ(0, TXDCTL), IGB_QUEUES, 0x40, 0x021f1f1f, 0},
 	{IGB_TXQ(0, TDWBAL), IGB_QUEUES, 0x40, ~2u, 0},
 	{IGB_TXQ(0, TDWBAH), IGB_QUEUES, 0x40, ~0u, 0},
+
+	{IGB_VMBMEM(0), 128, 4, ~0u, 0},
+	{IGB_V2PMAILBOX(0), 8, 4, 0, V2PMAILBOX_RSTI},
+	{IGB_MBVFIMR, 1, 4, 0xff, 0xff},
+	{IGB_VFRE, 1, 4, 0xff, 0xff},
+	{IGB_VFTE, 1, 4, 0xff, 0xff},
+	{IGB_QDE, 1, 4, 0xffff, 0},
+	{IGB_DTXSWC, 1, 4, 0x80ffffff, 0},
+	{IGB_VMVIR(0), 8, 4, 0xc000ffff, 0},
+	{IGB_VMOLR(0), 8, 4, 0xdf033fff, VMOLR_STRCRC | IGB_FRAME_MAX},
+	{IGB_RPLOLR, 1, 4, VMOLR_STRVLAN | VMOLR_STRCRC, VMOLR_STRCRC},
+	{IGB_IOVCTL, 1, 4, 1, 0},
+	{IGB_VLVF(0), IGB_VLVFS, 4, 0x801fffff, 0},
+	{IGB_VTIVAR(0), 8, 4, 0x83838383, 0},
+	{IGB_VTIVAR_MISC(0), 8, 4, 0x83, 0},
 
 	{IGB_GCR, 1, 4, 0x0001f03f, GCR_RESEND | GCR_CAP_VER2},
 	{IGB_SW_FW_SYNC, 1, 4, ~0u, 0},
@@ -204,6 +219,8 @@ uint32_t igb_reg_read(struct igb *g, uint32_t off)
 		return igb_stats_read(g, off);
 	if (igb_irq_reg(off))
 		return igb_irq_read(g, off);
+	if (igb_mbx_reg(off))
+		return igb_mbx_read(g, off);
 	if (off >= IGB_RXQ(0, 0) && off < IGB_TXQ_END) {
 		/* The queues run when the whole does (8.10.10, 8.12.13); RQDPC counts and clears.
 		 */
@@ -223,6 +240,8 @@ uint32_t igb_reg_read(struct igb *g, uint32_t off)
 	case IGB_STATUS:
 	case 0x000c:
 		return read_status(g);
+	case IGB_WVBR: /* read to clear */
+		return atomic_exchange(&g->reg[off >> 2], 0);
 	case IGB_SWSM: /* 8.6.13: reading SMBI takes it */
 		return atomic_fetch_or(&g->reg[off >> 2], SWSM_SMBI);
 	default:
@@ -260,6 +279,10 @@ void igb_reg_write(struct igb *g, uint32_t off, uint32_t value)
 		igb_irq_write(g, off, value);
 		return;
 	}
+	if (igb_mbx_reg(off)) {
+		igb_mbx_write(g, off, value);
+		return;
+	}
 	mask = igb_writable(off);
 	if (off >= IGB_TXQ(0, 0) && off < IGB_TXQ_END) {
 		igb_put(g, off, value & mask);
@@ -286,6 +309,8 @@ void igb_reg_write(struct igb *g, uint32_t off, uint32_t value)
 		igb_put(g, off, value & mask);
 		if (value & CTRL_EXT_EE_RST)
 			igb_nvm_load(g);
+		if (value & CTRL_EXT_PFRSTD)
+			igb_mbx_pf_ready(g);
 		break;
 	case IGB_EECD:
 		igb_put(g, off, igb_eecd(g, value));
@@ -314,6 +339,7 @@ void igb_reg_write(struct igb *g, uint32_t off, uint32_t value)
 		pthread_mutex_unlock(&g->ctl);
 		break;
 	case IGB_TCTL:
+	case IGB_VFTE:
 		igb_put(g, off, value & mask);
 		igb_tx_kick_all(g);
 		break;
@@ -321,8 +347,12 @@ void igb_reg_write(struct igb *g, uint32_t off, uint32_t value)
 		igb_put(g, off, (value & mask) | GCR_CAP_VER2);
 		break;
 	default:
-		if (mask)
+		if (off >= IGB_VTCTRL(0) && off < IGB_VT_END && !(off & 0xff)) {
+			if (value & CTRL_RST)
+				igb_vf_reset(g, off >> 8 & 7);
+		} else if (mask) {
 			igb_put(g, off, value & mask);
+		}
 		break;
 	}
 }

@@ -9,9 +9,14 @@
 #ifndef MODELS_IGB_REGS_H
 #define MODELS_IGB_REGS_H
 
-#define IGB_QUEUES  16u /* 7.1, 7.2: pairs */
-#define IGB_VECTORS 25u /* 7.3.1: MSI-X */
-#define IGB_RARS    24u /* 8.10.15 */
+#define IGB_QUEUES	 16u /* 7.1, 7.2: pairs */
+#define IGB_VECTORS	 25u /* 7.3.1: MSI-X */
+#define IGB_RARS	 24u /* 8.10.15 */
+#define IGB_VFS		 8u  /* 7.10: virtual functions, and pools */
+#define IGB_PF		 IGB_VFS
+#define IGB_FUNCTIONS	 (IGB_VFS + 1)
+#define IGB_VF_VECTORS	 3u
+#define IGB_VF_VECTOR(n) (22u - IGB_VF_VECTORS * (n)) /* the first of a VF's among the 25 */
 
 /* 8.2 general */
 #define IGB_CTRL     0x0000u
@@ -92,7 +97,9 @@
 #define ICR_LSC		 (1u << 2)
 #define ICR_RXO		 (1u << 6)
 #define ICR_RXDW	 (1u << 7)
+#define ICR_VMMB	 (1u << 8)
 #define ICR_MDAC	 (1u << 9)
+#define ICR_DOUTSYNC	 (1u << 28)
 #define ICR_ASSERTED	 (1u << 31)
 #define ICR_BITS	 0x77d4fbfdu /* 8.8.8: the causes there are */
 #define GPIE_NSICR	 (1u << 0)
@@ -155,6 +162,9 @@
 #define SRRCTL_DROP_EN	   (1u << 31)
 #define MRQC_MODE(v)	   ((v)&7)
 #define MRQC_RSS	   2u
+#define MRQC_VMDQ	   1u /* set in both modes with pools: */
+#define MRQC_VMDQ_POOL	   3u
+#define MRQC_VMDQ_RSS	   5u
 
 /* 7.1.5.2: write-back of an advanced receive descriptor. 7.1.4.3 has the low ones for legacy. */
 #define RXD_DD	    (1u << 0)
@@ -242,6 +252,86 @@
 #define IGB_HGPTC     0x4118u
 #define IGB_HGORCL    0x4128u
 #define IGB_HGOTCL    0x4130u
+
+#define IGB_SSVPC 0x41a0u
+
+/* 7.10 pools and virtual functions */
+#define IGB_VMBMEM(n)	   (0x0800u + 0x40u * (n)) /* 16 words */
+#define IGB_P2VMAILBOX(n)  (0x0c00u + 4u * (n))
+#define IGB_V2PMAILBOX(n)  (0x0c40u + 4u * (n))
+#define IGB_MBVFICR	   0x0c80u
+#define IGB_MBVFIMR	   0x0c84u
+#define IGB_VFLRE	   0x0c88u
+#define IGB_VFRE	   0x0c8cu
+#define IGB_VFTE	   0x0c90u
+#define IGB_QDE		   0x2408u
+#define IGB_DTXSWC	   0x3500u
+#define IGB_WVBR	   0x3554u
+#define IGB_VMVIR(n)	   (0x3700u + 4u * (n))
+#define IGB_PSRTYPE(n)	   (0x5480u + 4u * (n))
+#define IGB_VMOLR(n)	   (0x5ad0u + 4u * (n))
+#define IGB_RPLOLR	   0x5af0u
+#define IGB_IOVCTL	   0x5bbcu
+#define IGB_VLVF(n)	   (0x5d00u + 4u * (n))
+#define IGB_VLVFS	   32u
+#define IGB_UTA		   0xa000u
+#define IGB_VTIVAR(n)	   (0x11700u + 4u * (n))
+#define IGB_VTIVAR_MISC(n) (0x11720u + 4u * (n))
+/* What a VF sees elsewhere, at VTCTRL(n) + its offset here */
+#define IGB_VTCTRL(n) (0x10000u + 0x100u * (n))
+#define IGB_VT_END    0x10800u
+#define VTEICS	      0x20u
+#define VTEIMS	      0x24u
+#define VTEIMC	      0x28u
+#define VTEIAC	      0x2cu
+#define VTEIAM	      0x30u
+#define VTEICR	      0x80u
+#define PVFGPRC	      0x10u
+#define PVFGPTC	      0x14u
+#define PVFGORC	      0x18u
+#define PVFGOTC	      0x34u
+#define PVFMPRC	      0x38u
+#define PVFGPRLBC     0x40u
+#define PVFGPTLBC     0x44u
+#define PVFGORLBC     0x48u
+#define PVFGOTLBC     0x50u
+
+#define MAILBOX_STS	  (1u << 0) /* P2V: a message for the VF */
+#define MAILBOX_REQ	  (1u << 0) /* V2P: one for the PF */
+#define MAILBOX_ACK	  (1u << 1)
+#define MAILBOX_VFU	  (1u << 2) /* who has the buffer */
+#define MAILBOX_PFU	  (1u << 3)
+#define P2VMAILBOX_RVFU	  (1u << 4)
+#define V2PMAILBOX_PFSTS  (1u << 4)
+#define V2PMAILBOX_PFACK  (1u << 5)
+#define V2PMAILBOX_RSTI	  (1u << 6)
+#define V2PMAILBOX_RSTD	  (1u << 7)
+#define MBVFICR_REQ(n)	  (1u << (n))
+#define MBVFICR_ACK(n)	  (1u << (16 + (n)))
+#define DTXCTL_SPOOF_INT  (1u << 6)
+#define DTXSWC_MACAS(n)	  (1u << (n))
+#define DTXSWC_VLANAS(n)  (1u << (8 + (n)))
+#define DTXSWC_LLE(n)	  (1u << (16 + (n)))
+#define DTXSWC_LOOPBACK	  (1u << 31)
+#define VMVIR_ALWAYS	  (1u << 30)
+#define VMVIR_NEVER	  (1u << 31)
+#define VMOLR_RLPML(v)	  ((v)&0x3fffu)
+#define VMOLR_LPE	  (1u << 16)
+#define VMOLR_RSSE	  (1u << 17)
+#define VMOLR_AUPE	  (1u << 24)
+#define VMOLR_ROMPE	  (1u << 25)
+#define VMOLR_ROPE	  (1u << 26)
+#define VMOLR_BAM	  (1u << 27)
+#define VMOLR_MPME	  (1u << 28)
+#define VMOLR_STRVLAN	  (1u << 30)
+#define VMOLR_STRCRC	  (1u << 31)
+#define VT_CTL_POOL(v)	  ((v) >> 7 & 7)
+#define VT_CTL_IGMAC	  (1u << 28)
+#define VT_CTL_NO_DEFAULT (1u << 29)
+#define VT_CTL_REPLICATE  (1u << 30)
+#define VLVF_POOLS(v)	  ((v) >> 12 & 0xff)
+#define VLVF_ENABLE	  (1u << 31)
+#define RAH_POOLS(v)	  ((v) >> 18 & 0xff)
 
 /* 8.6, 8.7 PCIe, semaphores */
 #define IGB_GCR	       0x5b00u

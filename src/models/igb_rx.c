@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * igb: reception (82576 datasheet, 7.1). A frame passes the filters for addresses and VLANs, is
- * looked into for its protocols, gets a queue (RSS) and goes into as many descriptors as it needs;
- * when there are not so many it is dropped and counted. It runs in the thread that brings the
- * frame.
+ * igb: reception (82576 datasheet, 7.1). A frame that passed the filters (igb_filter.c) is looked
+ * into for its protocols, gets a queue (RSS) or, with pools, as many as there are pools that want
+ * it (igb_switch.c), and goes into as many descriptors as it needs; when there are not so many it
+ * is dropped and counted. It runs in the thread that brings the frame.
  *
  * Writes are posted (PCIe 6.0, 2.4.1): a device does not learn that the IOMMU dropped one, and the
  * descriptor is written back all the same, as the chip's is; the IOMMU's log line tells. A
@@ -13,7 +13,6 @@
 #include <string.h>
 #include "models/igb.h"
 
-#define ETH_VLAN 0x8100u
 #define ETH_IPV4 0x0800u
 #define ETH_IPV6 0x86ddu
 
@@ -40,57 +39,6 @@ struct parsed {
 	bool fragment;
 	uint8_t proto;
 };
-
-/* ---- filters: 7.1.1 ---- */
-
-static bool multicast_listed(struct igb *g, const uint8_t *mac)
-{
-	static const unsigned shift[4] = {4, 3, 2, 0}; /* RCTL.MO, 7.1.1.1.2 */
-	unsigned s = shift[igb_get(g, IGB_RCTL) >> 12 & 3];
-	unsigned bit = ((unsigned)mac[5] << 8 | mac[4]) >> s & 0xfff;
-
-	return igb_get(g, IGB_MTA + 4 * (bit >> 5)) >> (bit & 31) & 1;
-}
-
-static bool address_listed(struct igb *g, const uint8_t *mac)
-{
-	uint32_t lo =
-		mac[0] | (uint32_t)mac[1] << 8 | (uint32_t)mac[2] << 16 | (uint32_t)mac[3] << 24;
-	uint32_t hi = mac[4] | (uint32_t)mac[5] << 8, rah;
-
-	for (unsigned i = 0; i < IGB_RARS; i++) {
-		rah = igb_get(g, IGB_RAH(i));
-		if (rah & RAH_AV && (rah & 0xffff) == hi && igb_get(g, IGB_RAL(i)) == lo)
-			return true;
-	}
-	return false;
-}
-
-static bool accepted(struct igb *g, const uint8_t *f, size_t len)
-{
-	uint32_t rctl = igb_get(g, IGB_RCTL), tag;
-	static const uint8_t ones[6] = {255, 255, 255, 255, 255, 255};
-	static const uint8_t pause[6] = {0x01, 0x80, 0xc2, 0, 0, 1};
-
-	if (igb_be16(f + 12) == (igb_get(g, IGB_VET) & 0xffff) && len >= 18 && rctl & RCTL_VFE) {
-		tag = igb_be16(f + 14);
-		if (!(igb_get(g, IGB_VFTA + 4 * ((tag & 0xfff) >> 5)) >> (tag & 31) & 1))
-			return false;
-		if (rctl & RCTL_CFIEN && !!(tag & 0x1000) != !!(rctl & RCTL_CFI))
-			return false;
-	}
-	if (!memcmp(f, pause, 6) && igb_be16(f + 12) == 0x8808 && !(rctl & RCTL_PMCF)) {
-		igb_stats_add(g, IGB_XOFFRXC, 1);
-		return false;
-	}
-	if (!memcmp(f, ones, 6))
-		return rctl & (RCTL_BAM | RCTL_MPE);
-	if (address_listed(g, f))
-		return true;
-	if (f[0] & 1)
-		return rctl & RCTL_MPE || multicast_listed(g, f);
-	return rctl & RCTL_UPE;
-}
 
 /* ---- what is inside: 7.1.10, 7.1.2.8 ---- */
 
@@ -123,7 +71,8 @@ static void rss(struct igb *g, const uint8_t *f, struct parsed *p)
 	bool v4 = alen == 8, tcp = p->ptype & PTYPE_TCP, udp = p->ptype & PTYPE_UDP;
 	uint8_t in[36];
 
-	if (MRQC_MODE(mrqc) != MRQC_RSS || !(p->ptype & (PTYPE_IPV4 | PTYPE_IPV6)))
+	if ((MRQC_MODE(mrqc) != MRQC_RSS && MRQC_MODE(mrqc) != MRQC_VMDQ_RSS) ||
+	    !(p->ptype & (PTYPE_IPV4 | PTYPE_IPV6)))
 		return;
 	memcpy(in, addr, alen);
 	if (!p->fragment && (tcp || udp))
@@ -251,11 +200,9 @@ static void parse(struct igb *g, const uint8_t *f, size_t len, struct parsed *p)
 	size_t at = 12;
 
 	memset(p, 0, sizeof(*p));
-	if (igb_be16(f + at) == (igb_get(g, IGB_VET) & 0xffff) && len >= at + 6) {
-		p->tagged = true;
-		p->tag = igb_be16(f + at + 2);
+	p->tagged = igb_tag(g, f, len, &p->tag);
+	if (p->tagged)
 		at += 4;
-	}
 	parse_ip(f, len, at + 2, igb_be16(f + at), p);
 	if (p->ptype) {
 		checksums(g, f, p);
@@ -281,10 +228,11 @@ static bool next_descriptor(struct igb *g, struct igb_rxq *q, unsigned n, uint64
 		count = (tail > q->cache_head ? tail : size) - q->cache_head;
 		if (count > IGB_BATCH)
 			count = IGB_BATCH;
-		if (uvfio_dma_read(g->dev, ring + q->cache_head * 16ull, q->cache, count * 16)) {
-			if (igb_is_master(g)) {
+		if (uvfio_dma_read(q->fn->dev, ring + q->cache_head * 16ull, q->cache,
+				   count * 16)) {
+			if (igb_is_master(q->fn)) {
 				q->wedged = true;
-				uvfio_log(g->dev, UVFIO_LOG_WARN,
+				uvfio_log(q->fn->dev, UVFIO_LOG_WARN,
 					  "receive queue %u stands until a reset: "
 					  "its descriptors cannot be read",
 					  n);
@@ -317,8 +265,8 @@ static size_t buffer_size(struct igb *g, unsigned n)
 	return kib ? kib * 1024 : 2048u >> (igb_get(g, IGB_RCTL) >> 16 & 3);
 }
 
-static void write_back(struct igb *g, unsigned n, uint32_t index, const struct parsed *p,
-		       uint32_t status, uint16_t len, bool eop)
+static void write_back(struct igb *g, struct uvfio_dev *dev, unsigned n, uint32_t index,
+		       const struct parsed *p, uint32_t status, uint16_t len, bool eop)
 {
 	uint64_t ring = igb_get(g, IGB_RXQ(n, RDBAL)) | (uint64_t)igb_get(g, IGB_RXQ(n, RDBAH))
 								<< 32;
@@ -328,7 +276,7 @@ static void write_back(struct igb *g, unsigned n, uint32_t index, const struct p
 	if (SRRCTL_DESCTYPE(igb_get(g, IGB_RXQ(n, SRRCTL))) == 0) { /* 7.1.4.3 */
 		d[1] = len | (uint64_t)p->frag_sum << 16 | (uint64_t)(status & 0xff) << 32 |
 		       (uint64_t)(status >> 24) << 40 | (uint64_t)tag << 48;
-		uvfio_dma_write(g->dev, ring + index * 16ull + 8, &d[1], 8);
+		uvfio_dma_write(dev, ring + index * 16ull + 8, &d[1], 8);
 		return;
 	}
 	d[0] = 0;
@@ -340,7 +288,7 @@ static void write_back(struct igb *g, unsigned n, uint32_t index, const struct p
 			d[0] |= (uint64_t)p->ip_id << 32 | (uint64_t)p->frag_sum << 48;
 	}
 	d[1] = status | (uint64_t)len << 32 | (uint64_t)tag << 48;
-	uvfio_dma_write(g->dev, ring + index * 16ull, d, 16);
+	uvfio_dma_write(dev, ring + index * 16ull, d, 16);
 }
 
 /* With the queue's lock. False: no room. */
@@ -360,82 +308,81 @@ static bool store(struct igb *g, unsigned n, const uint8_t *f, size_t len, const
 			return false;
 		k = len - done < buf ? len - done : buf;
 		eop = done + k == len;
-		uvfio_dma_write(g->dev, desc[0], f + done, k);
+		uvfio_dma_write(q->fn->dev, desc[0], f + done, k);
 		status = RXD_DD;
 		if (eop)
 			status |= RXD_EOP | p->status | (loopback ? RXD_LB : 0);
-		write_back(g, n, index, p, status, (uint16_t)k, eop);
+		write_back(g, q->fn->dev, n, index, p, status, (uint16_t)k, eop);
 		done += k;
 		igb_put(g, IGB_RXQ(n, RDH), index + 1 == size ? 0 : index + 1);
 	}
 	return true;
 }
 
+/* 7.1.2.8: one of 128 entries of four bits */
+static unsigned redirect(struct igb *g, const struct parsed *p)
+{
+	if (!p->rss_type)
+		return 0;
+	return igb_get(g, IGB_RETA + (p->hash & 0x7c)) >> 8 * (p->hash & 3) & 15;
+}
+
 static unsigned choose_queue(struct igb *g, const struct parsed *p)
 {
 	uint32_t mrqc = igb_get(g, IGB_MRQC);
 
-	switch (MRQC_MODE(mrqc)) {
-	case MRQC_RSS: /* 7.1.2.8: one of 128 entries of four bits */
-		if (!p->rss_type)
-			return 0;
-		return igb_get(g, IGB_RETA + (p->hash & 0x7c)) >> 8 * (p->hash & 3) & 15;
-	case 3: /* VMDq: without filters for pools, all is for the default pool */
-	case 5:
-		return igb_get(g, IGB_VT_CTL) >> 7 & 7;
-	default:
-		return mrqc >> 3 & 7; /* Def_Q */
-	}
+	return MRQC_MODE(mrqc) == MRQC_RSS ? redirect(g, p) : mrqc >> 3 & 7; /* Def_Q */
 }
 
-static bool no_room(struct igb *g, unsigned n)
+/* A pool has two queues, and RSS between them if it wants. */
+static unsigned pool_queue(struct igb *g, unsigned pool, const struct parsed *p)
 {
+	if (MRQC_MODE(igb_get(g, IGB_MRQC)) == MRQC_VMDQ_RSS &&
+	    igb_get(g, IGB_VMOLR(pool)) & VMOLR_RSSE && redirect(g, p) & 1)
+		return pool + IGB_VFS;
+	return pool;
+}
+
+/* Where the driver said so, the queue's counter is all that tells; so it is with a VF's. */
+static void no_room(struct igb *g, unsigned n)
+{
+	bool drop = igb_get(g, IGB_RXQ(n, SRRCTL)) & SRRCTL_DROP_EN ||
+		    igb_get(g, IGB_QDE) >> n & 1 || igb_vf_enabled(g, n & 7);
+
+	if (drop)
+		igb_stats_add(g, IGB_RXQ(n, RQDPC), 1);
+	if (igb_vf_enabled(g, n & 7))
+		return;
 	igb_stats_add(g, IGB_RNBC, 1);
 	igb_stats_add(g, IGB_MPC, 1);
-	if (igb_get(g, IGB_RXQ(n, SRRCTL)) & SRRCTL_DROP_EN)
-		igb_stats_add(g, IGB_RXQ(n, RQDPC), 1);
 	igb_irq_cause(g, ICR_RXO);
-	return false;
 }
 
-bool igb_rx_frame(struct igb *g, const uint8_t *frame, size_t len, bool loopback)
+/* What a queue is to get of a frame, and with it. */
+struct wanted {
+	bool strip; /* the tag moves to the descriptor (7.4.3) */
+	bool fcs;
+	bool loopback;
+};
+
+/* Into queue @n; false: no room. */
+static bool deliver(struct igb *g, unsigned n, const uint8_t *frame, size_t len, struct parsed *p,
+		    const struct wanted *w)
 {
 	uint8_t copy[IGB_FRAME_MAX + 4];
-	uint32_t rctl = igb_get(g, IGB_RCTL), crc;
-	size_t max = rctl & RCTL_LPE ? igb_get(g, IGB_RLPML) : 1522;
-	struct parsed p;
-	struct igb_rxq *q;
-	unsigned n;
-	bool stored = true, running;
+	struct igb_rxq *q = &g->rxq[n];
+	bool running, stored = true;
+	uint32_t crc;
 
-	if (!(rctl & RCTL_EN) || !atomic_load(&g->link) || atomic_load(&g->quiet) || len < 14)
-		return true;
-	if (len + 4 > max || len > IGB_FRAME_MAX) {
-		igb_stats_add(g, IGB_ROC, 1);
-		return true;
-	}
-	if (len < 60) { /* from a tap or a socket, which do not pad */
-		memcpy(copy, frame, len);
-		memset(copy + len, 0, 60 - len);
+	p->status &= ~RXD_VP;
+	if (p->tagged && w->strip) {
+		p->status |= RXD_VP;
+		memmove(copy + 12, frame + 16, len - 16);
+		memmove(copy, frame, 12);
 		frame = copy;
-		len = 60;
+		len -= 4;
 	}
-	igb_stats_add(g, IGB_TPR, 1);
-	if (!accepted(g, frame, len))
-		return true;
-	parse(g, frame, len, &p);
-	if (p.tagged) {
-		p.status |= RXD_VP;
-		if (igb_get(g, IGB_CTRL) & CTRL_VME) { /* 7.4.3: the tag moves to the descriptor */
-			memmove(copy + 12, frame + 16, len - 16);
-			memmove(copy, frame, 12);
-			frame = copy;
-			len -= 4;
-		} else {
-			p.status &= ~RXD_VP;
-		}
-	}
-	if (!(rctl & RCTL_SECRC)) {
+	if (w->fcs) {
 		/* The checksum as it came over the wire: with the tag that was stripped, or not. */
 		crc = igb_crc32(frame, len);
 		if (frame != copy)
@@ -444,20 +391,90 @@ bool igb_rx_frame(struct igb *g, const uint8_t *frame, size_t len, bool loopback
 		memcpy(copy + len, &crc, 4);
 		len += 4;
 	}
-	n = choose_queue(g, &p);
-	q = &g->rxq[n];
 	pthread_mutex_lock(&q->lock);
 	running = igb_get(g, IGB_RXQ(n, RXDCTL)) & QUEUE_ENABLE && igb_get(g, IGB_RCTL) & RCTL_EN &&
-		  !q->wedged && !atomic_load(&g->quiet) &&
+		  !q->wedged && !atomic_load(&q->fn->quiet) &&
 		  !(igb_get(g, IGB_CTRL) & CTRL_GIO_DISABLE) &&
 		  SRRCTL_DESCTYPE(igb_get(g, IGB_RXQ(n, SRRCTL))) <= 1;
 	if (running)
-		stored = store(g, n, frame, len, &p, loopback);
+		stored = store(g, n, frame, len, p, w->loopback);
 	pthread_mutex_unlock(&q->lock);
-	if (!running || !stored)
-		return no_room(g, n);
-	igb_stats_rx(g, frame, len - (rctl & RCTL_SECRC ? 0 : 4));
+	if (!running || !stored) {
+		no_room(g, n);
+		return false;
+	}
 	igb_irq_queue(g, n, false);
+	return true;
+}
+
+/* To each of @pools; false: none of them had room. */
+static bool replicate(struct igb *g, const uint8_t *frame, size_t len, uint32_t pools,
+		      bool loopback)
+{
+	bool shared = frame[0] & 1 && igb_get(g, IGB_VT_CTL) & VT_CTL_REPLICATE, any = !pools;
+	uint32_t offload;
+	struct parsed p;
+	struct wanted w = {.loopback = loopback};
+
+	if (!pools)
+		return true;
+	parse(g, frame, len, &p);
+	for (unsigned pool = 0; pool < IGB_VFS; pool++) {
+		if (!(pools >> pool & 1))
+			continue;
+		/* 7.10.3.8: CTRL.VME is not looked at; what is replicated has a setting of its own.
+		 */
+		offload = igb_get(g, shared ? IGB_RPLOLR : IGB_VMOLR(pool));
+		w.strip = offload & VMOLR_STRVLAN;
+		w.fcs = !(offload & VMOLR_STRCRC);
+		if (deliver(g, pool_queue(g, pool, &p), frame, len, &p, &w)) {
+			igb_stats_pool_rx(g, pool, frame, len, loopback);
+			any = true;
+		}
+	}
+	return any;
+}
+
+void igb_rx_switched(struct igb *g, const uint8_t *frame, size_t len, uint32_t pools)
+{
+	if (igb_get(g, IGB_RCTL) & RCTL_EN && atomic_load(&g->link))
+		replicate(g, frame, len, pools, true);
+}
+
+bool igb_rx_frame(struct igb *g, const uint8_t *frame, size_t len, bool loopback)
+{
+	uint8_t copy[60];
+	uint32_t rctl = igb_get(g, IGB_RCTL);
+	size_t max = rctl & RCTL_LPE ? igb_get(g, IGB_RLPML) : 1522;
+	struct parsed p;
+	struct wanted w = {.loopback = loopback};
+
+	if (!(rctl & RCTL_EN) || !atomic_load(&g->link) || len < 14)
+		return true;
+	if (len + 4 > max || len > IGB_FRAME_MAX) {
+		igb_stats_add(g, IGB_ROC, 1);
+		return true;
+	}
+	if (len < sizeof(copy)) { /* from a tap or a socket, which do not pad */
+		memcpy(copy, frame, len);
+		memset(copy + len, 0, sizeof(copy) - len);
+		frame = copy;
+		len = sizeof(copy);
+	}
+	igb_stats_add(g, IGB_TPR, 1);
+	if (!igb_filter(g, frame, len))
+		return true;
+	if (igb_vmdq(g)) {
+		if (!replicate(g, frame, len, igb_pools_in(g, frame, len), loopback))
+			return false;
+	} else {
+		parse(g, frame, len, &p);
+		w.strip = igb_get(g, IGB_CTRL) & CTRL_VME;
+		w.fcs = !(rctl & RCTL_SECRC);
+		if (!deliver(g, choose_queue(g, &p), frame, len, &p, &w))
+			return false;
+	}
+	igb_stats_rx(g, frame, len);
 	return true;
 }
 
@@ -470,25 +487,32 @@ void igb_rx_forget(struct igb *g, unsigned n)
 	pthread_mutex_unlock(&q->lock);
 }
 
+void igb_rx_own(struct igb *g, unsigned n, struct igb_fn *fn)
+{
+	struct igb_rxq *q = &g->rxq[n];
+
+	igb_put(g, IGB_RXQ(n, RXDCTL), 0);
+	pthread_mutex_lock(&q->lock);
+	igb_put(g, IGB_RXQ(n, RDH), 0);
+	igb_put(g, IGB_RXQ(n, RDT), 0);
+	q->fn = fn;
+	q->wedged = false;
+	q->cached = q->next = 0;
+	pthread_mutex_unlock(&q->lock);
+}
+
 void igb_rx_reset(struct igb *g)
 {
-	for (unsigned n = 0; n < IGB_QUEUES; n++) {
-		struct igb_rxq *q = &g->rxq[n];
-
-		igb_put(g, IGB_RXQ(n, RXDCTL), 0);
-		pthread_mutex_lock(&q->lock);
-		igb_put(g, IGB_RXQ(n, RDH), 0);
-		igb_put(g, IGB_RXQ(n, RDT), 0);
-		q->wedged = false;
-		q->cached = q->next = 0;
-		pthread_mutex_unlock(&q->lock);
-	}
+	for (unsigned n = 0; n < IGB_QUEUES; n++)
+		igb_rx_own(g, n, g->rxq[n].fn);
 }
 
 int igb_rx_init(struct igb *g)
 {
-	for (unsigned n = 0; n < IGB_QUEUES; n++)
+	for (unsigned n = 0; n < IGB_QUEUES; n++) {
 		pthread_mutex_init(&g->rxq[n].lock, NULL);
+		g->rxq[n].fn = &g->fn[IGB_PF];
+	}
 	return 0;
 }
 

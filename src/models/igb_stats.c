@@ -97,3 +97,35 @@ void igb_stats_rx(struct igb *g, const uint8_t *frame, size_t len)
 	else if (frame[0] & 1)
 		igb_stats_add(g, IGB_MPRC, 1);
 }
+
+/*
+ * A VF's own counters (8.26) go round and are never cleared: a driver takes differences. What goes
+ * between pools is in them, and counted apart too.
+ */
+void igb_stats_pool_tx(struct igb *g, unsigned pool, size_t len, bool looped)
+{
+	uint32_t base = IGB_VTCTRL(pool);
+
+	len += 4;
+	igb_stats_add(g, base + PVFGPTC, 1);
+	igb_stats_add(g, base + PVFGOTC, (uint32_t)len);
+	if (looped) {
+		igb_stats_add(g, base + PVFGPTLBC, 1);
+		igb_stats_add(g, base + PVFGOTLBC, (uint32_t)len);
+	}
+}
+
+void igb_stats_pool_rx(struct igb *g, unsigned pool, const uint8_t *frame, size_t len, bool looped)
+{
+	uint32_t base = IGB_VTCTRL(pool);
+
+	len += 4;
+	igb_stats_add(g, base + PVFGPRC, 1);
+	igb_stats_add(g, base + PVFGORC, (uint32_t)len);
+	if (frame[0] & 1 && !broadcast(frame))
+		igb_stats_add(g, base + PVFMPRC, 1);
+	if (looped) {
+		igb_stats_add(g, base + PVFGPRLBC, 1);
+		igb_stats_add(g, base + PVFGORLBC, (uint32_t)len);
+	}
+}

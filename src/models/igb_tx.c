@@ -22,21 +22,27 @@ static bool loopback(struct igb *g)
 	       (igb_get(g, IGB_RCTL) & RCTL_LBM) == RCTL_LBM_MAC;
 }
 
-static void wedge(struct igb *g, struct igb_txq *q, unsigned n)
+static void wedge(struct igb_txq *q, unsigned n)
 {
-	if (!igb_is_master(g))
+	struct uvfio_dev *dev = q->fn->dev;
+
+	if (!igb_is_master(q->fn))
 		return; /* it waits until it may */
 	q->wedged = true;
-	uvfio_config_set(g->dev, PCI_STATUS, 2,
-			 uvfio_config_get(g->dev, PCI_STATUS, 2) | PCI_STATUS_REC_MASTER_ABORT);
-	uvfio_log(g->dev, UVFIO_LOG_WARN,
+	uvfio_config_set(dev, PCI_STATUS, 2,
+			 uvfio_config_get(dev, PCI_STATUS, 2) | PCI_STATUS_REC_MASTER_ABORT);
+	uvfio_log(dev, UVFIO_LOG_WARN,
 		  "transmit queue %u stands until a reset: a DMA read was aborted", n);
 }
 
 /* One frame of @len bytes at @f, with IGB_HEADROOM bytes before it that may be written. */
-static void emit(struct igb *g, uint8_t *f, size_t len, bool vlan, uint16_t tag)
+static void emit(struct igb *g, struct igb_txq *q, uint8_t *f, size_t len, bool vlan, uint16_t tag)
 {
-	if (vlan && igb_get(g, IGB_CTRL) & CTRL_VME && len >= 12) {
+	unsigned n = (unsigned)(q - g->txq);
+	bool vmdq = igb_vmdq(g);
+
+	vlan = vmdq ? igb_pool_tag(g, n & 7, vlan, &tag) : vlan && igb_get(g, IGB_CTRL) & CTRL_VME;
+	if (vlan && len >= 12) {
 		memmove(f - 4, f, 12);
 		f -= 4;
 		len += 4;
@@ -48,6 +54,8 @@ static void emit(struct igb *g, uint8_t *f, size_t len, bool vlan, uint16_t tag)
 		len = 60;
 	}
 	if (len < 14 || len > IGB_FRAME_MAX)
+		return;
+	if (vmdq && !loopback(g) && !igb_switch(g, n, f, len))
 		return;
 	igb_stats_tx(g, f, len);
 	if (loopback(g))
@@ -150,7 +158,7 @@ static void segment(struct igb *g, struct igb_txq *q, const struct igb_context *
 			ip_checksum(f, hdr, c);
 		if (q->first_opt & POPTS_TXSM)
 			l4_checksum(f, hdr + n, c, (uint32_t)(c->l4len + n));
-		emit(g, f, hdr + n, vlan, c->vlan);
+		emit(g, q, f, hdr + n, vlan, c->vlan);
 	}
 }
 
@@ -167,7 +175,7 @@ static void send_advanced(struct igb *g, struct igb_txq *q)
 		ip_checksum(f, q->len, c);
 	if (q->first_opt & POPTS_TXSM)
 		l4_checksum(f, q->len, c, 0);
-	emit(g, f, q->len, q->first_cmd & TXD_VLE, c->vlan);
+	emit(g, q, f, q->len, q->first_cmd & TXD_VLE, c->vlan);
 }
 
 /* 7.2.2.1: checksum from CSS to the end, to CSO; offsets and command of the first descriptor. */
@@ -178,7 +186,7 @@ static void send_legacy(struct igb *g, struct igb_txq *q, const struct igb_desc 
 
 	if (last->cmd & TXD_IC && css < q->len && cso + 2 <= q->len)
 		igb_put_be16(f + cso, (uint16_t)~igb_fold(igb_sum(f + css, q->len - css, 0)));
-	emit(g, f, q->len, last->cmd & TXD_VLE, (uint16_t)(last->opt >> 16));
+	emit(g, q, f, q->len, last->cmd & TXD_VLE, (uint16_t)(last->opt >> 16));
 }
 
 static bool gather(struct igb *g, struct igb_txq *q, const struct igb_desc *d)
@@ -199,7 +207,7 @@ static bool gather(struct igb *g, struct igb_txq *q, const struct igb_desc *d)
 		q->bad = true; /* longer than the packet buffer: not sent */
 		return true;
 	}
-	if (n && uvfio_dma_read(g->dev, d->addr, q->pkt + IGB_HEADROOM + q->len, n))
+	if (n && uvfio_dma_read(q->fn->dev, d->addr, q->pkt + IGB_HEADROOM + q->len, n))
 		return false;
 	q->len += n;
 	return true;
@@ -240,12 +248,14 @@ static bool execute(struct igb *g, struct igb_txq *q, const struct igb_desc *d)
 	return true;
 }
 
-static bool enabled(struct igb *g, unsigned n)
+static bool enabled(struct igb *g, const struct igb_txq *q, unsigned n)
 {
+	if (igb_vmdq(g) && !(igb_get(g, IGB_VFTE) >> (n & 7) & 1))
+		return false;
 	return igb_get(g, IGB_TXQ(n, TXDCTL)) & QUEUE_ENABLE && igb_get(g, IGB_TCTL) & TCTL_EN &&
 	       !(igb_get(g, IGB_CTRL) & CTRL_GIO_DISABLE) &&
 	       atomic_load_explicit(&g->link, memory_order_relaxed) &&
-	       !atomic_load_explicit(&g->quiet, memory_order_relaxed);
+	       !atomic_load_explicit(&q->fn->quiet, memory_order_relaxed);
 }
 
 /* Runs queue @n up to its tail; true if something was reported. With its lock. */
@@ -257,20 +267,20 @@ static bool run(struct igb *g, struct igb_txq *q, unsigned n)
 	uint32_t wb = igb_get(g, IGB_TXQ(n, TDWBAL)), tail, count, i, status;
 	bool report = false;
 
-	while (enabled(g, n)) {
+	while (enabled(g, q, n)) {
 		tail = igb_get(g, IGB_TXQ(n, TDT));
 		if (tail == head || tail >= size || head >= size)
 			break;
 		count = (tail > head ? tail : size) - head;
 		if (count > IGB_BATCH)
 			count = IGB_BATCH;
-		if (uvfio_dma_read(g->dev, ring + head * 16ull, q->batch, count * 16)) {
-			wedge(g, q, n);
+		if (uvfio_dma_read(q->fn->dev, ring + head * 16ull, q->batch, count * 16)) {
+			wedge(q, n);
 			break;
 		}
 		for (i = 0; i < count; i++) {
 			if (!execute(g, q, &q->batch[i])) {
-				wedge(g, q, n);
+				wedge(q, n);
 				break;
 			}
 			if (q->batch[i].cmd & TXD_RS) {
@@ -279,7 +289,8 @@ static bool run(struct igb *g, struct igb_txq *q, unsigned n)
 					continue;
 				status = q->batch[i].cmd & TXD_DEXT ? TXD_DD
 								    : q->batch[i].opt | TXD_DD;
-				uvfio_dma_write(g->dev, ring + (head + i) * 16ull + 12, &status, 4);
+				uvfio_dma_write(q->fn->dev, ring + (head + i) * 16ull + 12, &status,
+						4);
 			}
 		}
 		head = head + i == size ? 0 : head + i;
@@ -288,8 +299,9 @@ static bool run(struct igb *g, struct igb_txq *q, unsigned n)
 			break;
 	}
 	if (report && wb & 1) /* 7.2.3: the head instead of the descriptors */
-		uvfio_dma_write(g->dev, (wb & ~3u) | (uint64_t)igb_get(g, IGB_TXQ(n, TDWBAH)) << 32,
-				&head, 4);
+		uvfio_dma_write(q->fn->dev,
+				(wb & ~3u) | (uint64_t)igb_get(g, IGB_TXQ(n, TDWBAH)) << 32, &head,
+				4);
 	return report;
 }
 
@@ -316,26 +328,33 @@ void igb_tx_kick_all(struct igb *g)
 	}
 }
 
+void igb_tx_own(struct igb *g, unsigned n, struct igb_fn *fn)
+{
+	struct igb_txq *q = &g->txq[n];
+
+	/* Who waits for the lock finds the queue off. */
+	igb_put(g, IGB_TXQ(n, TXDCTL), 0);
+	pthread_mutex_lock(&q->lock);
+	igb_put(g, IGB_TXQ(n, TDH), 0);
+	igb_put(g, IGB_TXQ(n, TDT), 0);
+	q->fn = fn;
+	q->wedged = q->bad = q->started = false;
+	memset(q->ctx, 0, sizeof(q->ctx));
+	pthread_mutex_unlock(&q->lock);
+}
+
 void igb_tx_reset(struct igb *g)
 {
-	for (unsigned n = 0; n < IGB_QUEUES; n++) {
-		struct igb_txq *q = &g->txq[n];
-
-		/* Who waits for the lock finds the queue off. */
-		igb_put(g, IGB_TXQ(n, TXDCTL), 0);
-		pthread_mutex_lock(&q->lock);
-		igb_put(g, IGB_TXQ(n, TDH), 0);
-		igb_put(g, IGB_TXQ(n, TDT), 0);
-		q->wedged = q->bad = q->started = false;
-		memset(q->ctx, 0, sizeof(q->ctx));
-		pthread_mutex_unlock(&q->lock);
-	}
+	for (unsigned n = 0; n < IGB_QUEUES; n++)
+		igb_tx_own(g, n, g->txq[n].fn);
 }
 
 int igb_tx_init(struct igb *g)
 {
-	for (unsigned n = 0; n < IGB_QUEUES; n++)
+	for (unsigned n = 0; n < IGB_QUEUES; n++) {
 		pthread_mutex_init(&g->txq[n].lock, NULL);
+		g->txq[n].fn = &g->fn[IGB_PF];
+	}
 	return 0;
 }
 
