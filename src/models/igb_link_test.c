@@ -7,7 +7,7 @@
 
 enum { BMCR, BMSR, ANAR = 4, GCON = 9, PORT = 17 };
 #define SPEED(v)  ((v) >> 6 & 3)
-#define FULL(v)	  ((v) & STATUS_FD)
+#define FULL(v)	  ((v)&STATUS_FD)
 #define ANENABLE  0x1000
 #define RESTART	  0x0200
 #define DOWN	  0x0800

@@ -49,7 +49,8 @@ static unsigned resolve(struct igb *g)
 		uint8_t reg;
 		uint16_t bit;
 		uint8_t mode;
-	} offers[] = { /* the best first: IEEE 802.3, 28B.3 and 40.5.2 */
+	} offers[] = {
+		/* the best first: IEEE 802.3, 28B.3 and 40.5.2 */
 		{GCON, 0x0200, 2 | IGB_MODE_FULL}, {GCON, 0x0100, 2},
 		{ANAR, 0x0100, 1 | IGB_MODE_FULL}, {ANAR, 0x0080, 1},
 		{ANAR, 0x0040, 0 | IGB_MODE_FULL}, {ANAR, 0x0020, 0},
@@ -57,7 +58,9 @@ static unsigned resolve(struct igb *g)
 	uint16_t bmcr = g->phy[BMCR];
 
 	if (!(bmcr & BMCR_ANENABLE))
-		return (bmcr & BMCR_1000 ? 2u : bmcr & BMCR_100 ? 1u : 0u) |
+		return (bmcr & BMCR_1000  ? 2u
+			: bmcr & BMCR_100 ? 1u
+					  : 0u) |
 		       (bmcr & BMCR_FD ? IGB_MODE_FULL : 0);
 	for (size_t i = 0; i < sizeof(offers) / sizeof(offers[0]); i++) {
 		if (g->phy[offers[i].reg] & offers[i].bit)

@@ -33,7 +33,7 @@ bool net_send(struct net_port *p, const void *frame, size_t len)
 	if (!net_link_up(p))
 		return false;
 	if (!net_is_frame(len)) {
-		net_count(&p->dropped);
+		net_count(&p->bad);
 		return true;
 	}
 	if (p->pcap)
@@ -52,7 +52,24 @@ void net_deliver(struct net_port *p, const void *frame, size_t len)
 void net_get_stats(const struct net_port *p, struct net_stats *out)
 {
 	out->missed = atomic_load_explicit(&p->missed, memory_order_relaxed);
-	out->dropped = atomic_load_explicit(&p->dropped, memory_order_relaxed);
+	out->absent = atomic_load_explicit(&p->absent, memory_order_relaxed);
+	out->full = atomic_load_explicit(&p->full, memory_order_relaxed);
+	out->bad = atomic_load_explicit(&p->bad, memory_order_relaxed);
+}
+
+/* What no counter of the device shows. */
+static void tell_losses(struct net_port *p)
+{
+	struct net_stats s;
+
+	net_get_stats(p, &s);
+	if (s.missed || s.absent || s.full || s.bad)
+		uvfio_log(p->dev, UVFIO_LOG_INFO,
+			  "net: frames lost: %llu sent to nobody, %llu into full queues, %llu "
+			  "refused "
+			  "or of a wrong length; %llu that came in found no room in the device",
+			  (unsigned long long)s.absent, (unsigned long long)s.full,
+			  (unsigned long long)s.bad, (unsigned long long)s.missed);
 }
 
 /* ---- the thread ---- */
@@ -220,5 +237,6 @@ void net_close(struct net_port *p)
 		return;
 	stop(p);
 	net_leave(p);
+	tell_losses(p);
 	free_port(p);
 }

@@ -11,8 +11,12 @@
  * - net=tap:IFNAME: the link is up while the interface is.
  * - net=unix:PATH[:PEER]: datagrams, one a frame; bound to PATH; sent to PEER, or to whoever sent last.
  *   The link is always up: nobody knows who listens. A receiver whose queue is full is waited for, 10
- *   ms at most; then frames are dropped until it reads.
+ *   ms at most; then frames are dropped until it reads. A socket left behind by a killed process is
+ *   taken over, one that is in use is not.
  * - net=pcap:FILE: what comes and goes, beside one of the above.
+ *
+ * A frame that is lost on the wire was sent, as far as the device knows; the port counts it, and
+ * the log says at level info when a receiver is missing, and at the end how many frames were lost.
  *
  * Threads, the rules for a model:
  *
@@ -76,8 +80,11 @@ bool net_link_up(const struct net_port *p);
 void net_set_carrier(struct net_port *p, bool on);
 
 struct net_stats {
-	uint64_t missed;  /* receive() had no room */
-	uint64_t dropped; /* by the wire: nobody there, a full queue, a length that is no frame's */
+	uint64_t missed; /* came in, but receive() had no room */
+	/* sent, and lost on the wire: */
+	uint64_t absent; /* nobody was there */
+	uint64_t full;	 /* the receiver's queue was, or that of answers (NET_DEFER_MAX) */
+	uint64_t bad;	 /* the host refused it; or a length, in or out, that is no frame's */
 };
 void net_get_stats(const struct net_port *p, struct net_stats *out);
 #endif

@@ -59,7 +59,7 @@ static void test_answer(void **state)
 	assert_true(fault_clear());
 	assert_int_equal(a.received, 2);
 	assert_int_equal(a.misordered, 0);
-	assert_int_equal(stats(&b).dropped, 1);
+	assert_int_equal(stats(&b).full, 1);
 	device_close(&a);
 	device_close(&b);
 }

@@ -37,7 +37,7 @@ struct net_port {
 	const struct net_backend *be;
 	struct net_pcap *pcap;
 	atomic_bool up;
-	_Atomic uint64_t missed, dropped;
+	_Atomic uint64_t missed, absent, full, bad; /* as in struct net_stats */
 
 	/* the thread of a tap or unix port; kept descriptors, -1: none */
 	pthread_t thread;

@@ -53,7 +53,7 @@ static void test_unix(void **state)
 	OPEN(&a, "a", opt_ab);
 	assert_true(a.up && net_link_up(a.port));
 	assert_true(frame_send(&a, 0, 0, 60)); /* nobody there */
-	assert_int_equal(stats(&a).dropped, 1);
+	assert_int_equal(stats(&a).absent, 1);
 	OPEN(&b, "b", opt_ba);
 	/* with nobody waiting, the queue is longer than the kernel's ten: the sender waits for the
 	 * reader */
@@ -95,7 +95,7 @@ static void test_unix_last_sender(void **state)
 	two = socket_at(path_c);
 	frame_make(&f, 0, 0);
 	assert_true(frame_send(&a, 0, 0, 60)); /* to nobody yet */
-	assert_int_equal(stats(&a).dropped, 1);
+	assert_int_equal(stats(&a).absent, 1);
 	assert_int_equal(send_to(one, path_a, &f, 60), 60);
 	WAIT(a.received == 1);
 	assert_true(frame_send(&a, 0, 0, 61));
@@ -118,7 +118,7 @@ static void test_unix_last_sender(void **state)
 
 		assert_int_equal(send_to(two, path_a, big, sizeof(big)), sizeof(big));
 	}
-	WAIT(stats(&a).dropped == 4);
+	WAIT(stats(&a).bad == 3);
 	WAIT(a.received == 4);
 	device_close(&a);
 	close(one);
@@ -148,7 +148,7 @@ static void test_unix_paths(void **state)
 		assert_true(frame_send(&a, 0, i, 60));
 	clock_gettime(CLOCK_MONOTONIC, &t1);
 	assert_true(t1.tv_sec - t0.tv_sec <= 2);
-	assert_true(stats(&a).dropped > 0);
+	assert_true(stats(&a).full > 0);
 	close(fd);
 	unlink(path_b);
 	/* what is at the path now is another's */
@@ -169,6 +169,169 @@ static void test_unix_paths(void **state)
 	device_close(&a);
 	device_close(&b);
 	assert_int_equal(access(path_a, F_OK), -1);
+}
+
+/* What the log says while @d sends one frame. */
+static const char *said(struct device *d)
+{
+	static char text[512];
+	int fds[2];
+	ssize_t n;
+
+	assert_int_equal(pipe2(fds, O_NONBLOCK), 0);
+	log_set(fds[1], LOG_INFO);
+	assert_true(frame_send(d, 0, 0, 60));
+	log_set(2, LOG_WARN);
+	n = read(fds[0], text, sizeof(text) - 1);
+	text[n < 0 ? 0 : n] = '\0';
+	close(fds[0]);
+	close(fds[1]);
+	return text;
+}
+
+/* The process at the other end is killed, and another one comes in its place. */
+static void test_unix_killed(void **state)
+{
+	pid_t pid;
+	int st, ready[2];
+	char c;
+
+	assert_int_equal(pipe(ready), 0);
+	pid = fork();
+	if (!pid) {
+		if (device_try(&b, "b", OPTS(opt_ba)) || write(ready[1], "", 1) != 1)
+			_exit(1);
+		for (;;)
+			pause();
+	}
+	assert_int_equal(read(ready[0], &c, 1), 1);
+	OPEN(&a, "a", opt_ab);
+	assert_string_equal(said(&a), "");
+	kill(pid, SIGKILL);
+	waitpid(pid, &st, 0);
+	assert_non_null(strstr(said(&a), "/b: frames are dropped"));
+	assert_string_equal(said(&a), "");
+	assert_int_equal(stats(&a).absent, 2);
+	assert_true(net_link_up(a.port));
+	OPEN(&b, "b", opt_ba); /* where the killed one's socket lies about */
+	assert_non_null(strstr(said(&a), "/b takes frames again"));
+	WAIT(b.received == 1);
+	assert_string_equal(said(&a), "");
+	WAIT(b.received == 2);
+	assert_true(frame_send(&b, 0, 0, 60));
+	WAIT(a.received == 1);
+	assert_int_equal(stats(&a).absent, 2);
+	device_close(&a);
+	device_close(&b);
+	close(ready[0]);
+	close(ready[1]);
+}
+
+/* A receiver that reads again after its queue was full: all that comes then arrives. */
+static void test_unix_full(void **state)
+{
+	int fd = socket_at(path_b);
+	uint64_t lost;
+	char buf[100];
+	unsigned n = 0;
+
+	OPEN(&a, "a", opt_ab);
+	while (!stats(&a).full)
+		assert_true(frame_send(&a, 0, n++, 60));
+	assert_true(frame_send(&a, 0, n++, 60));
+	lost = stats(&a).full;
+	assert_int_equal(lost, 2);
+	for (unsigned i = 0; i < n - lost; i++)
+		assert_int_equal(recv(fd, buf, sizeof(buf), MSG_DONTWAIT), 60);
+	assert_int_equal(recv(fd, buf, sizeof(buf), MSG_DONTWAIT), -1);
+	for (unsigned i = 0; i < 100; i++) {
+		assert_true(frame_send(&a, 0, i, 60));
+		assert_int_equal(recv(fd, buf, sizeof(buf), 0), 60);
+	}
+	assert_int_equal(stats(&a).full, lost);
+	device_close(&a);
+	close(fd);
+	unlink(path_b);
+}
+
+/* What is there is not ours to take away, and is named for what it is. */
+static void test_unix_occupied(void **state)
+{
+	struct sockaddr_un addr = {.sun_family = AF_UNIX};
+	struct stat st;
+	int fd;
+
+	fd = open(path_a, O_CREAT | O_WRONLY | O_CLOEXEC, 0600);
+	assert_int_equal(write(fd, "mine", 4), 4);
+	close(fd);
+	assert_int_equal(device_try(&a, "a", OPTS(opt_ab)), -EADDRINUSE);
+	assert_non_null(strstr(a.err, "there is something that is no socket"));
+	assert_true(!stat(path_a, &st) && st.st_size == 4);
+	unlink(path_a);
+	assert_int_equal(symlink("/nonexistent", path_a), 0);
+	assert_int_equal(device_try(&a, "a", OPTS(opt_ab)), -EADDRINUSE);
+	assert_non_null(strstr(a.err, "there is something that is no socket"));
+	unlink(path_a);
+	/* a stream socket that somebody listens at */
+	strcpy(addr.sun_path, path_a);
+	fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	assert_int_equal(bind(fd, (struct sockaddr *)&addr, sizeof(addr)), 0);
+	assert_int_equal(listen(fd, 1), 0);
+	assert_int_equal(device_try(&a, "a", OPTS(opt_ab)), -EADDRINUSE);
+	assert_non_null(strstr(a.err, "in use by another device or process"));
+	/* it cannot be sent to, either; said once */
+	OPEN(&b, "b", opt_ba);
+	assert_non_null(strstr(said(&b), "/a: Protocol wrong type for socket"));
+	assert_string_equal(said(&b), "");
+	assert_int_equal(stats(&b).bad, 2);
+	close(fd);
+	unlink(path_a);
+	device_close(&b);
+}
+
+/* Several want the place of a dead one: one gets it, and keeps it. */
+static void test_unix_race(void **state)
+{
+	int start[2], result[2], won, got;
+	pid_t pid[4];
+	char c;
+
+	for (int round = 0; round < 5; round++) {
+		if (!round) /* then it is the one that the last winner left */
+			close(socket_at(path_a));
+		assert_int_equal(pipe(start), 0);
+		assert_int_equal(pipe(result), 0);
+		for (int i = 0; i < 4; i++) {
+			pid[i] = fork();
+			if (pid[i])
+				continue;
+			close(start[1]);
+			got = (int)read(start[0], &c, 1);
+			c = device_try(&a, "a", OPTS(opt_a)) ? 'n' : 'y';
+			got = (int)write(result[1], &c, 1);
+			for (;;)
+				pause();
+		}
+		close(start[0]);
+		close(start[1]);
+		won = 0;
+		for (int i = 0; i < 4; i++) {
+			got = (int)read(result[0], &c, 1);
+			assert_int_equal(got, 1);
+			won += c == 'y';
+		}
+		assert_int_equal(won, 1);
+		OPEN(&b, "b", opt_ba);
+		assert_string_equal(said(&b), ""); /* somebody listens */
+		device_close(&b);
+		for (int i = 0; i < 4; i++) {
+			kill(pid[i], SIGKILL);
+			waitpid(pid[i], NULL, 0);
+		}
+		close(result[0]);
+		close(result[1]);
+	}
+	unlink(path_a);
 }
 
 /* Closing while frames come in. */
@@ -501,10 +664,12 @@ static void enter_namespace(void)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_pcap),	   cmocka_unit_test(test_pcap_ends),
-		cmocka_unit_test(test_unix),	   cmocka_unit_test(test_unix_last_sender),
-		cmocka_unit_test(test_unix_paths), cmocka_unit_test(test_unix_close),
-		cmocka_unit_test(test_signals),	   cmocka_unit_test(test_tap),
+		cmocka_unit_test(test_pcap),	      cmocka_unit_test(test_pcap_ends),
+		cmocka_unit_test(test_unix),	      cmocka_unit_test(test_unix_last_sender),
+		cmocka_unit_test(test_unix_paths),    cmocka_unit_test(test_unix_close),
+		cmocka_unit_test(test_unix_killed),   cmocka_unit_test(test_unix_full),
+		cmocka_unit_test(test_unix_occupied), cmocka_unit_test(test_unix_race),
+		cmocka_unit_test(test_signals),	      cmocka_unit_test(test_tap),
 	};
 	int rc;
 

@@ -113,7 +113,7 @@ static void call_end(struct call *c)
 		if (to)
 			net_deliver(to, f->frame, f->len);
 		else
-			net_count(&from->dropped);
+			net_count(&from->absent);
 		sent(from);
 		free(f);
 	}
@@ -156,7 +156,7 @@ static bool peer_send(struct net_port *p, const void *frame, size_t len)
 	if (to && outer) {
 		if (put_off(outer, p, frame, len))
 			return true; /* still counted */
-		net_count(&p->dropped);
+		net_count(&p->full);
 	} else if (to) {
 		call_begin(&c);
 		net_deliver(to, frame, len);

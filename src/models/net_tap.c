@@ -34,7 +34,7 @@ static bool tap_send(struct net_port *p, const void *frame, size_t len)
 	/* EIO: the interface is down. EAGAIN: the host is out of buffers. All are a wire's to drop.
 	 */
 	if (n < 0)
-		net_count(&p->dropped);
+		net_count(errno == EIO ? &p->absent : errno == EAGAIN ? &p->full : &p->bad);
 	return true;
 }
 
@@ -79,7 +79,7 @@ static bool tap_readable(struct net_port *p)
 		if (net_is_frame((size_t)n))
 			net_incoming(p, frame, (size_t)n);
 		else
-			net_count(&p->dropped);
+			net_count(&p->bad);
 	}
 	return true;
 }

@@ -7,9 +7,11 @@
  * come back; and a connected one would hear nobody else.
  */
 #include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
@@ -20,6 +22,8 @@
 #define BATCH 64 /* frames, before the port's thread looks at anything else */
 #define SEND_TIMEOUT_US \
 	10000 /* a receiver's queue is ten frames long by default (unix(7), max_dgram_qlen) */
+#define LOCK_WAIT_US 10000
+#define LOCK_TRIES   100
 
 struct net_unix {
 	struct sockaddr_un self;
@@ -27,17 +31,43 @@ struct net_unix {
 	ino_t ino;
 	bool fixed; /* the peer's path was given */
 	atomic_bool
-		stalled;  /* the receiver let us wait in vain: not again before it took a frame */
-	atomic_bool told; /* a failure that is not the peer's absence was logged */
+		stalled; /* the receiver let us wait in vain: not again before it took a frame */
+	atomic_int
+		told; /* what was logged last: 0 that frames leave, ENOENT nobody, else why not */
 	pthread_mutex_t lock; /* guards the peer */
 	struct sockaddr_un peer;
 	socklen_t peer_len; /* 0: nobody sent yet */
 };
 
+/* One line for each change. A full queue is none: it comes and goes, and is counted. */
+static void tell(struct net_port *p, const struct sockaddr_un *to, int err)
+{
+	struct net_unix *u = p->un;
+	int was = atomic_load_explicit(&u->told, memory_order_relaxed);
+	const char *path = to->sun_path;
+	int n = (int)strnlen(path, sizeof(to->sun_path)); /* Linux may leave out the NUL */
+
+	if (err == ECONNREFUSED)
+		err = ENOENT;
+	if (was == err || !atomic_compare_exchange_strong(&u->told, &was, err))
+		return;
+	if (err == ENOENT)
+		uvfio_log(p->dev, UVFIO_LOG_INFO,
+			  "net=unix:%s: nobody listens at %.*s: frames are dropped",
+			  u->self.sun_path, n, path);
+	else if (err)
+		uvfio_log(p->dev, UVFIO_LOG_WARN,
+			  "net=unix:%s: sending to %.*s: %s: frames are dropped", u->self.sun_path,
+			  n, path, strerror(err));
+	else
+		uvfio_log(p->dev, UVFIO_LOG_INFO, "net=unix:%s: %.*s takes frames again",
+			  u->self.sun_path, n, path);
+}
+
 static bool unix_send(struct net_port *p, const void *frame, size_t len)
 {
 	struct net_unix *u = p->un;
-	struct sockaddr_un to;
+	struct sockaddr_un to = {0};
 	socklen_t to_len;
 	ssize_t n = 0;
 
@@ -46,7 +76,7 @@ static bool unix_send(struct net_port *p, const void *frame, size_t len)
 	memcpy(&to, &u->peer, to_len);
 	pthread_mutex_unlock(&u->lock);
 	if (!to_len) {
-		net_count(&p->dropped);
+		net_count(&p->absent);
 		return true;
 	}
 	/* Interrupted ones begin their wait anew: not for ever, in a program with a fast timer. */
@@ -61,14 +91,26 @@ static bool unix_send(struct net_port *p, const void *frame, size_t len)
 	if (n >= 0) {
 		if (atomic_load_explicit(&u->stalled, memory_order_relaxed))
 			atomic_store(&u->stalled, false);
+		if (atomic_load_explicit(&u->told, memory_order_relaxed))
+			tell(p, &to, 0);
 		return true;
 	}
-	net_count(&p->dropped);
-	if (errno == EAGAIN)
+	switch (errno) {
+	case EAGAIN:
+	case EINTR:
+		net_count(&p->full);
 		atomic_store(&u->stalled, true);
-	else if (errno != ENOENT && errno != ECONNREFUSED && !atomic_exchange(&u->told, true))
-		uvfio_log(p->dev, UVFIO_LOG_WARN, "net=unix:%s: sending: %s", u->self.sun_path,
-			  strerror(errno));
+		break;
+	case ENOENT:
+	case ECONNREFUSED:
+		net_count(&p->absent);
+		tell(p, &to, errno);
+		break;
+	default:
+		net_count(&p->bad);
+		tell(p, &to, errno);
+		break;
+	}
 	return true;
 }
 
@@ -112,7 +154,7 @@ static bool unix_readable(struct net_port *p)
 			return false;
 		}
 		if (!net_is_frame((size_t)n)) {
-			net_count(&p->dropped);
+			net_count(&p->bad);
 			continue;
 		}
 		/* Linux may say a byte more than the structure has: a path without its NUL. */
@@ -180,22 +222,61 @@ static bool is_stale(const struct sockaddr_un *a)
 	return stale;
 }
 
+/*
+ * Take the place of a stale socket: -EADDRINUSE if it is not stale. Two at once must not take it
+ * from each other, so one of them at a time, by a lock on the directory. A socket that is just
+ * being bound looks stale for an instant: a second look. Who cannot lock (no right to read the
+ * directory, or somebody else has it locked) leaves what is there.
+ */
+static int take_over(struct net_unix *u, int fd)
+{
+	char dir[sizeof(u->self.sun_path)];
+	int err = -EADDRINUSE, lock;
+
+	if (!is_stale(&u->self))
+		return err;
+	snprintf(dir, sizeof(dir), "%s", u->self.sun_path);
+	*(strrchr(dir, '/') + 1) = '\0'; /* set_path() made it absolute */
+	lock = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (lock < 0)
+		return err;
+	for (int i = 0; flock(lock, LOCK_EX | LOCK_NB); i++) {
+		if (i == LOCK_TRIES || (errno != EWOULDBLOCK && errno != EINTR))
+			goto out;
+		usleep(LOCK_WAIT_US);
+	}
+	usleep(LOCK_WAIT_US);
+	if (!is_stale(&u->self))
+		goto out;
+	unlink(u->self.sun_path);
+	err = bind(fd, (const struct sockaddr *)&u->self, sizeof(u->self)) ? -errno : 0;
+out:
+	close(lock);
+	return err;
+}
+
+static const char *why_not(const struct net_unix *u, int err)
+{
+	struct stat st;
+
+	if (err != -EADDRINUSE)
+		return strerror(-err);
+	if (!lstat(u->self.sun_path, &st) && !S_ISSOCK(st.st_mode))
+		return "there is something that is no socket";
+	return "in use by another device or process";
+}
+
 static int bind_socket(struct net_port *p, struct net_unix *u, int fd)
 {
-	const struct sockaddr *self = (const struct sockaddr *)&u->self;
 	struct timeval tv = {.tv_usec = SEND_TIMEOUT_US};
 	struct stat st;
 	int err;
 
-	err = bind(fd, self, sizeof(u->self)) ? -errno : 0;
-	if (err == -EADDRINUSE && is_stale(&u->self)) {
-		unlink(u->self.sun_path);
-		err = bind(fd, self, sizeof(u->self)) ? -errno : 0;
-	}
+	err = bind(fd, (const struct sockaddr *)&u->self, sizeof(u->self)) ? -errno : 0;
+	if (err == -EADDRINUSE)
+		err = take_over(u, fd);
 	if (err) {
-		uvfio_error(p->dev, "net=unix:%s: %s", u->self.sun_path,
-			    err == -EADDRINUSE ? "in use by another device or process, or a file"
-					       : strerror(-err));
+		uvfio_error(p->dev, "net=unix:%s: %s", u->self.sun_path, why_not(u, err));
 		return err;
 	}
 	if (!lstat(u->self.sun_path, &st)) {
