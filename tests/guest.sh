@@ -16,17 +16,19 @@ says() { # COUNT LINE
 }
 
 vm=$("$top/tools/guest-initrd" -M nvme -i "$top/tests/guest/init" -o "$tmp/initrd") || exit 1
-life() { # MODE KERNEL-PARAMETER BOOTS
-	local rc n=${#3}; mode=$1
+life() { # MODE KERNEL-PARAMETER BOOTS MMAP: trap, BARs are mapped into QEMU and the guest's accesses are QEMU's loads and stores; off
+	local rc n=${#3} mapped; mode=$1
 	rm -f "$tmp"/disk?; truncate -s 48M "$tmp/disk0" "$tmp/disk1"; printf %c "$3" | dd of="$tmp/disk0" conv=notrunc status=none
 	{ printf 'unchanged'; head -c 8M /dev/zero; } >"$tmp/disk2"; truncate -s 8M "$tmp/disk2"
-	timeout 300 "$build/uvfio" run --log-file "$tmp/log" --memlock unlimited --device "nvme,image=$tmp/disk0,image=$tmp/disk1" \
+	timeout 300 "$build/uvfio" run --log-file "$tmp/log" --memlock unlimited --device "nvme,image=$tmp/disk0,image=$tmp/disk1,mmap=$4" \
 		--device "nvme,image=$tmp/disk2,readonly=on,blocksize=4096" -- qemu-system-x86_64 -machine q35 -accel tcg -cpu max -m 256 -smp 2 \
-		-display none -nodefaults -serial stdio -device vfio-pci,host=0000:01:00.0 -device vfio-pci,host=0000:02:00.0 -kernel "$vm" \
+		-display none -nodefaults -serial stdio -device vfio-pci,host=0000:01:00.0 -device vfio-pci,host=0000:02:00.0 -trace vfio_region_mmap -kernel "$vm" \
 		-initrd "$tmp/initrd" -append "console=ttyS0 quiet panic=-1 loglevel=4 no_console_suspend $2" </dev/null 2>"$tmp/qemu" |
 		tr -d '\r' >"$tmp/console"
 	rc=${PIPESTATUS[0]}
 	if [[ $rc -eq 0 ]]; then ok "$mode: QEMU ends well"; else no "$mode: QEMU ends with $rc"; fi
+	mapped=$(grep -c 'vfio_region_mmap.*0000:01:00.0 BAR 0' "$tmp/qemu")
+	case $4 in off) [[ $mapped -eq 0 ]];; *) [[ $mapped -gt 0 ]];; esac && ok "$mode: BAR 0 with mmap=$4" || no "$mode: BAR 0 is mapped $mapped times with mmap=$4"
 	says $((2 * n)) "first 98304 sectors, block 512, read-only 0"
 	says $n "second 16384 sectors, block 4096, read-only 1"
 	says $n "read-only says unchanged"
@@ -39,8 +41,8 @@ life() { # MODE KERNEL-PARAMETER BOOTS
 	if [[ -s $tmp/log ]]; then no "$mode: uvfio complains"; cat "$tmp/log"; else ok "$mode: uvfio has nothing to say"; fi
 	[[ $failed -eq 0 ]] || { tail -n 40 "$tmp/console"; cat "$tmp/qemu"; }
 }
-life MSI-X "" abc
-life INTx pci=nomsi c
+life MSI-X "" abc trap
+life INTx pci=nomsi c off
 
 boot() { # QEMU...
 	local sum got
