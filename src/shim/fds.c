@@ -64,6 +64,7 @@ static void copy_marks(int from, int to)
 		shim_fd_mark(to, true);
 	if (test(views, from))
 		shim_fd_mark(to, false);
+	shim_attr_dup(to);
 }
 
 static int (*real_close)(int);

@@ -158,6 +158,8 @@ static bool open_view(const struct shim_path *p, const char *use, int flags, lon
 			*fd = rc;
 		} else if (rc == 0 && S_ISDIR(st.st_mode)) {
 			*fd = -EISDIR;
+		} else if (rc == 0 && shim_attr_name(p->virt)) {
+			*fd = shim_attr_open(use, flags);
 		} else {
 			log_warn(SHIM_WHO, "%s: opened for writing: uvfio's view of sysfs is read-only, EACCES", p->virt);
 			*fd = -EACCES;

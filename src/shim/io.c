@@ -186,7 +186,11 @@ bool shim_io_try(enum shim_io what, int fd, const void *buf, size_t n, off_t pos
 	h = shim_handle_get(fd, NULL, &err);
 	if (!h) {
 		shim_fd_forget(fd);
-		if (err || !shim_is_foreign(fd))
+		if (err)
+			return false;
+		if (shim_attr_io(what, fd, buf, n, ret))
+			return true;
+		if (!shim_is_foreign(fd))
 			return false;
 		*ret = -ENODEV;
 		return true;

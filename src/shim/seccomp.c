@@ -13,9 +13,12 @@
  */
 #include "shim/shim.h"
 
+#include <dlfcn.h>
+#include <gnu/libc-version.h>
 #include <linux/audit.h>
 #include <linux/filter.h>
 #include <linux/seccomp.h>
+#include <link.h>
 #include <stddef.h>
 #include <string.h>
 #include <sys/prctl.h>
@@ -123,9 +126,22 @@ static bool installed_before(void)
 	return shim_trap_probe;
 }
 
+static long install(const struct sock_filter *f, size_t n)
+{
+	struct sock_fprog prog = { .len = (unsigned short)n, .filter = (struct sock_filter *)f };
+	long rc;
+
+	/* with CAP_SYS_ADMIN a filter needs no no_new_privs, and set-uid children (sudo, ping) keep working */
+	rc = sys_call(SYS_seccomp, SECCOMP_SET_MODE_FILTER, SECCOMP_FILTER_FLAG_TSYNC | SECCOMP_FILTER_FLAG_SPEC_ALLOW, (long)&prog, 0, 0, 0);
+	if (rc == -EACCES) {
+		sys_call(SYS_prctl, PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0, 0);
+		rc = sys_call(SYS_seccomp, SECCOMP_SET_MODE_FILTER, SECCOMP_FILTER_FLAG_TSYNC | SECCOMP_FILTER_FLAG_SPEC_ALLOW, (long)&prog, 0, 0, 0);
+	}
+	return rc;
+}
+
 void shim_seccomp_init(void)
 {
-	struct sock_fprog prog = { .len = ARRAY_SIZE(filter), .filter = (struct sock_filter *)filter };
 	struct rlimit rl;
 	long rc;
 
@@ -136,14 +152,69 @@ void shim_seccomp_init(void)
 	}
 	if (installed_before())
 		return;
-	/* with CAP_SYS_ADMIN a filter needs no no_new_privs, and set-uid children (sudo, ping) keep working */
-	rc = sys_call(SYS_seccomp, SECCOMP_SET_MODE_FILTER, SECCOMP_FILTER_FLAG_TSYNC | SECCOMP_FILTER_FLAG_SPEC_ALLOW, (long)&prog, 0, 0, 0);
-	if (rc == -EACCES) {
-		sys_call(SYS_prctl, PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0, 0);
-		rc = sys_call(SYS_seccomp, SECCOMP_SET_MODE_FILTER, SECCOMP_FILTER_FLAG_TSYNC | SECCOMP_FILTER_FLAG_SPEC_ALLOW, (long)&prog, 0, 0, 0);
-	}
+	rc = install(filter, ARRAY_SIZE(filter));
 	/* a positive value is a thread that could not be brought along (TSYNC) */
 	if (rc)
 		log_warn(SHIM_WHO, "no seccomp filter (%s %ld): VFIO calls that do not go through libc will reach the kernel and fail there",
 			 rc < 0 ? "error" : "thread", rc < 0 ? -rc : rc);
+}
+
+/* ---- libc's own writes ---- */
+
+struct text {
+	uintptr_t inside, start, end;
+};
+
+/* The executable segment that has @inside. */
+static int find_text(struct dl_phdr_info *info, size_t size, void *arg)
+{
+	struct text *t = arg;
+
+	for (unsigned i = 0; i < info->dlpi_phnum; i++) {
+		const ElfW(Phdr) *ph = &info->dlpi_phdr[i];
+		uintptr_t at = info->dlpi_addr + ph->p_vaddr;
+
+		if (ph->p_type == PT_LOAD && ph->p_flags & PF_X && t->inside >= at && t->inside < at + ph->p_memsz) {
+			t->start = at;
+			t->end = at + ph->p_memsz;
+			return 1;
+		}
+	}
+	return 0;
+}
+
+void shim_seccomp_trap_writes(int fd)
+{
+	static atomic_ullong done; /* numbers that have it, of the first 64 */
+	struct text t = { .inside = (uintptr_t)gnu_get_libc_version };
+	uint64_t bit = fd >= 0 && fd < 64 ? 1ull << fd : 0;
+	long rc;
+
+	if (bit & atomic_fetch_or(&done, bit))
+		return;
+	/* all of libc lies in one 4 GiB, or else the number could not be compared in two halves */
+	if (!dl_iterate_phdr(find_text, &t) || t.start >> 32 != (t.end - 1) >> 32) {
+		log_info(SHIM_WHO, "libc cannot be found: what its streams write to sriov_numvfs is EBADF");
+		return;
+	}
+	const struct sock_filter writes[] = {
+		LOAD(offsetof(struct seccomp_data, arch)),
+		IF_EQ(AUDIT_ARCH_X86_64, 0, 11),
+		LOAD(offsetof(struct seccomp_data, nr)),
+		IF_EQ(SYS_write, 0, 9),
+		LOAD(HI(0)),
+		IF_EQ(SHIM_PASS_MARK, 7, 0),
+		LOAD(LO(0)),
+		IF_EQ((uint32_t)fd, 0, 5),
+		LOAD(offsetof(struct seccomp_data, instruction_pointer) + 4),
+		IF_EQ((uint32_t)(t.start >> 32), 0, 3),
+		LOAD(offsetof(struct seccomp_data, instruction_pointer)),
+		IF_GE((uint32_t)t.start, 0, 1),
+		IF_GE((uint32_t)t.end, 0, 1),
+		ALLOW,
+		TRAP,
+	};
+	rc = install(writes, ARRAY_SIZE(writes));
+	if (rc)
+		log_info(SHIM_WHO, "no filter for descriptor %d (%ld): what libc's streams write to sriov_numvfs is EBADF", fd, rc);
 }

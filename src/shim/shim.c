@@ -241,5 +241,6 @@ __attribute__((constructor(101))) static void shim_init(void)
 	shim_seccomp_init();
 	shim_fork_init();
 	shim.on = true;
+	shim_attrs_init();
 	shim_cwd_changed();
 }

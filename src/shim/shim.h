@@ -187,6 +187,15 @@ void shim_efault_iov(const char *call, const struct iovec *iov, size_t n);
 /* System call @nr if it is one that the wrappers would have seen: true and *@ret. */
 bool shim_syscall(long nr, const long a[6], long *ret);
 
+/* ---- attrs.c: the attribute of the view that acts ---- */
+bool shim_attr_name(const char *virt); /* by its name it is one */
+/* To write it, the file at @real: a descriptor or -errno. */
+long shim_attr_open(const char *real, int flags);
+void shim_attr_dup(int fd); /* @fd came by a dup */
+void shim_attrs_init(void); /* a descriptor may have been handed down */
+/* The kernel said EBADF: true, and *@ret, if @fd is one. */
+bool shim_attr_io(enum shim_io what, int fd, const void *buf, size_t n, long *ret);
+
 /* ---- mem.c ---- */
 long shim_mmap(void *addr, size_t len, int prot, int flags, int fd, off_t pos);
 long shim_munmap(void *addr, size_t len);
@@ -244,6 +253,8 @@ void shim_restore_signals(const uint64_t *saved);
 #define SHIM_TRAP_DATA 0x7576      /* SECCOMP_RET_DATA: the trap is ours */
 #define SHIM_PASS(fd) ((long)((uint64_t)SHIM_PASS_MARK << 32 | (uint32_t)(fd)))
 void shim_seccomp_init(void);
+/* From now on in this process (and what it forks), write on number @fd by libc's own code comes to the SIGSYS handler. */
+void shim_seccomp_trap_writes(int fd);
 /* Descriptors of device files get numbers here when they are free: the filter traps small pread and pwrite on them. */
 extern unsigned shim_fd_base, shim_fd_end;
 extern volatile sig_atomic_t shim_trap_probe; /* set by the handler when a trap arrives during the probe */

@@ -1,0 +1,168 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * shim/attrs.c: the file of the view that acts when it is written: sriov_numvfs of a PF. Writes must come to us wherever they are made, with the errno that the kernel's
+ * would have: by the process that opened the file, by what it passed the descriptor to and exec'd (`/bin/echo 2 > sriov_numvfs`), and from inside of libc's own streams
+ * (the echo of a shell is printf), which no wrapper sees.
+ *
+ * So the descriptor is the plain file of the view opened with access mode 3, as handles are: the kernel answers EBADF, and what the descriptor is, the link in /proc says, to any
+ * process. For libc's inner calls a filter traps write on that number, if the instruction is one of libc's as this process has it: an exec'd program has it elsewhere,
+ * so that the filter, which cannot be taken back, means nothing to it.
+ */
+#include "shim/shim.h"
+
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/syscall.h>
+#include <sys/uio.h>
+#include <unistd.h>
+#include "base/guard.h"
+
+#define NAME	 "/sriov_numvfs"
+#define TEXT_MAX 128u /* a number; anything longer is none */
+
+static atomic_bool seen; /* this process, or one that it was forked from, has such a descriptor */
+
+bool shim_attr_name(const char *virt)
+{
+	size_t n = strlen(virt), len = sizeof(NAME) - 1;
+
+	return n > len && !strcmp(virt + n - len, NAME);
+}
+
+/* The address of the PF whose attribute @fd is, and the file's @path. */
+static bool attr_of(int fd, char addr[16], char path[PATH_MAX])
+{
+	static const char devices[] = "/sys/devices/";
+	char link[48], *name, *dir;
+	long n, flags;
+
+	flags = sys_call(SYS_fcntl, fd, F_GETFL, 0, 0, 0, 0);
+	if (flags < 0 || (flags & (O_ACCMODE | O_PATH)) != O_ACCMODE)
+		return false;
+	snprintf(link, sizeof(link), "/proc/self/fd/%d", fd);
+	n = sys_call(SYS_readlinkat, AT_FDCWD, (long)link, (long)path, PATH_MAX - 1, 0, 0);
+	if (n <= 0 || (size_t)n <= shim.run_len)
+		return false;
+	path[n] = '\0';
+	if (memcmp(path, shim.run_dir, shim.run_len) || strncmp(path + shim.run_len, devices, sizeof(devices) - 1) || !shim_attr_name(path))
+		return false;
+	name = strrchr(path, '/');
+	*name = '\0';
+	dir = strrchr(path, '/') + 1;
+	n = snprintf(addr, 16, "%s", dir);
+	*name = '/';
+	return n < 16;
+}
+
+long shim_attr_open(const char *real, int flags)
+{
+	long fd;
+
+	if ((flags & (O_CREAT | O_EXCL)) == (O_CREAT | O_EXCL))
+		return -EEXIST;
+	fd = sys_open(real, O_ACCMODE | (flags & (O_CLOEXEC | O_NONBLOCK | O_DIRECTORY | O_NOFOLLOW)), 0);
+	if (fd >= 0) {
+		atomic_store(&seen, true);
+		shim_seccomp_trap_writes((int)fd);
+	}
+	return fd;
+}
+
+void shim_attr_dup(int fd)
+{
+	char addr[16], path[PATH_MAX];
+
+	if (atomic_load_explicit(&seen, memory_order_relaxed) && attr_of(fd, addr, path))
+		shim_seccomp_trap_writes(fd);
+}
+
+void shim_attrs_init(void)
+{
+	char addr[16], path[PATH_MAX];
+
+	/* what a shell redirects; other numbers are not written by libc on its own */
+	for (int fd = 0; fd <= 2; fd++)
+		if (attr_of(fd, addr, path)) {
+			atomic_store(&seen, true);
+			shim_seccomp_trap_writes(fd);
+		}
+}
+
+static long store(const char *addr, const char *text, size_t n)
+{
+	struct machine *m;
+	int held, rc;
+	long ret;
+
+	shim_handles_drain();
+	ret = machine_numvfs_store(shim.run_dir, addr, text, n);
+	/* a close that came another way than through our wrapper may not have been taken in yet */
+	if (ret == -EBUSY && shim_handles_drain())
+		ret = machine_numvfs_store(shim.run_dir, addr, text, n);
+	/* other processes look when they next open something; a PF that is open here has its VFs now */
+	m = ret < 0 ? NULL : shim_machine_if_built();
+	if (m) {
+		rc = machine_sync(m, &held);
+		if (!rc)
+			machine_sync_end(held);
+	}
+	return ret;
+}
+
+/* What the kernel makes of one call: all pieces are one text. */
+static long gather(bool vector, const void *buf, size_t n, char *text)
+{
+	struct iovec one = { (void *)buf, n }, v;
+	size_t len = 0, count = vector ? n : 1;
+
+	for (size_t i = 0; i < count; i++) {
+		v = one;
+		if (vector && guard_copy(&v, (const struct iovec *)buf + i, sizeof(v)))
+			return -EFAULT;
+		if (v.iov_len > TEXT_MAX - len)
+			return -EINVAL;
+		if (guard_copy(text + len, v.iov_base, v.iov_len))
+			return -EFAULT;
+		len += v.iov_len;
+	}
+	return (long)len;
+}
+
+static long read_back(int fd, const char *path, void *buf, size_t n)
+{
+	long at = sys_call(SYS_lseek, fd, 0, SEEK_CUR, 0, 0, 0), done;
+	char text[TEXT_MAX];
+	int own;
+
+	if (at < 0)
+		return at;
+	own = sys_open(path, O_RDONLY | O_CLOEXEC, 0);
+	if (own < 0)
+		return own;
+	done = sys_pread(own, text, n < sizeof(text) ? n : sizeof(text), at);
+	sys_close(own);
+	if (done > 0 && guard_copy(buf, text, (size_t)done))
+		done = -EFAULT;
+	if (done > 0)
+		sys_call(SYS_lseek, fd, at + done, SEEK_SET, 0, 0, 0);
+	return done;
+}
+
+bool shim_attr_io(enum shim_io what, int fd, const void *buf, size_t n, long *ret)
+{
+	char addr[16], path[PATH_MAX], text[TEXT_MAX];
+
+	if (!attr_of(fd, addr, path))
+		return false;
+	if (what == SHIM_READ) {
+		*ret = read_back(fd, path, (void *)buf, n);
+		return true;
+	}
+	if (!(what & 1))
+		return false; /* nobody reads it in pieces */
+	*ret = gather(what == SHIM_WRITEV || what == SHIM_PWRITEV, buf, n, text);
+	if (*ret > 0)
+		*ret = store(addr, text, (size_t)*ret);
+	return true;
+}
