@@ -383,6 +383,77 @@ static void threads(void)
 	vfio_close(&v);
 }
 
+/* More threads at once than any table starts with; a first touch of each. */
+static pthread_barrier_t all_there;
+
+static void *touches(void *p)
+{
+	long bad = *(volatile uint32_t *)p != TD_ID_VALUE;
+
+	pthread_barrier_wait(&all_there);
+	bad += *(volatile uint32_t *)p != TD_ID_VALUE;
+	return (void *)bad;
+}
+
+static void many_threads(void)
+{
+	enum { N = 300 };
+	struct vfio v = vfio_open();
+	void *p = map(&v, REGS, 4096, PROT_READ), *bad;
+	pthread_attr_t attr;
+	pthread_t t[N];
+	int n;
+
+	alarm(60);
+	pthread_attr_init(&attr);
+	pthread_attr_setstacksize(&attr, 65536);
+	pthread_barrier_init(&all_there, NULL, N + 1);
+	for (n = 0; n < N; n++)
+		if (pthread_create(&t[n], &attr, touches, p)) {
+			printf("     only %d threads\n", n);
+			exit(1);
+		}
+	pthread_barrier_wait(&all_there);
+	for (n = 0; n < N; n++) {
+		pthread_join(t[n], &bad);
+		CHECK(!bad);
+	}
+	alarm(0);
+	munmap(p, 4096);
+	vfio_close(&v);
+}
+
+/* The thread that ends the program is not the one that used the device. */
+static void *uses_and_leaves(void *arg)
+{
+	struct vfio v = vfio_open();
+	volatile uint32_t *p = map(&v, REGS, 4096, PROT_READ);
+
+	return (void *)(long)(p != MAP_FAILED && p[0] == TD_ID_VALUE);
+}
+
+static int only_in_a_thread(void)
+{
+	pthread_t t;
+	void *ok = NULL;
+
+	alarm(20);
+	if (pthread_create(&t, NULL, uses_and_leaves, NULL) || pthread_join(t, &ok))
+		return 9;
+	return ok ? 42 : 8;
+}
+
+static void ends_elsewhere(void)
+{
+	pid_t pid = fork();
+
+	if (!pid) {
+		execl("/proc/self/exe", "shim_bars", "thread", NULL);
+		_exit(7);
+	}
+	CHECK(wait_for(pid) == 42);
+}
+
 /*
  * Addresses are used again at once: what a munmap frees, another thread has before the call is over. @arg: stop.
  */
@@ -428,8 +499,10 @@ static void address_again(void)
 	vfio_close(&v);
 }
 
-int main(void)
+int main(int argc, char **argv)
 {
+	if (argc > 1)
+		return only_in_a_thread();
 	RUN(registers);
 	RUN(refused);
 	RUN(faults);
@@ -440,5 +513,7 @@ int main(void)
 	RUN(dma_and_fork);
 	RUN(threads);
 	RUN(address_again);
+	RUN(many_threads);
+	RUN(ends_elsewhere);
 	return any_failed;
 }

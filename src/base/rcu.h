@@ -14,9 +14,13 @@
 #define BASE_RCU_CALLS 1
 #endif
 #endif
-#if !defined(__SANITIZE_ADDRESS__) && !defined(BASE_RCU_CALLS)
+#ifdef __SANITIZE_ADDRESS__
+#define BASE_RCU_CALLS 1
+#endif
+#ifndef BASE_RCU_CALLS
 #define _LGPL_SOURCE 1
 #endif
+#include <stdbool.h>
 #include <urcu-bp.h>
 /* ThreadSanitizer does not see the order that a grace period makes (membarrier(2) inside of a library): told here. */
 #if defined(__SANITIZE_THREAD__)
@@ -26,15 +30,31 @@
 #define BASE_RCU_TSAN 1
 #endif
 #endif
+/*
+ * A thread's first read section: liburcu makes a record of the thread, with a lock held and signals blocked, and mmap, mremap and munmap of the memory for its records come to the shim, which
+ * must not look into a table under RCU then.
+ */
+extern __thread bool rcu_registering;
+void rcu_register(void);
+#ifndef BASE_RCU_CALLS
+static inline void rcu_read_begin_here(void)
+{
+	if (__builtin_expect(!URCU_TLS(urcu_bp_reader), 0))
+		rcu_register();
+	urcu_bp_read_lock();
+}
+#else
+#define rcu_read_begin_here() (rcu_register(), urcu_bp_read_lock())
+#endif
 #ifdef BASE_RCU_TSAN
 extern char rcu_tsan_order;
 void __tsan_acquire(void *addr);
 void __tsan_release(void *addr);
-#define rcu_read_begin()  urcu_bp_read_lock()
+#define rcu_read_begin()  rcu_read_begin_here()
 #define rcu_read_end()    (__tsan_release(&rcu_tsan_order), urcu_bp_read_unlock())
 #define rcu_sync()        (urcu_bp_synchronize_rcu(), __tsan_acquire(&rcu_tsan_order))
 #else
-#define rcu_read_begin()  urcu_bp_read_lock()
+#define rcu_read_begin()  rcu_read_begin_here()
 #define rcu_read_end()    urcu_bp_read_unlock()
 #define rcu_sync()        urcu_bp_synchronize_rcu()
 #endif

@@ -10,6 +10,7 @@
 
 #include <sys/mman.h>
 #include <sys/syscall.h>
+#include "base/rcu.h"
 #include "vfio/type1.h"
 
 #ifndef MREMAP_DONTUNMAP
@@ -100,6 +101,8 @@ static void before_loss(void *addr, size_t len)
 
 long shim_munmap(void *addr, size_t len)
 {
+	if (rcu_registering)
+		return sys_call(SYS_munmap, (long)addr, (long)len, 0, 0, 0, 0);
 	before_loss(addr, len);
 	if (shim_bar_has(addr, len))
 		return shim_bar_munmap(addr, len);
@@ -119,6 +122,8 @@ long shim_mmap(void *addr, size_t len, int prot, int flags, int fd, off_t pos)
 {
 	long rc;
 
+	if (rcu_registering)
+		return sys_call(SYS_mmap, (long)addr, (long)len, prot, flags, SHIM_PASS(fd), pos);
 	if (flags & MAP_FIXED && !(pos & 4095))
 		before_loss(addr, len);
 	if (!(flags & MAP_ANONYMOUS) && shim_fd_maybe_handle(fd) && shim_mmap_try(addr, fd, len, prot, flags, pos, &rc))
@@ -175,6 +180,8 @@ long shim_mremap(void *old, size_t old_len, size_t new_len, int flags, void *to)
 	char *probe;
 	long rc;
 
+	if (rcu_registering)
+		goto plain;
 	if (shim_bar_remap(old, old_len, new_len, &rc))
 		return rc;
 	if (!have || !want || have < old_len || want < new_len || (uint64_t)old & (PAGE_SIZE_4K - 1) || add_overflows((uint64_t)old, have))

@@ -13,6 +13,7 @@
 #include <sys/mman.h>
 #include <sys/syscall.h>
 #include <unistd.h>
+#include "base/rcu.h"
 
 /* The one piece of state that hangs off nothing: there is one shim in a process, as there is one libc. */
 struct shim shim = { .build_lock = PTHREAD_MUTEX_INITIALIZER, .log_fd = -1, .presence_fd = -1 };
@@ -243,4 +244,11 @@ __attribute__((constructor(101))) static void shim_init(void)
 	shim.on = true;
 	shim_attrs_init();
 	shim_cwd_changed();
+}
+
+/* liburcu's destructor, which comes after this one, gives its memory back with a lock held that the first read section of a thread would wait for: munmap must not be the first. */
+__attribute__((destructor)) static void shim_fini(void)
+{
+	if (shim.on)
+		rcu_register();
 }
