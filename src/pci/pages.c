@@ -5,6 +5,7 @@
  *
  * Open or closed is one flag of the function. It is set before the sink is called, in both directions: a mapping that is made meanwhile
  * looks at the flag under the lock that the sink takes, so it is either found by the sink or sees what the sink is about to do.
+ * Who ends decoding takes pages_lock afterwards: either it finds the pages open, or who opens them next finds decoding off.
  */
 #include <errno.h>
 #include <inttypes.h>
@@ -155,7 +156,7 @@ static bool decodes(const pci_function *fn)
 
 void pci_pages_follow(pci_function *fn)
 {
-	if (!atomic_load(&fn->pages_open) || decodes(fn))
+	if (!fn->num_pages || decodes(fn))
 		return;
 	pthread_mutex_lock(&fn->pages_lock);
 	if (atomic_load(&fn->pages_open) && !decodes(fn))
@@ -168,13 +169,12 @@ int uvfio_polled_open(struct uvfio_dev *dev)
 	int ret = 0;
 
 	pthread_mutex_lock(&dev->pages_lock);
-	/* the flag first: who ends decoding now sees it and waits for the lock */
-	if (!atomic_load(&dev->pages_open) && !set_open(dev, true))
-		ret = -ENOENT;
-	if (!decodes(dev))
+	if (!decodes(dev)) {
 		ret = -EIO;
-	if (ret)
-		set_open(dev, false);
+	} else if (!atomic_load(&dev->pages_open) && !set_open(dev, true)) {
+		set_open(dev, false); /* also what was mapped meanwhile */
+		ret = -ENOENT;
+	}
 	pthread_mutex_unlock(&dev->pages_lock);
 	return ret;
 }
