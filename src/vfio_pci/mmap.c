@@ -46,7 +46,8 @@ bool vfio_pci_polled(struct vfio_device *dev, uint32_t index, uint64_t pos, stru
 	struct vfio_pci_device *vd = to_vfio_pci(dev);
 	struct pci_pages p;
 
-	if (index >= PCI_BARS || atomic_load(&vd->mmap) != VFIO_PCI_MMAP_AUTO)
+	/* OFF came later than the mapping, which still has to be closed */
+	if (index >= PCI_BARS || atomic_load(&vd->mmap) == VFIO_PCI_MMAP_TRAP)
 		return false;
 	for (; pci_function_pages(vd->fn, index, pos, &p); pos = p.offset + p.len) {
 		if (p.kind != UVFIO_PAGE_POLLED)

@@ -13,7 +13,7 @@
 int vfio_pci_bind(pci_function *fn, struct loop *loop, struct vfio_device **out);
 /*
  * May BARs be mapped, and how? AUTO, the default: each page as the model has it. TRAP: every access is the device's, polled pages are trapped. OFF: for a virtual machine monitor under KVM,
- * whose guests cannot take a fault. What is mapped already stays as it is.
+ * whose guests cannot take a fault. What is mapped already stays as it is, so once there may be mappings only OFF may follow, on AUTO.
  */
 enum vfio_pci_mmap { VFIO_PCI_MMAP_AUTO, VFIO_PCI_MMAP_TRAP, VFIO_PCI_MMAP_OFF };
 void vfio_pci_set_mmap(struct vfio_device *dev, enum vfio_pci_mmap how);
