@@ -276,7 +276,7 @@ void nvme_doorbell(struct nvme *n, uint64_t offset, uint32_t value);
 bool nvme_sq_rung(struct nvme *n, struct nvme_sq *sq);
 /* The driver consumed entries that somebody waits for: go on. true: so it was. */
 bool nvme_cq_poll(struct nvme *n, struct nvme_cq *cq);
-/* Doorbells of queues that do not exist, stored while the page was open. */
+/* What was stored while the page was open and nobody runs a queue for: doorbells of queues that do not exist, heads of completion queues. */
 void nvme_doorbell_strays(struct nvme *n);
 /* Run @sq in this thread if nobody does, else leave it to him. @worker: with a worker's budget. */
 void nvme_sq_kick(struct nvme_sq *sq, bool worker);

@@ -127,8 +127,9 @@ static void close_page(struct nvme_worker *w)
 
 		if (!atomic_load(&sq->size))
 			continue;
-		nvme_cq_poll(w->n, &w->n->cq[atomic_load(&sq->cqid)]);
 		nvme_sq_kick(sq, true);
+		/* who ran it till now may have found the completion queue full before the driver stored its head, and said so only after that */
+		nvme_cq_poll(w->n, &w->n->cq[atomic_load(&sq->cqid)]);
 	}
 }
 

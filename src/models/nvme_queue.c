@@ -679,18 +679,17 @@ void nvme_doorbell(struct nvme *n, uint64_t offset, uint32_t value)
 bool nvme_cq_poll(struct nvme *n, struct nvme_cq *cq)
 {
 	bool pin = cq->ien && uvfio_irq_mode(n->dev) != UVFIO_IRQ_MSIX, starved = false, fell = false;
-	unsigned head;
 
 	if (!atomic_load_explicit(&cq->starved, memory_order_relaxed) && !pin)
 		return false;
 	pthread_mutex_lock(&cq->lock);
-	head = cq->head;
 	cq_look(n, cq);
 	cq_shadow(n, cq, false);
-	if (head != cq->head && atomic_load(&cq->size)) {
+	if (atomic_load(&cq->size))
 		fell = pin && pending_set(n, cq->id, cq->head != cq->tail);
+	/* not "has the head moved": who ran another queue may have seen that first */
+	if (cq_room(cq))
 		starved = atomic_exchange(&cq->starved, false);
-	}
 	pthread_mutex_unlock(&cq->lock);
 	if (fell)
 		nvme_irq_update(n);
@@ -705,8 +704,6 @@ void nvme_doorbell_strays(struct nvme *n)
 		unsigned qid = i / 2;
 		uint32_t value = 0;
 
-		if (!atomic_load_explicit(&n->doorbells[i], memory_order_relaxed))
-			continue;
 		/* with the lock under which a queue comes to be: it is rung only after that */
 		if (qid > n->max_queues) {
 			value = atomic_exchange(&n->doorbells[i], 0);
@@ -714,6 +711,8 @@ void nvme_doorbell_strays(struct nvme *n)
 			pthread_mutex_lock(&n->cq[qid].lock);
 			if (!atomic_load(&n->cq[qid].size))
 				value = atomic_exchange(&n->doorbells[i], 0);
+			else
+				cq_look(n, &n->cq[qid]); /* nobody does before it is full, and then it would be too late to say what was wrong */
 			pthread_mutex_unlock(&n->cq[qid].lock);
 		} else {
 			pthread_mutex_lock(&n->sq[qid].lock);
