@@ -99,9 +99,25 @@ static void cut_start(struct range *r, uintptr_t start)
 	r->start = start;
 }
 
+/* Neighbours that are as one become one, as the kernel's mappings do: one that must be split to be closed could stay open for want of another. */
+static void merge(struct ranges *t)
+{
+	unsigned k = 0;
+
+	for (unsigned i = 1; i < t->n; i++) {
+		struct range *a = &t->r[k], *b = &t->r[i];
+
+		if (a->end == b->start && a->file == b->file && a->prot == b->prot && a->dead == b->dead && a->pos + (a->end - a->start) == b->pos)
+			a->end = b->end;
+		else
+			t->r[++k] = *b;
+	}
+	t->n = t->n ? k + 1 : 0;
+}
+
 /*
  * A new table: without [start, end), or with @prot on what lies in it if that is not -1; with @add (which may be NULL). It has references of its own. NULL and *@err on
- * no memory.
+ * no memory; NULL and 0: nothing is left.
  */
 static struct ranges *rebuild(struct ranges *old, uintptr_t start, uintptr_t end, const struct range *add, int prot, int *err)
 {
@@ -134,8 +150,13 @@ static struct ranges *rebuild(struct ranges *old, uintptr_t start, uintptr_t end
 		t->r[k] = old->r[i];
 		cut_start(&t->r[k++], end);
 	}
+	if (!k) {
+		free(t);
+		return NULL;
+	}
 	t->n = k;
-	for (i = 0; i < k; i++)
+	merge(t);
+	for (i = 0; i < t->n; i++)
 		if (!t->r[i].dead)
 			uapi_file_get(t->r[i].file);
 	return t;
@@ -155,7 +176,7 @@ static void drop(struct ranges *old)
 
 static unsigned open_range(const struct range *r, bool open);
 
-static int change(uintptr_t start, uintptr_t end, const struct range *add, int prot)
+static int insert(const struct range *add)
 {
 	struct ranges *old, *new;
 	uint64_t mask;
@@ -164,14 +185,10 @@ static int change(uintptr_t start, uintptr_t end, const struct range *add, int p
 	shim_block_signals(&mask);
 	pthread_mutex_lock(&bars_lock);
 	old = table;
-	new = rebuild(old, start, end, add, prot, &err);
+	new = rebuild(old, add->start, add->end, add, -1, &err);
 	if (new) {
-		if (!new->n) {
-			free(new);
-			new = NULL;
-		}
 		rcu_set(table, new);
-		if (add && uapi_mmap_open(add->file))
+		if (uapi_mmap_open(add->file))
 			open_range(add, true);
 	}
 	pthread_mutex_unlock(&bars_lock);
@@ -201,7 +218,7 @@ static uintptr_t polled_part(const struct range *r, uintptr_t at, size_t *len, s
 	return at;
 }
 
-/* With bars_lock: let the polled pages of @r be used, or no more. Returns how many areas it shows. */
+/* With bars_lock: let the polled pages of @r be used, or no more. Returns how many areas it did that to. */
 static unsigned open_range(const struct range *r, bool open)
 {
 	struct vfio_polled_area area;
@@ -210,13 +227,14 @@ static unsigned open_range(const struct range *r, bool open)
 	size_t len;
 	long err;
 
-	for (at = r->start; (at = polled_part(r, at, &len, &area)); at += len, n++) {
+	for (at = r->start; (at = polled_part(r, at, &len, &area)); at += len) {
 		err = sys_call(SYS_mprotect, (long)at, (long)len, open ? r->prot : PROT_NONE, 0, 0, 0);
 		/* a page that stays open is one that nobody looks at: better one that is trapped for good */
 		if (err && !open)
 			err = sys_call(SYS_mmap, (long)at, (long)len, PROT_NONE, MAP_FIXED | MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0) < 0 ? err : 0;
 		if (err && !open)
 			log_err(SHIM_WHO, "a mapped BAR at %p cannot be closed: %s; stores may be lost", (void *)at, strerror((int)-err));
+		n += !err;
 	}
 	return n;
 }
@@ -249,8 +267,54 @@ static long map_polled(const struct range *r)
 		ret = sys_call(SYS_mmap, (long)at, (long)len, PROT_NONE, MAP_FIXED | MAP_SHARED, area.fd, (long)(VFIO_REGION_POS(r->pos) + (at - r->start) - area.offset));
 		if (ret < 0 && ret >= -4095)
 			return ret;
+		/* a child that clone() made goes on with the rights that the page has at that moment: its stores would be this process's device's */
+		ret = sys_call(SYS_madvise, (long)at, (long)len, MADV_DONTFORK, 0, 0, 0);
+		if (ret)
+			return ret;
 	}
 	return 0;
+}
+
+/*
+ * System call @nr, which takes [addr, addr + len) away or puts something else there. The table forgets the BARs in it first: an address that the kernel has back is another thread's at
+ * any time, and what is there afterwards is not to be opened or closed.
+ */
+long shim_bar_replace(void *addr, size_t len, long nr, const long a[6])
+{
+	uintptr_t start = (uintptr_t)addr;
+	struct ranges *old, *new;
+	uint64_t mask;
+	int err;
+	long rc;
+
+	/* what the kernel refuses, it refuses before it takes anything away */
+	if (start % PAGE_SIZE_4K || len > UINTPTR_MAX - PAGE_SIZE_4K || add_overflows(start, len + PAGE_SIZE_4K) || !shim_bar_has(addr, len))
+		return sys_call(nr, a[0], a[1], a[2], a[3], a[4], a[5]);
+	shim_block_signals(&mask);
+	pthread_mutex_lock(&bars_lock);
+	old = table;
+	new = rebuild(old, start, start + align_up(len, PAGE_SIZE_4K), NULL, -1, &err);
+	rc = err;
+	if (!err) {
+		rcu_set(table, new);
+		rc = sys_call(nr, a[0], a[1], a[2], a[3], a[4], a[5]);
+		if (rc < 0 && rc >= -4095) { /* it would cut one mapping too many: all is as before */
+			rcu_set(table, old);
+			old = new;
+		}
+	}
+	pthread_mutex_unlock(&bars_lock);
+	shim_restore_signals(&mask);
+	if (!err)
+		drop(old);
+	return rc;
+}
+
+long shim_bar_munmap(void *addr, size_t len)
+{
+	const long a[6] = { (long)addr, (long)len };
+
+	return shim_bar_replace(addr, len, SYS_munmap, a);
 }
 
 long shim_bar_map(struct uapi_file *f, void *addr, size_t len, int prot, int flags, uint64_t pos)
@@ -258,12 +322,13 @@ long shim_bar_map(struct uapi_file *f, void *addr, size_t len, int prot, int fla
 	struct vfio_device *dev = uapi_file_device(f);
 	size_t size = align_up(len, PAGE_SIZE_4K);
 	struct range add;
-	long at;
+	long at, a[6];
 	int err;
 
 	/* NORESERVE and no access: costs no memory; of the caller's flags those that say where */
 	flags &= MAP_FIXED | MAP_FIXED_NOREPLACE | MAP_32BIT;
-	at = sys_call(SYS_mmap, (long)addr, (long)size, PROT_NONE, flags | MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+	memcpy(a, (const long[6]){ (long)addr, (long)size, PROT_NONE, flags | MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0 }, sizeof(a));
+	at = flags & MAP_FIXED ? shim_bar_replace(addr, size, SYS_mmap, a) : sys_call(SYS_mmap, a[0], a[1], a[2], a[3], a[4], a[5]);
 	if (at < 0 && at >= -4095)
 		return at;
 	add = (struct range){ .start = (uintptr_t)at, .end = (uintptr_t)at + size, .file = f, .pos = pos, .prot = prot };
@@ -272,7 +337,7 @@ long shim_bar_map(struct uapi_file *f, void *addr, size_t len, int prot, int fla
 	sys_call(SYS_madvise, at, (long)size, MADV_DONTDUMP, 0, 0, 0);
 	atomic_store(&dev->mapper, set_open);
 	if (!err)
-		err = change(add.start, add.end, &add, -1);
+		err = insert(&add);
 	if (err) {
 		sys_call(SYS_munmap, at, (long)size, 0, 0, 0, 0);
 		return err;
@@ -280,61 +345,9 @@ long shim_bar_map(struct uapi_file *f, void *addr, size_t len, int prot, int fla
 	return at;
 }
 
-/*
- * munmap(2) of memory with BARs in it. The table forgets them first: an address that the kernel has back is another thread's at any time, and what that one maps or protects there
- * must not meet what was.
- */
-long shim_bar_munmap(void *addr, size_t len)
-{
-	uintptr_t start = (uintptr_t)addr;
-	struct ranges *old, *new;
-	uint64_t mask;
-	int err;
-	long rc;
-
-	if (start % PAGE_SIZE_4K || len > UINTPTR_MAX - PAGE_SIZE_4K || add_overflows(start, len + PAGE_SIZE_4K))
-		return -EINVAL;
-	shim_block_signals(&mask);
-	pthread_mutex_lock(&bars_lock);
-	old = table;
-	new = rebuild(old, start, start + align_up(len, PAGE_SIZE_4K), NULL, -1, &err);
-	if (new && !new->n) {
-		free(new);
-		new = NULL;
-	}
-	if (!err)
-		rcu_set(table, new);
-	rc = sys_call(SYS_munmap, (long)addr, (long)len, 0, 0, 0, 0);
-	if (rc && !err) { /* it would cut one mapping too many: all is as before */
-		rcu_set(table, old);
-		old = new;
-	}
-	pthread_mutex_unlock(&bars_lock);
-	shim_restore_signals(&mask);
-	if (err)
-		log_err(SHIM_WHO, "no memory to forget a mapped BAR at %p: its device stays open", addr);
-	else
-		drop(old);
-	return rc;
-}
-
-void shim_bar_forget(void *addr, size_t len)
-{
-	uintptr_t start = align_down((uintptr_t)addr, PAGE_SIZE_4K);
-
-	if (!shim_bar_has(addr, len))
-		return;
-	if (change(start, (uintptr_t)addr + align_up(len, PAGE_SIZE_4K), NULL, -1))
-		log_err(SHIM_WHO, "no memory to forget a mapped BAR at %p: its device stays open", addr);
-}
-
 /* Where the stretch that begins at @at ends: of a mapped BAR (*@bar), or of what is not one. */
-static uintptr_t stretch(uintptr_t at, uintptr_t end, bool *bar)
+static uintptr_t stretch(const struct ranges *t, uintptr_t at, uintptr_t end, bool *bar)
 {
-	struct ranges *t;
-
-	rcu_read_begin();
-	t = rcu_get(table);
 	*bar = false;
 	for (unsigned i = 0; t && i < t->n; i++) {
 		if (t->r[i].end <= at)
@@ -344,34 +357,59 @@ static uintptr_t stretch(uintptr_t at, uintptr_t end, bool *bar)
 			end = *bar ? t->r[i].end : t->r[i].start;
 		break;
 	}
-	rcu_read_end();
 	return end;
+}
+
+/* With bars_lock. A BAR's pages stay PROT_NONE to the kernel, which is asked only whether they are there; what lies beside them is the program's memory. */
+static long protect(uintptr_t start, uintptr_t end, int prot)
+{
+	const int rights = PROT_READ | PROT_WRITE | PROT_EXEC;
+	struct ranges *old = table, *new;
+	uintptr_t at, next;
+	long ret = 0;
+	bool bar;
+	int err;
+
+	for (at = start; at < end; at = next) {
+		next = stretch(old, at, end, &bar);
+		ret = sys_call(SYS_mprotect, (long)at, (long)(next - at), bar ? prot & ~rights : prot, 0, 0, 0);
+		if (ret)
+			break;
+	}
+	if (at == start)
+		return ret;
+	new = rebuild(old, start, at, NULL, prot & rights, &err);
+	if (err)
+		return err;
+	rcu_set(table, new);
+	/* what was open has been closed, which is right at any time, but not for good */
+	for (unsigned i = 0; new && i < new->n; i++)
+		if (new->r[i].start < at && start < new->r[i].end && !new->r[i].dead && uapi_mmap_open(new->r[i].file))
+			open_range(&new->r[i], true);
+	return ret;
 }
 
 bool shim_bar_protect(void *addr, size_t len, int prot, long *ret)
 {
-	uintptr_t start = (uintptr_t)addr, end = start + align_up(len, PAGE_SIZE_4K), at, next;
-	bool bar;
-	int err;
+	uintptr_t start = (uintptr_t)addr;
+	struct ranges *old;
+	uint64_t mask;
 
 	if (!shim_bar_has(addr, len))
 		return false;
-	/* a BAR's pages stay PROT_NONE to the kernel, which is asked only whether they are there; what lies beside them is the program's memory */
-	for (at = start, *ret = 0; at < end; at = next) {
-		next = stretch(at, end, &bar);
-		*ret = sys_call(SYS_mprotect, (long)at, (long)(next - at), bar ? PROT_NONE : prot, 0, 0, 0);
-		if (*ret)
-			break;
+	if (len > UINTPTR_MAX - PAGE_SIZE_4K || add_overflows(start, len + PAGE_SIZE_4K)) {
+		*ret = -ENOMEM; /* mprotect(2): not all of it is mapped */
+		return true;
 	}
-	err = change(start, at, NULL, prot & (PROT_READ | PROT_WRITE | PROT_EXEC));
-	/* polled pages that were opened in between have the old protection */
-	for (; start < at; start = next) {
-		next = stretch(start, at, &bar);
-		if (bar)
-			sys_call(SYS_mprotect, (long)start, (long)(next - start), PROT_NONE, 0, 0, 0);
-	}
-	if (!*ret)
-		*ret = err;
+	shim_block_signals(&mask);
+	pthread_mutex_lock(&bars_lock);
+	old = table;
+	*ret = protect(start, start + align_up(len, PAGE_SIZE_4K), prot);
+	if (old == table)
+		old = NULL;
+	pthread_mutex_unlock(&bars_lock);
+	shim_restore_signals(&mask);
+	drop(old);
 	return true;
 }
 
@@ -529,11 +567,17 @@ int shim_bar_fault(const siginfo_t *info, ucontext_t *uc, uintptr_t *bad)
 	char what[32] = "";
 	int err, due = -1;
 
-	if (info->si_code != SEGV_ACCERR || !rcu_get(table))
+	if (!rcu_get(table) || (info->si_code != SEGV_ACCERR && info->si_code != SEGV_MAPERR))
 		return 0;
+	shim_check_fork();
 	r = access_range(&a, (uintptr_t)info->si_addr);
 	if (!r)
 		return 0;
+	/* nothing is there: a page that a child has not got (map_polled); else the program took it away past us */
+	if (info->si_code == SEGV_MAPERR && !r->dead) {
+		uapi_file_put(r->file);
+		return 0;
+	}
 	/* for the log; a reference of its own, as the slot may be given to the next range */
 	at = *r;
 	at.pos += (uintptr_t)info->si_addr - r->start;
@@ -576,10 +620,17 @@ void shim_bars_unlock(void)
 
 void shim_bars_abandon(void)
 {
+	struct vfio_polled_area area;
+	uintptr_t at;
+	size_t len;
+
 	pthread_mutex_init(&bars_lock, NULL);
 	for (unsigned i = 0; table && i < table->n; i++) {
-		/* polled pages that were open: they are the parent's device */
-		sys_call(SYS_mprotect, (long)table->r[i].start, (long)(table->r[i].end - table->r[i].start), PROT_NONE, 0, 0, 0);
+		/* where polled pages would be is nothing (map_polled): nothing else may come there */
+		for (at = table->r[i].start; (at = polled_part(&table->r[i], at, &len, &area)); at += len) {
+			sys_call(SYS_mmap, (long)at, (long)len, PROT_NONE, MAP_FIXED_NOREPLACE | MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+			sys_call(SYS_mprotect, (long)at, (long)len, PROT_NONE, 0, 0, 0);
+		}
 		table->r[i].dead = true;
 	}
 }

@@ -57,8 +57,8 @@ void shim_after_fork(void)
 		*shim.alive = 1;
 	shim.pid = (pid_t)sys_call(SYS_getpid, 0, 0, 0, 0, 0, 0);
 	pthread_mutex_init(&shim.build_lock, NULL);
+	shim_bars_abandon(); /* while the files are there to say what it is a mapping of */
 	shim_handles_abandon();
-	shim_bars_abandon();
 	shim_bus_abandon();
 	m = atomic_exchange(&shim.machine, NULL);
 	if (m)

@@ -104,9 +104,7 @@ long shim_munmap(void *addr, size_t len)
 	if (rcu_registering)
 		return sys_call(SYS_munmap, (long)addr, (long)len, 0, 0, 0, 0);
 	before_loss(addr, len);
-	if (shim_bar_has(addr, len))
-		return shim_bar_munmap(addr, len);
-	return sys_call(SYS_munmap, (long)addr, (long)len, 0, 0, 0, 0);
+	return shim_bar_munmap(addr, len);
 }
 
 long shim_mprotect(void *addr, size_t len, int prot)
@@ -120,6 +118,7 @@ long shim_mprotect(void *addr, size_t len, int prot)
 
 long shim_mmap(void *addr, size_t len, int prot, int flags, int fd, off_t pos)
 {
+	const long a[6] = { (long)addr, (long)len, prot, flags, SHIM_PASS(fd), pos };
 	long rc;
 
 	if (rcu_registering)
@@ -128,9 +127,10 @@ long shim_mmap(void *addr, size_t len, int prot, int flags, int fd, off_t pos)
 		before_loss(addr, len);
 	if (!(flags & MAP_ANONYMOUS) && shim_fd_maybe_handle(fd) && shim_mmap_try(addr, fd, len, prot, flags, pos, &rc))
 		return rc;
-	rc = sys_call(SYS_mmap, (long)addr, (long)len, prot, flags, SHIM_PASS(fd), pos);
-	if (flags & MAP_FIXED && !failed(rc))
-		shim_bar_forget(addr, len);
+	if (flags & MAP_FIXED)
+		rc = shim_bar_replace(addr, len, SYS_mmap, a);
+	else
+		rc = sys_call(SYS_mmap, a[0], a[1], a[2], a[3], a[4], a[5]);
 	/* what the kernel says to a descriptor without access: a handle whose number nobody told us */
 	if (rc == -EACCES && !(flags & MAP_ANONYMOUS))
 		shim_mmap_try(addr, fd, len, prot, flags, pos, &rc);
@@ -176,6 +176,7 @@ static void *second_view(void *old, uint64_t len, void *arg)
 long shim_mremap(void *old, size_t old_len, size_t new_len, int flags, void *to)
 {
 	size_t have = align_up(old_len, PAGE_SIZE_4K), want = align_up(new_len, PAGE_SIZE_4K);
+	const long a[6] = { (long)old, (long)old_len, (long)new_len, flags, (long)to };
 	struct machine *m;
 	char *probe;
 	long rc;
@@ -208,5 +209,7 @@ long shim_mremap(void *old, size_t old_len, size_t new_len, int flags, void *to)
 	m = shim_machine_if_built();
 	vfio_preserve_pages(machine_system(m), old, have, second_view, NULL);
 plain:
-	return sys_call(SYS_mremap, (long)old, (long)old_len, (long)new_len, flags, (long)to, 0);
+	if (flags & MREMAP_FIXED)
+		return shim_bar_replace(to, new_len, SYS_mremap, a);
+	return sys_call(SYS_mremap, a[0], a[1], a[2], a[3], a[4], 0);
 }

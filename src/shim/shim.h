@@ -206,9 +206,8 @@ long shim_madvise(void *addr, size_t len, int advice);
 /* ---- bars.c: mapped BARs ---- */
 /* Map @len bytes of @f at @pos, which uapi_mmap_check() let through: the address or -errno. */
 long shim_bar_map(struct uapi_file *f, void *addr, size_t len, int prot, int flags, uint64_t pos);
-/* [addr, addr + len) is no longer what it was (mmap over it): forget the mappings in it. Costs one load while there are none. */
-void shim_bar_forget(void *addr, size_t len);
-/* munmap of a range in which shim_bar_has() found one: 0 or -errno */
+/* System call @nr, after which [addr, addr + len) is no longer what it was (munmap, mmap over it): the mappings in it are forgotten. Costs one load while there are none. */
+long shim_bar_replace(void *addr, size_t len, long nr, const long a[6]);
 long shim_bar_munmap(void *addr, size_t len);
 /* mprotect over mapped BARs: true, and *@ret, if the range touches one. */
 bool shim_bar_protect(void *addr, size_t len, int prot, long *ret);
