@@ -1,8 +1,10 @@
 # SPDX-License-Identifier: BSD-3-Clause
-# tests/mmio_codegen.sh: one source by each compiler at each level, each linked with the emulation. -native: with all vectors that this
-# processor has.
+# tests/mmio_codegen.sh: one source by each compiler at each level, each linked with the emulation. -v3, -v4, -native: with the vectors of that level of x86-64, or all that this
+# processor has. clang-newest is tools/clang-newest; it is fetched, so tests/mmio_codegen.sh asks for it.
 mmio_compilers ?= gcc clang
-mmio_levels := O0 O1 O2 O3 Os O2-native O3-native
+mmio_flags := $(file < /proc/cpuinfo)
+mmio_levels := O0 O1 O2 O3 Os O2-native O3-native $(if $(filter avx2,$(mmio_flags)),O2-v3 O3-v3) $(if $(filter avx512vl,$(mmio_flags)),O3-v4)
+mmio_march = $(if $(findstring native,$(1)),-march=native) $(if $(findstring -v,$(1)),-march=x86-64-$(lastword $(subst -, ,$(1))))
 mmio_programs := $(foreach c,$(mmio_compilers),$(foreach l,$(mmio_levels),$(BUILD)/test/mmio_$(c)_$(l)))
 $(BUILD)/test/mmio_codegen.o: tests/mmio_codegen.c tests/mmio_codegen.h
 	@mkdir -p $(@D)
@@ -11,7 +13,7 @@ $(BUILD)/test/mmio_codegen.o: tests/mmio_codegen.c tests/mmio_codegen.h
 define mmio_rule
 $(BUILD)/test/mmio_$(1)_$(2): tests/mmio_ops.c tests/mmio_codegen.h $(BUILD)/test/mmio_codegen.o $(BUILD)/lib/x86.a $(BUILD)/lib/base.a
 	$$(call say,LINK,$$@)
-	$$(Q)$(1) -std=gnu17 -$(firstword $(subst -, ,$(2))) $(if $(findstring native,$(2)),-march=native) -g $(WARN) -fno-strict-aliasing -c -o $$@.o $$<
+	$$(Q)$(patsubst %-newest,tools/%-newest,$(1)) -std=gnu17 -$(firstword $(subst -, ,$(2))) $(call mmio_march,$(2)) -g $(WARN) -fno-strict-aliasing -c -o $$@.o $$<
 	$$(Q)$$(CC) $$(CFLAGS_ALL) -o $$@ $$@.o $$(filter-out %.h,$$(wordlist 3,9,$$^)) $$(LDFLAGS_ALL) $$(LIBS)
 endef
 $(foreach c,$(mmio_compilers),$(foreach l,$(mmio_levels),$(eval $(call mmio_rule,$(c),$(l)))))

@@ -15,6 +15,7 @@
 #include <linux/pci_regs.h>
 #include <cmocka.h>
 #include "base/log.h"
+#include "base/sanitize.h"
 #include "base/test_signals.h"
 #include "uvfio/uvfio.h"
 
@@ -371,7 +372,7 @@ static void test_fork(void **state)
 		struct uvfio *v;
 
 		uvfio_free(u);
-#ifndef __SANITIZE_THREAD__ /* which cannot start threads in such a child */
+#ifndef SANITIZED_THREAD /* which cannot start threads in such a child */
 		v = uvfio_new();
 		if (!v || uvfio_open_model(v, "testdev", &mine) || uvfio_read32(mine, 2, TD_ID) != 0x54465655)
 			_exit(1);
@@ -388,7 +389,7 @@ static void test_fork(void **state)
 
 /* ---- each allocation fails in turn ---- */
 
-#if !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__)
+#if !defined(SANITIZED_ADDRESS) && !defined(SANITIZED_THREAD)
 void *__libc_malloc(size_t n);
 void *__libc_calloc(size_t n, size_t size);
 void *__libc_realloc(void *p, size_t size);
@@ -520,7 +521,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_interrupts, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_strerror, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_fork, setup, teardown),
-#if !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__)
+#if !defined(SANITIZED_ADDRESS) && !defined(SANITIZED_THREAD)
 		cmocka_unit_test_setup_teardown(test_no_memory, setup, teardown),
 #endif
 	};

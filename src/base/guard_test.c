@@ -14,6 +14,7 @@
 #include <unistd.h>
 #include <cmocka.h>
 #include "base/guard.h"
+#include "base/sanitize.h"
 #include "base/test_signals.h"
 
 #define PAGE 4096u
@@ -179,7 +180,7 @@ static void raise_segv(void)
 /* A fault that is not ours kills as it would have, if nobody has a handler. */
 static void test_other_faults_are_fatal(void **state)
 {
-#if !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__)
+#if !defined(SANITIZED_ADDRESS) && !defined(SANITIZED_THREAD)
 	int st = status_of(crash);
 
 	assert_true(WIFSIGNALED(st));

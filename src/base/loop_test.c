@@ -16,6 +16,7 @@
 #include <unistd.h>
 #include <cmocka.h>
 #include "base/loop.h"
+#include "base/sanitize.h"
 #include "base/sys.h"
 
 #define MS 1000000ull
@@ -300,7 +301,7 @@ static void test_fork(void **state)
 			open_fds += fd_is_private(i);
 		if (open_fds)
 			_exit(2);
-#ifndef __SANITIZE_THREAD__ /* which cannot start threads in such a child */
+#ifndef SANITIZED_THREAD /* which cannot start threads in such a child */
 		own = loop_new();
 		mine.t = loop_timer_new(own, tick, &mine);
 		if (!mine.t)

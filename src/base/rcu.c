@@ -14,6 +14,6 @@ void rcu_register(void)
 	rcu_registering = was;
 }
 
-#ifdef BASE_RCU_TSAN
+#ifdef SANITIZED_THREAD
 char rcu_tsan_order;
 #endif

@@ -9,12 +9,8 @@
  * The read side inline, except where UndefinedBehaviorSanitizer (together with AddressSanitizer, which can be asked for) would stumble over the library's per-thread
  * records: liburcu 0.13 puts them at other addresses than the alignment that it declares for them.
  */
-#if defined(__has_feature)
-#if __has_feature(address_sanitizer) || __has_feature(undefined_behavior_sanitizer)
-#define BASE_RCU_CALLS 1
-#endif
-#endif
-#ifdef __SANITIZE_ADDRESS__
+#include "base/sanitize.h"
+#if defined(SANITIZED_ADDRESS) || defined(SANITIZED_UNDEFINED)
 #define BASE_RCU_CALLS 1
 #endif
 #ifndef BASE_RCU_CALLS
@@ -22,14 +18,6 @@
 #endif
 #include <stdbool.h>
 #include <urcu-bp.h>
-/* ThreadSanitizer does not see the order that a grace period makes (membarrier(2) inside of a library): told here. */
-#if defined(__SANITIZE_THREAD__)
-#define BASE_RCU_TSAN 1
-#elif defined(__has_feature)
-#if __has_feature(thread_sanitizer)
-#define BASE_RCU_TSAN 1
-#endif
-#endif
 /*
  * A thread's first read section: liburcu makes a record of the thread, with a lock held and signals blocked, and mmap, mremap and munmap of the memory for its records come to the shim, which
  * must not look into a table under RCU then.
@@ -46,7 +34,8 @@ static inline void rcu_read_begin_here(void)
 #else
 #define rcu_read_begin_here() (rcu_register(), urcu_bp_read_lock())
 #endif
-#ifdef BASE_RCU_TSAN
+#ifdef SANITIZED_THREAD
+/* ThreadSanitizer does not see the order that a grace period makes (membarrier(2) inside of a library): told here. */
 extern char rcu_tsan_order;
 void __tsan_acquire(void *addr);
 void __tsan_release(void *addr);

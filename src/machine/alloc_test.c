@@ -13,16 +13,12 @@
 #include <string.h>
 #include <cmocka.h>
 #include "base/log.h"
+#include "base/sanitize.h"
 #include "machine/internal.h"
 
-#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+#if defined(SANITIZED_ADDRESS) || defined(SANITIZED_THREAD)
 #define REPLACED 0
-#elif defined(__has_feature)
-#if __has_feature(address_sanitizer) || __has_feature(thread_sanitizer)
-#define REPLACED 0
-#endif
-#endif
-#ifndef REPLACED
+#else
 #define REPLACED 1
 #endif
 

@@ -25,6 +25,7 @@
 #include <unistd.h>
 #include <Zydis/Zydis.h>
 #include "base/guard.h"
+#include "base/sanitize.h"
 #include "x86/emulate.h"
 
 #define T_PAGE	  4096u
@@ -208,7 +209,7 @@ static void t_signal(int sig, siginfo_t *info, void *ucontext)
 	ucontext_t *uc = ucontext;
 	uint64_t rip = (uint64_t)uc->uc_mcontext.gregs[REG_RIP];
 
-#ifdef __SANITIZE_THREAD__
+#ifdef SANITIZED_THREAD
 	/* its run time blocks all signals in handlers, SA_NODEFER or not; ours may fault */
 	sigset_t set;
 
