@@ -127,6 +127,49 @@ static int fail_each(const char *spec)
 	}
 }
 
+/* The same for the VFs of a device that is there. */
+static void every_allocation_of_vfs(void **state)
+{
+	struct machine *m;
+	bool past_the_last = false;
+	char *err;
+	int rc;
+
+	if (!REPLACED)
+		skip();
+	log_set(2, LOG_NONE);
+	for (int n = 0; !past_the_last; n++) {
+		long before = live;
+
+		m = machine_new();
+		assert_non_null(m);
+		assert_int_equal(machine_add(m, "igb,sriov_numvfs=2", NULL), 0);
+		err = NULL;
+		until_failure = n;
+		rc = machine_start(m, &err);
+		past_the_last = until_failure >= 0;
+		until_failure = -1;
+		free(err);
+		if (past_the_last)
+			assert_int_equal(rc, 0);
+		if (rc) {
+			assert_null(machine_vf(m, machine_device(m, 0), 0));
+			assert_int_equal(machine_start(m, NULL), 0);
+		}
+		for (unsigned i = 0; i < 2; i++) {
+			assert_int_equal(machine_vf(m, machine_device(m, 0), i)->group, 2 + i);
+			assert_int_equal(vfio_system_group(machine_system(m), 2 + i)->n, 1);
+		}
+		assert_null(machine_vf(m, machine_device(m, 0), 2));
+		machine_free(m, false);
+		if (n)
+			assert_int_equal(live, before);
+		else
+			assert_int_not_equal(rc, 0);
+	}
+	log_set(2, LOG_WARN);
+}
+
 static void every_allocation(void **state)
 {
 	if (!REPLACED)
@@ -186,6 +229,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(every_allocation),
+		cmocka_unit_test(every_allocation_of_vfs),
 		cmocka_unit_test(no_memory_for_a_machine),
 		cmocka_unit_test(no_memory_for_texts),
 	};

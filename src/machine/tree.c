@@ -34,13 +34,11 @@ static int name_of(struct tree *t, const char *path, char full[PATH_MAX])
 	return t->err;
 }
 
-/* The same, and the directories above the last component are made. */
-static int full_path(struct tree *t, const char *path, char full[PATH_MAX])
+/* @rc says that @full is in no directory: make the directories above its last component. True: try again. */
+static bool make_way(struct tree *t, char *full, long rc)
 {
-	long rc;
-
-	if (name_of(t, path, full))
-		return t->err;
+	if (rc != -ENOENT || t->err)
+		return false;
 	for (char *p = full + strlen(t->root) + 1; (p = strchr(p, '/')); p++) {
 		*p = 0;
 		rc = sys_call(SYS_mkdirat, AT_FDCWD, (long)full, 0755, 0, 0, 0);
@@ -48,17 +46,24 @@ static int full_path(struct tree *t, const char *path, char full[PATH_MAX])
 			fail(t, full, rc);
 		*p = '/';
 	}
-	return t->err;
+	return !t->err;
 }
+
+/* System call @nr on @full, once more if its directory had to be made first. */
+#define CALL(t, full, nr, ...)                                            \
+	({                                                                \
+		long rc_ = sys_call(nr, __VA_ARGS__);                     \
+		make_way(t, full, rc_) ? sys_call(nr, __VA_ARGS__) : rc_; \
+	})
 
 void tree_dir(struct tree *t, const char *path)
 {
 	char full[PATH_MAX];
 	long rc;
 
-	if (full_path(t, path, full))
+	if (name_of(t, path, full))
 		return;
-	rc = sys_call(SYS_mkdirat, AT_FDCWD, (long)full, 0755, 0, 0, 0);
+	rc = CALL(t, full, SYS_mkdirat, AT_FDCWD, (long)full, 0755, 0, 0, 0);
 	if (rc < 0 && rc != -EEXIST)
 		fail(t, full, rc);
 }
@@ -71,9 +76,9 @@ static void write_file(struct tree *t, unsigned mode, int flags, const char *pat
 	long rc;
 	int fd;
 
-	if (full_path(t, path, full))
+	if (name_of(t, path, full))
 		return;
-	fd = sys_open(full, O_WRONLY | O_CREAT | O_NOFOLLOW | O_CLOEXEC | flags, 0600);
+	fd = (int)CALL(t, full, SYS_openat, AT_FDCWD, (long)full, O_WRONLY | O_CREAT | O_NOFOLLOW | O_CLOEXEC | flags, 0600, 0, 0);
 	if (fd < 0) {
 		fail(t, full, fd);
 		return;
@@ -149,9 +154,9 @@ void tree_node(struct tree *t, unsigned mode, const char *path)
 	char full[PATH_MAX];
 	long rc;
 
-	if (full_path(t, path, full))
+	if (name_of(t, path, full))
 		return;
-	rc = sys_call(SYS_mknodat, AT_FDCWD, (long)full, S_IFSOCK | mode, 0, 0, 0);
+	rc = CALL(t, full, SYS_mknodat, AT_FDCWD, (long)full, S_IFSOCK | mode, 0, 0, 0);
 	if (!rc) /* whatever the umask is */
 		rc = sys_call(SYS_fchmodat, AT_FDCWD, (long)full, mode, 0, 0, 0);
 	if (rc < 0)
@@ -163,9 +168,9 @@ void tree_link(struct tree *t, const char *path, const char *target)
 	char full[PATH_MAX];
 	long rc;
 
-	if (full_path(t, path, full))
+	if (name_of(t, path, full))
 		return;
-	rc = sys_call(SYS_symlinkat, (long)target, AT_FDCWD, (long)full, 0, 0, 0);
+	rc = CALL(t, full, SYS_symlinkat, (long)target, AT_FDCWD, (long)full, 0, 0, 0);
 	if (rc < 0)
 		fail(t, full, rc);
 }
@@ -189,9 +194,9 @@ void tree_move(struct tree *t, const char *from, const char *to)
 	char a[PATH_MAX], b[PATH_MAX];
 	long rc;
 
-	if (name_of(t, from, a) || full_path(t, to, b))
+	if (name_of(t, from, a) || name_of(t, to, b))
 		return;
-	rc = sys_call(SYS_renameat, AT_FDCWD, (long)a, AT_FDCWD, (long)b, 0, 0);
+	rc = CALL(t, b, SYS_renameat, AT_FDCWD, (long)a, AT_FDCWD, (long)b, 0, 0);
 	if (rc < 0)
 		fail(t, a, rc);
 }

@@ -1,0 +1,457 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * Virtual functions in a machine and in a run: where they are, in which groups; two machines on one run directory stand for two processes.
+ */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <cmocka.h>
+
+#include <errno.h>
+#include <fcntl.h>
+#include <ftw.h>
+#include <limits.h>
+#include <linux/pci_regs.h>
+#include <pthread.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+#include "machine/internal.h"
+#include "vfio_pci/vfio_pci.h"
+
+#define PF "0000:01:00.0"
+
+static char dir[64];
+
+static struct machine *machine(const char *spec)
+{
+	struct machine *m = machine_new();
+	char *err = NULL;
+
+	assert_non_null(m);
+	if (machine_add(m, spec, &err))
+		fail_msg("%s", err);
+	return m;
+}
+
+static int remove_one(const char *path, const struct stat *st, int type, struct FTW *ftw)
+{
+	return remove(path);
+}
+
+static int make_dir(void **state)
+{
+	log_set(2, LOG_ERR);
+	strcpy(dir, "/tmp/uvfio-sriov-XXXXXX");
+	return mkdtemp(dir) ? 0 : -1;
+}
+
+static int drop_dir(void **state)
+{
+	return nftw(dir, remove_one, 16, FTW_DEPTH | FTW_PHYS);
+}
+
+static bool there(const char *name)
+{
+	char path[PATH_MAX];
+	struct stat st;
+
+	snprintf(path, sizeof(path), "%s/%s", dir, name);
+	return !lstat(path, &st);
+}
+
+static const char *text_of(const char *name)
+{
+	static char text[256];
+	char path[PATH_MAX];
+	ssize_t n;
+	int fd;
+
+	snprintf(path, sizeof(path), "%s/%s", dir, name);
+	fd = open(path, O_RDONLY);
+	if (fd < 0)
+		return "(none)";
+	n = read(fd, text, sizeof(text) - 1);
+	close(fd);
+	text[n > 0 ? n : 0] = 0;
+	return text;
+}
+
+static long put(const char *text)
+{
+	return machine_numvfs_store(dir, PF, text, strlen(text));
+}
+
+static void sync_now(struct machine *m)
+{
+	int held;
+
+	assert_int_equal(machine_sync(m, &held), 0);
+	machine_sync_end(held);
+}
+
+/* ---- in one process ---- */
+
+static void at_the_start(void **state)
+{
+	struct machine *m = machine("igb,sriov_numvfs=3");
+	struct machine_device *pf, *vf;
+	uint64_t bar;
+
+	assert_int_equal(machine_add(m, "edu", NULL), 0);
+	assert_null(machine_vf(m, machine_device(m, 0), 0));
+	assert_int_equal(machine_start(m, NULL), 0);
+	assert_int_equal(machine_start(m, NULL), 0);
+	assert_int_equal(machine_num_devices(m), 2);
+	pf = machine_device(m, 0);
+	assert_int_equal(uvfio_num_vfs(pf->fn), 3);
+	assert_null(machine_vf(m, pf, 3));
+	assert_null(machine_vf(m, machine_device(m, 1), 0));
+	for (unsigned i = 0; i < 3; i++) {
+		char addr[16];
+
+		vf = machine_vf(m, pf, i);
+		snprintf(addr, sizeof(addr), "0000:01:10.%u", 2 * i);
+		assert_string_equal(vf->addr, addr);
+		assert_ptr_equal(machine_find(m, addr + 5), vf);
+		assert_ptr_equal(pci_function_pf(vf->fn), pf->fn);
+		assert_int_equal(vf->group, 3 + i);
+		assert_int_equal(vfio_system_group(machine_system(m), 3 + i)->n, 1);
+		assert_ptr_equal(vf->vdev->pf, pf->vdev);
+		bar = machine_bar_address(vf->fn, 0);
+		assert_true(bar == machine_bar_address(pf->fn, MACHINE_VF_BARS) + i * pci_function_bar(vf->fn, 0)->size);
+	}
+	/* without a run directory there is nothing to follow */
+	sync_now(m);
+	assert_int_equal(uvfio_num_vfs(pf->fn), 3);
+	machine_free(m, false);
+}
+
+static void refused(void **state)
+{
+	static const struct {
+		const char *first, *spec, *say;
+		int rc;
+	} bad[] = {
+		{ NULL, "igb,sriov_numvfs=9", "it has 8 virtual functions", -ERANGE },
+		{ NULL, "edu,sriov_numvfs=1", "it has 0 virtual functions", -ERANGE },
+		{ NULL, "igb,sriov_numvfs=-1", "not a number", -EINVAL },
+		{ NULL, "igb,sriov_numvfs=", "not a number", -EINVAL },
+		{ NULL, "edu,driver=igb", "can only have vfio-pci", -EINVAL },
+		{ NULL, "igb,driver=e1000", "can have vfio-pci or igb", -EINVAL },
+		{ NULL, "igb,driver=igb,group=5", "group", -EINVAL },
+		{ NULL, "igb,addr=ff:1f.0", "beyond the last bus", -EINVAL },
+		{ "igb", "edu,addr=01:11.4", "for a virtual function", -EBUSY },
+		{ "edu,addr=01:11.4", "igb,addr=01:00.0", "virtual function 6 would be at 0000:01:11.4", -EBUSY },
+		{ "igb,addr=01:00.0", "igb,addr=01:00.2", "would be at 0000:01:10.2", -EBUSY },
+	};
+	struct machine *m;
+	char *err;
+
+	for (size_t i = 0; i < ARRAY_SIZE(bad); i++) {
+		m = machine(bad[i].first ? bad[i].first : "edu,addr=40:00.0");
+		err = NULL;
+		assert_int_equal(machine_add(m, bad[i].spec, &err), bad[i].rc);
+		if (!strstr(err, bad[i].say))
+			fail_msg("%s: %s", bad[i].spec, err);
+		free(err);
+		assert_int_equal(machine_num_devices(m), 1);
+		machine_free(m, false);
+	}
+	/* the two ports of one card lie beside each other */
+	m = machine("igb,addr=01:00.0");
+	assert_int_equal(machine_add(m, "igb,addr=01:00.1", NULL), 0);
+	machine_free(m, false);
+}
+
+static void host_driver(void **state)
+{
+	struct machine *m = machine("igb,driver=igb,sriov_numvfs=1");
+	struct machine_device *pf = machine_device(m, 0), *vf;
+
+	assert_int_equal(machine_start(m, NULL), 0);
+	assert_null(pf->vdev);
+	assert_string_equal(pf->driver, "igb");
+	assert_null(vfio_system_group(machine_system(m), pf->group));
+	vf = machine_vf(m, pf, 0);
+	assert_string_equal(vf->driver, "vfio-pci");
+	assert_null(vf->vdev->pf);
+	assert_int_equal(vfio_device_match(vf->vdev, "0000:01:10.0"), 1);
+	assert_int_equal(vfio_device_match(vf->vdev, "0000:01:10.0 vf_token=11111111-2222-3333-4444-555555555555"), -EINVAL);
+	assert_null(vf->vdev->ops->slot_reset);
+	assert_true(pci_config_read(pf->fn, PCI_COMMAND, 2) & PCI_COMMAND_MASTER);
+	machine_free(m, false);
+}
+
+/* ---- in a run ---- */
+
+static void numbers(void **state)
+{
+	static const struct {
+		const char *text;
+		long rc;
+	} t[] = {
+		{ "", 0 }, { "x", -EINVAL }, { "-1", -EINVAL }, { "1 ", -EINVAL }, { " 1", -EINVAL }, { "0x", -EINVAL },
+		{ "+", -EINVAL }, { "++1", -EINVAL }, { "08", -EINVAL }, { "1\n\n", -EINVAL }, { "65536", -EINVAL }, { "18446744073709551617", -EINVAL },
+		{ "9", -ERANGE }, { "65535", -ERANGE }, { "0xffff", -ERANGE }, { "0", 1 }, { "010\n", 4 }, { "8", 1 }, { "0x8", 3 }, { "+8", 2 }, { "7", -EBUSY },
+		{ "9", -ERANGE }, { "0", 1 }, { "0X1\n", 4 },
+	};
+	struct machine *m = machine("igb");
+	char big[200];
+
+	assert_int_equal(put("1"), -ENODEV); /* no view, no PF */
+	assert_int_equal(machine_write_view(m, dir), 0);
+	assert_int_equal(machine_numvfs_store(dir, "0000:02:00.0", "1", 1), -ENODEV);
+	for (size_t i = 0; i < ARRAY_SIZE(t); i++)
+		if (put(t[i].text) != t[i].rc)
+			fail_msg("'%s': %ld", t[i].text, put(t[i].text));
+	memset(big, '0', sizeof(big));
+	assert_int_equal(machine_numvfs_store(dir, PF, big, sizeof(big)), -EINVAL);
+	assert_string_equal(text_of("sys/devices/pci0000:01/" PF "/sriov_numvfs"), "1\n");
+	machine_free(m, false);
+}
+
+static void view(void **state)
+{
+	static const char *const shown[] = {
+		"sys/devices/pci0000:01/" PF "/virtfn1", "sys/devices/pci0000:01/0000:01:10.2/physfn", "sys/devices/pci0000:01/0000:01:10.2/iommu_group",
+		"sys/bus/pci/devices/0000:01:10.2", "sys/bus/pci/drivers/vfio-pci/0000:01:10.2", "sys/kernel/iommu_groups/4/devices/0000:01:10.2",
+		"sys/kernel/iommu_groups/4/type", "sys/devices/virtual/iommu/uvfio-iommu/devices/0000:01:10.2", "dev/vfio/4",
+	};
+	struct machine *m = machine("igb");
+
+	assert_int_equal(machine_add(m, "edu", NULL), 0);
+	assert_int_equal(machine_write_view(m, dir), 0);
+	for (size_t i = 0; i < ARRAY_SIZE(shown); i++)
+		assert_false(there(shown[i]));
+	assert_int_equal(put("2"), 1);
+	for (size_t i = 0; i < ARRAY_SIZE(shown); i++)
+		if (!there(shown[i]))
+			fail_msg("%s", shown[i]);
+	assert_string_equal(text_of("sys/devices/pci0000:01/0000:01:10.2/vendor"), "0x8086\n");
+	assert_string_equal(text_of("sys/devices/pci0000:01/0000:01:10.2/device"), "0x10ca\n");
+	assert_int_equal(put("0"), 1);
+	for (size_t i = 0; i < ARRAY_SIZE(shown); i++)
+		assert_false(there(shown[i]));
+	assert_false(there("sys/kernel/iommu_groups/4"));
+
+	/* a view that cannot be changed any more: nothing of it, and the number stays */
+	assert_true(there("vfs/0000:01:10.2/vendor"));
+	{
+		char from[PATH_MAX], to[PATH_MAX];
+
+		snprintf(from, sizeof(from), "%s/vfs/0000:01:10.2", dir);
+		snprintf(to, sizeof(to), "%s/vfs/gone", dir);
+		assert_int_equal(rename(from, to), 0);
+		log_set(2, LOG_NONE);
+		assert_int_equal(put("2"), -ENOENT);
+		log_set(2, LOG_ERR);
+		for (size_t i = 0; i < ARRAY_SIZE(shown); i++)
+			assert_false(there(shown[i]));
+		assert_true(there("vfs/0000:01:10.0"));
+		assert_false(there("dev/vfio/3"));
+		assert_string_equal(text_of("sys/devices/pci0000:01/" PF "/sriov_numvfs"), "0\n");
+		assert_int_equal(rename(to, from), 0);
+	}
+	assert_int_equal(put("2"), 1);
+	machine_free(m, false);
+}
+
+static void broken_state(void **state)
+{
+	static const char *const texts[] = { "", "x\n", PF " 8 128 2\n", PF " 8 128 2 9\n", PF " 8 128 2 1\n", PF " 999 128 2 0\n" };
+	struct machine *m = machine("igb");
+	char path[PATH_MAX];
+	int held;
+	FILE *f;
+
+	assert_int_equal(machine_write_view(m, dir), 0);
+	assert_int_equal(machine_claim_dir(m, dir), 0);
+	snprintf(path, sizeof(path), "%s/sriov", dir);
+	log_set(2, LOG_NONE);
+	for (size_t i = 0; i < ARRAY_SIZE(texts); i++) {
+		f = fopen(path, "w");
+		fputs(texts[i], f);
+		fclose(f);
+		assert_int_equal(put("1"), i ? -EIO : -ENODEV);
+		assert_int_equal(machine_sync(m, &held), i ? -EIO : 0);
+		if (!i)
+			machine_sync_end(held);
+	}
+	unlink(path);
+	assert_int_equal(put("1"), -ENODEV);
+	assert_int_equal(machine_sync(m, &held), -ENOENT);
+	log_set(2, LOG_ERR);
+	machine_free(m, false);
+}
+
+static struct vfio_group *group(struct machine *m, unsigned id)
+{
+	return vfio_system_group(machine_system(m), id);
+}
+
+static void two_processes(void **state)
+{
+	struct machine *first = machine("igb"), *a = machine("igb"), *b = machine("igb");
+	struct machine_device *pf = machine_device(a, 0), *vf;
+	struct vfio_group *g;
+
+	assert_int_equal(machine_write_view(first, dir), 0);
+	machine_free(first, false);
+	assert_int_equal(machine_claim_dir(a, dir), 0);
+	assert_int_equal(machine_claim_dir(b, dir), 0);
+	sync_now(a);
+	assert_null(group(a, 2));
+	assert_int_equal(put("2"), 1);
+	assert_null(machine_vf(a, pf, 0)); /* before it looks */
+	sync_now(a);
+	sync_now(b);
+	vf = machine_vf(a, pf, 1);
+	assert_string_equal(vf->addr, "0000:01:10.2");
+	assert_int_equal(vf->group, 3);
+	assert_int_equal(uvfio_num_vfs(pf->fn), 2);
+
+	/* one VF in one process, and the whole family is its */
+	log_set(2, LOG_NONE);
+	g = group(a, 3);
+	assert_int_equal(vfio_group_open(machine_system(a), g), 0);
+	assert_int_equal(vfio_group_open(machine_system(b), group(b, 3)), -EBUSY);
+	assert_int_equal(vfio_group_open(machine_system(b), group(b, 2)), -EBUSY);
+	assert_int_equal(vfio_group_open(machine_system(b), group(b, 1)), -EBUSY);
+	assert_int_equal(vfio_group_open(machine_system(a), group(a, 1)), 0);
+	assert_int_equal(put("0"), -EBUSY);
+	vfio_group_release(machine_system(a), g);
+	assert_int_equal(vfio_group_open(machine_system(b), group(b, 3)), -EBUSY); /* the PF still is */
+	assert_int_equal(put("0"), 1);
+	sync_now(a);
+	assert_null(group(a, 3));
+	assert_null(machine_vf(a, pf, 0));
+	assert_null(machine_find(a, "0000:01:10.2"));
+	assert_int_equal(vfio_group_open(machine_system(a), g), -ENODEV); /* who kept the pointer */
+	vfio_group_release(machine_system(a), group(a, 1));
+	log_set(2, LOG_ERR);
+
+	/* back, in the same objects, also when the other one saw nothing of it in between */
+	assert_int_equal(put("3"), 1);
+	sync_now(a);
+	sync_now(b);
+	assert_ptr_equal(machine_vf(a, pf, 1), vf);
+	assert_ptr_equal(group(a, 3), g);
+	assert_non_null(group(b, 4));
+	assert_int_equal(vfio_group_open(machine_system(b), group(b, 3)), 0);
+	vfio_group_release(machine_system(b), group(b, 3));
+	machine_free(a, false);
+	machine_free(b, false);
+}
+
+static void tokens(void **state)
+{
+#define TOKEN " vf_token=11111111-2222-3333-4444-555555555555"
+	struct machine *a = machine("igb"), *b = machine("igb");
+
+	assert_int_equal(machine_write_view(a, dir), 0);
+	assert_int_equal(machine_claim_dir(a, dir), 0);
+	assert_int_equal(machine_claim_dir(b, dir), 0);
+	assert_int_equal(put("1"), 1);
+	sync_now(a);
+	sync_now(b);
+	log_set(2, LOG_NONE);
+	assert_int_equal(vfio_device_match(machine_find(b, "01:10.0")->vdev, "0000:01:10.0" TOKEN), -EACCES);
+	assert_int_equal(vfio_group_open(machine_system(a), group(a, 1)), 0);
+	assert_int_equal(vfio_device_match(machine_device(a, 0)->vdev, PF TOKEN), 1);
+	vfio_group_release(machine_system(a), group(a, 1));
+	/* known to the other when it takes the device */
+	assert_int_equal(vfio_group_open(machine_system(b), group(b, 2)), 0);
+	assert_int_equal(vfio_device_match(machine_find(b, "01:10.0")->vdev, "0000:01:10.0" TOKEN), 1);
+	assert_int_equal(vfio_device_match(machine_find(b, "01:10.0")->vdev, "0000:01:10.0"), -EACCES);
+	vfio_group_release(machine_system(b), group(b, 2));
+	log_set(2, LOG_ERR);
+	machine_free(a, false);
+	machine_free(b, false);
+}
+
+/* Threads that open what is there, while others change what is there: an open group stays, whatever they do. */
+static struct machine *shared;
+static atomic_bool stop;
+static atomic_uint opens, changes;
+
+static void *opener(void *arg)
+{
+	unsigned id = 2 + (unsigned)(uintptr_t)arg % 3;
+	struct vfio_group *g;
+	int held;
+
+	while (!atomic_load(&stop)) {
+		assert_int_equal(machine_sync(shared, &held), 0);
+		g = group(shared, id);
+		if (!g || vfio_group_open(machine_system(shared), g)) {
+			machine_sync_end(held);
+			continue;
+		}
+		machine_sync_end(held);
+		assert_int_equal(g->n, 1);
+		sched_yield();
+		assert_int_equal(g->n, 1);
+		assert_int_equal(pci_config_read(vfio_pci_function(g->devs[0]), PCI_SUBSYSTEM_VENDOR_ID, 2), 0x8086);
+		vfio_group_release(machine_system(shared), g);
+		atomic_fetch_add(&opens, 1);
+		usleep(200);
+	}
+	return NULL;
+}
+
+static void *changer(void *arg)
+{
+	unsigned seed = (unsigned)(uintptr_t)arg;
+
+	while (!atomic_load(&stop)) {
+		char text[8];
+
+		snprintf(text, sizeof(text), "%d", rand_r(&seed) % 4);
+		if (put(text) > 0)
+			atomic_fetch_add(&changes, 1);
+		machine_find(shared, "0000:01:10.2");
+		sched_yield();
+	}
+	return NULL;
+}
+
+static void stress(void **state)
+{
+	pthread_t t[6];
+
+	shared = machine("igb");
+	assert_int_equal(machine_write_view(shared, dir), 0);
+	assert_int_equal(machine_claim_dir(shared, dir), 0);
+	log_set(2, LOG_NONE);
+	atomic_store(&stop, false);
+	for (uintptr_t i = 0; i < 6; i++)
+		assert_int_equal(pthread_create(&t[i], NULL, i < 4 ? opener : changer, (void *)i), 0);
+	for (int i = 0; i < 200 && (atomic_load(&opens) < 50 || atomic_load(&changes) < 50); i++)
+		usleep(50000);
+	atomic_store(&stop, true);
+	for (int i = 0; i < 6; i++)
+		pthread_join(t[i], NULL);
+	log_set(2, LOG_ERR);
+	assert_true(opens > 0 && changes > 0);
+	/* and nothing is left locked */
+	put("0");
+	assert_int_equal(put("8"), 1);
+	sync_now(shared);
+	assert_int_equal(uvfio_num_vfs(machine_device(shared, 0)->fn), 8);
+	machine_free(shared, false);
+}
+
+int main(void)
+{
+#define RUN(name) cmocka_unit_test_setup_teardown(name, make_dir, drop_dir)
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(at_the_start), cmocka_unit_test(refused), cmocka_unit_test(host_driver),
+		RUN(numbers), RUN(view), RUN(broken_state), RUN(two_processes), RUN(tokens), RUN(stress),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
