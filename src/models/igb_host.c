@@ -94,11 +94,9 @@ static bool multicast(struct igb *g, unsigned vf, const uint32_t *msg)
 
 static bool promiscuous(struct igb *g, unsigned vf, uint32_t info)
 {
-	if (info & PROMISC_UNICAST)
-		return false; /* the chip has it for no pool */
 	g->host.vf[vf].all_multicast = info & PROMISC_MULTI;
 	set_multicast(g);
-	return true;
+	return !(info & PROMISC_UNICAST); /* the chip has it for no pool */
 }
 
 static void leave_vlan(struct igb *g, unsigned vf, unsigned entry)

@@ -843,6 +843,11 @@ static void test_host(void **state)
 	go(&port[FAR], 60);
 	assert_int_equal(who(), 1 << 1);
 	assert_int_equal(ask2(1, 0x10006, 0), NOT | 0x10006);
+	go(&port[FAR], 60);
+	assert_int_equal(who(), 0);
+	assert_int_equal(ask2(1, 0x30006, 0), NOT | 0x30006); /* the half that it can */
+	go(&port[FAR], 60);
+	assert_int_equal(who(), 1 << 1);
 	assert_int_equal(ask2(1, 0x99, 0), NOT | 0x99);
 	/* Long frames. */
 	pw(&port[FAR], IGB_RCTL, PROMISC);
