@@ -92,7 +92,7 @@ long() {
 	for n in 60 64 65 127 128 256 511 1024 1514 200,300,400 64,64,64,64; do forward "io, frames of $n bytes" "set fwd io" "${reset[@]}" "set txpkts $n"; done
 	pmd "set txpkts 64"
 	for n in 2 3 4 8 16; do
-		forward "io, $n queues" "$(queues $n 1024)"
+		forward "io, $n queues" "$(queues $n $((n > 4 ? 4096 / n : 1024)))"
 		streams "io, $n queues" $((2 * n))
 	done
 	for n in 128 1024 4096; do forward "io, rings of $n" "$(queues 2 $n)"; done
