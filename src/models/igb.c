@@ -3,7 +3,7 @@
  * igb: the Intel 82576 Gigabit Ethernet Controller (8086:10c9), one port of it, after its public
  * datasheet (revision 2.61): what the drivers of Linux, DPDK and the kernel's VFIO selftests use of
  * it. This file has its life and its BARs; registers are in igb_regs.c, and each part has a file of
- * its own (igb.h). Not there: wake up, IEEE 1588, LinkSec, IPsec, header split, mirroring between
+ * its own (igb.h). Not there: wake up, IEEE 1588, LinkSec, IPsec, header replication, mirroring between
  * pools, manageability.
  */
 #include <errno.h>

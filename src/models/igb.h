@@ -208,6 +208,15 @@ bool igb_rx_frame(struct igb *g, const uint8_t *frame, size_t len, bool loopback
 /* One that comes from a pool, to those of @pools; it passes no filter but theirs. */
 void igb_rx_switched(struct igb *g, const uint8_t *frame, size_t len, uint32_t pools);
 
+/* igb_split.c */
+struct igb_split { /* of a frame's first descriptor */
+	size_t front;	/* bytes that go to the header buffer */
+	uint32_t info;	/* RXD_SPH, RXD_HDR_LEN */
+	uint32_t error; /* RXD_HBO */
+};
+void igb_split(uint32_t srrctl, size_t header, size_t len, struct igb_split *s);
+bool igb_descriptor_type_known(uint32_t srrctl);
+
 /* igb_filter.c */
 bool igb_filter(struct igb *g, const uint8_t *frame, size_t len); /* let in at all */
 bool igb_tag(struct igb *g, const uint8_t *frame, size_t len, uint16_t *tag);

@@ -159,6 +159,12 @@
 #define QUEUE_ENABLE	   (1u << 25) /* RXDCTL, TXDCTL */
 #define QUEUE_FLUSH	   (1u << 26) /* self-clearing */
 #define SRRCTL_DESCTYPE(v) ((v) >> 25 & 7)
+enum {
+	DESCTYPE_LEGACY = 0,
+	DESCTYPE_ADVANCED = 1,
+	DESCTYPE_SPLIT = 2,
+	DESCTYPE_SPLIT_ALWAYS = 5, /* the header buffer is used for each frame */
+};
 #define SRRCTL_DROP_EN	   (1u << 31)
 #define MRQC_MODE(v)	   ((v)&7)
 #define MRQC_RSS	   2u
@@ -175,8 +181,12 @@
 #define RXD_IPCS    (1u << 6)
 #define RXD_PIF	    (1u << 7)
 #define RXD_LB	    (1u << 18)
+#define RXD_HBO	    (1u << 23)
 #define RXD_L4E	    (1u << 29)
 #define RXD_IPE	    (1u << 30)
+/* of the lower half */
+#define RXD_HDR_LEN(n) ((uint32_t)(n) << 21)
+#define RXD_SPH	       (1u << 31)
 #define PTYPE_IPV4  (1u << 0)
 #define PTYPE_IPV4E (1u << 1)
 #define PTYPE_IPV6  (1u << 2)
@@ -269,6 +279,14 @@
 #define IGB_WVBR	   0x3554u
 #define IGB_VMVIR(n)	   (0x3700u + 4u * (n))
 #define IGB_PSRTYPE(n)	   (0x5480u + 4u * (n))
+enum { /* 8.10.3: the kinds of headers that are split, a bit each */
+	PSR_IPV4_FRAGMENT = 1,
+	PSR_IPV4_TCP = 2,
+	PSR_IPV4_UDP = 3,
+	PSR_IPV6_FRAGMENT = 7,
+	PSR_IPV6_TCP = 8,
+	PSR_IPV6_UDP = 9,
+};
 #define IGB_VMOLR(n)	   (0x5ad0u + 4u * (n))
 #define IGB_RPLOLR	   0x5af0u
 #define IGB_IOVCTL	   0x5bbcu

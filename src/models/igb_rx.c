@@ -38,6 +38,8 @@ struct parsed {
 	size_t ip, l4, end; /* offsets; end of the IP packet */
 	bool fragment;
 	uint8_t proto;
+	unsigned psr;  /* PSR_*: the kind of its headers */
+	size_t header; /* their length; 0: of no kind that can be split */
 };
 
 /* ---- what is inside: 7.1.10, 7.1.2.8 ---- */
@@ -143,7 +145,7 @@ static void checksums(struct igb *g, const uint8_t *f, struct parsed *p)
 static void parse_ip(const uint8_t *f, size_t len, size_t at, unsigned type, struct parsed *p)
 {
 	const uint8_t *h = f + at;
-	size_t hl, left = len - at, ext;
+	size_t hl, left = len - at, ext, fragment_at = 0;
 
 	p->ip = at;
 	if (type == ETH_IPV4) {
@@ -173,8 +175,10 @@ static void parse_ip(const uint8_t *f, size_t len, size_t at, unsigned type, str
 			}
 			p->ptype |= PTYPE_IPV6E;
 			ext = p->proto == 44 ? 8 : (f[p->l4 + 1] + 1u) * 8;
-			if (p->proto == 44 && igb_be16(f + p->l4 + 2) & 0xfff9)
+			if (p->proto == 44 && igb_be16(f + p->l4 + 2) & 0xfff9) {
 				p->fragment = true;
+				fragment_at = p->l4;
+			}
 			if (ext > p->end - p->l4) {
 				p->proto = 59;
 				break;
@@ -185,14 +189,25 @@ static void parse_ip(const uint8_t *f, size_t len, size_t at, unsigned type, str
 	} else {
 		return;
 	}
-	if (p->fragment)
+	if (p->fragment) {
+		p->psr = type == ETH_IPV4 ? PSR_IPV4_FRAGMENT : PSR_IPV6_FRAGMENT;
+		p->header = type == ETH_IPV4 ? p->l4 : fragment_at;
 		return;
-	if (p->proto == 6 && p->end - p->l4 >= 20)
+	}
+	if (p->proto == 6 && p->end - p->l4 >= 20) {
 		p->ptype |= PTYPE_TCP;
-	else if (p->proto == 17 && p->end - p->l4 >= 8)
+		hl = (f[p->l4 + 12] >> 4) * 4u;
+		if (hl < 20 || hl > p->end - p->l4)
+			return;
+		p->psr = type == ETH_IPV4 ? PSR_IPV4_TCP : PSR_IPV6_TCP;
+		p->header = p->l4 + hl;
+	} else if (p->proto == 17 && p->end - p->l4 >= 8) {
 		p->ptype |= PTYPE_UDP;
-	else if (p->proto == 132 && p->end - p->l4 >= 12)
+		p->psr = type == ETH_IPV4 ? PSR_IPV4_UDP : PSR_IPV6_UDP;
+		p->header = p->l4 + 8;
+	} else if (p->proto == 132 && p->end - p->l4 >= 12) {
 		p->ptype |= PTYPE_SCTP;
+	}
 }
 
 static void parse(struct igb *g, const uint8_t *f, size_t len, struct parsed *p)
@@ -266,7 +281,8 @@ static size_t buffer_size(struct igb *g, unsigned n)
 }
 
 static void write_back(struct igb *g, struct uvfio_dev *dev, unsigned n, uint32_t index,
-		       const struct parsed *p, uint32_t status, uint16_t len, bool eop)
+		       const struct parsed *p, uint32_t info, uint32_t status, uint16_t len,
+		       bool eop)
 {
 	uint64_t ring = igb_get(g, IGB_RXQ(n, RDBAL)) | (uint64_t)igb_get(g, IGB_RXQ(n, RDBAH))
 								<< 32;
@@ -279,9 +295,9 @@ static void write_back(struct igb *g, struct uvfio_dev *dev, unsigned n, uint32_
 		uvfio_dma_write(dev, ring + index * 16ull + 8, &d[1], 8);
 		return;
 	}
-	d[0] = 0;
+	d[0] = info;
 	if (eop) {
-		d[0] = p->rss_type | (uint64_t)p->ptype << 4;
+		d[0] |= p->rss_type | (uint64_t)p->ptype << 4;
 		if (igb_get(g, IGB_RXCSUM) & RXCSUM_PCSD)
 			d[0] |= (uint64_t)p->hash << 32;
 		else
@@ -291,31 +307,41 @@ static void write_back(struct igb *g, struct uvfio_dev *dev, unsigned n, uint32_
 	uvfio_dma_write(dev, ring + index * 16ull, d, 16);
 }
 
-/* With the queue's lock. False: no room. */
+/* With the queue's lock. @header: bytes of headers. False: no room. */
 static bool store(struct igb *g, unsigned n, const uint8_t *f, size_t len, const struct parsed *p,
-		  bool loopback)
+		  size_t header, bool loopback)
 {
 	struct igb_rxq *q = &g->rxq[n];
 	size_t buf = buffer_size(g, n), done = 0, k;
 	uint32_t index, status, size = igb_get(g, IGB_RXQ(n, RDLEN)) / 16;
 	uint64_t *desc;
+	struct igb_split split;
 	bool eop;
 
-	if ((len + buf - 1) / buf > available(g, n))
+	igb_split(igb_get(g, IGB_RXQ(n, SRRCTL)), header, len, &split);
+	k = (len - split.front + buf - 1) / buf;
+	if ((k ? k : 1) > available(g, n))
 		return false;
-	while (done < len) {
+	do {
 		if (!next_descriptor(g, q, n, &desc, &index))
 			return false;
+		if (!done && split.front) {
+			uvfio_dma_write(q->fn->dev, desc[1] & ~1ull, f, split.front);
+			done = split.front;
+		} else {
+			split.info = done ? 0 : split.info; /* the first descriptor's */
+		}
 		k = len - done < buf ? len - done : buf;
 		eop = done + k == len;
-		uvfio_dma_write(q->fn->dev, desc[0], f + done, k);
+		if (k)
+			uvfio_dma_write(q->fn->dev, desc[0], f + done, k);
 		status = RXD_DD;
 		if (eop)
-			status |= RXD_EOP | p->status | (loopback ? RXD_LB : 0);
-		write_back(g, q->fn->dev, n, index, p, status, (uint16_t)k, eop);
+			status |= RXD_EOP | p->status | split.error | (loopback ? RXD_LB : 0);
+		write_back(g, q->fn->dev, n, index, p, split.info, status, (uint16_t)k, eop);
 		done += k;
 		igb_put(g, IGB_RXQ(n, RDH), index + 1 == size ? 0 : index + 1);
-	}
+	} while (!eop);
 	return true;
 }
 
@@ -372,15 +398,19 @@ static bool deliver(struct igb *g, unsigned n, const uint8_t *frame, size_t len,
 	uint8_t copy[IGB_FRAME_MAX + 4];
 	struct igb_rxq *q = &g->rxq[n];
 	bool running, stored = true;
+	size_t header = 0;
 	uint32_t crc;
 
 	p->status &= ~RXD_VP;
+	if (p->header && igb_get(g, IGB_PSRTYPE(igb_vmdq(g) ? n & 7 : 0)) >> p->psr & 1)
+		header = p->header;
 	if (p->tagged && w->strip) {
 		p->status |= RXD_VP;
 		memmove(copy + 12, frame + 16, len - 16);
 		memmove(copy, frame, 12);
 		frame = copy;
 		len -= 4;
+		header -= header ? 4 : 0;
 	}
 	if (w->fcs) {
 		/* The checksum as it came over the wire: with the tag that was stripped, or not. */
@@ -395,9 +425,9 @@ static bool deliver(struct igb *g, unsigned n, const uint8_t *frame, size_t len,
 	running = igb_get(g, IGB_RXQ(n, RXDCTL)) & QUEUE_ENABLE && igb_get(g, IGB_RCTL) & RCTL_EN &&
 		  !q->wedged && !atomic_load(&q->fn->quiet) &&
 		  !(igb_get(g, IGB_CTRL) & CTRL_GIO_DISABLE) &&
-		  SRRCTL_DESCTYPE(igb_get(g, IGB_RXQ(n, SRRCTL))) <= 1;
+		  igb_descriptor_type_known(igb_get(g, IGB_RXQ(n, SRRCTL)));
 	if (running)
-		stored = store(g, n, frame, len, p, w->loopback);
+		stored = store(g, n, frame, len, p, header, w->loopback);
 	pthread_mutex_unlock(&q->lock);
 	if (!running || !stored) {
 		no_room(g, n);
