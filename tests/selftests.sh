@@ -19,7 +19,7 @@ programs=(vfio_dma_mapping_test vfio_dma_mapping_mmio_test vfio_pci_device_init_
 declare -A must row_built row_huge row_relinked
 no() { failed=$((failed + 1)); echo "FAIL $*"; }
 
-# The cases that must pass, "HOW PROGRAM": one a line.
+# The cases that must pass, "HOW PROGRAM" or "DEVICE HOW PROGRAM": one a line.
 for m in vfio_type1_iommu vfio_type1v2_iommu; do
 	for size in "" _hugetlb_2mb _hugetlb_1gb; do must["built vfio_dma_mapping_test"]+="vfio_dma_mapping_test.${m}_anonymous$size.dma_map_unmap "; done
 	for t in unmap_range unmap_all overflow; do must["built vfio_dma_mapping_test"]+="vfio_dma_map_limit_test.$m.$t "; done
@@ -27,6 +27,14 @@ for m in vfio_type1_iommu vfio_type1v2_iommu; do
 	must["built vfio_pci_device_init_perf_test"]+="vfio_pci_device_init_perf_test.$m.init "
 	for t in init_remove memcpy_success memcpy_from_unmapped_iova memcpy_to_unmapped_iova send_msi mix_and_match memcpy_storm; do
 		must["relinked vfio_pci_driver_test"]+="vfio_pci_driver_test.$m.$t "
+	done
+done
+# testdev has no SR-IOV
+for m in vfio_type1_iommu vfio_type1v2_iommu; do
+	for u in same diff null; do
+		for t in init_token_match pf_early_close override_token; do
+			must["igb built vfio_pci_sriov_uapi_test"]+="vfio_pci_sriov_uapi_test.${m}_${u}_uuid.$t "
+		done
 	done
 done
 must["relinked vfio_pci_device_test"]="vfio_pci_device_test.config_space_read_write vfio_pci_device_test.validate_bars vfio_pci_device_test.reset
@@ -42,7 +50,7 @@ run() {
 result() {
 	local name=$1 device=$2 how=$3 prog=$4 line case; shift 4
 	local -A want=()
-	for case in ${must["$how $prog"]-}; do
+	for case in ${must["$how $prog"]-} ${must["$device $how $prog"]-}; do
 		want[$case]=1
 		line=$(cat "$@" | grep -E "^(not )?ok [0-9]+ $case( |$)")
 		case $line in
@@ -95,11 +103,14 @@ done
 wait $v1 $v2
 result igb igb relinked vfio_pci_driver_test "$tmp/driver-v1" "$tmp/driver-v2"
 # those that cannot begin say why
-begins() { if grep -q "$2" "$tmp/igb-$1"; then passed=$((passed + 1)); echo "ok   $1 as built: $3"; else no "$1 as built: did not say $2"; tail -n 5 "$tmp/igb-$1"; fi; }
+begins() { # PROGRAM WORDS WHY [DEVICE]
+	local log=$tmp/${4-igb}-$1
+	if grep -q "$2" "$log"; then passed=$((passed + 1)); echo "ok   $1 as built: $3"; else no "$1 as built: did not say $2"; tail -n 5 "$log"; fi
+}
 begins vfio_pci_driver_test "/dev/iommu\|iommufd" "wants /dev/iommu"
 begins vfio_pci_device_test "/dev/iommu\|iommufd" "wants /dev/iommu"
 begins vfio_iommufd_setup_test "vfio-dev" "wants the character device of the device"
-begins vfio_pci_sriov_uapi_test "SR-IOV" "wants SR-IOV"
+begins vfio_pci_sriov_uapi_test "SR-IOV" "wants SR-IOV" testdev
 
 # The documentation has these numbers.
 sum=(0 0 0 0)
