@@ -1,7 +1,10 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* shim_signals: SIGSEGV, SIGBUS and SIGSYS are the shim's, and still the program's. */
 #include "shim.h"
+#include <pthread.h>
+#include <sched.h>
 #include <setjmp.h>
+#include <sys/auxv.h>
 #include <ucontext.h>
 
 static sigjmp_buf env;
@@ -260,6 +263,272 @@ static void vfio_in_a_handler(void)
 	vfio_close(&v);
 }
 
+/* ---- with a mapped BAR ---- */
+
+static uint8_t *regs, *ram;
+
+static void map_bars(void)
+{
+	v = vfio_open();
+	regs = mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_SHARED, v.device, (off_t)REGS);
+	ram = mmap(NULL, 65536, PROT_READ | PROT_WRITE, MAP_SHARED, v.device, (off_t)RAM);
+	CHECK(regs != MAP_FAILED && ram != MAP_FAILED);
+}
+
+static void unmap_bars(void)
+{
+	munmap(regs, 4096);
+	munmap(ram, 65536);
+	vfio_close(&v);
+}
+
+static void decode(bool on)
+{
+	uint16_t command = 0;
+
+	CHECK(pread(v.device, &command, 2, (off_t)(CONFIG + PCI_COMMAND)) == 2);
+	command = (uint16_t)(on ? command | PCI_COMMAND_MEMORY : command & ~PCI_COMMAND_MEMORY);
+	CHECK(pwrite(v.device, &command, 2, (off_t)(CONFIG + PCI_COMMAND)) == 2);
+}
+
+static uint32_t reg(unsigned at)
+{
+	return *(volatile uint32_t *)(regs + at);
+}
+
+/* A handler of a BAR's SIGBUS runs with the mask that it asked for, no more and no less, and what it does to the context counts. */
+static volatile int other_calls, mask_ok;
+
+static void other_signal(int sig)
+{
+	other_calls++;
+}
+
+static void skips_the_load(int sig, siginfo_t *info, void *ucontext)
+{
+	ucontext_t *uc = ucontext;
+	sigset_t now;
+
+	calls++;
+	sigprocmask(SIG_BLOCK, NULL, &now);
+	mask_ok = sigismember(&now, SIGUSR1) == 1 && !sigismember(&now, SIGUSR2) && !sigismember(&now, SIGALRM) &&
+		  sigismember(&now, SIGTERM) == 1;
+	raise(SIGUSR2);
+	mask_ok = mask_ok && other_calls == calls;
+	uc->uc_mcontext.gregs[REG_RIP] += 2;
+	uc->uc_mcontext.gregs[REG_RAX] = 0x1234;
+	sigaddset(&uc->uc_sigmask, SIGHUP);
+}
+
+static void masks_in_a_handler(void)
+{
+	struct sigaction sa = { .sa_sigaction = skips_the_load, .sa_flags = SA_SIGINFO };
+	sigset_t s, old;
+	uint32_t x;
+
+	map_bars();
+	sigaddset(&sa.sa_mask, SIGUSR1);
+	sigaddset(&sa.sa_mask, SIGBUS);
+	CHECK(!sigaction(SIGBUS, &sa, NULL));
+	set(SIGUSR2, other_signal, 0);
+	sigemptyset(&s);
+	sigaddset(&s, SIGTERM); /* blocked before: stays so in the handler */
+	CHECK(!sigprocmask(SIG_SETMASK, &s, &old));
+	calls = other_calls = 0;
+	decode(false);
+	for (int i = 0; i < 3; i++) {
+		x = 0;
+		__asm__ volatile("movl (%1), %0" : "=a"(x) : "D"(regs) : "memory");
+		CHECK(x == 0x1234 && calls == i + 1 && mask_ok);
+	}
+	decode(true);
+	CHECK(reg(TD_ID) == TD_ID_VALUE);
+	CHECK(!sigprocmask(SIG_SETMASK, &old, &s));
+	CHECK(sigismember(&s, SIGTERM) && sigismember(&s, SIGHUP) && !sigismember(&s, SIGUSR1) && !sigismember(&s, SIGUSR2) && !sigismember(&s, SIGBUS));
+	signal(SIGBUS, SIG_DFL);
+	signal(SIGUSR2, SIG_DFL);
+	unmap_bars();
+}
+
+/* out of a BAR's SIGBUS by siglongjmp, and by longjmp, which leaves the mask as the handler had it */
+static void jumps_out_of_a_bar(void)
+{
+	sigset_t s;
+	volatile uint32_t x = 0;
+
+	map_bars();
+	set(SIGBUS, jump, SA_ONSTACK);
+	calls = 0;
+	for (volatile int i = 0; i < 200; i++) {
+		decode(false);
+		if (!sigsetjmp(env, 1))
+			x = reg(TD_ID);
+		decode(true);
+		x = reg(TD_ID);
+	}
+	CHECK(calls == 200 && x == TD_ID_VALUE);
+	decode(false);
+	if (!sigsetjmp(env, 0))
+		__asm__ volatile("lock incl (%0)" : : "r"(regs + TD_SCRATCH32) : "memory", "cc");
+	decode(true);
+	CHECK(calls == 201);
+	CHECK(!sigprocmask(SIG_BLOCK, NULL, &s));
+	CHECK(!sigismember(&s, SIGALRM) && !sigismember(&s, SIGUSR1));
+	sigemptyset(&s);
+	sigprocmask(SIG_SETMASK, &s, NULL);
+	CHECK(reg(TD_ID) == TD_ID_VALUE);
+	signal(SIGBUS, SIG_DFL);
+	unmap_bars();
+}
+
+/* An alternate stack that has room for a signal and a small handler only. What lies below it stays as it is. */
+#define BELOW 65536ul
+
+static uint8_t *small_stack(size_t *size)
+{
+	uint8_t *p;
+
+	*size = getauxval(AT_MINSIGSTKSZ) + 3072;
+	*size = (*size < 2048 ? 2048 : *size) & ~15ul;
+	p = mmap(NULL, BELOW + *size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	memset(p, 0x5a, BELOW);
+	return p;
+}
+
+static bool untouched(const uint8_t *p)
+{
+	for (size_t i = 0; i < BELOW; i++)
+		if (p[i] != 0x5a)
+			return false;
+	return true;
+}
+
+static void *accesses_on_a_small_stack(void *arg)
+{
+	uint8_t one[512], two[512], *stack;
+	long bad = 0, at = (long)arg * 600;
+	uint32_t seven = 7;
+	stack_t ss = { 0 }, now;
+
+	stack = small_stack(&ss.ss_size);
+	ss.ss_sp = stack + BELOW;
+	bad += sigaltstack(&ss, NULL) != 0;
+	for (int i = 0; i < 60; i++) {
+		memset(one, i, sizeof(one));
+		memcpy(ram + at, one, sizeof(one));
+		memcpy(two, ram + at, sizeof(two));
+		bad += memcmp(one, two, sizeof(one)) != 0 || reg(TD_ID) != TD_ID_VALUE;
+		*(volatile uint32_t *)(ram + at) = 6;
+		seven = 7;
+		__asm__ volatile("imull (%1), %0" : "+r"(seven) : "r"(ram + at) : "cc");
+		bad += seven != 42;
+		__asm__ volatile("lock incl (%0)" : : "r"(ram + 60000) : "memory", "cc");
+	}
+	bad += sigaltstack(NULL, &now) || now.ss_sp != ss.ss_sp || now.ss_size != ss.ss_size || now.ss_flags;
+	bad += !untouched(stack);
+	ss.ss_flags = SS_DISABLE;
+	sigaltstack(&ss, NULL);
+	munmap(stack, BELOW + ss.ss_size);
+	return (void *)bad;
+}
+
+static void small_alternate_stacks(void)
+{
+	enum { N = 90 };
+	struct sigaction sa = { .sa_handler = jump, .sa_flags = SA_ONSTACK };
+	pthread_t t[N];
+	uint8_t *stack;
+	stack_t ss = { 0 };
+	unsigned wrong = 0;
+	void *bad;
+	volatile uint32_t x = 0;
+
+	alarm(60);
+	map_bars();
+	CHECK(!sigaction(SIGSEGV, &sa, NULL) && !sigaction(SIGBUS, &sa, NULL));
+	*(volatile uint32_t *)(ram + 60000) = 0;
+	for (long i = 0; i < N; i++)
+		CHECK(!pthread_create(&t[i], NULL, accesses_on_a_small_stack, (void *)i));
+	for (long i = 0; i < N; i++) {
+		pthread_join(t[i], &bad);
+		wrong += bad != NULL;
+	}
+	CHECK(!wrong);
+	CHECK(*(volatile uint32_t *)(ram + 60000) == N * 60);
+	/* a device that meets bad memory while we are there, and a bus error whose handler is on the small stack, too */
+	stack = small_stack(&ss.ss_size);
+	ss.ss_sp = stack + BELOW;
+	CHECK(!sigaltstack(&ss, NULL));
+	{
+		uint8_t *hole = mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+		volatile uint32_t *r = (volatile uint32_t *)regs;
+
+		CHECK(!dma_map(&v, hole, 0x10000, 4096) && bus_master(&v));
+		CHECK(!mprotect(hole, 4096, PROT_NONE));
+		r[TD_DMA_SRC / 4] = r[TD_DMA_SRC / 4 + 1] = 0;
+		*(volatile uint64_t *)(regs + TD_DMA_DST) = 0x10000;
+		*(volatile uint64_t *)(regs + TD_DMA_LEN) = 64;
+		r[TD_DMA_CMD / 4] = TD_OP_FILL;
+		CHECK(r[TD_DMA_STATUS / 4] == TD_DMA_FAULT);
+		CHECK(dma_unmap(&v, 0x10000, 4096) == 4096);
+		munmap(hole, 4096);
+	}
+	calls = 0;
+	for (volatile int i = 0; i < 20; i++) {
+		decode(false);
+		if (!sigsetjmp(env, 1))
+			x = reg(TD_ID);
+		decode(true);
+	}
+	x = reg(TD_ID);
+	CHECK(calls == 20 && x == TD_ID_VALUE && untouched(stack));
+	ss.ss_flags = SS_DISABLE;
+	CHECK(!sigaltstack(&ss, NULL));
+	munmap(stack, BELOW + ss.ss_size);
+	signal(SIGSEGV, SIG_DFL);
+	signal(SIGBUS, SIG_DFL);
+	unmap_bars();
+	alarm(0);
+}
+
+/* A thread that libc does not know. It has its maker's thread-local storage, so the maker waits. */
+static volatile int clone_ok;
+static int clone_done;
+
+static int in_a_clone(void *arg)
+{
+	*(volatile uint32_t *)(regs + TD_SCRATCH32) = 0xc10e;
+	clone_ok = reg(TD_SCRATCH32) == 0xc10e && reg(TD_ID) == TD_ID_VALUE && works(&v);
+	return 0;
+}
+
+static void a_thread_by_clone(void)
+{
+	char *stack = mmap(NULL, 262144, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_STACK, -1, 0);
+	const int flags = CLONE_VM | CLONE_FS | CLONE_FILES | CLONE_SIGHAND | CLONE_THREAD | CLONE_SYSVSEM | CLONE_CHILD_CLEARTID;
+	sigset_t all, old;
+
+	map_bars();
+	/* with everything blocked, as runtimes make their threads */
+	sigfillset(&all);
+	for (int i = 0; i < 50; i++) {
+		clone_ok = 0;
+		clone_done = 1;
+		sigprocmask(SIG_SETMASK, &all, &old);
+		CHECK(clone(in_a_clone, stack + 262144, flags, NULL, NULL, NULL, &clone_done) > 0);
+		while (__atomic_load_n(&clone_done, __ATOMIC_SEQ_CST))
+			syscall(SYS_sched_yield);
+		sigprocmask(SIG_SETMASK, &old, NULL);
+		if (!clone_ok) {
+			CHECK(clone_ok);
+			break;
+		}
+	}
+	CHECK(reg(TD_SCRATCH32) == 0xc10e);
+	munmap(stack, 262144);
+	unmap_bars();
+}
+
 int main(void)
 {
 	RUN(handler_that_jumps);
@@ -268,5 +537,9 @@ int main(void)
 	RUN(deaths);
 	RUN(sent_while_blocked);
 	RUN(vfio_in_a_handler);
+	RUN(masks_in_a_handler);
+	RUN(jumps_out_of_a_bar);
+	RUN(small_alternate_stacks);
+	RUN(a_thread_by_clone);
 	return any_failed;
 }

@@ -60,6 +60,7 @@ void shim_after_fork(void)
 	shim_bars_abandon(); /* while the files are there to say what it is a mapping of */
 	shim_handles_abandon();
 	shim_bus_abandon();
+	shim_stacks_abandon();
 	m = atomic_exchange(&shim.machine, NULL);
 	if (m)
 		machine_free(m, true);

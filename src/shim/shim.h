@@ -235,6 +235,11 @@ void shim_bus_lock(const struct vfio_device *dev);
 void shim_bus_unlock(const struct vfio_device *dev);
 void shim_bus_abandon(void);
 
+/* ---- stack.c ---- */
+/* In a handler with @uc: fn(arg), on a stack of ours if the handler's is an alternate one without much room. */
+long shim_on_large_stack(const ucontext_t *uc, long (*fn)(void *arg), void *arg);
+void shim_stacks_abandon(void); /* in a forked child */
+
 /* ---- signals.c ---- */
 void shim_signals_init(void);
 /* In a thread's first call: it may begin with all signals blocked by who started it, and libc's own mask calls do not come to us. */

@@ -250,12 +250,30 @@ static void on_trap(siginfo_t *info, ucontext_t *uc)
 	r[REG_RAX] = rc;
 }
 
+struct bar_access {
+	const siginfo_t *info;
+	ucontext_t *uc;
+	uintptr_t bad;
+};
+
+static long access_bar(void *arg)
+{
+	struct bar_access *a = arg;
+
+	return shim_bar_fault(a->info, a->uc, &a->bad);
+}
+
 static void fault(int sig, siginfo_t *info, void *ucontext)
 {
+	struct bar_access a = { info, ucontext, (uintptr_t)info->si_addr };
 	siginfo_t bus = *info, other = *info;
-	uintptr_t bad = (uintptr_t)info->si_addr;
+	uintptr_t bad;
+	long due = 0;
 
-	switch (sig == SIGSEGV ? shim_bar_fault(info, ucontext, &bad) : 0) {
+	if (sig == SIGSEGV && info->si_code == SEGV_ACCERR && shim_bar_has(info->si_addr, 1))
+		due = shim_on_large_stack(ucontext, access_bar, &a);
+	bad = a.bad;
+	switch (due) {
 	case -1:
 		return;
 	case SIGSEGV:
