@@ -91,13 +91,22 @@ struct igb_vector {
 	bool armed;
 };
 
+enum { IGB_RX, IGB_TX };
+#define IGB_SIZES 6u  /* of frames, as the statistics have them */
+#define IGB_VIEWS 28u /* registers that show a part of what follows */
+struct igb_traffic {
+	_Atomic uint64_t frames[IGB_SIZES][3], octets; /* unicast, multicast, broadcast */
+	_Atomic uint64_t refused, refused_octets;      /* by a filter, or for want of room */
+};
+
 struct igb {
 	struct uvfio_dev *dev;
 	struct net_port *port;
 	_Atomic uint32_t reg[IGB_BAR0_SIZE / 4];
-	_Atomic uint64_t octets[6], octets_seen[6]; /* igb_stats.c */
-	atomic_bool link;			    /* STATUS.LU */
-	atomic_bool wire;			    /* somebody is at the other end */
+	struct igb_traffic traffic[2]; /* igb_stats.c: IGB_RX, IGB_TX */
+	_Atomic uint64_t taken[IGB_VIEWS], shown[IGB_VIEWS];
+	atomic_bool link; /* STATUS.LU */
+	atomic_bool wire; /* somebody is at the other end */
 	atomic_bool phy_loopback, phy_asleep;
 	atomic_uint mode; /* of the PHY's link: IGB_MODE_* */
 	struct igb_fn fn[IGB_FUNCTIONS];
@@ -256,6 +265,7 @@ void igb_stats_reset(struct igb *g);
 void igb_stats_add(struct igb *g, uint32_t off, uint32_t n);
 void igb_stats_tx(struct igb *g, const uint8_t *frame, size_t len);
 void igb_stats_rx(struct igb *g, const uint8_t *frame, size_t len);
+void igb_stats_refused(struct igb *g, size_t len);
 void igb_stats_pool_tx(struct igb *g, unsigned pool, size_t len, bool looped);
 void igb_stats_pool_rx(struct igb *g, unsigned pool, const uint8_t *frame, size_t len, bool looped);
 

@@ -491,21 +491,25 @@ bool igb_rx_frame(struct igb *g, const uint8_t *frame, size_t len, bool loopback
 		frame = copy;
 		len = sizeof(copy);
 	}
-	igb_stats_add(g, IGB_TPR, 1);
-	if (!igb_filter(g, frame, len))
+	if (!igb_filter(g, frame, len)) {
+		igb_stats_refused(g, len);
 		return true;
+	}
 	if (igb_vmdq(g)) {
 		if (!replicate(g, frame, len, igb_pools_in(g, frame, len), loopback))
-			return false;
+			goto refused;
 	} else {
 		parse(g, frame, len, &p);
 		w.strip = igb_get(g, IGB_CTRL) & CTRL_VME;
 		w.fcs = !(rctl & RCTL_SECRC);
 		if (!deliver(g, choose_queue(g, &p), frame, len, &p, &w))
-			return false;
+			goto refused;
 	}
 	igb_stats_rx(g, frame, len);
 	return true;
+refused:
+	igb_stats_refused(g, len);
+	return false;
 }
 
 void igb_rx_forget(struct igb *g, unsigned n)

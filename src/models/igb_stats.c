@@ -1,44 +1,84 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * igb: statistics (82576 datasheet, 8.18): cleared by reading. Octet counters have two halves; the
- * read of the low one remembers what it showed, and the read of the high one takes just that away,
- * so that nothing that arrives between the two is lost.
+ * igb: statistics (82576 datasheet, 8.18): cleared by reading. Of what passes most registers are
+ * views of a few totals that only grow, so that a frame costs two additions: a register shows its
+ * total less what it had when it was last read. Octet counters have two halves; the read of the low
+ * one remembers what it showed, and the read of the high one takes just that away, so that nothing
+ * that arrives between the two is lost.
  */
 #include "models/igb.h"
 
-static const uint32_t octet_regs[] = {IGB_GORCL, IGB_GOTCL,  IGB_TORL,
-				      IGB_TOTL,	 IGB_HGORCL, IGB_HGOTCL};
-#define OCTETS (sizeof(octet_regs) / sizeof(octet_regs[0]))
+enum { ANY = IGB_SIZES, OCTETS }; /* what a register shows: frames of a size, all frames, octets */
+enum { UNICAST, MULTICAST, BROADCAST, CASTS };
+
+static const struct view {
+	uint32_t off;
+	uint8_t way, what, cast; /* cast CASTS: all */
+} views[IGB_VIEWS] = {
+	{IGB_PRC64, IGB_RX, 0, CASTS},	     {IGB_PRC64 + 4, IGB_RX, 1, CASTS},
+	{IGB_PRC64 + 8, IGB_RX, 2, CASTS},   {IGB_PRC64 + 12, IGB_RX, 3, CASTS},
+	{IGB_PRC64 + 16, IGB_RX, 4, CASTS},  {IGB_PRC64 + 20, IGB_RX, 5, CASTS},
+	{IGB_PTC64, IGB_TX, 0, CASTS},	     {IGB_PTC64 + 4, IGB_TX, 1, CASTS},
+	{IGB_PTC64 + 8, IGB_TX, 2, CASTS},   {IGB_PTC64 + 12, IGB_TX, 3, CASTS},
+	{IGB_PTC64 + 16, IGB_TX, 4, CASTS},  {IGB_PTC64 + 20, IGB_TX, 5, CASTS},
+	{IGB_GPRC, IGB_RX, ANY, CASTS},	     {IGB_BPRC, IGB_RX, ANY, BROADCAST},
+	{IGB_MPRC, IGB_RX, ANY, MULTICAST},  {IGB_RPTHC, IGB_RX, ANY, CASTS},
+	{IGB_TPR, IGB_RX, ANY, CASTS},	     {IGB_GPTC, IGB_TX, ANY, CASTS},
+	{IGB_BPTC, IGB_TX, ANY, BROADCAST},  {IGB_MPTC, IGB_TX, ANY, MULTICAST},
+	{IGB_HGPTC, IGB_TX, ANY, CASTS},     {IGB_TPT, IGB_TX, ANY, CASTS},
+	{IGB_GORCL, IGB_RX, OCTETS, CASTS},  {IGB_TORL, IGB_RX, OCTETS, CASTS},
+	{IGB_HGORCL, IGB_RX, OCTETS, CASTS}, {IGB_GOTCL, IGB_TX, OCTETS, CASTS},
+	{IGB_TOTL, IGB_TX, OCTETS, CASTS},   {IGB_HGOTCL, IGB_TX, OCTETS, CASTS},
+};
 
 void igb_stats_add(struct igb *g, uint32_t off, uint32_t n)
 {
 	atomic_fetch_add_explicit(&g->reg[off >> 2], n, memory_order_relaxed);
 }
 
-static void add_octets(struct igb *g, uint32_t off, uint64_t n)
+static uint64_t total(struct igb *g, const struct view *v)
 {
-	for (unsigned i = 0; i < OCTETS; i++) {
-		if (octet_regs[i] == off)
-			atomic_fetch_add_explicit(&g->octets[i], n, memory_order_relaxed);
+	struct igb_traffic *t = &g->traffic[v->way];
+	uint64_t n = 0;
+
+	if (v->what == OCTETS)
+		n = atomic_load(&t->octets);
+	for (unsigned size = 0; size < IGB_SIZES; size++) {
+		for (unsigned cast = 0; cast < CASTS; cast++) {
+			if ((v->what == size || v->what == ANY) &&
+			    (v->cast == cast || v->cast == CASTS))
+				n += atomic_load(&t->frames[size][cast]);
+		}
 	}
+	if (v->off == IGB_TPR)
+		n += atomic_load(&t->refused);
+	if (v->off == IGB_TORL)
+		n += atomic_load(&t->refused_octets);
+	return n;
 }
 
 uint32_t igb_stats_read(struct igb *g, uint32_t off)
 {
-	uint64_t v;
+	uint64_t now, n;
 
-	for (unsigned i = 0; i < OCTETS; i++) {
-		if (off == octet_regs[i]) {
-			v = atomic_load(&g->octets[i]);
-			atomic_store(&g->octets_seen[i], v);
-			return (uint32_t)v;
+	for (unsigned i = 0; i < IGB_VIEWS; i++) {
+		const struct view *v = &views[i];
+
+		if (off == v->off && v->what != OCTETS) {
+			now = total(g, v);
+			return (uint32_t)(now - atomic_exchange(&g->taken[i], now));
 		}
-		if (off == octet_regs[i] + 4) {
-			v = atomic_exchange(&g->octets_seen[i], 0);
-			if (!v) /* the low half was not read: all of it goes */
-				v = atomic_load(&g->octets[i]);
-			atomic_fetch_sub(&g->octets[i], v);
-			return (uint32_t)(v >> 32);
+		if (off == v->off) {
+			n = total(g, v) - atomic_load(&g->taken[i]);
+			atomic_store(&g->shown[i], n);
+			return (uint32_t)n;
+		}
+		if (off == v->off + 4 && v->what == OCTETS) {
+			n = atomic_exchange(&g->shown[i], 0);
+			if (!n) /* the low half was not read: all of it goes */
+				n = total(g, v) - atomic_load(&g->taken[i]);
+			atomic_fetch_add(&g->taken[i], n);
+			return (uint32_t)(n >> 32);
 		}
 	}
 	return atomic_exchange(&g->reg[off >> 2], 0);
@@ -46,21 +86,10 @@ uint32_t igb_stats_read(struct igb *g, uint32_t off)
 
 void igb_stats_reset(struct igb *g)
 {
-	for (unsigned i = 0; i < OCTETS; i++) {
-		atomic_store(&g->octets[i], 0);
-		atomic_store(&g->octets_seen[i], 0);
+	for (unsigned i = 0; i < IGB_VIEWS; i++) {
+		atomic_store(&g->taken[i], total(g, &views[i]));
+		atomic_store(&g->shown[i], 0);
 	}
-}
-
-/* PRC64 or PTC64 and the five that follow. @len is that on the wire. */
-static uint32_t size_class(uint32_t base, size_t len)
-{
-	static const uint16_t up_to[] = {64, 127, 255, 511, 1023};
-	unsigned i = 0;
-
-	while (i < 5 && len > up_to[i])
-		i++;
-	return base + 4 * i;
 }
 
 static bool broadcast(const uint8_t *f)
@@ -68,34 +97,43 @@ static bool broadcast(const uint8_t *f)
 	return (f[0] & f[1] & f[2] & f[3] & f[4] & f[5]) == 0xff;
 }
 
+/* Of @len bytes on the wire: one of six ranges */
+static unsigned size_class(size_t len)
+{
+	static const uint16_t up_to[] = {64, 127, 255, 511, 1023};
+	unsigned i = 0;
+
+	while (i < IGB_SIZES - 1 && len > up_to[i])
+		i++;
+	return i;
+}
+
+static void passed(struct igb_traffic *t, const uint8_t *frame, size_t len)
+{
+	unsigned cast = !(frame[0] & 1) ? UNICAST : broadcast(frame) ? BROADCAST : MULTICAST;
+
+	len += 4; /* FCS */
+	atomic_fetch_add_explicit(&t->frames[size_class(len)][cast], 1, memory_order_relaxed);
+	atomic_fetch_add_explicit(&t->octets, len, memory_order_relaxed);
+}
+
 void igb_stats_tx(struct igb *g, const uint8_t *frame, size_t len)
 {
-	len += 4; /* FCS */
-	igb_stats_add(g, IGB_TPT, 1);
-	igb_stats_add(g, IGB_GPTC, 1);
-	igb_stats_add(g, IGB_HGPTC, 1);
-	add_octets(g, IGB_GOTCL, len);
-	add_octets(g, IGB_TOTL, len);
-	add_octets(g, IGB_HGOTCL, len);
-	igb_stats_add(g, size_class(IGB_PTC64, len), 1);
-	if (broadcast(frame))
-		igb_stats_add(g, IGB_BPTC, 1);
-	else if (frame[0] & 1)
-		igb_stats_add(g, IGB_MPTC, 1);
+	passed(&g->traffic[IGB_TX], frame, len);
 }
 
 void igb_stats_rx(struct igb *g, const uint8_t *frame, size_t len)
 {
-	len += 4;
-	igb_stats_add(g, IGB_GPRC, 1);
-	igb_stats_add(g, IGB_RPTHC, 1);
-	add_octets(g, IGB_GORCL, len);
-	add_octets(g, IGB_HGORCL, len);
-	igb_stats_add(g, size_class(IGB_PRC64, len), 1);
-	if (broadcast(frame))
-		igb_stats_add(g, IGB_BPRC, 1);
-	else if (frame[0] & 1)
-		igb_stats_add(g, IGB_MPRC, 1);
+	passed(&g->traffic[IGB_RX], frame, len);
+}
+
+/* One that came and that nobody got. */
+void igb_stats_refused(struct igb *g, size_t len)
+{
+	struct igb_traffic *t = &g->traffic[IGB_RX];
+
+	atomic_fetch_add_explicit(&t->refused, 1, memory_order_relaxed);
+	atomic_fetch_add_explicit(&t->refused_octets, len + 4, memory_order_relaxed);
 }
 
 /*
