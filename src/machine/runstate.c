@@ -3,7 +3,8 @@
  * machine/runstate.c: how many VFs the PFs of a run have. Processes of a run come and go, each with a machine of its own or with none (a shell that writes to sysfs), so
  * this is a file of the run directory, and changing it changes the view. Who reads it to act on it has it locked for reading, who changes it for writing.
  *
- * One line for each PF: its address, what the SR-IOV capability says, how many VFs are enabled, and their groups.
+ * One line for each PF: its address, what the SR-IOV capability says, how many VFs are enabled, and their groups. It is written before VFs are shown and after they are
+ * hidden: what a writer that was killed leaves is VFs that are enabled and not to be seen in all places, which disabling them cleans up.
  */
 #include <ctype.h>
 #include <errno.h>
@@ -124,6 +125,8 @@ int machine_state_read(const char *run_dir, struct machine_pf_state **out, unsig
 			*next++ = '\0';
 		else
 			next = line + strlen(line);
+		if (!*line)
+			continue;
 		st = realloc(*out, (*n + 1) * sizeof(**out));
 		if (!st) {
 			rc = -ENOMEM;
@@ -144,12 +147,13 @@ int machine_state_read(const char *run_dir, struct machine_pf_state **out, unsig
 	return rc;
 }
 
-/* Whole or not at all, for a reader that does not lock; @fd is the file, locked. */
+/* In one call, over all of what was there: there is no moment at which the file says something else. @fd is the file, locked. */
 static int state_write(int fd, const struct machine_pf_state *st, unsigned n)
 {
 	char *text = NULL;
 	size_t len;
 	ssize_t rc;
+	long end;
 	FILE *f = open_memstream(&text, &len);
 
 	if (!f)
@@ -160,17 +164,15 @@ static int state_write(int fd, const struct machine_pf_state *st, unsigned n)
 			fprintf(f, " %u", st[i].groups[k]);
 		fputc('\n', f);
 	}
+	for (end = sys_call(SYS_lseek, fd, 0, SEEK_END, 0, 0, 0); ftell(f) < end;)
+		fputc('\n', f);
 	if (fclose(f)) {
 		free(text);
 		return -ENOMEM;
 	}
 	rc = sys_pwrite(fd, text, len, 0);
-	if (rc == (ssize_t)len)
-		rc = sys_call(SYS_ftruncate, fd, (long)len, 0, 0, 0, 0);
-	else if (rc >= 0)
-		rc = -EIO;
 	free(text);
-	return (int)rc;
+	return rc < 0 ? (int)rc : rc == (ssize_t)len ? 0 : -EIO;
 }
 
 /* ---- the view ---- */
@@ -199,6 +201,13 @@ static void vf_address(const struct machine_pf_state *st, unsigned i, char addr[
 	a.dev = rid >> 3 & 31;
 	a.fn = rid & 7;
 	machine_addr_print(&a, addr);
+}
+
+static void unlock(int fd)
+{
+	/* a child that was forked meanwhile has the description open, too, and with it the lock */
+	machine_lock(fd, F_UNLCK, false);
+	sys_close(fd);
 }
 
 static void remove_link(struct tree *t, const char *path, const char *target)
@@ -338,26 +347,25 @@ static int lock_groups(const char *run_dir, const struct machine_pf_state *st, i
 static int disable(const char *run_dir, int state_fd, struct machine_pf_state *all, unsigned n, struct machine_pf_state *st)
 {
 	struct tree t = {.root = run_dir};
-	struct machine_pf_state was = *st;
 	int fds[MACHINE_VFS_MAX], rc;
+	unsigned num = st->num;
 
 	memset(fds, -1, sizeof(fds));
 	rc = lock_groups(run_dir, st, fds);
 	if (rc)
 		goto out;
+	for (unsigned i = num; i-- > 0;)
+		hide_vf(&t, st, i);
+	rc = t.err;
+	if (rc)
+		goto out;
 	st->num = 0;
 	rc = state_write(state_fd, all, n);
-	if (rc) {
-		*st = was;
-		goto out;
-	}
-	for (unsigned i = was.num; i-- > 0;)
-		hide_vf(&t, &was, i);
 	show_number(run_dir, st);
 out:
-	for (unsigned i = 0; i < was.num; i++)
+	for (unsigned i = 0; i < num; i++)
 		if (fds[i] >= 0)
-			sys_close(fds[i]);
+			unlock(fds[i]);
 	return rc;
 }
 
@@ -374,18 +382,22 @@ static int enable(const char *run_dir, int state_fd, struct machine_pf_state *al
 		st->groups[i] = id;
 	}
 	st->num = num;
+	rc = state_write(state_fd, all, n);
+	if (rc)
+		return rc;
 	while (shown < num && !t.err)
 		show_vf(&t, st, shown++);
-	rc = t.err ? t.err : state_write(state_fd, all, n);
-	if (rc) {
-		t.err = 0;
-		while (shown)
-			hide_vf(&t, st, --shown);
-		st->num = 0;
-		return rc;
+	rc = t.err;
+	if (!rc) {
+		show_number(run_dir, st);
+		return 0;
 	}
-	show_number(run_dir, st);
-	return 0;
+	t.err = 0;
+	while (shown)
+		hide_vf(&t, st, --shown);
+	st->num = 0;
+	state_write(state_fd, all, n);
+	return rc;
 }
 
 /*
@@ -420,7 +432,7 @@ static int set_number(const char *run_dir, const char *addr, unsigned num)
 	}
 out:
 	free(all);
-	sys_close(fd);
+	unlock(fd);
 	return rc;
 }
 

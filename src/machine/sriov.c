@@ -265,7 +265,7 @@ int machine_sync(struct machine *m, int *held)
 	pthread_mutex_unlock(&m->sync_lock);
 	free(states);
 	if (rc)
-		sys_close(fd);
+		machine_sync_end(fd);
 	else
 		*held = fd;
 	return rc;
@@ -273,8 +273,11 @@ int machine_sync(struct machine *m, int *held)
 
 void machine_sync_end(int held)
 {
-	if (held >= 0)
-		sys_close(held);
+	if (held < 0)
+		return;
+	/* a child that was forked meanwhile has the description open, too, and with it the lock */
+	machine_lock(held, F_UNLCK, false);
+	sys_close(held);
 }
 
 /* ---- VF tokens ---- */

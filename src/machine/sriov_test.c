@@ -17,7 +17,9 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ptrace.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
 #include <unistd.h>
 #include "machine/internal.h"
 #include "vfio_pci/vfio_pci.h"
@@ -260,6 +262,64 @@ static void view(void **state)
 	machine_free(m, false);
 }
 
+/* What a writer leaves that is killed on its way: any number of names made, or taken away. */
+static void killed_writer(void **state)
+{
+	struct machine *m = machine("igb");
+	unsigned steps = 0, killed = 0;
+	bool done = false;
+
+	assert_int_equal(machine_write_view(m, dir), 0);
+	for (const char *text = "2";; steps += 3) {
+		pid_t pid = fork();
+		int status;
+
+		if (!pid) {
+			/* the kernel kills it at its n-th write to the file system: a limit of time would not be the same each time */
+			if (ptrace(PTRACE_TRACEME, 0, 0, 0))
+				_exit(2);
+			raise(SIGSTOP);
+			_exit(put(text) == 1 ? 0 : 3);
+		}
+		assert_int_equal(waitpid(pid, &status, 0), pid);
+		if (!WIFSTOPPED(status))
+			skip(); /* no ptrace here */
+		for (unsigned n = 0; n < 2 * steps; n++) {
+			assert_int_equal(ptrace(PTRACE_SYSCALL, pid, 0, 0), 0);
+			assert_int_equal(waitpid(pid, &status, 0), pid);
+			if (!WIFSTOPPED(status))
+				break;
+		}
+		done = !WIFSTOPPED(status);
+		if (done) {
+			assert_int_equal(WEXITSTATUS(status), 0);
+		} else {
+			kill(pid, SIGKILL);
+			waitpid(pid, &status, 0);
+			killed++;
+		}
+		/* whatever it is now: none, and then two, can be had */
+		if (put("0") != 1)
+			fail_msg("killed at call %u of writing %s", steps, text);
+		assert_false(there("sys/bus/pci/devices/0000:01:10.0"));
+		assert_false(there("sys/kernel/iommu_groups/2"));
+		assert_int_equal(put("2"), 1);
+		assert_true(there("dev/vfio/2") && there("dev/vfio/3") && there("sys/bus/pci/devices/0000:01:10.2/vendor"));
+		if (!done) {
+			if (*text == '2')
+				assert_int_equal(put("0"), 1);
+			continue;
+		}
+		if (*text == '0')
+			break;
+		/* now those that are killed while they disable */
+		text = "0";
+		steps = 0;
+	}
+	assert_true(killed > 15);
+	machine_free(m, false);
+}
+
 static void broken_state(void **state)
 {
 	static const char *const texts[] = { "", "x\n", PF " 8 128 2\n", PF " 8 128 2 9\n", PF " 8 128 2 1\n", PF " 999 128 2 0\n" };
@@ -430,7 +490,7 @@ static void stress(void **state)
 	atomic_store(&stop, false);
 	for (uintptr_t i = 0; i < 6; i++)
 		assert_int_equal(pthread_create(&t[i], NULL, i < 4 ? opener : changer, (void *)i), 0);
-	for (int i = 0; i < 200 && (atomic_load(&opens) < 50 || atomic_load(&changes) < 50); i++)
+	for (int i = 0; i < 60 && (atomic_load(&opens) < 50 || atomic_load(&changes) < 50); i++)
 		usleep(50000);
 	atomic_store(&stop, true);
 	for (int i = 0; i < 6; i++)
@@ -450,7 +510,7 @@ int main(void)
 #define RUN(name) cmocka_unit_test_setup_teardown(name, make_dir, drop_dir)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(at_the_start), cmocka_unit_test(refused), cmocka_unit_test(host_driver),
-		RUN(numbers), RUN(view), RUN(broken_state), RUN(two_processes), RUN(tokens), RUN(stress),
+		RUN(numbers), RUN(view), RUN(killed_writer), RUN(broken_state), RUN(two_processes), RUN(tokens), RUN(stress),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -138,10 +138,10 @@ static uint32_t cfg(const struct dev_view *v, unsigned off, unsigned size)
 	return pci_config_read(v->fn, off, size);
 }
 
-/* The flags of a BAR of VFs. drivers/pci/iov.c: a VF's are its PF's, and they are not aligned by their size, but all together by that of one. */
+/* The flags of a BAR of VFs, which are in no register of theirs. */
 static uint64_t memory_flags(unsigned bar)
 {
-	uint64_t flags = RES_MEM;
+	uint64_t flags = RES_MEM | RES_SIZEALIGN;
 
 	if (bar & UVFIO_BAR_PREFETCH)
 		flags |= RES_PREFETCH | PCI_BASE_ADDRESS_MEM_PREFETCH;
@@ -160,7 +160,7 @@ static void write_resource(struct dev_view *v)
 		uint64_t start = 0, end = 0, flags = 0;
 
 		if (i >= MACHINE_VF_BARS && v->iov && v->iov->bars[i - MACHINE_VF_BARS].size) {
-			/* what all VFs take; of the flags, what the kernel has: no alignment by size */
+			/* what all VFs take */
 			start = machine_bar_address(v->fn, i);
 			end = start + v->iov->bars[i - MACHINE_VF_BARS].size * v->iov->total_vfs - 1;
 			flags = memory_flags(v->iov->bars[i - MACHINE_VF_BARS].flags);
@@ -366,8 +366,13 @@ static void write_attributes(struct dev_view *v, const struct host *h)
 	ATTR(v, "broken_parity_status", "0\n");
 	ATTR(v, "ari_enabled", "0\n");
 	ATTR(v, "d3cold_allowed", "0\n");
-	tree_text(v->t, WO, FILE_PATH(v, "remove"), "%s", "");
-	tree_text(v->t, WO, FILE_PATH(v, "rescan"), "%s", "");
+	/* a VF comes and goes by its PF */
+	if (v->pf) {
+		tree_text(v->t, WO, FILE_PATH(v, "sriov_vf_msix_count"), "%s", "");
+	} else {
+		tree_text(v->t, WO, FILE_PATH(v, "remove"), "%s", "");
+		tree_text(v->t, WO, FILE_PATH(v, "rescan"), "%s", "");
+	}
 	tree_dir(v->t, FILE_PATH(v, "link"));
 	ATTR(v, "power/control", "on\n");
 	ATTR(v, "power/runtime_status", "active\n");

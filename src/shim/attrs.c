@@ -92,10 +92,13 @@ void shim_attrs_init(void)
 static long store(const char *addr, const char *text, size_t n)
 {
 	struct machine *m;
+	uint64_t mask;
 	int held, rc;
 	long ret;
 
 	shim_handles_drain();
+	/* from the lock of the run to its end no handler of the program comes in between */
+	shim_block_signals(&mask);
 	ret = machine_numvfs_store(shim.run_dir, addr, text, n);
 	/* a close that came another way than through our wrapper may not have been taken in yet */
 	if (ret == -EBUSY && shim_handles_drain())
@@ -107,6 +110,7 @@ static long store(const char *addr, const char *text, size_t n)
 		if (!rc)
 			machine_sync_end(held);
 	}
+	shim_restore_signals(&mask);
 	return ret;
 }
 

@@ -30,16 +30,19 @@ static long open_handle(const char *virt, int flags)
 	struct machine *m;
 	struct uapi_file *f;
 	int rc = 0, held;
+	uint64_t mask;
 
 	m = shim_machine(&rc);
 	if (!m)
 		return rc;
 	shim_handles_drain();
+	shim_block_signals(&mask);
 	rc = machine_sync(m, &held);
-	if (rc)
-		return rc;
-	rc = uapi_open(machine_system(m), &shim_host, virt, flags, &f);
-	machine_sync_end(held);
+	if (!rc) {
+		rc = uapi_open(machine_system(m), &shim_host, virt, flags, &f);
+		machine_sync_end(held);
+	}
+	shim_restore_signals(&mask);
 	if (rc)
 		return rc;
 	rc = shim_handle_install(f, flags);
