@@ -7,7 +7,7 @@ set -uo pipefail
 top=$(cd "$(dirname "$0")/.." && pwd)
 build=${BUILD:-build}; [[ $build == /* ]] || build=$top/$build
 pkg-config --exists libdpdk || { echo "SKIP: DPDK's headers (package libdpdk-dev)"; exit 77; }
-[[ -w /var/run ]] || { echo "SKIP: DPDK wants to write to /var/run"; exit 77; }
+[[ $(id -u) -ne 0 || -w /var/run ]] || { echo "SKIP: DPDK wants to write to /var/run"; exit 77; }
 [[ $(nproc) -ge 2 ]] || { echo "SKIP: DPDK's tests want two processors"; exit 77; }
 tmp=$(mktemp -d); router=; trap '[[ -z $router ]] || kill -KILL "$router" 2>/dev/null; rm -rf "$tmp"' EXIT
 passed=0 failed=0 n=0

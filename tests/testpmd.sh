@@ -125,9 +125,21 @@ long() {
 	unset pmd_memory pmd_mbufs
 }
 
+# as somebody who may do nothing: no capability, and the limit of locked memory that a login has
+user() {
+	setpriv --reuid=65534 --regid=65534 --clear-groups test -x "$build/uvfio" 2>/dev/null || { echo "SKIP: an ordinary user cannot read $build"; return; }
+	mkdir -m 777 "$tmp/user"; chmod 755 "$tmp"
+	pmd_as=(setpriv --reuid=65534 --regid=65534 --clear-groups env "TMPDIR=$tmp/user" "XDG_RUNTIME_DIR=$tmp/user" prlimit --memlock=65536)
+	pmd_start "${back_to_back[@]}" -- "${both[@]}" -- || return
+	forward "io, as an ordinary user"
+	pmd_quit
+	unset pmd_as
+}
+
 for which in bookworm newest; do
 	testpmd_use $which || continue
 	if [[ ${UVFIO_LONG-} ]]; then long; else short; fi
+	[[ $which == newest || $(id -u) -ne 0 ]] || user
 done
 echo "$passed passed, $failed failed"
 [[ $failed -eq 0 && $passed -gt 0 ]]
