@@ -205,20 +205,22 @@ void igb_tx_fini(struct igb *g);
 void igb_tx_reset(struct igb *g);
 void igb_tx_kick(struct igb *g, unsigned queue);
 void igb_tx_kick_all(struct igb *g);
-void igb_tx_own(struct igb *g, unsigned queue, struct igb_fn *fn); /* resets it */
+void igb_tx_own(struct igb *g, unsigned queue,
+		struct igb_fn *fn); /* resets it; NULL: and nothing else */
 
 /* igb_rx.c */
 int igb_rx_init(struct igb *g);
 void igb_rx_fini(struct igb *g);
 void igb_rx_reset(struct igb *g);
-void igb_rx_forget(struct igb *g, unsigned queue);		   /* descriptors fetched ahead */
-void igb_rx_own(struct igb *g, unsigned queue, struct igb_fn *fn); /* resets it */
+void igb_rx_forget(struct igb *g, unsigned queue); /* descriptors fetched ahead */
+void igb_rx_own(struct igb *g, unsigned queue,
+		struct igb_fn *fn); /* resets it; NULL: and nothing else */
 bool igb_rx_frame(struct igb *g, const uint8_t *frame, size_t len, bool loopback);
 /* One that comes from a pool, to those of @pools; it passes no filter but theirs. */
 void igb_rx_switched(struct igb *g, const uint8_t *frame, size_t len, uint32_t pools);
 
 /* igb_split.c */
-struct igb_split { /* of a frame's first descriptor */
+struct igb_split {	/* of a frame's first descriptor */
 	size_t front;	/* bytes that go to the header buffer */
 	uint32_t info;	/* RXD_SPH, RXD_HDR_LEN */
 	uint32_t error; /* RXD_HBO */

@@ -529,7 +529,8 @@ void igb_rx_own(struct igb *g, unsigned n, struct igb_fn *fn)
 	pthread_mutex_lock(&q->lock);
 	igb_put(g, IGB_RXQ(n, RDH), 0);
 	igb_put(g, IGB_RXQ(n, RDT), 0);
-	q->fn = fn;
+	if (fn)
+		q->fn = fn;
 	q->wedged = false;
 	q->cached = q->next = 0;
 	pthread_mutex_unlock(&q->lock);
@@ -538,7 +539,7 @@ void igb_rx_own(struct igb *g, unsigned n, struct igb_fn *fn)
 void igb_rx_reset(struct igb *g)
 {
 	for (unsigned n = 0; n < IGB_QUEUES; n++)
-		igb_rx_own(g, n, g->rxq[n].fn);
+		igb_rx_own(g, n, NULL);
 }
 
 int igb_rx_init(struct igb *g)

@@ -337,7 +337,8 @@ void igb_tx_own(struct igb *g, unsigned n, struct igb_fn *fn)
 	pthread_mutex_lock(&q->lock);
 	igb_put(g, IGB_TXQ(n, TDH), 0);
 	igb_put(g, IGB_TXQ(n, TDT), 0);
-	q->fn = fn;
+	if (fn)
+		q->fn = fn;
 	q->wedged = q->bad = q->started = false;
 	memset(q->ctx, 0, sizeof(q->ctx));
 	pthread_mutex_unlock(&q->lock);
@@ -346,7 +347,7 @@ void igb_tx_own(struct igb *g, unsigned n, struct igb_fn *fn)
 void igb_tx_reset(struct igb *g)
 {
 	for (unsigned n = 0; n < IGB_QUEUES; n++)
-		igb_tx_own(g, n, g->txq[n].fn);
+		igb_tx_own(g, n, NULL);
 }
 
 int igb_tx_init(struct igb *g)

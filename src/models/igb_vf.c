@@ -127,7 +127,7 @@ static void quiesce(struct uvfio_dev *dev)
 	igb_quiesce(uvfio_priv(dev));
 }
 
-/* Its queues go to @to and are off. */
+/* Its queues are off, and go to @to; NULL: they stay whose they are. */
 static void hand_over(struct igb_fn *fn, struct igb_fn *to)
 {
 	for (unsigned n = fn->index; n < IGB_QUEUES; n += IGB_VFS) {
@@ -139,7 +139,7 @@ static void hand_over(struct igb_fn *fn, struct igb_fn *to)
 /* 4.2.1: until the PF's driver has answered, the VF's pool neither sends nor receives. */
 void igb_vf_reset(struct igb *g, unsigned vf)
 {
-	hand_over(&g->fn[vf], g->txq[vf].fn);
+	hand_over(&g->fn[vf], NULL);
 	atomic_fetch_and(&g->reg[IGB_VFRE >> 2], ~(1u << vf));
 	atomic_fetch_and(&g->reg[IGB_VFTE >> 2], ~(1u << vf));
 	igb_irq_vf_reset(g, vf);

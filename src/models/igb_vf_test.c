@@ -951,12 +951,14 @@ static void *hostile(void *arg)
 	return NULL;
 }
 
-static void test_hostile(void **state)
+static void be_hostile(bool hosted)
 {
 	uint64_t x = 362436069, v;
 	pthread_t t[PF + 1];
 
 	start();
+	if (hosted)
+		pci_sriov_host_drives(fn);
 	run();
 	log_set(-1, LOG_NONE);
 	for (unsigned i = 0; i < VFS; i++) {
@@ -986,16 +988,26 @@ static void test_hostile(void **state)
 	stop();
 }
 
+static void test_hostile(void **state)
+{
+	be_hostile(false);
+}
+static void test_hostile_hosted(void **state)
+{
+	be_hostile(true);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_identity),     cmocka_unit_test(test_mailbox),
-		cmocka_unit_test(test_interrupts),   cmocka_unit_test(test_vf_reset),
-		cmocka_unit_test(test_disable),	     cmocka_unit_test(test_switch),
-		cmocka_unit_test(test_from_outside), cmocka_unit_test(test_vlan),
-		cmocka_unit_test(test_spoofing),     cmocka_unit_test(test_counters),
-		cmocka_unit_test(test_apart),	     cmocka_unit_test(test_lengths),
-		cmocka_unit_test(test_host),	     cmocka_unit_test(test_hostile),
+		cmocka_unit_test(test_identity),       cmocka_unit_test(test_mailbox),
+		cmocka_unit_test(test_interrupts),     cmocka_unit_test(test_vf_reset),
+		cmocka_unit_test(test_disable),	       cmocka_unit_test(test_switch),
+		cmocka_unit_test(test_from_outside),   cmocka_unit_test(test_vlan),
+		cmocka_unit_test(test_spoofing),       cmocka_unit_test(test_counters),
+		cmocka_unit_test(test_apart),	       cmocka_unit_test(test_lengths),
+		cmocka_unit_test(test_host),	       cmocka_unit_test(test_hostile),
+		cmocka_unit_test(test_hostile_hosted),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
