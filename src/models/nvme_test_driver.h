@@ -49,6 +49,7 @@ struct drv {
 	char image[64], image2[64];
 	struct pci_irq_sink sink;
 	atomic_uint msi[65], level, rises;
+	void (*ring)(struct drv *d, uint64_t off, uint32_t value); /* how doorbells are rung; NULL: by wr() */
 	char err[512];
 };
 
@@ -227,14 +228,22 @@ static inline void disable(struct drv *d)
 	wait_csts(d, NVME_CSTS_RDY, 0);
 }
 
+static inline void ring(struct drv *d, uint64_t off, uint32_t value)
+{
+	if (d->ring)
+		d->ring(d, off, value);
+	else
+		wr(d, off, 4, value);
+}
+
 static inline void ring_sq(struct drv *d, struct queue *q)
 {
-	wr(d, NVME_DOORBELLS + q->id * 8, 4, q->tail);
+	ring(d, NVME_DOORBELLS + q->id * 8, q->tail);
 }
 
 static inline void ring_cq(struct drv *d, struct queue *q)
 {
-	wr(d, NVME_DOORBELLS + q->id * 8 + 4, 4, q->head);
+	ring(d, NVME_DOORBELLS + q->id * 8 + 4, q->head);
 }
 
 /* Put into the queue without ringing; returns the command identifier. */
