@@ -133,6 +133,17 @@ static uint32_t word(uint64_t lba)
 	return (uint32_t)lba * 2654435761u + 12345;
 }
 
+/* The data of a command is the controller's until it completes; ThreadSanitizer, which does not see DMA, cannot know. */
+__attribute__((no_sanitize("thread"), noinline)) static uint32_t peek(const volatile uint32_t *at)
+{
+	return *at;
+}
+
+__attribute__((no_sanitize("thread"), noinline)) static void poke(volatile uint32_t *at, uint32_t value)
+{
+	*at = value;
+}
+
 /* Bursts of reads, each of which must bring its block; pauses of up to twice the quiet interval between them. */
 static void *uses(void *arg)
 {
@@ -155,7 +166,7 @@ static void *uses(void *arg)
 			c.cid = (uint16_t)i;
 			memcpy(d->mem + q->sq + q->tail * 64, &c, 64);
 			q->tail = (q->tail + 1) % q->entries;
-			__atomic_store_n((uint32_t *)(d->mem + u->data + i * 512), 0, __ATOMIC_RELAXED);
+			poke((uint32_t *)(d->mem + u->data + i * 512), 0);
 			if (each)
 				ring_sq(d, q);
 		}
@@ -181,7 +192,7 @@ static void *uses(void *arg)
 				ring_cq(d, q);
 				owed = false;
 			}
-			if (e.status >> 1 || e.cid >= burst || *(uint32_t *)(d->mem + u->data + e.cid * 512) != word(lba[e.cid])) {
+			if (e.status >> 1 || e.cid >= burst || peek((uint32_t *)(d->mem + u->data + e.cid * 512)) != word(lba[e.cid])) {
 				snprintf(u->lost, sizeof(u->lost), "queue %u: command %u: status %x, or not its data", q->id, e.cid, e.status >> 1);
 				return NULL;
 			}
@@ -456,7 +467,7 @@ static void test_nonsense(void **state)
 			make_pair(d, i, 16, 16);
 			/* what is fetched is a read, a flush or nothing that there is */
 			for (unsigned k = 0; k < 16; k++) {
-				struct nvme_cmd c = rw(NVME_IO_READ, k, 1, iova(0x100000), 0);
+				struct nvme_cmd c = rw(NVME_IO_READ, k, 1, iova(0x1000000 + i * 4096), 0);
 
 				c.opc = k % 3 ? NVME_IO_READ : k % 2 ? NVME_IO_FLUSH : 0x7f;
 				memcpy(d->mem + d->io[i].sq + k * 64, &c, 64);
