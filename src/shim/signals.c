@@ -270,7 +270,8 @@ static void fault(int sig, siginfo_t *info, void *ucontext)
 	uintptr_t bad;
 	long due = 0;
 
-	if (sig == SIGSEGV && info->si_code == SEGV_ACCERR && shim_bar_has(info->si_addr, 1))
+	/* MAPERR: a child made by clone() has not got the polled pages (shim_bar_fault) */
+	if (sig == SIGSEGV && (info->si_code == SEGV_ACCERR || info->si_code == SEGV_MAPERR) && shim_bar_has(info->si_addr, 1))
 		due = shim_on_large_stack(ucontext, access_bar, &a);
 	bad = a.bad;
 	switch (due) {
