@@ -1,7 +1,9 @@
 # SPDX-License-Identifier: BSD-3-Clause
 # User-level drivers of libc alone (tests/drivers): the same binaries run under uvfio and in a guest on the kernel's vfio-pci.
-driver_programs := $(BUILD)/test/nvme_driver
-$(BUILD)/test/nvme_driver: $(addprefix tests/drivers/,nvme_driver.c nvme_check.c nvme.c vfio.c) $(wildcard tests/drivers/*.h)
+driver_programs := $(BUILD)/test/nvme_driver $(BUILD)/test/igb_driver
+$(BUILD)/test/nvme_driver: $(addprefix tests/drivers/,nvme_driver.c nvme_check.c nvme.c vfio.c)
+$(BUILD)/test/igb_driver: $(addprefix tests/drivers/,igb_driver.c igb.c vfio.c)
+$(driver_programs): $(wildcard tests/drivers/*.h)
 	@mkdir -p $(@D)
 	$(call say,LINK,$@)
 	$(Q)$(CC) -std=gnu17 -D_GNU_SOURCE -O2 -g $(WARN) $(if $(WERROR),-Werror) -o $@ $(filter %.c,$^)

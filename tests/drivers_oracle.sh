@@ -6,19 +6,30 @@ set -uo pipefail
 top=$(cd "$(dirname "$0")/.." && pwd)
 build=${BUILD:-build}; [[ $build == /* ]] || build=$top/$build
 here=$top/tests/drivers
-devices=(nvme); [[ $# -gt 0 ]] && devices=("$@")
+devices=(nvme igb); [[ $# -gt 0 ]] && devices=("$@")
 for d in "${devices[@]}"; do [[ -x $build/test/${d}_driver ]] || { echo "drivers_oracle: $build/test/${d}_driver is missing: make driver-programs" >&2; exit 1; }; done
 tmp=$(mktemp -d); trap 'rm -rf "$tmp"' EXIT
 "$top/tools/qemu-newest" --version >"$tmp/version" 2>&1 || { cat "$tmp/version"; echo "SKIP: the newest QEMU of Debian (tools/qemu-newest)"; exit 77; }
 passed=0 failed=0
 truncate -s 64M "$tmp/qemu.img" "$tmp/uvfio.img"
-QEMU=$top/tools/qemu-newest "$top/tools/kernel-vfio-guest" -k 6.12 -p -d nvme,serial=x,drive=d0 -Q -drive -Q if=none,id=d0,format=raw,file="$tmp/qemu.img" \
-	-f "$build/test/nvme_driver" -- "nvme_driver check 0000:01:00.0 2>&1; echo status \$?" >"$tmp/guest" || { cat "$tmp/guest"; echo "FAIL the guest"; }
-sed '/^status /,$d' "$tmp/guest" >"$tmp/nvme.qemu"
+model_nvme=nvme,serial=x,drive=d0 model_igb=igb
+spec_nvme=nvme,image=$tmp/uvfio.img spec_igb=igb
+
+# One guest for all: the devices in the order of their names here, a status after what each driver said.
+args=() run=""
+for i in "${!devices[@]}"; do
+	m=model_${devices[i]} prog=${devices[i]}_driver
+	args+=(-d "${!m}" -f "$build/test/$prog")
+	run+="$prog check 0000:0$((i + 1)):00.0 2>&1; echo status \$? $prog; "
+done
+QEMU=$top/tools/qemu-newest "$top/tools/kernel-vfio-guest" -k 6.12 -p "${args[@]}" -Q -drive -Q if=none,id=d0,format=raw,file="$tmp/qemu.img" -- "$run" >"$tmp/guest" ||
+	{ cat "$tmp/guest"; echo "FAIL the guest"; }
 [[ $(head -n 1 "$tmp/version") =~ version\ ([0-9.]+) ]] && echo "QEMU ${BASH_REMATCH[1]}, $(grep -c ': ' "$tmp/guest") answers"
 for d in "${devices[@]}"; do
-	status=0
-	timeout 200 "$build/uvfio" run --memlock unlimited --log-file "$tmp/log" --device "nvme,image=$tmp/uvfio.img" -- "$build/test/${d}_driver" check 0000:01:00.0 \
+	status=0 spec=spec_$d
+	sed "/^status .* ${d}_driver\$/,\$d" "$tmp/guest" | tac | sed '/^status /,$d' | tac >"$tmp/$d.qemu"
+	grep -q "^status 0 ${d}_driver$" "$tmp/guest" || { failed=$((failed + 1)); echo "FAIL $d: the driver failed in the guest"; tail -n 3 "$tmp/$d.qemu"; }
+	timeout 200 "$build/uvfio" run --memlock unlimited --log-file "$tmp/log" --device "${!spec}" -- "$build/test/${d}_driver" check 0000:01:00.0 \
 		>"$tmp/$d.uvfio" 2>&1 || status=$?
 	"$top/tests/oracle/compare" -s $status "$d" "$here/expected-differences" "$tmp/$d.qemu" "$tmp/$d.uvfio" >"$tmp/result" || tail -n 15 "$tmp/log"
 	grep -v ' passed, ' "$tmp/result"

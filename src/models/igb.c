@@ -149,7 +149,7 @@ static bool net_receive(void *arg, const void *frame, size_t len)
 
 	if (atomic_load_explicit(&g->phy_loopback, memory_order_relaxed))
 		return true; /* the PHY does not listen to the wire */
-	return igb_rx_frame(g, frame, len, false);
+	return igb_rx_frame(g, frame, len);
 }
 
 static void net_link(void *arg, bool up)

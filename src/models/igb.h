@@ -215,7 +215,7 @@ void igb_rx_reset(struct igb *g);
 void igb_rx_forget(struct igb *g, unsigned queue); /* descriptors fetched ahead */
 void igb_rx_own(struct igb *g, unsigned queue,
 		struct igb_fn *fn); /* resets it; NULL: and nothing else */
-bool igb_rx_frame(struct igb *g, const uint8_t *frame, size_t len, bool loopback);
+bool igb_rx_frame(struct igb *g, const uint8_t *frame, size_t len);
 /* One that comes from a pool, to those of @pools; it passes no filter but theirs. */
 void igb_rx_switched(struct igb *g, const uint8_t *frame, size_t len, uint32_t pools);
 

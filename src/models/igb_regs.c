@@ -76,7 +76,7 @@ static const struct range table[] = {
 	{IGB_RXQ(0, RXDCTL), IGB_QUEUES, 0x40, 0x021f1f1f, 0x10000},
 	{0xc038, 8, 0x40, 0xe0000000, 0}, /* DVMOLR */
 
-	{IGB_TCTL, 1, 4, 0x03fffffa, 0},
+	{IGB_TCTL, 1, 4, 0x03fffffa, 0x400f8}, /* PSP, CT 15, BST 64 */
 	{IGB_TCTL_EXT, 1, 4, 0xfffff, 0x42 << 10 | 0x40},
 	{IGB_TIPG, 1, 4, 0x3fffffff, 0x00601008},
 	{IGB_TXPBS, 1, 4, 0x3f, 0x28},

@@ -471,18 +471,20 @@ void igb_rx_switched(struct igb *g, const uint8_t *frame, size_t len, uint32_t p
 		replicate(g, frame, len, pools, true);
 }
 
-bool igb_rx_frame(struct igb *g, const uint8_t *frame, size_t len, bool loopback)
+bool igb_rx_frame(struct igb *g, const uint8_t *frame, size_t len)
 {
 	uint8_t copy[60];
 	uint32_t rctl = igb_get(g, IGB_RCTL);
 	size_t max = rctl & RCTL_LPE ? igb_get(g, IGB_RLPML) : 1522;
 	struct parsed p;
-	struct wanted w = {.loopback = loopback};
+	/* 7.1.5.2: LB tells of the switch between pools, not of the port's loopback */
+	struct wanted w = {.loopback = false};
 
 	if (!(rctl & RCTL_EN) || !atomic_load(&g->link) || len < 14)
 		return true;
 	if (len + 4 > max || len > IGB_FRAME_MAX) {
 		igb_stats_add(g, IGB_ROC, 1);
+		igb_stats_refused(g, len);
 		return true;
 	}
 	if (len < sizeof(copy)) { /* from a tap or a socket, which do not pad */
@@ -496,7 +498,7 @@ bool igb_rx_frame(struct igb *g, const uint8_t *frame, size_t len, bool loopback
 		return true;
 	}
 	if (igb_vmdq(g)) {
-		if (!replicate(g, frame, len, igb_pools_in(g, frame, len), loopback))
+		if (!replicate(g, frame, len, igb_pools_in(g, frame, len), false))
 			goto refused;
 	} else {
 		parse(g, frame, len, &p);

@@ -59,7 +59,7 @@ static void emit(struct igb *g, struct igb_txq *q, uint8_t *f, size_t len, bool 
 		return;
 	igb_stats_tx(g, f, len);
 	if (loopback(g))
-		igb_rx_frame(g, f, len, true);
+		igb_rx_frame(g, f, len);
 	else if (g->port)
 		net_send(g->port, f, len);
 }
