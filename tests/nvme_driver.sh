@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: BSD-3-Clause
 # nvme_driver.sh: a user-level NVMe driver (tests/drivers) in the manner of libvfn: registers and doorbells by loads and stores of a mapped BAR.
 # Identify, read, write, random reads with many under way; polling and eventfds, doorbells and doorbell buffers. What it wrote is looked at
-# in the image, and what it reads is checked.
+# in the image, and what it reads is checked. With UVFIO_LONG the reads go on for ten seconds each, and there are more of them.
 set -uo pipefail
 top=$(cd "$(dirname "$0")/.." && pwd)
 build=${BUILD:-build}; [[ $build == /* ]] || build=$top/$build
@@ -38,13 +38,14 @@ check "blocks of 4096 bytes, an interrupt for each command" move ",blocksize=409
 check "doorbell buffers" move "" 131072 2097152 -d
 check "doorbell buffers and interrupts" move "" 4096 4194304 -d -i
 check "fill" drive "" fill
+seconds=0.3 depths=(1 32); [[ ${UVFIO_LONG-} ]] && seconds=10 depths=(1 2 8 32 127 1023)
 for o in "" "-i" "-d" "-d -i"; do
-	for q in 1 32; do
+	for q in "${depths[@]}"; do
 		# shellcheck disable=SC2086
-		check "random reads, depth $q${o:+, $o}" drive "" perf -q $q -s 0.3 -w 0 --verify $o
+		check "random reads, depth $q${o:+, $o}" drive "" perf -q "$q" -s "$seconds" -w 0 --verify $o
 	done
 done
-check "64 KiB each, one after the other" drive "" perf -q 8 -b 65536 -S -s 0.3 -w 0 --verify
+check "64 KiB each, one after the other" drive "" perf -q 8 -b 65536 -S -s "$seconds" -w 0 --verify
 check "the device had nothing to say" quiet
 # the tests of the test: a block that is not as it was filled is noticed; so is a command that fails
 printf x | dd of="$tmp/disk" bs=1 seek=$((16 * 1048576 - 1)) conv=notrunc status=none
