@@ -1,10 +1,14 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * machine/runstate.c: how many VFs the PFs of a run have. Processes of a run come and go, each with a machine of its own or with none (a shell that writes to sysfs), so
- * this is a file of the run directory, and changing it changes the view. Who reads it to act on it has it locked for reading, who changes it for writing.
+ * machine/runstate.c: how many VFs the PFs of a run have. Processes of a run come and go, each with
+ * a machine of its own or with none (a shell that writes to sysfs), so this is a file of the run
+ * directory, and changing it changes the view. Who reads it to act on it has it locked for reading,
+ * who changes it for writing.
  *
- * One line for each PF: its address, what the SR-IOV capability says, how many VFs are enabled, and their groups. It is written before VFs are shown and after they are
- * hidden: what a writer that was killed leaves is VFs that are enabled and not to be seen in all places, which disabling them cleans up.
+ * One line for each PF: its address, what the SR-IOV capability says, how many VFs are enabled, and
+ * their groups. It is written before VFs are shown and after they are hidden: what a writer that
+ * was killed leaves is VFs that are enabled and not to be seen in all places, which disabling them
+ * cleans up.
  */
 #include <ctype.h>
 #include <errno.h>
@@ -93,7 +97,8 @@ static bool parse_line(const char *line, struct machine_pf_state *st)
 {
 	int at = 0;
 
-	if (sscanf(line, "%15s %u %u %u %u%n", st->addr, &st->total, &st->offset, &st->stride, &st->num, &at) != 5 ||
+	if (sscanf(line, "%15s %u %u %u %u%n", st->addr, &st->total, &st->offset, &st->stride,
+		   &st->num, &at) != 5 ||
 	    st->num > st->total || st->total > MACHINE_VFS_MAX)
 		return false;
 	line += at;
@@ -139,7 +144,8 @@ int machine_state_read(const char *run_dir, struct machine_pf_state **out, unsig
 	}
 	free(text);
 	if (rc) {
-		log_err("machine", "%s: %s", path, rc == -EIO ? "this is not what uvfio wrote" : strerror(-rc));
+		log_err("machine", "%s: %s", path,
+			rc == -EIO ? "this is not what uvfio wrote" : strerror(-rc));
 		free(*out);
 		*out = NULL;
 		*n = 0;
@@ -147,7 +153,8 @@ int machine_state_read(const char *run_dir, struct machine_pf_state **out, unsig
 	return rc;
 }
 
-/* In one call, over all of what was there: there is no moment at which the file says something else. @fd is the file, locked. */
+/* In one call, over all of what was there: there is no moment at which the file says something
+ * else. @fd is the file, locked. */
 static int state_write(int fd, const struct machine_pf_state *st, unsigned n)
 {
 	char *text = NULL;
@@ -159,7 +166,8 @@ static int state_write(int fd, const struct machine_pf_state *st, unsigned n)
 	if (!f)
 		return -ENOMEM;
 	for (unsigned i = 0; i < n; i++) {
-		fprintf(f, "%s %u %u %u %u", st[i].addr, st[i].total, st[i].offset, st[i].stride, st[i].num);
+		fprintf(f, "%s %u %u %u %u", st[i].addr, st[i].total, st[i].offset, st[i].stride,
+			st[i].num);
 		for (unsigned k = 0; k < st[i].num; k++)
 			fprintf(f, " %u", st[i].groups[k]);
 		fputc('\n', f);
@@ -186,8 +194,8 @@ static __attribute__((format(printf, 2, 3))) bool exists(const char *run_dir, co
 	va_start(ap, fmt);
 	vsnprintf(name, sizeof(name), fmt, ap);
 	va_end(ap);
-	return !state_path(run_dir, name, path) &&
-	       !sys_call(SYS_newfstatat, AT_FDCWD, (long)path, (long)&st, AT_SYMLINK_NOFOLLOW, 0, 0);
+	return !state_path(run_dir, name, path) && !sys_call(SYS_newfstatat, AT_FDCWD, (long)path,
+							     (long)&st, AT_SYMLINK_NOFOLLOW, 0, 0);
 }
 
 static void vf_address(const struct machine_pf_state *st, unsigned i, char addr[16])
@@ -282,12 +290,15 @@ static void show_config(const char *run_dir, const struct machine_pf_state *st)
 		return;
 	if (sys_pread(fd, cfg, sizeof(cfg), 0) != sizeof(cfg))
 		goto out;
-	for (; off >= PCI_CFG_SIZE && off + PCI_EXT_CAP_SRIOV_SIZEOF <= sizeof(cfg) && left--; off = PCI_EXT_CAP_NEXT(header)) {
+	for (; off >= PCI_CFG_SIZE && off + PCI_EXT_CAP_SRIOV_SIZEOF <= sizeof(cfg) && left--;
+	     off = PCI_EXT_CAP_NEXT(header)) {
 		memcpy(&header, cfg + off, 4);
 		if (PCI_EXT_CAP_ID(header) != PCI_EXT_CAP_ID_SRIOV)
 			continue;
-		ctrl = (uint16_t)(cfg[off + PCI_SRIOV_CTRL] & ~(PCI_SRIOV_CTRL_VFE | PCI_SRIOV_CTRL_MSE));
-		patch(cfg + off + PCI_SRIOV_CTRL, st->num ? ctrl | PCI_SRIOV_CTRL_VFE | PCI_SRIOV_CTRL_MSE : ctrl);
+		ctrl = (uint16_t)(cfg[off + PCI_SRIOV_CTRL] &
+				  ~(PCI_SRIOV_CTRL_VFE | PCI_SRIOV_CTRL_MSE));
+		patch(cfg + off + PCI_SRIOV_CTRL,
+		      st->num ? ctrl | PCI_SRIOV_CTRL_VFE | PCI_SRIOV_CTRL_MSE : ctrl);
 		patch(cfg + off + PCI_SRIOV_NUM_VF, (uint16_t)st->num);
 		tree_replace(&(struct tree){.root = run_dir}, 0444, name, cfg, sizeof(cfg));
 		break;
@@ -317,7 +328,8 @@ static void show_number(const char *run_dir, const struct machine_pf_state *st)
 
 /* ---- changing it ---- */
 
-/* A lock on the claim of each group of @st, so that nobody opens one while it goes. -EBUSY: somebody has. */
+/* A lock on the claim of each group of @st, so that nobody opens one while it goes. -EBUSY:
+ * somebody has. */
 static int lock_groups(const char *run_dir, const struct machine_pf_state *st, int *fds)
 {
 	char name[32], path[PATH_MAX], addr[16];
@@ -335,7 +347,8 @@ static int lock_groups(const char *run_dir, const struct machine_pf_state *st, i
 		vf_address(st, i, addr);
 		if (rc == -EBUSY)
 			log_warn(st->addr,
-				 "sriov_numvfs: virtual function %s (group %u) is open: EBUSY (the kernel would wait until it is "
+				 "sriov_numvfs: virtual function %s (group %u) is open: EBUSY (the "
+				 "kernel would wait until it is "
 				 "closed)",
 				 addr, st->groups[i]);
 		else if (rc)
@@ -344,7 +357,8 @@ static int lock_groups(const char *run_dir, const struct machine_pf_state *st, i
 	return rc;
 }
 
-static int disable(const char *run_dir, int state_fd, struct machine_pf_state *all, unsigned n, struct machine_pf_state *st)
+static int disable(const char *run_dir, int state_fd, struct machine_pf_state *all, unsigned n,
+		   struct machine_pf_state *st)
 {
 	struct tree t = {.root = run_dir};
 	int fds[MACHINE_VFS_MAX], rc;
@@ -369,8 +383,8 @@ out:
 	return rc;
 }
 
-static int enable(const char *run_dir, int state_fd, struct machine_pf_state *all, unsigned n, struct machine_pf_state *st,
-		  unsigned num)
+static int enable(const char *run_dir, int state_fd, struct machine_pf_state *all, unsigned n,
+		  struct machine_pf_state *st, unsigned num)
 {
 	struct tree t = {.root = run_dir};
 	unsigned id = 1, shown = 0;
@@ -401,8 +415,9 @@ static int enable(const char *run_dir, int state_fd, struct machine_pf_state *al
 }
 
 /*
- * drivers/pci/iov.c, sriov_numvfs_store(), with vfio-pci's sriov_configure behind it. The order of its checks. Disabling removes the devices in the kernel, which waits for
- * their users; here it is refused.
+ * drivers/pci/iov.c, sriov_numvfs_store(), with vfio-pci's sriov_configure behind it. The order of
+ * its checks. Disabling removes the devices in the kernel, which waits for their users; here it is
+ * refused.
  */
 static int set_number(const char *run_dir, const char *addr, unsigned num)
 {
@@ -425,7 +440,10 @@ static int set_number(const char *run_dir, const char *addr, unsigned num)
 		log_info(addr, "sriov_numvfs: %u, and there are %u: ERANGE", num, st->total);
 		rc = -ERANGE;
 	} else if (num && st->num && num != st->num) {
-		log_info(addr, "sriov_numvfs: %u VFs already enabled; disable them before enabling %u: EBUSY", st->num, num);
+		log_info(addr,
+			 "sriov_numvfs: %u VFs already enabled; disable them before enabling %u: "
+			 "EBUSY",
+			 st->num, num);
 		rc = -EBUSY;
 	} else if (num != st->num) {
 		rc = num ? enable(run_dir, fd, all, n, st, num) : disable(run_dir, fd, all, n, st);
@@ -495,8 +513,8 @@ int machine_state_init(struct machine *m, const char *run_dir)
 		slot = m->slots[i];
 		iov = pci_sriov_info(slot->d.fn);
 		if (iov)
-			tree_append(&t, 0600, STATE, "%s %u %u %u 0\n", slot->d.addr, iov->total_vfs, iov->first_vf_offset,
-				    iov->vf_stride);
+			tree_append(&t, 0600, STATE, "%s %u %u %u 0\n", slot->d.addr,
+				    iov->total_vfs, iov->first_vf_offset, iov->vf_stride);
 	}
 	rc = t.err;
 	for (unsigned i = 0; i < m->num_slots && !rc; i++)

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * machine/sriov.c: virtual functions in a machine. A VF is made when it is first needed and then kept: enabling plugs it in (a group, a name by which it is found),
- * disabling takes it out, and the object waits. So a pointer to a VF never goes bad while the machine stands.
+ * machine/sriov.c: virtual functions in a machine. A VF is made when it is first needed and then
+ * kept: enabling plugs it in (a group, a name by which it is found), disabling takes it out, and
+ * the object waits. So a pointer to a VF never goes bad while the machine stands.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -45,14 +46,15 @@ static int choose_driver(struct machine_slot *slot, char **err)
 	if (!driver)
 		return 0;
 	if (!own)
-		return machine_fail(err, -EINVAL, "%s: driver=%s: it can only have vfio-pci", slot->spec.model,
-				    driver);
+		return machine_fail(err, -EINVAL, "%s: driver=%s: it can only have vfio-pci",
+				    slot->spec.model, driver);
 	if (strcmp(driver, own))
-		return machine_fail(err, -EINVAL, "%s: driver=%s: it can have vfio-pci or %s", slot->spec.model,
-				    driver, own);
+		return machine_fail(err, -EINVAL, "%s: driver=%s: it can have vfio-pci or %s",
+				    slot->spec.model, driver, own);
 	if (slot->spec.has_group)
 		return machine_fail(err, -EINVAL,
-				    "%s: driver=%s with group=: a group with a driver of the host in it can be used by "
+				    "%s: driver=%s with group=: a group with a driver of the host "
+				    "in it can be used by "
 				    "no program",
 				    slot->spec.model, driver);
 	pci_config_write(slot->d.fn, PCI_COMMAND, 2,
@@ -69,13 +71,15 @@ int machine_pf_init(struct machine_slot *slot, char **err)
 	char addr[16];
 
 	if (slot->spec.numvfs > total)
-		return machine_fail(err, -ERANGE, "%s: sriov_numvfs=%u: it has %u virtual functions",
+		return machine_fail(err, -ERANGE,
+				    "%s: sriov_numvfs=%u: it has %u virtual functions",
 				    slot->spec.model, slot->spec.numvfs, total);
 	if (total) {
 		machine_addr_parse(slot->d.addr, &a);
 		if (pci_vf_rid(slot->d.fn, rid_of(&a), total - 1) > 0xffff)
 			return machine_fail(err, -EINVAL,
-					    "%s: on bus %02x its virtual functions would be beyond the last bus",
+					    "%s: on bus %02x its virtual functions would be beyond "
+					    "the last bus",
 					    slot->spec.model, a.bus);
 		slot->vfs = calloc(total, sizeof(*slot->vfs));
 		if (!slot->vfs)
@@ -86,7 +90,8 @@ int machine_pf_init(struct machine_slot *slot, char **err)
 		other = machine_owner(slot->m, addr);
 		if (other)
 			return machine_fail(err, -EBUSY,
-					    "%s: its virtual function %u would be at %s, which %s takes: choose another "
+					    "%s: its virtual function %u would be at %s, which %s "
+					    "takes: choose another "
 					    "place with addr=",
 					    slot->spec.model, i, addr, other->spec.model);
 	}
@@ -115,16 +120,17 @@ static int make_vf(struct machine_slot *pf, unsigned i, char **err)
 		goto fail;
 	}
 	vfio_pci_set_pf(vf->d.vdev, pf->d.vdev);
-	vfio_pci_set_mmap(vf->d.vdev, pf->m->mmap_auto_off && pf->spec.mmap == VFIO_PCI_MMAP_AUTO ? VFIO_PCI_MMAP_OFF :
-												 pf->spec.mmap);
+	vfio_pci_set_mmap(vf->d.vdev, pf->m->mmap_auto_off && pf->spec.mmap == VFIO_PCI_MMAP_AUTO
+					      ? VFIO_PCI_MMAP_OFF
+					      : pf->spec.mmap);
 	pthread_mutex_lock(&pf->m->tables_lock);
 	pf->vfs[i] = vf;
 	pthread_mutex_unlock(&pf->m->tables_lock);
 	return 0;
 fail:
 	free(vf);
-	return machine_fail(err, rc, "%s at %s: virtual function %u cannot be made: %s", pf->spec.model,
-			    pf->d.addr, i, *message ? message : strerror(-rc));
+	return machine_fail(err, rc, "%s at %s: virtual function %u cannot be made: %s",
+			    pf->spec.model, pf->d.addr, i, *message ? message : strerror(-rc));
 }
 
 int machine_make_vfs(struct machine_slot *pf, unsigned n, char **err)
@@ -154,7 +160,8 @@ void machine_drop_vfs(struct machine_slot *pf)
 
 static int configure(struct machine_slot *pf, unsigned num)
 {
-	return pf->d.vdev ? vfio_pci_sriov_configure(pf->d.vdev, num) : pci_sriov_set(pf->d.fn, num);
+	return pf->d.vdev ? vfio_pci_sriov_configure(pf->d.vdev, num)
+			  : pci_sriov_set(pf->d.fn, num);
 }
 
 /* sync_lock is held; none of them is open */
@@ -176,10 +183,11 @@ static int plug(struct machine_slot *pf, unsigned num, const unsigned *groups, c
 	int rc = machine_make_vfs(pf, num, err);
 
 	for (unsigned i = 0; i < num && !rc; i++) {
-		rc = machine_join_group(pf->m, pf->vfs[i], groups ? groups[i] : machine_free_group(pf->m));
+		rc = machine_join_group(pf->m, pf->vfs[i],
+					groups ? groups[i] : machine_free_group(pf->m));
 		if (rc) {
-			machine_fail(err, rc, "%s: virtual function %u cannot join a group: %s", pf->d.addr, i,
-				     strerror(-rc));
+			machine_fail(err, rc, "%s: virtual function %u cannot join a group: %s",
+				     pf->d.addr, i, strerror(-rc));
 			while (i)
 				machine_leave_group(pf->vfs[--i]);
 		}
@@ -282,10 +290,13 @@ void machine_sync_end(int held)
 
 /* ---- VF tokens ---- */
 
-/* A file that is there whole or not at all: the kernel's vfio-pci has the token for as long as it is bound, whichever process said it. */
+/* A file that is there whole or not at all: the kernel's vfio-pci has the token for as long as it
+ * is bound, whichever process said it. */
 static int token_path(const struct machine_slot *pf, const char *suffix, char *out, size_t size)
 {
-	int n = pf->m->run_dir ? snprintf(out, size, "%s/claims/token-%s%s", pf->m->run_dir, pf->d.addr, suffix) : -1;
+	int n = pf->m->run_dir ? snprintf(out, size, "%s/claims/token-%s%s", pf->m->run_dir,
+					  pf->d.addr, suffix)
+			       : -1;
 
 	return n > 0 && (size_t)n < size ? 0 : -ENAMETOOLONG;
 }
@@ -297,7 +308,8 @@ void machine_keep_token(void *arg, const uint8_t uuid[16])
 	long rc;
 	int fd;
 
-	if (token_path(pf, "", path, sizeof(path)) || token_path(pf, ".new", temporary, sizeof(temporary)))
+	if (token_path(pf, "", path, sizeof(path)) ||
+	    token_path(pf, ".new", temporary, sizeof(temporary)))
 		return;
 	fd = sys_open(temporary, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
 	rc = fd;
@@ -305,10 +317,12 @@ void machine_keep_token(void *arg, const uint8_t uuid[16])
 		rc = sys_write(fd, uuid, 16);
 		sys_close(fd);
 		if (rc == 16)
-			rc = sys_call(SYS_renameat, AT_FDCWD, (long)temporary, AT_FDCWD, (long)path, 0, 0);
+			rc = sys_call(SYS_renameat, AT_FDCWD, (long)temporary, AT_FDCWD, (long)path,
+				      0, 0);
 	}
 	if (rc < 0)
-		log_warn(pf->d.addr, "%s: %s: another process of this run will not know this VF token", path,
+		log_warn(pf->d.addr,
+			 "%s: %s: another process of this run will not know this VF token", path,
 			 strerror((int)-rc));
 }
 

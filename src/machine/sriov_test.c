@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * Virtual functions in a machine and in a run: where they are, in which groups; two machines on one run directory stand for two processes.
+ * Virtual functions in a machine and in a run: where they are, in which groups; two machines on one
+ * run directory stand for two processes.
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -124,7 +125,8 @@ static void at_the_start(void **state)
 		assert_int_equal(vfio_system_group(machine_system(m), 3 + i)->n, 1);
 		assert_ptr_equal(vf->vdev->pf, pf->vdev);
 		bar = machine_bar_address(vf->fn, 0);
-		assert_true(bar == machine_bar_address(pf->fn, MACHINE_VF_BARS) + i * pci_function_bar(vf->fn, 0)->size);
+		assert_true(bar == machine_bar_address(pf->fn, MACHINE_VF_BARS) +
+					   i * pci_function_bar(vf->fn, 0)->size);
 	}
 	/* without a run directory there is nothing to follow */
 	sync_now(m);
@@ -138,17 +140,18 @@ static void refused(void **state)
 		const char *first, *spec, *say;
 		int rc;
 	} bad[] = {
-		{ NULL, "igb,sriov_numvfs=9", "it has 8 virtual functions", -ERANGE },
-		{ NULL, "edu,sriov_numvfs=1", "it has 0 virtual functions", -ERANGE },
-		{ NULL, "igb,sriov_numvfs=-1", "not a number", -EINVAL },
-		{ NULL, "igb,sriov_numvfs=", "not a number", -EINVAL },
-		{ NULL, "edu,driver=igb", "can only have vfio-pci", -EINVAL },
-		{ NULL, "igb,driver=e1000", "can have vfio-pci or igb", -EINVAL },
-		{ NULL, "igb,driver=igb,group=5", "group", -EINVAL },
-		{ NULL, "igb,addr=ff:1f.0", "beyond the last bus", -EINVAL },
-		{ "igb", "edu,addr=01:11.4", "for a virtual function", -EBUSY },
-		{ "edu,addr=01:11.4", "igb,addr=01:00.0", "virtual function 6 would be at 0000:01:11.4", -EBUSY },
-		{ "igb,addr=01:00.0", "igb,addr=01:00.2", "would be at 0000:01:10.2", -EBUSY },
+		{NULL, "igb,sriov_numvfs=9", "it has 8 virtual functions", -ERANGE},
+		{NULL, "edu,sriov_numvfs=1", "it has 0 virtual functions", -ERANGE},
+		{NULL, "igb,sriov_numvfs=-1", "not a number", -EINVAL},
+		{NULL, "igb,sriov_numvfs=", "not a number", -EINVAL},
+		{NULL, "edu,driver=igb", "can only have vfio-pci", -EINVAL},
+		{NULL, "igb,driver=e1000", "can have vfio-pci or igb", -EINVAL},
+		{NULL, "igb,driver=igb,group=5", "group", -EINVAL},
+		{NULL, "igb,addr=ff:1f.0", "beyond the last bus", -EINVAL},
+		{"igb", "edu,addr=01:11.4", "for a virtual function", -EBUSY},
+		{"edu,addr=01:11.4", "igb,addr=01:00.0",
+		 "virtual function 6 would be at 0000:01:11.4", -EBUSY},
+		{"igb,addr=01:00.0", "igb,addr=01:00.2", "would be at 0000:01:10.2", -EBUSY},
 	};
 	struct machine *m;
 	char *err;
@@ -182,7 +185,10 @@ static void host_driver(void **state)
 	assert_string_equal(vf->driver, "vfio-pci");
 	assert_null(vf->vdev->pf);
 	assert_int_equal(vfio_device_match(vf->vdev, "0000:01:10.0"), 1);
-	assert_int_equal(vfio_device_match(vf->vdev, "0000:01:10.0 vf_token=11111111-2222-3333-4444-555555555555"), -EINVAL);
+	assert_int_equal(
+		vfio_device_match(vf->vdev,
+				  "0000:01:10.0 vf_token=11111111-2222-3333-4444-555555555555"),
+		-EINVAL);
 	assert_null(vf->vdev->ops->slot_reset);
 	assert_true(pci_config_read(pf->fn, PCI_COMMAND, 2) & PCI_COMMAND_MASTER);
 	machine_free(m, false);
@@ -196,10 +202,30 @@ static void numbers(void **state)
 		const char *text;
 		long rc;
 	} t[] = {
-		{ "", 0 }, { "x", -EINVAL }, { "-1", -EINVAL }, { "1 ", -EINVAL }, { " 1", -EINVAL }, { "0x", -EINVAL },
-		{ "+", -EINVAL }, { "++1", -EINVAL }, { "08", -EINVAL }, { "1\n\n", -EINVAL }, { "65536", -EINVAL }, { "18446744073709551617", -EINVAL },
-		{ "9", -ERANGE }, { "65535", -ERANGE }, { "0xffff", -ERANGE }, { "0", 1 }, { "010\n", 4 }, { "8", 1 }, { "0x8", 3 }, { "+8", 2 }, { "7", -EBUSY },
-		{ "9", -ERANGE }, { "0", 1 }, { "0X1\n", 4 },
+		{"", 0},
+		{"x", -EINVAL},
+		{"-1", -EINVAL},
+		{"1 ", -EINVAL},
+		{" 1", -EINVAL},
+		{"0x", -EINVAL},
+		{"+", -EINVAL},
+		{"++1", -EINVAL},
+		{"08", -EINVAL},
+		{"1\n\n", -EINVAL},
+		{"65536", -EINVAL},
+		{"18446744073709551617", -EINVAL},
+		{"9", -ERANGE},
+		{"65535", -ERANGE},
+		{"0xffff", -ERANGE},
+		{"0", 1},
+		{"010\n", 4},
+		{"8", 1},
+		{"0x8", 3},
+		{"+8", 2},
+		{"7", -EBUSY},
+		{"9", -ERANGE},
+		{"0", 1},
+		{"0X1\n", 4},
 	};
 	struct machine *m = machine("igb");
 	char big[200];
@@ -219,9 +245,15 @@ static void numbers(void **state)
 static void view(void **state)
 {
 	static const char *const shown[] = {
-		"sys/devices/pci0000:01/" PF "/virtfn1", "sys/devices/pci0000:01/0000:01:10.2/physfn", "sys/devices/pci0000:01/0000:01:10.2/iommu_group",
-		"sys/bus/pci/devices/0000:01:10.2", "sys/bus/pci/drivers/vfio-pci/0000:01:10.2", "sys/kernel/iommu_groups/4/devices/0000:01:10.2",
-		"sys/kernel/iommu_groups/4/type", "sys/devices/virtual/iommu/uvfio-iommu/devices/0000:01:10.2", "dev/vfio/4",
+		"sys/devices/pci0000:01/" PF "/virtfn1",
+		"sys/devices/pci0000:01/0000:01:10.2/physfn",
+		"sys/devices/pci0000:01/0000:01:10.2/iommu_group",
+		"sys/bus/pci/devices/0000:01:10.2",
+		"sys/bus/pci/drivers/vfio-pci/0000:01:10.2",
+		"sys/kernel/iommu_groups/4/devices/0000:01:10.2",
+		"sys/kernel/iommu_groups/4/type",
+		"sys/devices/virtual/iommu/uvfio-iommu/devices/0000:01:10.2",
+		"dev/vfio/4",
 	};
 	struct machine *m = machine("igb");
 
@@ -275,7 +307,8 @@ static void killed_writer(void **state)
 		int status;
 
 		if (!pid) {
-			/* the kernel kills it at its n-th write to the file system: a limit of time would not be the same each time */
+			/* the kernel kills it at its n-th write to the file system: a limit of time
+			 * would not be the same each time */
 			if (ptrace(PTRACE_TRACEME, 0, 0, 0))
 				_exit(2);
 			raise(SIGSTOP);
@@ -304,7 +337,8 @@ static void killed_writer(void **state)
 		assert_false(there("sys/bus/pci/devices/0000:01:10.0"));
 		assert_false(there("sys/kernel/iommu_groups/2"));
 		assert_int_equal(put("2"), 1);
-		assert_true(there("dev/vfio/2") && there("dev/vfio/3") && there("sys/bus/pci/devices/0000:01:10.2/vendor"));
+		assert_true(there("dev/vfio/2") && there("dev/vfio/3") &&
+			    there("sys/bus/pci/devices/0000:01:10.2/vendor"));
 		if (!done) {
 			if (*text == '2')
 				assert_int_equal(put("0"), 1);
@@ -322,7 +356,12 @@ static void killed_writer(void **state)
 
 static void broken_state(void **state)
 {
-	static const char *const texts[] = { "", "x\n", PF " 8 128 2\n", PF " 8 128 2 9\n", PF " 8 128 2 1\n", PF " 999 128 2 0\n" };
+	static const char *const texts[] = {"",
+					    "x\n",
+					    PF " 8 128 2\n",
+					    PF " 8 128 2 9\n",
+					    PF " 8 128 2 1\n",
+					    PF " 999 128 2 0\n"};
 	struct machine *m = machine("igb");
 	char path[PATH_MAX];
 	int held;
@@ -384,7 +423,8 @@ static void two_processes(void **state)
 	assert_int_equal(vfio_group_open(machine_system(a), group(a, 1)), 0);
 	assert_int_equal(put("0"), -EBUSY);
 	vfio_group_release(machine_system(a), g);
-	assert_int_equal(vfio_group_open(machine_system(b), group(b, 3)), -EBUSY); /* the PF still is */
+	assert_int_equal(vfio_group_open(machine_system(b), group(b, 3)),
+			 -EBUSY); /* the PF still is */
 	assert_int_equal(put("0"), 1);
 	sync_now(a);
 	assert_null(group(a, 3));
@@ -419,21 +459,25 @@ static void tokens(void **state)
 	sync_now(a);
 	sync_now(b);
 	log_set(2, LOG_NONE);
-	assert_int_equal(vfio_device_match(machine_find(b, "01:10.0")->vdev, "0000:01:10.0" TOKEN), -EACCES);
+	assert_int_equal(vfio_device_match(machine_find(b, "01:10.0")->vdev, "0000:01:10.0" TOKEN),
+			 -EACCES);
 	assert_int_equal(vfio_group_open(machine_system(a), group(a, 1)), 0);
 	assert_int_equal(vfio_device_match(machine_device(a, 0)->vdev, PF TOKEN), 1);
 	vfio_group_release(machine_system(a), group(a, 1));
 	/* known to the other when it takes the device */
 	assert_int_equal(vfio_group_open(machine_system(b), group(b, 2)), 0);
-	assert_int_equal(vfio_device_match(machine_find(b, "01:10.0")->vdev, "0000:01:10.0" TOKEN), 1);
-	assert_int_equal(vfio_device_match(machine_find(b, "01:10.0")->vdev, "0000:01:10.0"), -EACCES);
+	assert_int_equal(vfio_device_match(machine_find(b, "01:10.0")->vdev, "0000:01:10.0" TOKEN),
+			 1);
+	assert_int_equal(vfio_device_match(machine_find(b, "01:10.0")->vdev, "0000:01:10.0"),
+			 -EACCES);
 	vfio_group_release(machine_system(b), group(b, 2));
 	log_set(2, LOG_ERR);
 	machine_free(a, false);
 	machine_free(b, false);
 }
 
-/* Threads that open what is there, while others change what is there: an open group stays, whatever they do. */
+/* Threads that open what is there, while others change what is there: an open group stays, whatever
+ * they do. */
 static struct machine *shared;
 static atomic_bool stop;
 static atomic_uint opens, changes;
@@ -455,7 +499,9 @@ static void *opener(void *arg)
 		assert_int_equal(g->n, 1);
 		sched_yield();
 		assert_int_equal(g->n, 1);
-		assert_int_equal(pci_config_read(vfio_pci_function(g->devs[0]), PCI_SUBSYSTEM_VENDOR_ID, 2), 0x8086);
+		assert_int_equal(
+			pci_config_read(vfio_pci_function(g->devs[0]), PCI_SUBSYSTEM_VENDOR_ID, 2),
+			0x8086);
 		vfio_group_release(machine_system(shared), g);
 		atomic_fetch_add(&opens, 1);
 		usleep(200);
@@ -489,7 +535,8 @@ static void stress(void **state)
 	log_set(2, LOG_NONE);
 	atomic_store(&stop, false);
 	for (uintptr_t i = 0; i < 6; i++)
-		assert_int_equal(pthread_create(&t[i], NULL, i < 4 ? opener : changer, (void *)i), 0);
+		assert_int_equal(pthread_create(&t[i], NULL, i < 4 ? opener : changer, (void *)i),
+				 0);
 	for (int i = 0; i < 60 && (atomic_load(&opens) < 50 || atomic_load(&changes) < 50); i++)
 		usleep(50000);
 	atomic_store(&stop, true);
@@ -509,8 +556,16 @@ int main(void)
 {
 #define RUN(name) cmocka_unit_test_setup_teardown(name, make_dir, drop_dir)
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(at_the_start), cmocka_unit_test(refused), cmocka_unit_test(host_driver),
-		RUN(numbers), RUN(view), RUN(killed_writer), RUN(broken_state), RUN(two_processes), RUN(tokens), RUN(stress),
+		cmocka_unit_test(at_the_start),
+		cmocka_unit_test(refused),
+		cmocka_unit_test(host_driver),
+		RUN(numbers),
+		RUN(view),
+		RUN(killed_writer),
+		RUN(broken_state),
+		RUN(two_processes),
+		RUN(tokens),
+		RUN(stress),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,12 +1,16 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * shim/attrs.c: the file of the view that acts when it is written: sriov_numvfs of a PF. Writes must come to us wherever they are made, with the errno that the kernel's
- * would have: by the process that opened the file, by what it passed the descriptor to and exec'd (`/bin/echo 2 > sriov_numvfs`), and from inside of libc's own streams
- * (the echo of a shell is printf), which no wrapper sees.
+ * shim/attrs.c: the file of the view that acts when it is written: sriov_numvfs of a PF. Writes
+ * must come to us wherever they are made, with the errno that the kernel's would have: by the
+ * process that opened the file, by what it passed the descriptor to and exec'd (`/bin/echo 2 >
+ * sriov_numvfs`), and from inside of libc's own streams (the echo of a shell is printf), which no
+ * wrapper sees.
  *
- * So the descriptor is the plain file of the view opened with access mode 3, as handles are: the kernel answers EBADF, and what the descriptor is, the link in /proc says, to any
- * process. For libc's inner calls a filter traps write on that number, if the instruction is one of libc's as this process has it: an exec'd program has it elsewhere,
- * so that the filter, which cannot be taken back, means nothing to it.
+ * So the descriptor is the plain file of the view opened with access mode 3, as handles are: the
+ * kernel answers EBADF, and what the descriptor is, the link in /proc says, to any process. For
+ * libc's inner calls a filter traps write on that number, if the instruction is one of libc's as
+ * this process has it: an exec'd program has it elsewhere, so that the filter, which cannot be
+ * taken back, means nothing to it.
  */
 #include "shim/shim.h"
 
@@ -45,7 +49,8 @@ static bool attr_of(int fd, char addr[16], char path[PATH_MAX])
 	if (n <= 0 || (size_t)n <= shim.run_len)
 		return false;
 	path[n] = '\0';
-	if (memcmp(path, shim.run_dir, shim.run_len) || strncmp(path + shim.run_len, devices, sizeof(devices) - 1) || !shim_attr_name(path))
+	if (memcmp(path, shim.run_dir, shim.run_len) ||
+	    strncmp(path + shim.run_len, devices, sizeof(devices) - 1) || !shim_attr_name(path))
 		return false;
 	name = strrchr(path, '/');
 	*name = '\0';
@@ -61,7 +66,8 @@ long shim_attr_open(const char *real, int flags)
 
 	if ((flags & (O_CREAT | O_EXCL)) == (O_CREAT | O_EXCL))
 		return -EEXIST;
-	fd = sys_open(real, O_ACCMODE | (flags & (O_CLOEXEC | O_NONBLOCK | O_DIRECTORY | O_NOFOLLOW)), 0);
+	fd = sys_open(real,
+		      O_ACCMODE | (flags & (O_CLOEXEC | O_NONBLOCK | O_DIRECTORY | O_NOFOLLOW)), 0);
 	if (fd >= 0) {
 		atomic_store(&seen, true);
 		shim_seccomp_trap_writes((int)fd);
@@ -103,7 +109,8 @@ static long store(const char *addr, const char *text, size_t n)
 	/* a close that came another way than through our wrapper may not have been taken in yet */
 	if (ret == -EBUSY && shim_handles_drain())
 		ret = machine_numvfs_store(shim.run_dir, addr, text, n);
-	/* other processes look when they next open something; a PF that is open here has its VFs now */
+	/* other processes look when they next open something; a PF that is open here has its VFs
+	 * now */
 	m = ret < 0 ? NULL : shim_machine_if_built();
 	if (m) {
 		rc = machine_sync(m, &held);
@@ -117,7 +124,7 @@ static long store(const char *addr, const char *text, size_t n)
 /* What the kernel makes of one call: all pieces are one text. */
 static long gather(bool vector, const void *buf, size_t n, char *text)
 {
-	struct iovec one = { (void *)buf, n }, v;
+	struct iovec one = {(void *)buf, n}, v;
 	size_t len = 0, count = vector ? n : 1;
 
 	for (size_t i = 0; i < count; i++) {

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * vfio_pci/sriov.c: a PF and its VFs under the driver. Both are bound to it, so that the kernel's rule applies: who drives the PF can read and
- * disturb what a VF does, so a user of a VF has to show that it belongs together with the user of the PF, by a token (a UUID) that the PF's user
+ * vfio_pci/sriov.c: a PF and its VFs under the driver. Both are bound to it, so that the kernel's
+ * rule applies: who drives the PF can read and disturb what a VF does, so a user of a VF has to
+ * show that it belongs together with the user of the PF, by a token (a UUID) that the PF's user
  * sets. The token is the driver's, not an opening's: it outlives the user that set it.
  */
 #include <sys/random.h>
@@ -63,7 +64,8 @@ void vfio_pci_load_token(struct vfio_device *pf, const uint8_t uuid[16])
 	pthread_mutex_unlock(&t->lock);
 }
 
-void vfio_pci_on_token(struct vfio_device *pf, void (*fn)(void *arg, const uint8_t uuid[16]), void *arg)
+void vfio_pci_on_token(struct vfio_device *pf, void (*fn)(void *arg, const uint8_t uuid[16]),
+		       void *arg)
 {
 	struct vfio_pci_token *t = to_vfio_pci(pf)->token;
 
@@ -80,18 +82,21 @@ static void set_token(struct vfio_pci_token *t, const uint8_t uuid[16])
 }
 
 /* -EACCES with the reason if it is not the PF's. t->lock is held. */
-static int compare(const struct vfio_pci_device *vd, const struct vfio_pci_token *t, const uint8_t *uuid)
+static int compare(const struct vfio_pci_device *vd, const struct vfio_pci_token *t,
+		   const uint8_t *uuid)
 {
 	if (uuid && !memcmp(uuid, t->uuid, sizeof(t->uuid)))
 		return 0;
 	if (uuid)
-		log_warn(vd->vdev.name, "GROUP_GET_DEVICE_FD: this is not the VF token of %s: EACCES",
+		log_warn(vd->vdev.name,
+			 "GROUP_GET_DEVICE_FD: this is not the VF token of %s: EACCES",
 			 vd->pf ? vd->pf->vdev.name : "the VFs' users");
 	else
 		log_warn(vd->vdev.name,
-			 "GROUP_GET_DEVICE_FD: %s: EACCES (append \" vf_token=UUID\"; DPDK: --vfio-vf-token, QEMU: vf-token=)",
-			 vd->pf ? "a VF of a PF that vfio-pci drives takes the PF's VF token" :
-				  "VFs of this PF are in use, and it takes their VF token");
+			 "GROUP_GET_DEVICE_FD: %s: EACCES (append \" vf_token=UUID\"; DPDK: "
+			 "--vfio-vf-token, QEMU: vf-token=)",
+			 vd->pf ? "a VF of a PF that vfio-pci drives takes the PF's VF token"
+				: "VFs of this PF are in use, and it takes their VF token");
 	return -EACCES;
 }
 
@@ -105,7 +110,8 @@ int vfio_pci_check_token(struct vfio_device *dev, const uint8_t *uuid)
 		if (!uuid)
 			return 0;
 		log_warn(dev->name, "GROUP_GET_DEVICE_FD: VF token given, but the %s: EINVAL",
-			 vd->virtfn ? "PF is not bound to vfio-pci" : "device is neither a PF nor a VF");
+			 vd->virtfn ? "PF is not bound to vfio-pci"
+				    : "device is neither a PF nor a VF");
 		return -EINVAL;
 	}
 	pthread_mutex_lock(&t->lock);
@@ -128,8 +134,10 @@ void vfio_pci_vf_users(struct vfio_pci_device *vd, int by)
 
 /* ---- VFIO_DEVICE_FEATURE ---- */
 
-/* linux/vfio.h: VFIO_DEVICE_FEATURE_PCI_VF_TOKEN is set, never read, since it could be the token of an earlier user */
-static int feature_token(struct vfio_pci_device *vd, uint32_t flags, const void *data, size_t size, size_t copied)
+/* linux/vfio.h: VFIO_DEVICE_FEATURE_PCI_VF_TOKEN is set, never read, since it could be the token of
+ * an earlier user */
+static int feature_token(struct vfio_pci_device *vd, uint32_t flags, const void *data, size_t size,
+			 size_t copied)
 {
 	if (!vd->token)
 		return -ENOTTY;
@@ -147,7 +155,8 @@ static int feature_token(struct vfio_pci_device *vd, uint32_t flags, const void 
 	return 0;
 }
 
-int vfio_pci_feature(struct vfio_device *dev, uint32_t flags, void *data, size_t size, size_t copied)
+int vfio_pci_feature(struct vfio_device *dev, uint32_t flags, void *data, size_t size,
+		     size_t copied)
 {
 	if ((flags & VFIO_DEVICE_FEATURE_MASK) == VFIO_DEVICE_FEATURE_PCI_VF_TOKEN)
 		return feature_token(to_vfio_pci(dev), flags, data, size, copied);

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* A PF and its VFs under the driver: what a VF's user sees, tokens, and resets that take neighbours along. tests/sriov.sh asks the kernel the same questions. */
+/* A PF and its VFs under the driver: what a VF's user sees, tokens, and resets that take neighbours
+ * along. tests/sriov.sh asks the kernel the same questions. */
 #include "vfio_pci/test_device.h"
 
 #define VFS 2u
@@ -23,36 +24,51 @@ static void vf_reset(struct uvfio_dev *dev, enum uvfio_reset_kind kind)
 {
 	note(kind == UVFIO_RESET_PF ? 'v' : 'V');
 }
-static int read_index(struct uvfio_dev *dev, unsigned bar, uint64_t off, unsigned size, uint64_t *value)
+static int read_index(struct uvfio_dev *dev, unsigned bar, uint64_t off, unsigned size,
+		      uint64_t *value)
 {
 	*value = 0x40 + uvfio_vf_index(dev);
 	return 0;
 }
 static int vf_create(struct uvfio_dev *dev)
 {
-	static const struct uvfio_ids ids = { 0x1234, 0x5602, 0x1234, 2, 0xff0000, 1 };
+	static const struct uvfio_ids ids = {0x1234, 0x5602, 0x1234, 2, 0xff0000, 1};
 
-	if (uvfio_set_ids(dev, &ids) || uvfio_add_pcie(dev, true) < 0 || uvfio_add_msix(dev, 2, 2, 0, 2, 0x800) < 0)
+	if (uvfio_set_ids(dev, &ids) || uvfio_add_pcie(dev, true) < 0 ||
+	    uvfio_add_msix(dev, 2, 2, 0, 2, 0x800) < 0)
 		return -EINVAL;
 	return uvfio_add_aer(dev) < 0 ? -EINVAL : 0;
 }
 static const struct uvfio_model vf_model = {
-	.abi = UVFIO_MODEL_ABI, .name = "vf", .create = vf_create, .reset = vf_reset, .bar_read = read_index,
+	.abi = UVFIO_MODEL_ABI,
+	.name = "vf",
+	.create = vf_create,
+	.reset = vf_reset,
+	.bar_read = read_index,
 };
 static int pf_create(struct uvfio_dev *dev)
 {
-	static const struct uvfio_ids ids = { 0x1234, 0x5601, 0x1234, 1, 0xff0000, 1 };
+	static const struct uvfio_ids ids = {0x1234, 0x5601, 0x1234, 1, 0xff0000, 1};
 	static const struct uvfio_sriov sriov = {
-		.vf = &vf_model, .vf_device_id = 0x5602, .total_vfs = VFS, .first_vf_offset = 0x80, .vf_stride = 2,
-		.bars = { [0] = { 0x4000, UVFIO_BAR_64 | UVFIO_BAR_PREFETCH }, [2] = { 0x1000, 0 } },
+		.vf = &vf_model,
+		.vf_device_id = 0x5602,
+		.total_vfs = VFS,
+		.first_vf_offset = 0x80,
+		.vf_stride = 2,
+		.bars = {[0] = {0x4000, UVFIO_BAR_64 | UVFIO_BAR_PREFETCH}, [2] = {0x1000, 0}},
 	};
 
-	if (uvfio_set_ids(dev, &ids) || uvfio_add_bar(dev, 0, 0x1000, 0) || uvfio_add_pm(dev, false) < 0 || uvfio_add_pcie(dev, true) < 0)
+	if (uvfio_set_ids(dev, &ids) || uvfio_add_bar(dev, 0, 0x1000, 0) ||
+	    uvfio_add_pm(dev, false) < 0 || uvfio_add_pcie(dev, true) < 0)
 		return -EINVAL;
 	return uvfio_add_sriov(dev, &sriov) < 0 ? -EINVAL : 0;
 }
 static const struct uvfio_model pf_model = {
-	.abi = UVFIO_MODEL_ABI, .name = "pf", .create = pf_create, .reset = pf_reset, .bar_read = read_index,
+	.abi = UVFIO_MODEL_ABI,
+	.name = "pf",
+	.create = pf_create,
+	.reset = pf_reset,
+	.bar_read = read_index,
 };
 
 /* the PF, then the VFs, each in a group of its own */
@@ -60,14 +76,14 @@ static struct vfio_system *sys;
 static struct iommu_group *ig[1 + VFS];
 static struct vfio_group *g[1 + VFS];
 static struct tdev t[1 + VFS];
-static const char *const names[1 + VFS] = { PF, "0000:01:10.0", "0000:01:10.2" };
+static const char *const names[1 + VFS] = {PF, "0000:01:10.0", "0000:01:10.2"};
 
 static void plug(unsigned i)
 {
 	char err[256];
 
-	if (i ? pci_vf_new(t[0].fn, i - 1, names[i], err, sizeof(err), &t[i].fn) :
-		pci_function_new(&pf_model, PF, sys->loop, NULL, 0, err, sizeof(err), &t[0].fn))
+	if (i ? pci_vf_new(t[0].fn, i - 1, names[i], err, sizeof(err), &t[i].fn)
+	      : pci_function_new(&pf_model, PF, sys->loop, NULL, 0, err, sizeof(err), &t[0].fn))
 		fail_msg("%s", err);
 	t[i].loop = sys->loop;
 	assert_int_equal(vfio_pci_bind(t[i].fn, sys->loop, &t[i].dev), 0);
@@ -86,7 +102,9 @@ static int setup(void **state)
 	for (unsigned i = 0; i <= VFS; i++)
 		plug(i);
 	pci_config_write(t[0].fn, PCI_BASE_ADDRESS_0, 4, 0xe0000000);
-	pci_config_write(t[0].fn, pci_find_ext_cap(t[0].fn, PCI_EXT_CAP_ID_SRIOV) + PCI_SRIOV_BAR + 8, 4, 0xe0010000);
+	pci_config_write(t[0].fn,
+			 pci_find_ext_cap(t[0].fn, PCI_EXT_CAP_ID_SRIOV) + PCI_SRIOV_BAR + 8, 4,
+			 0xe0010000);
 	assert_int_equal(vfio_pci_sriov_configure(t[0].dev, VFS), 0);
 	memset(order, 0, sizeof(order));
 	return 0;
@@ -182,8 +200,10 @@ static void on_token(void *arg, const uint8_t uuid[16])
 
 static void test_tokens(void **state)
 {
-	static const uint8_t two[16] = { 0x11, 0x11, 0x11, 0x11, 0x22, 0x22, 0x33, 0x33, 0x44, 0x44, 0x55, 0x55, 0x55, 0x55, 0x55, 0x55 };
-	const uint32_t feature = VFIO_DEVICE_FEATURE_PCI_VF_TOKEN, set = feature | VFIO_DEVICE_FEATURE_SET;
+	static const uint8_t two[16] = {0x11, 0x11, 0x11, 0x11, 0x22, 0x22, 0x33, 0x33,
+					0x44, 0x44, 0x55, 0x55, 0x55, 0x55, 0x55, 0x55};
+	const uint32_t feature = VFIO_DEVICE_FEATURE_PCI_VF_TOKEN,
+		       set = feature | VFIO_DEVICE_FEATURE_SET;
 	uint8_t buf[16];
 
 	log_set(2, LOG_NONE);
@@ -221,9 +241,12 @@ static void test_tokens(void **state)
 	memcpy(buf, two, 16);
 	buf[0] = 0x99;
 #define FEATURE(i, flags, size, copied) t[i].dev->ops->feature(t[i].dev, flags, buf, size, copied)
-	assert_int_equal(FEATURE(0, feature | VFIO_DEVICE_FEATURE_PROBE | VFIO_DEVICE_FEATURE_SET, 0, 0), 0);
+	assert_int_equal(
+		FEATURE(0, feature | VFIO_DEVICE_FEATURE_PROBE | VFIO_DEVICE_FEATURE_SET, 0, 0), 0);
 	assert_int_equal(FEATURE(0, feature | VFIO_DEVICE_FEATURE_PROBE, 0, 0), 0);
-	assert_int_equal(FEATURE(0, feature | VFIO_DEVICE_FEATURE_PROBE | VFIO_DEVICE_FEATURE_GET, 16, 16), -EINVAL);
+	assert_int_equal(
+		FEATURE(0, feature | VFIO_DEVICE_FEATURE_PROBE | VFIO_DEVICE_FEATURE_GET, 16, 16),
+		-EINVAL);
 	assert_int_equal(FEATURE(0, feature | VFIO_DEVICE_FEATURE_GET, 16, 16), -EINVAL);
 	assert_int_equal(FEATURE(0, feature, 16, 16), -EINVAL);
 	assert_int_equal(FEATURE(0, set, 15, 15), -EINVAL);
@@ -274,7 +297,8 @@ static void test_pf_capability(void **state)
 	cw(&t[0], cap + PCI_SRIOV_NUM_VF, 2, 0);
 	assert_int_equal(num_vfs_reg(), VFS);
 	assert_int_equal(uvfio_num_vfs(t[0].fn), VFS);
-	/* VFs that come and go while the PF is open are what its user sees, and stay when it closes */
+	/* VFs that come and go while the PF is open are what its user sees, and stay when it closes
+	 */
 	vfio_device_close(t[1].dev);
 	vfio_device_close(t[2].dev);
 	assert_int_equal(vfio_pci_sriov_configure(t[0].dev, 0), 0);
@@ -359,8 +383,8 @@ int main(void)
 {
 #define T(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 	const struct CMUnitTest tests[] = {
-		T(test_config),	       T(test_tokens),	 T(test_lone_vf), T(test_pf_capability),
-		T(test_pf_reset),      T(test_slot),	 T(test_close_order),
+		T(test_config),	  T(test_tokens), T(test_lone_vf),     T(test_pf_capability),
+		T(test_pf_reset), T(test_slot),	  T(test_close_order),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

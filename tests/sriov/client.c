@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * client.c: `client PF-ADDRESS`: asks of a PF that is bound to vfio-pci what the kernel fixes about SR-IOV, and writes the answers down, one a line: what
- * writing sriov_numvfs says and shows, who may open what with which VF token, and what of a VF's config space a user sees. The same binary runs on the kernel and under
- * uvfio (tests/sriov.sh); it holds no opinion of what is right. Nothing in a line depends on the device but that it has two VFs. libc alone.
+ * client.c: `client PF-ADDRESS`: asks of a PF that is bound to vfio-pci what the kernel fixes about
+ * SR-IOV, and writes the answers down, one a line: what writing sriov_numvfs says and shows, who
+ * may open what with which VF token, and what of a VF's config space a user sees. The same binary
+ * runs on the kernel and under uvfio (tests/sriov.sh); it holds no opinion of what is right.
+ * Nothing in a line depends on the device but that it has two VFs. libc alone.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -156,12 +158,14 @@ static unsigned rid(const char *addr)
 {
 	unsigned domain, bus, dev, fn;
 
-	return sscanf(addr, "%x:%x:%x.%x", &domain, &bus, &dev, &fn) == 4 ? bus << 8 | dev << 3 | fn : 0;
+	return sscanf(addr, "%x:%x:%x.%x", &domain, &bus, &dev, &fn) == 4 ? bus << 8 | dev << 3 | fn
+									  : 0;
 }
 
 static void view(void)
 {
-	unsigned offset = (unsigned)strtoul(attr(pf, "sriov_offset"), NULL, 10), stride = (unsigned)strtoul(attr(pf, "sriov_stride"), NULL, 10);
+	unsigned offset = (unsigned)strtoul(attr(pf, "sriov_offset"), NULL, 10),
+		 stride = (unsigned)strtoul(attr(pf, "sriov_stride"), NULL, 10);
 	char want[16];
 
 	for (int i = 0; i < 2; i++) {
@@ -169,19 +173,23 @@ static void view(void)
 
 		snprintf(name, sizeof(name), "virtfn%d", i);
 		snprintf(vf[i], sizeof(vf[i]), "%s", target(pf, name));
-		saw(rid(vf[i]) == rid(pf) + offset + (unsigned)i * stride, "vf%d is where offset and stride say", i);
+		saw(rid(vf[i]) == rid(pf) + offset + (unsigned)i * stride,
+		    "vf%d is where offset and stride say", i);
 		saw(!strcmp(target(vf[i], "physfn"), pf), "vf%d physfn is the PF", i);
 		printf("vf%d driver: %s\n", i, target(vf[i], "driver"));
 		printf("vf%d driver_override: %s\n", i, attr(vf[i], "driver_override"));
-		saw(strcmp(target(vf[i], "iommu_group"), target(pf, "iommu_group")) != 0, "vf%d is in another group than the PF", i);
-		saw(!strcmp(attr(vf[i], "vendor"), attr(pf, "vendor")), "vf%d vendor is the PF's", i);
+		saw(strcmp(target(vf[i], "iommu_group"), target(pf, "iommu_group")) != 0,
+		    "vf%d is in another group than the PF", i);
+		saw(!strcmp(attr(vf[i], "vendor"), attr(pf, "vendor")), "vf%d vendor is the PF's",
+		    i);
 		snprintf(want, sizeof(want), "0x%s", attr(pf, "sriov_vf_device"));
 		saw(!strcmp(attr(vf[i], "device"), want), "vf%d device is the capability's", i);
 		saw(!strcmp(attr(vf[i], "class"), attr(pf, "class")), "vf%d class is the PF's", i);
 		printf("vf%d sriov_totalvfs: %s\n", i, attr(vf[i], "sriov_totalvfs"));
 		printf("vf%d irq: %s\n", i, attr(vf[i], "irq"));
 	}
-	saw(strcmp(target(vf[0], "iommu_group"), target(vf[1], "iommu_group")) != 0, "the two VFs are in groups of their own");
+	saw(strcmp(target(vf[0], "iommu_group"), target(vf[1], "iommu_group")) != 0,
+	    "the two VFs are in groups of their own");
 	printf("virtfn2: %s\n", target(pf, "virtfn2"));
 	printf("pf physfn: %s\n", target(pf, "physfn"));
 	printf("pf sriov_drivers_autoprobe: %s\n", attr(pf, "sriov_drivers_autoprobe"));
@@ -204,9 +212,10 @@ struct handle {
 
 static struct handle ready(const char *dev)
 {
-	struct handle h = { open("/dev/vfio/vfio", O_RDWR), open_group(dev) };
+	struct handle h = {open("/dev/vfio/vfio", O_RDWR), open_group(dev)};
 
-	if (h.container < 0 || h.group < 0 || ioctl(h.group, VFIO_GROUP_SET_CONTAINER, &h.container) ||
+	if (h.container < 0 || h.group < 0 ||
+	    ioctl(h.group, VFIO_GROUP_SET_CONTAINER, &h.container) ||
 	    ioctl(h.container, VFIO_SET_IOMMU, VFIO_TYPE1v2_IOMMU))
 		give_up(dev);
 	return h;
@@ -239,7 +248,7 @@ static void try(const struct handle *h, const char *dev, const char *option, con
 
 static long feature(int fd, uint32_t flags, const void *uuid, size_t n)
 {
-	char buf[64] = { 0 };
+	char buf[64] = {0};
 	struct vfio_device_feature *f = (void *)buf;
 
 	f->argsz = (uint32_t)(sizeof(*f) + n);
@@ -250,7 +259,8 @@ static long feature(int fd, uint32_t flags, const void *uuid, size_t n)
 
 static void tokens(void)
 {
-	static const uint8_t two[16] = { 0x11, 0x11, 0x11, 0x11, 0x22, 0x22, 0x33, 0x33, 0x44, 0x44, 0x55, 0x55, 0x55, 0x55, 0x55, 0x55 };
+	static const uint8_t two[16] = {0x11, 0x11, 0x11, 0x11, 0x22, 0x22, 0x33, 0x33,
+					0x44, 0x44, 0x55, 0x55, 0x55, 0x55, 0x55, 0x55};
 	struct handle p = ready(pf), v = ready(vf[0]), w;
 	int fp, fv, fp2;
 
@@ -265,7 +275,7 @@ static void tokens(void)
 	try(&v, vf[0], "vf_token=" T1 " vf_token=" T1, "vf, twice");
 	try(&v, vf[0], "token=" T1, "vf, unknown option");
 	try(&v, "0000:ff:1f.7", "vf_token=" T1, "another device");
-	w = (struct handle){ -1, open_group(vf[1]) };
+	w = (struct handle){-1, open_group(vf[1])};
 	try(&w, vf[1], NULL, "vf, none, no container");
 	try(&w, vf[1], "vf_token=" T1, "vf, wrong, no container");
 	close(w.group);
@@ -302,14 +312,20 @@ static void tokens(void)
 	/* set by the feature, while VFs are open, too */
 	fp = device(&p, pf, "vf_token=" T1);
 	fv = device(&v, vf[0], "vf_token=" T1);
-	saw(feature(fp, VFIO_DEVICE_FEATURE_PROBE | VFIO_DEVICE_FEATURE_SET, two, 16), "token: feature probe set");
+	saw(feature(fp, VFIO_DEVICE_FEATURE_PROBE | VFIO_DEVICE_FEATURE_SET, two, 16),
+	    "token: feature probe set");
 	saw(feature(fp, VFIO_DEVICE_FEATURE_PROBE, two, 0), "token: feature probe");
-	saw(feature(fp, VFIO_DEVICE_FEATURE_PROBE | VFIO_DEVICE_FEATURE_GET, two, 16), "token: feature probe get");
-	saw(feature(fp, VFIO_DEVICE_FEATURE_PROBE | VFIO_DEVICE_FEATURE_GET | VFIO_DEVICE_FEATURE_SET, two, 16), "token: feature probe both");
+	saw(feature(fp, VFIO_DEVICE_FEATURE_PROBE | VFIO_DEVICE_FEATURE_GET, two, 16),
+	    "token: feature probe get");
+	saw(feature(fp,
+		    VFIO_DEVICE_FEATURE_PROBE | VFIO_DEVICE_FEATURE_GET | VFIO_DEVICE_FEATURE_SET,
+		    two, 16),
+	    "token: feature probe both");
 	saw(feature(fp, VFIO_DEVICE_FEATURE_GET, two, 16), "token: feature get");
 	saw(feature(fp, 0, two, 16), "token: feature without get or set");
 	saw(feature(fp, VFIO_DEVICE_FEATURE_SET, two, 15), "token: feature set of 15 bytes");
-	saw(feature(fv, VFIO_DEVICE_FEATURE_PROBE | VFIO_DEVICE_FEATURE_SET, two, 16), "token: feature probe set of a vf");
+	saw(feature(fv, VFIO_DEVICE_FEATURE_PROBE | VFIO_DEVICE_FEATURE_SET, two, 16),
+	    "token: feature probe set of a vf");
 	saw(feature(fv, VFIO_DEVICE_FEATURE_SET, two, 16), "token: feature set of a vf");
 	try(&v, vf[0], "vf_token=" T1, "vf, before the feature");
 	saw(feature(fp, VFIO_DEVICE_FEATURE_SET, two, 16), "token: feature set");
@@ -355,23 +371,31 @@ static unsigned ext_cap(int fd, unsigned id)
 
 static void config(void)
 {
-	static const uint16_t commands[] = { 0, PCI_COMMAND_MEMORY, PCI_COMMAND_MASTER, PCI_COMMAND_IO, 0x7ff, PCI_COMMAND_MEMORY | PCI_COMMAND_MASTER };
+	static const uint16_t commands[] = {0,
+					    PCI_COMMAND_MEMORY,
+					    PCI_COMMAND_MASTER,
+					    PCI_COMMAND_IO,
+					    0x7ff,
+					    PCI_COMMAND_MEMORY | PCI_COMMAND_MASTER};
 	struct handle p = ready(pf), v = ready(vf[1]);
 	int fp = device(&p, pf, "vf_token=" T1), fv = device(&v, vf[1], "vf_token=" T1);
-	struct vfio_device_info di = { .argsz = sizeof(di) };
+	struct vfio_device_info di = {.argsz = sizeof(di)};
 	unsigned cap;
 	uint32_t x;
 
 	if (fp < 0 || fv < 0)
 		give_up("open");
 	saw(get(fv, PCI_VENDOR_ID, 2) == get(fp, PCI_VENDOR_ID, 2), "config: vendor is the PF's");
-	saw(get(fv, PCI_DEVICE_ID, 2) == strtoul(attr(pf, "sriov_vf_device"), NULL, 16), "config: device is the capability's");
+	saw(get(fv, PCI_DEVICE_ID, 2) == strtoul(attr(pf, "sriov_vf_device"), NULL, 16),
+	    "config: device is the capability's");
 	saw(get(fv, 0, 4) >> 16 == get(fv, PCI_DEVICE_ID, 2), "config: both at once");
 	saw(get(fv, PCI_COMMAND, 2), "config: command at open");
 	for (size_t i = 0; i < sizeof(commands) / sizeof(*commands); i++) {
 		set(fv, PCI_COMMAND, 2, commands[i]);
-		/* the other bits are the hardware's; QEMU's VFs have some that should read 0 (PCIe 6.0, 9.3.4.1.3) */
-		saw(get(fv, PCI_COMMAND, 2) & (PCI_COMMAND_MEMORY | PCI_COMMAND_MASTER), "config: command 0x%x reads", commands[i]);
+		/* the other bits are the hardware's; QEMU's VFs have some that should read 0
+		 * (PCIe 6.0, 9.3.4.1.3) */
+		saw(get(fv, PCI_COMMAND, 2) & (PCI_COMMAND_MEMORY | PCI_COMMAND_MASTER),
+		    "config: command 0x%x reads", commands[i]);
 		saw(pread(fv, &x, 4, 0), "config: load from BAR0 with command 0x%x", commands[i]);
 	}
 	saw(get(fv, PCI_INTERRUPT_PIN, 1), "config: pin");
@@ -381,7 +405,7 @@ static void config(void)
 	set(fv, PCI_ROM_ADDRESS, 4, 0xffffffff);
 	saw(get(fv, PCI_ROM_ADDRESS, 4), "config: rom sized");
 	for (unsigned i = 0; i < 6; i++) {
-		struct vfio_region_info ri = { .argsz = sizeof(ri), .index = i };
+		struct vfio_region_info ri = {.argsz = sizeof(ri), .index = i};
 		unsigned reg = PCI_BASE_ADDRESS_0 + 4 * i;
 		uint32_t first = get(fv, reg, 4);
 
@@ -391,14 +415,17 @@ static void config(void)
 		if (ri.size) {
 			/* an address of the host's is not the user's to know */
 			saw(first & ~0xfu, "config: bar address at open");
-			saw((get(fv, reg, 4) & ~0xfu) == (uint32_t)~(ri.size - 1), "config: bar sizes as its region");
-			saw(!(ri.flags & VFIO_REGION_INFO_FLAG_READ) || !(ri.flags & VFIO_REGION_INFO_FLAG_WRITE), "config: bar lacks read or write");
+			saw((get(fv, reg, 4) & ~0xfu) == (uint32_t) ~(ri.size - 1),
+			    "config: bar sizes as its region");
+			saw(!(ri.flags & VFIO_REGION_INFO_FLAG_READ) ||
+				    !(ri.flags & VFIO_REGION_INFO_FLAG_WRITE),
+			    "config: bar lacks read or write");
 		}
 	}
 	saw(ioctl(fv, VFIO_DEVICE_GET_INFO, &di), "config: device info");
 	saw(di.flags & (VFIO_DEVICE_FLAGS_RESET | VFIO_DEVICE_FLAGS_PCI), "config: device flags");
 	for (unsigned i = 0; i < VFIO_PCI_NUM_IRQS; i++) {
-		struct vfio_irq_info ii = { .argsz = sizeof(ii), .index = i };
+		struct vfio_irq_info ii = {.argsz = sizeof(ii), .index = i};
 
 		saw(ioctl(fv, VFIO_DEVICE_GET_IRQ_INFO, &ii), "config: irq %u", i);
 		if (i == VFIO_PCI_INTX_IRQ_INDEX || i >= VFIO_PCI_ERR_IRQ_INDEX)
@@ -412,27 +439,33 @@ static void config(void)
 	cap = ext_cap(fp, PCI_EXT_CAP_ID_SRIOV);
 	saw(cap != 0, "config: the PF has SR-IOV");
 	saw(get(fp, cap + PCI_SRIOV_NUM_VF, 2), "config: NumVFs");
-	saw(get(fp, cap + PCI_SRIOV_CTRL, 2) & (PCI_SRIOV_CTRL_VFE | PCI_SRIOV_CTRL_MSE), "config: VF Enable and MSE");
+	saw(get(fp, cap + PCI_SRIOV_CTRL, 2) & (PCI_SRIOV_CTRL_VFE | PCI_SRIOV_CTRL_MSE),
+	    "config: VF Enable and MSE");
 	set(fp, cap + PCI_SRIOV_NUM_VF, 2, 1);
 	set(fp, cap + PCI_SRIOV_CTRL, 2, 0);
 	saw(get(fp, cap + PCI_SRIOV_NUM_VF, 2), "config: NumVFs, written");
-	saw(get(fp, cap + PCI_SRIOV_CTRL, 2) & (PCI_SRIOV_CTRL_VFE | PCI_SRIOV_CTRL_MSE), "config: VF Enable and MSE, written");
+	saw(get(fp, cap + PCI_SRIOV_CTRL, 2) & (PCI_SRIOV_CTRL_VFE | PCI_SRIOV_CTRL_MSE),
+	    "config: VF Enable and MSE, written");
 
 	/* resets: of the VF alone, and of the PF, which takes the VF along and gets its VFs back */
 	set(fv, PCI_COMMAND, 2, PCI_COMMAND_MASTER);
 	saw(ioctl(fv, VFIO_DEVICE_RESET), "reset: vf");
-	saw(get(fv, PCI_COMMAND, 2) & PCI_COMMAND_MASTER, "reset: vf's bus mastering after its own");
+	saw(get(fv, PCI_COMMAND, 2) & PCI_COMMAND_MASTER,
+	    "reset: vf's bus mastering after its own");
 	saw(ioctl(fp, VFIO_DEVICE_RESET), "reset: pf");
 	saw(get(fp, cap + PCI_SRIOV_NUM_VF, 2), "reset: NumVFs after the PF's");
-	saw(get(fp, cap + PCI_SRIOV_CTRL, 2) & (PCI_SRIOV_CTRL_VFE | PCI_SRIOV_CTRL_MSE), "reset: VF Enable and MSE after the PF's");
-	saw(get(fv, PCI_VENDOR_ID, 2) == get(fp, PCI_VENDOR_ID, 2), "reset: the VF is there after the PF's");
-	saw(get(fv, PCI_COMMAND, 2) & PCI_COMMAND_MASTER, "reset: vf's bus mastering after the PF's");
+	saw(get(fp, cap + PCI_SRIOV_CTRL, 2) & (PCI_SRIOV_CTRL_VFE | PCI_SRIOV_CTRL_MSE),
+	    "reset: VF Enable and MSE after the PF's");
+	saw(get(fv, PCI_VENDOR_ID, 2) == get(fp, PCI_VENDOR_ID, 2),
+	    "reset: the VF is there after the PF's");
+	saw(get(fv, PCI_COMMAND, 2) & PCI_COMMAND_MASTER,
+	    "reset: vf's bus mastering after the PF's");
 	saw(pread(fv, &x, 4, 0), "reset: load from the VF's BAR0 after the PF's");
 	saw(get(fv, PCI_STATUS, 2) & PCI_STATUS_CAP_LIST, "reset: status of the VF after the PF's");
 
 	/* who is reset with it: all of the device */
 	{
-		struct vfio_pci_hot_reset_info hi = { .argsz = sizeof(hi) };
+		struct vfio_pci_hot_reset_info hi = {.argsz = sizeof(hi)};
 
 		saw(ioctl(fv, VFIO_DEVICE_GET_PCI_HOT_RESET_INFO, &hi), "hot reset info of a vf");
 		saw(hi.count, "hot reset of a vf takes along");

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * sriov_model.c: a device with SR-IOV for tests, as a plug-in: a PF and up to 4 VFs with the same few registers in BAR 0. What is said to a VF's mailbox the PF can read, and
- * the reverse; a store of an address makes the function write its number there.
+ * sriov_model.c: a device with SR-IOV for tests, as a plug-in: a PF and up to 4 VFs with the same
+ * few registers in BAR 0. What is said to a VF's mailbox the PF can read, and the reverse; a store
+ * of an address makes the function write its number there.
  */
 #include <errno.h>
 #include <stdatomic.h>
@@ -17,8 +18,9 @@ enum {
 	REG_RESETS = 0x08,  /* how many so far */
 	REG_ENABLED = 0x0c, /* of the PF: VFs that are enabled */
 	REG_MSI = 0x10,	    /* a store sends that message */
-	REG_DMA = 0x18,	    /* 64 bits: a store makes the function write REG_WHO there; a load says what became of the last (-errno) */
-	REG_MAIL = 0x40,    /* of the PF: VF i's at 4 * i; of a VF: its own */
+	REG_DMA = 0x18, /* 64 bits: a store makes the function write REG_WHO there; a load says what
+			   became of the last (-errno) */
+	REG_MAIL = 0x40, /* of the PF: VF i's at 4 * i; of a VF: its own */
 };
 
 struct function {
@@ -51,10 +53,13 @@ static uint32_t *mail(struct uvfio_dev *dev, uint64_t offset)
 {
 	uint64_t i = uvfio_pf(dev) ? uvfio_vf_index(dev) : (offset - REG_MAIL) / 4;
 
-	return offset < REG_MAIL || i >= VFS || (uvfio_pf(dev) && offset != REG_MAIL) ? NULL : &device_of(dev)->mail[i];
+	return offset < REG_MAIL || i >= VFS || (uvfio_pf(dev) && offset != REG_MAIL)
+		       ? NULL
+		       : &device_of(dev)->mail[i];
 }
 
-static int bar_read(struct uvfio_dev *dev, unsigned bar, uint64_t offset, unsigned size, uint64_t *value)
+static int bar_read(struct uvfio_dev *dev, unsigned bar, uint64_t offset, unsigned size,
+		    uint64_t *value)
 {
 	struct function *f = function_of(dev);
 	uint32_t *m = mail(dev, offset);
@@ -83,7 +88,8 @@ static int bar_read(struct uvfio_dev *dev, unsigned bar, uint64_t offset, unsign
 	return 0;
 }
 
-static int bar_write(struct uvfio_dev *dev, unsigned bar, uint64_t offset, unsigned size, uint64_t value)
+static int bar_write(struct uvfio_dev *dev, unsigned bar, uint64_t offset, unsigned size,
+		     uint64_t value)
 {
 	struct function *f = function_of(dev);
 	uint32_t id = who(dev), *m = mail(dev, offset);
@@ -118,7 +124,12 @@ static void reset(struct uvfio_dev *dev, enum uvfio_reset_kind kind)
 static int common(struct uvfio_dev *dev, uint16_t device)
 {
 	const struct uvfio_ids ids = {
-		.vendor = 0x1234, .device = device, .subsystem_vendor = 0x1234, .subsystem = 1, .class_code = 0xff0000, .revision = 1,
+		.vendor = 0x1234,
+		.device = device,
+		.subsystem_vendor = 0x1234,
+		.subsystem = 1,
+		.class_code = 0xff0000,
+		.revision = 1,
 	};
 	int rc = uvfio_set_ids(dev, &ids);
 

@@ -1,14 +1,15 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * use.c: `use STEP...`: uses the functions of tests/sriov/model.c as the steps say, and prints a line for each: what it gave, or an errno. A device is open from its "open" until
- * "close" or the end. libc alone.
- *   open ADDR TOKEN|-    container, group, device          group ADDR       only the group, and gives it back
- *   close ADDR           all three                         read ADDR OFF    a register of BAR 0      write ADDR OFF VALUE
- *   dma ADDR             map a page at 0x10000 for its container, let it write there: what is in the page then
- *   alias ADDR ADDR2     the first writes to what the second one's container has mapped
- *   msi ADDR             MSI-X 0 arrives                    numvfs ADDR N    write sriov_numvfs       stdio ADDR N   by fprintf and fclose
- *   map ADDR OFF         a register through mmap             wait             say "ready", go on at a line or the end of stdin
- *   vfs ADDR             the number that the PF's capability tells
+ * use.c: `use STEP...`: uses the functions of tests/sriov/model.c as the steps say, and prints a
+ * line for each: what it gave, or an errno. A device is open from its "open" until "close" or the
+ * end. libc alone. open ADDR TOKEN|-    container, group, device          group ADDR       only the
+ * group, and gives it back close ADDR           all three                         read ADDR OFF a
+ * register of BAR 0      write ADDR OFF VALUE dma ADDR             map a page at 0x10000 for its
+ * container, let it write there: what is in the page then alias ADDR ADDR2     the first writes to
+ * what the second one's container has mapped msi ADDR             MSI-X 0 arrives numvfs ADDR N
+ * write sriov_numvfs       stdio ADDR N   by fprintf and fclose map ADDR OFF         a register
+ * through mmap             wait             say "ready", go on at a line or the end of stdin vfs
+ * ADDR             the number that the PF's capability tells
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -85,14 +86,18 @@ static long open_device(const char *addr, const char *token)
 	struct opened *o = find("");
 	char name[128];
 
-	*o = (struct opened){ .device = -1, .group = open_group(addr), .container = open("/dev/vfio/vfio", O_RDWR) };
-	snprintf(name, sizeof(name), "%s%s%s", addr, *token == '-' ? "" : " vf_token=", *token == '-' ? "" : token);
+	*o = (struct opened){.device = -1,
+			     .group = open_group(addr),
+			     .container = open("/dev/vfio/vfio", O_RDWR)};
+	snprintf(name, sizeof(name), "%s%s%s", addr,
+		 *token == '-' ? "" : " vf_token=", *token == '-' ? "" : token);
 	if (o->group < 0) {
 		o->group = open_group(addr); /* its errno, not the container's */
 		close_all(o);
 		return -1;
 	}
-	if (ioctl(o->group, VFIO_GROUP_SET_CONTAINER, &o->container) || ioctl(o->container, VFIO_SET_IOMMU, VFIO_TYPE1v2_IOMMU) ||
+	if (ioctl(o->group, VFIO_GROUP_SET_CONTAINER, &o->container) ||
+	    ioctl(o->container, VFIO_SET_IOMMU, VFIO_TYPE1v2_IOMMU) ||
 	    (o->device = ioctl(o->group, VFIO_GROUP_GET_DEVICE_FD, name)) < 0) {
 		close_all(o);
 		return -1;
@@ -120,11 +125,16 @@ static void master(const struct opened *o)
 
 static int map_page(struct opened *o)
 {
-	struct vfio_iommu_type1_dma_map m = { .argsz = sizeof(m), .flags = VFIO_DMA_MAP_FLAG_READ | VFIO_DMA_MAP_FLAG_WRITE, .iova = IOVA, .size = 4096 };
+	struct vfio_iommu_type1_dma_map m = {.argsz = sizeof(m),
+					     .flags = VFIO_DMA_MAP_FLAG_READ |
+						      VFIO_DMA_MAP_FLAG_WRITE,
+					     .iova = IOVA,
+					     .size = 4096};
 
 	if (o->page)
 		return 0;
-	o->page = mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_POPULATE, -1, 0);
+	o->page = mmap(NULL, 4096, PROT_READ | PROT_WRITE,
+		       MAP_PRIVATE | MAP_ANONYMOUS | MAP_POPULATE, -1, 0);
 	m.vaddr = (uintptr_t)o->page;
 	return ioctl(o->container, VFIO_IOMMU_MAP_DMA, &m);
 }
@@ -145,9 +155,13 @@ static long msi(const struct opened *o)
 	char buf[sizeof(struct vfio_irq_set) + 4];
 	struct vfio_irq_set *set = (void *)buf;
 	int efd = eventfd(0, EFD_NONBLOCK);
-	struct pollfd p = { .fd = efd, .events = POLLIN };
+	struct pollfd p = {.fd = efd, .events = POLLIN};
 
-	*set = (struct vfio_irq_set){ .argsz = sizeof(buf), .flags = VFIO_IRQ_SET_DATA_EVENTFD | VFIO_IRQ_SET_ACTION_TRIGGER, .index = VFIO_PCI_MSIX_IRQ_INDEX, .count = 1 };
+	*set = (struct vfio_irq_set){.argsz = sizeof(buf),
+				     .flags = VFIO_IRQ_SET_DATA_EVENTFD |
+					      VFIO_IRQ_SET_ACTION_TRIGGER,
+				     .index = VFIO_PCI_MSIX_IRQ_INDEX,
+				     .count = 1};
 	memcpy(set->data, &efd, 4);
 	master(o);
 	if (ioctl(o->device, VFIO_DEVICE_SET_IRQS, set) || store(o, 0x10, 4, 0))
@@ -205,7 +219,9 @@ static long vfs(const struct opened *o)
 	for (unsigned off = 0x100; off >= 0x100; off = h >> 20) {
 		h = (uint32_t)load(o, CONFIG + off, 4);
 		if ((h & 0xffff) == PCI_EXT_CAP_ID_SRIOV)
-			return load(o, CONFIG + off + PCI_SRIOV_CTRL, 2) & PCI_SRIOV_CTRL_VFE ? (long)load(o, CONFIG + off + PCI_SRIOV_NUM_VF, 2) : 0;
+			return load(o, CONFIG + off + PCI_SRIOV_CTRL, 2) & PCI_SRIOV_CTRL_VFE
+				       ? (long)load(o, CONFIG + off + PCI_SRIOV_NUM_VF, 2)
+				       : 0;
 	}
 	return -1;
 }
@@ -215,7 +231,9 @@ int main(int argc, char **argv)
 	char line[64];
 
 	for (int i = 1; i < argc; i++) {
-		const char *s = argv[i], *a = i + 1 < argc ? argv[i + 1] : "", *b = i + 2 < argc ? argv[i + 2] : "", *c = i + 3 < argc ? argv[i + 3] : "";
+		const char *s = argv[i], *a = i + 1 < argc ? argv[i + 1] : "",
+			   *b = i + 2 < argc ? argv[i + 2] : "",
+			   *c = i + 3 < argc ? argv[i + 3] : "";
 		struct opened *o = find(a);
 
 		if (!strcmp(s, "wait")) {
@@ -241,7 +259,8 @@ int main(int argc, char **argv)
 			say(s, b, stdio(a, b)), i++;
 		} else if (!o || !*a) {
 			printf("%s %s: not open\n", s, a);
-			i += !strcmp(s, "read") + 2 * !strcmp(s, "write") + !strcmp(s, "alias") + !strcmp(s, "map");
+			i += !strcmp(s, "read") + 2 * !strcmp(s, "write") + !strcmp(s, "alias") +
+			     !strcmp(s, "map");
 		} else if (!strcmp(s, "close")) {
 			close_all(o);
 		} else if (!strcmp(s, "read")) {
