@@ -122,7 +122,7 @@ struct machine_pf_state {
 };
 /* The state of all PFs of the run: an array to free. The file must be locked. */
 int machine_state_read(const char *run_dir, struct machine_pf_state **out, unsigned *n);
-int machine_state_open(const char *run_dir, short lock); /* F_RDLCK, F_WRLCK; a descriptor; -ENOENT: no PF in this run */
+int machine_state_open(const char *run_dir); /* locked: a descriptor; -ENOENT: no PF in this run */
 /* At the start: the PFs of @m with no VFs. */
 int machine_state_init(struct machine *m, const char *run_dir);
 

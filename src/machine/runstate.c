@@ -2,8 +2,8 @@
 /*
  * machine/runstate.c: how many VFs the PFs of a run have. Processes of a run come and go, each with
  * a machine of its own or with none (a shell that writes to sysfs), so this is a file of the run
- * directory, and changing it changes the view. Who reads it to act on it has it locked for reading,
- * who changes it for writing.
+ * directory, and changing it changes the view. Who reads it to act on it, or changes it,
+ * has it locked.
  *
  * One line for each PF: its address, what the SR-IOV capability says, how many VFs are enabled, and
  * their groups. It is written before VFs are shown and after they are hidden: what a writer that
@@ -39,7 +39,7 @@ static int state_path(const char *run_dir, const char *name, char path[PATH_MAX]
 	return n > 0 && n < PATH_MAX ? 0 : -ENAMETOOLONG;
 }
 
-int machine_state_open(const char *run_dir, short lock)
+int machine_state_open(const char *run_dir)
 {
 	char path[PATH_MAX];
 	int fd, rc;
@@ -47,10 +47,11 @@ int machine_state_open(const char *run_dir, short lock)
 	rc = state_path(run_dir, STATE, path);
 	if (rc)
 		return rc;
-	fd = sys_open(path, (lock == F_WRLCK ? O_RDWR : O_RDONLY) | O_CLOEXEC, 0);
+	fd = sys_open(path, O_RDWR | O_CLOEXEC, 0);
 	if (fd < 0)
 		return fd;
-	rc = machine_lock(fd, lock, true);
+	/* for reading, too: a lock that readers share is one that a writer may never get */
+	rc = machine_lock(fd, F_WRLCK, true);
 	if (rc) {
 		log_err("machine", "%s: cannot be locked: %s", path, strerror(-rc));
 		sys_close(fd);
@@ -425,7 +426,7 @@ static int set_number(const char *run_dir, const char *addr, unsigned num)
 	unsigned n = 0;
 	int fd, rc;
 
-	fd = machine_state_open(run_dir, F_WRLCK);
+	fd = machine_state_open(run_dir);
 	if (fd < 0)
 		return fd == -ENOENT ? -ENODEV : fd;
 	rc = machine_state_read(run_dir, &all, &n);

@@ -263,9 +263,12 @@ int machine_sync(struct machine *m, int *held)
 		any |= m->slots[i]->vfs != NULL;
 	if (!any || !m->run_dir)
 		return 0;
-	fd = machine_state_open(m->run_dir, F_RDLCK);
-	if (fd < 0)
+	fd = machine_state_open(m->run_dir);
+	if (fd < 0) {
+		log_err("machine", "%s: cannot tell which virtual functions there are: %s", m->run_dir,
+			strerror(-fd));
 		return fd;
+	}
 	rc = machine_state_read(m->run_dir, &states, &n);
 	pthread_mutex_lock(&m->sync_lock);
 	for (unsigned i = 0; i < n && !rc; i++)
