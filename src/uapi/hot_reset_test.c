@@ -31,10 +31,10 @@ static int dev_open(struct vfio_device *dev)
 static void dev_close(struct vfio_device *dev)
 {
 }
-static void dev_slot_reset(struct vfio_device *dev, enum vfio_slot_step step)
+static int dev_slot_reset(struct vfio_device *dev)
 {
-	if (step == VFIO_SLOT_RESET)
-		w.resets[dev - w.dev]++;
+	w.resets[dev - w.dev]++;
+	return 0;
 }
 static const struct vfio_device_ops ops = { .open = dev_open, .close = dev_close, .slot_reset = dev_slot_reset };
 static const struct vfio_device_ops ops_without = { .open = dev_open, .close = dev_close };

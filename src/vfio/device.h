@@ -35,8 +35,6 @@ struct vfio_irq_set_args {
 	const void *data; /* count bytes (BOOL), count int32_t (EVENTFD: the caller's descriptors), or NULL */
 };
 
-enum vfio_slot_step { VFIO_SLOT_SAVE, VFIO_SLOT_RESET, VFIO_SLOT_RESTORE };
-
 struct vfio_device_ops {
 	/* First open: reset the device, build the virtual state. 0 or -errno. */
 	int (*open)(struct vfio_device *dev);
@@ -58,12 +56,8 @@ struct vfio_device_ops {
 	/* @a is validated. 0, positive (fewer vectors available), -errno. */
 	int (*set_irqs)(struct vfio_device *dev, const struct vfio_irq_set_args *a);
 	int (*reset)(struct vfio_device *dev);
-	/*
-	 * The slot is reset: this device's part of it, open or not (vfio_device.lock is held). What the client set up stays, as with reset. Three calls in a row, each of
-	 * them for all devices of the slot before the next (the last for PFs before their VFs): so that what takes a neighbour along takes nothing that is not saved.
-	 * NULL: there is no such reset.
-	 */
-	void (*slot_reset)(struct vfio_device *dev, enum vfio_slot_step step);
+	/* The slot is reset: this device's part of it, open or not (vfio_device.lock is held). What the client set up stays, as with reset. 0 or -errno. NULL: there is no such reset. */
+	int (*slot_reset)(struct vfio_device *dev);
 	/*
 	 * VFIO_DEVICE_FEATURE: @data of @size bytes in and out; flags as in vfio.h. Of the caller's bytes, @copied could be read. -ENOTTY: unknown feature. Returns 0 or a
 	 * positive descriptor. NULL: no features.

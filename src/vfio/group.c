@@ -312,15 +312,6 @@ unsigned vfio_slot_devices(struct vfio_device *dev, struct vfio_device **out, un
 	return n;
 }
 
-/* PFs first: a VF is there when its PF is. */
-static void slot_step(struct vfio_device **devs, unsigned n, enum vfio_slot_step step)
-{
-	for (unsigned vf = 0; vf < 2; vf++)
-		for (unsigned i = 0; i < n; i++)
-			if (!devs[i]->pf == !vf)
-				devs[i]->ops->slot_reset(devs[i], step);
-}
-
 int vfio_slot_reset(struct vfio_device *dev)
 {
 	struct vfio_device **devs;
@@ -336,15 +327,22 @@ int vfio_slot_reset(struct vfio_device *dev)
 	for (unsigned i = 0; i < now; i++)
 		if (!devs[i]->ops->slot_reset)
 			goto out;
-	/* in one order for everybody, that of groups */
-	for (unsigned i = 0; i < now; i++)
-		pthread_mutex_lock(&devs[i]->lock);
-	slot_step(devs, now, VFIO_SLOT_SAVE);
-	slot_step(devs, now, VFIO_SLOT_RESET);
-	slot_step(devs, now, VFIO_SLOT_RESTORE);
-	for (unsigned i = now; i-- > 0;)
-		pthread_mutex_unlock(&devs[i]->lock);
+	/* the kernel has each VF in a set of devices of its own, and resets only what is one set */
+	ret = -EINVAL;
+	for (unsigned i = 0; i < now; i++) {
+		if (!devs[i]->pf)
+			continue;
+		log_info(dev->name, "hot reset: with virtual functions there is none: EINVAL");
+		goto out;
+	}
+	/* one after another: their registers are their own, so nobody can see that it was not at
+	 * once */
 	ret = 0;
+	for (unsigned i = 0; i < now && !ret; i++) {
+		pthread_mutex_lock(&devs[i]->lock);
+		ret = devs[i]->ops->slot_reset(devs[i]);
+		pthread_mutex_unlock(&devs[i]->lock);
+	}
 out:
 	free(devs);
 	return ret;

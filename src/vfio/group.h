@@ -64,7 +64,7 @@ struct vfio_device *vfio_system_device(struct vfio_system *s, const char *name);
  * first @max go to @out in the order of groups; returns how many there are. A device that is in no group is alone.
  */
 unsigned vfio_slot_devices(struct vfio_device *dev, struct vfio_device **out, unsigned max);
-/* VFIO_DEVICE_PCI_HOT_RESET: reset all of them, open or not. -ENODEV: one cannot be; -ENOMEM. The caller has checked that the client owns them. */
+/* VFIO_DEVICE_PCI_HOT_RESET: reset all of them, open or not. -ENODEV: one cannot be; -EINVAL: one is a VF; -ENOMEM. The caller has checked that the client owns them. */
 int vfio_slot_reset(struct vfio_device *dev);
 
 /* group.c: what the ioctls do; errors as in the kernel's drivers/vfio/group.c */

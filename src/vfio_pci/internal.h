@@ -135,7 +135,6 @@ struct vfio_pci_device {
 	uint8_t saved[PCI_CFG_EXP_SIZE]; /* the state after the reset at open */
 	uint8_t pm_saved[PCI_CFG_EXP_SIZE]; /* the state before D3hot, for functions that lose it */
 	bool pm_save_valid;
-	uint8_t slot_saved[PCI_CFG_EXP_SIZE]; /* during a reset of the slot */
 
 	unsigned irq_type; /* VFIO_PCI_*_IRQ_INDEX or VFIO_PCI_IRQ_NONE */
 	struct vfio_pci_intx intx;

@@ -35,27 +35,22 @@ static enum uvfio_reset_kind reset_kind(struct vfio_pci_device *vd)
  * Reset the function and put its config space back, bus mastering and interrupts included: what SET_IRQS and the user's
  * writes set up survives, the device's registers do not.
  */
-static void quiet(struct vfio_pci_device *vd, uint8_t state[PCI_CFG_EXP_SIZE])
+static void reset_by(struct vfio_pci_device *vd, enum uvfio_reset_kind kind)
 {
+	uint8_t state[PCI_CFG_EXP_SIZE];
+
 	vfio_pci_set_power(vd, 0);
 	pci_save_state(vd->fn, state);
 	/* no decoding, no bus mastering, no interrupt while it is reset */
 	pci_config_write(vd->fn, PCI_COMMAND, 2, PCI_COMMAND_INTX_DISABLE);
-}
-
-static void restore(struct vfio_pci_device *vd, const uint8_t state[PCI_CFG_EXP_SIZE])
-{
+	pci_function_reset(vd->fn, kind);
 	pci_restore_state(vd->fn, state);
 	vfio_pci_irqs_restore(vd);
 }
 
 void vfio_pci_reset_function(struct vfio_pci_device *vd)
 {
-	uint8_t state[PCI_CFG_EXP_SIZE];
-
-	quiet(vd, state);
-	pci_function_reset(vd->fn, reset_kind(vd));
-	restore(vd, state);
+	reset_by(vd, reset_kind(vd));
 }
 
 void vfio_pci_set_power(struct vfio_pci_device *vd, unsigned state)
@@ -99,27 +94,16 @@ static int vfio_pci_reset(struct vfio_device *dev)
 	return 0;
 }
 
-/* The locks are held from the first step to the last: nobody looks at a function that is half reset. A VF is reset by its PF. */
-static void vfio_pci_slot_reset(struct vfio_device *dev, enum vfio_slot_step step)
+static int vfio_pci_slot_reset(struct vfio_device *dev)
 {
 	struct vfio_pci_device *vd = to_vfio_pci(dev);
 
-	switch (step) {
-	case VFIO_SLOT_SAVE:
-		pthread_mutex_lock(&vd->config_lock);
-		pthread_rwlock_wrlock(&vd->memory_lock);
-		quiet(vd, vd->slot_saved);
-		break;
-	case VFIO_SLOT_RESET:
-		if (!vd->virtfn)
-			pci_function_reset(vd->fn, UVFIO_RESET_BUS);
-		break;
-	case VFIO_SLOT_RESTORE:
-		restore(vd, vd->slot_saved);
-		pthread_rwlock_unlock(&vd->memory_lock);
-		pthread_mutex_unlock(&vd->config_lock);
-		break;
-	}
+	pthread_mutex_lock(&vd->config_lock);
+	pthread_rwlock_wrlock(&vd->memory_lock);
+	reset_by(vd, UVFIO_RESET_BUS);
+	pthread_rwlock_unlock(&vd->memory_lock);
+	pthread_mutex_unlock(&vd->config_lock);
+	return 0;
 }
 
 /* ---- open and close ---- */

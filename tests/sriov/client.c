@@ -369,6 +369,39 @@ static unsigned ext_cap(int fd, unsigned id)
 	return 0;
 }
 
+static long do_hot_reset(int fd, const int *groups, unsigned n)
+{
+	char buf[64] = {0};
+	struct vfio_pci_hot_reset *r = (void *)buf;
+
+	r->argsz = sizeof(*r) + 4 * n;
+	r->count = n;
+	memcpy(r->group_fds, groups, 4 * n);
+	return ioctl(fd, VFIO_DEVICE_PCI_HOT_RESET, r);
+}
+
+/* By who has some of the groups, and who has all of them. */
+static void hot_reset(int fp, int fv, int pf_group, int vf_group)
+{
+	int all[3] = {pf_group, vf_group, open_group(vf[0])}, some[2] = {vf_group, all[2]};
+	struct vfio_pci_hot_reset_info hi = {.argsz = sizeof(hi)};
+	uint32_t x;
+
+	set(fv, PCI_COMMAND, 2, PCI_COMMAND_MASTER);
+	saw(do_hot_reset(fv, &vf_group, 1), "hot reset: of a vf, by its group");
+	saw(do_hot_reset(fv, some, 2), "hot reset: of a vf, by the VFs' groups");
+	saw(do_hot_reset(fv, all, 3), "hot reset: of a vf, by all groups");
+	saw(ioctl(fp, VFIO_DEVICE_GET_PCI_HOT_RESET_INFO, &hi), "hot reset: info of the pf");
+	saw(hi.count, "hot reset: of the pf takes along");
+	saw(do_hot_reset(fp, &pf_group, 1), "hot reset: of the pf, by its group");
+	saw(do_hot_reset(fp, all, 3), "hot reset: of the pf, by all groups");
+	saw(get(fv, PCI_COMMAND, 2) & PCI_COMMAND_MASTER, "hot reset: the vf's bus mastering");
+	saw(get(fv, PCI_VENDOR_ID, 2) == strtoul(attr(pf, "vendor"), NULL, 16),
+	    "hot reset: the vf is there");
+	saw(pread(fv, &x, 4, 0), "hot reset: load from the vf's BAR0");
+	close(all[2]);
+}
+
 static void config(void)
 {
 	static const uint16_t commands[] = {0,
@@ -470,6 +503,7 @@ static void config(void)
 		saw(ioctl(fv, VFIO_DEVICE_GET_PCI_HOT_RESET_INFO, &hi), "hot reset info of a vf");
 		saw(hi.count, "hot reset of a vf takes along");
 	}
+	hot_reset(fp, fv, p.group, v.group);
 	close(fv);
 	done(&v);
 	close(fp);
