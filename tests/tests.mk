@@ -31,4 +31,4 @@ demo: setup
 
 # Unit tests under AddressSanitizer with UBSan, then under ThreadSanitizer.
 sanitize:
-	@tests/sanitize $(BUILD)
+	@CC="$(CC)" tests/sanitize $(BUILD)

@@ -4,6 +4,7 @@
 #include <poll.h>
 #include <pthread.h>
 #include <setjmp.h>
+#include <stdatomic.h>
 #include <stdarg.h>
 #include <stdint.h>
 #include <stdlib.h>
@@ -387,6 +388,62 @@ static void test_fork(void **state)
 	assert_int_equal(uvfio_read32(dev, 2, TD_ID), 0x54465655);
 }
 
+/* A fork while another thread's device is in the program's memory: the child does not wait for it. */
+#ifndef SANITIZED_THREAD
+static atomic_bool stop_copies;
+
+struct copies {
+	struct uvfio_device *dev;
+	uint64_t from, to;
+};
+
+static void *copies(void *arg)
+{
+	struct copies *c = arg;
+
+	while (!atomic_load(&stop_copies))
+		if (copy(c->dev, c->from, c->to, 1 << 20) != TD_OK)
+			return (void *)1;
+	return NULL;
+}
+
+static void test_fork_in_dma(void **state)
+{
+	struct uvfio *u = *state;
+	struct copies c = { .dev = open_model(u, "testdev") };
+	int st, wrong = 0;
+	pthread_t t;
+	void *bad;
+
+	assert_non_null(uvfio_dma_alloc(u, 1 << 20, &c.from));
+	assert_non_null(uvfio_dma_alloc(u, 1 << 20, &c.to));
+	assert_int_equal(uvfio_bus_master(c.dev, true), 0);
+	atomic_store(&stop_copies, false);
+	assert_int_equal(pthread_create(&t, NULL, copies, &c), 0);
+	for (int i = 0; i < 30 && !wrong; i++) {
+		pid_t pid = fork();
+
+		if (!pid) {
+			struct uvfio *v = uvfio_new();
+			uint64_t iova;
+			void *p;
+
+			alarm(10);
+			p = v ? uvfio_dma_alloc(v, 4096, &iova) : NULL;
+			if (!p)
+				_exit(1);
+			uvfio_dma_free(v, p, 4096, iova);
+			_exit(0);
+		}
+		wrong += waitpid(pid, &st, 0) != pid || st;
+	}
+	atomic_store(&stop_copies, true);
+	pthread_join(t, &bad);
+	assert_null(bad);
+	assert_int_equal(wrong, 0);
+}
+#endif
+
 /* ---- each allocation fails in turn ---- */
 
 #if !defined(SANITIZED_ADDRESS) && !defined(SANITIZED_THREAD)
@@ -521,6 +578,9 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_interrupts, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_strerror, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_fork, setup, teardown),
+#ifndef SANITIZED_THREAD
+		cmocka_unit_test_setup_teardown(test_fork_in_dma, setup, teardown),
+#endif
 #if !defined(SANITIZED_ADDRESS) && !defined(SANITIZED_THREAD)
 		cmocka_unit_test_setup_teardown(test_no_memory, setup, teardown),
 #endif

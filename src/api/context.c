@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* api/context.c: contexts and the devices in them: plugging in, opening, closing. */
+#include <dlfcn.h>
 #include <errno.h>
+#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -8,6 +10,7 @@
 #include "api/internal.h"
 #include "base/guard.h"
 #include "base/log.h"
+#include "base/rcu.h"
 
 static __thread struct {
 	const struct uvfio *u;
@@ -35,12 +38,24 @@ void uvfio_log_to(int fd, int level)
 	log_set(fd, level < LOG_NONE ? LOG_NONE : level > LOG_DEBUG ? LOG_DEBUG : level);
 }
 
+/*
+ * A thread that was in a device's access of memory when another one forked is not in the child: its record of RCU must go, or the first unmap there would wait for it. The shim has hooks of its own,
+ * and says so: liburcu's locks cannot be taken twice.
+ */
+static void hook_forks(void)
+{
+	if (!dlsym(RTLD_DEFAULT, "uvfio_shim_hooks_fork"))
+		pthread_atfork(urcu_bp_before_fork, urcu_bp_after_fork_parent, urcu_bp_after_fork_child);
+}
+
 struct uvfio *uvfio_new(void)
 {
+	static pthread_once_t once = PTHREAD_ONCE_INIT;
 	struct uvfio *u = calloc(1, sizeof(*u));
 
 	if (!u)
 		goto fail;
+	pthread_once(&once, hook_forks);
 	/* devices meet memory that the program took away */
 	if (guard_install())
 		goto fail;

@@ -360,12 +360,18 @@ static void test_close_in_flight(void **state)
 	device_close(&a);
 }
 
+struct end {
+	struct device *d;
+	int me;
+};
+
 static void *churn(void *arg)
 {
 	static pthread_mutex_t one = PTHREAD_MUTEX_INITIALIZER; /* device_try() has a global */
 	static const char *const names[2] = {"left", "right"};
-	int me = *(int *)arg;
-	struct device *d = me ? &b : &a;
+	/* not `me ? &b : &a`: clang reads both, and ThreadSanitizer sees it */
+	struct device *d = ((struct end *)arg)->d;
+	int me = ((struct end *)arg)->me;
 	char mine[32], other[32];
 	atomic_bool stop;
 
@@ -401,7 +407,7 @@ static void *churn(void *arg)
 static void test_close_both(void **state)
 {
 	pthread_t t[2];
-	int who[2] = {0, 1};
+	struct end who[2] = {{&a, 0}, {&b, 1}};
 	void *err;
 
 	for (int i = 0; i < 2; i++)

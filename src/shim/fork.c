@@ -74,6 +74,10 @@ static void after_in_child(void)
 	shim_restore_signals(&fork_mask);
 }
 
+/* To a libuvfio in the same program: forks are seen to (api/context.c). */
+extern const char uvfio_shim_hooks_fork;
+EXPORT const char uvfio_shim_hooks_fork = 1;
+
 void shim_fork_init(void)
 {
 	if (pthread_atfork(before, after_in_parent, after_in_child))
