@@ -91,6 +91,15 @@ struct igb_vector {
 	bool armed;
 };
 
+#define IGB_SPI_PAGE 32u
+struct igb_spi { /* the EEPROM's own state: igb_nvm.c */
+	bool selected, clock, out;
+	uint8_t in, code, status;
+	unsigned bits, bytes, at; /* since it was selected */
+	uint32_t filled;	  /* bytes of page that are to be written */
+	uint8_t page[IGB_SPI_PAGE];
+};
+
 enum { IGB_RX, IGB_TX };
 #define IGB_SIZES 6u  /* of frames, as the statistics have them */
 #define IGB_VIEWS 28u /* registers that show a part of what follows */
@@ -113,6 +122,7 @@ struct igb {
 	atomic_uint vfs; /* the virtual functions that are enabled, a bit each */
 	pthread_mutex_t ctl, mbx;
 	uint16_t nvm[IGB_NVM_WORDS];
+	struct igb_spi spi;
 	uint16_t phy[32];
 	_Atomic uint32_t ioaddr;
 	unsigned vectors; /* entries of the MSI-X table */
@@ -173,11 +183,11 @@ bool igb_is_master(struct igb_fn *fn);	/* else a read that failed was never made
 void igb_quiesce(struct igb_fn *fn);	/* its queues touch no memory until igb_wake() */
 void igb_software_reset(struct igb *g); /* CTRL.RST; with ctl */
 
-/* igb_nvm.c */
+/* igb_nvm.c: with ctl, but for the first */
 void igb_nvm_init(struct igb *g, const uint8_t mac[6]);
 void igb_nvm_load(struct igb *g); /* what the device reads from it at reset */
-uint32_t igb_eerd(struct igb *g, uint32_t value);
-uint32_t igb_eecd(struct igb *g, uint32_t value);
+void igb_eerd(struct igb *g, uint32_t value);
+void igb_eecd(struct igb *g, uint32_t value);
 
 /* igb_phy.c: with ctl, but for the last */
 void igb_phy_reset(struct igb *g);

@@ -1,15 +1,20 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * igb: the EEPROM (82576 datasheet, 6). Read through EERD; the words are those that a driver looks
- * at, with a checksum that holds. The bit-banged SPI interface has nothing at its far end: EECD.DO
- * stays up, which a driver takes for a part that is never ready, so that writing it fails instead
- * of being lost.
+ * igb: the EEPROM (82576 datasheet, 6): the words that a driver looks at, with a checksum that
+ * holds. They are read through EERD, and read and written by moving the pins of a serial EEPROM of
+ * 2 KiB (of the kind of the AT25160: SPI mode 0, 16 bits of address, pages of 32 bytes) through
+ * EECD. What is written lasts as long as the device: through resets, not until the next run.
  */
 #include "models/igb.h"
 
 #define NVM_SIZE_FIELD 4u      /* 8.4.1, EECD.EE_SIZE: 2^(6 + 4) words */
 #define NVM_SUM	       0xbabau /* 6.2.15 */
 #define NVM_CHECKSUM   0x3fu
+#define NVM_BYTES      (2 * IGB_NVM_WORDS)
+
+enum { WRSR = 1, WRITE, READ, WRDI, RDSR, WREN }; /* AT25160, table of instructions */
+#define SR_WEL 0x02u
+#define SR_BP  0x0cu /* protected: nothing, the upper quarter, half, all */
 
 void igb_nvm_init(struct igb *g, const uint8_t mac[6])
 {
@@ -51,26 +56,155 @@ void igb_nvm_load(struct igb *g)
 {
 	igb_put(g, IGB_RAL(0), g->nvm[0] | (uint32_t)g->nvm[1] << 16);
 	igb_put(g, IGB_RAH(0), g->nvm[2] | RAH_AV);
-	igb_put(g, IGB_EECD, igb_eecd(g, 0));
+	igb_eecd(g, 0);
 }
 
-uint32_t igb_eecd(struct igb *g, uint32_t value)
-{
-	uint32_t v = EECD_PRES | EECD_AUTO_RD | NVM_SIZE_FIELD << EECD_SIZE_SHIFT;
+/* ---- the serial EEPROM ---- */
 
-	v |= EECD_DO | (value & (EECD_CLEAR & ~EECD_DO));
+static uint8_t get_byte(struct igb *g, unsigned at)
+{
+	at %= NVM_BYTES;
+	return (uint8_t)(g->nvm[at / 2] >> 8 * (at & 1));
+}
+
+static void put_byte(struct igb *g, unsigned at, uint8_t v)
+{
+	static const unsigned first[] = {NVM_BYTES, NVM_BYTES / 4 * 3, NVM_BYTES / 2, 0};
+	unsigned shift = 8 * (at & 1);
+
+	if (at < first[(g->spi.status & SR_BP) >> 2])
+		g->nvm[at / 2] = (uint16_t)((g->nvm[at / 2] & ~(0xff << shift)) | v << shift);
+}
+
+/* A byte of an instruction came in: the first is its code, two more of some are an address. */
+static void spi_byte(struct igb *g, uint8_t v)
+{
+	struct igb_spi *s = &g->spi;
+
+	switch (s->bytes) {
+	case 0:
+		s->code = v & 7; /* the others are don't care */
+		s->at = 0;
+		s->filled = 0;
+		break;
+	case 1:
+	case 2:
+		if (s->code == READ || s->code == WRITE)
+			s->at = (s->at << 8 | v) % NVM_BYTES;
+		else
+			s->page[0] = v;
+		break;
+	default: /* 3, and from then on */
+		if (s->code == WRITE) { /* the page's address goes round */
+			s->page[s->at % IGB_SPI_PAGE] = v;
+			s->filled |= 1u << s->at % IGB_SPI_PAGE;
+			s->at = (s->at & ~(IGB_SPI_PAGE - 1)) | (s->at + 1) % IGB_SPI_PAGE;
+		}
+		break;
+	}
+	if (s->bytes < 3)
+		s->bytes++;
+}
+
+/* The instruction ended: what was only prepared is done. It takes no time: never busy. */
+static void spi_deselect(struct igb *g)
+{
+	struct igb_spi *s = &g->spi;
+	bool enabled = s->status & SR_WEL;
+	unsigned page = s->at & ~(IGB_SPI_PAGE - 1);
+
+	if (s->bits % 8 || !s->bytes)
+		return; /* not at the end of a byte */
+	switch (s->code) {
+	case WREN:
+		s->status |= SR_WEL;
+		return;
+	case WRSR:
+		if (enabled && s->bytes > 1)
+			s->status = s->page[0] & SR_BP;
+		break;
+	case WRITE:
+		for (unsigned i = 0; i < IGB_SPI_PAGE && enabled; i++) {
+			if (s->filled >> i & 1)
+				put_byte(g, page + i, s->page[i]);
+		}
+		break;
+	case WRDI:
+		break;
+	default:
+		return; /* reading leaves the latch */
+	}
+	s->status &= (uint8_t)~SR_WEL;
+}
+
+/* What goes out in bit @n of all that follow the instruction. */
+static bool spi_out(struct igb *g, unsigned n)
+{
+	struct igb_spi *s = &g->spi;
+	uint8_t v = 0xff;
+
+	if (s->code == READ && s->bytes >= 3)
+		v = get_byte(g, s->at + n / 8);
+	else if (s->code == RDSR && s->bytes >= 1)
+		v = s->status;
+	return v >> (7 - n % 8) & 1;
+}
+
+static void spi_pins(struct igb *g, uint32_t value)
+{
+	struct igb_spi *s = &g->spi;
+	bool clock = value & EECD_SK, head;
+
+	if (value & EECD_CS) { /* low is selected */
+		if (s->selected)
+			spi_deselect(g);
+		s->selected = false;
+		s->clock = clock;
+		s->out = true;
+		return;
+	}
+	if (!s->selected) {
+		s->selected = true;
+		s->bits = s->bytes = 0;
+		s->in = 0;
+		s->clock = clock;
+	}
+	head = s->bits < (s->code == READ ? 24u : 8u) || !s->bytes;
+	if (clock && !s->clock) {
+		s->in = (uint8_t)(s->in << 1 | !!(value & EECD_DI));
+		if (++s->bits % 8 == 0)
+			spi_byte(g, s->in);
+	} else if (!clock && s->clock && !head) {
+		s->out = spi_out(g, s->bits - (s->code == READ ? 24u : 8u));
+	}
+	s->clock = clock;
+}
+
+/* ---- registers ---- */
+
+/* 8.4.1. The pins are the driver's once it asked for them. */
+void igb_eecd(struct igb *g, uint32_t value)
+{
+	uint32_t v = EECD_PRES | EECD_AUTO_RD | EECD_ADDR_BITS | NVM_SIZE_FIELD << EECD_SIZE_SHIFT |
+		     (value & (EECD_CLEAR & ~EECD_DO));
+
 	if (value & EECD_REQ)
 		v |= EECD_REQ | EECD_GNT;
-	return v;
+	if (value & EECD_REQ)
+		spi_pins(g, value);
+	else
+		spi_pins(g, EECD_CS);
+	if (g->spi.out)
+		v |= EECD_DO;
+	igb_put(g, IGB_EECD, v);
 }
 
 /* 8.4.2: START, and the word is there at once. */
-uint32_t igb_eerd(struct igb *g, uint32_t value)
+void igb_eerd(struct igb *g, uint32_t value)
 {
-	uint32_t word = value >> 2 & 0x3fff;
+	uint32_t word = value >> 2 & 0x3fff, v = 0xffff;
 
-	value &= 0xfffcu;
-	if (word >= IGB_NVM_WORDS)
-		return value | EERD_DONE | 0xffff0000u;
-	return value | EERD_DONE | (uint32_t)g->nvm[word] << 16;
+	if (word < IGB_NVM_WORDS)
+		v = g->nvm[word];
+	igb_put(g, IGB_EERD, (value & 0xfffcu) | EERD_DONE | v << 16);
 }

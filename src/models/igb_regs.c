@@ -307,16 +307,23 @@ void igb_reg_write(struct igb *g, uint32_t off, uint32_t value)
 		break;
 	case IGB_CTRL_EXT:
 		igb_put(g, off, value & mask);
-		if (value & CTRL_EXT_EE_RST)
+		if (value & CTRL_EXT_EE_RST) {
+			pthread_mutex_lock(&g->ctl);
 			igb_nvm_load(g);
+			pthread_mutex_unlock(&g->ctl);
+		}
 		if (value & CTRL_EXT_PFRSTD)
 			igb_mbx_pf_ready(g);
 		break;
 	case IGB_EECD:
-		igb_put(g, off, igb_eecd(g, value));
+		pthread_mutex_lock(&g->ctl);
+		igb_eecd(g, value);
+		pthread_mutex_unlock(&g->ctl);
 		break;
 	case IGB_EERD:
-		igb_put(g, off, igb_eerd(g, value));
+		pthread_mutex_lock(&g->ctl);
+		igb_eerd(g, value);
+		pthread_mutex_unlock(&g->ctl);
 		break;
 	case IGB_MDIC:
 		pthread_mutex_lock(&g->ctl);

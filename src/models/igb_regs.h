@@ -57,12 +57,16 @@
 #define STATUS_SPEED(s)	   ((uint32_t)(s) << 6)
 #define STATUS_PHYRA	   (1u << 10)
 #define STATUS_GIO	   (1u << 19)
-#define EECD_CLEAR	   0x0fu /* SK, CS, DI, DO: bits 0..3 */
+#define EECD_SK		   (1u << 0)
+#define EECD_CS		   (1u << 1)
+#define EECD_DI		   (1u << 2)
+#define EECD_CLEAR	   0x0fu /* these and DO */
 #define EECD_DO		   (1u << 3)
 #define EECD_REQ	   (1u << 6)
 #define EECD_GNT	   (1u << 7)
 #define EECD_PRES	   (1u << 8)
 #define EECD_AUTO_RD	   (1u << 9)
+#define EECD_ADDR_BITS	   (1u << 10)
 #define EECD_SIZE_SHIFT	   11
 #define EERD_START	   (1u << 0)
 #define EERD_DONE	   (1u << 1)
@@ -165,35 +169,35 @@ enum {
 	DESCTYPE_SPLIT = 2,
 	DESCTYPE_SPLIT_ALWAYS = 5, /* the header buffer is used for each frame */
 };
-#define SRRCTL_DROP_EN	   (1u << 31)
-#define MRQC_MODE(v)	   ((v)&7)
-#define MRQC_RSS	   2u
-#define MRQC_VMDQ	   1u /* set in both modes with pools: */
-#define MRQC_VMDQ_POOL	   3u
-#define MRQC_VMDQ_RSS	   5u
+#define SRRCTL_DROP_EN (1u << 31)
+#define MRQC_MODE(v)   ((v)&7)
+#define MRQC_RSS       2u
+#define MRQC_VMDQ      1u /* set in both modes with pools: */
+#define MRQC_VMDQ_POOL 3u
+#define MRQC_VMDQ_RSS  5u
 
 /* 7.1.5.2: write-back of an advanced receive descriptor. 7.1.4.3 has the low ones for legacy. */
-#define RXD_DD	    (1u << 0)
-#define RXD_EOP	    (1u << 1)
-#define RXD_VP	    (1u << 3)
-#define RXD_UDPCS   (1u << 4)
-#define RXD_L4CS    (1u << 5)
-#define RXD_IPCS    (1u << 6)
-#define RXD_PIF	    (1u << 7)
-#define RXD_LB	    (1u << 18)
-#define RXD_HBO	    (1u << 23)
-#define RXD_L4E	    (1u << 29)
-#define RXD_IPE	    (1u << 30)
+#define RXD_DD	  (1u << 0)
+#define RXD_EOP	  (1u << 1)
+#define RXD_VP	  (1u << 3)
+#define RXD_UDPCS (1u << 4)
+#define RXD_L4CS  (1u << 5)
+#define RXD_IPCS  (1u << 6)
+#define RXD_PIF	  (1u << 7)
+#define RXD_LB	  (1u << 18)
+#define RXD_HBO	  (1u << 23)
+#define RXD_L4E	  (1u << 29)
+#define RXD_IPE	  (1u << 30)
 /* of the lower half */
 #define RXD_HDR_LEN(n) ((uint32_t)(n) << 21)
 #define RXD_SPH	       (1u << 31)
-#define PTYPE_IPV4  (1u << 0)
-#define PTYPE_IPV4E (1u << 1)
-#define PTYPE_IPV6  (1u << 2)
-#define PTYPE_IPV6E (1u << 3)
-#define PTYPE_TCP   (1u << 4)
-#define PTYPE_UDP   (1u << 5)
-#define PTYPE_SCTP  (1u << 6)
+#define PTYPE_IPV4     (1u << 0)
+#define PTYPE_IPV4E    (1u << 1)
+#define PTYPE_IPV6     (1u << 2)
+#define PTYPE_IPV6E    (1u << 3)
+#define PTYPE_TCP      (1u << 4)
+#define PTYPE_UDP      (1u << 5)
+#define PTYPE_SCTP     (1u << 6)
 
 /* 8.12 transmit */
 #define IGB_TCTL       0x0400u
@@ -266,26 +270,26 @@ enum {
 #define IGB_SSVPC 0x41a0u
 
 /* 7.10 pools and virtual functions */
-#define IGB_VMBMEM(n)	   (0x0800u + 0x40u * (n)) /* 16 words */
-#define IGB_P2VMAILBOX(n)  (0x0c00u + 4u * (n))
-#define IGB_V2PMAILBOX(n)  (0x0c40u + 4u * (n))
-#define IGB_MBVFICR	   0x0c80u
-#define IGB_MBVFIMR	   0x0c84u
-#define IGB_VFLRE	   0x0c88u
-#define IGB_VFRE	   0x0c8cu
-#define IGB_VFTE	   0x0c90u
-#define IGB_QDE		   0x2408u
-#define IGB_DTXSWC	   0x3500u
-#define IGB_WVBR	   0x3554u
-#define IGB_VMVIR(n)	   (0x3700u + 4u * (n))
-#define IGB_PSRTYPE(n)	   (0x5480u + 4u * (n))
+#define IGB_VMBMEM(n)	  (0x0800u + 0x40u * (n)) /* 16 words */
+#define IGB_P2VMAILBOX(n) (0x0c00u + 4u * (n))
+#define IGB_V2PMAILBOX(n) (0x0c40u + 4u * (n))
+#define IGB_MBVFICR	  0x0c80u
+#define IGB_MBVFIMR	  0x0c84u
+#define IGB_VFLRE	  0x0c88u
+#define IGB_VFRE	  0x0c8cu
+#define IGB_VFTE	  0x0c90u
+#define IGB_QDE		  0x2408u
+#define IGB_DTXSWC	  0x3500u
+#define IGB_WVBR	  0x3554u
+#define IGB_VMVIR(n)	  (0x3700u + 4u * (n))
+#define IGB_PSRTYPE(n)	  (0x5480u + 4u * (n))
 enum { /* 8.10.3: the kinds of headers that are split, a bit each */
-	PSR_IPV4_FRAGMENT = 1,
-	PSR_IPV4_TCP = 2,
-	PSR_IPV4_UDP = 3,
-	PSR_IPV6_FRAGMENT = 7,
-	PSR_IPV6_TCP = 8,
-	PSR_IPV6_UDP = 9,
+       PSR_IPV4_FRAGMENT = 1,
+       PSR_IPV4_TCP = 2,
+       PSR_IPV4_UDP = 3,
+       PSR_IPV6_FRAGMENT = 7,
+       PSR_IPV6_TCP = 8,
+       PSR_IPV6_UDP = 9,
 };
 #define IGB_VMOLR(n)	   (0x5ad0u + 4u * (n))
 #define IGB_RPLOLR	   0x5af0u
