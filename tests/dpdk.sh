@@ -95,7 +95,7 @@ l3fwd() {
 		sleep 0.05
 	done
 	# its core, asleep: how much of two seconds was it on a processor?
-	pid=$(pgrep -P "$router" || echo "$router")
+	read -r pid _ <"/proc/$router/task/$router/children"
 	core=$(grep -lE '(dpdk|rte)-worker-?1$' "/proc/$pid"/task/*/comm | head -n1); core=${core%/comm}
 	before=$(awk '{print $14 + $15}' "$core/stat"); sleep 2; after=$(awk '{print $14 + $15}' "$core/stat")
 	ticks=$((after - before))
