@@ -1,6 +1,6 @@
 #!/bin/bash
 # SPDX-License-Identifier: BSD-3-Clause
-# dpdk.sh: dpdk_frames, a DPDK program that looks at what it sends bit by bit, on two igb models back to back, with DPDK 22.11 and the newest of Debian; that
+# dpdk.sh: dpdk_frames, a DPDK program that looks at what it sends bit by bit, on two igb models back to back, with DPDK 22.11 and the newest of Debian, and on their virtual functions; that
 # it fails when it is made to make a mistake; and DPDK's own example l3fwd-power, whose core sleeps until a receive interrupt, as the router between the
 # two ports of another process. With UVFIO_LONG: more of everything.
 set -uo pipefail
@@ -39,24 +39,25 @@ use() {
 	version=$(PKG_CONFIG_LIBDIR=$lib/pkgconfig pkg-config --modversion libdpdk)
 	frames=("$lib/ld-linux-x86-64.so.2" --library-path "$lib" "$tmp/frames-newest" -d "$(echo "$lib"/dpdk/pmds-*)")
 }
-run() { # DEVICE DEVICE OPTION...: dpdk_frames on two devices
+run() { # DEVICE DEVICE OPTION...: dpdk_frames on two devices, or on their functions of the address $function
 	local a=$1 b=$2; shift 2; n=$((n + 1))
 	timeout $((${#long[@]} ? 1800 : 300)) "$build/uvfio" run --memlock unlimited --device "$a" --device "$b" -- "${frames[@]}" "${cores[@]}" \
-		--file-prefix="uvfio$$.$n" -a 01:00.0 -a 02:00.0 -- "${long[@]}" "$@" >"$tmp/out" 2>&1
+		--file-prefix="uvfio$$.$n" -a "01:$function" -a "02:$function" -- "${long[@]}" "$@" >"$tmp/out" 2>&1
 }
 # shellcheck disable=SC2054
 ends=(igb,id=a,net=peer:b igb,id=b,net=peer:a)
+function=00.0 what=dpdk_frames
 cases() {
 	local line rc before=$failed
-	run "${ends[@]}"; rc=$?
+	run "${ends[@]}" "$@"; rc=$?
 	while read -r line; do
 		case $line in
-		"ok   "*) yes "dpdk_frames $version: ${line#ok   }" ;;
-		"FAIL "*) no "dpdk_frames $version: ${line#FAIL }" ;;
+		"ok   "*) yes "$what $version: ${line#ok   }" ;;
+		"FAIL "*) no "$what $version: ${line#FAIL }" ;;
 		esac
 	done < <(sed 's/^ok  */ok   /' "$tmp/out")
-	[[ $rc -eq 0 || $failed -gt $before ]] || no "dpdk_frames $version: status $rc"
-	if grep '^uvfio: error' "$tmp/out"; then no "dpdk_frames $version: uvfio complains"; fi
+	[[ $rc -eq 0 || $failed -gt $before ]] || no "$what $version: status $rc"
+	if grep '^uvfio: error' "$tmp/out"; then no "$what $version: uvfio complains"; fi
 	[[ $failed -eq $before ]] || tail -n 40 "$tmp/out"
 }
 mistake() { # WHAT CASE WHAT-IT-SAYS
@@ -66,7 +67,11 @@ mistake() { # WHAT CASE WHAT-IT-SAYS
 }
 
 system=$(pkg-config --modversion libdpdk)
-if use "$system"; then cases; else no "dpdk_frames does not compile with DPDK $system"; fi
+virtual() { # the same on a virtual function of each; what a PF decides (addresses, VLANs, RSS, interrupts) is in testpmd_vf.sh
+	local function=10.0 what="dpdk_frames on VFs" ends=("${ends[@]/%/,sriov_numvfs=1,driver=igb}")
+	cases contents jumbo segments checksums both_ways restart
+}
+if use "$system"; then cases; virtual; else no "dpdk_frames does not compile with DPDK $system"; fi
 mistake bit contents "byte 6[0-9] of a frame of 69"
 mistake length contents "a frame of 68 bytes, not 69"
 mistake swapped contents "byte"
@@ -77,7 +82,7 @@ mistake bit checksums "byte"
 mistake bit tso "byte"
 mistake offload vlan "frame of"
 mistake tag vlan "byte\|tag"
-if use newest; then cases; else no "dpdk_frames does not compile with the newest DPDK"; fi
+if use newest; then cases; virtual; else no "dpdk_frames does not compile with the newest DPDK"; fi
 
 # ---- l3fwd-power: its source is not in Debian's binary packages ----
 l3fwd() {

@@ -51,6 +51,7 @@ extern struct rte_mempool *pool;
 extern char why[512];	  /* why a case failed */
 extern const char *wrong; /* what is done wrong on purpose, once; NULL: nothing */
 extern bool longer;
+extern bool vfs; /* the ports are virtual functions, whose driver counts the FCS among the bytes and has no reset */
 
 #define NO(...)                                              \
 	do {                                                 \
@@ -79,6 +80,8 @@ bool expect(unsigned port, uint16_t queue, const struct frame *f, struct rte_mbu
 void drain(unsigned port);
 void paced(uint64_t *next, uint64_t per_second);
 
+/* the port to which the frames made here are addressed */
+extern unsigned to;
 /* a frame of @len bytes made of @number, of an EtherType that nobody knows */
 void frame_plain(struct frame *f, uint32_t number, uint16_t len);
 
