@@ -54,6 +54,7 @@ life() { # KERNEL QEMU
 	tell a 'unshare -n sleep 100000 & echo $! >/tmp/ns; sleep 0.3; for i in eth0 eth1; do [ $(cat /sys/class/net/$i/address) = '$partner' ] && ip link set $i name far; done; ip link set far netns $(cat /tmp/ns); [ -e /sys/class/net/eth1 ] && ip link set eth1 name eth0; true'
 	tell a "$(other "ip link set far name eth1; ip link set lo up; ip link set eth1 up; ip addr add 10.0.0.2/24 dev eth1; arp -s 10.0.0.1 $nic; httpd -h /tmp")"
 	check "links are up" configure
+	check "the driver tells the chip's link to the machine" eval 'tell a "dmesg | grep igb.*PCIe:" | grep "PCIe:2.5Gb/s:Width x4"'
 	check "copy" copy
 	check "disk" disk
 	control qmp_capabilities ""; check "QEMU listens" event return

@@ -211,6 +211,27 @@ static int mac_address(struct uvfio_dev *dev, uint8_t mac[6])
 	return 0;
 }
 
+/* 3.1: a link of 2.5 GT/s, and four lanes */
+int igb_add_pcie(struct uvfio_dev *dev)
+{
+	int cap = uvfio_add_pcie(dev, true);
+	unsigned at = (unsigned)cap;
+
+	if (cap < 0)
+		return cap;
+	uvfio_config_set(dev, at + PCI_EXP_LNKCAP, 4,
+			 (uvfio_config_get(dev, at + PCI_EXP_LNKCAP, 4) & ~PCI_EXP_LNKCAP_SLS) |
+				 PCI_EXP_LNKCAP_SLS_2_5GB);
+	uvfio_config_set(dev, at + PCI_EXP_LNKSTA, 2,
+			 (uvfio_config_get(dev, at + PCI_EXP_LNKSTA, 2) & ~PCI_EXP_LNKSTA_CLS) |
+				 PCI_EXP_LNKSTA_CLS_2_5GB);
+	uvfio_config_set(dev, at + PCI_EXP_LNKCAP2, 4, PCI_EXP_LNKCAP2_SLS_2_5GB);
+	uvfio_config_set(dev, at + PCI_EXP_LNKSTA2, 2, 0); /* no equalization at this speed */
+	if (uvfio_config_get(dev, at + PCI_EXP_LNKCTL2, 2)) /* a VF has none */
+		uvfio_config_set(dev, at + PCI_EXP_LNKCTL2, 2, PCI_EXP_LNKCTL2_TLS_2_5GT);
+	return cap;
+}
+
 static int describe(struct uvfio_dev *dev, const uint8_t mac[6], unsigned vectors)
 {
 	static const struct uvfio_ids ids = {
@@ -250,7 +271,7 @@ static int describe(struct uvfio_dev *dev, const uint8_t mac[6], unsigned vector
 	ret = uvfio_add_msix(dev, vectors, 3, 0, 3, MSIX_PBA);
 	if (ret < 0)
 		return ret;
-	ret = uvfio_add_pcie(dev, true);
+	ret = igb_add_pcie(dev);
 	if (ret < 0)
 		return ret;
 	ret = uvfio_add_aer(dev);

@@ -179,6 +179,7 @@ uint32_t igb_reg_read(struct igb *g, uint32_t off);
 void igb_reg_write(struct igb *g, uint32_t off, uint32_t value);
 
 /* igb.c */
+int igb_add_pcie(struct uvfio_dev *dev);
 bool igb_is_master(struct igb_fn *fn);	/* else a read that failed was never made */
 void igb_quiesce(struct igb_fn *fn);	/* its queues touch no memory until igb_wake() */
 void igb_software_reset(struct igb *g); /* CTRL.RST; with ctl */

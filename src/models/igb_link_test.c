@@ -123,6 +123,34 @@ static void test_forced(void **state)
 	stop();
 }
 
+static unsigned find(unsigned id)
+{
+	unsigned cap = (unsigned)pci_config_read(fn, PCI_CAPABILITY_LIST, 1);
+
+	while (cap && pci_config_read(fn, cap, 1) != id)
+		cap = (unsigned)pci_config_read(fn, cap + 1, 1);
+	assert_int_not_equal(cap, 0);
+	return cap;
+}
+
+/* The link to the machine: Linux's driver tells of it at the start. */
+static void test_express(void **state)
+{
+	unsigned cap;
+
+	plug(&model_igb, "mac", "52:54:00:12:34:56");
+	cap = find(PCI_CAP_ID_EXP);
+	for (int i = 0; i < 2; i++) {
+		assert_int_equal(pci_config_read(fn, cap + PCI_EXP_LNKCAP, 4) & 0x3ff, 0x41);
+		assert_int_equal(pci_config_read(fn, cap + PCI_EXP_LNKSTA, 2) & 0x3ff, 0x41);
+		assert_int_equal(pci_config_read(fn, cap + PCI_EXP_LNKCAP2, 4), 2);
+		assert_int_equal(pci_config_read(fn, cap + PCI_EXP_LNKCTL2, 2) & 0xf, 1);
+		assert_int_equal(pci_config_read(fn, cap + PCI_EXP_LNKSTA2, 2), 0);
+		pci_function_reset(fn, UVFIO_RESET_FLR);
+	}
+	unplug();
+}
+
 /* A cause that IVAR sends to an entry that the table does not have goes nowhere. */
 static void test_vectors(void **state)
 {
@@ -130,11 +158,7 @@ static void test_vectors(void **state)
 	char err[256];
 
 	plug(&model_igb, "vectors", "3");
-	for (cap = (unsigned)pci_config_read(fn, PCI_CAPABILITY_LIST, 1);
-	     cap && pci_config_read(fn, cap, 1) != PCI_CAP_ID_MSIX;
-	     cap = (unsigned)pci_config_read(fn, cap + 1, 1))
-		;
-	assert_int_not_equal(cap, 0);
+	cap = find(PCI_CAP_ID_MSIX);
 	assert_int_equal(pci_config_read(fn, cap + PCI_MSIX_FLAGS, 2) & PCI_MSIX_FLAGS_QSIZE, 2);
 	pci_msix_enable(fn);
 	for (unsigned i = 0; i < 3; i++)
@@ -156,6 +180,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_negotiation),
 		cmocka_unit_test(test_forced),
+		cmocka_unit_test(test_express),
 		cmocka_unit_test(test_vectors),
 	};
 

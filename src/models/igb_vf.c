@@ -179,7 +179,7 @@ static int create(struct uvfio_dev *dev)
 	ret = uvfio_add_msix(dev, IGB_VF_VECTORS, 3, 0, 3, VF_MSIX_PBA);
 	if (ret < 0)
 		return ret;
-	ret = uvfio_add_pcie(dev, true);
+	ret = igb_add_pcie(dev);
 	if (ret < 0)
 		return ret;
 	ret = uvfio_add_aer(dev);
