@@ -7,12 +7,12 @@
 #include <string.h>
 #include <time.h>
 
-#define PHY 1u
+#define PHY	     1u
 #define PHY_LOOPBACK 0x4140u /* 8.25, register 0: loopback, 1000, full duplex */
 
 static void nap(unsigned us)
 {
-	nanosleep(&(struct timespec){ .tv_nsec = (long)us * 1000 }, NULL);
+	nanosleep(&(struct timespec){.tv_nsec = (long)us * 1000}, NULL);
 }
 
 int igb_phy_read(struct igb *g, unsigned phy, unsigned reg)
@@ -100,8 +100,9 @@ void igb_start(struct igb *g, unsigned queues, uint32_t rctl, uint32_t srrctl)
 	if (!igb_reset(g))
 		die("the reset does not end");
 	/*
-	 * 3.5.6.3.1: looped back in the PHY, speed and duplex forced on both sides. QEMU's model wants more: negotiation once, or its link stays down, and the
-	 * MAC's loopback, which the chip has no use for (3.5.6.2).
+	 * 3.5.6.3.1: looped back in the PHY, speed and duplex forced on both sides. QEMU's model
+	 * wants more: negotiation once, or its link stays down, and the MAC's loopback, which the
+	 * chip has no use for (3.5.6.2).
 	 */
 	igb_phy_write(g, PHY, 0, 0x1200);
 	igb_phy_write(g, PHY, 0, PHY_LOOPBACK);
@@ -140,17 +141,19 @@ void igb_put(struct igb *g, unsigned queue, uint64_t address, uint32_t command, 
 {
 	struct igb_queue *q = &g->queue[queue];
 
-	q->tx[q->tx_tail] = (struct igb_descriptor){ address, command, options };
+	q->tx[q->tx_tail] = (struct igb_descriptor){address, command, options};
 	q->tx_tail = (q->tx_tail + 1) % IGB_RING;
 }
 
-void igb_put_frame(struct igb *g, unsigned queue, const void *frame, unsigned length, uint32_t command, uint32_t options)
+void igb_put_frame(struct igb *g, unsigned queue, const void *frame, unsigned length,
+		   uint32_t command, uint32_t options)
 {
 	/* within a page: QEMU drops a buffer whose pages are not neighbours in its memory */
 	uint64_t at = g->queue[queue].tx_tail * 2048u % 65536u;
 
 	memcpy(g->tx_data + at, frame, length);
-	igb_put(g, queue, g->tx_data_iova + at, TX_DATA | TX_EOP | TX_RS | length | command, options | length << 14);
+	igb_put(g, queue, g->tx_data_iova + at, TX_DATA | TX_EOP | TX_RS | length | command,
+		options | length << 14);
 }
 
 bool igb_send(struct igb *g, unsigned queue)
