@@ -38,7 +38,8 @@ UVFIO_PUBLIC void uvfio_free(struct uvfio *u);
 UVFIO_PUBLIC const char *uvfio_strerror(const struct uvfio *u);
 
 /**
- * uvfio_add - plug in a device: @spec as --device takes it, "nvme,image=disk.img" or "./counter.so,step=2".
+ * uvfio_add - plug in a device: @spec as --device takes it, "nvme,image=disk.img" or "./counter.so,step=2". The virtual functions of "igb,sriov_numvfs=2"
+ * are plugged in with it and opened by their addresses ("0000:01:10.0"); no VF token is asked for.
  * @addr: gets "0000:01:00.0" (may be NULL); at least 13 bytes. Return 0, -EINVAL, -ENOENT, -ENOMEM, ...
  */
 UVFIO_PUBLIC int uvfio_add(struct uvfio *u, const char *spec, char *addr);

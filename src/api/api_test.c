@@ -110,6 +110,31 @@ static void test_plug_and_open(void **state)
 	/* a is left to uvfio_free() */
 }
 
+static void test_vfs(void **state)
+{
+	struct uvfio *u = *state;
+	struct uvfio_device *pf, *vf, *none;
+	char addr[16];
+
+	assert_int_equal(uvfio_add(u, "igb,sriov_numvfs=9", NULL), -ERANGE);
+	assert_int_equal(uvfio_add(u, "igb,sriov_numvfs=2", addr), 0);
+	assert_string_equal(addr, "0000:01:00.0");
+	assert_int_equal(uvfio_open(u, addr, &pf), 0);
+	assert_int_equal(uvfio_open(u, "0000:01:10.2", &vf), 0);
+	assert_int_equal(uvfio_read32(vf, UVFIO_REGION_CONFIG, 0), 0x10ca8086);
+	assert_int_equal(uvfio_region_size(vf, 0), 0x4000);
+	assert_int_equal(uvfio_bus_master(vf, true), 0);
+	assert_int_equal(uvfio_open(u, "0000:01:10.4", &none), -ENODEV);
+	/* a device that a driver of the host has; its VFs can be had */
+	assert_int_equal(uvfio_open_model(u, "igb,driver=igb,sriov_numvfs=1,addr=05:00.0", &none), -ENODEV);
+	assert_non_null(strstr(uvfio_strerror(u), "driver igb"));
+	assert_int_equal(uvfio_open(u, "05:10.0", &none), 0);
+	uvfio_close(none);
+	uvfio_close(pf);
+	assert_int_equal(uvfio_read32(vf, UVFIO_REGION_CONFIG, 0), 0x10ca8086);
+	uvfio_close(vf);
+}
+
 static void test_registers(void **state)
 {
 	struct uvfio *u = *state;
@@ -571,6 +596,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(test_plug_and_open, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_vfs, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_registers, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_no_reset, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_dma, setup, teardown),

@@ -96,18 +96,26 @@ static uint32_t read_locked(const pci_function *fn, unsigned off, unsigned size)
 	return v;
 }
 
-uint32_t pci_config_read(pci_function *fn, unsigned off, unsigned size)
+static uint32_t no_answer(unsigned size)
+{
+	return size < 4 ? (1u << 8 * size) - 1 : UINT32_MAX;
+}
+
+static uint32_t read_own(pci_function *fn, unsigned off, unsigned size)
 {
 	uint32_t v;
 
 	if (!access_valid(fn, off, size))
-		return size < 4 ? (1u << 8 * size) - 1 : UINT32_MAX;
-	if (!pci_present(fn))
-		return UINT32_MAX >> (32 - 8 * size);
+		return no_answer(size);
 	pthread_mutex_lock(&fn->lock);
 	v = read_locked(fn, off, size);
 	pthread_mutex_unlock(&fn->lock);
 	return v;
+}
+
+uint32_t pci_config_read(pci_function *fn, unsigned off, unsigned size)
+{
+	return pci_present(fn) ? read_own(fn, off, size) : no_answer(size);
 }
 
 unsigned pci_config_derive(pci_function *fn)
@@ -361,8 +369,11 @@ void pci_restore_state(pci_function *fn, const void *buf)
 
 uint32_t uvfio_config_get(const struct uvfio_dev *dev, unsigned offset, unsigned size)
 {
-	/* const for the model: a look at config space changes nothing that it could see */
-	return pci_config_read((pci_function *)dev, offset, size);
+	/*
+	 * const for the model: a look at config space changes nothing that it could see. A VF that is
+	 * not enabled still knows its own registers.
+	 */
+	return read_own((pci_function *)dev, offset, size);
 }
 
 void uvfio_config_set(struct uvfio_dev *dev, unsigned offset, unsigned size, uint32_t value)

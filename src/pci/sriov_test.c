@@ -230,6 +230,8 @@ static void vf_config(void **state)
 	assert_int_equal(rd32(0), 0xffffffff);
 	assert_int_equal(rd16(PCI_COMMAND), 0xffff);
 	assert_int_equal(rd8(0x40), 0xff);
+	/* but itself */
+	assert_int_equal(uvfio_config_get(fn, PCI_STATUS, 2), PCI_STATUS_CAP_LIST);
 	assert_int_equal(pci_sriov_set(pf, 2), 0);
 	assert_int_equal(uvfio_num_vfs(pf), 2);
 	assert_int_equal(rd32(0), 0xffffffff);
