@@ -142,6 +142,20 @@ same "a token outlives the process that set it" "open $P: 0x0|open $V0: EACCES|o
 	"$(shell '$use open $P $T; $use open $V0 - open $V0 $T2 open $V1 $T' | paste -sd'|')"
 same "and the feature's, and not into another run" "open $V0: EACCES" "$(run "$use" open $V0 $T)"
 
+echo "# writers and users at once"
+opts=,driver=sriovtest
+cat >"$tmp/crowd" <<'END'
+end=$(($(date +%s) + 3))
+flip() { while [ $(date +%s) -lt $end ]; do for v in 2 0 3 0 1 0; do echo $v >$N; done; done 2>/dev/null; }
+busy() { while [ $(date +%s) -lt $end ]; do $use open $V0 - read $V0 0 2>/dev/null; done; }
+flip & flip & busy & busy & wait
+echo 0 >$N && echo 4 >$N && $use open $V0 - read $V0 0 && ls /dev/vfio
+END
+run sh "$tmp/crowd" | sort >"$tmp/out"
+same "nothing else happens than that it is there, not there, or busy" "" "$(grep -vE "^(open $V0: (0x0|ENOENT|EBUSY|ENODEV)|read $V0: (0x100|not open)|[0-9]|vfio)$" "$tmp/out")"
+has "it is there at times" "^read $V0: 0x100" "$tmp/out"
+same "and at the end all is as it should be" "2 3 4 5 vfio" "$(grep -E '^([0-9]|vfio)$' "$tmp/out" | xargs)"
+
 echo "# a driver of the host"
 opts=,sriov_numvfs=2,driver=sriovtest
 same "VFs take no token" "open $V0: 0x0|read $V0: 0x100|open $V1: EINVAL" "$(run "$use" open $V0 - read $V0 0 open $V1 $T | paste -sd'|')"

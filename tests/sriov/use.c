@@ -86,17 +86,11 @@ static long open_device(const char *addr, const char *token)
 	struct opened *o = find("");
 	char name[128];
 
-	*o = (struct opened){.device = -1,
-			     .group = open_group(addr),
-			     .container = open("/dev/vfio/vfio", O_RDWR)};
+	*o = (struct opened){.device = -1, .container = open("/dev/vfio/vfio", O_RDWR)};
+	o->group = open_group(addr);
 	snprintf(name, sizeof(name), "%s%s%s", addr,
 		 *token == '-' ? "" : " vf_token=", *token == '-' ? "" : token);
-	if (o->group < 0) {
-		o->group = open_group(addr); /* its errno, not the container's */
-		close_all(o);
-		return -1;
-	}
-	if (ioctl(o->group, VFIO_GROUP_SET_CONTAINER, &o->container) ||
+	if (o->group < 0 || ioctl(o->group, VFIO_GROUP_SET_CONTAINER, &o->container) ||
 	    ioctl(o->container, VFIO_SET_IOMMU, VFIO_TYPE1v2_IOMMU) ||
 	    (o->device = ioctl(o->group, VFIO_GROUP_GET_DEVICE_FD, name)) < 0) {
 		close_all(o);
