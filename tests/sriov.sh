@@ -1,7 +1,7 @@
 #!/bin/bash
 # SPDX-License-Identifier: BSD-3-Clause
-# sriov.sh [-K] : SR-IOV under uvfio: the kernel's answers to tests/sriov/client.c (as recorded, or with -K asked of a kernel in QEMU with its igb,
-# which takes half a minute and records them anew); then what only uvfio has to get right: writers of sriov_numvfs of every kind, several processes of a run, what
+# sriov.sh [-K] : SR-IOV under uvfio: the kernel's answers to tests/sriov/client.c, as recorded (with -K recorded anew; with UVFIO_LONG, as make interop sets it, two kernels in QEMU
+# with its igb are asked whether they still say so, which takes a minute); then what only uvfio has to get right: writers of sriov_numvfs of every kind, several processes of a run, what
 # PF and VFs do to each other.
 set -uo pipefail
 top=$(cd "$(dirname "$0")/.." && pwd)
@@ -26,10 +26,17 @@ shell() { run sh -c "$1" - "${@:2}"; }
 export P V0 V1 T T2 N use tmp
 
 echo "# the kernel's answers"
-if [[ ${1-} == -K ]]; then
-	QEMU=$top/tools/qemu-newest "$top/tools/kernel-vfio-guest" -k 6.12 -p -d igb -f "$build/test/sriov_client" -- \
-		"echo Y >/sys/module/vfio_pci/parameters/enable_sriov; sriov_client $P" >"$tmp/kernel" && cp "$tmp/kernel" "$recorded"
+kernel() { # VERSION
+	QEMU=$top/tools/qemu-newest "$top/tools/kernel-vfio-guest" -k "$1" -p -d igb -f "$build/test/sriov_client" -- \
+		"echo Y >/sys/module/vfio_pci/parameters/enable_sriov; sriov_client $P"
+}
+if [[ ${1-} == -K ]]; then kernel 6.12 >"$tmp/kernel" && cp "$tmp/kernel" "$recorded"; fi
+if [[ ${UVFIO_LONG-} ]]; then
+	for k in 6.1 6.12; do same "Linux $k says what is recorded" "" "$(kernel $k | diff "$recorded" - 2>&1)"; done
 fi
+echo "# the same asked of igb here"
+same "all of them" "" "$(timeout 60 "$build/uvfio" run --log none --device igb -- "$build/test/sriov_client" $P | diff "$recorded" - 2>&1)"
+echo "# and of the test's own device, one by one"
 run "$build/test/sriov_client" $P >"$tmp/client"
 exec 3<"$tmp/client"
 while IFS= read -r want; do
