@@ -45,6 +45,15 @@ for o in "" "-i" "-d" "-d -i"; do
 		check "random reads, depth $q${o:+, $o}" drive "" perf -q "$q" -s "$seconds" -w 0 --verify $o
 	done
 done
+# the doorbell page opened for moments, for long, never; and a driver that has one processor together with the device
+for o in ",poll=5" ",poll=1000" ",poll=0" ",mmap=trap"; do
+	check "random reads, depth 4, $o" drive "$o" perf -q 4 -s 0.3 -w 0 --verify
+	check "random reads, depth 127, doorbell buffers, $o" drive "$o" perf -q 127 -s 0.3 -w 0 --verify -d
+done
+one=$(taskset -cp $$ | sed 's/.*: *//; s/[-,].*//')
+on_one() { (taskset -cp "$one" $BASHPID >/dev/null && drive "$@"); }
+check "one processor, depth 1" on_one "" perf -q 1 -s 0.3 -w 0 --verify
+check "one processor, depth 32, interrupts" on_one "" perf -q 32 -s 0.3 -w 0 --verify -i
 check "64 KiB each, one after the other" drive "" perf -q 8 -b 65536 -S -s "$seconds" -w 0 --verify
 check "the device had nothing to say" quiet
 # the tests of the test: a block that is not as it was filled is noticed; so is a command that fails
