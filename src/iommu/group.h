@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* iommu/group.h: an IOMMU group: the functions that the IOMMU cannot tell apart. Attach is by group. Built by machine/ before anything runs; then read-only but for the domain. */
+/* iommu/group.h: an IOMMU group: the functions that the IOMMU cannot tell apart. Attach is by group. Built by machine/ before anything runs; later only a VF comes or goes, when its group is not open. */
 #ifndef IOMMU_GROUP_H
 #define IOMMU_GROUP_H
 #include <pthread.h>

@@ -109,8 +109,8 @@ void vfio_group_remove_device(struct vfio_group *g, struct vfio_device *dev)
 	for (unsigned i = 0; i < g->n; i++) {
 		if (g->devs[i] != dev)
 			continue;
+		/* dev->group stays: who looked it up before may still ask what it was */
 		g->devs[i] = g->devs[--g->n];
-		dev->group = NULL;
 		break;
 	}
 	pthread_mutex_unlock(&g->system->topology_lock);

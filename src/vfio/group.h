@@ -26,7 +26,7 @@ struct vfio_group {
 };
 
 struct vfio_system {
-	pthread_mutex_t lock;             /* guards groups, and each group's devs while the machine is built */
+	pthread_mutex_t lock;             /* guards groups */
 	pthread_mutex_t topology_lock;    /* a leaf; held too when groups or a group's devs change, so that a device can look for its neighbours */
 	struct vfio_group **groups; unsigned n;
 	struct loop *loop;                /* service thread for virqfds and timers; owned */
