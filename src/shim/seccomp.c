@@ -185,12 +185,16 @@ static int find_text(struct dl_phdr_info *info, size_t size, void *arg)
 
 void shim_seccomp_trap_writes(int fd)
 {
-	static atomic_ullong done; /* numbers that have it, of the first 64 */
+	static atomic_ullong done[16]; /* numbers that have it: once each, for filters only add up */
 	struct text t = { .inside = (uintptr_t)gnu_get_libc_version };
-	uint64_t bit = fd >= 0 && fd < 64 ? 1ull << fd : 0;
+	uint64_t bit = 1ull << fd % 64;
 	long rc;
 
-	if (bit & atomic_fetch_or(&done, bit))
+	if (fd < 0 || fd / 64 >= (int)ARRAY_SIZE(done)) {
+		log_info(SHIM_WHO, "descriptor %d: what libc's streams write to sriov_numvfs is EBADF", fd);
+		return;
+	}
+	if (bit & atomic_fetch_or(&done[fd / 64], bit))
 		return;
 	/* all of libc lies in one 4 GiB, or else the number could not be compared in two halves */
 	if (!dl_iterate_phdr(find_text, &t) || t.start >> 32 != (t.end - 1) >> 32) {
