@@ -46,6 +46,17 @@ overrun() {
 	pmd "set portlist 0,1"
 }
 
+# with four queues: a rule takes a burst of each of port 0's queues, which are many flows to one address and port, to one queue of port 1
+flow_rule() {
+	local name="testpmd $version: a flow rule" q used=
+	pmd "flow create 1 ingress pattern eth / ipv4 dst is 198.18.0.2 proto is 17 / udp dst is 9 / end actions queue index 2 / end"
+	[[ $reply == *"Flow rule #0 created"* ]] || { no "$name: $reply"; return; }
+	pmd start stop "set portlist 0" "start tx_first 1" stop # what is left in the rings goes first
+	for q in 0 1 2 3; do pmd "show port 1 rxq $q desc used count"; used+=" $(sed -n 's/.*[Uu]sed desc count = //p' <<<"$reply")"; done
+	pmd "set portlist 0,1" "flow flush 1"
+	if [[ $used == " 0 0 128 0" ]]; then yes "$name"; else no "$name: the queues have$used"; fi
+}
+
 # the other end's link goes and comes: the program hears of it by an interrupt, and packets pass again
 link() { # NAME
 	local seen
@@ -78,6 +89,7 @@ short() {
 	forward "io after detach and attach" "${again[@]}"
 	forward "io, four queues" "$(queues 4 256)"
 	streams "io, four queues" 8
+	flow_rule
 	overrun
 	pmd_quit
 }

@@ -119,7 +119,8 @@ struct igb {
 	atomic_bool phy_loopback, phy_asleep;
 	atomic_uint mode; /* of the PHY's link: IGB_MODE_* */
 	struct igb_fn fn[IGB_FUNCTIONS];
-	atomic_uint vfs; /* the virtual functions that are enabled, a bit each */
+	atomic_bool steers; /* there is a filter in igb_steer.c */
+	atomic_uint vfs;    /* the virtual functions that are enabled, a bit each */
 	pthread_mutex_t ctl, mbx;
 	uint16_t nvm[IGB_NVM_WORDS];
 	struct igb_spi spi;
@@ -245,6 +246,22 @@ bool igb_tag(struct igb *g, const uint8_t *frame, size_t len, uint16_t *tag);
 /* The RAR entries that have @mac: the pools of all of them. */
 bool igb_address(struct igb *g, const uint8_t *mac, uint32_t *pools);
 bool igb_hashed(struct igb *g, uint32_t table, const uint8_t *mac); /* IGB_MTA, IGB_UTA */
+
+/* igb_steer.c: what is known of a frame, and the queue that a filter gives it; -1: none does */
+struct igb_flow {
+	uint16_t type; /* EtherType */
+	bool ipv4, ports, tcp;
+	uint8_t proto;
+	size_t ip, l4;
+	int etqf; /* out: which of the filters for EtherTypes it passed; -1 */
+};
+int igb_steer(struct igb *g, const uint8_t *frame, size_t len, struct igb_flow *flow);
+void igb_steer_update(struct igb *g);
+static inline bool igb_steer_reg(uint32_t off)
+{
+	return off == IGB_SYNQF || (off >= IGB_FTQF(0) && off < IGB_FTQF(IGB_FTQFS)) ||
+	       (off >= IGB_ETQF(0) && off < IGB_ETQF(IGB_ETQFS));
+}
 
 /* igb_switch.c: pools */
 uint32_t igb_pools_with(struct igb *g, uint32_t bit);			/* of VMOLR */

@@ -38,7 +38,7 @@ static const struct range table[] = {
 	{IGB_RXPBS, 1, 4, 0x8000007f, 0x40},
 	{IGB_RXCSUM, 1, 4, 0x2fff, RXCSUM_IPOFL | RXCSUM_TUOFL},
 	{IGB_RLPML, 1, 4, 0x3fff, IGB_FRAME_MAX},
-	{IGB_RFCTL, 1, 4, 0x0007ffff, 0},
+	{IGB_RFCTL, 1, 4, 0x000fffff, 0},
 	{IGB_MTA, 128, 4, ~0u, 0},
 	{IGB_RAL(0), 16, 8, ~0u, 0},
 	{IGB_RAH(0), 16, 8, 0x83ffffff, 0},
@@ -46,7 +46,7 @@ static const struct range table[] = {
 	{IGB_RAH(16), 8, 8, 0x83ffffff, 0},
 	{IGB_PSRTYPE(0), 8, 4, ~0u, 0}, /* 8.10.3 */
 	{0x55b0, 1, 4, 0xffffffff, 0},	/* VLAPQF */
-	{0x55fc, 1, 4, 0x8000000f, 0},	/* SYNQF */
+	{IGB_SYNQF, 1, 4, 0x0000000f, 0},
 	{IGB_VFTA, 128, 4, ~0u, 0},
 	{0x5800, 1, 4, 0x1f, 0},     /* WUC, 8.20 */
 	{0x5808, 1, 4, 0xff81ff, 0}, /* WUFC */
@@ -55,14 +55,14 @@ static const struct range table[] = {
 	{0x5880, 4, 4, ~0u, 0},	     /* IP6AT */
 	{IGB_MRQC, 1, 4, 0x01f7003f, 0},
 	{IGB_VT_CTL, 1, 4, 0x70000380, 0},
-	{0x5980, 8, 4, ~0u, 0}, /* SAQF, 8.10.20 */
-	{0x59a0, 8, 4, ~0u, 0}, /* DAQF */
-	{0x59c0, 8, 4, ~0u, 0}, /* SPQF */
-	{0x59e0, 8, 4, ~0u, 0}, /* FTQF */
-	{0x5a80, 8, 4, ~0u, 0}, /* IMIR, 8.11 */
-	{0x5aa0, 8, 4, ~0u, 0}, /* IMIREXT */
+	{IGB_SAQF(0), IGB_FTQFS, 4, ~0u, 0},
+	{IGB_DAQF(0), IGB_FTQFS, 4, ~0u, 0},
+	{IGB_SPQF(0), IGB_FTQFS, 4, 0xffff, 0},
+	{IGB_FTQF(0), IGB_FTQFS, 4, ~0u, 0},
+	{IGB_IMIR(0), IGB_FTQFS, 4, ~0u, 0},
+	{IGB_IMIREXT(0), IGB_FTQFS, 4, ~0u, 0},
 	{0x5ac0, 1, 4, 0xf, 0}, /* IMIRVP */
-	{0x5cb0, 8, 4, ~0u, 0}, /* ETQF */
+	{IGB_ETQF(0), IGB_ETQFS, 4, ~0u, 0},
 	{IGB_RETA, 32, 4, ~0u, 0},
 	{IGB_RSSRK, 10, 4, ~0u, 0},
 	{IGB_UTA, 128, 4, ~0u, 0},
@@ -145,6 +145,7 @@ void igb_regs_init(struct igb *g)
 	igb_put(g, IGB_TXQ(0, TXDCTL), QUEUE_ENABLE);		/* 8.12.13 */
 	igb_put(g, IGB_SW_FW_SYNC, sync);
 	igb_put(g, IGB_SWSM, swsm);
+	igb_steer_update(g);
 }
 
 uint32_t igb_canonical(uint32_t off)
@@ -359,6 +360,8 @@ void igb_reg_write(struct igb *g, uint32_t off, uint32_t value)
 				igb_vf_reset(g, off >> 8 & 7);
 		} else if (mask) {
 			igb_put(g, off, value & mask);
+			if (igb_steer_reg(off))
+				igb_steer_update(g);
 		}
 		break;
 	}

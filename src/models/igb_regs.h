@@ -144,6 +144,31 @@
 #define RXDCTL	      0x28u
 #define RQDPC	      0x30u
 
+/* 7.1.2 filters for queues */
+#define IGB_SYNQF	  0x55fcu
+#define IGB_FTQFS	  8u
+#define IGB_SAQF(n)	  (0x5980u + 4u * (n))
+#define IGB_DAQF(n)	  (0x59a0u + 4u * (n))
+#define IGB_SPQF(n)	  (0x59c0u + 4u * (n))
+#define IGB_FTQF(n)	  (0x59e0u + 4u * (n))
+#define IGB_IMIR(n)	  (0x5a80u + 4u * (n))
+#define IGB_IMIREXT(n)	  (0x5aa0u + 4u * (n))
+#define IGB_ETQFS	  8u
+#define IGB_ETQF(n)	  (0x5cb0u + 4u * (n))
+#define RFCTL_SYNQFP	  (1u << 19)
+#define SYNQF_ENABLE	  (1u << 0)
+#define FTQF_QUEUE_ENABLE (1u << 8)
+#define FTQF_MASK_PROTO	  (1u << 28) /* set: not compared */
+#define FTQF_MASK_SADDR	  (1u << 29)
+#define FTQF_MASK_DADDR	  (1u << 30)
+#define FTQF_MASK_SPORT	  (1u << 31)
+#define IMIR_PORT_BP	  (1u << 17)
+#define IMIREXT_SIZE_BP	  (1u << 12)
+#define IMIREXT_CTRL_BP	  (1u << 19)
+#define ETQF_ENABLE	  (1u << 26)
+#define ETQF_QUEUE_ENABLE (1u << 31)
+#define PTYPE_ETQF	  (1u << 11)
+
 #define RCTL_EN		   (1u << 1)
 #define RCTL_UPE	   (1u << 3)
 #define RCTL_MPE	   (1u << 4)

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
  * igb: reception (82576 datasheet, 7.1). A frame that passed the filters (igb_filter.c) is looked
- * into for its protocols, gets a queue (RSS) or, with pools, as many as there are pools that want
- * it (igb_switch.c), and goes into as many descriptors as it needs; when there are not so many it
- * is dropped and counted. It runs in the thread that brings the frame.
+ * into for its protocols, gets a queue (igb_steer.c, RSS) or, with pools, as many as there are
+ * pools that want it (igb_switch.c), and goes into as many descriptors as it needs; when there are
+ * not so many it is dropped and counted. It runs in the thread that brings the frame.
  *
  * Writes are posted (PCIe 6.0, 2.4.1): a device does not learn that the IOMMU dropped one, and the
  * descriptor is written back all the same, as the chip's is; the IOMMU's log line tells. A
@@ -353,10 +353,24 @@ static unsigned redirect(struct igb *g, const struct parsed *p)
 	return igb_get(g, IGB_RETA + (p->hash & 0x7c)) >> 8 * (p->hash & 3) & 15;
 }
 
-static unsigned choose_queue(struct igb *g, const struct parsed *p)
+static unsigned choose_queue(struct igb *g, const uint8_t *f, size_t len, struct parsed *p)
 {
 	uint32_t mrqc = igb_get(g, IGB_MRQC);
+	struct igb_flow flow = {
+		.type = igb_be16(f + (p->tagged ? 16 : 12)),
+		.ipv4 = p->ptype & PTYPE_IPV4,
+		.ports = p->ptype & (PTYPE_TCP | PTYPE_UDP | PTYPE_SCTP),
+		.tcp = p->ptype & PTYPE_TCP,
+		.proto = p->proto,
+		.ip = p->ip,
+		.l4 = p->l4,
+	};
+	int queue = igb_steer(g, f, len, &flow);
 
+	if (flow.etqf >= 0) /* 7.1.5.2: the filter instead of the protocols */
+		p->ptype = PTYPE_ETQF | (uint32_t)flow.etqf;
+	if (queue >= 0)
+		return (unsigned)queue;
 	return MRQC_MODE(mrqc) == MRQC_RSS ? redirect(g, p) : mrqc >> 3 & 7; /* Def_Q */
 }
 
@@ -504,7 +518,7 @@ bool igb_rx_frame(struct igb *g, const uint8_t *frame, size_t len)
 		parse(g, frame, len, &p);
 		w.strip = igb_get(g, IGB_CTRL) & CTRL_VME;
 		w.fcs = !(rctl & RCTL_SECRC);
-		if (!deliver(g, choose_queue(g, &p), frame, len, &p, &w))
+		if (!deliver(g, choose_queue(g, frame, len, &p), frame, len, &p, &w))
 			goto refused;
 	}
 	igb_stats_rx(g, frame, len);
