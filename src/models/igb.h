@@ -250,7 +250,8 @@ bool igb_hashed(struct igb *g, uint32_t table, const uint8_t *mac); /* IGB_MTA, 
 /* igb_steer.c: what is known of a frame, and the queue that a filter gives it; -1: none does */
 struct igb_flow {
 	uint16_t type; /* EtherType */
-	bool ipv4, ports, tcp;
+	bool tagged, ipv4, ports, tcp;
+	uint16_t tag;
 	uint8_t proto;
 	size_t ip, l4;
 	int etqf; /* out: which of the filters for EtherTypes it passed; -1 */
@@ -259,7 +260,8 @@ int igb_steer(struct igb *g, const uint8_t *frame, size_t len, struct igb_flow *
 void igb_steer_update(struct igb *g);
 static inline bool igb_steer_reg(uint32_t off)
 {
-	return off == IGB_SYNQF || (off >= IGB_FTQF(0) && off < IGB_FTQF(IGB_FTQFS)) ||
+	return off == IGB_SYNQF || off == IGB_VLAPQF ||
+	       (off >= IGB_FTQF(0) && off < IGB_FTQF(IGB_FTQFS)) ||
 	       (off >= IGB_ETQF(0) && off < IGB_ETQF(IGB_ETQFS));
 }
 

@@ -45,7 +45,7 @@ static const struct range table[] = {
 	{IGB_RAL(16), 8, 8, ~0u, 0},
 	{IGB_RAH(16), 8, 8, 0x83ffffff, 0},
 	{IGB_PSRTYPE(0), 8, 4, ~0u, 0}, /* 8.10.3 */
-	{0x55b0, 1, 4, 0xffffffff, 0},	/* VLAPQF */
+	{IGB_VLAPQF, 1, 4, ~0u, 0},
 	{IGB_SYNQF, 1, 4, 0x0000000f, 0},
 	{IGB_VFTA, 128, 4, ~0u, 0},
 	{0x5800, 1, 4, 0x1f, 0},     /* WUC, 8.20 */

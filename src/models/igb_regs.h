@@ -145,6 +145,7 @@
 #define RQDPC	      0x30u
 
 /* 7.1.2 filters for queues */
+#define IGB_VLAPQF	  0x55b0u
 #define IGB_SYNQF	  0x55fcu
 #define IGB_FTQFS	  8u
 #define IGB_SAQF(n)	  (0x5980u + 4u * (n))

@@ -358,6 +358,8 @@ static unsigned choose_queue(struct igb *g, const uint8_t *f, size_t len, struct
 	uint32_t mrqc = igb_get(g, IGB_MRQC);
 	struct igb_flow flow = {
 		.type = igb_be16(f + (p->tagged ? 16 : 12)),
+		.tagged = p->tagged,
+		.tag = p->tag,
 		.ipv4 = p->ptype & PTYPE_IPV4,
 		.ports = p->ptype & (PTYPE_TCP | PTYPE_UDP | PTYPE_SCTP),
 		.tcp = p->ptype & PTYPE_TCP,

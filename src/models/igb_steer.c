@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
  * igb: filters that choose a queue before RSS does (82576 datasheet, 7.1.2): by EtherType, of TCP's
- * first packets, by addresses, ports and protocol of IPv4. They are for a device without pools.
- * Immediate interrupts, which the same registers can ask for, and time stamps are not there.
+ * first packets, by addresses, ports and protocol of IPv4, by the priority in a VLAN tag. They are
+ * for a device without pools. Immediate interrupts, which the same registers can ask for, and time
+ * stamps are not there.
  */
 #include <string.h>
 #include "models/igb.h"
@@ -76,6 +77,14 @@ static int by_syn(struct igb *g, const uint8_t *f, const struct igb_flow *flow)
 	return v >> 1 & 7;
 }
 
+/* Four bits for each priority of a VLAN tag: a queue, and whether it counts. */
+static int by_priority(struct igb *g, const struct igb_flow *flow)
+{
+	uint32_t v = igb_get(g, IGB_VLAPQF) >> 4 * (flow->tag >> 13);
+
+	return flow->tagged && v & 8 ? (int)(v & 7) : -1;
+}
+
 int igb_steer(struct igb *g, const uint8_t *f, size_t len, struct igb_flow *flow)
 {
 	int first, second;
@@ -97,13 +106,16 @@ int igb_steer(struct igb *g, const uint8_t *f, size_t len, struct igb_flow *flow
 	second = by_tuple(g, f, len, flow);
 	if (!(igb_get(g, IGB_RFCTL) & RFCTL_SYNQFP) && second >= 0)
 		return second;
-	return first >= 0 ? first : second;
+	if (first < 0)
+		first = second;
+	return first >= 0 ? first : by_priority(g, flow);
 }
 
 /* After a store to one of the registers, so that a frame costs nothing while there is no filter. */
 void igb_steer_update(struct igb *g)
 {
-	uint32_t any = igb_get(g, IGB_SYNQF) & SYNQF_ENABLE;
+	uint32_t any =
+		(igb_get(g, IGB_SYNQF) & SYNQF_ENABLE) | (igb_get(g, IGB_VLAPQF) & 0x88888888);
 
 	for (unsigned n = 0; n < IGB_ETQFS; n++)
 		any |= igb_get(g, IGB_ETQF(n)) & ETQF_ENABLE;

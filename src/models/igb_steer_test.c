@@ -136,6 +136,15 @@ static void test_ethertype(void **state)
 	igb_put_be16(frame() + 14, 7);
 	igb_put_be16(frame() + 16, 0x88f8);
 	assert_int_equal(queue_of(60), 5);
+	w(IGB_ETQF(3), 0);
+	assert_int_equal(queue_of(60), 0);
+	w(IGB_VLAPQF, 0xcu << 4 * 3 | 0x2u << 4 * 5); /* priority 3 to queue 4; 5's is off */
+	assert_int_equal(queue_of(60), 0);
+	igb_put_be16(frame() + 14, 3 << 13 | 7);
+	assert_int_equal(queue_of(60), 4);
+	igb_put_be16(frame() + 14, 5 << 13 | 7);
+	assert_int_equal(queue_of(60), 0);
+	w(IGB_ETQF(3), 1);
 	w(IGB_CTRL, CTRL_RST);
 	assert_int_equal(r(IGB_ETQF(3)), 0);
 	unplug();
