@@ -408,6 +408,7 @@ struct nvme {
 	atomic_bool paused;  /* quiesced: the next register write resumes */
 	atomic_ullong shadow; /* doorbell buffers; written under the admin queue's lock */
 	uint64_t eventidx;
+	uint32_t admin_start; /* the admin queue's tail when they were configured */
 	atomic_uint inflight;
 	atomic_bool draining;
 	pthread_mutex_t drain_lock;

@@ -48,6 +48,11 @@ void nvme_queues_doorbells(struct nvme *n)
 
 /* ---- doorbell buffers: the driver writes its doorbells to memory and rings only when it passes the event index ---- */
 
+static uint64_t buffer_slot(uint64_t base, unsigned qid, bool cq)
+{
+	return base ? base + (2 * qid + cq) * 4u : 0; /* 7.13: as the doorbell registers lie */
+}
+
 static bool shadow_read(struct nvme *n, uint64_t iova, unsigned size, uint32_t *value)
 {
 	uint32_t v;
@@ -112,6 +117,26 @@ static void cq_look(struct nvme *n, struct nvme_cq *cq)
 }
 
 /*
+ * With the admin queue's sq->lock. The buffers have entries for that queue too (5.7), but Linux's driver leaves them alone. A driver that uses them stores there before
+ * it rings for the first time, as the event index is what it was at Doorbell Buffer Config: from then on the entries count.
+ */
+static void admin_buffer(struct nvme *n, struct nvme_sq *sq)
+{
+	uint64_t slot = buffer_slot(atomic_load(&n->shadow), 0, false);
+	struct nvme_cq *cq = &n->cq[0];
+	uint32_t value;
+
+	if (!slot || uvfio_dma_read(n->dev, slot, &value, 4) || value == n->admin_start)
+		return;
+	sq->shadow = slot;
+	sq->eventidx = buffer_slot(n->eventidx, 0, false);
+	pthread_mutex_lock(&cq->lock);
+	cq->shadow = buffer_slot(atomic_load(&n->shadow), 0, true);
+	cq->eventidx = buffer_slot(n->eventidx, 0, true);
+	pthread_mutex_unlock(&cq->lock);
+}
+
+/*
  * The driver's tail; when there is nothing new, ask to be rung for the next entry and look once more. Nothing is stored
  * after that look unless it found something: a doorbell that comes then finds the lock taken, and its value must stay.
  * While workers poll they look at the buffer themselves, and nobody asks.
@@ -120,6 +145,8 @@ static unsigned sq_tail(struct nvme *n, struct nvme_sq *sq, unsigned head, unsig
 {
 	uint32_t tail = atomic_load(&sq->tail), value;
 
+	if (!sq->shadow && !sq->id && atomic_load(&n->shadow))
+		admin_buffer(n, sq);
 	if (!sq->shadow) {
 		value = atomic_load(sq->doorbell);
 		if (value == tail)
@@ -166,11 +193,6 @@ static void cq_shadow(struct nvme *n, struct nvme_cq *cq, bool arm)
 }
 
 /* ---- set-up ---- */
-
-static uint64_t buffer_slot(uint64_t base, unsigned qid, bool cq)
-{
-	return base ? base + (2 * qid + cq) * 4u : 0; /* 7.13: as the doorbell registers lie */
-}
 
 void nvme_sq_setup(struct nvme_sq *sq, uint16_t cqid, uint64_t base, unsigned size)
 {
@@ -261,6 +283,15 @@ void nvme_queues_buffers(struct nvme *n, uint64_t shadow, uint64_t eventidx)
 {
 	n->shadow = shadow;
 	n->eventidx = eventidx;
+	n->sq[0].shadow = 0; /* its lock is held: this is a command of that queue */
+	n->admin_start = atomic_load(&n->sq[0].tail);
+	shadow_write(n, buffer_slot(shadow, 0, false), n->admin_start);
+	shadow_write(n, buffer_slot(eventidx, 0, false), n->admin_start);
+	pthread_mutex_lock(&n->cq[0].lock);
+	n->cq[0].shadow = 0;
+	shadow_write(n, buffer_slot(shadow, 0, true), n->cq[0].head);
+	shadow_write(n, buffer_slot(eventidx, 0, true), n->cq[0].head);
+	pthread_mutex_unlock(&n->cq[0].lock);
 	for (unsigned i = 1; i <= n->max_queues; i++) {
 		struct nvme_sq *sq = &n->sq[i];
 		struct nvme_cq *cq = &n->cq[i];

@@ -55,6 +55,15 @@ int nvme_shutdown(struct nvme *n)
 	return NVME_TIMEOUT;
 }
 
+/* 7.13: its doorbells by way of the buffers. */
+static void use_shadow(struct nvme *n, struct nvme_queue *q)
+{
+	q->sq_shadow = (volatile uint32_t *)(n->shadow + 2 * q->id * n->stride);
+	q->cq_shadow = (volatile uint32_t *)(n->shadow + (2 * q->id + 1) * n->stride);
+	q->sq_event = (volatile uint32_t *)((char *)q->sq_shadow + NVME_PAGE);
+	q->cq_event = (volatile uint32_t *)((char *)q->cq_shadow + NVME_PAGE);
+}
+
 void nvme_queue_memory(struct nvme *n, unsigned id, unsigned entries)
 {
 	struct nvme_queue *q = &n->queue[id], old = *q;
@@ -81,12 +90,8 @@ void nvme_queue_memory(struct nvme *n, unsigned id, unsigned entries)
 	/* 3.1.24, 3.1.25 */
 	q->sq_doorbell = (volatile uint32_t *)(n->doorbells + 2 * id * n->stride);
 	q->cq_doorbell = (volatile uint32_t *)(n->doorbells + (2 * id + 1) * n->stride);
-	/* the admin queue's entries of the buffers are left alone, as Linux leaves them */
-	if (n->shadow_used && id) {
-		q->sq_shadow = (volatile uint32_t *)(n->shadow + 2 * id * n->stride);
-		q->cq_shadow = (volatile uint32_t *)(n->shadow + (2 * id + 1) * n->stride);
-		q->sq_event = (volatile uint32_t *)((char *)q->sq_shadow + NVME_PAGE);
-		q->cq_event = (volatile uint32_t *)((char *)q->cq_shadow + NVME_PAGE);
+	if (n->shadow_used) {
+		use_shadow(n, q);
 		*q->sq_shadow = *q->cq_shadow = *q->sq_event = *q->cq_event = 0;
 	}
 }
@@ -173,6 +178,7 @@ static void configure_doorbell_buffer(struct nvme *n)
 	if (status)
 		die("Doorbell Buffer Config: status %#x", status);
 	n->shadow_used = true;
+	use_shadow(n, &n->queue[0]); /* as libvfn does, and Linux does not */
 }
 
 void nvme_start(struct nvme *n, bool doorbell_buffer)
