@@ -30,7 +30,8 @@ static const struct uvfio_option common_options[] = {
 	{.name = "mmap",
 	 .type = UVFIO_OPT_STRING,
 	 .help = "trap: BARs can be mapped, and every load and store is carried out by the device; off: "
-		 "pread and pwrite only; auto: off for a program that uses KVM, else trap; default: auto"},
+		 "pread and pwrite only; auto: off for a program that uses KVM, else trap "
+		 "with polled doorbells; default: auto"},
 	{.name = "id", .type = UVFIO_OPT_STRING, .help = "a name for the device"},
 	{0},
 };
