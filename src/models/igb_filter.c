@@ -61,10 +61,12 @@ bool igb_filter(struct igb *g, const uint8_t *f, size_t len)
 	}
 	if (!memcmp(f, ones, 6))
 		return rctl & (RCTL_BAM | RCTL_MPE);
+	if (!(f[0] & 1) && rctl & RCTL_UPE) /* whatever is listed */
+		return true;
 	if (igb_address(g, f, NULL))
 		return true;
 	if (f[0] & 1)
 		return rctl & RCTL_MPE || igb_hashed(g, IGB_MTA, f) ||
 		       (igb_vmdq(g) && igb_pools_with(g, VMOLR_MPME));
-	return rctl & RCTL_UPE || (igb_vmdq(g) && igb_hashed(g, IGB_UTA, f));
+	return igb_vmdq(g) && igb_hashed(g, IGB_UTA, f);
 }
