@@ -21,7 +21,7 @@ equal() {
 # forward NAME [COMMAND...]: COMMANDs, then a burst each way goes round and round for a while
 forward() {
 	local name="testpmd $version: $1" said; shift
-	if ! pmd "clear port stats all" "$@" "start tx_first" || ! sleep "$seconds" || ! pmd "stop"; then no "$name: testpmd ended"; return; fi
+	if ! pmd "clear port stats all" "$@" "start tx_first" || ! sleep "$seconds" || ! pmd_busy 0 || ! pmd "stop"; then no "$name: nothing goes round"; return; fi
 	stopped=$reply
 	# of the forwarding, as the program sums it up: all that it received it sent, and nothing was dropped on the way
 	said=$(sed -n '/Accumulated forward statistics/,$s/.*\([RT]X\)-packets: *\([0-9]*\) *[RT]X-dropped: *\([0-9]*\) .*/\1 \2 \3/p' <<<"$reply" | tr '\n' ' ')
@@ -39,7 +39,7 @@ streams() { # NAME COUNT
 
 # the test of the test: nobody empties port 1's ring, so the check above must see what is lost; and the device must have counted it
 overrun() {
-	pmd "clear port stats all" "set portlist 0" "set fwd txonly" start; sleep 0.1; pmd stop
+	pmd "clear port stats all" "set portlist 0" "set fwd txonly" start; pmd_busy 1 missed; pmd stop
 	if equal; then no "testpmd $version: a loss was not noticed: $why"
 	elif [[ $r1 -gt 0 && $m1 -gt 0 && $((r1 + m1)) -eq $t0 ]]; then yes "testpmd $version: a ring that nobody empties: of $t0 packets $r1 received, $m1 missed"
 	else no "testpmd $version: a ring that nobody empties: $why"; fi

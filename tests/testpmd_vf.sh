@@ -29,7 +29,7 @@ meet() { # A B: the commands
 # forward NAME A B [COMMAND...]: COMMANDs, then bursts go round and round between ports A and B
 forward() {
 	local name="testpmd $version: $1" a=$2 b=$3 said; shift 3
-	if ! pmd "$@" "$(meet "$a" "$b")" "set portlist $a,$b" "clear port stats all" "start tx_first" || ! sleep "$seconds" || ! pmd "stop"; then no "$name: testpmd ended"; return; fi
+	if ! pmd "$@" "$(meet "$a" "$b")" "set portlist $a,$b" "clear port stats all" "start tx_first" || ! sleep "$seconds" || ! pmd_busy "$a" || ! pmd "stop"; then no "$name: nothing goes round"; return; fi
 	said=$(sed -n '/Accumulated forward statistics/,$s/.*\([RT]X\)-packets: *\([0-9]*\) *[RT]X-dropped: *\([0-9]*\) .*/\1 \2 \3/p' <<<"$reply" | tr '\n' ' ')
 	if ! agree "$a" "$b"; then no "$name: $why"
 	elif ! [[ $said =~ ^RX\ ([0-9]+)\ 0\ TX\ ([0-9]+)\ 0\ $ && ${BASH_REMATCH[1]} == "${BASH_REMATCH[2]}" ]]; then no "$name: the program says: $said"
@@ -99,7 +99,7 @@ model_hosts() {
 	for i in {0..8}; do pmd "mac_addr set $i $(mac "$i")"; done
 	pmd "set promisc all off" "set promisc 8 on"
 	forward "of eight VFs the first and the last" 0 7 "set fwd mac"
-	pmd "$(meet 0 1)" "$(meet 2 3)" "$(meet 4 5)" "$(meet 6 7)" "set portlist 0,1,2,3,4,5,6,7" "clear port stats all" "start tx_first"; sleep "$seconds"; pmd stop
+	pmd "$(meet 0 1)" "$(meet 2 3)" "$(meet 4 5)" "$(meet 6 7)" "set portlist 0,1,2,3,4,5,6,7" "clear port stats all" "start tx_first"; sleep "$seconds"; for p in {0..7}; do pmd_busy $p; done; pmd stop
 	for i in 0 2 4 6; do
 		if agree $i $((i + 1)); then yes "testpmd $version: four pairs of VFs at once: $packets"; else no "testpmd $version: four pairs of VFs at once: $why"; fi
 	done
