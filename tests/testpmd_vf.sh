@@ -80,7 +80,7 @@ pf_too() {
 	pmd "mac_addr set 2 $(mac 2)"
 	forward "after a stop and start of a VF" 1 2 "set fwd mac" "port stop 1" "port start 1"
 	forward "after a VF was detached and attached" 2 3 "port stop 2" "port close 2" "device detach 0000:01:10.2" "port attach 0000:01:10.2" "port start 2" "mac_addr set 2 $(mac 2)"
-	for ((i = 0; i < ${UVFIO_LONG:+20}; i++)); do forward "after a stop and start of both VFs $i" 1 2 "port stop 1" "port stop 2" "port start 1" "port start 2"; done
+	for ((i = 0; i < 20 * (${UVFIO_LONG:+1} + 0); i++)); do forward "after a stop and start of both VFs $i" 1 2 "port stop 1" "port stop 2" "port start 1" "port start 2"; done
 	# the PF stops: its reset takes the VFs along, which see that the link went
 	pmd "port stop 0" "set link-down port 0"
 	if until_port 1 down; then yes "testpmd $version: without the PF a VF has no link"; else no "testpmd $version: without the PF a VF has a link: $reply"; fi
