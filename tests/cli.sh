@@ -144,6 +144,15 @@ is "who may look into the run directory" "$("$U" run -- sh -c 'stat -c %a "$UVFI
 "$U" run --device edu -- sh -c '(sleep 0.5; ls /sys/bus/pci/devices) >"$0" 2>&1 &' "$tmp/later"
 for _ in $(seq 50); do [[ -s $tmp/later ]] && break; sleep 0.1; done
 is "a child that looks when its parent is gone" "$(cat "$tmp/later")" 0000:01:00.0
+cat >"$tmp/again" <<'END'
+[ "$1" -gt 0 ] && exec sh "$0" $(($1 - 1))
+ls -l /proc/self/fd
+exec ls /sys/bus/pci/devices
+END
+"$U" run --device edu -- sh -c 'sh "$0" 60 >"$1" 2>&1 &' "$tmp/again" "$tmp/later2"
+for _ in $(seq 100); do [[ -s $tmp/later2 ]] && break; sleep 0.1; done
+is "a child that becomes another program again and again, when its parent is gone" "$(tail -n 1 "$tmp/later2")" 0000:01:00.0
+is "and it has one descriptor for that" "$(grep -c claims/processes "$tmp/later2")" 1
 for _ in $(seq 50); do [[ -z $(ls "$TMPDIR") ]] && break; sleep 0.1; done
 is "nothing is left behind by it" "$(ls "$TMPDIR")" ""
 if echo 'int main(void){return 3;}' | gcc -x c -fsanitize=address -o "$tmp/asan" - 2>/dev/null; then

@@ -6,6 +6,7 @@
  */
 #include "shim/shim.h"
 
+#include <dirent.h>
 #include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -172,8 +173,34 @@ static int init_run_dir(const char *dir)
 	return n > 1 ? 0 : -EINVAL;
 }
 
+/* What an exec brought along of it: the number is ours, and the program must not see it. */
+static void drop_inherited(const char *path, int own)
+{
+	char buf[1024], name[32], link[PATH_MAX + 32];
+	int dir = sys_open("/proc/self/fd", O_RDONLY | O_DIRECTORY | O_CLOEXEC, 0);
+	long n, at, len;
+
+	if (dir < 0)
+		return;
+	while ((n = sys_call(SYS_getdents64, dir, (long)buf, sizeof(buf), 0, 0, 0)) > 0) {
+		for (at = 0; at < n; at += ((struct dirent64 *)(buf + at))->d_reclen) {
+			const char *text = ((struct dirent64 *)(buf + at))->d_name;
+			int fd = atoi(text);
+
+			if (*text == '.' || fd < 3 || fd == own || fd == dir)
+				continue;
+			snprintf(name, sizeof(name), "/proc/self/fd/%d", fd);
+			len = sys_call(SYS_readlinkat, AT_FDCWD, (long)name, (long)link, sizeof(link) - 1, 0, 0);
+			if (len > 0 && (link[len] = '\0', !strcmp(link, path)))
+				sys_close(fd);
+		}
+	}
+	sys_close(dir);
+}
+
 /*
- * A read lock that children share and that goes with the last process: what forks now and opens a device after its parent is gone finds the run directory in place.
+ * A read lock that children share and that goes with the last process: what forks now and opens a device after its parent is gone finds the run directory in place. It outlives an exec:
+ * between an image and the next, `uvfio run` would take the lock for given up. The next image has one of its own, and gives that one up.
  */
 static void init_presence(void)
 {
@@ -187,10 +214,13 @@ static void init_presence(void)
 		return;
 	sys_call(SYS_fcntl, fd, F_OFD_SETLK, (long)&fl, 0, 0, 0);
 	priv = fd_make_private(fd);
-	if (priv < 0)
+	if (priv < 0) {
 		sys_close(fd);
-	else
-		shim.presence_fd = priv;
+		return;
+	}
+	sys_call(SYS_fcntl, priv, F_SETFD, 0, 0, 0, 0);
+	shim.presence_fd = priv;
+	drop_inherited(path, priv);
 }
 
 /* Its tool's library is preloaded into what runs on it. */
