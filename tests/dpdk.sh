@@ -73,16 +73,16 @@ virtual() { # the same on a virtual function of each; what a PF decides (address
 }
 if use "$system"; then cases; virtual; else no "dpdk_frames does not compile with DPDK $system"; fi
 mistake bit contents "byte 6[0-9] of a frame of 69"
-mistake length contents "a frame of 68 bytes, not 69"
+[[ -z ${UVFIO_LONG-} ]] || mistake length contents "a frame of 68 bytes, not 69"
 mistake swapped contents "byte"
 mistake lost contents "did not come\|a frame of"
-mistake bit jumbo "byte"
+[[ -z ${UVFIO_LONG-} ]] || mistake bit jumbo "byte"
 mistake offload checksums "byte"
-mistake bit checksums "byte"
+[[ -z ${UVFIO_LONG-} ]] || mistake bit checksums "byte"
 mistake bit tso "byte"
-mistake offload vlan "frame of"
+[[ -z ${UVFIO_LONG-} ]] || mistake offload vlan "frame of"
 mistake tag vlan "byte\|tag"
-if use newest; then cases; virtual; else no "dpdk_frames does not compile with the newest DPDK"; fi
+if use newest; then cases; [[ -z ${UVFIO_LONG-} ]] || virtual; else no "dpdk_frames does not compile with the newest DPDK"; fi
 
 # ---- l3fwd-power: its source is not in Debian's binary packages ----
 l3fwd() {
@@ -93,7 +93,7 @@ l3fwd() {
 	stdbuf -oL "$build/uvfio" run --memlock unlimited --device "igb,net=unix:$tmp/r0:$tmp/f0" --device "igb,net=unix:$tmp/r1:$tmp/f1" -- \
 		"$tmp/l3fwd-power/build/l3fwd-power" "${cores[@]}" --file-prefix="uvfio$$.r" -a 01:00.0 -a 02:00.0 -- -p 3 -P --config="(0,0,1),(1,0,1)" \
 		--interrupt-only >"$tmp/router" 2>&1 &
-	router=$!
+	router=$!; : >>"$tmp/router"
 	for ((i = 0; i < 600; i++)); do
 		grep -q 'portid=1 rxqueueid=0' "$tmp/router" && break
 		kill -0 "$router" 2>/dev/null || break
