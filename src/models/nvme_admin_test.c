@@ -605,7 +605,9 @@ static void test_doorbell_buffer(void **state)
 		while (!take(d, q, &e))
 			assert_true(test_now() < end);
 	}
-	assert_int_equal(ei[2], q->tail); /* "ring me for the next one" */
+	/* "ring me for the next one": at once, or when the worker that polls has had enough */
+	for (uint64_t end = test_now() + 5000000000ull; ei[2] != q->tail;)
+		assert_true(test_now() < end);
 	db[3] = q->head;
 	/* a completion queue that was full: the controller asks for its doorbell, and reads the head itself */
 	for (int i = 0; i < 6; i++)
