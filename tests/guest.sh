@@ -23,7 +23,7 @@ life() { # MODE KERNEL-PARAMETER BOOTS MMAP: trap, BARs are mapped into QEMU and
 	timeout 300 "$build/uvfio" run --log-file "$tmp/log" --memlock unlimited --device "nvme,image=$tmp/disk0,image=$tmp/disk1,mmap=$4" \
 		--device "nvme,image=$tmp/disk2,readonly=on,blocksize=4096" -- qemu-system-x86_64 -machine q35 -accel tcg -cpu max -m 256 -smp 2 \
 		-display none -nodefaults -serial stdio -device vfio-pci,host=0000:01:00.0 -device vfio-pci,host=0000:02:00.0 -trace vfio_region_mmap -kernel "$vm" \
-		-initrd "$tmp/initrd" -append "console=ttyS0 quiet panic=-1 loglevel=4 no_console_suspend $2" </dev/null 2>"$tmp/qemu" |
+		-initrd "$tmp/initrd" -append "no_timer_check console=ttyS0 quiet panic=-1 loglevel=4 no_console_suspend $2" </dev/null 2>"$tmp/qemu" |
 		tr -d '\r' >"$tmp/console"
 	rc=${PIPESTATUS[0]}
 	if [[ $rc -eq 0 ]]; then ok "$mode: QEMU ends well"; else no "$mode: QEMU ends with $rc"; fi
