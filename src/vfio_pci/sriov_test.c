@@ -297,6 +297,10 @@ static void test_pf_capability(void **state)
 	cw(&t[0], cap + PCI_SRIOV_NUM_VF, 2, 0);
 	assert_int_equal(num_vfs_reg(), VFS);
 	assert_int_equal(uvfio_num_vfs(t[0].fn), VFS);
+	/* its power neither: it would be theirs */
+	cw(&t[0], user_cap(&t[0], PCI_CAP_ID_PM) + PCI_PM_CTRL, 2, 3);
+	assert_int_equal(pci_power_state(t[0].fn), 0);
+	assert_int_equal(cr(&t[0], user_cap(&t[0], PCI_CAP_ID_PM) + PCI_PM_CTRL, 2) & 3, 0);
 	/* VFs that come and go while the PF is open are what its user sees, and stay when it closes
 	 */
 	vfio_device_close(t[1].dev);

@@ -60,6 +60,11 @@ void vfio_pci_set_power(struct vfio_pci_device *vd, unsigned state)
 
 	if (!pm || state == now)
 		return;
+	/* the VFs would go with it (PCIe 6.0, 9.6): to the kernel's driver, too, the write is one that does nothing */
+	if (state && uvfio_num_vfs(vd->fn)) {
+		log_info(vd->vdev.name, "D%u: not while there are virtual functions", state);
+		return;
+	}
 	/* to D0 from everywhere, else only deeper (PCI PM 1.2, 5.4) and only where the function can be */
 	pmc = pci_config_read(vd->fn, pm + PCI_PM_PMC, 2);
 	if ((state && state < now) || (state == 1 && !(pmc & PCI_PM_CAP_D1)) || (state == 2 && !(pmc & PCI_PM_CAP_D2)))
