@@ -548,13 +548,23 @@ static void test_tso(void **state)
 	}
 	assert_int_equal(received(&info, &status), -1);
 	assert_int_equal(r(IGB_TSCTC), 1);
+	/* Segments that are padded lose nothing of what follows. */
+	len = ipv4(f, 6, 6, true);
+	context(L4T_TCP, 2, 0, 20);
+	queue_tx(TX_BUF, (uint32_t)len | ADV | TXD_EOP | TXD_TSE, 6 << 14);
+	go();
+	for (unsigned i = 0; i < 3; i++) {
+		got = rx_buf(rx_at);
+		assert_int_equal(received(&info, &status), 60);
+		assert_memory_equal(got + 54, f + 54 + 2 * i, 2);
+	}
 	/* No segment size: nothing goes out, and the queue lives on. */
 	context(L4T_TCP, 0, 0, 20);
 	queue_tx(TX_BUF, (uint32_t)len | ADV | TXD_EOP | TXD_TSE | TXD_RS, 3500 << 14);
 	go();
 	assert_int_equal(received(&info, &status), -1);
 	assert_int_equal(r(IGB_TSCTC + 4), 1);
-	assert_int_equal(txd[3].opt, TXD_DD);
+	assert_int_equal(txd[5].opt, TXD_DD);
 	unplug();
 }
 

@@ -40,6 +40,7 @@ static void emit(struct igb *g, struct igb_txq *q, uint8_t *f, size_t len, bool 
 {
 	unsigned n = (unsigned)(q - g->txq);
 	bool vmdq = igb_vmdq(g);
+	uint8_t padded[60];
 
 	vlan = vmdq ? igb_pool_tag(g, n & 7, vlan, &tag) : vlan && igb_get(g, IGB_CTRL) & CTRL_VME;
 	if (vlan && len >= 12) {
@@ -49,9 +50,12 @@ static void emit(struct igb *g, struct igb_txq *q, uint8_t *f, size_t len, bool 
 		igb_put_be16(f + 12, igb_get(g, IGB_VET) & 0xffff);
 		igb_put_be16(f + 14, tag);
 	}
-	if (len < 60 && igb_get(g, IGB_TCTL) & TCTL_PSP) {
-		memset(f + len, 0, 60 - len);
-		len = 60;
+	/* not in place: behind a segment is the payload of the next one */
+	if (len < sizeof(padded) && igb_get(g, IGB_TCTL) & TCTL_PSP) {
+		memcpy(padded, f, len);
+		memset(padded + len, 0, sizeof(padded) - len);
+		f = padded;
+		len = sizeof(padded);
 	}
 	if (len < 14 || len > IGB_FRAME_MAX)
 		return;
@@ -135,8 +139,6 @@ static void segment(struct igb *g, struct igb_txq *q, const struct igb_context *
 			n = c->mss;
 		/*
 		 * The headers go in place before their payload: what they overwrite has been sent.
-		 * The byte after the payload is still wanted, so padding never applies: only the
-		 * last can be short.
 		 */
 		f = pkt + done;
 		memcpy(f, head, hdr);
