@@ -21,6 +21,8 @@ void igb_split(uint32_t srrctl, size_t header, size_t len, struct igb_split *s)
 		return;
 	if (header > HEADER_MAX)
 		header = 0;
+	if (room > HEADER_MAX)
+		room = HEADER_MAX;
 	if (type == DESCTYPE_SPLIT_ALWAYS && len <= room) {
 		s->front = len;
 		s->info = RXD_HDR_LEN(len);

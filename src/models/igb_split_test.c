@@ -37,6 +37,9 @@ static void test_cases(void **state)
 		{ALWAYS | ROOM, 54, 129, 54, RXD_SPH | RXD_HDR_LEN(54), 0},
 		{ALWAYS | ROOM, 200, 1000, 128, RXD_SPH | RXD_HDR_LEN(200), RXD_HBO},
 		{ALWAYS | ROOM, 1024, 2000, 128, RXD_HDR_LEN(128), 0},
+		/* a buffer larger than the descriptor can tell of */
+		{ALWAYS | 63u << 8, 0, 2000, 1023, RXD_HDR_LEN(1023), 0},
+		{ALWAYS | 63u << 8, 0, 1024, 1023, RXD_HDR_LEN(1023), 0},
 	};
 	struct igb_split s;
 
