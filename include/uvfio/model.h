@@ -303,6 +303,12 @@ UVFIO_PUBLIC int uvfio_dma_read(struct uvfio_dev *dev, uint64_t iova, void *buf,
 UVFIO_PUBLIC int uvfio_dma_write(struct uvfio_dev *dev, uint64_t iova, const void *buf, size_t len);
 
 /**
+ * uvfio_dma_allowed - may the device make DMA and send messages now: COMMAND.MASTER, D0, and a VF is enabled? For a device that looks at memory without having been asked to
+ * (a polled doorbell buffer): what it tries with bus mastering off is reported as a fault of the driver. Takes no lock.
+ */
+UVFIO_PUBLIC bool uvfio_dma_allowed(const struct uvfio_dev *dev);
+
+/**
  * uvfio_dma_begin / uvfio_dma_end - between the two, pointers from uvfio_dma_sg stay valid: an unmap by the driver waits.
  * Keep it short (no sleeping); they nest. They take no lock.
  */

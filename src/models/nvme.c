@@ -343,7 +343,12 @@ static void power(struct uvfio_dev *dev, unsigned d)
 
 static void config_written(struct uvfio_dev *dev, unsigned offset, unsigned size)
 {
-	nvme_irq_replay(uvfio_priv(dev), 0); /* another kind of interrupt: the line, and what is pending, follow */
+	struct nvme *n = uvfio_priv(dev);
+
+	nvme_irq_replay(n, 0); /* another kind of interrupt: the line, and what is pending, follow */
+	/* bus mastering may be back: doorbell buffers were not looked at without it */
+	if (atomic_load(&n->shadow) && uvfio_dma_allowed(dev))
+		nvme_kick_all(n);
 }
 
 /* ---- creation ---- */

@@ -30,7 +30,7 @@
 
 static bool may_poll(struct nvme *n)
 {
-	return atomic_load(&n->open) && !atomic_load(&n->paused) &&
+	return atomic_load(&n->open) && !atomic_load(&n->paused) && uvfio_dma_allowed(n->dev) &&
 	       (uvfio_irq_mode(n->dev) == UVFIO_IRQ_MSIX || !atomic_load(&n->pin_queues));
 }
 
@@ -167,7 +167,9 @@ static void close_page(struct nvme_worker *w)
 
 		if (!atomic_load(&sq->size))
 			continue;
-		nvme_sq_kick(sq, true);
+		/* a buffer is not looked at with bus mastering off unless the driver rang; when it is back on all queues are kicked */
+		if (!atomic_load(&sq->shadow) || uvfio_dma_allowed(w->n->dev) || nvme_sq_rung(w->n, sq))
+			nvme_sq_kick(sq, true);
 		/* who ran it till now may have found the completion queue full before the driver stored its head, and said so only after that */
 		nvme_cq_poll(w->n, &w->n->cq[atomic_load(&sq->cqid)]);
 	}

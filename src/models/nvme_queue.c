@@ -145,7 +145,7 @@ static unsigned sq_tail(struct nvme *n, struct nvme_sq *sq, unsigned head, unsig
 {
 	uint32_t tail = atomic_load(&sq->tail), value;
 
-	if (!sq->shadow && !sq->id && atomic_load(&n->shadow))
+	if (!sq->shadow && !sq->id && atomic_load(&n->shadow) && atomic_load(sq->doorbell) != tail)
 		admin_buffer(n, sq);
 	if (!sq->shadow) {
 		value = atomic_load(sq->doorbell);
@@ -562,7 +562,7 @@ bool nvme_sq_rung(struct nvme *n, struct nvme_sq *sq)
 	if (!shadow)
 		return atomic_load_explicit(sq->doorbell, memory_order_relaxed) != head;
 	/* asked for only while workers poll; else the driver rings, and then the tail differs */
-	return atomic_load_explicit(&n->polling, memory_order_relaxed) && !uvfio_dma_read(n->dev, shadow, &value, 4) && value != head &&
+	return atomic_load_explicit(&n->polling, memory_order_relaxed) && uvfio_dma_allowed(n->dev) && !uvfio_dma_read(n->dev, shadow, &value, 4) && value != head &&
 	       value < atomic_load_explicit(&sq->size, memory_order_relaxed);
 }
 
@@ -715,7 +715,8 @@ bool nvme_cq_poll(struct nvme *n, struct nvme_cq *cq)
 		return false;
 	pthread_mutex_lock(&cq->lock);
 	cq_look(n, cq);
-	cq_shadow(n, cq, false);
+	if (uvfio_dma_allowed(n->dev))
+		cq_shadow(n, cq, false);
 	if (atomic_load(&cq->size))
 		fell = pin && pending_set(n, cq->id, cq->head != cq->tail);
 	/* not "has the head moved": who ran another queue may have seen that first */

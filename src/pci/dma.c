@@ -30,3 +30,8 @@ int uvfio_dma_sg(struct uvfio_dev *dev, uint64_t iova, size_t len, bool write, s
 {
 	return iommu_dma_sg(&dev->iommu, iova, len, write, iov, max);
 }
+
+bool uvfio_dma_allowed(const struct uvfio_dev *dev)
+{
+	return !atomic_load_explicit(&dev->iommu.blocked, memory_order_relaxed);
+}
