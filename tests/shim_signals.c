@@ -4,6 +4,7 @@
 #include <pthread.h>
 #include <sched.h>
 #include <setjmp.h>
+#include <stdatomic.h>
 #include <sys/auxv.h>
 #include <ucontext.h>
 
@@ -258,6 +259,62 @@ static void vfio_in_a_handler(void)
 	CHECK(!sigaction(SIGUSR1, &sa, NULL));
 	raise(SIGUSR1);
 	CHECK(in_handler_ok == 2);
+	CHECK(works(&v));
+	signal(SIGUSR1, SIG_DFL);
+	vfio_close(&v);
+}
+
+/* ---- a handler that comes in the middle of a call, and makes one of its own ---- */
+
+#define INTERRUPTIONS 2000
+static atomic_int interruptions, over;
+
+static void config_and_info(int sig)
+{
+	struct vfio_device_info info = { .argsz = sizeof(info) };
+	uint32_t id;
+
+	in_handler_ok &= pread(v.device, &id, 4, (off_t)CONFIG) == 4 && !ioctl(v.device, VFIO_DEVICE_GET_INFO, &info) && !ioctl(v.device, VFIO_DEVICE_RESET);
+	interruptions++;
+}
+
+static void *interrupt(void *thread)
+{
+	for (int i = 0; i < INTERRUPTIONS; i++) {
+		pthread_kill(*(pthread_t *)thread, SIGUSR1);
+		for (int ms = 0; interruptions <= i; ms++) {
+			if (ms == 20000) {
+				puts("FAIL calls_in_the_middle_of_calls: it hangs");
+				fflush(stdout);
+				_exit(1);
+			}
+			usleep(ms ? 1000 : 20);
+		}
+	}
+	over = 1;
+	return NULL;
+}
+
+static void calls_in_the_middle_of_calls(void)
+{
+	struct sigaction sa = { .sa_handler = config_and_info, .sa_flags = SA_RESTART };
+	pthread_t self = pthread_self(), other;
+	uint16_t command = PCI_COMMAND_MEMORY;
+
+	v = vfio_open();
+	in_handler_ok = 1;
+	CHECK(!sigaction(SIGUSR1, &sa, NULL));
+	CHECK(!pthread_create(&other, NULL, interrupt, &self));
+	while (!over) {
+		command ^= PCI_COMMAND_MEMORY;
+		CHECK(pwrite(v.device, &command, 2, (off_t)(CONFIG + PCI_COMMAND)) == 2);
+		CHECK(!ioctl(v.device, VFIO_DEVICE_RESET));
+	}
+	pthread_join(other, NULL);
+	CHECK(in_handler_ok);
+	CHECK(interruptions == INTERRUPTIONS);
+	command = PCI_COMMAND_MEMORY;
+	CHECK(pwrite(v.device, &command, 2, (off_t)(CONFIG + PCI_COMMAND)) == 2);
 	CHECK(works(&v));
 	signal(SIGUSR1, SIG_DFL);
 	vfio_close(&v);
@@ -537,6 +594,7 @@ int main(void)
 	RUN(deaths);
 	RUN(sent_while_blocked);
 	RUN(vfio_in_a_handler);
+	RUN(calls_in_the_middle_of_calls);
 	RUN(masks_in_a_handler);
 	RUN(jumps_out_of_a_bar);
 	RUN(small_alternate_stacks);

@@ -24,10 +24,15 @@
 /* as the kernel cuts a transfer: MAX_RW_COUNT, linux/fs.h */
 #define RW_MAX (INT_MAX & ~4095ul)
 
+/*
+ * A system call is over before a handler of the program's runs. So it is here: the handler may ask for the locks that the call holds, or leave it by longjmp.
+ */
 static long vfio_ioctl(int fd, unsigned cmd, unsigned long arg)
 {
 	struct shim_handle *h;
 	struct uapi_file *f;
+	uint64_t mask;
+	bool alone;
 	long rc;
 	int err;
 
@@ -47,10 +52,15 @@ static long vfio_ioctl(int fd, unsigned cmd, unsigned long arg)
 	}
 	f = shim_handle_file(h);
 	if (f) {
+		alone = shim_has_handlers();
+		if (alone)
+			shim_block_signals(&mask);
 		rc = uapi_ioctl(f, cmd, arg);
 		/* a close that came another way than through our wrapper may not have been taken in yet */
 		if (rc == -EBUSY && shim_handles_drain())
 			rc = uapi_ioctl(f, cmd, arg);
+		if (alone)
+			shim_restore_signals(&mask);
 	} else {
 		rc = -ENODEV;
 	}
@@ -103,25 +113,26 @@ EXPORT int ioctl(int fd, unsigned long cmd, ...)
 
 static ssize_t one(struct uapi_file *f, bool write, bool at_pos, void *buf, size_t n, off_t pos)
 {
-	/* locked instructions are made on mapped BARs alone; a handler of the program, whose instruction would wait for this very call, must not come in between */
+	/* locked instructions are made on mapped BARs alone */
 	bool bus = shim_bar_any() && uapi_file_device(f) && (!at_pos || VFIO_REGION_INDEX((uint64_t)pos) < VFIO_PCI_ROM_REGION_INDEX);
+	bool alone = bus || shim_has_handlers();
 	uint64_t mask;
 	ssize_t ret;
 
 	if (n > RW_MAX)
 		n = RW_MAX;
-	if (bus) {
+	if (alone)
 		shim_block_signals(&mask);
+	if (bus)
 		shim_bus_share(uapi_file_device(f));
-	}
 	if (at_pos)
 		ret = write ? uapi_pwrite(f, buf, n, (uint64_t)pos) : uapi_pread(f, buf, n, (uint64_t)pos);
 	else
 		ret = write ? uapi_write(f, buf, n) : uapi_read(f, buf, n);
-	if (bus) {
+	if (bus)
 		shim_bus_unshare(uapi_file_device(f));
+	if (alone)
 		shim_restore_signals(&mask);
-	}
 	return ret;
 }
 

@@ -248,6 +248,7 @@ struct shim_ksigaction { void *handler; unsigned long flags; void *restorer; uin
 long shim_sigaction(int sig, const struct shim_ksigaction *act, struct shim_ksigaction *old);
 long shim_sigmask(int how, const uint64_t *set, uint64_t *old);
 /* Block everything but our three; for the time that one of our locks is held. */
+bool shim_has_handlers(void); /* the program has set one: it may run in the middle of a call of ours */
 void shim_block_signals(uint64_t *saved);
 void shim_restore_signals(const uint64_t *saved);
 

@@ -96,6 +96,13 @@ void shim_restore_signals(const uint64_t *saved)
 	raw_sigmask(SIG_SETMASK, saved, NULL);
 }
 
+static atomic_bool handlers;
+
+bool shim_has_handlers(void)
+{
+	return atomic_load_explicit(&handlers, memory_order_relaxed);
+}
+
 static bool is_function(const void *handler)
 {
 	return handler != (void *)SIG_DFL && handler != (void *)SIG_IGN;
@@ -132,6 +139,8 @@ long shim_sigaction(int sig, const struct shim_ksigaction *act, struct shim_ksig
 		return raw_sigaction(sig, act, old);
 	shim_block_signals(&mask);
 	pthread_mutex_lock(&action_lock);
+	if (act && is_function(act->handler))
+		atomic_store(&handlers, true);
 	if (s < 0) {
 		if (act) {
 			new = *act;
