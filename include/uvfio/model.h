@@ -81,7 +81,9 @@ struct uvfio_model {
 	/**
 	 * create - describe the function: ids, BARs, capabilities; allocate state and keep it with uvfio_set_priv().
 	 * Called once, before anything else, with the options checked against the table.
-	 * Return 0 or -errno after uvfio_error(); destroy is not called after a failure.
+	 * Return 0; what uvfio_error() returns; or the -errno of a uvfio_add_* or uvfio_set_* function that failed, which has said why (uvfio_error() would replace
+	 * that). destroy is not called after a failure.
+	 * `uvfio run` makes every device once to check its options, VFs too, before the program's process makes it again when it opens one.
 	 */
 	int (*create)(struct uvfio_dev *dev);
 
@@ -120,6 +122,9 @@ struct uvfio_model {
 	 */
 	void (*quiesce)(struct uvfio_dev *dev);
 };
+
+/** uvfio_model - what a shared object of a model defines. (Declared here so that C++ gives it a name that is found.) */
+UVFIO_PUBLIC extern const struct uvfio_model uvfio_model;
 
 /* ---- describing the function: only inside create ---- */
 
@@ -183,6 +188,7 @@ UVFIO_PUBLIC int uvfio_add_ext_cap(struct uvfio_dev *dev, uint16_t id, unsigned 
  *
  * A VF in create: uvfio_set_ids() (vendor and device must be what is said here; software reads 0xffff in a VF, 9.3.4.1.1), uvfio_add_pcie()
  * with FLR (required), uvfio_add_msix() and other capabilities. No BARs (they are @bars), ROM or pin: VFs have none. Its options: none.
+ * It may call uvfio_set_pages() for pages of its part of @bars.
  *
  * Life. VFs are made in the order of their indices when they are first needed, at the latest before they are enabled for the first time,
  * by whatever thread enables them and not inside a callback; create is followed by a power-on reset, as with any device. They are not taken
@@ -271,7 +277,7 @@ UVFIO_PUBLIC void *uvfio_polled_memory(struct uvfio_dev *dev, unsigned bar, uint
  *
  * uvfio closes the pages by itself when memory decoding ends (COMMAND, D3hot, reset); the memory keeps what was stored before.
  * Both cost some microseconds. Any thread, also inside of callbacks.
- * Return of open: 0; -ENOENT: no driver has a polled page mapped, so there is nothing to be gained; -EIO: decoding is off.
+ * Return of open: 0; -ENOENT: no driver has a polled page mapped (nor can it with mmap=trap or off), so there is nothing to be gained; -EIO: decoding is off.
  */
 UVFIO_PUBLIC int uvfio_polled_open(struct uvfio_dev *dev);
 UVFIO_PUBLIC void uvfio_polled_close(struct uvfio_dev *dev);

@@ -396,7 +396,7 @@ const struct cli_command cli_run = {
 		"group of its own (or group=), bound to vfio-pci. The exit status is the "
 		"program's.\n"
 		"\n  uvfio run --device edu -- lspci -v\n"
-		"  uvfio run --device nvme,image=disk.img -- \\\n"
+		"  uvfio run --memlock unlimited --device nvme,image=disk.img -- \\\n"
 		"      qemu-system-x86_64 -device vfio-pci,host=0000:01:00.0 ...\n",
 	.options = options,
 	.run = run,

@@ -65,7 +65,7 @@ struct net_ops {
 #define NET_OPTIONS                                                                                \
 	{ .name = "net", .type = UVFIO_OPT_STRING, .multiple = true,                               \
 	  .help = "peer:NAME (a device with id=NAME), tap:IFNAME, unix:PATH[:PEER]; "              \
-		  "and pcap:FILE beside any of them" }
+		  "and pcap:FILE beside any of them; default: no cable, the link is down" }
 /* clang-format on */
 
 /* Read the options of @dev and open: 0 or -errno after uvfio_error(). Without net= the port has a

@@ -29,10 +29,10 @@ static const char *list_options(const struct uvfio_model *model, char *buf, size
 	size_t n;
 
 	if (!o || !o->name)
-		return "it has no options";
+		return "it has no options of its own; `uvfio models` has those of every device";
 	n = (size_t)snprintf(buf, size, "options are: ");
 	for (; o->name && n < size; o++)
-		n += (size_t)snprintf(buf + n, size - n, "%s%s", o->name, o[1].name ? ", " : "");
+		n += (size_t)snprintf(buf + n, size - n, "%s%s", o->name, o[1].name ? ", " : "; `uvfio models` has those of every device");
 	return buf;
 }
 
