@@ -115,20 +115,27 @@ void tree_replace(struct tree *t, unsigned mode, const char *path, const void *d
 	tree_move(t, next, path);
 }
 
+/* The text of a file, to be freed; NULL: no memory, and the tree has failed. */
+static char *format(struct tree *t, const char *path, const char *fmt, va_list ap)
+{
+	char *text;
+
+	if (vasprintf(&text, fmt, ap) >= 0)
+		return text;
+	fail(t, path, -ENOMEM);
+	return NULL;
+}
+
 void tree_append(struct tree *t, unsigned mode, const char *path, const char *fmt, ...)
 {
 	va_list ap;
 	char *text;
-	int n;
 
 	va_start(ap, fmt);
-	n = vasprintf(&text, fmt, ap);
+	text = format(t, path, fmt, ap);
 	va_end(ap);
-	if (n < 0) {
-		fail(t, path, -ENOMEM);
-		return;
-	}
-	write_file(t, mode, O_APPEND, path, text, (size_t)n);
+	if (text)
+		write_file(t, mode, O_APPEND, path, text, strlen(text));
 	free(text);
 }
 
@@ -136,16 +143,12 @@ void tree_text(struct tree *t, unsigned mode, const char *path, const char *fmt,
 {
 	va_list ap;
 	char *text;
-	int n;
 
 	va_start(ap, fmt);
-	n = vasprintf(&text, fmt, ap);
+	text = format(t, path, fmt, ap);
 	va_end(ap);
-	if (n < 0) {
-		fail(t, path, -ENOMEM);
-		return;
-	}
-	tree_data(t, mode, path, text, (size_t)n);
+	if (text)
+		tree_data(t, mode, path, text, strlen(text));
 	free(text);
 }
 
