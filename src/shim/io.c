@@ -12,7 +12,6 @@
 #include <fcntl.h>
 #include <stdarg.h>
 #include <sys/ioctl.h>
-#include <sys/mman.h>
 #include <sys/syscall.h>
 #include <sys/uio.h>
 #include <unistd.h>
@@ -450,44 +449,6 @@ __attribute__((constructor(101))) static void resolve_sync(void)
 {
 	RESOLVE(fsync);
 	RESOLVE(fdatasync);
-}
-
-/* ---- memory ---- */
-
-EXPORT void *mmap64(void *addr, size_t len, int prot, int flags, int fd, off64_t pos)
-{
-	long rc = shim.on ? shim_mmap(addr, len, prot, flags, fd, pos) : sys_call(SYS_mmap, (long)addr, (long)len, prot, flags, fd, pos);
-
-	return (void *)shim_ret(rc);
-}
-EXPORT void *mmap(void *addr, size_t len, int prot, int flags, int fd, off_t pos) __attribute__((alias("mmap64")));
-
-EXPORT int munmap(void *addr, size_t len)
-{
-	return (int)shim_ret(shim_munmap(addr, len));
-}
-
-EXPORT void *mremap(void *old, size_t old_len, size_t new_len, int flags, ...)
-{
-	void *to = NULL;
-	va_list ap;
-
-	if (flags & MREMAP_FIXED) {
-		va_start(ap, flags);
-		to = va_arg(ap, void *);
-		va_end(ap);
-	}
-	return (void *)shim_ret(shim_mremap(old, old_len, new_len, flags, to));
-}
-
-EXPORT int mprotect(void *addr, size_t len, int prot)
-{
-	return (int)shim_ret(shim_mprotect(addr, len, prot));
-}
-
-EXPORT int madvise(void *addr, size_t len, int advice)
-{
-	return (int)shim_ret(shim_madvise(addr, len, advice));
 }
 
 /* ---- system calls by number: syscall(2) and the trap ---- */

@@ -8,6 +8,7 @@
  */
 #include "shim/shim.h"
 
+#include <stdarg.h>
 #include <sys/mman.h>
 #include <sys/syscall.h>
 #include "base/rcu.h"
@@ -212,4 +213,42 @@ plain:
 	if (flags & MREMAP_FIXED)
 		return shim_bar_replace(to, new_len, SYS_mremap, a);
 	return sys_call(SYS_mremap, a[0], a[1], a[2], a[3], a[4], 0);
+}
+
+/* ---- the wrappers ---- */
+
+EXPORT void *mmap64(void *addr, size_t len, int prot, int flags, int fd, off64_t pos)
+{
+	long rc = shim.on ? shim_mmap(addr, len, prot, flags, fd, pos) : sys_call(SYS_mmap, (long)addr, (long)len, prot, flags, fd, pos);
+
+	return (void *)shim_ret(rc);
+}
+EXPORT void *mmap(void *addr, size_t len, int prot, int flags, int fd, off_t pos) __attribute__((alias("mmap64")));
+
+EXPORT int munmap(void *addr, size_t len)
+{
+	return (int)shim_ret(shim_munmap(addr, len));
+}
+
+EXPORT void *mremap(void *old, size_t old_len, size_t new_len, int flags, ...)
+{
+	void *to = NULL;
+	va_list ap;
+
+	if (flags & MREMAP_FIXED) {
+		va_start(ap, flags);
+		to = va_arg(ap, void *);
+		va_end(ap);
+	}
+	return (void *)shim_ret(shim_mremap(old, old_len, new_len, flags, to));
+}
+
+EXPORT int mprotect(void *addr, size_t len, int prot)
+{
+	return (int)shim_ret(shim_mprotect(addr, len, prot));
+}
+
+EXPORT int madvise(void *addr, size_t len, int advice)
+{
+	return (int)shim_ret(shim_madvise(addr, len, advice));
 }
