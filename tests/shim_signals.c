@@ -521,14 +521,13 @@ static void small_alternate_stacks(void)
 		volatile uint32_t *r = (volatile uint32_t *)regs;
 
 		CHECK(!dma_map(&v, hole, 0x10000, 4096) && bus_master(&v));
-		CHECK(!mprotect(hole, 4096, PROT_NONE));
+		CHECK(!raw_call(SYS_munmap, (long)hole, 4096, 0, 0, 0, 0));
 		r[TD_DMA_SRC / 4] = r[TD_DMA_SRC / 4 + 1] = 0;
 		*(volatile uint64_t *)(regs + TD_DMA_DST) = 0x10000;
 		*(volatile uint64_t *)(regs + TD_DMA_LEN) = 64;
 		r[TD_DMA_CMD / 4] = TD_OP_FILL;
 		CHECK(r[TD_DMA_STATUS / 4] == TD_DMA_FAULT);
 		CHECK(dma_unmap(&v, 0x10000, 4096) == 4096);
-		munmap(hole, 4096);
 	}
 	calls = 0;
 	for (volatile int i = 0; i < 20; i++) {

@@ -3,7 +3,8 @@
  * iommu/device.c: DMA of one requester. A transfer is one transaction to the one who asked: it is done, or it is aborted at the first byte that it
  * may not touch (what came before may have been transferred, as on a bus), counted once and logged once.
  *
- * The copying is guarded: the program may have unmapped memory by a way that nobody saw, and then the device is told so, not killed.
+ * The copying is guarded: the program may have unmapped memory by a way that nobody saw, and then the device is told so, not killed. Memory that
+ * is there, but whose protection the program changed since, is the device's as before (base/reach.h).
  */
 #include "iommu/device.h"
 #include <errno.h>
@@ -11,6 +12,7 @@
 #include <string.h>
 #include "base/guard.h"
 #include "base/rcu.h"
+#include "base/reach.h"
 #include "base/util.h"
 
 void iommu_device_init(struct iommu_device *dev, const char *name)
@@ -102,6 +104,17 @@ static inline const struct iommu_domain *domain_of(struct iommu_device *dev,
 	return d;
 }
 
+/* Copies [@mem, @mem + @n), of which the program may have changed the protection. Returns how much could be. */
+static size_t transfer(char *mem, char *buf, size_t n, bool write)
+{
+	size_t done = write ? guard_copy_part(mem, buf, n) : guard_copy_part(buf, mem, n);
+
+	if (__builtin_expect(done < n, 0))
+		done += write ? reach_write(mem + done, buf + done, n - done) :
+				reach_read(buf + done, mem + done, n - done);
+	return done;
+}
+
 static int dma(struct iommu_device *dev, uint64_t iova, void *buf, size_t len, bool write)
 {
 	unsigned prot = write ? IOMMU_WRITE : IOMMU_READ;
@@ -127,8 +140,7 @@ static int dma(struct iommu_device *dev, uint64_t iova, void *buf, size_t len, b
 		if (!mem)
 			break;
 		n = len - done < contig ? len - done : (size_t)contig;
-		copied = write ? guard_copy_part(mem, (char *)buf + done, n) :
-				 guard_copy_part((char *)buf + done, mem, n);
+		copied = transfer(mem, (char *)buf + done, n, write);
 		done += copied;
 		if (copied < n) {
 			why = IOMMU_BAD_MEMORY;

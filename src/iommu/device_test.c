@@ -154,6 +154,29 @@ static void test_aborts(void **state)
 	assert_in_range(lines, 20, 60);
 }
 
+/* The program's protection is not the device's: what counts are the rights in the domain. */
+static void test_protection(void **state)
+{
+	struct fix *f = *state;
+	char buf[2 * K4];
+
+	memset(buf, 7, sizeof(buf));
+	assert_int_equal(iommu_domain_map(f->d, 0x10000, f->mem, 2 * K4, RW), 0);
+	assert_int_equal(iommu_domain_map(f->d, 0x20000, f->mem, K4, IOMMU_READ), 0);
+	assert_int_equal(mprotect(f->mem + K4, K4, PROT_NONE), 0);
+	assert_int_equal(iommu_dma_write(&f->dev, 0x10ff0, buf, 64), 0);
+	assert_int_equal(iommu_dma_write(&f->dev, 0x10000, buf, sizeof(buf)), 0);
+	assert_int_equal(mprotect(f->mem, 2 * K4, PROT_READ), 0);
+	assert_memory_equal(f->mem, buf, sizeof(buf));
+	memset(buf, 8, sizeof(buf));
+	assert_int_equal(iommu_dma_write(&f->dev, 0x10ff8, buf, 8), 0);
+	assert_int_equal(f->mem[K4 - 1], 8);
+	assert_int_equal(iommu_dma_read(&f->dev, 0x10000, buf, sizeof(buf)), 0);
+	assert_memory_equal(f->mem, buf, sizeof(buf));
+	assert_int_equal(iommu_dma_write(&f->dev, 0x20000, buf, 1), -EFAULT);
+	expect(f, 1, 0x20000, 1, true, IOMMU_NO_RIGHT);
+}
+
 static void test_sg(void **state)
 {
 	struct fix *f = *state;
@@ -267,6 +290,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(test_copy, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_aborts, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_protection, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_sg, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_group, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_quiet_after, setup, teardown),

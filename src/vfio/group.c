@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include "base/log.h"
+#include "base/reach.h"
 
 /* the kernel's module parameter dma_entry_limit of vfio_iommu_type1 */
 #define DMA_ENTRY_LIMIT 65535u
@@ -27,6 +28,7 @@ struct vfio_system *vfio_system_new(void)
 	pthread_mutex_init(&s->preserve_lock, NULL);
 	pthread_mutex_init(&s->maps_lock, NULL);
 	CDS_INIT_LIST_HEAD(&s->type1s);
+	reach_init();
 	s->memlock_limit = UINT64_MAX;
 	s->dma_entry_limit = DMA_ENTRY_LIMIT;
 	return s;
