@@ -416,7 +416,8 @@ static ZydisEncoderOperand t_mem_op(struct t_state *s, uint64_t at, unsigned siz
 	if (kind & 1 && index != 4 && index != base) {
 		op.mem.index = t_gpr(index, w);
 		op.mem.scale = (ZyanU8)(1u << (r >> 18 & 3));
-		if (r >> 20 & 1)
+		/* far from the window, a base that is the stack pointer would not be canonical */
+		if (r >> 20 & 1 || base == T_RSP)
 			s->r[index] &= 0xff;
 		a -= (w == 8 ? s->r[index] : (uint32_t)s->r[index]) * op.mem.scale;
 	}
@@ -456,6 +457,14 @@ static size_t t_make(const struct t_form *f, unsigned size, uint64_t at, struct 
 		gpr = t_imm_op(0);
 	}
 	mem = t_mem_op(s, at, size, &rip);
+	/* it may be loaded into the stack pointer */
+	if ((f->shape == RM || f->shape == MR) && n == T_RSP && size == 8) {
+		uint64_t v;
+
+		memcpy(&v, t.alias + at, 8);
+		v &= T_STACK_BITS;
+		memcpy(t.alias + at, &v, 8);
+	}
 	if (f->flags & BIT && (f->shape == MR)) {
 		/* a bit number that stays within the trapped page, if the register is not in the
 		 * address */

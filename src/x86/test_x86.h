@@ -5,6 +5,9 @@
  * compared: general registers, flags, the vector, mask and x87 state, memory, and where execution
  * went on. For the unit test, the fuzz target and the measurement.
  *
+ * The stack pointer is a register like the others, but it is canonical at all times: there are
+ * machines (some that emulate a processor) on which a page fault with another one ends the program.
+ *
  * The window is six pages at low addresses (so that 32-bit and absolute addresses reach it), of a
  * memfd: two ordinary ones, two that are trapped, two ordinary ones. The bus works on a second
  * mapping of the same memfd.
@@ -202,6 +205,22 @@ static bool t_same_context(const ucontext_t *a, const ucontext_t *b, const uint8
 	       !memcmp(fa, fb, t.xsize);
 }
 
+/* SDM 1, 3.3.7.1: bits 63 to 47 are equal. */
+static bool t_canonical(uint64_t a)
+{
+	return (uint64_t)((int64_t)(a << 16) >> 16) == a;
+}
+
+/* On every machine, what would end the program on some. */
+static void t_check_stack(uint64_t rsp, const char *when)
+{
+	if (t_canonical(rsp))
+		return;
+	fprintf(stderr, "the stack pointer is %#llx %s: not canonical\n", (unsigned long long)rsp,
+		when);
+	abort();
+}
+
 static void t_signal(int sig, siginfo_t *info, void *ucontext)
 {
 	static uint8_t before_fp[T_XSAVE];
@@ -225,12 +244,14 @@ static void t_signal(int sig, siginfo_t *info, void *ucontext)
 		sigaction(sig, &(struct sigaction){.sa_handler = SIG_DFL}, NULL);
 		return;
 	}
+	t_check_stack((uint64_t)uc->uc_mcontext.gregs[REG_RSP], "at a fault");
 	t.fault = sig;
 	if (sig == SIGSEGV && t.emulating && t.calls < 8) {
 		before = *uc;
 		memcpy(before_fp, uc->uc_mcontext.fpregs, t.xsize);
 		t.calls++;
 		t.ret = x86_emulate(uc, &t_bus, &t.bad, t.what, sizeof(t.what));
+		t_check_stack((uint64_t)uc->uc_mcontext.gregs[REG_RSP], "after emulation");
 		if (!t.ret) {
 			t.fault = 0;
 			if (t.opened)
@@ -319,6 +340,12 @@ static void t_fill(void *p, size_t n)
 	}
 }
 
+/*
+ * A random value that is canonical, and remains so when another one is added, subtracted or mixed
+ * in bit by bit, or its bytes are reversed.
+ */
+#define T_STACK_BITS 0x00003fffff000000ull
+
 /* Random registers, status flags and vectors; no exceptions of floating point. */
 static void t_random_state(struct t_state *s)
 {
@@ -329,6 +356,7 @@ static void t_random_state(struct t_state *s)
 
 	memset(s, 0, sizeof(*s));
 	t_fill(s->r, sizeof(s->r));
+	s->r[4] &= T_STACK_BITS | 0xffffff;
 	s->flags = (t_rand() & 0x8d5) | 0x202;
 	memcpy(s->x, &fcw, 2);
 	memcpy(s->x + 24, &mxcsr, 4);
@@ -385,6 +413,7 @@ static void t_run(struct t_state *s, const uint8_t *code, size_t len, bool trapp
 	t_shared.s = *s;
 	t_shared.s.exit = 0;
 	t_shared.target = (uintptr_t)p;
+	t_check_stack(s->r[4], "before an instruction");
 	/* a signal of a timer would find no stack where rsp is now */
 	sigfillset(&all);
 	sigdelset(&all, SIGSEGV);
@@ -394,6 +423,7 @@ static void t_run(struct t_state *s, const uint8_t *code, size_t len, bool trapp
 	sigprocmask(SIG_SETMASK, &all, &was);
 	t_enter();
 	sigprocmask(SIG_SETMASK, &was, NULL);
+	t_check_stack(t_shared.s.r[4], "after an instruction");
 	*s = t_shared.s;
 	mprotect(t.window + T_TRAP, T_TRAPPED, PROT_READ | PROT_WRITE);
 }
