@@ -52,7 +52,9 @@ static void drop_private(int fd, void *arg)
 void shim_after_fork(void)
 {
 	struct machine *m;
+	uint64_t mask;
 
+	shim_block_signals(&mask);
 	if (shim.alive)
 		*shim.alive = 1;
 	shim.pid = (pid_t)sys_call(SYS_getpid, 0, 0, 0, 0, 0, 0);
@@ -65,6 +67,7 @@ void shim_after_fork(void)
 	if (m)
 		machine_free(m, true);
 	fd_for_each_private(drop_private, NULL);
+	shim_restore_signals(&mask);
 }
 
 static void after_in_child(void)

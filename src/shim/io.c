@@ -23,15 +23,10 @@
 /* as the kernel cuts a transfer: MAX_RW_COUNT, linux/fs.h */
 #define RW_MAX (INT_MAX & ~4095ul)
 
-/*
- * A system call is over before a handler of the program's runs. So it is here: the handler may ask for the locks that the call holds, or leave it by longjmp.
- */
 static long vfio_ioctl(int fd, unsigned cmd, unsigned long arg)
 {
 	struct shim_handle *h;
 	struct uapi_file *f;
-	uint64_t mask;
-	bool alone;
 	long rc;
 	int err;
 
@@ -51,15 +46,10 @@ static long vfio_ioctl(int fd, unsigned cmd, unsigned long arg)
 	}
 	f = shim_handle_file(h);
 	if (f) {
-		alone = shim_has_handlers();
-		if (alone)
-			shim_block_signals(&mask);
 		rc = uapi_ioctl(f, cmd, arg);
 		/* a close that came another way than through our wrapper may not have been taken in yet */
 		if (rc == -EBUSY && shim_handles_drain())
 			rc = uapi_ioctl(f, cmd, arg);
-		if (alone)
-			shim_restore_signals(&mask);
 	} else {
 		rc = -ENODEV;
 	}
@@ -73,27 +63,54 @@ static bool any_file_ioctl(unsigned cmd)
 	return cmd == FIOCLEX || cmd == FIONCLEX || cmd == FIONBIO || cmd == FIOASYNC;
 }
 
-static long any_ioctl(int fd, unsigned long cmd, unsigned long arg)
+struct ioctl_args {
+	int fd;
+	unsigned long cmd, arg;
+};
+
+static long run_ioctl(void *arg)
+{
+	struct ioctl_args *a = arg;
+
+	return vfio_ioctl(a->fd, (unsigned)a->cmd, a->arg);
+}
+
+static long run_kvm_ioctl(void *arg)
+{
+	struct ioctl_args *a = arg;
+
+	return shim_kvm_ioctl(a->fd, (unsigned)a->cmd, a->arg);
+}
+
+static long run_ioctl_efault(void *arg)
+{
+	struct ioctl_args *a = arg;
+
+	return shim_bar_efault("ioctl", (void *)a->arg, 1);
+}
+
+static long any_ioctl(struct ioctl_args *a)
 {
 	/* the kernel's cmd is an unsigned int */
-	unsigned c = (unsigned)cmd;
+	unsigned c = (unsigned)a->cmd;
 
 	/* other types, too, have an answer from the file (a container without an IOMMU says EINVAL), and a memfd would answer some */
-	if (shim_fd_maybe_handle(fd) && shim.on && !any_file_ioctl(c))
-		return vfio_ioctl(fd, c, arg);
 	if (shim.on && (c >> 8 & 0xff) == SHIM_VFIO_TYPE)
-		return vfio_ioctl(fd, c, arg);
+		return shim_run(run_ioctl, a);
+	if (shim.on && shim_fd_maybe_handle(a->fd) && !any_file_ioctl(c))
+		return shim_run(run_ioctl, a);
 	if (shim.on && shim_ioctl_is_ours(c))
-		return shim_kvm_ioctl(fd, c, arg);
-	return sys_call(SYS_ioctl, SHIM_PASS(fd), (long)cmd, (long)arg, 0, 0, 0);
+		return shim_run(run_kvm_ioctl, a);
+	return sys_call(SYS_ioctl, SHIM_PASS(a->fd), (long)a->cmd, (long)a->arg, 0, 0, 0);
 }
 
 long shim_ioctl(int fd, unsigned long cmd, unsigned long arg)
 {
-	long rc = any_ioctl(fd, cmd, arg);
+	struct ioctl_args a = { fd, cmd, arg };
+	long rc = any_ioctl(&a);
 
-	if (rc == -EFAULT)
-		shim_bar_efault("ioctl", (void *)arg, 1);
+	if (rc == -EFAULT && shim_bar_any())
+		shim_run(run_ioctl_efault, &a);
 	return rc;
 }
 
@@ -114,14 +131,10 @@ static ssize_t one(struct uapi_file *f, bool write, bool at_pos, void *buf, size
 {
 	/* locked instructions are made on mapped BARs alone */
 	bool bus = shim_bar_any() && uapi_file_device(f) && (!at_pos || VFIO_REGION_INDEX((uint64_t)pos) < VFIO_PCI_ROM_REGION_INDEX);
-	bool alone = bus || shim_has_handlers();
-	uint64_t mask;
 	ssize_t ret;
 
 	if (n > RW_MAX)
 		n = RW_MAX;
-	if (alone)
-		shim_block_signals(&mask);
 	if (bus)
 		shim_bus_share(uapi_file_device(f));
 	if (at_pos)
@@ -130,8 +143,6 @@ static ssize_t one(struct uapi_file *f, bool write, bool at_pos, void *buf, size
 		ret = write ? uapi_write(f, buf, n) : uapi_read(f, buf, n);
 	if (bus)
 		shim_bus_unshare(uapi_file_device(f));
-	if (alone)
-		shim_restore_signals(&mask);
 	return ret;
 }
 
@@ -160,63 +171,107 @@ static ssize_t vector(struct uapi_file *f, bool write, bool at_pos, const struct
 
 /* ---- EFAULT, explained: the kernel cannot come in to a mapped BAR, where the kernel's own vfio-pci would let it ---- */
 
-void shim_efault_iov(const char *call, const struct iovec *iov, size_t n)
+struct efault_args {
+	const char *call;
+	const struct iovec *iov;
+	size_t n;
+};
+
+static long run_efault_iov(void *arg)
 {
-	int saved = errno;
+	struct efault_args *a = arg;
 	struct iovec v;
 
-	for (size_t i = 0; i < n && i < IOV_MAX && shim_bar_any(); i++)
-		if (guard_copy(&v, &iov[i], sizeof(v)) || shim_bar_efault(call, v.iov_base, v.iov_len))
+	for (size_t i = 0; i < a->n && i < IOV_MAX; i++)
+		if (guard_copy(&v, &a->iov[i], sizeof(v)) || shim_bar_efault(a->call, v.iov_base, v.iov_len))
 			break;
+	return 0;
+}
+
+void shim_efault_iov(const char *call, const struct iovec *iov, size_t n)
+{
+	struct efault_args a = { call, iov, n };
+	int saved = errno;
+
+	if (shim_bar_any())
+		shim_run(run_efault_iov, &a);
 	errno = saved;
+}
+
+struct io_args {
+	enum shim_io what;
+	int fd;
+	const void *buf;
+	size_t n;
+	off_t pos;
+	long *ret;
+};
+
+static long run_efault(void *arg)
+{
+	static const char *const names[] = { "read", "write", "pread", "pwrite", "readv", "writev", "preadv", "pwritev" };
+	struct io_args *a = arg;
+	const struct iovec one = { (void *)(uintptr_t)a->buf, a->n };
+
+	/* the vector itself may be there */
+	if (a->what < SHIM_READV)
+		shim_efault_iov(names[a->what], &one, 1);
+	else if (!shim_bar_efault(names[a->what], a->buf, a->n * sizeof(one)))
+		shim_efault_iov(names[a->what], a->buf, a->n);
+	return 0;
 }
 
 static void efault(enum shim_io what, const void *buf, size_t n)
 {
-	static const char *const names[] = { "read", "write", "pread", "pwrite", "readv", "writev", "preadv", "pwritev" };
-	const struct iovec one = { (void *)(uintptr_t)buf, n };
+	struct io_args a = { .what = what, .buf = buf, .n = n };
+	int saved = errno;
 
-	if (!shim_bar_any())
-		return;
-	/* the vector itself may be there */
-	if (what < SHIM_READV || !shim_bar_efault(names[what], buf, n * sizeof(one)))
-		shim_efault_iov(names[what], what < SHIM_READV ? &one : buf, what < SHIM_READV ? 1 : n);
+	if (shim_bar_any())
+		shim_run(run_efault, &a);
+	errno = saved;
 }
 
-bool shim_io_try(enum shim_io what, int fd, const void *buf, size_t n, off_t pos, long *ret)
+static long run_io(void *arg)
 {
+	struct io_args *a = arg;
+	enum shim_io what = a->what;
 	bool write = what & 1, at_pos = what == SHIM_PREAD || what == SHIM_PWRITE || what == SHIM_PREADV || what == SHIM_PWRITEV;
 	struct shim_handle *h;
 	struct uapi_file *f;
 	int err;
 
-	if (!shim.on)
-		return false;
 	shim_thread();
-	h = shim_handle_get(fd, NULL, &err);
+	h = shim_handle_get(a->fd, NULL, &err);
 	if (!h) {
-		shim_fd_forget(fd);
+		shim_fd_forget(a->fd);
 		if (err)
 			return false;
-		if (shim_attr_io(what, fd, buf, n, ret))
+		if (shim_attr_io(what, a->fd, a->buf, a->n, a->ret))
 			return true;
-		if (!shim_is_foreign(fd))
+		if (!shim_is_foreign(a->fd))
 			return false;
-		*ret = -ENODEV;
+		*a->ret = -ENODEV;
 		return true;
 	}
-	shim_fd_mark(fd, true);
+	shim_fd_mark(a->fd, true);
 	f = shim_handle_file(h);
 	if (!f)
-		*ret = -ENODEV;
+		*a->ret = -ENODEV;
 	else if (what < SHIM_READV)
-		*ret = one(f, write, at_pos, (void *)buf, n, pos);
+		*a->ret = one(f, write, at_pos, (void *)(uintptr_t)a->buf, a->n, a->pos);
 	else
-		*ret = vector(f, write, at_pos, buf, n, pos);
-	if (*ret == -EFAULT)
-		efault(what, buf, n);
+		*a->ret = vector(f, write, at_pos, a->buf, a->n, a->pos);
+	if (*a->ret == -EFAULT)
+		efault(what, a->buf, a->n);
 	shim_handle_put(h);
 	return true;
+}
+
+bool shim_io_try(enum shim_io what, int fd, const void *buf, size_t n, off_t pos, long *ret)
+{
+	struct io_args a = { what, fd, buf, n, pos, ret };
+
+	return shim.on && shim_run(run_io, &a);
 }
 
 bool shim_mmap_try(void *addr, int fd, size_t len, int prot, int flags, off_t pos, long *ret)
@@ -224,8 +279,6 @@ bool shim_mmap_try(void *addr, int fd, size_t len, int prot, int flags, off_t po
 	struct shim_handle *h;
 	struct uapi_file *f;
 
-	if (!shim.on)
-		return false;
 	h = shim_handle_get(fd, NULL, NULL);
 	if (!h) {
 		shim_fd_forget(fd);
@@ -237,6 +290,21 @@ bool shim_mmap_try(void *addr, int fd, size_t len, int prot, int flags, off_t po
 		*ret = shim_bar_map(f, addr, len, prot, flags, (uint64_t)pos);
 	shim_handle_put(h);
 	return true;
+}
+
+/* 1: @arg is a descriptor that is a handle of ours. */
+static long run_is_handle(void *arg)
+{
+	struct shim_handle *h = shim_handle_get(*(const int *)arg, NULL, NULL);
+
+	if (h)
+		shim_handle_put(h);
+	return h != NULL;
+}
+
+static bool is_handle(int fd)
+{
+	return shim.on && shim_run(run_is_handle, &fd);
 }
 
 /*
@@ -334,14 +402,7 @@ static enum shim_io vec2(bool write, off_t pos)
 
 static bool refused_flags(int fd, int flags)
 {
-	struct shim_handle *h;
-
-	if (!(flags & ~RWF_HIPRI) || !shim.on)
-		return false;
-	h = shim_handle_get(fd, NULL, NULL);
-	if (h)
-		shim_handle_put(h);
-	return h;
+	return flags & ~RWF_HIPRI && is_handle(fd);
 }
 
 EXPORT ssize_t preadv64v2(int fd, const struct iovec *iov, int n, off64_t pos, int flags)
@@ -393,15 +454,8 @@ EXPORT ssize_t __pread_chk(int fd, void *buf, size_t n, off_t pos, size_t room)
 
 static long do_lseek(int fd, off_t pos, int whence)
 {
-	struct shim_handle *h;
-
-	if (shim_fd_maybe_handle(fd) && shim.on) {
-		h = shim_handle_get(fd, NULL, NULL);
-		if (h) {
-			shim_handle_put(h);
-			return -ESPIPE;
-		}
-	}
+	if (shim_fd_maybe_handle(fd) && is_handle(fd))
+		return -ESPIPE;
 	return sys_call(SYS_lseek, fd, pos, whence, 0, 0, 0);
 }
 
@@ -414,15 +468,7 @@ EXPORT off_t lseek(int fd, off_t pos, int whence) __attribute__((alias("lseek64"
 /* The kernel's VFIO files have no fsync, a memfd has one. */
 static long sync_try(int fd)
 {
-	struct shim_handle *h;
-
-	if (!shim_fd_maybe_handle(fd) || !shim.on)
-		return 0;
-	h = shim_handle_get(fd, NULL, NULL);
-	if (!h)
-		return 0;
-	shim_handle_put(h);
-	return -EINVAL;
+	return shim_fd_maybe_handle(fd) && is_handle(fd) ? -EINVAL : 0;
 }
 
 static int (*real_fsync)(int), (*real_fdatasync)(int);

@@ -235,20 +235,42 @@ void shim_bus_lock(const struct vfio_device *dev);
 void shim_bus_unlock(const struct vfio_device *dev);
 void shim_bus_abandon(void);
 
+/* ---- scope.c: a call of ours in the program's thread ---- */
+/*
+ * fn(arg) as a system call is made: on a stack of ours, with no handler of the program in its middle, and no
+ * cancellation. Every entry that looks at a table, takes a lock or calls what lies below shim/ goes through it, before
+ * it does so; within another one it costs nothing. For any thread, in a handler, too; nothing is allocated. Not around
+ * what must remain a cancellation point, or what runs code of the program's.
+ */
+long shim_run(long (*fn)(void *arg), void *arg);
+/* The same in the handler of a fault, which has signals blocked. */
+long shim_run_fault(const ucontext_t *uc, long (*fn)(void *arg), void *arg);
+bool shim_inside(void); /* this thread is in one of them */
+/* Before the program's first handler is put in place: nobody counts on there being none any more. */
+void shim_will_have_handlers(void);
+
 /* ---- stack.c ---- */
-/* In a handler with @uc: fn(arg), on a stack of ours if the handler's is an alternate one without much room. */
-long shim_on_large_stack(const ucontext_t *uc, long (*fn)(void *arg), void *arg);
+/* fn(arg) on a stack of ours, unless this is one already or there is no memory; only within shim_run: who leaves it by longjmp leaves the stack taken. */
+long shim_on_stack(long (*fn)(void *arg), void *arg);
+/* For scope.c. A stack's number or -1; @open: by a call that has signals open. */
+int shim_stack_take(bool open);
+void shim_stack_give(int i);
+long shim_stack_use(int i, long (*fn)(void *arg), void *arg);
+void shim_stacks_wait_open(void); /* until those that were taken by such a call are given back */
+/* fn(arg), and the thread has no alternate signal stack meanwhile. */
+long shim_without_alternate(long (*fn)(void *arg), void *arg);
 void shim_stacks_abandon(void); /* in a forked child */
 
 /* ---- signals.c ---- */
 void shim_signals_init(void);
+/* The thread's alternate stack, as libc's sigaltstack set it. */
+const stack_t *shim_alternate(void);
 /* In a thread's first call: it may begin with all signals blocked by who started it, and libc's own mask calls do not come to us. */
 void shim_thread(void);
 struct shim_ksigaction { void *handler; unsigned long flags; void *restorer; uint64_t mask; }; /* the kernel's struct sigaction */
 long shim_sigaction(int sig, const struct shim_ksigaction *act, struct shim_ksigaction *old);
 long shim_sigmask(int how, const uint64_t *set, uint64_t *old);
 /* Block everything but our three; for the time that one of our locks is held. */
-bool shim_has_handlers(void); /* the program has set one: it may run in the middle of a call of ours */
 void shim_block_signals(uint64_t *saved);
 void shim_restore_signals(const uint64_t *saved);
 

@@ -29,6 +29,7 @@
 #define FAULTS (OURS | BIT(SIGFPE) | BIT(SIGILL) | BIT(SIGTRAP))
 /* libc's own two (SIGCANCEL, SIGSETXID), which no program may touch */
 #define LIBC_OWN (BIT(32) | BIT(33))
+#define SETXID	 BIT(33) /* setuid() waits until every thread has had it */
 #define NUM_SIGNALS 64
 
 static const int ours[] = { SIGSEGV, SIGBUS, SIGSYS };
@@ -86,7 +87,7 @@ static long raw_sigmask(int how, const uint64_t *set, uint64_t *old)
 
 void shim_block_signals(uint64_t *saved)
 {
-	uint64_t all = ~(OURS | LIBC_OWN);
+	uint64_t all = ~(OURS | SETXID);
 
 	raw_sigmask(SIG_BLOCK, &all, saved);
 }
@@ -94,13 +95,6 @@ void shim_block_signals(uint64_t *saved)
 void shim_restore_signals(const uint64_t *saved)
 {
 	raw_sigmask(SIG_SETMASK, saved, NULL);
-}
-
-static atomic_bool handlers;
-
-bool shim_has_handlers(void)
-{
-	return atomic_load_explicit(&handlers, memory_order_relaxed);
 }
 
 static bool is_function(const void *handler)
@@ -116,7 +110,7 @@ static long install(int sig, const struct shim_ksigaction *want)
 	act.flags = SA_SIGINFO | SA_NODEFER | SA_RESTORER_FLAG;
 	/* an access of a BAR is one instruction: no handler of the program comes in between, while locks are held. call_handler() opens the mask again. */
 	if (sig != SIGSYS)
-		act.mask = ~FAULTS;
+		act.mask = ~(FAULTS | SETXID);
 	if (is_function(want->handler))
 		act.flags |= want->flags & (SA_ONSTACK | SA_RESTART);
 	else if (sig != SIGSYS)
@@ -137,10 +131,10 @@ long shim_sigaction(int sig, const struct shim_ksigaction *act, struct shim_ksig
 	/* A vfork child has its own actions but not its own memory. What it sets (defaults, for what it will exec) is not the parent's. */
 	if (sys_call(SYS_getpid, 0, 0, 0, 0, 0, 0) != shim.pid && (!shim.alive || *shim.alive))
 		return raw_sigaction(sig, act, old);
+	if (act && is_function(act->handler))
+		shim_will_have_handlers();
 	shim_block_signals(&mask);
 	pthread_mutex_lock(&action_lock);
-	if (act && is_function(act->handler))
-		atomic_store(&handlers, true);
 	if (s < 0) {
 		if (act) {
 			new = *act;
@@ -275,30 +269,27 @@ static long access_bar(void *arg)
 static void fault(int sig, siginfo_t *info, void *ucontext)
 {
 	struct bar_access a = { info, ucontext, (uintptr_t)info->si_addr };
-	siginfo_t bus = *info, other = *info;
-	uintptr_t bad;
 	long due = 0;
 
 	/* MAPERR: a child made by clone() has not got the polled pages (shim_bar_fault) */
 	if (sig == SIGSEGV && (info->si_code == SEGV_ACCERR || info->si_code == SEGV_MAPERR) && shim_bar_has(info->si_addr, 1))
-		due = shim_on_large_stack(ucontext, access_bar, &a);
-	bad = a.bad;
+		due = shim_run_fault(ucontext, access_bar, &a);
 	switch (due) {
 	case -1:
 		return;
 	case SIGSEGV:
 		/* another operand of the instruction is to blame; 0: its alignment, which the kernel has no address for either */
-		if (bad != (uintptr_t)info->si_addr) {
-			other.si_addr = (void *)bad;
-			other.si_code = bad ? SEGV_MAPERR : SI_KERNEL;
+		if (a.bad != (uintptr_t)info->si_addr) {
+			info->si_addr = (void *)a.bad;
+			info->si_code = a.bad ? SEGV_MAPERR : SI_KERNEL;
 		}
-		chain(sig, &other, ucontext, true);
+		chain(sig, info, ucontext, true);
 		return;
 	case SIGBUS:
 		/* what the kernel's vfio-pci gives to an access of a BAR that nobody answers (VM_FAULT_SIGBUS); the instruction itself would fault with SIGSEGV again */
-		bus.si_signo = SIGBUS;
-		bus.si_code = BUS_ADRERR;
-		chain(SIGBUS, &bus, ucontext, false);
+		info->si_signo = SIGBUS;
+		info->si_code = BUS_ADRERR;
+		chain(SIGBUS, info, ucontext, false);
 		return;
 	default:
 		/* some other filter's trap: the system call is over, nothing happens again */
@@ -372,13 +363,41 @@ void shim_thread(void)
 
 void shim_signals_init(void)
 {
+	struct shim_ksigaction act;
+
 	guard_handled_elsewhere();
+	/* of libraries that came before us */
+	for (int sig = 1; sig <= NUM_SIGNALS; sig++)
+		if (slot(sig) < 0 && !raw_sigaction(sig, NULL, &act) && is_function(act.handler))
+			shim_will_have_handlers();
 	for (size_t i = 0; i < ARRAY_SIZE(ours); i++) {
 		raw_sigaction(ours[i], NULL, &prog[i].act[0]);
 		install(ours[i], &prog[i].act[0]);
 	}
 	/* the parent may have started us with them blocked */
 	shim_thread();
+}
+
+/* ---- the alternate stack: not to be started anew while a call of ours is on it (scope.c) ---- */
+
+static __thread stack_t alternate __attribute__((tls_model("initial-exec")));
+
+const stack_t *shim_alternate(void)
+{
+	return &alternate;
+}
+
+EXPORT int sigaltstack(const stack_t *restrict set, stack_t *restrict old)
+{
+	stack_t copy;
+	long rc;
+
+	if (set && guard_copy(&copy, set, sizeof(copy)))
+		return (int)shim_ret(-EFAULT);
+	rc = sys_call(SYS_sigaltstack, (long)set, (long)old, 0, 0, 0, 0);
+	if (set && !rc)
+		alternate = copy;
+	return (int)shim_ret(rc);
 }
 
 /* ---- libc's names for it ---- */

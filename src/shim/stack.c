@@ -1,10 +1,9 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * shim/stack.c: an access of a BAR on a stack that is large enough. A program may have its handlers on an alternate stack, which then is ours, too, and as small as its handler needs it (the least is one signal
- * frame). Carrying out the access takes decoder and model, some of which do I/O. The interrupted stack is no way out: that it is too small is why there are alternate ones (coroutines, Go). So from an
- * alternate stack we go to one of ours for as long as the access takes.
+ * shim/stack.c: our work on stacks of ours. A system call takes nothing of the caller's stack, and an access of a BAR neither, so programs make them from stacks that have no room for a device: threads of
+ * PTHREAD_STACK_MIN, coroutines of a few KiB, alternate stacks of signal handlers, of which the least is one signal frame. A device may do I/O, and a model may be anybody's.
  *
- * Meanwhile the thread has no alternate stack: a fault in the middle (a guarded copy) would otherwise find that it is not on it, and start at its top again, over the frame that we came from.
+ * A thread takes the stack that it had the last time, if it is free: it is in the processor's cache, and no two threads write to one line.
  */
 #include "shim/shim.h"
 
@@ -13,15 +12,14 @@
 
 #define NUM_STACKS 64u
 #define STACK_SIZE (256u << 10)
-#define ENOUGH	   (64u << 10) /* an alternate stack with so much room is as good */
+#define EACH	   (STACK_SIZE + PAGE_SIZE_4K) /* each has a page below that nobody can use */
 
-static _Atomic(char *) stacks; /* NUM_STACKS, each with a page below that nobody can use */
-static _Atomic uint64_t taken;
-
-struct call {
-	long (*fn)(void *arg);
-	void *arg;
-};
+static _Atomic(char *) stacks; /* NUM_STACKS of them */
+enum { FREE, TAKEN, TAKEN_OPEN };
+static struct {
+	atomic_uint taken;
+} __attribute__((aligned(64))) state[NUM_STACKS];
+static __thread unsigned last __attribute__((tls_model("initial-exec")));
 
 /* fn(arg) with the stack pointer at @top, a multiple of 16 */
 long shim_call_on_stack(char *top, long (*fn)(void *), void *arg);
@@ -45,79 +43,115 @@ __asm__(".text\n"
 	"	.cfi_endproc\n"
 	".size shim_call_on_stack, . - shim_call_on_stack\n");
 
-/* Made at the first use; in a signal handler, so without malloc. NULL: no memory. */
+static bool failed(long p)
+{
+	return p < 0 && p >= -4095;
+}
+
+/* @n stacks, each above a page that nobody can use; NULL: no memory */
+static char *make(unsigned n)
+{
+	long p = sys_call(SYS_mmap, 0, (long)n * EACH, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_STACK, -1, 0);
+
+	if (failed(p))
+		return NULL;
+	for (unsigned i = 0; i < n; i++)
+		sys_call(SYS_mprotect, p + (long)i * EACH, PAGE_SIZE_4K, PROT_NONE, 0, 0, 0);
+	return (char *)p;
+}
+
+/* Made at the first use; maybe in a signal handler, so without malloc. NULL: no memory. */
 static char *all_stacks(void)
 {
-	char *s = atomic_load(&stacks), *other = NULL;
-	size_t each = STACK_SIZE + PAGE_SIZE_4K, size = NUM_STACKS * each;
-	long p;
+	char *s = atomic_load_explicit(&stacks, memory_order_acquire), *other = NULL;
 
 	if (s)
 		return s;
-	p = sys_call(SYS_mmap, 0, (long)size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_STACK, -1, 0);
-	if (p < 0 && p >= -4095)
-		return NULL;
-	s = (char *)p;
-	for (unsigned i = 0; i < NUM_STACKS; i++)
-		sys_call(SYS_mprotect, (long)(s + i * each), PAGE_SIZE_4K, PROT_NONE, 0, 0, 0);
-	if (!atomic_compare_exchange_strong(&stacks, &other, s)) {
-		sys_call(SYS_munmap, (long)s, (long)size, 0, 0, 0, 0);
+	s = make(NUM_STACKS);
+	if (s && !atomic_compare_exchange_strong(&stacks, &other, s)) {
+		sys_call(SYS_munmap, (long)s, (long)NUM_STACKS * EACH, 0, 0, 0, 0);
 		s = other;
 	}
 	return s;
 }
 
-static int take(void)
+int shim_stack_take(bool open)
 {
-	uint64_t was = atomic_load(&taken);
+	if (!all_stacks())
+		return -1;
+	for (unsigned i = 0; i < NUM_STACKS; i++) {
+		unsigned n = (last + i) % NUM_STACKS, was = FREE;
 
-	for (;;) {
-		while (~was) {
-			int i = __builtin_ctzll(~was);
-
-			if (atomic_compare_exchange_weak(&taken, &was, was | 1ull << i))
-				return i;
+		if (!atomic_load_explicit(&state[n].taken, memory_order_relaxed) &&
+		    atomic_compare_exchange_strong(&state[n].taken, &was, open ? TAKEN_OPEN : TAKEN)) {
+			last = n;
+			return (int)n;
 		}
-		/* all of them run: an access is over soon */
-		sys_call(SYS_sched_yield, 0, 0, 0, 0, 0, 0);
-		was = atomic_load(&taken);
 	}
+	return -1;
 }
 
-static long without_alternate(void *arg)
+void shim_stack_give(int i)
+{
+	atomic_store_explicit(&state[i].taken, FREE, memory_order_release);
+}
+
+long shim_stack_use(int i, long (*fn)(void *arg), void *arg)
+{
+	return shim_call_on_stack(stacks + (size_t)(i + 1) * EACH, fn, arg);
+}
+
+void shim_stacks_wait_open(void)
+{
+	for (unsigned i = 0; i < NUM_STACKS; i++)
+		while (atomic_load(&state[i].taken) == TAKEN_OPEN)
+			sys_call(SYS_sched_yield, 0, 0, 0, 0, 0, 0);
+}
+
+static bool on_own_stack(void)
+{
+	char *s = atomic_load_explicit(&stacks, memory_order_relaxed);
+
+	return s && (uintptr_t)__builtin_frame_address(0) - (uintptr_t)s < (size_t)NUM_STACKS * EACH;
+}
+
+long shim_on_stack(long (*fn)(void *arg), void *arg)
+{
+	char *own;
+	long ret;
+	int i;
+
+	if (on_own_stack())
+		return fn(arg);
+	i = shim_stack_take(false);
+	if (i >= 0) {
+		ret = shim_stack_use(i, fn, arg);
+		shim_stack_give(i);
+		return ret;
+	}
+	/* more threads than stacks are in calls, which may last: one for this call alone */
+	own = make(1);
+	if (!own)
+		return fn(arg);
+	ret = shim_call_on_stack(own + EACH, fn, arg);
+	sys_call(SYS_munmap, (long)own, EACH, 0, 0, 0, 0);
+	return ret;
+}
+
+long shim_without_alternate(long (*fn)(void *arg), void *arg)
 {
 	const stack_t none = { .ss_flags = SS_DISABLE };
-	struct call *c = arg;
 	stack_t was;
 	bool off = !sys_call(SYS_sigaltstack, (long)&none, (long)&was, 0, 0, 0, 0);
-	long ret = c->fn(c->arg);
+	long ret = fn(arg);
 
 	if (off && !(was.ss_flags & SS_DISABLE))
 		sys_call(SYS_sigaltstack, (long)&was, 0, 0, 0, 0, 0);
 	return ret;
 }
 
-long shim_on_large_stack(const ucontext_t *uc, long (*fn)(void *arg), void *arg)
-{
-	const stack_t *alt = &uc->uc_stack;
-	uintptr_t room = (uintptr_t)__builtin_frame_address(0) - (uintptr_t)alt->ss_sp;
-	struct call c = { fn, arg };
-	char *s;
-	long ret;
-	int i;
-
-	if (alt->ss_flags & SS_DISABLE || room >= alt->ss_size || room >= ENOUGH)
-		return fn(arg);
-	s = all_stacks();
-	if (!s)
-		return fn(arg);
-	i = take();
-	ret = shim_call_on_stack(s + (size_t)(i + 1) * (STACK_SIZE + PAGE_SIZE_4K), without_alternate, &c);
-	atomic_fetch_and(&taken, ~(1ull << i));
-	return ret;
-}
-
 void shim_stacks_abandon(void)
 {
-	atomic_store(&taken, 0);
+	for (unsigned i = 0; i < NUM_STACKS; i++)
+		atomic_store(&state[i].taken, FREE);
 }

@@ -1,0 +1,152 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * shim/scope.c: how a call of ours sits in the program's thread. A system call cannot be left in
+ * the middle, and nothing of the program's runs in its middle: no handler, no cancellation. Ours
+ * takes locks and reads tables under RCU, so it must be the same: a handler that makes a call of
+ * its own would wait for a lock that the interrupted call holds, or keep a third thread waiting for
+ * a reader that never ends; one that leaves by longjmp, and a cancelled thread, would leave both
+ * behind for good.
+ *
+ * So signals are blocked, all but our three (signals.c) and the one that libc's setuid() waits for;
+ * and the thread cannot be cancelled, since models call what may be a cancellation point.
+ *
+ * Blocking costs two system calls, as much as the rest of a short call. While the program has no
+ * handler they are saved; who sets the first one waits until nobody is in a call that counts on
+ * there being none. That is known by the stack that such a call is on.
+ */
+#include "shim/shim.h"
+
+#include <dlfcn.h>
+#include <string.h>
+
+/* libc's own: a sanitizer's functions of these names must not be called in a fault's handler */
+static int (*set_state)(int, int *), (*set_type)(int, int *);
+
+static atomic_bool handlers;
+static __thread unsigned depth __attribute__((tls_model("initial-exec")));
+
+__attribute__((constructor(101))) static void resolve(void)
+{
+	void *libc = dlopen("libc.so.6", RTLD_LAZY | RTLD_NOLOAD);
+
+	if (!libc)
+		return;
+	set_state = (int (*)(int, int *))(uintptr_t)dlsym(libc, "pthread_setcancelstate");
+	set_type = (int (*)(int, int *))(uintptr_t)dlsym(libc, "pthread_setcanceltype");
+}
+
+bool shim_inside(void)
+{
+	return depth;
+}
+
+void shim_will_have_handlers(void)
+{
+	if (atomic_exchange(&handlers, true) || depth)
+		return;
+	shim_stacks_wait_open();
+}
+
+/* Returns the cancellation state that there was. */
+static int enter(void)
+{
+	int state = PTHREAD_CANCEL_DISABLE;
+
+	if (!depth++ && set_state && set_type)
+		set_state(PTHREAD_CANCEL_DISABLE, &state);
+	return state;
+}
+
+/*
+ * The thread can be cancelled again. Returns the type, which is to be set once signals are as they
+ * were: a thread that can be cancelled at any time may be by that, and its cleanup handlers shall
+ * find them so. And a handler that comes before, and leaves by longjmp, must not take along a thread
+ * that cannot be cancelled.
+ */
+static int leave(int state)
+{
+	int type = PTHREAD_CANCEL_DEFERRED;
+
+	if (state != PTHREAD_CANCEL_DISABLE) {
+		set_type(PTHREAD_CANCEL_DEFERRED, &type);
+		set_state(state, NULL);
+	}
+	depth--;
+	return type;
+}
+
+struct call {
+	const stack_t *alt;
+	long (*fn)(void *arg);
+	void *arg;
+};
+
+static long without_alternate(void *arg)
+{
+	struct call *c = arg;
+
+	return shim_without_alternate(c->fn, c->arg);
+}
+
+/* @i: a stack that was taken, or -1 */
+static long on_stack(int i, const stack_t *alt, long (*fn)(void *arg), void *arg)
+{
+	struct call c = { alt, fn, arg };
+
+	/*
+	 * From an alternate stack: the thread has none meanwhile. A fault in the middle (a guarded copy)
+	 * would find that it is not on it, and start at its top again, over the frame we came from.
+	 */
+	if (!(alt->ss_flags & SS_DISABLE) && (uintptr_t)__builtin_frame_address(0) - (uintptr_t)alt->ss_sp < alt->ss_size) {
+		fn = without_alternate;
+		arg = &c;
+	}
+	return i < 0 ? shim_on_stack(fn, arg) : shim_stack_use(i, fn, arg);
+}
+
+long shim_run(long (*fn)(void *arg), void *arg)
+{
+	uint64_t mask;
+	long ret;
+	int open = -1, state, type;
+
+	if (depth)
+		return shim_on_stack(fn, arg);
+	shim_check_fork();
+	if (!atomic_load(&handlers))
+		open = shim_stack_take(true);
+	if (open >= 0 && atomic_load(&handlers)) {
+		shim_stack_give(open);
+		open = -1;
+	}
+	if (open < 0)
+		shim_block_signals(&mask);
+	state = enter();
+	ret = on_stack(open, shim_alternate(), fn, arg);
+	if (open >= 0)
+		shim_stack_give(open);
+	type = leave(state);
+	if (open < 0)
+		shim_restore_signals(&mask);
+	if (type != PTHREAD_CANCEL_DEFERRED)
+		set_type(type, NULL);
+	return ret;
+}
+
+long shim_run_fault(const ucontext_t *uc, long (*fn)(void *arg), void *arg)
+{
+	uint64_t mask;
+	int state, type;
+	long ret;
+
+	shim_check_fork();
+	state = enter();
+	ret = on_stack(-1, &uc->uc_stack, fn, arg);
+	type = leave(state);
+	if (type != PTHREAD_CANCEL_DEFERRED) {
+		memcpy(&mask, &uc->uc_sigmask, sizeof(mask));
+		shim_restore_signals(&mask);
+		set_type(type, NULL);
+	}
+	return ret;
+}
