@@ -500,7 +500,7 @@ static void *opener(void *arg)
 		sched_yield();
 		assert_int_equal(g->n, 1);
 		assert_int_equal(
-			pci_config_read(vfio_pci_function(g->devs[0]), PCI_SUBSYSTEM_VENDOR_ID, 2),
+			pci_config_read(vfio_pci_function(g->places[0].dev), PCI_SUBSYSTEM_VENDOR_ID, 2),
 			0x8086);
 		vfio_group_release(machine_system(shared), g);
 		atomic_fetch_add(&opens, 1);

@@ -131,7 +131,7 @@ static long hot_reset_info(struct vfio_device *dev, unsigned long arg)
 	const size_t minsz = UAPI_SIZE_WITH(struct vfio_pci_hot_reset_info, count);
 	struct vfio_pci_dependent_device *out = NULL;
 	struct vfio_pci_hot_reset_info info;
-	struct vfio_device **devs = NULL;
+	struct vfio_place *at = NULL;
 	uint32_t room;
 	long ret = 0;
 
@@ -142,20 +142,20 @@ static long hot_reset_info(struct vfio_device *dev, unsigned long arg)
 	if (!dev->ops->slot_reset)
 		return -ENODEV;
 	info.flags = 0;
-	room = vfio_slot_devices(dev, NULL, 0);
-	devs = calloc(room, sizeof(*devs));
+	room = vfio_slot_places(dev, NULL, 0);
+	at = calloc(room, sizeof(*at));
 	out = calloc(room, sizeof(*out));
 	ret = -ENOMEM;
-	if (!devs || !out)
+	if (!at || !out)
 		goto out;
-	info.count = vfio_slot_devices(dev, devs, room);
+	info.count = vfio_slot_places(dev, at, room);
 	if (info.count > room)
 		info.count = room; /* VFs came meanwhile */
 	for (uint32_t i = 0; i < info.count; i++) {
-		out[i].group_id = devs[i]->group->iommu->id;
-		out[i].segment = devs[i]->segment;
-		out[i].bus = devs[i]->bus;
-		out[i].devfn = devs[i]->devfn;
+		out[i].group_id = at[i].group->iommu->id;
+		out[i].segment = at[i].segment;
+		out[i].bus = at[i].bus;
+		out[i].devfn = at[i].devfn;
 	}
 	ret = 0;
 	if (info.argsz - minsz < info.count * sizeof(out[0]))
@@ -166,21 +166,22 @@ static long hot_reset_info(struct vfio_device *dev, unsigned long arg)
 		ret = -EFAULT;
 out:
 	free(out);
-	free(devs);
+	free(at);
 	return ret;
 }
 
 /* Is each device of the slot in a group whose file is among @files? */
-static bool owns_slot(struct vfio_device *dev, struct vfio_device **devs, unsigned num_devs, struct uapi_file **files, unsigned num_files)
+static bool owns_slot(struct vfio_device *dev, const struct vfio_place *at, unsigned num, struct uapi_file **files, unsigned num_files)
 {
-	for (unsigned i = 0; i < num_devs; i++) {
+	for (unsigned i = 0; i < num; i++) {
 		bool owned = false;
 
 		for (unsigned k = 0; k < num_files; k++)
-			owned |= files[k]->group == devs[i]->group;
+			owned |= files[k]->group == at[i].group;
 		if (!owned) {
-			log_info(dev->name, "hot reset: %s of the same slot is in a group that the caller does not name",
-				 devs[i]->name);
+			log_info(dev->name,
+				 "hot reset: %04x:%02x:%02x.%u of the same slot is in group %u, which the caller does not name",
+				 at[i].segment, at[i].bus, at[i].devfn >> 3, at[i].devfn & 7u, at[i].group->iommu->id);
 			return false;
 		}
 	}
@@ -191,10 +192,10 @@ static bool owns_slot(struct vfio_device *dev, struct vfio_device **devs, unsign
 static long hot_reset(struct uapi_file *f, unsigned long arg)
 {
 	const size_t minsz = UAPI_SIZE_WITH(struct vfio_pci_hot_reset, count);
-	struct vfio_device **devs = NULL;
 	struct uapi_file **files = NULL;
 	struct vfio_pci_hot_reset r;
-	unsigned num_devs, held = 0;
+	struct vfio_place *at = NULL;
+	unsigned num, held = 0;
 	int32_t *fds = NULL;
 	long ret = 0;
 	int err;
@@ -205,17 +206,17 @@ static long hot_reset(struct uapi_file *f, unsigned long arg)
 		return -EINVAL;
 	if (!f->dev->ops->slot_reset)
 		return -ENODEV;
-	num_devs = vfio_slot_devices(f->dev, NULL, 0);
-	if (r.count > num_devs)
+	num = vfio_slot_places(f->dev, NULL, 0);
+	if (r.count > num)
 		return -EINVAL;
-	devs = calloc(num_devs, sizeof(*devs));
-	files = calloc(num_devs, sizeof(*files));
-	fds = calloc(num_devs, sizeof(*fds));
+	at = calloc(num, sizeof(*at));
+	files = calloc(num, sizeof(*files));
+	fds = calloc(num, sizeof(*fds));
 	ret = -ENOMEM;
-	if (!devs || !files || !fds)
+	if (!at || !files || !fds)
 		goto out;
 	ret = 0;
-	if (vfio_slot_devices(f->dev, devs, num_devs) != num_devs)
+	if (vfio_slot_places(f->dev, at, num) != num)
 		ret = -EINVAL; /* VFs came or went meanwhile: whoever counted them counted others */
 	else if (uapi_get(fds, arg + minsz, r.count * sizeof(fds[0])))
 		ret = -EFAULT;
@@ -227,13 +228,13 @@ static long hot_reset(struct uapi_file *f, unsigned long arg)
 			ret = -EINVAL;
 	}
 	if (!ret)
-		ret = owns_slot(f->dev, devs, num_devs, files, held) ? vfio_slot_reset(f->dev) : -EINVAL;
+		ret = owns_slot(f->dev, at, num, files, held) ? vfio_slot_reset(f->dev) : -EINVAL;
 	while (held--)
 		uapi_file_put(files[held]);
 out:
 	free(fds);
 	free(files);
-	free(devs);
+	free(at);
 	return ret;
 }
 

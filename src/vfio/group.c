@@ -40,7 +40,7 @@ void vfio_system_free(struct vfio_system *s)
 		return;
 	for (unsigned i = 0; i < s->n; i++) {
 		pthread_mutex_destroy(&s->groups[i]->lock);
-		free(s->groups[i]->devs);
+		free(s->groups[i]->places);
 		free(s->groups[i]);
 	}
 	free(s->groups);
@@ -85,38 +85,108 @@ out:
 	return ret;
 }
 
-int vfio_group_add_device(struct vfio_group *g, struct vfio_device *dev)
+static bool same_place(const struct vfio_place *a, const struct vfio_place *b)
 {
-	struct vfio_device **devs;
-	int ret = -ENOMEM;
+	return a->segment == b->segment && a->bus == b->bus && a->devfn == b->devfn;
+}
 
+static struct vfio_place place_of(struct vfio_device *dev)
+{
+	const struct vfio_device *slot = dev->pf ? dev->pf : dev;
+
+	return (struct vfio_place){
+		.group = dev->group,
+		.dev = dev,
+		.segment = dev->segment,
+		.bus = dev->bus,
+		.devfn = dev->devfn,
+		.slot_bus = slot->bus,
+		.slot_devfn = slot->devfn,
+	};
+}
+
+/* A new one at the end of @g's, whose locks are held. */
+static int append_place(struct vfio_group *g, const struct vfio_place *place)
+{
+	struct vfio_place *places = realloc(g->places, (g->n + 1) * sizeof(*places));
+
+	if (!places)
+		return -ENOMEM;
+	g->places = places;
+	places[g->n] = *place;
+	places[g->n++].group = g;
+	return 0;
+}
+
+static void lock_places(struct vfio_group *g)
+{
 	pthread_mutex_lock(&g->lock);
 	pthread_mutex_lock(&g->system->topology_lock);
-	devs = realloc(g->devs, (g->n + 1) * sizeof(*devs));
-	if (devs) {
-		g->devs = devs;
-		g->devs[g->n++] = dev;
-		dev->group = g;
-		ret = 0;
-	}
+}
+
+static void unlock_places(struct vfio_group *g)
+{
 	pthread_mutex_unlock(&g->system->topology_lock);
 	pthread_mutex_unlock(&g->lock);
+}
+
+int vfio_group_add_device(struct vfio_group *g, struct vfio_device *dev)
+{
+	struct vfio_place place = place_of(dev), *p = NULL;
+	int ret = 0;
+
+	lock_places(g);
+	for (unsigned i = 0; i < g->n && !p; i++)
+		if (g->places[i].reserved && !g->places[i].dev && same_place(&g->places[i], &place))
+			p = &g->places[i];
+	if (p)
+		p->dev = dev;
+	else
+		ret = append_place(g, &place);
+	if (!ret)
+		dev->group = g;
+	unlock_places(g);
 	return ret;
 }
 
 void vfio_group_remove_device(struct vfio_group *g, struct vfio_device *dev)
 {
-	pthread_mutex_lock(&g->lock);
-	pthread_mutex_lock(&g->system->topology_lock);
+	lock_places(g);
 	for (unsigned i = 0; i < g->n; i++) {
-		if (g->devs[i] != dev)
+		if (g->places[i].dev != dev)
 			continue;
 		/* dev->group stays: who looked it up before may still ask what it was */
-		g->devs[i] = g->devs[--g->n];
+		g->places[i].dev = NULL;
+		if (!g->places[i].reserved)
+			g->places[i] = g->places[--g->n];
 		break;
 	}
-	pthread_mutex_unlock(&g->system->topology_lock);
-	pthread_mutex_unlock(&g->lock);
+	unlock_places(g);
+}
+
+int vfio_group_reserve(struct vfio_group *g, const struct vfio_place *place)
+{
+	struct vfio_place p = *place;
+	int ret;
+
+	p.dev = NULL;
+	p.reserved = true;
+	lock_places(g);
+	ret = append_place(g, &p);
+	unlock_places(g);
+	return ret;
+}
+
+void vfio_group_unreserve(struct vfio_group *g, const struct vfio_place *place)
+{
+	lock_places(g);
+	for (unsigned i = 0; i < g->n; i++) {
+		if (!g->places[i].reserved || !same_place(&g->places[i], place))
+			continue;
+		g->places[i] = g->places[--g->n];
+		break;
+	}
+	unlock_places(g);
 }
 
 struct vfio_group *vfio_system_group(struct vfio_system *s, unsigned id)
@@ -137,8 +207,8 @@ struct vfio_group *vfio_system_group(struct vfio_system *s, unsigned id)
 static struct vfio_device *find_device(struct vfio_group *g, const char *name)
 {
 	for (unsigned i = 0; i < g->n; i++) {
-		if (!strcmp(g->devs[i]->name, name))
-			return g->devs[i];
+		if (g->places[i].dev && !strcmp(g->places[i].dev->name, name))
+			return g->places[i].dev;
 	}
 	return NULL;
 }
@@ -157,21 +227,27 @@ struct vfio_device *vfio_system_device(struct vfio_system *s, const char *name)
 	return dev;
 }
 
+/* The claim is made with no lock of the group's: a second open meanwhile finds it open. */
 int vfio_group_open(struct vfio_system *s, struct vfio_group *g)
 {
-	int ret = -ENODEV;
+	int ret = 0;
 
 	pthread_mutex_lock(&g->lock);
 	if (!g->n)
-		goto out;
-	ret = -EBUSY;
-	if (g->opened)
-		goto out;
-	ret = s->claim ? s->claim(s->claim_arg, g->iommu->id, true) : 0;
-	if (!ret)
+		ret = -ENODEV;
+	else if (g->opened)
+		ret = -EBUSY;
+	else
 		g->opened = true;
-out:
 	pthread_mutex_unlock(&g->lock);
+	if (ret || !s->claim)
+		return ret;
+	ret = s->claim(s->claim_arg, g->iommu->id, true);
+	if (ret) {
+		pthread_mutex_lock(&g->lock);
+		g->opened = false;
+		pthread_mutex_unlock(&g->lock);
+	}
 	return ret;
 }
 
@@ -189,9 +265,11 @@ void vfio_group_release(struct vfio_system *s, struct vfio_group *g)
 	pthread_mutex_lock(&g->lock);
 	if (g->container)
 		leave_container(g);
-	g->opened = false;
+	pthread_mutex_unlock(&g->lock);
 	if (s->claim)
 		s->claim(s->claim_arg, g->iommu->id, false);
+	pthread_mutex_lock(&g->lock);
+	g->opened = false;
 	pthread_mutex_unlock(&g->lock);
 }
 
@@ -247,8 +325,8 @@ int vfio_group_open_device(struct vfio_group *g, const char *name, struct vfio_d
 
 	pthread_mutex_lock(&g->lock);
 	for (unsigned i = 0; i < g->n && !ret; i++) {
-		dev = g->devs[i];
-		ret = vfio_device_match(dev, name);
+		dev = g->places[i].dev;
+		ret = dev ? vfio_device_match(dev, name) : 0;
 	}
 	if (!ret) {
 		log_warn(name, "GROUP_GET_DEVICE_FD: there is no such device in group %u",
@@ -281,32 +359,30 @@ void vfio_group_close_device(struct vfio_group *g, struct vfio_device *dev)
 	pthread_mutex_unlock(&g->lock);
 }
 
-static bool same_slot(const struct vfio_device *a, const struct vfio_device *b)
+static bool same_slot(const struct vfio_place *a, const struct vfio_place *b)
 {
-	a = a->pf ? a->pf : a;
-	b = b->pf ? b->pf : b;
-	return a->segment == b->segment && a->bus == b->bus && a->devfn >> 3 == b->devfn >> 3;
+	return a->segment == b->segment && a->slot_bus == b->slot_bus &&
+	       a->slot_devfn >> 3 == b->slot_devfn >> 3;
 }
 
-unsigned vfio_slot_devices(struct vfio_device *dev, struct vfio_device **out, unsigned max)
+unsigned vfio_slot_places(struct vfio_device *dev, struct vfio_place *out, unsigned max)
 {
 	struct vfio_system *s = dev->group ? dev->group->system : NULL;
+	struct vfio_place own = place_of(dev);
 	unsigned n = 0;
 
 	if (!s) {
 		if (max)
-			out[0] = dev;
+			out[0] = own;
 		return 1;
 	}
 	pthread_mutex_lock(&s->topology_lock);
 	for (unsigned i = 0; i < s->n; i++) {
 		for (unsigned k = 0; k < s->groups[i]->n; k++) {
-			struct vfio_device *d = s->groups[i]->devs[k];
-
-			if (!same_slot(d, dev))
+			if (!same_slot(&s->groups[i]->places[k], &own))
 				continue;
 			if (n < max)
-				out[n] = d;
+				out[n] = s->groups[i]->places[k];
 			n++;
 		}
 	}
@@ -316,23 +392,23 @@ unsigned vfio_slot_devices(struct vfio_device *dev, struct vfio_device **out, un
 
 int vfio_slot_reset(struct vfio_device *dev)
 {
-	struct vfio_device **devs;
-	unsigned n = vfio_slot_devices(dev, NULL, 0), now;
+	unsigned n = vfio_slot_places(dev, NULL, 0), now;
+	struct vfio_place *at;
 	int ret = -ENODEV;
 
-	devs = calloc(n, sizeof(*devs));
-	if (!devs)
+	at = calloc(n, sizeof(*at));
+	if (!at)
 		return -ENOMEM;
-	now = vfio_slot_devices(dev, devs, n);
+	now = vfio_slot_places(dev, at, n);
 	if (now > n) /* VFs came meanwhile */
 		goto out;
 	for (unsigned i = 0; i < now; i++)
-		if (!devs[i]->ops->slot_reset)
+		if (!at[i].dev || !at[i].dev->ops->slot_reset)
 			goto out;
 	/* the kernel has each VF in a set of devices of its own, and resets only what is one set */
 	ret = -EINVAL;
 	for (unsigned i = 0; i < now; i++) {
-		if (!devs[i]->pf)
+		if (!at[i].dev->pf)
 			continue;
 		log_info(dev->name, "hot reset: with virtual functions there is none: EINVAL");
 		goto out;
@@ -341,11 +417,11 @@ int vfio_slot_reset(struct vfio_device *dev)
 	 * once */
 	ret = 0;
 	for (unsigned i = 0; i < now && !ret; i++) {
-		pthread_mutex_lock(&devs[i]->lock);
-		ret = devs[i]->ops->slot_reset(devs[i]);
-		pthread_mutex_unlock(&devs[i]->lock);
+		pthread_mutex_lock(&at[i].dev->lock);
+		ret = at[i].dev->ops->slot_reset(at[i].dev);
+		pthread_mutex_unlock(&at[i].dev->lock);
 	}
 out:
-	free(devs);
+	free(at);
 	return ret;
 }

@@ -14,10 +14,23 @@
 struct vfio_container;
 struct vfio_type1;
 
+/*
+ * Where a function of a group is. The function itself may be missing: a process of several that
+ * share a machine has only those that it uses.
+ */
+struct vfio_place {
+	struct vfio_group *group;
+	struct vfio_device *dev; /* NULL: not in this process */
+	uint16_t segment;
+	uint8_t bus, devfn;
+	uint8_t slot_bus, slot_devfn; /* whose slot it is in: its own, or its PF's */
+	bool reserved;                /* it stays when the device goes */
+};
+
 struct vfio_group {
 	struct iommu_group *iommu;
 	struct vfio_system *system;
-	struct vfio_device **devs; unsigned n;
+	struct vfio_place *places; unsigned n;
 	pthread_mutex_t lock;
 	bool opened;                      /* an open file or a device file holds it */
 	unsigned device_files;            /* open device files of this group */
@@ -27,10 +40,13 @@ struct vfio_group {
 
 struct vfio_system {
 	pthread_mutex_t lock;             /* guards groups */
-	pthread_mutex_t topology_lock;    /* a leaf; held too when groups or a group's devs change, so that a device can look for its neighbours */
+	pthread_mutex_t topology_lock;    /* a leaf; held too when groups or a group's places change, so that a device can look for its neighbours */
 	struct vfio_group **groups; unsigned n;
 	struct loop *loop;                /* service thread for virqfds and timers; owned */
-	/* called when a group is opened or given up, so that another process that shares the devices' backing sees it: 0 or -EBUSY. May be NULL. The group's lock is held. */
+	/*
+	 * Called when a group is opened or given up: the process claims it among others that share
+	 * the machine, and gets the devices or drops them. 0 or -errno. May be NULL. No lock is held.
+	 */
 	int (*claim)(void *arg, unsigned group, bool take); void *claim_arg;
 	/* is all of [vaddr, vaddr + size) a mapped BAR? Such memory has no pages: mapping it for DMA succeeds, as in the kernel. May be NULL. Takes no lock. */
 	bool (*device_memory)(uint64_t vaddr, uint64_t size);
@@ -53,18 +69,22 @@ struct vfio_system *vfio_system_new(void);
 void vfio_system_free(struct vfio_system *s);
 /* Takes over nothing; devices and iommu groups belong to machine/. */
 int vfio_system_add_group(struct vfio_system *s, struct iommu_group *ig, struct vfio_group **out);
+/* To its place, if one was reserved. */
 int vfio_group_add_device(struct vfio_group *g, struct vfio_device *dev);
-/* A VF goes: it is not open. The group stays, and is not to be found any more if it has no other device. */
+/* It is not open. The group stays, and is not to be found any more if it has no other place. */
 void vfio_group_remove_device(struct vfio_group *g, struct vfio_device *dev);
-struct vfio_group *vfio_system_group(struct vfio_system *s, unsigned id); /* NULL: none, or one without devices */
+/* A function is at @place, and will be added when it is needed; and it is no more. -ENOMEM. */
+int vfio_group_reserve(struct vfio_group *g, const struct vfio_place *place);
+void vfio_group_unreserve(struct vfio_group *g, const struct vfio_place *place);
+struct vfio_group *vfio_system_group(struct vfio_system *s, unsigned id); /* NULL: none, or one without places */
 struct vfio_device *vfio_system_device(struct vfio_system *s, const char *name);
 
 /*
- * The devices that sit in @dev's slot (same segment, bus and device number; a VF is where its PF is), @dev among them: a reset of the slot resets them all. The
+ * What sits in @dev's slot (same segment, bus and device number; a VF is where its PF is), @dev among it: a reset of the slot resets it all. The
  * first @max go to @out in the order of groups; returns how many there are. A device that is in no group is alone.
  */
-unsigned vfio_slot_devices(struct vfio_device *dev, struct vfio_device **out, unsigned max);
-/* VFIO_DEVICE_PCI_HOT_RESET: reset all of them, open or not. -ENODEV: one cannot be; -EINVAL: one is a VF; -ENOMEM. The caller has checked that the client owns them. */
+unsigned vfio_slot_places(struct vfio_device *dev, struct vfio_place *out, unsigned max);
+/* VFIO_DEVICE_PCI_HOT_RESET: reset all of them, open or not. -ENODEV: one cannot be; -EINVAL: one is a VF; -ENOMEM. The caller has checked that the client owns their groups, which are open. */
 int vfio_slot_reset(struct vfio_device *dev);
 
 /* group.c: what the ioctls do; errors as in the kernel's drivers/vfio/group.c */

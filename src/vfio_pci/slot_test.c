@@ -43,14 +43,14 @@ static int teardown(void **state)
 
 static void test_devices(void **state)
 {
-	struct vfio_device *out[8] = { 0 };
+	struct vfio_place out[8] = { 0 };
 
-	assert_int_equal(vfio_slot_devices(dev[0], out, 8), 2);
-	assert_ptr_equal(out[0], dev[0]);
-	assert_ptr_equal(out[1], dev[1]);
-	assert_int_equal(vfio_slot_devices(dev[1], out, 1), 2);
-	assert_int_equal(vfio_slot_devices(dev[2], out, 8), 1);
-	assert_ptr_equal(out[0], dev[2]);
+	assert_int_equal(vfio_slot_places(dev[0], out, 8), 2);
+	assert_ptr_equal(out[0].dev, dev[0]);
+	assert_ptr_equal(out[1].dev, dev[1]);
+	assert_int_equal(vfio_slot_places(dev[1], out, 1), 2);
+	assert_int_equal(vfio_slot_places(dev[2], out, 8), 1);
+	assert_ptr_equal(out[0].dev, dev[2]);
 }
 
 static void test_reset_works(void **state)

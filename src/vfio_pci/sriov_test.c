@@ -347,11 +347,11 @@ static void test_pf_reset(void **state)
 
 static void test_slot(void **state)
 {
-	struct vfio_device *out[8];
+	struct vfio_place out[8];
 
 	open_all();
 	for (unsigned i = 0; i <= VFS; i++) {
-		assert_int_equal(vfio_slot_devices(t[i].dev, out, 8), 1 + VFS);
+		assert_int_equal(vfio_slot_places(t[i].dev, out, 8), 1 + VFS);
 		assert_int_equal(vfio_slot_reset(t[i].dev), -EINVAL);
 	}
 	assert_string_equal(order, "");
@@ -361,7 +361,7 @@ static void test_slot(void **state)
 	for (unsigned i = 1; i <= VFS; i++)
 		vfio_group_remove_device(g[i], t[i].dev);
 	memset(order, 0, sizeof(order));
-	assert_int_equal(vfio_slot_devices(t[0].dev, out, 8), 1);
+	assert_int_equal(vfio_slot_places(t[0].dev, out, 8), 1);
 	assert_int_equal(vfio_slot_reset(t[0].dev), 0);
 	assert_string_equal(order, "B");
 }

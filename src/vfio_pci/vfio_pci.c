@@ -157,7 +157,7 @@ static int vfio_pci_open(struct vfio_device *dev)
 
 	vfio_pci_set_power(vd, 0);
 	command_change(vd, PCI_COMMAND_MASTER, decode_bits(vd));
-	vd->alone = vfio_slot_devices(dev, NULL, 0) == 1;
+	vd->alone = vfio_slot_places(dev, NULL, 0) == 1;
 	vd->reset_works = pci_can_reset(vd->fn) || vd->alone;
 	if (vd->reset_works)
 		vfio_pci_reset_function(vd);
