@@ -83,7 +83,7 @@ struct uvfio_model {
 	 * Called once, before anything else, with the options checked against the table.
 	 * Return 0; what uvfio_error() returns; or the -errno of a uvfio_add_* or uvfio_set_* function that failed, which has said why (uvfio_error() would replace
 	 * that). destroy is not called after a failure.
-	 * `uvfio run` makes every device once to check its options, VFs too, before the program's process makes it again when it opens one.
+	 * `uvfio run` makes every device once to check its options, VFs too, before a process of the program makes it again, each time that it opens its group.
 	 */
 	int (*create)(struct uvfio_dev *dev);
 

@@ -2,9 +2,12 @@
 /*
  * cli/run.c: uvfio run: a program on a machine of the user's choice.
  *
- * The machine is built here first, only to find what is wrong with it while a message can be given
- * and nothing runs; the view of it is written to the run directory, and it is given up again. The
- * program's own copy is built inside of it by the shim, from the same lines (UVFIO_DEVICES).
+ * The machine is built here first, to find what is wrong with it while a message can be given
+ * and nothing runs, and to settle where everything is; the view of it is written to the run
+ * directory, and it is given up again. Each process of the program makes the devices that it uses
+ *
+ * inside of itself by the shim, from the same lines and where they were put (UVFIO_DEVICES,
+ * UVFIO_PLACES).
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -27,6 +30,7 @@ extern char **environ;
 struct run {
 	const struct cli_command *cmd;
 	char *specs; /* absolute, one a line */
+	char *places; /* of the same */
 	const char *log_level;
 	char memlock[24]; /* bytes, "unlimited", or empty: the limit that the program has when it
 			     runs */
@@ -45,9 +49,24 @@ static int explain(struct run *r, char *why, int rc)
 
 /* ---- options ---- */
 
+/* One line more in *@list; @line is freed. */
+static int append(char **list, char *line)
+{
+	char *all;
+
+	if (!line || asprintf(&all, "%s%s%s", *list ? *list : "", *list ? "\n" : "", line) < 0)
+		all = NULL;
+	free(line);
+	if (!all)
+		return -ENOMEM;
+	free(*list);
+	*list = all;
+	return 0;
+}
+
 static int add_device(struct run *r, const char *spec)
 {
-	char *absolute = NULL, *why = NULL, *all;
+	char *absolute = NULL, *place = NULL, *why = NULL;
 	int rc;
 
 	rc = machine_spec_absolute(spec, &absolute, &why);
@@ -59,13 +78,12 @@ static int add_device(struct run *r, const char *spec)
 		free(absolute);
 		return explain(r, why, rc);
 	}
-	rc = asprintf(&all, "%s%s%s", r->specs ? r->specs : "", r->specs ? "\n" : "", absolute);
-	free(absolute);
-	if (rc < 0)
-		return explain(r, NULL, -ENOMEM);
-	free(r->specs);
-	r->specs = all;
-	return 0;
+	rc = append(&r->specs, absolute);
+	if (!rc)
+		rc = machine_settle(r->m, &place);
+	if (!rc)
+		rc = append(&r->places, place);
+	return rc ? explain(r, NULL, rc) : 0;
 }
 
 static int set_log_file(struct run *r, const char *path)
@@ -281,6 +299,7 @@ static int set_environment(struct run *r)
 		return explain(r, NULL, -ENOMEM);
 	rc |= setenv("UVFIO_RUN_DIR", r->dir, 1);
 	rc |= setenv("UVFIO_DEVICES", r->specs ? r->specs : "", 1);
+	rc |= setenv("UVFIO_PLACES", r->places ? r->places : "", 1);
 	rc |= setenv("UVFIO_LOG", r->log_level, 1);
 	rc |= setenv("UVFIO_MEMLOCK", r->memlock, 1);
 	rc |= r->log_file ? setenv("UVFIO_LOG_FILE", r->log_file, 1) : unsetenv("UVFIO_LOG_FILE");
@@ -319,7 +338,7 @@ static int prepare(struct run *r, const char *program)
 		log_info("run", "%s: %s, IOMMU group %u", d->addr, pci_function_model(d->fn)->name,
 			 d->group);
 	}
-	/* the program's own machine opens the same images, which may be locked */
+	/* the program's own devices open the same images, which may be locked */
 	machine_free(r->m, false);
 	r->m = NULL;
 	return set_environment(r);
@@ -378,6 +397,7 @@ out:
 	if (r.dir)
 		rundir_end(r.dir);
 	free(r.specs);
+	free(r.places);
 	free(r.log_file);
 	free(r.shim);
 	free(r.program);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * machine/claim.c: which process has a group open, and how much memory it may pin.
+ * machine/claim.c: which process has a group open, and with it the hardware; and how much memory it
+ * may pin.
  *
  * A claim is an open-file-description lock: it belongs to the descriptor, not to the process, so it
  * neither goes when some other descriptor of the file is closed (as POSIX locks do) nor survives
@@ -66,77 +67,103 @@ static void drop(int *claim, bool abandon)
 	*claim = -1;
 }
 
-/*
- * A PF and its VFs are one piece of hardware, which is in the process that has one of them open: another one would have a PF of its own, that knows nothing of these VFs.
- */
-static int family_take(struct machine *m, struct machine_slot *pf, unsigned group)
+/* ---- the hardware of a unit ---- */
+
+static void unmake_unit(struct machine *m, const struct machine_slot *lead)
 {
-	char name[40];
+	for (unsigned i = m->num_slots; i-- > 0;)
+		if (m->slots[i]->lead == lead)
+			machine_unmake(m->slots[i]);
+}
+
+static int make_unit(struct machine *m, struct machine_slot *lead, char **err)
+{
 	int rc = 0;
 
-	pthread_mutex_lock(&m->claim_lock);
-	if (!pf->claims) {
-		snprintf(name, sizeof(name), "sriov-%s", pf->d.addr);
-		rc = take(m, name);
-		if (rc >= 0) {
-			pf->claim = rc;
-			rc = 0;
-			machine_load_token(pf);
+	/* those of before there was a run directory are there, and stay */
+	lead->made = !lead->d.fn;
+	for (unsigned i = lead->index; i < m->num_slots && !rc; i++) {
+		struct machine_slot *s = m->slots[i];
+
+		if (s->lead != lead)
+			continue;
+		rc = lead->made ? machine_make(s, err) : 0;
+		if (!rc && s->layout.total) {
+			machine_load_token(s);
+			rc = lead->made ? machine_plug_vfs(s, err) : 0;
 		}
 	}
-	if (!rc)
-		pf->claims++;
-	pthread_mutex_unlock(&m->claim_lock);
-	if (rc == -EBUSY)
-		log_warn("machine",
-			 "group %u: another process has %s or a virtual function of it open, and a device and its "
-			 "virtual functions can be used by one process at a time: EBUSY",
-			 group, pf->d.addr);
+	if (rc)
+		unmake_unit(m, lead);
 	return rc;
 }
 
-static void family_drop(struct machine *m, struct machine_slot *pf)
+static bool is_alone(struct machine *m, const struct machine_slot *lead)
 {
-	pthread_mutex_lock(&m->claim_lock);
-	if (pf->claims && !--pf->claims)
-		drop(&pf->claim, false);
-	pthread_mutex_unlock(&m->claim_lock);
+	unsigned n = 0;
+
+	for (unsigned i = 0; i < m->num_slots; i++)
+		n += m->slots[i]->lead == lead;
+	return n == 1;
 }
 
-/* A group that was made for a VF has its family; else it may have several PFs in it. */
-static bool is_family(const struct machine_group *g, const struct machine_slot *pf)
+/* plug_lock is held. */
+static int unit_take(struct machine *m, struct machine_slot *lead, unsigned group)
 {
-	return pf->vfs && (pf->group == g || g->family == pf);
-}
-
-static void families_drop(struct machine *m, struct machine_group *g, unsigned n)
-{
-	while (n)
-		if (is_family(g, m->slots[--n]))
-			family_drop(m, m->slots[n]);
-}
-
-static int families_take(struct machine *m, struct machine_group *g)
-{
+	char name[40], *why = NULL;
 	int rc;
 
-	for (unsigned i = 0; i < m->num_slots; i++) {
-		rc = is_family(g, m->slots[i]) ? family_take(m, m->slots[i], g->id) : 0;
-		if (rc) {
-			families_drop(m, g, i);
-			return rc;
-		}
-	}
-	return 0;
+	if (lead->claims++)
+		return 0;
+	snprintf(name, sizeof(name), "unit-%s", lead->d.addr);
+	rc = take(m, name);
+	if (rc == -EBUSY)
+		log_warn("machine",
+			 "group %u: another process has %s%s%s open, and devices that hang together can be used by "
+			 "one process at a time: EBUSY",
+			 group, lead->d.addr, lead->layout.total ? " or a virtual function of it" : "",
+			 is_alone(m, lead) ? "" : " or the other end of its cable (net=peer:)");
+	if (rc < 0)
+		goto fail;
+	lead->claim = rc;
+	rc = make_unit(m, lead, &why);
+	if (!rc)
+		return 0;
+	log_err("machine", "group %u cannot be opened, EIO: %s", group, why ? why : strerror(-rc));
+	free(why);
+	drop(&lead->claim, false);
+	rc = rc == -ENOMEM ? rc : -EIO;
+fail:
+	lead->claims--;
+	return rc;
+}
+
+static void unit_drop(struct machine *m, struct machine_slot *lead)
+{
+	if (--lead->claims)
+		return;
+	if (lead->made)
+		unmake_unit(m, lead);
+	lead->made = false;
+	drop(&lead->claim, false);
+}
+
+static struct machine_slot *lead_of(struct machine *m, const struct machine_group *g)
+{
+	for (unsigned i = 0; i < m->num_slots; i++)
+		if (m->slots[i]->group == g)
+			return m->slots[i]->lead;
+	return g->pf ? g->pf->lead : NULL;
 }
 
 static int claim_take(struct machine *m, struct machine_group *g)
 {
+	struct machine_slot *lead = lead_of(m, g);
 	char name[24];
 	int rc;
 
-	if (g->claim >= 0)
-		return 0;
+	if (!lead)
+		return -ENODEV;
 	snprintf(name, sizeof(name), "group-%u", g->id);
 	rc = take(m, name);
 	if (rc == -EBUSY)
@@ -144,7 +171,7 @@ static int claim_take(struct machine *m, struct machine_group *g)
 	if (rc < 0)
 		return rc;
 	g->claim = rc;
-	rc = families_take(m, g);
+	rc = unit_take(m, lead, g->id);
 	if (rc)
 		drop(&g->claim, false);
 	return rc;
@@ -154,20 +181,23 @@ static int claim(void *arg, unsigned group, bool take)
 {
 	struct machine_group *g = NULL;
 	struct machine *m = arg;
+	int rc = 0;
 
-	pthread_mutex_lock(&m->tables_lock);
+	pthread_mutex_lock(&m->plug_lock);
 	for (unsigned i = 0; i < m->num_groups && !g; i++)
 		if (m->groups[i]->id == group)
 			g = m->groups[i];
-	pthread_mutex_unlock(&m->tables_lock);
-	if (!g)
-		return -ENODEV;
-	if (take)
-		return claim_take(m, g);
-	if (g->claim >= 0)
-		families_drop(m, g, m->num_slots);
-	drop(&g->claim, false);
-	return 0;
+	if (!g) {
+		rc = -ENODEV;
+	} else if (take) {
+		rc = claim_take(m, g);
+	} else if (g->claim >= 0) {
+		/* the hardware first: who gets the lock may have it */
+		unit_drop(m, lead_of(m, g));
+		drop(&g->claim, false);
+	}
+	pthread_mutex_unlock(&m->plug_lock);
+	return rc;
 }
 
 void machine_claims_drop(struct machine *m, bool abandon)

@@ -10,6 +10,14 @@ struct machine_addr {
 	uint16_t domain;
 	uint8_t bus, dev, fn;
 };
+/* What is given out next in each space of bus addresses. */
+struct machine_spaces {
+	uint64_t io, mem32, mem64;
+};
+/* Where a PF's VFs are, as its SR-IOV capability says; all 0: it has none. */
+struct machine_vf_layout {
+	unsigned total, offset, stride;
+};
 /* "MODEL,opt=val,..." in pieces, which point into text. */
 struct machine_spec {
 	char *text;
@@ -41,10 +49,6 @@ int machine_model(const char *name, const struct uvfio_model **model, void **han
 bool machine_model_is_path(const char *name);
 
 /* ---- firmware.c ---- */
-/* What is given out next in each space of bus addresses. */
-struct machine_spaces {
-	uint64_t io, mem32, mem64;
-};
 void machine_spaces_init(struct machine_spaces *s);
 /*
  * Give every BAR and the ROM an address and turn decoding on, as a firmware does at boot. -ENOSPC.
@@ -60,19 +64,35 @@ struct machine_group {
 	struct vfio_group *vfio;
 	unsigned id;
 	int claim; /* the locked descriptor; -1: not claimed */
-	struct machine_slot *family; /* the PF whose VF is in it, or NULL */
+	struct machine_slot *pf; /* whose VF is in it, or NULL */
 };
+/*
+ * A device of the machine. In a machine that goes by a run directory its hardware (d.fn, d.vdev) is
+ * there while this process has its group, or another one of its unit, open.
+ */
 struct machine_slot {
 	struct machine *m;
 	struct machine_device d;
 	struct machine_group *group;
-	struct machine_spec spec; /* option texts live as long as the device */
+	struct vfio_place place; /* that is reserved in the group */
+	struct machine_spec spec; /* option texts live as long as the slot */
+	bool settled; /* the next two, with address and group, were said and are not found out */
+	struct machine_spaces spaces; /* before it got its own addresses */
+	struct machine_vf_layout layout;
+	unsigned index; /* in machine.slots; of a VF, which one it is */
 
 	struct machine_slot *pf; /* of a VF */
-	struct machine_slot **vfs; /* of a PF: [pci_sriov_total()]; NULL: not made so far */
+	struct machine_slot **vfs; /* of a PF: [layout.total]; NULL: no such slot so far */
 	unsigned num_vfs;          /* that are enabled; with vfs under tables_lock */
-	unsigned claims;           /* groups of the family that this process has claimed; claim_lock */
-	int claim;                 /* the locked descriptor; -1 */
+
+	/*
+	 * A unit is what one process has or another, but not both: the devices of a group, both ends
+	 * of a cable, and all their VFs. What is said of it stands in the first of them.
+	 */
+	struct machine_slot *lead;
+	unsigned claims; /* groups of the unit that this process has claimed; plug_lock */
+	bool made;       /* by a claim */
+	int claim;       /* the locked descriptor; -1 */
 };
 struct machine {
 	struct vfio_system *sys;
@@ -85,15 +105,23 @@ struct machine {
 	char *run_dir; /* with claim_dir */
 	bool mmap_auto_off;
 	/*
-	 * Order: sync_lock > vfio's locks > claim_lock, tables_lock (leaves). sync_lock: VFs come or go. claim_lock: the families' claims. tables_lock: where groups and
-	 * VFs stand, for those who look something up.
+	 * Order: plug_lock > vfio's locks > tables_lock (a leaf). plug_lock: hardware or VFs come or
+	 * go, and what is claimed. tables_lock: where groups and VFs stand, for those who look
+	 * something up.
 	 */
-	pthread_mutex_t sync_lock, claim_lock, tables_lock;
+	pthread_mutex_t plug_lock, tables_lock;
 	struct machine *next_abandoned;
 };
+/* The hardware of @slot, in its group. 0 or -errno with a sentence. And gone again, with its VFs. */
+int machine_make(struct machine_slot *slot, char **err);
+void machine_unmake(struct machine_slot *slot);
+/* What was made is in its group. -ENOMEM. */
+int machine_plug(struct machine_slot *slot);
+void machine_unplug(struct machine_slot *slot);
+void machine_set_mmap(struct machine_slot *slot, const struct machine_slot *as); /* as the spec of @as has it */
 /* Give up all claims; @abandon: close only, the lock is the parent's. */
 void machine_claims_drop(struct machine *m, bool abandon);
-/* Put what slot->d is into group @id, which is made if need be. */
+/* @slot has its place in group @id, which is made if need be. */
 int machine_join_group(struct machine *m, struct machine_slot *slot, unsigned id);
 void machine_leave_group(struct machine_slot *slot);
 unsigned machine_free_group(struct machine *m); /* the first number that nobody is in */
@@ -103,10 +131,14 @@ const struct machine_slot *machine_owner(struct machine *m, const char *addr); /
 int machine_lock(int fd, short type, bool wait);
 
 /* ---- sriov.c ---- */
-/* After machine_assign(): the place for VFs, and the driver. */
+/* After machine_assign(): the places of VFs, and the driver. */
 int machine_pf_init(struct machine_slot *slot, char **err);
-/* VFs [0, @n) exist, enabled or not. */
+int machine_alloc_vfs(struct machine_slot *slot); /* once layout is known: -ENOMEM */
+/* VFs [0, @n) are made, enabled or not. */
 int machine_make_vfs(struct machine_slot *pf, unsigned n, char **err);
+/* The hardware of those that are enabled, where the PF's was made just now; and of all, gone. */
+int machine_plug_vfs(struct machine_slot *pf, char **err);
+void machine_unmake_vfs(struct machine_slot *pf);
 void machine_drop_vfs(struct machine_slot *pf); /* at the end */
 void machine_vf_address(const struct machine_slot *pf, unsigned i, char addr[16]);
 /* A user said another VF token: keep it for other processes. And what was kept. */

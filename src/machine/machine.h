@@ -10,8 +10,8 @@
 
 struct machine;
 struct machine_device {
-	pci_function *fn;
-	struct vfio_device *vdev; /* NULL: bound to @driver instead */
+	pci_function *fn; /* NULL: not made in this process (machine_claim_dir) */
+	struct vfio_device *vdev; /* NULL: the same, or bound to @driver instead */
 	const char *driver;       /* "vfio-pci", or the name of a driver of the host */
 	char addr[16];   /* "0000:01:00.0" */
 	unsigned group;
@@ -33,6 +33,13 @@ int machine_add(struct machine *m, const char *spec, char **err);
  * all have the same VFs (machine_sync). 0 or -errno with a sentence, as machine_add().
  */
 int machine_start(struct machine *m, char **err);
+/*
+ * What one knows of a device only when it was made: where the one that was added last is, its group, addresses and virtual functions, as a text for machine_add_settled() in the processes of
+ * a run. *@out is malloc'ed. 0 or -ENOMEM.
+ */
+int machine_settle(struct machine *m, char **out);
+/* As machine_add(), after machine_claim_dir(): the device has its place, and is made when its group is opened. */
+int machine_add_settled(struct machine *m, const char *spec, const char *settled, char **err);
 /* The program is one whose accesses of a mapped BAR nobody could carry out (a virtual machine monitor on KVM: the BAR would become memory of the guest). BARs of devices with mmap=auto can be mapped no longer. */
 void machine_auto_mmap_off(struct machine *m);
 struct vfio_system *machine_system(struct machine *m);
@@ -41,6 +48,11 @@ struct machine_device *machine_device(struct machine *m, unsigned i);
 /* VF @i of the device @pf, or NULL: it is not enabled. The pointer stays good. */
 struct machine_device *machine_vf(struct machine *m, const struct machine_device *pf, unsigned i);
 struct machine_device *machine_find(struct machine *m, const char *addr); /* VFs too; with or without "0000:" */
+/* Its config space as the bus reads it: how many bytes, or -ENODEV: no such device, or not made in this process. */
+int machine_config(struct machine *m, const char *addr, uint8_t buf[4096]);
+/* Around a fork: nothing is half made meanwhile. */
+void machine_hold(struct machine *m);
+void machine_unhold(struct machine *m);
 
 /*
  * How much memory may be pinned: "inherit" (RLIMIT_MEMLOCK of this process at each MAP_DMA, unlimited with CAP_IPC_LOCK, as the kernel has it; what machine_new() sets), "unlimited",
@@ -51,7 +63,9 @@ int machine_parse_memlock(const char *text, uint64_t *bytes);
 
 /*
  * Several processes share one run directory. From now on an open group is claimed by a lock on @run_dir/claims/group-N: a second process that opens it gets -EBUSY, as from
- * the kernel. The locks are open-file-description locks: they go with the process that holds them. 0 or -errno with a log line.
+ * the kernel. The locks are open-file-description locks: they go with the process that holds them. A device that is added now
+ * (machine_add_settled), with what only one process can have of it (an image, a socket), is there while this process has its group open. Devices that hang together, a PF and its VFs
+ * or the two ends of a cable, are one process's at a time. One that cannot be made is -EIO for who opens its group, with a line. 0 or -errno with a log line.
  */
 int machine_claim_dir(struct machine *m, const char *run_dir);
 

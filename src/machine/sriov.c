@@ -29,7 +29,7 @@ void machine_vf_address(const struct machine_slot *pf, unsigned i, char addr[16]
 	unsigned rid;
 
 	machine_addr_parse(pf->d.addr, &a);
-	rid = pci_vf_rid(pf->d.fn, rid_of(&a), i);
+	rid = rid_of(&a) + pf->layout.offset + i * pf->layout.stride;
 	a.bus = (uint8_t)(rid >> 8);
 	a.dev = rid >> 3 & 31;
 	a.fn = rid & 7;
@@ -42,7 +42,6 @@ static int choose_driver(struct machine_slot *slot, char **err)
 	const struct uvfio_sriov *iov = pci_sriov_info(slot->d.fn);
 	const char *driver = slot->spec.driver, *own = iov ? iov->host_driver : NULL;
 
-	slot->d.driver = driver ? driver : "vfio-pci";
 	if (!driver)
 		return 0;
 	if (!own)
@@ -63,29 +62,26 @@ static int choose_driver(struct machine_slot *slot, char **err)
 	return 0;
 }
 
-int machine_pf_init(struct machine_slot *slot, char **err)
+/* Is there room for the VFs, whether they are enabled or not? */
+static int check_places(struct machine_slot *slot, char **err)
 {
-	unsigned total = pci_sriov_total(slot->d.fn);
 	const struct machine_slot *other;
 	struct machine_addr a;
 	char addr[16];
 
-	if (slot->spec.numvfs > total)
+	if (slot->spec.numvfs > slot->layout.total)
 		return machine_fail(err, -ERANGE,
 				    "%s: sriov_numvfs=%u: it has %u virtual functions",
-				    slot->spec.model, slot->spec.numvfs, total);
-	if (total) {
-		machine_addr_parse(slot->d.addr, &a);
-		if (pci_vf_rid(slot->d.fn, rid_of(&a), total - 1) > 0xffff)
-			return machine_fail(err, -EINVAL,
-					    "%s: on bus %02x its virtual functions would be beyond "
-					    "the last bus",
-					    slot->spec.model, a.bus);
-		slot->vfs = calloc(total, sizeof(*slot->vfs));
-		if (!slot->vfs)
-			return machine_fail(err, -ENOMEM, "out of memory");
-	}
-	for (unsigned i = 0; i < total; i++) {
+				    slot->spec.model, slot->spec.numvfs, slot->layout.total);
+	if (!slot->layout.total)
+		return 0;
+	machine_addr_parse(slot->d.addr, &a);
+	if (pci_vf_rid(slot->d.fn, rid_of(&a), slot->layout.total - 1) > 0xffff)
+		return machine_fail(err, -EINVAL,
+				    "%s: on bus %02x its virtual functions would be beyond "
+				    "the last bus",
+				    slot->spec.model, a.bus);
+	for (unsigned i = 0; i < slot->layout.total; i++) {
 		machine_vf_address(slot, i, addr);
 		other = machine_owner(slot->m, addr);
 		if (other)
@@ -95,65 +91,109 @@ int machine_pf_init(struct machine_slot *slot, char **err)
 					    "place with addr=",
 					    slot->spec.model, i, addr, other->spec.model);
 	}
-	return choose_driver(slot, err);
+	return 0;
 }
 
-static int make_vf(struct machine_slot *pf, unsigned i, char **err)
+int machine_pf_init(struct machine_slot *slot, char **err)
 {
-	struct machine_slot *vf = calloc(1, sizeof(*vf));
-	char message[MESSAGE_MAX] = "";
-	int rc = -ENOMEM;
+	const struct uvfio_sriov *iov = pci_sriov_info(slot->d.fn);
+	struct machine_vf_layout layout = {0};
+	int rc;
 
-	if (!vf)
-		goto fail;
-	vf->m = pf->m;
-	vf->pf = pf;
-	vf->claim = -1;
-	vf->d.driver = "vfio-pci";
-	machine_vf_address(pf, i, vf->d.addr);
-	rc = pci_vf_new(pf->d.fn, i, vf->d.addr, message, sizeof(message), &vf->d.fn);
+	if (iov)
+		layout = (struct machine_vf_layout){iov->total_vfs, iov->first_vf_offset, iov->vf_stride};
+	if (slot->settled) {
+		/* a model whose file was replaced */
+		if (memcmp(&layout, &slot->layout, sizeof(layout)))
+			return machine_fail(err, -EINVAL,
+					    "%s at %s: its virtual functions are not what they were "
+					    "when the run began",
+					    slot->spec.model, slot->d.addr);
+		return choose_driver(slot, err);
+	}
+	slot->layout = layout;
+	rc = check_places(slot, err);
+	return rc ? rc : choose_driver(slot, err);
+}
+
+int machine_alloc_vfs(struct machine_slot *slot)
+{
+	if (slot->layout.total)
+		slot->vfs = calloc(slot->layout.total, sizeof(*slot->vfs));
+	return slot->layout.total && !slot->vfs ? -ENOMEM : 0;
+}
+
+/* The slots of VFs [0, @n). */
+static int add_vfs(struct machine_slot *pf, unsigned n)
+{
+	struct machine_slot *vf;
+
+	for (unsigned i = 0; i < n; i++) {
+		if (pf->vfs[i])
+			continue;
+		vf = calloc(1, sizeof(*vf));
+		if (!vf)
+			return -ENOMEM;
+		vf->m = pf->m;
+		vf->pf = pf;
+		vf->index = i;
+		vf->claim = -1;
+		vf->d.driver = "vfio-pci";
+		machine_vf_address(pf, i, vf->d.addr);
+		pthread_mutex_lock(&pf->m->tables_lock);
+		pf->vfs[i] = vf;
+		pthread_mutex_unlock(&pf->m->tables_lock);
+	}
+	return 0;
+}
+
+static int make_vf(struct machine_slot *vf, char **err)
+{
+	struct machine_slot *pf = vf->pf;
+	char message[MESSAGE_MAX] = "";
+	int rc;
+
+	rc = pci_vf_new(pf->d.fn, vf->index, vf->d.addr, message, sizeof(message), &vf->d.fn);
 	if (rc)
-		goto fail;
-	rc = vfio_pci_bind(vf->d.fn, pf->m->sys->loop, &vf->d.vdev);
+		vf->d.fn = NULL;
+	else
+		rc = vfio_pci_bind(vf->d.fn, pf->m->sys->loop, &vf->d.vdev);
 	if (rc) {
-		pci_function_free(vf->d.fn, false);
-		goto fail;
+		machine_unmake(vf);
+		return machine_fail(err, rc, "%s at %s: virtual function %u cannot be made: %s",
+				    pf->spec.model, pf->d.addr, vf->index,
+				    *message ? message : strerror(-rc));
 	}
 	vfio_pci_set_pf(vf->d.vdev, pf->d.vdev);
-	vfio_pci_set_mmap(vf->d.vdev, pf->m->mmap_auto_off && pf->spec.mmap == VFIO_PCI_MMAP_AUTO
-					      ? VFIO_PCI_MMAP_OFF
-					      : pf->spec.mmap);
-	pthread_mutex_lock(&pf->m->tables_lock);
-	pf->vfs[i] = vf;
-	pthread_mutex_unlock(&pf->m->tables_lock);
+	machine_set_mmap(vf, pf);
 	return 0;
-fail:
-	free(vf);
-	return machine_fail(err, rc, "%s at %s: virtual function %u cannot be made: %s",
-			    pf->spec.model, pf->d.addr, i, *message ? message : strerror(-rc));
 }
 
 int machine_make_vfs(struct machine_slot *pf, unsigned n, char **err)
 {
-	int rc = 0;
+	int rc = add_vfs(pf, n);
 
+	if (rc)
+		machine_fail(err, rc, "out of memory");
 	for (unsigned i = 0; i < n && !rc; i++)
-		if (!pf->vfs[i])
-			rc = make_vf(pf, i, err);
+		if (!pf->vfs[i]->d.fn)
+			rc = make_vf(pf->vfs[i], err);
 	return rc;
+}
+
+void machine_unmake_vfs(struct machine_slot *pf)
+{
+	if (pf->d.fn)
+		pci_sriov_set(pf->d.fn, 0);
+	for (unsigned i = pf->layout.total; i-- > 0;)
+		if (pf->vfs[i])
+			machine_unmake(pf->vfs[i]);
 }
 
 void machine_drop_vfs(struct machine_slot *pf)
 {
-	unsigned total = pci_sriov_total(pf->d.fn);
-
-	if (!pf->vfs)
-		return;
-	pci_sriov_set(pf->d.fn, 0);
-	pf->num_vfs = 0;
-	for (unsigned i = total; i-- > 0;)
-		if (pf->vfs[i])
-			machine_free_slot(pf->vfs[i]);
+	for (unsigned i = 0; pf->vfs && i < pf->layout.total; i++)
+		free(pf->vfs[i]);
 	free(pf->vfs);
 	pf->vfs = NULL;
 }
@@ -164,41 +204,62 @@ static int configure(struct machine_slot *pf, unsigned num)
 			  : pci_sriov_set(pf->d.fn, num);
 }
 
-/* sync_lock is held; none of them is open */
-static void unplug(struct machine_slot *pf)
+/* plug_lock is held; none of them is open */
+static void disable(struct machine_slot *pf)
 {
 	unsigned n = pf->num_vfs;
 
 	pthread_mutex_lock(&pf->m->tables_lock);
 	pf->num_vfs = 0;
 	pthread_mutex_unlock(&pf->m->tables_lock);
-	for (unsigned i = 0; i < n; i++)
+	for (unsigned i = 0; i < n; i++) {
+		machine_unplug(pf->vfs[i]);
 		machine_leave_group(pf->vfs[i]);
-	configure(pf, 0);
+	}
+	if (pf->d.fn)
+		configure(pf, 0);
 }
 
-/* VFs [0, @num), in @groups or, if that is NULL, in free ones. sync_lock is held. */
-static int plug(struct machine_slot *pf, unsigned num, const unsigned *groups, char **err)
+int machine_plug_vfs(struct machine_slot *pf, char **err)
 {
-	int rc = machine_make_vfs(pf, num, err);
+	int rc = machine_make_vfs(pf, pf->num_vfs, err);
 
-	for (unsigned i = 0; i < num && !rc; i++) {
-		rc = machine_join_group(pf->m, pf->vfs[i],
-					groups ? groups[i] : machine_free_group(pf->m));
-		if (rc) {
-			machine_fail(err, rc, "%s: virtual function %u cannot join a group: %s",
+	for (unsigned i = 0; i < pf->num_vfs && !rc; i++) {
+		rc = machine_plug(pf->vfs[i]);
+		if (rc)
+			machine_fail(err, rc, "%s: virtual function %u cannot be plugged in: %s",
 				     pf->d.addr, i, strerror(-rc));
-			while (i)
-				machine_leave_group(pf->vfs[--i]);
-		}
 	}
+	if (!rc && pf->num_vfs)
+		configure(pf, pf->num_vfs);
+	return rc;
+}
+
+/* VFs [0, @num), in @groups or, if that is NULL, in free ones. plug_lock is held. */
+static int enable(struct machine_slot *pf, unsigned num, const unsigned *groups, char **err)
+{
+	unsigned joined = 0;
+	int rc = pf->d.fn ? machine_make_vfs(pf, num, err) : add_vfs(pf, num);
+
 	if (rc)
 		return rc;
-	configure(pf, num);
+	while (joined < num && !rc) {
+		rc = machine_join_group(pf->m, pf->vfs[joined],
+					groups ? groups[joined] : machine_free_group(pf->m));
+		if (rc)
+			machine_fail(err, rc, "%s: virtual function %u cannot join a group: %s",
+				     pf->d.addr, joined, strerror(-rc));
+		else
+			joined++;
+	}
 	pthread_mutex_lock(&pf->m->tables_lock);
-	pf->num_vfs = num;
+	pf->num_vfs = joined;
 	pthread_mutex_unlock(&pf->m->tables_lock);
-	return 0;
+	if (!rc && pf->d.fn)
+		rc = machine_plug_vfs(pf, err);
+	if (rc)
+		disable(pf);
+	return rc;
 }
 
 int machine_start(struct machine *m, char **err)
@@ -207,14 +268,14 @@ int machine_start(struct machine *m, char **err)
 
 	if (err)
 		*err = NULL;
-	pthread_mutex_lock(&m->sync_lock);
+	pthread_mutex_lock(&m->plug_lock);
 	for (unsigned i = 0; i < m->num_slots && !rc; i++) {
 		struct machine_slot *pf = m->slots[i];
 
 		if (!pf->num_vfs && pf->spec.numvfs)
-			rc = plug(pf, pf->spec.numvfs, NULL, err);
+			rc = enable(pf, pf->spec.numvfs, NULL, err);
 	}
-	pthread_mutex_unlock(&m->sync_lock);
+	pthread_mutex_unlock(&m->plug_lock);
 	return rc;
 }
 
@@ -239,12 +300,12 @@ static int follow(struct machine *m, const struct machine_pf_state *st)
 	for (unsigned i = 0; i < m->num_slots; i++)
 		if (!strcmp(m->slots[i]->d.addr, st->addr))
 			pf = m->slots[i];
-	if (!pf || st->num > pci_sriov_total(pf->d.fn) || in_step(pf, st))
+	if (!pf || st->num > pf->layout.total || in_step(pf, st))
 		return 0;
 	if (pf->num_vfs)
-		unplug(pf);
+		disable(pf);
 	if (st->num)
-		rc = plug(pf, st->num, st->groups, &why);
+		rc = enable(pf, st->num, st->groups, &why);
 	if (rc)
 		log_err("machine", "%s", why ? why : strerror(-rc));
 	free(why);
@@ -270,10 +331,10 @@ int machine_sync(struct machine *m, int *held)
 		return fd;
 	}
 	rc = machine_state_read(m->run_dir, &states, &n);
-	pthread_mutex_lock(&m->sync_lock);
+	pthread_mutex_lock(&m->plug_lock);
 	for (unsigned i = 0; i < n && !rc; i++)
 		rc = follow(m, &states[i]);
-	pthread_mutex_unlock(&m->sync_lock);
+	pthread_mutex_unlock(&m->plug_lock);
 	free(states);
 	if (rc)
 		machine_sync_end(fd);
@@ -335,7 +396,7 @@ void machine_load_token(struct machine_slot *pf)
 	uint8_t uuid[16];
 	int fd;
 
-	if (!pf->d.vdev || token_path(pf, "", path, sizeof(path)))
+	if (!pf->d.vdev || !pf->layout.total || token_path(pf, "", path, sizeof(path)))
 		return;
 	fd = sys_open(path, O_RDONLY | O_CLOEXEC, 0);
 	if (fd < 0)

@@ -144,6 +144,11 @@ static const char *after(const char *text, const char *prefix)
 	return strncmp(text, prefix, n) ? NULL : text + n;
 }
 
+const char *net_peer_name(const char *value)
+{
+	return after(value, "peer:");
+}
+
 static int parse(struct net_port *p, const char *text, const char **first, const char **pcap)
 {
 	const char *v;
@@ -163,7 +168,7 @@ static int parse(struct net_port *p, const char *text, const char **first, const
 				   "net=%s: there is net=%s already, and a port goes to one place",
 				   text, *first);
 	*first = text;
-	v = after(text, "peer:");
+	v = net_peer_name(text);
 	if (v) {
 		if (!*v)
 			return uvfio_error(p->dev, "net=%s: needs a name: net=peer:NAME", text);
@@ -211,8 +216,8 @@ int net_open(struct uvfio_dev *dev, const struct net_ops *ops, void *arg, struct
 	p->be = &net_peer_backend;
 	p->fd = p->event_fd = p->wake_fd = -1;
 	p->id = uvfio_dev_id(dev);
-	for (unsigned i = 0; i < uvfio_opt_count(dev, "net") && !err; i++)
-		err = parse(p, uvfio_opt_string(dev, "net", i), &first, &pcap);
+	for (unsigned i = 0; i < uvfio_opt_count(dev, NET_OPTION) && !err; i++)
+		err = parse(p, uvfio_opt_string(dev, NET_OPTION, i), &first, &pcap);
 	if (!err && pcap)
 		err = net_pcap_open(dev, pcap, &p->pcap);
 	if (err)

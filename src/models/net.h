@@ -61,9 +61,13 @@ struct net_ops {
 	void (*link)(void *arg, bool up);
 };
 
+#define NET_OPTION "net"
+/* The NAME in the value of net=peer:NAME, or NULL: it is another kind. */
+const char *net_peer_name(const char *value);
+
 /* clang-format off */
 #define NET_OPTIONS                                                                                \
-	{ .name = "net", .type = UVFIO_OPT_STRING, .multiple = true,                               \
+	{ .name = NET_OPTION, .type = UVFIO_OPT_STRING, .multiple = true,                               \
 	  .help = "peer:NAME (a device with id=NAME), tap:IFNAME, unix:PATH[:PEER]; "              \
 		  "and pcap:FILE beside any of them; default: no cable, the link is down" }
 /* clang-format on */

@@ -100,6 +100,7 @@ static long store(const char *addr, const char *text, size_t n)
 	struct machine *m;
 	uint64_t mask;
 	int held, rc;
+	bool was;
 	long ret;
 
 	shim_handles_drain();
@@ -113,9 +114,11 @@ static long store(const char *addr, const char *text, size_t n)
 	 * now */
 	m = ret < 0 ? NULL : shim_machine_if_built();
 	if (m) {
+		was = shim_drain_off(true);
 		rc = machine_sync(m, &held);
 		if (!rc)
 			machine_sync_end(held);
+		shim_drain_off(was);
 	}
 	shim_restore_signals(&mask);
 	return ret;

@@ -31,12 +31,14 @@ static long open_handle(const char *virt, int flags)
 	struct uapi_file *f;
 	int rc = 0, held = -1;
 	uint64_t mask;
+	bool was;
 
 	m = shim_machine(&rc);
 	if (!m)
 		return rc;
 	shim_handles_drain();
 	shim_block_signals(&mask);
+	was = shim_drain_off(true);
 	/* who may open the container need not have a right to anything else in the run directory */
 	if (strcmp(virt, "/dev/vfio/vfio"))
 		rc = machine_sync(m, &held);
@@ -44,6 +46,7 @@ static long open_handle(const char *virt, int flags)
 		rc = uapi_open(machine_system(m), &shim_host, virt, flags, &f);
 		machine_sync_end(held);
 	}
+	shim_drain_off(was);
 	shim_restore_signals(&mask);
 	if (rc)
 		return rc;
@@ -71,34 +74,28 @@ static bool config_address(const char *virt, char *addr, size_t size)
 	return true;
 }
 
-/* Its bytes at this moment, as the bus reads them. -ENOENT: not one of ours, or no machine in this process. */
+/* Its bytes at this moment, as the bus reads them. -ENOENT: not one of ours, or not made in this process. */
 static long open_config(const char *virt, int flags)
 {
 	uint8_t buf[PCI_CFG_EXP_SIZE];
 	struct machine *m = shim_machine_if_built();
-	struct machine_device *d;
 	char addr[32], path[48];
-	unsigned size;
+	uint64_t mask;
 	long fd, out;
+	int size;
 
 	if (!m || !config_address(virt, addr, sizeof(addr)))
 		return -ENOENT;
-	d = machine_find(m, addr);
-	if (!d)
+	shim_block_signals(&mask);
+	size = machine_config(m, addr, buf);
+	shim_restore_signals(&mask);
+	if (size < 0)
 		return -ENOENT;
-	size = pci_config_size(d->fn);
-	if (size > sizeof(buf))
-		return -EIO;
-	for (unsigned i = 0; i < size; i += 4) {
-		uint32_t v = pci_config_read(d->fn, i, 4);
-
-		memcpy(buf + i, &v, 4);
-	}
 	fd = shim_memfd("pci-config");
 	if (fd < 0)
 		return fd;
-	out = sys_pwrite((int)fd, buf, size, 0);
-	if (out == (long)size) {
+	out = sys_pwrite((int)fd, buf, (size_t)size, 0);
+	if (out == size) {
 		snprintf(path, sizeof(path), "/proc/self/fd/%ld", fd);
 		out = sys_open(path, O_RDONLY | (flags & (O_CLOEXEC | O_NONBLOCK)), 0);
 	} else if (out >= 0) {

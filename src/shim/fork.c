@@ -27,16 +27,25 @@ static uint64_t fork_mask;
 
 static void before(void)
 {
+	struct machine *m;
+
 	shim_block_signals(&fork_mask);
 	pthread_mutex_lock(&shim.build_lock);
 	shim_handles_lock();
 	shim_bars_lock();
+	m = atomic_load(&shim.machine);
+	if (m)
+		machine_hold(m);
 	urcu_bp_before_fork();
 }
 
 static void after_in_parent(void)
 {
+	struct machine *m = atomic_load(&shim.machine);
+
 	urcu_bp_after_fork_parent();
+	if (m)
+		machine_unhold(m);
 	shim_bars_unlock();
 	shim_handles_unlock();
 	pthread_mutex_unlock(&shim.build_lock);
@@ -90,7 +99,7 @@ void shim_fork_init(void)
 /* ---- exec ---- */
 
 extern char **environ;
-static const char *const names[] = { "LD_PRELOAD", "UVFIO_RUN_DIR", "UVFIO_DEVICES", "UVFIO_LOG", "UVFIO_LOG_FILE", "UVFIO_MEMLOCK" };
+static const char *const names[] = { "LD_PRELOAD", "UVFIO_RUN_DIR", "UVFIO_DEVICES", "UVFIO_PLACES", "UVFIO_LOG", "UVFIO_LOG_FILE", "UVFIO_MEMLOCK" };
 static char *entries[ARRAY_SIZE(names)]; /* "NAME=value" as the shim found it, or NULL */
 static char preload[PATH_MAX];           /* the shim's own path, as in LD_PRELOAD */
 

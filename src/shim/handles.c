@@ -56,7 +56,7 @@ static pthread_mutex_t release_lock = PTHREAD_MUTEX_INITIALIZER; /* reading even
 static pthread_once_t table_once = PTHREAD_ONCE_INIT;
 static atomic_uint live; /* handles whose files are not given up yet */
 static int notify_fd = -1; /* release_lock */
-static __thread bool draining; /* a model that is being closed may close descriptors of its own */
+static __thread bool draining; /* a model that comes or goes may close descriptors of its own */
 static struct log_limit limit; /* of lines about handles that do not work here: a program may ask in a loop */
 static struct loop *service;
 static struct loop_watch *service_watch;
@@ -270,6 +270,14 @@ unsigned shim_handles_drain(void)
 	pthread_mutex_unlock(&release_lock);
 	shim_restore_signals(&mask);
 	return n;
+}
+
+bool shim_drain_off(bool off)
+{
+	bool was = draining;
+
+	draining = off;
+	return was;
 }
 
 static void on_notify(void *arg)

@@ -2,7 +2,7 @@
 /*
  * shim/shim.c: the shim's life. The constructor reads the environment that `uvfio run` made and puts filter and handlers in place; it builds
  * nothing, since most processes that it is loaded into (shells, compilers, helpers) never open a device, and those that do often fork first.
- * The machine is built by the first open of a file of /dev/vfio.
+ * The machine, of places so far, is built by the first open of a file of /dev/vfio, and a device by that of its group.
  */
 #include "shim/shim.h"
 
@@ -44,50 +44,63 @@ static int host_install(void *arg, struct uapi_file *file)
 
 const struct uapi_host shim_host = { .fget = host_fget, .install = host_install };
 
+/* The line at *@text, which then stands at the next one; NULL: there is no other. */
+static char *next_line(char **text)
+{
+	char *line = *text, *end = strchrnul(line, '\n');
+
+	if (!*line)
+		return NULL;
+	*text = *end ? end + 1 : end;
+	*end = '\0';
+	return line;
+}
+
+static int add_devices(struct machine *m)
+{
+	char *specs = strdup(shim.devices), *places = strdup(shim.places), *err = NULL;
+	char *spec, *place, *s = specs, *p = places;
+	int rc = specs && places ? 0 : -ENOMEM;
+
+	while (!rc && (spec = next_line(&s))) {
+		place = next_line(&p);
+		rc = machine_add_settled(m, spec, place ? place : "", &err);
+		if (rc)
+			log_err(SHIM_WHO, "--device %s: %s", spec, err ? err : strerror(-rc));
+	}
+	free(err);
+	free(specs);
+	free(places);
+	return rc;
+}
+
 /* build_lock is held */
 static int build(struct machine **out)
 {
 	struct machine *m = machine_new();
-	char *line, *next, *err = NULL, *copy = NULL;
-	int rc = -ENOMEM;
+	int rc;
 
 	if (!m)
-		goto fail;
-	copy = strdup(shim.devices);
-	if (!copy)
-		goto fail;
-	for (line = copy; line; line = next) {
-		next = strchr(line, '\n');
-		if (next)
-			*next++ = '\0';
-		if (!*line)
-			continue;
-		rc = machine_add(m, line, &err);
-		if (rc) {
-			log_err(SHIM_WHO, "--device %s: %s", line, err ? err : strerror(-rc));
-			goto fail;
-		}
-	}
-	/* unset or empty: what machine_new() took from this process, as the kernel would */
-	if (shim.memlock && *shim.memlock && machine_set_memlock(m, shim.memlock)) {
-		rc = -EINVAL;
-		log_err(SHIM_WHO, "UVFIO_MEMLOCK=%s: neither bytes nor \"unlimited\"", shim.memlock);
-		goto fail;
-	}
+		return -ENOMEM;
 	machine_system(m)->device_memory = shim_bar_memory;
 	rc = machine_claim_dir(m, shim.run_dir);
 	if (rc) {
 		log_err(SHIM_WHO, "%s: cannot share groups with other processes: %s", shim.run_dir, strerror(-rc));
 		goto fail;
 	}
-	free(copy);
+	rc = add_devices(m);
+	if (rc)
+		goto fail;
+	/* unset or empty: what machine_new() took from this process, as the kernel would */
+	if (shim.memlock && *shim.memlock && machine_set_memlock(m, shim.memlock)) {
+		rc = -EINVAL;
+		log_err(SHIM_WHO, "UVFIO_MEMLOCK=%s: neither bytes nor \"unlimited\"", shim.memlock);
+		goto fail;
+	}
 	*out = m;
 	return 0;
 fail:
-	free(err);
-	free(copy);
-	if (m)
-		machine_free(m, false);
+	machine_free(m, false);
 	return rc;
 }
 
@@ -249,6 +262,7 @@ static void init_alive(void)
 __attribute__((constructor(101))) static void shim_init(void)
 {
 	const char *dir = getenv("UVFIO_RUN_DIR"), *devices = getenv("UVFIO_DEVICES"), *lock = getenv("UVFIO_MEMLOCK");
+	const char *places = getenv("UVFIO_PLACES");
 	int rc;
 
 	if (!dir || !*dir)
@@ -260,8 +274,9 @@ __attribute__((constructor(101))) static void shim_init(void)
 		return;
 	}
 	shim.devices = strdup(devices ? devices : "");
+	shim.places = strdup(places ? places : "");
 	shim.memlock = lock ? strdup(lock) : NULL;
-	if (!shim.devices)
+	if (!shim.devices || !shim.places)
 		return;
 	shim.pid = (pid_t)sys_call(SYS_getpid, 0, 0, 0, 0, 0, 0);
 	init_presence();

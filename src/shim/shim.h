@@ -49,6 +49,7 @@ struct shim {
 	char run_dir[PATH_MAX];   /* canonical, no slash at its end */
 	size_t run_len;
 	char *devices;            /* copies: the program may change its environment */
+	char *places;             /* of the devices, line by line */
 	char *memlock;
 	_Atomic(struct machine *) machine;
 	pthread_mutex_t build_lock;
@@ -101,6 +102,8 @@ int shim_handle_install(struct uapi_file *file, int flags);
 int shim_memfd(const char *name);
 /* Give up the files whose last descriptor is closed. Returns how many. Does nothing while none is open. */
 unsigned shim_handles_drain(void);
+/* In this thread a drain does nothing while @off: the machine may make devices, with locks held that a drain takes. Returns what it was. */
+bool shim_drain_off(bool off);
 /* In a forked child: no handle of the parent's works any more. */
 void shim_handles_abandon(void);
 void shim_handles_lock(void);   /* around a fork */

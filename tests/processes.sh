@@ -1,0 +1,68 @@
+#!/bin/bash
+# SPDX-License-Identifier: BSD-3-Clause
+# processes.sh: several programs of one run, each with devices of its own, as on a machine: what one has open is busy for the others and nothing else is,
+# whatever only one process can have of a device (an image, a socket); and a device that cannot be made is its own group's trouble.
+set -uo pipefail
+top=$(cd "$(dirname "$0")/.." && pwd)
+build=${BUILD:-build}; [[ $build == /* ]] || build=$top/$build
+prog=$build/test/processes
+tmp=$(mktemp -d); trap 'rm -rf "$tmp"' EXIT
+passed=0 failed=0
+same() { # WHAT WANTED GOT
+	if [[ $2 == "$3" ]]; then passed=$((passed + 1)); echo "ok   $1"
+	else failed=$((failed + 1)); echo "FAIL $1"; printf '     wanted: %s\n     got:    %s\n' "$2" "$3"; tail -n 3 "$tmp/log"; fi
+}
+has() { # WHAT PATTERN
+	if grep -qE "$2" "$tmp/log"; then passed=$((passed + 1)); echo "ok   $1"
+	else failed=$((failed + 1)); echo "FAIL $1: no line like '$2'"; tail -n 3 "$tmp/log"; fi
+}
+# Programs a and b of one run: `a COMMAND` and `b COMMAND` say what it answered, `bye a` ends one; a script on standard input.
+cat >"$tmp/two" <<'END'
+coproc A { exec "$prog"; }
+exec 5<&"${A[0]}" 6>&"${A[1]}"
+coproc B { exec "$prog" 5<&- 6>&-; } 2>/dev/null
+exec 7<&"${B[0]}" 8>&"${B[1]}"
+eval "exec ${A[1]}>&- ${B[1]}>&-"
+a() { echo "$*" >&6; read -r said <&5 || said=ended; echo -n "$said "; }
+b() { echo "$*" >&8; read -r said <&7 || said=ended; echo -n "$said "; }
+bye() { case $1 in a) exec 6>&-; read -r _ <&5;; b) exec 8>&-; read -r _ <&7;; esac; }
+END
+two() { # OPTIONS... then commands on standard input
+	: >"$tmp/log"
+	{ cat "$tmp/two"; cat; } >"$tmp/script"
+	prog=$prog tmp=$tmp timeout 60 "$build/uvfio" run --log-file "$tmp/log" "$@" -- bash "$tmp/script" 2>"$tmp/err"
+}
+D1=0000:01:00.0 D2=0000:02:00.0 D3=0000:03:00.0
+truncate -s 1M "$tmp/1.img" "$tmp/2.img"
+disks=(--device "nvme,image=$tmp/1.img" --device "nvme,image=$tmp/2.img" --device edu)
+
+same "two disks, a program for each" "ok ok " "$(two "${disks[@]}" <<<"a open 1 $D1; b open 2 $D2")"
+same "in the other order, and a device without an image" "ok ok ok " "$(two "${disks[@]}" <<<"b open 2 $D2; a open 3 $D3; a open 1 $D1")"
+same "what one has is busy for the other, until it closes it" "ok EBUSY ok ok EBUSY " \
+	"$(two "${disks[@]}" <<<"a open 1 $D1; b open 1 $D1; a close 1; b open 1 $D1; a open 1 $D1")"
+same "closed and opened again, by turns" "ok ok ok ok ok ok " \
+	"$(two "${disks[@]}" <<<"a open 1 $D1; a close 1; a open 1 $D1; a close 1; b open 1 $D1; a open 2 $D2")"
+same "the end of a program frees what it had" "ok ok ok " "$(two "${disks[@]}" <<<"a open 1 $D1; a open 2 $D2; bye a; b open 2 $D2")"
+same "sysfs shows all of them to everybody" "ok ok ok ok ok " \
+	"$(two "${disks[@]}" <<<"a open 1 $D1; a config $D1; a config $D2; b config $D1; b config $D3")"
+
+same "an image that went away fails its own group" "EIO ok ok EIO ok " \
+	"$(two "${disks[@]}" <<<"mv $tmp/1.img $tmp/x; a open 1 $D1; a open 2 $D2; a open 3 $D3; b open 1 $D1; mv $tmp/x $tmp/1.img; b open 1 $D1")"
+has "and a line names it" "group 1 cannot be opened, EIO: .*1\.img"
+same "one that another run has, too" "EIO ok " "$(two "${disks[@]}" <<END
+coproc C { LD_PRELOAD= UVFIO_RUN_DIR= exec $build/uvfio run --log none --device nvme,image=$tmp/1.img -- $prog; }
+echo "open 1 $D1" >&\${C[1]}; read -r said <&\${C[0]}
+a open 1 $D1; a open 2 $D2
+END
+)"
+
+cable=(--device "igb,id=p,net=peer:q" --device "igb,id=q" --device edu)
+same "both ends of a cable go together" "ok EBUSY ok ok ok ok ok " \
+	"$(two "${cable[@]}" <<<"a open 1 $D1; b open 2 $D2; b open 3 $D3; a open 2 $D2; a close 1; a close 2; b open 2 $D2")"
+has "and a line says so" "warn.*group 2: another process has $D1 or a virtual function of it or the other end of its cable"
+same "sockets: a port for each program" "ok ok " \
+	"$(two --device "igb,net=unix:$tmp/s1:$tmp/s2" --device "igb,net=unix:$tmp/s2:$tmp/s1" <<<"a open 1 $D1; b open 2 $D2")"
+same "VFs go with their PF, and another card does not matter" "ok EBUSY ok ok ok " \
+	"$(two --device igb,driver=igb,sriov_numvfs=2 --device igb <<<"a open 3 0000:01:10.0; b open 4 0000:01:10.2; b open 2 $D2; a close 3; b open 4 0000:01:10.2")"
+echo "$passed passed, $failed failed"
+[[ $failed -eq 0 ]]
