@@ -240,7 +240,7 @@ static void test_rom_only(void **state)
 	assert_int_equal(cr(&t, PCI_COMMAND, 2), PCI_COMMAND_IO);
 	assert_int_equal(t.dev->ops->region(t.dev, 6, &r), 0);
 	assert_int_equal(r.size, T_ROM);
-	assert_int_equal(t.dev->ops->rw(t.dev, 6, 0, &sig, 2, false), -EIO);
+	assert_int_equal(t.dev->ops->rw(t.dev, 6, 0, &sig, 2, false), -ENOMEM);
 	cw(&t, PCI_COMMAND, 2, PCI_COMMAND_MEMORY);
 	assert_int_equal(t.dev->ops->rw(t.dev, 6, 0, &sig, 2, false), 2);
 	assert_int_equal(sig, 0xaa55);

@@ -98,6 +98,21 @@ int vfio_pci_mmio(struct vfio_device *dev, uint32_t index, uint64_t pos, unsigne
 	return 0;
 }
 
+/*
+ * Is there an image to be seen? The kernel looks for it at each read, and finds none while the function does not decode
+ * memory, or sleeps.
+ */
+static bool rom_answers(struct vfio_pci_device *vd)
+{
+	uint64_t v;
+	int err;
+
+	pthread_rwlock_rdlock(&vd->memory_lock);
+	err = pci_bar_read(vd->fn, PCI_ROM_BAR, 0, 2, &v);
+	pthread_rwlock_unlock(&vd->memory_lock);
+	return !err;
+}
+
 ssize_t vfio_pci_bar_rw(struct vfio_pci_device *vd, unsigned bar, uint64_t pos, void *buf, size_t count, bool write)
 {
 	uint64_t size = pci_function_bar(vd->fn, bar)->size, skip_start = 0, skip_end = 0;
@@ -111,7 +126,7 @@ ssize_t vfio_pci_bar_rw(struct vfio_pci_device *vd, unsigned bar, uint64_t pos, 
 	if (bar == PCI_ROM_BAR) {
 		if (write)
 			return -EINVAL;
-		if (!vd->rom_size)
+		if (!vd->rom_size || !rom_answers(vd))
 			return -ENOMEM; /* what mapping an invalid ROM gives */
 		widest = 4;
 		skip_start = vd->rom_size; /* behind the images there is nothing */

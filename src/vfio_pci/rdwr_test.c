@@ -160,6 +160,8 @@ static void test_msix_area(void **state)
 static void test_rom(void **state)
 {
 	uint8_t image[1024], buf[T_ROM + 8];
+	unsigned pm = user_cap(&t, PCI_CAP_ID_PM);
+	struct vfio_region r;
 
 	t_rom_image(image);
 	assert_int_equal(rd(6, 0, buf, sizeof(buf)), T_ROM);
@@ -173,8 +175,26 @@ static void test_rom(void **state)
 	assert_int_equal(cr(&t, PCI_ROM_ADDRESS, 4), 0xe0020001);
 	assert_int_equal(rd(6, 3, buf, 2), 2);
 	assert_memory_equal(buf, image + 3, 2);
+	/* an image that cannot be seen is none: in the part behind it too, and the end of the region comes first */
 	cw(&t, PCI_COMMAND, 2, 0);
-	assert_int_equal(rd(6, 0, buf, 4), -EIO);
+	assert_int_equal(rd(6, 0, buf, 4), -ENOMEM);
+	assert_int_equal(rd(6, sizeof(image), buf, 4), -ENOMEM);
+	assert_int_equal(rd(6, T_ROM, buf, 4), -EINVAL);
+	assert_int_equal(wr(6, 0, buf, 4), -EINVAL);
+	assert_int_equal(t.dev->ops->region(t.dev, 6, &r), 0);
+	assert_int_equal(r.size, T_ROM);
+	cw(&t, PCI_COMMAND, 2, PCI_COMMAND_MEMORY);
+	assert_int_equal(rd(6, 0, buf, 4), 4);
+	/* in D3hot there is no region either */
+	cw(&t, pm + PCI_PM_CTRL, 2, 3);
+	assert_int_equal(rd(6, 0, buf, 4), -ENOMEM);
+	assert_int_equal(t.dev->ops->region(t.dev, 6, &r), 0);
+	assert_int_equal(r.size, 0);
+	assert_int_equal(r.flags, 0);
+	cw(&t, pm + PCI_PM_CTRL, 2, 0);
+	assert_int_equal(rd(6, 0, buf, 4), 4);
+	assert_int_equal(t.dev->ops->region(t.dev, 6, &r), 0);
+	assert_int_equal(r.size, T_ROM);
 }
 
 static void test_decoding(void **state)

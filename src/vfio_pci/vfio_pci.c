@@ -227,8 +227,11 @@ static int vfio_pci_region(struct vfio_device *dev, uint32_t index, struct vfio_
 		return 0;
 	}
 	if (index == VFIO_PCI_ROM_REGION_INDEX) {
-		/* a ROM without an image is no region, though its register can be sized */
-		if (vd->rom_size) {
+		/*
+		 * A ROM without an image is no region, though its register can be sized; so it is in D3hot, when the
+		 * image cannot be read.
+		 */
+		if (vd->rom_size && !pci_power_state(vd->fn)) {
 			out->size = pci_function_bar(vd->fn, PCI_ROM_BAR)->size;
 			out->flags = VFIO_REGION_INFO_FLAG_READ;
 		}
