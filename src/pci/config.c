@@ -327,15 +327,14 @@ void pci_save_state(pci_function *fn, void *buf)
 
 /*
  * Only what the PCI standard says how to put back: a vendor's capability may act on any write, VPD
- * and power state act on theirs.
+ * and power state act on theirs. MSI and MSI-X are their driver's to set up again, which knows
+ * whether they are still wanted: they may have been switched off since @buf was saved.
  */
 void pci_restore_state(pci_function *fn, const void *buf)
 {
 	const struct { unsigned off, len; } ranges[] = {
 		{ 0, PCI_STD_HEADER_SIZEOF },
 		{ fn->exp, fn->exp ? PCI_EXP_LNKSTA2 : 0 },
-		{ fn->msi, fn->msi ? pci_msi_pending_offset(fn) : 0 },
-		{ fn->msix, fn->msix ? PCI_CAP_MSIX_SIZEOF : 0 },
 		{ fn->aer, fn->aer ? PCI_ERR_HEADER_LOG : 0 },
 		/* what is before it is not as it was then, but as the platform wants it now */
 		{ fn->sriov + PCI_SRIOV_SYS_PGSIZE,

@@ -136,7 +136,8 @@ unsigned pci_power_state(pci_function *fn); /* 0..3 */
 void pci_function_quiesce(pci_function *fn);
 /*
  * The whole config space, to put back after a reset. @buf of PCI_CFG_EXP_SIZE bytes. restore writes
- * BARs, COMMAND, control registers with no side effect but decoding and bus mastering.
+ * BARs, COMMAND, control registers with no side effect but decoding and bus mastering. MSI and MSI-X
+ * stay as they are: pci_msi_enable() and its kin set them up.
  */
 void pci_save_state(pci_function *fn, void *buf);
 void pci_restore_state(pci_function *fn, const void *buf);
@@ -178,7 +179,10 @@ void pci_msi_enable(pci_function *fn, unsigned log2_vectors);
 void pci_msi_disable(pci_function *fn);
 void pci_msix_enable(pci_function *fn);
 void pci_msix_disable(pci_function *fn);
-/* Program the entry's address and data, set or clear its mask; a pending message goes out. */
+/*
+ * Program the entry's address and data, set or clear its mask; a pending message goes out. In D3hot
+ * nothing: the table is in a BAR, which does not answer then.
+ */
 void pci_msix_entry(pci_function *fn, unsigned vector, bool unmask);
 enum uvfio_irq_mode pci_irq_mode(const pci_function *fn);
 #endif

@@ -441,9 +441,11 @@ void pci_msix_entry(pci_function *fn, unsigned vector, bool unmask)
 	if (!fn->msix || vector >= fn->msix_info.vectors)
 		return;
 	pthread_mutex_lock(&fn->lock);
-	fn->msix_table[vector] =
-		(struct msix_entry){ PLATFORM_MSI_ADDR, 0, PLATFORM_MSI_DATA + vector };
-	set_bit(&fn->msix_vec[vector], VEC_MASKED, !unmask);
+	if (pci_config_power(fn) == 0) {
+		fn->msix_table[vector] =
+			(struct msix_entry){ PLATFORM_MSI_ADDR, 0, PLATFORM_MSI_DATA + vector };
+		set_bit(&fn->msix_vec[vector], VEC_MASKED, !unmask);
+	}
 	pthread_mutex_unlock(&fn->lock);
 	flush_msix_vector(fn, vector);
 }

@@ -189,9 +189,19 @@ void vfio_pci_write_msi(struct vfio_pci_device *vd, const struct vfio_pci_cap *c
 
 /* ---- resets of the function ---- */
 
+/*
+ * The kernel wakes a function before it resets it. After VFIO_DEVICE_RESET vfio-pci does that, and puts back what the
+ * function had before it fell asleep; after an FLR by config space the PCI core does, which does not know of that: what
+ * a function without NoSoftRst lost stays lost, but for its BARs.
+ */
 static void user_flr(struct vfio_pci_device *vd)
 {
 	pthread_rwlock_wrlock(&vd->memory_lock);
+	if (vd->pm_save_valid && pci_power_state(vd->fn)) {
+		vd->pm_save_valid = false;
+		vfio_pci_set_power(vd, 0);
+		bars_restore(vd);
+	}
 	vfio_pci_reset_function(vd);
 	pthread_rwlock_unlock(&vd->memory_lock);
 }

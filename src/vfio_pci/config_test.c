@@ -273,6 +273,79 @@ static void test_pm(void **state)
 	assert_int_equal(pci_power_state(t.fn), 0);
 }
 
+/* What was switched off in D3hot stays off, however the function comes back; what was left on is on again. */
+static void test_messages_in_d3(void **state)
+{
+	static const uint32_t indices[] = { MSI, MSIX };
+	static const char *const ways[] = { "D0", "a reset", "FLR" };
+	unsigned pm = user_cap(&t, PCI_CAP_ID_PM), exp = user_cap(&t, PCI_CAP_ID_EXP);
+	int fd = t_eventfd();
+
+	cw(&t, PCI_COMMAND, 2, PCI_COMMAND_MEMORY | PCI_COMMAND_MASTER);
+	for (unsigned i = 0; i < 2; i++) {
+		uint32_t index = indices[i], other = indices[!i];
+
+		for (unsigned way = 0; way < ARRAY_SIZE(ways); way++) {
+			assert_int_equal(set_irqs(&t, index, 0, 1, EVENTFD | TRIGGER, &fd), 0);
+			for (unsigned off = 0; off < 2; off++) {
+				cw(&t, pm + PCI_PM_CTRL, 2, 3);
+				if (off)
+					assert_int_equal(set_irqs(&t, index, 0, 0, NONE | TRIGGER, NULL), 0);
+				assert_int_equal(set_irqs(&t, other, 0, 1, EVENTFD | TRIGGER, &fd), -EINVAL);
+				if (way == 0)
+					cw(&t, pm + PCI_PM_CTRL, 2, 0);
+				else if (way == 1)
+					assert_int_equal(t.dev->ops->reset(t.dev), 0);
+				else
+					cw(&t, exp + PCI_EXP_DEVCTL, 2, PCI_EXP_DEVCTL_BCR_FLR);
+				/* the PCI core's way to D0 does not put COMMAND back */
+				assert_int_equal(hr(&t, PCI_COMMAND, 2) & 7, way == 2 ? 0 : 6);
+				assert_int_equal(hr(&t, PCI_BASE_ADDRESS_0, 4), 0xe0000000);
+				cw(&t, PCI_COMMAND, 2, PCI_COMMAND_MEMORY | PCI_COMMAND_MASTER);
+				if (pci_irq_mode(t.fn) != (off ? UVFIO_IRQ_INTX : i ? UVFIO_IRQ_MSIX : UVFIO_IRQ_MSI))
+					fail_msg("index %u, by %s, %s: mode %d", index, ways[way], off ? "off" : "on", pci_irq_mode(t.fn));
+				assert_int_equal(hr(&t, PCI_COMMAND, 2) & PCI_COMMAND_INTX_DISABLE, off ? 0 : PCI_COMMAND_INTX_DISABLE);
+				uvfio_msi(t.fn, 0);
+				assert_int_equal(taken(fd), !off);
+			}
+			/* the pin is free */
+			assert_int_equal(set_irqs(&t, INTX, 0, 1, EVENTFD | TRIGGER, &fd), 0);
+			uvfio_intx(t.fn, true);
+			assert_int_equal(taken(fd), 1);
+			uvfio_intx(t.fn, false);
+			assert_int_equal(set_irqs(&t, INTX, 0, 0, NONE | TRIGGER, NULL), 0);
+		}
+	}
+	close(fd);
+}
+
+/* The mask bits are the hardware's: whatever resets the function clears them, unless SET_IRQS has MSI on. */
+static void test_msi_mask_reset(void **state)
+{
+	unsigned msi = user_cap(&t, PCI_CAP_ID_MSI), pm = user_cap(&t, PCI_CAP_ID_PM), exp = user_cap(&t, PCI_CAP_ID_EXP);
+	int fds[2] = { t_eventfd(), -1 };
+
+	for (unsigned on = 0; on < 2; on++) {
+		if (on)
+			assert_int_equal(set_irqs(&t, MSI, 0, 2, EVENTFD | TRIGGER, fds), 0);
+		for (unsigned way = 0; way < 3; way++) {
+			cw(&t, msi + PCI_MSI_MASK_64, 4, 5);
+			assert_int_equal(cr(&t, msi + PCI_MSI_MASK_64, 4), 5);
+			if (way == 0) {
+				assert_int_equal(t.dev->ops->reset(t.dev), 0);
+			} else if (way == 1) {
+				cw(&t, exp + PCI_EXP_DEVCTL, 2, PCI_EXP_DEVCTL_BCR_FLR);
+			} else {
+				cw(&t, pm + PCI_PM_CTRL, 2, 3);
+				cw(&t, pm + PCI_PM_CTRL, 2, 0);
+			}
+			/* on: what has no eventfd is masked, and nothing else */
+			assert_int_equal(cr(&t, msi + PCI_MSI_MASK_64, 4), on ? 0xfe : 0);
+		}
+	}
+	close(fds[0]);
+}
+
 static void test_vpd(void **state)
 {
 	unsigned pos = user_cap(&t, PCI_CAP_ID_VPD);
@@ -542,7 +615,8 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		T(test_bounds), T(test_open_state), T(test_header_read_only), T(test_header_writable), T(test_status),
 		T(test_command), T(test_reset_recovery), T(test_bar_sizing), T(test_chain), T(test_ext_chain),
-		T(test_ext_rules), T(test_vendor_raw), T(test_pm), T(test_vpd), T(test_msi), T(test_msix), T(test_exp),
+		T(test_ext_rules), T(test_vendor_raw), T(test_pm), T(test_messages_in_d3),
+		T(test_msi_mask_reset), T(test_vpd), T(test_msi), T(test_msix), T(test_exp),
 		T(test_flr), T(test_unassigned), T(test_reopen), T(test_reopen_d3),
 		cmocka_unit_test(test_plain), cmocka_unit_test(test_msi_32),
 	};
