@@ -1,14 +1,15 @@
 // SPDX-License-Identifier: BSD-3-Clause
 /*
- * main.c: `oracle EDU-ADDRESS NVME-ADDRESS [SECTION]`. Each section runs in a process of its own, from nothing open, so that one that dies
- * leaves the others whole. Also the few helpers that the sections share.
+ * main.c: `oracle EDU-ADDRESS NVME-ADDRESS IGB-ADDRESS ROM-ADDRESS KEEP-ADDRESS [SECTION]`. Each section runs in a process of its own, from
+ * nothing open, so that one that dies leaves the others whole. The device with a ROM and the one that keeps its state in D3hot may
+ * be one of the others. With `-` for an address the sections about it are left out. Also the few helpers that the sections share.
  */
 #include "oracle.h"
 #include <poll.h>
 #include <stdarg.h>
 #include <sys/wait.h>
 
-struct dut edu = { .name = "edu" }, nvme = { .name = "nvme" };
+struct dut edu = { .name = "edu" }, nvme = { .name = "nvme" }, igb = { .name = "igb" }, rom = { .name = "rom" }, keep = { .name = "keep" };
 
 static void name(const char *fmt, va_list ap)
 {
@@ -201,29 +202,50 @@ static void find(struct dut *d, const char *addr)
 static const struct {
 	const char *name;
 	void (*fn)(void);
+	const struct dut *dut; /* NULL: edu or nvme */
 } sections[] = {
-	{ "container", test_container }, { "group", test_group },         { "handles", test_handles },
-	{ "type1", test_type1 },         { "type1_v1", test_type1_v1 },   { "type1_dirty", test_type1_dirty },
-	{ "limits", test_type1_limits }, { "device", test_device },       { "regions", test_regions },
-	{ "config", test_config },       { "config_nvme", test_config_nvme }, { "irq_args", test_irq_args },
-	{ "intx", test_intx },           { "msi", test_msi },             { "msix", test_msix },
-	{ "err_req", test_err_req },     { "dma", test_dma },
+	{ .name = "container", .fn = test_container },
+	{ .name = "group", .fn = test_group },
+	{ .name = "handles", .fn = test_handles },
+	{ .name = "type1", .fn = test_type1 },
+	{ .name = "type1_v1", .fn = test_type1_v1 },
+	{ .name = "type1_dirty", .fn = test_type1_dirty },
+	{ .name = "limits", .fn = test_type1_limits },
+	{ .name = "device", .fn = test_device },
+	{ .name = "regions", .fn = test_regions },
+	{ .name = "config", .fn = test_config },
+	{ .name = "config_nvme", .fn = test_config_nvme },
+	{ .name = "irq_args", .fn = test_irq_args },
+	{ .name = "intx", .fn = test_intx },
+	{ .name = "msi", .fn = test_msi },
+	{ .name = "msix", .fn = test_msix },
+	{ .name = "err_req", .fn = test_err_req },
+	{ .name = "dma", .fn = test_dma },
+	{ .name = "power", .fn = test_power, .dut = &igb },
+	{ .name = "power_keep", .fn = test_power_keep, .dut = &keep },
+	{ .name = "rom", .fn = test_rom, .dut = &rom },
 };
 
 int main(int argc, char **argv)
 {
-	if (argc < 3) {
-		fprintf(stderr, "usage: oracle EDU-ADDRESS NVME-ADDRESS [SECTION]\n");
+	if (argc < 6) {
+		fprintf(stderr, "usage: oracle EDU-ADDRESS NVME-ADDRESS IGB-ADDRESS ROM-ADDRESS KEEP-ADDRESS [SECTION]\n");
 		return 2;
 	}
 	setvbuf(stdout, NULL, _IOLBF, 0);
 	find(&edu, argv[1]);
 	find(&nvme, argv[2]);
+	if (strcmp(argv[3], "-"))
+		find(&igb, argv[3]);
+	if (strcmp(argv[4], "-"))
+		find(&rom, argv[4]);
+	if (strcmp(argv[5], "-"))
+		find(&keep, argv[5]);
 	for (size_t i = 0; i < sizeof(sections) / sizeof(*sections); i++) {
 		int status = 0;
 		pid_t pid;
 
-		if (argc > 3 && strcmp(argv[3], sections[i].name))
+		if ((argc > 6 && strcmp(argv[6], sections[i].name)) || (sections[i].dut && !sections[i].dut->addr[0]))
 			continue;
 		printf("== %s\n", sections[i].name);
 		pid = fork();

@@ -25,11 +25,11 @@
 
 /* a device under test, by its place in sysfs */
 struct dut {
-	const char *name; /* "edu", "nvme": the first word of its lines */
+	const char *name; /* "edu", "nvme": the first word of lines that several devices have */
 	char addr[32];
 	char group[64]; /* "/dev/vfio/7" */
 };
-extern struct dut edu, nvme;
+extern struct dut edu, nvme, igb, rom, keep;
 
 /* One line: a value, or an error by its name. @r: what the call returned; errno is looked at if it is -1. */
 void saw(long r, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
@@ -89,4 +89,7 @@ void test_msi(void);
 void test_msix(void);
 void test_err_req(void);
 void test_dma(void);
+void test_power(void);
+void test_power_keep(void);
+void test_rom(void);
 #endif
