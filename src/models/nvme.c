@@ -61,6 +61,8 @@ static void stop(struct nvme *n)
 	nvme_log_reset(n);
 	nvme_queues_clear(n);
 	nvme_features_reset(n);
+	for (unsigned i = 0; i < n->num_ns; i++)
+		nvme_cache_reset(n, &n->ns[i]);
 	atomic_store(&n->intms, 0);
 	atomic_store(&n->csts, 0);
 	atomic_store(&n->discard, false);
@@ -137,7 +139,10 @@ static void set_shst(struct nvme *n, uint32_t value)
 		;
 }
 
-/* Of several (the driver took one back and asked again) the last says that all is written. */
+/*
+ * Of several (the driver took one back and asked again) the last says that all is written. That not
+ * all could be has no place in a register (3.1.6): a shutdown ends all the same, and the log tells.
+ */
 void nvme_shutdown_done(struct nvme *n, bool ok)
 {
 	if (!ok)

@@ -2,20 +2,22 @@
 /*
  * nvme.h: what the files of the NVMe model share.
  *
- * A command is executed where it is cheapest. A doorbell write runs its queue in the calling thread as long as commands can be served without
- * sleeping (memory-backed image, or page cache through RWF_NOWAIT, straight into the driver's memory) and within a budget; what would block, and
- * what exceeds the budget, is handed to a worker thread that owns an io_uring (or, where that is not allowed, feeds a pool of threads).
- * While the driver rings often, a worker polls the doorbells instead and runs the queues (nvme_poll.c).
- * I/O that is not done on the spot goes through a bounce buffer, so that memory which the driver unmaps meanwhile is never touched.
+ * A command is executed where it is cheapest. A doorbell write runs its queue in the calling thread
+ * as long as commands can be served without sleeping (memory-backed image, or page cache through
+ * RWF_NOWAIT, straight into the driver's memory) and within a budget; what would block, and what
+ * exceeds the budget, is handed to a worker thread that owns an io_uring (or, where that is not
+ * allowed, feeds a pool of threads). While the driver rings often, a worker polls the doorbells
+ * instead and runs the queues (nvme_poll.c). I/O that is not done on the spot goes through a bounce
+ * buffer, so that memory which the driver unmaps meanwhile is never touched.
  *
- * Queue structures are a fixed array and are never freed: a doorbell needs no look-up lock, a queue that does not exist has size 0.
+ * Queue structures are a fixed array and are never freed: a doorbell needs no look-up lock, a queue
+ * that does not exist has size 0.
  *
- * Locks, outermost first:
- *   life      CC, CSTS, reset, quiesce, threads starting and stopping. Never taken by a worker.
- *   sq->lock  who executes commands of the queue, and the queue's set-up. The admin queue's comes before an I/O queue's; else one at a time.
- *   admin     features, pending asynchronous events
- *   cq->lock  one completion queue's pointers
- *   irq_lock, log_lock, page_lock, worker->lock, pool.lock, bounce.lock, drain_lock   leaves
+ * Locks, outermost first: life      CC, CSTS, reset, quiesce, threads starting and stopping. Never
+ * taken by a worker. sq->lock  who executes commands of the queue, and the queue's set-up. The
+ * admin queue's comes before an I/O queue's; else one at a time. admin     features, pending
+ * asynchronous events cq->lock  one completion queue's pointers irq_lock, log_lock, page_lock,
+ * worker->lock, pool.lock, bounce.lock, drain_lock, cache.lock   leaves
  */
 #ifndef MODELS_NVME_H
 #define MODELS_NVME_H
@@ -62,12 +64,41 @@ struct nvme_seg {
 
 /* ---- nvme_backend.c: namespaces are files ---- */
 
+/* ---- nvme_cache.c: what was acknowledged and may not be on the medium ---- */
+
+struct nvme_fifo {
+	struct nvme_req *first, **last;
+};
+
+/* A bit for each block. */
+struct nvme_map {
+	_Atomic uint64_t *bits, *index;
+	uint64_t words, pages;
+};
+
+struct nvme_cache {
+	pthread_mutex_t lock;	  /* a leaf */
+	struct nvme_map dirty[2]; /* acknowledged and not known to be on the medium; without lock */
+	atomic_uint turn;	  /* which of them is added to */
+	atomic_uint failures;	  /* counts what lost blocks */
+	atomic_bool any_lost;
+	atomic_ullong end; /* blocks that the image had when it was looked at */
+	/* under lock */
+	struct nvme_map lost;
+	uint64_t lost_blocks;
+	uint16_t status; /* of commands that want them on the medium */
+	bool syncing;
+	struct nvme_fifo waiting, served; /* for the next sync; beside who makes this one */
+};
+
 struct nvme_ns {
 	uint32_t nsid;
 	int fd;
 	unsigned shift; /* log2 of the block size */
 	uint64_t blocks;
 	bool readonly;
+	bool regular;		   /* a file, which can be cut short */
+	atomic_bool linked;	   /* it has a name; not yet said that it lost it */
 	bool memory;		   /* tmpfs, memfd: reads and writes never wait for a device */
 	atomic_bool nowait_read;   /* RWF_NOWAIT works */
 	atomic_bool nowait_write;
@@ -75,6 +106,7 @@ struct nvme_ns {
 	atomic_bool punch, zero_range; /* what fallocate can do; assumed until refused */
 	uint8_t uuid[16];
 	uint16_t error_recovery; /* Feature 05h, under admin */
+	struct nvme_cache cache;
 };
 
 enum nvme_aio_op { NVME_AIO_READ, NVME_AIO_WRITE, NVME_AIO_SYNC, NVME_AIO_FALLOCATE };
@@ -83,11 +115,13 @@ enum nvme_aio_op { NVME_AIO_READ, NVME_AIO_WRITE, NVME_AIO_SYNC, NVME_AIO_FALLOC
 struct nvme_aio {
 	enum nvme_aio_op op;
 	int fd;
-	int mode;   /* FALLOCATE */
-	bool dsync; /* WRITE */
+	int mode; /* FALLOCATE */
 	uint64_t off, len;
 	struct iovec iov;
 };
+
+/* Where a request that waited for another's sync goes on. */
+enum nvme_resume { NVME_RESUME_NOT, NVME_RESUME_SYNC, NVME_RESUME_SYNCED };
 
 /* A command that did not complete where it was fetched. */
 struct nvme_req {
@@ -102,16 +136,16 @@ struct nvme_req {
 	void *bounce;
 	size_t bounce_size;
 	unsigned step;
+	unsigned begin;	 /* nvme_cache_begin(), of what writes */
+	uint16_t failed; /* Flush of all namespaces: the first status that was none of success */
+	enum nvme_resume resume;
+	long res; /* of the sync that was waited for */
 	struct nvme_dsm_range *ranges;
 	unsigned num_ranges;
 	uint16_t location; /* of the error: bit << 8 | byte */
 	bool shutdown;	   /* the controller's own flush */
 	unsigned num_segs;
 	struct nvme_seg segs[];
-};
-
-struct nvme_fifo {
-	struct nvme_req *first, **last;
 };
 
 static inline void nvme_fifo_init(struct nvme_fifo *f)
@@ -153,11 +187,41 @@ int nvme_ns_open(struct uvfio_dev *dev, struct nvme_ns *ns, uint32_t nsid, const
 void nvme_ns_close(struct uvfio_dev *dev, struct nvme_ns *ns);
 /* Try to move @iov without sleeping. 0, -EAGAIN: must go the long way, other -errno. @len: the sum of @iov. */
 int nvme_ns_try(struct nvme_ns *ns, bool write, struct iovec *iov, int n, uint64_t off, uint64_t len);
+/* The status of a write that failed with @err. */
+uint16_t nvme_write_status(long err);
 /* Do it here and now; bytes or -errno. */
 long nvme_aio_run(const struct nvme_aio *aio);
 void nvme_aio_prep(struct io_uring_sqe *sqe, struct nvme_aio *aio);
 void *nvme_bounce_get(struct nvme *n, size_t len, size_t *size);
 void nvme_bounce_put(struct nvme *n, void *p, size_t size);
+
+int nvme_cache_init(struct nvme_ns *ns);
+void nvme_cache_free(struct nvme_ns *ns);
+/* A number to take before blocks are written, for the two below. */
+unsigned nvme_cache_begin(struct nvme_ns *ns);
+/* Blocks were written to the image and are about to be acknowledged. */
+void nvme_cache_wrote(struct nvme_ns *ns, unsigned begin, uint64_t lba, uint64_t blocks);
+/* Blocks were written, and a sync that began after that succeeded. */
+void nvme_cache_synced(struct nvme_ns *ns, unsigned begin, uint64_t lba, uint64_t blocks);
+/* One of the blocks, or any of the namespace, is lost. */
+bool nvme_cache_lost(struct nvme_ns *ns, uint64_t lba, uint64_t blocks);
+static inline bool nvme_cache_any_lost(struct nvme_ns *ns)
+{
+	return atomic_load(&ns->cache.any_lost);
+}
+/* OK, or why Flush and its like fail: blocks are lost. */
+uint16_t nvme_cache_status(struct nvme_ns *ns);
+/* Blocks that the image has now: fewer than it should when it was cut short. */
+uint64_t nvme_cache_end(struct nvme *n, struct nvme_ns *ns);
+/*
+ * @r needs everything on the medium. true: it makes the sync; false: it is started again when there
+ * was one.
+ */
+bool nvme_cache_sync(struct nvme_req *r);
+/* The sync that @r made gave @res. Others that waited go on. */
+void nvme_cache_sync_done(struct nvme_req *r, long res);
+/* The controller is reset: what was lost is given up. */
+void nvme_cache_reset(struct nvme *n, struct nvme_ns *ns);
 
 /* ---- nvme_worker.c: threads ---- */
 
@@ -316,6 +380,10 @@ void nvme_events_deliver(struct nvme *n);
 uint16_t nvme_get_log(struct nvme *n, struct nvme_sq *sq, const struct nvme_cmd *cmd, uint16_t *location);
 uint16_t nvme_async_event(struct nvme *n, const struct nvme_cmd *cmd);
 bool nvme_async_event_abort(struct nvme *n, uint16_t cid);
+/*
+ * Data was lost: SMART says so, and an event if the driver wants to hear of it. Call without locks.
+ */
+void nvme_warn_reliability(struct nvme *n);
 /* Compare the temperature with its thresholds; call with admin held, deliver afterwards. */
 void nvme_check_temperature(struct nvme *n);
 /* Events as after a controller reset. */

@@ -67,7 +67,10 @@ static void find_abilities(struct nvme_ns *ns)
 	char byte;
 	struct iovec iov = { &byte, 1 };
 	struct statfs fs;
+	struct stat st;
 
+	ns->regular = !fstat(ns->fd, &st) && S_ISREG(st.st_mode);
+	atomic_store(&ns->linked, ns->regular && st.st_nlink);
 	ns->memory = !fstatfs(ns->fd, &fs) && (fs.f_type == TMPFS_MAGIC || fs.f_type == RAMFS_MAGIC);
 	/* Asked of the file itself: the answer differs between file systems and kernels. Writes are found out by the first one. */
 	atomic_store(&ns->nowait_read,
@@ -123,6 +126,12 @@ int nvme_ns_open(struct uvfio_dev *dev, struct nvme_ns *ns, uint32_t nsid, const
 	ns->blocks = size >> ns->shift;
 	ns->readonly = readonly;
 	find_abilities(ns);
+	if (nvme_cache_init(ns)) {
+		uvfio_error(dev, "image %s: no memory for the maps of its %llu blocks", path,
+			    (unsigned long long)ns->blocks);
+		uvfio_fd_close(dev, ns->fd);
+		return -ENOMEM;
+	}
 	return 0;
 fail:
 	close(fd);
@@ -131,6 +140,7 @@ fail:
 
 void nvme_ns_close(struct uvfio_dev *dev, struct nvme_ns *ns)
 {
+	nvme_cache_free(ns);
 	uvfio_fd_close(dev, ns->fd);
 	ns->fd = -1;
 }
@@ -184,6 +194,11 @@ int nvme_ns_try(struct nvme_ns *ns, bool write, struct iovec *iov, int n, uint64
 	return 0;
 }
 
+uint16_t nvme_write_status(long err)
+{
+	return err == -ENOSPC || err == -EDQUOT ? NVME_CAPACITY_EXCEEDED : NVME_WRITE_FAULT;
+}
+
 long nvme_aio_run(const struct nvme_aio *aio)
 {
 	long r;
@@ -193,7 +208,7 @@ long nvme_aio_run(const struct nvme_aio *aio)
 		r = preadv2(aio->fd, &aio->iov, 1, (off_t)aio->off, 0);
 		break;
 	case NVME_AIO_WRITE:
-		r = pwritev2(aio->fd, &aio->iov, 1, (off_t)aio->off, aio->dsync ? RWF_DSYNC : 0);
+		r = pwritev2(aio->fd, &aio->iov, 1, (off_t)aio->off, 0);
 		break;
 	case NVME_AIO_SYNC:
 		r = fdatasync(aio->fd);
@@ -214,7 +229,7 @@ void nvme_aio_prep(struct io_uring_sqe *sqe, struct nvme_aio *aio)
 		io_uring_prep_readv(sqe, aio->fd, &aio->iov, 1, aio->off);
 		break;
 	case NVME_AIO_WRITE:
-		io_uring_prep_writev2(sqe, aio->fd, &aio->iov, 1, aio->off, aio->dsync ? RWF_DSYNC : 0);
+		io_uring_prep_writev(sqe, aio->fd, &aio->iov, 1, aio->off);
 		break;
 	case NVME_AIO_SYNC:
 		io_uring_prep_fsync(sqe, aio->fd, IORING_FSYNC_DATASYNC);

@@ -77,7 +77,7 @@ static void count_io(struct nvme_sq *sq, uint8_t opc, uint64_t bytes)
 
 static bool is_fua(struct nvme *n, const struct nvme_cmd *cmd)
 {
-	if (cmd->cdw12 & NVME_RW_FUA)
+	if (cmd->opc != NVME_IO_DATASET && cmd->cdw12 & NVME_RW_FUA)
 		return true;
 	/* 5.21.1.6: without a volatile cache a write is on the medium when it completes */
 	return writes(cmd->opc) && !(atomic_load_explicit(&n->feat.write_cache, memory_order_relaxed) & 1);
@@ -164,23 +164,47 @@ out:
 	return err;
 }
 
+static void count_media_error(struct nvme *n)
+{
+	atomic_fetch_add(&n->media_errors, 1);
+}
+
+/*
+ * Blocks can be read if they are not lost, and written if the image goes as far: it would grow,
+ * with zeroes between what it has and what is written.
+ */
+static uint16_t check_medium(struct nvme *n, struct nvme_ns *ns, const struct nvme_cmd *cmd)
+{
+	if (writes(cmd->opc) ? cmd_slba(cmd) + cmd_blocks(cmd) <= nvme_cache_end(n, ns) :
+			       !nvme_cache_lost(ns, cmd_slba(cmd), cmd_blocks(cmd)))
+		return NVME_OK;
+	return writes(cmd->opc) ? NVME_WRITE_FAULT : NVME_READ_ERROR;
+}
+
 static uint16_t read_write(struct nvme *n, struct nvme_sq *sq, struct nvme_ns *ns,
 			   const struct nvme_cmd *cmd, uint16_t *location)
 {
 	bool write = cmd->opc == NVME_IO_WRITE;
 	uint64_t len = cmd_blocks(cmd) << ns->shift;
-	unsigned num_segs;
+	unsigned num_segs, begin = nvme_cache_begin(ns);
 	uint16_t status = nvme_prp_segs(n, cmd, len, sq->segs, &num_segs, location);
 	int r;
 
 	if (status)
 		return status;
+	status = check_medium(n, ns, cmd);
+	if (status) {
+		count_media_error(n);
+		return status;
+	}
 	if (cmd->opc != NVME_IO_COMPARE && !is_fua(n, cmd)) {
 		if (write && sq->worker_turn && write_sleeps(ns))
 			r = write_here(n, sq, ns, cmd_slba(cmd) << ns->shift, len, num_segs);
 		else
 			r = try_now(n, sq, ns, write, cmd_slba(cmd) << ns->shift, len, num_segs);
 		if (!r) {
+			if (write)
+				nvme_cache_wrote(ns, begin, cmd_slba(cmd), cmd_blocks(cmd));
 			count_io(sq, cmd->opc, len);
 			return NVME_OK;
 		}
@@ -282,8 +306,11 @@ static bool finish(struct nvme_req *r, uint16_t status)
 	} else if (!status) {
 		count_io(r->sq, r->cmd.opc, r->len);
 	} else if ((status & 0x700) == 0x200 && (status & 0x7ff) != NVME_COMPARE_FAILURE) {
-		atomic_fetch_add(&r->n->media_errors, 1);
+		count_media_error(r->n);
 	}
+	/* Set Features that did not get the cache empty has not turned it off. */
+	if (status && r->sq && !r->sq->id)
+		atomic_store(&r->n->feat.write_cache, 1);
 	nvme_req_done(r, status);
 	return false;
 }
@@ -310,14 +337,20 @@ static bool want_fallocate(struct nvme_req *r, int mode, uint64_t off, uint64_t 
 	return want(r, NVME_AIO_FALLOCATE, off, len);
 }
 
+static bool want_sync(struct nvme_req *r)
+{
+	want(r, NVME_AIO_SYNC, 0, 0);
+	return nvme_cache_sync(r);
+}
+
 static uint16_t file_error(struct nvme_req *r, long err, bool write)
 {
-	uvfio_log(r->n->dev, UVFIO_LOG_ERROR, "namespace %u: %s at byte %llu: %s", r->ns->nsid,
-		  write ? "write" : "read", (unsigned long long)r->aio.off,
-		  err ? strerror((int)-err) : "the image ends here; was it truncated?");
-	if (err == -ENOSPC || err == -EDQUOT)
-		return NVME_CAPACITY_EXCEEDED;
-	return write ? NVME_WRITE_FAULT : NVME_READ_ERROR;
+	/* an image that was cut short has its line from nvme_cache_end(), once */
+	if (err || nvme_cache_end(r->n, r->ns) == r->ns->blocks)
+		uvfio_log(r->n->dev, UVFIO_LOG_ERROR, "namespace %u: %s at byte %llu: %s",
+			  r->ns->nsid, write ? "write" : "read", (unsigned long long)r->aio.off,
+			  err ? strerror((int)-err) : "the image ends here; was it truncated?");
+	return write ? nvme_write_status(err) : NVME_READ_ERROR;
 }
 
 static uint64_t chunk(const struct nvme_req *r)
@@ -353,11 +386,13 @@ static bool dataset_next(struct nvme_req *r)
 	for (; r->step < r->num_ranges; r->step++) {
 		struct nvme_dsm_range *d = &r->ranges[r->step];
 
+		if (d->blocks && d->lba + d->blocks > nvme_cache_end(r->n, ns))
+			return finish(r, NVME_WRITE_FAULT);
 		if (d->blocks && atomic_load(&ns->punch))
 			return want_fallocate(r, FALLOC_FL_PUNCH_HOLE, d->lba << ns->shift,
 					      (uint64_t)d->blocks << ns->shift);
 	}
-	return finish(r, NVME_OK);
+	return is_fua(r->n, &r->cmd) ? want_sync(r) : finish(r, NVME_OK);
 }
 
 static bool dataset_start(struct nvme_req *r)
@@ -380,25 +415,36 @@ static bool dataset_start(struct nvme_req *r)
 		}
 	if (!(r->cmd.cdw11 & NVME_DSM_AD)) /* the other attributes are hints */
 		return finish(r, NVME_OK);
+	r->begin = nvme_cache_begin(ns);
 	return dataset_next(r);
 }
+
+static bool sync_done(struct nvme_req *r, long res);
 
 bool nvme_io_start(struct nvme_req *r)
 {
 	size_t bounce;
 	uint16_t status;
 
+	if (r->resume == NVME_RESUME_SYNC)
+		return true;
+	if (r->resume == NVME_RESUME_SYNCED)
+		return sync_done(r, r->res);
 	if (atomic_load(&r->n->discard) && !r->shutdown)
 		return finish(r, NVME_INTERNAL_ERROR); /* not started, and nobody will hear */
 	if (r->cmd.opc == NVME_IO_FLUSH) {
 		if (!r->ns)
 			r->ns = &r->n->ns[0];
-		return want(r, NVME_AIO_SYNC, 0, 0);
+		return want_sync(r);
 	}
 	if (r->cmd.opc == NVME_IO_DATASET)
 		return dataset_start(r);
 	r->off = cmd_slba(&r->cmd) << r->ns->shift;
 	r->len = cmd_blocks(&r->cmd) << r->ns->shift;
+	r->begin = nvme_cache_begin(r->ns);
+	status = check_medium(r->n, r->ns, &r->cmd);
+	if (status)
+		return finish(r, status);
 	if (r->cmd.opc == NVME_IO_WRITE_ZEROES)
 		return zeroes_next(r);
 	bounce = r->cmd.opc == NVME_IO_VERIFY && r->len > NVME_CHUNK ? NVME_CHUNK : r->len;
@@ -409,11 +455,10 @@ bool nvme_io_start(struct nvme_req *r)
 		status = nvme_segs_read(r->n, r->segs, r->num_segs, 0, r->bounce, r->len);
 		if (status)
 			return finish(r, status);
-		r->aio.dsync = is_fua(r->n, &r->cmd);
 		return want_data(r, NVME_AIO_WRITE, r->len);
 	}
 	if (r->cmd.cdw12 & NVME_RW_FUA) /* 6.9: what is in the cache goes to the medium first */
-		return want(r, NVME_AIO_SYNC, 0, 0);
+		return want_sync(r);
 	return want_data(r, NVME_AIO_READ, chunk(r));
 }
 
@@ -440,6 +485,15 @@ static bool read_done(struct nvme_req *r)
 	return finish(r, status);
 }
 
+/* A write, or zeroes, is in the image. */
+static bool written(struct nvme_req *r)
+{
+	if (is_fua(r->n, &r->cmd))
+		return want_sync(r);
+	nvme_cache_wrote(r->ns, r->begin, cmd_slba(&r->cmd), cmd_blocks(&r->cmd));
+	return finish(r, NVME_OK);
+}
+
 static bool fallocate_done(struct nvme_req *r, long res)
 {
 	struct nvme_ns *ns = r->ns;
@@ -453,29 +507,45 @@ static bool fallocate_done(struct nvme_req *r, long res)
 	if (res < 0)
 		return finish(r, file_error(r, res, true));
 	if (r->cmd.opc == NVME_IO_DATASET) {
+		nvme_cache_wrote(ns, r->begin, r->ranges[r->step].lba, r->ranges[r->step].blocks);
 		r->step++;
 		return dataset_next(r);
 	}
 	r->done = r->len;
-	if (is_fua(r->n, &r->cmd))
-		return want(r, NVME_AIO_SYNC, 0, 0);
-	return finish(r, NVME_OK);
+	return written(r);
+}
+
+/*
+ * Flush (6.8): the next namespace, if it is for all. One that fails keeps none of the others from
+ * the medium.
+ */
+static bool flush_next(struct nvme_req *r, uint16_t status)
+{
+	if (!r->failed)
+		r->failed = status;
+	if (r->cmd.nsid != NVME_NSID_ALL || r->ns->nsid == r->n->num_ns)
+		return finish(r, r->failed);
+	r->ns++;
+	return want_sync(r);
 }
 
 static bool sync_done(struct nvme_req *r, long res)
 {
-	if (res < 0)
-		return finish(r, file_error(r, res, true));
-	if (r->cmd.opc == NVME_IO_FLUSH) {
-		if (r->cmd.nsid == NVME_NSID_ALL && r->ns->nsid < r->n->num_ns) {
-			r->ns++;
-			return want(r, NVME_AIO_SYNC, 0, 0);
-		}
-		return finish(r, NVME_OK);
+	struct nvme_ns *ns = r->ns;
+	bool reads = r->done < r->len;
+	uint16_t status;
+
+	r->resume = NVME_RESUME_NOT;
+	nvme_cache_end(r->n, ns);
+	if (r->cmd.opc == NVME_IO_FLUSH)
+		return flush_next(r, res < 0 ? nvme_write_status(res) : nvme_cache_status(ns));
+	if (reads) { /* of what it reads, it is known whether that is lost */
+		status = check_medium(r->n, ns, &r->cmd);
+		return status ? finish(r, status) : want_data(r, NVME_AIO_READ, chunk(r));
 	}
-	if (r->done < r->len) /* FUA of a command that reads */
-		return want_data(r, NVME_AIO_READ, chunk(r));
-	return finish(r, NVME_OK);
+	if (res >= 0 && r->cmd.opc != NVME_IO_DATASET)
+		nvme_cache_synced(ns, r->begin, cmd_slba(&r->cmd), cmd_blocks(&r->cmd));
+	return finish(r, res < 0 ? nvme_write_status(res) : nvme_cache_status(ns));
 }
 
 bool nvme_io_step(struct nvme_req *r, long res)
@@ -486,6 +556,7 @@ bool nvme_io_step(struct nvme_req *r, long res)
 	case NVME_AIO_FALLOCATE:
 		return fallocate_done(r, res);
 	case NVME_AIO_SYNC:
+		nvme_cache_sync_done(r, res);
 		return sync_done(r, res);
 	case NVME_AIO_READ:
 		if (res <= 0)
@@ -498,9 +569,7 @@ bool nvme_io_step(struct nvme_req *r, long res)
 		r->done += (uint64_t)res;
 		if (r->done < r->len)
 			return want_data(r, NVME_AIO_WRITE, chunk(r));
-		if (r->cmd.opc == NVME_IO_WRITE_ZEROES && is_fua(r->n, &r->cmd))
-			return want(r, NVME_AIO_SYNC, 0, 0);
-		return finish(r, NVME_OK);
+		return written(r);
 	}
 }
 

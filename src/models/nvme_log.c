@@ -133,6 +133,16 @@ void nvme_check_temperature(struct nvme *n)
 	n->cold = cold;
 }
 
+/* Figure 195, critical warning bit 2. */
+void nvme_warn_reliability(struct nvme *n)
+{
+	pthread_mutex_lock(&n->admin);
+	if (n->feat.async_event & NVME_SMART_RELIABILITY)
+		nvme_event_later(n, NVME_EV_SMART_RELIABILITY);
+	pthread_mutex_unlock(&n->admin);
+	nvme_events_deliver(n);
+}
+
 void nvme_log_reset(struct nvme *n)
 {
 	pthread_mutex_lock(&n->admin);
@@ -175,6 +185,9 @@ static void smart_page(struct nvme *n, struct nvme_smart *s)
 	pthread_mutex_lock(&n->log_lock);
 	s->error_entries[0] = n->error_count;
 	pthread_mutex_unlock(&n->log_lock);
+	for (unsigned i = 0; i < n->num_ns; i++)
+		if (nvme_cache_any_lost(&n->ns[i]))
+			s->critical_warning |= NVME_SMART_RELIABILITY;
 	pthread_mutex_lock(&n->admin);
 	if (n->hot || n->cold)
 		s->critical_warning |= NVME_SMART_TEMPERATURE;

@@ -3,11 +3,12 @@
  * nvme_driver: a user-level NVMe driver, for uvfio's devices and for real ones.
  *
  *	nvme_driver identify|regs|check ADDRESS
- *	nvme_driver fill|read|write|perf ADDRESS [OPTION]...
+ *	nvme_driver fill|read|write|perf|lost ADDRESS [OPTION]...
  *
  * identify and regs print; fill writes a pattern over the namespace; read and write move one piece
- * between the namespace and a file; perf reads (or writes) at random and counts; check writes down
- * every answer that the specification fixes, a line each (nvme_check.c).
+ * between the namespace and a file; perf reads (or writes) at random and counts; lost looks at what
+ * becomes of data that the medium below does not take; check writes down every answer that the
+ * specification fixes, a line each (nvme_check.c).
  */
 #include "nvme.h"
 
@@ -349,9 +350,82 @@ static void command_move(struct nvme *n, const struct options *o)
 	}
 }
 
+/* Runs what the environment has as @name: the file system below is the caller's. */
+static void outside(const char *name)
+{
+	const char *command = getenv(name);
+
+	if (!command || system(command))
+		die("$%s: %s", name, command ? command : "not set");
+}
+
+/* Writes, or reads, all of the first @o->size bytes, a largest transfer at a time. How many
+ * commands failed; data that is read is the pattern. */
+static unsigned sweep(struct nvme *n, const struct options *o, uint8_t opcode, char *data,
+		      uint64_t iova, uint64_t *list, uint64_t list_iova)
+{
+	unsigned failed = 0, wrong = 0;
+
+	for (uint64_t at = 0; at < o->size; at += n->max_transfer) {
+		struct nvme_command c =
+			nvme_rw(n, opcode, at, n->max_transfer, iova, list, list_iova);
+
+		for (uint64_t i = 0; i < n->max_transfer; i += 8)
+			*(uint64_t *)(data + i) = opcode == NVME_WRITE ? pattern(at + i) : 0;
+		if (nvme_execute(n, 1, &c, NULL)) {
+			failed++;
+			continue;
+		}
+		for (uint64_t i = 0; i < n->max_transfer; i += 8)
+			wrong += *(uint64_t *)(data + i) != pattern(at + i);
+	}
+	if (wrong)
+		die("%u words that were read with success are wrong", wrong);
+	return failed;
+}
+
+/*
+ * The medium does not take what was acknowledged: what is to be seen of it by a driver. $NVME_SYNC
+ * makes the write-back fail, $NVME_GROW mends what it failed for.
+ */
+static void command_lost(struct nvme *n, const struct options *o)
+{
+	struct nvme_command flush = {.opcode = NVME_FLUSH, .nsid = n->nsid}, other;
+	uint64_t iova, list_iova, *list;
+	unsigned failed;
+	char *data;
+
+	if (nvme_create_queue(n, 1, 16, -1))
+		die("queue pair");
+	data = vfio_dma_alloc(&n->vfio, n->max_transfer, &iova);
+	list = vfio_dma_alloc(&n->vfio, NVME_PAGE, &list_iova);
+	other = nvme_rw(n, NVME_WRITE, o->size, 4096, iova, list, list_iova);
+	other.cdw12 |= 1u << 30; /* FUA */
+	if (nvme_execute(n, 1, &other, NULL) || nvme_execute(n, 1, &flush, NULL))
+		die("nothing is wrong yet, and a command failed");
+	failed = sweep(n, o, NVME_WRITE, data, iova, list, list_iova);
+	if (failed)
+		die("%u writes failed before the write-back", failed);
+	outside("NVME_SYNC");
+	for (int i = 0; i < 3; i++)
+		if (!nvme_execute(n, 1, &other, NULL) || !nvme_execute(n, 1, &flush, NULL))
+			die("round %d: success, and acknowledged data is lost", i);
+	printf("%u reads failed\n", sweep(n, o, NVME_READ, data, iova, list, list_iova));
+	outside("NVME_GROW");
+	if (!nvme_execute(n, 1, &flush, NULL))
+		die("success before the data was written again");
+	if (sweep(n, o, NVME_WRITE, data, iova, list, list_iova) ||
+	    nvme_execute(n, 1, &flush, NULL) || nvme_execute(n, 1, &other, NULL))
+		die("the data was written again, and something failed");
+	outside("NVME_SYNC");
+	if (sweep(n, o, NVME_READ, data, iova, list, list_iova) ||
+	    nvme_execute(n, 1, &flush, NULL))
+		die("the data is there, and something failed");
+}
+
 static const char usage[] =
 	"usage: nvme_driver identify|regs|check ADDRESS\n"
-	"       nvme_driver fill|read|write|perf ADDRESS [OPTION]...\n"
+	"       nvme_driver fill|read|write|perf|lost ADDRESS [OPTION]...\n"
 	"  -n, --nsid N        namespace (1)\n"
 	"  -b, --size BYTES    of one command (4096)\n"
 	"  -a, --offset BYTES  read, write: where (0)\n"
@@ -455,6 +529,8 @@ int main(int argc, char **argv)
 		command_move(&n, &o);
 	} else if (!strcmp(command, "perf")) {
 		command_perf(&n, &o);
+	} else if (!strcmp(command, "lost")) {
+		command_lost(&n, &o);
 	} else {
 		fputs(usage, stderr);
 		return 2;

@@ -1,0 +1,362 @@
+// SPDX-License-Identifier: BSD-3-Clause
+/*
+ * nvme_cache.c: the volatile write cache of a namespace, which is the kernel's page cache: which
+ * blocks were acknowledged and need not be on the medium yet, and which of them are lost.
+ *
+ * Flush says that all that was acknowledged is on the medium (NVMe 1.4, 6.8). Linux tells of a
+ * failed write-back once for each open file, to whichever sync comes next, and takes the pages for
+ * clean: a sync that succeeds after one that failed says nothing of what was written before. So
+ * after a failure everything that was acknowledged since the last sync that succeeded counts as
+ * lost; which part of it reached the medium nobody can tell. While blocks are lost Flush, writes
+ * with FUA, turning the cache off and shutdown fail as the sync did, as QEMU's block layer does it
+ * for ever, and so does a read of such a block (Unrecovered Read Error), which would give what the
+ * medium had before. Of a write with FUA to another block one could say that its own data is safe;
+ * but it is where a driver puts the record that says that all before it is, and false failure is
+ * the lesser fault. A block that is written again, zeroed or deallocated is lost no more; a reset
+ * of the controller gives up the rest.
+ *
+ * One sync at a time: of two that run together the one may swallow the error of the other's data.
+ * Requests that come while one runs wait and share the next.
+ *
+ * What was acknowledged is noted after it is in the page cache and before it is acknowledged, in
+ * the map whose turn it is. A sync begins by giving the turn to the other map; when it succeeds it
+ * empties the first one. A write that a failing sync may have met notices by `failures` that there
+ * was one.
+ */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#include "models/nvme.h"
+
+#define PAGE_WORDS 512u /* words of a map for which the index has a bit */
+
+/* ---- maps: a bit for each block, and an index so that an empty stretch costs nothing ---- */
+
+static bool map_init(struct nvme_map *m, uint64_t blocks)
+{
+	m->words = (blocks + 63) / 64;
+	m->pages = (m->words + PAGE_WORDS - 1) / PAGE_WORDS;
+	/* as large as it is, memory that is never touched is never there */
+	m->bits = calloc(m->words, sizeof(*m->bits));
+	m->index = calloc((m->pages + 63) / 64, sizeof(*m->index));
+	return m->bits && m->index;
+}
+
+static void map_free(struct nvme_map *m)
+{
+	free(m->bits);
+	free(m->index);
+}
+
+/* The bits of word @w that stand for blocks @first to @last. */
+static uint64_t word_mask(uint64_t w, uint64_t first, uint64_t last)
+{
+	uint64_t mask = ~0ull;
+
+	if (w == first / 64)
+		mask &= ~0ull << first % 64;
+	if (w == last / 64)
+		mask &= ~0ull >> (63 - last % 64);
+	return mask;
+}
+
+/* Bits first, then the index: whoever takes the map apart does it the other way round. */
+static uint64_t map_set(struct nvme_map *m, uint64_t first, uint64_t blocks)
+{
+	uint64_t last = first + blocks - 1, added = 0;
+
+	for (uint64_t w = first / 64; w <= last / 64; w++) {
+		uint64_t mask = word_mask(w, first, last);
+
+		if ((atomic_load(&m->bits[w]) & mask) != mask)
+			added += (unsigned)__builtin_popcountll(
+				mask & ~atomic_fetch_or(&m->bits[w], mask));
+	}
+	for (uint64_t p = first / 64 / PAGE_WORDS; p <= last / 64 / PAGE_WORDS; p++)
+		if (!(atomic_load(&m->index[p / 64]) >> p % 64 & 1))
+			atomic_fetch_or(&m->index[p / 64], 1ull << p % 64);
+	return added;
+}
+
+static uint64_t map_unset(struct nvme_map *m, uint64_t first, uint64_t blocks)
+{
+	uint64_t last = first + blocks - 1, removed = 0;
+
+	for (uint64_t w = first / 64; w <= last / 64; w++) {
+		uint64_t mask = word_mask(w, first, last);
+
+		removed += (unsigned)__builtin_popcountll(
+			mask & atomic_fetch_and(&m->bits[w], ~mask));
+	}
+	return removed;
+}
+
+static bool map_any(struct nvme_map *m, uint64_t first, uint64_t blocks)
+{
+	uint64_t last = first + blocks - 1;
+
+	for (uint64_t w = first / 64; w <= last / 64; w++)
+		if (atomic_load(&m->bits[w]) & word_mask(w, first, last))
+			return true;
+	return false;
+}
+
+/* Empty @m, into @to unless that is NULL; how many bits were new there. */
+static uint64_t map_empty(struct nvme_map *m, struct nvme_map *to)
+{
+	uint64_t added = 0;
+
+	for (uint64_t i = 0; i < (m->pages + 63) / 64; i++) {
+		uint64_t pages = atomic_load(&m->index[i]) ? atomic_exchange(&m->index[i], 0) : 0;
+
+		for (; pages; pages &= pages - 1) {
+			uint64_t p = i * 64 + (unsigned)__builtin_ctzll(pages);
+			uint64_t end = (p + 1) * PAGE_WORDS;
+
+			for (uint64_t w = p * PAGE_WORDS; w < end && w < m->words; w++) {
+				uint64_t bits = atomic_load(&m->bits[w]) ?
+							atomic_exchange(&m->bits[w], 0) :
+							0;
+
+				if (bits && to)
+					added += (unsigned)__builtin_popcountll(
+						bits & ~atomic_fetch_or(&to->bits[w], bits));
+			}
+			if (to)
+				atomic_fetch_or(&to->index[i], 1ull << p % 64);
+		}
+	}
+	return added;
+}
+
+/* ---- the cache ---- */
+
+int nvme_cache_init(struct nvme_ns *ns)
+{
+	struct nvme_cache *c = &ns->cache;
+
+	pthread_mutex_init(&c->lock, NULL);
+	nvme_fifo_init(&c->waiting);
+	nvme_fifo_init(&c->served);
+	atomic_store(&c->end, ns->blocks);
+	if (map_init(&c->dirty[0], ns->blocks) && map_init(&c->dirty[1], ns->blocks) &&
+	    map_init(&c->lost, ns->blocks))
+		return 0;
+	nvme_cache_free(ns);
+	return -ENOMEM;
+}
+
+void nvme_cache_free(struct nvme_ns *ns)
+{
+	struct nvme_cache *c = &ns->cache;
+
+	map_free(&c->dirty[0]);
+	map_free(&c->dirty[1]);
+	map_free(&c->lost);
+	pthread_mutex_destroy(&c->lock);
+}
+
+/* With lock. */
+static void lose(struct nvme_cache *c, uint64_t first, uint64_t blocks)
+{
+	if (blocks)
+		c->lost_blocks += map_set(&c->lost, first, blocks);
+	atomic_store(&c->any_lost, c->lost_blocks != 0);
+}
+
+/* With lock. */
+static void regain(struct nvme_cache *c, uint64_t first, uint64_t blocks)
+{
+	c->lost_blocks -= map_unset(&c->lost, first, blocks);
+	atomic_store(&c->any_lost, c->lost_blocks != 0);
+}
+
+unsigned nvme_cache_begin(struct nvme_ns *ns)
+{
+	return atomic_load(&ns->cache.failures);
+}
+
+void nvme_cache_wrote(struct nvme_ns *ns, unsigned begin, uint64_t lba, uint64_t blocks)
+{
+	struct nvme_cache *c = &ns->cache;
+
+	map_set(&c->dirty[atomic_load(&c->turn)], lba, blocks);
+	if (!atomic_load(&c->any_lost) && atomic_load(&c->failures) == begin)
+		return;
+	pthread_mutex_lock(&c->lock);
+	if (atomic_load(&c->failures) == begin)
+		regain(c, lba, blocks);
+	else
+		lose(c, lba, blocks);
+	pthread_mutex_unlock(&c->lock);
+}
+
+void nvme_cache_synced(struct nvme_ns *ns, unsigned begin, uint64_t lba, uint64_t blocks)
+{
+	struct nvme_cache *c = &ns->cache;
+
+	if (!atomic_load(&c->any_lost))
+		return;
+	pthread_mutex_lock(&c->lock);
+	if (atomic_load(&c->failures) == begin)
+		regain(c, lba, blocks);
+	pthread_mutex_unlock(&c->lock);
+}
+
+bool nvme_cache_lost(struct nvme_ns *ns, uint64_t lba, uint64_t blocks)
+{
+	struct nvme_cache *c = &ns->cache;
+	bool lost;
+
+	if (!atomic_load_explicit(&c->any_lost, memory_order_relaxed))
+		return false;
+	pthread_mutex_lock(&c->lock);
+	lost = map_any(&c->lost, lba, blocks);
+	pthread_mutex_unlock(&c->lock);
+	return lost;
+}
+
+uint16_t nvme_cache_status(struct nvme_ns *ns)
+{
+	struct nvme_cache *c = &ns->cache;
+	uint16_t status;
+
+	if (!atomic_load(&c->any_lost))
+		return NVME_OK;
+	pthread_mutex_lock(&c->lock);
+	status = c->lost_blocks ? c->status : NVME_OK;
+	pthread_mutex_unlock(&c->lock);
+	return status;
+}
+
+void nvme_cache_reset(struct nvme *n, struct nvme_ns *ns)
+{
+	struct nvme_cache *c = &ns->cache;
+	uint64_t given_up;
+
+	pthread_mutex_lock(&c->lock);
+	given_up = c->lost_blocks;
+	map_empty(&c->lost, NULL);
+	c->lost_blocks = 0;
+	atomic_store(&c->any_lost, false);
+	atomic_store(&c->end, ns->blocks); /* an image that is short still is found out again */
+	pthread_mutex_unlock(&c->lock);
+	if (given_up)
+		uvfio_log(n->dev, UVFIO_LOG_WARN,
+			  "namespace %u: reset: %llu blocks that were lost are what the image has now",
+			  ns->nsid, (unsigned long long)given_up);
+}
+
+/* ---- an image that is cut short, or removed, while it is in use ---- */
+
+uint64_t nvme_cache_end(struct nvme *n, struct nvme_ns *ns)
+{
+	struct nvme_cache *c = &ns->cache;
+	uint64_t end, was;
+	struct stat st;
+
+	if (!ns->regular || fstat(ns->fd, &st))
+		return ns->blocks; /* a block device says itself what it lacks */
+	if (!st.st_nlink && atomic_exchange(&ns->linked, false))
+		uvfio_log(n->dev, UVFIO_LOG_WARN,
+			  "namespace %u: the image was removed; what is written goes with the program",
+			  ns->nsid);
+	end = (uint64_t)st.st_size >> ns->shift;
+	if (end > ns->blocks)
+		end = ns->blocks;
+	if (end == atomic_load(&c->end))
+		return end;
+	pthread_mutex_lock(&c->lock);
+	was = atomic_exchange(&c->end, end);
+	if (end < was) {
+		atomic_fetch_add(&c->failures, 1); /* writes that are under way, too */
+		lose(c, end, ns->blocks - end);
+		c->status = NVME_WRITE_FAULT;
+	}
+	pthread_mutex_unlock(&c->lock);
+	if (end < was) {
+		uvfio_log(n->dev, UVFIO_LOG_ERROR,
+			  "namespace %u: the image was cut to %llu bytes; the %llu blocks behind that are lost",
+			  ns->nsid, (unsigned long long)st.st_size,
+			  (unsigned long long)(ns->blocks - end));
+		nvme_warn_reliability(n);
+	}
+	return end;
+}
+
+/* ---- syncs ---- */
+
+/* With lock. What is written from here on is none of this sync's. */
+static void sync_begins(struct nvme_cache *c)
+{
+	atomic_store(&c->turn, !atomic_load(&c->turn));
+}
+
+bool nvme_cache_sync(struct nvme_req *r)
+{
+	struct nvme_cache *c = &r->ns->cache;
+	bool mine;
+
+	pthread_mutex_lock(&c->lock);
+	mine = !c->syncing;
+	c->syncing = true;
+	if (mine)
+		sync_begins(c);
+	else
+		nvme_fifo_push(&c->waiting, r);
+	pthread_mutex_unlock(&c->lock);
+	return mine;
+}
+
+/* With lock: a sync failed with @err; how many blocks are lost. */
+static uint64_t sync_failed(struct nvme_cache *c, long err)
+{
+	c->status = nvme_write_status(err);
+	atomic_fetch_add(&c->failures, 1); /* before the maps: nvme_cache_wrote() */
+	c->lost_blocks += map_empty(&c->dirty[0], &c->lost);
+	c->lost_blocks += map_empty(&c->dirty[1], &c->lost);
+	atomic_store(&c->any_lost, c->lost_blocks != 0);
+	return c->lost_blocks;
+}
+
+void nvme_cache_sync_done(struct nvme_req *r, long res)
+{
+	struct nvme_cache *c = &r->ns->cache;
+	struct nvme_fifo served;
+	struct nvme_req *next, *m;
+	uint64_t lost = 0;
+
+	pthread_mutex_lock(&c->lock);
+	if (res < 0)
+		lost = sync_failed(c, res);
+	else
+		map_empty(&c->dirty[!atomic_load(&c->turn)], NULL);
+	nvme_fifo_init(&served);
+	while ((m = nvme_fifo_pop(&c->served)))
+		nvme_fifo_push(&served, m);
+	next = nvme_fifo_pop(&c->waiting);
+	if (next) {
+		while ((m = nvme_fifo_pop(&c->waiting)))
+			nvme_fifo_push(&c->served, m);
+		sync_begins(c);
+	}
+	c->syncing = next;
+	pthread_mutex_unlock(&c->lock);
+	if (res < 0) {
+		uvfio_log(r->n->dev, UVFIO_LOG_ERROR,
+			  "namespace %u: the image's data could not be put on its medium: %s; %llu blocks that were acknowledged are lost, and Flush fails until they are written again or the controller is reset",
+			  r->ns->nsid, strerror((int)-res), (unsigned long long)lost);
+		nvme_warn_reliability(r->n);
+	}
+	if (next) {
+		next->resume = NVME_RESUME_SYNC;
+		nvme_worker_give(next->worker, next);
+	}
+	while ((m = nvme_fifo_pop(&served))) {
+		m->resume = NVME_RESUME_SYNCED;
+		m->res = res;
+		nvme_worker_give(m->worker, m);
+	}
+}
