@@ -58,7 +58,7 @@ void shim_fd_forget(int fd)
 		atomic_fetch_and(&views[(unsigned)fd / WORD], ~(1ul << ((unsigned)fd % WORD)));
 }
 
-static void copy_marks(int from, int to)
+void shim_fd_copy_marks(int from, int to)
 {
 	if (test(handles, from))
 		shim_fd_mark(to, true);
@@ -82,6 +82,8 @@ static long do_close(int fd, int (*call)(int))
 
 	if (fd_is_private(fd))
 		return -EBADF; /* as if it were not open, which it is not for the program */
+	if (maybe)
+		shim_vfs_closing(fd);
 	shim_fd_forget(fd);
 	if (call)
 		rc = call(fd) ? -errno : 0;
@@ -107,7 +109,7 @@ long shim_dup(int fd)
 	long rc = sys_call(SYS_dup, fd, 0, 0, 0, 0, 0);
 
 	if (rc >= 0)
-		copy_marks(fd, (int)rc);
+		shim_fd_copy_marks(fd, (int)rc);
 	return rc;
 }
 
@@ -132,7 +134,7 @@ long shim_dup3(int oldfd, int newfd, int flags, bool dup2_rules)
 	else
 		rc = sys_call(SYS_dup3, oldfd, newfd, flags, 0, 0, 0);
 	if (rc >= 0)
-		copy_marks(oldfd, (int)rc);
+		shim_fd_copy_marks(oldfd, (int)rc);
 	else if (maybe)
 		shim_fd_mark(newfd, true);
 	if (maybe)
@@ -152,19 +154,17 @@ EXPORT int dup3(int oldfd, int newfd, int flags)
 
 long shim_fcntl(int fd, int cmd, unsigned long arg)
 {
-	struct shim_handle *h;
-	long rc = sys_call(SYS_fcntl, fd, cmd, (long)arg, 0, 0, 0);
+	long rc;
 
-	if (rc < 0)
+	if (shim_vfs_fcntl(fd, cmd, arg, NULL, &rc))
 		return rc;
-	if (cmd == F_DUPFD || cmd == F_DUPFD_CLOEXEC) {
-		copy_marks(fd, (int)rc);
-	} else if (cmd == F_GETFL && (rc & O_ACCMODE) == O_ACCMODE && shim.on) {
-		h = shim_handle_get(fd, NULL, NULL);
-		if (h) {
-			rc = (rc & ~O_ACCMODE) | shim_handle_accmode(h);
-			shim_handle_put(h);
-		}
+	rc = sys_call(SYS_fcntl, fd, cmd, (long)arg, 0, 0, 0);
+	if (rc >= 0 && (cmd == F_DUPFD || cmd == F_DUPFD_CLOEXEC))
+		shim_fd_copy_marks(fd, (int)rc);
+	/* nearly nothing else has this mode: a handle that came without our knowing? */
+	if (rc >= 0 && cmd == F_GETFL && (rc & O_ACCMODE) == O_ACCMODE && !shim_fd_maybe_handle(fd)) {
+		shim_fd_mark(fd, true);
+		shim_vfs_fcntl(fd, cmd, arg, NULL, &rc);
 	}
 	return rc;
 }
@@ -175,10 +175,12 @@ static int do_fcntl(int fd, int cmd, unsigned long arg)
 {
 	/* locks that wait are cancellation points: libc's */
 	if (cmd == F_SETLKW || cmd == F_OFD_SETLKW) {
+		long rc;
+
 		if (!real_fcntl)
 			real_fcntl = (int (*)(int, int, ...))(uintptr_t)dlsym(RTLD_NEXT, "fcntl64");
 		if (real_fcntl)
-			return real_fcntl(fd, cmd, arg);
+			return shim_vfs_fcntl(fd, cmd, arg, real_fcntl, &rc) ? (int)shim_ret(rc) : real_fcntl(fd, cmd, arg);
 	}
 	/* SIGIO's owner has two ways to be told, libc takes the one that has no lost values */
 	if (cmd == F_GETOWN) {

@@ -50,7 +50,8 @@ static long open_handle(const char *virt, int flags)
 	shim_restore_signals(&mask);
 	if (rc)
 		return rc;
-	rc = shim_handle_install(f, flags);
+	/* fs/open.c, do_dentry_open(): asked of a file that is open already */
+	rc = flags & O_DIRECT ? -EINVAL : shim_handle_install(f, flags);
 	if (rc < 0)
 		uapi_file_put(f);
 	return rc;
@@ -105,19 +106,6 @@ static long open_config(const char *virt, int flags)
 	return out;
 }
 
-/* What open(2) of /proc/self/fd/N does with our files: a device node is opened anew, an anonymous inode cannot be (fs/anon_inodes.c). */
-static long open_again(int n, int flags)
-{
-	struct shim_handle *h = shim_handle_get(n, NULL, NULL);
-	char link[64];
-
-	if (!h)
-		return -ENOENT;
-	snprintf(link, sizeof(link), "%s", shim_handle_link(h));
-	shim_handle_put(h);
-	return strncmp(link, dev_vfio, sizeof(dev_vfio) - 1) ? -ENXIO : open_handle(link, flags);
-}
-
 /* A name in /dev/vfio itself. What is below one of them is the file system's to refuse. */
 static bool is_device_node(const char *virt)
 {
@@ -139,10 +127,14 @@ static bool is_refused(const char *node, int flags)
 /* What is not the kernel's to open of the path @p of the view: true and *@fd. */
 static bool open_view(const struct shim_path *p, const char *use, int flags, long *fd)
 {
+	bool node = is_device_node(p->virt);
 	struct stat st;
 	long rc;
 
-	if (is_device_node(p->virt) && !(flags & (O_PATH | O_DIRECTORY))) {
+	/* it is none, and so the kernel will say of what stands there */
+	if (node && flags & O_DIRECTORY)
+		return false;
+	if (node && !(flags & O_PATH)) {
 		if ((flags & (O_CREAT | O_EXCL)) == (O_CREAT | O_EXCL) && !sys_call(SYS_faccessat, AT_FDCWD, (long)use, F_OK, 0, 0, 0))
 			*fd = -EEXIST;
 		else if (is_refused(use, flags))
@@ -172,20 +164,39 @@ static bool open_view(const struct shim_path *p, const char *use, int flags, lon
 	return *fd != -ENOENT;
 }
 
-/* The same of a path outside: /proc/self/fd/N of a handle. */
-static bool open_proc(const char *path, int flags, long *fd)
+/* The number in @path, /proc/self/fd/N or its kin, if it may be a handle's or of the view; else -1. */
+static int self_fd(const char *path)
 {
-	char head[32];
+	char head[48];
 	int n;
 
 	if (!shim.on || guard_copy_part(head, path, sizeof(head)) < 10 || head[0] != '/' || (head[1] != 'p' && head[1] != 'd'))
-		return false;
+		return -1;
 	head[sizeof(head) - 1] = '\0';
 	n = shim_path_self_fd(head);
-	if (n < 0 || !shim_fd_maybe_handle(n))
+	return n >= 0 && (shim_fd_maybe_handle(n) || shim_fd_maybe_view(n)) ? n : -1;
+}
+
+/*
+ * Opens once more what descriptor @n is, if that is a file of ours: true and *@fd. A device node is opened anew, an anonymous inode cannot be (fs/anon_inodes.c). What
+ * stops at the link, or makes a descriptor of the place alone, is the kernel's to do.
+ */
+static bool open_again(int n, struct shim_path *p, int flags, long *fd)
+{
+	char text[PATH_MAX];
+
+	if (flags & (O_PATH | O_NOFOLLOW) || (flags & (O_CREAT | O_EXCL)) == (O_CREAT | O_EXCL) || !shim_fd_link(n, text, sizeof(text)))
 		return false;
-	*fd = open_again(n, flags);
-	return *fd != -ENOENT;
+	if (!is_device_node(text)) {
+		*fd = flags & O_DIRECTORY ? -ENOTDIR : -ENXIO;
+		return text[0] != '/';
+	}
+	shim_path_of_view(p, text);
+	if (flags & O_DIRECTORY)
+		*fd = -ENOTDIR;
+	else
+		open_view(p, p->real, flags, fd);
+	return true;
 }
 
 typedef int open_fn(int dirfd, const char *path, int flags, ...);
@@ -194,10 +205,13 @@ static long do_open(int dirfd, const char *path, int flags, mode_t mode, open_fn
 {
 	struct shim_path p;
 	const char *use = shim_path_at(&dirfd, path, &p);
+	int self = -1;
 	long fd;
 
 	do {
-		if (p.virt ? open_view(&p, use, flags, &fd) : open_proc(use, flags, &fd))
+		if (!p.virt)
+			self = self_fd(use);
+		if (p.virt ? open_view(&p, use, flags, &fd) : self >= 0 && open_again(self, &p, flags, &fd))
 			return fd;
 		if (call) {
 			fd = call(dirfd, use, flags, mode);
@@ -209,6 +223,8 @@ static long do_open(int dirfd, const char *path, int flags, mode_t mode, open_fn
 	} while (shim_path_again(fd, &dirfd, &use, !(flags & O_NOFOLLOW), &p));
 	if (fd >= 0 && (p.virt || p.above))
 		shim_fd_mark((int)fd, false);
+	if (fd >= 0 && self >= 0)
+		shim_fd_copy_marks(self, (int)fd);
 	return fd;
 }
 
@@ -396,6 +412,14 @@ EXPORT FILE *freopen64(const char *restrict path, const char *restrict mode, FIL
 
 /* ---- stat ---- */
 
+static __attribute__((noinline)) void fix_node(int fd, struct stat *st)
+{
+	char text[PATH_MAX];
+
+	if (shim_fd_link(fd, text, sizeof(text)))
+		shim_path_stat(text, st);
+}
+
 /* What stands in @st, as the kernel's own file would show it. */
 static void fix_stat(int fd, const char *virt, struct stat *st)
 {
@@ -406,6 +430,9 @@ static void fix_stat(int fd, const char *virt, struct stat *st)
 		shim_path_stat(virt, st);
 		return;
 	}
+	/* a descriptor with O_PATH of a node of the view, which is a socket there */
+	if (fd >= 0 && S_ISSOCK(st->st_mode) && st->st_dev == shim.run_dev)
+		fix_node(fd, st);
 	if (!S_ISREG(st->st_mode) || st->st_nlink)
 		return;
 	h = shim_handle_find(st->st_dev, st->st_ino);
@@ -465,12 +492,20 @@ long shim_statx(int dirfd, const char *path, int flags, unsigned mask, void *out
 	st.st_dev = makedev(sx.stx_dev_major, sx.stx_dev_minor);
 	st.st_ino = sx.stx_ino;
 	st.st_mode = sx.stx_mode;
+	st.st_uid = sx.stx_uid;
+	st.st_gid = sx.stx_gid;
 	st.st_nlink = sx.stx_nlink;
 	st.st_size = (off_t)sx.stx_size;
 	fix_stat(use != path ? -1 : *path ? shim_path_self_fd(path) : dirfd, p.virt, &st);
 	if (st.st_mode == sx.stx_mode)
 		return 0;
 	sx.stx_mode = (uint16_t)st.st_mode;
+	sx.stx_uid = st.st_uid;
+	sx.stx_gid = st.st_gid;
+	sx.stx_ino = st.st_ino;
+	sx.stx_nlink = (uint32_t)st.st_nlink;
+	sx.stx_dev_major = major(st.st_dev);
+	sx.stx_dev_minor = minor(st.st_dev);
 	sx.stx_size = 0;
 	sx.stx_blocks = 0;
 	sx.stx_rdev_major = major(st.st_rdev);

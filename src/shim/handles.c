@@ -43,7 +43,8 @@ struct shim_handle {
 	int64_t pos; /* of the description; 0: no slot was free */
 	int wd;
 	int opens; /* descriptions: 1, and more when somebody opens /proc/self/fd/N past us; release_lock */
-	int accmode;
+	int flags; /* of open(2), what the memfd's description cannot show: the access mode, O_NOFOLLOW */
+	atomic_int lock_fd; /* private, or -1: shim_handle_lock_fd() */
 	bool dead; /* from before a fork */
 	atomic_bool kvm;
 	char link[40];
@@ -136,7 +137,17 @@ struct shim_handle *shim_handle_get(int fd, struct stat *st, int *err)
 	if (rc < 0)
 		return NULL;
 	/* memfds are regular files without a name */
-	return S_ISREG(st->st_mode) && !st->st_nlink ? shim_handle_find(st->st_dev, st->st_ino) : NULL;
+	if (!S_ISREG(st->st_mode) || st->st_nlink)
+		return NULL;
+	h = shim_handle_find(st->st_dev, st->st_ino);
+	/* opened with O_PATH by its link in /proc: a place, not a file */
+	if (h && sys_call(SYS_fcntl, fd, F_GETFL, 0, 0, 0, 0) & O_PATH) {
+		shim_handle_put(h);
+		h = NULL;
+		if (err)
+			*err = -EBADF;
+	}
+	return h;
 }
 
 void shim_handle_put(struct shim_handle *h)
@@ -144,8 +155,10 @@ void shim_handle_put(struct shim_handle *h)
 	if (!ref_put(&h->refs))
 		return;
 	/* the table lost it before its own reference was dropped, a grace period ago */
-	if (!h->dead)
+	if (!h->dead) {
 		uapi_file_put(h->file);
+		fd_close_private(atomic_load(&h->lock_fd));
+	}
 	free(h);
 }
 
@@ -170,9 +183,58 @@ const char *shim_handle_link(const struct shim_handle *h)
 	return h->link;
 }
 
-int shim_handle_accmode(const struct shim_handle *h)
+int shim_handle_flags(const struct shim_handle *h)
 {
-	return h->accmode;
+	return h->flags;
+}
+
+bool shim_handle_has_lock(struct shim_handle *h)
+{
+	return atomic_load(&h->lock_fd) >= 0;
+}
+
+int shim_handle_lock_fd(struct shim_handle *h)
+{
+	const char *name = strrchr(h->link, '/');
+	int fd = atomic_load(&h->lock_fd), none = -1, own;
+	char path[PATH_MAX + 48];
+
+	if (fd >= 0)
+		return fd;
+	/* all anonymous inodes are one */
+	snprintf(path, sizeof(path), "%s/claims/lock-%s", shim.run_dir, name ? name + 1 : "anon_inode");
+	fd = sys_open(path, (h->flags & O_ACCMODE) | O_CLOEXEC, 0);
+	if (fd == -ENOENT) {
+		own = sys_open(path, O_RDONLY | O_CREAT | O_CLOEXEC, 0600);
+		if (own >= 0)
+			sys_close(own);
+		fd = sys_open(path, (h->flags & O_ACCMODE) | O_CLOEXEC, 0);
+	}
+	own = fd < 0 ? fd : fd_make_private(fd);
+	if (own < 0) {
+		log_warn(SHIM_WHO, "%s: %s: error %d: no locks, ENOLCK", h->link, path, -own);
+		if (fd >= 0)
+			sys_close(fd);
+		return -ENOLCK;
+	}
+	if (atomic_compare_exchange_strong(&h->lock_fd, &none, own))
+		return own;
+	fd_close_private(own);
+	return none;
+}
+
+/* The mode and the times of a file of /dev/vfio are its node's. */
+static __attribute__((noinline)) bool node_stat(const char *link, struct stat *st)
+{
+	char path[PATH_MAX + 48];
+	struct stat own;
+
+	snprintf(path, sizeof(path), "%s%s", shim.run_dir, link);
+	if (sys_call(SYS_newfstatat, AT_FDCWD, (long)path, (long)&own, AT_SYMLINK_NOFOLLOW, 0, 0))
+		return false;
+	*st = own;
+	shim_path_stat(link, st);
+	return true;
 }
 
 bool shim_handle_set_kvm(struct shim_handle *h, bool added)
@@ -191,7 +253,7 @@ void shim_link_stat(const char *link, struct stat *st)
 		/* fs/anon_inodes.c: no file type at all */
 		st->st_mode = 0600;
 		st->st_rdev = 0;
-	} else {
+	} else if (!node_stat(link, st)) {
 		st->st_mode = S_IFREG | (strcmp(link, "/dev/vfio/vfio") ? 0600 : 0666);
 		shim_path_stat(link, st);
 	}
@@ -327,9 +389,10 @@ static int notify_start(void)
 
 int shim_memfd(const char *name)
 {
-	long fd = sys_call(SYS_memfd_create, (long)name, MFD_CLOEXEC | MFD_NOEXEC_SEAL, 0, 0, 0, 0);
+	long flags = MFD_CLOEXEC | MFD_ALLOW_SEALING;
+	long fd = sys_call(SYS_memfd_create, (long)name, flags | MFD_NOEXEC_SEAL, 0, 0, 0, 0);
 
-	return (int)(fd == -EINVAL ? sys_call(SYS_memfd_create, (long)name, MFD_CLOEXEC, 0, 0, 0, 0) : fd);
+	return (int)(fd == -EINVAL ? sys_call(SYS_memfd_create, (long)name, flags, 0, 0, 0, 0) : fd);
 }
 
 /* Give @h, whose descriptor is @fd, a slot and the position that leads to it. table_lock. */
@@ -352,6 +415,9 @@ static void take_slot(struct shim_handle *h, int fd)
 	}
 }
 
+/* What F_GETFL shows, and F_SETFL can change for the most part. */
+#define KEPT (O_APPEND | O_NONBLOCK | O_SYNC | O_ASYNC | O_NOATIME)
+
 /* The memfd's description that the program gets: nothing but ioctl, fstat, close. The lowest number, or one of the filter's range. */
 static int reopen(int memfd, int flags, bool device)
 {
@@ -359,7 +425,9 @@ static int reopen(int memfd, int flags, bool device)
 	int fd, dup_cmd = flags & O_CLOEXEC ? F_DUPFD_CLOEXEC : F_DUPFD, rc;
 
 	snprintf(path, sizeof(path), "/proc/self/fd/%d", memfd);
-	fd = sys_open(path, O_ACCMODE | O_CLOEXEC | (flags & O_NONBLOCK), 0);
+	/* whoever opens it past us by its link in /proc finds nothing, and can leave nothing there */
+	sys_call(SYS_fcntl, memfd, F_ADD_SEALS, F_SEAL_SEAL | F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_WRITE, 0, 0, 0);
+	fd = sys_open(path, O_ACCMODE | O_CLOEXEC | (flags & KEPT), 0);
 	sys_close(memfd);
 	if (fd < 0)
 		return fd;
@@ -407,7 +475,8 @@ int shim_handle_install(struct uapi_file *file, int flags)
 	h->ino = st.st_ino;
 	h->file = file;
 	h->opens = 1;
-	h->accmode = flags & O_ACCMODE;
+	h->flags = flags & (O_ACCMODE | O_NOFOLLOW);
+	atomic_init(&h->lock_fd, -1);
 
 	shim_block_signals(&mask);
 	pthread_mutex_lock(&release_lock);
@@ -491,6 +560,23 @@ size_t shim_link_text(char *text, size_t len)
 		len -= t;
 	memmove(text, text + prefix, len - prefix);
 	return len - prefix;
+}
+
+bool shim_fd_link(int fd, char *text, size_t size)
+{
+	char path[48];
+	size_t n;
+	long rc;
+
+	if (shim_foreign_link(fd, text, size))
+		return true;
+	snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
+	rc = sys_call(SYS_readlinkat, AT_FDCWD, (long)path, (long)text, (long)size - 1, 0, 0);
+	if (rc < 0)
+		return false;
+	n = shim_unmap(text, (size_t)rc);
+	text[n] = '\0';
+	return n != (size_t)rc;
 }
 
 bool shim_foreign_link(int fd, char *text, size_t size)

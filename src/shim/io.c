@@ -12,6 +12,7 @@
 #include <fcntl.h>
 #include <stdarg.h>
 #include <sys/ioctl.h>
+#include <sys/mman.h>
 #include <sys/syscall.h>
 #include <sys/uio.h>
 #include <unistd.h>
@@ -33,9 +34,9 @@ static long vfio_ioctl(int fd, unsigned cmd, unsigned long arg)
 	shim_thread();
 	h = shim_handle_get(fd, NULL, &err);
 	if (!h) {
-		shim_fd_forget(fd);
 		if (err)
 			return err;
+		shim_fd_forget(fd);
 		if ((cmd >> 8 & 0xff) == SHIM_VFIO_TYPE) {
 			if (shim_is_foreign(fd))
 				return -ENODEV;
@@ -57,12 +58,6 @@ static long vfio_ioctl(int fd, unsigned cmd, unsigned long arg)
 	return rc;
 }
 
-/* What the kernel does for every file before it asks the file itself: do_vfs_ioctl(), fs/ioctl.c. */
-static bool any_file_ioctl(unsigned cmd)
-{
-	return cmd == FIOCLEX || cmd == FIONCLEX || cmd == FIONBIO || cmd == FIOASYNC;
-}
-
 struct ioctl_args {
 	int fd;
 	unsigned long cmd, arg;
@@ -71,7 +66,10 @@ struct ioctl_args {
 static long run_ioctl(void *arg)
 {
 	struct ioctl_args *a = arg;
+	long rc;
 
+	if (shim_vfs_ioctl(a->fd, (unsigned)a->cmd, a->arg, &rc))
+		return rc;
 	return vfio_ioctl(a->fd, (unsigned)a->cmd, a->arg);
 }
 
@@ -97,7 +95,7 @@ static long any_ioctl(struct ioctl_args *a)
 	/* other types, too, have an answer from the file (a container without an IOMMU says EINVAL), and a memfd would answer some */
 	if (shim.on && (c >> 8 & 0xff) == SHIM_VFIO_TYPE)
 		return shim_run(run_ioctl, a);
-	if (shim.on && shim_fd_maybe_handle(a->fd) && !any_file_ioctl(c))
+	if (shim.on && shim_fd_maybe_handle(a->fd))
 		return shim_run(run_ioctl, a);
 	if (shim.on && shim_ioctl_is_ours(c))
 		return shim_run(run_kvm_ioctl, a);
@@ -146,27 +144,76 @@ static ssize_t one(struct uapi_file *f, bool write, bool at_pos, void *buf, size
 	return ret;
 }
 
-/* One call for each piece, as the kernel does for files that have no vectored operations. */
-static ssize_t vector(struct uapi_file *f, bool write, bool at_pos, const struct iovec *iov, size_t n, off_t pos)
+/* access_ok(), x86: what does not lie in the lower half, which has 47 bits or, with five levels of page tables, 56. */
+static bool in_user_half(const void *buf, size_t n)
+{
+	uintptr_t p = (uintptr_t)buf, end = (1ul << (p >> 47 ? 56 : 47)) - 4096;
+
+	return p <= end && n <= end - p;
+}
+
+/*
+ * import_iovec(), lib/iov_iter.c: all of it is looked at before anything is transferred. Returns how much it is, at most, or -errno.
+ */
+static ssize_t check_vector(const struct iovec *iov, size_t n)
 {
 	struct iovec v;
-	ssize_t done = 0, r;
+	size_t sum = 0;
 
 	if (n > IOV_MAX)
 		return -EINVAL;
 	for (size_t i = 0; i < n; i++) {
 		if (guard_copy(&v, &iov[i], sizeof(v)))
+			return -EFAULT;
+		if ((ssize_t)v.iov_len < 0)
+			return -EINVAL;
+		if (!in_user_half(v.iov_base, v.iov_len))
+			return -EFAULT;
+		sum += v.iov_len > RW_MAX - sum ? RW_MAX - sum : v.iov_len;
+	}
+	return (ssize_t)sum;
+}
+
+/* One call for each piece, as the kernel does for files that have no vectored operations. */
+static ssize_t vector(struct uapi_file *f, bool write, bool at_pos, const struct iovec *iov, size_t n, off_t pos, int flags)
+{
+	struct iovec v;
+	ssize_t done = 0, r, left = check_vector(iov, n);
+
+	if (left <= 0)
+		return left;
+	/* do_loop_readv_writev(), fs/read_write.c */
+	if (flags & ~RWF_HIPRI)
+		return -EOPNOTSUPP;
+	for (size_t i = 0; i < n && left; i++) {
+		if (guard_copy(&v, &iov[i], sizeof(v)))
 			return done ? done : -EFAULT;
+		if (v.iov_len > (size_t)left)
+			v.iov_len = (size_t)left;
 		if (!v.iov_len)
 			continue;
 		r = one(f, write, at_pos, v.iov_base, v.iov_len, pos + done);
 		if (r < 0)
 			return done ? done : r;
 		done += r;
+		left -= r;
 		if ((size_t)r < v.iov_len)
 			break;
 	}
 	return done;
+}
+
+/* What Linux looks at before it asks the file: vfs_read() and its kin, fs/read_write.c. */
+static long may_transfer(struct shim_handle *h, struct uapi_file *f, bool write, bool at_pos, off_t pos)
+{
+	int mode = shim_handle_flags(h) & O_ACCMODE;
+
+	if (at_pos && pos < 0)
+		return -EINVAL;
+	if (mode != O_RDWR && mode != (write ? O_WRONLY : O_RDONLY))
+		return -EBADF;
+	/* no such operation */
+	return uapi_file_kind(f) == UAPI_DEVICE ? 0 : -EINVAL;
 }
 
 /* ---- EFAULT, explained: the kernel cannot come in to a mapped BAR, where the kernel's own vfio-pci would let it ---- */
@@ -204,6 +251,7 @@ struct io_args {
 	const void *buf;
 	size_t n;
 	off_t pos;
+	int flags; /* of preadv2 */
 	long *ret;
 };
 
@@ -243,9 +291,9 @@ static long run_io(void *arg)
 	shim_thread();
 	h = shim_handle_get(a->fd, NULL, &err);
 	if (!h) {
-		shim_fd_forget(a->fd);
 		if (err)
 			return false;
+		shim_fd_forget(a->fd);
 		if (shim_attr_io(what, a->fd, a->buf, a->n, a->ret))
 			return true;
 		if (!shim_is_foreign(a->fd))
@@ -255,37 +303,54 @@ static long run_io(void *arg)
 	}
 	shim_fd_mark(a->fd, true);
 	f = shim_handle_file(h);
-	if (!f)
-		*a->ret = -ENODEV;
-	else if (what < SHIM_READV)
-		*a->ret = one(f, write, at_pos, (void *)(uintptr_t)a->buf, a->n, a->pos);
+	*a->ret = f ? may_transfer(h, f, write, at_pos, a->pos) : -ENODEV;
+	if (*a->ret)
+		;
+	else if (what >= SHIM_READV)
+		*a->ret = vector(f, write, at_pos, a->buf, a->n, a->pos, a->flags);
+	else if (!in_user_half(a->buf, a->n))
+		*a->ret = -EFAULT;
 	else
-		*a->ret = vector(f, write, at_pos, a->buf, a->n, a->pos);
+		*a->ret = one(f, write, at_pos, (void *)(uintptr_t)a->buf, a->n, a->pos);
 	if (*a->ret == -EFAULT)
 		efault(what, a->buf, a->n);
 	shim_handle_put(h);
 	return true;
 }
 
-bool shim_io_try(enum shim_io what, int fd, const void *buf, size_t n, off_t pos, long *ret)
+static bool io_try(enum shim_io what, int fd, const void *buf, size_t n, off_t pos, int flags, long *ret)
 {
-	struct io_args a = { what, fd, buf, n, pos, ret };
+	struct io_args a = { what, fd, buf, n, pos, flags, ret };
 
 	return shim.on && shim_run(run_io, &a);
+}
+
+bool shim_io_try(enum shim_io what, int fd, const void *buf, size_t n, off_t pos, long *ret)
+{
+	return io_try(what, fd, buf, n, pos, 0, ret);
 }
 
 bool shim_mmap_try(void *addr, int fd, size_t len, int prot, int flags, off_t pos, long *ret)
 {
 	struct shim_handle *h;
 	struct uapi_file *f;
+	int err, mode;
 
-	h = shim_handle_get(fd, NULL, NULL);
+	h = shim_handle_get(fd, NULL, &err);
 	if (!h) {
-		shim_fd_forget(fd);
+		if (!err)
+			shim_fd_forget(fd);
 		return false;
 	}
 	f = shim_handle_file(h);
-	*ret = f ? uapi_mmap_check(f, len, prot, flags, (uint64_t)pos) : -ENODEV;
+	mode = shim_handle_flags(h) & O_ACCMODE;
+	if (!f)
+		*ret = -ENODEV;
+	/* do_mmap(), mm/mmap.c */
+	else if ((mode != O_RDONLY && mode != O_RDWR) || (prot & PROT_WRITE && (flags & MAP_TYPE) != MAP_PRIVATE && mode != O_RDWR))
+		*ret = -EACCES;
+	else
+		*ret = uapi_mmap_check(f, len, prot, flags, (uint64_t)pos);
 	if (!*ret)
 		*ret = shim_bar_map(f, addr, len, prot, flags, (uint64_t)pos);
 	shim_handle_put(h);
@@ -293,19 +358,7 @@ bool shim_mmap_try(void *addr, int fd, size_t len, int prot, int flags, off_t po
 }
 
 /* 1: @arg is a descriptor that is a handle of ours. */
-static long run_is_handle(void *arg)
-{
-	struct shim_handle *h = shim_handle_get(*(const int *)arg, NULL, NULL);
 
-	if (h)
-		shim_handle_put(h);
-	return h != NULL;
-}
-
-static bool is_handle(int fd)
-{
-	return shim.on && shim_run(run_is_handle, &fd);
-}
 
 /*
  * The kernel's part of a read or write is libc's function, because these are cancellation points. Before our constructor, and in the trap,
@@ -343,11 +396,11 @@ __attribute__((constructor(101))) static void resolve(void)
 	do {                                                                                                          \
 		long ours;                                                                                            \
 		ssize_t kernel;                                                                                       \
-		if (shim_fd_maybe_handle(fd) && shim_io_try(what, fd, buf, n, pos, &ours))                            \
+		if (shim_fd_maybe_handle(fd) && io_try(what, fd, buf, n, pos, flags, &ours))                          \
 			return shim_ret(ours);                                                                        \
 		kernel = real_##name ? real_##name args                                                               \
 				     : shim_ret(sys_call(nr, fd, (long)(buf), (long)(n), (long)(pos), 0, flags));     \
-		if (kernel == -1 && errno == EBADF && shim_io_try(what, fd, buf, n, pos, &ours))                      \
+		if (kernel == -1 && errno == EBADF && io_try(what, fd, buf, n, pos, flags, &ours))                    \
 			return shim_ret(ours);                                                                        \
 		if (kernel == -1 && errno == EFAULT)                                                                  \
 			efault(what, buf, n);                                                                         \
@@ -394,28 +447,19 @@ EXPORT ssize_t pwritev64(int fd, const struct iovec *iov, int n, off64_t pos)
 	IO(SHIM_PWRITEV, fd, iov, (size_t)n, pos, 0, SYS_pwritev, pwritev64, (fd, iov, n, pos));
 }
 
-/* Position -1 is the file's own. Files without vectored operations take no flag but RWF_HIPRI, which means nothing to them. */
+/* Position -1 is the file's own. */
 static enum shim_io vec2(bool write, off_t pos)
 {
 	return pos == -1 ? (write ? SHIM_WRITEV : SHIM_READV) : (write ? SHIM_PWRITEV : SHIM_PREADV);
 }
 
-static bool refused_flags(int fd, int flags)
-{
-	return flags & ~RWF_HIPRI && is_handle(fd);
-}
-
 EXPORT ssize_t preadv64v2(int fd, const struct iovec *iov, int n, off64_t pos, int flags)
 {
-	if (refused_flags(fd, flags))
-		return shim_ret(-EOPNOTSUPP);
 	IO(vec2(false, pos), fd, iov, (size_t)n, pos, flags, SYS_preadv2, preadv64v2, (fd, iov, n, pos, flags));
 }
 
 EXPORT ssize_t pwritev64v2(int fd, const struct iovec *iov, int n, off64_t pos, int flags)
 {
-	if (refused_flags(fd, flags))
-		return shim_ret(-EOPNOTSUPP);
 	IO(vec2(true, pos), fd, iov, (size_t)n, pos, flags, SYS_pwritev2, pwritev64v2, (fd, iov, n, pos, flags));
 }
 
@@ -452,62 +496,18 @@ EXPORT ssize_t __pread_chk(int fd, void *buf, size_t n, off_t pos, size_t room)
 	return __pread64_chk(fd, buf, n, pos, room);
 }
 
-static long do_lseek(int fd, off_t pos, int whence)
-{
-	if (shim_fd_maybe_handle(fd) && is_handle(fd))
-		return -ESPIPE;
-	return sys_call(SYS_lseek, fd, pos, whence, 0, 0, 0);
-}
-
-EXPORT off64_t lseek64(int fd, off64_t pos, int whence)
-{
-	return shim_ret(do_lseek(fd, pos, whence));
-}
-EXPORT off_t lseek(int fd, off_t pos, int whence) __attribute__((alias("lseek64")));
-
-/* The kernel's VFIO files have no fsync, a memfd has one. */
-static long sync_try(int fd)
-{
-	return shim_fd_maybe_handle(fd) && is_handle(fd) ? -EINVAL : 0;
-}
-
-static int (*real_fsync)(int), (*real_fdatasync)(int);
-
-EXPORT int fsync(int fd)
-{
-	long rc = sync_try(fd);
-
-	if (rc)
-		return (int)shim_ret(rc);
-	return real_fsync ? real_fsync(fd) : (int)shim_ret(sys_call(SYS_fsync, fd, 0, 0, 0, 0, 0));
-}
-
-EXPORT int fdatasync(int fd)
-{
-	long rc = sync_try(fd);
-
-	if (rc)
-		return (int)shim_ret(rc);
-	return real_fdatasync ? real_fdatasync(fd) : (int)shim_ret(sys_call(SYS_fdatasync, fd, 0, 0, 0, 0, 0));
-}
-
-__attribute__((constructor(101))) static void resolve_sync(void)
-{
-	RESOLVE(fsync);
-	RESOLVE(fdatasync);
-}
-
 /* ---- system calls by number: syscall(2) and the trap ---- */
 
 static long rw_call(enum shim_io what, long nr, const long a[6])
 {
+	int flags = nr == SYS_preadv2 || nr == SYS_pwritev2 ? (int)a[5] : 0;
 	long rc;
 
-	if (shim_fd_maybe_handle((int)a[0]) && shim_io_try(what, (int)a[0], (void *)a[1], (size_t)a[2], a[3], &rc))
+	if (shim_fd_maybe_handle((int)a[0]) && io_try(what, (int)a[0], (void *)a[1], (size_t)a[2], a[3], flags, &rc))
 		return rc;
 	rc = sys_call(nr, SHIM_PASS(a[0]), a[1], a[2], a[3], a[4], a[5]);
 	if (rc == -EBADF)
-		shim_io_try(what, (int)a[0], (void *)a[1], (size_t)a[2], a[3], &rc);
+		io_try(what, (int)a[0], (void *)a[1], (size_t)a[2], a[3], flags, &rc);
 	else if (rc == -EFAULT)
 		efault(what, (void *)a[1], (size_t)a[2]);
 	return rc;
@@ -545,10 +545,7 @@ bool shim_syscall(long nr, const long a[6], long *ret)
 		return true;
 	case SYS_preadv2:
 	case SYS_pwritev2:
-		*ret = refused_flags((int)a[0], (int)a[5]) ? -EOPNOTSUPP : rw_call(vec2(nr == SYS_pwritev2, a[3]), nr, a);
-		return true;
-	case SYS_lseek:
-		*ret = do_lseek((int)a[0], a[1], (int)a[2]);
+		*ret = rw_call(vec2(nr == SYS_pwritev2, a[3]), nr, a);
 		return true;
 	case SYS_mmap:
 		*ret = shim_mmap((void *)a[0], (size_t)a[1], (int)a[2], (int)a[3], (int)a[4], a[5]);
@@ -636,7 +633,7 @@ bool shim_syscall(long nr, const long a[6], long *ret)
 		*ret = shim_sigmask((int)a[0], (const uint64_t *)a[1], (uint64_t *)a[2]);
 		return true;
 	default:
-		return shim_names(nr, a, ret);
+		return shim_vfs(nr, a, ret) || shim_names(nr, a, ret);
 	}
 }
 

@@ -344,6 +344,14 @@ bool shim_path_again(long rc, int *dirfd, const char **use, bool follow, struct 
 	return true;
 }
 
+void shim_path_of_view(struct shim_path *p, const char *virt)
+{
+	memcpy(p->real, shim.run_dir, shim.run_len);
+	p->virt = p->real + shim.run_len;
+	snprintf(p->real + shim.run_len, sizeof(p->real) - shim.run_len, "%s", virt);
+	p->above = p->walked = false;
+}
+
 size_t shim_unmap(char *text, size_t len)
 {
 	size_t run = shim.run_len;
@@ -405,13 +413,24 @@ int shim_path_self_fd(const char *path)
 		path += 14;
 	} else if (!strncmp(path, "/dev/fd/", 8)) {
 		path += 8;
+	} else if (!strncmp(path, "/proc/thread-self/fd/", 21)) {
+		path += 21;
 	} else {
 		if (strncmp(path, "/proc/", 6))
 			return -1;
-		n = (size_t)snprintf(own, sizeof(own), "/proc/%ld/fd/", sys_call(SYS_getpid, 0, 0, 0, 0, 0, 0));
-		if (strncmp(path, own, n))
+		n = (size_t)snprintf(own, sizeof(own), "/proc/%ld/", sys_call(SYS_getpid, 0, 0, 0, 0, 0, 0));
+		if (!strncmp(path, own, n))
+			path += n;
+		else if (!strncmp(path, "/proc/self/", 11))
+			path += 11;
+		else
 			return -1;
-		path += n;
+		/* of a thread: they share the table, but for those that a program made otherwise */
+		if (!strncmp(path, "task/", 5))
+			path += 5 + strspn(path + 5, "0123456789") + 1;
+		if (strncmp(path, "fd/", 3))
+			return -1;
+		path += 3;
 	}
 	if (!*path)
 		return -1;

@@ -171,6 +171,7 @@ static void init_log(void)
 static int init_run_dir(const char *dir)
 {
 	char path[48];
+	struct stat st;
 	long n;
 	int fd = sys_open(dir, O_PATH | O_DIRECTORY | O_CLOEXEC, 0);
 
@@ -178,6 +179,8 @@ static int init_run_dir(const char *dir)
 		return fd;
 	snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
 	n = sys_call(SYS_readlinkat, AT_FDCWD, (long)path, (long)shim.run_dir, sizeof(shim.run_dir) - 1, 0, 0);
+	if (!sys_call(SYS_fstat, fd, (long)&st, 0, 0, 0, 0))
+		shim.run_dev = st.st_dev;
 	sys_close(fd);
 	if (n < 0)
 		return (int)n;

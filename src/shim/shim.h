@@ -48,6 +48,7 @@ struct shim {
 	bool on;                  /* the constructor ran and found a run directory */
 	char run_dir[PATH_MAX];   /* canonical, no slash at its end */
 	size_t run_len;
+	dev_t run_dev;
 	char *devices;            /* copies: the program may change its environment */
 	char *places;             /* of the devices, line by line */
 	char *memlock;
@@ -91,7 +92,11 @@ void shim_handle_put(struct shim_handle *h);
 struct uapi_file *shim_handle_file(struct shim_handle *h);
 bool shim_handle_is_dead(const struct shim_handle *h);
 const char *shim_handle_link(const struct shim_handle *h);
-int shim_handle_accmode(const struct shim_handle *h);
+/* Of open(2): the access mode and O_NOFOLLOW. */
+int shim_handle_flags(const struct shim_handle *h);
+/* A file in the run directory, opened as @h was, that is locked in its place: private, goes with @h; or -errno. */
+int shim_handle_lock_fd(struct shim_handle *h);
+bool shim_handle_has_lock(struct shim_handle *h); /* it was called */
 /* KVM's table of VFIO files (kvm.c): returns what it was. */
 bool shim_handle_set_kvm(struct shim_handle *h, bool added);
 /* What fstat shows of the kernel's file with that link. */
@@ -112,6 +117,8 @@ void shim_handles_unlock(void);
 size_t shim_link_text(char *text, size_t len);
 /* @fd is a handle of another process, or from before an exec: a line is logged. */
 bool shim_is_foreign(int fd);
+/* @text gets what @fd is a link to, if that is a file of ours or of the view. */
+bool shim_fd_link(int fd, char *text, size_t size);
 bool shim_foreign_link(int fd, char *text, size_t size); /* the same without a line: what it is a link to */
 
 /* ---- fds.c: hints about numbers ---- */
@@ -119,6 +126,7 @@ void shim_fd_mark(int fd, bool handle);      /* handle, or directory of the view
 bool shim_fd_maybe_handle(int fd);
 bool shim_fd_maybe_view(int fd);
 void shim_fd_forget(int fd);
+void shim_fd_copy_marks(int from, int to);
 long shim_close(int fd);
 long shim_dup(int fd);
 long shim_dup3(int oldfd, int newfd, int flags, bool dup2_rules);
@@ -147,6 +155,8 @@ static inline const char *shim_path(const char *path, struct shim_path *p)
 
 	return shim_path_at(&dirfd, path, p);
 }
+/* @p is the path @virt of the view. */
+void shim_path_of_view(struct shim_path *p, const char *virt);
 /* Take the run directory off the front of @text, in place. Returns the new length. */
 size_t shim_unmap(char *text, size_t len);
 /* Look again at where the working directory is. */
@@ -189,6 +199,14 @@ bool shim_mmap_try(void *addr, int fd, size_t len, int prot, int flags, off_t po
 void shim_efault_iov(const char *call, const struct iovec *iov, size_t n);
 /* System call @nr if it is one that the wrappers would have seen: true and *@ret. */
 bool shim_syscall(long nr, const long a[6], long *ret);
+
+/* ---- vfs.c: calls on any file that are answered for a handle ---- */
+/* System call @nr if it is one of them, on a handle: true and *@ret. */
+bool shim_vfs(long nr, const long a[6], long *ret);
+/* @call: libc's, for a lock that waits, or NULL */
+bool shim_vfs_fcntl(int fd, int cmd, unsigned long arg, int (*call)(int fd, int cmd, ...), long *ret);
+bool shim_vfs_ioctl(int fd, unsigned cmd, unsigned long arg, long *ret);
+void shim_vfs_closing(int fd); /* a handle */
 
 /* ---- attrs.c: the attribute of the view that acts ---- */
 bool shim_attr_name(const char *virt); /* by its name it is one */

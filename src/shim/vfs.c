@@ -1,0 +1,608 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * shim/vfs.c: what Linux does with a file before it asks VFIO, or instead of asking it: locks, flags, sizes, transfers from one file to another, owner and mode, attributes. A handle's memfd is a regular
+ * file that cannot be read or written (access mode 3); the kernel's own files are character devices and an anonymous inode that can, but have no such operation. So most of it can be left to the
+ * kernel, and its answer about the memfd is made into the one about a file of VFIO: its checks of the arguments come first in both.
+ *
+ * What is asked of a container or a group as a file of /dev is asked of the node in the view; locks are those of a file beside it.
+ */
+#include "shim/shim.h"
+
+#include <dlfcn.h>
+#include <fcntl.h>
+#include <linux/fiemap.h>
+#include <linux/fs.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/file.h>
+#include <sys/ioctl.h>
+#include <sys/sendfile.h>
+#include <sys/statfs.h>
+#include <sys/syscall.h>
+#include <sys/time.h>
+#include <sys/xattr.h>
+#include <unistd.h>
+#include "base/guard.h"
+
+/* linux/magic.h */
+#define ANON_INODE_FS_MAGIC 0x09041934
+
+/* The handle behind @fd with a reference, if it is one. */
+static struct shim_handle *handle(long fd)
+{
+	return shim_fd_maybe_handle((int)fd) ? shim_handle_get((int)fd, NULL, NULL) : NULL;
+}
+
+/* The same, if it works in this process. */
+static struct shim_handle *working(long fd)
+{
+	struct shim_handle *h = handle(fd);
+
+	if (!h || !shim_handle_is_dead(h))
+		return h;
+	shim_handle_put(h);
+	return NULL;
+}
+
+/* Is @fd open, and can it be read, or written, as far as its access mode goes? */
+static bool usable(long fd, bool write)
+{
+	long fl = shim_fcntl((int)fd, F_GETFL, 0);
+
+	return fl >= 0 && !(fl & O_PATH) && ((fl & O_ACCMODE) == O_RDWR || (fl & O_ACCMODE) == (write ? O_WRONLY : O_RDONLY));
+}
+
+static bool is_open(long fd)
+{
+	long fl = shim_fcntl((int)fd, F_GETFL, 0);
+
+	return fl >= 0 && !(fl & O_PATH);
+}
+
+/* A container or a group: it has a name in /dev. */
+static bool has_node(const struct shim_handle *h)
+{
+	return shim_handle_link(h)[0] == '/';
+}
+
+#define NODE_MAX (PATH_MAX + 48)
+static const char *node_of(const struct shim_handle *h, char path[NODE_MAX])
+{
+	snprintf(path, NODE_MAX, "%s%s", shim.run_dir, shim_handle_link(h));
+	return path;
+}
+
+/* ---- fcntl, flock ---- */
+
+struct fcntl_args {
+	int fd, cmd;
+	unsigned long arg;
+	long *ret;
+};
+
+static long run_lock_fd(void *arg)
+{
+	int fd = *(int *)arg, own;
+	struct shim_handle *h = working(fd);
+
+	if (!h)
+		return -ENOTTY;
+	own = shim_handle_lock_fd(h);
+	shim_handle_put(h);
+	return own;
+}
+
+/* The descriptor that is locked in @fd's place, -ENOTTY if that is no handle, or another error. A lock may wait, which must not be within a scope. */
+static int lock_fd(int fd)
+{
+	return shim.on && shim_fd_maybe_handle(fd) ? (int)shim_run(run_lock_fd, &fd) : -ENOTTY;
+}
+
+static long run_fcntl(void *arg)
+{
+	struct fcntl_args *a = arg;
+	struct shim_handle *h = handle(a->fd);
+
+	if (!h)
+		return false;
+	switch (a->cmd) {
+	case F_SETFL:
+		/* fs/fcntl.c, setfl(): a memfd can do O_DIRECT */
+		*a->ret = a->arg & O_DIRECT ? -EINVAL : sys_call(SYS_fcntl, a->fd, F_SETFL, (long)a->arg, 0, 0, 0);
+		break;
+	case F_GETFL:
+		*a->ret = sys_call(SYS_fcntl, a->fd, F_GETFL, 0, 0, 0, 0);
+		if (*a->ret >= 0)
+			*a->ret = (*a->ret & ~O_ACCMODE) | shim_handle_flags(h);
+		/* anon_inode_getfile() is no open(), which sets O_LARGEFILE (that libc has as 0) */
+		if (*a->ret >= 0 && !has_node(h))
+			*a->ret &= ~0100000l;
+		break;
+	default: /* leases and seals */
+		*a->ret = -EINVAL;
+		break;
+	}
+	shim_handle_put(h);
+	return true;
+}
+
+bool shim_vfs_fcntl(int fd, int cmd, unsigned long arg, int (*call)(int fd, int cmd, ...), long *ret)
+{
+	struct fcntl_args a = { fd, cmd, arg, ret };
+	int own;
+
+	if (!shim.on || !shim_fd_maybe_handle(fd))
+		return false;
+	switch (cmd) {
+	case F_SETLK:
+	case F_SETLKW:
+	case F_GETLK:
+	case F_OFD_SETLK:
+	case F_OFD_SETLKW:
+	case F_OFD_GETLK:
+		own = lock_fd(fd);
+		if (own < 0)
+			*ret = own;
+		else if (call)
+			*ret = call(own, cmd, arg) ? -errno : 0;
+		else
+			*ret = sys_call(SYS_fcntl, own, cmd, (long)arg, 0, 0, 0);
+		return own != -ENOTTY;
+	case F_SETFL:
+	case F_GETFL:
+	case F_SETLEASE:
+	case F_GET_SEALS:
+	case F_ADD_SEALS:
+		return shim_run(run_fcntl, &a);
+	default:
+		return false;
+	}
+}
+
+/* The process's locks of a file go when it closes any descriptor of it. */
+static long run_closing(void *arg)
+{
+	struct flock all = { .l_type = F_UNLCK, .l_whence = SEEK_SET };
+	struct shim_handle *h = working(*(int *)arg);
+
+	if (!h)
+		return 0;
+	if (shim_handle_has_lock(h))
+		sys_call(SYS_fcntl, shim_handle_lock_fd(h), F_SETLK, (long)&all, 0, 0, 0);
+	shim_handle_put(h);
+	return 0;
+}
+
+void shim_vfs_closing(int fd)
+{
+	if (shim.on)
+		shim_run(run_closing, &fd);
+}
+
+/* ---- ioctl ---- */
+
+/* fs/ioctl.c, ioctl_file_clone(): from @src to a handle */
+static long clone_from(struct shim_handle *h, int src)
+{
+	struct shim_handle *other;
+	bool same;
+
+	if (!is_open(src))
+		return -EBADF;
+	other = working(src);
+	same = other && has_node(other) == has_node(h);
+	if (other)
+		shim_handle_put(other);
+	return same ? -EINVAL : -EXDEV;
+}
+
+/* do_vfs_ioctl(), fs/ioctl.c: what is done for every file before it is asked itself. */
+bool shim_vfs_ioctl(int fd, unsigned cmd, unsigned long arg, long *ret)
+{
+	struct file_clone_range range;
+	struct shim_handle *h;
+
+	switch (cmd) {
+	case FIOCLEX:
+	case FIONCLEX:
+	case FIONBIO:
+	case FIOASYNC:
+	case FIFREEZE:
+	case FITHAW:
+	case FIGETBSZ:
+	case FIDEDUPERANGE:
+	case FS_IOC_FIEMAP:
+		*ret = sys_call(SYS_ioctl, SHIM_PASS(fd), cmd, (long)arg, 0, 0, 0);
+		return true;
+	case FIOQSIZE:
+	case FICLONE:
+	case FICLONERANGE:
+		break;
+	default:
+		return false;
+	}
+	h = working(fd);
+	if (!h)
+		return false;
+	if (cmd == FIOQSIZE)
+		*ret = -ENOTTY;
+	else if (cmd == FICLONE)
+		*ret = clone_from(h, (int)arg);
+	else if (guard_copy(&range, (void *)arg, sizeof(range)))
+		*ret = -EFAULT;
+	else
+		*ret = clone_from(h, (int)range.src_fd);
+	shim_handle_put(h);
+	return true;
+}
+
+/* ---- owner, mode, times, attributes ---- */
+
+/* fs/xattr.c, xattr_permission(), and fs/anon_inodes.c. 1: the file system shall say. */
+static long may_xattr(const struct shim_handle *h, const char *attr, long refusal)
+{
+	char name[8] = "";
+
+	if (guard_strncpy(name, attr, sizeof(name)) == -EFAULT)
+		return -EFAULT;
+	if (!strncmp(name, "user.", 5))
+		return refusal;
+	return has_node(h) ? 1 : -EOPNOTSUPP;
+}
+
+static __attribute__((noinline)) long on_inode(long nr, const long a[6], struct shim_handle *h)
+{
+	char path[NODE_MAX];
+	long node = (long)node_of(h, path), rc;
+
+	switch (nr) {
+	case SYS_fchmod:
+		return has_node(h) ? sys_call(SYS_fchmodat, AT_FDCWD, node, a[1], 0, 0, 0) : -EOPNOTSUPP;
+	case SYS_fchown:
+		return has_node(h) ? sys_call(SYS_fchownat, AT_FDCWD, node, a[1], a[2], 0, 0) : -EOPNOTSUPP;
+	case SYS_utimensat:
+		return has_node(h) ? sys_call(SYS_utimensat, AT_FDCWD, node, a[2], 0, 0, 0) : -EOPNOTSUPP;
+	case SYS_fsetxattr:
+		rc = may_xattr(h, (const char *)a[1], -EPERM);
+		return rc == 1 ? sys_call(SYS_setxattr, node, a[1], a[2], a[3], a[4], 0) : rc;
+	case SYS_fremovexattr:
+		rc = may_xattr(h, (const char *)a[1], -EPERM);
+		return rc == 1 ? sys_call(SYS_removexattr, node, a[1], 0, 0, 0, 0) : rc;
+	case SYS_fgetxattr:
+		rc = may_xattr(h, (const char *)a[1], -ENODATA);
+		return rc == 1 ? sys_call(SYS_getxattr, node, a[1], a[2], a[3], 0, 0) : rc;
+	case SYS_flistxattr:
+		return has_node(h) ? sys_call(SYS_listxattr, node, a[1], a[2], 0, 0, 0) : 0;
+	default:
+		return -ENOSYS;
+	}
+}
+
+/* By number: with a path that is none, what a descriptor is. */
+static bool is_empty(const char *path)
+{
+	char c = 0;
+
+	return !path || (!guard_copy(&c, path, 1) && !c);
+}
+
+/* ---- by number ---- */
+
+/* EBADF was said of a memfd that cannot be read or written; a file that can be has no such operation. */
+static long unless_usable(long rc, bool ok, long err)
+{
+	return rc == -EBADF && ok ? err : rc;
+}
+
+static long on_handle(long nr, const long a[6], struct shim_handle *h)
+{
+	struct statfs sf;
+	long rc;
+
+	switch (nr) {
+	case SYS_lseek:
+		/* linux/fs.h, SEEK_MAX */
+		return (unsigned)a[2] > SEEK_HOLE ? -EINVAL : -ESPIPE;
+	case SYS_fsync:
+	case SYS_fdatasync:
+		return -EINVAL;
+	case SYS_fstatfs:
+		rc = sys_call(nr, a[0], (long)&sf, 0, 0, 0, 0);
+		if (!rc && !has_node(h))
+			sf.f_type = ANON_INODE_FS_MAGIC;
+		return rc ? rc : guard_copy((void *)a[1], &sf, sizeof(sf));
+	default:
+		break;
+	}
+	rc = sys_call(nr, a[0], a[1], a[2], a[3], a[4], a[5]);
+	switch (nr) {
+	case SYS_fallocate:
+		return unless_usable(rc, usable(a[0], true), -ENODEV);
+	case SYS_readahead:
+		return unless_usable(rc, usable(a[0], false), -EINVAL);
+	case SYS_sync_file_range:
+		return rc ? rc : -ESPIPE;
+	default:
+		return rc;
+	}
+}
+
+static long between(long nr, const long a[6])
+{
+	long rc = sys_call(nr, a[0], a[1], a[2], a[3], a[4], a[5]);
+
+	switch (nr) {
+	case SYS_sendfile:
+		return unless_usable(rc, usable(a[1], false) && usable(a[0], true), -EINVAL);
+	case SYS_splice:
+		return unless_usable(rc, usable(a[0], false) && usable(a[2], true), -EINVAL);
+	case SYS_tee:
+		return unless_usable(rc, usable(a[0], false) && usable(a[1], true), -EINVAL);
+	default: /* copy_file_range: it asks first whether they are regular files */
+		return unless_usable(rc, is_open(a[0]) && is_open(a[2]), -EINVAL);
+	}
+}
+
+struct vfs_args {
+	long nr;
+	const long *a;
+	int second; /* the other descriptor, or -1 */
+	bool inode;
+	long *ret;
+};
+
+static long run_vfs(void *arg)
+{
+	struct vfs_args *v = arg;
+	struct shim_handle *h = working(v->a[0]);
+
+	if (!h && v->second >= 0)
+		h = working(v->second);
+	if (!h)
+		return false;
+	if (v->second >= 0)
+		*v->ret = between(v->nr, v->a);
+	else if (v->inode)
+		*v->ret = on_inode(v->nr, v->a, h);
+	else
+		*v->ret = on_handle(v->nr, v->a, h);
+	shim_handle_put(h);
+	return true;
+}
+
+bool shim_vfs(long nr, const long a[6], long *ret)
+{
+	struct vfs_args v = { nr, a, -1, false, ret };
+	int own;
+
+	switch (nr) {
+	case SYS_sendfile:
+	case SYS_tee:
+		v.second = (int)a[1];
+		break;
+	case SYS_splice:
+	case SYS_copy_file_range:
+		v.second = (int)a[2];
+		break;
+	case SYS_lseek:
+	case SYS_fsync:
+	case SYS_fdatasync:
+	case SYS_flock:
+	case SYS_fstatfs:
+	case SYS_fallocate:
+	case SYS_readahead:
+	case SYS_sync_file_range:
+		break;
+	case SYS_utimensat:
+	case SYS_fchmod:
+	case SYS_fchown:
+	case SYS_fsetxattr:
+	case SYS_fremovexattr:
+	case SYS_fgetxattr:
+	case SYS_flistxattr:
+		v.inode = true;
+		break;
+	default:
+		return false;
+	}
+	if (!shim.on || !(shim_fd_maybe_handle((int)a[0]) || shim_fd_maybe_handle(v.second)))
+		return false;
+	if (nr == SYS_utimensat && !is_empty((const char *)a[1]))
+		return false;
+	if (nr != SYS_flock)
+		return shim_run(run_vfs, &v);
+	own = lock_fd((int)a[0]);
+	*ret = own < 0 ? own : sys_call(SYS_flock, own, a[1], 0, 0, 0, 0);
+	return own != -ENOTTY;
+}
+
+/* ---- libc's functions ---- */
+
+/* libc's own, which may be a cancellation point, unless the descriptor is ours. */
+#define CALL(type, name, args, nr, a, b, c, d, e, f)                                                                   \
+	do {                                                                                                           \
+		const long v[6] = { (long)(a), (long)(b), (long)(c), (long)(d), (long)(e), (long)(f) };                \
+		long rc;                                                                                               \
+		if (shim_vfs(nr, v, &rc) || !real_##name)                                                              \
+			return (type)shim_ret(real_##name ? rc : sys_call(nr, v[0], v[1], v[2], v[3], v[4], v[5]));    \
+		return real_##name args;                                                                               \
+	} while (0)
+
+#define FUNCTIONS(F)                                                                                                   \
+	F(fsync) F(fdatasync) F(flock) F(fallocate64) F(posix_fallocate64) F(readahead) F(sync_file_range) F(sendfile64)     \
+	F(copy_file_range) F(splice) F(tee) F(fchmod) F(fchown) F(futimens) F(futimes) F(fsetxattr) F(fremovexattr)          \
+	F(fgetxattr) F(flistxattr) F(lockf64)
+
+#define DECLARE(name) static __typeof__(name) *real_##name;
+FUNCTIONS(DECLARE)
+
+__attribute__((constructor(101))) static void resolve(void)
+{
+#define RESOLVE(name) real_##name = (__typeof__(name) *)(uintptr_t)dlsym(RTLD_NEXT, #name);
+	FUNCTIONS(RESOLVE)
+}
+
+EXPORT off64_t lseek64(int fd, off64_t pos, int whence)
+{
+	long rc;
+
+	if (!shim_vfs(SYS_lseek, (const long[6]){ fd, pos, whence }, &rc))
+		rc = sys_call(SYS_lseek, fd, pos, whence, 0, 0, 0);
+	return shim_ret(rc);
+}
+EXPORT off_t lseek(int fd, off_t pos, int whence) __attribute__((alias("lseek64")));
+
+EXPORT int fsync(int fd)
+{
+	CALL(int, fsync, (fd), SYS_fsync, fd, 0, 0, 0, 0, 0);
+}
+
+EXPORT int fdatasync(int fd)
+{
+	CALL(int, fdatasync, (fd), SYS_fdatasync, fd, 0, 0, 0, 0, 0);
+}
+
+EXPORT int flock(int fd, int how)
+{
+	CALL(int, flock, (fd, how), SYS_flock, fd, how, 0, 0, 0, 0);
+}
+
+EXPORT int fallocate64(int fd, int mode, off64_t pos, off64_t len)
+{
+	CALL(int, fallocate64, (fd, mode, pos, len), SYS_fallocate, fd, mode, pos, len, 0, 0);
+}
+EXPORT int fallocate(int fd, int mode, off_t pos, off_t len) __attribute__((alias("fallocate64")));
+
+EXPORT int posix_fallocate64(int fd, off64_t pos, off64_t len)
+{
+	const long v[6] = { fd, 0, pos, len };
+	long rc;
+
+	if (shim_vfs(SYS_fallocate, v, &rc) || !real_posix_fallocate64)
+		return real_posix_fallocate64 ? (int)-rc : ENOSYS;
+	return real_posix_fallocate64(fd, pos, len);
+}
+EXPORT int posix_fallocate(int fd, off_t pos, off_t len) __attribute__((alias("posix_fallocate64")));
+
+EXPORT ssize_t readahead(int fd, off64_t pos, size_t n)
+{
+	CALL(ssize_t, readahead, (fd, pos, n), SYS_readahead, fd, pos, n, 0, 0, 0);
+}
+
+EXPORT int sync_file_range(int fd, off64_t pos, off64_t n, unsigned flags)
+{
+	CALL(int, sync_file_range, (fd, pos, n, flags), SYS_sync_file_range, fd, pos, n, flags, 0, 0);
+}
+
+EXPORT ssize_t sendfile64(int out, int in, off64_t *pos, size_t n)
+{
+	CALL(ssize_t, sendfile64, (out, in, pos, n), SYS_sendfile, out, in, pos, n, 0, 0);
+}
+EXPORT ssize_t sendfile(int out, int in, off_t *pos, size_t n) __attribute__((alias("sendfile64")));
+
+EXPORT ssize_t copy_file_range(int in, off64_t *from, int out, off64_t *to, size_t n, unsigned flags)
+{
+	CALL(ssize_t, copy_file_range, (in, from, out, to, n, flags), SYS_copy_file_range, in, from, out, to, n, flags);
+}
+
+EXPORT ssize_t splice(int in, off64_t *from, int out, off64_t *to, size_t n, unsigned flags)
+{
+	CALL(ssize_t, splice, (in, from, out, to, n, flags), SYS_splice, in, from, out, to, n, flags);
+}
+
+EXPORT ssize_t tee(int in, int out, size_t n, unsigned flags)
+{
+	CALL(ssize_t, tee, (in, out, n, flags), SYS_tee, in, out, n, flags, 0, 0);
+}
+
+EXPORT int fchmod(int fd, mode_t mode)
+{
+	CALL(int, fchmod, (fd, mode), SYS_fchmod, fd, mode, 0, 0, 0, 0);
+}
+
+EXPORT int fchown(int fd, uid_t uid, gid_t gid)
+{
+	CALL(int, fchown, (fd, uid, gid), SYS_fchown, fd, uid, gid, 0, 0, 0);
+}
+
+EXPORT int futimens(int fd, const struct timespec t[2])
+{
+	CALL(int, futimens, (fd, t), SYS_utimensat, fd, 0, t, 0, 0, 0);
+}
+
+EXPORT int futimes(int fd, const struct timeval t[2])
+{
+	struct timespec ts[2];
+
+	if (!real_futimes || !shim_fd_maybe_handle(fd))
+		return real_futimes ? real_futimes(fd, t) : (int)shim_ret(-ENOSYS);
+	for (int i = 0; t && i < 2; i++) {
+		if (t[i].tv_usec < 0 || t[i].tv_usec >= 1000000)
+			return (int)shim_ret(-EINVAL);
+		ts[i] = (struct timespec){ .tv_sec = t[i].tv_sec, .tv_nsec = t[i].tv_usec * 1000 };
+	}
+	return futimens(fd, t ? ts : NULL);
+}
+
+EXPORT int fsetxattr(int fd, const char *name, const void *value, size_t n, int flags)
+{
+	CALL(int, fsetxattr, (fd, name, value, n, flags), SYS_fsetxattr, fd, name, value, n, flags, 0);
+}
+
+EXPORT int fremovexattr(int fd, const char *name)
+{
+	CALL(int, fremovexattr, (fd, name), SYS_fremovexattr, fd, name, 0, 0, 0, 0);
+}
+
+EXPORT ssize_t fgetxattr(int fd, const char *name, void *value, size_t n)
+{
+	CALL(ssize_t, fgetxattr, (fd, name, value, n), SYS_fgetxattr, fd, name, value, n, 0, 0);
+}
+
+EXPORT ssize_t flistxattr(int fd, char *list, size_t n)
+{
+	CALL(ssize_t, flistxattr, (fd, list, n), SYS_flistxattr, fd, list, n, 0, 0, 0);
+}
+
+EXPORT int fstatfs(int fd, struct statfs *out)
+{
+	long rc;
+
+	if (!shim_vfs(SYS_fstatfs, (const long[6]){ fd, (long)out }, &rc))
+		rc = sys_call(SYS_fstatfs, fd, (long)out, 0, 0, 0, 0);
+	return (int)shim_ret(rc);
+}
+
+EXPORT int fstatfs64(int fd, struct statfs64 *out)
+{
+	return fstatfs(fd, (struct statfs *)out);
+}
+
+/* As libc has it, in terms of F_SETLK. */
+static int lock_section(int fd, int how, off64_t len)
+{
+	struct flock fl = { .l_type = F_WRLCK, .l_whence = SEEK_CUR, .l_len = len };
+
+	switch (how) {
+	case F_TEST:
+		fl.l_type = F_RDLCK;
+		if (fcntl(fd, F_GETLK, &fl))
+			return -1;
+		return fl.l_type == F_UNLCK || fl.l_pid == getpid() ? 0 : (int)shim_ret(-EACCES);
+	case F_ULOCK:
+		fl.l_type = F_UNLCK;
+		return fcntl(fd, F_SETLK, &fl);
+	case F_LOCK:
+		return fcntl(fd, F_SETLKW, &fl);
+	case F_TLOCK:
+		return fcntl(fd, F_SETLK, &fl);
+	default:
+		return (int)shim_ret(-EINVAL);
+	}
+}
+
+EXPORT int lockf64(int fd, int how, off64_t len)
+{
+	return shim_fd_maybe_handle(fd) || !real_lockf64 ? lock_section(fd, how, len) : real_lockf64(fd, how, len);
+}
+EXPORT int lockf(int fd, int how, off_t len) __attribute__((alias("lockf64")));
