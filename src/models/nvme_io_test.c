@@ -216,11 +216,13 @@ static void test_prp_errors(void **state)
 static void test_dma_rights(void **state)
 {
 	struct drv *d = *state;
-	char *m = mmap(NULL, 8192, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 	struct nvme_cmd fua = rw(NVME_IO_WRITE, 4, 1, HOLE_IOVA + 4096, 0);
+	int fd = memfd_create("half", 0), enlarged = ftruncate(fd, 8192);
+	char *m = mmap(NULL, 8192, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
 	unsigned long long faults;
 	char check[512];
 
+	assert_int_equal(enlarged, 0);
 	fill(m, 4096, 77);
 	assert_int_equal(iommu_domain_map(d->dom, HOLE_IOVA, m, 4096, IOMMU_READ), 0);
 	assert_int_equal(iommu_domain_map(d->dom, HOLE_IOVA + 4096, m + 4096, 4096, RW), 0);
@@ -230,7 +232,14 @@ static void test_dma_rights(void **state)
 	assert_int_equal(pci_function_iommu(d->fn)->faults, faults + 1);
 	image_read(d, 2048, check, 512);
 	assert_memory_equal(check, m, 512);
-	assert_int_equal(mprotect(m + 4096, 4096, PROT_NONE), 0); /* as good as gone, and nobody else gets the place */
+	/* protection that the driver changes later is not the device's */
+	assert_int_equal(mprotect(m + 4096, 4096, PROT_NONE), 0);
+	assert_int_equal(io(d, rw(NVME_IO_READ, 4, 1, HOLE_IOVA + 4096, 0)), 0);
+	assert_int_equal(mprotect(m + 4096, 4096, PROT_READ), 0);
+	assert_memory_equal(m + 4096, check, 512);
+	assert_int_equal(io(d, rw(NVME_IO_WRITE, 4, 1, HOLE_IOVA + 4096, 0)), 0);
+	assert_int_equal(io(d, rw(NVME_IO_READ, 4, 1, HOLE_IOVA + 4096, 0)), 0);
+	assert_int_equal(ftruncate(fd, 4096), 0); /* gone, and nobody else gets the place */
 	faults = pci_function_iommu(d->fn)->faults;
 	assert_int_equal(SC(io(d, rw(NVME_IO_READ, 4, 1, HOLE_IOVA + 4096, 0))), NVME_DATA_TRANSFER_ERROR);
 	assert_int_equal(SC(io(d, rw(NVME_IO_WRITE, 4, 1, HOLE_IOVA + 4096, 0))), NVME_DATA_TRANSFER_ERROR);
@@ -241,6 +250,7 @@ static void test_dma_rights(void **state)
 	assert_memory_equal(check, m, 512);
 	iommu_domain_unmap(d->dom, HOLE_IOVA, 8192);
 	munmap(m, 8192);
+	close(fd);
 }
 
 /* ---- statuses ---- */
