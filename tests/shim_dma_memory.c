@@ -4,7 +4,18 @@
  * device are those of MAP_DMA: whatever comes later, the device reads and writes the same pages. A program that still sees them sees what the device writes.
  */
 #include "shim.h"
+#include <malloc.h>
 #include <pthread.h>
+#include <sys/shm.h>
+#include <sys/uio.h>
+
+#ifndef MADV_DONTNEED_LOCKED
+#define MADV_DONTNEED_LOCKED 24 /* Linux 5.18 */
+#endif
+#ifndef MADV_GUARD_INSTALL
+#define MADV_GUARD_INSTALL 102 /* Linux 6.13 */
+#define MADV_GUARD_REMOVE 103
+#endif
 
 #define SIZE (4 * 4096ul)
 #define IOVA 0x100000ul
@@ -16,8 +27,8 @@ static unsigned char *back;
 static void start(void)
 {
 	v = vfio_open();
-	back = mmap(NULL, SIZE, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
-	if (v.device < 0 || back == MAP_FAILED || !bus_master(&v) || dma_map(&v, back, BACK, SIZE)) {
+	back = mmap(NULL, 4 * SIZE, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	if (v.device < 0 || back == MAP_FAILED || !bus_master(&v) || dma_map(&v, back, BACK, 4 * SIZE)) {
 		printf("FAIL start: errno %d\n", errno);
 		exit(1);
 	}
@@ -208,8 +219,461 @@ static void protection_key(void)
 	munmap(p, SIZE);
 }
 
+
+/* ---- the program takes memory away, or puts something else there ---- */
+
+/* The device has what it had: @value. It writes, and what lies at @other (may be NULL) is none of its business. */
+static void device_keeps(size_t at, size_t len, unsigned char value, const unsigned char *other)
+{
+	unsigned char first = other ? *other : 0;
+
+	CHECK(device_reads(at, len, value));
+	CHECK(device_writes(at, len, (unsigned char)(value + 1)) && device_reads(at, len, (unsigned char)(value + 1)));
+	CHECK(!other || all(other, len, first));
+	CHECK(device_writes(at, len, value));
+}
+
+static bool is_mapped(const void *p)
+{
+	return !msync((void *)((uintptr_t)p & ~4095ul), 4096, MS_ASYNC);
+}
+
+static unsigned char *over(unsigned char *p, size_t len, unsigned char value)
+{
+	unsigned char *q = mmap(p, len, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0);
+
+	CHECK(q == p);
+	memset(q, value, len);
+	return q;
+}
+
+static void losses(const struct kind *k)
+{
+	bool private = k->get == anonymous || k->get == private_file;
+	unsigned char *p = k->get(), *q;
+	int self;
+
+#define BEGIN()                                            \
+	do {                                               \
+		p = k->get();                              \
+		memset(p, 0x11, SIZE);                     \
+		CHECK(!dma_map(&v, p, IOVA, SIZE));        \
+	} while (0)
+#define END()                                              \
+	do {                                               \
+		CHECK(dma_unmap(&v, IOVA, SIZE) == SIZE);  \
+		munmap(p, SIZE);                           \
+	} while (0)
+	munmap(p, SIZE);
+	BEGIN();
+	CHECK(!munmap(p, SIZE) && !is_mapped(p));
+	q = over(p, SIZE, 0x77);
+	device_keeps(0, SIZE, 0x11, q);
+	END();
+	BEGIN();
+	CHECK(!munmap(p + 4096, 4096) && !is_mapped(p + 4096));
+	device_keeps(0, SIZE, 0x11, NULL);
+	END();
+	BEGIN();
+	q = over(p + 4096, 8192, 0x77);
+	device_keeps(4096, 8192, 0x11, q);
+	END();
+	/* once more where it was moved from */
+	BEGIN();
+	CHECK(!munmap(p, SIZE));
+	q = over(p, SIZE, 0x55);
+	CHECK(!dma_map(&v, q, IOVA + SIZE, SIZE));
+	CHECK(!munmap(q, SIZE));
+	device_keeps(0, SIZE, 0x11, NULL);
+	device_keeps(SIZE, SIZE, 0x55, NULL);
+	CHECK(dma_unmap(&v, IOVA + SIZE, SIZE) == SIZE);
+	END();
+	BEGIN();
+	CHECK(!madvise(p, SIZE, MADV_DONTNEED));
+	CHECK(all(p, SIZE, k->get == anonymous ? 0 : private ? 0 : 0x11));
+	if (private)
+		memset(p, 0x77, SIZE);
+	device_keeps(0, SIZE, 0x11, private ? p : NULL);
+	END();
+	/* the page is the program's and the device's until it goes */
+	BEGIN();
+	CHECK(!madvise(p, SIZE, MADV_COLD) && !madvise(p, SIZE, MADV_PAGEOUT));
+	device_keeps(0, SIZE, 0x11, NULL);
+	CHECK(device_writes(0, SIZE, 0x33) && all(p, SIZE, 0x33));
+	END();
+	BEGIN();
+	if (!madvise(p, SIZE, MADV_GUARD_INSTALL)) {
+		device_keeps(0, SIZE, 0x11, NULL);
+		CHECK(!madvise(p, SIZE, MADV_GUARD_REMOVE));
+		device_keeps(0, SIZE, 0x11, NULL);
+		if (private) {
+			memset(p, 0x77, SIZE);
+			device_keeps(0, SIZE, 0x11, p);
+		}
+	}
+	END();
+	BEGIN();
+	self = (int)syscall(SYS_pidfd_open, getpid(), 0);
+	if (process_madvise(self, &(struct iovec){ p, SIZE }, 1, MADV_DONTNEED, 0) == SIZE)
+		CHECK(all(p, SIZE, private ? 0 : 0x11));
+	else
+		CHECK(device_writes(0, SIZE, 0x11) && all(p, SIZE, 0x11));
+	device_keeps(0, SIZE, 0x11, NULL);
+	close(self);
+	END();
+	if (private) {
+		BEGIN();
+		q = mremap(p, SIZE, SIZE / 2, 0);
+		CHECK(q == p);
+		device_keeps(0, SIZE, 0x11, NULL);
+		END();
+	} else {
+		BEGIN();
+		q = mmap(NULL, 2 * SIZE, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+		CHECK(mremap(p, SIZE, SIZE, MREMAP_MAYMOVE | MREMAP_FIXED, q) == q);
+		device_keeps(0, SIZE, 0x11, NULL);
+		CHECK(device_writes(0, SIZE, 0x33) && all(q, SIZE, 0x33));
+		munmap(q, 2 * SIZE);
+		END();
+		BEGIN();
+		CHECK(!remap_file_pages(p, 4096, 0, 2, 0));
+		device_keeps(0, SIZE, 0x11, NULL);
+		/* page 2 is seen at page 0 now */
+		CHECK(device_writes(8192, 4096, 0x44) && all(p, 4096, 0x44) && device_reads(0, 4096, 0x11));
+		END();
+	}
+}
+
+/* A locked page can be dropped by one advice only. */
+static void locked(void)
+{
+	unsigned char *p = anonymous();
+
+	memset(p, 0x11, SIZE);
+	CHECK(!dma_map(&v, p, IOVA, SIZE));
+	if (!mlock(p, SIZE) && !madvise(p, SIZE, MADV_DONTNEED_LOCKED)) {
+		CHECK(all(p, SIZE, 0));
+		device_keeps(0, SIZE, 0x11, p);
+	}
+	CHECK(dma_unmap(&v, IOVA, SIZE) == SIZE);
+	munmap(p, SIZE);
+}
+
+/* ---- System V segments ---- */
+
+static void segments(void)
+{
+	int id = shmget(IPC_PRIVATE, SIZE, IPC_CREAT | 0600), other = shmget(IPC_PRIVATE, SIZE, IPC_CREAT | 0600);
+	unsigned char *p = shmat(id, NULL, 0), *q;
+
+	memset(p, 0x11, SIZE);
+	/* some of it is of another protection: shmdt takes all */
+	CHECK(!dma_map(&v, p + 4096, IOVA, SIZE - 4096) && !mprotect(p + 8192, 4096, PROT_READ));
+	FAILS(shmdt(p + 4096), EINVAL);
+	CHECK(device_writes(0, 4096, 0x12) && all(p + 4096, 4096, 0x12) && device_writes(0, 4096, 0x11));
+	CHECK(!shmdt(p) && !is_mapped(p) && !is_mapped(p + 8192));
+	q = over(p, SIZE, 0x77);
+	device_keeps(0, SIZE - 4096, 0x11, q);
+	/* the segment's still */
+	p = shmat(id, NULL, 0);
+	CHECK(device_writes(0, SIZE - 4096, 0x22) && all(p, 4096, 0x11) && all(p + 4096, SIZE - 4096, 0x22));
+	/* and what it does not have */
+	CHECK(dma_unmap(&v, IOVA, SIZE - 4096) == SIZE - 4096 && !dma_map(&v, p, IOVA, SIZE));
+	memset(p, 0x11, SIZE);
+	CHECK(shmat(other, p, SHM_REMAP) == p && all(p, SIZE, 0));
+	memset(p, 0x77, SIZE);
+	device_keeps(0, SIZE, 0x11, p);
+	CHECK(dma_unmap(&v, IOVA, SIZE) == SIZE && !shmdt(p));
+	/* by number */
+	p = shmat(id, NULL, 0);
+	memset(p, 0x11, SIZE);
+	CHECK(!dma_map(&v, p, IOVA, SIZE) && !syscall(SYS_shmdt, p));
+	device_keeps(0, SIZE, 0x11, NULL);
+	CHECK(dma_unmap(&v, IOVA, SIZE) == SIZE);
+	shmctl(id, IPC_RMID, NULL);
+	shmctl(other, IPC_RMID, NULL);
+	munmap(q, SIZE);
+}
+
+/* ---- what libc does inside of itself ---- */
+
+#define LARGE (4ul << 20) /* more than malloc takes from its heap */
+
+/* The compiler knows free(), and that nobody looks at the memory afterwards. */
+static void (*volatile give_back)(void *) = free;
+
+static void freed(void)
+{
+	unsigned char *p = aligned_alloc(4096, LARGE), *q, *r;
+
+	memset(p, 0x11, LARGE);
+	CHECK(!dma_map(&v, p + SIZE, IOVA, SIZE) && !dma_map(&v, p + 4 * SIZE, IOVA + SIZE, SIZE));
+	give_back(p);
+	device_keeps(0, 2 * SIZE, 0x11, NULL);
+	/* what nobody has is gone, and nobody can map it again */
+	CHECK(!is_mapped(p) && !is_mapped(p + 2 * SIZE) && !is_mapped(p + LARGE - 8192));
+	FAILS(dma_map(&v, p + SIZE, IOVA + 2 * SIZE, SIZE), EFAULT);
+	FAILS(dma_map(&v, p + LARGE / 2, IOVA + 2 * SIZE, SIZE), EFAULT);
+	/* memory of the same size is other memory */
+	q = aligned_alloc(4096, LARGE);
+	memset(q, 0x77, LARGE);
+	CHECK(device_writes(0, 2 * SIZE, 0x33) && all(q, LARGE, 0x77));
+	/* a place that the program takes for itself stays its own */
+	r = over(p + SIZE + 4096, 4096, 0x55);
+	CHECK(device_writes(0, 2 * SIZE, 0x44) && all(r, 4096, 0x55));
+	CHECK(dma_unmap(&v, IOVA, SIZE) == SIZE);
+	CHECK(all(r, 4096, 0x55) && !is_mapped(p + SIZE) && !is_mapped(p + SIZE + 8192));
+	CHECK(device_reads(SIZE, SIZE, 0x44));
+	CHECK(dma_unmap(&v, IOVA + SIZE, SIZE) == SIZE && !is_mapped(p + 4 * SIZE));
+	CHECK(all(q, LARGE, 0x77));
+	munmap(r, 4096);
+	give_back(q);
+}
+
+/* Mapped twice, in two pieces and as one: it stays until the last goes. */
+static void freed_twice_mapped(void)
+{
+	unsigned char *p = aligned_alloc(4096, LARGE);
+
+	memset(p, 0x11, LARGE);
+	CHECK(!dma_map(&v, p, IOVA, 8192) && !dma_map(&v, p + 8192, IOVA + 8192, 8192) && !dma_map(&v, p + 4096, 0x4000000, 8192));
+	give_back(p);
+	device_keeps(0, SIZE, 0x11, NULL);
+	CHECK(dma_unmap(&v, IOVA, 8192) == 8192);
+	device_keeps(8192, 8192, 0x11, NULL);
+	device_keeps(0x4000000 - IOVA, 8192, 0x11, NULL);
+	CHECK(dma_unmap(&v, IOVA + 8192, 8192) == 8192);
+	device_keeps(0x4000000 - IOVA, 8192, 0x11, NULL);
+	CHECK(dma_unmap(&v, 0x4000000, 8192) == 8192);
+	CHECK(!is_mapped(p) && !is_mapped(p + 4096) && !is_mapped(p + 12288));
+}
+
+/* With a container goes what it had. */
+static void freed_and_closed(void)
+{
+	unsigned char *p = aligned_alloc(4096, LARGE);
+
+	memset(p, 0x11, LARGE);
+	CHECK(!dma_map(&v, p, IOVA, SIZE));
+	give_back(p);
+	device_keeps(0, SIZE, 0x11, NULL);
+	vfio_close(&v);
+	CHECK(!is_mapped(p));
+	munmap(back, 4 * SIZE);
+	start();
+}
+
+static void reallocated(void)
+{
+	unsigned char *p = aligned_alloc(4096, LARGE), *q;
+
+	/* shorter: the end goes */
+	memset(p, 0x11, LARGE);
+	CHECK(!dma_map(&v, p + LARGE - SIZE, IOVA, SIZE));
+	q = realloc(p, LARGE / 2);
+	CHECK(all(q, LARGE / 2, 0x11));
+	memset(q, 0x77, LARGE / 2);
+	device_keeps(0, SIZE, 0x11, NULL);
+	CHECK(all(q, LARGE / 2, 0x77) && dma_unmap(&v, IOVA, SIZE) == SIZE);
+	/* longer: wherever it went to, the data went along, and the device has its pages */
+	memset(q, 0x11, LARGE / 2);
+	CHECK(!dma_map(&v, (void *)(((uintptr_t)q + 4095) & ~4095ul), IOVA, SIZE));
+	p = realloc(q, 8 * LARGE);
+	CHECK(all(p, LARGE / 2, 0x11));
+	memset(p + SIZE + 4096, 0x77, 8 * LARGE - SIZE - 4096);
+	device_keeps(0, SIZE, 0x11, NULL);
+	CHECK(all(p + SIZE + 4096, 8 * LARGE - SIZE - 4096, 0x77));
+	CHECK(dma_unmap(&v, IOVA, SIZE) == SIZE);
+	give_back(p);
+}
+
+/* The heap ends in memory that the device has: what of it is used again is the program's, and calloc's is empty. */
+static void trimmed(void)
+{
+	unsigned char *p, *q, *page;
+
+	CHECK(mallopt(M_MMAP_THRESHOLD, 1 << 30) && mallopt(M_TRIM_THRESHOLD, 64 << 10) && mallopt(M_TOP_PAD, 0));
+	p = malloc(LARGE);
+	memset(p, 0x11, LARGE);
+	page = (unsigned char *)(((uintptr_t)p + LARGE / 2) & ~4095ul);
+	CHECK(!dma_map(&v, page, IOVA, SIZE));
+	give_back(p);
+	malloc_trim(0);
+	CHECK(device_reads(0, SIZE, 0x11));
+	q = calloc(1, LARGE);
+	CHECK(all(q, LARGE, 0));
+	give_back(q);
+	CHECK(dma_unmap(&v, IOVA, SIZE) == SIZE);
+	q = malloc(2 * LARGE);
+	memset(q, 0x22, 2 * LARGE);
+	give_back(q);
+	malloc_trim(0);
+	q = calloc(1, LARGE);
+	CHECK(all(q, LARGE, 0));
+	give_back(q);
+	CHECK(mallopt(M_MMAP_THRESHOLD, 128 << 10));
+}
+
+static void shrinking_heap(void)
+{
+	unsigned char *heap, *old;
+
+	/* malloc has room in what it has: it must not have anything behind us */
+	CHECK(mallopt(M_MMAP_THRESHOLD, 1 << 30) && mallopt(M_TRIM_THRESHOLD, 1 << 30));
+	give_back(malloc(4 * LARGE));
+	old = heap = sbrk(0);
+	heap = (unsigned char *)(((uintptr_t)heap + 4095) & ~4095ul);
+	CHECK(!brk(heap + 2 * SIZE) && sbrk(0) == heap + 2 * SIZE);
+	memset(heap, 0x11, 2 * SIZE);
+	CHECK(!dma_map(&v, heap, IOVA, 2 * SIZE));
+	CHECK(sbrk(-(intptr_t)SIZE) == heap + 2 * SIZE && sbrk(0) == heap + SIZE && !is_mapped(heap + SIZE));
+	CHECK(!brk(heap) && sbrk(0) == heap && !is_mapped(heap));
+	device_keeps(0, 2 * SIZE, 0x11, NULL);
+	CHECK(!brk(heap + SIZE) && all(heap, SIZE, 0));
+	memset(heap, 0x77, SIZE);
+	device_keeps(0, SIZE, 0x11, heap);
+	CHECK(dma_unmap(&v, IOVA, 2 * SIZE) == 2 * SIZE);
+	CHECK(!dma_map(&v, heap, IOVA, SIZE));
+	memset(heap, 0x11, SIZE);
+	CHECK(syscall(SYS_brk, heap) == (long)heap);
+	device_keeps(0, SIZE, 0x11, NULL);
+	CHECK(dma_unmap(&v, IOVA, SIZE) == SIZE && !brk(old) && sbrk(0) == old);
+	CHECK(mallopt(M_MMAP_THRESHOLD, 128 << 10));
+}
+
+static unsigned char *volatile of_thread;
+
+/* Memory of a thread's arena, which is trimmed by other calls than the heap, and its stack, which goes when it ends, with all signals blocked. */
+static void *thread(void *arg)
+{
+	unsigned char on_stack[3 * 4096], *page = (unsigned char *)(((uintptr_t)on_stack + 4095) & ~4095ul);
+	unsigned char *p = malloc(LARGE), *q = malloc(LARGE), *r = (unsigned char *)(((uintptr_t)q + 4095) & ~4095ul);
+
+	memset(on_stack, 0x11, sizeof(on_stack));
+	memset(p, 0x11, LARGE);
+	memset(q, 0x11, LARGE);
+	of_thread = page;
+	CHECK(!dma_map(&v, page, IOVA, 8192) && !dma_map(&v, r, IOVA + 8192, 8192));
+	give_back(p);
+	give_back(q);
+	malloc_trim(0);
+	device_keeps(0, SIZE, 0x11, NULL);
+	return NULL;
+}
+
+static void threads(void)
+{
+	pthread_attr_t attr;
+	unsigned char *stack;
+	pthread_t t;
+
+	CHECK(mallopt(M_MMAP_THRESHOLD, 1 << 30) && mallopt(M_TRIM_THRESHOLD, 64 << 10));
+	pthread_attr_init(&attr);
+	/* more than libc keeps for the next thread */
+	CHECK(!pthread_attr_setstacksize(&attr, 64 << 20));
+	for (int i = 0; i < 2; i++) {
+		CHECK(!pthread_create(&t, i ? NULL : &attr, thread, NULL) && !pthread_join(t, NULL));
+		device_keeps(0, SIZE, 0x11, NULL);
+		CHECK(dma_unmap(&v, IOVA, SIZE) == SIZE);
+	}
+	/* a stack of the program's own */
+	stack = mmap(NULL, 256 << 10, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_STACK, -1, 0);
+	CHECK(!pthread_attr_setstack(&attr, stack, 256 << 10));
+	CHECK(!pthread_create(&t, &attr, thread, NULL) && !pthread_join(t, NULL));
+	CHECK(!munmap(stack, 256 << 10));
+	device_keeps(0, SIZE, 0x11, NULL);
+	CHECK(dma_unmap(&v, IOVA, SIZE) == SIZE);
+	pthread_attr_destroy(&attr);
+	CHECK(mallopt(M_MMAP_THRESHOLD, 128 << 10));
+}
+
+/* free() on the least stack that a thread can have */
+static void *frees(void *p)
+{
+	give_back(p);
+	return NULL;
+}
+
+static void small_stack(void)
+{
+	unsigned char *p = aligned_alloc(4096, LARGE);
+	pthread_attr_t attr;
+	pthread_t t;
+
+	memset(p, 0x11, LARGE);
+	CHECK(!dma_map(&v, p + SIZE, IOVA, SIZE));
+	pthread_attr_init(&attr);
+	CHECK(!pthread_attr_setstacksize(&attr, (size_t)sysconf(_SC_THREAD_STACK_MIN)));
+	CHECK(!pthread_create(&t, &attr, frees, p) && !pthread_join(t, NULL));
+	pthread_attr_destroy(&attr);
+	device_keeps(0, SIZE, 0x11, NULL);
+	CHECK(dma_unmap(&v, IOVA, SIZE) == SIZE && !is_mapped(p + SIZE));
+}
+
+/* A child frees memory that its parent's device has: the parent's stays. */
+static void freed_in_a_child(void)
+{
+	unsigned char *p = aligned_alloc(4096, LARGE);
+	pid_t pid;
+
+	memset(p, 0x11, LARGE);
+	CHECK(!dma_map(&v, p, IOVA, SIZE));
+	pid = fork();
+	if (!pid) {
+		give_back(p);
+		_exit(is_mapped(p) ? 1 : 0);
+	}
+	CHECK(wait_for(pid) == 0);
+	device_keeps(0, SIZE, 0x11, NULL);
+	CHECK(all(p, SIZE, 0x11));
+	give_back(p);
+	device_keeps(0, SIZE, 0x11, NULL);
+	pid = fork();
+	if (!pid)
+		_exit(0);
+	CHECK(wait_for(pid) == 0);
+	device_keeps(0, SIZE, 0x11, NULL);
+	CHECK(dma_unmap(&v, IOVA, SIZE) == SIZE && !is_mapped(p));
+}
+
+/* ---- memory that nobody thinks of ---- */
+
+static unsigned char in_data[3 * 4096] = { 1 }, in_bss[3 * 4096];
+
+static void program_memory(void)
+{
+	unsigned char on_stack[3 * 4096], *const at[] = { in_data, in_bss, on_stack };
+
+	for (unsigned i = 0; i < 3; i++) {
+		unsigned char *p = (unsigned char *)(((uintptr_t)at[i] + 4095) & ~4095ul);
+
+		memset(p, 0x11, 8192);
+		CHECK(!dma_map(&v, p, IOVA, 8192));
+		device_keeps(0, 8192, 0x11, NULL);
+		CHECK(device_writes(0, 8192, 0x22) && all(p, 8192, 0x22));
+		CHECK(dma_unmap(&v, IOVA, 8192) == 8192);
+	}
+}
+
+/* Pages that the program touches only after the device. */
+static void untouched(void)
+{
+	EACH_KIND(k) {
+		unsigned char *p = k->get();
+
+		CHECK(!dma_map(&v, p, IOVA, SIZE));
+		CHECK(device_reads(0, SIZE, 0) && device_writes(0, 4096, 0x11) && all(p, 4096, 0x11) && all(p + 4096, SIZE - 4096, 0));
+		p[8192] = 7;
+		CHECK(device_reads(8192, 1, 7));
+		CHECK(dma_unmap(&v, IOVA, SIZE) == SIZE);
+		munmap(p, SIZE);
+	}
+}
+
 int main(void)
 {
+	/* set, it stays: else it grows with what is freed */
+	mallopt(M_MMAP_THRESHOLD, 128 << 10);
 	start();
 	EACH_KIND(k) {
 		protection(k->get());
@@ -218,6 +682,23 @@ int main(void)
 	RUN(rights_of_map);
 	RUN(protection_and_fork);
 	RUN(protection_key);
+	EACH_KIND(k) {
+		losses(k);
+		report("losses", k->name);
+	}
+	RUN(locked);
+	RUN(segments);
+	RUN(freed);
+	RUN(freed_twice_mapped);
+	RUN(freed_and_closed);
+	RUN(reallocated);
+	RUN(trimmed);
+	RUN(shrinking_heap);
+	RUN(threads);
+	RUN(small_stack);
+	RUN(freed_in_a_child);
+	RUN(program_memory);
+	RUN(untouched);
 	vfio_close(&v);
 	return any_failed;
 }

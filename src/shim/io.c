@@ -562,6 +562,21 @@ bool shim_syscall(long nr, const long a[6], long *ret)
 	case SYS_madvise:
 		*ret = shim_madvise((void *)a[0], (size_t)a[1], (int)a[2]);
 		return true;
+	case SYS_brk:
+		shim_break_falls((void *)a[0], __curbrk);
+		return false;
+	case SYS_shmat:
+		*ret = shim_shmat((int)a[0], (void *)a[1], (int)a[2]);
+		return true;
+	case SYS_shmdt:
+		*ret = shim_shmdt((void *)a[0]);
+		return true;
+	case SYS_remap_file_pages:
+		*ret = shim_remap_file_pages((void *)a[0], (size_t)a[1], (int)a[2], (size_t)a[3], (int)a[4]);
+		return true;
+	case SYS_process_madvise:
+		*ret = shim_process_madvise((int)a[0], (const struct iovec *)a[1], (size_t)a[2], (int)a[3], (unsigned)a[4]);
+		return true;
 	case SYS_open:
 		*ret = shim_open(AT_FDCWD, (const char *)a[0], (int)a[1], (mode_t)a[2]);
 		return true;

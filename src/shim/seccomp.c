@@ -13,12 +13,9 @@
  */
 #include "shim/shim.h"
 
-#include <dlfcn.h>
-#include <gnu/libc-version.h>
 #include <linux/audit.h>
 #include <linux/filter.h>
 #include <linux/seccomp.h>
-#include <link.h>
 #include <stddef.h>
 #include <string.h>
 #include <sys/prctl.h>
@@ -161,32 +158,10 @@ void shim_seccomp_init(void)
 
 /* ---- libc's own writes ---- */
 
-struct text {
-	uintptr_t inside, start, end;
-};
-
-/* The executable segment that has @inside. */
-static int find_text(struct dl_phdr_info *info, size_t size, void *arg)
-{
-	struct text *t = arg;
-
-	for (unsigned i = 0; i < info->dlpi_phnum; i++) {
-		const ElfW(Phdr) *ph = &info->dlpi_phdr[i];
-		uintptr_t at = info->dlpi_addr + ph->p_vaddr;
-
-		if (ph->p_type == PT_LOAD && ph->p_flags & PF_X && t->inside >= at && t->inside < at + ph->p_memsz) {
-			t->start = at;
-			t->end = at + ph->p_memsz;
-			return 1;
-		}
-	}
-	return 0;
-}
-
 void shim_seccomp_trap_writes(int fd)
 {
 	static atomic_ullong done[16]; /* numbers that have it: once each, for filters only add up */
-	struct text t = { .inside = (uintptr_t)gnu_get_libc_version };
+	uintptr_t start = 0, end = 0;
 	uint64_t bit = 1ull << fd % 64;
 	long rc;
 
@@ -197,7 +172,7 @@ void shim_seccomp_trap_writes(int fd)
 	if (bit & atomic_fetch_or(&done[fd / 64], bit))
 		return;
 	/* all of libc lies in one 4 GiB, or else the number could not be compared in two halves */
-	if (!dl_iterate_phdr(find_text, &t) || t.start >> 32 != (t.end - 1) >> 32) {
+	if (!shim_libc_text(&start, &end) || start >> 32 != (end - 1) >> 32) {
 		log_info(SHIM_WHO, "libc cannot be found: what its streams write to sriov_numvfs is EBADF");
 		return;
 	}
@@ -211,10 +186,10 @@ void shim_seccomp_trap_writes(int fd)
 		LOAD(LO(0)),
 		IF_EQ((uint32_t)fd, 0, 5),
 		LOAD(offsetof(struct seccomp_data, instruction_pointer) + 4),
-		IF_EQ((uint32_t)(t.start >> 32), 0, 3),
+		IF_EQ((uint32_t)(start >> 32), 0, 3),
 		LOAD(offsetof(struct seccomp_data, instruction_pointer)),
-		IF_GE((uint32_t)t.start, 0, 1),
-		IF_GE((uint32_t)t.end, 0, 1),
+		IF_GE((uint32_t)start, 0, 1),
+		IF_GE((uint32_t)end, 0, 1),
 		ALLOW,
 		TRAP,
 	};

@@ -289,6 +289,7 @@ __attribute__((constructor(101))) static void shim_init(void)
 	shim_signals_init();
 	shim_seccomp_init();
 	shim_fork_init();
+	shim_libc_init();
 	shim.on = true;
 	shim_attrs_init();
 	shim_cwd_changed();

@@ -223,6 +223,21 @@ long shim_munmap(void *addr, size_t len);
 long shim_mremap(void *old, size_t old_len, size_t new_len, int flags, void *to);
 long shim_mprotect(void *addr, size_t len, int prot);
 long shim_madvise(void *addr, size_t len, int advice);
+bool shim_advice_loses(int advice); /* madvise: the pages go */
+int shim_brk(void *addr); /* libc's brk, as the program calls it */
+long shim_shmat(int id, void *addr, int flags);
+long shim_shmdt(void *addr);
+long shim_remap_file_pages(void *addr, size_t len, int prot, size_t pgoff, int flags);
+long shim_process_madvise(int pidfd, const struct iovec *iov, size_t n, int advice, unsigned flags);
+/* The raw call's part of shim_brk. */
+void shim_break_falls(void *addr, void *now);
+
+/* ---- libc.c: what libc does inside of itself ---- */
+void shim_libc_init(void);
+/* Where libc's code lies. */
+bool shim_libc_text(uintptr_t *start, uintptr_t *end);
+extern void *__curbrk; /* libc's idea of where the heap ends, which its malloc and its sbrk() go by */
+int shim_set_break(void *addr); /* brk without a look at who has the memory; -1 with errno */
 
 /* ---- bars.c: mapped BARs ---- */
 /* Map @len bytes of @f at @pos, which uapi_mmap_check() let through: the address or -errno. */

@@ -8,6 +8,7 @@
 #include <string.h>
 #include "base/log.h"
 #include "base/reach.h"
+#include "vfio/type1_internal.h"
 
 /* the kernel's module parameter dma_entry_limit of vfio_iommu_type1 */
 #define DMA_ENTRY_LIMIT 65535u
@@ -28,6 +29,7 @@ struct vfio_system *vfio_system_new(void)
 	pthread_mutex_init(&s->preserve_lock, NULL);
 	pthread_mutex_init(&s->maps_lock, NULL);
 	CDS_INIT_LIST_HEAD(&s->type1s);
+	atomic_init(&s->lowest, UINT64_MAX);
 	reach_init();
 	s->memlock_limit = UINT64_MAX;
 	s->dma_entry_limit = DMA_ENTRY_LIMIT;
@@ -45,6 +47,7 @@ void vfio_system_free(struct vfio_system *s)
 	}
 	free(s->groups);
 	loop_free(s->loop);
+	returned_free(s);
 	pthread_mutex_destroy(&s->maps_lock);
 	pthread_mutex_destroy(&s->preserve_lock);
 	pthread_mutex_destroy(&s->topology_lock);

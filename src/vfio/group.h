@@ -58,10 +58,16 @@ struct vfio_system {
 
 	/* DMA mappings of all containers (type1.c, preserve.c) */
 	pthread_mutex_t preserve_lock;    /* above every vfio_type1's lock: one at a time, and no type1 comes or goes meanwhile */
-	pthread_mutex_t maps_lock;        /* a leaf, nothing is freed under it: type1s, asides, and with a type1's own lock its index by address */
+	pthread_mutex_t maps_lock;        /* a leaf, nothing is allocated or freed under it, since it is taken in the middle of malloc: type1s, asides, and with a type1's own lock its index by address */
 	struct cds_list_head type1s;
 	struct itree asides;              /* memory that was moved aside, by address */
 	atomic_ulong mappings;            /* in all of them */
+	atomic_ullong lowest, highest;    /* no mapping has memory below or above; only to save the lock */
+	/* memory that libc gave back while it was mapped (returned.c): records by address, spare ones, and the pages that they are in; under maps_lock */
+	struct itree returned;
+	struct returned *returned_spare;
+	struct chunk *returned_chunks;
+	atomic_ulong num_returned;
 	atomic_ullong pages_locked;       /* what counts against memlock_limit, in pages */
 };
 struct vfio_system *vfio_system_new(void);

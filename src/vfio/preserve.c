@@ -226,19 +226,28 @@ void type1_asides_free(struct aside *list)
 	}
 }
 
+bool vfio_pages_near(struct vfio_system *s, uint64_t start, uint64_t last)
+{
+	return atomic_load_explicit(&s->mappings, memory_order_relaxed) &&
+	       start <= atomic_load_explicit(&s->highest, memory_order_relaxed) &&
+	       last >= atomic_load_explicit(&s->lowest, memory_order_relaxed);
+}
+
 bool vfio_pages_in_use(struct vfio_system *s, const void *vaddr, uint64_t len)
 {
-	uint64_t start = (uint64_t)vaddr;
+	uint64_t start = (uint64_t)vaddr, last;
 	struct vfio_type1 *t;
 	bool used = false;
 
-	if (!len || !atomic_load_explicit(&s->mappings, memory_order_relaxed))
+	if (!len)
+		return false;
+	last = add_overflows(start, len - 1) ? UINT64_MAX : start + len - 1;
+	if (!vfio_pages_near(s, start, last))
 		return false;
 	pthread_mutex_lock(&s->maps_lock);
 	cds_list_for_each_entry(t, &s->type1s, in_system)
 	{
-		used = itree_first(&t->by_mem, start,
-				   add_overflows(start, len - 1) ? UINT64_MAX : start + len - 1);
+		used = itree_first(&t->by_mem, start, last);
 		if (used)
 			break;
 	}

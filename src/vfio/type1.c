@@ -53,6 +53,7 @@ void vfio_type1_free(struct vfio_type1 *t)
 	if (!t)
 		return;
 	s = t->sys;
+	t->closing = true;
 	vfio_type1_unmap(t, VFIO_DMA_UNMAP_FLAG_ALL, 0, 0, &bytes, 0, 0, NULL);
 	pthread_mutex_lock(&s->preserve_lock);
 	pthread_mutex_lock(&s->maps_lock);
@@ -132,20 +133,46 @@ static uint64_t account(struct vfio_system *s, uint64_t pages, uint64_t *limit)
 
 static void index_mem(struct vfio_type1 *t, struct dma *d, uint64_t vaddr, uint64_t size)
 {
+	struct vfio_system *s = t->sys;
+
 	d->by_mem.start = vaddr;
 	d->by_mem.last = vaddr + size - 1;
-	pthread_mutex_lock(&t->sys->maps_lock);
+	pthread_mutex_lock(&s->maps_lock);
 	itree_insert(&t->by_mem, &d->by_mem);
-	pthread_mutex_unlock(&t->sys->maps_lock);
-	atomic_fetch_add(&t->sys->mappings, 1);
+	if (d->by_mem.start < atomic_load(&s->lowest))
+		atomic_store(&s->lowest, d->by_mem.start);
+	if (d->by_mem.last > atomic_load(&s->highest))
+		atomic_store(&s->highest, d->by_mem.last);
+	atomic_fetch_add(&s->mappings, 1);
+	pthread_mutex_unlock(&s->maps_lock);
 }
 
-static void unindex_mem(struct vfio_type1 *t, struct dma *d)
+/* The domain has nothing of @d any more. Returns how much of its memory libc had given back, and is gone now. */
+static uint64_t unindex_mem(struct vfio_type1 *t, struct dma *d)
 {
-	pthread_mutex_lock(&t->sys->maps_lock);
+	struct vfio_system *s = t->sys;
+	uint64_t returned;
+
+	pthread_mutex_lock(&s->maps_lock);
 	itree_remove(&t->by_mem, &d->by_mem);
-	pthread_mutex_unlock(&t->sys->maps_lock);
-	atomic_fetch_sub(&t->sys->mappings, 1);
+	if (atomic_fetch_sub(&s->mappings, 1) == 1) {
+		atomic_store(&s->lowest, UINT64_MAX);
+		atomic_store(&s->highest, 0);
+	}
+	returned = returned_release(s, d->by_mem.start, d->by_mem.last);
+	pthread_mutex_unlock(&s->maps_lock);
+	return returned;
+}
+
+/* Did libc give some of the memory back? Then there is nothing to pin, though it has to stay for another mapping. */
+static bool is_returned(struct vfio_system *s, uint64_t vaddr, uint64_t size)
+{
+	bool is;
+
+	pthread_mutex_lock(&s->maps_lock);
+	is = returned_touches(s, vaddr, vaddr + size - 1);
+	pthread_mutex_unlock(&s->maps_lock);
+	return is;
 }
 
 /* The pages of a new mapping: there, and within the limit? The kernel goes through them in order: a
@@ -155,7 +182,10 @@ static int pin(struct vfio_type1 *t, uint64_t vaddr, uint64_t iova, uint64_t siz
 	uint64_t limit, pages = size / PAGE_SIZE_4K, fit = account(t->sys, pages, &limit);
 	int ret;
 
-	ret = type1_populate(vaddr, fit < pages ? (fit + 1) * PAGE_SIZE_4K : size, prot);
+	if (is_returned(t->sys, vaddr, size))
+		ret = -EFAULT;
+	else
+		ret = type1_populate(vaddr, fit < pages ? (fit + 1) * PAGE_SIZE_4K : size, prot);
 	if (fit == pages) {
 		if (ret)
 			atomic_fetch_sub(&t->sys->pages_locked, pages);
@@ -367,7 +397,7 @@ static struct dma *take_out(struct vfio_type1 *t, struct dma *first, uint64_t io
 	uint64_t from = dma_iova(first), to = first->by_iova.last;
 	struct dma *list = NULL, *d;
 	struct aside *unused = NULL;
-	uint64_t locked = 0;
+	uint64_t locked = 0, returned = 0;
 
 	for (d = first; d; d = next_in(d, iova, last)) {
 		d->next = list;
@@ -381,10 +411,15 @@ static struct dma *take_out(struct vfio_type1 *t, struct dma *first, uint64_t io
 	iommu_domain_unmap(t->domain, from, to - from + 1);
 	for (d = list; d; d = d->next) {
 		itree_remove(&t->by_iova, &d->by_iova);
-		unindex_mem(t, d);
+		returned += unindex_mem(t, d);
 		t->entries--;
 	}
 	atomic_fetch_sub(&t->sys->pages_locked, locked / PAGE_SIZE_4K);
+	if (returned && !t->closing)
+		log_warn("dma",
+			 "UNMAP_DMA at IOVA 0x%" PRIx64 ": the program had given %" PRIu64
+			 " bytes of this memory back (free) while the device could still use them",
+			 from, returned);
 	type1_asides_free(unused);
 	return list;
 }

@@ -37,4 +37,13 @@ uint64_t vfio_type1_pgsizes(struct vfio_type1 *t);
 void vfio_preserve_pages(struct vfio_system *s, void *vaddr, uint64_t len, void *(*move)(void *old, uint64_t len, void *arg), void *arg);
 /* true if any mapping of @s touches the range: the quick test before the slow call. No lock when nothing is mapped. */
 bool vfio_pages_in_use(struct vfio_system *s, const void *vaddr, uint64_t len);
+/* May mappings have memory in [start, last]? Takes no lock: more often yes than is so, never no when they have. */
+bool vfio_pages_near(struct vfio_system *s, uint64_t start, uint64_t last);
+/*
+ * libc takes memory away inside of itself, maybe with malloc's locks held, so that nothing can be moved: [*start, *end) is the first stretch of pages in [from, to) that mappings
+ * have. @keep: it is to be unmapped, which happens when no mapping has it any more; the caller leaves it as it is. False: none. Both ends are page boundaries.
+ */
+bool vfio_next_in_use(struct vfio_system *s, uint64_t from, uint64_t to, bool keep, uint64_t *start, uint64_t *end);
+/* The program is about to map something in [from, to), or to unmap it by itself: what was kept there is not unmapped later. */
+void vfio_place_taken(struct vfio_system *s, uint64_t from, uint64_t to);
 #endif

@@ -27,6 +27,7 @@ struct vfio_type1 {
 	struct itree by_iova;
 	struct itree by_mem;  /* changed with maps_lock held as well: either is enough to read */
 	unsigned entries;
+	bool closing;         /* nobody asks for the unmap */
 	bool tracking;        /* VFIO_IOMMU_DIRTY_PAGES_FLAG_START */
 	struct cds_list_head in_system;
 };
@@ -56,4 +57,12 @@ int type1_populate(uint64_t vaddr, uint64_t size, unsigned prot);
  */
 void type1_put_asides(struct vfio_type1 *t, struct dma *d, struct aside **free);
 void type1_asides_free(struct aside *list);
+
+/*
+ * returned.c, with maps_lock held. Did libc give memory in [start, last] back? A mapping that had [start, last] is gone, from the domain, too: what libc gave back there
+ * and no other mapping has is unmapped; how many bytes it was.
+ */
+bool returned_touches(const struct vfio_system *s, uint64_t start, uint64_t last);
+uint64_t returned_release(struct vfio_system *s, uint64_t start, uint64_t last);
+void returned_free(struct vfio_system *s); /* the records; with the system, without a lock */
 #endif

@@ -1,0 +1,199 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * vfio/returned.c: memory that libc gives back inside of itself while a device has it: free() of a large block, a thread's
+ * stack. It may hold malloc's locks then, so nothing here waits for anything that another thread could hold while it
+ * allocates: no pages are moved, as for the program's own munmap, and nobody waits for the devices. The memory stays where it
+ * is, for the devices, and the munmap is made up for when the last mapping that touches it goes.
+ *
+ * The program cannot tell, but that the place stays taken: what it maps without saying where comes to lie elsewhere, and what
+ * it maps just there takes the place over (vfio_place_taken).
+ */
+#include <sys/mman.h>
+#include <sys/syscall.h>
+#include "base/sys.h"
+#include "vfio/type1_internal.h"
+
+#define CHUNK 4096ul
+
+struct returned {
+	struct itree_node node; /* whole pages, of which a mapping has some */
+	struct returned *next;  /* of the spare ones */
+};
+
+struct chunk {
+	struct chunk *next;
+	struct returned r[(CHUNK - sizeof(void *)) / sizeof(struct returned)];
+};
+
+/* Take a record. maps_lock is held by all that follows. NULL: no memory. */
+static struct returned *take(struct vfio_system *s)
+{
+	struct returned *r = s->returned_spare;
+	struct chunk *c;
+	long at;
+
+	if (!r) {
+		at = sys_call(SYS_mmap, 0, CHUNK, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+		if (at < 0 && at >= -4095)
+			return NULL;
+		c = (struct chunk *)at;
+		c->next = s->returned_chunks;
+		s->returned_chunks = c;
+		for (unsigned i = 0; i < ARRAY_SIZE(c->r); i++) {
+			c->r[i].next = s->returned_spare;
+			s->returned_spare = &c->r[i];
+		}
+		r = s->returned_spare;
+	}
+	s->returned_spare = r->next;
+	return r;
+}
+
+static void put(struct vfio_system *s, struct returned *r)
+{
+	r->next = s->returned_spare;
+	s->returned_spare = r;
+}
+
+static struct returned *first(const struct vfio_system *s, uint64_t start, uint64_t last)
+{
+	struct itree_node *n = itree_first(&s->returned, start, last);
+
+	return n ? container_of_type(n, struct returned, node) : NULL;
+}
+
+static void add(struct vfio_system *s, struct returned *r, uint64_t start, uint64_t last)
+{
+	r->node.start = start;
+	r->node.last = last;
+	itree_insert(&s->returned, &r->node);
+	atomic_fetch_add(&s->num_returned, 1);
+}
+
+static void forget(struct vfio_system *s, struct returned *r)
+{
+	itree_remove(&s->returned, &r->node);
+	atomic_fetch_sub(&s->num_returned, 1);
+}
+
+/* The end of what mappings have of [start, last] without a gap from @start on; @start: nothing. */
+static uint64_t reach_of(const struct vfio_system *s, uint64_t start, uint64_t last)
+{
+	struct itree_node *n;
+	struct vfio_type1 *t;
+	uint64_t end = start;
+	bool grew;
+
+	do {
+		grew = false;
+		cds_list_for_each_entry(t, &s->type1s, in_system) {
+			while (end <= last && (n = itree_first(&t->by_mem, end, end))) {
+				end = n->last + 1;
+				grew = true;
+			}
+		}
+	} while (grew && end <= last);
+	return end <= last ? end : last + 1;
+}
+
+static bool touched(const struct vfio_system *s, uint64_t start, uint64_t last, uint64_t *at)
+{
+	uint64_t best = UINT64_MAX;
+	struct itree_node *n;
+	struct vfio_type1 *t;
+
+	cds_list_for_each_entry(t, &s->type1s, in_system) {
+		n = itree_first(&t->by_mem, start, last);
+		if (n && n->start < best)
+			best = n->start;
+	}
+	*at = best > start ? best : start;
+	return best != UINT64_MAX;
+}
+
+bool vfio_next_in_use(struct vfio_system *s, uint64_t from, uint64_t to, bool keep, uint64_t *start, uint64_t *end)
+{
+	struct returned *r;
+	bool found;
+
+	if (from >= to || !vfio_pages_near(s, from, to - 1))
+		return false;
+	pthread_mutex_lock(&s->maps_lock);
+	found = touched(s, from, to - 1, start);
+	if (found) {
+		*end = reach_of(s, *start, to - 1);
+		r = keep ? first(s, *start, *end - 1) : NULL;
+		/* what was given back before is not remembered twice */
+		if (r && r->node.start > *start)
+			*end = r->node.start;
+		else if (r && r->node.last < *end - 1)
+			*end = r->node.last + 1;
+		if (keep && (!r || r->node.start > *start)) {
+			/* without memory to remember it, it stays until the program ends */
+			r = take(s);
+			if (r)
+				add(s, r, *start, *end - 1);
+		}
+	}
+	pthread_mutex_unlock(&s->maps_lock);
+	return found;
+}
+
+void vfio_place_taken(struct vfio_system *s, uint64_t from, uint64_t to)
+{
+	struct returned *r, *rest;
+	uint64_t start, last;
+
+	if (from >= to || !atomic_load_explicit(&s->num_returned, memory_order_relaxed))
+		return;
+	pthread_mutex_lock(&s->maps_lock);
+	while ((r = first(s, from, to - 1))) {
+		start = r->node.start;
+		last = r->node.last;
+		forget(s, r);
+		if (start < from) {
+			add(s, r, start, from - 1);
+			r = NULL;
+		}
+		if (last >= to && (rest = r ? r : take(s))) {
+			add(s, rest, to, last);
+			r = NULL;
+		}
+		if (r)
+			put(s, r);
+	}
+	pthread_mutex_unlock(&s->maps_lock);
+}
+
+bool returned_touches(const struct vfio_system *s, uint64_t start, uint64_t last)
+{
+	return itree_first(&s->returned, start, last);
+}
+
+uint64_t returned_release(struct vfio_system *s, uint64_t start, uint64_t last)
+{
+	struct itree_node *n = itree_first(&s->returned, start, last), *next;
+	uint64_t bytes = 0, at;
+
+	for (; n; n = next) {
+		next = itree_next(n, start, last);
+		if (touched(s, n->start, n->last, &at))
+			continue;
+		forget(s, container_of_type(n, struct returned, node));
+		/* with the lock held: who takes the place over after this must not lose what he puts there */
+		sys_call(SYS_munmap, (long)n->start, (long)(n->last - n->start + 1), 0, 0, 0, 0);
+		bytes += n->last - n->start + 1;
+		put(s, container_of_type(n, struct returned, node));
+	}
+	return bytes;
+}
+
+void returned_free(struct vfio_system *s)
+{
+	struct chunk *c = s->returned_chunks, *next;
+
+	for (; c; c = next) {
+		next = c->next;
+		sys_call(SYS_munmap, (long)c, CHUNK, 0, 0, 0, 0);
+	}
+}
