@@ -398,6 +398,7 @@ static struct dma *take_out(struct vfio_type1 *t, struct dma *first, uint64_t io
 	struct dma *list = NULL, *d;
 	struct aside *unused = NULL;
 	uint64_t locked = 0, returned = 0;
+	uint32_t suppressed;
 
 	for (d = first; d; d = next_in(d, iova, last)) {
 		d->next = list;
@@ -415,7 +416,7 @@ static struct dma *take_out(struct vfio_type1 *t, struct dma *first, uint64_t io
 		t->entries--;
 	}
 	atomic_fetch_sub(&t->sys->pages_locked, locked / PAGE_SIZE_4K);
-	if (returned && !t->closing)
+	if (returned && !t->closing && log_allow(&t->limit, &suppressed))
 		log_warn("dma",
 			 "UNMAP_DMA at IOVA 0x%" PRIx64 ": the program had given %" PRIu64
 			 " bytes of this memory back (free) while the device could still use them",

@@ -5,6 +5,7 @@
 #ifndef VFIO_TYPE1_INTERNAL_H
 #define VFIO_TYPE1_INTERNAL_H
 #include "base/itree.h"
+#include "base/log.h"
 #include "vfio/group.h"
 #include "vfio/type1.h"
 
@@ -28,6 +29,7 @@ struct vfio_type1 {
 	struct itree by_mem;  /* changed with maps_lock held as well: either is enough to read */
 	unsigned entries;
 	bool closing;         /* nobody asks for the unmap */
+	struct log_limit limit;
 	bool tracking;        /* VFIO_IOMMU_DIRTY_PAGES_FLAG_START */
 	struct cds_list_head in_system;
 };
