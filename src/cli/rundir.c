@@ -6,7 +6,7 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <ftw.h>
+#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -14,20 +14,23 @@
 #include <unistd.h>
 #include "cli/cli.h"
 
-#define OPEN_DIRS 16 /* descriptors that nftw may use */
+#define PRESENCE "claims/processes"
 
-/* What every process with the shim holds a read lock on (shim.c): while one does, the directory is needed. */
-static int make_presence(const char *claims)
+/*
+ * What every process with the shim holds a read lock on (shim.c): while one does, the directory is needed. Nobody but the owner can open it, or anybody could make us wait for him; a process that
+ * became another user has the descriptor that it inherited.
+ */
+static int make_presence(const char *dir)
 {
 	char path[PATH_MAX];
 	int fd;
 
-	snprintf(path, sizeof(path), "%s/processes", claims);
-	fd = open(path, O_CREAT | O_EXCL | O_WRONLY | O_CLOEXEC, 0444);
+	snprintf(path, sizeof(path), "%s/" PRESENCE, dir);
+	fd = open(path, O_CREAT | O_EXCL | O_WRONLY | O_CLOEXEC, 0600);
 	if (fd < 0)
 		return -errno;
-	/* whatever the umask is; uvfio itself asks for a write lock, as its owner */
-	if (fchmod(fd, 0644)) {
+	/* whatever the umask is */
+	if (fchmod(fd, 0600)) {
 		close(fd);
 		return -errno;
 	}
@@ -73,7 +76,7 @@ int rundir_new(char **dir, char **why)
 		rc = -ENOMEM;
 		goto fail;
 	}
-	rc = mkdir(claims, 0755) ? -errno : make_presence(claims);
+	rc = mkdir(claims, 0755) ? -errno : make_presence(d);
 	if (rc)
 		goto fail;
 	free(claims);
@@ -86,61 +89,69 @@ fail:
 	return rc;
 }
 
-static int remove_one(const char *path, const struct stat *st, int type, struct FTW *ftw)
+/*
+ * The directory @name in @parent with all that is in it. By descriptors, and no link is followed: a directory of the view that root gave to somebody (chown) may become a link to another place
+ * while we are in it.
+ */
+static void remove_tree(int parent, const char *name)
 {
-	if (remove(path) && errno != ENOENT)
-		log_warn("run", "%s: %s", path, strerror(errno));
-	return 0;
+	int fd = openat(parent, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	struct dirent *e;
+	DIR *d;
+
+	d = fd < 0 ? NULL : fdopendir(fd);
+	if (!d && fd >= 0)
+		close(fd);
+	while (d && (e = readdir(d))) {
+		if (!strcmp(e->d_name, ".") || !strcmp(e->d_name, ".."))
+			continue;
+		if (!unlinkat(fd, e->d_name, 0) || errno == ENOENT)
+			continue;
+		if (errno == EISDIR)
+			remove_tree(fd, e->d_name);
+		else
+			log_warn("run", "%s: %s", e->d_name, strerror(errno));
+	}
+	if (d)
+		closedir(d);
+	if (unlinkat(parent, name, AT_REMOVEDIR) && errno != ENOENT)
+		log_warn("run", "%s: %s", name, strerror(errno));
 }
 
 void rundir_remove(const char *dir)
 {
-	nftw(dir, remove_one, OPEN_DIRS, FTW_DEPTH | FTW_PHYS | FTW_MOUNT);
+	remove_tree(AT_FDCWD, dir);
 }
 
-/* Is some process holding a claim? @wait: until none does. */
-static bool claimed(const char *dir, bool wait)
+/* Is there a process of the run? @wait: until there is none. */
+static bool is_needed(const char *dir, bool wait)
 {
+	struct flock fl = {.l_type = F_WRLCK, .l_whence = SEEK_SET};
 	char path[PATH_MAX];
-	struct dirent *e;
-	bool held = false;
-	DIR *d;
+	int fd, rc;
 
-	snprintf(path, sizeof(path), "%s/claims", dir);
-	d = opendir(path);
-	if (!d)
+	snprintf(path, sizeof(path), "%s/" PRESENCE, dir);
+	fd = open(path, O_RDWR | O_CLOEXEC);
+	if (fd < 0)
 		return false;
-	while ((e = readdir(d))) {
-		struct flock fl = {.l_type = F_WRLCK, .l_whence = SEEK_SET};
-		int fd;
-
-		if (*e->d_name == '.')
-			continue;
-		fd = openat(dirfd(d), e->d_name, O_RDWR | O_CLOEXEC);
-		if (fd < 0)
-			continue;
-		if (wait) {
-			while (fcntl(fd, F_OFD_SETLKW, &fl) && errno == EINTR)
-				;
-		} else if (fcntl(fd, F_OFD_SETLK, &fl) && (errno == EAGAIN || errno == EACCES)) {
-			held = true;
-		}
-		close(fd);
-	}
-	closedir(d);
-	return held;
+	do
+		rc = fcntl(fd, wait ? F_OFD_SETLKW : F_OFD_SETLK, &fl);
+	while (rc && errno == EINTR);
+	rc = rc ? errno : 0;
+	close(fd);
+	return rc == EAGAIN || rc == EACCES;
 }
 
 void rundir_end(const char *dir)
 {
 	int null;
 
-	if (!claimed(dir, false)) {
+	if (!is_needed(dir, false)) {
 		rundir_remove(dir);
 		return;
 	}
 	/*
-	 * The program left a process that has a device open or may open one (a daemon: QEMU
+	 * The program left a process that has devices open or may open some (a daemon: QEMU
 	 * -daemonize). The status goes to the caller now; a process that holds nothing of the
 	 * caller's (no terminal, no pipe, no directory) waits for the other.
 	 */
@@ -162,7 +173,7 @@ void rundir_end(const char *dir)
 	for (int fd = 0; null >= 0 && fd < 3; fd++)
 		dup2(null, fd);
 	close_range(3, ~0u, 0);
-	claimed(dir, true);
+	is_needed(dir, true);
 	rundir_remove(dir);
 	_exit(0);
 }

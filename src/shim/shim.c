@@ -189,34 +189,39 @@ static int init_run_dir(const char *dir)
 	return n > 1 ? 0 : -EINVAL;
 }
 
-/* What an exec brought along of it: the number is ours, and the program must not see it. */
-static void drop_inherited(const char *path, int own)
+/* What an exec brought along of @path, as a private descriptor: the program must not see it. -ENOENT: nothing. */
+static int inherited(const char *path)
 {
 	char buf[1024], name[32], link[PATH_MAX + 32];
-	int dir = sys_open("/proc/self/fd", O_RDONLY | O_DIRECTORY | O_CLOEXEC, 0);
+	int dir = sys_open("/proc/self/fd", O_RDONLY | O_DIRECTORY | O_CLOEXEC, 0), found = -ENOENT;
 	long n, at, len;
 
 	if (dir < 0)
-		return;
+		return dir;
 	while ((n = sys_call(SYS_getdents64, dir, (long)buf, sizeof(buf), 0, 0, 0)) > 0) {
 		for (at = 0; at < n; at += ((struct dirent64 *)(buf + at))->d_reclen) {
 			const char *text = ((struct dirent64 *)(buf + at))->d_name;
 			int fd = atoi(text);
 
-			if (*text == '.' || fd < 3 || fd == own || fd == dir)
+			if (*text == '.' || fd < 3 || fd == found || fd == dir)
 				continue;
 			snprintf(name, sizeof(name), "/proc/self/fd/%d", fd);
 			len = sys_call(SYS_readlinkat, AT_FDCWD, (long)name, (long)link, sizeof(link) - 1, 0, 0);
-			if (len > 0 && (link[len] = '\0', !strcmp(link, path)))
+			if (len <= 0 || (link[len] = '\0', strcmp(link, path)))
+				continue;
+			if (found < 0)
+				found = fd_make_private(fd);
+			else
 				sys_close(fd);
 		}
 	}
 	sys_close(dir);
+	return found;
 }
 
 /*
- * A read lock that children share and that goes with the last process: what forks now and opens a device after its parent is gone finds the run directory in place. It outlives an exec:
- * between an image and the next, `uvfio run` would take the lock for given up. The next image has one of its own, and gives that one up.
+ * A read lock that children share and that goes with the last process: what forks now and opens a device after its parent is gone finds the run directory in place. It outlives an exec, since
+ * between an image and the next `uvfio run` would take it for given up, and since only the run's owner can open the file: a program that becomes another user keeps what it has.
  */
 static void init_presence(void)
 {
@@ -225,18 +230,20 @@ static void init_presence(void)
 	int fd, priv;
 
 	snprintf(path, sizeof(path), "%s/claims/processes", shim.run_dir);
-	fd = sys_open(path, O_RDONLY | O_CLOEXEC, 0);
-	if (fd < 0)
-		return;
-	sys_call(SYS_fcntl, fd, F_OFD_SETLK, (long)&fl, 0, 0, 0);
-	priv = fd_make_private(fd);
+	priv = inherited(path);
 	if (priv < 0) {
-		sys_close(fd);
-		return;
+		fd = sys_open(path, O_RDONLY | O_CLOEXEC, 0);
+		if (fd < 0)
+			return;
+		priv = fd_make_private(fd);
+		if (priv < 0) {
+			sys_close(fd);
+			return;
+		}
 	}
+	sys_call(SYS_fcntl, priv, F_OFD_SETLK, (long)&fl, 0, 0, 0);
 	sys_call(SYS_fcntl, priv, F_SETFD, 0, 0, 0, 0);
 	shim.presence_fd = priv;
-	drop_inherited(path, priv);
 }
 
 /* Its tool's library is preloaded into what runs on it. */
