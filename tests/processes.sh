@@ -64,5 +64,50 @@ same "sockets: a port for each program" "ok ok " \
 	"$(two --device "igb,net=unix:$tmp/s1:$tmp/s2" --device "igb,net=unix:$tmp/s2:$tmp/s1" <<<"a open 1 $D1; b open 2 $D2")"
 same "VFs go with their PF, and another card does not matter" "ok EBUSY ok ok ok " \
 	"$(two --device igb,driver=igb,sriov_numvfs=2 --device igb <<<"a open 3 0000:01:10.0; b open 4 0000:01:10.2; b open 2 $D2; a close 3; b open 4 0000:01:10.2")"
+
+# ---- who may do what in the run directory ----
+# each file of it that is not the view: nobody else may lock what a process of the run locks or waits for
+modes() { # COMMAND in the run
+	"$build/uvfio" run --log none "$@" -- sh -c 'cd "$UVFIO_RUN_DIR" && find claims sriov -type f -printf "%p %m\n" | sort' 2>/dev/null
+}
+same "what is locked can be opened by its owner alone" "claims/group-1 600|claims/group-2 600|claims/processes 600|claims/sriov 600|sriov 644|" \
+	"$(modes --device igb,sriov_numvfs=1 | tr '\n' '|')"
+same "and so whatever the umask is" "claims/group-1 600|claims/group-2 600|claims/processes 600|claims/sriov 600|sriov 644|" \
+	"$(umask 000; modes --device igb,sriov_numvfs=1 | tr '\n' '|')"
+same "a group's lock has the owner and mode of its node" "640 600 640 " \
+	"$("$build/uvfio" run --log none --device edu --device edu -- sh -c 'chmod 640 /dev/vfio/1; stat -c %a "$UVFIO_RUN_DIR/claims/group-1" "$UVFIO_RUN_DIR/claims/group-2" /dev/vfio/1' | tr '\n' ' ')"
+
+nobody="setpriv --reuid=65534 --regid=65534 --clear-groups"
+if [[ $(id -u) -eq 0 ]] && $nobody test -x "$prog"; then
+	export nobody prog tmp
+	chmod 755 "$tmp"; mkdir -m 777 "$tmp/open"
+	as_root() { TMPDIR=$tmp/open timeout 60 "$build/uvfio" run --log-file "$tmp/log" "$@" 2>"$tmp/err"; }
+	locks='for f in "$UVFIO_RUN_DIR"/claims/*; do for how in -s -x; do $nobody flock $how -n "$f" true 2>/dev/null && echo "$f"; done; done'
+	same "another user can lock nothing of root's run" "" "$(as_root --device edu --device igb,sriov_numvfs=1 -- sh -c "$prog </dev/null; $locks")"
+	# a user's program that outlives the rest, over some execs: it has the directory, and the last thing of it is that it goes
+	same "a program that became another user has what it needs, when its parent is gone" "0000:01:00.0 ok gone" \
+		"$(as_root --device edu -- sh -c '$nobody sh -c '"'"'exec sh -c "exec sh -c \"cat $tmp/fifo; ls /sys/bus/pci/devices\""'"'"' >$tmp/open/later & mkfifo -m 666 $tmp/fifo'
+		ls "$tmp/open"/uvfio-*/claims >/dev/null; kept=$?; : >"$tmp/fifo"
+		for _ in $(seq 200); do compgen -G "$tmp/open/uvfio-*" >/dev/null || break; sleep 0.05; done
+		echo "$(cat "$tmp/open/later") $([[ $kept -eq 0 ]] && echo ok) $(compgen -G "$tmp/open/uvfio-*" >/dev/null || echo gone)")"
+	user() { # COMMANDS, for a program that root gave some groups and that is nobody then
+		as_root --device edu --device edu --device igb,driver=igb,sriov_numvfs=1 --device igb -- \
+			sh -c 'chown 65534 /dev/vfio/1 /dev/vfio/4; exec $nobody $prog' <<<"${1//; /$'\n'}" | tr '\n' ' '
+	}
+	same "a group is a user's when root gives it to him, others are not" "ok EACCES EACCES ok ok " "$(user "open 1 $D1; open 2 $D2; open 5 0000:03:10.0; close 1; open 1 $D1")"
+	same "with virtual functions in the run, too, and a port of his own" "ok ok " "$(user "open 1 $D1; open 4 0000:04:00.0")"
+	same "what root has open is busy for him" "ok EBUSY ok ok " "$(as_root --device edu -- bash -c '
+		chown 65534 /dev/vfio/1
+		coproc R { exec $prog; }; echo "open 1 0000:01:00.0" >&${R[1]}; read -r said <&${R[0]}; echo -n "$said "
+		coproc U { exec $nobody $prog; } 2>/dev/null
+		for w in U R U; do
+			declare -n at=$w; c="open 1 0000:01:00.0"; [[ $w == R ]] && c="close 1"
+			echo "$c" >&${at[1]}; read -r said <&${at[0]}; echo -n "$said "
+		done')"
+	# somebody else's directory below the run directory, with a link where a directory was
+	mkdir -p "$tmp/precious/power"; touch "$tmp/precious/power/control"
+	as_root --device edu -- sh -c 'cd $UVFIO_RUN_DIR/sys/devices/pci0000:01/ && rm -rf 0000:01:00.0 && ln -s $tmp/precious 0000:01:00.0'
+	same "the end of a run does not go where a link leads" "control" "$(ls "$tmp/precious/power")"
+fi
 echo "$passed passed, $failed failed"
 [[ $failed -eq 0 ]]

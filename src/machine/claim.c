@@ -18,9 +18,9 @@
 #include "base/sys.h"
 #include "machine/internal.h"
 
-int machine_lock(int fd, short type, bool wait)
+static int lock_range(int fd, short type, bool wait, off_t start, off_t len)
 {
-	struct flock fl = {.l_type = type, .l_whence = SEEK_SET};
+	struct flock fl = {.l_type = type, .l_whence = SEEK_SET, .l_start = start, .l_len = len};
 	long rc;
 
 	do
@@ -30,15 +30,23 @@ int machine_lock(int fd, short type, bool wait)
 	return rc == -EAGAIN || rc == -EACCES ? -EBUSY : (int)rc;
 }
 
-/* A locked, private descriptor of claims/@name; -EBUSY, without a line. */
-static int take(struct machine *m, const char *name)
+int machine_lock(int fd, short type, bool wait)
+{
+	return lock_range(fd, type, wait, 0, 0);
+}
+
+/* The bytes of a group's file. */
+enum { LOCK_GROUP, LOCK_UNIT };
+
+/* A private descriptor of the file of group @id with this byte locked; -EBUSY, without a line. */
+static int take(struct machine *m, unsigned id, off_t byte)
 {
 	char *path;
 	int fd, rc;
 
-	if (asprintf(&path, "%s/%s", m->claim_dir, name) < 0)
+	if (asprintf(&path, "%s/group-%u", m->claim_dir, id) < 0)
 		return -ENOMEM;
-	fd = sys_open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+	fd = sys_open(path, O_RDWR | O_CREAT | O_NOFOLLOW | O_CLOEXEC, 0600);
 	if (fd < 0) {
 		log_err("machine", "%s: %s: cannot tell whether another process has it open", path,
 			strerror(-fd));
@@ -46,13 +54,13 @@ static int take(struct machine *m, const char *name)
 		return fd;
 	}
 	free(path);
-	rc = machine_lock(fd, F_WRLCK, false);
+	rc = lock_range(fd, F_WRLCK, false, byte, 1);
 	if (!rc)
 		rc = fd_make_private(fd);
 	if (rc < 0)
 		sys_close(fd);
 	if (rc < 0 && rc != -EBUSY)
-		log_err("machine", "%s: cannot be claimed: %s", name, strerror(-rc));
+		log_err("machine", "group %u: cannot be claimed: %s", id, strerror(-rc));
 	return rc;
 }
 
@@ -110,13 +118,12 @@ static bool is_alone(struct machine *m, const struct machine_slot *lead)
 /* plug_lock is held. */
 static int unit_take(struct machine *m, struct machine_slot *lead, unsigned group)
 {
-	char name[40], *why = NULL;
+	char *why = NULL;
 	int rc;
 
 	if (lead->claims++)
 		return 0;
-	snprintf(name, sizeof(name), "unit-%s", lead->d.addr);
-	rc = take(m, name);
+	rc = take(m, lead->d.group, LOCK_UNIT);
 	if (rc == -EBUSY)
 		log_warn("machine",
 			 "group %u: another process has %s%s%s open, and devices that hang together can be used by "
@@ -159,19 +166,22 @@ static struct machine_slot *lead_of(struct machine *m, const struct machine_grou
 static int claim_take(struct machine *m, struct machine_group *g)
 {
 	struct machine_slot *lead = lead_of(m, g);
-	char name[24];
 	int rc;
 
 	if (!lead)
 		return -ENODEV;
-	snprintf(name, sizeof(name), "group-%u", g->id);
-	rc = take(m, name);
+	rc = take(m, g->id, LOCK_GROUP);
 	if (rc == -EBUSY)
 		log_info("machine", "group %u: another process has it open", g->id);
 	if (rc < 0)
 		return rc;
 	g->claim = rc;
-	rc = unit_take(m, lead, g->id);
+	/* now it stays what it is, which it may not be any more */
+	rc = machine_is_behind(m);
+	if (rc > 0 || (!rc && !g->vfio->n))
+		rc = -EAGAIN;
+	if (!rc)
+		rc = unit_take(m, lead, g->id);
 	if (rc)
 		drop(&g->claim, false);
 	return rc;

@@ -98,12 +98,13 @@ static struct machine *process(void)
 static int take(struct machine *m, unsigned id)
 {
 	struct vfio_group *g;
-	int held, rc = machine_sync(m, &held);
+	int rc;
 
-	assert_int_equal(rc, 0);
-	g = vfio_system_group(machine_system(m), id);
-	rc = g ? vfio_group_open(machine_system(m), g) : -ENOENT;
-	machine_sync_end(held);
+	do {
+		assert_int_equal(machine_sync(m), 0);
+		g = vfio_system_group(machine_system(m), id);
+		rc = g ? vfio_group_open(machine_system(m), g) : -ENOENT;
+	} while (rc == -EAGAIN);
 	return rc;
 }
 

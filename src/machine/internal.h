@@ -127,7 +127,7 @@ void machine_leave_group(struct machine_slot *slot);
 unsigned machine_free_group(struct machine *m); /* the first number that nobody is in */
 void machine_free_slot(struct machine_slot *slot);
 const struct machine_slot *machine_owner(struct machine *m, const char *addr); /* of an address, a VF's PF included; NULL: free */
-/* F_OFD_SETLK(W): -EBUSY */
+/* F_OFD_SETLK(W), of the whole file: -EBUSY */
 int machine_lock(int fd, short type, bool wait);
 
 /* ---- sriov.c ---- */
@@ -145,6 +145,9 @@ void machine_vf_address(const struct machine_slot *pf, unsigned i, char addr[16]
 void machine_keep_token(void *slot, const uint8_t uuid[16]);
 void machine_load_token(struct machine_slot *pf);
 
+/* Has the run other VFs than @m? What machine_sync() would change, or -errno with a line. */
+int machine_is_behind(struct machine *m);
+
 /* ---- runstate.c ---- */
 #define MACHINE_VFS_MAX 255u
 struct machine_pf_state {
@@ -152,9 +155,8 @@ struct machine_pf_state {
 	unsigned total, offset, stride, num;
 	unsigned groups[MACHINE_VFS_MAX]; /* of the first @num */
 };
-/* The state of all PFs of the run: an array to free. The file must be locked. */
+/* The state of all PFs of the run at some moment: an array to free. -ENOENT: no PF in this run. */
 int machine_state_read(const char *run_dir, struct machine_pf_state **out, unsigned *n);
-int machine_state_open(const char *run_dir); /* locked: a descriptor; -ENOENT: no PF in this run */
 /* At the start: the PFs of @m with no VFs. */
 int machine_state_init(struct machine *m, const char *run_dir);
 

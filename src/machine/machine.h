@@ -71,11 +71,9 @@ int machine_claim_dir(struct machine *m, const char *run_dir);
 
 /*
  * SR-IOV in a run. How many VFs each PF has is a matter of the run, not of a process: it stands in the run directory, with the view. machine_sync() brings @m into
- * line with it; until machine_sync_end(*@held) nothing changes there. To be called before a file of /dev/vfio is opened, and ended when the group is claimed.
- * 0 or -errno with a log line, and then there is nothing to end.
+ * line with it, before a file of /dev/vfio is opened. If it changed until the group is claimed, the open is -EAGAIN, and one begins again. 0 or -errno with a log line.
  */
-int machine_sync(struct machine *m, int *held);
-void machine_sync_end(int held);
+int machine_sync(struct machine *m);
 /*
  * A program writes @text of @len bytes to sriov_numvfs of the PF at @addr: drivers/pci/iov.c, sriov_numvfs_store(). The view gets or loses VFs. @len or -errno: -EINVAL (not a
  * number), -ERANGE (more than sriov_totalvfs), -EBUSY (VFs are enabled already; or, to be disabled, open in some process, where the kernel would wait), -ENODEV.

@@ -2,8 +2,9 @@
 /*
  * machine/runstate.c: how many VFs the PFs of a run have. Processes of a run come and go, each with
  * a machine of its own or with none (a shell that writes to sysfs), so this is a file of the run
- * directory, and changing it changes the view. Who reads it to act on it, or changes it,
- * has it locked.
+ * directory, and changing it changes the view. Who changes it has a lock, which only who may write
+ * sriov_numvfs can have. Who reads it waits for nobody: it looks again when it has the group that it
+ * wants, which cannot go from then on.
  *
  * One line for each PF: its address, what the SR-IOV capability says, how many VFs are enabled, and
  * their groups. It is written before VFs are shown and after they are hidden: what a writer that
@@ -27,6 +28,7 @@
 #include "machine/tree.h"
 
 #define STATE	"sriov"
+#define LOCK	"claims/sriov"
 #define PFS_MAX 256u /* lines that are read */
 #define LINE	(64u + 6u * MACHINE_VFS_MAX)
 
@@ -39,18 +41,18 @@ static int state_path(const char *run_dir, const char *name, char path[PATH_MAX]
 	return n > 0 && n < PATH_MAX ? 0 : -ENAMETOOLONG;
 }
 
-int machine_state_open(const char *run_dir)
+/* The one who changes it has @name open, locked: a descriptor. -ENOENT: there is no PF in this run. */
+static int lock_state(const char *run_dir)
 {
 	char path[PATH_MAX];
 	int fd, rc;
 
-	rc = state_path(run_dir, STATE, path);
+	rc = state_path(run_dir, LOCK, path);
 	if (rc)
 		return rc;
 	fd = sys_open(path, O_RDWR | O_CLOEXEC, 0);
 	if (fd < 0)
 		return fd;
-	/* for reading, too: a lock that readers share is one that a writer may never get */
 	rc = machine_lock(fd, F_WRLCK, true);
 	if (rc) {
 		log_err("machine", "%s: cannot be locked: %s", path, strerror(-rc));
@@ -154,14 +156,12 @@ int machine_state_read(const char *run_dir, struct machine_pf_state **out, unsig
 	return rc;
 }
 
-/* In one call, over all of what was there: there is no moment at which the file says something
- * else. @fd is the file, locked. */
-static int state_write(int fd, const struct machine_pf_state *st, unsigned n)
+/* Another file in its place: who reads sees the one or the other. */
+static int state_write(const char *run_dir, const struct machine_pf_state *st, unsigned n)
 {
+	struct tree t = {.root = run_dir};
 	char *text = NULL;
 	size_t len;
-	ssize_t rc;
-	long end;
 	FILE *f = open_memstream(&text, &len);
 
 	if (!f)
@@ -173,15 +173,13 @@ static int state_write(int fd, const struct machine_pf_state *st, unsigned n)
 			fprintf(f, " %u", st[i].groups[k]);
 		fputc('\n', f);
 	}
-	for (end = sys_call(SYS_lseek, fd, 0, SEEK_END, 0, 0, 0); ftell(f) < end;)
-		fputc('\n', f);
 	if (fclose(f)) {
 		free(text);
 		return -ENOMEM;
 	}
-	rc = sys_pwrite(fd, text, len, 0);
+	tree_replace(&t, 0644, STATE, text, len);
 	free(text);
-	return rc < 0 ? (int)rc : rc == (ssize_t)len ? 0 : -EIO;
+	return t.err;
 }
 
 /* ---- the view ---- */
@@ -358,7 +356,7 @@ static int lock_groups(const char *run_dir, const struct machine_pf_state *st, i
 	return rc;
 }
 
-static int disable(const char *run_dir, int state_fd, struct machine_pf_state *all, unsigned n,
+static int disable(const char *run_dir, struct machine_pf_state *all, unsigned n,
 		   struct machine_pf_state *st)
 {
 	struct tree t = {.root = run_dir};
@@ -375,7 +373,7 @@ static int disable(const char *run_dir, int state_fd, struct machine_pf_state *a
 	if (rc)
 		goto out;
 	st->num = 0;
-	rc = state_write(state_fd, all, n);
+	rc = state_write(run_dir, all, n);
 	show_number(run_dir, st);
 out:
 	for (unsigned i = 0; i < num; i++)
@@ -384,7 +382,7 @@ out:
 	return rc;
 }
 
-static int enable(const char *run_dir, int state_fd, struct machine_pf_state *all, unsigned n,
+static int enable(const char *run_dir, struct machine_pf_state *all, unsigned n,
 		  struct machine_pf_state *st, unsigned num)
 {
 	struct tree t = {.root = run_dir};
@@ -397,7 +395,7 @@ static int enable(const char *run_dir, int state_fd, struct machine_pf_state *al
 		st->groups[i] = id;
 	}
 	st->num = num;
-	rc = state_write(state_fd, all, n);
+	rc = state_write(run_dir, all, n);
 	if (rc)
 		return rc;
 	while (shown < num && !t.err)
@@ -411,7 +409,7 @@ static int enable(const char *run_dir, int state_fd, struct machine_pf_state *al
 	while (shown)
 		hide_vf(&t, st, --shown);
 	st->num = 0;
-	state_write(state_fd, all, n);
+	state_write(run_dir, all, n);
 	return rc;
 }
 
@@ -426,10 +424,12 @@ static int set_number(const char *run_dir, const char *addr, unsigned num)
 	unsigned n = 0;
 	int fd, rc;
 
-	fd = machine_state_open(run_dir);
+	fd = lock_state(run_dir);
 	if (fd < 0)
 		return fd == -ENOENT ? -ENODEV : fd;
 	rc = machine_state_read(run_dir, &all, &n);
+	if (rc == -ENOENT)
+		rc = -ENODEV;
 	for (unsigned i = 0; i < n; i++)
 		if (!strcmp(all[i].addr, addr))
 			st = &all[i];
@@ -447,7 +447,7 @@ static int set_number(const char *run_dir, const char *addr, unsigned num)
 			 st->num, num);
 		rc = -EBUSY;
 	} else if (num != st->num) {
-		rc = num ? enable(run_dir, fd, all, n, st, num) : disable(run_dir, fd, all, n, st);
+		rc = num ? enable(run_dir, all, n, st, num) : disable(run_dir, all, n, st);
 	}
 out:
 	free(all);
@@ -514,9 +514,10 @@ int machine_state_init(struct machine *m, const char *run_dir)
 		slot = m->slots[i];
 		iov = pci_sriov_info(slot->d.fn);
 		if (iov)
-			tree_append(&t, 0600, STATE, "%s %u %u %u 0\n", slot->d.addr,
+			tree_append(&t, 0644, STATE, "%s %u %u %u 0\n", slot->d.addr,
 				    iov->total_vfs, iov->first_vf_offset, iov->vf_stride);
 	}
+	tree_lock(&t, LOCK);
 	rc = t.err;
 	for (unsigned i = 0; i < m->num_slots && !rc; i++)
 		if (m->slots[i]->spec.numvfs)

@@ -291,17 +291,23 @@ static bool in_step(const struct machine_slot *pf, const struct machine_pf_state
 	return true;
 }
 
-static int follow(struct machine *m, const struct machine_pf_state *st)
+/* The PF that @st tells of, if @m has it otherwise. */
+static struct machine_slot *differs(struct machine *m, const struct machine_pf_state *st)
 {
-	struct machine_slot *pf = NULL;
+	for (unsigned i = 0; i < m->num_slots; i++) {
+		struct machine_slot *pf = m->slots[i];
+
+		if (!strcmp(pf->d.addr, st->addr))
+			return st->num > pf->layout.total || in_step(pf, st) ? NULL : pf;
+	}
+	return NULL;
+}
+
+static int follow(struct machine_slot *pf, const struct machine_pf_state *st)
+{
 	char *why = NULL;
 	int rc = 0;
 
-	for (unsigned i = 0; i < m->num_slots; i++)
-		if (!strcmp(m->slots[i]->d.addr, st->addr))
-			pf = m->slots[i];
-	if (!pf || st->num > pf->layout.total || in_step(pf, st))
-		return 0;
 	if (pf->num_vfs)
 		disable(pf);
 	if (st->num)
@@ -312,44 +318,53 @@ static int follow(struct machine *m, const struct machine_pf_state *st)
 	return rc;
 }
 
-int machine_sync(struct machine *m, int *held)
+static int read_state(struct machine *m, struct machine_pf_state **states, unsigned *n)
 {
-	struct machine_pf_state *states = NULL;
-	unsigned n = 0;
 	bool any = false;
-	int fd, rc;
+	int rc;
 
-	*held = -1;
+	*states = NULL;
+	*n = 0;
 	for (unsigned i = 0; i < m->num_slots; i++)
 		any |= m->slots[i]->vfs != NULL;
 	if (!any || !m->run_dir)
 		return 0;
-	fd = machine_state_open(m->run_dir);
-	if (fd < 0) {
-		log_err("machine", "%s: cannot tell which virtual functions there are: %s", m->run_dir,
-			strerror(-fd));
-		return fd;
-	}
-	rc = machine_state_read(m->run_dir, &states, &n);
-	pthread_mutex_lock(&m->plug_lock);
-	for (unsigned i = 0; i < n && !rc; i++)
-		rc = follow(m, &states[i]);
-	pthread_mutex_unlock(&m->plug_lock);
-	free(states);
+	rc = machine_state_read(m->run_dir, states, n);
 	if (rc)
-		machine_sync_end(fd);
-	else
-		*held = fd;
+		log_err("machine", "%s: cannot tell which virtual functions there are: %s", m->run_dir,
+			strerror(-rc));
 	return rc;
 }
 
-void machine_sync_end(int held)
+int machine_is_behind(struct machine *m)
 {
-	if (held < 0)
-		return;
-	/* a child that was forked meanwhile has the description open, too, and with it the lock */
-	machine_lock(held, F_UNLCK, false);
-	sys_close(held);
+	struct machine_pf_state *states;
+	unsigned n;
+	int rc = read_state(m, &states, &n);
+
+	for (unsigned i = 0; i < n && !rc; i++)
+		rc = differs(m, &states[i]) != NULL;
+	free(states);
+	return rc;
+}
+
+int machine_sync(struct machine *m)
+{
+	struct machine_pf_state *states;
+	struct machine_slot *pf;
+	unsigned n;
+	int rc;
+
+	pthread_mutex_lock(&m->plug_lock);
+	rc = read_state(m, &states, &n);
+	for (unsigned i = 0; i < n && !rc; i++) {
+		pf = differs(m, &states[i]);
+		if (pf)
+			rc = follow(pf, &states[i]);
+	}
+	pthread_mutex_unlock(&m->plug_lock);
+	free(states);
+	return rc;
 }
 
 /* ---- VF tokens ---- */

@@ -90,10 +90,7 @@ static long put(const char *text)
 
 static void sync_now(struct machine *m)
 {
-	int held;
-
-	assert_int_equal(machine_sync(m, &held), 0);
-	machine_sync_end(held);
+	assert_int_equal(machine_sync(m), 0);
 }
 
 /* ---- in one process ---- */
@@ -364,7 +361,6 @@ static void broken_state(void **state)
 					    PF " 999 128 2 0\n"};
 	struct machine *m = machine("igb");
 	char path[PATH_MAX];
-	int held;
 	FILE *f;
 
 	assert_int_equal(machine_write_view(m, dir), 0);
@@ -376,13 +372,11 @@ static void broken_state(void **state)
 		fputs(texts[i], f);
 		fclose(f);
 		assert_int_equal(put("1"), i ? -EIO : -ENODEV);
-		assert_int_equal(machine_sync(m, &held), i ? -EIO : 0);
-		if (!i)
-			machine_sync_end(held);
+		assert_int_equal(machine_sync(m), i ? -EIO : 0);
 	}
 	unlink(path);
 	assert_int_equal(put("1"), -ENODEV);
-	assert_int_equal(machine_sync(m, &held), -ENOENT);
+	assert_int_equal(machine_sync(m), -ENOENT);
 	log_set(2, LOG_ERR);
 	machine_free(m, false);
 }
@@ -486,16 +480,12 @@ static void *opener(void *arg)
 {
 	unsigned id = 2 + (unsigned)(uintptr_t)arg % 3;
 	struct vfio_group *g;
-	int held;
 
 	while (!atomic_load(&stop)) {
-		assert_int_equal(machine_sync(shared, &held), 0);
+		assert_int_equal(machine_sync(shared), 0);
 		g = group(shared, id);
-		if (!g || vfio_group_open(machine_system(shared), g)) {
-			machine_sync_end(held);
+		if (!g || vfio_group_open(machine_system(shared), g))
 			continue;
-		}
-		machine_sync_end(held);
 		assert_int_equal(g->n, 1);
 		sched_yield();
 		assert_int_equal(g->n, 1);

@@ -101,6 +101,30 @@ static void write_file(struct tree *t, unsigned mode, int flags, const char *pat
 	sys_close(fd);
 }
 
+void tree_lock(struct tree *t, const char *path)
+{
+	char full[PATH_MAX];
+	struct stat st;
+	long rc;
+	int fd;
+
+	if (name_of(t, path, full))
+		return;
+	fd = (int)CALL(t, full, SYS_openat, AT_FDCWD, (long)full, O_RDWR | O_CREAT | O_NOFOLLOW | O_CLOEXEC, 0600, 0, 0);
+	if (fd < 0) {
+		fail(t, full, fd);
+		return;
+	}
+	rc = sys_call(SYS_fstat, fd, (long)&st, 0, 0, 0, 0);
+	if (!rc && st.st_uid != (uid_t)sys_call(SYS_geteuid, 0, 0, 0, 0, 0, 0))
+		rc = sys_call(SYS_fchown, fd, sys_call(SYS_geteuid, 0, 0, 0, 0, 0, 0), sys_call(SYS_getegid, 0, 0, 0, 0, 0, 0), 0, 0, 0);
+	if (!rc)
+		rc = sys_call(SYS_fchmod, fd, 0600, 0, 0, 0, 0);
+	if (rc < 0)
+		fail(t, full, rc);
+	sys_close(fd);
+}
+
 void tree_data(struct tree *t, unsigned mode, const char *path, const void *data, size_t len)
 {
 	write_file(t, mode, O_EXCL, path, data, len);

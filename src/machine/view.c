@@ -507,6 +507,9 @@ void machine_view_group(struct tree *t, unsigned id)
 	tree_text(t, RO, path, "0x%016llx 0x%016llx msi\n", IOMMU_MSI_START, IOMMU_MSI_END);
 	snprintf(path, sizeof(path), "sys/kernel/iommu_groups/%u/type", id);
 	tree_text(t, RO, path, "DMA\n");
+	/* who may open the group may claim it: the shim gives both files another mode or owner */
+	snprintf(path, sizeof(path), "claims/group-%u", id);
+	tree_lock(t, path);
 }
 
 void machine_view_group_node(struct tree *t, unsigned id)

@@ -99,7 +99,6 @@ static long store(const char *addr, const char *text, size_t n)
 {
 	struct machine *m;
 	uint64_t mask;
-	int held, rc;
 	bool was;
 	long ret;
 
@@ -115,9 +114,7 @@ static long store(const char *addr, const char *text, size_t n)
 	m = ret < 0 ? NULL : shim_machine_if_built();
 	if (m) {
 		was = shim_drain_off(true);
-		rc = machine_sync(m, &held);
-		if (!rc)
-			machine_sync_end(held);
+		machine_sync(m);
 		shim_drain_off(was);
 	}
 	shim_restore_signals(&mask);

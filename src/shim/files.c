@@ -29,7 +29,7 @@ static long open_handle(const char *virt, int flags)
 {
 	struct machine *m;
 	struct uapi_file *f;
-	int rc = 0, held = -1;
+	int rc = 0;
 	uint64_t mask;
 	bool was;
 
@@ -39,13 +39,12 @@ static long open_handle(const char *virt, int flags)
 	shim_handles_drain();
 	shim_block_signals(&mask);
 	was = shim_drain_off(true);
-	/* who may open the container need not have a right to anything else in the run directory */
-	if (strcmp(virt, "/dev/vfio/vfio"))
-		rc = machine_sync(m, &held);
-	if (!rc) {
-		rc = uapi_open(machine_system(m), &shim_host, virt, flags, &f);
-		machine_sync_end(held);
-	}
+	do {
+		if (strcmp(virt, "/dev/vfio/vfio"))
+			rc = machine_sync(m);
+		if (!rc)
+			rc = uapi_open(machine_system(m), &shim_host, virt, flags, &f);
+	} while (rc == -EAGAIN);
 	shim_drain_off(was);
 	shim_restore_signals(&mask);
 	if (rc)

@@ -177,11 +177,51 @@ static inline __attribute__((always_inline)) long call_with(long nr, const long 
 	return rc;
 }
 
+/*
+ * Who may open a group may claim it: what changes who that is, system call @nr, is done to the lock of the group, too (machine/claim.c).
+ */
+static void call_on_claim(long nr, const long args[6], const char *virt)
+{
+	static const char dir[] = "/dev/vfio/";
+	const struct call *c = &calls[nr];
+	const char *id = virt + sizeof(dir) - 1;
+	char path[PATH_MAX + 32];
+	long a[6];
+
+	if (strncmp(virt, dir, sizeof(dir) - 1) || !*id || id[strspn(id, "0123456789")])
+		return;
+	snprintf(path, sizeof(path), "%s/claims/group-%s", shim.run_dir, id);
+	memcpy(a, args, sizeof(a));
+	a[c->name[0].path] = (long)path;
+	sys_call(nr, a[0], a[1], a[2], a[3], a[4], a[5]);
+}
+
+static bool changes_rights(long nr)
+{
+	switch (nr) {
+	case SYS_chown:
+	case SYS_lchown:
+	case SYS_fchownat:
+	case SYS_chmod:
+	case SYS_fchmodat:
+	case SYS_fchmodat2:
+	case SYS_setxattr: /* access control lists */
+	case SYS_lsetxattr:
+	case SYS_removexattr:
+	case SYS_lremovexattr:
+		return true;
+	}
+	return false;
+}
+
 static __attribute__((noinline)) long call_one(long nr, const long a[6])
 {
 	struct place at[1];
+	long rc = call_with(nr, a, at, 1);
 
-	return call_with(nr, a, at, 1);
+	if (!rc && at[0].p.virt && changes_rights(nr))
+		call_on_claim(nr, a, at[0].p.virt);
+	return rc;
 }
 
 static __attribute__((noinline)) long call_two(long nr, const long a[6])
@@ -245,6 +285,8 @@ EXPORT int fchmodat(int dirfd, const char *path, mode_t mode, int flags)
 	do
 		rc = real(dirfd, use, mode, flags);
 	while (rc && shim_path_again(-errno, &dirfd, &use, !(flags & AT_SYMLINK_NOFOLLOW), &p));
+	if (!rc && p.virt)
+		call_on_claim(SYS_fchmodat, (const long[6]){ AT_FDCWD, 0, mode }, p.virt);
 	return rc;
 }
 
