@@ -452,7 +452,21 @@ static void remapped(void)
 		CHECK(load(at + (4 - (size_t)round) * PAGE, &x) == SIGSEGV);
 		CHECK(direct(at) == (round && !trap));
 	}
-	munmap(at, 3 * PAGE);
+	/* moved: polled pages go along, and the device opens and closes them there */
+	char *to = mmap(NULL, 3 * PAGE, BOTH, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+
+	CHECK(mremap(at, 3 * PAGE, 3 * PAGE, MREMAP_MAYMOVE | MREMAP_FIXED, to) == to);
+	CHECK(direct(to) == !trap && load(at, &x) == SIGSEGV);
+	closed();
+	CHECK(!direct(to));
+	*(volatile uint64_t *)(to + doorbell(1)) = 77;
+	CHECK(!store(to + doorbell(1), 78) && !load(to + doorbell(1), &x) && x == 78);
+	opened();
+	CHECK(direct(to) == !trap);
+	/* it cannot be sealed: the kernel would not let the pages close again */
+	if (!trap)
+		FAILS(syscall(462, to, 3 * PAGE, 0), EPERM);
+	munmap(to, 3 * PAGE);
 	end();
 }
 

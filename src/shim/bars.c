@@ -3,6 +3,9 @@
  * shim/bars.c: BARs in the program's address space. A mapping is PROT_NONE memory, so that each load and store faults; the handler decodes the instruction (x86/), makes the access on the
  * device and lets the program go on behind it. What the mapping is of, this table knows: ranges, sorted, exchanged as a whole under RCU, because the handler may take no lock.
  *
+ * The memory is a shared mapping of an empty file. So it stays a BAR whatever a program does past us: made accessible by a raw mprotect it gives SIGBUS instead of SIGSEGV, which is served as
+ * well, and neither a debugger nor /proc/self/mem finds zeroes in it. Being shared and of a file it also gets many of the kernel's own refusals right.
+ *
  * A polled area is different: its pages are a mapping of the device's memory for them (vfio/device.h), which is PROT_NONE and works as all others do while the area is closed, and has the
  * protection that the program asked for while it is open. Closed is right at any time, so whoever is in doubt closes.
  *
@@ -10,6 +13,7 @@
  */
 #include "shim/shim.h"
 
+#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -34,6 +38,7 @@ struct ranges {
 static struct ranges *table; /* RCU; NULL: none */
 static pthread_mutex_t bars_lock = PTHREAD_MUTEX_INITIALIZER; /* writers; with signals blocked */
 static struct log_limit limit;
+static int blank = -1; /* private: the empty file; set once, with bars_lock */
 
 static struct range *find(struct ranges *t, uintptr_t addr)
 {
@@ -231,7 +236,7 @@ static unsigned open_range(const struct range *r, bool open)
 		err = sys_call(SYS_mprotect, (long)at, (long)len, open ? r->prot : PROT_NONE, 0, 0, 0);
 		/* a page that stays open is one that nobody looks at: better one that is trapped for good */
 		if (err && !open)
-			err = sys_call(SYS_mmap, (long)at, (long)len, PROT_NONE, MAP_FIXED | MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0) < 0 ? err : 0;
+			err = sys_call(SYS_mmap, (long)at, (long)len, PROT_NONE, MAP_FIXED | MAP_SHARED, SHIM_PASS(blank), 0) < 0 ? err : 0;
 		if (err && !open)
 			log_err(SHIM_WHO, "a mapped BAR at %p cannot be closed: %s; stores may be lost", (void *)at, strerror((int)-err));
 		n += !err;
@@ -317,32 +322,82 @@ long shim_bar_munmap(void *addr, size_t len)
 	return shim_bar_replace(addr, len, SYS_munmap, a);
 }
 
+/* The empty file, which nobody can make longer. */
+static int blank_file(void)
+{
+	int fd;
+
+	if (blank >= 0)
+		return blank;
+	fd = shim_memfd("uvfio-bar");
+	if (fd < 0)
+		return fd;
+	/* may be refused (before 6.3, where the memfd has no seals): it is our own descriptor */
+	sys_call(SYS_fcntl, fd, F_ADD_SEALS, F_SEAL_GROW | F_SEAL_SHRINK | F_SEAL_SEAL, 0, 0, 0);
+	return blank = fd_make_private(fd);
+}
+
+/* mmap(2) of the empty file, with the program's arguments: the kernel finds what is wrong with them, and what was there is forgotten. */
+static long map_blank(uintptr_t addr, size_t len, int flags, uint64_t pos)
+{
+	uint64_t mask;
+	long a[6];
+	int fd;
+
+	shim_block_signals(&mask);
+	pthread_mutex_lock(&bars_lock);
+	fd = blank_file();
+	pthread_mutex_unlock(&bars_lock);
+	shim_restore_signals(&mask);
+	if (fd < 0)
+		return fd;
+	/* the offset lets neighbours merge as the kernel's mappings do; there is nothing to populate */
+	memcpy(a, (const long[6]){ (long)addr, (long)len, PROT_NONE, flags & ~MAP_POPULATE, SHIM_PASS(fd), (long)pos }, sizeof(a));
+	return flags & MAP_FIXED ? shim_bar_replace((void *)addr, len, SYS_mmap, a) : sys_call(SYS_mmap, a[0], a[1], a[2], a[3], a[4], a[5]);
+}
+
+/* Make a BAR of what map_blank() made. 0, or -errno and nothing is there. */
+static long make_bar(const struct range *add)
+{
+	size_t size = add->end - add->start;
+	long err = map_polled(add);
+
+	/* VM_DONTDUMP, and never VM_LOCKED, as the kernel's PFN mappings */
+	sys_call(SYS_madvise, (long)add->start, (long)size, MADV_DONTDUMP, 0, 0, 0);
+	sys_call(SYS_munlock, (long)add->start, (long)size, 0, 0, 0, 0);
+	if (!add->dead)
+		atomic_store(&uapi_file_device(add->file)->mapper, set_open);
+	if (!err)
+		err = insert(add);
+	if (err)
+		sys_call(SYS_munmap, (long)add->start, (long)size, 0, 0, 0, 0);
+	return err;
+}
+
 long shim_bar_map(struct uapi_file *f, void *addr, size_t len, int prot, int flags, uint64_t pos)
 {
-	struct vfio_device *dev = uapi_file_device(f);
 	size_t size = align_up(len, PAGE_SIZE_4K);
+	int type = flags & MAP_TYPE;
 	struct range add;
-	long at, a[6];
-	int err;
+	long at, err;
 
-	/* NORESERVE and no access: costs no memory; of the caller's flags those that say where */
-	flags &= MAP_FIXED | MAP_FIXED_NOREPLACE | MAP_32BIT;
-	memcpy(a, (const long[6]){ (long)addr, (long)size, PROT_NONE, flags | MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0 }, sizeof(a));
-	at = flags & MAP_FIXED ? shim_bar_replace(addr, size, SYS_mmap, a) : sys_call(SYS_mmap, a[0], a[1], a[2], a[3], a[4], a[5]);
+	if (!uapi_file_device(f))
+		return uapi_mmap_check(f, len, prot, flags, pos);
+	/* the file system of the kernel's VFIO files is noexec (6.17) */
+	if (prot & PROT_EXEC && len && !(pos % PAGE_SIZE_4K) && (type == MAP_SHARED || type == MAP_PRIVATE || type == MAP_SHARED_VALIDATE))
+		return -EPERM;
+	at = map_blank((uintptr_t)addr, len, flags, pos);
 	if (at < 0 && at >= -4095)
 		return at;
-	add = (struct range){ .start = (uintptr_t)at, .end = (uintptr_t)at + size, .file = f, .pos = pos, .prot = prot };
-	err = (int)map_polled(&add);
-	/* VM_DONTDUMP, as the kernel's PFN mappings */
-	sys_call(SYS_madvise, at, (long)size, MADV_DONTDUMP, 0, 0, 0);
-	atomic_store(&dev->mapper, set_open);
-	if (!err)
-		err = insert(&add);
+	/* the kernel asks the file last, too: with MAP_FIXED, what was there is gone then */
+	err = uapi_mmap_check(f, len, prot, flags, pos);
 	if (err) {
 		sys_call(SYS_munmap, at, (long)size, 0, 0, 0, 0);
 		return err;
 	}
-	return at;
+	add = (struct range){ .start = (uintptr_t)at, .end = (uintptr_t)at + size, .file = f, .pos = pos, .prot = prot & (PROT_READ | PROT_WRITE) };
+	err = make_bar(&add);
+	return err ? err : at;
 }
 
 /* Where the stretch that begins at @at ends: of a mapped BAR (*@bar), or of what is not one. */
@@ -360,25 +415,28 @@ static uintptr_t stretch(const struct ranges *t, uintptr_t at, uintptr_t end, bo
 	return end;
 }
 
-/* With bars_lock. A BAR's pages stay PROT_NONE to the kernel, which is asked only whether they are there; what lies beside them is the program's memory. */
-static long protect(uintptr_t start, uintptr_t end, int prot)
+/* With bars_lock. A BAR's pages stay PROT_NONE to the kernel, which is asked only whether it would do it; what lies beside them is the program's memory. */
+static long protect(uintptr_t start, uintptr_t end, int prot, int pkey)
 {
 	const int rights = PROT_READ | PROT_WRITE | PROT_EXEC;
+	long ret = 0, nr = pkey == -1 ? SYS_mprotect : SYS_pkey_mprotect;
 	struct ranges *old = table, *new;
 	uintptr_t at, next;
-	long ret = 0;
 	bool bar;
 	int err;
 
 	for (at = start; at < end; at = next) {
 		next = stretch(old, at, end, &bar);
-		ret = sys_call(SYS_mprotect, (long)at, (long)(next - at), bar ? prot & ~rights : prot, 0, 0, 0);
+		ret = sys_call(nr, (long)at, (long)(next - at), bar ? prot & ~rights : prot, pkey, 0, 0);
+		/* a mapping of a file on a noexec file system */
+		if (!ret && bar && prot & PROT_EXEC)
+			ret = -EACCES;
 		if (ret)
 			break;
 	}
 	if (at == start)
 		return ret;
-	new = rebuild(old, start, at, NULL, prot & rights, &err);
+	new = rebuild(old, start, at, NULL, prot & (PROT_READ | PROT_WRITE), &err);
 	if (err)
 		return err;
 	rcu_set(table, new);
@@ -389,13 +447,13 @@ static long protect(uintptr_t start, uintptr_t end, int prot)
 	return ret;
 }
 
-bool shim_bar_protect(void *addr, size_t len, int prot, long *ret)
+bool shim_bar_protect(void *addr, size_t len, int prot, int pkey, long *ret)
 {
 	uintptr_t start = (uintptr_t)addr;
 	struct ranges *old;
 	uint64_t mask;
 
-	if (!shim_bar_has(addr, len))
+	if (start % PAGE_SIZE_4K || !shim_bar_has(addr, len))
 		return false;
 	if (len > UINTPTR_MAX - PAGE_SIZE_4K || add_overflows(start, len + PAGE_SIZE_4K)) {
 		*ret = -ENOMEM; /* mprotect(2): not all of it is mapped */
@@ -404,7 +462,7 @@ bool shim_bar_protect(void *addr, size_t len, int prot, long *ret)
 	shim_block_signals(&mask);
 	pthread_mutex_lock(&bars_lock);
 	old = table;
-	*ret = protect(start, start + align_up(len, PAGE_SIZE_4K), prot);
+	*ret = protect(start, start + align_up(len, PAGE_SIZE_4K), prot, pkey);
 	if (old == table)
 		old = NULL;
 	pthread_mutex_unlock(&bars_lock);
@@ -413,21 +471,106 @@ bool shim_bar_protect(void *addr, size_t len, int prot, long *ret)
 	return true;
 }
 
-bool shim_bar_remap(void *old, size_t old_len, size_t new_len, long *ret)
+/* The BAR at @addr, with a reference of its file if there is one: put_range(). */
+static bool get_range(uintptr_t addr, struct range *out)
 {
-	if (!shim_bar_has(old, old_len ? old_len : 1))
-		return false;
-	if (align_up(new_len, PAGE_SIZE_4K) > align_up(old_len, PAGE_SIZE_4K)) {
-		*ret = -EFAULT; /* mremap(2) of a VM_DONTEXPAND mapping */
-		return true;
+	struct range *r;
+
+	rcu_read_begin();
+	r = find(rcu_get(table), addr);
+	if (r) {
+		*out = *r;
+		if (!r->dead)
+			uapi_file_get(r->file);
 	}
-	if (new_len && align_up(new_len, PAGE_SIZE_4K) < align_up(old_len, PAGE_SIZE_4K)) { /* the rest is unmapped */
-		*ret = shim_bar_munmap((char *)old + align_up(new_len, PAGE_SIZE_4K), align_up(old_len, PAGE_SIZE_4K) - align_up(new_len, PAGE_SIZE_4K));
-		*ret = *ret ? *ret : (long)old;
-	} else {
-		*ret = sys_call(SYS_mremap, (long)old, (long)old_len, (long)new_len, 0, 0, 0);
+	rcu_read_end();
+	return r;
+}
+
+static void put_range(const struct range *r)
+{
+	if (!r->dead)
+		uapi_file_put(r->file);
+}
+
+size_t shim_bar_stretch(const void *addr, size_t len, bool *bar)
+{
+	uintptr_t at = (uintptr_t)addr, end;
+
+	rcu_read_begin();
+	end = stretch(rcu_get(table), at, at + len, bar);
+	rcu_read_end();
+	return end - at;
+}
+
+long shim_bar_remap_pages(void *addr, size_t len, int prot, uint64_t page)
+{
+	uintptr_t start = (uintptr_t)addr & ~(PAGE_SIZE_4K - 1);
+	size_t size = len & ~(PAGE_SIZE_4K - 1);
+	long rc = -EINVAL;
+	struct range r;
+
+	if (prot || !get_range(start, &r))
+		return -EINVAL;
+	if (!r.dead && size && size <= r.end - start)
+		rc = shim_bar_map(r.file, (void *)start, size, r.prot, MAP_SHARED | MAP_FIXED, page * PAGE_SIZE_4K);
+	put_range(&r);
+	return rc > 0 ? 0 : rc;
+}
+
+/* Nothing lives in the pages of a BAR: to move one is to map it once more and take the first away. */
+long shim_bar_move(void *from, size_t len, void *to)
+{
+	uintptr_t at = (uintptr_t)from, end = at + len;
+	struct range r;
+	long rc = 0;
+
+	for (; at < end && !rc; at = r.end) {
+		if (!get_range(at, &r))
+			return -EFAULT;
+		cut_start(&r, at);
+		if (r.end > end)
+			r.end = end;
+		struct range add = r;
+
+		add.start = (uintptr_t)to + (at - (uintptr_t)from);
+		add.end = add.start + (r.end - r.start);
+		rc = map_blank(add.start, add.end - add.start, MAP_SHARED | MAP_FIXED, r.pos);
+		if (rc >= 0 || rc < -4095)
+			rc = make_bar(&add);
+		put_range(&r);
+		if (!rc)
+			rc = shim_bar_munmap((void *)at, r.end - r.start);
 	}
-	return true;
+	return rc;
+}
+
+void shim_bar_unlock_pages(void)
+{
+	uint64_t mask;
+
+	shim_block_signals(&mask);
+	pthread_mutex_lock(&bars_lock);
+	for (unsigned i = 0; table && i < table->n; i++)
+		sys_call(SYS_munlock, (long)table->r[i].start, (long)(table->r[i].end - table->r[i].start), 0, 0, 0, 0);
+	pthread_mutex_unlock(&bars_lock);
+	shim_restore_signals(&mask);
+}
+
+bool shim_bar_polls(const void *addr, size_t len)
+{
+	uintptr_t start = (uintptr_t)addr, end = start + len;
+	struct vfio_polled_area area;
+	bool polls = false;
+	size_t n;
+
+	rcu_read_begin();
+	for (struct range *r; start < end && !polls; start = r ? r->end : end) {
+		r = find(rcu_get(table), start);
+		polls = r && polled_part(r, start, &n, &area);
+	}
+	rcu_read_end();
+	return polls;
 }
 
 /* ---- the fault ---- */
@@ -437,6 +580,7 @@ struct access {
 	struct range r[2]; /* movs from BAR to BAR has two; a rep may walk through more, one after the other */
 	unsigned n, next;
 	bool denied; /* against the mapping's protection */
+	bool granted; /* the kernel let it pass: the program changed the protection past us */
 	const struct vfio_device *alone; /* a locked instruction: no other access of this device comes between its own */
 };
 
@@ -484,7 +628,7 @@ static int bus_access(struct access *a, uintptr_t addr, unsigned size, uint64_t 
 	if (!r || r->dead)
 		return -EIO;
 	/* a mapping that can be written can be read: x86 has no write-only pages */
-	if (write ? !(r->prot & PROT_WRITE) : r->prot == PROT_NONE) {
+	if (!a->granted && (write ? !(r->prot & PROT_WRITE) : r->prot == PROT_NONE)) {
 		a->denied = true;
 		return -EACCES;
 	}
@@ -561,20 +705,21 @@ bool shim_bar_efault(const char *call, const void *buf, size_t len)
 
 int shim_bar_fault(const siginfo_t *info, ucontext_t *uc, uintptr_t *bad)
 {
-	struct access a = { .n = 0 };
+	struct access a = { .granted = info->si_signo == SIGBUS };
 	const struct x86_bus bus = { .where = bus_where, .read = bus_read, .write = bus_write, .lock = bus_lock, .arg = &a };
 	struct range *r, at;
 	char what[32] = "";
 	int err, due = -1;
 
-	if (!rcu_get(table) || (info->si_code != SEGV_ACCERR && info->si_code != SEGV_MAPERR))
+	/* SIGBUS: the end of the empty file */
+	if (!rcu_get(table) || (a.granted ? info->si_code != BUS_ADRERR : info->si_code != SEGV_ACCERR && info->si_code != SEGV_MAPERR))
 		return 0;
 	shim_check_fork();
 	r = access_range(&a, (uintptr_t)info->si_addr);
 	if (!r)
 		return 0;
 	/* nothing is there: a page that a child has not got (map_polled); else the program took it away past us */
-	if (info->si_code == SEGV_MAPERR && !r->dead) {
+	if (!a.granted && info->si_code == SEGV_MAPERR && !r->dead) {
 		uapi_file_put(r->file);
 		return 0;
 	}
@@ -628,9 +773,13 @@ void shim_bars_abandon(void)
 	for (unsigned i = 0; table && i < table->n; i++) {
 		/* where polled pages would be is nothing (map_polled): nothing else may come there */
 		for (at = table->r[i].start; (at = polled_part(&table->r[i], at, &len, &area)); at += len) {
-			sys_call(SYS_mmap, (long)at, (long)len, PROT_NONE, MAP_FIXED_NOREPLACE | MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+			sys_call(SYS_mmap, (long)at, (long)len, PROT_NONE, MAP_FIXED_NOREPLACE | MAP_SHARED, SHIM_PASS(blank), 0);
 			sys_call(SYS_mprotect, (long)at, (long)len, PROT_NONE, 0, 0, 0);
 		}
 		table->r[i].dead = true;
+		/* MADV_DONTFORK: the child has nothing there */
+		if (sys_call(SYS_mprotect, (long)table->r[i].start, (long)(table->r[i].end - table->r[i].start), PROT_NONE, 0, 0, 0) == -ENOMEM)
+			table->r[i].end = table->r[i].start;
 	}
+	blank = -1; /* closed with all that is private */
 }

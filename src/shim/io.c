@@ -10,6 +10,7 @@
 
 #include <dlfcn.h>
 #include <fcntl.h>
+#include <linux/userfaultfd.h>
 #include <stdarg.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
@@ -105,8 +106,11 @@ static long any_ioctl(struct ioctl_args *a)
 long shim_ioctl(int fd, unsigned long cmd, unsigned long arg)
 {
 	struct ioctl_args a = { fd, cmd, arg };
-	long rc = any_ioctl(&a);
+	long rc;
 
+	if ((unsigned)cmd == UFFDIO_REGISTER && shim_bar_any() && shim_uffd_refuses(fd, (const void *)arg))
+		return -EINVAL;
+	rc = any_ioctl(&a);
 	if (rc == -EFAULT && shim_bar_any())
 		shim_run(run_ioctl_efault, &a);
 	return rc;
@@ -350,8 +354,6 @@ bool shim_mmap_try(void *addr, int fd, size_t len, int prot, int flags, off_t po
 	else if ((mode != O_RDONLY && mode != O_RDWR) || (prot & PROT_WRITE && (flags & MAP_TYPE) != MAP_PRIVATE && mode != O_RDWR))
 		*ret = -EACCES;
 	else
-		*ret = uapi_mmap_check(f, len, prot, flags, (uint64_t)pos);
-	if (!*ret)
 		*ret = shim_bar_map(f, addr, len, prot, flags, (uint64_t)pos);
 	shim_handle_put(h);
 	return true;
@@ -547,36 +549,6 @@ bool shim_syscall(long nr, const long a[6], long *ret)
 	case SYS_pwritev2:
 		*ret = rw_call(vec2(nr == SYS_pwritev2, a[3]), nr, a);
 		return true;
-	case SYS_mmap:
-		*ret = shim_mmap((void *)a[0], (size_t)a[1], (int)a[2], (int)a[3], (int)a[4], a[5]);
-		return true;
-	case SYS_munmap:
-		*ret = shim_munmap((void *)a[0], (size_t)a[1]);
-		return true;
-	case SYS_mremap:
-		*ret = shim_mremap((void *)a[0], (size_t)a[1], (size_t)a[2], (int)a[3], (void *)a[4]);
-		return true;
-	case SYS_mprotect:
-		*ret = shim_mprotect((void *)a[0], (size_t)a[1], (int)a[2]);
-		return true;
-	case SYS_madvise:
-		*ret = shim_madvise((void *)a[0], (size_t)a[1], (int)a[2]);
-		return true;
-	case SYS_brk:
-		shim_break_falls((void *)a[0], __curbrk);
-		return false;
-	case SYS_shmat:
-		*ret = shim_shmat((int)a[0], (void *)a[1], (int)a[2]);
-		return true;
-	case SYS_shmdt:
-		*ret = shim_shmdt((void *)a[0]);
-		return true;
-	case SYS_remap_file_pages:
-		*ret = shim_remap_file_pages((void *)a[0], (size_t)a[1], (int)a[2], (size_t)a[3], (int)a[4]);
-		return true;
-	case SYS_process_madvise:
-		*ret = shim_process_madvise((int)a[0], (const struct iovec *)a[1], (size_t)a[2], (int)a[3], (unsigned)a[4]);
-		return true;
 	case SYS_open:
 		*ret = shim_open(AT_FDCWD, (const char *)a[0], (int)a[1], (mode_t)a[2]);
 		return true;
@@ -648,7 +620,7 @@ bool shim_syscall(long nr, const long a[6], long *ret)
 		*ret = shim_sigmask((int)a[0], (const uint64_t *)a[1], (uint64_t *)a[2]);
 		return true;
 	default:
-		return shim_vfs(nr, a, ret) || shim_names(nr, a, ret);
+		return shim_memory(nr, a, ret) || shim_vfs(nr, a, ret) || shim_names(nr, a, ret);
 	}
 }
 

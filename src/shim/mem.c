@@ -8,9 +8,12 @@
  */
 #include "shim/shim.h"
 
+#include <dlfcn.h>
 #include <fcntl.h>
+#include <linux/userfaultfd.h>
 #include <stdarg.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/shm.h>
@@ -23,11 +26,16 @@
 #define MREMAP_DONTUNMAP 4 /* linux/mman.h, 5.7 */
 #endif
 
+/* asm-generic/mman-common.h, newer than libc's */
 #ifndef MADV_DONTNEED_LOCKED
-#define MADV_DONTNEED_LOCKED 24 /* asm-generic/mman-common.h, 5.18 */
+#define MADV_DONTNEED_LOCKED 24 /* 5.18 */
+#endif
+#ifndef MADV_COLLAPSE
+#define MADV_COLLAPSE 25 /* 6.1 */
 #endif
 #ifndef MADV_GUARD_INSTALL
-#define MADV_GUARD_INSTALL 102 /* the same, 6.13 */
+#define MADV_GUARD_INSTALL 102 /* 6.13 */
+#define MADV_GUARD_REMOVE  103
 #endif
 
 #define HUGE_2M (1ull << 21)
@@ -139,7 +147,7 @@ static void before_loss(void *addr, size_t len, bool taken)
 		shim_run(lose, &l);
 }
 
-long shim_munmap(void *addr, size_t len)
+static long do_munmap(void *addr, size_t len)
 {
 	if (rcu_registering)
 		return sys_call(SYS_munmap, (long)addr, (long)len, 0, 0, 0, 0);
@@ -147,16 +155,25 @@ long shim_munmap(void *addr, size_t len)
 	return shim_bar_munmap(addr, len);
 }
 
-long shim_mprotect(void *addr, size_t len, int prot)
+static long do_pkey_mprotect(void *addr, size_t len, int prot, int pkey)
 {
 	long rc;
 
-	if (shim_bar_protect(addr, len, prot, &rc))
+	if (shim_bar_protect(addr, len, prot, pkey, &rc))
+		return rc;
+	return sys_call(SYS_pkey_mprotect, (long)addr, (long)len, prot, pkey, 0, 0);
+}
+
+static long do_mprotect(void *addr, size_t len, int prot)
+{
+	long rc;
+
+	if (shim_bar_protect(addr, len, prot, -1, &rc))
 		return rc;
 	return sys_call(SYS_mprotect, (long)addr, (long)len, prot, 0, 0, 0);
 }
 
-long shim_mmap(void *addr, size_t len, int prot, int flags, int fd, off_t pos)
+static long do_mmap(void *addr, size_t len, int prot, int flags, int fd, off_t pos)
 {
 	const long a[6] = { (long)addr, (long)len, prot, flags, SHIM_PASS(fd), pos };
 	long rc;
@@ -190,10 +207,67 @@ bool shim_advice_loses(int advice)
 	}
 }
 
-long shim_madvise(void *addr, size_t len, int advice)
+/*
+ * System call @nr(addr, len, arg), which refuses mapped BARs with @refusal and looks at one mapping after the other: at a hole it goes on, and says ENOMEM at
+ * the end, unless @stops.
+ */
+static long piecewise(long nr, void *addr, size_t len, long arg, long refusal, bool stops)
 {
+	char *at = addr, *end = at + align_up(len, PAGE_SIZE_4K);
+	long rc, hole = 0;
+	size_t n;
+	bool bar;
+
+	for (; at < end; at += n) {
+		n = shim_bar_stretch(at, (size_t)(end - at), &bar);
+		rc = bar ? refusal : sys_call(nr, (long)at, (long)n, arg, 0, 0, 0);
+		if (rc == -ENOMEM && !stops)
+			hole = rc;
+		else if (rc)
+			return rc;
+	}
+	return hole;
+}
+
+/* Are these arguments such that the kernel looks for mappings at all, and finds a BAR? */
+static bool of_bar(void *addr, size_t len)
+{
+	return !((uintptr_t)addr % PAGE_SIZE_4K) && len <= UINTPTR_MAX - PAGE_SIZE_4K && !add_overflows((uintptr_t)addr, len + PAGE_SIZE_4K) && shim_bar_has(addr, len);
+}
+
+/* -errno: the kernel refuses it for a mapping that is VM_IO, VM_PFNMAP, VM_DONTEXPAND and of a device's file (mm/madvise.c). 0: it takes it, and so does our mapping. */
+static long advice_refusal(int advice)
+{
+	switch (advice) {
+	case MADV_DONTNEED:
+	case MADV_FREE:
+	case MADV_DOFORK:
+	case MADV_DODUMP:
+	case MADV_WIPEONFORK:
+	case MADV_COLD:
+	case MADV_PAGEOUT:
+	case MADV_POPULATE_READ:
+	case MADV_POPULATE_WRITE:
+	case MADV_DONTNEED_LOCKED:
+	case MADV_COLLAPSE:
+	case MADV_GUARD_INSTALL:
+	case MADV_GUARD_REMOVE:
+		return -EINVAL;
+	case MADV_REMOVE:
+		return -ENODEV;
+	default:
+		return 0;
+	}
+}
+
+static long do_madvise(void *addr, size_t len, int advice)
+{
+	long refusal = advice_refusal(advice);
+
 	if (shim_advice_loses(advice))
 		before_loss(addr, len, false);
+	if (refusal && of_bar(addr, len))
+		return piecewise(SYS_madvise, addr, len, advice, refusal, advice == MADV_POPULATE_READ || advice == MADV_POPULATE_WRITE);
 	return sys_call(SYS_madvise, (long)addr, (long)len, advice, 0, 0, 0);
 }
 
@@ -248,7 +322,42 @@ static long keep_view(void *arg)
 	return 0;
 }
 
-long shim_mremap(void *old, size_t old_len, size_t new_len, int flags, void *to)
+static long do_mremap(void *old, size_t old_len, size_t new_len, int flags, void *to);
+
+/* mremap(2) of a range that has a mapped BAR, as 7.3 does it: such a mapping does not grow, is not doubled, and moves together with its neighbours. */
+static long remap_bar(char *old, size_t old_len, size_t new_len, int flags, char *to)
+{
+	size_t have = align_up(old_len, PAGE_SIZE_4K), want = align_up(new_len, PAGE_SIZE_4K), n;
+	long rc;
+	bool bar;
+
+	if (flags & ~(MREMAP_MAYMOVE | MREMAP_FIXED | MREMAP_DONTUNMAP) || (uintptr_t)old % PAGE_SIZE_4K || !want)
+		return -EINVAL;
+	if (!(flags & (MREMAP_FIXED | MREMAP_DONTUNMAP))) {
+		if (want > have)
+			return -EFAULT;
+		/* is there something at the beginning? */
+		rc = sys_call(SYS_mremap, (long)old, PAGE_SIZE_4K, PAGE_SIZE_4K, 0, 0, 0);
+		if (!failed(rc) && want < have)
+			rc = do_munmap(old + want, have - want);
+		return failed(rc) ? rc : (long)old;
+	}
+	if ((uintptr_t)to % PAGE_SIZE_4K || !(flags & MREMAP_MAYMOVE) || flags & MREMAP_DONTUNMAP || add_overflows((uintptr_t)to, want) ||
+	    (old < to + want && to < old + have))
+		return -EINVAL;
+	if (want > have)
+		return -EFAULT;
+	/* each piece takes the place of what is there; a hole would be somebody else's at once */
+	before_loss(to, want, true);
+	rc = want < have ? do_munmap(old + want, have - want) : 0;
+	for (size_t at = 0; at < want && !failed(rc); at += n) {
+		n = shim_bar_stretch(old + at, want - at, &bar);
+		rc = bar ? shim_bar_move(old + at, n, to + at) : do_mremap(old + at, n, n, MREMAP_MAYMOVE | MREMAP_FIXED, to + at);
+	}
+	return failed(rc) ? rc : (long)to;
+}
+
+static long do_mremap(void *old, size_t old_len, size_t new_len, int flags, void *to)
 {
 	size_t have = align_up(old_len, PAGE_SIZE_4K), want = align_up(new_len, PAGE_SIZE_4K);
 	const long a[6] = { (long)old, (long)old_len, (long)new_len, flags, (long)to };
@@ -257,8 +366,8 @@ long shim_mremap(void *old, size_t old_len, size_t new_len, int flags, void *to)
 
 	if (rcu_registering)
 		goto plain;
-	if (shim_bar_remap(old, old_len, new_len, &rc))
-		return rc;
+	if (shim_bar_has(old, old_len ? old_len : 1))
+		return remap_bar(old, old_len, new_len, flags, to);
 	if (!have || !want || have < old_len || want < new_len || (uint64_t)old & (PAGE_SIZE_4K - 1) || add_overflows((uint64_t)old, have))
 		goto plain;
 	if (flags & MREMAP_FIXED)
@@ -285,7 +394,8 @@ plain:
 
 /* ---- other ways ---- */
 
-void shim_break_falls(void *addr, void *now)
+/* The heap is about to end at @addr. */
+static void break_falls(void *addr, void *now)
 {
 	uint64_t from = align_up((uint64_t)addr, PAGE_SIZE_4K);
 
@@ -295,7 +405,7 @@ void shim_break_falls(void *addr, void *now)
 
 int shim_brk(void *addr)
 {
-	shim_break_falls(addr, __curbrk);
+	break_falls(addr, __curbrk);
 	return shim_set_break(addr);
 }
 
@@ -357,7 +467,7 @@ static long keep_segment(void *arg)
 	return 0;
 }
 
-long shim_shmdt(void *addr)
+static long do_shmdt(void *addr)
 {
 	struct machine *m = near_device(addr, UINT64_MAX - (uint64_t)addr);
 	struct loss l = { m ? machine_system(m) : NULL, addr, 0, false };
@@ -367,43 +477,283 @@ long shim_shmdt(void *addr)
 	return sys_call(SYS_shmdt, (long)addr, 0, 0, 0, 0, 0);
 }
 
-long shim_shmat(int id, void *addr, int flags)
+static long do_shmat(int id, void *addr, int flags)
 {
 	void *at = (void *)(flags & SHM_RND ? align_down((uint64_t)addr, SHMLBA) : (uint64_t)addr);
+	const long a[6] = { id, (long)addr, flags };
 	struct shmid_ds ds;
 
-	if (flags & SHM_REMAP && at && !sys_call(SYS_shmctl, id, IPC_STAT, (long)&ds, 0, 0, 0))
-		before_loss(at, ds.shm_segsz, true);
-	return sys_call(SYS_shmat, id, (long)addr, flags, 0, 0, 0);
+	if (!(flags & SHM_REMAP) || !at || sys_call(SYS_shmctl, id, IPC_STAT, (long)&ds, 0, 0, 0))
+		return sys_call(SYS_shmat, id, (long)addr, flags, 0, 0, 0);
+	before_loss(at, ds.shm_segsz, true);
+	return shim_bar_replace(at, ds.shm_segsz, SYS_shmat, a);
 }
 
-long shim_remap_file_pages(void *addr, size_t len, int prot, size_t pgoff, int flags)
+static long do_remap_file_pages(void *addr, size_t len, int prot, size_t page, int flags)
 {
 	struct loss l;
 
+	if (shim_bar_has(addr, 1))
+		return shim_bar_remap_pages(addr, len, prot, page);
 	if (loss_of(&l, addr, len, false))
-		shim_run(keep_shared, &l);
-	return sys_call(SYS_remap_file_pages, (long)addr, (long)len, prot, (long)pgoff, flags, 0);
+		keep_shared(&l);
+	return sys_call(SYS_remap_file_pages, (long)addr, (long)len, prot, (long)page, flags, 0);
 }
 
-long shim_process_madvise(int pidfd, const struct iovec *iov, size_t n, int advice, unsigned flags)
+/* Is @pidfd one of this process? */
+static bool pidfd_is_self(int pidfd)
 {
-	struct iovec own;
+	char path[40], text[512], *line;
+	long fd, n = -1;
 
-	/* the kernel lets a process lose pages of its own only, and says so before it looks at any */
-	if (shim_advice_loses(advice) && n && n <= IOV_MAX && !sys_call(SYS_process_madvise, pidfd, (long)iov, 0, advice, flags, 0))
-		for (size_t i = 0; i < n && !guard_copy(&own, iov + i, sizeof(own)); i++)
-			before_loss(own.iov_base, own.iov_len, false);
-	return sys_call(SYS_process_madvise, pidfd, (long)iov, (long)n, advice, flags, 0);
+	if (pidfd == -10000 || pidfd == -10001) /* PIDFD_SELF_THREAD, PIDFD_SELF_THREAD_GROUP, linux/pidfd.h */
+		return true;
+	snprintf(path, sizeof(path), "/proc/self/fdinfo/%d", pidfd);
+	fd = sys_open(path, O_RDONLY | O_CLOEXEC, 0);
+	if (fd < 0)
+		return false;
+	n = sys_call(SYS_read, fd, (long)text, sizeof(text) - 1, 0, 0, 0);
+	sys_close((int)fd);
+	text[n > 0 ? n : 0] = '\0';
+	line = strstr(text, "\nPid:");
+	return line && atol(line + 5) == sys_call(SYS_getpid, 0, 0, 0, 0, 0, 0);
 }
 
-/* ---- the wrappers ---- */
+/* The kernel lets a process lose pages of its own only, and that since 6.13. So does this one with a BAR, whatever the kernel. */
+static long do_process_madvise(int pidfd, const struct iovec *iov, size_t n, int advice, unsigned flags)
+{
+	bool bar = false, self;
+	struct iovec v;
+	long done = 0, rc;
+
+	for (size_t i = 0; i < n && n <= IOV_MAX && shim_bar_any() && !bar; i++)
+		bar = !guard_copy(&v, &iov[i], sizeof(v)) && of_bar(v.iov_base, v.iov_len);
+	self = bar && !flags && pidfd_is_self(pidfd);
+	if (!self && shim_advice_loses(advice) && n && n <= IOV_MAX && !sys_call(SYS_process_madvise, pidfd, (long)iov, 0, advice, flags, 0))
+		for (size_t i = 0; i < n && !guard_copy(&v, iov + i, sizeof(v)); i++)
+			before_loss(v.iov_base, v.iov_len, false);
+	if (!self)
+		return sys_call(SYS_process_madvise, pidfd, (long)iov, (long)n, advice, flags, 0);
+	for (size_t i = 0; i < n; i++) {
+		rc = guard_copy(&v, &iov[i], sizeof(v)) ? -EFAULT : do_madvise(v.iov_base, v.iov_len, advice);
+		if (rc)
+			return done ? done : rc;
+		done += (long)v.iov_len;
+	}
+	return done;
+}
+
+/* ---- BARs alone ---- */
+
+/* 1: not refused. A device's file has no fsync. */
+static long do_msync(void *addr, size_t len, int flags)
+{
+	if ((flags & ~MS_INVALIDATE) != MS_SYNC || !of_bar(addr, len))
+		return 1;
+	return piecewise(SYS_msync, addr, len, flags, -EINVAL, false);
+}
+
+/* The kernel counts a BAR when it looks at the limit, and then locks nothing of it. So do we, since our mapping has no pages to lock: the whole first, without pages. */
+static long do_mlock(long nr, void *addr, size_t len, int flags)
+{
+	uintptr_t start = (uintptr_t)addr & ~(PAGE_SIZE_4K - 1), end, at;
+	long rc;
+	size_t n;
+	bool bar;
+
+	len += (uintptr_t)addr - start;
+	if (flags & ~MLOCK_ONFAULT || !of_bar((void *)start, len))
+		return sys_call(nr, (long)addr, (long)len, flags, 0, 0, 0);
+	end = start + align_up(len, PAGE_SIZE_4K);
+	rc = sys_call(SYS_mlock2, (long)start, (long)len, MLOCK_ONFAULT, 0, 0, 0);
+	for (at = start; at < end; at += n) {
+		n = shim_bar_stretch((void *)at, end - at, &bar);
+		if (bar)
+			sys_call(SYS_munlock, (long)at, (long)n, 0, 0, 0, 0);
+		else if (!rc)
+			rc = sys_call(SYS_mlock2, (long)at, (long)n, flags, 0, 0, 0);
+	}
+	return rc;
+}
+
+static long do_mlockall(int flags)
+{
+	long rc = sys_call(SYS_mlockall, flags, 0, 0, 0, 0, 0);
+
+	if (!rc && flags & MCL_CURRENT)
+		shim_bar_unlock_pages();
+	return rc;
+}
+
+#define NR_MSEAL 462 /* 6.10: asm/unistd_64.h */
+
+static long do_mseal(void *addr, size_t len, unsigned long flags)
+{
+	if (of_bar(addr, len) && shim_bar_polls(addr, len)) {
+		log_warn(SHIM_WHO, "mseal of a mapped BAR at %p that has polled pages: they come and go, EPERM", addr);
+		return -EPERM;
+	}
+	return sys_call(NR_MSEAL, (long)addr, (long)len, (long)flags, 0, 0, 0);
+}
+
+/* Is @fd a link to @what? */
+static bool fd_is(int fd, const char *what)
+{
+	char path[32], text[64];
+	long n;
+
+	snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
+	n = sys_call(SYS_readlinkat, AT_FDCWD, (long)path, (long)text, sizeof(text) - 1, 0, 0);
+	if (n < 0)
+		return false;
+	text[n] = '\0';
+	return !strcmp(text, what);
+}
+
+struct uffd_args {
+	int fd;
+	const void *arg;
+};
+
+static long uffd_refuses(void *arg)
+{
+	const struct uffd_args *a = arg;
+	struct uffdio_register r;
+
+	return !guard_copy(&r, a->arg, sizeof(r)) && of_bar((void *)(uintptr_t)r.range.start, r.range.len) &&
+	       fd_is(a->fd, "anon_inode:[userfaultfd]");
+}
+
+bool shim_uffd_refuses(int fd, const void *arg)
+{
+	struct uffd_args a = { fd, arg };
+
+	return shim_run(uffd_refuses, &a);
+}
+
+/*
+ * ---- the calls: by the kernel alone while there is no device in this process, or no BAR that they would be about; else in the scope of a call of ours ----
+ */
+
+struct call {
+	long nr, a[6];
+};
+
+static long run(void *arg)
+{
+	const struct call *c = arg;
+	const long *a = c->a;
+	void *addr = (void *)a[0];
+	size_t len = (size_t)a[1];
+
+	switch (c->nr) {
+	case SYS_mmap:
+		return do_mmap(addr, len, (int)a[2], (int)a[3], (int)a[4], a[5]);
+	case SYS_munmap:
+		return do_munmap(addr, len);
+	case SYS_mremap:
+		return do_mremap(addr, len, (size_t)a[2], (int)a[3], (void *)a[4]);
+	case SYS_mprotect:
+		return do_mprotect(addr, len, (int)a[2]);
+	case SYS_pkey_mprotect:
+		return do_pkey_mprotect(addr, len, (int)a[2], (int)a[3]);
+	case SYS_madvise:
+		return do_madvise(addr, len, (int)a[2]);
+	case SYS_process_madvise:
+		return do_process_madvise((int)a[0], (const struct iovec *)a[1], (size_t)a[2], (int)a[3], (unsigned)a[4]);
+	case SYS_msync:
+		return do_msync(addr, len, (int)a[2]);
+	case SYS_mlock:
+		return do_mlock(c->nr, addr, len, 0);
+	case SYS_mlock2:
+		return do_mlock(c->nr, addr, len, (int)a[2]);
+	case SYS_mlockall:
+		return do_mlockall((int)a[0]);
+	case SYS_remap_file_pages:
+		return do_remap_file_pages(addr, len, (int)a[2], (size_t)a[3], (int)a[4]);
+	case NR_MSEAL:
+		return do_mseal(addr, len, (unsigned long)a[2]);
+	case SYS_shmat:
+		return do_shmat((int)a[0], (void *)a[1], (int)a[2]);
+	default:
+		return do_shmdt(addr);
+	}
+}
+
+static long mmap_call(struct call *c)
+{
+	bool anonymous = c->a[3] & MAP_ANONYMOUS;
+	long rc;
+
+	if (shim_machine_if_built() || shim_bar_any() || (!anonymous && shim_fd_maybe_handle((int)c->a[4])))
+		return shim_run(run, c);
+	rc = sys_call(SYS_mmap, c->a[0], c->a[1], c->a[2], c->a[3], SHIM_PASS(c->a[4]), c->a[5]);
+	/* what the kernel says to a descriptor without access: maybe a handle from before a fork, whose number nobody told us */
+	return rc == -EACCES && !anonymous ? shim_run(run, c) : rc;
+}
+
+bool shim_memory(long nr, const long a[6], long *ret)
+{
+	struct call c = { nr, { a[0], a[1], a[2], a[3], a[4], a[5] } };
+	bool concerned;
+
+	switch (nr) {
+	case SYS_mmap:
+		*ret = mmap_call(&c);
+		return true;
+	case SYS_munmap:
+	case SYS_mremap:
+	case SYS_madvise:
+	case SYS_process_madvise:
+	case SYS_remap_file_pages:
+	case SYS_shmat:
+	case SYS_shmdt:
+		concerned = shim_machine_if_built() || shim_bar_any();
+		break;
+	case SYS_mprotect:
+	case SYS_pkey_mprotect:
+	case SYS_msync:
+	case SYS_mlock:
+	case SYS_mlock2:
+	case SYS_mlockall:
+	case NR_MSEAL:
+		concerned = shim_bar_any();
+		break;
+	case SYS_brk:
+		break_falls((void *)a[0], __curbrk);
+		return false;
+	default:
+		return false;
+	}
+	if (!concerned)
+		return false;
+	*ret = shim_run(run, &c);
+	return nr != SYS_msync || *ret <= 0;
+}
+
+/* ---- libc's names for them ---- */
+
+static long call(long nr, long a0, long a1, long a2, long a3, long a4, long a5)
+{
+	const long a[6] = { a0, a1, a2, a3, a4, a5 };
+	long rc;
+
+	return shim.on && shim_memory(nr, a, &rc) ? rc : sys_call(nr, a0, a1, a2, a3, a4, a5);
+}
+
+long shim_munmap(void *addr, size_t len)
+{
+	return call(SYS_munmap, (long)addr, (long)len, 0, 0, 0, 0);
+}
+
+long shim_madvise(void *addr, size_t len, int advice)
+{
+	return call(SYS_madvise, (long)addr, (long)len, advice, 0, 0, 0);
+}
 
 EXPORT void *mmap64(void *addr, size_t len, int prot, int flags, int fd, off64_t pos)
 {
-	long rc = shim.on ? shim_mmap(addr, len, prot, flags, fd, pos) : sys_call(SYS_mmap, (long)addr, (long)len, prot, flags, fd, pos);
-
-	return (void *)shim_ret(rc);
+	return (void *)shim_ret(call(SYS_mmap, (long)addr, (long)len, prot, flags, fd, pos));
 }
 EXPORT void *mmap(void *addr, size_t len, int prot, int flags, int fd, off_t pos) __attribute__((alias("mmap64")));
 
@@ -422,17 +772,55 @@ EXPORT void *mremap(void *old, size_t old_len, size_t new_len, int flags, ...)
 		to = va_arg(ap, void *);
 		va_end(ap);
 	}
-	return (void *)shim_ret(shim_mremap(old, old_len, new_len, flags, to));
+	return (void *)shim_ret(call(SYS_mremap, (long)old, (long)old_len, (long)new_len, flags, (long)to, 0));
 }
 
 EXPORT int mprotect(void *addr, size_t len, int prot)
 {
-	return (int)shim_ret(shim_mprotect(addr, len, prot));
+	return (int)shim_ret(call(SYS_mprotect, (long)addr, (long)len, prot, 0, 0, 0));
+}
+
+EXPORT int pkey_mprotect(void *addr, size_t len, int prot, int pkey)
+{
+	/* as libc's, which asks for mprotect, too: a kernel without keys has no pkey_mprotect */
+	return (int)shim_ret(call(pkey == -1 ? SYS_mprotect : SYS_pkey_mprotect, (long)addr, (long)len, prot, pkey, 0, 0));
 }
 
 EXPORT int madvise(void *addr, size_t len, int advice)
 {
 	return (int)shim_ret(shim_madvise(addr, len, advice));
+}
+
+EXPORT ssize_t process_madvise(int pidfd, const struct iovec *iov, size_t n, int advice, unsigned flags)
+{
+	return shim_ret(call(SYS_process_madvise, pidfd, (long)iov, (long)n, advice, flags, 0));
+}
+
+EXPORT int mlock(const void *addr, size_t len)
+{
+	return (int)shim_ret(call(SYS_mlock, (long)addr, (long)len, 0, 0, 0, 0));
+}
+
+EXPORT int mlock2(const void *addr, size_t len, unsigned flags)
+{
+	/* as libc's */
+	return (int)shim_ret(call(flags ? SYS_mlock2 : SYS_mlock, (long)addr, (long)len, flags, 0, 0, 0));
+}
+
+EXPORT int mlockall(int flags)
+{
+	return (int)shim_ret(call(SYS_mlockall, flags, 0, 0, 0, 0, 0));
+}
+
+EXPORT int remap_file_pages(void *addr, size_t len, int prot, size_t page, int flags)
+{
+	return (int)shim_ret(call(SYS_remap_file_pages, (long)addr, (long)len, prot, (long)page, flags, 0));
+}
+
+EXPORT int mseal(void *addr, size_t len, unsigned long flags);
+EXPORT int mseal(void *addr, size_t len, unsigned long flags)
+{
+	return (int)shim_ret(call(NR_MSEAL, (long)addr, (long)len, (long)flags, 0, 0, 0));
 }
 
 EXPORT int brk(void *addr)
@@ -456,20 +844,28 @@ EXPORT void *sbrk(intptr_t by)
 
 EXPORT void *shmat(int id, const void *addr, int flags)
 {
-	return (void *)shim_ret(shim_shmat(id, (void *)(uintptr_t)addr, flags));
+	return (void *)shim_ret(call(SYS_shmat, id, (long)addr, flags, 0, 0, 0));
 }
 
 EXPORT int shmdt(const void *addr)
 {
-	return (int)shim_ret(shim_shmdt((void *)(uintptr_t)addr));
+	return (int)shim_ret(call(SYS_shmdt, (long)addr, 0, 0, 0, 0, 0));
 }
 
-EXPORT int remap_file_pages(void *addr, size_t len, int prot, size_t pgoff, int flags)
+/* a cancellation point: libc's */
+static int (*real_msync)(void *, size_t, int);
+
+__attribute__((constructor(101))) static void resolve(void)
 {
-	return (int)shim_ret(shim_remap_file_pages(addr, len, prot, pgoff, flags));
+	real_msync = (int (*)(void *, size_t, int))(uintptr_t)dlsym(RTLD_NEXT, "msync");
 }
 
-EXPORT ssize_t process_madvise(int pidfd, const struct iovec *iov, size_t n, int advice, unsigned flags)
+EXPORT int msync(void *addr, size_t len, int flags)
 {
-	return shim_ret(shim_process_madvise(pidfd, iov, n, advice, flags));
+	const long a[6] = { (long)addr, (long)len, flags };
+	long rc;
+
+	if (shim.on && shim_memory(SYS_msync, a, &rc))
+		return (int)shim_ret(rc);
+	return real_msync ? real_msync(addr, len, flags) : (int)shim_ret(sys_call(SYS_msync, a[0], a[1], a[2], 0, 0, 0));
 }

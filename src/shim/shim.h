@@ -218,19 +218,14 @@ void shim_attrs_init(void); /* a descriptor may have been handed down */
 bool shim_attr_io(enum shim_io what, int fd, const void *buf, size_t n, long *ret);
 
 /* ---- mem.c ---- */
-long shim_mmap(void *addr, size_t len, int prot, int flags, int fd, off_t pos);
+/* System call @nr if it is one on memory: true and *@ret. */
+bool shim_memory(long nr, const long a[6], long *ret);
+/* UFFDIO_REGISTER on @fd of a range that has a mapped BAR, which is no memory that a userfaultfd can have. */
+bool shim_uffd_refuses(int fd, const void *arg);
 long shim_munmap(void *addr, size_t len);
-long shim_mremap(void *old, size_t old_len, size_t new_len, int flags, void *to);
-long shim_mprotect(void *addr, size_t len, int prot);
 long shim_madvise(void *addr, size_t len, int advice);
 bool shim_advice_loses(int advice); /* madvise: the pages go */
 int shim_brk(void *addr); /* libc's brk, as the program calls it */
-long shim_shmat(int id, void *addr, int flags);
-long shim_shmdt(void *addr);
-long shim_remap_file_pages(void *addr, size_t len, int prot, size_t pgoff, int flags);
-long shim_process_madvise(int pidfd, const struct iovec *iov, size_t n, int advice, unsigned flags);
-/* The raw call's part of shim_brk. */
-void shim_break_falls(void *addr, void *now);
 
 /* ---- libc.c: what libc does inside of itself ---- */
 void shim_libc_init(void);
@@ -240,15 +235,22 @@ extern void *__curbrk; /* libc's idea of where the heap ends, which its malloc a
 int shim_set_break(void *addr); /* brk without a look at who has the memory; -1 with errno */
 
 /* ---- bars.c: mapped BARs ---- */
-/* Map @len bytes of @f at @pos, which uapi_mmap_check() let through: the address or -errno. */
+/* mmap of @f, the arguments as the program gave them: the address or -errno. */
 long shim_bar_map(struct uapi_file *f, void *addr, size_t len, int prot, int flags, uint64_t pos);
 /* System call @nr, after which [addr, addr + len) is no longer what it was (munmap, mmap over it): the mappings in it are forgotten. Costs one load while there are none. */
 long shim_bar_replace(void *addr, size_t len, long nr, const long a[6]);
 long shim_bar_munmap(void *addr, size_t len);
-/* mprotect over mapped BARs: true, and *@ret, if the range touches one. */
-bool shim_bar_protect(void *addr, size_t len, int prot, long *ret);
-/* mremap of a mapped BAR: VM_DONTEXPAND, and moved mappings are not followed: true and *@ret if the range touches one. */
-bool shim_bar_remap(void *old, size_t old_len, size_t new_len, long *ret);
+/* pkey_mprotect over mapped BARs (@pkey -1: mprotect): true, and *@ret, if the range touches one. */
+bool shim_bar_protect(void *addr, size_t len, int prot, int pkey, long *ret);
+/* The mapped BARs in [from, from + len), which has nothing else, go to @to. 0 or -errno. */
+long shim_bar_move(void *from, size_t len, void *to);
+/* remap_file_pages of a mapped BAR: 0 or -errno. */
+long shim_bar_remap_pages(void *addr, size_t len, int prot, uint64_t page);
+/* How much of [addr, addr + len) at its beginning is of a mapped BAR (*@bar), or is not. */
+size_t shim_bar_stretch(const void *addr, size_t len, bool *bar);
+bool shim_bar_polls(const void *addr, size_t len); /* it has polled pages */
+/* After mlockall: mapped BARs are not among what is locked. */
+void shim_bar_unlock_pages(void);
 /* Is @addr in a mapped BAR? */
 bool shim_bar_has(const void *addr, size_t len);
 /* Is there a mapped BAR? */

@@ -271,8 +271,9 @@ static void fault(int sig, siginfo_t *info, void *ucontext)
 	struct bar_access a = { info, ucontext, (uintptr_t)info->si_addr };
 	long due = 0;
 
-	/* MAPERR: a child made by clone() has not got the polled pages (shim_bar_fault) */
-	if (sig == SIGSEGV && (info->si_code == SEGV_ACCERR || info->si_code == SEGV_MAPERR) && shim_bar_has(info->si_addr, 1))
+	/* MAPERR: a child made by clone() has not got the polled pages; ADRERR: the program changed the protection past us (shim_bar_fault) */
+	if (((sig == SIGSEGV && (info->si_code == SEGV_ACCERR || info->si_code == SEGV_MAPERR)) || (sig == SIGBUS && info->si_code == BUS_ADRERR)) &&
+	    shim_bar_has(info->si_addr, 1))
 		due = shim_run_fault(ucontext, access_bar, &a);
 	switch (due) {
 	case -1:

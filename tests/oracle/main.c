@@ -224,6 +224,7 @@ static const struct {
 	{ .name = "power", .fn = test_power, .dut = &igb },
 	{ .name = "power_keep", .fn = test_power_keep, .dut = &keep },
 	{ .name = "rom", .fn = test_rom, .dut = &rom },
+	{ .name = "memory", .fn = test_memory },
 };
 
 int main(int argc, char **argv)

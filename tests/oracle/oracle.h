@@ -92,4 +92,5 @@ void test_dma(void);
 void test_power(void);
 void test_power_keep(void);
 void test_rom(void);
+void test_memory(void);
 #endif
