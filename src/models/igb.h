@@ -242,7 +242,21 @@ bool igb_descriptor_type_known(uint32_t srrctl);
 
 /* igb_filter.c */
 bool igb_filter(struct igb *g, const uint8_t *frame, size_t len); /* let in at all */
+/* The VLAN tags of a frame: 7.4.5 */
+struct igb_tags {
+	size_t type;   /* offset of the EtherType behind them; 0: it has not the tag that each must have */
+	size_t at;     /* offset of the one that filters, pools and stripping are about; 0: none */
+	uint16_t tag;  /* what it says */
+	unsigned num;  /* how many there are */
+	bool outer;    /* the first is CTRL_EXT.EXT_VLAN's */
+};
+void igb_tags(struct igb *g, const uint8_t *frame, size_t len, struct igb_tags *t);
 bool igb_tag(struct igb *g, const uint8_t *frame, size_t len, uint16_t *tag);
+/* Without a "long packet enable": bytes of the longest frame with these tags, with its FCS. */
+static inline size_t igb_plain_max(const struct igb_tags *t)
+{
+	return 1518 + 4 * t->num; /* 8.10.1, RCTL.LPE; 8.18.9, RLEC */
+}
 /* The RAR entries that have @mac: the pools of all of them. */
 bool igb_address(struct igb *g, const uint8_t *mac, uint32_t *pools);
 bool igb_hashed(struct igb *g, uint32_t table, const uint8_t *mac); /* IGB_MTA, IGB_UTA */

@@ -34,12 +34,40 @@ bool igb_address(struct igb *g, const uint8_t *mac, uint32_t *pools)
 	return found;
 }
 
+/*
+ * One tag of the type in VET's lower half; with CTRL_EXT.EXT_VLAN each frame is to have one of the
+ * type in its upper half before that, which is passed over. One that has not (a switch's own
+ * protocols) is nothing that VLANs, protocols and queues are looked for in.
+ */
+void igb_tags(struct igb *g, const uint8_t *f, size_t len, struct igb_tags *t)
+{
+	uint32_t vet = igb_get(g, IGB_VET);
+
+	*t = (struct igb_tags){.type = 12};
+	if (igb_get(g, IGB_CTRL_EXT) & CTRL_EXT_EXT_VLAN) {
+		if (len < 18 || igb_be16(f + 12) != vet >> 16) {
+			t->type = 0;
+			return;
+		}
+		t->outer = true;
+		t->num = 1;
+		t->type = 16;
+	}
+	if (len < t->type + 6 || igb_be16(f + t->type) != (vet & 0xffff))
+		return;
+	t->at = t->type;
+	t->tag = igb_be16(f + t->at + 2);
+	t->num++;
+	t->type += 4;
+}
+
 bool igb_tag(struct igb *g, const uint8_t *f, size_t len, uint16_t *tag)
 {
-	if (len < 18 || igb_be16(f + 12) != (igb_get(g, IGB_VET) & 0xffff))
-		return false;
-	*tag = igb_be16(f + 14);
-	return true;
+	struct igb_tags t;
+
+	igb_tags(g, f, len, &t);
+	*tag = t.tag;
+	return t.at;
 }
 
 bool igb_filter(struct igb *g, const uint8_t *f, size_t len)

@@ -13,7 +13,7 @@ struct range {
 
 static const struct range table[] = {
 	{IGB_CTRL, 1, 4, 0x7bfc1fff & ~CTRL_RST, CTRL_FD | CTRL_SPEED_1000 | CTRL_ADVD3WUC},
-	{IGB_CTRL_EXT, 1, 4, 0x98de7fff & ~CTRL_EXT_EE_RST, 0},
+	{IGB_CTRL_EXT, 1, 4, 0x9cde7fff & ~CTRL_EXT_EE_RST, 0},
 	{IGB_SCTL, 1, 4, ~0u, 0},
 	{IGB_FCAL, 1, 4, ~0u, 0x00c28001}, /* 8.3.1: the PAUSE address */
 	{IGB_FCAH, 1, 4, 0xffff, 0x0100},

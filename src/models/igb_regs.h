@@ -73,6 +73,7 @@
 #define EEMNGCTL_CFG_DONE0 (1u << 18)
 #define CTRL_EXT_EE_RST	   (1u << 13)
 #define CTRL_EXT_PFRSTD	   (1u << 14)
+#define CTRL_EXT_EXT_VLAN  (1u << 26)
 #define MDIC_OP_WRITE	   1u
 #define MDIC_OP_READ	   2u
 #define MDIC_READY	   (1u << 28)
@@ -210,6 +211,7 @@ enum {
 #define RXD_L4CS  (1u << 5)
 #define RXD_IPCS  (1u << 6)
 #define RXD_PIF	  (1u << 7)
+#define RXD_VEXT  (1u << 9)
 #define RXD_LB	  (1u << 18)
 #define RXD_HBO	  (1u << 23)
 #define RXD_L4E	  (1u << 29)
@@ -280,6 +282,7 @@ enum {
 #define IGB_GOTCL     0x4090u
 #define IGB_RNBC      0x40a0u
 #define IGB_ROC	      0x40acu
+#define IGB_RLEC      0x4040u
 #define IGB_TORL      0x40c0u
 #define IGB_TOTL      0x40c8u
 #define IGB_TPR	      0x40d0u

@@ -32,8 +32,7 @@ struct parsed {
 	uint32_t status; /* RXD_* */
 	uint32_t hash;
 	uint8_t rss_type;
-	bool tagged;
-	uint16_t tag;
+	struct igb_tags tags;
 	uint16_t ip_id, frag_sum;
 	size_t ip, l4, end; /* offsets; end of the IP packet */
 	bool fragment;
@@ -212,12 +211,15 @@ static void parse_ip(const uint8_t *f, size_t len, size_t at, unsigned type, str
 
 static void parse(struct igb *g, const uint8_t *f, size_t len, struct parsed *p)
 {
-	size_t at = 12;
+	size_t at;
 
 	memset(p, 0, sizeof(*p));
-	p->tagged = igb_tag(g, f, len, &p->tag);
-	if (p->tagged)
-		at += 4;
+	igb_tags(g, f, len, &p->tags);
+	if (p->tags.outer)
+		p->status |= RXD_VEXT;
+	at = p->tags.type;
+	if (!at)
+		return; /* 7.4.5: no offloads either */
 	parse_ip(f, len, at + 2, igb_be16(f + at), p);
 	if (p->ptype) {
 		checksums(g, f, p);
@@ -286,7 +288,7 @@ static void write_back(struct igb *g, struct uvfio_dev *dev, unsigned n, uint32_
 {
 	uint64_t ring = igb_get(g, IGB_RXQ(n, RDBAL)) | (uint64_t)igb_get(g, IGB_RXQ(n, RDBAH))
 								<< 32;
-	uint16_t tag = eop && status & RXD_VP ? p->tag : 0;
+	uint16_t tag = eop && status & RXD_VP ? p->tags.tag : 0;
 	uint64_t d[2];
 
 	if (SRRCTL_DESCTYPE(igb_get(g, IGB_RXQ(n, SRRCTL))) == 0) { /* 7.1.4.3 */
@@ -357,17 +359,18 @@ static unsigned choose_queue(struct igb *g, const uint8_t *f, size_t len, struct
 {
 	uint32_t mrqc = igb_get(g, IGB_MRQC);
 	struct igb_flow flow = {
-		.type = igb_be16(f + (p->tagged ? 16 : 12)),
-		.tagged = p->tagged,
-		.tag = p->tag,
+		.type = igb_be16(f + p->tags.type),
+		.tagged = p->tags.at,
+		.tag = p->tags.tag,
 		.ipv4 = p->ptype & PTYPE_IPV4,
 		.ports = p->ptype & (PTYPE_TCP | PTYPE_UDP | PTYPE_SCTP),
 		.tcp = p->ptype & PTYPE_TCP,
 		.proto = p->proto,
 		.ip = p->ip,
 		.l4 = p->l4,
+		.etqf = -1,
 	};
-	int queue = igb_steer(g, f, len, &flow);
+	int queue = p->tags.type ? igb_steer(g, f, len, &flow) : -1;
 
 	if (flow.etqf >= 0) /* 7.1.5.2: the filter instead of the protocols */
 		p->ptype = PTYPE_ETQF | (uint32_t)flow.etqf;
@@ -414,16 +417,16 @@ static bool deliver(struct igb *g, unsigned n, const uint8_t *frame, size_t len,
 	uint8_t copy[IGB_FRAME_MAX + 4];
 	struct igb_rxq *q = &g->rxq[n];
 	bool running, stored = true;
-	size_t header = 0;
+	size_t header = 0, at = p->tags.at;
 	uint32_t crc;
 
 	p->status &= ~RXD_VP;
 	if (p->header && igb_get(g, IGB_PSRTYPE(igb_vmdq(g) ? n & 7 : 0)) >> p->psr & 1)
 		header = p->header;
-	if (p->tagged && w->strip) {
+	if (at && w->strip) {
 		p->status |= RXD_VP;
-		memmove(copy + 12, frame + 16, len - 16);
-		memmove(copy, frame, 12);
+		memmove(copy + at, frame + at + 4, len - at - 4);
+		memmove(copy, frame, at);
 		frame = copy;
 		len -= 4;
 		header -= header ? 4 : 0;
@@ -491,15 +494,20 @@ bool igb_rx_frame(struct igb *g, const uint8_t *frame, size_t len)
 {
 	uint8_t copy[60];
 	uint32_t rctl = igb_get(g, IGB_RCTL);
-	size_t max = rctl & RCTL_LPE ? igb_get(g, IGB_RLPML) : 1522;
+	struct igb_tags tags;
 	struct parsed p;
 	/* 7.1.5.2: LB tells of the switch between pools, not of the port's loopback */
 	struct wanted w = {.loopback = false};
 
 	if (!(rctl & RCTL_EN) || !atomic_load(&g->link) || len < 14)
 		return true;
-	if (len + 4 > max || len > IGB_FRAME_MAX) {
-		igb_stats_add(g, IGB_ROC, 1);
+	igb_tags(g, frame, len, &tags);
+	if (len + 4 > (rctl & RCTL_LPE ? igb_get(g, IGB_RLPML) : igb_plain_max(&tags)) ||
+	    len > IGB_FRAME_MAX) {
+		if (igb_filter(g, frame, len)) { /* 8.18.9, 8.18.38: of what passes the filters */
+			igb_stats_add(g, IGB_ROC, 1);
+			igb_stats_add(g, IGB_RLEC, 1);
+		}
 		igb_stats_refused(g, len);
 		return true;
 	}

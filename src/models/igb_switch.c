@@ -70,16 +70,18 @@ static uint32_t in_vlan(struct igb *g, const uint8_t *f, size_t len, uint32_t po
 }
 
 /* Receive enables and lengths, pool by pool. */
-static uint32_t receiving(struct igb *g, size_t len, uint32_t pools)
+static uint32_t receiving(struct igb *g, const uint8_t *f, size_t len, uint32_t pools)
 {
 	uint32_t v, enabled = igb_get(g, IGB_VFRE), left = 0;
+	struct igb_tags tags;
 	size_t max;
 
+	igb_tags(g, f, len, &tags);
 	for (unsigned i = 0; i < IGB_VFS; i++) {
 		if (!(pools & enabled & 1u << i))
 			continue;
 		v = igb_get(g, IGB_VMOLR(i));
-		max = v & VMOLR_LPE ? VMOLR_RLPML(v) : 1522;
+		max = v & VMOLR_LPE ? VMOLR_RLPML(v) : igb_plain_max(&tags);
 		if (len + 4 <= max)
 			left |= 1u << i;
 	}
@@ -95,12 +97,12 @@ uint32_t igb_pools_in(struct igb *g, const uint8_t *f, size_t len)
 
 	/* 7.10.3: without replication there is one pool for all that is for many. */
 	if (group && !(vt & VT_CTL_REPLICATE))
-		return vt & VT_CTL_NO_DEFAULT ? 0 : receiving(g, len, 1u << VT_CTL_POOL(vt));
+		return vt & VT_CTL_NO_DEFAULT ? 0 : receiving(g, f, len, 1u << VT_CTL_POOL(vt));
 	pools = vt & VT_CTL_IGMAC ? 0xff : address_pools(g, f, &exact);
 	pools = in_vlan(g, f, len, pools);
 	if (!pools && !group && !(vt & VT_CTL_NO_DEFAULT))
 		pools = 1u << VT_CTL_POOL(vt);
-	return receiving(g, len, pools);
+	return receiving(g, f, len, pools);
 }
 
 /* 7.10.3: a pool may send from its own addresses only, into its own VLANs only. */
@@ -149,7 +151,7 @@ bool igb_switch(struct igb *g, unsigned queue, const uint8_t *f, size_t len)
 	pools = in_vlan(g, f, len, pools);
 	igb_stats_pool_tx(g, pool, len, pools || exact);
 	if (pools)
-		pools = receiving(g, len, pools);
+		pools = receiving(g, f, len, pools);
 	if (pools)
 		igb_rx_switched(g, f, len, pools);
 	return !exact;

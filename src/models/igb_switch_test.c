@@ -244,6 +244,49 @@ static void test_counters(void **state)
 	stop();
 }
 
+/* Two tags (7.4.5): pools are about the inner one, which VMVIR puts behind the outer one. */
+static void test_double_vlan(void **state)
+{
+	uint64_t status;
+
+	start();
+	run();
+	w(IGB_VET, 0x88a88100);
+	w(IGB_CTRL_EXT, CTRL_EXT_EXT_VLAN);
+	w(IGB_RCTL, RUN | RCTL_VFE);
+	w(IGB_VLVF(0), VLVF_ENABLE | 1 << 13 | 100);
+	w(IGB_VMOLR(1), VMOLR_STRCRC | VMOLR_STRVLAN);
+	frame(out(0), 1, 0);
+	memcpy(out(0) + 12, "\x88\xa8\0\x65\x81\0\x20\x64\x88\xb5", 10);
+	go(&port[0], 64);
+	assert_int_equal(got(1, &status), 60);
+	assert_int_equal(status & (RXD_VEXT | RXD_VP), RXD_VEXT | RXD_VP);
+	assert_int_equal(status >> 48, 0x2064);
+	assert_memory_equal(last(1), out(0), 16);
+	assert_memory_equal(last(1) + 16, out(0) + 20, 44);
+	/* the other way round there is no such VLAN */
+	out(0)[15] = 0x64;
+	out(0)[19] = 0x65;
+	go(&port[0], 64);
+	assert_int_equal(who(), 0);
+	/* nor may it be sent by a pool that is not in it */
+	w(IGB_DTXSWC, DTXSWC_LOOPBACK | DTXSWC_VLANAS(0));
+	r(IGB_SSVPC);
+	go(&port[0], 64);
+	assert_int_equal(r(IGB_SSVPC), 1);
+	w(IGB_DTXSWC, DTXSWC_LOOPBACK);
+	/* the pool's own tag goes behind the outer one; without that the frame is not sent */
+	w(IGB_VMVIR(0), VMVIR_ALWAYS | 0x4064);
+	memcpy(out(0) + 12, "\x88\xa8\0\x65\x88\xb5", 6);
+	go(&port[0], 60);
+	assert_int_equal(got(1, &status), 60);
+	assert_int_equal(status >> 48, 0x4064);
+	assert_memory_equal(last(1), out(0), 60);
+	send_to(0, 1);
+	assert_int_equal(who(), 0);
+	stop();
+}
+
 /* Long frames: each pool has its own limit. */
 static void test_lengths(void **state)
 {
@@ -252,6 +295,14 @@ static void test_lengths(void **state)
 	start();
 	run();
 	frame(out(0), 1, 0);
+	go(&port[0], 1514);
+	assert_int_equal(got(1, &status), 1514);
+	go(&port[0], 1515);
+	assert_int_equal(got(1, &status), -1);
+	assert_int_equal(r(IGB_ROC), 1);
+	igb_put_be16(out(0) + 12, 0x8100); /* a tag makes room for itself */
+	go(&port[0], 1518);
+	assert_int_equal(got(1, &status), 1518);
 	go(&port[0], 1519);
 	assert_int_equal(got(1, &status), -1);
 	assert_int_equal(r(IGB_ROC), 1);
@@ -269,6 +320,7 @@ int main(void)
 		cmocka_unit_test(test_switch),	 cmocka_unit_test(test_from_outside),
 		cmocka_unit_test(test_vlan),	 cmocka_unit_test(test_spoofing),
 		cmocka_unit_test(test_counters), cmocka_unit_test(test_lengths),
+		cmocka_unit_test(test_double_vlan),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -40,15 +40,26 @@ static void emit(struct igb *g, struct igb_txq *q, uint8_t *f, size_t len, bool 
 {
 	unsigned n = (unsigned)(q - g->txq);
 	bool vmdq = igb_vmdq(g);
+	struct igb_tags has;
 	uint8_t padded[60];
+	size_t at = 12;
 
-	vlan = vmdq ? igb_pool_tag(g, n & 7, vlan, &tag) : vlan && igb_get(g, IGB_CTRL) & CTRL_VME;
-	if (vlan && len >= 12) {
-		memmove(f - 4, f, 12);
+	/* CTRL.VME is about reception alone (appendix A, changes from the 82575) */
+	if (vmdq)
+		vlan = igb_pool_tag(g, n & 7, vlan, &tag);
+	if (vlan && igb_get(g, IGB_CTRL_EXT) & CTRL_EXT_EXT_VLAN) {
+		/* 7.4.5: behind the outer tag, without which the frame is dropped */
+		igb_tags(g, f, len, &has);
+		if (!has.outer)
+			return;
+		at = 16;
+	}
+	if (vlan && len >= at) {
+		memmove(f - 4, f, at);
 		f -= 4;
 		len += 4;
-		igb_put_be16(f + 12, igb_get(g, IGB_VET) & 0xffff);
-		igb_put_be16(f + 14, tag);
+		igb_put_be16(f + at, igb_get(g, IGB_VET) & 0xffff);
+		igb_put_be16(f + at + 2, tag);
 	}
 	/* not in place: behind a segment is the payload of the next one */
 	if (len < sizeof(padded) && igb_get(g, IGB_TCTL) & TCTL_PSP) {

@@ -119,6 +119,7 @@ enum {
 #define CTRL_RST	(1u << 26)
 #define CTRL_LOOP	0x00001a41u /* 3.5.6.3.1: full duplex, SLU, 1000, speed and duplex forced */
 #define CTRL_VME	(1u << 30)
+#define CTRL_EXT_EXT_VLAN (1u << 26)
 #define RCTL_EN		(1u << 1)
 #define RCTL_UPE	(1u << 3)
 #define RCTL_MPE	(1u << 4)

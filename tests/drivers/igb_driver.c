@@ -403,6 +403,84 @@ static void check_filters(void)
 	put_context(0, 0x2066, 0, 0, 0);
 	saw_bool("vlan.inserted another", pass(frame, 100, TX_VLE, 0, QUIET));
 	saw("vlan.another tag", "%u bytes, tag 0x%x", f.length, f.vlan);
+	/* whether or not they are stripped */
+	reg_write(&g, CTRL, reg_read(&g, CTRL) & ~CTRL_VME);
+	saw_bool("vlan.inserted, not stripped", pass(frame, 100, TX_VLE, 0, QUIET));
+	saw("vlan.not stripped tag", "%u bytes, 0x%x 0x%x 0x%x", f.length, get16(f.data + 12),
+	    get16(f.data + 14), get16(f.data + 16));
+}
+
+/* @outer, @inner: the types of tags that it gets, 0: none */
+static unsigned with_tags(uint8_t *frame, unsigned outer, unsigned inner, unsigned length)
+{
+	unsigned at = 12;
+
+	ethernet(frame, g.mac, 0, length);
+	if (outer) {
+		put16(frame + at, outer);
+		put16(frame + at + 2, 0x0064);
+		at += 4;
+	}
+	if (inner) {
+		put16(frame + at, inner);
+		put16(frame + at + 2, 0x2065);
+		at += 4;
+	}
+	put16(frame + at, 0x88b5);
+	return length;
+}
+
+static void tagged(const char *name, unsigned outer, unsigned inner)
+{
+	uint8_t frame[2048];
+
+	if (pass(frame, with_tags(frame, outer, inner, 100), 0, 0, QUIET))
+		saw(name, "%u bytes, status 0x%x, tag 0x%x, 0x%x 0x%x", f.length, f.status, f.vlan,
+		    get16(f.data + 12), get16(f.data + 16));
+	else
+		saw(name, "dropped");
+}
+
+static void longest(const char *name, unsigned outer, unsigned inner)
+{
+	unsigned length = 1510;
+	uint8_t frame[2048];
+
+	while (length < 1600 &&
+	       pass(frame, with_tags(frame, outer, inner, length + 1), 0, 0, QUIET))
+		length++;
+	saw(name, "%u", length);
+}
+
+/* 7.4.5, and 8.10.1, RCTL.LPE: how long a frame may be, with its tags */
+static void check_double_vlan(void)
+{
+	igb_start(&g, 1, RCTL_SECRC, SRRCTL_ADVANCED | 2);
+	longest("length.untagged", 0, 0);
+	longest("length.tagged", 0, 0x8100);
+	longest("length.another type", 0x88a8, 0);
+	longest("length.twice", 0x8100, 0x8100);
+	saw("double.VET", "0x%x", reg_read(&g, VET));
+	reg_write(&g, VET, 0x88a88100);
+	reg_write(&g, CTRL_EXT, reg_read(&g, CTRL_EXT) | CTRL_EXT_EXT_VLAN);
+	saw_bool("double.stays on", reg_read(&g, CTRL_EXT) & CTRL_EXT_EXT_VLAN);
+	longest("length.double, none", 0, 0);
+	longest("length.double, both", 0x88a8, 0x8100);
+	tagged("double.both", 0x88a8, 0x8100);
+	tagged("double.outer", 0x88a8, 0);
+	tagged("double.none", 0, 0);
+	reg_write(&g, CTRL, reg_read(&g, CTRL) | CTRL_VME);
+	tagged("double.both, stripped", 0x88a8, 0x8100);
+	tagged("double.outer, stripped", 0x88a8, 0);
+	tagged("double.inner, stripped", 0, 0x8100);
+	tagged("double.none, stripped", 0, 0);
+	reg_write(&g, RCTL, reg_read(&g, RCTL) | RCTL_VFE);
+	reg_write(&g, VFTA + 4 * (0x64 >> 5), 1u << (0x64 & 31));
+	tagged("double.both, the outer one in the table", 0x88a8, 0x8100);
+	reg_write(&g, VFTA + 4 * (0x64 >> 5), 1u << (0x65 & 31));
+	tagged("double.both, the inner one in the table", 0x88a8, 0x8100);
+	reg_write(&g, VFTA + 4 * (0x64 >> 5), 0);
+	tagged("double.outer, filtered", 0x88a8, 0);
 }
 
 static void offload(const char *name, bool tcp, uint32_t options)
@@ -718,6 +796,7 @@ int main(int argc, char **argv)
 	check_frames();
 	check_legacy();
 	check_filters();
+	check_double_vlan();
 	check_offloads();
 	check_rss();
 	check_msix();
