@@ -183,6 +183,21 @@ static void mremap_of_private(void)
 	tear_down(N);
 }
 
+/* What the program has where the device's memory was before is no device's, and moves as it likes. */
+static void mremap_of_what_came_after(void)
+{
+	uint32_t *p = anonymous(N), *q, *r = mmap(NULL, 2 * N, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+
+	fill(p, N, 750);
+	CHECK(set_up(p, N));
+	q = mmap(p, N, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0);
+	fill(q, N, 9000);
+	CHECK(mremap(q, N, 2 * N, MREMAP_MAYMOVE | MREMAP_FIXED, r) == r);
+	CHECK(r[5] == 9005 && device_has(0, N, 750) && r[5] == 9005);
+	munmap(r, 2 * N);
+	tear_down(N);
+}
+
 /* Memory that never had to do with a device moves as always. */
 static void others_are_left_alone(void)
 {
@@ -223,6 +238,7 @@ int main(void)
 	RUN(after_munmap_of_two);
 	RUN(mremap_of_shared);
 	RUN(mremap_of_private);
+	RUN(mremap_of_what_came_after);
 	RUN(others_are_left_alone);
 	RUN(large);
 	return any_failed;

@@ -300,11 +300,11 @@ static void *second_view(void *old, uint64_t len, void *arg)
 	return to;
 }
 
-static long in_use(void *arg)
+static long in_place(void *arg)
 {
 	struct loss *l = arg;
 
-	return vfio_pages_in_use(l->system, l->addr, l->len);
+	return vfio_pages_in_place(l->system, l->addr, l->len);
 }
 
 /* The devices keep what is in the range when it moves away: 0, or an errno. */
@@ -372,7 +372,7 @@ static long do_mremap(void *old, size_t old_len, size_t new_len, int flags, void
 		goto plain;
 	if (flags & MREMAP_FIXED)
 		before_loss(to, want, true);
-	if (!loss_of(&l, old, have, false) || !shim_run(in_use, &l))
+	if (!loss_of(&l, old, have, false) || !shim_run(in_place, &l))
 		goto plain;
 	if (want < have)
 		before_loss((char *)old + want, have - want, true);
@@ -415,7 +415,7 @@ static long keep_shared(void *arg)
 	struct loss *l = arg;
 	char *probe;
 
-	if (!vfio_pages_in_use(l->system, l->addr, l->len))
+	if (!vfio_pages_in_place(l->system, l->addr, l->len))
 		return 0;
 	probe = second_view(l->addr, l->len, NULL);
 	if (!probe)

@@ -255,19 +255,47 @@ bool vfio_pages_in_use(struct vfio_system *s, const void *vaddr, uint64_t len)
 	return used;
 }
 
+/* No mapping of any type1 comes or goes, nor does its memory move, until all_unlock. */
+static void all_lock(struct vfio_system *s)
+{
+	struct vfio_type1 *t;
+
+	pthread_mutex_lock(&s->preserve_lock);
+	cds_list_for_each_entry(t, &s->type1s, in_system) pthread_mutex_lock(&t->lock);
+}
+
+static void all_unlock(struct vfio_system *s)
+{
+	struct vfio_type1 *t;
+
+	cds_list_for_each_entry(t, &s->type1s, in_system) pthread_mutex_unlock(&t->lock);
+	pthread_mutex_unlock(&s->preserve_lock);
+}
+
+bool vfio_pages_in_place(struct vfio_system *s, void *vaddr, uint64_t len)
+{
+	uint64_t from = (uint64_t)vaddr, a, b;
+	bool found;
+
+	if (!vfio_pages_in_use(s, vaddr, len))
+		return false;
+	all_lock(s);
+	found = next_stretch(s, from, from + len, &a, &b);
+	all_unlock(s);
+	return found;
+}
+
 void vfio_preserve_pages(struct vfio_system *s, void *vaddr, uint64_t len,
 			 void *(*move)(void *old, uint64_t len, void *arg), void *arg)
 {
 	uint64_t from = align_down((uint64_t)vaddr, PAGE_SIZE_4K), to, a, b, users;
-	struct vfio_type1 *t;
 	void *new;
 
 	if (!len || add_overflows((uint64_t)vaddr, len) ||
 	    (uint64_t)vaddr + len > UINT64_MAX - PAGE_SIZE_4K)
 		return;
 	to = align_up((uint64_t)vaddr + len, PAGE_SIZE_4K);
-	pthread_mutex_lock(&s->preserve_lock);
-	cds_list_for_each_entry(t, &s->type1s, in_system) pthread_mutex_lock(&t->lock);
+	all_lock(s);
 	/* memory that is mapped twice is moved once */
 	for (; from < to && next_stretch(s, from, to, &a, &b); from = b) {
 		new = move((void *)a, b - a, arg);
@@ -275,6 +303,5 @@ void vfio_preserve_pages(struct vfio_system *s, void *vaddr, uint64_t len,
 		if (new)
 			keep(s, (uint64_t) new, b - a, users);
 	}
-	cds_list_for_each_entry(t, &s->type1s, in_system) pthread_mutex_unlock(&t->lock);
-	pthread_mutex_unlock(&s->preserve_lock);
+	all_unlock(s);
 }

@@ -37,6 +37,8 @@ uint64_t vfio_type1_pgsizes(struct vfio_type1 *t);
 void vfio_preserve_pages(struct vfio_system *s, void *vaddr, uint64_t len, void *(*move)(void *old, uint64_t len, void *arg), void *arg);
 /* true if any mapping of @s touches the range: the quick test before the slow call. No lock when nothing is mapped. */
 bool vfio_pages_in_use(struct vfio_system *s, const void *vaddr, uint64_t len);
+/* The same, but pages count only if they are still the program's, and not aside since an earlier loss. Both ends are page boundaries; waits for calls that are going on. */
+bool vfio_pages_in_place(struct vfio_system *s, void *vaddr, uint64_t len);
 /* May mappings have memory in [start, last]? Takes no lock: more often yes than is so, never no when they have. */
 bool vfio_pages_near(struct vfio_system *s, uint64_t start, uint64_t last);
 /*
