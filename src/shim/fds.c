@@ -48,12 +48,17 @@ bool shim_fd_maybe_view(int fd)
 	return test(views, fd);
 }
 
+void shim_fd_no_handle(int fd)
+{
+	if (fd >= 0 && (unsigned)fd < NUMBERS && test(handles, fd))
+		atomic_fetch_and(&handles[(unsigned)fd / WORD], ~(1ul << ((unsigned)fd % WORD)));
+}
+
 void shim_fd_forget(int fd)
 {
 	if (fd < 0 || (unsigned)fd >= NUMBERS)
 		return;
-	if (test(handles, fd))
-		atomic_fetch_and(&handles[(unsigned)fd / WORD], ~(1ul << ((unsigned)fd % WORD)));
+	shim_fd_no_handle(fd);
 	if (test(views, fd))
 		atomic_fetch_and(&views[(unsigned)fd / WORD], ~(1ul << ((unsigned)fd % WORD)));
 }

@@ -176,6 +176,19 @@ static int self_fd(const char *path)
 	return n >= 0 && (shim_fd_maybe_handle(n) || shim_fd_maybe_view(n)) ? n : -1;
 }
 
+int shim_path_of_handle(const char *path, struct shim_path *p)
+{
+	int n = self_fd(path);
+	char text[PATH_MAX];
+
+	if (n < 0 || !shim_fd_link(n, text, sizeof(text)))
+		return 0;
+	if (!is_device_node(text))
+		return text[0] == '/' ? 0 : -1;
+	shim_path_of_view(p, text);
+	return 1;
+}
+
 /*
  * Opens once more what descriptor @n is, if that is a file of ours: true and *@fd. A device node is opened anew, an anonymous inode cannot be (fs/anon_inodes.c). What
  * stops at the link, or makes a descriptor of the place alone, is the kernel's to do.
@@ -578,8 +591,9 @@ EXPORT int __fxstatat64(int ver, int dirfd, const char *path, struct stat64 *st,
 	return (int)shim_ret(ver > 1 ? -EINVAL : shim_stat(dirfd, path, (struct stat *)st, flags));
 }
 
-EXPORT int statfs(const char *path, struct statfs *out)
+long shim_statfs(const char *path, void *user_out)
 {
+	struct statfs *out = user_out;
 	struct shim_path p = { .virt = NULL };
 	const char *use = shim_path(path, &p);
 	int dirfd = AT_FDCWD;
@@ -590,7 +604,12 @@ EXPORT int statfs(const char *path, struct statfs *out)
 	while (shim_path_again(rc, &dirfd, &use, true, &p));
 	if (!rc && p.virt && !strncmp(p.virt, "/sys/", 5))
 		out->f_type = SYSFS_MAGIC_NUMBER;
-	return (int)shim_ret(rc);
+	return rc;
+}
+
+EXPORT int statfs(const char *path, struct statfs *out)
+{
+	return (int)shim_ret(shim_statfs(path, out));
 }
 
 EXPORT int statfs64(const char *path, struct statfs64 *out)
@@ -819,11 +838,16 @@ EXPORT int chdir(const char *path)
 	return (int)shim_ret(shim_chdir(path));
 }
 
-EXPORT int fchdir(int fd)
+long shim_fchdir(int fd)
 {
 	long rc = sys_call(SYS_fchdir, fd, 0, 0, 0, 0, 0);
 
 	if (!rc && shim.on)
 		shim_cwd_changed();
-	return (int)shim_ret(rc);
+	return rc;
+}
+
+EXPORT int fchdir(int fd)
+{
+	return (int)shim_ret(shim_fchdir(fd));
 }

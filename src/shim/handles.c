@@ -44,7 +44,7 @@ struct shim_handle {
 	int wd;
 	int opens; /* descriptions: 1, and more when somebody opens /proc/self/fd/N past us; release_lock */
 	int flags; /* of open(2), what the memfd's description cannot show: the access mode, O_NOFOLLOW */
-	atomic_int lock_fd; /* private, or -1: shim_handle_lock_fd() */
+	atomic_int lock_fds[SHIM_LOCKS]; /* private, or -1: shim_handle_lock_fd() */
 	bool dead; /* from before a fork */
 	atomic_bool kvm;
 	char link[40];
@@ -157,7 +157,8 @@ void shim_handle_put(struct shim_handle *h)
 	/* the table lost it before its own reference was dropped, a grace period ago */
 	if (!h->dead) {
 		uapi_file_put(h->file);
-		fd_close_private(atomic_load(&h->lock_fd));
+		for (unsigned i = 0; i < SHIM_LOCKS; i++)
+			fd_close_private(atomic_load(&h->lock_fds[i]));
 	}
 	free(h);
 }
@@ -188,38 +189,72 @@ int shim_handle_flags(const struct shim_handle *h)
 	return h->flags;
 }
 
-bool shim_handle_has_lock(struct shim_handle *h)
+bool shim_handle_has_lock(struct shim_handle *h, enum shim_lock kind)
 {
-	return atomic_load(&h->lock_fd) >= 0;
+	return atomic_load(&h->lock_fds[kind]) >= 0;
 }
 
-int shim_handle_lock_fd(struct shim_handle *h)
+/* A private descriptor of the file that is locked for @h. */
+static int open_lock(const struct shim_handle *h, enum shim_lock kind)
 {
+	static const char *const kinds[] = { "flock", "ofd", "process" };
+	/* the process's locks know no access mode: vfs.c looks at it */
+	int flags = O_CLOEXEC | (kind == SHIM_LOCK_PROCESS ? O_RDWR : h->flags & O_ACCMODE), fd, own;
 	const char *name = strrchr(h->link, '/');
-	int fd = atomic_load(&h->lock_fd), none = -1, own;
-	char path[PATH_MAX + 48];
+	char path[PATH_MAX + 64];
 
-	if (fd >= 0)
-		return fd;
 	/* all anonymous inodes are one */
-	snprintf(path, sizeof(path), "%s/claims/lock-%s", shim.run_dir, name ? name + 1 : "anon_inode");
-	fd = sys_open(path, (h->flags & O_ACCMODE) | O_CLOEXEC, 0);
+	snprintf(path, sizeof(path), "%s/claims/%s-%s", shim.run_dir, kinds[kind], name ? name + 1 : "anon_inode");
+	fd = sys_open(path, flags, 0);
 	if (fd == -ENOENT) {
 		own = sys_open(path, O_RDONLY | O_CREAT | O_CLOEXEC, 0600);
 		if (own >= 0)
 			sys_close(own);
-		fd = sys_open(path, (h->flags & O_ACCMODE) | O_CLOEXEC, 0);
+		fd = sys_open(path, flags, 0);
 	}
 	own = fd < 0 ? fd : fd_make_private(fd);
 	if (own < 0) {
 		log_warn(SHIM_WHO, "%s: %s: error %d: no locks, ENOLCK", h->link, path, -own);
 		if (fd >= 0)
 			sys_close(fd);
-		return -ENOLCK;
+		own = -ENOLCK;
 	}
-	if (atomic_compare_exchange_strong(&h->lock_fd, &none, own))
-		return own;
-	fd_close_private(own);
+	return own;
+}
+
+/*
+ * One more descriptor of what another handle of the same file has for the process's locks, or -1. It must not be opened again: the descriptor that is moved to a private number
+ * would be closed, and with it the locks be gone.
+ */
+static int share_lock(const struct shim_handle *h)
+{
+	struct shim_handle *o;
+	int fd = -1, their;
+
+	rcu_read_begin();
+	for (unsigned i = 0; i < BUCKETS && fd < 0; i++)
+		cds_list_for_each_entry_rcu(o, &table[i], node) {
+			their = atomic_load(&o->lock_fds[SHIM_LOCK_PROCESS]);
+			if (fd < 0 && their >= 0 && !o->dead && !strcmp(o->link, h->link))
+				fd = fd_dup_private(their);
+		}
+	rcu_read_end();
+	return fd;
+}
+
+int shim_handle_lock_fd(struct shim_handle *h, enum shim_lock kind)
+{
+	int fd = atomic_load(&h->lock_fds[kind]), none = -1;
+
+	if (fd >= 0)
+		return fd;
+	if (kind == SHIM_LOCK_PROCESS)
+		fd = share_lock(h);
+	if (fd < 0)
+		fd = open_lock(h, kind);
+	if (fd < 0 || atomic_compare_exchange_strong(&h->lock_fds[kind], &none, fd))
+		return fd;
+	fd_close_private(fd);
 	return none;
 }
 
@@ -476,7 +511,8 @@ int shim_handle_install(struct uapi_file *file, int flags)
 	h->file = file;
 	h->opens = 1;
 	h->flags = flags & (O_ACCMODE | O_NOFOLLOW);
-	atomic_init(&h->lock_fd, -1);
+	for (unsigned i = 0; i < SHIM_LOCKS; i++)
+		atomic_init(&h->lock_fds[i], -1);
 
 	shim_block_signals(&mask);
 	pthread_mutex_lock(&release_lock);

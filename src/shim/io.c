@@ -37,7 +37,7 @@ static long vfio_ioctl(int fd, unsigned cmd, unsigned long arg)
 	if (!h) {
 		if (err)
 			return err;
-		shim_fd_forget(fd);
+		shim_fd_no_handle(fd);
 		if ((cmd >> 8 & 0xff) == SHIM_VFIO_TYPE) {
 			if (shim_is_foreign(fd))
 				return -ENODEV;
@@ -297,7 +297,7 @@ static long run_io(void *arg)
 	if (!h) {
 		if (err)
 			return false;
-		shim_fd_forget(a->fd);
+		shim_fd_no_handle(a->fd);
 		if (shim_attr_io(what, a->fd, a->buf, a->n, a->ret))
 			return true;
 		if (!shim_is_foreign(a->fd))
@@ -343,7 +343,7 @@ bool shim_mmap_try(void *addr, int fd, size_t len, int prot, int flags, off_t po
 	h = shim_handle_get(fd, NULL, &err);
 	if (!h) {
 		if (!err)
-			shim_fd_forget(fd);
+			shim_fd_no_handle(fd);
 		return false;
 	}
 	f = shim_handle_file(h);
@@ -351,6 +351,8 @@ bool shim_mmap_try(void *addr, int fd, size_t len, int prot, int flags, off_t po
 	if (!f)
 		*ret = -ENODEV;
 	/* do_mmap(), mm/mmap.c */
+	else if (!len)
+		*ret = -EINVAL;
 	else if ((mode != O_RDONLY && mode != O_RDWR) || (prot & PROT_WRITE && (flags & MAP_TYPE) != MAP_PRIVATE && mode != O_RDWR))
 		*ret = -EACCES;
 	else
@@ -555,6 +557,12 @@ bool shim_syscall(long nr, const long a[6], long *ret)
 	case SYS_openat:
 		*ret = shim_open((int)a[0], (const char *)a[1], (int)a[2], (mode_t)a[3]);
 		return true;
+	case SYS_creat:
+		*ret = shim_open(AT_FDCWD, (const char *)a[0], O_CREAT | O_WRONLY | O_TRUNC, (mode_t)a[1]);
+		return true;
+	case SYS_openat2:
+		*ret = shim_openat2((int)a[0], (const char *)a[1], (const void *)a[2], (size_t)a[3]);
+		return true;
 	case SYS_close:
 		*ret = shim_close((int)a[0]);
 		return true;
@@ -603,11 +611,23 @@ bool shim_syscall(long nr, const long a[6], long *ret)
 	case SYS_readlinkat:
 		*ret = shim_readlink((int)a[0], (const char *)a[1], (char *)a[2], (size_t)a[3]);
 		return true;
+	case SYS_statfs:
+		*ret = shim_statfs((const char *)a[0], (void *)a[1]);
+		return true;
+	case SYS_execve:
+		*ret = execve((const char *)a[0], (char *const *)a[1], (char *const *)a[2]) ? -errno : 0;
+		return true;
+	case SYS_execveat:
+		*ret = execveat((int)a[0], (const char *)a[1], (char *const *)a[2], (char *const *)a[3], (int)a[4]) ? -errno : 0;
+		return true;
 	case SYS_getcwd:
 		*ret = shim_getcwd((char *)a[0], (size_t)a[1]);
 		return true;
 	case SYS_chdir:
 		*ret = shim_chdir((const char *)a[0]);
+		return true;
+	case SYS_fchdir:
+		*ret = shim_fchdir((int)a[0]);
 		return true;
 	case SYS_rt_sigaction:
 		if (a[3] != sizeof(uint64_t))

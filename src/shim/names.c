@@ -6,23 +6,20 @@
  *
  * One table says where each system call has its paths; the functions of libc are these calls.
  */
+#include "shim/nr.h"
 #include "shim/shim.h"
 
 #include <dlfcn.h>
 #include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/fanotify.h>
 #include <sys/inotify.h>
-#include <sys/syscall.h>
+#include <sys/mount.h>
 #include <sys/time.h>
 #include <sys/xattr.h>
 #include <unistd.h>
 #include <utime.h>
-
-/* asm-generic/unistd.h, Linux 6.6 */
-#ifndef SYS_fchmodat2
-#define SYS_fchmodat2 452
-#endif
 
 enum role {
 	NONE,
@@ -33,6 +30,8 @@ enum role {
 	REMOVE,   /* a name goes, of what is no directory */
 	RMDIR,
 	TRUNCATE,
+	REFUSE,   /* neither sysfs nor a device node has it */
+	MOUNT,    /* the kernel's tree would be taken, in which the view is not */
 };
 
 /* by number */
@@ -65,6 +64,23 @@ static const struct call {
 	[SYS_lsetxattr] = { { { APPLY, -1, 0 } }, -1, false, 0, "setxattr" },
 	[SYS_removexattr] = { { { APPLY, -1, 0 } }, -1, true, 0, "removexattr" },
 	[SYS_lremovexattr] = { { { APPLY, -1, 0 } }, -1, false, 0, "removexattr" },
+	[SYS_setxattrat] = { { { APPLY, 0, 1 } }, 2, true, AT_SYMLINK_NOFOLLOW, "setxattr" },
+	[SYS_getxattrat] = { { { APPLY, 0, 1 } }, 2, true, AT_SYMLINK_NOFOLLOW, "getxattr" },
+	[SYS_listxattrat] = { { { APPLY, 0, 1 } }, 2, true, AT_SYMLINK_NOFOLLOW, "listxattr" },
+	[SYS_removexattrat] = { { { APPLY, 0, 1 } }, 2, true, AT_SYMLINK_NOFOLLOW, "removexattr" },
+	[SYS_name_to_handle_at] = { { { APPLY, 0, 1 } }, 4, false, AT_SYMLINK_FOLLOW, "name_to_handle_at" },
+	[SYS_fanotify_mark] = { { { APPLY, 3, 4 } }, 1, true, FAN_MARK_DONT_FOLLOW, "fanotify" },
+	[SYS_file_getattr] = { { { REFUSE, 0, 1 } }, 4, true, AT_SYMLINK_NOFOLLOW, "file_getattr" },
+	[SYS_file_setattr] = { { { REFUSE, 0, 1 } }, 4, true, AT_SYMLINK_NOFOLLOW, "file_setattr" },
+	[SYS_open_tree] = { { { MOUNT, 0, 1 } }, 2, true, AT_SYMLINK_NOFOLLOW, "open_tree" },
+	[SYS_open_tree_attr] = { { { MOUNT, 0, 1 } }, 2, true, AT_SYMLINK_NOFOLLOW, "open_tree" },
+	[SYS_mount_setattr] = { { { MOUNT, 0, 1 } }, 2, true, AT_SYMLINK_NOFOLLOW, "mount_setattr" },
+	[SYS_fspick] = { { { MOUNT, 0, 1 } }, -1, true, 0, "fspick" },
+	[SYS_move_mount] = { { { MOUNT, 0, 1 }, { MOUNT, 2, 3 } }, -1, false, 0, "mount" },
+	[SYS_mount] = { { { MOUNT, -1, 0 }, { MOUNT, -1, 1 } }, -1, true, 0, "mount" },
+	[SYS_umount2] = { { { MOUNT, -1, 0 } }, 1, true, UMOUNT_NOFOLLOW, "umount" },
+	[SYS_pivot_root] = { { { MOUNT, -1, 0 }, { MOUNT, -1, 1 } }, -1, true, 0, "pivot_root" },
+	[SYS_chroot] = { { { MOUNT, -1, 0 } }, -1, true, 0, "chroot" },
 	[SYS_truncate] = { { { TRUNCATE, -1, 0 } }, -1, true, 0, "truncate" },
 	[SYS_unlink] = { { { REMOVE, -1, 0 } }, -1, false, 0, "unlink" },
 	[SYS_unlinkat] = { { { REMOVE, 0, 1 } }, 2, false, 0, "unlink" },
@@ -115,6 +131,12 @@ static long refuse(const struct call *c, enum role role, struct shim_path *p, bo
 		rc = parent_stands(p);
 	if (rc)
 		return rc;
+	if (role == REFUSE)
+		return -EOPNOTSUPP;
+	if (role == MOUNT) {
+		log_warn(SHIM_WHO, "%s: %s: uvfio's view of sysfs and /dev is no file system, EPERM", p->virt, c->what);
+		return -EPERM;
+	}
 	if (outside)
 		return -EXDEV;
 	if (role == FROM)
@@ -135,6 +157,17 @@ static long refuse(const struct call *c, enum role role, struct shim_path *p, bo
 	return rc;
 }
 
+/* About one extended attribute, whose name comes with the path. */
+static bool is_xattr(long nr)
+{
+	return !strncmp(calls[nr].what, "getx", 4) || !strncmp(calls[nr].what, "setx", 4) || !strncmp(calls[nr].what, "removex", 7);
+}
+
+static bool is_node(const char *virt)
+{
+	return !strncmp(virt, "/dev/vfio/", 10) && virt[10];
+}
+
 struct place {
 	struct shim_path p;
 	const char *use;
@@ -153,6 +186,18 @@ static inline __attribute__((always_inline)) long call_with(long nr, const long 
 	for (i = 0; i < n; i++) {
 		at[i].dir = c->name[i].dir < 0 ? AT_FDCWD : (int)a[c->name[i].dir];
 		at[i].use = shim_path_at(&at[i].dir, (const char *)a[c->name[i].path], &at[i].p);
+		if (n > 1 || !follow || at[i].p.virt)
+			continue;
+		rc = shim_path_of_handle(at[i].use, &at[i].p);
+		if (rc < 0 && (rc = shim_vfs_device_path(nr, a)) <= 0)
+			return rc;
+		if (at[i].p.virt)
+			at[i].use = at[i].p.real;
+	}
+	if (n == 1 && at->p.virt && is_xattr(nr) && is_node(at->p.virt)) {
+		rc = shim_vfs_xattr(nr, (const char *)a[c->name->path + 1 + 1 * (c->name->dir >= 0)], true);
+		if (rc != 1)
+			return rc;
 	}
 	do {
 		for (i = 0; i < n; i++) {
@@ -243,7 +288,10 @@ static long names(long nr, long a, long b, long c, long d, long e)
 {
 	long rc = -ENOSYS;
 
-	shim_names(nr, (const long[6]){ a, b, c, d, e, 0 }, &rc);
+	const long v[6] = { a, b, c, d, e, 0 };
+
+	if (!shim_vfs(nr, v, &rc))
+		shim_names(nr, v, &rc);
 	return shim_ret(rc);
 }
 
@@ -328,6 +376,36 @@ EXPORT int lutimes(const char *path, const struct timeval t[2])
 		ts[i] = (struct timespec){ .tv_sec = t[i].tv_sec, .tv_nsec = t[i].tv_usec * 1000 };
 	}
 	return utimensat(AT_FDCWD, path, t ? ts : NULL, AT_SYMLINK_NOFOLLOW);
+}
+
+EXPORT int fanotify_mark(int fd, unsigned flags, uint64_t mask, int dirfd, const char *path)
+{
+	return (int)names(SYS_fanotify_mark, fd, flags, (long)mask, dirfd, (long)path);
+}
+
+EXPORT int name_to_handle_at(int dirfd, const char *path, struct file_handle *handle, int *mount, int flags)
+{
+	return (int)names(SYS_name_to_handle_at, dirfd, (long)path, (long)handle, (long)mount, flags);
+}
+
+EXPORT int mount(const char *from, const char *to, const char *type, unsigned long flags, const void *data)
+{
+	return (int)names(SYS_mount, (long)from, (long)to, (long)type, (long)flags, (long)data);
+}
+
+EXPORT int umount2(const char *path, int flags)
+{
+	return (int)names(SYS_umount2, (long)path, flags, 0, 0, 0);
+}
+
+EXPORT int umount(const char *path)
+{
+	return umount2(path, 0);
+}
+
+EXPORT int chroot(const char *path)
+{
+	return (int)names(SYS_chroot, (long)path, 0, 0, 0, 0);
 }
 
 EXPORT int inotify_add_watch(int fd, const char *path, uint32_t mask)

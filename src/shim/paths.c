@@ -291,6 +291,16 @@ static FRAME bool goes_near(const char *path)
 	return near_view(lex) || near_view(path);
 }
 
+bool shim_path_start(int dirfd, const char *path, char *base, size_t size, bool *inside)
+{
+	char whole[PATH_MAX];
+
+	if (!base_of(dirfd, true, base, size) || snprintf(whole, sizeof(whole), "%s/%s", base, path) >= (int)sizeof(whole))
+		return false;
+	*inside = in_view(base);
+	return *inside || (above_view(base) && goes_near(whole));
+}
+
 /* p->real has the whole path behind the room for the run directory: what the kernel gets. NULL: what the program gave, which is the same. */
 static const char *settle(struct shim_path *p, bool through, int *dirfd)
 {

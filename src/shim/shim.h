@@ -94,9 +94,10 @@ bool shim_handle_is_dead(const struct shim_handle *h);
 const char *shim_handle_link(const struct shim_handle *h);
 /* Of open(2): the access mode and O_NOFOLLOW. */
 int shim_handle_flags(const struct shim_handle *h);
-/* A file in the run directory, opened as @h was, that is locked in its place: private, goes with @h; or -errno. */
-int shim_handle_lock_fd(struct shim_handle *h);
-bool shim_handle_has_lock(struct shim_handle *h); /* it was called */
+/* A file in the run directory that is locked in @h's place, one for each kind of lock: a private descriptor, which goes with @h; or -errno. */
+enum shim_lock { SHIM_LOCK_FLOCK, SHIM_LOCK_OFD, SHIM_LOCK_PROCESS, SHIM_LOCKS };
+int shim_handle_lock_fd(struct shim_handle *h, enum shim_lock kind);
+bool shim_handle_has_lock(struct shim_handle *h, enum shim_lock kind); /* it was called */
 /* KVM's table of VFIO files (kvm.c): returns what it was. */
 bool shim_handle_set_kvm(struct shim_handle *h, bool added);
 /* What fstat shows of the kernel's file with that link. */
@@ -126,6 +127,7 @@ void shim_fd_mark(int fd, bool handle);      /* handle, or directory of the view
 bool shim_fd_maybe_handle(int fd);
 bool shim_fd_maybe_view(int fd);
 void shim_fd_forget(int fd);
+void shim_fd_no_handle(int fd); /* @fd was seen to be none */
 void shim_fd_copy_marks(int from, int to);
 long shim_close(int fd);
 long shim_dup(int fd);
@@ -147,6 +149,11 @@ const char *shim_path_at(int *dirfd, const char *path, struct shim_path *p);
  * *@use to ask for. @follow: the call follows a link that is the last component.
  */
 bool shim_path_again(long rc, int *dirfd, const char **use, bool follow, struct shim_path *p);
+/*
+ * The directory from which a relative @path starts, as the program knows it, at @base; *@inside: it is one of the view. False: it is neither that nor one above the view, or the path goes nowhere
+ * near the view from there.
+ */
+bool shim_path_start(int dirfd, const char *path, char *base, size_t size, bool *inside);
 /* Is @fd the directory @virt? */
 bool shim_fd_is_dir(int fd, const char *virt);
 static inline const char *shim_path(const char *path, struct shim_path *p)
@@ -169,6 +176,11 @@ int shim_path_self_fd(const char *path);
 /* ---- files.c ---- */
 /* openat, all of it: a descriptor or -errno. */
 long shim_open(int dirfd, const char *path, int flags, mode_t mode);
+long shim_openat2(int dirfd, const char *path, const void *how, size_t size); /* openat2.c */
+/* @path is /proc/self/fd/N or its kin, of a handle: 1, and @p is the node that it is of, or -1 for a device, which has none. Else 0. */
+int shim_path_of_handle(const char *path, struct shim_path *p);
+long shim_statfs(const char *path, void *out);
+long shim_fchdir(int fd);
 long shim_stat(int dirfd, const char *path, struct stat *st, int flags);
 long shim_statx(int dirfd, const char *path, int flags, unsigned mask, void *stx);
 long shim_access(int dirfd, const char *path, int mode, int flags, bool at2);
@@ -207,6 +219,10 @@ bool shim_vfs(long nr, const long a[6], long *ret);
 bool shim_vfs_fcntl(int fd, int cmd, unsigned long arg, int (*call)(int fd, int cmd, ...), long *ret);
 bool shim_vfs_ioctl(int fd, unsigned cmd, unsigned long arg, long *ret);
 void shim_vfs_closing(int fd); /* a handle */
+/* System call @nr, about extended attribute @attr, on a file of /dev/vfio or, if not @node, on a device: -errno, or 1: as the file system has it. */
+long shim_vfs_xattr(long nr, const char *attr, bool node);
+/* System call @nr, which takes a path, on a link in /proc to a device: 0 or -errno, or 1: it is the kernel's. */
+long shim_vfs_device_path(long nr, const long a[6]);
 
 /* ---- attrs.c: the attribute of the view that acts ---- */
 bool shim_attr_name(const char *virt); /* by its name it is one */

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * shim/sockets.c: send and receive are libc's and the kernel's. They are here for one answer only, EFAULT, which a program does not expect that sends from a mapped BAR or receives into
- * one: a line in the log says why.
+ * shim/sockets.c: send and receive are libc's and the kernel's. They are here for EFAULT, which a program does not expect that sends from a mapped BAR or receives into
+ * one: a line in the log says why; and for handles that come with a message.
  */
 #include "shim/shim.h"
 
@@ -40,6 +40,24 @@ static ssize_t done(ssize_t rc, const char *call, const void *buf, size_t n)
 	if (rc == -1 && errno == EFAULT)
 		shim_efault_iov(call, &v, 1);
 	return rc;
+}
+
+/* Numbers that came with a message may be handles'. */
+static void mark_received(const struct msghdr *msg)
+{
+	struct msghdr m;
+	struct cmsghdr h;
+	int fd;
+
+	if (!shim.on || guard_copy(&m, msg, sizeof(m)) || m.msg_controllen < sizeof(h))
+		return;
+	for (size_t at = 0; at + sizeof(h) <= m.msg_controllen; at += CMSG_ALIGN(h.cmsg_len)) {
+		if (guard_copy(&h, (char *)m.msg_control + at, sizeof(h)) || h.cmsg_len < sizeof(h))
+			return;
+		for (size_t i = sizeof(h); h.cmsg_level == SOL_SOCKET && h.cmsg_type == SCM_RIGHTS && i + sizeof(fd) <= h.cmsg_len; i += sizeof(fd))
+			if (!guard_copy(&fd, (char *)m.msg_control + at + i, sizeof(fd)))
+				shim_fd_mark(fd, true);
+	}
 }
 
 static ssize_t done_msg(ssize_t rc, const char *call, const struct msghdr *msg)
@@ -81,7 +99,11 @@ EXPORT ssize_t recvfrom(int fd, void *restrict buf, size_t n, int flags, struct 
 
 EXPORT ssize_t recvmsg(int fd, struct msghdr *msg, int flags)
 {
-	return done_msg(REAL(recvmsg, (fd, msg, flags), SYS_recvmsg, fd, msg, flags, 0, 0, 0), "recvmsg", msg);
+	ssize_t n = done_msg(REAL(recvmsg, (fd, msg, flags), SYS_recvmsg, fd, msg, flags, 0, 0, 0), "recvmsg", msg);
+
+	if (n >= 0)
+		mark_received(msg);
+	return n;
 }
 
 /* What a program calls that was compiled with _FORTIFY_SOURCE. */

@@ -6,6 +6,7 @@
  *
  * What is asked of a container or a group as a file of /dev is asked of the node in the view; locks are those of a file beside it.
  */
+#include "shim/nr.h"
 #include "shim/shim.h"
 
 #include <dlfcn.h>
@@ -18,7 +19,6 @@
 #include <sys/ioctl.h>
 #include <sys/sendfile.h>
 #include <sys/statfs.h>
-#include <sys/syscall.h>
 #include <sys/time.h>
 #include <sys/xattr.h>
 #include <unistd.h>
@@ -80,22 +80,49 @@ struct fcntl_args {
 	long *ret;
 };
 
+struct lock_args {
+	int fd, cmd;
+	const struct flock *fl; /* or NULL: flock() */
+};
+
+/* F_SETLK and its kin as the kernel looks at the access mode: check_fmode_for_setlk(), fs/locks.c */
+static bool is_allowed(const struct lock_args *a, const struct shim_handle *h)
+{
+	int mode = shim_handle_flags(h) & O_ACCMODE;
+	struct flock fl;
+
+	/* the kernel says what is wrong with it */
+	if (a->cmd == F_GETLK || guard_copy(&fl, a->fl, sizeof(fl)))
+		return true;
+	if (fl.l_type == F_RDLCK)
+		return mode == O_RDONLY || mode == O_RDWR;
+	return fl.l_type != F_WRLCK || mode == O_WRONLY || mode == O_RDWR;
+}
+
 static long run_lock_fd(void *arg)
 {
-	int fd = *(int *)arg, own;
-	struct shim_handle *h = working(fd);
+	struct lock_args *a = arg;
+	struct shim_handle *h = working(a->fd);
+	enum shim_lock kind = SHIM_LOCK_OFD;
+	long own;
 
 	if (!h)
 		return -ENOTTY;
-	own = shim_handle_lock_fd(h);
+	if (!a->fl)
+		kind = SHIM_LOCK_FLOCK;
+	else if (a->cmd == F_SETLK || a->cmd == F_SETLKW || a->cmd == F_GETLK)
+		kind = SHIM_LOCK_PROCESS;
+	own = kind == SHIM_LOCK_PROCESS && !is_allowed(a, h) ? -EBADF : shim_handle_lock_fd(h, kind);
 	shim_handle_put(h);
 	return own;
 }
 
 /* The descriptor that is locked in @fd's place, -ENOTTY if that is no handle, or another error. A lock may wait, which must not be within a scope. */
-static int lock_fd(int fd)
+static int lock_fd(int fd, int cmd, const struct flock *fl)
 {
-	return shim.on && shim_fd_maybe_handle(fd) ? (int)shim_run(run_lock_fd, &fd) : -ENOTTY;
+	struct lock_args a = { fd, cmd, fl };
+
+	return shim.on && shim_fd_maybe_handle(fd) ? (int)shim_run(run_lock_fd, &a) : -ENOTTY;
 }
 
 static long run_fcntl(void *arg)
@@ -128,6 +155,7 @@ static long run_fcntl(void *arg)
 
 bool shim_vfs_fcntl(int fd, int cmd, unsigned long arg, int (*call)(int fd, int cmd, ...), long *ret)
 {
+	static const struct flock none = { .l_type = F_UNLCK };
 	struct fcntl_args a = { fd, cmd, arg, ret };
 	int own;
 
@@ -140,7 +168,8 @@ bool shim_vfs_fcntl(int fd, int cmd, unsigned long arg, int (*call)(int fd, int 
 	case F_OFD_SETLK:
 	case F_OFD_SETLKW:
 	case F_OFD_GETLK:
-		own = lock_fd(fd);
+		/* of a program that gives none, the kernel says EFAULT */
+		own = lock_fd(fd, cmd, arg ? (const struct flock *)arg : &none);
 		if (own < 0)
 			*ret = own;
 		else if (call)
@@ -167,8 +196,8 @@ static long run_closing(void *arg)
 
 	if (!h)
 		return 0;
-	if (shim_handle_has_lock(h))
-		sys_call(SYS_fcntl, shim_handle_lock_fd(h), F_SETLK, (long)&all, 0, 0, 0);
+	if (shim_handle_has_lock(h, SHIM_LOCK_PROCESS))
+		sys_call(SYS_fcntl, shim_handle_lock_fd(h, SHIM_LOCK_PROCESS), F_SETLK, (long)&all, 0, 0, 0);
 	shim_handle_put(h);
 	return 0;
 }
@@ -238,55 +267,76 @@ bool shim_vfs_ioctl(int fd, unsigned cmd, unsigned long arg, long *ret)
 
 /* ---- owner, mode, times, attributes ---- */
 
-/* fs/xattr.c, xattr_permission(), and fs/anon_inodes.c. 1: the file system shall say. */
-static long may_xattr(const struct shim_handle *h, const char *attr, long refusal)
+/* fs/xattr.c, xattr_permission(): user attributes are for regular files and directories. fs/anon_inodes.c has none. */
+long shim_vfs_xattr(long nr, const char *attr, bool node)
 {
+	bool get = nr == SYS_fgetxattr || nr == SYS_getxattr || nr == SYS_getxattrat;
 	char name[8] = "";
 
 	if (guard_strncpy(name, attr, sizeof(name)) == -EFAULT)
 		return -EFAULT;
 	if (!strncmp(name, "user.", 5))
-		return refusal;
-	return has_node(h) ? 1 : -EOPNOTSUPP;
+		return get ? -ENODATA : -EPERM;
+	return node ? 1 : -EOPNOTSUPP;
+}
+
+/* @nr on the node at @path, which a[0] is a file of; @path 0: on a device. */
+static long on_inode_at(long nr, const long a[6], long path)
+{
+	long rc;
+
+	switch (nr) {
+	case SYS_fchmod:
+		return path ? sys_call(SYS_fchmodat, AT_FDCWD, path, a[1], 0, 0, 0) : -EOPNOTSUPP;
+	case SYS_fchmodat2:
+		return path ? sys_call(SYS_fchmodat, AT_FDCWD, path, a[2], 0, 0, 0) : -EOPNOTSUPP;
+	case SYS_fchown:
+		return path ? sys_call(SYS_fchownat, AT_FDCWD, path, a[1], a[2], 0, 0) : -EOPNOTSUPP;
+	case SYS_fchownat:
+		return path ? sys_call(SYS_fchownat, AT_FDCWD, path, a[2], a[3], 0, 0) : -EOPNOTSUPP;
+	case SYS_utimensat:
+		return path ? sys_call(SYS_utimensat, AT_FDCWD, path, a[2], 0, 0, 0) : -EOPNOTSUPP;
+	case SYS_fsetxattr:
+		rc = shim_vfs_xattr(nr, (const char *)a[1], path);
+		return rc == 1 ? sys_call(SYS_setxattr, path, a[1], a[2], a[3], a[4], 0) : rc;
+	case SYS_fremovexattr:
+		rc = shim_vfs_xattr(nr, (const char *)a[1], path);
+		return rc == 1 ? sys_call(SYS_removexattr, path, a[1], 0, 0, 0, 0) : rc;
+	case SYS_fgetxattr:
+		rc = shim_vfs_xattr(nr, (const char *)a[1], path);
+		return rc == 1 ? sys_call(SYS_getxattr, path, a[1], a[2], a[3], 0, 0) : rc;
+	case SYS_flistxattr:
+		return path ? sys_call(SYS_listxattr, path, a[1], a[2], 0, 0, 0) : 0;
+	case SYS_setxattrat:
+	case SYS_getxattrat:
+	case SYS_removexattrat:
+		rc = shim_vfs_xattr(nr, (const char *)a[3], path);
+		return rc == 1 ? sys_call(nr, AT_FDCWD, path, 0, a[3], a[4], a[5]) : rc;
+	case SYS_listxattrat:
+		return path ? sys_call(SYS_listxattr, path, a[3], a[4], 0, 0, 0) : 0;
+	case SYS_name_to_handle_at:
+		return path ? sys_call(nr, AT_FDCWD, path, a[2], a[3], a[4] & ~AT_EMPTY_PATH, 0) : -EOPNOTSUPP;
+	default: /* file_getattr, file_setattr */
+		return -EOPNOTSUPP;
+	}
 }
 
 static __attribute__((noinline)) long on_inode(long nr, const long a[6], struct shim_handle *h)
 {
 	char path[NODE_MAX];
-	long node = (long)node_of(h, path), rc;
 
-	switch (nr) {
-	case SYS_fchmod:
-		return has_node(h) ? sys_call(SYS_fchmodat, AT_FDCWD, node, a[1], 0, 0, 0) : -EOPNOTSUPP;
-	case SYS_fchown:
-		return has_node(h) ? sys_call(SYS_fchownat, AT_FDCWD, node, a[1], a[2], 0, 0) : -EOPNOTSUPP;
-	case SYS_utimensat:
-		return has_node(h) ? sys_call(SYS_utimensat, AT_FDCWD, node, a[2], 0, 0, 0) : -EOPNOTSUPP;
-	case SYS_fsetxattr:
-		rc = may_xattr(h, (const char *)a[1], -EPERM);
-		return rc == 1 ? sys_call(SYS_setxattr, node, a[1], a[2], a[3], a[4], 0) : rc;
-	case SYS_fremovexattr:
-		rc = may_xattr(h, (const char *)a[1], -EPERM);
-		return rc == 1 ? sys_call(SYS_removexattr, node, a[1], 0, 0, 0, 0) : rc;
-	case SYS_fgetxattr:
-		rc = may_xattr(h, (const char *)a[1], -ENODATA);
-		return rc == 1 ? sys_call(SYS_getxattr, node, a[1], a[2], a[3], 0, 0) : rc;
-	case SYS_flistxattr:
-		return has_node(h) ? sys_call(SYS_listxattr, node, a[1], a[2], 0, 0, 0) : 0;
-	default:
-		return -ENOSYS;
-	}
+	return on_inode_at(nr, a, has_node(h) ? (long)node_of(h, path) : 0);
 }
 
-/* By number: with a path that is none, what a descriptor is. */
+/* ---- by number ---- */
+
+/* A path that is none: what the descriptor is. */
 static bool is_empty(const char *path)
 {
 	char c = 0;
 
 	return !path || (!guard_copy(&c, path, 1) && !c);
 }
-
-/* ---- by number ---- */
 
 /* EBADF was said of a memfd that cannot be read or written; a file that can be has no such operation. */
 static long unless_usable(long rc, bool ok, long err)
@@ -343,6 +393,31 @@ static long between(long nr, const long a[6])
 	}
 }
 
+/* @nr takes a path, which is a link in /proc to a device. */
+long shim_vfs_device_path(long nr, const long a[6])
+{
+	switch (nr) {
+	case SYS_truncate:
+		return -EINVAL;
+	case SYS_setxattr:
+	case SYS_removexattr:
+	case SYS_getxattr:
+		return shim_vfs_xattr(nr, (const char *)a[1], false);
+	case SYS_setxattrat:
+	case SYS_removexattrat:
+	case SYS_getxattrat:
+		return shim_vfs_xattr(nr, (const char *)a[3], false);
+	case SYS_listxattr:
+	case SYS_listxattrat:
+		return 0;
+	case SYS_inotify_add_watch:
+	case SYS_fanotify_mark:
+		return 1;
+	default: /* anon_inode_setattr() */
+		return -EOPNOTSUPP;
+	}
+}
+
 struct vfs_args {
 	long nr;
 	const long *a;
@@ -373,6 +448,7 @@ static long run_vfs(void *arg)
 bool shim_vfs(long nr, const long a[6], long *ret)
 {
 	struct vfs_args v = { nr, a, -1, false, ret };
+	bool empty = false;
 	int own;
 
 	switch (nr) {
@@ -394,6 +470,18 @@ bool shim_vfs(long nr, const long a[6], long *ret)
 	case SYS_sync_file_range:
 		break;
 	case SYS_utimensat:
+	case SYS_fchmodat2:
+	case SYS_fchownat:
+	case SYS_setxattrat:
+	case SYS_getxattrat:
+	case SYS_listxattrat:
+	case SYS_removexattrat:
+	case SYS_file_getattr:
+	case SYS_file_setattr:
+	case SYS_name_to_handle_at:
+		empty = true;
+		v.inode = true;
+		break;
 	case SYS_fchmod:
 	case SYS_fchown:
 	case SYS_fsetxattr:
@@ -407,11 +495,12 @@ bool shim_vfs(long nr, const long a[6], long *ret)
 	}
 	if (!shim.on || !(shim_fd_maybe_handle((int)a[0]) || shim_fd_maybe_handle(v.second)))
 		return false;
-	if (nr == SYS_utimensat && !is_empty((const char *)a[1]))
+	/* of those that take a path: with none */
+	if (empty && !is_empty((const char *)a[1]))
 		return false;
 	if (nr != SYS_flock)
 		return shim_run(run_vfs, &v);
-	own = lock_fd((int)a[0]);
+	own = lock_fd((int)a[0], 0, NULL);
 	*ret = own < 0 ? own : sys_call(SYS_flock, own, a[1], 0, 0, 0, 0);
 	return own != -ENOTTY;
 }

@@ -221,6 +221,7 @@ static const struct {
 	{ .name = "msix", .fn = test_msix },
 	{ .name = "err_req", .fn = test_err_req },
 	{ .name = "dma", .fn = test_dma },
+	{ .name = "files", .fn = test_files },
 	{ .name = "power", .fn = test_power, .dut = &igb },
 	{ .name = "power_keep", .fn = test_power_keep, .dut = &keep },
 	{ .name = "rom", .fn = test_rom, .dut = &rom },

@@ -93,4 +93,5 @@ void test_power(void);
 void test_power_keep(void);
 void test_rom(void);
 void test_memory(void);
+void test_files(void);
 #endif
