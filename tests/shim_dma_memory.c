@@ -359,6 +359,60 @@ static void locked(void)
 	munmap(p, SIZE);
 }
 
+/* A call that is refused takes nothing away: program and device have the same pages. */
+static void refused(void)
+{
+	EACH_KIND(k) {
+		unsigned char *p = k->get(), *const nothing = mmap(NULL, SIZE, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0), *q;
+		int readonly = open("/proc/self/exe", O_RDONLY);
+		bool anonymous_one = k->get == anonymous;
+		int rc;
+
+		munmap(nothing, SIZE);
+		memset(p, 0x11, SIZE);
+		CHECK(!dma_map(&v, p, IOVA, SIZE));
+#define SHARED() CHECK(all(p, SIZE, 0x11) && device_writes(0, SIZE, 0x22) && all(p, SIZE, 0x22) && device_writes(0, SIZE, 0x11))
+		q = mmap(p, SIZE, PROT_READ, MAP_PRIVATE | MAP_FIXED, 9999, 0);
+		CHECK(q == MAP_FAILED);
+		SHARED();
+		q = mmap(p, SIZE, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_FIXED, readonly, 0);
+		CHECK(q == MAP_FAILED);
+		SHARED();
+		q = mmap(p, SIZE, PROT_READ, MAP_PRIVATE | MAP_FIXED, readonly, 100);
+		CHECK(q == MAP_FAILED);
+		SHARED();
+		q = mmap(p, SIZE, PROT_READ, MAP_FIXED | MAP_ANONYMOUS, -1, 0);
+		CHECK(q == MAP_FAILED);
+		SHARED();
+		q = mremap(nothing, SIZE, SIZE, MREMAP_MAYMOVE | MREMAP_FIXED, p);
+		CHECK(q == MAP_FAILED);
+		SHARED();
+		q = mremap(p + 4096, SIZE - 4096, SIZE - 4096, MREMAP_MAYMOVE | MREMAP_FIXED, p);
+		CHECK(q == MAP_FAILED);
+		SHARED();
+		q = mremap(back, SIZE, SIZE, MREMAP_FIXED, p);
+		CHECK(q == MAP_FAILED);
+		SHARED();
+		FAILS(munmap(p + 1, 4096), EINVAL);
+		FAILS(munmap(p, 0), EINVAL);
+		FAILS(madvise(p + 1, 4096, MADV_DONTNEED), EINVAL);
+		FAILS(madvise(p, SIZE, 12345), EINVAL);
+		SHARED();
+		if (!mlock(p + 4096, 4096)) {
+			FAILS(madvise(p + 4096, 4096, MADV_DONTNEED), EINVAL);
+			SHARED();
+			CHECK(!munlock(p + 4096, 4096));
+		}
+		/* this one is not refused for private memory, but a page that a device has is not taken */
+		rc = madvise(p, SIZE, MADV_FREE);
+		CHECK(anonymous_one ? !rc : rc == -1);
+		SHARED();
+		close(readonly);
+		CHECK(dma_unmap(&v, IOVA, SIZE) == SIZE);
+		munmap(p, SIZE);
+	}
+}
+
 /* ---- System V segments ---- */
 
 static void segments(void)
@@ -687,6 +741,7 @@ int main(void)
 		report("losses", k->name);
 	}
 	RUN(locked);
+	RUN(refused);
 	RUN(segments);
 	RUN(freed);
 	RUN(freed_twice_mapped);

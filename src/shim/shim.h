@@ -240,8 +240,18 @@ bool shim_memory(long nr, const long a[6], long *ret);
 bool shim_uffd_refuses(int fd, const void *arg);
 long shim_munmap(void *addr, size_t len);
 long shim_madvise(void *addr, size_t len, int advice);
-bool shim_advice_loses(int advice); /* madvise: the pages go */
 int shim_brk(void *addr); /* libc's brk, as the program calls it */
+
+/* ---- keep.c: memory that devices keep ---- */
+/* What is in [addr, addr + len) is about to go; @taken: and its place, too. */
+void shim_keep(void *addr, size_t len, bool taken);
+void shim_keep_mmap(void *addr, size_t len, int prot, int flags, int fd, off_t pos); /* with MAP_FIXED */
+bool shim_advice_loses(int advice); /* the pages go */
+/* True, and *@ret: all is done. */
+bool shim_keep_madvise(void *addr, size_t len, int advice, long *ret);
+bool shim_keep_mremap(void *old, size_t have, size_t want, int flags, void *to, long *ret); /* whole pages */
+void shim_keep_shared(void *addr, size_t len); /* if it is shared memory */
+void shim_keep_segment(void *addr); /* that shmdt takes away */
 
 /* ---- libc.c: what libc does inside of itself ---- */
 void shim_libc_init(void);

@@ -1,0 +1,430 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * shim/keep.c: memory that is mapped for DMA and that the program takes away. In the kernel the pages are pinned: the program loses its view of
+ * them, the device does not. Here a device reaches them through the program's view, so before that goes, the pages move to a place of ours,
+ * and the mapping follows (vfio_preserve_pages). They stay there until the mapping goes: the price of a program that forgets its memory.
+ *
+ * A call that the kernel refuses changes nothing, so whether it will is asked first, by calls that change nothing either.
+ */
+#include "shim/shim.h"
+
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/syscall.h>
+#include "vfio/type1.h"
+
+#ifndef MREMAP_DONTUNMAP
+#define MREMAP_DONTUNMAP 4 /* linux/mman.h, 5.7 */
+#endif
+#ifndef MADV_DONTNEED_LOCKED
+#define MADV_DONTNEED_LOCKED 24 /* asm-generic/mman-common.h, 5.18 */
+#endif
+#ifndef MADV_GUARD_INSTALL
+#define MADV_GUARD_INSTALL 102 /* the same, 6.13 */
+#endif
+
+#define HUGE_2M (1ull << 21)
+#define HUGE_1G (1ull << 30)
+
+static bool failed(long v)
+{
+	return v < 0 && v >= -4095;
+}
+
+/* The machine, if devices may have some of [addr, addr + len). Takes no lock. */
+static struct machine *near_device(const void *addr, size_t len)
+{
+	struct machine *m = shim_machine_if_built();
+
+	return m && len && vfio_pages_near(machine_system(m), (uint64_t)addr, (uint64_t)addr + len - 1) ? m : NULL;
+}
+
+/* Address space of @len that huge pages can move to: congruent to @old. */
+static char *reserve(const char *old, size_t len)
+{
+	uint64_t align = len >= HUGE_1G ? HUGE_1G : len >= HUGE_2M ? HUGE_2M : PAGE_SIZE_4K, at;
+	long p = sys_call(SYS_mmap, 0, (long)(len + align), PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+
+	if (failed(p))
+		return NULL;
+	at = (uint64_t)p + (((uint64_t)old - (uint64_t)p) & (align - 1));
+	if (at > (uint64_t)p)
+		sys_call(SYS_munmap, p, (long)(at - (uint64_t)p), 0, 0, 0, 0);
+	if (at + len < (uint64_t)p + len + align)
+		sys_call(SYS_munmap, (long)(at + len), (long)((uint64_t)p + align - at), 0, 0, 0, 0);
+	return (char *)at;
+}
+
+static bool move_pages(char *old, size_t len, char *to)
+{
+	/* DONTUNMAP leaves the old range mapped (and empty), so that no other thread's mmap can land in a hole that the program's own call is about to unmap */
+	long rc = sys_call(SYS_mremap, (long)old, (long)len, (long)len, MREMAP_MAYMOVE | MREMAP_FIXED | MREMAP_DONTUNMAP, (long)to, 0);
+	size_t half;
+	bool first;
+
+	if (failed(rc) && rc == -EINVAL) {
+		/* before 5.13 DONTUNMAP takes private anonymous memory only */
+		rc = sys_call(SYS_mremap, (long)old, (long)len, (long)len, MREMAP_MAYMOVE | MREMAP_FIXED, (long)to, 0);
+		if (!failed(rc))
+			sys_call(SYS_mmap, (long)old, (long)len, PROT_NONE,
+				 MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_FIXED_NOREPLACE, -1, 0);
+	}
+	if (!failed(rc))
+		return true;
+	if (len <= PAGE_SIZE_4K)
+		return false;
+	/* several mappings next to each other do not move in one call */
+	half = align_up(len / 2, len >= 2 * HUGE_2M ? HUGE_2M : PAGE_SIZE_4K);
+	/* as much as goes, also when some does not */
+	first = move_pages(old, half, to);
+	return move_pages(old + half, len - half, to + half) && first;
+}
+
+static void *set_aside(void *old, uint64_t len, void *arg)
+{
+	char *to = reserve(old, len);
+
+	if (!to)
+		return NULL;
+	if (!move_pages(old, len, to))
+		log_warn(SHIM_WHO, "memory at %p that is mapped for DMA went away and could not be kept for the device", old);
+	return to;
+}
+
+struct loss {
+	struct vfio_system *system;
+	void *addr;
+	size_t len;
+	bool taken;
+};
+
+/* @l of [addr, addr + len): false: no device has to do with it. */
+static bool loss_of(struct loss *l, void *addr, size_t len, bool taken)
+{
+	struct machine *m;
+
+	*l = (struct loss){ NULL, addr, align_up(len, PAGE_SIZE_4K), taken };
+	if ((uint64_t)addr % PAGE_SIZE_4K || !len || add_overflows((uint64_t)addr, len + PAGE_SIZE_4K))
+		return false;
+	m = near_device(addr, l->len);
+	if (m)
+		l->system = machine_system(m);
+	return m;
+}
+
+static long lose(void *arg)
+{
+	struct loss *l = arg;
+
+	if (l->taken)
+		vfio_place_taken(l->system, (uint64_t)l->addr, (uint64_t)l->addr + l->len);
+	if (vfio_pages_in_use(l->system, l->addr, l->len))
+		vfio_preserve_pages(l->system, l->addr, l->len, set_aside, NULL);
+	return 0;
+}
+
+/* What is in [addr, addr + len) is about to go; @taken: and its place, too. */
+void shim_keep(void *addr, size_t len, bool taken)
+{
+	struct loss l;
+
+	if (loss_of(&l, addr, len, taken))
+		shim_run(lose, &l);
+}
+
+/* ---- /proc/self/maps ---- */
+
+/* Calls fn for each line until it returns false. 0 or -errno. Within shim_run: it takes much of a stack. */
+static int each_mapping(bool (*fn)(const char *line, void *arg), void *arg)
+{
+	int fd = sys_open("/proc/self/maps", O_RDONLY | O_CLOEXEC, 0);
+	char buf[2 * PATH_MAX], *line, *end; /* a line has a path, and 100 characters before it */
+	bool more = true;
+	size_t have = 0;
+	ssize_t n = 0;
+
+	if (fd < 0)
+		return fd;
+	while (more && (n = sys_read(fd, buf + have, sizeof(buf) - 1 - have)) > 0) {
+		have += (size_t)n;
+		buf[have] = '\0';
+		for (line = buf; more && (end = strchr(line, '\n')); line = end + 1) {
+			*end = '\0';
+			more = fn(line, arg);
+		}
+		have -= (size_t)(line - buf);
+		memmove(buf, line, have);
+	}
+	sys_close(fd);
+	return n < 0 ? (int)n : 0;
+}
+
+/* ---- mmap ---- */
+
+/*
+ * Would the kernel map this? It may refuse for a reason that has nothing to do with the place. Tried elsewhere, with what can be mapped twice; a lack of memory may be one of twice as
+ * much.
+ */
+static bool can_map(size_t len, int prot, int flags, int fd, off_t pos)
+{
+	struct stat st;
+	long rc;
+
+	if (!(flags & MAP_ANONYMOUS)) {
+		rc = sys_call(SYS_fstat, fd, (long)&st, 0, 0, 0, 0);
+		if (rc || !S_ISREG(st.st_mode))
+			return !rc;
+	}
+	flags = (flags & ~(MAP_FIXED | MAP_FIXED_NOREPLACE | MAP_POPULATE | MAP_LOCKED)) | MAP_NORESERVE;
+	rc = sys_call(SYS_mmap, 0, (long)len, prot, flags, SHIM_PASS(fd), pos);
+	if (!failed(rc))
+		sys_call(SYS_munmap, rc, (long)len, 0, 0, 0, 0);
+	return !failed(rc) || rc == -ENOMEM || rc == -EAGAIN;
+}
+
+void shim_keep_mmap(void *addr, size_t len, int prot, int flags, int fd, off_t pos)
+{
+	struct loss l;
+
+	if (loss_of(&l, addr, len, true) && ((!(flags & MAP_ANONYMOUS) && shim_fd_maybe_handle(fd)) || can_map(len, prot, flags, fd, pos)))
+		shim_run(lose, &l);
+}
+
+/* ---- madvise ---- */
+
+bool shim_advice_loses(int advice)
+{
+	switch (advice) {
+	case MADV_DONTNEED:
+	case MADV_FREE:
+	case MADV_DONTNEED_LOCKED:
+	case MADV_GUARD_INSTALL:
+		return true;
+	default:
+		return false;
+	}
+}
+
+/* Are there huge pages at [addr, addr + len)? Their mappings are not resized at what is a page elsewhere. */
+static bool is_huge(char *addr, size_t len)
+{
+	char *odd = (uint64_t)addr % HUGE_2M ? addr : addr + PAGE_SIZE_4K;
+
+	return odd + PAGE_SIZE_4K <= addr + len && sys_call(SYS_mremap, (long)odd, PAGE_SIZE_4K, PAGE_SIZE_4K, 0, 0, 0) == -EINVAL;
+}
+
+/* Will the kernel refuse @advice, as for what is locked in memory? It does so for this one, too, which changes nothing but the order in which pages are swapped. */
+static bool is_refused(char *addr, size_t len, int advice)
+{
+	return advice != MADV_DONTNEED_LOCKED && sys_call(SYS_madvise, (long)addr, (long)len, MADV_COLD, 0, 0, 0) == -EINVAL && !is_huge(addr, len);
+}
+
+/* Goes on while the lines show private, anonymous memory from @addr on; what comes before is skipped. @len becomes 0 when that is all of it. */
+static bool is_next_anonymous(const char *line, void *arg)
+{
+	unsigned long long start, end, inode;
+	struct loss *l = arg;
+	char shared;
+
+	if (sscanf(line, "%llx-%llx %*3c%c %*x %*x:%*x %llu", &start, &end, &shared, &inode) != 4)
+		return false;
+	if (end <= (uint64_t)l->addr)
+		return true;
+	if (start > (uint64_t)l->addr || shared != 'p' || inode)
+		return false;
+	if (end - (uint64_t)l->addr >= l->len) {
+		l->len = 0;
+		return false;
+	}
+	l->len -= end - (uint64_t)l->addr;
+	l->addr = (void *)(uintptr_t)end;
+	return true;
+}
+
+static bool is_anonymous(void *addr, size_t len)
+{
+	struct loss l = { NULL, addr, len, false };
+
+	each_mapping(is_next_anonymous, &l);
+	return !l.len;
+}
+
+/*
+ * MADV_FREE lets the kernel take pages when it needs some. Those that are pinned it does not take, and program and device go on with them: so where a device has pages there is nothing to be done, and
+ * the rest is the kernel's. Memory that is not private and anonymous it refuses.
+ */
+static long free_rest(void *arg)
+{
+	struct loss *l = arg;
+	uint64_t at = (uint64_t)l->addr, to = at + l->len, a, b;
+	long rc = 0;
+
+	if (!vfio_pages_in_place(l->system, l->addr, l->len) || !is_anonymous(l->addr, l->len))
+		return sys_call(SYS_madvise, (long)at, (long)l->len, MADV_FREE, 0, 0, 0);
+	for (; at < to && !rc; at = b) {
+		if (!vfio_next_in_use(l->system, at, to, false, &a, &b))
+			a = b = to;
+		if (a > at)
+			rc = sys_call(SYS_madvise, (long)at, (long)(a - at), MADV_FREE, 0, 0, 0);
+	}
+	return rc;
+}
+
+bool shim_keep_madvise(void *addr, size_t len, int advice, long *ret)
+{
+	struct loss l;
+
+	if (!shim_advice_loses(advice) || !loss_of(&l, addr, len, false))
+		return false;
+	if (advice == MADV_FREE) {
+		*ret = shim_run(free_rest, &l);
+		return true;
+	}
+	if (!is_refused(addr, l.len, advice))
+		shim_run(lose, &l);
+	return false;
+}
+
+/* ---- mremap ---- */
+
+/*
+ * mremap to another place: program and device go on with the same pages. What vfio gets to keep must be a place of its own, so shared memory is mapped
+ * once more there. Private memory cannot be mapped twice; that it is refused says more than a device and a program that have lost each other.
+ */
+static bool map_again(char *old, size_t len, char *to)
+{
+	size_t half;
+
+	/* a no-op that fails when the range is more than one mapping */
+	if (!failed(sys_call(SYS_mremap, (long)old, (long)len, (long)len, 0, 0, 0)))
+		/* mremap(2): an old size of 0 makes a second mapping of the same pages, of a shared mapping only */
+		return !failed(sys_call(SYS_mremap, (long)old, 0, (long)len, MREMAP_MAYMOVE | MREMAP_FIXED, (long)to, 0));
+	if (len <= PAGE_SIZE_4K)
+		return false;
+	half = align_up(len / 2, len >= 2 * HUGE_2M ? HUGE_2M : PAGE_SIZE_4K);
+	return map_again(old, half, to) && map_again(old + half, len - half, to + half);
+}
+
+static void *second_view(void *old, uint64_t len, void *arg)
+{
+	char *to = reserve(old, len);
+
+	if (to && !map_again(old, len, to)) {
+		sys_call(SYS_munmap, (long)to, (long)len, 0, 0, 0, 0);
+		to = NULL;
+	}
+	return to;
+}
+
+static long in_place(void *arg)
+{
+	struct loss *l = arg;
+
+	return vfio_pages_in_place(l->system, l->addr, l->len);
+}
+
+/* The devices keep what is in the range when it moves away: 0, or an errno. */
+static long keep_view(void *arg)
+{
+	struct loss *l = arg;
+	char *probe = second_view(l->addr, l->len, NULL);
+
+	if (!probe) {
+		log_err(SHIM_WHO, "mremap of private memory at %p that is mapped for DMA: uvfio cannot keep it for the device, ENOMEM; unmap it from the device first", l->addr);
+		return -ENOMEM;
+	}
+	sys_call(SYS_munmap, (long)probe, (long)l->len, 0, 0, 0, 0);
+	vfio_preserve_pages(l->system, l->addr, l->len, second_view, NULL);
+	return 0;
+}
+
+/* Would the kernel move [old, old + have) to @to? A call that changes nothing tells whether there is something to be moved. */
+static bool can_remap(char *old, size_t have, char *to, size_t want, int flags)
+{
+	if (!(flags & MREMAP_MAYMOVE) || flags & ~(MREMAP_MAYMOVE | MREMAP_FIXED | MREMAP_DONTUNMAP) || (old < to + want && to < old + have))
+		return false;
+	return !failed(sys_call(SYS_mremap, (long)old, (long)have, (long)have, 0, 0, 0));
+}
+
+bool shim_keep_mremap(void *old, size_t have, size_t want, int flags, void *to, long *ret)
+{
+	struct loss l;
+
+	if (loss_of(&l, old, have, false) && shim_run(in_place, &l)) {
+		if (want < have)
+			shim_keep((char *)old + want, have - want, true);
+		if (!(flags & (MREMAP_FIXED | MREMAP_DONTUNMAP))) {
+			/* in place if it goes */
+			*ret = sys_call(SYS_mremap, (long)old, (long)have, (long)want, 0, 0, 0);
+			if (!failed(*ret) || !(flags & MREMAP_MAYMOVE))
+				return true;
+		}
+		l.len = want < have ? want : have;
+		*ret = shim_run(keep_view, &l);
+		if (*ret)
+			return true;
+	}
+	if (flags & MREMAP_FIXED && can_remap(old, have, to, want, flags))
+		shim_keep(to, want, true);
+	return false;
+}
+
+/* ---- shared memory ---- */
+
+/* Devices keep shared memory by a view of their own, and the program's is as it was. Memory that is not shared is none of those whose calls come here. */
+static long keep_shared(void *arg)
+{
+	struct loss *l = arg;
+	char *probe;
+
+	if (!vfio_pages_in_place(l->system, l->addr, l->len))
+		return 0;
+	probe = second_view(l->addr, l->len, NULL);
+	if (!probe)
+		return 0;
+	sys_call(SYS_munmap, (long)probe, (long)l->len, 0, 0, 0, 0);
+	vfio_preserve_pages(l->system, l->addr, l->len, second_view, NULL);
+	return 0;
+}
+
+void shim_keep_shared(void *addr, size_t len)
+{
+	struct loss l;
+
+	if (loss_of(&l, addr, len, false))
+		shim_run(keep_shared, &l);
+}
+
+/* Is it of the segment that was attached at our address? What shmdt(2) looks at. */
+static bool keep_part(const char *line, void *arg)
+{
+	unsigned long long start, end, off;
+	struct loss *l = arg, part;
+	uint64_t at = (uint64_t)l->addr;
+
+	if (sscanf(line, "%llx-%llx %*s %llx", &start, &end, &off) == 3 && start >= at && start - at == off && strstr(line, " /SYSV")) {
+		part = (struct loss){ l->system, (void *)(uintptr_t)start, end - start, false };
+		keep_shared(&part);
+	}
+	return true;
+}
+
+static long keep_segment(void *arg)
+{
+	int rc = each_mapping(keep_part, arg);
+
+	if (rc)
+		log_warn(SHIM_WHO, "shmdt: no /proc/self/maps (error %d): what devices have of the segment is lost to them", -rc);
+	return 0;
+}
+
+void shim_keep_segment(void *addr)
+{
+	struct machine *m = near_device(addr, UINT64_MAX - (uint64_t)addr);
+	struct loss l = { m ? machine_system(m) : NULL, addr, 0, false };
+
+	if (m)
+		shim_run(keep_segment, &l);
+}
