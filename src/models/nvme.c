@@ -490,10 +490,8 @@ static int describe(struct nvme *n)
 	    (err = uvfio_add_bar(n->dev, 0, BAR_SIZE, UVFIO_BAR_64)) < 0 ||
 	    (err = uvfio_set_pages(n->dev, 0, NVME_DOORBELLS, NVME_DOORBELL_PAGE, UVFIO_PAGE_POLLED)) < 0 ||
 	    (err = uvfio_add_intx(n->dev, 1, true)) < 0 || (err = uvfio_add_pm(n->dev, false)) < 0 ||
-	    (err = uvfio_add_msi(n->dev, msi, true, true)) < 0)
-		return err;
-	n->msi_cap = (unsigned)err;
-	if ((err = uvfio_add_pcie(n->dev, true)) < 0 ||
+	    (err = uvfio_add_msi(n->dev, msi, true, true)) < 0 ||
+	    (err = uvfio_add_pcie(n->dev, true)) < 0 ||
 	    (err = uvfio_add_msix(n->dev, n->vectors, 0, MSIX_TABLE, 0, MSIX_PENDING)) < 0 ||
 	    (err = uvfio_add_aer(n->dev)) < 0 ||
 	    (err = uvfio_add_dsn(n->dev, hash(0xcbf29ce484222325ull, n->serial, sizeof(n->serial)))) < 0)
@@ -503,6 +501,8 @@ static int describe(struct nvme *n)
 
 static void release(struct nvme *n)
 {
+	if (n->keep_alive)
+		uvfio_timer_free(n->keep_alive);
 	for (unsigned i = 0; i < n->num_ns; i++)
 		nvme_ns_close(n->dev, &n->ns[i]);
 	for (unsigned c = 0; c < NVME_BOUNCE_CLASSES; c++)

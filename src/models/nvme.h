@@ -302,7 +302,7 @@ struct nvme_sq {
 	uint64_t base;
 	atomic_ullong shadow; /* doorbell buffers; 0: not configured */
 	uint64_t eventidx;
-	struct nvme_counters count;
+	struct nvme_counters count[NVME_MAX_NS];
 	struct nvme_seg segs[NVME_MAX_SEGS]; /* scratch of the command being executed */
 	struct iovec iov[NVME_MAX_SEGS]; /* the IOMMU maps by 4 KiB: one piece for each page touched */
 };
@@ -397,6 +397,9 @@ uint16_t nvme_get_features(struct nvme *n, struct nvme_sq *sq, const struct nvme
 uint16_t nvme_set_features(struct nvme *n, struct nvme_sq *sq, const struct nvme_cmd *cmd,
 			   uint32_t *result, uint16_t *location);
 
+/* The host lives (5.18): the timer starts again, if it is on. */
+void nvme_keep_alive(struct nvme *n);
+
 /* ---- nvme_admin.c, nvme_identify.c, nvme_io.c ---- */
 
 /* Execute; a status or NVME_PENDING. sq->lock is held. */
@@ -442,6 +445,9 @@ struct nvme_features {
 	uint16_t vector[NVME_QUEUES];
 	uint64_t timestamp, timestamp_at; /* ms the host gave; ns of ours when it came */
 	bool timestamp_set;
+	uint32_t keep_alive;	 /* ms; 0: off */
+	uint64_t keep_alive_end; /* ns: when the timer expires */
+	uint8_t retry_delays;	 /* Host Behavior Support, ACRE */
 };
 
 struct nvme {
@@ -460,7 +466,6 @@ struct nvme {
 	uint32_t aqa;
 	uint64_t asq, acq;
 	unsigned page_shift; /* of CC.MPS; valid while ready */
-	unsigned msi_cap;    /* config space: where the MSI capability is */
 
 	_Atomic uint32_t *doorbells; /* the polled page: NVME_DOORBELL_PAGE bytes */
 	uint64_t poll_ns;	     /* how long a doorbell is waited for; 0: never polled */
@@ -488,6 +493,7 @@ struct nvme {
 
 	pthread_mutex_t admin;
 	struct nvme_features feat;
+	struct uvfio_timer *keep_alive; /* NULL until there is a time to keep */
 	uint16_t aer[NVME_AER_MAX]; /* command identifiers */
 	unsigned num_aer;
 	atomic_ullong new_events; /* bit type * 8 + info; not under admin */

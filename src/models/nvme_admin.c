@@ -39,35 +39,25 @@ static uint16_t check_queue(struct nvme *n, const struct nvme_cmd *cmd, bool exi
 	return NVME_OK;
 }
 
-/* The messages that @vector may name now. */
-static unsigned vectors_enabled(struct nvme *n)
-{
-	switch (uvfio_irq_mode(n->dev)) {
-	case UVFIO_IRQ_MSIX:
-		return n->vectors;
-	case UVFIO_IRQ_MSI: /* Message Control, Multiple Message Enable: PCIe 6.0, 7.7.1.2 */
-		return 1u << (uvfio_config_get(n->dev, n->msi_cap + 2, 2) >> 4 & 7);
-	default:
-		return 1;
-	}
-}
-
-/* 5.3 */
+/*
+ * 5.3. The limit of the vector is what the controller has (MSIXCAP.MXC.TS), not what is enabled: a
+ * driver may make its queues first, or enable fewer messages than it names. Then the interrupt is
+ * the pin, or one of the messages that there are.
+ */
 static uint16_t create_cq(struct nvme *n, const struct nvme_cmd *cmd, uint16_t *location)
 {
 	unsigned qid = cmd->cdw10 & 0xffff, vector = cmd->cdw11 >> 16;
 	bool exists = !bad_qid(n, qid) && atomic_load(&n->cq[qid].size);
-	bool ien = cmd->cdw11 & 2;
 	uint16_t status = check_queue(n, cmd, exists, location);
 
 	if (status)
 		return status;
 	if (NVME_CC_IOCQES(atomic_load(&n->cc)) != NVME_CQES)
 		return fail(location, BYTE_CDW10, NVME_INVALID_FIELD);
-	/* Without interrupts the field means nothing; a driver that polls may leave MSI-X disabled. */
-	if (vector >= n->vectors || (ien && vector >= vectors_enabled(n)))
+	if (vector >= n->vectors)
 		return fail(location, BYTE_CDW11 + 2, NVME_INVALID_VECTOR);
-	nvme_cq_setup(&n->cq[qid], n, cmd->prp1, (cmd->cdw10 >> 16) + 1, (uint16_t)vector, ien);
+	nvme_cq_setup(&n->cq[qid], n, cmd->prp1, (cmd->cdw10 >> 16) + 1, (uint16_t)vector,
+		      cmd->cdw11 & 2);
 	return NVME_OK;
 }
 
@@ -188,6 +178,9 @@ uint16_t nvme_admin_cmd(struct nvme *n, struct nvme_sq *sq, const struct nvme_cm
 		return nvme_get_features(n, sq, cmd, result, location);
 	case NVME_ADM_ASYNC_EVENT:
 		return nvme_async_event(n, cmd);
+	case NVME_ADM_KEEP_ALIVE:
+		nvme_keep_alive(n);
+		return NVME_OK;
 	case NVME_ADM_DOORBELL_BUFFER:
 		return doorbell_buffer(n, cmd, location);
 	default:

@@ -86,8 +86,34 @@ static void test_identify(void **state)
 	assert_memory_not_equal(uuid, d->mem + a + 4, 16);
 	assert_int_equal(admin(d, identify(d, 3, 9, a), NULL), NVME_INVALID_NAMESPACE | DNR);
 
+	/* the only controller, 0, from CNTID on */
+	for (unsigned cns = 0x12; cns <= 0x13; cns++) {
+		uint16_t *controllers = (void *)(d->mem + a);
+
+		memset(d->mem + a, 0x55, 4096);
+		assert_int_equal(admin(d, identify(d, cns, 2, a), NULL), 0);
+		assert_int_equal(controllers[0], 1);
+		assert_int_equal(controllers[1], 0);
+		assert_int_equal(controllers[2047], 0);
+		assert_int_equal(admin(d, identify(d, 1 << 16 | cns, 2, a), NULL), 0);
+		assert_int_equal(controllers[0], 0);
+	}
+	assert_int_equal(admin(d, identify(d, 0x12, 3, a), NULL), NVME_INVALID_NAMESPACE | DNR);
+	/* what the NVM command set has beyond 00h and 01h; Linux asks for it */
+	for (unsigned cns = 5; cns <= 6; cns++) {
+		struct nvme_cmd csi = identify(d, cns, 2, a);
+
+		memset(d->mem + a, 0x55, 4096);
+		assert_int_equal(admin(d, csi, NULL), 0);
+		for (unsigned i = 0; i < 4096; i++)
+			assert_int_equal(d->mem[a + i], 0);
+		csi.cdw11 = 2u << 24;
+		assert_int_equal(admin(d, csi, NULL), NVME_INVALID_FIELD | DNR);
+	}
+	assert_int_equal(admin(d, identify(d, 5, 3, a), NULL), NVME_INVALID_NAMESPACE | DNR);
+	assert_int_equal(admin(d, identify(d, 6, 0, a), NULL), 0);
 	for (unsigned cns = 4; cns < 256; cns++)
-		if (cns != 0x10 && cns != 0x11)
+		if (cns != 5 && cns != 6 && (cns < 0x10 || cns > 0x13))
 			assert_int_equal(admin(d, identify(d, cns, 0, a), NULL), NVME_INVALID_FIELD | DNR);
 	/* over two pages, to a wrong offset, to nowhere */
 	struct nvme_cmd cmd = identify(d, 1, 0, alloc_at(d, 8192, 4096) + 2048);
@@ -105,11 +131,11 @@ static void test_identify(void **state)
 static void test_unknown(void **state)
 {
 	struct drv *d = *state;
-	static const uint8_t known[] = { 0, 1, 2, 4, 5, 6, 8, 9, 0xa, 0xc, 0x7c };
+	static const uint8_t known[] = { 0, 1, 2, 4, 5, 6, 8, 9, 0xa, 0xc, 0x18, 0x7c };
 
 	for (unsigned opc = 0; opc < 256; opc++) {
 		if (memchr(known, (int)opc, sizeof(known)))
-			continue; /* Format, Firmware, Keep Alive (18h), Namespace Management, ... */
+			continue; /* Format, Firmware, Namespace Management, ... */
 		assert_int_equal(admin(d, (struct nvme_cmd){ .opc = (uint8_t)opc }, NULL),
 				 NVME_INVALID_OPCODE | DNR);
 	}
@@ -143,12 +169,10 @@ static void test_create_errors(void **state)
 	assert_int_equal(admin(d, c, NULL), NVME_INVALID_PRP_OFFSET | DNR);
 	c = cq, c.cdw11 = 65 << 16 | 3;
 	assert_int_equal(admin(d, c, NULL), NVME_INVALID_VECTOR | DNR);
-	c = cq, c.cdw11 = 1 << 16 | 3; /* the pin has one */
+	c = cq, c.cdw11 = 0xffff0000 | 3;
 	assert_int_equal(admin(d, c, NULL), NVME_INVALID_VECTOR | DNR);
-	pci_msi_enable(d->fn, 2);
-	c = cq, c.cdw11 = 4 << 16 | 3;
+	c = cq, c.cdw11 = 65 << 16 | 1; /* interrupts off, and no such vector all the same */
 	assert_int_equal(admin(d, c, NULL), NVME_INVALID_VECTOR | DNR);
-	pci_msi_disable(d->fn);
 
 	assert_int_equal(admin(d, sq, NULL), NVME_CQ_INVALID | DNR);
 	c = sq, c.cdw11 = 1;
@@ -185,6 +209,54 @@ static void test_create_errors(void **state)
 	assert_int_equal(delete_sq(d, 1), NVME_INVALID_QID | DNR);
 	assert_int_equal(delete_cq(d, 1), 0);
 	assert_int_equal(delete_cq(d, 1), NVME_INVALID_QID | DNR);
+}
+
+/*
+ * 5.3: a vector that the controller has may be named whatever is enabled. With MSI-X on it is that
+ * message; with the pin it is the pin; of fewer messages of MSI than it names it is one that there
+ * is.
+ */
+static void test_vectors(void **state)
+{
+	struct drv *d = *state;
+	uint64_t a = alloc_at(d, 4096, 4096);
+	struct queue *q = &d->io[0];
+
+	for (int mode = 0; mode < 4; mode++) {
+		uint64_t end = test_now() + 5000000000ull;
+		unsigned vector = mode == 2 ? 3 : 64;
+
+		d->used = a + 4096;
+		queue_make(d, q, 1, 16, 16);
+		if (mode == 1)
+			pci_msi_enable(d->fn, 2);
+		assert_int_equal(create_cq(d, q, vector, true), 0);
+		assert_int_equal(create_sq(d, q, 1), 0);
+		if (mode >= 2) {
+			pci_msix_enable(d->fn);
+			pci_msix_entry(d->fn, vector, true);
+		}
+		for (unsigned i = 0; i < 65; i++)
+			atomic_store(&d->msi[i], 0);
+		assert_int_equal(io(d, rw(NVME_IO_READ, 0, 1, iova(a), 0)), 0);
+		switch (mode) {
+		case 0:
+			while (!atomic_load(&d->rises))
+				assert_true(test_now() < end);
+			break;
+		case 1:
+			while (!atomic_load(&d->msi[vector % 4]))
+				assert_true(test_now() < end);
+			pci_msi_disable(d->fn);
+			break;
+		default:
+			while (!atomic_load(&d->msi[vector]))
+				assert_true(test_now() < end);
+			pci_msix_disable(d->fn);
+		}
+		assert_int_equal(delete_sq(d, 1), 0);
+		assert_int_equal(delete_cq(d, 1), 0);
+	}
 }
 
 /* 5.6: what was fetched completes before the deletion does; the queue can be made again at once. */
@@ -237,6 +309,19 @@ static uint16_t set_feature(struct drv *d, unsigned fid, uint32_t nsid, uint32_t
 		     result);
 }
 
+static uint16_t get_log(struct drv *d, unsigned lid, uint32_t nsid, uint64_t at, unsigned bytes, uint64_t off,
+			bool retain)
+{
+	return admin(d,
+		     (struct nvme_cmd){ .opc = NVME_ADM_GET_LOG,
+					.nsid = nsid,
+					.prp1 = iova(at),
+					.cdw10 = (bytes / 4 - 1) << 16 | (unsigned)retain << 15 | lid,
+					.cdw12 = (uint32_t)off,
+					.cdw13 = (uint32_t)(off >> 32) },
+		     NULL);
+}
+
 static void test_features(void **state)
 {
 	static const struct { unsigned fid; uint32_t set, get, def, caps; } f[] = {
@@ -248,6 +333,7 @@ static void test_features(void **state)
 		{ NVME_FEAT_IRQ_VECTOR, 0x10003, 0x10003, 3, 4 },
 		{ NVME_FEAT_ATOMICITY, 1, 1, 0, 4 },
 		{ NVME_FEAT_ASYNC_EVENT, 0x1f, 0x1f, 0, 4 },
+		{ NVME_FEAT_KEEP_ALIVE, 3600001, 3600100, 0, 4 },
 	};
 	struct drv *d = *state;
 	uint32_t v;
@@ -283,7 +369,18 @@ static void test_features(void **state)
 	assert_int_equal(v, 9);
 	assert_int_equal(set_feature(d, NVME_FEAT_ERROR_RECOVERY, 1, 1 << 16, NULL), NVME_INVALID_FIELD | DNR);
 	assert_int_equal(set_feature(d, NVME_FEAT_ERROR_RECOVERY, 3, 1, NULL), NVME_INVALID_NAMESPACE | DNR);
+	/* a driver that takes it for the controller's: the value of all, where all have one */
+	assert_int_equal(get_feature(d, NVME_FEAT_ERROR_RECOVERY, 0, 0, 0, &v), 0);
+	assert_int_equal(v, 9);
+	assert_int_equal(set_feature(d, NVME_FEAT_ERROR_RECOVERY, 0, 11, NULL), 0);
+	assert_int_equal(get_feature(d, NVME_FEAT_ERROR_RECOVERY, 0, 2, 0, &v), 0);
+	assert_int_equal(v, 11);
+	assert_int_equal(set_feature(d, NVME_FEAT_ERROR_RECOVERY, 2, 12, NULL), 0);
 	assert_int_equal(get_feature(d, NVME_FEAT_ERROR_RECOVERY, 0, 0, 0, &v), NVME_INVALID_NAMESPACE | DNR);
+	assert_int_equal(get_feature(d, NVME_FEAT_ERROR_RECOVERY, 1, 0, 0, &v), 0);
+	assert_int_equal(v, 0);
+	assert_int_equal(get_feature(d, NVME_FEAT_ERROR_RECOVERY, 0, NVME_NSID_ALL, 0, &v),
+			 NVME_INVALID_NAMESPACE | DNR);
 	/* arguments that there are not */
 	assert_int_equal(set_feature(d, NVME_FEAT_POWER, 0, 1, NULL), NVME_INVALID_FIELD | DNR);
 	assert_int_equal(set_feature(d, NVME_FEAT_TEMPERATURE, 0, 1 << 16 | 300, NULL), NVME_INVALID_FIELD | DNR);
@@ -292,7 +389,8 @@ static void test_features(void **state)
 	assert_int_equal(set_feature(d, NVME_FEAT_IRQ_VECTOR, 0, 65, NULL), NVME_INVALID_FIELD | DNR);
 	assert_int_equal(get_feature(d, NVME_FEAT_IRQ_VECTOR, 0, 0, 65, &v), NVME_INVALID_FIELD | DNR);
 	for (unsigned fid = 0; fid < 256; fid++) {
-		if ((fid >= 1 && fid <= 0x0b && fid != 3) || fid == NVME_FEAT_TIMESTAMP)
+		if ((fid >= 1 && fid <= 0x0b && fid != 3) || fid == NVME_FEAT_TIMESTAMP ||
+		    fid == NVME_FEAT_KEEP_ALIVE || fid == NVME_FEAT_HOST_BEHAVIOR)
 			continue;
 		assert_int_equal(get_feature(d, fid, 0, 0, 0, &v), NVME_INVALID_FIELD | DNR);
 		assert_int_equal(set_feature(d, fid, 0, 0, &v), NVME_INVALID_FIELD | DNR);
@@ -304,6 +402,105 @@ static void test_features(void **state)
 	for (size_t i = 0; i < sizeof(f) / sizeof(f[0]); i++) {
 		assert_int_equal(get_feature(d, f[i].fid, 0, 0, f[i].fid == NVME_FEAT_IRQ_VECTOR ? 3 : 0, &v), 0);
 		assert_int_equal(v, f[i].def);
+	}
+}
+
+/* 5.21.1.18 */
+static void test_host_behavior(void **state)
+{
+	struct drv *d = *state;
+	uint64_t a = alloc_at(d, 4096, 4096);
+	struct nvme_cmd set = { .opc = NVME_ADM_SET_FEATURES, .prp1 = iova(a) };
+	struct nvme_cmd get = { .opc = NVME_ADM_GET_FEATURES, .prp1 = iova(a) };
+	uint32_t v;
+
+	set.cdw10 = get.cdw10 = NVME_FEAT_HOST_BEHAVIOR;
+	for (unsigned i = 0; i < 3; i++) { /* as it starts; as it was set; after a reset */
+		if (i == 1) {
+			memset(d->mem + a, 0, 512);
+			d->mem[a] = 1;
+			assert_int_equal(admin(d, set, NULL), 0);
+		} else if (i == 2) {
+			disable(d);
+			d->used = a + 4096;
+			enable(d);
+		}
+		memset(d->mem + a, 0x55, 513);
+		assert_int_equal(admin(d, get, NULL), 0);
+		assert_int_equal(d->mem[a], i == 1);
+		for (unsigned k = 1; k < 512; k++)
+			assert_int_equal(d->mem[a + k], 0);
+		assert_int_equal(d->mem[a + 512], 0x55);
+	}
+	d->mem[a] = 2;
+	assert_int_equal(admin(d, set, NULL), NVME_INVALID_FIELD | DNR);
+	assert_int_equal(get_feature(d, NVME_FEAT_HOST_BEHAVIOR, 3, 0, 0, &v), 0);
+	assert_int_equal(v, 4);
+	set.nsid = 1;
+	assert_int_equal(admin(d, set, NULL), NVME_NOT_NS_SPECIFIC | DNR);
+	set.nsid = 0;
+	set.prp1 = get.prp1 = HOLE_IOVA;
+	assert_int_equal(SC(admin(d, set, NULL)), NVME_DATA_TRANSFER_ERROR);
+	assert_int_equal(SC(admin(d, get, NULL)), NVME_DATA_TRANSFER_ERROR);
+}
+
+/* 5.18, 5.21.1.15, 7.12: a host that says nothing for so long is gone. */
+static void test_keep_alive(void **state)
+{
+	struct nvme_cmd keep = { .opc = NVME_ADM_KEEP_ALIVE };
+	struct drv *d = *state;
+	uint64_t a = alloc_at(d, 4096, 4096), from;
+	struct nvme_error_entry *e = (void *)(d->mem + a);
+	struct nvme_id_ctrl *c = (void *)(d->mem + a);
+	uint32_t v;
+
+	assert_int_equal(admin(d, identify(d, 1, 0, a), NULL), 0);
+	assert_int_equal(c->kas, NVME_KAS);
+	assert_int_equal(admin(d, keep, NULL), 0); /* with the timer off it does nothing */
+	assert_int_equal(set_feature(d, NVME_FEAT_KEEP_ALIVE, 0, UINT32_MAX, NULL), 0);
+	assert_int_equal(get_feature(d, NVME_FEAT_KEEP_ALIVE, 0, 0, 0, &v), 0);
+	assert_int_equal(v, UINT32_MAX / 100 * 100);
+	/* off before it expires: nothing happens */
+	assert_int_equal(set_feature(d, NVME_FEAT_KEEP_ALIVE, 0, 60000, NULL), 0);
+	assert_int_equal(set_feature(d, NVME_FEAT_KEEP_ALIVE, 0, 0, NULL), 0);
+	assert_int_equal(csts(d), NVME_CSTS_RDY);
+	from = test_now();
+	assert_int_equal(set_feature(d, NVME_FEAT_KEEP_ALIVE, 0, 1, NULL), 0); /* that is 100 */
+	wait_csts(d, NVME_CSTS_CFS, NVME_CSTS_CFS);
+	assert_true(test_now() - from >= 100000000);
+	/* a reset turns the timer off, and the log has the reason */
+	disable(d);
+	d->used = a + 4096;
+	enable(d);
+	assert_int_equal(get_feature(d, NVME_FEAT_KEEP_ALIVE, 0, 0, 0, &v), 0);
+	assert_int_equal(v, 0);
+	assert_int_equal(get_log(d, NVME_LOG_ERROR, 0, a, 64, 0, false), 0);
+	assert_int_equal(e->status >> 1, NVME_KEEP_ALIVE_EXPIRED);
+	assert_int_equal(e->cid, 0xffff);
+	/*
+	 * each Keep Alive starts it again; on a machine that stood still for so long it came too
+	 * late
+	 */
+	for (bool late = true; late;) {
+		uint64_t set = test_now();
+		struct nvme_cqe cqe;
+
+		assert_int_equal(set_feature(d, NVME_FEAT_KEEP_ALIVE, 0, 1000, NULL), 0);
+		while (test_now() < set + 200000000)
+			nap();
+		from = test_now();
+		post(d, &d->admin, &keep);
+		while (!take(d, &d->admin, &cqe) && !(csts(d) & NVME_CSTS_CFS))
+			nap();
+		late = csts(d) & NVME_CSTS_CFS && test_now() - from < 1000000000;
+		if (late)
+			assert_true(test_now() - set >= 1000000000);
+		wait_csts(d, NVME_CSTS_CFS, NVME_CSTS_CFS);
+		if (!late)
+			assert_true(test_now() - from >= 1000000000);
+		disable(d);
+		d->used = a + 4096;
+		enable(d);
 	}
 }
 
@@ -347,19 +544,6 @@ static void test_timestamp(void **state)
 }
 
 /* ---- log pages: 5.14 ---- */
-
-static uint16_t get_log(struct drv *d, unsigned lid, uint32_t nsid, uint64_t at, unsigned bytes, uint64_t off,
-			bool retain)
-{
-	return admin(d,
-		     (struct nvme_cmd){ .opc = NVME_ADM_GET_LOG,
-					.nsid = nsid,
-					.prp1 = iova(at),
-					.cdw10 = (bytes / 4 - 1) << 16 | (unsigned)retain << 15 | lid,
-					.cdw12 = (uint32_t)off,
-					.cdw13 = (uint32_t)(off >> 32) },
-		     NULL);
-}
 
 static void test_logs(void **state)
 {
@@ -418,7 +602,25 @@ static void test_logs(void **state)
 	assert_int_equal(s->host_writes[0], 250);
 	assert_int_equal(s->units_read[0], 1);
 	assert_int_equal(s->units_written[0], 2);
-	assert_int_equal(get_log(d, NVME_LOG_SMART, 1, b, 512, 0, false), NVME_INVALID_FIELD | DNR);
+	/* of a namespace: LPA bit 0 */
+	struct nvme_cmd read = rw(NVME_IO_READ, 0, 8, iova(a), 0);
+
+	read.nsid = 2;
+	assert_int_equal(io(d, read), 0);
+	assert_int_equal(get_log(d, NVME_LOG_SMART, 1, b, 512, 0, false), 0);
+	assert_int_equal(s->host_reads[0], 3);
+	assert_int_equal(s->host_writes[0], 250);
+	assert_int_equal(get_log(d, NVME_LOG_SMART, 2, b, 512, 0, false), 0);
+	assert_int_equal(s->host_reads[0], 1);
+	assert_int_equal(s->host_writes[0], 0);
+	assert_int_equal(s->units_written[0], 0);
+	assert_int_equal(s->temperature, 313);
+	assert_int_equal(get_log(d, NVME_LOG_SMART, NVME_NSID_ALL, b, 512, 0, false), 0);
+	assert_int_equal(s->host_reads[0], 4);
+	assert_int_equal(get_log(d, NVME_LOG_SMART, 3, b, 512, 0, false),
+			 NVME_INVALID_NAMESPACE | DNR);
+	assert_int_equal(admin(d, identify(d, 1, 0, b), NULL), 0);
+	assert_int_equal(((struct nvme_id_ctrl *)(d->mem + b))->lpa & 1, 1);
 
 	/* the rest */
 	assert_int_equal(get_log(d, NVME_LOG_FIRMWARE, 0, a, 512, 0, false), 0);
@@ -428,6 +630,7 @@ static void test_logs(void **state)
 	assert_int_equal(dw[0], 0);
 	assert_int_equal(get_log(d, NVME_LOG_COMMANDS, 0, a, 4096, 0, false), 0);
 	assert_int_equal(dw[NVME_ADM_IDENTIFY], 1);
+	assert_int_equal(dw[NVME_ADM_KEEP_ALIVE], 1);
 	assert_int_equal(dw[0x10], 0);
 	assert_int_equal(dw[256 + NVME_IO_WRITE], 3);
 	for (unsigned lid = 0; lid < 256; lid++)
@@ -640,8 +843,11 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_identify, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_unknown, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_create_errors, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_vectors, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_delete_in_flight, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_features, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_host_behavior, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_keep_alive, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_number_of_queues, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_timestamp, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_logs, setup, teardown),

@@ -7,6 +7,7 @@
 #include "models/nvme.h"
 
 #define BYTE_NSID  4u
+#define BYTE_PRP1  24u
 #define BYTE_CDW10 40u
 #define BYTE_CDW11 44u
 
@@ -40,11 +41,68 @@ static int capabilities(unsigned fid)
 	case NVME_FEAT_ATOMICITY:
 	case NVME_FEAT_ASYNC_EVENT:
 	case NVME_FEAT_TIMESTAMP:
+	case NVME_FEAT_KEEP_ALIVE:
+	case NVME_FEAT_HOST_BEHAVIOR:
 		return CHANGEABLE;
 	default:
 		return -1;
 	}
 }
+
+/* ---- keep alive: 5.18, 5.21.1.15, 7.12 ---- */
+
+/* With admin. */
+static void keep_alive_start(struct nvme *n)
+{
+	uint64_t ns = n->feat.keep_alive * 1000000ull;
+
+	n->feat.keep_alive_end = nvme_now_ns() + ns;
+	if (n->keep_alive)
+		uvfio_timer_set(n->keep_alive, ns ? ns : UINT64_MAX);
+}
+
+void nvme_keep_alive(struct nvme *n)
+{
+	pthread_mutex_lock(&n->admin);
+	keep_alive_start(n);
+	pthread_mutex_unlock(&n->admin);
+}
+
+/*
+ * 7.12: an entry in the error log, and the controller stops. A callback that a reset or a command
+ * came before finds that.
+ */
+static void keep_alive_expired(struct uvfio_dev *dev, void *arg)
+{
+	struct nvme *n = arg;
+	uint64_t now = nvme_now_ns();
+
+	pthread_mutex_lock(&n->admin);
+	if (n->feat.keep_alive && now >= n->feat.keep_alive_end) {
+		n->feat.keep_alive = 0;
+		nvme_log_error(n, 0, 0xffff, NVME_KEEP_ALIVE_EXPIRED, 0xffff, 0, 0);
+		nvme_fatal(n, "no Keep Alive came within the time of feature 0Fh", 0);
+	} else if (n->feat.keep_alive) {
+		uvfio_timer_set(n->keep_alive, n->feat.keep_alive_end - now);
+	}
+	pthread_mutex_unlock(&n->admin);
+}
+
+/* With admin. Rounded up to what the timer counts in. A status. */
+static uint16_t set_keep_alive(struct nvme *n, uint32_t ms)
+{
+	uint64_t unit = NVME_KAS * 100, rounded = (ms + unit - 1) / unit * unit;
+
+	if (ms && !n->keep_alive)
+		n->keep_alive = uvfio_timer_new(n->dev, keep_alive_expired, n);
+	if (ms && !n->keep_alive)
+		return NVME_INTERNAL_ERROR;
+	n->feat.keep_alive = (uint32_t)(rounded > UINT32_MAX ? rounded - unit : rounded);
+	keep_alive_start(n);
+	return NVME_OK;
+}
+
+/* ---- the features ---- */
 
 void nvme_features_reset(struct nvme *n)
 {
@@ -58,6 +116,8 @@ void nvme_features_reset(struct nvme *n)
 	n->feat.timestamp = 0;
 	n->feat.timestamp_at = nvme_now_ns();
 	n->feat.timestamp_set = false;
+	set_keep_alive(n, 0);
+	n->feat.retry_delays = 0;
 	for (unsigned i = 0; i < n->num_ns; i++)
 		n->ns[i].error_recovery = 0;
 	pthread_mutex_unlock(&n->admin);
@@ -88,10 +148,28 @@ static uint64_t timestamp(const struct nvme *n, bool def)
 	return ((n->feat.timestamp + ms) & 0xffffffffffffull) | (uint64_t)n->feat.timestamp_set << 49;
 }
 
+/*
+ * Of a namespace. Up to 1.3 nothing says that the feature is a namespace's, and drivers of a single
+ * one leave NSID 0: then it is what all have. Where they differ there is no answer.
+ */
+static uint16_t error_recovery(struct nvme *n, const struct nvme_cmd *cmd, bool def,
+			       uint32_t *result, uint16_t *location)
+{
+	struct nvme_ns *ns = nvme_find_ns(n, cmd->nsid ? cmd->nsid : 1);
+
+	for (unsigned i = 1; ns && !cmd->nsid && !def && i < n->num_ns; i++)
+		if (n->ns[i].error_recovery != ns->error_recovery)
+			ns = NULL;
+	if (!ns)
+		return fail(location, BYTE_NSID, NVME_INVALID_NAMESPACE);
+	*result = def ? 0 : ns->error_recovery;
+	return NVME_OK;
+}
+
 static uint16_t current(struct nvme *n, struct nvme_sq *sq, const struct nvme_cmd *cmd, bool def,
 			uint32_t *result, uint16_t *location)
 {
-	struct nvme_ns *ns = nvme_find_ns(n, cmd->nsid);
+	uint8_t behavior[512] = { 0 };
 	uint16_t *limit;
 	uint64_t time;
 
@@ -109,10 +187,7 @@ static uint16_t current(struct nvme *n, struct nvme_sq *sq, const struct nvme_cm
 		*result = def ? (limit == &n->feat.over ? OVER_DEFAULT : 0) : *limit;
 		break;
 	case NVME_FEAT_ERROR_RECOVERY:
-		if (!ns)
-			return fail(location, BYTE_NSID, NVME_INVALID_NAMESPACE);
-		*result = def ? 0 : ns->error_recovery;
-		break;
+		return error_recovery(n, cmd, def, result, location);
 	case NVME_FEAT_WRITE_CACHE:
 		*result = def ? 1 : atomic_load(&n->feat.write_cache);
 		break;
@@ -137,6 +212,12 @@ static uint16_t current(struct nvme *n, struct nvme_sq *sq, const struct nvme_cm
 	case NVME_FEAT_TIMESTAMP:
 		time = timestamp(n, def);
 		return nvme_data_in(n, sq, cmd, &time, sizeof(time), location);
+	case NVME_FEAT_KEEP_ALIVE:
+		*result = def ? 0 : n->feat.keep_alive;
+		break;
+	case NVME_FEAT_HOST_BEHAVIOR:
+		behavior[0] = def ? 0 : n->feat.retry_delays;
+		return nvme_data_in(n, sq, cmd, behavior, sizeof(behavior), location);
 	}
 	return NVME_OK;
 }
@@ -177,7 +258,7 @@ static uint16_t set_error_recovery(struct nvme *n, const struct nvme_cmd *cmd, u
 {
 	struct nvme_ns *ns = nvme_find_ns(n, cmd->nsid);
 
-	if (!ns && cmd->nsid != NVME_NSID_ALL)
+	if (!ns && cmd->nsid && cmd->nsid != NVME_NSID_ALL) /* 0: as in error_recovery() */
 		return fail(location, BYTE_NSID, NVME_INVALID_NAMESPACE);
 	if (cmd->cdw11 & 1u << 16) /* DULBE, and NSFEAT does not offer it */
 		return fail(location, BYTE_CDW11 + 2, NVME_INVALID_FIELD);
@@ -199,9 +280,10 @@ static uint16_t set_queues(struct nvme *n, const struct nvme_cmd *cmd, uint32_t 
 }
 
 /* With admin. */
-static uint16_t set(struct nvme *n, const struct nvme_cmd *cmd, uint64_t time, uint32_t *result,
+static uint16_t set(struct nvme *n, const struct nvme_cmd *cmd, const void *data, uint32_t *result,
 		    uint16_t *location)
 {
+	const uint8_t *behavior = data;
 	uint32_t value = cmd->cdw11;
 	uint16_t *limit;
 
@@ -245,9 +327,18 @@ static uint16_t set(struct nvme *n, const struct nvme_cmd *cmd, uint64_t time, u
 		nvme_check_temperature(n);
 		break;
 	case NVME_FEAT_TIMESTAMP:
-		n->feat.timestamp = time & 0xffffffffffffull;
+		memcpy(&n->feat.timestamp, data, sizeof(n->feat.timestamp));
+		n->feat.timestamp &= 0xffffffffffffull;
 		n->feat.timestamp_at = nvme_now_ns();
 		n->feat.timestamp_set = true;
+		break;
+	case NVME_FEAT_KEEP_ALIVE:
+		return set_keep_alive(n, value);
+	case NVME_FEAT_HOST_BEHAVIOR:
+		/* 5.21.1.18: with ACRE a status may name a delay. CRDT1 to 3 are 0: none does. */
+		if (behavior[0] > 1)
+			return fail(location, BYTE_PRP1, NVME_INVALID_FIELD);
+		n->feat.retry_delays = behavior[0];
 		break;
 	}
 	return NVME_OK;
@@ -258,8 +349,8 @@ uint16_t nvme_set_features(struct nvme *n, struct nvme_sq *sq, const struct nvme
 {
 	unsigned fid = cmd->cdw10 & 0xff;
 	int caps = capabilities(fid);
-	uint64_t time = 0;
-	uint16_t status;
+	uint8_t data[512] = { 0 };
+	uint16_t status = NVME_OK;
 
 	if (caps < 0)
 		return fail(location, BYTE_CDW10, NVME_INVALID_FIELD);
@@ -267,13 +358,14 @@ uint16_t nvme_set_features(struct nvme *n, struct nvme_sq *sq, const struct nvme
 		return fail(location, BYTE_CDW10 + 3, NVME_NOT_SAVEABLE);
 	if (!(caps & BY_NAMESPACE) && cmd->nsid && cmd->nsid != NVME_NSID_ALL)
 		return fail(location, BYTE_NSID, NVME_NOT_NS_SPECIFIC);
-	if (fid == NVME_FEAT_TIMESTAMP) {
-		status = nvme_data_out(n, sq, cmd, &time, sizeof(time), location);
-		if (status)
-			return status;
-	}
+	if (fid == NVME_FEAT_TIMESTAMP)
+		status = nvme_data_out(n, sq, cmd, data, 8, location);
+	else if (fid == NVME_FEAT_HOST_BEHAVIOR)
+		status = nvme_data_out(n, sq, cmd, data, sizeof(data), location);
+	if (status)
+		return status;
 	pthread_mutex_lock(&n->admin);
-	status = set(n, cmd, time, result, location);
+	status = set(n, cmd, data, result, location);
 	pthread_mutex_unlock(&n->admin);
 	nvme_events_deliver(n);
 	/* The cache goes off: what is in it is on the medium before the driver may rely on that. */

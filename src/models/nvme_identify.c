@@ -8,6 +8,7 @@
 
 #define BYTE_NSID  4u
 #define BYTE_CDW10 40u
+#define BYTE_CDW11 44u
 
 static void put_text(char *to, size_t size, const char *text)
 {
@@ -49,10 +50,12 @@ static void controller(const struct nvme *n, struct nvme_id_ctrl *id)
 	id->acl = 3;
 	id->aerl = NVME_AER_MAX - 1;
 	id->frmw = 1 << 1 | 1; /* one slot, read-only */
-	id->lpa = 1 << 2 | 1 << 1; /* offsets and long lengths; Commands Supported and Effects */
+	/* offsets and long lengths; Commands Supported and Effects; SMART of a namespace */
+	id->lpa = 1 << 2 | 1 << 1 | 1 << 0;
 	id->elpe = NVME_ERROR_LOG - 1;
 	id->wctemp = 343;
 	id->cctemp = 373;
+	id->kas = NVME_KAS;
 	id->sqes = NVME_SQES << 4 | NVME_SQES;
 	id->cqes = NVME_CQES << 4 | NVME_CQES;
 	id->nn = n->num_ns;
@@ -100,6 +103,23 @@ uint16_t nvme_identify(struct nvme *n, struct nvme_sq *sq, const struct nvme_cmd
 	struct nvme_ns *ns = nvme_find_ns(n, cmd->nsid);
 
 	switch (cmd->cdw10 & 0xff) {
+	case 0x12: /* controllers of the namespace from CNTID on: this one, which has number 0 */
+		if (!ns)
+			goto bad_namespace;
+		/* fall through */
+	case 0x13: /* those of the subsystem */
+		page.bytes[0] = !(cmd->cdw10 >> 16);
+		break;
+	case 0x05: /* what the NVM command set says of the namespace beyond 00h: nothing */
+		if (cmd->cdw11 >> 24)
+			goto bad_command_set;
+		if (!ns)
+			goto bad_namespace;
+		break;
+	case 0x06: /* what it says of the controller: limits of commands, and there are none */
+		if (cmd->cdw11 >> 24)
+			goto bad_command_set;
+		break;
 	case 0x00: /* the namespace */
 	case 0x11: /* an allocated namespace: all are active */
 		if (!ns)
@@ -126,6 +146,9 @@ uint16_t nvme_identify(struct nvme *n, struct nvme_sq *sq, const struct nvme_cmd
 		return NVME_INVALID_FIELD | NVME_DNR;
 	}
 	return nvme_data_in(n, sq, cmd, &page, sizeof(page), location);
+bad_command_set: /* TP 4056, CSI; Linux asks for the NVM command set's whatever CAP.CSS says */
+	*location = nvme_location(BYTE_CDW11 + 3, 0);
+	return NVME_INVALID_FIELD | NVME_DNR;
 bad_namespace:
 	*location = nvme_location(BYTE_NSID, 0);
 	return NVME_INVALID_NAMESPACE | NVME_DNR;

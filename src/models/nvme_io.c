@@ -61,9 +61,9 @@ uint64_t nvme_io_cost(struct nvme *n, const struct nvme_cmd *cmd, bool worker)
 	return cmd_blocks(cmd) << ns->shift;
 }
 
-static void count_io(struct nvme_sq *sq, uint8_t opc, uint64_t bytes)
+static void count_io(struct nvme_sq *sq, const struct nvme_ns *ns, uint8_t opc, uint64_t bytes)
 {
-	struct nvme_counters *c = &sq->count;
+	struct nvme_counters *c = &sq->count[ns->nsid - 1];
 
 	/* figure 195: Compare counts as a read, in commands and in data units */
 	if (opc == NVME_IO_READ || opc == NVME_IO_COMPARE) {
@@ -205,7 +205,7 @@ static uint16_t read_write(struct nvme *n, struct nvme_sq *sq, struct nvme_ns *n
 		if (!r) {
 			if (write)
 				nvme_cache_wrote(ns, begin, cmd_slba(cmd), cmd_blocks(cmd));
-			count_io(sq, cmd->opc, len);
+			count_io(sq, ns, cmd->opc, len);
 			return NVME_OK;
 		}
 		if (r == -EFAULT)
@@ -304,7 +304,7 @@ static bool finish(struct nvme_req *r, uint16_t status)
 	if (r->shutdown) {
 		nvme_shutdown_done(r->n, status == NVME_OK);
 	} else if (!status) {
-		count_io(r->sq, r->cmd.opc, r->len);
+		count_io(r->sq, r->ns, r->cmd.opc, r->len);
 	} else if ((status & 0x700) == 0x200 && (status & 0x7ff) != NVME_COMPARE_FAILURE) {
 		count_media_error(r->n);
 	}

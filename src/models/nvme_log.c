@@ -162,17 +162,29 @@ static uint64_t data_units(uint64_t bytes)
 	return (bytes + 511999) / 512000;
 }
 
-static void smart_page(struct nvme *n, struct nvme_smart *s)
+/*
+ * Of the namespace @only, or NULL: of all. LPA bit 0: what was read and written, and whether data
+ * is lost, is known of each; the rest is the controller's.
+ */
+static void smart_page(struct nvme *n, const struct nvme_ns *only, struct nvme_smart *s)
 {
 	uint64_t read = 0, written = 0;
 
-	for (unsigned i = 0; i < NVME_QUEUES; i++) {
-		struct nvme_counters *c = &n->sq[i].count;
+	for (unsigned i = 0; i < n->num_ns; i++) {
+		struct nvme_ns *ns = &n->ns[i];
 
-		s->host_reads[0] += atomic_load(&c->reads);
-		s->host_writes[0] += atomic_load(&c->writes);
-		read += atomic_load(&c->bytes_read);
-		written += atomic_load(&c->bytes_written);
+		if (only && ns != only)
+			continue;
+		for (unsigned q = 0; q < NVME_QUEUES; q++) {
+			struct nvme_counters *c = &n->sq[q].count[i];
+
+			s->host_reads[0] += atomic_load(&c->reads);
+			s->host_writes[0] += atomic_load(&c->writes);
+			read += atomic_load(&c->bytes_read);
+			written += atomic_load(&c->bytes_written);
+		}
+		if (nvme_cache_any_lost(ns))
+			s->critical_warning |= NVME_SMART_RELIABILITY;
 	}
 	s->units_read[0] = data_units(read);
 	s->units_written[0] = data_units(written);
@@ -185,9 +197,6 @@ static void smart_page(struct nvme *n, struct nvme_smart *s)
 	pthread_mutex_lock(&n->log_lock);
 	s->error_entries[0] = n->error_count;
 	pthread_mutex_unlock(&n->log_lock);
-	for (unsigned i = 0; i < n->num_ns; i++)
-		if (nvme_cache_any_lost(&n->ns[i]))
-			s->critical_warning |= NVME_SMART_RELIABILITY;
 	pthread_mutex_lock(&n->admin);
 	if (n->hot || n->cold)
 		s->critical_warning |= NVME_SMART_TEMPERATURE;
@@ -201,6 +210,7 @@ static void commands_page(uint32_t *page)
 		NVME_ADM_DELETE_SQ,    NVME_ADM_CREATE_SQ,    NVME_ADM_GET_LOG,	  NVME_ADM_DELETE_CQ,
 		NVME_ADM_CREATE_CQ,    NVME_ADM_IDENTIFY,     NVME_ADM_ABORT,	  NVME_ADM_SET_FEATURES,
 		NVME_ADM_GET_FEATURES, NVME_ADM_ASYNC_EVENT, NVME_ADM_DOORBELL_BUFFER,
+		NVME_ADM_KEEP_ALIVE,
 	};
 
 	for (size_t i = 0; i < sizeof(admin); i++)
@@ -241,12 +251,11 @@ uint16_t nvme_get_log(struct nvme *n, struct nvme_sq *sq, const struct nvme_cmd 
 		type = 0;
 		break;
 	case NVME_LOG_SMART:
-		/* LPA bit 0 is clear: of the controller only */
-		if (cmd->nsid && cmd->nsid != NVME_NSID_ALL) {
+		if (cmd->nsid && cmd->nsid != NVME_NSID_ALL && !nvme_find_ns(n, cmd->nsid)) {
 			*location = nvme_location(BYTE_NSID, 0);
-			return NVME_INVALID_FIELD | NVME_DNR;
+			return NVME_INVALID_NAMESPACE | NVME_DNR;
 		}
-		smart_page(n, &page.smart);
+		smart_page(n, nvme_find_ns(n, cmd->nsid), &page.smart);
 		size = sizeof(page.smart);
 		type = 1;
 		break;

@@ -621,8 +621,7 @@ static void test_interrupts(void **state)
 	plain = make_pair(d, 0, 16, 16);
 	open_it(d, plain);
 	queue_make(d, q, 2, 16, 16);
-	assert_int_equal(SC(create_cq(d, q, 1, true)), NVME_INVALID_VECTOR);
-	assert_int_equal(create_cq(d, q, 0, true), 0);
+	assert_int_equal(create_cq(d, q, 1, true), 0); /* of MSI-X; without it that is the pin */
 	assert_int_equal(create_sq(d, q, 2), 0);
 	wait_closed();
 	before = atomic_load(&gate.opens);

@@ -89,6 +89,7 @@ enum nvme_status {
 	NVME_INVALID_NAMESPACE = 0x00b,
 	NVME_SEQUENCE_ERROR = 0x00c,
 	NVME_INVALID_PRP_OFFSET = 0x013,
+	NVME_KEEP_ALIVE_EXPIRED = 0x014,
 	NVME_WRITE_PROTECTED = 0x020,
 	/* NVM command set, figure 127 */
 	NVME_LBA_RANGE = 0x080,
@@ -126,6 +127,7 @@ enum nvme_admin_opcode {
 	NVME_ADM_SET_FEATURES = 0x09,
 	NVME_ADM_GET_FEATURES = 0x0a,
 	NVME_ADM_ASYNC_EVENT = 0x0c,
+	NVME_ADM_KEEP_ALIVE = 0x18,
 	NVME_ADM_DOORBELL_BUFFER = 0x7c,
 };
 
@@ -157,6 +159,8 @@ enum nvme_feature { /* 5.21.1, figure 275 */
 	NVME_FEAT_ATOMICITY = 0x0a,
 	NVME_FEAT_ASYNC_EVENT = 0x0b,
 	NVME_FEAT_TIMESTAMP = 0x0e,
+	NVME_FEAT_KEEP_ALIVE = 0x0f,
+	NVME_FEAT_HOST_BEHAVIOR = 0x16,
 };
 
 /* ---- NVM commands: 6, figure 346 ---- */
@@ -185,6 +189,7 @@ struct nvme_dsm_range { /* 6.7, figure 368 */
 /* ---- Identify: 5.15 ---- */
 
 #define NVME_NSID_ALL 0xffffffffu
+#define NVME_KAS      1u /* figure 247: the keep alive timer counts in units of 100 ms */
 
 struct nvme_psd { /* figure 248 */
 	uint16_t mp;

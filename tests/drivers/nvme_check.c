@@ -164,6 +164,11 @@ static void check_identify(void)
 	saw_status("identify.active namespaces above the last", nvme_identify(&n, 2, 0xffffffff));
 	saw_status("identify.descriptors", nvme_identify(&n, 3, 1));
 	saw_bool("identify.descriptors, one", n.page[0] >= 1 && n.page[0] <= 4 && n.page[1]);
+	saw_status("identify.of the NVM command set, namespace", nvme_identify(&n, 5, 1));
+	saw_status("identify.of the NVM command set, controller", nvme_identify(&n, 6, 0));
+	saw_status("identify.controllers of the namespace", nvme_identify(&n, 0x12, 1));
+	saw("identify.controllers of the namespace, how many", "%u", *(uint16_t *)n.page);
+	saw_status("identify.controllers", nvme_identify(&n, 0x13, 0));
 	saw_status("identify.reserved cns", nvme_identify(&n, IDENTIFY_NOTHING, 1));
 	saw_status("admin.reserved opcode", admin((struct nvme_command){.opcode = 0x7f}));
 	saw_status(
@@ -195,6 +200,22 @@ static void check_features(void)
 		snprintf(name, sizeof(name), "features.get 0x%02x", known[i]);
 		saw_status(name, nvme_execute(&n, 0, &get, NULL));
 	}
+	get.cdw10 = 0x05;
+	saw_status("features.get 0x05 of no namespace", nvme_execute(&n, 0, &get, NULL));
+	get.nsid = 1;
+	saw_status("features.get 0x05 of a namespace", nvme_execute(&n, 0, &get, NULL));
+	get.nsid = 0xffffffff;
+	saw_status("features.get 0x05 of all", nvme_execute(&n, 0, &get, NULL));
+	get.nsid = 0;
+	get.prp1 = data_iova;
+	get.cdw10 = 0x0f;
+	saw_status("features.get keep alive", nvme_execute(&n, 0, &get, NULL));
+	get.cdw10 = 0x16;
+	memset(data, 0xee, 513);
+	saw_status("features.get host behavior", nvme_execute(&n, 0, &get, NULL));
+	saw("features.host behavior", "0x%x 0x%x 0x%x", (unsigned)(uint8_t)data[0],
+	    (unsigned)(uint8_t)data[511], (unsigned)(uint8_t)data[512]);
+	saw_status("admin.keep alive", admin((struct nvme_command){.opcode = 0x18}));
 	get.cdw10 = 0x30; /* reserved */
 	saw_status("features.get reserved", nvme_execute(&n, 0, &get, NULL));
 	set.cdw10 = 0x30;
@@ -224,6 +245,11 @@ static void check_features(void)
 							    .nsid = 0xffffffff,
 							    .cdw10 = 127 << 16 | 2,
 							    .prp1 = data_iova}));
+	saw_status("log.smart of a namespace",
+		   admin((struct nvme_command){.opcode = NVME_ADMIN_GET_LOG,
+					       .nsid = 1,
+					       .cdw10 = 127 << 16 | 2,
+					       .prp1 = data_iova}));
 	saw_status("log.errors", admin((struct nvme_command){.opcode = NVME_ADMIN_GET_LOG,
 							     .nsid = 0xffffffff,
 							     .cdw10 = 15 << 16 | 1,
@@ -267,6 +293,9 @@ static void check_queues(void)
 	saw_status("cq.at an offset", create_cq(1, 7, 1, at + 8));
 	saw_status("cq.not contiguous", create_cq(1, 7, 0, at));
 	saw_status("cq.no such vector", create_cq(1, 7, 0xfff0u << 16 | 3, at));
+	/* 5.3: what the controller has, whatever is enabled; nothing is now */
+	saw_status("cq.vector 1 without MSI-X", create_cq(1, 7, 1u << 16 | 3, at));
+	delete (NVME_ADMIN_DELETE_CQ, 1);
 	saw_status("cq.1", create_cq(1, 7, 1, at));
 	saw_status("cq.1 again", create_cq(1, 7, 1, at));
 	saw_status("sq.0", create_sq(0, 7, 1u << 16 | 1, at + 4096));
