@@ -5,9 +5,31 @@
  */
 #include "shim.h"
 #include <spawn.h>
+#include <sys/socket.h>
 
 extern char **environ;
 static char *self, *static_prog;
+
+/* What another image of the same process opened: nothing answers, and the group is open for as long as one of the descriptors is. */
+static int kept(int c, int g, int d)
+{
+	struct vfio_group_status st = { .argsz = sizeof(st) };
+	struct vfio v;
+	char b;
+
+	FAILS(ioctl(c, VFIO_GET_API_VERSION), ENODEV);
+	FAILS(ioctl(g, VFIO_GROUP_GET_STATUS, &st), ENODEV);
+	FAILS(pread(d, &b, 1, (off_t)CONFIG), ENODEV);
+	FAILS(open_group(), EBUSY);
+	close(g);
+	FAILS(open_group(), EBUSY);
+	close(d);
+	v = vfio_open();
+	CHECK(works(&v));
+	vfio_close(&v);
+	close(c);
+	return case_failed;
+}
 
 static int child(int argc, char **argv)
 {
@@ -21,6 +43,13 @@ static int child(int argc, char **argv)
 		CHECK(!fstat(g, &(struct stat){ 0 }));
 		close(g);
 		return case_failed;
+	}
+	if (!strcmp(argv[1], "kept"))
+		return kept(atoi(argv[2]), atoi(argv[3]), atoi(argv[4]));
+	if (!strcmp(argv[1], "wait")) {
+		char c;
+
+		return write(atoi(argv[3]), "", 1) != 1 || read(atoi(argv[2]), &c, 1) != 0;
 	}
 	if (!strcmp(argv[1], "busy")) {
 		FAILS(open_group(), EBUSY);
@@ -118,6 +147,135 @@ static void exclusive_between_processes(void)
 	CHECK(spawn(argv, environ) == 0);
 }
 
+static void works_again(void)
+{
+	struct vfio v = vfio_open();
+
+	CHECK(works(&v));
+	vfio_close(&v);
+}
+
+/* The log of a child says which, as far as they are open then. */
+static void handles_over_exec(void)
+{
+	char log[] = "/tmp/shim_exec-XXXXXX", num[3][16], text[4096] = "", *argv[] = { self, "kept", num[0], num[1], num[2], static_prog, NULL };
+	int f = mkstemp(log), n;
+	pid_t pid;
+
+	CHECK(f >= 0 && !unlink(log));
+	pid = fork();
+	if (!pid) {
+		struct vfio v = vfio_open();
+
+		if (!works(&v) || dup2(f, 2) < 0)
+			_exit(97);
+		fcntl(open_group(), F_SETFD, FD_CLOEXEC); /* EBUSY */
+		dup2(v.container, 100);
+		fcntl(100, F_SETFD, FD_CLOEXEC);
+		fcntl(v.device, F_SETFD, 0);
+		snprintf(num[0], 16, "%d", v.container);
+		snprintf(num[1], 16, "%d", v.group);
+		snprintf(num[2], 16, "%d", v.device);
+		execv(self, argv);
+		_exit(98);
+	}
+	CHECK(wait_for(pid) == 0);
+	n = (int)pread(f, text, sizeof(text) - 1, 0);
+	CHECK(n > 0);
+	CHECK(strstr(text, "/dev/vfio/vfio, was kept open over an exec"));
+	CHECK(strstr(text, GROUP ", was kept open over an exec"));
+	CHECK(strstr(text, "[vfio-device], was kept open over an exec"));
+	CHECK(!strstr(text, "descriptor 100"));
+	close(f);
+	works_again();
+}
+
+/* What a child has by accident does not harm the parent, and keeps the group open, as in the kernel. */
+static void a_child_has_it_too(void)
+{
+	int p[2], up[2];
+	char num[2][16], *argv[] = { self, "wait", num[0], num[1], static_prog, NULL }, c;
+	struct vfio v = vfio_open();
+	pid_t pid;
+
+	CHECK(works(&v) && !pipe2(p, 0) && !pipe(up));
+	fcntl(p[1], F_SETFD, FD_CLOEXEC);
+	fcntl(v.device, F_SETFD, 0);
+	snprintf(num[0], 16, "%d", p[0]);
+	snprintf(num[1], 16, "%d", up[1]);
+	CHECK(!posix_spawn(&pid, self, NULL, NULL, argv, environ));
+	CHECK(read(up[0], &c, 1) == 1);
+	CHECK(works(&v));
+	vfio_close(&v);
+	FAILS(open_group(), EBUSY);
+	close(p[1]);
+	CHECK(wait_for(pid) == 0);
+	close(p[0]);
+	close(up[0]);
+	close(up[1]);
+	works_again();
+}
+
+/* The process that opened it is gone, and a child of it has it still. */
+static void an_orphan_has_it(void)
+{
+	int p[2], up[2];
+	pid_t pid;
+	char c;
+
+	CHECK(!pipe(p) && !pipe(up));
+	pid = fork();
+	if (!pid) {
+		int g = open_group();
+
+		close(p[1]);
+		if (g < 0)
+			_exit(1);
+		if (!fork()) {
+			close(up[0]);
+			_exit(read(p[0], &c, 1) != 0);
+		}
+		_exit(0);
+	}
+	close(up[1]);
+	CHECK(wait_for(pid) == 0);
+	FAILS(open_group(), EBUSY);
+	FAILS(open_group(), EBUSY);
+	close(p[1]);
+	CHECK(read(up[0], &c, 1) == 0); /* it ended */
+	close(p[0]);
+	close(up[0]);
+	works_again();
+}
+
+/* So it is with one that was passed on. */
+static void passed_on(void)
+{
+	char b = 0, ctl[CMSG_SPACE(sizeof(int))] = { 0 };
+	struct iovec iov = { &b, 1 };
+	struct msghdr m = { .msg_iov = &iov, .msg_iovlen = 1, .msg_control = ctl, .msg_controllen = sizeof(ctl) };
+	struct cmsghdr *h = CMSG_FIRSTHDR(&m);
+	int sv[2], fd;
+	pid_t pid;
+
+	CHECK(!socketpair(AF_UNIX, SOCK_STREAM, 0, sv));
+	pid = fork();
+	if (!pid) {
+		fd = open_group();
+		*h = (struct cmsghdr){ .cmsg_len = CMSG_LEN(sizeof(int)), .cmsg_level = SOL_SOCKET, .cmsg_type = SCM_RIGHTS };
+		memcpy(CMSG_DATA(h), &fd, sizeof(int));
+		_exit(fd < 0 || sendmsg(sv[0], &m, 0) != 1);
+	}
+	CHECK(recvmsg(sv[1], &m, 0) == 1 && CMSG_FIRSTHDR(&m));
+	memcpy(&fd, CMSG_DATA(CMSG_FIRSTHDR(&m)), sizeof(fd));
+	CHECK(wait_for(pid) == 0);
+	FAILS(open_group(), EBUSY);
+	close(fd);
+	close(sv[0]);
+	close(sv[1]);
+	works_again();
+}
+
 int main(int argc, char **argv)
 {
 	self = argv[0];
@@ -130,5 +288,9 @@ int main(int argc, char **argv)
 	if (argc > 1)
 		RUN(static_child_lives);
 	RUN(exclusive_between_processes);
+	RUN(handles_over_exec);
+	RUN(a_child_has_it_too);
+	RUN(an_orphan_has_it);
+	RUN(passed_on);
 	return any_failed;
 }

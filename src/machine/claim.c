@@ -64,6 +64,22 @@ static int take(struct machine *m, unsigned id, off_t byte)
 	return rc;
 }
 
+/*
+ * The note in a group's file: '1' while it is open. Who finds it there found the lock free all the same, because the process that had it is gone, or is another program: the descriptors that it left
+ * to others may be open still.
+ */
+static void note(int claim, bool open)
+{
+	sys_pwrite(claim, open ? "1" : "0", 1, 0);
+}
+
+static bool is_left_open(struct machine *m, const struct machine_group *g)
+{
+	char c = '0';
+
+	return sys_pread(g->claim, &c, 1, 0) == 1 && c == '1' && m->left_open && m->left_open(g->id);
+}
+
 static void drop(int *claim, bool abandon)
 {
 	if (*claim < 0)
@@ -176,6 +192,10 @@ static int claim_take(struct machine *m, struct machine_group *g)
 	if (rc < 0)
 		return rc;
 	g->claim = rc;
+	if (is_left_open(m, g)) {
+		drop(&g->claim, false);
+		return -EBUSY;
+	}
 	/* now it stays what it is, which it may not be any more */
 	rc = machine_is_behind(m);
 	if (rc > 0 || (!rc && !g->vfio->n))
@@ -184,6 +204,8 @@ static int claim_take(struct machine *m, struct machine_group *g)
 		rc = unit_take(m, lead, g->id);
 	if (rc)
 		drop(&g->claim, false);
+	else
+		note(g->claim, true);
 	return rc;
 }
 
@@ -204,10 +226,16 @@ static int claim(void *arg, unsigned group, bool take)
 	} else if (g->claim >= 0) {
 		/* the hardware first: who gets the lock may have it */
 		unit_drop(m, lead_of(m, g));
+		note(g->claim, false);
 		drop(&g->claim, false);
 	}
 	pthread_mutex_unlock(&m->plug_lock);
 	return rc;
+}
+
+void machine_set_left_open(struct machine *m, bool (*left_open)(unsigned group))
+{
+	m->left_open = left_open;
 }
 
 void machine_claims_drop(struct machine *m, bool abandon)

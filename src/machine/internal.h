@@ -103,6 +103,7 @@ struct machine {
 	unsigned num_groups;
 	char *claim_dir;
 	char *run_dir; /* with claim_dir */
+	bool (*left_open)(unsigned group); /* or NULL: machine_set_left_open() */
 	bool mmap_auto_off;
 	/*
 	 * Order: plug_lock > vfio's locks > tables_lock (a leaf). plug_lock: hardware or VFs come or

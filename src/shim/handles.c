@@ -32,7 +32,6 @@
 #define SLOTS	 4096u
 #define POS_MARK 0x7576ull
 #define NAME_PREFIX "uvfio:"
-#define LINK_PREFIX "/memfd:" NAME_PREFIX
 
 struct shim_handle {
 	struct cds_list_head node; /* in its bucket; RCU */
@@ -481,7 +480,7 @@ static int reopen(int memfd, int flags, bool device)
 
 int shim_handle_install(struct uapi_file *file, int flags)
 {
-	char name[64], path[48];
+	char tag[64], name[128], path[48];
 	struct shim_handle *h, *old, *next;
 	struct stat st;
 	uint64_t mask;
@@ -492,7 +491,8 @@ int shim_handle_install(struct uapi_file *file, int flags)
 	if (!h)
 		return -ENOMEM;
 	snprintf(h->link, sizeof(h->link), "%s", uapi_file_link(file));
-	snprintf(name, sizeof(name), NAME_PREFIX "%s", h->link);
+	shim_left_tag(tag, sizeof(tag), uapi_file_group_link(file));
+	snprintf(name, sizeof(name), NAME_PREFIX "%s%s", tag, h->link);
 	fd = shim_memfd(name);
 	if (fd < 0) {
 		rc = fd;
@@ -588,10 +588,15 @@ void shim_handles_abandon(void)
 size_t shim_link_text(char *text, size_t len)
 {
 	static const char tail[] = " (deleted)";
-	size_t prefix = sizeof(LINK_PREFIX) - 1, t = sizeof(tail) - 1;
+	size_t prefix = sizeof(SHIM_MEMFD_LINK) - 1, t = sizeof(tail) - 1;
+	const char *colon;
 
-	if (len < prefix || memcmp(text, LINK_PREFIX, prefix))
+	if (len < prefix || memcmp(text, SHIM_MEMFD_LINK, prefix))
 		return len;
+	colon = memchr(text + prefix, ':', len - prefix);
+	if (!colon)
+		return len;
+	prefix = (size_t)(colon + 1 - text);
 	if (len >= prefix + t && !memcmp(text + len - t, tail, t))
 		len -= t;
 	memmove(text, text + prefix, len - prefix);

@@ -52,7 +52,7 @@ static long create(int fd, unsigned long arg)
 		return rc;
 	if (cd.flags & KVM_CREATE_DEVICE_TEST)
 		return 0;
-	new = shim_memfd("uvfio:" DEVICE_LINK);
+	new = shim_memfd("uvfio::" DEVICE_LINK);
 	if (new < 0)
 		return new;
 	cd.fd = (uint32_t)new;

@@ -6,7 +6,6 @@
  */
 #include "shim/shim.h"
 
-#include <dirent.h>
 #include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -83,6 +82,7 @@ static int build(struct machine **out)
 	if (!m)
 		return -ENOMEM;
 	machine_system(m)->device_memory = shim_bar_memory;
+	machine_set_left_open(m, shim_left_open);
 	rc = machine_claim_dir(m, shim.run_dir);
 	if (rc) {
 		log_err(SHIM_WHO, "%s: cannot share groups with other processes: %s", shim.run_dir, strerror(-rc));
@@ -189,34 +189,31 @@ static int init_run_dir(const char *dir)
 	return n > 1 ? 0 : -EINVAL;
 }
 
+struct inherited {
+	const char *path;
+	int found;
+};
+
+static bool is_inherited(void *arg, int fd, const char *link)
+{
+	struct inherited *i = arg;
+
+	if (fd < 3 || fd == i->found || strcmp(link, i->path))
+		return false;
+	if (i->found < 0)
+		i->found = fd_make_private(fd);
+	else
+		sys_close(fd);
+	return false;
+}
+
 /* What an exec brought along of @path, as a private descriptor: the program must not see it. -ENOENT: nothing. */
 static int inherited(const char *path)
 {
-	char buf[1024], name[32], link[PATH_MAX + 32];
-	int dir = sys_open("/proc/self/fd", O_RDONLY | O_DIRECTORY | O_CLOEXEC, 0), found = -ENOENT;
-	long n, at, len;
+	struct inherited i = { path, -ENOENT };
 
-	if (dir < 0)
-		return dir;
-	while ((n = sys_call(SYS_getdents64, dir, (long)buf, sizeof(buf), 0, 0, 0)) > 0) {
-		for (at = 0; at < n; at += ((struct dirent64 *)(buf + at))->d_reclen) {
-			const char *text = ((struct dirent64 *)(buf + at))->d_name;
-			int fd = atoi(text);
-
-			if (*text == '.' || fd < 3 || fd == found || fd == dir)
-				continue;
-			snprintf(name, sizeof(name), "/proc/self/fd/%d", fd);
-			len = sys_call(SYS_readlinkat, AT_FDCWD, (long)name, (long)link, sizeof(link) - 1, 0, 0);
-			if (len <= 0 || (link[len] = '\0', strcmp(link, path)))
-				continue;
-			if (found < 0)
-				found = fd_make_private(fd);
-			else
-				sys_close(fd);
-		}
-	}
-	sys_close(dir);
-	return found;
+	shim_each_fd("self", is_inherited, &i);
+	return i.found;
 }
 
 /*
@@ -300,6 +297,7 @@ __attribute__((constructor(101))) static void shim_init(void)
 	shim.on = true;
 	shim_attrs_init();
 	shim_cwd_changed();
+	shim_left_say();
 }
 
 /* liburcu's destructor, which comes after this one, gives its memory back with a lock held that the first read section of a thread would wait for: munmap must not be the first. */

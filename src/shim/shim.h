@@ -212,6 +212,17 @@ void shim_efault_iov(const char *call, const struct iovec *iov, size_t n);
 /* System call @nr if it is one that the wrappers would have seen: true and *@ret. */
 bool shim_syscall(long nr, const long a[6], long *ret);
 
+/* ---- left.c: handles that outlive who made them ---- */
+#define SHIM_MEMFD_LINK "/memfd:uvfio:" /* what a link in /proc to a handle begins with; then its tag */
+/* What stands in the name of a handle's memfd before what it is a link to, up to a colon: of the group with @group_link, or NULL. */
+void shim_left_tag(char *tag, size_t size, const char *group_link);
+/* Has some process a file of @group, or of a device in it? */
+bool shim_left_open(unsigned group);
+/* Lines about what came over an exec. */
+void shim_left_say(void);
+/* fn() of each descriptor of @process ("self", a number) that can be looked at, until it says true, which is returned. */
+bool shim_each_fd(const char *process, bool (*fn)(void *arg, int fd, const char *link), void *arg);
+
 /* ---- vfs.c: calls on any file that are answered for a handle ---- */
 /* System call @nr if it is one of them, on a handle: true and *@ret. */
 bool shim_vfs(long nr, const long a[6], long *ret);

@@ -152,6 +152,13 @@ const char *uapi_file_link(const struct uapi_file *f)
 	return f->link;
 }
 
+const char *uapi_file_group_link(const struct uapi_file *f)
+{
+	if (f->kind == UAPI_DEVICE)
+		f = f->group_file;
+	return f->kind == UAPI_GROUP ? f->link : NULL;
+}
+
 struct vfio_device *uapi_file_device(const struct uapi_file *f)
 {
 	return f->kind == UAPI_DEVICE ? f->dev : NULL;

@@ -30,6 +30,8 @@ void uapi_file_put(struct uapi_file *f);
 enum uapi_kind uapi_file_kind(const struct uapi_file *f);
 /* "/dev/vfio/vfio", "/dev/vfio/7", "anon_inode:[vfio-device]": what a link in /proc/self/fd of the kernel's handle reads. */
 const char *uapi_file_link(const struct uapi_file *f);
+/* The link of the group that it is of, or NULL: a container. */
+const char *uapi_file_group_link(const struct uapi_file *f);
 /* the device of a device file, else NULL */
 struct vfio_device *uapi_file_device(const struct uapi_file *f);
 
