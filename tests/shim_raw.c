@@ -56,6 +56,23 @@ static void by_instruction(void)
 	d = raw_call(SYS_mmap, 0, 4096, PROT_READ, MAP_SHARED, v.device, (long)REGS);
 	CHECK(d > 0 && *(volatile uint32_t *)d == TD_ID_VALUE);
 	CHECK(!munmap((void *)d, 4096));
+	/* and of any size, but for pread, with which a child's dynamic linker reads libraries */
+	char buf[64] = { 0 };
+	struct iovec two[2] = { { buf, 32 }, { buf + 32, 32 } };
+
+	memcpy(buf, &w, 4);
+	CHECK(raw_call(SYS_pread64, v.device, (long)buf, 64, 0, 0, 0) == -EBADF);
+	CHECK(raw_call(SYS_pwrite64, v.device, (long)buf, 64, 4096, 0, 0) == 64);
+	CHECK(raw_call(SYS_preadv, v.device, (long)two, 2, 4096, 0, 0) == 64 && !memcmp(buf, &w, 4));
+	CHECK(raw_call(SYS_pwritev2, v.device, (long)two, 2, 8192, 0, 0) == 64);
+	d = raw_call(SYS_mmap, 0, 8192, PROT_READ | PROT_WRITE, MAP_SHARED, v.device, 0);
+	CHECK(d > 0 && *(volatile uint32_t *)d == w);
+	*(volatile uint32_t *)d = 0x77;
+	CHECK(pread(v.device, &id, 4, RAM) == 4 && id == 0x77);
+	CHECK(raw_call(SYS_mmap, d, 4096, PROT_READ, MAP_SHARED_VALIDATE | MAP_FIXED, v.device, 4096) == d);
+	CHECK(*(volatile uint32_t *)d == w && !munmap((void *)d, 8192));
+	CHECK(raw_call(SYS_mmap, 0, 4096, PROT_READ, MAP_SHARED, v.device, 1 << 20) == -EINVAL);
+	CHECK(raw_call(SYS_mmap, 0, 4096, PROT_READ, MAP_PRIVATE, v.device, 0) == -EACCES);
 	d = raw_call(SYS_ioctl, v.group, VFIO_GROUP_GET_DEVICE_FD, (long)name, 0, 0, 0);
 	CHECK(d >= 0);
 	CHECK(get32((int)d, TD_ID) == TD_ID_VALUE);
@@ -84,6 +101,41 @@ static void large_files(void)
 	CHECK(p != MAP_FAILED && p[16] == 'x');
 	long q = raw_call(SYS_mmap, 0, 4096, PROT_READ, MAP_SHARED, m, 2ll << 40);
 	CHECK(q > 0 && ((char *)q)[16] == 'x');
+	close(m);
+}
+
+/* What is trapped for its number and is not ours works, too; and a child's dynamic linker, which has no shim yet, lives with such numbers. */
+static void numbers(void)
+{
+	struct vfio v = vfio_open();
+	int m = memfd_create("file", 0), last = -1, number = v.device;
+	char data[64] = "data", got[64];
+	pid_t pid;
+	long p;
+
+	CHECK(v.device >= 0 && !ftruncate(m, 4096) && pwrite(m, data, sizeof(data), 0) == sizeof(data));
+	for (int n = v.device + 1; n < v.device + 8; n++) {
+		CHECK(dup2(m, n) == n);
+		CHECK(raw_call(SYS_pread64, n, (long)got, 8, 0, 0, 0) == 8 && !memcmp(got, data, 8));
+		CHECK(raw_call(SYS_pwrite64, n, (long)data, 64, 64, 0, 0) == 64);
+		p = raw_call(SYS_mmap, 0, 4096, PROT_READ, MAP_SHARED, n, 0);
+		CHECK(p > 0 && !memcmp((char *)p, data, 64) && !munmap((void *)p, 4096));
+		close(n);
+	}
+	/* all numbers below the device's are taken, so that is the first one that it gets */
+	vfio_close(&v);
+	pid = fork();
+	if (!pid) {
+		char *argv[] = { "shim_raw", "child", NULL };
+
+		while (last < number)
+			if ((last = open("/dev/null", O_RDONLY)) < 0)
+				_exit(98);
+		close(last);
+		execv("/proc/self/exe", argv);
+		_exit(99);
+	}
+	CHECK(wait_for(pid) == 0);
 	close(m);
 }
 
@@ -165,11 +217,17 @@ static void thread_that_begins_blocked(void)
 	vfio_close(&shared);
 }
 
-int main(void)
+int main(int argc, char **argv)
 {
+	if (argc > 1) {
+		struct vfio v = vfio_open();
+
+		return !works(&v);
+	}
 	RUN(by_syscall);
 	RUN(by_instruction);
 	RUN(large_files);
+	RUN(numbers);
 	RUN(threads_with_all_signals_blocked);
 	RUN(thread_that_begins_blocked);
 	return any_failed;

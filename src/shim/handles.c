@@ -475,6 +475,8 @@ static int reopen(int memfd, int flags, bool device)
 	if (rc < 0)
 		rc = (int)sys_call(SYS_fcntl, fd, dup_cmd, 0, 0, 0, 0);
 	sys_close(fd);
+	if (device && rc >= 0)
+		shim_seccomp_trap_device(rc);
 	return rc;
 }
 

@@ -5,8 +5,8 @@
  *
  * Filters outlive exec and cannot be taken back, so this one traps only what cannot be anything else: ioctls of type ';', and accesses at an
  * offset where only VFIO's regions are (index << 40, in the first 4 GiB from there), or of a few bytes on numbers that we give to
- * device files. A child without the shim is killed by SIGSYS if it does one of these; all else of it is untouched. Region 0 is at offset 0: a raw
- * mmap of it is not seen here, and fails on the descriptor's access mode instead.
+ * device files. A child without the shim is killed by SIGSYS if it does one of these; all else of it is untouched. Region 0 is at offset 0, like
+ * anything: shared mappings there, and what is written, are trapped on a few numbers only, once this process has a device file of one of them.
  *
  * Our own calls carry a mark in the upper half of the descriptor, where the kernel does not look. (An address would not do: a program exec'd by a program
  * under the shim has the filters of both, and its own code elsewhere.)
@@ -18,6 +18,7 @@
 #include <linux/seccomp.h>
 #include <stddef.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/syscall.h>
@@ -154,6 +155,60 @@ void shim_seccomp_init(void)
 	if (rc)
 		log_warn(SHIM_WHO, "no seccomp filter (%s %ld): VFIO calls that do not go through libc will reach the kernel and fail there",
 			 rc < 0 ? "error" : "thread", rc < 0 ? -rc : rc);
+}
+
+/* ---- region 0 ---- */
+
+#define BLOCK 8u
+
+/* A child's dynamic linker, which comes before its shim, reads a library's headers by pread64 and maps it privately: these are let through. */
+void shim_seccomp_trap_device(int fd)
+{
+	static atomic_uint done; /* blocks of numbers that have it: once each, for filters only add up */
+	uint32_t first = (uint32_t)fd / BLOCK * BLOCK, bit = 1u << (first - FD_BASE) / BLOCK;
+	long rc;
+
+	if (fd < (int)FD_BASE || fd >= (int)FD_END || bit & atomic_fetch_or(&done, bit))
+		return;
+	const struct sock_filter region[] = {
+		LOAD(offsetof(struct seccomp_data, arch)),
+		IF_EQ(AUDIT_ARCH_X86_64, 1, 0),
+		ALLOW,
+		LOAD(offsetof(struct seccomp_data, nr)),
+
+		/* mmap(addr, len, prot, flags, fd, offset) */
+		IF_EQ(SYS_mmap, 0, 10),
+		/* 0 */ LOAD(LO(3)),
+		/* 1 */ IF_SET(ANONYMOUS, 7, 0),
+		/* 2 */ IF_SET(MAP_SHARED, 0, 6), /* in MAP_SHARED_VALIDATE, too */
+		/* 3 */ LOAD(HI(4)),
+		/* 4 */ IF_EQ(SHIM_PASS_MARK, 4, 0),
+		/* 5 */ LOAD(HI(5)),
+		/* 6 */ IF_EQ(0, 0, 2),
+		/* 7 */ LOAD(LO(4)),
+		/* 8 */ IF_GE(first, 12, 0), /* to the other end of the block, below */
+		/* 9 */ ALLOW,
+
+		/* pwrite64 and its kin(fd, buffer or iov, n, offset) */
+		IF_EQ(SYS_pwrite64, 4, 0),
+		IF_EQ(SYS_preadv, 3, 0),
+		IF_EQ(SYS_pwritev, 2, 0),
+		IF_EQ(SYS_preadv2, 1, 0),
+		IF_EQ(SYS_pwritev2, 0, 8),
+		/* 0 */ LOAD(HI(0)),
+		/* 1 */ IF_EQ(SHIM_PASS_MARK, 6, 0),
+		/* 2 */ LOAD(HI(3)),
+		/* 3 */ IF_EQ(0, 0, 4),
+		/* 4 */ LOAD(LO(0)),
+		/* 5 */ IF_GE(first, 0, 2),
+		/* 6 */ IF_GE(first + BLOCK, 1, 0),
+		/* 7 */ TRAP,
+		ALLOW,
+	};
+	rc = install(region, ARRAY_SIZE(region));
+	if (rc)
+		log_info(SHIM_WHO, "no filter for device files (%s %ld): a mmap of region 0 that does not go through libc is EACCES", rc < 0 ? "error" : "thread",
+			 rc < 0 ? -rc : rc);
 }
 
 /* ---- libc's own writes ---- */

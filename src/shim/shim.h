@@ -355,6 +355,8 @@ void shim_restore_signals(const uint64_t *saved);
 #define SHIM_TRAP_DATA 0x7576      /* SECCOMP_RET_DATA: the trap is ours */
 #define SHIM_PASS(fd) ((long)((uint64_t)SHIM_PASS_MARK << 32 | (uint32_t)(fd)))
 void shim_seccomp_init(void);
+/* From now on in this process (and what it forks), what is at the offsets of region 0 on number @fd, a device file's, comes to the SIGSYS handler. */
+void shim_seccomp_trap_device(int fd);
 /* From now on in this process (and what it forks), write on number @fd by libc's own code comes to the SIGSYS handler. */
 void shim_seccomp_trap_writes(int fd);
 /* Descriptors of device files get numbers here when they are free: the filter traps small pread and pwrite on them. */
