@@ -269,6 +269,12 @@ static long feature(struct vfio_device *dev, unsigned long arg)
 		return -EINVAL;
 	if (!(hdr.flags & VFIO_DEVICE_FEATURE_PROBE) && (hdr.flags & both) == both)
 		return -EINVAL;
+	/*
+	 * VFIO_DEVICE_FEATURE_MIG_PRECOPY_INFOv2 (Linux 7.x, not in older headers): the kernel asks
+	 * whether the device migrates with PRE_COPY before it looks at the rest, and not with ENOTTY
+	 */
+	if ((hdr.flags & VFIO_DEVICE_FEATURE_MASK) == 12)
+		return -EINVAL;
 	if (!dev->ops->feature)
 		return -ENOTTY;
 	size = hdr.argsz - sizeof(hdr);

@@ -563,6 +563,13 @@ static void test_feature(void **state)
 	assert_int_equal(ioc(w, 2, VFIO_DEVICE_FEATURE, f), -EINVAL);
 	f->flags = VFIO_DEVICE_FEATURE_GET | 2;
 	assert_int_equal(ioc(w, 2, VFIO_DEVICE_FEATURE, f), -ENOTTY);
+	/* the one that is there, and refuses, for a device that does not migrate (Linux 7.3) */
+	f->flags = VFIO_DEVICE_FEATURE_PROBE | 12;
+	assert_int_equal(ioc(w, 2, VFIO_DEVICE_FEATURE, f), -EINVAL);
+	f->flags = VFIO_DEVICE_FEATURE_SET | 12;
+	assert_int_equal(ioc(w, 2, VFIO_DEVICE_FEATURE, f), -EINVAL);
+	f->flags = VFIO_DEVICE_FEATURE_PROBE | 13;
+	assert_int_equal(ioc(w, 2, VFIO_DEVICE_FEATURE, f), -ENOTTY);
 	f->flags = VFIO_DEVICE_FEATURE_GET | 1;
 	memcpy(f->data, "12345678", 8);
 	assert_int_equal(ioc(w, 2, VFIO_DEVICE_FEATURE, f), 0);
