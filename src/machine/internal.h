@@ -165,7 +165,9 @@ int machine_state_init(struct machine *m, const char *run_dir);
 #define MACHINE_VFS_ASIDE "vfs" /* where the directories of VFs that are not enabled wait */
 struct tree;
 void machine_view_group(struct tree *t, unsigned id);
-void machine_view_group_node(struct tree *t, unsigned id); /* /dev/vfio/N */
+/* /dev/vfio/N and what sysfs has of it */
+void machine_view_group_node(struct tree *t, unsigned id);
+void machine_view_drop_group_node(struct tree *t, unsigned id);
 void machine_view_links(struct tree *t, const char *root, const char *addr, const char *driver, unsigned group,
 			void (*fn)(struct tree *t, const char *path, const char *target));
 #endif

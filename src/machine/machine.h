@@ -8,6 +8,9 @@
 #include "pci/function.h"
 #include "vfio/group.h"
 
+/* The character device of the groups. The kernel takes a dynamic major, counting down from 254 (linux/fs.h, CHRDEV_MAJOR_DYN_END 234). The minor is the group. */
+#define MACHINE_GROUP_MAJOR 243
+
 struct machine;
 struct machine_device {
 	pci_function *fn; /* NULL: not made in this process (machine_claim_dir) */

@@ -249,8 +249,7 @@ static void hide_vf(struct tree *t, const struct machine_pf_state *st, unsigned 
 
 	vf_address(st, i, addr);
 	snprintf(root, sizeof(root), "pci%.7s", st->addr);
-	snprintf(from, sizeof(from), "dev/vfio/%u", g);
-	tree_remove(t, from);
+	machine_view_drop_group_node(t, g);
 	snprintf(from, sizeof(from), "sys/devices/%s/%s/virtfn%u", root, st->addr, i);
 	tree_remove(t, from);
 	machine_view_links(t, root, addr, "vfio-pci", g, remove_link);

@@ -30,6 +30,9 @@
 /* write-only in Linux */
 #define WO	   0000u
 #define IOMMU_NAME "uvfio-iommu"
+#define TEXT(number) TEXT_OF(number)
+#define TEXT_OF(number) #number
+#define GROUP_MAJOR TEXT(MACHINE_GROUP_MAJOR)
 
 /*
  * Linux's include/linux/ioport.h: the flags in a `resource` line; the low bits are those of the BAR
@@ -512,12 +515,47 @@ void machine_view_group(struct tree *t, unsigned id)
 	tree_lock(t, path);
 }
 
+/* A character device that no bus has: its directory in devices/virtual/@class, and where it is found. @mode: what udev is told, or "". */
+static void write_chardev(struct tree *t, const char *class, const char *name, unsigned major, unsigned minor,
+			  const char *mode)
+{
+	char path[PATH_MAX], target[PATH_MAX];
+
+	snprintf(path, sizeof(path), "sys/devices/virtual/%s/%s/dev", class, name);
+	tree_text(t, RO, path, "%u:%u\n", major, minor);
+	snprintf(path, sizeof(path), "sys/devices/virtual/%s/%s/uevent", class, name);
+	tree_text(t, RO, path, "MAJOR=%u\nMINOR=%u\nDEVNAME=vfio/%s\n%s", major, minor, name, mode);
+	snprintf(path, sizeof(path), "sys/devices/virtual/%s/%s/subsystem", class, name);
+	snprintf(target, sizeof(target), "../../../../class/%s", class);
+	tree_link(t, path, target);
+	snprintf(target, sizeof(target), "../../devices/virtual/%s/%s", class, name);
+	snprintf(path, sizeof(path), "sys/class/%s/%s", class, name);
+	tree_link(t, path, target);
+	snprintf(path, sizeof(path), "sys/dev/char/%u:%u", major, minor);
+	tree_link(t, path, target);
+}
+
 void machine_view_group_node(struct tree *t, unsigned id)
 {
-	char path[PATH_MAX];
+	char name[16], path[PATH_MAX];
 
+	snprintf(name, sizeof(name), "%u", id);
+	write_chardev(t, "vfio", name, MACHINE_GROUP_MAJOR, id, "");
 	snprintf(path, sizeof(path), "dev/vfio/%u", id);
 	tree_node(t, 0600, path);
+}
+
+void machine_view_drop_group_node(struct tree *t, unsigned id)
+{
+	static const char *const names[] = {"dev/vfio/%u", "sys/class/vfio/%u", "sys/dev/char/" GROUP_MAJOR ":%u",
+					    "sys/devices/virtual/vfio/%u/subsystem", "sys/devices/virtual/vfio/%u/uevent",
+					    "sys/devices/virtual/vfio/%u/dev", "sys/devices/virtual/vfio/%u"};
+	char path[PATH_MAX];
+
+	for (size_t i = 0; i < ARRAY_SIZE(names); i++) {
+		snprintf(path, sizeof(path), names[i], id);
+		tree_remove(t, path);
+	}
 }
 
 static void write_groups(struct tree *t, struct machine *m)
@@ -590,6 +628,9 @@ int machine_write_view(struct machine *m, const char *dir)
 	write_iommu(&t);
 	write_modules(&t, m->sys->dma_entry_limit);
 	tree_node(&t, 0666, "dev/vfio/vfio");
+	/* linux/miscdevice.h, VFIO_MINOR */
+	write_chardev(&t, "misc", "vfio", 10, 196, "DEVMODE=0666\n");
+	tree_dir(&t, "sys/class/vfio");
 	tree_dir(&t, "sys/kernel/iommu_groups");
 	write_groups(&t, m);
 	for (unsigned i = 0; i < m->num_slots && !t.err; i++) {

@@ -33,6 +33,8 @@ EXPORT DIR *opendir(const char *path)
 	/* for openat(dirfd(d), ...) */
 	if (d && (p.virt || p.above))
 		shim_fd_mark(dirfd(d), false);
+	if (d && p.above)
+		shim_list_begin(d);
 	return d;
 }
 
@@ -47,7 +49,9 @@ static bool is_node_name(const char *s)
 	{                                                                                                                  \
 		struct type *e;                                                                                            \
 		NEXT(name);                                                                                                \
-		e = real(d);                                                                                               \
+		do                                                                                                         \
+			e = real(shim_list_at(d));                                                                         \
+		while (shim_list_again(d, e ? e->d_name : NULL));                                                          \
 		if (e && e->d_type == DT_SOCK && is_node_name(e->d_name) && shim_fd_maybe_view(dirfd(d)) &&                 \
 		    shim_fd_is_dir(dirfd(d), "/dev/vfio"))                                                                 \
 			e->d_type = DT_CHR;                                                                                \

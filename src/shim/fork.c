@@ -72,6 +72,7 @@ void shim_after_fork(void)
 	shim_handles_abandon();
 	shim_bus_abandon();
 	shim_stacks_abandon();
+	shim_lists_abandon();
 	m = atomic_exchange(&shim.machine, NULL);
 	if (m)
 		machine_free(m, true);

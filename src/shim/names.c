@@ -222,23 +222,22 @@ static inline __attribute__((always_inline)) long call_with(long nr, const long 
 	return rc;
 }
 
-/*
- * Who may open a group may claim it: what changes who that is, system call @nr, is done to the lock of the group, too (machine/claim.c).
- */
-static void call_on_claim(long nr, const long args[6], const char *virt)
+/* Who may open a group may claim it: the lock of the group has the owner and mode of its node @virt (machine/claim.c), which have just changed. */
+void shim_claim_rights(const char *virt)
 {
 	static const char dir[] = "/dev/vfio/";
-	const struct call *c = &calls[nr];
-	const char *id = virt + sizeof(dir) - 1;
 	char path[PATH_MAX + 32];
-	long a[6];
+	const char *id = virt + sizeof(dir) - 1;
+	struct stat st;
 
 	if (strncmp(virt, dir, sizeof(dir) - 1) || !*id || id[strspn(id, "0123456789")])
 		return;
+	snprintf(path, sizeof(path), "%s%s", shim.run_dir, virt);
+	if (sys_call(SYS_newfstatat, AT_FDCWD, (long)path, (long)&st, AT_SYMLINK_NOFOLLOW, 0, 0))
+		return;
 	snprintf(path, sizeof(path), "%s/claims/group-%s", shim.run_dir, id);
-	memcpy(a, args, sizeof(a));
-	a[c->name[0].path] = (long)path;
-	sys_call(nr, a[0], a[1], a[2], a[3], a[4], a[5]);
+	sys_call(SYS_fchownat, AT_FDCWD, (long)path, st.st_uid, st.st_gid, AT_SYMLINK_NOFOLLOW, 0);
+	sys_call(SYS_fchmodat, AT_FDCWD, (long)path, st.st_mode & 07777, 0, 0, 0);
 }
 
 static bool changes_rights(long nr)
@@ -250,10 +249,6 @@ static bool changes_rights(long nr)
 	case SYS_chmod:
 	case SYS_fchmodat:
 	case SYS_fchmodat2:
-	case SYS_setxattr: /* access control lists */
-	case SYS_lsetxattr:
-	case SYS_removexattr:
-	case SYS_lremovexattr:
 		return true;
 	}
 	return false;
@@ -265,7 +260,7 @@ static __attribute__((noinline)) long call_one(long nr, const long a[6])
 	long rc = call_with(nr, a, at, 1);
 
 	if (!rc && at[0].p.virt && changes_rights(nr))
-		call_on_claim(nr, a, at[0].p.virt);
+		shim_claim_rights(at[0].p.virt);
 	return rc;
 }
 
@@ -334,7 +329,7 @@ EXPORT int fchmodat(int dirfd, const char *path, mode_t mode, int flags)
 		rc = real(dirfd, use, mode, flags);
 	while (rc && shim_path_again(-errno, &dirfd, &use, !(flags & AT_SYMLINK_NOFOLLOW), &p));
 	if (!rc && p.virt)
-		call_on_claim(SYS_fchmodat, (const long[6]){ AT_FDCWD, 0, mode }, p.virt);
+		shim_claim_rights(p.virt);
 	return rc;
 }
 

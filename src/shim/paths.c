@@ -26,7 +26,17 @@ static const struct {
 	{ "/sys/kernel/iommu_groups", true },
 	{ "/sys/class/iommu", true },
 	{ "/sys/module/vfio", false },
+	{ "/sys/class/vfio", false }, /* and vfio-dev, which is not there */
+	{ "/sys/devices/virtual/vfio", false },
+	{ "/sys/class/misc/vfio", true },
+	{ "/sys/devices/virtual/misc/vfio", true },
+	{ "/sys/dev/char/10:196", true }, /* /dev/vfio/vfio */
+	{ "/sys/dev/char/243:", false }, /* MACHINE_GROUP_MAJOR */
 	{ "/dev/vfio", true },
+	/* nothing of the name is in the view: the host's is not ours to offer, as devices of the view could not be bound to it */
+	{ "/dev/iommu", true },
+	{ "/sys/class/misc/iommu", true },
+	{ "/sys/devices/virtual/misc/iommu", true },
 };
 
 static bool in_view(const char *path)
@@ -52,6 +62,16 @@ static bool above_view(const char *path)
 		if (!strncmp(view[i].text, path, n) && view[i].text[n] == '/')
 			return true;
 	return false;
+}
+
+bool shim_is_in_view(const char *path)
+{
+	return in_view(path);
+}
+
+bool shim_is_above(const char *path)
+{
+	return above_view(path);
 }
 
 static bool near_view(const char *path)
@@ -406,7 +426,7 @@ void shim_path_stat(const char *virt, struct stat *st)
 			id = id * 10 + (unsigned)(*p - '0');
 		if (*p)
 			return;
-		st->st_rdev = makedev(SHIM_GROUP_MAJOR, id);
+		st->st_rdev = makedev(MACHINE_GROUP_MAJOR, id);
 	}
 	st->st_mode = (st->st_mode & 07777) | S_IFCHR;
 	st->st_size = 0;

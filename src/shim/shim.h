@@ -16,6 +16,7 @@
 #define SHIM_SHIM_H
 /* the fortified inlines of libc would turn our own definitions of open, read ... into calls of something else */
 #undef _FORTIFY_SOURCE
+#include <dirent.h>
 #include <errno.h>
 #include <limits.h>
 #include <pthread.h>
@@ -38,8 +39,6 @@
 
 #define SHIM_WHO "shim"
 
-/* The group files' character device. The kernel takes a dynamic major, counting down from 254 (linux/fs.h, CHRDEV_MAJOR_DYN_END 234). */
-#define SHIM_GROUP_MAJOR 243u
 /* /dev/vfio/vfio is a misc device: linux/miscdevice.h, VFIO_MINOR 196 */
 #define SHIM_CONTAINER_MAJOR 10u
 #define SHIM_CONTAINER_MINOR 196u
@@ -168,6 +167,8 @@ void shim_path_of_view(struct shim_path *p, const char *virt);
 size_t shim_unmap(char *text, size_t len);
 /* Look again at where the working directory is. */
 void shim_cwd_changed(void);
+bool shim_is_in_view(const char *path); /* from the root */
+bool shim_is_above(const char *path);   /* a directory in which the view has a name */
 /* "/dev/vfio/vfio" and "/dev/vfio/N" as the kernel's stat shows them; other paths are left alone. */
 void shim_path_stat(const char *virt, struct stat *st);
 /* The number in "/proc/self/fd/N", "/proc/PID/fd/N" of this process or "/dev/fd/N", or -1. */
@@ -188,7 +189,15 @@ long shim_readlink(int dirfd, const char *path, char *buf, size_t size);
 long shim_getcwd(char *buf, size_t size);
 long shim_chdir(const char *path);
 
+/* ---- sysfs.c: directories of the host's with names of the view in them ---- */
+void shim_list_begin(DIR *d);                       /* @d was opened */
+DIR *shim_list_at(DIR *d);                          /* what to read an entry of @d from */
+bool shim_list_again(DIR *d, const char *name);     /* that gave @name, NULL: the end: is it not to be seen, or is there more? */
+void shim_lists_abandon(void);                      /* in a forked child */
+bool shim_is_sysfs(int fd);                         /* a file of the view that is one of sysfs */
+
 /* ---- names.c ---- */
+void shim_claim_rights(const char *virt); /* owner or mode of the node at @virt were changed */
 /* System call @nr if it is one that changes names, or what stands with a name: true and *@ret. */
 bool shim_names(long nr, const long a[6], long *ret);
 

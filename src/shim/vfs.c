@@ -26,6 +26,7 @@
 
 /* linux/magic.h */
 #define ANON_INODE_FS_MAGIC 0x09041934
+#define SYSFS_MAGIC_NUMBER  0x62656572
 
 /* The handle behind @fd with a reference, if it is one. */
 static struct shim_handle *handle(long fd)
@@ -324,8 +325,12 @@ static long on_inode_at(long nr, const long a[6], long path)
 static __attribute__((noinline)) long on_inode(long nr, const long a[6], struct shim_handle *h)
 {
 	char path[NODE_MAX];
+	long rc;
 
-	return on_inode_at(nr, a, has_node(h) ? (long)node_of(h, path) : 0);
+	rc = on_inode_at(nr, a, has_node(h) ? (long)node_of(h, path) : 0);
+	if (!rc && has_node(h))
+		shim_claim_rights(shim_handle_link(h));
+	return rc;
 }
 
 /* ---- by number ---- */
@@ -659,6 +664,8 @@ EXPORT int fstatfs(int fd, struct statfs *out)
 
 	if (!shim_vfs(SYS_fstatfs, (const long[6]){ fd, (long)out }, &rc))
 		rc = sys_call(SYS_fstatfs, fd, (long)out, 0, 0, 0, 0);
+	if (!rc && shim_is_sysfs(fd))
+		out->f_type = SYSFS_MAGIC_NUMBER;
 	return (int)shim_ret(rc);
 }
 

@@ -1,0 +1,86 @@
+#!/bin/bash
+# SPDX-License-Identifier: BSD-3-Clause
+# view.sh: what programs find in /sys and /dev, asked with the tools that people use: listings in which the view and the host's directories meet, udevadm,
+# dpdk-devbind.py, driverctl. (pciutils: lspci.sh)
+set -uo pipefail
+top=$(cd "$(dirname "$0")/.." && pwd)
+build=${BUILD:-build}; [[ $build == /* ]] || build=$top/$build
+PATH=$PATH:/usr/sbin:/sbin
+for c in udevadm dpdk-devbind.py driverctl python3 lspci; do
+	command -v "$c" >/dev/null || { echo "SKIP: $c (tools/setup installs it)"; exit 77; }
+done
+tmp=$(mktemp -d); trap 'rm -rf "$tmp"' EXIT
+passed=0 failed=0
+same() { # WHAT WANTED GOT
+	if [[ $2 == "$3" ]]; then passed=$((passed + 1)); echo "ok   $1"
+	else failed=$((failed + 1)); echo "FAIL $1"; printf '     wanted: %s\n     got:    %s\n' "$2" "$3"; tail -n 3 "$tmp/log"; fi
+}
+has() { # WHAT PATTERN FILE
+	if grep -qE -- "$2" "$3"; then passed=$((passed + 1)); echo "ok   $1"
+	else failed=$((failed + 1)); echo "FAIL $1: no line like '$2' in:"; tail -n 5 "$3"; fi
+}
+run() { : >"$tmp/log"; timeout 60 "$build/uvfio" run --log-file "$tmp/log" "${devices[@]}" -- "$@" 2>"$tmp/err"; }
+sh_() { run sh -c "$@"; }
+D1=/sys/bus/pci/devices/0000:01:00.0
+devices=(--device igb --device igb,driver=igb)
+
+echo "# listings"
+same "directories of the host's list the view's names, once" "vfio|iommu_groups|vfio vfio_iommu_type1 vfio_pci vfio_pci_core|pci0000:01 pci0000:02|vfio" \
+	"$(sh_ 'ls /dev | grep vfio; ls /sys/kernel | grep iommu_groups; echo $(ls /sys/module | grep vfio); echo $(ls /sys/devices | grep pci); ls /sys/class | grep vfio' | paste -sd'|')"
+same "find does, and other walks" "/dev/vfio /dev/vfio/1 /dev/vfio/vfio" "$(sh_ 'echo $(find /dev -path "/dev/vfio*" | sort)')"
+same "and Python" "['vfio', 'vfio_iommu_type1', 'vfio_pci', 'vfio_pci_core']" "$(run python3 -c 'import os; print(sorted(m for m in os.listdir("/sys/module") if "vfio" in m))')"
+same "and again from the start" "1 1" "$(run python3 -c '
+import ctypes
+c = ctypes.CDLL(None); c.opendir.restype = c.readdir.restype = ctypes.c_void_p; c.readdir.argtypes = c.rewinddir.argtypes = [ctypes.c_void_p]
+d = c.opendir(b"/dev")
+for _ in range(2):
+    n = 0
+    while e := c.readdir(d): n += ctypes.string_at(e + 19) == b"vfio"
+    print(n, end=" " if not _ else "\n"); c.rewinddir(d)')"
+# a host with devices of its own: a /dev and a /sys of ours, in a mount namespace
+cat >"$tmp/host" <<'END'
+mount -t tmpfs none "$tmp/dev" && cp -a /dev/null /dev/zero /dev/urandom /dev/fd /dev/tty "$tmp/dev" 2>/dev/null
+mkdir -p "$tmp/dev/vfio/devices"; touch "$tmp/dev/iommu" "$tmp/dev/vfio/7" "$tmp/dev/vfio/devices/vfio0"
+mount --move "$tmp/dev" /dev || exit 3
+[ -e /dev/iommu ] || exit 3
+exec "$@"
+END
+mkdir "$tmp/dev"; export tmp
+on_host() { unshare $([[ $(id -u) -eq 0 ]] || echo -r) -m sh "$tmp/host" timeout 60 "$build/uvfio" run --log-file "$tmp/log" "${devices[@]}" -- "$@" 2>"$tmp/err"; }
+if unshare $([[ $(id -u) -eq 0 ]] || echo -r) -m true 2>/dev/null; then
+	same "a host's /dev/iommu and /dev/vfio are not ours" "2 2 2 2 2 1 vfio" "$(on_host python3 -c '
+import os
+def no(f, *a):
+    try: f(*a); return 0
+    except OSError as e: return e.errno
+print(no(os.open, "/dev/iommu", os.O_RDWR), no(os.stat, "/dev/iommu"), no(os.readlink, "/dev/iommu"), no(os.open, "/dev/vfio/7", os.O_RDWR),
+      no(os.listdir, "/dev/vfio/devices"), 1 - os.access("/dev/iommu", os.F_OK), *(n for n in os.listdir("/dev") if n in ("iommu", "vfio")))')"
+	same "nor in its sysfs" "" "$(on_host sh -c 'ls -d /sys/class/misc/iommu /sys/class/vfio-dev /sys/devices/virtual/misc/iommu /sys/module/iommufd 2>/dev/null')"
+else
+	echo "     no mount namespaces here: a host with /dev/iommu is not tried"
+fi
+
+echo "# udevadm"
+run udevadm info -q all -p $D1 >"$tmp/out"
+has "udevadm info: path" '^P: /devices/pci0000:01/0000:01:00\.0$' "$tmp/out"
+has "udevadm info: driver and subsystem" '^E: DRIVER=vfio-pci$' "$tmp/out"
+has "udevadm info: modalias" '^E: MODALIAS=pci:v00008086d000010C9' "$tmp/out"
+run udevadm info -a -p $D1 >"$tmp/out"
+has "udevadm info -a: attributes" 'ATTR\{vendor\}=="0x8086"' "$tmp/out"
+has "udevadm info -a: the bus above" "looking at parent device '/devices/pci0000:01'" "$tmp/out"
+same "udevadm info of a module" "P: /module/vfio_pci" "$(run udevadm info -p /sys/module/vfio_pci | head -n 1)"
+run udevadm info /dev/vfio/1 >"$tmp/out"
+has "udevadm info of a group's file" "^N: vfio/1$" "$tmp/out"
+same "the numbers of the device files are sysfs's" "ok ok" "$(sh_ 'for f in vfio 1; do
+	n=$(stat -c "%Hr:%Lr" /dev/vfio/$f); grep -q "^DEVNAME=vfio/$f$" /sys/dev/char/$n/uevent && [ "$(cat /sys/class/*/$f/dev)" = $n ] && echo ok; done' | paste -sd' ')"
+same "a group of virtual functions comes and goes there, too" "3 0" "$(sh_ 'echo 2 >$1/sriov_numvfs; ls /sys/class/vfio | wc -l; echo 0 >$1/sriov_numvfs; ls /sys/class/vfio /sys/devices/virtual/vfio | grep -c "[34]"' - $D1 | paste -sd' ')"
+
+echo "# dpdk-devbind.py"
+run dpdk-devbind.py --status-dev net >"$tmp/out"
+has "devbind --status: vfio-pci is DPDK's" "^0000:01:00\.0 .*drv=vfio-pci" "$tmp/out"
+has "devbind --status: a driver of the host" "^0000:02:00\.0 .*drv=igb unused=vfio-pci" "$tmp/out"
+run dpdk-devbind.py -b vfio-pci 01:00.0 >"$tmp/out"; same "devbind -b to the driver that it has" 0 $?
+has "and it says so" "already bound to driver vfio-pci, skipping" "$tmp/err"
+
+echo "$passed passed, $failed failed"
+[[ $failed -eq 0 ]]
