@@ -266,6 +266,16 @@ kill -CONT $pid; wait -f $pid; is "and goes on with it" $? 4
 set +m
 (trap '' CHLD; exec "$U" run -- sh -c 'exit 7'); is "with SIGCHLD ignored" $? 7
 
+echo "# what a device has for itself"
+serial() { echo 'for d in 01 02; do lspci -vvs $d:00.0 2>/dev/null | grep -o "Serial Number .*"; done'; }
+two=(--device igb --device igb)
+all=$("$U" run "${two[@]}" -- sh -c "$(serial); $(serial)")
+is "two igb of a run have two addresses, and keep them" "$(wc -l <<<"$all") $(sort -u <<<"$all" | wc -l)" "4 2"
+all+=$'\n'$("$U" run "${two[@]}" -- sh -c "$(serial)")
+is "and another run's have others" "$(sort -u <<<"$all" | wc -l)" 4
+for n in 1 2; do "$U" run --device igb,mac=52:54:00:12:34:56 -- sh -c "$(serial)"; done >"$tmp/out"
+is "but for mac=" "$(sort -u "$tmp/out")" "Serial Number 52-54-00-ff-ff-12-34-56"
+
 echo "# the run directory"
 cat >"$tmp/daemon.c" <<'C'
 #define _GNU_SOURCE

@@ -288,6 +288,11 @@ UVFIO_PUBLIC void uvfio_set_priv(struct uvfio_dev *dev, void *priv);
 UVFIO_PUBLIC void *uvfio_priv(const struct uvfio_dev *dev);
 /** uvfio_dev_name - "0000:01:00.0". */
 UVFIO_PUBLIC const char *uvfio_dev_name(const struct uvfio_dev *dev);
+/**
+ * uvfio_unique - a number that this device has for itself, to make an address or a serial number of that no other may have: the same whenever the
+ * device is made in a run (by a program that is started again, by a forked child), another for each device and in each run.
+ */
+UVFIO_PUBLIC uint64_t uvfio_unique(const struct uvfio_dev *dev);
 /** uvfio_dev_id - the user's name for the device, of id=NAME, by which another device's options may refer to it; NULL: none. */
 UVFIO_PUBLIC const char *uvfio_dev_id(const struct uvfio_dev *dev);
 

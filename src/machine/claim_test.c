@@ -213,11 +213,47 @@ static void cannot_be_made(void **state)
 	machine_free(b, false);
 }
 
+static uint64_t unique(struct machine *m, unsigned i)
+{
+	return uvfio_unique(machine_device(m, i)->fn);
+}
+
+/* What a device has for itself is the run's: in each of its processes the same, and in no other run. */
+static void unique_in_the_run(void **state)
+{
+	struct machine *m = begin((const char *const[]){"edu", "edu", NULL}), *again;
+	uint64_t first = unique(m, 0), second = unique(m, 1);
+
+	assert_int_not_equal(first, second);
+	machine_free(m, false);
+	for (unsigned i = 0; i < 2; i++) {
+		m = process();
+		assert_int_equal(take(m, 2), 0);
+		assert_int_equal(take(m, 1), 0);
+		assert_int_equal(unique(m, 0), first);
+		assert_int_equal(unique(m, 1), second);
+		give(m, 1);
+		assert_int_equal(take(m, 1), 0);
+		assert_int_equal(unique(m, 0), first);
+		machine_free(m, false);
+	}
+	/* two machines of one process are two runs */
+	m = machine_new();
+	again = machine_new();
+	assert_int_equal(machine_add(m, "edu", NULL), 0);
+	assert_int_equal(machine_add(again, "edu", NULL), 0);
+	assert_int_not_equal(unique(m, 0), unique(again, 0));
+	assert_int_not_equal(unique(m, 0), first);
+	machine_free(again, false);
+	machine_free(m, false);
+}
+
 static void bad_places(void **state)
 {
 	static const char *const bad[] = {"", "x", "0000:01:00.0", "0000:01:00.0 1 1000 e0000000 0 0 0",
-					  "01:00.0.0 1 1000 e0000000 380000000000 0 0 0",
-					  "0000:01:00.0 1 1000 e0000000 380000000000 999 1 1"};
+					  "0000:01:00.0 1 1000 e0000000 0 0 0 0",
+					  "01:00.0.0 1 1000 e0000000 380000000000 0 0 0 1",
+					  "0000:01:00.0 1 1000 e0000000 380000000000 999 1 1 1"};
 	struct machine *m = machine_new();
 	char *err;
 
@@ -388,7 +424,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		RUN(each_its_own), RUN(same_machine), RUN(cannot_be_made), RUN(bad_places),
 		RUN(cables),	   RUN(chain_of_cables), RUN(families), RUN(neighbours),
-		RUN(races),
+		RUN(races),	   RUN(unique_in_the_run),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

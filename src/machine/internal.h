@@ -76,7 +76,8 @@ struct machine_slot {
 	struct machine_group *group;
 	struct vfio_place place; /* that is reserved in the group */
 	struct machine_spec spec; /* option texts live as long as the slot */
-	bool settled; /* the next two, with address and group, were said and are not found out */
+	bool settled; /* the next three, with address and group, were said and are not found out */
+	uint64_t run; /* the machine's, or of the one in which the device was settled */
 	struct machine_spaces spaces; /* before it got its own addresses */
 	struct machine_vf_layout layout;
 	unsigned index; /* in machine.slots; of a VF, which one it is */
@@ -99,6 +100,7 @@ struct machine {
 	struct machine_spaces spaces;
 	struct machine_slot **slots;
 	unsigned num_slots;
+	uint64_t run; /* what makes its devices other than another machine's (uvfio_unique()); 0: none was added yet */
 	struct machine_group **groups;
 	unsigned num_groups;
 	char *claim_dir;

@@ -11,6 +11,9 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/random.h>
+#include <time.h>
+#include <unistd.h>
 #include "machine/internal.h"
 #include "models/net.h"
 #include "vfio_pci/vfio_pci.h"
@@ -304,7 +307,7 @@ static int make_hardware(struct machine_slot *slot, char **err)
 	rc = machine_model(slot->spec.model, &model, &slot->d.plugin, err);
 	if (rc)
 		return rc;
-	rc = pci_function_new(model, slot->d.addr, slot->m->sys->loop, slot->spec.opts,
+	rc = pci_function_new(model, slot->d.addr, slot->run, slot->m->sys->loop, slot->spec.opts,
 			      slot->spec.num_opts, message, sizeof(message), &slot->d.fn);
 	if (rc) {
 		slot->d.fn = NULL;
@@ -413,9 +416,10 @@ static int read_settled(struct machine_slot *slot, const char *text, char **err)
 {
 	char addr[16];
 
-	if (sscanf(text, "%15s %u %" SCNx64 " %" SCNx64 " %" SCNx64 " %u %u %u", addr, &slot->d.group,
-		   &slot->spaces.io, &slot->spaces.mem32, &slot->spaces.mem64, &slot->layout.total,
-		   &slot->layout.offset, &slot->layout.stride) != 8 ||
+	if (sscanf(text, "%15s %u %" SCNx64 " %" SCNx64 " %" SCNx64 " %u %u %u %" SCNx64, addr,
+		   &slot->d.group, &slot->spaces.io, &slot->spaces.mem32, &slot->spaces.mem64,
+		   &slot->layout.total, &slot->layout.offset, &slot->layout.stride,
+		   &slot->run) != 9 ||
 	    machine_addr_parse(addr, &slot->spec.addr) || slot->layout.total > MACHINE_VFS_MAX)
 		return machine_fail(err, -EINVAL, "%s: '%s' does not say where it is", slot->spec.model,
 				    text);
@@ -444,6 +448,7 @@ static int add(struct machine *m, const char *text, const char *settled, char **
 	if (rc)
 		goto fail_spec;
 	slot->m = m;
+	slot->run = m->run;
 	rc = settled ? read_settled(slot, settled, err) : 0;
 	if (!rc)
 		rc = plan(m, slot, err);
@@ -475,8 +480,23 @@ fail_spec:
 	return rc;
 }
 
+/* For uvfio_unique(): lots or, without them, what two machines hardly have in common. Not 0. */
+static uint64_t draw_run(void)
+{
+	struct timespec t;
+	uint64_t v;
+
+	if (getrandom(&v, sizeof(v), GRND_NONBLOCK) == sizeof(v))
+		return v | 1;
+	clock_gettime(CLOCK_REALTIME, &t);
+	v = (uint64_t)t.tv_sec * 1000000000u + (uint64_t)t.tv_nsec;
+	return (v + ((uint64_t)getpid() << 48)) | 1;
+}
+
 int machine_add(struct machine *m, const char *spec, char **err)
 {
+	if (!m->run)
+		m->run = draw_run();
 	return add(m, spec, NULL, err);
 }
 
@@ -531,8 +551,8 @@ int machine_settle(struct machine *m, char **out)
 {
 	const struct machine_slot *s = m->slots[m->num_slots - 1];
 
-	return asprintf(out, "%s %u %" PRIx64 " %" PRIx64 " %" PRIx64 " %u %u %u", s->d.addr, s->d.group, s->spaces.io, s->spaces.mem32,
-			s->spaces.mem64, s->layout.total, s->layout.offset, s->layout.stride) < 0
+	return asprintf(out, "%s %u %" PRIx64 " %" PRIx64 " %" PRIx64 " %u %u %u %" PRIx64, s->d.addr, s->d.group, s->spaces.io, s->spaces.mem32,
+			s->spaces.mem64, s->layout.total, s->layout.offset, s->layout.stride, s->run) < 0
 		       ? -ENOMEM
 		       : 0;
 }

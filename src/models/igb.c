@@ -182,16 +182,17 @@ static void destroy(struct uvfio_dev *dev)
 	free(g);
 }
 
-/* "52:54:00:12:34:56"; without one, a locally administered address made of the device's name. */
+/*
+ * "52:54:00:12:34:56"; without one, a locally administered address that no other device has, in
+ * this run or another: what two runs have in common, a socket or a bridge, is one network.
+ */
 static int mac_address(struct uvfio_dev *dev, uint8_t mac[6])
 {
-	const char *s = uvfio_opt_string(dev, "mac", 0), *name = uvfio_dev_name(dev);
-	uint32_t h = 2166136261u; /* FNV-1a */
+	const char *s = uvfio_opt_string(dev, "mac", 0);
+	uint64_t h = uvfio_unique(dev);
 	char *end;
 
 	if (!s) {
-		for (; *name; name++)
-			h = (h ^ (uint8_t)*name) * 16777619u;
 		mac[0] = 0x02;
 		mac[1] = 0x1b;
 		for (unsigned i = 0; i < 4; i++)
@@ -330,7 +331,8 @@ static const struct uvfio_option options[] = {
 	NET_OPTIONS,
 	{.name = "mac",
 	 .type = UVFIO_OPT_STRING,
-	 .help = "address in the EEPROM, as 52:54:00:12:34:56 (made of the device's name)"},
+	 .help = "address in the EEPROM, as 52:54:00:12:34:56; default: 02:1b:..., another one "
+		 "in each run"},
 	{.name = "vectors",
 	 .type = UVFIO_OPT_UINT,
 	 .def = "25",

@@ -42,7 +42,7 @@ static void start(void)
 	char err[256];
 
 	plug(&model_igb, "net", "peer:partner");
-	if (pci_function_new(&model_igb, "0000:02:00.0", loop, &id, 1, err, sizeof(err), &other))
+	if (pci_function_new(&model_igb, "0000:02:00.0", 0, loop, &id, 1, err, sizeof(err), &other))
 		fail_msg("%s", err);
 	w(IGB_CTRL, CTRL_SLU | CTRL_FD);
 }

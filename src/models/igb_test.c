@@ -188,6 +188,20 @@ static void test_identity(void **state)
 	unplug();
 }
 
+/* Without mac=: locally administered, another one for each device. */
+static void test_own_mac(void **state)
+{
+	uint32_t h;
+
+	plug(&model_igb, NULL, NULL);
+	h = (uint32_t)uvfio_unique(fn);
+	assert_int_equal(r(IGB_RAL(0)), 0x1b02 | h << 16);
+	assert_int_equal(r(IGB_RAH(0)), RAH_AV | h >> 16);
+	assert_int_equal(pci_config_read(fn, pci_find_ext_cap(fn, PCI_EXT_CAP_ID_DSN) + 8, 4),
+			 0x021b00ff | (h & 0xff) << 8);
+	unplug();
+}
+
 static void test_bad_mac(void **state)
 {
 	static const char *const bad[] = {"",
@@ -1077,6 +1091,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_identity),
+		cmocka_unit_test(test_own_mac),
 		cmocka_unit_test(test_bad_mac),
 		cmocka_unit_test(test_registers),
 		cmocka_unit_test(test_semaphores),

@@ -168,7 +168,7 @@ static int device_try(struct device *d, const char *name, const char *const *opt
 	}
 	opening = d;
 	d->loop = loop_new();
-	err = pci_function_new(&port_model, name, d->loop, o, n, d->err, sizeof(d->err), &d->fn);
+	err = pci_function_new(&port_model, name, 0, d->loop, o, n, d->err, sizeof(d->err), &d->fn);
 	if (err) {
 		loop_free(d->loop);
 		pthread_mutex_destroy(&d->lock);

@@ -139,7 +139,7 @@ static inline int plug_in(struct drv *d, const struct pci_option *opts, unsigned
 
 	assert_int_equal(guard_install(), 0);
 	d->loop = loop_new();
-	err = pci_function_new(&model_nvme, "0000:01:00.0", d->loop, opts, count, d->err, sizeof(d->err), &d->fn);
+	err = pci_function_new(&model_nvme, "0000:01:00.0", 0, d->loop, opts, count, d->err, sizeof(d->err), &d->fn);
 	if (err) {
 		loop_free(d->loop);
 		d->loop = NULL;

@@ -52,7 +52,7 @@ static inline int plug_try(const struct uvfio_model *model, const char *name, co
 
 	fn = NULL;
 	loop = loop_new();
-	return pci_function_new(model, "0000:01:00.0", loop, &opt, name ? 1 : 0, err, size, &fn);
+	return pci_function_new(model, "0000:01:00.0", 0, loop, &opt, name ? 1 : 0, err, size, &fn);
 }
 
 static inline void plug(const struct uvfio_model *model, const char *name, const char *value)

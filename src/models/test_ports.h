@@ -92,7 +92,7 @@ static inline void start(void)
 		pci_config_write(port[i].f, PCI_COMMAND, 2, PCI_COMMAND_MASTER);
 	port[PF] = (struct port){.f = fn, .mem = mem, .rxq = IGB_RXQ(PF, 0), .txq = IGB_TXQ(PF, 0)};
 	port[FAR] = (struct port){.rxq = 0x2800, .txq = 0x3800};
-	if (pci_function_new(&model_igb, "0000:02:00.0", loop, &id, 1, err, sizeof(err),
+	if (pci_function_new(&model_igb, "0000:02:00.0", 0, loop, &id, 1, err, sizeof(err),
 			     &port[FAR].f))
 		fail_msg("%s", err);
 	attach(&port[FAR]);

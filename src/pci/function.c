@@ -67,9 +67,10 @@ static int check_whole(pci_function *fn)
 }
 
 /* @pf: NULL, or it becomes VF @index of that */
-static int function_new(const struct uvfio_model *model, const char *name, struct loop *loop,
-			const struct pci_option *opts, unsigned num_opts, pci_function *pf,
-			unsigned index, char *err, size_t err_size, pci_function **out)
+static int function_new(const struct uvfio_model *model, const char *name, uint64_t run,
+			struct loop *loop, const struct pci_option *opts, unsigned num_opts,
+			pci_function *pf, unsigned index, char *err, size_t err_size,
+			pci_function **out)
 {
 	pci_function *fn;
 	int ret;
@@ -89,6 +90,7 @@ static int function_new(const struct uvfio_model *model, const char *name, struc
 		return -ENOMEM;
 	fn->model = model;
 	fn->loop = loop;
+	fn->run = run;
 	fn->pf = pf;
 	fn->vf_index = index;
 	fn->err = err;
@@ -152,11 +154,11 @@ free_memory:
 	return ret;
 }
 
-int pci_function_new(const struct uvfio_model *model, const char *name, struct loop *loop,
-		     const struct pci_option *opts, unsigned num_opts, char *err, size_t err_size,
-		     pci_function **out)
+int pci_function_new(const struct uvfio_model *model, const char *name, uint64_t run,
+		     struct loop *loop, const struct pci_option *opts, unsigned num_opts, char *err,
+		     size_t err_size, pci_function **out)
 {
-	return function_new(model, name, loop, opts, num_opts, NULL, 0, err, err_size, out);
+	return function_new(model, name, run, loop, opts, num_opts, NULL, 0, err, err_size, out);
 }
 
 int pci_vf_new(pci_function *pf, unsigned index, const char *name, char *err, size_t err_size,
@@ -166,7 +168,8 @@ int pci_vf_new(pci_function *pf, unsigned index, const char *name, char *err, si
 		return -EINVAL;
 	if (uvfio_vf(pf, index))
 		return -EEXIST;
-	return function_new(pf->iov->is.vf, name, pf->loop, NULL, 0, pf, index, err, err_size, out);
+	return function_new(pf->iov->is.vf, name, pf->run, pf->loop, NULL, 0, pf, index, err,
+			    err_size, out);
 }
 
 void pci_function_free(pci_function *fn, bool abandon)
@@ -222,6 +225,18 @@ void *uvfio_priv(const struct uvfio_dev *dev)
 const char *uvfio_dev_name(const struct uvfio_dev *dev)
 {
 	return dev->name;
+}
+
+uint64_t uvfio_unique(const struct uvfio_dev *dev)
+{
+	uint64_t h = 14695981039346656037ull; /* FNV-1a of the name, then the finalizer of SplitMix64 */
+
+	for (const char *p = dev->name; *p; p++)
+		h = (h ^ (uint8_t)*p) * 1099511628211ull;
+	h ^= dev->run;
+	h = (h ^ h >> 30) * 0xbf58476d1ce4e5b9ull;
+	h = (h ^ h >> 27) * 0x94d049bb133111ebull;
+	return h ^ h >> 31;
 }
 
 void uvfio_log(struct uvfio_dev *dev, enum uvfio_log_level level, const char *fmt, ...)

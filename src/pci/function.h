@@ -57,12 +57,13 @@ typedef struct uvfio_dev pci_function;
 /*
  * Make one: allocate, call model->create with @opts (checked against the table here: unknown,
  * missing, malformed -> -EINVAL), then power-on reset. Messages for the user go to @err (@err_size
- * bytes, may be NULL). @name "0000:01:00.0" is copied. @loop serves timers.
+ * bytes, may be NULL). @name "0000:01:00.0" is copied. @run: of the machine; what uvfio_unique()
+ * says is made of it and the name. @loop serves timers.
  * -ENOMEM, -EINVAL, -ENOENT or the model's error.
  */
-int pci_function_new(const struct uvfio_model *model, const char *name, struct loop *loop,
-		     const struct pci_option *opts, unsigned num_opts, char *err, size_t err_size,
-		     pci_function **out);
+int pci_function_new(const struct uvfio_model *model, const char *name, uint64_t run,
+		     struct loop *loop, const struct pci_option *opts, unsigned num_opts, char *err,
+		     size_t err_size, pci_function **out);
 /*
  * VF @index of @pf (uvfio_add_sriov), with what the model said of it. It answers when the PF's VF Enable and NumVFs say so. Its name is the
  * caller's choice; pci_vf_address() has its place. To be freed before the PF. @pf's locks are not held. Errors as pci_function_new(); -EEXIST.

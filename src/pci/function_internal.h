@@ -128,6 +128,7 @@ struct uvfio_dev {
 
 	struct pci_sriov *iov; /* of a PF, or NULL */
 	pci_function *pf;      /* of a VF, or NULL */
+	uint64_t run; /* the machine's: uvfio_unique() */
 	unsigned vf_index;
 	atomic_bool vf_cut; /* it was disabled and has not been reset since */
 

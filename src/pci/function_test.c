@@ -150,7 +150,7 @@ static void test_create_fails(void **state)
 	assert_string_equal(err, "test: Cannot allocate memory");
 	assert_int_equal(t.resets[0], 0);
 	wrong.abi = 2;
-	assert_int_equal(pci_function_new(&wrong, "x", t.loop, NULL, 0, err, sizeof(err), &fn),
+	assert_int_equal(pci_function_new(&wrong, "x", 0, t.loop, NULL, 0, err, sizeof(err), &fn),
 			 -EINVAL);
 	assert_non_null(strstr(err, "ABI is 2"));
 	loop_free(t.loop);
@@ -191,8 +191,8 @@ static void test_minimal(void **state)
 	uint64_t v;
 
 	memset(&t, 0, sizeof(t));
-	assert_int_equal(pci_function_new(&minimal, "a", loop, NULL, 0, NULL, 0, &fn), -ENOMEM);
-	assert_int_equal(pci_function_new(&ok, "a", loop, NULL, 0, NULL, 0, &fn), 0);
+	assert_int_equal(pci_function_new(&minimal, "a", 0, loop, NULL, 0, NULL, 0, &fn), -ENOMEM);
+	assert_int_equal(pci_function_new(&ok, "a", 0, loop, NULL, 0, NULL, 0, &fn), 0);
 	fn->bars[0].size = 4096;
 	wr16(PCI_COMMAND, PCI_COMMAND_MEMORY);
 	assert_int_equal(pci_bar_read(fn, 0, 0, 4, &v), 0);

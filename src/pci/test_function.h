@@ -118,7 +118,7 @@ static inline int t_try(int (*create)(struct uvfio_dev *), const struct pci_opti
 	assert_non_null(t.loop);
 	t.create = create;
 	t_model.options = t_options;
-	return pci_function_new(&t_model, "0000:01:00.0", t.loop, opts, n, err, err_size, out);
+	return pci_function_new(&t_model, "0000:01:00.0", 0, t.loop, opts, n, err, err_size, out);
 }
 
 static inline pci_function *t_new(int (*create)(struct uvfio_dev *))

@@ -19,7 +19,7 @@ static int setup(void **state)
 	loop = loop_new();
 	sys = vfio_system_new();
 	for (unsigned i = 0; i < 3; i++) {
-		assert_int_equal(pci_function_new(i == 0 ? &t_model_full : &t_model_old, names[i], loop, NULL, 0, err,
+		assert_int_equal(pci_function_new(i == 0 ? &t_model_full : &t_model_old, names[i], 0, loop, NULL, 0, err,
 						  sizeof(err), &fn[i]), 0);
 		assert_int_equal(vfio_pci_bind(fn[i], loop, &dev[i]), 0);
 		ig[i] = iommu_group_new(i + 1);

@@ -83,7 +83,7 @@ static void plug(unsigned i)
 	char err[256];
 
 	if (i ? pci_vf_new(t[0].fn, i - 1, names[i], err, sizeof(err), &t[i].fn)
-	      : pci_function_new(&pf_model, PF, sys->loop, NULL, 0, err, sizeof(err), &t[0].fn))
+	      : pci_function_new(&pf_model, PF, 0, sys->loop, NULL, 0, err, sizeof(err), &t[0].fn))
 		fail_msg("%s", err);
 	t[i].loop = sys->loop;
 	assert_int_equal(vfio_pci_bind(t[i].fn, sys->loop, &t[i].dev), 0);

@@ -196,7 +196,7 @@ static inline void t_plug(struct tdev *t, const struct uvfio_model *model)
 	log_set(2, LOG_ERR);
 	t->loop = loop_new();
 	assert_non_null(t->loop);
-	if (pci_function_new(model, "0000:01:02.3", t->loop, NULL, 0, err, sizeof(err), &t->fn))
+	if (pci_function_new(model, "0000:01:02.3", 0, t->loop, NULL, 0, err, sizeof(err), &t->fn))
 		fail_msg("%s", err);
 	/* what firmware does: addresses */
 	pci_config_write(t->fn, PCI_BASE_ADDRESS_0, 4, 0xe0000000);

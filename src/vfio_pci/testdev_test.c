@@ -28,7 +28,7 @@ static void open_with(const char *text)
 		opts[n] = (struct pci_option){ o, eq + 1 };
 	}
 	t.loop = loop_new();
-	if (pci_function_new(&model_testdev, "0000:01:00.0", t.loop, opts, n, err, sizeof(err), &t.fn))
+	if (pci_function_new(&model_testdev, "0000:01:00.0", 0, t.loop, opts, n, err, sizeof(err), &t.fn))
 		fail_msg("%s: %s", text, err);
 	assert_int_equal(vfio_pci_bind(t.fn, t.loop, &t.dev), 0);
 	t.vd = to_vfio_pci(t.dev);
