@@ -709,6 +709,68 @@ static void program_memory(void)
 	}
 }
 
+#define HUGE (2ul << 20)
+
+/* Huge pages, if the machine has some to spare: they go as a whole. */
+static void of_huge_pages(int flags)
+{
+	unsigned char *p = mmap(NULL, 2 * HUGE, PROT_READ | PROT_WRITE, MAP_ANONYMOUS | MAP_HUGETLB | flags, -1, 0);
+
+	if (p == MAP_FAILED)
+		return;
+	for (int way = 0; way < 4; way++) {
+		memset(p, 0x11, 2 * HUGE);
+		CHECK(!dma_map(&v, p, IOVA, SIZE) && !dma_map(&v, p + HUGE, IOVA + SIZE, SIZE));
+		if (way == 0) {
+			CHECK(!mprotect(p, 2 * HUGE, PROT_NONE));
+			CHECK(device_reads(0, 2 * SIZE, 0x11));
+			/* shared ones cannot be written so: docs/differences.md */
+			if (flags & MAP_PRIVATE) {
+				CHECK(device_writes(0, 2 * SIZE, 0x33) && !mprotect(p, 2 * HUGE, PROT_READ));
+				CHECK(all(p, SIZE, 0x33) && all(p + HUGE, SIZE, 0x33) && device_writes(0, 2 * SIZE, 0x44) && all(p, SIZE, 0x44));
+			}
+			CHECK(!mprotect(p, 2 * HUGE, PROT_READ | PROT_WRITE));
+		} else if (way == 1) {
+			FAILS(munmap(p, 4096), EINVAL);
+			CHECK(all(p, SIZE, 0x11) && device_writes(0, SIZE, 0x33) && all(p, SIZE, 0x33));
+		} else if (way == 2) {
+			if (!madvise(p, HUGE, MADV_DONTNEED))
+				device_keeps(0, SIZE, 0x11, NULL);
+		} else {
+			CHECK(!munmap(p, 2 * HUGE));
+			device_keeps(0, 2 * SIZE, 0x11, NULL);
+		}
+		CHECK(dma_unmap(&v, IOVA, 2 * SIZE) == 2 * SIZE);
+	}
+}
+
+static void huge_pages(void)
+{
+	of_huge_pages(MAP_PRIVATE);
+	of_huge_pages(MAP_SHARED);
+}
+
+/* Such as the kernel makes by itself. */
+static void transparent_huge_pages(void)
+{
+	unsigned char *area = mmap(NULL, 3 * HUGE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	unsigned char *p = (unsigned char *)(((uintptr_t)area + HUGE - 1) & ~(HUGE - 1));
+
+	madvise(p, HUGE, MADV_HUGEPAGE);
+	memset(p, 0x11, HUGE);
+	CHECK(!dma_map(&v, p, IOVA, HUGE));
+	CHECK(!mprotect(p + SIZE, SIZE, PROT_NONE));
+	device_keeps(0, 4 * SIZE, 0x11, NULL);
+	CHECK(!munmap(p + SIZE, 4096) && !is_mapped(p + SIZE));
+	device_keeps(0, 4 * SIZE, 0x11, NULL);
+	CHECK(!madvise(p + 2 * SIZE, SIZE, MADV_DONTNEED) && all(p + 2 * SIZE, SIZE, 0));
+	device_keeps(0, 4 * SIZE, 0x11, NULL);
+	CHECK(!munmap(area, 3 * HUGE));
+	device_keeps(0, 4 * SIZE, 0x11, NULL);
+	device_keeps(HUGE - SIZE, SIZE, 0x11, NULL);
+	CHECK(dma_unmap(&v, IOVA, HUGE) == (long)HUGE);
+}
+
 /* Pages that the program touches only after the device. */
 static void untouched(void)
 {
@@ -753,6 +815,8 @@ int main(void)
 	RUN(small_stack);
 	RUN(freed_in_a_child);
 	RUN(program_memory);
+	RUN(huge_pages);
+	RUN(transparent_huge_pages);
 	RUN(untouched);
 	vfio_close(&v);
 	return any_failed;

@@ -8,6 +8,7 @@
  * copy: mremap(2) with an old size of 0, which needs no descriptor and works for nothing but shared memory.
  */
 #include "base/reach.h"
+#include <errno.h>
 #include <fcntl.h>
 #include <stdatomic.h>
 #include <sys/mman.h>
@@ -88,46 +89,41 @@ static bool failed(long v)
 	return v < 0 && v >= -4095;
 }
 
-/* A second view of the pages of [base, base + len), which are of one shared mapping; 0: they are not. */
-static uintptr_t second_view(uintptr_t base, size_t len)
-{
-	long at;
+#define HUGE_2M (1ull << 21)
+#define HUGE_1G (1ull << 30)
 
-	/* changes nothing, and fails when it is more than one mapping */
-	if (failed(sys_call(SYS_mremap, (long)base, (long)len, (long)len, 0, 0, 0)))
-		return 0;
-	at = sys_call(SYS_mremap, (long)base, 0, (long)len, MREMAP_MAYMOVE, 0, 0);
-	return failed(at) ? 0 : (uintptr_t)at;
+/* A call that changes nothing. With huge pages at @addr it is EINVAL unless @addr is where one begins. */
+static bool cuts_page(uint64_t addr)
+{
+	return sys_call(SYS_mremap, (long)addr, PAGE_SIZE_4K, PAGE_SIZE_4K, 0, 0, 0) == -EINVAL;
 }
 
-/* The part of [mem, mem + n) that lies in one page. */
+uint64_t reach_page_size(uint64_t addr)
+{
+	uint64_t page = align_down(addr, PAGE_SIZE_4K), start = align_down(addr, HUGE_2M);
+
+	if (!cuts_page(page % HUGE_2M ? page : page + PAGE_SIZE_4K))
+		return PAGE_SIZE_4K;
+	return cuts_page(start % HUGE_1G ? start : start + HUGE_2M) ? HUGE_1G : HUGE_2M;
+}
+
+/* The part of [mem, mem + n) that lies in one page. The kernel makes no second mapping of huge pages. */
 static size_t by_second_view(char *mem, char *buf, size_t n, bool write)
 {
-	/* huge pages have no view that is smaller than one */
-	static const size_t sizes[] = { PAGE_SIZE_4K, 2u << 20, 1u << 30 };
 	int prot = PROT_READ | (write ? PROT_WRITE : 0);
-	uintptr_t base = 0, view = 0;
-	size_t len = 0, left;
-	char *at;
+	size_t off = (uintptr_t)mem % PAGE_SIZE_4K;
+	long view = sys_call(SYS_mremap, (long)(mem - off), 0, PAGE_SIZE_4K, MREMAP_MAYMOVE, 0, 0);
 
-	for (unsigned i = 0; i < ARRAY_SIZE(sizes) && !view; i++) {
-		len = sizes[i];
-		base = align_down((uintptr_t)mem, len);
-		view = second_view(base, len);
-	}
-	if (!view)
+	if (failed(view))
 		return 0;
-	left = base + len - (uintptr_t)mem;
-	if (n > left)
-		n = left;
-	at = (char *)view + ((uintptr_t)mem - base);
+	if (n > PAGE_SIZE_4K - off)
+		n = PAGE_SIZE_4K - off;
 	/* the key of the program's view, which the view has, too, may be one that this thread must not use */
-	if (sys_call(SYS_pkey_mprotect, (long)view, (long)len, prot, 0, 0, 0) &&
-	    sys_call(SYS_mprotect, (long)view, (long)len, prot, 0, 0, 0))
+	if (sys_call(SYS_pkey_mprotect, view, PAGE_SIZE_4K, prot, 0, 0, 0) && sys_call(SYS_mprotect, view, PAGE_SIZE_4K, prot, 0, 0, 0))
 		n = 0;
 	else
-		n = write ? guard_copy_part(at, buf, n) : guard_copy_part(buf, at, n);
-	sys_call(SYS_munmap, (long)view, (long)len, 0, 0, 0, 0);
+		n = write ? guard_copy_part((char *)view + off, buf, n) : guard_copy_part(buf, (char *)view + off, n);
+	sys_call(SYS_munmap, view, PAGE_SIZE_4K, 0, 0, 0, 0);
 	return n;
 }
 

@@ -7,6 +7,7 @@
 #ifndef BASE_REACH_H
 #define BASE_REACH_H
 #include <stddef.h>
+#include <stdint.h>
 
 /* Open /proc/self/mem for later, as a program may give up the rights for it, or its view of /proc. Once; may fail. */
 void reach_init(void);
@@ -14,4 +15,9 @@ void reach_init(void);
  * other is ours. No lock, no allocation, no log; in a signal handler, too. */
 size_t reach_write(void *dst, const void *src, size_t n);
 size_t reach_read(void *dst, const void *src, size_t n);
+/*
+ * The size of the pages at @addr as mmap's calls count them: of huge pages (MAP_HUGETLB) only whole ones can be unmapped,
+ * moved or protected. 4 KiB where nothing is mapped.
+ */
+uint64_t reach_page_size(uint64_t addr);
 #endif

@@ -13,6 +13,7 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/syscall.h>
+#include "base/reach.h"
 #include "vfio/type1.h"
 
 #ifndef MREMAP_DONTUNMAP
@@ -62,10 +63,9 @@ static bool move_pages(char *old, size_t len, char *to)
 	/* DONTUNMAP leaves the old range mapped (and empty), so that no other thread's mmap can land in a hole that the program's own call is about to unmap */
 	long rc = sys_call(SYS_mremap, (long)old, (long)len, (long)len, MREMAP_MAYMOVE | MREMAP_FIXED | MREMAP_DONTUNMAP, (long)to, 0);
 	size_t half;
-	bool first;
 
 	if (failed(rc) && rc == -EINVAL) {
-		/* before 5.13 DONTUNMAP takes private anonymous memory only */
+		/* not for huge pages, and before 5.13 for private anonymous memory only */
 		rc = sys_call(SYS_mremap, (long)old, (long)len, (long)len, MREMAP_MAYMOVE | MREMAP_FIXED, (long)to, 0);
 		if (!failed(rc))
 			sys_call(SYS_mmap, (long)old, (long)len, PROT_NONE,
@@ -77,20 +77,60 @@ static bool move_pages(char *old, size_t len, char *to)
 		return false;
 	/* several mappings next to each other do not move in one call */
 	half = align_up(len / 2, len >= 2 * HUGE_2M ? HUGE_2M : PAGE_SIZE_4K);
-	/* as much as goes, also when some does not */
-	first = move_pages(old, half, to);
-	return move_pages(old + half, len - half, to + half) && first;
+	return move_pages(old, half, to) && move_pages(old + half, len - half, to + half);
 }
 
 static void *set_aside(void *old, uint64_t len, void *arg)
 {
 	char *to = reserve(old, len);
 
-	if (!to)
-		return NULL;
-	if (!move_pages(old, len, to))
-		log_warn(SHIM_WHO, "memory at %p that is mapped for DMA went away and could not be kept for the device", old);
+	if (to && !move_pages(old, len, to)) {
+		sys_call(SYS_munmap, (long)to, (long)len, 0, 0, 0, 0);
+		to = NULL;
+	}
 	return to;
+}
+
+/* Shared memory can be mapped once more, but for huge pages. */
+static bool map_again(char *old, size_t len, char *to)
+{
+	size_t half;
+
+	/* a no-op that fails when the range is more than one mapping */
+	if (!failed(sys_call(SYS_mremap, (long)old, (long)len, (long)len, 0, 0, 0)))
+		/* mremap(2): an old size of 0 makes a second mapping of the same pages, of a shared mapping only */
+		return !failed(sys_call(SYS_mremap, (long)old, 0, (long)len, MREMAP_MAYMOVE | MREMAP_FIXED, (long)to, 0));
+	if (len <= PAGE_SIZE_4K)
+		return false;
+	half = align_up(len / 2, len >= 2 * HUGE_2M ? HUGE_2M : PAGE_SIZE_4K);
+	return map_again(old, half, to) && map_again(old + half, len - half, to + half);
+}
+
+static void *second_view(void *old, uint64_t len, void *arg)
+{
+	char *to = reserve(old, len);
+
+	if (to && !map_again(old, len, to)) {
+		sys_call(SYS_munmap, (long)to, (long)len, 0, 0, 0, 0);
+		to = NULL;
+	}
+	return to;
+}
+
+/*
+ * The pages as they are now, in other memory: for those that cannot be moved without the mapping that they are in, which the program keeps, and of which nobody else sees the pages. What the device
+ * writes meanwhile is lost.
+ */
+static void *copy_aside(void *old, uint64_t len, void *arg)
+{
+	long to = sys_call(SYS_mmap, 0, (long)len, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+
+	if (failed(to))
+		return NULL;
+	if (reach_read((void *)to, old, len) == len)
+		return (void *)to;
+	sys_call(SYS_munmap, to, (long)len, 0, 0, 0, 0);
+	return NULL;
 }
 
 struct loss {
@@ -114,10 +154,19 @@ static bool loss_of(struct loss *l, void *addr, size_t len, bool taken)
 	return m;
 }
 
+/* Is @addr in the middle of a huge page? */
+static bool cuts_page(uint64_t addr)
+{
+	return addr & (reach_page_size(addr) - 1);
+}
+
 static long lose(void *arg)
 {
 	struct loss *l = arg;
 
+	/* the kernel does not unmap a part of one */
+	if (l->taken && (cuts_page((uint64_t)l->addr) || cuts_page((uint64_t)l->addr + l->len)))
+		return 0;
 	if (l->taken)
 		vfio_place_taken(l->system, (uint64_t)l->addr, (uint64_t)l->addr + l->len);
 	if (vfio_pages_in_use(l->system, l->addr, l->len))
@@ -207,22 +256,25 @@ bool shim_advice_loses(int advice)
 	}
 }
 
-/* Are there huge pages at [addr, addr + len)? Their mappings are not resized at what is a page elsewhere. */
-static bool is_huge(char *addr, size_t len)
+/*
+ * What the kernel will drop for @advice, or nothing. It refuses to for memory that is locked; and so it does for this advice, which changes nothing but the order in which pages are swapped. It does
+ * not for huge pages, of which it drops those that are whole.
+ */
+static bool drops(struct loss *l, int advice)
 {
-	char *odd = (uint64_t)addr % HUGE_2M ? addr : addr + PAGE_SIZE_4K;
+	uint64_t start = (uint64_t)l->addr, end = start + l->len, size = reach_page_size(start);
 
-	return odd + PAGE_SIZE_4K <= addr + len && sys_call(SYS_mremap, (long)odd, PAGE_SIZE_4K, PAGE_SIZE_4K, 0, 0, 0) == -EINVAL;
+	if (cuts_page(start))
+		return false;
+	if (size == PAGE_SIZE_4K)
+		return advice == MADV_DONTNEED_LOCKED || sys_call(SYS_madvise, (long)start, (long)l->len, MADV_COLD, 0, 0, 0) != -EINVAL;
+	if (cuts_page(end))
+		l->len = align_down(end, size) - start;
+	return l->len;
 }
 
-/* Will the kernel refuse @advice, as for what is locked in memory? It does so for this one, too, which changes nothing but the order in which pages are swapped. */
-static bool is_refused(char *addr, size_t len, int advice)
-{
-	return advice != MADV_DONTNEED_LOCKED && sys_call(SYS_madvise, (long)addr, (long)len, MADV_COLD, 0, 0, 0) == -EINVAL && !is_huge(addr, len);
-}
-
-/* Goes on while the lines show private, anonymous memory from @addr on; what comes before is skipped. @len becomes 0 when that is all of it. */
-static bool is_next_anonymous(const char *line, void *arg)
+/* Goes on while the lines show private memory from @addr on, of no file if @taken; what comes before is skipped. @len becomes 0 when that is all of it. */
+static bool is_next_private(const char *line, void *arg)
 {
 	unsigned long long start, end, inode;
 	struct loss *l = arg;
@@ -232,7 +284,7 @@ static bool is_next_anonymous(const char *line, void *arg)
 		return false;
 	if (end <= (uint64_t)l->addr)
 		return true;
-	if (start > (uint64_t)l->addr || shared != 'p' || inode)
+	if (start > (uint64_t)l->addr || shared != 'p' || (l->taken && inode))
 		return false;
 	if (end - (uint64_t)l->addr >= l->len) {
 		l->len = 0;
@@ -243,11 +295,11 @@ static bool is_next_anonymous(const char *line, void *arg)
 	return true;
 }
 
-static bool is_anonymous(void *addr, size_t len)
+static bool is_private(void *addr, size_t len, bool anonymous)
 {
-	struct loss l = { NULL, addr, len, false };
+	struct loss l = { NULL, addr, len, anonymous };
 
-	each_mapping(is_next_anonymous, &l);
+	each_mapping(is_next_private, &l);
 	return !l.len;
 }
 
@@ -261,7 +313,7 @@ static long free_rest(void *arg)
 	uint64_t at = (uint64_t)l->addr, to = at + l->len, a, b;
 	long rc = 0;
 
-	if (!vfio_pages_in_place(l->system, l->addr, l->len) || !is_anonymous(l->addr, l->len))
+	if (!vfio_pages_in_place(l->system, l->addr, l->len) || !is_private(l->addr, l->len, true))
 		return sys_call(SYS_madvise, (long)at, (long)l->len, MADV_FREE, 0, 0, 0);
 	for (; at < to && !rc; at = b) {
 		if (!vfio_next_in_use(l->system, at, to, false, &a, &b))
@@ -270,6 +322,16 @@ static long free_rest(void *arg)
 			rc = sys_call(SYS_madvise, (long)at, (long)(a - at), MADV_FREE, 0, 0, 0);
 	}
 	return rc;
+}
+
+/* Huge pages that are dropped, and the mapping stays. Those that are shared stay what they are. */
+static long lose_huge(void *arg)
+{
+	struct loss *l = arg;
+
+	if (is_private(l->addr, l->len, false))
+		vfio_preserve_pages(l->system, l->addr, l->len, copy_aside, NULL);
+	return 0;
 }
 
 bool shim_keep_madvise(void *addr, size_t len, int advice, long *ret)
@@ -282,41 +344,17 @@ bool shim_keep_madvise(void *addr, size_t len, int advice, long *ret)
 		*ret = shim_run(free_rest, &l);
 		return true;
 	}
-	if (!is_refused(addr, l.len, advice))
-		shim_run(lose, &l);
+	if (drops(&l, advice))
+		shim_run(reach_page_size((uint64_t)addr) == PAGE_SIZE_4K ? lose : lose_huge, &l);
 	return false;
 }
 
 /* ---- mremap ---- */
 
 /*
- * mremap to another place: program and device go on with the same pages. What vfio gets to keep must be a place of its own, so shared memory is mapped
- * once more there. Private memory cannot be mapped twice; that it is refused says more than a device and a program that have lost each other.
+ * To another place, program and device go on with the same pages. What vfio gets to keep must be a place of its own, so shared memory is mapped once more there. Private memory cannot be mapped twice;
+ * that it is refused says more than a device and a program that have lost each other.
  */
-static bool map_again(char *old, size_t len, char *to)
-{
-	size_t half;
-
-	/* a no-op that fails when the range is more than one mapping */
-	if (!failed(sys_call(SYS_mremap, (long)old, (long)len, (long)len, 0, 0, 0)))
-		/* mremap(2): an old size of 0 makes a second mapping of the same pages, of a shared mapping only */
-		return !failed(sys_call(SYS_mremap, (long)old, 0, (long)len, MREMAP_MAYMOVE | MREMAP_FIXED, (long)to, 0));
-	if (len <= PAGE_SIZE_4K)
-		return false;
-	half = align_up(len / 2, len >= 2 * HUGE_2M ? HUGE_2M : PAGE_SIZE_4K);
-	return map_again(old, half, to) && map_again(old + half, len - half, to + half);
-}
-
-static void *second_view(void *old, uint64_t len, void *arg)
-{
-	char *to = reserve(old, len);
-
-	if (to && !map_again(old, len, to)) {
-		sys_call(SYS_munmap, (long)to, (long)len, 0, 0, 0, 0);
-		to = NULL;
-	}
-	return to;
-}
 
 static long in_place(void *arg)
 {
@@ -332,7 +370,7 @@ static long keep_view(void *arg)
 	char *probe = second_view(l->addr, l->len, NULL);
 
 	if (!probe) {
-		log_err(SHIM_WHO, "mremap of private memory at %p that is mapped for DMA: uvfio cannot keep it for the device, ENOMEM; unmap it from the device first", l->addr);
+		log_err(SHIM_WHO, "mremap of private memory, or huge pages, at %p that is mapped for DMA: uvfio cannot keep it for the device, ENOMEM; unmap it from the device first", l->addr);
 		return -ENOMEM;
 	}
 	sys_call(SYS_munmap, (long)probe, (long)l->len, 0, 0, 0, 0);

@@ -16,6 +16,7 @@
 #include <sys/syscall.h>
 #include "base/log.h"
 #include "base/rcu.h"
+#include "base/reach.h"
 #include "base/sys.h"
 #include "vfio/type1_internal.h"
 
@@ -298,6 +299,9 @@ void vfio_preserve_pages(struct vfio_system *s, void *vaddr, uint64_t len,
 	all_lock(s);
 	/* memory that is mapped twice is moved once */
 	for (; from < to && next_stretch(s, from, to, &a, &b); from = b) {
+		/* a huge page goes with all that mappings have of it */
+		a = align_down(a, reach_page_size(a));
+		b = align_up(b, reach_page_size(b - 1));
 		new = move((void *)a, b - a, arg);
 		users = redirect(s, a, b, (uint64_t) new);
 		if (new)

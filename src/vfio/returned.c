@@ -10,6 +10,7 @@
  */
 #include <sys/mman.h>
 #include <sys/syscall.h>
+#include "base/reach.h"
 #include "base/sys.h"
 #include "vfio/type1_internal.h"
 
@@ -122,6 +123,13 @@ bool vfio_next_in_use(struct vfio_system *s, uint64_t from, uint64_t to, bool ke
 	found = touched(s, from, to - 1, start);
 	if (found) {
 		*end = reach_of(s, *start, to - 1);
+		/* a huge page stays as a whole */
+		*start = align_down(*start, reach_page_size(*start));
+		*end = align_up(*end, reach_page_size(*end - 1));
+		if (*start < from)
+			*start = from;
+		if (*end > to)
+			*end = to;
 		r = keep ? first(s, *start, *end - 1) : NULL;
 		/* what was given back before is not remembered twice */
 		if (r && r->node.start > *start)

@@ -29,7 +29,8 @@ unsigned vfio_type1_iova_ranges(struct vfio_type1 *t, struct vfio_iova_range *r,
 uint64_t vfio_type1_pgsizes(struct vfio_type1 *t);
 
 /*
- * The program is about to lose its view of [vaddr, vaddr + len) (munmap, mmap MAP_FIXED, mremap): pinned pages must stay with the devices. For each page of a mapping in that range @move(old, len, arg) moves
+ * The program is about to lose its view of [vaddr, vaddr + len) (munmap, mmap MAP_FIXED, mremap): pinned pages must stay with the devices. For each page of a mapping in that range (of which the kernel will
+ * not refuse to take some: it ends where a huge page ends) @move(old, len, arg) moves
  * the memory aside and returns where it is now (NULL: it could not; a device access then aborts). All type1 spaces of @s; memory that is mapped twice is moved once, neighbours in one call.
  * Locks are held: @move makes system calls and nothing else. It returns memory outside of the range (and where no MAP_FIXED of the program's comes), which is released with munmap when the
  * last mapping that uses it goes.
