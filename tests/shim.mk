@@ -10,11 +10,15 @@ $(shim_programs): $(BUILD)/test/%: tests/%.c tests/shim.h
 shim-programs: $(shim_programs)
 test-programs: $(shim_programs)
 
-# The device of tests/polled.sh: a plug-in, built as a user would.
-POLLED_MODEL := $(BUILD)/test/polled_model.so
-$(POLLED_MODEL): tests/polled_model.c include/uvfio/model.h
+# The devices of tests/polled.sh and tests/scope.sh: plug-ins, built as a user would; and the program of the second.
+TEST_MODELS := $(BUILD)/test/polled_model.so $(BUILD)/test/scope_model.so
+$(TEST_MODELS): $(BUILD)/test/%.so: tests/%.c include/uvfio/model.h
 	@mkdir -p $(@D)
 	$(call say,LINK,$@)
 	$(Q)$(CC) -std=gnu17 -D_GNU_SOURCE -O1 -g $(WARN) $(if $(WERROR),-Werror) -Iinclude -fvisibility=hidden -shared -fPIC -o $@ $<
-shim-programs: $(POLLED_MODEL)
-test-programs: $(POLLED_MODEL)
+$(BUILD)/test/scope: tests/scope.c tests/shim.h
+	@mkdir -p $(@D)
+	$(call say,LINK,$@)
+	$(Q)$(CC) -std=gnu17 -D_GNU_SOURCE -O1 -g $(WARN) $(if $(WERROR),-Werror) -o $@ $< -lpthread
+shim-programs: $(TEST_MODELS) $(BUILD)/test/scope
+test-programs: $(TEST_MODELS) $(BUILD)/test/scope
