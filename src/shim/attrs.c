@@ -1,6 +1,9 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * shim/attrs.c: the file of the view that acts when it is written: sriov_numvfs of a PF. Writes
+ * shim/attrs.c: files of the view that are more than files. `config` of a function that is made in
+ * this process is the hardware's at the moment when it is opened.
+ *
+ * And the file that acts when it is written: sriov_numvfs of a PF. Writes
  * must come to us wherever they are made, with the errno that the kernel's would have: by the
  * process that opened the file, by what it passed the descriptor to and exec'd (`/bin/echo 2 >
  * sriov_numvfs`), and from inside of libc's own streams (the echo of a shell is printf), which no
@@ -27,6 +30,56 @@
 
 static atomic_bool seen; /* this process, or one that it was forked from, has such a descriptor */
 
+bool shim_config_name(const char *virt)
+{
+	const char *slash = strrchr(virt, '/');
+
+	return slash && !strcmp(slash, "/config");
+}
+
+/* The directory in "/sys/.../0000:01:00.0/config" as an address, or false. */
+static bool config_address(const char *virt, char *addr, size_t size)
+{
+	const char *slash = strrchr(virt, '/'), *p;
+	size_t n;
+
+	if (!shim_config_name(virt))
+		return false;
+	for (p = slash; p > virt && p[-1] != '/'; p--)
+		;
+	n = (size_t)(slash - p);
+	if (n >= size)
+		return false;
+	memcpy(addr, p, n);
+	addr[n] = '\0';
+	return true;
+}
+
+long shim_config_open(const char *virt, int flags)
+{
+	uint8_t buf[PCI_CFG_EXP_SIZE];
+	struct machine *m = shim_machine_if_built();
+	char addr[32], name[SHIM_FD_NAME];
+	long fd, out;
+	int size;
+
+	if (!m || !config_address(virt, addr, sizeof(addr)))
+		return -ENOENT;
+	size = machine_config(m, addr, buf);
+	if (size < 0)
+		return -ENOENT;
+	fd = shim_memfd("pci-config");
+	if (fd < 0)
+		return fd;
+	out = sys_pwrite((int)fd, buf, (size_t)size, 0);
+	if (out == size)
+		out = sys_open(shim_fd_name(name, (int)fd), O_RDONLY | (flags & (O_CLOEXEC | O_NONBLOCK)), 0);
+	else if (out >= 0)
+		out = -EIO;
+	sys_close((int)fd);
+	return out;
+}
+
 bool shim_attr_name(const char *virt)
 {
 	size_t n = strlen(virt), len = sizeof(NAME) - 1;
@@ -34,18 +87,24 @@ bool shim_attr_name(const char *virt)
 	return n > len && !strcmp(virt + n - len, NAME);
 }
 
+/* All but the attribute's descriptor, a handle's and one that a program made so itself are neither. */
+static bool may_be_attr(int fd)
+{
+	long flags = sys_call(SYS_fcntl, fd, F_GETFL, 0, 0, 0, 0);
+
+	return flags >= 0 && (flags & (O_ACCMODE | O_PATH)) == O_ACCMODE;
+}
+
 /* The address of the PF whose attribute @fd is, and the file's @path. */
 static bool attr_of(int fd, char addr[16], char path[PATH_MAX])
 {
 	static const char devices[] = "/sys/devices/";
-	char link[48], *name, *dir;
-	long n, flags;
+	char link[SHIM_FD_NAME], *name, *dir;
+	long n;
 
-	flags = sys_call(SYS_fcntl, fd, F_GETFL, 0, 0, 0, 0);
-	if (flags < 0 || (flags & (O_ACCMODE | O_PATH)) != O_ACCMODE)
+	if (!may_be_attr(fd))
 		return false;
-	snprintf(link, sizeof(link), "/proc/self/fd/%d", fd);
-	n = sys_call(SYS_readlinkat, AT_FDCWD, (long)link, (long)path, PATH_MAX - 1, 0, 0);
+	n = sys_call(SYS_readlinkat, AT_FDCWD, (long)shim_fd_name(link, fd), (long)path, PATH_MAX - 1, 0, 0);
 	if (n <= 0 || (size_t)n <= shim.run_len)
 		return false;
 	path[n] = '\0';
@@ -75,12 +134,20 @@ long shim_attr_open(const char *real, int flags)
 	return fd;
 }
 
-void shim_attr_dup(int fd)
+static long run_dup(void *arg)
 {
 	char addr[16], path[PATH_MAX];
+	int fd = *(const int *)arg;
 
-	if (atomic_load_explicit(&seen, memory_order_relaxed) && attr_of(fd, addr, path))
+	if (attr_of(fd, addr, path))
 		shim_seccomp_trap_writes(fd);
+	return 0;
+}
+
+void shim_attr_dup(int fd)
+{
+	if (atomic_load_explicit(&seen, memory_order_relaxed) && may_be_attr(fd))
+		shim_run(run_dup, &fd);
 }
 
 void shim_attrs_init(void)
@@ -98,13 +165,10 @@ void shim_attrs_init(void)
 static long store(const char *addr, const char *text, size_t n)
 {
 	struct machine *m;
-	uint64_t mask;
 	bool was;
 	long ret;
 
 	shim_handles_drain();
-	/* from the lock of the run to its end no handler of the program comes in between */
-	shim_block_signals(&mask);
 	ret = machine_numvfs_store(shim.run_dir, addr, text, n);
 	/* a close that came another way than through our wrapper may not have been taken in yet */
 	if (ret == -EBUSY && shim_handles_drain())
@@ -117,7 +181,6 @@ static long store(const char *addr, const char *text, size_t n)
 		machine_sync(m);
 		shim_drain_off(was);
 	}
-	shim_restore_signals(&mask);
 	return ret;
 }
 

@@ -6,22 +6,16 @@
 #include "shim/shim.h"
 
 #include <dirent.h>
-#include <dlfcn.h>
 #include <fcntl.h>
 #include <ftw.h>
 #include <glob.h>
 #include <stdlib.h>
 #include <string.h>
 
-#define NEXT(name)                                                             \
-	static __typeof__(name) *real;                                         \
-	if (!real)                                                             \
-		real = (__typeof__(name) *)(uintptr_t)dlsym(RTLD_NEXT, #name)
-
 EXPORT DIR *opendir(const char *path)
 {
-	struct shim_path p = { .virt = NULL };
 	int fd = AT_FDCWD;
+	struct shim_path p;
 	const char *use;
 	DIR *d;
 
@@ -30,6 +24,7 @@ EXPORT DIR *opendir(const char *path)
 	do
 		d = real(use);
 	while (!d && shim_path_again(-errno, &fd, &use, true, &p));
+	shim_path_done(&p);
 	/* for openat(dirfd(d), ...) */
 	if (d && (p.virt || p.above))
 		shim_fd_mark(dirfd(d), false);
@@ -60,13 +55,44 @@ static bool is_node_name(const char *s)
 READDIR(readdir, dirent)
 READDIR(readdir64, dirent64)
 
+/* A path for a function that takes its time and calls the program back: not in a struct shim_path, which may have signals blocked. */
+struct place {
+	int dirfd;
+	bool in_view;
+	char *text; /* malloc; NULL: what the program gave */
+};
+
+static const char *enter(int dirfd, const char *path, struct place *at)
+{
+	struct shim_path p;
+	const char *use;
+
+	at->dirfd = dirfd;
+	at->text = NULL;
+	use = shim_path_at(&at->dirfd, path, &p);
+	at->in_view = p.virt;
+	if (use != path)
+		at->text = strdup(use);
+	shim_path_done(&p);
+	/* without memory as the real one: no such file, of which there is none without a name */
+	return use == path ? path : at->text ? at->text : "";
+}
+
+static void leave(struct place *at)
+{
+	free(at->text);
+}
+
 #define SCANDIR(name, type)                                                                                                \
 	EXPORT int name(const char *restrict path, struct type ***restrict list, int (*filter)(const struct type *),       \
 			int (*cmp)(const struct type **, const struct type **))                                            \
 	{                                                                                                                  \
-		struct shim_path p = { .virt = NULL };                                                                     \
+		struct place at;                                                                                           \
+		int rc;                                                                                                    \
 		NEXT(name);                                                                                                \
-		return real(shim_path(path, &p), list, filter, cmp);                                                       \
+		rc = real(enter(AT_FDCWD, path, &at), list, filter, cmp);                                                  \
+		leave(&at);                                                                                                \
+		return rc;                                                                                                 \
 	}
 SCANDIR(scandir, dirent)
 SCANDIR(scandir64, dirent64)
@@ -75,11 +101,14 @@ SCANDIR(scandir64, dirent64)
 	EXPORT int name(int dfd, const char *restrict path, struct type ***restrict list,                                  \
 			int (*filter)(const struct type *), int (*cmp)(const struct type **, const struct type **))        \
 	{                                                                                                                  \
-		struct shim_path p = { .virt = NULL };                                                                     \
+		struct place at;                                                                                           \
 		const char *use;                                                                                           \
+		int rc;                                                                                                    \
 		NEXT(name);                                                                                                \
-		use = shim_path_at(&dfd, path, &p);                                                                        \
-		return real(dfd, use, list, filter, cmp);                                                                  \
+		use = enter(dfd, path, &at);                                                                               \
+		rc = real(at.dirfd, use, list, filter, cmp);                                                               \
+		leave(&at);                                                                                                \
+		return rc;                                                                                                 \
 	}
 SCANDIRAT(scandirat, dirent)
 SCANDIRAT(scandirat64, dirent64)
@@ -129,17 +158,20 @@ static int on_ftw(const char *path, const struct stat *st, int type)
 /* the 64 variants' structures are the same on this processor */
 #define FTW(name, func_t, trampoline, ...)                                                                             \
 	{                                                                                                              \
-		struct shim_path p = { .virt = NULL };                                                                 \
 		struct walk outer = walk;                                                                              \
+		struct place at;                                                                                       \
 		const char *use;                                                                                       \
 		int rc;                                                                                                \
 		NEXT(name);                                                                                            \
-		use = shim_path(path, &p);                                                                             \
-		if (!p.virt)                                                                                           \
-			return real(use, fn, __VA_ARGS__);                                                             \
-		walk.fn = (void *)(uintptr_t)fn;                                                                       \
-		rc = real(use, (func_t)(uintptr_t)trampoline, __VA_ARGS__);                                            \
-		walk = outer;                                                                                          \
+		use = enter(AT_FDCWD, path, &at);                                                                      \
+		if (at.in_view) {                                                                                      \
+			walk.fn = (void *)(uintptr_t)fn;                                                               \
+			rc = real(use, (func_t)(uintptr_t)trampoline, __VA_ARGS__);                                    \
+			walk = outer;                                                                                  \
+		} else {                                                                                               \
+			rc = real(use, fn, __VA_ARGS__);                                                               \
+		}                                                                                                      \
+		leave(&at);                                                                                            \
 		return rc;                                                                                             \
 	}
 
@@ -167,16 +199,17 @@ static void unmap_results(char **v, size_t from, size_t n)
 #define GLOB(name, type)                                                                                               \
 	EXPORT int name(const char *restrict pattern, int flags, int (*err)(const char *, int), type *restrict g)      \
 	{                                                                                                              \
-		struct shim_path p = { .virt = NULL };                                                                 \
 		size_t before = flags & GLOB_APPEND ? g->gl_pathc : 0;                                                 \
-		const char *use;                                                                                       \
+		struct place at;                                                                                       \
 		int rc;                                                                                                \
 		NEXT(name);                                                                                            \
-		use = flags & GLOB_ALTDIRFUNC ? pattern : shim_path(pattern, &p);                                      \
-		rc = real(use, flags, err, g);                                                                         \
-		if (!rc && p.virt)                                                                                     \
+		if (flags & GLOB_ALTDIRFUNC)                                                                           \
+			return real(pattern, flags, err, g);                                                           \
+		rc = real(enter(AT_FDCWD, pattern, &at), flags, err, g);                                               \
+		if (!rc && at.in_view)                                                                                 \
 			unmap_results(g->gl_pathv, (flags & GLOB_DOOFFS ? g->gl_offs : 0) + before,                    \
 				      g->gl_pathc - before);                                                           \
+		leave(&at);                                                                                            \
 		return rc;                                                                                             \
 	}
 GLOB(glob, glob_t)

@@ -10,7 +10,6 @@
  */
 #include "shim/shim.h"
 
-#include <dlfcn.h>
 #include <fcntl.h>
 #include <stdarg.h>
 #include <sys/syscall.h>
@@ -72,13 +71,6 @@ void shim_fd_copy_marks(int from, int to)
 	shim_attr_dup(to);
 }
 
-static int (*real_close)(int);
-
-__attribute__((constructor(101))) static void resolve(void)
-{
-	real_close = (int (*)(int))(uintptr_t)dlsym(RTLD_NEXT, "close");
-}
-
 /* @call: libc's, a cancellation point, or NULL */
 static long do_close(int fd, int (*call)(int))
 {
@@ -106,7 +98,8 @@ long shim_close(int fd)
 
 EXPORT int close(int fd)
 {
-	return (int)shim_ret(do_close(fd, real_close));
+	NEXT(close);
+	return (int)shim_ret(do_close(fd, real));
 }
 
 long shim_dup(int fd)
@@ -174,18 +167,15 @@ long shim_fcntl(int fd, int cmd, unsigned long arg)
 	return rc;
 }
 
-static int (*real_fcntl)(int, int, ...);
-
 static int do_fcntl(int fd, int cmd, unsigned long arg)
 {
 	/* locks that wait are cancellation points: libc's */
 	if (cmd == F_SETLKW || cmd == F_OFD_SETLKW) {
 		long rc;
 
-		if (!real_fcntl)
-			real_fcntl = (int (*)(int, int, ...))(uintptr_t)dlsym(RTLD_NEXT, "fcntl64");
-		if (real_fcntl)
-			return shim_vfs_fcntl(fd, cmd, arg, real_fcntl, &rc) ? (int)shim_ret(rc) : real_fcntl(fd, cmd, arg);
+		NEXT(fcntl64);
+		if (real)
+			return shim_vfs_fcntl(fd, cmd, arg, real, &rc) ? (int)shim_ret(rc) : real(fd, cmd, arg);
 	}
 	/* SIGIO's owner has two ways to be told, libc takes the one that has no lost values */
 	if (cmd == F_GETOWN) {

@@ -5,7 +5,6 @@
  */
 #include "shim/shim.h"
 
-#include <dlfcn.h>
 #include <fcntl.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -30,14 +29,12 @@ static long open_handle(const char *virt, int flags)
 	struct machine *m;
 	struct uapi_file *f;
 	int rc = 0;
-	uint64_t mask;
 	bool was;
 
 	m = shim_machine(&rc);
 	if (!m)
 		return rc;
 	shim_handles_drain();
-	shim_block_signals(&mask);
 	was = shim_drain_off(true);
 	do {
 		if (strcmp(virt, "/dev/vfio/vfio"))
@@ -46,7 +43,6 @@ static long open_handle(const char *virt, int flags)
 			rc = uapi_open(machine_system(m), &shim_host, virt, flags, &f);
 	} while (rc == -EAGAIN);
 	shim_drain_off(was);
-	shim_restore_signals(&mask);
 	if (rc)
 		return rc;
 	/* fs/open.c, do_dentry_open(): asked of a file that is open already */
@@ -54,55 +50,6 @@ static long open_handle(const char *virt, int flags)
 	if (rc < 0)
 		uapi_file_put(f);
 	return rc;
-}
-
-/* The directory in "/sys/.../0000:01:00.0/config" as an address, or false. */
-static bool config_address(const char *virt, char *addr, size_t size)
-{
-	const char *slash = strrchr(virt, '/'), *p;
-	size_t n;
-
-	if (!slash || strcmp(slash, "/config"))
-		return false;
-	for (p = slash; p > virt && p[-1] != '/'; p--)
-		;
-	n = (size_t)(slash - p);
-	if (n >= size)
-		return false;
-	memcpy(addr, p, n);
-	addr[n] = '\0';
-	return true;
-}
-
-/* Its bytes at this moment, as the bus reads them. -ENOENT: not one of ours, or not made in this process. */
-static long open_config(const char *virt, int flags)
-{
-	uint8_t buf[PCI_CFG_EXP_SIZE];
-	struct machine *m = shim_machine_if_built();
-	char addr[32], path[48];
-	uint64_t mask;
-	long fd, out;
-	int size;
-
-	if (!m || !config_address(virt, addr, sizeof(addr)))
-		return -ENOENT;
-	shim_block_signals(&mask);
-	size = machine_config(m, addr, buf);
-	shim_restore_signals(&mask);
-	if (size < 0)
-		return -ENOENT;
-	fd = shim_memfd("pci-config");
-	if (fd < 0)
-		return fd;
-	out = sys_pwrite((int)fd, buf, (size_t)size, 0);
-	if (out == size) {
-		snprintf(path, sizeof(path), "/proc/self/fd/%ld", fd);
-		out = sys_open(path, O_RDONLY | (flags & (O_CLOEXEC | O_NONBLOCK)), 0);
-	} else if (out >= 0) {
-		out = -EIO;
-	}
-	sys_close((int)fd);
-	return out;
 }
 
 /* A name in /dev/vfio itself. What is below one of them is the file system's to refuse. */
@@ -123,17 +70,28 @@ static bool is_refused(const char *node, int flags)
 	       !sys_call(SYS_newfstatat, AT_FDCWD, (long)node, (long)&st, 0, 0, 0);
 }
 
-/* What is not the kernel's to open of the path @p of the view: true and *@fd. */
-static bool open_view(const struct shim_path *p, const char *use, int flags, long *fd)
-{
-	bool node = is_device_node(p->virt);
-	struct stat st;
-	long rc;
+struct open_args {
+	const struct shim_path *p;
+	int flags;
+	long *fd;
+};
 
-	/* it is none, and so the kernel will say of what stands there */
-	if (node && flags & O_DIRECTORY)
-		return false;
-	if (node && !(flags & O_PATH)) {
+/* a write that nobody acts on would be a false success */
+static bool opens_to_write(int flags)
+{
+	return !(flags & O_PATH) && ((flags & O_ACCMODE) != O_RDONLY || flags & (O_CREAT | O_TRUNC));
+}
+
+static long run_open_view(void *arg)
+{
+	const struct open_args *a = arg;
+	const struct shim_path *p = a->p;
+	const char *use = p->text;
+	int flags = a->flags;
+	long rc, *fd = a->fd;
+	struct stat st;
+
+	if (is_device_node(p->virt) && !(flags & O_PATH)) {
 		if ((flags & (O_CREAT | O_EXCL)) == (O_CREAT | O_EXCL) && !sys_call(SYS_faccessat, AT_FDCWD, (long)use, F_OK, 0, 0, 0))
 			*fd = -EEXIST;
 		else if (is_refused(use, flags))
@@ -144,8 +102,7 @@ static bool open_view(const struct shim_path *p, const char *use, int flags, lon
 			*fd = -EACCES;
 		return true;
 	}
-	/* a write that nobody acts on would be a false success */
-	if (!(flags & O_PATH) && ((flags & O_ACCMODE) != O_RDONLY || flags & (O_CREAT | O_TRUNC))) {
+	if (opens_to_write(flags)) {
 		rc = sys_call(SYS_newfstatat, AT_FDCWD, (long)use, (long)&st, 0, 0, 0);
 		if (rc < 0 && !(flags & O_CREAT)) {
 			*fd = rc;
@@ -159,55 +116,80 @@ static bool open_view(const struct shim_path *p, const char *use, int flags, lon
 		}
 		return true;
 	}
-	*fd = open_config(p->virt, flags);
+	*fd = shim_config_open(p->virt, flags);
 	return *fd != -ENOENT;
 }
 
-/* The number in @path, /proc/self/fd/N or its kin, if it may be a handle's or of the view; else -1. */
-static int self_fd(const char *path)
+/* What is not the kernel's to open of the path @p of the view: true and *@fd. */
+static bool open_view(const struct shim_path *p, int flags, long *fd)
 {
-	char head[48];
-	int n;
+	struct open_args a = { p, flags, fd };
 
-	if (!shim.on || guard_copy_part(head, path, sizeof(head)) < 10 || head[0] != '/' || (head[1] != 'p' && head[1] != 'd'))
-		return -1;
-	head[sizeof(head) - 1] = '\0';
-	n = shim_path_self_fd(head);
-	return n >= 0 && (shim_fd_maybe_handle(n) || shim_fd_maybe_view(n)) ? n : -1;
+	if (is_device_node(p->virt)) {
+		/* it is none, and so the kernel will say of what stands there */
+		if (flags & O_DIRECTORY || flags & O_PATH)
+			return false;
+	} else if (!opens_to_write(flags) && !shim_config_name(p->virt)) {
+		return false;
+	}
+	return shim_run(run_open_view, &a);
 }
 
-int shim_path_of_handle(const char *path, struct shim_path *p)
+/* The descriptor that @p is the path of, if it may be a handle's or of the view; else -1. */
+static int self_fd(const struct shim_path *p)
 {
-	int n = self_fd(path);
-	char text[PATH_MAX];
+	return p->fd >= 0 && (shim_fd_maybe_handle(p->fd) || shim_fd_maybe_view(p->fd)) ? p->fd : -1;
+}
 
-	if (n < 0 || !shim_fd_link(n, text, sizeof(text)))
+struct node_args {
+	int fd;
+	char node[32];
+};
+
+static long run_node(void *arg, char *text)
+{
+	struct node_args *a = arg;
+
+	if (!shim_fd_link(a->fd, text, SHIM_PATH_LONG))
 		return 0;
-	if (!is_device_node(text))
+	if (!is_device_node(text) || strlen(text) >= sizeof(a->node))
 		return text[0] == '/' ? 0 : -1;
-	shim_path_of_view(p, text);
+	strcpy(a->node, text);
 	return 1;
 }
 
+int shim_path_of_handle(struct shim_path *p)
+{
+	struct node_args a = { .fd = self_fd(p) };
+	int rc, dirfd = AT_FDCWD;
+
+	if (a.fd < 0)
+		return 0;
+	rc = (int)shim_run_with_room(run_node, &a);
+	if (rc == 1)
+		shim_path_at(&dirfd, a.node, p);
+	return rc;
+}
+
 /*
- * Opens once more what descriptor @n is, if that is a file of ours: true and *@fd. A device node is opened anew, an anonymous inode cannot be (fs/anon_inodes.c). What
+ * Opens once more what @p is a path of, if that is a file of ours: true and *@fd. A device node is opened anew, an anonymous inode cannot be (fs/anon_inodes.c). What
  * stops at the link, or makes a descriptor of the place alone, is the kernel's to do.
  */
-static bool open_again(int n, struct shim_path *p, int flags, long *fd)
+static bool open_again(struct shim_path *p, int flags, long *fd)
 {
-	char text[PATH_MAX];
+	int rc;
 
-	if (flags & (O_PATH | O_NOFOLLOW) || (flags & (O_CREAT | O_EXCL)) == (O_CREAT | O_EXCL) || !shim_fd_link(n, text, sizeof(text)))
+	if (flags & (O_PATH | O_NOFOLLOW) || (flags & (O_CREAT | O_EXCL)) == (O_CREAT | O_EXCL))
 		return false;
-	if (!is_device_node(text)) {
-		*fd = flags & O_DIRECTORY ? -ENOTDIR : -ENXIO;
-		return text[0] != '/';
-	}
-	shim_path_of_view(p, text);
+	rc = shim_path_of_handle(p);
+	if (!rc)
+		return false;
 	if (flags & O_DIRECTORY)
 		*fd = -ENOTDIR;
+	else if (rc < 0)
+		*fd = -ENXIO;
 	else
-		open_view(p, p->real, flags, fd);
+		open_view(p, flags, fd);
 	return true;
 }
 
@@ -217,15 +199,15 @@ static long do_open(int dirfd, const char *path, int flags, mode_t mode, open_fn
 {
 	struct shim_path p;
 	const char *use = shim_path_at(&dirfd, path, &p);
-	int self = -1;
+	int self = self_fd(&p);
 	long fd;
 
 	do {
-		if (!p.virt)
-			self = self_fd(use);
-		if (p.virt ? open_view(&p, use, flags, &fd) : self >= 0 && open_again(self, &p, flags, &fd))
+		if (p.virt ? open_view(&p, flags, &fd) : self >= 0 && open_again(&p, flags, &fd)) {
+			shim_path_done(&p);
 			return fd;
-		if (call) {
+		}
+		if (call && !p.room) {
 			fd = call(dirfd, use, flags, mode);
 			if (fd < 0)
 				fd = -errno;
@@ -237,20 +219,13 @@ static long do_open(int dirfd, const char *path, int flags, mode_t mode, open_fn
 		shim_fd_mark((int)fd, false);
 	if (fd >= 0 && self >= 0)
 		shim_fd_copy_marks(self, (int)fd);
+	shim_path_done(&p);
 	return fd;
 }
 
 long shim_open(int dirfd, const char *path, int flags, mode_t mode)
 {
 	return do_open(dirfd, path, flags, mode, NULL);
-}
-
-/* libc's, which is a cancellation point */
-static open_fn *real_openat;
-
-__attribute__((constructor(101))) static void resolve(void)
-{
-	real_openat = (open_fn *)(uintptr_t)dlsym(RTLD_NEXT, "openat");
 }
 
 #define MODE(flags, mode)                                                      \
@@ -264,7 +239,9 @@ __attribute__((constructor(101))) static void resolve(void)
 
 static int open_ret(int dirfd, const char *path, int flags, mode_t mode)
 {
-	return (int)shim_ret(do_open(dirfd, path, flags, mode, real_openat));
+	/* libc's, which is a cancellation point */
+	NEXT(openat);
+	return (int)shim_ret(do_open(dirfd, path, flags, mode, real));
 }
 
 EXPORT int open(const char *path, int flags, ...)
@@ -355,11 +332,6 @@ static int mode_flags(const char *mode)
 	return flags;
 }
 
-#define NEXT(name)                                                             \
-	static __typeof__(name) *real;                                         \
-	if (!real)                                                             \
-		real = (__typeof__(name) *)(uintptr_t)dlsym(RTLD_NEXT, #name)
-
 static FILE *open_stream(const char *path, const char *mode, FILE *(*real)(const char *, const char *))
 {
 	struct shim_path p;
@@ -369,10 +341,13 @@ static FILE *open_stream(const char *path, const char *mode, FILE *(*real)(const
 
 	while (!p.virt || flags < 0) {
 		f = real(use, mode);
-		if (f || !shim_path_again(-errno, &dirfd, &use, true, &p))
-			return f;
+		if (!f && shim_path_again(-errno, &dirfd, &use, true, &p))
+			continue;
+		shim_path_done(&p);
+		return f;
 	}
 	fd = open_ret(AT_FDCWD, p.virt, flags, 0666);
+	shim_path_done(&p);
 	if (fd < 0)
 		return NULL;
 	f = fdopen(fd, mode);
@@ -402,80 +377,90 @@ static bool refuse_write(const struct shim_path *p, const char *mode)
 	return true;
 }
 
+static FILE *reopen_stream(const char *path, const char *mode, FILE *f, FILE *(*real)(const char *, const char *, FILE *))
+{
+	struct shim_path p;
+	const char *use = shim_path(path, &p);
+
+	f = refuse_write(&p, mode) ? NULL : real(use, mode, f);
+	shim_path_done(&p);
+	return f;
+}
+
 EXPORT FILE *freopen(const char *restrict path, const char *restrict mode, FILE *restrict f)
 {
-	struct shim_path p = { .virt = NULL };
-	const char *use;
-
 	NEXT(freopen);
-	use = shim_path(path, &p);
-	return refuse_write(&p, mode) ? NULL : real(use, mode, f);
+	return reopen_stream(path, mode, f, real);
 }
 
 EXPORT FILE *freopen64(const char *restrict path, const char *restrict mode, FILE *restrict f)
 {
-	struct shim_path p = { .virt = NULL };
-	const char *use;
-
 	NEXT(freopen64);
-	use = shim_path(path, &p);
-	return refuse_write(&p, mode) ? NULL : real(use, mode, f);
+	return reopen_stream(path, mode, f, real);
 }
 
 /* ---- stat ---- */
 
-static __attribute__((noinline)) void fix_node(int fd, struct stat *st)
-{
-	char text[PATH_MAX];
+struct stat_args {
+	int fd;
+	struct stat *st;
+};
 
-	if (shim_fd_link(fd, text, sizeof(text)))
-		shim_path_stat(text, st);
+/* Of a memfd, and of a socket. */
+static long run_fix_stat(void *arg)
+{
+	const struct stat_args *a = arg;
+	struct stat st = *a->st;
+	struct node_args n = { .fd = a->fd };
+	struct shim_handle *h;
+	char link[128];
+
+	/* a descriptor with O_PATH of a node of the view, which is a socket there */
+	if (S_ISSOCK(st.st_mode)) {
+		if (shim_run_with_room(run_node, &n) == 1)
+			shim_path_stat(n.node, a->st);
+		return 0;
+	}
+	h = shim_handle_find(st.st_dev, st.st_ino);
+	if (h) {
+		shim_link_stat(shim_handle_link(h), a->st);
+		shim_handle_put(h);
+	} else if (a->fd >= 0 && !st.st_size && shim_foreign_link(a->fd, link, sizeof(link))) {
+		shim_link_stat(link, a->st);
+	}
+	return 0;
 }
 
 /* What stands in @st, as the kernel's own file would show it. */
 static void fix_stat(int fd, const char *virt, struct stat *st)
 {
-	struct shim_handle *h;
-	char link[128];
+	struct stat_args a = { fd, st };
 
-	if (virt) {
+	if (virt)
 		shim_path_stat(virt, st);
-		return;
-	}
-	/* a descriptor with O_PATH of a node of the view, which is a socket there */
-	if (fd >= 0 && S_ISSOCK(st->st_mode) && st->st_dev == shim.run_dev)
-		fix_node(fd, st);
-	if (!S_ISREG(st->st_mode) || st->st_nlink)
-		return;
-	h = shim_handle_find(st->st_dev, st->st_ino);
-	if (h) {
-		shim_link_stat(shim_handle_link(h), st);
-		shim_handle_put(h);
-	} else if (fd >= 0 && !st->st_size && shim_foreign_link(fd, link, sizeof(link))) {
-		shim_link_stat(link, st);
-	}
+	else if ((S_ISREG(st->st_mode) && !st->st_nlink) || (fd >= 0 && S_ISSOCK(st->st_mode) && st->st_dev == shim.run_dev))
+		shim_run(run_fix_stat, &a);
+}
+
+/* The descriptor that @path names, with the flag AT_EMPTY_PATH also as @dirfd; -1: none. The kernel found the file. */
+static int fd_of(const struct shim_path *p, int dirfd, const char *path, int flags)
+{
+	return p->fd < 0 && flags & AT_EMPTY_PATH && (!path || !*path) ? dirfd : p->fd;
 }
 
 long shim_stat(int dirfd, const char *path, struct stat *st, int flags)
 {
-	struct shim_path p = { .virt = NULL };
-	struct stat own;
-	const char *use = path;
+	struct shim_path p;
+	const char *use = shim_path_at(&dirfd, path, &p);
 	long rc;
 
-	if (!shim.on)
-		return sys_call(SYS_newfstatat, dirfd, (long)path, (long)st, flags, 0, 0);
-	if (!(flags & AT_EMPTY_PATH))
-		use = shim_path_at(&dirfd, path, &p);
-	else if (!guard_copy(&(char){ 0 }, path, 1) && path[0])
-		use = shim_path_at(&dirfd, path, &p);
 	do
-		rc = sys_call(SYS_newfstatat, dirfd, (long)use, (long)&own, flags, 0, 0);
+		rc = sys_call(SYS_newfstatat, dirfd, (long)use, (long)st, flags, 0, 0);
 	while (shim_path_again(rc, &dirfd, &use, !(flags & AT_SYMLINK_NOFOLLOW), &p));
-	if (rc)
-		return rc;
-	fix_stat(use != path ? -1 : *path ? shim_path_self_fd(path) : dirfd, p.virt, &own);
-	return guard_copy(st, &own, sizeof(own));
+	if (!rc && shim.on)
+		fix_stat(fd_of(&p, dirfd, use, flags), p.virt, st);
+	shim_path_done(&p);
+	return rc;
 }
 
 static long fstat_fast(int fd, struct stat *st)
@@ -487,42 +472,40 @@ static long fstat_fast(int fd, struct stat *st)
 	return rc;
 }
 
+static void fix_statx(int fd, const char *virt, struct statx *sx)
+{
+	struct stat st = { .st_dev = makedev(sx->stx_dev_major, sx->stx_dev_minor), .st_ino = sx->stx_ino, .st_mode = sx->stx_mode,
+			   .st_nlink = sx->stx_nlink, .st_size = (off_t)sx->stx_size, .st_uid = sx->stx_uid, .st_gid = sx->stx_gid };
+
+	fix_stat(fd, virt, &st);
+	if (st.st_mode == sx->stx_mode)
+		return;
+	sx->stx_mode = (uint16_t)st.st_mode;
+	sx->stx_uid = st.st_uid;
+	sx->stx_gid = st.st_gid;
+	sx->stx_ino = st.st_ino;
+	sx->stx_nlink = (uint32_t)st.st_nlink;
+	sx->stx_dev_major = major(st.st_dev);
+	sx->stx_dev_minor = minor(st.st_dev);
+	sx->stx_size = 0;
+	sx->stx_blocks = 0;
+	sx->stx_rdev_major = major(st.st_rdev);
+	sx->stx_rdev_minor = minor(st.st_rdev);
+}
+
 long shim_statx(int dirfd, const char *path, int flags, unsigned mask, void *out)
 {
-	struct shim_path p = { .virt = NULL };
-	struct statx sx;
-	struct stat st = { 0 };
-	const char *use;
+	struct shim_path p;
+	const char *use = shim_path_at(&dirfd, path, &p);
 	long rc;
 
-	use = shim_path_at(&dirfd, path, &p);
 	do
 		rc = sys_call(SYS_statx, dirfd, (long)use, flags, mask, (long)out, 0);
 	while (shim_path_again(rc, &dirfd, &use, !(flags & AT_SYMLINK_NOFOLLOW), &p));
-	if (rc || !shim.on || guard_copy(&sx, out, sizeof(sx)))
-		return rc;
-	st.st_dev = makedev(sx.stx_dev_major, sx.stx_dev_minor);
-	st.st_ino = sx.stx_ino;
-	st.st_mode = sx.stx_mode;
-	st.st_uid = sx.stx_uid;
-	st.st_gid = sx.stx_gid;
-	st.st_nlink = sx.stx_nlink;
-	st.st_size = (off_t)sx.stx_size;
-	fix_stat(use != path ? -1 : *path ? shim_path_self_fd(path) : dirfd, p.virt, &st);
-	if (st.st_mode == sx.stx_mode)
-		return 0;
-	sx.stx_mode = (uint16_t)st.st_mode;
-	sx.stx_uid = st.st_uid;
-	sx.stx_gid = st.st_gid;
-	sx.stx_ino = st.st_ino;
-	sx.stx_nlink = (uint32_t)st.st_nlink;
-	sx.stx_dev_major = major(st.st_dev);
-	sx.stx_dev_minor = minor(st.st_dev);
-	sx.stx_size = 0;
-	sx.stx_blocks = 0;
-	sx.stx_rdev_major = major(st.st_rdev);
-	sx.stx_rdev_minor = minor(st.st_rdev);
-	return guard_copy(out, &sx, sizeof(sx));
+	if (!rc && shim.on)
+		fix_statx(fd_of(&p, dirfd, use, flags), p.virt, out);
+	shim_path_done(&p);
+	return rc;
 }
 
 /* struct stat64 is struct stat on this processor; libc gives both names to each function */
@@ -594,9 +577,9 @@ EXPORT int __fxstatat64(int ver, int dirfd, const char *path, struct stat64 *st,
 long shim_statfs(const char *path, void *user_out)
 {
 	struct statfs *out = user_out;
-	struct shim_path p = { .virt = NULL };
-	const char *use = shim_path(path, &p);
 	int dirfd = AT_FDCWD;
+	struct shim_path p;
+	const char *use = shim_path_at(&dirfd, path, &p);
 	long rc;
 
 	do
@@ -604,6 +587,7 @@ long shim_statfs(const char *path, void *user_out)
 	while (shim_path_again(rc, &dirfd, &use, true, &p));
 	if (!rc && p.virt && !strncmp(p.virt, "/sys/", 5))
 		out->f_type = SYSFS_MAGIC_NUMBER;
+	shim_path_done(&p);
 	return rc;
 }
 
@@ -619,10 +603,13 @@ EXPORT int statfs64(const char *path, struct statfs64 *out)
 
 EXPORT int statvfs(const char *restrict path, struct statvfs *restrict out)
 {
-	struct shim_path p = { .virt = NULL };
+	struct shim_path p;
+	int rc;
 
 	NEXT(statvfs);
-	return real(shim_path(path, &p), out);
+	rc = real(shim_path(path, &p), out);
+	shim_path_done(&p);
+	return rc;
 }
 
 EXPORT int statvfs64(const char *restrict path, struct statvfs64 *restrict out)
@@ -634,13 +621,14 @@ EXPORT int statvfs64(const char *restrict path, struct statvfs64 *restrict out)
 
 long shim_access(int dirfd, const char *path, int mode, int flags, bool at2)
 {
-	struct shim_path p = { .virt = NULL };
+	struct shim_path p;
 	const char *use = shim_path_at(&dirfd, path, &p);
 	long rc;
 
 	do
 		rc = sys_call(at2 ? SYS_faccessat2 : SYS_faccessat, dirfd, (long)use, mode, flags, 0, 0);
 	while (shim_path_again(rc, &dirfd, &use, !(flags & AT_SYMLINK_NOFOLLOW), &p));
+	shim_path_done(&p);
 	return rc;
 }
 
@@ -651,7 +639,7 @@ EXPORT int access(const char *path, int mode)
 
 EXPORT int faccessat(int dirfd, const char *path, int mode, int flags)
 {
-	struct shim_path p = { .virt = NULL };
+	struct shim_path p;
 	const char *use;
 	int rc;
 
@@ -661,6 +649,7 @@ EXPORT int faccessat(int dirfd, const char *path, int mode, int flags)
 	do
 		rc = real(dirfd, use, mode, flags);
 	while (rc && shim_path_again(-errno, &dirfd, &use, !(flags & AT_SYMLINK_NOFOLLOW), &p));
+	shim_path_done(&p);
 	return rc;
 }
 
@@ -676,28 +665,28 @@ EXPORT int eaccess(const char *path, int mode)
 
 /* ---- links and names ---- */
 
+/* Is what the kernel wrote to @text, which may be cut, such as a program is told otherwise? */
+static bool begins(const char *text, size_t n, const char *with, size_t len)
+{
+	return !memcmp(text, with, n < len ? n : len);
+}
+
 long shim_readlink(int dirfd, const char *path, char *buf, size_t size)
 {
-	struct shim_path p = { .virt = NULL };
+	struct shim_path p;
+	struct shim_text t;
 	const char *use = shim_path_at(&dirfd, path, &p);
-	char text[2 * PATH_MAX];
-	size_t n;
 	long rc;
 
-	if (!shim.on || !size || size > INT_MAX)
-		return sys_call(SYS_readlinkat, dirfd, (long)use, (long)buf, (long)size, 0, 0);
 	do
-		rc = sys_call(SYS_readlinkat, dirfd, (long)use, (long)text, sizeof(text) - 1, 0, 0);
+		rc = sys_call(SYS_readlinkat, dirfd, (long)use, (long)buf, (long)size, 0, 0);
 	while (shim_path_again(rc, &dirfd, &use, false, &p));
-	if (rc < 0)
-		return rc;
-	n = shim_link_text(text, (size_t)rc);
-	text[n] = '\0';
-	n = shim_unmap(text, n);
-	if (n > size)
-		n = size;
-	rc = guard_copy(buf, text, n);
-	return rc ? rc : (long)n;
+	if (rc > 0 && shim.on && (begins(buf, (size_t)rc, shim.run_dir, shim.run_len) || shim_link_is_ours(buf, (size_t)rc))) {
+		t = (struct shim_text){ dirfd, use, buf, size };
+		rc = shim_run(shim_walk_link, &t);
+	}
+	shim_path_done(&p);
+	return rc;
 }
 
 EXPORT ssize_t readlink(const char *restrict path, char *restrict buf, size_t size)
@@ -730,8 +719,8 @@ EXPORT ssize_t __readlinkat_chk(int dirfd, const char *path, char *buf, size_t s
 
 EXPORT char *realpath(const char *restrict path, char *restrict resolved)
 {
-	struct shim_path p = { .virt = NULL };
 	int dirfd = AT_FDCWD;
+	struct shim_path p;
 	const char *use;
 	char *out;
 
@@ -740,6 +729,7 @@ EXPORT char *realpath(const char *restrict path, char *restrict resolved)
 	do
 		out = real(use, resolved);
 	while (!out && shim_path_again(-errno, &dirfd, &use, true, &p));
+	shim_path_done(&p);
 	if (out)
 		shim_unmap(out, strlen(out));
 	return out;
@@ -760,43 +750,44 @@ EXPORT char *canonicalize_file_name(const char *path)
 
 long shim_getcwd(char *buf, size_t size)
 {
-	char text[2 * PATH_MAX];
-	size_t n;
-	long rc;
+	struct shim_text t = { .buf = buf, .size = size };
+	long rc = sys_call(SYS_getcwd, (long)buf, (long)size, 0, 0, 0, 0);
 
 	if (!shim.on)
-		return sys_call(SYS_getcwd, (long)buf, (long)size, 0, 0, 0, 0);
-	rc = sys_call(SYS_getcwd, (long)text, sizeof(text), 0, 0, 0, 0);
-	if (rc < 0)
 		return rc;
-	n = shim_unmap(text, (size_t)rc - 1) + 1;
-	if (n > size)
-		return -ERANGE;
-	rc = guard_copy(buf, text, n);
-	return rc ? rc : (long)n;
+	/* what the program is told is shorter, and may have room where the kernel's has none */
+	if (rc == -ERANGE || (rc > 0 && begins(buf, (size_t)rc - 1, shim.run_dir, shim.run_len)))
+		return shim_run(shim_walk_cwd, &t);
+	return rc;
+}
+
+/* libc's extension: no buffer, then one of @size or as large as it needs to be */
+static char *getcwd_new(size_t size)
+{
+	size_t room = size ? size : PATH_MAX;
+	char *out = malloc(room), *cut;
+	long n;
+
+	if (!out)
+		return NULL;
+	n = shim_ret(shim_getcwd(out, room));
+	if (n < 0) {
+		free(out);
+		return NULL;
+	}
+	cut = size ? NULL : realloc(out, (size_t)n);
+	return cut ? cut : out;
 }
 
 EXPORT char *getcwd(char *buf, size_t size)
 {
-	char text[2 * PATH_MAX], *out;
-	long n;
-
-	if (!size && buf) {
+	if (!buf)
+		return getcwd_new(size);
+	if (!size) {
 		errno = EINVAL;
 		return NULL;
 	}
-	n = shim_ret(shim_getcwd(text, sizeof(text)));
-	if (n < 0)
-		return NULL;
-	/* libc's extension: no buffer, then one of @size or as large as it needs to be */
-	if ((size || buf) && (size_t)n > size) {
-		errno = ERANGE;
-		return NULL;
-	}
-	out = buf ? buf : malloc(size ? size : (size_t)n);
-	if (out)
-		memcpy(out, text, (size_t)n);
-	return out;
+	return shim_ret(shim_getcwd(buf, size)) < 0 ? NULL : buf;
 }
 
 EXPORT char *__getcwd_chk(char *buf, size_t size, size_t room);
@@ -820,14 +811,15 @@ EXPORT char *get_current_dir_name(void)
 
 long shim_chdir(const char *path)
 {
-	struct shim_path p = { .virt = NULL };
-	const char *use = shim_path(path, &p);
 	int dirfd = AT_FDCWD;
+	struct shim_path p;
+	const char *use = shim_path(path, &p);
 	long rc;
 
 	do
 		rc = sys_call(SYS_chdir, (long)use, 0, 0, 0, 0, 0);
 	while (shim_path_again(rc, &dirfd, &use, true, &p));
+	shim_path_done(&p);
 	if (!rc && shim.on)
 		shim_cwd_changed();
 	return rc;

@@ -317,7 +317,7 @@ static struct shim_handle *find_wd(int wd)
 /* release_lock is held. Returns how many files were given up. */
 static unsigned drain_locked(void)
 {
-	char buf[4096] __attribute__((aligned(8)));
+	char buf[512] __attribute__((aligned(8)));
 	struct inotify_event *e;
 	struct shim_handle *h;
 	unsigned released = 0;
@@ -351,21 +351,27 @@ static unsigned drain_locked(void)
 	return released;
 }
 
-unsigned shim_handles_drain(void)
+static long run_drain(void *unused)
 {
-	uint64_t mask;
 	unsigned n;
 
-	if (draining || !atomic_load_explicit(&live, memory_order_acquire))
-		return 0;
-	shim_block_signals(&mask);
 	pthread_mutex_lock(&release_lock);
 	draining = true;
 	n = drain_locked();
 	draining = false;
 	pthread_mutex_unlock(&release_lock);
-	shim_restore_signals(&mask);
 	return n;
+}
+
+unsigned shim_handles_drain(void)
+{
+	shim_check_fork();
+	if (draining || !atomic_load_explicit(&live, memory_order_acquire))
+		return 0;
+	/* a child of vfork has our memory, but closes descriptors of its own */
+	if (sys_call(SYS_getpid, 0, 0, 0, 0, 0, 0) != shim.pid)
+		return 0;
+	return (unsigned)shim_run(run_drain, NULL);
 }
 
 bool shim_drain_off(bool off)
@@ -605,16 +611,22 @@ size_t shim_link_text(char *text, size_t len)
 	return len - prefix;
 }
 
+bool shim_link_is_ours(const char *text, size_t len)
+{
+	size_t prefix = sizeof(SHIM_MEMFD_LINK) - 1;
+
+	return !memcmp(text, SHIM_MEMFD_LINK, len < prefix ? len : prefix);
+}
+
 bool shim_fd_link(int fd, char *text, size_t size)
 {
-	char path[48];
+	char name[SHIM_FD_NAME];
 	size_t n;
 	long rc;
 
 	if (shim_foreign_link(fd, text, size))
 		return true;
-	snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
-	rc = sys_call(SYS_readlinkat, AT_FDCWD, (long)path, (long)text, (long)size - 1, 0, 0);
+	rc = sys_call(SYS_readlinkat, AT_FDCWD, (long)shim_fd_name(name, fd), (long)text, (long)size - 1, 0, 0);
 	if (rc < 0)
 		return false;
 	n = shim_unmap(text, (size_t)rc);
@@ -624,12 +636,11 @@ bool shim_fd_link(int fd, char *text, size_t size)
 
 bool shim_foreign_link(int fd, char *text, size_t size)
 {
-	char path[48];
+	char name[SHIM_FD_NAME];
 	size_t n;
 	long rc;
 
-	snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
-	rc = sys_call(SYS_readlinkat, AT_FDCWD, (long)path, (long)text, (long)size - 1, 0, 0);
+	rc = sys_call(SYS_readlinkat, AT_FDCWD, (long)shim_fd_name(name, fd), (long)text, (long)size - 1, 0, 0);
 	if (rc < 0)
 		return false;
 	n = shim_link_text(text, (size_t)rc);

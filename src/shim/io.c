@@ -644,15 +644,13 @@ bool shim_syscall(long nr, const long a[6], long *ret)
 	}
 }
 
-EXPORT long syscall(long nr, ...)
+/* Not by <stdarg.h>, for which all registers that arguments may be in are stored: what the program did not pass is no matter, as with libc's. */
+EXPORT long syscall_by_number(long nr, long a0, long a1, long a2, long a3, long a4, long a5) __asm__("syscall");
+EXPORT long syscall_by_number(long nr, long a0, long a1, long a2, long a3, long a4, long a5)
 {
-	long a[6], rc;
-	va_list ap;
+	const long a[6] = { a0, a1, a2, a3, a4, a5 };
+	long rc;
 
-	va_start(ap, nr);
-	for (int i = 0; i < 6; i++)
-		a[i] = va_arg(ap, long);
-	va_end(ap);
 	if (!shim.on || !shim_syscall(nr, a, &rc))
 		rc = sys_call(nr, a[0], a[1], a[2], a[3], a[4], a[5]);
 	return shim_ret(rc);

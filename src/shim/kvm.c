@@ -8,7 +8,6 @@
 
 #include <fcntl.h>
 #include <linux/kvm.h>
-#include <stdio.h>
 #include <string.h>
 #include <sys/syscall.h>
 #include "base/guard.h"
@@ -24,12 +23,11 @@
 
 static bool link_is(int fd, const char *want, bool *stand_in)
 {
-	char path[48], text[96];
+	char name[SHIM_FD_NAME], text[96];
 	long n;
 	size_t len;
 
-	snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
-	n = sys_call(SYS_readlinkat, AT_FDCWD, (long)path, (long)text, sizeof(text), 0, 0);
+	n = sys_call(SYS_readlinkat, AT_FDCWD, (long)shim_fd_name(name, fd), (long)text, sizeof(text), 0, 0);
 	if (n < 0)
 		return false;
 	len = shim_link_text(text, (size_t)n);

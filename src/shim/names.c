@@ -9,7 +9,6 @@
 #include "shim/nr.h"
 #include "shim/shim.h"
 
-#include <dlfcn.h>
 #include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
@@ -101,7 +100,7 @@ static const struct call {
 /* The directory of the last name of @p: does it stand? */
 static long parent_stands(struct shim_path *p)
 {
-	char *end = p->real + strlen(p->real), kept;
+	char *end = p->text + strlen(p->text), kept;
 	struct stat st;
 	long rc;
 
@@ -111,7 +110,7 @@ static long parent_stands(struct shim_path *p)
 		end--;
 	kept = *end;
 	*end = '\0';
-	rc = sys_call(SYS_newfstatat, AT_FDCWD, (long)p->real, (long)&st, 0, 0, 0);
+	rc = sys_call(SYS_newfstatat, AT_FDCWD, (long)p->text, (long)&st, 0, 0, 0);
 	*end = kept;
 	return rc;
 }
@@ -120,10 +119,21 @@ static long parent_stands(struct shim_path *p)
  * The errno, in the kernel's order (fs/namei.c, may_create() and may_delete(); fs/open.c, vfs_truncate()). sysfs has directories of root's in which it knows none of
  * these operations. In /dev/vfio, which is a real directory to the kernel, root could do some of it. @outside: the other name is not in the view.
  */
-static long refuse(const struct call *c, enum role role, struct shim_path *p, bool outside)
+struct refusal {
+	const struct call *c;
+	enum role role;
+	struct shim_path *p;
+	bool outside;
+};
+
+static long refuse(void *arg)
 {
+	const struct refusal *r = arg;
+	const struct call *c = r->c;
+	enum role role = r->role;
+	struct shim_path *p = r->p;
 	struct stat st;
-	long rc = sys_call(SYS_newfstatat, AT_FDCWD, (long)p->real, (long)&st, role == TRUNCATE ? 0 : AT_SYMLINK_NOFOLLOW, 0, 0);
+	long rc = sys_call(SYS_newfstatat, AT_FDCWD, (long)p->text, (long)&st, role == TRUNCATE ? 0 : AT_SYMLINK_NOFOLLOW, 0, 0);
 
 	if (!rc && role == MAKE)
 		return -EEXIST;
@@ -137,7 +147,7 @@ static long refuse(const struct call *c, enum role role, struct shim_path *p, bo
 		log_warn(SHIM_WHO, "%s: %s: uvfio's view of sysfs and /dev is no file system, EPERM", p->virt, c->what);
 		return -EPERM;
 	}
-	if (outside)
+	if (r->outside)
 		return -EXDEV;
 	if (role == FROM)
 		return 0; /* the other name has more to say */
@@ -157,6 +167,13 @@ static long refuse(const struct call *c, enum role role, struct shim_path *p, bo
 	return rc;
 }
 
+static __attribute__((noinline)) long refused(const struct call *c, enum role role, struct shim_path *p, bool outside)
+{
+	struct refusal r = { c, role, p, outside };
+
+	return shim_run(refuse, &r);
+}
+
 /* About one extended attribute, whose name comes with the path. */
 static bool is_xattr(long nr)
 {
@@ -166,6 +183,42 @@ static bool is_xattr(long nr)
 static bool is_node(const char *virt)
 {
 	return !strncmp(virt, "/dev/vfio/", 10) && virt[10];
+}
+
+static bool changes_rights(long nr)
+{
+	switch (nr) {
+	case SYS_chown:
+	case SYS_lchown:
+	case SYS_fchownat:
+	case SYS_chmod:
+	case SYS_fchmodat:
+	case SYS_fchmodat2:
+		return true;
+	}
+	return false;
+}
+
+static long run_claim_rights(void *arg, char *path)
+{
+	static const char dir[] = "/dev/vfio/";
+	const char *virt = arg, *id = virt + sizeof(dir) - 1;
+	struct stat st;
+
+	if (strncmp(virt, dir, sizeof(dir) - 1) || !*id || id[strspn(id, "0123456789")])
+		return 0;
+	snprintf(path, SHIM_PATH_LONG, "%s%s", shim.run_dir, virt);
+	if (sys_call(SYS_newfstatat, AT_FDCWD, (long)path, (long)&st, AT_SYMLINK_NOFOLLOW, 0, 0))
+		return 0;
+	snprintf(path, SHIM_PATH_LONG, "%s/claims/group-%s", shim.run_dir, id);
+	sys_call(SYS_fchownat, AT_FDCWD, (long)path, st.st_uid, st.st_gid, AT_SYMLINK_NOFOLLOW, 0);
+	return sys_call(SYS_fchmodat, AT_FDCWD, (long)path, st.st_mode & 07777, 0, 0, 0);
+}
+
+/* Who may open a group may claim it: the lock of the group has the owner and mode of its node @virt (machine/claim.c), which have just changed. */
+void shim_claim_rights(const char *virt)
+{
+	shim_run_with_room(run_claim_rights, (void *)(uintptr_t)virt);
 }
 
 struct place {
@@ -188,16 +241,16 @@ static inline __attribute__((always_inline)) long call_with(long nr, const long 
 		at[i].use = shim_path_at(&at[i].dir, (const char *)a[c->name[i].path], &at[i].p);
 		if (n > 1 || !follow || at[i].p.virt)
 			continue;
-		rc = shim_path_of_handle(at[i].use, &at[i].p);
+		rc = shim_path_of_handle(&at[i].p);
 		if (rc < 0 && (rc = shim_vfs_device_path(nr, a)) <= 0)
-			return rc;
+			goto out;
 		if (at[i].p.virt)
-			at[i].use = at[i].p.real;
+			at[i].use = at[i].p.text;
 	}
 	if (n == 1 && at->p.virt && is_xattr(nr) && is_node(at->p.virt)) {
 		rc = shim_vfs_xattr(nr, (const char *)a[c->name->path + 1 + 1 * (c->name->dir >= 0)], true);
 		if (rc != 1)
-			return rc;
+			goto out;
 	}
 	do {
 		for (i = 0; i < n; i++) {
@@ -206,9 +259,9 @@ static inline __attribute__((always_inline)) long call_with(long nr, const long 
 			if (nr == SYS_unlinkat && a[2] & AT_REMOVEDIR)
 				role = RMDIR;
 			if (at[i].p.virt && role != APPLY) {
-				rc = refuse(c, role, &at[i].p, n == 2 && !at[!i].p.virt);
+				rc = refused(c, role, &at[i].p, n == 2 && !at[!i].p.virt);
 				if (rc)
-					return rc;
+					goto out;
 			}
 			if (c->name[i].dir >= 0)
 				a[c->name[i].dir] = at[i].dir;
@@ -219,56 +272,59 @@ static inline __attribute__((always_inline)) long call_with(long nr, const long 
 		for (i = 0; i < n; i++)
 			again |= shim_path_again(rc, &at[i].dir, &at[i].use, follow && i == 0, &at[i].p);
 	} while (again);
+	if (n == 1 && !rc && at->p.virt && changes_rights(nr))
+		shim_claim_rights(at->p.virt);
+out:
+	/* backwards: what the first one has to put right was there before the second */
+	for (i = n; i-- > 0;)
+		shim_path_done(&at[i].p);
 	return rc;
-}
-
-/* Who may open a group may claim it: the lock of the group has the owner and mode of its node @virt (machine/claim.c), which have just changed. */
-void shim_claim_rights(const char *virt)
-{
-	static const char dir[] = "/dev/vfio/";
-	char path[PATH_MAX + 32];
-	const char *id = virt + sizeof(dir) - 1;
-	struct stat st;
-
-	if (strncmp(virt, dir, sizeof(dir) - 1) || !*id || id[strspn(id, "0123456789")])
-		return;
-	snprintf(path, sizeof(path), "%s%s", shim.run_dir, virt);
-	if (sys_call(SYS_newfstatat, AT_FDCWD, (long)path, (long)&st, AT_SYMLINK_NOFOLLOW, 0, 0))
-		return;
-	snprintf(path, sizeof(path), "%s/claims/group-%s", shim.run_dir, id);
-	sys_call(SYS_fchownat, AT_FDCWD, (long)path, st.st_uid, st.st_gid, AT_SYMLINK_NOFOLLOW, 0);
-	sys_call(SYS_fchmodat, AT_FDCWD, (long)path, st.st_mode & 07777, 0, 0, 0);
-}
-
-static bool changes_rights(long nr)
-{
-	switch (nr) {
-	case SYS_chown:
-	case SYS_lchown:
-	case SYS_fchownat:
-	case SYS_chmod:
-	case SYS_fchmodat:
-	case SYS_fchmodat2:
-		return true;
-	}
-	return false;
 }
 
 static __attribute__((noinline)) long call_one(long nr, const long a[6])
 {
 	struct place at[1];
-	long rc = call_with(nr, a, at, 1);
 
-	if (!rc && at[0].p.virt && changes_rights(nr))
-		shim_claim_rights(at[0].p.virt);
-	return rc;
+	return call_with(nr, a, at, 1);
 }
 
-static __attribute__((noinline)) long call_two(long nr, const long a[6])
+struct two {
+	long nr;
+	const long *a;
+};
+
+static long run_two(void *arg)
 {
+	const struct two *t = arg;
 	struct place at[2];
 
-	return call_with(nr, a, at, 2);
+	return call_with(t->nr, t->a, at, 2);
+}
+
+/* Does the name @i stay as it is? */
+static __attribute__((noinline)) bool is_outside(const struct call *c, unsigned i, const long a[6])
+{
+	int dir = c->name[i].dir < 0 ? AT_FDCWD : (int)a[c->name[i].dir];
+	struct shim_path p;
+	bool outside;
+
+	shim_path_at(&dir, (const char *)a[c->name[i].path], &p);
+	outside = !p.text;
+	shim_path_done(&p);
+	return outside;
+}
+
+/* Two names together are too much for the program's stack, if they have to do with the view. */
+static __attribute__((noinline)) long call_two(long nr, const long a[6])
+{
+	struct two t = { nr, a };
+	long rc = -ENOENT;
+
+	if (!shim.on || (is_outside(&calls[nr], 0, a) && is_outside(&calls[nr], 1, a)))
+		rc = sys_call(nr, a[0], a[1], a[2], a[3], a[4], a[5]);
+	if (shim.on && (rc == -ENOENT || rc == -ENOTDIR))
+		rc = shim_run(run_two, &t);
+	return rc;
 }
 
 bool shim_names(long nr, const long a[6], long *ret)
@@ -312,25 +368,27 @@ EXPORT int chmod(const char *path, mode_t mode)
 	return (int)names(SYS_chmod, (long)path, mode, 0, 0, 0);
 }
 
-EXPORT int fchmodat(int dirfd, const char *path, mode_t mode, int flags)
+static __attribute__((noinline)) int chmod_with_flags(int dirfd, const char *path, mode_t mode, int flags)
 {
-	static __typeof__(fchmodat) *real;
 	struct shim_path p;
 	const char *use;
 	int rc;
 
-	if (!flags)
-		return (int)names(SYS_fchmodat, dirfd, (long)path, mode, 0, 0);
 	/* libc emulates the flags where the kernel has no fchmodat2 */
-	if (!real)
-		real = (__typeof__(fchmodat) *)(uintptr_t)dlsym(RTLD_NEXT, "fchmodat");
+	NEXT(fchmodat);
 	use = shim_path_at(&dirfd, path, &p);
 	do
 		rc = real(dirfd, use, mode, flags);
 	while (rc && shim_path_again(-errno, &dirfd, &use, !(flags & AT_SYMLINK_NOFOLLOW), &p));
 	if (!rc && p.virt)
 		shim_claim_rights(p.virt);
+	shim_path_done(&p);
 	return rc;
+}
+
+EXPORT int fchmodat(int dirfd, const char *path, mode_t mode, int flags)
+{
+	return flags ? chmod_with_flags(dirfd, path, mode, flags) : (int)names(SYS_fchmodat, dirfd, (long)path, mode, 0, 0);
 }
 
 EXPORT int lchmod(const char *path, mode_t mode)

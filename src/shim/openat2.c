@@ -60,6 +60,8 @@ static bool start_free(struct start *s, const char *path)
 {
 	s->path = shim_path_at(&s->dirfd, path, &s->p);
 	s->crosses = *path == '/';
+	if (!s->p.virt)
+		shim_path_done(&s->p);
 	return s->p.virt;
 }
 
@@ -80,6 +82,7 @@ static __attribute__((noinline)) long resolve_open(int dirfd, const char *user_p
 			sys_close((int)rc);
 	}
 	fd = rc == -EXDEV ? rc : call(s.dirfd, s.path, at, 0, resolve);
+	shim_path_done(&s.p);
 	if (s.own >= 0)
 		sys_close(s.own);
 	if (fd == -ENOENT && how->flags & O_CREAT) {

@@ -6,12 +6,15 @@
  *
  * A path is looked at as text; only ".." needs the file system, because what it means depends on the links before it. A link outside that leads into
  * the view is found when the kernel, for which it leads nowhere, has said so: a path that works costs nothing.
+ *
+ * What is here runs on the program's stack, which may be small, with its signals open. So a path is looked at in pieces,
+ * and what becomes of it has to be short. What is long, or has to be walked, is for walk.c, on a stack of ours.
  */
 #include "shim/shim.h"
 
 #include <fcntl.h>
-#include <stdio.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/syscall.h>
 #include <sys/sysmacros.h>
 #include "base/guard.h"
@@ -39,7 +42,7 @@ static const struct {
 	{ "/sys/devices/virtual/misc/iommu", true },
 };
 
-static bool in_view(const char *path)
+bool shim_in_view(const char *path)
 {
 	for (size_t i = 0; i < ARRAY_SIZE(view); i++) {
 		size_t n = strlen(view[i].text);
@@ -51,8 +54,7 @@ static bool in_view(const char *path)
 	return false;
 }
 
-/* A directory in which the view, or one that leads there, has a name: "/", "/sys", "/sys/bus", "/dev" ... */
-static bool above_view(const char *path)
+bool shim_above_view(const char *path)
 {
 	size_t n = strlen(path);
 
@@ -64,322 +66,243 @@ static bool above_view(const char *path)
 	return false;
 }
 
-bool shim_is_in_view(const char *path)
+bool shim_near_view(const char *path)
 {
-	return in_view(path);
+	return !strncmp(path, "/sys/", 5) || !strncmp(path, "/dev/", 5) || shim_above_view(path);
 }
 
-bool shim_is_above(const char *path)
-{
-	return above_view(path);
-}
+/* ---- the text of a path, from its front to its end ---- */
 
-static bool near_view(const char *path)
-{
-	return !strncmp(path, "/sys/", 5) || !strncmp(path, "/dev/", 5) || above_view(path);
-}
+#define PIECE 32u
+/* what has to be known of a path to tell whether it is near the view: more than the longest text above */
+#define NEAR_ROOM 64u
 
-/* Add @text to the @len bytes at @out: single slashes, no "." components. ".." is kept and reported. A slash at the end is kept: it means "follow". */
-static ssize_t append(char *out, size_t len, size_t size, const char *text, bool *dotdot)
-{
-	while (*text) {
-		size_t n;
-
-		while (*text == '/')
-			text++;
-		n = strcspn(text, "/");
-		if (!n || (n == 1 && text[0] == '.')) {
-			text += n;
-			if (!*text) {
-				/* "dir/" and "dir/." */
-				if (len + 2 > size)
-					return -ENAMETOOLONG;
-				if (!len || out[len - 1] != '/')
-					out[len++] = '/';
-			}
-			continue;
-		}
-		if (n == 2 && text[0] == '.' && text[1] == '.')
-			*dotdot = true;
-		if (len + n + 2 > size)
-			return -ENAMETOOLONG;
-		if (!len || out[len - 1] != '/')
-			out[len++] = '/';
-		memcpy(out + len, text, n);
-		len += n;
-		text += n;
-	}
-	out[len] = '\0';
-	return (ssize_t)len;
-}
-
-/* @in without "..", as if there were no links: good enough to see that a path goes nowhere near. */
-static void lexical(const char *in, char *out)
-{
-	size_t len = 0;
-
-	while (*in) {
-		size_t n;
-
-		while (*in == '/')
-			in++;
-		n = strcspn(in, "/");
-		if (n == 2 && in[0] == '.' && in[1] == '.') {
-			while (len && out[--len] != '/')
-				;
-		} else if (n) {
-			out[len++] = '/';
-			memcpy(out + len, in, n);
-			len += n;
-		}
-		in += n;
-	}
-	out[len] = '\0';
-}
-
-/* Threads and signal handlers of the program may have little stack: what has a path on it does not come together in one frame. */
-#define FRAME __attribute__((noinline))
-
-/* What the kernel calls the path @virt, which has room in front for the run directory. */
-static char *real_of(char *virt)
-{
-	return in_view(virt) ? memcpy(virt - shim.run_len, shim.run_dir, shim.run_len) : virt;
-}
-
-static long read_link(char *virt, char *buf, size_t size)
-{
-	long n = sys_call(SYS_readlinkat, AT_FDCWD, (long)real_of(virt), (long)buf, (long)size - 1, 0, 0);
-
-	if (n >= 0)
-		buf[n] = '\0';
-	return n;
-}
-
-/* May one go up from there? What is before ".." has to be a directory that can be searched. There is room behind @virt. */
-static bool is_way(char *virt, size_t len)
-{
-	long rc;
-
-	if (!len)
-		return true;
-	strcpy(virt + len, "/.");
-	rc = sys_call(SYS_faccessat, AT_FDCWD, (long)real_of(virt), F_OK, 0, 0, 0);
-	virt[len] = '\0';
-	return !rc;
-}
-
-/*
- * The kernel's walk, in place: no ".." remains, and links are followed, in the last component if @follow. *@through: it came through the view. False: it
- * ends on the way, and the kernel will say why.
- */
-static FRAME bool walk(char *path, bool follow, bool *through)
-{
-	char todo[PATH_MAX], link[PATH_MAX], real[2 * PATH_MAX + 4], *out = real + shim.run_len;
-	bool slash = path[strlen(path) - 1] == '/';
-	size_t len = 0;
-	unsigned links = 0;
-	char *p = todo;
-
-	*through = false;
-	out[0] = '\0';
-	strcpy(todo, path);
-	for (;;) {
-		size_t n, before = len;
-		bool last;
-		long l;
-
-		while (*p == '/')
-			p++;
-		n = strcspn(p, "/");
-		last = !p[n];
-		if (!n)
-			break;
-		if (n == 1 && p[0] == '.') {
-			p += n;
-			continue;
-		}
-		if (n == 2 && p[0] == '.' && p[1] == '.') {
-			if (!is_way(out, len))
-				return false;
-			while (len && out[--len] != '/')
-				;
-			out[len] = '\0';
-			p += n;
-			continue;
-		}
-		if (len + n + 2 > PATH_MAX)
-			return false;
-		out[len++] = '/';
-		memcpy(out + len, p, n);
-		len += n;
-		out[len] = '\0';
-		p += n;
-		*through |= in_view(out);
-		if (last && !follow)
-			break;
-		l = read_link(out, link, sizeof(link));
-		if (l == -EINVAL || (l < 0 && last))
-			continue; /* no link */
-		/* 40: as the kernel, MAXSYMLINKS of linux/namei.h */
-		if (l < 0 || ++links > 40 || (size_t)l + strlen(p) + 2 > sizeof(link))
-			return false;
-		l = (long)shim_unmap(link, (size_t)l);
-		strcpy(link + l, p);
-		strcpy(todo, link);
-		p = todo;
-		len = link[0] == '/' ? 0 : before;
-		out[len] = '\0';
-	}
-	if ((!len || slash) && (!len || out[len - 1] != '/'))
-		out[len++] = '/';
-	out[len] = '\0';
-	strcpy(path, out);
-	return true;
-}
-
-static bool fd_path(int fd, char *path, size_t size)
-{
-	char link[48];
-	long n;
-
-	snprintf(link, sizeof(link), "/proc/self/fd/%d", fd);
-	n = sys_call(SYS_readlinkat, AT_FDCWD, (long)link, (long)path, (long)size - 1, 0, 0);
-	if (n <= 0 || path[0] != '/')
-		return false;
-	path[n] = '\0';
-	shim_unmap(path, (size_t)n);
-	return true;
-}
-
-bool shim_fd_is_dir(int fd, const char *virt)
-{
-	char path[PATH_MAX];
-
-	return fd_path(fd, path, sizeof(path)) && !strcmp(path, virt);
-}
-
-/* Where a relative path starts, as the program knows it; false: nowhere near the view, unless @anywhere. */
-static bool base_of(int dirfd, bool anywhere, char *base, size_t size)
-{
-	long n;
-
-	if (dirfd != AT_FDCWD)
-		return (anywhere || shim_fd_maybe_view(dirfd)) && fd_path(dirfd, base, size);
-	if (!anywhere && !atomic_load_explicit(&shim.cwd_near, memory_order_relaxed))
-		return false;
-	n = sys_call(SYS_getcwd, (long)base, (long)size, 0, 0, 0, 0);
-	if (n <= 0 || base[0] != '/')
-		return false;
-	shim_unmap(base, (size_t)n - 1); /* the end counts */
-	return true;
-}
-
-/* The same at @out (PATH_MAX), as append() has it: its length. */
-static FRAME ssize_t append_base(int dirfd, bool anywhere, char *out)
-{
-	char base[PATH_MAX];
+struct scan {
+	char *out;   /* its components so far: single slashes, no "." and no ".." */
+	size_t room; /* bytes there */
+	size_t len;
+	unsigned deep; /* components that found no room there any more */
 	bool dotdot;
-	ssize_t len;
+	bool climbs; /* over where it began */
+	bool near;   /* ".." stands somewhere near the view */
+};
 
-	if (!base_of(dirfd, anywhere, base, sizeof(base)))
-		return -ENOENT;
-	len = append(out, 0, PATH_MAX, base, &dotdot);
-	return len == 1 ? 0 : len; /* "/" */
-}
-
-/* @path from the root, at @out (PATH_MAX); false: not to be had, or @path is such that it does not go anywhere near the view. */
-static FRAME bool absolute(int dirfd, const char *path, bool anywhere, char *out, bool *dotdot)
+/* The component of @n bytes that stands behind s->len in the room, if that is long enough, has come to its end. */
+static void component(struct scan *s, size_t n, bool dot, bool dotdot)
 {
-	char in[PATH_MAX];
-	ssize_t len = 0;
-
-	/* an unreadable or endless path is the kernel's to refuse */
-	if (guard_strncpy(in, path, sizeof(in)) <= 0)
-		return false;
-	if (in[0] != '/')
-		len = append_base(dirfd, anywhere || strstr(in, ".."), out);
-	*dotdot = false;
-	return len >= 0 && append(out, (size_t)len, PATH_MAX, in, dotdot) >= 0;
-}
-
-/* May @path, which has "..", have to do with the view? */
-static FRAME bool goes_near(const char *path)
-{
-	char lex[PATH_MAX];
-
-	lexical(path, lex);
-	return near_view(lex) || near_view(path);
-}
-
-bool shim_path_start(int dirfd, const char *path, char *base, size_t size, bool *inside)
-{
-	char whole[PATH_MAX];
-
-	if (!base_of(dirfd, true, base, size) || snprintf(whole, sizeof(whole), "%s/%s", base, path) >= (int)sizeof(whole))
-		return false;
-	*inside = in_view(base);
-	return *inside || (above_view(base) && goes_near(whole));
-}
-
-/* p->real has the whole path behind the room for the run directory: what the kernel gets. NULL: what the program gave, which is the same. */
-static const char *settle(struct shim_path *p, bool through, int *dirfd)
-{
-	char *out = p->real + shim.run_len;
-
-	if (in_view(out)) {
-		memcpy(p->real, shim.run_dir, shim.run_len);
-		p->virt = out;
-	} else {
-		p->above = above_view(out);
-		if (!through)
-			return NULL;
+	if (dot)
+		return;
+	if (!dotdot) {
+		if (s->deep || s->len + n + 2 > s->room)
+			s->deep++;
+		else
+			s->len += n + 1;
+		return;
 	}
-	*dirfd = AT_FDCWD;
-	return p->virt ? p->real : out;
+	s->dotdot = true;
+	s->out[s->len] = '\0';
+	s->near |= shim_near_view(s->out);
+	if (s->deep) {
+		s->deep--;
+		return;
+	}
+	s->climbs |= !s->len;
+	while (s->len && s->out[--s->len] != '/')
+		;
+}
+
+/* All of @path, and a slash at its end, which means "follow". False: it is the kernel's to refuse, being empty, endless or not to be read. */
+static __attribute__((noinline)) bool scan(struct scan *s, const char *path)
+{
+	char piece[PIECE], before[2] = "";
+	size_t n = 0, have, i, total = 0;
+
+	/* the lowest page and what is no address of a program: said without a signal, for which there may be no room */
+	while ((uintptr_t)path + total >= 4096 && (uintptr_t)path + total < 1ull << 47) {
+		/* not over the end of a page */
+		have = PIECE - ((uintptr_t)path + total) % PIECE;
+		have = guard_copy_part(piece, path + total, have);
+		for (i = 0; i < have; i++) {
+			char c = piece[i];
+
+			if (c == '/' || !c) {
+				bool dot = n == 1 && before[0] == '.', dotdot = n == 2 && before[0] == '.' && before[1] == '.';
+
+				if (n)
+					component(s, n, dot, dotdot);
+				if (c) {
+					n = 0;
+					continue;
+				}
+				if ((!n || dot) && !s->deep && (!s->len || s->out[s->len - 1] != '/')) {
+					if (s->len + 2 > s->room)
+						s->deep++;
+					else
+						s->out[s->len++] = '/';
+				}
+				s->out[s->len] = '\0';
+				return total + i < PATH_MAX;
+			}
+			if (n < 2)
+				before[n] = c;
+			if (!s->deep && s->len + n + 2 < s->room) {
+				s->out[s->len] = '/';
+				s->out[s->len + 1 + n] = c;
+			}
+			n++;
+		}
+		total += have;
+		if (!have || ((uintptr_t)path + total) % PIECE || total >= PATH_MAX)
+			break;
+	}
+	return false;
+}
+
+char *shim_fd_name(char name[SHIM_FD_NAME], int fd)
+{
+	static const char dir[] = "/proc/self/fd/";
+	char digits[12], *d = digits + sizeof(digits);
+	unsigned v = (unsigned)fd;
+
+	*--d = '\0';
+	do
+		*--d = (char)('0' + v % 10);
+	while (v /= 10);
+	memcpy(name, dir, sizeof(dir) - 1);
+	strcpy(name + sizeof(dir) - 1, d);
+	return name;
+}
+
+enum where {
+	OUTSIDE, /* the kernel gets what the program gave */
+	HERE,	 /* in the view, and looked up */
+	WALK,	 /* to be found out on a stack of ours */
+};
+
+/* Where a relative path starts, into s->out. WALK: that has no room. */
+static __attribute__((noinline)) enum where base_of(int dirfd, struct scan *s)
+{
+	char name[SHIM_FD_NAME];
+	long n;
+
+	if (dirfd == AT_FDCWD) {
+		n = sys_call(SYS_getcwd, (long)s->out, (long)s->room, 0, 0, 0, 0) - 1; /* the end counts */
+		if (n == -ERANGE - 1)
+			return WALK;
+	} else {
+		n = sys_call(SYS_readlinkat, AT_FDCWD, (long)shim_fd_name(name, dirfd), (long)s->out, (long)s->room, 0, 0);
+		if (n == (long)s->room)
+			return WALK;
+	}
+	if (n <= 0 || s->out[0] != '/')
+		return OUTSIDE;
+	s->out[n] = '\0';
+	n = (long)shim_unmap(s->out, (size_t)n);
+	s->len = n == 1 ? 0 : (size_t)n;
+	return HERE;
+}
+
+/* With p->real for room, in front of which the run directory comes. */
+static enum where look(int dirfd, const char *path, struct shim_path *p)
+{
+	bool room = shim.run_len + NEAR_ROOM <= sizeof(p->real), near;
+	size_t at = room ? shim.run_len : 0;
+	struct scan s = { .out = p->real + at, .room = sizeof(p->real) - at };
+	char first;
+
+	if ((uintptr_t)path < 4096 || (uintptr_t)path >= 1ull << 47 || !guard_copy_part(&first, path, 1) || !first)
+		return OUTSIDE;
+	if (first != '/') {
+		near = dirfd == AT_FDCWD ? atomic_load_explicit(&shim.cwd_near, memory_order_relaxed) : shim_fd_maybe_view(dirfd);
+		if (!near && (!scan(&s, path) || !s.climbs))
+			return OUTSIDE;
+		s.len = s.deep = 0;
+		s.dotdot = s.near = false;
+		switch (base_of(dirfd, &s)) {
+		case OUTSIDE:
+			return OUTSIDE;
+		case WALK:
+			return WALK;
+		default:
+			break;
+		}
+	}
+	if (!scan(&s, path))
+		return OUTSIDE;
+	if (s.dotdot || s.deep)
+		return s.near || shim_near_view(s.out) ? WALK : OUTSIDE;
+	if (!shim_in_view(s.out)) {
+		p->above = shim_above_view(s.out);
+		p->fd = shim_path_self_fd(s.out);
+		return OUTSIDE;
+	}
+	if (!room)
+		return WALK;
+	memcpy(p->real, shim.run_dir, shim.run_len);
+	p->virt = s.out;
+	p->text = p->real;
+	return HERE;
+}
+
+/* Walk it. A text that is too long for @p is kept elsewhere, and nothing can interrupt the call that it is for: it would be left there. */
+static __attribute__((noinline)) bool walk(int dirfd, const char *path, bool again, bool follow, struct shim_path *p)
+{
+	struct shim_walk w = { .dirfd = dirfd, .path = path, .again = again, .follow = follow, .p = p };
+	long room;
+
+	if (!shim_run(shim_walk, &w))
+		return false;
+	if (!w.is_long)
+		return true;
+	shim_block_signals(&p->mask);
+	room = sys_call(SYS_mmap, 0, SHIM_PATH_LONG, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	if (room >= 0 || room < -4095)
+		p->room = (char *)room;
+	if (!p->room || !shim_run(shim_walk, &w)) {
+		/* no memory: it leads nowhere */
+		p->real[0] = '\0';
+		p->text = p->real;
+	}
+	if (!p->room)
+		shim_restore_signals(&p->mask);
+	return true;
+}
+
+void shim_path_done(struct shim_path *p)
+{
+	if (!p->room)
+		return;
+	sys_call(SYS_munmap, (long)p->room, SHIM_PATH_LONG, 0, 0, 0, 0);
+	p->room = NULL;
+	shim_restore_signals(&p->mask);
 }
 
 const char *shim_path_at(int *dirfd, const char *path, struct shim_path *p)
 {
-	char *out = p->real + shim.run_len;
-	bool dotdot = false, through = false;
-	const char *use;
+	enum where w;
 
 	p->virt = NULL;
+	p->text = p->room = NULL;
 	p->above = p->walked = false;
-	if (!shim.on || !absolute(*dirfd, path, false, out, &dotdot))
+	p->fd = -1;
+	w = shim.on ? look(*dirfd, path, p) : OUTSIDE;
+	if (w == OUTSIDE || (w == WALK && !walk(*dirfd, path, false, false, p)))
 		return path;
-	if (dotdot) {
-		if (!goes_near(out))
-			return path;
-		/* one that ends in the view has to end there for the kernel, too: it stays as it is */
-		if (!walk(out, false, &through) && !in_view(out))
-			return path;
-	}
-	use = settle(p, through, dirfd);
-	return use ? use : path;
+	*dirfd = AT_FDCWD;
+	return p->text;
 }
 
 bool shim_path_again(long rc, int *dirfd, const char **use, bool follow, struct shim_path *p)
 {
-	char *out = p->real + shim.run_len;
-	bool dotdot, through;
-	int dir = *dirfd;
-
 	if ((rc != -ENOENT && rc != -ENOTDIR) || !shim.on || p->virt || p->walked)
 		return false;
 	p->walked = true;
-	if (!absolute(dir, *use, true, out, &dotdot) || !walk(out, follow, &through) || !through)
+	if (!walk(*dirfd, *use, true, follow, p))
 		return false;
-	*use = settle(p, through, dirfd);
+	p->fd = -1;
+	*dirfd = AT_FDCWD;
+	*use = p->text;
 	return true;
-}
-
-void shim_path_of_view(struct shim_path *p, const char *virt)
-{
-	memcpy(p->real, shim.run_dir, shim.run_len);
-	p->virt = p->real + shim.run_len;
-	snprintf(p->real + shim.run_len, sizeof(p->real) - shim.run_len, "%s", virt);
-	p->above = p->walked = false;
 }
 
 size_t shim_unmap(char *text, size_t len)
@@ -400,10 +323,14 @@ size_t shim_unmap(char *text, size_t len)
 
 void shim_cwd_changed(void)
 {
-	char cwd[PATH_MAX];
+	char cwd[SHIM_PATH_SHORT];
 	long n = sys_call(SYS_getcwd, (long)cwd, sizeof(cwd), 0, 0, 0, 0);
-	bool near = n <= 0 || near_view(cwd) || !strncmp(cwd, shim.run_dir, shim.run_len);
+	bool near;
 
+	if (n == -ERANGE)
+		near = shim_run(shim_cwd_is_near, NULL);
+	else
+		near = n <= 0 || shim_near_view(cwd) || !strncmp(cwd, shim.run_dir, shim.run_len);
 	atomic_store_explicit(&shim.cwd_near, near, memory_order_relaxed);
 }
 
@@ -433,11 +360,24 @@ void shim_path_stat(const char *virt, struct stat *st)
 	st->st_blocks = 0;
 }
 
+/* The number that @text, which it goes behind, begins with; -1: none */
+static int number(const char **text)
+{
+	const char *p = *text;
+	long v = 0;
+
+	for (; *p >= '0' && *p <= '9' && v < INT_MAX / 10; p++)
+		v = v * 10 + (*p - '0');
+	if (p == *text)
+		return -1;
+	*text = p;
+	return (int)v;
+}
+
 int shim_path_self_fd(const char *path)
 {
-	char own[32];
-	size_t n;
-	long v = 0;
+	const char *at;
+	int n;
 
 	if (!strncmp(path, "/proc/self/fd/", 14)) {
 		path += 14;
@@ -448,9 +388,10 @@ int shim_path_self_fd(const char *path)
 	} else {
 		if (strncmp(path, "/proc/", 6))
 			return -1;
-		n = (size_t)snprintf(own, sizeof(own), "/proc/%ld/", sys_call(SYS_getpid, 0, 0, 0, 0, 0, 0));
-		if (!strncmp(path, own, n))
-			path += n;
+		at = path + 6;
+		n = number(&at);
+		if (n >= 0 && *at == '/' && n == sys_call(SYS_getpid, 0, 0, 0, 0, 0, 0))
+			path = at + 1;
 		else if (!strncmp(path, "/proc/self/", 11))
 			path += 11;
 		else
@@ -462,9 +403,6 @@ int shim_path_self_fd(const char *path)
 			return -1;
 		path += 3;
 	}
-	if (!*path)
-		return -1;
-	for (; *path >= '0' && *path <= '9' && v < INT_MAX / 10; path++)
-		v = v * 10 + (*path - '0');
-	return *path ? -1 : (int)v;
+	n = number(&path);
+	return *path ? -1 : n;
 }

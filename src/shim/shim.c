@@ -6,7 +6,9 @@
  */
 #include "shim/shim.h"
 
+#include <dlfcn.h>
 #include <fcntl.h>
+#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -17,6 +19,41 @@
 
 /* The one piece of state that hangs off nothing: there is one shim in a process, as there is one libc. */
 struct shim shim = { .build_lock = PTHREAD_MUTEX_INITIALIZER, .log_fd = -1, .presence_fd = -1 };
+
+extern struct shim_next __start_shim_nexts[] __attribute__((visibility("hidden")));
+extern struct shim_next __stop_shim_nexts[] __attribute__((visibility("hidden")));
+
+void *shim_next(struct shim_next *next)
+{
+	if (!next->fn)
+		next->fn = dlsym(RTLD_NEXT, next->name);
+	return next->fn;
+}
+
+struct line {
+	int level;
+	const char *who, *fmt;
+	va_list ap;
+};
+
+static long run_log(void *arg)
+{
+	struct line *l = arg;
+
+	log_vline(l->level, l->who, l->fmt, l->ap);
+	return 0;
+}
+
+void shim_log(int level, const char *who, const char *fmt, ...)
+{
+	struct line l = { .level = level, .who = who, .fmt = fmt };
+
+	if (level > log_level())
+		return;
+	va_start(l.ap, fmt);
+	shim_run(run_log, &l);
+	va_end(l.ap);
+}
 
 static struct uapi_file *host_fget(void *arg, int fd, int *err)
 {
@@ -272,6 +309,8 @@ __attribute__((constructor(101))) static void shim_init(void)
 	const char *places = getenv("UVFIO_PLACES");
 	int rc;
 
+	for (struct shim_next *n = __start_shim_nexts; n < __stop_shim_nexts; n++)
+		shim_next(n);
 	if (!dir || !*dir)
 		return;
 	init_log();

@@ -76,9 +76,23 @@ static inline long shim_ret(long v)
 /* ---- shim.c ---- */
 /* Build the machine if it is not there: NULL with *@err = -errno and a line in the log. */
 struct machine *shim_machine(int *err);
+/* The function of libc, or of a library before it, that ours of the name stands for. */
+struct shim_next {
+	const char *name;
+	void *fn;
+};
+void *shim_next(struct shim_next *next);
+/* The same as `real`, found when the shim was loaded: dlsym() needs locks and stack, and what calls may have neither. */
+#define NEXT(name)                                                                             \
+	static struct shim_next next __attribute__((section("shim_nexts"), used)) = { #name, NULL }; \
+	__typeof__(name) *real = (__typeof__(name) *)(uintptr_t)(next.fn ? next.fn : shim_next(&next))
 /* The machine if it is built in this process, else NULL. */
 struct machine *shim_machine_if_built(void);
 extern const struct uapi_host shim_host;
+
+/* A line of the log, written on a stack of ours. */
+void shim_log(int level, const char *who, const char *fmt, ...) __attribute__((format(printf, 3, 4)));
+#define log_line shim_log
 
 /* ---- handles.c ---- */
 struct shim_handle;
@@ -115,6 +129,8 @@ void shim_handles_lock(void);   /* around a fork */
 void shim_handles_unlock(void);
 /* @text is the text of a link in /proc: if it names a memfd of ours, it becomes what the kernel's file would have. Returns the new length. */
 size_t shim_link_text(char *text, size_t len);
+/* It may be such a text; it may be cut, too. */
+bool shim_link_is_ours(const char *text, size_t len);
 /* @fd is a handle of another process, or from before an exec: a line is logged. */
 bool shim_is_foreign(int fd);
 /* @text gets what @fd is a link to, if that is a file of ours or of the view. */
@@ -135,19 +151,37 @@ long shim_fcntl(int fd, int cmd, unsigned long arg);
 long shim_close_range(unsigned first, unsigned last, unsigned flags);
 
 /* ---- paths.c ---- */
+/* As long as what is looked up without a walk on a stack of ours may be, with the run directory in front. */
+#define SHIM_PATH_SHORT 192
+#define SHIM_PATH_LONG	(2 * PATH_MAX)
 struct shim_path {
 	const char *virt;       /* the path as the program knows it, absolute, or NULL: not in the view */
+	char *text;             /* as the kernel gets it; NULL: what the program gave */
 	bool above;             /* a directory from which relative paths lead into the view */
 	bool walked;            /* links are no news any more */
-	char real[2 * PATH_MAX];
+	int fd;                 /* the descriptor of which it is the path (/proc/self/fd/N), or -1 */
+	char *room;             /* for a long text, or NULL; while it is there, signals are blocked */
+	uint64_t mask;          /* before that */
+	char real[SHIM_PATH_SHORT];
 };
-/* Where @path leads: returns what to give to the kernel, together with *@dirfd: @path itself, unless it is in the view or comes through it. */
+/*
+ * Where @path leads: returns what to give to the kernel, together with *@dirfd: @path itself, unless it is in the view or comes through it. What is returned, and what shim_path_again()
+ * gives, is there until shim_path_done().
+ */
 const char *shim_path_at(int *dirfd, const char *path, struct shim_path *p);
 /*
  * The kernel's answer @rc to *@use is that there is no such path: is there a link on its way that leads into the view? Then true, once, with *@dirfd and
  * *@use to ask for. @follow: the call follows a link that is the last component.
  */
 bool shim_path_again(long rc, int *dirfd, const char **use, bool follow, struct shim_path *p);
+void shim_path_done(struct shim_path *p);
+/* In the view; a directory in which the view, or one that leads there, has a name: "/", "/sys", "/sys/bus", "/dev" ...; that, or anything in /sys and /dev. */
+bool shim_in_view(const char *path);
+bool shim_above_view(const char *path);
+bool shim_near_view(const char *path);
+/* "/proc/self/fd/@fd" into @name, which is returned. */
+#define SHIM_FD_NAME 32
+char *shim_fd_name(char name[SHIM_FD_NAME], int fd);
 /*
  * The directory from which a relative @path starts, as the program knows it, at @base; *@inside: it is one of the view. False: it is neither that nor one above the view, or the path goes nowhere
  * near the view from there.
@@ -161,25 +195,44 @@ static inline const char *shim_path(const char *path, struct shim_path *p)
 
 	return shim_path_at(&dirfd, path, p);
 }
-/* @p is the path @virt of the view. */
-void shim_path_of_view(struct shim_path *p, const char *virt);
 /* Take the run directory off the front of @text, in place. Returns the new length. */
 size_t shim_unmap(char *text, size_t len);
 /* Look again at where the working directory is. */
 void shim_cwd_changed(void);
-bool shim_is_in_view(const char *path); /* from the root */
-bool shim_is_above(const char *path);   /* a directory in which the view has a name */
 /* "/dev/vfio/vfio" and "/dev/vfio/N" as the kernel's stat shows them; other paths are left alone. */
 void shim_path_stat(const char *virt, struct stat *st);
 /* The number in "/proc/self/fd/N", "/proc/PID/fd/N" of this process or "/dev/fd/N", or -1. */
 int shim_path_self_fd(const char *path);
 
+/* ---- walk.c: on a stack of ours ---- */
+struct shim_walk {
+	int dirfd;
+	const char *path;
+	bool again, follow; /* for links that lead into the view */
+	bool is_long;       /* the text did not fit: to be called again, with p->room */
+	struct shim_path *p;
+};
+/* @arg is a struct shim_walk: 0: its path stays as it is. Else p->text and the rest of *p say what it is. */
+long shim_walk(void *arg);
+long shim_cwd_is_near(void *unused);
+/* fn(arg) within shim_run(), with SHIM_PATH_LONG bytes. */
+long shim_run_with_room(long (*fn)(void *arg, char *room), void *arg);
+/* A readlink of which the text is to be translated; a getcwd that is. */
+struct shim_text {
+	int dirfd;
+	const char *path;
+	char *buf;
+	size_t size;
+};
+long shim_walk_link(void *arg);
+long shim_walk_cwd(void *arg);
+
 /* ---- files.c ---- */
 /* openat, all of it: a descriptor or -errno. */
 long shim_open(int dirfd, const char *path, int flags, mode_t mode);
 long shim_openat2(int dirfd, const char *path, const void *how, size_t size); /* openat2.c */
-/* @path is /proc/self/fd/N or its kin, of a handle: 1, and @p is the node that it is of, or -1 for a device, which has none. Else 0. */
-int shim_path_of_handle(const char *path, struct shim_path *p);
+/* @p is /proc/self/fd/N or its kin, of a handle: 1, and it becomes the node that it is of, or -1 for a device, which has none. Else 0. */
+int shim_path_of_handle(struct shim_path *p);
 long shim_statfs(const char *path, void *out);
 long shim_fchdir(int fd);
 long shim_stat(int dirfd, const char *path, struct stat *st, int flags);
@@ -244,7 +297,10 @@ long shim_vfs_xattr(long nr, const char *attr, bool node);
 /* System call @nr, which takes a path, on a link in /proc to a device: 0 or -errno, or 1: it is the kernel's. */
 long shim_vfs_device_path(long nr, const long a[6]);
 
-/* ---- attrs.c: the attribute of the view that acts ---- */
+/* ---- attrs.c: files of the view that are more than that ---- */
+bool shim_config_name(const char *virt);
+/* A descriptor with its bytes at this moment, as the bus reads them. -ENOENT: not one of ours, or not made in this process. */
+long shim_config_open(const char *virt, int flags);
 bool shim_attr_name(const char *virt); /* by its name it is one */
 /* To write it, the file at @real: a descriptor or -errno. */
 long shim_attr_open(const char *real, int flags);

@@ -509,12 +509,6 @@ static const sigset_t *open_mask(const sigset_t *set, sigset_t *copy)
 	return copy;
 }
 
-#include <dlfcn.h>
-#define NEXT(name)                                                             \
-	static __typeof__(name) *real;                                         \
-	if (!real)                                                             \
-		real = (__typeof__(name) *)(uintptr_t)dlsym(RTLD_NEXT, #name)
-
 EXPORT int sigsuspend(const sigset_t *set)
 {
 	sigset_t copy;

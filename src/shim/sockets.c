@@ -5,33 +5,8 @@
  */
 #include "shim/shim.h"
 
-#include <dlfcn.h>
 #include <sys/socket.h>
-#include <sys/syscall.h>
 #include "base/guard.h"
-
-#define DECLARE(name) static __typeof__(name) *real_##name
-DECLARE(send);
-DECLARE(sendto);
-DECLARE(sendmsg);
-DECLARE(recv);
-DECLARE(recvfrom);
-DECLARE(recvmsg);
-
-__attribute__((constructor(101))) static void resolve(void)
-{
-#define RESOLVE(name) real_##name = (__typeof__(name) *)(uintptr_t)dlsym(RTLD_NEXT, #name)
-	RESOLVE(send);
-	RESOLVE(sendto);
-	RESOLVE(sendmsg);
-	RESOLVE(recv);
-	RESOLVE(recvfrom);
-	RESOLVE(recvmsg);
-}
-
-/* libc's function, since these are cancellation points; before our constructor the system call */
-#define REAL(name, args, nr, a, b, c, d, e, f) \
-	(real_##name ? real_##name args : shim_ret(sys_call(nr, (long)(a), (long)(b), (long)(c), (long)(d), (long)(e), (long)(f))))
 
 static ssize_t done(ssize_t rc, const char *call, const void *buf, size_t n)
 {
@@ -60,47 +35,68 @@ static void mark_received(const struct msghdr *msg)
 	}
 }
 
-static ssize_t done_msg(ssize_t rc, const char *call, const struct msghdr *msg)
+struct efault_msg {
+	const char *call;
+	const struct msghdr *msg;
+};
+
+static long run_efault_msg(void *arg)
 {
+	struct efault_msg *e = arg;
 	struct msghdr m;
 
-	if (rc != -1 || errno != EFAULT)
-		return rc;
-	if (!guard_copy(&m, msg, sizeof(m)))
-		shim_efault_iov(call, m.msg_iov, m.msg_iovlen);
-	errno = EFAULT;
+	if (!guard_copy(&m, e->msg, sizeof(m)))
+		shim_efault_iov(e->call, m.msg_iov, m.msg_iovlen);
+	return 0;
+}
+
+static ssize_t done_msg(ssize_t rc, const char *call, const struct msghdr *msg)
+{
+	struct efault_msg e = { call, msg };
+
+	if (rc == -1 && errno == EFAULT && shim_bar_any()) {
+		shim_run(run_efault_msg, &e);
+		errno = EFAULT;
+	}
 	return rc;
 }
 
 EXPORT ssize_t send(int fd, const void *buf, size_t n, int flags)
 {
-	return done(REAL(send, (fd, buf, n, flags), SYS_sendto, fd, buf, n, flags, 0, 0), "send", buf, n);
+	NEXT(send);
+	return done(real(fd, buf, n, flags), "send", buf, n);
 }
 
 EXPORT ssize_t sendto(int fd, const void *buf, size_t n, int flags, const struct sockaddr *to, socklen_t len)
 {
-	return done(REAL(sendto, (fd, buf, n, flags, to, len), SYS_sendto, fd, buf, n, flags, to, len), "sendto", buf, n);
+	NEXT(sendto);
+	return done(real(fd, buf, n, flags, to, len), "sendto", buf, n);
 }
 
 EXPORT ssize_t sendmsg(int fd, const struct msghdr *msg, int flags)
 {
-	return done_msg(REAL(sendmsg, (fd, msg, flags), SYS_sendmsg, fd, msg, flags, 0, 0, 0), "sendmsg", msg);
+	NEXT(sendmsg);
+	return done_msg(real(fd, msg, flags), "sendmsg", msg);
 }
 
 EXPORT ssize_t recv(int fd, void *buf, size_t n, int flags)
 {
-	return done(REAL(recv, (fd, buf, n, flags), SYS_recvfrom, fd, buf, n, flags, 0, 0), "recv", buf, n);
+	NEXT(recv);
+	return done(real(fd, buf, n, flags), "recv", buf, n);
 }
 
 EXPORT ssize_t recvfrom(int fd, void *restrict buf, size_t n, int flags, struct sockaddr *restrict from, socklen_t *restrict len)
 {
-	return done(REAL(recvfrom, (fd, buf, n, flags, from, len), SYS_recvfrom, fd, buf, n, flags, from, len), "recvfrom", buf, n);
+	NEXT(recvfrom);
+	return done(real(fd, buf, n, flags, from, len), "recvfrom", buf, n);
 }
 
 EXPORT ssize_t recvmsg(int fd, struct msghdr *msg, int flags)
 {
-	ssize_t n = done_msg(REAL(recvmsg, (fd, msg, flags), SYS_recvmsg, fd, msg, flags, 0, 0, 0), "recvmsg", msg);
+	ssize_t n;
 
+	NEXT(recvmsg);
+	n = done_msg(real(fd, msg, flags), "recvmsg", msg);
 	if (n >= 0)
 		mark_received(msg);
 	return n;

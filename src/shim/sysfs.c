@@ -6,9 +6,7 @@
 #include "shim/shim.h"
 
 #include <dirent.h>
-#include <dlfcn.h>
 #include <fcntl.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/syscall.h>
@@ -47,11 +45,10 @@ static struct listing *find(DIR *d)
 /* What the kernel calls it, with the run directory taken off: its length, or 0: it does not fit. */
 static size_t path_of(int fd, char *path, size_t size, bool *is_ours)
 {
-	char link[48];
+	char name[SHIM_FD_NAME];
 	long n;
 
-	snprintf(link, sizeof(link), "/proc/self/fd/%d", fd);
-	n = sys_call(SYS_readlinkat, AT_FDCWD, (long)link, (long)path, (long)size - 1, 0, 0);
+	n = sys_call(SYS_readlinkat, AT_FDCWD, (long)shim_fd_name(name, fd), (long)path, (long)size - 1, 0, 0);
 	if (n <= 0 || (size_t)n >= size - 1 || path[0] != '/')
 		return 0;
 	path[n] = '\0';
@@ -61,17 +58,22 @@ static size_t path_of(int fd, char *path, size_t size, bool *is_ours)
 
 void shim_list_begin(DIR *d)
 {
-	char path[DIR_MAX], own[PATH_MAX + DIR_MAX];
+	char path[DIR_MAX], *own;
 	struct listing *l;
 	bool is_ours;
 
-	if (!path_of(dirfd(d), path, sizeof(path), &is_ours) || is_ours || !shim_is_above(path))
+	if (!path_of(dirfd(d), path, sizeof(path), &is_ours) || is_ours || !shim_above_view(path))
 		return;
 	l = calloc(1, sizeof(*l));
 	if (!l)
 		return;
-	snprintf(own, sizeof(own), "%s%s", shim.run_dir, path);
-	l->own = opendir(own);
+	own = malloc(shim.run_len + sizeof(path));
+	if (own) {
+		memcpy(own, shim.run_dir, shim.run_len);
+		strcpy(own + shim.run_len, path);
+		l->own = opendir(own);
+		free(own);
+	}
 	l->d = d;
 	strcpy(l->path, strcmp(path, "/") ? path : "");
 	pthread_mutex_lock(&listings_lock);
@@ -83,9 +85,12 @@ void shim_list_begin(DIR *d)
 static bool is_of_view(const struct listing *l, const char *name)
 {
 	char path[DIR_MAX + NAME_MAX + 2];
+	size_t n = strlen(l->path);
 
-	snprintf(path, sizeof(path), "%s/%s", l->path, name);
-	return shim_is_in_view(path);
+	memcpy(path, l->path, n);
+	path[n] = '/';
+	strcpy(path + n + 1, name);
+	return shim_in_view(path);
 }
 
 DIR *shim_list_at(DIR *d)
@@ -114,16 +119,11 @@ void shim_lists_abandon(void)
 	pthread_mutex_init(&listings_lock, NULL);
 }
 
-#define NEXT_OF(name)                                                          \
-	static __typeof__(name) *real;                                         \
-	if (!real)                                                             \
-		real = (__typeof__(name) *)(uintptr_t)dlsym(RTLD_NEXT, #name)
-
 EXPORT DIR *fdopendir(int fd)
 {
 	DIR *d;
 
-	NEXT_OF(fdopendir);
+	NEXT(fdopendir);
 	d = real(fd);
 	if (d && shim.on && shim_fd_maybe_view(fd))
 		shim_list_begin(d);
@@ -134,7 +134,7 @@ EXPORT int closedir(DIR *d)
 {
 	struct listing *l = find(d);
 
-	NEXT_OF(closedir);
+	NEXT(closedir);
 	if (l) {
 		pthread_mutex_lock(&listings_lock);
 		cds_list_del(&l->node);
@@ -151,7 +151,7 @@ EXPORT void rewinddir(DIR *d)
 {
 	struct listing *l = find(d);
 
-	NEXT_OF(rewinddir);
+	NEXT(rewinddir);
 	if (l && l->own)
 		real(l->own);
 	if (l)
@@ -159,10 +159,14 @@ EXPORT void rewinddir(DIR *d)
 	real(d);
 }
 
-bool shim_is_sysfs(int fd)
+static long run_is_sysfs(void *arg, char *path)
 {
-	char path[PATH_MAX];
 	bool is_ours;
 
-	return shim.on && path_of(fd, path, sizeof(path), &is_ours) && is_ours && !strncmp(path, "/sys/", 5);
+	return path_of(*(const int *)arg, path, SHIM_PATH_LONG, &is_ours) && is_ours && !strncmp(path, "/sys/", 5);
+}
+
+bool shim_is_sysfs(int fd)
+{
+	return shim.on && shim_run_with_room(run_is_sysfs, &fd);
 }
