@@ -19,6 +19,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <dlfcn.h>
+#include <sys/mman.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 #include "base/rcu.h"
@@ -58,9 +59,22 @@ static void drop_private(int fd, void *arg)
 		fd_close_private(fd);
 }
 
-void shim_after_fork(void)
+static long after_fork(void *unused)
 {
 	struct machine *m;
+
+	shim_bars_abandon(); /* while the files are there to say what it is a mapping of */
+	shim_handles_abandon();
+	shim_bus_abandon();
+	m = atomic_exchange(&shim.machine, NULL);
+	if (m)
+		machine_free(m, true);
+	fd_for_each_private(drop_private, NULL);
+	return 0;
+}
+
+void shim_after_fork(void)
+{
 	uint64_t mask;
 
 	shim_block_signals(&mask);
@@ -68,15 +82,9 @@ void shim_after_fork(void)
 		*shim.alive = 1;
 	shim.pid = (pid_t)sys_call(SYS_getpid, 0, 0, 0, 0, 0, 0);
 	pthread_mutex_init(&shim.build_lock, NULL);
-	shim_bars_abandon(); /* while the files are there to say what it is a mapping of */
-	shim_handles_abandon();
-	shim_bus_abandon();
 	shim_stacks_abandon();
 	shim_lists_abandon();
-	m = atomic_exchange(&shim.machine, NULL);
-	if (m)
-		machine_free(m, true);
-	fd_for_each_private(drop_private, NULL);
+	shim_on_stack(after_fork, NULL);
 	shim_restore_signals(&mask);
 }
 
@@ -143,54 +151,125 @@ static bool env_complete(char *const *envp)
 	return true;
 }
 
-static size_t env_room(char *const *envp)
-{
-	size_t n = 0;
+/*
+ * A completed copy is in memory of its own: the stack has no room for it, and a child of vfork may not allocate. When
+ * exec succeeds nobody gives it back. That is right for a process, whose memory goes; but the memory of a child of
+ * vfork is its parent's. So it is written down by thread, which the two are the same of: who comes next with another
+ * process number is the parent, or its next child, and finds what is left.
+ */
+static struct area {
+	atomic_uintptr_t thread; /* 0: free */
+	pid_t user;
+	void *mem;
+	size_t size;
+} areas[64];
 
-	while (envp && envp[n])
-		n++;
-	return n + ARRAY_SIZE(names) + 1;
+struct env {
+	char **envp; /* for the program; NULL: no memory */
+	void *mem;
+	size_t size;
+	struct area *area;
+};
+
+static struct area *write_down(const struct env *e, pid_t pid)
+{
+	uintptr_t self = (uintptr_t)__builtin_thread_pointer();
+
+	for (size_t i = 0; i < ARRAY_SIZE(areas); i++) {
+		struct area *a = &areas[i];
+
+		if (atomic_load(&a->thread) != self || a->user == pid)
+			continue;
+		sys_call(SYS_munmap, (long)a->mem, (long)a->size, 0, 0, 0, 0);
+		atomic_store(&a->thread, 0);
+	}
+	for (size_t i = 0; i < ARRAY_SIZE(areas); i++) {
+		struct area *a = &areas[i];
+		uintptr_t was = 0;
+
+		if (!atomic_compare_exchange_strong(&a->thread, &was, self))
+			continue;
+		a->user = pid;
+		a->mem = e->mem;
+		a->size = e->size;
+		return a;
+	}
+	return NULL;
 }
 
-/* @out has env_room() pointers; @text is for a joined LD_PRELOAD. Only what an async-signal-safe function may do: a vfork child comes here. */
-static char **env_with_shim(char *const *envp, char **out, char *text, size_t size)
+/* Only what an async-signal-safe function may do: a vfork child comes here. */
+static void complete(struct env *e, char *const *envp)
 {
-	char *const *e = envp && entries[0] ? find_env(envp, names[0]) : NULL;
-	/* in front what was there when we came, since a sanitizer's library has to be before us */
-	size_t n = 0, b = entries[0] ? strlen(entries[0]) : 0, c, a = strlen(names[0]) + 1;
+	char *const *old = envp && entries[0] ? find_env(envp, names[0]) : NULL;
+	size_t n = 0, count = 0, front = entries[0] ? strlen(entries[0]) : 0, value = strlen(names[0]) + 1, back;
+	char *text;
+	long mem;
 
-	for (size_t i = 0; envp && envp[i]; i++) {
-		if (e == &envp[i] && !strstr(*e, preload)) {
-			c = strlen(*e + a);
-			if (b + 1 + c + 1 <= size) {
-				memcpy(text, entries[0], b);
-				text[b] = ':';
-				memcpy(text + b + 1, *e + a, c + 1);
-				out[n++] = text;
-				continue;
-			}
-		}
-		out[n++] = envp[i];
+	if (old && strstr(*old, preload))
+		old = NULL;
+	back = old ? strlen(*old + value) : 0;
+	while (envp && envp[count])
+		count++;
+	e->size = (count + ARRAY_SIZE(names) + 1) * sizeof(char *) + front + 1 + back + 1;
+	mem = sys_call(SYS_mmap, 0, (long)e->size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	if (mem < 0 && mem >= -4095)
+		return;
+	e->mem = (void *)mem;
+	e->envp = e->mem;
+	for (size_t i = 0; i < count; i++) {
+		e->envp[n++] = envp[i];
+		if (old != &envp[i])
+			continue;
+		/* in front what was there when we came, since a sanitizer's library has to be before us */
+		text = (char *)(e->envp + count + ARRAY_SIZE(names) + 1);
+		memcpy(text, entries[0], front);
+		text[front] = ':';
+		memcpy(text + front + 1, *old + value, back + 1);
+		e->envp[n - 1] = text;
 	}
 	for (size_t i = 0; i < ARRAY_SIZE(names); i++)
 		if (entries[i] && !(envp && find_env(envp, names[i])))
-			out[n++] = entries[i];
-	out[n] = NULL;
-	return out;
+			e->envp[n++] = entries[i];
+	e->envp[n] = NULL;
 }
 
-/* the longest LD_PRELOAD that is joined; a longer one stays as the program made it */
-#define TEXT_MAX (4 * PATH_MAX)
+/* @envp, or a completed copy of it; false: no memory. */
+static bool env_take(struct env *e, char *const *envp)
+{
+	pid_t pid;
 
-/* @envp, or a completed copy of it on the caller's stack */
-#define WITH_SHIM(envp)                                                                                     \
-	(!shim.on || env_complete(envp) ? (char **)(envp)                                                  \
-					: env_with_shim(envp, alloca(env_room(envp) * sizeof(char *)),      \
-							alloca(TEXT_MAX), TEXT_MAX))
+	*e = (struct env){ 0 };
+	if (!shim.on || env_complete(envp)) {
+		e->envp = (char **)(uintptr_t)envp;
+		return true;
+	}
+	complete(e, envp);
+	if (!e->mem)
+		return false;
+	pid = (pid_t)sys_call(SYS_getpid, 0, 0, 0, 0, 0, 0);
+	if (pid != shim.pid)
+		e->area = write_down(e, pid);
+	return true;
+}
+
+static void env_give(struct env *e)
+{
+	if (e->mem)
+		sys_call(SYS_munmap, (long)e->mem, (long)e->size, 0, 0, 0, 0);
+	if (e->area)
+		atomic_store(&e->area->thread, 0);
+}
 
 EXPORT int execve(const char *path, char *const argv[], char *const envp[])
 {
-	return (int)shim_ret(sys_call(SYS_execve, (long)path, (long)argv, (long)WITH_SHIM(envp), 0, 0, 0));
+	struct env e;
+	long rc = -ENOMEM;
+
+	if (env_take(&e, envp)) {
+		rc = sys_call(SYS_execve, (long)path, (long)argv, (long)e.envp, 0, 0, 0);
+		env_give(&e);
+	}
+	return (int)shim_ret(rc);
 }
 
 EXPORT int execv(const char *path, char *const argv[])
@@ -200,7 +279,14 @@ EXPORT int execv(const char *path, char *const argv[])
 
 EXPORT int execveat(int fd, const char *path, char *const argv[], char *const envp[], int flags)
 {
-	return (int)shim_ret(sys_call(SYS_execveat, fd, (long)path, (long)argv, (long)WITH_SHIM(envp), flags, 0));
+	struct env e;
+	long rc = -ENOMEM;
+
+	if (env_take(&e, envp)) {
+		rc = sys_call(SYS_execveat, fd, (long)path, (long)argv, (long)e.envp, flags, 0);
+		env_give(&e);
+	}
+	return (int)shim_ret(rc);
 }
 
 EXPORT int fexecve(int fd, char *const argv[], char *const envp[])
@@ -215,11 +301,15 @@ EXPORT int fexecve(int fd, char *const argv[], char *const envp[])
 /* These search PATH, and a script without "#!" goes to the shell: libc's part. */
 EXPORT int execvpe(const char *file, char *const argv[], char *const envp[])
 {
-	static int (*real)(const char *, char *const[], char *const[]);
+	struct env e;
+	int rc;
 
-	if (!real)
-		real = (int (*)(const char *, char *const[], char *const[]))dlsym(RTLD_NEXT, "execvpe");
-	return real(file, argv, WITH_SHIM(envp));
+	NEXT(execvpe);
+	if (!env_take(&e, envp))
+		return (int)shim_ret(-ENOMEM);
+	rc = real(file, argv, e.envp);
+	env_give(&e);
+	return rc;
 }
 
 EXPORT int execvp(const char *file, char *const argv[])
@@ -265,24 +355,30 @@ EXPORT int execle(const char *path, const char *arg, ...)
 	return execve(path, argv, envp);
 }
 
-typedef int spawn_fn(pid_t *, const char *, const posix_spawn_file_actions_t *, const posix_spawnattr_t *, char *const[], char *const[]);
-
 EXPORT int posix_spawn(pid_t *pid, const char *path, const posix_spawn_file_actions_t *fa, const posix_spawnattr_t *attr, char *const argv[],
 		       char *const envp[])
 {
-	static spawn_fn *real;
+	struct env e;
+	int rc;
 
-	if (!real)
-		real = (spawn_fn *)dlsym(RTLD_NEXT, "posix_spawn");
-	return real(pid, path, fa, attr, argv, WITH_SHIM(envp));
+	NEXT(posix_spawn);
+	if (!env_take(&e, envp))
+		return ENOMEM;
+	rc = real(pid, path, fa, attr, argv, e.envp);
+	env_give(&e);
+	return rc;
 }
 
 EXPORT int posix_spawnp(pid_t *pid, const char *file, const posix_spawn_file_actions_t *fa, const posix_spawnattr_t *attr, char *const argv[],
 			char *const envp[])
 {
-	static spawn_fn *real;
+	struct env e;
+	int rc;
 
-	if (!real)
-		real = (spawn_fn *)dlsym(RTLD_NEXT, "posix_spawnp");
-	return real(pid, file, fa, attr, argv, WITH_SHIM(envp));
+	NEXT(posix_spawnp);
+	if (!env_take(&e, envp))
+		return ENOMEM;
+	rc = real(pid, file, fa, attr, argv, e.envp);
+	env_give(&e);
+	return rc;
 }
