@@ -413,6 +413,91 @@ static void refused(void)
 	}
 }
 
+/* ---- a file loses pages: the device has what it had, the file and the program do not ---- */
+
+static unsigned char *file_memory(int *fd, unsigned char **other)
+{
+	unsigned char *p;
+
+	*fd = memfd_create("memory", MFD_ALLOW_SEALING);
+	CHECK(!ftruncate(*fd, SIZE));
+	p = mmap(NULL, SIZE, PROT_READ | PROT_WRITE, MAP_SHARED, *fd, 0);
+	*other = mmap(NULL, SIZE, PROT_READ | PROT_WRITE, MAP_SHARED, *fd, 0);
+	memset(p, 0x11, SIZE);
+	CHECK(!dma_map(&v, p, IOVA, SIZE));
+	return p;
+}
+
+static void file_gone(unsigned char *p, unsigned char *other, int fd)
+{
+	CHECK(dma_unmap(&v, IOVA, SIZE) == SIZE);
+	munmap(p, SIZE);
+	munmap(other, SIZE);
+	close(fd);
+}
+
+static void shorter_file(void)
+{
+	unsigned char *p, *other, c = 0;
+	char path[64];
+	int fd;
+
+	for (int way = 0; way < 3; way++) {
+		p = file_memory(&fd, &other);
+		snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
+		/* the page with the end stays, but for what is behind it */
+		if (way == 0)
+			CHECK(!ftruncate(fd, 4096 + 100));
+		else if (way == 1)
+			CHECK(!syscall(SYS_ftruncate, fd, 4096 + 100));
+		else
+			CHECK(!truncate(path, 4096 + 100));
+		CHECK(device_reads(0, 4096 + 100, 0x11) && device_reads(4096 + 100, 3996, 0) && device_reads(8192, 8192, 0x11));
+		CHECK(device_writes(0, SIZE, 0x22) && device_reads(0, SIZE, 0x22) && all(p, 8192, 0x22));
+		CHECK(!ftruncate(fd, SIZE) && all(p + 8192, 8192, 0) && device_reads(8192, 8192, 0x22));
+		file_gone(p, other, fd);
+	}
+	/* refused, or not shorter */
+	p = file_memory(&fd, &other);
+	FAILS(ftruncate(fd, -1), EINVAL);
+	CHECK(!ftruncate(fd, SIZE) && !ftruncate(fd, 2 * SIZE) && !ftruncate(fd, SIZE));
+	CHECK(!fcntl(fd, F_ADD_SEALS, F_SEAL_SHRINK));
+	FAILS(ftruncate(fd, 0), EPERM);
+	CHECK(device_writes(0, SIZE, 0x22) && all(p, SIZE, 0x22) && all(other, SIZE, 0x22) && pread(fd, &c, 1, 0) == 1 && c == 0x22);
+	file_gone(p, other, fd);
+}
+
+static void holes_in_a_file(void)
+{
+	unsigned char *p, *other;
+	int fd;
+
+	for (int way = 0; way < 3; way++) {
+		p = file_memory(&fd, &other);
+		if (way == 0)
+			CHECK(!fallocate(fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, 4096 - 10, 8192 + 20));
+		else if (way == 1)
+			CHECK(!madvise(p + 4096, 8192, MADV_REMOVE));
+		else
+			CHECK(!madvise(other + 4096, 8192, MADV_REMOVE));
+		CHECK(all(p + 4096, 8192, 0) && all(other + 4096, 8192, 0) && device_reads(4096, 8192, 0x11));
+		CHECK(device_writes(0, SIZE, 0x22) && all(p + 4096, 8192, 0) && all(p, 4096, 0x22) && all(other + 12288, 4096, 0x22));
+		CHECK(device_reads(0, SIZE, 0x22));
+		file_gone(p, other, fd);
+	}
+	p = file_memory(&fd, &other);
+	FAILS(fallocate(fd, FALLOC_FL_PUNCH_HOLE, 0, SIZE), EOPNOTSUPP);
+	FAILS(fallocate(fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, -4096, SIZE), EINVAL);
+	if (!mlock(p, 4096)) {
+		FAILS(madvise(p, SIZE, MADV_REMOVE), EINVAL);
+		munlock(p, 4096);
+	}
+	CHECK(!fcntl(fd, F_ADD_SEALS, F_SEAL_FUTURE_WRITE));
+	FAILS(fallocate(fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, 0, SIZE), EPERM);
+	CHECK(device_writes(0, SIZE, 0x22) && all(p, SIZE, 0x22) && all(other, SIZE, 0x22));
+	file_gone(p, other, fd);
+}
+
 /* ---- System V segments ---- */
 
 static void segments(void)
@@ -804,6 +889,8 @@ int main(void)
 	}
 	RUN(locked);
 	RUN(refused);
+	RUN(shorter_file);
+	RUN(holes_in_a_file);
 	RUN(segments);
 	RUN(freed);
 	RUN(freed_twice_mapped);

@@ -500,6 +500,7 @@ REMOVE_XATTR(lremovexattr)
 
 EXPORT int truncate64(const char *path, off64_t len)
 {
+	shim_keep_truncate(path, len);
 	return (int)names(SYS_truncate, (long)path, len, 0, 0, 0);
 }
 EXPORT int truncate(const char *path, off_t len) __attribute__((alias("truncate64")));

@@ -328,6 +328,10 @@ bool shim_keep_madvise(void *addr, size_t len, int advice, long *ret);
 bool shim_keep_mremap(void *old, size_t have, size_t want, int flags, void *to, long *ret); /* whole pages */
 void shim_keep_shared(void *addr, size_t len); /* if it is shared memory */
 void shim_keep_segment(void *addr); /* that shmdt takes away */
+/* Pages that a file is about to lose. */
+void shim_keep_ftruncate(int fd, off_t len);
+void shim_keep_truncate(const char *path, off_t len);
+void shim_keep_fallocate(int fd, int mode, off_t pos, off_t len);
 
 /* ---- libc.c: what libc does inside of itself ---- */
 void shim_libc_init(void);

@@ -465,12 +465,17 @@ bool shim_vfs(long nr, const long a[6], long *ret)
 	case SYS_copy_file_range:
 		v.second = (int)a[2];
 		break;
+	case SYS_ftruncate:
+		shim_keep_ftruncate((int)a[0], a[1]);
+		return false;
+	case SYS_fallocate:
+		shim_keep_fallocate((int)a[0], (int)a[1], a[2], a[3]);
+		break;
 	case SYS_lseek:
 	case SYS_fsync:
 	case SYS_fdatasync:
 	case SYS_flock:
 	case SYS_fstatfs:
-	case SYS_fallocate:
 	case SYS_readahead:
 	case SYS_sync_file_range:
 		break;
@@ -566,6 +571,13 @@ EXPORT int fallocate64(int fd, int mode, off64_t pos, off64_t len)
 	CALL(int, fallocate64, (fd, mode, pos, len), SYS_fallocate, fd, mode, pos, len, 0, 0);
 }
 EXPORT int fallocate(int fd, int mode, off_t pos, off_t len) __attribute__((alias("fallocate64")));
+
+EXPORT int ftruncate64(int fd, off64_t len)
+{
+	shim_keep_ftruncate(fd, len);
+	return (int)shim_ret(sys_call(SYS_ftruncate, fd, len, 0, 0, 0, 0));
+}
+EXPORT int ftruncate(int fd, off_t len) __attribute__((alias("ftruncate64")));
 
 EXPORT int posix_fallocate64(int fd, off64_t pos, off64_t len)
 {
