@@ -54,6 +54,21 @@ one=$(taskset -cp $$ | sed 's/.*: *//; s/[-,].*//')
 on_one() { (taskset -cp "$one" $BASHPID >/dev/null && drive "$@"); }
 check "one processor, depth 1" on_one "" perf -q 1 -s 0.3 -w 0 --verify
 check "one processor, depth 32, interrupts" on_one "" perf -q 32 -s 0.3 -w 0 --verify -i
+# completions that wait, in order and out of it; and that they do wait
+for o in ",latency=30us" ",latency=0-1ms" ",latency=20us-3ms,mmap=trap"; do
+	check "random reads, depth 1, $o" drive "$o" perf -q 1 -s 0.3 -w 0 --verify
+	check "random reads, depth 32, interrupts, $o" drive "$o" perf -q 32 -s 0.3 -w 0 --verify -i
+	check "random reads, depth 127, doorbell buffers, $o" drive "$o" perf -q 127 -s 0.3 -w 0 --verify -d
+done
+check "a list of pages, late" move ",latency=1ms" 131072 1048576 -i
+check "fill again" drive "" fill
+waits() { # at most one completion in 5 ms
+	drive ",latency=5ms" perf -q 1 -s 0.3 -w 0 >"$tmp/perf" || { cat "$tmp/perf"; return 1; }
+	cat "$tmp/perf"
+	[[ $(cat "$tmp/perf") =~ ([0-9]+)\ completions\ in\ ([0-9]+)\.([0-9]{3}) ]] || return 1
+	((BASH_REMATCH[1] >= 1 && BASH_REMATCH[1] <= 10#${BASH_REMATCH[2]}${BASH_REMATCH[3]} / 5 + 1))
+}
+check "each command takes its time" waits
 check "64 KiB each, one after the other" drive "" perf -q 8 -b 65536 -S -s "$seconds" -w 0 --verify
 check "the device had nothing to say" quiet
 # the tests of the test: a block that is not as it was filled is noticed; so is a command that fails

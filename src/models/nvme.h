@@ -17,7 +17,8 @@
  * taken by a worker. sq->lock  who executes commands of the queue, and the queue's set-up. The
  * admin queue's comes before an I/O queue's; else one at a time. admin     features, pending
  * asynchronous events cq->lock  one completion queue's pointers irq_lock, log_lock, page_lock,
- * worker->lock, pool.lock, bounce.lock, drain_lock, cache.lock   leaves
+ * worker->lock, pool.lock, bounce.lock, drain_lock,
+ *   cache.lock, delay.lock   leaves
  */
 #ifndef MODELS_NVME_H
 #define MODELS_NVME_H
@@ -144,6 +145,10 @@ struct nvme_req {
 	unsigned num_ranges;
 	uint16_t location; /* of the error: bit << 8 | byte */
 	bool shutdown;	   /* the controller's own flush */
+	/* latency= */
+	uint64_t due, order; /* ns: not to complete before; 0: at once */
+	uint32_t result;
+	uint16_t status;
 	unsigned num_segs;
 	struct nvme_seg segs[];
 };
@@ -299,6 +304,8 @@ struct nvme_sq {
 	atomic_bool deleting; /* Delete I/O SQ waits for inflight, under lock */
 	uint16_t delete_cid;
 	bool worker_turn; /* who runs it now may sleep; under lock */
+	uint64_t due;	     /* of the command being executed, for nvme_delay.c; under lock */
+	uint64_t delete_due; /* of the command that deletes the queue */
 	uint64_t base;
 	atomic_ullong shadow; /* doorbell buffers; 0: not configured */
 	uint64_t eventidx;
@@ -358,15 +365,45 @@ void nvme_cq_unreserve(struct nvme_cq *cq, unsigned count);
 /* Post into a reserved place; errors go to the error log first. */
 void nvme_complete(struct nvme_sq *sq, const struct nvme_cmd *cmd, uint16_t status, uint32_t result,
 		   uint16_t location);
-void nvme_complete_plain(struct nvme_sq *sq, uint16_t cid, uint16_t status, uint32_t result);
+/* The same without a command at hand. @due: not before; 0: at once, and the caller notifies. */
+void nvme_complete_plain(struct nvme_sq *sq, uint16_t cid, uint16_t status, uint32_t result,
+			 uint64_t due);
 /* Send the interrupt of what was posted since the last call. */
 void nvme_cq_notify(struct nvme *n, struct nvme_cq *cq);
 void nvme_irq_update(struct nvme *n);
 void nvme_irq_replay(struct nvme *n, uint32_t unmasked);
-/* Count a request in and give it to its worker; its completion entry is reserved. */
+/* Count a request in; its completion entry is reserved. And give it to its worker. */
+void nvme_req_count(struct nvme_req *r);
 void nvme_req_hand_over(struct nvme_req *r);
 /* A request is complete: post, free, wake whoever waits for the drain. */
 void nvme_req_done(struct nvme_req *r, uint16_t status);
+/* The rest of it, when the time has come. */
+void nvme_req_end(struct nvme_req *r);
+
+/* ---- nvme_delay.c: latency= ---- */
+
+struct nvme_delay {
+	uint64_t min, max; /* ns; max 0: off */
+	struct uvfio_timer *timer; /* NULL: off */
+	atomic_ullong draws;
+	pthread_mutex_t lock; /* guards the rest */
+	struct nvme_req **heap;
+	unsigned count, room;
+	uint64_t order;
+	bool hurry; /* nothing waits */
+};
+
+int nvme_delay_init(struct nvme *n);
+void nvme_delay_fini(struct nvme *n);
+/* When a command that is fetched @now may complete. */
+uint64_t nvme_delay_due(struct nvme *n, uint64_t now);
+/* @r completes when it is due. */
+void nvme_delay(struct nvme_req *r);
+/* A command that was executed completes when it is due. */
+void nvme_delay_command(struct nvme_sq *sq, const struct nvme_cmd *cmd, uint16_t status,
+			uint32_t result, uint16_t location, uint64_t due);
+/* From now on, and until `false`, everything completes at once. */
+void nvme_delay_hurry(struct nvme *n, bool hurry);
 
 /* ---- nvme_log.c ---- */
 
@@ -507,6 +544,8 @@ struct nvme {
 	atomic_uint warned;	   /* invalid doorbells that were logged */
 	atomic_ullong media_errors;
 	uint64_t started_ns;
+
+	struct nvme_delay delay;
 
 	bool running; /* under life */
 	unsigned num_workers;

@@ -118,6 +118,7 @@ static uint16_t delete_sq(struct nvme *n, const struct nvme_cmd *cmd, uint16_t *
 	atomic_store(sq->doorbell, 0);
 	atomic_fetch_and(&n->live[qid / 64], ~(1ull << qid % 64));
 	sq->delete_cid = cmd->cid;
+	sq->delete_due = n->sq[0].due;
 	atomic_store(&sq->deleting, true);
 	if (atomic_load(&sq->inflight)) {
 		status = NVME_PENDING;

@@ -98,6 +98,7 @@ static uint16_t hand_over(struct nvme *n, struct nvme_sq *sq, struct nvme_ns *ns
 	r->ns = ns;
 	r->cmd = *cmd;
 	r->location = 0xffff;
+	r->due = sq->due;
 	r->num_segs = num_segs;
 	memcpy(r->segs, sq->segs, num_segs * sizeof(r->segs[0]));
 	nvme_req_hand_over(r);

@@ -41,6 +41,12 @@ static void error_page(struct nvme *n, struct nvme_error_entry *page)
 
 /* ---- asynchronous events: 5.2 ---- */
 
+/* A request for an event was fetched long ago: its delay is counted from what completes it. */
+static uint64_t event_due(struct nvme *n)
+{
+	return n->delay.max ? nvme_delay_due(n, nvme_now_ns()) : 0;
+}
+
 /* With admin. One completion a call: type 2:0, information 15:8, log page 23:16. */
 static bool deliver_one(struct nvme *n)
 {
@@ -57,7 +63,7 @@ static bool deliver_one(struct nvme *n)
 		n->events &= ~(1ull << bit);
 		n->events_masked |= (uint8_t)(1u << type); /* until the log page is read */
 		nvme_complete_plain(&n->sq[0], n->aer[--n->num_aer], NVME_OK,
-				    (uint32_t)page[type] << 16 | info << 8 | type);
+				    (uint32_t)page[type] << 16 | info << 8 | type, event_due(n));
 		return true;
 	}
 	return false;
@@ -115,7 +121,7 @@ bool nvme_async_event_abort(struct nvme *n, uint16_t cid)
 			continue;
 		n->num_aer--;
 		memmove(n->aer + i, n->aer + i + 1, (n->num_aer - i) * sizeof(n->aer[0]));
-		nvme_complete_plain(&n->sq[0], cid, NVME_ABORT_REQUESTED, 0);
+		nvme_complete_plain(&n->sq[0], cid, NVME_ABORT_REQUESTED, 0, event_due(n));
 		found = true;
 	}
 	pthread_mutex_unlock(&n->admin);

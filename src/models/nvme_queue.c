@@ -414,9 +414,15 @@ void nvme_complete(struct nvme_sq *sq, const struct nvme_cmd *cmd, uint16_t stat
 	cq_post(n, &n->cq[sq->cqid], sq, cmd->cid, status, result);
 }
 
-void nvme_complete_plain(struct nvme_sq *sq, uint16_t cid, uint16_t status, uint32_t result)
+void nvme_complete_plain(struct nvme_sq *sq, uint16_t cid, uint16_t status, uint32_t result,
+			 uint64_t due)
 {
-	cq_post(sq->n, &sq->n->cq[sq->cqid], sq, cid, status, result);
+	const struct nvme_cmd cmd = { .cid = cid };
+
+	if (due)
+		nvme_delay_command(sq, &cmd, status, result, 0xffff, due);
+	else
+		cq_post(sq->n, &sq->n->cq[sq->cqid], sq, cid, status, result);
 }
 
 /* ---- interrupts: 7.5 ---- */
@@ -522,6 +528,7 @@ static bool sq_run(struct nvme *n, struct nvme_sq *sq, bool worker)
 	sq->worker_turn = worker;
 	while (!more && (count = sq_fetch(n, sq, cmds))) {
 		unsigned size = atomic_load(&sq->size), head = atomic_load(&sq->head);
+		uint64_t now = n->delay.max ? nvme_now_ns() : 0;
 
 		for (i = 0; i < count && atomic_load_explicit(&n->open, memory_order_relaxed); i++) {
 			uint16_t status, location = 0xffff; /* figure 194: no particular field */
@@ -537,11 +544,16 @@ static bool sq_run(struct nvme *n, struct nvme_sq *sq, bool worker)
 			bytes += cost;
 			head = head + 1 == size ? 0 : head + 1;
 			atomic_store_explicit(&sq->head, head, memory_order_release);
+			sq->due = now ? nvme_delay_due(n, now) : 0;
 			if (sq->id)
 				status = nvme_io_cmd(n, sq, &cmds[i], &location);
 			else
 				status = nvme_admin_cmd(n, sq, &cmds[i], &result, &location);
-			if (status != NVME_PENDING)
+			if (status == NVME_PENDING)
+				continue;
+			if (sq->due)
+				nvme_delay_command(sq, &cmds[i], status, result, location, sq->due);
+			else
 				nvme_complete(sq, &cmds[i], status, result, location);
 		}
 		if (i < count)
@@ -759,11 +771,16 @@ void nvme_doorbell_strays(struct nvme *n)
 
 /* ---- requests that were handed over ---- */
 
-void nvme_req_hand_over(struct nvme_req *r)
+void nvme_req_count(struct nvme_req *r)
 {
 	atomic_fetch_add(&r->n->inflight, 1);
 	if (r->sq)
 		atomic_fetch_add(&r->sq->inflight, 1);
+}
+
+void nvme_req_hand_over(struct nvme_req *r)
+{
+	nvme_req_count(r);
 	nvme_worker_give(r->worker, r);
 }
 
@@ -780,21 +797,22 @@ static void sq_deleted(struct nvme *n, struct nvme_sq *sq)
 	}
 	pthread_mutex_unlock(&sq->lock);
 	if (done) {
-		nvme_complete_plain(&n->sq[0], sq->delete_cid, NVME_OK, 0);
+		nvme_complete_plain(&n->sq[0], sq->delete_cid, NVME_OK, 0, sq->delete_due);
 		nvme_cq_notify(n, &n->cq[0]);
 	}
 }
 
-void nvme_req_done(struct nvme_req *r, uint16_t status)
+void nvme_req_end(struct nvme_req *r)
 {
 	struct nvme *n = r->n;
 	struct nvme_sq *sq = r->sq;
 
-	nvme_bounce_put(n, r->bounce, r->bounce_size);
-	free(r->ranges);
 	if (sq) {
-		nvme_complete(sq, &r->cmd, status, 0, r->location);
-		nvme_worker_notify(r->worker, &n->cq[sq->cqid]);
+		nvme_complete(sq, &r->cmd, r->status, r->result, r->location);
+		if (r->due) /* whoever calls is no worker */
+			nvme_cq_notify(n, &n->cq[sq->cqid]);
+		else
+			nvme_worker_notify(r->worker, &n->cq[sq->cqid]);
 		if (atomic_fetch_sub(&sq->inflight, 1) == 1 && atomic_load(&sq->deleting))
 			sq_deleted(n, sq);
 	}
@@ -804,4 +822,15 @@ void nvme_req_done(struct nvme_req *r, uint16_t status)
 		pthread_cond_broadcast(&n->drain_cond);
 		pthread_mutex_unlock(&n->drain_lock);
 	}
+}
+
+void nvme_req_done(struct nvme_req *r, uint16_t status)
+{
+	nvme_bounce_put(r->n, r->bounce, r->bounce_size);
+	free(r->ranges);
+	r->status = status;
+	if (r->due)
+		nvme_delay(r);
+	else
+		nvme_req_end(r);
 }
