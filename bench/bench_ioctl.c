@@ -7,9 +7,12 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/vfio.h>
+#include <malloc.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
+#include <sys/mman.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 #include "bench.h"
@@ -21,13 +24,20 @@ static int (*libc_ioctl)(int fd, unsigned long cmd, ...); /* past the shim */
 static ssize_t (*libc_pread)(int fd, void *buf, size_t n, off_t pos);
 
 /* No wrapper at all: nothing can be interposed. */
-static inline __attribute__((always_inline)) long raw(long nr, long a, long b, long c, long d)
+static inline __attribute__((always_inline)) long raw6(long nr, long a, long b, long c, long d, long e, long f)
 {
 	register long r10 __asm__("r10") = d;
+	register long r8 __asm__("r8") = e;
+	register long r9 __asm__("r9") = f;
 	long rc;
 
-	__asm__ volatile("syscall" : "=a"(rc) : "a"(nr), "D"(a), "S"(b), "d"(c), "r"(r10) : "rcx", "r11", "memory");
+	__asm__ volatile("syscall" : "=a"(rc) : "a"(nr), "D"(a), "S"(b), "d"(c), "r"(r10), "r"(r8), "r"(r9) : "rcx", "r11", "memory");
 	return rc;
+}
+
+static inline __attribute__((always_inline)) long raw(long nr, long a, long b, long c, long d)
+{
+	return raw6(nr, a, b, c, d, 0, 0);
 }
 
 /* Through libc's function, as programs do: the first return after a system call is a mispredicted one, and costs up to half of such a short call. */
@@ -123,6 +133,56 @@ static void other_pread_libc(void *arg, uint64_t n)
 			bench_die("pread of /dev/null by libc's function", errno);
 }
 
+/* ---- memory that comes and goes while devices have other memory beside it ---- */
+
+#define BLOCK (1l << 20)
+
+static void come_and_go_raw(void *arg, uint64_t n)
+{
+	for (uint64_t i = 0; i < n; i++) {
+		long p = raw6(SYS_mmap, 0, BLOCK, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+
+		*(volatile char *)p = 1;
+		raw(SYS_munmap, p, BLOCK, 0, 0);
+	}
+}
+
+static void come_and_go(void *arg, uint64_t n)
+{
+	for (uint64_t i = 0; i < n; i++) {
+		volatile char *p = mmap(NULL, BLOCK, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+
+		*p = 1;
+		munmap((void *)p, BLOCK);
+	}
+}
+
+/* By malloc, which calls the two by itself for a block of this size. */
+static void malloc_and_free(void *arg, uint64_t n)
+{
+	for (uint64_t i = 0; i < n; i++) {
+		void *p = malloc(BLOCK);
+
+		bench_use(p);
+		free(p);
+	}
+}
+
+/* A page below and one above: what comes and goes lies in between, so that it has to be looked for. */
+static void map_around(void)
+{
+	static char low[2 * 4096];
+	void *at[] = { (void *)(((uintptr_t)low + 4095) & ~4095ul), mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0) };
+
+	for (unsigned i = 0; i < 2; i++) {
+		struct vfio_iommu_type1_dma_map m = { .argsz = sizeof(m), .flags = VFIO_DMA_MAP_FLAG_READ, .vaddr = (uintptr_t)at[i], .iova = i * 4096, .size = 4096 };
+
+		if (ioctl(container, VFIO_IOMMU_MAP_DMA, &m))
+			bench_die("VFIO_IOMMU_MAP_DMA", errno);
+	}
+	mallopt(M_MMAP_THRESHOLD, BLOCK / 2);
+}
+
 static void *in_libc(const char *name)
 {
 	void *libc = dlopen("libc.so.6", RTLD_LAZY), *fn = libc ? dlsym(libc, name) : NULL;
@@ -164,6 +224,10 @@ int main(int argc, char **argv)
 	bench_add(&b, "ioctl VFIO_DEVICE_GET_IRQ_INFO, wrapper, again", irq_info, NULL, 1u << 11, f, 0, 0);
 	f = bench_floor(&b, "pread of /dev/null, libc's function", other_pread_libc, NULL, 1u << 11);
 	bench_add(&b, "pread of /dev/null, wrapper: not ours, passed on", other_pread, NULL, 1u << 11, f, 0, 0);
+	map_around();
+	f = bench_floor(&b, "mmap, touch, munmap of 1 MiB, the instructions", come_and_go_raw, NULL, 1u << 8);
+	bench_add(&b, "mmap, touch, munmap of 1 MiB, wrappers", come_and_go, NULL, 1u << 8, f, 0, 0);
+	bench_add(&b, "malloc and free of 1 MiB, libc's own calls", malloc_and_free, NULL, 1u << 8, f, 0, 0);
 	bench_run(&b);
 	return 0;
 }

@@ -436,6 +436,9 @@ static long mmap_call(struct call *c)
 	bool anonymous = c->a[3] & MAP_ANONYMOUS;
 	long rc;
 
+	/* where the kernel likes it, nothing is in its place */
+	if (anonymous && !(c->a[3] & MAP_FIXED))
+		return sys_call(SYS_mmap, c->a[0], c->a[1], c->a[2], c->a[3], c->a[4], c->a[5]);
 	if (shim_machine_if_built() || shim_bar_any() || (!anonymous && shim_fd_maybe_handle((int)c->a[4])))
 		return shim_run(run, c);
 	rc = sys_call(SYS_mmap, c->a[0], c->a[1], c->a[2], c->a[3], SHIM_PASS(c->a[4]), c->a[5]);
