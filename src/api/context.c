@@ -11,6 +11,7 @@
 #include "base/guard.h"
 #include "base/log.h"
 #include "base/rcu.h"
+#include "base/sys.h"
 
 static __thread struct {
 	const struct uvfio *u;
@@ -42,10 +43,28 @@ void uvfio_log_to(int fd, int level)
  * A thread that was in a device's access of memory when another one forked is not in the child: its record of RCU must go, or the first unmap there would wait for it. The shim has hooks of its own,
  * and says so: liburcu's locks cannot be taken twice.
  */
+static void before_fork(void)
+{
+	urcu_bp_before_fork();
+	fd_room_lock();
+}
+
+static void after_fork_in_parent(void)
+{
+	fd_room_unlock();
+	urcu_bp_after_fork_parent();
+}
+
+static void after_fork_in_child(void)
+{
+	fd_room_abandon();
+	urcu_bp_after_fork_child();
+}
+
 static void hook_forks(void)
 {
 	if (!dlsym(RTLD_DEFAULT, "uvfio_shim_hooks_fork"))
-		pthread_atfork(urcu_bp_before_fork, urcu_bp_after_fork_parent, urcu_bp_after_fork_child);
+		pthread_atfork(before_fork, after_fork_in_parent, after_fork_in_child);
 }
 
 struct uvfio *uvfio_new(void)

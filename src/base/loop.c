@@ -192,11 +192,11 @@ static int start(struct loop *l)
 		return -ESHUTDOWN;
 	if (l->started)
 		return 0;
-	rc = l->epfd = private_fd(sys_call(SYS_epoll_create1, EPOLL_CLOEXEC, 0, 0, 0, 0, 0));
+	rc = l->epfd = private_fd(fd_of_ours(SYS_epoll_create1, EPOLL_CLOEXEC, 0, 0, 0));
 	if (rc < 0)
 		goto fail;
-	rc = l->tfd = private_fd(sys_call(SYS_timerfd_create, CLOCK_MONOTONIC,
-					  TFD_NONBLOCK | TFD_CLOEXEC, 0, 0, 0, 0));
+	rc = l->tfd = private_fd(fd_of_ours(SYS_timerfd_create, CLOCK_MONOTONIC,
+				       TFD_NONBLOCK | TFD_CLOEXEC, 0, 0));
 	if (rc < 0)
 		goto fail;
 	rc = (int)sys_call(SYS_epoll_ctl, l->epfd, EPOLL_CTL_ADD, l->tfd, (long)&ev, 0, 0);

@@ -64,7 +64,7 @@ void sys_call_range(uintptr_t *start, uintptr_t *end)
 
 int sys_open(const char *path, int flags, int mode)
 {
-	return (int)sys_call(SYS_openat, AT_FDCWD, (long)path, flags, mode, 0, 0);
+	return (int)fd_of_ours(SYS_openat, AT_FDCWD, (long)path, flags, mode);
 }
 
 int sys_close(int fd)
@@ -125,32 +125,41 @@ static unsigned soft_limit(void)
 	return rl.rlim_cur > FD_LIMIT ? FD_LIMIT : (unsigned)rl.rlim_cur;
 }
 
-int fd_dup_private(int fd)
+/* Duplicate @fd by @call: the lowest free number from @base up, which is private then. */
+static long dup_above(int fd, unsigned base, long (*call)(long nr, long a, long b, long c, long d))
 {
-	unsigned top = soft_limit(), base;
-	long rc;
+	long rc = call(SYS_fcntl, fd, F_DUPFD_CLOEXEC, base, 0);
 
-	if (top > FD_TOP)
-		top = FD_TOP;
-	base = top > 2 * FD_ROOM ? top - FD_ROOM : top / 2;
-	/* The kernel gives the lowest free number from @base up. When there is none: lower, never into the first three, which mean something. */
-	for (;;) {
-		if (base < 3)
-			base = 3;
-		rc = sys_call(SYS_fcntl, fd, F_DUPFD_CLOEXEC, base, 0, 0, 0);
-		if (rc >= (long)FD_LIMIT) {
-			sys_close((int)rc);
-			rc = -EMFILE;
-		}
-		/* EINVAL: a limit below @base (it changed, or is tiny) */
-		if ((rc != -EMFILE && rc != -EINVAL) || base <= 3)
-			break;
-		base /= 2;
+	if (rc >= (long)FD_LIMIT) {
+		sys_close((int)rc);
+		rc = -EMFILE;
 	}
-	if (rc == -EINVAL)
-		return -EMFILE;
 	if (rc >= 0)
 		mark((int)rc);
+	/* EINVAL: a limit below @base (it changed, or is tiny) */
+	return rc == -EINVAL ? -EMFILE : rc;
+}
+
+static long plainly(long nr, long a, long b, long c, long d)
+{
+	return sys_call(nr, a, b, c, d, 0, 0);
+}
+
+int fd_dup_private(int fd)
+{
+	unsigned limit = soft_limit(), top = limit > FD_TOP ? FD_TOP : limit, base = top / 2;
+	long rc = -EMFILE;
+
+	/* a program that has few needs them itself */
+	if (top >= 4 * FD_ROOM) {
+		base = top - FD_ROOM;
+		rc = dup_above(fd, base, plainly);
+	}
+	if (rc == -EMFILE)
+		rc = dup_above(fd, limit, fd_beyond_limit);
+	/* if there is no other way: lower, never into the first three, which mean something */
+	for (; rc == -EMFILE && base >= 3; base = base > 3 && base < 6 ? 3 : base / 2)
+		rc = dup_above(fd, base, plainly);
 	return (int)rc;
 }
 

@@ -3,7 +3,7 @@
  * base/sys.h: system calls that are ours. The core runs inside programs whose libc calls the shim interposes; what the core does for itself
  * must not come back to it, so it goes straight to the kernel. All return -errno.
  * Private descriptors: the core's own (eventfd duplicates, images, epoll) live above the numbers that programs use and are known, so that a
- * program that closes "everything from 3 up" does not take them away (shim: close() of one is EBADF).
+ * program that closes "everything from 3 up" does not take them away (shim: close() of one is EBADF). Where there is no room for them they are beyond the program's limit.
  */
 #ifndef BASE_SYS_H
 #define BASE_SYS_H
@@ -17,7 +17,7 @@ long sys_call(long nr, long a, long b, long c, long d, long e, long f);
 /* Address range of the instruction behind sys_call, for a seccomp filter that lets it through. */
 void sys_call_range(uintptr_t *start, uintptr_t *end);
 
-int sys_open(const char *path, int flags, int mode);
+int sys_open(const char *path, int flags, int mode); /* a descriptor of ours: fd_of_ours() */
 int sys_close(int fd);
 ssize_t sys_pread(int fd, void *buf, size_t n, off_t off);
 ssize_t sys_pwrite(int fd, const void *buf, size_t n, off_t off);
@@ -33,6 +33,17 @@ void fd_close_private(int fd);
 bool fd_is_private(int fd);
 /* In a forked child: the numbers that are open and ours, to be closed. Calls @fn for each. */
 void fd_for_each_private(void (*fn)(int fd, void *arg), void *arg);
+
+/*
+ * A system call that makes a descriptor of ours, to be made private: when the program's limit of open files is reached its number is beyond that (fd_room.c). -EMFILE where the hard limit is
+ * reached, too, and the process may not raise it. fd_beyond_limit() asks for such a number from the start.
+ */
+long fd_of_ours(long nr, long a, long b, long c, long d);
+long fd_beyond_limit(long nr, long a, long b, long c, long d);
+/* Around what must not see the limit raised: a fork, a call that reads or sets it. */
+void fd_room_lock(void);
+void fd_room_unlock(void);
+void fd_room_abandon(void); /* in a forked child */
 
 uint64_t now_ns(void); /* CLOCK_MONOTONIC */
 #endif

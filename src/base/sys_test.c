@@ -2,6 +2,7 @@
 /* base/sys_test.c: raw calls return what the kernel returns; private descriptors are where programs do not look and are known. */
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/capability.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdint.h>
@@ -86,12 +87,26 @@ static void test_private(void **state)
 	assert_int_equal(fd_make_private(-1), -EBADF);
 }
 
+/* root could raise the hard limit */
+static void drop_capability(void)
+{
+	struct __user_cap_header_struct head = { .version = _LINUX_CAPABILITY_VERSION_3 };
+	struct __user_cap_data_struct data[_LINUX_CAPABILITY_U32S_3];
+
+	if (syscall(SYS_capget, &head, data))
+		_exit(101);
+	data[CAP_TO_INDEX(CAP_SYS_RESOURCE)].effective &= ~CAP_TO_MASK(CAP_SYS_RESOURCE);
+	if (syscall(SYS_capset, &head, data))
+		_exit(102);
+}
+
 /* A program with a small limit, and one that has used it up. */
 static void small_limit(void)
 {
 	struct rlimit rl = { 64, 64 };
 	int p, fd;
 
+	drop_capability();
 	if (setrlimit(RLIMIT_NOFILE, &rl))
 		_exit(1);
 	p = fd_dup_private(0);
@@ -108,15 +123,53 @@ static void small_limit(void)
 	_exit(0);
 }
 
-static void test_small_limit(void **state)
+/* Above its soft limit there is room, which is not the program's: it has all its numbers for itself. */
+static void beyond_limit(void)
+{
+	struct rlimit rl, now;
+	int p, q, fd, n = 0, open = 0;
+
+	drop_capability();
+	if (getrlimit(RLIMIT_NOFILE, &rl) || rl.rlim_max < 128)
+		_exit(1);
+	for (fd = 0; fd < 64; fd++)
+		open += fcntl(fd, F_GETFD) >= 0;
+	rl.rlim_cur = 64;
+	if (setrlimit(RLIMIT_NOFILE, &rl))
+		_exit(2);
+	p = fd_dup_private(0);
+	if (p < 64 || !fd_is_private(p))
+		_exit(3);
+	while (dup(0) >= 0)
+		n++;
+	if (n + open != 64)
+		_exit(4);
+	q = fd_make_private((int)fd_of_ours(SYS_memfd_create, (long)"sys_test", MFD_CLOEXEC, 0, 0));
+	if (q <= p)
+		_exit(5);
+	fd = sys_open("/dev/null", O_RDONLY | O_CLOEXEC, 0);
+	if (fd < 64 || sys_open("/nonexistent/x", O_RDONLY, 0) != -ENOENT)
+		_exit(6);
+	if (getrlimit(RLIMIT_NOFILE, &now) || now.rlim_cur != rl.rlim_cur || now.rlim_max != rl.rlim_max || dup(0) >= 0)
+		_exit(7);
+	_exit(0);
+}
+
+static void run_child(void (*fn)(void))
 {
 	pid_t pid = fork();
 	int st;
 
 	if (!pid)
-		small_limit();
+		fn();
 	assert_int_equal(waitpid(pid, &st, 0), pid);
 	assert_int_equal(st, 0);
+}
+
+static void test_small_limit(void **state)
+{
+	run_child(small_limit);
+	run_child(beyond_limit);
 }
 
 static void test_clock(void **state)

@@ -36,7 +36,7 @@ static const struct page_area *area_at(const pci_function *fn, unsigned bar, uin
 
 static int make_memory(struct page_area *a)
 {
-	long fd = sys_call(SYS_memfd_create, (long)"uvfio-pages", MFD_CLOEXEC, 0, 0, 0, 0), ret;
+	long fd = fd_of_ours(SYS_memfd_create, (long)"uvfio-pages", MFD_CLOEXEC, 0, 0), ret;
 
 	if (fd < 0)
 		return (int)fd;

@@ -73,7 +73,7 @@ long shim_config_open(const char *virt, int flags)
 		return fd;
 	out = sys_pwrite((int)fd, buf, (size_t)size, 0);
 	if (out == size)
-		out = sys_open(shim_fd_name(name, (int)fd), O_RDONLY | (flags & (O_CLOEXEC | O_NONBLOCK)), 0);
+		out = sys_call(SYS_openat, AT_FDCWD, (long)shim_fd_name(name, (int)fd), O_RDONLY | (flags & (O_CLOEXEC | O_NONBLOCK)), 0, 0, 0);
 	else if (out >= 0)
 		out = -EIO;
 	sys_close((int)fd);
@@ -125,8 +125,8 @@ long shim_attr_open(const char *real, int flags)
 
 	if ((flags & (O_CREAT | O_EXCL)) == (O_CREAT | O_EXCL))
 		return -EEXIST;
-	fd = sys_open(real,
-		      O_ACCMODE | (flags & (O_CLOEXEC | O_NONBLOCK | O_DIRECTORY | O_NOFOLLOW)), 0);
+	fd = sys_call(SYS_openat, AT_FDCWD, (long)real,
+		      O_ACCMODE | (flags & (O_CLOEXEC | O_NONBLOCK | O_DIRECTORY | O_NOFOLLOW)), 0, 0, 0);
 	if (fd >= 0) {
 		atomic_store(&seen, true);
 		shim_seccomp_trap_writes((int)fd);

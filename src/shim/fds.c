@@ -12,6 +12,7 @@
 
 #include <fcntl.h>
 #include <stdarg.h>
+#include <sys/resource.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -207,6 +208,58 @@ EXPORT int fcntl64(int fd, int cmd, ...)
 	arg = va_arg(ap, unsigned long);
 	va_end(ap);
 	return do_fcntl(fd, cmd, arg);
+}
+
+/* ---- the limit of open files, which is raised for moments ---- */
+
+static long run_prlimit(void *arg)
+{
+	const long *a = arg;
+	long rc;
+
+	fd_room_lock();
+	rc = sys_call(SYS_prlimit64, a[0], a[1], a[2], a[3], 0, 0);
+	fd_room_unlock();
+	return rc;
+}
+
+long shim_prlimit(pid_t pid, int what, const void *set, void *get)
+{
+	long a[4] = { pid, what, (long)set, (long)get };
+
+	if (what == RLIMIT_NOFILE && shim.on)
+		return shim_run(run_prlimit, a);
+	return sys_call(SYS_prlimit64, a[0], a[1], a[2], a[3], 0, 0);
+}
+
+EXPORT int getrlimit(__rlimit_resource_t what, struct rlimit *get)
+{
+	return (int)shim_ret(shim_prlimit(0, (int)what, NULL, get));
+}
+
+EXPORT int getrlimit64(__rlimit_resource_t what, struct rlimit64 *get)
+{
+	return (int)shim_ret(shim_prlimit(0, (int)what, NULL, get));
+}
+
+EXPORT int setrlimit(__rlimit_resource_t what, const struct rlimit *set)
+{
+	return (int)shim_ret(shim_prlimit(0, (int)what, set, NULL));
+}
+
+EXPORT int setrlimit64(__rlimit_resource_t what, const struct rlimit64 *set)
+{
+	return (int)shim_ret(shim_prlimit(0, (int)what, set, NULL));
+}
+
+EXPORT int prlimit(pid_t pid, __rlimit_resource_t what, const struct rlimit *set, struct rlimit *get)
+{
+	return (int)shim_ret(shim_prlimit(pid, (int)what, set, get));
+}
+
+EXPORT int prlimit64(pid_t pid, __rlimit_resource_t what, const struct rlimit64 *set, struct rlimit64 *get)
+{
+	return (int)shim_ret(shim_prlimit(pid, (int)what, set, get));
 }
 
 /* ---- ranges ---- */

@@ -38,12 +38,14 @@ static void before(void)
 	if (m)
 		machine_hold(m);
 	urcu_bp_before_fork();
+	fd_room_lock();
 }
 
 static void after_in_parent(void)
 {
 	struct machine *m = atomic_load(&shim.machine);
 
+	fd_room_unlock();
 	urcu_bp_after_fork_parent();
 	if (m)
 		machine_unhold(m);
@@ -82,6 +84,7 @@ void shim_after_fork(void)
 		*shim.alive = 1;
 	shim.pid = (pid_t)sys_call(SYS_getpid, 0, 0, 0, 0, 0, 0);
 	pthread_mutex_init(&shim.build_lock, NULL);
+	fd_room_abandon();
 	shim_stacks_abandon();
 	shim_lists_abandon();
 	shim_on_stack(after_fork, NULL);

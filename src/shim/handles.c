@@ -394,7 +394,7 @@ static int notify_start(void)
 
 	if (notify_fd >= 0)
 		return 0;
-	fd = (int)sys_call(SYS_inotify_init1, IN_NONBLOCK | IN_CLOEXEC, 0, 0, 0, 0, 0);
+	fd = (int)fd_of_ours(SYS_inotify_init1, IN_NONBLOCK | IN_CLOEXEC, 0, 0, 0);
 	if (fd < 0) {
 		log_err(SHIM_WHO, "inotify_init1: error %d; uvfio needs one inotify instance in each process (sysctl fs.inotify.max_user_instances)", -fd);
 		return fd;
@@ -430,9 +430,9 @@ static int notify_start(void)
 int shim_memfd(const char *name)
 {
 	long flags = MFD_CLOEXEC | MFD_ALLOW_SEALING;
-	long fd = sys_call(SYS_memfd_create, (long)name, flags | MFD_NOEXEC_SEAL, 0, 0, 0, 0);
+	long fd = fd_of_ours(SYS_memfd_create, (long)name, flags | MFD_NOEXEC_SEAL, 0, 0);
 
-	return (int)(fd == -EINVAL ? sys_call(SYS_memfd_create, (long)name, flags, 0, 0, 0, 0) : fd);
+	return (int)(fd == -EINVAL ? fd_of_ours(SYS_memfd_create, (long)name, flags, 0, 0) : fd);
 }
 
 /* Give @h, whose descriptor is @fd, a slot and the position that leads to it. table_lock. */
@@ -467,7 +467,7 @@ static int reopen(int memfd, int flags, bool device)
 	snprintf(path, sizeof(path), "/proc/self/fd/%d", memfd);
 	/* whoever opens it past us by its link in /proc finds nothing, and can leave nothing there */
 	sys_call(SYS_fcntl, memfd, F_ADD_SEALS, F_SEAL_SEAL | F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_WRITE, 0, 0, 0);
-	fd = sys_open(path, O_ACCMODE | O_CLOEXEC | (flags & KEPT), 0);
+	fd = (int)fd_of_ours(SYS_openat, AT_FDCWD, (long)path, O_ACCMODE | O_CLOEXEC | (flags & KEPT), 0);
 	sys_close(memfd);
 	if (fd < 0)
 		return fd;

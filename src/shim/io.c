@@ -620,6 +620,15 @@ bool shim_syscall(long nr, const long a[6], long *ret)
 	case SYS_execveat:
 		*ret = execveat((int)a[0], (const char *)a[1], (char *const *)a[2], (char *const *)a[3], (int)a[4]) ? -errno : 0;
 		return true;
+	case SYS_prlimit64:
+		*ret = shim_prlimit((pid_t)a[0], (int)a[1], (const void *)a[2], (void *)a[3]);
+		return true;
+	case SYS_getrlimit:
+		*ret = shim_prlimit(0, (int)a[0], NULL, (void *)a[1]);
+		return true;
+	case SYS_setrlimit:
+		*ret = shim_prlimit(0, (int)a[0], (const void *)a[1], NULL);
+		return true;
 	case SYS_getcwd:
 		*ret = shim_getcwd((char *)a[0], (size_t)a[1]);
 		return true;

@@ -149,6 +149,7 @@ long shim_dup(int fd);
 long shim_dup3(int oldfd, int newfd, int flags, bool dup2_rules);
 long shim_fcntl(int fd, int cmd, unsigned long arg);
 long shim_close_range(unsigned first, unsigned last, unsigned flags);
+long shim_prlimit(pid_t pid, int what, const void *set, void *get);
 
 /* ---- paths.c ---- */
 /* As long as what is looked up without a walk on a stack of ours may be, with the run directory in front. */
