@@ -2,6 +2,8 @@
 /* shim_raw: calls that do not go through libc's functions: syscall(2), and the instruction itself; in threads that block all signals, too. */
 #include "shim.h"
 #include <pthread.h>
+#include <sched.h>
+#include <sys/mount.h>
 #include <sys/uio.h>
 
 static void by_syscall(void)
@@ -139,6 +141,33 @@ static void numbers(void)
 	close(m);
 }
 
+/* A machine that has VFIO itself, which a raw open finds: here a /dev that only a child has. */
+static void hosts_own(void)
+{
+	pid_t pid = fork();
+	int st;
+
+	if (!pid) {
+		long fd;
+
+		if (unshare(CLONE_NEWNS) || mount("none", "/", NULL, MS_REC | MS_PRIVATE, NULL) || mount("tmpfs", "/dev", "tmpfs", 0, NULL))
+			_exit(2);
+		if (raw_call(SYS_mkdir, (long)"/dev/vfio", 0755, 0, 0, 0, 0))
+			_exit(3);
+		fd = raw_call(SYS_open, (long)"/dev/vfio/vfio", O_RDWR | O_CREAT, 0600, 0, 0, 0);
+		if (fd < 0)
+			_exit(4);
+		if (raw_call(SYS_ioctl, fd, VFIO_GET_API_VERSION, 0, 0, 0, 0) != -ENODEV || ioctl((int)fd, VFIO_GET_API_VERSION) != -1 || errno != ENODEV)
+			_exit(5);
+		_exit(open("/dev/vfio/vfio", O_RDWR) >= 0 ? 0 : 6);
+	}
+	st = wait_for(pid);
+	if (st == 2)
+		printf("     no mount namespace here\n");
+	else
+		CHECK(st == 0);
+}
+
 static struct vfio shared;
 
 static void *blocked_thread(void *arg)
@@ -228,6 +257,7 @@ int main(int argc, char **argv)
 	RUN(by_instruction);
 	RUN(large_files);
 	RUN(numbers);
+	RUN(hosts_own);
 	RUN(threads_with_all_signals_blocked);
 	RUN(thread_that_begins_blocked);
 	return any_failed;

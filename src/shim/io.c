@@ -12,6 +12,8 @@
 #include <fcntl.h>
 #include <linux/userfaultfd.h>
 #include <stdarg.h>
+#include <string.h>
+#include <stdio.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/syscall.h>
@@ -24,6 +26,21 @@
 #endif
 /* as the kernel cuts a transfer: MAX_RW_COUNT, linux/fs.h */
 #define RW_MAX (INT_MAX & ~4095ul)
+
+/* A file of the machine's own VFIO, which a program opened past us: it must not take real hardware for ours. */
+static bool is_hosts(int fd)
+{
+	char path[32], text[64];
+	long n;
+
+	snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
+	n = sys_call(SYS_readlinkat, AT_FDCWD, (long)path, (long)text, sizeof(text) - 1, 0, 0);
+	if (n < 10 || strncmp(text, "/dev/vfio/", 10))
+		return false;
+	text[n] = '\0';
+	log_err(SHIM_WHO, "descriptor %d is this machine's own %s, opened by a system call that uvfio does not see: ENODEV; open it through libc", fd, text);
+	return true;
+}
 
 static long vfio_ioctl(int fd, unsigned cmd, unsigned long arg)
 {
@@ -39,7 +56,7 @@ static long vfio_ioctl(int fd, unsigned cmd, unsigned long arg)
 			return err;
 		shim_fd_no_handle(fd);
 		if ((cmd >> 8 & 0xff) == SHIM_VFIO_TYPE) {
-			if (shim_is_foreign(fd))
+			if (shim_is_foreign(fd) || is_hosts(fd))
 				return -ENODEV;
 		} else if (shim_ioctl_is_ours(cmd)) {
 			return shim_kvm_ioctl(fd, cmd, arg);
