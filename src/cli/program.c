@@ -157,6 +157,53 @@ static int check_interpreter(const char *path, const char *interp, char **why)
 	return 0;
 }
 
+/* Is a note of the Go linker's in the segment? cmd/internal/buildid. */
+static bool has_go_note(int fd, const Elf64_Phdr *ph)
+{
+	char name[4];
+	Elf64_Nhdr n;
+
+	for (uint64_t at = 0; at < ph->p_filesz && read_at(fd, &n, sizeof(n), ph->p_offset + at);
+	     at += sizeof(n) + align_up(n.n_namesz, 4) + align_up(n.n_descsz, 4))
+		if (n.n_type == 4 && n.n_namesz == sizeof(name) &&
+		    read_at(fd, name, sizeof(name), ph->p_offset + at + sizeof(n)) &&
+		    !memcmp(name, "Go\0", sizeof(name)))
+			return true;
+	return false;
+}
+
+static bool needs_libraries(int fd, const Elf64_Phdr *ph)
+{
+	Elf64_Dyn d;
+
+	for (uint64_t at = 0; at < ph->p_filesz && read_at(fd, &d, sizeof(d), ph->p_offset + at) &&
+			      d.d_tag != DT_NULL;
+	     at += sizeof(d))
+		if (d.d_tag == DT_NEEDED)
+			return true;
+	return false;
+}
+
+/*
+ * Go without cgo: what is built with -buildmode=pie asks for the dynamic linker, but has no libc: it
+ * uses the thread register for itself.
+ */
+static bool is_go_without_libc(int fd, const Elf64_Ehdr *eh)
+{
+	bool go = false;
+	Elf64_Phdr ph;
+
+	for (unsigned i = 0; i < eh->e_phnum; i++) {
+		if (!read_at(fd, &ph, sizeof(ph), eh->e_phoff + (uint64_t)i * sizeof(ph)))
+			return false;
+		if (ph.p_type == PT_NOTE)
+			go |= has_go_note(fd, &ph);
+		else if (ph.p_type == PT_DYNAMIC && needs_libraries(fd, &ph))
+			return false;
+	}
+	return go;
+}
+
 static int check_elf(const char *path, int fd, char **why)
 {
 	char interp[PATH_MAX];
@@ -191,6 +238,11 @@ static int check_elf(const char *path, int fd, char **why)
 		if (!ph.p_filesz || ph.p_filesz > sizeof(interp) ||
 		    !read_at(fd, interp, ph.p_filesz, ph.p_offset) || interp[ph.p_filesz - 1])
 			return because(why, -ENOEXEC, "%s: is not a whole ELF file", path);
+		if (is_go_without_libc(fd, &eh))
+			return because(why, -EINVAL,
+				       "%s: is a program in Go without libc: uvfio's shim cannot work in "
+				       "it; build it with CGO_ENABLED=1 and import \"C\" in a file of it",
+				       path);
 		return check_interpreter(path, interp, why);
 	}
 	if (is_dynamic_linker(path))
@@ -199,7 +251,7 @@ static int check_elf(const char *path, int fd, char **why)
 		why, -EINVAL,
 		"%s: is a static program: no library can be loaded into it, and so it cannot "
 		"see uvfio's devices; use a dynamically linked build (without -static; for "
-		"Rust: a -gnu target; for Go: CGO_ENABLED=1)",
+		"Rust: a -gnu target; for Go: CGO_ENABLED=1, and import \"C\" in a file of it)",
 		path);
 }
 

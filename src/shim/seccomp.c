@@ -116,8 +116,7 @@ static const struct sock_filter filter[] = {
 	ALLOW,
 };
 
-/* A program exec'd by one under the shim has the filter already; a second one would only cost time. */
-static bool installed_before(void)
+bool shim_traps(void)
 {
 	shim_trap_probe = 0;
 	sys_call(SYS_ioctl, -1, SHIM_PROBE_CMD, 0, 0, 0, 0);
@@ -148,7 +147,8 @@ void shim_seccomp_init(void)
 		shim_fd_base = FD_BASE;
 		shim_fd_end = FD_END;
 	}
-	if (installed_before())
+	/* a program exec'd by one under the shim has the filter already; a second one would only cost time */
+	if (shim_traps())
 		return;
 	rc = install(filter, ARRAY_SIZE(filter));
 	/* a positive value is a thread that could not be brought along (TSYNC) */

@@ -319,6 +319,11 @@ __attribute__((constructor(101))) static void shim_init(void)
 		log_err(SHIM_WHO, "UVFIO_RUN_DIR=%s: error %d; no device is seen by process %ld", dir, -rc, sys_call(SYS_getpid, 0, 0, 0, 0, 0, 0));
 		return;
 	}
+	if (shim_go_without_libc()) {
+		log_err(SHIM_WHO, "process %ld is a program in Go without libc: it cannot see uvfio's devices; build it with CGO_ENABLED=1 and import \"C\"",
+			sys_call(SYS_getpid, 0, 0, 0, 0, 0, 0));
+		return;
+	}
 	shim.devices = strdup(devices ? devices : "");
 	shim.places = strdup(places ? places : "");
 	shim.memlock = lock ? strdup(lock) : NULL;
@@ -333,6 +338,7 @@ __attribute__((constructor(101))) static void shim_init(void)
 	shim_seccomp_init();
 	shim_fork_init();
 	shim_libc_init();
+	shim_go_init();
 	shim.on = true;
 	shim_attrs_init();
 	shim_cwd_changed();

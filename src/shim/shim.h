@@ -433,6 +433,14 @@ void shim_seccomp_trap_writes(int fd);
 extern unsigned shim_fd_base, shim_fd_end;
 extern volatile sig_atomic_t shim_trap_probe; /* set by the handler when a trap arrives during the probe */
 #define SHIM_PROBE_CMD 0x3bffu
+bool shim_traps(void); /* the filter is in place */
+
+/* ---- go.c ---- */
+bool shim_go_without_libc(void); /* the program is one in Go that has no libc */
+void shim_go_init(void);
+#define SHIM_GO_CMD 0x3bfe
+/* ioctl(-1, SHIM_GO_CMD) was trapped: true, and the result is in place, if it stands for a call of a Go program. */
+bool shim_go_call(ucontext_t *uc);
 
 /* ---- fork.c ---- */
 void shim_fork_init(void);

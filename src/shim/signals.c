@@ -248,6 +248,8 @@ static void on_trap(siginfo_t *info, ucontext_t *uc)
 		r[REG_RAX] = -EBADF;
 		return;
 	}
+	if (info->si_syscall == SYS_ioctl && (uint32_t)a[1] == SHIM_GO_CMD && shim_go_call(uc))
+		return;
 	if (!shim_syscall(info->si_syscall, a, &rc))
 		rc = -ENOSYS; /* nothing else is trapped */
 	r[REG_RAX] = rc;
