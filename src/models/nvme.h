@@ -71,10 +71,11 @@ struct nvme_fifo {
 	struct nvme_req *first, **last;
 };
 
-/* A bit for each block. */
+/* A bit for each block, or for each 1 << grain of them. */
 struct nvme_map {
 	_Atomic uint64_t *bits, *index;
 	uint64_t words, pages;
+	unsigned grain;
 };
 
 struct nvme_cache {
@@ -86,7 +87,7 @@ struct nvme_cache {
 	atomic_ullong end; /* blocks that the image had when it was looked at */
 	/* under lock */
 	struct nvme_map lost;
-	uint64_t lost_blocks;
+	uint64_t num_lost; /* bits */
 	uint16_t status; /* of commands that want them on the medium */
 	bool syncing;
 	struct nvme_fifo waiting, served; /* for the next sync; beside who makes this one */
@@ -216,7 +217,7 @@ static inline bool nvme_cache_any_lost(struct nvme_ns *ns)
 }
 /* OK, or why Flush and its like fail: blocks are lost. */
 uint16_t nvme_cache_status(struct nvme_ns *ns);
-/* Blocks that the image has now: fewer than it should when it was cut short. */
+/* Blocks that the image has now, by a system call: fewer than it should when it was cut short. */
 uint64_t nvme_cache_end(struct nvme *n, struct nvme_ns *ns);
 /*
  * @r needs everything on the medium. true: it makes the sync; false: it is started again when there
@@ -310,6 +311,7 @@ struct nvme_sq {
 	atomic_ullong shadow; /* doorbell buffers; 0: not configured */
 	uint64_t eventidx;
 	struct nvme_counters count[NVME_MAX_NS];
+	uint32_t looked_at;  /* images that were measured since the last fetch; under lock */
 	struct nvme_seg segs[NVME_MAX_SEGS]; /* scratch of the command being executed */
 	struct iovec iov[NVME_MAX_SEGS]; /* the IOMMU maps by 4 KiB: one piece for each page touched */
 };

@@ -24,33 +24,51 @@
  * was one.
  */
 #include <errno.h>
-#include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/stat.h>
 
 #include "models/nvme.h"
 
 #define PAGE_WORDS 512u /* words of a map for which the index has a bit */
 
+/*
+ * Bits of a map: of an image with more blocks than that (512 GiB of 512 bytes) each stands for
+ * several, and is lost until all of them were written by one command.
+ */
+#define MAX_BITS (1ull << 30)
+
 /* ---- maps: a bit for each block, and an index so that an empty stretch costs nothing ---- */
+
+/* Memory that is never touched is never there, however large it is. NULL: none. */
+static void *map_memory(uint64_t words)
+{
+	void *p = mmap(NULL, words * sizeof(uint64_t), PROT_READ | PROT_WRITE,
+		       MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+
+	return p == MAP_FAILED ? NULL : p;
+}
 
 static bool map_init(struct nvme_map *m, uint64_t blocks)
 {
-	m->words = (blocks + 63) / 64;
-	m->pages = (m->words + PAGE_WORDS - 1) / PAGE_WORDS;
-	/* as large as it is, memory that is never touched is never there */
-	m->bits = calloc(m->words, sizeof(*m->bits));
-	m->index = calloc((m->pages + 63) / 64, sizeof(*m->index));
+	while (blocks >> m->grain > MAX_BITS)
+		m->grain++;
+	m->words = ((blocks - 1) >> m->grain) / 64 + 1;
+	m->pages = (m->words - 1) / PAGE_WORDS + 1;
+	m->bits = map_memory(m->words);
+	m->index = map_memory((m->pages + 63) / 64);
 	return m->bits && m->index;
 }
 
 static void map_free(struct nvme_map *m)
 {
-	free(m->bits);
-	free(m->index);
+	if (m->bits)
+		munmap(m->bits, m->words * sizeof(uint64_t));
+	if (m->index)
+		munmap(m->index, (m->pages + 63) / 64 * sizeof(uint64_t));
 }
 
-/* The bits of word @w that stand for blocks @first to @last. */
+/* The bits of word @w that are @first to @last of the map. */
 static uint64_t word_mask(uint64_t w, uint64_t first, uint64_t last)
 {
 	uint64_t mask = ~0ull;
@@ -62,10 +80,13 @@ static uint64_t word_mask(uint64_t w, uint64_t first, uint64_t last)
 	return mask;
 }
 
-/* Bits first, then the index: whoever takes the map apart does it the other way round. */
-static uint64_t map_set(struct nvme_map *m, uint64_t first, uint64_t blocks)
+/*
+ * All bits that have one of the blocks. Bits first, then the index: whoever takes the map apart
+ * does it the other way round.
+ */
+static uint64_t map_set(struct nvme_map *m, uint64_t lba, uint64_t blocks)
 {
-	uint64_t last = first + blocks - 1, added = 0;
+	uint64_t first = lba >> m->grain, last = (lba + blocks - 1) >> m->grain, added = 0;
 
 	for (uint64_t w = first / 64; w <= last / 64; w++) {
 		uint64_t mask = word_mask(w, first, last);
@@ -80,12 +101,16 @@ static uint64_t map_set(struct nvme_map *m, uint64_t first, uint64_t blocks)
 	return added;
 }
 
-static uint64_t map_unset(struct nvme_map *m, uint64_t first, uint64_t blocks)
+/* The bits of which these are all the blocks. */
+static uint64_t map_unset(struct nvme_map *m, uint64_t lba, uint64_t blocks)
 {
-	uint64_t last = first + blocks - 1, removed = 0;
+	uint64_t first = (lba + (1ull << m->grain) - 1) >> m->grain;
+	uint64_t end = (lba + blocks) >> m->grain, removed = 0;
 
-	for (uint64_t w = first / 64; w <= last / 64; w++) {
-		uint64_t mask = word_mask(w, first, last);
+	if (first >= end)
+		return 0;
+	for (uint64_t w = first / 64; w <= (end - 1) / 64; w++) {
+		uint64_t mask = word_mask(w, first, end - 1);
 
 		removed += (unsigned)__builtin_popcountll(
 			mask & atomic_fetch_and(&m->bits[w], ~mask));
@@ -93,9 +118,9 @@ static uint64_t map_unset(struct nvme_map *m, uint64_t first, uint64_t blocks)
 	return removed;
 }
 
-static bool map_any(struct nvme_map *m, uint64_t first, uint64_t blocks)
+static bool map_any(struct nvme_map *m, uint64_t lba, uint64_t blocks)
 {
-	uint64_t last = first + blocks - 1;
+	uint64_t first = lba >> m->grain, last = (lba + blocks - 1) >> m->grain;
 
 	for (uint64_t w = first / 64; w <= last / 64; w++)
 		if (atomic_load(&m->bits[w]) & word_mask(w, first, last))
@@ -162,15 +187,15 @@ void nvme_cache_free(struct nvme_ns *ns)
 static void lose(struct nvme_cache *c, uint64_t first, uint64_t blocks)
 {
 	if (blocks)
-		c->lost_blocks += map_set(&c->lost, first, blocks);
-	atomic_store(&c->any_lost, c->lost_blocks != 0);
+		c->num_lost += map_set(&c->lost, first, blocks);
+	atomic_store(&c->any_lost, c->num_lost != 0);
 }
 
 /* With lock. */
 static void regain(struct nvme_cache *c, uint64_t first, uint64_t blocks)
 {
-	c->lost_blocks -= map_unset(&c->lost, first, blocks);
-	atomic_store(&c->any_lost, c->lost_blocks != 0);
+	c->num_lost -= map_unset(&c->lost, first, blocks);
+	atomic_store(&c->any_lost, c->num_lost != 0);
 }
 
 unsigned nvme_cache_begin(struct nvme_ns *ns)
@@ -226,7 +251,7 @@ uint16_t nvme_cache_status(struct nvme_ns *ns)
 	if (!atomic_load(&c->any_lost))
 		return NVME_OK;
 	pthread_mutex_lock(&c->lock);
-	status = c->lost_blocks ? c->status : NVME_OK;
+	status = c->num_lost ? c->status : NVME_OK;
 	pthread_mutex_unlock(&c->lock);
 	return status;
 }
@@ -237,9 +262,9 @@ void nvme_cache_reset(struct nvme *n, struct nvme_ns *ns)
 	uint64_t given_up;
 
 	pthread_mutex_lock(&c->lock);
-	given_up = c->lost_blocks;
+	given_up = c->num_lost << c->lost.grain;
 	map_empty(&c->lost, NULL);
-	c->lost_blocks = 0;
+	c->num_lost = 0;
 	atomic_store(&c->any_lost, false);
 	atomic_store(&c->end, ns->blocks); /* an image that is short still is found out again */
 	pthread_mutex_unlock(&c->lock);
@@ -315,10 +340,10 @@ static uint64_t sync_failed(struct nvme_cache *c, long err)
 {
 	c->status = nvme_write_status(err);
 	atomic_fetch_add(&c->failures, 1); /* before the maps: nvme_cache_wrote() */
-	c->lost_blocks += map_empty(&c->dirty[0], &c->lost);
-	c->lost_blocks += map_empty(&c->dirty[1], &c->lost);
-	atomic_store(&c->any_lost, c->lost_blocks != 0);
-	return c->lost_blocks;
+	c->num_lost += map_empty(&c->dirty[0], &c->lost);
+	c->num_lost += map_empty(&c->dirty[1], &c->lost);
+	atomic_store(&c->any_lost, c->num_lost != 0);
+	return c->num_lost << c->lost.grain;
 }
 
 void nvme_cache_sync_done(struct nvme_req *r, long res)

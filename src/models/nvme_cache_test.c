@@ -336,6 +336,34 @@ static void test_shutdown(void **state)
 	assert_int_equal(atomic_load(&syncs), before + 2);
 }
 
+/* An image of 2^31 blocks: a bit for two of them, which count as written again only together. */
+static void test_large(void **state)
+{
+	struct drv *d = drv_new(1ull << 40, "/dev/shm", NULL, 0);
+	const uint64_t at = (1ull << 31) - 1024;
+
+	*state = d;
+	enable(d);
+	make_pair(d, 0, 64, 64);
+	assert_int_equal(wr_blocks(d, at, 3), 0);
+	assert_int_equal(wr_blocks(d, 0, 8), 0);
+	assert_int_equal(flush(d, 1), 0);
+	assert_int_equal(wr_blocks(d, at, 3), 0);
+	atomic_store(&fail_with, EIO);
+	assert_int_equal(flush(d, 1), FAULT);
+	assert_int_equal(on(d, NVME_IO_READ, 1, at + 2, 1, 0), LOST);
+	assert_int_equal(on(d, NVME_IO_READ, 1, 0, 8, 0), 0);
+	assert_int_equal(on(d, NVME_IO_READ, 1, at + 4, 1, 0), 0);
+	assert_int_equal(wr_blocks(d, at, 3), 0);
+	assert_int_equal(on(d, NVME_IO_READ, 1, at, 2, 0), 0);
+	assert_int_equal(on(d, NVME_IO_READ, 1, at + 2, 1, 0), LOST);
+	assert_int_equal(wr_blocks(d, at + 3, 1), 0);
+	assert_int_equal(flush(d, 1), FAULT);
+	assert_int_equal(wr_blocks(d, at + 2, 2), 0);
+	assert_int_equal(flush(d, 1), 0);
+	assert_int_equal(on(d, NVME_IO_READ, 1, at, 8, 0), 0);
+}
+
 static void test_event(void **state)
 {
 	struct drv *d = *state;
@@ -561,6 +589,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_reset, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_no_cache, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_shutdown, setup, teardown),
+		cmocka_unit_test_teardown(test_large, teardown),
 		cmocka_unit_test_setup_teardown(test_event, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_one_at_a_time, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_cut_short, setup, teardown),

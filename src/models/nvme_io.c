@@ -171,15 +171,25 @@ static void count_media_error(struct nvme *n)
 }
 
 /*
- * Blocks can be read if they are not lost, and written if the image goes as far: it would grow,
- * with zeroes between what it has and what is written.
+ * Blocks can be read if they are not lost, and written if they lie before @end of the image: else
+ * it would grow, with zeroes between what it has and what is written.
  */
-static uint16_t check_medium(struct nvme *n, struct nvme_ns *ns, const struct nvme_cmd *cmd)
+static uint16_t check_medium(struct nvme_ns *ns, const struct nvme_cmd *cmd, uint64_t end)
 {
-	if (writes(cmd->opc) ? cmd_slba(cmd) + cmd_blocks(cmd) <= nvme_cache_end(n, ns) :
-			       !nvme_cache_lost(ns, cmd_slba(cmd), cmd_blocks(cmd)))
-		return NVME_OK;
-	return writes(cmd->opc) ? NVME_WRITE_FAULT : NVME_READ_ERROR;
+	if (writes(cmd->opc))
+		return cmd_slba(cmd) + cmd_blocks(cmd) <= end ? NVME_OK : NVME_WRITE_FAULT;
+	return nvme_cache_lost(ns, cmd_slba(cmd), cmd_blocks(cmd)) ? NVME_READ_ERROR : NVME_OK;
+}
+
+/* With sq->lock: the image is measured once for all commands that were fetched together. */
+static uint64_t image_end(struct nvme *n, struct nvme_sq *sq, struct nvme_ns *ns)
+{
+	uint32_t bit = 1u << (ns->nsid - 1);
+
+	if (sq->looked_at & bit)
+		return atomic_load(&ns->cache.end);
+	sq->looked_at |= bit;
+	return nvme_cache_end(n, ns);
 }
 
 static uint16_t read_write(struct nvme *n, struct nvme_sq *sq, struct nvme_ns *ns,
@@ -193,7 +203,7 @@ static uint16_t read_write(struct nvme *n, struct nvme_sq *sq, struct nvme_ns *n
 
 	if (status)
 		return status;
-	status = check_medium(n, ns, cmd);
+	status = check_medium(ns, cmd, write ? image_end(n, sq, ns) : 0);
 	if (status) {
 		count_media_error(n);
 		return status;
@@ -443,7 +453,7 @@ bool nvme_io_start(struct nvme_req *r)
 	r->off = cmd_slba(&r->cmd) << r->ns->shift;
 	r->len = cmd_blocks(&r->cmd) << r->ns->shift;
 	r->begin = nvme_cache_begin(r->ns);
-	status = check_medium(r->n, r->ns, &r->cmd);
+	status = check_medium(r->ns, &r->cmd, writes(r->cmd.opc) ? nvme_cache_end(r->n, r->ns) : 0);
 	if (status)
 		return finish(r, status);
 	if (r->cmd.opc == NVME_IO_WRITE_ZEROES)
@@ -541,7 +551,7 @@ static bool sync_done(struct nvme_req *r, long res)
 	if (r->cmd.opc == NVME_IO_FLUSH)
 		return flush_next(r, res < 0 ? nvme_write_status(res) : nvme_cache_status(ns));
 	if (reads) { /* of what it reads, it is known whether that is lost */
-		status = check_medium(r->n, ns, &r->cmd);
+		status = check_medium(ns, &r->cmd, 0);
 		return status ? finish(r, status) : want_data(r, NVME_AIO_READ, chunk(r));
 	}
 	if (res >= 0 && r->cmd.opc != NVME_IO_DATASET)

@@ -530,6 +530,7 @@ static bool sq_run(struct nvme *n, struct nvme_sq *sq, bool worker)
 		unsigned size = atomic_load(&sq->size), head = atomic_load(&sq->head);
 		uint64_t now = n->delay.max ? nvme_now_ns() : 0;
 
+		sq->looked_at = 0;
 		for (i = 0; i < count && atomic_load_explicit(&n->open, memory_order_relaxed); i++) {
 			uint16_t status, location = 0xffff; /* figure 194: no particular field */
 			uint32_t result = 0;
