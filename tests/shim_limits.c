@@ -97,6 +97,46 @@ static void interrupts_take_no_number(void)
 	close(e);
 }
 
+/* The hard limit is reached as well. */
+static int at_the_hard_limit(void)
+{
+	struct rlimit rl = { LIMIT, LIMIT };
+	struct vfio v = vfio_open();
+	int e[3];
+	uint32_t n = vectors(v.device);
+
+	case_failed = 0;
+	for (int i = 0; i < 3; i++)
+		e[i] = eventfd(0, EFD_NONBLOCK);
+	CHECK(!setrlimit(RLIMIT_NOFILE, &rl));
+	while (dup(0) >= 0)
+		;
+	for (uint32_t i = 0; i < n; i++)
+		CHECK(!set_eventfd(v.device, VFIO_PCI_MSIX_IRQ_INDEX, i, e[i % 3]));
+	/* signalled when the call returns */
+	for (uint32_t i = 0; i < n; i++) {
+		CHECK(!trigger(v.device, VFIO_PCI_MSIX_IRQ_INDEX, i));
+		CHECK(came(e[i % 3], 1));
+	}
+	for (uint32_t i = 0; i < n; i++)
+		CHECK(!set_eventfd(v.device, VFIO_PCI_MSIX_IRQ_INDEX, i, -1));
+	CHECK(!set_eventfd(v.device, VFIO_PCI_MSIX_IRQ_INDEX, 1, e[0]));
+	CHECK(!trigger(v.device, VFIO_PCI_MSIX_IRQ_INDEX, 1));
+	CHECK(came(e[0], 1));
+	vfio_close(&v);
+	fflush(stdout);
+	return case_failed;
+}
+
+static void not_even_the_hard_limit(void)
+{
+	pid_t pid = fork();
+
+	if (!pid)
+		_exit(at_the_hard_limit());
+	CHECK(wait_for(pid) == 0);
+}
+
 /* Files do, one each. */
 static void the_last_numbers(void)
 {
@@ -162,6 +202,7 @@ static void the_limit_stays(void)
 int main(void)
 {
 	RUN(interrupts_take_no_number);
+	RUN(not_even_the_hard_limit);
 	RUN(the_last_numbers);
 	RUN(the_limit_stays);
 	return any_failed;

@@ -23,6 +23,7 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 #include "base/rcu.h"
+#include "vfio/keeper.h"
 
 static uint64_t fork_mask;
 
@@ -85,6 +86,7 @@ void shim_after_fork(void)
 	shim.pid = (pid_t)sys_call(SYS_getpid, 0, 0, 0, 0, 0, 0);
 	pthread_mutex_init(&shim.build_lock, NULL);
 	fd_room_abandon();
+	vfio_keeper_abandon();
 	shim_stacks_abandon();
 	shim_lists_abandon();
 	shim_on_stack(after_fork, NULL);

@@ -23,8 +23,11 @@
 #include "base/log.h"
 #include "base/rcu.h"
 #include "base/sys.h"
+#include "vfio/keeper.h"
 
-#define LOOK_FIRST (1 << 30) /* in vfio_trigger.fd: a blocking description */
+/* in vfio_trigger.fd */
+#define LOOK_FIRST (1 << 30) /* a blocking description */
+#define KEPT	   (1 << 29) /* no descriptor, but a key of keeper.c */
 
 /* Not interrupted, not blocked: is @fd ready for @events? */
 static bool ready(int fd, short events)
@@ -66,7 +69,7 @@ int vfio_check_eventfd(int fd)
 }
 
 /* A private duplicate of the client's eventfd @fd. The check is made on the duplicate, which nobody
- * can exchange meanwhile. */
+ * can exchange meanwhile. -EMFILE: no number is left. */
 static int dup_eventfd(int fd)
 {
 	int own, ret;
@@ -96,11 +99,16 @@ int vfio_trigger_swap(struct vfio_trigger *t, int fd, int *old)
 
 	if (fd >= 0) {
 		own = dup_eventfd(fd);
+		if (own == -EMFILE) {
+			own = vfio_keeper_take(fd);
+			own = own < 0 ? own : own | KEPT;
+		} else if (own >= 0) {
+			fl = sys_call(SYS_fcntl, own, F_GETFL, 0, 0, 0, 0);
+			if (fl < 0 || !(fl & O_NONBLOCK))
+				own |= LOOK_FIRST;
+		}
 		if (own < 0)
 			return own;
-		fl = sys_call(SYS_fcntl, own, F_GETFL, 0, 0, 0, 0);
-		if (fl < 0 || !(fl & O_NONBLOCK))
-			own |= LOOK_FIRST;
 	}
 	*old = atomic_exchange_explicit(&t->fd, own, memory_order_acq_rel);
 	return 0;
@@ -116,7 +124,10 @@ void vfio_trigger_release(const int *old, unsigned n)
 		if (!waited)
 			rcu_sync();
 		waited = true;
-		fd_close_private(old[i] & ~LOOK_FIRST);
+		if (old[i] & KEPT)
+			vfio_keeper_drop(old[i] & ~KEPT);
+		else
+			fd_close_private(old[i] & ~LOOK_FIRST);
 	}
 }
 
@@ -141,7 +152,9 @@ void vfio_trigger_signal(struct vfio_trigger *t)
 
 	rcu_read_begin();
 	fd = atomic_load_explicit(&t->fd, memory_order_acquire);
-	if (fd >= 0) {
+	if (fd >= 0 && fd & KEPT) {
+		vfio_keeper_signal(fd & ~KEPT);
+	} else if (fd >= 0) {
 		int own = fd & ~LOOK_FIRST;
 
 		/* -EAGAIN is a full counter: the client has its wake-up already */

@@ -5,6 +5,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/capability.h>
 #include <pthread.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -12,6 +13,9 @@
 #include <stdint.h>
 #include <stdlib.h>
 #include <sys/eventfd.h>
+#include <sys/resource.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
 #include <cmocka.h>
@@ -76,6 +80,87 @@ static void trigger_outlives_the_descriptor(void **state)
 	assert_int_equal(count_of(ev2), 0);
 	assert_int_equal(vfio_trigger_set(&t, -1), 0);
 	close(ev2);
+}
+
+/* ---- no number is left, and the limit cannot be raised ---- */
+
+#define FEW 32
+
+static void no_numbers(void)
+{
+	struct __user_cap_header_struct head = {.version = _LINUX_CAPABILITY_VERSION_3};
+	struct __user_cap_data_struct data[_LINUX_CAPABILITY_U32S_3];
+	struct rlimit rl = {FEW, FEW};
+
+	if (syscall(SYS_capget, &head, data))
+		_exit(101);
+	data[CAP_TO_INDEX(CAP_SYS_RESOURCE)].effective &= ~CAP_TO_MASK(CAP_SYS_RESOURCE);
+	if (syscall(SYS_capset, &head, data) || setrlimit(RLIMIT_NOFILE, &rl))
+		_exit(102);
+	while (dup(0) >= 0)
+		;
+}
+
+/* CHECK of a child */
+#define OR_EXIT(x)                       \
+	do {                             \
+		if (!(x))                \
+			_exit(__LINE__ % 100 + 1); \
+	} while (0)
+
+static void signalled_without_numbers(void)
+{
+	enum { N = 100, EVENTS = 4 };
+	struct vfio_trigger t[N];
+	int ev[EVENTS], null = open("/dev/null", O_RDWR);
+	uint64_t full = UINT64_MAX - 1;
+
+	for (int i = 0; i < EVENTS; i++)
+		OR_EXIT((ev[i] = eventfd(0, i % 2 ? EFD_NONBLOCK : 0)) >= 0);
+	no_numbers();
+	for (int i = 0; i < N; i++) {
+		vfio_trigger_init(&t[i]);
+		OR_EXIT(!vfio_trigger_set(&t[i], ev[i % EVENTS]) && vfio_trigger_is_set(&t[i]));
+	}
+	OR_EXIT(vfio_trigger_set(&t[0], null) == -EINVAL);
+	OR_EXIT(vfio_trigger_set(&t[0], -7) == 0); /* gone */
+	OR_EXIT(!vfio_trigger_set(&t[0], ev[0]));
+	for (int i = 0; i < N; i++)
+		vfio_trigger_signal(&t[i]);
+	for (int i = 0; i < EVENTS; i++)
+		OR_EXIT(count_of(ev[i]) == N / EVENTS);
+	/* a full counter is left alone, blocking or not */
+	for (int i = 0; i < 2; i++) {
+		OR_EXIT(write(ev[i], &full, 8) == 8);
+		vfio_trigger_signal(&t[i]);
+		OR_EXIT(count_of(ev[i]) == full);
+	}
+	/* replaced: the old one hears nothing; and the program may close its own */
+	OR_EXIT(!vfio_trigger_set(&t[0], ev[1]));
+	vfio_trigger_signal(&t[0]);
+	OR_EXIT(!count_of(ev[0]) && count_of(ev[1]) == 1);
+	close(ev[2]);
+	OR_EXIT(dup(0) == ev[2]);
+	vfio_trigger_signal(&t[2]);
+	for (int i = 0; i < N; i++)
+		OR_EXIT(!vfio_trigger_set(&t[i], -1));
+	/* and again, with a number free: it takes that, like any other */
+	close(ev[2]);
+	OR_EXIT(!vfio_trigger_set(&t[0], ev[1]));
+	vfio_trigger_signal(&t[0]);
+	OR_EXIT(count_of(ev[1]) == 1);
+	_exit(0);
+}
+
+static void trigger_without_numbers(void **state)
+{
+	pid_t pid = fork();
+	int st;
+
+	if (!pid)
+		signalled_without_numbers();
+	assert_int_equal(waitpid(pid, &st, 0), pid);
+	assert_int_equal(st, 0);
 }
 
 static void replaced_is_not_signalled(void **state)
@@ -238,6 +323,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(what_is_an_eventfd),
 		cmocka_unit_test(trigger_outlives_the_descriptor),
+		cmocka_unit_test(trigger_without_numbers),
 		cmocka_unit_test(replaced_is_not_signalled),
 		cmocka_unit_test(full_counter_never_blocks),
 		cmocka_unit_test(replaced_under_fire),
