@@ -61,10 +61,20 @@ UVFIO    := $(BUILD)/uvfio
 .PHONY: all
 all: $(UVFIO) $(LIBUVFIO) $(SHIM) examples
 
+# What one function may take of a stack. The wrappers in src/shim/ run on the program's, and may need 1 KiB more than libc's functions
+# (tests/shim_stacks.c): three or four frames, one of which has a struct shim_path. All else runs on stacks of the shim's, which are 256 KiB.
+# A sanitizer's frames are larger, and so are those that nobody optimized. gcc and clang spell the error differently.
+frame = $(if $(or $(SANITIZE),$(filter -O0,$(OPT))),,$(if $(findstring clang,$(CC)),\
+	-Wframe-larger-than=$(FRAME) -Werror=frame-larger-than,-Werror=frame-larger-than=$(FRAME)))
+$(BUILD)/obj/%.o: FRAME = 24576
+$(BUILD)/obj/src/shim/%.o: FRAME = 768
+$(patsubst %,$(BUILD)/obj/src/shim/%.o,attrs handles keep left openat2 shim vfs walk): FRAME = 24576
+# writes the view for `uvfio run`, on the stack of its main thread
+$(BUILD)/obj/src/machine/view.o: FRAME = 163840
 $(BUILD)/obj/%.o: %.c
 	@mkdir -p $(@D)
 	$(call say,CC,$<)
-	$(Q)$(CC) $(CFLAGS_ALL) -MMD -MP -c -o $@ $<
+	$(Q)$(CC) $(CFLAGS_ALL) $(frame) -MMD -MP -c -o $@ $<
 $(BUILD)/obj/%.o: %.S
 	@mkdir -p $(@D)
 	$(call say,CC,$<)
