@@ -344,6 +344,74 @@ static void losses(const struct kind *k)
 	}
 }
 
+/* Program and device have the same pages: at @p. */
+static void have_both(unsigned char *p, size_t at, size_t len)
+{
+	CHECK(device_writes(at, len, 0x22) && all(p, len, 0x22));
+	memset(p, 0x11, len);
+	CHECK(device_reads(at, len, 0x11));
+}
+
+/* Private memory moves, and the devices with it. */
+static void moves(const struct kind *k)
+{
+	unsigned char *p = k->get(), *q, *room = mmap(NULL, 8 * SIZE, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+
+	memset(p, 0x11, SIZE);
+	CHECK(!dma_map(&v, p, IOVA, SIZE / 2) && !dma_map(&v, p + SIZE / 2, IOVA + SIZE / 2, SIZE / 2) && !dma_map(&v, p + 4096, 0x4000000, 4096));
+	/* to a place, and on from there, also where it is */
+	CHECK(mremap(p, SIZE, SIZE, MREMAP_MAYMOVE | MREMAP_FIXED, room) == room && !is_mapped(p));
+	have_both(room, 0, SIZE);
+	have_both(room + 4096, 0x4000000 - IOVA, 4096);
+	q = over(p, SIZE, 0x77);
+	have_both(room, 0, SIZE);
+	CHECK(all(q, SIZE, 0x77));
+	munmap(q, SIZE);
+	CHECK(mremap(room, SIZE, 2 * SIZE, MREMAP_MAYMOVE | MREMAP_FIXED, room + 3 * SIZE) == room + 3 * SIZE && !is_mapped(room));
+	have_both(room + 3 * SIZE, 0, SIZE);
+	/* where there is room */
+	CHECK(over(room + 5 * SIZE, SIZE, 0x66) != MAP_FAILED);
+	q = mremap(room + 3 * SIZE, 2 * SIZE, 64 * SIZE, MREMAP_MAYMOVE);
+	CHECK(q != MAP_FAILED && q != room + 3 * SIZE);
+	have_both(q, 0, SIZE);
+	if (k->get == anonymous)
+		CHECK(all(q + SIZE, 63 * SIZE, 0));
+	/* and shorter, without what no device has; the old room may be in it */
+	room = mmap(NULL, 8 * SIZE, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	CHECK(mremap(q, 64 * SIZE, SIZE, MREMAP_MAYMOVE | MREMAP_FIXED, room) == room && !is_mapped(q) && !is_mapped(q + 63 * SIZE));
+	have_both(room, 0, SIZE);
+	/* the place stays the program's */
+	q = mremap(room, SIZE, SIZE, MREMAP_MAYMOVE | MREMAP_DONTUNMAP, NULL);
+	if (q != MAP_FAILED) {
+		have_both(q, 0, SIZE);
+		CHECK(is_mapped(room) && (k->get != anonymous || all(room, SIZE, 0)));
+		memset(room, 0x77, SIZE);
+		have_both(q, 0, SIZE);
+		CHECK(all(room, SIZE, 0x77));
+		p = room;
+		room = q;
+	} else {
+		p = room;
+	}
+	/* what it loses there is lost to it alone */
+	CHECK(!munmap(room, SIZE));
+	device_keeps(0, SIZE, 0x11, NULL);
+	CHECK(dma_unmap(&v, IOVA, SIZE) == SIZE && dma_unmap(&v, 0x4000000, 4096) == 4096);
+	munmap(p, SIZE);
+	/* a part of a mapping cannot, and nothing has changed */
+	p = k->get();
+	memset(p, 0x11, SIZE);
+	CHECK(!dma_map(&v, p, IOVA, SIZE));
+	q = mmap(NULL, SIZE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	memset(q, 0x55, SIZE);
+	FAILS(mremap(p + 4096, 4096, 4096, MREMAP_MAYMOVE | MREMAP_FIXED, q) == MAP_FAILED ? -1 : 0, ENOMEM);
+	have_both(p, 0, SIZE);
+	CHECK(all(q, SIZE, 0x55));
+	munmap(q, SIZE);
+	CHECK(dma_unmap(&v, IOVA, SIZE) == SIZE);
+	munmap(p, SIZE);
+}
+
 /* A locked page can be dropped by one advice only. */
 static void locked(void)
 {
@@ -411,6 +479,24 @@ static void refused(void)
 		CHECK(dma_unmap(&v, IOVA, SIZE) == SIZE);
 		munmap(p, SIZE);
 	}
+}
+
+/* What is sealed cannot be taken away, but it can be dropped. Kernels before 6.10 have no such thing. */
+static void sealed(void)
+{
+	unsigned char *p = anonymous();
+
+	memset(p, 0x11, SIZE);
+	CHECK(!dma_map(&v, p, IOVA, SIZE));
+	if (!syscall(462 /* mseal */, p, SIZE, 0)) {
+		FAILS(munmap(p, SIZE), EPERM);
+		have_both(p, 0, SIZE);
+		CHECK(mmap(p, SIZE, PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0) == MAP_FAILED);
+		have_both(p, 0, SIZE);
+		CHECK(!madvise(p, SIZE, MADV_DONTNEED) && all(p, SIZE, 0));
+		device_keeps(0, SIZE, 0x11, p);
+	}
+	CHECK(dma_unmap(&v, IOVA, SIZE) == SIZE);
 }
 
 /* ---- a file loses pages: the device has what it had, the file and the program do not ---- */
@@ -605,6 +691,7 @@ static void freed_and_closed(void)
 static void reallocated(void)
 {
 	unsigned char *p = aligned_alloc(4096, LARGE), *q;
+	size_t at;
 
 	/* shorter: the end goes */
 	memset(p, 0x11, LARGE);
@@ -617,13 +704,17 @@ static void reallocated(void)
 	/* longer: wherever it went to, the data went along, and the device has its pages */
 	memset(q, 0x11, LARGE / 2);
 	CHECK(!dma_map(&v, (void *)(((uintptr_t)q + 4095) & ~4095ul), IOVA, SIZE));
+	at = -(uintptr_t)q % 4096;
 	p = realloc(q, 8 * LARGE);
 	CHECK(all(p, LARGE / 2, 0x11));
+	/* from a mapping of its own to a longer one: the device went along */
+	CHECK(device_writes(0, SIZE, 0x33) && all(p + at, SIZE, 0x33) && device_writes(0, SIZE, 0x11));
 	memset(p + SIZE + 4096, 0x77, 8 * LARGE - SIZE - 4096);
 	device_keeps(0, SIZE, 0x11, NULL);
 	CHECK(all(p + SIZE + 4096, 8 * LARGE - SIZE - 4096, 0x77));
-	CHECK(dma_unmap(&v, IOVA, SIZE) == SIZE);
 	give_back(p);
+	device_keeps(0, SIZE, 0x11, NULL);
+	CHECK(dma_unmap(&v, IOVA, SIZE) == SIZE);
 }
 
 /* The heap ends in memory that the device has: what of it is used again is the program's, and calloc's is empty. */
@@ -887,8 +978,15 @@ int main(void)
 		losses(k);
 		report("losses", k->name);
 	}
+	EACH_KIND(k) {
+		if (k->get != anonymous && k->get != private_file)
+			continue;
+		moves(k);
+		report("moves", k->name);
+	}
 	RUN(locked);
 	RUN(refused);
+	RUN(sealed);
 	RUN(shorter_file);
 	RUN(holes_in_a_file);
 	RUN(segments);

@@ -81,17 +81,6 @@ static bool move_pages(char *old, size_t len, char *to)
 	return move_pages(old, half, to) && move_pages(old + half, len - half, to + half);
 }
 
-static void *set_aside(void *old, uint64_t len, void *arg)
-{
-	char *to = reserve(old, len);
-
-	if (to && !move_pages(old, len, to)) {
-		sys_call(SYS_munmap, (long)to, (long)len, 0, 0, 0, 0);
-		to = NULL;
-	}
-	return to;
-}
-
 /* Shared memory can be mapped once more, but for huge pages. */
 static bool map_again(char *old, size_t len, char *to)
 {
@@ -141,6 +130,27 @@ struct loss {
 	bool taken;
 };
 
+/* mseal(2): it cannot be moved, nor unmapped, but dropped. */
+static bool is_sealed(char *page)
+{
+	return sys_call(SYS_mremap, (long)page, PAGE_SIZE_4K, PAGE_SIZE_4K, 0, 0, 0) == -EPERM;
+}
+
+static void *set_aside(void *old, uint64_t len, void *arg)
+{
+	struct loss *l = arg;
+	char *to;
+
+	if (is_sealed(old))
+		return l->taken ? old : copy_aside(old, len, NULL);
+	to = reserve(old, len);
+	if (to && !move_pages(old, len, to)) {
+		sys_call(SYS_munmap, (long)to, (long)len, 0, 0, 0, 0);
+		to = NULL;
+	}
+	return to;
+}
+
 /* @l of [addr, addr + len): false: no device has to do with it. */
 static bool loss_of(struct loss *l, void *addr, size_t len, bool taken)
 {
@@ -171,7 +181,7 @@ static long lose(void *arg)
 	if (l->taken)
 		vfio_place_taken(l->system, (uint64_t)l->addr, (uint64_t)l->addr + l->len);
 	if (vfio_pages_in_use(l->system, l->addr, l->len))
-		vfio_preserve_pages(l->system, l->addr, l->len, set_aside, NULL);
+		vfio_preserve_pages(l->system, l->addr, l->len, set_aside, l);
 	return 0;
 }
 
@@ -513,10 +523,10 @@ bool shim_keep_madvise(void *addr, size_t len, int advice, long *ret)
 /* ---- mremap ---- */
 
 /*
- * To another place, program and device go on with the same pages. What vfio gets to keep must be a place of its own, so shared memory is mapped once more there. Private memory cannot be mapped twice;
- * that it is refused says more than a device and a program that have lost each other.
+ * To another place, program and device go on with the same pages. Shared memory is mapped once more, and the device keeps that view; private memory cannot be mapped twice, so the device goes along with the
+ * program's. It can where a mapping moves as a whole, and is not of huge pages, which leave nothing behind: the place that they come from would be somebody else's at once, with the device still there. That
+ * anything else is refused says more than a device and a program that have lost each other.
  */
-
 static long in_place(void *arg)
 {
 	struct loss *l = arg;
@@ -524,48 +534,146 @@ static long in_place(void *arg)
 	return vfio_pages_in_place(l->system, l->addr, l->len);
 }
 
-/* The devices keep what is in the range when it moves away: 0, or an errno. */
+/* The devices keep what is in the range when it moves away. False: it cannot be mapped twice. */
 static long keep_view(void *arg)
 {
 	struct loss *l = arg;
 	char *probe = second_view(l->addr, l->len, NULL);
 
-	if (!probe) {
-		log_err(SHIM_WHO, "mremap of private memory, or huge pages, at %p that is mapped for DMA: uvfio cannot keep it for the device, ENOMEM; unmap it from the device first", l->addr);
-		return -ENOMEM;
-	}
+	if (!probe)
+		return false;
 	sys_call(SYS_munmap, (long)probe, (long)l->len, 0, 0, 0, 0);
 	vfio_preserve_pages(l->system, l->addr, l->len, second_view, NULL);
-	return 0;
+	return true;
 }
 
-/* Would the kernel move [old, old + have) to @to? A call that changes nothing tells whether there is something to be moved. */
-static bool can_remap(char *old, size_t have, char *to, size_t want, int flags)
+struct remap {
+	struct loss l; /* what moves */
+	size_t want;
+	int flags;
+	char *to; /* with MREMAP_FIXED, where nothing is any more */
+};
+
+/* Let what is at @at, of @have bytes, become @want: what was reserved behind it goes for that. */
+static bool grow(char *at, size_t have, size_t want)
 {
-	if (!(flags & MREMAP_MAYMOVE) || flags & ~(MREMAP_MAYMOVE | MREMAP_FIXED | MREMAP_DONTUNMAP) || (old < to + want && to < old + have))
+	if (want <= have)
+		return true;
+	sys_call(SYS_munmap, (long)(at + have), (long)(want - have), 0, 0, 0, 0);
+	return !failed(sys_call(SYS_mremap, (long)at, (long)have, (long)want, 0, 0, 0));
+}
+
+static uint64_t move_along(void *arg)
+{
+	struct remap *r = arg;
+	size_t have = r->l.len;
+	char *at = r->flags & MREMAP_FIXED ? r->to : reserve(r->l.addr, r->want), *next;
+
+	if (!at)
+		return 0;
+	if (failed(sys_call(SYS_mremap, (long)r->l.addr, (long)have, (long)have, MREMAP_MAYMOVE | MREMAP_FIXED | MREMAP_DONTUNMAP, (long)at, 0))) {
+		if (!(r->flags & MREMAP_FIXED))
+			sys_call(SYS_munmap, (long)at, (long)r->want, 0, 0, 0, 0);
+		return 0;
+	}
+	/* another thread's memory may have come behind it just now: then somewhere else */
+	while (!grow(at, have, r->want)) {
+		next = r->flags & MREMAP_FIXED ? NULL : reserve(at, r->want);
+		if (!next || failed(sys_call(SYS_mremap, (long)at, (long)have, (long)have, MREMAP_MAYMOVE | MREMAP_FIXED, (long)next, 0))) {
+			log_err(SHIM_WHO, "mremap: no room for %zu bytes more behind %p: it stays as long as it was", r->want - have, (void *)at);
+			break;
+		}
+		at = next;
+	}
+	r->to = at;
+	return (uint64_t)at;
+}
+
+static long can_follow(void *arg)
+{
+	struct remap *r = arg;
+
+	return vfio_can_follow(r->l.system, r->l.addr, r->l.len);
+}
+
+static long follow(void *arg)
+{
+	struct remap *r = arg;
+	int rc = vfio_follow_pages(r->l.system, r->l.addr, r->l.len, move_along, r);
+
+	if (rc)
+		return rc;
+	if (!(r->flags & MREMAP_DONTUNMAP))
+		sys_call(SYS_munmap, (long)r->l.addr, (long)r->l.len, 0, 0, 0, 0);
+	return (long)r->to;
+}
+
+/* Would the kernel look at the memory at all? */
+static bool is_sane(const char *old, size_t have, const char *to, size_t want, int flags)
+{
+	if (flags & ~(MREMAP_MAYMOVE | MREMAP_FIXED | MREMAP_DONTUNMAP) || (flags & (MREMAP_FIXED | MREMAP_DONTUNMAP) && !(flags & MREMAP_MAYMOVE)))
 		return false;
+	if (flags & MREMAP_DONTUNMAP && have != want)
+		return false;
+	return !(flags & MREMAP_FIXED) || (!((uint64_t)to % PAGE_SIZE_4K) && (old >= to + want || to >= old + have));
+}
+
+/* Is it one mapping, which can be moved? A call that changes nothing tells. */
+static bool is_one(char *old, size_t have)
+{
 	return !failed(sys_call(SYS_mremap, (long)old, (long)have, (long)have, 0, 0, 0));
+}
+
+/* With private memory that devices have. */
+static long move_private(struct remap *r)
+{
+	char *old = r->l.addr;
+	size_t have = r->l.len;
+	long rc;
+
+	/* what is cut off is no matter of whether the rest can be moved, and goes first in the kernel, too */
+	if (r->want < have) {
+		shim_keep(old + r->want, have - r->want, true);
+		rc = sys_call(SYS_munmap, (long)(old + r->want), (long)(have - r->want), 0, 0, 0, 0);
+		if (rc)
+			return rc;
+		r->l.len = r->want;
+	}
+	if (!is_one(old, r->l.len) || reach_page_size((uint64_t)old) != PAGE_SIZE_4K || !shim_run(can_follow, r)) {
+		log_err(SHIM_WHO, "mremap of memory at %p that is mapped for DMA, private and only in part, or huge pages: uvfio cannot keep it for the device, ENOMEM; unmap it from the device first",
+			(void *)old);
+		return -ENOMEM;
+	}
+	if (r->flags & MREMAP_FIXED) {
+		shim_keep(r->to, r->want, true);
+		rc = shim_bar_munmap(r->to, r->want);
+		if (rc)
+			return rc;
+	}
+	return shim_run(follow, r);
 }
 
 bool shim_keep_mremap(void *old, size_t have, size_t want, int flags, void *to, long *ret)
 {
-	struct loss l;
+	struct remap r = { .want = want, .flags = flags, .to = to };
 
-	if (loss_of(&l, old, have, false) && shim_run(in_place, &l)) {
-		if (want < have)
-			shim_keep((char *)old + want, have - want, true);
+	if (!is_sane(old, have, to, want, flags))
+		return false;
+	if (loss_of(&r.l, old, have, false) && shim_run(in_place, &r.l)) {
 		if (!(flags & (MREMAP_FIXED | MREMAP_DONTUNMAP))) {
 			/* in place if it goes */
+			if (want < have)
+				shim_keep((char *)old + want, have - want, true);
 			*ret = sys_call(SYS_mremap, (long)old, (long)have, (long)want, 0, 0, 0);
-			if (!failed(*ret) || !(flags & MREMAP_MAYMOVE))
+			if (*ret != -ENOMEM || !(flags & MREMAP_MAYMOVE))
 				return true;
 		}
-		l.len = want < have ? want : have;
-		*ret = shim_run(keep_view, &l);
-		if (*ret)
+		if (!shim_run(keep_view, &r.l)) {
+			*ret = move_private(&r);
 			return true;
+		}
 	}
-	if (flags & MREMAP_FIXED && can_remap(old, have, to, want, flags))
+	if (flags & MREMAP_FIXED && is_one(old, have))
 		shim_keep(to, want, true);
 	return false;
 }

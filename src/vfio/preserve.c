@@ -303,9 +303,69 @@ void vfio_preserve_pages(struct vfio_system *s, void *vaddr, uint64_t len,
 		a = align_down(a, reach_page_size(a));
 		b = align_up(b, reach_page_size(b - 1));
 		new = move((void *)a, b - a, arg);
+		if (new == (void *)a)
+			continue;
 		users = redirect(s, a, b, (uint64_t) new);
 		if (new)
 			keep(s, (uint64_t) new, b - a, users);
 	}
 	all_unlock(s);
+}
+
+/* All mappings that have some of [from, to), or false: one does not lie in it as a whole, in place. */
+static bool collect(struct vfio_system *s, uint64_t from, uint64_t to, struct dma **list)
+{
+	struct vfio_type1 *t;
+	uint64_t a, b;
+	struct dma *d;
+
+	*list = NULL;
+	cds_list_for_each_entry(t, &s->type1s, in_system) {
+		for (d = first_at(t, from, to - 1); d; d = next_at(d, from, to - 1)) {
+			if (d->by_mem.start < from || d->by_mem.last >= to)
+				return false;
+			if (!in_place(t, d, from, to, &a, &b) || a != d->by_mem.start || b != d->by_mem.last + 1)
+				return false;
+			d->next = *list;
+			d->owner = t;
+			*list = d;
+		}
+	}
+	return true;
+}
+
+bool vfio_can_follow(struct vfio_system *s, void *vaddr, uint64_t len)
+{
+	struct dma *list;
+	bool can;
+
+	all_lock(s);
+	can = collect(s, (uint64_t)vaddr, (uint64_t)vaddr + len, &list);
+	all_unlock(s);
+	return can;
+}
+
+int vfio_follow_pages(struct vfio_system *s, void *vaddr, uint64_t len, uint64_t (*move)(void *arg), void *arg)
+{
+	uint64_t from = (uint64_t)vaddr, to = from + len, at = 0, new;
+	struct dma *list, *d;
+	int ret;
+
+	all_lock(s);
+	if (collect(s, from, to, &list))
+		at = move(arg);
+	for (d = at ? list : NULL; d; d = d->next) {
+		new = at + (d->by_mem.start - from);
+		/* of whole mappings, which needs no memory */
+		ret = iommu_domain_remap(d->owner->domain, dma_iova(d), (void *)new, dma_size(d));
+		if (ret)
+			log_err("dma", "memory of a mapping at IOVA 0x%" PRIx64 " moved, and the device could not follow: error %d", dma_iova(d), -ret);
+		pthread_mutex_lock(&s->maps_lock);
+		itree_remove(&d->owner->by_mem, &d->by_mem);
+		type1_set_mem(s, d, new, dma_size(d));
+		itree_insert(&d->owner->by_mem, &d->by_mem);
+		pthread_mutex_unlock(&s->maps_lock);
+	}
+	all_unlock(s);
+	return at ? 0 : -ENOMEM;
 }

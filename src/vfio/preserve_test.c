@@ -127,6 +127,62 @@ static void unmap_dma(struct vfio_type1 *space, uint64_t iova, uint64_t size)
 	assert_int_equal(done, size);
 }
 
+struct follow {
+	char *old;
+	uint64_t len;
+};
+
+static uint64_t move_view(void *arg)
+{
+	struct follow *f = arg;
+
+	return refuse ? 0 : (uint64_t)move(f->old, f->len, &moves);
+}
+
+/* The program moves its view, and the mappings in it go along: once more, and with what it loses later. */
+static void goes_along(void **state)
+{
+	struct follow f = { memory(8), 4 * K };
+	char *p = f.old, *q, *r;
+
+	assert_int_equal(vfio_type1_map(t, RW, (uintptr_t)p, 0, 2 * K), 0);
+	assert_int_equal(vfio_type1_map(t, RW, (uintptr_t)p + 2 * K, 0x10000, 2 * K), 0);
+	assert_int_equal(vfio_type1_map(t2, RW, (uintptr_t)p + K, 0, 2 * K), 0);
+	/* some of one would stay */
+	assert_false(vfio_can_follow(sys, p, 3 * K));
+	assert_int_equal(vfio_follow_pages(sys, p, 3 * K, move_view, &f), -ENOMEM);
+	assert_int_equal(moves, 0);
+	refuse = true;
+	assert_true(vfio_can_follow(sys, p, 4 * K));
+	assert_int_equal(vfio_follow_pages(sys, p, 4 * K, move_view, &f), -ENOMEM);
+	assert_true(vfio_pages_in_place(sys, p, 4 * K));
+	refuse = false;
+	assert_int_equal(vfio_follow_pages(sys, p, 4 * K, move_view, &f), 0);
+	q = last_new;
+	assert_int_equal(munmap(p, 8 * K), 0);
+	assert_false(vfio_pages_in_use(sys, p, 8 * K));
+	assert_true(vfio_pages_in_place(sys, q, 4 * K));
+	device_reads(&dev, K, 2);
+	device_reads(&dev, 0x10000 + K, 4);
+	device_reads(&dev2, K, 3);
+	q[K] = 77;
+	device_reads(&dev2, 0, 77);
+	f.old = q;
+	assert_int_equal(vfio_follow_pages(sys, q, 4 * K, move_view, &f), 0);
+	r = last_new;
+	assert_int_equal(munmap(q, 4 * K), 0);
+	device_reads(&dev, K, 77);
+	unmap_memory(r + K, K);
+	device_reads(&dev, K, 77);
+	device_reads(&dev2, 0, 77);
+	/* not in place any more */
+	assert_false(vfio_can_follow(sys, r, 4 * K));
+	unmap_dma(t, 0, 2 * K);
+	unmap_dma(t, 0x10000, 2 * K);
+	unmap_dma(t2, 0, 2 * K);
+	munmap(r, 4 * K);
+}
+
 static void not_in_use(void **state)
 {
 	char *p = memory(4);
@@ -406,6 +462,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(not_in_use, setup, teardown),
+		cmocka_unit_test_setup_teardown(goes_along, setup, teardown),
 		cmocka_unit_test_setup_teardown(stays_with_the_device, setup, teardown),
 		cmocka_unit_test_setup_teardown(a_part_only, setup, teardown),
 		cmocka_unit_test_setup_teardown(mapped_twice, setup, teardown),

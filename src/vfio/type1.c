@@ -131,18 +131,23 @@ static uint64_t account(struct vfio_system *s, uint64_t pages, uint64_t *limit)
 	return pages;
 }
 
-static void index_mem(struct vfio_type1 *t, struct dma *d, uint64_t vaddr, uint64_t size)
+void type1_set_mem(struct vfio_system *s, struct dma *d, uint64_t vaddr, uint64_t size)
 {
-	struct vfio_system *s = t->sys;
-
 	d->by_mem.start = vaddr;
 	d->by_mem.last = vaddr + size - 1;
-	pthread_mutex_lock(&s->maps_lock);
-	itree_insert(&t->by_mem, &d->by_mem);
 	if (d->by_mem.start < atomic_load(&s->lowest))
 		atomic_store(&s->lowest, d->by_mem.start);
 	if (d->by_mem.last > atomic_load(&s->highest))
 		atomic_store(&s->highest, d->by_mem.last);
+}
+
+static void index_mem(struct vfio_type1 *t, struct dma *d, uint64_t vaddr, uint64_t size)
+{
+	struct vfio_system *s = t->sys;
+
+	pthread_mutex_lock(&s->maps_lock);
+	type1_set_mem(s, d, vaddr, size);
+	itree_insert(&t->by_mem, &d->by_mem);
 	atomic_fetch_add(&s->mappings, 1);
 	pthread_mutex_unlock(&s->maps_lock);
 }

@@ -31,7 +31,7 @@ uint64_t vfio_type1_pgsizes(struct vfio_type1 *t);
 /*
  * The program is about to lose its view of [vaddr, vaddr + len) (munmap, mmap MAP_FIXED, mremap): pinned pages must stay with the devices. For each page of a mapping in that range (of which the kernel will
  * not refuse to take some: it ends where a huge page ends) @move(old, len, arg) moves
- * the memory aside and returns where it is now (NULL: it could not; a device access then aborts). All type1 spaces of @s; memory that is mapped twice is moved once, neighbours in one call.
+ * the memory aside and returns where it is now (NULL: it could not; a device access then aborts. @old: it stays, since the program will not get it away). All type1 spaces of @s; memory that is mapped twice is moved once, neighbours in one call.
  * Locks are held: @move makes system calls and nothing else. It returns memory outside of the range (and where no MAP_FIXED of the program's comes), which is released with munmap when the
  * last mapping that uses it goes.
  */
@@ -40,6 +40,12 @@ void vfio_preserve_pages(struct vfio_system *s, void *vaddr, uint64_t len, void 
 bool vfio_pages_in_use(struct vfio_system *s, const void *vaddr, uint64_t len);
 /* The same, but pages count only if they are still the program's, and not aside since an earlier loss. Both ends are page boundaries; waits for calls that are going on. */
 bool vfio_pages_in_place(struct vfio_system *s, void *vaddr, uint64_t len);
+/*
+ * The program moves its view of [vaddr, vaddr + len), and the devices go along. All of a mapping that has some of it must lie in it, and be in place. @move(arg) returns where the view is now, or 0; the old
+ * one is still mapped then, and nobody uses it when this returns 0. -ENOMEM: nothing changed.
+ */
+bool vfio_can_follow(struct vfio_system *s, void *vaddr, uint64_t len); /* as it is now */
+int vfio_follow_pages(struct vfio_system *s, void *vaddr, uint64_t len, uint64_t (*move)(void *arg), void *arg);
 /* May mappings have memory in [start, last]? Takes no lock: more often yes than is so, never no when they have. */
 bool vfio_pages_near(struct vfio_system *s, uint64_t start, uint64_t last);
 /*

@@ -17,7 +17,8 @@ struct dma {
 	bool device_memory;       /* a mapped BAR: no pages, not counted */
 	bool vaddr_invalid;       /* VFIO_DMA_UNMAP_FLAG_VADDR */
 	bool moved;               /* some of it is in the system's asides */
-	struct dma *next;         /* of those that one unmap takes out */
+	struct dma *next;         /* of those that one unmap takes out, or that move together */
+	struct vfio_type1 *owner; /* of the latter */
 };
 
 struct vfio_type1 {
@@ -49,6 +50,9 @@ static inline uint64_t dma_size(const struct dma *d)
 {
 	return d->by_iova.last - d->by_iova.start + 1;
 }
+
+/* type1.c: the client's memory of @d is there; while it is in no tree, with maps_lock held. */
+void type1_set_mem(struct vfio_system *s, struct dma *d, uint64_t vaddr, uint64_t size);
 
 /* pages.c: have the kernel fault the pages in, as pinning does: 0; -EFAULT: not there, or not with these rights; -ENOMEM. */
 int type1_populate(uint64_t vaddr, uint64_t size, unsigned prot);
