@@ -49,7 +49,6 @@ static long vfio_ioctl(int fd, unsigned cmd, unsigned long arg)
 	long rc;
 	int err;
 
-	shim_thread();
 	h = shim_handle_get(fd, NULL, &err);
 	if (!h) {
 		if (err)
@@ -309,7 +308,6 @@ static long run_io(void *arg)
 	struct uapi_file *f;
 	int err;
 
-	shim_thread();
 	h = shim_handle_get(a->fd, NULL, &err);
 	if (!h) {
 		if (err)

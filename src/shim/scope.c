@@ -47,32 +47,37 @@ void shim_will_have_handlers(void)
 	shim_stacks_wait_open();
 }
 
-/* Returns the cancellation state that there was. */
-static int enter(void)
-{
-	int state = PTHREAD_CANCEL_DISABLE;
-
-	if (!depth++ && set_state && set_type)
-		set_state(PTHREAD_CANCEL_DISABLE, &state);
-	return state;
-}
+/* How the thread can be cancelled when it is not in a call. */
+struct cancel {
+	int type, state;
+};
 
 /*
- * The thread can be cancelled again. Returns the type, which is to be set once signals are as they
- * were: a thread that can be cancelled at any time may be by that, and its cleanup handlers shall
- * find them so. And a handler that comes before, and leaves by longjmp, must not take along a thread
- * that cannot be cancelled.
+ * Both: libc's handler of a cancellation that was on its way when the state changed looks at the
+ * type alone (glibc 2.36).
  */
-static int leave(int state)
+static void enter(struct cancel *c)
 {
-	int type = PTHREAD_CANCEL_DEFERRED;
+	*c = (struct cancel){ PTHREAD_CANCEL_DEFERRED, PTHREAD_CANCEL_DISABLE };
+	if (depth++ || !set_state || !set_type)
+		return;
+	set_type(PTHREAD_CANCEL_DEFERRED, &c->type);
+	set_state(PTHREAD_CANCEL_DISABLE, &c->state);
+}
 
-	if (state != PTHREAD_CANCEL_DISABLE) {
-		set_type(PTHREAD_CANCEL_DEFERRED, &type);
-		set_state(state, NULL);
-	}
+/* A handler that comes when signals are as they were, and leaves by longjmp, takes along a thread that can be cancelled. */
+static void leave(const struct cancel *c)
+{
+	if (c->state != PTHREAD_CANCEL_DISABLE)
+		set_state(c->state, NULL);
 	depth--;
-	return type;
+}
+
+/* When signals are as they were: a thread that can be cancelled at any time may be by this, and its cleanup handlers shall find them so. */
+static void left(const struct cancel *c)
+{
+	if (c->type != PTHREAD_CANCEL_DEFERRED)
+		set_type(c->type, NULL);
 }
 
 struct call {
@@ -106,13 +111,15 @@ static long on_stack(int i, const stack_t *alt, long (*fn)(void *arg), void *arg
 
 long shim_run(long (*fn)(void *arg), void *arg)
 {
+	struct cancel c;
 	uint64_t mask;
 	long ret;
-	int open = -1, state, type;
+	int open = -1;
 
 	if (depth)
 		return shim_on_stack(fn, arg);
 	shim_check_fork();
+	shim_thread();
 	if (!atomic_load(&handlers))
 		open = shim_stack_take(true);
 	if (open >= 0 && atomic_load(&handlers)) {
@@ -121,32 +128,31 @@ long shim_run(long (*fn)(void *arg), void *arg)
 	}
 	if (open < 0)
 		shim_block_signals(&mask);
-	state = enter();
+	enter(&c);
 	ret = on_stack(open, shim_alternate(), fn, arg);
 	if (open >= 0)
 		shim_stack_give(open);
-	type = leave(state);
+	leave(&c);
 	if (open < 0)
 		shim_restore_signals(&mask);
-	if (type != PTHREAD_CANCEL_DEFERRED)
-		set_type(type, NULL);
+	left(&c);
 	return ret;
 }
 
 long shim_run_fault(const ucontext_t *uc, long (*fn)(void *arg), void *arg)
 {
+	struct cancel c;
 	uint64_t mask;
-	int state, type;
 	long ret;
 
 	shim_check_fork();
-	state = enter();
+	enter(&c);
 	ret = on_stack(-1, &uc->uc_stack, fn, arg);
-	type = leave(state);
-	if (type != PTHREAD_CANCEL_DEFERRED) {
+	leave(&c);
+	if (c.type != PTHREAD_CANCEL_DEFERRED) {
 		memcpy(&mask, &uc->uc_sigmask, sizeof(mask));
 		shim_restore_signals(&mask);
-		set_type(type, NULL);
 	}
+	left(&c);
 	return ret;
 }
