@@ -144,7 +144,7 @@ err=$(TMPDIR=relative "$U" run -- true 2>&1); is "a relative TMPDIR" "$? $(grep 
 # root's program may become another user, who sees sysfs as everybody does
 is "who may look into the run directory" "$("$U" run -- sh -c 'stat -c %a "$UVFIO_RUN_DIR"')" "$([[ $(id -u) -eq 0 ]] && echo 755 || echo 700)"
 "$U" run --device edu -- sh -c '(sleep 0.5; ls /sys/bus/pci/devices) >"$0" 2>&1 &' "$tmp/later"
-for _ in $(seq 50); do [[ -s $tmp/later ]] && break; sleep 0.1; done
+for _ in $(seq 250); do [[ -s $tmp/later ]] && break; sleep 0.1; done
 is "a child that looks when its parent is gone" "$(cat "$tmp/later")" 0000:01:00.0
 cat >"$tmp/again" <<'END'
 [ "$1" -gt 0 ] && exec sh "$0" $(($1 - 1))
@@ -152,10 +152,10 @@ ls -l /proc/self/fd
 exec ls /sys/bus/pci/devices
 END
 "$U" run --device edu -- sh -c 'sh "$0" 60 >"$1" 2>&1 &' "$tmp/again" "$tmp/later2"
-for _ in $(seq 100); do [[ -s $tmp/later2 ]] && break; sleep 0.1; done
+for _ in $(seq 500); do [[ -s $tmp/later2 ]] && break; sleep 0.1; done
 is "a child that becomes another program again and again, when its parent is gone" "$(tail -n 1 "$tmp/later2")" 0000:01:00.0
 is "and it has one descriptor for that" "$(grep -c claims/processes "$tmp/later2")" 1
-for _ in $(seq 50); do [[ -z $(ls "$TMPDIR") ]] && break; sleep 0.1; done
+for _ in $(seq 250); do [[ -z $(ls "$TMPDIR") ]] && break; sleep 0.1; done
 is "nothing is left behind by it" "$(ls "$TMPDIR")" ""
 if echo 'int main(void){return 3;}' | gcc -x c -fsanitize=address -o "$tmp/asan" - 2>/dev/null; then
 	"$U" run --device edu -- "$tmp/asan" 2>/dev/null; is "a program with gcc's AddressSanitizer" $? 3
@@ -244,7 +244,7 @@ is "and really by that signal" "$("$tmp/how" "$U" run -- sh -c 'kill -USR1 $$')"
 is "of another kind" "$("$tmp/how" "$U" run -- sh -c 'kill -KILL $$')" "signal 9 core 0"
 is "without a core dump of its own" "$(cd "$tmp"; ulimit -c unlimited; "$tmp/how" "$U" run -- sh -c 'ulimit -c 0; kill -SEGV $$')" "signal 11 core 0"
 is "a status is a status" "$("$tmp/how" "$U" run -- sh -c 'exit 139')" "status 139"
-started() { for ((n = 0; n < 100; n++)); do [[ -s $tmp/started ]] && return; sleep 0.05; done; no "the program did not start"; }
+started() { for ((n = 0; n < 1000; n++)); do [[ -s $tmp/started ]] && return; sleep 0.05; done; no "the program did not start"; }
 for sig in TERM HUP USR1 USR2 INT QUIT ALRM; do
 	rm -f "$tmp/started"
 	(trap - INT QUIT; exec setsid "$U" run -- bash -c "trap 'exit 9' $sig; echo \$\$ >'$tmp/started'; for ((i = 0; i < 200; i++)); do sleep 0.05; done") &
@@ -254,7 +254,7 @@ done
 rm -f "$tmp/started"
 "$U" run -- sh -c "echo \$\$ >'$tmp/started'; exec sleep 20" & pid=$!; started
 kill -KILL $pid; wait $pid 2>/dev/null
-for ((n = 0; n < 60; n++)); do kill -0 "$(cat "$tmp/started")" 2>/dev/null || break; sleep 0.05; done
+for ((n = 0; n < 600; n++)); do kill -0 "$(cat "$tmp/started")" 2>/dev/null || break; sleep 0.05; done
 if kill -0 "$(cat "$tmp/started")" 2>/dev/null; then no "the program outlives a killed uvfio"; kill "$(cat "$tmp/started")"; else ok "the program does not outlive a killed uvfio"; fi
 rm -rf "${TMPDIR:?}"/uvfio-*
 # job control: ^Z of the terminal stops the program, then uvfio; fg goes on
@@ -262,7 +262,7 @@ rm -f "$tmp/started"
 set -m
 "$U" run -- sh -c "echo \$\$ >'$tmp/started'; sleep 0.2; kill -TSTP \$\$; exit 4" & pid=$!
 started
-for ((n = 0; n < 60; n++)); do [[ $(jobs -s) ]] && break; sleep 0.05; done
+for ((n = 0; n < 600; n++)); do [[ $(jobs -s) ]] && break; sleep 0.05; done
 is "stops with the program" "$(jobs -s | grep -c Stopped)" 1
 kill -CONT $pid; wait -f $pid; is "and goes on with it" $? 4
 set +m
@@ -305,7 +305,7 @@ start=$(date +%s%N)
 "$U" run --device edu -- "$tmp/daemon" | cat; rc=${PIPESTATUS[0]}
 is "a daemon that keeps a group does not keep uvfio, nor its pipe" "$rc $(($(date +%s%N) - start < 1300000000))" "0 1"
 is "its run directory stays" "$(ls "$TMPDIR" | wc -l)" 1
-for ((n = 0; n < 60; n++)); do [[ $(ls "$TMPDIR") ]] || break; sleep 0.05; done
+for ((n = 0; n < 600; n++)); do [[ $(ls "$TMPDIR") ]] || break; sleep 0.05; done
 is "and goes with the daemon" "$(ls "$TMPDIR")" ""
 
 echo "$passed passed, $failed failed"

@@ -29,7 +29,7 @@ for d in "${devices[@]}"; do
 	status=0
 	sed "/^status .* ${d}_driver\$/,\$d" "$tmp/guest" | tac | sed '/^status /,$d' | tac >"$tmp/$d.qemu"
 	grep -q "^status 0 ${d}_driver$" "$tmp/guest" || { failed=$((failed + 1)); echo "FAIL $d: the driver failed in the guest"; tail -n 3 "$tmp/$d.qemu"; }
-	timeout 200 "$build/uvfio" run --memlock unlimited --log-file "$tmp/log" --device "${spec[$d]}" -- "$build/test/${d}_driver" check 0000:01:00.0 \
+	timeout 1000 "$build/uvfio" run --memlock unlimited --log-file "$tmp/log" --device "${spec[$d]}" -- "$build/test/${d}_driver" check 0000:01:00.0 \
 		>"$tmp/$d.uvfio" 2>&1 || status=$?
 	"$top/tests/oracle/compare" -s $status "$d" "$here/expected-differences" "$tmp/$d.qemu" "$tmp/$d.uvfio" >"$tmp/result" || tail -n 15 "$tmp/log"
 	grep -v ' passed, ' "$tmp/result"

@@ -14,7 +14,7 @@ tmp=$(mktemp -d); trap 'rm -rf "$tmp"' EXIT
 # runs NAME STATUS TEXT COMMAND...: exits with STATUS and says TEXT
 runs() {
 	local name=$1 want=$2 text=$3 out rc; shift 3
-	out=$(timeout 60 "$@" 2>&1); rc=$?
+	out=$(timeout 300 "$@" 2>&1); rc=$?
 	if [[ $rc -ne $want ]]; then no "$name" "status $rc, not $want" "$out"
 	elif [[ $out != *"$text"* ]]; then no "$name" "no '$text' in: $out"
 	else ok "$name"; fi

@@ -20,7 +20,7 @@ life() { # MODE KERNEL-PARAMETER BOOTS MMAP: trap, BARs are mapped into QEMU and
 	local rc n=${#3} mapped; mode=$1
 	rm -f "$tmp"/disk?; truncate -s 48M "$tmp/disk0" "$tmp/disk1"; printf %c "$3" | dd of="$tmp/disk0" conv=notrunc status=none
 	{ printf 'unchanged'; head -c 8M /dev/zero; } >"$tmp/disk2"; truncate -s 8M "$tmp/disk2"
-	timeout 300 "$build/uvfio" run --log-file "$tmp/log" --memlock unlimited --device "nvme,image=$tmp/disk0,image=$tmp/disk1,mmap=$4" \
+	timeout 1500 "$build/uvfio" run --log-file "$tmp/log" --memlock unlimited --device "nvme,image=$tmp/disk0,image=$tmp/disk1,mmap=$4" \
 		--device "nvme,image=$tmp/disk2,readonly=on,blocksize=4096" -- qemu-system-x86_64 -machine q35 -accel tcg -cpu max -m 256 -smp 2 \
 		-display none -nodefaults -serial stdio -device vfio-pci,host=0000:01:00.0 -device vfio-pci,host=0000:02:00.0 -trace vfio_region_mmap -kernel "$vm" \
 		-initrd "$tmp/initrd" -append "no_timer_check console=ttyS0 quiet panic=-1 loglevel=4 no_console_suspend $2" </dev/null 2>"$tmp/qemu" |
@@ -47,7 +47,7 @@ life INTx pci=nomsi c off
 boot() { # QEMU...
 	local sum got
 	sum=$(tail -c +513 "$tmp/boot" | head -c 262144 | od -An -v -tu1 | awk '{for(i=1;i<=NF;i++)s+=$i} END{printf "%08x", s}')
-	got=$(timeout 100 "$build/uvfio" run --device "nvme,image=$tmp/boot" --memlock unlimited -- "$@" -machine q35 -accel tcg -m 64 -display none -nodefaults \
+	got=$(timeout 500 "$build/uvfio" run --device "nvme,image=$tmp/boot" --memlock unlimited -- "$@" -machine q35 -accel tcg -m 64 -display none -nodefaults \
 		-serial stdio -device isa-debug-exit,iobase=0xf4 -device vfio-pci,host=0000:01:00.0,bootindex=0 </dev/null 2>"$tmp/qemu" | tail -n1 | tr -d '\r')
 	if [[ $got == "boot sector runs, sum $sum end" ]]; then ok "$(basename "$1"): SeaBIOS boots from the disk and reads it"
 	else no "$(basename "$1"): SeaBIOS should read sum $sum: $got"; cat "$tmp/qemu"; fi

@@ -22,7 +22,7 @@ gcc -std=gnu17 -D_GNU_SOURCE -O2 -g -Wall -Wno-unused-function -fPIC -shared -I"
 "$home/bin/javac" -d "$tmp" tests/java/Mmio.java || exit 1
 run() { # NAME OPTION...
 	local name=$1 rc ok no; shift
-	timeout -k 5 120 "$build/uvfio" run --log error --device testdev -- "$home/bin/java" "$@" -Xss512k -cp "$tmp" Mmio "$tmp/libmmio.so" >"$tmp/out" 2>&1; rc=$?
+	timeout -k 5 600 "$build/uvfio" run --log error --device testdev -- "$home/bin/java" "$@" -Xss512k -cp "$tmp" Mmio "$tmp/libmmio.so" >"$tmp/out" 2>&1; rc=$?
 	ok=$(grep -c '^ok ' "$tmp/out") no=$(grep -c '^FAIL ' "$tmp/out")
 	[[ $rc -eq 0 || $no -gt 0 ]] || no=1
 	sed -n "s/^\(ok  \|FAIL\) /\1 $name: /p" "$tmp/out"

@@ -10,7 +10,7 @@ make -j"$(nproc)" --no-print-directory BUILD="$build" ${CC:+CC="$CC"} mmio_compi
 programs=(); for c in $compilers; do programs+=("$build"/test/mmio_"$c"_O*); done
 for p in "${programs[@]}"; do
 	[[ -x $p && $p != *.o ]] || continue
-	out=$(timeout 120 "$p" 2>&1); rc=$?
+	out=$(timeout 600 "$p" 2>&1); rc=$?
 	read -r ok no _ <<<"$(sed -n 's/.*: \([0-9]*\) passed, \([0-9]*\) failed$/\1 \2/p' <<<"$out" | tail -n1) 0 0"
 	[[ $rc -ne 0 && $no -eq 0 ]] && no=1
 	[[ $no -gt 0 ]] && { echo "FAIL ${p##*/} (exit $rc)"; tail -n 20 <<<"$out"; } || echo "ok   ${p##*/}: $ok operations"

@@ -16,7 +16,7 @@ check() { # NAME COMMAND...
 }
 drive() { # OPTIONS-OF-DEVICE COMMAND ARG...
 	local opts=$1 command=$2; shift 2
-	timeout 100 "$build/uvfio" run --memlock unlimited --log-file "$tmp/log" --device "nvme,image=$tmp/disk$opts" -- "$prog" "$command" 0000:01:00.0 "$@"
+	timeout 500 "$build/uvfio" run --memlock unlimited --log-file "$tmp/log" --device "nvme,image=$tmp/disk$opts" -- "$prog" "$command" 0000:01:00.0 "$@"
 }
 move() { # OPTIONS-OF-DEVICE BYTES OFFSET [-i]: what is written is what is in the image, and what is read from it
 	local opts=$1 size=$2 at=$3; shift 3
@@ -29,7 +29,7 @@ move() { # OPTIONS-OF-DEVICE BYTES OFFSET [-i]: what is written is what is in th
 quiet() { [[ ! -s $tmp/log ]] || { cat "$tmp/log"; return 1; }; }
 truncate -s 16M "$tmp/disk"
 check "identify" drive "" identify
-check "registers" bash -c '"$@" | grep -q "^VS *0x10400$"' _ timeout 100 "$build/uvfio" run --device "nvme,image=$tmp/disk" -- "$prog" regs 0000:01:00.0
+check "registers" bash -c '"$@" | grep -q "^VS *0x10400$"' _ timeout 500 "$build/uvfio" run --device "nvme,image=$tmp/disk" -- "$prog" regs 0000:01:00.0
 check "one block" move "" 512 1536
 check "a page" move "" 4096 8192
 check "two pages, an interrupt for each command" move "" 8192 65536 -i
@@ -73,15 +73,15 @@ check "64 KiB each, one after the other" drive "" perf -q 8 -b 65536 -S -s "$sec
 check "the device had nothing to say" quiet
 # the tests of the test: a block that is not as it was filled is noticed; so is a command that fails
 printf x | dd of="$tmp/disk" bs=1 seek=$((16 * 1048576 - 1)) conv=notrunc status=none
-check "a wrong byte is noticed" bash -c '! "$@" 2>&1 | grep -q iops' _ timeout 100 "$build/uvfio" run --device "nvme,image=$tmp/disk" -- "$prog" perf 0000:01:00.0 -q 4 -b 65536 -S -s 0.5 -w 0 --verify
-check "a write to a read-only namespace fails" bash -c '! "$@" </dev/zero' _ timeout 100 "$build/uvfio" run --device "nvme,image=$tmp/disk,readonly=on" -- "$prog" write 0000:01:00.0
+check "a wrong byte is noticed" bash -c '! "$@" 2>&1 | grep -q iops' _ timeout 500 "$build/uvfio" run --device "nvme,image=$tmp/disk" -- "$prog" perf 0000:01:00.0 -q 4 -b 65536 -S -s 0.5 -w 0 --verify
+check "a write to a read-only namespace fails" bash -c '! "$@" </dev/zero' _ timeout 500 "$build/uvfio" run --device "nvme,image=$tmp/disk,readonly=on" -- "$prog" write 0000:01:00.0
 # A disk that fills up below: writes go to the page cache and are acknowledged, and the write-back fails. It takes root and a loop device; the same with a
 # sync that only says so is in src/models/nvme_cache_test.c, for all.
 lost() {
 	local t=$tmp/full status=0 loop
 	mkdir "$t" && mount -t tmpfs -o size=24M tmpfs "$t" || return
 	if truncate -s 64M "$t/disk" && loop=$(losetup -f --show "$t/disk"); then
-		NVME_SYNC="sync; echo 3 >/proc/sys/vm/drop_caches" NVME_GROW="mount -o remount,size=200M $t" timeout 200 "$build/uvfio" run --memlock unlimited \
+		NVME_SYNC="sync; echo 3 >/proc/sys/vm/drop_caches" NVME_GROW="mount -o remount,size=200M $t" timeout 1000 "$build/uvfio" run --memlock unlimited \
 			--device "nvme,image=$loop" -- "$prog" lost 0000:01:00.0 -b $((48 << 20)) || status=1
 		losetup -d "$loop"
 	else

@@ -9,7 +9,7 @@ tmp=$(mktemp -d); trap 'rm -rf "$tmp"' EXIT
 passed=0 failed=0
 run() { # NAME DEVICE-OPTIONS COMMAND...
 	local name=$1 opts=$2 rc; shift 2
-	(cd / && timeout "${UVFIO_LONG:+1}500" "$@" "$build/uvfio" run --device "$build/test/polled_model.so$opts" -- "$build/test/shim_polled" ${opts:+trap}) >"$tmp/out" 2>"$tmp/err"; rc=$?
+	(cd / && timeout "${UVFIO_LONG:+1}2500" "$@" "$build/uvfio" run --device "$build/test/polled_model.so$opts" -- "$build/test/shim_polled" ${opts:+trap}) >"$tmp/out" 2>"$tmp/err"; rc=$?
 	while read -r word what; do
 		case $word in
 		ok) passed=$((passed + 1)); echo "ok   $what ($name)" ;;

@@ -30,7 +30,7 @@ END
 two() { # OPTIONS... then commands on standard input
 	: >"$tmp/log"
 	{ cat "$tmp/two"; cat; } >"$tmp/script"
-	prog=$prog tmp=$tmp timeout 60 "$build/uvfio" run --log-file "$tmp/log" "$@" -- bash "$tmp/script" 2>"$tmp/err"
+	prog=$prog tmp=$tmp timeout 300 "$build/uvfio" run --log-file "$tmp/log" "$@" -- bash "$tmp/script" 2>"$tmp/err"
 }
 D1=0000:01:00.0 D2=0000:02:00.0 D3=0000:03:00.0
 truncate -s 1M "$tmp/1.img" "$tmp/2.img"
@@ -81,7 +81,7 @@ nobody="setpriv --reuid=65534 --regid=65534 --clear-groups"
 if [[ $(id -u) -eq 0 ]] && $nobody test -x "$prog"; then
 	export nobody prog tmp
 	chmod 755 "$tmp"; mkdir -m 777 "$tmp/open"
-	as_root() { TMPDIR=$tmp/open timeout 60 "$build/uvfio" run --log-file "$tmp/log" "$@" 2>"$tmp/err"; }
+	as_root() { TMPDIR=$tmp/open timeout 300 "$build/uvfio" run --log-file "$tmp/log" "$@" 2>"$tmp/err"; }
 	locks='for f in "$UVFIO_RUN_DIR"/claims/*; do for how in -s -x; do $nobody flock $how -n "$f" true 2>/dev/null && echo "$f"; done; done'
 	same "another user can lock nothing of root's run" "" "$(as_root --device edu --device igb,sriov_numvfs=1 -- sh -c "$prog </dev/null; $locks")"
 	# a user's program that outlives the rest, over some execs: it has the directory, and the last thing of it is that it goes

@@ -11,7 +11,7 @@ check() { # NAME COMMAND...
 	local name=$1; shift
 	if "$@" >"$tmp/out" 2>&1; then passed=$((passed + 1)); echo "ok   $name"; else failed=$((failed + 1)); echo "FAIL $name"; tail -n 20 "$tmp/out"; fi
 }
-nvme() { local opts=$1; shift; (cd "$tmp" && timeout 120 "$build/uvfio" run --memlock unlimited --device "nvme,image=$tmp/disk$opts" -- "$@"); }
+nvme() { local opts=$1; shift; (cd "$tmp" && timeout 600 "$build/uvfio" run --memlock unlimited --device "nvme,image=$tmp/disk$opts" -- "$@"); }
 io() { # DEVICE-OPTIONS COMMAND...: qemu-io exits with 0 whatever its commands said
 	local opts=$1 c args=(); shift
 	for c in "$@"; do args+=(-c "$c"); done

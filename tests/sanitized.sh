@@ -8,7 +8,7 @@ tmp=$(mktemp -d); trap 'rm -rf "$tmp"' EXIT
 passed=0 failed=0 skipped=0
 good() { passed=$((passed + 1)); echo "ok   $*"; }
 bad() { failed=$((failed + 1)); echo "FAIL $*"; tail -n 25 "$tmp/out"; }
-run() { timeout -k 5 60 "$build/uvfio" run --log error --device testdev -- "$tmp/prog" "$@" >"$tmp/out" 2>&1; }
+run() { timeout -k 5 300 "$build/uvfio" run --log error --device testdev -- "$tmp/prog" "$@" >"$tmp/out" 2>&1; }
 finds() { # NAME FAULT WHAT: the program ends badly and says so; undefined behaviour it only reports
 	local rc
 	run "$2"; rc=$?

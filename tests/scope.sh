@@ -7,7 +7,7 @@ build=${BUILD:-build}; [[ $build == /* ]] || build=$top/$build
 tmp=$(mktemp -d); trap 'rm -rf "$tmp"' EXIT
 [[ -x $build/test/scope && -e $build/test/scope_model.so ]] || { echo "scope: $build/test/scope is missing: make shim-programs" >&2; exit 1; }
 # a program that hangs does so with signals blocked
-(cd / && "$build/uvfio" run --device "$build/test/scope_model.so" -- timeout -s KILL 120 "$build/test/scope") >"$tmp/out" 2>"$tmp/err"; rc=$?
+(cd / && "$build/uvfio" run --device "$build/test/scope_model.so" -- timeout -s KILL 600 "$build/test/scope") >"$tmp/out" 2>"$tmp/err"; rc=$?
 cat "$tmp/out"
 passed=$(grep -c '^ok' "$tmp/out") failed=$(grep -c '^FAIL' "$tmp/out")
 if [[ $rc -ne 0 || $passed -eq 0 ]]; then

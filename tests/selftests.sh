@@ -43,7 +43,7 @@ must["relinked vfio_pci_device_test"]="vfio_pci_device_test.config_space_read_wr
 # run NAME DEVICE PROGRAM ARG...
 run() {
 	local name=$1 device=$2; shift 2
-	timeout 300 "$build/uvfio" run --memlock unlimited --log none --device "$device" -- "$@" 0000:01:00.0 >"$tmp/$name" 2>&1
+	timeout 1500 "$build/uvfio" run --memlock unlimited --log none --device "$device" -- "$@" 0000:01:00.0 >"$tmp/$name" 2>&1
 }
 
 # result NAME DEVICE HOW PROGRAM LOG...: what must have passed has, and nothing else. Adds to the row of PROGRAM if DEVICE is igb.

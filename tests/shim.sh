@@ -11,7 +11,7 @@ one() { # WHO NAME ARG...
 	local who=$1 name=$2 as=() rc; shift 2
 	[[ $who == user ]] && as=(setpriv --reuid=65534 --regid=65534 --clear-groups env "TMPDIR=$tmp/user")
 	# the limits that a login has: the library's own descriptors lie just below
-	(ulimit -n "${limit:-1024}"; cd / && timeout 120 "${as[@]}" "$build/uvfio" run --memlock 256M --device testdev -- "$build/test/$name" "$@") >"$tmp/out" 2>"$tmp/err"; rc=$?
+	(ulimit -n "${limit:-1024}"; cd / && timeout 600 "${as[@]}" "$build/uvfio" run --memlock 256M --device testdev -- "$build/test/$name" "$@") >"$tmp/out" 2>"$tmp/err"; rc=$?
 	while read -r word what; do
 		case $word in
 		ok) passed=$((passed + 1)); echo "ok   $name: $what ($who)" ;;

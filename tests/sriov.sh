@@ -21,7 +21,7 @@ P=0000:01:00.0 V0=0000:01:10.0 V1=0000:01:10.2
 T=aaaaaaaa-bbbb-cccc-dddd-eeeeeeeeeeee T2=11111111-2222-3333-4444-555555555555
 model=$build/test/sriov_model.so use=$build/test/sriov_use
 N=/sys/bus/pci/devices/$P/sriov_numvfs
-run() { timeout 60 "$build/uvfio" run --log-file "$tmp/log" --device "$model${opts-}" -- "$@" 2>"$tmp/err"; }
+run() { timeout 300 "$build/uvfio" run --log-file "$tmp/log" --device "$model${opts-}" -- "$@" 2>"$tmp/err"; }
 shell() { run sh -c "$1" - "${@:2}"; }
 export P V0 V1 T T2 N use tmp
 
@@ -35,7 +35,7 @@ if [[ ${UVFIO_LONG-} ]]; then
 	for k in 6.1 6.12; do same "Linux $k says what is recorded" "" "$(kernel $k | diff "$recorded" - 2>&1)"; done
 fi
 echo "# the same asked of igb here"
-same "all of them" "" "$(timeout 60 "$build/uvfio" run --log none --device igb -- "$build/test/sriov_client" $P | diff "$recorded" - 2>&1)"
+same "all of them" "" "$(timeout 300 "$build/uvfio" run --log none --device igb -- "$build/test/sriov_client" $P | diff "$recorded" - 2>&1)"
 echo "# and of the test's own device, one by one"
 run "$build/test/sriov_client" $P >"$tmp/client"
 exec 3<"$tmp/client"
@@ -80,12 +80,12 @@ same "nothing stays behind" "" "$(shell 'cd $UVFIO_RUN_DIR; find sys dev | sort 
 same "groups are taken where they are free" "2 3 4" "$(shell 'echo 3 >$N; for v in 0 1 2; do basename $(readlink /sys/bus/pci/devices/$P/virtfn$v/iommu_group); done' | xargs)"
 same "modes" "644 444" "$(shell 'stat -Lc %a $N /sys/bus/pci/devices/$P/sriov_totalvfs' | xargs)"
 for wrong in "sriov_numvfs=5:has 4 virtual functions" "sriov_numvfs=x:not a number" "driver=igb:it can have vfio-pci or sriovtest" "driver=sriovtest,group=3:group of its own|a group with a driver"; do
-	timeout 20 "$build/uvfio" run --device "$model,${wrong%%:*}" -- true 2>"$tmp/err"; same "${wrong%%:*}: status" 2 $?
+	timeout 100 "$build/uvfio" run --device "$model,${wrong%%:*}" -- true 2>"$tmp/err"; same "${wrong%%:*}: status" 2 $?
 	has "${wrong%%:*}: says why" "${wrong#*:}" "$tmp/err"
 done
-timeout 20 "$build/uvfio" run --device edu,sriov_numvfs=1 -- true 2>"$tmp/err"; has "of a device without SR-IOV" "has 0 virtual functions" "$tmp/err"
-timeout 20 "$build/uvfio" run --device "$model" --device edu,addr=01:10.2 -- true 2>"$tmp/err"; has "another device in a VF's place" "01:10.2 is taken.*virtual function" "$tmp/err"
-timeout 20 "$build/uvfio" run --device edu,addr=01:10.2 --device "$model" -- true 2>"$tmp/err"; has "a VF in another device's place" "virtual function 1 would be at 0000:01:10.2" "$tmp/err"
+timeout 100 "$build/uvfio" run --device edu,sriov_numvfs=1 -- true 2>"$tmp/err"; has "of a device without SR-IOV" "has 0 virtual functions" "$tmp/err"
+timeout 100 "$build/uvfio" run --device "$model" --device edu,addr=01:10.2 -- true 2>"$tmp/err"; has "another device in a VF's place" "01:10.2 is taken.*virtual function" "$tmp/err"
+timeout 100 "$build/uvfio" run --device edu,addr=01:10.2 --device "$model" -- true 2>"$tmp/err"; has "a VF in another device's place" "virtual function 1 would be at 0000:01:10.2" "$tmp/err"
 same "dump" "3" "$("$build/uvfio" dump --device "$model,sriov_numvfs=2" | grep -c '^0000')"
 
 echo "# PF and VFs in one process"

@@ -19,7 +19,7 @@ has() { # WHAT PATTERN FILE
 	if grep -qE -- "$2" "$3"; then passed=$((passed + 1)); echo "ok   $1"
 	else failed=$((failed + 1)); echo "FAIL $1: no line like '$2' in:"; tail -n 5 "$3"; fi
 }
-run() { : >"$tmp/log"; timeout 60 "$build/uvfio" run --log-file "$tmp/log" "${devices[@]}" -- "$@" 2>"$tmp/err"; }
+run() { : >"$tmp/log"; timeout 300 "$build/uvfio" run --log-file "$tmp/log" "${devices[@]}" -- "$@" 2>"$tmp/err"; }
 sh_() { run sh -c "$@"; }
 D1=/sys/bus/pci/devices/0000:01:00.0
 devices=(--device igb --device igb,driver=igb)
@@ -46,7 +46,7 @@ mount --move "$tmp/dev" /dev || exit 3
 exec "$@"
 END
 mkdir "$tmp/dev"; export tmp
-on_host() { unshare $([[ $(id -u) -eq 0 ]] || echo -r) -m sh "$tmp/host" timeout 60 "$build/uvfio" run --log-file "$tmp/log" "${devices[@]}" -- "$@" 2>"$tmp/err"; }
+on_host() { unshare $([[ $(id -u) -eq 0 ]] || echo -r) -m sh "$tmp/host" timeout 300 "$build/uvfio" run --log-file "$tmp/log" "${devices[@]}" -- "$@" 2>"$tmp/err"; }
 if unshare $([[ $(id -u) -eq 0 ]] || echo -r) -m true 2>/dev/null; then
 	same "a host's /dev/iommu and /dev/vfio are not ours" "2 2 2 2 2 1 vfio" "$(on_host python3 -c '
 import os
