@@ -219,7 +219,7 @@ static long clone_from(struct shim_handle *h, int src)
 
 	if (!is_open(src))
 		return -EBADF;
-	other = working(src);
+	other = handle(src);
 	same = other && has_node(other) == has_node(h);
 	if (other)
 		shim_handle_put(other);
@@ -251,7 +251,7 @@ bool shim_vfs_ioctl(int fd, unsigned cmd, unsigned long arg, long *ret)
 	default:
 		return false;
 	}
-	h = working(fd);
+	h = handle(fd);
 	if (!h)
 		return false;
 	if (cmd == FIOQSIZE)
@@ -434,10 +434,10 @@ struct vfs_args {
 static long run_vfs(void *arg)
 {
 	struct vfs_args *v = arg;
-	struct shim_handle *h = working(v->a[0]);
+	struct shim_handle *h = handle(v->a[0]);
 
 	if (!h && v->second >= 0)
-		h = working(v->second);
+		h = handle(v->second);
 	if (!h)
 		return false;
 	if (v->second >= 0)
