@@ -100,6 +100,31 @@ static void every_link_in_proc(void)
 	vfio_close(&v);
 }
 
+/* readlink writes what it returns, and nothing behind. */
+static void links_text(void)
+{
+	struct vfio v = vfio_open();
+	static const size_t sizes[] = { 4, 12, 40, 200 };
+	const char *want[3] = { CONTAINER, GROUP, "anon_inode:[vfio-device]" };
+	int fds[3] = { v.container, v.group, v.device };
+	char path[64], text[256];
+
+	for (int i = 0; i < 3; i++)
+		for (size_t j = 0; j < 4; j++) {
+			size_t n = strlen(want[i]) < sizes[j] ? strlen(want[i]) : sizes[j], k;
+
+			snprintf(path, sizeof(path), "/proc/self/fd/%d", fds[i]);
+			memset(text, '#', sizeof(text));
+			CHECK(readlink(path, text, sizes[j]) == (ssize_t)n && !memcmp(text, want[i], n));
+			for (k = n; k < sizeof(text) && text[k] == '#'; k++)
+				;
+			CHECK(k == sizeof(text));
+		}
+	FAILS(syscall(SYS_readlink, path, 8, 10), EFAULT);
+	FAILS(readlink(path, text, 0), EINVAL);
+	vfio_close(&v);
+}
+
 /* The node's mode is the file's, and the other way round. */
 static void a_file_is_its_node(void)
 {
@@ -292,6 +317,7 @@ int main(void)
 {
 	RUN(a_place_is_no_handle);
 	RUN(every_link_in_proc);
+	RUN(links_text);
 	RUN(a_file_is_its_node);
 	RUN(openat2_finds_the_view);
 	RUN(by_number);

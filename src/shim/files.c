@@ -671,20 +671,36 @@ static bool begins(const char *text, size_t n, const char *with, size_t len)
 	return !memcmp(text, with, n < len ? n : len);
 }
 
+/* The link at @use to @buf. What stands behind it there stays, so the text of one that may be ours does not go there first. */
+static long read_link(int dirfd, const char *use, char *buf, size_t size)
+{
+	struct shim_text t = { dirfd, use, buf, size };
+	char head[64];
+	long rc;
+
+	if (!shim.on || !size || size > INT_MAX)
+		return sys_call(SYS_readlinkat, dirfd, (long)use, (long)buf, (long)size, 0, 0);
+	rc = sys_call(SYS_readlinkat, dirfd, (long)use, (long)head, sizeof(head), 0, 0);
+	if (rc < 0)
+		return rc;
+	if (begins(head, (size_t)rc, shim.run_dir, shim.run_len) || shim_link_is_ours(head, (size_t)rc))
+		return shim_run(shim_walk_link, &t);
+	if (rc == sizeof(head))
+		return sys_call(SYS_readlinkat, dirfd, (long)use, (long)buf, (long)size, 0, 0);
+	if ((size_t)rc > size)
+		rc = (long)size;
+	return guard_copy(buf, head, (size_t)rc) ? -EFAULT : rc;
+}
+
 long shim_readlink(int dirfd, const char *path, char *buf, size_t size)
 {
 	struct shim_path p;
-	struct shim_text t;
 	const char *use = shim_path_at(&dirfd, path, &p);
 	long rc;
 
 	do
-		rc = sys_call(SYS_readlinkat, dirfd, (long)use, (long)buf, (long)size, 0, 0);
+		rc = read_link(dirfd, use, buf, size);
 	while (shim_path_again(rc, &dirfd, &use, false, &p));
-	if (rc > 0 && shim.on && (begins(buf, (size_t)rc, shim.run_dir, shim.run_len) || shim_link_is_ours(buf, (size_t)rc))) {
-		t = (struct shim_text){ dirfd, use, buf, size };
-		rc = shim_run(shim_walk_link, &t);
-	}
 	shim_path_done(&p);
 	return rc;
 }

@@ -215,7 +215,7 @@ static void *run(void *arg)
 		}
 		for (struct kept *e = k->first; e; e = e->next)
 			serve(e);
-		switch (k->op) {
+		switch (atomic_load(&k->op)) {
 		case TAKE:
 			answer(k, take(k));
 			break;
