@@ -87,6 +87,30 @@ static void by_instruction(void)
 	vfio_close(&v);
 }
 
+/* The rest, as docs/differences.md says it: nothing succeeds on the wrong bytes. */
+static void not_seen(void)
+{
+	struct vfio v = vfio_open();
+	uint32_t id = 0;
+	struct stat st;
+	long copy;
+
+	CHECK(raw_call(SYS_read, v.device, (long)&id, 4, 0, 0, 0) == -EBADF && raw_call(SYS_write, v.device, (long)&id, 4, 0, 0, 0) == -EBADF);
+	CHECK(!raw_call(SYS_fstat, v.device, (long)&st, 0, 0, 0, 0) && S_ISREG(st.st_mode) && !st.st_size);
+	CHECK(raw_call(SYS_lseek, v.device, 0, SEEK_CUR, 0, 0, 0) >= 0);
+	/* the kernel's: nothing, or a real one */
+	copy = raw_call(SYS_openat, AT_FDCWD, (long)"/dev/vfio/vfio", O_RDWR, 0, 0, 0);
+	CHECK(copy < 0 || (raw_call(SYS_ioctl, copy, VFIO_GET_API_VERSION, 0, 0, 0, 0) == -ENODEV && !close((int)copy)));
+	/* another number: seen at the offsets of regions, but for region 0 */
+	copy = raw_call(SYS_fcntl, v.device, F_DUPFD_CLOEXEC, 3, 0, 0, 0);
+	CHECK(copy >= 0 && copy < 768);
+	CHECK(raw_call(SYS_pread64, copy, (long)&id, 4, (long)REGS, 0, 0) == 4 && id == TD_ID_VALUE);
+	CHECK(raw_call(SYS_pread64, copy, (long)&id, 4, 0, 0, 0) == -EBADF && raw_call(SYS_pwrite64, copy, (long)&id, 4, 0, 0, 0) == -EBADF);
+	CHECK(raw_call(SYS_mmap, 0, 4096, PROT_READ, MAP_SHARED, copy, 0) == -EACCES);
+	CHECK(!raw_call(SYS_close, copy, 0, 0, 0, 0, 0) && works(&v));
+	vfio_close(&v);
+}
+
 /* What is trapped for its offset and is not ours works as without us. */
 static void large_files(void)
 {
@@ -255,6 +279,7 @@ int main(int argc, char **argv)
 	}
 	RUN(by_syscall);
 	RUN(by_instruction);
+	RUN(not_seen);
 	RUN(large_files);
 	RUN(numbers);
 	RUN(hosts_own);
