@@ -4,6 +4,7 @@
  * device are those of MAP_DMA: whatever comes later, the device reads and writes the same pages. A program that still sees them sees what the device writes.
  */
 #include "shim.h"
+#include <dlfcn.h>
 #include <malloc.h>
 #include <pthread.h>
 #include <sys/shm.h>
@@ -840,6 +841,42 @@ static void small_stack(void)
 	CHECK(dma_unmap(&v, IOVA, SIZE) == SIZE && !is_mapped(p + SIZE));
 }
 
+/* The first page of @lib's that can be written. */
+static unsigned char *data_of(const char *lib)
+{
+	FILE *f = fopen("/proc/self/maps", "r");
+	unsigned long start = 0;
+	char line[512], mode[8];
+
+	while (f && fgets(line, sizeof(line), f))
+		if (strstr(line, lib) && sscanf(line, "%lx-%*x %7s", &start, mode) == 2 && !strcmp(mode, "rw-p"))
+			break;
+		else
+			start = 0;
+	if (f)
+		fclose(f);
+	return (unsigned char *)start;
+}
+
+/* A library of libc's that nobody uses is unloaded, with what a device has of it. */
+static void unloaded(void)
+{
+	void *lib = dlopen("libresolv.so.2", RTLD_LAZY | RTLD_LOCAL);
+	unsigned char *p = lib ? data_of("libresolv") : NULL;
+
+	CHECK(p);
+	if (!p)
+		return;
+	CHECK(!dma_map(&v, p, IOVA, 4096));
+	memset(p + 4096 - 64, 0x11, 64); /* the end of its page is nobody's or is not looked at any more */
+	CHECK(!dlclose(lib));
+	device_keeps(4096 - 64, 64, 0x11, NULL);
+	p = over(p, 4096, 0x77);
+	device_keeps(4096 - 64, 64, 0x11, p + 4096 - 64);
+	CHECK(dma_unmap(&v, IOVA, 4096) == 4096 && all(p, 4096, 0x77));
+	munmap(p, 4096);
+}
+
 /* A child frees memory that its parent's device has: the parent's stays. */
 static void freed_in_a_child(void)
 {
@@ -998,6 +1035,7 @@ int main(void)
 	RUN(shrinking_heap);
 	RUN(threads);
 	RUN(small_stack);
+	RUN(unloaded);
 	RUN(freed_in_a_child);
 	RUN(program_memory);
 	RUN(huge_pages);

@@ -19,11 +19,12 @@
 #include "base/reach.h"
 #include "vfio/type1.h"
 
-static uintptr_t text_start, text_end;
-
 struct text {
 	uintptr_t inside, start, end;
 };
+
+/* libc's code, and its loader's, which has a munmap of its own */
+static struct text libc_text, loader_text;
 
 /* The executable segment that has @inside. */
 static int find_text(struct dl_phdr_info *info, size_t size, void *arg)
@@ -45,12 +46,11 @@ static int find_text(struct dl_phdr_info *info, size_t size, void *arg)
 
 bool shim_libc_text(uintptr_t *start, uintptr_t *end)
 {
-	struct text t = { .inside = (uintptr_t)gnu_get_libc_version };
-
-	if (!dl_iterate_phdr(find_text, &t))
+	libc_text.inside = (uintptr_t)gnu_get_libc_version;
+	if (!libc_text.end && !dl_iterate_phdr(find_text, &libc_text))
 		return false;
-	*start = t.start;
-	*end = t.end;
+	*start = libc_text.start;
+	*end = libc_text.end;
 	return true;
 }
 
@@ -107,10 +107,15 @@ static long is_in_use(void *arg)
 
 /* ---- the functions that libc comes to ---- */
 
+static bool is_in(const struct text *t, const void *addr)
+{
+	return (uintptr_t)addr - t->start < t->end - t->start;
+}
+
 /* Others may have looked libc's function up and call it as the program calls ours. */
 static bool from_libc(const void *caller)
 {
-	return (uintptr_t)caller - text_start < text_end - text_start;
+	return is_in(&libc_text, caller) || is_in(&loader_text, caller);
 }
 
 static int libc_munmap(void *addr, size_t len)
@@ -164,40 +169,72 @@ static bool makes_call(const unsigned char *f, size_t size, unsigned char nr)
 	return memmem(f, size, code, sizeof(code));
 }
 
-/* Returns NULL or why not. */
-static const char *redirect(void *libc, const char *name, unsigned char nr, uintptr_t to)
+static const unsigned char endbr64[] = { 0xf3, 0x0f, 0x1e, 0xfa };
+
+/* A jump to @to at @at, behind what an indirect call needs. Returns NULL or why not. */
+static const char *jump_from(unsigned char *at, uintptr_t to)
 {
 	extern char __libc_single_threaded __attribute__((weak));
-	static const unsigned char endbr64[] = { 0xf3, 0x0f, 0x1e, 0xfa };
-	unsigned char *f = dlsym(libc, name), *at, code[16];
-	ElfW(Sym) *sym = NULL;
+	uintptr_t word = align_down((uintptr_t)at, 8);
+	size_t off = (uintptr_t)at - word, n = off + JUMP > 8 ? 16 : 8;
+	int64_t far = (int64_t)(to - ((uintptr_t)at + JUMP));
+	unsigned char code[16];
 	unsigned a, b, c, d;
-	uintptr_t word;
-	int64_t far;
-	Dl_info info;
 
-	if (!f || !dladdr1(f, &info, (void **)&sym, RTLD_DL_SYMENT) || !sym)
-		return "it cannot be found";
 	/* a breakpoint, somebody else's jump: not as it was built */
-	at = f + (sym->st_size >= sizeof(endbr64) && !memcmp(f, endbr64, sizeof(endbr64)) ? sizeof(endbr64) : 0);
-	if (f + sym->st_size < at + JUMP || !makes_call(f, sym->st_size, nr) || *at == 0xcc || *at == 0xe9 || *at == 0xeb || *at == 0xff)
+	if (*at == 0xcc || *at == 0xe9 || *at == 0xeb || *at == 0xff)
 		return "it is not as expected";
-	far = (int64_t)(to - ((uintptr_t)at + JUMP));
 	if (far != (int32_t)far)
 		return "it is too far away";
 	/* in one store if that can be; else nobody may be there */
-	word = align_down((uintptr_t)at, 8);
-	if ((uintptr_t)at + JUMP > word + 8 && (!&__libc_single_threaded || !__libc_single_threaded))
+	if (n > 8 && (!&__libc_single_threaded || !__libc_single_threaded))
 		return "there are threads";
-	memcpy(code, (void *)word, sizeof(code));
-	code[(uintptr_t)at - word] = 0xe9;
-	memcpy(code + ((uintptr_t)at - word) + 1, &(int32_t){ (int32_t)far }, sizeof(int32_t));
-	if (reach_write((void *)word, code, (uintptr_t)at + JUMP > word + 8 ? 16 : 8) < 8 || memcmp(at, code + ((uintptr_t)at - word), JUMP))
+	memcpy(code, (void *)word, n);
+	code[off] = 0xe9;
+	memcpy(code + off + 1, &(int32_t){ (int32_t)far }, sizeof(int32_t));
+	if (reach_write((void *)word, code, n) < n || memcmp(at, code + off, JUMP))
 		return "its text cannot be written";
 	/* what was changed by another address may be executed after a serializing instruction (Intel SDM 3A, 8.1.3) */
 	__cpuid(0, a, b, c, d);
 	return NULL;
 }
+
+static const char *redirect(void *libc, const char *name, unsigned char nr, uintptr_t to)
+{
+	unsigned char *f = dlsym(libc, name), *at;
+	ElfW(Sym) *sym = NULL;
+	Dl_info info;
+
+	if (!f || !dladdr1(f, &info, (void **)&sym, RTLD_DL_SYMENT) || !sym)
+		return "it cannot be found";
+	at = f + (sym->st_size >= sizeof(endbr64) && !memcmp(f, endbr64, sizeof(endbr64)) ? sizeof(endbr64) : 0);
+	if (f + sym->st_size < at + JUMP || !makes_call(f, sym->st_size, nr))
+		return "it is not as expected";
+	return jump_from(at, to);
+}
+
+/* The loader's munmap, for dlclose, has no name that is left. It is the one function that begins with "mov $11, %eax; syscall; cmp $-4095, %rax". */
+static const char *redirect_loader(uintptr_t to)
+{
+	static const unsigned char code[] = { 0xb8, SYS_munmap, 0, 0, 0, 0x0f, 0x05, 0x48, 0x3d, 0x01, 0xf0, 0xff, 0xff };
+	unsigned char *at, *found = NULL, *p;
+
+	loader_text.inside = (uintptr_t)dlsym(RTLD_DEFAULT, "__tls_get_addr");
+	if (!loader_text.inside || !dl_iterate_phdr(find_text, &loader_text))
+		return "it cannot be found";
+	for (p = (unsigned char *)loader_text.start; (at = memmem(p, loader_text.end - (uintptr_t)p, code, sizeof(code))); p = at + 1) {
+		bool first = !((uintptr_t)at % 16) || (!memcmp(at - sizeof(endbr64), endbr64, sizeof(endbr64)) && !((uintptr_t)(at - sizeof(endbr64)) % 16));
+
+		if (!first)
+			continue;
+		if (found)
+			return "it is not as expected";
+		found = at;
+	}
+	return found ? jump_from(found, to) : "it is not as expected";
+}
+
+#define LOST "%s: %s: memory that it takes away inside of itself while a device has it is lost to the device"
 
 void shim_libc_init(void)
 {
@@ -213,16 +250,20 @@ void shim_libc_init(void)
 	};
 	void *libc = dlopen("libc.so.6", RTLD_LAZY | RTLD_NOLOAD);
 	const char *why = NULL;
+	uintptr_t start, end = 0;
 
 	/* it keeps the code that it has translated; and its malloc is not libc's */
 	if (shim.valgrind)
 		return;
-	if (!libc || !shim_libc_text(&text_start, &text_end))
+	if (!libc || !shim_libc_text(&start, &end))
 		why = "it cannot be found";
 	for (unsigned i = 0; i < ARRAY_SIZE(functions); i++) {
-		if (libc && text_end)
+		if (libc && end)
 			why = redirect(libc, functions[i].name, functions[i].nr, (uintptr_t)functions[i].to);
 		if (why)
-			log_info(SHIM_WHO, "libc's %s: %s: memory that libc takes away inside of itself while a device has it is lost to the device", functions[i].name, why);
+			log_info(SHIM_WHO, "libc's " LOST, functions[i].name, why);
 	}
+	why = redirect_loader((uintptr_t)libc_munmap);
+	if (why)
+		log_info(SHIM_WHO, "the loader's " LOST, "munmap", why);
 }
