@@ -42,9 +42,15 @@ static const struct {
 	{ "/sys/devices/virtual/misc/iommu", true },
 };
 
+/* All of them begin with one of two letters, as most paths do not. */
+static bool may_begin(const char *path)
+{
+	return path[0] == '/' && (path[1] == 's' || path[1] == 'd');
+}
+
 bool shim_in_view(const char *path)
 {
-	for (size_t i = 0; i < ARRAY_SIZE(view); i++) {
+	for (size_t i = 0; may_begin(path) && i < ARRAY_SIZE(view); i++) {
 		size_t n = strlen(view[i].text);
 
 		if (!strncmp(path, view[i].text, n) &&
@@ -111,29 +117,35 @@ static void component(struct scan *s, size_t n, bool dot, bool dotdot)
 		;
 }
 
-/* All of @path, and a slash at its end, which means "follow". False: it is the kernel's to refuse, being empty, endless or not to be read. */
+/* All of @path, and a slash at its end, which means "follow". False: it is the kernel's to refuse. */
 static __attribute__((noinline)) bool scan(struct scan *s, const char *path)
 {
 	char piece[PIECE], before[2] = "";
-	size_t n = 0, have, i, total = 0;
+	size_t n = 0, total, have, i, run;
 
-	/* the lowest page and what is no address of a program: said without a signal, for which there may be no room */
-	while ((uintptr_t)path + total >= 4096 && (uintptr_t)path + total < 1ull << 47) {
-		/* not over the end of a page */
+	for (total = 0; total < PATH_MAX; total += have) {
 		have = PIECE - ((uintptr_t)path + total) % PIECE;
-		have = guard_copy_part(piece, path + total, have);
+		if (guard_copy_part(piece, path + total, have) != have)
+			return false;
 		for (i = 0; i < have; i++) {
-			char c = piece[i];
+			bool dot, dotdot;
 
-			if (c == '/' || !c) {
-				bool dot = n == 1 && before[0] == '.', dotdot = n == 2 && before[0] == '.' && before[1] == '.';
-
-				if (n)
-					component(s, n, dot, dotdot);
-				if (c) {
-					n = 0;
-					continue;
-				}
+			for (run = 0; i + run < have && piece[i + run] != '/' && piece[i + run]; run++)
+				if (n + run < 2)
+					before[n + run] = piece[i + run];
+			if (run && !s->deep && s->len + n + run + 1 < s->room) {
+				s->out[s->len] = '/';
+				memcpy(s->out + s->len + 1 + n, piece + i, run);
+			}
+			n += run;
+			i += run;
+			if (i == have)
+				break;
+			dot = n == 1 && before[0] == '.';
+			dotdot = n == 2 && before[0] == '.' && before[1] == '.';
+			if (n)
+				component(s, n, dot, dotdot);
+			if (!piece[i]) {
 				if ((!n || dot) && !s->deep && (!s->len || s->out[s->len - 1] != '/')) {
 					if (s->len + 2 > s->room)
 						s->deep++;
@@ -143,19 +155,44 @@ static __attribute__((noinline)) bool scan(struct scan *s, const char *path)
 				s->out[s->len] = '\0';
 				return total + i < PATH_MAX;
 			}
-			if (n < 2)
-				before[n] = c;
-			if (!s->deep && s->len + n + 2 < s->room) {
-				s->out[s->len] = '/';
-				s->out[s->len + 1 + n] = c;
-			}
-			n++;
+			n = 0;
 		}
-		total += have;
-		if (!have || ((uintptr_t)path + total) % PIECE || total >= PATH_MAX)
-			break;
 	}
 	return false;
+}
+
+/* A name at the root that is none of sys, dev and proc by its first letter; nor "/", "." or the end. */
+static bool is_other(char c)
+{
+	return c != 's' && c != 'd' && c != 'p' && c != '/' && c != '.' && c;
+}
+
+/*
+ * Is it the kernel's at first sight? That is what goes nowhere near the view by its first letter, without "..", as most paths do, and what the kernel refuses: an empty path, one without end, one that
+ * cannot be read. A relative one starts @far from the view.
+ */
+static __attribute__((noinline)) bool is_kernels(const char *path, bool far)
+{
+	char piece[PIECE], last = 0;
+	size_t have, i, total;
+
+	/* the lowest page and what is no address of a program: said without a signal, for which there may be no room */
+	for (total = 0; (uintptr_t)path + total >= 4096 && (uintptr_t)path + total < 1ull << 47 && total < PATH_MAX; total += have) {
+		/* not over the end of a page */
+		have = PIECE - ((uintptr_t)path + total) % PIECE;
+		if (guard_copy_part(piece, path + total, have) != have)
+			return true;
+		if (!total && piece[0] && (piece[0] == '/' ? have < 2 || !is_other(piece[1]) : !far))
+			return false;
+		for (i = 0; i < have && piece[i]; i++) {
+			if (piece[i] == '.' && last == '.')
+				return false;
+			last = piece[i];
+		}
+		if (i < have)
+			return true;
+	}
+	return true;
 }
 
 char *shim_fd_name(char name[SHIM_FD_NAME], int fd)
@@ -210,10 +247,10 @@ static enum where look(int dirfd, const char *path, struct shim_path *p)
 	struct scan s = { .out = p->real + at, .room = sizeof(p->real) - at };
 	char first;
 
-	if ((uintptr_t)path < 4096 || (uintptr_t)path >= 1ull << 47 || !guard_copy_part(&first, path, 1) || !first)
+	near = dirfd == AT_FDCWD ? atomic_load_explicit(&shim.cwd_near, memory_order_relaxed) : shim_fd_maybe_view(dirfd);
+	if (is_kernels(path, !near) || !guard_copy_part(&first, path, 1))
 		return OUTSIDE;
 	if (first != '/') {
-		near = dirfd == AT_FDCWD ? atomic_load_explicit(&shim.cwd_near, memory_order_relaxed) : shim_fd_maybe_view(dirfd);
 		if (!near && (!scan(&s, path) || !s.climbs))
 			return OUTSIDE;
 		s.len = s.deep = 0;
