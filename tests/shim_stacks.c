@@ -1069,6 +1069,227 @@ static void every_symbol(void)
 	}
 }
 
+/* ---- stacks as they are ---- */
+
+static long failures;
+#define MUST(x)                                                      \
+	do {                                                         \
+		if (!(x))                                            \
+			failures |= 1l << (__LINE__ - first_line);   \
+	} while (0)
+
+/* What a program does that has a device, and what any program does, in a thread that has the least stack there is. */
+static void *everyday(void *unused)
+{
+	static const int first_line = __LINE__;
+	static struct vfio v;
+	static char seen[PATH_MAX];
+	static const char *const names[] = { "/etc/passwd", "/sys/bus/pci/devices/" ADDRESS "/vendor",
+					     "/sys/bus/pci/devices/" ADDRESS "/../" ADDRESS "/vendor" };
+	int fd;
+	FILE *f;
+	DIR *d;
+
+	v.container = open("/dev/vfio/vfio", O_RDWR);
+	v.group = open(GROUP, O_RDWR);
+	MUST(v.container >= 0 && v.group >= 0);
+	MUST(!ioctl(v.group, VFIO_GROUP_SET_CONTAINER, &v.container));
+	MUST(!ioctl(v.container, VFIO_SET_IOMMU, VFIO_TYPE1v2_IOMMU));
+	v.device = ioctl(v.group, VFIO_GROUP_GET_DEVICE_FD, ADDRESS);
+	MUST(works(&v));
+	for (int i = 0; i < 3; i++) {
+		fd = open(names[i], O_RDONLY);
+		MUST(fd >= 0 && read(fd, seen, 4) == 4 && !close(fd));
+		MUST(!stat(names[i], &st) && !access(names[i], R_OK));
+		f = fopen(names[i], "r");
+		MUST(f && !fclose(f));
+	}
+	MUST(readlink("/sys/bus/pci/devices/" ADDRESS "/iommu_group", seen, sizeof(seen)) > 0);
+	d = opendir("/sys/bus/pci/devices");
+	MUST(d && readdir(d) && !closedir(d));
+	MUST(open("no-such-name", O_RDONLY) == -1 && errno == ENOENT);
+	MUST(getcwd(seen, sizeof(seen)) && !strcmp(seen, cwd));
+	MUST(dup2(v.container, 700) == 700 && !close(700));
+	MUST(!close(v.device) && !close(v.group) && !close(v.container));
+	return NULL;
+}
+
+static void threads_of_the_least_stack(void)
+{
+	pthread_attr_t a;
+	pthread_t t;
+
+	failures = 0;
+	pthread_attr_init(&a);
+	CHECK(!pthread_attr_setstacksize(&a, (size_t)sysconf(_SC_THREAD_STACK_MIN)));
+	CHECK(!pthread_create(&t, &a, everyday, NULL));
+	pthread_join(t, NULL);
+	pthread_attr_destroy(&a);
+	if (failures)
+		printf("     what failed, by lines: %lx\n", failures);
+	CHECK(!failures);
+}
+
+static int handle = -1, plain_fd = -1;
+
+/* As a program does that starts another with its own descriptors. */
+static int child_on_a_page(void *arg)
+{
+	char **envp = arg;
+	char *argv[] = { "true", NULL };
+
+	if (dup2(plain_fd, 40) != 40 || close(40) || dup2(plain_fd, handle) != handle || close(handle))
+		return 3;
+	if (open("/etc/no-such-name", O_RDONLY) >= 0 || stat("/dev/vfio/vfio", &st))
+		return 4;
+	execve("/bin/no-such-name", argv, envp);
+	execve("/bin/true", argv, envp);
+	return 5;
+}
+
+/* The memory below the page has another's values, which stay. */
+static void children_on_one_page(void)
+{
+	const size_t page = 4096, below = 65536;
+	char *p = mmap(NULL, below + page, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	size_t i;
+
+	handle = open("/dev/vfio/vfio", O_RDWR);
+	plain_fd = open("/dev/null", O_RDWR);
+	CHECK(handle >= 0 && plain_fd >= 0);
+	for (size_t e = 1; e < sizeof(envs) / sizeof(envs[0]); e++) {
+		for (int n = 0; n < 20; n++) {
+			memset(p, 0x5a, below);
+			CHECK(wait_for(clone(child_on_a_page, p + below + page, CLONE_VM | CLONE_VFORK | SIGCHLD, envs[e])) == 0);
+			for (i = 0; i < below && p[i] == 0x5a; i++)
+				;
+			CHECK(i == below);
+		}
+	}
+	/* what the children closed was theirs */
+	CHECK(ioctl(handle, VFIO_GET_API_VERSION) == VFIO_API_VERSION);
+	close(handle);
+	close(plain_fd);
+	munmap(p, below + page);
+}
+
+static __attribute__((noinline)) pid_t start_true(void)
+{
+	pid_t pid = vfork();
+
+	if (!pid) {
+		execve("/bin/true", argv0, many_env);
+		_exit(9);
+	}
+	return pid;
+}
+
+/* However many there are, the memory of their environments does not stay behind in the parent. */
+static void children_leave_nothing(void)
+{
+	size_t before = 0, after = 0, n;
+	char line[64];
+
+	for (int i = 0; i < 300; i++) {
+		int fd;
+
+		CHECK(wait_for(start_true()) == 0);
+		if (i != 9 && i != 299)
+			continue;
+		fd = open("/proc/self/statm", O_RDONLY);
+		n = (size_t)read(fd, line, sizeof(line) - 1);
+		line[n < sizeof(line) ? n : 0] = '\0';
+		close(fd);
+		*(i == 9 ? &before : &after) = strtoul(line, NULL, 10);
+	}
+	CHECK(before && after < before + 100);
+}
+
+/* fork runs the shim's handlers, in both processes. */
+static struct {
+	long parent, child;
+} *forked;
+
+static void *forks(void *arg)
+{
+	struct run *r = arg;
+	volatile uint64_t *low = (uint64_t *)r->low, *here = (uint64_t *)__builtin_frame_address(0) - 24, *p;
+	pid_t pid;
+	long d;
+
+	for (p = low; p < here; p++)
+		*p = PAINT;
+	pid = r->fn ? fork() : _Fork();
+	for (p = low; p < here && *p == PAINT; p++)
+		;
+	d = (char *)__builtin_frame_address(0) - (char *)p;
+	if (!pid) {
+		forked->child = d;
+		_exit(0);
+	}
+	forked->parent = d;
+	waitpid(pid, NULL, 0);
+	return NULL;
+}
+
+static void fork_in_a_thread(void *fn)
+{
+	struct run r = { .fn = fn };
+	pthread_attr_t a;
+	pthread_t t;
+
+	r.low = mmap(NULL, STACK, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	pthread_attr_init(&a);
+	CHECK(r.low != MAP_FAILED && !pthread_attr_setstack(&a, r.low, STACK) && !pthread_create(&t, &a, forks, &r));
+	pthread_join(t, NULL);
+	pthread_attr_destroy(&a);
+	munmap(r.low, STACK);
+}
+
+static void forks_take_little(void)
+{
+	long parent, child;
+
+	forked = mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	device();
+	/* without handlers */
+	fork_in_a_thread(NULL);
+	parent = forked->parent;
+	child = forked->child;
+	fork_in_a_thread((void *)fork);
+	no_device();
+	if (forked->parent > parent + MORE || forked->child > child + MORE)
+		printf("     fork: %ld bytes of stack and %ld in the child, without handlers %ld and %ld\n", forked->parent,
+		       forked->child, parent, child);
+	CHECK(forked->parent <= parent + MORE && forked->child <= child + MORE);
+	munmap(forked, 4096);
+}
+
+/* A call past libc comes to a signal handler: beside the frame that the kernel makes it takes no more than others. */
+static void raw_ioctl(void *unused)
+{
+	struct vfio_group_status s = { .argsz = sizeof(s) };
+
+	raw_call(SYS_ioctl, V.group, VFIO_GROUP_GET_STATUS, (long)&s, 0, 0, 0);
+}
+
+static void raw_signal(void *unused)
+{
+	raw_call(SYS_tgkill, getpid(), raw_call(SYS_gettid, 0, 0, 0, 0, 0, 0), SIGUSR1, 0, 0, 0);
+}
+
+static void traps_take_little(void)
+{
+	const struct call ioctls = { "a system call of the program's own", "ioctl", raw_ioctl, OURS, device, no_device };
+	const struct call signals = { "", "a signal", raw_signal, PLAIN, device, no_device };
+	long frame;
+
+	signal(SIGUSR1, nothing);
+	frame = depth(&signals, NULL);
+	compare(&ioctls, NULL, depth(&ioctls, NULL), frame);
+	signal(SIGUSR1, SIG_DFL);
+}
+
 int main(int argc, char **argv)
 {
 	/* a symbol that the loader looks up in the middle of a call takes some KiB, whoever called it first */
@@ -1092,6 +1313,11 @@ int main(int argc, char **argv)
 		many_env[i] = "NAME=value";
 	many_env[0] = "PATH=/bin:/usr/bin";
 	RUN(every_symbol);
+	RUN(threads_of_the_least_stack);
+	RUN(children_on_one_page);
+	RUN(children_leave_nothing);
+	RUN(forks_take_little);
+	RUN(traps_take_little);
 	if (chdir("/"))
 		abort();
 	execl("/bin/sh", "sh", "-c", any_failed ? "rm -r -- \"$0\"; exit 1" : "rm -r -- \"$0\"", dir, NULL);
