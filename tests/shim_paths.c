@@ -213,13 +213,33 @@ static void files(void)
 /* Nobody would act on what is written there. */
 static void view_is_read_only(void)
 {
-	FAILS(open(DEV "/driver_override", O_WRONLY), EACCES);
-	FAILS(open("/sys/bus/pci/drivers/vfio-pci/unbind", O_WRONLY), EACCES);
+	FAILS(open(DEV "/remove", O_WRONLY), EACCES);
+	FAILS(open("/sys/bus/pci/drivers/vfio-pci/new_id", O_WRONLY), EACCES);
 	FAILS(open(DEV "/config", O_RDWR), EACCES);
 	FAILS(open(DEV "/new", O_WRONLY | O_CREAT, 0600), EACCES);
 	FAILS(open("/dev/vfio/new", O_WRONLY | O_CREAT, 0600), EACCES);
-	CHECK(!fopen("/sys/bus/pci/drivers/vfio-pci/bind", "w") && errno == EACCES);
+	CHECK(!fopen("/sys/bus/pci/drivers/vfio-pci/remove_id", "w") && errno == EACCES);
 	FAILS(open(DEV "/config2", O_RDWR), ENOENT);
+}
+
+/* Somebody acts on these: a descriptor takes what sysfs takes, and nothing else can come of a write. */
+static void drivers(void)
+{
+	int fd = open(DEV "/driver_override", O_RDWR), own = open("/sys/bus/pci/drivers/vfio-pci/bind", O_WRONLY);
+	FILE *f = fopen(DEV "/driver_override", "w");
+	char buf[32];
+
+	CHECK(fd >= 0 && own >= 0 && f);
+	CHECK(write(fd, "vfio-pci\n", 9) == 9);
+	CHECK(lseek(fd, 0, SEEK_SET) == 0 && read(fd, buf, sizeof(buf)) == 9 && !memcmp(buf, "vfio-pci\n", 9));
+	FAILS(write(own, "0000:01:00.0", 12), EBUSY);
+	FAILS(write(own, "0000:01:00.1", 12), ENODEV);
+	FAILS(pwrite(own, "0000:01:00.0", 12, 0), EBUSY);
+	CHECK(fputs("vfio-pci", f) >= 0 && !fclose(f));
+	FAILS((int)write(open("/sys/bus/pci/drivers/vfio-pci/unbind", O_WRONLY | O_APPEND | O_CREAT, 0666), "edu", 3), ENODEV);
+	CHECK(!stat(DEV "/driver_override", &(struct stat){ 0 }) && !access(DEV "/driver", F_OK));
+	close(fd);
+	close(own);
 }
 
 /* config is the hardware's, of now */
@@ -401,9 +421,9 @@ static void owner_and_mode(void)
 	FAILS(chown("/dev/vfio/77", 0, 0), ENOENT);
 	FAILS(chmod(DEV "/nothing", 0600), ENOENT);
 	/* a mode does not make a file of the view one that can be written */
-	CHECK(!chmod(DEV "/driver_override", 0644));
-	FAILS(open(DEV "/driver_override", O_WRONLY), EACCES);
-	CHECK(!chmod(DEV "/driver_override", 0444));
+	CHECK(!chmod(DEV "/reset_method", 0644));
+	FAILS(open(DEV "/reset_method", O_WRONLY), EACCES);
+	CHECK(!chmod(DEV "/reset_method", 0444));
 	CHECK(listxattr(DEV "/vendor", buf, sizeof(buf)) >= 0);
 	in = inotify_init1(IN_NONBLOCK);
 	CHECK(inotify_add_watch(in, "/dev/vfio", IN_ATTRIB) >= 0);
@@ -530,6 +550,7 @@ int main(void)
 	RUN(lists);
 	RUN(files);
 	RUN(view_is_read_only);
+	RUN(drivers);
 	RUN(config_is_live);
 	RUN(out_of_the_view);
 	RUN(from_above);

@@ -25,10 +25,10 @@ D1=/sys/bus/pci/devices/0000:01:00.0
 devices=(--device igb --device igb,driver=igb)
 
 echo "# listings"
-same "directories of the host's list the view's names, once" "vfio|iommu_groups|vfio vfio_iommu_type1 vfio_pci vfio_pci_core|pci0000:01 pci0000:02|vfio" \
+same "directories of the host's list the view's names, once" "vfio|iommu_groups|vfio vfio-pci vfio_iommu_type1 vfio_pci vfio_pci_core|pci0000:01 pci0000:02|vfio" \
 	"$(sh_ 'ls /dev | grep vfio; ls /sys/kernel | grep iommu_groups; echo $(ls /sys/module | grep vfio); echo $(ls /sys/devices | grep pci); ls /sys/class | grep vfio' | paste -sd'|')"
 same "find does, and other walks" "/dev/vfio /dev/vfio/1 /dev/vfio/vfio" "$(sh_ 'echo $(find /dev -path "/dev/vfio*" | sort)')"
-same "and Python" "['vfio', 'vfio_iommu_type1', 'vfio_pci', 'vfio_pci_core']" "$(run python3 -c 'import os; print(sorted(m for m in os.listdir("/sys/module") if "vfio" in m))')"
+same "and Python" "['vfio', 'vfio-pci', 'vfio_iommu_type1', 'vfio_pci', 'vfio_pci_core']" "$(run python3 -c 'import os; print(sorted(m for m in os.listdir("/sys/module") if "vfio" in m))')"
 same "and again from the start" "1 1" "$(run python3 -c '
 import ctypes
 c = ctypes.CDLL(None); c.opendir.restype = c.readdir.restype = ctypes.c_void_p; c.readdir.argtypes = c.rewinddir.argtypes = [ctypes.c_void_p]
@@ -81,6 +81,52 @@ has "devbind --status: vfio-pci is DPDK's" "^0000:01:00\.0 .*drv=vfio-pci" "$tmp
 has "devbind --status: a driver of the host" "^0000:02:00\.0 .*drv=igb unused=vfio-pci" "$tmp/out"
 run dpdk-devbind.py -b vfio-pci 01:00.0 >"$tmp/out"; same "devbind -b to the driver that it has" 0 $?
 has "and it says so" "already bound to driver vfio-pci, skipping" "$tmp/err"
+
+# Each line of standard input, "FILE TEXT", written to the file: what it says. Programs of every kind write so (sriov.sh); here it is the answers.
+put() { run python3 -c '
+import errno, os, sys
+for line in sys.stdin:
+    path, text = line.split()
+    try:
+        fd = os.open(path, os.O_WRONLY); print(os.write(fd, text.encode()), end=" "); os.close(fd)
+    except OSError as e: print(errno.errorcode[e.errno], end=" ")'; }
+B=/sys/bus/pci/drivers/vfio-pci
+same "the kernel's answers" "EBUSY 12 12 8 ENODEV ENODEV EBUSY EACCES EACCES " \
+	"$(put <<<"$B/bind 0000:01:00.0
+$B/unbind 0000:01:00.0
+$B/bind 0000:01:00.0
+$D1/driver_override vfio-pci
+$B/unbind 0000:09:00.0
+$B/unbind 0000:02:00.0
+/sys/bus/pci/devices/0000:02:00.0/driver/unbind 0000:02:00.0
+$B/new_id 8086
+$D1/remove 1")"
+has "a line says what cannot be written" "warn.*new_id.*read-only" "$tmp/log"
+has "and that a driver of the host stays" "warn: 0000:02:00\.0: unbind: the model stands for its driver" "$tmp/log"
+
+run sh -c 'dpdk-devbind.py -u 01:00.0 || exit; ls /dev/vfio; lspci -ks 01:00.0; dpdk-devbind.py --status-dev net; dpdk-devbind.py -b vfio-pci 01:00.0; ls /dev/vfio; cat $0/uevent' $D1 >"$tmp/out"
+has "devbind -u: no driver" "^0000:01:00\.0 .*unused=vfio-pci" "$tmp/out"
+same "no group, and after -b it has both again" "vfio|1|vfio|DRIVER=vfio-pci" "$(grep -xE '1|vfio|DRIVER=.*' "$tmp/out" | paste -sd'|')"
+same "lspci -k, between the two, knows no driver" "" "$(grep 'driver in use' "$tmp/out")"
+run dpdk-devbind.py -b igb 01:00.0; same "to a driver that is not there: refused" 1 $?
+has "and devbind says why" "Driver 'igb' is not loaded" "$tmp/err"
+same "a device without a driver cannot be opened; one that is open keeps it" "ENOENT ok ok ok EBUSY ok ok" "$(echo "open 1 0000:01:00.0
+write $D1/driver_override vfio-pci
+write $B/bind 0000:01:00.0
+open 1 0000:01:00.0
+write $B/unbind 0000:01:00.0
+close 1
+write $B/unbind 0000:01:00.0" | sh_ 'echo 0000:01:00.0 >$0/unbind; "$1"' $B "$build/test/processes" | paste -sd' ')"
+has "with a line" "warn: 0000:01:00\.0: unbind: it is open" "$tmp/log"
+
+echo "# driverctl"
+same "driverctl list-devices" "0000:01:00.0 vfio-pci [*]|0000:02:00.0 igb" "$(run driverctl list-devices | paste -sd'|')"
+same "driverctl list-overrides" "0000:01:00.0 vfio-pci" "$(run driverctl list-overrides)"
+run driverctl --nosave set-override 0000:01:00.0 vfio-pci; same "driverctl set-override to the driver that it has" 0 $?
+same "and it is as it was" "vfio-pci 1" "$(sh_ 'driverctl --nosave set-override 0000:01:00.0 vfio-pci; echo $(cat $0/driver_override) $(ls /dev/vfio | grep -c "^1$")' $D1)"
+run driverctl --nosave unset-override 0000:01:00.0; same "driverctl unset-override: no driver wants it" 1 $?
+has "and driverctl says so" "failed to bind device 0000:01:00\.0" "$tmp/err"
+run driverctl --nosave set-override 0000:02:00.0 vfio-pci; same "driverctl of a driver that stays: refused" 1 $?
 
 echo "$passed passed, $failed failed"
 [[ $failed -eq 0 ]]

@@ -151,7 +151,14 @@ void machine_load_token(struct machine_slot *pf);
 /* Has the run other VFs than @m? What machine_sync() would change, or -errno with a line. */
 int machine_is_behind(struct machine *m);
 
-/* ---- runstate.c ---- */
+/* ---- store.c, runstate.c ---- */
+/* Who changes the view holds this. A descriptor for machine_unlock(), or -errno. */
+int machine_view_lock(const char *run_dir);
+/* Nobody opens group @id meanwhile. The same; -EBUSY: it is open. */
+int machine_group_lock(const char *run_dir, unsigned id);
+void machine_unlock(int fd);
+/* machine_store() of sriov_numvfs of the PF at @addr; see runstate.c. */
+long machine_numvfs_store(const char *run_dir, const char *addr, const char *text, size_t len);
 #define MACHINE_VFS_MAX 255u
 struct machine_pf_state {
 	char addr[16];

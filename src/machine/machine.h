@@ -79,12 +79,14 @@ void machine_set_left_open(struct machine *m, bool (*left_open)(unsigned group))
  * line with it, before a file of /dev/vfio is opened. If it changed until the group is claimed, the open is -EAGAIN, and one begins again. 0 or -errno with a log line.
  */
 int machine_sync(struct machine *m);
+/* Is the file of the view at @path ("/sys/..."; without links) an attribute that acts when it is written? */
+bool machine_acts(const char *path);
 /*
- * A program writes @text of @len bytes to sriov_numvfs of the PF at @addr: drivers/pci/iov.c, sriov_numvfs_store(). The view gets or loses VFs. @len or -errno: -EINVAL (not a
- * number), -ERANGE (more than sriov_totalvfs), -EBUSY (VFs are enabled already; or, to be disabled, open in some process, where the kernel would wait), -ENODEV.
+ * A program writes @text of @len bytes to it. The view changes. @len, or the kernel's -errno; -EBUSY also where the kernel would wait until a device is closed.
+ * sriov_numvfs (drivers/pci/iov.c): VFs come or go. bind, unbind, drivers_probe, driver_override: a device leaves vfio-pci, or comes back.
  * Needs no machine in this process, and calls back into none.
  */
-long machine_numvfs_store(const char *run_dir, const char *addr, const char *text, size_t len);
+long machine_store(const char *run_dir, const char *path, const char *text, size_t len);
 
 /* Write the sysfs and /dev view as a real tree under @dir (which exists and is empty): @dir/sys/bus/pci/..., @dir/sys/devices/..., @dir/sys/kernel/iommu_groups/..., @dir/sys/module/..., @dir/dev/vfio/... 0 or -errno with a log line. */
 int machine_write_view(struct machine *m, const char *dir);

@@ -28,7 +28,7 @@
 #include "machine/tree.h"
 
 #define STATE	"sriov"
-#define LOCK	"claims/sriov"
+#define LOCK	"claims/view"
 #define PFS_MAX 256u /* lines that are read */
 #define LINE	(64u + 6u * MACHINE_VFS_MAX)
 
@@ -41,8 +41,7 @@ static int state_path(const char *run_dir, const char *name, char path[PATH_MAX]
 	return n > 0 && n < PATH_MAX ? 0 : -ENAMETOOLONG;
 }
 
-/* The one who changes it has @name open, locked: a descriptor. -ENOENT: there is no PF in this run. */
-static int lock_state(const char *run_dir)
+int machine_view_lock(const char *run_dir)
 {
 	char path[PATH_MAX];
 	int fd, rc;
@@ -210,7 +209,7 @@ static void vf_address(const struct machine_pf_state *st, unsigned i, char addr[
 	machine_addr_print(&a, addr);
 }
 
-static void unlock(int fd)
+void machine_unlock(int fd)
 {
 	/* a child that was forked meanwhile has the description open, too, and with it the lock */
 	machine_lock(fd, F_UNLCK, false);
@@ -326,33 +325,45 @@ static void show_number(const char *run_dir, const struct machine_pf_state *st)
 
 /* ---- changing it ---- */
 
+int machine_group_lock(const char *run_dir, unsigned id)
+{
+	char name[32], path[PATH_MAX];
+	int fd, rc;
+
+	snprintf(name, sizeof(name), "claims/group-%u", id);
+	rc = state_path(run_dir, name, path);
+	if (rc)
+		return rc;
+	fd = sys_open(path, O_RDWR | O_CLOEXEC, 0);
+	rc = fd < 0 ? fd : machine_lock(fd, F_WRLCK, false);
+	if (rc && fd >= 0)
+		sys_close(fd);
+	if (rc && rc != -EBUSY)
+		log_err("machine", "%s: %s", path, strerror(-rc));
+	return rc ? rc : fd;
+}
+
 /* A lock on the claim of each group of @st, so that nobody opens one while it goes. -EBUSY:
  * somebody has. */
 static int lock_groups(const char *run_dir, const struct machine_pf_state *st, int *fds)
 {
-	char name[32], path[PATH_MAX], addr[16];
-	int rc = 0;
+	char addr[16];
 
-	for (unsigned i = 0; i < st->num && !rc; i++) {
-		snprintf(name, sizeof(name), "claims/group-%u", st->groups[i]);
-		rc = state_path(run_dir, name, path);
-		if (rc)
-			break;
-		fds[i] = sys_open(path, O_RDWR | O_CLOEXEC, 0);
+	for (unsigned i = 0; i < st->num; i++) {
+		fds[i] = machine_group_lock(run_dir, st->groups[i]);
 		if (fds[i] == -ENOENT)
-			continue; /* nobody ever had it */
-		rc = fds[i] < 0 ? fds[i] : machine_lock(fds[i], F_WRLCK, false);
+			continue; /* it was never shown */
 		vf_address(st, i, addr);
-		if (rc == -EBUSY)
+		if (fds[i] == -EBUSY)
 			log_warn(st->addr,
 				 "sriov_numvfs: virtual function %s (group %u) is open: EBUSY (the "
 				 "kernel would wait until it is "
 				 "closed)",
 				 addr, st->groups[i]);
-		else if (rc)
-			log_err(st->addr, "sriov_numvfs: %s: %s", path, strerror(-rc));
+		if (fds[i] < 0)
+			return fds[i];
 	}
-	return rc;
+	return 0;
 }
 
 static int disable(const char *run_dir, struct machine_pf_state *all, unsigned n,
@@ -377,7 +388,7 @@ static int disable(const char *run_dir, struct machine_pf_state *all, unsigned n
 out:
 	for (unsigned i = 0; i < num; i++)
 		if (fds[i] >= 0)
-			unlock(fds[i]);
+			machine_unlock(fds[i]);
 	return rc;
 }
 
@@ -423,7 +434,7 @@ static int set_number(const char *run_dir, const char *addr, unsigned num)
 	unsigned n = 0;
 	int fd, rc;
 
-	fd = lock_state(run_dir);
+	fd = machine_view_lock(run_dir);
 	if (fd < 0)
 		return fd == -ENOENT ? -ENODEV : fd;
 	rc = machine_state_read(run_dir, &all, &n);
@@ -450,7 +461,7 @@ static int set_number(const char *run_dir, const char *addr, unsigned num)
 	}
 out:
 	free(all);
-	unlock(fd);
+	machine_unlock(fd);
 	return rc;
 }
 

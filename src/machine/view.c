@@ -5,11 +5,11 @@
  *
  * It shows what Linux shows (Documentation/ABI/testing/sysfs-bus-pci, sysfs-kernel-iommu_groups;
  * checked against a Linux 6.18), with two rules of its own. A file that acts when it is written
- * (bind, remove, reset, driver_override) is there, as clients look for it, but with no right to
- * write: a plain file would take the text and do nothing. (sriov_numvfs can be written: the shim acts.) And what uvfio cannot serve is absent as
- * on a kernel that lacks it: resourceN and rom (a mapping of a plain file is no device), vfio-dev/
- * and /dev/iommu (no cdev interface). The files are a picture of the moment; what changes is config
- * space, which a client reads by VFIO.
+ * (remove, reset, new_id) is there, as clients look for it, but with no right to write: a plain file
+ * would take the text and do nothing. Those for which somebody acts are in store.c. And what uvfio
+ * cannot serve is absent as on a kernel that lacks it: resourceN and rom (a mapping of a plain file
+ * is no device), vfio-dev/ and /dev/iommu (no cdev interface). The files are a picture of the moment;
+ * what changes is config space, which a client reads by VFIO.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -27,8 +27,10 @@
 
 #define RO 0444u
 #define RW 0644u
-/* write-only in Linux */
+/* write-only in Linux, and nobody acts on it */
 #define WO	   0000u
+/* the same, and the shim acts; its descriptor is one that can read and write, as far as the mode goes */
+#define ACTS	   0600u
 #define IOMMU_NAME "uvfio-iommu"
 #define TEXT(number) TEXT_OF(number)
 #define TEXT_OF(number) #number
@@ -333,7 +335,7 @@ static void write_sriov(struct dev_view *v)
 {
 	if (!v->iov)
 		return;
-	/* the one attribute that acts: the shim takes what is written to it (machine_numvfs_store) */
+	/* the shim takes what is written to it (store.c) */
 	tree_text(v->t, RW, FILE_PATH(v, "sriov_numvfs"), "0\n");
 	ATTR(v, "sriov_totalvfs", "%u\n", v->iov->total_vfs);
 	ATTR(v, "sriov_offset", "%u\n", v->iov->first_vf_offset);
@@ -361,7 +363,7 @@ static void write_attributes(struct dev_view *v, const struct host *h)
 	ATTR(v, "numa_node", "-1\n");
 	ATTR(v, "local_cpus", "%s\n", h->cpumask);
 	ATTR(v, "local_cpulist", "%s\n", h->cpulist);
-	ATTR(v, "driver_override", "%s\n", v->d->vdev ? "vfio-pci" : "(null)");
+	tree_text(v->t, RW, FILE_PATH(v, "driver_override"), "%s\n", v->d->vdev ? "vfio-pci" : "(null)");
 	ATTR(v, "power_state", "%s\n", power_states[pci_power_state(v->fn) & 3]);
 	ATTR(v, "msi_bus", "1\n");
 	ATTR(v, "dma_mask_bits", "32\n");
@@ -456,12 +458,15 @@ static int write_vfs(struct tree *t, const struct host *h, struct machine_slot *
 
 static void write_driver(struct tree *t, const char *name)
 {
-	static const char *const acts[] = {"bind", "unbind", "new_id", "remove_id", "uevent"};
+	static const struct {
+		const char *name;
+		unsigned mode;
+	} files[] = {{"bind", ACTS}, {"unbind", ACTS}, {"new_id", WO}, {"remove_id", WO}, {"uevent", WO}};
 	char path[PATH_MAX];
 
-	for (unsigned i = 0; i < ARRAY_SIZE(acts); i++) {
-		snprintf(path, sizeof(path), "sys/bus/pci/drivers/%s/%s", name, acts[i]);
-		tree_text(t, WO, path, "%s", "");
+	for (unsigned i = 0; i < ARRAY_SIZE(files); i++) {
+		snprintf(path, sizeof(path), "sys/bus/pci/drivers/%s/%s", name, files[i].name);
+		tree_text(t, files[i].mode, path, "%s", "");
 	}
 }
 
@@ -471,7 +476,7 @@ static void write_bus(struct tree *t, struct machine *m)
 	tree_dir(t, "sys/bus/pci/slots");
 	tree_text(t, RO, "sys/bus/pci/drivers_autoprobe", "1\n");
 	tree_text(t, RO, "sys/bus/pci/resource_alignment", "\n");
-	tree_text(t, WO, "sys/bus/pci/drivers_probe", "%s", "");
+	tree_text(t, ACTS, "sys/bus/pci/drivers_probe", "%s", "");
 	tree_text(t, WO, "sys/bus/pci/rescan", "%s", "");
 	tree_text(t, WO, "sys/bus/pci/uevent", "%s", "");
 	write_driver(t, "vfio-pci");
@@ -616,6 +621,11 @@ static void write_modules(struct tree *t, unsigned dma_entry_limit)
 	tree_dir(t, "sys/module/vfio_pci/drivers");
 	tree_link(t, "sys/module/vfio_pci/drivers/pci:vfio-pci",
 		  "../../../bus/pci/drivers/vfio-pci");
+	/*
+	 * No kernel has this name. driverctl looks for the module under the driver's, and asks
+	 * modprobe otherwise, which knows the host's modules, and theirs only.
+	 */
+	tree_link(t, "sys/module/vfio-pci", "vfio_pci");
 }
 
 int machine_write_view(struct machine *m, const char *dir)

@@ -3,7 +3,7 @@
  * shim/attrs.c: files of the view that are more than files. `config` of a function that is made in
  * this process is the hardware's at the moment when it is opened.
  *
- * And the file that acts when it is written: sriov_numvfs of a PF. Writes
+ * And those that act when they are written (machine/store.c). Writes
  * must come to us wherever they are made, with the errno that the kernel's would have: by the
  * process that opened the file, by what it passed the descriptor to and exec'd (`/bin/echo 2 >
  * sriov_numvfs`), and from inside of libc's own streams (the echo of a shell is printf), which no
@@ -25,8 +25,7 @@
 #include <unistd.h>
 #include "base/guard.h"
 
-#define NAME	 "/sriov_numvfs"
-#define TEXT_MAX 128u /* a number; anything longer is none */
+#define TEXT_MAX 4096u /* a page, as sysfs takes it */
 
 static atomic_bool seen; /* this process, or one that it was forked from, has such a descriptor */
 
@@ -80,13 +79,6 @@ long shim_config_open(const char *virt, int flags)
 	return out;
 }
 
-bool shim_attr_name(const char *virt)
-{
-	size_t n = strlen(virt), len = sizeof(NAME) - 1;
-
-	return n > len && !strcmp(virt + n - len, NAME);
-}
-
 /* All but the attribute's descriptor, a handle's and one that a program made so itself are neither. */
 static bool may_be_attr(int fd)
 {
@@ -95,11 +87,10 @@ static bool may_be_attr(int fd)
 	return flags >= 0 && (flags & (O_ACCMODE | O_PATH)) == O_ACCMODE;
 }
 
-/* The address of the PF whose attribute @fd is, and the file's @path. */
-static bool attr_of(int fd, char addr[16], char path[PATH_MAX])
+/* The file's @path, if @fd is one of such an attribute: that in the view begins at *@virt. */
+static bool attr_of(int fd, char path[PATH_MAX], const char **virt)
 {
-	static const char devices[] = "/sys/devices/";
-	char link[SHIM_FD_NAME], *name, *dir;
+	char link[SHIM_FD_NAME];
 	long n;
 
 	if (!may_be_attr(fd))
@@ -108,15 +99,32 @@ static bool attr_of(int fd, char addr[16], char path[PATH_MAX])
 	if (n <= 0 || (size_t)n <= shim.run_len)
 		return false;
 	path[n] = '\0';
-	if (memcmp(path, shim.run_dir, shim.run_len) ||
-	    strncmp(path + shim.run_len, devices, sizeof(devices) - 1) || !shim_attr_name(path))
+	*virt = path + shim.run_len;
+	return !memcmp(path, shim.run_dir, shim.run_len) && machine_acts(*virt);
+}
+
+bool shim_node_is_there(const char *virt)
+{
+	char path[2 * PATH_MAX];
+
+	snprintf(path, sizeof(path), "%s%s", shim.run_dir, virt);
+	return sys_call(SYS_faccessat, AT_FDCWD, (long)path, F_OK, 0, 0, 0) != -ENOENT;
+}
+
+bool shim_attr_acts(const char *real)
+{
+	char path[PATH_MAX], link[SHIM_FD_NAME];
+	int fd = sys_open(real, O_PATH | O_CLOEXEC, 0);
+	long n;
+
+	if (fd < 0)
 		return false;
-	name = strrchr(path, '/');
-	*name = '\0';
-	dir = strrchr(path, '/') + 1;
-	n = snprintf(addr, 16, "%s", dir);
-	*name = '/';
-	return n < 16;
+	n = sys_call(SYS_readlinkat, AT_FDCWD, (long)shim_fd_name(link, fd), (long)path, PATH_MAX - 1, 0, 0);
+	sys_close(fd);
+	if (n <= 0 || (size_t)n <= shim.run_len || memcmp(path, shim.run_dir, shim.run_len))
+		return false;
+	path[n] = '\0';
+	return machine_acts(path + shim.run_len);
 }
 
 long shim_attr_open(const char *real, int flags)
@@ -136,10 +144,11 @@ long shim_attr_open(const char *real, int flags)
 
 static long run_dup(void *arg)
 {
-	char addr[16], path[PATH_MAX];
+	char path[PATH_MAX];
+	const char *virt;
 	int fd = *(const int *)arg;
 
-	if (attr_of(fd, addr, path))
+	if (attr_of(fd, path, &virt))
 		shim_seccomp_trap_writes(fd);
 	return 0;
 }
@@ -152,27 +161,28 @@ void shim_attr_dup(int fd)
 
 void shim_attrs_init(void)
 {
-	char addr[16], path[PATH_MAX];
+	char path[PATH_MAX];
+	const char *virt;
 
 	/* what a shell redirects; other numbers are not written by libc on its own */
 	for (int fd = 0; fd <= 2; fd++)
-		if (attr_of(fd, addr, path)) {
+		if (attr_of(fd, path, &virt)) {
 			atomic_store(&seen, true);
 			shim_seccomp_trap_writes(fd);
 		}
 }
 
-static long store(const char *addr, const char *text, size_t n)
+static long store(const char *virt, const char *text, size_t n)
 {
 	struct machine *m;
 	bool was;
 	long ret;
 
 	shim_handles_drain();
-	ret = machine_numvfs_store(shim.run_dir, addr, text, n);
+	ret = machine_store(shim.run_dir, virt, text, n);
 	/* a close that came another way than through our wrapper may not have been taken in yet */
 	if (ret == -EBUSY && shim_handles_drain())
-		ret = machine_numvfs_store(shim.run_dir, addr, text, n);
+		ret = machine_store(shim.run_dir, virt, text, n);
 	/* other processes look when they next open something; a PF that is open here has its VFs
 	 * now */
 	m = ret < 0 ? NULL : shim_machine_if_built();
@@ -225,9 +235,10 @@ static long read_back(int fd, const char *path, void *buf, size_t n)
 
 bool shim_attr_io(enum shim_io what, int fd, const void *buf, size_t n, long *ret)
 {
-	char addr[16], path[PATH_MAX], text[TEXT_MAX];
+	char path[PATH_MAX], text[TEXT_MAX];
+	const char *virt;
 
-	if (!attr_of(fd, addr, path))
+	if (!attr_of(fd, path, &virt))
 		return false;
 	if (what == SHIM_READ) {
 		*ret = read_back(fd, path, (void *)buf, n);
@@ -237,6 +248,6 @@ bool shim_attr_io(enum shim_io what, int fd, const void *buf, size_t n, long *re
 		return false; /* nobody reads it in pieces */
 	*ret = gather(what == SHIM_WRITEV || what == SHIM_PWRITEV, buf, n, text);
 	if (*ret > 0)
-		*ret = store(addr, text, (size_t)*ret);
+		*ret = store(virt, text, (size_t)*ret);
 	return true;
 }

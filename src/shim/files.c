@@ -31,6 +31,8 @@ static long open_handle(const char *virt, int flags)
 	int rc = 0;
 	bool was;
 
+	if (!shim_node_is_there(virt))
+		return -ENOENT;
 	m = shim_machine(&rc);
 	if (!m)
 		return rc;
@@ -42,6 +44,11 @@ static long open_handle(const char *virt, int flags)
 		if (!rc)
 			rc = uapi_open(machine_system(m), &shim_host, virt, flags, &f);
 	} while (rc == -EAGAIN);
+	/* now that it is open, it cannot go any more; before, it could */
+	if (!rc && !shim_node_is_there(virt)) {
+		uapi_file_put(f);
+		rc = -ENOENT;
+	}
 	shim_drain_off(was);
 	if (rc)
 		return rc;
@@ -108,7 +115,7 @@ static long run_open_view(void *arg)
 			*fd = rc;
 		} else if (rc == 0 && S_ISDIR(st.st_mode)) {
 			*fd = -EISDIR;
-		} else if (rc == 0 && shim_attr_name(p->virt)) {
+		} else if (rc == 0 && shim_attr_acts(use)) {
 			*fd = shim_attr_open(use, flags);
 		} else {
 			log_warn(SHIM_WHO, "%s: opened for writing: uvfio's view of sysfs is read-only, EACCES", p->virt);

@@ -221,14 +221,14 @@ void shim_seccomp_trap_writes(int fd)
 	long rc;
 
 	if (fd < 0 || fd / 64 >= (int)ARRAY_SIZE(done)) {
-		log_info(SHIM_WHO, "descriptor %d: what libc's streams write to sriov_numvfs is EBADF", fd);
+		log_info(SHIM_WHO, "descriptor %d: what libc's streams write to it in sysfs is EBADF", fd);
 		return;
 	}
 	if (bit & atomic_fetch_or(&done[fd / 64], bit))
 		return;
 	/* all of libc lies in one 4 GiB, or else the number could not be compared in two halves */
 	if (!shim_libc_text(&start, &end) || start >> 32 != (end - 1) >> 32) {
-		log_info(SHIM_WHO, "libc cannot be found: what its streams write to sriov_numvfs is EBADF");
+		log_info(SHIM_WHO, "libc cannot be found: what its streams write to attributes in sysfs is EBADF");
 		return;
 	}
 	const struct sock_filter writes[] = {
@@ -250,5 +250,5 @@ void shim_seccomp_trap_writes(int fd)
 	};
 	rc = install(writes, ARRAY_SIZE(writes));
 	if (rc)
-		log_info(SHIM_WHO, "no filter for descriptor %d (%ld): what libc's streams write to sriov_numvfs is EBADF", fd, rc);
+		log_info(SHIM_WHO, "no filter for descriptor %d (%ld): what libc's streams write to it in sysfs is EBADF", fd, rc);
 }

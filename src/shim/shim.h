@@ -302,7 +302,8 @@ long shim_vfs_device_path(long nr, const long a[6]);
 bool shim_config_name(const char *virt);
 /* A descriptor with its bytes at this moment, as the bus reads them. -ENOENT: not one of ours, or not made in this process. */
 long shim_config_open(const char *virt, int flags);
-bool shim_attr_name(const char *virt); /* by its name it is one */
+bool shim_node_is_there(const char *virt); /* /dev/vfio/N, which a group without a driver has not; within shim_run(), as the rest */
+bool shim_attr_acts(const char *real); /* is the file below the run directory one, without its links? */
 /* To write it, the file at @real: a descriptor or -errno. */
 long shim_attr_open(const char *real, int flags);
 void shim_attr_dup(int fd); /* @fd came by a dup */
