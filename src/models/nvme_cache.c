@@ -24,6 +24,7 @@
  * was one.
  */
 #include <errno.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
@@ -346,6 +347,22 @@ static uint64_t sync_failed(struct nvme_cache *c, long err)
 	return c->num_lost << c->lost.grain;
 }
 
+/* Lost is what was acknowledged; of the rest the commands that failed tell. */
+static void tell(struct nvme_req *r, long err, uint64_t lost)
+{
+	char what[128] = "nothing that was acknowledged is lost";
+
+	if (lost) {
+		snprintf(what, sizeof(what),
+			 "%llu blocks are lost; Flush fails until they are written again or a reset",
+			 (unsigned long long)lost);
+		nvme_warn_reliability(r->n);
+	}
+	uvfio_log(r->n->dev, UVFIO_LOG_ERROR,
+		  "namespace %u: data could not be put on the image's medium: %s: %s", r->ns->nsid,
+		  strerror((int)-err), what);
+}
+
 void nvme_cache_sync_done(struct nvme_req *r, long res)
 {
 	struct nvme_cache *c = &r->ns->cache;
@@ -369,12 +386,8 @@ void nvme_cache_sync_done(struct nvme_req *r, long res)
 	}
 	c->syncing = next;
 	pthread_mutex_unlock(&c->lock);
-	if (res < 0) {
-		uvfio_log(r->n->dev, UVFIO_LOG_ERROR,
-			  "namespace %u: the image's data could not be put on its medium: %s; %llu blocks that were acknowledged are lost, and Flush fails until they are written again or the controller is reset",
-			  r->ns->nsid, strerror((int)-res), (unsigned long long)lost);
-		nvme_warn_reliability(r->n);
-	}
+	if (res < 0)
+		tell(r, res, lost);
 	if (next) {
 		next->resume = NVME_RESUME_SYNC;
 		nvme_worker_give(next->worker, next);

@@ -563,7 +563,10 @@ static void test_lines(void **state)
 	atomic_store(&fail_with, EIO);
 	for (int i = 0; i < 3; i++)
 		assert_int_equal(flush(d, 1), FAULT);
-	count_lines(path, "could not be put on its medium", 1);
+	count_lines(path, "8 blocks are lost; Flush fails until", 1);
+	atomic_store(&fail_with, EIO);
+	assert_int_equal(on(d, NVME_IO_WRITE, 2, 8, 8, NVME_RW_FUA), FAULT);
+	count_lines(path, "nothing that was acknowledged is lost", 1);
 	assert_int_equal(truncate(d->image, SIZE / 2), 0);
 	for (int i = 0; i < 3; i++) {
 		assert_int_equal(on(d, NVME_IO_READ, 1, 6000, 8, 0), LOST);
