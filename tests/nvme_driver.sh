@@ -75,6 +75,21 @@ check "the device had nothing to say" quiet
 printf x | dd of="$tmp/disk" bs=1 seek=$((16 * 1048576 - 1)) conv=notrunc status=none
 check "a wrong byte is noticed" bash -c '! "$@" 2>&1 | grep -q iops' _ timeout 500 "$build/uvfio" run --device "nvme,image=$tmp/disk" -- "$prog" perf 0000:01:00.0 -q 4 -b 65536 -S -s 0.5 -w 0 --verify
 check "a write to a read-only namespace fails" bash -c '! "$@" </dev/zero' _ timeout 500 "$build/uvfio" run --device "nvme,image=$tmp/disk,readonly=on" -- "$prog" write 0000:01:00.0
+# An image that is cut short while it is in use, a file and a block device: commands behind its end fail, and one line tells.
+cut() { # IMAGE COMMAND
+	rm -f "$tmp/cut.log"
+	NVME_CUT=$2 timeout 500 "$build/uvfio" run --memlock unlimited --log-file "$tmp/cut.log" --device "nvme,image=$1" -- "$prog" cut 0000:01:00.0 &&
+		[[ $(grep -c 'the image was cut to 524288 bytes' "$tmp/cut.log") -eq 1 && $(grep -c error: "$tmp/cut.log") -eq 2 ]] || { cat "$tmp/cut.log"; return 1; }
+}
+cut_device() {
+	local loop status
+	loop=$(losetup -f --show "$tmp/cut") || return
+	cut "$loop" "truncate -s 512K $tmp/cut; losetup -c $loop"; status=$?
+	losetup -d "$loop"
+	return $status
+}
+truncate -s 1M "$tmp/cut"
+check "an image that is cut short" cut "$tmp/cut" "truncate -s 512K $tmp/cut"
 # A disk that fills up below: writes go to the page cache and are acknowledged, and the write-back fails. It takes root and a loop device; the same with a
 # sync that only says so is in src/models/nvme_cache_test.c, for all.
 lost() {
@@ -90,7 +105,12 @@ lost() {
 	umount "$t"
 	return $status
 }
-if [[ $(id -u) -eq 0 ]] && losetup -f >/dev/null 2>&1; then check "data that the medium did not take" lost
-else echo "SKIP: data that the medium did not take: no root, or no loop device"; fi
+if [[ $(id -u) -eq 0 ]] && losetup -f >/dev/null 2>&1; then
+	check "data that the medium did not take" lost
+	truncate -s 1M "$tmp/cut"
+	check "a block device that is cut short" cut_device
+else
+	echo "SKIP: data that the medium did not take, a block device that is cut short: no root, or no loop device"
+fi
 echo "$passed passed, $failed failed"
 [[ $failed -eq 0 ]]

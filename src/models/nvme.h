@@ -99,7 +99,7 @@ struct nvme_ns {
 	unsigned shift; /* log2 of the block size */
 	uint64_t blocks;
 	bool readonly;
-	bool regular;		   /* a file, which can be cut short */
+	bool regular;		   /* a file, no block device */
 	atomic_bool linked;	   /* it has a name; not yet said that it lost it */
 	bool memory;		   /* tmpfs, memfd: reads and writes never wait for a device */
 	atomic_bool nowait_read;   /* RWF_NOWAIT works */

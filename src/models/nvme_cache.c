@@ -24,8 +24,10 @@
  * was one.
  */
 #include <errno.h>
+#include <linux/fs.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
 
@@ -275,21 +277,23 @@ void nvme_cache_reset(struct nvme *n, struct nvme_ns *ns)
 			  ns->nsid, (unsigned long long)given_up);
 }
 
-/* ---- an image that is cut short, or removed, while it is in use ---- */
+/* ---- an image, a file or a block device, that is cut short or removed while it is in use ---- */
 
 uint64_t nvme_cache_end(struct nvme *n, struct nvme_ns *ns)
 {
 	struct nvme_cache *c = &ns->cache;
-	uint64_t end, was;
-	struct stat st;
+	uint64_t end, was, bytes;
+	struct stat st = { .st_nlink = 1 };
 
-	if (!ns->regular || fstat(ns->fd, &st))
-		return ns->blocks; /* a block device says itself what it lacks */
+	if (ns->regular ? fstat(ns->fd, &st) : ioctl(ns->fd, BLKGETSIZE64, &bytes))
+		return atomic_load(&c->end);
+	if (ns->regular)
+		bytes = (uint64_t)st.st_size;
 	if (!st.st_nlink && atomic_exchange(&ns->linked, false))
 		uvfio_log(n->dev, UVFIO_LOG_WARN,
 			  "namespace %u: the image was removed; what is written goes with the program",
 			  ns->nsid);
-	end = (uint64_t)st.st_size >> ns->shift;
+	end = bytes >> ns->shift;
 	if (end > ns->blocks)
 		end = ns->blocks;
 	if (end == atomic_load(&c->end))
@@ -305,7 +309,7 @@ uint64_t nvme_cache_end(struct nvme *n, struct nvme_ns *ns)
 	if (end < was) {
 		uvfio_log(n->dev, UVFIO_LOG_ERROR,
 			  "namespace %u: the image was cut to %llu bytes; the %llu blocks behind that are lost",
-			  ns->nsid, (unsigned long long)st.st_size,
+			  ns->nsid, (unsigned long long)bytes,
 			  (unsigned long long)(ns->blocks - end));
 		nvme_warn_reliability(n);
 	}
@@ -354,7 +358,7 @@ static void tell(struct nvme_req *r, long err, uint64_t lost)
 
 	if (lost) {
 		snprintf(what, sizeof(what),
-			 "%llu blocks are lost; Flush fails until they are written again or a reset",
+			 "%llu blocks are lost; Flush fails until a reset, or they are rewritten",
 			 (unsigned long long)lost);
 		nvme_warn_reliability(r->n);
 	}

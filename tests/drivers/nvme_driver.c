@@ -3,12 +3,12 @@
  * nvme_driver: a user-level NVMe driver, for uvfio's devices and for real ones.
  *
  *	nvme_driver identify|regs|check ADDRESS
- *	nvme_driver fill|read|write|perf|lost ADDRESS [OPTION]...
+ *	nvme_driver fill|read|write|perf|lost|cut ADDRESS [OPTION]...
  *
  * identify and regs print; fill writes a pattern over the namespace; read and write move one piece
  * between the namespace and a file; perf reads (or writes) at random and counts; lost looks at what
- * becomes of data that the medium below does not take; check writes down every answer that the
- * specification fixes, a line each (nvme_check.c).
+ * becomes of data that the medium below does not take, cut at an image that is cut short; check
+ * writes down every answer that the specification fixes, a line each (nvme_check.c).
  */
 #include "nvme.h"
 
@@ -423,9 +423,49 @@ static void command_lost(struct nvme *n, const struct options *o)
 		die("the data is there, and something failed");
 }
 
+static int last_block(struct nvme *n, uint8_t opcode, uint64_t block, char *data, uint64_t iova)
+{
+	struct nvme_command c = {.opcode = opcode, .nsid = n->nsid, .prp1 = iova};
+
+	c.cdw10 = (uint32_t)block;
+	c.cdw11 = (uint32_t)(block >> 32);
+	if (opcode == NVME_DATASET_MANAGEMENT) {
+		memcpy(data, &(uint64_t[2]){1ull << 32, block}, 16);
+		c.cdw10 = 0;
+		c.cdw11 = 4; /* deallocate */
+	}
+	return nvme_execute(n, 1, &c, NULL);
+}
+
+/* The image loses its second half while it is in use, by $NVME_CUT. */
+static void command_cut(struct nvme *n)
+{
+	static const uint8_t all[] = {NVME_WRITE_ZEROES, NVME_DATASET_MANAGEMENT, NVME_WRITE,
+				      NVME_READ,	 NVME_COMPARE,		  NVME_FLUSH};
+	uint64_t iova, last = n->blocks - 1;
+	char *data;
+
+	if (nvme_create_queue(n, 1, 16, -1))
+		die("queue pair");
+	data = vfio_dma_alloc(&n->vfio, NVME_PAGE, &iova);
+	for (int cut = 0; cut < 2; cut++) {
+		for (size_t i = 0; i < sizeof(all); i++) {
+			bool failed = last_block(n, all[i], last, data, iova);
+
+			if (failed != cut)
+				die("command %#x on the last block: %s", all[i],
+				    cut ? "success" : "failed before it is gone");
+			if (all[i] != NVME_FLUSH && last_block(n, all[i], 1, data, iova))
+				die("command %#x on the second block failed", all[i]);
+		}
+		if (!cut)
+			outside("NVME_CUT");
+	}
+}
+
 static const char usage[] =
 	"usage: nvme_driver identify|regs|check ADDRESS\n"
-	"       nvme_driver fill|read|write|perf|lost ADDRESS [OPTION]...\n"
+	"       nvme_driver fill|read|write|perf|lost|cut ADDRESS [OPTION]...\n"
 	"  -n, --nsid N        namespace (1)\n"
 	"  -b, --size BYTES    of one command (4096)\n"
 	"  -a, --offset BYTES  read, write: where (0)\n"
@@ -529,6 +569,8 @@ int main(int argc, char **argv)
 		command_move(&n, &o);
 	} else if (!strcmp(command, "perf")) {
 		command_perf(&n, &o);
+	} else if (!strcmp(command, "cut")) {
+		command_cut(&n);
 	} else if (!strcmp(command, "lost")) {
 		command_lost(&n, &o);
 	} else {
