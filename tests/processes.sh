@@ -88,7 +88,7 @@ if [[ $(id -u) -eq 0 ]] && $nobody test -x "$prog"; then
 	same "a program that became another user has what it needs, when its parent is gone" "0000:01:00.0 ok gone" \
 		"$(as_root --device edu -- sh -c '$nobody sh -c '"'"'exec sh -c "exec sh -c \"cat $tmp/fifo; ls /sys/bus/pci/devices\""'"'"' >$tmp/open/later & mkfifo -m 666 $tmp/fifo'
 		ls "$tmp/open"/uvfio-*/claims >/dev/null; kept=$?; : >"$tmp/fifo"
-		for _ in $(seq 200); do compgen -G "$tmp/open/uvfio-*" >/dev/null || break; sleep 0.05; done
+		for _ in $(seq 2000); do compgen -G "$tmp/open/uvfio-*" >/dev/null || break; sleep 0.05; done
 		echo "$(cat "$tmp/open/later") $([[ $kept -eq 0 ]] && echo ok) $(compgen -G "$tmp/open/uvfio-*" >/dev/null || echo gone)")"
 	user() { # COMMANDS, for a program that root gave some groups and that is nobody then
 		as_root --device edu --device edu --device igb,driver=igb,sriov_numvfs=1 --device igb -- \
