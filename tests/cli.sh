@@ -90,8 +90,10 @@ cat >"$tmp/p.c" <<'C'
 int main(void) { puts("started"); return 3; }
 C
 $CC -static -o "$tmp/static" "$tmp/p.c" && refuses "is a static program" run -- "$tmp/static"
-printf '%s\n' '.section .note.go.buildid, "a", @note' '.long 4, 4, 4' '.asciz "Go\0"' '.asciz "one"' '.text' '.globl _start' '_start: hlt' '.section .note.GNU-stack, "", @progbits' >"$tmp/go.s"
+printf '%s\n' '.section .note.go.buildid, "a", @note' '.long 4, 4, 4' '.asciz "Go\0"' '.asciz "one"' '.text' '.weak _start' '_start: mov $60, %eax' 'xor %edi, %edi' 'syscall' '.section .note.GNU-stack, "", @progbits' >"$tmp/go.s"
 $CC -nostdlib -pie -Wl,--dynamic-linker=/lib64/ld-linux-x86-64.so.2 -o "$tmp/go" "$tmp/go.s" && refuses "is a program in Go without libc" run -- "$tmp/go"
+says 0 "is a program in Go without libc" run -- sh -c "$tmp/go; true"
+$CC -o "$tmp/oldgo" "$tmp/p.c" "$tmp/go.s"; says 3 "a program in Go whose system calls cannot be found" run -- "$tmp/oldgo"
 $CC -static-pie -o "$tmp/static-pie" "$tmp/p.c" 2>/dev/null && refuses "is a static program" run -- "$tmp/static-pie"
 $CC -o "$tmp/dynamic" "$tmp/p.c" && says 3 "" run -- "$tmp/dynamic"
 head -c 3000 "$tmp/dynamic" >"$tmp/cut"; head -c 40 "$tmp/dynamic" >"$tmp/short"; chmod +x "$tmp/cut" "$tmp/short"
