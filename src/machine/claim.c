@@ -73,11 +73,18 @@ static void note(int claim, bool open)
 	sys_pwrite(claim, open ? "1" : "0", 1, 0);
 }
 
-static bool is_left_open(struct machine *m, const struct machine_group *g)
+static bool (*left_open)(unsigned group);
+
+void machine_set_left_open(bool (*fn)(unsigned group))
+{
+	left_open = fn;
+}
+
+bool machine_is_left_open(int claim, unsigned group)
 {
 	char c = '0';
 
-	return sys_pread(g->claim, &c, 1, 0) == 1 && c == '1' && m->left_open && m->left_open(g->id);
+	return sys_pread(claim, &c, 1, 0) == 1 && c == '1' && left_open && left_open(group);
 }
 
 static void drop(int *claim, bool abandon)
@@ -192,7 +199,7 @@ static int claim_take(struct machine *m, struct machine_group *g)
 	if (rc < 0)
 		return rc;
 	g->claim = rc;
-	if (is_left_open(m, g)) {
+	if (machine_is_left_open(g->claim, g->id)) {
 		drop(&g->claim, false);
 		return -EBUSY;
 	}
@@ -231,11 +238,6 @@ static int claim(void *arg, unsigned group, bool take)
 	}
 	pthread_mutex_unlock(&m->plug_lock);
 	return rc;
-}
-
-void machine_set_left_open(struct machine *m, bool (*left_open)(unsigned group))
-{
-	m->left_open = left_open;
 }
 
 void machine_claims_drop(struct machine *m, bool abandon)

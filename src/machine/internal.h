@@ -105,7 +105,6 @@ struct machine {
 	unsigned num_groups;
 	char *claim_dir;
 	char *run_dir; /* with claim_dir */
-	bool (*left_open)(unsigned group); /* or NULL: machine_set_left_open() */
 	bool mmap_auto_off;
 	/*
 	 * Order: plug_lock > vfio's locks > tables_lock (a leaf). plug_lock: hardware or VFs come or
@@ -122,6 +121,8 @@ void machine_unmake(struct machine_slot *slot);
 int machine_plug(struct machine_slot *slot);
 void machine_unplug(struct machine_slot *slot);
 void machine_set_mmap(struct machine_slot *slot, const struct machine_slot *as); /* as the spec of @as has it */
+/* @claim is a locked descriptor of @group's file: did its last owner end without giving it up, and does another process have a descriptor of the group? */
+bool machine_is_left_open(int claim, unsigned group);
 /* Give up all claims; @abandon: close only, the lock is the parent's. */
 void machine_claims_drop(struct machine *m, bool abandon);
 /* @slot has its place in group @id, which is made if need be. */

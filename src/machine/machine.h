@@ -71,8 +71,8 @@ int machine_parse_memlock(const char *text, uint64_t *bytes);
  * or the two ends of a cable, are one process's at a time. One that cannot be made is -EIO for who opens its group, with a line. 0 or -errno with a log line.
  */
 int machine_claim_dir(struct machine *m, const char *run_dir);
-/* Asked before a group is claimed whose last owner ended without giving it up: does another process have a descriptor of it? Then it is -EBUSY. */
-void machine_set_left_open(struct machine *m, bool (*left_open)(unsigned group));
+/* Asked before a group is claimed, or a VF goes, whose last owner ended without giving it up: does another process have a descriptor of it? Then it is -EBUSY. */
+void machine_set_left_open(bool (*left_open)(unsigned group));
 
 /*
  * SR-IOV in a run. How many VFs each PF has is a matter of the run, not of a process: it stands in the run directory, with the view. machine_sync() brings @m into

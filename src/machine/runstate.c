@@ -336,6 +336,8 @@ int machine_group_lock(const char *run_dir, unsigned id)
 		return rc;
 	fd = sys_open(path, O_RDWR | O_CLOEXEC, 0);
 	rc = fd < 0 ? fd : machine_lock(fd, F_WRLCK, false);
+	if (!rc && machine_is_left_open(fd, id))
+		rc = -EBUSY;
 	if (rc && fd >= 0)
 		sys_close(fd);
 	if (rc && rc != -EBUSY)

@@ -119,7 +119,6 @@ static int build(struct machine **out)
 	if (!m)
 		return -ENOMEM;
 	machine_system(m)->device_memory = shim_bar_memory;
-	machine_set_left_open(m, shim_left_open);
 	rc = machine_claim_dir(m, shim.run_dir);
 	if (rc) {
 		log_err(SHIM_WHO, "%s: cannot share groups with other processes: %s", shim.run_dir, strerror(-rc));
@@ -342,6 +341,7 @@ __attribute__((constructor(101))) static void shim_init(void)
 	shim.on = true;
 	shim_attrs_init();
 	shim_cwd_changed();
+	machine_set_left_open(shim_left_open);
 	shim_left_say();
 }
 
