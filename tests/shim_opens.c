@@ -42,13 +42,13 @@ static int seen_of(const char *path, const struct stat *st, int type, struct FTW
 static void long_paths_in_the_view(void)
 {
 	/* not so long that there are more than the 40 links that the kernel follows */
-	char path[500] = DEV, file[3100], link[PATH_MAX], want[PATH_MAX];
+	char path[500] = DEV, file[3100], link[PATH_MAX], want[PATH_MAX] = "";
 	struct dirent **list;
 	struct stat st, direct;
 	glob_t g;
 	int n;
 
-	CHECK(readlink(DEV "/iommu_group", want, sizeof(want)) > 0);
+	CHECK(readlink(DEV "/iommu_group", want, sizeof(want) - 1) > 0);
 	while (strlen(path) < sizeof(path) - 64) {
 		strcat(path, "/subsystem/devices/" ADDRESS);
 		snprintf(file, sizeof(file), "%s/vendor", path);

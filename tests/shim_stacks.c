@@ -1130,6 +1130,18 @@ static void threads_of_the_least_stack(void)
 	CHECK(!failures);
 }
 
+/* A forked child has no machine: its first open makes one, on that stack. */
+static void devices_made_on_the_least_stack(void)
+{
+	pid_t pid = fork();
+
+	if (!pid) {
+		threads_of_the_least_stack();
+		_exit(case_failed);
+	}
+	CHECK(wait_for(pid) == 0);
+}
+
 static int handle = -1, plain_fd = -1;
 
 /* As a program does that starts another with its own descriptors. */
@@ -1240,7 +1252,10 @@ static void fork_in_a_thread(void *fn)
 
 	r.low = mmap(NULL, STACK, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 	pthread_attr_init(&a);
-	CHECK(r.low != MAP_FAILED && !pthread_attr_setstack(&a, r.low, STACK) && !pthread_create(&t, &a, forks, &r));
+	if (r.low == MAP_FAILED || pthread_attr_setstack(&a, r.low, STACK) || pthread_create(&t, &a, forks, &r)) {
+		printf("     no thread\n");
+		exit(1);
+	}
 	pthread_join(t, NULL);
 	pthread_attr_destroy(&a);
 	munmap(r.low, STACK);
@@ -1265,7 +1280,7 @@ static void forks_take_little(void)
 	munmap(forked, 4096);
 }
 
-/* A call past libc comes to a signal handler: beside the frame that the kernel makes it takes no more than others. */
+/* A call past libc, and a path that cannot be read, come to a signal handler: beside the frame that the kernel makes they take no more than others. */
 static void raw_ioctl(void *unused)
 {
 	struct vfio_group_status s = { .argsz = sizeof(s) };
@@ -1278,15 +1293,35 @@ static void raw_signal(void *unused)
 	raw_call(SYS_tgkill, getpid(), raw_call(SYS_gettid, 0, 0, 0, 0, 0, 0), SIGUSR1, 0, 0, 0);
 }
 
+static void bad_path(void *unused)
+{
+	CHECK(open(M, O_RDONLY) == -1 && errno == EFAULT);
+	CHECK(readlink(M, text, sizeof(text)) == -1 && errno == EFAULT);
+}
+
+static void no_memory(void)
+{
+	device();
+	M = mmap(NULL, 4096, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+}
+
+static void memory_gone(void)
+{
+	no_device();
+	munmap(M, 4096);
+}
+
 static void traps_take_little(void)
 {
 	const struct call ioctls = { "a system call of the program's own", "ioctl", raw_ioctl, OURS, device, no_device };
+	const struct call paths = { "open", "a path that cannot be read", bad_path, OURS, no_memory, memory_gone };
 	const struct call signals = { "", "a signal", raw_signal, PLAIN, device, no_device };
 	long frame;
 
 	signal(SIGUSR1, nothing);
 	frame = depth(&signals, NULL);
 	compare(&ioctls, NULL, depth(&ioctls, NULL), frame);
+	compare(&paths, NULL, depth(&paths, NULL), frame);
 	signal(SIGUSR1, SIG_DFL);
 }
 
@@ -1314,6 +1349,7 @@ int main(int argc, char **argv)
 	many_env[0] = "PATH=/bin:/usr/bin";
 	RUN(every_symbol);
 	RUN(threads_of_the_least_stack);
+	RUN(devices_made_on_the_least_stack);
 	RUN(children_on_one_page);
 	RUN(children_leave_nothing);
 	RUN(forks_take_little);
