@@ -6,7 +6,6 @@
 #include "shim/shim.h"
 
 #include <fcntl.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -235,15 +234,6 @@ long shim_open(int dirfd, const char *path, int flags, mode_t mode)
 	return do_open(dirfd, path, flags, mode, NULL);
 }
 
-#define MODE(flags, mode)                                                      \
-	mode_t mode = 0;                                                       \
-	if ((flags) & O_CREAT || ((flags) & O_TMPFILE) == O_TMPFILE) {         \
-		va_list ap;                                                    \
-		va_start(ap, flags);                                           \
-		mode = va_arg(ap, mode_t);                                     \
-		va_end(ap);                                                    \
-	}
-
 static int open_ret(int dirfd, const char *path, int flags, mode_t mode)
 {
 	/* libc's, which is a cancellation point */
@@ -251,27 +241,19 @@ static int open_ret(int dirfd, const char *path, int flags, mode_t mode)
 	return (int)shim_ret(do_open(dirfd, path, flags, mode, real));
 }
 
-EXPORT int open(const char *path, int flags, ...)
+/* Not by <stdarg.h>, for which all registers that arguments may be in are stored: a mode that was not passed is no matter, since the kernel does not look at it then. */
+EXPORT int open_path(const char *path, int flags, mode_t mode) __asm__("open");
+EXPORT int open64_path(const char *path, int flags, mode_t mode) __asm__("open64") __attribute__((alias("open")));
+EXPORT int openat_path(int dirfd, const char *path, int flags, mode_t mode) __asm__("openat");
+EXPORT int openat64_path(int dirfd, const char *path, int flags, mode_t mode) __asm__("openat64") __attribute__((alias("openat")));
+
+EXPORT int open_path(const char *path, int flags, mode_t mode)
 {
-	MODE(flags, mode);
 	return open_ret(AT_FDCWD, path, flags, mode);
 }
 
-EXPORT int open64(const char *path, int flags, ...)
+EXPORT int openat_path(int dirfd, const char *path, int flags, mode_t mode)
 {
-	MODE(flags, mode);
-	return open_ret(AT_FDCWD, path, flags, mode);
-}
-
-EXPORT int openat(int dirfd, const char *path, int flags, ...)
-{
-	MODE(flags, mode);
-	return open_ret(dirfd, path, flags, mode);
-}
-
-EXPORT int openat64(int dirfd, const char *path, int flags, ...)
-{
-	MODE(flags, mode);
 	return open_ret(dirfd, path, flags, mode);
 }
 

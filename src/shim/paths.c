@@ -285,11 +285,12 @@ static enum where look(int dirfd, const char *path, struct shim_path *p)
 static __attribute__((noinline)) bool walk(int dirfd, const char *path, bool again, bool follow, struct shim_path *p)
 {
 	struct shim_walk w = { .dirfd = dirfd, .path = path, .again = again, .follow = follow, .p = p };
+	bool had = p->room;
 	long room;
 
 	if (!shim_run(shim_walk, &w))
 		return false;
-	if (!w.is_long)
+	if (!w.is_long || had)
 		return true;
 	shim_block_signals(&p->mask);
 	room = sys_call(SYS_mmap, 0, SHIM_PATH_LONG, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
