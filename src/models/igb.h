@@ -122,6 +122,7 @@ struct igb {
 	atomic_bool steers; /* there is a filter in igb_steer.c */
 	atomic_uint vfs;    /* the virtual functions that are enabled, a bit each */
 	pthread_mutex_t ctl, mbx;
+	uint64_t asked[IGB_VFS]; /* with mbx: when a VF sent what was not read yet, in ns; 0: nothing */
 	uint16_t nvm[IGB_NVM_WORDS];
 	struct igb_spi spi;
 	uint16_t phy[32];

@@ -289,7 +289,15 @@ void igb_host_link(struct igb *g)
 	pthread_mutex_lock(&g->host.lock);
 	for (unsigned vf = 0; vf < IGB_VFS; vf++) {
 		msg = PF_CONTROL | (g->host.vf[vf].cts ? MSG_CTS : 0);
-		if (igb_vf_enabled(g, vf) && take_buffer(g, vf))
+		if (!igb_vf_enabled(g, vf) || !take_buffer(g, vf))
+			continue;
+		/*
+		 * With a message in it that waits for our lock, it is not ours to write to. The
+		 * answer wakes the VF as well.
+		 */
+		if (get(g, IGB_MBVFICR) & MBVFICR_REQ(vf))
+			put(g, IGB_P2VMAILBOX(vf), 0);
+		else
 			say(g, vf, &msg, 1);
 	}
 	pthread_mutex_unlock(&g->host.lock);

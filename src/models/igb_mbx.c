@@ -5,6 +5,7 @@
  * is a message, or that one was read. V2PMAILBOX holds the state; P2VMAILBOX, the other end, shows
  * the part that both share. What is in a message is the drivers' own agreement.
  */
+#include <time.h>
 #include "models/igb.h"
 
 #define SHARED	     (MAILBOX_VFU | MAILBOX_PFU)
@@ -54,11 +55,46 @@ static void own(struct igb *g, unsigned vf, uint32_t value, uint32_t mine, uint3
 		set(g, off, 0, mine);
 }
 
+static uint64_t now_ns(void)
+{
+	struct timespec ts;
+
+	clock_gettime(CLOCK_MONOTONIC, &ts);
+	return (uint64_t)ts.tv_sec * 1000000000u + (uint64_t)ts.tv_nsec;
+}
+
+/*
+ * A VF's driver that is not answered within a second says nothing more until it is started again
+ * (Linux's igbvf, DPDK's), and nobody sees why: so what became of its message is said here.
+ */
+#define PATIENCE_NS 1000000000ull
+
+static void message_done(struct igb *g, unsigned vf, uint64_t asked, bool read)
+{
+	uint64_t took = now_ns() - asked;
+
+	if (!read)
+		uvfio_log(g->dev, UVFIO_LOG_WARN,
+			  "virtual function %u: its message to the physical function is lost: that "
+			  "one's driver wrote over it and had not read it",
+			  vf);
+	else if (took > PATIENCE_NS)
+		uvfio_log(g->dev, UVFIO_LOG_WARN,
+			  "virtual function %u: its message to the physical function was read after "
+			  "%llu ms: its driver may not wait any more",
+			  vf, (unsigned long long)(took / 1000000));
+}
+
 static void from_pf(struct igb *g, unsigned vf, uint32_t value)
 {
+	uint64_t asked = 0;
 	uint32_t news = 0;
 
 	pthread_mutex_lock(&g->mbx);
+	if (value & (MAILBOX_ACK | MAILBOX_STS | P2VMAILBOX_RVFU)) {
+		asked = g->asked[vf];
+		g->asked[vf] = 0;
+	}
 	if (value & MAILBOX_STS)
 		news |= V2PMAILBOX_PFSTS;
 	if (value & MAILBOX_ACK)
@@ -70,6 +106,8 @@ static void from_pf(struct igb *g, unsigned vf, uint32_t value)
 		set(g, IGB_MBVFICR, MBVFICR_REQ(vf) | MBVFICR_ACK(vf), 0);
 	}
 	pthread_mutex_unlock(&g->mbx);
+	if (asked && value & (MAILBOX_ACK | MAILBOX_STS))
+		message_done(g, vf, asked, value & MAILBOX_ACK);
 	if (news)
 		igb_irq_mailbox(g, vf);
 }
@@ -86,8 +124,10 @@ static void from_vf(struct igb *g, unsigned vf, uint32_t value)
 	bool wanted;
 
 	pthread_mutex_lock(&g->mbx);
-	if (value & MAILBOX_REQ)
+	if (value & MAILBOX_REQ) {
 		news |= MBVFICR_REQ(vf);
+		g->asked[vf] = now_ns();
+	}
 	if (value & MAILBOX_ACK)
 		news |= MBVFICR_ACK(vf);
 	set(g, IGB_MBVFICR, 0, news);
@@ -130,6 +170,7 @@ void igb_mbx_vf_reset(struct igb *g, unsigned vf)
 {
 	pthread_mutex_lock(&g->mbx);
 	set(g, IGB_V2PMAILBOX(vf), MAILBOX_VFU | V2PMAILBOX_PFSTS | V2PMAILBOX_PFACK, 0);
+	g->asked[vf] = 0;
 	set(g, IGB_VFLRE, 0, 1u << vf);
 	pthread_mutex_unlock(&g->mbx);
 	tell_pf(g);

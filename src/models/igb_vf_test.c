@@ -4,6 +4,7 @@
  * reset, interrupts, what is apart; the model in place of a host's driver; drivers that make no
  * sense.
  */
+#include <fcntl.h>
 #include "models/test_ports.h"
 
 static void test_identity(void **state)
@@ -95,6 +96,58 @@ static void test_mailbox(void **state)
 	assert_int_equal(r(IGB_MBVFICR), MBVFICR_REQ(1));
 	assert_int_equal(r(IGB_ICR), 0);
 	stop();
+}
+
+static size_t log_taken(int fd, char *text, size_t size)
+{
+	ssize_t n = read(fd, text, size - 1);
+
+	text[n > 0 ? n : 0] = '\0';
+	return strlen(text);
+}
+
+/* A message that the PF's driver writes over before it read it is lost, and that is said; one that it reads is not. */
+static void test_lost_message(void **state)
+{
+	struct port *vf = &port[1];
+	char text[1024];
+	int fds[2];
+
+	assert_int_equal(pipe2(fds, O_NONBLOCK | O_CLOEXEC), 0);
+	start();
+	log_set(fds[1], LOG_WARN);
+	for (unsigned read_first = 0; read_first < 2; read_first++) {
+		pw(vf, IGB_V2PMAILBOX(0), MAILBOX_VFU);
+		pw(vf, IGB_VMBMEM(0), 2);
+		pw(vf, IGB_V2PMAILBOX(0), MAILBOX_REQ);
+		w(IGB_P2VMAILBOX(1), MAILBOX_PFU);
+		if (read_first)
+			w(IGB_P2VMAILBOX(1), MAILBOX_ACK | MAILBOX_PFU);
+		w(IGB_MBVFICR, MBVFICR_REQ(1));
+		w(IGB_VMBMEM(1), 0x40000000);
+		assert_int_equal(log_taken(fds[0], text, sizeof(text)), 0);
+		w(IGB_P2VMAILBOX(1), MAILBOX_STS);
+		if (read_first) {
+			assert_int_equal(log_taken(fds[0], text, sizeof(text)), 0);
+		} else {
+			assert_true(log_taken(fds[0], text, sizeof(text)));
+			assert_non_null(strstr(text, "virtual function 1: its message"));
+			assert_non_null(strstr(text, "wrote over it"));
+		}
+		/* once, and not of a message of the PF's own */
+		w(IGB_P2VMAILBOX(1), MAILBOX_STS);
+		w(IGB_P2VMAILBOX(0), MAILBOX_STS);
+		assert_int_equal(log_taken(fds[0], text, sizeof(text)), 0);
+	}
+	/* nor of what one said that was reset since */
+	pw(vf, IGB_V2PMAILBOX(0), MAILBOX_REQ);
+	pw(vf, IGB_CTRL, CTRL_RST);
+	w(IGB_P2VMAILBOX(1), MAILBOX_STS);
+	assert_int_equal(log_taken(fds[0], text, sizeof(text)), 0);
+	log_set(2, LOG_WARN);
+	stop();
+	close(fds[0]);
+	close(fds[1]);
 }
 
 static void test_interrupts(void **state)
@@ -408,6 +461,34 @@ static void test_host(void **state)
 	stop();
 }
 
+/* What the host has to say of the link does not cost a VF its message. */
+static void test_link_and_message(void **state)
+{
+	struct port *vf = &port[1];
+
+	start();
+	pci_sriov_host_drives(fn);
+	pw(vf, IGB_CTRL, CTRL_RST);
+	assert_int_equal(ask2(1, 1, 0), 0x80000001);
+	/* one that nobody has taken yet: as if the host were at another one's */
+	w(IGB_MBVFIMR, 0);
+	pw(vf, IGB_V2PMAILBOX(0), MAILBOX_VFU);
+	pw(vf, IGB_VMBMEM(0), 5);
+	pw(vf, IGB_VMBMEM(0) + 4, 1522);
+	pw(vf, IGB_V2PMAILBOX(0), MAILBOX_REQ);
+	pci_function_free(port[FAR].f, false);
+	port[FAR].f = NULL;
+	assert_false(pr(vf, IGB_STATUS) & STATUS_LU);
+	assert_int_equal(pr(&port[0], IGB_VMBMEM(0)), 0x100); /* the other has none */
+	assert_int_equal(pr(vf, IGB_VMBMEM(0)), 5);
+	assert_int_equal(pr(vf, IGB_V2PMAILBOX(0)), 0);
+	w(IGB_MBVFIMR, 0xff);
+	pw(vf, IGB_V2PMAILBOX(0), MAILBOX_ACK); /* which has the host look again */
+	assert_int_equal(pr(vf, IGB_V2PMAILBOX(0)), V2PMAILBOX_PFSTS | V2PMAILBOX_PFACK);
+	assert_int_equal(pr(vf, IGB_VMBMEM(0)), DONE | 5);
+	stop();
+}
+
 /* Random stores and loads through both VFs and the PF, with VFs resetting and going away. */
 static void *hostile(void *arg)
 {
@@ -525,7 +606,8 @@ int main(void)
 		cmocka_unit_test(test_interrupts),     cmocka_unit_test(test_vf_reset),
 		cmocka_unit_test(test_disable),	       cmocka_unit_test(test_apart),
 		cmocka_unit_test(test_host),	       cmocka_unit_test(test_hostile),
-		cmocka_unit_test(test_hostile_hosted),
+		cmocka_unit_test(test_hostile_hosted), cmocka_unit_test(test_lost_message),
+		cmocka_unit_test(test_link_and_message),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
