@@ -302,14 +302,17 @@ static bool case_tso(void)
 	return true;
 }
 
-/* Inserted by the device or in the frame; taken out or left there: the sender's device inserts while it also strips (CTRL.VME). */
+/* Inserted by the device or in the frame; taken out or left there, whether or not the sender's device strips, too. */
 static bool case_vlan(void)
 {
-	struct setup tagging = {.rx = RTE_ETH_RX_OFFLOAD_VLAN_STRIP, .tx = RTE_ETH_TX_OFFLOAD_VLAN_INSERT};
+	struct setup stripping = {.rx = RTE_ETH_RX_OFFLOAD_VLAN_STRIP, .tx = RTE_ETH_TX_OFFLOAD_VLAN_INSERT};
+	struct setup tagging = {.tx = RTE_ETH_TX_OFFLOAD_VLAN_INSERT};
 	struct rte_mbuf *m;
 
-	for (int strip = 0; strip < 2; strip++) {
-		if (!both_setup(&tagging, strip ? &tagging : &plain))
+	for (int way = 0; way < 4; way++) {
+		bool strip = way & 1;
+
+		if (!both_setup(way & 2 ? &stripping : &tagging, strip ? &stripping : &plain))
 			return false;
 		for (unsigned i = 0; i < 100; i++) {
 			uint16_t tci = (uint16_t)(i * 2654435761u >> 16), len = (uint16_t)(60 + i * 14);
