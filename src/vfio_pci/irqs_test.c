@@ -88,6 +88,17 @@ static void test_intx_errors(void **state)
 	assert_int_equal(set_irqs(&t, INTX, 0, 1, EVENTFD | UNMASK, &fd), 0);
 	assert_int_equal(set_irqs(&t, INTX, 0, 1, EVENTFD | UNMASK, &fd), -EBUSY);
 	assert_int_equal(set_irqs(&t, INTX, 0, 1, EVENTFD | UNMASK, &bad), -EBADF);
+	/* one that is closed makes room for another, and is not closed while there is a duplicate */
+	{
+		int again = dup(fd), other = eventfd(0, EFD_NONBLOCK);
+
+		close(fd);
+		assert_int_equal(set_irqs(&t, INTX, 0, 1, EVENTFD | UNMASK, &other), -EBUSY);
+		close(again);
+		assert_int_equal(set_irqs(&t, INTX, 0, 1, EVENTFD | UNMASK, &other), 0);
+		assert_int_equal(set_irqs(&t, INTX, 0, 1, EVENTFD | UNMASK, &other), -EBUSY);
+		fd = other;
+	}
 	assert_int_equal(set_irqs(&t, INTX, 0, 1, EVENTFD | UNMASK, &none), 0);
 	assert_int_equal(set_irqs(&t, INTX, 0, 1, EVENTFD | UNMASK, &none), 0);
 	assert_int_equal(set_irqs(&t, INTX, 0, 0, NONE | TRIGGER, NULL), 0);
