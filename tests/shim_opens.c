@@ -108,6 +108,10 @@ static void long_paths_outside(void)
 	snprintf(path, sizeof(path), "/sys/bus/pci/../../..%s/no-such-name", deep);
 	FAILS(open(path, O_RDONLY), ENOENT);
 	CHECK(!mkdir(path, 0700) && !rmdir(path) && !blocked(SIGUSR1));
+	/* with a link at its end that leads into the view and out of it once more */
+	snprintf(path, sizeof(path), "/sys/bus/pci/../../..%s/way", deep);
+	is_read(path, "text");
+	CHECK(!blocked(SIGUSR1));
 	/* a working directory with a long name */
 	CHECK(getcwd(here, sizeof(here)) && !chdir(deep));
 	CHECK(getcwd(path, sizeof(path)) && !strcmp(path, deep));
@@ -251,7 +255,7 @@ static void cancelled(void)
 
 int main(void)
 {
-	char name[700], part[201], target[128];
+	char name[700], part[201], target[700];
 	int fd;
 
 	if (!mkdtemp(dir)) {
@@ -271,6 +275,9 @@ int main(void)
 	close(fd);
 	snprintf(name, sizeof(name), "%s/led", deep);
 	CHECK(!symlink(DEV, name));
+	snprintf(name, sizeof(name), "%s/way", deep);
+	snprintf(target, sizeof(target), DEV "/../../../..%s/file", deep);
+	CHECK(!symlink(target, name));
 	snprintf(fifo[0], sizeof(fifo[0]), "%s/fifo", dir);
 	snprintf(fifo[1], sizeof(fifo[1]), "/sys/bus/pci/../../..%s/fifo", dir);
 	snprintf(fifo[2], sizeof(fifo[2]), "%s/out/fifo", dir);
