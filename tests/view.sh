@@ -39,9 +39,10 @@ for _ in range(2):
     print(n, end=" " if not _ else "\n"); c.rewinddir(d)')"
 # a host with devices of its own: a /dev and a /sys of ours, in a mount namespace
 cat >"$tmp/host" <<'END'
-mount -t tmpfs none "$tmp/dev" && cp -a /dev/null /dev/zero /dev/urandom /dev/fd /dev/tty "$tmp/dev" 2>/dev/null
+mount -t tmpfs none "$tmp/dev" || exit 3
+for f in null zero urandom; do touch "$tmp/dev/$f"; mount --bind "/dev/$f" "$tmp/dev/$f" || exit 3; done
 mkdir -p "$tmp/dev/vfio/devices"; touch "$tmp/dev/iommu" "$tmp/dev/vfio/7" "$tmp/dev/vfio/devices/vfio0"
-mount --move "$tmp/dev" /dev || exit 3
+mount --rbind "$tmp/dev" /dev || exit 3
 [ -e /dev/iommu ] || exit 3
 exec "$@"
 END
