@@ -68,7 +68,7 @@ frame = $(if $(or $(SANITIZE),$(filter -O0,$(OPT))),,$(if $(findstring clang,$(C
 	-Wframe-larger-than=$(FRAME) -Werror=frame-larger-than,-Werror=frame-larger-than=$(FRAME)))
 $(BUILD)/obj/%.o: FRAME = 24576
 $(BUILD)/obj/src/shim/%.o: FRAME = 768
-$(patsubst %,$(BUILD)/obj/src/shim/%.o,attrs handles keep left openat2 shim vfs walk): FRAME = 24576
+$(patsubst %,$(BUILD)/obj/src/shim/%.o,attrs handles keep left openat2 shim sigopen vfs walk): FRAME = 24576
 # writes the view for `uvfio run`, on the stack of its main thread
 $(BUILD)/obj/src/machine/view.o: FRAME = 163840
 $(BUILD)/obj/%.o: %.c

@@ -36,6 +36,7 @@
 #include <sys/select.h>
 #include <sys/sendfile.h>
 #include <sys/shm.h>
+#include <sys/signalfd.h>
 #include <sys/socket.h>
 #include <sys/statfs.h>
 #include <sys/statvfs.h>
@@ -936,6 +937,20 @@ static char alternate[65536];
 static const stack_t alternate_stack = { .ss_sp = alternate, .ss_size = sizeof(alternate) };
 USE(sigaltstack, "a stack", f(&alternate_stack, NULL));
 CALL(pthread_attr_setsigmask_np, "a mask", PLAIN, f(&attr, &set), pthread_attr_init(&attr), pthread_attr_destroy(&attr));
+CALL(pthread_attr_getsigmask_np, "a mask", PLAIN, f(&attr, &set_was), { pthread_attr_init(&attr); pthread_attr_setsigmask_np(&attr, &set); },
+     pthread_attr_destroy(&attr));
+static sigset_t sent; /* SIGBUS, which is blocked and is sent: libc's own functions find it as well */
+static siginfo_t sent_info;
+static const struct timespec at_once;
+static int sent_sig;
+#define SENT(sym, ...) CALL(sym, "what was sent", PLAIN, { raise(SIGBUS); f(__VA_ARGS__); }, \
+	{ sigemptyset(&sent); sigaddset(&sent, SIGBUS); sigprocmask(SIG_BLOCK, &sent, NULL); }, \
+	{ signal(SIGBUS, SIG_IGN); signal(SIGBUS, SIG_DFL); sigprocmask(SIG_UNBLOCK, &sent, NULL); })
+SENT(sigtimedwait, &sent, &sent_info, &at_once);
+SENT(sigwaitinfo, &sent, &sent_info);
+SENT(sigwait, &sent, &sent_sig);
+SENT(sigpending, &set_was);
+CALL(signalfd, "all", PLAIN, A = f(-1, &sent, 0), sigfillset(&sent), close(A));
 
 /* by number */
 CALL(syscall, "nothing of ours", PLAIN, f(SYS_getpid), (void)0, (void)0);

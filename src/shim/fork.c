@@ -87,6 +87,7 @@ void shim_after_fork(void)
 	pthread_mutex_init(&shim.build_lock, NULL);
 	fd_room_abandon();
 	vfio_keeper_abandon();
+	shim_signals_abandon();
 	shim_stacks_abandon();
 	shim_lists_abandon();
 	shim_on_stack(after_fork, NULL);
@@ -267,11 +268,14 @@ static void env_give(struct env *e)
 
 EXPORT int execve(const char *path, char *const argv[], char *const envp[])
 {
+	struct shim_exec_mask m;
 	struct env e;
 	long rc = -ENOMEM;
 
 	if (env_take(&e, envp)) {
+		shim_mask_for_exec(&m, true);
 		rc = sys_call(SYS_execve, (long)path, (long)argv, (long)e.envp, 0, 0, 0);
+		shim_mask_after_exec(&m);
 		env_give(&e);
 	}
 	return (int)shim_ret(rc);
@@ -284,11 +288,14 @@ EXPORT int execv(const char *path, char *const argv[])
 
 EXPORT int execveat(int fd, const char *path, char *const argv[], char *const envp[], int flags)
 {
+	struct shim_exec_mask m;
 	struct env e;
 	long rc = -ENOMEM;
 
 	if (env_take(&e, envp)) {
+		shim_mask_for_exec(&m, true);
 		rc = sys_call(SYS_execveat, fd, (long)path, (long)argv, (long)e.envp, flags, 0);
+		shim_mask_after_exec(&m);
 		env_give(&e);
 	}
 	return (int)shim_ret(rc);
@@ -306,13 +313,16 @@ EXPORT int fexecve(int fd, char *const argv[], char *const envp[])
 /* These search PATH, and a script without "#!" goes to the shell: libc's part. */
 EXPORT int execvpe(const char *file, char *const argv[], char *const envp[])
 {
+	struct shim_exec_mask m;
 	struct env e;
 	int rc;
 
 	NEXT(execvpe);
 	if (!env_take(&e, envp))
 		return (int)shim_ret(-ENOMEM);
+	shim_mask_for_exec(&m, true);
 	rc = real(file, argv, e.envp);
+	shim_mask_after_exec(&m);
 	env_give(&e);
 	return rc;
 }
@@ -363,13 +373,16 @@ EXPORT int execle(const char *path, const char *arg, ...)
 EXPORT int posix_spawn(pid_t *pid, const char *path, const posix_spawn_file_actions_t *fa, const posix_spawnattr_t *attr, char *const argv[],
 		       char *const envp[])
 {
+	struct shim_exec_mask m;
 	struct env e;
 	int rc;
 
 	NEXT(posix_spawn);
 	if (!env_take(&e, envp))
 		return ENOMEM;
+	shim_mask_for_exec(&m, false);
 	rc = real(pid, path, fa, attr, argv, e.envp);
+	shim_mask_after_exec(&m);
 	env_give(&e);
 	return rc;
 }
@@ -377,13 +390,16 @@ EXPORT int posix_spawn(pid_t *pid, const char *path, const posix_spawn_file_acti
 EXPORT int posix_spawnp(pid_t *pid, const char *file, const posix_spawn_file_actions_t *fa, const posix_spawnattr_t *attr, char *const argv[],
 			char *const envp[])
 {
+	struct shim_exec_mask m;
 	struct env e;
 	int rc;
 
 	NEXT(posix_spawnp);
 	if (!env_take(&e, envp))
 		return ENOMEM;
+	shim_mask_for_exec(&m, false);
 	rc = real(pid, file, fa, attr, argv, e.envp);
+	shim_mask_after_exec(&m);
 	env_give(&e);
 	return rc;
 }

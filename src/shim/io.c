@@ -423,6 +423,8 @@ __attribute__((constructor(101))) static void resolve(void)
 			return shim_ret(ours);                                                                        \
 		if (kernel == -1 && errno == EFAULT)                                                                  \
 			efault(what, buf, n);                                                                         \
+		if (what == SHIM_READ)                                                                                \
+			shim_signal_was_read(kernel);                                                                 \
 		return kernel;                                                                                        \
 	} while (0)
 

@@ -14,7 +14,7 @@
  * handler they are saved; who sets the first one waits until nobody is in a call that counts on
  * there being none. That is known by the stack that such a call is on.
  */
-#include "shim/shim.h"
+#include "shim/signals.h"
 
 #include <dlfcn.h>
 #include <string.h>
@@ -135,6 +135,8 @@ long shim_run(long (*fn)(void *arg), void *arg)
 	leave(&c);
 	if (open < 0)
 		shim_restore_signals(&mask);
+	else
+		shim_settle();
 	left(&c);
 	return ret;
 }
@@ -146,13 +148,14 @@ long shim_run_fault(const ucontext_t *uc, long (*fn)(void *arg), void *arg)
 	long ret;
 
 	shim_check_fork();
+	/* a guarded copy may need what the program has blocked */
+	memcpy(&mask, &uc->uc_sigmask, sizeof(mask));
+	shim_open_own(mask);
 	enter(&c);
 	ret = on_stack(-1, &uc->uc_stack, fn, arg);
 	leave(&c);
-	if (c.type != PTHREAD_CANCEL_DEFERRED) {
-		memcpy(&mask, &uc->uc_sigmask, sizeof(mask));
+	if (c.type != PTHREAD_CANCEL_DEFERRED || shim_any_held())
 		shim_restore_signals(&mask);
-	}
 	left(&c);
 	return ret;
 }

@@ -418,6 +418,20 @@ long shim_sigaction(int sig, const struct shim_ksigaction *act, struct shim_ksig
 long shim_sigmask(int how, const uint64_t *set, uint64_t *old);
 /* Block everything but our three; for the time that one of our locks is held. */
 void shim_block_signals(uint64_t *saved);
+/* In the handler of a fault: our three are open, where @mask is what was interrupted. */
+void shim_open_own(uint64_t mask);
+/* What was sent to the program in the middle of a call of ours is for it to have now. */
+void shim_settle(void);
+/* Around an exec (@self), or what makes a child with another image: the kernel's mask is what the program believes. */
+struct shim_exec_mask {
+	uint64_t mask;
+	bool changed;
+};
+void shim_mask_for_exec(struct shim_exec_mask *m, bool self);
+void shim_mask_after_exec(const struct shim_exec_mask *m);
+void shim_signals_abandon(void); /* in a forked child, which has nothing that was sent to its parent */
+/* The program read @n bytes of a file: if that was a signal, what the kernel blocks for its sake is open again. */
+void shim_signal_was_read(long n);
 void shim_restore_signals(const uint64_t *saved);
 
 /* ---- seccomp.c ---- */

@@ -6,12 +6,9 @@
  *
  * In the kernel's terms throughout (rt_sigaction, 64-bit masks): libc's structures are taken apart in the wrappers at the end.
  */
-#include "shim/shim.h"
+#include "shim/signals.h"
 
-#include <poll.h>
 #include <string.h>
-#include <sys/epoll.h>
-#include <sys/select.h>
 #include <sys/syscall.h>
 #include <ucontext.h>
 #include <unistd.h>
@@ -23,16 +20,14 @@
 #endif
 #define SA_RESTORER_FLAG 0x04000000ul /* asm/signal.h */
 
-#define BIT(sig) (1ull << ((sig) - 1))
-#define OURS     (BIT(SIGSEGV) | BIT(SIGBUS) | BIT(SIGSYS))
 /* what instructions of ours may give while an access is carried out: blocked, it would kill */
 #define FAULTS (OURS | BIT(SIGFPE) | BIT(SIGILL) | BIT(SIGTRAP))
-/* libc's own two (SIGCANCEL, SIGSETXID), which no program may touch */
-#define LIBC_OWN (BIT(32) | BIT(33))
-#define SETXID	 BIT(33) /* setuid() waits until every thread has had it */
+#define SETXID BIT(33) /* setuid() waits until every thread has had it */
+/* the mask in the middle of a call of ours */
+#define MIDDLE (~(OURS | SETXID | BIT(SIGKILL) | BIT(SIGSTOP)))
 #define NUM_SIGNALS 64
 
-static const int ours[] = { SIGSEGV, SIGBUS, SIGSYS };
+static const int ours[NUM_OURS] = { SIGSEGV, SIGBUS, SIGSYS };
 
 /*
  * The program's actions for our three. Two places each, so that a handler never reads one that is being written; and the bits of our three
@@ -45,15 +40,7 @@ static struct {
 static uint64_t mask_bits[NUM_SIGNALS + 1];
 static pthread_mutex_t action_lock = PTHREAD_MUTEX_INITIALIZER; /* writers of the two; a leaf, taken with signals blocked */
 
-/* what a thread believes to have blocked of our three, and what arrived meanwhile */
-struct held {
-	uint64_t blocked, pending;
-	siginfo_t info[ARRAY_SIZE(ours)];
-	bool open; /* our three were seen to be open in this thread */
-	/* the frame of the program's handler that runs now: a fault below it, on the same stack, is a fault in the handler */
-	uintptr_t frame[ARRAY_SIZE(ours)];
-};
-static __thread struct held held __attribute__((tls_model("initial-exec")));
+__thread struct shim_self shim_self __attribute__((tls_model("initial-exec")));
 
 /* mov $15, %rax; syscall: rt_sigreturn. These very bytes are how debuggers and unwinders know a signal frame. */
 extern const char shim_restorer[] __attribute__((visibility("hidden")));
@@ -70,31 +57,44 @@ __asm__(".text\n"
 
 static void on_signal(int sig, siginfo_t *info, void *ucontext);
 
-static int slot(int sig)
-{
-	return sig == SIGSEGV ? 0 : sig == SIGBUS ? 1 : sig == SIGSYS ? 2 : -1;
-}
-
 static long raw_sigaction(int sig, const struct shim_ksigaction *act, struct shim_ksigaction *old)
 {
 	return sys_call(SYS_rt_sigaction, sig, (long)act, (long)old, sizeof(uint64_t), 0, 0);
 }
 
-static long raw_sigmask(int how, const uint64_t *set, uint64_t *old)
+long shim_raw_sigmask(int how, const uint64_t *set, uint64_t *old)
 {
 	return sys_call(SYS_rt_sigprocmask, how, (long)set, (long)old, sizeof(uint64_t), 0, 0);
 }
 
 void shim_block_signals(uint64_t *saved)
 {
-	uint64_t all = ~(OURS | SETXID);
+	uint64_t all = MIDDLE;
 
-	raw_sigmask(SIG_BLOCK, &all, saved);
+	shim_raw_sigmask(SIG_SETMASK, &all, saved);
 }
 
 void shim_restore_signals(const uint64_t *saved)
 {
-	raw_sigmask(SIG_SETMASK, saved, NULL);
+	shim_raw_sigmask(SIG_SETMASK, saved, NULL);
+	shim_settle();
+}
+
+void shim_open_own(uint64_t mask)
+{
+	uint64_t three = OURS;
+
+	if (mask & OURS)
+		shim_raw_sigmask(SIG_UNBLOCK, &three, NULL);
+}
+
+void shim_settle(void)
+{
+	uint64_t k;
+
+	if (!shim_any_held() || shim_inside() || shim_raw_sigmask(SIG_BLOCK, NULL, &k))
+		return;
+	shim_unhold(shim_mask_from_kernel(k));
 }
 
 static bool is_function(const void *handler)
@@ -122,7 +122,7 @@ long shim_sigaction(int sig, const struct shim_ksigaction *act, struct shim_ksig
 {
 	struct shim_ksigaction new, was;
 	uint64_t mask;
-	int s = slot(sig);
+	int s = shim_slot(sig);
 	unsigned now;
 	long rc = 0;
 
@@ -138,12 +138,12 @@ long shim_sigaction(int sig, const struct shim_ksigaction *act, struct shim_ksig
 	if (s < 0) {
 		if (act) {
 			new = *act;
-			new.mask &= ~OURS;
+			new.mask = shim_mask_to_kernel(new.mask);
 		}
 		rc = raw_sigaction(sig, act ? &new : NULL, &was);
-		was.mask |= mask_bits[sig];
+		was.mask = (was.mask & ~CARRIER) | mask_bits[sig];
 		if (!rc && act)
-			mask_bits[sig] = act->mask & OURS;
+			mask_bits[sig] = act->mask & (KEPT | CARRIER);
 	} else {
 		now = atomic_load(&prog[s].now);
 		was = prog[s].act[now];
@@ -151,6 +151,8 @@ long shim_sigaction(int sig, const struct shim_ksigaction *act, struct shim_ksig
 			prog[s].act[!now] = *act;
 			atomic_store(&prog[s].now, !now);
 			rc = install(sig, act);
+			if (act->handler == (void *)SIG_IGN)
+				shim_drop_held(BIT(sig));
 		}
 	}
 	pthread_mutex_unlock(&action_lock);
@@ -170,25 +172,60 @@ static void resend(int sig, const siginfo_t *info)
 static void default_action(int sig, siginfo_t *info, bool again)
 {
 	struct shim_ksigaction dfl = { .handler = (void *)SIG_DFL, .flags = SA_RESTORER_FLAG, .restorer = (void *)(uintptr_t)shim_restorer };
+	uint64_t bit = BIT(sig);
 
 	raw_sigaction(sig, &dfl, NULL);
 	/* a fault happens again when the instruction does, and the core shows it there */
-	if (!again)
-		resend(sig, info);
+	if (again)
+		return;
+	shim_raw_sigmask(SIG_UNBLOCK, &bit, NULL);
+	resend(sig, info);
 }
 
-static bool in_handler(int s, const ucontext_t *uc)
+/*
+ * @k is what the kernel blocks in a thread that we have not seen yet, and @truth: nobody of us has written it. Notes what the program believes of it; returns what the kernel shall block.
+ */
+static uint64_t looked_at(uint64_t k, bool truth)
 {
-	uintptr_t sp = (uintptr_t)uc->uc_mcontext.gregs[REG_RSP], f = held.frame[s];
-
-	/* above: the handler was left by longjmp. Far below: another stack. 1 MiB is deeper than handlers go. */
-	return f && sp < f && f - sp < 1u << 20;
+	shim_self.seen = true;
+	shim_self.carrier = k & CARRIER;
+	/* SIGSYS goes with SIGSEGV: who made this thread may have blocked them, and a mask that names them names both */
+	shim_self.sys = k & (truth ? BIT(SIGSYS) : BIT(SIGSYS) | CARRIER);
+	if (k & (OURS | CARRIER))
+		shim_will_have_handlers();
+	if (k & BIT(SIGSEGV))
+		k |= CARRIER;
+	else if (truth)
+		k &= ~CARRIER;
+	return k & ~KEPT;
 }
 
-static void call_handler(int sig, int s, const struct shim_ksigaction *act, siginfo_t *info, ucontext_t *uc)
+static void look_at_mask(bool truth)
+{
+	uint64_t k = 0, want;
+
+	shim_raw_sigmask(SIG_BLOCK, NULL, &k);
+	want = looked_at(k, truth);
+	if (want != k)
+		shim_raw_sigmask(SIG_SETMASK, &want, NULL);
+}
+
+/* What the program believes to have blocked in this thread, where @uc was interrupted. */
+static uint64_t believed(const ucontext_t *uc)
+{
+	uintptr_t sp = (uintptr_t)uc->uc_mcontext.gregs[REG_RSP];
+	uint64_t k;
+
+	/* @uc has the mask to go back to */
+	if (shim_self.wait_frame && shim_self.wait_frame - sp < 4096)
+		return shim_self.wait_mask;
+	memcpy(&k, &uc->uc_sigmask, sizeof(k));
+	return shim_mask_from_kernel(k);
+}
+
+static void call_handler(int sig, const struct shim_ksigaction *act, siginfo_t *info, ucontext_t *uc)
 {
 	uint64_t mask;
-	uintptr_t outer = held.frame[s];
 
 	if (act->flags & SA_RESETHAND) {
 		struct shim_ksigaction dfl = *act;
@@ -198,42 +235,51 @@ static void call_handler(int sig, int s, const struct shim_ksigaction *act, sigi
 	}
 	/* the mask that the kernel would have set, which it takes back when the handler returns */
 	memcpy(&mask, &uc->uc_sigmask, sizeof(mask));
-	mask |= act->mask & ~(OURS | LIBC_OWN);
-	raw_sigmask(SIG_SETMASK, &mask, NULL);
-	if (!(act->flags & SA_NODEFER))
-		held.frame[s] = (uintptr_t)__builtin_frame_address(0);
+	mask |= shim_mask_to_kernel(act->mask | (act->flags & SA_NODEFER ? 0 : BIT(sig)));
+	shim_self.wait_frame = 0;
+	shim_raw_sigmask(SIG_SETMASK, &mask, NULL);
 	if (act->flags & SA_SIGINFO)
 		((void (*)(int, siginfo_t *, void *))(uintptr_t)act->handler)(sig, info, uc);
 	else
 		((void (*)(int))(uintptr_t)act->handler)(sig);
-	held.frame[s] = outer;
+	/* what was sent meanwhile comes when the handler returns */
+	if (shim_any_held()) {
+		memcpy(&mask, &uc->uc_sigmask, sizeof(mask));
+		shim_raw_sigmask(SIG_SETMASK, &mask, NULL);
+		shim_unhold(shim_mask_from_kernel(mask));
+	}
 }
 
 /* @again: the instruction will fault once more by itself, and the same way, when the default action is to be taken */
 static void chain(int sig, siginfo_t *info, ucontext_t *uc, bool again)
 {
-	int s = slot(sig);
+	int s = shim_slot(sig);
 	struct shim_ksigaction act = prog[s].act[atomic_load(&prog[s].now)];
-	bool fault = info->si_code > 0 && info->si_code != SI_TKILL;
+	/* SI_TKILL and its kin are negative; a bad page of memory that was found by the way (BUS_MCEERR_AO) is no fault of the instruction's */
+	bool fault = info->si_code > 0 && !(sig == SIGBUS && info->si_code == BUS_MCEERR_AO);
+	bool blocked, inside;
+	uint64_t k;
 
-	again = again && fault;
-	if (held.blocked & BIT(sig)) {
-		if (!fault) {
-			held.pending |= BIT(sig);
-			held.info[s] = *info;
-			return;
-		}
-		/* signal(7): a fault while its signal is blocked kills */
-		default_action(sig, info, again);
+	memcpy(&k, &uc->uc_sigmask, sizeof(k));
+	inside = shim_inside() || k == MIDDLE;
+	/* a thread's first look at its mask must not be in a handler */
+	if (!shim_self.seen && !inside) {
+		k = looked_at(k, false);
+		memcpy(&uc->uc_sigmask, &k, sizeof(k));
+	}
+	blocked = believed(uc) & BIT(sig);
+	if (!fault && (blocked || inside || k == SHIM_SERVICE_MASK)) {
+		shim_hold(sig, info, uc, inside);
 		return;
 	}
 	if (act.handler == (void *)SIG_IGN && !fault)
 		return;
-	if (!is_function(act.handler) || (fault && in_handler(s, uc))) {
-		default_action(sig, info, again);
+	/* signal(7): a fault while its signal is blocked kills; so it is in the handler of that signal */
+	if (!is_function(act.handler) || blocked) {
+		default_action(sig, info, again && fault);
 		return;
 	}
-	call_handler(sig, s, &act, info, uc);
+	call_handler(sig, &act, info, uc);
 }
 
 /* A system call that the filter stopped: do it as the wrapper would have. */
@@ -304,6 +350,7 @@ static void on_signal(int sig, siginfo_t *info, void *ucontext)
 {
 	int saved = errno;
 
+	shim_forwarded(info);
 	if (sig == SIGSYS && info->si_code == SYS_SECCOMP && info->si_errno == SHIM_TRAP_DATA)
 		on_trap(info, ucontext);
 	else if (!guard_fault(sig, info, ucontext) && !x86_fault(sig, info, ucontext))
@@ -313,55 +360,87 @@ static void on_signal(int sig, siginfo_t *info, void *ucontext)
 
 /* ---- masks ---- */
 
-static void release_pending(void)
+uint64_t shim_mask_to_kernel(uint64_t want)
 {
-	for (size_t i = 0; i < ARRAY_SIZE(ours); i++) {
-		uint64_t b = BIT(ours[i]);
+	uint64_t k = want & ~(KEPT | CARRIER | LIBC_OWN);
 
-		if (held.pending & b && !(held.blocked & b)) {
-			held.pending &= ~b;
-			resend(ours[i], &held.info[i]);
-		}
-	}
+	return want & BIT(SIGSEGV) ? k | CARRIER : k;
+}
+
+uint64_t shim_mask_from_kernel(uint64_t k)
+{
+	uint64_t v = k & ~CARRIER;
+
+	if (k & CARRIER)
+		v |= BIT(SIGSEGV);
+	if (shim_self.sys)
+		v |= BIT(SIGSYS);
+	if (shim_self.carrier)
+		v |= CARRIER;
+	return v;
 }
 
 long shim_sigmask(int how, const uint64_t *set, uint64_t *old)
 {
-	uint64_t real, was = held.blocked, before, want = 0;
+	uint64_t real, before, want = set ? *set : 0, kept, was;
 	long rc;
 
-	if (set)
-		want = *set;
-	real = want & ~LIBC_OWN;
-	if (how != SIG_UNBLOCK)
-		real &= ~OURS;
-	rc = raw_sigmask(how, set ? &real : NULL, &before);
-	if (rc)
+	shim_thread();
+	if (!set || how < SIG_BLOCK || how > SIG_SETMASK) {
+		rc = shim_raw_sigmask(how, set, &before);
+		if (!rc && old)
+			*old = shim_mask_from_kernel(before);
 		return rc;
-	if (set) {
-		if (how == SIG_BLOCK)
-			held.blocked |= want & OURS;
-		else if (how == SIG_UNBLOCK)
-			held.blocked &= ~want;
-		else
-			held.blocked = want & OURS;
 	}
+	if (how == SIG_UNBLOCK)
+		real = (want & ~(CARRIER | LIBC_OWN)) | (want & BIT(SIGSEGV) ? CARRIER : 0);
+	else
+		real = shim_mask_to_kernel(want) | (how == SIG_SETMASK ? want & shim_self.real : 0);
+	/* a call of ours opens SIGBUS for itself */
+	if (how != SIG_UNBLOCK && want & OURS)
+		shim_will_have_handlers();
+	/* what the kernel does not know is so before a signal comes that this opens */
+	was = kept = (shim_self.sys ? BIT(SIGSYS) : 0) | (shim_self.carrier ? CARRIER : 0);
+	kept = how == SIG_BLOCK ? kept | want : how == SIG_UNBLOCK ? kept & ~want : want;
+	shim_self.sys = kept & BIT(SIGSYS);
+	shim_self.carrier = kept & CARRIER;
+	if (how != SIG_BLOCK)
+		shim_self.real &= how == SIG_UNBLOCK ? ~want : want;
+	shim_raw_sigmask(how, &real, &before);
+	before = (before & ~CARRIER) | (before & CARRIER ? BIT(SIGSEGV) : 0) | was;
 	if (old)
-		*old = before | was;
-	if (held.pending & ~held.blocked)
-		release_pending();
+		*old = before;
+	if (shim_any_held())
+		shim_unhold(how == SIG_BLOCK ? before | want : how == SIG_UNBLOCK ? before & ~want : want);
 	return 0;
 }
 
 void shim_thread(void)
 {
-	uint64_t mask, three = OURS;
+	if (!shim_self.seen)
+		look_at_mask(false);
+}
 
-	if (held.open)
+void shim_mask_for_exec(struct shim_exec_mask *m, bool self)
+{
+	uint64_t truth;
+
+	shim_thread();
+	shim_raw_sigmask(SIG_BLOCK, NULL, &m->mask);
+	truth = shim_mask_from_kernel(m->mask);
+	m->changed = truth != m->mask;
+	if (!m->changed)
 		return;
-	held.open = true;
-	if (!raw_sigmask(SIG_UNBLOCK, &three, &mask))
-		held.blocked |= mask & OURS;
+	shim_raw_sigmask(SIG_SETMASK, &truth, NULL);
+	/* what is held for this thread waits in the kernel, where the next image finds it */
+	if (self && shim_any_held() && sys_call(SYS_getpid, 0, 0, 0, 0, 0, 0) == shim.pid)
+		shim_unhold(0);
+}
+
+void shim_mask_after_exec(const struct shim_exec_mask *m)
+{
+	if (m->changed)
+		shim_raw_sigmask(SIG_SETMASK, &m->mask, NULL);
 }
 
 void shim_signals_init(void)
@@ -371,14 +450,14 @@ void shim_signals_init(void)
 	guard_handled_elsewhere();
 	/* of libraries that came before us */
 	for (int sig = 1; sig <= NUM_SIGNALS; sig++)
-		if (slot(sig) < 0 && !raw_sigaction(sig, NULL, &act) && is_function(act.handler))
+		if (shim_slot(sig) < 0 && !raw_sigaction(sig, NULL, &act) && is_function(act.handler))
 			shim_will_have_handlers();
 	for (size_t i = 0; i < ARRAY_SIZE(ours); i++) {
 		raw_sigaction(ours[i], NULL, &prog[i].act[0]);
 		install(ours[i], &prog[i].act[0]);
 	}
 	/* the parent may have started us with them blocked */
-	shim_thread();
+	look_at_mask(true);
 }
 
 /* ---- the alternate stack: not to be started anew while a call of ours is on it (scope.c) ---- */
@@ -500,62 +579,4 @@ EXPORT int sigprocmask(int how, const sigset_t *restrict set, sigset_t *restrict
 EXPORT int pthread_sigmask(int how, const sigset_t *restrict set, sigset_t *restrict old)
 {
 	return (int)-libc_mask(how, set, old);
-}
-
-/* A mask for the time of a wait: without our three. */
-static const sigset_t *open_mask(const sigset_t *set, sigset_t *copy)
-{
-	if (!set)
-		return NULL;
-	to_set(copy, from_set(set) & ~(OURS | LIBC_OWN));
-	return copy;
-}
-
-EXPORT int sigsuspend(const sigset_t *set)
-{
-	sigset_t copy;
-
-	NEXT(sigsuspend);
-	return real(open_mask(set, &copy));
-}
-
-EXPORT int ppoll(struct pollfd *fds, nfds_t n, const struct timespec *timeout, const sigset_t *set)
-{
-	sigset_t copy;
-
-	NEXT(ppoll);
-	return real(fds, n, timeout, open_mask(set, &copy));
-}
-
-EXPORT int pselect(int n, fd_set *restrict r, fd_set *restrict w, fd_set *restrict e, const struct timespec *restrict timeout,
-		   const sigset_t *restrict set)
-{
-	sigset_t copy;
-
-	NEXT(pselect);
-	return real(n, r, w, e, timeout, open_mask(set, &copy));
-}
-
-EXPORT int epoll_pwait(int epfd, struct epoll_event *events, int max, int timeout, const sigset_t *set)
-{
-	sigset_t copy;
-
-	NEXT(epoll_pwait);
-	return real(epfd, events, max, timeout, open_mask(set, &copy));
-}
-
-EXPORT int epoll_pwait2(int epfd, struct epoll_event *events, int max, const struct timespec *timeout, const sigset_t *set)
-{
-	sigset_t copy;
-
-	NEXT(epoll_pwait2);
-	return real(epfd, events, max, timeout, open_mask(set, &copy));
-}
-
-EXPORT int pthread_attr_setsigmask_np(pthread_attr_t *attr, const sigset_t *set)
-{
-	sigset_t copy;
-
-	NEXT(pthread_attr_setsigmask_np);
-	return real(attr, open_mask(set, &copy));
 }
