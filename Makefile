@@ -32,7 +32,7 @@ ifneq ($(SANITIZE),)
 # a shared object under a sanitizer takes its run time from the program that loads it
 LDFLAGS_ALL := $(if $(SANITIZE),-fsanitize=$(SANITIZE)) $(LDFLAGS)
 endif
-LIBS := -lurcu-bp -lurcu-common -luring -lZydis -lpthread -ldl
+LIBS := -luring -lZydis -lpthread -ldl
 
 # The folders in the order of the arrows (docs/architecture.md), lowest last, as the linker wants archives.
 core_dirs := api uapi machine vfio_pci vfio models pci iommu x86 base

@@ -101,6 +101,32 @@ static void threads(void)
 	CHECK(*(volatile uint32_t *)ram == 3000);
 }
 
+/* An access of a mapped BAR may be the first thing that a thread does, before or while the run time makes it known. */
+static pthread_barrier_t all_there;
+
+static void *first_access(void *arg)
+{
+	bool ok = regs[TD_ID / 4] == TD_ID_VALUE;
+
+	pthread_barrier_wait(&all_there);
+	return ok ? arg : NULL;
+}
+
+static void storm(void)
+{
+	pthread_t t[60];
+	void *ret;
+
+	for (int round = 0; round < 5; round++) {
+		pthread_barrier_init(&all_there, NULL, 60);
+		for (int i = 0; i < 60; i++)
+			CHECK(!pthread_create(&t[i], NULL, first_access, &v));
+		for (int i = 0; i < 60; i++)
+			CHECK(!pthread_join(t[i], &ret) && ret == &v);
+		pthread_barrier_destroy(&all_there);
+	}
+}
+
 static void dma(void)
 {
 	uint8_t *p = mmap(NULL, 8192, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0), *heap = aligned_alloc(4096, 4096);
@@ -188,6 +214,7 @@ int main(int argc, char **argv)
 	RUN(registers);
 	RUN(faults);
 	RUN(threads);
+	RUN(storm);
 	RUN(dma);
 	RUN(child);
 	return any_failed;

@@ -25,7 +25,7 @@ variant() { # COMPILER SANITIZER [FLAG]
 	if grep -q 'unexpected memory mapping' "$tmp/out"; then
 		echo "SKIP: $name: its run time does not work with this kernel's address randomization"; skipped=$((skipped + 1)); return
 	fi
-	if [[ $rc -eq 0 && $(grep -c '^ok' "$tmp/out") -eq 5 ]]; then good "$name: a mapped BAR, DMA, faults, threads, fork"; else bad "$name (status $rc)"; fi
+	if [[ $rc -eq 0 && $(grep -c '^ok' "$tmp/out") -eq 6 ]]; then good "$name: a mapped BAR, DMA, faults, threads, their first access, fork"; else bad "$name (status $rc)"; fi
 	[[ ${3:-} ]] && return
 	case $2 in
 	address)

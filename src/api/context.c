@@ -40,25 +40,25 @@ void uvfio_log_to(int fd, int level)
 }
 
 /*
- * A thread that was in a device's access of memory when another one forked is not in the child: its record of RCU must go, or the first unmap there would wait for it. The shim has hooks of its own,
- * and says so: liburcu's locks cannot be taken twice.
+ * A thread that was in a device's access of memory when another one forked is not in the child: it must not be counted as a reader, or the first unmap there would wait for it. The shim has hooks of its own,
+ * and says so.
  */
 static void before_fork(void)
 {
-	urcu_bp_before_fork();
+	rcu_before_fork();
 	fd_room_lock();
 }
 
 static void after_fork_in_parent(void)
 {
 	fd_room_unlock();
-	urcu_bp_after_fork_parent();
+	rcu_after_fork_in_parent();
 }
 
 static void after_fork_in_child(void)
 {
 	fd_room_abandon();
-	urcu_bp_after_fork_child();
+	rcu_after_fork_in_child();
 }
 
 static void hook_forks(void)

@@ -1,52 +1,69 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * base/rcu.h: RCU is liburcu's "bulletproof" flavour: a program's own threads touch devices, and nobody registers those.
- * Freeing waits (rcu_sync) instead of being queued: no thread of liburcu's in somebody else's program, nothing left over at a fork.
+ * base/rcu.h: RCU for threads that nobody knows of. A program's own threads touch devices, in a signal handler that may come before the thread is ready for anything, so a reader has no record
+ * that somebody makes for it: it adds itself to one of some counters, which all threads share, and takes itself off again. That is two locked instructions, and no call.
+ * Freeing waits (rcu_sync) instead of being queued: no thread of ours for that in somebody else's program, nothing left over at a fork.
+ *
+ * A counter has two sides. Readers come in on the one that is current; a writer waits for the other, makes it current, and waits for the first, so that it meets all readers that were there, and
+ * newcomers never keep it waiting. (The kernel's sleepable RCU is built like that.)
  */
 #ifndef BASE_RCU_H
 #define BASE_RCU_H
-/*
- * The read side inline, except where UndefinedBehaviorSanitizer (together with AddressSanitizer, which can be asked for) would stumble over the library's per-thread
- * records: liburcu 0.13 puts them at other addresses than the alignment that it declares for them.
- */
-#include "base/sanitize.h"
-#if defined(SANITIZED_ADDRESS) || defined(SANITIZED_UNDEFINED)
-#define BASE_RCU_CALLS 1
-#endif
-#ifndef BASE_RCU_CALLS
-#define _LGPL_SOURCE 1
-#endif
-#include <stdbool.h>
-#include <urcu-bp.h>
-/*
- * A thread's first read section: liburcu makes a record of the thread, with a lock held and signals blocked, and mmap, mremap and munmap of the memory for its records come to the shim, which
- * must not look into a table under RCU then.
- */
-extern __thread bool rcu_registering;
-void rcu_register(void);
-#ifndef BASE_RCU_CALLS
-static inline void rcu_read_begin_here(void)
+#include <stdatomic.h>
+#include <stdint.h>
+
+#define RCU_COUNTERS 64u
+
+struct rcu_counter {
+	atomic_uint in[2];
+} __attribute__((aligned(64)));
+
+extern struct rcu_counter rcu_counters[RCU_COUNTERS];
+extern atomic_uint rcu_current;
+/* This thread's sections: twice their depth, and the side of the outermost in the lowest bit; 0: none. One word, as a handler may come between any two instructions, with sections of its own. */
+extern __thread unsigned rcu_self;
+
+/* Threads are spread over the counters by where their variables are; several on one cost time alone. */
+static inline struct rcu_counter *rcu_counter(void)
 {
-	if (__builtin_expect(!URCU_TLS(urcu_bp_reader), 0))
-		rcu_register();
-	urcu_bp_read_lock();
+	return &rcu_counters[((uintptr_t)&rcu_self >> 6) * 0x9e3779b97f4a7c15ull >> 58 & (RCU_COUNTERS - 1)];
 }
-#else
-#define rcu_read_begin_here() (rcu_register(), urcu_bp_read_lock())
-#endif
-#ifdef SANITIZED_THREAD
-/* ThreadSanitizer does not see the order that a grace period makes (membarrier(2) inside of a library): told here. */
-extern char rcu_tsan_order;
-void __tsan_acquire(void *addr);
-void __tsan_release(void *addr);
-#define rcu_read_begin()  rcu_read_begin_here()
-#define rcu_read_end()    (__tsan_release(&rcu_tsan_order), urcu_bp_read_unlock())
-#define rcu_sync()        (urcu_bp_synchronize_rcu(), __tsan_acquire(&rcu_tsan_order))
-#else
-#define rcu_read_begin()  rcu_read_begin_here()
-#define rcu_read_end()    urcu_bp_read_unlock()
-#define rcu_sync()        urcu_bp_synchronize_rcu()
-#endif
-#define rcu_get(p)        rcu_dereference(p)
-#define rcu_set(p, v)     rcu_assign_pointer(p, v)
+
+static inline void rcu_read_begin(void)
+{
+	unsigned self = rcu_self, side;
+
+	if (!self) {
+		side = atomic_load_explicit(&rcu_current, memory_order_relaxed);
+		/* before all that is read in the section, to a writer that looks at it after it has written */
+		atomic_fetch_add(&rcu_counter()->in[side], 1);
+		self = side;
+	}
+	rcu_self = self + 2;
+	atomic_signal_fence(memory_order_seq_cst);
+}
+
+static inline void rcu_read_end(void)
+{
+	unsigned self = rcu_self - 2;
+
+	atomic_signal_fence(memory_order_seq_cst);
+	if (self > 1) {
+		rcu_self = self;
+		return;
+	}
+	rcu_self = 0;
+	atomic_fetch_sub_explicit(&rcu_counter()->in[self], 1, memory_order_release);
+}
+
+/* Until all sections that have begun are over. Not within one. */
+void rcu_sync(void);
+/* Around a fork: the child has the thread that forked, in no section, and no other. */
+void rcu_before_fork(void);
+void rcu_after_fork_in_parent(void);
+void rcu_after_fork_in_child(void);
+
+#define rcu_get(p)    __atomic_load_n(&(p), __ATOMIC_ACQUIRE)
+#define rcu_set(p, v) __atomic_store_n(&(p), v, __ATOMIC_SEQ_CST)
+#define rcu_swap(p, v) __atomic_exchange_n(&(p), v, __ATOMIC_SEQ_CST)
 #endif

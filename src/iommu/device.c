@@ -34,7 +34,7 @@ void iommu_device_attach(struct iommu_device *dev, struct iommu_domain *d)
 
 	if (d)
 		iommu_domain_get(d);
-	old = rcu_xchg_pointer(&dev->domain, d);
+	old = rcu_swap(dev->domain, d);
 	if (old) {
 		rcu_sync();
 		iommu_domain_put(old);

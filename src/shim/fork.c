@@ -38,7 +38,7 @@ static void before(void)
 	m = atomic_load(&shim.machine);
 	if (m)
 		machine_hold(m);
-	urcu_bp_before_fork();
+	rcu_before_fork();
 	fd_room_lock();
 }
 
@@ -47,7 +47,7 @@ static void after_in_parent(void)
 	struct machine *m = atomic_load(&shim.machine);
 
 	fd_room_unlock();
-	urcu_bp_after_fork_parent();
+	rcu_after_fork_in_parent();
 	if (m)
 		machine_unhold(m);
 	shim_bars_unlock();
@@ -87,6 +87,7 @@ void shim_after_fork(void)
 	pthread_mutex_init(&shim.build_lock, NULL);
 	fd_room_abandon();
 	vfio_keeper_abandon();
+	rcu_after_fork_in_child();
 	shim_signals_abandon();
 	shim_stacks_abandon();
 	shim_lists_abandon();
@@ -96,7 +97,6 @@ void shim_after_fork(void)
 
 static void after_in_child(void)
 {
-	urcu_bp_after_fork_child();
 	shim_after_fork();
 	shim_restore_signals(&fork_mask);
 }

@@ -23,9 +23,8 @@
 #include <sys/mman.h>
 #include <sys/syscall.h>
 #include <sys/sysmacros.h>
-#include <urcu/rculist.h>
 #include "base/loop.h"
-#include "base/rcu.h"
+#include "base/rculist.h"
 
 #define BUCKETS 64u
 /* file positions: 16 bits that say "ours", 32 random, 16 of a slot */

@@ -17,7 +17,6 @@
 #include <sys/shm.h>
 #include <sys/syscall.h>
 #include "base/guard.h"
-#include "base/rcu.h"
 #include "vfio/type1.h"
 
 #ifndef MREMAP_DONTUNMAP
@@ -43,8 +42,6 @@ static bool failed(long v)
 
 static long do_munmap(void *addr, size_t len)
 {
-	if (rcu_registering)
-		return sys_call(SYS_munmap, (long)addr, (long)len, 0, 0, 0, 0);
 	shim_keep(addr, len, true);
 	return shim_bar_munmap(addr, len);
 }
@@ -72,8 +69,6 @@ static long do_mmap(void *addr, size_t len, int prot, int flags, int fd, off_t p
 	const long a[6] = { (long)addr, (long)len, prot, flags, SHIM_PASS(fd), pos };
 	long rc;
 
-	if (rcu_registering)
-		return sys_call(SYS_mmap, (long)addr, (long)len, prot, flags, SHIM_PASS(fd), pos);
 	if (flags & MAP_FIXED)
 		shim_keep_mmap(addr, len, prot, flags, fd, pos);
 	if (!(flags & MAP_ANONYMOUS) && shim_fd_maybe_handle(fd) && shim_mmap_try(addr, fd, len, prot, flags, pos, &rc))
@@ -193,8 +188,6 @@ static long do_mremap(void *old, size_t old_len, size_t new_len, int flags, void
 	const long a[6] = { (long)old, (long)old_len, (long)new_len, flags, (long)to };
 	long rc;
 
-	if (rcu_registering)
-		goto plain;
 	if (shim_bar_has(old, old_len ? old_len : 1))
 		return remap_bar(old, old_len, new_len, flags, to);
 	if (!have || !want || have < old_len || want < new_len || (uint64_t)old & (PAGE_SIZE_4K - 1) || add_overflows((uint64_t)old, have))

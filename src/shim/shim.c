@@ -344,10 +344,3 @@ __attribute__((constructor(101))) static void shim_init(void)
 	machine_set_left_open(shim_left_open);
 	shim_left_say();
 }
-
-/* liburcu's destructor, which comes after this one, gives its memory back with a lock held that the first read section of a thread would wait for: munmap must not be the first. */
-__attribute__((destructor)) static void shim_fini(void)
-{
-	if (shim.on)
-		rcu_register();
-}
