@@ -138,9 +138,12 @@ bool send_one(unsigned port, uint16_t queue, const struct frame *f, const struct
 		rte_pktmbuf_free(m);
 		NO("port %u: a frame of %u bytes was not prepared: %s", port, f->len, rte_strerror(rte_errno));
 	}
-	for (int i = 0; i < 100000; i++)
+	for (int i = 0; i < 100000; i++) {
 		if (rte_eth_tx_burst(port, queue, &m, 1))
 			return true;
+		if (i > 1000)
+			rte_delay_us_sleep(100);
+	}
 	rte_pktmbuf_free(m);
 	NO("port %u: the transmit ring stays full", port);
 }
@@ -155,7 +158,7 @@ struct rte_mbuf *receive(unsigned port, uint16_t queue)
 		if (rte_eth_rx_burst(port, queue, &m, 1))
 			return m;
 		if (i == 999)
-			end = rte_rdtsc() + (wrong ? rte_get_tsc_hz() / 10 : 10 * rte_get_tsc_hz());
+			end = rte_rdtsc() + (wrong ? rte_get_tsc_hz() / 10 : 60 * rte_get_tsc_hz());
 		if (i > 1000)
 			rte_delay_us_sleep(100);
 	}
