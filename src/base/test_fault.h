@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * base/test_fault.h: for tests named *_fault_test.c, which are linked so that the core's malloc, calloc and realloc come here (fuzz/fuzz.mk). The idea is SQLite's: fail
+ * base/test_fault.h: for tests named *_fault_test.c, which are linked so that the core's malloc, calloc and realloc, and pool_take, come here (fuzz/fuzz.mk). The idea is SQLite's: fail
  * the first allocation of an operation, then the second, until the operation gets through; each time it must fail with an error and leave everything as it was.
  * Only the thread that asked for it is refused memory.
  */
@@ -12,6 +12,9 @@
 void *__real_malloc(size_t n);
 void *__real_calloc(size_t n, size_t size);
 void *__real_realloc(void *p, size_t n);
+struct pool;
+void *__real_pool_take(struct pool *p);
+void *__wrap_pool_take(struct pool *p);
 void *__wrap_malloc(size_t n);
 void *__wrap_calloc(size_t n, size_t size);
 void *__wrap_realloc(void *p, size_t n);
@@ -38,6 +41,11 @@ __attribute__((visibility("default"))) void *__wrap_calloc(size_t n, size_t size
 __attribute__((visibility("default"))) void *__wrap_realloc(void *p, size_t n)
 {
 	return fault_now() ? NULL : __real_realloc(p, n);
+}
+
+void *__wrap_pool_take(struct pool *p)
+{
+	return fault_now() ? NULL : __real_pool_take(p);
 }
 
 /* From here on the @n-th allocation of this thread fails. */

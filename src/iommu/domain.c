@@ -18,6 +18,7 @@
 #include <stdatomic.h>
 #include <stdlib.h>
 #include "base/log.h"
+#include "base/pool.h"
 #include "base/rcu.h"
 #include "base/util.h"
 
@@ -41,6 +42,7 @@ struct iommu_domain {
 	struct ref ref;
 	pthread_mutex_t lock; /* writers */
 	atomic_ullong mapped;
+	struct pool tables; /* but for the root */
 };
 
 static inline unsigned level_shift(unsigned level)
@@ -87,6 +89,7 @@ struct iommu_domain *iommu_domain_new(void)
 		return NULL;
 	ref_init(&d->ref);
 	pthread_mutex_init(&d->lock, NULL);
+	pool_init(&d->tables, sizeof(struct table));
 	return d;
 }
 
@@ -115,31 +118,22 @@ static uint64_t collect(struct table *t, unsigned level, struct table **list)
 	return bytes;
 }
 
-static void free_list(struct table *t)
+static void free_list(struct iommu_domain *d, struct table *t)
 {
 	while (t) {
 		struct table *next = t->next;
 
-		free(t);
+		pool_put(&d->tables, t);
 		t = next;
 	}
 }
 
 void iommu_domain_put(struct iommu_domain *d)
 {
-	struct table *list = NULL;
-
 	if (!d || !ref_put(&d->ref))
 		return;
 	/* who detached the last device has waited for its readers */
-	collect(&d->root, TOP_LEVEL, &list);
-	while (list) {
-		struct table *next = list->next;
-
-		if (list != &d->root)
-			free(list);
-		list = next;
-	}
+	pool_destroy(&d->tables);
 	pthread_mutex_destroy(&d->lock);
 	free(d);
 }
@@ -174,7 +168,8 @@ static inline uint64_t table_base(uint64_t iova, unsigned level)
 /*
  * The tables that a mapping of [first, last] needs. -EEXIST: something is mapped there; -ENOMEM. On failure empty tables are left, for prune().
  */
-static int prepare(struct table *t, unsigned level, uint64_t first, uint64_t last)
+static int prepare(struct iommu_domain *d, struct table *t, unsigned level, uint64_t first,
+		   uint64_t last)
 {
 	uint64_t base = table_base(first, level);
 	int rc;
@@ -191,7 +186,7 @@ static int prepare(struct table *t, unsigned level, uint64_t first, uint64_t las
 		if (e && !is_table(e))
 			return -EEXIST;
 		if (!e) {
-			struct table *n = calloc(1, sizeof(*n));
+			struct table *n = pool_take(&d->tables);
 
 			if (!n)
 				return -ENOMEM;
@@ -199,7 +194,7 @@ static int prepare(struct table *t, unsigned level, uint64_t first, uint64_t las
 			set(t, i, e);
 			t->used++;
 		}
-		rc = prepare(table_of(e), level - 1, p.first, p.last);
+		rc = prepare(d, table_of(e), level - 1, p.first, p.last);
 		if (rc)
 			return rc;
 	}
@@ -270,7 +265,7 @@ int iommu_domain_map(struct iommu_domain *d, uint64_t iova, void *mem, uint64_t 
 	if (iova <= IOMMU_MSI_END && last >= IOMMU_MSI_START)
 		return -EINVAL;
 	pthread_mutex_lock(&d->lock);
-	rc = prepare(&d->root, TOP_LEVEL, iova, last);
+	rc = prepare(d, &d->root, TOP_LEVEL, iova, last);
 	if (!rc) {
 		fill(&d->root, TOP_LEVEL, iova, last, addr | prot);
 		atomic_fetch_add_explicit(&d->mapped, size, memory_order_relaxed);
@@ -280,7 +275,7 @@ int iommu_domain_map(struct iommu_domain *d, uint64_t iova, void *mem, uint64_t 
 	pthread_mutex_unlock(&d->lock);
 	if (list) {
 		rcu_sync(); /* a reader may have walked into an empty table */
-		free_list(list);
+		free_list(d, list);
 	}
 	return rc;
 }
@@ -304,7 +299,7 @@ static int split_at(struct iommu_domain *d, uint64_t iova)
 			t = table_of(e);
 			continue;
 		}
-		n = calloc(1, sizeof(*n));
+		n = pool_take(&d->tables);
 		if (!n)
 			return -ENOMEM;
 		for (unsigned k = 0; k < ENTRIES; k++)
@@ -367,7 +362,7 @@ uint64_t iommu_domain_unmap(struct iommu_domain *d, uint64_t iova, uint64_t size
 	pthread_mutex_unlock(&d->lock);
 	if (bytes)
 		rcu_sync();
-	free_list(list);
+	free_list(d, list);
 	return bytes;
 }
 

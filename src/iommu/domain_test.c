@@ -14,10 +14,11 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <cmocka.h>
+#include "base/pool.h"
 #include "base/sys.h"
 
 static long fail_at = -1; /* the allocation that fails, counted from 0 */
-static long live;
+static long live, in_pools;
 
 static void *failing_calloc(size_t n, size_t size)
 {
@@ -36,11 +37,44 @@ static void counted_free(void *p)
 	free(p);
 }
 
+static void *failing_take(struct pool *pool)
+{
+	void *p;
+
+	if (fail_at >= 0 && !fail_at--)
+		return NULL;
+	p = pool_take(pool);
+	live += p != NULL;
+	in_pools += p != NULL;
+	return p;
+}
+
+static void counted_put(struct pool *pool, void *p)
+{
+	live--;
+	in_pools--;
+	pool_put(pool, p);
+}
+
+/* with all that is in it; no test has two domains */
+static void counted_destroy(struct pool *pool)
+{
+	live -= in_pools;
+	in_pools = 0;
+	pool_destroy(pool);
+}
+
 #define calloc failing_calloc
 #define free counted_free
+#define pool_take failing_take
+#define pool_put counted_put
+#define pool_destroy counted_destroy
 #include "domain.c"
 #undef calloc
 #undef free
+#undef pool_take
+#undef pool_put
+#undef pool_destroy
 
 #define K4 0x1000ull
 #define M2 0x200000ull

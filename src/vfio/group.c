@@ -29,6 +29,8 @@ struct vfio_system *vfio_system_new(void)
 	pthread_mutex_init(&s->preserve_lock, NULL);
 	pthread_mutex_init(&s->maps_lock, NULL);
 	CDS_INIT_LIST_HEAD(&s->type1s);
+	pool_init(&s->returned_pool, sizeof(struct returned));
+	pool_init(&s->asides_pool, sizeof(struct aside));
 	atomic_init(&s->lowest, UINT64_MAX);
 	reach_init();
 	s->memlock_limit = UINT64_MAX;
@@ -47,7 +49,8 @@ void vfio_system_free(struct vfio_system *s)
 	}
 	free(s->groups);
 	loop_free(s->loop);
-	returned_free(s);
+	pool_destroy(&s->returned_pool);
+	pool_destroy(&s->asides_pool);
 	pthread_mutex_destroy(&s->maps_lock);
 	pthread_mutex_destroy(&s->preserve_lock);
 	pthread_mutex_destroy(&s->topology_lock);

@@ -8,6 +8,7 @@
 #include <urcu/list.h>
 #include "base/itree.h"
 #include "base/loop.h"
+#include "base/pool.h"
 #include "base/util.h"
 #include "vfio/device.h"
 
@@ -63,10 +64,9 @@ struct vfio_system {
 	struct itree asides;              /* memory that was moved aside, by address */
 	atomic_ulong mappings;            /* in all of them */
 	atomic_ullong lowest, highest;    /* no mapping has memory below or above; only to save the lock */
-	/* memory that libc gave back while it was mapped (returned.c): records by address, spare ones, and the pages that they are in; under maps_lock */
+	/* memory that libc gave back while it was mapped (returned.c): records by address; under maps_lock */
 	struct itree returned;
-	struct returned *returned_spare;
-	struct chunk *returned_chunks;
+	struct pool returned_pool, asides_pool;
 	atomic_ulong num_returned;
 	atomic_ullong pages_locked;       /* what counts against memlock_limit, in pages */
 };

@@ -11,7 +11,6 @@
  */
 #include <errno.h>
 #include <inttypes.h>
-#include <stdlib.h>
 #include <string.h>
 #include <sys/syscall.h>
 #include "base/log.h"
@@ -167,7 +166,7 @@ static void keep(struct vfio_system *s, uint64_t start, uint64_t len, uint64_t u
 		sys_call(SYS_munmap, (long)start, (long)len, 0, 0, 0, 0);
 		return;
 	}
-	as = malloc(sizeof(*as));
+	as = pool_take(&s->asides_pool);
 	if (!as) {
 		log_warn("dma",
 			 "no memory to remember %" PRIu64
@@ -214,7 +213,7 @@ void type1_put_asides(struct vfio_type1 *t, struct dma *d, struct aside **unused
 	d->moved = false;
 }
 
-void type1_asides_free(struct aside *list)
+void type1_asides_free(struct vfio_system *s, struct aside *list)
 {
 	struct aside *as;
 
@@ -223,7 +222,7 @@ void type1_asides_free(struct aside *list)
 		list = as->next;
 		sys_call(SYS_munmap, (long)as->node.start,
 			 (long)(as->node.last - as->node.start + 1), 0, 0, 0, 0);
-		free(as);
+		pool_put(&s->asides_pool, as);
 	}
 }
 

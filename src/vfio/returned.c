@@ -14,48 +14,6 @@
 #include "base/sys.h"
 #include "vfio/type1_internal.h"
 
-#define CHUNK 4096ul
-
-struct returned {
-	struct itree_node node; /* whole pages, of which a mapping has some */
-	struct returned *next;  /* of the spare ones */
-};
-
-struct chunk {
-	struct chunk *next;
-	struct returned r[(CHUNK - sizeof(void *)) / sizeof(struct returned)];
-};
-
-/* Take a record. maps_lock is held by all that follows. NULL: no memory. */
-static struct returned *take(struct vfio_system *s)
-{
-	struct returned *r = s->returned_spare;
-	struct chunk *c;
-	long at;
-
-	if (!r) {
-		at = sys_call(SYS_mmap, 0, CHUNK, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-		if (at < 0 && at >= -4095)
-			return NULL;
-		c = (struct chunk *)at;
-		c->next = s->returned_chunks;
-		s->returned_chunks = c;
-		for (unsigned i = 0; i < ARRAY_SIZE(c->r); i++) {
-			c->r[i].next = s->returned_spare;
-			s->returned_spare = &c->r[i];
-		}
-		r = s->returned_spare;
-	}
-	s->returned_spare = r->next;
-	return r;
-}
-
-static void put(struct vfio_system *s, struct returned *r)
-{
-	r->next = s->returned_spare;
-	s->returned_spare = r;
-}
-
 static struct returned *first(const struct vfio_system *s, uint64_t start, uint64_t last)
 {
 	struct itree_node *n = itree_first(&s->returned, start, last);
@@ -138,7 +96,7 @@ bool vfio_next_in_use(struct vfio_system *s, uint64_t from, uint64_t to, bool ke
 			*end = r->node.last + 1;
 		if (keep && (!r || r->node.start > *start)) {
 			/* without memory to remember it, it stays until the program ends */
-			r = take(s);
+			r = pool_take(&s->returned_pool);
 			if (r)
 				add(s, r, *start, *end - 1);
 		}
@@ -163,12 +121,12 @@ void vfio_place_taken(struct vfio_system *s, uint64_t from, uint64_t to)
 			add(s, r, start, from - 1);
 			r = NULL;
 		}
-		if (last >= to && (rest = r ? r : take(s))) {
+		if (last >= to && (rest = r ? r : pool_take(&s->returned_pool))) {
 			add(s, rest, to, last);
 			r = NULL;
 		}
 		if (r)
-			put(s, r);
+			pool_put(&s->returned_pool, r);
 	}
 	pthread_mutex_unlock(&s->maps_lock);
 }
@@ -191,17 +149,7 @@ uint64_t returned_release(struct vfio_system *s, uint64_t start, uint64_t last)
 		/* with the lock held: who takes the place over after this must not lose what he puts there */
 		sys_call(SYS_munmap, (long)n->start, (long)(n->last - n->start + 1), 0, 0, 0, 0);
 		bytes += n->last - n->start + 1;
-		put(s, container_of_type(n, struct returned, node));
+		pool_put(&s->returned_pool, container_of_type(n, struct returned, node));
 	}
 	return bytes;
-}
-
-void returned_free(struct vfio_system *s)
-{
-	struct chunk *c = s->returned_chunks, *next;
-
-	for (; c; c = next) {
-		next = c->next;
-		sys_call(SYS_munmap, (long)c, CHUNK, 0, 0, 0, 0);
-	}
 }

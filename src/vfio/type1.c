@@ -239,7 +239,7 @@ static int update_vaddr(struct vfio_type1 *t, struct dma *d, uint64_t vaddr)
 			iova, strerror(-ret));
 		iommu_domain_unmap(t->domain, iova, size);
 	}
-	type1_asides_free(unused);
+	type1_asides_free(t->sys, unused);
 	unindex_mem(t, d);
 	index_mem(t, d, vaddr, size);
 	if (ret)
@@ -426,7 +426,7 @@ static struct dma *take_out(struct vfio_type1 *t, struct dma *first, uint64_t io
 			 "UNMAP_DMA at IOVA 0x%" PRIx64 ": the program had given %" PRIu64
 			 " bytes of this memory back (free) while the device could still use them",
 			 from, returned);
-	type1_asides_free(unused);
+	type1_asides_free(t->sys, unused);
 	return list;
 }
 

@@ -35,6 +35,11 @@ struct vfio_type1 {
 	struct cds_list_head in_system;
 };
 
+/* Memory that libc gave back while it was mapped. */
+struct returned {
+	struct itree_node node; /* whole pages, of which a mapping has some */
+};
+
 /* Memory that was moved aside, and how many mapped bytes of all type1 spaces lie there. */
 struct aside {
 	struct itree_node node;
@@ -62,7 +67,7 @@ int type1_populate(uint64_t vaddr, uint64_t size, unsigned prot);
  * can reach it any more (after iommu_domain_unmap or _remap). Lock held.
  */
 void type1_put_asides(struct vfio_type1 *t, struct dma *d, struct aside **free);
-void type1_asides_free(struct aside *list);
+void type1_asides_free(struct vfio_system *s, struct aside *list);
 
 /*
  * returned.c, with maps_lock held. Did libc give memory in [start, last] back? A mapping that had [start, last] is gone, from the domain, too: what libc gave back there
@@ -70,5 +75,4 @@ void type1_asides_free(struct aside *list);
  */
 bool returned_touches(const struct vfio_system *s, uint64_t start, uint64_t last);
 uint64_t returned_release(struct vfio_system *s, uint64_t start, uint64_t last);
-void returned_free(struct vfio_system *s); /* the records; with the system, without a lock */
 #endif

@@ -1,0 +1,90 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* base/pool.c: chunks of pages, cut into records. */
+#include "base/pool.h"
+
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/syscall.h>
+#include "base/sys.h"
+#include "base/util.h"
+
+#define CHUNK_SIZE (64ul << 10) /* a page of it is memory when it is first touched */
+#define ALIGN	   16ul
+
+struct pool_spare {
+	struct pool_spare *next;
+};
+
+struct pool_chunk {
+	struct pool_chunk *next;
+	size_t used; /* records that were given out once */
+};
+
+static char *records(struct pool_chunk *c)
+{
+	return (char *)c + align_up(sizeof(*c), ALIGN);
+}
+
+void pool_init(struct pool *p, size_t size)
+{
+	memset(p, 0, sizeof(*p));
+	pthread_mutex_init(&p->lock, NULL);
+	p->size = align_up(size < sizeof(struct pool_spare) ? sizeof(struct pool_spare) : size,
+			   ALIGN);
+}
+
+void pool_destroy(struct pool *p)
+{
+	struct pool_chunk *c = p->chunks, *next;
+
+	for (; c; c = next) {
+		next = c->next;
+		sys_call(SYS_munmap, (long)c, CHUNK_SIZE, 0, 0, 0, 0);
+	}
+	pthread_mutex_destroy(&p->lock);
+}
+
+static struct pool_chunk *grow(struct pool *p)
+{
+	struct pool_chunk *c;
+	long at = sys_call(SYS_mmap, 0, CHUNK_SIZE, PROT_READ | PROT_WRITE,
+			   MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+
+	if (at < 0 && at >= -4095)
+		return NULL;
+	c = (struct pool_chunk *)at;
+	c->next = p->chunks;
+	p->chunks = c;
+	return c;
+}
+
+void *pool_take(struct pool *p)
+{
+	struct pool_chunk *c;
+	void *r = NULL;
+
+	pthread_mutex_lock(&p->lock);
+	if (p->spare) {
+		r = p->spare;
+		p->spare = p->spare->next;
+		memset(r, 0, p->size);
+	} else {
+		c = p->chunks;
+		if (!c || records(c) + (c->used + 1) * p->size > (char *)c + CHUNK_SIZE)
+			c = grow(p);
+		if (c)
+			r = records(c) + c->used++ * p->size;
+	}
+	pthread_mutex_unlock(&p->lock);
+	return r;
+}
+
+void pool_put(struct pool *p, void *record)
+{
+	struct pool_spare *s = record;
+
+	pthread_mutex_lock(&p->lock);
+	s->next = p->spare;
+	p->spare = s;
+	pthread_mutex_unlock(&p->lock);
+}
