@@ -113,6 +113,76 @@ static void exec_without_environment(void)
 	CHECK(wait_for(pid) == 0);
 }
 
+static void exec_is_efault(char *const *envp)
+{
+	char *argv[] = { self, "open", NULL };
+	int fd = open(self, O_PATH | O_CLOEXEC);
+	pid_t pid;
+
+	FAILS(execve(self, argv, envp), EFAULT);
+	FAILS(execveat(AT_FDCWD, self, argv, envp, 0), EFAULT);
+	FAILS(fexecve(fd, argv, envp), EFAULT);
+	FAILS(execvpe(self, argv, envp), EFAULT);
+	FAILS(execle(self, self, "open", NULL, envp), EFAULT);
+	CHECK(posix_spawn(&pid, self, NULL, NULL, argv, envp) == EFAULT);
+	CHECK(posix_spawnp(&pid, self, NULL, NULL, argv, envp) == EFAULT);
+	/* what is found first */
+	FAILS(execve("/nonexistent", argv, envp), ENOENT);
+	CHECK(posix_spawn(&pid, "/nonexistent", NULL, NULL, argv, envp) == ENOENT);
+	pid = vfork();
+	if (!pid) {
+		execve(self, argv, envp);
+		_exit(errno == EFAULT ? 12 : 99);
+	}
+	CHECK(wait_for(pid) == 12);
+	close(fd);
+}
+
+/*
+ * Cannot be read: the array, its end, a string, one that has no address at all, the end of one;
+ * and what is behind the end of a file, with SIGBUS blocked.
+ */
+static void environment_that_cannot_be_read(void)
+{
+	char *bad[] = { (char *)8, NULL }, *later[] = { "A=b", (char *)(1ull << 63), NULL };
+	char *argv[] = { self, "open", NULL }, *cut[2] = { NULL }, *p, **list, **old = environ;
+	char **volatile nowhere = (char **)8, **file;
+	int m = memfd_create("short", 0);
+	sigset_t bus, was;
+
+	p = mmap(NULL, 12288, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	file = mmap(NULL, 4096, PROT_READ, MAP_SHARED, m, 0);
+	CHECK(p != MAP_FAILED && (char *)file != MAP_FAILED);
+	CHECK(!mprotect(p + 8192, 4096, PROT_NONE));
+	exec_is_efault(nowhere);
+	exec_is_efault(bad);
+	exec_is_efault(later);
+	list = (char **)(p + 8192) - 1;
+	*list = "A=b";
+	exec_is_efault(list);
+	memset(p, 'x', 8192);
+	memcpy(p, "LD_PRELOAD=", 11);
+	cut[0] = p;
+	exec_is_efault(cut);
+	p[8191] = '\0';
+	memcpy(p, "OTHERNAME__=", 12);
+	CHECK(spawn(argv, cut) == 0);
+	sigemptyset(&bus);
+	sigaddset(&bus, SIGBUS);
+	CHECK(!sigprocmask(SIG_BLOCK, &bus, &was));
+	exec_is_efault(file);
+	CHECK(!sigprocmask(SIG_SETMASK, &was, NULL));
+	environ = nowhere;
+	FAILS(execv(self, argv), EFAULT);
+	FAILS(execl(self, self, "open", NULL), EFAULT);
+	environ = old;
+	FAILS(execve(self, nowhere, environ), EFAULT);
+	/* posix_spawn counts argv in libc */
+	munmap(p, 12288);
+	munmap(file, 4096);
+	close(m);
+}
+
 static void inherited_over_exec(void)
 {
 	int g = open_group();
@@ -284,6 +354,7 @@ int main(int argc, char **argv)
 		return child(argc, argv);
 	RUN(exec_with_environment);
 	RUN(exec_without_environment);
+	RUN(environment_that_cannot_be_read);
 	RUN(inherited_over_exec);
 	if (argc > 1)
 		RUN(static_child_lives);

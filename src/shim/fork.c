@@ -22,6 +22,7 @@
 #include <sys/mman.h>
 #include <sys/syscall.h>
 #include <unistd.h>
+#include "base/guard.h"
 #include "base/rcu.h"
 #include "vfio/keeper.h"
 
@@ -142,6 +143,39 @@ static char *const *find_env(char *const *envp, const char *name)
 	return NULL;
 }
 
+static bool strings_readable(char *const *envp)
+{
+	char *s, part[256];
+	long n;
+
+	for (;; envp++) {
+		if (guard_copy(&s, envp, sizeof(s)))
+			return false;
+		if (!s)
+			return true;
+		do {
+			n = guard_strncpy(part, s, sizeof(part));
+			s += sizeof(part) - 1;
+		} while (n == -ENAMETOOLONG);
+		if (n < 0)
+			return false;
+	}
+}
+
+/* Whether all of @envp can be read. If not, the kernel is to say so: it looks at the path first. */
+static bool env_readable(char *const *envp)
+{
+	uint64_t mask;
+	bool is;
+
+	if (!envp)
+		return true;
+	shim_block_signals(&mask); /* opens SIGBUS, which the guard needs */
+	is = strings_readable(envp);
+	shim_restore_signals(&mask);
+	return is;
+}
+
 static bool env_complete(char *const *envp)
 {
 	if (!envp)
@@ -245,7 +279,7 @@ static bool env_take(struct env *e, char *const *envp)
 	pid_t pid;
 
 	*e = (struct env){ 0 };
-	if (!shim.on || env_complete(envp)) {
+	if (!shim.on || !env_readable(envp) || env_complete(envp)) {
 		e->envp = (char **)(uintptr_t)envp;
 		return true;
 	}
