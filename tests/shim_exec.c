@@ -5,6 +5,7 @@
  */
 #include "shim.h"
 #include <spawn.h>
+#include <sys/ptrace.h>
 #include <sys/socket.h>
 
 extern char **environ;
@@ -46,6 +47,8 @@ static int child(int argc, char **argv)
 	}
 	if (!strcmp(argv[1], "kept"))
 		return kept(atoi(argv[2]), atoi(argv[3]), atoi(argv[4]));
+	if (!strcmp(argv[1], "nothing"))
+		return 0;
 	if (!strcmp(argv[1], "wait")) {
 		char c;
 
@@ -181,6 +184,29 @@ static void environment_that_cannot_be_read(void)
 	munmap(p, 12288);
 	munmap(file, 4096);
 	close(m);
+}
+
+/* A debugger stops at each: one says whether the filter is there, and that is all before main. */
+static void signals_before_main(void)
+{
+	int st = 0, traps = 0, others = 0;
+	pid_t pid = fork();
+
+	if (!pid) {
+		ptrace(PTRACE_TRACEME, 0, NULL, NULL);
+		execl(self, self, "nothing", "else", NULL);
+		_exit(99);
+	}
+	while (waitpid(pid, &st, 0) == pid && WIFSTOPPED(st)) {
+		int sig = WSTOPSIG(st);
+
+		traps += sig == SIGSYS;
+		others += sig != SIGSYS && sig != SIGTRAP;
+		ptrace(PTRACE_CONT, pid, NULL, (void *)(long)(sig == SIGTRAP ? 0 : sig));
+	}
+	CHECK(WIFEXITED(st) && !WEXITSTATUS(st));
+	CHECK(traps == 1);
+	CHECK(others == 0);
 }
 
 static void inherited_over_exec(void)
@@ -355,6 +381,7 @@ int main(int argc, char **argv)
 	RUN(exec_with_environment);
 	RUN(exec_without_environment);
 	RUN(environment_that_cannot_be_read);
+	RUN(signals_before_main);
 	RUN(inherited_over_exec);
 	if (argc > 1)
 		RUN(static_child_lives);

@@ -166,11 +166,13 @@ static bool redirect(uintptr_t start, unsigned char *place)
 
 static int redirect_object(struct dl_phdr_info *info, size_t size, void *arg)
 {
-	bool *go = arg, found = false;
+	bool found = false;
 
 	if (!has_note(info))
 		return 0;
-	*go = true;
+	/* asked here, since a debugger stops at the signal that answers */
+	if (!shim_traps())
+		return 1;
 	for (unsigned i = 0; i < info->dlpi_phnum; i++) {
 		const ElfW(Phdr) *ph = &info->dlpi_phdr[i];
 		unsigned char *at = (unsigned char *)info->dlpi_addr + ph->p_vaddr, *end = at + ph->p_memsz;
@@ -189,10 +191,7 @@ static int redirect_object(struct dl_phdr_info *info, size_t size, void *arg)
 
 void shim_go_init(void)
 {
-	bool go = false;
-
-	if (shim_traps())
-		dl_iterate_phdr(redirect_object, &go);
+	dl_iterate_phdr(redirect_object, NULL);
 	if (places)
 		log_debug(SHIM_WHO, "a program in Go: its system calls are seen");
 }
