@@ -452,6 +452,64 @@ static void masks_of_children(void)
 	CHECK(spawn(NULL) == 0);
 }
 
+/* A child of vfork has its parent's memory, and a mask and signals of its own. */
+static void masks_of_vfork_children(void)
+{
+	static volatile int as_it_should;
+	sigset_t all, none;
+	siginfo_t info;
+	pid_t pid;
+
+	sigfillset(&all);
+	sigemptyset(&none);
+	for (volatile int execs = 0; execs < 2; execs++) {
+		as_it_should = 0;
+		pid = vfork();
+		if (!pid) {
+			sigprocmask(SIG_SETMASK, &all, NULL);
+			as_it_should = is_blocked(SIGSEGV) && is_blocked(SIGBUS) &&
+				       is_blocked(SIGSYS) && is_blocked(SIGSTKFLT);
+			if (execs)
+				execl("/proc/self/exe", "shim_sigwait", "child", NULL);
+			_exit(0);
+		}
+		CHECK(wait_for(pid) == (execs ? 7 | 32 : 0) && as_it_should);
+		FOR_EACH(sig)
+			CHECK(!is_blocked(sig));
+		CHECK(!is_blocked(SIGSTKFLT));
+		CHECK(spawn(NULL) == 0);
+	}
+	/* what waits for the parent is not the child's, nor the other way round */
+	for (volatile int i = 0; i < 3; i++) {
+		const volatile int sig = three[i];
+
+		block(SIG_BLOCK, sig);
+		CHECK(!raise(sig));
+		as_it_should = 0;
+		pid = vfork();
+		if (!pid) {
+			as_it_should = is_blocked(sig) && !is_pending(sig);
+			sigprocmask(SIG_SETMASK, &none, NULL);
+			as_it_should = as_it_should && !is_blocked(sig);
+			_exit(0);
+		}
+		CHECK(wait_for(pid) == 0 && as_it_should);
+		CHECK(is_blocked(sig) && is_pending(sig));
+		CHECK(sigtimedwait(&all, &info, &at_once) == sig);
+		pid = vfork();
+		if (!pid) {
+			raise(sig);
+			as_it_should = is_pending(sig);
+			_exit(0);
+		}
+		CHECK(wait_for(pid) == 0 && as_it_should);
+		CHECK(is_blocked(sig) && !is_pending(sig));
+		CHECK(spawn(NULL) == (sig == SIGSEGV ? 1 : sig == SIGBUS ? 2 : 4));
+		block(SIG_UNBLOCK, sig);
+		CHECK(!is_blocked(sig));
+	}
+}
+
 /* ---- with a device ---- */
 
 static struct vfio v;
@@ -547,6 +605,7 @@ int main(int argc, char **argv)
 	RUN(another_thread_has_it_open);
 	RUN(masks_of_new_threads);
 	RUN(masks_of_children);
+	RUN(masks_of_vfork_children);
 	if (access("/dev/vfio/vfio", F_OK))
 		return any_failed; /* not under uvfio */
 	v = vfio_open();

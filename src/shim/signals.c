@@ -97,6 +97,41 @@ void shim_settle(void)
 	shim_unhold(shim_mask_from_kernel(k));
 }
 
+static pid_t own_pid(void)
+{
+	return (pid_t)sys_call(SYS_getpid, 0, 0, 0, 0, 0, 0);
+}
+
+/* A child of clone with memory of its own, which nobody has noticed yet, is none. */
+bool shim_in_vfork_child(void)
+{
+	return own_pid() != shim.pid && (!shim.alive || *shim.alive);
+}
+
+/* Takes back what a child of vfork changed in the record, unless it is the child that asks. */
+static void forget_child(void)
+{
+	if (!shim_self.parents.child || shim_self.parents.child == own_pid())
+		return;
+	shim_self.seen = shim_self.parents.seen;
+	shim_self.sys = shim_self.parents.sys;
+	shim_self.carrier = shim_self.parents.carrier;
+	shim_self.real = shim_self.parents.real;
+	shim_self.parents.child = 0;
+}
+
+void shim_self_changes(void)
+{
+	forget_child();
+	if (shim_self.parents.child || !shim_in_vfork_child())
+		return;
+	shim_self.parents.seen = shim_self.seen;
+	shim_self.parents.sys = shim_self.sys;
+	shim_self.parents.carrier = shim_self.carrier;
+	shim_self.parents.real = shim_self.real;
+	shim_self.parents.child = own_pid();
+}
+
 static bool is_function(const void *handler)
 {
 	return handler != (void *)SIG_DFL && handler != (void *)SIG_IGN;
@@ -128,8 +163,8 @@ long shim_sigaction(int sig, const struct shim_ksigaction *act, struct shim_ksig
 
 	if (sig < 1 || sig > NUM_SIGNALS || !shim.on)
 		return raw_sigaction(sig, act, old);
-	/* A vfork child has its own actions but not its own memory. What it sets (defaults, for what it will exec) is not the parent's. */
-	if (sys_call(SYS_getpid, 0, 0, 0, 0, 0, 0) != shim.pid && (!shim.alive || *shim.alive))
+	/* What a vfork child sets (defaults, for what it will exec) is not the parent's. */
+	if (shim_in_vfork_child())
 		return raw_sigaction(sig, act, old);
 	if (act && is_function(act->handler))
 		shim_will_have_handlers();
@@ -187,6 +222,7 @@ static void default_action(int sig, siginfo_t *info, bool again)
  */
 static uint64_t looked_at(uint64_t k, bool truth)
 {
+	shim_self_changes();
 	shim_self.seen = true;
 	shim_self.carrier = k & CARRIER;
 	/* SIGSYS goes with SIGSEGV: who made this thread may have blocked them, and a mask that names them names both */
@@ -371,6 +407,7 @@ uint64_t shim_mask_from_kernel(uint64_t k)
 {
 	uint64_t v = k & ~CARRIER;
 
+	forget_child();
 	if (k & CARRIER)
 		v |= BIT(SIGSEGV);
 	if (shim_self.sys)
@@ -382,7 +419,7 @@ uint64_t shim_mask_from_kernel(uint64_t k)
 
 long shim_sigmask(int how, const uint64_t *set, uint64_t *old)
 {
-	uint64_t real, before, want = set ? *set : 0, kept, was;
+	uint64_t real, before, want = set ? *set : 0, kept, was, left;
 	long rc;
 
 	shim_thread();
@@ -402,10 +439,14 @@ long shim_sigmask(int how, const uint64_t *set, uint64_t *old)
 	/* what the kernel does not know is so before a signal comes that this opens */
 	was = kept = (shim_self.sys ? BIT(SIGSYS) : 0) | (shim_self.carrier ? CARRIER : 0);
 	kept = how == SIG_BLOCK ? kept | want : how == SIG_UNBLOCK ? kept & ~want : want;
-	shim_self.sys = kept & BIT(SIGSYS);
-	shim_self.carrier = kept & CARRIER;
-	if (how != SIG_BLOCK)
-		shim_self.real &= how == SIG_UNBLOCK ? ~want : want;
+	kept &= BIT(SIGSYS) | CARRIER;
+	left = shim_self.real & (how == SIG_BLOCK ? ~0ull : how == SIG_UNBLOCK ? ~want : want);
+	if (kept != was || left != shim_self.real) {
+		shim_self_changes();
+		shim_self.sys = kept & BIT(SIGSYS);
+		shim_self.carrier = kept & CARRIER;
+		shim_self.real = left;
+	}
 	shim_raw_sigmask(how, &real, &before);
 	before = (before & ~CARRIER) | (before & CARRIER ? BIT(SIGSEGV) : 0) | was;
 	if (old)
@@ -417,6 +458,7 @@ long shim_sigmask(int how, const uint64_t *set, uint64_t *old)
 
 void shim_thread(void)
 {
+	forget_child();
 	if (!shim_self.seen)
 		look_at_mask(false);
 }

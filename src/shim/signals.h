@@ -28,6 +28,15 @@ struct shim_self {
 	/* sent, and not to be had yet: for this thread alone */
 	_Atomic uint64_t pending; /* one of the three may come while it changes */
 	siginfo_t info[NUM_OURS];
+	/*
+	 * A child of vfork has this record, too, but a mask of its own: what its parent goes on
+	 * with when the child has changed something.
+	 */
+	struct {
+		pid_t child; /* 0: nobody did */
+		bool seen, sys, carrier;
+		uint64_t real;
+	} parents;
 };
 extern __thread struct shim_self shim_self __attribute__((tls_model("initial-exec"), visibility("hidden")));
 
@@ -35,6 +44,11 @@ static inline int shim_slot(int sig)
 {
 	return sig == SIGSEGV ? 0 : sig == SIGBUS ? 1 : sig == SIGSYS ? 2 : -1;
 }
+
+/* Whether this process has its memory from a parent that waits for it. */
+bool shim_in_vfork_child(void);
+/* To be called before seen, sys, carrier or real change. */
+void shim_self_changes(void);
 
 long shim_raw_sigmask(int how, const uint64_t *set, uint64_t *old);
 /* What the kernel is told when the program wants @want, and what the program sees of the kernel's @k. */

@@ -92,7 +92,8 @@ static uint64_t held_now(void)
 	for (int s = 0; s < NUM_OURS; s++)
 		if (atomic_load_explicit(&shared[s].state, memory_order_relaxed) == FULL)
 			v |= BIT(ours[s]);
-	return v;
+	/* the parent's, and not its child's by vfork */
+	return v && shim_in_vfork_child() ? 0 : v;
 }
 
 bool shim_any_held(void)
@@ -172,13 +173,17 @@ static int waiter(int sig)
 static void keep_in_kernel(int sig, const siginfo_t *info, ucontext_t *uc)
 {
 	uint64_t bit = BIT(sig), k;
+	int pid;
 
 	shim_raw_sigmask(SIG_BLOCK, &bit, NULL);
+	shim_self_changes();
 	shim_self.real |= bit & KEPT;
 	memcpy(&k, &uc->uc_sigmask, sizeof(k));
 	k |= bit;
 	memcpy(&uc->uc_sigmask, &k, sizeof(k));
-	send_to(self_tid(), sig, info);
+	/* a child of vfork is not shim.pid */
+	pid = (int)sys_call(SYS_getpid, 0, 0, 0, 0, 0, 0);
+	sys_call(SYS_rt_tgsigqueueinfo, pid, self_tid(), sig, (long)info, 0, 0);
 }
 
 /* Is there a signalfd that shows the signal? */
@@ -199,7 +204,8 @@ void shim_hold(int sig, const siginfo_t *info, ucontext_t *uc, bool inside)
 	shim_block_signals(&k);
 	memcpy(&k, &uc->uc_sigmask, sizeof(k));
 	service = k == SHIM_SERVICE_MASK;
-	if (shim_self.waits & bit && !inside) {
+	/* a child of vfork must leave nothing here, where its parent would find it */
+	if ((shim_self.waits & bit && !inside) || shim_in_vfork_child()) {
 		keep_in_kernel(sig, info, uc);
 		return;
 	}
@@ -240,11 +246,14 @@ here:
 /* What the kernel blocks for the sake of a signal that was sent is open again. If another one waits there, the handler sees to it. */
 static void reopen(void)
 {
-	uint64_t real = shim_self.real;
+	uint64_t real;
 
+	if (!shim_self.real)
+		return;
+	shim_self_changes();
+	real = shim_self.real;
 	shim_self.real = 0;
-	if (real)
-		shim_raw_sigmask(SIG_UNBLOCK, &real, NULL);
+	shim_raw_sigmask(SIG_UNBLOCK, &real, NULL);
 }
 
 void shim_signal_was_read(long n)
@@ -260,6 +269,7 @@ static void into_kernel(uint64_t sigs)
 	if (!sigs)
 		return;
 	shim_raw_sigmask(SIG_BLOCK, &sigs, NULL);
+	shim_self_changes();
 	shim_self.real |= sigs & KEPT;
 	send_again(sigs);
 }
