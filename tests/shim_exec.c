@@ -6,6 +6,7 @@
 #include "shim.h"
 #include <spawn.h>
 #include <sys/ptrace.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 
 extern char **environ;
@@ -209,6 +210,22 @@ static void signals_before_main(void)
 	CHECK(others == 0);
 }
 
+/* As few numbers as docs/differences.md says. */
+static void few_numbers(void)
+{
+	struct rlimit few = { 17, 17 };
+	pid_t pid = fork();
+
+	if (!pid) {
+		/* what we were started with */
+		if (close_range(3, ~0u, 0) || setrlimit(RLIMIT_NOFILE, &few))
+			_exit(98);
+		execl(self, self, "open", NULL);
+		_exit(99);
+	}
+	CHECK(wait_for(pid) == 0);
+}
+
 static void inherited_over_exec(void)
 {
 	int g = open_group();
@@ -382,6 +399,7 @@ int main(int argc, char **argv)
 	RUN(exec_without_environment);
 	RUN(environment_that_cannot_be_read);
 	RUN(signals_before_main);
+	RUN(few_numbers);
 	RUN(inherited_over_exec);
 	if (argc > 1)
 		RUN(static_child_lives);
