@@ -151,6 +151,103 @@ static void handlers_that_call(void)
 	CHECK(!atomic_load(&wrong));
 }
 
+/* ---- a handler that comes in the middle of malloc ---- */
+
+/* One call of each kind that needs memory for its work. */
+static void one_large_call(unsigned n, uint64_t iova, char *page)
+{
+	union {
+		struct vfio_pci_hot_reset_info reset;
+		struct vfio_iommu_type1_info iommu;
+		struct vfio_region_info region;
+		char room[4096];
+	} u = { .room = { 0 } };
+	struct vfio_device_ioeventfd io = { .argsz = sizeof(io),
+					    .flags = VFIO_DEVICE_IOEVENTFD_32,
+					    .offset = REGS + TD_SCRATCH32,
+					    .data = 1,
+					    .fd = event };
+	void *p;
+
+	u.reset.argsz = sizeof(u);
+	switch (n % 6) {
+	case 0:
+		check(!ioctl(v.device, VFIO_DEVICE_GET_PCI_HOT_RESET_INFO, &u), "hot reset info");
+		break;
+	case 1:
+		check(!ioctl(v.container, VFIO_IOMMU_GET_INFO, &u), "IOMMU_GET_INFO");
+		break;
+	case 2:
+		u.region.index = VFIO_PCI_BAR0_REGION_INDEX;
+		check(!ioctl(v.device, VFIO_DEVICE_GET_REGION_INFO, &u), "GET_REGION_INFO");
+		break;
+	case 3:
+		p = map_regs();
+		check(p != MAP_FAILED && !mprotect(p, 4096, PROT_READ) && !munmap(p, 4096),
+		      "mmap, mprotect and munmap of a BAR");
+		break;
+	case 4:
+		/* another handler may have set the same one: EEXIST, and then there is none */
+		ioctl(v.device, VFIO_DEVICE_IOEVENTFD, &io);
+		io.fd = -1;
+		ioctl(v.device, VFIO_DEVICE_IOEVENTFD, &io);
+		break;
+	default:
+		check(!dma_map(&v, page, iova, 4096) && dma_unmap(&v, iova, 4096) == 4096,
+		      "MAP_DMA");
+	}
+}
+
+static void on_usr1_in_malloc(int sig)
+{
+	int e = errno;
+
+	one_large_call(in_handler++, 0x300000 + self * 0x1000, pages + self * 8192);
+	atomic_fetch_add(&handled, 1);
+	errno = e;
+}
+
+static void *allocator(void *arg)
+{
+	void *p[16] = { NULL };
+
+	self = (unsigned)(uintptr_t)arg;
+	for (unsigned n = 0; !atomic_load(&stop); n++) {
+		free(p[n % 16]);
+		p[n % 16] = malloc(1500 + n * 797 % 6000);
+	}
+	for (unsigned i = 0; i < 16; i++)
+		free(p[i]);
+	return NULL;
+}
+
+static void handlers_in_malloc(void)
+{
+	pthread_t t[WORKERS];
+
+	atomic_store(&handled, 0);
+	atomic_store(&stop, false);
+	CHECK(!sigaction(SIGUSR1,
+			 &(struct sigaction){ .sa_handler = on_usr1_in_malloc,
+					      .sa_flags = SA_RESTART },
+			 NULL));
+	for (int i = 0; i < WORKERS; i++)
+		CHECK(!pthread_create(&t[i], NULL, allocator, (void *)(uintptr_t)i));
+	for (long n = 0; n < 100000 && atomic_load(&handled) < 6000; n++) {
+		long before = atomic_load(&handled);
+
+		for (int i = 0; i < WORKERS; i++)
+			pthread_kill(t[i], SIGUSR1);
+		while (atomic_load(&handled) == before)
+			sched_yield();
+	}
+	atomic_store(&stop, true);
+	for (int i = 0; i < WORKERS; i++)
+		pthread_join(t[i], NULL);
+	CHECK(atomic_load(&handled) >= 6000);
+	CHECK(!atomic_load(&wrong));
+}
+
 /* ---- a handler that leaves ---- */
 
 static __thread sigjmp_buf env;
@@ -352,6 +449,7 @@ int main(void)
 	if (!works(&v) || regs == MAP_FAILED || pages == MAP_FAILED)
 		return 2;
 	RUN(handlers_that_call);
+	RUN(handlers_in_malloc);
 	RUN(handlers_that_leave);
 	RUN(cancelled_at_any_time);
 	RUN(cancelled_at_points);

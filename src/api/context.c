@@ -9,6 +9,7 @@
 #include <unistd.h>
 #include "api/internal.h"
 #include "base/guard.h"
+#include "base/heap.h"
 #include "base/log.h"
 #include "base/rcu.h"
 #include "base/sys.h"
@@ -57,6 +58,7 @@ static void after_fork_in_parent(void)
 
 static void after_fork_in_child(void)
 {
+	heap_abandon();
 	fd_room_abandon();
 	rcu_after_fork_in_child();
 }

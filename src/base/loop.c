@@ -3,6 +3,7 @@
  * base/loop.c: epoll and one timerfd, served by one thread. A watch is found by a number that is never used again, not by its address, so
  * that an event which was under way when its watch went is seen to be nobody's.
  */
+#include "base/heap.h"
 #include "base/loop.h"
 #include <errno.h>
 #include <pthread.h>
@@ -52,7 +53,7 @@ struct loop_timer {
 
 struct loop *loop_new(void)
 {
-	struct loop *l = calloc(1, sizeof(*l));
+	struct loop *l = heap_alloc(sizeof(*l));
 
 	if (!l)
 		return NULL;
@@ -217,7 +218,7 @@ static void destroy(struct loop *l)
 {
 	pthread_cond_destroy(&l->done);
 	pthread_mutex_destroy(&l->lock);
-	free(l);
+	heap_free(l);
 }
 
 static bool empty(struct loop *l)
@@ -263,7 +264,7 @@ void loop_abandon(struct loop *l)
 		close_fds(l);
 	}
 	if (empty(l))
-		free(l);
+		heap_free(l);
 }
 
 /* Wait until @who's callback is not running, unless we are called by it. Lock held. */
@@ -291,13 +292,13 @@ static void drop(struct loop *l, struct cds_list_head *node, const void *who)
 	last = l->abandoned && empty(l);
 	pthread_mutex_unlock(&l->lock);
 	if (last)
-		free(l);
+		heap_free(l);
 }
 
 struct loop_watch *loop_watch(struct loop *l, int fd, void (*fn)(void *arg), void *arg, int *err)
 {
 	struct epoll_event ev = { .events = EPOLLIN };
-	struct loop_watch *w = calloc(1, sizeof(*w));
+	struct loop_watch *w = heap_alloc(sizeof(*w));
 	int rc = -ENOMEM;
 
 	if (!w)
@@ -317,7 +318,7 @@ struct loop_watch *loop_watch(struct loop *l, int fd, void (*fn)(void *arg), voi
 	pthread_mutex_unlock(&l->lock);
 out:
 	if (rc) {
-		free(w);
+		heap_free(w);
 		w = NULL;
 	}
 	if (err)
@@ -336,12 +337,12 @@ void loop_unwatch(struct loop_watch *w)
 	if (l->epfd >= 0)
 		sys_call(SYS_epoll_ctl, l->epfd, EPOLL_CTL_DEL, w->fd, 0, 0, 0);
 	drop(l, &w->node, w);
-	free(w);
+	heap_free(w);
 }
 
 struct loop_timer *loop_timer_new(struct loop *l, void (*fn)(void *arg), void *arg)
 {
-	struct loop_timer *t = calloc(1, sizeof(*t));
+	struct loop_timer *t = heap_alloc(sizeof(*t));
 	int rc;
 
 	if (!t)
@@ -357,7 +358,7 @@ struct loop_timer *loop_timer_new(struct loop *l, void (*fn)(void *arg), void *a
 		cds_list_add(&t->node, &l->timers);
 	pthread_mutex_unlock(&l->lock);
 	if (rc) {
-		free(t);
+		heap_free(t);
 		t = NULL;
 	}
 	return t;
@@ -393,5 +394,5 @@ void loop_timer_free(struct loop_timer *t)
 	pthread_mutex_lock(&l->lock);
 	t->due = OFF;
 	drop(l, &t->node, t);
-	free(t);
+	heap_free(t);
 }

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * base/test_fault.h: for tests named *_fault_test.c, which are linked so that the core's malloc, calloc and realloc, and pool_take, come here (fuzz/fuzz.mk). The idea is SQLite's: fail
+ * base/test_fault.h: for tests named *_fault_test.c, which are linked so that the core's malloc, calloc and realloc, pool_take and heap_alloc and its kin, come here (fuzz/fuzz.mk). The idea is SQLite's: fail
  * the first allocation of an operation, then the second, until the operation gets through; each time it must fail with an error and leave everything as it was.
  * Only the thread that asked for it is refused memory.
  */
@@ -15,6 +15,12 @@ void *__real_realloc(void *p, size_t n);
 struct pool;
 void *__real_pool_take(struct pool *p);
 void *__wrap_pool_take(struct pool *p);
+void *__real_heap_alloc(size_t size);
+void *__wrap_heap_alloc(size_t size);
+void *__real_heap_array(size_t n, size_t size);
+void *__wrap_heap_array(size_t n, size_t size);
+void *__real_heap_resize(void *p, size_t size);
+void *__wrap_heap_resize(void *p, size_t size);
 void *__wrap_malloc(size_t n);
 void *__wrap_calloc(size_t n, size_t size);
 void *__wrap_realloc(void *p, size_t n);
@@ -46,6 +52,21 @@ __attribute__((visibility("default"))) void *__wrap_realloc(void *p, size_t n)
 void *__wrap_pool_take(struct pool *p)
 {
 	return fault_now() ? NULL : __real_pool_take(p);
+}
+
+void *__wrap_heap_alloc(size_t size)
+{
+	return fault_now() ? NULL : __real_heap_alloc(size);
+}
+
+void *__wrap_heap_array(size_t n, size_t size)
+{
+	return fault_now() ? NULL : __real_heap_array(n, size);
+}
+
+void *__wrap_heap_resize(void *p, size_t size)
+{
+	return fault_now() ? NULL : __real_heap_resize(p, size);
 }
 
 /* From here on the @n-th allocation of this thread fails. */

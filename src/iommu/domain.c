@@ -17,6 +17,7 @@
 #include <pthread.h>
 #include <stdatomic.h>
 #include <stdlib.h>
+#include "base/heap.h"
 #include "base/log.h"
 #include "base/pool.h"
 #include "base/rcu.h"
@@ -83,7 +84,7 @@ static inline void set(struct table *t, unsigned i, uint64_t e)
 
 struct iommu_domain *iommu_domain_new(void)
 {
-	struct iommu_domain *d = calloc(1, sizeof(*d));
+	struct iommu_domain *d = heap_alloc(sizeof(*d));
 
 	if (!d)
 		return NULL;
@@ -135,7 +136,7 @@ void iommu_domain_put(struct iommu_domain *d)
 	/* who detached the last device has waited for its readers */
 	pool_destroy(&d->tables);
 	pthread_mutex_destroy(&d->lock);
-	free(d);
+	heap_free(d);
 }
 
 uint64_t iommu_domain_mapped_bytes(const struct iommu_domain *d)

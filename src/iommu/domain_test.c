@@ -14,19 +14,20 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <cmocka.h>
+#include "base/heap.h"
 #include "base/pool.h"
 #include "base/sys.h"
 
 static long fail_at = -1; /* the allocation that fails, counted from 0 */
 static long live, in_pools;
 
-static void *failing_calloc(size_t n, size_t size)
+static void *failing_alloc(size_t size)
 {
 	void *p;
 
 	if (fail_at >= 0 && !fail_at--)
 		return NULL;
-	p = calloc(n, size);
+	p = heap_alloc(size);
 	live += p != NULL;
 	return p;
 }
@@ -34,7 +35,7 @@ static void *failing_calloc(size_t n, size_t size)
 static void counted_free(void *p)
 {
 	live -= p != NULL;
-	free(p);
+	heap_free(p);
 }
 
 static void *failing_take(struct pool *pool)
@@ -64,14 +65,14 @@ static void counted_destroy(struct pool *pool)
 	pool_destroy(pool);
 }
 
-#define calloc failing_calloc
-#define free counted_free
+#define heap_alloc failing_alloc
+#define heap_free counted_free
 #define pool_take failing_take
 #define pool_put counted_put
 #define pool_destroy counted_destroy
 #include "domain.c"
-#undef calloc
-#undef free
+#undef heap_alloc
+#undef heap_free
 #undef pool_take
 #undef pool_put
 #undef pool_destroy

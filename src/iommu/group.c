@@ -3,10 +3,11 @@
 #include "iommu/group.h"
 #include <errno.h>
 #include <stdlib.h>
+#include "base/heap.h"
 
 struct iommu_group *iommu_group_new(unsigned id)
 {
-	struct iommu_group *g = calloc(1, sizeof(*g));
+	struct iommu_group *g = heap_alloc(sizeof(*g));
 
 	if (!g)
 		return NULL;
@@ -22,9 +23,9 @@ void iommu_group_free(struct iommu_group *g)
 	iommu_group_attach(g, NULL);
 	for (unsigned i = 0; i < g->n; i++)
 		g->devs[i]->group = NULL;
-	free(g->devs);
+	heap_free(g->devs);
 	pthread_mutex_destroy(&g->lock);
-	free(g);
+	heap_free(g);
 }
 
 int iommu_group_add(struct iommu_group *g, struct iommu_device *dev)
@@ -35,7 +36,7 @@ int iommu_group_add(struct iommu_group *g, struct iommu_device *dev)
 	if (dev->group)
 		return -EBUSY;
 	pthread_mutex_lock(&g->lock);
-	devs = realloc(g->devs, (g->n + 1) * sizeof(*devs));
+	devs = heap_resize(g->devs, (g->n + 1) * sizeof(*devs));
 	if (!devs) {
 		rc = -ENOMEM;
 		goto out;

@@ -19,6 +19,7 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/syscall.h>
+#include "base/heap.h"
 #include "base/rcu.h"
 #include "x86/emulate.h"
 
@@ -127,7 +128,7 @@ static void merge(struct ranges *t)
 static struct ranges *rebuild(struct ranges *old, uintptr_t start, uintptr_t end, const struct range *add, int prot, int *err)
 {
 	unsigned n = old ? old->n : 0, k = 0, i;
-	struct ranges *t = malloc(sizeof(*t) + (2 * n + 3) * sizeof(t->r[0]));
+	struct ranges *t = heap_alloc(sizeof(*t) + (2 * n + 3) * sizeof(t->r[0]));
 
 	*err = t ? 0 : -ENOMEM;
 	if (!t)
@@ -156,7 +157,7 @@ static struct ranges *rebuild(struct ranges *old, uintptr_t start, uintptr_t end
 		cut_start(&t->r[k++], end);
 	}
 	if (!k) {
-		free(t);
+		heap_free(t);
 		return NULL;
 	}
 	t->n = k;
@@ -176,7 +177,7 @@ static void drop(struct ranges *old)
 	for (unsigned i = 0; i < old->n; i++)
 		if (!old->r[i].dead)
 			uapi_file_put(old->r[i].file);
-	free(old);
+	heap_free(old);
 }
 
 static unsigned open_range(const struct range *r, bool open);

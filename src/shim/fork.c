@@ -23,6 +23,7 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 #include "base/guard.h"
+#include "base/heap.h"
 #include "base/rcu.h"
 #include "vfio/keeper.h"
 
@@ -86,6 +87,7 @@ void shim_after_fork(void)
 		*shim.alive = 1;
 	shim.pid = (pid_t)sys_call(SYS_getpid, 0, 0, 0, 0, 0, 0);
 	pthread_mutex_init(&shim.build_lock, NULL);
+	heap_abandon();
 	fd_room_abandon();
 	vfio_keeper_abandon();
 	rcu_after_fork_in_child();

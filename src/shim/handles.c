@@ -23,6 +23,7 @@
 #include <sys/mman.h>
 #include <sys/syscall.h>
 #include <sys/sysmacros.h>
+#include "base/heap.h"
 #include "base/loop.h"
 #include "base/rculist.h"
 
@@ -158,7 +159,7 @@ void shim_handle_put(struct shim_handle *h)
 		for (unsigned i = 0; i < SHIM_LOCKS; i++)
 			fd_close_private(atomic_load(&h->lock_fds[i]));
 	}
-	free(h);
+	heap_free(h);
 }
 
 bool shim_handle_is_dead(const struct shim_handle *h)
@@ -494,7 +495,7 @@ int shim_handle_install(struct uapi_file *file, int flags)
 	int fd, rc;
 
 	pthread_once(&table_once, table_init);
-	h = calloc(1, sizeof(*h));
+	h = heap_alloc(sizeof(*h));
 	if (!h)
 		return -ENOMEM;
 	snprintf(h->link, sizeof(h->link), "%s", uapi_file_link(file));
@@ -553,7 +554,7 @@ int shim_handle_install(struct uapi_file *file, int flags)
 out_close:
 	sys_close(fd);
 out_free:
-	free(h);
+	heap_free(h);
 	return rc;
 }
 

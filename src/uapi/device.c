@@ -6,6 +6,7 @@
 
 #include <stdlib.h>
 #include <string.h>
+#include "base/heap.h"
 
 /* The largest payload of VFIO_DEVICE_FEATURE that is copied; the kernel's largest known one is a list of ranges. */
 #define FEATURE_DATA_MAX 65536u
@@ -33,7 +34,7 @@ static int add_sparse(struct uapi_caps *caps, const struct vfio_region *r)
 	unsigned i;
 	int ret;
 
-	cap = calloc(1, size);
+	cap = heap_alloc(size);
 	if (!cap)
 		return -ENOMEM;
 	cap->header.id = VFIO_REGION_INFO_CAP_SPARSE_MMAP;
@@ -44,7 +45,7 @@ static int add_sparse(struct uapi_caps *caps, const struct vfio_region *r)
 		cap->areas[i].size = r->sparse[i].size;
 	}
 	ret = uapi_caps_add(caps, cap, size);
-	free(cap);
+	heap_free(cap);
 	return ret;
 }
 
@@ -71,7 +72,7 @@ static long get_region_info(struct vfio_device *dev, unsigned long arg)
 	if (!ret && r.msix_mappable)
 		ret = uapi_caps_add(&caps, &msix, sizeof(msix));
 	if (ret) {
-		free(caps.buf);
+		heap_free(caps.buf);
 		return ret;
 	}
 	ret = uapi_caps_finish(&caps, arg, sizeof(info), &info.argsz, &info.flags, VFIO_REGION_INFO_FLAG_CAPS, &info.cap_offset);
@@ -111,17 +112,17 @@ static long set_irqs(struct vfio_device *dev, unsigned long arg)
 	if (ret)
 		return ret;
 	if (size) {
-		data = malloc(size);
+		data = heap_alloc(size);
 		if (!data)
 			return -ENOMEM;
 		if (uapi_get(data, arg + minsz, size)) {
-			free(data);
+			heap_free(data);
 			return -EFAULT;
 		}
 	}
 	a = (struct vfio_irq_set_args){ .flags = hdr.flags, .index = hdr.index, .start = hdr.start, .count = hdr.count, .data = data };
 	ret = vfio_device_set_irqs(dev, &a);
-	free(data);
+	heap_free(data);
 	return ret;
 }
 
@@ -143,8 +144,8 @@ static long hot_reset_info(struct vfio_device *dev, unsigned long arg)
 		return -ENODEV;
 	info.flags = 0;
 	room = vfio_slot_places(dev, NULL, 0);
-	at = calloc(room, sizeof(*at));
-	out = calloc(room, sizeof(*out));
+	at = heap_array(room, sizeof(*at));
+	out = heap_array(room, sizeof(*out));
 	ret = -ENOMEM;
 	if (!at || !out)
 		goto out;
@@ -165,8 +166,8 @@ static long hot_reset_info(struct vfio_device *dev, unsigned long arg)
 	if (ret != -EFAULT && uapi_put(arg, &info, minsz))
 		ret = -EFAULT;
 out:
-	free(out);
-	free(at);
+	heap_free(out);
+	heap_free(at);
 	return ret;
 }
 
@@ -209,9 +210,9 @@ static long hot_reset(struct uapi_file *f, unsigned long arg)
 	num = vfio_slot_places(f->dev, NULL, 0);
 	if (r.count > num)
 		return -EINVAL;
-	at = calloc(num, sizeof(*at));
-	files = calloc(num, sizeof(*files));
-	fds = calloc(num, sizeof(*fds));
+	at = heap_array(num, sizeof(*at));
+	files = heap_array(num, sizeof(*files));
+	fds = heap_array(num, sizeof(*fds));
 	ret = -ENOMEM;
 	if (!at || !files || !fds)
 		goto out;
@@ -232,9 +233,9 @@ static long hot_reset(struct uapi_file *f, unsigned long arg)
 	while (held--)
 		uapi_file_put(files[held]);
 out:
-	free(fds);
-	free(files);
-	free(at);
+	heap_free(fds);
+	heap_free(files);
+	heap_free(at);
 	return ret;
 }
 
@@ -280,7 +281,7 @@ static long feature(struct vfio_device *dev, unsigned long arg)
 	size = hdr.argsz - sizeof(hdr);
 	if (size > FEATURE_DATA_MAX)
 		size = FEATURE_DATA_MAX;
-	data = calloc(1, size ? size : 1);
+	data = heap_alloc(size ? size : 1);
 	if (!data)
 		return -ENOMEM;
 	/* copied in for GET too: what the feature does not fill is put back as it was; argsz may well promise more than there is */
@@ -290,7 +291,7 @@ static long feature(struct vfio_device *dev, unsigned long arg)
 	if (ret >= 0 && (hdr.flags & VFIO_DEVICE_FEATURE_GET) && !(hdr.flags & VFIO_DEVICE_FEATURE_PROBE) &&
 	    uapi_put(arg + sizeof(hdr), data, copied))
 		ret = -EFAULT;
-	free(data);
+	heap_free(data);
 	return ret;
 }
 

@@ -10,10 +10,11 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include "base/heap.h"
 
 struct uapi_file *uapi_file_new(struct vfio_system *sys, const struct uapi_host *host, enum uapi_kind kind)
 {
-	struct uapi_file *f = calloc(1, sizeof(*f));
+	struct uapi_file *f = heap_alloc(sizeof(*f));
 
 	if (!f)
 		return NULL;
@@ -28,7 +29,7 @@ struct uapi_file *uapi_file_new(struct vfio_system *sys, const struct uapi_host 
 static void file_free(struct uapi_file *f)
 {
 	pthread_mutex_destroy(&f->pos_lock);
-	free(f);
+	heap_free(f);
 }
 
 /* "7" -> 7; the kernel's device nodes have no leading zeros or signs. */
@@ -219,7 +220,7 @@ long uapi_ioctl(struct uapi_file *f, unsigned int cmd, unsigned long arg)
 int uapi_caps_add(struct uapi_caps *c, const void *cap, size_t size)
 {
 	size_t at = c->size, room = align_up(size, 8);
-	uint8_t *buf = realloc(c->buf, at + room);
+	uint8_t *buf = heap_resize(c->buf, at + room);
 
 	if (!buf)
 		return -ENOMEM;
@@ -260,7 +261,7 @@ int uapi_caps_finish(struct uapi_caps *c, unsigned long arg, size_t info_size, u
 	ret = uapi_put(arg + info_size, c->buf, c->size);
 	*cap_offset = (uint32_t)info_size;
 out:
-	free(c->buf);
+	heap_free(c->buf);
 	c->buf = NULL;
 	c->size = 0;
 	return ret;

@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include "base/heap.h"
 
 static long get_status(struct uapi_file *f, unsigned long arg)
 {
@@ -59,7 +60,7 @@ static long get_device_fd(struct uapi_file *f, unsigned long arg)
 	err = vfio_group_open_device(f->group, text, &df->dev);
 	if (err) {
 		pthread_mutex_destroy(&df->pos_lock);
-		free(df);
+		heap_free(df);
 		return err;
 	}
 	df->group_file = f;

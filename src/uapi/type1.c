@@ -8,6 +8,7 @@
 
 #include <stdlib.h>
 #include <string.h>
+#include "base/heap.h"
 
 /* linux/vfio.h: the largest dirty bitmap that one call takes, as bytes: 2^31 bits */
 #define DIRTY_BITMAP_BYTES_MAX (1ull << 28)
@@ -36,8 +37,8 @@ static int add_caps(struct vfio_type1 *t, struct uapi_caps *caps)
 	ret = uapi_caps_add(caps, &avail, sizeof(avail));
 	if (ret)
 		return ret;
-	iova = calloc(1, size);
-	r = calloc(n ? n : 1, sizeof(*r));
+	iova = heap_alloc(size);
+	r = heap_array(n ? n : 1, sizeof(*r));
 	if (!iova || !r) {
 		ret = -ENOMEM;
 		goto out;
@@ -52,8 +53,8 @@ static int add_caps(struct vfio_type1 *t, struct uapi_caps *caps)
 	}
 	ret = uapi_caps_add(caps, iova, size);
 out:
-	free(r);
-	free(iova);
+	heap_free(r);
+	heap_free(iova);
 	return ret;
 }
 
@@ -73,7 +74,7 @@ static long get_info(struct vfio_type1 *t, unsigned long arg)
 	info.iova_pgsizes = vfio_type1_pgsizes(t);
 	ret = add_caps(t, &caps);
 	if (ret) {
-		free(caps.buf);
+		heap_free(caps.buf);
 		return ret;
 	}
 	ret = uapi_caps_finish(&caps, arg, sizeof(info), &info.argsz, &info.flags, VFIO_IOMMU_INFO_CAPS, &info.cap_offset);
@@ -110,11 +111,11 @@ static int bitmap_in(const struct vfio_bitmap *b, uint64_t size, uint64_t **out,
 	need = align_up(pages, 64) / 8;
 	if (b->size < need)
 		return -EINVAL;
-	*out = malloc(need);
+	*out = heap_alloc(need);
 	if (!*out)
 		return -ENOMEM;
 	if (uapi_get(*out, (unsigned long)b->data, need)) {
-		free(*out);
+		heap_free(*out);
 		return -EFAULT;
 	}
 	*bytes = need;
@@ -147,7 +148,7 @@ static long unmap_dma(struct vfio_type1 *t, unsigned long arg)
 	ret = vfio_type1_unmap(t, unmap.flags, unmap.iova, unmap.size, &done, b.pgsize, bytes, bits);
 	if (!ret && bits)
 		ret = uapi_put((unsigned long)b.data, bits, bytes);
-	free(bits);
+	heap_free(bits);
 	if (ret)
 		return ret;
 	unmap.size = done;
@@ -175,7 +176,7 @@ static long dirty_get(struct vfio_type1 *t, const struct vfio_iommu_type1_dirty_
 	ret = vfio_type1_dirty_get(t, range.iova, range.size, range.bitmap.pgsize, bytes, bits);
 	if (!ret)
 		ret = uapi_put((unsigned long)range.bitmap.data, bits, bytes);
-	free(bits);
+	heap_free(bits);
 	return ret;
 }
 

@@ -6,6 +6,7 @@
  */
 #include <errno.h>
 #include <stdlib.h>
+#include "base/heap.h"
 #include "base/log.h"
 #include "vfio/group.h"
 #include "vfio/type1.h"
@@ -26,7 +27,7 @@ struct vfio_container {
 
 struct vfio_container *vfio_container_new(struct vfio_system *s)
 {
-	struct vfio_container *c = calloc(1, sizeof(*c));
+	struct vfio_container *c = heap_alloc(sizeof(*c));
 	pthread_rwlockattr_t attr;
 
 	if (!c)
@@ -53,7 +54,7 @@ void vfio_container_put(struct vfio_container *c)
 	/* each group holds a reference: there is none left, and with the last went the address
 	 * space */
 	pthread_rwlock_destroy(&c->lock);
-	free(c);
+	heap_free(c);
 }
 
 int vfio_container_check_extension(struct vfio_container *c, unsigned long ext)

@@ -6,6 +6,7 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include "base/heap.h"
 #include "base/log.h"
 #include "base/reach.h"
 #include "vfio/type1_internal.h"
@@ -15,13 +16,13 @@
 
 struct vfio_system *vfio_system_new(void)
 {
-	struct vfio_system *s = calloc(1, sizeof(*s));
+	struct vfio_system *s = heap_alloc(sizeof(*s));
 
 	if (!s)
 		return NULL;
 	s->loop = loop_new();
 	if (!s->loop) {
-		free(s);
+		heap_free(s);
 		return NULL;
 	}
 	pthread_mutex_init(&s->lock, NULL);
@@ -44,10 +45,10 @@ void vfio_system_free(struct vfio_system *s)
 		return;
 	for (unsigned i = 0; i < s->n; i++) {
 		pthread_mutex_destroy(&s->groups[i]->lock);
-		free(s->groups[i]->places);
-		free(s->groups[i]);
+		heap_free(s->groups[i]->places);
+		heap_free(s->groups[i]);
 	}
-	free(s->groups);
+	heap_free(s->groups);
 	loop_free(s->loop);
 	pool_destroy(&s->returned_pool);
 	pool_destroy(&s->asides_pool);
@@ -55,12 +56,12 @@ void vfio_system_free(struct vfio_system *s)
 	pthread_mutex_destroy(&s->preserve_lock);
 	pthread_mutex_destroy(&s->topology_lock);
 	pthread_mutex_destroy(&s->lock);
-	free(s);
+	heap_free(s);
 }
 
 int vfio_system_add_group(struct vfio_system *s, struct iommu_group *ig, struct vfio_group **out)
 {
-	struct vfio_group *g = calloc(1, sizeof(*g)), **groups;
+	struct vfio_group *g = heap_alloc(sizeof(*g)), **groups;
 	int ret = -ENOMEM;
 
 	if (!g)
@@ -76,7 +77,7 @@ int vfio_system_add_group(struct vfio_system *s, struct iommu_group *ig, struct 
 	g->iommu = ig;
 	g->system = s;
 	pthread_mutex_lock(&s->topology_lock);
-	groups = realloc(s->groups, (s->n + 1) * sizeof(*groups));
+	groups = heap_resize(s->groups, (s->n + 1) * sizeof(*groups));
 	if (groups) {
 		s->groups = groups;
 		s->groups[s->n++] = g;
@@ -87,7 +88,7 @@ int vfio_system_add_group(struct vfio_system *s, struct iommu_group *ig, struct 
 	pthread_mutex_unlock(&s->topology_lock);
 out:
 	pthread_mutex_unlock(&s->lock);
-	free(g);
+	heap_free(g);
 	return ret;
 }
 
@@ -114,7 +115,7 @@ static struct vfio_place place_of(struct vfio_device *dev)
 /* A new one at the end of @g's, whose locks are held. */
 static int append_place(struct vfio_group *g, const struct vfio_place *place)
 {
-	struct vfio_place *places = realloc(g->places, (g->n + 1) * sizeof(*places));
+	struct vfio_place *places = heap_resize(g->places, (g->n + 1) * sizeof(*places));
 
 	if (!places)
 		return -ENOMEM;
@@ -402,7 +403,7 @@ int vfio_slot_reset(struct vfio_device *dev)
 	struct vfio_place *at;
 	int ret = -ENODEV;
 
-	at = calloc(n, sizeof(*at));
+	at = heap_array(n, sizeof(*at));
 	if (!at)
 		return -ENOMEM;
 	now = vfio_slot_places(dev, at, n);
@@ -428,6 +429,6 @@ int vfio_slot_reset(struct vfio_device *dev)
 		pthread_mutex_unlock(&at[i].dev->lock);
 	}
 out:
-	free(at);
+	heap_free(at);
 	return ret;
 }

@@ -20,6 +20,7 @@
 #include <string.h>
 #include <sys/syscall.h>
 #include <sys/uio.h>
+#include "base/heap.h"
 #include "base/log.h"
 #include "base/rcu.h"
 #include "base/sys.h"
@@ -201,7 +202,7 @@ int vfio_virqfd_new(struct loop *l, int fd, void (*fn)(void *arg), void *arg,
 
 	if (own < 0)
 		return own;
-	v = malloc(sizeof(*v));
+	v = heap_alloc(sizeof(*v));
 	if (!v) {
 		ret = -ENOMEM;
 		goto close;
@@ -212,7 +213,7 @@ int vfio_virqfd_new(struct loop *l, int fd, void (*fn)(void *arg), void *arg,
 	if (v->watch)
 		return 0;
 	*out = NULL;
-	free(v);
+	heap_free(v);
 close:
 	fd_close_private(own);
 	return ret;
@@ -276,5 +277,5 @@ void vfio_virqfd_free(struct vfio_virqfd *v)
 		return;
 	loop_unwatch(v->watch);
 	fd_close_private(v->fd);
-	free(v);
+	heap_free(v);
 }

@@ -21,6 +21,7 @@
 #include <string.h>
 #include <sys/syscall.h>
 #include <unistd.h>
+#include "base/heap.h"
 #include "base/log.h"
 #include "base/sys.h"
 #include "base/thread.h"
@@ -121,7 +122,7 @@ static int keep(struct keeper *k, int own)
 		return -EINVAL;
 	while (i < KEPT && atomic_load(&kept[i]))
 		i++;
-	e = i < KEPT ? calloc(1, sizeof(*e)) : NULL;
+	e = i < KEPT ? heap_alloc(sizeof(*e)) : NULL;
 	if (!e)
 		return -EMFILE;
 	*e = (struct kept){.next = k->first, .keeper = k, .key = i, .fd = own, .id = id, .refs = 1,
@@ -177,7 +178,7 @@ static void drop(struct keeper *k, unsigned key)
 	*at = e->next;
 	atomic_store(&kept[key], NULL);
 	sys_call(SYS_close, e->fd, 0, 0, 0, 0, 0);
-	free(e);
+	heap_free(e);
 }
 
 static void answer(struct keeper *k, int value)
@@ -251,20 +252,20 @@ static void end(struct keeper *k)
 	atomic_store(&k->work, 1);
 	wake(&k->work);
 	pthread_join(k->thread, NULL);
-	free(k);
+	heap_free(k);
 }
 
 /* A new one for the eventfd @fd, in place @i. */
 static int start(unsigned i, int fd, int tid)
 {
-	struct keeper *k = calloc(1, sizeof(*k));
+	struct keeper *k = heap_alloc(sizeof(*k));
 	int rc;
 
 	if (!k)
 		return -EMFILE;
 	*k = (struct keeper){.fd = fd, .tid = tid, .pidfd = -1};
 	if (thread_start(&k->thread, run, k, "uvfio-keeper")) {
-		free(k);
+		heap_free(k);
 		return -EMFILE;
 	}
 	while (!atomic_load(&k->done))
@@ -272,7 +273,7 @@ static int start(unsigned i, int fd, int tid)
 	rc = k->answer;
 	if (rc < 0) {
 		pthread_join(k->thread, NULL);
-		free(k);
+		heap_free(k);
 	} else {
 		keepers[i] = k;
 	}

@@ -9,6 +9,7 @@
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
+#include "base/heap.h"
 #include "base/log.h"
 #include "vfio/type1_internal.h"
 
@@ -25,13 +26,13 @@ static const struct vfio_iova_range iova_ranges[] = {
 
 struct vfio_type1 *vfio_type1_new(struct vfio_system *s, bool v2)
 {
-	struct vfio_type1 *t = calloc(1, sizeof(*t));
+	struct vfio_type1 *t = heap_alloc(sizeof(*t));
 
 	if (!t)
 		return NULL;
 	t->domain = iommu_domain_new();
 	if (!t->domain) {
-		free(t);
+		heap_free(t);
 		return NULL;
 	}
 	t->sys = s;
@@ -62,7 +63,7 @@ void vfio_type1_free(struct vfio_type1 *t)
 	pthread_mutex_unlock(&s->preserve_lock);
 	iommu_domain_put(t->domain);
 	pthread_mutex_destroy(&t->lock);
-	free(t);
+	heap_free(t);
 }
 
 struct iommu_domain *vfio_type1_domain(struct vfio_type1 *t)
@@ -270,7 +271,7 @@ int vfio_type1_map(struct vfio_type1 *t, uint32_t flags, uint64_t vaddr, uint64_
 	if ((size | iova | vaddr) & (PAGE_SIZE_4K - 1))
 		return -EINVAL;
 
-	d = calloc(1, sizeof(*d));
+	d = heap_alloc(sizeof(*d));
 	pthread_mutex_lock(&t->lock);
 	old = first_in(t, iova, iova + size - 1);
 	if (set_vaddr) {
@@ -332,7 +333,7 @@ unindex:
 	unindex_mem(t, d);
 out:
 	pthread_mutex_unlock(&t->lock);
-	free(d);
+	heap_free(d);
 	return ret;
 }
 
@@ -486,7 +487,7 @@ out:
 	while (list) {
 		d = list;
 		list = d->next;
-		free(d);
+		heap_free(d);
 	}
 	return ret;
 }

@@ -4,6 +4,7 @@
  * that a guest rings without its VMM. The write is done on the loop's thread; signals that come before it is done are one.
  */
 #include "vfio_pci/internal.h"
+#include "base/heap.h"
 
 static void ioeventfd_fire(void *arg)
 {
@@ -19,7 +20,7 @@ static void ioeventfd_free(struct vfio_pci_ioeventfd *io)
 	vfio_virqfd_free(io->virqfd);
 	cds_list_del(&io->node);
 	io->vd->num_ioeventfds--;
-	free(io);
+	heap_free(io);
 }
 
 int vfio_pci_ioeventfd(struct vfio_device *dev, uint32_t flags, uint64_t offset, uint64_t data, int fd)
@@ -55,7 +56,7 @@ int vfio_pci_ioeventfd(struct vfio_device *dev, uint32_t flags, uint64_t offset,
 		err = -ENOSPC;
 		goto out;
 	}
-	io = calloc(1, sizeof(*io));
+	io = heap_alloc(sizeof(*io));
 	if (!io) {
 		err = -ENOMEM;
 		goto out;
@@ -67,7 +68,7 @@ int vfio_pci_ioeventfd(struct vfio_device *dev, uint32_t flags, uint64_t offset,
 	io->size = size;
 	err = vfio_virqfd_new(vd->loop, fd, ioeventfd_fire, io, &io->virqfd);
 	if (err) {
-		free(io);
+		heap_free(io);
 		goto out;
 	}
 	cds_list_add(&io->node, &vd->ioeventfds);

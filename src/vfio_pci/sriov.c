@@ -7,6 +7,7 @@
  */
 #include <sys/random.h>
 #include "vfio_pci/internal.h"
+#include "base/heap.h"
 
 int vfio_pci_sriov_init(struct vfio_pci_device *vd)
 {
@@ -15,14 +16,14 @@ int vfio_pci_sriov_init(struct vfio_pci_device *vd)
 	vd->virtfn = pci_function_pf(vd->fn);
 	if (!pci_sriov_total(vd->fn))
 		return 0;
-	t = calloc(1, sizeof(*t));
+	t = heap_alloc(sizeof(*t));
 	if (!t)
 		return -ENOMEM;
 	pthread_mutex_init(&t->lock, NULL);
 	/* one that nobody knows, until a user of the PF says another */
 	if (getrandom(t->uuid, sizeof(t->uuid), 0) != sizeof(t->uuid)) {
 		pthread_mutex_destroy(&t->lock);
-		free(t);
+		heap_free(t);
 		return -EIO;
 	}
 	vd->token = t;
@@ -34,7 +35,7 @@ void vfio_pci_sriov_fini(struct vfio_pci_device *vd)
 	if (!vd->token)
 		return;
 	pthread_mutex_destroy(&vd->token->lock);
-	free(vd->token);
+	heap_free(vd->token);
 }
 
 int vfio_pci_sriov_configure(struct vfio_device *pf, unsigned num)

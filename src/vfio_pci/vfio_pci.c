@@ -5,6 +5,7 @@
  */
 #include <stdio.h>
 #include "vfio_pci/internal.h"
+#include "base/heap.h"
 
 /* The hardware's COMMAND, changed in some bits. config_lock held. */
 static void command_change(struct vfio_pci_device *vd, uint16_t clear, uint16_t set)
@@ -286,8 +287,8 @@ static int init_triggers(struct vfio_pci_device *vd)
 	if (pci_msix_info(vd->fn, &msix) && msix.vectors > vd->num_triggers)
 		vd->num_triggers = msix.vectors;
 	if (vd->num_triggers) {
-		vd->triggers = calloc(vd->num_triggers, sizeof(*vd->triggers));
-		vd->old_fds = calloc(vd->num_triggers, sizeof(*vd->old_fds));
+		vd->triggers = heap_array(vd->num_triggers, sizeof(*vd->triggers));
+		vd->old_fds = heap_array(vd->num_triggers, sizeof(*vd->old_fds));
 		if (!vd->triggers || !vd->old_fds)
 			return -ENOMEM;
 	}
@@ -302,7 +303,7 @@ static int init_triggers(struct vfio_pci_device *vd)
 int vfio_pci_bind(pci_function *fn, struct loop *loop, struct vfio_device **out)
 {
 	const char *name = pci_function_name(fn);
-	struct vfio_pci_device *vd = calloc(1, sizeof(*vd));
+	struct vfio_pci_device *vd = heap_alloc(sizeof(*vd));
 	unsigned segment, bus, slot, function;
 	pthread_rwlockattr_t attr;
 	int ret;
@@ -316,9 +317,9 @@ int vfio_pci_bind(pci_function *fn, struct loop *loop, struct vfio_device **out)
 	if (!ret)
 		ret = vfio_pci_sriov_init(vd);
 	if (ret) {
-		free(vd->old_fds);
-		free(vd->triggers);
-		free(vd);
+		heap_free(vd->old_fds);
+		heap_free(vd->triggers);
+		heap_free(vd);
 		return ret;
 	}
 	vfio_device_init(&vd->vdev, &ops, name, pci_function_iommu(fn));
@@ -361,9 +362,9 @@ void vfio_pci_unbind(struct vfio_device *dev)
 	pthread_mutex_destroy(&vd->config_lock);
 	pthread_mutex_destroy(&vd->igate);
 	vfio_pci_sriov_fini(vd);
-	free(vd->old_fds);
-	free(vd->triggers);
-	free(vd);
+	heap_free(vd->old_fds);
+	heap_free(vd->triggers);
+	heap_free(vd);
 }
 
 pci_function *vfio_pci_function(struct vfio_device *dev)

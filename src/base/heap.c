@@ -1,0 +1,105 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* base/heap.c: a pool for each class of sizes, and pages of their own for what is larger. */
+#include "base/heap.h"
+
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/syscall.h>
+#include "base/pool.h"
+#include "base/sys.h"
+#include "base/util.h"
+
+#define MAGIC 0x7576696f68656170ull /* a pointer that is not ours is a fault here, not later */
+
+/* before each block; as large as blocks are aligned */
+struct head {
+	uint64_t magic;
+	size_t size; /* of head and block, as it was taken */
+};
+_Static_assert(sizeof(struct head) == 16, "blocks are aligned to 16");
+
+#define CLASS(n) { .lock = PTHREAD_MUTEX_INITIALIZER, .size = (n) }
+static struct pool classes[] = { CLASS(64), CLASS(256), CLASS(1024), CLASS(4096), CLASS(16384) };
+
+/* The pool for @size bytes with their head; NULL: pages of their own. */
+static struct pool *class_of(size_t size)
+{
+	for (size_t i = 0; i < ARRAY_SIZE(classes); i++)
+		if (size <= classes[i].size)
+			return &classes[i];
+	return NULL;
+}
+
+void *heap_alloc(size_t size)
+{
+	size_t all = size + sizeof(struct head);
+	struct pool *p = class_of(all);
+	struct head *h;
+	long at;
+
+	if (all < size)
+		return NULL;
+	if (p) {
+		h = pool_take(p);
+	} else {
+		at = sys_call(SYS_mmap, 0, (long)all, PROT_READ | PROT_WRITE,
+			      MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+		h = at < 0 && at >= -4095 ? NULL : (struct head *)at;
+	}
+	if (!h)
+		return NULL;
+	*h = (struct head){ MAGIC, all };
+	return h + 1;
+}
+
+void *heap_array(size_t n, size_t size)
+{
+	size_t all;
+
+	return __builtin_mul_overflow(n, size, &all) ? NULL : heap_alloc(all);
+}
+
+static struct head *head_of(void *p)
+{
+	struct head *h = (struct head *)p - 1;
+
+	if (h->magic != MAGIC)
+		abort();
+	return h;
+}
+
+void heap_free(void *p)
+{
+	struct head *h;
+	size_t size;
+
+	if (!p)
+		return;
+	h = head_of(p);
+	size = h->size;
+	h->magic = 0;
+	if (class_of(size))
+		pool_put(class_of(size), h);
+	else
+		sys_call(SYS_munmap, (long)h, (long)size, 0, 0, 0, 0);
+}
+
+void *heap_resize(void *p, size_t size)
+{
+	size_t was = p ? head_of(p)->size - sizeof(struct head) : 0;
+	void *new = heap_alloc(size);
+
+	if (new && p) {
+		memcpy(new, p, was < size ? was : size);
+		heap_free(p);
+	}
+	return new;
+}
+
+void heap_abandon(void)
+{
+	for (size_t i = 0; i < ARRAY_SIZE(classes); i++)
+		pool_init(&classes[i], classes[i].size);
+}
