@@ -150,8 +150,9 @@ long shim_run_fault(const ucontext_t *uc, long (*fn)(void *arg), void *arg)
 	shim_check_fork();
 	/* a guarded copy may need what the program has blocked */
 	memcpy(&mask, &uc->uc_sigmask, sizeof(mask));
-	shim_open_own(mask);
+	/* first: what comes as soon as they are open comes in the middle of a call */
 	enter(&c);
+	shim_open_own(mask);
 	ret = on_stack(-1, &uc->uc_stack, fn, arg);
 	leave(&c);
 	if (c.type != PTHREAD_CANCEL_DEFERRED || shim_any_held())

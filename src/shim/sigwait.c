@@ -110,15 +110,15 @@ static bool take(int s, siginfo_t *info)
 	return true;
 }
 
-/* To this thread: its handler sees what becomes of it. */
-static void send_again(uint64_t sigs)
+/* To this thread: its handler sees what becomes of it. @waits: it is about to wait for them itself. */
+static void send_again(uint64_t sigs, bool waits)
 {
 	siginfo_t info;
 
 	for (int s = 0; s < NUM_OURS; s++)
 		if (sigs & BIT(ours[s]) && take(s, &info)) {
 			/* SIGBUS is as the kernel has it but in the middle of a call of ours: it is any thread's again */
-			if (ours[s] == SIGBUS && info.si_code != SI_TKILL) {
+			if (ours[s] == SIGBUS && info.si_code != SI_TKILL && !waits) {
 				info = in_other_words(&info, shim.pid);
 				sys_call(SYS_rt_sigqueueinfo, shim.pid, SIGBUS, (long)&info, 0, 0, 0);
 			} else {
@@ -129,7 +129,7 @@ static void send_again(uint64_t sigs)
 
 void shim_unhold(uint64_t blocked)
 {
-	send_again(~blocked & held_now());
+	send_again(~blocked & held_now(), false);
 }
 
 void shim_drop_held(uint64_t sigs)
@@ -271,7 +271,7 @@ static void into_kernel(uint64_t sigs)
 	shim_raw_sigmask(SIG_BLOCK, &sigs, NULL);
 	shim_self_changes();
 	shim_self.real |= sigs & KEPT;
-	send_again(sigs);
+	send_again(sigs, true);
 }
 
 static size_t begin_wait(uint64_t set)
