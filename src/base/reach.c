@@ -92,10 +92,21 @@ static bool failed(long v)
 #define HUGE_2M (1ull << 21)
 #define HUGE_1G (1ull << 30)
 
-/* A call that changes nothing. With huge pages at @addr it is EINVAL unless @addr is where one begins. */
+bool reach_is_mapped(uint64_t addr)
+{
+	unsigned char resident;
+
+	return !sys_call(SYS_mincore, (long)addr, PAGE_SIZE_4K, (long)&resident, 0, 0, 0);
+}
+
+/*
+ * A call that changes nothing. With huge pages at @addr it is EINVAL unless @addr is where one begins. Valgrind makes it
+ * for the program, and does not survive an address where nothing is.
+ */
 static bool cuts_page(uint64_t addr)
 {
-	return sys_call(SYS_mremap, (long)addr, PAGE_SIZE_4K, PAGE_SIZE_4K, 0, 0, 0) == -EINVAL;
+	return reach_is_mapped(addr) &&
+	       sys_call(SYS_mremap, (long)addr, PAGE_SIZE_4K, PAGE_SIZE_4K, 0, 0, 0) == -EINVAL;
 }
 
 uint64_t reach_page_size(uint64_t addr)

@@ -6,6 +6,7 @@
  */
 #ifndef BASE_REACH_H
 #define BASE_REACH_H
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -20,4 +21,6 @@ size_t reach_read(void *dst, const void *src, size_t n);
  * moved or protected. 4 KiB where nothing is mapped.
  */
 uint64_t reach_page_size(uint64_t addr);
+/* Is there any memory in the page at @addr, which is where it begins? */
+bool reach_is_mapped(uint64_t addr);
 #endif

@@ -133,7 +133,7 @@ struct loss {
 /* mseal(2): it cannot be moved, nor unmapped, but dropped. */
 static bool is_sealed(char *page)
 {
-	return sys_call(SYS_mremap, (long)page, PAGE_SIZE_4K, PAGE_SIZE_4K, 0, 0, 0) == -EPERM;
+	return reach_is_mapped((uint64_t)page) && sys_call(SYS_mremap, (long)page, PAGE_SIZE_4K, PAGE_SIZE_4K, 0, 0, 0) == -EPERM;
 }
 
 static void *set_aside(void *old, uint64_t len, void *arg)
