@@ -598,6 +598,60 @@ static void holes_in_a_file(void)
 	file_gone(p, other, fd);
 }
 
+/* Mappings that touch, of one file but of places that do not: one call takes both. */
+static void several_at_once(void)
+{
+	unsigned char *p, *q, *first, *second;
+	int fd;
+
+	for (int way = 0; way < 4; way++) {
+		fd = memfd_create("memory", 0);
+		CHECK(!ftruncate(fd, 16 * SIZE));
+		first = mmap(NULL, SIZE, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+		second = mmap(NULL, SIZE, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 10 * SIZE);
+		p = mmap(NULL, 2 * SIZE, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+		q = mmap(NULL, 2 * SIZE, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+		CHECK(mmap(p, SIZE, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_FIXED, fd, 0) == p);
+		CHECK(mmap(p + SIZE, SIZE, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_FIXED, fd, 10 * SIZE) == p + SIZE);
+		CHECK(!dma_map(&v, p, IOVA, 2 * SIZE));
+		if (way == 0)
+			/* the kernel does since 6.17 */
+			CHECK(mremap(p, 2 * SIZE, 2 * SIZE, MREMAP_MAYMOVE | MREMAP_FIXED, q) == q || errno == EFAULT);
+		else if (way == 1)
+			FAILS(mremap(p, 2 * SIZE, 3 * SIZE, MREMAP_MAYMOVE) == MAP_FAILED ? -1 : 0, EFAULT);
+		else if (way == 2)
+			CHECK(!munmap(p, 2 * SIZE));
+		else
+			over(p, 2 * SIZE, 0x77);
+		have_both(first, 0, SIZE);
+		have_both(second, SIZE, SIZE);
+		munmap(second, SIZE);
+		second = mmap(NULL, SIZE, PROT_READ | PROT_WRITE, MAP_SHARED, fd, SIZE);
+		CHECK(all(second, SIZE, 0));
+		CHECK(dma_unmap(&v, IOVA, 2 * SIZE) == 2 * SIZE);
+		munmap(first, SIZE);
+		munmap(second, SIZE);
+		munmap(p, 2 * SIZE);
+		munmap(q, 2 * SIZE);
+		close(fd);
+	}
+}
+
+/* A move that the kernel refuses takes nothing away from where it would have gone. */
+static void refused_over_memory(void)
+{
+	unsigned char *p = mmap(NULL, 2 * SIZE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0), *q = anonymous();
+
+	CHECK(!mprotect(p + SIZE, SIZE, PROT_READ));
+	memset(q, 0x11, SIZE);
+	CHECK(!dma_map(&v, q, IOVA, SIZE));
+	FAILS(mremap(p, 2 * SIZE, 3 * SIZE, MREMAP_MAYMOVE | MREMAP_FIXED, q) == MAP_FAILED ? -1 : 0, EFAULT);
+	have_both(q, 0, SIZE);
+	CHECK(dma_unmap(&v, IOVA, SIZE) == SIZE);
+	munmap(q, SIZE);
+	munmap(p, 2 * SIZE);
+}
+
 /* ---- System V segments ---- */
 
 static void segments(void)
@@ -1045,6 +1099,8 @@ int main(int argc, char **argv)
 	RUN(next_to_nothing);
 	RUN(shorter_file);
 	RUN(holes_in_a_file);
+	RUN(several_at_once);
+	RUN(refused_over_memory);
 	RUN(segments);
 	RUN(freed);
 	RUN(freed_twice_mapped);

@@ -10,6 +10,7 @@
 
 #include <fcntl.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/syscall.h>
@@ -59,11 +60,94 @@ static char *reserve(const char *old, size_t len)
 	return (char *)at;
 }
 
-static bool move_pages(char *old, size_t len, char *to)
+/* ---- /proc/self/maps ---- */
+
+/* Calls fn for each line until it returns false. 0 or -errno. Within shim_run: it takes much of a stack. */
+static int each_mapping(bool (*fn)(const char *line, void *arg), void *arg)
+{
+	int fd = sys_open("/proc/self/maps", O_RDONLY | O_CLOEXEC, 0);
+	char buf[2 * PATH_MAX], *line, *end; /* a line has a path, and 100 characters before it */
+	bool more = true;
+	size_t have = 0;
+	ssize_t n = 0;
+
+	if (fd < 0)
+		return fd;
+	while (more && (n = sys_read(fd, buf + have, sizeof(buf) - 1 - have)) > 0) {
+		have += (size_t)n;
+		buf[have] = '\0';
+		for (line = buf; more && (end = strchr(line, '\n')); line = end + 1) {
+			*end = '\0';
+			more = fn(line, arg);
+		}
+		have -= (size_t)(line - buf);
+		memmove(buf, line, have);
+	}
+	sys_close(fd);
+	return n < 0 ? (int)n : 0;
+}
+
+/* ---- another place ---- */
+
+/* One way to have memory at another place, for [old, old + len) of one mapping. */
+typedef bool piece_fn(char *old, size_t len, char *to);
+
+struct pieces {
+	uint64_t at, end;
+	char *to;
+	piece_fn *fn;
+};
+
+static bool do_piece(struct pieces *p, uint64_t end)
+{
+	size_t len = (end < p->end ? end : p->end) - p->at;
+
+	if (!p->fn((char *)p->at, len, p->to))
+		return false;
+	p->at += len;
+	p->to += len;
+	return p->at < p->end;
+}
+
+static void bounds_of(const char *line, uint64_t *start, uint64_t *end)
+{
+	char *dash;
+
+	*start = strtoull(line, &dash, 16);
+	*end = strtoull(dash + 1, NULL, 16);
+}
+
+static bool next_piece(const char *line, void *arg)
+{
+	struct pieces *p = arg;
+	uint64_t start, end;
+
+	bounds_of(line, &start, &end);
+	if (end <= p->at)
+		return true;
+	return start <= p->at && do_piece(p, end);
+}
+
+/*
+ * Each mapping for itself: mremap of several in one call is refused before 6.17, and since then an
+ * old size of 0 goes on with the first one's file where the next begins, while a call that fails
+ * in the middle has moved some. False: one failed, or there is a gap.
+ */
+static bool each_piece(char *old, size_t len, char *to, piece_fn *fn)
+{
+	struct pieces p = { (uint64_t)old, (uint64_t)old + len, to, fn };
+
+	/* a page is of one mapping, whatever we can read */
+	if (each_mapping(next_piece, &p))
+		while (p.at < p.end && do_piece(&p, p.at + reach_page_size(p.at)))
+			;
+	return p.at == p.end;
+}
+
+static bool move_piece(char *old, size_t len, char *to)
 {
 	/* DONTUNMAP leaves the old range mapped (and empty), so that no other thread's mmap can land in a hole that the program's own call is about to unmap */
 	long rc = sys_call(SYS_mremap, (long)old, (long)len, (long)len, MREMAP_MAYMOVE | MREMAP_FIXED | MREMAP_DONTUNMAP, (long)to, 0);
-	size_t half;
 
 	if (failed(rc) && rc == -EINVAL) {
 		/* not for huge pages, and before 5.13 for private anonymous memory only */
@@ -72,35 +156,21 @@ static bool move_pages(char *old, size_t len, char *to)
 			sys_call(SYS_mmap, (long)old, (long)len, PROT_NONE,
 				 MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_FIXED_NOREPLACE, -1, 0);
 	}
-	if (!failed(rc))
-		return true;
-	if (len <= PAGE_SIZE_4K)
-		return false;
-	/* several mappings next to each other do not move in one call */
-	half = align_up(len / 2, len >= 2 * HUGE_2M ? HUGE_2M : PAGE_SIZE_4K);
-	return move_pages(old, half, to) && move_pages(old + half, len - half, to + half);
+	return !failed(rc);
 }
 
 /* Shared memory can be mapped once more, but for huge pages. */
-static bool map_again(char *old, size_t len, char *to)
+static bool map_piece(char *old, size_t len, char *to)
 {
-	size_t half;
-
-	/* a no-op that fails when the range is more than one mapping */
-	if (!failed(sys_call(SYS_mremap, (long)old, (long)len, (long)len, 0, 0, 0)))
-		/* mremap(2): an old size of 0 makes a second mapping of the same pages, of a shared mapping only */
-		return !failed(sys_call(SYS_mremap, (long)old, 0, (long)len, MREMAP_MAYMOVE | MREMAP_FIXED, (long)to, 0));
-	if (len <= PAGE_SIZE_4K)
-		return false;
-	half = align_up(len / 2, len >= 2 * HUGE_2M ? HUGE_2M : PAGE_SIZE_4K);
-	return map_again(old, half, to) && map_again(old + half, len - half, to + half);
+	/* mremap(2): an old size of 0 makes a second mapping of the same pages, of a shared mapping only */
+	return !failed(sys_call(SYS_mremap, (long)old, 0, (long)len, MREMAP_MAYMOVE | MREMAP_FIXED, (long)to, 0));
 }
 
 static void *second_view(void *old, uint64_t len, void *arg)
 {
 	char *to = reserve(old, len);
 
-	if (to && !map_again(old, len, to)) {
+	if (to && !each_piece(old, len, to, map_piece)) {
 		sys_call(SYS_munmap, (long)to, (long)len, 0, 0, 0, 0);
 		to = NULL;
 	}
@@ -144,7 +214,7 @@ static void *set_aside(void *old, uint64_t len, void *arg)
 	if (is_sealed(old))
 		return l->taken ? old : copy_aside(old, len, NULL);
 	to = reserve(old, len);
-	if (to && !move_pages(old, len, to)) {
+	if (to && !each_piece(old, len, to, move_piece)) {
 		sys_call(SYS_munmap, (long)to, (long)len, 0, 0, 0, 0);
 		to = NULL;
 	}
@@ -192,33 +262,6 @@ void shim_keep(void *addr, size_t len, bool taken)
 
 	if (loss_of(&l, addr, len, taken))
 		shim_run(lose, &l);
-}
-
-/* ---- /proc/self/maps ---- */
-
-/* Calls fn for each line until it returns false. 0 or -errno. Within shim_run: it takes much of a stack. */
-static int each_mapping(bool (*fn)(const char *line, void *arg), void *arg)
-{
-	int fd = sys_open("/proc/self/maps", O_RDONLY | O_CLOEXEC, 0);
-	char buf[2 * PATH_MAX], *line, *end; /* a line has a path, and 100 characters before it */
-	bool more = true;
-	size_t have = 0;
-	ssize_t n = 0;
-
-	if (fd < 0)
-		return fd;
-	while (more && (n = sys_read(fd, buf + have, sizeof(buf) - 1 - have)) > 0) {
-		have += (size_t)n;
-		buf[have] = '\0';
-		for (line = buf; more && (end = strchr(line, '\n')); line = end + 1) {
-			*end = '\0';
-			more = fn(line, arg);
-		}
-		have -= (size_t)(line - buf);
-		memmove(buf, line, have);
-	}
-	sys_close(fd);
-	return n < 0 ? (int)n : 0;
 }
 
 /* ---- mmap ---- */
@@ -277,6 +320,7 @@ static bool lose_of_file(const char *line, void *arg)
 	struct file_loss *f = arg;
 	unsigned major, minor;
 	char shared;
+	void *at;
 
 	if (sscanf(line, "%llx-%llx %*3c%c %llx %x:%x %llu", &start, &end, &shared, &off, &major, &minor, &inode) != 7)
 		return true;
@@ -284,8 +328,10 @@ static bool lose_of_file(const char *line, void *arg)
 		return true;
 	from = off > f->from ? off : f->from;
 	to = off + (end - start) < f->to ? off + (end - start) : f->to;
-	if (from < to)
-		vfio_preserve_pages(f->system, (void *)(uintptr_t)(start + (from - off)), to - from, copy_aside, NULL);
+	if (from >= to)
+		return true;
+	at = (void *)(uintptr_t)(start + (from - off));
+	vfio_preserve_pages(f->system, at, to - from, copy_aside, NULL);
 	return true;
 }
 
@@ -618,10 +664,39 @@ static bool is_sane(const char *old, size_t have, const char *to, size_t want, i
 	return !(flags & MREMAP_FIXED) || (!((uint64_t)to % PAGE_SIZE_4K) && (old >= to + want || to >= old + have));
 }
 
-/* Is it one mapping, which can be moved? A call that changes nothing tells. */
-static bool is_one(char *old, size_t have)
+/* Becomes "taken" if the mapping at @addr has all of @len. */
+static bool is_whole(const char *line, void *arg)
 {
-	return !failed(sys_call(SYS_mremap, (long)old, (long)have, (long)have, 0, 0, 0));
+	uint64_t start, end, at;
+	struct loss *l = arg;
+
+	at = (uint64_t)l->addr;
+	bounds_of(line, &start, &end);
+	if (end <= at)
+		return true;
+	l->taken = start <= at && end - at >= l->len;
+	return false;
+}
+
+static long is_one(void *arg)
+{
+	struct loss *l = arg;
+
+	l->taken = false;
+	return !each_mapping(is_whole, l) && l->taken;
+}
+
+/*
+ * Does the kernel move @have bytes at @old to @want? A call that changes nothing tells if the length
+ * remains, which may be of several mappings since 6.17; another length can only one have.
+ */
+static bool can_move(char *old, size_t have, size_t want)
+{
+	struct loss l = { NULL, old, have, false };
+
+	if (failed(sys_call(SYS_mremap, (long)old, (long)have, (long)have, 0, 0, 0)))
+		return false;
+	return want == have || shim_run(is_one, &l);
 }
 
 /* With private memory that devices have. */
@@ -639,7 +714,7 @@ static long move_private(struct remap *r)
 			return rc;
 		r->l.len = r->want;
 	}
-	if (!is_one(old, r->l.len) || reach_page_size((uint64_t)old) != PAGE_SIZE_4K || !shim_run(can_follow, r)) {
+	if (!can_move(old, r->l.len, r->want) || reach_page_size((uint64_t)old) != PAGE_SIZE_4K || !shim_run(can_follow, r)) {
 		log_err(SHIM_WHO, "mremap of memory at %p that is mapped for DMA, private and only in part, or huge pages: uvfio cannot keep it for the device, ENOMEM; unmap it from the device first",
 			(void *)old);
 		return -ENOMEM;
@@ -673,7 +748,7 @@ bool shim_keep_mremap(void *old, size_t have, size_t want, int flags, void *to, 
 			return true;
 		}
 	}
-	if (flags & MREMAP_FIXED && is_one(old, have))
+	if (flags & MREMAP_FIXED && can_move(old, have, want))
 		shim_keep(to, want, true);
 	return false;
 }
