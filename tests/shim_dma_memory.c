@@ -598,6 +598,46 @@ static void holes_in_a_file(void)
 	file_gone(p, other, fd);
 }
 
+/*
+ * The same when the program has no view of them any more, or another one: the device's is ours
+ * then, and of the file all the same.
+ */
+static void lost_behind_a_view(void)
+{
+	unsigned char *p, *other, *q;
+	int fd;
+
+	for (int way = 0; way < 9; way++) {
+		p = file_memory(&fd, &other);
+		/* the device has some of it twice */
+		CHECK(!dma_map(&v, p + 4096, 0x4000000, 8192));
+		q = mmap(NULL, SIZE, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+		if (way % 3 == 0)
+			CHECK(!munmap(p, SIZE));
+		else if (way % 3 == 1)
+			over(p, SIZE, 0x77);
+		else
+			CHECK(mremap(p, SIZE, SIZE, MREMAP_MAYMOVE | MREMAP_FIXED, q) == q);
+		have_both(other, 0, SIZE);
+		if (way / 3 == 0)
+			CHECK(!ftruncate(fd, 8192) && !ftruncate(fd, SIZE));
+		else if (way / 3 == 1)
+			CHECK(!fallocate(fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, 8192, 8192));
+		else
+			CHECK(!madvise(other + 8192, 8192, MADV_REMOVE));
+		have_both(other, 0, 8192);
+		CHECK(all(other + 8192, 8192, 0) && (way % 3 != 2 || all(q + 8192, 8192, 0)));
+		device_keeps(8192, 8192, 0x11, other + 8192);
+		/* and once more, of what was left */
+		CHECK(!ftruncate(fd, 0) && !ftruncate(fd, SIZE));
+		device_keeps(0, SIZE, 0x11, other);
+		CHECK(device_writes(0x4000000 - IOVA, 8192, 0x33) && device_reads(4096, 8192, 0x33));
+		CHECK(dma_unmap(&v, 0x4000000, 8192) == 8192 && device_reads(4096, 8192, 0x33));
+		munmap(q, SIZE);
+		file_gone(p, other, fd);
+	}
+}
+
 /* Mappings that touch, of one file but of places that do not: one call takes both. */
 static void several_at_once(void)
 {
@@ -1099,6 +1139,7 @@ int main(int argc, char **argv)
 	RUN(next_to_nothing);
 	RUN(shorter_file);
 	RUN(holes_in_a_file);
+	RUN(lost_behind_a_view);
 	RUN(several_at_once);
 	RUN(refused_over_memory);
 	RUN(segments);

@@ -332,6 +332,8 @@ static bool lose_of_file(const char *line, void *arg)
 		return true;
 	at = (void *)(uintptr_t)(start + (from - off));
 	vfio_preserve_pages(f->system, at, to - from, copy_aside, NULL);
+	/* or the view is ours */
+	vfio_preserve_asides(f->system, at, to - from, copy_aside, NULL);
 	return true;
 }
 

@@ -122,6 +122,25 @@ static bool next_stretch(struct vfio_system *s, uint64_t from, uint64_t to, uint
 	return true;
 }
 
+/* Is [iova, iova + len) of @d at @new from now on? 0, or without memory for it: nowhere. */
+static bool put_at(struct vfio_type1 *t, struct dma *d, uint64_t iova, uint64_t len, uint64_t new)
+{
+	int ret = new ? iommu_domain_remap(t->domain, iova, (void *)new, len) : -EFAULT;
+
+	if (!ret) {
+		d->moved = true;
+		return true;
+	}
+	log_err("dma",
+		"memory of a mapping at IOVA 0x%" PRIx64 " (%" PRIu64
+		" bytes) was unmapped by the program and could not be "
+		"kept: %s: "
+		"device accesses there abort",
+		iova, len, strerror(-ret));
+	iommu_domain_unmap(t->domain, iova, len);
+	return false;
+}
+
 /* Everybody who has [@start, @end) in place has it at @new from now on (0: nowhere). Returns how
  * many mapped bytes moved. */
 static uint64_t redirect(struct vfio_system *s, uint64_t start, uint64_t end, uint64_t new)
@@ -129,7 +148,6 @@ static uint64_t redirect(struct vfio_system *s, uint64_t start, uint64_t end, ui
 	uint64_t users = 0, a, b, at;
 	struct vfio_type1 *t;
 	struct dma *d;
-	int ret;
 
 	cds_list_for_each_entry(t, &s->type1s, in_system)
 	{
@@ -137,21 +155,8 @@ static uint64_t redirect(struct vfio_system *s, uint64_t start, uint64_t end, ui
 			for (at = start; at < end && in_place(t, d, at, end, &a, &b); at = b) {
 				uint64_t iova = dma_iova(d) + (a - d->by_mem.start);
 
-				ret = new ? iommu_domain_remap(t->domain, iova,
-							       (void *)(new + (a - start)), b - a)
-					  : -EFAULT;
-				if (!ret) {
-					d->moved = true;
+				if (put_at(t, d, iova, b - a, new ? new + (a - start) : 0))
 					users += b - a;
-					continue;
-				}
-				log_err("dma",
-					"memory of a mapping at IOVA 0x%" PRIx64 " (%" PRIu64
-					" bytes) was unmapped by the program and could not be "
-					"kept: %s: "
-					"device accesses there abort",
-					iova, b - a, strerror(-ret));
-				iommu_domain_unmap(t->domain, iova, b - a);
 			}
 		}
 	}
@@ -309,6 +314,75 @@ void vfio_preserve_pages(struct vfio_system *s, void *vaddr, uint64_t len,
 			keep(s, (uint64_t) new, b - a, users);
 	}
 	all_unlock(s);
+}
+
+/* As redirect, for what lies in [@start, @end) of one aside. @left: the mapped bytes that lay there. */
+static uint64_t redirect_aside(struct vfio_system *s, uint64_t start, uint64_t end, uint64_t new,
+			       uint64_t *left)
+{
+	uint64_t users = 0, addr, len, at, a, b;
+	struct vfio_type1 *t;
+	struct dma *d;
+
+	*left = 0;
+	cds_list_for_each_entry(t, &s->type1s, in_system)
+	{
+		for (d = first_at(t, 0, UINT64_MAX); d; d = next_at(d, 0, UINT64_MAX)) {
+			if (!d->moved)
+				continue;
+			for (addr = d->by_mem.start; addr - d->by_mem.start < dma_size(d);
+			     addr += len) {
+				at = where(t, d, addr, &len);
+				a = at > start ? at : start;
+				b = at + len < end ? at + len : end;
+				if (!at || at == addr || a >= b)
+					continue;
+				*left += b - a;
+				if (put_at(t, d, dma_iova(d) + (addr - d->by_mem.start) + (a - at),
+					   b - a, new ? new + (a - start) : 0))
+					users += b - a;
+			}
+		}
+	}
+	return users;
+}
+
+void vfio_preserve_asides(struct vfio_system *s, void *vaddr, uint64_t len,
+			  void *(*move)(void *old, uint64_t len, void *arg), void *arg)
+{
+	uint64_t from = (uint64_t)vaddr, to = from + len, a, b, users, left;
+	struct aside *as, *unused = NULL;
+	struct itree_node *n;
+	void *new;
+
+	if (!len)
+		return;
+	all_lock(s);
+	for (; from < to; from = b) {
+		pthread_mutex_lock(&s->maps_lock);
+		n = itree_first(&s->asides, from, to - 1);
+		pthread_mutex_unlock(&s->maps_lock);
+		/* it stays without the lock: only who holds a type1's lock takes one away */
+		if (!n)
+			break;
+		as = container_of_type(n, struct aside, node);
+		a = n->start > from ? n->start : from;
+		b = n->last < to ? n->last + 1 : to;
+		new = move((void *)a, b - a, arg);
+		users = redirect_aside(s, a, b, (uint64_t)new, &left);
+		pthread_mutex_lock(&s->maps_lock);
+		as->users -= left;
+		if (!as->users) {
+			itree_remove(&s->asides, n);
+			as->next = unused;
+			unused = as;
+		}
+		pthread_mutex_unlock(&s->maps_lock);
+		if (new)
+			keep(s, (uint64_t)new, b - a, users);
+	}
+	all_unlock(s);
+	type1_asides_free(s, unused);
 }
 
 /* All mappings that have some of [from, to), or false: one does not lie in it as a whole, in place. */

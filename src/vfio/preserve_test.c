@@ -458,6 +458,39 @@ static void all_at_once(void **state)
 	munmap(b.p, 8 * K);
 }
 
+/* What is aside moves on, in part and for all who have it there. */
+static void aside_moves_on(void **state)
+{
+	char *p = memory(8), *first;
+
+	assert_int_equal(vfio_type1_map(t, RW, (uint64_t)p, 0x10000, 8 * K), 0);
+	assert_int_equal(vfio_type1_map(t2, RW, (uint64_t)p + 2 * K, 0x50000, 4 * K), 0);
+	vfio_preserve_asides(sys, p, 8 * K, move, &moves);
+	assert_int_equal(moves, 0);
+	unmap_memory(p, 8 * K);
+	first = last_new;
+	assert_int_equal(moves, 1);
+	vfio_preserve_asides(sys, first + 3 * K, 2 * K, move, &moves);
+	assert_int_equal(moves, 2);
+	memset(first + 3 * K, 99, 2 * K);
+	for (unsigned i = 0; i < 8; i++)
+		device_reads(&dev, 0x10000 + i * K, (int)i + 1);
+	for (unsigned i = 0; i < 4; i++)
+		device_reads(&dev2, 0x50000 + i * K, (int)i + 3);
+	/* the rest, and of what has gone on nothing */
+	vfio_preserve_asides(sys, first, 3 * K, move, &moves);
+	refuse = true;
+	vfio_preserve_asides(sys, first, 8 * K, move, &moves);
+	assert_false(is_there(first + 5 * K));
+	for (unsigned i = 0; i < 5; i++)
+		device_reads(&dev, 0x10000 + i * K, (int)i + 1);
+	device_reads(&dev, 0x10000 + 5 * K, -EFAULT);
+	device_reads(&dev2, 0x50000 + 3 * K, -EFAULT);
+	unmap_dma(t, 0x10000, 8 * K);
+	device_reads(&dev2, 0x50000, 3);
+	unmap_dma(t2, 0x50000, 4 * K);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -469,6 +502,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(page_by_page, setup, teardown),
 		cmocka_unit_test_setup_teardown(cannot_be_kept, setup, teardown),
 		cmocka_unit_test_setup_teardown(update_vaddr_takes_it_back, setup, teardown),
+		cmocka_unit_test_setup_teardown(aside_moves_on, setup, teardown),
 		cmocka_unit_test_setup_teardown(random_calls, setup, teardown),
 		cmocka_unit_test_setup_teardown(all_at_once, setup, teardown),
 	};

@@ -36,6 +36,12 @@ uint64_t vfio_type1_pgsizes(struct vfio_type1 *t);
  * last mapping that uses it goes.
  */
 void vfio_preserve_pages(struct vfio_system *s, void *vaddr, uint64_t len, void *(*move)(void *old, uint64_t len, void *arg), void *arg);
+/*
+ * The same for what lies in [vaddr, vaddr + len) since an earlier move: our own view of pages that
+ * are lost to whoever sees them. The range is of whole pages.
+ */
+void vfio_preserve_asides(struct vfio_system *s, void *vaddr, uint64_t len,
+			  void *(*move)(void *old, uint64_t len, void *arg), void *arg);
 /* true if any mapping of @s touches the range: the quick test before the slow call. No lock when nothing is mapped. */
 bool vfio_pages_in_use(struct vfio_system *s, const void *vaddr, uint64_t len);
 /* The same, but pages count only if they are still the program's, and not aside since an earlier loss. Both ends are page boundaries; waits for calls that are going on. */
