@@ -567,6 +567,37 @@ static void shorter_file(void)
 	file_gone(p, other, fd);
 }
 
+static void emptied_by_open(void)
+{
+	unsigned char *p, *other;
+	char path[64];
+	FILE *f = NULL;
+	int fd, new;
+
+	for (int way = 0; way < 6; way++) {
+		p = file_memory(&fd, &other);
+		snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
+		new = way == 0 ? open(path, O_RDWR | O_TRUNC) :
+		      way == 1 ? (int)syscall(SYS_openat, AT_FDCWD, path, O_RDWR | O_TRUNC) :
+		      way == 2 ? creat(path, 0600) :
+				 -1;
+		if (way == 3)
+			f = fopen(path, "w");
+		else if (way == 4)
+			f = freopen(path, "w+", fopen("/dev/null", "r"));
+		else if (way == 5)
+			f = fopen64(path, "w+");
+		CHECK(way < 3 ? new >= 0 : f != NULL);
+		CHECK(lseek(fd, 0, SEEK_END) == 0 && device_reads(0, SIZE, 0x11));
+		CHECK(!ftruncate(fd, SIZE) && all(p, SIZE, 0) && device_reads(0, SIZE, 0x11));
+		if (way < 3)
+			close(new);
+		else if (f)
+			fclose(f);
+		file_gone(p, other, fd);
+	}
+}
+
 static void holes_in_a_file(void)
 {
 	unsigned char *p, *other;
@@ -1138,6 +1169,7 @@ int main(int argc, char **argv)
 	RUN(sealed);
 	RUN(next_to_nothing);
 	RUN(shorter_file);
+	RUN(emptied_by_open);
 	RUN(holes_in_a_file);
 	RUN(lost_behind_a_view);
 	RUN(several_at_once);

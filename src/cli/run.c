@@ -5,7 +5,6 @@
  * The machine is built here first, to find what is wrong with it while a message can be given
  * and nothing runs, and to settle where everything is; the view of it is written to the run
  * directory, and it is given up again. Each process of the program makes the devices that it uses
- *
  * inside of itself by the shim, from the same lines and where they were put (UVFIO_DEVICES,
  * UVFIO_PLACES).
  */

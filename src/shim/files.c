@@ -229,8 +229,16 @@ static long do_open(int dirfd, const char *path, int flags, mode_t mode, open_fn
 	return fd;
 }
 
+/* A file that is about to be emptied: devices may have pages of it. */
+static void keep_truncated(int dirfd, const char *path, int flags)
+{
+	if (flags & O_TRUNC && !(flags & O_PATH) && dirfd == AT_FDCWD)
+		shim_keep_truncate(path, 0);
+}
+
 long shim_open(int dirfd, const char *path, int flags, mode_t mode)
 {
+	keep_truncated(dirfd, path, flags);
 	return do_open(dirfd, path, flags, mode, NULL);
 }
 
@@ -238,6 +246,7 @@ static int open_ret(int dirfd, const char *path, int flags, mode_t mode)
 {
 	/* libc's, which is a cancellation point */
 	NEXT(openat);
+	keep_truncated(dirfd, path, flags);
 	return (int)shim_ret(do_open(dirfd, path, flags, mode, real));
 }
 
@@ -328,6 +337,8 @@ static FILE *open_stream(const char *path, const char *mode, FILE *(*real)(const
 	int flags = mode_flags(mode), dirfd = AT_FDCWD, fd;
 	FILE *f;
 
+	if (!p.virt && flags >= 0)
+		keep_truncated(AT_FDCWD, path, flags);
 	while (!p.virt || flags < 0) {
 		f = real(use, mode);
 		if (!f && shim_path_again(-errno, &dirfd, &use, true, &p))
@@ -361,7 +372,7 @@ static bool refuse_write(const struct shim_path *p, const char *mode)
 {
 	if (!p->virt || mode_flags(mode) == O_RDONLY || mode_flags(mode) == (O_RDONLY | O_CLOEXEC))
 		return false;
-	log_warn(SHIM_WHO, "%s: opened for writing: uvfio's view of sysfs is read-only, EACCES", p->virt);
+	log_warn(SHIM_WHO, "%s: freopen for writing is not served: EACCES; close the stream and open another one", p->virt);
 	errno = EACCES;
 	return true;
 }
@@ -371,6 +382,8 @@ static FILE *reopen_stream(const char *path, const char *mode, FILE *f, FILE *(*
 	struct shim_path p;
 	const char *use = shim_path(path, &p);
 
+	if (!p.virt && path && mode_flags(mode) >= 0)
+		keep_truncated(AT_FDCWD, path, mode_flags(mode));
 	f = refuse_write(&p, mode) ? NULL : real(use, mode, f);
 	shim_path_done(&p);
 	return f;

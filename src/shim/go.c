@@ -23,7 +23,7 @@ static const short calls[] = {
 	SYS_open, SYS_creat, SYS_openat, SYS_openat2, SYS_stat, SYS_fstat, SYS_lstat, SYS_newfstatat, SYS_statx, SYS_access, SYS_faccessat, SYS_faccessat2,
 	SYS_readlink, SYS_readlinkat, SYS_chdir, SYS_fchdir, SYS_getcwd,
 	SYS_mkdir, SYS_mkdirat, SYS_rmdir, SYS_unlink, SYS_unlinkat, SYS_rename, SYS_renameat, SYS_renameat2, SYS_link, SYS_linkat, SYS_symlink, SYS_symlinkat,
-	SYS_truncate, SYS_chmod, SYS_fchmodat, SYS_chown, SYS_lchown, SYS_fchownat, SYS_utimensat,
+	SYS_truncate, SYS_ftruncate, SYS_fallocate, SYS_chmod, SYS_fchmodat, SYS_chown, SYS_lchown, SYS_fchownat, SYS_utimensat,
 	SYS_mmap, SYS_munmap, SYS_mremap, SYS_mprotect, SYS_pkey_mprotect, SYS_madvise, SYS_msync, SYS_mlock, SYS_mlock2, SYS_mlockall,
 };
 
