@@ -18,7 +18,7 @@ static const int three[] = { SIGSEGV, SIGBUS, SIGSYS };
 
 static const struct timespec at_once, long_enough = { 60, 0 };
 static sigjmp_buf env;
-static volatile int calls, last_signal, last_code;
+static volatile int calls, last_signal;
 static volatile char *volatile nowhere = (char *)64;
 static volatile char *short_file; /* the second page is behind the end */
 
