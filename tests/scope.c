@@ -232,6 +232,12 @@ static void no_cancellation_points(void)
 	CHECK(bar[0] - before == (uint32_t)counted);
 }
 
+/* First, while the program has no handler: the call has signals open. */
+static void a_call_that_waits_for_a_thread(void)
+{
+	CHECK(!ioctl(v.device, VFIO_DEVICE_RESET));
+}
+
 int main(void)
 {
 	v = vfio_open();
@@ -239,6 +245,7 @@ int main(void)
 	if (v.device < 0 || !bus_master(&v) || bar == MAP_FAILED)
 		return 2;
 	bar[1] = 7;
+	RUN(a_call_that_waits_for_a_thread);
 	RUN(the_stack_stays_free);
 	RUN(smallest_threads);
 	RUN(coroutines);

@@ -23,6 +23,8 @@
 static int (*set_state)(int, int *), (*set_type)(int, int *);
 
 static atomic_bool handlers;
+/* A thread has some of our three blocked: calls must see to its mask, but nobody has to be waited for. */
+static atomic_bool masks;
 static __thread unsigned depth __attribute__((tls_model("initial-exec")));
 
 __attribute__((constructor(101))) static void resolve(void)
@@ -38,6 +40,16 @@ __attribute__((constructor(101))) static void resolve(void)
 bool shim_inside(void)
 {
 	return depth;
+}
+
+void shim_have_masks(void)
+{
+	atomic_store(&masks, true);
+}
+
+static bool all_open(void)
+{
+	return !atomic_load(&handlers) && !atomic_load(&masks);
 }
 
 void shim_will_have_handlers(void)
@@ -120,9 +132,9 @@ long shim_run(long (*fn)(void *arg), void *arg)
 		return shim_on_stack(fn, arg);
 	shim_check_fork();
 	shim_thread();
-	if (!atomic_load(&handlers))
+	if (all_open())
 		open = shim_stack_take(true);
-	if (open >= 0 && atomic_load(&handlers)) {
+	if (open >= 0 && !all_open()) {
 		shim_stack_give(open);
 		open = -1;
 	}

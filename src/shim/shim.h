@@ -394,6 +394,8 @@ long shim_run_fault(const ucontext_t *uc, long (*fn)(void *arg), void *arg);
 bool shim_inside(void); /* this thread is in one of them */
 /* Before the program's first handler is put in place: nobody counts on there being none any more. */
 void shim_will_have_handlers(void);
+/* A thread was seen that has some of our three blocked. Waits for nobody. */
+void shim_have_masks(void);
 
 /* ---- stack.c ---- */
 /* fn(arg) on a stack of ours, unless this is one already or there is no memory; only within shim_run: who leaves it by longjmp leaves the stack taken. */

@@ -227,8 +227,9 @@ static uint64_t looked_at(uint64_t k, bool truth)
 	shim_self.carrier = k & CARRIER;
 	/* SIGSYS goes with SIGSEGV: who made this thread may have blocked them, and a mask that names them names both */
 	shim_self.sys = k & (truth ? BIT(SIGSYS) : BIT(SIGSYS) | CARRIER);
-	if (k & (OURS | CARRIER))
-		shim_will_have_handlers();
+	/* no waiting: it may be a thread of a model, which somebody in a call waits for. One of ours takes no signals. */
+	if (k & (OURS | CARRIER) && k != SHIM_SERVICE_MASK)
+		shim_have_masks();
 	if (k & BIT(SIGSEGV))
 		k |= CARRIER;
 	else if (truth)
@@ -435,7 +436,7 @@ long shim_sigmask(int how, const uint64_t *set, uint64_t *old)
 		real = shim_mask_to_kernel(want) | (how == SIG_SETMASK ? want & shim_self.real : 0);
 	/* a call of ours opens SIGBUS for itself */
 	if (how != SIG_UNBLOCK && want & OURS)
-		shim_will_have_handlers();
+		shim_have_masks();
 	/* what the kernel does not know is so before a signal comes that this opens */
 	was = kept = (shim_self.sys ? BIT(SIGSYS) : 0) | (shim_self.carrier ? CARRIER : 0);
 	kept = how == SIG_BLOCK ? kept | want : how == SIG_UNBLOCK ? kept & ~want : want;
