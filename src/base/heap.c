@@ -5,10 +5,7 @@
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
-#include <sys/syscall.h>
 #include "base/pool.h"
-#include "base/sys.h"
 #include "base/util.h"
 
 #define MAGIC 0x7576696f68656170ull /* a pointer that is not ours is a fault here, not later */
@@ -37,17 +34,10 @@ void *heap_alloc(size_t size)
 	size_t all = size + sizeof(struct head);
 	struct pool *p = class_of(all);
 	struct head *h;
-	long at;
 
 	if (all < size)
 		return NULL;
-	if (p) {
-		h = pool_take(p);
-	} else {
-		at = sys_call(SYS_mmap, 0, (long)all, PROT_READ | PROT_WRITE,
-			      MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-		h = at < 0 && at >= -4095 ? NULL : (struct head *)at;
-	}
+	h = p ? pool_take(p) : pages_take(all);
 	if (!h)
 		return NULL;
 	*h = (struct head){ MAGIC, all };
@@ -83,7 +73,7 @@ void heap_free(void *p)
 	if (class_of(size))
 		pool_put(class_of(size), h);
 	else
-		sys_call(SYS_munmap, (long)h, (long)size, 0, 0, 0, 0);
+		pages_give(h, size);
 }
 
 void *heap_resize(void *p, size_t size)
@@ -100,6 +90,7 @@ void *heap_resize(void *p, size_t size)
 
 void heap_abandon(void)
 {
+	pages_abandon();
 	for (size_t i = 0; i < ARRAY_SIZE(classes); i++)
 		pool_init(&classes[i], classes[i].size);
 }

@@ -20,6 +20,35 @@ struct pool_chunk {
 	size_t used; /* records that were given out once */
 };
 
+/*
+ * Around each mapping. The kernel needs none, but ThreadSanitizer does not see our munmap, and takes
+ * the next one who gets the place for a rival of the last.
+ */
+static pthread_mutex_t pages_lock = PTHREAD_MUTEX_INITIALIZER; /* a leaf */
+
+void *pages_take(size_t size)
+{
+	long at;
+
+	pthread_mutex_lock(&pages_lock);
+	at = sys_call(SYS_mmap, 0, (long)size, PROT_READ | PROT_WRITE,
+		      MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	pthread_mutex_unlock(&pages_lock);
+	return at < 0 && at >= -4095 ? NULL : (void *)at;
+}
+
+void pages_give(void *p, size_t size)
+{
+	pthread_mutex_lock(&pages_lock);
+	sys_call(SYS_munmap, (long)p, (long)size, 0, 0, 0, 0);
+	pthread_mutex_unlock(&pages_lock);
+}
+
+void pages_abandon(void)
+{
+	pthread_mutex_init(&pages_lock, NULL);
+}
+
 static char *records(struct pool_chunk *c)
 {
 	return (char *)c + align_up(sizeof(*c), ALIGN);
@@ -39,20 +68,17 @@ void pool_destroy(struct pool *p)
 
 	for (; c; c = next) {
 		next = c->next;
-		sys_call(SYS_munmap, (long)c, CHUNK_SIZE, 0, 0, 0, 0);
+		pages_give(c, CHUNK_SIZE);
 	}
 	pthread_mutex_destroy(&p->lock);
 }
 
 static struct pool_chunk *grow(struct pool *p)
 {
-	struct pool_chunk *c;
-	long at = sys_call(SYS_mmap, 0, CHUNK_SIZE, PROT_READ | PROT_WRITE,
-			   MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+	struct pool_chunk *c = pages_take(CHUNK_SIZE);
 
-	if (at < 0 && at >= -4095)
+	if (!c)
 		return NULL;
-	c = (struct pool_chunk *)at;
 	c->next = p->chunks;
 	p->chunks = c;
 	return c;

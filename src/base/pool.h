@@ -9,6 +9,12 @@
 #include <pthread.h>
 #include <stddef.h>
 
+/* Returns @size bytes of zeros in pages of their own, or NULL: no memory. */
+void *pages_take(size_t size);
+void pages_give(void *p, size_t size);
+/* In a forked child: their lock is free, whoever held it. */
+void pages_abandon(void);
+
 struct pool_spare;
 struct pool_chunk;
 
