@@ -60,9 +60,19 @@ static bool start_free(struct start *s, const char *path)
 {
 	s->path = shim_path_at(&s->dirfd, path, &s->p);
 	s->crosses = *path == '/';
-	if (!s->p.virt)
+	if (!s->p.virt) {
 		shim_path_done(&s->p);
-	return s->p.virt;
+		return false;
+	}
+	/* from the run directory, which may be on another file system than the root (a tmpfs on /tmp) */
+	if (!strncmp(s->path, shim.run_dir, shim.run_len) && s->path[shim.run_len] == '/') {
+		s->own = sys_open(shim.run_dir, O_PATH | O_DIRECTORY | O_CLOEXEC, 0);
+		if (s->own >= 0) {
+			s->dirfd = s->own;
+			s->path += shim.run_len + 1;
+		}
+	}
+	return true;
 }
 
 static __attribute__((noinline)) long resolve_open(int dirfd, const char *user_path, const struct open_how *how)
