@@ -596,6 +596,13 @@ static void emptied_by_open(void)
 			fclose(f);
 		file_gone(p, other, fd);
 	}
+	/* refused: nothing is emptied */
+	p = file_memory(&fd, &other);
+	snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
+	FAILS(open(path, O_RDWR | O_CREAT | O_EXCL | O_TRUNC, 0600), EEXIST);
+	CHECK(!fopen(path, "wx"));
+	CHECK(device_writes(0, SIZE, 0x33) && all(p, SIZE, 0x33) && all(other, SIZE, 0x33));
+	file_gone(p, other, fd);
 }
 
 static void holes_in_a_file(void)

@@ -229,10 +229,10 @@ static long do_open(int dirfd, const char *path, int flags, mode_t mode, open_fn
 	return fd;
 }
 
-/* A file that is about to be emptied: devices may have pages of it. */
+/* A file that is about to be emptied: devices may have pages of it. An open that will fail empties nothing. */
 static void keep_truncated(int dirfd, const char *path, int flags)
 {
-	if (flags & O_TRUNC && !(flags & O_PATH) && dirfd == AT_FDCWD)
+	if (flags & O_TRUNC && !(flags & (O_PATH | O_EXCL | O_DIRECTORY)) && dirfd == AT_FDCWD)
 		shim_keep_truncate(path, 0);
 }
 
