@@ -527,20 +527,6 @@ EXPORT int sigaltstack(const stack_t *restrict set, stack_t *restrict old)
 
 /* ---- libc's names for it ---- */
 
-static uint64_t from_set(const sigset_t *s)
-{
-	uint64_t v;
-
-	memcpy(&v, s, sizeof(v));
-	return v;
-}
-
-static void to_set(sigset_t *s, uint64_t v)
-{
-	memset(s, 0, sizeof(*s));
-	memcpy(s, &v, sizeof(v));
-}
-
 EXPORT int sigaction(int sig, const struct sigaction *restrict act, struct sigaction *restrict old)
 {
 	struct shim_ksigaction k, was;

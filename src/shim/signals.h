@@ -4,6 +4,8 @@
 #define SHIM_SIGNALS_H
 #include "shim/shim.h"
 
+#include <string.h>
+
 #define BIT(sig) (1ull << ((sig) - 1))
 #define OURS     (BIT(SIGSEGV) | BIT(SIGBUS) | BIT(SIGSYS))
 #define NUM_OURS 3
@@ -75,4 +77,19 @@ void shim_unhold(uint64_t blocked);
 /* What is held of @sigs is dropped: it is ignored from now on. */
 void shim_drop_held(uint64_t sigs);
 bool shim_any_held(void);
+
+/* libc's set and the kernel's mask */
+static inline uint64_t from_set(const sigset_t *s)
+{
+	uint64_t v;
+
+	memcpy(&v, s, sizeof(v));
+	return v;
+}
+
+static inline void to_set(sigset_t *s, uint64_t v)
+{
+	memset(s, 0, sizeof(*s));
+	memcpy(s, &v, sizeof(v));
+}
 #endif

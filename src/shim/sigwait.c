@@ -308,20 +308,6 @@ static void end_wait(size_t i)
 	reopen();
 }
 
-static uint64_t from_set(const sigset_t *s)
-{
-	uint64_t v;
-
-	memcpy(&v, s, sizeof(v));
-	return v;
-}
-
-static void to_set(sigset_t *s, uint64_t v)
-{
-	memset(s, 0, sizeof(*s));
-	memcpy(s, &v, sizeof(v));
-}
-
 /* libc's function: a cancellation point */
 #define WAIT(call, info)                                                             \
 	__typeof__(call) rc;                                                   \
