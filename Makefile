@@ -35,16 +35,22 @@ LDFLAGS_ALL := $(if $(SANITIZE),-fsanitize=$(SANITIZE)) $(LDFLAGS)
 endif
 LIBS := -luring -lZydis -lpthread -ldl
 
+# Models with a folder of their own; igb has the ports of net.
+model_dirs := models/nvme models/igb models/net models/testdev
 # The folders in the order of the arrows (docs/architecture.md), lowest last, as the linker wants archives.
-core_dirs := api uapi machine vfio_pci vfio models pci iommu x86 base
+core_dirs := api uapi machine vfio_pci vfio models $(model_dirs) pci iommu x86 base
 below_base     := base
 below_x86      := x86 base
 below_iommu    := iommu base
 below_pci      := pci iommu base
-below_models   := models pci iommu base
+below_models   := models $(model_dirs) pci iommu base
+below_models/nvme    := models/nvme pci iommu base
+below_models/igb     := models/igb models/net pci iommu base
+below_models/net     := models/net pci iommu base
+below_models/testdev := models/testdev pci iommu base
 below_vfio     := vfio iommu base
-below_vfio_pci := vfio_pci vfio models pci iommu base
-below_machine  := machine vfio_pci vfio models pci iommu base
+below_vfio_pci := vfio_pci vfio $(below_models)
+below_machine  := machine $(below_vfio_pci)
 below_uapi     := uapi vfio iommu base
 below_api      := $(core_dirs)
 below_shim     := $(core_dirs)
@@ -103,9 +109,9 @@ $(UVFIO): $(call objs_of,cli) $(core_objs)
 	$(Q)$(CC) $(CFLAGS_ALL) -rdynamic -o $@ $^ $(LDFLAGS_ALL) $(LIBS)
 
 # Unit tests: src/DIR/NAME_test.c becomes $(BUILD)/test/DIR-NAME_test
-unit_tests := $(foreach t,$(wildcard src/*/*_test.c),$(BUILD)/test/$(notdir $(patsubst %/,%,$(dir $(t))))-$(basename $(notdir $(t))))
+unit_tests := $(foreach t,$(wildcard src/*/*_test.c src/*/*/*_test.c),$(BUILD)/test/$(subst /,-,$(patsubst src/%.c,%,$(t))))
 define unit_rule
-$(BUILD)/test/$(1)-%: src/$(1)/%.c $(foreach d,$(below_$(1)),$(BUILD)/lib/$(d).a)
+$(BUILD)/test/$(subst /,-,$(1))-%: src/$(1)/%.c $(foreach d,$(below_$(1)),$(BUILD)/lib/$(d).a)
 	@mkdir -p $$(@D)
 	$$(call say,TEST,$$@)
 	$$(Q)$(CC) $(CFLAGS_ALL) -MMD -MP -MF $$@.d -o $$@ $$< $$(filter %.a,$$^) $$(LDFLAGS_ALL) -lcmocka $(LIBS)

@@ -17,7 +17,7 @@
 #include "base/guard.h"
 #include "base/log.h"
 #include "machine/machine.h"
-#include "models/testdev.h"
+#include "models/testdev/testdev.h"
 #include "uapi/uapi.h"
 #include "vfio/type1.h"
 

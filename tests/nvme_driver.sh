@@ -91,7 +91,7 @@ cut_device() {
 truncate -s 1M "$tmp/cut"
 check "an image that is cut short" cut "$tmp/cut" "truncate -s 512K $tmp/cut"
 # A disk that fills up below: writes go to the page cache and are acknowledged, and the write-back fails. It takes root and a loop device; the same with a
-# sync that only says so is in src/models/nvme_cache_test.c, for all.
+# sync that only says so is in src/models/nvme/cache_test.c, for all.
 lost() {
 	local t=$tmp/full status=0 loop
 	mkdir "$t" && mount -t tmpfs -o size=24M tmpfs "$t" || return

@@ -15,7 +15,7 @@
 #include <time.h>
 #include <unistd.h>
 #include "machine/internal.h"
-#include "models/net.h"
+#include "models/net/net.h"
 #include "vfio_pci/vfio_pci.h"
 
 #define DMA_ENTRY_LIMIT \

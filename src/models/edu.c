@@ -12,7 +12,7 @@
 #include <errno.h>
 #include <inttypes.h>
 #include <stdlib.h>
-#include "models/models.h"
+#include "models/edu.h"
 
 #define BAR_SIZE (1u << 20)
 

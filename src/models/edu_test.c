@@ -3,7 +3,8 @@
  * edu against its description: identity, registers, the factorial's and the DMA's busy bits,
  * interrupts.
  */
-#include "models/test_model.h"
+#include "models/edu.h"
+#include "pci/test_model.h"
 
 #define BUF 0x40000ull
 

@@ -3,8 +3,7 @@
  * The driver on the testdev model in its many shapes: forms of MSI, ways to be reset, functions that lack something, interrupts that
  * come from a thread of the device. What the device saw is asked of the device.
  */
-#include "models/models.h"
-#include "models/testdev.h"
+#include "models/testdev/testdev.h"
 #include "vfio_pci/test_device.h"
 
 #define REGS 2u /* the BAR with the registers */

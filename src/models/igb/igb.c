@@ -1,0 +1,358 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * igb: the Intel 82576 Gigabit Ethernet Controller (8086:10c9), one port of it, after its public
+ * datasheet (revision 2.61): what the drivers of Linux, DPDK and the kernel's VFIO selftests use of
+ * it. This file has its life and its BARs; registers are in regs.c, and each part has a file of
+ * its own (igb.h). Not there: wake up, IEEE 1588, LinkSec, IPsec, header replication, mirroring between
+ * pools, manageability.
+ */
+#include <errno.h>
+#include <linux/pci_regs.h>
+#include <stdlib.h>
+#include <string.h>
+#include "models/igb/internal.h"
+#include "models/igb/igb.h"
+
+#define BAR2_SIZE 32u	 /* I/O: IOADDR, IODATA (8.1.1.2) */
+#define BAR3_SIZE 16384u /* MSI-X */
+#define MSIX_PBA  0x2000u
+
+bool igb_is_master(struct igb_fn *fn)
+{
+	return uvfio_config_get(fn->dev, PCI_COMMAND, 2) & PCI_COMMAND_MASTER;
+}
+
+/* All queues stop before anything else changes; the wire's threads find RCTL.EN clear. */
+static void stop(struct igb *g)
+{
+	igb_put(g, IGB_RCTL, 0);
+	igb_put(g, IGB_TCTL, 0);
+	igb_tx_reset(g);
+	igb_rx_reset(g);
+	igb_irq_reset(g);
+}
+
+/* 4.2.1.6: all of the MAC, but not the PHY. It takes no time, so CTRL.RST is never seen set. */
+void igb_software_reset(struct igb *g)
+{
+	stop(g);
+	atomic_store(&g->link, false);
+	igb_regs_init(g);
+	igb_stats_reset(g);
+	igb_nvm_load(g);
+	igb_link_update(g, false);
+}
+
+static void reset(struct uvfio_dev *dev, enum uvfio_reset_kind kind)
+{
+	struct igb *g = uvfio_priv(dev);
+
+	pthread_mutex_lock(&g->ctl);
+	stop(g);
+	igb_put(g, IGB_SW_FW_SYNC, 0);
+	igb_put(g, IGB_SWSM, 0);
+	igb_phy_reset(g);
+	igb_software_reset(g);
+	g->ioaddr = 0;
+	pthread_mutex_unlock(&g->ctl);
+	igb_carrier_update(g);
+	if (atomic_load(&g->host.drives))
+		igb_host_start(g);
+}
+
+static int bar_read(struct uvfio_dev *dev, unsigned bar, uint64_t offset, unsigned size,
+		    uint64_t *value)
+{
+	struct igb *g = uvfio_priv(dev);
+	uint32_t v;
+
+	if (bar == 2) {
+		if (size != 4)
+			return -EINVAL;
+		v = g->ioaddr;
+		*value = offset == 0 ? v : 0;
+		if (offset == 4 && v < IGB_BAR0_SIZE)
+			*value = igb_reg_read(g, v);
+		return 0;
+	}
+	if (bar == 3) { /* behind the MSI-X table and its pending bits: nothing */
+		*value = 0;
+		return 0;
+	}
+	/* Registers have 32 bits (8.1.1); a narrower load sees its part of one. */
+	v = igb_reg_read(g, (uint32_t)offset & ~3u);
+	*value = v >> 8 * (offset & 3);
+	if (size == 8)
+		*value = v | (uint64_t)igb_reg_read(g, (uint32_t)offset + 4) << 32;
+	return 0;
+}
+
+static int bar_write(struct uvfio_dev *dev, unsigned bar, uint64_t offset, unsigned size,
+		     uint64_t value)
+{
+	struct igb *g = uvfio_priv(dev);
+	uint32_t addr;
+
+	if (bar == 3)
+		return 0;
+	if (size < 4 || (bar == 2 && size != 4))
+		return -EINVAL; /* 8.1.1: partial writes are not supported */
+	igb_wake(&g->fn[IGB_PF]);
+	if (bar == 2) {
+		if (offset == 0)
+			g->ioaddr = (uint32_t)value & ~3u;
+		addr = g->ioaddr; /* once: another thread may store to it */
+		if (offset == 4 && addr < IGB_BAR0_SIZE)
+			igb_reg_write(g, addr, (uint32_t)value);
+		return 0;
+	}
+	igb_reg_write(g, (uint32_t)offset, (uint32_t)value);
+	if (size == 8)
+		igb_reg_write(g, (uint32_t)offset + 4, (uint32_t)(value >> 32));
+	return 0;
+}
+
+static void config_written(struct uvfio_dev *dev, unsigned offset, unsigned size)
+{
+	struct igb *g = uvfio_priv(dev);
+
+	if (offset >= 0x40 || offset == PCI_COMMAND)
+		igb_irq_mode_changed(g);
+	if (offset == PCI_COMMAND && igb_is_master(&g->fn[IGB_PF]))
+		igb_tx_kick_all(g);
+}
+
+/* Every queue's lock taken once: who had it is done, who comes finds us quiet. */
+void igb_quiesce(struct igb_fn *fn)
+{
+	struct igb *g = fn->g;
+
+	atomic_store(&fn->quiet, true);
+	for (unsigned n = 0; n < IGB_QUEUES; n++) {
+		pthread_mutex_lock(&g->txq[n].lock);
+		pthread_mutex_unlock(&g->txq[n].lock);
+		pthread_mutex_lock(&g->rxq[n].lock);
+		pthread_mutex_unlock(&g->rxq[n].lock);
+	}
+}
+
+static void quiesce(struct uvfio_dev *dev)
+{
+	struct igb *g = uvfio_priv(dev);
+
+	igb_quiesce(&g->fn[IGB_PF]);
+}
+
+static bool net_receive(void *arg, const void *frame, size_t len)
+{
+	struct igb *g = arg;
+
+	if (atomic_load_explicit(&g->phy_loopback, memory_order_relaxed))
+		return true; /* the PHY does not listen to the wire */
+	return igb_rx_frame(g, frame, len);
+}
+
+static void net_link(void *arg, bool up)
+{
+	struct igb *g = arg;
+
+	pthread_mutex_lock(&g->ctl);
+	atomic_store(&g->wire, up);
+	igb_link_update(g, false);
+	pthread_mutex_unlock(&g->ctl);
+	if (up)
+		igb_tx_kick_all(g);
+	igb_host_link(g);
+}
+
+static const struct net_ops net_ops = {.receive = net_receive, .link = net_link};
+
+static void destroy(struct uvfio_dev *dev)
+{
+	struct igb *g = uvfio_priv(dev);
+
+	if (g->port)
+		net_close(g->port);
+	igb_irq_fini(g);
+	igb_tx_fini(g);
+	igb_rx_fini(g);
+	pthread_mutex_destroy(&g->host.lock);
+	pthread_mutex_destroy(&g->mbx);
+	pthread_mutex_destroy(&g->ctl);
+	free(g);
+}
+
+/*
+ * "52:54:00:12:34:56"; without one, a locally administered address that no other device has, in
+ * this run or another: what two runs have in common, a socket or a bridge, is one network.
+ */
+static int mac_address(struct uvfio_dev *dev, uint8_t mac[6])
+{
+	const char *s = uvfio_opt_string(dev, "mac", 0);
+	uint64_t h = uvfio_unique(dev);
+	char *end;
+
+	if (!s) {
+		mac[0] = 0x02;
+		mac[1] = 0x1b;
+		for (unsigned i = 0; i < 4; i++)
+			mac[2 + i] = (uint8_t)(h >> 8 * i);
+		return 0;
+	}
+	for (unsigned i = 0; i < 6; i++) {
+		unsigned long v = strtoul(s, &end, 16);
+
+		if (end != s + 2 || v > 0xff || *end != (i < 5 ? ':' : '\0'))
+			return uvfio_error(dev, "mac: not of the form 52:54:00:12:34:56");
+		mac[i] = (uint8_t)v;
+		s = end + 1;
+	}
+	if (mac[0] & 1)
+		return uvfio_error(dev, "mac: a group address cannot be a port's own");
+	return 0;
+}
+
+/* 3.1: a link of 2.5 GT/s, and four lanes */
+int igb_add_pcie(struct uvfio_dev *dev)
+{
+	int cap = uvfio_add_pcie(dev, true);
+	unsigned at = (unsigned)cap;
+
+	if (cap < 0)
+		return cap;
+	uvfio_config_set(dev, at + PCI_EXP_LNKCAP, 4,
+			 (uvfio_config_get(dev, at + PCI_EXP_LNKCAP, 4) & ~PCI_EXP_LNKCAP_SLS) |
+				 PCI_EXP_LNKCAP_SLS_2_5GB);
+	uvfio_config_set(dev, at + PCI_EXP_LNKSTA, 2,
+			 (uvfio_config_get(dev, at + PCI_EXP_LNKSTA, 2) & ~PCI_EXP_LNKSTA_CLS) |
+				 PCI_EXP_LNKSTA_CLS_2_5GB);
+	uvfio_config_set(dev, at + PCI_EXP_LNKCAP2, 4, PCI_EXP_LNKCAP2_SLS_2_5GB);
+	uvfio_config_set(dev, at + PCI_EXP_LNKSTA2, 2, 0); /* no equalization at this speed */
+	if (uvfio_config_get(dev, at + PCI_EXP_LNKCTL2, 2)) /* a VF has none */
+		uvfio_config_set(dev, at + PCI_EXP_LNKCTL2, 2, PCI_EXP_LNKCTL2_TLS_2_5GT);
+	return cap;
+}
+
+static int describe(struct uvfio_dev *dev, const uint8_t mac[6], unsigned vectors)
+{
+	static const struct uvfio_ids ids = {
+		.vendor = 0x8086,
+		.device = 0x10c9,
+		.subsystem_vendor = 0x8086,
+		.subsystem = 0xa03c, /* Gigabit ET Dual Port Server Adapter */
+		.class_code = 0x020000,
+		.revision = 1,
+	};
+	/* The serial number: the MAC address with ff-ff in its middle */
+	uint64_t serial = (uint64_t)mac[0] << 56 | (uint64_t)mac[1] << 48 | (uint64_t)mac[2] << 40 |
+			  0xffffull << 24 | (uint64_t)mac[3] << 16 | (uint64_t)mac[4] << 8 | mac[5];
+	int ret;
+
+	ret = uvfio_set_ids(dev, &ids);
+	if (ret < 0)
+		return ret;
+	ret = uvfio_add_bar(dev, 0, IGB_BAR0_SIZE, 0);
+	if (ret < 0)
+		return ret;
+	ret = uvfio_add_bar(dev, 2, BAR2_SIZE, UVFIO_BAR_IO);
+	if (ret < 0)
+		return ret;
+	ret = uvfio_add_bar(dev, 3, BAR3_SIZE, 0);
+	if (ret < 0)
+		return ret;
+	ret = uvfio_add_intx(dev, 1, true);
+	if (ret < 0)
+		return ret;
+	ret = uvfio_add_pm(dev, false);
+	if (ret < 0)
+		return ret;
+	ret = uvfio_add_msi(dev, 1, true, true);
+	if (ret < 0)
+		return ret;
+	ret = uvfio_add_msix(dev, vectors, 3, 0, 3, MSIX_PBA);
+	if (ret < 0)
+		return ret;
+	ret = igb_add_pcie(dev);
+	if (ret < 0)
+		return ret;
+	ret = uvfio_add_aer(dev);
+	if (ret < 0)
+		return ret;
+	return uvfio_add_dsn(dev, serial);
+}
+
+static int create(struct uvfio_dev *dev)
+{
+	struct igb *g;
+	uint8_t mac[6];
+	int ret;
+
+	ret = mac_address(dev, mac);
+	if (ret < 0)
+		return ret;
+	g = calloc(1, sizeof(*g));
+	if (!g)
+		return -ENOMEM;
+	g->dev = dev;
+	g->vectors = (unsigned)uvfio_opt_uint(dev, "vectors", 0);
+	uvfio_set_priv(dev, g);
+	pthread_mutex_init(&g->ctl, NULL);
+	pthread_mutex_init(&g->mbx, NULL);
+	for (unsigned i = 0; i < IGB_FUNCTIONS; i++) {
+		g->fn[i].g = g;
+		g->fn[i].index = i;
+	}
+	g->fn[IGB_PF].dev = dev;
+	igb_tx_init(g);
+	igb_rx_init(g);
+	igb_host_init(g, mac);
+	igb_nvm_init(g, mac);
+	igb_phy_reset(g);
+	igb_regs_init(g);
+	ret = igb_irq_init(g);
+	if (ret < 0)
+		goto fail;
+	ret = describe(dev, mac, g->vectors);
+	if (ret < 0)
+		goto fail;
+	ret = igb_vf_init(g);
+	if (ret < 0)
+		goto fail;
+	ret = net_open(dev, &net_ops, g, &g->port);
+	if (ret < 0)
+		goto fail;
+	return 0;
+fail:
+	destroy(dev);
+	return ret;
+}
+
+static const struct uvfio_option options[] = {
+	NET_OPTIONS,
+	{.name = "mac",
+	 .type = UVFIO_OPT_STRING,
+	 .help = "address in the EEPROM, as 52:54:00:12:34:56; default: 02:1b:..., another one "
+		 "in each run"},
+	{.name = "vectors",
+	 .type = UVFIO_OPT_UINT,
+	 .def = "25",
+	 .help = "MSI-X vectors; too few for Linux's driver: it uses MSI",
+	 .min = 1,
+	 .max = IGB_VECTORS},
+	{0},
+};
+
+const struct uvfio_model model_igb = {
+	.abi = UVFIO_MODEL_ABI,
+	.name = "igb",
+	.summary = "Intel 82576 Gigabit Ethernet Controller",
+	.options = options,
+	.concurrent = true,
+	.create = create,
+	.destroy = destroy,
+	.reset = reset,
+	.bar_read = bar_read,
+	.bar_write = bar_write,
+	.config_written = config_written,
+	.quiesce = quiesce,
+};

@@ -1,0 +1,343 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * models/igb/internal.h: the state of an 82576, and what its parts offer each other.
+ *
+ * One struct igb is the physical function and its eight virtual ones: they share registers, queues
+ * and the wire. What a virtual function reaches of it is a window (vf.c). A queue belongs to a
+ * function (struct igb_fn), through which its DMA goes and its messages are sent.
+ *
+ * The model is concurrent. Locks, outer to inner: host (host_driver.c), ctl (reset, link, PHY), a
+ * transmit queue's, a receive queue's (this device's or, across the wire, another's), mbx (the
+ * mailboxes), irq. A store to a tail register sends in the caller's thread; a frame that comes in
+ * is stored by the sender's. Registers that just hold a value are atomics, and need no lock.
+ */
+#ifndef MODELS_IGB_INTERNAL_H
+#define MODELS_IGB_INTERNAL_H
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include "models/igb/regs.h"
+#include "models/net/net.h"
+#include "uvfio/model.h"
+
+#define IGB_BAR0_SIZE 0x20000u
+#define IGB_NVM_WORDS 1024u
+#define IGB_BATCH     32u      /* descriptors fetched at a time */
+#define IGB_FRAME_MAX 0x2600u  /* 9.5 KiB (7.1, 7.2) */
+#define IGB_TSO_MAX   0x40000u /* PAYLEN has 18 bits (7.2.2.3.11) */
+#define IGB_HEADROOM  4u       /* for a VLAN tag */
+
+#define IGB_MODE_SPEED 3u /* 0: 10, 1: 100, 2: 1000 Mbit/s, as in STATUS and CTRL */
+#define IGB_MODE_FULL  4u
+#define IGB_MODE_NONE  8u
+
+struct igb;
+
+/* A function of the device: what a queue's DMA goes through. */
+struct igb_fn {
+	struct igb *g;
+	struct uvfio_dev *dev; /* NULL: a virtual function that was not made yet */
+	unsigned index;	       /* of a virtual one; IGB_PF */
+	atomic_bool quiet;     /* uvfio_model.quiesce */
+};
+
+struct igb_context { /* 7.2.2.2 */
+	unsigned maclen, iplen, l4len, mss;
+	uint16_t vlan;
+	uint32_t tucmd;
+};
+
+struct igb_desc { /* as it lies in memory, in the order of the host */
+	uint64_t addr;
+	uint32_t cmd, opt;
+};
+
+struct igb_txq {
+	pthread_mutex_t lock;
+	struct igb_fn *fn; /* whose it is */
+	bool wedged;	   /* a DMA read was aborted: the engine stands until a reset */
+	bool bad;	   /* the packet that is being put together cannot be sent */
+	bool started;
+	struct igb_context ctx[2];
+	uint32_t first_cmd, first_opt; /* of the packet's first descriptor */
+	size_t len;
+	uint8_t *pkt; /* IGB_HEADROOM, then the packet; allocated at the first use */
+	struct igb_desc batch[IGB_BATCH];
+};
+
+struct igb_rxq {
+	pthread_mutex_t lock;
+	struct igb_fn *fn;
+	bool wedged;
+	unsigned cached, next; /* descriptors fetched ahead, [next, cached) of cache */
+	unsigned cache_head;   /* the ring's index of cache[next] */
+	uint64_t cache[IGB_BATCH][2];
+};
+
+/* A function's part of the extended causes: bit i is its message i, and vector first + i. */
+struct igb_bank {
+	struct igb_fn *fn;
+	unsigned first;
+	uint32_t all; /* the bits that it has */
+	uint32_t eicr, eims, eiac, eiam;
+	uint32_t sent; /* causes for which the message went out already */
+};
+
+struct igb_vector {
+	struct igb *g;
+	struct uvfio_timer *timer;
+	uint64_t next; /* no message before */
+	bool armed;
+};
+
+#define IGB_SPI_PAGE 32u
+struct igb_spi { /* the EEPROM's own state: nvm.c */
+	bool selected, clock, out;
+	uint8_t in, code, status;
+	unsigned bits, bytes, at; /* since it was selected */
+	uint32_t filled;	  /* bytes of page that are to be written */
+	uint8_t page[IGB_SPI_PAGE];
+};
+
+enum { IGB_RX, IGB_TX };
+#define IGB_SIZES 6u  /* of frames, as the statistics have them */
+#define IGB_VIEWS 28u /* registers that show a part of what follows */
+struct igb_traffic {
+	_Atomic uint64_t frames[IGB_SIZES][3], octets; /* unicast, multicast, broadcast */
+	_Atomic uint64_t refused, refused_octets;      /* by a filter, or for want of room */
+};
+
+struct igb {
+	struct uvfio_dev *dev;
+	struct net_port *port;
+	_Atomic uint32_t reg[IGB_BAR0_SIZE / 4];
+	struct igb_traffic traffic[2]; /* stats.c: IGB_RX, IGB_TX */
+	_Atomic uint64_t taken[IGB_VIEWS], shown[IGB_VIEWS];
+	atomic_bool link; /* STATUS.LU */
+	atomic_bool wire; /* somebody is at the other end */
+	atomic_bool phy_loopback, phy_asleep;
+	atomic_uint mode; /* of the PHY's link: IGB_MODE_* */
+	struct igb_fn fn[IGB_FUNCTIONS];
+	atomic_bool steers; /* there is a filter in steer.c */
+	atomic_uint vfs;    /* the virtual functions that are enabled, a bit each */
+	pthread_mutex_t ctl, mbx;
+	uint64_t asked[IGB_VFS]; /* with mbx: when a VF sent what was not read yet, in ns; 0: nothing */
+	uint16_t nvm[IGB_NVM_WORDS];
+	struct igb_spi spi;
+	uint16_t phy[32];
+	_Atomic uint32_t ioaddr;
+	unsigned vectors; /* entries of the MSI-X table */
+	struct {
+		pthread_mutex_t lock;
+		uint32_t icr, ims, iam, gpie;
+		uint32_t sent; /* of icr: as in a bank */
+		struct igb_bank bank[IGB_FUNCTIONS];
+		struct igb_vector vec[IGB_VECTORS];
+	} irq;
+	struct { /* in place of a driver of the PF: host_driver.c */
+		atomic_bool drives;
+		pthread_mutex_t lock;
+		struct {
+			bool cts, all_multicast; /* it may speak: it was answered since its reset */
+			uint8_t mac[6];
+			unsigned hashes;
+			uint16_t hash[30];
+		} vf[IGB_VFS];
+	} host;
+	struct igb_txq txq[IGB_QUEUES];
+	struct igb_rxq rxq[IGB_QUEUES];
+};
+
+static inline uint32_t igb_get(struct igb *g, uint32_t off)
+{
+	return atomic_load_explicit(&g->reg[off >> 2], memory_order_relaxed);
+}
+static inline void igb_put(struct igb *g, uint32_t off, uint32_t v)
+{
+	atomic_store_explicit(&g->reg[off >> 2], v, memory_order_relaxed);
+}
+
+/* Queues go to pools (7.10.3): pool n has queues n and n + 8. */
+static inline bool igb_vmdq(struct igb *g)
+{
+	return igb_get(g, IGB_MRQC) & MRQC_VMDQ;
+}
+static inline bool igb_vf_enabled(struct igb *g, unsigned vf)
+{
+	return atomic_load_explicit(&g->vfs, memory_order_relaxed) >> vf & 1;
+}
+static inline void igb_wake(struct igb_fn *fn)
+{
+	if (atomic_load_explicit(&fn->quiet, memory_order_relaxed))
+		atomic_store(&fn->quiet, false);
+}
+
+/* regs.c */
+uint32_t igb_canonical(uint32_t off);
+uint32_t igb_writable(uint32_t off); /* the bits of a register that just holds what is written */
+void igb_regs_init(struct igb *g);   /* initial values */
+uint32_t igb_reg_read(struct igb *g, uint32_t off);
+void igb_reg_write(struct igb *g, uint32_t off, uint32_t value);
+
+/* igb.c */
+int igb_add_pcie(struct uvfio_dev *dev);
+bool igb_is_master(struct igb_fn *fn);	/* else a read that failed was never made */
+void igb_quiesce(struct igb_fn *fn);	/* its queues touch no memory until igb_wake() */
+void igb_software_reset(struct igb *g); /* CTRL.RST; with ctl */
+
+/* nvm.c: with ctl, but for the first */
+void igb_nvm_init(struct igb *g, const uint8_t mac[6]);
+void igb_nvm_load(struct igb *g); /* what the device reads from it at reset */
+void igb_eerd(struct igb *g, uint32_t value);
+void igb_eecd(struct igb *g, uint32_t value);
+
+/* phy.c: with ctl, but for the last */
+void igb_phy_reset(struct igb *g);
+void igb_mdic(struct igb *g, uint32_t value);
+void igb_link_update(struct igb *g, bool renegotiated);
+void igb_carrier_update(struct igb *g); /* after what may change the PHY's power */
+
+/* irq.c */
+int igb_irq_init(struct igb *g);
+void igb_irq_fini(struct igb *g);
+void igb_irq_reset(struct igb *g);
+bool igb_irq_reg(uint32_t off); /* a register of this part */
+uint32_t igb_irq_read(struct igb *g, uint32_t off);
+void igb_irq_write(struct igb *g, uint32_t off, uint32_t value);
+void igb_irq_cause(struct igb *g, uint32_t icr);
+void igb_irq_queue(struct igb *g, unsigned queue, bool tx);
+void igb_irq_mode_changed(struct igb *g);
+void igb_irq_mailbox(struct igb *g, unsigned vf); /* a virtual function's only cause but queues */
+void igb_irq_vf_reset(struct igb *g, unsigned vf);
+void igb_irq_vfs_changed(struct igb *g);
+
+/* tx.c */
+int igb_tx_init(struct igb *g);
+void igb_tx_fini(struct igb *g);
+void igb_tx_reset(struct igb *g);
+void igb_tx_kick(struct igb *g, unsigned queue);
+void igb_tx_kick_all(struct igb *g);
+void igb_tx_own(struct igb *g, unsigned queue,
+		struct igb_fn *fn); /* resets it; NULL: and nothing else */
+
+/* rx.c */
+int igb_rx_init(struct igb *g);
+void igb_rx_fini(struct igb *g);
+void igb_rx_reset(struct igb *g);
+void igb_rx_forget(struct igb *g, unsigned queue); /* descriptors fetched ahead */
+void igb_rx_own(struct igb *g, unsigned queue,
+		struct igb_fn *fn); /* resets it; NULL: and nothing else */
+bool igb_rx_frame(struct igb *g, const uint8_t *frame, size_t len);
+/* One that comes from a pool, to those of @pools; it passes no filter but theirs. */
+void igb_rx_switched(struct igb *g, const uint8_t *frame, size_t len, uint32_t pools);
+
+/* split.c */
+struct igb_split {	/* of a frame's first descriptor */
+	size_t front;	/* bytes that go to the header buffer */
+	uint32_t info;	/* RXD_SPH, RXD_HDR_LEN */
+	uint32_t error; /* RXD_HBO */
+};
+void igb_split(uint32_t srrctl, size_t header, size_t len, struct igb_split *s);
+bool igb_descriptor_type_known(uint32_t srrctl);
+
+/* filter.c */
+bool igb_filter(struct igb *g, const uint8_t *frame, size_t len); /* let in at all */
+/* The VLAN tags of a frame: 7.4.5 */
+struct igb_tags {
+	size_t type;   /* offset of the EtherType behind them; 0: it has not the tag that each must have */
+	size_t at;     /* offset of the one that filters, pools and stripping are about; 0: none */
+	uint16_t tag;  /* what it says */
+	unsigned num;  /* how many there are */
+	bool outer;    /* the first is CTRL_EXT.EXT_VLAN's */
+};
+void igb_tags(struct igb *g, const uint8_t *frame, size_t len, struct igb_tags *t);
+bool igb_tag(struct igb *g, const uint8_t *frame, size_t len, uint16_t *tag);
+/* Without a "long packet enable": bytes of the longest frame with these tags, with its FCS. */
+static inline size_t igb_plain_max(const struct igb_tags *t)
+{
+	return 1518 + 4 * t->num; /* 8.10.1, RCTL.LPE; 8.18.9, RLEC */
+}
+/* The RAR entries that have @mac: the pools of all of them. */
+bool igb_address(struct igb *g, const uint8_t *mac, uint32_t *pools);
+bool igb_hashed(struct igb *g, uint32_t table, const uint8_t *mac); /* IGB_MTA, IGB_UTA */
+
+/* steer.c: what is known of a frame, and the queue that a filter gives it; -1: none does */
+struct igb_flow {
+	uint16_t type; /* EtherType */
+	bool tagged, ipv4, ports, tcp;
+	uint16_t tag;
+	uint8_t proto;
+	size_t ip, l4;
+	int etqf; /* out: which of the filters for EtherTypes it passed; -1 */
+};
+int igb_steer(struct igb *g, const uint8_t *frame, size_t len, struct igb_flow *flow);
+void igb_steer_update(struct igb *g);
+static inline bool igb_steer_reg(uint32_t off)
+{
+	return off == IGB_SYNQF || off == IGB_VLAPQF ||
+	       (off >= IGB_FTQF(0) && off < IGB_FTQF(IGB_FTQFS)) ||
+	       (off >= IGB_ETQF(0) && off < IGB_ETQF(IGB_ETQFS));
+}
+
+/* switch.c: pools */
+uint32_t igb_pools_with(struct igb *g, uint32_t bit);			/* of VMOLR */
+uint32_t igb_pools_in(struct igb *g, const uint8_t *frame, size_t len); /* from the wire */
+/* A frame that a queue sends: true if it is to go to the wire too. */
+bool igb_switch(struct igb *g, unsigned queue, const uint8_t *frame, size_t len);
+/* The tag to insert, if any: of the descriptor (@vlan, *@tag), or the pool's. */
+bool igb_pool_tag(struct igb *g, unsigned pool, bool vlan, uint16_t *tag);
+
+/* mailbox.c: between physical and virtual functions */
+bool igb_mbx_reg(uint32_t off);
+uint32_t igb_mbx_read(struct igb *g, uint32_t off);
+void igb_mbx_write(struct igb *g, uint32_t off, uint32_t value);
+void igb_mbx_pf_ready(struct igb *g); /* CTRL_EXT.PFRSTD */
+void igb_mbx_vf_reset(struct igb *g, unsigned vf);
+
+/* vf.c */
+int igb_vf_init(struct igb *g);		       /* in create */
+void igb_vf_reset(struct igb *g, unsigned vf); /* FLR, VTCTRL.RST */
+
+/* host_driver.c */
+void igb_host_init(struct igb *g, const uint8_t mac[6]);
+void igb_host_start(struct igb *g);
+void igb_host_interrupt(struct igb *g); /* ICR.VMMB; with no lock */
+void igb_host_vf_gone(struct igb *g, unsigned vf);
+void igb_host_link(struct igb *g); /* came or went; with no lock */
+
+/* stats.c */
+uint32_t igb_stats_read(struct igb *g, uint32_t off);
+void igb_stats_reset(struct igb *g);
+void igb_stats_add(struct igb *g, uint32_t off, uint32_t n);
+void igb_stats_tx(struct igb *g, const uint8_t *frame, size_t len);
+void igb_stats_rx(struct igb *g, const uint8_t *frame, size_t len);
+void igb_stats_refused(struct igb *g, size_t len);
+void igb_stats_pool_tx(struct igb *g, unsigned pool, size_t len, bool looped);
+void igb_stats_pool_rx(struct igb *g, unsigned pool, const uint8_t *frame, size_t len, bool looped);
+
+/* csum.c: checksums, shared by both directions */
+uint32_t igb_sum(const void *data, size_t len, uint32_t sum); /* ones' complement, not folded */
+uint16_t igb_fold(uint32_t sum);
+uint32_t igb_crc32(const void *data, size_t len);
+uint32_t igb_crc32c(const void *data, size_t len);
+
+static inline uint16_t igb_be16(const uint8_t *p)
+{
+	return (uint16_t)(p[0] << 8 | p[1]);
+}
+static inline void igb_put_be16(uint8_t *p, uint32_t v)
+{
+	p[0] = (uint8_t)(v >> 8);
+	p[1] = (uint8_t)v;
+}
+static inline uint32_t igb_be32(const uint8_t *p)
+{
+	return (uint32_t)igb_be16(p) << 16 | igb_be16(p + 2);
+}
+static inline void igb_put_be32(uint8_t *p, uint32_t v)
+{
+	igb_put_be16(p, v >> 16);
+	igb_put_be16(p + 2, v);
+}
+#endif

@@ -1,0 +1,487 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * igb: interrupts (82576 datasheet, 7.3). Two ways of the PF: with GPIE.Multiple_MSIX, causes of
+ * queues go by IVAR to one of 25 vectors, each a bit of EICR, and the causes of ICR to the vector
+ * of IVAR_MISC; without it all share one line or message, and EICR has what IVAR names. A message
+ * goes out when an enabled cause arises or a risen one is enabled; which ones went out already is
+ * remembered in sent, as MSI has no level. EITR keeps a vector's messages apart; what comes too
+ * early waits for a timer. A VF has three of the 25 vectors, from the upper end, with registers
+ * like those of the extended causes and an IVAR of its own.
+ */
+#include <errno.h>
+#include <time.h>
+#include "models/igb/internal.h"
+
+static uint64_t now_ns(void)
+{
+	struct timespec ts;
+
+	clock_gettime(CLOCK_MONOTONIC, &ts);
+	return (uint64_t)ts.tv_sec * 1000000000u + (uint64_t)ts.tv_nsec;
+}
+
+/* Sends message @i of a function, or has the timer send it. With the lock. */
+static bool send(struct igb *g, struct igb_bank *b, unsigned i)
+{
+	struct igb_vector *vec = &g->irq.vec[b->first + i];
+	uint64_t interval = (igb_get(g, IGB_EITR(b->first + i)) & EITR_INTERVAL) >> 2, now;
+
+	if (vec->armed)
+		return false;
+	if (interval) {
+		now = now_ns();
+		if (now < vec->next) {
+			vec->armed = true;
+			uvfio_timer_set(vec->timer, vec->next - now);
+			return false;
+		}
+		vec->next = now + interval * 1000;
+	}
+	/* IVAR may have named an entry that the table does not have. */
+	if (b->fn->dev && i < (b->fn->index == IGB_PF ? g->vectors : IGB_VF_VECTORS))
+		uvfio_msi(b->fn->dev, i);
+	return true;
+}
+
+/* The messages of the extended causes that are enabled and new. */
+static void update_bank(struct igb *g, struct igb_bank *b)
+{
+	uint32_t fire = b->eicr & b->eims & ~b->sent & b->all, bit;
+
+	while (fire) {
+		unsigned i = (unsigned)__builtin_ctz(fire);
+
+		bit = 1u << i;
+		fire &= ~bit;
+		if (!send(g, b, i))
+			continue;
+		b->sent |= bit;
+		if (b->eiac & bit) { /* 8.8.5 */
+			b->eicr &= ~bit;
+			b->sent &= ~bit;
+		}
+		if (g->irq.gpie & GPIE_EIAME) /* 8.8.6 */
+			b->eims &= ~(b->eiam & bit);
+	}
+}
+
+static void update_msix(struct igb *g)
+{
+	struct igb_bank *b = &g->irq.bank[IGB_PF];
+	uint32_t other = igb_get(g, IGB_IVAR_MISC) >> 8 & 0xff;
+	uint32_t icr = g->irq.icr & g->irq.ims;
+
+	if (icr & ~g->irq.sent && other & IVAR_VALID && (other & 31) < IGB_VECTORS) {
+		g->irq.sent |= icr;
+		b->eicr |= 1u << (other & 31);
+		b->sent &= ~(1u << (other & 31));
+	}
+	update_bank(g, b);
+}
+
+static void update_single(struct igb *g)
+{
+	struct igb_bank *b = &g->irq.bank[IGB_PF];
+	uint32_t icr = g->irq.icr & g->irq.ims, eicr;
+	enum uvfio_irq_mode mode = uvfio_irq_mode(g->dev);
+
+	if (icr)
+		b->eicr |= EICR_OTHER;
+	else
+		b->eicr &= ~EICR_OTHER;
+	eicr = b->eicr & b->eims & ~EICR_OTHER;
+	uvfio_intx(g->dev, mode == UVFIO_IRQ_INTX && (icr || eicr));
+	if (mode == UVFIO_IRQ_INTX)
+		return;
+	if ((icr & ~g->irq.sent || eicr & ~b->sent) && send(g, b, 0)) {
+		g->irq.sent |= icr;
+		b->sent |= eicr;
+	}
+}
+
+/* After any change of causes, masks or mode. With the lock. */
+static void update(struct igb *g)
+{
+	struct igb_bank *b = &g->irq.bank[IGB_PF];
+
+	g->irq.sent &= g->irq.icr & g->irq.ims;
+	b->sent &= b->eicr & b->eims;
+	if (g->irq.gpie & GPIE_MSIX) {
+		uvfio_intx(g->dev, false);
+		update_msix(g);
+	} else {
+		update_single(g);
+	}
+}
+
+/* The same of a virtual function, which has nothing but MSI-X. */
+static void update_vf(struct igb *g, unsigned vf)
+{
+	struct igb_bank *b = &g->irq.bank[vf];
+
+	b->sent &= b->eicr & b->eims;
+	update_bank(g, b);
+}
+
+static void vector_timer(struct uvfio_dev *dev, void *arg)
+{
+	struct igb_vector *vec = arg;
+
+	pthread_mutex_lock(&vec->g->irq.lock);
+	if (vec->armed) {
+		vec->armed = false;
+		vec->next = 0;
+		update(vec->g);
+		for (unsigned vf = 0; vf < IGB_VFS; vf++)
+			update_vf(vec->g, vf);
+	}
+	pthread_mutex_unlock(&vec->g->irq.lock);
+}
+
+void igb_irq_cause(struct igb *g, uint32_t icr)
+{
+	pthread_mutex_lock(&g->irq.lock);
+	if (icr & ~g->irq.icr) {
+		g->irq.icr |= icr;
+		update(g);
+	}
+	pthread_mutex_unlock(&g->irq.lock);
+}
+
+static void vf_queue(struct igb *g, unsigned vf, uint32_t entry)
+{
+	struct igb_bank *b = &g->irq.bank[vf];
+	uint32_t bit = 1u << (entry & 3) & b->all;
+
+	if (!(entry & IVAR_VALID))
+		return;
+	pthread_mutex_lock(&g->irq.lock);
+	if (bit & ~b->eicr || bit & ~b->sent) {
+		b->eicr |= bit;
+		update_vf(g, vf);
+	}
+	pthread_mutex_unlock(&g->irq.lock);
+}
+
+/* A descriptor of @queue was written back. */
+void igb_irq_queue(struct igb *g, unsigned queue, bool tx)
+{
+	unsigned shift = (queue & 8 ? 16 : 0) + (tx ? 8 : 0);
+	struct igb_bank *b = &g->irq.bank[IGB_PF];
+	uint32_t entry, bit = 0;
+	bool multiple;
+
+	if (igb_vf_enabled(g, queue & 7)) {
+		vf_queue(g, queue & 7, igb_get(g, IGB_VTIVAR(queue & 7)) >> shift);
+		return;
+	}
+	entry = igb_get(g, IGB_IVAR(queue & 7)) >> shift & 0xff;
+	pthread_mutex_lock(&g->irq.lock);
+	multiple = g->irq.gpie & GPIE_MSIX;
+	if (entry & IVAR_VALID && (entry & 31) < (multiple ? IGB_VECTORS : 16))
+		bit = 1u << (entry & 31);
+	if (multiple) {
+		if (bit & ~b->eicr || bit & ~b->sent) {
+			b->eicr |= bit;
+			update(g);
+		}
+	} else if (bit & ~b->eicr || (tx ? ICR_TXDW : ICR_RXDW) & ~g->irq.icr) {
+		b->eicr |= bit;
+		g->irq.icr |= tx ? ICR_TXDW : ICR_RXDW;
+		update(g);
+	}
+	pthread_mutex_unlock(&g->irq.lock);
+}
+
+void igb_irq_mailbox(struct igb *g, unsigned vf)
+{
+	vf_queue(g, vf, igb_get(g, IGB_VTIVAR_MISC(vf)));
+}
+
+/* ---- registers ---- */
+
+static uint32_t read_cause(struct igb *g, struct igb_bank *b)
+{
+	uint32_t v = b->eicr;
+
+	/* 8.8.1: read to clear; EIAM is applied when there is no message to do it */
+	if (!(g->irq.gpie & GPIE_EIAME))
+		b->eims &= ~b->eiam;
+	b->eicr = 0;
+	return v;
+}
+
+/* VTEICS to VTEICR, the VF's of the same names without VT. */
+static bool is_vf_reg(uint32_t off)
+{
+	return off >= IGB_VTCTRL(0) && off < IGB_VT_END &&
+	       (((off & 0xff) >= VTEICS && (off & 0xff) <= VTEIAM) || (off & 0xff) == VTEICR);
+}
+
+static uint32_t vf_read(struct igb *g, uint32_t off)
+{
+	unsigned vf = off >> 8 & 7;
+	struct igb_bank *b = &g->irq.bank[vf];
+	uint32_t v;
+
+	switch (off & 0xff) {
+	case VTEICR:
+		v = read_cause(g, b);
+		update_vf(g, vf);
+		return v;
+	case VTEIMS:
+		return b->eims;
+	case VTEIAC:
+		return b->eiac;
+	case VTEIAM:
+		return b->eiam;
+	default: /* write-only: VTEICS, VTEIMC */
+		return 0;
+	}
+}
+
+static void vf_write(struct igb *g, uint32_t off, uint32_t value)
+{
+	unsigned vf = off >> 8 & 7;
+	struct igb_bank *b = &g->irq.bank[vf];
+
+	value &= b->all;
+	switch (off & 0xff) {
+	case VTEICR:
+		b->eicr &= ~value;
+		break;
+	case VTEICS:
+		b->eicr |= value;
+		b->sent &= ~value;
+		break;
+	case VTEIMS:
+		b->eims |= value;
+		break;
+	case VTEIMC:
+		b->eims &= ~value;
+		break;
+	case VTEIAC:
+		b->eiac = value;
+		break;
+	case VTEIAM:
+		b->eiam = value;
+		break;
+	default:
+		break;
+	}
+	update_vf(g, vf);
+}
+
+bool igb_irq_reg(uint32_t off)
+{
+	return (off >= IGB_ICR && off <= IGB_EIAM) || off == IGB_EICR || is_vf_reg(off);
+}
+
+uint32_t igb_irq_read(struct igb *g, uint32_t off)
+{
+	struct igb_bank *b = &g->irq.bank[IGB_PF];
+	uint32_t v = 0;
+
+	pthread_mutex_lock(&g->irq.lock);
+	switch (off) {
+	case IGB_ICR:
+		/* 7.3.4.3, 8.8.8: clears if an interrupt is asserted, nothing is enabled, or
+		 * always. */
+		v = g->irq.icr;
+		if (v & g->irq.ims)
+			v |= ICR_ASSERTED;
+		if (v & ICR_ASSERTED || !g->irq.ims || g->irq.gpie & GPIE_NSICR) {
+			if (v & ICR_ASSERTED || g->irq.gpie & GPIE_NSICR)
+				g->irq.ims &= ~g->irq.iam;
+			g->irq.icr = 0;
+			update(g);
+		}
+		break;
+	case IGB_IMS:
+		v = g->irq.ims;
+		break;
+	case IGB_IAM:
+		v = g->irq.iam;
+		break;
+	case IGB_GPIE:
+		v = g->irq.gpie;
+		break;
+	case IGB_EICR:
+		v = read_cause(g, b);
+		update(g);
+		break;
+	case IGB_EIMS:
+		v = b->eims;
+		break;
+	case IGB_EIAC:
+		v = b->eiac;
+		break;
+	case IGB_EIAM:
+		v = b->eiam;
+		break;
+	case IGB_ICS: /* write-only */
+	case IGB_IMC:
+	case IGB_EICS:
+	case IGB_EIMC:
+		break;
+	default:
+		if (is_vf_reg(off))
+			v = vf_read(g, off);
+		break;
+	}
+	pthread_mutex_unlock(&g->irq.lock);
+	return v;
+}
+
+void igb_irq_write(struct igb *g, uint32_t off, uint32_t value)
+{
+	struct igb_bank *b = &g->irq.bank[IGB_PF];
+	uint32_t bits;
+
+	pthread_mutex_lock(&g->irq.lock);
+	if (is_vf_reg(off)) {
+		vf_write(g, off, value);
+		goto out;
+	}
+	bits = g->irq.gpie & GPIE_MSIX ? EICR_BITS : EICR_LEGACY_BITS;
+	switch (off) {
+	case IGB_ICR:
+		g->irq.icr &= ~value;
+		g->irq.ims &= ~g->irq.iam;
+		break;
+	case IGB_ICS:
+		g->irq.icr |= value & ICR_BITS;
+		break;
+	case IGB_IMS:
+		g->irq.ims |= value & ICR_BITS;
+		break;
+	case IGB_IMC:
+		g->irq.ims &= ~value;
+		break;
+	case IGB_IAM:
+		g->irq.iam = value & ICR_BITS;
+		break;
+	case IGB_GPIE:
+		g->irq.gpie = value & 0xc0000f91;
+		/* Bits that the other way does not have: no vector is behind them. */
+		bits = g->irq.gpie & GPIE_MSIX ? EICR_BITS : EICR_LEGACY_BITS;
+		b->eicr &= bits;
+		b->eims &= bits;
+		b->eiam &= bits;
+		break;
+	case IGB_EICR:
+		b->eicr &= ~value;
+		break;
+	case IGB_EICS:
+		b->eicr |= value & bits;
+		b->sent &= ~(value & bits);
+		break;
+	case IGB_EIMS:
+		b->eims |= value & bits;
+		break;
+	case IGB_EIMC:
+		b->eims &= ~value;
+		break;
+	case IGB_EIAC:
+		b->eiac = value & EICR_BITS;
+		break;
+	case IGB_EIAM:
+		b->eiam = value & bits;
+		break;
+	default:
+		break;
+	}
+	update(g);
+out:
+	pthread_mutex_unlock(&g->irq.lock);
+}
+
+void igb_irq_mode_changed(struct igb *g)
+{
+	pthread_mutex_lock(&g->irq.lock);
+	update(g);
+	pthread_mutex_unlock(&g->irq.lock);
+}
+
+/* ---- life ---- */
+
+static void reset_vector(struct igb *g, unsigned v)
+{
+	struct igb_vector *vec = &g->irq.vec[v];
+
+	if (vec->armed)
+		uvfio_timer_set(vec->timer, UINT64_MAX);
+	vec->armed = false;
+	vec->next = 0;
+}
+
+static void reset_bank(struct igb_bank *b)
+{
+	b->eicr = b->eims = b->eiac = b->eiam = b->sent = 0;
+}
+
+void igb_irq_vf_reset(struct igb *g, unsigned vf)
+{
+	pthread_mutex_lock(&g->irq.lock);
+	igb_put(g, IGB_VTIVAR(vf), 0);
+	igb_put(g, IGB_VTIVAR_MISC(vf), 0);
+	for (unsigned i = 0; i < IGB_VF_VECTORS; i++) {
+		igb_put(g, IGB_EITR(IGB_VF_VECTOR(vf) + i), 0);
+		reset_vector(g, IGB_VF_VECTOR(vf) + i);
+	}
+	reset_bank(&g->irq.bank[vf]);
+	pthread_mutex_unlock(&g->irq.lock);
+}
+
+/* The vectors of VFs that are enabled are not the PF's. */
+void igb_irq_vfs_changed(struct igb *g)
+{
+	uint32_t all = EICR_BITS;
+
+	pthread_mutex_lock(&g->irq.lock);
+	for (unsigned vf = 0; vf < IGB_VFS; vf++) {
+		if (igb_vf_enabled(g, vf))
+			all &= ~(7u << IGB_VF_VECTOR(vf));
+	}
+	g->irq.bank[IGB_PF].all = all;
+	update(g);
+	pthread_mutex_unlock(&g->irq.lock);
+}
+
+void igb_irq_reset(struct igb *g)
+{
+	pthread_mutex_lock(&g->irq.lock);
+	g->irq.icr = g->irq.ims = g->irq.iam = g->irq.gpie = 0;
+	for (unsigned i = 0; i < IGB_FUNCTIONS; i++)
+		reset_bank(&g->irq.bank[i]);
+	for (unsigned i = 0; i < IGB_VECTORS; i++)
+		reset_vector(g, i);
+	update(g);
+	pthread_mutex_unlock(&g->irq.lock);
+}
+
+int igb_irq_init(struct igb *g)
+{
+	pthread_mutex_init(&g->irq.lock, NULL);
+	for (unsigned i = 0; i < IGB_FUNCTIONS; i++) {
+		g->irq.bank[i].fn = &g->fn[i];
+		g->irq.bank[i].first = i == IGB_PF ? 0 : IGB_VF_VECTOR(i);
+		g->irq.bank[i].all = i == IGB_PF ? EICR_BITS : 7;
+	}
+	for (unsigned i = 0; i < IGB_VECTORS; i++) {
+		g->irq.vec[i].g = g;
+		g->irq.vec[i].timer = uvfio_timer_new(g->dev, vector_timer, &g->irq.vec[i]);
+		if (!g->irq.vec[i].timer)
+			return -ENOMEM;
+	}
+	return 0;
+}
+
+void igb_irq_fini(struct igb *g)
+{
+	for (unsigned i = 0; i < IGB_VECTORS; i++) {
+		if (g->irq.vec[i].timer)
+			uvfio_timer_free(g->irq.vec[i].timer);
+	}
+	pthread_mutex_destroy(&g->irq.lock);
+}

@@ -1,0 +1,177 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * igb: the mailboxes between the physical function and its virtual ones (82576 datasheet,
+ * 7.10.2): for each VF 64 bytes that both see, who has them, and a word to the other that there
+ * is a message, or that one was read. V2PMAILBOX holds the state; P2VMAILBOX, the other end, shows
+ * the part that both share. What is in a message is the drivers' own agreement.
+ */
+#include <time.h>
+#include "models/igb/internal.h"
+
+#define SHARED	     (MAILBOX_VFU | MAILBOX_PFU)
+#define READ_CLEARED (V2PMAILBOX_PFSTS | V2PMAILBOX_PFACK | V2PMAILBOX_RSTD)
+
+bool igb_mbx_reg(uint32_t off)
+{
+	return off >= IGB_P2VMAILBOX(0) && off <= IGB_VFLRE;
+}
+
+/* A register of one per VF: which, or IGB_VFS. */
+static unsigned which(uint32_t off, uint32_t base)
+{
+	return off >= base && off < base + 4 * IGB_VFS ? (off - base) >> 2 : IGB_VFS;
+}
+
+static void set(struct igb *g, uint32_t off, uint32_t clear, uint32_t bits)
+{
+	igb_put(g, off, (igb_get(g, off) & ~clear) | bits);
+}
+
+uint32_t igb_mbx_read(struct igb *g, uint32_t off)
+{
+	unsigned vf = which(off, IGB_P2VMAILBOX(0));
+	uint32_t v;
+
+	pthread_mutex_lock(&g->mbx);
+	if (vf < IGB_VFS) {
+		v = igb_get(g, IGB_V2PMAILBOX(vf)) & SHARED;
+	} else {
+		v = igb_get(g, off);
+		if (which(off, IGB_V2PMAILBOX(0)) < IGB_VFS)
+			set(g, off, READ_CLEARED, 0);
+	}
+	pthread_mutex_unlock(&g->mbx);
+	return v;
+}
+
+/* Takes or gives back the buffer; it stays with the other while that has it. */
+static void own(struct igb *g, unsigned vf, uint32_t value, uint32_t mine, uint32_t other)
+{
+	uint32_t off = IGB_V2PMAILBOX(vf);
+
+	if (!(value & mine))
+		set(g, off, mine, 0);
+	else if (!(igb_get(g, off) & other))
+		set(g, off, 0, mine);
+}
+
+static uint64_t now_ns(void)
+{
+	struct timespec ts;
+
+	clock_gettime(CLOCK_MONOTONIC, &ts);
+	return (uint64_t)ts.tv_sec * 1000000000u + (uint64_t)ts.tv_nsec;
+}
+
+/*
+ * A VF's driver that is not answered within a second says nothing more until it is started again
+ * (Linux's igbvf, DPDK's), and nobody sees why: so what became of its message is said here.
+ */
+#define PATIENCE_NS 1000000000ull
+
+static void message_done(struct igb *g, unsigned vf, uint64_t asked, bool read)
+{
+	uint64_t took = now_ns() - asked;
+
+	if (!read)
+		uvfio_log(g->dev, UVFIO_LOG_WARN,
+			  "virtual function %u: its message to the physical function is lost: that "
+			  "one's driver wrote over it and had not read it",
+			  vf);
+	else if (took > PATIENCE_NS)
+		uvfio_log(g->dev, UVFIO_LOG_WARN,
+			  "virtual function %u: its message to the physical function was read after "
+			  "%llu ms: its driver may not wait any more",
+			  vf, (unsigned long long)(took / 1000000));
+}
+
+static void from_pf(struct igb *g, unsigned vf, uint32_t value)
+{
+	uint64_t asked = 0;
+	uint32_t news = 0;
+
+	pthread_mutex_lock(&g->mbx);
+	if (value & (MAILBOX_ACK | MAILBOX_STS | P2VMAILBOX_RVFU)) {
+		asked = g->asked[vf];
+		g->asked[vf] = 0;
+	}
+	if (value & MAILBOX_STS)
+		news |= V2PMAILBOX_PFSTS;
+	if (value & MAILBOX_ACK)
+		news |= V2PMAILBOX_PFACK;
+	set(g, IGB_V2PMAILBOX(vf), 0, news);
+	own(g, vf, value, MAILBOX_PFU, MAILBOX_VFU);
+	if (value & P2VMAILBOX_RVFU) {
+		set(g, IGB_V2PMAILBOX(vf), MAILBOX_VFU, 0);
+		set(g, IGB_MBVFICR, MBVFICR_REQ(vf) | MBVFICR_ACK(vf), 0);
+	}
+	pthread_mutex_unlock(&g->mbx);
+	if (asked && value & (MAILBOX_ACK | MAILBOX_STS))
+		message_done(g, vf, asked, value & MAILBOX_ACK);
+	if (news)
+		igb_irq_mailbox(g, vf);
+}
+
+static void tell_pf(struct igb *g)
+{
+	igb_irq_cause(g, ICR_VMMB);
+	igb_host_interrupt(g);
+}
+
+static void from_vf(struct igb *g, unsigned vf, uint32_t value)
+{
+	uint32_t news = 0;
+	bool wanted;
+
+	pthread_mutex_lock(&g->mbx);
+	if (value & MAILBOX_REQ) {
+		news |= MBVFICR_REQ(vf);
+		g->asked[vf] = now_ns();
+	}
+	if (value & MAILBOX_ACK)
+		news |= MBVFICR_ACK(vf);
+	set(g, IGB_MBVFICR, 0, news);
+	own(g, vf, value, MAILBOX_VFU, MAILBOX_PFU);
+	wanted = igb_get(g, IGB_MBVFIMR) >> vf & 1;
+	pthread_mutex_unlock(&g->mbx);
+	if (news && wanted)
+		tell_pf(g);
+}
+
+void igb_mbx_write(struct igb *g, uint32_t off, uint32_t value)
+{
+	if (which(off, IGB_P2VMAILBOX(0)) < IGB_VFS) {
+		from_pf(g, which(off, IGB_P2VMAILBOX(0)), value);
+		return;
+	}
+	if (which(off, IGB_V2PMAILBOX(0)) < IGB_VFS) {
+		from_vf(g, which(off, IGB_V2PMAILBOX(0)), value);
+		return;
+	}
+	pthread_mutex_lock(&g->mbx);
+	if (off == IGB_MBVFICR || off == IGB_VFLRE) /* written 1 to clear */
+		set(g, off, value, 0);
+	else if (off == IGB_MBVFIMR)
+		igb_put(g, off, value & 0xff);
+	pthread_mutex_unlock(&g->mbx);
+}
+
+/* 7.10.2: until the driver says so, VFs see that the PF is in reset; then, once, that it was. */
+void igb_mbx_pf_ready(struct igb *g)
+{
+	pthread_mutex_lock(&g->mbx);
+	for (unsigned vf = 0; vf < IGB_VFS; vf++)
+		set(g, IGB_V2PMAILBOX(vf), V2PMAILBOX_RSTI, V2PMAILBOX_RSTD);
+	pthread_mutex_unlock(&g->mbx);
+}
+
+/* The PF learns of it the way it learns of a message. */
+void igb_mbx_vf_reset(struct igb *g, unsigned vf)
+{
+	pthread_mutex_lock(&g->mbx);
+	set(g, IGB_V2PMAILBOX(vf), MAILBOX_VFU | V2PMAILBOX_PFSTS | V2PMAILBOX_PFACK, 0);
+	g->asked[vf] = 0;
+	set(g, IGB_VFLRE, 0, 1u << vf);
+	pthread_mutex_unlock(&g->mbx);
+	tell_pf(g);
+}

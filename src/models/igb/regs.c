@@ -1,0 +1,368 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * igb: the register file. A table says which registers there are, which of their bits hold what is
+ * written, and their values after reset; those that do something are picked out in igb_reg_read()
+ * and igb_reg_write(). What is not in the table reads as zero and ignores stores, as reserved
+ * addresses do (82576 datasheet, 8.1.2).
+ */
+#include "models/igb/internal.h"
+
+struct range {
+	uint32_t off, count, stride, mask, reset;
+};
+
+static const struct range table[] = {
+	{IGB_CTRL, 1, 4, 0x7bfc1fff & ~CTRL_RST, CTRL_FD | CTRL_SPEED_1000 | CTRL_ADVD3WUC},
+	{IGB_CTRL_EXT, 1, 4, 0x9cde7fff & ~CTRL_EXT_EE_RST, 0},
+	{IGB_SCTL, 1, 4, ~0u, 0},
+	{IGB_FCAL, 1, 4, ~0u, 0x00c28001}, /* 8.3.1: the PAUSE address */
+	{IGB_FCAH, 1, 4, 0xffff, 0x0100},
+	{IGB_FCT, 1, 4, 0xffff, 0x8808},
+	{IGB_CONNSW, 1, 4, 0x7, 0},
+	{IGB_VET, 1, 4, ~0u, 0x81008100},
+	{IGB_FCTTV, 1, 4, 0xffff, 0},
+	{IGB_LEDCTL, 1, 4, 0xcfcfcfcf, 0x07068302},
+	{IGB_PBA, 1, 4, 0x00ff00ff, 0x00100030},
+	{IGB_PBS, 1, 4, 0x3f, 0x40},
+	{IGB_EEMNGCTL, 1, 4, 0, EEMNGCTL_CFG_DONE0},
+	{IGB_I2CPARAM, 1, 4, 0x5f00, 0},
+	{IGB_TCPTIMER, 1, 4, 0x0e0000ff, 0},
+	{IGB_EITR(0), IGB_VECTORS, 4, EITR_INTERVAL, 0},
+	{IGB_IVAR(0), 8, 4, 0x9f9f9f9f, 0},
+	{IGB_IVAR_MISC, 1, 4, 0x9f9f, 0},
+
+	{IGB_RCTL, 1, 4, 0x04ffb3fe, 0},
+	{IGB_FCRTL, 1, 4, 0x8000fff0, 0},
+	{IGB_FCRTH, 1, 4, 0x8000fff0, 0},
+	{IGB_FCRTV, 1, 4, 0xffff, 0},
+	{IGB_RXPBS, 1, 4, 0x8000007f, 0x40},
+	{IGB_RXCSUM, 1, 4, 0x2fff, RXCSUM_IPOFL | RXCSUM_TUOFL},
+	{IGB_RLPML, 1, 4, 0x3fff, IGB_FRAME_MAX},
+	{IGB_RFCTL, 1, 4, 0x000fffff, 0},
+	{IGB_MTA, 128, 4, ~0u, 0},
+	{IGB_RAL(0), 16, 8, ~0u, 0},
+	{IGB_RAH(0), 16, 8, 0x83ffffff, 0},
+	{IGB_RAL(16), 8, 8, ~0u, 0},
+	{IGB_RAH(16), 8, 8, 0x83ffffff, 0},
+	{IGB_PSRTYPE(0), 8, 4, ~0u, 0}, /* 8.10.3 */
+	{IGB_VLAPQF, 1, 4, ~0u, 0},
+	{IGB_SYNQF, 1, 4, 0x0000000f, 0},
+	{IGB_VFTA, 128, 4, ~0u, 0},
+	{0x5800, 1, 4, 0x1f, 0},     /* WUC, 8.20 */
+	{0x5808, 1, 4, 0xff81ff, 0}, /* WUFC */
+	{0x5838, 1, 4, 0x1000f, 0},  /* IPAV */
+	{0x5840, 8, 4, ~0u, 0},	     /* IP4AT */
+	{0x5880, 4, 4, ~0u, 0},	     /* IP6AT */
+	{IGB_MRQC, 1, 4, 0x01f7003f, 0},
+	{IGB_VT_CTL, 1, 4, 0x70000380, 0},
+	{IGB_SAQF(0), IGB_FTQFS, 4, ~0u, 0},
+	{IGB_DAQF(0), IGB_FTQFS, 4, ~0u, 0},
+	{IGB_SPQF(0), IGB_FTQFS, 4, 0xffff, 0},
+	{IGB_FTQF(0), IGB_FTQFS, 4, ~0u, 0},
+	{IGB_IMIR(0), IGB_FTQFS, 4, ~0u, 0},
+	{IGB_IMIREXT(0), IGB_FTQFS, 4, ~0u, 0},
+	{0x5ac0, 1, 4, 0xf, 0}, /* IMIRVP */
+	{IGB_ETQF(0), IGB_ETQFS, 4, ~0u, 0},
+	{IGB_RETA, 32, 4, ~0u, 0},
+	{IGB_RSSRK, 10, 4, ~0u, 0},
+	{IGB_UTA, 128, 4, ~0u, 0},
+	{IGB_RXQ(0, RDBAL), IGB_QUEUES, 0x40, 0xffffff80, 0},
+	{IGB_RXQ(0, RDBAH), IGB_QUEUES, 0x40, ~0u, 0},
+	{IGB_RXQ(0, RDLEN), IGB_QUEUES, 0x40, 0xffff0, 0},
+	{IGB_RXQ(0, SRRCTL), IGB_QUEUES, 0x40, 0xce703f7f | 7u << 25, 0x400},
+	{IGB_RXQ(0, RDH), IGB_QUEUES, 0x40, 0xffff, 0},
+	{IGB_RXQ(0, DCA_CTRL), IGB_QUEUES, 0x40, ~0u, 0},
+	{IGB_RXQ(0, RDT), IGB_QUEUES, 0x40, 0xffff, 0},
+	{IGB_RXQ(0, RXDCTL), IGB_QUEUES, 0x40, 0x021f1f1f, 0x10000},
+	{0xc038, 8, 0x40, 0xe0000000, 0}, /* DVMOLR */
+
+	{IGB_TCTL, 1, 4, 0x03fffffa, 0x400f8}, /* PSP, CT 15, BST 64 */
+	{IGB_TCTL_EXT, 1, 4, 0xfffff, 0x42 << 10 | 0x40},
+	{IGB_TIPG, 1, 4, 0x3fffffff, 0x00601008},
+	{IGB_TXPBS, 1, 4, 0x3f, 0x28},
+	{IGB_DTXCTL, 1, 4, 0x7f, 0},
+	{IGB_DTXTCPFLGL, 1, 4, 0x0fff0fff, 0x0ff60ff6},
+	{IGB_DTXTCPFLGH, 1, 4, 0x0fff, 0x0f7f},
+	{IGB_TXQ(0, TDBAL), IGB_QUEUES, 0x40, 0xffffff80, 0},
+	{IGB_TXQ(0, TDBAH), IGB_QUEUES, 0x40, ~0u, 0},
+	{IGB_TXQ(0, TDLEN), IGB_QUEUES, 0x40, 0xffff0, 0},
+	{IGB_TXQ(0, TDH), IGB_QUEUES, 0x40, 0xffff, 0},
+	{IGB_TXQ(0, DCA_CTRL), IGB_QUEUES, 0x40, ~0u, 0},
+	{IGB_TXQ(0, TDT), IGB_QUEUES, 0x40, 0xffff, 0},
+	{IGB_TXQ(0, TXDCTL), IGB_QUEUES, 0x40, 0x021f1f1f, 0},
+	{IGB_TXQ(0, TDWBAL), IGB_QUEUES, 0x40, ~2u, 0},
+	{IGB_TXQ(0, TDWBAH), IGB_QUEUES, 0x40, ~0u, 0},
+
+	{IGB_VMBMEM(0), 128, 4, ~0u, 0},
+	{IGB_V2PMAILBOX(0), 8, 4, 0, V2PMAILBOX_RSTI},
+	{IGB_MBVFIMR, 1, 4, 0xff, 0xff},
+	{IGB_VFRE, 1, 4, 0xff, 0xff},
+	{IGB_VFTE, 1, 4, 0xff, 0xff},
+	{IGB_QDE, 1, 4, 0xffff, 0},
+	{IGB_DTXSWC, 1, 4, 0x80ffffff, 0},
+	{IGB_VMVIR(0), 8, 4, 0xc000ffff, 0},
+	{IGB_VMOLR(0), 8, 4, 0xdf033fff, VMOLR_STRCRC | IGB_FRAME_MAX},
+	{IGB_RPLOLR, 1, 4, VMOLR_STRVLAN | VMOLR_STRCRC, VMOLR_STRCRC},
+	{IGB_IOVCTL, 1, 4, 1, 0},
+	{IGB_VLVF(0), IGB_VLVFS, 4, 0x801fffff, 0},
+	{IGB_VTIVAR(0), 8, 4, 0x83838383, 0},
+	{IGB_VTIVAR_MISC(0), 8, 4, 0x83, 0},
+
+	{IGB_GCR, 1, 4, 0x0001f03f, GCR_RESEND | GCR_CAP_VER2},
+	{IGB_SW_FW_SYNC, 1, 4, ~0u, 0},
+	{0x5b40, 1, 4, 0, 0}, /* CCMCTL and its neighbours: nothing behind them */
+};
+
+static uint32_t masks[IGB_BAR0_SIZE / 4];
+static pthread_once_t once = PTHREAD_ONCE_INIT;
+
+static void fill_masks(void)
+{
+	for (size_t i = 0; i < sizeof(table) / sizeof(table[0]); i++) {
+		for (uint32_t n = 0; n < table[i].count; n++)
+			masks[(table[i].off + n * table[i].stride) >> 2] = table[i].mask;
+	}
+}
+
+uint32_t igb_writable(uint32_t off)
+{
+	return masks[off >> 2];
+}
+
+void igb_regs_init(struct igb *g)
+{
+	/* The semaphores are between driver and firmware: a driver's reset leaves them (4.5.12). */
+	uint32_t sync = igb_get(g, IGB_SW_FW_SYNC), swsm = igb_get(g, IGB_SWSM);
+
+	pthread_once(&once, fill_masks);
+	for (uint32_t i = 0; i < IGB_BAR0_SIZE / 4; i++)
+		igb_put(g, i * 4, 0);
+	for (size_t i = 0; i < sizeof(table) / sizeof(table[0]); i++) {
+		for (uint32_t n = 0; n < table[i].count; n++)
+			igb_put(g, table[i].off + n * table[i].stride, table[i].reset);
+	}
+	igb_put(g, IGB_RXQ(0, RXDCTL), 0x10000 | QUEUE_ENABLE); /* 8.10.10: queue 0 */
+	igb_put(g, IGB_TXQ(0, TXDCTL), QUEUE_ENABLE);		/* 8.12.13 */
+	igb_put(g, IGB_SW_FW_SYNC, sync);
+	igb_put(g, IGB_SWSM, swsm);
+	igb_steer_update(g);
+}
+
+uint32_t igb_canonical(uint32_t off)
+{
+	/* The first four queues have two places (8.1.3), and those of the chips before. */
+	if (off >= 0x2800 && off < 0x2c00 && (off & 0xff) < 0x40)
+		return IGB_RXQ((off >> 8) & 3, off & 0x3f);
+	if (off >= 0x3800 && off < 0x3c00 && (off & 0xff) < 0x40)
+		return IGB_TXQ((off >> 8) & 3, off & 0x3f);
+	if (off >= 0x40 && off < 0xc0)
+		return IGB_RAL(0) + off - 0x40;
+	if (off >= 0x200 && off < 0x400)
+		return IGB_MTA + off - 0x200;
+	if (off >= 0x600 && off < 0x800)
+		return IGB_VFTA + off - 0x600;
+	switch (off) {
+	case 0x0c0:
+		return IGB_ICR;
+	case 0x0c4:
+		return IGB_EITR(0);
+	case 0x0c8:
+		return IGB_ICS;
+	case 0x0d0:
+		return IGB_IMS;
+	case 0x0d8:
+		return IGB_IMC;
+	case 0x0e0:
+		return IGB_IAM;
+	case 0x110:
+	case 0x114:
+	case 0x118:
+	case 0x120:
+	case 0x128:
+		return IGB_RXQ(0, off - 0x110);
+	case 0x420:
+	case 0x424:
+	case 0x428:
+	case 0x430:
+	case 0x438:
+		return IGB_TXQ(0, off - 0x420);
+	case 0x160:
+		return IGB_FCRTL;
+	case 0x168:
+		return IGB_FCRTH;
+	default:
+		return off;
+	}
+}
+
+static uint32_t read_status(struct igb *g)
+{
+	uint32_t ctrl = igb_get(g, IGB_CTRL), v = igb_get(g, IGB_STATUS) & STATUS_PHYRA;
+	unsigned mode = atomic_load(&g->mode), speed = mode & IGB_MODE_SPEED;
+
+	if (ctrl & CTRL_FRCSPD)
+		speed = (ctrl & CTRL_SPEED) >> 8;
+	if (ctrl & CTRL_FRCDPX ? ctrl & CTRL_FD : mode & IGB_MODE_FULL)
+		v |= STATUS_FD;
+	if (atomic_load(&g->link))
+		v |= STATUS_LU | STATUS_SPEED(speed);
+	if (!(ctrl & CTRL_GIO_DISABLE))
+		v |= STATUS_GIO;
+	return v;
+}
+
+uint32_t igb_reg_read(struct igb *g, uint32_t off)
+{
+	uint32_t v;
+
+	off = igb_canonical(off);
+	if (off >= IGB_STATS && off < 0x4200)
+		return igb_stats_read(g, off);
+	if (igb_irq_reg(off))
+		return igb_irq_read(g, off);
+	if (igb_mbx_reg(off))
+		return igb_mbx_read(g, off);
+	if (off >= IGB_RXQ(0, 0) && off < IGB_TXQ_END) {
+		/* The queues run when the whole does (8.10.10, 8.12.13); RQDPC counts and clears.
+		 */
+		v = igb_get(g, off);
+		if (off < IGB_RXQ_END) {
+			if ((off & 0x3f) == RXDCTL && !(igb_get(g, IGB_RCTL) & RCTL_EN))
+				v &= ~QUEUE_ENABLE;
+			if ((off & 0x3f) == RQDPC)
+				v = atomic_exchange(&g->reg[off >> 2], 0);
+		} else if (off >= IGB_TXQ(0, 0) && (off & 0x3f) == TXDCTL &&
+			   !(igb_get(g, IGB_TCTL) & TCTL_EN)) {
+			v &= ~QUEUE_ENABLE;
+		}
+		return v;
+	}
+	switch (off) {
+	case IGB_STATUS:
+	case 0x000c:
+		return read_status(g);
+	case IGB_WVBR: /* read to clear */
+		return atomic_exchange(&g->reg[off >> 2], 0);
+	case IGB_SWSM: /* 8.6.13: reading SMBI takes it */
+		return atomic_fetch_or(&g->reg[off >> 2], SWSM_SMBI);
+	default:
+		return igb_get(g, off);
+	}
+}
+
+static void ctrl_written(struct igb *g, uint32_t value)
+{
+	pthread_mutex_lock(&g->ctl);
+	if (value & CTRL_RST) {
+		igb_software_reset(g);
+	} else {
+		igb_put(g, IGB_CTRL, value & igb_writable(IGB_CTRL));
+		if (value & CTRL_PHY_RST) {
+			igb_phy_reset(g);
+			igb_put(g, IGB_STATUS, igb_get(g, IGB_STATUS) | STATUS_PHYRA);
+			igb_link_update(g, true);
+		} else {
+			igb_link_update(g, false);
+		}
+	}
+	pthread_mutex_unlock(&g->ctl);
+	if (value & CTRL_PHY_RST)
+		igb_carrier_update(g);
+	igb_tx_kick_all(g);
+}
+
+void igb_reg_write(struct igb *g, uint32_t off, uint32_t value)
+{
+	uint32_t mask;
+
+	off = igb_canonical(off);
+	if (igb_irq_reg(off)) {
+		igb_irq_write(g, off, value);
+		return;
+	}
+	if (igb_mbx_reg(off)) {
+		igb_mbx_write(g, off, value);
+		return;
+	}
+	mask = igb_writable(off);
+	if (off >= IGB_TXQ(0, 0) && off < IGB_TXQ_END) {
+		igb_put(g, off, value & mask);
+		if ((off & 0x3f) == TDT || (off & 0x3f) == TXDCTL)
+			igb_tx_kick(g, (off >> 6) & 15);
+		return;
+	}
+	if (off >= IGB_RXQ(0, 0) && off < IGB_RXQ_END) {
+		if ((off & 0x3f) == RQDPC)
+			return;
+		igb_put(g, off, value & mask);
+		if ((off & 0x3f) != RDT)
+			igb_rx_forget(g, (off >> 6) & 15);
+		return;
+	}
+	switch (off) {
+	case IGB_CTRL:
+		ctrl_written(g, value);
+		break;
+	case IGB_STATUS: /* 8.2.2: PHYRA is cleared by writing 0 */
+		atomic_fetch_and(&g->reg[off >> 2], value | ~STATUS_PHYRA);
+		break;
+	case IGB_CTRL_EXT:
+		igb_put(g, off, value & mask);
+		if (value & CTRL_EXT_EE_RST) {
+			pthread_mutex_lock(&g->ctl);
+			igb_nvm_load(g);
+			pthread_mutex_unlock(&g->ctl);
+		}
+		if (value & CTRL_EXT_PFRSTD)
+			igb_mbx_pf_ready(g);
+		break;
+	case IGB_EECD:
+		pthread_mutex_lock(&g->ctl);
+		igb_eecd(g, value);
+		pthread_mutex_unlock(&g->ctl);
+		break;
+	case IGB_EERD:
+		pthread_mutex_lock(&g->ctl);
+		igb_eerd(g, value);
+		pthread_mutex_unlock(&g->ctl);
+		break;
+	case IGB_MDIC:
+		pthread_mutex_lock(&g->ctl);
+		igb_mdic(g, value);
+		pthread_mutex_unlock(&g->ctl);
+		igb_carrier_update(g);
+		igb_tx_kick_all(g);
+		break;
+	case IGB_I2CCMD: /* no SFP module answers */
+		igb_put(g, off, (value & 0x0fffffff) | 1u << 29 | 1u << 31);
+		break;
+	case IGB_SWSM: /* SMBI can only be given back */
+		igb_put(g, off, igb_get(g, off) & value & SWSM_SMBI);
+		igb_put(g, off, igb_get(g, off) | (value & SWSM_SWESMBI));
+		break;
+	case IGB_RCTL: /* the loopback of the MAC makes a link, too */
+		pthread_mutex_lock(&g->ctl);
+		igb_put(g, off, value & mask);
+		igb_link_update(g, false);
+		pthread_mutex_unlock(&g->ctl);
+		break;
+	case IGB_TCTL:
+	case IGB_VFTE:
+		igb_put(g, off, value & mask);
+		igb_tx_kick_all(g);
+		break;
+	case IGB_GCR:
+		igb_put(g, off, (value & mask) | GCR_CAP_VER2);
+		break;
+	default:
+		if (off >= IGB_VTCTRL(0) && off < IGB_VT_END && !(off & 0xff)) {
+			if (value & CTRL_RST)
+				igb_vf_reset(g, off >> 8 & 7);
+		} else if (mask) {
+			igb_put(g, off, value & mask);
+			if (igb_steer_reg(off))
+				igb_steer_update(g);
+		}
+		break;
+	}
+}

@@ -1,0 +1,169 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * igb: statistics (82576 datasheet, 8.18): cleared by reading. Of what passes most registers are
+ * views of a few totals that only grow, so that a frame costs two additions: a register shows its
+ * total less what it had when it was last read. Octet counters have two halves; the read of the low
+ * one remembers what it showed, and the read of the high one takes just that away, so that nothing
+ * that arrives between the two is lost.
+ */
+#include "models/igb/internal.h"
+
+enum { ANY = IGB_SIZES, OCTETS }; /* what a register shows: frames of a size, all frames, octets */
+enum { UNICAST, MULTICAST, BROADCAST, CASTS };
+
+static const struct view {
+	uint32_t off;
+	uint8_t way, what, cast; /* cast CASTS: all */
+} views[IGB_VIEWS] = {
+	{IGB_PRC64, IGB_RX, 0, CASTS},	     {IGB_PRC64 + 4, IGB_RX, 1, CASTS},
+	{IGB_PRC64 + 8, IGB_RX, 2, CASTS},   {IGB_PRC64 + 12, IGB_RX, 3, CASTS},
+	{IGB_PRC64 + 16, IGB_RX, 4, CASTS},  {IGB_PRC64 + 20, IGB_RX, 5, CASTS},
+	{IGB_PTC64, IGB_TX, 0, CASTS},	     {IGB_PTC64 + 4, IGB_TX, 1, CASTS},
+	{IGB_PTC64 + 8, IGB_TX, 2, CASTS},   {IGB_PTC64 + 12, IGB_TX, 3, CASTS},
+	{IGB_PTC64 + 16, IGB_TX, 4, CASTS},  {IGB_PTC64 + 20, IGB_TX, 5, CASTS},
+	{IGB_GPRC, IGB_RX, ANY, CASTS},	     {IGB_BPRC, IGB_RX, ANY, BROADCAST},
+	{IGB_MPRC, IGB_RX, ANY, MULTICAST},  {IGB_RPTHC, IGB_RX, ANY, CASTS},
+	{IGB_TPR, IGB_RX, ANY, CASTS},	     {IGB_GPTC, IGB_TX, ANY, CASTS},
+	{IGB_BPTC, IGB_TX, ANY, BROADCAST},  {IGB_MPTC, IGB_TX, ANY, MULTICAST},
+	{IGB_HGPTC, IGB_TX, ANY, CASTS},     {IGB_TPT, IGB_TX, ANY, CASTS},
+	{IGB_GORCL, IGB_RX, OCTETS, CASTS},  {IGB_TORL, IGB_RX, OCTETS, CASTS},
+	{IGB_HGORCL, IGB_RX, OCTETS, CASTS}, {IGB_GOTCL, IGB_TX, OCTETS, CASTS},
+	{IGB_TOTL, IGB_TX, OCTETS, CASTS},   {IGB_HGOTCL, IGB_TX, OCTETS, CASTS},
+};
+
+void igb_stats_add(struct igb *g, uint32_t off, uint32_t n)
+{
+	atomic_fetch_add_explicit(&g->reg[off >> 2], n, memory_order_relaxed);
+}
+
+static uint64_t total(struct igb *g, const struct view *v)
+{
+	struct igb_traffic *t = &g->traffic[v->way];
+	uint64_t n = 0;
+
+	if (v->what == OCTETS)
+		n = atomic_load(&t->octets);
+	for (unsigned size = 0; size < IGB_SIZES; size++) {
+		for (unsigned cast = 0; cast < CASTS; cast++) {
+			if ((v->what == size || v->what == ANY) &&
+			    (v->cast == cast || v->cast == CASTS))
+				n += atomic_load(&t->frames[size][cast]);
+		}
+	}
+	if (v->off == IGB_TPR)
+		n += atomic_load(&t->refused);
+	if (v->off == IGB_TORL)
+		n += atomic_load(&t->refused_octets);
+	return n;
+}
+
+uint32_t igb_stats_read(struct igb *g, uint32_t off)
+{
+	uint64_t now, n;
+
+	for (unsigned i = 0; i < IGB_VIEWS; i++) {
+		const struct view *v = &views[i];
+
+		if (off == v->off && v->what != OCTETS) {
+			now = total(g, v);
+			return (uint32_t)(now - atomic_exchange(&g->taken[i], now));
+		}
+		if (off == v->off) {
+			n = total(g, v) - atomic_load(&g->taken[i]);
+			atomic_store(&g->shown[i], n);
+			return (uint32_t)n;
+		}
+		if (off == v->off + 4 && v->what == OCTETS) {
+			n = atomic_exchange(&g->shown[i], 0);
+			if (!n) /* the low half was not read: all of it goes */
+				n = total(g, v) - atomic_load(&g->taken[i]);
+			atomic_fetch_add(&g->taken[i], n);
+			return (uint32_t)(n >> 32);
+		}
+	}
+	return atomic_exchange(&g->reg[off >> 2], 0);
+}
+
+void igb_stats_reset(struct igb *g)
+{
+	for (unsigned i = 0; i < IGB_VIEWS; i++) {
+		atomic_store(&g->taken[i], total(g, &views[i]));
+		atomic_store(&g->shown[i], 0);
+	}
+}
+
+static bool broadcast(const uint8_t *f)
+{
+	return (f[0] & f[1] & f[2] & f[3] & f[4] & f[5]) == 0xff;
+}
+
+/* Of @len bytes on the wire: one of six ranges */
+static unsigned size_class(size_t len)
+{
+	static const uint16_t up_to[] = {64, 127, 255, 511, 1023};
+	unsigned i = 0;
+
+	while (i < IGB_SIZES - 1 && len > up_to[i])
+		i++;
+	return i;
+}
+
+static void passed(struct igb_traffic *t, const uint8_t *frame, size_t len)
+{
+	unsigned cast = !(frame[0] & 1) ? UNICAST : broadcast(frame) ? BROADCAST : MULTICAST;
+
+	len += 4; /* FCS */
+	atomic_fetch_add_explicit(&t->frames[size_class(len)][cast], 1, memory_order_relaxed);
+	atomic_fetch_add_explicit(&t->octets, len, memory_order_relaxed);
+}
+
+void igb_stats_tx(struct igb *g, const uint8_t *frame, size_t len)
+{
+	passed(&g->traffic[IGB_TX], frame, len);
+}
+
+void igb_stats_rx(struct igb *g, const uint8_t *frame, size_t len)
+{
+	passed(&g->traffic[IGB_RX], frame, len);
+}
+
+/* One that came and that nobody got. */
+void igb_stats_refused(struct igb *g, size_t len)
+{
+	struct igb_traffic *t = &g->traffic[IGB_RX];
+
+	atomic_fetch_add_explicit(&t->refused, 1, memory_order_relaxed);
+	atomic_fetch_add_explicit(&t->refused_octets, len + 4, memory_order_relaxed);
+}
+
+/*
+ * A VF's own counters (8.26) go round and are never cleared: a driver takes differences. What goes
+ * between pools is in them, and counted apart too.
+ */
+void igb_stats_pool_tx(struct igb *g, unsigned pool, size_t len, bool looped)
+{
+	uint32_t base = IGB_VTCTRL(pool);
+
+	len += 4;
+	igb_stats_add(g, base + PVFGPTC, 1);
+	igb_stats_add(g, base + PVFGOTC, (uint32_t)len);
+	if (looped) {
+		igb_stats_add(g, base + PVFGPTLBC, 1);
+		igb_stats_add(g, base + PVFGOTLBC, (uint32_t)len);
+	}
+}
+
+void igb_stats_pool_rx(struct igb *g, unsigned pool, const uint8_t *frame, size_t len, bool looped)
+{
+	uint32_t base = IGB_VTCTRL(pool);
+
+	len += 4;
+	igb_stats_add(g, base + PVFGPRC, 1);
+	igb_stats_add(g, base + PVFGORC, (uint32_t)len);
+	if (frame[0] & 1 && !broadcast(frame))
+		igb_stats_add(g, base + PVFMPRC, 1);
+	if (looped) {
+		igb_stats_add(g, base + PVFGPRLBC, 1);
+		igb_stats_add(g, base + PVFGORLBC, (uint32_t)len);
+	}
+}

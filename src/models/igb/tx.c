@@ -1,0 +1,381 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * igb: transmission (82576 datasheet, 7.2). A store to a tail runs the queue in the thread that
+ * stored: descriptors are fetched by the batch, a packet is put together in the queue's buffer,
+ * gets its checksums, is cut (TSO) and tagged, and goes to the wire or, in loopback, to our own
+ * receiver. While there is no link the queue stands (3.5.6), and goes on when one comes.
+ *
+ * A read that the IOMMU aborts comes back as an unsupported request: the engine has no data to go
+ * on with and stands until the device is reset, as the chip's does.
+ */
+#include <errno.h>
+#include <linux/pci_regs.h>
+#include <stdlib.h>
+#include <string.h>
+#include "models/igb/internal.h"
+
+#define PKT_MAX (IGB_TSO_MAX + 1024u)
+
+static bool loopback(struct igb *g)
+{
+	return atomic_load_explicit(&g->phy_loopback, memory_order_relaxed) ||
+	       (igb_get(g, IGB_RCTL) & RCTL_LBM) == RCTL_LBM_MAC;
+}
+
+static void wedge(struct igb_txq *q, unsigned n)
+{
+	struct uvfio_dev *dev = q->fn->dev;
+
+	if (!igb_is_master(q->fn))
+		return; /* it waits until it may */
+	q->wedged = true;
+	uvfio_config_set(dev, PCI_STATUS, 2,
+			 uvfio_config_get(dev, PCI_STATUS, 2) | PCI_STATUS_REC_MASTER_ABORT);
+	uvfio_log(dev, UVFIO_LOG_WARN,
+		  "transmit queue %u stands until a reset: a DMA read was aborted", n);
+}
+
+/* One frame of @len bytes at @f, with IGB_HEADROOM bytes before it that may be written. */
+static void emit(struct igb *g, struct igb_txq *q, uint8_t *f, size_t len, bool vlan, uint16_t tag)
+{
+	unsigned n = (unsigned)(q - g->txq);
+	bool vmdq = igb_vmdq(g);
+	struct igb_tags has;
+	uint8_t padded[60];
+	size_t at = 12;
+
+	/* CTRL.VME is about reception alone (appendix A, changes from the 82575) */
+	if (vmdq)
+		vlan = igb_pool_tag(g, n & 7, vlan, &tag);
+	if (vlan && igb_get(g, IGB_CTRL_EXT) & CTRL_EXT_EXT_VLAN) {
+		/* 7.4.5: behind the outer tag, without which the frame is dropped */
+		igb_tags(g, f, len, &has);
+		if (!has.outer)
+			return;
+		at = 16;
+	}
+	if (vlan && len >= at) {
+		memmove(f - 4, f, at);
+		f -= 4;
+		len += 4;
+		igb_put_be16(f + at, igb_get(g, IGB_VET) & 0xffff);
+		igb_put_be16(f + at + 2, tag);
+	}
+	/* not in place: behind a segment is the payload of the next one */
+	if (len < sizeof(padded) && igb_get(g, IGB_TCTL) & TCTL_PSP) {
+		memcpy(padded, f, len);
+		memset(padded + len, 0, sizeof(padded) - len);
+		f = padded;
+		len = sizeof(padded);
+	}
+	if (len < 14 || len > IGB_FRAME_MAX)
+		return;
+	if (vmdq && !loopback(g) && !igb_switch(g, n, f, len))
+		return;
+	igb_stats_tx(g, f, len);
+	if (loopback(g))
+		igb_rx_frame(g, f, len);
+	else if (g->port)
+		net_send(g->port, f, len);
+}
+
+/* 7.2.4.5: what the driver left in the field (the pseudo header's sum) is part of what is summed.
+ */
+static void l4_checksum(uint8_t *f, size_t len, const struct igb_context *c, uint32_t pseudo)
+{
+	size_t l4 = c->maclen + c->iplen, at;
+	uint32_t sum;
+
+	if (l4 >= len)
+		return;
+	switch (TUCMD_L4T(c->tucmd)) {
+	case L4T_TCP:
+		at = l4 + 16;
+		break;
+	case L4T_UDP:
+		at = l4 + 6;
+		break;
+	case L4T_SCTP:
+		if (l4 + 12 > len)
+			return;
+		memset(f + l4 + 8, 0, 4);
+		sum = igb_crc32c(f + l4, len - l4);
+		for (unsigned i = 0; i < 4; i++)
+			f[l4 + 8 + i] = (uint8_t)(sum >> 8 * i);
+		return;
+	default:
+		return;
+	}
+	if (at + 2 > len)
+		return;
+	sum = (uint16_t)~igb_fold(igb_sum(f + l4, len - l4, pseudo));
+	if (!sum && TUCMD_L4T(c->tucmd) == L4T_UDP)
+		sum = 0xffff; /* RFC 768: zero means none */
+	igb_put_be16(f + at, sum);
+}
+
+static void ip_checksum(uint8_t *f, size_t len, const struct igb_context *c)
+{
+	if (c->iplen < 20 || c->maclen + c->iplen > len || !(c->tucmd & TUCMD_IPV4))
+		return;
+	igb_put_be16(f + c->maclen + 10, 0);
+	igb_put_be16(f + c->maclen + 10, (uint16_t)~igb_fold(igb_sum(f + c->maclen, c->iplen, 0)));
+}
+
+/* 7.2.4: one large packet leaves as many, each with a copy of the headers, corrected. */
+static void segment(struct igb *g, struct igb_txq *q, const struct igb_context *c)
+{
+	size_t hdr = c->maclen + c->iplen + c->l4len, l4 = c->maclen + c->iplen, done, n;
+	uint8_t *pkt = q->pkt + IGB_HEADROOM, head[IGB_HEADROOM + 512 + 256], *f;
+	bool tcp = TUCMD_L4T(c->tucmd) == L4T_TCP, vlan = q->first_cmd & TXD_VLE, last;
+	uint32_t seq = 0, flg = igb_get(g, IGB_DTXTCPFLGL), mask;
+	uint16_t id = 0;
+
+	if (!c->mss || hdr > 512 || hdr + c->mss > IGB_FRAME_MAX || hdr >= q->len ||
+	    c->maclen < 14 || c->iplen < (c->tucmd & TUCMD_IPV4 ? 20u : 40u) ||
+	    c->l4len < (tcp ? 20u : 8u) || TUCMD_L4T(c->tucmd) > L4T_TCP) {
+		igb_stats_add(g, IGB_TSCTC + 4, 1); /* TSCTFC */
+		return;
+	}
+	igb_stats_add(g, IGB_TSCTC, 1);
+	memcpy(head, pkt, hdr);
+	if (c->tucmd & TUCMD_IPV4)
+		id = igb_be16(head + c->maclen + 4);
+	if (tcp)
+		seq = igb_be32(head + l4 + 4);
+	for (done = 0; done < q->len - hdr; done += n) {
+		n = q->len - hdr - done;
+		last = n <= c->mss;
+		if (!last)
+			n = c->mss;
+		/*
+		 * The headers go in place before their payload: what they overwrite has been sent.
+		 */
+		f = pkt + done;
+		memcpy(f, head, hdr);
+		if (c->tucmd & TUCMD_IPV4) {
+			igb_put_be16(f + c->maclen + 2, (uint32_t)(c->iplen + c->l4len + n));
+			igb_put_be16(f + c->maclen + 4, id++);
+		} else {
+			igb_put_be16(f + c->maclen + 4, (uint32_t)(c->iplen - 40 + c->l4len + n));
+		}
+		if (tcp) {
+			igb_put_be32(f + l4 + 4, seq + (uint32_t)done);
+			mask = last ? igb_get(g, IGB_DTXTCPFLGH) : done ? flg >> 16 : flg;
+			if (!(last && !done))
+				f[l4 + 13] &= (uint8_t)mask;
+		} else {
+			igb_put_be16(f + l4 + 4, (uint32_t)(8 + n));
+		}
+		if (q->first_opt & POPTS_IXSM)
+			ip_checksum(f, hdr, c);
+		if (q->first_opt & POPTS_TXSM)
+			l4_checksum(f, hdr + n, c, (uint32_t)(c->l4len + n));
+		emit(g, q, f, hdr + n, vlan, c->vlan);
+	}
+}
+
+static void send_advanced(struct igb *g, struct igb_txq *q)
+{
+	const struct igb_context *c = &q->ctx[q->first_opt >> 4 & 1];
+	uint8_t *f = q->pkt + IGB_HEADROOM;
+
+	if (q->first_cmd & TXD_TSE) {
+		segment(g, q, c);
+		return;
+	}
+	if (q->first_opt & POPTS_IXSM)
+		ip_checksum(f, q->len, c);
+	if (q->first_opt & POPTS_TXSM)
+		l4_checksum(f, q->len, c, 0);
+	emit(g, q, f, q->len, q->first_cmd & TXD_VLE, c->vlan);
+}
+
+/* 7.2.2.1: checksum from CSS to the end, to CSO; offsets and command of the first descriptor. */
+static void send_legacy(struct igb *g, struct igb_txq *q, const struct igb_desc *last)
+{
+	uint8_t *f = q->pkt + IGB_HEADROOM;
+	size_t cso = q->first_cmd >> 16 & 0xff, css = q->first_opt >> 8 & 0xff;
+
+	if (last->cmd & TXD_IC && css < q->len && cso + 2 <= q->len)
+		igb_put_be16(f + cso, (uint16_t)~igb_fold(igb_sum(f + css, q->len - css, 0)));
+	emit(g, q, f, q->len, last->cmd & TXD_VLE, (uint16_t)(last->opt >> 16));
+}
+
+static bool gather(struct igb *g, struct igb_txq *q, const struct igb_desc *d)
+{
+	size_t n = d->cmd & 0xffff, max = PKT_MAX;
+
+	if (!q->started) {
+		q->started = true;
+		q->bad = false;
+		q->len = 0;
+		q->first_cmd = d->cmd;
+		q->first_opt = d->opt;
+		/* Offsets above the packet's first bytes cannot be asked for again. */
+	}
+	if (!(q->first_cmd & TXD_DEXT && q->first_cmd & TXD_TSE))
+		max = IGB_FRAME_MAX;
+	if (q->bad || n > max - q->len) {
+		q->bad = true; /* longer than the packet buffer: not sent */
+		return true;
+	}
+	if (n && uvfio_dma_read(q->fn->dev, d->addr, q->pkt + IGB_HEADROOM + q->len, n))
+		return false;
+	q->len += n;
+	return true;
+}
+
+static void set_context(struct igb_txq *q, const struct igb_desc *d)
+{
+	struct igb_context *c = &q->ctx[d->opt >> 4 & 1];
+
+	c->iplen = d->addr & 0x1ff;
+	c->maclen = d->addr >> 9 & 0x7f;
+	c->vlan = (uint16_t)(d->addr >> 16);
+	c->tucmd = d->cmd;
+	c->l4len = d->opt >> 8 & 0xff;
+	c->mss = d->opt >> 16;
+}
+
+/* Carries out one descriptor: false when a read was aborted. */
+static bool execute(struct igb *g, struct igb_txq *q, const struct igb_desc *d)
+{
+	if (d->cmd & TXD_DEXT && TXD_DTYP(d->cmd) == DTYP_CONTEXT) {
+		set_context(q, d);
+		return true;
+	}
+	if (d->cmd & TXD_DEXT && TXD_DTYP(d->cmd) != DTYP_DATA)
+		return true; /* reserved types: nothing is transferred */
+	if (!gather(g, q, d))
+		return false;
+	if (!(d->cmd & TXD_EOP))
+		return true;
+	q->started = false;
+	if (q->bad || !q->len)
+		return true;
+	if (q->first_cmd & TXD_DEXT)
+		send_advanced(g, q);
+	else
+		send_legacy(g, q, d);
+	return true;
+}
+
+static bool enabled(struct igb *g, const struct igb_txq *q, unsigned n)
+{
+	if (igb_vmdq(g) && !(igb_get(g, IGB_VFTE) >> (n & 7) & 1))
+		return false;
+	return igb_get(g, IGB_TXQ(n, TXDCTL)) & QUEUE_ENABLE && igb_get(g, IGB_TCTL) & TCTL_EN &&
+	       !(igb_get(g, IGB_CTRL) & CTRL_GIO_DISABLE) &&
+	       atomic_load_explicit(&g->link, memory_order_relaxed) &&
+	       !atomic_load_explicit(&q->fn->quiet, memory_order_relaxed);
+}
+
+/* Runs queue @n up to its tail; true if something was reported. With its lock. */
+static bool run(struct igb *g, struct igb_txq *q, unsigned n)
+{
+	uint64_t ring = igb_get(g, IGB_TXQ(n, TDBAL)) | (uint64_t)igb_get(g, IGB_TXQ(n, TDBAH))
+								<< 32;
+	uint32_t size = igb_get(g, IGB_TXQ(n, TDLEN)) / 16, head = igb_get(g, IGB_TXQ(n, TDH));
+	uint32_t wb = igb_get(g, IGB_TXQ(n, TDWBAL)), tail, count, i, status;
+	bool report = false;
+
+	while (enabled(g, q, n)) {
+		tail = igb_get(g, IGB_TXQ(n, TDT));
+		if (tail == head || tail >= size || head >= size)
+			break;
+		count = (tail > head ? tail : size) - head;
+		if (count > IGB_BATCH)
+			count = IGB_BATCH;
+		if (uvfio_dma_read(q->fn->dev, ring + head * 16ull, q->batch, count * 16)) {
+			wedge(q, n);
+			break;
+		}
+		for (i = 0; i < count; i++) {
+			if (!execute(g, q, &q->batch[i])) {
+				wedge(q, n);
+				break;
+			}
+			if (q->batch[i].cmd & TXD_RS) {
+				report = true;
+				if (wb & 1)
+					continue;
+				status = q->batch[i].cmd & TXD_DEXT ? TXD_DD
+								    : q->batch[i].opt | TXD_DD;
+				uvfio_dma_write(q->fn->dev, ring + (head + i) * 16ull + 12, &status,
+						4);
+			}
+		}
+		head = head + i == size ? 0 : head + i;
+		igb_put(g, IGB_TXQ(n, TDH), head);
+		if (i < count)
+			break;
+	}
+	if (report && wb & 1) /* 7.2.3: the head instead of the descriptors */
+		uvfio_dma_write(q->fn->dev,
+				(wb & ~3u) | (uint64_t)igb_get(g, IGB_TXQ(n, TDWBAH)) << 32, &head,
+				4);
+	return report;
+}
+
+void igb_tx_kick(struct igb *g, unsigned n)
+{
+	struct igb_txq *q = &g->txq[n];
+	bool report = false;
+
+	pthread_mutex_lock(&q->lock);
+	if (!q->pkt)
+		q->pkt = malloc(IGB_HEADROOM + PKT_MAX + 64);
+	if (q->pkt && !q->wedged)
+		report = run(g, q, n);
+	pthread_mutex_unlock(&q->lock);
+	if (report)
+		igb_irq_queue(g, n, true);
+}
+
+void igb_tx_kick_all(struct igb *g)
+{
+	for (unsigned n = 0; n < IGB_QUEUES; n++) {
+		if (igb_get(g, IGB_TXQ(n, TDT)) != igb_get(g, IGB_TXQ(n, TDH)))
+			igb_tx_kick(g, n);
+	}
+}
+
+void igb_tx_own(struct igb *g, unsigned n, struct igb_fn *fn)
+{
+	struct igb_txq *q = &g->txq[n];
+
+	/* Who waits for the lock finds the queue off. */
+	igb_put(g, IGB_TXQ(n, TXDCTL), 0);
+	pthread_mutex_lock(&q->lock);
+	igb_put(g, IGB_TXQ(n, TDH), 0);
+	igb_put(g, IGB_TXQ(n, TDT), 0);
+	if (fn)
+		q->fn = fn;
+	q->wedged = q->bad = q->started = false;
+	memset(q->ctx, 0, sizeof(q->ctx));
+	pthread_mutex_unlock(&q->lock);
+}
+
+void igb_tx_reset(struct igb *g)
+{
+	for (unsigned n = 0; n < IGB_QUEUES; n++)
+		igb_tx_own(g, n, NULL);
+}
+
+int igb_tx_init(struct igb *g)
+{
+	for (unsigned n = 0; n < IGB_QUEUES; n++) {
+		pthread_mutex_init(&g->txq[n].lock, NULL);
+		g->txq[n].fn = &g->fn[IGB_PF];
+	}
+	return 0;
+}
+
+void igb_tx_fini(struct igb *g)
+{
+	for (unsigned n = 0; n < IGB_QUEUES; n++) {
+		free(g->txq[n].pkt);
+		pthread_mutex_destroy(&g->txq[n].lock);
+	}
+}

@@ -1,0 +1,404 @@
+// SPDX-License-Identifier: BSD-3-Clause
+/*
+ * cache.c: the volatile write cache of a namespace, which is the kernel's page cache: which
+ * blocks were acknowledged and need not be on the medium yet, and which of them are lost.
+ *
+ * Flush says that all that was acknowledged is on the medium (NVMe 1.4, 6.8). Linux tells of a
+ * failed write-back once for each open file, to whichever sync comes next, and takes the pages for
+ * clean: a sync that succeeds after one that failed says nothing of what was written before. So
+ * after a failure everything that was acknowledged since the last sync that succeeded counts as
+ * lost; which part of it reached the medium nobody can tell. While blocks are lost Flush, writes
+ * with FUA, turning the cache off and shutdown fail as the sync did, as QEMU's block layer does it
+ * for ever, and so does a read of such a block (Unrecovered Read Error), which would give what the
+ * medium had before. Of a write with FUA to another block one could say that its own data is safe;
+ * but it is where a driver puts the record that says that all before it is, and false failure is
+ * the lesser fault. A block that is written again, zeroed or deallocated is lost no more; a reset
+ * of the controller gives up the rest.
+ *
+ * One sync at a time: of two that run together the one may swallow the error of the other's data.
+ * Requests that come while one runs wait and share the next.
+ *
+ * What was acknowledged is noted after it is in the page cache and before it is acknowledged, in
+ * the map whose turn it is. A sync begins by giving the turn to the other map; when it succeeds it
+ * empties the first one. A write that a failing sync may have met notices by `failures` that there
+ * was one.
+ */
+#include <errno.h>
+#include <linux/fs.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+
+#include "models/nvme/internal.h"
+
+#define PAGE_WORDS 512u /* words of a map for which the index has a bit */
+
+/*
+ * Bits of a map: of an image with more blocks than that (512 GiB of 512 bytes) each stands for
+ * several, and is lost until all of them were written by one command.
+ */
+#define MAX_BITS (1ull << 30)
+
+/* ---- maps: a bit for each block, and an index so that an empty stretch costs nothing ---- */
+
+/* Memory that is never touched is never there, however large it is. NULL: none. */
+static void *map_memory(uint64_t words)
+{
+	void *p = mmap(NULL, words * sizeof(uint64_t), PROT_READ | PROT_WRITE,
+		       MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+
+	return p == MAP_FAILED ? NULL : p;
+}
+
+static bool map_init(struct nvme_map *m, uint64_t blocks)
+{
+	while (blocks >> m->grain > MAX_BITS)
+		m->grain++;
+	m->words = ((blocks - 1) >> m->grain) / 64 + 1;
+	m->pages = (m->words - 1) / PAGE_WORDS + 1;
+	m->bits = map_memory(m->words);
+	m->index = map_memory((m->pages + 63) / 64);
+	return m->bits && m->index;
+}
+
+static void map_free(struct nvme_map *m)
+{
+	if (m->bits)
+		munmap(m->bits, m->words * sizeof(uint64_t));
+	if (m->index)
+		munmap(m->index, (m->pages + 63) / 64 * sizeof(uint64_t));
+}
+
+/* The bits of word @w that are @first to @last of the map. */
+static uint64_t word_mask(uint64_t w, uint64_t first, uint64_t last)
+{
+	uint64_t mask = ~0ull;
+
+	if (w == first / 64)
+		mask &= ~0ull << first % 64;
+	if (w == last / 64)
+		mask &= ~0ull >> (63 - last % 64);
+	return mask;
+}
+
+/*
+ * All bits that have one of the blocks. Bits first, then the index: whoever takes the map apart
+ * does it the other way round.
+ */
+static uint64_t map_set(struct nvme_map *m, uint64_t lba, uint64_t blocks)
+{
+	uint64_t first = lba >> m->grain, last = (lba + blocks - 1) >> m->grain, added = 0;
+
+	for (uint64_t w = first / 64; w <= last / 64; w++) {
+		uint64_t mask = word_mask(w, first, last);
+
+		if ((atomic_load(&m->bits[w]) & mask) != mask)
+			added += (unsigned)__builtin_popcountll(
+				mask & ~atomic_fetch_or(&m->bits[w], mask));
+	}
+	for (uint64_t p = first / 64 / PAGE_WORDS; p <= last / 64 / PAGE_WORDS; p++)
+		if (!(atomic_load(&m->index[p / 64]) >> p % 64 & 1))
+			atomic_fetch_or(&m->index[p / 64], 1ull << p % 64);
+	return added;
+}
+
+/* The bits of which these are all the blocks. */
+static uint64_t map_unset(struct nvme_map *m, uint64_t lba, uint64_t blocks)
+{
+	uint64_t first = (lba + (1ull << m->grain) - 1) >> m->grain;
+	uint64_t end = (lba + blocks) >> m->grain, removed = 0;
+
+	if (first >= end)
+		return 0;
+	for (uint64_t w = first / 64; w <= (end - 1) / 64; w++) {
+		uint64_t mask = word_mask(w, first, end - 1);
+
+		removed += (unsigned)__builtin_popcountll(
+			mask & atomic_fetch_and(&m->bits[w], ~mask));
+	}
+	return removed;
+}
+
+static bool map_any(struct nvme_map *m, uint64_t lba, uint64_t blocks)
+{
+	uint64_t first = lba >> m->grain, last = (lba + blocks - 1) >> m->grain;
+
+	for (uint64_t w = first / 64; w <= last / 64; w++)
+		if (atomic_load(&m->bits[w]) & word_mask(w, first, last))
+			return true;
+	return false;
+}
+
+/* Empty @m, into @to unless that is NULL; how many bits were new there. */
+static uint64_t map_empty(struct nvme_map *m, struct nvme_map *to)
+{
+	uint64_t added = 0;
+
+	for (uint64_t i = 0; i < (m->pages + 63) / 64; i++) {
+		uint64_t pages = atomic_load(&m->index[i]) ? atomic_exchange(&m->index[i], 0) : 0;
+
+		for (; pages; pages &= pages - 1) {
+			uint64_t p = i * 64 + (unsigned)__builtin_ctzll(pages);
+			uint64_t end = (p + 1) * PAGE_WORDS;
+
+			for (uint64_t w = p * PAGE_WORDS; w < end && w < m->words; w++) {
+				uint64_t bits = atomic_load(&m->bits[w]) ?
+							atomic_exchange(&m->bits[w], 0) :
+							0;
+
+				if (bits && to)
+					added += (unsigned)__builtin_popcountll(
+						bits & ~atomic_fetch_or(&to->bits[w], bits));
+			}
+			if (to)
+				atomic_fetch_or(&to->index[i], 1ull << p % 64);
+		}
+	}
+	return added;
+}
+
+/* ---- the cache ---- */
+
+int nvme_cache_init(struct nvme_ns *ns)
+{
+	struct nvme_cache *c = &ns->cache;
+
+	pthread_mutex_init(&c->lock, NULL);
+	nvme_fifo_init(&c->waiting);
+	nvme_fifo_init(&c->served);
+	atomic_store(&c->end, ns->blocks);
+	if (map_init(&c->dirty[0], ns->blocks) && map_init(&c->dirty[1], ns->blocks) &&
+	    map_init(&c->lost, ns->blocks))
+		return 0;
+	nvme_cache_free(ns);
+	return -ENOMEM;
+}
+
+void nvme_cache_free(struct nvme_ns *ns)
+{
+	struct nvme_cache *c = &ns->cache;
+
+	map_free(&c->dirty[0]);
+	map_free(&c->dirty[1]);
+	map_free(&c->lost);
+	pthread_mutex_destroy(&c->lock);
+}
+
+/* With lock. */
+static void lose(struct nvme_cache *c, uint64_t first, uint64_t blocks)
+{
+	if (blocks)
+		c->num_lost += map_set(&c->lost, first, blocks);
+	atomic_store(&c->any_lost, c->num_lost != 0);
+}
+
+/* With lock. */
+static void regain(struct nvme_cache *c, uint64_t first, uint64_t blocks)
+{
+	c->num_lost -= map_unset(&c->lost, first, blocks);
+	atomic_store(&c->any_lost, c->num_lost != 0);
+}
+
+unsigned nvme_cache_begin(struct nvme_ns *ns)
+{
+	return atomic_load(&ns->cache.failures);
+}
+
+void nvme_cache_wrote(struct nvme_ns *ns, unsigned begin, uint64_t lba, uint64_t blocks)
+{
+	struct nvme_cache *c = &ns->cache;
+
+	map_set(&c->dirty[atomic_load(&c->turn)], lba, blocks);
+	if (!atomic_load(&c->any_lost) && atomic_load(&c->failures) == begin)
+		return;
+	pthread_mutex_lock(&c->lock);
+	if (atomic_load(&c->failures) == begin)
+		regain(c, lba, blocks);
+	else
+		lose(c, lba, blocks);
+	pthread_mutex_unlock(&c->lock);
+}
+
+void nvme_cache_synced(struct nvme_ns *ns, unsigned begin, uint64_t lba, uint64_t blocks)
+{
+	struct nvme_cache *c = &ns->cache;
+
+	if (!atomic_load(&c->any_lost))
+		return;
+	pthread_mutex_lock(&c->lock);
+	if (atomic_load(&c->failures) == begin)
+		regain(c, lba, blocks);
+	pthread_mutex_unlock(&c->lock);
+}
+
+bool nvme_cache_lost(struct nvme_ns *ns, uint64_t lba, uint64_t blocks)
+{
+	struct nvme_cache *c = &ns->cache;
+	bool lost;
+
+	if (!atomic_load_explicit(&c->any_lost, memory_order_relaxed))
+		return false;
+	pthread_mutex_lock(&c->lock);
+	lost = map_any(&c->lost, lba, blocks);
+	pthread_mutex_unlock(&c->lock);
+	return lost;
+}
+
+uint16_t nvme_cache_status(struct nvme_ns *ns)
+{
+	struct nvme_cache *c = &ns->cache;
+	uint16_t status;
+
+	if (!atomic_load(&c->any_lost))
+		return NVME_OK;
+	pthread_mutex_lock(&c->lock);
+	status = c->num_lost ? c->status : NVME_OK;
+	pthread_mutex_unlock(&c->lock);
+	return status;
+}
+
+void nvme_cache_reset(struct nvme *n, struct nvme_ns *ns)
+{
+	struct nvme_cache *c = &ns->cache;
+	uint64_t given_up;
+
+	pthread_mutex_lock(&c->lock);
+	given_up = c->num_lost << c->lost.grain;
+	map_empty(&c->lost, NULL);
+	c->num_lost = 0;
+	atomic_store(&c->any_lost, false);
+	atomic_store(&c->end, ns->blocks); /* an image that is short still is found out again */
+	pthread_mutex_unlock(&c->lock);
+	if (given_up)
+		uvfio_log(n->dev, UVFIO_LOG_WARN,
+			  "namespace %u: reset: %llu blocks that were lost are what the image has now",
+			  ns->nsid, (unsigned long long)given_up);
+}
+
+/* ---- an image, a file or a block device, that is cut short or removed while it is in use ---- */
+
+uint64_t nvme_cache_end(struct nvme *n, struct nvme_ns *ns)
+{
+	struct nvme_cache *c = &ns->cache;
+	uint64_t end, was, bytes;
+	struct stat st = { .st_nlink = 1 };
+
+	if (ns->regular ? fstat(ns->fd, &st) : ioctl(ns->fd, BLKGETSIZE64, &bytes))
+		return atomic_load(&c->end);
+	if (ns->regular)
+		bytes = (uint64_t)st.st_size;
+	if (!st.st_nlink && atomic_exchange(&ns->linked, false))
+		uvfio_log(n->dev, UVFIO_LOG_WARN,
+			  "namespace %u: the image was removed; what is written goes with the program",
+			  ns->nsid);
+	end = bytes >> ns->shift;
+	if (end > ns->blocks)
+		end = ns->blocks;
+	if (end == atomic_load(&c->end))
+		return end;
+	pthread_mutex_lock(&c->lock);
+	was = atomic_exchange(&c->end, end);
+	if (end < was) {
+		atomic_fetch_add(&c->failures, 1); /* writes that are under way, too */
+		lose(c, end, ns->blocks - end);
+		c->status = NVME_WRITE_FAULT;
+	}
+	pthread_mutex_unlock(&c->lock);
+	if (end < was) {
+		uvfio_log(n->dev, UVFIO_LOG_ERROR,
+			  "namespace %u: the image was cut to %llu bytes; the %llu blocks behind that are lost",
+			  ns->nsid, (unsigned long long)bytes,
+			  (unsigned long long)(ns->blocks - end));
+		nvme_warn_reliability(n);
+	}
+	return end;
+}
+
+/* ---- syncs ---- */
+
+/* With lock. What is written from here on is none of this sync's. */
+static void sync_begins(struct nvme_cache *c)
+{
+	atomic_store(&c->turn, !atomic_load(&c->turn));
+}
+
+bool nvme_cache_sync(struct nvme_req *r)
+{
+	struct nvme_cache *c = &r->ns->cache;
+	bool mine;
+
+	pthread_mutex_lock(&c->lock);
+	mine = !c->syncing;
+	c->syncing = true;
+	if (mine)
+		sync_begins(c);
+	else
+		nvme_fifo_push(&c->waiting, r);
+	pthread_mutex_unlock(&c->lock);
+	return mine;
+}
+
+/* With lock: a sync failed with @err; how many blocks are lost. */
+static uint64_t sync_failed(struct nvme_cache *c, long err)
+{
+	c->status = nvme_write_status(err);
+	atomic_fetch_add(&c->failures, 1); /* before the maps: nvme_cache_wrote() */
+	c->num_lost += map_empty(&c->dirty[0], &c->lost);
+	c->num_lost += map_empty(&c->dirty[1], &c->lost);
+	atomic_store(&c->any_lost, c->num_lost != 0);
+	return c->num_lost << c->lost.grain;
+}
+
+/* Lost is what was acknowledged; of the rest the commands that failed tell. */
+static void tell(struct nvme_req *r, long err, uint64_t lost)
+{
+	char what[128] = "nothing that was acknowledged is lost";
+
+	if (lost) {
+		snprintf(what, sizeof(what),
+			 "%llu blocks are lost; Flush fails until a reset, or they are rewritten",
+			 (unsigned long long)lost);
+		nvme_warn_reliability(r->n);
+	}
+	uvfio_log(r->n->dev, UVFIO_LOG_ERROR,
+		  "namespace %u: data could not be put on the image's medium: %s: %s", r->ns->nsid,
+		  strerror((int)-err), what);
+}
+
+void nvme_cache_sync_done(struct nvme_req *r, long res)
+{
+	struct nvme_cache *c = &r->ns->cache;
+	struct nvme_fifo served;
+	struct nvme_req *next, *m;
+	uint64_t lost = 0;
+
+	pthread_mutex_lock(&c->lock);
+	if (res < 0)
+		lost = sync_failed(c, res);
+	else
+		map_empty(&c->dirty[!atomic_load(&c->turn)], NULL);
+	nvme_fifo_init(&served);
+	while ((m = nvme_fifo_pop(&c->served)))
+		nvme_fifo_push(&served, m);
+	next = nvme_fifo_pop(&c->waiting);
+	if (next) {
+		while ((m = nvme_fifo_pop(&c->waiting)))
+			nvme_fifo_push(&c->served, m);
+		sync_begins(c);
+	}
+	c->syncing = next;
+	pthread_mutex_unlock(&c->lock);
+	if (res < 0)
+		tell(r, res, lost);
+	if (next) {
+		next->resume = NVME_RESUME_SYNC;
+		nvme_worker_give(next->worker, next);
+	}
+	while ((m = nvme_fifo_pop(&served))) {
+		m->resume = NVME_RESUME_SYNCED;
+		m->res = res;
+		nvme_worker_give(m->worker, m);
+	}
+}
