@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* bench/bench.c: repetitions by turns, minimum and median. */
-#include "bench.h"
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
+
+#include "bench.h"
 
 void bench_die(const char *what, int rc)
 {
@@ -20,7 +21,8 @@ static double now(void)
 	return (double)ts.tv_sec * 1e9 + (double)ts.tv_nsec;
 }
 
-static struct bench_case *add(struct bench *b, const char *name, bench_fn *fn, void *arg, uint64_t n)
+static struct bench_case *add(struct bench *b, const char *name, bench_fn *fn, void *arg,
+			      uint64_t n)
 {
 	struct bench_case *c;
 
@@ -66,13 +68,17 @@ static void print_row(const struct bench *b, const struct bench_case *c)
 	char aim[64] = "";
 
 	if (c->aim_ratio > 0)
-		snprintf(aim, sizeof(aim), "<= %.1fx: %s", c->aim_ratio, ratio <= c->aim_ratio ? "met" : "MISSED");
+		snprintf(aim, sizeof(aim), "<= %.1fx: %s", c->aim_ratio,
+			 ratio <= c->aim_ratio ? "met" : "MISSED");
 	if (c->aim_ns > 0)
-		snprintf(aim, sizeof(aim), "<= %.0f ns: %s", c->aim_ns, c->ns[0] <= c->aim_ns ? "met" : "MISSED");
+		snprintf(aim, sizeof(aim), "<= %.0f ns: %s", c->aim_ns,
+			 c->ns[0] <= c->aim_ns ? "met" : "MISSED");
 	if (f)
-		printf("  %-58s %12.1f %12.1f %8.2fx  %s\n", c->name, c->ns[0], c->ns[c->reps / 2], ratio, aim);
+		printf("  %-58s %12.1f %12.1f %8.2fx  %s\n", c->name, c->ns[0], c->ns[c->reps / 2],
+		       ratio, aim);
 	else
-		printf("- %-58s %12.1f %12.1f %9s\n", c->name, c->ns[0], c->ns[c->reps / 2], "floor");
+		printf("- %-58s %12.1f %12.1f %9s\n", c->name, c->ns[0], c->ns[c->reps / 2],
+		       "floor");
 }
 
 void bench_run(struct bench *b)

@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * bench/bench.h: measuring against a floor. A machine that others share has no steady speed, so a number alone says little: each case stands beside the least
- * that its work could cost (a bare system call, an eventfd_write, a plain pread), both are run by turns, and what counts is the ratio of the two in this run.
+ * bench/bench.h: measuring against a floor. A machine that others share has no steady speed, so a
+ * number alone says little: each case stands beside the least that its work could cost (a bare
+ * system call, an eventfd_write, a plain pread), both are run by turns, and what counts is the
+ * ratio of the two in this run.
  */
 #ifndef BENCH_H
 #define BENCH_H
@@ -9,7 +11,10 @@
 #include <stdint.h>
 
 #define BENCH_CASES 24
-/* Many and short (about a millisecond each): on a machine that does other work as well, most of them are run through by one time slice. */
+/*
+ * Many and short (about a millisecond each): on a machine that does other work as well, most of
+ * them are run through by one time slice.
+ */
 #define BENCH_REPS 101
 
 /* Do the thing @n times. */

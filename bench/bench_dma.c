@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * bench/bench_dma.c: what the software IOMMU costs. Translation stands beside the one array access that a flat table would take, in the same random order; mapping beside
- * the system calls that a kernel would take for it.
+ * bench/bench_dma.c: what the software IOMMU costs. Translation stands beside the one array access
+ * that a flat table would take, in the same random order; mapping beside the system calls that a
+ * kernel would take for it.
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -9,6 +10,7 @@
 #include <sys/mman.h>
 #include <sys/syscall.h>
 #include <unistd.h>
+
 #include "base/rcu.h"
 #include "base/sys.h"
 #include "bench.h"
@@ -16,12 +18,12 @@
 #include "vfio/group.h"
 #include "vfio/type1.h"
 
-#define K4 4096ull
-#define GIB (1ull << 30)
-#define BASE (16 * GIB)
+#define K4	4096ull
+#define GIB	(1ull << 30)
+#define BASE	(16 * GIB)
 #define MILLION 1000000u
 /* memory that translation hands out and nobody touches */
-#define MEM(page) ((void *)(uintptr_t)(0x100000000000ull + (page) * 2 * K4))
+#define MEM(page) ((void *)(uintptr_t)(0x100000000000ull + (page)*2 * K4))
 
 struct translate {
 	struct iommu_domain *d;
@@ -74,7 +76,8 @@ static void translate(void *arg, uint64_t n)
 
 	for (uint64_t i = 0; i < n; i++) {
 		rcu_read_begin();
-		p = iommu_domain_translate(t->d, BASE + t->order[t->at[1]++ & (t->steps - 1)] * K4, IOMMU_READ, &contig, &why);
+		p = iommu_domain_translate(t->d, BASE + t->order[t->at[1]++ & (t->steps - 1)] * K4,
+					   IOMMU_READ, &contig, &why);
 		rcu_read_end();
 		if (!p)
 			bench_die("translate", 14);
@@ -139,7 +142,8 @@ static void one_call(void *arg, uint64_t n)
 static void mmap_munmap(void *arg, uint64_t n)
 {
 	for (uint64_t i = 0; i < n; i++) {
-		void *p = mmap(NULL, K4, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_POPULATE, -1, 0);
+		void *p = mmap(NULL, K4, PROT_READ | PROT_WRITE,
+			       MAP_PRIVATE | MAP_ANONYMOUS | MAP_POPULATE, -1, 0);
 
 		munmap(p, K4);
 	}
@@ -163,9 +167,11 @@ static void map_unmap_type1(void *arg, uint64_t n)
 	uint64_t bytes;
 
 	for (uint64_t i = 0; i < n; i++) {
-		if (vfio_type1_map(m->t, VFIO_DMA_MAP_FLAG_READ | VFIO_DMA_MAP_FLAG_WRITE, (uintptr_t)m->mem, m->iova, m->size))
+		if (vfio_type1_map(m->t, VFIO_DMA_MAP_FLAG_READ | VFIO_DMA_MAP_FLAG_WRITE,
+				   (uintptr_t)m->mem, m->iova, m->size))
 			bench_die("type1 map", 17);
-		if (vfio_type1_unmap(m->t, 0, m->iova, m->size, &bytes, 0, 0, NULL) || bytes != m->size)
+		if (vfio_type1_unmap(m->t, 0, m->iova, m->size, &bytes, 0, 0, NULL) ||
+		    bytes != m->size)
 			bench_die("type1 unmap", 17);
 	}
 }
@@ -198,16 +204,19 @@ int main(void)
 	f = bench_floor(&b, "array access, 1 page", flat, &t1, 1u << 17);
 	bench_add(&b, "DMA translate, 1 mapping", translate, &t1, 1u << 17, f, 0, 0);
 	f = bench_floor(&b, "array access, 1,000 pages at random", flat, &t1k, 1u << 17);
-	bench_add(&b, "DMA translate, 1,000 mappings at random", translate, &t1k, 1u << 17, f, 0, 0);
+	bench_add(&b, "DMA translate, 1,000 mappings at random", translate, &t1k, 1u << 17, f, 0,
+		  0);
 	f = bench_floor(&b, "array access, 1,000,000 pages at random", flat, &t1m, 1u << 20);
 	bench_rare(&b);
-	bench_add(&b, "DMA translate, 1,000,000 mappings at random", translate, &t1m, 1u << 20, f, 0, 30);
+	bench_add(&b, "DMA translate, 1,000,000 mappings at random", translate, &t1m, 1u << 20, f,
+		  0, 30);
 	bench_rare(&b);
 
 	iommu_device_init(&line.dev, "bench");
 	d = iommu_domain_new();
 	line.size = block.size = 256 * K4;
-	line.mem = block.mem = mmap(NULL, line.size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_POPULATE, -1, 0);
+	line.mem = block.mem = mmap(NULL, line.size, PROT_READ | PROT_WRITE,
+				    MAP_PRIVATE | MAP_ANONYMOUS | MAP_POPULATE, -1, 0);
 	memset(line.mem, 1, line.size); /* else all of it is the zero page */
 	if (iommu_domain_map(d, BASE, line.mem, line.size, IOMMU_READ))
 		bench_die("map", 22);
@@ -217,15 +226,19 @@ int main(void)
 	line.len = 64;
 	block.len = 4096;
 	f = bench_floor(&b, "memcpy of 64 bytes", copy_plain, &line, 1u << 15);
-	bench_add(&b, "DMA read of 64 bytes (translated, guarded)", copy_dma, &line, 1u << 15, f, 0, 0);
+	bench_add(&b, "DMA read of 64 bytes (translated, guarded)", copy_dma, &line, 1u << 15, f, 0,
+		  0);
 	f = bench_floor(&b, "memcpy of 4 KiB", copy_plain, &block, 1u << 13);
-	bench_add(&b, "DMA read of 4 KiB (translated, guarded)", copy_dma, &block, 1u << 10, f, 0, 0);
+	bench_add(&b, "DMA read of 4 KiB (translated, guarded)", copy_dma, &block, 1u << 10, f, 0,
+		  0);
 
 	sys = vfio_system_new();
 	type1_page.t = type1_gib.t = vfio_type1_new(sys, true);
 	page.d = gib.d = gib_pages.d = million.d = iommu_domain_new();
 	page.mem = type1_page.mem = line.mem;
-	gib.mem = gib_pages.mem = type1_gib.mem = mmap(NULL, GIB, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+	gib.mem = gib_pages.mem = type1_gib.mem =
+		mmap(NULL, GIB, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE,
+		     -1, 0);
 	page.iova = gib.iova = million.iova = type1_page.iova = type1_gib.iova = 16 * GIB;
 	gib_pages.iova = 16 * GIB;
 	page.size = type1_page.size = K4;
@@ -235,12 +248,15 @@ int main(void)
 	f = bench_floor(&b, "two system calls", two_calls, NULL, 1u << 11);
 	bench_add(&b, "domain: map + unmap of one page", map_unmap, &page, 1u << 10, f, 0, 0);
 	bench_add(&b, "domain: map + unmap of 1 GiB, aligned", map_unmap, &gib, 1u << 10, f, 0, 0);
-	bench_add(&b, "domain: map + unmap of 1 GiB less a page", map_unmap, &gib_pages, 1u << 8, f, 0, 0);
+	bench_add(&b, "domain: map + unmap of 1 GiB less a page", map_unmap, &gib_pages, 1u << 8, f,
+		  0, 0);
 	f = bench_floor(&b, "mmap + munmap of one page", mmap_munmap, NULL, 1u << 8);
-	bench_add(&b, "type1: MAP_DMA + UNMAP_DMA of one page", map_unmap_type1, &type1_page, 1u << 8, f, 0, 0);
+	bench_add(&b, "type1: MAP_DMA + UNMAP_DMA of one page", map_unmap_type1, &type1_page,
+		  1u << 8, f, 0, 0);
 	f = bench_floor(&b, "a system call", one_call, NULL, 1u << 11);
 	/* a kernel takes one call for each; the aim is a million in a second */
-	bench_add(&b, "domain: 1,000,000 maps of a page + one unmap, per page", map_each, &million, MILLION, f, 0, 1000);
+	bench_add(&b, "domain: 1,000,000 maps of a page + one unmap, per page", map_each, &million,
+		  MILLION, f, 0, 1000);
 	bench_rare(&b);
 	bench_run(&b);
 	return 0;

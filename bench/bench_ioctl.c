@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * bench/bench_ioctl.c: a VFIO program as any other, to be run under `uvfio run --device edu`: what its calls cost, by libc's wrappers (which the shim takes the place of)
- * and by the instruction itself (which a seccomp filter traps), beside a system call that does next to nothing.
+ * bench/bench_ioctl.c: a VFIO program as any other, to be run under `uvfio run --device edu`: what
+ * its calls cost, by libc's wrappers (which the shim takes the place of) and by the instruction
+ * itself (which a seccomp filter traps), beside a system call that does next to nothing.
  */
 #include <dlfcn.h>
 #include <errno.h>
@@ -15,6 +16,7 @@
 #include <sys/mman.h>
 #include <sys/syscall.h>
 #include <unistd.h>
+
 #include "bench.h"
 
 #define CONFIG_OFFSET ((off_t)VFIO_PCI_CONFIG_REGION_INDEX << 40)
@@ -24,14 +26,18 @@ static int (*libc_ioctl)(int fd, unsigned long cmd, ...); /* past the shim */
 static ssize_t (*libc_pread)(int fd, void *buf, size_t n, off_t pos);
 
 /* No wrapper at all: nothing can be interposed. */
-static inline __attribute__((always_inline)) long raw6(long nr, long a, long b, long c, long d, long e, long f)
+static inline __attribute__((always_inline)) long raw6(long nr, long a, long b, long c, long d,
+						       long e, long f)
 {
 	register long r10 __asm__("r10") = d;
 	register long r8 __asm__("r8") = e;
 	register long r9 __asm__("r9") = f;
 	long rc;
 
-	__asm__ volatile("syscall" : "=a"(rc) : "a"(nr), "D"(a), "S"(b), "d"(c), "r"(r10), "r"(r8), "r"(r9) : "rcx", "r11", "memory");
+	__asm__ volatile("syscall"
+			 : "=a"(rc)
+			 : "a"(nr), "D"(a), "S"(b), "d"(c), "r"(r10), "r"(r8), "r"(r9)
+			 : "rcx", "r11", "memory");
 	return rc;
 }
 
@@ -40,7 +46,10 @@ static inline __attribute__((always_inline)) long raw(long nr, long a, long b, l
 	return raw6(nr, a, b, c, d, 0, 0);
 }
 
-/* Through libc's function, as programs do: the first return after a system call is a mispredicted one, and costs up to half of such a short call. */
+/*
+ * Through libc's function, as programs do: the first return after a system call is a mispredicted
+ * one, and costs up to half of such a short call.
+ */
 static void bare(void *arg, uint64_t n)
 {
 	for (uint64_t i = 0; i < n; i++)
@@ -53,7 +62,10 @@ static void bare_raw(void *arg, uint64_t n)
 		raw(SYS_getppid, 0, 0, 0, 0);
 }
 
-/* The least that the kernel answers an ioctl with: the flag is set already. Type 'T' is nothing to the filter. */
+/*
+ * The least that the kernel answers an ioctl with: the flag is set already. Type 'T' is nothing to
+ * the filter.
+ */
 static void bare_ioctl(void *arg, uint64_t n)
 {
 	for (uint64_t i = 0; i < n; i++)
@@ -112,7 +124,9 @@ static void write_bar(void *arg, uint64_t n)
 			bench_die("pwrite of BAR0", errno);
 }
 
-/* Calls that are nobody's business: what the wrapper and the filter cost a program for having them. */
+/*
+ * Calls that are nobody's business: what the wrapper and the filter cost a program for having them.
+ */
 static int null_fd;
 
 static void other_pread(void *arg, uint64_t n)
@@ -140,7 +154,8 @@ static void other_pread_libc(void *arg, uint64_t n)
 static void come_and_go_raw(void *arg, uint64_t n)
 {
 	for (uint64_t i = 0; i < n; i++) {
-		long p = raw6(SYS_mmap, 0, BLOCK, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+		long p = raw6(SYS_mmap, 0, BLOCK, PROT_READ | PROT_WRITE,
+			      MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 
 		*(volatile char *)p = 1;
 		raw(SYS_munmap, p, BLOCK, 0, 0);
@@ -150,7 +165,8 @@ static void come_and_go_raw(void *arg, uint64_t n)
 static void come_and_go(void *arg, uint64_t n)
 {
 	for (uint64_t i = 0; i < n; i++) {
-		volatile char *p = mmap(NULL, BLOCK, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+		volatile char *p = mmap(NULL, BLOCK, PROT_READ | PROT_WRITE,
+					MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 
 		*p = 1;
 		munmap((void *)p, BLOCK);
@@ -168,14 +184,22 @@ static void malloc_and_free(void *arg, uint64_t n)
 	}
 }
 
-/* A page below and one above: what comes and goes lies in between, so that it has to be looked for. */
+/*
+ * A page below and one above: what comes and goes lies in between, so that it has to be looked for.
+ */
 static void map_around(void)
 {
 	static char low[2 * 4096];
-	void *at[] = { (void *)(((uintptr_t)low + 4095) & ~4095ul), mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0) };
+	void *at[] = { (void *)(((uintptr_t)low + 4095) & ~4095ul),
+		       mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1,
+			    0) };
 
 	for (unsigned i = 0; i < 2; i++) {
-		struct vfio_iommu_type1_dma_map m = { .argsz = sizeof(m), .flags = VFIO_DMA_MAP_FLAG_READ, .vaddr = (uintptr_t)at[i], .iova = i * 4096, .size = 4096 };
+		struct vfio_iommu_type1_dma_map m = { .argsz = sizeof(m),
+						      .flags = VFIO_DMA_MAP_FLAG_READ,
+						      .vaddr = (uintptr_t)at[i],
+						      .iova = i * 4096,
+						      .size = 4096 };
 
 		if (ioctl(container, VFIO_IOMMU_MAP_DMA, &m))
 			bench_die("VFIO_IOMMU_MAP_DMA", errno);
@@ -194,7 +218,8 @@ static void *in_libc(const char *name)
 
 int main(int argc, char **argv)
 {
-	const char *addr = argc > 1 ? argv[1] : "0000:01:00.0", *group_path = argc > 2 ? argv[2] : "/dev/vfio/1";
+	const char *addr = argc > 1 ? argv[1] : "0000:01:00.0",
+		   *group_path = argc > 2 ? argv[2] : "/dev/vfio/1";
 	struct bench b = { .n = 0 };
 	int group, f;
 
@@ -205,7 +230,8 @@ int main(int argc, char **argv)
 	null_fd = open("/dev/null", O_RDWR);
 	if (container < 0 || group < 0)
 		bench_die("open of /dev/vfio (run it under uvfio run --device edu)", errno);
-	if (ioctl(group, VFIO_GROUP_SET_CONTAINER, &container) || ioctl(container, VFIO_SET_IOMMU, VFIO_TYPE1v2_IOMMU))
+	if (ioctl(group, VFIO_GROUP_SET_CONTAINER, &container) ||
+	    ioctl(container, VFIO_SET_IOMMU, VFIO_TYPE1v2_IOMMU))
 		bench_die("container", errno);
 	device = ioctl(group, VFIO_GROUP_GET_DEVICE_FD, addr);
 	if (device < 0)
@@ -214,20 +240,31 @@ int main(int argc, char **argv)
 	f = bench_floor(&b, "a system call, libc's getppid()", bare, NULL, 1u << 11);
 	bench_add(&b, "ioctl VFIO_GET_API_VERSION, wrapper", api_version, NULL, 1u << 11, f, 2, 0);
 	bench_add(&b, "ioctl VFIO_DEVICE_GET_IRQ_INFO, wrapper", irq_info, NULL, 1u << 11, f, 2, 0);
-	bench_add(&b, "ioctl VFIO_DEVICE_GET_IRQ_INFO, trapped", irq_info_raw, NULL, 1u << 9, f, 0, 0);
-	bench_add(&b, "pread of 4 bytes of config space, wrapper", read_config, NULL, 1u << 11, f, 0, 0);
+	bench_add(&b, "ioctl VFIO_DEVICE_GET_IRQ_INFO, trapped", irq_info_raw, NULL, 1u << 9, f, 0,
+		  0);
+	bench_add(&b, "pread of 4 bytes of config space, wrapper", read_config, NULL, 1u << 11, f,
+		  0, 0);
 	bench_add(&b, "pread of a register of BAR0, wrapper", read_bar, NULL, 1u << 11, f, 0, 0);
 	bench_add(&b, "pwrite of a register of BAR0, wrapper", write_bar, NULL, 1u << 11, f, 0, 0);
-	f = bench_floor(&b, "a system call, the instruction alone (getppid)", bare_raw, NULL, 1u << 11);
-	bench_add(&b, "ioctl VFIO_DEVICE_GET_IRQ_INFO, wrapper, again", irq_info, NULL, 1u << 11, f, 0, 0);
-	f = bench_floor(&b, "an ioctl of the kernel's, libc's ioctl(FIOCLEX)", bare_ioctl, NULL, 1u << 11);
-	bench_add(&b, "ioctl VFIO_DEVICE_GET_IRQ_INFO, wrapper, again", irq_info, NULL, 1u << 11, f, 0, 0);
-	f = bench_floor(&b, "pread of /dev/null, libc's function", other_pread_libc, NULL, 1u << 11);
-	bench_add(&b, "pread of /dev/null, wrapper: not ours, passed on", other_pread, NULL, 1u << 11, f, 0, 0);
+	f = bench_floor(&b, "a system call, the instruction alone (getppid)", bare_raw, NULL,
+			1u << 11);
+	bench_add(&b, "ioctl VFIO_DEVICE_GET_IRQ_INFO, wrapper, again", irq_info, NULL, 1u << 11, f,
+		  0, 0);
+	f = bench_floor(&b, "an ioctl of the kernel's, libc's ioctl(FIOCLEX)", bare_ioctl, NULL,
+			1u << 11);
+	bench_add(&b, "ioctl VFIO_DEVICE_GET_IRQ_INFO, wrapper, again", irq_info, NULL, 1u << 11, f,
+		  0, 0);
+	f = bench_floor(&b, "pread of /dev/null, libc's function", other_pread_libc, NULL,
+			1u << 11);
+	bench_add(&b, "pread of /dev/null, wrapper: not ours, passed on", other_pread, NULL,
+		  1u << 11, f, 0, 0);
 	map_around();
-	f = bench_floor(&b, "mmap, touch, munmap of 1 MiB, the instructions", come_and_go_raw, NULL, 1u << 8);
-	bench_add(&b, "mmap, touch, munmap of 1 MiB, wrappers", come_and_go, NULL, 1u << 8, f, 0, 0);
-	bench_add(&b, "malloc and free of 1 MiB, libc's own calls", malloc_and_free, NULL, 1u << 8, f, 0, 0);
+	f = bench_floor(&b, "mmap, touch, munmap of 1 MiB, the instructions", come_and_go_raw, NULL,
+			1u << 8);
+	bench_add(&b, "mmap, touch, munmap of 1 MiB, wrappers", come_and_go, NULL, 1u << 8, f, 0,
+		  0);
+	bench_add(&b, "malloc and free of 1 MiB, libc's own calls", malloc_and_free, NULL, 1u << 8,
+		  f, 0, 0);
 	bench_run(&b);
 	return 0;
 }

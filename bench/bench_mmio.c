@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * bench/bench_mmio.c: a VFIO program as any other, to be run under `uvfio run --device testdev`: what a load and a store of a mapped BAR cost, beside the least that a page that faults can cost: a SIGSEGV
- * whose handler steps over the instruction. That handler is put in place past the shim, for the time of its turn.
+ * bench/bench_mmio.c: a VFIO program as any other, to be run under `uvfio run --device testdev`:
+ * what a load and a store of a mapped BAR cost, beside the least that a page that faults can cost:
+ * a SIGSEGV whose handler steps over the instruction. That handler is put in place past the shim,
+ * for the time of its turn.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -13,6 +15,7 @@
 #include <sys/syscall.h>
 #include <ucontext.h>
 #include <unistd.h>
+
 #include "bench.h"
 
 #define BAR2	  (2ull << 40)
@@ -23,7 +26,12 @@
 static volatile uint8_t *bar;
 static uint8_t *hole;
 
-struct kernel_sigaction { void *handler; unsigned long flags; void *restorer; uint64_t mask; };
+struct kernel_sigaction {
+	void *handler;
+	unsigned long flags;
+	void *restorer;
+	uint64_t mask;
+};
 
 extern const char restorer[];
 __asm__("	.text\n"
@@ -36,7 +44,10 @@ static void raw_sigaction(const struct kernel_sigaction *act, struct kernel_siga
 	register long size __asm__("r10") = sizeof(uint64_t);
 	long rc;
 
-	__asm__ volatile("syscall" : "=a"(rc) : "a"(SYS_rt_sigaction), "D"(SIGSEGV), "S"(act), "d"(old), "r"(size) : "rcx", "r11", "memory");
+	__asm__ volatile("syscall"
+			 : "=a"(rc)
+			 : "a"(SYS_rt_sigaction), "D"(SIGSEGV), "S"(act), "d"(old), "r"(size)
+			 : "rcx", "r11", "memory");
 	if (rc)
 		bench_die("rt_sigaction", (int)rc);
 }
@@ -53,7 +64,9 @@ static void load(volatile void *p) /* 8b 07 */
 
 static void bare(void *arg, uint64_t n)
 {
-	const struct kernel_sigaction act = { (void *)(uintptr_t)step_over, SA_SIGINFO | SA_NODEFER | 0x04000000 /* SA_RESTORER */,
+	const struct kernel_sigaction act = { (void *)(uintptr_t)step_over,
+					      SA_SIGINFO | SA_NODEFER |
+						      0x04000000 /* SA_RESTORER */,
 					      (void *)(uintptr_t)restorer, 0 };
 	struct kernel_sigaction was;
 
@@ -86,7 +99,10 @@ static void do_locked(void *arg, uint64_t n)
 static void do_stepped(void *arg, uint64_t n)
 {
 	for (uint64_t i = 0; i < n; i++)
-		__asm__ volatile("imull (%0), %%eax" : : "r"(bar + SCRATCH32) : "eax", "memory", "cc");
+		__asm__ volatile("imull (%0), %%eax"
+				 :
+				 : "r"(bar + SCRATCH32)
+				 : "eax", "memory", "cc");
 }
 
 static void map(int device)
@@ -101,25 +117,31 @@ static void map(int device)
 
 int main(int argc, char **argv)
 {
-	const char *addr = argc > 1 ? argv[1] : "0000:01:00.0", *group_path = argc > 2 ? argv[2] : "/dev/vfio/1";
+	const char *addr = argc > 1 ? argv[1] : "0000:01:00.0",
+		   *group_path = argc > 2 ? argv[2] : "/dev/vfio/1";
 	int container = open("/dev/vfio/vfio", O_RDWR), group = open(group_path, O_RDWR), device, f;
 	struct bench b = { .n = 0 };
 	uint32_t v = 0;
 
 	if (container < 0 || group < 0)
 		bench_die("open of /dev/vfio (run it under uvfio run --device testdev)", errno);
-	if (ioctl(group, VFIO_GROUP_SET_CONTAINER, &container) || ioctl(container, VFIO_SET_IOMMU, VFIO_TYPE1v2_IOMMU))
+	if (ioctl(group, VFIO_GROUP_SET_CONTAINER, &container) ||
+	    ioctl(container, VFIO_SET_IOMMU, VFIO_TYPE1v2_IOMMU))
 		bench_die("container", errno);
 	device = ioctl(group, VFIO_GROUP_GET_DEVICE_FD, addr);
 	if (device < 0)
 		bench_die("VFIO_GROUP_GET_DEVICE_FD", errno);
 	map(device);
 
-	f = bench_floor(&b, "SIGSEGV, a handler that steps over the instruction", bare, NULL, 1u << 9);
+	f = bench_floor(&b, "SIGSEGV, a handler that steps over the instruction", bare, NULL,
+			1u << 9);
 	bench_add(&b, "32-bit load of a register, trapped page", do_load, NULL, 1u << 9, f, 1.5, 0);
-	bench_add(&b, "32-bit store to a register, trapped page", do_store, NULL, 1u << 9, f, 1.5, 0);
-	bench_add(&b, "lock inc of a register (a load and a store)", do_locked, NULL, 1u << 9, f, 0, 0);
-	bench_add(&b, "imul with a register (run on a scratch page)", do_stepped, NULL, 1u << 9, f, 0, 0);
+	bench_add(&b, "32-bit store to a register, trapped page", do_store, NULL, 1u << 9, f, 1.5,
+		  0);
+	bench_add(&b, "lock inc of a register (a load and a store)", do_locked, NULL, 1u << 9, f, 0,
+		  0);
+	bench_add(&b, "imul with a register (run on a scratch page)", do_stepped, NULL, 1u << 9, f,
+		  0, 0);
 	bench_run(&b);
 	/* what was measured was the register of a device */
 	do_store(NULL, 8);

@@ -1,14 +1,17 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * bench/bench_msi.c: from a model's uvfio_msi() to the eventfd that the driver gave, beside an eventfd_write(3) by hand. The counter is never read: both only add to it.
- * QEMU, DPDK and SPDK make their eventfds with EFD_NONBLOCK; on one that blocks a look goes before each write (vfio/irqfd.c).
+ * bench/bench_msi.c: from a model's uvfio_msi() to the eventfd that the driver gave, beside an
+ * eventfd_write(3) by hand. The counter is never read: both only add to it. QEMU, DPDK and SPDK
+ * make their eventfds with EFD_NONBLOCK; on one that blocks a look goes before each write
+ * (vfio/irqfd.c).
  */
 #include <string.h>
 #include <sys/eventfd.h>
 #include <unistd.h>
+
+#include "uvfio/model.h"
 #include "api/internal.h"
 #include "bench.h"
-#include "uvfio/model.h"
 
 struct msi {
 	struct uvfio_dev *fn;
@@ -31,7 +34,8 @@ static void by_model(void *arg, uint64_t n)
 		uvfio_msi(m->fn, 0);
 }
 
-static void start(struct uvfio *u, const char *spec, enum uvfio_irq_index index, int flags, struct msi *m)
+static void start(struct uvfio *u, const char *spec, enum uvfio_irq_index index, int flags,
+		  struct msi *m)
 {
 	struct uvfio_device *dev;
 	int rc;
@@ -75,7 +79,8 @@ int main(void)
 	f = bench_floor(&b, "eventfd_write", by_hand, &msi, 1u << 11);
 	bench_add(&b, "uvfio_msi, MSI", by_model, &msi, 1u << 11, f, 1.3, 0);
 	bench_add(&b, "uvfio_msi, MSI-X", by_model, &msix, 1u << 11, f, 1.3, 0);
-	bench_add(&b, "uvfio_msi, MSI-X, eventfd without EFD_NONBLOCK", by_model, &blocking, 1u << 11, f, 0, 0);
+	bench_add(&b, "uvfio_msi, MSI-X, eventfd without EFD_NONBLOCK", by_model, &blocking,
+		  1u << 11, f, 0, 0);
 	bench_run(&b);
 	uvfio_free(u);
 	return 0;

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * bench/bench_nvme.c: a small NVMe driver on the native API (polling, one queue pair of 64 entries) reads 4 KiB at random from a namespace whose image is a file in memory,
- * beside pread(2) from the same file. Registers and structures: NVM Express 1.4, 3.1, 4.2, 4.6, 5.3, 5.4, 6.9.
+ * bench/bench_nvme.c: a small NVMe driver on the native API (polling, one queue pair of 64 entries)
+ * reads 4 KiB at random from a namespace whose image is a file in memory, beside pread(2) from the
+ * same file. Registers and structures: NVM Express 1.4, 3.1, 4.2, 4.6, 5.3, 5.4, 6.9.
  */
 #include <errno.h>
 #include <sched.h>
@@ -11,22 +12,23 @@
 #include <sys/mman.h>
 #include <time.h>
 #include <unistd.h>
-#include "bench.h"
-#include "uvfio/uvfio.h"
 
-#define IMAGE_SIZE (64u << 20)
-#define BLOCK 4096u
-#define BLOCKS (IMAGE_SIZE / BLOCK)
-#define ENTRIES 64u
+#include "uvfio/uvfio.h"
+#include "bench.h"
+
+#define IMAGE_SIZE    (64u << 20)
+#define BLOCK	      4096u
+#define BLOCKS	      (IMAGE_SIZE / BLOCK)
+#define ENTRIES	      64u
 #define ADMIN_ENTRIES 16u
 
-#define REG_CAP 0x00
-#define REG_CC 0x14
-#define REG_CSTS 0x1c
-#define REG_AQA 0x24
-#define REG_ASQ 0x28
-#define REG_ACQ 0x30
-#define REG_DOORBELL 0x1000
+#define REG_CAP		0x00
+#define REG_CC		0x14
+#define REG_CSTS	0x1c
+#define REG_AQA		0x24
+#define REG_ASQ		0x28
+#define REG_ACQ		0x30
+#define REG_DOORBELL	0x1000
 #define CC_ENABLE_64_16 0x00460001u /* IOCQES 16, IOSQES 64 bytes, EN */
 
 struct command {
@@ -145,8 +147,8 @@ static void admin(struct nvme *n, const struct command *c)
 
 static void write_register(struct nvme *n, uint64_t offset, uint64_t value, unsigned size)
 {
-	int rc = size == 8 ? uvfio_write64(n->dev, 0, offset, value) :
-			     uvfio_write32(n->dev, 0, offset, (uint32_t)value);
+	int rc = size == 8 ? uvfio_write64(n->dev, 0, offset, value)
+			   : uvfio_write32(n->dev, 0, offset, (uint32_t)value);
 
 	if (rc)
 		bench_die(uvfio_strerror(n->u), rc);
@@ -155,7 +157,9 @@ static void write_register(struct nvme *n, uint64_t offset, uint64_t value, unsi
 static void set_up(struct nvme *n)
 {
 	struct command create_cq = { .cdw0 = 0x05, .cdw10 = (ENTRIES - 1) << 16 | 1, .cdw11 = 1 };
-	struct command create_sq = { .cdw0 = 0x01, .cdw10 = (ENTRIES - 1) << 16 | 1, .cdw11 = 1u << 16 | 1 };
+	struct command create_sq = { .cdw0 = 0x01,
+				     .cdw10 = (ENTRIES - 1) << 16 | 1,
+				     .cdw11 = 1u << 16 | 1 };
 	double limit = seconds() + 5;
 	char spec[64];
 	int rc;
@@ -197,7 +201,10 @@ static void prepare_read(struct nvme *n, unsigned cid)
 	submit(&n->io, &c);
 }
 
-/* @total reads with @depth of them under way: each completion is followed by a new command; doorbells are rung once for what was found together. */
+/*
+ * @total reads with @depth of them under way: each completion is followed by a new command;
+ * doorbells are rung once for what was found together.
+ */
 static void reads(void *arg, uint64_t total)
 {
 	struct nvme *n = arg;
@@ -245,7 +252,8 @@ static void preads(void *arg, uint64_t total)
 	struct nvme *n = arg;
 
 	for (uint64_t i = 0; i < total; i++)
-		if (pread(n->image, n->data + i % ENTRIES * BLOCK, BLOCK, (off_t)next_block(n) * BLOCK) != BLOCK)
+		if (pread(n->image, n->data + i % ENTRIES * BLOCK, BLOCK,
+			  (off_t)next_block(n) * BLOCK) != BLOCK)
 			bench_die("pread", errno);
 }
 
@@ -275,7 +283,8 @@ int main(void)
 	set_up(&deep);
 	f = bench_floor(&b, "pread of 4 KiB at random", preads, &n, 1u << 10);
 	bench_add(&b, "NVMe read of 4 KiB at random, queue depth 1", reads, &n, 1u << 9, f, 0, 0);
-	bench_add(&b, "NVMe read of 4 KiB at random, queue depth 32", reads, &deep, 1u << 10, f, 0, 0);
+	bench_add(&b, "NVMe read of 4 KiB at random, queue depth 32", reads, &deep, 1u << 10, f, 0,
+		  0);
 	bench_run(&b);
 	uvfio_free(n.u);
 	uvfio_free(deep.u);

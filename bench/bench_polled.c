@@ -1,8 +1,11 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * bench/bench_polled.c: the user-level NVMe driver of tests/drivers under `uvfio run`: doorbells are stores to a polled page, completions are polled for, and the work between is done by the
- * model's thread on another processor. The floor of that is one word of shared memory sent to a thread on another processor and back; that of a read of 4 KiB is pread(2) from the same file,
- * which takes one processor, where this takes two: the driver's own, whose time is what is printed, and the device's.
+ * bench/bench_polled.c: the user-level NVMe driver of tests/drivers under `uvfio run`: doorbells
+ * are stores to a polled page, completions are polled for, and the work between is done by the
+ * model's thread on another processor. The floor of that is one word of shared memory sent to a
+ * thread on another processor and back; that of a read of 4 KiB is pread(2) from the same file,
+ * which takes one processor, where this takes two: the driver's own, whose time is what is printed,
+ * and the device's.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -13,8 +16,9 @@
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
-#include "bench.h"
+
 #include "../tests/drivers/nvme.h"
+#include "bench.h"
 
 #define BLOCK	  4096u
 #define MAX_DEPTH 128u
@@ -102,7 +106,8 @@ static void get_feature(void *arg, uint64_t n)
 
 static void submit_read(struct world *w, unsigned cid)
 {
-	struct nvme_command c = nvme_rw(&w->n, NVME_READ, next_place(w), BLOCK, w->data_iova + cid * BLOCK, NULL, 0);
+	struct nvme_command c = nvme_rw(&w->n, NVME_READ, next_place(w), BLOCK,
+					w->data_iova + cid * BLOCK, NULL, 0);
 
 	c.cid = (uint16_t)cid;
 	nvme_submit(&w->n.queue[1], &c);
@@ -170,12 +175,17 @@ int main(int argc, char **argv)
 	w.data = vfio_dma_alloc(&w.n.vfio, MAX_DEPTH * BLOCK, &w.data_iova);
 	if (sem_init(&w.start, 0, 0) || pthread_create(&thread, NULL, echo, &w))
 		die("no thread");
-	floor = bench_floor(&b, "a word to another CPU and back, shared memory", ping_pong, &w, 4000);
-	bench_add(&b, "doorbell to completion, polled page: a command without data", get_feature, &w, 2000, floor, 0, 0);
+	floor = bench_floor(&b, "a word to another CPU and back, shared memory", ping_pong, &w,
+			    4000);
+	bench_add(&b, "doorbell to completion, polled page: a command without data", get_feature,
+		  &w, 2000, floor, 0, 0);
 	floor = bench_floor(&b, "pread of 4 KiB at random", preads, &w, 1000);
-	bench_add(&b, "NVMe read of 4 KiB through the shim, queue depth 1", nvme_reads, &one, 1000, floor, 0, 0);
-	bench_add(&b, "NVMe read of 4 KiB through the shim, queue depth 32", nvme_reads, &some, 4000, floor, 0, 2000);
-	bench_add(&b, "NVMe read of 4 KiB through the shim, queue depth 128", nvme_reads, &many, 4000, floor, 0, 2000);
+	bench_add(&b, "NVMe read of 4 KiB through the shim, queue depth 1", nvme_reads, &one, 1000,
+		  floor, 0, 0);
+	bench_add(&b, "NVMe read of 4 KiB through the shim, queue depth 32", nvme_reads, &some,
+		  4000, floor, 0, 2000);
+	bench_add(&b, "NVMe read of 4 KiB through the shim, queue depth 128", nvme_reads, &many,
+		  4000, floor, 0, 2000);
 	bench_run(&b);
 	nvme_close(&w.n);
 	return 0;

@@ -69,12 +69,24 @@ static int counter_read(struct uvfio_dev *dev, unsigned bar, uint64_t offset, un
 	if (bar != 0 || size != (offset == 0x10 ? 8 : 4))
 		return -EINVAL; /* the driver reads all ones, and the log names the access */
 	switch (offset) {
-	case 0x00: *value = c->count; break;
-	case 0x08: *value = c->limit; break;
-	case 0x0c: *value = c->status; break;
-	case 0x10: *value = c->report; break;
-	case 0x18: *value = c->step; break;
-	default: *value = 0; break;
+	case 0x00:
+		*value = c->count;
+		break;
+	case 0x08:
+		*value = c->limit;
+		break;
+	case 0x0c:
+		*value = c->status;
+		break;
+	case 0x10:
+		*value = c->report;
+		break;
+	case 0x18:
+		*value = c->step;
+		break;
+	default:
+		*value = 0;
+		break;
 	}
 	return 0;
 }
@@ -94,13 +106,18 @@ static int counter_write(struct uvfio_dev *dev, unsigned bar, uint64_t offset, u
 			lap(dev);
 		}
 		break;
-	case 0x08: c->limit = (uint32_t)value; break;
+	case 0x08:
+		c->limit = (uint32_t)value;
+		break;
 	case 0x0c:
 		c->status &= ~(uint32_t)value;
 		uvfio_intx(dev, c->status); /* with MSI-X enabled uvfio keeps the pin quiet */
 		break;
-	case 0x10: c->report = value; break;
-	default: break;
+	case 0x10:
+		c->report = value;
+		break;
+	default:
+		break;
 	}
 	return 0;
 }

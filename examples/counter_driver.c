@@ -13,6 +13,8 @@
  */
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/pci_regs.h>
+#include <linux/vfio.h>
 #include <poll.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -22,8 +24,6 @@
 #include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <unistd.h>
-#include <linux/pci_regs.h>
-#include <linux/vfio.h>
 
 #define CHECK(condition)                                                                     \
 	do {                                                                                 \

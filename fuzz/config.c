@@ -5,12 +5,13 @@
  * changed, chains are the same and end, BARs read as BARs of their size, the hardware's own BARs
  * are where firmware put them.
  */
-#include "fuzz.h"
 #include <errno.h>
 #include <linux/pci_regs.h>
 #include <sys/mman.h>
 #include <unistd.h>
+
 #include "base/guard.h"
+#include "fuzz.h"
 #include "machine/machine.h"
 #include "vfio_pci/internal.h"
 
@@ -70,9 +71,9 @@ struct seen {
 static const struct {
 	uint8_t at, len;
 } fixed[] = {
-	{PCI_VENDOR_ID, 4},	{PCI_CLASS_REVISION, 4},      {PCI_HEADER_TYPE, 1},
-	{PCI_CARDBUS_CIS, 4},	{PCI_SUBSYSTEM_VENDOR_ID, 4}, {PCI_CAPABILITY_LIST, 8},
-	{PCI_INTERRUPT_PIN, 3},
+	{ PCI_VENDOR_ID, 4 },	  { PCI_CLASS_REVISION, 4 },	  { PCI_HEADER_TYPE, 1 },
+	{ PCI_CARDBUS_CIS, 4 },	  { PCI_SUBSYSTEM_VENDOR_ID, 4 }, { PCI_CAPABILITY_LIST, 8 },
+	{ PCI_INTERRUPT_PIN, 3 },
 };
 
 static void look(struct seen *s)
@@ -185,7 +186,8 @@ static void check_tables(const struct vfio_pci_config *was, const char *after)
 		const struct vfio_pci_cap *cap =
 			now->cap_of[i] ? &now->caps[now->cap_of[i] - 1] : NULL;
 
-		/* VPD data comes from the device; the others have bits that the driver itself sets
+		/*
+		 * VPD data comes from the device; the others have bits that the driver itself sets
 		 */
 		if (cap &&
 		    (cap->pos == vd->vpd_cap || cap->pos == vd->msi_cap ||
@@ -209,7 +211,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	static struct vfio_pci_config config_was;
 	static struct seen was;
 	static bool done;
-	struct in in = {data, size};
+	struct in in = { data, size };
 	uint8_t buf[4096 + 64];
 	struct vfio_region r;
 	char after[64];
@@ -274,8 +276,10 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		check(&was, after);
 		check_tables(&config_was, after);
 	}
-	/* whatever was written, a reset gives a device that works: memory decode can be turned on,
-	 * and a BAR answers */
+	/*
+	 * whatever was written, a reset gives a device that works: memory decode can be turned on,
+	 * and a BAR answers
+	 */
 	if (!dev->ops->reset(dev)) {
 		uint16_t cmd = PCI_COMMAND_MEMORY | PCI_COMMAND_IO;
 

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * fuzz.h: an input as a stream of numbers, and what all targets share. When the stream ends it goes on with zeros, so that a target need not look: it stops at in_end().
+ * fuzz.h: an input as a stream of numbers, and what all targets share. When the stream ends it goes
+ * on with zeros, so that a target need not look: it stops at in_end().
  */
 #ifndef FUZZ_H
 #define FUZZ_H
@@ -13,7 +14,10 @@
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
-struct in { const uint8_t *p; size_t left; };
+struct in {
+	const uint8_t *p;
+	size_t left;
+};
 
 static inline bool in_end(const struct in *in)
 {
@@ -54,13 +58,13 @@ static inline uint64_t in64(struct in *in)
 }
 
 /* A broken promise: what it was, and stop where the fuzzer sees it. */
-#define REQUIRE(cond, ...)                                                             \
-	do {                                                                           \
-		if (!(cond)) {                                                         \
-			fprintf(stderr, "%s:%d: %s: ", __FILE__, __LINE__, #cond);     \
-			fprintf(stderr, __VA_ARGS__);                                  \
-			fputc('\n', stderr);                                           \
-			abort();                                                       \
-		}                                                                      \
+#define REQUIRE(cond, ...)                                                         \
+	do {                                                                       \
+		if (!(cond)) {                                                     \
+			fprintf(stderr, "%s:%d: %s: ", __FILE__, __LINE__, #cond); \
+			fprintf(stderr, __VA_ARGS__);                              \
+			fputc('\n', stderr);                                       \
+			abort();                                                   \
+		}                                                                  \
 	} while (0)
 #endif

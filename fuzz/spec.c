@@ -5,11 +5,12 @@
  * then the machine is dumped. Slashes are taken out, so that an input finds no files but those in
  * the folder made here.
  */
-#include "fuzz.h"
 #include <fcntl.h>
 #include <unistd.h>
+
 #include "base/guard.h"
 #include "base/log.h"
+#include "fuzz.h"
 #include "machine/machine.h"
 
 static int null_fd;
@@ -39,11 +40,12 @@ static void once(void)
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-	static const char *const words[] = {
-		"nvme,image=i", "testdev", "edu",	"addr=",     "group=", "id=",
-		"0000:01:00.0", "image=s", "romfile=i", ",vectors=", "./x.so", ",blocksize=4096"};
+	static const char *const words[] = { "nvme,image=i", "testdev", "edu",
+					     "addr=",	     "group=",	"id=",
+					     "0000:01:00.0", "image=s", "romfile=i",
+					     ",vectors=",    "./x.so",	",blocksize=4096" };
 	static bool done;
-	struct in in = {data, size};
+	struct in in = { data, size };
 	unsigned added = 0;
 	struct machine *m;
 

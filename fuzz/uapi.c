@@ -8,14 +8,15 @@
  * target's own memory must survive: no pointer but into the arena and to where there is nothing is
  * ever given.
  */
-#include "fuzz.h"
 #include <errno.h>
 #include <fcntl.h>
 #include <sys/eventfd.h>
 #include <sys/mman.h>
 #include <unistd.h>
+
 #include "base/guard.h"
 #include "base/log.h"
+#include "fuzz.h"
 #include "machine/machine.h"
 #include "models/testdev/testdev.h"
 #include "uapi/uapi.h"
@@ -57,13 +58,13 @@ static int install(void *arg, struct uapi_file *file)
 	return -EMFILE;
 }
 
-static const struct uapi_host host = {.fget = fget, .install = install};
+static const struct uapi_host host = { .fget = fget, .install = install };
 
 static void once(void)
 {
-	static const char *const specs[] = {"testdev", "testdev,group=1,msix=off",
-					    "edu,dma_delay=1,factorial_delay=1",
-					    "testdev,pcie=off,intx=off"};
+	static const char *const specs[] = { "testdev", "testdev,group=1,msix=off",
+					     "edu,dma_delay=1,factorial_delay=1",
+					     "testdev,pcie=off,intx=off" };
 	uint8_t *p =
 		mmap(NULL, (8 + POOL_PAGES) * PAGE, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 	char *err;
@@ -224,20 +225,24 @@ union arg {
 	int fd;
 };
 
-/* An argument that gets past the first checks; what makes it proper in some field may still be
- * taken from it. */
+/*
+ * An argument that gets past the first checks; what makes it proper in some field may still be
+ * taken from it.
+ */
 static size_t proper(struct in *in, unsigned int cmd, union arg *a)
 {
-	/* numbers are shared between kinds of file: both structures, one after the other, by what
-	 * the stream says */
+	/*
+	 * numbers are shared between kinds of file: both structures, one after the other, by what
+	 * the stream says
+	 */
 	bool other = in8(in) & 1;
 
 	if (cmd == VFIO_IOMMU_MAP_DMA && other) {
-		a->map = (struct vfio_iommu_type1_dma_map){.argsz = sizeof(a->map),
-							   .flags = in8(in) & 7,
-							   .vaddr = some_vaddr(in),
-							   .iova = some_iova(in),
-							   .size = some_size(in)};
+		a->map = (struct vfio_iommu_type1_dma_map){ .argsz = sizeof(a->map),
+							    .flags = in8(in) & 7,
+							    .vaddr = some_vaddr(in),
+							    .iova = some_iova(in),
+							    .size = some_size(in) };
 		return sizeof(a->map);
 	}
 	if (cmd == VFIO_IOMMU_MAP_DMA) {
@@ -252,10 +257,10 @@ static size_t proper(struct in *in, unsigned int cmd, union arg *a)
 		struct vfio_bitmap *b = (struct vfio_bitmap *)a->unmap.data;
 
 		a->unmap =
-			(struct vfio_iommu_type1_dma_unmap){.argsz = sizeof(a->unmap) + sizeof(*b),
-							    .flags = in8(in) & 7,
-							    .iova = some_iova(in),
-							    .size = some_size(in)};
+			(struct vfio_iommu_type1_dma_unmap){ .argsz = sizeof(a->unmap) + sizeof(*b),
+							     .flags = in8(in) & 7,
+							     .iova = some_iova(in),
+							     .size = some_size(in) };
 		if ((a->unmap.flags & 2) && in8(in) & 1)
 			a->unmap.iova = a->unmap.size = 0;
 		b->pgsize = in8(in) & 7 ? PAGE : in64(in);
@@ -292,10 +297,10 @@ static size_t proper(struct in *in, unsigned int cmd, union arg *a)
 	case VFIO_DEVICE_SET_IRQS: {
 		int32_t *data = (int32_t *)a->irqs.data;
 
-		a->irqs = (struct vfio_irq_set){.argsz = sizeof(a->irqs) + 128,
-						.index = in8(in) % 6,
-						.start = in8(in) % 70,
-						.count = in8(in) % 33};
+		a->irqs = (struct vfio_irq_set){ .argsz = sizeof(a->irqs) + 128,
+						 .index = in8(in) % 6,
+						 .start = in8(in) % 70,
+						 .count = in8(in) % 33 };
 		a->irqs.flags = 1u << in8(in) % 3 | 8u << in8(in) % 3;
 		/* mostly what is there: INTx, ERR and REQ are one, MSI and MSI-X some */
 		if (in8(in) & 7) {
@@ -315,10 +320,10 @@ static size_t proper(struct in *in, unsigned int cmd, union arg *a)
 		return sizeof(a->irqs) + 128;
 	}
 	case VFIO_DEVICE_IOEVENTFD:
-		a->io = (struct vfio_device_ioeventfd){.argsz = sizeof(a->io),
-						       .flags = 1u << in8(in) % 4,
-						       .data = in8(in),
-						       .fd = some_fd(in)};
+		a->io = (struct vfio_device_ioeventfd){ .argsz = sizeof(a->io),
+							.flags = 1u << in8(in) % 4,
+							.data = in8(in),
+							.fd = some_fd(in) };
 		a->io.offset = (uint64_t)(in8(in) % 8) << 40 | (in16(in) & ~7u);
 		return sizeof(a->io);
 	case VFIO_DEVICE_FEATURE:
@@ -339,8 +344,10 @@ static size_t proper(struct in *in, unsigned int cmd, union arg *a)
 	}
 }
 
-/* A raw structure may hold what the core takes for a pointer or a descriptor of ours: those are
- * made harmless. */
+/*
+ * A raw structure may hold what the core takes for a pointer or a descriptor of ours: those are
+ * made harmless.
+ */
 static void tame(struct in *in, unsigned int cmd, union arg *a)
 {
 	if (cmd == VFIO_IOMMU_MAP_DMA)
@@ -542,11 +549,12 @@ static void usual_start(struct in *in)
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-	static const char *const paths[] = {
-		"/dev/vfio/vfio", "/dev/vfio/1",  "/dev/vfio/2", "/dev/vfio/3",
-		"/dev/vfio/4",	  "/dev/vfio/01", "/dev/vfio/",	 "/dev/vfio/99999999999"};
+	static const char *const paths[] = { "/dev/vfio/vfio", "/dev/vfio/1",
+					     "/dev/vfio/2",    "/dev/vfio/3",
+					     "/dev/vfio/4",    "/dev/vfio/01",
+					     "/dev/vfio/",     "/dev/vfio/99999999999" };
 	static bool done;
-	struct in in = {data, size};
+	struct in in = { data, size };
 	long ret;
 
 	if (!done)

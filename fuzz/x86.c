@@ -6,8 +6,8 @@
  * next, so that flags and vectors get values which a random start would not have.
  */
 #include "fuzz.h"
-#include "x86/test_insns.h"
 #include "x86/context.h"
+#include "x86/test_insns.h"
 
 /* What would not come back, or would reach memory that is not in the window. */
 static bool dangerous(const ZydisDecodedInstruction *i, const ZydisDecodedOperand *op,
@@ -119,7 +119,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	static struct t_state s, next;
 	static bool done, show; /* X86_REFUSED=1 in the environment: what is not emulated */
-	struct in in = {data, size};
+	struct in in = { data, size };
 
 	if (!done) {
 		REQUIRE(!t_init(), "no window");
@@ -174,11 +174,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		REQUIRE(res != T_DIFFERS, "%s", text);
 		REQUIRE(res != T_REFUSED || t.ret == -EOPNOTSUPP ||
 				(t.ret == -EIO && at + bytes > T_TRAP + T_TRAPPED),
-			"%s: %d (%s)", text, t.ret,
-			t.what);
+			"%s: %d (%s)", text, t.ret, t.what);
 		REQUIRE(res != T_REFUSED || (kind & 3) > 1 || at + bytes > T_TRAP + T_TRAPPED,
-			"%s: %d (%s)", text, t.ret,
-			t.what);
+			"%s: %d (%s)", text, t.ret, t.what);
 		if (res == T_REFUSED && show)
 			fprintf(stderr, "%d: %s\n", t.ret, text);
 		if (res == T_SAME)

@@ -1,8 +1,12 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* dpdk_events.c: the cases of dpdk_frames.c in which something happens meanwhile: another core, interrupts, the link, a restart. */
-#include "dpdk_frames.h"
+/*
+ * dpdk_events.c: the cases of dpdk_frames.c in which something happens meanwhile: another core,
+ * interrupts, the link, a restart.
+ */
 #include <stdatomic.h>
 #include <time.h>
+
+#include "dpdk_frames.h"
 
 static struct frame f, g;
 static atomic_uint go, done;
@@ -59,7 +63,10 @@ static bool echoed(unsigned n, uint64_t *bytes)
 		uint8_t mac[6];
 		bool ok;
 
-		/* below the limit, and never more on the way than the rings hold however long a core is taken away */
+		/*
+		 * below the limit, and never more on the way than the rings hold however long a
+		 * core is taken away
+		 */
 		if (sent < n && sent - got < 64) {
 			paced(&next, 500000);
 			frame_plain(&f, sent, (uint16_t)(60 + sent % 700));
@@ -111,10 +118,16 @@ static uint64_t now_ns(clockid_t clock)
 
 static struct flow udp(unsigned round)
 {
-	return (struct flow){.proto = IPPROTO_UDP, .src = 0x0a000001 + round, .dst = 0x0a000002, .sport = 1, .dport = 2};
+	return (struct flow){ .proto = IPPROTO_UDP,
+			      .src = 0x0a000001 + round,
+			      .dst = 0x0a000002,
+			      .sport = 1,
+			      .dport = 2 };
 }
 
-/* When told that the reader is about to sleep: waits a moment, longer or shorter, and sends some. */
+/*
+ * When told that the reader is about to sleep: waits a moment, longer or shorter, and sends some.
+ */
 static int waker(void *arg)
 {
 	static struct frame mine;
@@ -141,7 +154,8 @@ static int waker(void *arg)
 
 static bool steer(unsigned queue)
 {
-	struct rte_eth_rss_reta_entry64 reta[2] = {{.mask = UINT64_MAX}, {.mask = UINT64_MAX}};
+	struct rte_eth_rss_reta_entry64 reta[2] = { { .mask = UINT64_MAX },
+						    { .mask = UINT64_MAX } };
 
 	for (unsigned i = 0; i < 128; i++)
 		reta[i / 64].reta[i % 64] = (uint16_t)queue;
@@ -154,7 +168,10 @@ static int sleep_for(struct rte_epoll_event *e, int ms)
 	return rte_epoll_wait(RTE_EPOLL_PER_THREAD, e, 1, ms);
 }
 
-/* On, and nothing more to be told: frames that came while it was off are a cause that is still there, and wake once. */
+/*
+ * On, and nothing more to be told: frames that came while it was off are a cause that is still
+ * there, and wake once.
+ */
 static bool listen_for(uint16_t queue)
 {
 	struct rte_epoll_event e;
@@ -189,7 +206,8 @@ static bool woken(unsigned rounds)
 		cpu += now_ns(CLOCK_THREAD_CPUTIME_ID);
 		wall += now_ns(CLOCK_MONOTONIC);
 		if ((uintptr_t)e.epdata.data != queue)
-			NO("round %u: queue %u woke the reader, not %u", r, (unsigned)(uintptr_t)e.epdata.data, queue);
+			NO("round %u: queue %u woke the reader, not %u", r,
+			   (unsigned)(uintptr_t)e.epdata.data, queue);
 		if (rte_eth_rx_queue_count(B, queue) < 1)
 			NO("round %u: the reader was woken before there was a frame", r);
 		WANT(!rte_eth_dev_rx_intr_disable(B, queue));
@@ -204,14 +222,16 @@ static bool woken(unsigned rounds)
 			rte_pause();
 	}
 	if (cpu > wall / 2)
-		NO("the reader did not sleep: %ju us of %ju on the processor", cpu / 1000, wall / 1000);
-	snprintf(note, sizeof(note), "woken %u times for %u frames, %ju%% of the time asleep", rounds, frames, 100 - cpu * 100 / wall);
+		NO("the reader did not sleep: %ju us of %ju on the processor", cpu / 1000,
+		   wall / 1000);
+	snprintf(note, sizeof(note), "woken %u times for %u frames, %ju%% of the time asleep",
+		 rounds, frames, 100 - cpu * 100 / wall);
 	return true;
 }
 
 bool case_interrupts(void)
 {
-	struct setup s = {.queues = 2, .rss = RTE_ETH_RSS_IPV4, .rx_intr = true};
+	struct setup s = { .queues = 2, .rss = RTE_ETH_RSS_IPV4, .rx_intr = true };
 	struct flow fl = udp(0);
 	struct rte_epoll_event e;
 	bool ok;
@@ -219,8 +239,12 @@ bool case_interrupts(void)
 	if (!both_setup(&plain, &s))
 		return false;
 	for (uintptr_t q = 0; q < 2; q++)
-		WANT(!rte_eth_dev_rx_intr_ctl_q(B, (uint16_t)q, RTE_EPOLL_PER_THREAD, RTE_INTR_EVENT_ADD, (void *)q));
-	/* nothing comes: nobody wakes; off: frames do not wake; on again: they do, though they came before */
+		WANT(!rte_eth_dev_rx_intr_ctl_q(B, (uint16_t)q, RTE_EPOLL_PER_THREAD,
+						RTE_INTR_EVENT_ADD, (void *)q));
+	/*
+	 * nothing comes: nobody wakes; off: frames do not wake; on again: they do, though they came
+	 * before
+	 */
 	WANT(!rte_eth_dev_rx_intr_enable(B, 0) && !rte_eth_dev_rx_intr_enable(B, 1));
 	while (sleep_for(&e, 0) > 0)
 		;
@@ -235,13 +259,17 @@ bool case_interrupts(void)
 	WANT(!rte_eth_dev_rx_intr_disable(B, 1));
 	ok = expect(B, 1, &f, NULL) && launch(waker, NULL) && join(woken(longer ? 20000 : 300));
 	for (uintptr_t q = 0; q < 2; q++)
-		rte_eth_dev_rx_intr_ctl_q(B, (uint16_t)q, RTE_EPOLL_PER_THREAD, RTE_INTR_EVENT_DEL, (void *)q);
+		rte_eth_dev_rx_intr_ctl_q(B, (uint16_t)q, RTE_EPOLL_PER_THREAD, RTE_INTR_EVENT_DEL,
+					  (void *)q);
 	return ok;
 }
 
 /* ---- another program at the other ends: DPDK's l3fwd-power ---- */
 
-/* One at a time, so that it sleeps in between; what comes out of its other port has its mark, and is the rest of what went in. */
+/*
+ * One at a time, so that it sleeps in between; what comes out of its other port has its mark, and
+ * is the rest of what went in.
+ */
 bool case_routed(void)
 {
 	unsigned n = longer ? 20000 : 500;
@@ -252,13 +280,17 @@ bool case_routed(void)
 		return false;
 	for (unsigned i = 0; i < n; i++) {
 		unsigned out = ~i & 1;
-		struct flow fl = {.proto = IPPROTO_UDP, .src = 0x0a000001 + i, .dst = (out == B ? 0x02010100 : 0x01010100) | (i & 0xff), .sport = (uint16_t)i, .dport = 9};
+		struct flow fl = { .proto = IPPROTO_UDP,
+				   .src = 0x0a000001 + i,
+				   .dst = (out == B ? 0x02010100 : 0x01010100) | (i & 0xff),
+				   .sport = (uint16_t)i,
+				   .dport = 9 };
 		struct rte_mbuf *m;
 		bool ok;
 
 		frame_ip(&f, &fl, i, (uint16_t)(60 + i % 1400));
 		g = f;
-		memcpy(g.at, ((uint8_t[6]){2, 0, 0, 0, 0, (uint8_t)out}), 6);
+		memcpy(g.at, ((uint8_t[6]){ 2, 0, 0, 0, 0, (uint8_t)out }), 6);
 		ip->time_to_live--;
 		ip->hdr_checksum++; /* as it does it */
 		if (!send_one(!out, 0, &f, NULL))
@@ -296,7 +328,10 @@ static bool told(int n)
 	return true;
 }
 
-/* One end's PHY is switched off: the other's driver hears of it by an interrupt, and when it is back frames pass. */
+/*
+ * One end's PHY is switched off: the other's driver hears of it by an interrupt, and when it is
+ * back frames pass.
+ */
 static bool links_change(unsigned rounds)
 {
 	for (unsigned r = 0; r < rounds; r++) {
@@ -318,7 +353,7 @@ static bool links_change(unsigned rounds)
 
 bool case_link(void)
 {
-	struct setup s = {.lsc = true};
+	struct setup s = { .lsc = true };
 	bool ok;
 
 	if (!both_setup(&plain, &s))
@@ -334,14 +369,16 @@ bool case_restart(void)
 	unsigned rounds = longer ? 100 : 5;
 
 	for (unsigned r = 0; r < rounds; r++) {
-		struct setup s = {.queues = (uint16_t)(1 + r % (vfs ? 2 : 4)), .descs = (uint16_t)(128 << r % 4)};
+		struct setup s = { .queues = (uint16_t)(1 + r % (vfs ? 2 : 4)),
+				   .descs = (uint16_t)(128 << r % 4) };
 
 		if (r % 2) {
 			rte_eth_dev_stop(A);
 			rte_eth_dev_stop(B);
 			WANT(rte_eth_dev_reset(r & 2 ? A : B) == (vfs ? -ENOTSUP : 0));
 		}
-		if (!both_setup(&s, &s) || !stream(A, 60, 1514, 97, 1, 100000, NULL) || !stream(B, 60, 1514, 97, 1, 100000, NULL))
+		if (!both_setup(&s, &s) || !stream(A, 60, 1514, 97, 1, 100000, NULL) ||
+		    !stream(B, 60, 1514, 97, 1, 100000, NULL))
 			return false;
 	}
 	snprintf(note, sizeof(note), "%u times", rounds);

@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * dpdk_frames.c: a DPDK program that knows what it sends: frames out of one port of two that are back to back, looked at bit by bit at the other, with the
- * device's offloads and without; filters, queues, statistics, link, interrupts. One line a case. With --wrong it makes a mistake on purpose, and must fail.
+ * dpdk_frames.c: a DPDK program that knows what it sends: frames out of one port of two that are
+ * back to back, looked at bit by bit at the other, with the device's offloads and without; filters,
+ * queues, statistics, link, interrupts. One line a case. With --wrong it makes a mistake on
+ * purpose, and must fail.
  *
  *     dpdk_frames EAL-OPTION... -- [--long] [--wrong bit|length|lost|swapped|offload|tag] [CASE]...
  */
@@ -24,10 +26,11 @@ bool counted(unsigned from, uint64_t n, uint64_t bytes)
 	if (vfs)
 		bytes += RTE_ETHER_CRC_LEN * n;
 	if (s.opackets != n || r.ipackets != n || s.obytes != bytes || r.ibytes != bytes)
-		NO("port %u sent %ju frames, %ju bytes; port %u received %ju, %ju; not %ju, %ju", from, s.opackets, s.obytes, !from, r.ipackets, r.ibytes,
-		   n, bytes);
+		NO("port %u sent %ju frames, %ju bytes; port %u received %ju, %ju; not %ju, %ju",
+		   from, s.opackets, s.obytes, !from, r.ipackets, r.ibytes, n, bytes);
 	if (s.oerrors || r.ierrors || r.imissed || r.rx_nombuf)
-		NO("errors: %ju sending, %ju receiving, %ju missed, %ju without mbuf", s.oerrors, r.ierrors, r.imissed, r.rx_nombuf);
+		NO("errors: %ju sending, %ju receiving, %ju missed, %ju without mbuf", s.oerrors,
+		   r.ierrors, r.imissed, r.rx_nombuf);
 	return true;
 }
 
@@ -35,12 +38,14 @@ static uint64_t xstat(unsigned port, const char *name)
 {
 	uint64_t id, value;
 
-	if (rte_eth_xstats_get_id_by_name(port, name, &id) || rte_eth_xstats_get_by_id(port, &id, &value, 1) != 1)
+	if (rte_eth_xstats_get_id_by_name(port, name, &id) ||
+	    rte_eth_xstats_get_by_id(port, &id, &value, 1) != 1)
 		return UINT64_MAX;
 	return value;
 }
 
-bool stream(unsigned from, uint16_t first, uint16_t last, unsigned step, unsigned rounds, uint64_t rate, const struct ask *ask)
+bool stream(unsigned from, uint16_t first, uint16_t last, unsigned step, unsigned rounds,
+	    uint64_t rate, const struct ask *ask)
 {
 	uint64_t n = 0, bytes = 0, next = 0;
 	uint32_t number = 0, back = 0;
@@ -48,7 +53,11 @@ bool stream(unsigned from, uint16_t first, uint16_t last, unsigned step, unsigne
 	to = !from;
 	for (unsigned r = 0; r < rounds; r++) {
 		for (unsigned len = first; len <= last; len += step) {
-			frame_plain(&f, wrong && !strcmp(wrong, "swapped") && number / 2 == 5 ? number ^ 1 : number, (uint16_t)len);
+			frame_plain(&f,
+				    wrong && !strcmp(wrong, "swapped") && number / 2 == 5
+					    ? number ^ 1
+					    : number,
+				    (uint16_t)len);
 			paced(&next, rate);
 			if (!send_one(from, 0, &f, ask))
 				return false;
@@ -57,8 +66,12 @@ bool stream(unsigned from, uint16_t first, uint16_t last, unsigned step, unsigne
 			bytes += len;
 			if (number % 8 && len + step <= last)
 				continue;
-			/* what is expected is made again: the burst's first length is as many steps back */
-			for (unsigned i = number - back, l = len - (i - 1) * step; i; i--, l += step) {
+			/*
+			 * what is expected is made again: the burst's first length is as many steps
+			 * back
+			 */
+			for (unsigned i = number - back, l = len - (i - 1) * step; i;
+			     i--, l += step) {
 				frame_plain(&g, back++, (uint16_t)l);
 				if (!expect(!from, 0, &g, NULL))
 					return false;
@@ -73,23 +86,28 @@ static bool case_contents(void)
 {
 	unsigned rounds = longer ? 40 : 1;
 
-	return both_setup(&plain, &plain) && stream(A, 60, 1514, 1, rounds, 200000, NULL) && stream(B, 60, 1514, 1, rounds, 200000, NULL);
+	return both_setup(&plain, &plain) && stream(A, 60, 1514, 1, rounds, 200000, NULL) &&
+	       stream(B, 60, 1514, 1, rounds, 200000, NULL);
 }
 
 /* The same in buffers that are too small for one frame, and out of ones that are. */
 static bool case_jumbo(void)
 {
-	struct setup s = {.mtu = 9000, .rx = RTE_ETH_RX_OFFLOAD_SCATTER, .tx = RTE_ETH_TX_OFFLOAD_MULTI_SEGS};
+	struct setup s = { .mtu = 9000,
+			   .rx = RTE_ETH_RX_OFFLOAD_SCATTER,
+			   .tx = RTE_ETH_TX_OFFLOAD_MULTI_SEGS };
 
-	return both_setup(&s, &s) && stream(A, 60, 9014, longer ? 1 : 37, 1, 100000, NULL) && stream(B, 1515, 9014, 250, 1, 100000, NULL);
+	return both_setup(&s, &s) && stream(A, 60, 9014, longer ? 1 : 37, 1, 100000, NULL) &&
+	       stream(B, 1515, 9014, 250, 1, 100000, NULL);
 }
 
 static bool case_segments(void)
 {
-	struct setup s = {.tx = RTE_ETH_TX_OFFLOAD_MULTI_SEGS};
+	struct setup s = { .tx = RTE_ETH_TX_OFFLOAD_MULTI_SEGS };
 
 	for (unsigned n = 1; n < 200; n = n * 3 / 2 + 1) /* at most 255 in a frame */
-		if (!both_setup(&s, &s) || !stream(A, 60, (uint16_t)RTE_MIN(1514u, 250 * n), 31, 1, 100000, &(struct ask){.segment = n}))
+		if (!both_setup(&s, &s) || !stream(A, 60, (uint16_t)RTE_MIN(1514u, 250 * n), 31, 1,
+						   100000, &(struct ask){ .segment = n }))
 			return false;
 	return true;
 }
@@ -101,7 +119,10 @@ static bool case_statistics(void)
 		const char *name;
 		uint16_t len;
 		unsigned n;
-	} classes[] = {{"64", 60, 3}, {"65_to_127", 61, 5}, {"128_to_255", 200, 7}, {"256_to_511", 400, 11}, {"512_to_1023", 1019, 13}, {"1024_to_max", 1020, 17}};
+	} classes[] = {
+		{ "64", 60, 3 },	   { "65_to_127", 61, 5 },	{ "128_to_255", 200, 7 },
+		{ "256_to_511", 400, 11 }, { "512_to_1023", 1019, 13 }, { "1024_to_max", 1020, 17 }
+	};
 	uint64_t n = 0, bytes = 0;
 	char name[64];
 
@@ -123,7 +144,8 @@ static bool case_statistics(void)
 		return false;
 	for (unsigned c = 0; c < RTE_DIM(classes); c++)
 		for (unsigned p = A; p < PORTS; p++) {
-			snprintf(name, sizeof(name), "%s_size_%s_packets", p == A ? "tx" : "rx", classes[c].name);
+			snprintf(name, sizeof(name), "%s_size_%s_packets", p == A ? "tx" : "rx",
+				 classes[c].name);
 			if (xstat(p, name) != classes[c].n)
 				NO("%s is %ju, not %u", name, xstat(p, name), classes[c].n);
 		}
@@ -134,10 +156,13 @@ static bool case_statistics(void)
 	return counted(A, 0, 0);
 }
 
-/* More than the ring holds, and nobody empties it: what did not fit is counted, and the rest is good and in order. */
+/*
+ * More than the ring holds, and nobody empties it: what did not fit is counted, and the rest is
+ * good and in order.
+ */
 static bool case_overrun(void)
 {
-	struct setup s = {.descs = 128};
+	struct setup s = { .descs = 128 };
 	struct rte_eth_stats r;
 	uint32_t got = 0;
 
@@ -166,20 +191,24 @@ static bool case_overrun(void)
 
 /* ---- offloads ---- */
 
-#define TX_SUMS (RTE_ETH_TX_OFFLOAD_IPV4_CKSUM | RTE_ETH_TX_OFFLOAD_UDP_CKSUM | RTE_ETH_TX_OFFLOAD_TCP_CKSUM)
-#define RX_SUMS (RTE_ETH_RX_OFFLOAD_IPV4_CKSUM | RTE_ETH_RX_OFFLOAD_UDP_CKSUM | RTE_ETH_RX_OFFLOAD_TCP_CKSUM)
+#define TX_SUMS                                                         \
+	(RTE_ETH_TX_OFFLOAD_IPV4_CKSUM | RTE_ETH_TX_OFFLOAD_UDP_CKSUM | \
+	 RTE_ETH_TX_OFFLOAD_TCP_CKSUM)
+#define RX_SUMS                                                         \
+	(RTE_ETH_RX_OFFLOAD_IPV4_CKSUM | RTE_ETH_RX_OFFLOAD_UDP_CKSUM | \
+	 RTE_ETH_RX_OFFLOAD_TCP_CKSUM)
 
 static struct flow flow_of(unsigned i)
 {
-	return (struct flow){.v6 = i & 1,
-			     .proto = i & 2 ? IPPROTO_TCP : IPPROTO_UDP,
-			     .src = 0x0a000001 + i * 77,
-			     .dst = 0xc6120001 + i * 3,
-			     .sport = (uint16_t)(1024 + i * 13),
-			     .dport = (uint16_t)(80 + i),
-			     .seq = i * 100000007u,
-			     .tcp_flags = RTE_TCP_ACK_FLAG,
-			     .id = (uint16_t)(i * 31)};
+	return (struct flow){ .v6 = i & 1,
+			      .proto = i & 2 ? IPPROTO_TCP : IPPROTO_UDP,
+			      .src = 0x0a000001 + i * 77,
+			      .dst = 0xc6120001 + i * 3,
+			      .sport = (uint16_t)(1024 + i * 13),
+			      .dport = (uint16_t)(80 + i),
+			      .seq = i * 100000007u,
+			      .tcp_flags = RTE_TCP_ACK_FLAG,
+			      .id = (uint16_t)(i * 31) };
 }
 
 static uint64_t sums_of(const struct flow *fl)
@@ -193,16 +222,20 @@ static bool flags_are(struct rte_mbuf *m, uint64_t mask, uint64_t flags)
 	bool ok = (m->ol_flags & mask) == flags;
 
 	if (!ok)
-		snprintf(why, sizeof(why), "receive flags 0x%jx, not 0x%jx", m->ol_flags & mask, flags);
+		snprintf(why, sizeof(why), "receive flags 0x%jx, not 0x%jx", m->ol_flags & mask,
+			 flags);
 	rte_pktmbuf_free(m);
 	return ok;
 }
 
-/* A frame without its sums leaves, one with the sums that software makes arrives, and the receiver finds them good. */
+/*
+ * A frame without its sums leaves, one with the sums that software makes arrives, and the receiver
+ * finds them good.
+ */
 static bool case_checksums(void)
 {
 	const uint64_t l4 = RTE_MBUF_F_RX_L4_CKSUM_MASK, ip = RTE_MBUF_F_RX_IP_CKSUM_MASK;
-	struct setup s = {.rx = RX_SUMS, .tx = TX_SUMS};
+	struct setup s = { .rx = RX_SUMS, .tx = TX_SUMS };
 	unsigned n = longer ? 5000 : 400;
 	struct rte_mbuf *m;
 
@@ -212,7 +245,7 @@ static bool case_checksums(void)
 		struct flow fl = flow_of(i);
 		uint16_t len = (uint16_t)(80 + i * 7 % 1400), zero = 0;
 		struct layout at = frame_ip(&g, &fl, i, len);
-		struct ask ask = {.flags = sums_of(&fl), .l2 = at.l2, .l3 = at.l3, .l4 = at.l4};
+		struct ask ask = { .flags = sums_of(&fl), .l2 = at.l2, .l3 = at.l3, .l4 = at.l4 };
 		unsigned where = l4_checksum_at(&g, at);
 
 		f = g;
@@ -221,19 +254,25 @@ static bool case_checksums(void)
 			memcpy(f.at + at.l2 + 10, &zero, 2);
 		if (!send_one(A, 0, &f, &ask) || !expect(B, 0, &g, &m))
 			return false;
-		if (!flags_are(m, l4 | (fl.v6 ? 0 : ip), RTE_MBUF_F_RX_L4_CKSUM_GOOD | (fl.v6 ? 0 : RTE_MBUF_F_RX_IP_CKSUM_GOOD)))
+		if (!flags_are(m, l4 | (fl.v6 ? 0 : ip),
+			       RTE_MBUF_F_RX_L4_CKSUM_GOOD |
+				       (fl.v6 ? 0 : RTE_MBUF_F_RX_IP_CKSUM_GOOD)))
 			return false;
 		/* without offload: as it is, good and bad, and the receiver says which */
-		if (!send_one(A, 0, &g, NULL) || !expect(B, 0, &g, &m) || !flags_are(m, l4, RTE_MBUF_F_RX_L4_CKSUM_GOOD))
+		if (!send_one(A, 0, &g, NULL) || !expect(B, 0, &g, &m) ||
+		    !flags_are(m, l4, RTE_MBUF_F_RX_L4_CKSUM_GOOD))
 			return false;
 		g.at[len - 1] ^= 0x40;
 		if (!send_one(A, 0, &g, NULL) || !expect(B, 0, &g, &m) ||
-		    !flags_are(m, l4 | (fl.v6 ? 0 : ip), RTE_MBUF_F_RX_L4_CKSUM_BAD | (fl.v6 ? 0 : RTE_MBUF_F_RX_IP_CKSUM_GOOD)))
+		    !flags_are(m, l4 | (fl.v6 ? 0 : ip),
+			       RTE_MBUF_F_RX_L4_CKSUM_BAD |
+				       (fl.v6 ? 0 : RTE_MBUF_F_RX_IP_CKSUM_GOOD)))
 			return false;
 		if (fl.v6)
 			continue;
 		g.at[at.l2 + 1] ^= 1;
-		if (!send_one(A, 0, &g, NULL) || !expect(B, 0, &g, &m) || !flags_are(m, ip, RTE_MBUF_F_RX_IP_CKSUM_BAD))
+		if (!send_one(A, 0, &g, NULL) || !expect(B, 0, &g, &m) ||
+		    !flags_are(m, ip, RTE_MBUF_F_RX_IP_CKSUM_BAD))
 			return false;
 	}
 	snprintf(note, sizeof(note), "%u frames of IPv4 and IPv6, UDP and TCP", n);
@@ -241,7 +280,8 @@ static bool case_checksums(void)
 }
 
 /* What @segment'th frame must come of f, the large one */
-static uint16_t segment_of(const struct flow *fl, const struct layout *at, unsigned mss, unsigned segment)
+static uint16_t segment_of(const struct flow *fl, const struct layout *at, unsigned mss,
+			   unsigned segment)
 {
 	unsigned head = at->l2 + at->l3 + at->l4, done = segment * mss, n = f.len - head - done;
 	struct rte_tcp_hdr *tcp = (void *)(g.at + at->l2 + at->l3);
@@ -253,22 +293,27 @@ static uint16_t segment_of(const struct flow *fl, const struct layout *at, unsig
 	memcpy(g.at + head, f.at + head + done, n);
 	g.len = (uint16_t)(head + n);
 	if (fl->v6) {
-		((struct rte_ipv6_hdr *)(g.at + at->l2))->payload_len = rte_cpu_to_be_16((uint16_t)(at->l4 + n));
+		((struct rte_ipv6_hdr *)(g.at + at->l2))->payload_len =
+			rte_cpu_to_be_16((uint16_t)(at->l4 + n));
 	} else {
-		((struct rte_ipv4_hdr *)(g.at + at->l2))->total_length = rte_cpu_to_be_16((uint16_t)(at->l3 + at->l4 + n));
-		((struct rte_ipv4_hdr *)(g.at + at->l2))->packet_id = rte_cpu_to_be_16((uint16_t)(fl->id + segment));
+		((struct rte_ipv4_hdr *)(g.at + at->l2))->total_length =
+			rte_cpu_to_be_16((uint16_t)(at->l3 + at->l4 + n));
+		((struct rte_ipv4_hdr *)(g.at + at->l2))->packet_id =
+			rte_cpu_to_be_16((uint16_t)(fl->id + segment));
 	}
 	tcp->sent_seq = rte_cpu_to_be_32(fl->seq + done);
 	if (!last)
-		tcp->tcp_flags &= (uint8_t)~(RTE_TCP_FIN_FLAG | RTE_TCP_PSH_FLAG);
+		tcp->tcp_flags &= (uint8_t) ~(RTE_TCP_FIN_FLAG | RTE_TCP_PSH_FLAG);
 	frame_checksums(&g, *at);
 	return last;
 }
 
 static bool case_tso(void)
 {
-	static const unsigned sizes[] = {1500, 2897, 8000, 20001, 60000};
-	struct setup s = {.rx = RX_SUMS | RTE_ETH_RX_OFFLOAD_VLAN_STRIP, .tx = TX_SUMS | RTE_ETH_TX_OFFLOAD_TCP_TSO | RTE_ETH_TX_OFFLOAD_MULTI_SEGS | RTE_ETH_TX_OFFLOAD_VLAN_INSERT};
+	static const unsigned sizes[] = { 1500, 2897, 8000, 20001, 60000 };
+	struct setup s = { .rx = RX_SUMS | RTE_ETH_RX_OFFLOAD_VLAN_STRIP,
+			   .tx = TX_SUMS | RTE_ETH_TX_OFFLOAD_TCP_TSO |
+				 RTE_ETH_TX_OFFLOAD_MULTI_SEGS | RTE_ETH_TX_OFFLOAD_VLAN_INSERT };
 	unsigned frames = 0;
 	struct rte_mbuf *m;
 
@@ -283,7 +328,13 @@ static bool case_tso(void)
 
 		fl.tcp_flags |= RTE_TCP_PSH_FLAG | RTE_TCP_FIN_FLAG;
 		at = frame_ip(&f, &fl, i, (uint16_t)(sizes[i % 5] + i));
-		ask = (struct ask){.flags = sums_of(&fl) | RTE_MBUF_F_TX_TCP_SEG | (tag ? RTE_MBUF_F_TX_VLAN : 0), .l2 = at.l2, .l3 = at.l3, .l4 = at.l4, .mss = mss, .tci = 0x2000 | i};
+		ask = (struct ask){ .flags = sums_of(&fl) | RTE_MBUF_F_TX_TCP_SEG |
+					     (tag ? RTE_MBUF_F_TX_VLAN : 0),
+				    .l2 = at.l2,
+				    .l3 = at.l3,
+				    .l4 = at.l4,
+				    .mss = mss,
+				    .tci = 0x2000 | i };
 		if (!send_one(A, 0, &f, &ask))
 			return false;
 		for (; !last; segment++, frames++) {
@@ -292,7 +343,9 @@ static bool case_tso(void)
 				return false;
 			if (tag && m->vlan_tci != ask.tci)
 				NO("a segment with the tag %04x, not %04x", m->vlan_tci, ask.tci);
-			if (!flags_are(m, RTE_MBUF_F_RX_L4_CKSUM_MASK | RTE_MBUF_F_RX_VLAN_STRIPPED, RTE_MBUF_F_RX_L4_CKSUM_GOOD | (tag ? RTE_MBUF_F_RX_VLAN_STRIPPED : 0)))
+			if (!flags_are(m, RTE_MBUF_F_RX_L4_CKSUM_MASK | RTE_MBUF_F_RX_VLAN_STRIPPED,
+				       RTE_MBUF_F_RX_L4_CKSUM_GOOD |
+					       (tag ? RTE_MBUF_F_RX_VLAN_STRIPPED : 0)))
 				return false;
 		}
 		if (!nothing(B))
@@ -302,11 +355,15 @@ static bool case_tso(void)
 	return true;
 }
 
-/* Inserted by the device or in the frame; taken out or left there, whether or not the sender's device strips, too. */
+/*
+ * Inserted by the device or in the frame; taken out or left there, whether or not the sender's
+ * device strips, too.
+ */
 static bool case_vlan(void)
 {
-	struct setup stripping = {.rx = RTE_ETH_RX_OFFLOAD_VLAN_STRIP, .tx = RTE_ETH_TX_OFFLOAD_VLAN_INSERT};
-	struct setup tagging = {.tx = RTE_ETH_TX_OFFLOAD_VLAN_INSERT};
+	struct setup stripping = { .rx = RTE_ETH_RX_OFFLOAD_VLAN_STRIP,
+				   .tx = RTE_ETH_TX_OFFLOAD_VLAN_INSERT };
+	struct setup tagging = { .tx = RTE_ETH_TX_OFFLOAD_VLAN_INSERT };
 	struct rte_mbuf *m;
 
 	for (int way = 0; way < 4; way++) {
@@ -315,22 +372,28 @@ static bool case_vlan(void)
 		if (!both_setup(way & 2 ? &stripping : &tagging, strip ? &stripping : &plain))
 			return false;
 		for (unsigned i = 0; i < 100; i++) {
-			uint16_t tci = (uint16_t)(i * 2654435761u >> 16), len = (uint16_t)(60 + i * 14);
-			struct ask ask = {.flags = RTE_MBUF_F_TX_VLAN, .tci = tci};
+			uint16_t tci = (uint16_t)(i * 2654435761u >> 16),
+				 len = (uint16_t)(60 + i * 14);
+			struct ask ask = { .flags = RTE_MBUF_F_TX_VLAN, .tci = tci };
 
 			frame_plain(&f, i, len);
 			g = f;
 			frame_tag(&g, tci);
 			/* by the device, then by software: on the wire they are one */
 			for (int hard = 0; hard < 2; hard++) {
-				if (!send_one(A, 0, hard ? &f : &g, hard ? &ask : NULL) || !expect(B, 0, strip ? &f : &g, &m))
+				if (!send_one(A, 0, hard ? &f : &g, hard ? &ask : NULL) ||
+				    !expect(B, 0, strip ? &f : &g, &m))
 					return false;
 				if (strip && m->vlan_tci != tci)
 					NO("the tag %04x, not %04x", m->vlan_tci, tci);
-				if (!flags_are(m, RTE_MBUF_F_RX_VLAN | RTE_MBUF_F_RX_VLAN_STRIPPED, strip ? RTE_MBUF_F_RX_VLAN | RTE_MBUF_F_RX_VLAN_STRIPPED : 0))
+				if (!flags_are(m, RTE_MBUF_F_RX_VLAN | RTE_MBUF_F_RX_VLAN_STRIPPED,
+					       strip ? RTE_MBUF_F_RX_VLAN |
+							       RTE_MBUF_F_RX_VLAN_STRIPPED
+						     : 0))
 					return false;
 			}
-			if (!send_one(A, 0, &f, NULL) || !expect(B, 0, &f, &m) || !flags_are(m, RTE_MBUF_F_RX_VLAN_STRIPPED, 0))
+			if (!send_one(A, 0, &f, NULL) || !expect(B, 0, &f, &m) ||
+			    !flags_are(m, RTE_MBUF_F_RX_VLAN_STRIPPED, 0))
 				return false;
 		}
 	}
@@ -348,8 +411,8 @@ static bool comes(bool should)
 
 static bool case_vlan_filter(void)
 {
-	struct setup s = {.rx = RTE_ETH_RX_OFFLOAD_VLAN_FILTER};
-	static const uint16_t ids[] = {1, 31, 32, 100, 2048, 4094};
+	struct setup s = { .rx = RTE_ETH_RX_OFFLOAD_VLAN_FILTER };
+	static const uint16_t ids[] = { 1, 31, 32, 100, 2048, 4094 };
 
 	if (!both_setup(&plain, &s))
 		return false;
@@ -376,23 +439,26 @@ static bool case_vlan_filter(void)
 
 static bool case_addresses(void)
 {
-	struct rte_ether_addr own, other = {{0x02, 1, 2, 3, 4, 5}}, groups[3] = {{{1, 0, 0x5e, 0, 0, 1}}, {{0x33, 0x33, 0, 0, 0x12, 0x34}}, {{1, 0, 0x5e, 9, 9, 9}}},
-			      added = {{0x02, 9, 9, 9, 9, 9}};
+	struct rte_ether_addr own, other = { { 0x02, 1, 2, 3, 4, 5 } },
+				   groups[3] = { { { 1, 0, 0x5e, 0, 0, 1 } },
+						 { { 0x33, 0x33, 0, 0, 0x12, 0x34 } },
+						 { { 1, 0, 0x5e, 9, 9, 9 } } },
+				   added = { { 0x02, 9, 9, 9, 9, 9 } };
 
 	if (!both_setup(&plain, &plain))
 		return false;
-#define TO(address, should)                              \
-	do {                                             \
-		frame_plain(&f, __LINE__, 60);           \
-		memcpy(f.at, &(address), 6);             \
-		if (!comes(should))                      \
-			NO("line %d", __LINE__);         \
+#define TO(address, should)                      \
+	do {                                     \
+		frame_plain(&f, __LINE__, 60);   \
+		memcpy(f.at, &(address), 6);     \
+		if (!comes(should))              \
+			NO("line %d", __LINE__); \
 	} while (0)
 	rte_eth_macaddr_get(B, &own);
 	WANT(!rte_eth_promiscuous_disable(B));
 	TO(own, true);
 	TO(other, false);
-	TO(((struct rte_ether_addr){{255, 255, 255, 255, 255, 255}}), true);
+	TO(((struct rte_ether_addr){ { 255, 255, 255, 255, 255, 255 } }), true);
 	for (int i = 0; i < 3; i++)
 		TO(groups[i], false);
 	WANT(!rte_eth_dev_set_mc_addr_list(B, groups, 2));
@@ -429,11 +495,16 @@ static bool case_addresses(void)
 static bool case_rss(void)
 {
 	static uint8_t key[40];
-	struct setup s = {.queues = 4, .rx = RTE_ETH_RX_OFFLOAD_RSS_HASH, .key = key,
-			  .rss = RTE_ETH_RSS_IPV4 | RTE_ETH_RSS_IPV6 | RTE_ETH_RSS_NONFRAG_IPV4_TCP | RTE_ETH_RSS_NONFRAG_IPV4_UDP | RTE_ETH_RSS_IPV6_TCP_EX |
-				 RTE_ETH_RSS_NONFRAG_IPV6_TCP | RTE_ETH_RSS_NONFRAG_IPV6_UDP};
-	struct rte_eth_rss_reta_entry64 reta[2] = {{.mask = UINT64_MAX}, {.mask = UINT64_MAX}};
-	unsigned n = longer ? 20000 : 1000, per_queue[4] = {0};
+	struct setup s = { .queues = 4,
+			   .rx = RTE_ETH_RX_OFFLOAD_RSS_HASH,
+			   .key = key,
+			   .rss = RTE_ETH_RSS_IPV4 | RTE_ETH_RSS_IPV6 |
+				  RTE_ETH_RSS_NONFRAG_IPV4_TCP | RTE_ETH_RSS_NONFRAG_IPV4_UDP |
+				  RTE_ETH_RSS_IPV6_TCP_EX | RTE_ETH_RSS_NONFRAG_IPV6_TCP |
+				  RTE_ETH_RSS_NONFRAG_IPV6_UDP };
+	struct rte_eth_rss_reta_entry64 reta[2] = { { .mask = UINT64_MAX },
+						    { .mask = UINT64_MAX } };
+	unsigned n = longer ? 20000 : 1000, per_queue[4] = { 0 };
 	struct rte_mbuf *m;
 
 	for (unsigned i = 0; i < 40; i++)
@@ -473,7 +544,8 @@ static bool case_rss(void)
 	for (unsigned q = 0; q < 4; q++)
 		if (per_queue[q] < n / 16)
 			NO("queue %u had %u flows of %u", q, per_queue[q], n);
-	snprintf(note, sizeof(note), "%u flows: %u, %u, %u, %u", n, per_queue[0], per_queue[1], per_queue[2], per_queue[3]);
+	snprintf(note, sizeof(note), "%u flows: %u, %u, %u, %u", n, per_queue[0], per_queue[1],
+		 per_queue[2], per_queue[3]);
 	return true;
 }
 
@@ -484,22 +556,22 @@ static const struct {
 	bool (*run)(void);
 	bool asked; /* only when it is asked for: it wants another program at the other ends */
 } cases[] = {
-	{"contents", case_contents, false},
-	{"jumbo", case_jumbo, false},
-	{"segments", case_segments, false},
-	{"statistics", case_statistics, false},
-	{"overrun", case_overrun, false},
-	{"checksums", case_checksums, false},
-	{"tso", case_tso, false},
-	{"vlan", case_vlan, false},
-	{"vlan_filter", case_vlan_filter, false},
-	{"addresses", case_addresses, false},
-	{"rss", case_rss, false},
-	{"both_ways", case_both_ways, false},
-	{"rx_interrupts", case_interrupts, false},
-	{"link", case_link, false},
-	{"restart", case_restart, false},
-	{"routed", case_routed, true},
+	{ "contents", case_contents, false },
+	{ "jumbo", case_jumbo, false },
+	{ "segments", case_segments, false },
+	{ "statistics", case_statistics, false },
+	{ "overrun", case_overrun, false },
+	{ "checksums", case_checksums, false },
+	{ "tso", case_tso, false },
+	{ "vlan", case_vlan, false },
+	{ "vlan_filter", case_vlan_filter, false },
+	{ "addresses", case_addresses, false },
+	{ "rss", case_rss, false },
+	{ "both_ways", case_both_ways, false },
+	{ "rx_interrupts", case_interrupts, false },
+	{ "link", case_link, false },
+	{ "restart", case_restart, false },
+	{ "routed", case_routed, true },
 };
 
 int main(int argc, char **argv)
@@ -516,7 +588,8 @@ int main(int argc, char **argv)
 	if (rte_eth_dev_count_avail() != PORTS || rte_eth_dev_info_get(A, &info))
 		rte_exit(1, "%u ports, not 2\n", rte_eth_dev_count_avail());
 	vfs = strstr(info.driver_name, "_vf");
-	pool = rte_pktmbuf_pool_create("frames", 16383, 64, 0, RTE_MBUF_DEFAULT_BUF_SIZE, SOCKET_ID_ANY);
+	pool = rte_pktmbuf_pool_create("frames", 16383, 64, 0, RTE_MBUF_DEFAULT_BUF_SIZE,
+				       SOCKET_ID_ANY);
 	if (!pool)
 		rte_exit(1, "no memory for mbufs\n");
 	for (int i = 1; i < argc; i++) {

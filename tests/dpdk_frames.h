@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * dpdk_frames.h: two ports joined by a cable, frames that both ends can make from a number, and the sending and receiving of them, for dpdk_frames.c. What
- * is expected is made here byte by byte, with DPDK's own software for checksums, and compared whole: a frame that is right in all but one bit is wrong.
+ * dpdk_frames.h: two ports joined by a cable, frames that both ends can make from a number, and the
+ * sending and receiving of them, for dpdk_frames.c. What is expected is made here byte by byte,
+ * with DPDK's own software for checksums, and compared whole: a frame that is right in all but one
+ * bit is wrong.
  */
 #ifndef DPDK_FRAMES_H
 #define DPDK_FRAMES_H
@@ -21,7 +23,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { A, B, PORTS }; /* the two ports */
+enum { A, B, PORTS };	 /* the two ports */
 #define FRAME_MAX  65535 /* before it is segmented */
 #define QUEUES_MAX 8
 
@@ -51,18 +53,19 @@ extern struct rte_mempool *pool;
 extern char why[512];	  /* why a case failed */
 extern const char *wrong; /* what is done wrong on purpose, once; NULL: nothing */
 extern bool longer;
-extern bool vfs; /* the ports are virtual functions, whose driver counts the FCS among the bytes and has no reset */
+/* the ports are virtual functions, whose driver counts the FCS among the bytes and has no reset */
+extern bool vfs;
 
-#define NO(...)                                              \
-	do {                                                 \
-		if (!why[0])                                 \
+#define NO(...)                                                  \
+	do {                                                     \
+		if (!why[0])                                     \
 			snprintf(why, sizeof(why), __VA_ARGS__); \
-		return false;                                \
+		return false;                                    \
 	} while (0)
-#define WANT(condition)                                              \
-	do {                                                         \
-		if (!(condition))                                    \
-			NO("line %d: %s", __LINE__, #condition);     \
+#define WANT(condition)                                          \
+	do {                                                     \
+		if (!(condition))                                \
+			NO("line %d: %s", __LINE__, #condition); \
 	} while (0)
 
 /* ports */
@@ -74,8 +77,8 @@ bool wait_link(unsigned port, bool up);
 struct rte_mbuf *to_mbuf(const struct frame *f, const struct ask *ask);
 bool send_one(unsigned port, uint16_t queue, const struct frame *f, const struct ask *ask);
 struct rte_mbuf *receive(unsigned port, uint16_t queue); /* NULL: nothing within the time */
-bool nothing(unsigned port);				  /* on any queue of it */
-bool same(struct rte_mbuf *m, const struct frame *f);	  /* says why not */
+bool nothing(unsigned port);				 /* on any queue of it */
+bool same(struct rte_mbuf *m, const struct frame *f);	 /* says why not */
 bool expect(unsigned port, uint16_t queue, const struct frame *f, struct rte_mbuf **keep);
 void drain(unsigned port);
 void paced(uint64_t *next, uint64_t per_second);
@@ -107,8 +110,12 @@ unsigned l4_checksum_at(const struct frame *f, struct layout at);
 /* the cases; what one that passed tells goes to note */
 extern char note[128];
 extern const struct setup plain;
-/* frames of all lengths from @first to @last by @step, @rounds times, in bursts of eight, not more than @rate a second; looked at, and counted */
-bool stream(unsigned from, uint16_t first, uint16_t last, unsigned step, unsigned rounds, uint64_t rate, const struct ask *ask);
+/*
+ * frames of all lengths from @first to @last by @step, @rounds times, in bursts of eight, not more
+ * than @rate a second; looked at, and counted
+ */
+bool stream(unsigned from, uint16_t first, uint16_t last, unsigned step, unsigned rounds,
+	    uint64_t rate, const struct ask *ask);
 bool counted(unsigned from, uint64_t n, uint64_t bytes); /* by both devices since both_setup() */
 bool case_both_ways(void);
 bool case_interrupts(void);

@@ -11,9 +11,9 @@ bool port_setup(unsigned port, const struct setup *s)
 {
 	uint16_t queues = s->queues ? s->queues : 1, descs = s->descs ? s->descs : 512;
 	struct rte_eth_conf conf = {
-		.rxmode = {.offloads = s->rx, .mtu = s->mtu ? s->mtu : RTE_ETHER_MTU},
-		.txmode = {.offloads = s->tx},
-		.intr_conf = {.lsc = s->lsc, .rxq = s->rx_intr},
+		.rxmode = { .offloads = s->rx, .mtu = s->mtu ? s->mtu : RTE_ETHER_MTU },
+		.txmode = { .offloads = s->tx },
+		.intr_conf = { .lsc = s->lsc, .rxq = s->rx_intr },
 	};
 	int ret;
 
@@ -56,7 +56,7 @@ bool both_setup(const struct setup *a, const struct setup *b)
 
 bool wait_link(unsigned port, bool up)
 {
-	struct rte_eth_link link = {0};
+	struct rte_eth_link link = { 0 };
 
 	for (int i = 0; i < 10000; i++) {
 		if (!rte_eth_link_get_nowait(port, &link) && link.link_status == up)
@@ -103,7 +103,10 @@ struct rte_mbuf *to_mbuf(const struct frame *f, const struct ask *ask)
 	return head;
 }
 
-/* One thing that is wrong on purpose, in the tenth frame that has it; true: it is not to be sent at all. */
+/*
+ * One thing that is wrong on purpose, in the tenth frame that has it; true: it is not to be sent at
+ * all.
+ */
 static bool spoil(struct rte_mbuf *m)
 {
 	static unsigned count;
@@ -136,7 +139,8 @@ bool send_one(unsigned port, uint16_t queue, const struct frame *f, const struct
 	}
 	if (rte_eth_tx_prepare(port, queue, &m, 1) != 1) {
 		rte_pktmbuf_free(m);
-		NO("port %u: a frame of %u bytes was not prepared: %s", port, f->len, rte_strerror(rte_errno));
+		NO("port %u: a frame of %u bytes was not prepared: %s", port, f->len,
+		   rte_strerror(rte_errno));
 	}
 	for (int i = 0; i < 100000; i++) {
 		if (rte_eth_tx_burst(port, queue, &m, 1))
@@ -153,7 +157,10 @@ struct rte_mbuf *receive(unsigned port, uint16_t queue)
 	uint64_t end = 0;
 	struct rte_mbuf *m;
 
-	/* it comes at once, but for another core that was taken away; what is made wrong on purpose does not come at all */
+	/*
+	 * it comes at once, but for another core that was taken away; what is made wrong on purpose
+	 * does not come at all
+	 */
 	for (int i = 0; i < 1000 || rte_rdtsc() < end; i++) {
 		if (rte_eth_rx_burst(port, queue, &m, 1))
 			return m;
@@ -178,7 +185,9 @@ bool nothing(unsigned port)
 
 	for (uint16_t q = 0; q < queues_of(port); q++)
 		if (rte_eth_rx_burst(port, q, &m, 1)) {
-			snprintf(why, sizeof(why), "port %u: a frame of %u bytes that should not have come", port, m->pkt_len);
+			snprintf(why, sizeof(why),
+				 "port %u: a frame of %u bytes that should not have come", port,
+				 m->pkt_len);
 			rte_pktmbuf_free(m);
 			return false;
 		}
@@ -203,7 +212,8 @@ bool same(struct rte_mbuf *m, const struct frame *f)
 		NO("a frame of %u bytes, not %u", m->pkt_len, f->len);
 	for (unsigned i = 0; i < f->len; i++)
 		if (got[i] != f->at[i])
-			NO("byte %u of a frame of %u is %02x, not %02x", i, f->len, got[i], f->at[i]);
+			NO("byte %u of a frame of %u is %02x, not %02x", i, f->len, got[i],
+			   f->at[i]);
 	return true;
 }
 
@@ -292,8 +302,12 @@ void frame_checksums(struct frame *f, struct layout at)
 
 struct layout frame_ip(struct frame *f, const struct flow *flow, uint32_t number, uint16_t len)
 {
-	struct layout at = {14, flow->v6 ? 40 : 20, flow->proto == IPPROTO_TCP ? 20 : flow->proto == IPPROTO_UDP ? 8 : 0};
-	uint8_t *ip = ether(f, flow->v6 ? RTE_ETHER_TYPE_IPV6 : RTE_ETHER_TYPE_IPV4), *l4 = ip + at.l3;
+	struct layout at = { 14, flow->v6 ? 40 : 20,
+			     flow->proto == IPPROTO_TCP	  ? 20
+			     : flow->proto == IPPROTO_UDP ? 8
+							  : 0 };
+	uint8_t *ip = ether(f, flow->v6 ? RTE_ETHER_TYPE_IPV6 : RTE_ETHER_TYPE_IPV4),
+		*l4 = ip + at.l3;
 	unsigned left = len - at.l2 - at.l3;
 
 	f->len = len;

@@ -4,8 +4,6 @@
  * the same contents, and compares what it returns, what memory holds afterwards, and, where the
  * source says what the device must see, each access.
  */
-#include "mmio_codegen.h"
-
 #include <errno.h>
 #include <signal.h>
 #include <stdbool.h>
@@ -15,7 +13,9 @@
 #include <sys/mman.h>
 #include <ucontext.h>
 #include <unistd.h>
+
 #include "base/guard.h"
+#include "mmio_codegen.h"
 #include "x86/emulate.h"
 
 #define SIZE (4 * 4096u)
@@ -57,7 +57,7 @@ static int bus_write(void *arg, uintptr_t addr, unsigned size, uint64_t value)
 	memcpy(device + (addr - (uintptr_t)trapped), &value, size);
 	return 0;
 }
-static const struct x86_bus bus = {.where = where, .read = bus_read, .write = bus_write};
+static const struct x86_bus bus = { .where = where, .read = bus_read, .write = bus_write };
 
 static void on_signal(int sig, siginfo_t *info, void *ucontext)
 {
@@ -94,8 +94,10 @@ static const char *check(const struct mmio_op *op, uint64_t x)
 
 	fill(plain, (uint32_t)x);
 	memcpy(device, plain, SIZE);
-	/* each from the same state of the buffers that they share: what they read, they have
-	 * written */
+	/*
+	 * each from the same state of the buffers that they share: what they read, they have
+	 * written
+	 */
 	want = op->run(plain, x);
 	accesses = 0;
 	got = op->run(trapped, x);
@@ -119,9 +121,10 @@ static const char *check(const struct mmio_op *op, uint64_t x)
 
 int main(void)
 {
-	struct sigaction sa = {.sa_sigaction = on_signal, .sa_flags = SA_SIGINFO | SA_NODEFER};
+	struct sigaction sa = { .sa_sigaction = on_signal, .sa_flags = SA_SIGINFO | SA_NODEFER };
 	static const uint64_t xs[] = {
-		0, 1, 0x7f, 0x1234567890abcdefull, 0xffffffffffffffffull, 0x80000000ull};
+		0, 1, 0x7f, 0x1234567890abcdefull, 0xffffffffffffffffull, 0x80000000ull
+	};
 	unsigned passed = 0, failed = 0;
 	int fd = memfd_create("mmio", MFD_CLOEXEC);
 

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* tests/mmio_codegen.h: between the code under test (mmio_ops.c, by many compilers) and what runs
- * it (mmio_codegen.c). */
+/*
+ * tests/mmio_codegen.h: between the code under test (mmio_ops.c, by many compilers) and what runs
+ * it (mmio_codegen.c).
+ */
 #ifndef MMIO_CODEGEN_H
 #define MMIO_CODEGEN_H
 #include <stddef.h>
@@ -8,8 +10,10 @@
 
 struct mmio_op {
 	const char *name;
-	/* Does something to @p, a page aligned area of 8 KiB; @x is a number the compiler does not
-	 * know. Returns what it read. */
+	/*
+	 * Does something to @p, a page aligned area of 8 KiB; @x is a number the compiler does not
+	 * know. Returns what it read.
+	 */
 	uint64_t (*run)(volatile void *p, uint64_t x);
 	unsigned size;	      /* of each access; 0: the compiler's or the library's choice */
 	const char *accesses; /* "r", "w", in order; NULL: not told */

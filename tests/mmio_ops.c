@@ -3,10 +3,10 @@
  * tests/mmio_ops.c: what drivers do to registers, for the compiler to turn into instructions;
  * compiled by each compiler at each level of optimisation (mmio.mk).
  */
-#include "mmio_codegen.h"
-
 #include <stdbool.h>
 #include <string.h>
+
+#include "mmio_codegen.h"
 
 #ifdef __clang__
 const char mmio_compiler[] = "clang " __clang_version__;
@@ -110,13 +110,23 @@ typedef int64_t s64;
 	   return old + ok;)
 
 #define DEFINE(name, T, accesses, ...) OP(name, T, __VA_ARGS__)
+/* clang-format off */
 PLAIN(DEFINE, u8)
-PLAIN(DEFINE, u16) PLAIN(DEFINE, u32) PLAIN(DEFINE, u64) SIGNED(DEFINE, s8) SIGNED(DEFINE, s16)
-	SIGNED(DEFINE, s32) SIGNED(DEFINE, s64) ATOMIC(DEFINE, u8) ATOMIC(DEFINE, u16)
-		ATOMIC(DEFINE, u32) ATOMIC(DEFINE, u64)
+PLAIN(DEFINE, u16)
+PLAIN(DEFINE, u32)
+PLAIN(DEFINE, u64)
+SIGNED(DEFINE, s8)
+SIGNED(DEFINE, s16)
+SIGNED(DEFINE, s32)
+SIGNED(DEFINE, s64)
+ATOMIC(DEFINE, u8)
+ATOMIC(DEFINE, u16)
+ATOMIC(DEFINE, u32)
+ATOMIC(DEFINE, u64)
+/* clang-format on */
 
-	/* Floating point, structures, and the pieces that a compiler may join or split. */
-	static uint64_t float_add(volatile void *v, uint64_t x)
+/* Floating point, structures, and the pieces that a compiler may join or split. */
+static uint64_t float_add(volatile void *v, uint64_t x)
 {
 	volatile float *p = v;
 
@@ -173,7 +183,7 @@ static uint64_t whole_struct(volatile void *v, uint64_t x)
 /* without volatile, the compiler may use what it likes, vectors too */
 static uint64_t plain_struct(volatile void *v, uint64_t x)
 {
-	struct regs *r = (struct regs *)v, zero = {0};
+	struct regs *r = (struct regs *)v, zero = { 0 };
 
 	r[2] = r[0];
 	r[3] = zero;
@@ -227,10 +237,12 @@ static unsigned char buffer[8192];
 		memcpy(&r, buffer + n - 1, 1);                 \
 		return r & 0xff;                               \
 	}
+/* clang-format off */
 #define EACH_COPY(DO)                                                                        \
 	DO(1)                                                                                \
 	DO(2) DO(3) DO(4) DO(5) DO(7) DO(8) DO(12) DO(15) DO(16) DO(24) DO(31) DO(32) DO(48) \
 		DO(63) DO(64) DO(100) DO(128) DO(200) DO(256) DO(512)
+/* clang-format on */
 EACH_COPY(COPY)
 
 /* The length is not known: the library's, which takes what the processor has. */
@@ -274,8 +286,8 @@ static uint64_t strings(volatile void *v, uint64_t x)
 	return strlen(p + 64) + (uint64_t)(strcmp(p + 64, text) == 0) + (x & 1);
 }
 
-#define ROW(name, T, accesses, ...) {#name "_" #T, name##_##T, sizeof(T), accesses},
-#define COPY_ROW(n)		    {"copy_" #n, copy_##n, 0, NULL},
+#define ROW(name, T, accesses, ...) { #name "_" #T, name##_##T, sizeof(T), accesses },
+#define COPY_ROW(n)		    { "copy_" #n, copy_##n, 0, NULL },
 #define OTHER(name)                  \
 	{                            \
 #name, name, 0, NULL \
@@ -284,8 +296,8 @@ const struct mmio_op mmio_ops[] = {
 	PLAIN(ROW, u8) PLAIN(ROW, u16) PLAIN(ROW, u32) PLAIN(ROW, u64) SIGNED(ROW, s8)
 		SIGNED(ROW, s16) SIGNED(ROW, s32) SIGNED(ROW, s64) ATOMIC(ROW, u8) ATOMIC(ROW, u16)
 			ATOMIC(ROW, u32) ATOMIC(ROW, u64)
-				EACH_COPY(COPY_ROW){"float_add", float_add, 4, NULL},
-	{"double_add", double_add, 8, NULL},
+				EACH_COPY(COPY_ROW){ "float_add", float_add, 4, NULL },
+	{ "double_add", double_add, 8, NULL },
 	OTHER(long_double),
 	OTHER(fields),
 	OTHER(whole_struct),

@@ -1,23 +1,28 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * polled_model: a device for tests/shim_polled.c, as a user would write one. Its doorbells are in polled pages, which a thread of its own opens and closes
- * at random, or keeps open. What it saw last of each doorbell it acknowledges in a register. It follows the rules of uvfio_polled_open() to
- * the letter: it looks after each open and close, and never while the pages are closed; what it finds changed then without a callback is an error.
+ * polled_model: a device for tests/shim_polled.c, as a user would write one. Its doorbells are in
+ * polled pages, which a thread of its own opens and closes at random, or keeps open. What it saw
+ * last of each doorbell it acknowledges in a register. It follows the rules of uvfio_polled_open()
+ * to the letter: it looks after each open and close, and never while the pages are closed; what it
+ * finds changed then without a callback is an error.
  *
  * BAR0, registers of 64 bits:
- *	page 0	trapped		0x000 CTRL    RW  0: closed; 1: opens and closes at random; 2: opens and stays open
- *				0x008 OPENS   RO  how often the pages were opened
- *				0x010 RESULT  RO  what uvfio_polled_open() said last, negated
- *				0x018 CALLS   RO  stores to polled pages that came as callbacks
- *				0x020 WRONG   RO  0, or what was wrong: doorbell << 32 | kind << 16 | the low bits of the value
- *				0x028 LOOKS   RO  how often it looked
- *				0x400 ACK     RO  one for each doorbell: what was seen last
- *	pages 1, 2	polled	doorbells 0 to 31, 256 bytes apart
- *	page 3		trapped	memory
- *	page 4		polled	doorbells 32 to 47
- *	page 5		unmapped, memory
- *	pages 6, 7	trapped	memory
- * Doorbell i has 8 >> (i & 3) bytes. Those of 8 bytes have a second one 128 bytes behind; what is stored there is stored to the first one before.
+ * 	page 0 trapped 0x000 CTRL RW 0: closed; 1: opens and closes at random; 2: opens and stays
+ * 	open
+ * 				0x008 OPENS   RO  how often the pages were opened
+ * 				0x010 RESULT  RO  what uvfio_polled_open() said last, negated
+ * 				0x018 CALLS   RO  stores to polled pages that came as callbacks
+ * 				0x020 WRONG RO 0, or what was wrong: doorbell << 32 | kind << 16 |
+ * 				the low bits of the value
+ * 				0x028 LOOKS   RO  how often it looked
+ * 				0x400 ACK     RO  one for each doorbell: what was seen last
+ * 	pages 1, 2	polled	doorbells 0 to 31, 256 bytes apart
+ * 	page 3		trapped	memory
+ * 	page 4		polled	doorbells 32 to 47
+ * 	page 5		unmapped, memory
+ * 	pages 6, 7	trapped	memory
+ * Doorbell i has 8 >> (i & 3) bytes. Those of 8 bytes have a second one 128 bytes behind; what is
+ * stored there is stored to the first one before.
  */
 #include <errno.h>
 #include <stdatomic.h>
@@ -96,7 +101,8 @@ static void wrong(struct polled *p, unsigned i, unsigned kind, uint64_t value)
 {
 	unsigned long long none = 0;
 
-	atomic_compare_exchange_strong(&p->wrong, &none, (uint64_t)i << 32 | kind << 16 | (value & 0xffff));
+	atomic_compare_exchange_strong(&p->wrong, &none,
+				       (uint64_t)i << 32 | kind << 16 | (value & 0xffff));
 }
 
 /* With lock. */
@@ -158,7 +164,8 @@ static void *watch(void *arg)
 		err = uvfio_polled_open(p->dev);
 		atomic_store(&p->result, (unsigned long long)-err);
 		open = !err;
-		if (err) { /* decoding is off, or nothing is mapped: what was open before has been closed */
+		/* decoding is off, or nothing is mapped: what was open before has been closed */
+		if (err) {
 			look_all(p);
 			nanosleep(&(struct timespec){ .tv_nsec = 100000 }, NULL);
 			continue;
@@ -202,7 +209,8 @@ static void follow(struct polled *p)
 	pthread_mutex_unlock(&p->life);
 }
 
-static int bar_read(struct uvfio_dev *dev, unsigned bar, uint64_t offset, unsigned size, uint64_t *value)
+static int bar_read(struct uvfio_dev *dev, unsigned bar, uint64_t offset, unsigned size,
+		    uint64_t *value)
 {
 	struct polled *p = uvfio_priv(dev);
 	uint64_t v = 0, at = offset & ~7ull;
@@ -216,22 +224,24 @@ static int bar_read(struct uvfio_dev *dev, unsigned bar, uint64_t offset, unsign
 		v = p->ack[(at - 0x400) / 8];
 		pthread_mutex_unlock(&p->lock);
 	} else {
-		v = at == 0x00 ? atomic_load(&p->ctrl) :
-		    at == 0x08 ? atomic_load(&p->opens) :
-		    at == 0x10 ? atomic_load(&p->result) :
-		    at == 0x18 ? atomic_load(&p->calls) :
-		    at == 0x20 ? atomic_load(&p->wrong) :
-		    at == 0x28 ? atomic_load(&p->looks) :
-				 0;
+		v = at == 0x00	 ? atomic_load(&p->ctrl)
+		    : at == 0x08 ? atomic_load(&p->opens)
+		    : at == 0x10 ? atomic_load(&p->result)
+		    : at == 0x18 ? atomic_load(&p->calls)
+		    : at == 0x20 ? atomic_load(&p->wrong)
+		    : at == 0x28 ? atomic_load(&p->looks)
+				 : 0;
 	}
 	*value = v >> 8 * (offset & 7);
 	return 0;
 }
 
-static int bar_write(struct uvfio_dev *dev, unsigned bar, uint64_t offset, unsigned size, uint64_t value)
+static int bar_write(struct uvfio_dev *dev, unsigned bar, uint64_t offset, unsigned size,
+		     uint64_t value)
 {
 	struct polled *p = uvfio_priv(dev);
-	unsigned page = (unsigned)(offset / PAGE), i = (page == 4 ? 32 : (page - 1) * 16) + (unsigned)(offset % PAGE / STRIDE);
+	unsigned page = (unsigned)(offset / PAGE),
+		 i = (page == 4 ? 32 : (page - 1) * 16) + (unsigned)(offset % PAGE / STRIDE);
 
 	if (atomic_exchange(&p->paused, false))
 		follow(p);
@@ -293,7 +303,9 @@ static void destroy(struct uvfio_dev *dev)
 
 static int create(struct uvfio_dev *dev)
 {
-	static const struct uvfio_ids ids = { .vendor = 0x1af4, .device = 0x7001, .class_code = 0xff0000 };
+	static const struct uvfio_ids ids = { .vendor = 0x1af4,
+					      .device = 0x7001,
+					      .class_code = 0xff0000 };
 	struct polled *p = calloc(1, sizeof(*p));
 	int err;
 
@@ -301,7 +313,8 @@ static int create(struct uvfio_dev *dev)
 		return -ENOMEM;
 	p->dev = dev;
 	p->seed = (unsigned)time(NULL);
-	if ((err = uvfio_set_ids(dev, &ids)) < 0 || (err = uvfio_add_bar(dev, 0, 8 * PAGE, UVFIO_BAR_64)) < 0 ||
+	if ((err = uvfio_set_ids(dev, &ids)) < 0 ||
+	    (err = uvfio_add_bar(dev, 0, 8 * PAGE, UVFIO_BAR_64)) < 0 ||
 	    (err = uvfio_set_pages(dev, 0, PAGE, 2 * PAGE, UVFIO_PAGE_POLLED)) < 0 ||
 	    (err = uvfio_set_pages(dev, 0, 4 * PAGE, PAGE, UVFIO_PAGE_POLLED)) < 0 ||
 	    (err = uvfio_set_pages(dev, 0, 5 * PAGE, PAGE, UVFIO_PAGE_UNMAPPED)) < 0 ||

@@ -1,12 +1,14 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * tests/sanitized.c: a VFIO client that is built with a sanitizer (tests/sanitized.sh). Its run time has handlers of SIGSEGV and SIGBUS, functions of libc of its own, and shadow memory for every address, those of
- * mapped BARs included. "good" must work, and each fault that is made on purpose must still be found.
+ * tests/sanitized.c: a VFIO client that is built with a sanitizer (tests/sanitized.sh). Its run
+ * time has handlers of SIGSEGV and SIGBUS, functions of libc of its own, and shadow memory for
+ * every address, those of mapped BARs included. "good" must work, and each fault that is made on
+ * purpose must still be found.
  */
-#include "shim.h"
-
 #include <pthread.h>
 #include <setjmp.h>
+
+#include "shim.h"
 
 static struct vfio v;
 static volatile uint32_t *regs;
@@ -29,8 +31,9 @@ static bool decode(bool on)
 }
 
 /*
- * ThreadSanitizer's run time makes atomic operations itself, since version 14 of LLVM with a lock of its own held, which a fault's handler would wait for: on a mapped BAR they must be the program's own
- * (docs/differences.md).
+ * ThreadSanitizer's run time makes atomic operations itself, since version 14 of LLVM with a lock
+ * of its own held, which a fault's handler would wait for: on a mapped BAR they must be the
+ * program's own (docs/differences.md).
  */
 #ifdef __clang__
 #define OWN_ATOMICS __attribute__((noinline, disable_sanitizer_instrumentation))
@@ -58,7 +61,8 @@ static void registers(void)
 	memcpy(two, ram + 1000, sizeof(two));
 	CHECK(!memcmp(one, two, sizeof(one)) && !memcmp(ram + 1000, one, sizeof(one)));
 	memset(ram + 5, 0xa5, sizeof(one));
-	CHECK(pread(v.device, two, sizeof(two), RAM + 5) == (ssize_t)sizeof(two) && two[0] == 0xa5 && two[299] == 0xa5);
+	CHECK(pread(v.device, two, sizeof(two), RAM + 5) == (ssize_t)sizeof(two) &&
+	      two[0] == 0xa5 && two[299] == 0xa5);
 }
 
 static void faults(void)
@@ -101,7 +105,10 @@ static void threads(void)
 	CHECK(*(volatile uint32_t *)ram == 3000);
 }
 
-/* An access of a mapped BAR may be the first thing that a thread does, before or while the run time makes it known. */
+/*
+ * An access of a mapped BAR may be the first thing that a thread does, before or while the run time
+ * makes it known.
+ */
 static pthread_barrier_t all_there;
 
 static void *first_access(void *arg)
@@ -129,9 +136,11 @@ static void storm(void)
 
 static void dma(void)
 {
-	uint8_t *p = mmap(NULL, 8192, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0), *heap = aligned_alloc(4096, 4096);
+	uint8_t *p = mmap(NULL, 8192, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0),
+		*heap = aligned_alloc(4096, 4096);
 
-	CHECK(!dma_map(&v, p, 0x10000, 4096) && !dma_map(&v, heap, 0x20000, 4096) && bus_master(&v));
+	CHECK(!dma_map(&v, p, 0x10000, 4096) && !dma_map(&v, heap, 0x20000, 4096) &&
+	      bus_master(&v));
 	memset(heap, 0x3c, 4096);
 	CHECK(engine(&v, TD_OP_COPY, 0x20000, 0x10000, 4096, 0) == TD_DMA_OK);
 	CHECK(!memcmp(p, heap, 4096));

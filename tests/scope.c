@@ -1,15 +1,18 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * tests/scope.c: a program whose stacks are small and whose threads are cancelled, on a device whose callbacks take much stack and are cancellation points (tests/scope_model.c). What the program's thread gives for
- * a call is what a system call takes; for an access of a mapped BAR it is the kernel's signal frame.
+ * tests/scope.c: a program whose stacks are small and whose threads are cancelled, on a device
+ * whose callbacks take much stack and are cancellation points (tests/scope_model.c). What the
+ * program's thread gives for a call is what a system call takes; for an access of a mapped BAR it
+ * is the kernel's signal frame.
  */
-#include "shim.h"
 #include <limits.h>
 #include <pthread.h>
 #include <stdatomic.h>
 #include <sys/auxv.h>
 #include <sys/uio.h>
 #include <ucontext.h>
+
+#include "shim.h"
 
 #define ROOM (1u << 20)
 
@@ -30,7 +33,8 @@ static void on_stack(void)
 /* Bytes of stack that @fn takes. */
 static size_t depth_of(void (*fn)(void))
 {
-	uint8_t *stack = mmap(NULL, ROOM, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	uint8_t *stack =
+		mmap(NULL, ROOM, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 	ucontext_t uc;
 	size_t i = 0;
 
@@ -121,9 +125,19 @@ static void a_raw_call(void)
 
 static void the_stack_stays_free(void)
 {
-	static const struct { const char *name; void (*fn)(void); bool frame; } calls[] = {
-		{ "a store to a mapped BAR", a_store, true }, { "a load from one", a_load, true }, { "pread", a_read, false }, { "pwrite", a_write, false },
-		{ "pwritev", a_vector, false }, { "ioctl", a_reset, false }, { "mmap and munmap of a BAR", an_unmap, false }, { "ioctl by the instruction", a_raw_call, true },
+	static const struct {
+		const char *name;
+		void (*fn)(void);
+		bool frame;
+	} calls[] = {
+		{ "a store to a mapped BAR", a_store, true },
+		{ "a load from one", a_load, true },
+		{ "pread", a_read, false },
+		{ "pwrite", a_write, false },
+		{ "pwritev", a_vector, false },
+		{ "ioctl", a_reset, false },
+		{ "mmap and munmap of a BAR", an_unmap, false },
+		{ "ioctl by the instruction", a_raw_call, true },
 	};
 	size_t least, frame, used;
 
@@ -137,7 +151,8 @@ static void the_stack_stays_free(void)
 	frame = depth_of(a_signal);
 	for (size_t i = 0; i < sizeof(calls) / sizeof(calls[0]); i++) {
 		used = depth_of(calls[i].fn);
-		printf("     %s: %zu bytes beside the kernel's part\n", calls[i].name, used - (calls[i].frame ? frame : least));
+		printf("     %s: %zu bytes beside the kernel's part\n", calls[i].name,
+		       used - (calls[i].frame ? frame : least));
 		CHECK(used <= (calls[i].frame ? frame : least) + 1024);
 	}
 }
@@ -148,7 +163,8 @@ static void *small(void *arg)
 {
 	uint32_t x = 7;
 
-	if (pwrite(v.device, &x, 4, 4) != 4 || pread(v.device, &x, 4, 4) != 4 || ioctl(v.device, VFIO_DEVICE_RESET))
+	if (pwrite(v.device, &x, 4, 4) != 4 || pread(v.device, &x, 4, 4) != 4 ||
+	    ioctl(v.device, VFIO_DEVICE_RESET))
 		return NULL;
 	bar[1] = 8;
 	return bar[1] == 8 ? arg : NULL;

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * scope_model: a device for tests/scope.c, as a user may write one: its callbacks take 100 KiB of stack, and call what is a cancellation point.
- * BAR0 has one register of 32 bits, which counts the stores to it, at 0, and memory for that many at 4.
+ * scope_model: a device for tests/scope.c, as a user may write one: its callbacks take 100 KiB of
+ * stack, and call what is a cancellation point. BAR0 has one register of 32 bits, which counts the
+ * stores to it, at 0, and memory for that many at 4.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -28,7 +29,8 @@ static void work(struct scope *s)
 	pthread_testcancel();
 }
 
-static int bar_read(struct uvfio_dev *dev, unsigned bar, uint64_t offset, unsigned size, uint64_t *value)
+static int bar_read(struct uvfio_dev *dev, unsigned bar, uint64_t offset, unsigned size,
+		    uint64_t *value)
 {
 	struct scope *s = uvfio_priv(dev);
 
@@ -37,7 +39,8 @@ static int bar_read(struct uvfio_dev *dev, unsigned bar, uint64_t offset, unsign
 	return 0;
 }
 
-static int bar_write(struct uvfio_dev *dev, unsigned bar, uint64_t offset, unsigned size, uint64_t value)
+static int bar_write(struct uvfio_dev *dev, unsigned bar, uint64_t offset, unsigned size,
+		     uint64_t value)
 {
 	struct scope *s = uvfio_priv(dev);
 
@@ -79,14 +82,17 @@ static void destroy(struct uvfio_dev *dev)
 
 static int create(struct uvfio_dev *dev)
 {
-	static const struct uvfio_ids ids = { .vendor = 0x1af4, .device = 0x7002, .class_code = 0xff0000 };
+	static const struct uvfio_ids ids = { .vendor = 0x1af4,
+					      .device = 0x7002,
+					      .class_code = 0xff0000 };
 	struct scope *s = calloc(1, sizeof(*s));
 	int err;
 
 	if (!s)
 		return uvfio_error(dev, "no memory");
 	s->null = open("/dev/null", O_WRONLY | O_CLOEXEC);
-	if (s->null < 0 || (err = uvfio_set_ids(dev, &ids)) < 0 || (err = uvfio_add_bar(dev, 0, 4096, 0)) < 0 || (err = uvfio_add_pcie(dev, true)) < 0) {
+	if (s->null < 0 || (err = uvfio_set_ids(dev, &ids)) < 0 ||
+	    (err = uvfio_add_bar(dev, 0, 4096, 0)) < 0 || (err = uvfio_add_pcie(dev, true)) < 0) {
 		if (s->null < 0)
 			err = uvfio_error(dev, "/dev/null: %s", strerror(errno));
 		else

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * tests/shim.h: what the programs tests/shim_*.c share. Each is a VFIO client of its own that runs under `uvfio run --device testdev --`, and knows
- * nothing of uvfio but the map of testdev's registers (docs/testdev.md). Each case prints "ok NAME" or "FAIL NAME: what".
+ * tests/shim.h: what the programs tests/shim_*.c share. Each is a VFIO client of its own that runs
+ * under `uvfio run --device testdev --`, and knows nothing of uvfio but the map of testdev's
+ * registers (docs/testdev.md). Each case prints "ok NAME" or "FAIL NAME: what".
  */
 #ifndef TESTS_SHIM_H
 #define TESTS_SHIM_H
@@ -29,32 +30,32 @@
 #define RAM	0ull	     /* BAR0 */
 
 /* testdev's registers that are used here */
-#define TD_ID	      0x000
-#define TD_SCRATCH32  0x024
-#define TD_SCRATCH64  0x028
-#define TD_DMA_SRC    0x080
-#define TD_DMA_DST    0x088
-#define TD_DMA_LEN    0x090
-#define TD_DMA_CMD    0x098
-#define TD_DMA_STATUS 0x09c
+#define TD_ID	       0x000
+#define TD_SCRATCH32   0x024
+#define TD_SCRATCH64   0x028
+#define TD_DMA_SRC     0x080
+#define TD_DMA_DST     0x088
+#define TD_DMA_LEN     0x090
+#define TD_DMA_CMD     0x098
+#define TD_DMA_STATUS  0x09c
 #define TD_DMA_PATTERN 0x0a0
-#define TD_ID_VALUE   0x54465655u
-#define TD_OP_COPY    1u
-#define TD_OP_FILL    2u
-#define TD_DMA_OK     2u
-#define TD_DMA_FAULT  3u
+#define TD_ID_VALUE    0x54465655u
+#define TD_OP_COPY     1u
+#define TD_OP_FILL     2u
+#define TD_DMA_OK      2u
+#define TD_DMA_FAULT   3u
 
 static int case_failed;
 static int any_failed;
 
-#define CHECK(x)                                                                                              \
-	do {                                                                                                  \
-		errno = 0;                                                                                    \
-		if (!(x)) {                                                                                   \
-			case_failed = 1;                                                                      \
-			printf("     %s:%d: not so: %s (errno %d %s)\n", __FILE__, __LINE__, #x, errno,       \
-			       strerror(errno));                                                              \
-		}                                                                                             \
+#define CHECK(x)                                                                                 \
+	do {                                                                                     \
+		errno = 0;                                                                       \
+		if (!(x)) {                                                                      \
+			case_failed = 1;                                                         \
+			printf("     %s:%d: not so: %s (errno %d %s)\n", __FILE__, __LINE__, #x, \
+			       errno, strerror(errno));                                          \
+		}                                                                                \
 	} while (0)
 /* a call that must fail with just this error */
 #define FAILS(x, e) CHECK((x) == -1 && errno == (e))
@@ -87,7 +88,8 @@ static inline struct vfio vfio_open(void)
 	v.group = open_group();
 	if (v.container < 0 || v.group < 0)
 		return v;
-	if (ioctl(v.group, VFIO_GROUP_SET_CONTAINER, &v.container) || ioctl(v.container, VFIO_SET_IOMMU, VFIO_TYPE1v2_IOMMU))
+	if (ioctl(v.group, VFIO_GROUP_SET_CONTAINER, &v.container) ||
+	    ioctl(v.container, VFIO_SET_IOMMU, VFIO_TYPE1v2_IOMMU))
 		return v;
 	v.device = ioctl(v.group, VFIO_GROUP_GET_DEVICE_FD, ADDRESS);
 	return v;
@@ -130,8 +132,12 @@ static inline bool works(const struct vfio *v)
 
 static inline long dma_map(const struct vfio *v, void *p, uint64_t iova, uint64_t size)
 {
-	struct vfio_iommu_type1_dma_map m = { .argsz = sizeof(m), .flags = VFIO_DMA_MAP_FLAG_READ | VFIO_DMA_MAP_FLAG_WRITE,
-					      .vaddr = (uintptr_t)p, .iova = iova, .size = size };
+	struct vfio_iommu_type1_dma_map m = { .argsz = sizeof(m),
+					      .flags = VFIO_DMA_MAP_FLAG_READ |
+						       VFIO_DMA_MAP_FLAG_WRITE,
+					      .vaddr = (uintptr_t)p,
+					      .iova = iova,
+					      .size = size };
 
 	return ioctl(v->container, VFIO_IOMMU_MAP_DMA, &m);
 }
@@ -154,7 +160,8 @@ static inline bool bus_master(const struct vfio *v)
 }
 
 /* One command of the DMA engine; returns its status. */
-static inline uint32_t engine(const struct vfio *v, uint32_t op, uint64_t src, uint64_t dst, uint64_t len, uint32_t pattern)
+static inline uint32_t engine(const struct vfio *v, uint32_t op, uint64_t src, uint64_t dst,
+			      uint64_t len, uint32_t pattern)
 {
 	put64(v->device, TD_DMA_SRC, src);
 	put64(v->device, TD_DMA_DST, dst);
@@ -182,7 +189,10 @@ static inline long raw_call(long nr, long a, long b, long c, long d, long e, lon
 	register long r9 __asm__("r9") = f;
 	long ret;
 
-	__asm__ volatile("syscall" : "=a"(ret) : "a"(nr), "D"(a), "S"(b), "d"(c), "r"(r10), "r"(r8), "r"(r9) : "rcx", "r11", "memory");
+	__asm__ volatile("syscall"
+			 : "=a"(ret)
+			 : "a"(nr), "D"(a), "S"(b), "d"(c), "r"(r10), "r"(r8), "r"(r9)
+			 : "rcx", "r11", "memory");
 	return ret;
 }
 #endif

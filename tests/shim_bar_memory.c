@@ -1,18 +1,19 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * shim_bar_memory: a mapped BAR stays one, whatever system call on memory a program makes, through libc or past it. tests/oracle/memory.c compares the answers with a
- * kernel's; here is what depends on the machine, and what has to do with uvfio itself.
+ * shim_bar_memory: a mapped BAR stays one, whatever system call on memory a program makes, through
+ * libc or past it. tests/oracle/memory.c compares the answers with a kernel's; here is what depends
+ * on the machine, and what has to do with uvfio itself.
  */
-#include "shim.h"
-
 #include <linux/userfaultfd.h>
 #include <setjmp.h>
 #include <sys/resource.h>
 #include <sys/shm.h>
 #include <sys/uio.h>
 
-#define PAGE 4096ul
-#define BOTH (PROT_READ | PROT_WRITE)
+#include "shim.h"
+
+#define PAGE	 4096ul
+#define BOTH	 (PROT_READ | PROT_WRITE)
 #define NR_MSEAL 462
 
 static sigjmp_buf jump;
@@ -92,7 +93,8 @@ static void protection(void)
 	char *mem = mmap(NULL, PAGE, BOTH, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 	int key = pkey_alloc(0, 0);
 
-	CHECK(pkey_mprotect((void *)regs, PAGE, BOTH, 0) == pkey_mprotect(mem, PAGE, BOTH, 0) && is_device(regs));
+	CHECK(pkey_mprotect((void *)regs, PAGE, BOTH, 0) == pkey_mprotect(mem, PAGE, BOTH, 0) &&
+	      is_device(regs));
 	if (key >= 0) {
 		CHECK(!pkey_mprotect((void *)regs, PAGE, BOTH, key) && is_device(regs));
 		CHECK(!pkey_set(key, PKEY_DISABLE_ACCESS) && fault(regs) == SIGSEGV);
@@ -108,11 +110,14 @@ static void past_libc(void)
 {
 	begin();
 	for (int i = 0; i < 3; i++) {
-		CHECK(!raw_call(SYS_mprotect, (long)regs, 2 * PAGE, i & 1 ? PROT_READ : BOTH, 0, 0, 0));
+		CHECK(!raw_call(SYS_mprotect, (long)regs, 2 * PAGE, i & 1 ? PROT_READ : BOTH, 0, 0,
+				0));
 		CHECK(is_device(regs));
 	}
-	CHECK(!raw_call(SYS_pkey_mprotect, (long)regs, 2 * PAGE, BOTH, -1, 0, 0) && is_device(regs));
-	CHECK(!raw_call(SYS_madvise, (long)regs, 2 * PAGE, MADV_DONTNEED, 0, 0, 0) && is_device(regs));
+	CHECK(!raw_call(SYS_pkey_mprotect, (long)regs, 2 * PAGE, BOTH, -1, 0, 0) &&
+	      is_device(regs));
+	CHECK(!raw_call(SYS_madvise, (long)regs, 2 * PAGE, MADV_DONTNEED, 0, 0, 0) &&
+	      is_device(regs));
 	/* a call of the kernel's fails, it does not find zeroes */
 	uint32_t x = 1;
 	struct iovec mine = { &x, 4 }, its = { (void *)regs, 4 };
@@ -126,7 +131,8 @@ static void past_libc(void)
 	/* a moved one is nowhere, rather than memory */
 	char *to = mmap(NULL, PAGE, BOTH, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 
-	CHECK(raw_call(SYS_mremap, (long)regs, PAGE, PAGE, MREMAP_MAYMOVE | MREMAP_FIXED, (long)to, 0) == (long)to);
+	CHECK(raw_call(SYS_mremap, (long)regs, PAGE, PAGE, MREMAP_MAYMOVE | MREMAP_FIXED, (long)to,
+		       0) == (long)to);
 	CHECK(fault((void *)to) == SIGSEGV && fault(regs) == SIGSEGV);
 	munmap(to, PAGE);
 	end();
@@ -157,16 +163,20 @@ static void moved(void)
 	room = mmap(NULL, 8 * PAGE, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 	CHECK(mmap(room, PAGE, BOTH, MAP_SHARED | MAP_FIXED, v.device, (off_t)REGS) == room);
 	CHECK(mmap(room + PAGE, PAGE, BOTH, MAP_SHARED | MAP_FIXED, shared, 0) == room + PAGE);
-	CHECK(mmap(room + 2 * PAGE, PAGE, PROT_READ, MAP_SHARED | MAP_FIXED, v.device, (off_t)(REGS + PAGE)) == room + 2 * PAGE);
+	CHECK(mmap(room + 2 * PAGE, PAGE, PROT_READ, MAP_SHARED | MAP_FIXED, v.device,
+		   (off_t)(REGS + PAGE)) == room + 2 * PAGE);
 	CHECK(!dma_map(&v, room + PAGE, 0x10000, PAGE));
-	CHECK(mremap(room, 3 * PAGE, 3 * PAGE, MREMAP_MAYMOVE | MREMAP_FIXED, room + 4 * PAGE) == room + 4 * PAGE);
+	CHECK(mremap(room, 3 * PAGE, 3 * PAGE, MREMAP_MAYMOVE | MREMAP_FIXED, room + 4 * PAGE) ==
+	      room + 4 * PAGE);
 	to = (void *)(room + 4 * PAGE);
 	dma = (void *)(room + 5 * PAGE);
-	CHECK(is_device(to) && fault((void *)room) == SIGSEGV && fault((void *)(room + 2 * PAGE)) == SIGSEGV);
+	CHECK(is_device(to) && fault((void *)room) == SIGSEGV &&
+	      fault((void *)(room + 2 * PAGE)) == SIGSEGV);
 	CHECK(!fault(to + 2 * PAGE / 4) && store_fault(to + 2 * PAGE / 4) == SIGSEGV);
 	CHECK(engine(&v, TD_OP_FILL, 0, 0x10000, 4, 0x1234) == TD_DMA_OK && *dma == 0x1234);
 	/* over memory that the device has: the device keeps it */
-	CHECK(mremap((void *)to, PAGE, PAGE, MREMAP_MAYMOVE | MREMAP_FIXED, (void *)dma) == dma && is_device(dma));
+	CHECK(mremap((void *)to, PAGE, PAGE, MREMAP_MAYMOVE | MREMAP_FIXED, (void *)dma) == dma &&
+	      is_device(dma));
 	CHECK(engine(&v, TD_OP_FILL, 0, 0x10000, 4, 0x4321) == TD_DMA_OK && is_device(dma));
 	/* it keeps the device open wherever it is */
 	munmap((void *)regs, 2 * PAGE);
@@ -190,8 +200,10 @@ static void locking(void)
 	begin();
 	ram = mmap(NULL, len, BOTH, MAP_SHARED, v.device, RAM);
 	mem = mmap(NULL, PAGE, BOTH, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-	CHECK(!mlock((void *)regs, 2 * PAGE) && !mlock2((void *)regs, 2 * PAGE, MLOCK_ONFAULT) && !status_kb("VmLck:"));
-	CHECK(!syscall(SYS_mlock, regs, 2 * PAGE) && !syscall(SYS_mlock2, regs, PAGE, 0) && !status_kb("VmLck:"));
+	CHECK(!mlock((void *)regs, 2 * PAGE) && !mlock2((void *)regs, 2 * PAGE, MLOCK_ONFAULT) &&
+	      !status_kb("VmLck:"));
+	CHECK(!syscall(SYS_mlock, regs, 2 * PAGE) && !syscall(SYS_mlock2, regs, PAGE, 0) &&
+	      !status_kb("VmLck:"));
 	CHECK(!mlock(mem, PAGE) && status_kb("VmLck:") == 4 && !munlock(mem, PAGE));
 	munmap(ram, len);
 	ram = mmap(NULL, len, BOTH, MAP_SHARED | MAP_LOCKED, v.device, RAM);
@@ -200,7 +212,8 @@ static void locking(void)
 	CHECK(!getrlimit(RLIMIT_MEMLOCK, &was));
 	pid = fork();
 	if (!pid) {
-		if (setrlimit(RLIMIT_MEMLOCK, &small) || (!geteuid() && setresuid(65534, 65534, 65534)))
+		if (setrlimit(RLIMIT_MEMLOCK, &small) ||
+		    (!geteuid() && setresuid(65534, 65534, 65534)))
 			_exit(2);
 		/* the mapping is the parent's, what the calls say of it is not */
 		if (mlock(ram, len) || mlock((char *)ram + 1, len) != -1 || errno != ENOMEM)
@@ -254,7 +267,8 @@ static void shared_segment(void)
 	CHECK(at == regs && *regs == 0);
 	/* the BAR is forgotten there: what it is now is memory, to all calls */
 	*regs = 5;
-	CHECK(!madvise((void *)regs, PAGE, MADV_DODUMP) && !mprotect((void *)regs, PAGE, PROT_READ) && *regs == 5);
+	CHECK(!madvise((void *)regs, PAGE, MADV_DODUMP) &&
+	      !mprotect((void *)regs, PAGE, PROT_READ) && *regs == 5);
 	CHECK(!shmdt(at) && !shmctl(id, IPC_RMID, NULL));
 	end();
 }

@@ -1,11 +1,14 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* shim_bars: mapped BARs. Every load and store is the device's, of the width of the instruction; what no device answers is SIGBUS. */
-#include "shim.h"
-
+/*
+ * shim_bars: mapped BARs. Every load and store is the device's, of the width of the instruction;
+ * what no device answers is SIGBUS.
+ */
 #include <pthread.h>
 #include <setjmp.h>
 #include <sys/socket.h>
 #include <sys/uio.h>
+
+#include "shim.h"
 
 #define BAR0_SIZE 65536ul
 
@@ -18,7 +21,7 @@ static void on_fault(int sig, siginfo_t *info, void *uc)
 	siglongjmp(jump, sig);
 }
 
-static void catch(void)
+static void catch (void)
 {
 	struct sigaction sa = { .sa_sigaction = on_fault, .sa_flags = SA_SIGINFO };
 
@@ -64,7 +67,8 @@ static void registers(void)
 	CHECK(pread(v.device, &seen, 4, (off_t)REGS + TD_SCRATCH32) == 4 && seen == 0x11223344);
 	*(volatile uint32_t *)(r + TD_SCRATCH32) |= 0x88000000;
 	CHECK(*(volatile uint32_t *)(r + TD_SCRATCH32) == 0x99223344);
-	CHECK(__atomic_exchange_n((uint32_t *)(r + TD_SCRATCH32), 7, __ATOMIC_SEQ_CST) == 0x99223344);
+	CHECK(__atomic_exchange_n((uint32_t *)(r + TD_SCRATCH32), 7, __ATOMIC_SEQ_CST) ==
+	      0x99223344);
 	CHECK(__atomic_fetch_add((uint32_t *)(r + TD_SCRATCH32), 3, __ATOMIC_SEQ_CST) == 7);
 	CHECK(*(volatile uint32_t *)(r + TD_SCRATCH32) == 10);
 	*(volatile uint64_t *)(r + TD_SCRATCH64) = 0x0123456789abcdefull;
@@ -78,7 +82,8 @@ static void registers(void)
 	memcpy(two, (char *)ram + 3, sizeof(two));
 	CHECK(!memcmp(one, two, sizeof(one)));
 	memset((char *)ram + 5, 0x5a, 100);
-	CHECK(pread(v.device, two, 200, 0) == 200 && two[5] == 0x5a && two[104] == 0x5a && two[105] == one[102]);
+	CHECK(pread(v.device, two, 200, 0) == 200 && two[5] == 0x5a && two[104] == 0x5a &&
+	      two[105] == one[102]);
 	munmap((void *)ram, BAR0_SIZE);
 	munmap((void *)r, 4096);
 	vfio_close(&v);
@@ -105,7 +110,7 @@ static void faults(void)
 	uint16_t command;
 	uint32_t x = 0;
 
-	catch();
+	catch ();
 	CHECK(!store(p, 5) && !load(p, &x) && x == 5);
 	/* decoding off */
 	CHECK(pread(v.device, &command, 2, CONFIG + PCI_COMMAND) == 2);
@@ -171,21 +176,25 @@ static unsigned count(const char *text, const char *what)
 }
 
 /* a call that must fail with EFAULT and say in the log which memory, of what call */
-#define EFAULTS(call, name)                                                                                         \
-	do {                                                                                                        \
-		const char *said;                                                                                   \
-		long rc;                                                                                            \
-		int e;                                                                                              \
-		log_begin();                                                                                        \
-		rc = (call);                                                                                        \
-		e = errno;                                                                                          \
-		said = log_end();                                                                                   \
-		CHECK(rc == -1 && e == EFAULT);                                                                     \
-		CHECK(count(said, "warn: " ADDRESS ": " name ": its memory is mapped region 0 at 0x10,") == 1);     \
-		CHECK(count(said, "\n") == 1);                                                                      \
+#define EFAULTS(call, name)                                                          \
+	do {                                                                         \
+		const char *said;                                                    \
+		long rc;                                                             \
+		int e;                                                               \
+		log_begin();                                                         \
+		rc = (call);                                                         \
+		e = errno;                                                           \
+		said = log_end();                                                    \
+		CHECK(rc == -1 && e == EFAULT);                                      \
+		CHECK(count(said, "warn: " ADDRESS ": " name                         \
+				  ": its memory is mapped region 0 at 0x10,") == 1); \
+		CHECK(count(said, "\n") == 1);                                       \
 	} while (0)
 
-/* The kernel does not come in: a page that faults is EFAULT to it. The log says so, once for each call, but not without end. */
+/*
+ * The kernel does not come in: a page that faults is EFAULT to it. The log says so, once for each
+ * call, but not without end.
+ */
 static void kernel_access(void)
 {
 	struct vfio v = vfio_open();
@@ -252,7 +261,9 @@ static void deaths(void)
 		volatile uint32_t *p = map(&v, RAM, 4096, PROT_READ);
 		uint16_t command = 0;
 
-		_exit(p == MAP_FAILED || pwrite(v.device, &command, 2, CONFIG + PCI_COMMAND) != 2 ? 2 : (int)*p & 1);
+		_exit(p == MAP_FAILED || pwrite(v.device, &command, 2, CONFIG + PCI_COMMAND) != 2
+			      ? 2
+			      : (int)*p & 1);
 	}
 	CHECK(waitpid(pid, &status, 0) == pid);
 	CHECK(WIFSIGNALED(status) && WTERMSIG(status) == SIGBUS);
@@ -271,7 +282,8 @@ static void outlives(void)
 	munmap((void *)p, 4096);
 	CHECK((p[1024] = 3) == 3 && p[1024] == 3);
 	FAILS(open(GROUP, O_RDWR), EBUSY);
-	CHECK(mmap((void *)(p + 1024), 4096, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0) == p + 1024);
+	CHECK(mmap((void *)(p + 1024), 4096, PROT_READ | PROT_WRITE,
+		   MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0) == p + 1024);
 	CHECK(p[1024] == 0); /* plain memory now */
 	v = vfio_open();
 	CHECK(v.device >= 0);
@@ -283,25 +295,30 @@ static void fixed(void)
 {
 	struct vfio v = vfio_open();
 	char *hole = mmap(NULL, 4 * 4096, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-	volatile uint32_t *p = mmap(hole + 4096, 8192, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_FIXED, v.device, 4096);
+	volatile uint32_t *p = mmap(hole + 4096, 8192, PROT_READ | PROT_WRITE,
+				    MAP_SHARED | MAP_FIXED, v.device, 4096);
 	uint32_t x;
 
 	CHECK((char *)p == hole + 4096);
 	p[0] = 0xabcd;
 	CHECK(pread(v.device, &x, 4, 4096) == 4 && x == 0xabcd);
-	FAILS((long)mmap(hole + 4096, 4096, PROT_READ, MAP_SHARED | MAP_FIXED_NOREPLACE, v.device, 0), EEXIST);
+	FAILS((long)mmap(hole + 4096, 4096, PROT_READ, MAP_SHARED | MAP_FIXED_NOREPLACE, v.device,
+			 0),
+	      EEXIST);
 	/* another BAR over its first page */
-	CHECK(mmap(hole + 4096, 4096, PROT_READ, MAP_SHARED | MAP_FIXED, v.device, (off_t)REGS) == hole + 4096);
+	CHECK(mmap(hole + 4096, 4096, PROT_READ, MAP_SHARED | MAP_FIXED, v.device, (off_t)REGS) ==
+	      hole + 4096);
 	CHECK(p[TD_ID / 4] == TD_ID_VALUE);
 	FAILS((long)mremap(hole + 4096, 4096, 8192, MREMAP_MAYMOVE), EFAULT);
 	/* smaller: its end is gone */
-	catch();
+	catch ();
 	CHECK(mremap(hole + 4096, 8192, 4096, 0) == hole + 4096 && p[TD_ID / 4] == TD_ID_VALUE);
 	CHECK(load(p + 1024, &x) == SIGSEGV && last.si_code == SEGV_MAPERR);
 	signal(SIGSEGV, SIG_DFL);
 	signal(SIGBUS, SIG_DFL);
 	/* mprotect over plain memory and a BAR: each gets its own */
-	CHECK(mmap(hole + 8192, 4096, PROT_READ, MAP_SHARED | MAP_FIXED, v.device, 8192) == hole + 8192);
+	CHECK(mmap(hole + 8192, 4096, PROT_READ, MAP_SHARED | MAP_FIXED, v.device, 8192) ==
+	      hole + 8192);
 	CHECK(!mprotect(hole, 4 * 4096, PROT_READ | PROT_WRITE));
 	hole[0] = 'h';
 	hole[3 * 4096] = 'i';
@@ -310,7 +327,8 @@ static void fixed(void)
 	CHECK(pread(v.device, &x, 4, 8192) == 4 && x == 0xfeed);
 	/* one string over three mappings */
 	for (int i = 0; i < 3; i++)
-		CHECK(mmap(hole + i * 4096, 4096, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_FIXED, v.device, 4096 * (2 - i)) == hole + i * 4096);
+		CHECK(mmap(hole + i * 4096, 4096, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_FIXED,
+			   v.device, 4096 * (2 - i)) == hole + i * 4096);
 	char *end = hole;
 	size_t n = 3 * 4096;
 	__asm__ volatile("cld; rep stosb" : "+D"(end), "+c"(n) : "a"(0x77) : "memory");
@@ -331,7 +349,7 @@ static void dma_and_fork(void)
 	pid_t pid;
 
 	CHECK(!dma_map(&v, (void *)p, 0x100000, BAR0_SIZE));
-	catch();
+	catch ();
 	pid = fork();
 	if (!pid)
 		_exit(load(p, &x) != SIGBUS);
@@ -455,7 +473,8 @@ static void ends_elsewhere(void)
 }
 
 /*
- * Addresses are used again at once: what a munmap frees, another thread has before the call is over. @arg: stop.
+ * Addresses are used again at once: what a munmap frees, another thread has before the call is
+ * over. @arg: stop.
  */
 static void *reuses(void *arg)
 {
@@ -482,7 +501,7 @@ static void address_again(void)
 	pthread_t t;
 	int stop = 0;
 
-	catch();
+	catch ();
 	CHECK(!pthread_create(&t, NULL, reuses, &stop));
 	for (long i = 0; i < 20000; i++) {
 		void *q = map(&v, REGS, 4096, PROT_READ);

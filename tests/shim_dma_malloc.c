@@ -4,12 +4,13 @@
  * does, while devices have that memory and other threads map and unmap for DMA. Nothing of uvfio
  * may allocate under a lock that the munmap waits for. Ends by count; a hang is a failure.
  */
-#include "shim.h"
 #include <malloc.h>
 #include <pthread.h>
 
-#define PAGE   4096ul
-#define ROUNDS 1500
+#include "shim.h"
+
+#define PAGE	4096ul
+#define ROUNDS	1500
 #define MAPPERS 3
 
 /* ---- the allocator: a mapping for each block, the block behind its first page ---- */
@@ -104,9 +105,9 @@ static void *mapper(void *arg)
 			.iova = (id << 36) + ((uint64_t)(rand_r(&seed) % 1024) << 24),
 			.size = n,
 		};
-		struct vfio_iommu_type1_dma_unmap unmap = {
-			.argsz = sizeof(unmap), .iova = map.iova, .size = n
-		};
+		struct vfio_iommu_type1_dma_unmap unmap = { .argsz = sizeof(unmap),
+							    .iova = map.iova,
+							    .size = n };
 
 		memset(p, 1, n);
 		bad += ioctl(container, VFIO_IOMMU_MAP_DMA, &map) != 0;

@@ -1,21 +1,24 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * shim_dma_memory: kinds of memory, mapped for DMA, and what the program does to it afterwards. The kernel has pinned the pages, and the rights of the
- * device are those of MAP_DMA: whatever comes later, the device reads and writes the same pages. A program that still sees them sees what the device writes.
+ * shim_dma_memory: kinds of memory, mapped for DMA, and what the program does to it afterwards. The
+ * kernel has pinned the pages, and the rights of the device are those of MAP_DMA: whatever comes
+ * later, the device reads and writes the same pages. A program that still sees them sees what the
+ * device writes.
  */
-#include "shim.h"
 #include <dlfcn.h>
 #include <malloc.h>
 #include <pthread.h>
 #include <sys/shm.h>
 #include <sys/uio.h>
 
+#include "shim.h"
+
 #ifndef MADV_DONTNEED_LOCKED
 #define MADV_DONTNEED_LOCKED 24 /* Linux 5.18 */
 #endif
 #ifndef MADV_GUARD_INSTALL
 #define MADV_GUARD_INSTALL 102 /* Linux 6.13 */
-#define MADV_GUARD_REMOVE 103
+#define MADV_GUARD_REMOVE  103
 #endif
 
 #define SIZE (4 * 4096ul)
@@ -29,7 +32,8 @@ static void start(void)
 {
 	v = vfio_open();
 	back = mmap(NULL, 4 * SIZE, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
-	if (v.device < 0 || back == MAP_FAILED || !bus_master(&v) || dma_map(&v, back, BACK, 4 * SIZE)) {
+	if (v.device < 0 || back == MAP_FAILED || !bus_master(&v) ||
+	    dma_map(&v, back, BACK, 4 * SIZE)) {
 		printf("FAIL start: errno %d\n", errno);
 		exit(1);
 	}
@@ -116,7 +120,8 @@ static void report(const char *what, const char *kind)
 
 static void protection(unsigned char *p)
 {
-	static const int prots[] = { PROT_NONE, PROT_READ, PROT_READ | PROT_EXEC, PROT_READ | PROT_WRITE };
+	static const int prots[] = { PROT_NONE, PROT_READ, PROT_READ | PROT_EXEC,
+				     PROT_READ | PROT_WRITE };
 
 	memset(p, 0x11, SIZE);
 	CHECK(!dma_map(&v, p, IOVA, SIZE));
@@ -132,7 +137,8 @@ static void protection(unsigned char *p)
 		CHECK(device_writes(4000, 200, (unsigned char)(value + 1)));
 		CHECK(device_reads(4000, 200, (unsigned char)(value + 1)));
 		CHECK(!mprotect(p, SIZE, PROT_READ));
-		CHECK(all(p, 4000, value) && all(p + 4000, 200, (unsigned char)(value + 1)) && all(p + 4200, SIZE - 4200, value));
+		CHECK(all(p, 4000, value) && all(p + 4000, 200, (unsigned char)(value + 1)) &&
+		      all(p + 4200, SIZE - 4200, value));
 		CHECK(device_writes(0, SIZE, (unsigned char)(value + 1)));
 		CHECK(all(p, SIZE, (unsigned char)(value + 1)));
 	}
@@ -146,14 +152,20 @@ static void protection(unsigned char *p)
 	CHECK(!raw_call(SYS_mprotect, (long)p, SIZE, PROT_NONE, 0, 0, 0));
 	CHECK(device_reads(0, SIZE, 0x51));
 	CHECK(!munmap(p, SIZE));
-	CHECK(device_reads(0, SIZE, 0x51) && device_writes(0, SIZE, 0x52) && device_reads(0, SIZE, 0x52));
+	CHECK(device_reads(0, SIZE, 0x51) && device_writes(0, SIZE, 0x52) &&
+	      device_reads(0, SIZE, 0x52));
 	CHECK(dma_unmap(&v, IOVA, SIZE) == SIZE);
 }
 
-/* What the device may do is what MAP_DMA said: not more than that when the program's protection is gone round. */
+/*
+ * What the device may do is what MAP_DMA said: not more than that when the program's protection is
+ * gone round.
+ */
 static void rights_of_map(void)
 {
-	struct vfio_iommu_type1_dma_map m = { .argsz = sizeof(m), .flags = VFIO_DMA_MAP_FLAG_READ, .iova = IOVA, .size = SIZE };
+	struct vfio_iommu_type1_dma_map m = {
+		.argsz = sizeof(m), .flags = VFIO_DMA_MAP_FLAG_READ, .iova = IOVA, .size = SIZE
+	};
 	unsigned char *p = anonymous();
 
 	memset(p, 0x11, SIZE);
@@ -220,16 +232,19 @@ static void protection_key(void)
 	munmap(p, SIZE);
 }
 
-
 /* ---- the program takes memory away, or puts something else there ---- */
 
-/* The device has what it had: @value. It writes, and what lies at @other (may be NULL) is none of its business. */
+/*
+ * The device has what it had: @value. It writes, and what lies at @other (may be NULL) is none of
+ * its business.
+ */
 static void device_keeps(size_t at, size_t len, unsigned char value, const unsigned char *other)
 {
 	unsigned char first = other ? *other : 0;
 
 	CHECK(device_reads(at, len, value));
-	CHECK(device_writes(at, len, (unsigned char)(value + 1)) && device_reads(at, len, (unsigned char)(value + 1)));
+	CHECK(device_writes(at, len, (unsigned char)(value + 1)) &&
+	      device_reads(at, len, (unsigned char)(value + 1)));
 	CHECK(!other || all(other, len, first));
 	CHECK(device_writes(at, len, value));
 }
@@ -241,7 +256,8 @@ static bool is_mapped(const void *p)
 
 static unsigned char *over(unsigned char *p, size_t len, unsigned char value)
 {
-	unsigned char *q = mmap(p, len, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0);
+	unsigned char *q = mmap(p, len, PROT_READ | PROT_WRITE,
+				MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0);
 
 	CHECK(q == p);
 	memset(q, value, len);
@@ -254,16 +270,16 @@ static void losses(const struct kind *k)
 	unsigned char *p = k->get(), *q;
 	int self;
 
-#define BEGIN()                                            \
-	do {                                               \
-		p = k->get();                              \
-		memset(p, 0x11, SIZE);                     \
-		CHECK(!dma_map(&v, p, IOVA, SIZE));        \
+#define BEGIN()                                     \
+	do {                                        \
+		p = k->get();                       \
+		memset(p, 0x11, SIZE);              \
+		CHECK(!dma_map(&v, p, IOVA, SIZE)); \
 	} while (0)
-#define END()                                              \
-	do {                                               \
-		CHECK(dma_unmap(&v, IOVA, SIZE) == SIZE);  \
-		munmap(p, SIZE);                           \
+#define END()                                             \
+	do {                                              \
+		CHECK(dma_unmap(&v, IOVA, SIZE) == SIZE); \
+		munmap(p, SIZE);                          \
 	} while (0)
 	munmap(p, SIZE);
 	BEGIN();
@@ -340,7 +356,8 @@ static void losses(const struct kind *k)
 		CHECK(!remap_file_pages(p, 4096, 0, 2, 0));
 		device_keeps(0, SIZE, 0x11, NULL);
 		/* page 2 is seen at page 0 now */
-		CHECK(device_writes(8192, 4096, 0x44) && all(p, 4096, 0x44) && device_reads(0, 4096, 0x11));
+		CHECK(device_writes(8192, 4096, 0x44) && all(p, 4096, 0x44) &&
+		      device_reads(0, 4096, 0x11));
 		END();
 	}
 }
@@ -356,10 +373,13 @@ static void have_both(unsigned char *p, size_t at, size_t len)
 /* Private memory moves, and the devices with it. */
 static void moves(const struct kind *k)
 {
-	unsigned char *p = k->get(), *q, *room = mmap(NULL, 8 * SIZE, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	unsigned char *p = k->get(), *q,
+		      *room = mmap(NULL, 8 * SIZE, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 
 	memset(p, 0x11, SIZE);
-	CHECK(!dma_map(&v, p, IOVA, SIZE / 2) && !dma_map(&v, p + SIZE / 2, IOVA + SIZE / 2, SIZE / 2) && !dma_map(&v, p + 4096, 0x4000000, 4096));
+	CHECK(!dma_map(&v, p, IOVA, SIZE / 2) &&
+	      !dma_map(&v, p + SIZE / 2, IOVA + SIZE / 2, SIZE / 2) &&
+	      !dma_map(&v, p + 4096, 0x4000000, 4096));
 	/* to a place, and on from there, also where it is */
 	CHECK(mremap(p, SIZE, SIZE, MREMAP_MAYMOVE | MREMAP_FIXED, room) == room && !is_mapped(p));
 	have_both(room, 0, SIZE);
@@ -368,7 +388,9 @@ static void moves(const struct kind *k)
 	have_both(room, 0, SIZE);
 	CHECK(all(q, SIZE, 0x77));
 	munmap(q, SIZE);
-	CHECK(mremap(room, SIZE, 2 * SIZE, MREMAP_MAYMOVE | MREMAP_FIXED, room + 3 * SIZE) == room + 3 * SIZE && !is_mapped(room));
+	CHECK(mremap(room, SIZE, 2 * SIZE, MREMAP_MAYMOVE | MREMAP_FIXED, room + 3 * SIZE) ==
+		      room + 3 * SIZE &&
+	      !is_mapped(room));
 	have_both(room + 3 * SIZE, 0, SIZE);
 	/* where there is room */
 	CHECK(over(room + 5 * SIZE, SIZE, 0x66) != MAP_FAILED);
@@ -379,7 +401,8 @@ static void moves(const struct kind *k)
 		CHECK(all(q + SIZE, 63 * SIZE, 0));
 	/* and shorter, without what no device has; the old room may be in it */
 	room = mmap(NULL, 8 * SIZE, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-	CHECK(mremap(q, 64 * SIZE, SIZE, MREMAP_MAYMOVE | MREMAP_FIXED, room) == room && !is_mapped(q) && !is_mapped(q + 63 * SIZE));
+	CHECK(mremap(q, 64 * SIZE, SIZE, MREMAP_MAYMOVE | MREMAP_FIXED, room) == room &&
+	      !is_mapped(q) && !is_mapped(q + 63 * SIZE));
 	have_both(room, 0, SIZE);
 	/* the place stays the program's */
 	q = mremap(room, SIZE, SIZE, MREMAP_MAYMOVE | MREMAP_DONTUNMAP, NULL);
@@ -405,7 +428,8 @@ static void moves(const struct kind *k)
 	CHECK(!dma_map(&v, p, IOVA, SIZE));
 	q = mmap(NULL, SIZE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 	memset(q, 0x55, SIZE);
-	FAILS(mremap(p + 4096, 4096, 4096, MREMAP_MAYMOVE | MREMAP_FIXED, q) == MAP_FAILED ? -1 : 0, ENOMEM);
+	FAILS(mremap(p + 4096, 4096, 4096, MREMAP_MAYMOVE | MREMAP_FIXED, q) == MAP_FAILED ? -1 : 0,
+	      ENOMEM);
 	have_both(p, 0, SIZE);
 	CHECK(all(q, SIZE, 0x55));
 	munmap(q, SIZE);
@@ -431,8 +455,12 @@ static void locked(void)
 /* A call that is refused takes nothing away: program and device have the same pages. */
 static void refused(void)
 {
-	EACH_KIND(k) {
-		unsigned char *p = k->get(), *const nothing = mmap(NULL, SIZE, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0), *q;
+	EACH_KIND(k)
+	{
+		unsigned char *p = k->get(),
+			      *const nothing = mmap(NULL, SIZE, PROT_NONE,
+						    MAP_PRIVATE | MAP_ANONYMOUS, -1, 0),
+			      *q;
 		int readonly = open("/proc/self/exe", O_RDONLY);
 		bool anonymous_one = k->get == anonymous;
 		int rc;
@@ -440,7 +468,9 @@ static void refused(void)
 		munmap(nothing, SIZE);
 		memset(p, 0x11, SIZE);
 		CHECK(!dma_map(&v, p, IOVA, SIZE));
-#define SHARED() CHECK(all(p, SIZE, 0x11) && device_writes(0, SIZE, 0x22) && all(p, SIZE, 0x22) && device_writes(0, SIZE, 0x11))
+#define SHARED()                                                                          \
+	CHECK(all(p, SIZE, 0x11) && device_writes(0, SIZE, 0x22) && all(p, SIZE, 0x22) && \
+	      device_writes(0, SIZE, 0x11))
 		q = mmap(p, SIZE, PROT_READ, MAP_PRIVATE | MAP_FIXED, 9999, 0);
 		CHECK(q == MAP_FAILED);
 		SHARED();
@@ -472,7 +502,10 @@ static void refused(void)
 			SHARED();
 			CHECK(!munlock(p + 4096, 4096));
 		}
-		/* this one is not refused for private memory, but a page that a device has is not taken */
+		/*
+		 * this one is not refused for private memory, but a page that a device has is not
+		 * taken
+		 */
 		rc = madvise(p, SIZE, MADV_FREE);
 		CHECK(anonymous_one ? !rc : rc == -1);
 		SHARED();
@@ -482,7 +515,10 @@ static void refused(void)
 	}
 }
 
-/* What is sealed cannot be taken away, but it can be dropped. Kernels before 6.10 have no such thing. */
+/*
+ * What is sealed cannot be taken away, but it can be dropped. Kernels before 6.10 have no such
+ * thing.
+ */
 static void sealed(void)
 {
 	unsigned char *p = anonymous();
@@ -492,7 +528,8 @@ static void sealed(void)
 	if (!syscall(462 /* mseal */, p, SIZE, 0)) {
 		FAILS(munmap(p, SIZE), EPERM);
 		have_both(p, 0, SIZE);
-		CHECK(mmap(p, SIZE, PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0) == MAP_FAILED);
+		CHECK(mmap(p, SIZE, PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0) ==
+		      MAP_FAILED);
 		have_both(p, 0, SIZE);
 		CHECK(!madvise(p, SIZE, MADV_DONTNEED) && all(p, SIZE, 0));
 		device_keeps(0, SIZE, 0x11, p);
@@ -552,9 +589,12 @@ static void shorter_file(void)
 			CHECK(!syscall(SYS_ftruncate, fd, 4096 + 100));
 		else
 			CHECK(!truncate(path, 4096 + 100));
-		CHECK(device_reads(0, 4096 + 100, 0x11) && device_reads(4096 + 100, 3996, 0) && device_reads(8192, 8192, 0x11));
-		CHECK(device_writes(0, SIZE, 0x22) && device_reads(0, SIZE, 0x22) && all(p, 8192, 0x22));
-		CHECK(!ftruncate(fd, SIZE) && all(p + 8192, 8192, 0) && device_reads(8192, 8192, 0x22));
+		CHECK(device_reads(0, 4096 + 100, 0x11) && device_reads(4096 + 100, 3996, 0) &&
+		      device_reads(8192, 8192, 0x11));
+		CHECK(device_writes(0, SIZE, 0x22) && device_reads(0, SIZE, 0x22) &&
+		      all(p, 8192, 0x22));
+		CHECK(!ftruncate(fd, SIZE) && all(p + 8192, 8192, 0) &&
+		      device_reads(8192, 8192, 0x22));
 		file_gone(p, other, fd);
 	}
 	/* refused, or not shorter */
@@ -563,7 +603,8 @@ static void shorter_file(void)
 	CHECK(!ftruncate(fd, SIZE) && !ftruncate(fd, 2 * SIZE) && !ftruncate(fd, SIZE));
 	CHECK(!fcntl(fd, F_ADD_SEALS, F_SEAL_SHRINK));
 	FAILS(ftruncate(fd, 0), EPERM);
-	CHECK(device_writes(0, SIZE, 0x22) && all(p, SIZE, 0x22) && all(other, SIZE, 0x22) && pread(fd, &c, 1, 0) == 1 && c == 0x22);
+	CHECK(device_writes(0, SIZE, 0x22) && all(p, SIZE, 0x22) && all(other, SIZE, 0x22) &&
+	      pread(fd, &c, 1, 0) == 1 && c == 0x22);
 	file_gone(p, other, fd);
 }
 
@@ -577,10 +618,10 @@ static void emptied_by_open(void)
 	for (int way = 0; way < 6; way++) {
 		p = file_memory(&fd, &other);
 		snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
-		new = way == 0 ? open(path, O_RDWR | O_TRUNC) :
-		      way == 1 ? (int)syscall(SYS_openat, AT_FDCWD, path, O_RDWR | O_TRUNC) :
-		      way == 2 ? creat(path, 0600) :
-				 -1;
+		new = way == 0	 ? open(path, O_RDWR | O_TRUNC)
+		      : way == 1 ? (int)syscall(SYS_openat, AT_FDCWD, path, O_RDWR | O_TRUNC)
+		      : way == 2 ? creat(path, 0600)
+				 : -1;
 		if (way == 3)
 			f = fopen(path, "w");
 		else if (way == 4)
@@ -613,13 +654,16 @@ static void holes_in_a_file(void)
 	for (int way = 0; way < 3; way++) {
 		p = file_memory(&fd, &other);
 		if (way == 0)
-			CHECK(!fallocate(fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, 4096 - 10, 8192 + 20));
+			CHECK(!fallocate(fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, 4096 - 10,
+					 8192 + 20));
 		else if (way == 1)
 			CHECK(!madvise(p + 4096, 8192, MADV_REMOVE));
 		else
 			CHECK(!madvise(other + 4096, 8192, MADV_REMOVE));
-		CHECK(all(p + 4096, 8192, 0) && all(other + 4096, 8192, 0) && device_reads(4096, 8192, 0x11));
-		CHECK(device_writes(0, SIZE, 0x22) && all(p + 4096, 8192, 0) && all(p, 4096, 0x22) && all(other + 12288, 4096, 0x22));
+		CHECK(all(p + 4096, 8192, 0) && all(other + 4096, 8192, 0) &&
+		      device_reads(4096, 8192, 0x11));
+		CHECK(device_writes(0, SIZE, 0x22) && all(p + 4096, 8192, 0) &&
+		      all(p, 4096, 0x22) && all(other + 12288, 4096, 0x22));
 		CHECK(device_reads(0, SIZE, 0x22));
 		file_gone(p, other, fd);
 	}
@@ -660,7 +704,8 @@ static void lost_behind_a_view(void)
 		if (way / 3 == 0)
 			CHECK(!ftruncate(fd, 8192) && !ftruncate(fd, SIZE));
 		else if (way / 3 == 1)
-			CHECK(!fallocate(fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, 8192, 8192));
+			CHECK(!fallocate(fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, 8192,
+					 8192));
 		else
 			CHECK(!madvise(other + 8192, 8192, MADV_REMOVE));
 		have_both(other, 0, 8192);
@@ -669,7 +714,8 @@ static void lost_behind_a_view(void)
 		/* and once more, of what was left */
 		CHECK(!ftruncate(fd, 0) && !ftruncate(fd, SIZE));
 		device_keeps(0, SIZE, 0x11, other);
-		CHECK(device_writes(0x4000000 - IOVA, 8192, 0x33) && device_reads(4096, 8192, 0x33));
+		CHECK(device_writes(0x4000000 - IOVA, 8192, 0x33) &&
+		      device_reads(4096, 8192, 0x33));
 		CHECK(dma_unmap(&v, 0x4000000, 8192) == 8192 && device_reads(4096, 8192, 0x33));
 		munmap(q, SIZE);
 		file_gone(p, other, fd);
@@ -690,13 +736,17 @@ static void several_at_once(void)
 		p = mmap(NULL, 2 * SIZE, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 		q = mmap(NULL, 2 * SIZE, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 		CHECK(mmap(p, SIZE, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_FIXED, fd, 0) == p);
-		CHECK(mmap(p + SIZE, SIZE, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_FIXED, fd, 10 * SIZE) == p + SIZE);
+		CHECK(mmap(p + SIZE, SIZE, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_FIXED, fd,
+			   10 * SIZE) == p + SIZE);
 		CHECK(!dma_map(&v, p, IOVA, 2 * SIZE));
 		if (way == 0)
 			/* the kernel does since 6.17 */
-			CHECK(mremap(p, 2 * SIZE, 2 * SIZE, MREMAP_MAYMOVE | MREMAP_FIXED, q) == q || errno == EFAULT);
+			CHECK(mremap(p, 2 * SIZE, 2 * SIZE, MREMAP_MAYMOVE | MREMAP_FIXED, q) ==
+				      q ||
+			      errno == EFAULT);
 		else if (way == 1)
-			FAILS(mremap(p, 2 * SIZE, 3 * SIZE, MREMAP_MAYMOVE) == MAP_FAILED ? -1 : 0, EFAULT);
+			FAILS(mremap(p, 2 * SIZE, 3 * SIZE, MREMAP_MAYMOVE) == MAP_FAILED ? -1 : 0,
+			      EFAULT);
 		else if (way == 2)
 			CHECK(!munmap(p, 2 * SIZE));
 		else
@@ -718,12 +768,16 @@ static void several_at_once(void)
 /* A move that the kernel refuses takes nothing away from where it would have gone. */
 static void refused_over_memory(void)
 {
-	unsigned char *p = mmap(NULL, 2 * SIZE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0), *q = anonymous();
+	unsigned char *p = mmap(NULL, 2 * SIZE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS,
+				-1, 0),
+		      *q = anonymous();
 
 	CHECK(!mprotect(p + SIZE, SIZE, PROT_READ));
 	memset(q, 0x11, SIZE);
 	CHECK(!dma_map(&v, q, IOVA, SIZE));
-	FAILS(mremap(p, 2 * SIZE, 3 * SIZE, MREMAP_MAYMOVE | MREMAP_FIXED, q) == MAP_FAILED ? -1 : 0, EFAULT);
+	FAILS(mremap(p, 2 * SIZE, 3 * SIZE, MREMAP_MAYMOVE | MREMAP_FIXED, q) == MAP_FAILED ? -1
+											    : 0,
+	      EFAULT);
 	have_both(q, 0, SIZE);
 	CHECK(dma_unmap(&v, IOVA, SIZE) == SIZE);
 	munmap(q, SIZE);
@@ -734,20 +788,23 @@ static void refused_over_memory(void)
 
 static void segments(void)
 {
-	int id = shmget(IPC_PRIVATE, SIZE, IPC_CREAT | 0600), other = shmget(IPC_PRIVATE, SIZE, IPC_CREAT | 0600);
+	int id = shmget(IPC_PRIVATE, SIZE, IPC_CREAT | 0600),
+	    other = shmget(IPC_PRIVATE, SIZE, IPC_CREAT | 0600);
 	unsigned char *p = shmat(id, NULL, 0), *q;
 
 	memset(p, 0x11, SIZE);
 	/* some of it is of another protection: shmdt takes all */
 	CHECK(!dma_map(&v, p + 4096, IOVA, SIZE - 4096) && !mprotect(p + 8192, 4096, PROT_READ));
 	FAILS(shmdt(p + 4096), EINVAL);
-	CHECK(device_writes(0, 4096, 0x12) && all(p + 4096, 4096, 0x12) && device_writes(0, 4096, 0x11));
+	CHECK(device_writes(0, 4096, 0x12) && all(p + 4096, 4096, 0x12) &&
+	      device_writes(0, 4096, 0x11));
 	CHECK(!shmdt(p) && !is_mapped(p) && !is_mapped(p + 8192));
 	q = over(p, SIZE, 0x77);
 	device_keeps(0, SIZE - 4096, 0x11, q);
 	/* the segment's still */
 	p = shmat(id, NULL, 0);
-	CHECK(device_writes(0, SIZE - 4096, 0x22) && all(p, 4096, 0x11) && all(p + 4096, SIZE - 4096, 0x22));
+	CHECK(device_writes(0, SIZE - 4096, 0x22) && all(p, 4096, 0x11) &&
+	      all(p + 4096, SIZE - 4096, 0x22));
 	/* and what it does not have */
 	CHECK(dma_unmap(&v, IOVA, SIZE - 4096) == SIZE - 4096 && !dma_map(&v, p, IOVA, SIZE));
 	memset(p, 0x11, SIZE);
@@ -807,7 +864,8 @@ static void freed_twice_mapped(void)
 	unsigned char *p = aligned_alloc(4096, LARGE);
 
 	memset(p, 0x11, LARGE);
-	CHECK(!dma_map(&v, p, IOVA, 8192) && !dma_map(&v, p + 8192, IOVA + 8192, 8192) && !dma_map(&v, p + 4096, 0x4000000, 8192));
+	CHECK(!dma_map(&v, p, IOVA, 8192) && !dma_map(&v, p + 8192, IOVA + 8192, 8192) &&
+	      !dma_map(&v, p + 4096, 0x4000000, 8192));
 	give_back(p);
 	device_keeps(0, SIZE, 0x11, NULL);
 	CHECK(dma_unmap(&v, IOVA, 8192) == 8192);
@@ -854,7 +912,8 @@ static void reallocated(void)
 	p = realloc(q, 8 * LARGE);
 	CHECK(all(p, LARGE / 2, 0x11));
 	/* from a mapping of its own to a longer one: the device went along */
-	CHECK(device_writes(0, SIZE, 0x33) && all(p + at, SIZE, 0x33) && device_writes(0, SIZE, 0x11));
+	CHECK(device_writes(0, SIZE, 0x33) && all(p + at, SIZE, 0x33) &&
+	      device_writes(0, SIZE, 0x11));
 	memset(p + SIZE + 4096, 0x77, 8 * LARGE - SIZE - 4096);
 	device_keeps(0, SIZE, 0x11, NULL);
 	CHECK(all(p + SIZE + 4096, 8 * LARGE - SIZE - 4096, 0x77));
@@ -863,12 +922,16 @@ static void reallocated(void)
 	CHECK(dma_unmap(&v, IOVA, SIZE) == SIZE);
 }
 
-/* The heap ends in memory that the device has: what of it is used again is the program's, and calloc's is empty. */
+/*
+ * The heap ends in memory that the device has: what of it is used again is the program's, and
+ * calloc's is empty.
+ */
 static void trimmed(void)
 {
 	unsigned char *p, *q, *page;
 
-	CHECK(mallopt(M_MMAP_THRESHOLD, 1 << 30) && mallopt(M_TRIM_THRESHOLD, 64 << 10) && mallopt(M_TOP_PAD, 0));
+	CHECK(mallopt(M_MMAP_THRESHOLD, 1 << 30) && mallopt(M_TRIM_THRESHOLD, 64 << 10) &&
+	      mallopt(M_TOP_PAD, 0));
 	p = malloc(LARGE);
 	memset(p, 0x11, LARGE);
 	page = (unsigned char *)(((uintptr_t)p + LARGE / 2) & ~4095ul);
@@ -902,7 +965,8 @@ static void shrinking_heap(void)
 	CHECK(!brk(heap + 2 * SIZE) && sbrk(0) == heap + 2 * SIZE);
 	memset(heap, 0x11, 2 * SIZE);
 	CHECK(!dma_map(&v, heap, IOVA, 2 * SIZE));
-	CHECK(sbrk(-(intptr_t)SIZE) == heap + 2 * SIZE && sbrk(0) == heap + SIZE && !is_mapped(heap + SIZE));
+	CHECK(sbrk(-(intptr_t)SIZE) == heap + 2 * SIZE && sbrk(0) == heap + SIZE &&
+	      !is_mapped(heap + SIZE));
 	CHECK(!brk(heap) && sbrk(0) == heap && !is_mapped(heap));
 	device_keeps(0, 2 * SIZE, 0x11, NULL);
 	CHECK(!brk(heap + SIZE) && all(heap, SIZE, 0));
@@ -919,11 +983,16 @@ static void shrinking_heap(void)
 
 static unsigned char *volatile of_thread;
 
-/* Memory of a thread's arena, which is trimmed by other calls than the heap, and its stack, which goes when it ends, with all signals blocked. */
+/*
+ * Memory of a thread's arena, which is trimmed by other calls than the heap, and its stack, which
+ * goes when it ends, with all signals blocked.
+ */
 static void *thread(void *arg)
 {
-	unsigned char on_stack[3 * 4096], *page = (unsigned char *)(((uintptr_t)on_stack + 4095) & ~4095ul);
-	unsigned char *p = malloc(LARGE), *q = malloc(LARGE), *r = (unsigned char *)(((uintptr_t)q + 4095) & ~4095ul);
+	unsigned char on_stack[3 * 4096],
+		*page = (unsigned char *)(((uintptr_t)on_stack + 4095) & ~4095ul);
+	unsigned char *p = malloc(LARGE), *q = malloc(LARGE),
+		      *r = (unsigned char *)(((uintptr_t)q + 4095) & ~4095ul);
 
 	memset(on_stack, 0x11, sizeof(on_stack));
 	memset(p, 0x11, LARGE);
@@ -948,12 +1017,14 @@ static void threads(void)
 	/* more than libc keeps for the next thread */
 	CHECK(!pthread_attr_setstacksize(&attr, 64 << 20));
 	for (int i = 0; i < 2; i++) {
-		CHECK(!pthread_create(&t, i ? NULL : &attr, thread, NULL) && !pthread_join(t, NULL));
+		CHECK(!pthread_create(&t, i ? NULL : &attr, thread, NULL) &&
+		      !pthread_join(t, NULL));
 		device_keeps(0, SIZE, 0x11, NULL);
 		CHECK(dma_unmap(&v, IOVA, SIZE) == SIZE);
 	}
 	/* a stack of the program's own */
-	stack = mmap(NULL, 256 << 10, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_STACK, -1, 0);
+	stack = mmap(NULL, 256 << 10, PROT_READ | PROT_WRITE,
+		     MAP_PRIVATE | MAP_ANONYMOUS | MAP_STACK, -1, 0);
 	CHECK(!pthread_attr_setstack(&attr, stack, 256 << 10));
 	CHECK(!pthread_create(&t, &attr, thread, NULL) && !pthread_join(t, NULL));
 	CHECK(!munmap(stack, 256 << 10));
@@ -994,7 +1065,8 @@ static unsigned char *data_of(const char *lib)
 	char line[512], mode[8];
 
 	while (f && fgets(line, sizeof(line), f))
-		if (strstr(line, lib) && sscanf(line, "%lx-%*x %7s", &start, mode) == 2 && !strcmp(mode, "rw-p"))
+		if (strstr(line, lib) && sscanf(line, "%lx-%*x %7s", &start, mode) == 2 &&
+		    !strcmp(mode, "rw-p"))
 			break;
 		else
 			start = 0;
@@ -1013,7 +1085,8 @@ static void unloaded(void)
 	if (!p)
 		return;
 	CHECK(!dma_map(&v, p, IOVA, 4096));
-	memset(p + 4096 - 64, 0x11, 64); /* the end of its page is nobody's or is not looked at any more */
+	/* the end of its page is nobody's or is not looked at any more */
+	memset(p + 4096 - 64, 0x11, 64);
 	CHECK(!dlclose(lib));
 	device_keeps(4096 - 64, 64, 0x11, NULL);
 	p = over(p, 4096, 0x77);
@@ -1072,7 +1145,8 @@ static void program_memory(void)
 /* Huge pages, if the machine has some to spare: they go as a whole. */
 static void of_huge_pages(int flags)
 {
-	unsigned char *p = mmap(NULL, 2 * HUGE, PROT_READ | PROT_WRITE, MAP_ANONYMOUS | MAP_HUGETLB | flags, -1, 0);
+	unsigned char *p = mmap(NULL, 2 * HUGE, PROT_READ | PROT_WRITE,
+				MAP_ANONYMOUS | MAP_HUGETLB | flags, -1, 0);
 
 	if (p == MAP_FAILED)
 		return;
@@ -1084,13 +1158,16 @@ static void of_huge_pages(int flags)
 			CHECK(device_reads(0, 2 * SIZE, 0x11));
 			/* shared ones cannot be written so: docs/differences.md */
 			if (flags & MAP_PRIVATE) {
-				CHECK(device_writes(0, 2 * SIZE, 0x33) && !mprotect(p, 2 * HUGE, PROT_READ));
-				CHECK(all(p, SIZE, 0x33) && all(p + HUGE, SIZE, 0x33) && device_writes(0, 2 * SIZE, 0x44) && all(p, SIZE, 0x44));
+				CHECK(device_writes(0, 2 * SIZE, 0x33) &&
+				      !mprotect(p, 2 * HUGE, PROT_READ));
+				CHECK(all(p, SIZE, 0x33) && all(p + HUGE, SIZE, 0x33) &&
+				      device_writes(0, 2 * SIZE, 0x44) && all(p, SIZE, 0x44));
 			}
 			CHECK(!mprotect(p, 2 * HUGE, PROT_READ | PROT_WRITE));
 		} else if (way == 1) {
 			FAILS(munmap(p, 4096), EINVAL);
-			CHECK(all(p, SIZE, 0x11) && device_writes(0, SIZE, 0x33) && all(p, SIZE, 0x33));
+			CHECK(all(p, SIZE, 0x11) && device_writes(0, SIZE, 0x33) &&
+			      all(p, SIZE, 0x33));
 		} else if (way == 2) {
 			if (!madvise(p, HUGE, MADV_DONTNEED))
 				device_keeps(0, SIZE, 0x11, NULL);
@@ -1111,7 +1188,8 @@ static void huge_pages(void)
 /* Such as the kernel makes by itself. */
 static void transparent_huge_pages(void)
 {
-	unsigned char *area = mmap(NULL, 3 * HUGE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	unsigned char *area =
+		mmap(NULL, 3 * HUGE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 	unsigned char *p = (unsigned char *)(((uintptr_t)area + HUGE - 1) & ~(HUGE - 1));
 
 	madvise(p, HUGE, MADV_HUGEPAGE);
@@ -1132,11 +1210,13 @@ static void transparent_huge_pages(void)
 /* Pages that the program touches only after the device. */
 static void untouched(void)
 {
-	EACH_KIND(k) {
+	EACH_KIND(k)
+	{
 		unsigned char *p = k->get();
 
 		CHECK(!dma_map(&v, p, IOVA, SIZE));
-		CHECK(device_reads(0, SIZE, 0) && device_writes(0, 4096, 0x11) && all(p, 4096, 0x11) && all(p + 4096, SIZE - 4096, 0));
+		CHECK(device_reads(0, SIZE, 0) && device_writes(0, 4096, 0x11) &&
+		      all(p, 4096, 0x11) && all(p + 4096, SIZE - 4096, 0));
 		p[8192] = 7;
 		CHECK(device_reads(8192, 1, 7));
 		CHECK(dma_unmap(&v, IOVA, SIZE) == SIZE);
@@ -1154,18 +1234,21 @@ int main(int argc, char **argv)
 		vfio_close(&v);
 		return any_failed;
 	}
-	EACH_KIND(k) {
+	EACH_KIND(k)
+	{
 		protection(k->get());
 		report("protection", k->name);
 	}
 	RUN(rights_of_map);
 	RUN(protection_and_fork);
 	RUN(protection_key);
-	EACH_KIND(k) {
+	EACH_KIND(k)
+	{
 		losses(k);
 		report("losses", k->name);
 	}
-	EACH_KIND(k) {
+	EACH_KIND(k)
+	{
 		if (k->get != anonymous && k->get != private_file)
 			continue;
 		moves(k);

@@ -1,17 +1,20 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * shim_dma_stress: threads that allocate and free without end, of which some map what they have and free it while a device uses it, while others fork and
- * begin and end. libc comes to the shim with malloc's locks held; nobody may wait there for one who wants them. It ends when everybody has made his rounds.
+ * shim_dma_stress: threads that allocate and free without end, of which some map what they have and
+ * free it while a device uses it, while others fork and begin and end. libc comes to the shim with
+ * malloc's locks held; nobody may wait there for one who wants them. It ends when everybody has
+ * made his rounds.
  */
-#include "shim.h"
 #include <malloc.h>
 #include <pthread.h>
 #include <stdatomic.h>
 
-#define MAPPERS	    3
-#define ALLOCATORS  3
-#define ROUNDS	    400
-#define THRESHOLD   (64ul << 10)
+#include "shim.h"
+
+#define MAPPERS	   3
+#define ALLOCATORS 3
+#define ROUNDS	   400
+#define THRESHOLD  (64ul << 10)
 
 static struct vfio v;
 static pthread_mutex_t device = PTHREAD_MUTEX_INITIALIZER;
@@ -36,9 +39,9 @@ static uint64_t next(uint64_t *x)
 	return *x ^= *x << 17;
 }
 
-#define MUST(x)                                                                    \
-	do {                                                                       \
-		if (!(x) && !atomic_fetch_add(&wrong, 1))                          \
+#define MUST(x)                                                                     \
+	do {                                                                        \
+		if (!(x) && !atomic_fetch_add(&wrong, 1))                           \
 			printf("     %s:%d: not so: %s\n", __FILE__, __LINE__, #x); \
 	} while (0)
 
@@ -52,7 +55,10 @@ static bool fills(uint64_t iova, uint64_t len, uint32_t value)
 	return ok;
 }
 
-/* Will free() give it back to the kernel? What malloc(3) found in its heap is somebody else's at once, under the kernel as here. */
+/*
+ * Will free() give it back to the kernel? What malloc(3) found in its heap is somebody else's at
+ * once, under the kernel as here.
+ */
 static bool is_own_mapping(const void *p)
 {
 	return ((const size_t *)p)[-1] & 2; /* glibc's malloc.c, IS_MMAPPED */
@@ -61,12 +67,16 @@ static bool is_own_mapping(const void *p)
 /* A block that a device has: what it writes arrives, and after free() it arrives nowhere. */
 static void *mapper(void *arg)
 {
-	uint64_t x = 0x9e3779b97f4a7c15ull * ((uintptr_t)arg + 1), iova = ((uintptr_t)arg + 1) << 32;
+	uint64_t x = 0x9e3779b97f4a7c15ull * ((uintptr_t)arg + 1), iova = ((uintptr_t)arg + 1)
+									  << 32;
 
 	for (unsigned i = 0; i < ROUNDS; i++) {
-		size_t len = (1 + next(&x) % 64) * 4096, at = next(&x) % (len / 4096) * 4096, part = 4096 + next(&x) % (len - at) / 4096 * 4096;
+		size_t len = (1 + next(&x) % 64) * 4096, at = next(&x) % (len / 4096) * 4096,
+		       part = 4096 + next(&x) % (len - at) / 4096 * 4096;
 		size_t mapped = next(&x) % 4 ? 0 : len;
-		uint32_t *p = mapped ? mmap(NULL, len, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0) : aligned_alloc(4096, len);
+		uint32_t *p = mapped ? mmap(NULL, len, PROT_READ | PROT_WRITE,
+					    MAP_PRIVATE | MAP_ANONYMOUS, -1, 0)
+				     : aligned_alloc(4096, len);
 		uint32_t *q = p + at / 4, value = (uint32_t)next(&x);
 		bool early = next(&x) % 2, own = mapped || is_own_mapping(p);
 
@@ -112,7 +122,9 @@ static void *allocator(void *arg)
 			size[i] = now;
 		} else {
 			free(block[i]);
-			size[i] = 1 + next(&x) % (next(&x) % 8 ? 2000 : next(&x) % 2 ? 40000 : 300000);
+			size[i] = 1 + next(&x) % (next(&x) % 8	 ? 2000
+						  : next(&x) % 2 ? 40000
+								 : 300000);
 			block[i] = malloc(size[i]);
 		}
 		for (size_t k = 0; k < size[i]; k += 509)
@@ -185,7 +197,8 @@ static void everybody(void)
 
 static void few_arenas(void)
 {
-	CHECK(mallopt(M_MMAP_THRESHOLD, THRESHOLD) && mallopt(M_TRIM_THRESHOLD, 4096) && mallopt(M_TOP_PAD, 0) && mallopt(M_ARENA_MAX, 2));
+	CHECK(mallopt(M_MMAP_THRESHOLD, THRESHOLD) && mallopt(M_TRIM_THRESHOLD, 4096) &&
+	      mallopt(M_TOP_PAD, 0) && mallopt(M_ARENA_MAX, 2));
 	everybody();
 }
 

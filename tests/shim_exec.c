@@ -1,18 +1,24 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * shim_exec: programs that a program under the shim starts: they have devices of their own, also when the environment was not handed on; and a static one
- * lives, though the filter is in it and the shim is not. Called again as "shim_exec WHAT" it is the child. The last argument is the static program.
+ * shim_exec: programs that a program under the shim starts: they have devices of their own, also
+ * when the environment was not handed on; and a static one lives, though the filter is in it and
+ * the shim is not. Called again as "shim_exec WHAT" it is the child. The last argument is the
+ * static program.
  */
-#include "shim.h"
 #include <spawn.h>
 #include <sys/ptrace.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
 
+#include "shim.h"
+
 extern char **environ;
 static char *self, *static_prog;
 
-/* What another image of the same process opened: nothing answers, and the group is open for as long as one of the descriptors is. */
+/*
+ * What another image of the same process opened: nothing answers, and the group is open for as long
+ * as one of the descriptors is.
+ */
 static int kept(int c, int g, int d)
 {
 	struct vfio_group_status st = { .argsz = sizeof(st) };
@@ -62,7 +68,8 @@ static int child(int argc, char **argv)
 	v = vfio_open();
 	CHECK(works(&v));
 	/* the filter that was there before exec: calls past libc still come to us */
-	CHECK(raw_call(SYS_ioctl, v.container, VFIO_GET_API_VERSION, 0, 0, 0, 0) == VFIO_API_VERSION);
+	CHECK(raw_call(SYS_ioctl, v.container, VFIO_GET_API_VERSION, 0, 0, 0, 0) ==
+	      VFIO_API_VERSION);
 	/* and one that is not ours, too: it must get through two shims' filter */
 	CHECK(raw_call(SYS_ioctl, 1, VFIO_GET_API_VERSION, 0, 0, 0, 0) == -ENOTTY);
 	vfio_close(&v);
@@ -93,7 +100,8 @@ static void exec_with_environment(void)
 
 static void exec_without_environment(void)
 {
-	char *argv[] = { self, "open", NULL }, *none[] = { NULL }, *other[] = { "LD_PRELOAD=", "A=b", NULL };
+	char *argv[] = { self, "open", NULL }, *none[] = { NULL },
+	     *other[] = { "LD_PRELOAD=", "A=b", NULL };
 	pid_t pid = fork();
 
 	if (!pid) {
@@ -271,7 +279,8 @@ static void works_again(void)
 /* The log of a child says which, as far as they are open then. */
 static void handles_over_exec(void)
 {
-	char log[] = "/tmp/shim_exec-XXXXXX", num[3][16], text[4096] = "", *argv[] = { self, "kept", num[0], num[1], num[2], static_prog, NULL };
+	char log[] = "/tmp/shim_exec-XXXXXX", num[3][16], text[4096] = "",
+	     *argv[] = { self, "kept", num[0], num[1], num[2], static_prog, NULL };
 	int f = mkstemp(log), n;
 	pid_t pid;
 
@@ -303,7 +312,10 @@ static void handles_over_exec(void)
 	works_again();
 }
 
-/* What a child has by accident does not harm the parent, and keeps the group open, as in the kernel. */
+/*
+ * What a child has by accident does not harm the parent, and keeps the group open, as in the
+ * kernel.
+ */
 static void a_child_has_it_too(void)
 {
 	int p[2], up[2];
@@ -366,7 +378,9 @@ static void passed_on(void)
 {
 	char b = 0, ctl[CMSG_SPACE(sizeof(int))] = { 0 };
 	struct iovec iov = { &b, 1 };
-	struct msghdr m = { .msg_iov = &iov, .msg_iovlen = 1, .msg_control = ctl, .msg_controllen = sizeof(ctl) };
+	struct msghdr m = {
+		.msg_iov = &iov, .msg_iovlen = 1, .msg_control = ctl, .msg_controllen = sizeof(ctl)
+	};
 	struct cmsghdr *h = CMSG_FIRSTHDR(&m);
 	int sv[2], fd;
 	pid_t pid;
@@ -375,7 +389,9 @@ static void passed_on(void)
 	pid = fork();
 	if (!pid) {
 		fd = open_group();
-		*h = (struct cmsghdr){ .cmsg_len = CMSG_LEN(sizeof(int)), .cmsg_level = SOL_SOCKET, .cmsg_type = SCM_RIGHTS };
+		*h = (struct cmsghdr){ .cmsg_len = CMSG_LEN(sizeof(int)),
+				       .cmsg_level = SOL_SOCKET,
+				       .cmsg_type = SCM_RIGHTS };
 		memcpy(CMSG_DATA(h), &fd, sizeof(int));
 		_exit(fd < 0 || sendmsg(sv[0], &m, 0) != 1);
 	}

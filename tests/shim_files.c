@@ -1,15 +1,17 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * shim_files: handles as files among others, and the ways to reach one past open(2): places (O_PATH), links in /proc, openat2, system calls by number. What the kernel answers to each call on each
- * kind of handle, tests/oracle asks it.
+ * shim_files: handles as files among others, and the ways to reach one past open(2): places
+ * (O_PATH), links in /proc, openat2, system calls by number. What the kernel answers to each call
+ * on each kind of handle, tests/oracle asks it.
  */
-#include "shim.h"
 #include <linux/openat2.h>
 #include <sys/file.h>
 #include <sys/mount.h>
 #include <sys/socket.h>
 #include <sys/statfs.h>
 #include <sys/xattr.h>
+
+#include "shim.h"
 
 #define CONTAINER "/dev/vfio/vfio"
 
@@ -35,13 +37,17 @@ static void a_place_is_no_handle(void)
 		FAILS(ioctl(q[i], VFIO_DEVICE_RESET), EBADF);
 		FAILS(pread(q[i], &c, 1, (off_t)CONFIG), EBADF);
 		FAILS(pwrite(q[i], &c, 1, (off_t)CONFIG), EBADF);
-		CHECK(mmap(NULL, 4096, PROT_READ, MAP_SHARED, q[i], RAM) == MAP_FAILED && errno == EBADF);
+		CHECK(mmap(NULL, 4096, PROT_READ, MAP_SHARED, q[i], RAM) == MAP_FAILED &&
+		      errno == EBADF);
 		FAILS(flock(q[i], LOCK_SH), EBADF);
 		CHECK(fcntl(q[i], F_GETFL) & O_PATH);
 		CHECK(!fstat(q[i], &st) && (i == 2 ? !(st.st_mode & S_IFMT) : S_ISCHR(st.st_mode)));
 		FAILS(again(fds[i], "/proc/self/fd/%d", O_RDWR | O_NOFOLLOW), ELOOP);
 	}
-	/* a group has one file, a device none; a container is a new one, also when the first is gone */
+	/*
+	 * a group has one file, a device none; a container is a new one, also when the first is
+	 * gone
+	 */
 	FAILS(again(q[1], "/proc/self/fd/%d", O_RDWR), EBUSY);
 	FAILS(again(q[2], "/proc/self/fd/%d", O_RDWR), ENXIO);
 	vfio_close(&v);
@@ -69,7 +75,8 @@ static void a_place_is_no_handle(void)
 
 static void every_link_in_proc(void)
 {
-	static const char *const ways[] = { "/proc/self/fd/%d", "/proc/thread-self/fd/%d", "/dev/fd/%d" };
+	static const char *const ways[] = { "/proc/self/fd/%d", "/proc/thread-self/fd/%d",
+					    "/dev/fd/%d" };
 	struct vfio v = vfio_open();
 	struct statfs sf;
 	char path[64];
@@ -79,7 +86,8 @@ static void every_link_in_proc(void)
 		if (i < 3)
 			snprintf(path, sizeof(path), ways[i], v.device);
 		else
-			snprintf(path, sizeof(path), "/proc/%d/task/%d/fd/%d", getpid(), getpid(), v.device);
+			snprintf(path, sizeof(path), "/proc/%d/task/%d/fd/%d", getpid(), getpid(),
+				 v.device);
 		FAILS(open(path, O_RDWR), ENXIO);
 		FAILS(truncate(path, 4096), EINVAL);
 		FAILS(chmod(path, 0600), EOPNOTSUPP);
@@ -88,7 +96,8 @@ static void every_link_in_proc(void)
 		if (i < 3)
 			snprintf(path, sizeof(path), ways[i], v.container);
 		else
-			snprintf(path, sizeof(path), "/proc/self/task/%d/fd/%d", getpid(), v.container);
+			snprintf(path, sizeof(path), "/proc/self/task/%d/fd/%d", getpid(),
+				 v.container);
 		fd = open(path, O_RDWR);
 		CHECK(ioctl(fd, VFIO_GET_API_VERSION) == VFIO_API_VERSION);
 		close(fd);
@@ -115,7 +124,8 @@ static void links_text(void)
 
 			snprintf(path, sizeof(path), "/proc/self/fd/%d", fds[i]);
 			memset(text, '#', sizeof(text));
-			CHECK(readlink(path, text, sizes[j]) == (ssize_t)n && !memcmp(text, want[i], n));
+			CHECK(readlink(path, text, sizes[j]) == (ssize_t)n &&
+			      !memcmp(text, want[i], n));
 			for (k = n; k < sizeof(text) && text[k] == '#'; k++)
 				;
 			CHECK(k == sizeof(text));
@@ -132,7 +142,8 @@ static void a_file_is_its_node(void)
 	int c = open(CONTAINER, O_RDWR);
 
 	CHECK(!stat(CONTAINER, &of) && !fstat(c, &st));
-	CHECK(st.st_ino == of.st_ino && st.st_dev == of.st_dev && st.st_mode == of.st_mode && st.st_rdev == of.st_rdev);
+	CHECK(st.st_ino == of.st_ino && st.st_dev == of.st_dev && st.st_mode == of.st_mode &&
+	      st.st_rdev == of.st_rdev);
 	CHECK(!fchmod(c, 0640));
 	CHECK(!stat(CONTAINER, &of) && (of.st_mode & 0777) == 0640);
 	CHECK(!fstat(c, &st) && (st.st_mode & 0777) == 0640);
@@ -160,11 +171,13 @@ static bool is_container(long fd)
 static void openat2_finds_the_view(void)
 {
 	static const char device[] = "/sys/bus/pci/devices/" ADDRESS;
-	int root = open("/", O_PATH | O_DIRECTORY), dev = open("/dev", O_RDONLY | O_DIRECTORY), sys = open("/sys", O_PATH | O_DIRECTORY), fd;
+	int root = open("/", O_PATH | O_DIRECTORY), dev = open("/dev", O_RDONLY | O_DIRECTORY),
+	    sys = open("/sys", O_PATH | O_DIRECTORY), fd;
 	char text[16];
 
 	CHECK(is_container(open2(AT_FDCWD, CONTAINER, O_RDWR, 0)));
-	CHECK(is_container(open2(AT_FDCWD, CONTAINER, O_RDWR, RESOLVE_NO_SYMLINKS | RESOLVE_NO_MAGICLINKS)));
+	CHECK(is_container(
+		open2(AT_FDCWD, CONTAINER, O_RDWR, RESOLVE_NO_SYMLINKS | RESOLVE_NO_MAGICLINKS)));
 	/* under a root or a limit that is above the view */
 	CHECK(is_container(open2(root, CONTAINER, O_RDWR, RESOLVE_IN_ROOT)));
 	CHECK(is_container(open2(root, "dev/vfio/vfio", O_RDWR, RESOLVE_BENEATH)));
@@ -177,13 +190,16 @@ static void openat2_finds_the_view(void)
 	FAILS(open2(root, GROUP "7", O_RDWR, RESOLVE_IN_ROOT), ENOENT);
 	FAILS(open2(root, CONTAINER, O_RDWR, RESOLVE_IN_ROOT | RESOLVE_BENEATH), EINVAL);
 	/* by links of the view */
-	FAILS(open2(AT_FDCWD, "/sys/bus/pci/devices/" ADDRESS "/vendor", O_RDONLY, RESOLVE_NO_SYMLINKS), ELOOP);
+	FAILS(open2(AT_FDCWD, "/sys/bus/pci/devices/" ADDRESS "/vendor", O_RDONLY,
+		    RESOLVE_NO_SYMLINKS),
+	      ELOOP);
 	fd = (int)open2(sys, device + 5, O_PATH | O_DIRECTORY, RESOLVE_BENEATH);
 	CHECK(fd >= 0);
 	CHECK(openat(fd, "vendor", O_RDONLY) >= 0);
 	CHECK(read(openat(fd, "vendor", O_RDONLY), text, 3) == 3 && !memcmp(text, "0x", 2));
 	close(fd);
-	fd = (int)open2(root, "/sys/bus/pci/devices/" ADDRESS "/vendor", O_RDONLY | O_CLOEXEC, RESOLVE_IN_ROOT);
+	fd = (int)open2(root, "/sys/bus/pci/devices/" ADDRESS "/vendor", O_RDONLY | O_CLOEXEC,
+			RESOLVE_IN_ROOT);
 	CHECK(fcntl(fd, F_GETFD) == FD_CLOEXEC && read(fd, text, 3) == 3);
 	close(fd);
 	close(root);
@@ -230,7 +246,9 @@ static int receive(int sock)
 {
 	char b, ctl[CMSG_SPACE(sizeof(int))];
 	struct iovec iov = { &b, 1 };
-	struct msghdr m = { .msg_iov = &iov, .msg_iovlen = 1, .msg_control = ctl, .msg_controllen = sizeof(ctl) };
+	struct msghdr m = {
+		.msg_iov = &iov, .msg_iovlen = 1, .msg_control = ctl, .msg_controllen = sizeof(ctl)
+	};
 	int fd;
 
 	if (recvmsg(sock, &m, 0) != 1 || !CMSG_FIRSTHDR(&m))
@@ -244,12 +262,16 @@ static void received(void)
 	struct vfio v = vfio_open();
 	char b = 0, ctl[CMSG_SPACE(sizeof(int))] = { 0 };
 	struct iovec iov = { &b, 1 };
-	struct msghdr m = { .msg_iov = &iov, .msg_iovlen = 1, .msg_control = ctl, .msg_controllen = sizeof(ctl) };
+	struct msghdr m = {
+		.msg_iov = &iov, .msg_iovlen = 1, .msg_control = ctl, .msg_controllen = sizeof(ctl)
+	};
 	struct cmsghdr *h = CMSG_FIRSTHDR(&m);
 	int sv[2], fd;
 
 	CHECK(!socketpair(AF_UNIX, SOCK_STREAM, 0, sv));
-	*h = (struct cmsghdr){ .cmsg_len = CMSG_LEN(sizeof(int)), .cmsg_level = SOL_SOCKET, .cmsg_type = SCM_RIGHTS };
+	*h = (struct cmsghdr){ .cmsg_len = CMSG_LEN(sizeof(int)),
+			       .cmsg_level = SOL_SOCKET,
+			       .cmsg_type = SCM_RIGHTS };
 	memcpy(CMSG_DATA(h), &v.device, sizeof(int));
 	CHECK(sendmsg(sv[0], &m, 0) == 1);
 	fd = receive(sv[1]);
@@ -272,7 +294,8 @@ static int lock_it(int fd, short type)
 
 static int try_locks(void)
 {
-	int c = open(CONTAINER, O_RDWR), r = (lock_it(c, F_WRLCK) ? 1 : 0) | (flock(c, LOCK_EX | LOCK_NB) ? 2 : 0);
+	int c = open(CONTAINER, O_RDWR),
+	    r = (lock_it(c, F_WRLCK) ? 1 : 0) | (flock(c, LOCK_EX | LOCK_NB) ? 2 : 0);
 
 	close(c);
 	return r;
@@ -298,7 +321,10 @@ static void locks(void)
 	CHECK(!flock(b, LOCK_EX | LOCK_NB));
 	CHECK(locks_seen() == 3);
 	FAILS(flock(a, LOCK_SH | LOCK_NB), EWOULDBLOCK);
-	/* any descriptor of the file that is closed takes the process's locks along, the last one the file's */
+	/*
+	 * any descriptor of the file that is closed takes the process's locks along, the last one
+	 * the file's
+	 */
 	d = dup(a);
 	close(d);
 	CHECK(locks_seen() == 2);

@@ -1,8 +1,12 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* shim_fork: forked children, by every way of forking: what a child inherits is dead in it, what it opens itself works, and the parent notices nothing. */
-#include "shim.h"
+/*
+ * shim_fork: forked children, by every way of forking: what a child inherits is dead in it, what it
+ * opens itself works, and the parent notices nothing.
+ */
 #include <sched.h>
 #include <spawn.h>
+
+#include "shim.h"
 
 extern char **environ;
 
@@ -115,7 +119,9 @@ static void child_keeps_group_open(void)
 	close(g);
 }
 
-/* vfork shares memory: what the child does to its descriptors must not be believed of the parent's */
+/*
+ * vfork shares memory: what the child does to its descriptors must not be believed of the parent's
+ */
 static void vfork_child_closes_all(void)
 {
 	struct vfio v = vfio_open();

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * shim_go: a program whose system calls are made by one function, as a Go program's are: the bytes of that function are those of Go's standard library (1.19 and later),
- * and it carries Go's note. What it opens is of the view; what the rest of it does by raw system calls is not.
+ * shim_go: a program whose system calls are made by one function, as a Go program's are: the bytes
+ * of that function are those of Go's standard library (1.19 and later), and it carries Go's note.
+ * What it opens is of the view; what the rest of it does by raw system calls is not.
  */
 #include "shim.h"
 
@@ -11,7 +12,10 @@ __asm__(".pushsection .note.go.buildid, \"a\", @note\n"
 	".asciz \"one\"\n"
 	".popsection\n");
 
-/* Syscall6(AX: number, BX, CX, DI, SI, R8, R9: arguments), which returns in AX, BX, CX: RAX as the kernel gave it, and the flags of its comparison. */
+/*
+ * Syscall6(AX: number, BX, CX, DI, SI, R8, R9: arguments), which returns in AX, BX, CX: RAX as the
+ * kernel gave it, and the flags of its comparison.
+ */
 __asm__(".text\n"
 	".balign 32\n"
 	"syscall6:\n"
@@ -63,18 +67,25 @@ static void view(void)
 	struct stat st;
 	long fd;
 
-	CHECK(go(SYS_readlinkat, AT_FDCWD, (long)"/sys/bus/pci/devices/" ADDRESS "/iommu_group", (long)text, sizeof(text), 0, 0) > 0);
+	CHECK(go(SYS_readlinkat, AT_FDCWD, (long)"/sys/bus/pci/devices/" ADDRESS "/iommu_group",
+		 (long)text, sizeof(text), 0, 0) > 0);
 	CHECK(strstr(text, "/kernel/iommu_groups/1"));
-	CHECK(!go(SYS_newfstatat, AT_FDCWD, (long)GROUP, (long)&st, 0, 0, 0) && S_ISCHR(st.st_mode));
+	CHECK(!go(SYS_newfstatat, AT_FDCWD, (long)GROUP, (long)&st, 0, 0, 0) &&
+	      S_ISCHR(st.st_mode));
 	CHECK(!go(SYS_faccessat, AT_FDCWD, (long)GROUP, W_OK, 0, 0, 0));
-	fd = go(SYS_openat, AT_FDCWD, (long)"/sys/bus/pci/devices/" ADDRESS "/vendor", O_RDONLY | O_CLOEXEC, 0, 0, 0);
-	CHECK(fd >= 0 && go(SYS_read, fd, (long)text, sizeof(text), 0, 0, 0) == 7 && !memcmp(text, "0x", 2));
+	fd = go(SYS_openat, AT_FDCWD, (long)"/sys/bus/pci/devices/" ADDRESS "/vendor",
+		O_RDONLY | O_CLOEXEC, 0, 0, 0);
+	CHECK(fd >= 0 && go(SYS_read, fd, (long)text, sizeof(text), 0, 0, 0) == 7 &&
+	      !memcmp(text, "0x", 2));
 	CHECK(!go(SYS_close, fd, 0, 0, 0, 0, 0));
 	/* relative, from a directory of the view; names cannot be made there */
 	CHECK(!go(SYS_chdir, (long)"/sys/bus/pci/devices/" ADDRESS, 0, 0, 0, 0, 0));
-	CHECK(!go(SYS_newfstatat, AT_FDCWD, (long)"vendor", (long)&st, 0, 0, 0) && S_ISREG(st.st_mode));
-	CHECK(go(SYS_getcwd, (long)text, sizeof(text), 0, 0, 0, 0) > 0 && !strncmp(text, "/sys/devices/pci", 16));
-	CHECK(go(SYS_mkdirat, AT_FDCWD, (long)"new", 0700, 0, 0, 0) == (geteuid() ? -EACCES : -EPERM));
+	CHECK(!go(SYS_newfstatat, AT_FDCWD, (long)"vendor", (long)&st, 0, 0, 0) &&
+	      S_ISREG(st.st_mode));
+	CHECK(go(SYS_getcwd, (long)text, sizeof(text), 0, 0, 0, 0) > 0 &&
+	      !strncmp(text, "/sys/devices/pci", 16));
+	CHECK(go(SYS_mkdirat, AT_FDCWD, (long)"new", 0700, 0, 0, 0) ==
+	      (geteuid() ? -EACCES : -EPERM));
 	CHECK(!go(SYS_chdir, (long)"/", 0, 0, 0, 0, 0));
 	CHECK(go(SYS_openat, AT_FDCWD, (long)"/nothing/there", O_RDONLY, 0, 0, 0) == -ENOENT);
 	CHECK(go(SYS_openat, AT_FDCWD, 8, O_RDONLY, 0, 0, 0) == -EFAULT);
@@ -82,7 +93,8 @@ static void view(void)
 	CHECK(go(SYS_getppid, 0, 0, 0, 0, 0, 0) == getppid());
 	/* the same call by another instruction is the kernel's */
 	fd = raw_call(SYS_openat, AT_FDCWD, (long)"/dev/vfio/vfio", O_RDWR, 0, 0, 0);
-	CHECK(fd < 0 || (raw_call(SYS_ioctl, fd, VFIO_GET_API_VERSION, 0, 0, 0, 0) == -ENODEV && !close((int)fd)));
+	CHECK(fd < 0 || (raw_call(SYS_ioctl, fd, VFIO_GET_API_VERSION, 0, 0, 0, 0) == -ENODEV &&
+			 !close((int)fd)));
 	CHECK(raw_call(SYS_ioctl, -1, 0x3bfe, 0, 0, 0, 0) == -EBADF);
 }
 
@@ -101,21 +113,26 @@ static void device(void)
 	CHECK(!go(SYS_ioctl, g, VFIO_GROUP_SET_CONTAINER, (long)&fd, 0, 0, 0));
 	CHECK(!go(SYS_ioctl, c, VFIO_SET_IOMMU, type1, 0, 0, 0));
 	d = go(SYS_ioctl, g, VFIO_GROUP_GET_DEVICE_FD, (long)ADDRESS, 0, 0, 0);
-	CHECK(d >= 0 && !go(SYS_ioctl, d, VFIO_DEVICE_GET_INFO, (long)&info, 0, 0, 0) && info.num_regions == 9);
+	CHECK(d >= 0 && !go(SYS_ioctl, d, VFIO_DEVICE_GET_INFO, (long)&info, 0, 0, 0) &&
+	      info.num_regions == 9);
 	CHECK(go(SYS_pwrite64, d, (long)&w, 4, 0, 0, 0) == 4);
 	p = go(SYS_mmap, 0, 8192, PROT_READ | PROT_WRITE, MAP_SHARED, d, 0);
 	CHECK(p > 0 && *(volatile uint32_t *)p == w);
 	CHECK(!go(SYS_mprotect, p, 4096, PROT_READ, 0, 0, 0) && *(volatile uint32_t *)p == w);
 	CHECK(go(SYS_madvise, p, 4096, MADV_DONTNEED, 0, 0, 0) == -EINVAL);
 	/* the last of the device is its mapping: it is closed when that goes */
-	CHECK(!go(SYS_close, d, 0, 0, 0, 0, 0) && !go(SYS_close, g, 0, 0, 0, 0, 0) && !go(SYS_close, c, 0, 0, 0, 0, 0));
+	CHECK(!go(SYS_close, d, 0, 0, 0, 0, 0) && !go(SYS_close, g, 0, 0, 0, 0, 0) &&
+	      !go(SYS_close, c, 0, 0, 0, 0, 0));
 	CHECK(!go(SYS_munmap, p, 8192, 0, 0, 0, 0));
 	g = open_group();
 	CHECK(g >= 0);
 	close((int)g);
 }
 
-/* A child of Go's exec has all signals blocked until it execs, and so has this one: it is not killed. */
+/*
+ * A child of Go's exec has all signals blocked until it execs, and so has this one: it is not
+ * killed.
+ */
 static void child_before_exec(void)
 {
 	uint64_t all = ~0ull, was;

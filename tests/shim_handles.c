@@ -1,10 +1,14 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* shim_handles: descriptors: dup, every order and way of closing, what fcntl, fstat and /proc say, SCM_RIGHTS. */
-#include "shim.h"
+/*
+ * shim_handles: descriptors: dup, every order and way of closing, what fcntl, fstat and /proc say,
+ * SCM_RIGHTS.
+ */
 #include <pthread.h>
 #include <sys/eventfd.h>
 #include <sys/socket.h>
 #include <sys/sysmacros.h>
+
+#include "shim.h"
 
 static void open_and_use(void)
 {
@@ -175,7 +179,8 @@ static void what_fcntl_and_stat_say(void)
 	CHECK(fcntl(v.group, F_GETFD) == 0);
 	CHECK(!fstat(v.container, &st) && S_ISCHR(st.st_mode) && st.st_rdev == makedev(10, 196));
 	CHECK(!fstat(v.group, &st) && S_ISCHR(st.st_mode) && minor(st.st_rdev) == 1);
-	CHECK(!statx(v.group, "", AT_EMPTY_PATH, STATX_ALL, &sx) && S_ISCHR(sx.stx_mode) && sx.stx_rdev_minor == 1);
+	CHECK(!statx(v.group, "", AT_EMPTY_PATH, STATX_ALL, &sx) && S_ISCHR(sx.stx_mode) &&
+	      sx.stx_rdev_minor == 1);
 	CHECK(!stat(GROUP, &st) && S_ISCHR(st.st_mode) && minor(st.st_rdev) == 1);
 	CHECK(!fstat(v.device, &st) && !S_ISREG(st.st_mode) && !st.st_size);
 	snprintf(path, sizeof(path), "/proc/self/fd/%d", v.container);
@@ -184,7 +189,8 @@ static void what_fcntl_and_stat_say(void)
 	CHECK(readlink(path, link, sizeof(link)) == 11 && !memcmp(link, GROUP, 11));
 	FAILS(open(path, O_RDWR), EBUSY);
 	snprintf(path, sizeof(path), "/proc/%d/fd/%d", getpid(), v.device);
-	CHECK(readlink(path, link, sizeof(link)) == 24 && !memcmp(link, "anon_inode:[vfio-device]", 24));
+	CHECK(readlink(path, link, sizeof(link)) == 24 &&
+	      !memcmp(link, "anon_inode:[vfio-device]", 24));
 	FAILS(open(path, O_RDWR), ENXIO);
 	FAILS(lseek(v.device, 0, SEEK_SET), ESPIPE);
 	/* nor does a raw one confuse it */
@@ -216,7 +222,9 @@ static int send_fd(int sock, int fd)
 {
 	char c = 0, buf[CMSG_SPACE(sizeof(int))] = { 0 };
 	struct iovec iov = { &c, 1 };
-	struct msghdr m = { .msg_iov = &iov, .msg_iovlen = 1, .msg_control = buf, .msg_controllen = sizeof(buf) };
+	struct msghdr m = {
+		.msg_iov = &iov, .msg_iovlen = 1, .msg_control = buf, .msg_controllen = sizeof(buf)
+	};
 	struct cmsghdr *h = CMSG_FIRSTHDR(&m);
 
 	h->cmsg_level = SOL_SOCKET;
@@ -230,7 +238,9 @@ static int receive_fd(int sock)
 {
 	char c, buf[CMSG_SPACE(sizeof(int))];
 	struct iovec iov = { &c, 1 };
-	struct msghdr m = { .msg_iov = &iov, .msg_iovlen = 1, .msg_control = buf, .msg_controllen = sizeof(buf) };
+	struct msghdr m = {
+		.msg_iov = &iov, .msg_iovlen = 1, .msg_control = buf, .msg_controllen = sizeof(buf)
+	};
 	int fd;
 
 	if (recvmsg(sock, &m, 0) != 1 || !CMSG_FIRSTHDR(&m))

@@ -1,10 +1,12 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * shim_kvm: what a virtual machine monitor does to tell KVM of its VFIO files. Without /dev/kvm a file with the name of a virtual machine's takes its
- * place: the shim answers only where the kernel says that it has no such device.
+ * shim_kvm: what a virtual machine monitor does to tell KVM of its VFIO files. Without /dev/kvm a
+ * file with the name of a virtual machine's takes its place: the shim answers only where the kernel
+ * says that it has no such device.
  */
-#include "shim.h"
 #include <linux/kvm.h>
+
+#include "shim.h"
 
 #define GROUP_FILE 1
 #define ADD	   1
@@ -22,7 +24,8 @@ static int attr(int dev, unsigned long cmd, uint32_t group, uint64_t a, int fd)
 
 static void vfio_device(void)
 {
-	struct kvm_create_device cd = { .type = KVM_DEV_TYPE_VFIO, .flags = KVM_CREATE_DEVICE_TEST };
+	struct kvm_create_device cd = { .type = KVM_DEV_TYPE_VFIO,
+					.flags = KVM_CREATE_DEVICE_TEST };
 	struct vfio v = vfio_open();
 	int dev, other = open("/dev/null", O_RDWR);
 
@@ -66,7 +69,8 @@ int main(void)
 	int kvm = open("/dev/kvm", O_RDWR | O_CLOEXEC);
 
 	vm = kvm >= 0 ? ioctl(kvm, KVM_CREATE_VM, 0) : -1;
-	printf("     with %s\n", vm >= 0 ? "the kernel's KVM" : "a file in place of a virtual machine");
+	printf("     with %s\n",
+	       vm >= 0 ? "the kernel's KVM" : "a file in place of a virtual machine");
 	if (vm < 0)
 		vm = memfd_create("uvfio:anon_inode:kvm-vm", MFD_CLOEXEC);
 	RUN(vfio_device);

@@ -1,12 +1,13 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * shim_limits: a program that has no descriptor left. VFIO takes numbers for the files that it hands out and for nothing else: interrupts can be set, and what the program may
- * open, it can.
+ * shim_limits: a program that has no descriptor left. VFIO takes numbers for the files that it
+ * hands out and for nothing else: interrupts can be set, and what the program may open, it can.
  */
-#include "shim.h"
 #include <pthread.h>
 #include <sys/eventfd.h>
 #include <sys/resource.h>
+
+#include "shim.h"
 
 #define LIMIT 64
 
@@ -44,15 +45,22 @@ static long set_eventfd(int device, uint32_t index, uint32_t start, int fd)
 	char buf[sizeof(struct vfio_irq_set) + 4];
 	struct vfio_irq_set *s = (void *)buf;
 
-	*s = (struct vfio_irq_set){ .argsz = sizeof(buf), .flags = VFIO_IRQ_SET_DATA_EVENTFD | VFIO_IRQ_SET_ACTION_TRIGGER, .index = index,
-				    .start = start, .count = 1 };
+	*s = (struct vfio_irq_set){ .argsz = sizeof(buf),
+				    .flags =
+					    VFIO_IRQ_SET_DATA_EVENTFD | VFIO_IRQ_SET_ACTION_TRIGGER,
+				    .index = index,
+				    .start = start,
+				    .count = 1 };
 	memcpy(s->data, &fd, 4);
 	return ioctl(device, VFIO_DEVICE_SET_IRQS, s);
 }
 
 static long trigger(int device, uint32_t index, uint32_t start)
 {
-	struct vfio_irq_set s = { .argsz = sizeof(s), .flags = VFIO_IRQ_SET_DATA_NONE | VFIO_IRQ_SET_ACTION_TRIGGER, .index = index, .start = start,
+	struct vfio_irq_set s = { .argsz = sizeof(s),
+				  .flags = VFIO_IRQ_SET_DATA_NONE | VFIO_IRQ_SET_ACTION_TRIGGER,
+				  .index = index,
+				  .start = start,
 				  .count = 1 };
 
 	return ioctl(device, VFIO_DEVICE_SET_IRQS, &s);

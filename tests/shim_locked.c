@@ -1,9 +1,12 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* shim_locked: locked instructions on a mapped BAR. Threads and processors count in one register of the device, each its own way; no count is lost. */
-#include "shim.h"
-
+/*
+ * shim_locked: locked instructions on a mapped BAR. Threads and processors count in one register of
+ * the device, each its own way; no count is lost.
+ */
 #include <pthread.h>
 #include <setjmp.h>
+
+#include "shim.h"
 
 #define TIMES 3000u
 
@@ -49,11 +52,18 @@ static void ready(void)
 
 COUNTER(by_inc, __asm__ volatile("lock incl (%0)" : : "r"(p) : "memory", "cc"))
 COUNTER(by_add, __asm__ volatile("lock addl $1, (%0)" : : "r"(p) : "memory", "cc"))
-COUNTER(by_xadd, uint32_t one = 1; __asm__ volatile("lock xaddl %0, (%1)" : "+r"(one) : "r"(p) : "memory", "cc"))
-COUNTER(by_cmpxchg, uint32_t was = *(volatile uint32_t *)p; while (!__atomic_compare_exchange_n((uint32_t *)p, &was, was + 1, 0, __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST));)
+COUNTER(by_xadd, uint32_t one = 1; __asm__ volatile("lock xaddl %0, (%1)"
+						    : "+r"(one)
+						    : "r"(p)
+						    : "memory", "cc"))
+COUNTER(by_cmpxchg, uint32_t was = *(volatile uint32_t *)p;
+	while (!__atomic_compare_exchange_n((uint32_t *)p, &was, was + 1, 0, __ATOMIC_SEQ_CST,
+					    __ATOMIC_SEQ_CST));)
 COUNTER(by_sub, __asm__ volatile("lock subl $-1, (%0)" : : "r"(p) : "memory", "cc"))
 COUNTER(by_inc64, __asm__ volatile("lock incq (%0)" : : "r"(p) : "memory", "cc"))
-COUNTER(by_cmpxchg64, uint64_t was = *(volatile uint64_t *)p; while (!__sync_bool_compare_and_swap((uint64_t *)p, was, was + 1)) was = *(volatile uint64_t *)p;)
+COUNTER(by_cmpxchg64, uint64_t was = *(volatile uint64_t *)p;
+	while (!__sync_bool_compare_and_swap((uint64_t *)p, was, was + 1))
+		was = *(volatile uint64_t *)p;)
 
 static void *by_cmpxchg8b(void *p)
 {
@@ -67,7 +77,8 @@ static void *by_cmpxchg8b(void *p)
 
 			__asm__ volatile("lock cmpxchg8b %1; sete %0"
 					 : "=q"(done), "+m"(*(uint64_t *)p), "+a"(lo), "+d"(hi)
-					 : "b"((uint32_t)(was + 1)), "c"((uint32_t)((was + 1) >> 32))
+					 : "b"((uint32_t)(was + 1)),
+					   "c"((uint32_t)((was + 1) >> 32))
 					 : "cc");
 			was = (uint64_t)hi << 32 | lo;
 		} while (!done);
@@ -84,7 +95,7 @@ static void *by_cmpxchg16b(void *p)
 	for (unsigned i = 0; i < TIMES; i++)
 		do
 			__asm__ volatile("lock cmpxchg16b %1; sete %0"
-					 : "=q"(done), "+m"(*(char (*)[16])p), "+a"(lo), "+d"(hi)
+					 : "=q"(done), "+m"(*(char(*)[16])p), "+a"(lo), "+d"(hi)
 					 : "b"(lo + 1), "c"(hi - 1)
 					 : "cc");
 		while (!done);
@@ -146,7 +157,9 @@ static void *exchanges(void *p)
 
 	ready();
 	for (unsigned i = 0; i < TIMES; i++)
-		sum += __atomic_exchange_n((uint32_t *)p, __atomic_fetch_add(&next, 1, __ATOMIC_SEQ_CST), __ATOMIC_SEQ_CST);
+		sum += __atomic_exchange_n((uint32_t *)p,
+					   __atomic_fetch_add(&next, 1, __ATOMIC_SEQ_CST),
+					   __ATOMIC_SEQ_CST);
 	return (void *)sum;
 }
 
@@ -171,11 +184,20 @@ static void *owns_a_bit(void *p)
 
 	ready();
 	for (unsigned i = 0; i < TIMES; i++) {
-		__asm__ volatile("lock btsq %2, (%1); setc %0" : "=q"(was) : "r"(p), "r"(bit) : "memory", "cc");
+		__asm__ volatile("lock btsq %2, (%1); setc %0"
+				 : "=q"(was)
+				 : "r"(p), "r"(bit)
+				 : "memory", "cc");
 		bad += was;
-		__asm__ volatile("lock btcq %2, (%1); setc %0" : "=q"(was) : "r"(p), "r"(bit) : "memory", "cc");
+		__asm__ volatile("lock btcq %2, (%1); setc %0"
+				 : "=q"(was)
+				 : "r"(p), "r"(bit)
+				 : "memory", "cc");
 		bad += !was;
-		__asm__ volatile("lock btrq %2, (%1); setc %0" : "=q"(was) : "r"(p), "r"(bit) : "memory", "cc");
+		__asm__ volatile("lock btrq %2, (%1); setc %0"
+				 : "=q"(was)
+				 : "r"(p), "r"(bit)
+				 : "memory", "cc");
 		bad += was;
 	}
 	return (void *)bad;
@@ -211,7 +233,8 @@ static void *counts_then_stops(void *p)
 
 static void fairness(void)
 {
-	thread_fn *all[] = { loads_and_stores, loads_and_stores, loads_and_stores, loads_and_stores, loads_and_stores, counts_then_stops };
+	thread_fn *all[] = { loads_and_stores, loads_and_stores, loads_and_stores,
+			     loads_and_stores, loads_and_stores, counts_then_stops };
 	volatile uint32_t *m = (uint32_t *)ram;
 
 	m[0] = 0;
@@ -220,7 +243,10 @@ static void fairness(void)
 	CHECK(m[0] == TIMES);
 }
 
-/* A locked instruction that ends in a signal gives the bus back: memory decoding off, a mapping that is read-only, one that ends in the middle. */
+/*
+ * A locked instruction that ends in a signal gives the bus back: memory decoding off, a mapping
+ * that is read-only, one that ends in the middle.
+ */
 static sigjmp_buf env;
 
 static void on_fault(int sig)

@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* shim_mem: memory that the device has and the program takes away. The kernel pins pages: the device keeps the old ones. */
+/*
+ * shim_mem: memory that the device has and the program takes away. The kernel pins pages: the
+ * device keeps the old ones.
+ */
 #include "shim.h"
 
 #define N    (16 * 4096ul)
@@ -14,7 +17,8 @@ static bool set_up(void *mem, size_t len)
 	v = vfio_open();
 	back = mmap(NULL, len, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 	memset(back, 0xee, len);
-	return v.device >= 0 && bus_master(&v) && !dma_map(&v, mem, IOVA, len) && !dma_map(&v, back, BACK, len);
+	return v.device >= 0 && bus_master(&v) && !dma_map(&v, mem, IOVA, len) &&
+	       !dma_map(&v, back, BACK, len);
 }
 
 static void tear_down(size_t len)
@@ -52,7 +56,8 @@ static void dma_works(void)
 	fill(p, N, 1);
 	CHECK(set_up(p, N));
 	CHECK(device_has(0, N, 1));
-	CHECK(engine(&v, TD_OP_FILL, 0, IOVA, 4096, 0x77777777) == TD_DMA_OK && p[0] == 0x77777777 && p[1023] == 0x77777777 && p[1024] == 1025);
+	CHECK(engine(&v, TD_OP_FILL, 0, IOVA, 4096, 0x77777777) == TD_DMA_OK &&
+	      p[0] == 0x77777777 && p[1023] == 0x77777777 && p[1024] == 1025);
 	/* and does not where nothing is mapped */
 	CHECK(engine(&v, TD_OP_FILL, 0, IOVA + N, 4, 1) == TD_DMA_FAULT);
 	munmap(p, N);
@@ -176,17 +181,21 @@ static void mremap_of_private(void)
 	/* a shorter one stays in its place */
 	CHECK(mremap(p, N, N / 2, 0) == p);
 	CHECK(device_has(0, N, 700));
-	CHECK(mremap(p, N / 2, N / 2, MREMAP_MAYMOVE | MREMAP_FIXED, q) == MAP_FAILED && errno == ENOMEM);
+	CHECK(mremap(p, N / 2, N / 2, MREMAP_MAYMOVE | MREMAP_FIXED, q) == MAP_FAILED &&
+	      errno == ENOMEM);
 	CHECK(p[0] == 700 && device_has(0, N, 700));
 	munmap(p, N);
 	munmap(q, N);
 	tear_down(N);
 }
 
-/* What the program has where the device's memory was before is no device's, and moves as it likes. */
+/*
+ * What the program has where the device's memory was before is no device's, and moves as it likes.
+ */
 static void mremap_of_what_came_after(void)
 {
-	uint32_t *p = anonymous(N), *q, *r = mmap(NULL, 2 * N, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	uint32_t *p = anonymous(N), *q,
+		 *r = mmap(NULL, 2 * N, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 
 	fill(p, N, 750);
 	CHECK(set_up(p, N));
@@ -217,7 +226,8 @@ static void others_are_left_alone(void)
 static void large(void)
 {
 	size_t len = 64ul << 20;
-	uint32_t *p = mmap(NULL, len, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_POPULATE, -1, 0);
+	uint32_t *p = mmap(NULL, len, PROT_READ | PROT_WRITE,
+			   MAP_PRIVATE | MAP_ANONYMOUS | MAP_POPULATE, -1, 0);
 
 	p[0] = 800;
 	p[len / 4 - 1] = 801;

@@ -1,10 +1,9 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * shim_opens: what is true of an open and its kin whatever way a path takes: by its text alone, by a walk, with more
- * text than a stack has room for. A handler of the program's may interrupt it, and leave it; a thread may be cancelled
- * in it; and nothing of that stays behind.
+ * shim_opens: what is true of an open and its kin whatever way a path takes: by its text alone, by
+ * a walk, with more text than a stack has room for. A handler of the program's may interrupt it,
+ * and leave it; a thread may be cancelled in it; and nothing of that stays behind.
  */
-#include "shim.h"
 #include <dirent.h>
 #include <ftw.h>
 #include <glob.h>
@@ -13,9 +12,12 @@
 #include <setjmp.h>
 #include <stdatomic.h>
 
+#include "shim.h"
+
 #define DEV "/sys/bus/pci/devices/" ADDRESS
 
-static char dir[64] = "/tmp/shim_opens.XXXXXX", deep[600]; /* our own; a directory in it with long names */
+/* our own; a directory in it with long names */
+static char dir[64] = "/tmp/shim_opens.XXXXXX", deep[600];
 
 /* @path exists in the view, and is a file of four characters or more */
 static void is_read(const char *path, const char *text)
@@ -53,10 +55,12 @@ static void long_paths_in_the_view(void)
 		strcat(path, "/subsystem/devices/" ADDRESS);
 		snprintf(file, sizeof(file), "%s/vendor", path);
 		is_read(file, "0x");
-		CHECK(!stat(file, &st) && !stat(DEV "/vendor", &direct) && st.st_ino == direct.st_ino);
+		CHECK(!stat(file, &st) && !stat(DEV "/vendor", &direct) &&
+		      st.st_ino == direct.st_ino);
 		CHECK(!access(file, R_OK));
 		/* it ends where the kernel's way up does: subsystem is a link to /sys/bus/pci */
-		snprintf(file, sizeof(file), "%s/subsystem/../pci/devices/" ADDRESS "/vendor", path);
+		snprintf(file, sizeof(file), "%s/subsystem/../pci/devices/" ADDRESS "/vendor",
+			 path);
 		is_read(file, "0x");
 		snprintf(file, sizeof(file), "%s/iommu_group", path);
 		memset(link, 0, sizeof(link));
@@ -74,7 +78,8 @@ static void long_paths_in_the_view(void)
 		free(list[n]);
 	CHECK(nftw(path, seen_of, 4, FTW_PHYS) == 1);
 	snprintf(file, sizeof(file), "%s/vend*", path);
-	CHECK(!glob(file, 0, NULL, &g) && g.gl_pathc == 1 && !strncmp(g.gl_pathv[0], path, strlen(path)));
+	CHECK(!glob(file, 0, NULL, &g) && g.gl_pathc == 1 &&
+	      !strncmp(g.gl_pathv[0], path, strlen(path)));
 	globfree(&g);
 	/* longer than any path */
 	memset(file, '/', sizeof(file));
@@ -124,7 +129,8 @@ static void long_paths_outside(void)
 	is_read("led/vendor", "0x");
 	FAILS(open("no-such-name", O_RDONLY), ENOENT);
 	FAILS(open("../no-such-name/x", O_RDONLY), ENOENT);
-	CHECK(!chdir("led") && !chdir("..") && getcwd(path, sizeof(path)) && !strcmp(path, "/sys/devices/pci0000:01"));
+	CHECK(!chdir("led") && !chdir("..") && getcwd(path, sizeof(path)) &&
+	      !strcmp(path, "/sys/devices/pci0000:01"));
 	CHECK(!chdir(here));
 }
 
@@ -193,8 +199,14 @@ static long size_now(void)
 /* A handler leaves the call, wherever in it it comes; more often than there is of anything. */
 static void left_by_longjmp(void)
 {
-	static const char *const ways[] = { fifo[0], DEV "/vendor", fifo[1], DEV "/vendor", DEV "/../" ADDRESS "/vendor", fifo[2], "/dev/vfio/vfio",
-					   "/etc/no-such-name" };
+	static const char *const ways[] = { fifo[0],
+					    DEV "/vendor",
+					    fifo[1],
+					    DEV "/vendor",
+					    DEV "/../" ADDRESS "/vendor",
+					    fifo[2],
+					    "/dev/vfio/vfio",
+					    "/etc/no-such-name" };
 	struct sigaction sa = { .sa_handler = jump };
 	volatile long before = 0;
 	volatile int rounds, fd;
@@ -248,7 +260,8 @@ static void cancelled(void)
 			CHECK(!pthread_create(&t, NULL, opens, fifo[i]));
 			if (n % 2)
 				usleep(500);
-			CHECK(!pthread_cancel(t) && !pthread_join(t, &ret) && ret == PTHREAD_CANCELED);
+			CHECK(!pthread_cancel(t) && !pthread_join(t, &ret) &&
+			      ret == PTHREAD_CANCELED);
 		}
 	is_read(DEV "/../" ADDRESS "/vendor", "0x");
 }
@@ -293,6 +306,7 @@ int main(void)
 	RUN(cancelled);
 	if (chdir("/"))
 		return 1;
-	execl("/bin/sh", "sh", "-c", any_failed ? "rm -r -- \"$0\"; exit 1" : "rm -r -- \"$0\"", dir, NULL);
+	execl("/bin/sh", "sh", "-c", any_failed ? "rm -r -- \"$0\"; exit 1" : "rm -r -- \"$0\"",
+	      dir, NULL);
 	return 1;
 }

@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* shim_paths: the view of sysfs and /dev, by every function that takes or tells a path. */
-#include "shim.h"
 #include <dirent.h>
 #include <ftw.h>
 #include <glob.h>
@@ -11,6 +10,8 @@
 #include <sys/vfs.h>
 #include <sys/xattr.h>
 #include <utime.h>
+
+#include "shim.h"
 
 #define DEVICES "/sys/bus/pci/devices"
 #define DEV	DEVICES "/" ADDRESS
@@ -43,7 +44,9 @@ static void spellings(void)
 		DEV "/iommu_group/devices/" ADDRESS "/vendor",
 		"/dev/vfio/../../sys/bus/pci/devices/" ADDRESS "/vendor",
 	};
-	static const char *const bad[] = { DEV "/../../" ADDRESS "/vendor", "/sys/bus/pcix/devices", "/sys/bus/pci/devices/0000:77:00.0/vendor", DEV "/vendor/" };
+	static const char *const bad[] = { DEV "/../../" ADDRESS "/vendor", "/sys/bus/pcix/devices",
+					   "/sys/bus/pci/devices/0000:77:00.0/vendor",
+					   DEV "/vendor/" };
 
 	for (size_t i = 0; i < sizeof(good) / sizeof(good[0]); i++) {
 		CHECK(read_is(good[i], "0x1234"));
@@ -76,7 +79,8 @@ static void relative(void)
 	close(f);
 	CHECK(!chdir("vfio"));
 	f = open("1", O_RDWR);
-	CHECK(f >= 0 && !ioctl(f, VFIO_GROUP_GET_STATUS, &(struct vfio_group_status){ .argsz = 8 }));
+	CHECK(f >= 0 &&
+	      !ioctl(f, VFIO_GROUP_GET_STATUS, &(struct vfio_group_status){ .argsz = 8 }));
 	close(f);
 	CHECK(!chdir("/tmp"));
 	CHECK(read_is("../sys/bus/pci/devices/" ADDRESS "/vendor", "0x1234"));
@@ -135,7 +139,8 @@ static bool list_has(const char *dir, const char *name)
 	if (!d)
 		return false;
 	while ((e = readdir(d)))
-		found |= !strcmp(e->d_name, name) && (strcmp(dir, "/dev/vfio") || e->d_type == DT_CHR);
+		found |= !strcmp(e->d_name, name) &&
+			 (strcmp(dir, "/dev/vfio") || e->d_type == DT_CHR);
 	closedir(d);
 	return found;
 }
@@ -175,10 +180,13 @@ static void lists(void)
 	for (m = 0; m < n; m++)
 		free(e[m]);
 	free(e);
-	CHECK(!glob(DEVICES "/0000:*", 0, NULL, &g) && g.gl_pathc == 1 && !strcmp(g.gl_pathv[0], DEV));
-	CHECK(!glob("/dev/vfio/*", GLOB_APPEND, NULL, &g) && g.gl_pathc == 3 && !strcmp(g.gl_pathv[1], "/dev/vfio/1"));
+	CHECK(!glob(DEVICES "/0000:*", 0, NULL, &g) && g.gl_pathc == 1 &&
+	      !strcmp(g.gl_pathv[0], DEV));
+	CHECK(!glob("/dev/vfio/*", GLOB_APPEND, NULL, &g) && g.gl_pathc == 3 &&
+	      !strcmp(g.gl_pathv[1], "/dev/vfio/1"));
 	globfree(&g);
-	CHECK(!nftw("/dev/vfio", on_file, 10, FTW_PHYS) && walked == 1 && !strcmp(walk_path, "/dev/vfio/vfio"));
+	CHECK(!nftw("/dev/vfio", on_file, 10, FTW_PHYS) && walked == 1 &&
+	      !strcmp(walk_path, "/dev/vfio/vfio"));
 }
 
 static void files(void)
@@ -199,8 +207,10 @@ static void files(void)
 	CHECK(!stat(DEV, &st) && S_ISDIR(st.st_mode));
 	CHECK(!lstat(DEV, &st) && S_ISLNK(st.st_mode));
 	CHECK(!lstat(DEV "/", &st) && S_ISDIR(st.st_mode));
-	CHECK(!fstatat(AT_FDCWD, "/dev/vfio/vfio", &st, 0) && S_ISCHR(st.st_mode) && st.st_rdev == makedev(10, 196));
-	CHECK(!statx(AT_FDCWD, "/dev/vfio/1", 0, STATX_BASIC_STATS, &sx) && S_ISCHR(sx.stx_mode) && sx.stx_rdev_minor == 1);
+	CHECK(!fstatat(AT_FDCWD, "/dev/vfio/vfio", &st, 0) && S_ISCHR(st.st_mode) &&
+	      st.st_rdev == makedev(10, 196));
+	CHECK(!statx(AT_FDCWD, "/dev/vfio/1", 0, STATX_BASIC_STATS, &sx) && S_ISCHR(sx.stx_mode) &&
+	      sx.stx_rdev_minor == 1);
 	CHECK(!syscall(SYS_newfstatat, AT_FDCWD, "/dev/vfio/1", &st, 0) && S_ISCHR(st.st_mode));
 	CHECK(!statfs(DEV, &sf) && sf.f_type == 0x62656572);
 	CHECK(!access("/dev/vfio/vfio", R_OK | W_OK) && !euidaccess("/dev/vfio/vfio", R_OK));
@@ -222,21 +232,29 @@ static void view_is_read_only(void)
 	FAILS(open(DEV "/config2", O_RDWR), ENOENT);
 }
 
-/* Somebody acts on these: a descriptor takes what sysfs takes, and nothing else can come of a write. */
+/*
+ * Somebody acts on these: a descriptor takes what sysfs takes, and nothing else can come of a
+ * write.
+ */
 static void drivers(void)
 {
-	int fd = open(DEV "/driver_override", O_RDWR), own = open("/sys/bus/pci/drivers/vfio-pci/bind", O_WRONLY);
+	int fd = open(DEV "/driver_override", O_RDWR),
+	    own = open("/sys/bus/pci/drivers/vfio-pci/bind", O_WRONLY);
 	FILE *f = fopen(DEV "/driver_override", "w");
 	char buf[32];
 
 	CHECK(fd >= 0 && own >= 0 && f);
 	CHECK(write(fd, "vfio-pci\n", 9) == 9);
-	CHECK(lseek(fd, 0, SEEK_SET) == 0 && read(fd, buf, sizeof(buf)) == 9 && !memcmp(buf, "vfio-pci\n", 9));
+	CHECK(lseek(fd, 0, SEEK_SET) == 0 && read(fd, buf, sizeof(buf)) == 9 &&
+	      !memcmp(buf, "vfio-pci\n", 9));
 	FAILS(write(own, "0000:01:00.0", 12), EBUSY);
 	FAILS(write(own, "0000:01:00.1", 12), ENODEV);
 	FAILS(pwrite(own, "0000:01:00.0", 12, 0), EBUSY);
 	CHECK(fputs("vfio-pci", f) >= 0 && !fclose(f));
-	FAILS((int)write(open("/sys/bus/pci/drivers/vfio-pci/unbind", O_WRONLY | O_APPEND | O_CREAT, 0666), "edu", 3), ENODEV);
+	FAILS((int)write(open("/sys/bus/pci/drivers/vfio-pci/unbind", O_WRONLY | O_APPEND | O_CREAT,
+			      0666),
+			 "edu", 3),
+	      ENODEV);
 	CHECK(!stat(DEV "/driver_override", &(struct stat){ 0 }) && !access(DEV "/driver", F_OK));
 	close(fd);
 	close(own);
@@ -288,11 +306,13 @@ static void out_of_the_view(void)
 	struct stat st;
 	int d;
 
-	CHECK(same("/dev/vfio/..", "/dev") && same("/dev/vfio/../..", "/") && same("/sys/bus/pci/..", "/sys/bus"));
+	CHECK(same("/dev/vfio/..", "/dev") && same("/dev/vfio/../..", "/") &&
+	      same("/sys/bus/pci/..", "/sys/bus"));
 	CHECK(!lstat("/dev/vfio/../null", &st) && S_ISCHR(st.st_mode));
 	CHECK(opens(AT_FDCWD, "/sys/devices/pci0000:01/../system/cpu/online", O_RDONLY));
 	/* by the link: the device's place is below /sys/devices */
-	CHECK(!access("/sys/bus/pci/devices/" ADDRESS "/../../../..", F_OK) && same(DEV "/../../..", "/sys"));
+	CHECK(!access("/sys/bus/pci/devices/" ADDRESS "/../../../..", F_OK) &&
+	      same(DEV "/../../..", "/sys"));
 	CHECK(opens(AT_FDCWD, DEV "/../../system/cpu/online", O_RDONLY));
 	CHECK(realpath("/dev/vfio/../null", buf) && !strcmp(buf, "/dev/null"));
 	CHECK(list_has("/dev/vfio/..", "null"));
@@ -306,7 +326,8 @@ static void out_of_the_view(void)
 	CHECK(!chdir("/dev/vfio") && opens(AT_FDCWD, "../null", O_RDWR));
 	CHECK(!chdir("..") && getcwd(buf, sizeof(buf)) && !strcmp(buf, "/dev"));
 	CHECK(opens(AT_FDCWD, "null", O_RDWR) && opens(AT_FDCWD, "vfio/vfio", O_RDWR));
-	CHECK(!chdir(DEV) && !chdir("../../..") && getcwd(buf, sizeof(buf)) && !strcmp(buf, "/sys"));
+	CHECK(!chdir(DEV) && !chdir("../../..") && getcwd(buf, sizeof(buf)) &&
+	      !strcmp(buf, "/sys"));
 	CHECK(!chdir(back));
 	d = open("/dev/vfio", O_RDONLY | O_DIRECTORY);
 	CHECK(opens(d, "../null", O_RDWR) && opens(d, "../vfio/vfio", O_RDWR));
@@ -349,7 +370,8 @@ static void from_above(void)
 			CHECK(!fstatat(e, t[i].path, &st, 0));
 			CHECK(!faccessat(d, t[i].path, F_OK, 0));
 			if (i + 2 < sizeof(t) / sizeof(t[0]))
-				CHECK(opens(d, t[i].path, O_RDONLY) && opens(e, t[i].path, O_RDONLY));
+				CHECK(opens(d, t[i].path, O_RDONLY) &&
+				      opens(e, t[i].path, O_RDONLY));
 			if (case_failed)
 				printf("     %s + %s\n", t[i].dir, t[i].path);
 			close(d);
@@ -397,8 +419,10 @@ static void owner_and_mode(void)
 	struct stat st;
 	int d, in;
 
-	CHECK(!chown(GROUP, other, (gid_t)-1) && !stat(GROUP, &st) && st.st_uid == other && S_ISCHR(st.st_mode));
-	CHECK(!fchownat(AT_FDCWD, GROUP, getuid(), getgid(), 0) && !stat(GROUP, &st) && st.st_uid == getuid());
+	CHECK(!chown(GROUP, other, (gid_t)-1) && !stat(GROUP, &st) && st.st_uid == other &&
+	      S_ISCHR(st.st_mode));
+	CHECK(!fchownat(AT_FDCWD, GROUP, getuid(), getgid(), 0) && !stat(GROUP, &st) &&
+	      st.st_uid == getuid());
 	CHECK(!lchown(DEV, getuid(), (gid_t)-1));
 	CHECK(!chmod(GROUP, 0660) && !stat(GROUP, &st) && st.st_mode == (S_IFCHR | 0660));
 	d = open("/dev", O_PATH);
@@ -411,12 +435,15 @@ static void owner_and_mode(void)
 	CHECK(!chmod(GROUP, 0400));
 	if (geteuid())
 		FAILS(open_group(), EACCES);
-	CHECK(!syscall(SYS_fchmodat, d, "vfio/1", 0600) && !stat(GROUP, &st) && st.st_mode == (S_IFCHR | 0600));
+	CHECK(!syscall(SYS_fchmodat, d, "vfio/1", 0600) && !stat(GROUP, &st) &&
+	      st.st_mode == (S_IFCHR | 0600));
 	CHECK(opens(AT_FDCWD, GROUP, O_RDWR));
 	close(d);
-	CHECK(!utimensat(AT_FDCWD, "/dev/vfio/vfio", ts, 0) && !stat("/dev/vfio/vfio", &st) && st.st_mtime == 2000);
+	CHECK(!utimensat(AT_FDCWD, "/dev/vfio/vfio", ts, 0) && !stat("/dev/vfio/vfio", &st) &&
+	      st.st_mtime == 2000);
 	CHECK(!utimes("/dev/vfio/vfio", tv) && !stat("/dev/vfio/vfio", &st) && st.st_mtime == 4000);
-	CHECK(!utime("/dev/vfio/vfio", &(struct utimbuf){ 5000, 6000 }) && !stat("/dev/vfio/vfio", &st) && st.st_mtime == 6000);
+	CHECK(!utime("/dev/vfio/vfio", &(struct utimbuf){ 5000, 6000 }) &&
+	      !stat("/dev/vfio/vfio", &st) && st.st_mtime == 6000);
 	CHECK(!lutimes(DEV, tv) && !lstat(DEV, &st) && st.st_mtime == 4000);
 	FAILS(chown("/dev/vfio/77", 0, 0), ENOENT);
 	FAILS(chmod(DEV "/nothing", 0600), ENOENT);
@@ -432,7 +459,10 @@ static void owner_and_mode(void)
 	close(in);
 }
 
-/* sysfs lets nobody make, take or move a name: root is told EPERM, others that the directory is not theirs. */
+/*
+ * sysfs lets nobody make, take or move a name: root is told EPERM, others that the directory is not
+ * theirs.
+ */
 static void names_stay(void)
 {
 	int e = geteuid() ? EACCES : EPERM, d = open("/dev/vfio", O_PATH);
@@ -471,10 +501,12 @@ static void names_stay(void)
 	FAILS(truncate("/dev/vfio/vfio", 0), EINVAL);
 	FAILS(truncate("/dev/vfio", 0), EISDIR);
 	FAILS(truncate(DEV "/nothing", 0), ENOENT);
-	CHECK(read_is(DEV "/vendor", "0x1234") && list_has("/dev/vfio", "1") && !list_has("/dev/vfio", "new"));
+	CHECK(read_is(DEV "/vendor", "0x1234") && list_has("/dev/vfio", "1") &&
+	      !list_has("/dev/vfio", "new"));
 	/* and outside all is as it was */
 	snprintf(cmd, sizeof(cmd), "%s.2", old);
-	CHECK(!rename(old, cmd) && !link(cmd, old) && !unlink(cmd) && !truncate(old, 5) && !stat(old, &st) && st.st_size == 5);
+	CHECK(!rename(old, cmd) && !link(cmd, old) && !unlink(cmd) && !truncate(old, 5) &&
+	      !stat(old, &st) && st.st_size == 5);
 	CHECK(!chmod(old, 0640) && !stat(old, &st) && st.st_mode == (S_IFREG | 0640));
 	CHECK(!remove(old) && !mkdir(old, 0700) && !remove(old));
 	close(d);
@@ -491,14 +523,18 @@ static void links_into_the_view(void)
 	int n;
 
 	CHECK(getcwd(back, sizeof(back)) && mkdtemp(dir) && !chdir(dir));
-	CHECK(!symlink("/dev/vfio/vfio", "l") && !symlink("l", "ll") && !symlink("/dev/vfio", "dir") && !symlink(DEV, "dev"));
-	CHECK(!symlink("../../sys/bus/pci/devices/" ADDRESS "/vendor", "vendor") && !symlink("loop", "loop") && !symlink("/dev/vfio/77", "none"));
+	CHECK(!symlink("/dev/vfio/vfio", "l") && !symlink("l", "ll") &&
+	      !symlink("/dev/vfio", "dir") && !symlink(DEV, "dev"));
+	CHECK(!symlink("../../sys/bus/pci/devices/" ADDRESS "/vendor", "vendor") &&
+	      !symlink("loop", "loop") && !symlink("/dev/vfio/77", "none"));
 	n = open("l", O_RDWR);
 	CHECK(n >= 0 && !ioctl(n, VFIO_GET_API_VERSION));
 	close(n);
-	CHECK(opens(AT_FDCWD, "ll", O_RDWR) && opens(AT_FDCWD, "dir/vfio", O_RDWR) && opens(AT_FDCWD, "./dir/../vfio/1", O_RDWR));
+	CHECK(opens(AT_FDCWD, "ll", O_RDWR) && opens(AT_FDCWD, "dir/vfio", O_RDWR) &&
+	      opens(AT_FDCWD, "./dir/../vfio/1", O_RDWR));
 	CHECK(opens(AT_FDCWD, "dir/../null", O_RDWR));
-	CHECK(read_is("vendor", "0x1234") && read_is("dev/vendor", "0x1234") && read_is("dev/driver/" ADDRESS "/vendor", "0x1234"));
+	CHECK(read_is("vendor", "0x1234") && read_is("dev/vendor", "0x1234") &&
+	      read_is("dev/driver/" ADDRESS "/vendor", "0x1234"));
 	f = fopen("vendor", "r");
 	CHECK(f && fgets(buf, sizeof(buf), f) && !strncmp(buf, "0x1234", 6));
 	if (f)
@@ -517,8 +553,10 @@ static void links_into_the_view(void)
 	FAILS(mkdir("dir/new", 0755), geteuid() ? EACCES : EPERM);
 	CHECK(realpath("l", buf) && !strcmp(buf, "/dev/vfio/vfio"));
 	CHECK(realpath("dev/driver", buf) && !strcmp(buf, "/sys/bus/pci/drivers/vfio-pci"));
-	CHECK(readlink("l", buf, sizeof(buf)) == 14 && readlink("dev/iommu_group", buf, sizeof(buf)) > 0);
-	CHECK(!chmod("dir/1", 0660) && !stat(GROUP, &st) && st.st_mode == (S_IFCHR | 0660) && !chmod("dir/1", 0600));
+	CHECK(readlink("l", buf, sizeof(buf)) == 14 &&
+	      readlink("dev/iommu_group", buf, sizeof(buf)) > 0);
+	CHECK(!chmod("dir/1", 0660) && !stat(GROUP, &st) && st.st_mode == (S_IFCHR | 0660) &&
+	      !chmod("dir/1", 0600));
 	d = opendir("dir");
 	for (n = 0; d && (ent = readdir(d));)
 		n += ent->d_type == DT_CHR;
@@ -527,7 +565,9 @@ static void links_into_the_view(void)
 		closedir(d);
 	CHECK(!chdir("dir") && getcwd(buf, sizeof(buf)) && !strcmp(buf, "/dev/vfio"));
 	CHECK(!chdir(dir));
-	snprintf(cmd, sizeof(cmd), "test \"$(readlink -f ll dev/driver | tr '\\n' +)\" = /dev/vfio/vfio+/sys/bus/pci/drivers/vfio-pci+");
+	snprintf(cmd, sizeof(cmd),
+		 "test \"$(readlink -f ll dev/driver | tr '\\n' +)\" = "
+		 "/dev/vfio/vfio+/sys/bus/pci/drivers/vfio-pci+");
 	CHECK(!system(cmd));
 	CHECK(!chdir(back));
 	snprintf(cmd, sizeof(cmd), "rm -r %s", dir);
@@ -537,9 +577,11 @@ static void links_into_the_view(void)
 static void tools(void)
 {
 	CHECK(!system("ls -la /dev/vfio /sys/bus/pci/devices/ >/dev/null"));
-	CHECK(!system("test \"$(find /dev/vfio -type c | sort | tr '\\n' +)\" = /dev/vfio/1+/dev/vfio/vfio+"));
+	CHECK(!system("test \"$(find /dev/vfio -type c | sort | tr '\\n' +)\" = "
+		      "/dev/vfio/1+/dev/vfio/vfio+"));
 	CHECK(!system("cd /dev/vfio && cd .. && test -c null && cat vfio/../null"));
-	CHECK(!system("chmod 660 /dev/vfio/1 && test \"$(stat -c %a /dev/vfio/1)\" = 660 && chmod 600 /dev/vfio/1"));
+	CHECK(!system("chmod 660 /dev/vfio/1 && test \"$(stat -c %a /dev/vfio/1)\" = 660 && chmod "
+		      "600 /dev/vfio/1"));
 }
 
 int main(void)

@@ -1,30 +1,31 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * shim_polled [trap]: pages of a BAR that the device opens and closes (tests/polled_model.c) under every kind of store and everything that a program can do to a mapping meanwhile. A
- * store that the device never sees, or that comes after a later one, is a failure. trap: the device was given mmap=trap, so that nothing opens.
- * UVFIO_LONG: minutes instead of seconds.
+ * shim_polled [trap]: pages of a BAR that the device opens and closes (tests/polled_model.c) under
+ * every kind of store and everything that a program can do to a mapping meanwhile. A store that the
+ * device never sees, or that comes after a later one, is a failure. trap: the device was given
+ * mmap=trap, so that nothing opens. UVFIO_LONG: minutes instead of seconds.
  */
-#include "shim.h"
-
 #include <pthread.h>
 #include <sched.h>
 #include <setjmp.h>
 #include <stdatomic.h>
 #include <time.h>
 
-#define BAR   0ull
-#define PAGE  4096ul
-#define SIZE  (8 * PAGE)
-#define CONTROL  0x000
-#define OPENS 0x008
-#define RESULT 0x010
-#define CALLS 0x018
-#define WRONG 0x020
-#define LOOKS 0x028
-#define ACK(i) (0x400 + 8 * (i))
-#define SECOND 128
+#include "shim.h"
+
+#define BAR	0ull
+#define PAGE	4096ul
+#define SIZE	(8 * PAGE)
+#define CONTROL 0x000
+#define OPENS	0x008
+#define RESULT	0x010
+#define CALLS	0x018
+#define WRONG	0x020
+#define LOOKS	0x028
+#define ACK(i)	(0x400 + 8 * (i))
+#define SECOND	128
 #define THREADS 12u
-#define BOTH (PROT_READ | PROT_WRITE)
+#define BOTH	(PROT_READ | PROT_WRITE)
 
 static sigjmp_buf jump;
 static siginfo_t last;
@@ -57,7 +58,7 @@ static void on_fault(int sig, siginfo_t *info, void *uc)
 	siglongjmp(jump, sig);
 }
 
-static void catch(void)
+static void catch (void)
 {
 	struct sigaction sa = { .sa_sigaction = on_fault, .sa_flags = SA_SIGINFO };
 
@@ -98,12 +99,12 @@ static void nap(long us)
 }
 
 /* Wait until it is so; a minute is longer than any load of the machine. */
-#define WAIT_FOR(x)                                                 \
-	do {                                                        \
-		double end_ = now(CLOCK_MONOTONIC) + 60;            \
-		while (!(x) && now(CLOCK_MONOTONIC) < end_)         \
-			nap(200);                                   \
-		CHECK(x);                                           \
+#define WAIT_FOR(x)                                         \
+	do {                                                \
+		double end_ = now(CLOCK_MONOTONIC) + 60;    \
+		while (!(x) && now(CLOCK_MONOTONIC) < end_) \
+			nap(200);                           \
+		CHECK(x);                                   \
 	} while (0)
 
 static bool acked(unsigned i, uint64_t value)
@@ -125,17 +126,21 @@ static void begin(void)
 		printf("FAIL the device cannot be opened and mapped (errno %d)\n", errno);
 		exit(1);
 	}
-	catch();
+	catch ();
 }
 
 static void end(void)
 {
 	uint64_t wrong = get(WRONG);
-	static const char *const kinds[] = { "", "an older value came after a newer one", "the second store was seen before the first",
-					     "a store while the page was closed did not come as a callback" };
+	static const char *const kinds[] = {
+		"", "an older value came after a newer one",
+		"the second store was seen before the first",
+		"a store while the page was closed did not come as a callback"
+	};
 
 	if (wrong)
-		printf("     doorbell %u: %s (..%04x)\n", (unsigned)(wrong >> 32), kinds[wrong >> 16 & 3], (unsigned)(wrong & 0xffff));
+		printf("     doorbell %u: %s (..%04x)\n", (unsigned)(wrong >> 32),
+		       kinds[wrong >> 16 & 3], (unsigned)(wrong & 0xffff));
 	CHECK(!wrong);
 	munmap(bar, 5 * PAGE);
 	vfio_close(&v);
@@ -197,7 +202,8 @@ static void ring(unsigned t, char *at, unsigned width, uint64_t n)
 		uint64_t old = __atomic_fetch_add((uint64_t *)at, 1, __ATOMIC_SEQ_CST);
 
 		if (old != n - 1) {
-			printf("     xadd of doorbell %u found %llu instead of %llu\n", t, (unsigned long long)old, (unsigned long long)n - 1);
+			printf("     xadd of doorbell %u found %llu instead of %llu\n", t,
+			       (unsigned long long)old, (unsigned long long)n - 1);
 			lost++;
 		}
 		break;
@@ -206,7 +212,8 @@ static void ring(unsigned t, char *at, unsigned width, uint64_t n)
 		uint32_t old = __atomic_exchange_n((uint32_t *)at, (uint32_t)n, __ATOMIC_SEQ_CST);
 
 		if (old != (uint32_t)(n - 1)) {
-			printf("     xchg of doorbell %u found %u instead of %u\n", t, old, (uint32_t)(n - 1));
+			printf("     xchg of doorbell %u found %u instead of %u\n", t, old,
+			       (uint32_t)(n - 1));
 			lost++;
 		}
 		break;
@@ -244,7 +251,11 @@ static void ring(unsigned t, char *at, unsigned width, uint64_t n)
 
 static void *rings(void *arg)
 {
-	unsigned t = (unsigned)(uintptr_t)arg, i = t < 4 ? t : t < 8 ? 16 + t - 4 : 32 + t - 8, width = 8u >> (i & 3), seed = t + 1;
+	unsigned t = (unsigned)(uintptr_t)arg,
+		 i = t < 4   ? t
+		     : t < 8 ? 16 + t - 4
+			     : 32 + t - 8,
+		 width = 8u >> (i & 3), seed = t + 1;
 	uint64_t mask = width == 8 ? UINT64_MAX : (1ull << 8 * width) - 1, n = 0, rounds = 0;
 	char *at = bar + doorbell(i);
 
@@ -257,8 +268,11 @@ static void *rings(void *arg)
 		give_up = now(CLOCK_MONOTONIC) + 60;
 		while (get(ACK(i)) != (n & mask)) {
 			if (now(CLOCK_MONOTONIC) > give_up) {
-				printf("     lost: doorbell %u of %u bytes: stored %llu, the device saw %llu, memory has %llu\n", i, width,
-				       (unsigned long long)(n & mask), (unsigned long long)get(ACK(i)), (unsigned long long)(*(volatile uint64_t *)at & mask));
+				printf("     lost: doorbell %u of %u bytes: stored %llu, the "
+				       "device saw %llu, memory has %llu\n",
+				       i, width, (unsigned long long)(n & mask),
+				       (unsigned long long)get(ACK(i)),
+				       (unsigned long long)(*(volatile uint64_t *)at & mask));
 				lost++;
 				return (void *)(uintptr_t)n;
 			}
@@ -305,7 +319,8 @@ static void no_store_is_lost(void)
 	stores = storm(THREADS, NULL);
 	opens = get(OPENS);
 	calls = get(CALLS);
-	printf("     %llu stores, %llu of them callbacks; opened %llu times\n", (unsigned long long)stores, (unsigned long long)calls, (unsigned long long)opens);
+	printf("     %llu stores, %llu of them callbacks; opened %llu times\n",
+	       (unsigned long long)stores, (unsigned long long)calls, (unsigned long long)opens);
 	CHECK(calls && (trap ? !opens : opens && calls < stores));
 	end();
 }
@@ -332,10 +347,13 @@ static void areas(void)
 	r->argsz = sizeof(buf);
 	r->index = 0;
 	CHECK(!ioctl(v.device, VFIO_DEVICE_GET_REGION_INFO, r));
-	CHECK(r->size == SIZE && r->flags & VFIO_REGION_INFO_FLAG_MMAP && r->flags & VFIO_REGION_INFO_FLAG_CAPS && r->cap_offset);
+	CHECK(r->size == SIZE && r->flags & VFIO_REGION_INFO_FLAG_MMAP &&
+	      r->flags & VFIO_REGION_INFO_FLAG_CAPS && r->cap_offset);
 	s = (void *)(buf + r->cap_offset);
-	CHECK(s->header.id == VFIO_REGION_INFO_CAP_SPARSE_MMAP && s->header.version == 1 && !s->header.next && s->nr_areas == 2);
-	CHECK(s->areas[0].offset == 0 && s->areas[0].size == 5 * PAGE && s->areas[1].offset == 6 * PAGE && s->areas[1].size == 2 * PAGE);
+	CHECK(s->header.id == VFIO_REGION_INFO_CAP_SPARSE_MMAP && s->header.version == 1 &&
+	      !s->header.next && s->nr_areas == 2);
+	CHECK(s->areas[0].offset == 0 && s->areas[0].size == 5 * PAGE &&
+	      s->areas[1].offset == 6 * PAGE && s->areas[1].size == 2 * PAGE);
 	FAILS((long)map(5 * PAGE, PAGE, PROT_READ), EINVAL);
 	FAILS((long)map(0, SIZE, PROT_READ), EINVAL);
 	FAILS((long)map(4 * PAGE, 2 * PAGE, PROT_READ), EINVAL);
@@ -353,7 +371,10 @@ static void areas(void)
 	end();
 }
 
-/* A store is memory while the page is open, to every mapping of it; the trapped pages beside it are not. */
+/*
+ * A store is memory while the page is open, to every mapping of it; the trapped pages beside it are
+ * not.
+ */
 static void open_and_closed(void)
 {
 	char *one, *two;
@@ -380,16 +401,20 @@ static void open_and_closed(void)
 	CHECK(!munmap(one, PAGE) && load(one, &x) == SIGSEGV);
 	CHECK(direct(two - PAGE) == !trap && direct(bar) == !trap);
 	/* the second page of it goes, the first stays; and the other way */
-	CHECK(!munmap(two + PAGE, PAGE) && load(two + PAGE, &x) == SIGSEGV && direct(two - PAGE) == !trap);
-	CHECK(!munmap(bar + PAGE, PAGE) && load(bar + PAGE, &x) == SIGSEGV && store(bar + 2 * PAGE, 1) == 0);
+	CHECK(!munmap(two + PAGE, PAGE) && load(two + PAGE, &x) == SIGSEGV &&
+	      direct(two - PAGE) == !trap);
+	CHECK(!munmap(bar + PAGE, PAGE) && load(bar + PAGE, &x) == SIGSEGV &&
+	      store(bar + 2 * PAGE, 1) == 0);
 	CHECK(direct(two - PAGE) == !trap);
 	closed();
 	CHECK(!direct(two - PAGE));
 	set(CONTROL, 1);
 	for (int i = 0; i < 2000; i++)
-		CHECK(!store(two, ++number) && !load(two, &x) && x == number && load(bar + PAGE, &x) == SIGSEGV);
+		CHECK(!store(two, ++number) && !load(two, &x) && x == number &&
+		      load(bar + PAGE, &x) == SIGSEGV);
 	WAIT_FOR(acked(0, number));
-	CHECK(mmap(bar + PAGE, PAGE, BOTH, MAP_SHARED | MAP_FIXED, v.device, (off_t)(BAR + PAGE)) == bar + PAGE);
+	CHECK(mmap(bar + PAGE, PAGE, BOTH, MAP_SHARED | MAP_FIXED, v.device, (off_t)(BAR + PAGE)) ==
+	      bar + PAGE);
 	munmap(two, PAGE);
 	opened();
 	CHECK(direct(bar) == !trap);
@@ -410,17 +435,20 @@ static void protection(void)
 			set(CONTROL, round == 1 ? 1 : 0);
 		for (int i = 0; i < 200; i++) {
 			CHECK(!mprotect(bar + PAGE, 2 * PAGE, PROT_READ));
-			CHECK(store(at, 1) == SIGSEGV && last.si_code == SEGV_ACCERR && last.si_addr == at);
+			CHECK(store(at, 1) == SIGSEGV && last.si_code == SEGV_ACCERR &&
+			      last.si_addr == at);
 			CHECK(!load(at, &x) && x == number);
 			if (round == 0)
 				CHECK(!store(bar + 3 * PAGE, 1));
-			CHECK(!mprotect(bar, 5 * PAGE, PROT_NONE) && load(at, &x) == SIGSEGV && store(at, 1) == SIGSEGV);
+			CHECK(!mprotect(bar, 5 * PAGE, PROT_NONE) && load(at, &x) == SIGSEGV &&
+			      store(at, 1) == SIGSEGV);
 			CHECK(!mprotect(bar, 5 * PAGE, BOTH));
 			CHECK(!store(at, ++number));
 			if (round == 0 && !trap) /* mprotect leaves it open */
 				CHECK(direct(bar));
 			/* half of an area */
-			CHECK(!mprotect(bar + 2 * PAGE, PAGE, PROT_READ) && !store(at, ++number) && store(at + PAGE, 1) == SIGSEGV);
+			CHECK(!mprotect(bar + 2 * PAGE, PAGE, PROT_READ) && !store(at, ++number) &&
+			      store(at + PAGE, 1) == SIGSEGV);
 			CHECK(!mprotect(bar + 2 * PAGE, PAGE, BOTH));
 			WAIT_FOR(acked(0, number));
 		}
@@ -470,7 +498,10 @@ static void remapped(void)
 	end();
 }
 
-/* Memory of the program's takes the place of a mapping while the device opens and closes: nothing may touch it any more. */
+/*
+ * Memory of the program's takes the place of a mapping while the device opens and closes: nothing
+ * may touch it any more.
+ */
 static void replaced(void)
 {
 	double until = now(CLOCK_MONOTONIC) + seconds;
@@ -490,21 +521,27 @@ static void replaced(void)
 			len = 5 * PAGE - from;
 		switch (rounds % 4) {
 		case 0:
-			CHECK(mmap(at + from, len, BOTH, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0) == at + from);
+			CHECK(mmap(at + from, len, BOTH, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED,
+				   -1, 0) == at + from);
 			break;
 		case 1:
 			mine = mmap(NULL, len, BOTH, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-			CHECK(mremap(mine, len, len, MREMAP_MAYMOVE | MREMAP_FIXED, at + from) == at + from);
+			CHECK(mremap(mine, len, len, MREMAP_MAYMOVE | MREMAP_FIXED, at + from) ==
+			      at + from);
 			break;
 		case 2:
 			CHECK(!munmap(at + from, len));
-			CHECK(mmap(at + from, len, BOTH, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED_NOREPLACE, -1, 0) == at + from);
+			CHECK(mmap(at + from, len, BOTH,
+				   MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED_NOREPLACE, -1,
+				   0) == at + from);
 			break;
 		default: /* other pages of the BAR: what was polled is trapped now */
-			CHECK(mmap(at + PAGE, PAGE, BOTH, MAP_SHARED | MAP_FIXED, v.device, (off_t)(BAR + 3 * PAGE)) == at + PAGE);
+			CHECK(mmap(at + PAGE, PAGE, BOTH, MAP_SHARED | MAP_FIXED, v.device,
+				   (off_t)(BAR + 3 * PAGE)) == at + PAGE);
 			for (uint64_t i = 1, x; i < 20; i++) {
 				*(volatile uint64_t *)(at + PAGE) = i + (uint64_t)rounds;
-				CHECK(pread(v.device, &x, 8, (off_t)(BAR + 3 * PAGE)) == 8 && x == i + (uint64_t)rounds);
+				CHECK(pread(v.device, &x, 8, (off_t)(BAR + 3 * PAGE)) == 8 &&
+				      x == i + (uint64_t)rounds);
 			}
 			goto next;
 		}
@@ -581,7 +618,11 @@ static void decoding(void)
 			WAIT_FOR(acked(0, number));
 			if (i % 10)
 				continue;
-			put_config16(pm, 3); /* D3hot: the way back is a reset of this device, after which vfio-pci restores config space */
+			/*
+			 * D3hot: the way back is a reset of this device, after which vfio-pci
+			 * restores config space
+			 */
+			put_config16(pm, 3);
 			gone(at);
 			put_config16(pm, 0);
 			CHECK(!load(at, &x) && x == 0 && get(CONTROL) == 0 && !direct(bar));
@@ -608,7 +649,8 @@ static void resets(void)
 		if (i & 2) {
 			CHECK(!ioctl(v.device, VFIO_DEVICE_RESET));
 		} else {
-			put_config16(cap + PCI_EXP_DEVCTL, config16(cap + PCI_EXP_DEVCTL) | PCI_EXP_DEVCTL_BCR_FLR);
+			put_config16(cap + PCI_EXP_DEVCTL,
+				     config16(cap + PCI_EXP_DEVCTL) | PCI_EXP_DEVCTL_BCR_FLR);
 			put_config16(PCI_COMMAND, command);
 		}
 		CHECK(get(CONTROL) == 0 && get(ACK(0)) == 0 && get(OPENS) == 0 && !direct(bar));
@@ -624,7 +666,8 @@ static int child(void)
 	uint64_t x;
 
 	for (unsigned i = 0; i < 48; i += 16)
-		if (store(bar + doorbell(i), UINT64_MAX) != SIGBUS || load(bar + doorbell(i), &x) != SIGBUS)
+		if (store(bar + doorbell(i), UINT64_MAX) != SIGBUS ||
+		    load(bar + doorbell(i), &x) != SIGBUS)
 			return 1 + (int)i;
 	return load(bar, &x) == SIGBUS ? 0 : 100;
 }
@@ -660,7 +703,10 @@ static void fork_while_open(void)
 	end();
 }
 
-/* The children's stores would be the largest numbers, and the device would never come back from them. */
+/*
+ * The children's stores would be the largest numbers, and the device would never come back from
+ * them.
+ */
 static void fork_while_storing(void)
 {
 	begin();
@@ -714,11 +760,15 @@ static void closes_while_open(void)
 
 /* ---- limits ---- */
 
-/* As many mappings as there may be: what cannot be opened is trapped, and what is open can be closed. */
+/*
+ * As many mappings as there may be: what cannot be opened is trapped, and what is open can be
+ * closed.
+ */
 static void no_more_mappings(void)
 {
 	enum { MOST = 70000 };
-	char *room = mmap(NULL, MOST * PAGE, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+	char *room = mmap(NULL, MOST * PAGE, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE,
+			  -1, 0);
 	size_t made = 0;
 
 	CHECK(room != MAP_FAILED);

@@ -1,20 +1,26 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* shim_raw: calls that do not go through libc's functions: syscall(2), and the instruction itself; in threads that block all signals, too. */
-#include "shim.h"
+/*
+ * shim_raw: calls that do not go through libc's functions: syscall(2), and the instruction itself;
+ * in threads that block all signals, too.
+ */
 #include <pthread.h>
 #include <sched.h>
 #include <sys/mount.h>
 #include <sys/uio.h>
 
+#include "shim.h"
+
 static void by_syscall(void)
 {
 	struct vfio_group_status st = { .argsz = sizeof(st) };
-	int c = (int)syscall(SYS_openat, AT_FDCWD, "/dev/vfio/vfio", O_RDWR | O_CLOEXEC), g = (int)syscall(SYS_open, GROUP, O_RDWR), d;
+	int c = (int)syscall(SYS_openat, AT_FDCWD, "/dev/vfio/vfio", O_RDWR | O_CLOEXEC),
+	    g = (int)syscall(SYS_open, GROUP, O_RDWR), d;
 	uint32_t id = 0;
 	struct iovec iov = { &id, 4 };
 
 	CHECK(c >= 0 && g >= 0);
-	CHECK(!syscall(SYS_ioctl, g, VFIO_GROUP_GET_STATUS, &st) && st.flags == VFIO_GROUP_FLAGS_VIABLE);
+	CHECK(!syscall(SYS_ioctl, g, VFIO_GROUP_GET_STATUS, &st) &&
+	      st.flags == VFIO_GROUP_FLAGS_VIABLE);
 	CHECK(!syscall(SYS_ioctl, g, VFIO_GROUP_SET_CONTAINER, &c));
 	CHECK(!syscall(SYS_ioctl, c, VFIO_SET_IOMMU, VFIO_TYPE1v2_IOMMU));
 	d = (int)syscall(SYS_ioctl, g, VFIO_GROUP_GET_DEVICE_FD, ADDRESS);
@@ -42,14 +48,18 @@ static void by_instruction(void)
 	long d;
 
 	CHECK(raw_call(SYS_ioctl, v.container, VFIO_GET_API_VERSION, 0, 0, 0, 0) == 0);
-	CHECK(raw_call(SYS_ioctl, v.container, VFIO_CHECK_EXTENSION, VFIO_TYPE1v2_IOMMU, 0, 0, 0) == 1);
-	CHECK(raw_call(SYS_ioctl, v.device, VFIO_DEVICE_GET_INFO, (long)&info, 0, 0, 0) == 0 && info.num_regions == 9);
+	CHECK(raw_call(SYS_ioctl, v.container, VFIO_CHECK_EXTENSION, VFIO_TYPE1v2_IOMMU, 0, 0, 0) ==
+	      1);
+	CHECK(raw_call(SYS_ioctl, v.device, VFIO_DEVICE_GET_INFO, (long)&info, 0, 0, 0) == 0 &&
+	      info.num_regions == 9);
 	CHECK(raw_call(SYS_ioctl, v.device, VFIO_DEVICE_GET_INFO, 8, 0, 0, 0) == -EFAULT);
 	CHECK(raw_call(SYS_ioctl, 1, VFIO_DEVICE_RESET, 0, 0, 0, 0) == -ENOTTY);
 	CHECK(raw_call(SYS_ioctl, -1, VFIO_DEVICE_RESET, 0, 0, 0, 0) == -EBADF);
-	CHECK(raw_call(SYS_pread64, v.device, (long)&id, 4, (long)REGS, 0, 0) == 4 && id == TD_ID_VALUE);
+	CHECK(raw_call(SYS_pread64, v.device, (long)&id, 4, (long)REGS, 0, 0) == 4 &&
+	      id == TD_ID_VALUE);
 	id = 0;
-	CHECK(raw_call(SYS_preadv, v.device, (long)&iov, 1, (long)REGS, 0, 0) == 4 && id == TD_ID_VALUE);
+	CHECK(raw_call(SYS_preadv, v.device, (long)&iov, 1, (long)REGS, 0, 0) == 4 &&
+	      id == TD_ID_VALUE);
 	/* region 0 has offset 0 like any file: the number says that it is a device's */
 	CHECK(raw_call(SYS_pwrite64, v.device, (long)&w, 4, 0, 0, 0) == 4);
 	CHECK(raw_call(SYS_pread64, v.device, (long)&id, 4, 0, 0, 0) == 4 && id == w);
@@ -65,20 +75,25 @@ static void by_instruction(void)
 	memcpy(buf, &w, 4);
 	CHECK(raw_call(SYS_pread64, v.device, (long)buf, 64, 0, 0, 0) == -EBADF);
 	CHECK(raw_call(SYS_pwrite64, v.device, (long)buf, 64, 4096, 0, 0) == 64);
-	CHECK(raw_call(SYS_preadv, v.device, (long)two, 2, 4096, 0, 0) == 64 && !memcmp(buf, &w, 4));
+	CHECK(raw_call(SYS_preadv, v.device, (long)two, 2, 4096, 0, 0) == 64 &&
+	      !memcmp(buf, &w, 4));
 	CHECK(raw_call(SYS_pwritev2, v.device, (long)two, 2, 8192, 0, 0) == 64);
 	d = raw_call(SYS_mmap, 0, 8192, PROT_READ | PROT_WRITE, MAP_SHARED, v.device, 0);
 	CHECK(d > 0 && *(volatile uint32_t *)d == w);
 	*(volatile uint32_t *)d = 0x77;
 	CHECK(pread(v.device, &id, 4, RAM) == 4 && id == 0x77);
-	CHECK(raw_call(SYS_mmap, d, 4096, PROT_READ, MAP_SHARED_VALIDATE | MAP_FIXED, v.device, 4096) == d);
+	CHECK(raw_call(SYS_mmap, d, 4096, PROT_READ, MAP_SHARED_VALIDATE | MAP_FIXED, v.device,
+		       4096) == d);
 	CHECK(*(volatile uint32_t *)d == w && !munmap((void *)d, 8192));
 	CHECK(raw_call(SYS_mmap, 0, 4096, PROT_READ, MAP_SHARED, v.device, 1 << 20) == -EINVAL);
 	CHECK(raw_call(SYS_mmap, 0, 4096, PROT_READ, MAP_PRIVATE, v.device, 0) == -EACCES);
 	d = raw_call(SYS_ioctl, v.group, VFIO_GROUP_GET_DEVICE_FD, (long)name, 0, 0, 0);
 	CHECK(d >= 0);
 	CHECK(get32((int)d, TD_ID) == TD_ID_VALUE);
-	/* a number that nobody knows, and that the filter lets through: refused, not read from somewhere else */
+	/*
+	 * a number that nobody knows, and that the filter lets through: refused, not read from
+	 * somewhere else
+	 */
 	long e = raw_call(SYS_fcntl, d, F_DUPFD_CLOEXEC, 3, 0, 0, 0);
 	CHECK(raw_call(SYS_pread64, e, (long)&id, 4, 0, 0, 0) == -EBADF);
 	CHECK(raw_call(SYS_mmap, 0, 4096, PROT_READ, MAP_SHARED, e, 0) == -EACCES);
@@ -95,17 +110,22 @@ static void not_seen(void)
 	struct stat st;
 	long copy;
 
-	CHECK(raw_call(SYS_read, v.device, (long)&id, 4, 0, 0, 0) == -EBADF && raw_call(SYS_write, v.device, (long)&id, 4, 0, 0, 0) == -EBADF);
-	CHECK(!raw_call(SYS_fstat, v.device, (long)&st, 0, 0, 0, 0) && S_ISREG(st.st_mode) && !st.st_size);
+	CHECK(raw_call(SYS_read, v.device, (long)&id, 4, 0, 0, 0) == -EBADF &&
+	      raw_call(SYS_write, v.device, (long)&id, 4, 0, 0, 0) == -EBADF);
+	CHECK(!raw_call(SYS_fstat, v.device, (long)&st, 0, 0, 0, 0) && S_ISREG(st.st_mode) &&
+	      !st.st_size);
 	CHECK(raw_call(SYS_lseek, v.device, 0, SEEK_CUR, 0, 0, 0) >= 0);
 	/* the kernel's: nothing, or a real one */
 	copy = raw_call(SYS_openat, AT_FDCWD, (long)"/dev/vfio/vfio", O_RDWR, 0, 0, 0);
-	CHECK(copy < 0 || (raw_call(SYS_ioctl, copy, VFIO_GET_API_VERSION, 0, 0, 0, 0) == -ENODEV && !close((int)copy)));
+	CHECK(copy < 0 || (raw_call(SYS_ioctl, copy, VFIO_GET_API_VERSION, 0, 0, 0, 0) == -ENODEV &&
+			   !close((int)copy)));
 	/* another number: seen at the offsets of regions, but for region 0 */
 	copy = raw_call(SYS_fcntl, v.device, F_DUPFD_CLOEXEC, 3, 0, 0, 0);
 	CHECK(copy >= 0 && copy < 768);
-	CHECK(raw_call(SYS_pread64, copy, (long)&id, 4, (long)REGS, 0, 0) == 4 && id == TD_ID_VALUE);
-	CHECK(raw_call(SYS_pread64, copy, (long)&id, 4, 0, 0, 0) == -EBADF && raw_call(SYS_pwrite64, copy, (long)&id, 4, 0, 0, 0) == -EBADF);
+	CHECK(raw_call(SYS_pread64, copy, (long)&id, 4, (long)REGS, 0, 0) == 4 &&
+	      id == TD_ID_VALUE);
+	CHECK(raw_call(SYS_pread64, copy, (long)&id, 4, 0, 0, 0) == -EBADF &&
+	      raw_call(SYS_pwrite64, copy, (long)&id, 4, 0, 0, 0) == -EBADF);
 	CHECK(raw_call(SYS_mmap, 0, 4096, PROT_READ, MAP_SHARED, copy, 0) == -EACCES);
 	CHECK(!raw_call(SYS_close, copy, 0, 0, 0, 0, 0) && works(&v));
 	vfio_close(&v);
@@ -130,7 +150,10 @@ static void large_files(void)
 	close(m);
 }
 
-/* What is trapped for its number and is not ours works, too; and a child's dynamic linker, which has no shim yet, lives with such numbers. */
+/*
+ * What is trapped for its number and is not ours works, too; and a child's dynamic linker, which
+ * has no shim yet, lives with such numbers.
+ */
 static void numbers(void)
 {
 	struct vfio v = vfio_open();
@@ -139,10 +162,12 @@ static void numbers(void)
 	pid_t pid;
 	long p;
 
-	CHECK(v.device >= 0 && !ftruncate(m, 4096) && pwrite(m, data, sizeof(data), 0) == sizeof(data));
+	CHECK(v.device >= 0 && !ftruncate(m, 4096) &&
+	      pwrite(m, data, sizeof(data), 0) == sizeof(data));
 	for (int n = v.device + 1; n < v.device + 8; n++) {
 		CHECK(dup2(m, n) == n);
-		CHECK(raw_call(SYS_pread64, n, (long)got, 8, 0, 0, 0) == 8 && !memcmp(got, data, 8));
+		CHECK(raw_call(SYS_pread64, n, (long)got, 8, 0, 0, 0) == 8 &&
+		      !memcmp(got, data, 8));
 		CHECK(raw_call(SYS_pwrite64, n, (long)data, 64, 64, 0, 0) == 64);
 		p = raw_call(SYS_mmap, 0, 4096, PROT_READ, MAP_SHARED, n, 0);
 		CHECK(p > 0 && !memcmp((char *)p, data, 64) && !munmap((void *)p, 4096));
@@ -174,14 +199,16 @@ static void hosts_own(void)
 	if (!pid) {
 		long fd;
 
-		if (unshare(CLONE_NEWNS) || mount("none", "/", NULL, MS_REC | MS_PRIVATE, NULL) || mount("tmpfs", "/dev", "tmpfs", 0, NULL))
+		if (unshare(CLONE_NEWNS) || mount("none", "/", NULL, MS_REC | MS_PRIVATE, NULL) ||
+		    mount("tmpfs", "/dev", "tmpfs", 0, NULL))
 			_exit(2);
 		if (raw_call(SYS_mkdir, (long)"/dev/vfio", 0755, 0, 0, 0, 0))
 			_exit(3);
 		fd = raw_call(SYS_open, (long)"/dev/vfio/vfio", O_RDWR | O_CREAT, 0600, 0, 0, 0);
 		if (fd < 0)
 			_exit(4);
-		if (raw_call(SYS_ioctl, fd, VFIO_GET_API_VERSION, 0, 0, 0, 0) != -ENODEV || ioctl((int)fd, VFIO_GET_API_VERSION) != -1 || errno != ENODEV)
+		if (raw_call(SYS_ioctl, fd, VFIO_GET_API_VERSION, 0, 0, 0, 0) != -ENODEV ||
+		    ioctl((int)fd, VFIO_GET_API_VERSION) != -1 || errno != ENODEV)
 			_exit(5);
 		_exit(open("/dev/vfio/vfio", O_RDWR) >= 0 ? 0 : 6);
 	}
@@ -206,14 +233,17 @@ static void *blocked_thread(void *arg)
 	bad += pthread_sigmask(SIG_SETMASK, &all, NULL) != 0;
 	/* the program sees what it set */
 	bad += pthread_sigmask(SIG_SETMASK, NULL, &now) != 0;
-	bad += !sigismember(&now, SIGSEGV) || !sigismember(&now, SIGSYS) || !sigismember(&now, SIGBUS) || !sigismember(&now, SIGUSR1);
+	bad += !sigismember(&now, SIGSEGV) || !sigismember(&now, SIGSYS) ||
+	       !sigismember(&now, SIGBUS) || !sigismember(&now, SIGUSR1);
 	for (int i = 0; i < 200; i++) {
 		info.argsz = sizeof(info);
-		r = call ? call(SYS_ioctl, shared.device, VFIO_DEVICE_GET_INFO, (long)&info, 0, 0, 0) :
-			   ioctl(shared.device, VFIO_DEVICE_GET_INFO, &info);
+		r = call ? call(SYS_ioctl, shared.device, VFIO_DEVICE_GET_INFO, (long)&info, 0, 0,
+				0)
+			 : ioctl(shared.device, VFIO_DEVICE_GET_INFO, &info);
 		bad += r != 0 || info.num_irqs != 5;
-		r = call ? call(SYS_ioctl, shared.device, VFIO_DEVICE_GET_INFO, (long)nowhere, 0, 0, 0) :
-			   ioctl(shared.device, VFIO_DEVICE_GET_INFO, nowhere);
+		r = call ? call(SYS_ioctl, shared.device, VFIO_DEVICE_GET_INFO, (long)nowhere, 0, 0,
+				0)
+			 : ioctl(shared.device, VFIO_DEVICE_GET_INFO, nowhere);
 		bad += r != (call ? -EFAULT : -1);
 	}
 	return (void *)bad;
@@ -252,7 +282,8 @@ static void *begins_blocked(void *arg)
 
 	if (ioctl(shared.device, VFIO_DEVICE_GET_INFO, nowhere) != -1 || errno != EFAULT)
 		return (void *)1;
-	return raw_call(SYS_ioctl, shared.container, VFIO_GET_API_VERSION, 0, 0, 0, 0) ? (void *)2 : NULL;
+	return raw_call(SYS_ioctl, shared.container, VFIO_GET_API_VERSION, 0, 0, 0, 0) ? (void *)2
+										       : NULL;
 }
 
 static void thread_that_begins_blocked(void)

@@ -1,14 +1,15 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * shim_scope: a call of VFIO, and an access of a mapped BAR, is like a system call to the program's thread: a handler
- * may make another one, at any moment, and leave by siglongjmp; the thread is cancelled before or after it. Rounds are
- * counted; nothing depends on how long they take.
+ * shim_scope: a call of VFIO, and an access of a mapped BAR, is like a system call to the program's
+ * thread: a handler may make another one, at any moment, and leave by siglongjmp; the thread is
+ * cancelled before or after it. Rounds are counted; nothing depends on how long they take.
  */
-#include "shim.h"
 #include <pthread.h>
 #include <setjmp.h>
 #include <stdatomic.h>
 #include <sys/eventfd.h>
+
+#include "shim.h"
 
 #define WORKERS 2
 
@@ -36,8 +37,11 @@ static void one_call(unsigned n, uint64_t iova, char *page)
 	struct {
 		struct vfio_irq_set set;
 		int32_t fd;
-	} irq = { { .argsz = sizeof(irq), .flags = VFIO_IRQ_SET_DATA_EVENTFD | VFIO_IRQ_SET_ACTION_TRIGGER,
-		    .index = VFIO_PCI_MSIX_IRQ_INDEX, .count = 1 }, event };
+	} irq = { { .argsz = sizeof(irq),
+		    .flags = VFIO_IRQ_SET_DATA_EVENTFD | VFIO_IRQ_SET_ACTION_TRIGGER,
+		    .index = VFIO_PCI_MSIX_IRQ_INDEX,
+		    .count = 1 },
+		  event };
 	uint32_t id = 0;
 	uint16_t command = PCI_COMMAND_MEMORY | (n & 16 ? PCI_COMMAND_MASTER : 0);
 	struct stat st;
@@ -45,13 +49,15 @@ static void one_call(unsigned n, uint64_t iova, char *page)
 
 	switch (n % 12) {
 	case 0:
-		check(pread(v.device, &id, 4, (off_t)CONFIG) == 4 && id != 0xffffffff, "pread of config space");
+		check(pread(v.device, &id, 4, (off_t)CONFIG) == 4 && id != 0xffffffff,
+		      "pread of config space");
 		break;
 	case 1:
 		check(get32(v.device, TD_ID) == TD_ID_VALUE, "pread of a BAR");
 		break;
 	case 2:
-		check(!ioctl(v.device, VFIO_DEVICE_GET_INFO, &info) && info.num_regions == 9, "an ioctl");
+		check(!ioctl(v.device, VFIO_DEVICE_GET_INFO, &info) && info.num_regions == 9,
+		      "an ioctl");
 		break;
 	case 3:
 		check(regs[TD_ID / 4] == TD_ID_VALUE, "a load of a mapped BAR");
@@ -63,24 +69,31 @@ static void one_call(unsigned n, uint64_t iova, char *page)
 		check(!ioctl(v.device, VFIO_DEVICE_SET_IRQS, &irq), "SET_IRQS");
 		break;
 	case 6:
-		check(pwrite(v.device, &command, 2, (off_t)(CONFIG + PCI_COMMAND)) == 2, "pwrite of config space");
+		check(pwrite(v.device, &command, 2, (off_t)(CONFIG + PCI_COMMAND)) == 2,
+		      "pwrite of config space");
 		break;
 	case 7:
 		fd = open("/dev/vfio/vfio", O_RDWR | O_CLOEXEC);
-		check(fd >= 0 && ioctl(fd, VFIO_GET_API_VERSION) == 0 && !close(fd), "open and close of a container");
+		check(fd >= 0 && ioctl(fd, VFIO_GET_API_VERSION) == 0 && !close(fd),
+		      "open and close of a container");
 		break;
 	case 8:
-		check(!dma_map(&v, page, iova, 4096) && dma_unmap(&v, iova, 4096) == 4096, "MAP_DMA");
+		check(!dma_map(&v, page, iova, 4096) && dma_unmap(&v, iova, 4096) == 4096,
+		      "MAP_DMA");
 		break;
 	case 9:
-		check(lseek(v.device, 0, SEEK_SET) == -1 && errno == ESPIPE && fsync(v.device) == -1 && errno == EINVAL, "lseek, fsync");
+		check(lseek(v.device, 0, SEEK_SET) == -1 && errno == ESPIPE &&
+			      fsync(v.device) == -1 && errno == EINVAL,
+		      "lseek, fsync");
 		break;
 	case 10:
 		check(!fstat(v.device, &st) && fcntl(v.device, F_GETFL) != -1, "fstat, fcntl");
 		break;
 	default:
 		fd = dup(v.container);
-		check(fd >= 0 && ioctl(fd, VFIO_CHECK_EXTENSION, VFIO_TYPE1_IOMMU) == 1 && !close(fd), "dup");
+		check(fd >= 0 && ioctl(fd, VFIO_CHECK_EXTENSION, VFIO_TYPE1_IOMMU) == 1 &&
+			      !close(fd),
+		      "dup");
 	}
 }
 
@@ -101,19 +114,26 @@ static void *worker(void *arg)
 {
 	self = (unsigned)(uintptr_t)arg;
 	in_handler = self * 5;
-	/* mostly the shortest call: it is the one that is in a table for the largest part of its time */
+	/*
+	 * mostly the shortest call: it is the one that is in a table for the largest part of its
+	 * time
+	 */
 	for (unsigned n = self * 7; !atomic_load(&stop); n++)
 		one_call(n % 8 ? 0 : n / 8, 0x100000 + self * 0x2000, pages + self * 8192);
 	return NULL;
 }
 
-/* A third thread maps and unmaps, opens and closes: it takes the locks, and waits until nobody reads the tables any more. */
+/*
+ * A third thread maps and unmaps, opens and closes: it takes the locks, and waits until nobody
+ * reads the tables any more.
+ */
 static void *third(void *arg)
 {
 	for (unsigned n = 0; !atomic_load(&stop); n++) {
 		void *p = map_regs();
 
-		check(p != MAP_FAILED && !mprotect(p, 4096, PROT_READ) && !munmap(p, 4096), "mmap and munmap");
+		check(p != MAP_FAILED && !mprotect(p, 4096, PROT_READ) && !munmap(p, 4096),
+		      "mmap and munmap");
 		one_call(n, 0x200000, pages + WORKERS * 8192);
 		for (unsigned i = 0; i < 20; i++)
 			one_call(6 + 16 * (i & 1), 0, NULL);
@@ -126,7 +146,9 @@ static void handlers_that_call(void)
 	pthread_t t[WORKERS], other;
 	sigset_t s;
 
-	CHECK(sigaction(SIGUSR1, &(struct sigaction){ .sa_handler = on_usr1, .sa_flags = SA_RESTART }, NULL) == 0);
+	CHECK(sigaction(SIGUSR1,
+			&(struct sigaction){ .sa_handler = on_usr1, .sa_flags = SA_RESTART },
+			NULL) == 0);
 	sigemptyset(&s);
 	sigaddset(&s, SIGUSR1);
 	pthread_sigmask(SIG_BLOCK, &s, NULL);
@@ -227,10 +249,10 @@ static void handlers_in_malloc(void)
 
 	atomic_store(&handled, 0);
 	atomic_store(&stop, false);
-	CHECK(!sigaction(SIGUSR1,
-			 &(struct sigaction){ .sa_handler = on_usr1_in_malloc,
-					      .sa_flags = SA_RESTART },
-			 NULL));
+	CHECK(!sigaction(
+		SIGUSR1,
+		&(struct sigaction){ .sa_handler = on_usr1_in_malloc, .sa_flags = SA_RESTART },
+		NULL));
 	for (int i = 0; i < WORKERS; i++)
 		CHECK(!pthread_create(&t[i], NULL, allocator, (void *)(uintptr_t)i));
 	for (long n = 0; n < 100000 && atomic_load(&handled) < 6000; n++) {
@@ -274,13 +296,18 @@ static void *jumper(void *arg)
 		if (sigsetjmp(env, 1)) {
 			atomic_fetch_add(&jumps, 1);
 			/* nothing stays behind: the mask, the thread's cancellation */
-			check(!pthread_sigmask(SIG_SETMASK, NULL, &now) && !sigismember(&now, SIGUSR2) && !sigismember(&now, SIGTERM), "the mask");
-			check(!pthread_setcancelstate(PTHREAD_CANCEL_ENABLE, &state) && state == PTHREAD_CANCEL_ENABLE, "cancellation");
+			check(!pthread_sigmask(SIG_SETMASK, NULL, &now) &&
+				      !sigismember(&now, SIGUSR2) && !sigismember(&now, SIGTERM),
+			      "the mask");
+			check(!pthread_setcancelstate(PTHREAD_CANCEL_ENABLE, &state) &&
+				      state == PTHREAD_CANCEL_ENABLE,
+			      "cancellation");
 		}
 		may_jump = 1;
 		atomic_store(&ready, true);
 		for (int i = 0; i < 8; i++)
-			if (n % 12 != 7 && n % 12 != 8 && n % 12 != 11) /* these leave something open, as they would in the kernel */
+			/* these leave something open, as they would in the kernel */
+			if (n % 12 != 7 && n % 12 != 8 && n % 12 != 11)
 				one_call(n++, 0, NULL);
 			else
 				n++;
@@ -320,7 +347,8 @@ static void cancelled_mask(void *arg)
 	sigset_t now;
 
 	pthread_sigmask(SIG_SETMASK, NULL, &now);
-	check(!sigismember(&now, SIGTERM) && !sigismember(&now, SIGUSR1), "the mask of a cleanup handler");
+	check(!sigismember(&now, SIGTERM) && !sigismember(&now, SIGUSR1),
+	      "the mask of a cleanup handler");
 }
 
 static void *cancelled(void *arg)
@@ -376,7 +404,8 @@ static void after_cancel(void)
 	check(!ioctl(v.device, VFIO_DEVICE_RESET), "reset");
 	dma_unmap(&v, 0x300000, 4096);
 	dma_unmap(&v, 0x400000, 4096);
-	check(!dma_map(&v, pages, 0x300000, 4096) && dma_unmap(&v, 0x300000, 4096) == 4096, "MAP_DMA");
+	check(!dma_map(&v, pages, 0x300000, 4096) && dma_unmap(&v, 0x300000, 4096) == 4096,
+	      "MAP_DMA");
 	one_call(6, 0, NULL);
 	one_call(7, 0, NULL);
 	one_call(5, 0, NULL);
@@ -399,7 +428,10 @@ static void cancel_all_kinds(int type)
 			sched_yield();
 		CHECK(!pthread_cancel(t) && !pthread_join(t, &ret) && ret == PTHREAD_CANCELED);
 		after_cancel();
-		/* descriptors that were on their way to a variable; they are few, and low in their ranges */
+		/*
+		 * descriptors that were on their way to a variable; they are few, and low in their
+		 * ranges
+		 */
 		for (fd = 3; fd < 800; fd = fd == 31 ? 768 : fd + 1)
 			if (fd != v.container && fd != v.group && fd != v.device && fd != event)
 				close(fd);
@@ -445,7 +477,8 @@ int main(void)
 	v = vfio_open();
 	event = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
 	regs = map_regs();
-	pages = mmap(NULL, (WORKERS + 1) * 8192, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_POPULATE, -1, 0);
+	pages = mmap(NULL, (WORKERS + 1) * 8192, PROT_READ | PROT_WRITE,
+		     MAP_PRIVATE | MAP_ANONYMOUS | MAP_POPULATE, -1, 0);
 	if (!works(&v) || regs == MAP_FAILED || pages == MAP_FAILED)
 		return 2;
 	RUN(handlers_that_call);

@@ -1,12 +1,13 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* shim_signals: SIGSEGV, SIGBUS and SIGSYS are the shim's, and still the program's. */
-#include "shim.h"
 #include <pthread.h>
 #include <sched.h>
 #include <setjmp.h>
 #include <stdatomic.h>
 #include <sys/auxv.h>
 #include <ucontext.h>
+
+#include "shim.h"
 
 static sigjmp_buf env;
 static volatile int calls, last_signal, last_code;
@@ -65,11 +66,13 @@ static void handler_with_siginfo(void)
 	sigaddset(&sa.sa_mask, SIGSYS);
 	CHECK(!sigaction(SIGSEGV, &sa, NULL));
 	CHECK(!sigaction(SIGSEGV, NULL, &old));
-	CHECK(old.sa_sigaction == note && old.sa_flags & SA_SIGINFO && sigismember(&old.sa_mask, SIGUSR1) && sigismember(&old.sa_mask, SIGSYS));
+	CHECK(old.sa_sigaction == note && old.sa_flags & SA_SIGINFO &&
+	      sigismember(&old.sa_mask, SIGUSR1) && sigismember(&old.sa_mask, SIGSYS));
 	calls = 0;
 	if (!sigsetjmp(env, 1))
 		*(volatile char *)(p + 5);
-	CHECK(calls == 1 && last_signal == SIGSEGV && last_code == SEGV_ACCERR && last_addr == p + 5);
+	CHECK(calls == 1 && last_signal == SIGSEGV && last_code == SEGV_ACCERR &&
+	      last_addr == p + 5);
 	/* one that is sent comes back */
 	raise(SIGSEGV);
 	CHECK(calls == 2 && last_code == SI_TKILL);
@@ -246,7 +249,9 @@ static void uses_vfio(int sig)
 {
 	struct vfio_device_info info = { .argsz = sizeof(info) };
 
-	in_handler_ok = raw_call(SYS_ioctl, v.device, VFIO_DEVICE_GET_INFO, (long)&info, 0, 0, 0) == 0 && info.num_regions == 9;
+	in_handler_ok =
+		raw_call(SYS_ioctl, v.device, VFIO_DEVICE_GET_INFO, (long)&info, 0, 0, 0) == 0 &&
+		info.num_regions == 9;
 	in_handler_ok += ioctl(v.device, VFIO_DEVICE_GET_INFO, &info) == 0;
 }
 
@@ -274,7 +279,9 @@ static void config_and_info(int sig)
 	struct vfio_device_info info = { .argsz = sizeof(info) };
 	uint32_t id;
 
-	in_handler_ok &= pread(v.device, &id, 4, (off_t)CONFIG) == 4 && !ioctl(v.device, VFIO_DEVICE_GET_INFO, &info) && !ioctl(v.device, VFIO_DEVICE_RESET);
+	in_handler_ok &= pread(v.device, &id, 4, (off_t)CONFIG) == 4 &&
+			 !ioctl(v.device, VFIO_DEVICE_GET_INFO, &info) &&
+			 !ioctl(v.device, VFIO_DEVICE_RESET);
 	interruptions++;
 }
 
@@ -353,7 +360,10 @@ static uint32_t reg(unsigned at)
 	return *(volatile uint32_t *)(regs + at);
 }
 
-/* A handler of a BAR's SIGBUS runs with the mask that it asked for, no more and no less, and what it does to the context counts. */
+/*
+ * A handler of a BAR's SIGBUS runs with the mask that it asked for, no more and no less, and what
+ * it does to the context counts.
+ */
 static volatile int other_calls, mask_ok;
 
 static void other_signal(int sig)
@@ -368,8 +378,8 @@ static void skips_the_load(int sig, siginfo_t *info, void *ucontext)
 
 	calls++;
 	sigprocmask(SIG_BLOCK, NULL, &now);
-	mask_ok = sigismember(&now, SIGUSR1) == 1 && !sigismember(&now, SIGUSR2) && !sigismember(&now, SIGALRM) &&
-		  sigismember(&now, SIGTERM) == 1;
+	mask_ok = sigismember(&now, SIGUSR1) == 1 && !sigismember(&now, SIGUSR2) &&
+		  !sigismember(&now, SIGALRM) && sigismember(&now, SIGTERM) == 1;
 	raise(SIGUSR2);
 	mask_ok = mask_ok && other_calls == calls;
 	uc->uc_mcontext.gregs[REG_RIP] += 2;
@@ -401,13 +411,16 @@ static void masks_in_a_handler(void)
 	decode(true);
 	CHECK(reg(TD_ID) == TD_ID_VALUE);
 	CHECK(!sigprocmask(SIG_SETMASK, &old, &s));
-	CHECK(sigismember(&s, SIGTERM) && sigismember(&s, SIGHUP) && !sigismember(&s, SIGUSR1) && !sigismember(&s, SIGUSR2) && !sigismember(&s, SIGBUS));
+	CHECK(sigismember(&s, SIGTERM) && sigismember(&s, SIGHUP) && !sigismember(&s, SIGUSR1) &&
+	      !sigismember(&s, SIGUSR2) && !sigismember(&s, SIGBUS));
 	signal(SIGBUS, SIG_DFL);
 	signal(SIGUSR2, SIG_DFL);
 	unmap_bars();
 }
 
-/* out of a BAR's SIGBUS by siglongjmp, and by longjmp, which leaves the mask as the handler had it */
+/*
+ * out of a BAR's SIGBUS by siglongjmp, and by longjmp, which leaves the mask as the handler had it
+ */
 static void jumps_out_of_a_bar(void)
 {
 	sigset_t s;
@@ -438,7 +451,10 @@ static void jumps_out_of_a_bar(void)
 	unmap_bars();
 }
 
-/* An alternate stack that has room for a signal and a small handler only. What lies below it stays as it is. */
+/*
+ * An alternate stack that has room for a signal and a small handler only. What lies below it stays
+ * as it is.
+ */
 #define BELOW 65536ul
 
 static uint8_t *small_stack(size_t *size)
@@ -481,7 +497,8 @@ static void *accesses_on_a_small_stack(void *arg)
 		bad += seven != 42;
 		__asm__ volatile("lock incl (%0)" : : "r"(ram + 60000) : "memory", "cc");
 	}
-	bad += sigaltstack(NULL, &now) || now.ss_sp != ss.ss_sp || now.ss_size != ss.ss_size || now.ss_flags;
+	bad += sigaltstack(NULL, &now) || now.ss_sp != ss.ss_sp || now.ss_size != ss.ss_size ||
+	       now.ss_flags;
 	bad += !untouched(stack);
 	ss.ss_flags = SS_DISABLE;
 	sigaltstack(&ss, NULL);
@@ -512,12 +529,16 @@ static void small_alternate_stacks(void)
 	}
 	CHECK(!wrong);
 	CHECK(*(volatile uint32_t *)(ram + 60000) == N * 60);
-	/* a device that meets bad memory while we are there, and a bus error whose handler is on the small stack, too */
+	/*
+	 * a device that meets bad memory while we are there, and a bus error whose handler is on
+	 * the small stack, too
+	 */
 	stack = small_stack(&ss.ss_size);
 	ss.ss_sp = stack + BELOW;
 	CHECK(!sigaltstack(&ss, NULL));
 	{
-		uint8_t *hole = mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+		uint8_t *hole = mmap(NULL, 4096, PROT_READ | PROT_WRITE,
+				     MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 		volatile uint32_t *r = (volatile uint32_t *)regs;
 
 		CHECK(!dma_map(&v, hole, 0x10000, 4096) && bus_master(&v));
@@ -560,8 +581,10 @@ static int in_a_clone(void *arg)
 
 static void a_thread_by_clone(void)
 {
-	char *stack = mmap(NULL, 262144, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_STACK, -1, 0);
-	const int flags = CLONE_VM | CLONE_FS | CLONE_FILES | CLONE_SIGHAND | CLONE_THREAD | CLONE_SYSVSEM | CLONE_CHILD_CLEARTID;
+	char *stack = mmap(NULL, 262144, PROT_READ | PROT_WRITE,
+			   MAP_PRIVATE | MAP_ANONYMOUS | MAP_STACK, -1, 0);
+	const int flags = CLONE_VM | CLONE_FS | CLONE_FILES | CLONE_SIGHAND | CLONE_THREAD |
+			  CLONE_SYSVSEM | CLONE_CHILD_CLEARTID;
 	sigset_t all, old;
 
 	map_bars();

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * shim_sigwait: SIGSEGV, SIGBUS and SIGSYS are blocked, waited for and handled as the kernel does it, though the shim has their handlers. All but the last two cases need no device: run without
+ * shim_sigwait: SIGSEGV, SIGBUS and SIGSYS are blocked, waited for and handled as the kernel does
+ * it, though the shim has their handlers. All but the last two cases need no device: run without
  * uvfio they pass as well.
  */
-#include "shim.h"
 #include <poll.h>
 #include <pthread.h>
 #include <setjmp.h>
@@ -12,6 +12,8 @@
 #include <sys/signalfd.h>
 #include <time.h>
 #include <ucontext.h>
+
+#include "shim.h"
 
 static const int three[] = { SIGSEGV, SIGBUS, SIGSYS };
 #define FOR_EACH(sig) for (int i_ = 0, sig; i_ < 3 && (sig = three[i_]); i_++)
@@ -184,7 +186,8 @@ static void sent_in_its_handler(void)
 		set(three[i], sends_itself, 0);
 		calls = 0;
 		raise(three[i]);
-		CHECK(calls == 2 && was_blocked && was_pending && !is_blocked(three[i]) && !is_pending(three[i]));
+		CHECK(calls == 2 && was_blocked && was_pending && !is_blocked(three[i]) &&
+		      !is_pending(three[i]));
 		signal(three[i], SIG_DFL);
 	}
 }
@@ -197,19 +200,22 @@ static void waited_for(void)
 	sigset_t s;
 	int got;
 
-	FOR_EACH(sig) {
+	FOR_EACH(sig)
+	{
 		sigemptyset(&s);
 		sigaddset(&s, sig);
 		block(SIG_BLOCK, sig);
 		CHECK(sigtimedwait(&s, &info, &at_once) == -1 && errno == EAGAIN);
 		CHECK(!raise(sig) && is_pending(sig) && is_blocked(sig));
 		/* libc makes SI_TKILL SI_USER here */
-		CHECK(sigtimedwait(&s, &info, &long_enough) == sig && info.si_code == SI_USER && info.si_pid == getpid());
+		CHECK(sigtimedwait(&s, &info, &long_enough) == sig && info.si_code == SI_USER &&
+		      info.si_pid == getpid());
 		CHECK(!is_pending(sig));
 		CHECK(!kill(getpid(), sig) && is_pending(sig));
 		CHECK(sigwaitinfo(&s, &info) == sig && info.si_code == SI_USER);
 		CHECK(!sigqueue(getpid(), sig, (union sigval){ .sival_int = 4711 }));
-		CHECK(sigwaitinfo(&s, &info) == sig && info.si_code == SI_QUEUE && info.si_value.sival_int == 4711);
+		CHECK(sigwaitinfo(&s, &info) == sig && info.si_code == SI_QUEUE &&
+		      info.si_value.sival_int == 4711);
 		CHECK(!kill(getpid(), sig) && !sigwait(&s, &got) && got == sig);
 		CHECK(sigtimedwait(&s, &info, &at_once) == -1 && errno == EAGAIN);
 		/* ignored: it is forgotten */
@@ -227,7 +233,8 @@ static void in_a_signalfd(void)
 	struct pollfd p = { .events = POLLIN };
 	sigset_t s;
 
-	FOR_EACH(sig) {
+	FOR_EACH(sig)
+	{
 		sigemptyset(&s);
 		sigaddset(&s, sig);
 		for (int before = 0; before < 2; before++) {
@@ -241,7 +248,9 @@ static void in_a_signalfd(void)
 			else
 				CHECK(!sigqueue(getpid(), sig, (union sigval){ .sival_int = 12 }));
 			CHECK(p.fd >= 0 && poll(&p, 1, 60000) == 1 && is_pending(sig));
-			CHECK(read(p.fd, &info, sizeof(info)) == (ssize_t)sizeof(info) && info.ssi_signo == (uint32_t)sig && info.ssi_int == (before ? 12 : info.ssi_int));
+			CHECK(read(p.fd, &info, sizeof(info)) == (ssize_t)sizeof(info) &&
+			      info.ssi_signo == (uint32_t)sig &&
+			      info.ssi_int == (before ? 12 : info.ssi_int));
 			CHECK(!is_pending(sig) && poll(&p, 1, 0) == 0);
 			block(SIG_UNBLOCK, sig);
 			close(p.fd);
@@ -261,7 +270,8 @@ static void opened_by_a_wait(void)
 	sigset_t none;
 
 	sigemptyset(&none);
-	FOR_EACH(sig) {
+	FOR_EACH(sig)
+	{
 		set(sig, note, 0);
 		block(SIG_BLOCK, sig);
 		calls = 0;
@@ -292,7 +302,7 @@ static void *waits_for_all(void *arg)
 	int ok = 1;
 
 	FOR_EACH(sig)
-		ok &= is_blocked(sig);
+	ok &= is_blocked(sig);
 	sigfillset(&s);
 	for (int i = 0; i < 3; i++)
 		atomic_store(&got_signal, ok ? sigtimedwait(&s, &info, &long_enough) : -1);
@@ -307,7 +317,8 @@ static void another_thread_waits(void)
 	sigfillset(&all);
 	pthread_sigmask(SIG_SETMASK, &all, &old);
 	CHECK(!pthread_create(&t, NULL, waits_for_all, NULL));
-	FOR_EACH(sig) {
+	FOR_EACH(sig)
+	{
 		atomic_store(&got_signal, 0);
 		CHECK(!kill(getpid(), sig));
 		for (int n = 0; n < 6000 && !atomic_load(&got_signal); n++)
@@ -329,7 +340,7 @@ static void *has_them_open(void *arg)
 	long *tid = arg;
 
 	FOR_EACH(sig)
-		block(SIG_UNBLOCK, sig);
+	block(SIG_UNBLOCK, sig);
 	*tid = syscall(SYS_gettid);
 	atomic_store(&in_place, 1);
 	while (!atomic_load(&let_go))
@@ -343,14 +354,16 @@ static void another_thread_has_it_open(void)
 	pthread_t t;
 
 	atomic_store(&in_place, 0);
-	FOR_EACH(sig) {
+	FOR_EACH(sig)
+	{
 		set(sig, note_thread, 0);
 		block(SIG_BLOCK, sig);
 	}
 	CHECK(!pthread_create(&t, NULL, has_them_open, &tid));
 	while (!atomic_load(&in_place))
 		usleep(1000);
-	FOR_EACH(sig) {
+	FOR_EACH(sig)
+	{
 		if (sig == SIGSYS)
 			continue; /* docs/differences.md */
 		atomic_store(&got_signal, 0);
@@ -362,11 +375,13 @@ static void another_thread_has_it_open(void)
 		atomic_store(&got_signal, 0);
 		CHECK(!raise(sig) && is_pending(sig) && !atomic_load(&got_signal));
 		block(SIG_UNBLOCK, sig);
-		CHECK(atomic_load(&got_signal) == sig && atomic_load(&got_thread) == syscall(SYS_gettid));
+		CHECK(atomic_load(&got_signal) == sig &&
+		      atomic_load(&got_thread) == syscall(SYS_gettid));
 	}
 	atomic_store(&let_go, 1);
 	pthread_join(t, NULL);
-	FOR_EACH(sig) {
+	FOR_EACH(sig)
+	{
 		block(SIG_UNBLOCK, sig);
 		signal(sig, SIG_DFL);
 	}
@@ -374,7 +389,8 @@ static void another_thread_has_it_open(void)
 
 static void *own_mask(void *arg)
 {
-	return (void *)(uintptr_t)(is_blocked(SIGSEGV) | is_blocked(SIGBUS) << 1 | is_blocked(SIGSYS) << 2 | is_blocked(SIGUSR1) << 3);
+	return (void *)(uintptr_t)(is_blocked(SIGSEGV) | is_blocked(SIGBUS) << 1 |
+				   is_blocked(SIGSYS) << 2 | is_blocked(SIGUSR1) << 3);
 }
 
 static void masks_of_new_threads(void)
@@ -385,19 +401,24 @@ static void masks_of_new_threads(void)
 	void *ret;
 
 	FOR_EACH(sig)
-		block(SIG_BLOCK, sig);
-	CHECK(!pthread_create(&t, NULL, own_mask, NULL) && !pthread_join(t, &ret) && ret == (void *)7);
+	block(SIG_BLOCK, sig);
+	CHECK(!pthread_create(&t, NULL, own_mask, NULL) && !pthread_join(t, &ret) &&
+	      ret == (void *)7);
 	FOR_EACH(sig)
-		block(SIG_UNBLOCK, sig);
-	CHECK(!pthread_create(&t, NULL, own_mask, NULL) && !pthread_join(t, &ret) && ret == (void *)0);
+	block(SIG_UNBLOCK, sig);
+	CHECK(!pthread_create(&t, NULL, own_mask, NULL) && !pthread_join(t, &ret) &&
+	      ret == (void *)0);
 	sigemptyset(&s);
 	FOR_EACH(sig)
-		sigaddset(&s, sig);
+	sigaddset(&s, sig);
 	sigaddset(&s, SIGUSR1);
 	pthread_attr_init(&attr);
 	CHECK(!pthread_attr_setsigmask_np(&attr, &s) && !pthread_attr_getsigmask_np(&attr, &got));
-	CHECK(sigismember(&got, SIGSEGV) && sigismember(&got, SIGBUS) && sigismember(&got, SIGSYS) && sigismember(&got, SIGUSR1) && !sigismember(&got, SIGUSR2));
-	CHECK(!pthread_create(&t, &attr, own_mask, NULL) && !pthread_join(t, &ret) && ret == (void *)15);
+	CHECK(sigismember(&got, SIGSEGV) && sigismember(&got, SIGBUS) &&
+	      sigismember(&got, SIGSYS) && sigismember(&got, SIGUSR1) &&
+	      !sigismember(&got, SIGUSR2));
+	CHECK(!pthread_create(&t, &attr, own_mask, NULL) && !pthread_join(t, &ret) &&
+	      ret == (void *)15);
 	pthread_attr_destroy(&attr);
 }
 
@@ -406,7 +427,8 @@ static void masks_of_new_threads(void)
 /* what the child of an exec says of itself */
 static int child_main(void)
 {
-	return is_blocked(SIGSEGV) | is_blocked(SIGBUS) << 1 | is_blocked(SIGSYS) << 2 | is_pending(SIGSEGV) << 3 | is_pending(SIGBUS) << 4 | is_blocked(SIGSTKFLT) << 5;
+	return is_blocked(SIGSEGV) | is_blocked(SIGBUS) << 1 | is_blocked(SIGSYS) << 2 |
+	       is_pending(SIGSEGV) << 3 | is_pending(SIGBUS) << 4 | is_blocked(SIGSTKFLT) << 5;
 }
 
 static int spawn(const posix_spawnattr_t *attr)
@@ -426,7 +448,7 @@ static void masks_of_children(void)
 
 	CHECK(spawn(NULL) == 0);
 	FOR_EACH(sig)
-		block(SIG_BLOCK, sig);
+	block(SIG_BLOCK, sig);
 	CHECK(spawn(NULL) == 7);
 	pid = fork();
 	if (!pid) {
@@ -442,10 +464,12 @@ static void masks_of_children(void)
 	sigaddset(&s, SIGBUS);
 	sigaddset(&s, SIGSTKFLT);
 	posix_spawnattr_init(&attr);
-	CHECK(!posix_spawnattr_setsigmask(&attr, &s) && !posix_spawnattr_setflags(&attr, POSIX_SPAWN_SETSIGMASK));
+	CHECK(!posix_spawnattr_setsigmask(&attr, &s) &&
+	      !posix_spawnattr_setflags(&attr, POSIX_SPAWN_SETSIGMASK));
 	CHECK(spawn(&attr) == (2 | 32));
 	posix_spawnattr_destroy(&attr);
-	FOR_EACH(sig) {
+	FOR_EACH(sig)
+	{
 		CHECK(is_blocked(sig));
 		block(SIG_UNBLOCK, sig);
 	}
@@ -475,7 +499,7 @@ static void masks_of_vfork_children(void)
 		}
 		CHECK(wait_for(pid) == (execs ? 7 | 32 : 0) && as_it_should);
 		FOR_EACH(sig)
-			CHECK(!is_blocked(sig));
+		CHECK(!is_blocked(sig));
 		CHECK(!is_blocked(SIGSTKFLT));
 		CHECK(spawn(NULL) == 0);
 	}
@@ -524,15 +548,20 @@ static void a_bar_meanwhile(void)
 
 	sigfillset(&all);
 	pthread_sigmask(SIG_SETMASK, &all, &old);
-	FOR_EACH(sig) {
+	FOR_EACH(sig)
+	{
 		for (int n = 0; n < 3; n++) {
 			if (n)
 				CHECK(n == 1 ? !raise(sig) : !kill(getpid(), sig));
 			CHECK(regs[TD_ID / 4] == TD_ID_VALUE && works(&v));
-			CHECK(raw_call(SYS_ioctl, v.container, VFIO_GET_API_VERSION, 0, 0, 0, 0) == 0);
+			CHECK(raw_call(SYS_ioctl, v.container, VFIO_GET_API_VERSION, 0, 0, 0, 0) ==
+			      0);
 			FAILS(ioctl(v.device, VFIO_DEVICE_GET_INFO, bad), EFAULT);
 			FAILS(ioctl(v.device, VFIO_DEVICE_GET_INFO, short_file + 4096), EFAULT);
-			/* what was sent to the process may be in another thread's hands for a moment */
+			/*
+			 * what was sent to the process may be in another thread's hands for a
+			 * moment
+			 */
 			while (n == 2 && !is_pending(sig))
 				sched_yield();
 			CHECK(is_pending(sig) == (n > 0));
@@ -557,7 +586,8 @@ static void reads_config(int sig)
 static void *uses(void *arg)
 {
 	while (!atomic_load(&stop))
-		if (!works(&v) || regs[TD_ID / 4] != TD_ID_VALUE || ioctl(v.device, VFIO_DEVICE_RESET))
+		if (!works(&v) || regs[TD_ID / 4] != TD_ID_VALUE ||
+		    ioctl(v.device, VFIO_DEVICE_RESET))
 			atomic_fetch_add(&bad_calls, 1);
 	return NULL;
 }
@@ -568,12 +598,15 @@ static void sent_in_the_middle(void)
 	pthread_t t;
 
 	FOR_EACH(sig)
-		set(sig, reads_config, SA_RESTART);
+	set(sig, reads_config, SA_RESTART);
 	CHECK(!pthread_create(&t, NULL, uses, NULL));
 	for (long n = 0; n < 1500; n++) {
 		long before = atomic_load(&sent_calls);
 
-		/* again, since a SIGSEGV that meets the one of an access is one with it (docs/differences.md) */
+		/*
+		 * again, since a SIGSEGV that meets the one of an access is one with it
+		 * (docs/differences.md)
+		 */
 		for (long i = 0; atomic_load(&sent_calls) == before; i++) {
 			if (i % 1000 == 0)
 				CHECK(!pthread_kill(t, three[n % 3]));
@@ -584,7 +617,7 @@ static void sent_in_the_middle(void)
 	pthread_join(t, NULL);
 	CHECK(!atomic_load(&bad_calls));
 	FOR_EACH(sig)
-		signal(sig, SIG_DFL);
+	signal(sig, SIG_DFL);
 }
 
 int main(int argc, char **argv)

@@ -1,18 +1,19 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * shim_stacks: how much stack a call needs. Coroutines, threads of the least size and children on one page have room
- * for libc's functions and little more, and often nothing below that would catch who writes past the end. So no
- * wrapper may need more than MORE bytes more than the function of libc that it stands for. Every symbol that the shim
- * exports is asked for, from its own table: one without a case here fails.
+ * shim_stacks: how much stack a call needs. Coroutines, threads of the least size and children on
+ * one page have room for libc's functions and little more, and often nothing below that would catch
+ * who writes past the end. So no wrapper may need more than MORE bytes more than the function of
+ * libc that it stands for. Every symbol that the shim exports is asked for, from its own table: one
+ * without a case here fails.
  *
- * A case is called in a new thread whose stack is painted below it, first as the program finds it and then as libc
- * has it, with the same arguments. Calls that only the shim can answer are held against libc's on a plain file.
+ * A case is called in a new thread whose stack is painted below it, first as the program finds it
+ * and then as libc has it, with the same arguments. Calls that only the shim can answer are held
+ * against libc's on a plain file.
  *
- * It runs as root, too, and among the calls are those that take files away. They get paths of a directory of the
- * test's own and of the view, which the shim keeps; what leads out of the view ends in that directory. is_ours() sees
- * to it, whatever a list says.
+ * It runs as root, too, and among the calls are those that take files away. They get paths of a
+ * directory of the test's own and of the view, which the shim keeps; what leads out of the view
+ * ends in that directory. is_ours() sees to it, whatever a list says.
  */
-#include "shim.h"
 #include <dirent.h>
 #include <dlfcn.h>
 #include <elf.h>
@@ -45,6 +46,8 @@
 #include <sys/xattr.h>
 #include <utime.h>
 
+#include "shim.h"
+
 #define MORE  1024l
 #define STACK (160u << 10)
 #define PAINT 0x5a5a5a5a5a5a5a5aull
@@ -52,10 +55,14 @@
 extern char **environ;
 
 enum kind {
-	PLAIN,	/* no path: both are called */
-	OURS,	/* the shim's answer alone */
-	LOOKS,	/* with each path; changes nothing */
-	CHANGES, /* with each path that is_ours(): those of our own directory by both, those of the view by the shim */
+	PLAIN, /* no path: both are called */
+	OURS,  /* the shim's answer alone */
+	LOOKS, /* with each path; changes nothing */
+	/*
+	 * with each path that is_ours(): those of our own directory by both, those of the view by
+	 * the shim
+	 */
+	CHANGES,
 };
 
 struct call {
@@ -66,34 +73,41 @@ struct call {
 };
 
 /* what a case works on */
-static const char *P;		      /* the path */
-static int A = -1, B = -1, N;	      /* descriptors; a number */
+static const char *P;	      /* the path */
+static int A = -1, B = -1, N; /* descriptors; a number */
 static struct vfio V;
 static DIR *D;
-static char *M;			      /* a mapping */
-static char dir[64] = "/tmp/shim_stacks.XXXXXX", cwd[80]; /* our own; the working directory is in it */
+static char *M; /* a mapping */
+/* our own; the working directory is in it */
+static char dir[64] = "/tmp/shim_stacks.XXXXXX", cwd[80];
 
 #define JOIN_(a, b) a##b
 #define JOIN(a, b)  JOIN_(a, b)
-/* One call, where f is the function: @setup is done before and @teardown after it by another thread. */
-#define CALL_(id, sym, text, k, expr, setup, teardown)                                                                \
-	static void JOIN(body_, id)(void *fn)                                                                         \
-	{                                                                                                             \
-		__typeof__(sym) *f = (__typeof__(sym) *)(uintptr_t)fn;                                                \
-		expr;                                                                                                 \
-	}                                                                                                             \
-	static void JOIN(before_, id)(void)                                                                           \
-	{                                                                                                             \
-		setup;                                                                                                \
-	}                                                                                                             \
-	static void JOIN(after_, id)(void)                                                                            \
-	{                                                                                                             \
-		teardown;                                                                                             \
-	}                                                                                                             \
-	static const struct call JOIN(call_, id) = { #sym, text, JOIN(body_, id), k, JOIN(before_, id),               \
-						     JOIN(after_, id) };                                              \
-	static const struct call *const JOIN(at_, id) __attribute__((section("calls"), used)) = &JOIN(call_, id)
-#define CALL(sym, text, kind, expr, setup, teardown) CALL_(__COUNTER__, sym, text, kind, expr, setup, teardown)
+/*
+ * One call, where f is the function: @setup is done before and @teardown after it by another
+ * thread.
+ */
+#define CALL_(id, sym, text, k, expr, setup, teardown)                                          \
+	static void JOIN(body_, id)(void *fn)                                                   \
+	{                                                                                       \
+		__typeof__(sym) *f = (__typeof__(sym) *)(uintptr_t)fn;                          \
+		expr;                                                                           \
+	}                                                                                       \
+	static void JOIN(before_, id)(void)                                                     \
+	{                                                                                       \
+		setup;                                                                          \
+	}                                                                                       \
+	static void JOIN(after_, id)(void)                                                      \
+	{                                                                                       \
+		teardown;                                                                       \
+	}                                                                                       \
+	static const struct call JOIN(call_, id) = {                                            \
+		#sym, text, JOIN(body_, id), k, JOIN(before_, id), JOIN(after_, id)             \
+	};                                                                                      \
+	static const struct call *const JOIN(at_, id) __attribute__((section("calls"), used)) = \
+		&JOIN(call_, id)
+#define CALL(sym, text, kind, expr, setup, teardown) \
+	CALL_(__COUNTER__, sym, text, kind, expr, setup, teardown)
 #define LOOK(sym, expr)	     CALL(sym, "path", LOOKS, expr, (void)0, (void)0)
 #define CHANGE(sym, expr)    CALL(sym, "path", CHANGES, expr, (void)0, (void)0)
 #define USE(sym, text, expr) CALL(sym, text, PLAIN, expr, (void)0, (void)0)
@@ -113,7 +127,8 @@ struct run {
 static void *measure(void *arg)
 {
 	struct run *r = arg;
-	volatile uint64_t *low = (uint64_t *)r->low, *here = (uint64_t *)__builtin_frame_address(0) - 16, *p;
+	volatile uint64_t *low = (uint64_t *)r->low,
+			  *here = (uint64_t *)__builtin_frame_address(0) - 16, *p;
 
 	for (p = low; p < here; p++)
 		*p = PAINT;
@@ -133,7 +148,8 @@ static long depth(const struct call *c, void *fn)
 	r.low = mmap(NULL, STACK, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 	pthread_attr_init(&a);
 	c->before();
-	if (r.low == MAP_FAILED || pthread_attr_setstack(&a, r.low, STACK) || pthread_create(&t, &a, measure, &r)) {
+	if (r.low == MAP_FAILED || pthread_attr_setstack(&a, r.low, STACK) ||
+	    pthread_create(&t, &a, measure, &r)) {
 		printf("     no thread\n");
 		exit(1);
 	}
@@ -159,11 +175,13 @@ static void *libc_of(const char *symbol)
 static void compare(const struct call *c, const char *path, long ours, long libc)
 {
 	if (getenv("SHIM_STACKS_ALL"))
-		printf("     %s: %s: %ld bytes of stack, libc's %ld\n", c->symbol, path ? path : c->what, ours, libc);
+		printf("     %s: %s: %ld bytes of stack, libc's %ld\n", c->symbol,
+		       path ? path : c->what, ours, libc);
 	if (ours <= libc + MORE)
 		return;
 	case_failed = 1;
-	printf("     %s: %s: %ld bytes of stack, libc's needs %ld\n", c->symbol, path ? path : c->what, ours, libc);
+	printf("     %s: %s: %ld bytes of stack, libc's needs %ld\n", c->symbol,
+	       path ? path : c->what, ours, libc);
 }
 
 static long ours_of(const struct call *c)
@@ -189,9 +207,12 @@ static long libcs_of(const struct call *c)
 
 /* paths of our own directory; out: by way of the view; led: of links that lead there */
 static char own[4][96], out[2][128], led[2][128];
-static const char *const plain[] = { own[0], own[1], own[2], own[3], "no-such-name", "../no-such-name", NULL };
+static const char *const plain[] = { own[0], own[1],	     own[2],
+				     own[3], "no-such-name", "../no-such-name",
+				     NULL };
 /* for calls that change nothing */
-static const char *const looked[] = { "/etc/passwd", "/", "/sys", "/dev/null", ".", "/proc/self/fd/0",
+static const char *const looked[] = { "/etc/passwd",	    "/", "/sys",
+				      "/dev/null",	    ".", "/proc/self/fd/0",
 				      "/sys/../etc/passwd", "" };
 static const char *const view[] = { "/sys/bus/pci/devices/" ADDRESS "/vendor",
 				    "/sys/bus/pci/devices/" ADDRESS "/config",
@@ -204,7 +225,10 @@ static const char *const view[] = { "/sys/bus/pci/devices/" ADDRESS "/vendor",
 				    GROUP,
 				    "/dev/vfio/99",
 				    "/dev/../dev/vfio/vfio",
-				    out[0], out[1], led[0], led[1] };
+				    out[0],
+				    out[1],
+				    led[0],
+				    led[1] };
 
 static void make_paths(void)
 {
@@ -236,7 +260,9 @@ static bool is_ours(const char *path)
 		return true;
 	/* of the view, and nothing else: its own ".." stays in it */
 	for (size_t i = 0; i < sizeof(view) / sizeof(view[0]); i++)
-		if (!strcmp(path, view[i]) && (begins(path, "/sys/bus/pci/devices/") || begins(path, "/dev/vfio") || begins(path, "/dev/../dev/vfio/")))
+		if (!strcmp(path, view[i]) &&
+		    (begins(path, "/sys/bus/pci/devices/") || begins(path, "/dev/vfio") ||
+		     begins(path, "/dev/../dev/vfio/")))
 			return true;
 	return false;
 }
@@ -275,7 +301,8 @@ static bool is_view(void)
 	struct stat a, b;
 
 	snprintf(name, sizeof(name), "%s/sys/bus/pci/devices/" ADDRESS "/vendor", run ? run : "");
-	return run && !stat(name, &a) && !stat(view[0], &b) && a.st_ino == b.st_ino && a.st_dev == b.st_dev;
+	return run && !stat(name, &a) && !stat(view[0], &b) && a.st_ino == b.st_ino &&
+	       a.st_dev == b.st_dev;
 }
 
 static long ours_at(const struct call *c, const char *path)
@@ -332,7 +359,8 @@ static bool measure_symbol(const char *symbol)
 			ours = ours_at(*c, plain[i]);
 			compare(*c, plain[i], ours, libcs_at(*c, plain[i]));
 		}
-		for (size_t i = 0; (*c)->kind == LOOKS && i < sizeof(looked) / sizeof(looked[0]); i++) {
+		for (size_t i = 0; (*c)->kind == LOOKS && i < sizeof(looked) / sizeof(looked[0]);
+		     i++) {
 			ours = ours_at(*c, looked[i]);
 			compare(*c, looked[i], ours, libcs_at(*c, looked[i]));
 		}
@@ -372,13 +400,12 @@ ssize_t __read_chk(int fd, void *buf, size_t n, size_t room);
 ssize_t __pread_chk(int fd, void *buf, size_t n, off_t pos, size_t room);
 ssize_t __pread64_chk(int fd, void *buf, size_t n, off64_t pos, size_t room);
 ssize_t __recv_chk(int fd, void *buf, size_t n, size_t room, int flags);
-ssize_t __recvfrom_chk(int fd, void *restrict buf, size_t n, size_t room, int flags, struct sockaddr *restrict from,
-		       socklen_t *restrict len);
+ssize_t __recvfrom_chk(int fd, void *restrict buf, size_t n, size_t room, int flags,
+		       struct sockaddr *restrict from, socklen_t *restrict len);
 __sighandler_t bsd_signal(int sig, __sighandler_t handler);
 
 /* open and its kin: what was opened is closed by another thread */
-#define OPENS(sym, expr)                                                              \
-	CALL(sym, "path", LOOKS, N = (expr), N = -1, if (N >= 0) close(N))
+#define OPENS(sym, expr) CALL(sym, "path", LOOKS, N = (expr), N = -1, if (N >= 0) close(N))
 OPENS(open, f(P, O_RDONLY | O_NONBLOCK));
 OPENS(open64, f(P, O_RDONLY | O_NONBLOCK));
 OPENS(openat, f(AT_FDCWD, P, O_RDONLY | O_NONBLOCK));
@@ -392,9 +419,11 @@ CALL(creat, "path", CHANGES, N = f(P, 0600), N = -1, if (N >= 0) close(N));
 CALL(creat64, "path", CHANGES, N = f(P, 0600), N = -1, if (N >= 0) close(N));
 int openat2(int dirfd, const char *path, const struct open_how *how, size_t size);
 static const struct open_how plainly = { .flags = O_RDONLY | O_NONBLOCK };
-static const struct open_how beneath = { .flags = O_RDONLY | O_NONBLOCK, .resolve = RESOLVE_BENEATH };
+static const struct open_how beneath = { .flags = O_RDONLY | O_NONBLOCK,
+					 .resolve = RESOLVE_BENEATH };
 OPENS(openat2, f(AT_FDCWD, P, &plainly, sizeof(plainly)));
-CALL(openat2, "beneath a directory", OURS, N = (int)f(A, "0000:01:00.0/vendor", &beneath, sizeof(beneath)),
+CALL(openat2, "beneath a directory", OURS,
+     N = (int)f(A, "0000:01:00.0/vendor", &beneath, sizeof(beneath)),
      A = open("/sys/bus/pci/devices", O_RDONLY), (close(A), close(N)));
 USE(open, "no path", f(no_path, O_RDONLY));
 CALL(openat, "below a directory of the view", OURS, N = f(A, "vendor", O_RDONLY),
@@ -402,38 +431,96 @@ CALL(openat, "below a directory of the view", OURS, N = f(A, "vendor", O_RDONLY)
 CALL(openat, "below one above the view", OURS, N = f(A, "bus/pci/drivers/../slots", O_RDONLY),
      A = open("/sys", O_RDONLY), (close(A), close(N)));
 CALL(open, "a handle once more", OURS, N = f(text, O_RDWR),
-     (A = open("/dev/vfio/vfio", O_RDWR), snprintf(text, sizeof(text), "/proc/self/fd/%d", A)), (close(A), close(N)));
+     (A = open("/dev/vfio/vfio", O_RDWR), snprintf(text, sizeof(text), "/proc/self/fd/%d", A)),
+     (close(A), close(N)));
 
 static FILE *stream;
-#define FOPENS(sym, expr) CALL(sym, "path", LOOKS, stream = (expr), stream = NULL, if (stream) fclose(stream))
+#define FOPENS(sym, expr) \
+	CALL(sym, "path", LOOKS, stream = (expr), stream = NULL, if (stream) fclose(stream))
 FOPENS(fopen, f(P, "r"));
 FOPENS(fopen64, f(P, "r"));
-CALL(freopen, "path", LOOKS, stream = f(P, "r", stream), stream = fopen("/dev/null", "r"), if (stream) fclose(stream));
-CALL(freopen64, "path", LOOKS, stream = f(P, "r", stream), stream = fopen("/dev/null", "r"), if (stream) fclose(stream));
+CALL(freopen, "path", LOOKS, stream = f(P, "r", stream), stream = fopen("/dev/null", "r"),
+     if (stream) fclose(stream));
+CALL(freopen64, "path", LOOKS, stream = f(P, "r", stream), stream = fopen("/dev/null", "r"),
+     if (stream) fclose(stream));
 CALL(opendir, "path", LOOKS, D = f(P), D = NULL, if (D) closedir(D));
-CALL(readdir, "of the view", OURS, { while (f(D)) ; }, D = opendir("/dev/vfio"), closedir(D));
-CALL(readdir, "of another", PLAIN, { while (f(D)) ; }, D = opendir("/etc"), closedir(D));
-CALL(readdir64, "of the view", OURS, { while (f(D)) ; }, D = opendir("/dev/vfio"), closedir(D));
+CALL(
+	readdir, "of the view", OURS,
+	{
+		while (f(D))
+			;
+	},
+	D = opendir("/dev/vfio"), closedir(D));
+CALL(
+	readdir, "of another", PLAIN,
+	{
+		while (f(D))
+			;
+	},
+	D = opendir("/etc"), closedir(D));
+CALL(
+	readdir64, "of the view", OURS,
+	{
+		while (f(D))
+			;
+	},
+	D = opendir("/dev/vfio"), closedir(D));
 /* the host's, in which the view has a name */
-CALL(readdir, "above the view", OURS, { while (f(D)) ; }, D = opendir("/dev"), closedir(D));
-CALL(readdir64, "above the view", OURS, { while (f(D)) ; }, D = opendir("/sys/bus"), closedir(D));
-#define STREAMS(sym, after)                                                                                 \
-	CALL(sym, "of another", PLAIN, f(D), D = opendir("/etc"), after);                                   \
-	CALL(sym, "of the view", OURS, f(D), D = opendir("/dev/vfio"), after);                              \
+CALL(
+	readdir, "above the view", OURS,
+	{
+		while (f(D))
+			;
+	},
+	D = opendir("/dev"), closedir(D));
+CALL(
+	readdir64, "above the view", OURS,
+	{
+		while (f(D))
+			;
+	},
+	D = opendir("/sys/bus"), closedir(D));
+#define STREAMS(sym, after)                                                    \
+	CALL(sym, "of another", PLAIN, f(D), D = opendir("/etc"), after);      \
+	CALL(sym, "of the view", OURS, f(D), D = opendir("/dev/vfio"), after); \
 	CALL(sym, "above the view", OURS, f(D), D = opendir("/dev"), after)
 STREAMS(closedir, (void)0);
 STREAMS(rewinddir, closedir(D));
 CALL(fdopendir, "of another", PLAIN, D = f(A), A = open("/etc", O_RDONLY), closedir(D));
 CALL(fdopendir, "of the view", OURS, D = f(A), A = open("/dev/vfio", O_RDONLY), closedir(D));
 CALL(fdopendir, "above the view", OURS, D = f(A), A = open("/dev", O_RDONLY), closedir(D));
-CALL(readdir64, "of another", PLAIN, { while (f(D)) ; }, D = opendir("/etc"), closedir(D));
+CALL(
+	readdir64, "of another", PLAIN,
+	{
+		while (f(D))
+			;
+	},
+	D = opendir("/etc"), closedir(D));
 
-static int none(const struct dirent *e) { return 0; }
-static int none64(const struct dirent64 *e) { return 0; }
-static int stop(const char *path, const struct stat *s, int type, struct FTW *pos) { return 1; }
-static int stop64(const char *path, const struct stat64 *s, int type, struct FTW *pos) { return 1; }
-static int ends(const char *path, const struct stat *s, int type) { return 1; }
-static int ends64(const char *path, const struct stat64 *s, int type) { return 1; }
+static int none(const struct dirent *e)
+{
+	return 0;
+}
+static int none64(const struct dirent64 *e)
+{
+	return 0;
+}
+static int stop(const char *path, const struct stat *s, int type, struct FTW *pos)
+{
+	return 1;
+}
+static int stop64(const char *path, const struct stat64 *s, int type, struct FTW *pos)
+{
+	return 1;
+}
+static int ends(const char *path, const struct stat *s, int type)
+{
+	return 1;
+}
+static int ends64(const char *path, const struct stat64 *s, int type)
+{
+	return 1;
+}
 static struct dirent **list;
 static struct dirent64 **list64;
 static glob_t found;
@@ -467,10 +554,26 @@ LOOK(statfs64, f(P, (struct statfs64 *)text));
 LOOK(statvfs, f(P, (struct statvfs *)text));
 LOOK(statvfs64, f(P, (struct statvfs64 *)text));
 USE(stat, "no path", f(no_path, &st));
-#define FSTATS(sym, expr)                                                                                  \
-	USE(sym, "a file", { int fd = 0; (void)fd; expr; });                                               \
-	CALL(sym, "a handle", OURS, { int fd = A; expr; }, A = open("/dev/vfio/vfio", O_RDWR), close(A));  \
-	CALL(sym, "a memfd", PLAIN, { int fd = A; expr; }, A = memfd_create("x", 0), close(A))
+#define FSTATS(sym, expr)                                      \
+	USE(sym, "a file", {                                   \
+		int fd = 0;                                    \
+		(void)fd;                                      \
+		expr;                                          \
+	});                                                    \
+	CALL(                                                  \
+		sym, "a handle", OURS,                         \
+		{                                              \
+			int fd = A;                            \
+			expr;                                  \
+		},                                             \
+		A = open("/dev/vfio/vfio", O_RDWR), close(A)); \
+	CALL(                                                  \
+		sym, "a memfd", PLAIN,                         \
+		{                                              \
+			int fd = A;                            \
+			expr;                                  \
+		},                                             \
+		A = memfd_create("x", 0), close(A))
 FSTATS(fstat, f(fd, &st));
 FSTATS(fstat64, f(fd, &st64));
 FSTATS(__fxstat, f(1, fd, &st));
@@ -486,14 +589,16 @@ LOOK(readlinkat, f(AT_FDCWD, P, text, sizeof(text)));
 LOOK(__readlink_chk, f(P, text, sizeof(text), sizeof(text)));
 LOOK(__readlinkat_chk, f(AT_FDCWD, P, text, sizeof(text), sizeof(text)));
 CALL(readlink, "a handle's", OURS, f(text, buf, 8),
-     (A = open("/dev/vfio/vfio", O_RDWR), snprintf(text, sizeof(text), "/proc/self/fd/%d", A)), close(A));
+     (A = open("/dev/vfio/vfio", O_RDWR), snprintf(text, sizeof(text), "/proc/self/fd/%d", A)),
+     close(A));
 LOOK(realpath, f(P, text));
 LOOK(__realpath_chk, f(P, text, sizeof(text)));
 LOOK(canonicalize_file_name, free(f(P)));
 /* where one is: outside, and in the view */
-#define WHERE(sym, expr)                                                                                     \
-	USE(sym, "outside", expr);                                                                           \
-	CALL(sym, "in the view", OURS, expr, CHECK(!chdir("/sys/bus/pci/devices")), CHECK(!chdir(cwd)))
+#define WHERE(sym, expr)                                                            \
+	USE(sym, "outside", expr);                                                  \
+	CALL(sym, "in the view", OURS, expr, CHECK(!chdir("/sys/bus/pci/devices")), \
+	     CHECK(!chdir(cwd)))
 WHERE(getcwd, f(text, sizeof(text)));
 WHERE(getcwd, free(f(NULL, 0)));
 WHERE(__getcwd_chk, f(text, sizeof(text), sizeof(text)));
@@ -501,8 +606,10 @@ WHERE(get_current_dir_name, free(f()));
 WHERE(stat, f("../devices", &st));
 WHERE(open, f("no-such-name", O_RDWR));
 CALL(chdir, "path", LOOKS, f(P), (void)0, CHECK(!chdir(cwd)));
-CALL(fchdir, "a directory", PLAIN, f(A), A = open("/etc", O_RDONLY), (close(A), chdir(cwd)) ? abort() : (void)0);
-CALL(fchdir, "of the view", OURS, f(A), A = open("/dev/vfio", O_RDONLY), (close(A), chdir(cwd)) ? abort() : (void)0);
+CALL(fchdir, "a directory", PLAIN, f(A), A = open("/etc", O_RDONLY),
+     (close(A), chdir(cwd)) ? abort() : (void)0);
+CALL(fchdir, "of the view", OURS, f(A), A = open("/dev/vfio", O_RDONLY),
+     (close(A), chdir(cwd)) ? abort() : (void)0);
 
 /* who, mode, times, attributes, names */
 static struct utimbuf times;
@@ -562,7 +669,10 @@ CHANGE(link, f(P, "other"));
 CHANGE(linkat, f(AT_FDCWD, P, AT_FDCWD, "other", 0));
 
 /* descriptors */
-static int null_fd(void) { return open("/dev/null", O_RDWR); }
+static int null_fd(void)
+{
+	return open("/dev/null", O_RDWR);
+}
 /* Another file of VFIO stays open, so that there is something to look at when one is closed. */
 static void handles(void)
 {
@@ -577,7 +687,13 @@ static void no_handles(void)
 CALL(close, "a file", PLAIN, f(A), A = null_fd(), (void)0);
 CALL(close, "a container", OURS, f(A), handles(), close(B));
 CALL(close, "no descriptor", PLAIN, f(-1), (void)0, (void)0);
-CALL(close, "a number of the library's own", OURS, { for (int i = 896; i < 1024; i++) f(i); }, (void)0, (void)0);
+CALL(
+	close, "a number of the library's own", OURS,
+	{
+		for (int i = 896; i < 1024; i++)
+			f(i);
+	},
+	(void)0, (void)0);
 static void device_alone(void)
 {
 	V = vfio_open();
@@ -590,24 +706,35 @@ CALL(dup, "a file", PLAIN, N = f(A), A = null_fd(), (close(A), close(N)));
 CALL(dup, "a handle", OURS, N = f(A), handles(), (close(N), no_handles()));
 CALL(dup2, "a file", PLAIN, f(A, B), (A = null_fd(), B = null_fd()), (close(A), close(B)));
 CALL(dup2, "over a handle", OURS, f(0, A), handles(), no_handles());
-CALL(dup2, "over a number of the library's own", OURS, { for (int i = 896; i < 1024; i++) { if (f(0, i) == i) close(i); } }, (void)0, (void)0);
+CALL(
+	dup2, "over a number of the library's own", OURS,
+	{
+		for (int i = 896; i < 1024; i++) {
+			if (f(0, i) == i)
+				close(i);
+		}
+	},
+	(void)0, (void)0);
 CALL(dup3, "a file", PLAIN, f(A, B, 0), (A = null_fd(), B = null_fd()), (close(A), close(B)));
 CALL(dup3, "over a handle", OURS, f(0, A, 0), handles(), no_handles());
-#define FCNTLS(sym)                                                                                                \
-	CALL(sym, "flags of a file", PLAIN, f(A, F_GETFL), A = null_fd(), close(A));                               \
-	CALL(sym, "flags of a handle", OURS, f(A, F_GETFL), handles(), no_handles());                              \
-	CALL(sym, "dup", PLAIN, N = f(A, F_DUPFD, 0), A = null_fd(), (close(A), close(N)));                        \
-	CALL(sym, "dup of a handle", OURS, N = f(A, F_DUPFD, 0), handles(), (close(N), no_handles()));             \
-	CALL(sym, "owner", PLAIN, f(A, F_GETOWN), A = null_fd(), close(A));                                        \
-	CALL(sym, "a lock", PLAIN, f(A, F_SETLKW, &(struct flock){ .l_type = F_UNLCK }), A = null_fd(), close(A))
+#define FCNTLS(sym)                                                                         \
+	CALL(sym, "flags of a file", PLAIN, f(A, F_GETFL), A = null_fd(), close(A));        \
+	CALL(sym, "flags of a handle", OURS, f(A, F_GETFL), handles(), no_handles());       \
+	CALL(sym, "dup", PLAIN, N = f(A, F_DUPFD, 0), A = null_fd(), (close(A), close(N))); \
+	CALL(sym, "dup of a handle", OURS, N = f(A, F_DUPFD, 0), handles(),                 \
+	     (close(N), no_handles()));                                                     \
+	CALL(sym, "owner", PLAIN, f(A, F_GETOWN), A = null_fd(), close(A));                 \
+	CALL(sym, "a lock", PLAIN, f(A, F_SETLKW, &(struct flock){ .l_type = F_UNLCK }),    \
+	     A = null_fd(), close(A))
 FCNTLS(fcntl);
 FCNTLS(fcntl64);
 CALL(close_range, "files", PLAIN, f((unsigned)A, (unsigned)A, 0), A = null_fd(), (void)0);
 CALL(close_range, "a handle", OURS, f((unsigned)A, (unsigned)A, 0), handles(), close(B));
 USE(closefrom, "none", f(1000000));
-CALL(closefrom, "a handle", OURS, f(A), (close(dup2(open("/dev/vfio/vfio", O_RDWR), 700)), A = 600), (void)0);
-#define SEEKS(sym)                                                                           \
-	CALL(sym, "a file", PLAIN, f(A, 0, SEEK_CUR), A = null_fd(), close(A));              \
+CALL(closefrom, "a handle", OURS, f(A), (close(dup2(open("/dev/vfio/vfio", O_RDWR), 700)), A = 600),
+     (void)0);
+#define SEEKS(sym)                                                              \
+	CALL(sym, "a file", PLAIN, f(A, 0, SEEK_CUR), A = null_fd(), close(A)); \
 	CALL(sym, "a handle", OURS, f(A, 0, SEEK_CUR), handles(), no_handles())
 SEEKS(lseek);
 SEEKS(lseek64);
@@ -626,12 +753,21 @@ static void no_file(void)
 	close(A);
 	close(B);
 }
-#define ANY_FILE(sym, expr)                                           \
-	CALL(sym, "a file", PLAIN, expr, a_file(), no_file());         \
+#define ANY_FILE(sym, expr)                                    \
+	CALL(sym, "a file", PLAIN, expr, a_file(), no_file()); \
 	CALL(sym, "a handle", OURS, expr, handles(), no_handles())
-ANY_FILE(flock, { f(A, LOCK_SH); f(A, LOCK_UN); });
-ANY_FILE(lockf, { f(A, F_TLOCK, 0); f(A, F_ULOCK, 0); });
-ANY_FILE(lockf64, { f(A, F_LOCK, 0); f(A, F_ULOCK, 0); });
+ANY_FILE(flock, {
+	f(A, LOCK_SH);
+	f(A, LOCK_UN);
+});
+ANY_FILE(lockf, {
+	f(A, F_TLOCK, 0);
+	f(A, F_ULOCK, 0);
+});
+ANY_FILE(lockf64, {
+	f(A, F_LOCK, 0);
+	f(A, F_ULOCK, 0);
+});
 ANY_FILE(fallocate, f(A, 0, 0, 4096));
 ANY_FILE(fallocate64, f(A, 0, 0, 4096));
 ANY_FILE(posix_fallocate, f(A, 0, 4096));
@@ -655,14 +791,18 @@ ANY_FILE(fgetxattr, f(A, "user.x", text, 16));
 ANY_FILE(flistxattr, f(A, text, 16));
 ANY_FILE(fstatfs, f(A, (struct statfs *)text));
 ANY_FILE(fstatfs64, f(A, (struct statfs64 *)text));
-CALL(fstatfs, "a file of the view", OURS, f(A, (struct statfs *)text), A = open(view[0], O_RDONLY), close(A));
-#define SYNCS(sym)                                                                \
-	CALL(sym, "a file", PLAIN, f(A), A = null_fd(), close(A));                \
+CALL(fstatfs, "a file of the view", OURS, f(A, (struct statfs *)text), A = open(view[0], O_RDONLY),
+     close(A));
+#define SYNCS(sym)                                                 \
+	CALL(sym, "a file", PLAIN, f(A), A = null_fd(), close(A)); \
 	CALL(sym, "a handle", OURS, f(A), handles(), no_handles())
 SYNCS(fsync);
 SYNCS(fdatasync);
 
-/* read and write: a file, a device's registers, no descriptor, a descriptor that cannot be read, a bad address */
+/*
+ * read and write: a file, a device's registers, no descriptor, a descriptor that cannot be read, a
+ * bad address
+ */
 static void device(void)
 {
 	V = vfio_open();
@@ -672,21 +812,63 @@ static void no_device(void)
 {
 	vfio_close(&V);
 }
-#define MOVES(sym, on_file, on_device, none)                                                                       \
-	CALL(sym, "a file", PLAIN, { int fd = A; on_file; }, a_file(), no_file());                                 \
-	CALL(sym, "no descriptor", PLAIN, { int fd = -1; on_file; }, (void)0, (void)0);                            \
-	CALL(sym, "a file that cannot be", PLAIN, { int fd = A; on_file; }, A = open("/", O_PATH), close(A));      \
-	CALL(sym, "a device", OURS, { int fd = V.device; on_device; }, device(), no_device());                     \
-	CALL(sym, "a device, a bad address", OURS, { int fd = V.device; none; }, device(), no_device());           \
-	CALL(sym, "a container", OURS, { int fd = V.container; on_device; }, device(), no_device())
+#define MOVES(sym, on_file, on_device, none)          \
+	CALL(                                         \
+		sym, "a file", PLAIN,                 \
+		{                                     \
+			int fd = A;                   \
+			on_file;                      \
+		},                                    \
+		a_file(), no_file());                 \
+	CALL(                                         \
+		sym, "no descriptor", PLAIN,          \
+		{                                     \
+			int fd = -1;                  \
+			on_file;                      \
+		},                                    \
+		(void)0, (void)0);                    \
+	CALL(                                         \
+		sym, "a file that cannot be", PLAIN,  \
+		{                                     \
+			int fd = A;                   \
+			on_file;                      \
+		},                                    \
+		A = open("/", O_PATH), close(A));     \
+	CALL(                                         \
+		sym, "a device", OURS,                \
+		{                                     \
+			int fd = V.device;            \
+			on_device;                    \
+		},                                    \
+		device(), no_device());               \
+	CALL(                                         \
+		sym, "a device, a bad address", OURS, \
+		{                                     \
+			int fd = V.device;            \
+			none;                         \
+		},                                    \
+		device(), no_device());               \
+	CALL(                                         \
+		sym, "a container", OURS,             \
+		{                                     \
+			int fd = V.container;         \
+			on_device;                    \
+		},                                    \
+		device(), no_device())
 #define BAD ((void *)0x1000)
 MOVES(read, f(fd, buf, 4), f(fd, buf, 4), f(fd, BAD, 4));
 MOVES(write, f(fd, buf, 4), f(fd, buf, 4), f(fd, BAD, 4));
 MOVES(readv, f(fd, iov, 2), f(fd, iov, 2), f(fd, BAD, 2));
 MOVES(writev, f(fd, iov, 2), f(fd, iov, 2), f(fd, BAD, 2));
-#define MOVES_AT(sym)                                                                                              \
-	MOVES(sym, f(fd, buf, 4, 0), { f(fd, buf, 4, REGS + TD_SCRATCH32); f(fd, buf, 64, CONFIG); f(fd, buf, 4096, RAM); },   \
-	      f(fd, BAD, 4, CONFIG))
+#define MOVES_AT(sym)                                       \
+	MOVES(                                              \
+		sym, f(fd, buf, 4, 0),                      \
+		{                                           \
+			f(fd, buf, 4, REGS + TD_SCRATCH32); \
+			f(fd, buf, 64, CONFIG);             \
+			f(fd, buf, 4096, RAM);              \
+		},                                          \
+		f(fd, BAD, 4, CONFIG))
 MOVES_AT(pread);
 MOVES_AT(pread64);
 MOVES_AT(pwrite);
@@ -696,14 +878,25 @@ MOVES_VECTOR(preadv);
 MOVES_VECTOR(preadv64);
 MOVES_VECTOR(pwritev);
 MOVES_VECTOR(pwritev64);
-#define MOVES_FLAGS(sym) MOVES(sym, f(fd, iov, 2, 0, 0), { f(fd, iov, 2, RAM, 0); f(fd, iov, 2, -1, 0); f(fd, iov, 2, RAM, 4); }, f(fd, BAD, 2, RAM, 0))
+#define MOVES_FLAGS(sym)                       \
+	MOVES(                                 \
+		sym, f(fd, iov, 2, 0, 0),      \
+		{                              \
+			f(fd, iov, 2, RAM, 0); \
+			f(fd, iov, 2, -1, 0);  \
+			f(fd, iov, 2, RAM, 4); \
+		},                             \
+		f(fd, BAD, 2, RAM, 0))
 MOVES_FLAGS(preadv2);
 MOVES_FLAGS(preadv64v2);
 MOVES_FLAGS(pwritev2);
 MOVES_FLAGS(pwritev64v2);
-MOVES(__read_chk, f(fd, buf, 4, sizeof(buf)), f(fd, buf, 4, sizeof(buf)), f(fd, BAD, 4, sizeof(buf)));
-MOVES(__pread_chk, f(fd, buf, 4, 0, sizeof(buf)), f(fd, buf, 4, REGS, sizeof(buf)), f(fd, BAD, 4, REGS, sizeof(buf)));
-MOVES(__pread64_chk, f(fd, buf, 4, 0, sizeof(buf)), f(fd, buf, 4, REGS, sizeof(buf)), f(fd, BAD, 4, REGS, sizeof(buf)));
+MOVES(__read_chk, f(fd, buf, 4, sizeof(buf)), f(fd, buf, 4, sizeof(buf)),
+      f(fd, BAD, 4, sizeof(buf)));
+MOVES(__pread_chk, f(fd, buf, 4, 0, sizeof(buf)), f(fd, buf, 4, REGS, sizeof(buf)),
+      f(fd, BAD, 4, REGS, sizeof(buf)));
+MOVES(__pread64_chk, f(fd, buf, 4, 0, sizeof(buf)), f(fd, buf, 4, REGS, sizeof(buf)),
+      f(fd, BAD, 4, REGS, sizeof(buf)));
 /* the DMA engine copies, and a message interrupts */
 static void engine_ready(void)
 {
@@ -727,9 +920,15 @@ CALL(pwrite, "DMA that is refused", OURS, f(V.device, &N, 4, REGS + TD_DMA_CMD),
 /* ioctl */
 static long dma(int container, __typeof__(ioctl) *f, bool map)
 {
-	struct vfio_iommu_type1_dma_map m = { .argsz = sizeof(m), .flags = VFIO_DMA_MAP_FLAG_READ | VFIO_DMA_MAP_FLAG_WRITE,
-					      .vaddr = (uintptr_t)M, .iova = 0x10000000, .size = 1 << 20 };
-	struct vfio_iommu_type1_dma_unmap u = { .argsz = sizeof(u), .iova = 0x10000000, .size = 1 << 20 };
+	struct vfio_iommu_type1_dma_map m = { .argsz = sizeof(m),
+					      .flags = VFIO_DMA_MAP_FLAG_READ |
+						       VFIO_DMA_MAP_FLAG_WRITE,
+					      .vaddr = (uintptr_t)M,
+					      .iova = 0x10000000,
+					      .size = 1 << 20 };
+	struct vfio_iommu_type1_dma_unmap u = { .argsz = sizeof(u),
+						.iova = 0x10000000,
+						.size = 1 << 20 };
 
 	return map ? f(container, VFIO_IOMMU_MAP_DMA, &m) : f(container, VFIO_IOMMU_UNMAP_DMA, &u);
 }
@@ -738,8 +937,11 @@ static long irqs(int device, __typeof__(ioctl) *f, unsigned index, int fd)
 	struct {
 		struct vfio_irq_set s;
 		int32_t fd;
-	} s = { { .argsz = sizeof(s), .flags = VFIO_IRQ_SET_DATA_EVENTFD | VFIO_IRQ_SET_ACTION_TRIGGER, .index = index,
-		  .count = 1 }, fd };
+	} s = { { .argsz = sizeof(s),
+		  .flags = VFIO_IRQ_SET_DATA_EVENTFD | VFIO_IRQ_SET_ACTION_TRIGGER,
+		  .index = index,
+		  .count = 1 },
+		fd };
 
 	return f(device, VFIO_DEVICE_SET_IRQS, &s);
 }
@@ -760,12 +962,19 @@ static void tell_kvm(__typeof__(ioctl) *f)
 
 	f(A, KVM_SET_DEVICE_ATTR, &a);
 }
-CALL(ioctl, "KVM: a group of ours", OURS, tell_kvm(f), (device(), A = memfd_create("uvfio:anon_inode:kvm-vfio", 0)),
+CALL(ioctl, "KVM: a group of ours", OURS, tell_kvm(f),
+     (device(), A = memfd_create("uvfio:anon_inode:kvm-vfio", 0)), (no_device(), close(A)));
+CALL(
+	ioctl, "DMA mappings", OURS,
+	{
+		dma(V.container, f, true);
+		dma(V.container, f, false);
+	},
+	(device(),
+	 M = mmap(NULL, 1 << 20, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0)),
+	(no_device(), munmap(M, 1 << 20)));
+CALL(ioctl, "interrupts", OURS, irqs_of_all(V.device, f), (device(), A = eventfd(0, EFD_NONBLOCK)),
      (no_device(), close(A)));
-CALL(ioctl, "DMA mappings", OURS, { dma(V.container, f, true); dma(V.container, f, false); },
-     (device(), M = mmap(NULL, 1 << 20, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0)),
-     (no_device(), munmap(M, 1 << 20)));
-CALL(ioctl, "interrupts", OURS, irqs_of_all(V.device, f), (device(), A = eventfd(0, EFD_NONBLOCK)), (no_device(), close(A)));
 CALL(ioctl, "a reset", OURS, f(V.device, VFIO_DEVICE_RESET), device(), no_device());
 static void infos(__typeof__(ioctl) *f)
 {
@@ -788,8 +997,8 @@ static void group_ready(void)
 	V = vfio_open();
 	close(V.device);
 }
-CALL(ioctl, "a device's descriptor", OURS, N = f(V.group, VFIO_GROUP_GET_DEVICE_FD, ADDRESS), group_ready(),
-     (close(N), close(V.group), close(V.container)));
+CALL(ioctl, "a device's descriptor", OURS, N = f(V.group, VFIO_GROUP_GET_DEVICE_FD, ADDRESS),
+     group_ready(), (close(N), close(V.group), close(V.container)));
 
 /* memory */
 static void *anonymous(void)
@@ -803,16 +1012,20 @@ static void for_dma(void)
 	M = anonymous();
 	CHECK(!dma_map(&V, M, 0x40000000, 65536));
 }
-#define MMAPS(sym)                                                                                                         \
-	CALL(sym, "memory", PLAIN, M = f(NULL, 65536, PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0), (void)0,             \
-	     munmap(M, 65536));                                                                                            \
-	CALL(sym, "a BAR", OURS, M = f(NULL, 4096, PROT_READ | PROT_WRITE, MAP_SHARED, V.device, RAM), device(),           \
-	     (munmap(M, 4096), no_device()));                                                                              \
-	CALL(sym, "over a BAR", OURS, f(M, 4096, PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0),               \
-	     (device(), M = mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_SHARED, V.device, RAM)),                          \
-	     (munmap(M, 4096), no_device()));                                                                              \
-	CALL(sym, "over a device's memory", OURS, f(M, 4096, PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0),   \
-	     for_dma(), (munmap(M, 65536), no_device()))
+#define MMAPS(sym)                                                                                \
+	CALL(sym, "memory", PLAIN,                                                                \
+	     M = f(NULL, 65536, PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0), (void)0,          \
+	     munmap(M, 65536));                                                                   \
+	CALL(sym, "a BAR", OURS,                                                                  \
+	     M = f(NULL, 4096, PROT_READ | PROT_WRITE, MAP_SHARED, V.device, RAM), device(),      \
+	     (munmap(M, 4096), no_device()));                                                     \
+	CALL(sym, "over a BAR", OURS,                                                             \
+	     f(M, 4096, PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0),               \
+	     (device(), M = mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_SHARED, V.device, RAM)), \
+	     (munmap(M, 4096), no_device()));                                                     \
+	CALL(sym, "over a device's memory", OURS,                                                 \
+	     f(M, 4096, PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0), for_dma(),    \
+	     (munmap(M, 65536), no_device()))
 MMAPS(mmap);
 MMAPS(mmap64);
 static void bar(void)
@@ -827,15 +1040,17 @@ CALL(munmap, "a BAR", OURS, f(M, 8192), bar(), no_device());
 CALL(munmap, "a BAR, the last of its device", OURS, f(M, 8192), (bar(), vfio_close(&V)), (void)0);
 CALL(mprotect, "memory", PLAIN, f(M, 4096, PROT_READ), M = anonymous(), munmap(M, 65536));
 CALL(mprotect, "a BAR", OURS, f(M, 4096, PROT_READ), bar(), (munmap(M, 8192), no_device()));
-CALL(mremap, "memory", PLAIN, M = f(M, 65536, 131072, MREMAP_MAYMOVE), M = anonymous(), munmap(M, 131072));
+CALL(mremap, "memory", PLAIN, M = f(M, 65536, 131072, MREMAP_MAYMOVE), M = anonymous(),
+     munmap(M, 131072));
 CALL(mremap, "a BAR", OURS, f(M, 8192, 4096, 0), bar(), (munmap(M, 8192), no_device()));
-CALL(mremap, "a device's memory", OURS, f(M, 65536, 131072, MREMAP_MAYMOVE), for_dma(), (munmap(M, 65536), no_device()));
+CALL(mremap, "a device's memory", OURS, f(M, 65536, 131072, MREMAP_MAYMOVE), for_dma(),
+     (munmap(M, 65536), no_device()));
 CALL(madvise, "memory", PLAIN, f(M, 65536, MADV_DONTNEED), M = anonymous(), munmap(M, 65536));
 USE(brk, "as it is", f(sbrk(0)));
 USE(sbrk, "as it is", f(0));
-#define MEMORY(sym, expr)                                                                              \
-	CALL(sym, "memory", PLAIN, expr, M = anonymous(), munmap(M, 65536));                           \
-	CALL(sym, "a BAR", OURS, expr, bar(), (munmap(M, 8192), no_device()));                         \
+#define MEMORY(sym, expr)                                                      \
+	CALL(sym, "memory", PLAIN, expr, M = anonymous(), munmap(M, 65536));   \
+	CALL(sym, "a BAR", OURS, expr, bar(), (munmap(M, 8192), no_device())); \
 	CALL(sym, "a device's memory", OURS, expr, for_dma(), (munmap(M, 65536), no_device()))
 int mseal(void *addr, size_t len, unsigned long flags);
 int remap_file_pages(void *addr, size_t len, int prot, size_t page, int flags);
@@ -855,10 +1070,14 @@ MEMORY(process_madvise, f(N, memory_iov(), 1, MADV_COLD, 0));
 /* what is sealed cannot go any more: an empty range */
 MEMORY(mseal, f(M, 0, 0));
 USE(mlockall, "nothing", f(0));
-CALL(mlockall, "with a BAR", OURS, f(MCL_CURRENT), bar(), (munlockall(), munmap(M, 8192), no_device()));
-CALL(shmat, "a segment", PLAIN, M = f(N, NULL, 0), N = shmget(IPC_PRIVATE, 65536, 0600), (shmdt(M), shmctl(N, IPC_RMID, NULL)));
-CALL(shmdt, "a segment", PLAIN, f(M), (N = shmget(IPC_PRIVATE, 65536, 0600), M = shmat(N, NULL, 0)), shmctl(N, IPC_RMID, NULL));
-CALL(madvise, "a device's memory", OURS, f(M, 65536, MADV_DONTNEED), for_dma(), (munmap(M, 65536), no_device()));
+CALL(mlockall, "with a BAR", OURS, f(MCL_CURRENT), bar(),
+     (munlockall(), munmap(M, 8192), no_device()));
+CALL(shmat, "a segment", PLAIN, M = f(N, NULL, 0), N = shmget(IPC_PRIVATE, 65536, 0600),
+     (shmdt(M), shmctl(N, IPC_RMID, NULL)));
+CALL(shmdt, "a segment", PLAIN, f(M), (N = shmget(IPC_PRIVATE, 65536, 0600), M = shmat(N, NULL, 0)),
+     shmctl(N, IPC_RMID, NULL));
+CALL(madvise, "a device's memory", OURS, f(M, 65536, MADV_DONTNEED), for_dma(),
+     (munmap(M, 65536), no_device()));
 
 /* limits, which stay as they are */
 static struct rlimit limit;
@@ -896,56 +1115,127 @@ static void sockets_and_bar(void)
 	sockets();
 	buf[0] = 1;
 }
-#define TALKS(sym, expr, from_bar)                                                                 \
-	CALL(sym, "a socket", PLAIN, expr, sockets(), (close(A), close(B)));                       \
-	CALL(sym, "a BAR", OURS, from_bar, sockets_and_bar(), (munmap(M, 8192), no_device(), close(A), close(B)))
+#define TALKS(sym, expr, from_bar)                                           \
+	CALL(sym, "a socket", PLAIN, expr, sockets(), (close(A), close(B))); \
+	CALL(sym, "a BAR", OURS, from_bar, sockets_and_bar(),                \
+	     (munmap(M, 8192), no_device(), close(A), close(B)))
 TALKS(send, f(A, buf, 4, 0), f(A, M, 4, 0));
 TALKS(sendto, f(A, buf, 4, 0, NULL, 0), f(A, M, 4, 0, NULL, 0));
-TALKS(sendmsg, f(A, &msg, 0), { f(A, (void *)M, 0); f(A, BAD, 0); });
+TALKS(sendmsg, f(A, &msg, 0), {
+	f(A, (void *)M, 0);
+	f(A, BAD, 0);
+});
 TALKS(recv, f(A, buf, 4, 0), f(A, M, 4, 0));
 TALKS(recvfrom, f(A, buf, 4, 0, NULL, NULL), f(A, M, 4, 0, NULL, NULL));
-TALKS(recvmsg, f(A, &msg, 0), { f(A, (void *)M, 0); f(A, BAD, 0); });
+TALKS(recvmsg, f(A, &msg, 0), {
+	f(A, (void *)M, 0);
+	f(A, BAD, 0);
+});
 TALKS(__recv_chk, f(A, buf, 4, sizeof(buf), 0), f(A, M, 4, 4, 0));
 TALKS(__recvfrom_chk, f(A, buf, 4, sizeof(buf), 0, NULL, NULL), f(A, M, 4, 4, 0, NULL, NULL));
-CALL(read, "into a BAR", OURS, f(A, M, 4), sockets_and_bar(), (munmap(M, 8192), no_device(), close(A), close(B)));
-CALL(write, "out of a BAR", OURS, f(A, M, 4), sockets_and_bar(), (munmap(M, 8192), no_device(), close(A), close(B)));
-CALL(ioctl, "into a BAR", OURS, f(A, FIONREAD, M), sockets_and_bar(), (munmap(M, 8192), no_device(), close(A), close(B)));
+CALL(read, "into a BAR", OURS, f(A, M, 4), sockets_and_bar(),
+     (munmap(M, 8192), no_device(), close(A), close(B)));
+CALL(write, "out of a BAR", OURS, f(A, M, 4), sockets_and_bar(),
+     (munmap(M, 8192), no_device(), close(A), close(B)));
+CALL(ioctl, "into a BAR", OURS, f(A, FIONREAD, M), sockets_and_bar(),
+     (munmap(M, 8192), no_device(), close(A), close(B)));
 
 /* signals */
-static void nothing(int sig) { }
+static void nothing(int sig)
+{
+}
 static const struct sigaction action = { .sa_handler = nothing };
 static sigset_t set, set_was;
 static pthread_attr_t attr;
-#define SETS(sym) USE(sym, "a handler", { f(SIGUSR1, nothing); f(SIGSEGV, SIG_DFL); f(SIGUSR1, SIG_DFL); })
-USE(sigaction, "a handler", { f(SIGUSR1, &action, NULL); f(SIGSYS, &action, NULL); f(99, &action, NULL); });
-CALL(sigaction, "SIGSYS as it was", OURS, f(SIGSYS, &(struct sigaction){ .sa_handler = SIG_DFL }, NULL), (void)0, (void)0);
-CALL(signal, "a handler", OURS, { f(SIGUSR1, nothing); f(SIGUSR1, SIG_DFL); }, (void)0, (void)0);
+#define SETS(sym)                    \
+	USE(sym, "a handler", {      \
+		f(SIGUSR1, nothing); \
+		f(SIGSEGV, SIG_DFL); \
+		f(SIGUSR1, SIG_DFL); \
+	})
+USE(sigaction, "a handler", {
+	f(SIGUSR1, &action, NULL);
+	f(SIGSYS, &action, NULL);
+	f(99, &action, NULL);
+});
+CALL(sigaction, "SIGSYS as it was", OURS,
+     f(SIGSYS, &(struct sigaction){ .sa_handler = SIG_DFL }, NULL), (void)0, (void)0);
+CALL(
+	signal, "a handler", OURS,
+	{
+		f(SIGUSR1, nothing);
+		f(SIGUSR1, SIG_DFL);
+	},
+	(void)0, (void)0);
 CALL(signal, "of libc", PLAIN, f(SIGUSR2, SIG_DFL), (void)0, (void)0);
 CALL(bsd_signal, "a handler", PLAIN, f(SIGUSR2, SIG_DFL), (void)0, (void)0);
 CALL(sysv_signal, "a handler", PLAIN, f(SIGUSR2, SIG_DFL), (void)0, (void)0);
 CALL(__sysv_signal, "a handler", PLAIN, f(SIGUSR2, SIG_DFL), (void)0, (void)0);
-USE(sigprocmask, "a mask", { f(SIG_BLOCK, &set, NULL); f(SIG_SETMASK, &set, &set_was); });
-USE(pthread_sigmask, "a mask", { f(SIG_BLOCK, &set, NULL); f(SIG_SETMASK, &set, &set_was); });
-CALL(sigsuspend, "a signal", PLAIN, { raise(SIGUSR1); f(&set); },
-     { signal(SIGUSR1, nothing); sigset_t s; sigemptyset(&s); sigaddset(&s, SIGUSR1); sigprocmask(SIG_BLOCK, &s, NULL); },
-     { sigprocmask(SIG_SETMASK, &set, NULL); signal(SIGUSR1, SIG_DFL); });
+USE(sigprocmask, "a mask", {
+	f(SIG_BLOCK, &set, NULL);
+	f(SIG_SETMASK, &set, &set_was);
+});
+USE(pthread_sigmask, "a mask", {
+	f(SIG_BLOCK, &set, NULL);
+	f(SIG_SETMASK, &set, &set_was);
+});
+CALL(
+	sigsuspend, "a signal", PLAIN,
+	{
+		raise(SIGUSR1);
+		f(&set);
+	},
+	{
+		signal(SIGUSR1, nothing);
+		sigset_t s;
+		sigemptyset(&s);
+		sigaddset(&s, SIGUSR1);
+		sigprocmask(SIG_BLOCK, &s, NULL);
+	},
+	{
+		sigprocmask(SIG_SETMASK, &set, NULL);
+		signal(SIGUSR1, SIG_DFL);
+	});
 USE(ppoll, "a moment", f(NULL, 0, &soon, &set));
 USE(pselect, "a moment", f(0, NULL, NULL, NULL, &soon, &set));
-CALL(epoll_pwait, "nothing", PLAIN, f(A, (struct epoll_event *)buf, 1, 0, &set), A = epoll_create1(0), close(A));
-CALL(epoll_pwait2, "nothing", PLAIN, f(A, (struct epoll_event *)buf, 1, &soon, &set), A = epoll_create1(0), close(A));
+CALL(epoll_pwait, "nothing", PLAIN, f(A, (struct epoll_event *)buf, 1, 0, &set),
+     A = epoll_create1(0), close(A));
+CALL(epoll_pwait2, "nothing", PLAIN, f(A, (struct epoll_event *)buf, 1, &soon, &set),
+     A = epoll_create1(0), close(A));
 static char alternate[65536];
 static const stack_t alternate_stack = { .ss_sp = alternate, .ss_size = sizeof(alternate) };
 USE(sigaltstack, "a stack", f(&alternate_stack, NULL));
-CALL(pthread_attr_setsigmask_np, "a mask", PLAIN, f(&attr, &set), pthread_attr_init(&attr), pthread_attr_destroy(&attr));
-CALL(pthread_attr_getsigmask_np, "a mask", PLAIN, f(&attr, &set_was), { pthread_attr_init(&attr); pthread_attr_setsigmask_np(&attr, &set); },
+CALL(pthread_attr_setsigmask_np, "a mask", PLAIN, f(&attr, &set), pthread_attr_init(&attr),
      pthread_attr_destroy(&attr));
-static sigset_t sent; /* SIGBUS, which is blocked and is sent: libc's own functions find it as well */
+CALL(
+	pthread_attr_getsigmask_np, "a mask", PLAIN, f(&attr, &set_was),
+	{
+		pthread_attr_init(&attr);
+		pthread_attr_setsigmask_np(&attr, &set);
+	},
+	pthread_attr_destroy(&attr));
+/* SIGBUS, which is blocked and is sent: libc's own functions find it as well */
+static sigset_t sent;
 static siginfo_t sent_info;
 static const struct timespec at_once;
 static int sent_sig;
-#define SENT(sym, ...) CALL(sym, "what was sent", PLAIN, { raise(SIGBUS); f(__VA_ARGS__); }, \
-	{ sigemptyset(&sent); sigaddset(&sent, SIGBUS); sigprocmask(SIG_BLOCK, &sent, NULL); }, \
-	{ signal(SIGBUS, SIG_IGN); signal(SIGBUS, SIG_DFL); sigprocmask(SIG_UNBLOCK, &sent, NULL); })
+#define SENT(sym, ...)                                         \
+	CALL(                                                  \
+		sym, "what was sent", PLAIN,                   \
+		{                                              \
+			raise(SIGBUS);                         \
+			f(__VA_ARGS__);                        \
+		},                                             \
+		{                                              \
+			sigemptyset(&sent);                    \
+			sigaddset(&sent, SIGBUS);              \
+			sigprocmask(SIG_BLOCK, &sent, NULL);   \
+		},                                             \
+		{                                              \
+			signal(SIGBUS, SIG_IGN);               \
+			signal(SIGBUS, SIG_DFL);               \
+			sigprocmask(SIG_UNBLOCK, &sent, NULL); \
+		})
 SENT(sigtimedwait, &sent, &sent_info, &at_once);
 SENT(sigwaitinfo, &sent, &sent_info);
 SENT(sigwait, &sent, &sent_sig);
@@ -954,39 +1244,52 @@ CALL(signalfd, "all", PLAIN, A = f(-1, &sent, 0), sigfillset(&sent), close(A));
 
 /* by number */
 CALL(syscall, "nothing of ours", PLAIN, f(SYS_getpid), (void)0, (void)0);
-CALL(syscall, "open", LOOKS, N = (int)f(SYS_openat, AT_FDCWD, P, O_RDONLY | O_NONBLOCK), N = -1, if (N >= 0) close(N));
+CALL(syscall, "open", LOOKS, N = (int)f(SYS_openat, AT_FDCWD, P, O_RDONLY | O_NONBLOCK), N = -1,
+     if (N >= 0) close(N));
 CALL(syscall, "stat", LOOKS, f(SYS_newfstatat, AT_FDCWD, P, &st, 0), (void)0, (void)0);
 CALL(syscall, "readlink", LOOKS, f(SYS_readlink, P, text, sizeof(text)), (void)0, (void)0);
 CALL(syscall, "unlink", CHANGES, f(SYS_unlink, P), (void)0, (void)0);
-CALL(syscall, "a device", OURS, {
-	f(SYS_ioctl, V.device, VFIO_DEVICE_RESET);
-	f(SYS_pread64, V.device, buf, 4, REGS);
-	f(SYS_fstat, V.device, &st);
-	f(SYS_close, V.device);
-}, device(), (close(V.group), close(V.container)));
+CALL(
+	syscall, "a device", OURS,
+	{
+		f(SYS_ioctl, V.device, VFIO_DEVICE_RESET);
+		f(SYS_pread64, V.device, buf, 4, REGS);
+		f(SYS_fstat, V.device, &st);
+		f(SYS_close, V.device);
+	},
+	device(), (close(V.group), close(V.container)));
 
-/* programs: in a child of vfork, whose stack is its parent's; with the environment, one that lacks the shim and one that has another's library */
+/*
+ * programs: in a child of vfork, whose stack is its parent's; with the environment, one that lacks
+ * the shim and one that has another's library
+ */
 static char *const argv0[] = { "true", NULL };
 static char *other_env[] = { "LD_PRELOAD=libc.so.6", "PATH=/bin:/usr/bin", NULL };
 static char *many_env[2001];
 static char **envs[] = { NULL, (char *[]){ NULL }, other_env, many_env };
-#define EXECS(sym, expr)                                                                              \
-	static void JOIN(exec_, sym)(__typeof__(sym) *f, const char *file, char **envp)               \
-	{                                                                                             \
-		pid_t pid = vfork();                                                                  \
-		if (!pid) {                                                                           \
-			expr;                                                                         \
-			_exit(0);                                                                     \
-		}                                                                                     \
-		waitpid(pid, NULL, 0);                                                                \
-	}                                                                                             \
-	USE(sym, "a program", JOIN(exec_, sym)(f, "/bin/true", environ));                             \
-	USE(sym, "no program", JOIN(exec_, sym)(f, "/bin/no-such-name", environ));                    \
-	USE(sym, "without environment", JOIN(exec_, sym)(f, "/bin/true", envs[1]));                   \
-	USE(sym, "no program, without", JOIN(exec_, sym)(f, "/bin/no-such-name", envs[1]));           \
-	USE(sym, "another library", JOIN(exec_, sym)(f, "/bin/true", envs[2]));                       \
+#define EXECS(sym, expr)                                                                    \
+	static void JOIN(exec_, sym)(__typeof__(sym) *f, const char *file, char **envp)     \
+	{                                                                                   \
+		pid_t pid = vfork();                                                        \
+		if (!pid) {                                                                 \
+			expr;                                                               \
+			_exit(0);                                                           \
+		}                                                                           \
+		waitpid(pid, NULL, 0);                                                      \
+	}                                                                                   \
+	USE(sym, "a program", JOIN(exec_, sym)(f, "/bin/true", environ));                   \
+	USE(sym, "no program", JOIN(exec_, sym)(f, "/bin/no-such-name", environ));          \
+	USE(sym, "without environment", JOIN(exec_, sym)(f, "/bin/true", envs[1]));         \
+	USE(sym, "no program, without", JOIN(exec_, sym)(f, "/bin/no-such-name", envs[1])); \
+	USE(sym, "another library", JOIN(exec_, sym)(f, "/bin/true", envs[2]));             \
 	USE(sym, "much environment", JOIN(exec_, sym)(f, "/bin/true", envs[3]))
-#define WITH_ENVIRON(expr) { char **was = environ; environ = envp; expr; environ = was; }
+#define WITH_ENVIRON(expr)            \
+	{                             \
+		char **was = environ; \
+		environ = envp;       \
+		expr;                 \
+		environ = was;        \
+	}
 EXECS(execve, f(file, argv0, envp));
 EXECS(execveat, f(AT_FDCWD, file, argv0, envp, 0));
 EXECS(execvpe, f(file, argv0, envp));
@@ -1007,12 +1310,28 @@ static void exec_fd(__typeof__(fexecve) *f, char **envp)
 	waitpid(pid, NULL, 0);
 }
 CALL(fexecve, "a program", PLAIN, exec_fd(f, environ), A = open("/bin/true", O_RDONLY), close(A));
-CALL(fexecve, "without environment", PLAIN, exec_fd(f, envs[1]), A = open("/bin/true", O_RDONLY), close(A));
-#define SPAWNS(sym)                                                                                                 \
-	USE(sym, "a program", { pid_t p; if (!f(&p, "/bin/true", NULL, NULL, argv0, environ)) waitpid(p, NULL, 0); });\
-	USE(sym, "without", { pid_t p; if (!f(&p, "/bin/true", NULL, NULL, argv0, envs[1])) waitpid(p, NULL, 0); });  \
-	USE(sym, "no program", { pid_t p; f(&p, "/bin/no-such-name", NULL, NULL, argv0, envs[2]); });                 \
-	USE(sym, "much environment", { pid_t p; if (!f(&p, "/bin/true", NULL, NULL, argv0, envs[3])) waitpid(p, NULL, 0); })
+CALL(fexecve, "without environment", PLAIN, exec_fd(f, envs[1]), A = open("/bin/true", O_RDONLY),
+     close(A));
+#define SPAWNS(sym)                                                     \
+	USE(sym, "a program", {                                         \
+		pid_t p;                                                \
+		if (!f(&p, "/bin/true", NULL, NULL, argv0, environ))    \
+			waitpid(p, NULL, 0);                            \
+	});                                                             \
+	USE(sym, "without", {                                           \
+		pid_t p;                                                \
+		if (!f(&p, "/bin/true", NULL, NULL, argv0, envs[1]))    \
+			waitpid(p, NULL, 0);                            \
+	});                                                             \
+	USE(sym, "no program", {                                        \
+		pid_t p;                                                \
+		f(&p, "/bin/no-such-name", NULL, NULL, argv0, envs[2]); \
+	});                                                             \
+	USE(sym, "much environment", {                                  \
+		pid_t p;                                                \
+		if (!f(&p, "/bin/true", NULL, NULL, argv0, envs[3]))    \
+			waitpid(p, NULL, 0);                            \
+	})
 SPAWNS(posix_spawn);
 SPAWNS(posix_spawnp);
 
@@ -1057,7 +1376,9 @@ static size_t exported(const char **names, size_t max)
 			const char *name = strings + sym[k].st_name;
 
 			/* uvfio_*: what a model that is loaded calls (uvfio/model.h) */
-			if (sym[k].st_shndx == SHN_UNDEF || ELF64_ST_TYPE(sym[k].st_info) != STT_FUNC || !strncmp(name, "uvfio_", 6))
+			if (sym[k].st_shndx == SHN_UNDEF ||
+			    ELF64_ST_TYPE(sym[k].st_info) != STT_FUNC ||
+			    !strncmp(name, "uvfio_", 6))
 				continue;
 			if (n < max)
 				names[n++] = name;
@@ -1078,7 +1399,8 @@ static void every_symbol(void)
 		if (only && strcmp(only, names[i]))
 			continue;
 		if (!measure_symbol(names[i])) {
-			printf("     %s: its use of stack is not measured: a case is wanted here\n", names[i]);
+			printf("     %s: its use of stack is not measured: a case is wanted here\n",
+			       names[i]);
 			case_failed = 1;
 		}
 	}
@@ -1087,20 +1409,25 @@ static void every_symbol(void)
 /* ---- stacks as they are ---- */
 
 static long failures;
-#define MUST(x)                                                      \
-	do {                                                         \
-		if (!(x))                                            \
-			failures |= 1l << (__LINE__ - first_line);   \
+#define MUST(x)                                                    \
+	do {                                                       \
+		if (!(x))                                          \
+			failures |= 1l << (__LINE__ - first_line); \
 	} while (0)
 
-/* What a program does that has a device, and what any program does, in a thread that has the least stack there is. */
+/*
+ * What a program does that has a device, and what any program does, in a thread that has the least
+ * stack there is.
+ */
 static void *everyday(void *unused)
 {
 	static const int first_line = __LINE__;
 	static struct vfio v;
 	static char seen[PATH_MAX];
-	static const char *const names[] = { "/etc/passwd", "/sys/bus/pci/devices/" ADDRESS "/vendor",
-					     "/sys/bus/pci/devices/" ADDRESS "/../" ADDRESS "/vendor" };
+	static const char *const names[] = { "/etc/passwd",
+					     "/sys/bus/pci/devices/" ADDRESS "/vendor",
+					     "/sys/bus/pci/devices/" ADDRESS "/../" ADDRESS
+					     "/vendor" };
 	int fd;
 	FILE *f;
 	DIR *d;
@@ -1165,7 +1492,8 @@ static int child_on_a_page(void *arg)
 	char **envp = arg;
 	char *argv[] = { "true", NULL };
 
-	if (dup2(plain_fd, 40) != 40 || close(40) || dup2(plain_fd, handle) != handle || close(handle))
+	if (dup2(plain_fd, 40) != 40 || close(40) || dup2(plain_fd, handle) != handle ||
+	    close(handle))
 		return 3;
 	if (open("/etc/no-such-name", O_RDONLY) >= 0 || stat("/dev/vfio/vfio", &st))
 		return 4;
@@ -1178,7 +1506,8 @@ static int child_on_a_page(void *arg)
 static void children_on_one_page(void)
 {
 	const size_t page = 4096, below = 65536;
-	char *p = mmap(NULL, below + page, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	char *p = mmap(NULL, below + page, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1,
+		       0);
 	size_t i;
 
 	handle = open("/dev/vfio/vfio", O_RDWR);
@@ -1187,7 +1516,8 @@ static void children_on_one_page(void)
 	for (size_t e = 1; e < sizeof(envs) / sizeof(envs[0]); e++) {
 		for (int n = 0; n < 20; n++) {
 			memset(p, 0x5a, below);
-			CHECK(wait_for(clone(child_on_a_page, p + below + page, CLONE_VM | CLONE_VFORK | SIGCHLD, envs[e])) == 0);
+			CHECK(wait_for(clone(child_on_a_page, p + below + page,
+					     CLONE_VM | CLONE_VFORK | SIGCHLD, envs[e])) == 0);
 			for (i = 0; i < below && p[i] == 0x5a; i++)
 				;
 			CHECK(i == below);
@@ -1235,12 +1565,13 @@ static void children_leave_nothing(void)
 /* fork runs the shim's handlers, in both processes. */
 static struct {
 	long parent, child;
-} *forked;
+} * forked;
 
 static void *forks(void *arg)
 {
 	struct run *r = arg;
-	volatile uint64_t *low = (uint64_t *)r->low, *here = (uint64_t *)__builtin_frame_address(0) - 24, *p;
+	volatile uint64_t *low = (uint64_t *)r->low,
+			  *here = (uint64_t *)__builtin_frame_address(0) - 24, *p;
 	pid_t pid;
 	long d;
 
@@ -1267,7 +1598,8 @@ static void fork_in_a_thread(void *fn)
 
 	r.low = mmap(NULL, STACK, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 	pthread_attr_init(&a);
-	if (r.low == MAP_FAILED || pthread_attr_setstack(&a, r.low, STACK) || pthread_create(&t, &a, forks, &r)) {
+	if (r.low == MAP_FAILED || pthread_attr_setstack(&a, r.low, STACK) ||
+	    pthread_create(&t, &a, forks, &r)) {
 		printf("     no thread\n");
 		exit(1);
 	}
@@ -1289,13 +1621,17 @@ static void forks_take_little(void)
 	fork_in_a_thread((void *)fork);
 	no_device();
 	if (forked->parent > parent + MORE || forked->child > child + MORE)
-		printf("     fork: %ld bytes of stack and %ld in the child, without handlers %ld and %ld\n", forked->parent,
-		       forked->child, parent, child);
+		printf("     fork: %ld bytes of stack and %ld in the child, without handlers %ld "
+		       "and %ld\n",
+		       forked->parent, forked->child, parent, child);
 	CHECK(forked->parent <= parent + MORE && forked->child <= child + MORE);
 	munmap(forked, 4096);
 }
 
-/* A call past libc, and a path that cannot be read, come to a signal handler: beside the frame that the kernel makes they take no more than others. */
+/*
+ * A call past libc, and a path that cannot be read, come to a signal handler: beside the frame that
+ * the kernel makes they take no more than others.
+ */
 static void raw_ioctl(void *unused)
 {
 	struct vfio_group_status s = { .argsz = sizeof(s) };
@@ -1328,8 +1664,12 @@ static void memory_gone(void)
 
 static void traps_take_little(void)
 {
-	const struct call ioctls = { "a system call of the program's own", "ioctl", raw_ioctl, OURS, device, no_device };
-	const struct call paths = { "open", "a path that cannot be read", bad_path, OURS, no_memory, memory_gone };
+	const struct call ioctls = {
+		"a system call of the program's own", "ioctl", raw_ioctl, OURS, device, no_device
+	};
+	const struct call paths = { "open",    "a path that cannot be read",
+				    bad_path,  OURS,
+				    no_memory, memory_gone };
 	const struct call signals = { "", "a signal", raw_signal, PLAIN, device, no_device };
 	long frame;
 
@@ -1342,7 +1682,10 @@ static void traps_take_little(void)
 
 int main(int argc, char **argv)
 {
-	/* a symbol that the loader looks up in the middle of a call takes some KiB, whoever called it first */
+	/*
+	 * a symbol that the loader looks up in the middle of a call takes some KiB, whoever called
+	 * it first
+	 */
 	if (!getenv("LD_BIND_NOW")) {
 		setenv("LD_BIND_NOW", "1", 1);
 		execv("/proc/self/exe", argv);
@@ -1371,6 +1714,7 @@ int main(int argc, char **argv)
 	RUN(traps_take_little);
 	if (chdir("/"))
 		abort();
-	execl("/bin/sh", "sh", "-c", any_failed ? "rm -r -- \"$0\"; exit 1" : "rm -r -- \"$0\"", dir, NULL);
+	execl("/bin/sh", "sh", "-c", any_failed ? "rm -r -- \"$0\"; exit 1" : "rm -r -- \"$0\"",
+	      dir, NULL);
 	return 1;
 }

@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* shim_static: linked statically, so without the shim, but with its parent's filter: what such a program ordinarily does. */
+/*
+ * shim_static: linked statically, so without the shim, but with its parent's filter: what such a
+ * program ordinarily does.
+ */
 #include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -23,7 +26,8 @@ int main(void)
 	m = memfd_create("large", 0);
 	if (m < 0 || ftruncate(m, 3ll << 40))
 		return 12;
-	if (pread(m, buf, 8, (1ll << 40) - 4096) != 8 || pread(m, buf, 8, (1ll << 40) + (5ll << 32)) != 8)
+	if (pread(m, buf, 8, (1ll << 40) - 4096) != 8 ||
+	    pread(m, buf, 8, (1ll << 40) + (5ll << 32)) != 8)
 		return 13;
 	if (mmap(NULL, 4096, PROT_READ, MAP_SHARED, m, 4096) == MAP_FAILED)
 		return 14;

@@ -1,9 +1,13 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* shim_stress: all of it at once for a second: threads that use a device in both ways, that open and close, that fork, and a timer's signal whose handler does it, too. */
-#include "shim.h"
+/*
+ * shim_stress: all of it at once for a second: threads that use a device in both ways, that open
+ * and close, that fork, and a timer's signal whose handler does it, too.
+ */
 #include <pthread.h>
 #include <sys/time.h>
 #include <time.h>
+
+#include "shim.h"
 
 static struct vfio v;
 static volatile int stop;
@@ -25,7 +29,8 @@ static void *uses(void *arg)
 		if (ioctl(v.device, VFIO_DEVICE_GET_INFO, &info) || info.num_regions != 9)
 			wrong("ioctl");
 		info.argsz = sizeof(info);
-		if (raw_call(SYS_ioctl, v.device, VFIO_DEVICE_GET_INFO, (long)&info, 0, 0, 0) || info.num_irqs != 5)
+		if (raw_call(SYS_ioctl, v.device, VFIO_DEVICE_GET_INFO, (long)&info, 0, 0, 0) ||
+		    info.num_irqs != 5)
 			wrong("raw ioctl");
 		if (pread(v.device, &id, 4, (off_t)REGS) != 4 || id != TD_ID_VALUE)
 			wrong("pread");
@@ -57,8 +62,9 @@ static void *forks(void *arg)
 		if (!pid) {
 			struct vfio_device_info info = { .argsz = sizeof(info) };
 			int c = open("/dev/vfio/vfio", O_RDWR);
-			int ok = ioctl(v.device, VFIO_DEVICE_GET_INFO, &info) == -1 && errno == ENODEV && c >= 0 &&
-				 ioctl(c, VFIO_GET_API_VERSION) == 0 && open_group() == -1 && errno == EBUSY;
+			int ok = ioctl(v.device, VFIO_DEVICE_GET_INFO, &info) == -1 &&
+				 errno == ENODEV && c >= 0 && ioctl(c, VFIO_GET_API_VERSION) == 0 &&
+				 open_group() == -1 && errno == EBUSY;
 			_exit(!ok);
 		}
 		if (pid < 0 || wait_for(pid))
@@ -72,7 +78,8 @@ static void on_alarm(int sig)
 {
 	int e = errno, c = open("/dev/vfio/vfio", O_RDWR | O_CLOEXEC);
 
-	if (c < 0 || ioctl(c, VFIO_GET_API_VERSION) || raw_call(SYS_ioctl, c, VFIO_GET_API_VERSION, 0, 0, 0, 0) || close(c))
+	if (c < 0 || ioctl(c, VFIO_GET_API_VERSION) ||
+	    raw_call(SYS_ioctl, c, VFIO_GET_API_VERSION, 0, 0, 0, 0) || close(c))
 		wrong("in the handler");
 	done_signals++;
 	errno = e;
@@ -89,7 +96,10 @@ static void everything_at_once(void)
 	v = vfio_open();
 	CHECK(works(&v));
 	signal(SIGALRM, on_alarm);
-	/* the handler is this thread's: opening files is no function for handlers in general (malloc), but here nothing else of this thread runs */
+	/*
+	 * the handler is this thread's: opening files is no function for handlers in general
+	 * (malloc), but here nothing else of this thread runs
+	 */
 	sigemptyset(&s);
 	sigaddset(&s, SIGALRM);
 	pthread_sigmask(SIG_BLOCK, &s, NULL);
@@ -101,7 +111,8 @@ static void everything_at_once(void)
 	end.tv_sec += 1;
 	do {
 		clock_gettime(CLOCK_MONOTONIC, &now);
-	} while (now.tv_sec < end.tv_sec || (now.tv_sec == end.tv_sec && now.tv_nsec < end.tv_nsec));
+	} while (now.tv_sec < end.tv_sec ||
+		 (now.tv_sec == end.tv_sec && now.tv_nsec < end.tv_nsec));
 	setitimer(ITIMER_REAL, &off, NULL);
 	stop = 1;
 	for (int i = 0; i < 5; i++)

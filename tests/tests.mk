@@ -24,6 +24,13 @@ interop: setup
 # everything that tests run but do not build themselves; other .mk files add to it
 test-programs: $(unit_tests) $(ORACLE)
 
+# One format for all C: make format-check says where it is not kept, and is a part of the suite.
+.PHONY: format format-check
+format:
+	@tools/format
+format-check:
+	@tools/format --check
+
 # The main job, shown: make demo DEMO="--nomsi"
 demo: setup
 	@$(MAKE) --no-print-directory all

@@ -1,11 +1,15 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* api/api_test.c: uvfio.h from end to end on testdev (docs/testdev.md): what a program sees, what it is told when it is wrong, and when memory runs out. */
+/*
+ * api/api_test.c: uvfio.h from end to end on testdev (docs/testdev.md): what a program sees, what
+ * it is told when it is wrong, and when memory runs out.
+ */
 #include <errno.h>
+#include <linux/pci_regs.h>
 #include <poll.h>
 #include <pthread.h>
 #include <setjmp.h>
-#include <stdatomic.h>
 #include <stdarg.h>
+#include <stdatomic.h>
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
@@ -13,30 +17,30 @@
 #include <sys/mman.h>
 #include <sys/wait.h>
 #include <unistd.h>
-#include <linux/pci_regs.h>
 #include <cmocka.h>
+
+#include "uvfio/uvfio.h"
 #include "base/log.h"
 #include "base/sanitize.h"
 #include "base/test_signals.h"
-#include "uvfio/uvfio.h"
 
 /* BAR2 of testdev */
-#define TD_ID 0x000
-#define TD_SCRATCH32 0x024
-#define TD_SCRATCH64 0x028
-#define TD_ONLY4 0x034
-#define TD_MSI 0x040
-#define TD_INTX 0x044
-#define TD_RESETS 0x060
-#define TD_DMA_SRC 0x080
-#define TD_DMA_DST 0x088
-#define TD_DMA_LEN 0x090
-#define TD_DMA_CMD 0x098
+#define TD_ID	      0x000
+#define TD_SCRATCH32  0x024
+#define TD_SCRATCH64  0x028
+#define TD_ONLY4      0x034
+#define TD_MSI	      0x040
+#define TD_INTX	      0x044
+#define TD_RESETS     0x060
+#define TD_DMA_SRC    0x080
+#define TD_DMA_DST    0x088
+#define TD_DMA_LEN    0x090
+#define TD_DMA_CMD    0x098
 #define TD_DMA_STATUS 0x09c
-#define TD_DMA_ADDR 0x0b8
-#define TD_COPY 1
-#define TD_OK 2
-#define TD_FAULT 3
+#define TD_DMA_ADDR   0x0b8
+#define TD_COPY	      1
+#define TD_OK	      2
+#define TD_FAULT      3
 
 #define K4 4096ull
 
@@ -126,7 +130,8 @@ static void test_vfs(void **state)
 	assert_int_equal(uvfio_bus_master(vf, true), 0);
 	assert_int_equal(uvfio_open(u, "0000:01:10.4", &none), -ENODEV);
 	/* a device that a driver of the host has; its VFs can be had */
-	assert_int_equal(uvfio_open_model(u, "igb,driver=igb,sriov_numvfs=1,addr=05:00.0", &none), -ENODEV);
+	assert_int_equal(uvfio_open_model(u, "igb,driver=igb,sriov_numvfs=1,addr=05:00.0", &none),
+			 -ENODEV);
 	assert_non_null(strstr(uvfio_strerror(u), "driver igb"));
 	assert_int_equal(uvfio_open(u, "05:10.0", &none), 0);
 	uvfio_close(none);
@@ -243,7 +248,10 @@ static void test_dma(void **state)
 	assert_int_equal(uvfio_dma_unmap(u, b_iova, 4096), -EINVAL); /* cuts it */
 	assert_int_equal(uvfio_dma_unmap(u, b_iova + 1, 4096), -EINVAL);
 	assert_int_equal(uvfio_dma_unmap(u, 0x40000000, 4096), 0);
-	/* a device that is opened later sees the same address space; closing the first takes nothing away */
+	/*
+	 * a device that is opened later sees the same address space; closing the first takes
+	 * nothing away
+	 */
 	other = open_model(u, "testdev");
 	assert_int_equal(uvfio_bus_master(other, true), 0);
 	uvfio_close(dev);
@@ -256,7 +264,8 @@ static void test_dma(void **state)
 	assert_int_equal(uvfio_bus_master(other, false), 0);
 	assert_int_equal(copy(other, a_iova, b_iova, 64), TD_FAULT);
 	uvfio_dma_free(u, a, 5000, a_iova);
-	uvfio_dma_free(u, b, 4, b_iova); /* not what was given: nothing happens, a line in the log */
+	/* not what was given: nothing happens, a line in the log */
+	uvfio_dma_free(u, b, 4, b_iova);
 	b[8191] = 1;
 	uvfio_dma_free(u, b, 5000, b_iova);
 	uvfio_dma_free(u, NULL, 0, 0);
@@ -264,13 +273,17 @@ static void test_dma(void **state)
 
 static void test_dma_alloc(void **state)
 {
-	struct { char *p; uint64_t iova, size; } m[64] = { { 0 } };
+	struct {
+		char *p;
+		uint64_t iova, size;
+	} m[64] = { { 0 } };
 	struct uvfio *u = *state;
 	uint64_t x = 12345, iova;
 	char *own;
 
 	/* the program's own mappings are gone round */
-	own = mmap(NULL, 64 << 20, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+	own = mmap(NULL, 64 << 20, PROT_READ | PROT_WRITE,
+		   MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
 	assert_int_equal(uvfio_dma_map(u, 0, own, 64 << 20, UVFIO_DMA_READ), 0);
 	for (int round = 0; round < 2000; round++) {
 		unsigned i;
@@ -288,7 +301,8 @@ static void test_dma_alloc(void **state)
 		assert_non_null(m[i].p);
 		assert_int_equal(m[i].p[0], 0);
 		m[i].p[m[i].size - 1] = (char)i;
-		assert_true(m[i].iova >= 64 << 20 && m[i].iova < 1u << 30); /* reused, not ever upwards */
+		/* reused, not ever upwards */
+		assert_true(m[i].iova >= 64 << 20 && m[i].iova < 1u << 30);
 		for (unsigned k = 0; k < 64; k++)
 			assert_true(k == i || !m[k].p || m[k].iova + m[k].size <= m[i].iova ||
 				    m[i].iova + m[i].size <= m[k].iova);
@@ -363,7 +377,8 @@ static void *other_thread(void *arg)
 
 	if (strcmp(uvfio_strerror(arg), "no error"))
 		return (void *)1;
-	if (uvfio_open(arg, "0000:77:00.0", &dev) != -ENODEV || !strstr(uvfio_strerror(arg), "0000:77"))
+	if (uvfio_open(arg, "0000:77:00.0", &dev) != -ENODEV ||
+	    !strstr(uvfio_strerror(arg), "0000:77"))
 		return (void *)2;
 	return NULL;
 }
@@ -400,7 +415,8 @@ static void test_fork(void **state)
 		uvfio_free(u);
 #ifndef SANITIZED_THREAD /* which cannot start threads in such a child */
 		v = uvfio_new();
-		if (!v || uvfio_open_model(v, "testdev", &mine) || uvfio_read32(mine, 2, TD_ID) != 0x54465655)
+		if (!v || uvfio_open_model(v, "testdev", &mine) ||
+		    uvfio_read32(mine, 2, TD_ID) != 0x54465655)
 			_exit(1);
 		uvfio_free(v);
 #else
@@ -413,7 +429,9 @@ static void test_fork(void **state)
 	assert_int_equal(uvfio_read32(dev, 2, TD_ID), 0x54465655);
 }
 
-/* A fork while another thread's device is in the program's memory: the child does not wait for it. */
+/*
+ * A fork while another thread's device is in the program's memory: the child does not wait for it.
+ */
 #ifndef SANITIZED_THREAD
 static atomic_bool stop_copies;
 
@@ -585,7 +603,8 @@ static void test_no_memory(void **state)
 			print_error("allocation %ld: %d\n", n, rc);
 		assert_true(rc == -ENOMEM || rc == -EAGAIN);
 		if (live != before)
-			print_error("allocation %ld fails: %ld are left behind\n", n, live - before);
+			print_error("allocation %ld fails: %ld are left behind\n", n,
+				    live - before);
 		assert_int_equal(live, before);
 	}
 	assert_true(n > 20 && n < 10000);

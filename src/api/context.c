@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
+
 #include "api/internal.h"
 #include "base/guard.h"
 #include "base/heap.h"
@@ -41,8 +42,9 @@ void uvfio_log_to(int fd, int level)
 }
 
 /*
- * A thread that was in a device's access of memory when another one forked is not in the child: it must not be counted as a reader, or the first unmap there would wait for it. The shim has hooks of its own,
- * and says so.
+ * A thread that was in a device's access of memory when another one forked is not in the child: it
+ * must not be counted as a reader, or the first unmap there would wait for it. The shim has hooks
+ * of its own, and says so.
  */
 static void before_fork(void)
 {
@@ -83,7 +85,10 @@ struct uvfio *uvfio_new(void)
 	u->machine = machine_new();
 	if (!u->machine)
 		goto fail;
-	/* nothing is pinned: there is no reason to hold a program to a limit that stands for pinning */
+	/*
+	 * nothing is pinned: there is no reason to hold a program to a limit that stands for
+	 * pinning
+	 */
 	machine_set_memlock(u->machine, "unlimited");
 	u->type1 = vfio_type1_new(machine_system(u->machine), true);
 	if (!u->type1)
@@ -163,7 +168,10 @@ static unsigned users(struct uvfio *u, const struct vfio_group *g)
 	return n;
 }
 
-/* The first device of a group takes the group, and with it every function in it, into our address space; the last gives it back. */
+/*
+ * The first device of a group takes the group, and with it every function in it, into our address
+ * space; the last gives it back.
+ */
 static int take_group(struct uvfio *u, struct vfio_group *g)
 {
 	int rc;
@@ -190,7 +198,8 @@ static int open_device(struct uvfio *u, struct machine_device *d, struct uvfio_d
 	int rc;
 
 	if (!d->vdev)
-		return api_fail(u, -ENODEV, "%s has the driver %s: it cannot be opened", d->addr, d->driver);
+		return api_fail(u, -ENODEV, "%s has the driver %s: it cannot be opened", d->addr,
+				d->driver);
 	cds_list_for_each_entry(dev, &u->devices, node) {
 		if (dev->plugged == d)
 			return api_fail(u, -EBUSY, "%s is open already", d->addr);
@@ -231,8 +240,9 @@ int uvfio_open(struct uvfio *u, const char *addr, struct uvfio_device **out)
 
 	pthread_mutex_lock(&u->lock);
 	d = machine_find(u->machine, addr);
-	rc = d ? open_device(u, d, out) :
-		 api_fail(u, -ENODEV, "there is no device at %s: plug one in with uvfio_add()", addr);
+	rc = d ? open_device(u, d, out)
+	       : api_fail(u, -ENODEV, "there is no device at %s: plug one in with uvfio_add()",
+			  addr);
 	pthread_mutex_unlock(&u->lock);
 	return rc;
 }

@@ -1,17 +1,24 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* api/device.c: registers and interrupts of an open device: calls of the waist, without the kernel's argument structures. */
+/*
+ * api/device.c: registers and interrupts of an open device: calls of the waist, without the
+ * kernel's argument structures.
+ */
 #include <errno.h>
 #include <inttypes.h>
 #include <limits.h>
-#include <string.h>
 #include <linux/pci_regs.h>
+#include <string.h>
+
 #include "api/internal.h"
 
-_Static_assert(UVFIO_INDEX_INTX == (int)VFIO_PCI_INTX_IRQ_INDEX && UVFIO_INDEX_MSI == (int)VFIO_PCI_MSI_IRQ_INDEX &&
-		       UVFIO_INDEX_MSIX == (int)VFIO_PCI_MSIX_IRQ_INDEX && UVFIO_INDEX_ERR == (int)VFIO_PCI_ERR_IRQ_INDEX &&
+_Static_assert(UVFIO_INDEX_INTX == (int)VFIO_PCI_INTX_IRQ_INDEX &&
+		       UVFIO_INDEX_MSI == (int)VFIO_PCI_MSI_IRQ_INDEX &&
+		       UVFIO_INDEX_MSIX == (int)VFIO_PCI_MSIX_IRQ_INDEX &&
+		       UVFIO_INDEX_ERR == (int)VFIO_PCI_ERR_IRQ_INDEX &&
 		       UVFIO_INDEX_REQ == (int)VFIO_PCI_REQ_IRQ_INDEX,
 	       "indices are VFIO's");
-_Static_assert(UVFIO_REGION_ROM == VFIO_PCI_ROM_REGION_INDEX && UVFIO_REGION_CONFIG == VFIO_PCI_CONFIG_REGION_INDEX,
+_Static_assert(UVFIO_REGION_ROM == VFIO_PCI_ROM_REGION_INDEX &&
+		       UVFIO_REGION_CONFIG == VFIO_PCI_CONFIG_REGION_INDEX,
 	       "regions are VFIO's");
 
 int64_t uvfio_region_size(struct uvfio_device *dev, unsigned region)
@@ -19,32 +26,36 @@ int64_t uvfio_region_size(struct uvfio_device *dev, unsigned region)
 	struct vfio_region r;
 	int rc;
 
-	rc = region < dev->vdev->num_regions ? dev->vdev->ops->region(dev->vdev, region, &r) : -EINVAL;
+	rc = region < dev->vdev->num_regions ? dev->vdev->ops->region(dev->vdev, region, &r)
+					     : -EINVAL;
 	if (rc)
 		return api_fail(dev->u, rc, "%s has no region %u", dev->plugged->addr, region);
 	return (int64_t)r.size;
 }
 
-static ssize_t access_region(struct uvfio_device *dev, unsigned region, uint64_t offset, void *buf, size_t count,
-			     bool write)
+static ssize_t access_region(struct uvfio_device *dev, unsigned region, uint64_t offset, void *buf,
+			     size_t count, bool write)
 {
 	ssize_t rc = -EINVAL;
 
 	if (region < dev->vdev->num_regions && count <= SSIZE_MAX)
 		rc = dev->vdev->ops->rw(dev->vdev, region, offset, buf, count, write);
 	if (__builtin_expect(rc < 0, 0))
-		api_fail(dev->u, (int)rc, "%s: %s of %zu bytes at 0x%" PRIx64 " of region %u: %s", dev->plugged->addr,
-			 write ? "write" : "read", count, offset, region,
-			 rc == -EIO ? "memory decoding is off (COMMAND), or the device is in D3" : strerror((int)-rc));
+		api_fail(dev->u, (int)rc, "%s: %s of %zu bytes at 0x%" PRIx64 " of region %u: %s",
+			 dev->plugged->addr, write ? "write" : "read", count, offset, region,
+			 rc == -EIO ? "memory decoding is off (COMMAND), or the device is in D3"
+				    : strerror((int)-rc));
 	return rc;
 }
 
-ssize_t uvfio_read(struct uvfio_device *dev, unsigned region, uint64_t offset, void *buf, size_t count)
+ssize_t uvfio_read(struct uvfio_device *dev, unsigned region, uint64_t offset, void *buf,
+		   size_t count)
 {
 	return access_region(dev, region, offset, buf, count, false);
 }
 
-ssize_t uvfio_write(struct uvfio_device *dev, unsigned region, uint64_t offset, const void *buf, size_t count)
+ssize_t uvfio_write(struct uvfio_device *dev, unsigned region, uint64_t offset, const void *buf,
+		    size_t count)
 {
 	return access_region(dev, region, offset, (void *)buf, count, true);
 }
@@ -64,12 +75,14 @@ uint64_t uvfio_read64(struct uvfio_device *dev, unsigned bar, uint64_t offset)
 }
 
 /* All of a register or an error: a write that stops in the middle ran over the region's end. */
-static int write_register(struct uvfio_device *dev, unsigned bar, uint64_t offset, const void *v, size_t size)
+static int write_register(struct uvfio_device *dev, unsigned bar, uint64_t offset, const void *v,
+			  size_t size)
 {
 	ssize_t rc = access_region(dev, bar, offset, (void *)v, size, true);
 
 	if (rc >= 0 && (size_t)rc != size)
-		return api_fail(dev->u, -EINVAL, "%s: write at 0x%" PRIx64 " runs over the end of region %u",
+		return api_fail(dev->u, -EINVAL,
+				"%s: write at 0x%" PRIx64 " runs over the end of region %u",
 				dev->plugged->addr, offset, bar);
 	return rc < 0 ? (int)rc : 0;
 }
@@ -91,9 +104,11 @@ int uvfio_irq_count(struct uvfio_device *dev, enum uvfio_irq_index index)
 	struct vfio_irq irq;
 	int rc;
 
-	rc = (unsigned)index < dev->vdev->num_irqs ? dev->vdev->ops->irq(dev->vdev, index, &irq) : -EINVAL;
+	rc = (unsigned)index < dev->vdev->num_irqs ? dev->vdev->ops->irq(dev->vdev, index, &irq)
+						   : -EINVAL;
 	if (rc)
-		return api_fail(dev->u, rc, "%s has no interrupt index %d", dev->plugged->addr, (int)index);
+		return api_fail(dev->u, rc, "%s has no interrupt index %d", dev->plugged->addr,
+				(int)index);
 	return (int)irq.count;
 }
 
@@ -102,13 +117,14 @@ static int set_irqs(struct uvfio_device *dev, const struct vfio_irq_set_args *a,
 	int rc = vfio_device_set_irqs(dev->vdev, a);
 
 	if (rc < 0)
-		api_fail(dev->u, rc, "%s: %s, interrupt index %u, vectors %u to %u: %s", dev->plugged->addr, what,
-			 a->index, a->start, a->start + a->count - (a->count ? 1 : 0), strerror(-rc));
+		api_fail(dev->u, rc, "%s: %s, interrupt index %u, vectors %u to %u: %s",
+			 dev->plugged->addr, what, a->index, a->start,
+			 a->start + a->count - (a->count ? 1 : 0), strerror(-rc));
 	return rc;
 }
 
-int uvfio_irq_enable(struct uvfio_device *dev, enum uvfio_irq_index index, unsigned start, unsigned count,
-		     const int *fds)
+int uvfio_irq_enable(struct uvfio_device *dev, enum uvfio_irq_index index, unsigned start,
+		     unsigned count, const int *fds)
 {
 	struct vfio_irq_set_args a = {
 		.flags = VFIO_IRQ_SET_DATA_EVENTFD | VFIO_IRQ_SET_ACTION_TRIGGER,
@@ -120,7 +136,8 @@ int uvfio_irq_enable(struct uvfio_device *dev, enum uvfio_irq_index index, unsig
 
 	/* VFIO reads a count of 0 as "disable" */
 	if (!count || !fds)
-		return api_fail(dev->u, -EINVAL, "%s: enabling no interrupt vectors", dev->plugged->addr);
+		return api_fail(dev->u, -EINVAL, "%s: enabling no interrupt vectors",
+				dev->plugged->addr);
 	return set_irqs(dev, &a, "enabling");
 }
 
@@ -173,7 +190,8 @@ int uvfio_bus_master(struct uvfio_device *dev, bool on)
 	rc = access_region(dev, UVFIO_REGION_CONFIG, PCI_COMMAND, &command, sizeof(command), false);
 	if (rc == sizeof(command)) {
 		command = on ? command | PCI_COMMAND_MASTER : command & ~PCI_COMMAND_MASTER;
-		rc = access_region(dev, UVFIO_REGION_CONFIG, PCI_COMMAND, &command, sizeof(command), true);
+		rc = access_region(dev, UVFIO_REGION_CONFIG, PCI_COMMAND, &command, sizeof(command),
+				   true);
 	}
 	pthread_mutex_unlock(&dev->command_lock);
 	if (rc >= 0 && rc != sizeof(command))

@@ -1,18 +1,20 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * api/dma.c: mappings, and memory at IOVAs of our choice: the lowest that fit, since there are devices that do not reach far (edu: 28 bits), beginning at 1 MiB, so
- * that an address that a driver forgot to fill in is a fault.
+ * api/dma.c: mappings, and memory at IOVAs of our choice: the lowest that fit, since there are
+ * devices that do not reach far (edu: 28 bits), beginning at 1 MiB, so that an address that a
+ * driver forgot to fill in is a fault.
  */
 #include <errno.h>
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+
 #include "api/internal.h"
 
 #define LOWEST_IOVA 0x100000ull
-#define IOVA_END (1ull << IOMMU_IOVA_BITS)
-#define LARGE (2ull << 20) /* a leaf of 2 MiB serves what begins at such an IOVA */
+#define IOVA_END    (1ull << IOMMU_IOVA_BITS)
+#define LARGE	    (2ull << 20) /* a leaf of 2 MiB serves what begins at such an IOVA */
 
 int uvfio_dma_map(struct uvfio *u, uint64_t iova, void *vaddr, uint64_t size, unsigned prot)
 {
@@ -25,8 +27,10 @@ int uvfio_dma_map(struct uvfio *u, uint64_t iova, void *vaddr, uint64_t size, un
 	if (rc == -EOVERFLOW) /* VFIO's word for a range that wraps */
 		rc = -EINVAL;
 	if (rc)
-		api_fail(u, rc, "mapping %" PRIu64 " bytes of memory at %p to IOVA 0x%" PRIx64 ": %s", size, vaddr,
-			 iova, rc == -EEXIST ? "something is mapped there" : strerror(-rc));
+		api_fail(u, rc,
+			 "mapping %" PRIu64 " bytes of memory at %p to IOVA 0x%" PRIx64 ": %s",
+			 size, vaddr, iova,
+			 rc == -EEXIST ? "something is mapped there" : strerror(-rc));
 	return rc;
 }
 
@@ -39,8 +43,10 @@ static int64_t unmap(struct uvfio *u, uint64_t iova, uint64_t size)
 	if (rc == -EOVERFLOW)
 		rc = -EINVAL;
 	if (rc)
-		return api_fail(u, rc, "unmapping %" PRIu64 " bytes at IOVA 0x%" PRIx64 ": %s", size, iova,
-				rc == -EINVAL ? "not whole pages, or it would cut a mapping" : strerror(-rc));
+		return api_fail(u, rc, "unmapping %" PRIu64 " bytes at IOVA 0x%" PRIx64 ": %s",
+				size, iova,
+				rc == -EINVAL ? "not whole pages, or it would cut a mapping"
+					      : strerror(-rc));
 	return (int64_t)bytes;
 }
 
@@ -50,7 +56,8 @@ int64_t uvfio_dma_unmap(struct uvfio *u, uint64_t iova, uint64_t size)
 }
 
 /*
- * Map @m somewhere in [from, end), which nothing of uvfio_dma_alloc() touches, but mappings of the program's own may: then further up, in growing steps. -EEXIST: no room.
+ * Map @m somewhere in [from, end), which nothing of uvfio_dma_alloc() touches, but mappings of the
+ * program's own may: then further up, in growing steps. -EEXIST: no room.
  */
 static int place(struct uvfio *u, struct api_memory *m, uint64_t from, uint64_t end)
 {
@@ -61,8 +68,8 @@ static int place(struct uvfio *u, struct api_memory *m, uint64_t from, uint64_t 
 		from = align_up(from, align);
 		if (from >= end || m->size > end - from)
 			return -EEXIST;
-		rc = vfio_type1_map(u->type1, VFIO_DMA_MAP_FLAG_READ | VFIO_DMA_MAP_FLAG_WRITE, (uintptr_t)m->vaddr,
-				    from, m->size);
+		rc = vfio_type1_map(u->type1, VFIO_DMA_MAP_FLAG_READ | VFIO_DMA_MAP_FLAG_WRITE,
+				    (uintptr_t)m->vaddr, from, m->size);
 		if (rc != -EEXIST)
 			break;
 		from += step;
@@ -141,9 +148,14 @@ fail:
 static void release(struct uvfio *u, struct api_memory *m)
 {
 	if (!u->hint || m->iova <= u->hint->iova)
-		u->hint = m->node.prev == &u->memory ? NULL : cds_list_entry(m->node.prev, struct api_memory, node);
+		u->hint = m->node.prev == &u->memory
+				  ? NULL
+				  : cds_list_entry(m->node.prev, struct api_memory, node);
 	cds_list_del(&m->node);
-	/* when it returns no device uses the memory; nothing may be there any more if the program unmapped the range itself */
+	/*
+	 * when it returns no device uses the memory; nothing may be there any more if the program
+	 * unmapped the range itself
+	 */
 	unmap(u, m->iova, m->size);
 	munmap(m->vaddr, m->size);
 	free(m);
@@ -166,7 +178,9 @@ void uvfio_dma_free(struct uvfio *u, void *vaddr, size_t size, uint64_t iova)
 	if (found && found->size == align_up(size, PAGE_SIZE_4K))
 		release(u, found);
 	else
-		log_err("api", "uvfio_dma_free of %zu bytes at %p, IOVA 0x%" PRIx64 ": not what uvfio_dma_alloc gave",
+		log_err("api",
+			"uvfio_dma_free of %zu bytes at %p, IOVA 0x%" PRIx64
+			": not what uvfio_dma_alloc gave",
 			size, vaddr, iova);
 	pthread_mutex_unlock(&u->lock);
 }

@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * The whole stack when memory runs out: a client's life (open, map, enable interrupts, use, close) in which the first allocation fails, the second, ... until none is
- * left. Whatever call it hits says so (or does without), everything can be closed, and nothing stays behind; then the same life succeeds.
+ * The whole stack when memory runs out: a client's life (open, map, enable interrupts, use, close)
+ * in which the first allocation fails, the second, ... until none is left. Whatever call it hits
+ * says so (or does without), everything can be closed, and nothing stays behind; then the same life
+ * succeeds.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -14,6 +16,7 @@
 #include <sys/mman.h>
 #include <unistd.h>
 #include <cmocka.h>
+
 #include "base/guard.h"
 #include "base/log.h"
 #include "base/test_fault.h"
@@ -21,7 +24,7 @@
 #include "machine/machine.h"
 #include "uapi/uapi.h"
 
-#define K 4096ul
+#define K	4096ul
 #define NUM_FDS 8
 #define VECTORS 4
 
@@ -60,24 +63,45 @@ static int open_path(const char *path)
 	return ret ? ret : install(NULL, f);
 }
 
-#define CHECK(call)                  \
-	do {                         \
-		ret = (int)(call);   \
-		if (ret < 0)         \
-			return ret;  \
+#define CHECK(call)                 \
+	do {                        \
+		ret = (int)(call);  \
+		if (ret < 0)        \
+			return ret; \
 	} while (0)
 
 /* What a client does. 0, or the first error. */
 static int life(bool intx)
 {
-	struct vfio_iommu_type1_dma_map map = { .argsz = sizeof(map), .flags = 3, .vaddr = (uintptr_t)mem, .iova = 5 * K, .size = 4 * K };
-	struct vfio_iommu_type1_dma_unmap unmap = { .argsz = sizeof(unmap), .iova = 5 * K, .size = 4 * K };
-	struct { struct vfio_iommu_type1_info info; uint8_t caps[256]; } info = { .info.argsz = sizeof(info) };
-	struct { struct vfio_region_info info; uint8_t caps[64]; } region = { .info.argsz = sizeof(region), .info.index = 2 };
-	union { struct vfio_irq_set set; uint8_t room[sizeof(struct vfio_irq_set) + sizeof(events)]; } irqs = {
-		.set = { .argsz = sizeof(irqs), .flags = VFIO_IRQ_SET_DATA_EVENTFD | VFIO_IRQ_SET_ACTION_TRIGGER, .index = intx ? 0 : 2, .count = intx ? 1 : VECTORS },
+	struct vfio_iommu_type1_dma_map map = { .argsz = sizeof(map),
+						.flags = 3,
+						.vaddr = (uintptr_t)mem,
+						.iova = 5 * K,
+						.size = 4 * K };
+	struct vfio_iommu_type1_dma_unmap unmap = { .argsz = sizeof(unmap),
+						    .iova = 5 * K,
+						    .size = 4 * K };
+	struct {
+		struct vfio_iommu_type1_info info;
+		uint8_t caps[256];
+	} info = { .info.argsz = sizeof(info) };
+	struct {
+		struct vfio_region_info info;
+		uint8_t caps[64];
+	} region = { .info.argsz = sizeof(region), .info.index = 2 };
+	union {
+		struct vfio_irq_set set;
+		uint8_t room[sizeof(struct vfio_irq_set) + sizeof(events)];
+	} irqs = {
+		.set = { .argsz = sizeof(irqs),
+			 .flags = VFIO_IRQ_SET_DATA_EVENTFD | VFIO_IRQ_SET_ACTION_TRIGGER,
+			 .index = intx ? 0 : 2,
+			 .count = intx ? 1 : VECTORS },
 	};
-	struct vfio_irq_set unmask = { 0 }, off = { .argsz = sizeof(off), .flags = VFIO_IRQ_SET_DATA_NONE | VFIO_IRQ_SET_ACTION_TRIGGER, .index = irqs.set.index };
+	struct vfio_irq_set unmask = { 0 },
+			    off = { .argsz = sizeof(off),
+				    .flags = VFIO_IRQ_SET_DATA_NONE | VFIO_IRQ_SET_ACTION_TRIGGER,
+				    .index = irqs.set.index };
 	struct vfio_device_info dinfo = { .argsz = sizeof(dinfo) };
 	uint16_t cmd = 6;
 	uint32_t id;
@@ -102,7 +126,10 @@ static int life(bool intx)
 		irqs.set.flags = VFIO_IRQ_SET_DATA_EVENTFD | VFIO_IRQ_SET_ACTION_UNMASK;
 		memcpy(irqs.set.data, &events[1], sizeof(events[1]));
 		CHECK(uapi_ioctl(fds[d], VFIO_DEVICE_SET_IRQS, (unsigned long)&irqs));
-		unmask = (struct vfio_irq_set){ .argsz = sizeof(unmask), .flags = VFIO_IRQ_SET_DATA_NONE | VFIO_IRQ_SET_ACTION_UNMASK, .count = 1 };
+		unmask = (struct vfio_irq_set){ .argsz = sizeof(unmask),
+						.flags = VFIO_IRQ_SET_DATA_NONE |
+							 VFIO_IRQ_SET_ACTION_UNMASK,
+						.count = 1 };
 		CHECK(uapi_ioctl(fds[d], VFIO_DEVICE_SET_IRQS, (unsigned long)&unmask));
 	}
 	CHECK(uapi_ioctl(fds[d], VFIO_DEVICE_SET_IRQS, (unsigned long)&off));
@@ -155,7 +182,8 @@ static void each_allocation(bool intx)
 			break;
 		}
 		if (ret && ret != -ENOMEM)
-			fail_msg("allocation %u failed, and the client was told %s", n, strerror(-ret));
+			fail_msg("allocation %u failed, and the client was told %s", n,
+				 strerror(-ret));
 		failed += ret != 0;
 		/* what went wrong has not been remembered */
 		ret = life(intx);
@@ -181,7 +209,8 @@ static void with_intx(void **state)
 /* Plugging in: a message or none, nothing half built. */
 static void machine_add_fails(void **state)
 {
-	static const char *const specs[] = { "testdev", "edu,group=7,id=x", "testdev,addr=05:00.0,vectors=9" };
+	static const char *const specs[] = { "testdev", "edu,group=7,id=x",
+					     "testdev,addr=05:00.0,vectors=9" };
 
 	for (unsigned i = 0; i < ARRAY_SIZE(specs); i++) {
 		for (unsigned n = 1;; n++) {

@@ -1,17 +1,21 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * api/internal.h: what the files of api/ share. A context is a machine, one type1 address space that all its open devices are attached to (there is no file of a container
- * here whose rules would have to be kept: mappings may come before the first device and outlive the last), and what uvfio_dma_alloc gave out.
+ * api/internal.h: what the files of api/ share. A context is a machine, one type1 address space
+ * that all its open devices are attached to (there is no file of a container here whose rules would
+ * have to be kept: mappings may come before the first device and outlive the last), and what
+ * uvfio_dma_alloc gave out.
  *
- * Lock order: uvfio.lock > vfio's locks. The paths of registers, interrupts and DMA take none of ours.
+ * Lock order: uvfio.lock > vfio's locks. The paths of registers, interrupts and DMA take none of
+ * ours.
  */
 #ifndef API_INTERNAL_H
 #define API_INTERNAL_H
 #include <pthread.h>
 #include <sys/types.h>
 #include <urcu/list.h>
-#include "machine/machine.h"
+
 #include "uvfio/uvfio.h"
+#include "machine/machine.h"
 #include "vfio/type1.h"
 
 /* Memory of uvfio_dma_alloc(). */
@@ -24,8 +28,8 @@ struct api_memory {
 struct uvfio {
 	struct machine *machine;
 	struct vfio_type1 *type1;
-	pid_t pid; /* whose threads and descriptors these are */
-	pthread_mutex_t lock; /* guards what follows, and the machine's tables */
+	pid_t pid;		      /* whose threads and descriptors these are */
+	pthread_mutex_t lock;	      /* guards what follows, and the machine's tables */
 	struct cds_list_head devices; /* open ones */
 	struct cds_list_head memory;
 	struct api_memory *hint; /* below it there is hardly a gap; NULL: look from the start */
@@ -37,11 +41,13 @@ struct uvfio_device {
 	struct vfio_device *vdev;
 	struct machine_device *plugged;
 	uint64_t faults_before; /* at open */
-	pthread_mutex_t command_lock; /* read, change, write of COMMAND; a leaf but for the driver's */
+	/* read, change, write of COMMAND; a leaf but for the driver's */
+	pthread_mutex_t command_lock;
 };
 
 /* Keep the sentence for uvfio_strerror() of this thread, and return @rc. */
-int api_fail(const struct uvfio *u, int rc, const char *fmt, ...) __attribute__((format(printf, 3, 4)));
+int api_fail(const struct uvfio *u, int rc, const char *fmt, ...)
+	__attribute__((format(printf, 3, 4)));
 /* Unmap and give back everything of uvfio_dma_alloc(). */
 void api_free_memory(struct uvfio *u);
 #endif

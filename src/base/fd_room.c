@@ -13,6 +13,7 @@
 #include <pthread.h>
 #include <sys/resource.h>
 #include <sys/syscall.h>
+
 #include "base/sys.h"
 
 #define ROOM 4096u
@@ -27,7 +28,7 @@ static long limit(const struct rlimit *set, struct rlimit *get)
 /* More than the hard limit is for CAP_SYS_RESOURCE, and more than fs.nr_open for nobody. */
 static long raise_limit(const struct rlimit *is)
 {
-	struct rlimit rl = {.rlim_cur = is->rlim_cur + ROOM, .rlim_max = is->rlim_max};
+	struct rlimit rl = { .rlim_cur = is->rlim_cur + ROOM, .rlim_max = is->rlim_max };
 
 	if (rl.rlim_max < rl.rlim_cur)
 		rl.rlim_max = rl.rlim_cur;

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * base/guard.c: fault fix-up and the handler. The copy itself and its table of instructions that may fault are in guard_copy.S.
+ * base/guard.c: fault fix-up and the handler. The copy itself and its table of instructions that
+ * may fault are in guard_copy.S.
  */
-#include "base/guard.h"
 #include <errno.h>
 #include <pthread.h>
 #include <stdatomic.h>
@@ -11,6 +11,8 @@
 #include <sys/syscall.h>
 #include <ucontext.h>
 #include <unistd.h>
+
+#include "base/guard.h"
 #include "base/sys.h"
 #include "base/util.h"
 
@@ -24,7 +26,10 @@ extern const struct fixup guard_fixups[] __attribute__((visibility("hidden")));
 extern const struct fixup guard_fixups_end[] __attribute__((visibility("hidden")));
 
 static const int guarded_signals[] = { SIGSEGV, SIGBUS };
-/* Signals are the process's: so is this. Written once, under install_lock, before the handler that reads it is in place. */
+/*
+ * Signals are the process's: so is this. Written once, under install_lock, before the handler that
+ * reads it is in place.
+ */
 static struct sigaction previous[ARRAY_SIZE(guarded_signals)];
 static pthread_mutex_t install_lock = PTHREAD_MUTEX_INITIALIZER; /* a leaf */
 static bool installed;
@@ -63,7 +68,10 @@ static void chain(int sig, siginfo_t *info, void *ucontext, const struct sigacti
 	}
 	if (old->sa_handler == SIG_IGN && info->si_code <= 0)
 		return;
-	/* Default action, also for a fault that is ignored: the kernel would kill. A fault happens again on return; a signal that was sent does not. */
+	/*
+	 * Default action, also for a fault that is ignored: the kernel would kill. A fault happens
+	 * again on return; a signal that was sent does not.
+	 */
 	memset(&dfl, 0, sizeof(dfl));
 	dfl.sa_handler = SIG_DFL;
 	sigaction(sig, &dfl, NULL);
@@ -91,7 +99,10 @@ int guard_install(void)
 		goto out;
 	memset(&sa, 0, sizeof(sa));
 	sa.sa_sigaction = on_fault;
-	/* NODEFER: a handler that we chain to may copy, too. ONSTACK: it may be there because its stack is gone. */
+	/*
+	 * NODEFER: a handler that we chain to may copy, too. ONSTACK: it may be there because its
+	 * stack is gone.
+	 */
 	sa.sa_flags = SA_SIGINFO | SA_ONSTACK | SA_NODEFER;
 	sigemptyset(&sa.sa_mask);
 	for (unsigned i = 0; i < ARRAY_SIZE(guarded_signals); i++) {

@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* base/guard_test.c: copies that end at, start in, and straddle into memory that is not there, for every length that takes another path. */
+/*
+ * base/guard_test.c: copies that end at, start in, and straddle into memory that is not there, for
+ * every length that takes another path.
+ */
 #include <errno.h>
 #include <fcntl.h>
 #include <setjmp.h>
@@ -13,12 +16,13 @@
 #include <sys/wait.h>
 #include <unistd.h>
 #include <cmocka.h>
+
 #include "base/guard.h"
 #include "base/sanitize.h"
 #include "base/test_signals.h"
 
 #define PAGE 4096u
-#define MAX 1500u
+#define MAX  1500u
 
 /* two pages, of which the second is not there */
 static unsigned char *half;
@@ -60,7 +64,8 @@ static void test_every_length(void **state)
 /* The source ends @left bytes before what is asked for: exactly those come over. */
 static void test_source_ends(void **state)
 {
-	static const size_t lens[] = { 1, 2, 3, 4, 5, 7, 8, 9, 12, 15, 16, 31, 64, 319, 320, 321, 1400 };
+	static const size_t lens[] = { 1,  2,  3,  4,  5,   7,	 8,   9,   12,
+				       15, 16, 31, 64, 319, 320, 321, 1400 };
 	unsigned char dst[MAX];
 
 	fill(half, PAGE, 3);
@@ -81,7 +86,8 @@ static void test_source_ends(void **state)
 
 static void test_destination_ends(void **state)
 {
-	static const size_t lens[] = { 1, 2, 3, 4, 5, 7, 8, 9, 12, 15, 16, 31, 64, 319, 320, 321, 1400 };
+	static const size_t lens[] = { 1,  2,  3,  4,  5,   7,	 8,   9,   12,
+				       15, 16, 31, 64, 319, 320, 321, 1400 };
 	unsigned char src[MAX];
 
 	fill(src, sizeof(src), 9);
@@ -194,7 +200,10 @@ static void test_other_faults_are_fatal(void **state)
 #endif
 }
 
-/* main() sets old_handler before guard_install(): it gets the faults that are not ours, and copies go on after it. */
+/*
+ * main() sets old_handler before guard_install(): it gets the faults that are not ours, and copies
+ * go on after it.
+ */
 static void test_chain(void **state)
 {
 	char c;
@@ -216,7 +225,8 @@ int main(void)
 		cmocka_unit_test(test_bus_error),	 cmocka_unit_test(test_strings),
 	};
 	const struct CMUnitTest chain_to_handler[] = { cmocka_unit_test(test_chain) };
-	const struct CMUnitTest chain_to_default[] = { cmocka_unit_test(test_other_faults_are_fatal) };
+	const struct CMUnitTest chain_to_default[] = { cmocka_unit_test(
+		test_other_faults_are_fatal) };
 	int status, failed;
 	pid_t pid;
 

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* base/heap.c: a pool for each class of sizes, and pages of their own for what is larger. */
-#include "base/heap.h"
-
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
+
+#include "base/heap.h"
 #include "base/pool.h"
 #include "base/util.h"
 
@@ -17,7 +17,10 @@ struct head {
 };
 _Static_assert(sizeof(struct head) == 16, "blocks are aligned to 16");
 
-#define CLASS(n) { .lock = PTHREAD_MUTEX_INITIALIZER, .size = (n) }
+#define CLASS(n)                                               \
+	{                                                      \
+		.lock = PTHREAD_MUTEX_INITIALIZER, .size = (n) \
+	}
 static struct pool classes[] = { CLASS(64), CLASS(256), CLASS(1024), CLASS(4096), CLASS(16384) };
 
 /* The pool for @size bytes with their head; NULL: pages of their own. */
@@ -81,7 +84,7 @@ void *heap_resize(void *p, size_t size)
 	size_t was = p ? head_of(p)->size - sizeof(struct head) : 0;
 	void *new = heap_alloc(size);
 
-	if (new && p) {
+	if (new &&p) {
 		memcpy(new, p, was < size ? was : size);
 		heap_free(p);
 	}

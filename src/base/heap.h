@@ -12,7 +12,9 @@
 void *heap_alloc(size_t size);
 /* The same for @n times @size, without overflow. */
 void *heap_array(size_t n, size_t size);
-/* Returns @p (may be NULL) with room for @size bytes, what is new of zeros; NULL: @p is as it was. */
+/*
+ * Returns @p (may be NULL) with room for @size bytes, what is new of zeros; NULL: @p is as it was.
+ */
 void *heap_resize(void *p, size_t size);
 void heap_free(void *p);
 /* In a forked child: its locks are free, whoever held them. */

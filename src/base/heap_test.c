@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: BSD-3-Clause
+/* SPDX-License-Identifier: BSD-3-Clause */
 /* base/heap_test.c: blocks of all sizes, resized and freed, none touching another. */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <cmocka.h>
+
 #include "base/heap.h"
 
 static bool all(const unsigned char *p, unsigned char c, size_t from, size_t to)

@@ -3,9 +3,10 @@
  * base/itree.c: the AVL tree of itree.h. Parents are kept, so that nothing recurses and a walk
  * needs no stack.
  */
-#include "base/itree.h"
 #include <stdbool.h>
 #include <stddef.h>
+
+#include "base/itree.h"
 
 static int height(const struct itree_node *n)
 {
@@ -125,8 +126,10 @@ static struct itree_node *lowest(struct itree_node *n, uint64_t start, uint64_t 
 {
 	for (;;) {
 		if (n->left && n->left->max_last >= start) {
-			/* Something there ends late enough. If it begins too late, so does all that
-			 * is to the right of it. */
+			/*
+			 * Something there ends late enough. If it begins too late, so does all that
+			 * is to the right of it.
+			 */
 			n = n->left;
 			continue;
 		}

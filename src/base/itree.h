@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * base/itree.h: a balanced tree of closed intervals [start, last], which may overlap. Intrusive: the node is a member of what it indexes, so nothing allocates and nothing
- * fails. The idea is the textbook's: an AVL tree ordered by start, where each node also knows the largest end below it, so that a search skips what cannot reach.
- * No locking of its own.
+ * base/itree.h: a balanced tree of closed intervals [start, last], which may overlap. Intrusive:
+ * the node is a member of what it indexes, so nothing allocates and nothing fails. The idea is the
+ * textbook's: an AVL tree ordered by start, where each node also knows the largest end below it, so
+ * that a search skips what cannot reach. No locking of its own.
  */
 #ifndef BASE_ITREE_H
 #define BASE_ITREE_H
@@ -14,11 +15,16 @@ struct itree_node {
 	uint64_t max_last;    /* the largest last of this subtree */
 	int height;
 };
-struct itree { struct itree_node *root; };
+struct itree {
+	struct itree_node *root;
+};
 
 void itree_insert(struct itree *t, struct itree_node *n);
 void itree_remove(struct itree *t, struct itree_node *n);
-/* The node of lowest start that overlaps [start, last], and the one after @n that does; NULL: none. @n may not have been removed. */
+/*
+ * The node of lowest start that overlaps [start, last], and the one after @n that does; NULL: none.
+ * @n may not have been removed.
+ */
 struct itree_node *itree_first(const struct itree *t, uint64_t start, uint64_t last);
 struct itree_node *itree_next(const struct itree_node *n, uint64_t start, uint64_t last);
 #endif

@@ -1,13 +1,16 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* The interval tree against an array: random inserts and removes of overlapping intervals, order and result of every search, shape of the tree. */
-#include "base/itree.h"
-
+/*
+ * The interval tree against an array: random inserts and removes of overlapping intervals, order
+ * and result of every search, shape of the tree.
+ */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdlib.h>
 #include <cmocka.h>
+
+#include "base/itree.h"
 
 #define N 300
 
@@ -43,7 +46,8 @@ static void check_search(const struct itree *t, uint64_t start, uint64_t last)
 
 	for (unsigned i = 0; i < N; i++)
 		expect += in[i] && nodes[i].start <= last && nodes[i].last >= start;
-	for (struct itree_node *n = itree_first(t, start, last); n; n = itree_next(n, start, last)) {
+	for (struct itree_node *n = itree_first(t, start, last); n;
+	     n = itree_next(n, start, last)) {
 		assert_true(in[n - nodes]);
 		assert_true(n->start <= last && n->last >= start);
 		assert_true(n->start >= before);
@@ -68,7 +72,8 @@ static void random_against_array(void **state)
 			in[i] = false;
 		} else {
 			nodes[i].start = (uint64_t)random() % 1000;
-			nodes[i].last = nodes[i].start + (uint64_t)random() % (random() % 10 ? 20 : 500);
+			nodes[i].last =
+				nodes[i].start + (uint64_t)random() % (random() % 10 ? 20 : 500);
 			itree_insert(&t, &nodes[i]);
 			in[i] = true;
 		}
@@ -88,7 +93,8 @@ static void random_against_array(void **state)
 
 static void ends_of_the_number_line(void **state)
 {
-	struct itree_node a = { .start = 0, .last = 0 }, b = { .start = UINT64_MAX, .last = UINT64_MAX };
+	struct itree_node a = { .start = 0, .last = 0 },
+			  b = { .start = UINT64_MAX, .last = UINT64_MAX };
 	struct itree t = { 0 };
 
 	assert_null(itree_first(&t, 0, UINT64_MAX));

@@ -1,13 +1,14 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * base/log.c: a line is put together on the stack and leaves with one write(2), so that lines of several threads and processes do not
- * mix and a signal handler may log.
+ * base/log.c: a line is put together on the stack and leaves with one write(2), so that lines of
+ * several threads and processes do not mix and a signal handler may log.
  */
-#include "base/log.h"
 #include <errno.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <string.h>
+
+#include "base/log.h"
 #include "base/sys.h"
 #include "base/util.h"
 
@@ -103,11 +104,11 @@ void log_line(int level, const char *who, const char *fmt, ...)
 }
 
 #define LIMIT_WINDOW_NS 1000000000ull
-#define LIMIT_LINES 20u
+#define LIMIT_LINES	20u
 
 /*
- * A bucket that is filled once a second. Without a lock: who wins the exchange of the window fills the bucket; a line too many or too few
- * when several threads meet does no harm.
+ * A bucket that is filled once a second. Without a lock: who wins the exchange of the window fills
+ * the bucket; a line too many or too few when several threads meet does no harm.
  */
 bool log_allow(struct log_limit *l, uint32_t *suppressed)
 {

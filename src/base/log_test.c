@@ -7,6 +7,7 @@
 #include <string.h>
 #include <unistd.h>
 #include <cmocka.h>
+
 #include "base/log.h"
 
 static char last[2048];

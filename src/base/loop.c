@@ -1,10 +1,9 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * base/loop.c: epoll and one timerfd, served by one thread. A watch is found by a number that is never used again, not by its address, so
- * that an event which was under way when its watch went is seen to be nobody's.
+ * base/loop.c: epoll and one timerfd, served by one thread. A watch is found by a number that is
+ * never used again, not by its address, so that an event which was under way when its watch went is
+ * seen to be nobody's.
  */
-#include "base/heap.h"
-#include "base/loop.h"
 #include <errno.h>
 #include <pthread.h>
 #include <stdlib.h>
@@ -13,20 +12,26 @@
 #include <sys/syscall.h>
 #include <sys/timerfd.h>
 #include <urcu/list.h>
+
+#include "base/heap.h"
 #include "base/log.h"
+#include "base/loop.h"
 #include "base/sys.h"
 #include "base/thread.h"
 
 #define ID_TIMER 0u /* the timerfd's place among the watches' numbers */
-#define EVENTS 16
-#define OFF UINT64_MAX
+#define EVENTS	 16
+#define OFF	 UINT64_MAX
 
 struct loop {
 	pthread_mutex_t lock; /* guards everything below */
 	pthread_cond_t done;  /* a callback returned that somebody waits for */
 	struct cds_list_head watches, timers;
 	uint64_t next_id;
-	const void *running; /* the watch or timer whose callback runs; NULL when it was taken away by its own callback */
+	/*
+	 * the watch or timer whose callback runs; NULL when it was taken away by its own callback
+	 */
+	const void *running;
 	unsigned waiters;
 	pthread_t thread;
 	int epfd, tfd;
@@ -87,7 +92,8 @@ static void arm(struct loop *l)
 	l->armed = due;
 	if (due != OFF) {
 		its.it_value.tv_sec = (time_t)(due / 1000000000u);
-		its.it_value.tv_nsec = (long)(due % 1000000000u); /* 0 of both would disarm; due is never 0 */
+		/* 0 of both would disarm; due is never 0 */
+		its.it_value.tv_nsec = (long)(due % 1000000000u);
 	}
 	sys_call(SYS_timerfd_settime, l->tfd, TFD_TIMER_ABSTIME, (long)&its, 0, 0, 0);
 }
@@ -111,7 +117,10 @@ static void run_timers(struct loop *l)
 
 	sys_read(l->tfd, &ticks, sizeof(ticks));
 	do {
-		/* in the order of their times; looked for afresh, as a callback may change all of them */
+		/*
+		 * in the order of their times; looked for afresh, as a callback may change all of
+		 * them
+		 */
 		first = NULL;
 		cds_list_for_each_entry(t, &l->timers, node) {
 			if (t->due <= now && (!first || t->due < first->due))
@@ -136,7 +145,8 @@ static void *serve(void *arg)
 	for (;;) {
 		n = sys_call(SYS_epoll_pwait, l->epfd, (long)ev, EVENTS, -1, 0, 8);
 		if (n < 0 && n != -EINTR) {
-			log_err("loop", "epoll_wait: %s: timers and unmask eventfds are no longer served",
+			log_err("loop",
+				"epoll_wait: %s: timers and unmask eventfds are no longer served",
 				strerror((int)-n));
 			return NULL;
 		}
@@ -196,8 +206,8 @@ static int start(struct loop *l)
 	rc = l->epfd = private_fd(fd_of_ours(SYS_epoll_create1, EPOLL_CLOEXEC, 0, 0, 0));
 	if (rc < 0)
 		goto fail;
-	rc = l->tfd = private_fd(fd_of_ours(SYS_timerfd_create, CLOCK_MONOTONIC,
-				       TFD_NONBLOCK | TFD_CLOEXEC, 0, 0));
+	rc = l->tfd = private_fd(
+		fd_of_ours(SYS_timerfd_create, CLOCK_MONOTONIC, TFD_NONBLOCK | TFD_CLOEXEC, 0, 0));
 	if (rc < 0)
 		goto fail;
 	rc = (int)sys_call(SYS_epoll_ctl, l->epfd, EPOLL_CTL_ADD, l->tfd, (long)&ev, 0, 0);
@@ -246,8 +256,9 @@ void loop_free(struct loop *l)
 }
 
 /*
- * The parent's thread may have held the lock, or waited: the lock is made anew, never taken. What is still registered is freed by its owners
- * (loop_unwatch, loop_timer_free), the loop itself with the last of it.
+ * The parent's thread may have held the lock, or waited: the lock is made anew, never taken. What
+ * is still registered is freed by its owners (loop_unwatch, loop_timer_free), the loop itself with
+ * the last of it.
  */
 void loop_abandon(struct loop *l)
 {
@@ -260,7 +271,10 @@ void loop_abandon(struct loop *l)
 		l->started = false;
 		l->running = NULL;
 		l->waiters = 0;
-		/* the epoll object is shared with the parent: closing our descriptors takes nothing out of it */
+		/*
+		 * the epoll object is shared with the parent: closing our descriptors takes nothing
+		 * out of it
+		 */
 		close_fds(l);
 	}
 	if (empty(l))
@@ -371,13 +385,16 @@ void loop_timer_set(struct loop_timer *t, uint64_t ns_from_now)
 
 	pthread_mutex_lock(&l->lock);
 	if (ns_from_now == OFF) {
-		/* the timerfd stays as it is: waking up once for nothing is cheaper than a system call for each timer that is put off */
+		/*
+		 * the timerfd stays as it is: waking up once for nothing is cheaper than a system
+		 * call for each timer that is put off
+		 */
 		t->due = OFF;
 	} else {
 		now = now_ns();
 		/* INT64_MAX: what fits the kernel's ktime_t */
-		t->due = ns_from_now > (uint64_t)INT64_MAX - now ? (uint64_t)INT64_MAX :
-								   now + ns_from_now;
+		t->due = ns_from_now > (uint64_t)INT64_MAX - now ? (uint64_t)INT64_MAX
+								 : now + ns_from_now;
 		if (t->due < l->armed)
 			arm(l);
 	}

@@ -15,6 +15,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 #include <cmocka.h>
+
 #include "base/loop.h"
 #include "base/sanitize.h"
 #include "base/sys.h"
@@ -118,7 +119,8 @@ static void test_unwatch_waits(void **state)
 
 static void test_from_callback(void **state)
 {
-	struct count c = { .fd = eventfd(0, EFD_NONBLOCK), .free_self = true }, t = { .free_self = true };
+	struct count c = { .fd = eventfd(0, EFD_NONBLOCK), .free_self = true },
+		     t = { .free_self = true };
 	struct loop *l = loop_new();
 	uint64_t one = 1;
 

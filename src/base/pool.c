@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* base/pool.c: chunks of pages, cut into records. */
-#include "base/pool.h"
-
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/syscall.h>
+
+#include "base/pool.h"
 #include "base/sys.h"
 #include "base/util.h"
 
@@ -21,8 +21,8 @@ struct pool_chunk {
 };
 
 /*
- * Around each mapping. The kernel needs none, but ThreadSanitizer does not see our munmap, and takes
- * the next one who gets the place for a rival of the last.
+ * Around each mapping. The kernel needs none, but ThreadSanitizer does not see our munmap, and
+ * takes the next one who gets the place for a rival of the last.
  */
 static pthread_mutex_t pages_lock = PTHREAD_MUTEX_INITIALIZER; /* a leaf */
 
@@ -31,8 +31,8 @@ void *pages_take(size_t size)
 	long at;
 
 	pthread_mutex_lock(&pages_lock);
-	at = sys_call(SYS_mmap, 0, (long)size, PROT_READ | PROT_WRITE,
-		      MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	at = sys_call(SYS_mmap, 0, (long)size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS,
+		      -1, 0);
 	pthread_mutex_unlock(&pages_lock);
 	return at < 0 && at >= -4095 ? NULL : (void *)at;
 }

@@ -1,12 +1,13 @@
-// SPDX-License-Identifier: BSD-3-Clause
+/* SPDX-License-Identifier: BSD-3-Clause */
 /* base/pool_test.c: records do not overlap, are of zeros, and come again. */
 #include <setjmp.h>
 #include <stdarg.h>
-#include <stdint.h>
 #include <stdbool.h>
+#include <stdint.h>
 #include <string.h>
 #include <sys/resource.h>
 #include <cmocka.h>
+
 #include "base/pool.h"
 
 #define N 3000

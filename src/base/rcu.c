@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* base/rcu.c: the writer's side. */
-#include "base/rcu.h"
-
 #include <pthread.h>
 #include <sys/syscall.h>
 #include <time.h>
+
+#include "base/rcu.h"
 #include "base/sys.h"
 
 struct rcu_counter rcu_counters[RCU_COUNTERS];

@@ -1,11 +1,15 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * base/rcu.h: RCU for threads that nobody knows of. A program's own threads touch devices, in a signal handler that may come before the thread is ready for anything, so a reader has no record
- * that somebody makes for it: it adds itself to one of some counters, which all threads share, and takes itself off again. That is two locked instructions, and no call.
- * Freeing waits (rcu_sync) instead of being queued: no thread of ours for that in somebody else's program, nothing left over at a fork.
+ * base/rcu.h: RCU for threads that nobody knows of. A program's own threads touch devices, in a
+ * signal handler that may come before the thread is ready for anything, so a reader has no record
+ * that somebody makes for it: it adds itself to one of some counters, which all threads share, and
+ * takes itself off again. That is two locked instructions, and no call. Freeing waits (rcu_sync)
+ * instead of being queued: no thread of ours for that in somebody else's program, nothing left over
+ * at a fork.
  *
- * A counter has two sides. Readers come in on the one that is current; a writer waits for the other, makes it current, and waits for the first, so that it meets all readers that were there, and
- * newcomers never keep it waiting. (The kernel's sleepable RCU is built like that.)
+ * A counter has two sides. Readers come in on the one that is current; a writer waits for the
+ * other, makes it current, and waits for the first, so that it meets all readers that were there,
+ * and newcomers never keep it waiting. (The kernel's sleepable RCU is built like that.)
  */
 #ifndef BASE_RCU_H
 #define BASE_RCU_H
@@ -20,13 +24,20 @@ struct rcu_counter {
 
 extern struct rcu_counter rcu_counters[RCU_COUNTERS];
 extern atomic_uint rcu_current;
-/* This thread's sections: twice their depth, and the side of the outermost in the lowest bit; 0: none. One word, as a handler may come between any two instructions, with sections of its own. */
+/*
+ * This thread's sections: twice their depth, and the side of the outermost in the lowest bit; 0:
+ * none. One word, as a handler may come between any two instructions, with sections of its own.
+ */
 extern __thread unsigned rcu_self;
 
-/* Threads are spread over the counters by where their variables are; several on one cost time alone. */
+/*
+ * Threads are spread over the counters by where their variables are; several on one cost time
+ * alone.
+ */
 static inline struct rcu_counter *rcu_counter(void)
 {
-	return &rcu_counters[((uintptr_t)&rcu_self >> 6) * 0x9e3779b97f4a7c15ull >> 58 & (RCU_COUNTERS - 1)];
+	return &rcu_counters[((uintptr_t)&rcu_self >> 6) * 0x9e3779b97f4a7c15ull >> 58 &
+			     (RCU_COUNTERS - 1)];
 }
 
 static inline void rcu_read_begin(void)
@@ -35,7 +46,10 @@ static inline void rcu_read_begin(void)
 
 	if (!self) {
 		side = atomic_load_explicit(&rcu_current, memory_order_relaxed);
-		/* before all that is read in the section, to a writer that looks at it after it has written */
+		/*
+		 * before all that is read in the section, to a writer that looks at it after it has
+		 * written
+		 */
 		atomic_fetch_add(&rcu_counter()->in[side], 1);
 		self = side;
 	}
@@ -63,7 +77,7 @@ void rcu_before_fork(void);
 void rcu_after_fork_in_parent(void);
 void rcu_after_fork_in_child(void);
 
-#define rcu_get(p)    __atomic_load_n(&(p), __ATOMIC_ACQUIRE)
-#define rcu_set(p, v) __atomic_store_n(&(p), v, __ATOMIC_SEQ_CST)
+#define rcu_get(p)     __atomic_load_n(&(p), __ATOMIC_ACQUIRE)
+#define rcu_set(p, v)  __atomic_store_n(&(p), v, __ATOMIC_SEQ_CST)
 #define rcu_swap(p, v) __atomic_exchange_n(&(p), v, __ATOMIC_SEQ_CST)
 #endif

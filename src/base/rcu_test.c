@@ -1,18 +1,18 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-#include "base/rcu.h"
-
 #include <errno.h>
+#include <pthread.h>
+#include <sched.h>
 #include <setjmp.h>
 #include <signal.h>
 #include <stdarg.h>
 #include <stdbool.h>
 #include <stddef.h>
-#include <cmocka.h>
-#include <pthread.h>
-#include <sched.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
+#include <cmocka.h>
+
+#include "base/rcu.h"
 
 #define READERS 80 /* more than counters */
 #define ALIVE	0x1234567u
@@ -50,7 +50,10 @@ static void *reader(void *arg)
 {
 	while (!atomic_load(&stop)) {
 		look();
-		/* a thread that has to stop in a section keeps the writer waiting: with so many it shall be outside, mostly */
+		/*
+		 * a thread that has to stop in a section keeps the writer waiting: with so many it
+		 * shall be outside, mostly
+		 */
 		sched_yield();
 	}
 	return NULL;
@@ -68,7 +71,10 @@ static void on_signal(int sig)
 		atomic_fetch_add(&wrong, 1);
 }
 
-/* What a reader may have stays, with handlers that read as well in the middle of the reader's words. */
+/*
+ * What a reader may have stays, with handlers that read as well in the middle of the reader's
+ * words.
+ */
 static void test_readers_and_a_writer(void **state)
 {
 	pthread_t t[READERS];
@@ -115,7 +121,10 @@ static void *syncs(void *arg)
 	return NULL;
 }
 
-/* A writer waits for who is there, newcomers do not keep it, and a child does not wait for threads that it has not got. */
+/*
+ * A writer waits for who is there, newcomers do not keep it, and a child does not wait for threads
+ * that it has not got.
+ */
 static void test_who_is_waited_for(void **state)
 {
 	struct timespec end;

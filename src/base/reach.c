@@ -2,18 +2,20 @@
 /*
  * base/reach.c: past the program's page protection.
  *
- * /proc/self/mem does for private memory what a debugger's access does: protection does not count, and a page that is written
- * stays the program's own. Some kernels are told to let nobody do so (proc_mem.force_override). Of shared memory it reads
- * everything but writes only what the program can write, so there a second view of the pages is made for the length of the
- * copy: mremap(2) with an old size of 0, which needs no descriptor and works for nothing but shared memory.
+ * /proc/self/mem does for private memory what a debugger's access does: protection does not count,
+ * and a page that is written stays the program's own. Some kernels are told to let nobody do so
+ * (proc_mem.force_override). Of shared memory it reads everything but writes only what the program
+ * can write, so there a second view of the pages is made for the length of the copy: mremap(2) with
+ * an old size of 0, which needs no descriptor and works for nothing but shared memory.
  */
-#include "base/reach.h"
 #include <errno.h>
 #include <fcntl.h>
 #include <stdatomic.h>
 #include <sys/mman.h>
 #include <sys/syscall.h>
+
 #include "base/guard.h"
+#include "base/reach.h"
 #include "base/sys.h"
 #include "base/util.h"
 
@@ -44,8 +46,8 @@ void reach_init(void)
 }
 
 /*
- * Is @fd this process's memory? After a fork it is the parent's, and the number may have become anything: so it has to show
- * what we just wrote to our stack.
+ * Is @fd this process's memory? After a fork it is the parent's, and the number may have become
+ * anything: so it has to show what we just wrote to our stack.
  */
 static bool is_ours(int fd)
 {
@@ -53,11 +55,15 @@ static bool is_ours(int fd)
 	uint64_t seen = ~mark;
 
 	return fd_is_private(fd) &&
-	       sys_pread(fd, &seen, sizeof(seen), (off_t)(uintptr_t)&mark) == (ssize_t)sizeof(seen) &&
+	       sys_pread(fd, &seen, sizeof(seen), (off_t)(uintptr_t)&mark) ==
+		       (ssize_t)sizeof(seen) &&
 	       seen == mark;
 }
 
-/* How many bytes of a piece go at once, so that the device's words are seen whole and in order, as by guard_copy. */
+/*
+ * How many bytes of a piece go at once, so that the device's words are seen whole and in order, as
+ * by guard_copy.
+ */
 static size_t piece(size_t n)
 {
 	return n >= LARGE ? n : n >= 8 ? 8 : n >= 4 ? 4 : n >= 2 ? 2 : 1;
@@ -73,8 +79,8 @@ static size_t by_proc(char *mem, char *buf, size_t n, bool write)
 		return 0;
 	while (done < n) {
 		len = piece(n - done);
-		r = write ? sys_pwrite(fd, buf + done, len, (off_t)(uintptr_t)(mem + done)) :
-			    sys_pread(fd, buf + done, len, (off_t)(uintptr_t)(mem + done));
+		r = write ? sys_pwrite(fd, buf + done, len, (off_t)(uintptr_t)(mem + done))
+			  : sys_pread(fd, buf + done, len, (off_t)(uintptr_t)(mem + done));
 		if (r <= 0)
 			break;
 		done += (size_t)r;
@@ -100,8 +106,8 @@ bool reach_is_mapped(uint64_t addr)
 }
 
 /*
- * A call that changes nothing. With huge pages at @addr it is EINVAL unless @addr is where one begins. Valgrind makes it
- * for the program, and does not survive an address where nothing is.
+ * A call that changes nothing. With huge pages at @addr it is EINVAL unless @addr is where one
+ * begins. Valgrind makes it for the program, and does not survive an address where nothing is.
  */
 static bool cuts_page(uint64_t addr)
 {
@@ -118,7 +124,10 @@ uint64_t reach_page_size(uint64_t addr)
 	return cuts_page(start % HUGE_1G ? start : start + HUGE_2M) ? HUGE_1G : HUGE_2M;
 }
 
-/* The part of [mem, mem + n) that lies in one page. The kernel makes no second mapping of huge pages. */
+/*
+ * The part of [mem, mem + n) that lies in one page. The kernel makes no second mapping of huge
+ * pages.
+ */
 static size_t by_second_view(char *mem, char *buf, size_t n, bool write)
 {
 	int prot = PROT_READ | (write ? PROT_WRITE : 0);
@@ -129,11 +138,16 @@ static size_t by_second_view(char *mem, char *buf, size_t n, bool write)
 		return 0;
 	if (n > PAGE_SIZE_4K - off)
 		n = PAGE_SIZE_4K - off;
-	/* the key of the program's view, which the view has, too, may be one that this thread must not use */
-	if (sys_call(SYS_pkey_mprotect, view, PAGE_SIZE_4K, prot, 0, 0, 0) && sys_call(SYS_mprotect, view, PAGE_SIZE_4K, prot, 0, 0, 0))
+	/*
+	 * the key of the program's view, which the view has, too, may be one that this thread must
+	 * not use
+	 */
+	if (sys_call(SYS_pkey_mprotect, view, PAGE_SIZE_4K, prot, 0, 0, 0) &&
+	    sys_call(SYS_mprotect, view, PAGE_SIZE_4K, prot, 0, 0, 0))
 		n = 0;
 	else
-		n = write ? guard_copy_part((char *)view + off, buf, n) : guard_copy_part(buf, (char *)view + off, n);
+		n = write ? guard_copy_part((char *)view + off, buf, n)
+			  : guard_copy_part(buf, (char *)view + off, n);
 	sys_call(SYS_munmap, view, PAGE_SIZE_4K, 0, 0, 0, 0);
 	return n;
 }

@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* base/reach_test.c: every kind of memory under every protection, in pieces that begin and end in its pages or behind them. */
+/*
+ * base/reach_test.c: every kind of memory under every protection, in pieces that begin and end in
+ * its pages or behind them.
+ */
 #include <errno.h>
 #include <fcntl.h>
 #include <setjmp.h>
@@ -13,11 +16,12 @@
 #include <sys/wait.h>
 #include <unistd.h>
 #include <cmocka.h>
+
 #include "base/guard.h"
 #include "base/reach.h"
 #include "base/test_signals.h"
 
-#define K4 4096u
+#define K4   4096u
 #define SIZE (4 * K4)
 
 static char *private_memory(void)
@@ -60,7 +64,10 @@ static char *segment(void)
 	return p;
 }
 
-/* All lengths that take another path, from an odd place; the program sees the writes, and nothing beside them. */
+/*
+ * All lengths that take another path, from an odd place; the program sees the writes, and nothing
+ * beside them.
+ */
 static void check(char *p, int prot)
 {
 	static const size_t lens[] = { 1, 2, 3, 7, 8, 64, 319, 320, 5000, 2 * K4 };
@@ -85,8 +92,10 @@ static void check(char *p, int prot)
 
 static void test_kinds(void **state)
 {
-	static char *(*const kinds[])(void) = { private_memory, shared_memory, shared_file, private_file, segment };
-	static const int prots[] = { PROT_NONE, PROT_READ, PROT_READ | PROT_EXEC, PROT_READ | PROT_WRITE };
+	static char *(*const kinds[])(void) = { private_memory, shared_memory, shared_file,
+						private_file, segment };
+	static const int prots[] = { PROT_NONE, PROT_READ, PROT_READ | PROT_EXEC,
+				     PROT_READ | PROT_WRITE };
 
 	for (unsigned k = 0; k < sizeof(kinds) / sizeof(kinds[0]); k++) {
 		char *p = kinds[k]();
@@ -103,7 +112,9 @@ static void test_ends(void **state)
 {
 	char *p = private_memory(), buf[SIZE];
 
-	assert_ptr_equal(mmap(p + K4, K4, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS | MAP_FIXED, -1, 0), p + K4);
+	assert_ptr_equal(mmap(p + K4, K4, PROT_READ | PROT_WRITE,
+			      MAP_SHARED | MAP_ANONYMOUS | MAP_FIXED, -1, 0),
+			 p + K4);
 	memset(p, 5, 2 * K4);
 	memset(buf, 6, sizeof(buf));
 	assert_int_equal(mprotect(p, 2 * K4, PROT_NONE), 0);
@@ -184,8 +195,9 @@ static int setup(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_kinds), cmocka_unit_test(test_ends), cmocka_unit_test(test_readonly_file),
-		cmocka_unit_test(test_key),   cmocka_unit_test(test_fork),
+		cmocka_unit_test(test_kinds),	      cmocka_unit_test(test_ends),
+		cmocka_unit_test(test_readonly_file), cmocka_unit_test(test_key),
+		cmocka_unit_test(test_fork),
 	};
 
 	return cmocka_run_group_tests(tests, setup, NULL);

@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* base/sanitize.h: which sanitizers this is built with, whatever the compiler calls it: SANITIZED_ADDRESS, SANITIZED_THREAD, SANITIZED_UNDEFINED (which gcc does not tell). */
+/*
+ * base/sanitize.h: which sanitizers this is built with, whatever the compiler calls it:
+ * SANITIZED_ADDRESS, SANITIZED_THREAD, SANITIZED_UNDEFINED (which gcc does not tell).
+ */
 #ifndef BASE_SANITIZE_H
 #define BASE_SANITIZE_H
 #ifdef __SANITIZE_ADDRESS__

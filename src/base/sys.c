@@ -2,10 +2,10 @@
 /*
  * base/sys.c: system calls of our own, and the numbers of our own descriptors.
  *
- * The table of private numbers is one bitmap for the process, as the kernel's descriptor table is: it has no lock, because it is asked on
- * paths that a program may take in a signal handler (close), and because after a fork the child finds it as consistent as the parent's.
+ * The table of private numbers is one bitmap for the process, as the kernel's descriptor table is:
+ * it has no lock, because it is asked on paths that a program may take in a signal handler (close),
+ * and because after a fork the child finds it as consistent as the parent's.
  */
-#include "base/sys.h"
 #include <errno.h>
 #include <fcntl.h>
 #include <stdatomic.h>
@@ -13,16 +13,21 @@
 #include <sys/syscall.h>
 #include <time.h>
 #include <unistd.h>
+
 #include "base/sanitize.h"
+#include "base/sys.h"
 
 /*
- * Numbers of descriptors that can be private. 2^20 is the kernel's default fs.nr_open, above which a process needs privileges to go
- * (sysctl fs.nr_open); the bitmap is 128 KiB of zero pages.
+ * Numbers of descriptors that can be private. 2^20 is the kernel's default fs.nr_open, above which
+ * a process needs privileges to go (sysctl fs.nr_open); the bitmap is 128 KiB of zero pages.
  */
 #define FD_LIMIT (1u << 20)
-/* Where private numbers start below: the kernel's table of descriptors is as long as the highest number, and is copied at each fork. */
-#define FD_TOP 4096u
-#define FD_ROOM 128u
+/*
+ * Where private numbers start below: the kernel's table of descriptors is as long as the highest
+ * number, and is copied at each fork.
+ */
+#define FD_TOP	  4096u
+#define FD_ROOM	  128u
 #define WORD_BITS 64u
 
 static atomic_ulong private_fds[FD_LIMIT / WORD_BITS];
@@ -31,7 +36,10 @@ static atomic_ulong private_fds[FD_LIMIT / WORD_BITS];
 #error "sys_call: the calling sequence of this processor is not known here"
 #endif
 
-/* x86-64: the number in rax; arguments in rdi, rsi, rdx, r10, r8, r9 (System V ABI, AMD64 supplement, A.2.1). */
+/*
+ * x86-64: the number in rax; arguments in rdi, rsi, rdx, r10, r8, r9 (System V ABI, AMD64
+ * supplement, A.2.1).
+ */
 __asm__(".text\n"
 	".globl sys_call\n"
 	".hidden sys_call\n"
@@ -57,7 +65,10 @@ extern const char sys_call_end[] __attribute__((visibility("hidden")));
 
 void sys_call_range(uintptr_t *start, uintptr_t *end)
 {
-	/* what a filter sees as the instruction pointer is the one after `syscall`: the `ret`, which lies inside */
+	/*
+	 * what a filter sees as the instruction pointer is the one after `syscall`: the `ret`,
+	 * which lies inside
+	 */
 	*start = (uintptr_t)sys_call;
 	*end = (uintptr_t)sys_call_end;
 }
@@ -70,7 +81,10 @@ int sys_open(const char *path, int flags, int mode)
 int sys_close(int fd)
 {
 #ifdef SANITIZED_THREAD
-	/* its run time follows numbers through libc, and takes what uses one again for a race with who had it before */
+	/*
+	 * its run time follows numbers through libc, and takes what uses one again for a race with
+	 * who had it before
+	 */
 	int saved = errno, rc = close(fd) ? -errno : 0;
 
 	errno = saved;
@@ -176,7 +190,10 @@ void fd_close_private(int fd)
 {
 	if (!fd_is_private(fd))
 		return;
-	/* First the mark: another thread may get this number for a private descriptor as soon as it is free, and its mark must stay. */
+	/*
+	 * First the mark: another thread may get this number for a private descriptor as soon as it
+	 * is free, and its mark must stay.
+	 */
 	unmark(fd);
 	sys_close(fd);
 }
@@ -186,7 +203,8 @@ bool fd_is_private(int fd)
 	if (fd < 0 || (unsigned)fd >= FD_LIMIT)
 		return false;
 	return atomic_load_explicit(&private_fds[(unsigned)fd / WORD_BITS], memory_order_relaxed) >>
-		       ((unsigned)fd % WORD_BITS) & 1;
+		       ((unsigned)fd % WORD_BITS) &
+	       1;
 }
 
 void fd_for_each_private(void (*fn)(int fd, void *arg), void *arg)

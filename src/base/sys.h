@@ -1,9 +1,12 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * base/sys.h: system calls that are ours. The core runs inside programs whose libc calls the shim interposes; what the core does for itself
- * must not come back to it, so it goes straight to the kernel. All return -errno.
- * Private descriptors: the core's own (eventfd duplicates, images, epoll) live above the numbers that programs use and are known, so that a
- * program that closes "everything from 3 up" does not take them away (shim: close() of one is EBADF). Where there is no room for them they are beyond the program's limit.
+ * base/sys.h: system calls that are ours. The core runs inside programs whose libc calls the shim
+ * interposes; what the core does for itself must not come back to it, so it goes straight to the
+ * kernel. All return -errno.
+ * Private descriptors: the core's own (eventfd duplicates, images, epoll) live above the numbers
+ * that programs use and are known, so that a program that closes "everything from 3 up" does not
+ * take them away (shim: close() of one is EBADF). Where there is no room for them they are beyond
+ * the program's limit.
  */
 #ifndef BASE_SYS_H
 #define BASE_SYS_H
@@ -25,7 +28,10 @@ ssize_t sys_read(int fd, void *buf, size_t n);
 ssize_t sys_write(int fd, const void *buf, size_t n);
 int sys_ioctl(int fd, unsigned long cmd, void *arg);
 
-/* Move @fd (owned, closed on success) to a private number with O_CLOEXEC. Returns the new number or -errno (@fd is then still open). */
+/*
+ * Move @fd (owned, closed on success) to a private number with O_CLOEXEC. Returns the new number or
+ * -errno (@fd is then still open).
+ */
 int fd_make_private(int fd);
 /* Duplicate the program's @fd to a private number. -EBADF, -EMFILE. */
 int fd_dup_private(int fd);
@@ -35,8 +41,10 @@ bool fd_is_private(int fd);
 void fd_for_each_private(void (*fn)(int fd, void *arg), void *arg);
 
 /*
- * A system call that makes a descriptor of ours, to be made private: when the program's limit of open files is reached its number is beyond that (fd_room.c). -EMFILE where the hard limit is
- * reached, too, and the process may not raise it. fd_beyond_limit() asks for such a number from the start.
+ * A system call that makes a descriptor of ours, to be made private: when the program's limit of
+ * open files is reached its number is beyond that (fd_room.c). -EMFILE where the hard limit is
+ * reached, too, and the process may not raise it. fd_beyond_limit() asks for such a number from the
+ * start.
  */
 long fd_of_ours(long nr, long a, long b, long c, long d);
 long fd_beyond_limit(long nr, long a, long b, long c, long d);

@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* base/sys_test.c: raw calls return what the kernel returns; private descriptors are where programs do not look and are known. */
+/*
+ * base/sys_test.c: raw calls return what the kernel returns; private descriptors are where programs
+ * do not look and are known.
+ */
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/capability.h>
@@ -15,6 +18,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 #include <cmocka.h>
+
 #include "base/sys.h"
 
 static void test_raw(void **state)
@@ -73,7 +77,8 @@ static void test_private(void **state)
 	q = fd_make_private(fd);
 	assert_true(q > p && fd_is_private(q));
 	assert_int_equal(fcntl(fd, F_GETFD), -1); /* moved */
-	fd_for_each_private(count, c);
+	fd_for_each_private(count, c)
+		;
 	assert_int_equal(c[0], 2);
 	assert_int_equal(c[1], q);
 	fd_close_private(p);
@@ -123,7 +128,10 @@ static void small_limit(void)
 	_exit(0);
 }
 
-/* Above its soft limit there is room, which is not the program's: it has all its numbers for itself. */
+/*
+ * Above its soft limit there is room, which is not the program's: it has all its numbers for
+ * itself.
+ */
 static void beyond_limit(void)
 {
 	struct rlimit rl, now;
@@ -150,7 +158,8 @@ static void beyond_limit(void)
 	fd = sys_open("/dev/null", O_RDONLY | O_CLOEXEC, 0);
 	if (fd < 64 || sys_open("/nonexistent/x", O_RDONLY, 0) != -ENOENT)
 		_exit(6);
-	if (getrlimit(RLIMIT_NOFILE, &now) || now.rlim_cur != rl.rlim_cur || now.rlim_max != rl.rlim_max || dup(0) >= 0)
+	if (getrlimit(RLIMIT_NOFILE, &now) || now.rlim_cur != rl.rlim_cur ||
+	    now.rlim_max != rl.rlim_max || dup(0) >= 0)
 		_exit(7);
 	_exit(0);
 }

@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * base/test_fault.h: for tests named *_fault_test.c, which are linked so that the core's malloc, calloc and realloc, pool_take and heap_alloc and its kin, come here (fuzz/fuzz.mk). The idea is SQLite's: fail
- * the first allocation of an operation, then the second, until the operation gets through; each time it must fail with an error and leave everything as it was.
- * Only the thread that asked for it is refused memory.
+ * base/test_fault.h: for tests named *_fault_test.c, which are linked so that the core's malloc,
+ * calloc and realloc, pool_take and heap_alloc and its kin, come here (fuzz/fuzz.mk). The idea is
+ * SQLite's: fail the first allocation of an operation, then the second, until the operation gets
+ * through; each time it must fail with an error and leave everything as it was. Only the thread
+ * that asked for it is refused memory.
  */
 #ifndef BASE_TEST_FAULT_H
 #define BASE_TEST_FAULT_H

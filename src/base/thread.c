@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-#include "base/thread.h"
-
 #include <sched.h>
 #include <signal.h>
 #include <stdint.h>
 #include <string.h>
 #include <sys/syscall.h>
+
 #include "base/sys.h"
+#include "base/thread.h"
 
 #define CPU_WORDS 128u /* 8192 processors, CONFIG_NR_CPUS_RANGE_END of x86 */
 
@@ -16,7 +16,8 @@ static long start_bytes;
 
 __attribute__((constructor)) static void read_cpus(void)
 {
-	start_bytes = sys_call(SYS_sched_getaffinity, 0, sizeof(start_cpus), (long)start_cpus, 0, 0, 0);
+	start_bytes =
+		sys_call(SYS_sched_getaffinity, 0, sizeof(start_cpus), (long)start_cpus, 0, 0, 0);
 }
 
 unsigned thread_cpus(void)
@@ -33,10 +34,13 @@ unsigned thread_cpus(void)
 int thread_start(pthread_t *thread, void *(*fn)(void *arg), void *arg, const char *name)
 {
 	/*
-	 * The program's signals are the program's threads' business. What a fault in guarded memory raises must reach ours, and 32 and 33 are
-	 * libc's: setuid() waits until every thread has had the second. Straight to the kernel: the calling thread's own mask is put back.
+	 * The program's signals are the program's threads' business. What a fault in guarded memory
+	 * raises must reach ours, and 32 and 33 are libc's: setuid() waits until every thread has
+	 * had the second. Straight to the kernel: the calling thread's own mask is put back.
 	 */
-	uint64_t block = ~(SIGNAL(SIGSEGV) | SIGNAL(SIGBUS) | SIGNAL(SIGSYS) | SIGNAL(32) | SIGNAL(33)), old;
+	uint64_t block = ~(SIGNAL(SIGSEGV) | SIGNAL(SIGBUS) | SIGNAL(SIGSYS) | SIGNAL(32) |
+			   SIGNAL(33)),
+		 old;
 	int err;
 
 	sys_call(SYS_rt_sigprocmask, SIG_SETMASK, (long)&block, (long)&old, 8, 0, 0);

@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * base/thread.h: threads of ours inside of a program that does not know about them. They take none of its signals, and they run on any processor that
- * the program was started on: a driver pins the thread that opens a device, and a thread that inherited that would get its processor when the driver is tired of polling.
+ * base/thread.h: threads of ours inside of a program that does not know about them. They take none
+ * of its signals, and they run on any processor that the program was started on: a driver pins the
+ * thread that opens a device, and a thread that inherited that would get its processor when the
+ * driver is tired of polling.
  */
 #ifndef BASE_THREAD_H
 #define BASE_THREAD_H

@@ -7,9 +7,9 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define ARRAY_SIZE(a) (sizeof(a) / sizeof((a)[0]))
+#define ARRAY_SIZE(a)			     (sizeof(a) / sizeof((a)[0]))
 #define container_of_type(ptr, type, member) ((type *)((char *)(ptr)-offsetof(type, member)))
-#define PAGE_SIZE_4K 4096ull
+#define PAGE_SIZE_4K			     4096ull
 
 static inline bool add_overflows(uint64_t a, uint64_t b)
 {
@@ -34,8 +34,19 @@ static inline uint64_t align_down(uint64_t v, uint64_t a)
 }
 
 /* A reference count; the owner of the object declares what the last put does. */
-struct ref { atomic_uint n; };
-static inline void ref_init(struct ref *r) { atomic_init(&r->n, 1); }
-static inline void ref_get(struct ref *r) { atomic_fetch_add_explicit(&r->n, 1, memory_order_relaxed); }
-static inline bool ref_put(struct ref *r) { return atomic_fetch_sub_explicit(&r->n, 1, memory_order_acq_rel) == 1; }
+struct ref {
+	atomic_uint n;
+};
+static inline void ref_init(struct ref *r)
+{
+	atomic_init(&r->n, 1);
+}
+static inline void ref_get(struct ref *r)
+{
+	atomic_fetch_add_explicit(&r->n, 1, memory_order_relaxed);
+}
+static inline bool ref_put(struct ref *r)
+{
+	return atomic_fetch_sub_explicit(&r->n, 1, memory_order_acq_rel) == 1;
+}
 #endif

@@ -6,6 +6,7 @@
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
+
 #include "cli/cli.h"
 #include "machine/nearest.h"
 

@@ -8,6 +8,7 @@
 #define CLI_CLI_H
 #include <stdbool.h>
 #include <stddef.h>
+
 #include "machine/machine.h"
 
 #define CLI_USAGE 2 /* exit status: wrong arguments, or what they name cannot be used */

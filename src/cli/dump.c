@@ -4,11 +4,12 @@
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
+
 #include "cli/cli.h"
 
 static int dump(const struct cli_command *cmd, int argc, char **argv)
 {
-	struct cli_args a = {.cmd = cmd, .argc = argc, .argv = argv};
+	struct cli_args a = { .cmd = cmd, .argc = argc, .argv = argv };
 	struct machine *m = machine_new();
 	char *why = NULL;
 	int opt, rc = 0;
@@ -58,8 +59,8 @@ out:
 }
 
 static const struct cli_option options[] = {
-	{"device", "SPEC", "a device, as `uvfio run` takes it; may be given several times"},
-	{0},
+	{ "device", "SPEC", "a device, as `uvfio run` takes it; may be given several times" },
+	{ 0 },
 };
 
 const struct cli_command cli_dump = {

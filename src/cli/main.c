@@ -4,11 +4,12 @@
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
+
 #include "cli/cli.h"
 #include "machine/nearest.h"
 
-const struct cli_command *const cli_commands[] = {&cli_run,  &cli_models,  &cli_dump,
-						  &cli_help, &cli_version, NULL};
+const struct cli_command *const cli_commands[] = { &cli_run,  &cli_models,  &cli_dump,
+						   &cli_help, &cli_version, NULL };
 
 static const struct cli_command *find(const char *name)
 {
@@ -44,7 +45,7 @@ static int unknown_command(const char *name)
 
 static int help(const struct cli_command *cmd, int argc, char **argv)
 {
-	struct cli_args a = {.cmd = cmd, .argc = argc, .argv = argv};
+	struct cli_args a = { .cmd = cmd, .argc = argc, .argv = argv };
 	const struct cli_command *about;
 	int rc = cli_next_option(&a);
 
@@ -72,7 +73,7 @@ const struct cli_command cli_help = {
 
 static int version(const struct cli_command *cmd, int argc, char **argv)
 {
-	struct cli_args a = {.cmd = cmd, .argc = argc, .argv = argv};
+	struct cli_args a = { .cmd = cmd, .argc = argc, .argv = argv };
 	int rc = cli_next_option(&a);
 
 	if (rc != CLI_ARG)

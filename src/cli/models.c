@@ -5,11 +5,12 @@
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
+
 #include "cli/cli.h"
 
 static int models(const struct cli_command *cmd, int argc, char **argv)
 {
-	struct cli_args a = {.cmd = cmd, .argc = argc, .argv = argv};
+	struct cli_args a = { .cmd = cmd, .argc = argc, .argv = argv };
 	char *why = NULL, *absolute = NULL;
 	const char *only = NULL;
 	bool names = false;
@@ -45,10 +46,10 @@ out:
 }
 
 static const struct cli_option options[] = {
-	{"names", NULL,
-	 "only names, one a line: of the models, or of the options of\nMODEL (for completion in a "
-	 "shell)"},
-	{0},
+	{ "names", NULL,
+	  "only names, one a line: of the models, or of the options of\nMODEL (for completion in a "
+	  "shell)" },
+	{ 0 },
 };
 
 const struct cli_command cli_models = {

@@ -17,6 +17,7 @@
 #include <sys/statvfs.h>
 #include <sys/xattr.h>
 #include <unistd.h>
+
 #include "base/util.h"
 #include "cli/cli.h"
 
@@ -185,8 +186,8 @@ static bool needs_libraries(int fd, const Elf64_Phdr *ph)
 }
 
 /*
- * Go without cgo: what is built with -buildmode=pie asks for the dynamic linker, but has no libc: it
- * uses the thread register for itself.
+ * Go without cgo: what is built with -buildmode=pie asks for the dynamic linker, but has no libc:
+ * it uses the thread register for itself.
  */
 static bool is_go_without_libc(int fd, const Elf64_Ehdr *eh)
 {
@@ -239,10 +240,11 @@ static int check_elf(const char *path, int fd, char **why)
 		    !read_at(fd, interp, ph.p_filesz, ph.p_offset) || interp[ph.p_filesz - 1])
 			return because(why, -ENOEXEC, "%s: is not a whole ELF file", path);
 		if (is_go_without_libc(fd, &eh))
-			return because(why, -EINVAL,
-				       "%s: is a program in Go without libc: uvfio's shim cannot work in "
-				       "it; build it with CGO_ENABLED=1 and import \"C\" in a file of it",
-				       path);
+			return because(
+				why, -EINVAL,
+				"%s: is a program in Go without libc: uvfio's shim cannot work in "
+				"it; build it with CGO_ENABLED=1 and import \"C\" in a file of it",
+				path);
 		return check_interpreter(path, interp, why);
 	}
 	if (is_dynamic_linker(path))
@@ -339,7 +341,7 @@ static int check_script(const char *path, int fd, unsigned depth, char **why)
 
 static int check(const char *path, unsigned depth, char **why)
 {
-	unsigned char magic[4] = {0};
+	unsigned char magic[4] = { 0 };
 	ssize_t n;
 	int fd, rc;
 

@@ -18,6 +18,7 @@
 #include <sys/prctl.h>
 #include <sys/resource.h>
 #include <unistd.h>
+
 #include "base/log.h"
 #include "base/util.h"
 #include "cli/cli.h"
@@ -28,7 +29,7 @@ extern char **environ;
 
 struct run {
 	const struct cli_command *cmd;
-	char *specs; /* absolute, one a line */
+	char *specs;  /* absolute, one a line */
 	char *places; /* of the same */
 	const char *log_level;
 	char memlock[24]; /* bytes, "unlimited", or empty: the limit that the program has when it
@@ -114,16 +115,16 @@ static int set_log_file(struct run *r, const char *path)
 
 enum { OPT_DEVICE, OPT_LOG, OPT_LOG_FILE, OPT_MEMLOCK };
 static const struct cli_option options[] = {
-	[OPT_DEVICE] = {"device", "SPEC",
-			"plug a device in: MODEL[,option=value]..., or ./PLUGIN.so[,...];\n"
-			"may be given several times; `uvfio models` lists models"},
-	[OPT_LOG] = {"log", "LEVEL", "error, warn (the default), info, debug or none"},
-	[OPT_LOG_FILE] = {"log-file", "FILE", "append the log to FILE, not to stderr"},
-	[OPT_MEMLOCK] = {"memlock", "LIMIT",
-			 "how much memory the program may give to devices: bytes with K, M,\n"
-			 "G or T, unlimited, or inherit (the default: `ulimit -l`, as in the\n"
-			 "kernel; unlimited for root)"},
-	{0},
+	[OPT_DEVICE] = { "device", "SPEC",
+			 "plug a device in: MODEL[,option=value]..., or ./PLUGIN.so[,...];\n"
+			 "may be given several times; `uvfio models` lists models" },
+	[OPT_LOG] = { "log", "LEVEL", "error, warn (the default), info, debug or none" },
+	[OPT_LOG_FILE] = { "log-file", "FILE", "append the log to FILE, not to stderr" },
+	[OPT_MEMLOCK] = { "memlock", "LIMIT",
+			  "how much memory the program may give to devices: bytes with K, M,\n"
+			  "G or T, unlimited, or inherit (the default: `ulimit -l`, as in the\n"
+			  "kernel; unlimited for root)" },
+	{ 0 },
 };
 
 static int set_option(struct run *r, int opt, const char *value)
@@ -164,8 +165,8 @@ static int set_option(struct run *r, int opt, const char *value)
 static int find_shim(struct run *r)
 {
 	/* beside uvfio (a build), or where `make install` and distributions put it */
-	static const char *const places[] = {"", "../lib/uvfio/", "../lib/", "../lib64/uvfio/",
-					     "../lib/x86_64-linux-gnu/uvfio/"};
+	static const char *const places[] = { "", "../lib/uvfio/", "../lib/", "../lib64/uvfio/",
+					      "../lib/x86_64-linux-gnu/uvfio/" };
 	char exe[PATH_MAX], *slash, *path, *real;
 	ssize_t n = readlink("/proc/self/exe", exe, sizeof(exe) - 1);
 
@@ -349,7 +350,7 @@ static int prepare(struct run *r, const char *program)
  */
 static void die_by(int sig)
 {
-	struct rlimit none = {0};
+	struct rlimit none = { 0 };
 	sigset_t set;
 
 	setrlimit(RLIMIT_CORE, &none);
@@ -364,8 +365,8 @@ static void die_by(int sig)
 
 static int run(const struct cli_command *cmd, int argc, char **argv)
 {
-	struct run r = {.cmd = cmd, .log_level = "warn"};
-	struct cli_args a = {.cmd = cmd, .argc = argc, .argv = argv};
+	struct run r = { .cmd = cmd, .log_level = "warn" };
+	struct cli_args a = { .cmd = cmd, .argc = argc, .argv = argv };
 	int opt, rc, sig = 0;
 
 	r.m = machine_new();

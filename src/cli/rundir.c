@@ -12,12 +12,14 @@
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
+
 #include "cli/cli.h"
 
 #define PRESENCE "claims/processes"
 
 /*
- * What every process with the shim holds a read lock on (shim.c): while one does, the directory is needed. Nobody but the owner can open it, or anybody could make us wait for him; a process that
+ * What every process with the shim holds a read lock on (shim.c): while one does, the directory is
+ * needed. Nobody but the owner can open it, or anybody could make us wait for him; a process that
  * became another user has the descriptor that it inherited.
  */
 static int make_presence(const char *dir)
@@ -90,8 +92,9 @@ fail:
 }
 
 /*
- * The directory @name in @parent with all that is in it. By descriptors, and no link is followed: a directory of the view that root gave to somebody (chown) may become a link to another place
- * while we are in it.
+ * The directory @name in @parent with all that is in it. By descriptors, and no link is followed: a
+ * directory of the view that root gave to somebody (chown) may become a link to another place while
+ * we are in it.
  */
 static void remove_tree(int parent, const char *name)
 {
@@ -126,7 +129,7 @@ void rundir_remove(const char *dir)
 /* Is there a process of the run? @wait: until there is none. */
 static bool is_needed(const char *dir, bool wait)
 {
-	struct flock fl = {.l_type = F_WRLCK, .l_whence = SEEK_SET};
+	struct flock fl = { .l_type = F_WRLCK, .l_whence = SEEK_SET };
 	char path[PATH_MAX];
 	int fd, rc;
 
@@ -155,11 +158,11 @@ void rundir_end(const char *dir)
 	 * -daemonize). The status goes to the caller now; a process that holds nothing of the
 	 * caller's (no terminal, no pipe, no directory) waits for the other.
 	 */
-	log_info("run", "a process of the program lives on: %s stays until its end",
-		 dir);
+	log_info("run", "a process of the program lives on: %s stays until its end", dir);
 	switch (fork()) {
 	case -1:
-		log_warn("run", "cannot wait for a process of the program that lives on: %s stays", dir);
+		log_warn("run", "cannot wait for a process of the program that lives on: %s stays",
+			 dir);
 		return;
 	case 0:
 		break;

@@ -15,11 +15,12 @@
 #include <sys/prctl.h>
 #include <sys/wait.h>
 #include <unistd.h>
+
 #include "base/util.h"
 #include "cli/cli.h"
 
-static const int passed_on[] = {SIGHUP,	 SIGINT,  SIGQUIT, SIGTERM, SIGUSR1, SIGUSR2,
-				SIGALRM, SIGPIPE, SIGCONT, SIGTSTP, SIGWINCH};
+static const int passed_on[] = { SIGHUP,  SIGINT,  SIGQUIT, SIGTERM, SIGUSR1, SIGUSR2,
+				 SIGALRM, SIGPIPE, SIGCONT, SIGTSTP, SIGWINCH };
 
 /* In the child: never returns. */
 static void start(const char *path, char **argv, char **envp, const sigset_t *mask,
@@ -77,7 +78,7 @@ static int wait_for(pid_t pid, const sigset_t *set, int *sig)
 int supervise(const char *path, char **argv, char **envp, int *sig)
 {
 	pid_t pid, self = getpid();
-	struct sigaction dfl = {.sa_handler = SIG_DFL}, old_chld;
+	struct sigaction dfl = { .sa_handler = SIG_DFL }, old_chld;
 	sigset_t set, old;
 	int report[2], e, rc;
 
@@ -118,7 +119,7 @@ out:
 	 * what came too late for the program (a ^C that it answered by its exit) must not change
 	 * the status that the caller gets
 	 */
-	while (sigtimedwait(&set, NULL, &(struct timespec){0}) > 0)
+	while (sigtimedwait(&set, NULL, &(struct timespec){ 0 }) > 0)
 		;
 	sigprocmask(SIG_SETMASK, &old, NULL);
 	return rc;

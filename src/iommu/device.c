@@ -1,19 +1,22 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * iommu/device.c: DMA of one requester. A transfer is one transaction to the one who asked: it is done, or it is aborted at the first byte that it
- * may not touch (what came before may have been transferred, as on a bus), counted once and logged once.
+ * iommu/device.c: DMA of one requester. A transfer is one transaction to the one who asked: it is
+ * done, or it is aborted at the first byte that it may not touch (what came before may have been
+ * transferred, as on a bus), counted once and logged once.
  *
- * The copying is guarded: the program may have unmapped memory by a way that nobody saw, and then the device is told so, not killed. Memory that
- * is there, but whose protection the program changed since, is the device's as before (base/reach.h).
+ * The copying is guarded: the program may have unmapped memory by a way that nobody saw, and then
+ * the device is told so, not killed. Memory that is there, but whose protection the program changed
+ * since, is the device's as before (base/reach.h).
  */
-#include "iommu/device.h"
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
+
 #include "base/guard.h"
 #include "base/rcu.h"
 #include "base/reach.h"
 #include "base/util.h"
+#include "iommu/device.h"
 
 void iommu_device_init(struct iommu_device *dev, const char *name)
 {
@@ -71,7 +74,8 @@ void iommu_device_fault(struct iommu_device *dev, const struct iommu_fault *f)
 	pthread_mutex_unlock(&dev->lock);
 	if (log_allow(&dev->limit, &suppressed)) {
 		if (suppressed)
-			snprintf(more, sizeof(more), " (%u faults before it not shown)", suppressed);
+			snprintf(more, sizeof(more), " (%u faults before it not shown)",
+				 suppressed);
 		log_warn(dev->name, "DMA fault: %s of %zu bytes at IOVA %#llx: %s%s",
 			 f->write ? "write" : "read", f->len, (unsigned long long)f->iova,
 			 iommu_fault_reason_text(f->reason), more);
@@ -104,14 +108,17 @@ static inline const struct iommu_domain *domain_of(struct iommu_device *dev,
 	return d;
 }
 
-/* Copies [@mem, @mem + @n), of which the program may have changed the protection. Returns how much could be. */
+/*
+ * Copies [@mem, @mem + @n), of which the program may have changed the protection. Returns how much
+ * could be.
+ */
 static size_t transfer(char *mem, char *buf, size_t n, bool write)
 {
 	size_t done = write ? guard_copy_part(mem, buf, n) : guard_copy_part(buf, mem, n);
 
 	if (__builtin_expect(done < n, 0))
-		done += write ? reach_write(mem + done, buf + done, n - done) :
-				reach_read(buf + done, mem + done, n - done);
+		done += write ? reach_write(mem + done, buf + done, n - done)
+			      : reach_read(buf + done, mem + done, n - done);
 	return done;
 }
 
@@ -131,7 +138,9 @@ static int dma(struct iommu_device *dev, uint64_t iova, void *buf, size_t len, b
 	if (!d)
 		goto out;
 	while (done < len) {
-		/* past the end of the address space is not mapped; iova + done does not come round */
+		/*
+		 * past the end of the address space is not mapped; iova + done does not come round
+		 */
 		if (__builtin_expect(add_overflows(iova, done), 0)) {
 			why = IOMMU_NOT_MAPPED;
 			break;

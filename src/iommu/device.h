@@ -1,29 +1,42 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * iommu/device.h: a requester: what a PCI function is to the IOMMU. Its DMA goes through the domain it is attached to; what the IOMMU aborts is counted, logged with the
- * device, IOVA, size and direction, and reported to the caller.
+ * iommu/device.h: a requester: what a PCI function is to the IOMMU. Its DMA goes through the domain
+ * it is attached to; what the IOMMU aborts is counted, logged with the device, IOVA, size and
+ * direction, and reported to the caller.
  */
 #ifndef IOMMU_DEVICE_H
 #define IOMMU_DEVICE_H
 #include <pthread.h>
 #include <stdatomic.h>
 #include <sys/uio.h>
+
 #include "base/log.h"
 #include "iommu/domain.h"
 
 struct iommu_group;
-struct iommu_fault { uint64_t iova; size_t len; bool write; enum iommu_fault_reason reason; };
+struct iommu_fault {
+	uint64_t iova;
+	size_t len;
+	bool write;
+	enum iommu_fault_reason reason;
+};
 
 struct iommu_device {
-	const char *name;              /* "0000:01:00.0", not owned */
-	struct iommu_domain *domain;   /* RCU; a reference is held. NULL: every access aborts */
-	atomic_bool blocked;           /* the function may not master the bus (COMMAND.MASTER, D-state): kept by pci/ */
+	const char *name;	     /* "0000:01:00.0", not owned */
+	struct iommu_domain *domain; /* RCU; a reference is held. NULL: every access aborts */
+	/* the function may not master the bus (COMMAND.MASTER, D-state): kept by pci/ */
+	atomic_bool blocked;
 	atomic_ullong faults;
-	pthread_mutex_t lock;          /* guards last; a leaf */
-	struct iommu_fault last;       /* of the last fault, under lock; @iova is the first address that failed, @len that of the whole transaction */
+	pthread_mutex_t lock; /* guards last; a leaf */
+	/*
+	 * of the last fault, under lock; @iova is the first address that failed, @len that of the
+	 * whole transaction
+	 */
+	struct iommu_fault last;
 	struct log_limit limit;
 	struct iommu_group *group;
-	void (*on_fault)(struct iommu_device *dev, const struct iommu_fault *f, void *arg); /* may be NULL */
+	/* may be NULL */
+	void (*on_fault)(struct iommu_device *dev, const struct iommu_fault *f, void *arg);
 	void *on_fault_arg;
 };
 
@@ -35,7 +48,8 @@ void iommu_device_attach(struct iommu_device *dev, struct iommu_domain *d);
 int iommu_dma_read(struct iommu_device *dev, uint64_t iova, void *buf, size_t len);
 int iommu_dma_write(struct iommu_device *dev, uint64_t iova, const void *buf, size_t len);
 /* Within rcu_read_begin/end. Pieces (merged), -EFAULT (counted, logged), -E2BIG. */
-int iommu_dma_sg(struct iommu_device *dev, uint64_t iova, size_t len, bool write, struct iovec *iov, int max);
+int iommu_dma_sg(struct iommu_device *dev, uint64_t iova, size_t len, bool write, struct iovec *iov,
+		 int max);
 /* Report a fault found outside (sg memory that was not there). */
 void iommu_device_fault(struct iommu_device *dev, const struct iommu_fault *f);
 const char *iommu_fault_reason_text(enum iommu_fault_reason r);

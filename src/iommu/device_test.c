@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* iommu/device_test.c: transfers, every way in which one is aborted, what is counted and logged of it; groups. */
+/*
+ * iommu/device_test.c: transfers, every way in which one is aborted, what is counted and logged of
+ * it; groups.
+ */
 #include <errno.h>
 #include <pthread.h>
 #include <setjmp.h>
@@ -10,6 +13,7 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <cmocka.h>
+
 #include "base/guard.h"
 #include "base/rcu.h"
 #include "base/sys.h"
@@ -78,7 +82,8 @@ static void test_copy(void **state)
 
 	/* backwards in memory: pieces are not contiguous */
 	for (unsigned i = 0; i < 4; i++)
-		assert_int_equal(iommu_domain_map(f->d, 0x10000 + i * K4, f->mem + (3 - i) * K4, K4, RW), 0);
+		assert_int_equal(
+			iommu_domain_map(f->d, 0x10000 + i * K4, f->mem + (3 - i) * K4, K4, RW), 0);
 	for (unsigned i = 0; i < sizeof(in); i++)
 		in[i] = (char)(i * 31 + i / 256);
 	assert_int_equal(iommu_dma_write(&f->dev, 0x10000 + 100, in, sizeof(in)), 0);
@@ -116,7 +121,8 @@ static void test_aborts(void **state)
 	assert_int_equal(iommu_domain_map(f->d, 0x30000, f->mem, K4, IOMMU_WRITE), 0);
 	assert_int_equal(iommu_dma_write(&f->dev, 0x10ffe, buf, 4), -EFAULT);
 	expect(f, 1, 0x11000, 4, true, IOMMU_NOT_MAPPED);
-	assert_string_equal(last_line, "uvfio: warn: 0000:01:00.0: DMA fault: write of 4 bytes at IOVA 0x11000: not mapped");
+	assert_string_equal(last_line, "uvfio: warn: 0000:01:00.0: DMA fault: write of 4 bytes at "
+				       "IOVA 0x11000: not mapped");
 	assert_int_equal(iommu_dma_write(&f->dev, 0x20000, buf, 4), -EFAULT);
 	expect(f, 2, 0x20000, 4, true, IOMMU_NO_RIGHT);
 	assert_int_equal(iommu_dma_read(&f->dev, 0x20000, buf, 4), 0);

@@ -2,35 +2,39 @@
 /*
  * iommu/domain.c: the I/O page table.
  *
- * Four levels of 512 entries, 9 bits of IOVA each, as VT-d's second level and AMD's host tables have them (Intel VT-d 4.1, 9.8). An entry is one
- * 64-bit word, so that a reader sees the old or the new and never a mixture:
+ * Four levels of 512 entries, 9 bits of IOVA each, as VT-d's second level and AMD's host tables
+ * have them (Intel VT-d 4.1, 9.8). An entry is one 64-bit word, so that a reader sees the old or
+ * the new and never a mixture:
  *   0                        nothing
- *   memory | rights          a leaf: 4 KiB, 2 MiB or 1 GiB of memory that is contiguous in the program (bits 0 and 1: IOMMU_READ, IOMMU_WRITE)
+ *   memory | rights a leaf: 4 KiB, 2 MiB or 1 GiB of memory that is contiguous in the program (bits
+ *   0 and 1: IOMMU_READ, IOMMU_WRITE)
  *   table | ENTRY_TABLE      the next level
  * Between calls no table but the root is empty, so whatever is in an entry is a mapping.
  *
- * Writers never leave a call half done: what needs memory (tables, splits) comes first and changes nothing that a reader can tell; then entries are
- * written, which cannot fail. What readers may still look at is freed after one rcu_sync.
+ * Writers never leave a call half done: what needs memory (tables, splits) comes first and changes
+ * nothing that a reader can tell; then entries are written, which cannot fail. What readers may
+ * still look at is freed after one rcu_sync.
  */
-#include "iommu/domain.h"
 #include <errno.h>
 #include <pthread.h>
 #include <stdatomic.h>
 #include <stdlib.h>
+
 #include "base/heap.h"
 #include "base/log.h"
 #include "base/pool.h"
 #include "base/rcu.h"
 #include "base/util.h"
+#include "iommu/domain.h"
 
-#define PAGE_SHIFT 12u
-#define LEVEL_BITS 9u
-#define ENTRIES (1u << LEVEL_BITS)
-#define TOP_LEVEL 3u
+#define PAGE_SHIFT   12u
+#define LEVEL_BITS   9u
+#define ENTRIES	     (1u << LEVEL_BITS)
+#define TOP_LEVEL    3u
 #define LARGEST_LEAF 2u /* 1 GiB */
-#define RIGHTS (IOMMU_READ | IOMMU_WRITE)
-#define ENTRY_TABLE 4ull
-#define IOVA_END (1ull << IOMMU_IOVA_BITS)
+#define RIGHTS	     (IOMMU_READ | IOMMU_WRITE)
+#define ENTRY_TABLE  4ull
+#define IOVA_END     (1ull << IOMMU_IOVA_BITS)
 
 struct table {
 	_Atomic uint64_t entry[ENTRIES];
@@ -167,7 +171,8 @@ static inline uint64_t table_base(uint64_t iova, unsigned level)
 }
 
 /*
- * The tables that a mapping of [first, last] needs. -EEXIST: something is mapped there; -ENOMEM. On failure empty tables are left, for prune().
+ * The tables that a mapping of [first, last] needs. -EEXIST: something is mapped there; -ENOMEM. On
+ * failure empty tables are left, for prune().
  */
 static int prepare(struct iommu_domain *d, struct table *t, unsigned level, uint64_t first,
 		   uint64_t last)
@@ -282,7 +287,8 @@ int iommu_domain_map(struct iommu_domain *d, uint64_t iova, void *mem, uint64_t 
 }
 
 /*
- * No leaf crosses @iova any more: one that does is replaced by a table of smaller ones that says the same. -ENOMEM.
+ * No leaf crosses @iova any more: one that does is replaced by a table of smaller ones that says
+ * the same. -ENOMEM.
  */
 static int split_at(struct iommu_domain *d, uint64_t iova)
 {
@@ -424,7 +430,10 @@ void *iommu_domain_translate(const struct iommu_domain *d, uint64_t iova, unsign
 	*why = IOMMU_NOT_MAPPED;
 	if (__builtin_expect(iova >= IOVA_END, 0))
 		return NULL;
-	/* consume: the address in the entry orders what is read behind it; said as acquire, which costs nothing on x86 */
+	/*
+	 * consume: the address in the entry orders what is read behind it; said as acquire, which
+	 * costs nothing on x86
+	 */
 	for (;;) {
 		e = atomic_load_explicit(&t->entry[index_at(iova, level)], memory_order_acquire);
 		if (!is_table(e))

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * iommu/domain_test.c: the page table against a plain model of it (one entry a page), against failures of each allocation, and with readers that walk
- * while it changes. domain.c is included, so that its allocations are ours to fail.
+ * iommu/domain_test.c: the page table against a plain model of it (one entry a page), against
+ * failures of each allocation, and with readers that walk while it changes. domain.c is included,
+ * so that its allocations are ours to fail.
  */
 #include <errno.h>
 #include <pthread.h>
@@ -14,6 +15,7 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <cmocka.h>
+
 #include "base/heap.h"
 #include "base/pool.h"
 #include "base/sys.h"
@@ -65,10 +67,10 @@ static void counted_destroy(struct pool *pool)
 	pool_destroy(pool);
 }
 
-#define heap_alloc failing_alloc
-#define heap_free counted_free
-#define pool_take failing_take
-#define pool_put counted_put
+#define heap_alloc   failing_alloc
+#define heap_free    counted_free
+#define pool_take    failing_take
+#define pool_put     counted_put
 #define pool_destroy counted_destroy
 #include "domain.c"
 #undef heap_alloc
@@ -167,7 +169,8 @@ static void test_leaves_and_rights(void **state)
 	uint64_t contig;
 
 	/* one call: 4K + 2M + 1G + 4K */
-	assert_int_equal(iommu_domain_map(d, G1 - M2 - K4, MEM(0x5000), K4 + M2 + G1 + K4, IOMMU_READ), 0);
+	assert_int_equal(
+		iommu_domain_map(d, G1 - M2 - K4, MEM(0x5000), K4 + M2 + G1 + K4, IOMMU_READ), 0);
 	assert_int_equal(iommu_domain_mapped_bytes(d), 2 * K4 + M2 + G1);
 	assert_ptr_equal(at(d, G1 - M2 - K4, IOMMU_READ, &contig, NULL), MEM(0x5000));
 	assert_int_equal(contig, K4);
@@ -175,7 +178,8 @@ static void test_leaves_and_rights(void **state)
 	assert_int_equal(contig, M2 - 5);
 	assert_ptr_equal(at(d, G1 + 7, IOMMU_READ, &contig, NULL), MEM(0x6007 + M2));
 	assert_int_equal(contig, G1 - 7);
-	assert_ptr_equal(at(d, 2 * G1 + K4 - 1, IOMMU_READ, &contig, NULL), MEM(0x6000 + M2 + G1 + K4 - 1));
+	assert_ptr_equal(at(d, 2 * G1 + K4 - 1, IOMMU_READ, &contig, NULL),
+			 MEM(0x6000 + M2 + G1 + K4 - 1));
 	assert_int_equal(contig, 1);
 	assert_null(at(d, 2 * G1 + K4, IOMMU_READ, NULL, &why));
 	assert_int_equal(why, IOMMU_NOT_MAPPED);
@@ -191,7 +195,8 @@ static void test_leaves_and_rights(void **state)
 	assert_int_equal(iommu_domain_map(d, G1 + M2, MEM(0), M2, RW), -EEXIST);
 	assert_int_equal(iommu_domain_map(d, 2 * G1, MEM(0), M2, RW), -EEXIST);
 	assert_int_equal(iommu_domain_map(d, 0x10000000000ull - 8 * G1, MEM(0), 8 * G1, RW), 0);
-	assert_int_equal(iommu_domain_map(d, 0x10000000000ull - 9 * G1 - K4, MEM(0), 2 * G1, RW), -EEXIST);
+	assert_int_equal(iommu_domain_map(d, 0x10000000000ull - 9 * G1 - K4, MEM(0), 2 * G1, RW),
+			 -EEXIST);
 	assert_int_equal(iommu_domain_mapped_bytes(d), 2 * K4 + M2 + 9 * G1);
 	assert_int_equal(tables(&d->root, TOP_LEVEL), 7);
 	/* a hole in the middle of the 1 GiB leaf */
@@ -226,7 +231,8 @@ static void test_remap(void **state)
 	assert_ptr_equal(at(d, 3 * M2, IOMMU_READ, NULL, NULL), MEM(2 * G1 + K4));
 	assert_int_equal(iommu_domain_remap(d, M2, MEM(1), M2), -EINVAL);
 	assert_int_equal(iommu_domain_remap(d, M2, MEM(0), 0), -EINVAL);
-	assert_int_equal(iommu_domain_remap(d, M2, MEM(8 * G1), M2), 0); /* a whole large leaf stays one */
+	/* a whole large leaf stays one */
+	assert_int_equal(iommu_domain_remap(d, M2, MEM(8 * G1), M2), 0);
 	assert_ptr_equal(at(d, 2 * M2 - 1, IOMMU_WRITE, NULL, NULL), MEM(8 * G1 + M2 - 1));
 	assert_int_equal(iommu_domain_mapped_bytes(d), 2 * M2 + K4);
 	iommu_domain_put(d);
@@ -292,7 +298,7 @@ static void test_no_memory(void **state)
 /* ---- random calls against one entry a page ---- */
 
 #define MODEL_PAGES 4096u /* 16 MiB: 8 large leaves */
-#define MODEL_BASE (G1 - 4 * M2)
+#define MODEL_BASE  (G1 - 4 * M2)
 
 struct model_page {
 	char *mem;
@@ -357,13 +363,15 @@ static void test_random(void **state)
 		}
 		fail_at = rnd() % 4 ? -1 : (long)(rnd() % 3);
 		if (kind < 4) {
-			int rc = iommu_domain_map(d, MODEL_BASE + first * K4, MEM(where), n * K4, prot);
+			int rc = iommu_domain_map(d, MODEL_BASE + first * K4, MEM(where), n * K4,
+						  prot);
 
 			if (rc == -ENOMEM && fail_at == -1)
 				continue;
 			assert_int_equal(rc, free_here ? 0 : -EEXIST);
 			for (unsigned i = 0; !rc && i < n; i++)
-				model[first + i] = (struct model_page){ (char *)MEM(where) + i * K4, prot };
+				model[first + i] =
+					(struct model_page){ (char *)MEM(where) + i * K4, prot };
 			did[0] += !rc;
 		} else if (kind < 7) {
 			uint64_t got = iommu_domain_unmap(d, MODEL_BASE + first * K4, n * K4);
@@ -405,7 +413,10 @@ struct shared {
 	char *mem;
 };
 
-/* In region r the memory is [mem, mem + 4M) or nothing, mapped by 2M leaves or split to pages: what is found is right, and readable until we say that we are done. */
+/*
+ * In region r the memory is [mem, mem + 4M) or nothing, mapped by 2M leaves or split to pages: what
+ * is found is right, and readable until we say that we are done.
+ */
 static void *reader(void *arg)
 {
 	struct shared *s = arg;
@@ -414,7 +425,8 @@ static void *reader(void *arg)
 
 	while (!atomic_load(&s->stop)) {
 		for (int i = 0; i < 64; i++) {
-			uint64_t off = (x = x * 6364136223846793005ull + 1442695040888963407ull) >> 42;
+			uint64_t off =
+				(x = x * 6364136223846793005ull + 1442695040888963407ull) >> 42;
 			unsigned char *p;
 
 			rcu_read_begin();
@@ -450,8 +462,12 @@ static void test_concurrent(void **state)
 	memset(s.mem, 0x55, 2 * M2);
 	for (int i = 0; i < 2; i++)
 		assert_int_equal(pthread_create(&t[i], NULL, reader, &s), 0);
-	/* for a while, and until enough has happened: on a busy machine under a sanitizer the while alone says nothing */
-	for (unsigned rounds = 0; now_ns() < until || rounds <= 10 || atomic_load(&s.hits) <= 100; rounds++) {
+	/*
+	 * for a while, and until enough has happened: on a busy machine under a sanitizer the while
+	 * alone says nothing
+	 */
+	for (unsigned rounds = 0; now_ns() < until || rounds <= 10 || atomic_load(&s.hits) <= 100;
+	     rounds++) {
 		uint64_t off = rnd() % (2 * M2) & ~(K4 - 1), n = K4 * (1 + rnd() % 40);
 
 		if (n > 2 * M2 - off)
@@ -460,7 +476,8 @@ static void test_concurrent(void **state)
 		assert_int_equal(iommu_domain_unmap(s.d, 16 * M2 + off, n), n);
 		poison(&s, off, n, 0xaa); /* nobody looks any more */
 		poison(&s, off, n, 0x55);
-		assert_int_equal(iommu_domain_map(s.d, 16 * M2 + off, s.mem + off, n, IOMMU_READ), 0);
+		assert_int_equal(iommu_domain_map(s.d, 16 * M2 + off, s.mem + off, n, IOMMU_READ),
+				 0);
 		assert_int_equal(iommu_domain_unmap(s.d, 16 * M2, 2 * M2), 2 * M2);
 	}
 	atomic_store(&s.stop, true);
@@ -496,9 +513,9 @@ static void test_million(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_errors),	   cmocka_unit_test(test_leaves_and_rights),
-		cmocka_unit_test(test_remap),	   cmocka_unit_test(test_no_memory),
-		cmocka_unit_test(test_random),	   cmocka_unit_test(test_concurrent),
+		cmocka_unit_test(test_errors),	cmocka_unit_test(test_leaves_and_rights),
+		cmocka_unit_test(test_remap),	cmocka_unit_test(test_no_memory),
+		cmocka_unit_test(test_random),	cmocka_unit_test(test_concurrent),
 		cmocka_unit_test(test_million),
 	};
 

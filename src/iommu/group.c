@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* iommu/group.c: who shares an IOMMU group moves between domains together. */
-#include "iommu/group.h"
 #include <errno.h>
 #include <stdlib.h>
+
 #include "base/heap.h"
+#include "iommu/group.h"
 
 struct iommu_group *iommu_group_new(unsigned id)
 {

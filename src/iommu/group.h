@@ -1,8 +1,13 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* iommu/group.h: an IOMMU group: the functions that the IOMMU cannot tell apart. Attach is by group. Built by machine/ before anything runs; later only a VF comes or goes, when its group is not open. */
+/*
+ * iommu/group.h: an IOMMU group: the functions that the IOMMU cannot tell apart. Attach is by
+ * group. Built by machine/ before anything runs; later only a VF comes or goes, when its group is
+ * not open.
+ */
 #ifndef IOMMU_GROUP_H
 #define IOMMU_GROUP_H
 #include <pthread.h>
+
 #include "iommu/device.h"
 
 struct iommu_group {

@@ -7,11 +7,12 @@
  */
 #include <errno.h>
 #include <setjmp.h>
-#include <stdatomic.h>
 #include <stdarg.h>
+#include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
 #include <cmocka.h>
+
 #include "base/log.h"
 #include "base/sanitize.h"
 #include "machine/internal.h"

@@ -15,12 +15,13 @@
 #include <string.h>
 #include <sys/resource.h>
 #include <sys/syscall.h>
+
 #include "base/sys.h"
 #include "machine/internal.h"
 
 static int lock_range(int fd, short type, bool wait, off_t start, off_t len)
 {
-	struct flock fl = {.l_type = type, .l_whence = SEEK_SET, .l_start = start, .l_len = len};
+	struct flock fl = { .l_type = type, .l_whence = SEEK_SET, .l_start = start, .l_len = len };
 	long rc;
 
 	do
@@ -65,8 +66,9 @@ static int take(struct machine *m, unsigned id, off_t byte)
 }
 
 /*
- * The note in a group's file: '1' while it is open. Who finds it there found the lock free all the same, because the process that had it is gone, or is another program: the descriptors that it left
- * to others may be open still.
+ * The note in a group's file: '1' while it is open. Who finds it there found the lock free all the
+ * same, because the process that had it is gone, or is another program: the descriptors that it
+ * left to others may be open still.
  */
 static void note(int claim, bool open)
 {
@@ -149,9 +151,11 @@ static int unit_take(struct machine *m, struct machine_slot *lead, unsigned grou
 	rc = take(m, lead->d.group, LOCK_UNIT);
 	if (rc == -EBUSY)
 		log_warn("machine",
-			 "group %u: another process has %s%s%s open, and devices that hang together can be used by "
+			 "group %u: another process has %s%s%s open, and devices that hang "
+			 "together can be used by "
 			 "one process at a time: EBUSY",
-			 group, lead->d.addr, lead->layout.total ? " or a virtual function of it" : "",
+			 group, lead->d.addr,
+			 lead->layout.total ? " or a virtual function of it" : "",
 			 is_alone(m, lead) ? "" : " or the other end of its cable (net=peer:)");
 	if (rc < 0)
 		goto fail;
@@ -298,8 +302,8 @@ static bool in_first_user_namespace(void)
 
 static bool may_lock_memory(void)
 {
-	struct __user_cap_header_struct head = {.version = _LINUX_CAPABILITY_VERSION_3};
-	struct __user_cap_data_struct data[_LINUX_CAPABILITY_U32S_3] = {0};
+	struct __user_cap_header_struct head = { .version = _LINUX_CAPABILITY_VERSION_3 };
+	struct __user_cap_data_struct data[_LINUX_CAPABILITY_U32S_3] = { 0 };
 
 	if (sys_call(SYS_capget, (long)&head, (long)data, 0, 0, 0, 0) < 0)
 		return false;

@@ -3,23 +3,23 @@
  * Which process has which device: a device is made when its group is claimed and is gone with it.
  * Machines that share a run directory stand for processes.
  */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-#include <cmocka.h>
-
 #include <errno.h>
 #include <fcntl.h>
 #include <ftw.h>
 #include <limits.h>
 #include <linux/pci_regs.h>
 #include <pthread.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
+#include <cmocka.h>
+
 #include "machine/internal.h"
 
 #define MAX 4
@@ -81,7 +81,7 @@ static struct machine *begin(const char *const *list)
 	assert_int_equal(machine_write_view(m, dir), 0);
 	return m;
 }
-#define BEGIN(...) machine_free(begin((const char *const[]){__VA_ARGS__, NULL}), false)
+#define BEGIN(...) machine_free(begin((const char *const[]){ __VA_ARGS__, NULL }), false)
 
 static struct machine *process(void)
 {
@@ -158,9 +158,11 @@ static void each_its_own(void **state)
 
 static void same_machine(void **state)
 {
-	static const char *const list[] = {"testdev", "edu,addr=07:00.0", "testdev,group=1", "testdev,id=x", NULL};
-	static const char *const addrs[] = {"0000:01:00.0", "0000:07:00.0", "0000:02:00.0", "0000:03:00.0"};
-	static const unsigned groups[] = {1, 2, 1, 3};
+	static const char *const list[] = { "testdev", "edu,addr=07:00.0", "testdev,group=1",
+					    "testdev,id=x", NULL };
+	static const char *const addrs[] = { "0000:01:00.0", "0000:07:00.0", "0000:02:00.0",
+					     "0000:03:00.0" };
+	static const unsigned groups[] = { 1, 2, 1, 3 };
 	struct machine *whole = begin(list), *a = process();
 
 	/* the last one alone is where it is when all are there */
@@ -179,7 +181,8 @@ static void same_machine(void **state)
 	}
 	/* one group, two devices: both are made, both go */
 	give(a, 1);
-	assert_true(!made(a, "0000:01:00.0") && !made(a, "0000:02:00.0") && made(a, "0000:03:00.0"));
+	assert_true(!made(a, "0000:01:00.0") && !made(a, "0000:02:00.0") &&
+		    made(a, "0000:03:00.0"));
 	machine_free(a, false);
 	machine_free(whole, false);
 }
@@ -218,10 +221,13 @@ static uint64_t unique(struct machine *m, unsigned i)
 	return uvfio_unique(machine_device(m, i)->fn);
 }
 
-/* What a device has for itself is the run's: in each of its processes the same, and in no other run. */
+/*
+ * What a device has for itself is the run's: in each of its processes the same, and in no other
+ * run.
+ */
 static void unique_in_the_run(void **state)
 {
-	struct machine *m = begin((const char *const[]){"edu", "edu", NULL}), *again;
+	struct machine *m = begin((const char *const[]){ "edu", "edu", NULL }), *again;
 	uint64_t first = unique(m, 0), second = unique(m, 1);
 
 	assert_int_not_equal(first, second);
@@ -250,10 +256,13 @@ static void unique_in_the_run(void **state)
 
 static void bad_places(void **state)
 {
-	static const char *const bad[] = {"", "x", "0000:01:00.0", "0000:01:00.0 1 1000 e0000000 0 0 0",
-					  "0000:01:00.0 1 1000 e0000000 0 0 0 0",
-					  "01:00.0.0 1 1000 e0000000 380000000000 0 0 0 1",
-					  "0000:01:00.0 1 1000 e0000000 380000000000 999 1 1 1"};
+	static const char *const bad[] = { "",
+					   "x",
+					   "0000:01:00.0",
+					   "0000:01:00.0 1 1000 e0000000 0 0 0",
+					   "0000:01:00.0 1 1000 e0000000 0 0 0 0",
+					   "01:00.0.0 1 1000 e0000000 380000000000 0 0 0 1",
+					   "0000:01:00.0 1 1000 e0000000 380000000000 999 1 1 1" };
 	struct machine *m = machine_new();
 	char *err;
 
@@ -345,7 +354,10 @@ static void families(void **state)
 	machine_free(b, false);
 }
 
-/* A neighbour in the slot is listed, made or not, and a slot is not reset that is not here as a whole. */
+/*
+ * A neighbour in the slot is listed, made or not, and a slot is not reset that is not here as a
+ * whole.
+ */
 static void neighbours(void **state)
 {
 	struct vfio_place at[4];
@@ -422,8 +434,8 @@ int main(void)
 {
 #define RUN(name) cmocka_unit_test_setup_teardown(name, make_dir, drop_dir)
 	const struct CMUnitTest tests[] = {
-		RUN(each_its_own), RUN(same_machine), RUN(cannot_be_made), RUN(bad_places),
-		RUN(cables),	   RUN(chain_of_cables), RUN(families), RUN(neighbours),
+		RUN(each_its_own), RUN(same_machine),	   RUN(cannot_be_made), RUN(bad_places),
+		RUN(cables),	   RUN(chain_of_cables),   RUN(families),	RUN(neighbours),
 		RUN(races),	   RUN(unique_in_the_run),
 	};
 

@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
+
 #include "base/util.h"
 #include "machine/internal.h"
 #include "models/models.h"
@@ -16,24 +17,27 @@ static const char *const type_names[] = {
 };
 
 static const struct uvfio_option common_options[] = {
-	{.name = "addr",
-	 .type = UVFIO_OPT_STRING,
-	 .help = "PCI address, [DOMAIN:]BUS:DEVICE.FUNCTION; default: 01:00.0, 02:00.0, ..."},
-	{.name = "group", .type = UVFIO_OPT_UINT, .help = "IOMMU group; default: 1, 2, ..."},
-	{.name = "driver",
-	 .type = UVFIO_OPT_STRING,
-	 .help = "vfio-pci, or the driver of a host that the model can stand for (igb: nobody opens the device, its "
-		 "virtual functions need no token); default: vfio-pci"},
-	{.name = "sriov_numvfs",
-	 .type = UVFIO_OPT_UINT,
-	 .help = "virtual functions at the start; a program changes it by writing sriov_numvfs in sysfs; default: 0"},
-	{.name = "mmap",
-	 .type = UVFIO_OPT_STRING,
-	 .help = "trap: BARs can be mapped, and every load and store is carried out by the device; off: "
-		 "pread and pwrite only; auto: off for a program that uses KVM, else trap "
-		 "with polled doorbells; default: auto"},
-	{.name = "id", .type = UVFIO_OPT_STRING, .help = "a name for the device"},
-	{0},
+	{ .name = "addr",
+	  .type = UVFIO_OPT_STRING,
+	  .help = "PCI address, [DOMAIN:]BUS:DEVICE.FUNCTION; default: 01:00.0, 02:00.0, ..." },
+	{ .name = "group", .type = UVFIO_OPT_UINT, .help = "IOMMU group; default: 1, 2, ..." },
+	{ .name = "driver",
+	  .type = UVFIO_OPT_STRING,
+	  .help = "vfio-pci, or the driver of a host that the model can stand for (igb: nobody "
+		  "opens the device, its "
+		  "virtual functions need no token); default: vfio-pci" },
+	{ .name = "sriov_numvfs",
+	  .type = UVFIO_OPT_UINT,
+	  .help = "virtual functions at the start; a program changes it by writing sriov_numvfs in "
+		  "sysfs; default: 0" },
+	{ .name = "mmap",
+	  .type = UVFIO_OPT_STRING,
+	  .help = "trap: BARs can be mapped, and every load and store is carried out by the "
+		  "device; off: "
+		  "pread and pwrite only; auto: off for a program that uses KVM, else trap "
+		  "with polled doorbells; default: auto" },
+	{ .name = "id", .type = UVFIO_OPT_STRING, .help = "a name for the device" },
+	{ 0 },
 };
 
 /*

@@ -6,6 +6,7 @@
  */
 #include <errno.h>
 #include <linux/pci_regs.h>
+
 #include "base/util.h"
 #include "machine/internal.h"
 
@@ -48,7 +49,10 @@ static unsigned bar_register(unsigned bar)
 	return bar == PCI_ROM_BAR ? PCI_ROM_ADDRESS : PCI_BASE_ADDRESS_0 + 4 * bar;
 }
 
-/* Of a PF: where the VFs' BARs @bar begin. The VF BARs of the capability are laid out as those of the header. */
+/*
+ * Of a PF: where the VFs' BARs @bar begin. The VF BARs of the capability are laid out as those of
+ * the header.
+ */
 static uint64_t vf_bars_address(pci_function *pf, unsigned bar)
 {
 	unsigned reg = pci_find_ext_cap(pf, PCI_EXT_CAP_ID_SRIOV) + PCI_SRIOV_BAR + 4 * bar;
@@ -129,13 +133,15 @@ static int assign_vf_bar(struct machine_spaces *s, pci_function *pf, unsigned ba
 
 	if (!size)
 		return 0;
-	at = take(wide ? &s->mem64 : &s->mem32, wide ? MEM64_END : MEM32_END,
-		  size * iov->total_vfs, size);
+	at = take(wide ? &s->mem64 : &s->mem32, wide ? MEM64_END : MEM32_END, size * iov->total_vfs,
+		  size);
 	if (!at)
 		return machine_fail(err, -ENOSPC,
-				    "%s: BAR%u of %u virtual functions, %llu bytes each, does not fit into what is left of "
+				    "%s: BAR%u of %u virtual functions, %llu bytes each, does not "
+				    "fit into what is left of "
 				    "%s addresses",
-				    pci_function_name(pf), bar, iov->total_vfs, (unsigned long long)size,
+				    pci_function_name(pf), bar, iov->total_vfs,
+				    (unsigned long long)size,
 				    wide ? "64-bit memory" : "32-bit memory");
 	pci_config_write(pf, reg, 4, (uint32_t)at);
 	if (wide)

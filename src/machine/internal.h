@@ -63,7 +63,7 @@ struct machine_group {
 	struct iommu_group *iommu;
 	struct vfio_group *vfio;
 	unsigned id;
-	int claim; /* the locked descriptor; -1: not claimed */
+	int claim;		 /* the locked descriptor; -1: not claimed */
 	struct machine_slot *pf; /* whose VF is in it, or NULL */
 };
 /*
@@ -74,7 +74,7 @@ struct machine_slot {
 	struct machine *m;
 	struct machine_device d;
 	struct machine_group *group;
-	struct vfio_place place; /* that is reserved in the group */
+	struct vfio_place place;  /* that is reserved in the group */
 	struct machine_spec spec; /* option texts live as long as the slot */
 	bool settled; /* the next three, with address and group, were said and are not found out */
 	uint64_t run; /* the machine's, or of the one in which the device was settled */
@@ -82,46 +82,56 @@ struct machine_slot {
 	struct machine_vf_layout layout;
 	unsigned index; /* in machine.slots; of a VF, which one it is */
 
-	struct machine_slot *pf; /* of a VF */
+	struct machine_slot *pf;   /* of a VF */
 	struct machine_slot **vfs; /* of a PF: [layout.total]; NULL: no such slot so far */
-	unsigned num_vfs;          /* that are enabled; with vfs under tables_lock */
+	unsigned num_vfs;	   /* that are enabled; with vfs under tables_lock */
 
 	/*
-	 * A unit is what one process has or another, but not both: the devices of a group, both ends
-	 * of a cable, and all their VFs. What is said of it stands in the first of them.
+	 * A unit is what one process has or another, but not both: the devices of a group, both
+	 * ends of a cable, and all their VFs. What is said of it stands in the first of them.
 	 */
 	struct machine_slot *lead;
 	unsigned claims; /* groups of the unit that this process has claimed; plug_lock */
-	bool made;       /* by a claim */
-	int claim;       /* the locked descriptor; -1 */
+	bool made;	 /* by a claim */
+	int claim;	 /* the locked descriptor; -1 */
 };
 struct machine {
 	struct vfio_system *sys;
 	struct machine_spaces spaces;
 	struct machine_slot **slots;
 	unsigned num_slots;
-	uint64_t run; /* what makes its devices other than another machine's (uvfio_unique()); 0: none was added yet */
+	/*
+	 * what makes its devices other than another machine's (uvfio_unique()); 0: none was added
+	 * yet
+	 */
+	uint64_t run;
 	struct machine_group **groups;
 	unsigned num_groups;
 	char *claim_dir;
 	char *run_dir; /* with claim_dir */
 	bool mmap_auto_off;
 	/*
-	 * Order: plug_lock > vfio's locks > tables_lock (a leaf). plug_lock: hardware or VFs come or
-	 * go, and what is claimed. tables_lock: where groups and VFs stand, for those who look
+	 * Order: plug_lock > vfio's locks > tables_lock (a leaf). plug_lock: hardware or VFs come
+	 * or go, and what is claimed. tables_lock: where groups and VFs stand, for those who look
 	 * something up.
 	 */
 	pthread_mutex_t plug_lock, tables_lock;
 	struct machine *next_abandoned;
 };
-/* The hardware of @slot, in its group. 0 or -errno with a sentence. And gone again, with its VFs. */
+/*
+ * The hardware of @slot, in its group. 0 or -errno with a sentence. And gone again, with its VFs.
+ */
 int machine_make(struct machine_slot *slot, char **err);
 void machine_unmake(struct machine_slot *slot);
 /* What was made is in its group. -ENOMEM. */
 int machine_plug(struct machine_slot *slot);
 void machine_unplug(struct machine_slot *slot);
-void machine_set_mmap(struct machine_slot *slot, const struct machine_slot *as); /* as the spec of @as has it */
-/* @claim is a locked descriptor of @group's file: did its last owner end without giving it up, and does another process have a descriptor of the group? */
+/* as the spec of @as has it */
+void machine_set_mmap(struct machine_slot *slot, const struct machine_slot *as);
+/*
+ * @claim is a locked descriptor of @group's file: did its last owner end without giving it up, and
+ * does another process have a descriptor of the group?
+ */
 bool machine_is_left_open(int claim, unsigned group);
 /* Give up all claims; @abandon: close only, the lock is the parent's. */
 void machine_claims_drop(struct machine *m, bool abandon);
@@ -130,7 +140,8 @@ int machine_join_group(struct machine *m, struct machine_slot *slot, unsigned id
 void machine_leave_group(struct machine_slot *slot);
 unsigned machine_free_group(struct machine *m); /* the first number that nobody is in */
 void machine_free_slot(struct machine_slot *slot);
-const struct machine_slot *machine_owner(struct machine *m, const char *addr); /* of an address, a VF's PF included; NULL: free */
+/* of an address, a VF's PF included; NULL: free */
+const struct machine_slot *machine_owner(struct machine *m, const char *addr);
 /* F_OFD_SETLK(W), of the whole file: -EBUSY */
 int machine_lock(int fd, short type, bool wait);
 
@@ -178,6 +189,7 @@ void machine_view_group(struct tree *t, unsigned id);
 /* /dev/vfio/N and what sysfs has of it */
 void machine_view_group_node(struct tree *t, unsigned id);
 void machine_view_drop_group_node(struct tree *t, unsigned id);
-void machine_view_links(struct tree *t, const char *root, const char *addr, const char *driver, unsigned group,
+void machine_view_links(struct tree *t, const char *root, const char *addr, const char *driver,
+			unsigned group,
 			void (*fn)(struct tree *t, const char *path, const char *target));
 #endif

@@ -4,7 +4,6 @@
  * addresses, driver, group); what may fail comes before the tables change, so that a device that
  * cannot be added leaves the machine as it was.
  */
-#include "machine/machine.h"
 #include <dlfcn.h>
 #include <errno.h>
 #include <inttypes.h>
@@ -14,7 +13,9 @@
 #include <sys/random.h>
 #include <time.h>
 #include <unistd.h>
+
 #include "machine/internal.h"
+#include "machine/machine.h"
 #include "models/net/net.h"
 #include "vfio_pci/vfio_pci.h"
 
@@ -128,7 +129,7 @@ static int choose_address(struct machine *m, struct machine_slot *slot, char **e
 		return 0;
 	}
 	for (unsigned bus = 1; bus <= UINT8_MAX; bus++) {
-		a = (struct machine_addr){.bus = (uint8_t)bus};
+		a = (struct machine_addr){ .bus = (uint8_t)bus };
 		machine_addr_print(&a, addr);
 		if (!machine_owner(m, addr))
 			return 0;
@@ -321,8 +322,8 @@ static int make_hardware(struct machine_slot *slot, char **err)
 	if (!slot->spec.driver)
 		rc = vfio_pci_bind(slot->d.fn, slot->m->sys->loop, &slot->d.vdev);
 	if (rc)
-		return machine_fail(err, rc, "%s at %s: cannot have a driver: %s",
-				    slot->spec.model, slot->d.addr, strerror(-rc));
+		return machine_fail(err, rc, "%s at %s: cannot have a driver: %s", slot->spec.model,
+				    slot->d.addr, strerror(-rc));
 	if (slot->d.vdev)
 		machine_set_mmap(slot, slot);
 	if (slot->d.vdev && slot->layout.total)
@@ -406,7 +407,7 @@ static int plan(struct machine *m, struct machine_slot *slot, char **err)
 	if (!slot->spec.id)
 		return 0;
 	/* the device is told, too; its place in the spec's list is free */
-	slot->spec.opts[slot->spec.num_opts++] = (struct pci_option){"id", slot->spec.id};
+	slot->spec.opts[slot->spec.num_opts++] = (struct pci_option){ "id", slot->spec.id };
 	slot->d.id = strdup(slot->spec.id);
 	return slot->d.id ? 0 : machine_fail(err, -ENOMEM, "out of memory");
 }
@@ -421,8 +422,8 @@ static int read_settled(struct machine_slot *slot, const char *text, char **err)
 		   &slot->layout.total, &slot->layout.offset, &slot->layout.stride,
 		   &slot->run) != 9 ||
 	    machine_addr_parse(addr, &slot->spec.addr) || slot->layout.total > MACHINE_VFS_MAX)
-		return machine_fail(err, -EINVAL, "%s: '%s' does not say where it is", slot->spec.model,
-				    text);
+		return machine_fail(err, -EINVAL, "%s: '%s' does not say where it is",
+				    slot->spec.model, text);
 	slot->spec.has_addr = true;
 	slot->settled = true;
 	return 0;
@@ -551,8 +552,9 @@ int machine_settle(struct machine *m, char **out)
 {
 	const struct machine_slot *s = m->slots[m->num_slots - 1];
 
-	return asprintf(out, "%s %u %" PRIx64 " %" PRIx64 " %" PRIx64 " %u %u %u %" PRIx64, s->d.addr, s->d.group, s->spaces.io, s->spaces.mem32,
-			s->spaces.mem64, s->layout.total, s->layout.offset, s->layout.stride, s->run) < 0
+	return asprintf(out, "%s %u %" PRIx64 " %" PRIx64 " %" PRIx64 " %u %u %u %" PRIx64,
+			s->d.addr, s->d.group, s->spaces.io, s->spaces.mem32, s->spaces.mem64,
+			s->layout.total, s->layout.offset, s->layout.stride, s->run) < 0
 		       ? -ENOMEM
 		       : 0;
 }

@@ -15,6 +15,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 #include <cmocka.h>
+
 #include "machine/internal.h"
 
 static char dir[] = "/tmp/uvfio-test-XXXXXX";
@@ -49,7 +50,7 @@ static struct machine *machine_with(const char *const *specs)
 	}
 	return m;
 }
-#define MACHINE(...) machine_with((const char *const[]){__VA_ARGS__, NULL})
+#define MACHINE(...) machine_with((const char *const[]){ __VA_ARGS__, NULL })
 
 static void refused(struct machine *m, const char *spec, int want, const char *word)
 {
@@ -72,9 +73,9 @@ static void default_addresses_and_groups(void **state)
 	static const struct {
 		const char *addr;
 		unsigned group;
-	} want[] = {{"0000:01:00.0", 1}, {"0002:00:1f.7", 2}, {"0000:02:00.0", 3},
-		    {"0000:03:00.0", 7}, {"0000:04:00.0", 4}, {"0000:05:00.0", 5},
-		    {"0000:00:02.0", 1}};
+	} want[] = { { "0000:01:00.0", 1 }, { "0002:00:1f.7", 2 }, { "0000:02:00.0", 3 },
+		     { "0000:03:00.0", 7 }, { "0000:04:00.0", 4 }, { "0000:05:00.0", 5 },
+		     { "0000:00:02.0", 1 } };
 
 	assert_int_equal(machine_num_devices(m), 7);
 	for (unsigned i = 0; i < 7; i++) {
@@ -133,7 +134,7 @@ static void buses_run_out(void **state)
 static void firmware_assigns(void **state)
 {
 	struct machine *m = MACHINE("testdev", "testdev");
-	uint64_t start[14] = {0}, end[14] = {0};
+	uint64_t start[14] = { 0 }, end[14] = { 0 };
 	unsigned n = 0;
 
 	for (unsigned i = 0; i < 2; i++) {
@@ -278,7 +279,8 @@ static int check_entry(const char *path, const struct stat *st, int type, struct
 	if (type == FTW_SLN || (type == FTW_SL && access(path, F_OK)))
 		dangling++;
 	/* nothing in sys/ may take a write that would do nothing */
-	if (type == FTW_F && strstr(path, "/sys/") && st->st_mode & 0222 && !machine_acts(path + strlen(dir)))
+	if (type == FTW_F && strstr(path, "/sys/") && st->st_mode & 0222 &&
+	    !machine_acts(path + strlen(dir)))
 		fail_msg("%s can be written", path);
 	return 0;
 }

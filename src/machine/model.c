@@ -8,6 +8,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+
 #include "machine/internal.h"
 #include "machine/nearest.h"
 #include "models/models.h"

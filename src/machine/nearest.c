@@ -2,9 +2,10 @@
 /*
  * machine/nearest.c: edit distance with transpositions (optimal string alignment), on three rows.
  */
-#include "machine/nearest.h"
 #include <limits.h>
 #include <string.h>
+
+#include "machine/nearest.h"
 
 #define WORD_MAX_LEN 63
 

@@ -3,8 +3,8 @@
  * machine/runstate.c: how many VFs the PFs of a run have. Processes of a run come and go, each with
  * a machine of its own or with none (a shell that writes to sysfs), so this is a file of the run
  * directory, and changing it changes the view. Who changes it has a lock, which only who may write
- * sriov_numvfs can have. Who reads it waits for nobody: it looks again when it has the group that it
- * wants, which cannot go from then on.
+ * sriov_numvfs can have. Who reads it waits for nobody: it looks again when it has the group that
+ * it wants, which cannot go from then on.
  *
  * One line for each PF: its address, what the SR-IOV capability says, how many VFs are enabled, and
  * their groups. It is written before VFs are shown and after they are hidden: what a writer that
@@ -22,6 +22,7 @@
 #include <string.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
+
 #include "base/log.h"
 #include "base/sys.h"
 #include "machine/internal.h"
@@ -158,7 +159,7 @@ int machine_state_read(const char *run_dir, struct machine_pf_state **out, unsig
 /* Another file in its place: who reads sees the one or the other. */
 static int state_write(const char *run_dir, const struct machine_pf_state *st, unsigned n)
 {
-	struct tree t = {.root = run_dir};
+	struct tree t = { .root = run_dir };
 	char *text = NULL;
 	size_t len;
 	FILE *f = open_memstream(&text, &len);
@@ -242,7 +243,7 @@ static void show_vf(struct tree *t, const struct machine_pf_state *st, unsigned 
 /* Also what was shown of it only in part. */
 static void hide_vf(struct tree *t, const struct machine_pf_state *st, unsigned i)
 {
-	static const char *const files[] = {"/devices", "/reserved_regions", "/type", ""};
+	static const char *const files[] = { "/devices", "/reserved_regions", "/type", "" };
 	char addr[16], root[16], from[64], to[64];
 	unsigned g = st->groups[i];
 
@@ -297,7 +298,7 @@ static void show_config(const char *run_dir, const struct machine_pf_state *st)
 		patch(cfg + off + PCI_SRIOV_CTRL,
 		      st->num ? ctrl | PCI_SRIOV_CTRL_VFE | PCI_SRIOV_CTRL_MSE : ctrl);
 		patch(cfg + off + PCI_SRIOV_NUM_VF, (uint16_t)st->num);
-		tree_replace(&(struct tree){.root = run_dir}, 0444, name, cfg, sizeof(cfg));
+		tree_replace(&(struct tree){ .root = run_dir }, 0444, name, cfg, sizeof(cfg));
 		break;
 	}
 out:
@@ -345,8 +346,10 @@ int machine_group_lock(const char *run_dir, unsigned id)
 	return rc ? rc : fd;
 }
 
-/* A lock on the claim of each group of @st, so that nobody opens one while it goes. -EBUSY:
- * somebody has. */
+/*
+ * A lock on the claim of each group of @st, so that nobody opens one while it goes. -EBUSY:
+ * somebody has.
+ */
 static int lock_groups(const char *run_dir, const struct machine_pf_state *st, int *fds)
 {
 	char addr[16];
@@ -371,7 +374,7 @@ static int lock_groups(const char *run_dir, const struct machine_pf_state *st, i
 static int disable(const char *run_dir, struct machine_pf_state *all, unsigned n,
 		   struct machine_pf_state *st)
 {
-	struct tree t = {.root = run_dir};
+	struct tree t = { .root = run_dir };
 	int fds[MACHINE_VFS_MAX], rc;
 	unsigned num = st->num;
 
@@ -397,7 +400,7 @@ out:
 static int enable(const char *run_dir, struct machine_pf_state *all, unsigned n,
 		  struct machine_pf_state *st, unsigned num)
 {
-	struct tree t = {.root = run_dir};
+	struct tree t = { .root = run_dir };
 	unsigned id = 1, shown = 0;
 	int rc;
 
@@ -517,7 +520,7 @@ long machine_numvfs_store(const char *run_dir, const char *addr, const char *tex
 
 int machine_state_init(struct machine *m, const char *run_dir)
 {
-	struct tree t = {.root = run_dir};
+	struct tree t = { .root = run_dir };
 	struct machine_slot *slot;
 	const struct uvfio_sriov *iov;
 	int rc = 0;

@@ -4,6 +4,7 @@
  * own options mean is checked by pci/ against the model's table.
  */
 #include <ctype.h>
+#include <dlfcn.h>
 #include <errno.h>
 #include <limits.h>
 #include <stdarg.h>
@@ -11,7 +12,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
-#include <dlfcn.h>
+
 #include "machine/internal.h"
 
 #define GROUP_MAX 65535u
@@ -143,9 +144,8 @@ static int common_option(struct machine_spec *s, const char *name, const char *v
 		else if (!strcmp(value, "auto"))
 			s->mmap = VFIO_PCI_MMAP_AUTO;
 		else
-			return machine_fail(err, -EINVAL,
-					    "%s: mmap=%s: write auto, trap or off", s->model,
-					    value);
+			return machine_fail(err, -EINVAL, "%s: mmap=%s: write auto, trap or off",
+					    s->model, value);
 		return 1;
 	}
 	if (!strcmp(name, "driver")) {

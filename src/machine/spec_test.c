@@ -10,15 +10,16 @@
 #include <sys/resource.h>
 #include <unistd.h>
 #include <cmocka.h>
+
 #include "machine/internal.h"
 #include "machine/nearest.h"
 
 static void addresses(void **state)
 {
-	static const char *const bad[] = {"",	      "1",	   "01:00",    "01:00.",
-					  "01:00.8",  "01:20.0",   "100:00.0", "01:00.00",
-					  "01:00.0 ", " 01:00.0",  "x1:00.0",  "00000:01:00.0",
-					  ":01:00.0", "0:1:0:0.0", "01.00.0"};
+	static const char *const bad[] = { "",	       "1",	    "01:00",	"01:00.",
+					   "01:00.8",  "01:20.0",   "100:00.0", "01:00.00",
+					   "01:00.0 ", " 01:00.0",  "x1:00.0",	"00000:01:00.0",
+					   ":01:00.0", "0:1:0:0.0", "01.00.0" };
 	struct machine_addr a;
 	char text[16];
 
@@ -78,21 +79,21 @@ static void bad_specs(void **state)
 	static const struct {
 		const char *spec, *word; /* which the sentence must have */
 	} bad[] = {
-		{"", "does not begin with a model"},
-		{",x=1", "does not begin with a model"},
-		{"edu,", "option is empty"},
-		{"edu,,x=1", "ok"}, /* a model whose name has a comma: see below */
-		{"edu,x", "is not option=value"},
-		{"edu,=x", "is not option=value"},
-		{"edu,addr=1", "addr=1"},
-		{"edu,addr=", "addr="},
-		{"edu,group=-1", "group=-1"},
-		{"edu,group=1x", "group=1x"},
-		{"edu,group=", "group="},
-		{"edu,group=65536", "65535"},
-		{"edu,group=99999999999999999999", "65535"},
-		{"edu,id=", "id="},
-		{"edu,x=a\nb", "line break"},
+		{ "", "does not begin with a model" },
+		{ ",x=1", "does not begin with a model" },
+		{ "edu,", "option is empty" },
+		{ "edu,,x=1", "ok" }, /* a model whose name has a comma: see below */
+		{ "edu,x", "is not option=value" },
+		{ "edu,=x", "is not option=value" },
+		{ "edu,addr=1", "addr=1" },
+		{ "edu,addr=", "addr=" },
+		{ "edu,group=-1", "group=-1" },
+		{ "edu,group=1x", "group=1x" },
+		{ "edu,group=", "group=" },
+		{ "edu,group=65536", "65535" },
+		{ "edu,group=99999999999999999999", "65535" },
+		{ "edu,id=", "id=" },
+		{ "edu,x=a\nb", "line break" },
 	};
 
 	for (size_t i = 0; i < sizeof(bad) / sizeof(*bad); i++) {
@@ -117,9 +118,10 @@ static void bad_specs(void **state)
 
 static void limits_of_memory(void **state)
 {
-	static const char *const bad[] = {
-		"",	    "x", "-1", "1KB", "K", "0x", "16777216T", "1 K", "99999999999999999999",
-		"Unlimited"};
+	static const char *const bad[] = { "",		"x",   "-1",
+					   "1KB",	"K",   "0x",
+					   "16777216T", "1 K", "99999999999999999999",
+					   "Unlimited" };
 	struct rlimit rl, low;
 	uint64_t v;
 

@@ -12,6 +12,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/syscall.h>
+
 #include "base/sys.h"
 #include "machine/internal.h"
 #include "vfio_pci/vfio_pci.h"
@@ -97,18 +98,20 @@ static int check_places(struct machine_slot *slot, char **err)
 int machine_pf_init(struct machine_slot *slot, char **err)
 {
 	const struct uvfio_sriov *iov = pci_sriov_info(slot->d.fn);
-	struct machine_vf_layout layout = {0};
+	struct machine_vf_layout layout = { 0 };
 	int rc;
 
 	if (iov)
-		layout = (struct machine_vf_layout){iov->total_vfs, iov->first_vf_offset, iov->vf_stride};
+		layout = (struct machine_vf_layout){ iov->total_vfs, iov->first_vf_offset,
+						     iov->vf_stride };
 	if (slot->settled) {
 		/* a model whose file was replaced */
 		if (memcmp(&layout, &slot->layout, sizeof(layout)))
-			return machine_fail(err, -EINVAL,
-					    "%s at %s: its virtual functions are not what they were "
-					    "when the run began",
-					    slot->spec.model, slot->d.addr);
+			return machine_fail(
+				err, -EINVAL,
+				"%s at %s: its virtual functions are not what they were "
+				"when the run began",
+				slot->spec.model, slot->d.addr);
 		return choose_driver(slot, err);
 	}
 	slot->layout = layout;
@@ -331,8 +334,8 @@ static int read_state(struct machine *m, struct machine_pf_state **states, unsig
 		return 0;
 	rc = machine_state_read(m->run_dir, states, n);
 	if (rc)
-		log_err("machine", "%s: cannot tell which virtual functions there are: %s", m->run_dir,
-			strerror(-rc));
+		log_err("machine", "%s: cannot tell which virtual functions there are: %s",
+			m->run_dir, strerror(-rc));
 	return rc;
 }
 
@@ -369,8 +372,10 @@ int machine_sync(struct machine *m)
 
 /* ---- VF tokens ---- */
 
-/* A file that is there whole or not at all: the kernel's vfio-pci has the token for as long as it
- * is bound, whichever process said it. */
+/*
+ * A file that is there whole or not at all: the kernel's vfio-pci has the token for as long as it
+ * is bound, whichever process said it.
+ */
 static int token_path(const struct machine_slot *pf, const char *suffix, char *out, size_t size)
 {
 	int n = pf->m->run_dir ? snprintf(out, size, "%s/claims/token-%s%s", pf->m->run_dir,

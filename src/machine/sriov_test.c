@@ -3,18 +3,16 @@
  * Virtual functions in a machine and in a run: where they are, in which groups; two machines on one
  * run directory stand for two processes.
  */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-#include <cmocka.h>
-
 #include <errno.h>
 #include <fcntl.h>
 #include <ftw.h>
 #include <limits.h>
 #include <linux/pci_regs.h>
 #include <pthread.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -22,6 +20,8 @@
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
+#include <cmocka.h>
+
 #include "machine/internal.h"
 #include "vfio_pci/vfio_pci.h"
 
@@ -137,18 +137,18 @@ static void refused(void **state)
 		const char *first, *spec, *say;
 		int rc;
 	} bad[] = {
-		{NULL, "igb,sriov_numvfs=9", "it has 8 virtual functions", -ERANGE},
-		{NULL, "edu,sriov_numvfs=1", "it has 0 virtual functions", -ERANGE},
-		{NULL, "igb,sriov_numvfs=-1", "not a number", -EINVAL},
-		{NULL, "igb,sriov_numvfs=", "not a number", -EINVAL},
-		{NULL, "edu,driver=igb", "can only have vfio-pci", -EINVAL},
-		{NULL, "igb,driver=e1000", "can have vfio-pci or igb", -EINVAL},
-		{NULL, "igb,driver=igb,group=5", "group", -EINVAL},
-		{NULL, "igb,addr=ff:1f.0", "beyond the last bus", -EINVAL},
-		{"igb", "edu,addr=01:11.4", "for a virtual function", -EBUSY},
-		{"edu,addr=01:11.4", "igb,addr=01:00.0",
-		 "virtual function 6 would be at 0000:01:11.4", -EBUSY},
-		{"igb,addr=01:00.0", "igb,addr=01:00.2", "would be at 0000:01:10.2", -EBUSY},
+		{ NULL, "igb,sriov_numvfs=9", "it has 8 virtual functions", -ERANGE },
+		{ NULL, "edu,sriov_numvfs=1", "it has 0 virtual functions", -ERANGE },
+		{ NULL, "igb,sriov_numvfs=-1", "not a number", -EINVAL },
+		{ NULL, "igb,sriov_numvfs=", "not a number", -EINVAL },
+		{ NULL, "edu,driver=igb", "can only have vfio-pci", -EINVAL },
+		{ NULL, "igb,driver=e1000", "can have vfio-pci or igb", -EINVAL },
+		{ NULL, "igb,driver=igb,group=5", "group", -EINVAL },
+		{ NULL, "igb,addr=ff:1f.0", "beyond the last bus", -EINVAL },
+		{ "igb", "edu,addr=01:11.4", "for a virtual function", -EBUSY },
+		{ "edu,addr=01:11.4", "igb,addr=01:00.0",
+		  "virtual function 6 would be at 0000:01:11.4", -EBUSY },
+		{ "igb,addr=01:00.0", "igb,addr=01:00.2", "would be at 0000:01:10.2", -EBUSY },
 	};
 	struct machine *m;
 	char *err;
@@ -199,30 +199,30 @@ static void numbers(void **state)
 		const char *text;
 		long rc;
 	} t[] = {
-		{"", 0},
-		{"x", -EINVAL},
-		{"-1", -EINVAL},
-		{"1 ", -EINVAL},
-		{" 1", -EINVAL},
-		{"0x", -EINVAL},
-		{"+", -EINVAL},
-		{"++1", -EINVAL},
-		{"08", -EINVAL},
-		{"1\n\n", -EINVAL},
-		{"65536", -EINVAL},
-		{"18446744073709551617", -EINVAL},
-		{"9", -ERANGE},
-		{"65535", -ERANGE},
-		{"0xffff", -ERANGE},
-		{"0", 1},
-		{"010\n", 4},
-		{"8", 1},
-		{"0x8", 3},
-		{"+8", 2},
-		{"7", -EBUSY},
-		{"9", -ERANGE},
-		{"0", 1},
-		{"0X1\n", 4},
+		{ "", 0 },
+		{ "x", -EINVAL },
+		{ "-1", -EINVAL },
+		{ "1 ", -EINVAL },
+		{ " 1", -EINVAL },
+		{ "0x", -EINVAL },
+		{ "+", -EINVAL },
+		{ "++1", -EINVAL },
+		{ "08", -EINVAL },
+		{ "1\n\n", -EINVAL },
+		{ "65536", -EINVAL },
+		{ "18446744073709551617", -EINVAL },
+		{ "9", -ERANGE },
+		{ "65535", -ERANGE },
+		{ "0xffff", -ERANGE },
+		{ "0", 1 },
+		{ "010\n", 4 },
+		{ "8", 1 },
+		{ "0x8", 3 },
+		{ "+8", 2 },
+		{ "7", -EBUSY },
+		{ "9", -ERANGE },
+		{ "0", 1 },
+		{ "0X1\n", 4 },
 	};
 	struct machine *m = machine("igb");
 	char big[200];
@@ -304,8 +304,10 @@ static void killed_writer(void **state)
 		int status;
 
 		if (!pid) {
-			/* the kernel kills it at its n-th write to the file system: a limit of time
-			 * would not be the same each time */
+			/*
+			 * the kernel kills it at its n-th write to the file system: a limit of time
+			 * would not be the same each time
+			 */
 			if (ptrace(PTRACE_TRACEME, 0, 0, 0))
 				_exit(2);
 			raise(SIGSTOP);
@@ -353,12 +355,12 @@ static void killed_writer(void **state)
 
 static void broken_state(void **state)
 {
-	static const char *const texts[] = {"",
-					    "x\n",
-					    PF " 8 128 2\n",
-					    PF " 8 128 2 9\n",
-					    PF " 8 128 2 1\n",
-					    PF " 999 128 2 0\n"};
+	static const char *const texts[] = { "",
+					     "x\n",
+					     PF " 8 128 2\n",
+					     PF " 8 128 2 9\n",
+					     PF " 8 128 2 1\n",
+					     PF " 999 128 2 0\n" };
 	struct machine *m = machine("igb");
 	char path[PATH_MAX];
 	FILE *f;
@@ -470,8 +472,10 @@ static void tokens(void **state)
 	machine_free(b, false);
 }
 
-/* Threads that open what is there, while others change what is there: an open group stays, whatever
- * they do. */
+/*
+ * Threads that open what is there, while others change what is there: an open group stays, whatever
+ * they do.
+ */
 static struct machine *shared;
 static atomic_bool stop;
 static atomic_uint opens, changes;
@@ -489,9 +493,9 @@ static void *opener(void *arg)
 		assert_int_equal(g->n, 1);
 		sched_yield();
 		assert_int_equal(g->n, 1);
-		assert_int_equal(
-			pci_config_read(vfio_pci_function(g->places[0].dev), PCI_SUBSYSTEM_VENDOR_ID, 2),
-			0x8086);
+		assert_int_equal(pci_config_read(vfio_pci_function(g->places[0].dev),
+						 PCI_SUBSYSTEM_VENDOR_ID, 2),
+				 0x8086);
 		vfio_group_release(machine_system(shared), g);
 		atomic_fetch_add(&opens, 1);
 		usleep(200);
@@ -527,8 +531,13 @@ static void stress(void **state)
 	for (uintptr_t i = 0; i < 6; i++)
 		assert_int_equal(pthread_create(&t[i], NULL, i < 4 ? opener : changer, (void *)i),
 				 0);
-	/* three seconds, and on a machine that does not get to one of each in that time until it does */
-	for (int i = 0; i < 600 && (i < 60 ? atomic_load(&opens) < 50 || atomic_load(&changes) < 50 : !atomic_load(&opens) || !atomic_load(&changes)); i++)
+	/*
+	 * three seconds, and on a machine that does not get to one of each in that time until it
+	 * does
+	 */
+	for (int i = 0; i < 600 && (i < 60 ? atomic_load(&opens) < 50 || atomic_load(&changes) < 50
+					   : !atomic_load(&opens) || !atomic_load(&changes));
+	     i++)
 		usleep(50000);
 	atomic_store(&stop, true);
 	for (int i = 0; i < 6; i++)

@@ -1,9 +1,13 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * machine/store.c: attributes of the view that act when a program writes to them: which they are, and those by which a device gets and loses its driver. They need no machine in the process (it may be
- * a shell): what is changed is the view, under the run's lock, and whoever opens a group looks whether it has a node. sriov_numvfs is runstate.c's.
+ * machine/store.c: attributes of the view that act when a program writes to them: which they are,
+ * and those by which a device gets and loses its driver. They need no machine in the process (it
+ * may be a shell): what is changed is the view, under the run's lock, and whoever opens a group
+ * looks whether it has a node. sriov_numvfs is runstate.c's.
  *
- * As on a kernel in which vfio-pci is the only driver for these devices: one can be taken from it and given back. drivers/base/bus.c, driver.c and drivers/pci/pci-driver.c say what the answers are.
+ * As on a kernel in which vfio-pci is the only driver for these devices: one can be taken from it
+ * and given back. drivers/base/bus.c, driver.c and drivers/pci/pci-driver.c say what the answers
+ * are.
  */
 #include <dirent.h>
 #include <errno.h>
@@ -13,6 +17,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/syscall.h>
+
 #include "base/sys.h"
 #include "machine/internal.h"
 #include "machine/tree.h"
@@ -96,7 +101,9 @@ static int write_file(const struct bound *b, const char *name, const char *text,
 	return (int)rc;
 }
 
-/* bus_find_device_by_name() with sysfs_streq(): one line break at the end does not count. -ENODEV. */
+/*
+ * bus_find_device_by_name() with sysfs_streq(): one line break at the end does not count. -ENODEV.
+ */
 static int find(const char *run_dir, const char *text, size_t len, struct bound *b)
 {
 	static const char no_override[] = "(null)\n";
@@ -131,7 +138,8 @@ static bool exists(const struct bound *b, const char *name)
 {
 	char path[PATH_MAX];
 
-	return !path_to(b, name, path) && !sys_call(SYS_faccessat, AT_FDCWD, (long)path, F_OK, 0, 0, 0);
+	return !path_to(b, name, path) &&
+	       !sys_call(SYS_faccessat, AT_FDCWD, (long)path, F_OK, 0, 0, 0);
 }
 
 /* The first line of uevent, which says what the driver is. */
@@ -150,7 +158,7 @@ static int show_driver(const struct bound *b, const char *driver)
 	if (rc < 0)
 		return -ENOMEM;
 	/* its mode is that of the view */
-	tree_replace(&(struct tree){.root = b->run_dir}, 0444,
+	tree_replace(&(struct tree){ .root = b->run_dir }, 0444,
 		     (snprintf(text, sizeof(text), "%s/uevent", b->dir), text), all, (size_t)rc);
 	free(all);
 	return 0;
@@ -184,10 +192,13 @@ static int refuse(const struct bound *b, const char *why)
 	return -EBUSY;
 }
 
-/* device_release_driver() with vfio-pci's remove, which waits until nobody uses the device. The lock of the group is held. */
+/*
+ * device_release_driver() with vfio-pci's remove, which waits until nobody uses the device. The
+ * lock of the group is held.
+ */
 static int unbind(struct bound *b)
 {
-	struct tree t = {.root = b->run_dir};
+	struct tree t = { .root = b->run_dir };
 	char path[PATH_MAX];
 
 	machine_view_drop_group_node(&t, b->group);
@@ -203,7 +214,7 @@ static int unbind(struct bound *b)
 
 static int bind(struct bound *b)
 {
-	struct tree t = {.root = b->run_dir};
+	struct tree t = { .root = b->run_dir };
 	char path[PATH_MAX], target[PATH_MAX];
 
 	snprintf(path, sizeof(path), "%s/driver", b->dir);
@@ -229,11 +240,13 @@ static int unbind_store(const char *run_dir, const char *driver, const char *tex
 	if (strcmp(b.driver, driver))
 		return -ENODEV;
 	if (strcmp(driver, DRIVER))
-		return refuse(&b, "the model stands for its driver (driver=) as long as the run lasts");
+		return refuse(&b,
+			      "the model stands for its driver (driver=) as long as the run lasts");
 	if (exists(&b, "physfn"))
 		return refuse(&b, "a virtual function has vfio-pci as long as it is enabled");
 	if (read_file(&b, "sriov_numvfs", number) > 0 && strcmp(number, "0\n"))
-		return refuse(&b, "its virtual functions are enabled: write 0 to sriov_numvfs first");
+		return refuse(&b,
+			      "its virtual functions are enabled: write 0 to sriov_numvfs first");
 	if (has_company(&b))
 		return refuse(&b, "others are in its group, which has its driver as a whole here");
 	fd = machine_group_lock(run_dir, b.group);
@@ -261,13 +274,15 @@ static int bind_store(const char *run_dir, const char *driver, const char *text,
 	if (rc)
 		return rc;
 	if (!matches(&b, driver)) {
-		log_info(b.addr, "bind to %s: driver_override is \"%s\": ENODEV", driver, b.override);
+		log_info(b.addr, "bind to %s: driver_override is \"%s\": ENODEV", driver,
+			 b.override);
 		return -ENODEV;
 	}
 	if (*b.driver)
 		return -EBUSY;
 	if (strcmp(driver, DRIVER)) {
-		log_warn(b.addr, "bind to %s: only " DRIVER " can have it in this run: ENODEV", driver);
+		log_warn(b.addr, "bind to %s: only " DRIVER " can have it in this run: ENODEV",
+			 driver);
 		return -ENODEV;
 	}
 	return bind(&b);
@@ -283,7 +298,8 @@ static int probe_store(const char *run_dir, const char *text, size_t len)
 		return rc;
 	if (matches(&b, DRIVER))
 		return bind(&b);
-	log_info(b.addr, "drivers_probe: no driver wants it: driver_override is \"%s\"", b.override);
+	log_info(b.addr, "drivers_probe: no driver wants it: driver_override is \"%s\"",
+		 b.override);
 	return 0;
 }
 
@@ -320,11 +336,11 @@ static enum attribute attribute(const char *path, char *name, size_t size)
 		const char *dir, *name;
 		enum attribute a;
 	} all[] = {
-		{"/sys/devices/", "sriov_numvfs", NUMVFS},
-		{"/sys/devices/", "driver_override", OVERRIDE},
-		{"/sys/bus/pci/drivers/", "bind", BIND},
-		{"/sys/bus/pci/drivers/", "unbind", UNBIND},
-		{"/sys/bus/", "drivers_probe", PROBE},
+		{ "/sys/devices/", "sriov_numvfs", NUMVFS },
+		{ "/sys/devices/", "driver_override", OVERRIDE },
+		{ "/sys/bus/pci/drivers/", "bind", BIND },
+		{ "/sys/bus/pci/drivers/", "unbind", UNBIND },
+		{ "/sys/bus/", "drivers_probe", PROBE },
 	};
 	const char *last = strrchr(path, '/'), *dir;
 

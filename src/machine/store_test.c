@@ -1,20 +1,23 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* Attributes by which a device gets and loses its driver: the kernel's answers, and what the view shows after them. */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-#include <cmocka.h>
-
+/*
+ * Attributes by which a device gets and loses its driver: the kernel's answers, and what the view
+ * shows after them.
+ */
 #include <errno.h>
 #include <fcntl.h>
 #include <ftw.h>
 #include <limits.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
+#include <cmocka.h>
+
 #include "machine/internal.h"
 
 #define D1	 "0000:01:00.0"
@@ -55,7 +58,7 @@ static void view_of(const char *const *specs)
 	assert_int_equal(machine_write_view(m, dir), 0);
 	machine_free(m, false);
 }
-#define VIEW(...) view_of((const char *const[]){__VA_ARGS__, NULL})
+#define VIEW(...) view_of((const char *const[]){ __VA_ARGS__, NULL })
 
 static long put(const char *path, const char *text)
 {
@@ -97,13 +100,15 @@ static const char *text_of(const char *name)
 
 static void is_bound(bool want)
 {
-	static const char *const names[] = {DIR1 "/driver", DRIVER "/" D1, "/dev/vfio/1", "/sys/class/vfio/1",
-					    "/sys/dev/char/243:1", "/sys/devices/virtual/vfio/1"};
+	static const char *const names[] = { DIR1 "/driver",	    DRIVER "/" D1,
+					     "/dev/vfio/1",	    "/sys/class/vfio/1",
+					     "/sys/dev/char/243:1", "/sys/devices/virtual/vfio/1" };
 
 	for (size_t i = 0; i < ARRAY_SIZE(names); i++)
 		if (there(names[i]) != want)
 			fail_msg("%s", names[i]);
-	assert_int_equal(!strncmp(text_of(DIR1 "/uevent"), "DRIVER=vfio-pci\nPCI_CLASS=", 26), want);
+	assert_int_equal(!strncmp(text_of(DIR1 "/uevent"), "DRIVER=vfio-pci\nPCI_CLASS=", 26),
+			 want);
 	assert_int_equal(!strncmp(text_of(DIR1 "/uevent"), "PCI_CLASS=", 10), !want);
 }
 
@@ -152,7 +157,10 @@ static void take_away_and_give_back(void **state)
 	answers(OVERRIDE, "vfio-pci", 0);
 	answers(PROBE, D1, 0);
 	is_bound(true);
-	/* a bound one keeps its driver whatever the override becomes; "\0" is DPDK's way to clear it */
+	/*
+	 * a bound one keeps its driver whatever the override becomes; "\0" is DPDK's way to clear
+	 * it
+	 */
 	assert_int_equal(machine_store(dir, OVERRIDE, "", 1), 1);
 	assert_string_equal(text_of(OVERRIDE), "\n");
 	is_bound(true);

@@ -3,7 +3,6 @@
  * machine/tree.c: see tree.h. Straight to the kernel: a program that runs under the shim may write
  * a view, too.
  */
-#include "machine/tree.h"
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
@@ -13,8 +12,10 @@
 #include <string.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
+
 #include "base/log.h"
 #include "base/sys.h"
+#include "machine/tree.h"
 
 static void fail(struct tree *t, const char *path, long rc)
 {
@@ -34,7 +35,10 @@ static int name_of(struct tree *t, const char *path, char full[PATH_MAX])
 	return t->err;
 }
 
-/* @rc says that @full is in no directory: make the directories above its last component. True: try again. */
+/*
+ * @rc says that @full is in no directory: make the directories above its last component. True: try
+ * again.
+ */
 static bool make_way(struct tree *t, char *full, long rc)
 {
 	if (rc != -ENOENT || t->err)
@@ -68,7 +72,8 @@ void tree_dir(struct tree *t, const char *path)
 		fail(t, full, rc);
 }
 
-static void write_file(struct tree *t, unsigned mode, int flags, const char *path, const void *data, size_t len)
+static void write_file(struct tree *t, unsigned mode, int flags, const char *path, const void *data,
+		       size_t len)
 {
 	const char *p = data;
 	char full[PATH_MAX];
@@ -78,7 +83,8 @@ static void write_file(struct tree *t, unsigned mode, int flags, const char *pat
 
 	if (name_of(t, path, full))
 		return;
-	fd = (int)CALL(t, full, SYS_openat, AT_FDCWD, (long)full, O_WRONLY | O_CREAT | O_NOFOLLOW | O_CLOEXEC | flags, 0600, 0, 0);
+	fd = (int)CALL(t, full, SYS_openat, AT_FDCWD, (long)full,
+		       O_WRONLY | O_CREAT | O_NOFOLLOW | O_CLOEXEC | flags, 0600, 0, 0);
 	if (fd < 0) {
 		fail(t, full, fd);
 		return;
@@ -110,14 +116,16 @@ void tree_lock(struct tree *t, const char *path)
 
 	if (name_of(t, path, full))
 		return;
-	fd = (int)CALL(t, full, SYS_openat, AT_FDCWD, (long)full, O_RDWR | O_CREAT | O_NOFOLLOW | O_CLOEXEC, 0600, 0, 0);
+	fd = (int)CALL(t, full, SYS_openat, AT_FDCWD, (long)full,
+		       O_RDWR | O_CREAT | O_NOFOLLOW | O_CLOEXEC, 0600, 0, 0);
 	if (fd < 0) {
 		fail(t, full, fd);
 		return;
 	}
 	rc = sys_call(SYS_fstat, fd, (long)&st, 0, 0, 0, 0);
 	if (!rc && st.st_uid != (uid_t)sys_call(SYS_geteuid, 0, 0, 0, 0, 0, 0))
-		rc = sys_call(SYS_fchown, fd, sys_call(SYS_geteuid, 0, 0, 0, 0, 0, 0), sys_call(SYS_getegid, 0, 0, 0, 0, 0, 0), 0, 0, 0);
+		rc = sys_call(SYS_fchown, fd, sys_call(SYS_geteuid, 0, 0, 0, 0, 0, 0),
+			      sys_call(SYS_getegid, 0, 0, 0, 0, 0, 0), 0, 0, 0);
 	if (!rc)
 		rc = sys_call(SYS_fchmod, fd, 0600, 0, 0, 0, 0);
 	if (rc < 0)

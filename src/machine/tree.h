@@ -28,7 +28,10 @@ void tree_replace(struct tree *t, unsigned mode, const char *path, const void *d
 /* Add text to a file, which need not be there. */
 void tree_append(struct tree *t, unsigned mode, const char *path, const char *fmt, ...)
 	__attribute__((format(printf, 4, 5)));
-/* An empty file of the mode 0600 that is ours, whatever it was: for who opens it to lock. It is never taken away. */
+/*
+ * An empty file of the mode 0600 that is ours, whatever it was: for who opens it to lock. It is
+ * never taken away.
+ */
 void tree_lock(struct tree *t, const char *path);
 void tree_link(struct tree *t, const char *path, const char *target);
 /* Take away a file or link, or an empty directory; what is not there is no error. */

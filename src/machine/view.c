@@ -5,11 +5,11 @@
  *
  * It shows what Linux shows (Documentation/ABI/testing/sysfs-bus-pci, sysfs-kernel-iommu_groups;
  * checked against a Linux 6.18), with two rules of its own. A file that acts when it is written
- * (remove, reset, new_id) is there, as clients look for it, but with no right to write: a plain file
- * would take the text and do nothing. Those for which somebody acts are in store.c. And what uvfio
- * cannot serve is absent as on a kernel that lacks it: resourceN and rom (a mapping of a plain file
- * is no device), vfio-dev/ and /dev/iommu (no cdev interface). The files are a picture of the moment;
- * what changes is config space, which a client reads by VFIO.
+ * (remove, reset, new_id) is there, as clients look for it, but with no right to write: a plain
+ * file would take the text and do nothing. Those for which somebody acts are in store.c. And what
+ * uvfio cannot serve is absent as on a kernel that lacks it: resourceN and rom (a mapping of a
+ * plain file is no device), vfio-dev/ and /dev/iommu (no cdev interface). The files are a picture
+ * of the moment; what changes is config space, which a client reads by VFIO.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -19,6 +19,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
+
 #include "base/sys.h"
 #include "base/util.h"
 #include "iommu/domain.h"
@@ -28,13 +29,16 @@
 #define RO 0444u
 #define RW 0644u
 /* write-only in Linux, and nobody acts on it */
-#define WO	   0000u
-/* the same, and the shim acts; its descriptor is one that can read and write, as far as the mode goes */
-#define ACTS	   0600u
-#define IOMMU_NAME "uvfio-iommu"
-#define TEXT(number) TEXT_OF(number)
+#define WO 0000u
+/*
+ * the same, and the shim acts; its descriptor is one that can read and write, as far as the mode
+ * goes
+ */
+#define ACTS		0600u
+#define IOMMU_NAME	"uvfio-iommu"
+#define TEXT(number)	TEXT_OF(number)
 #define TEXT_OF(number) #number
-#define GROUP_MAJOR TEXT(MACHINE_GROUP_MAJOR)
+#define GROUP_MAJOR	TEXT(MACHINE_GROUP_MAJOR)
 
 /*
  * Linux's include/linux/ioport.h: the flags in a `resource` line; the low bits are those of the BAR
@@ -84,7 +88,7 @@ static void read_line(const char *path, char *buf, size_t size, const char *othe
  */
 static void list_to_mask(const char *list, unsigned last, char *out, size_t size)
 {
-	unsigned char nibbles[1024] = {0};
+	unsigned char nibbles[1024] = { 0 };
 	unsigned digits = last / 4 + 1, from, to;
 	size_t n = 0;
 	char *end;
@@ -126,11 +130,11 @@ struct dev_view {
 	pci_function *fn;
 	const struct machine_device *d;
 	const struct uvfio_sriov *iov; /* of a PF */
-	pci_function *pf;              /* of a VF */
-	char dir[64]; /* sys/devices/pci0000:01/0000:01:00.0 */
+	pci_function *pf;	       /* of a VF */
+	char dir[64];		       /* sys/devices/pci0000:01/0000:01:00.0 */
 };
 
-#define FILE_PATH(v, name) path_of((char[PATH_MAX]){0}, v, name)
+#define FILE_PATH(v, name) path_of((char[PATH_MAX]){ 0 }, v, name)
 static const char *path_of(char *buf, const struct dev_view *v, const char *name)
 {
 	snprintf(buf, PATH_MAX, "%s/%s", v->dir, name);
@@ -167,7 +171,8 @@ static void write_resource(struct dev_view *v)
 		if (i >= MACHINE_VF_BARS && v->iov && v->iov->bars[i - MACHINE_VF_BARS].size) {
 			/* what all VFs take */
 			start = machine_bar_address(v->fn, i);
-			end = start + v->iov->bars[i - MACHINE_VF_BARS].size * v->iov->total_vfs - 1;
+			end = start + v->iov->bars[i - MACHINE_VF_BARS].size * v->iov->total_vfs -
+			      1;
 			flags = memory_flags(v->iov->bars[i - MACHINE_VF_BARS].flags);
 		} else if (b && b->size && v->pf) {
 			start = machine_bar_address(v->fn, i);
@@ -200,9 +205,9 @@ static void write_resource(struct dev_view *v)
 /* "5.0 GT/s PCIe" of a Link Speeds field (PCIe 6.0, 7.5.3.18) */
 static const char *speed_text(unsigned speed)
 {
-	static const char *const text[] = {"Unknown",	    "2.5 GT/s PCIe",  "5.0 GT/s PCIe",
-					   "8.0 GT/s PCIe", "16.0 GT/s PCIe", "32.0 GT/s PCIe",
-					   "64.0 GT/s PCIe"};
+	static const char *const text[] = { "Unknown",	     "2.5 GT/s PCIe",  "5.0 GT/s PCIe",
+					    "8.0 GT/s PCIe", "16.0 GT/s PCIe", "32.0 GT/s PCIe",
+					    "64.0 GT/s PCIe" };
 
 	return speed < ARRAY_SIZE(text) ? text[speed] : text[0];
 }
@@ -348,7 +353,7 @@ static void write_sriov(struct dev_view *v)
 /* The attributes, and the links that do not depend on the group. */
 static void write_attributes(struct dev_view *v, const struct host *h)
 {
-	static const char *const power_states[] = {"D0", "D1", "D2", "D3hot"};
+	static const char *const power_states[] = { "D0", "D1", "D2", "D3hot" };
 	char target[PATH_MAX];
 
 	write_ids(v);
@@ -363,7 +368,8 @@ static void write_attributes(struct dev_view *v, const struct host *h)
 	ATTR(v, "numa_node", "-1\n");
 	ATTR(v, "local_cpus", "%s\n", h->cpumask);
 	ATTR(v, "local_cpulist", "%s\n", h->cpulist);
-	tree_text(v->t, RW, FILE_PATH(v, "driver_override"), "%s\n", v->d->vdev ? "vfio-pci" : "(null)");
+	tree_text(v->t, RW, FILE_PATH(v, "driver_override"), "%s\n",
+		  v->d->vdev ? "vfio-pci" : "(null)");
 	ATTR(v, "power_state", "%s\n", power_states[pci_power_state(v->fn) & 3]);
 	ATTR(v, "msi_bus", "1\n");
 	ATTR(v, "dma_mask_bits", "32\n");
@@ -391,8 +397,12 @@ static void write_attributes(struct dev_view *v, const struct host *h)
 	}
 }
 
-/* Each link of the view that says that @addr, whose directory is below devices/@root, is there: for @fn to make or to take away. */
-void machine_view_links(struct tree *t, const char *root, const char *addr, const char *driver, unsigned group,
+/*
+ * Each link of the view that says that @addr, whose directory is below devices/@root, is there: for
+ * @fn to make or to take away.
+ */
+void machine_view_links(struct tree *t, const char *root, const char *addr, const char *driver,
+			unsigned group,
 			void (*fn)(struct tree *t, const char *path, const char *target))
 {
 	char path[PATH_MAX], target[PATH_MAX];
@@ -415,7 +425,7 @@ void machine_view_links(struct tree *t, const char *root, const char *addr, cons
 
 static void write_device(struct tree *t, const struct host *h, struct machine_device *d)
 {
-	struct dev_view v = {.t = t, .fn = d->fn, .d = d, .iov = pci_sriov_info(d->fn)};
+	struct dev_view v = { .t = t, .fn = d->fn, .d = d, .iov = pci_sriov_info(d->fn) };
 	char root[16];
 
 	snprintf(root, sizeof(root), "pci%.7s", d->addr);
@@ -425,8 +435,9 @@ static void write_device(struct tree *t, const struct host *h, struct machine_de
 }
 
 /*
- * The directories of all VFs that the PF can have, aside: a process that enables VFs may be a shell, which has no devices to look at, and has only to move them to their
- * place. They are written as they look when they are enabled.
+ * The directories of all VFs that the PF can have, aside: a process that enables VFs may be a
+ * shell, which has no devices to look at, and has only to move them to their place. They are
+ * written as they look when they are enabled.
  */
 static int write_vfs(struct tree *t, const struct host *h, struct machine_slot *slot)
 {
@@ -445,7 +456,7 @@ static int write_vfs(struct tree *t, const struct host *h, struct machine_slot *
 	pci_sriov_set(slot->d.fn, total);
 	for (unsigned i = 0; i < total; i++) {
 		struct machine_device *d = &slot->vfs[i]->d;
-		struct dev_view v = {.t = t, .fn = d->fn, .d = d, .pf = slot->d.fn};
+		struct dev_view v = { .t = t, .fn = d->fn, .d = d, .pf = slot->d.fn };
 
 		snprintf(v.dir, sizeof(v.dir), MACHINE_VFS_ASIDE "/%s", d->addr);
 		write_attributes(&v, h);
@@ -461,7 +472,11 @@ static void write_driver(struct tree *t, const char *name)
 	static const struct {
 		const char *name;
 		unsigned mode;
-	} files[] = {{"bind", ACTS}, {"unbind", ACTS}, {"new_id", WO}, {"remove_id", WO}, {"uevent", WO}};
+	} files[] = { { "bind", ACTS },
+		      { "unbind", ACTS },
+		      { "new_id", WO },
+		      { "remove_id", WO },
+		      { "uevent", WO } };
 	char path[PATH_MAX];
 
 	for (unsigned i = 0; i < ARRAY_SIZE(files); i++) {
@@ -520,9 +535,12 @@ void machine_view_group(struct tree *t, unsigned id)
 	tree_lock(t, path);
 }
 
-/* A character device that no bus has: its directory in devices/virtual/@class, and where it is found. @mode: what udev is told, or "". */
-static void write_chardev(struct tree *t, const char *class, const char *name, unsigned major, unsigned minor,
-			  const char *mode)
+/*
+ * A character device that no bus has: its directory in devices/virtual/@class, and where it is
+ * found. @mode: what udev is told, or "".
+ */
+static void write_chardev(struct tree *t, const char *class, const char *name, unsigned major,
+			  unsigned minor, const char *mode)
 {
 	char path[PATH_MAX], target[PATH_MAX];
 
@@ -552,9 +570,13 @@ void machine_view_group_node(struct tree *t, unsigned id)
 
 void machine_view_drop_group_node(struct tree *t, unsigned id)
 {
-	static const char *const names[] = {"dev/vfio/%u", "sys/class/vfio/%u", "sys/dev/char/" GROUP_MAJOR ":%u",
-					    "sys/devices/virtual/vfio/%u/subsystem", "sys/devices/virtual/vfio/%u/uevent",
-					    "sys/devices/virtual/vfio/%u/dev", "sys/devices/virtual/vfio/%u"};
+	static const char *const names[] = { "dev/vfio/%u",
+					     "sys/class/vfio/%u",
+					     "sys/dev/char/" GROUP_MAJOR ":%u",
+					     "sys/devices/virtual/vfio/%u/subsystem",
+					     "sys/devices/virtual/vfio/%u/uevent",
+					     "sys/devices/virtual/vfio/%u/dev",
+					     "sys/devices/virtual/vfio/%u" };
 	char path[PATH_MAX];
 
 	for (size_t i = 0; i < ARRAY_SIZE(names); i++) {
@@ -591,18 +613,18 @@ static void write_modules(struct tree *t, unsigned dma_entry_limit)
 {
 	/* the defaults of Linux 6.1, as `modinfo` and drivers/vfio tell */
 	static const struct parameter parameters[] = {
-		{"vfio", "enable_unsafe_noiommu_mode", "N"},
-		{"vfio_iommu_type1", "allow_unsafe_interrupts", "N"},
-		{"vfio_iommu_type1", "disable_hugepages", "N"},
-		{"vfio_pci", "disable_denylist", "N"},
-		{"vfio_pci", "disable_idle_d3", "N"},
-		{"vfio_pci", "disable_vga", "N"},
-		{"vfio_pci", "enable_sriov", "Y"}, /* but this, or there would be no SR-IOV */
-		{"vfio_pci", "ids", ""},
-		{"vfio_pci", "nointxmask", "N"},
+		{ "vfio", "enable_unsafe_noiommu_mode", "N" },
+		{ "vfio_iommu_type1", "allow_unsafe_interrupts", "N" },
+		{ "vfio_iommu_type1", "disable_hugepages", "N" },
+		{ "vfio_pci", "disable_denylist", "N" },
+		{ "vfio_pci", "disable_idle_d3", "N" },
+		{ "vfio_pci", "disable_vga", "N" },
+		{ "vfio_pci", "enable_sriov", "Y" }, /* but this, or there would be no SR-IOV */
+		{ "vfio_pci", "ids", "" },
+		{ "vfio_pci", "nointxmask", "N" },
 	};
-	static const char *const modules[] = {"vfio", "vfio_iommu_type1", "vfio_pci",
-					      "vfio_pci_core"};
+	static const char *const modules[] = { "vfio", "vfio_iommu_type1", "vfio_pci",
+					       "vfio_pci_core" };
 	char path[PATH_MAX];
 
 	for (unsigned i = 0; i < ARRAY_SIZE(modules); i++) {
@@ -630,7 +652,7 @@ static void write_modules(struct tree *t, unsigned dma_entry_limit)
 
 int machine_write_view(struct machine *m, const char *dir)
 {
-	struct tree t = {.root = dir};
+	struct tree t = { .root = dir };
 	struct host h;
 
 	read_host(&h);

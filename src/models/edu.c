@@ -12,6 +12,7 @@
 #include <errno.h>
 #include <inttypes.h>
 #include <stdlib.h>
+
 #include "models/edu.h"
 
 #define BAR_SIZE (1u << 20)
@@ -28,14 +29,14 @@
 #define REG_DMA_COUNT  0x90
 #define REG_DMA_CMD    0x98
 
-#define ID		  0x010000edu
-#define STATUS_COMPUTING  0x01u
-#define STATUS_IRQ	  0x80u
-#define IRQ_FACTORIAL	  0x001u
-#define IRQ_DMA		  0x100u
-#define DMA_RUN		  0x1u
-#define DMA_TO_RAM	  0x2u
-#define DMA_IRQ		  0x4u
+#define ID		 0x010000edu
+#define STATUS_COMPUTING 0x01u
+#define STATUS_IRQ	 0x80u
+#define IRQ_FACTORIAL	 0x001u
+#define IRQ_DMA		 0x100u
+#define DMA_RUN		 0x1u
+#define DMA_TO_RAM	 0x2u
+#define DMA_IRQ		 0x4u
 
 /* The device's buffer, at the address that the DMA registers know it by. No BAR shows it. */
 #define BUF_ADDR 0x40000u

@@ -7,13 +7,14 @@
 #include <errno.h>
 #include <inttypes.h>
 #include <stdlib.h>
+
 #include "pci/function_internal.h"
 
-#define BAR_MAX_32  (1ull << 31)
-#define BAR_MAX_64  (1ull << 40) /* linux/vfio.h clients: a region's offsets are 40 bits wide */
-#define BAR_MAX_IO  256ull	 /* PCI 3.0, 6.2.5.1 */
-#define ROM_MIN	    2048ull	 /* PCI 3.0, 6.2.5.2 */
-#define ROM_MAX	    (16ull << 20)
+#define BAR_MAX_32 (1ull << 31)
+#define BAR_MAX_64 (1ull << 40) /* linux/vfio.h clients: a region's offsets are 40 bits wide */
+#define BAR_MAX_IO 256ull	/* PCI 3.0, 6.2.5.1 */
+#define ROM_MIN	   2048ull	/* PCI 3.0, 6.2.5.2 */
+#define ROM_MAX	   (16ull << 20)
 
 static bool is_upper_half(const pci_function *fn, unsigned bar)
 {
@@ -31,7 +32,8 @@ int uvfio_add_bar(struct uvfio_dev *dev, unsigned bar, uint64_t size, unsigned f
 	    (io && flags != UVFIO_BAR_IO))
 		return -EINVAL;
 	if (dev->pf)
-		return uvfio_error(dev, "the BARs of a VF are said with its PF (struct uvfio_sriov)");
+		return uvfio_error(dev,
+				   "the BARs of a VF are said with its PF (struct uvfio_sriov)");
 	if (bar >= PCI_BARS || (wide && bar + 1 >= PCI_BARS))
 		return uvfio_error(dev, "BAR%u: there are %u, and a 64-bit one takes two", bar,
 				   PCI_BARS);
@@ -53,7 +55,7 @@ int uvfio_add_bar(struct uvfio_dev *dev, unsigned bar, uint64_t size, unsigned f
 	at = PCI_BASE_ADDRESS_0 + 4 * bar;
 	put32(dev->cfg + at, type);
 	/* size >= 16, or >= 4 for I/O: the type bits stay out */
-	put32(dev->wmask + at, (uint32_t)~(size - 1));
+	put32(dev->wmask + at, (uint32_t) ~(size - 1));
 	if (wide)
 		put32(dev->wmask + at + 4, (uint32_t)(~(size - 1) >> 32));
 	return 0;
@@ -78,7 +80,7 @@ int uvfio_add_rom(struct uvfio_dev *dev, uint64_t size, const void *image, size_
 		dev->rom_len = len;
 	}
 	dev->bars[PCI_ROM_BAR].size = size;
-	put32(dev->wmask + PCI_ROM_ADDRESS, (uint32_t)~(size - 1) | PCI_ROM_ADDRESS_ENABLE);
+	put32(dev->wmask + PCI_ROM_ADDRESS, (uint32_t) ~(size - 1) | PCI_ROM_ADDRESS_ENABLE);
 	return 0;
 }
 

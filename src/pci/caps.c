@@ -5,6 +5,7 @@
  * it (msi.c, express.c, aer.c, power.c, vpd.c).
  */
 #include <errno.h>
+
 #include "pci/function_internal.h"
 
 #define FIRST_CAP     PCI_STD_HEADER_SIZEOF

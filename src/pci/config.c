@@ -5,6 +5,7 @@
  * and done after it, because most of them call the model or wait.
  */
 #include <errno.h>
+
 #include "pci/function_internal.h"
 
 /*
@@ -48,8 +49,9 @@ int uvfio_set_ids(struct uvfio_dev *dev, const struct uvfio_ids *ids)
 		put16(dev->cfg + PCI_DEVICE_ID, ids->device);
 	} else if (ids->vendor != get16(dev->pf->cfg + PCI_VENDOR_ID) ||
 		   ids->device != dev->pf->iov->is.vf_device_id) {
-		return uvfio_error(dev, "a VF has its PF's vendor, and the device ID that the SR-IOV "
-					"capability tells");
+		return uvfio_error(dev,
+				   "a VF has its PF's vendor, and the device ID that the SR-IOV "
+				   "capability tells");
 	}
 	put32(dev->cfg + PCI_CLASS_REVISION, ids->class_code << 8 | ids->revision);
 	put16(dev->cfg + PCI_SUBSYSTEM_VENDOR_ID, ids->subsystem_vendor);
@@ -332,7 +334,9 @@ void pci_save_state(pci_function *fn, void *buf)
  */
 void pci_restore_state(pci_function *fn, const void *buf)
 {
-	const struct { unsigned off, len; } ranges[] = {
+	const struct {
+		unsigned off, len;
+	} ranges[] = {
 		{ 0, PCI_STD_HEADER_SIZEOF },
 		{ fn->exp, fn->exp ? PCI_EXP_LNKSTA2 : 0 },
 		{ fn->aer, fn->aer ? PCI_ERR_HEADER_LOG : 0 },
@@ -369,8 +373,8 @@ void pci_restore_state(pci_function *fn, const void *buf)
 uint32_t uvfio_config_get(const struct uvfio_dev *dev, unsigned offset, unsigned size)
 {
 	/*
-	 * const for the model: a look at config space changes nothing that it could see. A VF that is
-	 * not enabled still knows its own registers.
+	 * const for the model: a look at config space changes nothing that it could see. A VF that
+	 * is not enabled still knows its own registers.
 	 */
 	return read_own((pci_function *)dev, offset, size);
 }

@@ -310,8 +310,8 @@ static void test_write_masks(void **state)
 	assert_int_equal(writable_bits(fn, cap[1] + PCI_MSI_DATA_64), 0xffff);
 	assert_int_equal(writable_bits(fn, cap[1] + PCI_MSI_MASK_64), 0xff);
 	assert_int_equal(writable_bits(fn, cap[1] + PCI_MSI_PENDING_64), 0);
-	assert_int_equal(writable_bits(fn, cap[1]),
-			 (PCI_MSI_FLAGS_ENABLE | PCI_MSI_FLAGS_QSIZE) << 16);
+	assert_int_equal(writable_bits(fn, cap[1]), (PCI_MSI_FLAGS_ENABLE | PCI_MSI_FLAGS_QSIZE)
+							    << 16);
 	assert_int_equal(writable_bits(fn, cap[3]),
 			 (uint32_t)(PCI_MSIX_FLAGS_ENABLE | PCI_MSIX_FLAGS_MASKALL) << 16);
 	assert_int_equal(writable_bits(fn, cap[3] + PCI_MSIX_TABLE), 0);
@@ -728,17 +728,28 @@ static void test_config_set(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_header),	       cmocka_unit_test(test_access_sizes),
-		cmocka_unit_test(test_config_written), cmocka_unit_test(test_status),
-		cmocka_unit_test(test_bar_registers),  cmocka_unit_test(test_bad_bars),
-		cmocka_unit_test(test_bad_caps),       cmocka_unit_test(test_chain),
-		cmocka_unit_test(test_ext_needs_pcie), cmocka_unit_test(test_write_masks),
-		cmocka_unit_test(test_device_control), cmocka_unit_test(test_flr),
-		cmocka_unit_test(test_no_flr),	       cmocka_unit_test(test_power),
-		cmocka_unit_test(test_decoding),       cmocka_unit_test(test_bad_access),
-		cmocka_unit_test(test_rom),	       cmocka_unit_test(test_vpd),
-		cmocka_unit_test(test_vpd_read_only),  cmocka_unit_test(test_errors),
-		cmocka_unit_test(test_save_restore),   cmocka_unit_test(test_config_set),
+		cmocka_unit_test(test_header),
+		cmocka_unit_test(test_access_sizes),
+		cmocka_unit_test(test_config_written),
+		cmocka_unit_test(test_status),
+		cmocka_unit_test(test_bar_registers),
+		cmocka_unit_test(test_bad_bars),
+		cmocka_unit_test(test_bad_caps),
+		cmocka_unit_test(test_chain),
+		cmocka_unit_test(test_ext_needs_pcie),
+		cmocka_unit_test(test_write_masks),
+		cmocka_unit_test(test_device_control),
+		cmocka_unit_test(test_flr),
+		cmocka_unit_test(test_no_flr),
+		cmocka_unit_test(test_power),
+		cmocka_unit_test(test_decoding),
+		cmocka_unit_test(test_bad_access),
+		cmocka_unit_test(test_rom),
+		cmocka_unit_test(test_vpd),
+		cmocka_unit_test(test_vpd_read_only),
+		cmocka_unit_test(test_errors),
+		cmocka_unit_test(test_save_restore),
+		cmocka_unit_test(test_config_set),
 	};
 
 	log_set(2, LOG_WARN);

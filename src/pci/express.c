@@ -5,6 +5,7 @@
  * FLR bits read zero and act when a one is written (config.c).
  */
 #include <errno.h>
+
 #include "pci/function_internal.h"
 
 /* PCIe 6.0, 7.5.3: version 2, with the fields that an endpoint leaves reserved */

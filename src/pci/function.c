@@ -7,6 +7,7 @@
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
+
 #include "pci/function_internal.h"
 
 void pci_model_enter(pci_function *fn)
@@ -229,7 +230,8 @@ const char *uvfio_dev_name(const struct uvfio_dev *dev)
 
 uint64_t uvfio_unique(const struct uvfio_dev *dev)
 {
-	uint64_t h = 14695981039346656037ull; /* FNV-1a of the name, then the finalizer of SplitMix64 */
+	/* FNV-1a of the name, then the finalizer of SplitMix64 */
+	uint64_t h = 14695981039346656037ull;
 
 	for (const char *p = dev->name; *p; p++)
 		h = (h ^ (uint8_t)*p) * 1099511628211ull;

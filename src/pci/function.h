@@ -17,17 +17,18 @@
 #include <stdatomic.h>
 #include <stdbool.h>
 #include <stdint.h>
+
+#include "uvfio/model.h"
 #include "base/loop.h"
 #include "iommu/device.h"
-#include "uvfio/model.h"
 
-#define PCI_CFG_SIZE     256u
+#define PCI_CFG_SIZE	 256u
 #define PCI_CFG_EXP_SIZE 4096u
-#define PCI_BARS         6u
-#define PCI_ROM_BAR      6u
+#define PCI_BARS	 6u
+#define PCI_ROM_BAR	 6u
 
 struct pci_bar {
-	uint64_t size;  /* 0: absent (also the upper half of a 64-bit BAR) */
+	uint64_t size;	/* 0: absent (also the upper half of a 64-bit BAR) */
 	unsigned flags; /* UVFIO_BAR_* */
 };
 
@@ -65,8 +66,9 @@ int pci_function_new(const struct uvfio_model *model, const char *name, uint64_t
 		     struct loop *loop, const struct pci_option *opts, unsigned num_opts, char *err,
 		     size_t err_size, pci_function **out);
 /*
- * VF @index of @pf (uvfio_add_sriov), with what the model said of it. It answers when the PF's VF Enable and NumVFs say so. Its name is the
- * caller's choice; pci_vf_address() has its place. To be freed before the PF. @pf's locks are not held. Errors as pci_function_new(); -EEXIST.
+ * VF @index of @pf (uvfio_add_sriov), with what the model said of it. It answers when the PF's VF
+ * Enable and NumVFs say so. Its name is the caller's choice; pci_vf_address() has its place. To be
+ * freed before the PF. @pf's locks are not held. Errors as pci_function_new(); -EEXIST.
  */
 int pci_vf_new(pci_function *pf, unsigned index, const char *name, char *err, size_t err_size,
 	       pci_function **out);
@@ -83,8 +85,8 @@ struct iommu_device *pci_function_iommu(pci_function *fn);
  */
 uint32_t pci_config_read(pci_function *fn, unsigned off, unsigned size);
 void pci_config_write(pci_function *fn, unsigned off, unsigned size, uint32_t value);
-unsigned pci_config_size(const pci_function *fn); /* 4096 with a PCIe capability, else 256 */
-unsigned pci_find_cap(pci_function *fn, uint8_t id);      /* 0: none */
+unsigned pci_config_size(const pci_function *fn);    /* 4096 with a PCIe capability, else 256 */
+unsigned pci_find_cap(pci_function *fn, uint8_t id); /* 0: none */
 unsigned pci_find_ext_cap(pci_function *fn, uint16_t id); /* 0: none */
 
 /* ---- BARs; 6 is the ROM ---- */
@@ -115,9 +117,9 @@ struct pci_pages {
  */
 bool pci_function_pages(const pci_function *fn, unsigned bar, uint64_t at, struct pci_pages *out);
 /*
- * Whoever maps polled pages: @set gives all mappings of the function's pages their rights (@open) or
- * takes them away. When it returns from the latter no processor can write any more. Returns how many
- * mappings there are.
+ * Whoever maps polled pages: @set gives all mappings of the function's pages their rights (@open)
+ * or takes them away. When it returns from the latter no processor can write any more. Returns how
+ * many mappings there are.
  */
 struct pci_pages_sink {
 	unsigned (*set)(void *arg, bool open);
@@ -137,25 +139,32 @@ unsigned pci_power_state(pci_function *fn); /* 0..3 */
 void pci_function_quiesce(pci_function *fn);
 /*
  * The whole config space, to put back after a reset. @buf of PCI_CFG_EXP_SIZE bytes. restore writes
- * BARs, COMMAND, control registers with no side effect but decoding and bus mastering. MSI and MSI-X
- * stay as they are: pci_msi_enable() and its kin set them up.
+ * BARs, COMMAND, control registers with no side effect but decoding and bus mastering. MSI and
+ * MSI-X stay as they are: pci_msi_enable() and its kin set them up.
  */
 void pci_save_state(pci_function *fn, void *buf);
 void pci_restore_state(pci_function *fn, const void *buf);
 
 /* ---- SR-IOV, the platform's side ---- */
 
-pci_function *pci_function_pf(const pci_function *fn); /* of a VF; NULL: it is none */
-unsigned pci_sriov_total(const pci_function *fn);      /* TotalVFs; 0: no PF */
+pci_function *pci_function_pf(const pci_function *fn);		  /* of a VF; NULL: it is none */
+unsigned pci_sriov_total(const pci_function *fn);		  /* TotalVFs; 0: no PF */
 const struct uvfio_sriov *pci_sriov_info(const pci_function *pf); /* NULL: no PF */
-/* The routing ID (bus << 8 | device << 3 | function) of VF @index, if @rid is the PF's; it may be beyond 0xffff. */
+/*
+ * The routing ID (bus << 8 | device << 3 | function) of VF @index, if @rid is the PF's; it may be
+ * beyond 0xffff.
+ */
 unsigned pci_vf_rid(const pci_function *pf, unsigned rid, unsigned index);
 /*
- * NumVFs, VF Enable and VF MSE as an operating system programs them: @num VFs (0: none), which have been made by pci_vf_new(). What it says is put
- * back by pci_restore_state() after a reset of the PF. Calls the models. -EINVAL: no PF, or too many.
+ * NumVFs, VF Enable and VF MSE as an operating system programs them: @num VFs (0: none), which have
+ * been made by pci_vf_new(). What it says is put back by pci_restore_state() after a reset of the
+ * PF. Calls the models. -EINVAL: no PF, or too many.
  */
 int pci_sriov_set(pci_function *pf, unsigned num);
-/* The PF has a driver of the host (struct uvfio_sriov, host_drives). To be called once, with decoding on. */
+/*
+ * The PF has a driver of the host (struct uvfio_sriov, host_drives). To be called once, with
+ * decoding on.
+ */
 void pci_sriov_host_drives(pci_function *pf);
 
 /* ---- interrupts, the driver's side ---- */
@@ -165,9 +174,9 @@ struct pci_msix_info {
 	uint32_t table_offset, pba_offset;
 };
 
-unsigned pci_intx_pin(const pci_function *fn);     /* 0: none */
+unsigned pci_intx_pin(const pci_function *fn);	   /* 0: none */
 bool pci_intx_can_disable(const pci_function *fn); /* COMMAND.DisINTx works (PCI 2.3) */
-bool pci_intx_level(pci_function *fn);             /* the line, before DisINTx */
+bool pci_intx_level(pci_function *fn);		   /* the line, before DisINTx */
 unsigned pci_msi_vectors(const pci_function *fn);  /* 0: no MSI */
 bool pci_msix_info(const pci_function *fn, struct pci_msix_info *out); /* false: no MSI-X */
 /* Set or clear (NULL) the sink; after return the old one is not called. */

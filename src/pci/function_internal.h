@@ -17,6 +17,7 @@
 #include <linux/pci_regs.h>
 #include <string.h>
 #include <urcu/list.h>
+
 #include "base/log.h"
 #include "base/rcu.h"
 #include "base/util.h"
@@ -28,9 +29,9 @@
 #define PCI_STATUS_RW1C 0xf900u /* PCI 3.0, 6.2.3: the error bits and Master Data Parity Error */
 
 /* An MSI or MSI-X vector: one word, so that "masked? then pending" is one atomic step. */
-#define VEC_MASKED      1u /* by the entry's own mask bit */
+#define VEC_MASKED	1u /* by the entry's own mask bit */
 #define VEC_FUNC_MASKED 2u /* by MSI-X Function Mask */
-#define VEC_PENDING     4u
+#define VEC_PENDING	4u
 
 /* What of MSI and MSI-X the function may send now: enabled, bus master, D0. */
 enum pci_gate { GATE_OFF, GATE_MSI, GATE_MSIX };
@@ -44,8 +45,8 @@ enum pci_gate { GATE_OFF, GATE_MSI, GATE_MSIX };
 #define INTX_INHIBIT 2u /* DisINTx, MSI, MSI-X or D3 keep the pin quiet */
 
 /* What is left to do once the lock is dropped. */
-#define EFFECT_SYNC    1u  /* something was taken away: wait for those who saw it */
-#define EFFECT_FLUSH   2u  /* pending messages may be free to go */
+#define EFFECT_SYNC    1u /* something was taken away: wait for those who saw it */
+#define EFFECT_FLUSH   2u /* pending messages may be free to go */
 #define EFFECT_FLR     4u
 #define EFFECT_TO_D3   8u
 #define EFFECT_TO_D0   16u
@@ -80,8 +81,8 @@ struct uvfio_timer {
 	/* keeps deadline and the loop's timer in step; above the loop's lock */
 	pthread_mutex_t lock;
 	struct loop_timer *timer;
-	uint64_t deadline; /* UINT64_MAX: disarmed */
-	bool dead;         /* freed by the model; under model_lock */
+	uint64_t deadline;	   /* UINT64_MAX: disarmed */
+	bool dead;		   /* freed by the model; under model_lock */
 	struct cds_list_head node; /* in uvfio_dev.timers or .dead_timers, under lock */
 };
 
@@ -90,13 +91,15 @@ struct pci_sriov {
 	struct uvfio_sriov is; /* as the model said; sizes of BARs rounded up to pages */
 	/* [is.total_vfs]; NULL: not made so far */
 	pci_function *_Atomic *vfs;
-	atomic_uint on;    /* how many are enabled, by the PF's config space */
+	atomic_uint on;	   /* how many are enabled, by the PF's config space */
 	atomic_bool mse;   /* VF Memory Space Enable */
 	atomic_bool awake; /* the PF is in D0: a VF sleeps with it (9.6.1) */
-	unsigned wanted;   /* what the platform asked for, which a reset of the PF does not change; under lock */
-	atomic_uint busy;  /* >0: somebody tells the models */
-	unsigned told;     /* what vfs_changed was called with last; owned by whoever made busy non-zero */
-	atomic_bool cut;   /* VFs were disabled since the models were told */
+	/* what the platform asked for, which a reset of the PF does not change; under lock */
+	unsigned wanted;
+	atomic_uint busy; /* >0: somebody tells the models */
+	/* what vfs_changed was called with last; owned by whoever made busy non-zero */
+	unsigned told;
+	atomic_bool cut; /* VFs were disabled since the models were told */
 };
 
 struct uvfio_dev {
@@ -115,7 +118,7 @@ struct uvfio_dev {
 	pthread_mutex_t lock;
 	pthread_mutex_t model_lock; /* callbacks of a model that is not concurrent; above lock */
 	atomic_ulong model_owner;   /* pthread_self() of who holds model_lock, or 0 */
-	struct log_limit limit;     /* accesses that a model refuses */
+	struct log_limit limit;	    /* accesses that a model refuses */
 
 	uint8_t cfg[PCI_CFG_EXP_SIZE], wmask[PCI_CFG_EXP_SIZE], w1c[PCI_CFG_EXP_SIZE];
 	uint8_t sticky[PCI_CFG_EXP_SIZE], init[PCI_CFG_EXP_SIZE];
@@ -128,14 +131,15 @@ struct uvfio_dev {
 
 	struct pci_sriov *iov; /* of a PF, or NULL */
 	pci_function *pf;      /* of a VF, or NULL */
-	uint64_t run; /* the machine's: uvfio_unique() */
+	uint64_t run;	       /* the machine's: uvfio_unique() */
 	unsigned vf_index;
 	atomic_bool vf_cut; /* it was disabled and has not been reset since */
 
 	struct pci_bar bars[PCI_BARS + 1]; /* a VF's are the PF's iov->is.bars */
 	struct page_area pages[PCI_PAGES_MAX];
 	unsigned num_pages;
-	pthread_mutex_t pages_lock; /* opening and closing polled pages, and the sink; the mapper's lock comes after it */
+	/* opening and closing polled pages, and the sink; the mapper's lock comes after it */
+	pthread_mutex_t pages_lock;
 	atomic_bool pages_open;
 	struct pci_pages_sink pages_sink;
 	uint8_t *rom;
@@ -151,21 +155,21 @@ struct uvfio_dev {
 	struct pci_msix_info msix_info;
 	struct msix_entry *msix_table;
 	atomic_uint msi_vec[PCI_MSI_MAX]; /* VEC_* */
-	atomic_uint *msix_vec;            /* VEC_* */
+	atomic_uint *msix_vec;		  /* VEC_* */
 
 	atomic_uint mode; /* enum uvfio_irq_mode: what is enabled, whether or not it may be sent */
-	atomic_uint gate;      /* enum pci_gate */
+	atomic_uint gate; /* enum pci_gate */
 	atomic_uint msi_modulo; /* messages that software enabled, less one */
-	atomic_uint decode;    /* DECODE_* */
-	atomic_uint intx;      /* INTX_* */
-	atomic_uint intx_busy; /* >0: somebody tells the sink; see intx.c */
+	atomic_uint decode;	/* DECODE_* */
+	atomic_uint intx;	/* INTX_* */
+	atomic_uint intx_busy;	/* >0: somebody tells the sink; see intx.c */
 	bool intx_told; /* what the sink was told last; owned by whoever made intx_busy non-zero */
 	pthread_mutex_t sink_lock; /* who may change sink; above nothing, never taken by delivery */
 	struct pci_irq_sink *_Atomic sink; /* NULL or one of sinks[]; read in an RCU section */
 	struct pci_irq_sink sinks[2];
 
 	struct cds_list_head timers, dead_timers;
-	atomic_bool reap;    /* dead_timers is not empty */
+	atomic_bool reap; /* dead_timers is not empty */
 	/* callbacks under way, those included whose timer is freed already */
 	atomic_uint timers_running;
 	bool timers_stopped; /* the device goes: no timer comes, none is freed */
@@ -215,19 +219,26 @@ static inline pci_function *pci_serial(const pci_function *fn)
 /* Is @fn there at all? Only a VF may not be. */
 static inline bool pci_present(const pci_function *fn)
 {
-	return !fn->pf || fn->vf_index < atomic_load_explicit(&fn->pf->iov->on, memory_order_acquire);
+	return !fn->pf ||
+	       fn->vf_index < atomic_load_explicit(&fn->pf->iov->on, memory_order_acquire);
 }
 int pci_vf_attach(pci_function *vf); /* at the end of its making; undone by detach */
 void pci_vf_detach(pci_function *vf);
 /* Under the PF's lock, from pci_config_derive(): returns EFFECT_VFS. */
 unsigned pci_sriov_derive(pci_function *pf);
-/* Without lock: each VF's own state follows the PF's. Calls nobody, does not wait. Returns EFFECT_SYNC if one was cut off. */
+/*
+ * Without lock: each VF's own state follows the PF's. Calls nobody, does not wait. Returns
+ * EFFECT_SYNC if one was cut off.
+ */
 unsigned pci_vfs_derive(pci_function *pf);
 /* Without lock: the models learn what has become of the VFs. */
 void pci_vfs_tell(pci_function *pf);
 /* May software write this byte of config space now? Under lock. */
 bool pci_sriov_frozen(const pci_function *pf, unsigned off);
-/* Under lock, in pci_restore_state(): what a reset took back and the platform still wants. EFFECT_CHANGED. */
+/*
+ * Under lock, in pci_restore_state(): what a reset took back and the platform still wants.
+ * EFFECT_CHANGED.
+ */
 unsigned pci_sriov_restore(pci_function *pf);
 void pci_sriov_free(pci_function *pf);
 
@@ -266,7 +277,7 @@ unsigned pci_msi_pending_offset(const pci_function *fn);
 void pci_msi_flush(pci_function *fn); /* without lock: send what is pending and no longer masked */
 void pci_msi_clear_pending(pci_function *fn, enum pci_gate kind);
 void pci_msix_table_reset(pci_function *fn); /* under lock */
-int pci_msix_check(pci_function *fn);        /* at the end of create: table and PBA lie in BARs */
+int pci_msix_check(pci_function *fn);	     /* at the end of create: table and PBA lie in BARs */
 /*
  * True if [off, off+size) of @bar belongs to the table or the PBA; then *@value, or *@err, is the
  * answer.
@@ -279,7 +290,7 @@ bool pci_msix_write(pci_function *fn, unsigned bar, uint64_t off, unsigned size,
 void pci_intx_update(pci_function *fn); /* tell the sink if the pin changed */
 
 /* pages.c */
-int pci_pages_check(pci_function *fn); /* at the end of create: what is polled is not MSI-X's */
+int pci_pages_check(pci_function *fn);	 /* at the end of create: what is polled is not MSI-X's */
 void pci_pages_follow(pci_function *fn); /* without lock: decoding may have ended */
 void pci_pages_free(pci_function *fn);
 

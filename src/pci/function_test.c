@@ -4,6 +4,7 @@
  * DMA with bus mastering off.
  */
 #include <unistd.h>
+
 #include "pci/test_function.h"
 
 static const struct uvfio_option options[] = {
@@ -76,7 +77,11 @@ static void test_option_values(void **state)
 
 static void test_option_errors(void **state)
 {
-	static const struct { const char *name, *value; int err; const char *says; } bad[] = {
+	static const struct {
+		const char *name, *value;
+		int err;
+		const char *says;
+	} bad[] = {
 		{ "size", "abc", -EINVAL, "test: option 'size=abc': must be a size" },
 		{ "size", "", -EINVAL, "size=" },
 		{ "size", "1KB", -EINVAL, "options are: size, count, on, name, file" },

@@ -7,13 +7,15 @@
  * may not: a driver that looked in between found the line down and waits for the next call.
  */
 #include <errno.h>
+
 #include "pci/function_internal.h"
 
 int uvfio_add_intx(struct uvfio_dev *dev, unsigned pin, bool disintx)
 {
 	uint8_t *w = dev->wmask + PCI_COMMAND;
 
-	if (!dev->creating || dev->pf || pin < 1 || pin > 4) /* PCIe 6.0, 9.3.4.1.16: a VF has none */
+	/* PCIe 6.0, 9.3.4.1.16: a VF has none */
+	if (!dev->creating || dev->pf || pin < 1 || pin > 4)
 		return -EINVAL;
 	if (dev->intx_pin)
 		return -EEXIST;

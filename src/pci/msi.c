@@ -10,6 +10,7 @@
  */
 #include <errno.h>
 #include <stdlib.h>
+
 #include "pci/function_internal.h"
 
 /*

@@ -5,6 +5,7 @@
  */
 #include <sched.h>
 #include <unistd.h>
+
 #include "pci/test_function.h"
 
 static unsigned msi, msix, pm;
@@ -298,7 +299,10 @@ static int create_bad(struct uvfio_dev *dev)
 /* Table and PBA are checked against the BARs when the model has said all. */
 static void test_msix_layout(void **state)
 {
-	static const struct { unsigned vectors, bar, table; const char *says; } bad[] = {
+	static const struct {
+		unsigned vectors, bar, table;
+		const char *says;
+	} bad[] = {
 		{ 16, 0, 0, "overlap" },
 		{ 16, 1, 0, "memory BAR1" },
 		{ 16, 2, 0, "not within memory BAR2" },
@@ -669,15 +673,24 @@ static void test_intx_race(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_off),	    cmocka_unit_test(test_msi_vectors),
-		cmocka_unit_test(test_msi_mask),    cmocka_unit_test(test_msi_32),
-		cmocka_unit_test(test_msi_gates),   cmocka_unit_test(test_pending_waits_for_master),
-		cmocka_unit_test(test_msix_table),  cmocka_unit_test(test_msix_pending),
-		cmocka_unit_test(test_msix_beyond), cmocka_unit_test(test_msix_layout),
-		cmocka_unit_test(test_intx),	    cmocka_unit_test(test_no_pin),
-		cmocka_unit_test(test_mask_race),   cmocka_unit_test(test_mask_stream),
-		cmocka_unit_test(test_sink_change), cmocka_unit_test(test_off_means_off),
-		cmocka_unit_test(test_intx_while_told), cmocka_unit_test(test_intx_race),
+		cmocka_unit_test(test_off),
+		cmocka_unit_test(test_msi_vectors),
+		cmocka_unit_test(test_msi_mask),
+		cmocka_unit_test(test_msi_32),
+		cmocka_unit_test(test_msi_gates),
+		cmocka_unit_test(test_pending_waits_for_master),
+		cmocka_unit_test(test_msix_table),
+		cmocka_unit_test(test_msix_pending),
+		cmocka_unit_test(test_msix_beyond),
+		cmocka_unit_test(test_msix_layout),
+		cmocka_unit_test(test_intx),
+		cmocka_unit_test(test_no_pin),
+		cmocka_unit_test(test_mask_race),
+		cmocka_unit_test(test_mask_stream),
+		cmocka_unit_test(test_sink_change),
+		cmocka_unit_test(test_off_means_off),
+		cmocka_unit_test(test_intx_while_told),
+		cmocka_unit_test(test_intx_race),
 	};
 
 	log_set(2, LOG_WARN);

@@ -8,11 +8,12 @@
 #include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
+
 #include "base/sys.h"
 #include "pci/function_internal.h"
 
 /* What a device of any model can be told besides its own options. */
-static const struct uvfio_option id_option = {.name = "id", .type = UVFIO_OPT_STRING};
+static const struct uvfio_option id_option = { .name = "id", .type = UVFIO_OPT_STRING };
 
 static const char *const type_text[] = {
 	[UVFIO_OPT_STRING] = "a text",
@@ -32,7 +33,9 @@ static const char *list_options(const struct uvfio_model *model, char *buf, size
 		return "it has no options of its own; `uvfio models` has those of every device";
 	n = (size_t)snprintf(buf, size, "options are: ");
 	for (; o->name && n < size; o++)
-		n += (size_t)snprintf(buf + n, size - n, "%s%s", o->name, o[1].name ? ", " : "; `uvfio models` has those of every device");
+		n += (size_t)snprintf(buf + n, size - n, "%s%s", o->name,
+				      o[1].name ? ", "
+						: "; `uvfio models` has those of every device");
 	return buf;
 }
 
@@ -134,10 +137,11 @@ static int add_value(pci_function *fn, const struct uvfio_option *opt, const cha
 		if (fd < 0) {
 			ret = fd;
 			if (fd == -ENOENT)
-				uvfio_error(fn,
-					    "option '%s=%s': no such file; check the path, or make "
-					    "it first (an empty image of 1 GiB: `truncate -s 1G %s`)",
-					    opt->name, text, text);
+				uvfio_error(
+					fn,
+					"option '%s=%s': no such file; check the path, or make "
+					"it first (an empty image of 1 GiB: `truncate -s 1G %s`)",
+					opt->name, text, text);
 			else
 				uvfio_error(fn, "option '%s=%s': %s", opt->name, text,
 					    strerror(-fd));

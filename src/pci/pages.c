@@ -1,16 +1,20 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * Pages of a memory BAR as a driver maps them: trapped, polled or not at all. Polled pages are a memfd that the model
- * looks at; whoever maps it for a driver (the sink) is told when the mappings may be used and when not.
+ * Pages of a memory BAR as a driver maps them: trapped, polled or not at all. Polled pages are a
+ * memfd that the model looks at; whoever maps it for a driver (the sink) is told when the mappings
+ * may be used and when not.
  *
- * Open or closed is one flag of the function. It is set before the sink is called, in both directions: a mapping that is made meanwhile
- * looks at the flag under the lock that the sink takes, so it is either found by the sink or sees what the sink is about to do.
- * Who ends decoding takes pages_lock afterwards: either it finds the pages open, or who opens them next finds decoding off.
+ * Open or closed is one flag of the function. It is set before the sink is called, in both
+ * directions: a mapping that is made meanwhile looks at the flag under the lock that the sink
+ * takes, so it is either found by the sink or sees what the sink is about to do. Who ends decoding
+ * takes pages_lock afterwards: either it finds the pages open, or who opens them next finds
+ * decoding off.
  */
 #include <errno.h>
 #include <inttypes.h>
 #include <sys/mman.h>
 #include <sys/syscall.h>
+
 #include "base/sys.h"
 #include "pci/function_internal.h"
 
@@ -28,7 +32,8 @@ static const struct page_area *area_at(const pci_function *fn, unsigned bar, uin
 
 		if (a->kind == UVFIO_PAGE_TRAPPED)
 			continue;
-		if (a->bar == bar && a->offset + a->len > at && (!first || a->offset < first->offset))
+		if (a->bar == bar && a->offset + a->len > at &&
+		    (!first || a->offset < first->offset))
 			first = a;
 	}
 	return first;
@@ -42,7 +47,8 @@ static int make_memory(struct page_area *a)
 		return (int)fd;
 	ret = sys_call(SYS_ftruncate, fd, (long)a->len, 0, 0, 0, 0);
 	if (ret >= 0)
-		ret = sys_call(SYS_mmap, 0, (long)a->len, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+		ret = sys_call(SYS_mmap, 0, (long)a->len, PROT_READ | PROT_WRITE, MAP_SHARED, fd,
+			       0);
 	if (ret < 0 && ret >= -4095) {
 		sys_close((int)fd);
 		return (int)ret;
@@ -58,7 +64,8 @@ static int make_memory(struct page_area *a)
 	return 0;
 }
 
-int uvfio_set_pages(struct uvfio_dev *dev, unsigned bar, uint64_t offset, uint64_t len, enum uvfio_page_kind kind)
+int uvfio_set_pages(struct uvfio_dev *dev, unsigned bar, uint64_t offset, uint64_t len,
+		    enum uvfio_page_kind kind)
 {
 	const struct pci_bar *b = pci_function_bar(dev, bar);
 	struct page_area *a = &dev->pages[dev->num_pages];
@@ -66,8 +73,12 @@ int uvfio_set_pages(struct uvfio_dev *dev, unsigned bar, uint64_t offset, uint64
 
 	if (!dev->creating || bar >= PCI_BARS || (unsigned)kind > UVFIO_PAGE_UNMAPPED)
 		return -EINVAL;
-	if (!b->size || b->flags & UVFIO_BAR_IO || !len || (offset | len) % PAGE_SIZE_4K || !range_within(offset, len, b->size))
-		return uvfio_error(dev, "pages 0x%" PRIx64 "+0x%" PRIx64 " of BAR%u: must be whole pages of a memory BAR", offset, len, bar);
+	if (!b->size || b->flags & UVFIO_BAR_IO || !len || (offset | len) % PAGE_SIZE_4K ||
+	    !range_within(offset, len, b->size))
+		return uvfio_error(dev,
+				   "pages 0x%" PRIx64 "+0x%" PRIx64
+				   " of BAR%u: must be whole pages of a memory BAR",
+				   offset, len, bar);
 	for (unsigned i = 0; i < dev->num_pages; i++)
 		if (overlaps(&dev->pages[i], bar, offset, len))
 			return -EEXIST;
@@ -89,7 +100,9 @@ void *uvfio_polled_memory(struct uvfio_dev *dev, unsigned bar, uint64_t offset)
 {
 	const struct page_area *a = area_at(dev, bar, offset);
 
-	return a && a->kind == UVFIO_PAGE_POLLED && a->offset <= offset ? (char *)a->mem + (offset - a->offset) : NULL;
+	return a && a->kind == UVFIO_PAGE_POLLED && a->offset <= offset
+		       ? (char *)a->mem + (offset - a->offset)
+		       : NULL;
 }
 
 int pci_pages_check(pci_function *fn)
@@ -99,9 +112,12 @@ int pci_pages_check(pci_function *fn)
 	for (unsigned i = 0; fn->msix && i < fn->num_pages; i++) {
 		const struct page_area *a = &fn->pages[i];
 
-		if (a->kind == UVFIO_PAGE_POLLED && (overlaps(a, m->table_bar, m->table_offset, 16ull * m->vectors) ||
-						     overlaps(a, m->pba_bar, m->pba_offset, (m->vectors + 63ull) / 64 * 8)))
-			return uvfio_error(fn, "BAR%u: the MSI-X table or pending bits lie in a polled page", a->bar);
+		if (a->kind == UVFIO_PAGE_POLLED &&
+		    (overlaps(a, m->table_bar, m->table_offset, 16ull * m->vectors) ||
+		     overlaps(a, m->pba_bar, m->pba_offset, (m->vectors + 63ull) / 64 * 8)))
+			return uvfio_error(
+				fn, "BAR%u: the MSI-X table or pending bits lie in a polled page",
+				a->bar);
 	}
 	return 0;
 }
@@ -122,7 +138,9 @@ bool pci_function_pages(const pci_function *fn, unsigned bar, uint64_t at, struc
 	const struct page_area *a = area_at(fn, bar, at);
 
 	if (a)
-		*out = (struct pci_pages){ .offset = a->offset, .len = a->len, .kind = a->kind, .fd = a->fd };
+		*out = (struct pci_pages){
+			.offset = a->offset, .len = a->len, .kind = a->kind, .fd = a->fd
+		};
 	return a;
 }
 

@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* Unit tests of pages of a BAR: what a model may declare, the memory behind polled pages, and when whoever maps them is told what. */
+/*
+ * Unit tests of pages of a BAR: what a model may declare, the memory behind polled pages, and when
+ * whoever maps them is told what.
+ */
 #include <fcntl.h>
 #include <linux/capability.h>
 #include <signal.h>
@@ -8,6 +11,7 @@
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
+
 #include "base/log.h"
 #include "pci/test_function.h"
 
@@ -26,24 +30,29 @@ static int bad_arguments(struct uvfio_dev *dev)
 	assert_int_equal(uvfio_add_bar(dev, 0, SIZE, UVFIO_BAR_64), 0);
 	assert_int_equal(uvfio_add_bar(dev, 2, 0x800, 0), 0);
 	assert_int_equal(uvfio_add_bar(dev, 4, 0x100, UVFIO_BAR_IO), 0);
-	assert_int_equal(uvfio_set_pages(dev, 1, 0, PAGE, UVFIO_PAGE_POLLED), -EINVAL); /* the upper half */
-	assert_int_equal(uvfio_set_pages(dev, 2, 0, PAGE, UVFIO_PAGE_POLLED), -EINVAL); /* half a page */
+	/* the upper half */
+	assert_int_equal(uvfio_set_pages(dev, 1, 0, PAGE, UVFIO_PAGE_POLLED), -EINVAL);
+	/* half a page */
+	assert_int_equal(uvfio_set_pages(dev, 2, 0, PAGE, UVFIO_PAGE_POLLED), -EINVAL);
 	assert_int_equal(uvfio_set_pages(dev, 3, 0, PAGE, UVFIO_PAGE_POLLED), -EINVAL); /* none */
 	assert_int_equal(uvfio_set_pages(dev, 4, 0, PAGE, UVFIO_PAGE_POLLED), -EINVAL); /* I/O */
 	for (unsigned bar = 6; bar; bar = bar < 64 ? bar + 1 : bar == 64 ? UINT32_MAX : 0)
 		assert_int_equal(uvfio_set_pages(dev, bar, 0, PAGE, UVFIO_PAGE_POLLED), -EINVAL);
 	assert_int_equal(uvfio_set_pages(dev, 0, 0, PAGE, (enum uvfio_page_kind)3), -EINVAL);
-	assert_int_equal(uvfio_set_pages(dev, 0, 0, PAGE, (enum uvfio_page_kind)-1), -EINVAL);
+	assert_int_equal(uvfio_set_pages(dev, 0, 0, PAGE, (enum uvfio_page_kind) - 1), -EINVAL);
 	assert_int_equal(uvfio_set_pages(dev, 0, 0, 0, UVFIO_PAGE_POLLED), -EINVAL);
 	assert_int_equal(uvfio_set_pages(dev, 0, 1, PAGE, UVFIO_PAGE_POLLED), -EINVAL);
 	assert_int_equal(uvfio_set_pages(dev, 0, 0x800, PAGE, UVFIO_PAGE_POLLED), -EINVAL);
 	assert_int_equal(uvfio_set_pages(dev, 0, 0, PAGE - 1, UVFIO_PAGE_POLLED), -EINVAL);
 	assert_int_equal(uvfio_set_pages(dev, 0, 0, SIZE + PAGE, UVFIO_PAGE_POLLED), -EINVAL);
 	assert_int_equal(uvfio_set_pages(dev, 0, SIZE, PAGE, UVFIO_PAGE_POLLED), -EINVAL);
-	assert_int_equal(uvfio_set_pages(dev, 0, SIZE - PAGE, 2 * PAGE, UVFIO_PAGE_POLLED), -EINVAL);
-	assert_int_equal(uvfio_set_pages(dev, 0, -PAGE, 2 * PAGE, UVFIO_PAGE_POLLED), -EINVAL); /* the sum is within */
+	assert_int_equal(uvfio_set_pages(dev, 0, SIZE - PAGE, 2 * PAGE, UVFIO_PAGE_POLLED),
+			 -EINVAL);
+	/* the sum is within */
+	assert_int_equal(uvfio_set_pages(dev, 0, -PAGE, 2 * PAGE, UVFIO_PAGE_POLLED), -EINVAL);
 	assert_int_equal(uvfio_set_pages(dev, 0, PAGE, -PAGE, UVFIO_PAGE_POLLED), -EINVAL);
-	assert_int_equal(uvfio_set_pages(dev, 0, UINT64_MAX - PAGE + 1, PAGE, UVFIO_PAGE_POLLED), -EINVAL);
+	assert_int_equal(uvfio_set_pages(dev, 0, UINT64_MAX - PAGE + 1, PAGE, UVFIO_PAGE_POLLED),
+			 -EINVAL);
 	/* each page once, whatever it is */
 	assert_int_equal(uvfio_set_pages(dev, 0, 2 * PAGE, 2 * PAGE, UVFIO_PAGE_TRAPPED), 0);
 	for (enum uvfio_page_kind kind = UVFIO_PAGE_TRAPPED; kind <= UVFIO_PAGE_UNMAPPED; kind++) {
@@ -54,7 +63,8 @@ static int bad_arguments(struct uvfio_dev *dev)
 	}
 	/* and so many areas */
 	for (unsigned i = 1; i < PCI_PAGES_MAX; i++)
-		assert_int_equal(uvfio_set_pages(dev, 0, (3 + i) * PAGE, PAGE, UVFIO_PAGE_POLLED), 0);
+		assert_int_equal(uvfio_set_pages(dev, 0, (3 + i) * PAGE, PAGE, UVFIO_PAGE_POLLED),
+				 0);
 	assert_int_equal(uvfio_set_pages(dev, 0, 0, PAGE, UVFIO_PAGE_POLLED), -ENOSPC);
 	assert_int_equal(uvfio_set_pages(dev, 0, 0, PAGE, UVFIO_PAGE_TRAPPED), -ENOSPC);
 	log_set(2, LOG_WARN);
@@ -80,7 +90,8 @@ static int polled_msix(struct uvfio_dev *dev)
 	assert_int_equal(uvfio_set_pages(dev, 0, FIRST, 2 * PAGE, UVFIO_PAGE_POLLED), 0);
 	assert_int_equal(uvfio_set_pages(dev, 0, 0x8000, 2 * PAGE, UVFIO_PAGE_UNMAPPED), 0);
 	/* the table of 256 vectors is a page, their pending bits 32 bytes */
-	assert_true(uvfio_add_msix(dev, 256, msix_bar, (uint32_t)msix_table, msix_bar, (uint32_t)msix_pba) > 0);
+	assert_true(uvfio_add_msix(dev, 256, msix_bar, (uint32_t)msix_table, msix_bar,
+				   (uint32_t)msix_pba) > 0);
 	return 0;
 }
 
@@ -92,10 +103,11 @@ static void test_not_of_msix(void **state)
 		uint64_t table, pba;
 		bool good;
 	} cases[] = {
-		{ 0, FIRST - PAGE, 0, true },	      { 0, FIRST - PAGE + 8, 0, false }, { 0, FIRST + PAGE, 0, false },
-		{ 0, FIRST + 2 * PAGE, 0, true },     { 0, 0x10000, FIRST - 32, true },	 { 0, 0x10000, FIRST - 24, false },
-		{ 0, 0x10000, FIRST + 8000, false },  { 1, FIRST, FIRST + PAGE, true },	 { 0, 0x8000, 0x9000, true },
-		{ 0, 0x10000, FIRST + 0x2000, true },
+		{ 0, FIRST - PAGE, 0, true },	     { 0, FIRST - PAGE + 8, 0, false },
+		{ 0, FIRST + PAGE, 0, false },	     { 0, FIRST + 2 * PAGE, 0, true },
+		{ 0, 0x10000, FIRST - 32, true },    { 0, 0x10000, FIRST - 24, false },
+		{ 0, 0x10000, FIRST + 8000, false }, { 1, FIRST, FIRST + PAGE, true },
+		{ 0, 0x8000, 0x9000, true },	     { 0, 0x10000, FIRST + 0x2000, true },
 	};
 	pci_function *fn = NULL;
 	char err[256];
@@ -108,8 +120,11 @@ static void test_not_of_msix(void **state)
 			assert_int_equal(t_try(polled_msix, NULL, 0, err, sizeof(err), &fn), 0);
 			t_free(fn);
 		} else {
-			assert_int_equal(t_try(polled_msix, NULL, 0, err, sizeof(err), &fn), -EINVAL);
-			assert_string_equal(err, "test: BAR0: the MSI-X table or pending bits lie in a polled page");
+			assert_int_equal(t_try(polled_msix, NULL, 0, err, sizeof(err), &fn),
+					 -EINVAL);
+			assert_string_equal(
+				err,
+				"test: BAR0: the MSI-X table or pending bits lie in a polled page");
 			assert_int_equal(t.destroyed, 1);
 		}
 	}
@@ -151,14 +166,16 @@ static void test_memory(void **state)
 	assert_memory_equal(mem, zero, 2 * PAGE);
 
 	assert_true(pci_function_pages(fn, 0, 0, &p));
-	assert_true(p.offset == FIRST && p.len == 2 * PAGE && p.kind == UVFIO_PAGE_POLLED && fd_is_private(p.fd));
+	assert_true(p.offset == FIRST && p.len == 2 * PAGE && p.kind == UVFIO_PAGE_POLLED &&
+		    fd_is_private(p.fd));
 	other = mmap(NULL, 2 * PAGE, PROT_READ | PROT_WRITE, MAP_SHARED, p.fd, 0);
 	assert_true(other != MAP_FAILED);
 	other[PAGE] = 5;
 	assert_int_equal(mem[PAGE], 5);
 	munmap(other, 2 * PAGE);
 	assert_true(pci_function_pages(fn, 0, FIRST + 2 * PAGE - 1, &p) && p.offset == FIRST);
-	assert_true(pci_function_pages(fn, 0, FIRST + 2 * PAGE, &p) && p.offset == 0x6000 && p.kind == UVFIO_PAGE_UNMAPPED && p.fd < 0);
+	assert_true(pci_function_pages(fn, 0, FIRST + 2 * PAGE, &p) && p.offset == 0x6000 &&
+		    p.kind == UVFIO_PAGE_UNMAPPED && p.fd < 0);
 	assert_false(pci_function_pages(fn, 0, 0x7000, &p));
 	assert_false(pci_function_pages(fn, 1, 0, &p));
 	assert_true(pci_function_pages(fn, 2, 0, &p) && p.len == SIZE);
@@ -217,7 +234,10 @@ static void exhausted(int resource, rlim_t limit, int error)
 	assert_int_equal(descriptors(), fds);
 }
 
-/* In a child, since the way is one: no number is free below @limit, and the process may not raise it. */
+/*
+ * In a child, since the way is one: no number is free below @limit, and the process may not raise
+ * it.
+ */
 static bool without_numbers(struct uvfio_dev *dev, rlim_t limit, int free_fd)
 {
 	struct __user_cap_header_struct head = { .version = _LINUX_CAPABILITY_VERSION_3 };
@@ -229,8 +249,9 @@ static bool without_numbers(struct uvfio_dev *dev, rlim_t limit, int free_fd)
 	data[CAP_TO_INDEX(CAP_SYS_RESOURCE)].effective &= ~CAP_TO_MASK(CAP_SYS_RESOURCE);
 	if (syscall(SYS_capset, &head, data) || setrlimit(RLIMIT_NOFILE, &none))
 		return false;
-	return uvfio_set_pages(dev, 0, FIRST, 2 * PAGE, UVFIO_PAGE_POLLED) == -EMFILE && !dev->num_pages &&
-	       !uvfio_polled_memory(dev, 0, FIRST) && fcntl(free_fd, F_GETFD) < 0;
+	return uvfio_set_pages(dev, 0, FIRST, 2 * PAGE, UVFIO_PAGE_POLLED) == -EMFILE &&
+	       !dev->num_pages && !uvfio_polled_memory(dev, 0, FIRST) &&
+	       fcntl(free_fd, F_GETFD) < 0;
 }
 
 static int no_file_limit(struct uvfio_dev *dev)
@@ -306,9 +327,9 @@ static pci_function *with_sink(void)
 	return fn;
 }
 
-#define SAID(text)                                    \
-	do {                                          \
-		assert_string_equal(sink.said, text); \
+#define SAID(text)                                       \
+	do {                                             \
+		assert_string_equal(sink.said, text);    \
 		memset(sink.said, 0, sizeof(sink.said)); \
 	} while (0)
 
@@ -478,9 +499,14 @@ static void test_concurrency(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_declaring), cmocka_unit_test(test_not_of_msix), cmocka_unit_test(test_memory),
-		cmocka_unit_test(test_failures),  cmocka_unit_test(test_sink),	      cmocka_unit_test(test_decoding),
-		cmocka_unit_test(test_closed_before_reset), cmocka_unit_test(test_concurrency),
+		cmocka_unit_test(test_declaring),
+		cmocka_unit_test(test_not_of_msix),
+		cmocka_unit_test(test_memory),
+		cmocka_unit_test(test_failures),
+		cmocka_unit_test(test_sink),
+		cmocka_unit_test(test_decoding),
+		cmocka_unit_test(test_closed_before_reset),
+		cmocka_unit_test(test_concurrency),
 	};
 
 	guard_install();

@@ -5,6 +5,7 @@
  * reaches memory.
  */
 #include <errno.h>
+
 #include "pci/function_internal.h"
 
 /* PCI PM 1.2, 3.2: version 3, D0 and D3hot, no PME */

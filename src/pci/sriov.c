@@ -10,6 +10,7 @@
  */
 #include <errno.h>
 #include <stdlib.h>
+
 #include "pci/function_internal.h"
 
 #define VFS_MAX 255u
@@ -89,8 +90,10 @@ int uvfio_add_sriov(struct uvfio_dev *dev, const struct uvfio_sriov *sriov)
 		return -ENOMEM;
 	c = dev->cfg + off;
 	w = dev->wmask + off;
-	/* ARI is what the bridge above would have to have switched on: it can be set, and the
-	 * places of VFs stay */
+	/*
+	 * ARI is what the bridge above would have to have switched on: it can be set, and the
+	 * places of VFs stay
+	 */
 	put16(w + PCI_SRIOV_CTRL, PCI_SRIOV_CTRL_VFE | PCI_SRIOV_CTRL_MSE | PCI_SRIOV_CTRL_ARI);
 	put16(c + PCI_SRIOV_INITIAL_VF,
 	      sriov->total_vfs); /* without MR-IOV they are the same: 9.3.3.5 */
@@ -99,7 +102,8 @@ int uvfio_add_sriov(struct uvfio_dev *dev, const struct uvfio_sriov *sriov)
 	put16(c + PCI_SRIOV_VF_OFFSET, sriov->first_vf_offset);
 	put16(c + PCI_SRIOV_VF_STRIDE, sriov->vf_stride);
 	put16(c + PCI_SRIOV_VF_DID, sriov->vf_device_id);
-	/* System Page Size stays what it is at power-on: there is no platform here with other pages
+	/*
+	 * System Page Size stays what it is at power-on: there is no platform here with other pages
 	 */
 	put32(c + PCI_SRIOV_SUP_PGSIZE, PAGE_SIZES);
 	put32(c + PCI_SRIOV_SYS_PGSIZE, 1);
@@ -120,8 +124,10 @@ void pci_sriov_free(pci_function *pf)
 
 bool pci_sriov_frozen(const pci_function *pf, unsigned off)
 {
-	/* 9.3.3.3.1: while VF Enable is set these must not be changed, and nothing good would come
-	 * of it */
+	/*
+	 * 9.3.3.3.1: while VF Enable is set these must not be changed, and nothing good would come
+	 * of it
+	 */
 	return get16(pf->cfg + pf->sriov + PCI_SRIOV_CTRL) & PCI_SRIOV_CTRL_VFE &&
 	       ((off >= pf->sriov + PCI_SRIOV_NUM_VF && off < pf->sriov + PCI_SRIOV_NUM_VF + 2) ||
 		(off >= pf->sriov + PCI_SRIOV_BAR && off < pf->sriov + PCI_SRIOV_VFM));

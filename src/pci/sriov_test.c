@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* SR-IOV: the capability, what a VF is, and how VFs follow their PF through writes, resets and
- * D-states. */
+/*
+ * SR-IOV: the capability, what a VF is, and how VFs follow their PF through writes, resets and
+ * D-states.
+ */
 #include "pci/test_function.h"
 
 #define TOTAL  4u
@@ -27,7 +29,7 @@ static void note(char c)
 
 static int vf_create(struct uvfio_dev *dev)
 {
-	struct uvfio_ids ids = {0x8086, 0x10ca, 0x8086, 0xa03c, 0x020000, 1};
+	struct uvfio_ids ids = { 0x8086, 0x10ca, 0x8086, 0xa03c, 0x020000, 1 };
 
 	assert_non_null(uvfio_pf(dev));
 	assert_ptr_equal(uvfio_priv(uvfio_pf(dev)), &v);
@@ -91,7 +93,7 @@ static void drives(struct uvfio_dev *pf)
 static struct uvfio_sriov sriov;
 static int pf_create(struct uvfio_dev *dev)
 {
-	static const struct uvfio_ids ids = {0x8086, 0x10c9, 0x8086, 0xa03c, 0x020000, 1};
+	static const struct uvfio_ids ids = { 0x8086, 0x10c9, 0x8086, 0xa03c, 0x020000, 1 };
 	int off;
 
 	uvfio_set_ids(dev, &ids);
@@ -113,7 +115,7 @@ static void good(void)
 		.total_vfs = TOTAL,
 		.first_vf_offset = OFFSET,
 		.vf_stride = STRIDE,
-		.bars = {[0] = {0x4000, UVFIO_BAR_64}, [3] = {0x4000, UVFIO_BAR_64}},
+		.bars = { [0] = { 0x4000, UVFIO_BAR_64 }, [3] = { 0x4000, UVFIO_BAR_64 } },
 		.vfs_changed = changed,
 	};
 	vf_model.concurrent = false;
@@ -177,7 +179,7 @@ static void capability(void **state)
 
 static void refused(void **state)
 {
-	static const struct uvfio_option opts[] = {{.name = "x"}, {0}};
+	static const struct uvfio_option opts[] = { { .name = "x" }, { 0 } };
 	char err[256];
 	pci_function *fn;
 

@@ -5,15 +5,15 @@
  */
 #ifndef PCI_TEST_FUNCTION_H
 #define PCI_TEST_FUNCTION_H
+#include <errno.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
-#include <cmocka.h>
-
-#include <errno.h>
 #include <stdlib.h>
 #include <sys/mman.h>
+#include <cmocka.h>
+
 #include "base/guard.h"
 #include "base/sys.h"
 #include "pci/function_internal.h"
@@ -140,11 +140,11 @@ static inline void t_free(pci_function *fn)
 	t.loop = NULL;
 }
 
-#define rd8(off)      pci_config_read(fn, (off), 1)
-#define rd16(off)     pci_config_read(fn, (off), 2)
-#define rd32(off)     pci_config_read(fn, (off), 4)
-#define wr8(off, v)   pci_config_write(fn, (off), 1, (v))
-#define wr16(off, v)  pci_config_write(fn, (off), 2, (v))
-#define wr32(off, v)  pci_config_write(fn, (off), 4, (v))
+#define rd8(off)     pci_config_read(fn, (off), 1)
+#define rd16(off)    pci_config_read(fn, (off), 2)
+#define rd32(off)    pci_config_read(fn, (off), 4)
+#define wr8(off, v)  pci_config_write(fn, (off), 1, (v))
+#define wr16(off, v) pci_config_write(fn, (off), 2, (v))
+#define wr32(off, v) pci_config_write(fn, (off), 4, (v))
 
 #endif

@@ -5,18 +5,18 @@
  */
 #ifndef PCI_TEST_MODEL_H
 #define PCI_TEST_MODEL_H
+#include <errno.h>
+#include <linux/pci_regs.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
-#include <cmocka.h>
-
-#include <errno.h>
-#include <linux/pci_regs.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <unistd.h>
+#include <cmocka.h>
+
 #include "base/log.h"
 #include "base/loop.h"
 #include "base/util.h"
@@ -110,11 +110,11 @@ static inline bool refused(unsigned bar, uint64_t off, unsigned size)
 }
 
 /* What another thread does takes a moment. */
-#define WAIT(condition)                                         \
-	do {                                                    \
+#define WAIT(condition)                                           \
+	do {                                                      \
 		for (int i_ = 0; i_ < 5000 && !(condition); i_++) \
-			usleep(1000);                           \
-		assert_true(condition);                         \
+			usleep(1000);                             \
+		assert_true(condition);                           \
 	} while (0)
 
 #endif

@@ -3,7 +3,8 @@
 #include "base/thread.h"
 #include "pci/function_internal.h"
 
-int uvfio_thread_start(struct uvfio_dev *dev, pthread_t *thread, void *(*fn)(void *arg), void *arg, const char *name)
+int uvfio_thread_start(struct uvfio_dev *dev, pthread_t *thread, void *(*fn)(void *arg), void *arg,
+		       const char *name)
 {
 	return thread_start(thread, fn, arg, name);
 }

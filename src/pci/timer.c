@@ -7,6 +7,7 @@
  */
 #include <sched.h>
 #include <stdlib.h>
+
 #include "base/sys.h"
 #include "pci/function_internal.h"
 
@@ -35,7 +36,7 @@ static void timer_fired(void *arg)
 	pci_model_enter(dev);
 	if (!t->dead && take_deadline(t))
 		t->fn(dev, t->arg);
-	pci_model_leave(dev); /* @t may be gone */
+	pci_model_leave(dev);			   /* @t may be gone */
 	atomic_fetch_sub(&dev->timers_running, 1); /* and from here on @dev */
 }
 

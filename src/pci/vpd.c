@@ -7,6 +7,7 @@
  */
 #include <errno.h>
 #include <stdlib.h>
+
 #include "pci/function_internal.h"
 
 #define VPD_MAX 32768u

@@ -15,15 +15,15 @@
  * this process has it: an exec'd program has it elsewhere, so that the filter, which cannot be
  * taken back, means nothing to it.
  */
-#include "shim/shim.h"
-
 #include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/syscall.h>
 #include <sys/uio.h>
 #include <unistd.h>
+
 #include "base/guard.h"
+#include "shim/shim.h"
 
 #define TEXT_MAX 4096u /* a page, as sysfs takes it */
 
@@ -72,14 +72,17 @@ long shim_config_open(const char *virt, int flags)
 		return fd;
 	out = sys_pwrite((int)fd, buf, (size_t)size, 0);
 	if (out == size)
-		out = sys_call(SYS_openat, AT_FDCWD, (long)shim_fd_name(name, (int)fd), O_RDONLY | (flags & (O_CLOEXEC | O_NONBLOCK)), 0, 0, 0);
+		out = sys_call(SYS_openat, AT_FDCWD, (long)shim_fd_name(name, (int)fd),
+			       O_RDONLY | (flags & (O_CLOEXEC | O_NONBLOCK)), 0, 0, 0);
 	else if (out >= 0)
 		out = -EIO;
 	sys_close((int)fd);
 	return out;
 }
 
-/* All but the attribute's descriptor, a handle's and one that a program made so itself are neither. */
+/*
+ * All but the attribute's descriptor, a handle's and one that a program made so itself are neither.
+ */
 static bool may_be_attr(int fd)
 {
 	long flags = sys_call(SYS_fcntl, fd, F_GETFL, 0, 0, 0, 0);
@@ -95,7 +98,8 @@ static bool attr_of(int fd, char path[PATH_MAX], const char **virt)
 
 	if (!may_be_attr(fd))
 		return false;
-	n = sys_call(SYS_readlinkat, AT_FDCWD, (long)shim_fd_name(link, fd), (long)path, PATH_MAX - 1, 0, 0);
+	n = sys_call(SYS_readlinkat, AT_FDCWD, (long)shim_fd_name(link, fd), (long)path,
+		     PATH_MAX - 1, 0, 0);
 	if (n <= 0 || (size_t)n <= shim.run_len)
 		return false;
 	path[n] = '\0';
@@ -119,7 +123,8 @@ bool shim_attr_acts(const char *real)
 
 	if (fd < 0)
 		return false;
-	n = sys_call(SYS_readlinkat, AT_FDCWD, (long)shim_fd_name(link, fd), (long)path, PATH_MAX - 1, 0, 0);
+	n = sys_call(SYS_readlinkat, AT_FDCWD, (long)shim_fd_name(link, fd), (long)path,
+		     PATH_MAX - 1, 0, 0);
 	sys_close(fd);
 	if (n <= 0 || (size_t)n <= shim.run_len || memcmp(path, shim.run_dir, shim.run_len))
 		return false;
@@ -134,7 +139,8 @@ long shim_attr_open(const char *real, int flags)
 	if ((flags & (O_CREAT | O_EXCL)) == (O_CREAT | O_EXCL))
 		return -EEXIST;
 	fd = sys_call(SYS_openat, AT_FDCWD, (long)real,
-		      O_ACCMODE | (flags & (O_CLOEXEC | O_NONBLOCK | O_DIRECTORY | O_NOFOLLOW)), 0, 0, 0);
+		      O_ACCMODE | (flags & (O_CLOEXEC | O_NONBLOCK | O_DIRECTORY | O_NOFOLLOW)), 0,
+		      0, 0);
 	if (fd >= 0) {
 		atomic_store(&seen, true);
 		shim_seccomp_trap_writes((int)fd);
@@ -183,8 +189,10 @@ static long store(const char *virt, const char *text, size_t n)
 	/* a close that came another way than through our wrapper may not have been taken in yet */
 	if (ret == -EBUSY && shim_handles_drain())
 		ret = machine_store(shim.run_dir, virt, text, n);
-	/* other processes look when they next open something; a PF that is open here has its VFs
-	 * now */
+	/*
+	 * other processes look when they next open something; a PF that is open here has its VFs
+	 * now
+	 */
 	m = ret < 0 ? NULL : shim_machine_if_built();
 	if (m) {
 		was = shim_drain_off(true);
@@ -197,7 +205,7 @@ static long store(const char *virt, const char *text, size_t n)
 /* What the kernel makes of one call: all pieces are one text. */
 static long gather(bool vector, const void *buf, size_t n, char *text)
 {
-	struct iovec one = {(void *)buf, n}, v;
+	struct iovec one = { (void *)buf, n }, v;
 	size_t len = 0, count = vector ? n : 1;
 
 	for (size_t i = 0; i < count; i++) {

@@ -1,32 +1,39 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * shim/bars.c: BARs in the program's address space. A mapping is PROT_NONE memory, so that each load and store faults; the handler decodes the instruction (x86/), makes the access on the
- * device and lets the program go on behind it. What the mapping is of, this table knows: ranges, sorted, exchanged as a whole under RCU, because the handler may take no lock.
+ * shim/bars.c: BARs in the program's address space. A mapping is PROT_NONE memory, so that each
+ * load and store faults; the handler decodes the instruction (x86/), makes the access on the device
+ * and lets the program go on behind it. What the mapping is of, this table knows: ranges, sorted,
+ * exchanged as a whole under RCU, because the handler may take no lock.
  *
- * The memory is a shared mapping of an empty file. So it stays a BAR whatever a program does past us: made accessible by a raw mprotect it gives SIGBUS instead of SIGSEGV, which is served as
- * well, and neither a debugger nor /proc/self/mem finds zeroes in it. Being shared and of a file it also gets many of the kernel's own refusals right.
+ * The memory is a shared mapping of an empty file. So it stays a BAR whatever a program does past
+ * us: made accessible by a raw mprotect it gives SIGBUS instead of SIGSEGV, which is served as
+ * well, and neither a debugger nor /proc/self/mem finds zeroes in it. Being shared and of a file it
+ * also gets many of the kernel's own refusals right.
  *
- * A polled area is different: its pages are a mapping of the device's memory for them (vfio/device.h), which is PROT_NONE and works as all others do while the area is closed, and has the
- * protection that the program asked for while it is open. Closed is right at any time, so whoever is in doubt closes.
+ * A polled area is different: its pages are a mapping of the device's memory for them
+ * (vfio/device.h), which is PROT_NONE and works as all others do while the area is closed, and has
+ * the protection that the program asked for while it is open. Closed is right at any time, so
+ * whoever is in doubt closes.
  *
- * A range holds a reference on its open file, as a mapping in the kernel does: the device stays open until descriptor and mappings are gone.
+ * A range holds a reference on its open file, as a mapping in the kernel does: the device stays
+ * open until descriptor and mappings are gone.
  */
-#include "shim/shim.h"
-
 #include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/syscall.h>
+
 #include "base/heap.h"
 #include "base/rcu.h"
+#include "shim/shim.h"
 #include "x86/emulate.h"
 
 struct range {
 	uintptr_t start, end;
 	struct uapi_file *file; /* a reference each */
-	uint64_t pos;           /* of start: region << 40 | offset */
+	uint64_t pos;		/* of start: region << 40 | offset */
 	int prot;
 	bool dead; /* from before a fork */
 };
@@ -36,7 +43,7 @@ struct ranges {
 	struct range r[];
 };
 
-static struct ranges *table; /* RCU; NULL: none */
+static struct ranges *table;				      /* RCU; NULL: none */
 static pthread_mutex_t bars_lock = PTHREAD_MUTEX_INITIALIZER; /* writers; with signals blocked */
 static struct log_limit limit;
 static int blank = -1; /* private: the empty file; set once, with bars_lock */
@@ -105,7 +112,10 @@ static void cut_start(struct range *r, uintptr_t start)
 	r->start = start;
 }
 
-/* Neighbours that are as one become one, as the kernel's mappings do: one that must be split to be closed could stay open for want of another. */
+/*
+ * Neighbours that are as one become one, as the kernel's mappings do: one that must be split to be
+ * closed could stay open for want of another.
+ */
 static void merge(struct ranges *t)
 {
 	unsigned k = 0;
@@ -113,7 +123,8 @@ static void merge(struct ranges *t)
 	for (unsigned i = 1; i < t->n; i++) {
 		struct range *a = &t->r[k], *b = &t->r[i];
 
-		if (a->end == b->start && a->file == b->file && a->prot == b->prot && a->dead == b->dead && a->pos + (a->end - a->start) == b->pos)
+		if (a->end == b->start && a->file == b->file && a->prot == b->prot &&
+		    a->dead == b->dead && a->pos + (a->end - a->start) == b->pos)
 			a->end = b->end;
 		else
 			t->r[++k] = *b;
@@ -122,10 +133,12 @@ static void merge(struct ranges *t)
 }
 
 /*
- * A new table: without [start, end), or with @prot on what lies in it if that is not -1; with @add (which may be NULL). It has references of its own. NULL and *@err on
- * no memory; NULL and 0: nothing is left.
+ * A new table: without [start, end), or with @prot on what lies in it if that is not -1; with @add
+ * (which may be NULL). It has references of its own. NULL and *@err on no memory; NULL and 0:
+ * nothing is left.
  */
-static struct ranges *rebuild(struct ranges *old, uintptr_t start, uintptr_t end, const struct range *add, int prot, int *err)
+static struct ranges *rebuild(struct ranges *old, uintptr_t start, uintptr_t end,
+			      const struct range *add, int prot, int *err)
 {
 	unsigned n = old ? old->n : 0, k = 0, i;
 	struct ranges *t = heap_alloc(sizeof(*t) + (2 * n + 3) * sizeof(t->r[0]));
@@ -168,7 +181,10 @@ static struct ranges *rebuild(struct ranges *old, uintptr_t start, uintptr_t end
 	return t;
 }
 
-/* The old table's references go once nobody looks at it; the last one closes the device, so not under bars_lock. */
+/*
+ * The old table's references go once nobody looks at it; the last one closes the device, so not
+ * under bars_lock.
+ */
 static void drop(struct ranges *old)
 {
 	if (!old)
@@ -207,7 +223,8 @@ static int insert(const struct range *add)
 /* ---- polled areas ---- */
 
 /* What of @r at @at or behind is in a polled area: its address, *@len and *@area. 0: nothing. */
-static uintptr_t polled_part(const struct range *r, uintptr_t at, size_t *len, struct vfio_polled_area *area)
+static uintptr_t polled_part(const struct range *r, uintptr_t at, size_t *len,
+			     struct vfio_polled_area *area)
 {
 	uint64_t pos = r->pos + (at - r->start), index = VFIO_REGION_INDEX(pos), start;
 
@@ -224,7 +241,10 @@ static uintptr_t polled_part(const struct range *r, uintptr_t at, size_t *len, s
 	return at;
 }
 
-/* With bars_lock: let the polled pages of @r be used, or no more. Returns how many areas it did that to. */
+/*
+ * With bars_lock: let the polled pages of @r be used, or no more. Returns how many areas it did
+ * that to.
+ */
 static unsigned open_range(const struct range *r, bool open)
 {
 	struct vfio_polled_area area;
@@ -234,12 +254,21 @@ static unsigned open_range(const struct range *r, bool open)
 	long err;
 
 	for (at = r->start; (at = polled_part(r, at, &len, &area)); at += len) {
-		err = sys_call(SYS_mprotect, (long)at, (long)len, open ? r->prot : PROT_NONE, 0, 0, 0);
-		/* a page that stays open is one that nobody looks at: better one that is trapped for good */
+		err = sys_call(SYS_mprotect, (long)at, (long)len, open ? r->prot : PROT_NONE, 0, 0,
+			       0);
+		/*
+		 * a page that stays open is one that nobody looks at: better one that is trapped
+		 * for good
+		 */
 		if (err && !open)
-			err = sys_call(SYS_mmap, (long)at, (long)len, PROT_NONE, MAP_FIXED | MAP_SHARED, SHIM_PASS(blank), 0) < 0 ? err : 0;
+			err = sys_call(SYS_mmap, (long)at, (long)len, PROT_NONE,
+				       MAP_FIXED | MAP_SHARED, SHIM_PASS(blank), 0) < 0
+				      ? err
+				      : 0;
 		if (err && !open)
-			log_err(SHIM_WHO, "a mapped BAR at %p cannot be closed: %s; stores may be lost", (void *)at, strerror((int)-err));
+			log_err(SHIM_WHO,
+				"a mapped BAR at %p cannot be closed: %s; stores may be lost",
+				(void *)at, strerror((int)-err));
 		n += !err;
 	}
 	return n;
@@ -270,10 +299,15 @@ static long map_polled(const struct range *r)
 	long ret;
 
 	for (at = r->start; (at = polled_part(r, at, &len, &area)); at += len) {
-		ret = sys_call(SYS_mmap, (long)at, (long)len, PROT_NONE, MAP_FIXED | MAP_SHARED, area.fd, (long)(VFIO_REGION_POS(r->pos) + (at - r->start) - area.offset));
+		ret = sys_call(SYS_mmap, (long)at, (long)len, PROT_NONE, MAP_FIXED | MAP_SHARED,
+			       area.fd,
+			       (long)(VFIO_REGION_POS(r->pos) + (at - r->start) - area.offset));
 		if (ret < 0 && ret >= -4095)
 			return ret;
-		/* a child that clone() made goes on with the rights that the page has at that moment: its stores would be this process's device's */
+		/*
+		 * a child that clone() made goes on with the rights that the page has at that
+		 * moment: its stores would be this process's device's
+		 */
 		ret = sys_call(SYS_madvise, (long)at, (long)len, MADV_DONTFORK, 0, 0, 0);
 		if (ret)
 			return ret;
@@ -282,8 +316,9 @@ static long map_polled(const struct range *r)
 }
 
 /*
- * System call @nr, which takes [addr, addr + len) away or puts something else there. The table forgets the BARs in it first: an address that the kernel has back is another thread's at
- * any time, and what is there afterwards is not to be opened or closed.
+ * System call @nr, which takes [addr, addr + len) away or puts something else there. The table
+ * forgets the BARs in it first: an address that the kernel has back is another thread's at any
+ * time, and what is there afterwards is not to be opened or closed.
  */
 long shim_bar_replace(void *addr, size_t len, long nr, const long a[6])
 {
@@ -294,7 +329,8 @@ long shim_bar_replace(void *addr, size_t len, long nr, const long a[6])
 	long rc;
 
 	/* what the kernel refuses, it refuses before it takes anything away */
-	if (start % PAGE_SIZE_4K || len > UINTPTR_MAX - PAGE_SIZE_4K || add_overflows(start, len + PAGE_SIZE_4K) || !shim_bar_has(addr, len))
+	if (start % PAGE_SIZE_4K || len > UINTPTR_MAX - PAGE_SIZE_4K ||
+	    add_overflows(start, len + PAGE_SIZE_4K) || !shim_bar_has(addr, len))
 		return sys_call(nr, a[0], a[1], a[2], a[3], a[4], a[5]);
 	shim_block_signals(&mask);
 	pthread_mutex_lock(&bars_lock);
@@ -304,7 +340,8 @@ long shim_bar_replace(void *addr, size_t len, long nr, const long a[6])
 	if (!err) {
 		rcu_set(table, new);
 		rc = sys_call(nr, a[0], a[1], a[2], a[3], a[4], a[5]);
-		if (rc < 0 && rc >= -4095) { /* it would cut one mapping too many: all is as before */
+		/* it would cut one mapping too many: all is as before */
+		if (rc < 0 && rc >= -4095) {
 			rcu_set(table, old);
 			old = new;
 		}
@@ -338,7 +375,10 @@ static int blank_file(void)
 	return blank = fd_make_private(fd);
 }
 
-/* mmap(2) of the empty file, with the program's arguments: the kernel finds what is wrong with them, and what was there is forgotten. */
+/*
+ * mmap(2) of the empty file, with the program's arguments: the kernel finds what is wrong with
+ * them, and what was there is forgotten.
+ */
 static long map_blank(uintptr_t addr, size_t len, int flags, uint64_t pos)
 {
 	uint64_t mask;
@@ -352,9 +392,16 @@ static long map_blank(uintptr_t addr, size_t len, int flags, uint64_t pos)
 	shim_restore_signals(&mask);
 	if (fd < 0)
 		return fd;
-	/* the offset lets neighbours merge as the kernel's mappings do; there is nothing to populate */
-	memcpy(a, (const long[6]){ (long)addr, (long)len, PROT_NONE, flags & ~MAP_POPULATE, SHIM_PASS(fd), (long)pos }, sizeof(a));
-	return flags & MAP_FIXED ? shim_bar_replace((void *)addr, len, SYS_mmap, a) : sys_call(SYS_mmap, a[0], a[1], a[2], a[3], a[4], a[5]);
+	/*
+	 * the offset lets neighbours merge as the kernel's mappings do; there is nothing to
+	 * populate
+	 */
+	memcpy(a,
+	       (const long[6]){ (long)addr, (long)len, PROT_NONE, flags & ~MAP_POPULATE,
+				SHIM_PASS(fd), (long)pos },
+	       sizeof(a));
+	return flags & MAP_FIXED ? shim_bar_replace((void *)addr, len, SYS_mmap, a)
+				 : sys_call(SYS_mmap, a[0], a[1], a[2], a[3], a[4], a[5]);
 }
 
 /* Make a BAR of what map_blank() made. 0, or -errno and nothing is there. */
@@ -385,7 +432,8 @@ long shim_bar_map(struct uapi_file *f, void *addr, size_t len, int prot, int fla
 	if (!uapi_file_device(f))
 		return uapi_mmap_check(f, len, prot, flags, pos);
 	/* the file system of the kernel's VFIO files is noexec (6.17) */
-	if (prot & PROT_EXEC && len && !(pos % PAGE_SIZE_4K) && (type == MAP_SHARED || type == MAP_PRIVATE || type == MAP_SHARED_VALIDATE))
+	if (prot & PROT_EXEC && len && !(pos % PAGE_SIZE_4K) &&
+	    (type == MAP_SHARED || type == MAP_PRIVATE || type == MAP_SHARED_VALIDATE))
 		return -EPERM;
 	at = map_blank((uintptr_t)addr, len, flags, pos);
 	if (at < 0 && at >= -4095)
@@ -396,7 +444,11 @@ long shim_bar_map(struct uapi_file *f, void *addr, size_t len, int prot, int fla
 		sys_call(SYS_munmap, at, (long)size, 0, 0, 0, 0);
 		return err;
 	}
-	add = (struct range){ .start = (uintptr_t)at, .end = (uintptr_t)at + size, .file = f, .pos = pos, .prot = prot & (PROT_READ | PROT_WRITE) };
+	add = (struct range){ .start = (uintptr_t)at,
+			      .end = (uintptr_t)at + size,
+			      .file = f,
+			      .pos = pos,
+			      .prot = prot & (PROT_READ | PROT_WRITE) };
 	err = make_bar(&add);
 	return err ? err : at;
 }
@@ -416,7 +468,10 @@ static uintptr_t stretch(const struct ranges *t, uintptr_t at, uintptr_t end, bo
 	return end;
 }
 
-/* With bars_lock. A BAR's pages stay PROT_NONE to the kernel, which is asked only whether it would do it; what lies beside them is the program's memory. */
+/*
+ * With bars_lock. A BAR's pages stay PROT_NONE to the kernel, which is asked only whether it would
+ * do it; what lies beside them is the program's memory.
+ */
 static long protect(uintptr_t start, uintptr_t end, int prot, int pkey)
 {
 	const int rights = PROT_READ | PROT_WRITE | PROT_EXEC;
@@ -428,7 +483,8 @@ static long protect(uintptr_t start, uintptr_t end, int prot, int pkey)
 
 	for (at = start; at < end; at = next) {
 		next = stretch(old, at, end, &bar);
-		ret = sys_call(nr, (long)at, (long)(next - at), bar ? prot & ~rights : prot, pkey, 0, 0);
+		ret = sys_call(nr, (long)at, (long)(next - at), bar ? prot & ~rights : prot, pkey,
+			       0, 0);
 		/* a mapping of a file on a noexec file system */
 		if (!ret && bar && prot & PROT_EXEC)
 			ret = -EACCES;
@@ -442,8 +498,9 @@ static long protect(uintptr_t start, uintptr_t end, int prot, int pkey)
 		return err;
 	rcu_set(table, new);
 	/* what was open has been closed, which is right at any time, but not for good */
-	for (unsigned i = 0; new && i < new->n; i++)
-		if (new->r[i].start < at && start < new->r[i].end && !new->r[i].dead && uapi_mmap_open(new->r[i].file))
+	for (unsigned i = 0; new &&i < new->n; i++)
+		if (new->r[i].start < at && start < new->r[i].end &&
+		    !new->r[i].dead &&uapi_mmap_open(new->r[i].file))
 			open_range(&new->r[i], true);
 	return ret;
 }
@@ -514,12 +571,15 @@ long shim_bar_remap_pages(void *addr, size_t len, int prot, uint64_t page)
 	if (prot || !get_range(start, &r))
 		return -EINVAL;
 	if (!r.dead && size && size <= r.end - start)
-		rc = shim_bar_map(r.file, (void *)start, size, r.prot, MAP_SHARED | MAP_FIXED, page * PAGE_SIZE_4K);
+		rc = shim_bar_map(r.file, (void *)start, size, r.prot, MAP_SHARED | MAP_FIXED,
+				  page * PAGE_SIZE_4K);
 	put_range(&r);
 	return rc > 0 ? 0 : rc;
 }
 
-/* Nothing lives in the pages of a BAR: to move one is to map it once more and take the first away. */
+/*
+ * Nothing lives in the pages of a BAR: to move one is to map it once more and take the first away.
+ */
 long shim_bar_move(void *from, size_t len, void *to)
 {
 	uintptr_t at = (uintptr_t)from, end = at + len;
@@ -553,7 +613,8 @@ void shim_bar_unlock_pages(void)
 	shim_block_signals(&mask);
 	pthread_mutex_lock(&bars_lock);
 	for (unsigned i = 0; table && i < table->n; i++)
-		sys_call(SYS_munlock, (long)table->r[i].start, (long)(table->r[i].end - table->r[i].start), 0, 0, 0, 0);
+		sys_call(SYS_munlock, (long)table->r[i].start,
+			 (long)(table->r[i].end - table->r[i].start), 0, 0, 0, 0);
 	pthread_mutex_unlock(&bars_lock);
 	shim_restore_signals(&mask);
 }
@@ -578,11 +639,13 @@ bool shim_bar_polls(const void *addr, size_t len)
 
 /* What one instruction needs of the table: the ranges of its operands, kept for its duration. */
 struct access {
-	struct range r[2]; /* movs from BAR to BAR has two; a rep may walk through more, one after the other */
+	/* movs from BAR to BAR has two; a rep may walk through more, one after the other */
+	struct range r[2];
 	unsigned n, next;
-	bool denied; /* against the mapping's protection */
+	bool denied;  /* against the mapping's protection */
 	bool granted; /* the kernel let it pass: the program changed the protection past us */
-	const struct vfio_device *alone; /* a locked instruction: no other access of this device comes between its own */
+	/* a locked instruction: no other access of this device comes between its own */
+	const struct vfio_device *alone;
 };
 
 static struct range *access_range(struct access *a, uintptr_t addr)
@@ -641,7 +704,10 @@ static int bus_access(struct access *a, uintptr_t addr, unsigned size, uint64_t 
 	return err;
 }
 
-/* A locked instruction has one operand in memory, and so one device: the one that faulted, in slot 0. */
+/*
+ * A locked instruction has one operand in memory, and so one device: the one that faulted, in slot
+ * 0.
+ */
 static void bus_lock(void *arg, bool on)
 {
 	struct access *a = arg;
@@ -667,20 +733,25 @@ static int bus_write(void *arg, uintptr_t addr, unsigned size, uint64_t value)
 
 static void log_fault(const struct range *r, int err, const char *what)
 {
-	const char *why = err == -EOPNOTSUPP ? "an instruction that uvfio does not carry out on a BAR" :
-					       "no device answers (memory decoding off or D3), or it crosses the end of the mapping";
+	const char *why = err == -EOPNOTSUPP
+				  ? "an instruction that uvfio does not carry out on a BAR"
+				  : "no device answers (memory decoding off or D3), or it crosses "
+				    "the end of the mapping";
 	const char *who = r->dead ? SHIM_WHO : uapi_file_device(r->file)->name;
 	uint32_t suppressed;
 
 	if (r->dead)
 		why = "the mapping was made before a fork and belongs to the parent";
 	if (log_allow(&limit, &suppressed))
-		log_warn(who, "%s at 0x%llx of mapped region %u: %s: SIGBUS", what, (unsigned long long)VFIO_REGION_POS(r->pos), VFIO_REGION_INDEX(r->pos), why);
+		log_warn(who, "%s at 0x%llx of mapped region %u: %s: SIGBUS", what,
+			 (unsigned long long)VFIO_REGION_POS(r->pos), VFIO_REGION_INDEX(r->pos),
+			 why);
 }
 
 bool shim_bar_efault(const char *call, const void *buf, size_t len)
 {
-	uintptr_t start = (uintptr_t)buf, end = add_overflows(start, len) ? UINTPTR_MAX : start + len;
+	uintptr_t start = (uintptr_t)buf,
+		  end = add_overflows(start, len) ? UINTPTR_MAX : start + len;
 	static struct log_limit efaults;
 	uint32_t suppressed;
 	struct ranges *t;
@@ -697,8 +768,11 @@ bool shim_bar_efault(const char *call, const void *buf, size_t len)
 		cut_start(&r, start);
 		if (log_allow(&efaults, &suppressed))
 			log_warn(r.dead ? SHIM_WHO : uapi_file_device(r.file)->name,
-				 "%s: its memory is mapped region %u at 0x%llx, where loads and stores of the program are carried out but the kernel cannot come in: EFAULT; copy through other memory",
-				 call, VFIO_REGION_INDEX(r.pos), (unsigned long long)VFIO_REGION_POS(r.pos));
+				 "%s: its memory is mapped region %u at 0x%llx, where loads and "
+				 "stores of the program are carried out but the kernel cannot come "
+				 "in: EFAULT; copy through other memory",
+				 call, VFIO_REGION_INDEX(r.pos),
+				 (unsigned long long)VFIO_REGION_POS(r.pos));
 	}
 	rcu_read_end();
 	return found;
@@ -707,19 +781,28 @@ bool shim_bar_efault(const char *call, const void *buf, size_t len)
 int shim_bar_fault(const siginfo_t *info, ucontext_t *uc, uintptr_t *bad)
 {
 	struct access a = { .granted = info->si_signo == SIGBUS };
-	const struct x86_bus bus = { .where = bus_where, .read = bus_read, .write = bus_write, .lock = bus_lock, .arg = &a };
+	const struct x86_bus bus = { .where = bus_where,
+				     .read = bus_read,
+				     .write = bus_write,
+				     .lock = bus_lock,
+				     .arg = &a };
 	struct range *r, at;
 	char what[32] = "";
 	int err, due = -1;
 
 	/* SIGBUS: the end of the empty file */
-	if (!rcu_get(table) || (a.granted ? info->si_code != BUS_ADRERR : info->si_code != SEGV_ACCERR && info->si_code != SEGV_MAPERR))
+	if (!rcu_get(table) ||
+	    (a.granted ? info->si_code != BUS_ADRERR
+		       : info->si_code != SEGV_ACCERR && info->si_code != SEGV_MAPERR))
 		return 0;
 	shim_check_fork();
 	r = access_range(&a, (uintptr_t)info->si_addr);
 	if (!r)
 		return 0;
-	/* nothing is there: a page that a child has not got (map_polled); else the program took it away past us */
+	/*
+	 * nothing is there: a page that a child has not got (map_polled); else the program took it
+	 * away past us
+	 */
 	if (!a.granted && info->si_code == SEGV_MAPERR && !r->dead) {
 		uapi_file_put(r->file);
 		return 0;
@@ -772,14 +855,20 @@ void shim_bars_abandon(void)
 
 	pthread_mutex_init(&bars_lock, NULL);
 	for (unsigned i = 0; table && i < table->n; i++) {
-		/* where polled pages would be is nothing (map_polled): nothing else may come there */
-		for (at = table->r[i].start; (at = polled_part(&table->r[i], at, &len, &area)); at += len) {
-			sys_call(SYS_mmap, (long)at, (long)len, PROT_NONE, MAP_FIXED_NOREPLACE | MAP_SHARED, SHIM_PASS(blank), 0);
+		/*
+		 * where polled pages would be is nothing (map_polled): nothing else may come there
+		 */
+		for (at = table->r[i].start; (at = polled_part(&table->r[i], at, &len, &area));
+		     at += len) {
+			sys_call(SYS_mmap, (long)at, (long)len, PROT_NONE,
+				 MAP_FIXED_NOREPLACE | MAP_SHARED, SHIM_PASS(blank), 0);
 			sys_call(SYS_mprotect, (long)at, (long)len, PROT_NONE, 0, 0, 0);
 		}
 		table->r[i].dead = true;
 		/* MADV_DONTFORK: the child has nothing there */
-		if (sys_call(SYS_mprotect, (long)table->r[i].start, (long)(table->r[i].end - table->r[i].start), PROT_NONE, 0, 0, 0) == -ENOMEM)
+		if (sys_call(SYS_mprotect, (long)table->r[i].start,
+			     (long)(table->r[i].end - table->r[i].start), PROT_NONE, 0, 0,
+			     0) == -ENOMEM)
 			table->r[i].end = table->r[i].start;
 	}
 	blank = -1; /* closed with all that is private */

@@ -1,31 +1,41 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * shim/bus.c: what LOCK# is to a processor's bus. A locked instruction on a mapped BAR (lock add, xadd, cmpxchg16b, any xchg with memory) is a read and a write of the device, and no
- * other access of the program's may come between the two. So plain accesses of a device share its lock, and a locked instruction has it alone; DMA and the device's own threads do not take part, as a
- * device does not in hardware.
+ * shim/bus.c: what LOCK# is to a processor's bus. A locked instruction on a mapped BAR (lock add,
+ * xadd, cmpxchg16b, any xchg with memory) is a read and a write of the device, and no other access
+ * of the program's may come between the two. So plain accesses of a device share its lock, and a
+ * locked instruction has it alone; DMA and the device's own threads do not take part, as a device
+ * does not in hardware.
  *
- * It is held across the model's callback, since that is what is to be done alone. Three things keep that from being a deadlock: a thread holds one at a time, with signals blocked or for one
- * call (signals.c, io.c); who waits to have it alone keeps newcomers out for some time only, so an access that ends when another access has been made
- * does end; a child of a fork starts with all of them free.
+ * It is held across the model's callback, since that is what is to be done alone. Three things keep
+ * that from being a deadlock: a thread holds one at a time, with signals blocked or for one call
+ * (signals.c, io.c); who waits to have it alone keeps newcomers out for some time only, so an
+ * access that ends when another access has been made does end; a child of a fork starts with all of
+ * them free.
  */
-#include "shim/shim.h"
-
 #include <linux/futex.h>
 #include <sys/syscall.h>
 #include <time.h>
 
+#include "shim/shim.h"
+
 #define ALONE	  (1u << 31)
 #define NUM_LOCKS 16u
-/* how long newcomers stay behind one that waits to be alone; many times what the accesses take that it waits for */
+/*
+ * how long newcomers stay behind one that waits to be alone; many times what the accesses take that
+ * it waits for
+ */
 #define DEFER_NS 2000000l
 
 struct bus_lock {
 	_Atomic uint32_t state; /* ALONE, or how many share it */
-	_Atomic uint32_t lone;  /* who waits to be alone */
+	_Atomic uint32_t lone;	/* who waits to be alone */
 	_Atomic uint32_t asleep;
 } __attribute__((aligned(64)));
 
-/* Devices share one at times, which costs time at most. There is nothing to allocate or to free, and a handler can find it. */
+/*
+ * Devices share one at times, which costs time at most. There is nothing to allocate or to free,
+ * and a handler can find it.
+ */
 static struct bus_lock locks[NUM_LOCKS];
 
 static struct bus_lock *lock_of(const struct vfio_device *dev)

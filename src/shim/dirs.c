@@ -1,16 +1,17 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * shim/dirs.c: libc functions that walk directories by themselves: what they call inside of libc does not come to our wrappers, so they get the path
- * below the run directory, and what they say of paths is translated back.
+ * shim/dirs.c: libc functions that walk directories by themselves: what they call inside of libc
+ * does not come to our wrappers, so they get the path below the run directory, and what they say of
+ * paths is translated back.
  */
-#include "shim/shim.h"
-
 #include <dirent.h>
 #include <fcntl.h>
 #include <ftw.h>
 #include <glob.h>
 #include <stdlib.h>
 #include <string.h>
+
+#include "shim/shim.h"
 
 EXPORT DIR *opendir(const char *path)
 {
@@ -39,23 +40,26 @@ static bool is_node_name(const char *s)
 	return !strcmp(s, "vfio") || (*s && !s[strspn(s, "0123456789")]);
 }
 
-#define READDIR(name, type)                                                                                                \
-	EXPORT struct type *name(DIR *d)                                                                                   \
-	{                                                                                                                  \
-		struct type *e;                                                                                            \
-		NEXT(name);                                                                                                \
-		do                                                                                                         \
-			e = real(shim_list_at(d));                                                                         \
-		while (shim_list_again(d, e ? e->d_name : NULL));                                                          \
-		if (e && e->d_type == DT_SOCK && is_node_name(e->d_name) && shim_fd_maybe_view(dirfd(d)) &&                 \
-		    shim_fd_is_dir(dirfd(d), "/dev/vfio"))                                                                 \
-			e->d_type = DT_CHR;                                                                                \
-		return e;                                                                                                  \
+#define READDIR(name, type)                                                                \
+	EXPORT struct type *name(DIR *d)                                                   \
+	{                                                                                  \
+		struct type *e;                                                            \
+		NEXT(name);                                                                \
+		do                                                                         \
+			e = real(shim_list_at(d));                                         \
+		while (shim_list_again(d, e ? e->d_name : NULL));                          \
+		if (e && e->d_type == DT_SOCK && is_node_name(e->d_name) &&                \
+		    shim_fd_maybe_view(dirfd(d)) && shim_fd_is_dir(dirfd(d), "/dev/vfio")) \
+			e->d_type = DT_CHR;                                                \
+		return e;                                                                  \
 	}
 READDIR(readdir, dirent)
 READDIR(readdir64, dirent64)
 
-/* A path for a function that takes its time and calls the program back: not in a struct shim_path, which may have signals blocked. */
+/*
+ * A path for a function that takes its time and calls the program back: not in a struct shim_path,
+ * which may have signals blocked.
+ */
 struct place {
 	int dirfd;
 	bool in_view;
@@ -83,32 +87,34 @@ static void leave(struct place *at)
 	free(at->text);
 }
 
-#define SCANDIR(name, type)                                                                                                \
-	EXPORT int name(const char *restrict path, struct type ***restrict list, int (*filter)(const struct type *),       \
-			int (*cmp)(const struct type **, const struct type **))                                            \
-	{                                                                                                                  \
-		struct place at;                                                                                           \
-		int rc;                                                                                                    \
-		NEXT(name);                                                                                                \
-		rc = real(enter(AT_FDCWD, path, &at), list, filter, cmp);                                                  \
-		leave(&at);                                                                                                \
-		return rc;                                                                                                 \
+#define SCANDIR(name, type)                                                      \
+	EXPORT int name(const char *restrict path, struct type ***restrict list, \
+			int (*filter)(const struct type *),                      \
+			int (*cmp)(const struct type **, const struct type **))  \
+	{                                                                        \
+		struct place at;                                                 \
+		int rc;                                                          \
+		NEXT(name);                                                      \
+		rc = real(enter(AT_FDCWD, path, &at), list, filter, cmp);        \
+		leave(&at);                                                      \
+		return rc;                                                       \
 	}
 SCANDIR(scandir, dirent)
 SCANDIR(scandir64, dirent64)
 
-#define SCANDIRAT(name, type)                                                                                              \
-	EXPORT int name(int dfd, const char *restrict path, struct type ***restrict list,                                  \
-			int (*filter)(const struct type *), int (*cmp)(const struct type **, const struct type **))        \
-	{                                                                                                                  \
-		struct place at;                                                                                           \
-		const char *use;                                                                                           \
-		int rc;                                                                                                    \
-		NEXT(name);                                                                                                \
-		use = enter(dfd, path, &at);                                                                               \
-		rc = real(at.dirfd, use, list, filter, cmp);                                                               \
-		leave(&at);                                                                                                \
-		return rc;                                                                                                 \
+#define SCANDIRAT(name, type)                                                             \
+	EXPORT int name(int dfd, const char *restrict path, struct type ***restrict list, \
+			int (*filter)(const struct type *),                               \
+			int (*cmp)(const struct type **, const struct type **))           \
+	{                                                                                 \
+		struct place at;                                                          \
+		const char *use;                                                          \
+		int rc;                                                                   \
+		NEXT(name);                                                               \
+		use = enter(dfd, path, &at);                                              \
+		rc = real(at.dirfd, use, list, filter, cmp);                              \
+		leave(&at);                                                               \
+		return rc;                                                                \
 	}
 SCANDIRAT(scandirat, dirent)
 SCANDIRAT(scandirat64, dirent64)
@@ -156,25 +162,26 @@ static int on_ftw(const char *path, const struct stat *st, int type)
 }
 
 /* the 64 variants' structures are the same on this processor */
-#define FTW(name, func_t, trampoline, ...)                                                                             \
-	{                                                                                                              \
-		struct walk outer = walk;                                                                              \
-		struct place at;                                                                                       \
-		const char *use;                                                                                       \
-		int rc;                                                                                                \
-		NEXT(name);                                                                                            \
-		use = enter(AT_FDCWD, path, &at);                                                                      \
-		if (at.in_view) {                                                                                      \
-			walk.fn = (void *)(uintptr_t)fn;                                                               \
-			rc = real(use, (func_t)(uintptr_t)trampoline, __VA_ARGS__);                                    \
-			walk = outer;                                                                                  \
-		} else {                                                                                               \
-			rc = real(use, fn, __VA_ARGS__);                                                               \
-		}                                                                                                      \
-		leave(&at);                                                                                            \
-		return rc;                                                                                             \
+#define FTW(name, func_t, trampoline, ...)                                          \
+	{                                                                           \
+		struct walk outer = walk;                                           \
+		struct place at;                                                    \
+		const char *use;                                                    \
+		int rc;                                                             \
+		NEXT(name);                                                         \
+		use = enter(AT_FDCWD, path, &at);                                   \
+		if (at.in_view) {                                                   \
+			walk.fn = (void *)(uintptr_t)fn;                            \
+			rc = real(use, (func_t)(uintptr_t)trampoline, __VA_ARGS__); \
+			walk = outer;                                               \
+		} else {                                                            \
+			rc = real(use, fn, __VA_ARGS__);                            \
+		}                                                                   \
+		leave(&at);                                                         \
+		return rc;                                                          \
 	}
 
+/* clang-format off */
 EXPORT int nftw(const char *path, __nftw_func_t fn, int fds, int flags)
 FTW(nftw, __nftw_func_t, on_nftw, fds, flags)
 
@@ -186,31 +193,34 @@ FTW(ftw, __ftw_func_t, on_ftw, fds)
 
 EXPORT int ftw64(const char *path, __ftw64_func_t fn, int fds)
 FTW(ftw64, __ftw64_func_t, on_ftw, fds)
+	/* clang-format on */
 
-/* ---- glob: a pattern is a path as far as its first component with a magic character, and that is as far as we look ---- */
+	/* ---- glob: of a pattern, the part before the first magic character is looked at ---- */
 
-static void unmap_results(char **v, size_t from, size_t n)
+	static void unmap_results(char **v, size_t from, size_t n)
 {
 	for (size_t i = from; i < from + n; i++)
 		if (v[i])
 			shim_unmap(v[i], strlen(v[i]));
 }
 
-#define GLOB(name, type)                                                                                               \
-	EXPORT int name(const char *restrict pattern, int flags, int (*err)(const char *, int), type *restrict g)      \
-	{                                                                                                              \
-		size_t before = flags & GLOB_APPEND ? g->gl_pathc : 0;                                                 \
-		struct place at;                                                                                       \
-		int rc;                                                                                                \
-		NEXT(name);                                                                                            \
-		if (flags & GLOB_ALTDIRFUNC)                                                                           \
-			return real(pattern, flags, err, g);                                                           \
-		rc = real(enter(AT_FDCWD, pattern, &at), flags, err, g);                                               \
-		if (!rc && at.in_view)                                                                                 \
-			unmap_results(g->gl_pathv, (flags & GLOB_DOOFFS ? g->gl_offs : 0) + before,                    \
-				      g->gl_pathc - before);                                                           \
-		leave(&at);                                                                                            \
-		return rc;                                                                                             \
+#define GLOB(name, type)                                                                        \
+	EXPORT int name(const char *restrict pattern, int flags, int (*err)(const char *, int), \
+			type *restrict g)                                                       \
+	{                                                                                       \
+		size_t before = flags & GLOB_APPEND ? g->gl_pathc : 0;                          \
+		struct place at;                                                                \
+		int rc;                                                                         \
+		NEXT(name);                                                                     \
+		if (flags & GLOB_ALTDIRFUNC)                                                    \
+			return real(pattern, flags, err, g);                                    \
+		rc = real(enter(AT_FDCWD, pattern, &at), flags, err, g);                        \
+		if (!rc && at.in_view)                                                          \
+			unmap_results(g->gl_pathv,                                              \
+				      (flags & GLOB_DOOFFS ? g->gl_offs : 0) + before,          \
+				      g->gl_pathc - before);                                    \
+		leave(&at);                                                                     \
+		return rc;                                                                      \
 	}
 GLOB(glob, glob_t)
 GLOB(glob64, glob64_t)

@@ -2,22 +2,24 @@
 /*
  * shim/fds.c: descriptors' numbers: close, dup, fcntl, and the hints that they leave.
  *
- * Two bits for each number: "may be a handle", "may be a directory of the view, or above it". They are only ever hints: a bit that is set costs an fstat or
- * a readlink; a bit that is missing costs a failed call first (io.c), or a close that the service thread takes in instead of the closer.
+ * Two bits for each number: "may be a handle", "may be a directory of the view, or above it". They
+ * are only ever hints: a bit that is set costs an fstat or a readlink; a bit that is missing costs
+ * a failed call first (io.c), or a close that the service thread takes in instead of the closer.
  * Nothing is believed about a number whose bit is clear.
  *
- * And the library's own descriptors, which a program must not take away with a "close everything from 3 on".
+ * And the library's own descriptors, which a program must not take away with a "close everything
+ * from 3 on".
  */
-#include "shim/shim.h"
-
 #include <fcntl.h>
 #include <stdarg.h>
 #include <sys/resource.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include "shim/shim.h"
+
 #define NUMBERS (1u << 20) /* fs.nr_open's default; beyond it every number may be anything */
-#define WORD    64u
+#define WORD	64u
 
 static atomic_ulong handles[NUMBERS / WORD], views[NUMBERS / WORD];
 
@@ -27,7 +29,9 @@ static bool test(const atomic_ulong *map, int fd)
 		return false;
 	if ((unsigned)fd >= NUMBERS)
 		return true;
-	return atomic_load_explicit(&map[(unsigned)fd / WORD], memory_order_relaxed) >> ((unsigned)fd % WORD) & 1;
+	return atomic_load_explicit(&map[(unsigned)fd / WORD], memory_order_relaxed) >>
+		       ((unsigned)fd % WORD) &
+	       1;
 }
 
 void shim_fd_mark(int fd, bool handle)
@@ -123,7 +127,10 @@ long shim_dup3(int oldfd, int newfd, int flags, bool dup2_rules)
 	long rc;
 
 	if (fd_is_private(newfd)) {
-		log_warn(SHIM_WHO, "dup2 to descriptor %d, which uvfio uses itself: EBADF, as above the limit of open files", newfd);
+		log_warn(SHIM_WHO,
+			 "dup2 to descriptor %d, which uvfio uses itself: EBADF, as above the "
+			 "limit of open files",
+			 newfd);
 		return -EBADF;
 	}
 	if (oldfd != newfd)
@@ -161,7 +168,8 @@ long shim_fcntl(int fd, int cmd, unsigned long arg)
 	if (rc >= 0 && (cmd == F_DUPFD || cmd == F_DUPFD_CLOEXEC))
 		shim_fd_copy_marks(fd, (int)rc);
 	/* nearly nothing else has this mode: a handle that came without our knowing? */
-	if (rc >= 0 && cmd == F_GETFL && (rc & O_ACCMODE) == O_ACCMODE && !shim_fd_maybe_handle(fd)) {
+	if (rc >= 0 && cmd == F_GETFL && (rc & O_ACCMODE) == O_ACCMODE &&
+	    !shim_fd_maybe_handle(fd)) {
 		shim_fd_mark(fd, true);
 		shim_vfs_fcntl(fd, cmd, arg, NULL, &rc);
 	}
@@ -176,7 +184,8 @@ static int do_fcntl(int fd, int cmd, unsigned long arg)
 
 		NEXT(fcntl64);
 		if (real)
-			return shim_vfs_fcntl(fd, cmd, arg, real, &rc) ? (int)shim_ret(rc) : real(fd, cmd, arg);
+			return shim_vfs_fcntl(fd, cmd, arg, real, &rc) ? (int)shim_ret(rc)
+								       : real(fd, cmd, arg);
 	}
 	/* SIGIO's owner has two ways to be told, libc takes the one that has no lost values */
 	if (cmd == F_GETOWN) {
@@ -252,12 +261,14 @@ EXPORT int setrlimit64(__rlimit_resource_t what, const struct rlimit64 *set)
 	return (int)shim_ret(shim_prlimit(0, (int)what, set, NULL));
 }
 
-EXPORT int prlimit(pid_t pid, __rlimit_resource_t what, const struct rlimit *set, struct rlimit *get)
+EXPORT int prlimit(pid_t pid, __rlimit_resource_t what, const struct rlimit *set,
+		   struct rlimit *get)
 {
 	return (int)shim_ret(shim_prlimit(pid, (int)what, set, get));
 }
 
-EXPORT int prlimit64(pid_t pid, __rlimit_resource_t what, const struct rlimit64 *set, struct rlimit64 *get)
+EXPORT int prlimit64(pid_t pid, __rlimit_resource_t what, const struct rlimit64 *set,
+		     struct rlimit64 *get)
 {
 	return (int)shim_ret(shim_prlimit(pid, (int)what, set, get));
 }
@@ -285,7 +296,8 @@ static void close_up_to(int fd, void *arg)
 static void forget_range(unsigned first, unsigned last)
 {
 	for (unsigned i = first / WORD; i <= last / WORD && i < NUMBERS / WORD; i++) {
-		if (!atomic_load_explicit(&handles[i], memory_order_relaxed) && !atomic_load_explicit(&views[i], memory_order_relaxed))
+		if (!atomic_load_explicit(&handles[i], memory_order_relaxed) &&
+		    !atomic_load_explicit(&views[i], memory_order_relaxed))
 			continue;
 		for (unsigned fd = i * WORD; fd < (i + 1) * WORD; fd++)
 			if (fd >= first && fd <= last)
@@ -301,7 +313,8 @@ long shim_close_range(unsigned first, unsigned last, unsigned flags)
 		return sys_call(SYS_close_range, first, last, flags, 0, 0, 0);
 	if (!(flags & CLOSE_RANGE_CLOEXEC))
 		forget_range(first, last);
-	fd_for_each_private(close_up_to, &s);
+	fd_for_each_private(close_up_to, &s)
+		;
 	if (!s.rc && s.next <= last && s.next)
 		s.rc = sys_call(SYS_close_range, s.next, last, flags, 0, 0, 0);
 	shim_handles_drain();

@@ -1,10 +1,9 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * shim/files.c: calls on one path: open, stat, access, readlink, realpath, chdir. A path of the view becomes the one below the run directory; a file of
- * /dev/vfio becomes a handle; `config` of one of our functions becomes the hardware's config space of this moment.
+ * shim/files.c: calls on one path: open, stat, access, readlink, realpath, chdir. A path of the
+ * view becomes the one below the run directory; a file of /dev/vfio becomes a handle; `config` of
+ * one of our functions becomes the hardware's config space of this moment.
  */
-#include "shim/shim.h"
-
 #include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -14,7 +13,9 @@
 #include <sys/syscall.h>
 #include <sys/sysmacros.h>
 #include <unistd.h>
+
 #include "base/guard.h"
+#include "shim/shim.h"
 
 /* linux/magic.h */
 #define SYSFS_MAGIC_NUMBER 0x62656572
@@ -66,13 +67,20 @@ static bool is_device_node(const char *virt)
 	return !strncmp(virt, dev_vfio, n) && virt[n] && !strchr(virt + n, '/');
 }
 
-/* The mode of a node counts, as far as one can look at it: the directory of the run is closed to a program that gave up its user. */
+/*
+ * The mode of a node counts, as far as one can look at it: the directory of the run is closed to a
+ * program that gave up its user.
+ */
 static bool is_refused(const char *node, int flags)
 {
-	static const int want[] = { [O_RDONLY] = R_OK, [O_WRONLY] = W_OK, [O_RDWR] = R_OK | W_OK, [O_ACCMODE] = R_OK | W_OK };
+	static const int want[] = { [O_RDONLY] = R_OK,
+				    [O_WRONLY] = W_OK,
+				    [O_RDWR] = R_OK | W_OK,
+				    [O_ACCMODE] = R_OK | W_OK };
 	struct stat st;
 
-	return sys_call(SYS_faccessat2, AT_FDCWD, (long)node, want[flags & O_ACCMODE], AT_EACCESS, 0, 0) == -EACCES &&
+	return sys_call(SYS_faccessat2, AT_FDCWD, (long)node, want[flags & O_ACCMODE], AT_EACCESS,
+			0, 0) == -EACCES &&
 	       !sys_call(SYS_newfstatat, AT_FDCWD, (long)node, (long)&st, 0, 0, 0);
 }
 
@@ -85,7 +93,8 @@ struct open_args {
 /* a write that nobody acts on would be a false success */
 static bool opens_to_write(int flags)
 {
-	return !(flags & O_PATH) && ((flags & O_ACCMODE) != O_RDONLY || flags & (O_CREAT | O_TRUNC));
+	return !(flags & O_PATH) &&
+	       ((flags & O_ACCMODE) != O_RDONLY || flags & (O_CREAT | O_TRUNC));
 }
 
 static long run_open_view(void *arg)
@@ -98,7 +107,8 @@ static long run_open_view(void *arg)
 	struct stat st;
 
 	if (is_device_node(p->virt) && !(flags & O_PATH)) {
-		if ((flags & (O_CREAT | O_EXCL)) == (O_CREAT | O_EXCL) && !sys_call(SYS_faccessat, AT_FDCWD, (long)use, F_OK, 0, 0, 0))
+		if ((flags & (O_CREAT | O_EXCL)) == (O_CREAT | O_EXCL) &&
+		    !sys_call(SYS_faccessat, AT_FDCWD, (long)use, F_OK, 0, 0, 0))
 			*fd = -EEXIST;
 		else if (is_refused(use, flags))
 			*fd = -EACCES;
@@ -117,7 +127,10 @@ static long run_open_view(void *arg)
 		} else if (rc == 0 && shim_attr_acts(use)) {
 			*fd = shim_attr_open(use, flags);
 		} else {
-			log_warn(SHIM_WHO, "%s: opened for writing: uvfio's view of sysfs is read-only, EACCES", p->virt);
+			log_warn(SHIM_WHO,
+				 "%s: opened for writing: uvfio's view of sysfs is read-only, "
+				 "EACCES",
+				 p->virt);
 			*fd = -EACCES;
 		}
 		return true;
@@ -144,7 +157,8 @@ static bool open_view(const struct shim_path *p, int flags, long *fd)
 /* The descriptor that @p is the path of, if it may be a handle's or of the view; else -1. */
 static int self_fd(const struct shim_path *p)
 {
-	return p->fd >= 0 && (shim_fd_maybe_handle(p->fd) || shim_fd_maybe_view(p->fd)) ? p->fd : -1;
+	return p->fd >= 0 && (shim_fd_maybe_handle(p->fd) || shim_fd_maybe_view(p->fd)) ? p->fd
+											: -1;
 }
 
 struct node_args {
@@ -178,8 +192,9 @@ int shim_path_of_handle(struct shim_path *p)
 }
 
 /*
- * Opens once more what @p is a path of, if that is a file of ours: true and *@fd. A device node is opened anew, an anonymous inode cannot be (fs/anon_inodes.c). What
- * stops at the link, or makes a descriptor of the place alone, is the kernel's to do.
+ * Opens once more what @p is a path of, if that is a file of ours: true and *@fd. A device node is
+ * opened anew, an anonymous inode cannot be (fs/anon_inodes.c). What stops at the link, or makes a
+ * descriptor of the place alone, is the kernel's to do.
  */
 static bool open_again(struct shim_path *p, int flags, long *fd)
 {
@@ -229,7 +244,10 @@ static long do_open(int dirfd, const char *path, int flags, mode_t mode, open_fn
 	return fd;
 }
 
-/* A file that is about to be emptied: devices may have pages of it. An open that will fail empties nothing. */
+/*
+ * A file that is about to be emptied: devices may have pages of it. An open that will fail empties
+ * nothing.
+ */
 static void keep_truncated(int dirfd, const char *path, int flags)
 {
 	if (flags & O_TRUNC && !(flags & (O_PATH | O_EXCL | O_DIRECTORY)) && dirfd == AT_FDCWD)
@@ -250,11 +268,16 @@ static int open_ret(int dirfd, const char *path, int flags, mode_t mode)
 	return (int)shim_ret(do_open(dirfd, path, flags, mode, real));
 }
 
-/* Not by <stdarg.h>, for which all registers that arguments may be in are stored: a mode that was not passed is no matter, since the kernel does not look at it then. */
+/*
+ * Not by <stdarg.h>, for which all registers that arguments may be in are stored: a mode that was
+ * not passed is no matter, since the kernel does not look at it then.
+ */
 EXPORT int open_path(const char *path, int flags, mode_t mode) __asm__("open");
-EXPORT int open64_path(const char *path, int flags, mode_t mode) __asm__("open64") __attribute__((alias("open")));
+EXPORT int open64_path(const char *path, int flags, mode_t mode) __asm__("open64")
+	__attribute__((alias("open")));
 EXPORT int openat_path(int dirfd, const char *path, int flags, mode_t mode) __asm__("openat");
-EXPORT int openat64_path(int dirfd, const char *path, int flags, mode_t mode) __asm__("openat64") __attribute__((alias("openat")));
+EXPORT int openat64_path(int dirfd, const char *path, int flags, mode_t mode) __asm__("openat64")
+	__attribute__((alias("openat")));
 
 EXPORT int open_path(const char *path, int flags, mode_t mode)
 {
@@ -330,7 +353,8 @@ static int mode_flags(const char *mode)
 	return flags;
 }
 
-static FILE *open_stream(const char *path, const char *mode, FILE *(*real)(const char *, const char *))
+static FILE *open_stream(const char *path, const char *mode,
+			 FILE *(*real)(const char *, const char *))
 {
 	struct shim_path p;
 	const char *use = shim_path(path, &p);
@@ -372,12 +396,16 @@ static bool refuse_write(const struct shim_path *p, const char *mode)
 {
 	if (!p->virt || mode_flags(mode) == O_RDONLY || mode_flags(mode) == (O_RDONLY | O_CLOEXEC))
 		return false;
-	log_warn(SHIM_WHO, "%s: freopen for writing is not served: EACCES; close the stream and open another one", p->virt);
+	log_warn(SHIM_WHO,
+		 "%s: freopen for writing is not served: EACCES; close the stream and open another "
+		 "one",
+		 p->virt);
 	errno = EACCES;
 	return true;
 }
 
-static FILE *reopen_stream(const char *path, const char *mode, FILE *f, FILE *(*real)(const char *, const char *, FILE *))
+static FILE *reopen_stream(const char *path, const char *mode, FILE *f,
+			   FILE *(*real)(const char *, const char *, FILE *))
 {
 	struct shim_path p;
 	const char *use = shim_path(path, &p);
@@ -440,11 +468,15 @@ static void fix_stat(int fd, const char *virt, struct stat *st)
 
 	if (virt)
 		shim_path_stat(virt, st);
-	else if ((S_ISREG(st->st_mode) && !st->st_nlink) || (fd >= 0 && S_ISSOCK(st->st_mode) && st->st_dev == shim.run_dev))
+	else if ((S_ISREG(st->st_mode) && !st->st_nlink) ||
+		 (fd >= 0 && S_ISSOCK(st->st_mode) && st->st_dev == shim.run_dev))
 		shim_run(run_fix_stat, &a);
 }
 
-/* The descriptor that @path names, with the flag AT_EMPTY_PATH also as @dirfd; -1: none. The kernel found the file. */
+/*
+ * The descriptor that @path names, with the flag AT_EMPTY_PATH also as @dirfd; -1: none. The kernel
+ * found the file.
+ */
 static int fd_of(const struct shim_path *p, int dirfd, const char *path, int flags)
 {
 	return p->fd < 0 && flags & AT_EMPTY_PATH && (!path || !*path) ? dirfd : p->fd;
@@ -476,8 +508,13 @@ static long fstat_fast(int fd, struct stat *st)
 
 static void fix_statx(int fd, const char *virt, struct statx *sx)
 {
-	struct stat st = { .st_dev = makedev(sx->stx_dev_major, sx->stx_dev_minor), .st_ino = sx->stx_ino, .st_mode = sx->stx_mode,
-			   .st_nlink = sx->stx_nlink, .st_size = (off_t)sx->stx_size, .st_uid = sx->stx_uid, .st_gid = sx->stx_gid };
+	struct stat st = { .st_dev = makedev(sx->stx_dev_major, sx->stx_dev_minor),
+			   .st_ino = sx->stx_ino,
+			   .st_mode = sx->stx_mode,
+			   .st_nlink = sx->stx_nlink,
+			   .st_size = (off_t)sx->stx_size,
+			   .st_uid = sx->stx_uid,
+			   .st_gid = sx->stx_gid };
 
 	fix_stat(fd, virt, &st);
 	if (st.st_mode == sx->stx_mode)
@@ -511,18 +548,19 @@ long shim_statx(int dirfd, const char *path, int flags, unsigned mask, void *out
 }
 
 /* struct stat64 is struct stat on this processor; libc gives both names to each function */
-#define STAT_FUNCTIONS(S, s)                                                                                  \
-	EXPORT int S(const char *restrict path, struct s *restrict st)                                        \
-	{                                                                                                     \
-		return (int)shim_ret(shim_stat(AT_FDCWD, path, (struct stat *)st, 0));                        \
-	}                                                                                                     \
-	EXPORT int l##S(const char *restrict path, struct s *restrict st)                                     \
-	{                                                                                                     \
-		return (int)shim_ret(shim_stat(AT_FDCWD, path, (struct stat *)st, AT_SYMLINK_NOFOLLOW));      \
-	}                                                                                                     \
-	EXPORT int f##S(int fd, struct s *st)                                                                 \
-	{                                                                                                     \
-		return (int)shim_ret(fstat_fast(fd, (struct stat *)st));                                      \
+#define STAT_FUNCTIONS(S, s)                                                                \
+	EXPORT int S(const char *restrict path, struct s *restrict st)                      \
+	{                                                                                   \
+		return (int)shim_ret(shim_stat(AT_FDCWD, path, (struct stat *)st, 0));      \
+	}                                                                                   \
+	EXPORT int l##S(const char *restrict path, struct s *restrict st)                   \
+	{                                                                                   \
+		return (int)shim_ret(                                                       \
+			shim_stat(AT_FDCWD, path, (struct stat *)st, AT_SYMLINK_NOFOLLOW)); \
+	}                                                                                   \
+	EXPORT int f##S(int fd, struct s *st)                                               \
+	{                                                                                   \
+		return (int)shim_ret(fstat_fast(fd, (struct stat *)st));                    \
 	}
 STAT_FUNCTIONS(stat, stat)
 STAT_FUNCTIONS(stat64, stat64)
@@ -537,28 +575,31 @@ EXPORT int fstatat64(int dirfd, const char *restrict path, struct stat64 *restri
 	return (int)shim_ret(shim_stat(dirfd, path, (struct stat *)st, flags));
 }
 
-EXPORT int statx(int dirfd, const char *restrict path, int flags, unsigned mask, struct statx *restrict stx)
+EXPORT int statx(int dirfd, const char *restrict path, int flags, unsigned mask,
+		 struct statx *restrict stx)
 {
 	return (int)shim_ret(shim_statx(dirfd, path, flags, mask, stx));
 }
 
 /* programs linked with a libc before 2.33; version 1 is the only one on this processor */
-#define XSTAT_FUNCTIONS(x, s)                                                                                          \
-	int __x##x(int ver, const char *path, struct s *st);                                                           \
-	int __lx##x(int ver, const char *path, struct s *st);                                                          \
-	int __fx##x(int ver, int fd, struct s *st);                                                                    \
-	EXPORT int __x##x(int ver, const char *path, struct s *st)                                                     \
-	{                                                                                                              \
-		return (int)shim_ret(ver > 1 ? -EINVAL : shim_stat(AT_FDCWD, path, (struct stat *)st, 0));             \
-	}                                                                                                              \
-	EXPORT int __lx##x(int ver, const char *path, struct s *st)                                                    \
-	{                                                                                                              \
-		return (int)shim_ret(ver > 1 ? -EINVAL                                                                 \
-					     : shim_stat(AT_FDCWD, path, (struct stat *)st, AT_SYMLINK_NOFOLLOW));     \
-	}                                                                                                              \
-	EXPORT int __fx##x(int ver, int fd, struct s *st)                                                              \
-	{                                                                                                              \
-		return (int)shim_ret(ver > 1 ? -EINVAL : fstat_fast(fd, (struct stat *)st));                           \
+#define XSTAT_FUNCTIONS(x, s)                                                                    \
+	int __x##x(int ver, const char *path, struct s *st);                                     \
+	int __lx##x(int ver, const char *path, struct s *st);                                    \
+	int __fx##x(int ver, int fd, struct s *st);                                              \
+	EXPORT int __x##x(int ver, const char *path, struct s *st)                               \
+	{                                                                                        \
+		return (int)shim_ret(ver > 1 ? -EINVAL                                           \
+					     : shim_stat(AT_FDCWD, path, (struct stat *)st, 0)); \
+	}                                                                                        \
+	EXPORT int __lx##x(int ver, const char *path, struct s *st)                              \
+	{                                                                                        \
+		return (int)shim_ret(ver > 1 ? -EINVAL                                           \
+					     : shim_stat(AT_FDCWD, path, (struct stat *)st,      \
+							 AT_SYMLINK_NOFOLLOW));                  \
+	}                                                                                        \
+	EXPORT int __fx##x(int ver, int fd, struct s *st)                                        \
+	{                                                                                        \
+		return (int)shim_ret(ver > 1 ? -EINVAL : fstat_fast(fd, (struct stat *)st));     \
 	}
 XSTAT_FUNCTIONS(stat, stat)
 XSTAT_FUNCTIONS(stat64, stat64)
@@ -628,7 +669,8 @@ long shim_access(int dirfd, const char *path, int mode, int flags, bool at2)
 	long rc;
 
 	do
-		rc = sys_call(at2 ? SYS_faccessat2 : SYS_faccessat, dirfd, (long)use, mode, flags, 0, 0);
+		rc = sys_call(at2 ? SYS_faccessat2 : SYS_faccessat, dirfd, (long)use, mode, flags,
+			      0, 0);
 	while (shim_path_again(rc, &dirfd, &use, !(flags & AT_SYMLINK_NOFOLLOW), &p));
 	shim_path_done(&p);
 	return rc;
@@ -673,7 +715,10 @@ static bool begins(const char *text, size_t n, const char *with, size_t len)
 	return !memcmp(text, with, n < len ? n : len);
 }
 
-/* The link at @use to @buf. What stands behind it there stays, so the text of one that may be ours does not go there first. */
+/*
+ * The link at @use to @buf. What stands behind it there stays, so the text of one that may be ours
+ * does not go there first.
+ */
 static long read_link(int dirfd, const char *use, char *buf, size_t size)
 {
 	struct shim_text t = { dirfd, use, buf, size };
@@ -685,7 +730,8 @@ static long read_link(int dirfd, const char *use, char *buf, size_t size)
 	rc = sys_call(SYS_readlinkat, dirfd, (long)use, (long)head, sizeof(head), 0, 0);
 	if (rc < 0)
 		return rc;
-	if (begins(head, (size_t)rc, shim.run_dir, shim.run_len) || shim_link_is_ours(head, (size_t)rc))
+	if (begins(head, (size_t)rc, shim.run_dir, shim.run_len) ||
+	    shim_link_is_ours(head, (size_t)rc))
 		return shim_run(shim_walk_link, &t);
 	if (rc == sizeof(head))
 		return sys_call(SYS_readlinkat, dirfd, (long)use, (long)buf, (long)size, 0, 0);
@@ -822,7 +868,8 @@ EXPORT char *get_current_dir_name(void)
 	struct stat a, b;
 
 	/* as libc: $PWD when it is right, since it keeps the links by which one came */
-	if (pwd && pwd[0] == '/' && !stat(pwd, &a) && !stat(".", &b) && a.st_dev == b.st_dev && a.st_ino == b.st_ino)
+	if (pwd && pwd[0] == '/' && !stat(pwd, &a) && !stat(".", &b) && a.st_dev == b.st_dev &&
+	    a.st_ino == b.st_ino)
 		return strdup(pwd);
 	return getcwd(NULL, 0);
 }

@@ -1,30 +1,33 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * shim/fork.c: children. A forked child has a copy of everything but threads and of what only one process can own (the images' descriptors, the
- * models' threads). It drops the machine where it stands, without a call into a model, and builds its own when it opens a device.
+ * shim/fork.c: children. A forked child has a copy of everything but threads and of what only one
+ * process can own (the images' descriptors, the models' threads). It drops the machine where it
+ * stands, without a call into a model, and builds its own when it opens a device.
  *
- * Noticed in two ways: by pthread_atfork, which sees fork(); and by a page that the kernel wipes in a child, for clone() and _Fork().
- * vfork and posix_spawn share the parent's memory and must do nothing here; neither way sees them, as it should be.
+ * Noticed in two ways: by pthread_atfork, which sees fork(); and by a page that the kernel wipes in
+ * a child, for clone() and _Fork(). vfork and posix_spawn share the parent's memory and must do
+ * nothing here; neither way sees them, as it should be.
  *
- * The environment of an exec'd child is completed with what `uvfio run` set: the seccomp filter outlives exec, so a child that lost the shim
- * would be killed by its first VFIO call instead of getting an error from it.
+ * The environment of an exec'd child is completed with what `uvfio run` set: the seccomp filter
+ * outlives exec, so a child that lost the shim would be killed by its first VFIO call instead of
+ * getting an error from it.
  */
-#include "shim/shim.h"
-
 #include <alloca.h>
+#include <dlfcn.h>
 #include <fcntl.h>
 #include <spawn.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <dlfcn.h>
 #include <sys/mman.h>
 #include <sys/syscall.h>
 #include <unistd.h>
+
 #include "base/guard.h"
 #include "base/heap.h"
 #include "base/rcu.h"
+#include "shim/shim.h"
 #include "vfio/keeper.h"
 
 static uint64_t fork_mask;
@@ -74,7 +77,8 @@ static long after_fork(void *unused)
 	m = atomic_exchange(&shim.machine, NULL);
 	if (m)
 		machine_free(m, true);
-	fd_for_each_private(drop_private, NULL);
+	fd_for_each_private(drop_private, NULL)
+		;
 	return 0;
 }
 
@@ -111,15 +115,18 @@ EXPORT const char uvfio_shim_hooks_fork = 1;
 void shim_fork_init(void)
 {
 	if (pthread_atfork(before, after_in_parent, after_in_child))
-		log_warn(SHIM_WHO, "pthread_atfork: no memory; children of fork() may not use devices");
+		log_warn(SHIM_WHO,
+			 "pthread_atfork: no memory; children of fork() may not use devices");
 }
 
 /* ---- exec ---- */
 
 extern char **environ;
-static const char *const names[] = { "LD_PRELOAD", "UVFIO_RUN_DIR", "UVFIO_DEVICES", "UVFIO_PLACES", "UVFIO_LOG", "UVFIO_LOG_FILE", "UVFIO_MEMLOCK" };
+static const char *const names[] = { "LD_PRELOAD",   "UVFIO_RUN_DIR", "UVFIO_DEVICES",
+				     "UVFIO_PLACES", "UVFIO_LOG",     "UVFIO_LOG_FILE",
+				     "UVFIO_MEMLOCK" };
 static char *entries[ARRAY_SIZE(names)]; /* "NAME=value" as the shim found it, or NULL */
-static char preload[PATH_MAX];           /* the shim's own path, as in LD_PRELOAD */
+static char preload[PATH_MAX];		 /* the shim's own path, as in LD_PRELOAD */
 
 void shim_exec_init(void)
 {
@@ -194,10 +201,11 @@ static bool env_complete(char *const *envp)
 }
 
 /*
- * A completed copy is in memory of its own: the stack has no room for it, and a child of vfork may not allocate. When
- * exec succeeds nobody gives it back. That is right for a process, whose memory goes; but the memory of a child of
- * vfork is its parent's. So it is written down by thread, which the two are the same of: who comes next with another
- * process number is the parent, or its next child, and finds what is left.
+ * A completed copy is in memory of its own: the stack has no room for it, and a child of vfork may
+ * not allocate. When exec succeeds nobody gives it back. That is right for a process, whose memory
+ * goes; but the memory of a child of vfork is its parent's. So it is written down by thread, which
+ * the two are the same of: who comes next with another process number is the parent, or its next
+ * child, and finds what is left.
  */
 static struct area {
 	atomic_uintptr_t thread; /* 0: free */
@@ -243,7 +251,8 @@ static struct area *write_down(const struct env *e, pid_t pid)
 static void complete(struct env *e, char *const *envp)
 {
 	char *const *old = envp && entries[0] ? find_env(envp, names[0]) : NULL;
-	size_t n = 0, count = 0, front = entries[0] ? strlen(entries[0]) : 0, value = strlen(names[0]) + 1, back;
+	size_t n = 0, count = 0, front = entries[0] ? strlen(entries[0]) : 0,
+	       value = strlen(names[0]) + 1, back;
 	char *text;
 	long mem;
 
@@ -253,7 +262,8 @@ static void complete(struct env *e, char *const *envp)
 	while (envp && envp[count])
 		count++;
 	e->size = (count + ARRAY_SIZE(names) + 1) * sizeof(char *) + front + 1 + back + 1;
-	mem = sys_call(SYS_mmap, 0, (long)e->size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	mem = sys_call(SYS_mmap, 0, (long)e->size, PROT_READ | PROT_WRITE,
+		       MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 	if (mem < 0 && mem >= -4095)
 		return;
 	e->mem = (void *)mem;
@@ -262,7 +272,10 @@ static void complete(struct env *e, char *const *envp)
 		e->envp[n++] = envp[i];
 		if (old != &envp[i])
 			continue;
-		/* in front what was there when we came, since a sanitizer's library has to be before us */
+		/*
+		 * in front what was there when we came, since a sanitizer's library has to be
+		 * before us
+		 */
 		text = (char *)(e->envp + count + ARRAY_SIZE(names) + 1);
 		memcpy(text, entries[0], front);
 		text[front] = ':';
@@ -368,19 +381,19 @@ EXPORT int execvp(const char *file, char *const argv[])
 	return execvpe(file, argv, environ);
 }
 
-#define COLLECT_ARGS(first, last)                                      \
-	va_list ap, count;                                             \
-	size_t n = 1, i;                                               \
-	char **argv;                                                   \
-	va_start(ap, last);                                            \
-	va_copy(count, ap);                                            \
-	while (va_arg(count, char *))                                  \
-		n++;                                                   \
-	va_end(count);                                                 \
-	argv = alloca((n + 1) * sizeof(char *));                       \
-	argv[0] = (char *)(uintptr_t)(first);                          \
-	for (i = 1; i <= n; i++)                                       \
-		argv[i] = va_arg(ap, char *)
+#define COLLECT_ARGS(first, last)                \
+	va_list ap, count;                       \
+	size_t n = 1, i;                         \
+	char **argv;                             \
+	va_start(ap, last);                      \
+	va_copy(count, ap);                      \
+	while (va_arg(count, char *))            \
+		n++;                             \
+	va_end(count);                           \
+	argv = alloca((n + 1) * sizeof(char *)); \
+	argv[0] = (char *)(uintptr_t)(first);    \
+	for (i = 1; i <= n; i++)                 \
+	argv[i] = va_arg(ap, char *)
 
 EXPORT int execl(const char *path, const char *arg, ...)
 {
@@ -406,8 +419,8 @@ EXPORT int execle(const char *path, const char *arg, ...)
 	return execve(path, argv, envp);
 }
 
-EXPORT int posix_spawn(pid_t *pid, const char *path, const posix_spawn_file_actions_t *fa, const posix_spawnattr_t *attr, char *const argv[],
-		       char *const envp[])
+EXPORT int posix_spawn(pid_t *pid, const char *path, const posix_spawn_file_actions_t *fa,
+		       const posix_spawnattr_t *attr, char *const argv[], char *const envp[])
 {
 	struct shim_exec_mask m;
 	struct env e;
@@ -423,8 +436,8 @@ EXPORT int posix_spawn(pid_t *pid, const char *path, const posix_spawn_file_acti
 	return rc;
 }
 
-EXPORT int posix_spawnp(pid_t *pid, const char *file, const posix_spawn_file_actions_t *fa, const posix_spawnattr_t *attr, char *const argv[],
-			char *const envp[])
+EXPORT int posix_spawnp(pid_t *pid, const char *file, const posix_spawn_file_actions_t *fa,
+			const posix_spawnattr_t *attr, char *const argv[], char *const envp[])
 {
 	struct shim_exec_mask m;
 	struct env e;

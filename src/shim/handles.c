@@ -1,20 +1,22 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * shim/handles.c: from descriptors to open files of VFIO. Each open file is a memfd of its own, and is known by the memfd's inode; and faster, because
- * fstat costs three times a bare system call and lseek just one, by its file position: it is set once, to a number that holds a place in
- * a table and 32 random bits. A position that does not fit (it was moved by a raw lseek, the file is somebody else's) proves nothing, and the inode is asked.
+ * shim/handles.c: from descriptors to open files of VFIO. Each open file is a memfd of its own, and
+ * is known by the memfd's inode; and faster, because fstat costs three times a bare system call and
+ * lseek just one, by its file position: it is set once, to a number that holds a place in a table
+ * and 32 random bits. A position that does not fit (it was moved by a raw lseek, the file is
+ * somebody else's) proves nothing, and the inode is asked.
  *
- * The program's descriptor is the memfd opened once more with access mode 3 (O_ACCMODE: open(2), "neither read nor write"): it dups, passes
- * through fork and SCM_RIGHTS and shows up in /proc as any file, but the kernel refuses to read, write or map it, so that no call can succeed
- * on the memfd's bytes instead of on the device.
+ * The program's descriptor is the memfd opened once more with access mode 3 (O_ACCMODE: open(2),
+ * "neither read nor write"): it dups, passes through fork and SCM_RIGHTS and shows up in /proc as
+ * any file, but the kernel refuses to read, write or map it, so that no call can succeed on the
+ * memfd's bytes instead of on the device.
  *
- * The last close is the kernel's to tell, since only it knows of the descriptors in other processes and in flight: inotify reports the release
- * of the open file description. What one thread closed another can open again at once: whoever closes or opens takes the events in first
- * (shim_handles_drain), under release_lock, which is held until the files are really given up; the service thread does it for closes that
- * nobody of us saw.
+ * The last close is the kernel's to tell, since only it knows of the descriptors in other processes
+ * and in flight: inotify reports the release of the open file description. What one thread closed
+ * another can open again at once: whoever closes or opens takes the events in first
+ * (shim_handles_drain), under release_lock, which is held until the files are really given up; the
+ * service thread does it for closes that nobody of us saw.
  */
-#include "shim/shim.h"
-
 #include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -23,14 +25,16 @@
 #include <sys/mman.h>
 #include <sys/syscall.h>
 #include <sys/sysmacros.h>
+
 #include "base/heap.h"
 #include "base/loop.h"
 #include "base/rculist.h"
+#include "shim/shim.h"
 
 #define BUCKETS 64u
 /* file positions: 16 bits that say "ours", 32 random, 16 of a slot */
-#define SLOTS	 4096u
-#define POS_MARK 0x7576ull
+#define SLOTS	    4096u
+#define POS_MARK    0x7576ull
 #define NAME_PREFIX "uvfio:"
 
 struct shim_handle {
@@ -41,23 +45,27 @@ struct shim_handle {
 	struct uapi_file *file;
 	int64_t pos; /* of the description; 0: no slot was free */
 	int wd;
-	int opens; /* descriptions: 1, and more when somebody opens /proc/self/fd/N past us; release_lock */
-	int flags; /* of open(2), what the memfd's description cannot show: the access mode, O_NOFOLLOW */
+	/* descriptions: 1, and more when somebody opens /proc/self/fd/N past us; release_lock */
+	int opens;
+	/* of open(2), what the memfd's description cannot show: the access mode, O_NOFOLLOW */
+	int flags;
 	atomic_int lock_fds[SHIM_LOCKS]; /* private, or -1: shim_handle_lock_fd() */
-	bool dead; /* from before a fork */
+	bool dead;			 /* from before a fork */
 	atomic_bool kvm;
 	char link[40];
 };
 
 static struct cds_list_head table[BUCKETS];
 static struct shim_handle *slots[SLOTS]; /* the same handles by position; RCU, table_lock */
-static pthread_mutex_t table_lock = PTHREAD_MUTEX_INITIALIZER;   /* writers of the table */
-static pthread_mutex_t release_lock = PTHREAD_MUTEX_INITIALIZER; /* reading events, and what follows from them; above table_lock */
+static pthread_mutex_t table_lock = PTHREAD_MUTEX_INITIALIZER; /* writers of the table */
+/* reading events, and what follows from them; above table_lock */
+static pthread_mutex_t release_lock = PTHREAD_MUTEX_INITIALIZER;
 static pthread_once_t table_once = PTHREAD_ONCE_INIT;
-static atomic_uint live; /* handles whose files are not given up yet */
-static int notify_fd = -1; /* release_lock */
+static atomic_uint live;       /* handles whose files are not given up yet */
+static int notify_fd = -1;     /* release_lock */
 static __thread bool draining; /* a model that comes or goes may close descriptors of its own */
-static struct log_limit limit; /* of lines about handles that do not work here: a program may ask in a loop */
+/* of lines about handles that do not work here: a program may ask in a loop */
+static struct log_limit limit;
 static struct loop *service;
 static struct loop_watch *service_watch;
 
@@ -78,7 +86,8 @@ static bool ref_get_live(struct ref *r)
 	unsigned n = atomic_load_explicit(&r->n, memory_order_relaxed);
 
 	while (n)
-		if (atomic_compare_exchange_weak_explicit(&r->n, &n, n + 1, memory_order_acquire, memory_order_relaxed))
+		if (atomic_compare_exchange_weak_explicit(&r->n, &n, n + 1, memory_order_acquire,
+							  memory_order_relaxed))
 			return true;
 	return false;
 }
@@ -174,7 +183,10 @@ struct uapi_file *shim_handle_file(struct shim_handle *h)
 	if (!h->dead)
 		return h->file;
 	if (log_allow(&limit, &suppressed))
-		log_warn(SHIM_WHO, "%s was opened before a fork: it belongs to the parent process and does not work in this one, which can open its own", h->link);
+		log_warn(SHIM_WHO,
+			 "%s was opened before a fork: it belongs to the parent process and does "
+			 "not work in this one, which can open its own",
+			 h->link);
 	return NULL;
 }
 
@@ -198,12 +210,14 @@ static int open_lock(const struct shim_handle *h, enum shim_lock kind)
 {
 	static const char *const kinds[] = { "flock", "ofd", "process" };
 	/* the process's locks know no access mode: vfs.c looks at it */
-	int flags = O_CLOEXEC | (kind == SHIM_LOCK_PROCESS ? O_RDWR : h->flags & O_ACCMODE), fd, own;
+	int flags = O_CLOEXEC | (kind == SHIM_LOCK_PROCESS ? O_RDWR : h->flags & O_ACCMODE), fd,
+	    own;
 	const char *name = strrchr(h->link, '/');
 	char path[PATH_MAX + 64];
 
 	/* all anonymous inodes are one */
-	snprintf(path, sizeof(path), "%s/claims/%s-%s", shim.run_dir, kinds[kind], name ? name + 1 : "anon_inode");
+	snprintf(path, sizeof(path), "%s/claims/%s-%s", shim.run_dir, kinds[kind],
+		 name ? name + 1 : "anon_inode");
 	fd = sys_open(path, flags, 0);
 	if (fd == -ENOENT) {
 		own = sys_open(path, O_RDONLY | O_CREAT | O_CLOEXEC, 0600);
@@ -222,8 +236,9 @@ static int open_lock(const struct shim_handle *h, enum shim_lock kind)
 }
 
 /*
- * One more descriptor of what another handle of the same file has for the process's locks, or -1. It must not be opened again: the descriptor that is moved to a private number
- * would be closed, and with it the locks be gone.
+ * One more descriptor of what another handle of the same file has for the process's locks, or -1.
+ * It must not be opened again: the descriptor that is moved to a private number would be closed,
+ * and with it the locks be gone.
  */
 static int share_lock(const struct shim_handle *h)
 {
@@ -327,7 +342,9 @@ static unsigned drain_locked(void)
 		for (char *p = buf; p < buf + n; p += sizeof(*e) + e->len) {
 			e = (struct inotify_event *)p;
 			if (e->mask & IN_Q_OVERFLOW)
-				log_err(SHIM_WHO, "events about closed files were lost: fs.inotify.max_queued_events is too small, some files will stay open");
+				log_err(SHIM_WHO, "events about closed files were lost: "
+						  "fs.inotify.max_queued_events is too small, some "
+						  "files will stay open");
 			pthread_mutex_lock(&table_lock);
 			h = find_wd(e->wd);
 			if (h && e->mask & IN_OPEN)
@@ -343,7 +360,9 @@ static unsigned drain_locked(void)
 			rcu_sync();
 			log_debug(SHIM_WHO, "%s: last close", h->link);
 			shim_handle_put(h);
-			/* not before: who sees that nothing is open does not wait for release_lock */
+			/*
+			 * not before: who sees that nothing is open does not wait for release_lock
+			 */
 			atomic_fetch_sub_explicit(&live, 1, memory_order_release);
 			released++;
 		}
@@ -396,7 +415,10 @@ static int notify_start(void)
 		return 0;
 	fd = (int)fd_of_ours(SYS_inotify_init1, IN_NONBLOCK | IN_CLOEXEC, 0, 0, 0);
 	if (fd < 0) {
-		log_err(SHIM_WHO, "inotify_init1: error %d; uvfio needs one inotify instance in each process (sysctl fs.inotify.max_user_instances)", -fd);
+		log_err(SHIM_WHO,
+			"inotify_init1: error %d; uvfio needs one inotify instance in each process "
+			"(sysctl fs.inotify.max_user_instances)",
+			-fd);
 		return fd;
 	}
 	notify_fd = fd_make_private(fd);
@@ -424,7 +446,8 @@ static int notify_start(void)
 /* ---- new handles ---- */
 
 #ifndef MFD_NOEXEC_SEAL
-#define MFD_NOEXEC_SEAL 8u /* linux/memfd.h, 6.3: a system may insist on it (sysctl vm.memfd_noexec) */
+/* linux/memfd.h, 6.3: a system may insist on it (sysctl vm.memfd_noexec) */
+#define MFD_NOEXEC_SEAL 8u
 #endif
 
 int shim_memfd(const char *name)
@@ -441,7 +464,8 @@ static void take_slot(struct shim_handle *h, int fd)
 	uint32_t bits = 0;
 	int64_t pos;
 
-	if (sys_call(SYS_getrandom, (long)&bits, sizeof(bits), 1 /* GRND_NONBLOCK */, 0, 0, 0) != sizeof(bits))
+	if (sys_call(SYS_getrandom, (long)&bits, sizeof(bits), 1 /* GRND_NONBLOCK */, 0, 0, 0) !=
+	    sizeof(bits))
 		return;
 	for (unsigned i = 0; i < SLOTS; i++) {
 		if (slots[i])
@@ -458,16 +482,23 @@ static void take_slot(struct shim_handle *h, int fd)
 /* What F_GETFL shows, and F_SETFL can change for the most part. */
 #define KEPT (O_APPEND | O_NONBLOCK | O_SYNC | O_ASYNC | O_NOATIME)
 
-/* The memfd's description that the program gets: nothing but ioctl, fstat, close. The lowest number, or one of the filter's range. */
+/*
+ * The memfd's description that the program gets: nothing but ioctl, fstat, close. The lowest
+ * number, or one of the filter's range.
+ */
 static int reopen(int memfd, int flags, bool device)
 {
 	char path[48];
 	int fd, dup_cmd = flags & O_CLOEXEC ? F_DUPFD_CLOEXEC : F_DUPFD, rc;
 
 	snprintf(path, sizeof(path), "/proc/self/fd/%d", memfd);
-	/* whoever opens it past us by its link in /proc finds nothing, and can leave nothing there */
-	sys_call(SYS_fcntl, memfd, F_ADD_SEALS, F_SEAL_SEAL | F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_WRITE, 0, 0, 0);
-	fd = (int)fd_of_ours(SYS_openat, AT_FDCWD, (long)path, O_ACCMODE | O_CLOEXEC | (flags & KEPT), 0);
+	/*
+	 * whoever opens it past us by its link in /proc finds nothing, and can leave nothing there
+	 */
+	sys_call(SYS_fcntl, memfd, F_ADD_SEALS,
+		 F_SEAL_SEAL | F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_WRITE, 0, 0, 0);
+	fd = (int)fd_of_ours(SYS_openat, AT_FDCWD, (long)path,
+			     O_ACCMODE | O_CLOEXEC | (flags & KEPT), 0);
 	sys_close(memfd);
 	if (fd < 0)
 		return fd;
@@ -527,12 +558,16 @@ int shim_handle_install(struct uapi_file *file, int flags)
 	rc = notify_start();
 	if (!rc) {
 		snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
-		rc = (int)sys_call(SYS_inotify_add_watch, notify_fd, (long)path, IN_OPEN | IN_CLOSE, 0, 0, 0);
+		rc = (int)sys_call(SYS_inotify_add_watch, notify_fd, (long)path, IN_OPEN | IN_CLOSE,
+				   0, 0, 0);
 	}
 	if (rc >= 0) {
 		h->wd = rc;
 		pthread_mutex_lock(&table_lock);
-		/* dead ones of a parent stay in the table without their close being seen: the inode's number may come again */
+		/*
+		 * dead ones of a parent stay in the table without their close being seen: the
+		 * inode's number may come again
+		 */
 		cds_list_for_each_entry_safe(old, next, bucket(h->ino), node)
 			if (old->ino == h->ino && old->dev == h->dev) {
 				unlink_handle(old);
@@ -581,7 +616,10 @@ void shim_handles_abandon(void)
 	for (unsigned i = 0; i < BUCKETS; i++)
 		cds_list_for_each_entry(h, &table[i], node)
 			h->dead = true;
-	/* a child that came without atfork handlers may find them taken by a thread that it does not have */
+	/*
+	 * a child that came without atfork handlers may find them taken by a thread that it does
+	 * not have
+	 */
 	pthread_mutex_init(&release_lock, NULL);
 	pthread_mutex_init(&table_lock, NULL);
 	if (service)
@@ -626,7 +664,8 @@ bool shim_fd_link(int fd, char *text, size_t size)
 
 	if (shim_foreign_link(fd, text, size))
 		return true;
-	rc = sys_call(SYS_readlinkat, AT_FDCWD, (long)shim_fd_name(name, fd), (long)text, (long)size - 1, 0, 0);
+	rc = sys_call(SYS_readlinkat, AT_FDCWD, (long)shim_fd_name(name, fd), (long)text,
+		      (long)size - 1, 0, 0);
 	if (rc < 0)
 		return false;
 	n = shim_unmap(text, (size_t)rc);
@@ -640,7 +679,8 @@ bool shim_foreign_link(int fd, char *text, size_t size)
 	size_t n;
 	long rc;
 
-	rc = sys_call(SYS_readlinkat, AT_FDCWD, (long)shim_fd_name(name, fd), (long)text, (long)size - 1, 0, 0);
+	rc = sys_call(SYS_readlinkat, AT_FDCWD, (long)shim_fd_name(name, fd), (long)text,
+		      (long)size - 1, 0, 0);
 	if (rc < 0)
 		return false;
 	n = shim_link_text(text, (size_t)rc);
@@ -657,6 +697,9 @@ bool shim_is_foreign(int fd)
 	if (!shim_foreign_link(fd, text, sizeof(text)))
 		return false;
 	if (log_allow(&limit, &suppressed))
-		log_warn(SHIM_WHO, "descriptor %d is %s of another process (or from before an exec): a device lives in the process that opened it; ENODEV", fd, text);
+		log_warn(SHIM_WHO,
+			 "descriptor %d is %s of another process (or from before an exec): a "
+			 "device lives in the process that opened it; ENODEV",
+			 fd, text);
 	return true;
 }

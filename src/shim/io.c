@@ -2,24 +2,26 @@
 /*
  * shim/io.c: ioctl, read and write. The same functions serve the wrappers, syscall(2) and the trap.
  *
- * An ioctl of VFIO's type is always looked at; what is not ours goes on to the kernel, which knows what to say. Reads and writes are the
- * other way round: they go to the kernel unless the number is known to be a handle's, and come back with EBADF if it was one that nobody
- * told us of (a descriptor that arrived by SCM_RIGHTS, or was made by a raw dup), since a handle can be neither read nor written there.
+ * An ioctl of VFIO's type is always looked at; what is not ours goes on to the kernel, which knows
+ * what to say. Reads and writes are the other way round: they go to the kernel unless the number is
+ * known to be a handle's, and come back with EBADF if it was one that nobody told us of (a
+ * descriptor that arrived by SCM_RIGHTS, or was made by a raw dup), since a handle can be neither
+ * read nor written there.
  */
-#include "shim/shim.h"
-
 #include <dlfcn.h>
 #include <fcntl.h>
 #include <linux/userfaultfd.h>
 #include <stdarg.h>
-#include <string.h>
 #include <stdio.h>
+#include <string.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/syscall.h>
 #include <sys/uio.h>
 #include <unistd.h>
+
 #include "base/guard.h"
+#include "shim/shim.h"
 
 #ifndef IOV_MAX
 #define IOV_MAX 1024
@@ -27,7 +29,10 @@
 /* as the kernel cuts a transfer: MAX_RW_COUNT, linux/fs.h */
 #define RW_MAX (INT_MAX & ~4095ul)
 
-/* A file of the machine's own VFIO, which a program opened past us: it must not take real hardware for ours. */
+/*
+ * A file of the machine's own VFIO, which a program opened past us: it must not take real hardware
+ * for ours.
+ */
 static bool is_hosts(int fd)
 {
 	char path[32], text[64];
@@ -38,7 +43,10 @@ static bool is_hosts(int fd)
 	if (n < 10 || strncmp(text, "/dev/vfio/", 10))
 		return false;
 	text[n] = '\0';
-	log_err(SHIM_WHO, "descriptor %d is this machine's own %s, opened by a system call that uvfio does not see: ENODEV; open it through libc", fd, text);
+	log_err(SHIM_WHO,
+		"descriptor %d is this machine's own %s, opened by a system call that uvfio does "
+		"not see: ENODEV; open it through libc",
+		fd, text);
 	return true;
 }
 
@@ -65,7 +73,10 @@ static long vfio_ioctl(int fd, unsigned cmd, unsigned long arg)
 	f = shim_handle_file(h);
 	if (f) {
 		rc = uapi_ioctl(f, cmd, arg);
-		/* a close that came another way than through our wrapper may not have been taken in yet */
+		/*
+		 * a close that came another way than through our wrapper may not have been taken in
+		 * yet
+		 */
 		if (rc == -EBUSY && shim_handles_drain())
 			rc = uapi_ioctl(f, cmd, arg);
 	} else {
@@ -109,7 +120,10 @@ static long any_ioctl(struct ioctl_args *a)
 	/* the kernel's cmd is an unsigned int */
 	unsigned c = (unsigned)a->cmd;
 
-	/* other types, too, have an answer from the file (a container without an IOMMU says EINVAL), and a memfd would answer some */
+	/*
+	 * other types, too, have an answer from the file (a container without an IOMMU says
+	 * EINVAL), and a memfd would answer some
+	 */
 	if (shim.on && (c >> 8 & 0xff) == SHIM_VFIO_TYPE)
 		return shim_run(run_ioctl, a);
 	if (shim.on && shim_fd_maybe_handle(a->fd))
@@ -124,7 +138,8 @@ long shim_ioctl(int fd, unsigned long cmd, unsigned long arg)
 	struct ioctl_args a = { fd, cmd, arg };
 	long rc;
 
-	if ((unsigned)cmd == UFFDIO_REGISTER && shim_bar_any() && shim_uffd_refuses(fd, (const void *)arg))
+	if ((unsigned)cmd == UFFDIO_REGISTER && shim_bar_any() &&
+	    shim_uffd_refuses(fd, (const void *)arg))
 		return -EINVAL;
 	rc = any_ioctl(&a);
 	if (rc == -EFAULT && shim_bar_any())
@@ -148,7 +163,8 @@ EXPORT int ioctl(int fd, unsigned long cmd, ...)
 static ssize_t one(struct uapi_file *f, bool write, bool at_pos, void *buf, size_t n, off_t pos)
 {
 	/* locked instructions are made on mapped BARs alone */
-	bool bus = shim_bar_any() && uapi_file_device(f) && (!at_pos || VFIO_REGION_INDEX((uint64_t)pos) < VFIO_PCI_ROM_REGION_INDEX);
+	bool bus = shim_bar_any() && uapi_file_device(f) &&
+		   (!at_pos || VFIO_REGION_INDEX((uint64_t)pos) < VFIO_PCI_ROM_REGION_INDEX);
 	ssize_t ret;
 
 	if (n > RW_MAX)
@@ -156,7 +172,8 @@ static ssize_t one(struct uapi_file *f, bool write, bool at_pos, void *buf, size
 	if (bus)
 		shim_bus_share(uapi_file_device(f));
 	if (at_pos)
-		ret = write ? uapi_pwrite(f, buf, n, (uint64_t)pos) : uapi_pread(f, buf, n, (uint64_t)pos);
+		ret = write ? uapi_pwrite(f, buf, n, (uint64_t)pos)
+			    : uapi_pread(f, buf, n, (uint64_t)pos);
 	else
 		ret = write ? uapi_write(f, buf, n) : uapi_read(f, buf, n);
 	if (bus)
@@ -164,7 +181,10 @@ static ssize_t one(struct uapi_file *f, bool write, bool at_pos, void *buf, size
 	return ret;
 }
 
-/* access_ok(), x86: what does not lie in the lower half, which has 47 bits or, with five levels of page tables, 56. */
+/*
+ * access_ok(), x86: what does not lie in the lower half, which has 47 bits or, with five levels of
+ * page tables, 56.
+ */
 static bool in_user_half(const void *buf, size_t n)
 {
 	uintptr_t p = (uintptr_t)buf, end = (1ul << (p >> 47 ? 56 : 47)) - 4096;
@@ -173,7 +193,8 @@ static bool in_user_half(const void *buf, size_t n)
 }
 
 /*
- * import_iovec(), lib/iov_iter.c: all of it is looked at before anything is transferred. Returns how much it is, at most, or -errno.
+ * import_iovec(), lib/iov_iter.c: all of it is looked at before anything is transferred. Returns
+ * how much it is, at most, or -errno.
  */
 static ssize_t check_vector(const struct iovec *iov, size_t n)
 {
@@ -195,7 +216,8 @@ static ssize_t check_vector(const struct iovec *iov, size_t n)
 }
 
 /* One call for each piece, as the kernel does for files that have no vectored operations. */
-static ssize_t vector(struct uapi_file *f, bool write, bool at_pos, const struct iovec *iov, size_t n, off_t pos, int flags)
+static ssize_t vector(struct uapi_file *f, bool write, bool at_pos, const struct iovec *iov,
+		      size_t n, off_t pos, int flags)
 {
 	struct iovec v;
 	ssize_t done = 0, r, left = check_vector(iov, n);
@@ -224,7 +246,8 @@ static ssize_t vector(struct uapi_file *f, bool write, bool at_pos, const struct
 }
 
 /* What Linux looks at before it asks the file: vfs_read() and its kin, fs/read_write.c. */
-static long may_transfer(struct shim_handle *h, struct uapi_file *f, bool write, bool at_pos, off_t pos)
+static long may_transfer(struct shim_handle *h, struct uapi_file *f, bool write, bool at_pos,
+			 off_t pos)
 {
 	int mode = shim_handle_flags(h) & O_ACCMODE;
 
@@ -236,7 +259,7 @@ static long may_transfer(struct shim_handle *h, struct uapi_file *f, bool write,
 	return uapi_file_kind(f) == UAPI_DEVICE ? 0 : -EINVAL;
 }
 
-/* ---- EFAULT, explained: the kernel cannot come in to a mapped BAR, where the kernel's own vfio-pci would let it ---- */
+/* ---- EFAULT, explained: the kernel's own BARs would let the kernel in ---- */
 
 struct efault_args {
 	const char *call;
@@ -250,7 +273,8 @@ static long run_efault_iov(void *arg)
 	struct iovec v;
 
 	for (size_t i = 0; i < a->n && i < IOV_MAX; i++)
-		if (guard_copy(&v, &a->iov[i], sizeof(v)) || shim_bar_efault(a->call, v.iov_base, v.iov_len))
+		if (guard_copy(&v, &a->iov[i], sizeof(v)) ||
+		    shim_bar_efault(a->call, v.iov_base, v.iov_len))
 			break;
 	return 0;
 }
@@ -277,7 +301,8 @@ struct io_args {
 
 static long run_efault(void *arg)
 {
-	static const char *const names[] = { "read", "write", "pread", "pwrite", "readv", "writev", "preadv", "pwritev" };
+	static const char *const names[] = { "read",  "write",	"pread",  "pwrite",
+					     "readv", "writev", "preadv", "pwritev" };
 	struct io_args *a = arg;
 	const struct iovec one = { (void *)(uintptr_t)a->buf, a->n };
 
@@ -303,7 +328,8 @@ static long run_io(void *arg)
 {
 	struct io_args *a = arg;
 	enum shim_io what = a->what;
-	bool write = what & 1, at_pos = what == SHIM_PREAD || what == SHIM_PWRITE || what == SHIM_PREADV || what == SHIM_PWRITEV;
+	bool write = what & 1, at_pos = what == SHIM_PREAD || what == SHIM_PWRITE ||
+					what == SHIM_PREADV || what == SHIM_PWRITEV;
 	struct shim_handle *h;
 	struct uapi_file *f;
 	int err;
@@ -337,7 +363,8 @@ static long run_io(void *arg)
 	return true;
 }
 
-static bool io_try(enum shim_io what, int fd, const void *buf, size_t n, off_t pos, int flags, long *ret)
+static bool io_try(enum shim_io what, int fd, const void *buf, size_t n, off_t pos, int flags,
+		   long *ret)
 {
 	struct io_args a = { what, fd, buf, n, pos, flags, ret };
 
@@ -368,7 +395,8 @@ bool shim_mmap_try(void *addr, int fd, size_t len, int prot, int flags, off_t po
 	/* do_mmap(), mm/mmap.c */
 	else if (!len)
 		*ret = -EINVAL;
-	else if ((mode != O_RDONLY && mode != O_RDWR) || (prot & PROT_WRITE && (flags & MAP_TYPE) != MAP_PRIVATE && mode != O_RDWR))
+	else if ((mode != O_RDONLY && mode != O_RDWR) ||
+		 (prot & PROT_WRITE && (flags & MAP_TYPE) != MAP_PRIVATE && mode != O_RDWR))
 		*ret = -EACCES;
 	else
 		*ret = shim_bar_map(f, addr, len, prot, flags, (uint64_t)pos);
@@ -378,10 +406,9 @@ bool shim_mmap_try(void *addr, int fd, size_t len, int prot, int flags, off_t po
 
 /* 1: @arg is a descriptor that is a handle of ours. */
 
-
 /*
- * The kernel's part of a read or write is libc's function, because these are cancellation points. Before our constructor, and in the trap,
- * it is the plain system call.
+ * The kernel's part of a read or write is libc's function, because these are cancellation points.
+ * Before our constructor, and in the trap, it is the plain system call.
  */
 #define DECLARE(name) static __typeof__(name) *real_##name
 DECLARE(read);
@@ -411,21 +438,22 @@ __attribute__((constructor(101))) static void resolve(void)
 }
 
 /* Ours if the number is marked, then the kernel, then ours if the kernel says EBADF. */
-#define IO(what, fd, buf, n, pos, flags, nr, name, args)                                                              \
-	do {                                                                                                          \
-		long ours;                                                                                            \
-		ssize_t kernel;                                                                                       \
-		if (shim_fd_maybe_handle(fd) && io_try(what, fd, buf, n, pos, flags, &ours))                          \
-			return shim_ret(ours);                                                                        \
-		kernel = real_##name ? real_##name args                                                               \
-				     : shim_ret(sys_call(nr, fd, (long)(buf), (long)(n), (long)(pos), 0, flags));     \
-		if (kernel == -1 && errno == EBADF && io_try(what, fd, buf, n, pos, flags, &ours))                    \
-			return shim_ret(ours);                                                                        \
-		if (kernel == -1 && errno == EFAULT)                                                                  \
-			efault(what, buf, n);                                                                         \
-		if (what == SHIM_READ)                                                                                \
-			shim_signal_was_read(kernel);                                                                 \
-		return kernel;                                                                                        \
+#define IO(what, fd, buf, n, pos, flags, nr, name, args)                                           \
+	do {                                                                                       \
+		long ours;                                                                         \
+		ssize_t kernel;                                                                    \
+		if (shim_fd_maybe_handle(fd) && io_try(what, fd, buf, n, pos, flags, &ours))       \
+			return shim_ret(ours);                                                     \
+		kernel = real_##name ? real_##name args                                            \
+				     : shim_ret(sys_call(nr, fd, (long)(buf), (long)(n),           \
+							 (long)(pos), 0, flags));                  \
+		if (kernel == -1 && errno == EBADF && io_try(what, fd, buf, n, pos, flags, &ours)) \
+			return shim_ret(ours);                                                     \
+		if (kernel == -1 && errno == EFAULT)                                               \
+			efault(what, buf, n);                                                      \
+		if (what == SHIM_READ)                                                             \
+			shim_signal_was_read(kernel);                                              \
+		return kernel;                                                                     \
 	} while (0)
 
 EXPORT ssize_t read(int fd, void *buf, size_t n)
@@ -471,26 +499,34 @@ EXPORT ssize_t pwritev64(int fd, const struct iovec *iov, int n, off64_t pos)
 /* Position -1 is the file's own. */
 static enum shim_io vec2(bool write, off_t pos)
 {
-	return pos == -1 ? (write ? SHIM_WRITEV : SHIM_READV) : (write ? SHIM_PWRITEV : SHIM_PREADV);
+	return pos == -1 ? (write ? SHIM_WRITEV : SHIM_READV)
+			 : (write ? SHIM_PWRITEV : SHIM_PREADV);
 }
 
 EXPORT ssize_t preadv64v2(int fd, const struct iovec *iov, int n, off64_t pos, int flags)
 {
-	IO(vec2(false, pos), fd, iov, (size_t)n, pos, flags, SYS_preadv2, preadv64v2, (fd, iov, n, pos, flags));
+	IO(vec2(false, pos), fd, iov, (size_t)n, pos, flags, SYS_preadv2, preadv64v2,
+	   (fd, iov, n, pos, flags));
 }
 
 EXPORT ssize_t pwritev64v2(int fd, const struct iovec *iov, int n, off64_t pos, int flags)
 {
-	IO(vec2(true, pos), fd, iov, (size_t)n, pos, flags, SYS_pwritev2, pwritev64v2, (fd, iov, n, pos, flags));
+	IO(vec2(true, pos), fd, iov, (size_t)n, pos, flags, SYS_pwritev2, pwritev64v2,
+	   (fd, iov, n, pos, flags));
 }
 
 /* The same functions by their other names: off_t has 64 bits. */
 EXPORT ssize_t pread(int fd, void *buf, size_t n, off_t pos) __attribute__((alias("pread64")));
-EXPORT ssize_t pwrite(int fd, const void *buf, size_t n, off_t pos) __attribute__((alias("pwrite64")));
-EXPORT ssize_t preadv(int fd, const struct iovec *iov, int n, off_t pos) __attribute__((alias("preadv64")));
-EXPORT ssize_t pwritev(int fd, const struct iovec *iov, int n, off_t pos) __attribute__((alias("pwritev64")));
-EXPORT ssize_t preadv2(int fd, const struct iovec *iov, int n, off_t pos, int flags) __attribute__((alias("preadv64v2")));
-EXPORT ssize_t pwritev2(int fd, const struct iovec *iov, int n, off_t pos, int flags) __attribute__((alias("pwritev64v2")));
+EXPORT ssize_t pwrite(int fd, const void *buf, size_t n, off_t pos)
+	__attribute__((alias("pwrite64")));
+EXPORT ssize_t preadv(int fd, const struct iovec *iov, int n, off_t pos)
+	__attribute__((alias("preadv64")));
+EXPORT ssize_t pwritev(int fd, const struct iovec *iov, int n, off_t pos)
+	__attribute__((alias("pwritev64")));
+EXPORT ssize_t preadv2(int fd, const struct iovec *iov, int n, off_t pos, int flags)
+	__attribute__((alias("preadv64v2")));
+EXPORT ssize_t pwritev2(int fd, const struct iovec *iov, int n, off_t pos, int flags)
+	__attribute__((alias("pwritev64v2")));
 
 /* What a program calls that was compiled with _FORTIFY_SOURCE. */
 void __chk_fail(void) __attribute__((noreturn));
@@ -524,7 +560,8 @@ static long rw_call(enum shim_io what, long nr, const long a[6])
 	int flags = nr == SYS_preadv2 || nr == SYS_pwritev2 ? (int)a[5] : 0;
 	long rc;
 
-	if (shim_fd_maybe_handle((int)a[0]) && io_try(what, (int)a[0], (void *)a[1], (size_t)a[2], a[3], flags, &rc))
+	if (shim_fd_maybe_handle((int)a[0]) &&
+	    io_try(what, (int)a[0], (void *)a[1], (size_t)a[2], a[3], flags, &rc))
 		return rc;
 	rc = sys_call(nr, SHIM_PASS(a[0]), a[1], a[2], a[3], a[4], a[5]);
 	if (rc == -EBADF)
@@ -575,10 +612,12 @@ bool shim_syscall(long nr, const long a[6], long *ret)
 		*ret = shim_open((int)a[0], (const char *)a[1], (int)a[2], (mode_t)a[3]);
 		return true;
 	case SYS_creat:
-		*ret = shim_open(AT_FDCWD, (const char *)a[0], O_CREAT | O_WRONLY | O_TRUNC, (mode_t)a[1]);
+		*ret = shim_open(AT_FDCWD, (const char *)a[0], O_CREAT | O_WRONLY | O_TRUNC,
+				 (mode_t)a[1]);
 		return true;
 	case SYS_openat2:
-		*ret = shim_openat2((int)a[0], (const char *)a[1], (const void *)a[2], (size_t)a[3]);
+		*ret = shim_openat2((int)a[0], (const char *)a[1], (const void *)a[2],
+				    (size_t)a[3]);
 		return true;
 	case SYS_close:
 		*ret = shim_close((int)a[0]);
@@ -602,7 +641,8 @@ bool shim_syscall(long nr, const long a[6], long *ret)
 		*ret = shim_stat(AT_FDCWD, (const char *)a[0], (struct stat *)a[1], 0);
 		return true;
 	case SYS_lstat:
-		*ret = shim_stat(AT_FDCWD, (const char *)a[0], (struct stat *)a[1], AT_SYMLINK_NOFOLLOW);
+		*ret = shim_stat(AT_FDCWD, (const char *)a[0], (struct stat *)a[1],
+				 AT_SYMLINK_NOFOLLOW);
 		return true;
 	case SYS_fstat:
 		*ret = shim_stat((int)a[0], "", (struct stat *)a[1], AT_EMPTY_PATH);
@@ -611,7 +651,8 @@ bool shim_syscall(long nr, const long a[6], long *ret)
 		*ret = shim_stat((int)a[0], (const char *)a[1], (struct stat *)a[2], (int)a[3]);
 		return true;
 	case SYS_statx:
-		*ret = shim_statx((int)a[0], (const char *)a[1], (int)a[2], (unsigned)a[3], (void *)a[4]);
+		*ret = shim_statx((int)a[0], (const char *)a[1], (int)a[2], (unsigned)a[3],
+				  (void *)a[4]);
 		return true;
 	case SYS_access:
 		*ret = shim_access(AT_FDCWD, (const char *)a[0], (int)a[1], 0, false);
@@ -632,10 +673,14 @@ bool shim_syscall(long nr, const long a[6], long *ret)
 		*ret = shim_statfs((const char *)a[0], (void *)a[1]);
 		return true;
 	case SYS_execve:
-		*ret = execve((const char *)a[0], (char *const *)a[1], (char *const *)a[2]) ? -errno : 0;
+		*ret = execve((const char *)a[0], (char *const *)a[1], (char *const *)a[2]) ? -errno
+											    : 0;
 		return true;
 	case SYS_execveat:
-		*ret = execveat((int)a[0], (const char *)a[1], (char *const *)a[2], (char *const *)a[3], (int)a[4]) ? -errno : 0;
+		*ret = execveat((int)a[0], (const char *)a[1], (char *const *)a[2],
+				(char *const *)a[3], (int)a[4])
+			       ? -errno
+			       : 0;
 		return true;
 	case SYS_prlimit64:
 		*ret = shim_prlimit((pid_t)a[0], (int)a[1], (const void *)a[2], (void *)a[3]);
@@ -658,7 +703,8 @@ bool shim_syscall(long nr, const long a[6], long *ret)
 	case SYS_rt_sigaction:
 		if (a[3] != sizeof(uint64_t))
 			return false;
-		*ret = shim_sigaction((int)a[0], (const struct shim_ksigaction *)a[1], (struct shim_ksigaction *)a[2]);
+		*ret = shim_sigaction((int)a[0], (const struct shim_ksigaction *)a[1],
+				      (struct shim_ksigaction *)a[2]);
 		return true;
 	case SYS_rt_sigprocmask:
 		if (a[3] != sizeof(uint64_t))
@@ -670,8 +716,12 @@ bool shim_syscall(long nr, const long a[6], long *ret)
 	}
 }
 
-/* Not by <stdarg.h>, for which all registers that arguments may be in are stored: what the program did not pass is no matter, as with libc's. */
-EXPORT long syscall_by_number(long nr, long a0, long a1, long a2, long a3, long a4, long a5) __asm__("syscall");
+/*
+ * Not by <stdarg.h>, for which all registers that arguments may be in are stored: what the program
+ * did not pass is no matter, as with libc's.
+ */
+EXPORT long syscall_by_number(long nr, long a0, long a1, long a2, long a3, long a4,
+			      long a5) __asm__("syscall");
 EXPORT long syscall_by_number(long nr, long a0, long a1, long a2, long a3, long a4, long a5)
 {
 	const long a[6] = { a0, a1, a2, a3, a4, a5 };

@@ -1,13 +1,14 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * shim/keep.c: memory that is mapped for DMA and that the program takes away. In the kernel the pages are pinned: the program loses its view of
- * them, the device does not. Here a device reaches them through the program's view, so before that goes, the pages move to a place of ours,
- * and the mapping follows (vfio_preserve_pages). They stay there until the mapping goes: the price of a program that forgets its memory.
+ * shim/keep.c: memory that is mapped for DMA and that the program takes away. In the kernel the
+ * pages are pinned: the program loses its view of them, the device does not. Here a device reaches
+ * them through the program's view, so before that goes, the pages move to a place of ours, and the
+ * mapping follows (vfio_preserve_pages). They stay there until the mapping goes: the price of a
+ * program that forgets its memory.
  *
- * A call that the kernel refuses changes nothing, so whether it will is asked first, by calls that change nothing either.
+ * A call that the kernel refuses changes nothing, so whether it will is asked first, by calls that
+ * change nothing either.
  */
-#include "shim/shim.h"
-
 #include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -15,7 +16,9 @@
 #include <sys/mman.h>
 #include <sys/syscall.h>
 #include <sys/sysmacros.h>
+
 #include "base/reach.h"
+#include "shim/shim.h"
 #include "vfio/type1.h"
 
 #ifndef MREMAP_DONTUNMAP
@@ -41,14 +44,19 @@ static struct machine *near_device(const void *addr, size_t len)
 {
 	struct machine *m = shim_machine_if_built();
 
-	return m && len && vfio_pages_near(machine_system(m), (uint64_t)addr, (uint64_t)addr + len - 1) ? m : NULL;
+	return m && len &&
+			       vfio_pages_near(machine_system(m), (uint64_t)addr,
+					       (uint64_t)addr + len - 1)
+		       ? m
+		       : NULL;
 }
 
 /* Address space of @len that huge pages can move to: congruent to @old. */
 static char *reserve(const char *old, size_t len)
 {
 	uint64_t align = len >= HUGE_1G ? HUGE_1G : len >= HUGE_2M ? HUGE_2M : PAGE_SIZE_4K, at;
-	long p = sys_call(SYS_mmap, 0, (long)(len + align), PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+	long p = sys_call(SYS_mmap, 0, (long)(len + align), PROT_NONE,
+			  MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
 
 	if (failed(p))
 		return NULL;
@@ -56,13 +64,17 @@ static char *reserve(const char *old, size_t len)
 	if (at > (uint64_t)p)
 		sys_call(SYS_munmap, p, (long)(at - (uint64_t)p), 0, 0, 0, 0);
 	if (at + len < (uint64_t)p + len + align)
-		sys_call(SYS_munmap, (long)(at + len), (long)((uint64_t)p + align - at), 0, 0, 0, 0);
+		sys_call(SYS_munmap, (long)(at + len), (long)((uint64_t)p + align - at), 0, 0, 0,
+			 0);
 	return (char *)at;
 }
 
 /* ---- /proc/self/maps ---- */
 
-/* Calls fn for each line until it returns false. 0 or -errno. Within shim_run: it takes much of a stack. */
+/*
+ * Calls fn for each line until it returns false. 0 or -errno. Within shim_run: it takes much of a
+ * stack.
+ */
 static int each_mapping(bool (*fn)(const char *line, void *arg), void *arg)
 {
 	int fd = sys_open("/proc/self/maps", O_RDONLY | O_CLOEXEC, 0);
@@ -146,15 +158,21 @@ static bool each_piece(char *old, size_t len, char *to, piece_fn *fn)
 
 static bool move_piece(char *old, size_t len, char *to)
 {
-	/* DONTUNMAP leaves the old range mapped (and empty), so that no other thread's mmap can land in a hole that the program's own call is about to unmap */
-	long rc = sys_call(SYS_mremap, (long)old, (long)len, (long)len, MREMAP_MAYMOVE | MREMAP_FIXED | MREMAP_DONTUNMAP, (long)to, 0);
+	/*
+	 * DONTUNMAP leaves the old range mapped (and empty), so that no other thread's mmap can
+	 * land in a hole that the program's own call is about to unmap
+	 */
+	long rc = sys_call(SYS_mremap, (long)old, (long)len, (long)len,
+			   MREMAP_MAYMOVE | MREMAP_FIXED | MREMAP_DONTUNMAP, (long)to, 0);
 
 	if (failed(rc) && rc == -EINVAL) {
 		/* not for huge pages, and before 5.13 for private anonymous memory only */
-		rc = sys_call(SYS_mremap, (long)old, (long)len, (long)len, MREMAP_MAYMOVE | MREMAP_FIXED, (long)to, 0);
+		rc = sys_call(SYS_mremap, (long)old, (long)len, (long)len,
+			      MREMAP_MAYMOVE | MREMAP_FIXED, (long)to, 0);
 		if (!failed(rc))
 			sys_call(SYS_mmap, (long)old, (long)len, PROT_NONE,
-				 MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_FIXED_NOREPLACE, -1, 0);
+				 MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_FIXED_NOREPLACE,
+				 -1, 0);
 	}
 	return !failed(rc);
 }
@@ -162,8 +180,12 @@ static bool move_piece(char *old, size_t len, char *to)
 /* Shared memory can be mapped once more, but for huge pages. */
 static bool map_piece(char *old, size_t len, char *to)
 {
-	/* mremap(2): an old size of 0 makes a second mapping of the same pages, of a shared mapping only */
-	return !failed(sys_call(SYS_mremap, (long)old, 0, (long)len, MREMAP_MAYMOVE | MREMAP_FIXED, (long)to, 0));
+	/*
+	 * mremap(2): an old size of 0 makes a second mapping of the same pages, of a shared mapping
+	 * only
+	 */
+	return !failed(sys_call(SYS_mremap, (long)old, 0, (long)len, MREMAP_MAYMOVE | MREMAP_FIXED,
+				(long)to, 0));
 }
 
 static void *second_view(void *old, uint64_t len, void *arg)
@@ -178,12 +200,14 @@ static void *second_view(void *old, uint64_t len, void *arg)
 }
 
 /*
- * The pages as they are now, in other memory: for those that cannot be moved without the mapping that they are in, which the program keeps, and of which nobody else sees the pages. What the device
- * writes meanwhile is lost.
+ * The pages as they are now, in other memory: for those that cannot be moved without the mapping
+ * that they are in, which the program keeps, and of which nobody else sees the pages. What the
+ * device writes meanwhile is lost.
  */
 static void *copy_aside(void *old, uint64_t len, void *arg)
 {
-	long to = sys_call(SYS_mmap, 0, (long)len, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+	long to = sys_call(SYS_mmap, 0, (long)len, PROT_READ | PROT_WRITE,
+			   MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
 
 	if (failed(to))
 		return NULL;
@@ -203,7 +227,8 @@ struct loss {
 /* mseal(2): it cannot be moved, nor unmapped, but dropped. */
 static bool is_sealed(char *page)
 {
-	return reach_is_mapped((uint64_t)page) && sys_call(SYS_mremap, (long)page, PAGE_SIZE_4K, PAGE_SIZE_4K, 0, 0, 0) == -EPERM;
+	return reach_is_mapped((uint64_t)page) &&
+	       sys_call(SYS_mremap, (long)page, PAGE_SIZE_4K, PAGE_SIZE_4K, 0, 0, 0) == -EPERM;
 }
 
 static void *set_aside(void *old, uint64_t len, void *arg)
@@ -227,7 +252,8 @@ static bool loss_of(struct loss *l, void *addr, size_t len, bool taken)
 	struct machine *m;
 
 	*l = (struct loss){ NULL, addr, align_up(len, PAGE_SIZE_4K), taken };
-	if ((uint64_t)addr % PAGE_SIZE_4K || !len || add_overflows((uint64_t)addr, len + PAGE_SIZE_4K))
+	if ((uint64_t)addr % PAGE_SIZE_4K || !len ||
+	    add_overflows((uint64_t)addr, len + PAGE_SIZE_4K))
 		return false;
 	m = near_device(addr, l->len);
 	if (m)
@@ -267,8 +293,8 @@ void shim_keep(void *addr, size_t len, bool taken)
 /* ---- mmap ---- */
 
 /*
- * Would the kernel map this? It may refuse for a reason that has nothing to do with the place. Tried elsewhere, with what can be mapped twice; a lack of memory may be one of twice as
- * much.
+ * Would the kernel map this? It may refuse for a reason that has nothing to do with the place.
+ * Tried elsewhere, with what can be mapped twice; a lack of memory may be one of twice as much.
  */
 static bool can_map(size_t len, int prot, int flags, int fd, off_t pos)
 {
@@ -280,7 +306,8 @@ static bool can_map(size_t len, int prot, int flags, int fd, off_t pos)
 		if (rc || !S_ISREG(st.st_mode))
 			return !rc;
 	}
-	flags = (flags & ~(MAP_FIXED | MAP_FIXED_NOREPLACE | MAP_POPULATE | MAP_LOCKED)) | MAP_NORESERVE;
+	flags = (flags & ~(MAP_FIXED | MAP_FIXED_NOREPLACE | MAP_POPULATE | MAP_LOCKED)) |
+		MAP_NORESERVE;
 	rc = sys_call(SYS_mmap, 0, (long)len, prot, flags, SHIM_PASS(fd), pos);
 	if (!failed(rc))
 		sys_call(SYS_munmap, rc, (long)len, 0, 0, 0, 0);
@@ -291,20 +318,26 @@ void shim_keep_mmap(void *addr, size_t len, int prot, int flags, int fd, off_t p
 {
 	struct loss l;
 
-	if (loss_of(&l, addr, len, true) && ((!(flags & MAP_ANONYMOUS) && shim_fd_maybe_handle(fd)) || can_map(len, prot, flags, fd, pos)))
+	if (loss_of(&l, addr, len, true) &&
+	    ((!(flags & MAP_ANONYMOUS) && shim_fd_maybe_handle(fd)) ||
+	     can_map(len, prot, flags, fd, pos)))
 		shim_run(lose, &l);
 }
 
 /* ---- files ---- */
 
-/* The machine, if devices have any memory at all: other views of a file may be those that were mapped for DMA. */
+/*
+ * The machine, if devices have any memory at all: other views of a file may be those that were
+ * mapped for DMA.
+ */
 static struct machine *with_mappings(void)
 {
 	return near_device(NULL, UINT64_MAX);
 }
 
 /*
- * Whole pages of a file that go: the file has others there, or none, and so have all who see it. The device has those that were there, so it gets a copy of them: nobody else sees them any more.
+ * Whole pages of a file that go: the file has others there, or none, and so have all who see it.
+ * The device has those that were there, so it gets a copy of them: nobody else sees them any more.
  */
 struct file_loss {
 	struct vfio_system *system;
@@ -322,9 +355,11 @@ static bool lose_of_file(const char *line, void *arg)
 	char shared;
 	void *at;
 
-	if (sscanf(line, "%llx-%llx %*3c%c %llx %x:%x %llu", &start, &end, &shared, &off, &major, &minor, &inode) != 7)
+	if (sscanf(line, "%llx-%llx %*3c%c %llx %x:%x %llu", &start, &end, &shared, &off, &major,
+		   &minor, &inode) != 7)
 		return true;
-	if (inode != f->ino || major != major(f->dev) || minor != minor(f->dev) || (shared == 'p' && !f->private))
+	if (inode != f->ino || major != major(f->dev) || minor != minor(f->dev) ||
+	    (shared == 'p' && !f->private))
 		return true;
 	from = off > f->from ? off : f->from;
 	to = off + (end - start) < f->to ? off + (end - start) : f->to;
@@ -343,7 +378,10 @@ static long lose_file(void *arg)
 	int rc = each_mapping(lose_of_file, f);
 
 	if (rc)
-		log_warn(SHIM_WHO, "no /proc/self/maps (error %d): pages that a file loses are lost to devices as well", -rc);
+		log_warn(SHIM_WHO,
+			 "no /proc/self/maps (error %d): pages that a file loses are lost to "
+			 "devices as well",
+			 -rc);
 	return 0;
 }
 
@@ -354,16 +392,19 @@ static bool file_loss_of(struct file_loss *f, int fd, struct stat *st)
 
 	if (!m || sys_call(SYS_fstat, fd, (long)st, 0, 0, 0, 0) || !S_ISREG(st->st_mode))
 		return false;
-	*f = (struct file_loss){ machine_system(m), st->st_dev, st->st_ino, 0, UINT64_MAX - PAGE_SIZE_4K, true };
+	*f = (struct file_loss){ machine_system(m),	    st->st_dev, st->st_ino, 0,
+				 UINT64_MAX - PAGE_SIZE_4K, true };
 	return true;
 }
 
 /* Is it open for writing, and not sealed against it? */
 static bool can_write(int fd, int seals)
 {
-	long mode = sys_call(SYS_fcntl, fd, F_GETFL, 0, 0, 0, 0), has = sys_call(SYS_fcntl, fd, F_GET_SEALS, 0, 0, 0, 0);
+	long mode = sys_call(SYS_fcntl, fd, F_GETFL, 0, 0, 0, 0),
+	     has = sys_call(SYS_fcntl, fd, F_GET_SEALS, 0, 0, 0, 0);
 
-	return mode >= 0 && (mode & O_ACCMODE) != O_RDONLY && !(mode & O_PATH) && (has < 0 || !(has & seals));
+	return mode >= 0 && (mode & O_ACCMODE) != O_RDONLY && !(mode & O_PATH) &&
+	       (has < 0 || !(has & seals));
 }
 
 static void keep_end(int fd, off_t len)
@@ -387,7 +428,8 @@ void shim_keep_truncate(const char *path, off_t len)
 {
 	int fd;
 
-	if (!with_mappings() || sys_call(SYS_faccessat2, AT_FDCWD, (long)path, W_OK, AT_EACCESS, 0, 0))
+	if (!with_mappings() ||
+	    sys_call(SYS_faccessat2, AT_FDCWD, (long)path, W_OK, AT_EACCESS, 0, 0))
 		return;
 	fd = sys_open(path, O_PATH | O_CLOEXEC, 0);
 	if (fd < 0)
@@ -401,7 +443,8 @@ static bool takes_hole(int fd, int mode, off_t end)
 {
 	if (mode & FALLOC_FL_PUNCH_HOLE && !(mode & FALLOC_FL_KEEP_SIZE))
 		return false;
-	return !sys_call(SYS_fallocate, fd, mode | FALLOC_FL_KEEP_SIZE, (long)align_up((uint64_t)end, HUGE_2M) + (1l << 40), 4096, 0, 0);
+	return !sys_call(SYS_fallocate, fd, mode | FALLOC_FL_KEEP_SIZE,
+			 (long)align_up((uint64_t)end, HUGE_2M) + (1l << 40), 4096, 0, 0);
 }
 
 void shim_keep_fallocate(int fd, int mode, off_t pos, off_t len)
@@ -409,7 +452,8 @@ void shim_keep_fallocate(int fd, int mode, off_t pos, off_t len)
 	struct file_loss f;
 	struct stat st;
 
-	if (!(mode & (FALLOC_FL_PUNCH_HOLE | FALLOC_FL_ZERO_RANGE)) || pos < 0 || len <= 0 || !file_loss_of(&f, fd, &st))
+	if (!(mode & (FALLOC_FL_PUNCH_HOLE | FALLOC_FL_ZERO_RANGE)) || pos < 0 || len <= 0 ||
+	    !file_loss_of(&f, fd, &st))
 		return;
 	if (!can_write(fd, F_SEAL_WRITE | F_SEAL_FUTURE_WRITE) || !takes_hole(fd, mode, st.st_size))
 		return;
@@ -419,7 +463,10 @@ void shim_keep_fallocate(int fd, int mode, off_t pos, off_t len)
 	shim_run(lose_file, &f);
 }
 
-/* MADV_REMOVE makes a hole of what is mapped in [addr, addr + len), of one mapping after the other, which must be shared, and of a file that takes one. */
+/*
+ * MADV_REMOVE makes a hole of what is mapped in [addr, addr + len), of one mapping after the other,
+ * which must be shared, and of a file that takes one.
+ */
 static bool remove_part(const char *line, void *arg)
 {
 	unsigned long long start, end, off, inode, from, to;
@@ -428,13 +475,18 @@ static bool remove_part(const char *line, void *arg)
 	struct file_loss f;
 	char shared;
 
-	if (sscanf(line, "%llx-%llx %*3c%c %llx %x:%x %llu", &start, &end, &shared, &off, &major, &minor, &inode) != 7 || end <= (uint64_t)l->addr)
+	if (sscanf(line, "%llx-%llx %*3c%c %llx %x:%x %llu", &start, &end, &shared, &off, &major,
+		   &minor, &inode) != 7 ||
+	    end <= (uint64_t)l->addr)
 		return true;
 	if (start >= (uint64_t)l->addr + l->len || shared != 's' || !inode)
 		return false;
 	from = start > (uint64_t)l->addr ? start : (uint64_t)l->addr;
 	to = end < (uint64_t)l->addr + l->len ? end : (uint64_t)l->addr + l->len;
-	f = (struct file_loss){ l->system, makedev(major, minor), inode, off + (from - start), off + (to - start), false };
+	f = (struct file_loss){
+		l->system, makedev(major, minor), inode, off + (from - start), off + (to - start),
+		false
+	};
 	lose_file(&f);
 	return true;
 }
@@ -454,7 +506,8 @@ static void keep_removal(void *addr, size_t len)
 	struct machine *m = with_mappings();
 	struct loss l = { m ? machine_system(m) : NULL, addr, align_up(len, PAGE_SIZE_4K), false };
 
-	if (m && len && !((uint64_t)addr % PAGE_SIZE_4K) && !add_overflows((uint64_t)addr, len + PAGE_SIZE_4K))
+	if (m && len && !((uint64_t)addr % PAGE_SIZE_4K) &&
+	    !add_overflows((uint64_t)addr, len + PAGE_SIZE_4K))
 		shim_run(keep_removed, &l);
 }
 
@@ -474,8 +527,9 @@ bool shim_advice_loses(int advice)
 }
 
 /*
- * What the kernel will drop for @advice, or nothing. It refuses to for memory that is locked; and so it does for this advice, which changes nothing but the order in which pages are swapped. It does
- * not for huge pages, of which it drops those that are whole.
+ * What the kernel will drop for @advice, or nothing. It refuses to for memory that is locked; and
+ * so it does for this advice, which changes nothing but the order in which pages are swapped. It
+ * does not for huge pages, of which it drops those that are whole.
  */
 static bool drops(struct loss *l, int advice)
 {
@@ -484,13 +538,18 @@ static bool drops(struct loss *l, int advice)
 	if (cuts_page(start))
 		return false;
 	if (size == PAGE_SIZE_4K)
-		return advice == MADV_DONTNEED_LOCKED || sys_call(SYS_madvise, (long)start, (long)l->len, MADV_COLD, 0, 0, 0) != -EINVAL;
+		return advice == MADV_DONTNEED_LOCKED ||
+		       sys_call(SYS_madvise, (long)start, (long)l->len, MADV_COLD, 0, 0, 0) !=
+			       -EINVAL;
 	if (cuts_page(end))
 		l->len = align_down(end, size) - start;
 	return l->len;
 }
 
-/* Goes on while the lines show private memory from @addr on, of no file if @taken; what comes before is skipped. @len becomes 0 when that is all of it. */
+/*
+ * Goes on while the lines show private memory from @addr on, of no file if @taken; what comes
+ * before is skipped. @len becomes 0 when that is all of it.
+ */
 static bool is_next_private(const char *line, void *arg)
 {
 	unsigned long long start, end, inode;
@@ -521,8 +580,9 @@ static bool is_private(void *addr, size_t len, bool anonymous)
 }
 
 /*
- * MADV_FREE lets the kernel take pages when it needs some. Those that are pinned it does not take, and program and device go on with them: so where a device has pages there is nothing to be done, and
- * the rest is the kernel's. Memory that is not private and anonymous it refuses.
+ * MADV_FREE lets the kernel take pages when it needs some. Those that are pinned it does not take,
+ * and program and device go on with them: so where a device has pages there is nothing to be done,
+ * and the rest is the kernel's. Memory that is not private and anonymous it refuses.
  */
 static long free_rest(void *arg)
 {
@@ -571,9 +631,12 @@ bool shim_keep_madvise(void *addr, size_t len, int advice, long *ret)
 /* ---- mremap ---- */
 
 /*
- * To another place, program and device go on with the same pages. Shared memory is mapped once more, and the device keeps that view; private memory cannot be mapped twice, so the device goes along with the
- * program's. It can where a mapping moves as a whole, and is not of huge pages, which leave nothing behind: the place that they come from would be somebody else's at once, with the device still there. That
- * anything else is refused says more than a device and a program that have lost each other.
+ * To another place, program and device go on with the same pages. Shared memory is mapped once
+ * more, and the device keeps that view; private memory cannot be mapped twice, so the device goes
+ * along with the program's. It can where a mapping moves as a whole, and is not of huge pages,
+ * which leave nothing behind: the place that they come from would be somebody else's at once, with
+ * the device still there. That anything else is refused says more than a device and a program that
+ * have lost each other.
  */
 static long in_place(void *arg)
 {
@@ -619,7 +682,8 @@ static uint64_t move_along(void *arg)
 
 	if (!at)
 		return 0;
-	if (failed(sys_call(SYS_mremap, (long)r->l.addr, (long)have, (long)have, MREMAP_MAYMOVE | MREMAP_FIXED | MREMAP_DONTUNMAP, (long)at, 0))) {
+	if (failed(sys_call(SYS_mremap, (long)r->l.addr, (long)have, (long)have,
+			    MREMAP_MAYMOVE | MREMAP_FIXED | MREMAP_DONTUNMAP, (long)at, 0))) {
 		if (!(r->flags & MREMAP_FIXED))
 			sys_call(SYS_munmap, (long)at, (long)r->want, 0, 0, 0, 0);
 		return 0;
@@ -627,8 +691,12 @@ static uint64_t move_along(void *arg)
 	/* another thread's memory may have come behind it just now: then somewhere else */
 	while (!grow(at, have, r->want)) {
 		next = r->flags & MREMAP_FIXED ? NULL : reserve(at, r->want);
-		if (!next || failed(sys_call(SYS_mremap, (long)at, (long)have, (long)have, MREMAP_MAYMOVE | MREMAP_FIXED, (long)next, 0))) {
-			log_err(SHIM_WHO, "mremap: no room for %zu bytes more behind %p: it stays as long as it was", r->want - have, (void *)at);
+		if (!next || failed(sys_call(SYS_mremap, (long)at, (long)have, (long)have,
+					     MREMAP_MAYMOVE | MREMAP_FIXED, (long)next, 0))) {
+			log_err(SHIM_WHO,
+				"mremap: no room for %zu bytes more behind %p: it stays as long as "
+				"it was",
+				r->want - have, (void *)at);
 			break;
 		}
 		at = next;
@@ -659,11 +727,13 @@ static long follow(void *arg)
 /* Would the kernel look at the memory at all? */
 static bool is_sane(const char *old, size_t have, const char *to, size_t want, int flags)
 {
-	if (flags & ~(MREMAP_MAYMOVE | MREMAP_FIXED | MREMAP_DONTUNMAP) || (flags & (MREMAP_FIXED | MREMAP_DONTUNMAP) && !(flags & MREMAP_MAYMOVE)))
+	if (flags & ~(MREMAP_MAYMOVE | MREMAP_FIXED | MREMAP_DONTUNMAP) ||
+	    (flags & (MREMAP_FIXED | MREMAP_DONTUNMAP) && !(flags & MREMAP_MAYMOVE)))
 		return false;
 	if (flags & MREMAP_DONTUNMAP && have != want)
 		return false;
-	return !(flags & MREMAP_FIXED) || (!((uint64_t)to % PAGE_SIZE_4K) && (old >= to + want || to >= old + have));
+	return !(flags & MREMAP_FIXED) ||
+	       (!((uint64_t)to % PAGE_SIZE_4K) && (old >= to + want || to >= old + have));
 }
 
 /* Becomes "taken" if the mapping at @addr has all of @len. */
@@ -689,8 +759,8 @@ static long is_one(void *arg)
 }
 
 /*
- * Does the kernel move @have bytes at @old to @want? A call that changes nothing tells if the length
- * remains, which may be of several mappings since 6.17; another length can only one have.
+ * Does the kernel move @have bytes at @old to @want? A call that changes nothing tells if the
+ * length remains, which may be of several mappings since 6.17; another length can only one have.
  */
 static bool can_move(char *old, size_t have, size_t want)
 {
@@ -708,16 +778,24 @@ static long move_private(struct remap *r)
 	size_t have = r->l.len;
 	long rc;
 
-	/* what is cut off is no matter of whether the rest can be moved, and goes first in the kernel, too */
+	/*
+	 * what is cut off is no matter of whether the rest can be moved, and goes first in the
+	 * kernel, too
+	 */
 	if (r->want < have) {
 		shim_keep(old + r->want, have - r->want, true);
-		rc = sys_call(SYS_munmap, (long)(old + r->want), (long)(have - r->want), 0, 0, 0, 0);
+		rc = sys_call(SYS_munmap, (long)(old + r->want), (long)(have - r->want), 0, 0, 0,
+			      0);
 		if (rc)
 			return rc;
 		r->l.len = r->want;
 	}
-	if (!can_move(old, r->l.len, r->want) || reach_page_size((uint64_t)old) != PAGE_SIZE_4K || !shim_run(can_follow, r)) {
-		log_err(SHIM_WHO, "mremap of memory at %p that is mapped for DMA, private and only in part, or huge pages: uvfio cannot keep it for the device, ENOMEM; unmap it from the device first",
+	if (!can_move(old, r->l.len, r->want) || reach_page_size((uint64_t)old) != PAGE_SIZE_4K ||
+	    !shim_run(can_follow, r)) {
+		log_err(SHIM_WHO,
+			"mremap of memory at %p that is mapped for DMA, private and only in part, "
+			"or huge pages: uvfio cannot keep it for the device, ENOMEM; unmap it from "
+			"the device first",
 			(void *)old);
 		return -ENOMEM;
 	}
@@ -757,7 +835,10 @@ bool shim_keep_mremap(void *old, size_t have, size_t want, int flags, void *to, 
 
 /* ---- shared memory ---- */
 
-/* Devices keep shared memory by a view of their own, and the program's is as it was. Memory that is not shared is none of those whose calls come here. */
+/*
+ * Devices keep shared memory by a view of their own, and the program's is as it was. Memory that is
+ * not shared is none of those whose calls come here.
+ */
 static long keep_shared(void *arg)
 {
 	struct loss *l = arg;
@@ -788,7 +869,8 @@ static bool keep_part(const char *line, void *arg)
 	struct loss *l = arg, part;
 	uint64_t at = (uint64_t)l->addr;
 
-	if (sscanf(line, "%llx-%llx %*s %llx", &start, &end, &off) == 3 && start >= at && start - at == off && strstr(line, " /SYSV")) {
+	if (sscanf(line, "%llx-%llx %*s %llx", &start, &end, &off) == 3 && start >= at &&
+	    start - at == off && strstr(line, " /SYSV")) {
 		part = (struct loss){ l->system, (void *)(uintptr_t)start, end - start, false };
 		keep_shared(&part);
 	}
@@ -800,7 +882,10 @@ static long keep_segment(void *arg)
 	int rc = each_mapping(keep_part, arg);
 
 	if (rc)
-		log_warn(SHIM_WHO, "shmdt: no /proc/self/maps (error %d): what devices have of the segment is lost to them", -rc);
+		log_warn(SHIM_WHO,
+			 "shmdt: no /proc/self/maps (error %d): what devices have of the segment "
+			 "is lost to them",
+			 -rc);
 	return 0;
 }
 

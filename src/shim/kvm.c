@@ -1,25 +1,29 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * shim/kvm.c: KVM's VFIO device. A virtual machine monitor gives its VFIO files to KVM, which takes references and asks whether DMA is coherent
- * (Documentation/virt/kvm/devices/vfio.rst). KVM looks for the kernel's VFIO behind the number and would refuse ours, so for ours the answer is
- * given here; nothing else follows from it, as there is no hardware behind.
+ * shim/kvm.c: KVM's VFIO device. A virtual machine monitor gives its VFIO files to KVM, which takes
+ * references and asks whether DMA is coherent (Documentation/virt/kvm/devices/vfio.rst). KVM looks
+ * for the kernel's VFIO behind the number and would refuse ours, so for ours the answer is given
+ * here; nothing else follows from it, as there is no hardware behind.
  */
-#include "shim/shim.h"
-
 #include <fcntl.h>
 #include <linux/kvm.h>
 #include <string.h>
 #include <sys/syscall.h>
+
 #include "base/guard.h"
+#include "shim/shim.h"
 
 /* linux/kvm.h: FILE was called GROUP before 6.2, with the same numbers */
 #define ATTR_GROUP_FILE 1u
-#define ATTR_ADD        1u
-#define ATTR_DEL        2u
+#define ATTR_ADD	1u
+#define ATTR_DEL	2u
 
-/* What stands in for KVM's device when the kernel has none (no vfio there): a name that nothing else looks at. */
+/*
+ * What stands in for KVM's device when the kernel has none (no vfio there): a name that nothing
+ * else looks at.
+ */
 #define DEVICE_LINK "anon_inode:kvm-vfio"
-#define VM_LINK     "anon_inode:kvm-vm"
+#define VM_LINK	    "anon_inode:kvm-vm"
 
 static bool link_is(int fd, const char *want, bool *stand_in)
 {
@@ -27,7 +31,8 @@ static bool link_is(int fd, const char *want, bool *stand_in)
 	long n;
 	size_t len;
 
-	n = sys_call(SYS_readlinkat, AT_FDCWD, (long)shim_fd_name(name, fd), (long)text, sizeof(text), 0, 0);
+	n = sys_call(SYS_readlinkat, AT_FDCWD, (long)shim_fd_name(name, fd), (long)text,
+		     sizeof(text), 0, 0);
 	if (n < 0)
 		return false;
 	len = shim_link_text(text, (size_t)n);
@@ -53,12 +58,13 @@ static long create(int fd, unsigned long arg)
 	new = shim_memfd("uvfio::" DEVICE_LINK);
 	if (new < 0)
 		return new;
-	cd.fd = (uint32_t)new;
+	cd.fd = (uint32_t) new;
 	if (guard_copy((void *)arg, &cd, sizeof(cd))) {
 		sys_close(new);
 		return -EFAULT;
 	}
-	log_info(SHIM_WHO, "this kernel's KVM has no VFIO device: descriptor %d stands in for it", new);
+	log_info(SHIM_WHO, "this kernel's KVM has no VFIO device: descriptor %d stands in for it",
+		 new);
 	return 0;
 }
 
@@ -96,7 +102,8 @@ long shim_kvm_ioctl(int fd, unsigned cmd, unsigned long arg)
 		}
 		return rc;
 	}
-	if ((cmd != KVM_SET_DEVICE_ATTR && cmd != KVM_HAS_DEVICE_ATTR) || guard_copy(&a, (void *)arg, sizeof(a)))
+	if ((cmd != KVM_SET_DEVICE_ATTR && cmd != KVM_HAS_DEVICE_ATTR) ||
+	    guard_copy(&a, (void *)arg, sizeof(a)))
 		goto kernel;
 	file = a.group == ATTR_GROUP_FILE && (a.attr == ATTR_ADD || a.attr == ATTR_DEL);
 	if (!link_is(fd, DEVICE_LINK, &stand_in))

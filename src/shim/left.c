@@ -1,17 +1,20 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * shim/left.c: handles that outlive who made them. The kernel keeps a group open for as long as some process has a descriptor of it or of one of its devices, whatever became of the one that opened
- * it: it may have become another program, or have ended after a fork, or after it passed the descriptor on. Its claim (machine/claim.c) is gone then, and the note in it says only that it was not
- * given up. Where the descriptor is, /proc says: who wants the group next looks there, for a memfd with the group's tag in its name. That is slow, and done only then.
+ * shim/left.c: handles that outlive who made them. The kernel keeps a group open for as long as
+ * some process has a descriptor of it or of one of its devices, whatever became of the one that
+ * opened it: it may have become another program, or have ended after a fork, or after it passed the
+ * descriptor on. Its claim (machine/claim.c) is gone then, and the note in it says only that it was
+ * not given up. Where the descriptor is, /proc says: who wants the group next looks there, for a
+ * memfd with the group's tag in its name. That is slow, and done only then.
  */
-#include "shim/shim.h"
-
 #include <dirent.h>
 #include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/syscall.h>
+
+#include "shim/shim.h"
 
 /* run, group (or "-"), process */
 #define TAG_GROUP  "%016llx.%s."
@@ -51,7 +54,8 @@ static bool visit_all(struct visit *v, int dir, const char *names, long n)
 		d = (const struct dirent64 *)(names + at);
 		if (d->d_name[0] < '0' || d->d_name[0] > '9')
 			continue;
-		len = sys_call(SYS_readlinkat, dir, (long)d->d_name, (long)v->link, sizeof(v->link) - 1, 0, 0);
+		len = sys_call(SYS_readlinkat, dir, (long)d->d_name, (long)v->link,
+			       sizeof(v->link) - 1, 0, 0);
 		if (len <= 0)
 			continue;
 		v->link[len] = '\0';
@@ -73,7 +77,8 @@ bool shim_each_fd(const char *process, bool (*fn)(void *arg, int fd, const char 
 	dir = sys_open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC, 0);
 	if (dir < 0)
 		return false;
-	while (!found && (n = sys_call(SYS_getdents64, dir, (long)names, sizeof(names), 0, 0, 0)) > 0)
+	while (!found &&
+	       (n = sys_call(SYS_getdents64, dir, (long)names, sizeof(names), 0, 0, 0)) > 0)
 		found = visit_all(&v, dir, names, n);
 	sys_close(dir);
 	return found;
@@ -109,13 +114,18 @@ bool shim_left_open(unsigned group)
 	proc = sys_open("/proc", O_RDONLY | O_DIRECTORY | O_CLOEXEC, 0);
 	if (proc < 0)
 		return false;
-	while (!found && (n = sys_call(SYS_getdents64, proc, (long)names, sizeof(names), 0, 0, 0)) > 0)
+	while (!found &&
+	       (n = sys_call(SYS_getdents64, proc, (long)names, sizeof(names), 0, 0, 0)) > 0)
 		for (long at = 0; at < n && !found; at += d->d_reclen) {
 			d = (const struct dirent64 *)(names + at);
-			if (d->d_name[0] < '0' || d->d_name[0] > '9' || !shim_each_fd(d->d_name, is_of_group, &s))
+			if (d->d_name[0] < '0' || d->d_name[0] > '9' ||
+			    !shim_each_fd(d->d_name, is_of_group, &s))
 				continue;
 			found = true;
-			log_warn(SHIM_WHO, "group %u: process %s still has it open as its descriptor %d, though not who opened it: EBUSY", group, d->d_name, s.fd);
+			log_warn(SHIM_WHO,
+				 "group %u: process %s still has it open as its descriptor %d, "
+				 "though not who opened it: EBUSY",
+				 group, d->d_name, s.fd);
 		}
 	sys_close(proc);
 	return found;
@@ -130,7 +140,8 @@ static bool say(void *arg, int fd, const char *link)
 	size_t n = strlen(link), prefix = sizeof(SHIM_MEMFD_LINK) - 1;
 
 	snprintf(run, sizeof(run), "%016llx.", run_id());
-	if (n >= sizeof(text) + prefix + 40 || strncmp(link, SHIM_MEMFD_LINK, prefix) || strncmp(link + prefix, run, strlen(run)))
+	if (n >= sizeof(text) + prefix + 40 || strncmp(link, SHIM_MEMFD_LINK, prefix) ||
+	    strncmp(link + prefix, run, strlen(run)))
 		return false;
 	if (sscanf(link + prefix, "%*[^.].%*[^.].%d:%n", &pid, &at) != 1 || !at)
 		return false;
@@ -139,9 +150,13 @@ static bool say(void *arg, int fd, const char *link)
 		*strchr(text, ' ') = '\0';
 	/* what a child has by accident does no harm */
 	if (pid == shim.pid)
-		log_warn(SHIM_WHO, "descriptor %d, %s, was kept open over an exec: it answers ENODEV in the new program, for a device ends with the program that opened it", fd, text);
+		log_warn(SHIM_WHO,
+			 "descriptor %d, %s, was kept open over an exec: it answers ENODEV in the "
+			 "new program, for a device ends with the program that opened it",
+			 fd, text);
 	else
-		log_info(SHIM_WHO, "descriptor %d is %s of process %d: it answers ENODEV here", fd, text, pid);
+		log_info(SHIM_WHO, "descriptor %d is %s of process %d: it answers ENODEV here", fd,
+			 text, pid);
 	return false;
 }
 

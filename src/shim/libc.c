@@ -1,14 +1,16 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * shim/libc.c: what libc does inside of itself to memory that a device has. free() of a large block, realloc(), a trim of the heap, a thread that ends: they call munmap, mremap,
- * madvise and brk by names that nobody can take the place of. So the functions themselves begin with a jump to ours, from the start of the program on. That costs nobody else
- * anything, works with all signals blocked (as libc unmaps stacks), and is gone after an exec, which a seccomp filter would not be.
+ * shim/libc.c: what libc does inside of itself to memory that a device has. free() of a large
+ * block, realloc(), a trim of the heap, a thread that ends: they call munmap, mremap, madvise and
+ * brk by names that nobody can take the place of. So the functions themselves begin with a jump to
+ * ours, from the start of the program on. That costs nobody else anything, works with all signals
+ * blocked (as libc unmaps stacks), and is gone after an exec, which a seccomp filter would not be.
  *
- * The caller may hold malloc's locks, or the one of the list of stacks, and its stack may be small. What is done here therefore waits for nobody who could allocate: the memory is not
- * moved, as it is for the program's own calls (mem.c), but is kept where it is (vfio/returned.c), and what libc only means to save it keeps: a heap is not trimmed there.
+ * The caller may hold malloc's locks, or the one of the list of stacks, and its stack may be small.
+ * What is done here therefore waits for nobody who could allocate: the memory is not moved, as it
+ * is for the program's own calls (mem.c), but is kept where it is (vfio/returned.c), and what libc
+ * only means to save it keeps: a heap is not trimmed there.
  */
-#include "shim/shim.h"
-
 #include <cpuid.h>
 #include <dlfcn.h>
 #include <gnu/libc-version.h>
@@ -16,7 +18,9 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/syscall.h>
+
 #include "base/reach.h"
+#include "shim/shim.h"
 #include "vfio/type1.h"
 
 struct text {
@@ -35,7 +39,8 @@ static int find_text(struct dl_phdr_info *info, size_t size, void *arg)
 		const ElfW(Phdr) *ph = &info->dlpi_phdr[i];
 		uintptr_t at = info->dlpi_addr + ph->p_vaddr;
 
-		if (ph->p_type == PT_LOAD && ph->p_flags & PF_X && t->inside >= at && t->inside < at + ph->p_memsz) {
+		if (ph->p_type == PT_LOAD && ph->p_flags & PF_X && t->inside >= at &&
+		    t->inside < at + ph->p_memsz) {
 			t->start = at;
 			t->end = at + ph->p_memsz;
 			return 1;
@@ -85,12 +90,14 @@ static bool near_device(uint64_t start, uint64_t end)
 	struct machine *m = atomic_load_explicit(&shim.machine, memory_order_acquire);
 
 	/* a forked child that has not noticed it yet has no device */
-	return m && (!shim.alive || *shim.alive) && end > start && vfio_pages_near(machine_system(m), start, end - 1);
+	return m && (!shim.alive || *shim.alive) && end > start &&
+	       vfio_pages_near(machine_system(m), start, end - 1);
 }
 
 static long give_back(long nr, void *addr, size_t len, int advice)
 {
-	struct give_back g = { nr, (uint64_t)addr, (uint64_t)addr + align_up(len, PAGE_SIZE_4K), advice };
+	struct give_back g = { nr, (uint64_t)addr, (uint64_t)addr + align_up(len, PAGE_SIZE_4K),
+			       advice };
 
 	if (g.start % PAGE_SIZE_4K || !near_device(g.start, g.end))
 		return sys_call(nr, (long)addr, (long)len, advice, 0, 0, 0);
@@ -102,7 +109,8 @@ static long is_in_use(void *arg)
 	struct give_back *g = arg;
 	uint64_t a, b;
 
-	return vfio_next_in_use(machine_system(atomic_load(&shim.machine)), g->start, g->end, false, &a, &b);
+	return vfio_next_in_use(machine_system(atomic_load(&shim.machine)), g->start, g->end, false,
+				&a, &b);
 }
 
 /* ---- the functions that libc comes to ---- */
@@ -145,7 +153,8 @@ int shim_set_break(void *addr)
 
 static int libc_brk(void *addr)
 {
-	struct give_back g = { SYS_brk, align_up((uint64_t)addr, PAGE_SIZE_4K), align_up((uint64_t)__curbrk, PAGE_SIZE_4K), 0 };
+	struct give_back g = { SYS_brk, align_up((uint64_t)addr, PAGE_SIZE_4K),
+			       align_up((uint64_t)__curbrk, PAGE_SIZE_4K), 0 };
 
 	if (!from_libc(__builtin_return_address(0)))
 		return shim_brk(addr);
@@ -194,7 +203,10 @@ static const char *jump_from(unsigned char *at, uintptr_t to)
 	memcpy(code + off + 1, &(int32_t){ (int32_t)far }, sizeof(int32_t));
 	if (reach_write((void *)word, code, n) < n || memcmp(at, code + off, JUMP))
 		return "its text cannot be written";
-	/* what was changed by another address may be executed after a serializing instruction (Intel SDM 3A, 8.1.3) */
+	/*
+	 * what was changed by another address may be executed after a serializing instruction
+	 * (Intel SDM 3A, 8.1.3)
+	 */
 	__cpuid(0, a, b, c, d);
 	return NULL;
 }
@@ -207,23 +219,32 @@ static const char *redirect(void *libc, const char *name, unsigned char nr, uint
 
 	if (!f || !dladdr1(f, &info, (void **)&sym, RTLD_DL_SYMENT) || !sym)
 		return "it cannot be found";
-	at = f + (sym->st_size >= sizeof(endbr64) && !memcmp(f, endbr64, sizeof(endbr64)) ? sizeof(endbr64) : 0);
+	at = f + (sym->st_size >= sizeof(endbr64) && !memcmp(f, endbr64, sizeof(endbr64))
+			  ? sizeof(endbr64)
+			  : 0);
 	if (f + sym->st_size < at + JUMP || !makes_call(f, sym->st_size, nr))
 		return "it is not as expected";
 	return jump_from(at, to);
 }
 
-/* The loader's munmap, for dlclose, has no name that is left. It is the one function that begins with "mov $11, %eax; syscall; cmp $-4095, %rax". */
+/*
+ * The loader's munmap, for dlclose, has no name that is left. It is the one function that begins
+ * with "mov $11, %eax; syscall; cmp $-4095, %rax".
+ */
 static const char *redirect_loader(uintptr_t to)
 {
-	static const unsigned char code[] = { 0xb8, SYS_munmap, 0, 0, 0, 0x0f, 0x05, 0x48, 0x3d, 0x01, 0xf0, 0xff, 0xff };
+	static const unsigned char code[] = { 0xb8, SYS_munmap, 0,    0,    0,	  0x0f, 0x05,
+					      0x48, 0x3d,	0x01, 0xf0, 0xff, 0xff };
 	unsigned char *at, *found = NULL, *p;
 
 	loader_text.inside = (uintptr_t)dlsym(RTLD_DEFAULT, "__tls_get_addr");
 	if (!loader_text.inside || !dl_iterate_phdr(find_text, &loader_text))
 		return "it cannot be found";
-	for (p = (unsigned char *)loader_text.start; (at = memmem(p, loader_text.end - (uintptr_t)p, code, sizeof(code))); p = at + 1) {
-		bool first = !((uintptr_t)at % 16) || (!memcmp(at - sizeof(endbr64), endbr64, sizeof(endbr64)) && !((uintptr_t)(at - sizeof(endbr64)) % 16));
+	for (p = (unsigned char *)loader_text.start;
+	     (at = memmem(p, loader_text.end - (uintptr_t)p, code, sizeof(code))); p = at + 1) {
+		bool first = !((uintptr_t)at % 16) ||
+			     (!memcmp(at - sizeof(endbr64), endbr64, sizeof(endbr64)) &&
+			      !((uintptr_t)(at - sizeof(endbr64)) % 16));
 
 		if (!first)
 			continue;
@@ -234,7 +255,9 @@ static const char *redirect_loader(uintptr_t to)
 	return found ? jump_from(found, to) : "it is not as expected";
 }
 
-#define LOST "%s: %s: memory that it takes away inside of itself while a device has it is lost to the device"
+#define LOST                                                                                       \
+	"%s: %s: memory that it takes away inside of itself while a device has it is lost to the " \
+	"device"
 
 void shim_libc_init(void)
 {
@@ -259,7 +282,8 @@ void shim_libc_init(void)
 		why = "it cannot be found";
 	for (unsigned i = 0; i < ARRAY_SIZE(functions); i++) {
 		if (libc && end)
-			why = redirect(libc, functions[i].name, functions[i].nr, (uintptr_t)functions[i].to);
+			why = redirect(libc, functions[i].name, functions[i].nr,
+				       (uintptr_t)functions[i].to);
 		if (why)
 			log_info(SHIM_WHO, "libc's " LOST, functions[i].name, why);
 	}

@@ -1,11 +1,10 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * shim/mem.c: the calls that change what memory the program has. What they take from a device is seen to in keep.c; what mapped BARs have to do with them is here and in bars.c.
+ * shim/mem.c: the calls that change what memory the program has. What they take from a device is
+ * seen to in keep.c; what mapped BARs have to do with them is here and in bars.c.
  *
  * What libc does inside of itself comes to libc.c.
  */
-#include "shim/shim.h"
-
 #include <dlfcn.h>
 #include <fcntl.h>
 #include <linux/userfaultfd.h>
@@ -16,7 +15,9 @@
 #include <sys/mman.h>
 #include <sys/shm.h>
 #include <sys/syscall.h>
+
 #include "base/guard.h"
+#include "shim/shim.h"
 #include "vfio/type1.h"
 
 #ifndef MREMAP_DONTUNMAP
@@ -71,21 +72,24 @@ static long do_mmap(void *addr, size_t len, int prot, int flags, int fd, off_t p
 
 	if (flags & MAP_FIXED)
 		shim_keep_mmap(addr, len, prot, flags, fd, pos);
-	if (!(flags & MAP_ANONYMOUS) && shim_fd_maybe_handle(fd) && shim_mmap_try(addr, fd, len, prot, flags, pos, &rc))
+	if (!(flags & MAP_ANONYMOUS) && shim_fd_maybe_handle(fd) &&
+	    shim_mmap_try(addr, fd, len, prot, flags, pos, &rc))
 		return rc;
 	if (flags & MAP_FIXED)
 		rc = shim_bar_replace(addr, len, SYS_mmap, a);
 	else
 		rc = sys_call(SYS_mmap, a[0], a[1], a[2], a[3], a[4], a[5]);
-	/* what the kernel says to a descriptor without access: a handle whose number nobody told us */
+	/*
+	 * what the kernel says to a descriptor without access: a handle whose number nobody told us
+	 */
 	if (rc == -EACCES && !(flags & MAP_ANONYMOUS))
 		shim_mmap_try(addr, fd, len, prot, flags, pos, &rc);
 	return rc;
 }
 
 /*
- * System call @nr(addr, len, arg), which refuses mapped BARs with @refusal and looks at one mapping after the other: at a hole it goes on, and says ENOMEM at
- * the end, unless @stops.
+ * System call @nr(addr, len, arg), which refuses mapped BARs with @refusal and looks at one mapping
+ * after the other: at a hole it goes on, and says ENOMEM at the end, unless @stops.
  */
 static long piecewise(long nr, void *addr, size_t len, long arg, long refusal, bool stops)
 {
@@ -108,10 +112,14 @@ static long piecewise(long nr, void *addr, size_t len, long arg, long refusal, b
 /* Are these arguments such that the kernel looks for mappings at all, and finds a BAR? */
 static bool of_bar(void *addr, size_t len)
 {
-	return !((uintptr_t)addr % PAGE_SIZE_4K) && len <= UINTPTR_MAX - PAGE_SIZE_4K && !add_overflows((uintptr_t)addr, len + PAGE_SIZE_4K) && shim_bar_has(addr, len);
+	return !((uintptr_t)addr % PAGE_SIZE_4K) && len <= UINTPTR_MAX - PAGE_SIZE_4K &&
+	       !add_overflows((uintptr_t)addr, len + PAGE_SIZE_4K) && shim_bar_has(addr, len);
 }
 
-/* -errno: the kernel refuses it for a mapping that is VM_IO, VM_PFNMAP, VM_DONTEXPAND and of a device's file (mm/madvise.c). 0: it takes it, and so does our mapping. */
+/*
+ * -errno: the kernel refuses it for a mapping that is VM_IO, VM_PFNMAP, VM_DONTEXPAND and of a
+ * device's file (mm/madvise.c). 0: it takes it, and so does our mapping.
+ */
 static long advice_refusal(int advice)
 {
 	switch (advice) {
@@ -143,20 +151,25 @@ static long do_madvise(void *addr, size_t len, int advice)
 	if (shim_keep_madvise(addr, len, advice, &rc))
 		return rc;
 	if (refusal && of_bar(addr, len))
-		return piecewise(SYS_madvise, addr, len, advice, refusal, advice == MADV_POPULATE_READ || advice == MADV_POPULATE_WRITE);
+		return piecewise(SYS_madvise, addr, len, advice, refusal,
+				 advice == MADV_POPULATE_READ || advice == MADV_POPULATE_WRITE);
 	return sys_call(SYS_madvise, (long)addr, (long)len, advice, 0, 0, 0);
 }
 
 static long do_mremap(void *old, size_t old_len, size_t new_len, int flags, void *to);
 
-/* mremap(2) of a range that has a mapped BAR, as 7.3 does it: such a mapping does not grow, is not doubled, and moves together with its neighbours. */
+/*
+ * mremap(2) of a range that has a mapped BAR, as 7.3 does it: such a mapping does not grow, is not
+ * doubled, and moves together with its neighbours.
+ */
 static long remap_bar(char *old, size_t old_len, size_t new_len, int flags, char *to)
 {
 	size_t have = align_up(old_len, PAGE_SIZE_4K), want = align_up(new_len, PAGE_SIZE_4K), n;
 	long rc;
 	bool bar;
 
-	if (flags & ~(MREMAP_MAYMOVE | MREMAP_FIXED | MREMAP_DONTUNMAP) || (uintptr_t)old % PAGE_SIZE_4K || !want)
+	if (flags & ~(MREMAP_MAYMOVE | MREMAP_FIXED | MREMAP_DONTUNMAP) ||
+	    (uintptr_t)old % PAGE_SIZE_4K || !want)
 		return -EINVAL;
 	if (!(flags & (MREMAP_FIXED | MREMAP_DONTUNMAP))) {
 		if (want > have)
@@ -167,8 +180,8 @@ static long remap_bar(char *old, size_t old_len, size_t new_len, int flags, char
 			rc = do_munmap(old + want, have - want);
 		return failed(rc) ? rc : (long)old;
 	}
-	if ((uintptr_t)to % PAGE_SIZE_4K || !(flags & MREMAP_MAYMOVE) || flags & MREMAP_DONTUNMAP || add_overflows((uintptr_t)to, want) ||
-	    (old < to + want && to < old + have))
+	if ((uintptr_t)to % PAGE_SIZE_4K || !(flags & MREMAP_MAYMOVE) || flags & MREMAP_DONTUNMAP ||
+	    add_overflows((uintptr_t)to, want) || (old < to + want && to < old + have))
 		return -EINVAL;
 	if (want > have)
 		return -EFAULT;
@@ -177,7 +190,8 @@ static long remap_bar(char *old, size_t old_len, size_t new_len, int flags, char
 	rc = want < have ? do_munmap(old + want, have - want) : 0;
 	for (size_t at = 0; at < want && !failed(rc); at += n) {
 		n = shim_bar_stretch(old + at, want - at, &bar);
-		rc = bar ? shim_bar_move(old + at, n, to + at) : do_mremap(old + at, n, n, MREMAP_MAYMOVE | MREMAP_FIXED, to + at);
+		rc = bar ? shim_bar_move(old + at, n, to + at)
+			 : do_mremap(old + at, n, n, MREMAP_MAYMOVE | MREMAP_FIXED, to + at);
 	}
 	return failed(rc) ? rc : (long)to;
 }
@@ -190,7 +204,8 @@ static long do_mremap(void *old, size_t old_len, size_t new_len, int flags, void
 
 	if (shim_bar_has(old, old_len ? old_len : 1))
 		return remap_bar(old, old_len, new_len, flags, to);
-	if (!have || !want || have < old_len || want < new_len || (uint64_t)old & (PAGE_SIZE_4K - 1) || add_overflows((uint64_t)old, have))
+	if (!have || !want || have < old_len || want < new_len ||
+	    (uint64_t)old & (PAGE_SIZE_4K - 1) || add_overflows((uint64_t)old, have))
 		goto plain;
 	if (shim_keep_mremap(old, have, want, flags, to, &rc))
 		return rc;
@@ -249,7 +264,8 @@ static bool pidfd_is_self(int pidfd)
 	char path[40], text[512], *line;
 	long fd, n = -1;
 
-	if (pidfd == -10000 || pidfd == -10001) /* PIDFD_SELF_THREAD, PIDFD_SELF_THREAD_GROUP, linux/pidfd.h */
+	/* PIDFD_SELF_THREAD, PIDFD_SELF_THREAD_GROUP, linux/pidfd.h */
+	if (pidfd == -10000 || pidfd == -10001)
 		return true;
 	snprintf(path, sizeof(path), "/proc/self/fdinfo/%d", pidfd);
 	fd = sys_open(path, O_RDONLY | O_CLOEXEC, 0);
@@ -263,9 +279,11 @@ static bool pidfd_is_self(int pidfd)
 }
 
 /*
- * The kernel lets a process lose pages of its own only, and that since 6.13: it says so before it looks at any. So does this one with a BAR, whatever the kernel.
+ * The kernel lets a process lose pages of its own only, and that since 6.13: it says so before it
+ * looks at any. So does this one with a BAR, whatever the kernel.
  */
-static long do_process_madvise(int pidfd, const struct iovec *iov, size_t n, int advice, unsigned flags)
+static long do_process_madvise(int pidfd, const struct iovec *iov, size_t n, int advice,
+			       unsigned flags)
 {
 	bool ours = false;
 	struct iovec v;
@@ -279,7 +297,8 @@ static long do_process_madvise(int pidfd, const struct iovec *iov, size_t n, int
 	if (!ours)
 		return sys_call(SYS_process_madvise, pidfd, (long)iov, (long)n, advice, flags, 0);
 	for (size_t i = 0; i < n; i++) {
-		rc = guard_copy(&v, &iov[i], sizeof(v)) ? -EFAULT : do_madvise(v.iov_base, v.iov_len, advice);
+		rc = guard_copy(&v, &iov[i], sizeof(v)) ? -EFAULT
+							: do_madvise(v.iov_base, v.iov_len, advice);
 		if (rc)
 			return done ? done : rc;
 		done += (long)v.iov_len;
@@ -297,7 +316,10 @@ static long do_msync(void *addr, size_t len, int flags)
 	return piecewise(SYS_msync, addr, len, flags, -EINVAL, false);
 }
 
-/* The kernel counts a BAR when it looks at the limit, and then locks nothing of it. So do we, since our mapping has no pages to lock: the whole first, without pages. */
+/*
+ * The kernel counts a BAR when it looks at the limit, and then locks nothing of it. So do we, since
+ * our mapping has no pages to lock: the whole first, without pages.
+ */
 static long do_mlock(long nr, void *addr, size_t len, int flags)
 {
 	uintptr_t start = (uintptr_t)addr & ~(PAGE_SIZE_4K - 1), end, at;
@@ -334,7 +356,10 @@ static long do_mlockall(int flags)
 static long do_mseal(void *addr, size_t len, unsigned long flags)
 {
 	if (of_bar(addr, len) && shim_bar_polls(addr, len)) {
-		log_warn(SHIM_WHO, "mseal of a mapped BAR at %p that has polled pages: they come and go, EPERM", addr);
+		log_warn(SHIM_WHO,
+			 "mseal of a mapped BAR at %p that has polled pages: they come and go, "
+			 "EPERM",
+			 addr);
 		return -EPERM;
 	}
 	return sys_call(NR_MSEAL, (long)addr, (long)len, (long)flags, 0, 0, 0);
@@ -364,7 +389,8 @@ static long uffd_refuses(void *arg)
 	const struct uffd_args *a = arg;
 	struct uffdio_register r;
 
-	return !guard_copy(&r, a->arg, sizeof(r)) && of_bar((void *)(uintptr_t)r.range.start, r.range.len) &&
+	return !guard_copy(&r, a->arg, sizeof(r)) &&
+	       of_bar((void *)(uintptr_t)r.range.start, r.range.len) &&
 	       fd_is(a->fd, "anon_inode:[userfaultfd]");
 }
 
@@ -376,7 +402,8 @@ bool shim_uffd_refuses(int fd, const void *arg)
 }
 
 /*
- * ---- the calls: by the kernel alone while there is no device in this process, or no BAR that they would be about; else in the scope of a call of ours ----
+ * The calls: by the kernel alone while there is no device in this process, or no BAR that they
+ * would be about; else in the scope of a call of ours.
  */
 
 struct call {
@@ -404,7 +431,8 @@ static long run(void *arg)
 	case SYS_madvise:
 		return do_madvise(addr, len, (int)a[2]);
 	case SYS_process_madvise:
-		return do_process_madvise((int)a[0], (const struct iovec *)a[1], (size_t)a[2], (int)a[3], (unsigned)a[4]);
+		return do_process_madvise((int)a[0], (const struct iovec *)a[1], (size_t)a[2],
+					  (int)a[3], (unsigned)a[4]);
 	case SYS_msync:
 		return do_msync(addr, len, (int)a[2]);
 	case SYS_mlock:
@@ -432,10 +460,14 @@ static long mmap_call(struct call *c)
 	/* where the kernel likes it, nothing is in its place */
 	if (anonymous && !(c->a[3] & MAP_FIXED))
 		return sys_call(SYS_mmap, c->a[0], c->a[1], c->a[2], c->a[3], c->a[4], c->a[5]);
-	if (shim_machine_if_built() || shim_bar_any() || (!anonymous && shim_fd_maybe_handle((int)c->a[4])))
+	if (shim_machine_if_built() || shim_bar_any() ||
+	    (!anonymous && shim_fd_maybe_handle((int)c->a[4])))
 		return shim_run(run, c);
 	rc = sys_call(SYS_mmap, c->a[0], c->a[1], c->a[2], c->a[3], SHIM_PASS(c->a[4]), c->a[5]);
-	/* what the kernel says to a descriptor without access: maybe a handle from before a fork, whose number nobody told us */
+	/*
+	 * what the kernel says to a descriptor without access: maybe a handle from before a fork,
+	 * whose number nobody told us
+	 */
 	return rc == -EACCES && !anonymous ? shim_run(run, c) : rc;
 }
 
@@ -502,7 +534,8 @@ EXPORT void *mmap64(void *addr, size_t len, int prot, int flags, int fd, off64_t
 {
 	return (void *)shim_ret(call(SYS_mmap, (long)addr, (long)len, prot, flags, fd, pos));
 }
-EXPORT void *mmap(void *addr, size_t len, int prot, int flags, int fd, off_t pos) __attribute__((alias("mmap64")));
+EXPORT void *mmap(void *addr, size_t len, int prot, int flags, int fd, off_t pos)
+	__attribute__((alias("mmap64")));
 
 EXPORT int munmap(void *addr, size_t len)
 {
@@ -519,7 +552,8 @@ EXPORT void *mremap(void *old, size_t old_len, size_t new_len, int flags, ...)
 		to = va_arg(ap, void *);
 		va_end(ap);
 	}
-	return (void *)shim_ret(call(SYS_mremap, (long)old, (long)old_len, (long)new_len, flags, (long)to, 0));
+	return (void *)shim_ret(
+		call(SYS_mremap, (long)old, (long)old_len, (long)new_len, flags, (long)to, 0));
 }
 
 EXPORT int mprotect(void *addr, size_t len, int prot)
@@ -530,7 +564,8 @@ EXPORT int mprotect(void *addr, size_t len, int prot)
 EXPORT int pkey_mprotect(void *addr, size_t len, int prot, int pkey)
 {
 	/* as libc's, which asks for mprotect, too: a kernel without keys has no pkey_mprotect */
-	return (int)shim_ret(call(pkey == -1 ? SYS_mprotect : SYS_pkey_mprotect, (long)addr, (long)len, prot, pkey, 0, 0));
+	return (int)shim_ret(call(pkey == -1 ? SYS_mprotect : SYS_pkey_mprotect, (long)addr,
+				  (long)len, prot, pkey, 0, 0));
 }
 
 EXPORT int madvise(void *addr, size_t len, int advice)
@@ -538,7 +573,8 @@ EXPORT int madvise(void *addr, size_t len, int advice)
 	return (int)shim_ret(shim_madvise(addr, len, advice));
 }
 
-EXPORT ssize_t process_madvise(int pidfd, const struct iovec *iov, size_t n, int advice, unsigned flags)
+EXPORT ssize_t process_madvise(int pidfd, const struct iovec *iov, size_t n, int advice,
+			       unsigned flags)
 {
 	return shim_ret(call(SYS_process_madvise, pidfd, (long)iov, (long)n, advice, flags, 0));
 }
@@ -551,7 +587,8 @@ EXPORT int mlock(const void *addr, size_t len)
 EXPORT int mlock2(const void *addr, size_t len, unsigned flags)
 {
 	/* as libc's */
-	return (int)shim_ret(call(flags ? SYS_mlock2 : SYS_mlock, (long)addr, (long)len, flags, 0, 0, 0));
+	return (int)shim_ret(
+		call(flags ? SYS_mlock2 : SYS_mlock, (long)addr, (long)len, flags, 0, 0, 0));
 }
 
 EXPORT int mlockall(int flags)
@@ -561,7 +598,8 @@ EXPORT int mlockall(int flags)
 
 EXPORT int remap_file_pages(void *addr, size_t len, int prot, size_t page, int flags)
 {
-	return (int)shim_ret(call(SYS_remap_file_pages, (long)addr, (long)len, prot, (long)page, flags, 0));
+	return (int)shim_ret(
+		call(SYS_remap_file_pages, (long)addr, (long)len, prot, (long)page, flags, 0));
 }
 
 EXPORT int mseal(void *addr, size_t len, unsigned long flags);
@@ -582,7 +620,8 @@ EXPORT void *sbrk(intptr_t by)
 	if (!__curbrk && shim_set_break(NULL))
 		return (void *)-1;
 	old = __curbrk;
-	if (by > 0 ? (uintptr_t)old + (uintptr_t)by < (uintptr_t)old : (uintptr_t)old < (uintptr_t)-by) {
+	if (by > 0 ? (uintptr_t)old + (uintptr_t)by < (uintptr_t)old
+		   : (uintptr_t)old < (uintptr_t)-by) {
 		errno = ENOMEM;
 		return (void *)-1;
 	}
@@ -614,5 +653,6 @@ EXPORT int msync(void *addr, size_t len, int flags)
 
 	if (shim.on && shim_memory(SYS_msync, a, &rc))
 		return (int)shim_ret(rc);
-	return real_msync ? real_msync(addr, len, flags) : (int)shim_ret(sys_call(SYS_msync, a[0], a[1], a[2], 0, 0, 0));
+	return real_msync ? real_msync(addr, len, flags)
+			  : (int)shim_ret(sys_call(SYS_msync, a[0], a[1], a[2], 0, 0, 0));
 }

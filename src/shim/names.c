@@ -1,14 +1,12 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * shim/names.c: calls that change names, or what stands with a name: owner, mode, times, extended attributes; and watches, which hang on a name. What stands
- * with a name of the view is changed on the file below the run directory, so that it can be seen again. Names themselves are nobody's to
+ * shim/names.c: calls that change names, or what stands with a name: owner, mode, times, extended
+ * attributes; and watches, which hang on a name. What stands with a name of the view is changed on
+ * the file below the run directory, so that it can be seen again. Names themselves are nobody's to
  * change there: the answer is what sysfs says.
  *
  * One table says where each system call has its paths; the functions of libc are these calls.
  */
-#include "shim/nr.h"
-#include "shim/shim.h"
-
 #include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
@@ -20,17 +18,20 @@
 #include <unistd.h>
 #include <utime.h>
 
+#include "shim/nr.h"
+#include "shim/shim.h"
+
 enum role {
 	NONE,
-	APPLY,    /* the call is made on the file below the run directory */
-	FROM,     /* of two names */
+	APPLY, /* the call is made on the file below the run directory */
+	FROM,  /* of two names */
 	TO,
-	MAKE,     /* a name that was not there */
-	REMOVE,   /* a name goes, of what is no directory */
+	MAKE,	/* a name that was not there */
+	REMOVE, /* a name goes, of what is no directory */
 	RMDIR,
 	TRUNCATE,
-	REFUSE,   /* neither sysfs nor a device node has it */
-	MOUNT,    /* the kernel's tree would be taken, in which the view is not */
+	REFUSE, /* neither sysfs nor a device node has it */
+	MOUNT,	/* the kernel's tree would be taken, in which the view is not */
 };
 
 /* by number */
@@ -40,8 +41,8 @@ static const struct call {
 		signed char dir, path; /* which arguments; dir -1: there is none */
 	} name[2];
 	signed char flags; /* the argument with flags, or -1 */
-	bool follow;       /* without @flag, links are followed in the last component */
-	unsigned flag;     /* turns that around */
+	bool follow;	   /* without @flag, links are followed in the last component */
+	unsigned flag;	   /* turns that around */
 	const char *what;
 } calls[] = {
 	[SYS_chown] = { { { APPLY, -1, 0 } }, -1, true, 0, "chown" },
@@ -67,13 +68,21 @@ static const struct call {
 	[SYS_getxattrat] = { { { APPLY, 0, 1 } }, 2, true, AT_SYMLINK_NOFOLLOW, "getxattr" },
 	[SYS_listxattrat] = { { { APPLY, 0, 1 } }, 2, true, AT_SYMLINK_NOFOLLOW, "listxattr" },
 	[SYS_removexattrat] = { { { APPLY, 0, 1 } }, 2, true, AT_SYMLINK_NOFOLLOW, "removexattr" },
-	[SYS_name_to_handle_at] = { { { APPLY, 0, 1 } }, 4, false, AT_SYMLINK_FOLLOW, "name_to_handle_at" },
+	[SYS_name_to_handle_at] = { { { APPLY, 0, 1 } },
+				    4,
+				    false,
+				    AT_SYMLINK_FOLLOW,
+				    "name_to_handle_at" },
 	[SYS_fanotify_mark] = { { { APPLY, 3, 4 } }, 1, true, FAN_MARK_DONT_FOLLOW, "fanotify" },
 	[SYS_file_getattr] = { { { REFUSE, 0, 1 } }, 4, true, AT_SYMLINK_NOFOLLOW, "file_getattr" },
 	[SYS_file_setattr] = { { { REFUSE, 0, 1 } }, 4, true, AT_SYMLINK_NOFOLLOW, "file_setattr" },
 	[SYS_open_tree] = { { { MOUNT, 0, 1 } }, 2, true, AT_SYMLINK_NOFOLLOW, "open_tree" },
 	[SYS_open_tree_attr] = { { { MOUNT, 0, 1 } }, 2, true, AT_SYMLINK_NOFOLLOW, "open_tree" },
-	[SYS_mount_setattr] = { { { MOUNT, 0, 1 } }, 2, true, AT_SYMLINK_NOFOLLOW, "mount_setattr" },
+	[SYS_mount_setattr] = { { { MOUNT, 0, 1 } },
+				2,
+				true,
+				AT_SYMLINK_NOFOLLOW,
+				"mount_setattr" },
 	[SYS_fspick] = { { { MOUNT, 0, 1 } }, -1, true, 0, "fspick" },
 	[SYS_move_mount] = { { { MOUNT, 0, 1 }, { MOUNT, 2, 3 } }, -1, false, 0, "mount" },
 	[SYS_mount] = { { { MOUNT, -1, 0 }, { MOUNT, -1, 1 } }, -1, true, 0, "mount" },
@@ -116,8 +125,10 @@ static long parent_stands(struct shim_path *p)
 }
 
 /*
- * The errno, in the kernel's order (fs/namei.c, may_create() and may_delete(); fs/open.c, vfs_truncate()). sysfs has directories of root's in which it knows none of
- * these operations. In /dev/vfio, which is a real directory to the kernel, root could do some of it. @outside: the other name is not in the view.
+ * The errno, in the kernel's order (fs/namei.c, may_create() and may_delete(); fs/open.c,
+ * vfs_truncate()). sysfs has directories of root's in which it knows none of these operations. In
+ * /dev/vfio, which is a real directory to the kernel, root could do some of it. @outside: the other
+ * name is not in the view.
  */
 struct refusal {
 	const struct call *c;
@@ -133,7 +144,8 @@ static long refuse(void *arg)
 	enum role role = r->role;
 	struct shim_path *p = r->p;
 	struct stat st;
-	long rc = sys_call(SYS_newfstatat, AT_FDCWD, (long)p->text, (long)&st, role == TRUNCATE ? 0 : AT_SYMLINK_NOFOLLOW, 0, 0);
+	long rc = sys_call(SYS_newfstatat, AT_FDCWD, (long)p->text, (long)&st,
+			   role == TRUNCATE ? 0 : AT_SYMLINK_NOFOLLOW, 0, 0);
 
 	if (!rc && role == MAKE)
 		return -EEXIST;
@@ -144,7 +156,9 @@ static long refuse(void *arg)
 	if (role == REFUSE)
 		return -EOPNOTSUPP;
 	if (role == MOUNT) {
-		log_warn(SHIM_WHO, "%s: %s: uvfio's view of sysfs and /dev is no file system, EPERM", p->virt, c->what);
+		log_warn(SHIM_WHO,
+			 "%s: %s: uvfio's view of sysfs and /dev is no file system, EPERM", p->virt,
+			 c->what);
 		return -EPERM;
 	}
 	if (r->outside)
@@ -163,11 +177,13 @@ static long refuse(void *arg)
 		return -EISDIR;
 	if (rc == -EPERM && role == RMDIR && !S_ISDIR(st.st_mode))
 		return -ENOTDIR;
-	log_warn(SHIM_WHO, "%s: %s: uvfio's view of sysfs and /dev cannot be changed, %s", p->virt, c->what, rc == -EPERM ? "EPERM" : "EACCES");
+	log_warn(SHIM_WHO, "%s: %s: uvfio's view of sysfs and /dev cannot be changed, %s", p->virt,
+		 c->what, rc == -EPERM ? "EPERM" : "EACCES");
 	return rc;
 }
 
-static __attribute__((noinline)) long refused(const struct call *c, enum role role, struct shim_path *p, bool outside)
+static __attribute__((noinline)) long refused(const struct call *c, enum role role,
+					      struct shim_path *p, bool outside)
 {
 	struct refusal r = { c, role, p, outside };
 
@@ -177,7 +193,8 @@ static __attribute__((noinline)) long refused(const struct call *c, enum role ro
 /* About one extended attribute, whose name comes with the path. */
 static bool is_xattr(long nr)
 {
-	return !strncmp(calls[nr].what, "getx", 4) || !strncmp(calls[nr].what, "setx", 4) || !strncmp(calls[nr].what, "removex", 7);
+	return !strncmp(calls[nr].what, "getx", 4) || !strncmp(calls[nr].what, "setx", 4) ||
+	       !strncmp(calls[nr].what, "removex", 7);
 }
 
 static bool is_node(const char *virt)
@@ -215,7 +232,10 @@ static long run_claim_rights(void *arg, char *path)
 	return sys_call(SYS_fchmodat, AT_FDCWD, (long)path, st.st_mode & 07777, 0, 0, 0);
 }
 
-/* Who may open a group may claim it: the lock of the group has the owner and mode of its node @virt (machine/claim.c), which have just changed. */
+/*
+ * Who may open a group may claim it: the lock of the group has the owner and mode of its node @virt
+ * (machine/claim.c), which have just changed.
+ */
 void shim_claim_rights(const char *virt)
 {
 	shim_run_with_room(run_claim_rights, (void *)(uintptr_t)virt);
@@ -228,10 +248,12 @@ struct place {
 };
 
 /* @n: of the names, which are two or one */
-static inline __attribute__((always_inline)) long call_with(long nr, const long args[6], struct place *at, unsigned n)
+static inline __attribute__((always_inline)) long call_with(long nr, const long args[6],
+							    struct place *at, unsigned n)
 {
 	const struct call *c = &calls[nr];
-	bool flagged = c->flags >= 0 && (unsigned long)args[c->flags] & c->flag, follow = c->follow != flagged, again;
+	bool flagged = c->flags >= 0 && (unsigned long)args[c->flags] & c->flag,
+	     follow = c->follow != flagged, again;
 	long a[6], rc;
 	unsigned i;
 
@@ -248,7 +270,8 @@ static inline __attribute__((always_inline)) long call_with(long nr, const long 
 			at[i].use = at[i].p.text;
 	}
 	if (n == 1 && at->p.virt && is_xattr(nr) && is_node(at->p.virt)) {
-		rc = shim_vfs_xattr(nr, (const char *)a[c->name->path + 1 + 1 * (c->name->dir >= 0)], true);
+		rc = shim_vfs_xattr(
+			nr, (const char *)a[c->name->path + 1 + 1 * (c->name->dir >= 0)], true);
 		if (rc != 1)
 			goto out;
 	}
@@ -270,7 +293,8 @@ static inline __attribute__((always_inline)) long call_with(long nr, const long 
 		rc = sys_call(nr, a[0], a[1], a[2], a[3], a[4], a[5]);
 		again = false;
 		for (i = 0; i < n; i++)
-			again |= shim_path_again(rc, &at[i].dir, &at[i].use, follow && i == 0, &at[i].p);
+			again |= shim_path_again(rc, &at[i].dir, &at[i].use, follow && i == 0,
+						 &at[i].p);
 	} while (again);
 	if (n == 1 && !rc && at->p.virt && changes_rights(nr))
 		shim_claim_rights(at->p.virt);
@@ -368,7 +392,8 @@ EXPORT int chmod(const char *path, mode_t mode)
 	return (int)names(SYS_chmod, (long)path, mode, 0, 0, 0);
 }
 
-static __attribute__((noinline)) int chmod_with_flags(int dirfd, const char *path, mode_t mode, int flags)
+static __attribute__((noinline)) int chmod_with_flags(int dirfd, const char *path, mode_t mode,
+						      int flags)
 {
 	struct shim_path p;
 	const char *use;
@@ -388,7 +413,8 @@ static __attribute__((noinline)) int chmod_with_flags(int dirfd, const char *pat
 
 EXPORT int fchmodat(int dirfd, const char *path, mode_t mode, int flags)
 {
-	return flags ? chmod_with_flags(dirfd, path, mode, flags) : (int)names(SYS_fchmodat, dirfd, (long)path, mode, 0, 0);
+	return flags ? chmod_with_flags(dirfd, path, mode, flags)
+		     : (int)names(SYS_fchmodat, dirfd, (long)path, mode, 0, 0);
 }
 
 EXPORT int lchmod(const char *path, mode_t mode)
@@ -401,7 +427,8 @@ EXPORT int utimensat(int dirfd, const char *path, const struct timespec t[2], in
 	long at = (long)path;
 
 	/* as libc: the system call without a path is futimens() */
-	return at ? (int)names(SYS_utimensat, dirfd, at, (long)t, flags, 0) : (int)shim_ret(-EINVAL);
+	return at ? (int)names(SYS_utimensat, dirfd, at, (long)t, flags, 0)
+		  : (int)shim_ret(-EINVAL);
 }
 
 EXPORT int utime(const char *path, const struct utimbuf *t)
@@ -436,12 +463,15 @@ EXPORT int fanotify_mark(int fd, unsigned flags, uint64_t mask, int dirfd, const
 	return (int)names(SYS_fanotify_mark, fd, flags, (long)mask, dirfd, (long)path);
 }
 
-EXPORT int name_to_handle_at(int dirfd, const char *path, struct file_handle *handle, int *mount, int flags)
+EXPORT int name_to_handle_at(int dirfd, const char *path, struct file_handle *handle, int *mount,
+			     int flags)
 {
-	return (int)names(SYS_name_to_handle_at, dirfd, (long)path, (long)handle, (long)mount, flags);
+	return (int)names(SYS_name_to_handle_at, dirfd, (long)path, (long)handle, (long)mount,
+			  flags);
 }
 
-EXPORT int mount(const char *from, const char *to, const char *type, unsigned long flags, const void *data)
+EXPORT int mount(const char *from, const char *to, const char *type, unsigned long flags,
+		 const void *data)
 {
 	return (int)names(SYS_mount, (long)from, (long)to, (long)type, (long)flags, (long)data);
 }
@@ -466,34 +496,36 @@ EXPORT int inotify_add_watch(int fd, const char *path, uint32_t mask)
 	return (int)names(SYS_inotify_add_watch, fd, (long)path, mask, 0, 0);
 }
 
-#define GET_XATTR(name)                                                                                        \
-	EXPORT ssize_t name(const char *path, const char *attr, void *value, size_t n)                         \
-	{                                                                                                      \
-		return names(SYS_##name, (long)path, (long)attr, (long)value, (long)n, 0);                     \
+#define GET_XATTR(name)                                                                    \
+	EXPORT ssize_t name(const char *path, const char *attr, void *value, size_t n)     \
+	{                                                                                  \
+		return names(SYS_##name, (long)path, (long)attr, (long)value, (long)n, 0); \
 	}
 GET_XATTR(getxattr)
 GET_XATTR(lgetxattr)
 
-#define LIST_XATTR(name)                                                                                       \
-	EXPORT ssize_t name(const char *path, char *list, size_t n)                                            \
-	{                                                                                                      \
-		return names(SYS_##name, (long)path, (long)list, (long)n, 0, 0);                               \
+#define LIST_XATTR(name)                                                         \
+	EXPORT ssize_t name(const char *path, char *list, size_t n)              \
+	{                                                                        \
+		return names(SYS_##name, (long)path, (long)list, (long)n, 0, 0); \
 	}
 LIST_XATTR(listxattr)
 LIST_XATTR(llistxattr)
 
-#define SET_XATTR(name)                                                                                        \
-	EXPORT int name(const char *path, const char *attr, const void *value, size_t n, int flags)            \
-	{                                                                                                      \
-		return (int)names(SYS_##name, (long)path, (long)attr, (long)value, (long)n, flags);            \
+#define SET_XATTR(name)                                                                     \
+	EXPORT int name(const char *path, const char *attr, const void *value, size_t n,    \
+			int flags)                                                          \
+	{                                                                                   \
+		return (int)names(SYS_##name, (long)path, (long)attr, (long)value, (long)n, \
+				  flags);                                                   \
 	}
 SET_XATTR(setxattr)
 SET_XATTR(lsetxattr)
 
-#define REMOVE_XATTR(name)                                                                                     \
-	EXPORT int name(const char *path, const char *attr)                                                    \
-	{                                                                                                      \
-		return (int)names(SYS_##name, (long)path, (long)attr, 0, 0, 0);                                \
+#define REMOVE_XATTR(name)                                                      \
+	EXPORT int name(const char *path, const char *attr)                     \
+	{                                                                       \
+		return (int)names(SYS_##name, (long)path, (long)attr, 0, 0, 0); \
 	}
 REMOVE_XATTR(removexattr)
 REMOVE_XATTR(lremovexattr)

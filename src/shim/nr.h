@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* shim/nr.h: numbers of system calls that the <sys/syscall.h> of the build need not know yet (asm-generic/unistd.h). */
+/*
+ * shim/nr.h: numbers of system calls that the <sys/syscall.h> of the build need not know yet
+ * (asm-generic/unistd.h).
+ */
 #ifndef SHIM_NR_H
 #define SHIM_NR_H
 #include <sys/syscall.h>

@@ -1,17 +1,19 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * shim/openat2.c: openat2(2): openat with conditions on the way that a path takes. Whether the way is allowed is the kernel's to say: it is asked for a descriptor of the place alone (O_PATH) on the
- * tree below the run directory, in which the same names lead to the same places; and what is there is then opened as openat would do it.
+ * shim/openat2.c: openat2(2): openat with conditions on the way that a path takes. Whether the way
+ * is allowed is the kernel's to say: it is asked for a descriptor of the place alone (O_PATH) on
+ * the tree below the run directory, in which the same names lead to the same places; and what is
+ * there is then opened as openat would do it.
  */
-#include "shim/shim.h"
-
 #include <fcntl.h>
 #include <linux/openat2.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/syscall.h>
 #include <unistd.h>
+
 #include "base/guard.h"
+#include "shim/shim.h"
 
 #define SCOPED (RESOLVE_BENEATH | RESOLVE_IN_ROOT)
 
@@ -26,13 +28,14 @@ struct start {
 	struct shim_path p;
 	char real[PATH_MAX]; /* its directory, below the run directory */
 	const char *path;    /* what to ask for */
-	int dirfd;           /* from where; to be closed if it is @own */
+	int dirfd;	     /* from where; to be closed if it is @own */
 	int own;
-	bool crosses;        /* from the root of the file system to /dev or /sys */
+	bool crosses; /* from the root of the file system to /dev or /sys */
 };
 
 /*
- * The tree in which a path that may not leave its start is looked up. A start that is in the view is one of the run directory anyway; one above it ("/", "/dev") has its like there. False: it has
+ * The tree in which a path that may not leave its start is looked up. A start that is in the view
+ * is one of the run directory anyway; one above it ("/", "/dev") has its like there. False: it has
  * nothing to do with the view.
  */
 static bool start_scoped(struct start *s, const char *path, uint64_t resolve)
@@ -43,7 +46,8 @@ static bool start_scoped(struct start *s, const char *path, uint64_t resolve)
 	/* under RESOLVE_IN_ROOT the start is the root; RESOLVE_BENEATH does not allow it */
 	if (resolve & RESOLVE_IN_ROOT)
 		path += strspn(path, "/");
-	if (*path == '/' || !shim_path_start(s->dirfd, path, base, sizeof(s->real) - shim.run_len, &inside))
+	if (*path == '/' ||
+	    !shim_path_start(s->dirfd, path, base, sizeof(s->real) - shim.run_len, &inside))
 		return false;
 	s->path = *path ? path : ".";
 	if (inside)
@@ -64,7 +68,10 @@ static bool start_free(struct start *s, const char *path)
 		shim_path_done(&s->p);
 		return false;
 	}
-	/* from the run directory, which may be on another file system than the root (a tmpfs on /tmp) */
+	/*
+	 * from the run directory, which may be on another file system than the root (a tmpfs on
+	 * /tmp)
+	 */
 	if (!strncmp(s->path, shim.run_dir, shim.run_len) && s->path[shim.run_len] == '/') {
 		s->own = sys_open(shim.run_dir, O_PATH | O_DIRECTORY | O_CLOEXEC, 0);
 		if (s->own >= 0) {
@@ -75,10 +82,12 @@ static bool start_free(struct start *s, const char *path)
 	return true;
 }
 
-static __attribute__((noinline)) long resolve_open(int dirfd, const char *user_path, const struct open_how *how)
+static __attribute__((noinline)) long resolve_open(int dirfd, const char *user_path,
+						   const struct open_how *how)
 {
 	struct start s = { .dirfd = dirfd, .own = -1 };
-	uint64_t at = O_PATH | (how->flags & (O_NOFOLLOW | O_DIRECTORY | O_CLOEXEC)), resolve = how->resolve;
+	uint64_t at = O_PATH | (how->flags & (O_NOFOLLOW | O_DIRECTORY | O_CLOEXEC)),
+		 resolve = how->resolve;
 	char path[PATH_MAX], text[PATH_MAX];
 	long fd, rc = 0;
 
@@ -87,7 +96,8 @@ static __attribute__((noinline)) long resolve_open(int dirfd, const char *user_p
 	if (!(resolve & SCOPED ? start_scoped(&s, path, resolve) : start_free(&s, path)))
 		return -ENOTTY;
 	if (resolve & RESOLVE_NO_XDEV && s.crosses) {
-		rc = call(AT_FDCWD, s.p.virt && !strncmp(s.p.virt, "/sys", 4) ? "/sys" : "/dev", O_PATH | O_CLOEXEC, 0, RESOLVE_NO_XDEV);
+		rc = call(AT_FDCWD, s.p.virt && !strncmp(s.p.virt, "/sys", 4) ? "/sys" : "/dev",
+			  O_PATH | O_CLOEXEC, 0, RESOLVE_NO_XDEV);
 		if (rc >= 0)
 			sys_close((int)rc);
 	}
@@ -96,7 +106,8 @@ static __attribute__((noinline)) long resolve_open(int dirfd, const char *user_p
 	if (s.own >= 0)
 		sys_close(s.own);
 	if (fd == -ENOENT && how->flags & O_CREAT) {
-		log_warn(SHIM_WHO, "openat2: uvfio's view of sysfs and /dev cannot be changed, EACCES");
+		log_warn(SHIM_WHO,
+			 "openat2: uvfio's view of sysfs and /dev cannot be changed, EACCES");
 		return -EACCES;
 	}
 	if (fd < 0)
@@ -134,7 +145,10 @@ long shim_openat2(int dirfd, const char *path, const void *user_how, size_t size
 
 	if (!shim.on)
 		return sys_call(SYS_openat2, dirfd, (long)path, (long)user_how, (long)size, 0, 0);
-	/* the kernel looks at @how first: then it says that no path was given, or opens where we are */
+	/*
+	 * the kernel looks at @how first: then it says that no path was given, or opens where we
+	 * are
+	 */
 	rc = sys_call(SYS_openat2, AT_FDCWD, (long)"", (long)user_how, (long)size, 0, 0);
 	if (rc >= 0)
 		sys_close((int)rc);
@@ -147,7 +161,9 @@ long shim_openat2(int dirfd, const char *path, const void *user_how, size_t size
 	if (!how.resolve && !(how.flags >> 32))
 		return shim_open(dirfd, path, (int)how.flags, (mode_t)how.mode);
 	rc = shim_run(run, &a);
-	return rc == -ENOTTY ? sys_call(SYS_openat2, dirfd, (long)path, (long)user_how, (long)size, 0, 0) : rc;
+	return rc == -ENOTTY
+		       ? sys_call(SYS_openat2, dirfd, (long)path, (long)user_how, (long)size, 0, 0)
+		       : rc;
 }
 
 EXPORT int openat2(int dirfd, const char *path, const struct open_how *how, size_t size);

@@ -1,27 +1,31 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * shim/paths.c: which paths lead into the view, and what they are there. The view is a real tree (machine_write_view) that stands below the run
- * directory just as it would stand below "/", so a path in it is the same path with the run directory in front, and relative symbolic
- * links inside of it work by themselves.
+ * shim/paths.c: which paths lead into the view, and what they are there. The view is a real tree
+ * (machine_write_view) that stands below the run directory just as it would stand below "/", so a
+ * path in it is the same path with the run directory in front, and relative symbolic links inside
+ * of it work by themselves.
  *
- * A path is looked at as text; only ".." needs the file system, because what it means depends on the links before it. A link outside that leads into
- * the view is found when the kernel, for which it leads nowhere, has said so: a path that works costs nothing.
+ * A path is looked at as text; only ".." needs the file system, because what it means depends on
+ * the links before it. A link outside that leads into the view is found when the kernel, for which
+ * it leads nowhere, has said so: a path that works costs nothing.
  *
- * What is here runs on the program's stack, which may be small, with its signals open. So a path is looked at in pieces,
- * and what becomes of it has to be short. What is long, or has to be walked, is for walk.c, on a stack of ours.
+ * What is here runs on the program's stack, which may be small, with its signals open. So a path is
+ * looked at in pieces, and what becomes of it has to be short. What is long, or has to be walked,
+ * is for walk.c, on a stack of ours.
  */
-#include "shim/shim.h"
-
 #include <fcntl.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/syscall.h>
 #include <sys/sysmacros.h>
+
 #include "base/guard.h"
+#include "shim/shim.h"
 
 static const struct {
 	const char *text;
-	bool whole; /* ends at a component; else any name may go on from here: pci0000:00, vfio_pci */
+	/* ends at a component; else any name may go on from here: pci0000:00, vfio_pci */
+	bool whole;
 } view[] = {
 	{ "/sys/bus/pci", true },
 	{ "/sys/devices/pci", false },
@@ -34,9 +38,12 @@ static const struct {
 	{ "/sys/class/misc/vfio", true },
 	{ "/sys/devices/virtual/misc/vfio", true },
 	{ "/sys/dev/char/10:196", true }, /* /dev/vfio/vfio */
-	{ "/sys/dev/char/243:", false }, /* MACHINE_GROUP_MAJOR */
+	{ "/sys/dev/char/243:", false },  /* MACHINE_GROUP_MAJOR */
 	{ "/dev/vfio", true },
-	/* nothing of the name is in the view: the host's is not ours to offer, as devices of the view could not be bound to it */
+	/*
+	 * nothing of the name is in the view: the host's is not ours to offer, as devices of the
+	 * view could not be bound to it
+	 */
 	{ "/dev/iommu", true },
 	{ "/sys/class/misc/iommu", true },
 	{ "/sys/devices/virtual/misc/iommu", true },
@@ -80,7 +87,10 @@ bool shim_near_view(const char *path)
 /* ---- the text of a path, from its front to its end ---- */
 
 #define PIECE 32u
-/* what has to be known of a path to tell whether it is near the view: more than the longest text above */
+/*
+ * what has to be known of a path to tell whether it is near the view: more than the longest text
+ * above
+ */
 #define NEAR_ROOM 64u
 
 struct scan {
@@ -93,7 +103,10 @@ struct scan {
 	bool near;   /* ".." stands somewhere near the view */
 };
 
-/* The component of @n bytes that stands behind s->len in the room, if that is long enough, has come to its end. */
+/*
+ * The component of @n bytes that stands behind s->len in the room, if that is long enough, has come
+ * to its end.
+ */
 static void component(struct scan *s, size_t n, bool dot, bool dotdot)
 {
 	if (dot)
@@ -117,7 +130,9 @@ static void component(struct scan *s, size_t n, bool dot, bool dotdot)
 		;
 }
 
-/* All of @path, and a slash at its end, which means "follow". False: it is the kernel's to refuse. */
+/*
+ * All of @path, and a slash at its end, which means "follow". False: it is the kernel's to refuse.
+ */
 static __attribute__((noinline)) bool scan(struct scan *s, const char *path)
 {
 	char piece[PIECE], before[2] = "";
@@ -130,7 +145,8 @@ static __attribute__((noinline)) bool scan(struct scan *s, const char *path)
 		for (i = 0; i < have; i++) {
 			bool dot, dotdot;
 
-			for (run = 0; i + run < have && piece[i + run] != '/' && piece[i + run]; run++)
+			for (run = 0; i + run < have && piece[i + run] != '/' && piece[i + run];
+			     run++)
 				if (n + run < 2)
 					before[n + run] = piece[i + run];
 			if (run && !s->deep && s->len + n + run + 1 < s->room) {
@@ -146,7 +162,8 @@ static __attribute__((noinline)) bool scan(struct scan *s, const char *path)
 			if (n)
 				component(s, n, dot, dotdot);
 			if (!piece[i]) {
-				if ((!n || dot) && !s->deep && (!s->len || s->out[s->len - 1] != '/')) {
+				if ((!n || dot) && !s->deep &&
+				    (!s->len || s->out[s->len - 1] != '/')) {
 					if (s->len + 2 > s->room)
 						s->deep++;
 					else
@@ -161,28 +178,38 @@ static __attribute__((noinline)) bool scan(struct scan *s, const char *path)
 	return false;
 }
 
-/* A name at the root that is none of sys, dev and proc by its first letter; nor "/", "." or the end. */
+/*
+ * A name at the root that is none of sys, dev and proc by its first letter; nor "/", "." or the
+ * end.
+ */
 static bool is_other(char c)
 {
 	return c != 's' && c != 'd' && c != 'p' && c != '/' && c != '.' && c;
 }
 
 /*
- * Is it the kernel's at first sight? That is what goes nowhere near the view by its first letter, without "..", as most paths do, and what the kernel refuses: an empty path, one without end, one that
- * cannot be read. A relative one starts @far from the view.
+ * Is it the kernel's at first sight? That is what goes nowhere near the view by its first letter,
+ * without "..", as most paths do, and what the kernel refuses: an empty path, one without end, one
+ * that cannot be read. A relative one starts @far from the view.
  */
 static __attribute__((noinline)) bool is_kernels(const char *path, bool far)
 {
 	char piece[PIECE], last = 0;
 	size_t have, i, total;
 
-	/* the lowest page and what is no address of a program: said without a signal, for which there may be no room */
-	for (total = 0; (uintptr_t)path + total >= 4096 && (uintptr_t)path + total < 1ull << 47 && total < PATH_MAX; total += have) {
+	/*
+	 * the lowest page and what is no address of a program: said without a signal, for which
+	 * there may be no room
+	 */
+	for (total = 0; (uintptr_t)path + total >= 4096 && (uintptr_t)path + total < 1ull << 47 &&
+			total < PATH_MAX;
+	     total += have) {
 		/* not over the end of a page */
 		have = PIECE - ((uintptr_t)path + total) % PIECE;
 		if (guard_copy_part(piece, path + total, have) != have)
 			return true;
-		if (!total && piece[0] && (piece[0] == '/' ? have < 2 || !is_other(piece[1]) : !far))
+		if (!total && piece[0] &&
+		    (piece[0] == '/' ? have < 2 || !is_other(piece[1]) : !far))
 			return false;
 		for (i = 0; i < have && piece[i]; i++) {
 			if (piece[i] == '.' && last == '.')
@@ -223,11 +250,13 @@ static __attribute__((noinline)) enum where base_of(int dirfd, struct scan *s)
 	long n;
 
 	if (dirfd == AT_FDCWD) {
-		n = sys_call(SYS_getcwd, (long)s->out, (long)s->room, 0, 0, 0, 0) - 1; /* the end counts */
+		/* the end counts */
+		n = sys_call(SYS_getcwd, (long)s->out, (long)s->room, 0, 0, 0, 0) - 1;
 		if (n == -ERANGE - 1)
 			return WALK;
 	} else {
-		n = sys_call(SYS_readlinkat, AT_FDCWD, (long)shim_fd_name(name, dirfd), (long)s->out, (long)s->room, 0, 0);
+		n = sys_call(SYS_readlinkat, AT_FDCWD, (long)shim_fd_name(name, dirfd),
+			     (long)s->out, (long)s->room, 0, 0);
 		if (n == (long)s->room)
 			return WALK;
 	}
@@ -247,7 +276,8 @@ static enum where look(int dirfd, const char *path, struct shim_path *p)
 	struct scan s = { .out = p->real + at, .room = sizeof(p->real) - at };
 	char first;
 
-	near = dirfd == AT_FDCWD ? atomic_load_explicit(&shim.cwd_near, memory_order_relaxed) : shim_fd_maybe_view(dirfd);
+	near = dirfd == AT_FDCWD ? atomic_load_explicit(&shim.cwd_near, memory_order_relaxed)
+				 : shim_fd_maybe_view(dirfd);
 	if (is_kernels(path, !near) || !guard_copy_part(&first, path, 1))
 		return OUTSIDE;
 	if (first != '/') {
@@ -281,10 +311,16 @@ static enum where look(int dirfd, const char *path, struct shim_path *p)
 	return HERE;
 }
 
-/* Walk it. A text that is too long for @p is kept elsewhere, and nothing can interrupt the call that it is for: it would be left there. */
-static __attribute__((noinline)) bool walk(int dirfd, const char *path, bool again, bool follow, struct shim_path *p)
+/*
+ * Walk it. A text that is too long for @p is kept elsewhere, and nothing can interrupt the call
+ * that it is for: it would be left there.
+ */
+static __attribute__((noinline)) bool walk(int dirfd, const char *path, bool again, bool follow,
+					   struct shim_path *p)
 {
-	struct shim_walk w = { .dirfd = dirfd, .path = path, .again = again, .follow = follow, .p = p };
+	struct shim_walk w = {
+		.dirfd = dirfd, .path = path, .again = again, .follow = follow, .p = p
+	};
 	bool had = p->room;
 	long room;
 
@@ -293,7 +329,8 @@ static __attribute__((noinline)) bool walk(int dirfd, const char *path, bool aga
 	if (!w.is_long || had)
 		return true;
 	shim_block_signals(&p->mask);
-	room = sys_call(SYS_mmap, 0, SHIM_PATH_LONG, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	room = sys_call(SYS_mmap, 0, SHIM_PATH_LONG, PROT_READ | PROT_WRITE,
+			MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 	if (room >= 0 || room < -4095)
 		p->room = (char *)room;
 	if (!p->room || !shim_run(shim_walk, &w)) {
@@ -347,7 +384,8 @@ size_t shim_unmap(char *text, size_t len)
 {
 	size_t run = shim.run_len;
 
-	if (!shim.on || len < run || memcmp(text, shim.run_dir, run) || (len > run && text[run] != '/'))
+	if (!shim.on || len < run || memcmp(text, shim.run_dir, run) ||
+	    (len > run && text[run] != '/'))
 		return len;
 	if (len == run) {
 		text[0] = '/';

@@ -14,16 +14,19 @@
  * handler they are saved; who sets the first one waits until nobody is in a call that counts on
  * there being none. That is known by the stack that such a call is on.
  */
-#include "shim/signals.h"
-
 #include <dlfcn.h>
 #include <string.h>
+
+#include "shim/signals.h"
 
 /* libc's own: a sanitizer's functions of these names must not be called in a fault's handler */
 static int (*set_state)(int, int *), (*set_type)(int, int *);
 
 static atomic_bool handlers;
-/* A thread has some of our three blocked: calls must see to its mask, but nobody has to be waited for. */
+/*
+ * A thread has some of our three blocked: calls must see to its mask, but nobody has to be waited
+ * for.
+ */
 static atomic_bool masks;
 static __thread unsigned depth __attribute__((tls_model("initial-exec")));
 
@@ -77,7 +80,10 @@ static void enter(struct cancel *c)
 	set_state(PTHREAD_CANCEL_DISABLE, &c->state);
 }
 
-/* A handler that comes when signals are as they were, and leaves by longjmp, takes along a thread that can be cancelled. */
+/*
+ * A handler that comes when signals are as they were, and leaves by longjmp, takes along a thread
+ * that can be cancelled.
+ */
 static void leave(const struct cancel *c)
 {
 	if (c->state != PTHREAD_CANCEL_DISABLE)
@@ -85,7 +91,10 @@ static void leave(const struct cancel *c)
 	depth--;
 }
 
-/* When signals are as they were: a thread that can be cancelled at any time may be by this, and its cleanup handlers shall find them so. */
+/*
+ * When signals are as they were: a thread that can be cancelled at any time may be by this, and its
+ * cleanup handlers shall find them so.
+ */
 static void left(const struct cancel *c)
 {
 	if (c->type != PTHREAD_CANCEL_DEFERRED)
@@ -111,10 +120,12 @@ static long on_stack(int i, const stack_t *alt, long (*fn)(void *arg), void *arg
 	struct call c = { alt, fn, arg };
 
 	/*
-	 * From an alternate stack: the thread has none meanwhile. A fault in the middle (a guarded copy)
-	 * would find that it is not on it, and start at its top again, over the frame we came from.
+	 * From an alternate stack: the thread has none meanwhile. A fault in the middle (a guarded
+	 * copy) would find that it is not on it, and start at its top again, over the frame we came
+	 * from.
 	 */
-	if (!(alt->ss_flags & SS_DISABLE) && (uintptr_t)__builtin_frame_address(0) - (uintptr_t)alt->ss_sp < alt->ss_size) {
+	if (!(alt->ss_flags & SS_DISABLE) &&
+	    (uintptr_t)__builtin_frame_address(0) - (uintptr_t)alt->ss_sp < alt->ss_size) {
 		fn = without_alternate;
 		arg = &c;
 	}

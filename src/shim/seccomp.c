@@ -1,18 +1,20 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * shim/seccomp.c: the net under the wrappers. A VFIO call that does not come through libc's symbols (inline assembly, a runtime with system
- * calls of its own) is stopped by a filter and done in the SIGSYS handler.
+ * shim/seccomp.c: the net under the wrappers. A VFIO call that does not come through libc's symbols
+ * (inline assembly, a runtime with system calls of its own) is stopped by a filter and done in the
+ * SIGSYS handler.
  *
- * Filters outlive exec and cannot be taken back, so this one traps only what cannot be anything else: ioctls of type ';', and accesses at an
- * offset where only VFIO's regions are (index << 40, in the first 4 GiB from there), or of a few bytes on numbers that we give to
- * device files. A child without the shim is killed by SIGSYS if it does one of these; all else of it is untouched. Region 0 is at offset 0, like
- * anything: shared mappings there, and what is written, are trapped on a few numbers only, once this process has a device file of one of them.
+ * Filters outlive exec and cannot be taken back, so this one traps only what cannot be anything
+ * else: ioctls of type ';', and accesses at an offset where only VFIO's regions are (index << 40,
+ * in the first 4 GiB from there), or of a few bytes on numbers that we give to device files. A
+ * child without the shim is killed by SIGSYS if it does one of these; all else of it is untouched.
+ * Region 0 is at offset 0, like anything: shared mappings there, and what is written, are trapped
+ * on a few numbers only, once this process has a device file of one of them.
  *
- * Our own calls carry a mark in the upper half of the descriptor, where the kernel does not look. (An address would not do: a program exec'd by a program
- * under the shim has the filters of both, and its own code elsewhere.)
+ * Our own calls carry a mark in the upper half of the descriptor, where the kernel does not look.
+ * (An address would not do: a program exec'd by a program under the shim has the filters of both,
+ * and its own code elsewhere.)
  */
-#include "shim/shim.h"
-
 #include <linux/audit.h>
 #include <linux/filter.h>
 #include <linux/seccomp.h>
@@ -23,27 +25,33 @@
 #include <sys/resource.h>
 #include <sys/syscall.h>
 
+#include "shim/shim.h"
+
 unsigned shim_fd_base, shim_fd_end;
 volatile sig_atomic_t shim_trap_probe;
 
 /*
- * Numbers for device files: below 1024, where select(2) works and the usual soft limit ends, and below the private ones of base/sys.c.
+ * Numbers for device files: below 1024, where select(2) works and the usual soft limit ends, and
+ * below the private ones of base/sys.c.
  */
 #define FD_BASE 768u
-#define FD_END  896u
+#define FD_END	896u
 
 /* little-endian halves of a 64-bit argument */
 #define LO(i) (offsetof(struct seccomp_data, args) + 8 * (i))
 #define HI(i) (LO(i) + 4)
 
-#define LOAD(off)          BPF_STMT(BPF_LD | BPF_W | BPF_ABS, (uint32_t)(off))
+#define LOAD(off)	   BPF_STMT(BPF_LD | BPF_W | BPF_ABS, (uint32_t)(off))
 #define IF_EQ(k, yes, no)  BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, (k), (yes), (no))
 #define IF_GE(k, yes, no)  BPF_JUMP(BPF_JMP | BPF_JGE | BPF_K, (k), (yes), (no))
 #define IF_GT(k, yes, no)  BPF_JUMP(BPF_JMP | BPF_JGT | BPF_K, (k), (yes), (no))
 #define IF_SET(k, yes, no) BPF_JUMP(BPF_JMP | BPF_JSET | BPF_K, (k), (yes), (no))
-#define RET(k)             BPF_STMT(BPF_RET | BPF_K, (k))
+#define RET(k)		   BPF_STMT(BPF_RET | BPF_K, (k))
 
-/* upper half of an offset: index << 8, with what is above 4 GiB in the region zero; no device has so many regions */
+/*
+ * upper half of an offset: index << 8, with what is above 4 GiB in the region zero; no device has
+ * so many regions
+ */
 #define INDEX_MIN (1u << 8)
 #define INDEX_END (64u << 8)
 #define ANONYMOUS 0x20u /* MAP_ANONYMOUS */
@@ -51,7 +59,10 @@ volatile sig_atomic_t shim_trap_probe;
 #define ALLOW RET(SECCOMP_RET_ALLOW)
 #define TRAP  RET(SECCOMP_RET_TRAP | SHIM_TRAP_DATA)
 
-/* Each block is jumped over when the number is another's, and ends by itself; jumps count instructions from the next one. */
+/*
+ * Each block is jumped over when the number is another's, and ends by itself; jumps count
+ * instructions from the next one.
+ */
 static const struct sock_filter filter[] = {
 	LOAD(offsetof(struct seccomp_data, arch)),
 	IF_EQ(AUDIT_ARCH_X86_64, 1, 0),
@@ -128,11 +139,18 @@ static long install(const struct sock_filter *f, size_t n)
 	struct sock_fprog prog = { .len = (unsigned short)n, .filter = (struct sock_filter *)f };
 	long rc;
 
-	/* with CAP_SYS_ADMIN a filter needs no no_new_privs, and set-uid children (sudo, ping) keep working */
-	rc = sys_call(SYS_seccomp, SECCOMP_SET_MODE_FILTER, SECCOMP_FILTER_FLAG_TSYNC | SECCOMP_FILTER_FLAG_SPEC_ALLOW, (long)&prog, 0, 0, 0);
+	/*
+	 * with CAP_SYS_ADMIN a filter needs no no_new_privs, and set-uid children (sudo, ping) keep
+	 * working
+	 */
+	rc = sys_call(SYS_seccomp, SECCOMP_SET_MODE_FILTER,
+		      SECCOMP_FILTER_FLAG_TSYNC | SECCOMP_FILTER_FLAG_SPEC_ALLOW, (long)&prog, 0, 0,
+		      0);
 	if (rc == -EACCES) {
 		sys_call(SYS_prctl, PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0, 0);
-		rc = sys_call(SYS_seccomp, SECCOMP_SET_MODE_FILTER, SECCOMP_FILTER_FLAG_TSYNC | SECCOMP_FILTER_FLAG_SPEC_ALLOW, (long)&prog, 0, 0, 0);
+		rc = sys_call(SYS_seccomp, SECCOMP_SET_MODE_FILTER,
+			      SECCOMP_FILTER_FLAG_TSYNC | SECCOMP_FILTER_FLAG_SPEC_ALLOW,
+			      (long)&prog, 0, 0, 0);
 	}
 	return rc;
 }
@@ -142,18 +160,27 @@ void shim_seccomp_init(void)
 	struct rlimit rl;
 	long rc;
 
-	/* numbers in the filter's range have to stay out of the private ones' way, which start 128 below the limit */
-	if (!sys_call(SYS_prlimit64, 0, RLIMIT_NOFILE, 0, (long)&rl, 0, 0) && rl.rlim_cur >= FD_END + 128) {
+	/*
+	 * numbers in the filter's range have to stay out of the private ones' way, which start 128
+	 * below the limit
+	 */
+	if (!sys_call(SYS_prlimit64, 0, RLIMIT_NOFILE, 0, (long)&rl, 0, 0) &&
+	    rl.rlim_cur >= FD_END + 128) {
 		shim_fd_base = FD_BASE;
 		shim_fd_end = FD_END;
 	}
-	/* a program exec'd by one under the shim has the filter already; a second one would only cost time */
+	/*
+	 * a program exec'd by one under the shim has the filter already; a second one would only
+	 * cost time
+	 */
 	if (shim_traps())
 		return;
 	rc = install(filter, ARRAY_SIZE(filter));
 	/* a positive value is a thread that could not be brought along (TSYNC) */
 	if (rc)
-		log_warn(SHIM_WHO, "no seccomp filter (%s %ld): VFIO calls that do not go through libc will reach the kernel and fail there",
+		log_warn(SHIM_WHO,
+			 "no seccomp filter (%s %ld): VFIO calls that do not go through libc will "
+			 "reach the kernel and fail there",
 			 rc < 0 ? "error" : "thread", rc < 0 ? -rc : rc);
 }
 
@@ -161,10 +188,14 @@ void shim_seccomp_init(void)
 
 #define BLOCK 8u
 
-/* A child's dynamic linker, which comes before its shim, reads a library's headers by pread64 and maps it privately: these are let through. */
+/*
+ * A child's dynamic linker, which comes before its shim, reads a library's headers by pread64 and
+ * maps it privately: these are let through.
+ */
 void shim_seccomp_trap_device(int fd)
 {
-	static atomic_uint done; /* blocks of numbers that have it: once each, for filters only add up */
+	/* blocks of numbers that have it: once each, for filters only add up */
+	static atomic_uint done;
 	uint32_t first = (uint32_t)fd / BLOCK * BLOCK, bit = 1u << (first - FD_BASE) / BLOCK;
 	long rc;
 
@@ -207,28 +238,33 @@ void shim_seccomp_trap_device(int fd)
 	};
 	rc = install(region, ARRAY_SIZE(region));
 	if (rc)
-		log_info(SHIM_WHO, "no filter for device files (%s %ld): a mmap of region 0 that does not go through libc is EACCES", rc < 0 ? "error" : "thread",
-			 rc < 0 ? -rc : rc);
+		log_info(SHIM_WHO,
+			 "no filter for device files (%s %ld): a mmap of region 0 that does not go "
+			 "through libc is EACCES",
+			 rc < 0 ? "error" : "thread", rc < 0 ? -rc : rc);
 }
 
 /* ---- libc's own writes ---- */
 
 void shim_seccomp_trap_writes(int fd)
 {
-	static atomic_ullong done[16]; /* numbers that have it: once each, for filters only add up */
+	/* numbers that have it: once each, for filters only add up */
+	static atomic_ullong done[16];
 	uintptr_t start = 0, end = 0;
 	uint64_t bit = 1ull << fd % 64;
 	long rc;
 
 	if (fd < 0 || fd / 64 >= (int)ARRAY_SIZE(done)) {
-		log_info(SHIM_WHO, "descriptor %d: what libc's streams write to it in sysfs is EBADF", fd);
+		log_info(SHIM_WHO,
+			 "descriptor %d: what libc's streams write to it in sysfs is EBADF", fd);
 		return;
 	}
 	if (bit & atomic_fetch_or(&done[fd / 64], bit))
 		return;
 	/* all of libc lies in one 4 GiB, or else the number could not be compared in two halves */
 	if (!shim_libc_text(&start, &end) || start >> 32 != (end - 1) >> 32) {
-		log_info(SHIM_WHO, "libc cannot be found: what its streams write to attributes in sysfs is EBADF");
+		log_info(SHIM_WHO, "libc cannot be found: what its streams write to attributes in "
+				   "sysfs is EBADF");
 		return;
 	}
 	const struct sock_filter writes[] = {
@@ -250,5 +286,8 @@ void shim_seccomp_trap_writes(int fd)
 	};
 	rc = install(writes, ARRAY_SIZE(writes));
 	if (rc)
-		log_info(SHIM_WHO, "no filter for descriptor %d (%ld): what libc's streams write to it in sysfs is EBADF", fd, rc);
+		log_info(SHIM_WHO,
+			 "no filter for descriptor %d (%ld): what libc's streams write to it in "
+			 "sysfs is EBADF",
+			 fd, rc);
 }

@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * shim/shim.c: the shim's life. The constructor reads the environment that `uvfio run` made and puts filter and handlers in place; it builds
- * nothing, since most processes that it is loaded into (shells, compilers, helpers) never open a device, and those that do often fork first.
- * The machine, of places so far, is built by the first open of a file of /dev/vfio, and a device by that of its group.
+ * shim/shim.c: the shim's life. The constructor reads the environment that `uvfio run` made and
+ * puts filter and handlers in place; it builds nothing, since most processes that it is loaded into
+ * (shells, compilers, helpers) never open a device, and those that do often fork first. The
+ * machine, of places so far, is built by the first open of a file of /dev/vfio, and a device by
+ * that of its group.
  */
-#include "shim/shim.h"
-
 #include <dlfcn.h>
 #include <fcntl.h>
 #include <stdarg.h>
@@ -15,9 +15,14 @@
 #include <sys/mman.h>
 #include <sys/syscall.h>
 #include <unistd.h>
-#include "base/rcu.h"
 
-/* The one piece of state that hangs off nothing: there is one shim in a process, as there is one libc. */
+#include "base/rcu.h"
+#include "shim/shim.h"
+
+/*
+ * The one piece of state that hangs off nothing: there is one shim in a process, as there is one
+ * libc.
+ */
 struct shim shim = { .build_lock = PTHREAD_MUTEX_INITIALIZER, .log_fd = -1, .presence_fd = -1 };
 
 extern struct shim_next __start_shim_nexts[] __attribute__((visibility("hidden")));
@@ -121,7 +126,8 @@ static int build(struct machine **out)
 	machine_system(m)->device_memory = shim_bar_memory;
 	rc = machine_claim_dir(m, shim.run_dir);
 	if (rc) {
-		log_err(SHIM_WHO, "%s: cannot share groups with other processes: %s", shim.run_dir, strerror(-rc));
+		log_err(SHIM_WHO, "%s: cannot share groups with other processes: %s", shim.run_dir,
+			strerror(-rc));
 		goto fail;
 	}
 	rc = add_devices(m);
@@ -130,7 +136,8 @@ static int build(struct machine **out)
 	/* unset or empty: what machine_new() took from this process, as the kernel would */
 	if (shim.memlock && *shim.memlock && machine_set_memlock(m, shim.memlock)) {
 		rc = -EINVAL;
-		log_err(SHIM_WHO, "UVFIO_MEMLOCK=%s: neither bytes nor \"unlimited\"", shim.memlock);
+		log_err(SHIM_WHO, "UVFIO_MEMLOCK=%s: neither bytes nor \"unlimited\"",
+			shim.memlock);
 		goto fail;
 	}
 	*out = m;
@@ -159,11 +166,16 @@ struct machine *shim_machine(int *err)
 			atomic_store(&shim.machine, m);
 			if (atomic_load(&shim.kvm) || shim.valgrind)
 				machine_auto_mmap_off(m);
-			/* the registers in its signal frames are old ones: a store would reach the device with a wrong value, or the wrong register */
+			/*
+			 * the registers in its signal frames are old ones: a store would reach the
+			 * device with a wrong value, or the wrong register
+			 */
 			if (shim.valgrind)
-				log_warn(SHIM_WHO, "under valgrind BARs cannot be mapped (mmap=auto); with mmap=trap and valgrind's --vex-iropt-register-updates=allregs-at-mem-access they can");
-		}
-		else
+				log_warn(SHIM_WHO, "under valgrind BARs cannot be mapped "
+						   "(mmap=auto); with mmap=trap and valgrind's "
+						   "--vex-iropt-register-updates=allregs-at-mem-"
+						   "access they can");
+		} else
 			m = NULL;
 	}
 	pthread_mutex_unlock(&shim.build_lock);
@@ -191,7 +203,9 @@ static void init_log(void)
 		fd = sys_open(file, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC | O_NOCTTY, 0666);
 		rc = fd < 0 ? fd : fd_make_private(fd);
 		if (rc < 0) {
-			log_err(SHIM_WHO, "UVFIO_LOG_FILE=%s: error %d; the log goes to standard error", file, -rc);
+			log_err(SHIM_WHO,
+				"UVFIO_LOG_FILE=%s: error %d; the log goes to standard error", file,
+				-rc);
 			if (fd >= 0)
 				sys_close(fd);
 			fd = 2;
@@ -203,7 +217,10 @@ static void init_log(void)
 	log_set(fd, n);
 }
 
-/* Outputs of realpath and the like are compared with it: it must be what the kernel calls the directory. */
+/*
+ * Outputs of realpath and the like are compared with it: it must be what the kernel calls the
+ * directory.
+ */
 static int init_run_dir(const char *dir)
 {
 	char path[48];
@@ -214,7 +231,8 @@ static int init_run_dir(const char *dir)
 	if (fd < 0)
 		return fd;
 	snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
-	n = sys_call(SYS_readlinkat, AT_FDCWD, (long)path, (long)shim.run_dir, sizeof(shim.run_dir) - 1, 0, 0);
+	n = sys_call(SYS_readlinkat, AT_FDCWD, (long)path, (long)shim.run_dir,
+		     sizeof(shim.run_dir) - 1, 0, 0);
 	if (!sys_call(SYS_fstat, fd, (long)&st, 0, 0, 0, 0))
 		shim.run_dev = st.st_dev;
 	sys_close(fd);
@@ -243,7 +261,10 @@ static bool is_inherited(void *arg, int fd, const char *link)
 	return false;
 }
 
-/* What an exec brought along of @path, as a private descriptor: the program must not see it. -ENOENT: nothing. */
+/*
+ * What an exec brought along of @path, as a private descriptor: the program must not see it.
+ * -ENOENT: nothing.
+ */
 static int inherited(const char *path)
 {
 	struct inherited i = { path, -ENOENT };
@@ -253,8 +274,10 @@ static int inherited(const char *path)
 }
 
 /*
- * A read lock that children share and that goes with the last process: what forks now and opens a device after its parent is gone finds the run directory in place. It outlives an exec, since
- * between an image and the next `uvfio run` would take it for given up, and since only the run's owner can open the file: a program that becomes another user keeps what it has.
+ * A read lock that children share and that goes with the last process: what forks now and opens a
+ * device after its parent is gone finds the run directory in place. It outlives an exec, since
+ * between an image and the next `uvfio run` would take it for given up, and since only the run's
+ * owner can open the file: a program that becomes another user keeps what it has.
  */
 static void init_presence(void)
 {
@@ -289,7 +312,8 @@ static void init_valgrind(void)
 
 static void init_alive(void)
 {
-	void *page = (void *)sys_call(SYS_mmap, 0, 4096, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	void *page = (void *)sys_call(SYS_mmap, 0, 4096, PROT_READ | PROT_WRITE,
+				      MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 
 	if ((long)page < 0 && (long)page >= -4095)
 		return;
@@ -304,7 +328,8 @@ static void init_alive(void)
 
 __attribute__((constructor(101))) static void shim_init(void)
 {
-	const char *dir = getenv("UVFIO_RUN_DIR"), *devices = getenv("UVFIO_DEVICES"), *lock = getenv("UVFIO_MEMLOCK");
+	const char *dir = getenv("UVFIO_RUN_DIR"), *devices = getenv("UVFIO_DEVICES"),
+		   *lock = getenv("UVFIO_MEMLOCK");
 	const char *places = getenv("UVFIO_PLACES");
 	int rc;
 
@@ -315,11 +340,14 @@ __attribute__((constructor(101))) static void shim_init(void)
 	init_log();
 	rc = init_run_dir(dir);
 	if (rc) {
-		log_err(SHIM_WHO, "UVFIO_RUN_DIR=%s: error %d; no device is seen by process %ld", dir, -rc, sys_call(SYS_getpid, 0, 0, 0, 0, 0, 0));
+		log_err(SHIM_WHO, "UVFIO_RUN_DIR=%s: error %d; no device is seen by process %ld",
+			dir, -rc, sys_call(SYS_getpid, 0, 0, 0, 0, 0, 0));
 		return;
 	}
 	if (shim_go_without_libc()) {
-		log_err(SHIM_WHO, "process %ld is a program in Go without libc: it cannot see uvfio's devices; build it with CGO_ENABLED=1 and import \"C\"",
+		log_err(SHIM_WHO,
+			"process %ld is a program in Go without libc: it cannot see uvfio's "
+			"devices; build it with CGO_ENABLED=1 and import \"C\"",
 			sys_call(SYS_getpid, 0, 0, 0, 0, 0, 0));
 		return;
 	}

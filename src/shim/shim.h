@@ -1,20 +1,31 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * shim/shim.h: what the files of the shim share. The shim is loaded into an unmodified program, so it owns no control flow: everything here is
- * called from a wrapper of a libc function, from a signal handler, or on the shim's service thread.
+ * shim/shim.h: what the files of the shim share. The shim is loaded into an unmodified program, so
+ * it owns no control flow: everything here is called from a wrapper of a libc function, from a
+ * signal handler, or on the shim's service thread.
  *
  * Four ideas hold it together:
- *  - A handle is known by its inode, never by its number (handles.c). Nothing that the program does to numbers can mislead us.
- *  - A handle's descriptor can neither read nor write nor map (access mode 3): a call that reaches the kernel past the wrappers fails there.
- *  - What is cached about numbers is a hint that costs time when it is wrong, never correctness: a vfork child shares our memory, not our table.
- *  - Nothing is built before the program opens a file of /dev/vfio, and a forked child starts from nothing (fork.c).
+ * - A handle is known by its inode, never by its number (handles.c). Nothing that the program does
+ * to numbers can mislead us.
+ * - A handle's descriptor can neither read nor write nor map (access mode 3): a call that reaches
+ * the kernel past the wrappers fails there.
+ * - What is cached about numbers is a hint that costs time when it is wrong, never correctness: a
+ * vfork child shares our memory, not our table.
+ * - Nothing is built before the program opens a file of /dev/vfio, and a forked child starts from
+ * nothing (fork.c).
  *
- * Locks, in order: build_lock > release_lock > table_lock; bars_lock (bars.c) after build_lock, with none of the others. All are taken with every signal blocked but the three that are ours, since
- * a handler of the program may call us. A device's bus (bus.c) is held around an access of the device, before the locks of vfio_pci/ and of the model; bars_lock comes after it, when the device opens its pages.
+ * Locks, in order: build_lock > release_lock > table_lock; bars_lock (bars.c) after build_lock,
+ * with none of the others. All are taken with every signal blocked but the three that are ours,
+ * since a handler of the program may call us. A device's bus (bus.c) is held around an access of
+ * the device, before the locks of vfio_pci/ and of the model; bars_lock comes after it, when the
+ * device opens its pages.
  */
 #ifndef SHIM_SHIM_H
 #define SHIM_SHIM_H
-/* the fortified inlines of libc would turn our own definitions of open, read ... into calls of something else */
+/*
+ * the fortified inlines of libc would turn our own definitions of open, read ... into calls of
+ * something else
+ */
 #undef _FORTIFY_SOURCE
 #include <dirent.h>
 #include <errno.h>
@@ -28,6 +39,7 @@
 #include <sys/types.h>
 #include <sys/uio.h>
 #include <ucontext.h>
+
 #include "base/log.h"
 #include "base/sys.h"
 #include "base/util.h"
@@ -44,22 +56,25 @@
 #define SHIM_CONTAINER_MINOR 196u
 
 struct shim {
-	bool on;                  /* the constructor ran and found a run directory */
-	char run_dir[PATH_MAX];   /* canonical, no slash at its end */
+	bool on;		/* the constructor ran and found a run directory */
+	char run_dir[PATH_MAX]; /* canonical, no slash at its end */
 	size_t run_len;
 	dev_t run_dev;
-	char *devices;            /* copies: the program may change its environment */
-	char *places;             /* of the devices, line by line */
+	char *devices; /* copies: the program may change its environment */
+	char *places;  /* of the devices, line by line */
 	char *memlock;
 	_Atomic(struct machine *) machine;
 	pthread_mutex_t build_lock;
-	atomic_bool kvm;          /* the program made a virtual machine */
-	atomic_bool cwd_near;     /* the working directory is such that a relative path may lead into the view */
-	volatile char *alive;     /* a page that a fork wipes: 0 in a child that no atfork handler has seen */
-	int log_fd;               /* private, or -1: standard error */
-	int presence_fd;          /* private: says to `uvfio run` that the run directory is needed */
-	bool valgrind;            /* the program runs on its simulated processor */
-	_Atomic pid_t pid;        /* whose memory this is; a vfork child has another */
+	atomic_bool kvm; /* the program made a virtual machine */
+	/* the working directory is such that a relative path may lead into the view */
+	atomic_bool cwd_near;
+	/* a page that a fork wipes: 0 in a child that no atfork handler has seen */
+	volatile char *alive;
+	int log_fd; /* private, or -1: standard error */
+	/* private: says to `uvfio run` that the run directory is needed */
+	int presence_fd;
+	bool valgrind;	   /* the program runs on its simulated processor */
+	_Atomic pid_t pid; /* whose memory this is; a vfork child has another */
 };
 extern struct shim shim;
 
@@ -82,21 +97,30 @@ struct shim_next {
 	void *fn;
 };
 void *shim_next(struct shim_next *next);
-/* The same as `real`, found when the shim was loaded: dlsym() needs locks and stack, and what calls may have neither. */
-#define NEXT(name)                                                                             \
-	static struct shim_next next __attribute__((section("shim_nexts"), used)) = { #name, NULL }; \
-	__typeof__(name) *real = (__typeof__(name) *)(uintptr_t)(next.fn ? next.fn : shim_next(&next))
+/*
+ * The same as `real`, found when the shim was loaded: dlsym() needs locks and stack, and what calls
+ * may have neither.
+ */
+#define NEXT(name)                                                              \
+	static struct shim_next next                                            \
+		__attribute__((section("shim_nexts"), used)) = { #name, NULL }; \
+	__typeof__(name) *real =                                                \
+		(__typeof__(name) *)(uintptr_t)(next.fn ? next.fn : shim_next(&next))
 /* The machine if it is built in this process, else NULL. */
 struct machine *shim_machine_if_built(void);
 extern const struct uapi_host shim_host;
 
 /* A line of the log, written on a stack of ours. */
-void shim_log(int level, const char *who, const char *fmt, ...) __attribute__((format(printf, 3, 4)));
+void shim_log(int level, const char *who, const char *fmt, ...)
+	__attribute__((format(printf, 3, 4)));
 #define log_line shim_log
 
 /* ---- handles.c ---- */
 struct shim_handle;
-/* The handle behind @fd, with a reference; NULL: none of ours. @st (may be NULL) gets what fstat gave; *@err -EBADF or 0. */
+/*
+ * The handle behind @fd, with a reference; NULL: none of ours. @st (may be NULL) gets what fstat
+ * gave; *@err -EBADF or 0.
+ */
 struct shim_handle *shim_handle_get(int fd, struct stat *st, int *err);
 /* The same from a stat that was made already. */
 struct shim_handle *shim_handle_find(dev_t dev, ino_t ino);
@@ -107,7 +131,10 @@ bool shim_handle_is_dead(const struct shim_handle *h);
 const char *shim_handle_link(const struct shim_handle *h);
 /* Of open(2): the access mode and O_NOFOLLOW. */
 int shim_handle_flags(const struct shim_handle *h);
-/* A file in the run directory that is locked in @h's place, one for each kind of lock: a private descriptor, which goes with @h; or -errno. */
+/*
+ * A file in the run directory that is locked in @h's place, one for each kind of lock: a private
+ * descriptor, which goes with @h; or -errno.
+ */
 enum shim_lock { SHIM_LOCK_FLOCK, SHIM_LOCK_OFD, SHIM_LOCK_PROCESS, SHIM_LOCKS };
 int shim_handle_lock_fd(struct shim_handle *h, enum shim_lock kind);
 bool shim_handle_has_lock(struct shim_handle *h, enum shim_lock kind); /* it was called */
@@ -115,19 +142,31 @@ bool shim_handle_has_lock(struct shim_handle *h, enum shim_lock kind); /* it was
 bool shim_handle_set_kvm(struct shim_handle *h, bool added);
 /* What fstat shows of the kernel's file with that link. */
 void shim_link_stat(const char *link, struct stat *st);
-/* A new descriptor for @file (whose reference it takes on success): the number or -errno. @flags: open's. */
+/*
+ * A new descriptor for @file (whose reference it takes on success): the number or -errno. @flags:
+ * open's.
+ */
 int shim_handle_install(struct uapi_file *file, int flags);
 /* memfd_create, O_CLOEXEC */
 int shim_memfd(const char *name);
-/* Give up the files whose last descriptor is closed. Returns how many. Does nothing while none is open. */
+/*
+ * Give up the files whose last descriptor is closed. Returns how many. Does nothing while none is
+ * open.
+ */
 unsigned shim_handles_drain(void);
-/* In this thread a drain does nothing while @off: the machine may make devices, with locks held that a drain takes. Returns what it was. */
+/*
+ * In this thread a drain does nothing while @off: the machine may make devices, with locks held
+ * that a drain takes. Returns what it was.
+ */
 bool shim_drain_off(bool off);
 /* In a forked child: no handle of the parent's works any more. */
 void shim_handles_abandon(void);
-void shim_handles_lock(void);   /* around a fork */
+void shim_handles_lock(void); /* around a fork */
 void shim_handles_unlock(void);
-/* @text is the text of a link in /proc: if it names a memfd of ours, it becomes what the kernel's file would have. Returns the new length. */
+/*
+ * @text is the text of a link in /proc: if it names a memfd of ours, it becomes what the kernel's
+ * file would have. Returns the new length.
+ */
 size_t shim_link_text(char *text, size_t len);
 /* It may be such a text; it may be cut, too. */
 bool shim_link_is_ours(const char *text, size_t len);
@@ -135,10 +174,11 @@ bool shim_link_is_ours(const char *text, size_t len);
 bool shim_is_foreign(int fd);
 /* @text gets what @fd is a link to, if that is a file of ours or of the view. */
 bool shim_fd_link(int fd, char *text, size_t size);
-bool shim_foreign_link(int fd, char *text, size_t size); /* the same without a line: what it is a link to */
+/* the same without a line: what it is a link to */
+bool shim_foreign_link(int fd, char *text, size_t size);
 
 /* ---- fds.c: hints about numbers ---- */
-void shim_fd_mark(int fd, bool handle);      /* handle, or directory of the view or above it */
+void shim_fd_mark(int fd, bool handle); /* handle, or directory of the view or above it */
 bool shim_fd_maybe_handle(int fd);
 bool shim_fd_maybe_view(int fd);
 void shim_fd_forget(int fd);
@@ -152,31 +192,42 @@ long shim_close_range(unsigned first, unsigned last, unsigned flags);
 long shim_prlimit(pid_t pid, int what, const void *set, void *get);
 
 /* ---- paths.c ---- */
-/* As long as what is looked up without a walk on a stack of ours may be, with the run directory in front. */
+/*
+ * As long as what is looked up without a walk on a stack of ours may be, with the run directory in
+ * front.
+ */
 #define SHIM_PATH_SHORT 192
 #define SHIM_PATH_LONG	(2 * PATH_MAX)
 struct shim_path {
-	const char *virt;       /* the path as the program knows it, absolute, or NULL: not in the view */
-	char *text;             /* as the kernel gets it; NULL: what the program gave */
-	bool above;             /* a directory from which relative paths lead into the view */
-	bool walked;            /* links are no news any more */
-	int fd;                 /* the descriptor of which it is the path (/proc/self/fd/N), or -1 */
-	char *room;             /* for a long text, or NULL; while it is there, signals are blocked */
-	uint64_t mask;          /* before that */
+	/* the path as the program knows it, absolute, or NULL: not in the view */
+	const char *virt;
+	char *text;  /* as the kernel gets it; NULL: what the program gave */
+	bool above;  /* a directory from which relative paths lead into the view */
+	bool walked; /* links are no news any more */
+	/* the descriptor of which it is the path (/proc/self/fd/N), or -1 */
+	int fd;
+	/* for a long text, or NULL; while it is there, signals are blocked */
+	char *room;
+	uint64_t mask; /* before that */
 	char real[SHIM_PATH_SHORT];
 };
 /*
- * Where @path leads: returns what to give to the kernel, together with *@dirfd: @path itself, unless it is in the view or comes through it. What is returned, and what shim_path_again()
- * gives, is there until shim_path_done().
+ * Where @path leads: returns what to give to the kernel, together with *@dirfd: @path itself,
+ * unless it is in the view or comes through it. What is returned, and what shim_path_again() gives,
+ * is there until shim_path_done().
  */
 const char *shim_path_at(int *dirfd, const char *path, struct shim_path *p);
 /*
- * The kernel's answer @rc to *@use is that there is no such path: is there a link on its way that leads into the view? Then true, once, with *@dirfd and
- * *@use to ask for. @follow: the call follows a link that is the last component.
+ * The kernel's answer @rc to *@use is that there is no such path: is there a link on its way that
+ * leads into the view? Then true, once, with *@dirfd and *@use to ask for. @follow: the call
+ * follows a link that is the last component.
  */
 bool shim_path_again(long rc, int *dirfd, const char **use, bool follow, struct shim_path *p);
 void shim_path_done(struct shim_path *p);
-/* In the view; a directory in which the view, or one that leads there, has a name: "/", "/sys", "/sys/bus", "/dev" ...; that, or anything in /sys and /dev. */
+/*
+ * In the view; a directory in which the view, or one that leads there, has a name: "/", "/sys",
+ * "/sys/bus", "/dev" ...; that, or anything in /sys and /dev.
+ */
 bool shim_in_view(const char *path);
 bool shim_above_view(const char *path);
 bool shim_near_view(const char *path);
@@ -184,7 +235,8 @@ bool shim_near_view(const char *path);
 #define SHIM_FD_NAME 32
 char *shim_fd_name(char name[SHIM_FD_NAME], int fd);
 /*
- * The directory from which a relative @path starts, as the program knows it, at @base; *@inside: it is one of the view. False: it is neither that nor one above the view, or the path goes nowhere
+ * The directory from which a relative @path starts, as the program knows it, at @base; *@inside: it
+ * is one of the view. False: it is neither that nor one above the view, or the path goes nowhere
  * near the view from there.
  */
 bool shim_path_start(int dirfd, const char *path, char *base, size_t size, bool *inside);
@@ -200,7 +252,9 @@ static inline const char *shim_path(const char *path, struct shim_path *p)
 size_t shim_unmap(char *text, size_t len);
 /* Look again at where the working directory is. */
 void shim_cwd_changed(void);
-/* "/dev/vfio/vfio" and "/dev/vfio/N" as the kernel's stat shows them; other paths are left alone. */
+/*
+ * "/dev/vfio/vfio" and "/dev/vfio/N" as the kernel's stat shows them; other paths are left alone.
+ */
 void shim_path_stat(const char *virt, struct stat *st);
 /* The number in "/proc/self/fd/N", "/proc/PID/fd/N" of this process or "/dev/fd/N", or -1. */
 int shim_path_self_fd(const char *path);
@@ -210,10 +264,13 @@ struct shim_walk {
 	int dirfd;
 	const char *path;
 	bool again, follow; /* for links that lead into the view */
-	bool is_long;       /* the text did not fit: to be called again, with p->room */
+	bool is_long;	    /* the text did not fit: to be called again, with p->room */
 	struct shim_path *p;
 };
-/* @arg is a struct shim_walk: 0: its path stays as it is. Else p->text and the rest of *p say what it is. */
+/*
+ * @arg is a struct shim_walk: 0: its path stays as it is. Else p->text and the rest of *p say what
+ * it is.
+ */
 long shim_walk(void *arg);
 long shim_cwd_is_near(void *unused);
 /* fn(arg) within shim_run(), with SHIM_PATH_LONG bytes. */
@@ -232,7 +289,10 @@ long shim_walk_cwd(void *arg);
 /* openat, all of it: a descriptor or -errno. */
 long shim_open(int dirfd, const char *path, int flags, mode_t mode);
 long shim_openat2(int dirfd, const char *path, const void *how, size_t size); /* openat2.c */
-/* @p is /proc/self/fd/N or its kin, of a handle: 1, and it becomes the node that it is of, or -1 for a device, which has none. Else 0. */
+/*
+ * @p is /proc/self/fd/N or its kin, of a handle: 1, and it becomes the node that it is of, or -1
+ * for a device, which has none. Else 0.
+ */
 int shim_path_of_handle(struct shim_path *p);
 long shim_statfs(const char *path, void *out);
 long shim_fchdir(int fd);
@@ -244,11 +304,12 @@ long shim_getcwd(char *buf, size_t size);
 long shim_chdir(const char *path);
 
 /* ---- sysfs.c: directories of the host's with names of the view in them ---- */
-void shim_list_begin(DIR *d);                       /* @d was opened */
-DIR *shim_list_at(DIR *d);                          /* what to read an entry of @d from */
-bool shim_list_again(DIR *d, const char *name);     /* that gave @name, NULL: the end: is it not to be seen, or is there more? */
-void shim_lists_abandon(void);                      /* in a forked child */
-bool shim_is_sysfs(int fd);                         /* a file of the view that is one of sysfs */
+void shim_list_begin(DIR *d); /* @d was opened */
+DIR *shim_list_at(DIR *d);    /* what to read an entry of @d from */
+/* that gave @name, NULL: the end: is it not to be seen, or is there more? */
+bool shim_list_again(DIR *d, const char *name);
+void shim_lists_abandon(void); /* in a forked child */
+bool shim_is_sysfs(int fd);    /* a file of the view that is one of sysfs */
 
 /* ---- names.c ---- */
 void shim_claim_rights(const char *virt); /* owner or mode of the node at @virt were changed */
@@ -256,18 +317,32 @@ void shim_claim_rights(const char *virt); /* owner or mode of the node at @virt 
 bool shim_names(long nr, const long a[6], long *ret);
 
 /* ---- io.c ---- */
-/* Is this an ioctl that we look at? Type ';' (linux/vfio.h, VFIO_TYPE), and KVM's for its VFIO device. */
+/*
+ * Is this an ioctl that we look at? Type ';' (linux/vfio.h, VFIO_TYPE), and KVM's for its VFIO
+ * device.
+ */
 #define SHIM_VFIO_TYPE 0x3bu
 #define SHIM_KVM_TYPE  0xaeu
 static inline bool shim_ioctl_is_ours(unsigned cmd)
 {
 	unsigned type = cmd >> 8 & 0xff;
 
-	return type == SHIM_VFIO_TYPE || (type == SHIM_KVM_TYPE && ((cmd & 0xff) == 0x01 || ((cmd & 0xff) >= 0xe0 && (cmd & 0xff) <= 0xe3)));
+	return type == SHIM_VFIO_TYPE ||
+	       (type == SHIM_KVM_TYPE &&
+		((cmd & 0xff) == 0x01 || ((cmd & 0xff) >= 0xe0 && (cmd & 0xff) <= 0xe3)));
 }
 long shim_ioctl(int fd, unsigned long cmd, unsigned long arg);
 /* One of the calls on a handle: true and *@ret when @fd is one. */
-enum shim_io { SHIM_READ, SHIM_WRITE, SHIM_PREAD, SHIM_PWRITE, SHIM_READV, SHIM_WRITEV, SHIM_PREADV, SHIM_PWRITEV };
+enum shim_io {
+	SHIM_READ,
+	SHIM_WRITE,
+	SHIM_PREAD,
+	SHIM_PWRITE,
+	SHIM_READV,
+	SHIM_WRITEV,
+	SHIM_PREADV,
+	SHIM_PWRITEV
+};
 bool shim_io_try(enum shim_io what, int fd, const void *buf, size_t n, off_t pos, long *ret);
 bool shim_mmap_try(void *addr, int fd, size_t len, int prot, int flags, off_t pos, long *ret);
 /* @call got EFAULT with these: a line in the log if one of them is in a mapped BAR. Keeps errno. */
@@ -276,34 +351,53 @@ void shim_efault_iov(const char *call, const struct iovec *iov, size_t n);
 bool shim_syscall(long nr, const long a[6], long *ret);
 
 /* ---- left.c: handles that outlive who made them ---- */
-#define SHIM_MEMFD_LINK "/memfd:uvfio:" /* what a link in /proc to a handle begins with; then its tag */
-/* What stands in the name of a handle's memfd before what it is a link to, up to a colon: of the group with @group_link, or NULL. */
+/* what a link in /proc to a handle begins with; then its tag */
+#define SHIM_MEMFD_LINK "/memfd:uvfio:"
+/*
+ * What stands in the name of a handle's memfd before what it is a link to, up to a colon: of the
+ * group with @group_link, or NULL.
+ */
 void shim_left_tag(char *tag, size_t size, const char *group_link);
 /* Has some process a file of @group, or of a device in it? */
 bool shim_left_open(unsigned group);
 /* Lines about what came over an exec. */
 void shim_left_say(void);
-/* fn() of each descriptor of @process ("self", a number) that can be looked at, until it says true, which is returned. */
+/*
+ * fn() of each descriptor of @process ("self", a number) that can be looked at, until it says true,
+ * which is returned.
+ */
 bool shim_each_fd(const char *process, bool (*fn)(void *arg, int fd, const char *link), void *arg);
 
 /* ---- vfs.c: calls on any file that are answered for a handle ---- */
 /* System call @nr if it is one of them, on a handle: true and *@ret. */
 bool shim_vfs(long nr, const long a[6], long *ret);
 /* @call: libc's, for a lock that waits, or NULL */
-bool shim_vfs_fcntl(int fd, int cmd, unsigned long arg, int (*call)(int fd, int cmd, ...), long *ret);
+bool shim_vfs_fcntl(int fd, int cmd, unsigned long arg, int (*call)(int fd, int cmd, ...),
+		    long *ret);
 bool shim_vfs_ioctl(int fd, unsigned cmd, unsigned long arg, long *ret);
 void shim_vfs_closing(int fd); /* a handle */
-/* System call @nr, about extended attribute @attr, on a file of /dev/vfio or, if not @node, on a device: -errno, or 1: as the file system has it. */
+/*
+ * System call @nr, about extended attribute @attr, on a file of /dev/vfio or, if not @node, on a
+ * device: -errno, or 1: as the file system has it.
+ */
 long shim_vfs_xattr(long nr, const char *attr, bool node);
-/* System call @nr, which takes a path, on a link in /proc to a device: 0 or -errno, or 1: it is the kernel's. */
+/*
+ * System call @nr, which takes a path, on a link in /proc to a device: 0 or -errno, or 1: it is the
+ * kernel's.
+ */
 long shim_vfs_device_path(long nr, const long a[6]);
 
 /* ---- attrs.c: files of the view that are more than that ---- */
 bool shim_config_name(const char *virt);
-/* A descriptor with its bytes at this moment, as the bus reads them. -ENOENT: not one of ours, or not made in this process. */
+/*
+ * A descriptor with its bytes at this moment, as the bus reads them. -ENOENT: not one of ours, or
+ * not made in this process.
+ */
 long shim_config_open(const char *virt, int flags);
-bool shim_node_is_there(const char *virt); /* /dev/vfio/N, which a group without a driver has not; within shim_run(), as the rest */
-bool shim_attr_acts(const char *real); /* is the file below the run directory one, without its links? */
+/* /dev/vfio/N, which a group without a driver has not; within shim_run(), as the rest */
+bool shim_node_is_there(const char *virt);
+/* is the file below the run directory one, without its links? */
+bool shim_attr_acts(const char *real);
 /* To write it, the file at @real: a descriptor or -errno. */
 long shim_attr_open(const char *real, int flags);
 void shim_attr_dup(int fd); /* @fd came by a dup */
@@ -314,7 +408,10 @@ bool shim_attr_io(enum shim_io what, int fd, const void *buf, size_t n, long *re
 /* ---- mem.c ---- */
 /* System call @nr if it is one on memory: true and *@ret. */
 bool shim_memory(long nr, const long a[6], long *ret);
-/* UFFDIO_REGISTER on @fd of a range that has a mapped BAR, which is no memory that a userfaultfd can have. */
+/*
+ * UFFDIO_REGISTER on @fd of a range that has a mapped BAR, which is no memory that a userfaultfd
+ * can have.
+ */
 bool shim_uffd_refuses(int fd, const void *arg);
 long shim_munmap(void *addr, size_t len);
 long shim_madvise(void *addr, size_t len, int advice);
@@ -323,13 +420,15 @@ int shim_brk(void *addr); /* libc's brk, as the program calls it */
 /* ---- keep.c: memory that devices keep ---- */
 /* What is in [addr, addr + len) is about to go; @taken: and its place, too. */
 void shim_keep(void *addr, size_t len, bool taken);
-void shim_keep_mmap(void *addr, size_t len, int prot, int flags, int fd, off_t pos); /* with MAP_FIXED */
+/* with MAP_FIXED */
+void shim_keep_mmap(void *addr, size_t len, int prot, int flags, int fd, off_t pos);
 bool shim_advice_loses(int advice); /* the pages go */
 /* True, and *@ret: all is done. */
 bool shim_keep_madvise(void *addr, size_t len, int advice, long *ret);
-bool shim_keep_mremap(void *old, size_t have, size_t want, int flags, void *to, long *ret); /* whole pages */
+/* whole pages */
+bool shim_keep_mremap(void *old, size_t have, size_t want, int flags, void *to, long *ret);
 void shim_keep_shared(void *addr, size_t len); /* if it is shared memory */
-void shim_keep_segment(void *addr); /* that shmdt takes away */
+void shim_keep_segment(void *addr);	       /* that shmdt takes away */
 /* Pages that a file is about to lose. */
 void shim_keep_ftruncate(int fd, off_t len);
 void shim_keep_truncate(const char *path, off_t len);
@@ -339,16 +438,22 @@ void shim_keep_fallocate(int fd, int mode, off_t pos, off_t len);
 void shim_libc_init(void);
 /* Where libc's code lies. */
 bool shim_libc_text(uintptr_t *start, uintptr_t *end);
-extern void *__curbrk; /* libc's idea of where the heap ends, which its malloc and its sbrk() go by */
+/* libc's idea of where the heap ends, which its malloc and its sbrk() go by */
+extern void *__curbrk;
 int shim_set_break(void *addr); /* brk without a look at who has the memory; -1 with errno */
 
 /* ---- bars.c: mapped BARs ---- */
 /* mmap of @f, the arguments as the program gave them: the address or -errno. */
 long shim_bar_map(struct uapi_file *f, void *addr, size_t len, int prot, int flags, uint64_t pos);
-/* System call @nr, after which [addr, addr + len) is no longer what it was (munmap, mmap over it): the mappings in it are forgotten. Costs one load while there are none. */
+/*
+ * System call @nr, after which [addr, addr + len) is no longer what it was (munmap, mmap over it):
+ * the mappings in it are forgotten. Costs one load while there are none.
+ */
 long shim_bar_replace(void *addr, size_t len, long nr, const long a[6]);
 long shim_bar_munmap(void *addr, size_t len);
-/* pkey_mprotect over mapped BARs (@pkey -1: mprotect): true, and *@ret, if the range touches one. */
+/*
+ * pkey_mprotect over mapped BARs (@pkey -1: mprotect): true, and *@ret, if the range touches one.
+ */
 bool shim_bar_protect(void *addr, size_t len, int prot, int pkey, long *ret);
 /* The mapped BARs in [from, from + len), which has nothing else, go to @to. 0 or -errno. */
 long shim_bar_move(void *from, size_t len, void *to);
@@ -363,18 +468,26 @@ void shim_bar_unlock_pages(void);
 bool shim_bar_has(const void *addr, size_t len);
 /* Is there a mapped BAR? */
 bool shim_bar_any(void);
-/* @call got EFAULT with [@buf, @buf + @len): true, and a line in the log says why, if that is in a mapped BAR. */
+/*
+ * @call got EFAULT with [@buf, @buf + @len): true, and a line in the log says why, if that is in a
+ * mapped BAR.
+ */
 bool shim_bar_efault(const char *call, const void *buf, size_t len);
 /* vfio_system.device_memory */
 bool shim_bar_memory(uint64_t vaddr, uint64_t size);
-/* SIGSEGV at a mapped BAR: 0: not one; SIGSEGV (*@bad is the address to blame, 0 for a misaligned operand), SIGBUS: what the program is due; -1: done. */
+/*
+ * SIGSEGV at a mapped BAR: 0: not one; SIGSEGV (*@bad is the address to blame, 0 for a misaligned
+ * operand), SIGBUS: what the program is due; -1: done.
+ */
 int shim_bar_fault(const siginfo_t *info, ucontext_t *uc, uintptr_t *bad);
 void shim_bars_lock(void); /* around a fork */
 void shim_bars_unlock(void);
 void shim_bars_abandon(void); /* in a forked child: accesses are bus errors */
 
 /* ---- bus.c: locked instructions ---- */
-/* An access of @dev, together with others; one that has it alone; in a forked child: nobody has it. */
+/*
+ * An access of @dev, together with others; one that has it alone; in a forked child: nobody has it.
+ */
 void shim_bus_share(const struct vfio_device *dev);
 void shim_bus_unshare(const struct vfio_device *dev);
 void shim_bus_lock(const struct vfio_device *dev);
@@ -383,22 +496,28 @@ void shim_bus_abandon(void);
 
 /* ---- scope.c: a call of ours in the program's thread ---- */
 /*
- * fn(arg) as a system call is made: on a stack of ours, with no handler of the program in its middle, and no
- * cancellation. Every entry that looks at a table, takes a lock or calls what lies below shim/ goes through it, before
- * it does so; within another one it costs nothing. For any thread, in a handler, too; nothing is allocated. Not around
- * what must remain a cancellation point, or what runs code of the program's.
+ * fn(arg) as a system call is made: on a stack of ours, with no handler of the program in its
+ * middle, and no cancellation. Every entry that looks at a table, takes a lock or calls what lies
+ * below shim/ goes through it, before it does so; within another one it costs nothing. For any
+ * thread, in a handler, too; nothing is allocated. Not around what must remain a cancellation
+ * point, or what runs code of the program's.
  */
 long shim_run(long (*fn)(void *arg), void *arg);
 /* The same in the handler of a fault, which has signals blocked. */
 long shim_run_fault(const ucontext_t *uc, long (*fn)(void *arg), void *arg);
 bool shim_inside(void); /* this thread is in one of them */
-/* Before the program's first handler is put in place: nobody counts on there being none any more. */
+/*
+ * Before the program's first handler is put in place: nobody counts on there being none any more.
+ */
 void shim_will_have_handlers(void);
 /* A thread was seen that has some of our three blocked. Waits for nobody. */
 void shim_have_masks(void);
 
 /* ---- stack.c ---- */
-/* fn(arg) on a stack of ours, unless this is one already or there is no memory; only within shim_run: who leaves it by longjmp leaves the stack taken. */
+/*
+ * fn(arg) on a stack of ours, unless this is one already or there is no memory; only within
+ * shim_run: who leaves it by longjmp leaves the stack taken.
+ */
 long shim_on_stack(long (*fn)(void *arg), void *arg);
 /* For scope.c. A stack's number or -1; @open: by a call that has signals open. */
 int shim_stack_take(bool open);
@@ -413,9 +532,18 @@ void shim_stacks_abandon(void); /* in a forked child */
 void shim_signals_init(void);
 /* The thread's alternate stack, as libc's sigaltstack set it. */
 const stack_t *shim_alternate(void);
-/* In a thread's first call: it may begin with all signals blocked by who started it, and libc's own mask calls do not come to us. */
+/*
+ * In a thread's first call: it may begin with all signals blocked by who started it, and libc's own
+ * mask calls do not come to us.
+ */
 void shim_thread(void);
-struct shim_ksigaction { void *handler; unsigned long flags; void *restorer; uint64_t mask; }; /* the kernel's struct sigaction */
+/* the kernel's struct sigaction */
+struct shim_ksigaction {
+	void *handler;
+	unsigned long flags;
+	void *restorer;
+	uint64_t mask;
+};
 long shim_sigaction(int sig, const struct shim_ksigaction *act, struct shim_ksigaction *old);
 long shim_sigmask(int how, const uint64_t *set, uint64_t *old);
 /* Block everything but our three; for the time that one of our locks is held. */
@@ -424,31 +552,51 @@ void shim_block_signals(uint64_t *saved);
 void shim_open_own(uint64_t mask);
 /* What was sent to the program in the middle of a call of ours is for it to have now. */
 void shim_settle(void);
-/* Around an exec (@self), or what makes a child with another image: the kernel's mask is what the program believes. */
+/*
+ * Around an exec (@self), or what makes a child with another image: the kernel's mask is what the
+ * program believes.
+ */
 struct shim_exec_mask {
 	uint64_t mask;
 	bool changed;
 };
 void shim_mask_for_exec(struct shim_exec_mask *m, bool self);
 void shim_mask_after_exec(const struct shim_exec_mask *m);
-void shim_signals_abandon(void); /* in a forked child, which has nothing that was sent to its parent */
-/* The program read @n bytes of a file: if that was a signal, what the kernel blocks for its sake is open again. */
+/* in a forked child, which has nothing that was sent to its parent */
+void shim_signals_abandon(void);
+/*
+ * The program read @n bytes of a file: if that was a signal, what the kernel blocks for its sake is
+ * open again.
+ */
 void shim_signal_was_read(long n);
 void shim_restore_signals(const uint64_t *saved);
 
 /* ---- seccomp.c ---- */
-/* The mark that lets a call of ours through the filter: in the upper half of the descriptor's argument, which the kernel does not look at. */
+/*
+ * The mark that lets a call of ours through the filter: in the upper half of the descriptor's
+ * argument, which the kernel does not look at.
+ */
 #define SHIM_PASS_MARK 0x75766669u /* "uvfi" */
-#define SHIM_TRAP_DATA 0x7576      /* SECCOMP_RET_DATA: the trap is ours */
-#define SHIM_PASS(fd) ((long)((uint64_t)SHIM_PASS_MARK << 32 | (uint32_t)(fd)))
+#define SHIM_TRAP_DATA 0x7576	   /* SECCOMP_RET_DATA: the trap is ours */
+#define SHIM_PASS(fd)  ((long)((uint64_t)SHIM_PASS_MARK << 32 | (uint32_t)(fd)))
 void shim_seccomp_init(void);
-/* From now on in this process (and what it forks), what is at the offsets of region 0 on number @fd, a device file's, comes to the SIGSYS handler. */
+/*
+ * From now on in this process (and what it forks), what is at the offsets of region 0 on number
+ * @fd, a device file's, comes to the SIGSYS handler.
+ */
 void shim_seccomp_trap_device(int fd);
-/* From now on in this process (and what it forks), write on number @fd by libc's own code comes to the SIGSYS handler. */
+/*
+ * From now on in this process (and what it forks), write on number @fd by libc's own code comes to
+ * the SIGSYS handler.
+ */
 void shim_seccomp_trap_writes(int fd);
-/* Descriptors of device files get numbers here when they are free: the filter traps small pread and pwrite on them. */
+/*
+ * Descriptors of device files get numbers here when they are free: the filter traps small pread and
+ * pwrite on them.
+ */
 extern unsigned shim_fd_base, shim_fd_end;
-extern volatile sig_atomic_t shim_trap_probe; /* set by the handler when a trap arrives during the probe */
+/* set by the handler when a trap arrives during the probe */
+extern volatile sig_atomic_t shim_trap_probe;
 #define SHIM_PROBE_CMD 0x3bffu
 bool shim_traps(void); /* the filter is in place */
 
@@ -456,7 +604,10 @@ bool shim_traps(void); /* the filter is in place */
 bool shim_go_without_libc(void); /* the program is one in Go that has no libc */
 void shim_go_init(void);
 #define SHIM_GO_CMD 0x3bfe
-/* ioctl(-1, SHIM_GO_CMD) was trapped: true, and the result is in place, if it stands for a call of a Go program. */
+/*
+ * ioctl(-1, SHIM_GO_CMD) was trapped: true, and the result is in place, if it stands for a call of
+ * a Go program.
+ */
 bool shim_go_call(ucontext_t *uc);
 
 /* ---- fork.c ---- */

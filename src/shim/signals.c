@@ -1,18 +1,21 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * shim/signals.c: SIGSYS (the filter's trap), SIGSEGV and SIGBUS (guarded copies) must reach us whatever the program does with signals. So our handler
- * stays installed, these three are never blocked, and the program keeps its own idea of both: what it sets is what it reads back, and a
- * signal that is not ours is handled as it would have been without us, by its handler, by the default, by being held while "blocked".
+ * shim/signals.c: SIGSYS (the filter's trap), SIGSEGV and SIGBUS (guarded copies) must reach us
+ * whatever the program does with signals. So our handler stays installed, these three are never
+ * blocked, and the program keeps its own idea of both: what it sets is what it reads back, and a
+ * signal that is not ours is handled as it would have been without us, by its handler, by the
+ * default, by being held while "blocked".
  *
- * In the kernel's terms throughout (rt_sigaction, 64-bit masks): libc's structures are taken apart in the wrappers at the end.
+ * In the kernel's terms throughout (rt_sigaction, 64-bit masks): libc's structures are taken apart
+ * in the wrappers at the end.
  */
-#include "shim/signals.h"
-
 #include <string.h>
 #include <sys/syscall.h>
 #include <ucontext.h>
 #include <unistd.h>
+
 #include "base/guard.h"
+#include "shim/signals.h"
 #include "x86/emulate.h"
 
 #ifndef SYS_SECCOMP
@@ -24,25 +27,30 @@
 #define FAULTS (OURS | BIT(SIGFPE) | BIT(SIGILL) | BIT(SIGTRAP))
 #define SETXID BIT(33) /* setuid() waits until every thread has had it */
 /* the mask in the middle of a call of ours */
-#define MIDDLE (~(OURS | SETXID | BIT(SIGKILL) | BIT(SIGSTOP)))
+#define MIDDLE	    (~(OURS | SETXID | BIT(SIGKILL) | BIT(SIGSTOP)))
 #define NUM_SIGNALS 64
 
 static const int ours[NUM_OURS] = { SIGSEGV, SIGBUS, SIGSYS };
 
 /*
- * The program's actions for our three. Two places each, so that a handler never reads one that is being written; and the bits of our three
- * in the masks of all other actions, which the kernel does not get to see.
+ * The program's actions for our three. Two places each, so that a handler never reads one that is
+ * being written; and the bits of our three in the masks of all other actions, which the kernel does
+ * not get to see.
  */
 static struct {
 	struct shim_ksigaction act[2];
 	atomic_uint now;
 } prog[ARRAY_SIZE(ours)];
 static uint64_t mask_bits[NUM_SIGNALS + 1];
-static pthread_mutex_t action_lock = PTHREAD_MUTEX_INITIALIZER; /* writers of the two; a leaf, taken with signals blocked */
+/* writers of the two; a leaf, taken with signals blocked */
+static pthread_mutex_t action_lock = PTHREAD_MUTEX_INITIALIZER;
 
 __thread struct shim_self shim_self __attribute__((tls_model("initial-exec")));
 
-/* mov $15, %rax; syscall: rt_sigreturn. These very bytes are how debuggers and unwinders know a signal frame. */
+/*
+ * mov $15, %rax; syscall: rt_sigreturn. These very bytes are how debuggers and unwinders know a
+ * signal frame.
+ */
 extern const char shim_restorer[] __attribute__((visibility("hidden")));
 __asm__(".text\n"
 	".balign 16\n"
@@ -140,10 +148,14 @@ static bool is_function(const void *handler)
 /* Put our handler where the program's action would be, on the stack that the program asked for. */
 static long install(int sig, const struct shim_ksigaction *want)
 {
-	struct shim_ksigaction act = { .handler = (void *)(uintptr_t)on_signal, .restorer = (void *)(uintptr_t)shim_restorer };
+	struct shim_ksigaction act = { .handler = (void *)(uintptr_t)on_signal,
+				       .restorer = (void *)(uintptr_t)shim_restorer };
 
 	act.flags = SA_SIGINFO | SA_NODEFER | SA_RESTORER_FLAG;
-	/* an access of a BAR is one instruction: no handler of the program comes in between, while locks are held. call_handler() opens the mask again. */
+	/*
+	 * an access of a BAR is one instruction: no handler of the program comes in between, while
+	 * locks are held. call_handler() opens the mask again.
+	 */
 	if (sig != SIGSYS)
 		act.mask = ~(FAULTS | SETXID);
 	if (is_function(want->handler))
@@ -201,12 +213,15 @@ long shim_sigaction(int sig, const struct shim_ksigaction *act, struct shim_ksig
 
 static void resend(int sig, const siginfo_t *info)
 {
-	sys_call(SYS_rt_tgsigqueueinfo, sys_call(SYS_getpid, 0, 0, 0, 0, 0, 0), sys_call(SYS_gettid, 0, 0, 0, 0, 0, 0), sig, (long)info, 0, 0);
+	sys_call(SYS_rt_tgsigqueueinfo, sys_call(SYS_getpid, 0, 0, 0, 0, 0, 0),
+		 sys_call(SYS_gettid, 0, 0, 0, 0, 0, 0), sig, (long)info, 0, 0);
 }
 
 static void default_action(int sig, siginfo_t *info, bool again)
 {
-	struct shim_ksigaction dfl = { .handler = (void *)SIG_DFL, .flags = SA_RESTORER_FLAG, .restorer = (void *)(uintptr_t)shim_restorer };
+	struct shim_ksigaction dfl = { .handler = (void *)SIG_DFL,
+				       .flags = SA_RESTORER_FLAG,
+				       .restorer = (void *)(uintptr_t)shim_restorer };
 	uint64_t bit = BIT(sig);
 
 	raw_sigaction(sig, &dfl, NULL);
@@ -218,16 +233,23 @@ static void default_action(int sig, siginfo_t *info, bool again)
 }
 
 /*
- * @k is what the kernel blocks in a thread that we have not seen yet, and @truth: nobody of us has written it. Notes what the program believes of it; returns what the kernel shall block.
+ * @k is what the kernel blocks in a thread that we have not seen yet, and @truth: nobody of us has
+ * written it. Notes what the program believes of it; returns what the kernel shall block.
  */
 static uint64_t looked_at(uint64_t k, bool truth)
 {
 	shim_self_changes();
 	shim_self.seen = true;
 	shim_self.carrier = k & CARRIER;
-	/* SIGSYS goes with SIGSEGV: who made this thread may have blocked them, and a mask that names them names both */
+	/*
+	 * SIGSYS goes with SIGSEGV: who made this thread may have blocked them, and a mask that
+	 * names them names both
+	 */
 	shim_self.sys = k & (truth ? BIT(SIGSYS) : BIT(SIGSYS) | CARRIER);
-	/* no waiting: it may be a thread of a model, which somebody in a call waits for. One of ours takes no signals. */
+	/*
+	 * no waiting: it may be a thread of a model, which somebody in a call waits for. One of
+	 * ours takes no signals.
+	 */
 	if (k & (OURS | CARRIER) && k != SHIM_SERVICE_MASK)
 		shim_have_masks();
 	if (k & BIT(SIGSEGV))
@@ -260,7 +282,8 @@ static uint64_t believed(const ucontext_t *uc)
 	return shim_mask_from_kernel(k);
 }
 
-static void call_handler(int sig, const struct shim_ksigaction *act, siginfo_t *info, ucontext_t *uc)
+static void call_handler(int sig, const struct shim_ksigaction *act, siginfo_t *info,
+			 ucontext_t *uc)
 {
 	uint64_t mask;
 
@@ -287,12 +310,18 @@ static void call_handler(int sig, const struct shim_ksigaction *act, siginfo_t *
 	}
 }
 
-/* @again: the instruction will fault once more by itself, and the same way, when the default action is to be taken */
+/*
+ * @again: the instruction will fault once more by itself, and the same way, when the default action
+ * is to be taken
+ */
 static void chain(int sig, siginfo_t *info, ucontext_t *uc, bool again)
 {
 	int s = shim_slot(sig);
 	struct shim_ksigaction act = prog[s].act[atomic_load(&prog[s].now)];
-	/* SI_TKILL and its kin are negative; a bad page of memory that was found by the way (BUS_MCEERR_AO) is no fault of the instruction's */
+	/*
+	 * SI_TKILL and its kin are negative; a bad page of memory that was found by the way
+	 * (BUS_MCEERR_AO) is no fault of the instruction's
+	 */
 	bool fault = info->si_code > 0 && !(sig == SIGBUS && info->si_code == BUS_MCEERR_AO);
 	bool blocked, inside;
 	uint64_t k;
@@ -311,7 +340,10 @@ static void chain(int sig, siginfo_t *info, ucontext_t *uc, bool again)
 	}
 	if (act.handler == (void *)SIG_IGN && !fault)
 		return;
-	/* signal(7): a fault while its signal is blocked kills; so it is in the handler of that signal */
+	/*
+	 * signal(7): a fault while its signal is blocked kills; so it is in the handler of that
+	 * signal
+	 */
 	if (!is_function(act.handler) || blocked) {
 		default_action(sig, info, again && fault);
 		return;
@@ -356,15 +388,22 @@ static void fault(int sig, siginfo_t *info, void *ucontext)
 	struct bar_access a = { info, ucontext, (uintptr_t)info->si_addr };
 	long due = 0;
 
-	/* MAPERR: a child made by clone() has not got the polled pages; ADRERR: the program changed the protection past us (shim_bar_fault) */
-	if (((sig == SIGSEGV && (info->si_code == SEGV_ACCERR || info->si_code == SEGV_MAPERR)) || (sig == SIGBUS && info->si_code == BUS_ADRERR)) &&
+	/*
+	 * MAPERR: a child made by clone() has not got the polled pages; ADRERR: the program changed
+	 * the protection past us (shim_bar_fault)
+	 */
+	if (((sig == SIGSEGV && (info->si_code == SEGV_ACCERR || info->si_code == SEGV_MAPERR)) ||
+	     (sig == SIGBUS && info->si_code == BUS_ADRERR)) &&
 	    shim_bar_has(info->si_addr, 1))
 		due = shim_run_fault(ucontext, access_bar, &a);
 	switch (due) {
 	case -1:
 		return;
 	case SIGSEGV:
-		/* another operand of the instruction is to blame; 0: its alignment, which the kernel has no address for either */
+		/*
+		 * another operand of the instruction is to blame; 0: its alignment, which the
+		 * kernel has no address for either
+		 */
 		if (a.bad != (uintptr_t)info->si_addr) {
 			info->si_addr = (void *)a.bad;
 			info->si_code = a.bad ? SEGV_MAPERR : SI_KERNEL;
@@ -372,7 +411,10 @@ static void fault(int sig, siginfo_t *info, void *ucontext)
 		chain(sig, info, ucontext, true);
 		return;
 	case SIGBUS:
-		/* what the kernel's vfio-pci gives to an access of a BAR that nobody answers (VM_FAULT_SIGBUS); the instruction itself would fault with SIGSEGV again */
+		/*
+		 * what the kernel's vfio-pci gives to an access of a BAR that nobody answers
+		 * (VM_FAULT_SIGBUS); the instruction itself would fault with SIGSEGV again
+		 */
 		info->si_signo = SIGBUS;
 		info->si_code = BUS_ADRERR;
 		chain(SIGBUS, info, ucontext, false);
@@ -453,7 +495,9 @@ long shim_sigmask(int how, const uint64_t *set, uint64_t *old)
 	if (old)
 		*old = before;
 	if (shim_any_held())
-		shim_unhold(how == SIG_BLOCK ? before | want : how == SIG_UNBLOCK ? before & ~want : want);
+		shim_unhold(how == SIG_BLOCK	 ? before | want
+			    : how == SIG_UNBLOCK ? before & ~want
+						 : want);
 	return 0;
 }
 
@@ -493,7 +537,8 @@ void shim_signals_init(void)
 	guard_handled_elsewhere();
 	/* of libraries that came before us */
 	for (int sig = 1; sig <= NUM_SIGNALS; sig++)
-		if (shim_slot(sig) < 0 && !raw_sigaction(sig, NULL, &act) && is_function(act.handler))
+		if (shim_slot(sig) < 0 && !raw_sigaction(sig, NULL, &act) &&
+		    is_function(act.handler))
 			shim_will_have_handlers();
 	for (size_t i = 0; i < ARRAY_SIZE(ours); i++) {
 		raw_sigaction(ours[i], NULL, &prog[i].act[0]);

@@ -1,30 +1,45 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* shim/signals.h: what signals.c and sigwait.c share: what a thread believes to have blocked of SIGSEGV, SIGBUS and SIGSYS, and where those go that are sent to it. */
+/*
+ * shim/signals.h: what signals.c and sigwait.c share: what a thread believes to have blocked of
+ * SIGSEGV, SIGBUS and SIGSYS, and where those go that are sent to it.
+ */
 #ifndef SHIM_SIGNALS_H
 #define SHIM_SIGNALS_H
-#include "shim/shim.h"
-
 #include <string.h>
 
-#define BIT(sig) (1ull << ((sig) - 1))
-#define OURS     (BIT(SIGSEGV) | BIT(SIGBUS) | BIT(SIGSYS))
+#include "shim/shim.h"
+
+#define BIT(sig) (1ull << ((sig)-1))
+#define OURS	 (BIT(SIGSEGV) | BIT(SIGBUS) | BIT(SIGSYS))
 #define NUM_OURS 3
-/* Of these, what the kernel never blocks in a thread of the program's: mapped BARs and trapped calls need them at any moment. SIGBUS is needed in the middle of our own calls alone. */
+/*
+ * Of these, what the kernel never blocks in a thread of the program's: mapped BARs and trapped
+ * calls need them at any moment. SIGBUS is needed in the middle of our own calls alone.
+ */
 #define KEPT (BIT(SIGSEGV) | BIT(SIGSYS))
 /*
- * SIGSEGV is believed to be blocked where the kernel blocks this, which nobody sends. So it is known wherever the kernel's mask is: it goes to new threads and children, a handler
- * has it while it runs, and siglongjmp, swapcontext and the return from a handler, which libc makes without us, put it back.
+ * SIGSEGV is believed to be blocked where the kernel blocks this, which nobody sends. So it is
+ * known wherever the kernel's mask is: it goes to new threads and children, a handler has it while
+ * it runs, and siglongjmp, swapcontext and the return from a handler, which libc makes without us,
+ * put it back.
  */
-#define CARRIER BIT(SIGSTKFLT)
+#define CARRIER	 BIT(SIGSTKFLT)
 #define LIBC_OWN (BIT(32) | BIT(33)) /* SIGCANCEL, SIGSETXID, which no program may touch */
 
 struct shim_self {
-	bool seen;     /* its mask was looked at */
-	bool sys;      /* SIGSYS is believed to be blocked, */
-	bool carrier;  /* and the carrier itself */
-	uint64_t real; /* of KEPT: blocked in the kernel, since one was sent that only the kernel can show to the program */
+	bool seen;    /* its mask was looked at */
+	bool sys;     /* SIGSYS is believed to be blocked, */
+	bool carrier; /* and the carrier itself */
+	/*
+	 * of KEPT: blocked in the kernel, since one was sent that only the kernel can show to the
+	 * program
+	 */
+	uint64_t real;
 	uint64_t waits; /* of OURS: in sigwait() or its kin */
-	/* a wait with a mask of its own (ppoll), and its frame: above the stack pointer of what comes in it */
+	/*
+	 * a wait with a mask of its own (ppoll), and its frame: above the stack pointer of what
+	 * comes in it
+	 */
 	uint64_t wait_mask;
 	uintptr_t wait_frame;
 	/* sent, and not to be had yet: for this thread alone */
@@ -40,7 +55,8 @@ struct shim_self {
 		uint64_t real;
 	} parents;
 };
-extern __thread struct shim_self shim_self __attribute__((tls_model("initial-exec"), visibility("hidden")));
+extern __thread struct shim_self shim_self
+	__attribute__((tls_model("initial-exec"), visibility("hidden")));
 
 static inline int shim_slot(int sig)
 {
@@ -53,14 +69,23 @@ bool shim_in_vfork_child(void);
 void shim_self_changes(void);
 
 long shim_raw_sigmask(int how, const uint64_t *set, uint64_t *old);
-/* What the kernel is told when the program wants @want, and what the program sees of the kernel's @k. */
+/*
+ * What the kernel is told when the program wants @want, and what the program sees of the kernel's
+ * @k.
+ */
 uint64_t shim_mask_to_kernel(uint64_t want);
 uint64_t shim_mask_from_kernel(uint64_t k);
 
-/* What the kernel blocks in a thread of ours (base/thread.c): such a one takes no signal of the program's. */
+/*
+ * What the kernel blocks in a thread of ours (base/thread.c): such a one takes no signal of the
+ * program's.
+ */
 #define SHIM_SERVICE_MASK (~(OURS | LIBC_OWN | BIT(SIGKILL) | BIT(SIGSTOP)))
 
-/* sigopen.c: on a stack of ours, @arg is a struct shim_open_thread: a thread of the program's, not this one, that has @sig open; the first, as the kernel prefers it. */
+/*
+ * sigopen.c: on a stack of ours, @arg is a struct shim_open_thread: a thread of the program's, not
+ * this one, that has @sig open; the first, as the kernel prefers it.
+ */
 struct shim_open_thread {
 	int sig, tid;
 };
@@ -68,7 +93,10 @@ long shim_open_thread(void *arg);
 long shim_has_signalfd(void *arg); /* the same: 1: there is a signalfd that names @sig */
 
 /* sigwait.c */
-/* @sig was sent, not raised by a fault, and the program is not to have it in this thread at this moment; in a handler with @uc. @inside: in the middle of a call of ours. */
+/*
+ * @sig was sent, not raised by a fault, and the program is not to have it in this thread at this
+ * moment; in a handler with @uc. @inside: in the middle of a call of ours.
+ */
 void shim_hold(int sig, const siginfo_t *info, ucontext_t *uc, bool inside);
 /* @info may have been sent on from another thread: it says again how it was sent at first. */
 void shim_forwarded(siginfo_t *info);

@@ -1,14 +1,15 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * shim/sigopen.c: which thread of the program has a signal open. The kernel knows it of each thread, and says it in /proc; nobody has to tell us of threads and their masks.
+ * shim/sigopen.c: which thread of the program has a signal open. The kernel knows it of each
+ * thread, and says it in /proc; nobody has to tell us of threads and their masks.
  */
-#include "shim/signals.h"
-
 #include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/syscall.h>
+
+#include "shim/signals.h"
 
 /* The kernel's mask of thread @name, by its status in /proc. */
 static bool mask_of(int tasks, const char *name, uint64_t *mask)
@@ -39,18 +40,21 @@ long shim_open_thread(void *arg)
 {
 	struct shim_open_thread *w = arg;
 	uint64_t bit = w->sig == SIGBUS ? BIT(SIGBUS) : CARRIER, mask;
-	int tasks = sys_open("/proc/self/task", O_RDONLY | O_DIRECTORY | O_CLOEXEC, 0), me = (int)sys_call(SYS_gettid, 0, 0, 0, 0, 0, 0);
+	int tasks = sys_open("/proc/self/task", O_RDONLY | O_DIRECTORY | O_CLOEXEC, 0),
+	    me = (int)sys_call(SYS_gettid, 0, 0, 0, 0, 0, 0);
 	char buf[2048] __attribute__((aligned(8)));
 	long n, at;
 
 	if (tasks < 0)
 		return 0;
-	while (!w->tid && (n = sys_call(SYS_getdents64, tasks, (long)buf, sizeof(buf), 0, 0, 0)) > 0) {
+	while (!w->tid &&
+	       (n = sys_call(SYS_getdents64, tasks, (long)buf, sizeof(buf), 0, 0, 0)) > 0) {
 		for (at = 0; at < n && !w->tid; at += ((struct dirent64 *)(buf + at))->d_reclen) {
 			const char *name = ((struct dirent64 *)(buf + at))->d_name;
 			int tid = (int)strtol(name, NULL, 10);
 
-			if (tid > 0 && tid != me && mask_of(tasks, name, &mask) && !(mask & bit) && mask != SHIM_SERVICE_MASK)
+			if (tid > 0 && tid != me && mask_of(tasks, name, &mask) && !(mask & bit) &&
+			    mask != SHIM_SERVICE_MASK)
 				w->tid = tid;
 		}
 	}

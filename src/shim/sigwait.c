@@ -1,14 +1,15 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * shim/sigwait.c: SIGSEGV, SIGBUS and SIGSYS that are sent to a program which has them blocked, and waits for them. The kernel does not keep the first and the last for it, since they are
- * blocked nowhere (signals.h): they come to our handler, in whatever thread. From there they go where the kernel would have brought them: to a thread that waits for the signal, to one
- * that has it open; or they are kept here, for this thread or for all, until one opens it, waits for it, or asks.
+ * shim/sigwait.c: SIGSEGV, SIGBUS and SIGSYS that are sent to a program which has them blocked, and
+ * waits for them. The kernel does not keep the first and the last for it, since they are blocked
+ * nowhere (signals.h): they come to our handler, in whatever thread. From there they go where the
+ * kernel would have brought them: to a thread that waits for the signal, to one that has it open;
+ * or they are kept here, for this thread or for all, until one opens it, waits for it, or asks.
  *
- * One thing only the kernel can do, to make a signalfd readable. When there is one that names the signal, it is blocked in the kernel after all, and sent again, and until it
- * was read the thread must not touch a mapped BAR (docs/differences.md).
+ * One thing only the kernel can do, to make a signalfd readable. When there is one that names the
+ * signal, it is blocked in the kernel after all, and sent again, and until it was read the thread
+ * must not touch a mapped BAR (docs/differences.md).
  */
-#include "shim/signals.h"
-
 #include <poll.h>
 #include <string.h>
 #include <sys/epoll.h>
@@ -16,6 +17,8 @@
 #include <sys/signalfd.h>
 #include <sys/syscall.h>
 #include <time.h>
+
+#include "shim/signals.h"
 
 static const int ours[NUM_OURS] = { SIGSEGV, SIGBUS, SIGSYS };
 
@@ -26,21 +29,27 @@ static struct {
 	siginfo_t info;
 } shared[NUM_OURS];
 
-/* who waits in sigwait() and its kin; a thread that was cancelled there stays until it is found gone */
+/*
+ * who waits in sigwait() and its kin; a thread that was cancelled there stays until it is found
+ * gone
+ */
 static struct {
 	atomic_int tid; /* 0: free */
 	_Atomic uint64_t set;
 } waiters[32];
 
 static _Atomic uint64_t fd_names; /* OURS that a signalfd has named */
-static atomic_int fd_tid;         /* by which thread */
+static atomic_int fd_tid;	  /* by which thread */
 
 static int self_tid(void)
 {
 	return (int)sys_call(SYS_gettid, 0, 0, 0, 0, 0, 0);
 }
 
-/* A thread may say of itself alone that kill(2) sent a signal; to another one that is said in other words. */
+/*
+ * A thread may say of itself alone that kill(2) sent a signal; to another one that is said in other
+ * words.
+ */
 #define FORWARDED 1000
 
 static siginfo_t in_other_words(const siginfo_t *info, int tid)
@@ -69,7 +78,10 @@ static bool take_shared(int s, siginfo_t *info)
 {
 	unsigned full = FULL;
 
-	/* first, since one of the three may come between the two, and finds that there is one already */
+	/*
+	 * first, since one of the three may come between the two, and finds that there is one
+	 * already
+	 */
 	*info = shared[s].info;
 	return atomic_compare_exchange_strong(&shared[s].state, &full, EMPTY);
 }
@@ -110,17 +122,23 @@ static bool take(int s, siginfo_t *info)
 	return true;
 }
 
-/* To this thread: its handler sees what becomes of it. @waits: it is about to wait for them itself. */
+/*
+ * To this thread: its handler sees what becomes of it. @waits: it is about to wait for them itself.
+ */
 static void send_again(uint64_t sigs, bool waits)
 {
 	siginfo_t info;
 
 	for (int s = 0; s < NUM_OURS; s++)
 		if (sigs & BIT(ours[s]) && take(s, &info)) {
-			/* SIGBUS is as the kernel has it but in the middle of a call of ours: it is any thread's again */
+			/*
+			 * SIGBUS is as the kernel has it but in the middle of a call of ours: it is
+			 * any thread's again
+			 */
 			if (ours[s] == SIGBUS && info.si_code != SI_TKILL && !waits) {
 				info = in_other_words(&info, shim.pid);
-				sys_call(SYS_rt_sigqueueinfo, shim.pid, SIGBUS, (long)&info, 0, 0, 0);
+				sys_call(SYS_rt_sigqueueinfo, shim.pid, SIGBUS, (long)&info, 0, 0,
+					 0);
 			} else {
 				send_to(self_tid(), ours[s], &info);
 			}
@@ -141,7 +159,8 @@ void shim_drop_held(uint64_t sigs)
 		while (sigs & BIT(ours[s]) && take(s, &info))
 			;
 	/* and what the kernel keeps */
-	while (sys_call(SYS_rt_sigtimedwait, (long)&sigs, 0, (long)&at_once, sizeof(sigs), 0, 0) > 0)
+	while (sys_call(SYS_rt_sigtimedwait, (long)&sigs, 0, (long)&at_once, sizeof(sigs), 0, 0) >
+	       0)
 		;
 }
 
@@ -209,7 +228,10 @@ void shim_hold(int sig, const siginfo_t *info, ucontext_t *uc, bool inside)
 		keep_in_kernel(sig, info, uc);
 		return;
 	}
-	/* SIGBUS is open in this thread for a call of ours alone; as with all that comes in its middle, it is seen to at its end */
+	/*
+	 * SIGBUS is open in this thread for a call of ours alone; as with all that comes in its
+	 * middle, it is seen to at its end
+	 */
 	if (sig == SIGBUS && inside)
 		goto here;
 	/* sent to the process: by kill(2) or sigqueue(3), not tgkill(2) */
@@ -243,7 +265,10 @@ here:
 
 /* ---- waits ---- */
 
-/* What the kernel blocks for the sake of a signal that was sent is open again. If another one waits there, the handler sees to it. */
+/*
+ * What the kernel blocks for the sake of a signal that was sent is open again. If another one waits
+ * there, the handler sees to it.
+ */
 static void reopen(void)
 {
 	uint64_t real;
@@ -287,7 +312,8 @@ static size_t begin_wait(uint64_t set)
 	shim_self.waits = set;
 	for (i = 0; i < ARRAY_SIZE(waiters); i++) {
 		none = 0;
-		if (atomic_load(&waiters[i].tid) == me || atomic_compare_exchange_strong(&waiters[i].tid, &none, me)) {
+		if (atomic_load(&waiters[i].tid) == me ||
+		    atomic_compare_exchange_strong(&waiters[i].tid, &none, me)) {
 			atomic_store(&waiters[i].set, set);
 			break;
 		}
@@ -309,16 +335,17 @@ static void end_wait(size_t i)
 }
 
 /* libc's function: a cancellation point */
-#define WAIT(call, info)                                                             \
-	__typeof__(call) rc;                                                   \
-	size_t i = begin_wait(from_set(set));                                  \
-	rc = call;                                                             \
-	end_wait(i);                                                           \
-	if (rc > 0 && info)                                                    \
-		shim_forwarded(info);                                          \
+#define WAIT(call, info)                      \
+	__typeof__(call) rc;                  \
+	size_t i = begin_wait(from_set(set)); \
+	rc = call;                            \
+	end_wait(i);                          \
+	if (rc > 0 && info)                   \
+		shim_forwarded(info);         \
 	return rc
 
-EXPORT int sigtimedwait(const sigset_t *restrict set, siginfo_t *restrict info, const struct timespec *restrict timeout)
+EXPORT int sigtimedwait(const sigset_t *restrict set, siginfo_t *restrict info,
+			const struct timespec *restrict timeout)
 {
 	NEXT(sigtimedwait);
 	WAIT(real(set, info, timeout), info);
@@ -380,13 +407,13 @@ static const sigset_t *begin_mask(const sigset_t *set, sigset_t *copy, void *fra
 	return copy;
 }
 
-#define MASKED(call)                                                           \
-	sigset_t copy;                                                         \
+#define MASKED(call)                                                               \
+	sigset_t copy;                                                             \
 	const sigset_t *mask = begin_mask(set, &copy, __builtin_frame_address(0)); \
-	__typeof__(call) rc = call;                                            \
-	shim_self.wait_frame = 0;                                              \
-	if (mask)                                                              \
-		reopen();                                                      \
+	__typeof__(call) rc = call;                                                \
+	shim_self.wait_frame = 0;                                                  \
+	if (mask)                                                                  \
+		reopen();                                                          \
 	return rc
 
 EXPORT int sigsuspend(const sigset_t *set)
@@ -401,20 +428,22 @@ EXPORT int ppoll(struct pollfd *fds, nfds_t n, const struct timespec *timeout, c
 	MASKED(real(fds, n, timeout, mask));
 }
 
-EXPORT int pselect(int n, fd_set *restrict r, fd_set *restrict w, fd_set *restrict e, const struct timespec *restrict timeout,
-		   const sigset_t *restrict set)
+EXPORT int pselect(int n, fd_set *restrict r, fd_set *restrict w, fd_set *restrict e,
+		   const struct timespec *restrict timeout, const sigset_t *restrict set)
 {
 	NEXT(pselect);
 	MASKED(real(n, r, w, e, timeout, mask));
 }
 
-EXPORT int epoll_pwait(int epfd, struct epoll_event *events, int max, int timeout, const sigset_t *set)
+EXPORT int epoll_pwait(int epfd, struct epoll_event *events, int max, int timeout,
+		       const sigset_t *set)
 {
 	NEXT(epoll_pwait);
 	MASKED(real(epfd, events, max, timeout, mask));
 }
 
-EXPORT int epoll_pwait2(int epfd, struct epoll_event *events, int max, const struct timespec *timeout, const sigset_t *set)
+EXPORT int epoll_pwait2(int epfd, struct epoll_event *events, int max,
+			const struct timespec *timeout, const sigset_t *set)
 {
 	NEXT(epoll_pwait2);
 	MASKED(real(epfd, events, max, timeout, mask));

@@ -1,12 +1,13 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * shim/sockets.c: send and receive are libc's and the kernel's. They are here for EFAULT, which a program does not expect that sends from a mapped BAR or receives into
- * one: a line in the log says why; and for handles that come with a message.
+ * shim/sockets.c: send and receive are libc's and the kernel's. They are here for EFAULT, which a
+ * program does not expect that sends from a mapped BAR or receives into one: a line in the log says
+ * why; and for handles that come with a message.
  */
-#include "shim/shim.h"
-
 #include <sys/socket.h>
+
 #include "base/guard.h"
+#include "shim/shim.h"
 
 static ssize_t done(ssize_t rc, const char *call, const void *buf, size_t n)
 {
@@ -29,7 +30,10 @@ static void mark_received(const struct msghdr *msg)
 	for (size_t at = 0; at + sizeof(h) <= m.msg_controllen; at += CMSG_ALIGN(h.cmsg_len)) {
 		if (guard_copy(&h, (char *)m.msg_control + at, sizeof(h)) || h.cmsg_len < sizeof(h))
 			return;
-		for (size_t i = sizeof(h); h.cmsg_level == SOL_SOCKET && h.cmsg_type == SCM_RIGHTS && i + sizeof(fd) <= h.cmsg_len; i += sizeof(fd))
+		for (size_t i = sizeof(h);
+		     h.cmsg_level == SOL_SOCKET && h.cmsg_type == SCM_RIGHTS &&
+		     i + sizeof(fd) <= h.cmsg_len;
+		     i += sizeof(fd))
 			if (!guard_copy(&fd, (char *)m.msg_control + at + i, sizeof(fd)))
 				shim_fd_mark(fd, true);
 	}
@@ -67,7 +71,8 @@ EXPORT ssize_t send(int fd, const void *buf, size_t n, int flags)
 	return done(real(fd, buf, n, flags), "send", buf, n);
 }
 
-EXPORT ssize_t sendto(int fd, const void *buf, size_t n, int flags, const struct sockaddr *to, socklen_t len)
+EXPORT ssize_t sendto(int fd, const void *buf, size_t n, int flags, const struct sockaddr *to,
+		      socklen_t len)
 {
 	NEXT(sendto);
 	return done(real(fd, buf, n, flags, to, len), "sendto", buf, n);
@@ -85,7 +90,8 @@ EXPORT ssize_t recv(int fd, void *buf, size_t n, int flags)
 	return done(real(fd, buf, n, flags), "recv", buf, n);
 }
 
-EXPORT ssize_t recvfrom(int fd, void *restrict buf, size_t n, int flags, struct sockaddr *restrict from, socklen_t *restrict len)
+EXPORT ssize_t recvfrom(int fd, void *restrict buf, size_t n, int flags,
+			struct sockaddr *restrict from, socklen_t *restrict len)
 {
 	NEXT(recvfrom);
 	return done(real(fd, buf, n, flags, from, len), "recvfrom", buf, n);
@@ -105,7 +111,8 @@ EXPORT ssize_t recvmsg(int fd, struct msghdr *msg, int flags)
 /* What a program calls that was compiled with _FORTIFY_SOURCE. */
 void __chk_fail(void) __attribute__((noreturn));
 EXPORT ssize_t __recv_chk(int fd, void *buf, size_t n, size_t room, int flags);
-EXPORT ssize_t __recvfrom_chk(int fd, void *restrict buf, size_t n, size_t room, int flags, struct sockaddr *restrict from, socklen_t *restrict len);
+EXPORT ssize_t __recvfrom_chk(int fd, void *restrict buf, size_t n, size_t room, int flags,
+			      struct sockaddr *restrict from, socklen_t *restrict len);
 
 EXPORT ssize_t __recv_chk(int fd, void *buf, size_t n, size_t room, int flags)
 {
@@ -114,7 +121,8 @@ EXPORT ssize_t __recv_chk(int fd, void *buf, size_t n, size_t room, int flags)
 	return recv(fd, buf, n, flags);
 }
 
-EXPORT ssize_t __recvfrom_chk(int fd, void *restrict buf, size_t n, size_t room, int flags, struct sockaddr *restrict from, socklen_t *restrict len)
+EXPORT ssize_t __recvfrom_chk(int fd, void *restrict buf, size_t n, size_t room, int flags,
+			      struct sockaddr *restrict from, socklen_t *restrict len)
 {
 	if (n > room)
 		__chk_fail();

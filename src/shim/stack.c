@@ -1,15 +1,18 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * shim/stack.c: our work on stacks of ours. A system call takes nothing of the caller's stack, and an access of a BAR neither, so programs make them from stacks that have no room for a device: threads of
- * PTHREAD_STACK_MIN, coroutines of a few KiB, alternate stacks of signal handlers, of which the least is one signal frame. A device may do I/O, and a model may be anybody's.
+ * shim/stack.c: our work on stacks of ours. A system call takes nothing of the caller's stack, and
+ * an access of a BAR neither, so programs make them from stacks that have no room for a device:
+ * threads of PTHREAD_STACK_MIN, coroutines of a few KiB, alternate stacks of signal handlers, of
+ * which the least is one signal frame. A device may do I/O, and a model may be anybody's.
  *
- * A thread takes the stack that it had the last time, if it is free: it is in the processor's cache, and no two threads write to one line.
+ * A thread takes the stack that it had the last time, if it is free: it is in the processor's
+ * cache, and no two threads write to one line.
  */
-#include "shim/shim.h"
-
 #include <dlfcn.h>
 #include <sys/mman.h>
 #include <sys/syscall.h>
+
+#include "shim/shim.h"
 
 #define NUM_STACKS 64u
 #define STACK_SIZE (256u << 10)
@@ -77,7 +80,8 @@ static bool failed(long p)
 /* @n stacks, each above a page that nobody can use; NULL: no memory */
 static char *make(unsigned n)
 {
-	long p = sys_call(SYS_mmap, 0, (long)n * EACH, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_STACK, -1, 0);
+	long p = sys_call(SYS_mmap, 0, (long)n * EACH, PROT_READ | PROT_WRITE,
+			  MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_STACK, -1, 0);
 
 	if (failed(p))
 		return NULL;
@@ -109,7 +113,8 @@ int shim_stack_take(bool open)
 		unsigned n = (last + i) % NUM_STACKS, was = FREE;
 
 		if (!atomic_load_explicit(&state[n].taken, memory_order_relaxed) &&
-		    atomic_compare_exchange_strong(&state[n].taken, &was, open ? TAKEN_OPEN : TAKEN)) {
+		    atomic_compare_exchange_strong(&state[n].taken, &was,
+						   open ? TAKEN_OPEN : TAKEN)) {
 			last = n;
 			return (int)n;
 		}
@@ -138,7 +143,8 @@ static bool on_own_stack(void)
 {
 	char *s = atomic_load_explicit(&stacks, memory_order_relaxed);
 
-	return s && (uintptr_t)__builtin_frame_address(0) - (uintptr_t)s < (size_t)NUM_STACKS * EACH;
+	return s &&
+	       (uintptr_t)__builtin_frame_address(0) - (uintptr_t)s < (size_t)NUM_STACKS * EACH;
 }
 
 long shim_on_stack(long (*fn)(void *arg), void *arg)

@@ -1,16 +1,18 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * shim/sysfs.c: where the view and the host's directories meet. A directory above the view (/dev, /sys/module, /sys/class ...) is the host's; whoever lists it by opendir and readdir finds in it
- * what the view has there, and not what the host has of these names, as an open of a name would. And a descriptor below the view's /sys is one of sysfs, if one asks.
+ * shim/sysfs.c: where the view and the host's directories meet. A directory above the view (/dev,
+ * /sys/module, /sys/class ...) is the host's; whoever lists it by opendir and readdir finds in it
+ * what the view has there, and not what the host has of these names, as an open of a name would.
+ * And a descriptor below the view's /sys is one of sysfs, if one asks.
  */
-#include "shim/shim.h"
-
 #include <dirent.h>
 #include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/syscall.h>
 #include <urcu/list.h>
+
+#include "shim/shim.h"
 
 /* longer than any directory above the view */
 #define DIR_MAX 64
@@ -48,7 +50,8 @@ static size_t path_of(int fd, char *path, size_t size, bool *is_ours)
 	char name[SHIM_FD_NAME];
 	long n;
 
-	n = sys_call(SYS_readlinkat, AT_FDCWD, (long)shim_fd_name(name, fd), (long)path, (long)size - 1, 0, 0);
+	n = sys_call(SYS_readlinkat, AT_FDCWD, (long)shim_fd_name(name, fd), (long)path,
+		     (long)size - 1, 0, 0);
 	if (n <= 0 || (size_t)n >= size - 1 || path[0] != '/')
 		return 0;
 	path[n] = '\0';
@@ -163,7 +166,8 @@ static long run_is_sysfs(void *arg, char *path)
 {
 	bool is_ours;
 
-	return path_of(*(const int *)arg, path, SHIM_PATH_LONG, &is_ours) && is_ours && !strncmp(path, "/sys/", 5);
+	return path_of(*(const int *)arg, path, SHIM_PATH_LONG, &is_ours) && is_ours &&
+	       !strncmp(path, "/sys/", 5);
 }
 
 bool shim_is_sysfs(int fd)

@@ -1,14 +1,15 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * shim/vfs.c: what Linux does with a file before it asks VFIO, or instead of asking it: locks, flags, sizes, transfers from one file to another, owner and mode, attributes. A handle's memfd is a regular
- * file that cannot be read or written (access mode 3); the kernel's own files are character devices and an anonymous inode that can, but have no such operation. So most of it can be left to the
- * kernel, and its answer about the memfd is made into the one about a file of VFIO: its checks of the arguments come first in both.
+ * shim/vfs.c: what Linux does with a file before it asks VFIO, or instead of asking it: locks,
+ * flags, sizes, transfers from one file to another, owner and mode, attributes. A handle's memfd is
+ * a regular file that cannot be read or written (access mode 3); the kernel's own files are
+ * character devices and an anonymous inode that can, but have no such operation. So most of it can
+ * be left to the kernel, and its answer about the memfd is made into the one about a file of VFIO:
+ * its checks of the arguments come first in both.
  *
- * What is asked of a container or a group as a file of /dev is asked of the node in the view; locks are those of a file beside it.
+ * What is asked of a container or a group as a file of /dev is asked of the node in the view; locks
+ * are those of a file beside it.
  */
-#include "shim/nr.h"
-#include "shim/shim.h"
-
 #include <dlfcn.h>
 #include <fcntl.h>
 #include <linux/fiemap.h>
@@ -22,7 +23,10 @@
 #include <sys/time.h>
 #include <sys/xattr.h>
 #include <unistd.h>
+
 #include "base/guard.h"
+#include "shim/nr.h"
+#include "shim/shim.h"
 
 /* linux/magic.h */
 #define ANON_INODE_FS_MAGIC 0x09041934
@@ -50,7 +54,8 @@ static bool usable(long fd, bool write)
 {
 	long fl = shim_fcntl((int)fd, F_GETFL, 0);
 
-	return fl >= 0 && !(fl & O_PATH) && ((fl & O_ACCMODE) == O_RDWR || (fl & O_ACCMODE) == (write ? O_WRONLY : O_RDONLY));
+	return fl >= 0 && !(fl & O_PATH) &&
+	       ((fl & O_ACCMODE) == O_RDWR || (fl & O_ACCMODE) == (write ? O_WRONLY : O_RDONLY));
 }
 
 static bool is_open(long fd)
@@ -86,7 +91,9 @@ struct lock_args {
 	const struct flock *fl; /* or NULL: flock() */
 };
 
-/* F_SETLK and its kin as the kernel looks at the access mode: check_fmode_for_setlk(), fs/locks.c */
+/*
+ * F_SETLK and its kin as the kernel looks at the access mode: check_fmode_for_setlk(), fs/locks.c
+ */
 static bool is_allowed(const struct lock_args *a, const struct shim_handle *h)
 {
 	int mode = shim_handle_flags(h) & O_ACCMODE;
@@ -113,12 +120,16 @@ static long run_lock_fd(void *arg)
 		kind = SHIM_LOCK_FLOCK;
 	else if (a->cmd == F_SETLK || a->cmd == F_SETLKW || a->cmd == F_GETLK)
 		kind = SHIM_LOCK_PROCESS;
-	own = kind == SHIM_LOCK_PROCESS && !is_allowed(a, h) ? -EBADF : shim_handle_lock_fd(h, kind);
+	own = kind == SHIM_LOCK_PROCESS && !is_allowed(a, h) ? -EBADF
+							     : shim_handle_lock_fd(h, kind);
 	shim_handle_put(h);
 	return own;
 }
 
-/* The descriptor that is locked in @fd's place, -ENOTTY if that is no handle, or another error. A lock may wait, which must not be within a scope. */
+/*
+ * The descriptor that is locked in @fd's place, -ENOTTY if that is no handle, or another error. A
+ * lock may wait, which must not be within a scope.
+ */
 static int lock_fd(int fd, int cmd, const struct flock *fl)
 {
 	struct lock_args a = { fd, cmd, fl };
@@ -136,7 +147,9 @@ static long run_fcntl(void *arg)
 	switch (a->cmd) {
 	case F_SETFL:
 		/* fs/fcntl.c, setfl(): a memfd can do O_DIRECT */
-		*a->ret = a->arg & O_DIRECT ? -EINVAL : sys_call(SYS_fcntl, a->fd, F_SETFL, (long)a->arg, 0, 0, 0);
+		*a->ret = a->arg & O_DIRECT
+				  ? -EINVAL
+				  : sys_call(SYS_fcntl, a->fd, F_SETFL, (long)a->arg, 0, 0, 0);
 		break;
 	case F_GETFL:
 		*a->ret = sys_call(SYS_fcntl, a->fd, F_GETFL, 0, 0, 0, 0);
@@ -154,7 +167,8 @@ static long run_fcntl(void *arg)
 	return true;
 }
 
-bool shim_vfs_fcntl(int fd, int cmd, unsigned long arg, int (*call)(int fd, int cmd, ...), long *ret)
+bool shim_vfs_fcntl(int fd, int cmd, unsigned long arg, int (*call)(int fd, int cmd, ...),
+		    long *ret)
 {
 	static const struct flock none = { .l_type = F_UNLCK };
 	struct fcntl_args a = { fd, cmd, arg, ret };
@@ -198,7 +212,8 @@ static long run_closing(void *arg)
 	if (!h)
 		return 0;
 	if (shim_handle_has_lock(h, SHIM_LOCK_PROCESS))
-		sys_call(SYS_fcntl, shim_handle_lock_fd(h, SHIM_LOCK_PROCESS), F_SETLK, (long)&all, 0, 0, 0);
+		sys_call(SYS_fcntl, shim_handle_lock_fd(h, SHIM_LOCK_PROCESS), F_SETLK, (long)&all,
+			 0, 0, 0);
 	shim_handle_put(h);
 	return 0;
 }
@@ -268,7 +283,10 @@ bool shim_vfs_ioctl(int fd, unsigned cmd, unsigned long arg, long *ret)
 
 /* ---- owner, mode, times, attributes ---- */
 
-/* fs/xattr.c, xattr_permission(): user attributes are for regular files and directories. fs/anon_inodes.c has none. */
+/*
+ * fs/xattr.c, xattr_permission(): user attributes are for regular files and directories.
+ * fs/anon_inodes.c has none.
+ */
 long shim_vfs_xattr(long nr, const char *attr, bool node)
 {
 	bool get = nr == SYS_fgetxattr || nr == SYS_getxattr || nr == SYS_getxattrat;
@@ -292,9 +310,11 @@ static long on_inode_at(long nr, const long a[6], long path)
 	case SYS_fchmodat2:
 		return path ? sys_call(SYS_fchmodat, AT_FDCWD, path, a[2], 0, 0, 0) : -EOPNOTSUPP;
 	case SYS_fchown:
-		return path ? sys_call(SYS_fchownat, AT_FDCWD, path, a[1], a[2], 0, 0) : -EOPNOTSUPP;
+		return path ? sys_call(SYS_fchownat, AT_FDCWD, path, a[1], a[2], 0, 0)
+			    : -EOPNOTSUPP;
 	case SYS_fchownat:
-		return path ? sys_call(SYS_fchownat, AT_FDCWD, path, a[2], a[3], 0, 0) : -EOPNOTSUPP;
+		return path ? sys_call(SYS_fchownat, AT_FDCWD, path, a[2], a[3], 0, 0)
+			    : -EOPNOTSUPP;
 	case SYS_utimensat:
 		return path ? sys_call(SYS_utimensat, AT_FDCWD, path, a[2], 0, 0, 0) : -EOPNOTSUPP;
 	case SYS_fsetxattr:
@@ -316,7 +336,8 @@ static long on_inode_at(long nr, const long a[6], long path)
 	case SYS_listxattrat:
 		return path ? sys_call(SYS_listxattr, path, a[3], a[4], 0, 0, 0) : 0;
 	case SYS_name_to_handle_at:
-		return path ? sys_call(nr, AT_FDCWD, path, a[2], a[3], a[4] & ~AT_EMPTY_PATH, 0) : -EOPNOTSUPP;
+		return path ? sys_call(nr, AT_FDCWD, path, a[2], a[3], a[4] & ~AT_EMPTY_PATH, 0)
+			    : -EOPNOTSUPP;
 	default: /* file_getattr, file_setattr */
 		return -EOPNOTSUPP;
 	}
@@ -343,7 +364,10 @@ static bool is_empty(const char *path)
 	return !path || (!guard_copy(&c, path, 1) && !c);
 }
 
-/* EBADF was said of a memfd that cannot be read or written; a file that can be has no such operation. */
+/*
+ * EBADF was said of a memfd that cannot be read or written; a file that can be has no such
+ * operation.
+ */
 static long unless_usable(long rc, bool ok, long err)
 {
 	return rc == -EBADF && ok ? err : rc;
@@ -518,19 +542,26 @@ bool shim_vfs(long nr, const long a[6], long *ret)
 /* ---- libc's functions ---- */
 
 /* libc's own, which may be a cancellation point, unless the descriptor is ours. */
-#define CALL(type, name, args, nr, a, b, c, d, e, f)                                                                   \
-	do {                                                                                                           \
-		const long v[6] = { (long)(a), (long)(b), (long)(c), (long)(d), (long)(e), (long)(f) };                \
-		long rc;                                                                                               \
-		if (shim_vfs(nr, v, &rc) || !real_##name)                                                              \
-			return (type)shim_ret(real_##name ? rc : sys_call(nr, v[0], v[1], v[2], v[3], v[4], v[5]));    \
-		return real_##name args;                                                                               \
+#define CALL(type, name, args, nr, a, b, c, d, e, f)                                             \
+	do {                                                                                     \
+		const long v[6] = {                                                              \
+			(long)(a), (long)(b), (long)(c), (long)(d), (long)(e), (long)(f)         \
+		};                                                                               \
+		long rc;                                                                         \
+		if (shim_vfs(nr, v, &rc) || !real_##name)                                        \
+			return (type)shim_ret(                                                   \
+				real_##name ? rc                                                 \
+					    : sys_call(nr, v[0], v[1], v[2], v[3], v[4], v[5])); \
+		return real_##name args;                                                         \
 	} while (0)
 
-#define FUNCTIONS(F)                                                                                                   \
-	F(fsync) F(fdatasync) F(flock) F(fallocate64) F(posix_fallocate64) F(readahead) F(sync_file_range) F(sendfile64)     \
-	F(copy_file_range) F(splice) F(tee) F(fchmod) F(fchown) F(futimens) F(futimes) F(fsetxattr) F(fremovexattr)          \
-	F(fgetxattr) F(flistxattr) F(lockf64)
+/* clang-format off */
+#define FUNCTIONS(F) \
+	F(fsync) F(fdatasync) F(flock) F(fallocate64) F(posix_fallocate64) F(readahead) \
+	F(sync_file_range) F(sendfile64) F(copy_file_range) F(splice) F(tee) F(fchmod) F(fchown) \
+	F(futimens) F(futimes) F(fsetxattr) F(fremovexattr) F(fgetxattr) F(flistxattr) \
+	F(lockf64)
+/* clang-format on */
 
 #define DECLARE(name) static __typeof__(name) *real_##name;
 FUNCTIONS(DECLARE)
@@ -588,7 +619,8 @@ EXPORT int posix_fallocate64(int fd, off64_t pos, off64_t len)
 		return real_posix_fallocate64 ? (int)-rc : ENOSYS;
 	return real_posix_fallocate64(fd, pos, len);
 }
-EXPORT int posix_fallocate(int fd, off_t pos, off_t len) __attribute__((alias("posix_fallocate64")));
+EXPORT int posix_fallocate(int fd, off_t pos, off_t len)
+	__attribute__((alias("posix_fallocate64")));
 
 EXPORT ssize_t readahead(int fd, off64_t pos, size_t n)
 {
@@ -597,7 +629,8 @@ EXPORT ssize_t readahead(int fd, off64_t pos, size_t n)
 
 EXPORT int sync_file_range(int fd, off64_t pos, off64_t n, unsigned flags)
 {
-	CALL(int, sync_file_range, (fd, pos, n, flags), SYS_sync_file_range, fd, pos, n, flags, 0, 0);
+	CALL(int, sync_file_range, (fd, pos, n, flags), SYS_sync_file_range, fd, pos, n, flags, 0,
+	     0);
 }
 
 EXPORT ssize_t sendfile64(int out, int in, off64_t *pos, size_t n)
@@ -606,14 +639,17 @@ EXPORT ssize_t sendfile64(int out, int in, off64_t *pos, size_t n)
 }
 EXPORT ssize_t sendfile(int out, int in, off_t *pos, size_t n) __attribute__((alias("sendfile64")));
 
-EXPORT ssize_t copy_file_range(int in, off64_t *from, int out, off64_t *to, size_t n, unsigned flags)
+EXPORT ssize_t copy_file_range(int in, off64_t *from, int out, off64_t *to, size_t n,
+			       unsigned flags)
 {
-	CALL(ssize_t, copy_file_range, (in, from, out, to, n, flags), SYS_copy_file_range, in, from, out, to, n, flags);
+	CALL(ssize_t, copy_file_range, (in, from, out, to, n, flags), SYS_copy_file_range, in, from,
+	     out, to, n, flags);
 }
 
 EXPORT ssize_t splice(int in, off64_t *from, int out, off64_t *to, size_t n, unsigned flags)
 {
-	CALL(ssize_t, splice, (in, from, out, to, n, flags), SYS_splice, in, from, out, to, n, flags);
+	CALL(ssize_t, splice, (in, from, out, to, n, flags), SYS_splice, in, from, out, to, n,
+	     flags);
 }
 
 EXPORT ssize_t tee(int in, int out, size_t n, unsigned flags)
@@ -652,7 +688,8 @@ EXPORT int futimes(int fd, const struct timeval t[2])
 
 EXPORT int fsetxattr(int fd, const char *name, const void *value, size_t n, int flags)
 {
-	CALL(int, fsetxattr, (fd, name, value, n, flags), SYS_fsetxattr, fd, name, value, n, flags, 0);
+	CALL(int, fsetxattr, (fd, name, value, n, flags), SYS_fsetxattr, fd, name, value, n, flags,
+	     0);
 }
 
 EXPORT int fremovexattr(int fd, const char *name)
@@ -711,6 +748,7 @@ static int lock_section(int fd, int how, off64_t len)
 
 EXPORT int lockf64(int fd, int how, off64_t len)
 {
-	return shim_fd_maybe_handle(fd) || !real_lockf64 ? lock_section(fd, how, len) : real_lockf64(fd, how, len);
+	return shim_fd_maybe_handle(fd) || !real_lockf64 ? lock_section(fd, how, len)
+							 : real_lockf64(fd, how, len);
 }
 EXPORT int lockf(int fd, int how, off_t len) __attribute__((alias("lockf64")));

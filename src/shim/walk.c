@@ -1,15 +1,15 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * shim/walk.c: paths whose text alone does not tell where they lead: the kernel's walk, made once more. All of it needs
- * room for whole paths, and runs on a stack of ours (shim_run).
+ * shim/walk.c: paths whose text alone does not tell where they lead: the kernel's walk, made once
+ * more. All of it needs room for whole paths, and runs on a stack of ours (shim_run).
  */
-#include "shim/shim.h"
-
 #include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/syscall.h>
+
 #include "base/guard.h"
+#include "shim/shim.h"
 
 struct with_room {
 	long (*fn)(void *arg, char *room);
@@ -31,7 +31,10 @@ long shim_run_with_room(long (*fn)(void *arg, char *room), void *arg)
 	return shim_run(run_with_room, &w);
 }
 
-/* Add @text to the @len bytes at @out: single slashes, no "." components. ".." is kept and reported. A slash at the end is kept: it means "follow". */
+/*
+ * Add @text to the @len bytes at @out: single slashes, no "." components. ".." is kept and
+ * reported. A slash at the end is kept: it means "follow".
+ */
 static ssize_t append(char *out, size_t len, size_t size, const char *text, bool *dotdot)
 {
 	while (*text) {
@@ -73,14 +76,18 @@ static char *real_of(char *virt)
 
 static long read_link(char *virt, char *buf, size_t size)
 {
-	long n = sys_call(SYS_readlinkat, AT_FDCWD, (long)real_of(virt), (long)buf, (long)size - 1, 0, 0);
+	long n = sys_call(SYS_readlinkat, AT_FDCWD, (long)real_of(virt), (long)buf, (long)size - 1,
+			  0, 0);
 
 	if (n >= 0)
 		buf[n] = '\0';
 	return n;
 }
 
-/* May one go up from there? What is before ".." has to be a directory that can be searched. There is room behind @virt. */
+/*
+ * May one go up from there? What is before ".." has to be a directory that can be searched. There
+ * is room behind @virt.
+ */
 static bool is_way(char *virt, size_t len)
 {
 	long rc;
@@ -94,8 +101,9 @@ static bool is_way(char *virt, size_t len)
 }
 
 /*
- * The kernel's walk, in place: no ".." remains, and links are followed, in the last component if @follow. *@through: it came through the view. False: it
- * ends on the way, and the kernel will say why.
+ * The kernel's walk, in place: no ".." remains, and links are followed, in the last component if
+ * @follow. *@through: it came through the view. False: it ends on the way, and the kernel will say
+ * why.
  */
 static bool walk(char *path, bool follow, bool *through)
 {
@@ -165,7 +173,8 @@ static bool walk(char *path, bool follow, bool *through)
 static bool fd_path(int fd, char *path, size_t size)
 {
 	char name[SHIM_FD_NAME];
-	long n = sys_call(SYS_readlinkat, AT_FDCWD, (long)shim_fd_name(name, fd), (long)path, (long)size - 1, 0, 0);
+	long n = sys_call(SYS_readlinkat, AT_FDCWD, (long)shim_fd_name(name, fd), (long)path,
+			  (long)size - 1, 0, 0);
 
 	if (n <= 0 || path[0] != '/')
 		return false;
@@ -272,7 +281,8 @@ bool shim_path_start(int dirfd, const char *path, char *base, size_t size, bool 
 {
 	char whole[PATH_MAX];
 
-	if (!base_of(dirfd, base, size) || snprintf(whole, sizeof(whole), "%s/%s", base, path) >= (int)sizeof(whole))
+	if (!base_of(dirfd, base, size) ||
+	    snprintf(whole, sizeof(whole), "%s/%s", base, path) >= (int)sizeof(whole))
 		return false;
 	*inside = shim_in_view(base);
 	return *inside || (shim_above_view(base) && goes_near(whole));
@@ -291,7 +301,9 @@ long shim_walk(void *arg)
 	if (w->again) {
 		if (!walk(out, w->follow, &through) || !through)
 			return 0;
-	/* one that ends in the view has to end there for the kernel, too: it stays as it is */
+		/*
+		 * one that ends in the view has to end there for the kernel, too: it stays as it is
+		 */
 	} else if (dotdot && !walk(out, false, &through) && !shim_in_view(out)) {
 		return 0;
 	}
@@ -323,7 +335,8 @@ long shim_walk_link(void *arg)
 	struct shim_text *t = arg;
 	char text[SHIM_PATH_LONG];
 	size_t n;
-	long rc = sys_call(SYS_readlinkat, t->dirfd, (long)t->path, (long)text, sizeof(text) - 1, 0, 0);
+	long rc = sys_call(SYS_readlinkat, t->dirfd, (long)t->path, (long)text, sizeof(text) - 1, 0,
+			   0);
 
 	if (rc < 0)
 		return rc;

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * uapi/container.c: ioctls of /dev/vfio/vfio. Before SET_IOMMU everything but the first three is -EINVAL; after it the rest is the IOMMU driver's (type1.c).
+ * uapi/container.c: ioctls of /dev/vfio/vfio. Before SET_IOMMU everything but the first three is
+ * -EINVAL; after it the rest is the IOMMU driver's (type1.c).
  */
 #include "uapi/file.h"
 

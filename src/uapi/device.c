@@ -1,14 +1,18 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * uapi/device.c: ioctls of a device file: decode, copy, and hand to the waist (vfio/device.h). The order of checks is the kernel's (vfio_pci_core.c, vfio_main.c).
+ * uapi/device.c: ioctls of a device file: decode, copy, and hand to the waist (vfio/device.h). The
+ * order of checks is the kernel's (vfio_pci_core.c, vfio_main.c).
  */
-#include "uapi/file.h"
-
 #include <stdlib.h>
 #include <string.h>
-#include "base/heap.h"
 
-/* The largest payload of VFIO_DEVICE_FEATURE that is copied; the kernel's largest known one is a list of ranges. */
+#include "base/heap.h"
+#include "uapi/file.h"
+
+/*
+ * The largest payload of VFIO_DEVICE_FEATURE that is copied; the kernel's largest known one is a
+ * list of ranges.
+ */
 #define FEATURE_DATA_MAX 65536u
 
 static long get_info(struct vfio_device *dev, unsigned long arg)
@@ -51,7 +55,8 @@ static int add_sparse(struct uapi_caps *caps, const struct vfio_region *r)
 
 static long get_region_info(struct vfio_device *dev, unsigned long arg)
 {
-	const struct vfio_info_cap_header msix = { .id = VFIO_REGION_INFO_CAP_MSIX_MAPPABLE, .version = 1 };
+	const struct vfio_info_cap_header msix = { .id = VFIO_REGION_INFO_CAP_MSIX_MAPPABLE,
+						   .version = 1 };
 	struct vfio_region_info info;
 	struct vfio_region r = { 0 };
 	struct uapi_caps caps = { 0 };
@@ -75,7 +80,8 @@ static long get_region_info(struct vfio_device *dev, unsigned long arg)
 		heap_free(caps.buf);
 		return ret;
 	}
-	ret = uapi_caps_finish(&caps, arg, sizeof(info), &info.argsz, &info.flags, VFIO_REGION_INFO_FLAG_CAPS, &info.cap_offset);
+	ret = uapi_caps_finish(&caps, arg, sizeof(info), &info.argsz, &info.flags,
+			       VFIO_REGION_INFO_FLAG_CAPS, &info.cap_offset);
 	return ret ? ret : uapi_put(arg, &info, sizeof(info));
 }
 
@@ -108,7 +114,8 @@ static long set_irqs(struct vfio_device *dev, unsigned long arg)
 
 	if (uapi_get(&hdr, arg, minsz))
 		return -EFAULT;
-	ret = vfio_device_check_irqs(dev, hdr.argsz, hdr.flags, hdr.index, hdr.start, hdr.count, &size);
+	ret = vfio_device_check_irqs(dev, hdr.argsz, hdr.flags, hdr.index, hdr.start, hdr.count,
+				     &size);
 	if (ret)
 		return ret;
 	if (size) {
@@ -120,7 +127,11 @@ static long set_irqs(struct vfio_device *dev, unsigned long arg)
 			return -EFAULT;
 		}
 	}
-	a = (struct vfio_irq_set_args){ .flags = hdr.flags, .index = hdr.index, .start = hdr.start, .count = hdr.count, .data = data };
+	a = (struct vfio_irq_set_args){ .flags = hdr.flags,
+					.index = hdr.index,
+					.start = hdr.start,
+					.count = hdr.count,
+					.data = data };
 	ret = vfio_device_set_irqs(dev, &a);
 	heap_free(data);
 	return ret;
@@ -172,7 +183,8 @@ out:
 }
 
 /* Is each device of the slot in a group whose file is among @files? */
-static bool owns_slot(struct vfio_device *dev, const struct vfio_place *at, unsigned num, struct uapi_file **files, unsigned num_files)
+static bool owns_slot(struct vfio_device *dev, const struct vfio_place *at, unsigned num,
+		      struct uapi_file **files, unsigned num_files)
 {
 	for (unsigned i = 0; i < num; i++) {
 		bool owned = false;
@@ -181,8 +193,10 @@ static bool owns_slot(struct vfio_device *dev, const struct vfio_place *at, unsi
 			owned |= files[k]->group == at[i].group;
 		if (!owned) {
 			log_info(dev->name,
-				 "hot reset: %04x:%02x:%02x.%u of the same slot is in group %u, which the caller does not name",
-				 at[i].segment, at[i].bus, at[i].devfn >> 3, at[i].devfn & 7u, at[i].group->iommu->id);
+				 "hot reset: %04x:%02x:%02x.%u of the same slot is in group %u, "
+				 "which the caller does not name",
+				 at[i].segment, at[i].bus, at[i].devfn >> 3, at[i].devfn & 7u,
+				 at[i].group->iommu->id);
 			return false;
 		}
 	}
@@ -257,7 +271,8 @@ static long ioeventfd(struct vfio_device *dev, unsigned long arg)
 
 static long feature(struct vfio_device *dev, unsigned long arg)
 {
-	const uint32_t known = VFIO_DEVICE_FEATURE_MASK | VFIO_DEVICE_FEATURE_GET | VFIO_DEVICE_FEATURE_SET | VFIO_DEVICE_FEATURE_PROBE;
+	const uint32_t known = VFIO_DEVICE_FEATURE_MASK | VFIO_DEVICE_FEATURE_GET |
+			       VFIO_DEVICE_FEATURE_SET | VFIO_DEVICE_FEATURE_PROBE;
 	const uint32_t both = VFIO_DEVICE_FEATURE_GET | VFIO_DEVICE_FEATURE_SET;
 	struct vfio_device_feature hdr;
 	size_t size, copied = 0;
@@ -272,7 +287,8 @@ static long feature(struct vfio_device *dev, unsigned long arg)
 		return -EINVAL;
 	/*
 	 * VFIO_DEVICE_FEATURE_MIG_PRECOPY_INFOv2 (Linux 7.x, not in older headers): the kernel asks
-	 * whether the device migrates with PRE_COPY before it looks at the rest, and not with ENOTTY
+	 * whether the device migrates with PRE_COPY before it looks at the rest, and not with
+	 * ENOTTY
 	 */
 	if ((hdr.flags & VFIO_DEVICE_FEATURE_MASK) == 12)
 		return -EINVAL;
@@ -284,12 +300,15 @@ static long feature(struct vfio_device *dev, unsigned long arg)
 	data = heap_alloc(size ? size : 1);
 	if (!data)
 		return -ENOMEM;
-	/* copied in for GET too: what the feature does not fill is put back as it was; argsz may well promise more than there is */
+	/*
+	 * copied in for GET too: what the feature does not fill is put back as it was; argsz may
+	 * well promise more than there is
+	 */
 	if (!(hdr.flags & VFIO_DEVICE_FEATURE_PROBE))
 		copied = guard_copy_part(data, (const void *)(arg + sizeof(hdr)), size);
 	ret = dev->ops->feature(dev, hdr.flags, data, size, copied);
-	if (ret >= 0 && (hdr.flags & VFIO_DEVICE_FEATURE_GET) && !(hdr.flags & VFIO_DEVICE_FEATURE_PROBE) &&
-	    uapi_put(arg + sizeof(hdr), data, copied))
+	if (ret >= 0 && (hdr.flags & VFIO_DEVICE_FEATURE_GET) &&
+	    !(hdr.flags & VFIO_DEVICE_FEATURE_PROBE) && uapi_put(arg + sizeof(hdr), data, copied))
 		ret = -EFAULT;
 	heap_free(data);
 	return ret;
@@ -319,6 +338,7 @@ long uapi_device_ioctl(struct uapi_file *f, unsigned int cmd, unsigned long arg)
 	case VFIO_DEVICE_FEATURE:
 		return feature(dev, arg);
 	}
-	log_warn(dev->name, "ioctl 0x%x is not one of a PCI device opened through its group: ENOTTY", cmd);
+	log_warn(dev->name,
+		 "ioctl 0x%x is not one of a PCI device opened through its group: ENOTTY", cmd);
 	return -ENOTTY;
 }

@@ -1,18 +1,20 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * uapi/file.c: open files: the life of containers, groups and devices as the kernel's file_operations see it, and the dispatch by kind. Numbers of
- * ioctls collide between kinds (3b70 is IOMMU_GET_INFO on a container, GET_PCI_HOT_RESET_INFO on a device), so kind comes first.
+ * uapi/file.c: open files: the life of containers, groups and devices as the kernel's
+ * file_operations see it, and the dispatch by kind. Numbers of ioctls collide between kinds (3b70
+ * is IOMMU_GET_INFO on a container, GET_PCI_HOT_RESET_INFO on a device), so kind comes first.
  */
-#include "uapi/file.h"
-
 #include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
-#include "base/heap.h"
 
-struct uapi_file *uapi_file_new(struct vfio_system *sys, const struct uapi_host *host, enum uapi_kind kind)
+#include "base/heap.h"
+#include "uapi/file.h"
+
+struct uapi_file *uapi_file_new(struct vfio_system *sys, const struct uapi_host *host,
+				enum uapi_kind kind)
 {
 	struct uapi_file *f = heap_alloc(sizeof(*f));
 
@@ -48,7 +50,8 @@ static int parse_group(const char *text, unsigned *id)
 	return 0;
 }
 
-static int open_container(struct vfio_system *sys, const struct uapi_host *host, struct uapi_file **out)
+static int open_container(struct vfio_system *sys, const struct uapi_host *host,
+			  struct uapi_file **out)
 {
 	struct uapi_file *f = uapi_file_new(sys, host, UAPI_CONTAINER);
 
@@ -64,7 +67,8 @@ static int open_container(struct vfio_system *sys, const struct uapi_host *host,
 	return 0;
 }
 
-static int open_group(struct vfio_system *sys, const struct uapi_host *host, struct vfio_group *g, unsigned id, struct uapi_file **out)
+static int open_group(struct vfio_system *sys, const struct uapi_host *host, struct vfio_group *g,
+		      unsigned id, struct uapi_file **out)
 {
 	struct uapi_file *f;
 	int ret;
@@ -83,7 +87,8 @@ static int open_group(struct vfio_system *sys, const struct uapi_host *host, str
 	return 0;
 }
 
-int uapi_open(struct vfio_system *sys, const struct uapi_host *host, const char *path, int flags, struct uapi_file **out)
+int uapi_open(struct vfio_system *sys, const struct uapi_host *host, const char *path, int flags,
+	      struct uapi_file **out)
 {
 	static const char dir[] = "/dev/vfio/";
 	struct vfio_group *g = NULL;
@@ -167,15 +172,22 @@ struct vfio_device *uapi_file_device(const struct uapi_file *f)
 
 /* The names of what can be asked, for the log: of ';', 100 and up (linux/vfio.h). */
 static const char *const container_names[] = {
-	[0] = "GET_API_VERSION", "CHECK_EXTENSION", "SET_IOMMU", [12] = "IOMMU_GET_INFO", "IOMMU_MAP_DMA", "IOMMU_UNMAP_DMA",
+	[0] = "GET_API_VERSION",    "CHECK_EXTENSION", "SET_IOMMU",
+	[12] = "IOMMU_GET_INFO",    "IOMMU_MAP_DMA",   "IOMMU_UNMAP_DMA",
 	[17] = "IOMMU_DIRTY_PAGES",
 };
 static const char *const group_names[] = {
-	[3] = "GROUP_GET_STATUS", "GROUP_SET_CONTAINER", "GROUP_UNSET_CONTAINER", "GROUP_GET_DEVICE_FD",
+	[3] = "GROUP_GET_STATUS",
+	"GROUP_SET_CONTAINER",
+	"GROUP_UNSET_CONTAINER",
+	"GROUP_GET_DEVICE_FD",
 };
 static const char *const device_names[] = {
-	[7] = "DEVICE_GET_INFO", "DEVICE_GET_REGION_INFO", "DEVICE_GET_IRQ_INFO", "DEVICE_SET_IRQS", "DEVICE_RESET",
-	"DEVICE_GET_PCI_HOT_RESET_INFO", "DEVICE_PCI_HOT_RESET", [16] = "DEVICE_IOEVENTFD", "DEVICE_FEATURE",
+	[7] = "DEVICE_GET_INFO", "DEVICE_GET_REGION_INFO",
+	"DEVICE_GET_IRQ_INFO",	 "DEVICE_SET_IRQS",
+	"DEVICE_RESET",		 "DEVICE_GET_PCI_HOT_RESET_INFO",
+	"DEVICE_PCI_HOT_RESET",	 [16] = "DEVICE_IOEVENTFD",
+	"DEVICE_FEATURE",
 };
 static const struct {
 	const char *const *names;
@@ -186,7 +198,10 @@ static const struct {
 	[UAPI_DEVICE] = { device_names, ARRAY_SIZE(device_names) },
 };
 
-/* With --log debug each call that fails is a line; those that a user should see anyway are warnings where they fail. */
+/*
+ * With --log debug each call that fails is a line; those that a user should see anyway are warnings
+ * where they fail.
+ */
 static void log_failed(const struct uapi_file *f, unsigned int cmd, long err)
 {
 	const char *who = f->kind == UAPI_DEVICE ? f->dev->name : f->link, *name = NULL;
@@ -235,8 +250,8 @@ int uapi_caps_add(struct uapi_caps *c, const void *cap, size_t size)
 	return 0;
 }
 
-int uapi_caps_finish(struct uapi_caps *c, unsigned long arg, size_t info_size, uint32_t *argsz, uint32_t *flags, uint32_t caps_flag,
-		     uint32_t *cap_offset)
+int uapi_caps_finish(struct uapi_caps *c, unsigned long arg, size_t info_size, uint32_t *argsz,
+		     uint32_t *flags, uint32_t caps_flag, uint32_t *cap_offset)
 {
 	struct vfio_info_cap_header *h;
 	size_t at = 0, next;
@@ -250,7 +265,10 @@ int uapi_caps_finish(struct uapi_caps *c, unsigned long arg, size_t info_size, u
 		*argsz = (uint32_t)(info_size + c->size);
 		goto out;
 	}
-	/* offsets in the chain were relative to the buffer; the client's are relative to the info struct */
+	/*
+	 * offsets in the chain were relative to the buffer; the client's are relative to the info
+	 * struct
+	 */
 	do {
 		h = (struct vfio_info_cap_header *)(c->buf + at);
 		next = h->next;

@@ -1,10 +1,13 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* uapi/file.h: an open file description and the helpers that the ioctl files of this folder share. */
+/*
+ * uapi/file.h: an open file description and the helpers that the ioctl files of this folder share.
+ */
 #ifndef UAPI_FILE_H
 #define UAPI_FILE_H
 #include <errno.h>
 #include <pthread.h>
 #include <stddef.h>
+
 #include "base/guard.h"
 #include "base/log.h"
 #include "base/util.h"
@@ -21,7 +24,10 @@ struct uapi_file {
 		struct vfio_group *group;
 		struct {
 			struct vfio_device *dev;
-			/* a device file keeps its group's file open, as in the kernel: a client may close the group first */
+			/*
+			 * a device file keeps its group's file open, as in the kernel: a client may
+			 * close the group first
+			 */
 			struct uapi_file *group_file;
 		};
 	};
@@ -29,7 +35,8 @@ struct uapi_file {
 	uint64_t pos;
 };
 
-struct uapi_file *uapi_file_new(struct vfio_system *sys, const struct uapi_host *host, enum uapi_kind kind);
+struct uapi_file *uapi_file_new(struct vfio_system *sys, const struct uapi_host *host,
+				enum uapi_kind kind);
 
 long uapi_container_ioctl(struct uapi_file *f, unsigned int cmd, unsigned long arg);
 long uapi_type1_ioctl(struct vfio_type1 *t, unsigned int cmd, unsigned long arg);
@@ -50,8 +57,8 @@ static inline int uapi_put(unsigned long dst, const void *src, size_t n)
 }
 
 /*
- * A chain of capabilities behind an info struct (linux/vfio.h, struct vfio_info_cap_header). Elements are 8-byte aligned; `next` counts from the start
- * of the info struct.
+ * A chain of capabilities behind an info struct (linux/vfio.h, struct vfio_info_cap_header).
+ * Elements are 8-byte aligned; `next` counts from the start of the info struct.
  */
 struct uapi_caps {
 	uint8_t *buf;
@@ -61,8 +68,9 @@ struct uapi_caps {
 /* @cap begins with a vfio_info_cap_header, whose next is filled in here. -ENOMEM. */
 int uapi_caps_add(struct uapi_caps *c, const void *cap, size_t size);
 /*
- * Put the chain at @arg + @info_size when @argsz has room, else tell the room that is needed. @flags gets @caps_flag. Returns 0 or -EFAULT; frees the chain.
+ * Put the chain at @arg + @info_size when @argsz has room, else tell the room that is needed.
+ * @flags gets @caps_flag. Returns 0 or -EFAULT; frees the chain.
  */
-int uapi_caps_finish(struct uapi_caps *c, unsigned long arg, size_t info_size, uint32_t *argsz, uint32_t *flags, uint32_t caps_flag,
-		     uint32_t *cap_offset);
+int uapi_caps_finish(struct uapi_caps *c, unsigned long arg, size_t info_size, uint32_t *argsz,
+		     uint32_t *flags, uint32_t caps_flag, uint32_t *cap_offset);
 #endif

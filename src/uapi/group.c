@@ -2,12 +2,12 @@
 /*
  * uapi/group.c: ioctls of /dev/vfio/N, and the device files that GROUP_GET_DEVICE_FD makes.
  */
-#include "uapi/file.h"
-
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+
 #include "base/heap.h"
+#include "uapi/file.h"
 
 static long get_status(struct uapi_file *f, unsigned long arg)
 {

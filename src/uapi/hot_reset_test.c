@@ -1,9 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * VFIO_DEVICE_GET_PCI_HOT_RESET_INFO and VFIO_DEVICE_PCI_HOT_RESET on a slot of two functions in two groups: sizes, order of checks, and who must own what.
+ * VFIO_DEVICE_GET_PCI_HOT_RESET_INFO and VFIO_DEVICE_PCI_HOT_RESET on a slot of two functions in
+ * two groups: sizes, order of checks, and who must own what.
  */
-#include "uapi/file.h"
-
 #include <setjmp.h>
 #include <signal.h>
 #include <stdarg.h>
@@ -11,6 +10,8 @@
 #include <stdlib.h>
 #include <string.h>
 #include <cmocka.h>
+
+#include "uapi/file.h"
 
 #define BAD_PTR 8ul /* page 0 is never mapped */
 
@@ -36,7 +37,9 @@ static int dev_slot_reset(struct vfio_device *dev)
 	w.resets[dev - w.dev]++;
 	return 0;
 }
-static const struct vfio_device_ops ops = { .open = dev_open, .close = dev_close, .slot_reset = dev_slot_reset };
+static const struct vfio_device_ops ops = { .open = dev_open,
+					    .close = dev_close,
+					    .slot_reset = dev_slot_reset };
 static const struct vfio_device_ops ops_without = { .open = dev_open, .close = dev_close };
 
 static struct uapi_file *host_fget(void *arg, int fd, int *err)
@@ -78,7 +81,10 @@ static long ioc(int fd, unsigned cmd, void *arg)
 /* cmocka takes SIGSEGV over at each test: take it back for the guarded copies */
 static struct sigaction guarded;
 
-/* descriptors: 0 container, 1 and 2 groups 1 and 2, 3 the device of group 1; function 1 of the slot is in group 2 */
+/*
+ * descriptors: 0 container, 1 and 2 groups 1 and 2, 3 the device of group 1; function 1 of the slot
+ * is in group 2
+ */
 static int setup(void **state)
 {
 	static const char *const names[3] = { "0000:01:00.0", "0000:01:00.1", "0000:02:00.0" };

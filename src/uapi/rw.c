@@ -1,15 +1,18 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * uapi/rw.c: read, write and mmap of a device file at region index << 40. The client's memory is copied in pieces of at most a page, aligned to pages of the region, so that the provider splits
- * a piece just as it would split the whole.
+ * uapi/rw.c: read, write and mmap of a device file at region index << 40. The client's memory is
+ * copied in pieces of at most a page, aligned to pages of the region, so that the provider splits a
+ * piece just as it would split the whole.
  */
-#include "uapi/file.h"
-
 #include <sys/mman.h>
+
+#include "uapi/file.h"
 
 #define CHUNK 4096u
 
-/* @user is the program's pointer, whatever it is: a number to reckon with until guard_copy has it. */
+/*
+ * @user is the program's pointer, whatever it is: a number to reckon with until guard_copy has it.
+ */
 static ssize_t transfer(struct uapi_file *f, uintptr_t user, size_t count, uint64_t pos, bool write)
 {
 	struct vfio_device *dev = f->dev;
@@ -24,7 +27,10 @@ static ssize_t transfer(struct uapi_file *f, uintptr_t user, size_t count, uint6
 		return 0; /* even where there is no region */
 	if (pos >> VFIO_REGION_SHIFT >= dev->num_regions)
 		return -EINVAL;
-	/* config space does nothing at all when an access runs over its end, so that is seen before the first piece */
+	/*
+	 * config space does nothing at all when an access runs over its end, so that is seen before
+	 * the first piece
+	 */
 	if (index == VFIO_PCI_CONFIG_REGION_INDEX) {
 		ret = dev->ops->region(dev, index, &r);
 		if (ret)
@@ -107,31 +113,41 @@ int uapi_mmap_check(struct uapi_file *f, size_t len, int prot, int flags, uint64
 		return -ENODEV;
 	}
 	/* the kernel's vfio_pci_core_mmap: shared, a BAR, inside of the BAR rounded up to pages */
-	if (index >= f->dev->num_regions || (type != MAP_SHARED && type != MAP_SHARED_VALIDATE) || pos % PAGE_SIZE_4K)
+	if (index >= f->dev->num_regions || (type != MAP_SHARED && type != MAP_SHARED_VALIDATE) ||
+	    pos % PAGE_SIZE_4K)
 		return -EINVAL;
 	ret = f->dev->ops->region(f->dev, index, &r);
 	if (ret)
 		return ret;
 	if (!(r.flags & VFIO_REGION_INFO_FLAG_MMAP) || !f->dev->ops->mmio) {
-		log_warn(f->dev->name, "mmap of region %u: it has no VFIO_REGION_INFO_FLAG_MMAP, use pread and pwrite: EINVAL", index);
+		log_warn(f->dev->name,
+			 "mmap of region %u: it has no VFIO_REGION_INFO_FLAG_MMAP, use pread and "
+			 "pwrite: EINVAL",
+			 index);
 		return -EINVAL;
 	}
 	end = align_up(r.size, PAGE_SIZE_4K);
-	if (!len || len > end || !range_within(VFIO_REGION_POS(pos), align_up(len, PAGE_SIZE_4K), end))
+	if (!len || len > end ||
+	    !range_within(VFIO_REGION_POS(pos), align_up(len, PAGE_SIZE_4K), end))
 		return -EINVAL;
 	for (unsigned i = 0; i < r.num_sparse; i++)
 		if (VFIO_REGION_POS(pos) >= r.sparse[i].offset &&
-		    range_within(VFIO_REGION_POS(pos) - r.sparse[i].offset, align_up(len, PAGE_SIZE_4K), align_up(r.sparse[i].size, PAGE_SIZE_4K)))
+		    range_within(VFIO_REGION_POS(pos) - r.sparse[i].offset,
+				 align_up(len, PAGE_SIZE_4K),
+				 align_up(r.sparse[i].size, PAGE_SIZE_4K)))
 			return 0;
 	if (r.num_sparse)
-		log_warn(f->dev->name, "mmap of region %u at 0x%llx: not all of it is in an area of its sparse-mmap capability: EINVAL", index,
-			 (unsigned long long)VFIO_REGION_POS(pos));
+		log_warn(f->dev->name,
+			 "mmap of region %u at 0x%llx: not all of it is in an area of its "
+			 "sparse-mmap capability: EINVAL",
+			 index, (unsigned long long)VFIO_REGION_POS(pos));
 	return r.num_sparse ? -EINVAL : 0;
 }
 
 bool uapi_mmap_polled(struct uapi_file *f, uint64_t pos, struct vfio_polled_area *out)
 {
-	return f->dev->ops->polled && f->dev->ops->polled(f->dev, VFIO_REGION_INDEX(pos), VFIO_REGION_POS(pos), out);
+	return f->dev->ops->polled &&
+	       f->dev->ops->polled(f->dev, VFIO_REGION_INDEX(pos), VFIO_REGION_POS(pos), out);
 }
 
 bool uapi_mmap_open(struct uapi_file *f)
@@ -141,5 +157,6 @@ bool uapi_mmap_open(struct uapi_file *f)
 
 int uapi_mmio(struct uapi_file *f, uint64_t pos, unsigned size, uint64_t *value, bool write)
 {
-	return f->dev->ops->mmio(f->dev, VFIO_REGION_INDEX(pos), VFIO_REGION_POS(pos), size, value, write);
+	return f->dev->ops->mmio(f->dev, VFIO_REGION_INDEX(pos), VFIO_REGION_POS(pos), size, value,
+				 write);
 }

@@ -1,18 +1,20 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * uapi/type1.c: the type1 IOMMU's ioctls: decode and copy; vfio/type1.h does the work. Sizes, order of checks and the chain of capabilities are those of
- * the kernel's drivers/vfio/vfio_iommu_type1.c.
+ * uapi/type1.c: the type1 IOMMU's ioctls: decode and copy; vfio/type1.h does the work. Sizes, order
+ * of checks and the chain of capabilities are those of the kernel's
+ * drivers/vfio/vfio_iommu_type1.c.
  */
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/heap.h"
 #include "uapi/file.h"
 #include "vfio/type1.h"
 
-#include <stdlib.h>
-#include <string.h>
-#include "base/heap.h"
-
 /* linux/vfio.h: the largest dirty bitmap that one call takes, as bytes: 2^31 bits */
 #define DIRTY_BITMAP_BYTES_MAX (1ull << 28)
-#define USER_END 0x7ffffffff000ull /* asm/page_64_types.h, TASK_SIZE_MAX with four levels */
+/* asm/page_64_types.h, TASK_SIZE_MAX with four levels */
+#define USER_END 0x7ffffffff000ull
 
 static int add_caps(struct vfio_type1 *t, struct uapi_caps *caps)
 {
@@ -77,13 +79,15 @@ static long get_info(struct vfio_type1 *t, unsigned long arg)
 		heap_free(caps.buf);
 		return ret;
 	}
-	ret = uapi_caps_finish(&caps, arg, sizeof(info), &info.argsz, &info.flags, VFIO_IOMMU_INFO_CAPS, &info.cap_offset);
+	ret = uapi_caps_finish(&caps, arg, sizeof(info), &info.argsz, &info.flags,
+			       VFIO_IOMMU_INFO_CAPS, &info.cap_offset);
 	return ret ? ret : uapi_put(arg, &info, n);
 }
 
 static long map_dma(struct vfio_type1 *t, unsigned long arg)
 {
-	const uint32_t known = VFIO_DMA_MAP_FLAG_READ | VFIO_DMA_MAP_FLAG_WRITE | VFIO_DMA_MAP_FLAG_VADDR;
+	const uint32_t known =
+		VFIO_DMA_MAP_FLAG_READ | VFIO_DMA_MAP_FLAG_WRITE | VFIO_DMA_MAP_FLAG_VADDR;
 	struct vfio_iommu_type1_dma_map map;
 
 	if (uapi_get(&map, arg, sizeof(map)))
@@ -94,19 +98,24 @@ static long map_dma(struct vfio_type1 *t, unsigned long arg)
 }
 
 /*
- * The client's bitmap, copied in so that bits outside of what is asked stay as they are; *@bytes is what @size at @pgsize needs.
+ * The client's bitmap, copied in so that bits outside of what is asked stay as they are; *@bytes is
+ * what @size at @pgsize needs.
  */
 static int bitmap_in(const struct vfio_bitmap *b, uint64_t size, uint64_t **out, size_t *bytes)
 {
 	uint64_t pages, need;
 
-	/* as access_ok() of the kernel: what cannot be the program's is told apart from what is not there */
+	/*
+	 * as access_ok() of the kernel: what cannot be the program's is told apart from what is not
+	 * there
+	 */
 	if (add_overflows((uint64_t)b->data, b->size) || (uint64_t)b->data + b->size > USER_END)
 		return -EINVAL;
 	if (!b->pgsize)
 		return -EINVAL;
 	pages = size >> __builtin_ctzll(b->pgsize);
-	if (!pages || !b->size || b->size > DIRTY_BITMAP_BYTES_MAX || pages > DIRTY_BITMAP_BYTES_MAX * 8)
+	if (!pages || !b->size || b->size > DIRTY_BITMAP_BYTES_MAX ||
+	    pages > DIRTY_BITMAP_BYTES_MAX * 8)
 		return -EINVAL;
 	need = align_up(pages, 64) / 8;
 	if (b->size < need)
@@ -125,7 +134,8 @@ static int bitmap_in(const struct vfio_bitmap *b, uint64_t size, uint64_t **out,
 static long unmap_dma(struct vfio_type1 *t, unsigned long arg)
 {
 	const size_t minsz = UAPI_SIZE_WITH(struct vfio_iommu_type1_dma_unmap, size);
-	const uint32_t known = VFIO_DMA_UNMAP_FLAG_GET_DIRTY_BITMAP | VFIO_DMA_UNMAP_FLAG_ALL | VFIO_DMA_UNMAP_FLAG_VADDR;
+	const uint32_t known = VFIO_DMA_UNMAP_FLAG_GET_DIRTY_BITMAP | VFIO_DMA_UNMAP_FLAG_ALL |
+			       VFIO_DMA_UNMAP_FLAG_VADDR;
 	struct vfio_iommu_type1_dma_unmap unmap;
 	struct vfio_bitmap b = { 0 };
 	uint64_t *bits = NULL, done = 0;
@@ -137,7 +147,8 @@ static long unmap_dma(struct vfio_type1 *t, unsigned long arg)
 	if (unmap.argsz < minsz || (unmap.flags & ~known))
 		return -EINVAL;
 	if (unmap.flags & VFIO_DMA_UNMAP_FLAG_GET_DIRTY_BITMAP) {
-		if ((unmap.flags & (VFIO_DMA_UNMAP_FLAG_ALL | VFIO_DMA_UNMAP_FLAG_VADDR)) || unmap.argsz < minsz + sizeof(b))
+		if ((unmap.flags & (VFIO_DMA_UNMAP_FLAG_ALL | VFIO_DMA_UNMAP_FLAG_VADDR)) ||
+		    unmap.argsz < minsz + sizeof(b))
 			return -EINVAL;
 		if (uapi_get(&b, arg + minsz, sizeof(b)))
 			return -EFAULT;
@@ -145,7 +156,8 @@ static long unmap_dma(struct vfio_type1 *t, unsigned long arg)
 		if (ret)
 			return ret;
 	}
-	ret = vfio_type1_unmap(t, unmap.flags, unmap.iova, unmap.size, &done, b.pgsize, bytes, bits);
+	ret = vfio_type1_unmap(t, unmap.flags, unmap.iova, unmap.size, &done, b.pgsize, bytes,
+			       bits);
 	if (!ret && bits)
 		ret = uapi_put((unsigned long)b.data, bits, bytes);
 	heap_free(bits);
@@ -155,7 +167,8 @@ static long unmap_dma(struct vfio_type1 *t, unsigned long arg)
 	return uapi_put(arg, &unmap, minsz);
 }
 
-static long dirty_get(struct vfio_type1 *t, const struct vfio_iommu_type1_dirty_bitmap *d, unsigned long arg)
+static long dirty_get(struct vfio_type1 *t, const struct vfio_iommu_type1_dirty_bitmap *d,
+		      unsigned long arg)
 {
 	struct vfio_iommu_type1_dirty_bitmap_get range;
 	uint64_t *bits;
@@ -182,7 +195,8 @@ static long dirty_get(struct vfio_type1 *t, const struct vfio_iommu_type1_dirty_
 
 static long dirty_pages(struct vfio_type1 *t, unsigned long arg)
 {
-	const uint32_t known = VFIO_IOMMU_DIRTY_PAGES_FLAG_START | VFIO_IOMMU_DIRTY_PAGES_FLAG_STOP |
+	const uint32_t known = VFIO_IOMMU_DIRTY_PAGES_FLAG_START |
+			       VFIO_IOMMU_DIRTY_PAGES_FLAG_STOP |
 			       VFIO_IOMMU_DIRTY_PAGES_FLAG_GET_BITMAP;
 	struct vfio_iommu_type1_dirty_bitmap d;
 

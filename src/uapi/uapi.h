@@ -1,13 +1,16 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * uapi/uapi.h: the kernel's VFIO ABI as functions: ioctl, pread, pwrite, mmap on a handle. Decodes and copies; the work is done by vfio/. It knows nothing of how a call arrived: the shim, a fuzzer and a test call it alike.
- * Every pointer that comes with a call is the program's and is copied guarded. All functions return the kernel's value: >= 0 or -errno. Any thread.
+ * uapi/uapi.h: the kernel's VFIO ABI as functions: ioctl, pread, pwrite, mmap on a handle. Decodes
+ * and copies; the work is done by vfio/. It knows nothing of how a call arrived: the shim, a fuzzer
+ * and a test call it alike. Every pointer that comes with a call is the program's and is copied
+ * guarded. All functions return the kernel's value: >= 0 or -errno. Any thread.
  */
 #ifndef UAPI_UAPI_H
 #define UAPI_UAPI_H
 #include <stdbool.h>
 #include <stdint.h>
 #include <sys/types.h>
+
 #include "vfio/group.h"
 
 enum uapi_kind { UAPI_CONTAINER, UAPI_GROUP, UAPI_DEVICE };
@@ -15,20 +18,33 @@ struct uapi_file; /* one open file description */
 
 /* What uapi needs of whoever owns descriptors. */
 struct uapi_host {
-	/* The file behind the program's descriptor @fd, with a reference (uapi_file_put), or NULL with *@err: -EBADF (not open) or 0 (open, but not one of ours). */
+	/*
+	 * The file behind the program's descriptor @fd, with a reference (uapi_file_put), or NULL
+	 * with *@err: -EBADF (not open) or 0 (open, but not one of ours).
+	 */
 	struct uapi_file *(*fget)(void *arg, int fd, int *err);
-	/* Give @file a descriptor with O_CLOEXEC: the number or -errno. On success the descriptor owns the caller's reference. */
+	/*
+	 * Give @file a descriptor with O_CLOEXEC: the number or -errno. On success the descriptor
+	 * owns the caller's reference.
+	 */
 	int (*install)(void *arg, struct uapi_file *file);
 	void *arg;
 };
 
-/* Open "/dev/vfio/vfio" or "/dev/vfio/N": 0 with *@out (one reference); -ENOENT, -EBUSY, -ENOMEM ... */
-int uapi_open(struct vfio_system *sys, const struct uapi_host *host, const char *path, int flags, struct uapi_file **out);
+/*
+ * Open "/dev/vfio/vfio" or "/dev/vfio/N": 0 with *@out (one reference); -ENOENT, -EBUSY, -ENOMEM
+ * ...
+ */
+int uapi_open(struct vfio_system *sys, const struct uapi_host *host, const char *path, int flags,
+	      struct uapi_file **out);
 void uapi_file_get(struct uapi_file *f);
 /* The last put is the kernel's release: a device is closed, a group given up ... */
 void uapi_file_put(struct uapi_file *f);
 enum uapi_kind uapi_file_kind(const struct uapi_file *f);
-/* "/dev/vfio/vfio", "/dev/vfio/7", "anon_inode:[vfio-device]": what a link in /proc/self/fd of the kernel's handle reads. */
+/*
+ * "/dev/vfio/vfio", "/dev/vfio/7", "anon_inode:[vfio-device]": what a link in /proc/self/fd of the
+ * kernel's handle reads.
+ */
 const char *uapi_file_link(const struct uapi_file *f);
 /* The link of the group that it is of, or NULL: a container. */
 const char *uapi_file_group_link(const struct uapi_file *f);
@@ -36,19 +52,31 @@ const char *uapi_file_group_link(const struct uapi_file *f);
 struct vfio_device *uapi_file_device(const struct uapi_file *f);
 
 long uapi_ioctl(struct uapi_file *f, unsigned int cmd, unsigned long arg);
-ssize_t uapi_pread(struct uapi_file *f, void *buf, size_t count, uint64_t pos);  /* pos = region index << 40 | offset */
+/* pos = region index << 40 | offset */
+ssize_t uapi_pread(struct uapi_file *f, void *buf, size_t count, uint64_t pos);
 ssize_t uapi_pwrite(struct uapi_file *f, const void *buf, size_t count, uint64_t pos);
-/* read(2) and write(2): at the file's own position, which starts at 0. lseek(2) on any of our files is -ESPIPE. */
+/*
+ * read(2) and write(2): at the file's own position, which starts at 0. lseek(2) on any of our files
+ * is -ESPIPE.
+ */
 ssize_t uapi_read(struct uapi_file *f, void *buf, size_t count);
 ssize_t uapi_write(struct uapi_file *f, const void *buf, size_t count);
-/* The checks of mmap(2) on @f: 0 if the range can be mapped, -EINVAL, -ENODEV. Whoever makes the mapping keeps a reference on @f, as the kernel's does, and sends its loads and stores to uapi_mmio(). */
+/*
+ * The checks of mmap(2) on @f: 0 if the range can be mapped, -EINVAL, -ENODEV. Whoever makes the
+ * mapping keeps a reference on @f, as the kernel's does, and sends its loads and stores to
+ * uapi_mmio().
+ */
 int uapi_mmap_check(struct uapi_file *f, size_t len, int prot, int flags, uint64_t pos);
 /*
- * The first polled area (vfio/device.h) that ends behind @pos (region << 40 | offset) of its region; false: none. Its memory shows in the mapping while the area is open; the device's mapper
+ * The first polled area (vfio/device.h) that ends behind @pos (region << 40 | offset) of its
+ * region; false: none. Its memory shows in the mapping while the area is open; the device's mapper
  * says when.
  */
 bool uapi_mmap_polled(struct uapi_file *f, uint64_t pos, struct vfio_polled_area *out);
 bool uapi_mmap_open(struct uapi_file *f); /* are they open now? Takes no lock */
-/* A load or store of 1..8 bytes at @pos (region << 40 | offset) of a mapping: 0 or -EIO. @value is ours. */
+/*
+ * A load or store of 1..8 bytes at @pos (region << 40 | offset) of a mapping: 0 or -EIO. @value is
+ * ours.
+ */
 int uapi_mmio(struct uapi_file *f, uint64_t pos, unsigned size, uint64_t *value, bool write);
 #endif

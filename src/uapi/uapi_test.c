@@ -1,17 +1,17 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * The ABI layer against a device of the test's own and a table of "descriptors" that is an array: sizes, order of checks, capability chains, bad pointers, who
- * keeps whom open.
+ * The ABI layer against a device of the test's own and a table of "descriptors" that is an array:
+ * sizes, order of checks, capability chains, bad pointers, who keeps whom open.
  */
-#include "uapi/file.h"
-#include "vfio/type1.h"
-
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <cmocka.h>
+
+#include "uapi/file.h"
+#include "vfio/type1.h"
 
 #define BAD_PTR 8ul /* page 0 is never mapped */
 
@@ -52,7 +52,11 @@ static int fake_region(struct vfio_device *dev, uint32_t index, struct vfio_regi
 	if (index == 0)
 		*out = (struct vfio_region){ .flags = 3, .size = sizeof(fake_of(dev)->bar) };
 	if (index == 2)
-		*out = (struct vfio_region){ .flags = 7, .size = 12288, .sparse = areas, .num_sparse = 2, .msix_mappable = true };
+		*out = (struct vfio_region){ .flags = 7,
+					     .size = 12288,
+					     .sparse = areas,
+					     .num_sparse = 2,
+					     .msix_mappable = true };
 	if (index == 7)
 		*out = (struct vfio_region){ .flags = 3, .size = 4096 };
 	return 0;
@@ -66,7 +70,8 @@ static int fake_irq(struct vfio_device *dev, uint32_t index, struct vfio_irq *ou
 	return 0;
 }
 
-static ssize_t fake_rw(struct vfio_device *dev, uint32_t index, uint64_t pos, void *buf, size_t count, bool write)
+static ssize_t fake_rw(struct vfio_device *dev, uint32_t index, uint64_t pos, void *buf,
+		       size_t count, bool write)
 {
 	struct fake *k = fake_of(dev);
 	uint8_t *mem = index == 7 ? k->config : k->bar;
@@ -95,7 +100,8 @@ static int fake_set_irqs(struct vfio_device *dev, const struct vfio_irq_set_args
 	return a->start == 3 ? 2 : 0;
 }
 
-static int fake_mmio(struct vfio_device *dev, uint32_t index, uint64_t pos, unsigned size, uint64_t *value, bool write)
+static int fake_mmio(struct vfio_device *dev, uint32_t index, uint64_t pos, unsigned size,
+		     uint64_t *value, bool write)
 {
 	if (index != 2 || write)
 		return -EIO;
@@ -109,7 +115,8 @@ static int fake_reset(struct vfio_device *dev)
 	return 0;
 }
 
-static int fake_feature(struct vfio_device *dev, uint32_t flags, void *data, size_t size, size_t copied)
+static int fake_feature(struct vfio_device *dev, uint32_t flags, void *data, size_t size,
+			size_t copied)
 {
 	fake_of(dev)->feature_flags = flags;
 	fake_of(dev)->feature_size = size;
@@ -122,8 +129,15 @@ static int fake_feature(struct vfio_device *dev, uint32_t flags, void *data, siz
 }
 
 static const struct vfio_device_ops fake_ops = {
-	.open = fake_open, .close = fake_close, .region = fake_region, .irq = fake_irq, .rw = fake_rw,
-	.set_irqs = fake_set_irqs, .reset = fake_reset, .mmio = fake_mmio, .feature = fake_feature,
+	.open = fake_open,
+	.close = fake_close,
+	.region = fake_region,
+	.irq = fake_irq,
+	.rw = fake_rw,
+	.set_irqs = fake_set_irqs,
+	.reset = fake_reset,
+	.mmio = fake_mmio,
+	.feature = fake_feature,
 };
 
 struct world {
@@ -297,7 +311,9 @@ static void test_group(void **state)
 	w->mem[4095] = 0;
 	assert_int_equal(ioc(w, g, VFIO_GROUP_GET_DEVICE_FD, w->mem), -ENODEV);
 	assert_int_equal(ioc(w, g, VFIO_GROUP_GET_DEVICE_FD, "0000:01:00.0 vf_token=1"), -EINVAL);
-	assert_int_equal(ioc(w, g, VFIO_GROUP_GET_DEVICE_FD, "0000:01:00.0 vf_token=12345678-9abc-def0-1234-56789abcdef0"), -EINVAL);
+	assert_int_equal(ioc(w, g, VFIO_GROUP_GET_DEVICE_FD,
+			     "0000:01:00.0 vf_token=12345678-9abc-def0-1234-56789abcdef0"),
+			 -EINVAL);
 	assert_int_equal(ioc(w, g, VFIO_GROUP_GET_DEVICE_FD, (void *)BAD_PTR), -EFAULT);
 	n = (int)ioc(w, g, VFIO_GROUP_GET_DEVICE_FD, "0000:01:00.0 ");
 	assert_true(n >= 0);
@@ -368,7 +384,9 @@ static void test_container(void **state)
 static void test_dma(void **state)
 {
 	struct world *w = *state;
-	struct vfio_iommu_type1_dma_map map = { .argsz = sizeof(map), .flags = 3, .iova = 0x10000, .size = 4096 };
+	struct vfio_iommu_type1_dma_map map = {
+		.argsz = sizeof(map), .flags = 3, .iova = 0x10000, .size = 4096
+	};
 	struct {
 		struct vfio_iommu_type1_dma_unmap u;
 		struct vfio_bitmap b;
@@ -397,7 +415,9 @@ static void test_dma(void **state)
 	assert_int_equal(byte, 77);
 
 	dirty.d.flags = VFIO_IOMMU_DIRTY_PAGES_FLAG_GET_BITMAP;
-	dirty.g = (struct vfio_iommu_type1_dirty_bitmap_get){ 0x10000, 4096, { 4096, 8, (void *)bits } };
+	dirty.g = (struct vfio_iommu_type1_dirty_bitmap_get){ 0x10000,
+							      4096,
+							      { 4096, 8, (void *)bits } };
 	assert_int_equal(ioc(w, 0, VFIO_IOMMU_DIRTY_PAGES, &dirty), -EINVAL); /* tracking is off */
 	dirty.d.flags = 3;
 	assert_int_equal(ioc(w, 0, VFIO_IOMMU_DIRTY_PAGES, &dirty), -EINVAL);
@@ -428,7 +448,8 @@ static void test_dma(void **state)
 	assert_int_equal(ioc(w, 0, VFIO_IOMMU_UNMAP_DMA, &un), -EINVAL);
 	un.u.argsz = sizeof(un.u);
 	un.u.flags = VFIO_DMA_UNMAP_FLAG_GET_DIRTY_BITMAP;
-	assert_int_equal(ioc(w, 0, VFIO_IOMMU_UNMAP_DMA, &un), -EINVAL); /* no room for the bitmap */
+	/* no room for the bitmap */
+	assert_int_equal(ioc(w, 0, VFIO_IOMMU_UNMAP_DMA, &un), -EINVAL);
 	un.u.argsz = sizeof(un);
 	un.b = (struct vfio_bitmap){ 0, 8, (void *)bits };
 	assert_int_equal(ioc(w, 0, VFIO_IOMMU_UNMAP_DMA, &un), -EINVAL); /* page size 0 */
@@ -477,7 +498,8 @@ static void test_device_info(void **state)
 	assert_int_equal(sparse->nr_areas, 2);
 	assert_int_equal(sparse->areas[1].offset, 8192);
 	assert_int_equal(sparse->header.next, 32 + 48);
-	assert_int_equal(((struct vfio_info_cap_header *)((char *)r + 80))->id, VFIO_REGION_INFO_CAP_MSIX_MAPPABLE);
+	assert_int_equal(((struct vfio_info_cap_header *)((char *)r + 80))->id,
+			 VFIO_REGION_INFO_CAP_MSIX_MAPPABLE);
 	assert_int_equal(((struct vfio_info_cap_header *)((char *)r + 80))->next, 0);
 	free(r);
 
@@ -520,7 +542,8 @@ static void test_mmap(void **state)
 	assert_int_equal(uapi_mmap_check(d, 0, PROT_READ, MAP_SHARED, bar2), -EINVAL);
 	assert_int_equal(uapi_mmap_check(d, 4096, PROT_READ, MAP_SHARED, bar2 + 8), -EINVAL);
 	assert_int_equal(uapi_mmap_check(d, 4096, PROT_READ, MAP_SHARED, 9ull << 40), -EINVAL);
-	assert_int_equal(uapi_mmap_check(d, 4096, PROT_READ, MAP_SHARED, UINT64_MAX & ~4095ull), -EINVAL);
+	assert_int_equal(uapi_mmap_check(d, 4096, PROT_READ, MAP_SHARED, UINT64_MAX & ~4095ull),
+			 -EINVAL);
 	assert_int_equal(uapi_mmio(d, bar2 + 0x123, 4, &v, false), 0);
 	assert_int_equal(v, 0x12304);
 	assert_int_equal(uapi_mmio(d, bar2, 4, &v, true), -EIO);
@@ -529,16 +552,22 @@ static void test_mmap(void **state)
 static void test_irqs(void **state)
 {
 	struct world *w = *state;
-	struct vfio_irq_set *set = (void *)(w->mem + 4096 - 24); /* one descriptor fits, then the page ends */
+	/* one descriptor fits, then the page ends */
+	struct vfio_irq_set *set = (void *)(w->mem + 4096 - 24);
 
 	open_all(w);
-	*set = (struct vfio_irq_set){ .argsz = 24, .flags = VFIO_IRQ_SET_DATA_EVENTFD | VFIO_IRQ_SET_ACTION_TRIGGER, .index = 2, .count = 1 };
+	*set = (struct vfio_irq_set){ .argsz = 24,
+				      .flags = VFIO_IRQ_SET_DATA_EVENTFD |
+					       VFIO_IRQ_SET_ACTION_TRIGGER,
+				      .index = 2,
+				      .count = 1 };
 	memset(set->data, 0xff, 4);
 	assert_int_equal(ioc(w, 2, VFIO_DEVICE_SET_IRQS, set), 0);
 	assert_int_equal(w->dev.last_fds[0], -1);
 	assert_int_equal(w->dev.last.index, 2);
 	set->start = 3;
-	assert_int_equal(ioc(w, 2, VFIO_DEVICE_SET_IRQS, set), 2); /* a shortage of vectors is a positive count */
+	/* a shortage of vectors is a positive count */
+	assert_int_equal(ioc(w, 2, VFIO_DEVICE_SET_IRQS, set), 2);
 	set->start = 0;
 	set->argsz = 23;
 	assert_int_equal(ioc(w, 2, VFIO_DEVICE_SET_IRQS, set), -EINVAL);
@@ -589,7 +618,8 @@ static void test_rw(void **state)
 	d = w->fds[2];
 	for (i = 0; i < n; i++)
 		w->dev.bar[i] = (uint8_t)(i * 7 + i / 256);
-	assert_int_equal(uapi_pread(d, buf, 16384, 0), n); /* short at the end of the BAR, over several pieces */
+	/* short at the end of the BAR, over several pieces */
+	assert_int_equal(uapi_pread(d, buf, 16384, 0), n);
 	assert_memory_equal(buf, w->dev.bar, n);
 	assert_int_equal(uapi_pread(d, buf, 5000, 100), 5000);
 	assert_memory_equal(buf, w->dev.bar + 100, 5000);

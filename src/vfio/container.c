@@ -6,6 +6,7 @@
  */
 #include <errno.h>
 #include <stdlib.h>
+
 #include "base/heap.h"
 #include "base/log.h"
 #include "vfio/group.h"
@@ -51,8 +52,10 @@ void vfio_container_put(struct vfio_container *c)
 {
 	if (!ref_put(&c->ref))
 		return;
-	/* each group holds a reference: there is none left, and with the last went the address
-	 * space */
+	/*
+	 * each group holds a reference: there is none left, and with the last went the address
+	 * space
+	 */
 	pthread_rwlock_destroy(&c->lock);
 	heap_free(c);
 }

@@ -3,16 +3,17 @@
  * vfio/device.c: what is the same for every provider: counted opens, and the checks of SET_IRQS
  * that come before the driver.
  */
-#include "vfio/device.h"
 #include <errno.h>
 #include <stddef.h>
 #include <string.h>
+
 #include "base/log.h"
+#include "vfio/device.h"
 
 void vfio_device_init(struct vfio_device *dev, const struct vfio_device_ops *ops, const char *name,
 		      struct iommu_device *iommu)
 {
-	*dev = (struct vfio_device){.ops = ops, .name = name, .iommu = iommu};
+	*dev = (struct vfio_device){ .ops = ops, .name = name, .iommu = iommu };
 	pthread_mutex_init(&dev->lock, NULL);
 }
 
@@ -92,8 +93,9 @@ int vfio_device_match(struct vfio_device *dev, const char *text)
 		}
 		if (token || strncmp(text, TOKEN_ARG, sizeof(TOKEN_ARG) - 1) ||
 		    !parse_uuid(text + sizeof(TOKEN_ARG) - 1, uuid)) {
-			log_warn(dev->name, "GROUP_GET_DEVICE_FD: \"%s\" is not " TOKEN_ARG
-					    "UUID: EINVAL", text);
+			log_warn(dev->name,
+				 "GROUP_GET_DEVICE_FD: \"%s\" is not " TOKEN_ARG "UUID: EINVAL",
+				 text);
 			return -EINVAL;
 		}
 		token = true;
@@ -104,7 +106,8 @@ int vfio_device_match(struct vfio_device *dev, const char *text)
 		return ret ? ret : 1;
 	}
 	if (token)
-		log_warn(dev->name, "VF token given, but the device is neither a PF nor a VF: EINVAL");
+		log_warn(dev->name,
+			 "VF token given, but the device is neither a PF nor a VF: EINVAL");
 	return token ? -EINVAL : 1;
 }
 
@@ -115,7 +118,7 @@ int vfio_device_check_irqs(struct vfio_device *dev, uint32_t argsz, uint32_t fla
 			   uint32_t start, uint32_t count, size_t *data_size)
 {
 	const uint32_t known = VFIO_IRQ_SET_DATA_TYPE_MASK | VFIO_IRQ_SET_ACTION_TYPE_MASK;
-	struct vfio_irq irq = {0};
+	struct vfio_irq irq = { 0 };
 	uint64_t unit;
 
 	*data_size = 0;

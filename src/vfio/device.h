@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * vfio/device.h: the waist. A front (uapi/, api/, vfio_user server) calls a struct vfio_device; a provider (vfio_pci/, vfio_user client, host/) implements it.
- * Nothing here knows which. Memory arguments are the library's own (fronts copy to and from the client, guarded).
+ * vfio/device.h: the waist. A front (uapi/, api/, vfio_user server) calls a struct vfio_device; a
+ * provider (vfio_pci/, vfio_user client, host/) implements it. Nothing here knows which. Memory
+ * arguments are the library's own (fronts copy to and from the client, guarded).
  * Lock order: vfio_group.lock > vfio_device.lock > provider's locks.
  */
 #ifndef VFIO_DEVICE_H
@@ -11,28 +12,47 @@
 #include <stdbool.h>
 #include <stdint.h>
 #include <sys/types.h>
+
 #include "iommu/group.h"
 #include "vfio/uapi_defs.h"
 
 struct vfio_device;
 
-struct vfio_region_area { uint64_t offset, size; };
-/* What VFIO_DEVICE_GET_REGION_INFO tells. flags are VFIO_REGION_INFO_FLAG_READ/WRITE/MMAP; absent: size 0, flags 0. */
+struct vfio_region_area {
+	uint64_t offset, size;
+};
+/*
+ * What VFIO_DEVICE_GET_REGION_INFO tells. flags are VFIO_REGION_INFO_FLAG_READ/WRITE/MMAP; absent:
+ * size 0, flags 0.
+ */
 struct vfio_region {
 	uint32_t flags;
 	uint64_t size;
 	bool msix_mappable;
-	const struct vfio_region_area *sparse; /* owned by the provider, lives as long as the device */
+	/* owned by the provider, lives as long as the device */
+	const struct vfio_region_area *sparse;
 	unsigned num_sparse;
 };
-struct vfio_irq { uint32_t flags, count; };
-/* Pages of a mappable region that are memory while they are open: @fd from 0 on is [offset, offset + size) of the region. */
-struct vfio_polled_area { uint64_t offset, size; int fd; };
+struct vfio_irq {
+	uint32_t flags, count;
+};
+/*
+ * Pages of a mappable region that are memory while they are open: @fd from 0 on is [offset, offset
+ * + size) of the region.
+ */
+struct vfio_polled_area {
+	uint64_t offset, size;
+	int fd;
+};
 
-/* One VFIO_DEVICE_SET_IRQS, validated by vfio_device_set_irqs() as vfio.h demands: flags, index, start, count in range. */
+/*
+ * One VFIO_DEVICE_SET_IRQS, validated by vfio_device_set_irqs() as vfio.h demands: flags, index,
+ * start, count in range.
+ */
 struct vfio_irq_set_args {
 	uint32_t flags, index, start, count;
-	const void *data; /* count bytes (BOOL), count int32_t (EVENTFD: the caller's descriptors), or NULL */
+	/* count bytes (BOOL), count int32_t (EVENTFD: the caller's descriptors), or NULL */
+	const void *data;
 };
 
 struct vfio_device_ops {
@@ -40,66 +60,97 @@ struct vfio_device_ops {
 	int (*open)(struct vfio_device *dev);
 	/* Last close: quiesce, drop interrupts, restore state. */
 	void (*close)(struct vfio_device *dev);
-	int (*region)(struct vfio_device *dev, uint32_t index, struct vfio_region *out); /* -EINVAL: no such index */
-	int (*irq)(struct vfio_device *dev, uint32_t index, struct vfio_irq *out);       /* -EINVAL: no such index */
-	/* Region access as the kernel's read/write: bytes done (may be short at a BAR's end), or -errno. */
-	ssize_t (*rw)(struct vfio_device *dev, uint32_t index, uint64_t pos, void *buf, size_t count, bool write);
+	/* -EINVAL: no such index */
+	int (*region)(struct vfio_device *dev, uint32_t index, struct vfio_region *out);
+	/* -EINVAL: no such index */
+	int (*irq)(struct vfio_device *dev, uint32_t index, struct vfio_irq *out);
 	/*
-	 * A load or store of @size (1..8) bytes that the program made at @pos of a mapped region: what a memory cycle does, without the protection that rw has (the MSI-X
-	 * table is the real one). 0; -EIO: nobody answers (decoding off, D3), the access is a bus error. NULL: no region has VFIO_REGION_INFO_FLAG_MMAP.
+	 * Region access as the kernel's read/write: bytes done (may be short at a BAR's end), or
+	 * -errno.
 	 */
-	int (*mmio)(struct vfio_device *dev, uint32_t index, uint64_t pos, unsigned size, uint64_t *value, bool write);
-	/* The first polled area of region @index that ends behind @pos; false: none. Takes no lock. NULL: there are none. */
-	bool (*polled)(struct vfio_device *dev, uint32_t index, uint64_t pos, struct vfio_polled_area *out);
+	ssize_t (*rw)(struct vfio_device *dev, uint32_t index, uint64_t pos, void *buf,
+		      size_t count, bool write);
+	/*
+	 * A load or store of @size (1..8) bytes that the program made at @pos of a mapped region:
+	 * what a memory cycle does, without the protection that rw has (the MSI-X table is the real
+	 * one). 0; -EIO: nobody answers (decoding off, D3), the access is a bus error. NULL: no
+	 * region has VFIO_REGION_INFO_FLAG_MMAP.
+	 */
+	int (*mmio)(struct vfio_device *dev, uint32_t index, uint64_t pos, unsigned size,
+		    uint64_t *value, bool write);
+	/*
+	 * The first polled area of region @index that ends behind @pos; false: none. Takes no lock.
+	 * NULL: there are none.
+	 */
+	bool (*polled)(struct vfio_device *dev, uint32_t index, uint64_t pos,
+		       struct vfio_polled_area *out);
 	/* Are the polled areas open? Takes no lock. */
 	bool (*polled_open)(struct vfio_device *dev);
 	/* @a is validated. 0, positive (fewer vectors available), -errno. */
 	int (*set_irqs)(struct vfio_device *dev, const struct vfio_irq_set_args *a);
 	int (*reset)(struct vfio_device *dev);
-	/* The slot is reset: this device's part of it, open or not (vfio_device.lock is held). What the client set up stays, as with reset. 0 or -errno. NULL: there is no such reset. */
+	/*
+	 * The slot is reset: this device's part of it, open or not (vfio_device.lock is held). What
+	 * the client set up stays, as with reset. 0 or -errno. NULL: there is no such reset.
+	 */
 	int (*slot_reset)(struct vfio_device *dev);
 	/*
-	 * VFIO_DEVICE_FEATURE: @data of @size bytes in and out; flags as in vfio.h. Of the caller's bytes, @copied could be read. -ENOTTY: unknown feature. Returns 0 or a
-	 * positive descriptor. NULL: no features.
+	 * VFIO_DEVICE_FEATURE: @data of @size bytes in and out; flags as in vfio.h. Of the caller's
+	 * bytes, @copied could be read. -ENOTTY: unknown feature. Returns 0 or a positive
+	 * descriptor. NULL: no features.
 	 */
-	int (*feature)(struct vfio_device *dev, uint32_t flags, void *data, size_t size, size_t copied);
-	/* GROUP_GET_DEVICE_FD found the device: may it be opened with this VF token (16 bytes as in the text; NULL: none given)? 0, -EACCES, -EINVAL. NULL: without one. */
+	int (*feature)(struct vfio_device *dev, uint32_t flags, void *data, size_t size,
+		       size_t copied);
+	/*
+	 * GROUP_GET_DEVICE_FD found the device: may it be opened with this VF token (16 bytes as in
+	 * the text; NULL: none given)? 0, -EACCES, -EINVAL. NULL: without one.
+	 */
 	int (*check_token)(struct vfio_device *dev, const uint8_t *uuid);
 	/* VFIO_DEVICE_IOEVENTFD; @fd -1 removes. NULL: -ENOTTY. */
-	int (*ioeventfd)(struct vfio_device *dev, uint32_t flags, uint64_t offset, uint64_t data, int fd);
+	int (*ioeventfd)(struct vfio_device *dev, uint32_t flags, uint64_t offset, uint64_t data,
+			 int fd);
 };
 
 /*
- * Whoever maps regions for a client: gives the mappings of @dev's polled areas their rights, or takes them away, which is done when it returns. Returns how many there are. Called by any
- * thread with any lock of a provider; takes locks that nobody holds who calls the device.
+ * Whoever maps regions for a client: gives the mappings of @dev's polled areas their rights, or
+ * takes them away, which is done when it returns. Returns how many there are. Called by any thread
+ * with any lock of a provider; takes locks that nobody holds who calls the device.
  */
 typedef unsigned vfio_mapper_fn(struct vfio_device *dev, bool open);
 
 struct vfio_device {
 	const struct vfio_device_ops *ops;
 	vfio_mapper_fn *_Atomic mapper; /* NULL: nothing was ever mapped */
-	const char *name;              /* "0000:01:00.0" */
+	const char *name;		/* "0000:01:00.0" */
 	struct iommu_device *iommu;
-	struct vfio_group *group;      /* set by vfio_group_add_device */
-	uint32_t flags;                /* VFIO_DEVICE_FLAGS_*, RESET valid after open */
+	struct vfio_group *group; /* set by vfio_group_add_device */
+	uint32_t flags;		  /* VFIO_DEVICE_FLAGS_*, RESET valid after open */
 	uint32_t num_regions, num_irqs;
-	uint16_t segment; uint8_t bus, devfn;
-	struct vfio_device *pf;        /* of a VF whose PF has the same driver: they share its slot; else NULL */
-	pthread_mutex_t lock;          /* guards open_count and orders open/close */
+	uint16_t segment;
+	uint8_t bus, devfn;
+	/* of a VF whose PF has the same driver: they share its slot; else NULL */
+	struct vfio_device *pf;
+	pthread_mutex_t lock; /* guards open_count and orders open/close */
 	unsigned open_count;
 };
 
-void vfio_device_init(struct vfio_device *dev, const struct vfio_device_ops *ops, const char *name, struct iommu_device *iommu);
+void vfio_device_init(struct vfio_device *dev, const struct vfio_device_ops *ops, const char *name,
+		      struct iommu_device *iommu);
 void vfio_device_fini(struct vfio_device *dev);
 /* Counted opens: ops->open at the first, ops->close at the last. */
 int vfio_device_open(struct vfio_device *dev);
 void vfio_device_close(struct vfio_device *dev);
 /*
- * Does @text, the argument of GROUP_GET_DEVICE_FD, name @dev: "0000:05:00.0", or with a token, "0000:05:10.0 vf_token=UUID"? 1: yes, and it may be opened; 0: another device;
- * -EINVAL: malformed, or a token that is not asked for; -EACCES: a wrong one, or none.
+ * Does @text, the argument of GROUP_GET_DEVICE_FD, name @dev: "0000:05:00.0", or with a token,
+ * "0000:05:10.0 vf_token=UUID"? 1: yes, and it may be opened; 0: another device; -EINVAL:
+ * malformed, or a token that is not asked for; -EACCES: a wrong one, or none.
  */
 int vfio_device_match(struct vfio_device *dev, const char *text);
-/* All checks of VFIO_DEVICE_SET_IRQS that come before the driver, in the kernel's order; @data_size bytes are at a->data. For a->data of the wrong size: -EINVAL. */
-int vfio_device_check_irqs(struct vfio_device *dev, uint32_t argsz, uint32_t flags, uint32_t index, uint32_t start, uint32_t count, size_t *data_size);
+/*
+ * All checks of VFIO_DEVICE_SET_IRQS that come before the driver, in the kernel's order; @data_size
+ * bytes are at a->data. For a->data of the wrong size: -EINVAL.
+ */
+int vfio_device_check_irqs(struct vfio_device *dev, uint32_t argsz, uint32_t flags, uint32_t index,
+			   uint32_t start, uint32_t count, size_t *data_size);
 int vfio_device_set_irqs(struct vfio_device *dev, const struct vfio_irq_set_args *a);
 #endif

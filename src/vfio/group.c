@@ -2,13 +2,14 @@
 /*
  * vfio/group.c: the system, its groups, and what the ioctls of /dev/vfio/N do.
  */
-#include "vfio/group.h"
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+
 #include "base/heap.h"
 #include "base/log.h"
 #include "base/reach.h"
+#include "vfio/group.h"
 #include "vfio/type1_internal.h"
 
 /* the kernel's module parameter dma_entry_limit of vfio_iommu_type1 */
@@ -324,7 +325,10 @@ out:
 	return ret;
 }
 
-/* The order of the kernel: a token is looked at, and may be set, before it is asked whether the group is ready. */
+/*
+ * The order of the kernel: a token is looked at, and may be set, before it is asked whether the
+ * group is ready.
+ */
 int vfio_group_open_device(struct vfio_group *g, const char *name, struct vfio_device **out)
 {
 	struct vfio_device *dev = NULL;
@@ -420,8 +424,10 @@ int vfio_slot_reset(struct vfio_device *dev)
 		log_info(dev->name, "hot reset: with virtual functions there is none: EINVAL");
 		goto out;
 	}
-	/* one after another: their registers are their own, so nobody can see that it was not at
-	 * once */
+	/*
+	 * one after another: their registers are their own, so nobody can see that it was not at
+	 * once
+	 */
 	ret = 0;
 	for (unsigned i = 0; i < now && !ret; i++) {
 		pthread_mutex_lock(&at[i].dev->lock);

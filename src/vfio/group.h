@@ -1,11 +1,14 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * vfio/group.h: groups, containers, and the system that holds them (what the kernel's vfio core keeps). Semantics as drivers/vfio/group.c and container.c: see docs.
- * Lock order: vfio_system.lock > vfio_group.lock > vfio_container's > vfio_type1's; vfio_group.lock > vfio_device.lock.
+ * vfio/group.h: groups, containers, and the system that holds them (what the kernel's vfio core
+ * keeps). Semantics as drivers/vfio/group.c and container.c: see docs.
+ * Lock order: vfio_system.lock > vfio_group.lock > vfio_container's > vfio_type1's; vfio_group.lock
+ * > vfio_device.lock.
  */
 #ifndef VFIO_GROUP_H
 #define VFIO_GROUP_H
 #include <urcu/list.h>
+
 #include "base/itree.h"
 #include "base/loop.h"
 #include "base/pool.h"
@@ -25,53 +28,79 @@ struct vfio_place {
 	uint16_t segment;
 	uint8_t bus, devfn;
 	uint8_t slot_bus, slot_devfn; /* whose slot it is in: its own, or its PF's */
-	bool reserved;                /* it stays when the device goes */
+	bool reserved;		      /* it stays when the device goes */
 };
 
 struct vfio_group {
 	struct iommu_group *iommu;
 	struct vfio_system *system;
-	struct vfio_place *places; unsigned n;
+	struct vfio_place *places;
+	unsigned n;
 	pthread_mutex_t lock;
-	bool opened;                      /* an open file or a device file holds it */
-	unsigned device_files;            /* open device files of this group */
-	struct vfio_container *container; /* set by vfio_group_set_container */
+	bool opened;			   /* an open file or a device file holds it */
+	unsigned device_files;		   /* open device files of this group */
+	struct vfio_container *container;  /* set by vfio_group_set_container */
 	struct cds_list_head in_container; /* under the container's lock */
 };
 
 struct vfio_system {
-	pthread_mutex_t lock;             /* guards groups */
-	pthread_mutex_t topology_lock;    /* a leaf; held too when groups or a group's places change, so that a device can look for its neighbours */
-	struct vfio_group **groups; unsigned n;
-	struct loop *loop;                /* service thread for virqfds and timers; owned */
+	pthread_mutex_t lock; /* guards groups */
+	/*
+	 * a leaf; held too when groups or a group's places change, so that a device can look for
+	 * its neighbours
+	 */
+	pthread_mutex_t topology_lock;
+	struct vfio_group **groups;
+	unsigned n;
+	struct loop *loop; /* service thread for virqfds and timers; owned */
 	/*
 	 * Called when a group is opened or given up: the process claims it among others that share
-	 * the machine, and gets the devices or drops them. 0 or -errno. May be NULL. No lock is held.
+	 * the machine, and gets the devices or drops them. 0 or -errno. May be NULL. No lock is
+	 * held.
 	 */
-	int (*claim)(void *arg, unsigned group, bool take); void *claim_arg;
-	/* is all of [vaddr, vaddr + size) a mapped BAR? Such memory has no pages: mapping it for DMA succeeds, as in the kernel. May be NULL. Takes no lock. */
+	int (*claim)(void *arg, unsigned group, bool take);
+	void *claim_arg;
+	/*
+	 * is all of [vaddr, vaddr + size) a mapped BAR? Such memory has no pages: mapping it for
+	 * DMA succeeds, as in the kernel. May be NULL. Takes no lock.
+	 */
 	bool (*device_memory)(uint64_t vaddr, uint64_t size);
 	/* limits, as the kernel has them; set before use */
-	uint64_t memlock_limit;           /* bytes; UINT64_MAX: unlimited (CAP_IPC_LOCK) */
-	/* If not NULL the limit is what this says at each MAP_DMA, as the kernel reads RLIMIT_MEMLOCK and CAP_IPC_LOCK then. @want: bytes that it would have to be. */
+	uint64_t memlock_limit; /* bytes; UINT64_MAX: unlimited (CAP_IPC_LOCK) */
+	/*
+	 * If not NULL the limit is what this says at each MAP_DMA, as the kernel reads
+	 * RLIMIT_MEMLOCK and CAP_IPC_LOCK then. @want: bytes that it would have to be.
+	 */
 	uint64_t (*memlock)(uint64_t want);
-	unsigned dma_entry_limit;         /* 65535 */
+	unsigned dma_entry_limit; /* 65535 */
 
 	/* DMA mappings of all containers (type1.c, preserve.c) */
-	pthread_mutex_t preserve_lock;    /* above every vfio_type1's lock: one at a time, and no type1 comes or goes meanwhile */
-	pthread_mutex_t maps_lock;        /* a leaf, nothing is allocated or freed under it, since it is taken in the middle of malloc: type1s, asides, and with a type1's own lock its index by address */
+	/* above every vfio_type1's lock: one at a time, and no type1 comes or goes meanwhile */
+	pthread_mutex_t preserve_lock;
+	/*
+	 * a leaf, nothing is allocated or freed under it, since it is taken in the middle of
+	 * malloc: type1s, asides, and with a type1's own lock its index by address
+	 */
+	pthread_mutex_t maps_lock;
 	struct cds_list_head type1s;
-	struct itree asides;              /* memory that was moved aside, by address */
-	atomic_ulong mappings;            /* in all of them */
-	atomic_ullong lowest, highest;    /* no mapping has memory below or above; only to save the lock */
-	/* memory that libc gave back while it was mapped (returned.c): records by address; under maps_lock */
+	struct itree asides;   /* memory that was moved aside, by address */
+	atomic_ulong mappings; /* in all of them */
+	/* no mapping has memory below or above; only to save the lock */
+	atomic_ullong lowest, highest;
+	/*
+	 * memory that libc gave back while it was mapped (returned.c): records by address; under
+	 * maps_lock
+	 */
 	struct itree returned;
 	struct pool returned_pool, asides_pool;
 	atomic_ulong num_returned;
-	atomic_ullong pages_locked;       /* what counts against memlock_limit, in pages */
+	atomic_ullong pages_locked; /* what counts against memlock_limit, in pages */
 };
 struct vfio_system *vfio_system_new(void);
-/* Nothing may be open any more. @s may be NULL, s->loop too (a forked child drops the loop with loop_abandon first). */
+/*
+ * Nothing may be open any more. @s may be NULL, s->loop too (a forked child drops the loop with
+ * loop_abandon first).
+ */
 void vfio_system_free(struct vfio_system *s);
 /* Takes over nothing; devices and iommu groups belong to machine/. */
 int vfio_system_add_group(struct vfio_system *s, struct iommu_group *ig, struct vfio_group **out);
@@ -82,23 +111,30 @@ void vfio_group_remove_device(struct vfio_group *g, struct vfio_device *dev);
 /* A function is at @place, and will be added when it is needed; and it is no more. -ENOMEM. */
 int vfio_group_reserve(struct vfio_group *g, const struct vfio_place *place);
 void vfio_group_unreserve(struct vfio_group *g, const struct vfio_place *place);
-struct vfio_group *vfio_system_group(struct vfio_system *s, unsigned id); /* NULL: none, or one without places */
+/* NULL: none, or one without places */
+struct vfio_group *vfio_system_group(struct vfio_system *s, unsigned id);
 struct vfio_device *vfio_system_device(struct vfio_system *s, const char *name);
 
 /*
- * What sits in @dev's slot (same segment, bus and device number; a VF is where its PF is), @dev among it: a reset of the slot resets it all. The
- * first @max go to @out in the order of groups; returns how many there are. A device that is in no group is alone.
+ * What sits in @dev's slot (same segment, bus and device number; a VF is where its PF is), @dev
+ * among it: a reset of the slot resets it all. The first @max go to @out in the order of groups;
+ * returns how many there are. A device that is in no group is alone.
  */
 unsigned vfio_slot_places(struct vfio_device *dev, struct vfio_place *out, unsigned max);
-/* VFIO_DEVICE_PCI_HOT_RESET: reset all of them, open or not. -ENODEV: one cannot be; -EINVAL: one is a VF; -ENOMEM. The caller has checked that the client owns their groups, which are open. */
+/*
+ * VFIO_DEVICE_PCI_HOT_RESET: reset all of them, open or not. -ENODEV: one cannot be; -EINVAL: one
+ * is a VF; -ENOMEM. The caller has checked that the client owns their groups, which are open.
+ */
 int vfio_slot_reset(struct vfio_device *dev);
 
 /* group.c: what the ioctls do; errors as in the kernel's drivers/vfio/group.c */
-int vfio_group_open(struct vfio_system *s, struct vfio_group *g);   /* -EBUSY; -ENODEV: no device */
-void vfio_group_release(struct vfio_system *s, struct vfio_group *g); /* the group file and all its device files are gone: detaches */
+int vfio_group_open(struct vfio_system *s, struct vfio_group *g); /* -EBUSY; -ENODEV: no device */
+/* the group file and all its device files are gone: detaches */
+void vfio_group_release(struct vfio_system *s, struct vfio_group *g);
 uint32_t vfio_group_status(struct vfio_group *g);
-int vfio_group_set_container(struct vfio_group *g, struct vfio_container *c); /* -EINVAL already set */
-int vfio_group_unset_container(struct vfio_group *g);                          /* -EINVAL, -EBUSY */
+/* -EINVAL already set */
+int vfio_group_set_container(struct vfio_group *g, struct vfio_container *c);
+int vfio_group_unset_container(struct vfio_group *g); /* -EINVAL, -EBUSY */
 /* @name as for vfio_device_match(). Counts device_files; -EINVAL, -ENODEV, -EACCES */
 int vfio_group_open_device(struct vfio_group *g, const char *name, struct vfio_device **out);
 void vfio_group_close_device(struct vfio_group *g, struct vfio_device *dev);
@@ -110,8 +146,9 @@ void vfio_container_put(struct vfio_container *c);
 int vfio_container_check_extension(struct vfio_container *c, unsigned long ext);
 int vfio_container_set_iommu(struct vfio_container *c, unsigned long type); /* -EINVAL, -ENODEV */
 /*
- * The type1 address space for the length of one call, or NULL before SET_IOMMU (then nothing to put). Between get and put the container cannot lose it: detaching the
- * last group waits (a read-write lock taken for reading, as the kernel's group_lock).
+ * The type1 address space for the length of one call, or NULL before SET_IOMMU (then nothing to
+ * put). Between get and put the container cannot lose it: detaching the last group waits (a
+ * read-write lock taken for reading, as the kernel's group_lock).
  */
 struct vfio_type1 *vfio_container_type1_get(struct vfio_container *c);
 void vfio_container_type1_put(struct vfio_container *c);

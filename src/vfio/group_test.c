@@ -1,9 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* Devices, groups and containers: who may do what when, who keeps whom, and the checks of SET_IRQS in their order. */
-#include "vfio/group.h"
-#include "vfio/type1.h"
-#include "base/log.h"
-
+/*
+ * Devices, groups and containers: who may do what when, who keeps whom, and the checks of SET_IRQS
+ * in their order.
+ */
 #include <errno.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -11,6 +10,10 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <cmocka.h>
+
+#include "base/log.h"
+#include "vfio/group.h"
+#include "vfio/type1.h"
 
 #define RW (VFIO_DMA_MAP_FLAG_READ | VFIO_DMA_MAP_FLAG_WRITE)
 
@@ -155,7 +158,8 @@ static void extensions(void **state)
 {
 	struct world *w = *state;
 	struct vfio_container *c = vfio_container_new(w->s);
-	static const int before[] = { 0, 1, 0, 1, 0, 0, 0, 0, 0, 1, 0, 0 }, after[] = { 0, 1, 0, 1, 1, 0, 0, 0, 0, 1, 1, 0 };
+	static const int before[] = { 0, 1, 0, 1, 0, 0, 0, 0, 0, 1, 0, 0 },
+			 after[] = { 0, 1, 0, 1, 1, 0, 0, 0, 0, 1, 1, 0 };
 
 	for (unsigned i = 0; i < 12; i++)
 		assert_int_equal(vfio_container_check_extension(c, i), before[i]);
@@ -183,7 +187,8 @@ static void container_life(void **state)
 	assert_null(vfio_container_type1_get(c));
 	assert_int_equal(vfio_group_unset_container(w->g[0]), -EINVAL);
 	assert_int_equal(vfio_group_set_container(w->g[0], c), 0);
-	assert_int_equal(vfio_group_status(w->g[0]), VFIO_GROUP_FLAGS_VIABLE | VFIO_GROUP_FLAGS_CONTAINER_SET);
+	assert_int_equal(vfio_group_status(w->g[0]),
+			 VFIO_GROUP_FLAGS_VIABLE | VFIO_GROUP_FLAGS_CONTAINER_SET);
 	assert_int_equal(vfio_group_set_container(w->g[0], c2), -EINVAL);
 	assert_int_equal(vfio_group_set_container(w->g[0], c), -EINVAL);
 	assert_int_equal(vfio_container_set_iommu(c, VFIO_SPAPR_TCE_IOMMU), -ENODEV);
@@ -264,8 +269,8 @@ static void open_devices(void **state)
 	vfio_container_put(c);
 }
 
-#define NONE VFIO_IRQ_SET_DATA_NONE
-#define BOOL VFIO_IRQ_SET_DATA_BOOL
+#define NONE	VFIO_IRQ_SET_DATA_NONE
+#define BOOL	VFIO_IRQ_SET_DATA_BOOL
 #define EVENTFD VFIO_IRQ_SET_DATA_EVENTFD
 #define TRIGGER VFIO_IRQ_SET_ACTION_TRIGGER
 
@@ -312,7 +317,8 @@ static void irq_set_checks(void **state)
 
 	for (unsigned i = 0; i < ARRAY_SIZE(cases); i++) {
 		size = 99;
-		if (vfio_device_check_irqs(dev, cases[i].argsz, cases[i].flags, cases[i].index, cases[i].start, cases[i].count, &size) != cases[i].ret ||
+		if (vfio_device_check_irqs(dev, cases[i].argsz, cases[i].flags, cases[i].index,
+					   cases[i].start, cases[i].count, &size) != cases[i].ret ||
 		    size != cases[i].size)
 			fail_msg("case %u: size %zu", i, size);
 	}
@@ -327,7 +333,12 @@ static void irq_set_checks(void **state)
 	assert_int_equal(vfio_device_set_irqs(dev, &a), 7);
 }
 
-struct race { struct world *w; struct vfio_container *c; char *mem; atomic_bool stop; };
+struct race {
+	struct world *w;
+	struct vfio_container *c;
+	char *mem;
+	atomic_bool stop;
+};
 
 /* maps as long as it may; the address space may go away under it */
 static void *map_all_the_time(void *arg)
@@ -361,7 +372,9 @@ static void unset_while_mapping(void **state)
 	for (unsigned i = 0; i < 100; i++) {
 		assert_int_equal(vfio_group_open(w->s, w->g[0]), 0);
 		assert_int_equal(vfio_group_set_container(w->g[0], r.c), 0);
-		assert_int_equal(vfio_container_set_iommu(r.c, i & 1 ? VFIO_TYPE1_IOMMU : VFIO_TYPE1v2_IOMMU), 0);
+		assert_int_equal(vfio_container_set_iommu(r.c, i & 1 ? VFIO_TYPE1_IOMMU
+								     : VFIO_TYPE1v2_IOMMU),
+				 0);
 		assert_int_equal(vfio_group_open_device(w->g[0], "0000:01:00.1", &dev), 0);
 		vfio_group_close_device(w->g[0], dev);
 		if (i & 2)

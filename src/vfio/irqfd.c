@@ -10,7 +10,6 @@
  * client's to choose. Nearly all choose it (QEMU, DPDK); for the others poll(2) looks first. That
  * costs a system call more, and leaves a full counter alone as the kernel does.
  */
-#include "vfio/irqfd.h"
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
@@ -20,10 +19,12 @@
 #include <string.h>
 #include <sys/syscall.h>
 #include <sys/uio.h>
+
 #include "base/heap.h"
 #include "base/log.h"
 #include "base/rcu.h"
 #include "base/sys.h"
+#include "vfio/irqfd.h"
 #include "vfio/keeper.h"
 
 /* in vfio_trigger.fd */
@@ -33,17 +34,19 @@
 /* Not interrupted, not blocked: is @fd ready for @events? */
 static bool ready(int fd, short events)
 {
-	struct pollfd p = {.fd = fd, .events = events};
-	struct timespec now = {0};
+	struct pollfd p = { .fd = fd, .events = events };
+	struct timespec now = { 0 };
 
 	return sys_call(SYS_ppoll, (long)&p, 1, (long)&now, 0, 0, 0) == 1 && (p.revents & events);
 }
 
-/* What a descriptor is, only its link in /proc tells. A thread may have a table of its own
- * (CLONE_FILES not set), hence thread-self. */
+/*
+ * What a descriptor is, only its link in /proc tells. A thread may have a table of its own
+ * (CLONE_FILES not set), hence thread-self.
+ */
 static int check_link(int fd)
 {
-	static const char *const dirs[] = {"/proc/thread-self/fd", "/proc/self/fd"};
+	static const char *const dirs[] = { "/proc/thread-self/fd", "/proc/self/fd" };
 	static const char expect[] = "anon_inode:[eventfd]";
 	char path[48], link[64];
 	long n = -ENOENT;
@@ -69,8 +72,10 @@ int vfio_check_eventfd(int fd)
 	return check_link(fd);
 }
 
-/* A private duplicate of the client's eventfd @fd. The check is made on the duplicate, which nobody
- * can exchange meanwhile. -EMFILE: no number is left. */
+/*
+ * A private duplicate of the client's eventfd @fd. The check is made on the duplicate, which nobody
+ * can exchange meanwhile. -EMFILE: no number is left.
+ */
 static int dup_eventfd(int fd)
 {
 	int own, ret;
@@ -172,12 +177,14 @@ struct vfio_virqfd {
 	void *arg;
 };
 
-/* Take the counter, as the kernel's handler does. The client may have read it since, and its
- * description may be a blocking one. */
+/*
+ * Take the counter, as the kernel's handler does. The client may have read it since, and its
+ * description may be a blocking one.
+ */
 static bool take_counter(int fd)
 {
 	uint64_t count;
-	struct iovec iov = {.iov_base = &count, .iov_len = sizeof(count)};
+	struct iovec iov = { .iov_base = &count, .iov_len = sizeof(count) };
 	long n = sys_call(SYS_preadv2, fd, (long)&iov, 1, -1, -1, RWF_NOWAIT);
 
 	/* eventfds know RWF_NOWAIT since Linux 5.8 */
@@ -207,7 +214,7 @@ int vfio_virqfd_new(struct loop *l, int fd, void (*fn)(void *arg), void *arg,
 		ret = -ENOMEM;
 		goto close;
 	}
-	*v = (struct vfio_virqfd){.fd = own, .fn = fn, .arg = arg};
+	*v = (struct vfio_virqfd){ .fd = own, .fn = fn, .arg = arg };
 	*out = v; /* the handler may run, and look for it, before this function returns */
 	v->watch = loop_watch(l, own, on_readable, v, &ret);
 	if (v->watch)

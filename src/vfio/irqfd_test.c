@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* Triggers and virqfds: what is refused, duplicates that outlive the client's descriptor, full counters, replacement under fire. */
-#include "vfio/irqfd.h"
-#include "base/sys.h"
-
+/*
+ * Triggers and virqfds: what is refused, duplicates that outlive the client's descriptor, full
+ * counters, replacement under fire.
+ */
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/capability.h>
@@ -19,6 +19,9 @@
 #include <time.h>
 #include <unistd.h>
 #include <cmocka.h>
+
+#include "base/sys.h"
+#include "vfio/irqfd.h"
 
 static uint64_t count_of(int fd)
 {
@@ -88,9 +91,9 @@ static void trigger_outlives_the_descriptor(void **state)
 
 static void no_numbers(void)
 {
-	struct __user_cap_header_struct head = {.version = _LINUX_CAPABILITY_VERSION_3};
+	struct __user_cap_header_struct head = { .version = _LINUX_CAPABILITY_VERSION_3 };
 	struct __user_cap_data_struct data[_LINUX_CAPABILITY_U32S_3];
-	struct rlimit rl = {FEW, FEW};
+	struct rlimit rl = { FEW, FEW };
 
 	if (syscall(SYS_capget, &head, data))
 		_exit(101);
@@ -102,9 +105,9 @@ static void no_numbers(void)
 }
 
 /* CHECK of a child */
-#define OR_EXIT(x)                       \
-	do {                             \
-		if (!(x))                \
+#define OR_EXIT(x)                                 \
+	do {                                       \
+		if (!(x))                          \
 			_exit(__LINE__ % 100 + 1); \
 	} while (0)
 
@@ -188,7 +191,10 @@ static void replaced_is_not_signalled(void **state)
 	close(b);
 }
 
-/* The client alone can fill a counter. Whether its description blocks or not, a signal returns and the counter is as it was. */
+/*
+ * The client alone can fill a counter. Whether its description blocks or not, a signal returns and
+ * the counter is as it was.
+ */
 static void full_counter_never_blocks(void **state)
 {
 	const int flags[] = { 0, EFD_NONBLOCK, EFD_SEMAPHORE };
@@ -210,7 +216,10 @@ static void full_counter_never_blocks(void **state)
 	}
 }
 
-struct fire { struct vfio_trigger t; atomic_bool stop; };
+struct fire {
+	struct vfio_trigger t;
+	atomic_bool stop;
+};
 
 static void *fire(void *arg)
 {

@@ -6,7 +6,6 @@
  * takes out of the program's table with pidfd_getfd(2), where it may (Docker forbids it: then the
  * next one has a thread of its own). Whether it took the right one, the eventfd's number says.
  */
-#include "vfio/keeper.h"
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
@@ -21,14 +20,16 @@
 #include <string.h>
 #include <sys/syscall.h>
 #include <unistd.h>
+
 #include "base/heap.h"
 #include "base/log.h"
 #include "base/sys.h"
 #include "base/thread.h"
+#include "vfio/keeper.h"
 
-#define KEEPERS	   64u
-#define KEPT	   4096u
-#define UNSHARE	   2u /* linux/close_range.h, CLOSE_RANGE_UNSHARE: 5.9 */
+#define KEEPERS	  64u
+#define KEPT	  4096u
+#define UNSHARE	  2u /* linux/close_range.h, CLOSE_RANGE_UNSHARE: 5.9 */
 #define PATH_SIZE 64
 
 enum op { NONE, TAKE, DROP, END };
@@ -39,8 +40,8 @@ struct kept {
 	unsigned key;
 	int fd; /* in the keeper's table */
 	long id;
-	bool look_first;	  /* as in irqfd.c: a blocking description */
-	unsigned refs;		  /* lock */
+	bool look_first;	   /* as in irqfd.c: a blocking description */
+	unsigned refs;		   /* lock */
 	atomic_uint asked, served; /* signals; futex */
 };
 
@@ -49,10 +50,10 @@ struct keeper {
 	atomic_uint work; /* futex */
 	/* one request at a time: lock */
 	_Atomic(enum op) op; /* the last that is written */
-	int fd, tid;	/* TAKE: the program's number, and whose table it is in */
-	unsigned key;	/* DROP */
-	int answer;	/* a key, or -errno */
-	atomic_uint done; /* futex */
+	int fd, tid;	     /* TAKE: the program's number, and whose table it is in */
+	unsigned key;	     /* DROP */
+	int answer;	     /* a key, or -errno */
+	atomic_uint done;    /* futex */
 	struct kept *first;
 	int pidfd; /* of the process, in the keeper's table, or -1 */
 };
@@ -74,8 +75,10 @@ static void wake(atomic_uint *word)
 
 /* ---- in the keeper's thread ---- */
 
-/* The number that the kernel gave the eventfd behind @fd of thread @tid (0: this one), or -1: it is
- * none. fdinfo has it since Linux 5.2. */
+/*
+ * The number that the kernel gave the eventfd behind @fd of thread @tid (0: this one), or -1: it is
+ * none. fdinfo has it since Linux 5.2.
+ */
 static long id_of(int tid, int fd)
 {
 	static const char key[] = "eventfd-id:";
@@ -125,8 +128,13 @@ static int keep(struct keeper *k, int own)
 	e = i < KEPT ? heap_alloc(sizeof(*e)) : NULL;
 	if (!e)
 		return -EMFILE;
-	*e = (struct kept){.next = k->first, .keeper = k, .key = i, .fd = own, .id = id, .refs = 1,
-			   .look_first = flags < 0 || !(flags & O_NONBLOCK)};
+	*e = (struct kept){ .next = k->first,
+			    .keeper = k,
+			    .key = i,
+			    .fd = own,
+			    .id = id,
+			    .refs = 1,
+			    .look_first = flags < 0 || !(flags & O_NONBLOCK) };
 	k->first = e;
 	atomic_store(&kept[i], e);
 	return (int)i;
@@ -153,8 +161,8 @@ static int take(struct keeper *k)
 
 static void serve(struct kept *e)
 {
-	struct pollfd p = {.fd = e->fd, .events = POLLOUT};
-	struct timespec now = {0};
+	struct pollfd p = { .fd = e->fd, .events = POLLOUT };
+	struct timespec now = { 0 };
 	unsigned asked = atomic_load(&e->asked);
 	uint64_t n = asked - atomic_load(&e->served);
 
@@ -263,7 +271,7 @@ static int start(unsigned i, int fd, int tid)
 
 	if (!k)
 		return -EMFILE;
-	*k = (struct keeper){.fd = fd, .tid = tid, .pidfd = -1};
+	*k = (struct keeper){ .fd = fd, .tid = tid, .pidfd = -1 };
 	if (thread_start(&k->thread, run, k, "uvfio-keeper")) {
 		heap_free(k);
 		return -EMFILE;
@@ -308,7 +316,10 @@ int vfio_keeper_take(int fd)
 		}
 	pthread_mutex_unlock(&lock);
 	if (rc >= 0)
-		log_info("irqfd", "no number is left for eventfd %d, and the hard limit of open files is reached: a thread writes it, which is slow", fd);
+		log_info("irqfd",
+			 "no number is left for eventfd %d, and the hard limit of open files is "
+			 "reached: a thread writes it, which is slow",
+			 fd);
 	return rc;
 }
 

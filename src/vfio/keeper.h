@@ -7,8 +7,10 @@
 #ifndef VFIO_KEEPER_H
 #define VFIO_KEEPER_H
 
-/* A key for the eventfd that is the calling thread's descriptor @fd, or -EMFILE: no thread, no
- * close_range(2), no /proc, or too many. -EINVAL: no eventfd. */
+/*
+ * A key for the eventfd that is the calling thread's descriptor @fd, or -EMFILE: no thread, no
+ * close_range(2), no /proc, or too many. -EINVAL: no eventfd.
+ */
 int vfio_keeper_take(int fd);
 /* Add 1 to its counter, unless it is full: done when this returns. Under RCU. */
 void vfio_keeper_signal(int key);

@@ -8,6 +8,7 @@
 #include <linux/futex.h>
 #include <sys/mman.h>
 #include <sys/syscall.h>
+
 #include "base/guard.h"
 #include "base/sys.h"
 #include "vfio/type1_internal.h"
@@ -17,8 +18,10 @@
 #define MADV_POPULATE_WRITE 23
 #endif
 
-/* A write fault that changes nothing, also not under another thread's hands: the kernel ORs 0 into
- * the word, atomically. */
+/*
+ * A write fault that changes nothing, also not under another thread's hands: the kernel ORs 0 into
+ * the word, atomically.
+ */
 static int touch_write(uint64_t addr)
 {
 	uint32_t here = 0;

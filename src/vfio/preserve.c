@@ -13,6 +13,7 @@
 #include <inttypes.h>
 #include <string.h>
 #include <sys/syscall.h>
+
 #include "base/log.h"
 #include "base/rcu.h"
 #include "base/reach.h"
@@ -34,8 +35,10 @@ static struct dma *next_at(const struct dma *d, uint64_t addr, uint64_t last)
 	return of_mem(itree_next(&d->by_mem, addr, last));
 }
 
-/* Where the domain has the byte that the client gave at @addr, and how much of @d lies there in one
- * piece; 0: nowhere. */
+/*
+ * Where the domain has the byte that the client gave at @addr, and how much of @d lies there in one
+ * piece; 0: nowhere.
+ */
 static uint64_t where(const struct vfio_type1 *t, const struct dma *d, uint64_t addr, uint64_t *len)
 {
 	uint64_t contig = 0, left = d->by_mem.last - addr + 1;
@@ -77,8 +80,10 @@ static bool in_place(const struct vfio_type1 *t, const struct dma *d, uint64_t f
 	return *end;
 }
 
-/* The lowest stretch in [@from, @to) that any mapping has in place, as far as it goes on without a
- * gap. */
+/*
+ * The lowest stretch in [@from, @to) that any mapping has in place, as far as it goes on without a
+ * gap.
+ */
 static bool next_stretch(struct vfio_system *s, uint64_t from, uint64_t to, uint64_t *start,
 			 uint64_t *end)
 {
@@ -87,8 +92,7 @@ static bool next_stretch(struct vfio_system *s, uint64_t from, uint64_t to, uint
 	struct dma *d;
 	bool grew;
 
-	cds_list_for_each_entry(t, &s->type1s, in_system)
-	{
+	cds_list_for_each_entry(t, &s->type1s, in_system) {
 		for (d = first_at(t, from, to - 1); d && d->by_mem.start < best;
 		     d = next_at(d, from, to - 1)) {
 			if (in_place(t, d, from, to, &a, &b) && a < best) {
@@ -103,8 +107,7 @@ static bool next_stretch(struct vfio_system *s, uint64_t from, uint64_t to, uint
 		grew = false;
 		if (best_end >= to)
 			break;
-		cds_list_for_each_entry(t, &s->type1s, in_system)
-		{
+		cds_list_for_each_entry(t, &s->type1s, in_system) {
 			for (d = first_at(t, best_end, best_end); d;
 			     d = next_at(d, best_end, best_end)) {
 				if (!in_place(t, d, best_end, to, &a, &b) || a != best_end)
@@ -141,16 +144,17 @@ static bool put_at(struct vfio_type1 *t, struct dma *d, uint64_t iova, uint64_t 
 	return false;
 }
 
-/* Everybody who has [@start, @end) in place has it at @new from now on (0: nowhere). Returns how
- * many mapped bytes moved. */
+/*
+ * Everybody who has [@start, @end) in place has it at @new from now on (0: nowhere). Returns how
+ * many mapped bytes moved.
+ */
 static uint64_t redirect(struct vfio_system *s, uint64_t start, uint64_t end, uint64_t new)
 {
 	uint64_t users = 0, a, b, at;
 	struct vfio_type1 *t;
 	struct dma *d;
 
-	cds_list_for_each_entry(t, &s->type1s, in_system)
-	{
+	cds_list_for_each_entry(t, &s->type1s, in_system) {
 		for (d = first_at(t, start, end - 1); d; d = next_at(d, start, end - 1)) {
 			for (at = start; at < end && in_place(t, d, at, end, &a, &b); at = b) {
 				uint64_t iova = dma_iova(d) + (a - d->by_mem.start);
@@ -179,7 +183,7 @@ static void keep(struct vfio_system *s, uint64_t start, uint64_t len, uint64_t u
 			 len);
 		return;
 	}
-	*as = (struct aside){.node = {.start = start, .last = start + len - 1}, .users = users};
+	*as = (struct aside){ .node = { .start = start, .last = start + len - 1 }, .users = users };
 	pthread_mutex_lock(&s->maps_lock);
 	itree_insert(&s->asides, &as->node);
 	pthread_mutex_unlock(&s->maps_lock);
@@ -202,8 +206,10 @@ void type1_put_asides(struct vfio_type1 *t, struct dma *d, struct aside **unused
 		n = itree_first(&t->sys->asides, at, at);
 		as = n ? container_of_type(n, struct aside, node) : NULL;
 		if (as) {
-			/* what one leaf of the domain covers may lie in two moves that happen to be
-			 * neighbours */
+			/*
+			 * what one leaf of the domain covers may lie in two moves that happen to be
+			 * neighbours
+			 */
 			if (len > n->last - at + 1)
 				len = n->last - at + 1;
 			as->users -= len;
@@ -250,8 +256,7 @@ bool vfio_pages_in_use(struct vfio_system *s, const void *vaddr, uint64_t len)
 	if (!vfio_pages_near(s, start, last))
 		return false;
 	pthread_mutex_lock(&s->maps_lock);
-	cds_list_for_each_entry(t, &s->type1s, in_system)
-	{
+	cds_list_for_each_entry(t, &s->type1s, in_system) {
 		used = itree_first(&t->by_mem, start, last);
 		if (used)
 			break;
@@ -266,14 +271,16 @@ static void all_lock(struct vfio_system *s)
 	struct vfio_type1 *t;
 
 	pthread_mutex_lock(&s->preserve_lock);
-	cds_list_for_each_entry(t, &s->type1s, in_system) pthread_mutex_lock(&t->lock);
+	cds_list_for_each_entry(t, &s->type1s, in_system)
+		pthread_mutex_lock(&t->lock);
 }
 
 static void all_unlock(struct vfio_system *s)
 {
 	struct vfio_type1 *t;
 
-	cds_list_for_each_entry(t, &s->type1s, in_system) pthread_mutex_unlock(&t->lock);
+	cds_list_for_each_entry(t, &s->type1s, in_system)
+		pthread_mutex_unlock(&t->lock);
 	pthread_mutex_unlock(&s->preserve_lock);
 }
 
@@ -316,7 +323,10 @@ void vfio_preserve_pages(struct vfio_system *s, void *vaddr, uint64_t len,
 	all_unlock(s);
 }
 
-/* As redirect, for what lies in [@start, @end) of one aside. @left: the mapped bytes that lay there. */
+/*
+ * As redirect, for what lies in [@start, @end) of one aside. @left: the mapped bytes that lay
+ * there.
+ */
 static uint64_t redirect_aside(struct vfio_system *s, uint64_t start, uint64_t end, uint64_t new,
 			       uint64_t *left)
 {
@@ -325,8 +335,7 @@ static uint64_t redirect_aside(struct vfio_system *s, uint64_t start, uint64_t e
 	struct dma *d;
 
 	*left = 0;
-	cds_list_for_each_entry(t, &s->type1s, in_system)
-	{
+	cds_list_for_each_entry(t, &s->type1s, in_system) {
 		for (d = first_at(t, 0, UINT64_MAX); d; d = next_at(d, 0, UINT64_MAX)) {
 			if (!d->moved)
 				continue;
@@ -369,7 +378,7 @@ void vfio_preserve_asides(struct vfio_system *s, void *vaddr, uint64_t len,
 		a = n->start > from ? n->start : from;
 		b = n->last < to ? n->last + 1 : to;
 		new = move((void *)a, b - a, arg);
-		users = redirect_aside(s, a, b, (uint64_t)new, &left);
+		users = redirect_aside(s, a, b, (uint64_t) new, &left);
 		pthread_mutex_lock(&s->maps_lock);
 		as->users -= left;
 		if (!as->users) {
@@ -379,13 +388,15 @@ void vfio_preserve_asides(struct vfio_system *s, void *vaddr, uint64_t len,
 		}
 		pthread_mutex_unlock(&s->maps_lock);
 		if (new)
-			keep(s, (uint64_t)new, b - a, users);
+			keep(s, (uint64_t) new, b - a, users);
 	}
 	all_unlock(s);
 	type1_asides_free(s, unused);
 }
 
-/* All mappings that have some of [from, to), or false: one does not lie in it as a whole, in place. */
+/*
+ * All mappings that have some of [from, to), or false: one does not lie in it as a whole, in place.
+ */
 static bool collect(struct vfio_system *s, uint64_t from, uint64_t to, struct dma **list)
 {
 	struct vfio_type1 *t;
@@ -397,7 +408,8 @@ static bool collect(struct vfio_system *s, uint64_t from, uint64_t to, struct dm
 		for (d = first_at(t, from, to - 1); d; d = next_at(d, from, to - 1)) {
 			if (d->by_mem.start < from || d->by_mem.last >= to)
 				return false;
-			if (!in_place(t, d, from, to, &a, &b) || a != d->by_mem.start || b != d->by_mem.last + 1)
+			if (!in_place(t, d, from, to, &a, &b) || a != d->by_mem.start ||
+			    b != d->by_mem.last + 1)
 				return false;
 			d->next = *list;
 			d->owner = t;
@@ -418,7 +430,8 @@ bool vfio_can_follow(struct vfio_system *s, void *vaddr, uint64_t len)
 	return can;
 }
 
-int vfio_follow_pages(struct vfio_system *s, void *vaddr, uint64_t len, uint64_t (*move)(void *arg), void *arg)
+int vfio_follow_pages(struct vfio_system *s, void *vaddr, uint64_t len, uint64_t (*move)(void *arg),
+		      void *arg)
 {
 	uint64_t from = (uint64_t)vaddr, to = from + len, at = 0, new;
 	struct dma *list, *d;
@@ -432,7 +445,10 @@ int vfio_follow_pages(struct vfio_system *s, void *vaddr, uint64_t len, uint64_t
 		/* of whole mappings, which needs no memory */
 		ret = iommu_domain_remap(d->owner->domain, dma_iova(d), (void *)new, dma_size(d));
 		if (ret)
-			log_err("dma", "memory of a mapping at IOVA 0x%" PRIx64 " moved, and the device could not follow: error %d", dma_iova(d), -ret);
+			log_err("dma",
+				"memory of a mapping at IOVA 0x%" PRIx64
+				" moved, and the device could not follow: error %d",
+				dma_iova(d), -ret);
 		pthread_mutex_lock(&s->maps_lock);
 		itree_remove(&d->owner->by_mem, &d->by_mem);
 		type1_set_mem(s, d, new, dma_size(d));

@@ -1,15 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * Memory that the program unmaps stays with the device: the test plays the shim (move by mremap, then munmap) and the device (DMA through a requester).
+ * Memory that the program unmaps stays with the device: the test plays the shim (move by mremap,
+ * then munmap) and the device (DMA through a requester).
  */
-#include "vfio/type1.h"
-#include "base/guard.h"
-#include "base/log.h"
-#include "base/sys.h"
-#include "base/test_signals.h"
-#include "iommu/device.h"
-#include "vfio/group.h"
-
 #include <errno.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -19,8 +12,16 @@
 #include <sys/syscall.h>
 #include <cmocka.h>
 
+#include "base/guard.h"
+#include "base/log.h"
+#include "base/sys.h"
+#include "base/test_signals.h"
+#include "iommu/device.h"
+#include "vfio/group.h"
+#include "vfio/type1.h"
+
 #define RW (VFIO_DMA_MAP_FLAG_READ | VFIO_DMA_MAP_FLAG_WRITE)
-#define K 4096ull
+#define K  4096ull
 
 static struct vfio_system *sys;
 static struct vfio_type1 *t, *t2;
@@ -78,10 +79,17 @@ static void *move(void *old, uint64_t len, void *arg)
 	if (refuse)
 		return NULL;
 	moved_bytes += len;
-	/* to a place of its own: a hole that mmap finds may be within what the program is about to unmap */
+	/*
+	 * to a place of its own: a hole that mmap finds may be within what the program is about to
+	 * unmap
+	 */
 	assert_true(arena_used + len <= ARENA);
-	/* and without a hole where it was: another thread's mmap would find that, before the program takes it */
-	last_new = mremap(old, len, len, MREMAP_MAYMOVE | MREMAP_FIXED | MREMAP_DONTUNMAP, arena + arena_used);
+	/*
+	 * and without a hole where it was: another thread's mmap would find that, before the
+	 * program takes it
+	 */
+	last_new = mremap(old, len, len, MREMAP_MAYMOVE | MREMAP_FIXED | MREMAP_DONTUNMAP,
+			  arena + arena_used);
 	arena_used += len;
 	assert_ptr_not_equal(last_new, MAP_FAILED);
 	return last_new;
@@ -139,7 +147,10 @@ static uint64_t move_view(void *arg)
 	return refuse ? 0 : (uint64_t)move(f->old, f->len, &moves);
 }
 
-/* The program moves its view, and the mappings in it go along: once more, and with what it loses later. */
+/*
+ * The program moves its view, and the mappings in it go along: once more, and with what it loses
+ * later.
+ */
 static void goes_along(void **state)
 {
 	struct follow f = { memory(8), 4 * K };
@@ -218,7 +229,8 @@ static void stays_with_the_device(void **state)
 	assert_int_equal(iommu_dma_write(&dev, 3 * K, &byte, 1), 0);
 	device_reads(&dev, 3 * K, 99);
 	/* new memory in the old place is the program's own, also when it goes */
-	again = mmap(p, 8 * K, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0);
+	again = mmap(p, 8 * K, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1,
+		     0);
 	assert_ptr_equal(again, p);
 	again[0] = 55;
 	device_reads(&dev, 0, 1);
@@ -286,7 +298,9 @@ static void page_by_page(void **state)
 	char *p = memory(pages);
 
 	for (unsigned i = 0; i < pages; i++)
-		assert_int_equal(vfio_type1_map(t, RW, (uintptr_t)p + i * K, (uint64_t)(pages - i) * K, K), 0);
+		assert_int_equal(
+			vfio_type1_map(t, RW, (uintptr_t)p + i * K, (uint64_t)(pages - i) * K, K),
+			0);
 	unmap_memory(p, pages * K);
 	assert_int_equal(moves, 1);
 	for (unsigned i = 0; i < pages; i++)
@@ -307,7 +321,8 @@ static void cannot_be_kept(void **state)
 	unmap_memory(p + K, K);
 	assert_int_equal(moves, 1);
 	/* an abort, and never what comes there next */
-	again = mmap(p + K, K, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0);
+	again = mmap(p + K, K, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1,
+		     0);
 	again[0] = 55;
 	device_reads(&dev, K, -EFAULT);
 	device_reads(&dev, 0, 1);
@@ -329,7 +344,8 @@ static void update_vaddr_takes_it_back(void **state)
 
 	q[0] = 41;
 	assert_int_equal(vfio_type1_map(t, RW, (uintptr_t)p, 0, 2 * K), 0);
-	assert_int_equal(vfio_type1_unmap(t, VFIO_DMA_UNMAP_FLAG_VADDR, 0, 2 * K, &done, 0, 0, NULL), 0);
+	assert_int_equal(
+		vfio_type1_unmap(t, VFIO_DMA_UNMAP_FLAG_VADDR, 0, 2 * K, &done, 0, 0, NULL), 0);
 	unmap_memory(p, 2 * K);
 	device_reads(&dev, 0, 1);
 	assert_int_equal(vfio_type1_map(t, VFIO_DMA_MAP_FLAG_VADDR, (uintptr_t)q, 0, 2 * K), 0);
@@ -337,7 +353,8 @@ static void update_vaddr_takes_it_back(void **state)
 	assert_false(is_there(last_new));
 	assert_null(sys->asides.root);
 	/* with a page that was given up */
-	assert_int_equal(vfio_type1_unmap(t, VFIO_DMA_UNMAP_FLAG_VADDR, 0, 2 * K, &done, 0, 0, NULL), 0);
+	assert_int_equal(
+		vfio_type1_unmap(t, VFIO_DMA_UNMAP_FLAG_VADDR, 0, 2 * K, &done, 0, 0, NULL), 0);
 	refuse = true;
 	unmap_memory(q + K, K);
 	device_reads(&dev, K, -EFAULT);
@@ -350,11 +367,20 @@ static void update_vaddr_takes_it_back(void **state)
 	munmap(q, K);
 }
 
-/* Random maps, unmaps and munmaps: each page of memory holds a number that its mappings must go on to show. */
+/*
+ * Random maps, unmaps and munmaps: each page of memory holds a number that its mappings must go on
+ * to show.
+ */
 #define PAGES 64u
 static void random_calls(void **state)
 {
-	struct { bool live; uint64_t iova, n; int value[8]; struct vfio_type1 *space; struct iommu_device *dev; } map[40] = { 0 };
+	struct {
+		bool live;
+		uint64_t iova, n;
+		int value[8];
+		struct vfio_type1 *space;
+		struct iommu_device *dev;
+	} map[40] = { 0 };
 	char *p = mmap(NULL, PAGES * K, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 	int next = 1;
 
@@ -362,13 +388,16 @@ static void random_calls(void **state)
 	for (unsigned i = 0; i < PAGES; i++)
 		p[i * K] = (char)(next = next % 120 + 1);
 	for (unsigned round = 0; round < 3000; round++) {
-		unsigned m = (unsigned)random() % 40, at = (unsigned)random() % PAGES, n = 1 + (unsigned)random() % 8;
+		unsigned m = (unsigned)random() % 40, at = (unsigned)random() % PAGES,
+			 n = 1 + (unsigned)random() % 8;
 
 		if (at + n > PAGES)
 			n = PAGES - at;
 		if (random() % 4 == 0) {
 			unmap_memory(p + at * K, n * K);
-			assert_ptr_not_equal(mmap(p + at * K, n * K, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0), MAP_FAILED);
+			assert_ptr_not_equal(mmap(p + at * K, n * K, PROT_READ | PROT_WRITE,
+						  MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0),
+					     MAP_FAILED);
 			for (unsigned i = 0; i < n; i++)
 				p[(at + i) * K] = (char)(next = next % 120 + 1);
 		} else if (map[m].live) {
@@ -381,7 +410,9 @@ static void random_calls(void **state)
 			map[m].space = m & 1 ? t : t2;
 			map[m].dev = m & 1 ? &dev : &dev2;
 			map[m].iova = map[m].n > 1 ? m * 0x200000ull : map[m].iova;
-			assert_int_equal(vfio_type1_map(map[m].space, RW, (uintptr_t)p + at * K, map[m].iova, n * K), 0);
+			assert_int_equal(vfio_type1_map(map[m].space, RW, (uintptr_t)p + at * K,
+							map[m].iova, n * K),
+					 0);
 			for (unsigned i = 0; i < n; i++)
 				map[m].value[i] = p[(at + i) * K];
 		}
@@ -398,8 +429,15 @@ static void random_calls(void **state)
 	munmap(p, PAGES * K);
 }
 
-/* Maps, unmaps, munmaps and DMA at once: the device sees the page's number or an abort, never something else. */
-struct busy { char *p; atomic_bool stop; unsigned bad; };
+/*
+ * Maps, unmaps, munmaps and DMA at once: the device sees the page's number or an abort, never
+ * something else.
+ */
+struct busy {
+	char *p;
+	atomic_bool stop;
+	unsigned bad;
+};
 
 static void *busy_device(void *arg)
 {
@@ -408,7 +446,8 @@ static void *busy_device(void *arg)
 
 	while (!atomic_load(&b->stop)) {
 		for (unsigned i = 0; i < 8; i++) {
-			if (!iommu_dma_read(&dev, i * K, &word, sizeof(word)) && word != 0x5a5a5a5a && word)
+			if (!iommu_dma_read(&dev, i * K, &word, sizeof(word)) &&
+			    word != 0x5a5a5a5a && word)
 				b->bad++;
 		}
 	}
@@ -444,7 +483,8 @@ static void all_at_once(void **state)
 		char *p = b.p + at * K, *fresh;
 
 		/* as MAP_FIXED does: what is there goes, other memory comes in one step */
-		fresh = mmap(NULL, n * K, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+		fresh = mmap(NULL, n * K, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1,
+			     0);
 		memset(fresh, 0x5a, n * K);
 		if (vfio_pages_in_use(sys, p, n * K))
 			vfio_preserve_pages(sys, p, n * K, move, &moves);

@@ -1,15 +1,17 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * vfio/returned.c: memory that libc gives back inside of itself while a device has it: free() of a large block, a thread's
- * stack. It may hold malloc's locks then, so nothing here waits for anything that another thread could hold while it
- * allocates: no pages are moved, as for the program's own munmap, and nobody waits for the devices. The memory stays where it
- * is, for the devices, and the munmap is made up for when the last mapping that touches it goes.
+ * vfio/returned.c: memory that libc gives back inside of itself while a device has it: free() of a
+ * large block, a thread's stack. It may hold malloc's locks then, so nothing here waits for
+ * anything that another thread could hold while it allocates: no pages are moved, as for the
+ * program's own munmap, and nobody waits for the devices. The memory stays where it is, for the
+ * devices, and the munmap is made up for when the last mapping that touches it goes.
  *
- * The program cannot tell, but that the place stays taken: what it maps without saying where comes to lie elsewhere, and what
- * it maps just there takes the place over (vfio_place_taken).
+ * The program cannot tell, but that the place stays taken: what it maps without saying where comes
+ * to lie elsewhere, and what it maps just there takes the place over (vfio_place_taken).
  */
 #include <sys/mman.h>
 #include <sys/syscall.h>
+
 #include "base/reach.h"
 #include "base/sys.h"
 #include "vfio/type1_internal.h"
@@ -70,7 +72,8 @@ static bool touched(const struct vfio_system *s, uint64_t start, uint64_t last, 
 	return best != UINT64_MAX;
 }
 
-bool vfio_next_in_use(struct vfio_system *s, uint64_t from, uint64_t to, bool keep, uint64_t *start, uint64_t *end)
+bool vfio_next_in_use(struct vfio_system *s, uint64_t from, uint64_t to, bool keep, uint64_t *start,
+		      uint64_t *end)
 {
 	struct returned *r;
 	bool found;
@@ -146,7 +149,10 @@ uint64_t returned_release(struct vfio_system *s, uint64_t start, uint64_t last)
 		if (touched(s, n->start, n->last, &at))
 			continue;
 		forget(s, container_of_type(n, struct returned, node));
-		/* with the lock held: who takes the place over after this must not lose what he puts there */
+		/*
+		 * with the lock held: who takes the place over after this must not lose what he
+		 * puts there
+		 */
 		sys_call(SYS_munmap, (long)n->start, (long)(n->last - n->start + 1), 0, 0, 0, 0);
 		bytes += n->last - n->start + 1;
 		pool_put(&s->returned_pool, container_of_type(n, struct returned, node));

@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* vfio/returned_test.c: memory that libc gives back: what is found of it, when it goes, and that what took its place does not go. */
+/*
+ * vfio/returned_test.c: memory that libc gives back: what is found of it, when it goes, and that
+ * what took its place does not go.
+ */
 #include <errno.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -8,14 +11,15 @@
 #include <sys/mman.h>
 #include <sys/syscall.h>
 #include <cmocka.h>
+
 #include "base/guard.h"
 #include "base/log.h"
 #include "base/sys.h"
 #include "base/test_signals.h"
 #include "vfio/type1_internal.h"
 
-#define RW (VFIO_DMA_MAP_FLAG_READ | VFIO_DMA_MAP_FLAG_WRITE)
-#define K 4096ull
+#define RW    (VFIO_DMA_MAP_FLAG_READ | VFIO_DMA_MAP_FLAG_WRITE)
+#define K     4096ull
 #define PAGES 32u
 
 static struct vfio_system *sys;
@@ -155,7 +159,7 @@ static void test_place_taken(void **state)
 	assert_int_equal(atomic_load(&sys->num_returned), 1);
 	vfio_place_taken(sys, page(6), page(8)); /* the middle */
 	assert_int_equal(atomic_load(&sys->num_returned), 2);
-	vfio_place_taken(sys, page(2), page(5)); /* a start */
+	vfio_place_taken(sys, page(2), page(5));   /* a start */
 	vfio_place_taken(sys, page(15), page(18)); /* an end */
 	vfio_place_taken(sys, page(10), page(11));
 	assert_int_equal(atomic_load(&sys->num_returned), 3);
@@ -174,12 +178,15 @@ static void test_place_taken(void **state)
 static void test_many(void **state)
 {
 	const unsigned n = 500;
-	char *many = mmap(NULL, 2 * n * K, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	char *many =
+		mmap(NULL, 2 * n * K, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 	uint64_t at = (uint64_t)many, end = at + 2 * n * K, a, b;
 
 	for (unsigned round = 0; round < 2; round++) {
 		for (unsigned i = 0; i < n; i++)
-			assert_int_equal(vfio_type1_map(t, RW, (uint64_t)many + 2 * i * K, 0x100000 + i * K, K), 0);
+			assert_int_equal(vfio_type1_map(t, RW, (uint64_t)many + 2 * i * K,
+							0x100000 + i * K, K),
+					 0);
 		for (at = (uint64_t)many; vfio_next_in_use(sys, at, end, true, &a, &b); at = b)
 			assert_int_equal(b - a, K);
 		assert_int_equal(atomic_load(&sys->num_returned), n);
@@ -187,7 +194,9 @@ static void test_many(void **state)
 		assert_int_equal(atomic_load(&sys->num_returned), 0);
 		for (unsigned i = 0; i < n; i++)
 			assert_int_equal(mmap(many + 2 * i * K, K, PROT_READ | PROT_WRITE,
-					      MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED_NOREPLACE, -1, 0), many + 2 * i * K);
+					      MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED_NOREPLACE, -1,
+					      0),
+					 many + 2 * i * K);
 	}
 	munmap(many, 2 * n * K);
 }

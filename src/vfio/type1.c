@@ -4,24 +4,27 @@
  * that the devices see. The mappings are what UNMAP's rules are about (v2: none is cut; v1: whole
  * ones or nothing); the domain is what DMA is about.
  */
-#include "vfio/type1.h"
 #include <errno.h>
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
+
 #include "base/heap.h"
 #include "base/log.h"
+#include "vfio/type1.h"
 #include "vfio/type1_internal.h"
 
-/* what a VT-d with second-level pages of 2 MiB and 1 GiB has the kernel report, and what
- * iommu/domain.c has leaves for */
+/*
+ * what a VT-d with second-level pages of 2 MiB and 1 GiB has the kernel report, and what
+ * iommu/domain.c has leaves for
+ */
 #define PGSIZES ((1ull << 12) | (1ull << 21) | (1ull << 30))
 /* vfio_iommu_type1.c: a bitmap of at most 2^31 pages */
 #define DIRTY_BITMAP_BYTES_MAX (1ull << 28)
 
 static const struct vfio_iova_range iova_ranges[] = {
-	{0, IOMMU_MSI_START - 1},
-	{IOMMU_MSI_END + 1, (1ull << IOMMU_IOVA_BITS) - 1},
+	{ 0, IOMMU_MSI_START - 1 },
+	{ IOMMU_MSI_END + 1, (1ull << IOMMU_IOVA_BITS) - 1 },
 };
 
 struct vfio_type1 *vfio_type1_new(struct vfio_system *s, bool v2)
@@ -111,8 +114,10 @@ static bool in_iova_ranges(uint64_t iova, uint64_t last)
 	return false;
 }
 
-/* How many of @pages RLIMIT_MEMLOCK (*@limit, in bytes) lets in; they are counted if it is all of
- * them. */
+/*
+ * How many of @pages RLIMIT_MEMLOCK (*@limit, in bytes) lets in; they are counted if it is all of
+ * them.
+ */
 static uint64_t account(struct vfio_system *s, uint64_t pages, uint64_t *limit)
 {
 	unsigned long long locked = atomic_load(&s->pages_locked);
@@ -120,7 +125,8 @@ static uint64_t account(struct vfio_system *s, uint64_t pages, uint64_t *limit)
 	do {
 		uint64_t allowed, left;
 
-		/* a size is far below 2^63: it lies in the program's memory, or populating it fails
+		/*
+		 * a size is far below 2^63: it lies in the program's memory, or populating it fails
 		 */
 		*limit =
 			s->memlock ? s->memlock((locked + pages) * PAGE_SIZE_4K) : s->memlock_limit;
@@ -153,7 +159,10 @@ static void index_mem(struct vfio_type1 *t, struct dma *d, uint64_t vaddr, uint6
 	pthread_mutex_unlock(&s->maps_lock);
 }
 
-/* The domain has nothing of @d any more. Returns how much of its memory libc had given back, and is gone now. */
+/*
+ * The domain has nothing of @d any more. Returns how much of its memory libc had given back, and is
+ * gone now.
+ */
 static uint64_t unindex_mem(struct vfio_type1 *t, struct dma *d)
 {
 	struct vfio_system *s = t->sys;
@@ -170,7 +179,10 @@ static uint64_t unindex_mem(struct vfio_type1 *t, struct dma *d)
 	return returned;
 }
 
-/* Did libc give some of the memory back? Then there is nothing to pin, though it has to stay for another mapping. */
+/*
+ * Did libc give some of the memory back? Then there is nothing to pin, though it has to stay for
+ * another mapping.
+ */
 static bool is_returned(struct vfio_system *s, uint64_t vaddr, uint64_t size)
 {
 	bool is;
@@ -181,8 +193,10 @@ static bool is_returned(struct vfio_system *s, uint64_t vaddr, uint64_t size)
 	return is;
 }
 
-/* The pages of a new mapping: there, and within the limit? The kernel goes through them in order: a
- * bad page before the limit is EFAULT, behind it is not looked at. */
+/*
+ * The pages of a new mapping: there, and within the limit? The kernel goes through them in order: a
+ * bad page before the limit is EFAULT, behind it is not looked at.
+ */
 static int pin(struct vfio_type1 *t, uint64_t vaddr, uint64_t iova, uint64_t size, unsigned prot)
 {
 	uint64_t limit, pages = size / PAGE_SIZE_4K, fit = account(t->sys, pages, &limit);
@@ -311,7 +325,10 @@ int vfio_type1_map(struct vfio_type1 *t, uint32_t flags, uint64_t vaddr, uint64_
 	index_mem(t, d, vaddr, size);
 	d->device_memory = t->sys->device_memory && t->sys->device_memory(vaddr, size);
 	if (d->device_memory)
-		log_info("dma", "MAP_DMA of 0x%" PRIx64 " bytes at IOVA 0x%" PRIx64 ": a mapped BAR; peer-to-peer accesses there abort", size, iova);
+		log_info("dma",
+			 "MAP_DMA of 0x%" PRIx64 " bytes at IOVA 0x%" PRIx64
+			 ": a mapped BAR; peer-to-peer accesses there abort",
+			 size, iova);
 	else
 		ret = pin(t, vaddr, iova, size, prot);
 	if (ret)
@@ -395,8 +412,10 @@ static int invalidate(struct vfio_type1 *t, struct dma *first, uint64_t iova, ui
 	return 0;
 }
 
-/* Take all mappings that touch the range out of the domain, then out of the books. Returns the list
- * of them for free(). */
+/*
+ * Take all mappings that touch the range out of the domain, then out of the books. Returns the list
+ * of them for free().
+ */
 static struct dma *take_out(struct vfio_type1 *t, struct dma *first, uint64_t iova, uint64_t last,
 			    uint64_t *bytes)
 {
@@ -475,7 +494,8 @@ int vfio_type1_unmap(struct vfio_type1 *t, uint32_t flags, uint64_t iova, uint64
 		ret = invalidate(t, first, iova, last, unmapped);
 		goto out;
 	}
-	/* v1: one that begins before the range stops it all, one that reaches beyond it goes whole
+	/*
+	 * v1: one that begins before the range stops it all, one that reaches beyond it goes whole
 	 */
 	if (!t->v2 && iova > dma_iova(first))
 		goto out;

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * vfio/type1_internal.h: what type1.c (the mappings), pages.c (is the memory there?) and preserve.c (memory that the program unmaps stays with the devices) share.
+ * vfio/type1_internal.h: what type1.c (the mappings), pages.c (is the memory there?) and preserve.c
+ * (memory that the program unmaps stays with the devices) share.
  */
 #ifndef VFIO_TYPE1_INTERNAL_H
 #define VFIO_TYPE1_INTERNAL_H
@@ -12,12 +13,13 @@
 /* One mapping as the client made it. */
 struct dma {
 	struct itree_node by_iova;
-	struct itree_node by_mem; /* where the program sees the memory; the domain knows where it is */
-	unsigned prot;            /* IOMMU_READ, IOMMU_WRITE */
-	bool device_memory;       /* a mapped BAR: no pages, not counted */
-	bool vaddr_invalid;       /* VFIO_DMA_UNMAP_FLAG_VADDR */
-	bool moved;               /* some of it is in the system's asides */
-	struct dma *next;         /* of those that one unmap takes out, or that move together */
+	/* where the program sees the memory; the domain knows where it is */
+	struct itree_node by_mem;
+	unsigned prot;		  /* IOMMU_READ, IOMMU_WRITE */
+	bool device_memory;	  /* a mapped BAR: no pages, not counted */
+	bool vaddr_invalid;	  /* VFIO_DMA_UNMAP_FLAG_VADDR */
+	bool moved;		  /* some of it is in the system's asides */
+	struct dma *next;	  /* of those that one unmap takes out, or that move together */
 	struct vfio_type1 *owner; /* of the latter */
 };
 
@@ -27,11 +29,11 @@ struct vfio_type1 {
 	bool v2;
 	pthread_mutex_t lock; /* guards what follows; above maps_lock and iommu_domain's */
 	struct itree by_iova;
-	struct itree by_mem;  /* changed with maps_lock held as well: either is enough to read */
+	struct itree by_mem; /* changed with maps_lock held as well: either is enough to read */
 	unsigned entries;
-	bool closing;         /* nobody asks for the unmap */
+	bool closing; /* nobody asks for the unmap */
 	struct log_limit limit;
-	bool tracking;        /* VFIO_IOMMU_DIRTY_PAGES_FLAG_START */
+	bool tracking; /* VFIO_IOMMU_DIRTY_PAGES_FLAG_START */
 	struct cds_list_head in_system;
 };
 
@@ -59,19 +61,24 @@ static inline uint64_t dma_size(const struct dma *d)
 /* type1.c: the client's memory of @d is there; while it is in no tree, with maps_lock held. */
 void type1_set_mem(struct vfio_system *s, struct dma *d, uint64_t vaddr, uint64_t size);
 
-/* pages.c: have the kernel fault the pages in, as pinning does: 0; -EFAULT: not there, or not with these rights; -ENOMEM. */
+/*
+ * pages.c: have the kernel fault the pages in, as pinning does: 0; -EFAULT: not there, or not with
+ * these rights; -ENOMEM.
+ */
 int type1_populate(uint64_t vaddr, uint64_t size, unsigned prot);
 
 /*
- * preserve.c: the mapping @d lets go of the memory aside that it uses. What nobody else uses is put on @free, to be released with type1_asides_free() when no device
- * can reach it any more (after iommu_domain_unmap or _remap). Lock held.
+ * preserve.c: the mapping @d lets go of the memory aside that it uses. What nobody else uses is put
+ * on @free, to be released with type1_asides_free() when no device can reach it any more (after
+ * iommu_domain_unmap or _remap). Lock held.
  */
 void type1_put_asides(struct vfio_type1 *t, struct dma *d, struct aside **free);
 void type1_asides_free(struct vfio_system *s, struct aside *list);
 
 /*
- * returned.c, with maps_lock held. Did libc give memory in [start, last] back? A mapping that had [start, last] is gone, from the domain, too: what libc gave back there
- * and no other mapping has is unmapped; how many bytes it was.
+ * returned.c, with maps_lock held. Did libc give memory in [start, last] back? A mapping that had
+ * [start, last] is gone, from the domain, too: what libc gave back there and no other mapping has
+ * is unmapped; how many bytes it was.
  */
 bool returned_touches(const struct vfio_system *s, uint64_t start, uint64_t last);
 uint64_t returned_release(struct vfio_system *s, uint64_t start, uint64_t last);

@@ -1,14 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* The type1 address space: every error of MAP, UNMAP and DIRTY_PAGES, memory that is not there, limits; and random calls against a model that is an array. */
-#include "vfio/type1.h"
-#include "base/guard.h"
-#include "base/log.h"
-#include "base/rcu.h"
-#include "base/sys.h"
-#include "base/test_signals.h"
-#include "iommu/device.h"
-#include "vfio/group.h"
-
+/*
+ * The type1 address space: every error of MAP, UNMAP and DIRTY_PAGES, memory that is not there,
+ * limits; and random calls against a model that is an array.
+ */
 #include <errno.h>
 #include <fcntl.h>
 #include <setjmp.h>
@@ -20,15 +14,24 @@
 #include <unistd.h>
 #include <cmocka.h>
 
-#define R VFIO_DMA_MAP_FLAG_READ
-#define W VFIO_DMA_MAP_FLAG_WRITE
-#define RW (R | W)
-#define VADDR VFIO_DMA_MAP_FLAG_VADDR
-#define U_ALL VFIO_DMA_UNMAP_FLAG_ALL
+#include "base/guard.h"
+#include "base/log.h"
+#include "base/rcu.h"
+#include "base/sys.h"
+#include "base/test_signals.h"
+#include "iommu/device.h"
+#include "vfio/group.h"
+#include "vfio/type1.h"
+
+#define R	VFIO_DMA_MAP_FLAG_READ
+#define W	VFIO_DMA_MAP_FLAG_WRITE
+#define RW	(R | W)
+#define VADDR	VFIO_DMA_MAP_FLAG_VADDR
+#define U_ALL	VFIO_DMA_UNMAP_FLAG_ALL
 #define U_VADDR VFIO_DMA_UNMAP_FLAG_VADDR
 #define U_DIRTY VFIO_DMA_UNMAP_FLAG_GET_DIRTY_BITMAP
-#define K 4096ull
-#define TOP (1ull << 48)
+#define K	4096ull
+#define TOP	(1ull << 48)
 
 static struct vfio_system *sys;
 static char *mem; /* 64 pages */
@@ -67,7 +70,8 @@ static int teardown(void **state)
 	return 0;
 }
 
-static int unmap(struct vfio_type1 *t, uint32_t flags, uint64_t iova, uint64_t size, uint64_t expect)
+static int unmap(struct vfio_type1 *t, uint32_t flags, uint64_t iova, uint64_t size,
+		 uint64_t expect)
 {
 	uint64_t done = 12345;
 	int ret = vfio_type1_unmap(t, flags, iova, size, &done, 0, 0, NULL);
@@ -97,7 +101,8 @@ static void map_errors(void **state)
 		assert_int_equal(vfio_type1_map(t, RW, MEM, 0, 0), -EINVAL);
 		assert_int_equal(vfio_type1_map(t, RW, MEM, UINT64_MAX - K + 1, 2 * K), -EOVERFLOW);
 		assert_int_equal(vfio_type1_map(t, RW, -K, 0, 2 * K), -EOVERFLOW);
-		assert_int_equal(vfio_type1_map(t, 0, -K, 0, 2 * K), -EOVERFLOW); /* before the flags */
+		/* before the flags */
+		assert_int_equal(vfio_type1_map(t, 0, -K, 0, 2 * K), -EOVERFLOW);
 		assert_int_equal(vfio_type1_map(t, RW, MEM + 1, 1, UINT64_MAX), -EOVERFLOW);
 		assert_int_equal(vfio_type1_map(t, 0, MEM, 0, K), -EINVAL);
 		assert_int_equal(vfio_type1_map(t, R | VADDR, MEM, 0, K), -EINVAL);
@@ -253,11 +258,13 @@ static void vaddr_update(void **state)
 	assert_int_equal(vfio_type1_map(t, RW, MEM, 0, 2 * K), 0);
 	assert_int_equal(vfio_type1_map(t, R, MEM + 2 * K, 2 * K, K), 0);
 	assert_int_equal(vfio_type1_map(t, VADDR, MEM, 0, 2 * K), -EINVAL); /* not invalidated */
-	assert_int_equal(unmap(t, U_VADDR, 0, K, 0), -EINVAL);		     /* cuts */
+	assert_int_equal(unmap(t, U_VADDR, 0, K, 0), -EINVAL);		    /* cuts */
 	assert_int_equal(unmap(t, U_VADDR, 0, 2 * K, 2 * K), 0);
 	assert_int_equal(unmap(t, U_VADDR, 0, 2 * K, 0), -EINVAL); /* twice */
 	assert_int_equal(unmap(t, U_VADDR | U_ALL, 0, 0, 0), -EINVAL);
-	/* the failing call left the other one as it was: it can still be invalidated, not updated */
+	/*
+	 * the failing call left the other one as it was: it can still be invalidated, not updated
+	 */
 	assert_int_equal(vfio_type1_map(t, VADDR, MEM, 2 * K, K), -EINVAL);
 	/* still mapped */
 	assert_ptr_equal(translate(t, K, IOMMU_WRITE), mem + K);
@@ -336,7 +343,8 @@ static void dirty_pages(void **state)
 	assert_int_equal(vfio_type1_map(t, RW, MEM, 2 * K, 3 * K), 0);
 	assert_int_equal(vfio_type1_map(t, R, MEM, 62 * K, 4 * K), 0);
 	assert_int_equal(vfio_type1_map(t, RW, MEM, 70 * K, K), 0);
-	assert_int_equal(vfio_type1_dirty_get(t, 0, 128 * K, K, 16, bits), -EINVAL); /* tracking is off */
+	/* tracking is off */
+	assert_int_equal(vfio_type1_dirty_get(t, 0, 128 * K, K, 16, bits), -EINVAL);
 	assert_int_equal(vfio_type1_unmap(t, U_DIRTY, 2 * K, 3 * K, &done, K, 8, bits), -EINVAL);
 	assert_int_equal(done, 0);
 	assert_int_equal(vfio_type1_dirty_start(t), 0);
@@ -362,7 +370,10 @@ static void dirty_pages(void **state)
 
 	memset(bits, 0x55, sizeof(bits));
 	assert_int_equal(vfio_type1_dirty_get(t, 0, 128 * K, K, 16, bits), 0);
-	/* as the kernel writes: from a mapping's first bit to the end of its last word; what is before stays */
+	/*
+	 * as the kernel writes: from a mapping's first bit to the end of its last word; what is
+	 * before stays
+	 */
 	assert_int_equal(bits[0], (0x5ull & 3) | 7ull << 2 | 3ull << 62);
 	assert_int_equal(bits[1], 3 | 1 << 6);
 	assert_int_equal(bits[2], 0x5555555555555555);
@@ -372,7 +383,8 @@ static void dirty_pages(void **state)
 	assert_int_equal(bits[0], 15);
 
 	assert_int_equal(vfio_type1_unmap(t, U_DIRTY | U_ALL, 0, 0, &done, K, 8, bits), -EINVAL);
-	assert_int_equal(vfio_type1_unmap(t, U_DIRTY | U_VADDR, 0, 10 * K, &done, K, 8, bits), -EINVAL);
+	assert_int_equal(vfio_type1_unmap(t, U_DIRTY | U_VADDR, 0, 10 * K, &done, K, 8, bits),
+			 -EINVAL);
 	assert_int_equal(vfio_type1_unmap(t, U_DIRTY, 0, 65 * K, &done, K, 8, bits), -EINVAL);
 	memset(bits, 0, sizeof(bits));
 	assert_int_equal(vfio_type1_unmap(t, U_DIRTY, K, 65 * K, &done, K, 16, bits), 0);
@@ -401,15 +413,20 @@ static void info(void **state)
 	vfio_type1_free(t);
 }
 
-/* ---- random calls against a model: the mappings as an array, each rule applied by looking at all of them ---- */
+/* ---- random calls against a model: an array of mappings, all of it looked at each time ---- */
 #define IOVAS 40u /* pages */
 
-static struct { bool live; uint64_t iova, size, vaddr; unsigned prot; } model[IOVAS];
+static struct {
+	bool live;
+	uint64_t iova, size, vaddr;
+	unsigned prot;
+} model[IOVAS];
 
 static int model_map(unsigned flags, uint64_t vaddr, uint64_t iova, uint64_t size)
 {
 	for (unsigned i = 0; i < IOVAS; i++) {
-		if (model[i].live && iova < model[i].iova + model[i].size && model[i].iova < iova + size)
+		if (model[i].live && iova < model[i].iova + model[i].size &&
+		    model[i].iova < iova + size)
 			return -EEXIST;
 	}
 	for (unsigned i = 0; i < IOVAS; i++) {
@@ -430,7 +447,8 @@ static int model_unmap(bool v2, uint64_t iova, uint64_t size, uint64_t *done)
 	*done = 0;
 	for (unsigned i = 0; i < IOVAS; i++) {
 		uint64_t a = model[i].iova, e = a + model[i].size;
-		bool starts_before = a < iova && iova < e, ends_after = a < iova + size && iova + size < e;
+		bool starts_before = a < iova && iova < e,
+		     ends_after = a < iova + size && iova + size < e;
 
 		if (!model[i].live)
 			continue;
@@ -454,11 +472,13 @@ static void compare(struct vfio_type1 *t)
 		void *expect[4] = { 0 };
 
 		for (unsigned i = 0; i < IOVAS; i++) {
-			if (!model[i].live || iova < model[i].iova || iova >= model[i].iova + model[i].size)
+			if (!model[i].live || iova < model[i].iova ||
+			    iova >= model[i].iova + model[i].size)
 				continue;
 			for (unsigned prot = 1; prot < 4; prot++) {
 				if ((model[i].prot & prot) == prot)
-					expect[prot] = (void *)(model[i].vaddr + (iova - model[i].iova));
+					expect[prot] =
+						(void *)(model[i].vaddr + (iova - model[i].iova));
 			}
 		}
 		for (unsigned prot = 1; prot < 4; prot++)
@@ -474,7 +494,8 @@ static void random_against_model(bool v2)
 	srandom(7 + v2);
 	memset(model, 0, sizeof(model));
 	for (unsigned i = 0; i < 3000; i++) {
-		uint64_t iova = (uint64_t)(random() % IOVAS) * K, size = (uint64_t)(1 + random() % (random() % 3 ? 4 : 20)) * K;
+		uint64_t iova = (uint64_t)(random() % IOVAS) * K,
+			 size = (uint64_t)(1 + random() % (random() % 3 ? 4 : 20)) * K;
 		uint64_t vaddr = MEM + (uint64_t)(random() % 32) * K;
 		unsigned flags = 1 + random() % 3;
 		int want, got;
@@ -521,7 +542,8 @@ static void *map_and_unmap(void *arg)
 		vfio_type1_avail(t);
 		vfio_pages_in_use(sys, mem, 3 * K);
 		vfio_type1_unmap(t, 0, 0, K, &done, 0, 0, NULL);
-		assert_int_equal(vfio_type1_unmap(t, 0, own + (1ull << 32) * 2, K, &done, 0, 0, NULL), 0);
+		assert_int_equal(
+			vfio_type1_unmap(t, 0, own + (1ull << 32) * 2, K, &done, 0, 0, NULL), 0);
 		assert_int_equal(done, K);
 	}
 	return NULL;
@@ -542,7 +564,10 @@ static void threads(void **state)
 
 static void large_and_quick(void **state)
 {
-	/* what is already there costs little: 2 GiB of IOVA space on one stretch of 64 MiB, and single pages by the thousand */
+	/*
+	 * what is already there costs little: 2 GiB of IOVA space on one stretch of 64 MiB, and
+	 * single pages by the thousand
+	 */
 	const uint64_t chunk = 64ull << 20;
 	struct vfio_type1 *t = vfio_type1_new(sys, true);
 	char *p = mmap(NULL, chunk, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
@@ -558,8 +583,9 @@ static void large_and_quick(void **state)
 		assert_int_equal(vfio_type1_map(t, RW, (uintptr_t)p + iova, iova, K), 0);
 	c = now_ns();
 	vfio_type1_free(t);
-	print_message("2 GiB in pieces of 64 MiB: map %.0f ms, unmap %.1f ms; 16384 of one page: map %.0f ns each, unmap all %.1f ms\n", (a - start) / 1e6,
-		      (b - a) / 1e6, (c - b) / 16384.0, (now_ns() - c) / 1e6);
+	print_message("2 GiB in pieces of 64 MiB: map %.0f ms, unmap %.1f ms; 16384 of one page: "
+		      "map %.0f ns each, unmap all %.1f ms\n",
+		      (a - start) / 1e6, (b - a) / 1e6, (c - b) / 16384.0, (now_ns() - c) / 1e6);
 	munmap(p, chunk);
 }
 

@@ -1,34 +1,53 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * Every capability of the tables that has no test of its own: a function has one whose bits can all be written, the user writes ones to all of it, and what the
- * hardware then holds is what the tables let through. Behind its length a capability ends, and bytes that belong to nobody are the hardware's.
+ * Every capability of the tables that has no test of its own: a function has one whose bits can all
+ * be written, the user writes ones to all of it, and what the hardware then holds is what the
+ * tables let through. Behind its length a capability ends, and bytes that belong to nobody are the
+ * hardware's.
  */
 #include "vfio_pci/test_device.h"
 
-#define BODY 0x60u /* bytes of the capability in the hardware, longer than what any of these covers */
+/* bytes of the capability in the hardware, longer than what any of these covers */
+#define BODY	 0x60u
 #define STD_BODY 0x30u
 
 struct row {
 	uint16_t id;
 	uint16_t len; /* 0: hidden */
 	bool raw;
-	struct { uint8_t off, value; } data[2]; /* what decides the length; offset 0: none */
-	struct { uint8_t off, size; } writable[2];
+	struct {
+		uint8_t off, value;
+	} data[2]; /* what decides the length; offset 0: none */
+	struct {
+		uint8_t off, size;
+	} writable[2];
 };
 
 static const struct row std_rows[] = {
 	{ .id = PCI_CAP_ID_AGP, .len = 12 },
 	{ .id = PCI_CAP_ID_PCIX, .len = 8, .writable = { { PCI_X_CMD, 2 } } },
-	{ .id = PCI_CAP_ID_PCIX, .len = 24, .data = { { 3, 0x10 } }, .writable = { { PCI_X_CMD, 2 }, { PCI_X_ECC_CSR, 4 } } },
+	{ .id = PCI_CAP_ID_PCIX,
+	  .len = 24,
+	  .data = { { 3, 0x10 } },
+	  .writable = { { PCI_X_CMD, 2 }, { PCI_X_ECC_CSR, 4 } } },
 	{ .id = PCI_CAP_ID_HT, .len = 28 },
 	{ .id = PCI_CAP_ID_HT, .len = 24, .data = { { 3, 0x20 } } },
 	{ .id = PCI_CAP_ID_SATA, .len = 8 },
 	{ .id = PCI_CAP_ID_SATA, .len = 16, .data = { { 4, 0x0f } } },
 	{ .id = PCI_CAP_ID_VNDR, .len = 20, .raw = true, .data = { { 2, 20 } } },
 	{ .id = PCI_CAP_ID_VNDR, .len = 0, .data = { { 2, 0 } } }, /* no length: cannot be placed */
-	{ .id = PCI_CAP_ID_SLOTID }, { .id = PCI_CAP_ID_CHSWP }, { .id = PCI_CAP_ID_DBG }, { .id = PCI_CAP_ID_CCRC },
-	{ .id = PCI_CAP_ID_SHPC }, { .id = PCI_CAP_ID_SSVID }, { .id = PCI_CAP_ID_AGP3 }, { .id = PCI_CAP_ID_SECDEV },
-	{ .id = PCI_CAP_ID_EA }, { .id = 0x15 }, { .id = 0x80 }, { .id = 0 },
+	{ .id = PCI_CAP_ID_SLOTID },
+	{ .id = PCI_CAP_ID_CHSWP },
+	{ .id = PCI_CAP_ID_DBG },
+	{ .id = PCI_CAP_ID_CCRC },
+	{ .id = PCI_CAP_ID_SHPC },
+	{ .id = PCI_CAP_ID_SSVID },
+	{ .id = PCI_CAP_ID_AGP3 },
+	{ .id = PCI_CAP_ID_SECDEV },
+	{ .id = PCI_CAP_ID_EA },
+	{ .id = 0x15 },
+	{ .id = 0x80 },
+	{ .id = 0 },
 };
 
 static const struct row ext_rows[] = {
@@ -40,21 +59,40 @@ static const struct row ext_rows[] = {
 	{ .id = 0x23, .len = 32, .raw = true, .data = { { 7, 2 } } }, /* DVSEC */
 	{ .id = PCI_EXT_CAP_ID_ACS, .len = 8 },
 	{ .id = PCI_EXT_CAP_ID_ACS, .len = 40, .data = { { PCI_ACS_CAP, PCI_ACS_EC } } },
-	{ .id = PCI_EXT_CAP_ID_ACS, .len = 12, .data = { { PCI_ACS_CAP, PCI_ACS_EC }, { PCI_ACS_EGRESS_BITS, 9 } } },
+	{ .id = PCI_EXT_CAP_ID_ACS,
+	  .len = 12,
+	  .data = { { PCI_ACS_CAP, PCI_ACS_EC }, { PCI_ACS_EGRESS_BITS, 9 } } },
 	{ .id = PCI_EXT_CAP_ID_ARI, .len = 8 },
 	{ .id = PCI_EXT_CAP_ID_ATS, .len = 8 },
 	{ .id = PCI_EXT_CAP_ID_SRIOV, .len = 64 },
 	{ .id = PCI_EXT_CAP_ID_MCAST, .len = 40 },
 	{ .id = PCI_EXT_CAP_ID_PRI, .len = 16 },
-	{ .id = PCI_EXT_CAP_ID_REBAR, .len = 20, .data = { { PCI_REBAR_CTRL, 2 << PCI_REBAR_CTRL_NBAR_SHIFT } } },
+	{ .id = PCI_EXT_CAP_ID_REBAR,
+	  .len = 20,
+	  .data = { { PCI_REBAR_CTRL, 2 << PCI_REBAR_CTRL_NBAR_SHIFT } } },
 	{ .id = PCI_EXT_CAP_ID_DPA, .len = 17 },
 	{ .id = PCI_EXT_CAP_ID_DPA, .len = 20, .data = { { PCI_DPA_CAP, 3 } } },
 	{ .id = PCI_EXT_CAP_ID_TPH, .len = 12 },
 	{ .id = PCI_EXT_CAP_ID_TPH, .len = 20, .data = { { 5, 0x02 }, { 6, 3 } } },
 	{ .id = PCI_EXT_CAP_ID_LTR, .len = 8 },
-	{ .id = 0x05 }, { .id = 0x06 }, { .id = 0x07 }, { .id = 0x0a }, { .id = 0x0c }, { .id = 0x11 }, { .id = 0x14 }, { .id = 0x19 },
-	{ .id = 0x1a }, { .id = 0x1b }, { .id = 0x1d }, { .id = 0x1e }, { .id = 0x1f }, { .id = 0x25 }, { .id = 0x26 }, { .id = 0x2e },
-	{ .id = 0x30 }, { .id = 0x7fff },
+	{ .id = 0x05 },
+	{ .id = 0x06 },
+	{ .id = 0x07 },
+	{ .id = 0x0a },
+	{ .id = 0x0c },
+	{ .id = 0x11 },
+	{ .id = 0x14 },
+	{ .id = 0x19 },
+	{ .id = 0x1a },
+	{ .id = 0x1b },
+	{ .id = 0x1d },
+	{ .id = 0x1e },
+	{ .id = 0x1f },
+	{ .id = 0x25 },
+	{ .id = 0x26 },
+	{ .id = 0x2e },
+	{ .id = 0x30 },
+	{ .id = 0x7fff },
 };
 
 static const struct row *row;
@@ -70,12 +108,15 @@ static int create(struct uvfio_dev *dev)
 		if (row->data[i].off)
 			data[row->data[i].off - header] = row->data[i].value;
 	if (!row_ext)
-		return uvfio_add_cap(dev, row->id, data, ones, STD_BODY) < 0 || uvfio_add_pm(dev, true) < 0 ? -EINVAL : 0;
+		return uvfio_add_cap(dev, row->id, data, ones, STD_BODY) < 0 ||
+				       uvfio_add_pm(dev, true) < 0
+			       ? -EINVAL
+			       : 0;
 	return uvfio_add_pcie(dev, true) < 0 || uvfio_add_dsn(dev, 1) < 0 ||
 			       uvfio_add_ext_cap(dev, row->id, 1, data, ones, BODY) < 0 ||
-			       uvfio_add_aer(dev) < 0 ?
-		       -EINVAL :
-		       0;
+			       uvfio_add_aer(dev) < 0
+		       ? -EINVAL
+		       : 0;
 }
 
 static bool table_lets(unsigned i)
@@ -105,7 +146,9 @@ static bool shown(struct tdev *t, unsigned at)
 
 static void check(const struct row *r, bool ext)
 {
-	static const struct uvfio_model model = { .abi = UVFIO_MODEL_ABI, .name = "one", .create = create };
+	static const struct uvfio_model model = { .abi = UVFIO_MODEL_ABI,
+						  .name = "one",
+						  .create = create };
 	unsigned at, header = ext ? 4 : 2, size = ext ? BODY : STD_BODY;
 	struct tdev t;
 
@@ -116,7 +159,8 @@ static void check(const struct row *r, bool ext)
 	/* it stands first, or behind the serial number */
 	at = ext ? hr(&t, 0x100, 4) >> 20 : hr(&t, PCI_CAPABILITY_LIST, 1);
 	if (shown(&t, at) != !!r->len)
-		fail_msg("%s 0x%x is %s", ext ? "extended capability" : "capability", r->id, r->len ? "not shown" : "shown");
+		fail_msg("%s 0x%x is %s", ext ? "extended capability" : "capability", r->id,
+			 r->len ? "not shown" : "shown");
 	/* what comes behind it is shown in any case */
 	assert_true(ext ? user_ext_cap(&t, PCI_EXT_CAP_ID_ERR) : user_cap(&t, PCI_CAP_ID_PM));
 
@@ -129,14 +173,18 @@ static void check(const struct row *r, bool ext)
 		for (unsigned i = 0; i < size; i += width)
 			cw(&t, at + i, width, 0xffffffff);
 		for (unsigned i = 0; i < size; i++) {
-			uint8_t want = i >= header && table_lets(i) ? 0xff : before[i], got = hr(&t, at + i, 1);
+			uint8_t want = i >= header && table_lets(i) ? 0xff : before[i],
+				got = hr(&t, at + i, 1);
 
 			if (got != want)
 				fail_msg("%s 0x%x, byte 0x%x written by %u: 0x%02x, not 0x%02x",
-					 ext ? "extended capability" : "capability", r->id, i, width, got, want);
+					 ext ? "extended capability" : "capability", r->id, i,
+					 width, got, want);
 			if (i >= header && cr(&t, at + i, 1) != got)
-				fail_msg("%s 0x%x, byte 0x%x reads 0x%02x, not the hardware's 0x%02x",
-					 ext ? "extended capability" : "capability", r->id, i, cr(&t, at + i, 1), got);
+				fail_msg("%s 0x%x, byte 0x%x reads 0x%02x, not the hardware's "
+					 "0x%02x",
+					 ext ? "extended capability" : "capability", r->id, i,
+					 cr(&t, at + i, 1), got);
 			if (i >= header)
 				uvfio_config_set(t.fn, at + i, 1, before[i]);
 		}
@@ -156,18 +204,24 @@ static void test_ext(void **state)
 		check(&ext_rows[i], true);
 }
 
-/* Two of one kind that touch are two: the next of the second one is the user's, not the hardware's. */
+/*
+ * Two of one kind that touch are two: the next of the second one is the user's, not the hardware's.
+ */
 static int create_pair(struct uvfio_dev *dev)
 {
-	return uvfio_add_vendor_cap(dev, NULL, NULL, 8) < 0 || uvfio_add_vendor_cap(dev, NULL, NULL, 8) < 0 ||
-			       uvfio_add_cap(dev, PCI_CAP_ID_SSVID, NULL, NULL, 8) < 0 || uvfio_add_pm(dev, true) < 0 ?
-		       -EINVAL :
-		       0;
+	return uvfio_add_vendor_cap(dev, NULL, NULL, 8) < 0 ||
+			       uvfio_add_vendor_cap(dev, NULL, NULL, 8) < 0 ||
+			       uvfio_add_cap(dev, PCI_CAP_ID_SSVID, NULL, NULL, 8) < 0 ||
+			       uvfio_add_pm(dev, true) < 0
+		       ? -EINVAL
+		       : 0;
 }
 
 static void test_pair(void **state)
 {
-	static const struct uvfio_model model = { .abi = UVFIO_MODEL_ABI, .name = "pair", .create = create_pair };
+	static const struct uvfio_model model = { .abi = UVFIO_MODEL_ABI,
+						  .name = "pair",
+						  .create = create_pair };
 	struct tdev t;
 	unsigned first, second;
 
@@ -183,14 +237,17 @@ static void test_pair(void **state)
 /* A function all of whose capabilities are hidden has none. */
 static int create_hidden(struct uvfio_dev *dev)
 {
-	return uvfio_add_cap(dev, PCI_CAP_ID_SSVID, NULL, NULL, 8) < 0 || uvfio_add_cap(dev, PCI_CAP_ID_EA, NULL, NULL, 8) < 0 ?
-		       -EINVAL :
-		       0;
+	return uvfio_add_cap(dev, PCI_CAP_ID_SSVID, NULL, NULL, 8) < 0 ||
+			       uvfio_add_cap(dev, PCI_CAP_ID_EA, NULL, NULL, 8) < 0
+		       ? -EINVAL
+		       : 0;
 }
 
 static void test_all_hidden(void **state)
 {
-	static const struct uvfio_model model = { .abi = UVFIO_MODEL_ABI, .name = "hidden", .create = create_hidden };
+	static const struct uvfio_model model = { .abi = UVFIO_MODEL_ABI,
+						  .name = "hidden",
+						  .create = create_hidden };
 	struct tdev t;
 
 	t_open(&t, &model);
@@ -203,15 +260,18 @@ static void test_all_hidden(void **state)
 /* Only hidden extended capabilities: the first dword reads 0, which is how none look. */
 static int create_ext_hidden(struct uvfio_dev *dev)
 {
-	return uvfio_add_pcie(dev, true) < 0 || uvfio_add_ext_cap(dev, PCI_EXT_CAP_ID_PASID, 1, NULL, NULL, 8) < 0 ||
-			       uvfio_add_ext_cap(dev, 0x1e, 1, NULL, NULL, 8) < 0 ?
-		       -EINVAL :
-		       0;
+	return uvfio_add_pcie(dev, true) < 0 ||
+			       uvfio_add_ext_cap(dev, PCI_EXT_CAP_ID_PASID, 1, NULL, NULL, 8) < 0 ||
+			       uvfio_add_ext_cap(dev, 0x1e, 1, NULL, NULL, 8) < 0
+		       ? -EINVAL
+		       : 0;
 }
 
 static void test_all_ext_hidden(void **state)
 {
-	static const struct uvfio_model model = { .abi = UVFIO_MODEL_ABI, .name = "exthidden", .create = create_ext_hidden };
+	static const struct uvfio_model model = { .abi = UVFIO_MODEL_ABI,
+						  .name = "exthidden",
+						  .create = create_ext_hidden };
 	struct tdev t;
 
 	t_open(&t, &model);
@@ -226,12 +286,17 @@ static int create_rom_only(struct uvfio_dev *dev)
 	uint8_t rom[1024];
 
 	t_rom_image(rom);
-	return uvfio_add_rom(dev, T_ROM, rom, sizeof(rom)) || uvfio_add_bar(dev, 0, 16, UVFIO_BAR_IO) ? -EINVAL : 0;
+	return uvfio_add_rom(dev, T_ROM, rom, sizeof(rom)) ||
+			       uvfio_add_bar(dev, 0, 16, UVFIO_BAR_IO)
+		       ? -EINVAL
+		       : 0;
 }
 
 static void test_rom_only(void **state)
 {
-	static const struct uvfio_model model = { .abi = UVFIO_MODEL_ABI, .name = "romonly", .create = create_rom_only };
+	static const struct uvfio_model model = { .abi = UVFIO_MODEL_ABI,
+						  .name = "romonly",
+						  .create = create_rom_only };
 	struct vfio_region r;
 	uint16_t sig = 0;
 	struct tdev t;
@@ -250,8 +315,12 @@ static void test_rom_only(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_std), cmocka_unit_test(test_ext), cmocka_unit_test(test_pair), cmocka_unit_test(test_all_hidden),
-		cmocka_unit_test(test_all_ext_hidden), cmocka_unit_test(test_rom_only),
+		cmocka_unit_test(test_std),
+		cmocka_unit_test(test_ext),
+		cmocka_unit_test(test_pair),
+		cmocka_unit_test(test_all_hidden),
+		cmocka_unit_test(test_all_ext_hidden),
+		cmocka_unit_test(test_rom_only),
 	};
 
 	return cmocka_run_group_tests_name("vfio_pci/caps", tests, NULL, NULL);

@@ -1,15 +1,21 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * vfio_pci/config.c: config space as the user sees it. At open every byte is given to a capability of the function (or
- * to none), and each of its bits gets its place and its right from the tables of config_tables.c. An access is cut into
- * naturally aligned pieces of 1, 2 and 4 bytes that lie within one capability; a piece of a write is merged with what
- * may not be written and goes to the virtual copy, to the hardware, or to both.
+ * vfio_pci/config.c: config space as the user sees it. At open every byte is given to a capability
+ * of the function (or to none), and each of its bits gets its place and its right from the tables
+ * of config_tables.c. An access is cut into naturally aligned pieces of 1, 2 and 4 bytes that lie
+ * within one capability; a piece of a write is merged with what may not be written and goes to the
+ * virtual copy, to the hardware, or to both.
  */
 #include "vfio_pci/internal.h"
 
-/* the first dword of an extended capability that is hidden but starts the chain: what is virtual shows through */
+/*
+ * the first dword of an extended capability that is hidden but starts the chain: what is virtual
+ * shows through
+ */
 static const struct vfio_pci_field hidden_fields[] = { { 0, 4, 0xffffffffu, 0 } };
-static const struct vfio_pci_perm hidden_perm = { .len = 4, .fields = hidden_fields, .num_fields = 1 };
+static const struct vfio_pci_perm hidden_perm = { .len = 4,
+						  .fields = hidden_fields,
+						  .num_fields = 1 };
 
 static uint32_t load(const uint8_t *p, unsigned size)
 {
@@ -24,7 +30,10 @@ static void store(uint8_t *p, unsigned size, uint32_t v)
 	memcpy(p, &v, size);
 }
 
-/* Give [pos, pos + len) to a capability. What another one has already is taken over, as in the kernel. */
+/*
+ * Give [pos, pos + len) to a capability. What another one has already is taken over, as in the
+ * kernel.
+ */
 static void add_cap(struct vfio_pci_device *vd, uint16_t id, unsigned pos, unsigned len,
 		    const struct vfio_pci_perm *perm)
 {
@@ -35,7 +44,8 @@ static void add_cap(struct vfio_pci_device *vd, uint16_t id, unsigned pos, unsig
 	*cap = (struct vfio_pci_cap){ .id = id, .pos = pos, .len = len, .perm = perm };
 	for (unsigned i = pos; i < pos + len; i++) {
 		if (c->cap_of[i])
-			log_warn(vd->vdev.name, "config space: capabilities 0x%x and 0x%x overlap at 0x%x",
+			log_warn(vd->vdev.name,
+				 "config space: capabilities 0x%x and 0x%x overlap at 0x%x",
 				 c->caps[c->cap_of[i] - 1].id, id, i);
 		c->cap_of[i] = c->num_caps + 1;
 		c->virt[i] = c->write[i] = 0;
@@ -59,14 +69,18 @@ static void init_std_caps(struct vfio_pci_device *vd)
 
 	if (!(get16(c->vconfig + PCI_STATUS) & PCI_STATUS_CAP_LIST))
 		return;
-	/* two low bits are reserved (PCIe 6.0, 7.5.1.1.11); the count ends a chain that bites its tail */
+	/*
+	 * two low bits are reserved (PCIe 6.0, 7.5.1.1.11); the count ends a chain that bites its
+	 * tail
+	 */
 	for (pos = *prev & ~3u; pos >= PCI_STD_HEADER_SIZEOF && loops--;) {
 		uint8_t id = c->vconfig[pos], next = c->vconfig[pos + PCI_CAP_LIST_NEXT] & ~3u;
 		unsigned len = vfio_pci_std_cap_len(vd->fn, id, pos);
 		const struct vfio_pci_perm *perm = vfio_pci_std_perm(id);
 
 		if (!len) {
-			log_info(vd->vdev.name, "config space: capability 0x%02x at 0x%02x is hidden", id, pos);
+			log_info(vd->vdev.name,
+				 "config space: capability 0x%02x at 0x%02x is hidden", id, pos);
 			*prev = next;
 			pos = next;
 			continue;
@@ -81,8 +95,9 @@ static void init_std_caps(struct vfio_pci_device *vd)
 			/* no power management event ever reaches the user */
 			put16(c->vconfig + pos + PCI_PM_PMC,
 			      get16(c->vconfig + pos + PCI_PM_PMC) & ~PCI_PM_CAP_PME_MASK);
-			put16(c->vconfig + pos + PCI_PM_CTRL, get16(c->vconfig + pos + PCI_PM_CTRL) &
-								      ~(PCI_PM_CTRL_PME_ENABLE | PCI_PM_CTRL_PME_STATUS));
+			put16(c->vconfig + pos + PCI_PM_CTRL,
+			      get16(c->vconfig + pos + PCI_PM_CTRL) &
+				      ~(PCI_PM_CTRL_PME_ENABLE | PCI_PM_CTRL_PME_STATUS));
 		}
 		add_cap(vd, id, pos, len, perm);
 		prev = &c->vconfig[pos + PCI_CAP_LIST_NEXT];
@@ -90,7 +105,8 @@ static void init_std_caps(struct vfio_pci_device *vd)
 		shown++;
 	}
 	if (!shown)
-		put16(c->vconfig + PCI_STATUS, get16(c->vconfig + PCI_STATUS) & ~PCI_STATUS_CAP_LIST);
+		put16(c->vconfig + PCI_STATUS,
+		      get16(c->vconfig + PCI_STATUS) & ~PCI_STATUS_CAP_LIST);
 }
 
 #define EXT_NEXT_MASK (0xffcu << 20) /* PCIe 6.0, 7.6.3 */
@@ -112,13 +128,18 @@ static void init_ext_caps(struct vfio_pci_device *vd)
 			add_cap(vd, id, pos, len, vfio_pci_ext_perm(id));
 			shown++;
 		} else {
-			log_info(vd->vdev.name, "config space: extended capability 0x%04x at 0x%03x is hidden", id, pos);
+			log_info(vd->vdev.name,
+				 "config space: extended capability 0x%04x at 0x%03x is hidden", id,
+				 pos);
 			if (prev) {
 				pos = PCI_EXT_CAP_NEXT(header);
 				put32(prev, (get32(prev) & ~EXT_NEXT_MASK) | pos << 20);
 				continue;
 			}
-			/* the chain starts at 0x100, whatever stands there: ID and version 0, the next kept */
+			/*
+			 * the chain starts at 0x100, whatever stands there: ID and version 0, the
+			 * next kept
+			 */
 			add_cap(vd, id, pos, 4, &hidden_perm);
 			put32(c->vconfig + pos, header & EXT_NEXT_MASK);
 		}
@@ -130,8 +151,9 @@ static void init_ext_caps(struct vfio_pci_device *vd)
 }
 
 /*
- * What a VF leaves to software (PCIe 6.0, 9.3.4.1): its IDs read ones; memory decode is switched in the PF, for all VFs, and the user is shown a bit of its own that is
- * on at first; a pin, if a VF had one, would be a mistake.
+ * What a VF leaves to software (PCIe 6.0, 9.3.4.1): its IDs read ones; memory decode is switched in
+ * the PF, for all VFs, and the user is shown a bit of its own that is on at first; a pin, if a VF
+ * had one, would be a mistake.
  */
 static void init_virtfn(struct vfio_pci_device *vd)
 {
@@ -166,14 +188,16 @@ void vfio_pci_config_init(struct vfio_pci_device *vd)
 	init_ext_caps(vd);
 }
 
-void vfio_pci_config_default_write(struct vfio_pci_device *vd, unsigned pos, unsigned size, uint32_t value)
+void vfio_pci_config_default_write(struct vfio_pci_device *vd, unsigned pos, unsigned size,
+				   uint32_t value)
 {
 	struct vfio_pci_config *c = &vd->config;
-	uint32_t write = load(c->write + pos, size), virt = load(c->virt + pos, size), to_copy = write & virt,
-		 to_hw = write & ~virt;
+	uint32_t write = load(c->write + pos, size), virt = load(c->virt + pos, size),
+		 to_copy = write & virt, to_hw = write & ~virt;
 
 	if (to_copy)
-		store(c->vconfig + pos, size, (load(c->vconfig + pos, size) & ~to_copy) | (value & to_copy));
+		store(c->vconfig + pos, size,
+		      (load(c->vconfig + pos, size) & ~to_copy) | (value & to_copy));
 	if (to_hw)
 		pci_config_write(vd->fn, pos, size,
 				 (pci_config_read(vd->fn, pos, size) & ~to_hw) | (value & to_hw));
@@ -217,7 +241,8 @@ static unsigned piece_size(const struct vfio_pci_config *c, unsigned pos, size_t
 	return n >= 4 ? 4 : n >= 2 && pos % 2 == 0 ? 2 : 1;
 }
 
-ssize_t vfio_pci_config_rw(struct vfio_pci_device *vd, uint64_t pos, void *buf, size_t count, bool write)
+ssize_t vfio_pci_config_rw(struct vfio_pci_device *vd, uint64_t pos, void *buf, size_t count,
+			   bool write)
 {
 	struct vfio_pci_config *c = &vd->config;
 	uint8_t *p = buf;

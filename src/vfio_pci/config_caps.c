@@ -1,16 +1,18 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * vfio_pci/config_caps.c: writes to config space that do more than change bits: the header (memory decode, DisINTx,
- * BARs), power states, VPD transfers, the MSI control register, and resets of the function. Each is called with
- * config_lock held and takes memory_lock for what BAR accesses must not see half done.
+ * vfio_pci/config_caps.c: writes to config space that do more than change bits: the header (memory
+ * decode, DisINTx, BARs), power states, VPD transfers, the MSI control register, and resets of the
+ * function. Each is called with config_lock held and takes memory_lock for what BAR accesses must
+ * not see half done.
  */
 #include "vfio_pci/internal.h"
 
 /* ---- the header ---- */
 
 /*
- * Make the virtual BARs look as if hardware had been written: bits below the size read zero, type bits read as built.
- * So a user can size them by writing ones. The real BARs never change, and the region mapping does not either.
+ * Make the virtual BARs look as if hardware had been written: bits below the size read zero, type
+ * bits read as built. So a user can size them by writing ones. The real BARs never change, and the
+ * region mapping does not either.
  */
 void vfio_pci_fix_bars(struct vfio_pci_device *vd)
 {
@@ -39,18 +41,26 @@ void vfio_pci_fix_bars(struct vfio_pci_device *vd)
 			put32(p, get32(p) & (uint32_t)(mask >> 32));
 		}
 	}
-	/* the register shows the ROM's size even if there is no image in it and the region is absent */
+	/*
+	 * the register shows the ROM's size even if there is no image in it and the region is
+	 * absent
+	 */
 	put32(v + PCI_ROM_ADDRESS,
-	      rom->size ? get32(v + PCI_ROM_ADDRESS) & ((uint32_t)~(rom->size - 1) | PCI_ROM_ADDRESS_ENABLE) : 0);
+	      rom->size ? get32(v + PCI_ROM_ADDRESS) &
+				  ((uint32_t) ~(rom->size - 1) | PCI_ROM_ADDRESS_ENABLE)
+			: 0);
 	vd->config.bars_dirty = false;
 }
 
-/* The function was reset by a way that the driver did not see if its BARs are not what they were at open. */
+/*
+ * The function was reset by a way that the driver did not see if its BARs are not what they were at
+ * open.
+ */
 static bool bars_lost(struct vfio_pci_device *vd)
 {
 	for (unsigned i = 0; i < PCI_BARS; i++)
-		if (vd->config.real_bar[i] &&
-		    pci_config_read(vd->fn, PCI_BASE_ADDRESS_0 + 4 * i, 4) != vd->config.real_bar[i])
+		if (vd->config.real_bar[i] && pci_config_read(vd->fn, PCI_BASE_ADDRESS_0 + 4 * i,
+							      4) != vd->config.real_bar[i])
 			return true;
 	return false;
 }
@@ -66,7 +76,8 @@ static void bars_restore(struct vfio_pci_device *vd)
 static void write_command(struct vfio_pci_device *vd, unsigned pos, unsigned size, uint32_t value)
 {
 	uint8_t *v = vd->config.vconfig;
-	uint16_t decode = PCI_COMMAND_MEMORY | PCI_COMMAND_IO, on = get16(v + PCI_COMMAND) & value & decode;
+	uint16_t decode = PCI_COMMAND_MEMORY | PCI_COMMAND_IO,
+		 on = get16(v + PCI_COMMAND) & value & decode;
 
 	if (vd->virtfn)
 		on &= ~PCI_COMMAND_MEMORY; /* which the hardware does not have */
@@ -79,8 +90,8 @@ static void write_command(struct vfio_pci_device *vd, unsigned pos, unsigned siz
 	pthread_rwlock_unlock(&vd->memory_lock);
 }
 
-void vfio_pci_write_header(struct vfio_pci_device *vd, const struct vfio_pci_cap *cap, unsigned pos, unsigned size,
-			   uint32_t value)
+void vfio_pci_write_header(struct vfio_pci_device *vd, const struct vfio_pci_cap *cap, unsigned pos,
+			   unsigned size, uint32_t value)
 {
 	uint8_t *v = vd->config.vconfig;
 
@@ -98,8 +109,8 @@ void vfio_pci_write_header(struct vfio_pci_device *vd, const struct vfio_pci_cap
 
 /* ---- power management ---- */
 
-void vfio_pci_write_pm(struct vfio_pci_device *vd, const struct vfio_pci_cap *cap, unsigned pos, unsigned size,
-		       uint32_t value)
+void vfio_pci_write_pm(struct vfio_pci_device *vd, const struct vfio_pci_cap *cap, unsigned pos,
+		       unsigned size, uint32_t value)
 {
 	vfio_pci_config_default_write(vd, pos, size, value);
 	if (pos != cap->pos + PCI_PM_CTRL)
@@ -111,9 +122,12 @@ void vfio_pci_write_pm(struct vfio_pci_device *vd, const struct vfio_pci_cap *ca
 
 /* ---- vital product data ---- */
 
-/* One aligned dword through the function's own window. The flag turns over when the transfer is done; a function that
- * never does is not waited for. */
-static int vpd_transfer(struct vfio_pci_device *vd, unsigned cap, unsigned addr, bool write, uint32_t *data)
+/*
+ * One aligned dword through the function's own window. The flag turns over when the transfer is
+ * done; a function that never does is not waited for.
+ */
+static int vpd_transfer(struct vfio_pci_device *vd, unsigned cap, unsigned addr, bool write,
+			uint32_t *data)
 {
 	unsigned want = write ? 0 : PCI_VPD_ADDR_F;
 
@@ -127,12 +141,13 @@ static int vpd_transfer(struct vfio_pci_device *vd, unsigned cap, unsigned addr,
 			return 0;
 		}
 	}
-	log_warn(vd->vdev.name, "VPD: the %s at 0x%04x does not complete", write ? "write" : "read", addr);
+	log_warn(vd->vdev.name, "VPD: the %s at 0x%04x does not complete", write ? "write" : "read",
+		 addr);
 	return -EIO;
 }
 
-void vfio_pci_write_vpd(struct vfio_pci_device *vd, const struct vfio_pci_cap *cap, unsigned pos, unsigned size,
-			uint32_t value)
+void vfio_pci_write_vpd(struct vfio_pci_device *vd, const struct vfio_pci_cap *cap, unsigned pos,
+			unsigned size, uint32_t value)
 {
 	uint8_t *v = vd->config.vconfig + cap->pos;
 	unsigned off = pos - cap->pos, addr;
@@ -152,10 +167,14 @@ void vfio_pci_write_vpd(struct vfio_pci_device *vd, const struct vfio_pci_cap *c
 	} else {
 		unsigned skip = addr & 3;
 
-		/* hardware takes dword addresses only; an odd one is put together from two (the last from one) */
+		/*
+		 * hardware takes dword addresses only; an odd one is put together from two (the
+		 * last from one)
+		 */
 		if (vpd_transfer(vd, cap->pos, addr & ~3u, false, &low))
 			return;
-		if (skip && addr + 4 <= PCI_VPD_ADDR_MASK && vpd_transfer(vd, cap->pos, (addr & ~3u) + 4, false, &high))
+		if (skip && addr + 4 <= PCI_VPD_ADDR_MASK &&
+		    vpd_transfer(vd, cap->pos, (addr & ~3u) + 4, false, &high))
 			return;
 		put32(v + PCI_VPD_DATA, skip ? low >> 8 * skip | high << (32 - 8 * skip) : low);
 	}
@@ -164,8 +183,8 @@ void vfio_pci_write_vpd(struct vfio_pci_device *vd, const struct vfio_pci_cap *c
 
 /* ---- MSI ---- */
 
-void vfio_pci_write_msi(struct vfio_pci_device *vd, const struct vfio_pci_cap *cap, unsigned pos, unsigned size,
-			uint32_t value)
+void vfio_pci_write_msi(struct vfio_pci_device *vd, const struct vfio_pci_cap *cap, unsigned pos,
+			unsigned size, uint32_t value)
 {
 	uint8_t *v = vd->config.vconfig + cap->pos;
 	unsigned off = pos - cap->pos;
@@ -190,9 +209,10 @@ void vfio_pci_write_msi(struct vfio_pci_device *vd, const struct vfio_pci_cap *c
 /* ---- resets of the function ---- */
 
 /*
- * The kernel wakes a function before it resets it. After VFIO_DEVICE_RESET vfio-pci does that, and puts back what the
- * function had before it fell asleep; after an FLR by config space the PCI core does, which does not know of that: what
- * a function without NoSoftRst lost stays lost, but for its BARs.
+ * The kernel wakes a function before it resets it. After VFIO_DEVICE_RESET vfio-pci does that, and
+ * puts back what the function had before it fell asleep; after an FLR by config space the PCI core
+ * does, which does not know of that: what a function without NoSoftRst lost stays lost, but for its
+ * BARs.
  */
 static void user_flr(struct vfio_pci_device *vd)
 {
@@ -209,8 +229,8 @@ static void user_flr(struct vfio_pci_device *vd)
 /* PCIe 6.0, 7.5.3.4: sizes are 128 << n, n up to 5 */
 #define EXP_SIZE_MAX 5u
 
-void vfio_pci_write_exp(struct vfio_pci_device *vd, const struct vfio_pci_cap *cap, unsigned pos, unsigned size,
-			uint32_t value)
+void vfio_pci_write_exp(struct vfio_pci_device *vd, const struct vfio_pci_cap *cap, unsigned pos,
+			unsigned size, uint32_t value)
 {
 	uint8_t *v = vd->config.vconfig + cap->pos + PCI_EXP_DEVCTL;
 	unsigned old = get16(v) & PCI_EXP_DEVCTL_READRQ, ctrl, request, payload, hw;
@@ -224,7 +244,10 @@ void vfio_pci_write_exp(struct vfio_pci_device *vd, const struct vfio_pci_cap *c
 		if (pci_config_read(vd->fn, cap->pos + PCI_EXP_DEVCAP, 4) & PCI_EXP_DEVCAP_FLR)
 			user_flr(vd);
 	}
-	/* The payload size is the system's: virtual only. A read request may be anything that is not below it. */
+	/*
+	 * The payload size is the system's: virtual only. A read request may be anything that is
+	 * not below it.
+	 */
 	if ((ctrl & PCI_EXP_DEVCTL_READRQ) != old) {
 		hw = pci_config_read(vd->fn, cap->pos + PCI_EXP_DEVCTL, 2);
 		request = (ctrl & PCI_EXP_DEVCTL_READRQ) >> 12;
@@ -236,8 +259,8 @@ void vfio_pci_write_exp(struct vfio_pci_device *vd, const struct vfio_pci_cap *c
 	}
 }
 
-void vfio_pci_write_af(struct vfio_pci_device *vd, const struct vfio_pci_cap *cap, unsigned pos, unsigned size,
-		       uint32_t value)
+void vfio_pci_write_af(struct vfio_pci_device *vd, const struct vfio_pci_cap *cap, unsigned pos,
+		       unsigned size, uint32_t value)
 {
 	uint8_t *ctrl = vd->config.vconfig + cap->pos + PCI_AF_CTRL;
 	unsigned features;

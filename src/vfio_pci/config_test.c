@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* Unit tests of config-space virtualization: every row of the tables, by what a user reads and writes. */
+/*
+ * Unit tests of config-space virtualization: every row of the tables, by what a user reads and
+ * writes.
+ */
 #include "vfio_pci/test_device.h"
 
 static struct tdev t;
@@ -55,10 +58,21 @@ static void test_open_state(void **state)
 
 static void test_header_read_only(void **state)
 {
-	static const struct { unsigned pos, size; } ro[] = {
-		{ PCI_VENDOR_ID, 2 }, { PCI_DEVICE_ID, 2 }, { PCI_REVISION_ID, 1 }, { PCI_CLASS_PROG, 1 },
-		{ PCI_CLASS_DEVICE, 2 }, { PCI_HEADER_TYPE, 1 }, { PCI_SUBSYSTEM_VENDOR_ID, 2 }, { PCI_SUBSYSTEM_ID, 2 },
-		{ PCI_CARDBUS_CIS, 4 }, { PCI_CAPABILITY_LIST, 1 }, { PCI_INTERRUPT_PIN, 1 }, { PCI_MIN_GNT, 1 },
+	static const struct {
+		unsigned pos, size;
+	} ro[] = {
+		{ PCI_VENDOR_ID, 2 },
+		{ PCI_DEVICE_ID, 2 },
+		{ PCI_REVISION_ID, 1 },
+		{ PCI_CLASS_PROG, 1 },
+		{ PCI_CLASS_DEVICE, 2 },
+		{ PCI_HEADER_TYPE, 1 },
+		{ PCI_SUBSYSTEM_VENDOR_ID, 2 },
+		{ PCI_SUBSYSTEM_ID, 2 },
+		{ PCI_CARDBUS_CIS, 4 },
+		{ PCI_CAPABILITY_LIST, 1 },
+		{ PCI_INTERRUPT_PIN, 1 },
+		{ PCI_MIN_GNT, 1 },
 		{ PCI_MAX_LAT, 1 },
 	};
 
@@ -84,8 +98,11 @@ static void test_header_writable(void **state)
 	assert_int_equal(hr(&t, PCI_INTERRUPT_LINE, 1), line); /* the copy's */
 }
 
-/* Error bits of STATUS cannot be cleared, and the capability bit is virtual. But a dword from COMMAND on is merged with what
- * STATUS reads and written back, as the kernel does: that clears what is set. */
+/*
+ * Error bits of STATUS cannot be cleared, and the capability bit is virtual. But a dword from
+ * COMMAND on is merged with what STATUS reads and written back, as the kernel does: that clears
+ * what is set.
+ */
 static void test_status(void **state)
 {
 	uvfio_config_set(t.fn, PCI_STATUS, 2, hr(&t, PCI_STATUS, 2) | PCI_STATUS_SIG_SYSTEM_ERROR);
@@ -101,8 +118,10 @@ static void test_status(void **state)
 static void test_command(void **state)
 {
 	cw(&t, PCI_COMMAND, 2, PCI_COMMAND_MEMORY | PCI_COMMAND_MASTER | PCI_COMMAND_SERR);
-	assert_int_equal(hr(&t, PCI_COMMAND, 2), PCI_COMMAND_MEMORY | PCI_COMMAND_MASTER | PCI_COMMAND_SERR);
-	assert_int_equal(cr(&t, PCI_COMMAND, 2), PCI_COMMAND_MEMORY | PCI_COMMAND_MASTER | PCI_COMMAND_SERR);
+	assert_int_equal(hr(&t, PCI_COMMAND, 2),
+			 PCI_COMMAND_MEMORY | PCI_COMMAND_MASTER | PCI_COMMAND_SERR);
+	assert_int_equal(cr(&t, PCI_COMMAND, 2),
+			 PCI_COMMAND_MEMORY | PCI_COMMAND_MASTER | PCI_COMMAND_SERR);
 	/* bytes alone */
 	cw(&t, PCI_COMMAND, 1, PCI_COMMAND_IO);
 	assert_int_equal(cr(&t, PCI_COMMAND, 2), PCI_COMMAND_IO | PCI_COMMAND_SERR);
@@ -133,7 +152,10 @@ static void test_reset_recovery(void **state)
 
 static void test_bar_sizing(void **state)
 {
-	static const struct { unsigned pos; uint32_t sized; } bars[] = {
+	static const struct {
+		unsigned pos;
+		uint32_t sized;
+	} bars[] = {
 		{ PCI_BASE_ADDRESS_0, 0xffff0000 }, { PCI_BASE_ADDRESS_1, 0xffffc000 },
 		{ PCI_BASE_ADDRESS_2, 0xff00000c }, { PCI_BASE_ADDRESS_3, 0xffffffff },
 		{ PCI_BASE_ADDRESS_4, 0xffffffc1 }, { PCI_BASE_ADDRESS_5, 0 },
@@ -158,8 +180,9 @@ static void test_bar_sizing(void **state)
 
 static void test_chain(void **state)
 {
-	static const uint8_t shown[] = { PCI_CAP_ID_PM, PCI_CAP_ID_MSI, PCI_CAP_ID_MSIX, PCI_CAP_ID_EXP, PCI_CAP_ID_VNDR,
-					 PCI_CAP_ID_AF, PCI_CAP_ID_VPD };
+	static const uint8_t shown[] = { PCI_CAP_ID_PM,	 PCI_CAP_ID_MSI,  PCI_CAP_ID_MSIX,
+					 PCI_CAP_ID_EXP, PCI_CAP_ID_VNDR, PCI_CAP_ID_AF,
+					 PCI_CAP_ID_VPD };
 	static const uint8_t hidden[] = { PCI_CAP_ID_SSVID, PCI_CAP_ID_EA, PCI_CAP_ID_CHSWP };
 	unsigned n = 0;
 
@@ -183,7 +206,8 @@ static void test_chain(void **state)
 
 static void test_ext_chain(void **state)
 {
-	unsigned aer = pci_find_ext_cap(t.fn, PCI_EXT_CAP_ID_ERR), dsn = pci_find_ext_cap(t.fn, PCI_EXT_CAP_ID_DSN);
+	unsigned aer = pci_find_ext_cap(t.fn, PCI_EXT_CAP_ID_ERR),
+		 dsn = pci_find_ext_cap(t.fn, PCI_EXT_CAP_ID_DSN);
 
 	/* hidden, but the chain starts here */
 	assert_int_equal(cr(&t, 0x100, 4) & 0xfffff, 0);
@@ -203,8 +227,10 @@ static void test_ext_chain(void **state)
 
 static void test_ext_rules(void **state)
 {
-	unsigned ltr = user_ext_cap(&t, PCI_EXT_CAP_ID_LTR), pwr = user_ext_cap(&t, PCI_EXT_CAP_ID_PWR),
-		 vsec = user_ext_cap(&t, PCI_EXT_CAP_ID_VNDR), aer = user_ext_cap(&t, PCI_EXT_CAP_ID_ERR);
+	unsigned ltr = user_ext_cap(&t, PCI_EXT_CAP_ID_LTR),
+		 pwr = user_ext_cap(&t, PCI_EXT_CAP_ID_PWR),
+		 vsec = user_ext_cap(&t, PCI_EXT_CAP_ID_VNDR),
+		 aer = user_ext_cap(&t, PCI_EXT_CAP_ID_ERR);
 
 	/* read-only although the hardware would take it */
 	cw(&t, ltr + 4, 4, 0xffffffff);
@@ -219,7 +245,8 @@ static void test_ext_rules(void **state)
 	cw(&t, vsec + 8, 1, 0xee);
 	assert_int_equal(cr(&t, vsec + 8, 4), 0x010203ee);
 	/* AER: cleared by writing ones, and reserved bits do not reach the hardware */
-	uvfio_config_set(t.fn, aer + PCI_ERR_UNCOR_STATUS, 4, PCI_ERR_UNC_UNSUP | PCI_ERR_UNC_POISON_TLP);
+	uvfio_config_set(t.fn, aer + PCI_ERR_UNCOR_STATUS, 4,
+			 PCI_ERR_UNC_UNSUP | PCI_ERR_UNC_POISON_TLP);
 	cw(&t, aer + PCI_ERR_UNCOR_STATUS, 4, PCI_ERR_UNC_UNSUP);
 	assert_int_equal(cr(&t, aer + PCI_ERR_UNCOR_STATUS, 4), PCI_ERR_UNC_POISON_TLP);
 	cw(&t, aer + PCI_ERR_UNCOR_MASK, 4, PCI_ERR_UNC_UNSUP);
@@ -250,7 +277,9 @@ static void test_pm(void **state)
 
 	assert_int_equal(cr(&t, pos + PCI_PM_PMC, 2) & PCI_PM_CAP_PME_MASK, 0);
 	cw(&t, pos + PCI_PM_CTRL, 2, PCI_PM_CTRL_PME_ENABLE);
-	assert_int_equal(cr(&t, pos + PCI_PM_CTRL, 2) & (PCI_PM_CTRL_PME_ENABLE | PCI_PM_CTRL_PME_STATUS), 0);
+	assert_int_equal(cr(&t, pos + PCI_PM_CTRL, 2) &
+				 (PCI_PM_CTRL_PME_ENABLE | PCI_PM_CTRL_PME_STATUS),
+			 0);
 	assert_int_equal(hr(&t, pos + PCI_PM_CTRL, 2) & PCI_PM_CTRL_PME_ENABLE, 0);
 
 	cw(&t, PCI_COMMAND, 2, PCI_COMMAND_MEMORY | PCI_COMMAND_MASTER);
@@ -273,7 +302,10 @@ static void test_pm(void **state)
 	assert_int_equal(pci_power_state(t.fn), 0);
 }
 
-/* What was switched off in D3hot stays off, however the function comes back; what was left on is on again. */
+/*
+ * What was switched off in D3hot stays off, however the function comes back; what was left on is on
+ * again.
+ */
 static void test_messages_in_d3(void **state)
 {
 	static const uint32_t indices[] = { MSI, MSIX };
@@ -290,8 +322,10 @@ static void test_messages_in_d3(void **state)
 			for (unsigned off = 0; off < 2; off++) {
 				cw(&t, pm + PCI_PM_CTRL, 2, 3);
 				if (off)
-					assert_int_equal(set_irqs(&t, index, 0, 0, NONE | TRIGGER, NULL), 0);
-				assert_int_equal(set_irqs(&t, other, 0, 1, EVENTFD | TRIGGER, &fd), -EINVAL);
+					assert_int_equal(
+						set_irqs(&t, index, 0, 0, NONE | TRIGGER, NULL), 0);
+				assert_int_equal(set_irqs(&t, other, 0, 1, EVENTFD | TRIGGER, &fd),
+						 -EINVAL);
 				if (way == 0)
 					cw(&t, pm + PCI_PM_CTRL, 2, 0);
 				else if (way == 1)
@@ -302,9 +336,13 @@ static void test_messages_in_d3(void **state)
 				assert_int_equal(hr(&t, PCI_COMMAND, 2) & 7, way == 2 ? 0 : 6);
 				assert_int_equal(hr(&t, PCI_BASE_ADDRESS_0, 4), 0xe0000000);
 				cw(&t, PCI_COMMAND, 2, PCI_COMMAND_MEMORY | PCI_COMMAND_MASTER);
-				if (pci_irq_mode(t.fn) != (off ? UVFIO_IRQ_INTX : i ? UVFIO_IRQ_MSIX : UVFIO_IRQ_MSI))
-					fail_msg("index %u, by %s, %s: mode %d", index, ways[way], off ? "off" : "on", pci_irq_mode(t.fn));
-				assert_int_equal(hr(&t, PCI_COMMAND, 2) & PCI_COMMAND_INTX_DISABLE, off ? 0 : PCI_COMMAND_INTX_DISABLE);
+				if (pci_irq_mode(t.fn) != (off ? UVFIO_IRQ_INTX
+							   : i ? UVFIO_IRQ_MSIX
+							       : UVFIO_IRQ_MSI))
+					fail_msg("index %u, by %s, %s: mode %d", index, ways[way],
+						 off ? "off" : "on", pci_irq_mode(t.fn));
+				assert_int_equal(hr(&t, PCI_COMMAND, 2) & PCI_COMMAND_INTX_DISABLE,
+						 off ? 0 : PCI_COMMAND_INTX_DISABLE);
 				uvfio_msi(t.fn, 0);
 				assert_int_equal(taken(fd), !off);
 			}
@@ -319,10 +357,14 @@ static void test_messages_in_d3(void **state)
 	close(fd);
 }
 
-/* The mask bits are the hardware's: whatever resets the function clears them, unless SET_IRQS has MSI on. */
+/*
+ * The mask bits are the hardware's: whatever resets the function clears them, unless SET_IRQS has
+ * MSI on.
+ */
 static void test_msi_mask_reset(void **state)
 {
-	unsigned msi = user_cap(&t, PCI_CAP_ID_MSI), pm = user_cap(&t, PCI_CAP_ID_PM), exp = user_cap(&t, PCI_CAP_ID_EXP);
+	unsigned msi = user_cap(&t, PCI_CAP_ID_MSI), pm = user_cap(&t, PCI_CAP_ID_PM),
+		 exp = user_cap(&t, PCI_CAP_ID_EXP);
 	int fds[2] = { t_eventfd(), -1 };
 
 	for (unsigned on = 0; on < 2; on++) {
@@ -386,7 +428,8 @@ static void test_msi(void **state)
 
 	/* not in use: nothing is enabled, no more vectors than SET_IRQS set up */
 	cw(&t, pos + PCI_MSI_FLAGS, 2, PCI_MSI_FLAGS_ENABLE | 3 << 4);
-	assert_int_equal(cr(&t, pos + PCI_MSI_FLAGS, 2) & (PCI_MSI_FLAGS_ENABLE | PCI_MSI_FLAGS_QSIZE), 0);
+	assert_int_equal(
+		cr(&t, pos + PCI_MSI_FLAGS, 2) & (PCI_MSI_FLAGS_ENABLE | PCI_MSI_FLAGS_QSIZE), 0);
 	assert_int_equal(hr(&t, pos + PCI_MSI_FLAGS, 2) & PCI_MSI_FLAGS_ENABLE, 0);
 	uint32_t hw_addr = hr(&t, pos + PCI_MSI_ADDRESS_LO, 4);
 	cw(&t, pos + PCI_MSI_ADDRESS_LO, 4, 0xfee01004);
@@ -404,7 +447,8 @@ static void test_msi(void **state)
 	/* vectors without an eventfd wait, masked */
 	assert_int_equal(hr(&t, pos + PCI_MSI_MASK_64, 4), 0xfe);
 	cw(&t, pos + PCI_MSI_FLAGS, 2, PCI_MSI_FLAGS_ENABLE | 3 << 4);
-	assert_int_equal(cr(&t, pos + PCI_MSI_FLAGS, 2) & (PCI_MSI_FLAGS_ENABLE | PCI_MSI_FLAGS_QSIZE),
+	assert_int_equal(cr(&t, pos + PCI_MSI_FLAGS, 2) &
+				 (PCI_MSI_FLAGS_ENABLE | PCI_MSI_FLAGS_QSIZE),
 			 PCI_MSI_FLAGS_ENABLE | 2 << 4);
 	/* mask bits are the hardware's */
 	cw(&t, pos + PCI_MSI_MASK_64, 4, 0x01);
@@ -613,12 +657,31 @@ static void test_msi_32(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		T(test_bounds), T(test_open_state), T(test_header_read_only), T(test_header_writable), T(test_status),
-		T(test_command), T(test_reset_recovery), T(test_bar_sizing), T(test_chain), T(test_ext_chain),
-		T(test_ext_rules), T(test_vendor_raw), T(test_pm), T(test_messages_in_d3),
-		T(test_msi_mask_reset), T(test_vpd), T(test_msi), T(test_msix), T(test_exp),
-		T(test_flr), T(test_unassigned), T(test_reopen), T(test_reopen_d3),
-		cmocka_unit_test(test_plain), cmocka_unit_test(test_msi_32),
+		T(test_bounds),
+		T(test_open_state),
+		T(test_header_read_only),
+		T(test_header_writable),
+		T(test_status),
+		T(test_command),
+		T(test_reset_recovery),
+		T(test_bar_sizing),
+		T(test_chain),
+		T(test_ext_chain),
+		T(test_ext_rules),
+		T(test_vendor_raw),
+		T(test_pm),
+		T(test_messages_in_d3),
+		T(test_msi_mask_reset),
+		T(test_vpd),
+		T(test_msi),
+		T(test_msix),
+		T(test_exp),
+		T(test_flr),
+		T(test_unassigned),
+		T(test_reopen),
+		T(test_reopen_d3),
+		cmocka_unit_test(test_plain),
+		cmocka_unit_test(test_msi_32),
 	};
 
 	return cmocka_run_group_tests_name("vfio_pci/config", tests, NULL, NULL);

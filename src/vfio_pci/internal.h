@@ -2,16 +2,20 @@
 /*
  * vfio_pci/internal.h: what the files of the vfio-pci driver share.
  *
- * The bits that a user may see and change are not the bits of the hardware: config.c keeps a virtual copy of config
- * space and, for each of its bits, whether it lives in the copy (virt) and whether it can be written (write).
- * Interrupts go from the function's sink to eventfds without a lock; everything that sets them up is under igate.
+ * The bits that a user may see and change are not the bits of the hardware: config.c keeps a
+ * virtual copy of config space and, for each of its bits, whether it lives in the copy (virt) and
+ * whether it can be written (write). Interrupts go from the function's sink to eventfds without a
+ * lock; everything that sets them up is under igate.
  *
  * Lock order: vfio_device.lock > igate > config_lock > memory_lock > the locks of pci/.
  *   igate        which interrupt type is active, its eventfds, the unmask eventfd
- *   config_lock  vconfig and every read-modify-write of the function's own config space; irq_type is changed under
+ *   config_lock vconfig and every read-modify-write of the function's own config space; irq_type is
+ *   changed under
  *                igate and config_lock, and may be read under either
- *   memory_lock  for reading: a BAR access runs; for writing: memory decode, D-state or the whole function changes
- * None of the three is held while a callback of base/loop.h is waited for, unless that callback does not take it.
+ *   memory_lock for reading: a BAR access runs; for writing: memory decode, D-state or the whole
+ *   function changes
+ * None of the three is held while a callback of base/loop.h is waited for, unless that callback
+ * does not take it.
  */
 #ifndef VFIO_PCI_INTERNAL_H
 #define VFIO_PCI_INTERNAL_H
@@ -22,6 +26,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <urcu/list.h>
+
 #include "base/log.h"
 #include "base/util.h"
 #include "pci/function.h"
@@ -35,9 +40,12 @@
 struct vfio_pci_device;
 struct vfio_pci_cap;
 
-/* A write of @size bytes at config offset @pos, inside @cap: takes the place of vfio_pci_config_default_write(). */
-typedef void (*vfio_pci_write_fn)(struct vfio_pci_device *vd, const struct vfio_pci_cap *cap, unsigned pos,
-				  unsigned size, uint32_t value);
+/*
+ * A write of @size bytes at config offset @pos, inside @cap: takes the place of
+ * vfio_pci_config_default_write().
+ */
+typedef void (*vfio_pci_write_fn)(struct vfio_pci_device *vd, const struct vfio_pci_cap *cap,
+				  unsigned pos, unsigned size, uint32_t value);
 
 /* One register of a capability: which bits are virtual, which can be written. */
 struct vfio_pci_field {
@@ -47,7 +55,7 @@ struct vfio_pci_field {
 
 /* What a user may do with a capability. */
 struct vfio_pci_perm {
-	uint8_t len;    /* VFIO_PCI_LEN_VAR: ask vfio_pci_cap_len(); 0: the capability is hidden */
+	uint8_t len;	/* VFIO_PCI_LEN_VAR: ask vfio_pci_cap_len(); 0: the capability is hidden */
 	bool raw_write; /* writes go to the hardware as they are */
 	uint8_t num_fields;
 	const struct vfio_pci_field *fields;
@@ -61,8 +69,11 @@ struct vfio_pci_cap {
 	const struct vfio_pci_perm *perm;
 };
 
-/* the header, at most 48 standard capabilities and 960 extended ones: each has a dword of its own */
-#define VFIO_PCI_MAX_CAPS (1 + (PCI_CFG_SIZE - PCI_STD_HEADER_SIZEOF) / 4 + (PCI_CFG_EXP_SIZE - PCI_CFG_SIZE) / 4)
+/*
+ * the header, at most 48 standard capabilities and 960 extended ones: each has a dword of its own
+ */
+#define VFIO_PCI_MAX_CAPS \
+	(1 + (PCI_CFG_SIZE - PCI_STD_HEADER_SIZEOF) / 4 + (PCI_CFG_EXP_SIZE - PCI_CFG_SIZE) / 4)
 
 struct vfio_pci_config {
 	unsigned size; /* 256 or 4096 */
@@ -77,13 +88,18 @@ struct vfio_pci_config {
 };
 
 /* vfio_pci_intx.state */
-#define INTX_ACTIVE   1u /* INTx is the active interrupt type */
-#define INTX_MASKED   2u /* no signal until it is unmasked */
-#define INTX_DISABLED 4u /* the user's COMMAND.DisINTx: holds the mask; kept while INTx is not active */
-#define INTX_HW       8u /* the mask was asked for, and COMMAND.DisINTx of the hardware follows it */
+#define INTX_ACTIVE 1u /* INTx is the active interrupt type */
+#define INTX_MASKED 2u /* no signal until it is unmasked */
+/* the user's COMMAND.DisINTx: holds the mask; kept while INTx is not active */
+#define INTX_DISABLED 4u
+/* the mask was asked for, and COMMAND.DisINTx of the hardware follows it */
+#define INTX_HW 8u
 
 struct vfio_pci_intx {
-	/* One word, so that "signal and mask" is one step for any number of threads: who sets INTX_MASKED signals. */
+	/*
+	 * One word, so that "signal and mask" is one step for any number of threads: who sets
+	 * INTX_MASKED signals.
+	 */
 	atomic_uint state;
 	struct vfio_trigger trigger;
 	struct vfio_virqfd *unmask;
@@ -102,7 +118,7 @@ struct vfio_pci_ioeventfd {
 struct vfio_pci_token {
 	pthread_mutex_t lock; /* a leaf, but for what @changed does */
 	uint8_t uuid[16];
-	unsigned users;       /* open VFs */
+	unsigned users; /* open VFs */
 	void (*changed)(void *arg, const uint8_t uuid[16]);
 	void *arg;
 };
@@ -116,34 +132,37 @@ struct vfio_pci_device {
 	pthread_mutex_t config_lock;
 	pthread_rwlock_t memory_lock;
 
-	bool virtfn;                  /* a VF: memory decode is not its own, and it has no pin */
+	bool virtfn;		      /* a VF: memory decode is not its own, and it has no pin */
 	struct vfio_pci_device *pf;   /* of a VF, if it has this driver */
 	struct vfio_pci_token *token; /* of a PF */
 
 	bool opened;
 	atomic_uint mmap; /* enum vfio_pci_mmap */
-	struct vfio_region_area sparse[PCI_BARS][PCI_PAGES_MAX + 1]; /* what of a BAR can be mapped, if not all of it */
+	/* what of a BAR can be mapped, if not all of it */
+	struct vfio_region_area sparse[PCI_BARS][PCI_PAGES_MAX + 1];
 	unsigned num_sparse[PCI_BARS];
 	bool unmappable[PCI_BARS]; /* by the model's choice */
 	bool reset_works;
-	bool alone; /* in its slot: a reset of the slot resets nothing else */
-	bool pci_2_3; /* DisINTx works: the line can be masked at the function */
+	bool alone;	   /* in its slot: a reset of the slot resets nothing else */
+	bool pci_2_3;	   /* DisINTx works: the line can be masked at the function */
 	uint32_t rom_size; /* bytes of images in the ROM BAR; 0: no valid image */
 	bool has_msix;
 	struct pci_msix_info msix;
 	unsigned pm_cap, msi_cap, exp_cap, af_cap, vpd_cap;
-	uint8_t saved[PCI_CFG_EXP_SIZE]; /* the state after the reset at open */
+	uint8_t saved[PCI_CFG_EXP_SIZE];    /* the state after the reset at open */
 	uint8_t pm_saved[PCI_CFG_EXP_SIZE]; /* the state before D3hot, for functions that lose it */
 	bool pm_save_valid;
 
 	unsigned irq_type; /* VFIO_PCI_*_IRQ_INDEX or VFIO_PCI_IRQ_NONE */
 	struct vfio_pci_intx intx;
-	unsigned num_triggers;         /* of the function: the larger of MSI's and MSI-X's vectors */
+	/* of the function: the larger of MSI's and MSI-X's vectors */
+	unsigned num_triggers;
 	struct vfio_trigger *triggers; /* by vector, of whichever type is active */
-	int *old_fds;                  /* as many; msi.c: what was replaced and is not yet released, under igate */
+	/* as many; msi.c: what was replaced and is not yet released, under igate */
+	int *old_fds;
 	unsigned num_old;
-	unsigned msi_vectors;          /* that SET_IRQS enabled */
-	unsigned msi_log2;             /* the vectors enabled, as a power of two */
+	unsigned msi_vectors; /* that SET_IRQS enabled */
+	unsigned msi_log2;    /* the vectors enabled, as a power of two */
 	struct vfio_trigger err, req;
 
 	pthread_mutex_t ioeventfd_lock; /* guards the list; a leaf but for base/loop.h */
@@ -186,44 +205,51 @@ void vfio_pci_set_power(struct vfio_pci_device *vd, unsigned state);
 
 /* config.c */
 void vfio_pci_config_init(struct vfio_pci_device *vd);
-ssize_t vfio_pci_config_rw(struct vfio_pci_device *vd, uint64_t pos, void *buf, size_t count, bool write);
-void vfio_pci_config_default_write(struct vfio_pci_device *vd, unsigned pos, unsigned size, uint32_t value);
+ssize_t vfio_pci_config_rw(struct vfio_pci_device *vd, uint64_t pos, void *buf, size_t count,
+			   bool write);
+void vfio_pci_config_default_write(struct vfio_pci_device *vd, unsigned pos, unsigned size,
+				   uint32_t value);
 
 /* config_tables.c */
 const struct vfio_pci_perm *vfio_pci_header_perm(void);
-const struct vfio_pci_perm *vfio_pci_std_perm(uint8_t id);      /* NULL: hidden */
-const struct vfio_pci_perm *vfio_pci_ext_perm(uint16_t id);     /* NULL: hidden */
-const struct vfio_pci_perm *vfio_pci_msi_perm(uint16_t flags);  /* by its 64-bit and mask capabilities */
-unsigned vfio_pci_std_cap_len(pci_function *fn, uint8_t id, unsigned pos);  /* 0: hide it */
+const struct vfio_pci_perm *vfio_pci_std_perm(uint8_t id);  /* NULL: hidden */
+const struct vfio_pci_perm *vfio_pci_ext_perm(uint16_t id); /* NULL: hidden */
+/* by its 64-bit and mask capabilities */
+const struct vfio_pci_perm *vfio_pci_msi_perm(uint16_t flags);
+unsigned vfio_pci_std_cap_len(pci_function *fn, uint8_t id, unsigned pos); /* 0: hide it */
 unsigned vfio_pci_ext_cap_len(pci_function *fn, uint16_t id, unsigned pos);
 
 /* config_caps.c */
-void vfio_pci_write_header(struct vfio_pci_device *vd, const struct vfio_pci_cap *cap, unsigned pos, unsigned size,
-			   uint32_t value);
-void vfio_pci_write_pm(struct vfio_pci_device *vd, const struct vfio_pci_cap *cap, unsigned pos, unsigned size,
-		       uint32_t value);
-void vfio_pci_write_vpd(struct vfio_pci_device *vd, const struct vfio_pci_cap *cap, unsigned pos, unsigned size,
-			uint32_t value);
-void vfio_pci_write_msi(struct vfio_pci_device *vd, const struct vfio_pci_cap *cap, unsigned pos, unsigned size,
-			uint32_t value);
-void vfio_pci_write_exp(struct vfio_pci_device *vd, const struct vfio_pci_cap *cap, unsigned pos, unsigned size,
-			uint32_t value);
-void vfio_pci_write_af(struct vfio_pci_device *vd, const struct vfio_pci_cap *cap, unsigned pos, unsigned size,
-		       uint32_t value);
+void vfio_pci_write_header(struct vfio_pci_device *vd, const struct vfio_pci_cap *cap, unsigned pos,
+			   unsigned size, uint32_t value);
+void vfio_pci_write_pm(struct vfio_pci_device *vd, const struct vfio_pci_cap *cap, unsigned pos,
+		       unsigned size, uint32_t value);
+void vfio_pci_write_vpd(struct vfio_pci_device *vd, const struct vfio_pci_cap *cap, unsigned pos,
+			unsigned size, uint32_t value);
+void vfio_pci_write_msi(struct vfio_pci_device *vd, const struct vfio_pci_cap *cap, unsigned pos,
+			unsigned size, uint32_t value);
+void vfio_pci_write_exp(struct vfio_pci_device *vd, const struct vfio_pci_cap *cap, unsigned pos,
+			unsigned size, uint32_t value);
+void vfio_pci_write_af(struct vfio_pci_device *vd, const struct vfio_pci_cap *cap, unsigned pos,
+		       unsigned size, uint32_t value);
 void vfio_pci_fix_bars(struct vfio_pci_device *vd);
 
 /* rdwr.c */
 uint32_t vfio_pci_rom_size(struct vfio_pci_device *vd);
-int vfio_pci_mmio(struct vfio_device *dev, uint32_t index, uint64_t pos, unsigned size, uint64_t *value, bool write);
-ssize_t vfio_pci_bar_rw(struct vfio_pci_device *vd, unsigned bar, uint64_t pos, void *buf, size_t count, bool write);
+int vfio_pci_mmio(struct vfio_device *dev, uint32_t index, uint64_t pos, unsigned size,
+		  uint64_t *value, bool write);
+ssize_t vfio_pci_bar_rw(struct vfio_pci_device *vd, unsigned bar, uint64_t pos, void *buf,
+			size_t count, bool write);
 /* does [pos, pos + count) of @bar touch the MSI-X table? */
-bool vfio_pci_touches_msix(const struct vfio_pci_device *vd, unsigned bar, uint64_t pos, uint64_t count);
+bool vfio_pci_touches_msix(const struct vfio_pci_device *vd, unsigned bar, uint64_t pos,
+			   uint64_t count);
 
 /* mmap.c */
 void vfio_pci_mmap_init(struct vfio_pci_device *vd);
 /* Can it be mapped? Then what GET_REGION_INFO says of that. */
 bool vfio_pci_mappable(struct vfio_pci_device *vd, unsigned bar, struct vfio_region *out);
-bool vfio_pci_polled(struct vfio_device *dev, uint32_t index, uint64_t pos, struct vfio_polled_area *out);
+bool vfio_pci_polled(struct vfio_device *dev, uint32_t index, uint64_t pos,
+		     struct vfio_polled_area *out);
 bool vfio_pci_polled_open(struct vfio_device *dev);
 extern const struct pci_pages_sink vfio_pci_pages_sink; /* but for its arg */
 
@@ -232,10 +258,12 @@ int vfio_pci_sriov_init(struct vfio_pci_device *vd); /* -ENOMEM, -EIO */
 void vfio_pci_sriov_fini(struct vfio_pci_device *vd);
 int vfio_pci_check_token(struct vfio_device *dev, const uint8_t *uuid);
 void vfio_pci_vf_users(struct vfio_pci_device *vd, int by); /* a VF is opened (1) or closed (-1) */
-int vfio_pci_feature(struct vfio_device *dev, uint32_t flags, void *data, size_t size, size_t copied);
+int vfio_pci_feature(struct vfio_device *dev, uint32_t flags, void *data, size_t size,
+		     size_t copied);
 
 /* ioeventfd.c */
-int vfio_pci_ioeventfd(struct vfio_device *dev, uint32_t flags, uint64_t offset, uint64_t data, int fd);
+int vfio_pci_ioeventfd(struct vfio_device *dev, uint32_t flags, uint64_t offset, uint64_t data,
+		       int fd);
 void vfio_pci_ioeventfd_drop_all(struct vfio_pci_device *vd);
 
 /* irqs.c */
@@ -249,13 +277,15 @@ void vfio_pci_irqs_restore(struct vfio_pci_device *vd);
 /* intx.c */
 int vfio_pci_intx_set(struct vfio_pci_device *vd, const struct vfio_irq_set_args *a);
 void vfio_pci_intx_line(void *arg, bool level);
-void vfio_pci_intx_disable(struct vfio_pci_device *vd);             /* igate held */
-void vfio_pci_intx_follow(struct vfio_pci_device *vd);              /* DisINTx of the hardware; config_lock held */
-void vfio_pci_intx_user_disable(struct vfio_pci_device *vd, bool on); /* DisINTx of the user; config_lock held */
+void vfio_pci_intx_disable(struct vfio_pci_device *vd); /* igate held */
+/* DisINTx of the hardware; config_lock held */
+void vfio_pci_intx_follow(struct vfio_pci_device *vd);
+/* DisINTx of the user; config_lock held */
+void vfio_pci_intx_user_disable(struct vfio_pci_device *vd, bool on);
 
 /* msi.c */
 int vfio_pci_msi_set(struct vfio_pci_device *vd, const struct vfio_irq_set_args *a);
 void vfio_pci_msi_message(void *arg, unsigned vector);
 void vfio_pci_msi_disable_all(struct vfio_pci_device *vd); /* igate held */
-void vfio_pci_msi_restore(struct vfio_pci_device *vd);     /* config_lock held */
+void vfio_pci_msi_restore(struct vfio_pci_device *vd);	   /* config_lock held */
 #endif

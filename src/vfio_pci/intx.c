@@ -1,16 +1,18 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * vfio_pci/intx.c: INTx. The line is a level; a user gets one signal and the interrupt is masked until he unmasks it; if
- * the line is still up then, he gets the next one and it stays masked.
+ * vfio_pci/intx.c: INTx. The line is a level; a user gets one signal and the interrupt is masked
+ * until he unmasks it; if the line is still up then, he gets the next one and it stays masked.
  *
- * "Signal and mask" must be one step for the function's threads, SET_IRQS, the unmask eventfd and COMMAND.DisINTx alike,
- * and the function's threads may not wait. So there is one atomic word: whoever turns INTX_MASKED on, by an atomic or,
- * is the one who signals. To unmask is to turn it off and then to look at the line: the level was stored before the
- * function called the sink, so either that call finds the mask off and signals, or the look finds the line up; both
- * may try, and one wins. Nothing is lost and nothing is doubled.
+ * "Signal and mask" must be one step for the function's threads, SET_IRQS, the unmask eventfd and
+ * COMMAND.DisINTx alike, and the function's threads may not wait. So there is one atomic word:
+ * whoever turns INTX_MASKED on, by an atomic or, is the one who signals. To unmask is to turn it
+ * off and then to look at the line: the level was stored before the function called the sink, so
+ * either that call finds the mask off and signals, or the look finds the line up; both may try, and
+ * one wins. Nothing is lost and nothing is doubled.
  *
- * The mask is this word, for functions with and without DisINTx. DisINTx of the hardware follows where a user asked for
- * the mask (the ioctl, his own DisINTx) but not at each interrupt: a sink cannot write config space.
+ * The mask is this word, for functions with and without DisINTx. DisINTx of the hardware follows
+ * where a user asked for the mask (the ioctl, his own DisINTx) but not at each interrupt: a sink
+ * cannot write config space.
  */
 #include "base/rcu.h"
 #include "vfio_pci/internal.h"
@@ -34,7 +36,10 @@ void vfio_pci_intx_line(void *arg, bool level)
 		intx_deliver(arg);
 }
 
-/* The mask is off: an interrupt that came meanwhile is delivered now; in D3hot, when the function wakes. */
+/*
+ * The mask is off: an interrupt that came meanwhile is delivered now; in D3hot, when the function
+ * wakes.
+ */
 static void intx_look(struct vfio_pci_device *vd)
 {
 	if (pci_intx_level(vd->fn) && !pci_power_state(vd->fn))
@@ -44,7 +49,8 @@ static void intx_look(struct vfio_pci_device *vd)
 /* Bring DisINTx of the hardware to what it should be. config_lock held. */
 void vfio_pci_intx_follow(struct vfio_pci_device *vd)
 {
-	bool messages = vd->irq_type == VFIO_PCI_MSI_IRQ_INDEX || vd->irq_type == VFIO_PCI_MSIX_IRQ_INDEX;
+	bool messages =
+		vd->irq_type == VFIO_PCI_MSI_IRQ_INDEX || vd->irq_type == VFIO_PCI_MSIX_IRQ_INDEX;
 	unsigned cmd, want;
 
 	if (!vd->pci_2_3)
@@ -71,7 +77,8 @@ static bool intx_try_unmask(struct vfio_pci_device *vd, bool have_lock)
 	unsigned s = atomic_load(&vd->intx.state);
 
 	do {
-		if ((s & (INTX_ACTIVE | INTX_MASKED | INTX_DISABLED)) != (INTX_ACTIVE | INTX_MASKED))
+		if ((s & (INTX_ACTIVE | INTX_MASKED | INTX_DISABLED)) !=
+		    (INTX_ACTIVE | INTX_MASKED))
 			return true;
 		if (s & INTX_HW && !have_lock)
 			return false;
@@ -95,8 +102,8 @@ static void intx_unmask(void *arg)
 }
 
 /*
- * The user's DisINTx masks, and its clearing unmasks, a mask that was set by the ioctl included: there is one mask.
- * config_lock held.
+ * The user's DisINTx masks, and its clearing unmasks, a mask that was set by the ioctl included:
+ * there is one mask. config_lock held.
  */
 void vfio_pci_intx_user_disable(struct vfio_pci_device *vd, bool on)
 {
@@ -128,7 +135,10 @@ static int intx_enable(struct vfio_pci_device *vd, int fd)
 	pthread_mutex_lock(&vd->config_lock);
 	vd->irq_type = VFIO_PCI_INTX_IRQ_INDEX;
 	do {
-		/* config_lock keeps DISABLED as it is; the sink may set MASKED while the line goes up */
+		/*
+		 * config_lock keeps DISABLED as it is; the sink may set MASKED while the line goes
+		 * up
+		 */
 		on = INTX_ACTIVE | (s & INTX_DISABLED ? INTX_DISABLED | INTX_MASKED : 0);
 	} while (!atomic_compare_exchange_weak(&vd->intx.state, &s, on));
 	vfio_pci_intx_follow(vd);
@@ -171,7 +181,8 @@ static int intx_trigger(struct vfio_pci_device *vd, const struct vfio_irq_set_ar
 		return -EINVAL;
 	if (a->flags & VFIO_IRQ_SET_DATA_EVENTFD) {
 		memcpy(&fd, a->data, sizeof(fd));
-		fd = fd < 0 ? -1 : fd; /* any negative: no eventfd, the type stays or becomes active */
+		/* any negative: no eventfd, the type stays or becomes active */
+		fd = fd < 0 ? -1 : fd;
 		return active ? vfio_trigger_set(&vd->intx.trigger, fd) : intx_enable(vd, fd);
 	}
 	if (!active)

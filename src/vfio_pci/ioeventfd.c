@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * vfio_pci/ioeventfd.c: VFIO_DEVICE_IOEVENTFD: an eventfd that, when signalled, writes a value to a register: a doorbell
- * that a guest rings without its VMM. The write is done on the loop's thread; signals that come before it is done are one.
+ * vfio_pci/ioeventfd.c: VFIO_DEVICE_IOEVENTFD: an eventfd that, when signalled, writes a value to a
+ * register: a doorbell that a guest rings without its VMM. The write is done on the loop's thread;
+ * signals that come before it is done are one.
  */
-#include "vfio_pci/internal.h"
 #include "base/heap.h"
+#include "vfio_pci/internal.h"
 
 static void ioeventfd_fire(void *arg)
 {
@@ -23,7 +24,8 @@ static void ioeventfd_free(struct vfio_pci_ioeventfd *io)
 	heap_free(io);
 }
 
-int vfio_pci_ioeventfd(struct vfio_device *dev, uint32_t flags, uint64_t offset, uint64_t data, int fd)
+int vfio_pci_ioeventfd(struct vfio_device *dev, uint32_t flags, uint64_t offset, uint64_t data,
+		       int fd)
 {
 	struct vfio_pci_device *vd = to_vfio_pci(dev);
 	uint64_t pos = VFIO_REGION_POS(offset);
@@ -33,7 +35,8 @@ int vfio_pci_ioeventfd(struct vfio_device *dev, uint32_t flags, uint64_t offset,
 
 	if (flags & ~VFIO_DEVICE_IOEVENTFD_SIZE_MASK || !is_pow2(size) || fd < -1)
 		return -EINVAL;
-	if (bar > VFIO_PCI_BAR5_REGION_INDEX || !range_within(pos, size, pci_function_bar(vd->fn, bar)->size))
+	if (bar > VFIO_PCI_BAR5_REGION_INDEX ||
+	    !range_within(pos, size, pci_function_bar(vd->fn, bar)->size))
 		return -EINVAL;
 	if (vfio_pci_touches_msix(vd, bar, pos, size))
 		return -EINVAL;

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * vfio_pci/irqs.c: what VFIO_DEVICE_GET_IRQ_INFO says and where VFIO_DEVICE_SET_IRQS goes, and the two indices that are
- * no interrupts of the function: ERR (it reported an error) and REQ (the host asks for the device).
+ * vfio_pci/irqs.c: what VFIO_DEVICE_GET_IRQ_INFO says and where VFIO_DEVICE_SET_IRQS goes, and the
+ * two indices that are no interrupts of the function: ERR (it reported an error) and REQ (the host
+ * asks for the device).
  */
 #include "vfio_pci/internal.h"
 
@@ -87,7 +88,8 @@ int vfio_pci_set_irqs(struct vfio_device *dev, const struct vfio_irq_set_args *a
 	}
 	pthread_mutex_unlock(&vd->igate);
 	if (err == -ENOTTY)
-		log_info(vd->vdev.name, "SET_IRQS: index %u does not do flags 0x%x", a->index, a->flags);
+		log_info(vd->vdev.name, "SET_IRQS: index %u does not do flags 0x%x", a->index,
+			 a->flags);
 	return err;
 }
 
@@ -109,7 +111,10 @@ void vfio_pci_irqs_restore(struct vfio_pci_device *vd)
 		vfio_pci_intx_follow(vd);
 }
 
-/* An error message of the function, any thread: an uncorrectable one is the user's to hear of, as by the kernel's AER. */
+/*
+ * An error message of the function, any thread: an uncorrectable one is the user's to hear of, as
+ * by the kernel's AER.
+ */
 static void on_error(void *arg, bool fatal)
 {
 	struct vfio_pci_device *vd = arg;

@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* Unit tests of SET_IRQS: what each index answers, with the kernel's errno, and what is signalled when. */
+/*
+ * Unit tests of SET_IRQS: what each index answers, with the kernel's errno, and what is signalled
+ * when.
+ */
 #include "vfio_pci/test_device.h"
 
 static struct tdev t;
@@ -23,7 +26,9 @@ static int teardown(void **state)
 
 static void test_info(void **state)
 {
-	static const struct vfio_irq expect[] = { { 7, 1 }, { 9, 8 }, { 1, T_MSIX_VEC }, { 9, 1 }, { 9, 1 } };
+	static const struct vfio_irq expect[] = {
+		{ 7, 1 }, { 9, 8 }, { 1, T_MSIX_VEC }, { 9, 1 }, { 9, 1 }
+	};
 	struct vfio_irq i;
 
 	for (unsigned x = 0; x < ARRAY_SIZE(expect); x++) {
@@ -88,7 +93,9 @@ static void test_intx_errors(void **state)
 	assert_int_equal(set_irqs(&t, INTX, 0, 1, EVENTFD | UNMASK, &fd), 0);
 	assert_int_equal(set_irqs(&t, INTX, 0, 1, EVENTFD | UNMASK, &fd), -EBUSY);
 	assert_int_equal(set_irqs(&t, INTX, 0, 1, EVENTFD | UNMASK, &bad), -EBADF);
-	/* one that is closed makes room for another, and is not closed while there is a duplicate */
+	/*
+	 * one that is closed makes room for another, and is not closed while there is a duplicate
+	 */
 	{
 		int again = dup(fd), other = eventfd(0, EFD_NONBLOCK);
 
@@ -114,7 +121,9 @@ static int create_nopin(struct uvfio_dev *dev)
 }
 static void test_no_pin(void **state)
 {
-	static const struct uvfio_model m = { .abi = UVFIO_MODEL_ABI, .name = "nopin", .create = create_nopin };
+	static const struct uvfio_model m = { .abi = UVFIO_MODEL_ABI,
+					      .name = "nopin",
+					      .create = create_nopin };
 	struct tdev n;
 	struct vfio_irq i;
 	int fd = t_eventfd();
@@ -328,8 +337,10 @@ static void test_msi_errors(unsigned index, unsigned max)
 	/* others are shut out */
 	assert_int_equal(set_irqs(&t, INTX, 0, 1, EVENTFD | TRIGGER, &fd), -EINVAL);
 	assert_int_equal(set_irqs(&t, INTX, 0, 1, NONE | UNMASK, NULL), -EINVAL);
-	assert_int_equal(set_irqs(&t, index == MSI ? MSIX : MSI, 0, 1, EVENTFD | TRIGGER, &fd), -EINVAL);
-	assert_int_equal(set_irqs(&t, index == MSI ? MSIX : MSI, 0, 0, NONE | TRIGGER, NULL), -EINVAL);
+	assert_int_equal(set_irqs(&t, index == MSI ? MSIX : MSI, 0, 1, EVENTFD | TRIGGER, &fd),
+			 -EINVAL);
+	assert_int_equal(set_irqs(&t, index == MSI ? MSIX : MSI, 0, 0, NONE | TRIGGER, NULL),
+			 -EINVAL);
 	assert_int_equal(set_irqs(&t, index, 0, 0, NONE | TRIGGER, NULL), 0);
 	assert_int_equal(set_irqs(&t, index, 0, 0, NONE | TRIGGER, NULL), -EINVAL);
 	close(zero);
@@ -510,16 +521,36 @@ static void test_intx_reset(void **state)
 	close(fd);
 }
 
-#define T(f)   cmocka_unit_test_setup_teardown(f, setup, teardown)
-#define OLD(f) { #f " (no DisINTx)", f, setup_old, teardown, NULL }
+#define T(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
+#define OLD(f)                                                   \
+	{                                                        \
+#f " (no DisINTx)", f, setup_old, teardown, NULL \
+	}
 
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		T(test_info), T(test_actions), T(test_intx_errors), cmocka_unit_test(test_no_pin), T(test_intx_flow),
-		OLD(test_intx_flow), T(test_intx_enable_without), OLD(test_intx_enable_without), T(test_disintx),
-		OLD(test_disintx), T(test_unmask_eventfd), OLD(test_unmask_eventfd), T(test_msi_set), T(test_msix_set),
-		T(test_msi_flow), T(test_msix_flow), T(test_msix_start), T(test_err), T(test_err_report), T(test_req), T(test_intx_reset),
+		T(test_info),
+		T(test_actions),
+		T(test_intx_errors),
+		cmocka_unit_test(test_no_pin),
+		T(test_intx_flow),
+		OLD(test_intx_flow),
+		T(test_intx_enable_without),
+		OLD(test_intx_enable_without),
+		T(test_disintx),
+		OLD(test_disintx),
+		T(test_unmask_eventfd),
+		OLD(test_unmask_eventfd),
+		T(test_msi_set),
+		T(test_msix_set),
+		T(test_msi_flow),
+		T(test_msix_flow),
+		T(test_msix_start),
+		T(test_err),
+		T(test_err_report),
+		T(test_req),
+		T(test_intx_reset),
 	};
 
 	return cmocka_run_group_tests_name("vfio_pci/irqs", tests, NULL, NULL);

@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * vfio_pci/mmap.c: which pages of a BAR a user can map, and what kind they are. Memory BARs of at least a page are mappable, since nothing else is placed on their pages; the model may except
- * some (then there is a sparse-mmap capability) or poll some (then whoever maps the region is told when the mappings may be used).
+ * vfio_pci/mmap.c: which pages of a BAR a user can map, and what kind they are. Memory BARs of at
+ * least a page are mappable, since nothing else is placed on their pages; the model may except some
+ * (then there is a sparse-mmap capability) or poll some (then whoever maps the region is told when
+ * the mappings may be used).
  */
 #include "vfio_pci/internal.h"
 
@@ -19,11 +21,13 @@ void vfio_pci_mmap_init(struct vfio_pci_device *vd)
 				continue;
 			any = true;
 			if (p.offset > at)
-				vd->sparse[bar][vd->num_sparse[bar]++] = (struct vfio_region_area){ at, p.offset - at };
+				vd->sparse[bar][vd->num_sparse[bar]++] =
+					(struct vfio_region_area){ at, p.offset - at };
 			at = look;
 		}
 		if (any && at < size)
-			vd->sparse[bar][vd->num_sparse[bar]++] = (struct vfio_region_area){ at, size - at };
+			vd->sparse[bar][vd->num_sparse[bar]++] =
+				(struct vfio_region_area){ at, size - at };
 		vd->unmappable[bar] = any && !vd->num_sparse[bar];
 	}
 }
@@ -32,7 +36,8 @@ bool vfio_pci_mappable(struct vfio_pci_device *vd, unsigned bar, struct vfio_reg
 {
 	const struct pci_bar *b = pci_function_bar(vd->fn, bar);
 
-	if (atomic_load(&vd->mmap) == VFIO_PCI_MMAP_OFF || bar >= PCI_BARS || b->size < PAGE_SIZE_4K || b->flags & UVFIO_BAR_IO || vd->unmappable[bar])
+	if (atomic_load(&vd->mmap) == VFIO_PCI_MMAP_OFF || bar >= PCI_BARS ||
+	    b->size < PAGE_SIZE_4K || b->flags & UVFIO_BAR_IO || vd->unmappable[bar])
 		return false;
 	out->flags |= VFIO_REGION_INFO_FLAG_MMAP;
 	out->msix_mappable = vd->has_msix && vd->msix.table_bar == bar;
@@ -41,7 +46,8 @@ bool vfio_pci_mappable(struct vfio_pci_device *vd, unsigned bar, struct vfio_reg
 	return true;
 }
 
-bool vfio_pci_polled(struct vfio_device *dev, uint32_t index, uint64_t pos, struct vfio_polled_area *out)
+bool vfio_pci_polled(struct vfio_device *dev, uint32_t index, uint64_t pos,
+		     struct vfio_polled_area *out)
 {
 	struct vfio_pci_device *vd = to_vfio_pci(dev);
 	struct pci_pages p;

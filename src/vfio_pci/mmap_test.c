@@ -1,5 +1,8 @@
-// SPDX-License-Identifier: BSD-3-Clause
-/* Unit tests of which pages of a BAR can be mapped, of the areas that say so, and of who is told when polled pages open. */
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * Unit tests of which pages of a BAR can be mapped, of the areas that say so, and of who is told
+ * when polled pages open.
+ */
 #include "vfio_pci/test_device.h"
 
 #define PAGE 4096ull
@@ -23,12 +26,18 @@ static int create_layout(struct uvfio_dev *dev)
 	assert_int_equal(uvfio_add_bar(dev, 0, layout.bar * PAGE, 0), 0);
 	assert_int_equal(uvfio_add_bar(dev, 1, PAGE, 0), 0);
 	for (unsigned i = 0; i < MOST && layout.area[i].len; i++)
-		assert_int_equal(uvfio_set_pages(dev, 0, layout.area[i].offset * PAGE, layout.area[i].len * PAGE, layout.area[i].kind), 0);
+		assert_int_equal(uvfio_set_pages(dev, 0, layout.area[i].offset * PAGE,
+						 layout.area[i].len * PAGE, layout.area[i].kind),
+				 0);
 	return uvfio_add_pm(dev, false) > 0 && uvfio_add_pcie(dev, true) > 0 ? 0 : -EINVAL;
 }
 
-static const struct uvfio_model model = { .abi = UVFIO_MODEL_ABI, .name = "layout", .create = create_layout,
-	.reset = t_reset, .bar_read = t_bar_read, .bar_write = t_bar_write };
+static const struct uvfio_model model = { .abi = UVFIO_MODEL_ABI,
+					  .name = "layout",
+					  .create = create_layout,
+					  .reset = t_reset,
+					  .bar_read = t_bar_read,
+					  .bar_write = t_bar_write };
 
 #define T UVFIO_PAGE_TRAPPED
 #define P UVFIO_PAGE_POLLED
@@ -54,9 +63,18 @@ static const struct {
 	{ { 8, { { 4, 4, U }, { 0, 4, U } } }, false, 0, { { 0 } } },
 	/* side by side, in any order of declaring */
 	{ { 8, { { 3, 1, U }, { 2, 1, U } } }, true, 2, { { 0, 2 }, { 4, 4 } } },
-	{ { 8, { { 2, 1, U }, { 3, 1, P }, { 4, 1, U } } }, true, 3, { { 0, 2 }, { 3, 1 }, { 5, 3 } } },
-	{ { 8, { { 6, 2, U }, { 0, 1, U }, { 3, 1, U }, { 1, 1, P }, { 4, 1, T } } }, true, 2, { { 1, 2 }, { 4, 2 } } },
-	{ { 8, { { 1, 1, U }, { 3, 1, U }, { 5, 1, U }, { 7, 1, U } } }, true, 4, { { 0, 1 }, { 2, 1 }, { 4, 1 }, { 6, 1 } } },
+	{ { 8, { { 2, 1, U }, { 3, 1, P }, { 4, 1, U } } },
+	  true,
+	  3,
+	  { { 0, 2 }, { 3, 1 }, { 5, 3 } } },
+	{ { 8, { { 6, 2, U }, { 0, 1, U }, { 3, 1, U }, { 1, 1, P }, { 4, 1, T } } },
+	  true,
+	  2,
+	  { { 1, 2 }, { 4, 2 } } },
+	{ { 8, { { 1, 1, U }, { 3, 1, U }, { 5, 1, U }, { 7, 1, U } } },
+	  true,
+	  4,
+	  { { 0, 1 }, { 2, 1 }, { 4, 1 }, { 6, 1 } } },
 	/* polled and unmapped at the edges */
 	{ { 8, { { 0, 1, U }, { 1, 6, P }, { 7, 1, U } } }, true, 1, { { 1, 6 } } },
 };
@@ -76,7 +94,9 @@ static void test_areas(void **state)
 		plug(&t, &cases[c].layout);
 		assert_int_equal(t.dev->ops->region(t.dev, 0, &r), 0);
 		assert_int_equal(r.size, cases[c].layout.bar * PAGE);
-		assert_int_equal(r.flags, VFIO_REGION_INFO_FLAG_READ | VFIO_REGION_INFO_FLAG_WRITE | (cases[c].mappable ? VFIO_REGION_INFO_FLAG_MMAP : 0));
+		assert_int_equal(r.flags,
+				 VFIO_REGION_INFO_FLAG_READ | VFIO_REGION_INFO_FLAG_WRITE |
+					 (cases[c].mappable ? VFIO_REGION_INFO_FLAG_MMAP : 0));
 		assert_int_equal(r.num_sparse, cases[c].n);
 		for (unsigned i = 0; i < cases[c].n; i++) {
 			assert_int_equal(r.sparse[i].offset, cases[c].sparse[i][0] * PAGE);
@@ -93,7 +113,10 @@ static void test_areas(void **state)
 /* All polled areas, in order, from wherever one looks. */
 static void test_polled(void **state)
 {
-	static const struct layout l = { 16, { { 8, 2, P }, { 1, 1, P }, { 4, 1, U }, { 2, 1, P }, { 0, 1, T }, { 15, 1, P } } };
+	static const struct layout l = {
+		16,
+		{ { 8, 2, P }, { 1, 1, P }, { 4, 1, U }, { 2, 1, P }, { 0, 1, T }, { 15, 1, P } }
+	};
 	static const uint64_t expect[][2] = { { 1, 1 }, { 2, 1 }, { 8, 2 }, { 15, 1 } };
 	struct vfio_polled_area a;
 	struct tdev t;

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * vfio_pci/msi.c: MSI and MSI-X. The function's message finds its eventfd by vector number, in an array as long as the
- * function has vectors: no lock, nothing that could go away. A vector without an eventfd is masked at the function where
- * it can be, so that its message waits as a pending bit and comes when the vector is assigned, as with free_irq() and
- * request_irq() in a kernel.
+ * vfio_pci/msi.c: MSI and MSI-X. The function's message finds its eventfd by vector number, in an
+ * array as long as the function has vectors: no lock, nothing that could go away. A vector without
+ * an eventfd is masked at the function where it can be, so that its message waits as a pending bit
+ * and comes when the vector is assigned, as with free_irq() and request_irq() in a kernel.
  */
 #include "base/rcu.h"
 #include "vfio_pci/internal.h"
@@ -92,8 +92,9 @@ static int msi_enable(struct vfio_pci_device *vd, unsigned index, unsigned num)
 }
 
 /*
- * @fd -1: none. The hardware's mask changes with the eventfd, and a reset in between would confuse the two. What was
- * replaced is in old_fds until release_old(), so that many are waited for once, and not with config_lock held.
+ * @fd -1: none. The hardware's mask changes with the eventfd, and a reset in between would confuse
+ * the two. What was replaced is in old_fds until release_old(), so that many are waited for once,
+ * and not with config_lock held.
  */
 static int set_vector(struct vfio_pci_device *vd, unsigned vector, int fd)
 {

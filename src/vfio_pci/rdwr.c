@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * vfio_pci/rdwr.c: reads and writes of BARs and ROM: cut into naturally aligned accesses of 8, 4, 2 and 1 bytes (I/O and ROM:
- * at most 4), short at the end of the region. The MSI-X table is the driver's: it reads as ones and drops writes.
+ * vfio_pci/rdwr.c: reads and writes of BARs and ROM: cut into naturally aligned accesses of 8, 4, 2
+ * and 1 bytes (I/O and ROM: at most 4), short at the end of the region. The MSI-X table is the
+ * driver's: it reads as ones and drops writes.
  */
 #include "vfio_pci/internal.h"
 
@@ -19,8 +20,9 @@ static uint32_t rom_load(struct vfio_pci_device *vd, uint32_t off, unsigned size
 }
 
 /*
- * The bytes of the ROM that images fill, 0 if there is none. Firmware 3.3, 5.1.1 and 5.1.2: an image starts with 55 aa and
- * points at its data structure "PCIR", which has the length in units of 512 bytes and says whether it is the last.
+ * The bytes of the ROM that images fill, 0 if there is none. Firmware 3.3, 5.1.1 and 5.1.2: an
+ * image starts with 55 aa and points at its data structure "PCIR", which has the length in units of
+ * 512 bytes and says whether it is the last.
  */
 uint32_t vfio_pci_rom_size(struct vfio_pci_device *vd)
 {
@@ -34,8 +36,10 @@ uint32_t vfio_pci_rom_size(struct vfio_pci_device *vd)
 		if (!range_within(image, 0x1a, size) || rom_load(vd, image, 2) != 0xaa55)
 			break;
 		data = image + rom_load(vd, image + 0x18, 2);
-		if (!range_within(data, 0x18, size) || rom_load(vd, data, 4) != 0x52494350) { /* "PCIR" */
-			log_info(vd->vdev.name, "ROM: the image at 0x%llx has no PCI data structure",
+		if (!range_within(data, 0x18, size) ||
+		    rom_load(vd, data, 4) != 0x52494350) { /* "PCIR" */
+			log_info(vd->vdev.name,
+				 "ROM: the image at 0x%llx has no PCI data structure",
 				 (unsigned long long)image);
 			break;
 		}
@@ -46,17 +50,22 @@ uint32_t vfio_pci_rom_size(struct vfio_pci_device *vd)
 	return image < size ? image : size;
 }
 
-bool vfio_pci_touches_msix(const struct vfio_pci_device *vd, unsigned bar, uint64_t pos, uint64_t count)
+bool vfio_pci_touches_msix(const struct vfio_pci_device *vd, unsigned bar, uint64_t pos,
+			   uint64_t count)
 {
-	return vd->has_msix && bar == vd->msix.table_bar && pos < vd->msix.table_offset + vd->msix.vectors * 16ull &&
+	return vd->has_msix && bar == vd->msix.table_bar &&
+	       pos < vd->msix.table_offset + vd->msix.vectors * 16ull &&
 	       pos + count > vd->msix.table_offset;
 }
 
 /*
- * One access on the bus. With memory decode off for the user (of a VF it is the PF's), or in D3hot, there is none: -EIO. The function's refusal is the bus's: a read
- * gets ones, a write is lost; pci/ has said so in the log. The D-state takes a lock to read, so it is asked for only after a refusal.
+ * One access on the bus. With memory decode off for the user (of a VF it is the PF's), or in D3hot,
+ * there is none: -EIO. The function's refusal is the bus's: a read gets ones, a write is lost; pci/
+ * has said so in the log. The D-state takes a lock to read, so it is asked for only after a
+ * refusal.
  */
-static int bar_access(struct vfio_pci_device *vd, unsigned bar, uint64_t pos, unsigned size, uint64_t *value, bool write)
+static int bar_access(struct vfio_pci_device *vd, unsigned bar, uint64_t pos, unsigned size,
+		      uint64_t *value, bool write)
 {
 	bool memory = !(pci_function_bar(vd->fn, bar)->flags & UVFIO_BAR_IO);
 	int err = -EIO;
@@ -64,7 +73,8 @@ static int bar_access(struct vfio_pci_device *vd, unsigned bar, uint64_t pos, un
 	pthread_rwlock_rdlock(&vd->memory_lock);
 	if (memory && !vd->virtfn && !(vd->config.vconfig[PCI_COMMAND] & PCI_COMMAND_MEMORY))
 		goto out;
-	err = write ? pci_bar_write(vd->fn, bar, pos, size, *value) : pci_bar_read(vd->fn, bar, pos, size, value);
+	err = write ? pci_bar_write(vd->fn, bar, pos, size, *value)
+		    : pci_bar_read(vd->fn, bar, pos, size, value);
 	if (err && !write)
 		*value = UINT64_MAX;
 	err = err && memory && pci_power_state(vd->fn) >= 3 ? -EIO : 0;
@@ -73,7 +83,8 @@ out:
 	return err;
 }
 
-int vfio_pci_mmio(struct vfio_device *dev, uint32_t index, uint64_t pos, unsigned size, uint64_t *value, bool write)
+int vfio_pci_mmio(struct vfio_device *dev, uint32_t index, uint64_t pos, unsigned size,
+		  uint64_t *value, bool write)
 {
 	struct vfio_pci_device *vd = to_vfio_pci(dev);
 	uint64_t all = 0, v;
@@ -99,8 +110,8 @@ int vfio_pci_mmio(struct vfio_device *dev, uint32_t index, uint64_t pos, unsigne
 }
 
 /*
- * Is there an image to be seen? The kernel looks for it at each read, and finds none while the function does not decode
- * memory, or sleeps.
+ * Is there an image to be seen? The kernel looks for it at each read, and finds none while the
+ * function does not decode memory, or sleeps.
  */
 static bool rom_answers(struct vfio_pci_device *vd)
 {
@@ -113,10 +124,12 @@ static bool rom_answers(struct vfio_pci_device *vd)
 	return !err;
 }
 
-ssize_t vfio_pci_bar_rw(struct vfio_pci_device *vd, unsigned bar, uint64_t pos, void *buf, size_t count, bool write)
+ssize_t vfio_pci_bar_rw(struct vfio_pci_device *vd, unsigned bar, uint64_t pos, void *buf,
+			size_t count, bool write)
 {
 	uint64_t size = pci_function_bar(vd->fn, bar)->size, skip_start = 0, skip_end = 0;
-	unsigned widest = pci_function_bar(vd->fn, bar)->flags & UVFIO_BAR_IO ? 4 : 8; /* an I/O cycle has 4 bytes at most */
+	/* an I/O cycle has 4 bytes at most */
+	unsigned widest = pci_function_bar(vd->fn, bar)->flags & UVFIO_BAR_IO ? 4 : 8;
 	uint8_t *p = buf;
 	size_t done = 0;
 

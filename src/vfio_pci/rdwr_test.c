@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* Unit tests of region access and of ioeventfds: widths, ends, the MSI-X table, ROM, decoding off, refusals. */
+/*
+ * Unit tests of region access and of ioeventfds: widths, ends, the MSI-X table, ROM, decoding off,
+ * refusals.
+ */
 #include "vfio_pci/test_device.h"
 
 static struct tdev t;
@@ -26,8 +29,12 @@ static ssize_t wr(unsigned region, uint64_t pos, const void *buf, size_t n)
 
 static void test_regions(void **state)
 {
-	static const struct { uint64_t size; uint32_t flags; } expect[] = {
-		{ T_BAR0, 7 }, { T_BAR1, 7 }, { T_BAR2, 7 }, { 0, 0 }, { T_BAR4, 3 }, { 0, 0 }, { T_ROM, 1 }, { 4096, 3 },
+	static const struct {
+		uint64_t size;
+		uint32_t flags;
+	} expect[] = {
+		{ T_BAR0, 7 }, { T_BAR1, 7 }, { T_BAR2, 7 }, { 0, 0 },
+		{ T_BAR4, 3 }, { 0, 0 },      { T_ROM, 1 },  { 4096, 3 },
 	};
 	struct vfio_region r;
 
@@ -50,7 +57,10 @@ static void test_regions(void **state)
 	assert_int_equal(t.dev->ops->region(t.dev, UINT32_MAX, &r), -EINVAL);
 }
 
-/* What a program does on a mapped BAR: any width and alignment, the real MSI-X table, a bus error with decoding off. */
+/*
+ * What a program does on a mapped BAR: any width and alignment, the real MSI-X table, a bus error
+ * with decoding off.
+ */
 static void test_mmio(void **state)
 {
 	uint16_t command;
@@ -175,7 +185,10 @@ static void test_rom(void **state)
 	assert_int_equal(cr(&t, PCI_ROM_ADDRESS, 4), 0xe0020001);
 	assert_int_equal(rd(6, 3, buf, 2), 2);
 	assert_memory_equal(buf, image + 3, 2);
-	/* an image that cannot be seen is none: in the part behind it too, and the end of the region comes first */
+	/*
+	 * an image that cannot be seen is none: in the part behind it too, and the end of the
+	 * region comes first
+	 */
 	cw(&t, PCI_COMMAND, 2, 0);
 	assert_int_equal(rd(6, 0, buf, 4), -ENOMEM);
 	assert_int_equal(rd(6, sizeof(image), buf, 4), -ENOMEM);
@@ -288,7 +301,8 @@ static void test_ioeventfd_errors(void **state)
 	assert_int_equal(o->ioeventfd(t.dev, 4, IO(0, T_BAR0 - 2), 1, fd), -EINVAL);
 	assert_int_equal(o->ioeventfd(t.dev, 4, IO(1, T_MSIX_OFF), 1, fd), -EINVAL);
 	assert_int_equal(o->ioeventfd(t.dev, 8, IO(1, T_MSIX_OFF - 4), 1, fd), -EINVAL);
-	assert_int_equal(o->ioeventfd(t.dev, 8, IO(1, T_MSIX_OFF + T_MSIX_VEC * 16 - 1), 1, fd), -EINVAL);
+	assert_int_equal(o->ioeventfd(t.dev, 8, IO(1, T_MSIX_OFF + T_MSIX_VEC * 16 - 1), 1, fd),
+			 -EINVAL);
 	assert_int_equal(o->ioeventfd(t.dev, 4, IO(0, 0), 1, -1), -ENODEV);
 	assert_int_equal(o->ioeventfd(t.dev, 4, IO(0, 0), 1, 9999), -EBADF);
 	assert_int_equal(o->ioeventfd(t.dev, 4, IO(0, 0), 1, zero), -EINVAL);
@@ -324,7 +338,7 @@ static void test_ioeventfd(void **state)
 
 	assert_int_equal(o->ioeventfd(t.dev, 4, IO(0, 0x40), 0xaabbccdd11223344, a), 0);
 	assert_int_equal(o->ioeventfd(t.dev, 8, IO(2, 0x80), 0x0102030405060708, b), 0);
-	close(b); /* it is ours by now */
+	close(b);		 /* it is ours by now */
 	eventfd_write(other, 3); /* one signal of three: one write */
 	assert_true(becomes(2, 0x80, 0x0102030405060708));
 	close(other);
@@ -380,7 +394,9 @@ static int create_bad_rom(struct uvfio_dev *dev)
 
 static void test_bad_rom(void **state)
 {
-	static const struct uvfio_model m = { .abi = UVFIO_MODEL_ABI, .name = "badrom", .create = create_bad_rom };
+	static const struct uvfio_model m = { .abi = UVFIO_MODEL_ABI,
+					      .name = "badrom",
+					      .create = create_bad_rom };
 	struct tdev b;
 	struct vfio_region r;
 	uint32_t v;
@@ -401,9 +417,13 @@ static void test_bad_rom(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		T(test_regions), T(test_mmio), T(test_widths), T(test_ends), T(test_msix_area), T(test_rom), T(test_decoding), T(test_io),
-		T(test_refused), T(test_reset), T(test_ioeventfd_errors), T(test_ioeventfd), T(test_ioeventfd_limit),
-		cmocka_unit_test(test_bad_rom),
+		T(test_regions),	  T(test_mmio),
+		T(test_widths),		  T(test_ends),
+		T(test_msix_area),	  T(test_rom),
+		T(test_decoding),	  T(test_io),
+		T(test_refused),	  T(test_reset),
+		T(test_ioeventfd_errors), T(test_ioeventfd),
+		T(test_ioeventfd_limit),  cmocka_unit_test(test_bad_rom),
 	};
 
 	return cmocka_run_group_tests_name("vfio_pci/rdwr", tests, NULL, NULL);

@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* Unit tests of resets through the slot: who is in it, who can be reset by it, and what a reset leaves. */
+/*
+ * Unit tests of resets through the slot: who is in it, who can be reset by it, and what a reset
+ * leaves.
+ */
 #include "vfio_pci/test_device.h"
 
 static struct vfio_system *sys;
@@ -19,8 +22,9 @@ static int setup(void **state)
 	loop = loop_new();
 	sys = vfio_system_new();
 	for (unsigned i = 0; i < 3; i++) {
-		assert_int_equal(pci_function_new(i == 0 ? &t_model_full : &t_model_old, names[i], 0, loop, NULL, 0, err,
-						  sizeof(err), &fn[i]), 0);
+		assert_int_equal(pci_function_new(i == 0 ? &t_model_full : &t_model_old, names[i],
+						  0, loop, NULL, 0, err, sizeof(err), &fn[i]),
+				 0);
 		assert_int_equal(vfio_pci_bind(fn[i], loop, &dev[i]), 0);
 		ig[i] = iommu_group_new(i + 1);
 		assert_int_equal(vfio_system_add_group(sys, ig[i], &g[i]), 0);
@@ -98,7 +102,8 @@ static void test_slot_reset(void **state)
 
 int main(void)
 {
-	const struct CMUnitTest tests[] = { T(test_devices), T(test_reset_works), T(test_slot_reset) };
+	const struct CMUnitTest tests[] = { T(test_devices), T(test_reset_works),
+					    T(test_slot_reset) };
 
 	return cmocka_run_group_tests_name("vfio_pci/slot", tests, NULL, NULL);
 }

@@ -6,8 +6,9 @@
  * sets. The token is the driver's, not an opening's: it outlives the user that set it.
  */
 #include <sys/random.h>
-#include "vfio_pci/internal.h"
+
 #include "base/heap.h"
+#include "vfio_pci/internal.h"
 
 int vfio_pci_sriov_init(struct vfio_pci_device *vd)
 {
@@ -135,8 +136,10 @@ void vfio_pci_vf_users(struct vfio_pci_device *vd, int by)
 
 /* ---- VFIO_DEVICE_FEATURE ---- */
 
-/* linux/vfio.h: VFIO_DEVICE_FEATURE_PCI_VF_TOKEN is set, never read, since it could be the token of
- * an earlier user */
+/*
+ * linux/vfio.h: VFIO_DEVICE_FEATURE_PCI_VF_TOKEN is set, never read, since it could be the token of
+ * an earlier user
+ */
 static int feature_token(struct vfio_pci_device *vd, uint32_t flags, const void *data, size_t size,
 			 size_t copied)
 {

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* A PF and its VFs under the driver: what a VF's user sees, tokens, and resets that take neighbours
- * along. tests/sriov.sh asks the kernel the same questions. */
+/*
+ * A PF and its VFs under the driver: what a VF's user sees, tokens, and resets that take neighbours
+ * along. tests/sriov.sh asks the kernel the same questions.
+ */
 #include "vfio_pci/test_device.h"
 
 #define VFS 2u
@@ -32,7 +34,7 @@ static int read_index(struct uvfio_dev *dev, unsigned bar, uint64_t off, unsigne
 }
 static int vf_create(struct uvfio_dev *dev)
 {
-	static const struct uvfio_ids ids = {0x1234, 0x5602, 0x1234, 2, 0xff0000, 1};
+	static const struct uvfio_ids ids = { 0x1234, 0x5602, 0x1234, 2, 0xff0000, 1 };
 
 	if (uvfio_set_ids(dev, &ids) || uvfio_add_pcie(dev, true) < 0 ||
 	    uvfio_add_msix(dev, 2, 2, 0, 2, 0x800) < 0)
@@ -48,14 +50,15 @@ static const struct uvfio_model vf_model = {
 };
 static int pf_create(struct uvfio_dev *dev)
 {
-	static const struct uvfio_ids ids = {0x1234, 0x5601, 0x1234, 1, 0xff0000, 1};
+	static const struct uvfio_ids ids = { 0x1234, 0x5601, 0x1234, 1, 0xff0000, 1 };
 	static const struct uvfio_sriov sriov = {
 		.vf = &vf_model,
 		.vf_device_id = 0x5602,
 		.total_vfs = VFS,
 		.first_vf_offset = 0x80,
 		.vf_stride = 2,
-		.bars = {[0] = {0x4000, UVFIO_BAR_64 | UVFIO_BAR_PREFETCH}, [2] = {0x1000, 0}},
+		.bars = { [0] = { 0x4000, UVFIO_BAR_64 | UVFIO_BAR_PREFETCH },
+			  [2] = { 0x1000, 0 } },
 	};
 
 	if (uvfio_set_ids(dev, &ids) || uvfio_add_bar(dev, 0, 0x1000, 0) ||
@@ -76,7 +79,7 @@ static struct vfio_system *sys;
 static struct iommu_group *ig[1 + VFS];
 static struct vfio_group *g[1 + VFS];
 static struct tdev t[1 + VFS];
-static const char *const names[1 + VFS] = {PF, "0000:01:10.0", "0000:01:10.2"};
+static const char *const names[1 + VFS] = { PF, "0000:01:10.0", "0000:01:10.2" };
 
 static void plug(unsigned i)
 {
@@ -200,8 +203,8 @@ static void on_token(void *arg, const uint8_t uuid[16])
 
 static void test_tokens(void **state)
 {
-	static const uint8_t two[16] = {0x11, 0x11, 0x11, 0x11, 0x22, 0x22, 0x33, 0x33,
-					0x44, 0x44, 0x55, 0x55, 0x55, 0x55, 0x55, 0x55};
+	static const uint8_t two[16] = { 0x11, 0x11, 0x11, 0x11, 0x22, 0x22, 0x33, 0x33,
+					 0x44, 0x44, 0x55, 0x55, 0x55, 0x55, 0x55, 0x55 };
 	const uint32_t feature = VFIO_DEVICE_FEATURE_PCI_VF_TOKEN,
 		       set = feature | VFIO_DEVICE_FEATURE_SET;
 	uint8_t buf[16];
@@ -301,7 +304,8 @@ static void test_pf_capability(void **state)
 	cw(&t[0], user_cap(&t[0], PCI_CAP_ID_PM) + PCI_PM_CTRL, 2, 3);
 	assert_int_equal(pci_power_state(t[0].fn), 0);
 	assert_int_equal(cr(&t[0], user_cap(&t[0], PCI_CAP_ID_PM) + PCI_PM_CTRL, 2) & 3, 0);
-	/* VFs that come and go while the PF is open are what its user sees, and stay when it closes
+	/*
+	 * VFs that come and go while the PF is open are what its user sees, and stay when it closes
 	 */
 	vfio_device_close(t[1].dev);
 	vfio_device_close(t[2].dev);

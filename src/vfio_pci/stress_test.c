@@ -1,10 +1,12 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * Stress of interrupt delivery against everything that sets it up, for a run under ThreadSanitizer above all. A device that
- * raises its line by level and a driver that serves it must neither hang (an interrupt lost) nor find two signals for
- * one unmask (one doubled), whatever other threads do that does not touch the mask; and no signal comes after a disable.
+ * Stress of interrupt delivery against everything that sets it up, for a run under ThreadSanitizer
+ * above all. A device that raises its line by level and a driver that serves it must neither hang
+ * (an interrupt lost) nor find two signals for one unmask (one doubled), whatever other threads do
+ * that does not touch the mask; and no signal comes after a disable.
  */
 #include <pthread.h>
+
 #include "base/sys.h"
 #include "vfio_pci/test_device.h"
 
@@ -74,7 +76,10 @@ static unsigned serve(void)
 	return n;
 }
 
-/* what may go on beside without anybody noticing: another eventfd (the same one), config space, resets of nothing */
+/*
+ * what may go on beside without anybody noticing: another eventfd (the same one), config space,
+ * resets of nothing
+ */
 static void *bystander(void *arg)
 {
 	int fd = *(int *)arg;
@@ -159,7 +164,8 @@ static void test_intx_chaos(void **state)
 	int fd = t_eventfd(), unmask = t_eventfd();
 	pthread_t th[4];
 	unsigned late = 0, signals = 0;
-	uint64_t end = now_ns() + RUN_NS, patience = end + 20 * RUN_NS; /* for a busy machine, where the threads may not all have run yet */
+	/* for a busy machine, where the threads may not all have run yet */
+	uint64_t end = now_ns() + RUN_NS, patience = end + 20 * RUN_NS;
 
 	th[0] = start(line_thread, NULL);
 	th[1] = start(line_thread, NULL);
@@ -306,13 +312,17 @@ static void test_bars(void **state)
 	}
 }
 
-#define T(f)   cmocka_unit_test_setup_teardown(f, setup, teardown)
-#define OLD(f) { #f " (no DisINTx)", f, setup_old, teardown, NULL }
+#define T(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
+#define OLD(f)                                                   \
+	{                                                        \
+#f " (no DisINTx)", f, setup_old, teardown, NULL \
+	}
 
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		T(test_level), OLD(test_level), T(test_intx_chaos), OLD(test_intx_chaos), T(test_msi), T(test_msix), T(test_bars),
+		T(test_level), OLD(test_level), T(test_intx_chaos), OLD(test_intx_chaos),
+		T(test_msi),   T(test_msix),	T(test_bars),
 	};
 
 	return cmocka_run_group_tests_name("vfio_pci/stress", tests, NULL, NULL);

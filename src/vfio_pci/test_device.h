@@ -1,10 +1,13 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * vfio_pci/test_device.h: for the unit tests of this folder: two small models, and a device of them under the driver.
- * "full" has every kind of BAR and capability; "old" is a chip from before PCI 2.3 that cannot be reset.
+ * vfio_pci/test_device.h: for the unit tests of this folder: two small models, and a device of them
+ * under the driver. "full" has every kind of BAR and capability; "old" is a chip from before PCI
+ * 2.3 that cannot be reset.
  */
 #ifndef VFIO_PCI_TEST_DEVICE_H
 #define VFIO_PCI_TEST_DEVICE_H
+#include <fcntl.h>
+#include <poll.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -12,23 +15,24 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <fcntl.h>
-#include <unistd.h>
-#include <poll.h>
 #include <sys/eventfd.h>
+#include <unistd.h>
 #include <cmocka.h>
+
 #include "vfio_pci/internal.h"
 
-#define T_BAR0     0x10000u /* memory, 32 bits: bytes that can be written; the registers below are in the last page */
-#define T_BAR1     0x4000u  /* memory, 32 bits: MSI-X table at 0x1000, pending bits at 0x3000, else as BAR 0 */
-#define T_BAR2     0x1000000ull /* memory, 64 bits, prefetchable */
-#define T_BAR4     0x40u    /* I/O */
-#define T_ROM      0x1000u  /* with an image of 1024 bytes */
+/* memory, 32 bits: bytes that can be written; the registers below are in the last page */
+#define T_BAR0 0x10000u
+/* memory, 32 bits: MSI-X table at 0x1000, pending bits at 0x3000, else as BAR 0 */
+#define T_BAR1	   0x4000u
+#define T_BAR2	   0x1000000ull /* memory, 64 bits, prefetchable */
+#define T_BAR4	   0x40u	/* I/O */
+#define T_ROM	   0x1000u	/* with an image of 1024 bytes */
 #define T_MSIX_VEC 16u
 #define T_MSIX_OFF 0x1000u
 
 #define T_REFUSE 0xf000u /* the model refuses the access */
-#define T_WIDTH  0xf008u /* reads the width of the access itself */
+#define T_WIDTH	 0xf008u /* reads the width of the access itself */
 
 /* what the test sees of the model */
 struct tmodel {
@@ -64,7 +68,8 @@ static void t_saw(unsigned bar, uint64_t off, unsigned size, bool write)
 	tm.last_write = write;
 }
 
-static inline int t_bar_read(struct uvfio_dev *dev, unsigned bar, uint64_t off, unsigned size, uint64_t *value)
+static inline int t_bar_read(struct uvfio_dev *dev, unsigned bar, uint64_t off, unsigned size,
+			     uint64_t *value)
 {
 	t_saw(bar, off, size, false);
 	if (bar == 0 && off == T_REFUSE) {
@@ -79,7 +84,8 @@ static inline int t_bar_read(struct uvfio_dev *dev, unsigned bar, uint64_t off, 
 	return 0;
 }
 
-static inline int t_bar_write(struct uvfio_dev *dev, unsigned bar, uint64_t off, unsigned size, uint64_t value)
+static inline int t_bar_write(struct uvfio_dev *dev, unsigned bar, uint64_t off, unsigned size,
+			      uint64_t value)
 {
 	t_saw(bar, off, size, true);
 	if (bar == 0 && off == T_REFUSE) {
@@ -117,7 +123,8 @@ static inline void t_rom_image(uint8_t *rom)
 }
 
 #define T_VPD_LEN 16
-static const uint8_t t_vpd[T_VPD_LEN] = { 0x82, 4, 0, 'n', 'a', 'm', 'e', 0x78, 1, 2, 3, 4, 5, 6, 7, 8 };
+static const uint8_t t_vpd[T_VPD_LEN] = { 0x82, 4, 0, 'n', 'a', 'm', 'e', 0x78,
+					  1,	2, 3, 4,   5,	6,   7,	  8 };
 
 static int t_bars(struct uvfio_dev *dev)
 {
@@ -125,31 +132,36 @@ static int t_bars(struct uvfio_dev *dev)
 	uint8_t rom[1024];
 
 	t_rom_image(rom);
-	if (uvfio_set_ids(dev, &ids) || uvfio_add_bar(dev, 0, T_BAR0, 0) || uvfio_add_bar(dev, 1, T_BAR1, 0) ||
+	if (uvfio_set_ids(dev, &ids) || uvfio_add_bar(dev, 0, T_BAR0, 0) ||
+	    uvfio_add_bar(dev, 1, T_BAR1, 0) ||
 	    uvfio_add_bar(dev, 2, T_BAR2, UVFIO_BAR_64 | UVFIO_BAR_PREFETCH) ||
-	    uvfio_add_bar(dev, 4, T_BAR4, UVFIO_BAR_IO) || uvfio_add_rom(dev, T_ROM, rom, sizeof(rom)))
+	    uvfio_add_bar(dev, 4, T_BAR4, UVFIO_BAR_IO) ||
+	    uvfio_add_rom(dev, T_ROM, rom, sizeof(rom)))
 		return -EINVAL;
 	return 0;
 }
 
 static inline int t_create_full(struct uvfio_dev *dev)
 {
-	static const uint8_t ones[16] = { 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255 };
+	static const uint8_t ones[16] = { 255, 255, 255, 255, 255, 255, 255, 255,
+					  255, 255, 255, 255, 255, 255, 255, 255 };
 	static const uint8_t data[16] = { 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12 };
 
 	memset(&tm, 0, sizeof(tm));
 	if (t_bars(dev) || uvfio_add_intx(dev, 1, true))
 		return -EINVAL;
 	/* a hidden one first, one in the middle, one last */
-	if (uvfio_add_cap(dev, PCI_CAP_ID_SSVID, data, ones, 8) < 0 || uvfio_add_pm(dev, false) < 0 ||
-	    uvfio_add_msi(dev, 8, true, true) < 0 || uvfio_add_cap(dev, PCI_CAP_ID_EA, data, NULL, 8) < 0 ||
-	    uvfio_add_msix(dev, T_MSIX_VEC, 1, T_MSIX_OFF, 1, 0x3000) < 0 || uvfio_add_pcie(dev, true) < 0 ||
-	    uvfio_add_vendor_cap(dev, data, ones, 12) < 0 || uvfio_add_af(dev) < 0 ||
-	    uvfio_add_vpd(dev, t_vpd, sizeof(t_vpd), true) < 0 ||
+	if (uvfio_add_cap(dev, PCI_CAP_ID_SSVID, data, ones, 8) < 0 ||
+	    uvfio_add_pm(dev, false) < 0 || uvfio_add_msi(dev, 8, true, true) < 0 ||
+	    uvfio_add_cap(dev, PCI_CAP_ID_EA, data, NULL, 8) < 0 ||
+	    uvfio_add_msix(dev, T_MSIX_VEC, 1, T_MSIX_OFF, 1, 0x3000) < 0 ||
+	    uvfio_add_pcie(dev, true) < 0 || uvfio_add_vendor_cap(dev, data, ones, 12) < 0 ||
+	    uvfio_add_af(dev) < 0 || uvfio_add_vpd(dev, t_vpd, sizeof(t_vpd), true) < 0 ||
 	    uvfio_add_cap(dev, PCI_CAP_ID_CHSWP, data, NULL, 8) < 0)
 		return -EINVAL;
 	/* extended: hidden first, hidden in the middle */
-	if (uvfio_add_ext_cap(dev, PCI_EXT_CAP_ID_LTR + 7, 1, data, NULL, 12) < 0 || uvfio_add_aer(dev) < 0 ||
+	if (uvfio_add_ext_cap(dev, PCI_EXT_CAP_ID_LTR + 7, 1, data, NULL, 12) < 0 ||
+	    uvfio_add_aer(dev) < 0 ||
 	    uvfio_add_ext_cap(dev, PCI_EXT_CAP_ID_PASID, 1, data, NULL, 8) < 0 ||
 	    uvfio_add_dsn(dev, 0x1122334455667788ull) < 0 ||
 	    uvfio_add_ext_cap(dev, PCI_EXT_CAP_ID_PWR, 1, NULL, ones, 16) < 0 ||
@@ -157,9 +169,12 @@ static inline int t_create_full(struct uvfio_dev *dev)
 		return -EINVAL;
 	/* a vendor's: length in bits 31:20 of its second dword */
 	uint8_t vsec[12] = { 0x99, 0, 0x01, 0x01 };
-	return uvfio_add_ext_cap(dev, PCI_EXT_CAP_ID_VNDR, 1, vsec, (const uint8_t[12]){ 0, 0, 0, 0, 255, 255, 255, 255, 255, 255, 255, 255 }, 16) < 0 ?
-		       -EINVAL :
-		       0;
+	return uvfio_add_ext_cap(
+		       dev, PCI_EXT_CAP_ID_VNDR, 1, vsec,
+		       (const uint8_t[12]){ 0, 0, 0, 0, 255, 255, 255, 255, 255, 255, 255, 255 },
+		       16) < 0
+		       ? -EINVAL
+		       : 0;
 }
 
 static inline int t_create_old(struct uvfio_dev *dev)
@@ -172,15 +187,30 @@ static inline int t_create_old(struct uvfio_dev *dev)
 static inline int t_create_msi(struct uvfio_dev *dev)
 {
 	memset(&tm, 0, sizeof(tm));
-	return t_bars(dev) || uvfio_add_pm(dev, true) < 0 || uvfio_add_msi(dev, 4, false, false) < 0 ? -EINVAL : 0;
+	return t_bars(dev) || uvfio_add_pm(dev, true) < 0 || uvfio_add_msi(dev, 4, false, false) < 0
+		       ? -EINVAL
+		       : 0;
 }
 
-static const struct uvfio_model t_model_full __attribute__((unused)) = { .abi = UVFIO_MODEL_ABI, .name = "full", .create = t_create_full,
-	.reset = t_reset, .bar_read = t_bar_read, .bar_write = t_bar_write, .quiesce = t_quiesce };
-static const struct uvfio_model t_model_old __attribute__((unused)) = { .abi = UVFIO_MODEL_ABI, .name = "old", .create = t_create_old,
-	.reset = t_reset, .bar_read = t_bar_read, .bar_write = t_bar_write };
-static const struct uvfio_model t_model_msi __attribute__((unused)) = { .abi = UVFIO_MODEL_ABI, .name = "msi",
-	.create = t_create_msi, .reset = t_reset, .bar_read = t_bar_read, .bar_write = t_bar_write };
+static const struct uvfio_model t_model_full __attribute__((unused)) = { .abi = UVFIO_MODEL_ABI,
+									 .name = "full",
+									 .create = t_create_full,
+									 .reset = t_reset,
+									 .bar_read = t_bar_read,
+									 .bar_write = t_bar_write,
+									 .quiesce = t_quiesce };
+static const struct uvfio_model t_model_old __attribute__((unused)) = { .abi = UVFIO_MODEL_ABI,
+									.name = "old",
+									.create = t_create_old,
+									.reset = t_reset,
+									.bar_read = t_bar_read,
+									.bar_write = t_bar_write };
+static const struct uvfio_model t_model_msi __attribute__((unused)) = { .abi = UVFIO_MODEL_ABI,
+									.name = "msi",
+									.create = t_create_msi,
+									.reset = t_reset,
+									.bar_read = t_bar_read,
+									.bar_write = t_bar_write };
 
 struct tdev {
 	struct loop *loop;
@@ -233,12 +263,14 @@ static inline uint32_t cr(struct tdev *t, unsigned pos, unsigned size)
 {
 	uint32_t v = 0;
 
-	assert_int_equal(t->dev->ops->rw(t->dev, VFIO_PCI_CONFIG_REGION_INDEX, pos, &v, size, false), size);
+	assert_int_equal(
+		t->dev->ops->rw(t->dev, VFIO_PCI_CONFIG_REGION_INDEX, pos, &v, size, false), size);
 	return v;
 }
 static inline void cw(struct tdev *t, unsigned pos, unsigned size, uint32_t v)
 {
-	assert_int_equal(t->dev->ops->rw(t->dev, VFIO_PCI_CONFIG_REGION_INDEX, pos, &v, size, true), size);
+	assert_int_equal(t->dev->ops->rw(t->dev, VFIO_PCI_CONFIG_REGION_INDEX, pos, &v, size, true),
+			 size);
 }
 /* and as it is */
 static inline uint32_t hr(struct tdev *t, unsigned pos, unsigned size)
@@ -265,24 +297,27 @@ static inline unsigned user_ext_cap(struct tdev *t, unsigned id)
 	return 0;
 }
 
-static inline int set_irqs(struct tdev *t, uint32_t index, uint32_t start, uint32_t count, uint32_t flags, const void *data)
+static inline int set_irqs(struct tdev *t, uint32_t index, uint32_t start, uint32_t count,
+			   uint32_t flags, const void *data)
 {
-	struct vfio_irq_set_args a = { .flags = flags, .index = index, .start = start, .count = count, .data = data };
+	struct vfio_irq_set_args a = {
+		.flags = flags, .index = index, .start = start, .count = count, .data = data
+	};
 
 	return vfio_device_set_irqs(t->dev, &a);
 }
 
-#define NONE    VFIO_IRQ_SET_DATA_NONE
-#define BOOL    VFIO_IRQ_SET_DATA_BOOL
+#define NONE	VFIO_IRQ_SET_DATA_NONE
+#define BOOL	VFIO_IRQ_SET_DATA_BOOL
 #define EVENTFD VFIO_IRQ_SET_DATA_EVENTFD
 #define TRIGGER VFIO_IRQ_SET_ACTION_TRIGGER
-#define MASK    VFIO_IRQ_SET_ACTION_MASK
-#define UNMASK  VFIO_IRQ_SET_ACTION_UNMASK
-#define INTX    VFIO_PCI_INTX_IRQ_INDEX
-#define MSI     VFIO_PCI_MSI_IRQ_INDEX
-#define MSIX    VFIO_PCI_MSIX_IRQ_INDEX
-#define ERR     VFIO_PCI_ERR_IRQ_INDEX
-#define REQ     VFIO_PCI_REQ_IRQ_INDEX
+#define MASK	VFIO_IRQ_SET_ACTION_MASK
+#define UNMASK	VFIO_IRQ_SET_ACTION_UNMASK
+#define INTX	VFIO_PCI_INTX_IRQ_INDEX
+#define MSI	VFIO_PCI_MSI_IRQ_INDEX
+#define MSIX	VFIO_PCI_MSIX_IRQ_INDEX
+#define ERR	VFIO_PCI_ERR_IRQ_INDEX
+#define REQ	VFIO_PCI_REQ_IRQ_INDEX
 
 static inline int t_eventfd(void)
 {

@@ -1,12 +1,13 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * The driver on the testdev model in its many shapes: forms of MSI, ways to be reset, functions that lack something, interrupts that
- * come from a thread of the device. What the device saw is asked of the device.
+ * The driver on the testdev model in its many shapes: forms of MSI, ways to be reset, functions
+ * that lack something, interrupts that come from a thread of the device. What the device saw is
+ * asked of the device.
  */
 #include "models/testdev/testdev.h"
 #include "vfio_pci/test_device.h"
 
-#define REGS 2u /* the BAR with the registers */
+#define REGS	 2u /* the BAR with the registers */
 #define MAX_OPTS 8
 
 static struct tdev t;
@@ -20,14 +21,16 @@ static void open_with(const char *text)
 
 	log_set(-1, LOG_NONE);
 	snprintf(copy, sizeof(copy), "%s", text);
-	for (char *o = strtok_r(copy, ",", &save); o && n < MAX_OPTS; o = strtok_r(NULL, ",", &save), n++) {
+	for (char *o = strtok_r(copy, ",", &save); o && n < MAX_OPTS;
+	     o = strtok_r(NULL, ",", &save), n++) {
 		char *eq = strchr(o, '=');
 
 		*eq = 0;
 		opts[n] = (struct pci_option){ o, eq + 1 };
 	}
 	t.loop = loop_new();
-	if (pci_function_new(&model_testdev, "0000:01:00.0", 0, t.loop, opts, n, err, sizeof(err), &t.fn))
+	if (pci_function_new(&model_testdev, "0000:01:00.0", 0, t.loop, opts, n, err, sizeof(err),
+			     &t.fn))
 		fail_msg("%s: %s", text, err);
 	assert_int_equal(vfio_pci_bind(t.fn, t.loop, &t.dev), 0);
 	t.vd = to_vfio_pci(t.dev);
@@ -101,7 +104,10 @@ static void test_rom(void **state)
 /* each way to be reset, by the ioctl; kind as the device was told */
 static void test_resets(void **state)
 {
-	static const struct { const char *opts; enum uvfio_reset_kind kind; } ways[] = {
+	static const struct {
+		const char *opts;
+		enum uvfio_reset_kind kind;
+	} ways[] = {
 		{ "", UVFIO_RESET_FLR },
 		{ "flr=off", UVFIO_RESET_D3 },
 		{ "flr=off,pcie=off,af=on", UVFIO_RESET_FLR },
@@ -135,7 +141,8 @@ static void test_resets(void **state)
 
 static void test_msi_forms(void **state)
 {
-	static const char *const forms[] = { "", "msi64=off", "msi_mask=off", "msi64=off,msi_mask=off" };
+	static const char *const forms[] = { "", "msi64=off", "msi_mask=off",
+					     "msi64=off,msi_mask=off" };
 
 	for (size_t i = 0; i < ARRAY_SIZE(forms); i++) {
 		int fds[32], none = -1;
@@ -144,7 +151,8 @@ static void test_msi_forms(void **state)
 		open_with(forms[i]);
 		cap = user_cap(&t, PCI_CAP_ID_MSI);
 		len = vfio_pci_std_cap_len(t.fn, PCI_CAP_ID_MSI, cap);
-		assert_int_equal(len, 10 + (strstr(forms[i], "msi64") ? 0 : 4) + (strstr(forms[i], "msi_mask") ? 0 : 10));
+		assert_int_equal(len, 10 + (strstr(forms[i], "msi64") ? 0 : 4) +
+					      (strstr(forms[i], "msi_mask") ? 0 : 10));
 		for (unsigned v = 0; v < 32; v++)
 			fds[v] = t_eventfd();
 		assert_int_equal(set_irqs(&t, MSI, 0, 32, EVENTFD | TRIGGER, fds), 0);
@@ -259,9 +267,11 @@ static void test_d3(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_access), cmocka_unit_test(test_rom), cmocka_unit_test(test_resets),
-		cmocka_unit_test(test_msi_forms), cmocka_unit_test(test_lacking), cmocka_unit_test(test_timer),
-		cmocka_unit_test(test_error), cmocka_unit_test(test_vendor), cmocka_unit_test(test_d3),
+		cmocka_unit_test(test_access),	cmocka_unit_test(test_rom),
+		cmocka_unit_test(test_resets),	cmocka_unit_test(test_msi_forms),
+		cmocka_unit_test(test_lacking), cmocka_unit_test(test_timer),
+		cmocka_unit_test(test_error),	cmocka_unit_test(test_vendor),
+		cmocka_unit_test(test_d3),
 	};
 
 	return cmocka_run_group_tests_name("vfio_pci/testdev", tests, NULL, NULL);

@@ -1,11 +1,13 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * vfio_pci/vfio_pci.c: the life of a device under the driver: bound, opened (reset, state saved, virtual config space
- * built), reset on request, closed (quiet, state put back, reset). Between two users nothing of the first one's is left.
+ * vfio_pci/vfio_pci.c: the life of a device under the driver: bound, opened (reset, state saved,
+ * virtual config space built), reset on request, closed (quiet, state put back, reset). Between two
+ * users nothing of the first one's is left.
  */
 #include <stdio.h>
-#include "vfio_pci/internal.h"
+
 #include "base/heap.h"
+#include "vfio_pci/internal.h"
 
 /* The hardware's COMMAND, changed in some bits. config_lock held. */
 static void command_change(struct vfio_pci_device *vd, uint16_t clear, uint16_t set)
@@ -18,12 +20,16 @@ static void command_change(struct vfio_pci_device *vd, uint16_t clear, uint16_t 
 
 /* ---- reset and power; config_lock held, memory_lock held for writing ---- */
 
-/* The kernel's order: the function's own resets, then that of the slot, which is only used if nothing else is in it. */
+/*
+ * The kernel's order: the function's own resets, then that of the slot, which is only used if
+ * nothing else is in it.
+ */
 static enum uvfio_reset_kind reset_kind(struct vfio_pci_device *vd)
 {
 	if (!pci_can_reset(vd->fn))
 		return UVFIO_RESET_BUS;
-	unsigned exp = pci_find_cap(vd->fn, PCI_CAP_ID_EXP), af = pci_find_cap(vd->fn, PCI_CAP_ID_AF);
+	unsigned exp = pci_find_cap(vd->fn, PCI_CAP_ID_EXP),
+		 af = pci_find_cap(vd->fn, PCI_CAP_ID_AF);
 
 	if (exp && pci_config_read(vd->fn, exp + PCI_EXP_DEVCAP, 4) & PCI_EXP_DEVCAP_FLR)
 		return UVFIO_RESET_FLR;
@@ -33,8 +39,8 @@ static enum uvfio_reset_kind reset_kind(struct vfio_pci_device *vd)
 }
 
 /*
- * Reset the function and put its config space back, bus mastering and interrupts included: what SET_IRQS and the user's
- * writes set up survives, the device's registers do not.
+ * Reset the function and put its config space back, bus mastering and interrupts included: what
+ * SET_IRQS and the user's writes set up survives, the device's registers do not.
  */
 static void reset_by(struct vfio_pci_device *vd, enum uvfio_reset_kind kind)
 {
@@ -56,19 +62,26 @@ void vfio_pci_reset_function(struct vfio_pci_device *vd)
 
 void vfio_pci_set_power(struct vfio_pci_device *vd, unsigned state)
 {
-	unsigned pm = vd->pm_cap ? vd->pm_cap : pci_find_cap(vd->fn, PCI_CAP_ID_PM), now = pci_power_state(vd->fn), pmc,
-		 ctrl;
+	unsigned pm = vd->pm_cap ? vd->pm_cap : pci_find_cap(vd->fn, PCI_CAP_ID_PM),
+		 now = pci_power_state(vd->fn), pmc, ctrl;
 
 	if (!pm || state == now)
 		return;
-	/* the VFs would go with it (PCIe 6.0, 9.6): to the kernel's driver, too, the write is one that does nothing */
+	/*
+	 * the VFs would go with it (PCIe 6.0, 9.6): to the kernel's driver, too, the write is one
+	 * that does nothing
+	 */
 	if (state && uvfio_num_vfs(vd->fn)) {
 		log_info(vd->vdev.name, "D%u: not while there are virtual functions", state);
 		return;
 	}
-	/* to D0 from everywhere, else only deeper (PCI PM 1.2, 5.4) and only where the function can be */
+	/*
+	 * to D0 from everywhere, else only deeper (PCI PM 1.2, 5.4) and only where the function can
+	 * be
+	 */
 	pmc = pci_config_read(vd->fn, pm + PCI_PM_PMC, 2);
-	if ((state && state < now) || (state == 1 && !(pmc & PCI_PM_CAP_D1)) || (state == 2 && !(pmc & PCI_PM_CAP_D2)))
+	if ((state && state < now) || (state == 1 && !(pmc & PCI_PM_CAP_D1)) ||
+	    (state == 2 && !(pmc & PCI_PM_CAP_D2)))
 		return;
 	ctrl = pci_config_read(vd->fn, pm + PCI_PM_CTRL, 2);
 	if (state == 3 && !(ctrl & PCI_PM_CTRL_NO_SOFT_RESET)) {
@@ -229,8 +242,8 @@ static int vfio_pci_region(struct vfio_device *dev, uint32_t index, struct vfio_
 	}
 	if (index == VFIO_PCI_ROM_REGION_INDEX) {
 		/*
-		 * A ROM without an image is no region, though its register can be sized; so it is in D3hot, when the
-		 * image cannot be read.
+		 * A ROM without an image is no region, though its register can be sized; so it is
+		 * in D3hot, when the image cannot be read.
 		 */
 		if (vd->rom_size && !pci_power_state(vd->fn)) {
 			out->size = pci_function_bar(vd->fn, PCI_ROM_BAR)->size;
@@ -246,7 +259,8 @@ static int vfio_pci_region(struct vfio_device *dev, uint32_t index, struct vfio_
 	return -EINVAL;
 }
 
-static ssize_t vfio_pci_rw(struct vfio_device *dev, uint32_t index, uint64_t pos, void *buf, size_t count, bool write)
+static ssize_t vfio_pci_rw(struct vfio_device *dev, uint32_t index, uint64_t pos, void *buf,
+			   size_t count, bool write)
 {
 	struct vfio_pci_device *vd = to_vfio_pci(dev);
 
@@ -259,12 +273,11 @@ static ssize_t vfio_pci_rw(struct vfio_device *dev, uint32_t index, uint64_t pos
 	return -EINVAL;
 }
 
-#define OPS                                                                              \
-	.open = vfio_pci_open, .close = vfio_pci_close, .region = vfio_pci_region,       \
-	.irq = vfio_pci_irq, .rw = vfio_pci_rw, .mmio = vfio_pci_mmio,                   \
-	.polled = vfio_pci_polled, .polled_open = vfio_pci_polled_open,                  \
-	.set_irqs = vfio_pci_set_irqs, .reset = vfio_pci_reset,                          \
-	.ioeventfd = vfio_pci_ioeventfd, .feature = vfio_pci_feature,                    \
+#define OPS                                                                                       \
+	.open = vfio_pci_open, .close = vfio_pci_close, .region = vfio_pci_region,                \
+	.irq = vfio_pci_irq, .rw = vfio_pci_rw, .mmio = vfio_pci_mmio, .polled = vfio_pci_polled, \
+	.polled_open = vfio_pci_polled_open, .set_irqs = vfio_pci_set_irqs,                       \
+	.reset = vfio_pci_reset, .ioeventfd = vfio_pci_ioeventfd, .feature = vfio_pci_feature,    \
 	.check_token = vfio_pci_check_token
 static const struct vfio_device_ops ops = { OPS, .slot_reset = vfio_pci_slot_reset };
 /* A VF whose PF has another driver: the slot is not ours to reset. */

@@ -25,7 +25,8 @@ enum x86_alu {
 	X86_BTC
 };
 
-/* @dst OP @src in @size bytes (1, 2, 4, 8; the bit operations not 1); *@flags (RFLAGS) in and out.
+/*
+ * @dst OP @src in @size bytes (1, 2, 4, 8; the bit operations not 1); *@flags (RFLAGS) in and out.
  */
 uint64_t x86_alu(enum x86_alu op, unsigned size, uint64_t dst, uint64_t src, uint64_t *flags);
 #endif

@@ -4,18 +4,18 @@
  * registers in the XSAVE area that fpregs points to, in the standard (not compacted) format: Intel
  * SDM 1, 13.4. What a component's header bit says is absent is in its initial state, all zero.
  */
-#include "x86/context.h"
-
 #include <cpuid.h>
 #include <stdatomic.h>
 #include <stddef.h>
 #include <string.h>
 
+#include "x86/context.h"
+
 static int greg_of(ZydisRegister full)
 {
-	static const int map[] = {REG_RAX, REG_RCX, REG_RDX, REG_RBX, REG_RSP, REG_RBP,
-				  REG_RSI, REG_RDI, REG_R8,  REG_R9,  REG_R10, REG_R11,
-				  REG_R12, REG_R13, REG_R14, REG_R15};
+	static const int map[] = { REG_RAX, REG_RCX, REG_RDX, REG_RBX, REG_RSP, REG_RBP,
+				   REG_RSI, REG_RDI, REG_R8,  REG_R9,  REG_R10, REG_R11,
+				   REG_R12, REG_R13, REG_R14, REG_R15 };
 
 	if (full == ZYDIS_REGISTER_RIP)
 		return REG_RIP;
@@ -74,12 +74,15 @@ bool x86_set_reg(ucontext_t *uc, ZydisRegister reg, uint64_t value)
 enum { SSE = 1, AVX = 2, OPMASK = 5, ZMM_HI256 = 6, HI16_ZMM = 7 };
 #define XSAVE_XMM    160u /* 13.4.1: XMM0 in the legacy area */
 #define XSAVE_HEADER 512u
-/* linux: arch/x86/include/uapi/asm/sigcontext.h: struct _fpx_sw_bytes at byte 464 of the legacy
- * area */
+/*
+ * linux: arch/x86/include/uapi/asm/sigcontext.h: struct _fpx_sw_bytes at byte 464 of the legacy
+ * area
+ */
 #define SW_BYTES  464u
 #define SW_MAGIC1 0x46505853u
 
-/* CPUID 0DH: where a component is in the standard format; 0 if the processor has none. Read once.
+/*
+ * CPUID 0DH: where a component is in the standard format; 0 if the processor has none. Read once.
  */
 static unsigned component_offset(unsigned c)
 {
@@ -95,8 +98,10 @@ static unsigned component_offset(unsigned c)
 	return off;
 }
 
-/* The component's bytes for register @i of @each bytes, made present for writing. NULL: the frame
- * has no such component. */
+/*
+ * The component's bytes for register @i of @each bytes, made present for writing. NULL: the frame
+ * has no such component.
+ */
 static uint8_t *component(const ucontext_t *uc, unsigned c, unsigned i, unsigned each,
 			  unsigned regs, bool write, bool *present)
 {
@@ -144,7 +149,8 @@ static int vec_index(ZydisRegister reg)
 	return -1;
 }
 
-/* The three places of register @i: bytes 0-15, 16-31, 32-63; ZMM16-31 are whole in one component.
+/*
+ * The three places of register @i: bytes 0-15, 16-31, 32-63; ZMM16-31 are whole in one component.
  */
 struct place {
 	unsigned comp, index, each, regs, from, to;
@@ -152,12 +158,12 @@ struct place {
 static unsigned places(int i, struct place p[3])
 {
 	if (i >= 16) {
-		p[0] = (struct place){HI16_ZMM, (unsigned)i - 16, 64, 16, 0, 64};
+		p[0] = (struct place){ HI16_ZMM, (unsigned)i - 16, 64, 16, 0, 64 };
 		return 1;
 	}
-	p[0] = (struct place){SSE, (unsigned)i, 16, 16, 0, 16};
-	p[1] = (struct place){AVX, (unsigned)i, 16, 16, 16, 32};
-	p[2] = (struct place){ZMM_HI256, (unsigned)i, 32, 16, 32, 64};
+	p[0] = (struct place){ SSE, (unsigned)i, 16, 16, 0, 16 };
+	p[1] = (struct place){ AVX, (unsigned)i, 16, 16, 16, 32 };
+	p[2] = (struct place){ ZMM_HI256, (unsigned)i, 32, 16, 32, 64 };
 	return 3;
 }
 

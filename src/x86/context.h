@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* x86/context.h: registers of an interrupted thread, as a signal frame holds them, by Zydis's
- * names. */
+/*
+ * x86/context.h: registers of an interrupted thread, as a signal frame holds them, by Zydis's
+ * names.
+ */
 #ifndef X86_CONTEXT_H
 #define X86_CONTEXT_H
 #include <Zydis/Zydis.h>

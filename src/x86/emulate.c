@@ -10,14 +10,14 @@
  * the instruction. Device accesses have the width of the instruction's operand; what is wider than
  * 8 bytes goes out in ascending pieces of 8, as a root port may cut it.
  */
-#include "x86/emulate.h"
-
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
+
 #include "base/guard.h"
 #include "x86/alu.h"
 #include "x86/context.h"
+#include "x86/emulate.h"
 #include "x86/internal.h"
 
 #define MAX_INSN 15u  /* Intel SDM 2, 2.3.11 */
@@ -31,8 +31,10 @@
 int insn_done(struct insn *n)
 {
 	n->uc->uc_mcontext.gregs[REG_RIP] = (greg_t)n->next;
-	/* A fault's frame has RF set, so that a debugger's breakpoint on the instruction does not
-	 * hit twice; the next instruction's breakpoint must hit. */
+	/*
+	 * A fault's frame has RF set, so that a debugger's breakpoint on the instruction does not
+	 * hit twice; the next instruction's breakpoint must hit.
+	 */
 	n->uc->uc_mcontext.gregs[REG_EFL] &= ~(greg_t)FLAG_RF;
 	return 0;
 }
@@ -154,8 +156,10 @@ static bool is_mem(const ZydisDecodedOperand *op)
 	return op->type == ZYDIS_OPERAND_TYPE_MEMORY;
 }
 
-/* Every operand that is written down is one that get() and put() can do: no segment or control
- * register. */
+/*
+ * Every operand that is written down is one that get() and put() can do: no segment or control
+ * register.
+ */
 static int check(struct insn *n)
 {
 	unsigned size = op_size(n->mem);
@@ -258,7 +262,8 @@ static int do_unary(struct insn *n, enum x86_alu op)
 	return ret ? ret : done_flags(n, flags);
 }
 
-/* A bit number in a register reaches beyond the operand, which an immediate does not: SDM 2A, BT.
+/*
+ * A bit number in a register reaches beyond the operand, which an immediate does not: SDM 2A, BT.
  */
 static int do_bit(struct insn *n, enum x86_alu op)
 {
@@ -326,10 +331,10 @@ static int do_xadd(struct insn *n)
 /* The memory is written in both cases: SDM 2A, CMPXCHG. */
 static int do_cmpxchg(struct insn *n)
 {
-	static const ZydisRegister acc[] = {[1] = ZYDIS_REGISTER_AL,
-					    [2] = ZYDIS_REGISTER_AX,
-					    [4] = ZYDIS_REGISTER_EAX,
-					    [8] = ZYDIS_REGISTER_RAX};
+	static const ZydisRegister acc[] = { [1] = ZYDIS_REGISTER_AL,
+					     [2] = ZYDIS_REGISTER_AX,
+					     [4] = ZYDIS_REGISTER_EAX,
+					     [8] = ZYDIS_REGISTER_RAX };
 	unsigned size = op_size(&n->op[0]);
 	uint64_t m, r, a, flags = insn_flags(n);
 	int ret = check(n);
@@ -534,8 +539,8 @@ static int execute_locked(struct insn *n)
 {
 	int ret;
 
-	if (!n->bus->lock || !(n->i.attributes & ZYDIS_ATTRIB_HAS_LOCK ||
-			       n->i.mnemonic == ZYDIS_MNEMONIC_XCHG))
+	if (!n->bus->lock ||
+	    !(n->i.attributes & ZYDIS_ATTRIB_HAS_LOCK || n->i.mnemonic == ZYDIS_MNEMONIC_XCHG))
 		return execute(n);
 	n->bus->lock(n->bus->arg, true);
 	ret = execute(n);
@@ -548,7 +553,7 @@ int x86_emulate(ucontext_t *uc, const struct x86_bus *bus, uintptr_t *bad, char 
 {
 	uint64_t rip = (uint64_t)uc->uc_mcontext.gregs[REG_RIP];
 	uint8_t code[MAX_INSN];
-	struct insn n = {.uc = uc, .bus = bus, .bad = bad, .code = code};
+	struct insn n = { .uc = uc, .bus = bus, .bad = bad, .code = code };
 	ZydisDecoder dec;
 	size_t len = guard_copy_part(code, (const void *)rip, sizeof(code));
 	const char *name = "an instruction that cannot be decoded";

@@ -15,14 +15,18 @@
 #include <ucontext.h>
 
 struct x86_bus {
-	/* Is [addr, addr + len) all on trapped pages (1), all on ordinary memory (0), or some of
-	 * both (-1)? */
+	/*
+	 * Is [addr, addr + len) all on trapped pages (1), all on ordinary memory (0), or some of
+	 * both (-1)?
+	 */
 	int (*where)(void *arg, uintptr_t addr, size_t len);
 	/* A load or store of 1 to 8 bytes on trapped pages. 0, or -errno: no device answered. */
 	int (*read)(void *arg, uintptr_t addr, unsigned size, uint64_t *value);
 	int (*write)(void *arg, uintptr_t addr, unsigned size, uint64_t value);
-	/* Around the accesses of a locked instruction, xchg among them: @on, and off again whatever
-	 * became of it. NULL: it is a read and then a write. */
+	/*
+	 * Around the accesses of a locked instruction, xchg among them: @on, and off again whatever
+	 * became of it. NULL: it is a read and then a write.
+	 */
 	void (*lock)(void *arg, bool on);
 	void *arg;
 };

@@ -1,22 +1,27 @@
-// SPDX-License-Identifier: BSD-3-Clause
-/* x86/emulate_test.c: each instruction on a trapped page against the same on plain memory
- * (test_x86.h). */
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * x86/emulate_test.c: each instruction on a trapped page against the same on plain memory
+ * (test_x86.h).
+ */
 #include <pthread.h>
 #include <setjmp.h>
 #include <stdarg.h>
-#include "base/test_signals.h"
-#include "x86/test_insns.h"
 #include <cmocka.h>
+
+#include "base/test_signals.h"
+#include "base/util.h"
 #include "x86/alu.h"
 #include "x86/context.h"
-#include "base/util.h"
+#include "x86/test_insns.h"
 
 #define ROUNDS 60 /* random operands and states of each form */
 
 static unsigned num_locked;
 
-/* The forms of [from, to), each in every size: the same result, and of the device what @rw says in
- * accesses of 8 bytes at most. */
+/*
+ * The forms of [from, to), each in every size: the same result, and of the device what @rw says in
+ * accesses of 8 bytes at most.
+ */
 static void check_forms(const struct t_form *forms, size_t num)
 {
 	unsigned skipped = 0;
@@ -59,8 +64,7 @@ static void check_forms(const struct t_form *forms, size_t num)
 						 t_text(code, len, text, sizeof(text)), res, t.ret);
 				}
 				/* the bus was locked for all of it, once, or not at all */
-				if (t.lock_wrong || t.locked ||
-				    t.locks != t_holds_bus(code, len) ||
+				if (t.lock_wrong || t.locked || t.locks != t_holds_bus(code, len) ||
 				    t.alone != (t.locks ? t.accesses : 0)) {
 					char text[96];
 
@@ -130,8 +134,8 @@ static void test_moffs(void **state)
 		const char *op;
 		size_t len;
 	} ops[] = {
-		{"\xa0", 1},	 {"\xa1", 1},	  {"\xa2", 1},	   {"\xa3", 1},
-		{"\x48\xa1", 2}, {"\x48\xa3", 2}, {"\x66\xa1", 2}, {"\x66\xa3", 2},
+		{ "\xa0", 1 },	   { "\xa1", 1 },     { "\xa2", 1 },	 { "\xa3", 1 },
+		{ "\x48\xa1", 2 }, { "\x48\xa3", 2 }, { "\x66\xa1", 2 }, { "\x66\xa3", 2 },
 	};
 
 	for (size_t i = 0; i < ARRAY_SIZE(ops); i++) {
@@ -228,8 +232,10 @@ static void test_bus_errors(void **state)
 					len = t_make(f, size, at, &s, code);
 				assert_int_not_equal(len, 0);
 				t.fail_at = fail;
-				/* pieces that were written before the failure stay; keep them out
-				 * of the comparison */
+				/*
+				 * pieces that were written before the failure stay; keep them out
+				 * of the comparison
+				 */
 				if (fail > 1 && strchr(f->rw, 'w') && size > 8) {
 					struct t_state emu = s;
 
@@ -306,8 +312,10 @@ static void test_bad_memory(void **state)
 	mprotect(t.window, T_PAGE, PROT_READ | PROT_WRITE);
 	assert_int_equal(t.ret, -EFAULT);
 	assert_int_equal(t.bad, (uintptr_t)t.window + 8);
-	/* misaligned where that is a fault: what the kernel reports has no address. A processor may
-	 * find this fault first, or that of the page; so x86_emulate is asked directly. */
+	/*
+	 * misaligned where that is a fault: what the kernel reports has no address. A processor may
+	 * find this fault first, or that of the page; so x86_emulate is asked directly.
+	 */
 }
 
 /* Control flow and the stack through a device's page, and what is no access of ours to make. */
@@ -317,18 +325,18 @@ static void test_refused(void **state)
 		const char *code;
 		size_t len;
 	} ops[] = {
-		{"\xff\x30", 2},     /* push [rax] */
-		{"\x8f\x00", 2},     /* pop [rax] */
-		{"\xff\x10", 2},     /* call [rax] */
-		{"\xff\x20", 2},     /* jmp [rax] */
-		{"\x8e\x18", 2},     /* mov ds, [rax] */
-		{"\x64\x8b\x00", 3}, /* mov eax, fs:[rax] */
-		{"\x65\x89\x00", 3}, /* mov gs:[rax], eax */
-		{"\x64\x48\xa5", 3}, /* movs from fs: */
-		{"\x0f\x01\x10", 3}, /* lgdt */
-		{"\x0f\xae\x20", 3}, /* xsave */
-		{"\x0f\xae\x28", 3}, /* xrstor */
-		{"\xff\x18", 2},     /* call far */
+		{ "\xff\x30", 2 },     /* push [rax] */
+		{ "\x8f\x00", 2 },     /* pop [rax] */
+		{ "\xff\x10", 2 },     /* call [rax] */
+		{ "\xff\x20", 2 },     /* jmp [rax] */
+		{ "\x8e\x18", 2 },     /* mov ds, [rax] */
+		{ "\x64\x8b\x00", 3 }, /* mov eax, fs:[rax] */
+		{ "\x65\x89\x00", 3 }, /* mov gs:[rax], eax */
+		{ "\x64\x48\xa5", 3 }, /* movs from fs: */
+		{ "\x0f\x01\x10", 3 }, /* lgdt */
+		{ "\x0f\xae\x20", 3 }, /* xsave */
+		{ "\x0f\xae\x28", 3 }, /* xrstor */
+		{ "\xff\x18", 2 },     /* call far */
 	};
 
 	for (size_t i = 0; i < ARRAY_SIZE(ops); i++) {
@@ -350,7 +358,7 @@ static void test_refused(void **state)
 	}
 	/* push rax and the like, with the stack there */
 	for (unsigned i = 0; i < 4; i++) {
-		static const char *const stack[] = {"\x50", "\x58", "\xc3", "\xc9"};
+		static const char *const stack[] = { "\x50", "\x58", "\xc3", "\xc9" };
 		struct t_state s;
 
 		t_random_state(&s);
@@ -365,15 +373,17 @@ static void test_refused(void **state)
 static ucontext_t made_uc;
 static uint8_t made_fp[T_XSAVE] __attribute__((aligned(64)));
 
-/* A context as a signal frame has it, without a signal: for instructions that this processor may
- * not have. */
+/*
+ * A context as a signal frame has it, without a signal: for instructions that this processor may
+ * not have.
+ */
 static ucontext_t *made(const uint8_t *code)
 {
 	struct {
 		uint32_t magic, ext;
 		uint64_t features;
 		uint32_t size;
-	} sw = {0x46505853, 0, t_shared.mask, t.xsize};
+	} sw = { 0x46505853, 0, t_shared.mask, t.xsize };
 
 	memset(&made_uc, 0, sizeof(made_uc));
 	memset(made_fp, 0, sizeof(made_fp));
@@ -387,8 +397,8 @@ static ucontext_t *made(const uint8_t *code)
 
 static void test_movdir(void **state)
 {
-	static const uint8_t diri[] = {0x0f, 0x38, 0xf9, 0x10};		/* movdiri [rax], edx */
-	static const uint8_t dir64b[] = {0x66, 0x0f, 0x38, 0xf8, 0x10}; /* movdir64b rdx, [rax] */
+	static const uint8_t diri[] = { 0x0f, 0x38, 0xf9, 0x10 };	  /* movdiri [rax], edx */
+	static const uint8_t dir64b[] = { 0x66, 0x0f, 0x38, 0xf8, 0x10 }; /* movdir64b rdx, [rax] */
 	ucontext_t *uc = made(diri);
 	greg_t *g = uc->uc_mcontext.gregs;
 	uintptr_t trap = (uintptr_t)t.window + T_TRAP;
@@ -430,7 +440,7 @@ static void test_movdir(void **state)
 
 static void test_alignment(void **state)
 {
-	static const uint8_t movaps[] = {0x0f, 0x28, 0x00}; /* movaps xmm0, [rax] */
+	static const uint8_t movaps[] = { 0x0f, 0x28, 0x00 }; /* movaps xmm0, [rax] */
 	ucontext_t *uc = made(movaps);
 
 	uc->uc_mcontext.gregs[REG_RAX] = (greg_t)((uintptr_t)t.window + T_TRAP + 8);
@@ -443,8 +453,8 @@ static void test_alignment(void **state)
 /* Frames that lack what is asked for. */
 static void test_frames(void **state)
 {
-	static const uint8_t load[] = {0xc5, 0xfc, 0x10, 0x00}; /* vmovups ymm0, [rax] */
-	static const uint8_t sse[] = {0x0f, 0x10, 0x08};	/* movups xmm1, [rax] */
+	static const uint8_t load[] = { 0xc5, 0xfc, 0x10, 0x00 }; /* vmovups ymm0, [rax] */
+	static const uint8_t sse[] = { 0x0f, 0x10, 0x08 };	  /* movups xmm1, [rax] */
 	uint8_t got[64];
 	ucontext_t *uc = made(load);
 
@@ -468,8 +478,10 @@ static void test_frames(void **state)
 	assert_int_equal(x86_emulate(uc, &t_bus, &t.bad, t.what, sizeof(t.what)), -EOPNOTSUPP);
 }
 
-/* Another thread opened the page between the fault and us: the processor does it, no access of the
- * bus. */
+/*
+ * Another thread opened the page between the fault and us: the processor does it, no access of the
+ * bus.
+ */
 static void test_opened(void **state)
 {
 	for (size_t i = 0; i < T_FORMS; i += 7) {
@@ -493,16 +505,20 @@ static void test_opened(void **state)
 /* With a mask, only what it names is accessed, in the widest pieces that are aligned. */
 static void test_masked(void **state)
 {
-	static const uint8_t load[] = {0x62, 0xf1, 0x7e,
-				       0xc9, 0x6f, 0x00}; /* vmovdqu32 zmm0{k1}{z}, [rax] */
-	static const uint8_t store[] = {0x62, 0xf1, 0x7e,
-					0x49, 0x7f, 0x00}; /* vmovdqu32 [rax]{k1}, zmm0 */
-	static const uint8_t add[] = {0x62, 0xf1, 0x7d,
-				      0x49, 0xfe, 0x00}; /* vpaddd zmm0{k1}, zmm0, [rax] */
-	static const uint8_t expand[] = {0x62, 0xf2, 0x7d,
-					 0xc9, 0x89, 0x00}; /* vpexpandd zmm0{k1}{z}, [rax] */
-	static const uint8_t maskmov[] = {0xc4, 0xe2, 0x7d, 0x2e,
-					  0x00}; /* vmaskmovps [rax], ymm0, ymm0 */
+	static const uint8_t load[] = {
+		0x62, 0xf1, 0x7e, 0xc9, 0x6f, 0x00
+	}; /* vmovdqu32 zmm0{k1}{z}, [rax] */
+	static const uint8_t store[] = {
+		0x62, 0xf1, 0x7e, 0x49, 0x7f, 0x00
+	}; /* vmovdqu32 [rax]{k1}, zmm0 */
+	static const uint8_t add[] = {
+		0x62, 0xf1, 0x7d, 0x49, 0xfe, 0x00
+	}; /* vpaddd zmm0{k1}, zmm0, [rax] */
+	static const uint8_t expand[] = {
+		0x62, 0xf2, 0x7d, 0xc9, 0x89, 0x00
+	}; /* vpexpandd zmm0{k1}{z}, [rax] */
+	static const uint8_t maskmov[] = { 0xc4, 0xe2, 0x7d, 0x2e,
+					   0x00 }; /* vmaskmovps [rax], ymm0, ymm0 */
 	static const struct {
 		const uint8_t *code;
 		size_t len;
@@ -510,11 +526,11 @@ static void test_masked(void **state)
 		unsigned need;
 		unsigned at[4], size[4];
 	} tests[] = {
-		{load, 6, false, CPU_512F, {4, 8, 16, 60}, {4, 4, 8, 4}},
-		{store, 6, true, CPU_512F, {4, 8, 16, 60}, {4, 4, 8, 4}},
-		{add, 6, false, CPU_512F, {4, 8, 16, 60}, {4, 4, 8, 4}},
-		{expand, 6, false, CPU_512F, {0, 8, 16}, {8, 8, 4}},
-		{maskmov, 5, true, CPU_AVX, {0, 8, 20}, {8, 4, 4}},
+		{ load, 6, false, CPU_512F, { 4, 8, 16, 60 }, { 4, 4, 8, 4 } },
+		{ store, 6, true, CPU_512F, { 4, 8, 16, 60 }, { 4, 4, 8, 4 } },
+		{ add, 6, false, CPU_512F, { 4, 8, 16, 60 }, { 4, 4, 8, 4 } },
+		{ expand, 6, false, CPU_512F, { 0, 8, 16 }, { 8, 8, 4 } },
+		{ maskmov, 5, true, CPU_AVX, { 0, 8, 20 }, { 8, 4, 4 } },
 	};
 
 	for (size_t i = 0; i < ARRAY_SIZE(tests); i++) {
@@ -551,11 +567,11 @@ static void test_masked(void **state)
 /* What the processor would not do: refused, and nothing has changed. */
 static void test_step_refused(void **state)
 {
-	static const uint8_t div[] = {0xf7, 0x30};		    /* div dword [rax] */
-	static const uint8_t addps[] = {0x0f, 0x58, 0x00};	    /* addps xmm0, [rax] */
-	static const uint8_t imul_rsp[] = {0x48, 0x0f, 0xaf, 0x20}; /* imul rsp, [rax] */
-	static const uint8_t imul[] = {0x0f, 0xaf, 0x08};	    /* imul ecx, [rax] */
-	static const uint8_t fld[] = {0xd9, 0x00};		    /* fld dword [rax] */
+	static const uint8_t div[] = { 0xf7, 0x30 };		      /* div dword [rax] */
+	static const uint8_t addps[] = { 0x0f, 0x58, 0x00 };	      /* addps xmm0, [rax] */
+	static const uint8_t imul_rsp[] = { 0x48, 0x0f, 0xaf, 0x20 }; /* imul rsp, [rax] */
+	static const uint8_t imul[] = { 0x0f, 0xaf, 0x08 };	      /* imul ecx, [rax] */
+	static const uint8_t fld[] = { 0xd9, 0x00 };		      /* fld dword [rax] */
 	struct t_state s, was;
 	uint32_t mxcsr = 0x1f00, zero = 0;
 	uint16_t fcw = 0x37e;
@@ -592,7 +608,7 @@ static void test_step_refused(void **state)
 	made(addps);
 	memset(t.alias + T_TRAP, 0, 4096);
 	made_uc.uc_mcontext.gregs[REG_RAX] = (greg_t)((uintptr_t)t.window + T_TRAP + 8);
-	memcpy(made_fp + 24, &(uint32_t){0x1f80}, 4);
+	memcpy(made_fp + 24, &(uint32_t){ 0x1f80 }, 4);
 	t.bad = 1;
 	assert_int_equal(x86_emulate(&made_uc, &t_bus, &t.bad, NULL, 0), -EFAULT);
 	assert_int_equal(t.bad, 0);
@@ -618,27 +634,26 @@ static int thread_write(void *arg, uintptr_t addr, unsigned size, uint64_t value
 
 static void *thread_steps(void *arg)
 {
-	static const uint8_t imul[] = {0x48, 0x0f, 0xaf, 0x08};	 /* imul rcx, [rax] */
-	static const uint8_t rol[] = {0x48, 0xd3, 0x00};	 /* rol qword [rax], cl */
-	static const uint8_t mulsd[] = {0xf2, 0x0f, 0x59, 0x00}; /* mulsd xmm0, [rax] */
+	static const uint8_t imul[] = { 0x48, 0x0f, 0xaf, 0x08 };  /* imul rcx, [rax] */
+	static const uint8_t rol[] = { 0x48, 0xd3, 0x00 };	   /* rol qword [rax], cl */
+	static const uint8_t mulsd[] = { 0xf2, 0x0f, 0x59, 0x00 }; /* mulsd xmm0, [rax] */
 	struct {
 		uint32_t magic, ext;
 		uint64_t features;
 		uint32_t size;
-	} sw = {0x46505853, 0, 7, t.xsize};
-	uint8_t fp[T_XSAVE] __attribute__((aligned(64))) = {0};
+	} sw = { 0x46505853, 0, 7, t.xsize };
+	uint8_t fp[T_XSAVE] __attribute__((aligned(64))) = { 0 };
 	uint64_t device, seed = (uintptr_t)arg, bv = 2;
-	struct x86_bus bus = {.where = thread_where,
-			      .read = thread_read,
-			      .write = thread_write,
-			      .arg = &device};
-	ucontext_t uc = {.uc_mcontext.fpregs = (fpregset_t)(void *)fp};
+	struct x86_bus bus = {
+		.where = thread_where, .read = thread_read, .write = thread_write, .arg = &device
+	};
+	ucontext_t uc = { .uc_mcontext.fpregs = (fpregset_t)(void *)fp };
 	greg_t *g = uc.uc_mcontext.gregs;
 	uintptr_t bad;
 
 	memcpy(fp + 464, &sw, 20);
 	memcpy(fp + 512, &bv, 8);
-	memcpy(fp + 24, &(uint32_t){0x1f80}, 4);
+	memcpy(fp + 24, &(uint32_t){ 0x1f80 }, 4);
 	for (unsigned n = 0; n < 3000; n++) {
 		uint64_t was;
 		double d = 1.0 + (double)n + (double)seed, x;

@@ -6,6 +6,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 #include <ucontext.h>
+
 #include "x86/emulate.h"
 
 struct insn {

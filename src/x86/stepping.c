@@ -15,8 +15,6 @@
  * A slot (code, scratch) belongs to a thread while its signals are blocked, so that no handler can
  * leave with it.
  */
-#include "x86/stepping.h"
-
 #include <errno.h>
 #include <signal.h>
 #include <stdatomic.h>
@@ -24,10 +22,12 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/syscall.h>
+
 #include "base/sys.h"
 #include "base/util.h"
 #include "x86/context.h"
 #include "x86/internal.h"
+#include "x86/stepping.h"
 
 #define STATUS_FLAGS 0x8d5ull /* Intel SDM 1, 3.4.3.1 */
 #define MAX_INSN     15u      /* SDM 2, 2.3.11 */
@@ -81,8 +81,10 @@ static struct area *area(void)
 	return a;
 }
 
-/* Signals that no instruction makes are blocked until give(). -EAGAIN: more than 64 threads at
- * once, for long */
+/*
+ * Signals that no instruction makes are blocked until give(). -EAGAIN: more than 64 threads at
+ * once, for long
+ */
 static int take(uint64_t *mask)
 {
 	uint64_t all = ~(1ull << (SIGSEGV - 1) | 1ull << (SIGBUS - 1) | 1ull << (SIGFPE - 1) |
@@ -216,14 +218,14 @@ static bool allowed(const struct insn *n, const uint8_t *x)
 /* A quotient that does not fit is a divide error: SDM 2A, DIV and IDIV. */
 static bool divides(const struct insn *n, const uint8_t *data)
 {
-	static const ZydisRegister lows[] = {[1] = ZYDIS_REGISTER_AL,
-					     [2] = ZYDIS_REGISTER_AX,
-					     [4] = ZYDIS_REGISTER_EAX,
-					     [8] = ZYDIS_REGISTER_RAX};
-	static const ZydisRegister highs[] = {[1] = ZYDIS_REGISTER_AH,
-					      [2] = ZYDIS_REGISTER_DX,
-					      [4] = ZYDIS_REGISTER_EDX,
-					      [8] = ZYDIS_REGISTER_RDX};
+	static const ZydisRegister lows[] = { [1] = ZYDIS_REGISTER_AL,
+					      [2] = ZYDIS_REGISTER_AX,
+					      [4] = ZYDIS_REGISTER_EAX,
+					      [8] = ZYDIS_REGISTER_RAX };
+	static const ZydisRegister highs[] = { [1] = ZYDIS_REGISTER_AH,
+					       [2] = ZYDIS_REGISTER_DX,
+					       [4] = ZYDIS_REGISTER_EDX,
+					       [8] = ZYDIS_REGISTER_RDX };
 	unsigned size = n->mem->size / 8, bits = 8 * size;
 	uint64_t low, high, d = 0;
 	unsigned __int128 v, mag;
@@ -354,8 +356,10 @@ static int transfer(struct insn *n, bool write, uint8_t *data, const uint8_t *us
 
 /* ---- running ---- */
 
-/* The instruction with its memory operand at @data, at @code; behind it a jump to x86_step_back.
- * False: too long. */
+/*
+ * The instruction with its memory operand at @data, at @code; behind it a jump to x86_step_back.
+ * False: too long.
+ */
 static bool reencode(const struct insn *n, uint8_t *code, const uint8_t *data)
 {
 	const ZydisDecodedInstructionRaw *raw = &n->i.raw;
@@ -375,8 +379,10 @@ static bool reencode(const struct insn *n, uint8_t *code, const uint8_t *data)
 	for (k = 0; k < raw->prefix_count; k++)
 		if (b[k] == 0x67)
 			b[k] = 0x3e;
-	/* extensions of base and index, in whatever prefix, do not matter to this form: SDM
-	 * 2, 2.2.1.6 */
+	/*
+	 * extensions of base and index, in whatever prefix, do not matter to this form: SDM 2,
+	 * 2.2.1.6
+	 */
 	b[modrm] = (uint8_t)(raw->modrm.reg << 3 | 5); /* [rip + disp32] */
 	disp = (int32_t)(data - (code + len));
 	memcpy(b + modrm + 1, &disp, 4);

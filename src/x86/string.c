@@ -7,6 +7,7 @@
  */
 #include <errno.h>
 #include <string.h>
+
 #include "x86/alu.h"
 #include "x86/context.h"
 #include "x86/internal.h"
@@ -45,10 +46,10 @@ static enum what decode(const struct insn *n, unsigned *size)
 	}
 }
 
-static const ZydisRegister acc[] = {[1] = ZYDIS_REGISTER_AL,
-				    [2] = ZYDIS_REGISTER_AX,
-				    [4] = ZYDIS_REGISTER_EAX,
-				    [8] = ZYDIS_REGISTER_RAX};
+static const ZydisRegister acc[] = { [1] = ZYDIS_REGISTER_AL,
+				     [2] = ZYDIS_REGISTER_AX,
+				     [4] = ZYDIS_REGISTER_EAX,
+				     [8] = ZYDIS_REGISTER_RAX };
 
 static int element(struct insn *n, enum what what, unsigned size, uintptr_t src, uintptr_t dst)
 {

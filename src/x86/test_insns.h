@@ -44,10 +44,12 @@ enum {
 	MMX = 1024,
 	MAYFAULT = 2048
 };
-/* LOCK: takes the prefix. ALIGN: must be naturally aligned. SEXT: an immediate that is extended.
+/*
+ * LOCK: takes the prefix. ALIGN: must be naturally aligned. SEXT: an immediate that is extended.
  * BIT: a bit number in a register. STEP: goes through stepping.c. ZERO: a zeroing mask. FEW: large.
  * NOCOUNT: accesses depend on data. DIVIDE, MAYFAULT: the processor takes only some operands. MMX:
- * registers of 8 bytes. */
+ * registers of 8 bytes.
+ */
 
 struct t_form {
 	ZydisMnemonic m;
@@ -125,27 +127,27 @@ static bool t_cpu_has(unsigned need)
 }
 
 #define Z(m) ZYDIS_MNEMONIC_##m
-#define ALU(m)                                                          \
-	{Z(m), RM, 15, 0, 0, "r", 0}, {Z(m), MR, 15, LOCK, 0, "rw", 0}, \
-		{Z(m), MI, 15, LOCK, 0, "rw", 0},                       \
-	{                                                               \
-		Z(m), MW, 14, LOCK | SEXT, 0, "rw", 0                   \
+#define ALU(m)                                                              \
+	{ Z(m), RM, 15, 0, 0, "r", 0 }, { Z(m), MR, 15, LOCK, 0, "rw", 0 }, \
+		{ Z(m), MI, 15, LOCK, 0, "rw", 0 },                         \
+	{                                                                   \
+		Z(m), MW, 14, LOCK | SEXT, 0, "rw", 0                       \
 	}
 static const struct t_form t_forms[] = {
-	{Z(MOV), RM, 15, 0, 0, "r", 0},
-	{Z(MOV), MR, 15, 0, 0, "w", 0},
-	{Z(MOV), MI, 15, 0, 0, "w", 0},
-	{Z(MOV), MW, 14, SEXT, 0, "w", 0},
-	{Z(MOVZX), RM, 1, 0, 2, "r", 0},
-	{Z(MOVZX), RM, 3, 0, 4, "r", 0},
-	{Z(MOVZX), RM, 3, 0, 8, "r", 0},
-	{Z(MOVSX), RM, 1, 0, 2, "r", 0},
-	{Z(MOVSX), RM, 3, 0, 4, "r", 0},
-	{Z(MOVSX), RM, 3, 0, 8, "r", 0},
-	{Z(MOVSXD), RM, 4, 0, 8, "r", 0},
-	{Z(MOVSXD), RM, 4, 0, 4, "r", 0},
-	{Z(MOVBE), RM, 14, 0, 0, "r", CPU_MOVBE},
-	{Z(MOVBE), MR, 14, 0, 0, "w", CPU_MOVBE},
+	{ Z(MOV), RM, 15, 0, 0, "r", 0 },
+	{ Z(MOV), MR, 15, 0, 0, "w", 0 },
+	{ Z(MOV), MI, 15, 0, 0, "w", 0 },
+	{ Z(MOV), MW, 14, SEXT, 0, "w", 0 },
+	{ Z(MOVZX), RM, 1, 0, 2, "r", 0 },
+	{ Z(MOVZX), RM, 3, 0, 4, "r", 0 },
+	{ Z(MOVZX), RM, 3, 0, 8, "r", 0 },
+	{ Z(MOVSX), RM, 1, 0, 2, "r", 0 },
+	{ Z(MOVSX), RM, 3, 0, 4, "r", 0 },
+	{ Z(MOVSX), RM, 3, 0, 8, "r", 0 },
+	{ Z(MOVSXD), RM, 4, 0, 8, "r", 0 },
+	{ Z(MOVSXD), RM, 4, 0, 4, "r", 0 },
+	{ Z(MOVBE), RM, 14, 0, 0, "r", CPU_MOVBE },
+	{ Z(MOVBE), MR, 14, 0, 0, "w", CPU_MOVBE },
 	ALU(ADD),
 	ALU(OR),
 	ALU(ADC),
@@ -153,30 +155,30 @@ static const struct t_form t_forms[] = {
 	ALU(AND),
 	ALU(SUB),
 	ALU(XOR),
-	{Z(CMP), RM, 15, 0, 0, "r", 0},
-	{Z(CMP), MR, 15, 0, 0, "r", 0},
-	{Z(CMP), MI, 15, 0, 0, "r", 0},
-	{Z(CMP), MW, 14, SEXT, 0, "r", 0},
-	{Z(TEST), MR, 15, 0, 0, "r", 0},
-	{Z(TEST), MI, 1, 0, 0, "r", 0},
-	{Z(TEST), MW, 14, SEXT, 0, "r", 0},
-	{Z(INC), M, 15, LOCK, 0, "rw", 0},
-	{Z(DEC), M, 15, LOCK, 0, "rw", 0},
-	{Z(NEG), M, 15, LOCK, 0, "rw", 0},
-	{Z(NOT), M, 15, LOCK, 0, "rw", 0},
-	{Z(BT), MR, 14, BIT, 0, "r", 0},
-	{Z(BT), MI, 14, 0, 0, "r", 0},
-	{Z(BTS), MR, 14, LOCK | BIT, 0, "rw", 0},
-	{Z(BTS), MI, 14, LOCK, 0, "rw", 0},
-	{Z(BTR), MR, 14, LOCK | BIT, 0, "rw", 0},
-	{Z(BTR), MI, 14, LOCK, 0, "rw", 0},
-	{Z(BTC), MR, 14, LOCK | BIT, 0, "rw", 0},
-	{Z(BTC), MI, 14, LOCK, 0, "rw", 0},
-	{Z(XCHG), MR, 15, LOCK, 0, "rw", 0},
-	{Z(XADD), MR, 15, LOCK, 0, "rw", 0},
-	{Z(CMPXCHG), MR, 15, LOCK, 0, "rw", 0},
+	{ Z(CMP), RM, 15, 0, 0, "r", 0 },
+	{ Z(CMP), MR, 15, 0, 0, "r", 0 },
+	{ Z(CMP), MI, 15, 0, 0, "r", 0 },
+	{ Z(CMP), MW, 14, SEXT, 0, "r", 0 },
+	{ Z(TEST), MR, 15, 0, 0, "r", 0 },
+	{ Z(TEST), MI, 1, 0, 0, "r", 0 },
+	{ Z(TEST), MW, 14, SEXT, 0, "r", 0 },
+	{ Z(INC), M, 15, LOCK, 0, "rw", 0 },
+	{ Z(DEC), M, 15, LOCK, 0, "rw", 0 },
+	{ Z(NEG), M, 15, LOCK, 0, "rw", 0 },
+	{ Z(NOT), M, 15, LOCK, 0, "rw", 0 },
+	{ Z(BT), MR, 14, BIT, 0, "r", 0 },
+	{ Z(BT), MI, 14, 0, 0, "r", 0 },
+	{ Z(BTS), MR, 14, LOCK | BIT, 0, "rw", 0 },
+	{ Z(BTS), MI, 14, LOCK, 0, "rw", 0 },
+	{ Z(BTR), MR, 14, LOCK | BIT, 0, "rw", 0 },
+	{ Z(BTR), MI, 14, LOCK, 0, "rw", 0 },
+	{ Z(BTC), MR, 14, LOCK | BIT, 0, "rw", 0 },
+	{ Z(BTC), MI, 14, LOCK, 0, "rw", 0 },
+	{ Z(XCHG), MR, 15, LOCK, 0, "rw", 0 },
+	{ Z(XADD), MR, 15, LOCK, 0, "rw", 0 },
+	{ Z(CMPXCHG), MR, 15, LOCK, 0, "rw", 0 },
 #define CC(c)                                    \
-	{Z(SET##c), M, 1, 0, 0, "w", 0},         \
+	{ Z(SET##c), M, 1, 0, 0, "w", 0 },       \
 	{                                        \
 		Z(CMOV##c), RM, 14, 0, 0, "r", 0 \
 	}
@@ -196,20 +198,20 @@ static const struct t_form t_forms[] = {
 	CC(P),
 	CC(S),
 	CC(Z),
-	{Z(MOVNTI), MR, 12, 0, 0, "w", 0},
-	{Z(MOVDIRI), MR, 12, 0, 0, "w", CPU_DIRI},
-	{Z(CLFLUSH), M, 64, 0, 0, "", 0},
+	{ Z(MOVNTI), MR, 12, 0, 0, "w", 0 },
+	{ Z(MOVDIRI), MR, 12, 0, 0, "w", CPU_DIRI },
+	{ Z(CLFLUSH), M, 64, 0, 0, "", 0 },
 	/* plain vector moves */
-	{Z(MOVD), XM, 4, 0, 16, "r", 0},
-	{Z(MOVD), MX, 4, 0, 16, "w", 0},
-	{Z(MOVQ), XM, 8, 0, 16, "r", 0},
-	{Z(MOVQ), MX, 8, 0, 16, "w", 0},
-	{Z(MOVSS), XM, 4, 0, 16, "r", 0},
-	{Z(MOVSS), MX, 4, 0, 16, "w", 0},
-	{Z(MOVSD), XM, 8, 0, 16, "r", 0},
-	{Z(MOVSD), MX, 8, 0, 16, "w", 0},
+	{ Z(MOVD), XM, 4, 0, 16, "r", 0 },
+	{ Z(MOVD), MX, 4, 0, 16, "w", 0 },
+	{ Z(MOVQ), XM, 8, 0, 16, "r", 0 },
+	{ Z(MOVQ), MX, 8, 0, 16, "w", 0 },
+	{ Z(MOVSS), XM, 4, 0, 16, "r", 0 },
+	{ Z(MOVSS), MX, 4, 0, 16, "w", 0 },
+	{ Z(MOVSD), XM, 8, 0, 16, "r", 0 },
+	{ Z(MOVSD), MX, 8, 0, 16, "w", 0 },
 #define BOTH(m, size, flags, need)                  \
-	{Z(m), XM, size, flags, 0, "r", need},      \
+	{ Z(m), XM, size, flags, 0, "r", need },    \
 	{                                           \
 		Z(m), MX, size, flags, 0, "w", need \
 	}
@@ -219,31 +221,31 @@ static const struct t_form t_forms[] = {
 	BOTH(MOVAPS, 16, ALIGN, 0),
 	BOTH(MOVAPD, 16, ALIGN, 0),
 	BOTH(MOVDQA, 16, ALIGN, 0),
-	{Z(LDDQU), XM, 16, 0, 0, "r", 0},
-	{Z(MOVNTDQ), MX, 16, ALIGN, 0, "w", 0},
-	{Z(MOVNTDQA), XM, 16, ALIGN, 0, "r", CPU_SSE41},
-	{Z(MOVNTPS), MX, 16, ALIGN, 0, "w", 0},
-	{Z(MOVNTPD), MX, 16, ALIGN, 0, "w", 0},
-	{Z(VMOVD), XM, 4, 0, 16, "r", CPU_AVX},
-	{Z(VMOVD), MX, 4, 0, 16, "w", CPU_AVX},
-	{Z(VMOVQ), XM, 8, 0, 16, "r", CPU_AVX},
-	{Z(VMOVQ), MX, 8, 0, 16, "w", CPU_AVX},
-	{Z(VMOVSS), XM, 4, 0, 16, "r", CPU_AVX},
-	{Z(VMOVSS), MX, 4, 0, 16, "w", CPU_AVX},
-	{Z(VMOVSD), XM, 8, 0, 16, "r", CPU_AVX},
-	{Z(VMOVSD), MX, 8, 0, 16, "w", CPU_AVX},
-	{Z(VMOVSS), MX, 4, EVEX, 16, "w", CPU_512F},
-	{Z(VMOVQ), XM, 8, EVEX, 16, "r", CPU_512F},
+	{ Z(LDDQU), XM, 16, 0, 0, "r", 0 },
+	{ Z(MOVNTDQ), MX, 16, ALIGN, 0, "w", 0 },
+	{ Z(MOVNTDQA), XM, 16, ALIGN, 0, "r", CPU_SSE41 },
+	{ Z(MOVNTPS), MX, 16, ALIGN, 0, "w", 0 },
+	{ Z(MOVNTPD), MX, 16, ALIGN, 0, "w", 0 },
+	{ Z(VMOVD), XM, 4, 0, 16, "r", CPU_AVX },
+	{ Z(VMOVD), MX, 4, 0, 16, "w", CPU_AVX },
+	{ Z(VMOVQ), XM, 8, 0, 16, "r", CPU_AVX },
+	{ Z(VMOVQ), MX, 8, 0, 16, "w", CPU_AVX },
+	{ Z(VMOVSS), XM, 4, 0, 16, "r", CPU_AVX },
+	{ Z(VMOVSS), MX, 4, 0, 16, "w", CPU_AVX },
+	{ Z(VMOVSD), XM, 8, 0, 16, "r", CPU_AVX },
+	{ Z(VMOVSD), MX, 8, 0, 16, "w", CPU_AVX },
+	{ Z(VMOVSS), MX, 4, EVEX, 16, "w", CPU_512F },
+	{ Z(VMOVQ), XM, 8, EVEX, 16, "r", CPU_512F },
 	BOTH(VMOVUPS, 48, 0, CPU_AVX),
 	BOTH(VMOVUPD, 48, 0, CPU_AVX),
 	BOTH(VMOVDQU, 48, 0, CPU_AVX),
 	BOTH(VMOVAPS, 48, ALIGN, CPU_AVX),
 	BOTH(VMOVAPD, 48, ALIGN, CPU_AVX),
 	BOTH(VMOVDQA, 48, ALIGN, CPU_AVX),
-	{Z(VLDDQU), XM, 48, 0, 0, "r", CPU_AVX},
-	{Z(VMOVNTDQ), MX, 48, ALIGN, 0, "w", CPU_AVX},
-	{Z(VMOVNTPS), MX, 48, ALIGN, 0, "w", CPU_AVX},
-	{Z(VMOVNTDQA), XM, 32, ALIGN, 0, "r", CPU_AVX2},
+	{ Z(VLDDQU), XM, 48, 0, 0, "r", CPU_AVX },
+	{ Z(VMOVNTDQ), MX, 48, ALIGN, 0, "w", CPU_AVX },
+	{ Z(VMOVNTPS), MX, 48, ALIGN, 0, "w", CPU_AVX },
+	{ Z(VMOVNTDQA), XM, 32, ALIGN, 0, "r", CPU_AVX2 },
 	BOTH(VMOVUPS, 112, EVEX, CPU_512VL),
 	BOTH(VMOVAPS, 112, EVEX | ALIGN, CPU_512VL),
 	BOTH(VMOVUPD, 112, EVEX, CPU_512VL),
@@ -254,16 +256,16 @@ static const struct t_form t_forms[] = {
 	BOTH(VMOVDQU64, 112, EVEX, CPU_512VL),
 	BOTH(VMOVDQA32, 112, EVEX | ALIGN, CPU_512VL),
 	BOTH(VMOVDQA64, 112, EVEX | ALIGN, CPU_512VL),
-	{Z(VMOVNTDQ), MX, 64, EVEX | ALIGN, 0, "w", CPU_512F},
-	{Z(VMOVNTDQA), XM, 64, EVEX | ALIGN, 0, "r", CPU_512F},
+	{ Z(VMOVNTDQ), MX, 64, EVEX | ALIGN, 0, "w", CPU_512F },
+	{ Z(VMOVNTDQA), XM, 64, EVEX | ALIGN, 0, "r", CPU_512F },
 };
 #define T_FORMS (sizeof(t_forms) / sizeof(t_forms[0]))
 
 /* Those that stepping.c runs. Writes of masked stores depend on the mask: NOCOUNT. */
-#define SHIFT(m)                                                            \
-	{Z(m), MI, 15, STEP, 0, "rw", 0}, {Z(m), MC, 15, STEP, 0, "rw", 0}, \
-	{                                                                   \
-		Z(m), M1, 15, STEP, 0, "rw", 0                              \
+#define SHIFT(m)                                                                \
+	{ Z(m), MI, 15, STEP, 0, "rw", 0 }, { Z(m), MC, 15, STEP, 0, "rw", 0 }, \
+	{                                                                       \
+		Z(m), M1, 15, STEP, 0, "rw", 0                                  \
 	}
 static const struct t_form t_step_forms[] = {
 	SHIFT(SHL),
@@ -273,97 +275,97 @@ static const struct t_form t_step_forms[] = {
 	SHIFT(ROR),
 	SHIFT(RCL),
 	SHIFT(RCR),
-	{Z(IMUL), RM, 14, STEP, 0, "r", 0},
-	{Z(IMUL), M, 15, STEP, 0, "r", 0},
-	{Z(MUL), M, 15, STEP, 0, "r", 0},
-	{Z(DIV), M, 15, STEP | DIVIDE, 0, "r", 0},
-	{Z(IDIV), M, 15, STEP | DIVIDE, 0, "r", 0},
-	{Z(CMPXCHG8B), M, 8, STEP | LOCK, 0, "rw", 0},
-	{Z(CMPXCHG16B), M, 16, STEP | LOCK | ALIGN, 0, "rw", CPU_CX16},
-	{Z(BSF), RM, 14, STEP, 0, "r", 0},
-	{Z(POPCNT), RM, 14, STEP, 0, "r", CPU_POPCNT},
-	{Z(TZCNT), RM, 14, STEP, 0, "r", CPU_BMI1},
-	{Z(MOVQ), XM, 8, STEP | MMX, 8, "r", 0},
-	{Z(MOVQ), MX, 8, STEP | MMX, 8, "w", 0},
-	{Z(PADDD), XM, 8, STEP | MMX, 8, "r", 0},
-	{Z(MOVLPS), XM, 8, STEP, 16, "r", 0},
-	{Z(MOVLPS), MX, 8, STEP, 16, "w", 0},
-	{Z(MOVHPD), XM, 8, STEP, 16, "r", 0},
-	{Z(MOVHPD), MX, 8, STEP, 16, "w", 0},
-	{Z(ADDPS), XM, 16, STEP | ALIGN, 0, "r", 0},
-	{Z(ADDSS), XM, 4, STEP, 16, "r", 0},
-	{Z(MULSD), XM, 8, STEP, 16, "r", 0},
-	{Z(UCOMISD), XM, 8, STEP, 16, "r", 0},
-	{Z(COMISS), XM, 4, STEP, 16, "r", 0},
-	{Z(SQRTPD), XM, 16, STEP | ALIGN, 0, "r", 0},
-	{Z(CVTDQ2PS), XM, 16, STEP | ALIGN, 0, "r", 0},
-	{Z(PXOR), XM, 16, STEP | ALIGN, 0, "r", 0},
-	{Z(PADDB), XM, 16, STEP | ALIGN, 0, "r", 0},
-	{Z(PCMPEQD), XM, 16, STEP | ALIGN, 0, "r", 0},
-	{Z(PSHUFD), XMI, 16, STEP | ALIGN, 0, "r", 0},
-	{Z(SHUFPS), XMI, 16, STEP | ALIGN, 0, "r", 0},
-	{Z(PINSRW), XMI, 2, STEP, 16, "r", 0},
-	{Z(PINSRD), XMI, 4, STEP, 16, "r", CPU_SSE41},
-	{Z(PEXTRB), MXI, 1, STEP, 16, "w", CPU_SSE41},
-	{Z(PEXTRD), MXI, 4, STEP, 16, "w", CPU_SSE41},
-	{Z(PEXTRQ), MXI, 8, STEP, 16, "w", CPU_SSE41},
-	{Z(EXTRACTPS), MXI, 4, STEP, 16, "w", CPU_SSE41},
-	{Z(PMOVZXBW), XM, 8, STEP, 16, "r", CPU_SSE41},
-	{Z(PSHUFB), XM, 16, STEP | ALIGN, 0, "r", CPU_SSSE3},
-	{Z(LDMXCSR), M, 4, STEP | NOCOUNT | MAYFAULT, 0, "r", 0},
-	{Z(STMXCSR), M, 4, STEP, 0, "w", 0},
-	{Z(FNSTCW), M, 2, STEP, 0, "w", 0},
-	{Z(FLDCW), M, 2, STEP, 0, "r", 0},
-	{Z(FLD), M, 12, STEP, 0, "r", 0},
-	{Z(FILD), M, 14, STEP, 0, "r", 0},
-	{Z(FST), M, 12, STEP, 0, "w", 0},
-	{Z(FSTP), M, 12, STEP, 0, "w", 0},
-	{Z(FISTP), M, 14, STEP, 0, "w", 0},
-	{Z(FADD), M, 12, STEP, 0, "r", 0},
-	{Z(FXSAVE), M, 512, STEP | ALIGN | NOCOUNT | FEW, 0, "w", 0},
-	{Z(FXSAVE64), M, 512, STEP | ALIGN | NOCOUNT | FEW, 0, "w", 0},
-	{Z(FXRSTOR), M, 512, STEP | ALIGN | NOCOUNT | FEW | MAYFAULT, 0, "r", 0},
-	{Z(VADDPS), XXM, 48, STEP, 0, "r", CPU_AVX},
-	{Z(VPADDD), XXM, 48, STEP, 0, "r", CPU_AVX2},
-	{Z(VPXOR), XXM, 48, STEP, 0, "r", CPU_AVX2},
-	{Z(VBROADCASTSS), XM, 4, STEP, 32, "r", CPU_AVX},
-	{Z(VBROADCASTI128), XM, 16, STEP, 32, "r", CPU_AVX2},
-	{Z(VPBROADCASTB), XM, 1, STEP, 32, "r", CPU_AVX2},
-	{Z(VINSERTI128), XXMI, 16, STEP, 32, "r", CPU_AVX2},
-	{Z(VEXTRACTI128), MXI, 16, STEP, 32, "w", CPU_AVX2},
-	{Z(VMASKMOVPS), XXM, 48, STEP | NOCOUNT, 0, "r", CPU_AVX},
-	{Z(VPMASKMOVQ), XXM, 48, STEP | NOCOUNT, 0, "r", CPU_AVX2},
-	{Z(VCVTPS2PH), MXI, 8, STEP, 16, "w", CPU_F16C},
-	{Z(VFMADD231PD), XXM, 48, STEP, 0, "r", CPU_FMA},
-	{Z(VPADDD), XXM, 112, STEP | EVEX, 0, "r", CPU_512VL},
-	{Z(VPADDQ), XKXM, 112, STEP | EVEX | ZERO | NOCOUNT, 0, "r", CPU_512VL},
-	{Z(VADDPD), XKXM, 112, STEP | EVEX | ZERO | NOCOUNT, 0, "r", CPU_512VL},
-	{Z(VMOVDQU8), XKM, 112, STEP | EVEX | ZERO | NOCOUNT, 0, "r", CPU_512BW},
-	{Z(VMOVDQU8), MKX, 112, STEP | EVEX | NOCOUNT, 0, "w", CPU_512BW},
-	{Z(VMOVDQU16), MKX, 112, STEP | EVEX | NOCOUNT, 0, "w", CPU_512BW},
-	{Z(VMOVDQU32), XKM, 112, STEP | EVEX | ZERO | NOCOUNT, 0, "r", CPU_512VL},
-	{Z(VMOVDQU32), MKX, 112, STEP | EVEX | NOCOUNT, 0, "w", CPU_512VL},
-	{Z(VMOVAPD), XKM, 112, STEP | EVEX | ZERO | ALIGN | NOCOUNT, 0, "r", CPU_512VL},
-	{Z(VMOVAPD), MKX, 112, STEP | EVEX | ALIGN | NOCOUNT, 0, "w", CPU_512VL},
-	{Z(VMOVSS), XKM, 4, STEP | EVEX | ZERO | NOCOUNT, 16, "r", CPU_512F},
-	{Z(VMOVSD), MKX, 8, STEP | EVEX | NOCOUNT, 16, "w", CPU_512F},
-	{Z(VPCOMPRESSD), MKX, 112, STEP | EVEX | NOCOUNT, 0, "w", CPU_512VL},
-	{Z(VPCOMPRESSB), MKX, 112, STEP | EVEX | NOCOUNT, 0, "w", CPU_512VBMI2},
-	{Z(VPEXPANDQ), XKM, 112, STEP | EVEX | ZERO | NOCOUNT, 0, "r", CPU_512VL},
-	{Z(VPEXPANDW), XKM, 112, STEP | EVEX | ZERO | NOCOUNT, 0, "r", CPU_512VBMI2},
-	{Z(KMOVB), KM, 1, STEP, 0, "r", CPU_512BW},
-	{Z(KMOVW), MK, 2, STEP, 0, "w", CPU_512F},
-	{Z(KMOVQ), KM, 8, STEP, 0, "r", CPU_512BW},
-	{Z(KMOVQ), MK, 8, STEP, 0, "w", CPU_512BW},
+	{ Z(IMUL), RM, 14, STEP, 0, "r", 0 },
+	{ Z(IMUL), M, 15, STEP, 0, "r", 0 },
+	{ Z(MUL), M, 15, STEP, 0, "r", 0 },
+	{ Z(DIV), M, 15, STEP | DIVIDE, 0, "r", 0 },
+	{ Z(IDIV), M, 15, STEP | DIVIDE, 0, "r", 0 },
+	{ Z(CMPXCHG8B), M, 8, STEP | LOCK, 0, "rw", 0 },
+	{ Z(CMPXCHG16B), M, 16, STEP | LOCK | ALIGN, 0, "rw", CPU_CX16 },
+	{ Z(BSF), RM, 14, STEP, 0, "r", 0 },
+	{ Z(POPCNT), RM, 14, STEP, 0, "r", CPU_POPCNT },
+	{ Z(TZCNT), RM, 14, STEP, 0, "r", CPU_BMI1 },
+	{ Z(MOVQ), XM, 8, STEP | MMX, 8, "r", 0 },
+	{ Z(MOVQ), MX, 8, STEP | MMX, 8, "w", 0 },
+	{ Z(PADDD), XM, 8, STEP | MMX, 8, "r", 0 },
+	{ Z(MOVLPS), XM, 8, STEP, 16, "r", 0 },
+	{ Z(MOVLPS), MX, 8, STEP, 16, "w", 0 },
+	{ Z(MOVHPD), XM, 8, STEP, 16, "r", 0 },
+	{ Z(MOVHPD), MX, 8, STEP, 16, "w", 0 },
+	{ Z(ADDPS), XM, 16, STEP | ALIGN, 0, "r", 0 },
+	{ Z(ADDSS), XM, 4, STEP, 16, "r", 0 },
+	{ Z(MULSD), XM, 8, STEP, 16, "r", 0 },
+	{ Z(UCOMISD), XM, 8, STEP, 16, "r", 0 },
+	{ Z(COMISS), XM, 4, STEP, 16, "r", 0 },
+	{ Z(SQRTPD), XM, 16, STEP | ALIGN, 0, "r", 0 },
+	{ Z(CVTDQ2PS), XM, 16, STEP | ALIGN, 0, "r", 0 },
+	{ Z(PXOR), XM, 16, STEP | ALIGN, 0, "r", 0 },
+	{ Z(PADDB), XM, 16, STEP | ALIGN, 0, "r", 0 },
+	{ Z(PCMPEQD), XM, 16, STEP | ALIGN, 0, "r", 0 },
+	{ Z(PSHUFD), XMI, 16, STEP | ALIGN, 0, "r", 0 },
+	{ Z(SHUFPS), XMI, 16, STEP | ALIGN, 0, "r", 0 },
+	{ Z(PINSRW), XMI, 2, STEP, 16, "r", 0 },
+	{ Z(PINSRD), XMI, 4, STEP, 16, "r", CPU_SSE41 },
+	{ Z(PEXTRB), MXI, 1, STEP, 16, "w", CPU_SSE41 },
+	{ Z(PEXTRD), MXI, 4, STEP, 16, "w", CPU_SSE41 },
+	{ Z(PEXTRQ), MXI, 8, STEP, 16, "w", CPU_SSE41 },
+	{ Z(EXTRACTPS), MXI, 4, STEP, 16, "w", CPU_SSE41 },
+	{ Z(PMOVZXBW), XM, 8, STEP, 16, "r", CPU_SSE41 },
+	{ Z(PSHUFB), XM, 16, STEP | ALIGN, 0, "r", CPU_SSSE3 },
+	{ Z(LDMXCSR), M, 4, STEP | NOCOUNT | MAYFAULT, 0, "r", 0 },
+	{ Z(STMXCSR), M, 4, STEP, 0, "w", 0 },
+	{ Z(FNSTCW), M, 2, STEP, 0, "w", 0 },
+	{ Z(FLDCW), M, 2, STEP, 0, "r", 0 },
+	{ Z(FLD), M, 12, STEP, 0, "r", 0 },
+	{ Z(FILD), M, 14, STEP, 0, "r", 0 },
+	{ Z(FST), M, 12, STEP, 0, "w", 0 },
+	{ Z(FSTP), M, 12, STEP, 0, "w", 0 },
+	{ Z(FISTP), M, 14, STEP, 0, "w", 0 },
+	{ Z(FADD), M, 12, STEP, 0, "r", 0 },
+	{ Z(FXSAVE), M, 512, STEP | ALIGN | NOCOUNT | FEW, 0, "w", 0 },
+	{ Z(FXSAVE64), M, 512, STEP | ALIGN | NOCOUNT | FEW, 0, "w", 0 },
+	{ Z(FXRSTOR), M, 512, STEP | ALIGN | NOCOUNT | FEW | MAYFAULT, 0, "r", 0 },
+	{ Z(VADDPS), XXM, 48, STEP, 0, "r", CPU_AVX },
+	{ Z(VPADDD), XXM, 48, STEP, 0, "r", CPU_AVX2 },
+	{ Z(VPXOR), XXM, 48, STEP, 0, "r", CPU_AVX2 },
+	{ Z(VBROADCASTSS), XM, 4, STEP, 32, "r", CPU_AVX },
+	{ Z(VBROADCASTI128), XM, 16, STEP, 32, "r", CPU_AVX2 },
+	{ Z(VPBROADCASTB), XM, 1, STEP, 32, "r", CPU_AVX2 },
+	{ Z(VINSERTI128), XXMI, 16, STEP, 32, "r", CPU_AVX2 },
+	{ Z(VEXTRACTI128), MXI, 16, STEP, 32, "w", CPU_AVX2 },
+	{ Z(VMASKMOVPS), XXM, 48, STEP | NOCOUNT, 0, "r", CPU_AVX },
+	{ Z(VPMASKMOVQ), XXM, 48, STEP | NOCOUNT, 0, "r", CPU_AVX2 },
+	{ Z(VCVTPS2PH), MXI, 8, STEP, 16, "w", CPU_F16C },
+	{ Z(VFMADD231PD), XXM, 48, STEP, 0, "r", CPU_FMA },
+	{ Z(VPADDD), XXM, 112, STEP | EVEX, 0, "r", CPU_512VL },
+	{ Z(VPADDQ), XKXM, 112, STEP | EVEX | ZERO | NOCOUNT, 0, "r", CPU_512VL },
+	{ Z(VADDPD), XKXM, 112, STEP | EVEX | ZERO | NOCOUNT, 0, "r", CPU_512VL },
+	{ Z(VMOVDQU8), XKM, 112, STEP | EVEX | ZERO | NOCOUNT, 0, "r", CPU_512BW },
+	{ Z(VMOVDQU8), MKX, 112, STEP | EVEX | NOCOUNT, 0, "w", CPU_512BW },
+	{ Z(VMOVDQU16), MKX, 112, STEP | EVEX | NOCOUNT, 0, "w", CPU_512BW },
+	{ Z(VMOVDQU32), XKM, 112, STEP | EVEX | ZERO | NOCOUNT, 0, "r", CPU_512VL },
+	{ Z(VMOVDQU32), MKX, 112, STEP | EVEX | NOCOUNT, 0, "w", CPU_512VL },
+	{ Z(VMOVAPD), XKM, 112, STEP | EVEX | ZERO | ALIGN | NOCOUNT, 0, "r", CPU_512VL },
+	{ Z(VMOVAPD), MKX, 112, STEP | EVEX | ALIGN | NOCOUNT, 0, "w", CPU_512VL },
+	{ Z(VMOVSS), XKM, 4, STEP | EVEX | ZERO | NOCOUNT, 16, "r", CPU_512F },
+	{ Z(VMOVSD), MKX, 8, STEP | EVEX | NOCOUNT, 16, "w", CPU_512F },
+	{ Z(VPCOMPRESSD), MKX, 112, STEP | EVEX | NOCOUNT, 0, "w", CPU_512VL },
+	{ Z(VPCOMPRESSB), MKX, 112, STEP | EVEX | NOCOUNT, 0, "w", CPU_512VBMI2 },
+	{ Z(VPEXPANDQ), XKM, 112, STEP | EVEX | ZERO | NOCOUNT, 0, "r", CPU_512VL },
+	{ Z(VPEXPANDW), XKM, 112, STEP | EVEX | ZERO | NOCOUNT, 0, "r", CPU_512VBMI2 },
+	{ Z(KMOVB), KM, 1, STEP, 0, "r", CPU_512BW },
+	{ Z(KMOVW), MK, 2, STEP, 0, "w", CPU_512F },
+	{ Z(KMOVQ), KM, 8, STEP, 0, "r", CPU_512BW },
+	{ Z(KMOVQ), MK, 8, STEP, 0, "w", CPU_512BW },
 };
 #define T_STEP_FORMS (sizeof(t_step_forms) / sizeof(t_step_forms[0]))
 
 static ZydisRegister t_gpr(unsigned n, unsigned size)
 {
-	static const ZydisRegister base[] = {[1] = ZYDIS_REGISTER_AL,
-					     [2] = ZYDIS_REGISTER_AX,
-					     [4] = ZYDIS_REGISTER_EAX,
-					     [8] = ZYDIS_REGISTER_RAX};
+	static const ZydisRegister base[] = { [1] = ZYDIS_REGISTER_AL,
+					      [2] = ZYDIS_REGISTER_AX,
+					      [4] = ZYDIS_REGISTER_EAX,
+					      [8] = ZYDIS_REGISTER_RAX };
 
 	if (size == 1) /* 0-15: low bytes; 16-19: ah ch dh bh */
 		return n >= 16 ? ZYDIS_REGISTER_AH + n - 16
@@ -382,18 +384,20 @@ static ZydisRegister t_vec(unsigned n, unsigned size)
 
 static ZydisEncoderOperand t_reg_op(ZydisRegister r)
 {
-	return (ZydisEncoderOperand){.type = ZYDIS_OPERAND_TYPE_REGISTER, .reg.value = r};
+	return (ZydisEncoderOperand){ .type = ZYDIS_OPERAND_TYPE_REGISTER, .reg.value = r };
 }
 static ZydisEncoderOperand t_imm_op(uint64_t v)
 {
-	return (ZydisEncoderOperand){.type = ZYDIS_OPERAND_TYPE_IMMEDIATE, .imm.u = v};
+	return (ZydisEncoderOperand){ .type = ZYDIS_OPERAND_TYPE_IMMEDIATE, .imm.u = v };
 }
 
-/* A memory operand of @size at @at in the window, in a random way; sets the registers of the
- * address in @s. */
+/*
+ * A memory operand of @size at @at in the window, in a random way; sets the registers of the
+ * address in @s.
+ */
 static ZydisEncoderOperand t_mem_op(struct t_state *s, uint64_t at, unsigned size, bool *rip)
 {
-	ZydisEncoderOperand op = {.type = ZYDIS_OPERAND_TYPE_MEMORY, .mem.size = (ZyanU16)size};
+	ZydisEncoderOperand op = { .type = ZYDIS_OPERAND_TYPE_MEMORY, .mem.size = (ZyanU16)size };
 	uint64_t a = (uintptr_t)t.window + at, r = t_rand();
 	unsigned kind = r & 15, base = r >> 4 & 15, index = r >> 8 & 15, w = r >> 12 & 7 ? 8 : 4;
 	int64_t disp = r >> 16 & 1 ? (int8_t)(r >> 24) : (int32_t)(r >> 32);
@@ -434,12 +438,14 @@ static bool t_encode(ZydisEncoderRequest q, bool rip, uint8_t *code, size_t *len
 		    : ZydisEncoderEncodeInstruction(&q, code, len));
 }
 
-/* One of @f with memory of @size at offset @at of the window. Its length, or 0: could not be
- * encoded (try again). */
+/*
+ * One of @f with memory of @size at offset @at of the window. Its length, or 0: could not be
+ * encoded (try again).
+ */
 static size_t t_make(const struct t_form *f, unsigned size, uint64_t at, struct t_state *s,
 		     uint8_t code[16])
 {
-	ZydisEncoderRequest q = {.machine_mode = ZYDIS_MACHINE_MODE_LONG_64, .mnemonic = f->m};
+	ZydisEncoderRequest q = { .machine_mode = ZYDIS_MACHINE_MODE_LONG_64, .mnemonic = f->m };
 	unsigned reg = f->reg ? f->reg : size, n = t_rand() & 15, v = n, v2 = t_rand() & 15;
 	ZydisEncoderOperand mem, gpr, vec, vec2, imm8, immw, k;
 	uint64_t r = t_rand();
@@ -466,8 +472,10 @@ static size_t t_make(const struct t_form *f, unsigned size, uint64_t at, struct 
 		memcpy(t.alias + at, &v, 8);
 	}
 	if (f->flags & BIT && (f->shape == MR)) {
-		/* a bit number that stays within the trapped page, if the register is not in the
-		 * address */
+		/*
+		 * a bit number that stays within the trapped page, if the register is not in the
+		 * address
+		 */
 		uint64_t lo = T_TRAP, hi = T_TRAP + T_TRAPPED - size;
 		int64_t words;
 
@@ -519,7 +527,7 @@ static size_t t_make(const struct t_form *f, unsigned size, uint64_t at, struct 
 		     (f->shape == KM || f->shape == MK ? r >> 40 & 7 : 1 + (r >> 40 & 7) % 7));
 #define OPS(...)                                                \
 	do {                                                    \
-		ZydisEncoderOperand ops[] = {__VA_ARGS__};      \
+		ZydisEncoderOperand ops[] = { __VA_ARGS__ };    \
 		q.operand_count = sizeof(ops) / sizeof(ops[0]); \
 		memcpy(q.operands, ops, sizeof(ops));           \
 	} while (0)
@@ -607,9 +615,9 @@ static size_t t_make(const struct t_form *f, unsigned size, uint64_t at, struct 
  */
 static size_t t_make_string(struct t_state *s, uint8_t code[16], unsigned *width)
 {
-	static const uint8_t ops[] = {0xa4, 0xaa, 0xac, 0xa6,
-				      0xae}; /* movs stos lods cmps scas, of bytes */
-	static const uint8_t prefixes[] = {0, 0xf3, 0xf2};
+	static const uint8_t ops[] = { 0xa4, 0xaa, 0xac, 0xa6,
+				       0xae }; /* movs stos lods cmps scas, of bytes */
+	static const uint8_t prefixes[] = { 0, 0xf3, 0xf2 };
 	uint8_t op = ops[t_rand() % 5], prefix = prefixes[t_rand() % 3];
 	uint64_t lo = (uintptr_t)t.window, r = t_rand();
 	bool narrow = r & 1, down = r >> 1 & 1;

@@ -14,8 +14,10 @@
  */
 #ifndef X86_TEST_X86_H
 #define X86_TEST_X86_H
+#include <Zydis/Zydis.h>
 #include <cpuid.h>
 #include <errno.h>
+#include <signal.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -23,10 +25,9 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
-#include <signal.h>
 #include <ucontext.h>
 #include <unistd.h>
-#include <Zydis/Zydis.h>
+
 #include "base/guard.h"
 #include "base/sanitize.h"
 #include "x86/emulate.h"
@@ -162,7 +163,7 @@ static int t_log(bool write, uintptr_t addr, unsigned size, uint64_t value)
 {
 	if (t.accesses < sizeof(t.log) / sizeof(t.log[0]))
 		t.log[t.accesses] =
-			(struct t_access){write, size, addr - (uintptr_t)t.window, value};
+			(struct t_access){ write, size, addr - (uintptr_t)t.window, value };
 	t.accesses++;
 	t.alone += t.locked;
 	return t.accesses == t.fail_at ? -ENXIO : 0;
@@ -195,7 +196,8 @@ static void t_lock(void *arg, bool on)
 }
 
 static const struct x86_bus t_bus = {
-	.where = t_where, .read = t_read, .write = t_write, .lock = t_lock};
+	.where = t_where, .read = t_read, .write = t_write, .lock = t_lock
+};
 
 /* A repeated instruction may have advanced when it fails; nothing else may. */
 static bool t_same_context(const ucontext_t *a, const ucontext_t *b, const uint8_t *fa,
@@ -241,7 +243,7 @@ static void t_signal(int sig, siginfo_t *info, void *ucontext)
 		return;
 	if (rip < (uintptr_t)t.code || rip >= (uintptr_t)t.code + T_PAGE || info->si_code <= 0) {
 		/* a bug of ours: happens again, and ends the program */
-		sigaction(sig, &(struct sigaction){.sa_handler = SIG_DFL}, NULL);
+		sigaction(sig, &(struct sigaction){ .sa_handler = SIG_DFL }, NULL);
 		return;
 	}
 	t_check_stack((uint64_t)uc->uc_mcontext.gregs[REG_RSP], "at a fault");
@@ -266,8 +268,8 @@ static void t_signal(int sig, siginfo_t *info, void *ucontext)
 
 static void t_handlers(void)
 {
-	struct sigaction sa = {.sa_sigaction = t_signal,
-			       .sa_flags = SA_SIGINFO | SA_ONSTACK | SA_NODEFER};
+	struct sigaction sa = { .sa_sigaction = t_signal,
+				.sa_flags = SA_SIGINFO | SA_ONSTACK | SA_NODEFER };
 
 	sigaction(SIGSEGV, &sa, NULL);
 	sigaction(SIGBUS, &sa, NULL);
@@ -280,7 +282,7 @@ static uint8_t t_stack[256 * 1024]; /* for signals */
 static int t_init(void)
 {
 	static uint8_t *const stack = t_stack;
-	stack_t ss = {.ss_sp = stack, .ss_size = sizeof(t_stack)};
+	stack_t ss = { .ss_sp = stack, .ss_size = sizeof(t_stack) };
 	unsigned a, b, c, d, i;
 	int fd;
 
@@ -460,8 +462,8 @@ static enum t_result t_compare(const struct t_state *from, const uint8_t *code, 
 {
 	static uint8_t before[T_SIZE], after[T_SIZE];
 	static struct t_state nat, emu;
-	static const char names[16][4] = {"rax", "rcx", "rdx", "rbx", "rsp", "rbp", "rsi", "rdi",
-					  "r8",	 "r9",	"r10", "r11", "r12", "r13", "r14", "r15"};
+	static const char names[16][4] = { "rax", "rcx", "rdx", "rbx", "rsp", "rbp", "rsi", "rdi",
+					   "r8",  "r9",	 "r10", "r11", "r12", "r13", "r14", "r15" };
 	char text[96];
 	bool bad = false;
 

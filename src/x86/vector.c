@@ -5,11 +5,14 @@
  */
 #include <errno.h>
 #include <string.h>
+
 #include "x86/context.h"
 #include "x86/internal.h"
 
-/* Bytes of a plain move; 0: not one. *@aligned: a misaligned address is a fault (SDM 2, table 2-21
- * and the like). */
+/*
+ * Bytes of a plain move; 0: not one. *@aligned: a misaligned address is a fault (SDM 2, table 2-21
+ * and the like).
+ */
 static unsigned plain_move(const struct insn *n, bool *aligned)
 {
 	*aligned = false;
@@ -68,7 +71,7 @@ int insn_vector(struct insn *n)
 	bool vex = n->i.encoding != ZYDIS_INSTRUCTION_ENCODING_LEGACY, aligned;
 	const ZydisDecodedOperand *reg = NULL;
 	unsigned size = plain_move(n, &aligned);
-	uint8_t buf[64] = {0};
+	uint8_t buf[64] = { 0 };
 	int ret;
 
 	if (!size || size > sizeof(buf))

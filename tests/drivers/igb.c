@@ -2,17 +2,17 @@
 /*
  * drivers/igb.c: see igb.h. Initialization after 4.5 of the datasheet, loopback after 3.5.6.
  */
-#include "igb.h"
-
 #include <string.h>
 #include <time.h>
+
+#include "igb.h"
 
 #define PHY	     1u
 #define PHY_LOOPBACK 0x4140u /* 8.25, register 0: loopback, 1000, full duplex */
 
 static void nap(unsigned us)
 {
-	nanosleep(&(struct timespec){.tv_nsec = (long)us * 1000}, NULL);
+	nanosleep(&(struct timespec){ .tv_nsec = (long)us * 1000 }, NULL);
 }
 
 int igb_phy_read(struct igb *g, unsigned phy, unsigned reg)
@@ -141,7 +141,7 @@ void igb_put(struct igb *g, unsigned queue, uint64_t address, uint32_t command, 
 {
 	struct igb_queue *q = &g->queue[queue];
 
-	q->tx[q->tx_tail] = (struct igb_descriptor){address, command, options};
+	q->tx[q->tx_tail] = (struct igb_descriptor){ address, command, options };
 	q->tx_tail = (q->tx_tail + 1) % IGB_RING;
 }
 

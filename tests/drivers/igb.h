@@ -7,7 +7,8 @@
 #define DRIVERS_IGB_H
 #include "vfio.h"
 
-/* 8.1.3; those of the legacy interrupt causes by their second address, which QEMU's model has alone
+/*
+ * 8.1.3; those of the legacy interrupt causes by their second address, which QEMU's model has alone
  */
 enum {
 	CTRL = 0x0000,
@@ -116,23 +117,24 @@ enum {
 	STATISTICS_END = 0x4134
 };
 
-#define CTRL_RST	(1u << 26)
-#define CTRL_LOOP	0x00001a41u /* 3.5.6.3.1: full duplex, SLU, 1000, speed and duplex forced */
-#define CTRL_VME	(1u << 30)
+#define CTRL_RST (1u << 26)
+/* 3.5.6.3.1: full duplex, SLU, 1000, speed and duplex forced */
+#define CTRL_LOOP	  0x00001a41u
+#define CTRL_VME	  (1u << 30)
 #define CTRL_EXT_EXT_VLAN (1u << 26)
-#define RCTL_EN		(1u << 1)
-#define RCTL_UPE	(1u << 3)
-#define RCTL_MPE	(1u << 4)
-#define RCTL_LBM	(1u << 6)
-#define RCTL_BAM	(1u << 15)
-#define RCTL_VFE	(1u << 18)
-#define RCTL_SECRC	(1u << 26)
-#define TCTL_EN		(1u << 1)
-#define TCTL_PSP	(1u << 3)
-#define QUEUE_ENABLE	(1u << 25)
-#define SRRCTL_ADVANCED (1u << 25)
-#define GPIE_MSIX	(1u << 4)
-#define GPIE_EIAME	(1u << 30)
+#define RCTL_EN		  (1u << 1)
+#define RCTL_UPE	  (1u << 3)
+#define RCTL_MPE	  (1u << 4)
+#define RCTL_LBM	  (1u << 6)
+#define RCTL_BAM	  (1u << 15)
+#define RCTL_VFE	  (1u << 18)
+#define RCTL_SECRC	  (1u << 26)
+#define TCTL_EN		  (1u << 1)
+#define TCTL_PSP	  (1u << 3)
+#define QUEUE_ENABLE	  (1u << 25)
+#define SRRCTL_ADVANCED	  (1u << 25)
+#define GPIE_MSIX	  (1u << 4)
+#define GPIE_EIAME	  (1u << 30)
 
 /* 7.2.2: the third dword of a transmit descriptor */
 #define TX_EOP	   (1u << 24)
@@ -198,8 +200,10 @@ static inline void reg_write(struct igb *g, unsigned offset, uint32_t value)
 void igb_open(struct igb *g, const char *address);
 /* CTRL.RST until it is done; interrupts off. false: it does not end. */
 bool igb_reset(struct igb *g);
-/* Reset, PHY and MAC looped back, @queues queues with empty transmit and full receive rings; more
- * of RCTL in @rctl. */
+/*
+ * Reset, PHY and MAC looped back, @queues queues with empty transmit and full receive rings; more
+ * of RCTL in @rctl.
+ */
 void igb_start(struct igb *g, unsigned queues, uint32_t rctl, uint32_t srrctl);
 /* -1: error or no answer */
 int igb_phy_read(struct igb *g, unsigned phy, unsigned reg);

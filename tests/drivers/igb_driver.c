@@ -5,12 +5,12 @@
  * through the rings, filters, offloads, interrupts, statistics. Like nvme_check.c it holds no
  * opinion of what is right, and no line depends on what may differ between two good chips.
  */
-#include "igb.h"
-
 #include <poll.h>
 #include <stdio.h>
 #include <string.h>
 #include <time.h>
+
+#include "igb.h"
 
 #define QUIET	20u /* ms: nothing comes */
 #define PATIENT 1000u
@@ -18,13 +18,13 @@
 static struct igb g;
 static struct igb_frame f;
 
-static const uint8_t other[6] = {0x02, 0x11, 0x22, 0x33, 0x44, 0x55},
-		     broadcast[6] = {255, 255, 255, 255, 255, 255},
-		     group[6] = {0x01, 0x00, 0x5e, 0x01, 0x02, 0x03};
+static const uint8_t other[6] = { 0x02, 0x11, 0x22, 0x33, 0x44, 0x55 },
+		     broadcast[6] = { 255, 255, 255, 255, 255, 255 },
+		     group[6] = { 0x01, 0x00, 0x5e, 0x01, 0x02, 0x03 };
 
 static void nap(unsigned ms)
 {
-	nanosleep(&(struct timespec){.tv_nsec = (long)ms * 1000000}, NULL);
+	nanosleep(&(struct timespec){ .tv_nsec = (long)ms * 1000000 }, NULL);
 }
 
 static void saw_bool(const char *name, bool yes)
@@ -86,8 +86,10 @@ static unsigned ethernet(uint8_t *p, const uint8_t *to, unsigned type, unsigned 
 	return length;
 }
 
-/* IPv4 with @payload bytes behind UDP or TCP. @sums: with the checksums that belong there, else
- * with those of the pseudo header alone, as for offload. */
+/*
+ * IPv4 with @payload bytes behind UDP or TCP. @sums: with the checksums that belong there, else
+ * with those of the pseudo header alone, as for offload.
+ */
 static unsigned ipv4(uint8_t *p, bool tcp, unsigned payload, bool sums)
 {
 	unsigned head = tcp ? 20 : 8, l4 = head + payload;
@@ -150,11 +152,12 @@ static bool pass(const void *frame, unsigned length, uint32_t command, uint32_t 
 
 static void check_registers(const char *when)
 {
-	static const unsigned list[] = {
-		CTRL_EXT, RCTL,	 TCTL,	TCTL_EXT, TIPG,	  VET,	     RXCSUM, RFCTL, MRQC,
-		VT_CTL,	  RLPML, FCRTV, RXPBS,	  TXPBS,  DTXCTL,    GPIE,   IMS,   IAM,
-		EIMS,	  EIAC,	 EIAM,	EITR0,	  IVAR0,  IVAR_MISC, RDBAL,  RDLEN, RDH,
-		RDT,	  TDLEN, TDH,	TDT,	  TDWBAL, LEDCTL,    RETA,   VFTA,  MTA};
+	static const unsigned list[] = { CTRL_EXT, RCTL,   TCTL,   TCTL_EXT, TIPG,  VET,
+					 RXCSUM,   RFCTL,  MRQC,   VT_CTL,   RLPML, FCRTV,
+					 RXPBS,	   TXPBS,  DTXCTL, GPIE,     IMS,   IAM,
+					 EIMS,	   EIAC,   EIAM,   EITR0,    IVAR0, IVAR_MISC,
+					 RDBAL,	   RDLEN,  RDH,	   RDT,	     TDLEN, TDH,
+					 TDT,	   TDWBAL, LEDCTL, RETA,     VFTA,  MTA };
 
 	saw(when, "STATUS 0x%x", reg_read(&g, STATUS) & 0x3); /* the rest depends on the slot */
 	for (unsigned i = 0; i < sizeof(list) / sizeof(*list); i++)
@@ -226,7 +229,7 @@ static void saw_frame(const char *name, const void *sent, unsigned length)
 
 static void check_frames(void)
 {
-	static const unsigned sizes[] = {60, 61, 64, 65, 128, 511, 512, 1024, 1513, 1514};
+	static const unsigned sizes[] = { 60, 61, 64, 65, 128, 511, 512, 1024, 1513, 1514 };
 	uint8_t frame[2048];
 	char name[64];
 	unsigned good = 0;
@@ -562,10 +565,11 @@ static void check_offloads(void)
 /* 7.1.2.8: the key and the first vector of its specification. */
 static void check_rss(void)
 {
-	static const uint8_t key[40] = {0x6d, 0x5a, 0x56, 0xda, 0x25, 0x5b, 0x0e, 0xc2, 0x41, 0x67,
-					0x25, 0x3d, 0x43, 0xa3, 0x8f, 0xb0, 0xd0, 0xca, 0x2b, 0xcb,
-					0xae, 0x7b, 0x30, 0xb4, 0x77, 0xcb, 0x2d, 0xa3, 0x80, 0x30,
-					0xf2, 0x0c, 0x6a, 0x42, 0xb7, 0x3b, 0xbe, 0xac, 0x01, 0xfa};
+	static const uint8_t key[40] = {
+		0x6d, 0x5a, 0x56, 0xda, 0x25, 0x5b, 0x0e, 0xc2, 0x41, 0x67, 0x25, 0x3d, 0x43, 0xa3,
+		0x8f, 0xb0, 0xd0, 0xca, 0x2b, 0xcb, 0xae, 0x7b, 0x30, 0xb4, 0x77, 0xcb, 0x2d, 0xa3,
+		0x80, 0x30, 0xf2, 0x0c, 0x6a, 0x42, 0xb7, 0x3b, 0xbe, 0xac, 0x01, 0xfa
+	};
 	uint8_t frame[256];
 	unsigned n, found = 99;
 
@@ -610,14 +614,16 @@ static void one_frame(void)
 	igb_send(&g, 0);
 }
 
-/* How often each was signalled, until none is for a while: on a busy machine they take their time. */
+/*
+ * How often each was signalled, until none is for a while: on a busy machine they take their time.
+ */
 static void saw_counts(const char *name, const int *fd, unsigned count)
 {
 	struct pollfd p[3];
-	unsigned long long n[3] = {0};
+	unsigned long long n[3] = { 0 };
 
 	for (unsigned i = 0; i < count; i++)
-		p[i] = (struct pollfd){.fd = fd[i], .events = POLLIN};
+		p[i] = (struct pollfd){ .fd = fd[i], .events = POLLIN };
 	while (poll(p, count, 150) > 0) {
 		for (unsigned i = 0; i < count; i++)
 			n[i] += eventfd_wait(fd[i], 0);
@@ -631,7 +637,7 @@ static void saw_counts(const char *name, const int *fd, unsigned count)
 /* 7.3.1 to 7.3.4: queue 0's causes by IVAR to vectors 1 and 2, all others to vector 0. */
 static void check_msix(void)
 {
-	int fd[3] = {new_eventfd(), new_eventfd(), new_eventfd()};
+	int fd[3] = { new_eventfd(), new_eventfd(), new_eventfd() };
 
 	igb_start(&g, 1, RCTL_SECRC, SRRCTL_ADVANCED | 2);
 	saw("msix.vectors", "%u", g.vfio.irq[VFIO_PCI_MSIX_IRQ_INDEX].count);
@@ -725,12 +731,13 @@ static void check_intx(unsigned index, const char *kind)
 
 static void check_statistics(void)
 {
-	static const unsigned list[] = {GPTC,	TPT,	GPRC,	 TPR,	  PTC64, PTC127,
-					PTC255, PTC511, PTC1023, PTC1522, PRC64, PRC127,
-					PRC255, PRC511, PRC1023, PRC1522, BPTC,	 MPTC,
-					BPRC,	MPRC,	MPC,	 CRCERRS};
-	static const unsigned sizes[] = {60,  60,  61,	123,  124,  251,
-					 252, 507, 508, 1019, 1020, 1514};
+	static const unsigned list[] = { GPTC,	 TPT,	 GPRC,	  TPR,	   PTC64, PTC127,
+					 PTC255, PTC511, PTC1023, PTC1522, PRC64, PRC127,
+					 PRC255, PRC511, PRC1023, PRC1522, BPTC,  MPTC,
+					 BPRC,	 MPRC,	 MPC,	  CRCERRS };
+	static const unsigned sizes[] = {
+		60, 60, 61, 123, 124, 251, 252, 507, 508, 1019, 1020, 1514
+	};
 	uint8_t frame[2048];
 	unsigned count = 0;
 

@@ -3,12 +3,12 @@
  * drivers/nvme.c: see nvme.h. A controller from reset to I/O queues in the order of
  * NVMe 1.4, 7.6.1.
  */
-#include "nvme.h"
-
 #include <sched.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
+
+#include "nvme.h"
 
 #define TIMEOUT_NS 20000000000ull
 
@@ -73,13 +73,13 @@ void nvme_queue_memory(struct nvme *n, unsigned id, unsigned entries)
 		vfio_dma_free(&n->vfio, (void *)old.cq, old.size * sizeof(*old.cq), old.cq_iova);
 		old.sq = NULL;
 	}
-	*q = (struct nvme_queue){.id = (uint16_t)id,
-				 .size = entries,
-				 .phase = 1,
-				 .sq = old.sq,
-				 .cq = old.cq,
-				 .sq_iova = old.sq_iova,
-				 .cq_iova = old.cq_iova};
+	*q = (struct nvme_queue){ .id = (uint16_t)id,
+				  .size = entries,
+				  .phase = 1,
+				  .sq = old.sq,
+				  .cq = old.cq,
+				  .sq_iova = old.sq_iova,
+				  .cq_iova = old.cq_iova };
 	if (q->sq) {
 		memset(q->sq, 0, entries * sizeof(*q->sq));
 		memset((void *)q->cq, 0, entries * sizeof(*q->cq));
@@ -128,7 +128,8 @@ int nvme_execute(struct nvme *n, unsigned queue, const struct nvme_command *c, u
 int nvme_identify(struct nvme *n, uint32_t cns, uint32_t nsid)
 {
 	struct nvme_command c = {
-		.opcode = NVME_ADMIN_IDENTIFY, .nsid = nsid, .prp1 = n->page_iova, .cdw10 = cns};
+		.opcode = NVME_ADMIN_IDENTIFY, .nsid = nsid, .prp1 = n->page_iova, .cdw10 = cns
+	};
 
 	memset(n->page, 0, NVME_PAGE);
 	return nvme_execute(n, 0, &c, NULL);
@@ -166,7 +167,7 @@ static void identify(struct nvme *n)
 
 static void configure_doorbell_buffer(struct nvme *n)
 {
-	struct nvme_command c = {.opcode = NVME_ADMIN_DOORBELL_BUFFER};
+	struct nvme_command c = { .opcode = NVME_ADMIN_DOORBELL_BUFFER };
 	int status;
 
 	if (!n->shadow)
@@ -184,9 +185,10 @@ static void configure_doorbell_buffer(struct nvme *n)
 void nvme_start(struct nvme *n, bool doorbell_buffer)
 {
 	/* 5.21.1.7: counts less one */
-	struct nvme_command queues = {.opcode = NVME_ADMIN_SET_FEATURES,
-				      .cdw10 = 7,
-				      .cdw11 = (NVME_MAX_QUEUES - 2) << 16 | (NVME_MAX_QUEUES - 2)};
+	struct nvme_command queues = { .opcode = NVME_ADMIN_SET_FEATURES,
+				       .cdw10 = 7,
+				       .cdw11 = (NVME_MAX_QUEUES - 2) << 16 |
+						(NVME_MAX_QUEUES - 2) };
 	uint32_t granted;
 	int status;
 
@@ -240,12 +242,12 @@ void nvme_close(struct nvme *n)
 int nvme_create_queue(struct nvme *n, unsigned id, unsigned entries, int vector)
 {
 	struct nvme_queue *q = &n->queue[id];
-	struct nvme_command cq = {.opcode = NVME_ADMIN_CREATE_CQ,
-				  .cdw10 = (entries - 1) << 16 | id,
-				  .cdw11 = 1}; /* 5.3: contiguous */
-	struct nvme_command sq = {.opcode = NVME_ADMIN_CREATE_SQ,
-				  .cdw10 = (entries - 1) << 16 | id,
-				  .cdw11 = id << 16 | 1}; /* 5.4 */
+	struct nvme_command cq = { .opcode = NVME_ADMIN_CREATE_CQ,
+				   .cdw10 = (entries - 1) << 16 | id,
+				   .cdw11 = 1 }; /* 5.3: contiguous */
+	struct nvme_command sq = { .opcode = NVME_ADMIN_CREATE_SQ,
+				   .cdw10 = (entries - 1) << 16 | id,
+				   .cdw11 = id << 16 | 1 }; /* 5.4 */
 	int status;
 
 	nvme_queue_memory(n, id, entries);
@@ -261,7 +263,7 @@ int nvme_create_queue(struct nvme *n, unsigned id, unsigned entries, int vector)
 
 int nvme_delete_queue(struct nvme *n, unsigned id)
 {
-	struct nvme_command c = {.opcode = NVME_ADMIN_DELETE_SQ, .cdw10 = id};
+	struct nvme_command c = { .opcode = NVME_ADMIN_DELETE_SQ, .cdw10 = id };
 	int status = nvme_execute(n, 0, &c, NULL);
 
 	c.opcode = NVME_ADMIN_DELETE_CQ;
@@ -272,12 +274,12 @@ struct nvme_command nvme_rw(const struct nvme *n, uint8_t opcode, uint64_t offse
 			    uint64_t iova, uint64_t *list, uint64_t list_iova)
 {
 	uint64_t lba = offset >> n->lba_shift, first = NVME_PAGE - iova % NVME_PAGE;
-	struct nvme_command c = {.opcode = opcode,
-				 .nsid = n->nsid,
-				 .prp1 = iova,
-				 .cdw10 = (uint32_t)lba,
-				 .cdw11 = (uint32_t)(lba >> 32),
-				 .cdw12 = (uint32_t)(bytes >> n->lba_shift) - 1};
+	struct nvme_command c = { .opcode = opcode,
+				  .nsid = n->nsid,
+				  .prp1 = iova,
+				  .cdw10 = (uint32_t)lba,
+				  .cdw11 = (uint32_t)(lba >> 32),
+				  .cdw12 = (uint32_t)(bytes >> n->lba_shift) - 1 };
 
 	/* 4.3: the second page, or a list of the second and those that follow */
 	if (bytes > first && bytes <= first + NVME_PAGE) {

@@ -25,7 +25,7 @@ enum {
 	NVME_ACQ = 0x30,
 	NVME_DOORBELLS = 0x1000,
 };
-#define NVME_CC_ENABLE                                                                           \
+#define NVME_CC_ENABLE \
 	(4u << 20 | 6u << 16 | 1u) /* 3.1.5: completions of 16 bytes, commands of 64, pages of 4 \
 				      KiB, NVM commands, EN */
 #define NVME_CC_SHUTDOWN    (1u << 14) /* SHN: normal */
@@ -115,13 +115,15 @@ struct nvme {
 	uint64_t blocks;
 };
 
-
-
-/* Opens, resets, enables with an admin queue, identifies. @doorbell_buffer: configure it if the
- * controller has it. */
+/*
+ * Opens, resets, enables with an admin queue, identifies. @doorbell_buffer: configure it if the
+ * controller has it.
+ */
 void nvme_open(struct nvme *n, const char *address, uint32_t nsid, bool doorbell_buffer);
-/* The part of it that follows a reset: admin queue, enable, number of queues; queues of before are
- * forgotten. */
+/*
+ * The part of it that follows a reset: admin queue, enable, number of queues; queues of before are
+ * forgotten.
+ */
 void nvme_start(struct nvme *n, bool doorbell_buffer);
 void nvme_close(struct nvme *n);
 /* Disable and wait for CSTS.RDY to clear; enable and wait for it to be set. 0 or NVME_TIMEOUT */
@@ -134,17 +136,23 @@ int nvme_create_queue(struct nvme *n, unsigned id, unsigned entries, int vector)
 int nvme_delete_queue(struct nvme *n, unsigned id);
 /* Memory and doorbells of a queue pair, without telling the controller. */
 void nvme_queue_memory(struct nvme *n, unsigned id, unsigned entries);
-/* A command and its completion: status without phase (0: success), or NVME_TIMEOUT. @result may be
- * NULL. */
+/*
+ * A command and its completion: status without phase (0: success), or NVME_TIMEOUT. @result may be
+ * NULL.
+ */
 int nvme_execute(struct nvme *n, unsigned queue, const struct nvme_command *c, uint32_t *result);
 int nvme_identify(struct nvme *n, uint32_t cns, uint32_t nsid);
-/* A command of the NVM set for @bytes at @offset of the namespace in use, data at @iova: PRPs;
- * @list is a page for a list of them. */
+/*
+ * A command of the NVM set for @bytes at @offset of the namespace in use, data at @iova: PRPs;
+ * @list is a page for a list of them.
+ */
 struct nvme_command nvme_rw(const struct nvme *n, uint8_t opcode, uint64_t offset, uint64_t bytes,
 			    uint64_t iova, uint64_t *list, uint64_t list_iova);
 
-/* The controller's word of the completion queue that is next, or false. Consumes it;
- * nvme_queue_reaped() tells the controller. */
+/*
+ * The controller's word of the completion queue that is next, or false. Consumes it;
+ * nvme_queue_reaped() tells the controller.
+ */
 static inline bool nvme_reap(struct nvme_queue *q, struct nvme_completion *out)
 {
 	volatile struct nvme_completion *c = &q->cq[q->head];

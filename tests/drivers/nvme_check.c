@@ -5,14 +5,14 @@
  * two controllers say, uvfio's and QEMU's behind the kernel's vfio-pci. So no line depends on what
  * may differ between two good controllers: names, numbers of queues, the time.
  */
-#include "nvme.h"
-
 #include <errno.h>
 #include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
+
+#include "nvme.h"
 
 #define BUFFER		 (1u << 20)
 #define IDENTIFY_NOTHING 0x7f /* a CNS that is reserved in 1.4 */
@@ -24,7 +24,7 @@ static uint64_t data_iova, *list, list_iova;
 
 static void nap(unsigned ms)
 {
-	nanosleep(&(struct timespec){.tv_nsec = (long)ms * 1000000}, NULL);
+	nanosleep(&(struct timespec){ .tv_nsec = (long)ms * 1000000 }, NULL);
 }
 
 static void saw_status(const char *name, int status)
@@ -54,13 +54,13 @@ static uint64_t pattern(uint64_t offset, uint64_t seed)
 static void fill(char *to, uint64_t bytes, uint64_t offset, uint64_t seed)
 {
 	for (uint64_t i = 0; i < bytes; i += 8)
-		memcpy(to + i, &(uint64_t){pattern(offset + i, seed)}, 8);
+		memcpy(to + i, &(uint64_t){ pattern(offset + i, seed) }, 8);
 }
 
 static bool filled(const char *from, uint64_t bytes, uint64_t offset, uint64_t seed)
 {
 	for (uint64_t i = 0; i < bytes; i += 8)
-		if (memcmp(from + i, &(uint64_t){pattern(offset + i, seed)}, 8))
+		if (memcmp(from + i, &(uint64_t){ pattern(offset + i, seed) }, 8))
 			return false;
 	return true;
 }
@@ -128,7 +128,7 @@ static void check_registers(void)
 static void check_identify(void)
 {
 	char first[NVME_PAGE];
-	struct nvme_command c = {.opcode = NVME_ADMIN_IDENTIFY, .cdw10 = 1};
+	struct nvme_command c = { .opcode = NVME_ADMIN_IDENTIFY, .cdw10 = 1 };
 
 	saw_status("identify.controller", nvme_identify(&n, 1, 0));
 	memcpy(first, n.page, sizeof(first));
@@ -170,27 +170,27 @@ static void check_identify(void)
 	saw("identify.controllers of the namespace, how many", "%u", *(uint16_t *)n.page);
 	saw_status("identify.controllers", nvme_identify(&n, 0x13, 0));
 	saw_status("identify.reserved cns", nvme_identify(&n, IDENTIFY_NOTHING, 1));
-	saw_status("admin.reserved opcode", admin((struct nvme_command){.opcode = 0x7f}));
-	saw_status(
-		"admin.fused",
-		admin((struct nvme_command){
-			.opcode = NVME_ADMIN_IDENTIFY, .flags = 1, .cdw10 = 1, .prp1 = data_iova}));
-	saw_status("admin.sgl", admin((struct nvme_command){.opcode = NVME_ADMIN_IDENTIFY,
-							    .flags = NVME_FLAGS_SGL,
-							    .cdw10 = 1,
-							    .prp1 = data_iova}));
+	saw_status("admin.reserved opcode", admin((struct nvme_command){ .opcode = 0x7f }));
+	saw_status("admin.fused", admin((struct nvme_command){ .opcode = NVME_ADMIN_IDENTIFY,
+							       .flags = 1,
+							       .cdw10 = 1,
+							       .prp1 = data_iova }));
+	saw_status("admin.sgl", admin((struct nvme_command){ .opcode = NVME_ADMIN_IDENTIFY,
+							     .flags = NVME_FLAGS_SGL,
+							     .cdw10 = 1,
+							     .prp1 = data_iova }));
 	saw_status("admin.to nowhere",
 		   admin((struct nvme_command){
-			   .opcode = NVME_ADMIN_IDENTIFY, .cdw10 = 1, .prp1 = 0x7000000000ull}));
+			   .opcode = NVME_ADMIN_IDENTIFY, .cdw10 = 1, .prp1 = 0x7000000000ull }));
 }
 
 static void check_features(void)
 {
-	struct nvme_command get = {.opcode = NVME_ADMIN_GET_FEATURES},
-			    set = {.opcode = NVME_ADMIN_SET_FEATURES};
+	struct nvme_command get = { .opcode = NVME_ADMIN_GET_FEATURES },
+			    set = { .opcode = NVME_ADMIN_SET_FEATURES };
 	static const uint8_t known[] = {
-		0x01, 0x02, 0x04, 0x06, 0x07,
-		0x08, 0x09, 0x0a, 0x0b}; /* 5.21.1: mandatory, and the write cache */
+		0x01, 0x02, 0x04, 0x06, 0x07, 0x08, 0x09, 0x0a, 0x0b
+	}; /* 5.21.1: mandatory, and the write cache */
 	uint32_t result = 0;
 	char name[64];
 	int status;
@@ -215,7 +215,7 @@ static void check_features(void)
 	saw_status("features.get host behavior", nvme_execute(&n, 0, &get, NULL));
 	saw("features.host behavior", "0x%x 0x%x 0x%x", (unsigned)(uint8_t)data[0],
 	    (unsigned)(uint8_t)data[511], (unsigned)(uint8_t)data[512]);
-	saw_status("admin.keep alive", admin((struct nvme_command){.opcode = 0x18}));
+	saw_status("admin.keep alive", admin((struct nvme_command){ .opcode = 0x18 }));
 	get.cdw10 = 0x30; /* reserved */
 	saw_status("features.get reserved", nvme_execute(&n, 0, &get, NULL));
 	set.cdw10 = 0x30;
@@ -235,50 +235,50 @@ static void check_features(void)
 	set.cdw10 = 7;
 	set.cdw11 = 0xffff; /* 5.21.1.7: 65536 is no count */
 	saw_status("features.number of queues 0xffff", nvme_execute(&n, 0, &set, NULL));
-	get = (struct nvme_command){.opcode = NVME_ADMIN_ABORT, .cdw10 = 0x12340000};
+	get = (struct nvme_command){ .opcode = NVME_ADMIN_ABORT, .cdw10 = 0x12340000 };
 	status = nvme_execute(&n, 0, &get, &result);
 	saw("abort.no such command", "status 0x%x, result %u", (unsigned)status, result & 1);
 	get.cdw10 = 0x12340001;
 	status = nvme_execute(&n, 0, &get, &result);
 	saw("abort.no such queue", "status 0x%x, result %u", (unsigned)status, result & 1);
-	saw_status("log.smart", admin((struct nvme_command){.opcode = NVME_ADMIN_GET_LOG,
-							    .nsid = 0xffffffff,
-							    .cdw10 = 127 << 16 | 2,
-							    .prp1 = data_iova}));
-	saw_status("log.smart of a namespace",
-		   admin((struct nvme_command){.opcode = NVME_ADMIN_GET_LOG,
-					       .nsid = 1,
-					       .cdw10 = 127 << 16 | 2,
-					       .prp1 = data_iova}));
-	saw_status("log.errors", admin((struct nvme_command){.opcode = NVME_ADMIN_GET_LOG,
+	saw_status("log.smart", admin((struct nvme_command){ .opcode = NVME_ADMIN_GET_LOG,
 							     .nsid = 0xffffffff,
-							     .cdw10 = 15 << 16 | 1,
-							     .prp1 = data_iova}));
-	saw_status("log.reserved", admin((struct nvme_command){.opcode = NVME_ADMIN_GET_LOG,
-							       .nsid = 0xffffffff,
-							       .cdw10 = 15 << 16 | 0x6f,
-							       .prp1 = data_iova}));
+							     .cdw10 = 127 << 16 | 2,
+							     .prp1 = data_iova }));
+	saw_status("log.smart of a namespace",
+		   admin((struct nvme_command){ .opcode = NVME_ADMIN_GET_LOG,
+						.nsid = 1,
+						.cdw10 = 127 << 16 | 2,
+						.prp1 = data_iova }));
+	saw_status("log.errors", admin((struct nvme_command){ .opcode = NVME_ADMIN_GET_LOG,
+							      .nsid = 0xffffffff,
+							      .cdw10 = 15 << 16 | 1,
+							      .prp1 = data_iova }));
+	saw_status("log.reserved", admin((struct nvme_command){ .opcode = NVME_ADMIN_GET_LOG,
+								.nsid = 0xffffffff,
+								.cdw10 = 15 << 16 | 0x6f,
+								.prp1 = data_iova }));
 }
 
 static int create_cq(unsigned id, unsigned entries_less_one, uint32_t flags, uint64_t at)
 {
-	return admin((struct nvme_command){.opcode = NVME_ADMIN_CREATE_CQ,
-					   .cdw10 = entries_less_one << 16 | id,
-					   .cdw11 = flags,
-					   .prp1 = at});
+	return admin((struct nvme_command){ .opcode = NVME_ADMIN_CREATE_CQ,
+					    .cdw10 = entries_less_one << 16 | id,
+					    .cdw11 = flags,
+					    .prp1 = at });
 }
 
 static int create_sq(unsigned id, unsigned entries_less_one, uint32_t flags, uint64_t at)
 {
-	return admin((struct nvme_command){.opcode = NVME_ADMIN_CREATE_SQ,
-					   .cdw10 = entries_less_one << 16 | id,
-					   .cdw11 = flags,
-					   .prp1 = at});
+	return admin((struct nvme_command){ .opcode = NVME_ADMIN_CREATE_SQ,
+					    .cdw10 = entries_less_one << 16 | id,
+					    .cdw11 = flags,
+					    .prp1 = at });
 }
 
 static int delete (uint8_t opcode, unsigned id)
 {
-	return admin((struct nvme_command){.opcode = opcode, .cdw10 = id});
+	return admin((struct nvme_command){ .opcode = opcode, .cdw10 = id });
 }
 
 /* 5.3, 5.4, 5.5, 5.6 */
@@ -418,8 +418,9 @@ static void check_io(void)
 	saw_status("io.compare", io(NVME_COMPARE, 0, 4096, 0));
 	data[4095] ^= 1;
 	saw_status("io.compare what differs", io(NVME_COMPARE, 0, 4096, 0));
-	c = (struct nvme_command){
-		.opcode = NVME_WRITE_ZEROES, .nsid = 1, .cdw12 = (uint32_t)(2048 / block) - 1};
+	c = (struct nvme_command){ .opcode = NVME_WRITE_ZEROES,
+				   .nsid = 1,
+				   .cdw12 = (uint32_t)(2048 / block) - 1 };
 	saw_status("io.write zeroes", nvme_execute(&n, 1, &c, NULL));
 	saw_status("io.read zeroes", io(NVME_READ, 0, 4096, 0));
 	for (int i = 0; i < 2048; i++)
@@ -431,7 +432,8 @@ static void check_io(void)
 	two[1] = 8192 / block;
 	memcpy(data, two, 16);
 	c = (struct nvme_command){
-		.opcode = NVME_DATASET_MANAGEMENT, .nsid = 1, .prp1 = data_iova, .cdw11 = 4};
+		.opcode = NVME_DATASET_MANAGEMENT, .nsid = 1, .prp1 = data_iova, .cdw11 = 4
+	};
 	saw_status("io.deallocate", nvme_execute(&n, 1, &c, NULL));
 	two[1] = n.blocks;
 	memcpy(data, two, 16);
@@ -452,13 +454,13 @@ static void check_sgl(void)
 	memset(data, 0, 32768);
 	c = nvme_rw(&n, NVME_READ, 0, 8192, data_iova, list, list_iova);
 	c.flags = NVME_FLAGS_SGL;
-	*sgl = (struct nvme_sgl){.address = data_iova + 0x100, .length = 8192};
+	*sgl = (struct nvme_sgl){ .address = data_iova + 0x100, .length = 8192 };
 	saw_status("sgl.read", nvme_execute(&n, 1, &c, NULL));
 	saw_bool("sgl.data", filled(data + 0x100, 8192, 0, 5));
-	*sgl = (struct nvme_sgl){.address = list_iova, .length = 48, .type = 0x30};
-	segment[0] = (struct nvme_sgl){.address = data_iova + 0x4000, .length = 512};
-	segment[1] = (struct nvme_sgl){.address = data_iova + 0x3000, .length = 1024};
-	segment[2] = (struct nvme_sgl){.address = data_iova + 0x5000, .length = 8192 - 1536};
+	*sgl = (struct nvme_sgl){ .address = list_iova, .length = 48, .type = 0x30 };
+	segment[0] = (struct nvme_sgl){ .address = data_iova + 0x4000, .length = 512 };
+	segment[1] = (struct nvme_sgl){ .address = data_iova + 0x3000, .length = 1024 };
+	segment[2] = (struct nvme_sgl){ .address = data_iova + 0x5000, .length = 8192 - 1536 };
 	saw_status("sgl.read segment", nvme_execute(&n, 1, &c, NULL));
 	saw_bool("sgl.data segment", filled(data + 0x4000, 512, 0, 5) &&
 					     filled(data + 0x3000, 1024, 512, 5) &&
@@ -467,8 +469,10 @@ static void check_sgl(void)
 	saw_status("sgl.too short", nvme_execute(&n, 1, &c, NULL));
 }
 
-/* @total reads, up to @burst with one doorbell; the completions in order of nothing, each command
- * once. */
+/*
+ * @total reads, up to @burst with one doorbell; the completions in order of nothing, each command
+ * once.
+ */
 static void burst(const char *name, unsigned queue, unsigned total, unsigned most)
 {
 	struct nvme_queue *q = &n.queue[queue];
@@ -531,7 +535,7 @@ static void check_rings(void)
 		   create_sq(3, 7, 1u << 16 | 1, n.queue[3].sq_iova));
 	{
 		struct nvme_command c = nvme_rw(&n, NVME_READ, 0, 4096, data_iova, list, list_iova);
-		struct nvme_completion e = {.sq_id = 0};
+		struct nvme_completion e = { .sq_id = 0 };
 		uint64_t limit = now_ns() + 20000000000ull;
 
 		c.cid = 0x4321;
@@ -550,8 +554,8 @@ static void check_rings(void)
 static void check_events(void)
 {
 	struct nvme_queue *q = &n.queue[0];
-	struct nvme_completion e = {.result = 0};
-	struct nvme_command c = {.opcode = 0x0c, .cid = 0x100};
+	struct nvme_completion e = { .result = 0 };
+	struct nvme_command c = { .opcode = 0x0c, .cid = 0x100 };
 	uint64_t limit;
 
 	for (int i = 0; i < 2; i++) {
@@ -571,10 +575,10 @@ static void check_events(void)
 		    "command 0x%x, status 0x%x, result 0x%x", e.cid, e.status >> 1 & 0x7ff,
 		    e.result);
 		/* the log takes the event away */
-		saw_status("events.log", admin((struct nvme_command){.opcode = NVME_ADMIN_GET_LOG,
-								     .nsid = 0xffffffff,
-								     .cdw10 = 15 << 16 | 1,
-								     .prp1 = data_iova}));
+		saw_status("events.log", admin((struct nvme_command){ .opcode = NVME_ADMIN_GET_LOG,
+								      .nsid = 0xffffffff,
+								      .cdw10 = 15 << 16 | 1,
+								      .prp1 = data_iova }));
 	}
 	burst("events.the queue goes on", 1, 10, 3);
 }
@@ -686,9 +690,9 @@ static void check_doorbell_buffers(void)
 	saw_status("buffers.delete 1", nvme_delete_queue(&n, 1));
 	saw_status("buffers.create 1 again", nvme_create_queue(&n, 1, 16, -1));
 	burst("buffers.in the new one", 1, 100, 15);
-	status = admin((struct nvme_command){.opcode = NVME_ADMIN_DOORBELL_BUFFER,
-					     .prp1 = data_iova + 8,
-					     .prp2 = data_iova + 4096});
+	status = admin((struct nvme_command){ .opcode = NVME_ADMIN_DOORBELL_BUFFER,
+					      .prp1 = data_iova + 8,
+					      .prp2 = data_iova + 4096 });
 	saw_status("buffers.at an offset", status);
 	/* a reset forgets them */
 	nvme_start(&n, false);

@@ -10,8 +10,6 @@
  * becomes of data that the medium below does not take, cut at an image that is cut short; check
  * writes down every answer that the specification fixes, a line each (nvme_check.c).
  */
-#include "nvme.h"
-
 #include <errno.h>
 #include <getopt.h>
 #include <sched.h>
@@ -19,6 +17,8 @@
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
+
+#include "nvme.h"
 
 #define MAX_DEPTH 1023u
 
@@ -73,9 +73,9 @@ static void command_regs(struct nvme *n)
 	static const struct {
 		const char *name;
 		unsigned offset, size;
-	} list[] = {{"CAP", NVME_CAP, 8},     {"VS", NVME_VS, 4},   {"INTMS", NVME_INTMS, 4},
-		    {"INTMC", NVME_INTMC, 4}, {"CC", NVME_CC, 4},   {"CSTS", NVME_CSTS, 4},
-		    {"AQA", NVME_AQA, 4},     {"ASQ", NVME_ASQ, 8}, {"ACQ", NVME_ACQ, 8}};
+	} list[] = { { "CAP", NVME_CAP, 8 },	 { "VS", NVME_VS, 4 },	 { "INTMS", NVME_INTMS, 4 },
+		     { "INTMC", NVME_INTMC, 4 }, { "CC", NVME_CC, 4 },	 { "CSTS", NVME_CSTS, 4 },
+		     { "AQA", NVME_AQA, 4 },	 { "ASQ", NVME_ASQ, 8 }, { "ACQ", NVME_ACQ, 8 } };
 
 	for (size_t i = 0; i < sizeof(list) / sizeof(*list); i++)
 		printf("%-8s %#llx\n", list[i].name,
@@ -84,8 +84,10 @@ static void command_regs(struct nvme *n)
 			       : mmio_read32(n->registers + list[i].offset));
 }
 
-/* A queue pair for I/O with @depth commands under way, and their memory: that of command id C
- * begins at C * @stride. */
+/*
+ * A queue pair for I/O with @depth commands under way, and their memory: that of command id C
+ * begins at C * @stride.
+ */
 struct io {
 	struct nvme *n;
 	struct nvme_queue *q;
@@ -103,7 +105,7 @@ static void io_open(struct io *io, struct nvme *n, const struct options *o)
 {
 	unsigned entries = o->depth + 1 < 4 ? 4 : o->depth + 1,
 		 mqes = (unsigned)(n->cap & 0xffff) + 1;
-	int status, efd[2] = {-1, -1};
+	int status, efd[2] = { -1, -1 };
 
 	if (o->depth < 1 || o->depth > MAX_DEPTH || o->depth >= mqes)
 		die("a depth of %u: 1 to %u are possible", o->depth,
@@ -111,14 +113,14 @@ static void io_open(struct io *io, struct nvme *n, const struct options *o)
 	if (!o->size || o->size % (1u << n->lba_shift) || o->size > n->max_transfer ||
 	    o->size > (512 + 1) * NVME_PAGE / 2)
 		die("a size of %llu bytes", (unsigned long long)o->size);
-	*io = (struct io){.n = n,
-			  .q = &n->queue[1],
-			  .size = o->size,
-			  .depth = o->depth,
-			  .random = 88172645463325252ull,
-			  .irq = -1,
-			  .verify = o->verify,
-			  .sequential = o->sequential};
+	*io = (struct io){ .n = n,
+			   .q = &n->queue[1],
+			   .size = o->size,
+			   .depth = o->depth,
+			   .random = 88172645463325252ull,
+			   .irq = -1,
+			   .verify = o->verify,
+			   .sequential = o->sequential };
 	io->blocks = (unsigned)(o->size >> n->lba_shift);
 	io->places = n->blocks / io->blocks;
 	if (!io->places)
@@ -208,8 +210,10 @@ static unsigned io_reap(struct io *io, bool draining)
 	return found;
 }
 
-/* Nothing was there: sleep for the interrupt, or look again; a poller that finds nothing for long
- * lets others have the processor. */
+/*
+ * Nothing was there: sleep for the interrupt, or look again; a poller that finds nothing for long
+ * lets others have the processor.
+ */
 static void io_idle(struct io *io)
 {
 	if (io->irq >= 0) {
@@ -268,8 +272,10 @@ static void command_perf(struct nvme *n, const struct options *o)
 	rung = io.q->doorbells;
 	done = io_run(&io, o->seconds, &took);
 	rung = io.q->doorbells - rung;
-	/* the mean of the time between submission and completion, by Little's law: the depth is
-	 * constant */
+	/*
+	 * the mean of the time between submission and completion, by Little's law: the depth is
+	 * constant
+	 */
 	printf(o->json ? "{\"iops\": %.0f, \"mib_per_s\": %.1f, \"mean_latency_us\": %.2f, "
 			 "\"completions\": %llu, \"seconds\": %.3f, \"depth\": %u, "
 			 "\"size\": %llu, \"doorbells\": %llu}\n"
@@ -304,7 +310,7 @@ static void command_fill(struct nvme *n, struct options *o)
 
 		step = total - at < o->size ? total - at : o->size;
 		for (uint64_t i = 0; i < step; i += 8)
-			memcpy(io.data + i, &(uint64_t){pattern(at + i)}, 8);
+			memcpy(io.data + i, &(uint64_t){ pattern(at + i) }, 8);
 		c = nvme_rw(n, NVME_WRITE, at, step, io.data_iova, io.list, io.list_iova);
 		execute(n, &c);
 	}
@@ -359,8 +365,10 @@ static void outside(const char *name)
 		die("$%s: %s", name, command ? command : "not set");
 }
 
-/* Writes, or reads, all of the first @o->size bytes, a largest transfer at a time. How many
- * commands failed; data that is read is the pattern. */
+/*
+ * Writes, or reads, all of the first @o->size bytes, a largest transfer at a time. How many
+ * commands failed; data that is read is the pattern.
+ */
 static unsigned sweep(struct nvme *n, const struct options *o, uint8_t opcode, char *data,
 		      uint64_t iova, uint64_t *list, uint64_t list_iova)
 {
@@ -390,7 +398,7 @@ static unsigned sweep(struct nvme *n, const struct options *o, uint8_t opcode, c
  */
 static void command_lost(struct nvme *n, const struct options *o)
 {
-	struct nvme_command flush = {.opcode = NVME_FLUSH, .nsid = n->nsid}, other;
+	struct nvme_command flush = { .opcode = NVME_FLUSH, .nsid = n->nsid }, other;
 	uint64_t iova, list_iova, *list;
 	unsigned failed;
 	char *data;
@@ -418,19 +426,18 @@ static void command_lost(struct nvme *n, const struct options *o)
 	    nvme_execute(n, 1, &flush, NULL) || nvme_execute(n, 1, &other, NULL))
 		die("the data was written again, and something failed");
 	outside("NVME_SYNC");
-	if (sweep(n, o, NVME_READ, data, iova, list, list_iova) ||
-	    nvme_execute(n, 1, &flush, NULL))
+	if (sweep(n, o, NVME_READ, data, iova, list, list_iova) || nvme_execute(n, 1, &flush, NULL))
 		die("the data is there, and something failed");
 }
 
 static int last_block(struct nvme *n, uint8_t opcode, uint64_t block, char *data, uint64_t iova)
 {
-	struct nvme_command c = {.opcode = opcode, .nsid = n->nsid, .prp1 = iova};
+	struct nvme_command c = { .opcode = opcode, .nsid = n->nsid, .prp1 = iova };
 
 	c.cdw10 = (uint32_t)block;
 	c.cdw11 = (uint32_t)(block >> 32);
 	if (opcode == NVME_DATASET_MANAGEMENT) {
-		memcpy(data, &(uint64_t[2]){1ull << 32, block}, 16);
+		memcpy(data, &(uint64_t[2]){ 1ull << 32, block }, 16);
 		c.cdw10 = 0;
 		c.cdw11 = 4; /* deallocate */
 	}
@@ -440,8 +447,9 @@ static int last_block(struct nvme *n, uint8_t opcode, uint64_t block, char *data
 /* The image loses its second half while it is in use, by $NVME_CUT. */
 static void command_cut(struct nvme *n)
 {
-	static const uint8_t all[] = {NVME_WRITE_ZEROES, NVME_DATASET_MANAGEMENT, NVME_WRITE,
-				      NVME_READ,	 NVME_COMPARE,		  NVME_FLUSH};
+	static const uint8_t all[] = { NVME_WRITE_ZEROES, NVME_DATASET_MANAGEMENT,
+				       NVME_WRITE,	  NVME_READ,
+				       NVME_COMPARE,	  NVME_FLUSH };
 	uint64_t iova, last = n->blocks - 1;
 	char *data;
 
@@ -494,13 +502,15 @@ static uint64_t number(const char *s)
 int main(int argc, char **argv)
 {
 	static const struct option longs[] = {
-		{"nsid", 1, NULL, 'n'},	 {"size", 1, NULL, 'b'},       {"offset", 1, NULL, 'a'},
-		{"qd", 1, NULL, 'q'},	 {"seconds", 1, NULL, 's'},    {"warmup", 1, NULL, 'w'},
-		{"write", 0, NULL, 'W'}, {"sequential", 0, NULL, 'S'}, {"verify", 0, NULL, 'V'},
-		{"irq", 0, NULL, 'i'},	 {"dbbuf", 0, NULL, 'd'},      {"json", 0, NULL, 'j'},
-		{NULL, 0, NULL, 0},
+		{ "nsid", 1, NULL, 'n' },    { "size", 1, NULL, 'b' },
+		{ "offset", 1, NULL, 'a' },  { "qd", 1, NULL, 'q' },
+		{ "seconds", 1, NULL, 's' }, { "warmup", 1, NULL, 'w' },
+		{ "write", 0, NULL, 'W' },   { "sequential", 0, NULL, 'S' },
+		{ "verify", 0, NULL, 'V' },  { "irq", 0, NULL, 'i' },
+		{ "dbbuf", 0, NULL, 'd' },   { "json", 0, NULL, 'j' },
+		{ NULL, 0, NULL, 0 },
 	};
-	struct options o = {.depth = 32, .seconds = 2, .warmup = 0.2, .size = 4096, .nsid = 1};
+	struct options o = { .depth = 32, .seconds = 2, .warmup = 0.2, .size = 4096, .nsid = 1 };
 	const char *command = argc > 2 ? argv[1] : "";
 	static struct nvme n;
 	int c;

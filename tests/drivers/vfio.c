@@ -3,8 +3,6 @@
  * drivers/vfio.c: see vfio.h. The calls and their order are those of the kernel's
  * Documentation/driver-api/vfio.rst.
  */
-#include "vfio.h"
-
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/pci_regs.h>
@@ -17,6 +15,8 @@
 #include <sys/ioctl.h>
 #include <time.h>
 #include <unistd.h>
+
+#include "vfio.h"
 
 void die(const char *fmt, ...)
 {
@@ -54,7 +54,7 @@ uint64_t now_ns(void)
 
 static void open_group(struct vfio *v)
 {
-	struct vfio_group_status status = {.argsz = sizeof(status)};
+	struct vfio_group_status status = { .argsz = sizeof(status) };
 	char path[96], link[256], text[32] = "";
 	ssize_t n;
 	int fd;
@@ -81,13 +81,14 @@ static void open_group(struct vfio *v)
 
 static void get_ranges(struct vfio *v)
 {
-	struct vfio_iommu_type1_info first = {.argsz = sizeof(first)}, *info;
+	struct vfio_iommu_type1_info first = { .argsz = sizeof(first) }, *info;
 	struct vfio_info_cap_header *cap;
 	uint32_t size, at;
 
-	/* what holds where the kernel does not tell (before 5.6): all but the interrupts' addresses
+	/*
+	 * what holds where the kernel does not tell (before 5.6): all but the interrupts' addresses
 	 */
-	v->range[0] = (struct vfio_iova_range){0, 0xfedfffff};
+	v->range[0] = (struct vfio_iova_range){ 0, 0xfedfffff };
 	v->num_ranges = 1;
 	if (ioctl(v->container, VFIO_IOMMU_GET_INFO, &first))
 		die("VFIO_IOMMU_GET_INFO");
@@ -142,7 +143,7 @@ void vfio_open(struct vfio *v, const char *address)
 	    !(v->info.flags & VFIO_DEVICE_FLAGS_PCI))
 		die("VFIO_DEVICE_GET_INFO");
 	for (unsigned i = 0; i <= VFIO_PCI_CONFIG_REGION_INDEX; i++) {
-		struct vfio_region_info r = {.argsz = sizeof(r), .index = i};
+		struct vfio_region_info r = { .argsz = sizeof(r), .index = i };
 
 		if (ioctl(v->device, VFIO_DEVICE_GET_REGION_INFO, &r))
 			die("VFIO_DEVICE_GET_REGION_INFO of region %u", i);
@@ -151,7 +152,7 @@ void vfio_open(struct vfio *v, const char *address)
 		v->region[i].flags = r.flags;
 	}
 	for (unsigned i = 0; i < VFIO_PCI_NUM_IRQS; i++) {
-		v->irq[i] = (struct vfio_irq_info){.argsz = sizeof(v->irq[i]), .index = i};
+		v->irq[i] = (struct vfio_irq_info){ .argsz = sizeof(v->irq[i]), .index = i };
 		if (i <= VFIO_PCI_MSIX_IRQ_INDEX &&
 		    ioctl(v->device, VFIO_DEVICE_GET_IRQ_INFO, &v->irq[i]))
 			die("VFIO_DEVICE_GET_IRQ_INFO of %u", i);
@@ -200,7 +201,8 @@ static uint64_t take_iova(struct vfio *v, uint64_t size)
 void *vfio_dma_alloc(struct vfio *v, size_t size, uint64_t *iova)
 {
 	struct vfio_iommu_type1_dma_map map = {
-		.argsz = sizeof(map), .flags = VFIO_DMA_MAP_FLAG_READ | VFIO_DMA_MAP_FLAG_WRITE};
+		.argsz = sizeof(map), .flags = VFIO_DMA_MAP_FLAG_READ | VFIO_DMA_MAP_FLAG_WRITE
+	};
 	void *p;
 
 	size = (size + 4095) & ~(size_t)4095;
@@ -219,7 +221,7 @@ void *vfio_dma_alloc(struct vfio *v, size_t size, uint64_t *iova)
 
 void vfio_dma_free(struct vfio *v, void *p, size_t size, uint64_t iova)
 {
-	struct vfio_iommu_type1_dma_unmap unmap = {.argsz = sizeof(unmap), .iova = iova};
+	struct vfio_iommu_type1_dma_unmap unmap = { .argsz = sizeof(unmap), .iova = iova };
 
 	unmap.size = size = (size + 4095) & ~(size_t)4095;
 	if (ioctl(v->container, VFIO_IOMMU_UNMAP_DMA, &unmap) || unmap.size != size)
@@ -254,12 +256,12 @@ int vfio_set_eventfds(const struct vfio *v, unsigned index, unsigned start, unsi
 
 	if (count > 64)
 		die("%u eventfds at once", count);
-	*set = (struct vfio_irq_set){.argsz = (uint32_t)(sizeof(*set) + count * sizeof(int)),
-				     .index = index,
-				     .start = start,
-				     .count = count,
-				     .flags = VFIO_IRQ_SET_DATA_EVENTFD |
-					      VFIO_IRQ_SET_ACTION_TRIGGER};
+	*set = (struct vfio_irq_set){ .argsz = (uint32_t)(sizeof(*set) + count * sizeof(int)),
+				      .index = index,
+				      .start = start,
+				      .count = count,
+				      .flags = VFIO_IRQ_SET_DATA_EVENTFD |
+					       VFIO_IRQ_SET_ACTION_TRIGGER };
 	memcpy(set->data, fds, count * sizeof(int));
 	return ioctl(v->device, VFIO_DEVICE_SET_IRQS, set) ? -errno : 0;
 }
@@ -267,11 +269,11 @@ int vfio_set_eventfds(const struct vfio *v, unsigned index, unsigned start, unsi
 int vfio_irq_action(const struct vfio *v, unsigned index, unsigned start, unsigned count,
 		    uint32_t action)
 {
-	struct vfio_irq_set set = {.argsz = sizeof(set),
-				   .index = index,
-				   .start = start,
-				   .count = count,
-				   .flags = VFIO_IRQ_SET_DATA_NONE | action};
+	struct vfio_irq_set set = { .argsz = sizeof(set),
+				    .index = index,
+				    .start = start,
+				    .count = count,
+				    .flags = VFIO_IRQ_SET_DATA_NONE | action };
 
 	return ioctl(v->device, VFIO_DEVICE_SET_IRQS, &set) ? -errno : 0;
 }
@@ -292,7 +294,7 @@ int new_eventfd(void)
 
 uint64_t eventfd_wait(int fd, int ms)
 {
-	struct pollfd p = {.fd = fd, .events = POLLIN};
+	struct pollfd p = { .fd = fd, .events = POLLIN };
 	uint64_t n = 0;
 
 	if (poll(&p, 1, ms) == 1 && read(fd, &n, sizeof(n)) != sizeof(n))

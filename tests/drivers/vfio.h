@@ -47,8 +47,10 @@ void vfio_config_write(const struct vfio *v, unsigned offset, unsigned size, uin
 /* Vectors @start to @start + @count of interrupt @index signal @fds (-1: none). 0 or -errno. */
 int vfio_set_eventfds(const struct vfio *v, unsigned index, unsigned start, unsigned count,
 		      const int *fds);
-/* VFIO_IRQ_SET_ACTION_MASK, _UNMASK or, with @count 0, _TRIGGER to switch off; no data. 0 or
- * -errno. */
+/*
+ * VFIO_IRQ_SET_ACTION_MASK, _UNMASK or, with @count 0, _TRIGGER to switch off; no data. 0 or
+ * -errno.
+ */
 int vfio_irq_action(const struct vfio *v, unsigned index, unsigned start, unsigned count,
 		    uint32_t action);
 int vfio_reset(const struct vfio *v);
@@ -67,8 +69,10 @@ static inline void mmio_write32(volatile void *p, uint32_t v)
 	*(volatile uint32_t *)p = v;
 }
 
-/* 64-bit registers in two halves, since not every device takes 8 bytes: low half first to read,
- * high half first to write what acts on the low one. */
+/*
+ * 64-bit registers in two halves, since not every device takes 8 bytes: low half first to read,
+ * high half first to write what acts on the low one.
+ */
 static inline uint64_t mmio_lh_read64(const volatile void *p)
 {
 	uint32_t low = mmio_read32(p);

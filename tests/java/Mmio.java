@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: BSD-3-Clause
+/* SPDX-License-Identifier: BSD-3-Clause */
 // Mmio.java: a Java virtual machine lives on SIGSEGV: null pointers, safepoints and the ends of stacks are faults that its compiled code counts on. This program makes all of them while its threads drive a
 // device through a mapped BAR, by code that the virtual machine compiled (a direct buffer over the BAR) and by native code. tests/jvm.sh runs it under `uvfio run --device testdev`.
 import java.nio.ByteBuffer;

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* tests/java/mmio.c: the native half of Mmio.java: a VFIO device, and its BARs as buffers. */
 #include <jni.h>
+
 #include "../shim.h"
 
 static struct vfio v;
@@ -13,7 +14,8 @@ JNIEXPORT jint JNICALL Java_Mmio_open(JNIEnv *env, jclass c)
 
 JNIEXPORT jobject JNICALL Java_Mmio_map(JNIEnv *env, jclass c, jint region, jint size)
 {
-	void *p = mmap(NULL, (size_t)size, PROT_READ | PROT_WRITE, MAP_SHARED, v.device, (off_t)region << 40);
+	void *p = mmap(NULL, (size_t)size, PROT_READ | PROT_WRITE, MAP_SHARED, v.device,
+		       (off_t)region << 40);
 
 	return p == MAP_FAILED ? NULL : (*env)->NewDirectByteBuffer(env, p, size);
 }

@@ -1,11 +1,15 @@
-// SPDX-License-Identifier: BSD-3-Clause
-/* config.c: config space as a user sees and writes it: what is virtual, what reaches the device, what is dropped. */
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * config.c: config space as a user sees and writes it: what is virtual, what reaches the device,
+ * what is dropped.
+ */
 #include "oracle.h"
 
 #define NVME_CC 0x14 /* controller configuration: NVMe 1.4, 3.1.5 */
 
 /* Write @v, say what is read then, put the old value back. */
-static void poke(const struct dut *t, int d, unsigned int off, unsigned int size, uint32_t v, const char *what)
+static void poke(const struct dut *t, int d, unsigned int off, unsigned int size, uint32_t v,
+		 const char *what)
 {
 	uint32_t old = cfg_read(d, off, size);
 
@@ -20,8 +24,10 @@ static void header(const struct dut *t, int d)
 	uint32_t bar0 = cfg_read(d, PCI_BASE_ADDRESS_0, 4), cmd = cfg_read(d, PCI_COMMAND, 2);
 	char b[4];
 
-	saw_hex(cmd & (PCI_COMMAND_MEMORY | PCI_COMMAND_MASTER | PCI_COMMAND_INTX_DISABLE), "%s.config command at open", t->name);
-	saw_hex(cfg_read(d, PCI_STATUS, 2) & PCI_STATUS_CAP_LIST, "%s.config status at open", t->name);
+	saw_hex(cmd & (PCI_COMMAND_MEMORY | PCI_COMMAND_MASTER | PCI_COMMAND_INTX_DISABLE),
+		"%s.config command at open", t->name);
+	saw_hex(cfg_read(d, PCI_STATUS, 2) & PCI_STATUS_CAP_LIST, "%s.config status at open",
+		t->name);
 	saw_hex(cfg_read(d, PCI_HEADER_TYPE, 1), "%s.config header type", t->name);
 	saw(cfg_read(d, PCI_INTERRUPT_PIN, 1), "%s.config interrupt pin", t->name);
 	saw(bar0 != 0, "%s.config BAR0 has an address", t->name);
@@ -58,13 +64,17 @@ static void header(const struct dut *t, int d)
 
 	/* COMMAND */
 	poke(t, d, PCI_COMMAND, 2, PCI_COMMAND_MEMORY | PCI_COMMAND_MASTER, "command mem master");
-	poke(t, d, PCI_COMMAND, 2, PCI_COMMAND_MEMORY | PCI_COMMAND_INTX_DISABLE, "command disintx");
+	poke(t, d, PCI_COMMAND, 2, PCI_COMMAND_MEMORY | PCI_COMMAND_INTX_DISABLE,
+	     "command disintx");
 	poke(t, d, PCI_COMMAND, 2, 0, "command 0");
-	saw(cfg_write(d, PCI_COMMAND + 1, 1, PCI_COMMAND_INTX_DISABLE >> 8), "%s.config command high byte", t->name);
-	saw_hex(cfg_read(d, PCI_COMMAND, 2) & (PCI_COMMAND_MEMORY | PCI_COMMAND_INTX_DISABLE), "%s.config command high byte: then", t->name);
+	saw(cfg_write(d, PCI_COMMAND + 1, 1, PCI_COMMAND_INTX_DISABLE >> 8),
+	    "%s.config command high byte", t->name);
+	saw_hex(cfg_read(d, PCI_COMMAND, 2) & (PCI_COMMAND_MEMORY | PCI_COMMAND_INTX_DISABLE),
+		"%s.config command high byte: then", t->name);
 	cfg_write(d, PCI_COMMAND, 2, cmd);
 	saw(cfg_write(d, PCI_STATUS, 2, 0xffff), "%s.config status", t->name);
-	saw_hex(cfg_read(d, PCI_STATUS, 2) & PCI_STATUS_CAP_LIST, "%s.config status: then", t->name);
+	saw_hex(cfg_read(d, PCI_STATUS, 2) & PCI_STATUS_CAP_LIST, "%s.config status: then",
+		t->name);
 }
 
 static void msi_cap(const struct dut *t, int d)
@@ -87,8 +97,10 @@ static void msi_cap(const struct dut *t, int d)
 	saw_hex(cfg_read(d, m + PCI_MSI_FLAGS, 2), "%s.msi flags after SET_IRQS", t->name);
 	poke(t, d, m + PCI_MSI_FLAGS, 2, PCI_MSI_FLAGS_ENABLE, "msi enable");
 	poke(t, d, m + PCI_MSI_FLAGS, 2, 0xffff, "msi flags, enabled");
-	saw(cfg_write(d, m + PCI_MSI_FLAGS, 2, PCI_MSI_FLAGS_ENABLE), "%s.msi enable before disable", t->name);
-	MUST(set_irqs(d, VFIO_IRQ_SET_DATA_NONE | VFIO_IRQ_SET_ACTION_TRIGGER, VFIO_PCI_MSI_IRQ_INDEX, 0, 0, NULL) == 0);
+	saw(cfg_write(d, m + PCI_MSI_FLAGS, 2, PCI_MSI_FLAGS_ENABLE),
+	    "%s.msi enable before disable", t->name);
+	MUST(set_irqs(d, VFIO_IRQ_SET_DATA_NONE | VFIO_IRQ_SET_ACTION_TRIGGER,
+		      VFIO_PCI_MSI_IRQ_INDEX, 0, 0, NULL) == 0);
 	saw_hex(cfg_read(d, m + PCI_MSI_FLAGS, 2), "%s.msi flags after disable", t->name);
 	poke(t, d, m + PCI_MSI_FLAGS, 2, PCI_MSI_FLAGS_ENABLE, "msi enable after disable");
 	close(efd);
@@ -103,9 +115,13 @@ void test_config(void)
 	saw_hex(cfg_read(d, PCI_CLASS_REVISION, 4), "edu.config class and revision");
 	header(&edu, d);
 	msi_cap(&edu, d);
-	/* what is written is seen by every open file of the device, outlives a reset, and is gone after the last close */
+	/*
+	 * what is written is seen by every open file of the device, outlives a reset, and is gone
+	 * after the last close
+	 */
 	cfg_write(d, PCI_INTERRUPT_LINE, 1, 0x77);
-	cfg_write(d, PCI_COMMAND, 2, PCI_COMMAND_MEMORY | PCI_COMMAND_MASTER | PCI_COMMAND_INTX_DISABLE);
+	cfg_write(d, PCI_COMMAND, 2,
+		  PCI_COMMAND_MEMORY | PCI_COMMAND_MASTER | PCI_COMMAND_INTX_DISABLE);
 	d2 = open_device(&s, &edu);
 	saw_hex(cfg_read(d2, PCI_INTERRUPT_LINE, 1), "edu.config seen by a second file");
 	saw_hex(cfg_read(d2, PCI_COMMAND, 2) & 0x406, "edu.config command seen by a second file");
@@ -116,7 +132,8 @@ void test_config(void)
 	saw_hex(cfg_read(d2, PCI_INTERRUPT_LINE, 1), "edu.config after one close");
 	close(d2);
 	d = open_device(&s, &edu);
-	saw(cfg_read(d, PCI_INTERRUPT_LINE, 1) != 0x77, "edu.config interrupt line is new after the last close");
+	saw(cfg_read(d, PCI_INTERRUPT_LINE, 1) != 0x77,
+	    "edu.config interrupt line is new after the last close");
 	saw_hex(cfg_read(d, PCI_COMMAND, 2) & 0x406, "edu.config command after the last close");
 }
 
@@ -131,8 +148,11 @@ static void power(int d)
 	saw_hex(cfg_read(d, pm + PCI_PM_PMC, 2) & PCI_PM_CAP_PME_MASK, "nvme.pm PME support");
 	poke(&nvme, d, pm + PCI_PM_PMC, 2, 0xffff, "pm capabilities");
 	saw_hex(cfg_read(d, pm + PCI_PM_CTRL, 2) & 3, "nvme.pm state at open");
-	saw(cfg_write(d, pm + PCI_PM_CTRL, 2, PCI_PM_CTRL_PME_ENABLE | PCI_PM_CTRL_PME_STATUS), "nvme.pm PME enable");
-	saw_hex(cfg_read(d, pm + PCI_PM_CTRL, 2) & (PCI_PM_CTRL_PME_ENABLE | PCI_PM_CTRL_PME_STATUS), "nvme.pm PME enable: then");
+	saw(cfg_write(d, pm + PCI_PM_CTRL, 2, PCI_PM_CTRL_PME_ENABLE | PCI_PM_CTRL_PME_STATUS),
+	    "nvme.pm PME enable");
+	saw_hex(cfg_read(d, pm + PCI_PM_CTRL, 2) &
+			(PCI_PM_CTRL_PME_ENABLE | PCI_PM_CTRL_PME_STATUS),
+		"nvme.pm PME enable: then");
 	saw(cfg_write(d, pm + PCI_PM_CTRL, 2, 3), "nvme.pm to D3hot");
 	saw_hex(cfg_read(d, pm + PCI_PM_CTRL, 2) & 3, "nvme.pm in D3hot");
 	saw(pread(d, b, 4, 0), "nvme.pm BAR read in D3hot");
@@ -157,11 +177,15 @@ static void express(int d)
 	saw_hex(cfg_read(d, e + PCI_EXP_DEVCAP, 4) & PCI_EXP_DEVCAP_FLR, "nvme.exp FLR");
 	ctl = cfg_read(d, e + PCI_EXP_DEVCTL, 2);
 	cfg_write(d, e + PCI_EXP_DEVCTL, 2, PCI_EXP_DEVCTL_PAYLOAD);
-	saw_hex(cfg_read(d, e + PCI_EXP_DEVCTL, 2) & PCI_EXP_DEVCTL_PAYLOAD, "nvme.exp MPS written 0xe0");
+	saw_hex(cfg_read(d, e + PCI_EXP_DEVCTL, 2) & PCI_EXP_DEVCTL_PAYLOAD,
+		"nvme.exp MPS written 0xe0");
 	cfg_write(d, e + PCI_EXP_DEVCTL, 2, PCI_EXP_DEVCTL_READRQ_256B);
-	saw_hex(cfg_read(d, e + PCI_EXP_DEVCTL, 2) & PCI_EXP_DEVCTL_READRQ, "nvme.exp MRRS written 256");
+	saw_hex(cfg_read(d, e + PCI_EXP_DEVCTL, 2) & PCI_EXP_DEVCTL_READRQ,
+		"nvme.exp MRRS written 256");
 	cfg_write(d, e + PCI_EXP_DEVCTL, 2, PCI_EXP_DEVCTL_PHANTOM | PCI_EXP_DEVCTL_BCR_FLR);
-	saw_hex(cfg_read(d, e + PCI_EXP_DEVCTL, 2) & (PCI_EXP_DEVCTL_PHANTOM | PCI_EXP_DEVCTL_BCR_FLR), "nvme.exp PHANTOM FLR written");
+	saw_hex(cfg_read(d, e + PCI_EXP_DEVCTL, 2) &
+			(PCI_EXP_DEVCTL_PHANTOM | PCI_EXP_DEVCTL_BCR_FLR),
+		"nvme.exp PHANTOM FLR written");
 	cfg_write(d, e + PCI_EXP_DEVCTL, 2, ctl);
 	saw(cfg_write(d, e + PCI_EXP_DEVSTA, 2, 0xffff), "nvme.exp write device status");
 	poke(&nvme, d, e + PCI_EXP_LNKCTL, 2, 0x0003, "link control");
@@ -178,7 +202,10 @@ static void flr(int d)
 
 	if (!e || !(cfg_read(d, e + PCI_EXP_DEVCAP, 4) & PCI_EXP_DEVCAP_FLR))
 		return;
-	/* a reset by the user's FLR leaves interrupts and the virtual config as they are and clears the device */
+	/*
+	 * a reset by the user's FLR leaves interrupts and the virtual config as they are and clears
+	 * the device
+	 */
 	MUST(set_eventfd(d, VFIO_PCI_MSIX_IRQ_INDEX, 0, efd) == 0);
 	cfg_write(d, PCI_COMMAND, 2, PCI_COMMAND_MEMORY | PCI_COMMAND_MASTER);
 	bar_write(d, 0, NVME_CC, 0x00460000);
@@ -186,15 +213,20 @@ static void flr(int d)
 	saw(cfg_write(d, e + PCI_EXP_DEVCTL, 2, PCI_EXP_DEVCTL_BCR_FLR), "nvme.flr");
 	saw_hex(cfg_read(d, PCI_COMMAND, 2) & 0x406, "nvme.flr command after");
 	saw_hex(bar_read(d, 0, NVME_CC), "nvme.flr CC after");
-	saw(set_irqs(d, VFIO_IRQ_SET_DATA_NONE | VFIO_IRQ_SET_ACTION_TRIGGER, VFIO_PCI_MSIX_IRQ_INDEX, 0, 1, NULL), "nvme.flr trigger after");
+	saw(set_irqs(d, VFIO_IRQ_SET_DATA_NONE | VFIO_IRQ_SET_ACTION_TRIGGER,
+		     VFIO_PCI_MSIX_IRQ_INDEX, 0, 1, NULL),
+	    "nvme.flr trigger after");
 	saw(fired(efd, 1000), "nvme.flr trigger after: fired");
 	bar_write(d, 0, NVME_CC, 0x00460000);
 	saw(ioctl(d, VFIO_DEVICE_RESET), "nvme.reset");
 	saw_hex(bar_read(d, 0, NVME_CC), "nvme.reset CC after");
 	saw_hex(cfg_read(d, PCI_COMMAND, 2) & 0x406, "nvme.reset command after");
-	saw(set_irqs(d, VFIO_IRQ_SET_DATA_NONE | VFIO_IRQ_SET_ACTION_TRIGGER, VFIO_PCI_MSIX_IRQ_INDEX, 0, 1, NULL), "nvme.reset trigger after");
+	saw(set_irqs(d, VFIO_IRQ_SET_DATA_NONE | VFIO_IRQ_SET_ACTION_TRIGGER,
+		     VFIO_PCI_MSIX_IRQ_INDEX, 0, 1, NULL),
+	    "nvme.reset trigger after");
 	saw(fired(efd, 1000), "nvme.reset trigger after: fired");
-	MUST(set_irqs(d, VFIO_IRQ_SET_DATA_NONE | VFIO_IRQ_SET_ACTION_TRIGGER, VFIO_PCI_MSIX_IRQ_INDEX, 0, 0, NULL) == 0);
+	MUST(set_irqs(d, VFIO_IRQ_SET_DATA_NONE | VFIO_IRQ_SET_ACTION_TRIGGER,
+		      VFIO_PCI_MSIX_IRQ_INDEX, 0, 0, NULL) == 0);
 	close(efd);
 }
 
@@ -214,7 +246,8 @@ static void msix_cap(int d)
 	saw_hex(cfg_read(d, f, 2) & live, "nvme.msix disable by hand: then");
 	saw(cfg_write(d, f, 2, PCI_MSIX_FLAGS_MASKALL), "nvme.msix mask by hand");
 	saw_hex(cfg_read(d, f, 2) & live, "nvme.msix mask by hand: then");
-	MUST(set_irqs(d, VFIO_IRQ_SET_DATA_NONE | VFIO_IRQ_SET_ACTION_TRIGGER, VFIO_PCI_MSIX_IRQ_INDEX, 0, 0, NULL) == 0);
+	MUST(set_irqs(d, VFIO_IRQ_SET_DATA_NONE | VFIO_IRQ_SET_ACTION_TRIGGER,
+		      VFIO_PCI_MSIX_IRQ_INDEX, 0, 0, NULL) == 0);
 	saw_hex(cfg_read(d, f, 2) & live, "nvme.msix flags after disable");
 	saw(cfg_write(d, m + PCI_MSIX_TABLE, 4, 0xffffffff), "nvme.msix write the table's place");
 	saw(cfg_read(d, m + PCI_MSIX_TABLE, 4) != 0xffffffff, "nvme.msix the table's place stays");

@@ -1,9 +1,13 @@
-// SPDX-License-Identifier: BSD-3-Clause
-/* container.c: containers, groups, and what a handle is: dup, fork, SCM_RIGHTS, the order of closing. */
-#include "oracle.h"
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * container.c: containers, groups, and what a handle is: dup, fork, SCM_RIGHTS, the order of
+ * closing.
+ */
 #include <sys/socket.h>
 #include <sys/sysmacros.h>
 #include <sys/wait.h>
+
+#include "oracle.h"
 
 #define UNKNOWN _IO(VFIO_TYPE, 200)
 
@@ -45,7 +49,8 @@ void test_container(void)
 	saw(ioctl(c, VFIO_GET_API_VERSION), "container.api_version read-only");
 	saw(fcntl(c, F_GETFD), "container.getfd");
 	close(c);
-	saw((c = open("/dev/vfio/vfio", O_RDWR | O_CLOEXEC)) < 0 ? -1 : 0, "container.open cloexec");
+	saw((c = open("/dev/vfio/vfio", O_RDWR | O_CLOEXEC)) < 0 ? -1 : 0,
+	    "container.open cloexec");
 	saw(fcntl(c, F_GETFD), "container.getfd cloexec");
 	saw(fcntl(c, F_GETFL) & O_ACCMODE, "container.accmode");
 	saw(open("/dev/vfio/vfio", O_RDWR | O_CREAT | O_EXCL, 0600), "container.open O_EXCL");
@@ -65,10 +70,12 @@ void test_container(void)
 	saw(ioctl(c, VFIO_SET_IOMMU, VFIO_TYPE1_IOMMU), "container.set_iommu other type");
 	for (int i = 0; i <= 11; i++)
 		if (i != 4)
-			saw(ioctl(c, VFIO_CHECK_EXTENSION, i), "container.check_extension %d after set_iommu", i);
+			saw(ioctl(c, VFIO_CHECK_EXTENSION, i),
+			    "container.check_extension %d after set_iommu", i);
 	saw(ioctl(c, UNKNOWN), "container.unknown after set_iommu");
 	saw(ioctl(c, 0x5401, b), "container.TCGETS after set_iommu");
-	saw(ioctl(c, VFIO_DEVICE_GET_REGION_INFO, &info), "container.get_region_info after set_iommu");
+	saw(ioctl(c, VFIO_DEVICE_GET_REGION_INFO, &info),
+	    "container.get_region_info after set_iommu");
 	saw(ioctl(c, VFIO_IOMMU_ENABLE), "container.iommu_enable");
 	saw(ioctl(c, VFIO_IOMMU_DISABLE), "container.iommu_disable");
 	saw(read(c, b, 4), "container.read after set_iommu");
@@ -85,7 +92,8 @@ static long status(int g)
 
 void test_group(void)
 {
-	int g = open(edu.group, O_RDWR), c = open("/dev/vfio/vfio", O_RDWR), c2 = open("/dev/vfio/vfio", O_RDWR);
+	int g = open(edu.group, O_RDWR), c = open("/dev/vfio/vfio", O_RDWR),
+	    c2 = open("/dev/vfio/vfio", O_RDWR);
 	int bad = -1, file = open("/dev/null", O_RDWR), d, d2, g2;
 	struct vfio_group_status s = { .argsz = sizeof(s) };
 	struct vfio_iommu_type1_info info = { .argsz = sizeof(info) };
@@ -113,7 +121,8 @@ void test_group(void)
 	saw(lseek(g, 0, SEEK_SET), "group.lseek");
 	saw(ioctl(g, VFIO_GROUP_UNSET_CONTAINER), "group.unset before set");
 	saw(ioctl(g, VFIO_GROUP_GET_DEVICE_FD, edu.addr), "group.get_device_fd before set");
-	saw(ioctl(g, VFIO_GROUP_GET_DEVICE_FD, NOWHERE), "group.get_device_fd bad pointer before set");
+	saw(ioctl(g, VFIO_GROUP_GET_DEVICE_FD, NOWHERE),
+	    "group.get_device_fd bad pointer before set");
 	saw(ioctl(g, VFIO_GROUP_SET_CONTAINER, NOWHERE), "group.set_container bad pointer");
 	saw(ioctl(g, VFIO_GROUP_SET_CONTAINER, &bad), "group.set_container -1");
 	bad = 9999;
@@ -167,19 +176,23 @@ void test_group(void)
 	MUST(dma_map(c, pages(1), 0x10000, 4096, 3) == 0);
 	saw(ioctl(g2, VFIO_GROUP_SET_CONTAINER, &c), "group2.set_container");
 	saw(status(g2), "group2.status");
-	saw((d2 = ioctl(g2, VFIO_GROUP_GET_DEVICE_FD, nvme.addr)) < 0 ? -1 : 0, "group2.get_device_fd");
+	saw((d2 = ioctl(g2, VFIO_GROUP_GET_DEVICE_FD, nvme.addr)) < 0 ? -1 : 0,
+	    "group2.get_device_fd");
 	close(d);
 	saw(ioctl(g, VFIO_GROUP_UNSET_CONTAINER), "group2.unset the first");
 	saw(dma_unmap(c, 0x10000, 4096, 0), "group2.unmap after it left");
 	/* the container lives on behind its groups */
 	close(c);
 	saw(status(g2), "group2.status after the container was closed");
-	saw(pread(d2, b, 2, REGION(VFIO_PCI_CONFIG_REGION_INDEX)), "group2.config after the container was closed");
+	saw(pread(d2, b, 2, REGION(VFIO_PCI_CONFIG_REGION_INDEX)),
+	    "group2.config after the container was closed");
 	close(g2);
 	saw(open(nvme.group, O_RDWR), "group2.open while its device is open");
-	saw(pread(d2, b, 2, REGION(VFIO_PCI_CONFIG_REGION_INDEX)), "group2.config after the group was closed");
+	saw(pread(d2, b, 2, REGION(VFIO_PCI_CONFIG_REGION_INDEX)),
+	    "group2.config after the group was closed");
 	close(d2);
-	saw((g2 = open(nvme.group, O_RDWR)) < 0 ? -1 : 0, "group2.open after its device was closed");
+	saw((g2 = open(nvme.group, O_RDWR)) < 0 ? -1 : 0,
+	    "group2.open after its device was closed");
 	saw(status(g2), "group2.status after open again");
 }
 
@@ -202,7 +215,9 @@ void test_handles(void)
 	int d = open_device(&s, &edu), d2, sv[2], status_, fl;
 	char b[8], ctl[CMSG_SPACE(sizeof(int))];
 	struct iovec iov = { .iov_base = b, .iov_len = 1 };
-	struct msghdr m = { .msg_iov = &iov, .msg_iovlen = 1, .msg_control = ctl, .msg_controllen = sizeof(ctl) };
+	struct msghdr m = {
+		.msg_iov = &iov, .msg_iovlen = 1, .msg_control = ctl, .msg_controllen = sizeof(ctl)
+	};
 	struct cmsghdr *h;
 	struct stat st;
 	pid_t pid;
@@ -227,7 +242,8 @@ void test_handles(void)
 	MUST((d2 = dup(d)) >= 0);
 	saw(fcntl(d2, F_GETFD), "handles.dup cloexec");
 	close(d);
-	saw(pread(d2, b, 4, REGION(VFIO_PCI_CONFIG_REGION_INDEX)), "handles.dup after close of the first");
+	saw(pread(d2, b, 4, REGION(VFIO_PCI_CONFIG_REGION_INDEX)),
+	    "handles.dup after close of the first");
 	MUST((d = fcntl(d2, F_DUPFD_CLOEXEC, 100)) >= 100);
 	close(d2);
 	saw(pread(d, b, 4, REGION(VFIO_PCI_CONFIG_REGION_INDEX)), "handles.dupfd");
@@ -249,12 +265,15 @@ void test_handles(void)
 	}
 	waitpid(pid, &status_, 0);
 	saw(status_, "handles.child");
-	saw(pread(d, b, 4, REGION(VFIO_PCI_CONFIG_REGION_INDEX)), "handles.after the child closed and ended");
+	saw(pread(d, b, 4, REGION(VFIO_PCI_CONFIG_REGION_INDEX)),
+	    "handles.after the child closed and ended");
 
 	/* SCM_RIGHTS: a handle in flight is open */
 	MUST(socketpair(AF_UNIX, SOCK_STREAM, 0, sv) == 0);
 	h = CMSG_FIRSTHDR(&m);
-	*h = (struct cmsghdr){ .cmsg_len = CMSG_LEN(sizeof(int)), .cmsg_level = SOL_SOCKET, .cmsg_type = SCM_RIGHTS };
+	*h = (struct cmsghdr){ .cmsg_len = CMSG_LEN(sizeof(int)),
+			       .cmsg_level = SOL_SOCKET,
+			       .cmsg_type = SCM_RIGHTS };
 	memcpy(CMSG_DATA(h), &d, sizeof(d));
 	MUST(sendmsg(sv[0], &m, 0) == 1);
 	close(d);

@@ -1,5 +1,8 @@
-// SPDX-License-Identifier: BSD-3-Clause
-/* device.c: information about a device, its regions and how they are read and written, reset, features. */
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * device.c: information about a device, its regions and how they are read and written, reset,
+ * features.
+ */
 #include "oracle.h"
 
 static void infos(const struct dut *t, int d)
@@ -43,7 +46,8 @@ static void infos(const struct dut *t, int d)
 			continue;
 		ioctl(d, VFIO_DEVICE_GET_REGION_INFO, &r);
 		saw(r.r.cap_offset, "%s.region %u cap_offset with room", t->name, x);
-		saw(((struct vfio_info_cap_header *)((char *)&r + r.r.cap_offset))->id, "%s.region %u cap id", t->name, x);
+		saw(((struct vfio_info_cap_header *)((char *)&r + r.r.cap_offset))->id,
+		    "%s.region %u cap id", t->name, x);
 	}
 	r.r = (struct vfio_region_info){ .argsz = 31 };
 	saw(ioctl(d, VFIO_DEVICE_GET_REGION_INFO, &r), "%s.region_info argsz 31", t->name);
@@ -66,9 +70,12 @@ static void infos(const struct dut *t, int d)
 	saw(ioctl(d, VFIO_DEVICE_GET_IRQ_INFO, &q), "%s.irq_info argsz 15", t->name);
 }
 
-static void ioeventfd(const struct dut *t, int d, uint64_t off, uint32_t argsz, uint32_t flags, int fd, const char *what)
+static void ioeventfd(const struct dut *t, int d, uint64_t off, uint32_t argsz, uint32_t flags,
+		      int fd, const char *what)
 {
-	struct vfio_device_ioeventfd v = { .argsz = argsz, .flags = flags, .offset = off, .data = 1, .fd = fd };
+	struct vfio_device_ioeventfd v = {
+		.argsz = argsz, .flags = flags, .offset = off, .data = 1, .fd = fd
+	};
 
 	saw(ioctl(d, VFIO_DEVICE_IOEVENTFD, &v), "%s.ioeventfd %s", t->name, what);
 }
@@ -103,9 +110,11 @@ static void others(const struct dut *t, int d)
 	f.f.argsz = 7;
 	saw(ioctl(d, VFIO_DEVICE_FEATURE, &f), "%s.feature argsz 7", t->name);
 	for (uint32_t id = 0; id < 10; id++) {
-		if (id >= 3 && id <= 5) /* low power: the platform's runtime power management decides */
+		/* low power: the platform's runtime power management decides */
+		if (id >= 3 && id <= 5)
 			continue;
-		f.f = (struct vfio_device_feature){ .argsz = sizeof(f), .flags = id | VFIO_DEVICE_FEATURE_PROBE };
+		f.f = (struct vfio_device_feature){ .argsz = sizeof(f),
+						    .flags = id | VFIO_DEVICE_FEATURE_PROBE };
 		saw(ioctl(d, VFIO_DEVICE_FEATURE, &f), "%s.feature %u probe", t->name, id);
 		f.f.flags = id | VFIO_DEVICE_FEATURE_PROBE | VFIO_DEVICE_FEATURE_GET;
 		saw(ioctl(d, VFIO_DEVICE_FEATURE, &f), "%s.feature %u probe get", t->name, id);
@@ -124,7 +133,8 @@ static void others(const struct dut *t, int d)
 	/* each device is alone below its port */
 	saw(ioctl(d, VFIO_DEVICE_GET_PCI_HOT_RESET_INFO, &h), "%s.hot_reset_info argsz 0", t->name);
 	h.i.argsz = sizeof(h.i);
-	saw(ioctl(d, VFIO_DEVICE_GET_PCI_HOT_RESET_INFO, &h), "%s.hot_reset_info argsz 12", t->name);
+	saw(ioctl(d, VFIO_DEVICE_GET_PCI_HOT_RESET_INFO, &h), "%s.hot_reset_info argsz 12",
+	    t->name);
 	saw(h.i.count, "%s.hot_reset_info argsz 12 count", t->name);
 	h.i.argsz = sizeof(h);
 	saw(ioctl(d, VFIO_DEVICE_GET_PCI_HOT_RESET_INFO, &h), "%s.hot_reset_info", t->name);
@@ -209,7 +219,8 @@ void test_regions(void)
 	uint64_t cfg = REGION(VFIO_PCI_CONFIG_REGION_INDEX), size;
 	struct vfio_region_info ri = { .argsz = sizeof(ri), .index = VFIO_PCI_CONFIG_REGION_INDEX };
 	uint32_t v = 0x12345678, ff[4];
-	void *m, *volatile nowhere = NOWHERE; /* volatile: the compiler would warn of what is meant */
+	/* volatile: the compiler would warn of what is meant */
+	void *m, *volatile nowhere = NOWHERE;
 
 	MUST(ioctl(d, VFIO_DEVICE_GET_REGION_INFO, &ri) == 0);
 	size = ri.size;
@@ -290,9 +301,11 @@ void test_regions(void)
 	n = (int)cfg_cap(d, PCI_CAP_ID_MSIX);
 	MUST(n);
 	v = cfg_read(d, (unsigned int)n + PCI_MSIX_TABLE, 4);
-	saw(pread(d, ff, 16, (off_t)(REGION(v & 7) + (v & ~7u))), "regions.read of the MSI-X table");
+	saw(pread(d, ff, 16, (off_t)(REGION(v & 7) + (v & ~7u))),
+	    "regions.read of the MSI-X table");
 	saw_hex(ff[0] & ff[1] & ff[2] & ff[3], "regions.read of the MSI-X table value");
-	saw(pread(d, ff, 8, (off_t)(REGION(v & 7) + (v & ~7u) - 4)), "regions.read into the MSI-X table");
+	saw(pread(d, ff, 8, (off_t)(REGION(v & 7) + (v & ~7u) - 4)),
+	    "regions.read into the MSI-X table");
 	saw_hex(ff[1], "regions.read into the MSI-X table value");
 	saw(wr(d, REGION(v & 7) + (v & ~7u), 16), "regions.write of the MSI-X table");
 	saw(wr(d, REGION(v & 7) + (v & ~7u) + 4, 3), "regions.write 3 of the MSI-X table");

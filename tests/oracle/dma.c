@@ -1,19 +1,21 @@
-// SPDX-License-Identifier: BSD-3-Clause
+/* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * dma.c: what the device itself reads and writes, with edu's DMA engine: its buffer of 4096 bytes at 0x40000, registers from 0x80
- * (QEMU docs/specs/edu), addresses of 28 bits. Half of the buffer at most: QEMU 7.2 ends itself at a transfer that reaches the buffer's end.
+ * dma.c: what the device itself reads and writes, with edu's DMA engine: its buffer of 4096 bytes
+ * at 0x40000, registers from 0x80 (QEMU docs/specs/edu), addresses of 28 bits. Half of the buffer
+ * at most: QEMU 7.2 ends itself at a transfer that reaches the buffer's end.
  */
-#include "oracle.h"
 #include <time.h>
 
-#define SRC	0x80
-#define DST	0x88
-#define CNT	0x90
-#define CMD	0x98
-#define BUFFER	0x40000
-#define START	1
-#define TO_RAM	2
-#define IRQ	4
+#include "oracle.h"
+
+#define SRC    0x80
+#define DST    0x88
+#define CNT    0x90
+#define CMD    0x98
+#define BUFFER 0x40000
+#define START  1
+#define TO_RAM 2
+#define IRQ    4
 
 #define R VFIO_DMA_MAP_FLAG_READ
 #define W VFIO_DMA_MAP_FLAG_WRITE
@@ -59,7 +61,8 @@ void test_dma(void)
 	memset(p + 4096, 0, 4096);
 	transfer(d, BUFFER + 5, 0x100ff0, 100, TO_RAM);
 	saw(done(d), "dma.across a page");
-	saw(p[0xff0] == (uint8_t)(5 * 7 + 1) && p[0x1053] == (uint8_t)(104 * 7 + 1), "dma.across a page: bytes");
+	saw(p[0xff0] == (uint8_t)(5 * 7 + 1) && p[0x1053] == (uint8_t)(104 * 7 + 1),
+	    "dma.across a page: bytes");
 	saw(p[0x1054], "dma.across a page: no more");
 
 	/* rights */
@@ -86,8 +89,12 @@ void test_dma(void)
 	saw(done(d), "dma.write after unmap");
 	saw(p[3 * 4096], "dma.write after unmap: byte");
 
-	/* pages stay the device's, whatever becomes of the program's mapping: what was written is seen after mapping them again */
-	MUST((moved = mremap(p, 4096, 4096, MREMAP_MAYMOVE | MREMAP_FIXED, mmap(NULL, 4096, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0))) !=
+	/*
+	 * pages stay the device's, whatever becomes of the program's mapping: what was written is
+	 * seen after mapping them again
+	 */
+	MUST((moved = mremap(p, 4096, 4096, MREMAP_MAYMOVE | MREMAP_FIXED,
+			     mmap(NULL, 4096, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0))) !=
 	     MAP_FAILED);
 	transfer(d, BUFFER, 0x100000, 1, TO_RAM);
 	saw(done(d), "dma.write after the memory was moved");

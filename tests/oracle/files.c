@@ -1,13 +1,14 @@
-// SPDX-License-Identifier: BSD-3-Clause
+/* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * files.c: what a container, a group and a device are as files: every system call that takes a descriptor, the ways to open one again, and what their
- * paths say. Here VFIO is a file among others: most calls are ones that it has no operation for.
+ * files.c: what a container, a group and a device are as files: every system call that takes a
+ * descriptor, the ways to open one again, and what their paths say. Here VFIO is a file among
+ * others: most calls are ones that it has no operation for.
  */
-#include "oracle.h"
 #include <linux/fiemap.h>
 #include <linux/fs.h>
 #include <linux/openat2.h>
 #include <poll.h>
+#include <signal.h>
 #include <sys/epoll.h>
 #include <sys/fanotify.h>
 #include <sys/file.h>
@@ -22,17 +23,18 @@
 #include <sys/uio.h>
 #include <sys/wait.h>
 #include <sys/xattr.h>
-#include <signal.h>
+
+#include "oracle.h"
 
 #ifndef F_GET_RW_HINT
 #define F_GET_RW_HINT 1035
 #endif
 
-#define ASK(x, ...)                                                                                              \
-	do {                                                                                                     \
-		errno = 0;                                                                                       \
-		long r_ = (x);                                                                                   \
-		saw(r_, __VA_ARGS__);                                                                            \
+#define ASK(x, ...)                   \
+	do {                          \
+		errno = 0;            \
+		long r_ = (x);        \
+		saw(r_, __VA_ARGS__); \
 	} while (0)
 
 /* a descriptor: 0, and it is closed again */
@@ -108,7 +110,8 @@ static void ask_size(int fd, const char *k)
 	ASK(ftruncate(fd, -1), "files.%s.ftruncate -1", k);
 	ASK(fallocate(fd, 0, 0, 4096), "files.%s.fallocate", k);
 	ASK(fallocate(fd, 0, -1, 4096), "files.%s.fallocate -1", k);
-	ASK(fallocate(fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, 0, 4096), "files.%s.fallocate punch", k);
+	ASK(fallocate(fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, 0, 4096),
+	    "files.%s.fallocate punch", k);
 	ASK(fallocate(fd, 0x10000, 0, 4096), "files.%s.fallocate unknown", k);
 	ASK(coded(posix_fallocate(fd, 0, 4096)), "files.%s.posix_fallocate", k);
 	ASK(coded(posix_fadvise(fd, 0, 0, POSIX_FADV_DONTNEED)), "files.%s.fadvise", k);
@@ -123,7 +126,8 @@ static void ask_size(int fd, const char *k)
 
 	/* from one file to another */
 	MUST(pipe(p) == 0 && (tmp = memfd_create("files", 0)) >= 0);
-	MUST(write(tmp, "12345678", 8) == 8 && lseek(tmp, 0, SEEK_SET) == 0 && write(p[1], b, 8) == 8);
+	MUST(write(tmp, "12345678", 8) == 8 && lseek(tmp, 0, SEEK_SET) == 0 &&
+	     write(p[1], b, 8) == 8);
 	ASK(sendfile(tmp, fd, NULL, 4), "files.%s.sendfile from", k);
 	ASK(sendfile(tmp, fd, &zero, 4), "files.%s.sendfile from 0", k);
 	ASK(sendfile(fd, tmp, NULL, 4), "files.%s.sendfile to", k);
@@ -143,7 +147,8 @@ static void ask_size(int fd, const char *k)
 
 static void ask_fcntl(int fd, const char *k)
 {
-	struct flock lk = { .l_type = F_WRLCK, .l_whence = SEEK_SET }, rd = { .l_type = F_RDLCK, .l_whence = SEEK_SET };
+	struct flock lk = { .l_type = F_WRLCK, .l_whence = SEEK_SET },
+		     rd = { .l_type = F_RDLCK, .l_whence = SEEK_SET };
 	struct f_owner_ex ex = { F_OWNER_PID, 0 };
 	uint64_t hint = 0;
 	int fl, own;
@@ -240,7 +245,8 @@ static void ask_ioctl(int fd, const char *k)
 	ASK(ioctl(fd, FS_IOC_FIEMAP, b), "files.%s.FS_IOC_FIEMAP", k);
 	ASK(ioctl(fd, FS_IOC_GETVERSION, b), "files.%s.FS_IOC_GETVERSION", k);
 	ASK(ioctl(fd, FIOQSIZE, b), "files.%s.FIOQSIZE", k);
-	ASK(ioctl(fd, FICLONERANGE, &(struct file_clone_range){ .src_fd = fd }), "files.%s.FICLONERANGE", k);
+	ASK(ioctl(fd, FICLONERANGE, &(struct file_clone_range){ .src_fd = fd }),
+	    "files.%s.FICLONERANGE", k);
 	ASK(ioctl(fd, FICLONERANGE, NOWHERE), "files.%s.FICLONERANGE nowhere", k);
 	ASK(ioctl(fd, FICLONE, -1), "files.%s.FICLONE of nothing", k);
 	ASK(ioctl(fd, FIDEDUPERANGE, b), "files.%s.FIDEDUPERANGE", k);
@@ -296,8 +302,10 @@ static void ask_inode(int fd, const char *k, const char *node)
 	MUST(fstat(fd, &st) == 0);
 	if (node) {
 		MUST(stat(node, &of) == 0);
-		saw(st.st_ino == of.st_ino && st.st_dev == of.st_dev, "files.%s.fstat is the node", k);
-		saw(st.st_mode == of.st_mode && st.st_uid == of.st_uid && st.st_rdev == of.st_rdev, "files.%s.fstat mode of the node", k);
+		saw(st.st_ino == of.st_ino && st.st_dev == of.st_dev, "files.%s.fstat is the node",
+		    k);
+		saw(st.st_mode == of.st_mode && st.st_uid == of.st_uid && st.st_rdev == of.st_rdev,
+		    "files.%s.fstat mode of the node", k);
 	}
 	saw_hex(st.st_mode & S_IFMT, "files.%s.fstat type", k);
 	ASK((long)st.st_nlink, "files.%s.fstat nlink", k);
@@ -331,7 +339,8 @@ static void ask_inode(int fd, const char *k, const char *node)
 	ASK(fgetxattr(fd, "trusted.a", b, sizeof(b)), "files.%s.fgetxattr trusted", k);
 	ASK(fgetxattr(fd, "nothing", b, sizeof(b)), "files.%s.fgetxattr of no kind", k);
 	ASK(flistxattr(fd, b, sizeof(b)), "files.%s.flistxattr", k);
-	ASK(name_to_handle_at(fd, "", &fh.h, &mount, AT_EMPTY_PATH) ? -1 : 0, "files.%s.name_to_handle_at", k);
+	ASK(name_to_handle_at(fd, "", &fh.h, &mount, AT_EMPTY_PATH) ? -1 : 0,
+	    "files.%s.name_to_handle_at", k);
 	ASK(linkat(fd, "", AT_FDCWD, "/tmp/oracle-link", AT_EMPTY_PATH), "files.%s.linkat", k);
 	ASK(fchdir(fd), "files.%s.fchdir", k);
 	ASK(opened(openat(fd, "x", O_RDONLY)), "files.%s.openat in it", k);
@@ -361,7 +370,10 @@ static void ask_others(int fd, const char *k)
 	ASK(syscall(SYS_pidfd_send_signal, fd, 0, NULL, 0), "files.%s.pidfd_send_signal", k);
 }
 
-/* Opened once more by its link in /proc. A container is another one then; of a group there can be one. */
+/*
+ * Opened once more by its link in /proc. A container is another one then; of a group there can be
+ * one.
+ */
 static void ask_link(int fd, const char *k)
 {
 	char path[64], b[4];
@@ -406,11 +418,13 @@ static void ask_link(int fd, const char *k)
 	ASK(ioctl(q, FIONBIO, b), "files.%s.O_PATH FIONBIO", k);
 	ASK(read(q, b, 1), "files.%s.O_PATH read", k);
 	ASK(pread(q, b, 1, 0), "files.%s.O_PATH pread", k);
-	ASK(pread(q, b, 1, REGION(VFIO_PCI_CONFIG_REGION_INDEX)), "files.%s.O_PATH pread config", k);
+	ASK(pread(q, b, 1, REGION(VFIO_PCI_CONFIG_REGION_INDEX)), "files.%s.O_PATH pread config",
+	    k);
 	ASK(write(q, b, 1), "files.%s.O_PATH write", k);
 	ASK(readv(q, &(struct iovec){ b, 1 }, 1), "files.%s.O_PATH readv", k);
 	ASK(lseek(q, 0, SEEK_SET), "files.%s.O_PATH lseek", k);
-	ASK(mmap(NULL, 4096, PROT_READ, MAP_SHARED, q, 0) == MAP_FAILED ? -1 : 0, "files.%s.O_PATH mmap", k);
+	ASK(mmap(NULL, 4096, PROT_READ, MAP_SHARED, q, 0) == MAP_FAILED ? -1 : 0,
+	    "files.%s.O_PATH mmap", k);
 	ASK(fsync(q), "files.%s.O_PATH fsync", k);
 	ASK(ftruncate(q, 0), "files.%s.O_PATH ftruncate", k);
 	ASK(fchmod(q, 0600), "files.%s.O_PATH fchmod", k);
@@ -450,25 +464,33 @@ static void ask_openat2(const char *node, const char *k)
 	ASK(open2(AT_FDCWD, node, O_PATH, 0), "files.%s.openat2 O_PATH", k);
 	ASK(open2(AT_FDCWD, node, O_RDWR | O_DIRECTORY, 0), "files.%s.openat2 O_DIRECTORY", k);
 	ASK(open2(AT_FDCWD, node, O_RDWR, RESOLVE_NO_SYMLINKS), "files.%s.openat2 NO_SYMLINKS", k);
-	ASK(open2(AT_FDCWD, node, O_RDWR, RESOLVE_NO_MAGICLINKS), "files.%s.openat2 NO_MAGICLINKS", k);
-	ASK(open2(AT_FDCWD, node, O_RDWR, RESOLVE_BENEATH), "files.%s.openat2 BENEATH from the root", k);
+	ASK(open2(AT_FDCWD, node, O_RDWR, RESOLVE_NO_MAGICLINKS), "files.%s.openat2 NO_MAGICLINKS",
+	    k);
+	ASK(open2(AT_FDCWD, node, O_RDWR, RESOLVE_BENEATH),
+	    "files.%s.openat2 BENEATH from the root", k);
 	ASK(open2(dir, name, O_RDWR, RESOLVE_BENEATH), "files.%s.openat2 BENEATH", k);
 	ASK(open2(dir, name, O_RDWR, RESOLVE_IN_ROOT), "files.%s.openat2 IN_ROOT", k);
 	ASK(open2(dir, name, O_RDWR, RESOLVE_NO_XDEV), "files.%s.openat2 NO_XDEV", k);
-	ASK(open2(dir, name, O_RDWR, RESOLVE_BENEATH | RESOLVE_IN_ROOT), "files.%s.openat2 BENEATH and IN_ROOT", k);
+	ASK(open2(dir, name, O_RDWR, RESOLVE_BENEATH | RESOLVE_IN_ROOT),
+	    "files.%s.openat2 BENEATH and IN_ROOT", k);
 	ASK(open2(dir, "../vfio/vfio", O_PATH, RESOLVE_BENEATH), "files.%s.openat2 BENEATH up", k);
 	ASK(open2(AT_FDCWD, node, O_RDWR, 1u << 20), "files.%s.openat2 unknown resolve", k);
 	ASK(open2(AT_FDCWD, node, O_RDWR | 1ull << 40, 0), "files.%s.openat2 unknown flag", k);
 	ASK(open2(AT_FDCWD, node, O_PATH | O_APPEND, 0), "files.%s.openat2 O_PATH and another", k);
 	how.mode = 0600;
-	ASK(opened(syscall(SYS_openat2, AT_FDCWD, node, &how, sizeof(how))), "files.%s.openat2 mode without O_CREAT", k);
+	ASK(opened(syscall(SYS_openat2, AT_FDCWD, node, &how, sizeof(how))),
+	    "files.%s.openat2 mode without O_CREAT", k);
 	how.mode = 0;
 	ASK(opened(syscall(SYS_openat2, AT_FDCWD, node, &how, 8)), "files.%s.openat2 too small", k);
-	ASK(opened(syscall(SYS_openat2, AT_FDCWD, node, NOWHERE, sizeof(how))), "files.%s.openat2 nowhere", k);
-	ASK(opened(syscall(SYS_openat2, AT_FDCWD, node, &large, sizeof(large))), "files.%s.openat2 larger", k);
+	ASK(opened(syscall(SYS_openat2, AT_FDCWD, node, NOWHERE, sizeof(how))),
+	    "files.%s.openat2 nowhere", k);
+	ASK(opened(syscall(SYS_openat2, AT_FDCWD, node, &large, sizeof(large))),
+	    "files.%s.openat2 larger", k);
 	large.more = 1;
-	ASK(opened(syscall(SYS_openat2, AT_FDCWD, node, &large, sizeof(large))), "files.%s.openat2 more", k);
-	ASK(opened(syscall(SYS_openat2, AT_FDCWD, node, &large, 8192)), "files.%s.openat2 endless", k);
+	ASK(opened(syscall(SYS_openat2, AT_FDCWD, node, &large, sizeof(large))),
+	    "files.%s.openat2 more", k);
+	ASK(opened(syscall(SYS_openat2, AT_FDCWD, node, &large, 8192)), "files.%s.openat2 endless",
+	    k);
 	close(dir);
 }
 
@@ -478,10 +500,18 @@ static void ask_node(const char *node, const char *k)
 		const char *name;
 		int flags;
 	} ways[] = {
-		{ "O_DIRECT", O_RDWR | O_DIRECT },     { "O_APPEND", O_RDWR | O_APPEND },	 { "O_TRUNC", O_RDWR | O_TRUNC },
-		{ "O_CREAT", O_RDWR | O_CREAT },       { "O_EXCL", O_RDWR | O_CREAT | O_EXCL }, { "O_NOFOLLOW", O_RDWR | O_NOFOLLOW },
-		{ "O_TMPFILE", O_RDWR | O_TMPFILE },   { "O_NOATIME", O_RDWR | O_NOATIME },	 { "O_ASYNC", O_RDWR | O_ASYNC },
-		{ "O_DIRECTORY", O_RDWR | O_DIRECTORY }, { "O_PATH", O_PATH },			 { "O_SYNC", O_RDWR | O_SYNC },
+		{ "O_DIRECT", O_RDWR | O_DIRECT },
+		{ "O_APPEND", O_RDWR | O_APPEND },
+		{ "O_TRUNC", O_RDWR | O_TRUNC },
+		{ "O_CREAT", O_RDWR | O_CREAT },
+		{ "O_EXCL", O_RDWR | O_CREAT | O_EXCL },
+		{ "O_NOFOLLOW", O_RDWR | O_NOFOLLOW },
+		{ "O_TMPFILE", O_RDWR | O_TMPFILE },
+		{ "O_NOATIME", O_RDWR | O_NOATIME },
+		{ "O_ASYNC", O_RDWR | O_ASYNC },
+		{ "O_DIRECTORY", O_RDWR | O_DIRECTORY },
+		{ "O_PATH", O_PATH },
+		{ "O_SYNC", O_RDWR | O_SYNC },
 		{ "access mode 3", O_ACCMODE },
 	};
 	struct stat st;
@@ -514,12 +544,14 @@ static void ask_node(const char *node, const char *k)
 		ASK(readahead(fd, 0, 1), "files.%s.mode %d readahead", k, mode);
 		ASK(sendfile(p[1], fd, NULL, 1), "files.%s.mode %d sendfile", k, mode);
 		ASK(splice(p[0], NULL, fd, NULL, 1, 0), "files.%s.mode %d splice", k, mode);
-		ASK(copy_file_range(fd, NULL, fd, NULL, 1, 0), "files.%s.mode %d copy_file_range", k, mode);
+		ASK(copy_file_range(fd, NULL, fd, NULL, 1, 0), "files.%s.mode %d copy_file_range",
+		    k, mode);
 		ASK(flock(fd, LOCK_SH | LOCK_NB), "files.%s.mode %d flock", k, mode);
 		ASK(fcntl(fd, F_SETLK, &lk), "files.%s.mode %d WRLCK", k, mode);
 		lk.l_type = F_RDLCK;
 		ASK(fcntl(fd, F_SETLK, &lk), "files.%s.mode %d RDLCK", k, mode);
-		ASK(mmap(NULL, 4096, PROT_READ, MAP_SHARED, fd, 0) == MAP_FAILED ? -1 : 0, "files.%s.mode %d mmap", k, mode);
+		ASK(mmap(NULL, 4096, PROT_READ, MAP_SHARED, fd, 0) == MAP_FAILED ? -1 : 0,
+		    "files.%s.mode %d mmap", k, mode);
 		ASK(ftruncate(fd, 0), "files.%s.mode %d ftruncate", k, mode);
 		close(fd);
 		close(p[0]);
@@ -550,7 +582,8 @@ static void ask_locks(void)
 
 		ASK(fcntl(c, F_SETLK, &lk), "files.locks.SETLK in another process");
 		ASK(flock(c, LOCK_EX | LOCK_NB), "files.locks.flock in another process");
-		ASK(fcntl(c, F_GETLK, &lk) ? -1 : lk.l_pid == getppid(), "files.locks.GETLK in another process");
+		ASK(fcntl(c, F_GETLK, &lk) ? -1 : lk.l_pid == getppid(),
+		    "files.locks.GETLK in another process");
 		_exit(0);
 	}
 	waitpid(pid, &st, 0);

@@ -1,5 +1,8 @@
-// SPDX-License-Identifier: BSD-3-Clause
-/* irq.c: VFIO_DEVICE_SET_IRQS: the checks of its arguments, then each index with interrupts that the device raises. */
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * irq.c: VFIO_DEVICE_SET_IRQS: the checks of its arguments, then each index with interrupts that
+ * the device raises.
+ */
 #include "oracle.h"
 
 #define NONE	VFIO_IRQ_SET_DATA_NONE
@@ -18,8 +21,8 @@
 #define SOON  2000 /* ms in which something must */
 
 /* edu: a write to 0x60 raises the interrupt, one to 0x64 acknowledges it (QEMU docs/specs/edu) */
-#define EDU_RAISE  0x60
-#define EDU_ACK	   0x64
+#define EDU_RAISE 0x60
+#define EDU_ACK	  0x64
 
 static const uint8_t one = 1, zero;
 
@@ -34,14 +37,17 @@ static int efd_new(void)
 void test_irq_args(void)
 {
 	struct setup s = set_up(&edu, NULL, VFIO_TYPE1v2_IOMMU);
-	int d = open_device(&s, &edu), fd = efd_new(), file = open("/dev/null", O_RDWR), neg = -1, n2 = -2, bad = 9999;
+	int d = open_device(&s, &edu), fd = efd_new(), file = open("/dev/null", O_RDWR), neg = -1,
+	    n2 = -2, bad = 9999;
 	struct vfio_irq_set q = { .argsz = sizeof(q), .flags = NONE | TRIGGER, .index = INTX };
 	static const char *const names[] = { "intx", "msi", "msix", "err", "req" };
 
 	saw(ioctl(d, VFIO_DEVICE_SET_IRQS, NOWHERE), "irq.bad pointer");
 	q.argsz = 19;
 	saw(ioctl(d, VFIO_DEVICE_SET_IRQS, &q), "irq.argsz 19");
-	q = (struct vfio_irq_set){ .argsz = sizeof(q), .flags = EFD | TRIGGER, .index = INTX, .count = 1 };
+	q = (struct vfio_irq_set){
+		.argsz = sizeof(q), .flags = EFD | TRIGGER, .index = INTX, .count = 1
+	};
 	saw(ioctl(d, VFIO_DEVICE_SET_IRQS, &q), "irq.argsz without data");
 	q.flags = BOOL | TRIGGER;
 	saw(ioctl(d, VFIO_DEVICE_SET_IRQS, &q), "irq.argsz without a bool");
@@ -49,19 +55,22 @@ void test_irq_args(void)
 	saw(set_irqs(d, NONE | TRIGGER, UINT32_MAX, 0, 0, NULL), "irq.index -1");
 	saw(set_irqs(d, NONE | TRIGGER, INTX, 0, UINT32_MAX, NULL), "irq.count -1");
 	saw(set_irqs(d, NONE | TRIGGER, INTX, UINT32_MAX, 1, NULL), "irq.start -1");
-	saw(set_irqs(d, NONE | TRIGGER, INTX, UINT32_MAX, UINT32_MAX, NULL), "irq.start and count -1");
+	saw(set_irqs(d, NONE | TRIGGER, INTX, UINT32_MAX, UINT32_MAX, NULL),
+	    "irq.start and count -1");
 	saw(set_irqs(d, NONE | TRIGGER | 0x40, INTX, 0, 0, NULL), "irq.unknown flag");
 	saw(set_irqs(d, NONE | TRIGGER | 0x80000000, INTX, 0, 0, NULL), "irq.unknown high flag");
 	saw(set_irqs(d, TRIGGER, INTX, 0, 0, NULL), "irq.no data type");
 	saw(set_irqs(d, NONE | BOOL | TRIGGER, INTX, 0, 0, NULL), "irq.two data types");
 	for (uint32_t x = 0; x < 5; x++) {
 		saw(set_irqs(d, NONE, x, 0, 0, NULL), "irq.%s no action", names[x]);
-		saw(set_irqs(d, NONE | TRIGGER | MASK, x, 0, 0, NULL), "irq.%s two actions", names[x]);
+		saw(set_irqs(d, NONE | TRIGGER | MASK, x, 0, 0, NULL), "irq.%s two actions",
+		    names[x]);
 		saw(set_irqs(d, NONE | TRIGGER, x, 0, 0, NULL), "irq.%s disable", names[x]);
 		saw(set_irqs(d, NONE | TRIGGER, x, 0, 1, NULL), "irq.%s trigger none", names[x]);
 		saw(set_irqs(d, BOOL | TRIGGER, x, 0, 1, &one), "irq.%s trigger bool 1", names[x]);
 		saw(set_irqs(d, BOOL | TRIGGER, x, 0, 1, &zero), "irq.%s trigger bool 0", names[x]);
-		saw(set_irqs(d, BOOL | TRIGGER, x, 0, 0, NULL), "irq.%s trigger bool count 0", names[x]);
+		saw(set_irqs(d, BOOL | TRIGGER, x, 0, 0, NULL), "irq.%s trigger bool count 0",
+		    names[x]);
 		saw(set_irqs(d, EFD | TRIGGER, x, 0, 0, NULL), "irq.%s eventfd count 0", names[x]);
 		saw(set_irqs(d, NONE | TRIGGER, x, 1, 0, NULL), "irq.%s start 1 count 0", names[x]);
 		saw(set_irqs(d, NONE | TRIGGER, x, 1, 1, NULL), "irq.%s start 1", names[x]);
@@ -70,13 +79,17 @@ void test_irq_args(void)
 		saw(set_irqs(d, NONE | UNMASK, x, 0, 1, NULL), "irq.%s unmask", names[x]);
 		saw(set_irqs(d, EFD | TRIGGER, x, 0, 1, &file), "irq.%s no eventfd", names[x]);
 		saw(set_irqs(d, EFD | TRIGGER, x, 0, 1, &bad), "irq.%s closed fd", names[x]);
-		saw(set_irqs(d, NONE | TRIGGER, x, 0, 0, NULL), "irq.%s disable after the bad ones", names[x]);
+		saw(set_irqs(d, NONE | TRIGGER, x, 0, 0, NULL), "irq.%s disable after the bad ones",
+		    names[x]);
 		if (x != INTX && x != MSI)
 			saw(set_irqs(d, EFD | TRIGGER, x, 0, 1, &neg), "irq.%s fd -1", names[x]);
 		if (x == ERR || x == REQ)
 			saw(set_irqs(d, EFD | TRIGGER, x, 0, 1, &n2), "irq.%s fd -2", names[x]);
 	}
-	/* -1 enables INTx and MSI without a trigger (INTx: since 6.9 and the stable kernels of 2024) */
+	/*
+	 * -1 enables INTx and MSI without a trigger (INTx: since 6.9 and the stable kernels of
+	 * 2024)
+	 */
 	saw(set_irqs(d, EFD | TRIGGER, INTX, 0, 1, &neg), "irq.intx fd -1");
 	saw(set_irqs(d, NONE | TRIGGER, INTX, 0, 0, NULL), "irq.intx disable after fd -1");
 	saw(set_irqs(d, EFD | TRIGGER, MSI, 0, 1, &neg), "irq.msi fd -1");
@@ -100,7 +113,8 @@ void test_irq_args(void)
 void test_intx(void)
 {
 	struct setup s = set_up(&edu, NULL, VFIO_TYPE1v2_IOMMU);
-	int d = open_device(&s, &edu), a = efd_new(), b = efd_new(), u = efd_new(), neg = -1, tmp, file = open("/dev/null", O_RDWR);
+	int d = open_device(&s, &edu), a = efd_new(), b = efd_new(), u = efd_new(), neg = -1, tmp,
+	    file = open("/dev/null", O_RDWR);
 	uint64_t v = 1;
 
 	saw(set_eventfd(d, INTX, 0, a), "intx.enable");
@@ -160,15 +174,20 @@ void test_intx(void)
 	saw(fired(a, QUIET), "intx.the eventfd no longer unmasks");
 	bar_write(d, 0, EDU_ACK, 1);
 	saw(set_irqs(d, NONE | UNMASK, INTX, 0, 1, NULL), "intx.unmask by ioctl");
-	/* a closed one goes by itself: QEMU with KVM counts on it when the interrupt's route changes */
+	/*
+	 * a closed one goes by itself: QEMU with KVM counts on it when the interrupt's route
+	 * changes
+	 */
 	MUST((tmp = efd_new()) >= 0);
 	saw(set_irqs(d, EFD | UNMASK, INTX, 0, 1, &tmp), "intx.unmask eventfd again");
 	close(tmp);
-	saw(set_irqs(d, EFD | UNMASK, INTX, 0, 1, &u), "intx.unmask eventfd after the first was closed");
+	saw(set_irqs(d, EFD | UNMASK, INTX, 0, 1, &u),
+	    "intx.unmask eventfd after the first was closed");
 	tmp = dup(u);
 	close(u);
 	MUST((u = efd_new()) >= 0);
-	saw(set_irqs(d, EFD | UNMASK, INTX, 0, 1, &u), "intx.unmask eventfd while a duplicate of the first is open");
+	saw(set_irqs(d, EFD | UNMASK, INTX, 0, 1, &u),
+	    "intx.unmask eventfd while a duplicate of the first is open");
 	saw(set_irqs(d, EFD | UNMASK, INTX, 0, 1, &neg), "intx.unmask eventfd: the last goes");
 	saw(set_irqs(d, NONE | MASK, INTX, 0, 1, NULL), "intx.mask for a signalled one");
 	MUST(write(u, &v, 8) == 8);
@@ -230,7 +249,8 @@ void test_intx(void)
 	b = dup(a);
 	close(a);
 	saw(ioctl(d, VFIO_DEVICE_RESET), "intx.reset while raised");
-	bar_write(d, 0, EDU_ACK, 7); /* QEMU's edu forgets the level of its line in a reset, but not its status */
+	/* QEMU's edu forgets the level of its line in a reset, but not its status */
+	bar_write(d, 0, EDU_ACK, 7);
 	saw(set_irqs(d, NONE | UNMASK, INTX, 0, 1, NULL), "intx.reset: unmask");
 	bar_write(d, 0, EDU_RAISE, 1);
 	saw(fired(b, SOON), "intx.after a reset and a closed number: fired");
@@ -248,7 +268,8 @@ void test_intx(void)
 void test_msi(void)
 {
 	struct setup s = set_up(&edu, NULL, VFIO_TYPE1v2_IOMMU);
-	int d = open_device(&s, &edu), a = efd_new(), b = efd_new(), two[2] = { a, b }, file = open("/dev/null", O_RDWR);
+	int d = open_device(&s, &edu), a = efd_new(), b = efd_new(), two[2] = { a, b },
+	    file = open("/dev/null", O_RDWR);
 
 	cfg_write(d, PCI_COMMAND, 2, PCI_COMMAND_MEMORY | PCI_COMMAND_MASTER);
 	saw(set_irqs(d, EFD | TRIGGER, MSI, 0, 2, two), "msi.two of one");
@@ -292,14 +313,16 @@ void test_msi(void)
 	bar_write(d, 0, EDU_ACK, 1);
 	close(a);
 	close(b);
-	saw(set_irqs(d, NONE | TRIGGER, MSI, 0, 0, NULL), "msi.disable after the eventfds were closed");
+	saw(set_irqs(d, NONE | TRIGGER, MSI, 0, 0, NULL),
+	    "msi.disable after the eventfds were closed");
 	saw(set_irqs(d, NONE | TRIGGER, MSI, 0, 1, NULL), "msi.trigger when off");
 }
 
 void test_msix(void)
 {
 	struct setup s = set_up(&nvme, NULL, VFIO_TYPE1v2_IOMMU);
-	int d = open_device(&s, &nvme), e[4], bad[4], file = open("/dev/null", O_RDWR), neg[3] = { -1, -1, -1 };
+	int d = open_device(&s, &nvme), e[4], bad[4], file = open("/dev/null", O_RDWR),
+	    neg[3] = { -1, -1, -1 };
 	struct vfio_irq_info q = { .argsz = sizeof(q), .index = MSIX };
 	uint8_t some[3] = { 1, 0, 1 };
 
@@ -366,7 +389,8 @@ void test_msix(void)
 void test_err_req(void)
 {
 	struct setup s = set_up(&nvme, NULL, VFIO_TYPE1v2_IOMMU);
-	int d = open_device(&s, &nvme), a = efd_new(), file = open("/dev/null", O_RDWR), neg = -1, neg2 = -2, bad = 9999;
+	int d = open_device(&s, &nvme), a = efd_new(), file = open("/dev/null", O_RDWR), neg = -1,
+	    neg2 = -2, bad = 9999;
 	static const uint32_t index[] = { ERR, REQ };
 	static const char *const names[] = { "err", "req" };
 

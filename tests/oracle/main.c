@@ -1,15 +1,19 @@
-// SPDX-License-Identifier: BSD-3-Clause
+/* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * main.c: `oracle EDU-ADDRESS NVME-ADDRESS IGB-ADDRESS ROM-ADDRESS KEEP-ADDRESS [SECTION]`. Each section runs in a process of its own, from
- * nothing open, so that one that dies leaves the others whole. The device with a ROM and the one that keeps its state in D3hot may
- * be one of the others. With `-` for an address the sections about it are left out. Also the few helpers that the sections share.
+ * main.c: `oracle EDU-ADDRESS NVME-ADDRESS IGB-ADDRESS ROM-ADDRESS KEEP-ADDRESS [SECTION]`. Each
+ * section runs in a process of its own, from nothing open, so that one that dies leaves the others
+ * whole. The device with a ROM and the one that keeps its state in D3hot may be one of the others.
+ * With `-` for an address the sections about it are left out. Also the few helpers that the
+ * sections share.
  */
-#include "oracle.h"
 #include <poll.h>
 #include <stdarg.h>
 #include <sys/wait.h>
 
-struct dut edu = { .name = "edu" }, nvme = { .name = "nvme" }, igb = { .name = "igb" }, rom = { .name = "rom" }, keep = { .name = "keep" };
+#include "oracle.h"
+
+struct dut edu = { .name = "edu" }, nvme = { .name = "nvme" }, igb = { .name = "igb" },
+	   rom = { .name = "rom" }, keep = { .name = "keep" };
 
 static void name(const char *fmt, va_list ap)
 {
@@ -76,7 +80,8 @@ int open_device(const struct setup *s, const struct dut *d)
 
 void *pages(size_t n)
 {
-	uint8_t *p = mmap(NULL, n * 4096, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	uint8_t *p =
+		mmap(NULL, n * 4096, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
 
 	MUST(p != MAP_FAILED);
 	for (size_t i = 0; i < n; i++)
@@ -86,14 +91,20 @@ void *pages(size_t n)
 
 long dma_map(int container, void *p, uint64_t iova, uint64_t size, uint32_t flags)
 {
-	struct vfio_iommu_type1_dma_map m = { .argsz = sizeof(m), .flags = flags, .vaddr = (uintptr_t)p, .iova = iova, .size = size };
+	struct vfio_iommu_type1_dma_map m = { .argsz = sizeof(m),
+					      .flags = flags,
+					      .vaddr = (uintptr_t)p,
+					      .iova = iova,
+					      .size = size };
 
 	return ioctl(container, VFIO_IOMMU_MAP_DMA, &m);
 }
 
 long dma_unmap(int container, uint64_t iova, uint64_t size, uint32_t flags)
 {
-	struct vfio_iommu_type1_dma_unmap u = { .argsz = sizeof(u), .flags = flags, .iova = iova, .size = size };
+	struct vfio_iommu_type1_dma_unmap u = {
+		.argsz = sizeof(u), .flags = flags, .iova = iova, .size = size
+	};
 
 	return ioctl(container, VFIO_IOMMU_UNMAP_DMA, &u) ? -1 : (long)u.size;
 }
@@ -151,7 +162,8 @@ void bar_write(int dev, unsigned int bar, unsigned int off, uint32_t value)
 	MUST(pwrite(dev, &value, 4, REGION(bar) + off) == 4);
 }
 
-long set_irqs(int dev, uint32_t flags, uint32_t index, uint32_t start, uint32_t count, const void *data)
+long set_irqs(int dev, uint32_t flags, uint32_t index, uint32_t start, uint32_t count,
+	      const void *data)
 {
 	char buf[sizeof(struct vfio_irq_set) + 4 * 64];
 	struct vfio_irq_set *set = (void *)buf;
@@ -162,7 +174,11 @@ long set_irqs(int dev, uint32_t flags, uint32_t index, uint32_t start, uint32_t 
 	else if (flags & VFIO_IRQ_SET_DATA_BOOL)
 		len = count;
 	MUST(len <= sizeof(buf) - sizeof(*set));
-	*set = (struct vfio_irq_set){ .argsz = (uint32_t)(sizeof(*set) + len), .flags = flags, .index = index, .start = start, .count = count };
+	*set = (struct vfio_irq_set){ .argsz = (uint32_t)(sizeof(*set) + len),
+				      .flags = flags,
+				      .index = index,
+				      .start = start,
+				      .count = count };
 	if (len)
 		memcpy(set->data, data, len);
 	return ioctl(dev, VFIO_DEVICE_SET_IRQS, set);
@@ -170,7 +186,8 @@ long set_irqs(int dev, uint32_t flags, uint32_t index, uint32_t start, uint32_t 
 
 long set_eventfd(int dev, uint32_t index, uint32_t start, int fd)
 {
-	return set_irqs(dev, VFIO_IRQ_SET_DATA_EVENTFD | VFIO_IRQ_SET_ACTION_TRIGGER, index, start, 1, &fd);
+	return set_irqs(dev, VFIO_IRQ_SET_DATA_EVENTFD | VFIO_IRQ_SET_ACTION_TRIGGER, index, start,
+			1, &fd);
 }
 
 long fired(int efd, int ms)
@@ -231,7 +248,8 @@ static const struct {
 int main(int argc, char **argv)
 {
 	if (argc < 6) {
-		fprintf(stderr, "usage: oracle EDU-ADDRESS NVME-ADDRESS IGB-ADDRESS ROM-ADDRESS KEEP-ADDRESS [SECTION]\n");
+		fprintf(stderr, "usage: oracle EDU-ADDRESS NVME-ADDRESS IGB-ADDRESS ROM-ADDRESS "
+				"KEEP-ADDRESS [SECTION]\n");
 		return 2;
 	}
 	setvbuf(stdout, NULL, _IOLBF, 0);
@@ -247,7 +265,8 @@ int main(int argc, char **argv)
 		int status = 0;
 		pid_t pid;
 
-		if ((argc > 6 && strcmp(argv[6], sections[i].name)) || (sections[i].dut && !sections[i].dut->addr[0]))
+		if ((argc > 6 && strcmp(argv[6], sections[i].name)) ||
+		    (sections[i].dut && !sections[i].dut->addr[0]))
 			continue;
 		printf("== %s\n", sections[i].name);
 		pid = fork();
@@ -259,7 +278,8 @@ int main(int argc, char **argv)
 		if (pid < 0 || waitpid(pid, &status, 0) < 0)
 			return 1;
 		if (WIFSIGNALED(status))
-			printf("section %s died of %s\n", sections[i].name, sigabbrev_np(WTERMSIG(status)));
+			printf("section %s died of %s\n", sections[i].name,
+			       sigabbrev_np(WTERMSIG(status)));
 	}
 	puts("== end");
 	return 0;

@@ -1,21 +1,23 @@
-// SPDX-License-Identifier: BSD-3-Clause
+/* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * memory.c: every system call on memory, asked about a mapped BAR. Each question has a layout of its own: 8 pages with nothing, 8 pages of the BAR, 8 of ordinary
- * memory, 8 with nothing. Each answer is what the call returned and, after it, what a load and a store find there.
+ * memory.c: every system call on memory, asked about a mapped BAR. Each question has a layout of
+ * its own: 8 pages with nothing, 8 pages of the BAR, 8 of ordinary memory, 8 with nothing. Each
+ * answer is what the call returned and, after it, what a load and a store find there.
  */
-#include "oracle.h"
 #include <setjmp.h>
 #include <signal.h>
 #include <sys/syscall.h>
 #include <sys/uio.h>
 #include <sys/wait.h>
 
-#define P     4096ul
-#define PART  (8 * P)
+#include "oracle.h"
+
+#define P    4096ul
+#define PART (8 * P)
 
 /* newer than libc's headers */
 #ifndef MADV_POPULATE_READ
-#define MADV_POPULATE_READ 22
+#define MADV_POPULATE_READ  22
 #define MADV_POPULATE_WRITE 23
 #endif
 #ifndef MADV_DONTNEED_LOCKED
@@ -42,7 +44,9 @@ static void on_fault(int sig)
 	siglongjmp(out, sig);
 }
 
-/* e: edu's identification, f: all ones, m: the program's memory, 0: zeroes, s, b: SIGSEGV, SIGBUS */
+/*
+ * e: edu's identification, f: all ones, m: the program's memory, 0: zeroes, s, b: SIGSEGV, SIGBUS
+ */
 static char load(volatile void *p)
 {
 	uint32_t v;
@@ -51,7 +55,11 @@ static char load(volatile void *p)
 	if (sig)
 		return sig == SIGSEGV ? 's' : 'b';
 	v = *(volatile uint32_t *)p;
-	return v == 0x010000ed ? 'e' : v == 0xffffffff ? 'f' : v == 0x6d6d6d6d ? 'm' : v ? '?' : '0';
+	return v == 0x010000ed	 ? 'e'
+	       : v == 0xffffffff ? 'f'
+	       : v == 0x6d6d6d6d ? 'm'
+	       : v		 ? '?'
+				 : '0';
 }
 
 /* w, or the signal */
@@ -81,22 +89,32 @@ static void lay_out(void)
 	void *p;
 
 	munmap(hole, 4 * PART);
-	p = mmap(hole, 4 * PART, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED_NOREPLACE, -1, 0);
+	p = mmap(hole, 4 * PART, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED_NOREPLACE, -1,
+		 0);
 	MUST(p == hole);
 	munmap(hole, 4 * PART);
-	MUST(mmap(bar, PART, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_FIXED_NOREPLACE, dev, 0) == bar);
-	MUST(mmap(mem, PART, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED_NOREPLACE, -1, 0) == mem);
+	MUST(mmap(bar, PART, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_FIXED_NOREPLACE, dev, 0) ==
+	     bar);
+	MUST(mmap(mem, PART, PROT_READ | PROT_WRITE,
+		  MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED_NOREPLACE, -1, 0) == mem);
 	memset(mem, 'm', PART);
 	munmap(other, PART);
-	MUST(mmap(other, PART, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED_NOREPLACE, -1, 0) == other);
+	MUST(mmap(other, PART, PROT_READ | PROT_WRITE,
+		  MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED_NOREPLACE, -1, 0) == other);
 	memset(other, 'm', PART);
 }
 
-/* One letter a page for loads and one for stores: four of the BAR, three of memory, and where things are moved to; and is the device there? */
+/*
+ * One letter a page for loads and one for stores: four of the BAR, three of memory, and where
+ * things are moved to; and is the device there?
+ */
 static void after(const char *name, long r, const char *there)
 {
-	static const struct { char **at; unsigned page; } look[] = {
-		{ &bar, 0 }, { &bar, 1 }, { &bar, 4 }, { &bar, 7 }, { &mem, 0 }, { &mem, 1 }, { &mem, 7 }, { &other, 0 } };
+	static const struct {
+		char **at;
+		unsigned page;
+	} look[] = { { &bar, 0 }, { &bar, 1 }, { &bar, 4 }, { &bar, 7 },
+		     { &mem, 0 }, { &mem, 1 }, { &mem, 7 }, { &other, 0 } };
 	char text[64], loads[16], stores[16];
 	const char *err = r == -1 ? strerrorname_np(errno) : NULL;
 	size_t i;
@@ -108,36 +126,45 @@ static void after(const char *name, long r, const char *there)
 		stores[i] = store(*look[i].at + look[i].page * P);
 	stores[i] = 0;
 	if (err)
-		snprintf(text, sizeof(text), "%s, %s %s%s", err, loads, stores, alive(bar) ? " device" : "");
+		snprintf(text, sizeof(text), "%s, %s %s%s", err, loads, stores,
+			 alive(bar) ? " device" : "");
 	else
-		snprintf(text, sizeof(text), "%ld%s, %s %s%s", r, there, loads, stores, alive(bar) ? " device" : "");
+		snprintf(text, sizeof(text), "%ld%s, %s %s%s", r, there, loads, stores,
+			 alive(bar) ? " device" : "");
 	saw_text(text, "memory.%s", name);
 }
 
 /* An address, as its distance from the BAR */
 static long place(void *p)
 {
-	return p == MAP_FAILED ? -1 : (char *)p >= hole && (char *)p < end + PART ? ((char *)p - bar) / (long)P : p == other ? 1000 : 2000;
+	return p == MAP_FAILED				     ? -1
+	       : (char *)p >= hole && (char *)p < end + PART ? ((char *)p - bar) / (long)P
+	       : p == other				     ? 1000
+							     : 2000;
 }
 
-#define ASK(name, call)                      \
-	do {                                 \
-		lay_out();                   \
-		errno = 0;                   \
+#define ASK(name, call)                        \
+	do {                                   \
+		lay_out();                     \
+		errno = 0;                     \
 		after(name, (long)(call), ""); \
 	} while (0)
 /* for each of the ranges that a call can be about */
-#define ASK_ALL(name, call)                                                                          \
-	do {                                                                                         \
-		static const struct { const char *what; int at, n; } ranges[] = {                    \
-			{ "the BAR", 0, 8 }, { "two pages of it", 1, 2 }, { "BAR and memory", 6, 4 },       \
-			{ "hole and BAR", -2, 4 }, { "memory and hole", 14, 4 }, { "BAR to hole", 0, 18 }, { "nothing of it", 1, 0 } }; \
-		for (size_t i_ = 0; i_ < sizeof(ranges) / sizeof(*ranges); i_++) {                   \
-			char text_[64], *a = bar + ranges[i_].at * (long)P;                         \
-			size_t n = (size_t)ranges[i_].n * P;                                         \
-			snprintf(text_, sizeof(text_), "%s of %s", name, ranges[i_].what);           \
-			ASK(text_, call);                                                            \
-		}                                                                                    \
+#define ASK_ALL(name, call)                                                                \
+	do {                                                                               \
+		static const struct {                                                      \
+			const char *what;                                                  \
+			int at, n;                                                         \
+		} ranges[] = { { "the BAR", 0, 8 },	     { "two pages of it", 1, 2 },  \
+			       { "BAR and memory", 6, 4 },   { "hole and BAR", -2, 4 },    \
+			       { "memory and hole", 14, 4 }, { "BAR to hole", 0, 18 },     \
+			       { "nothing of it", 1, 0 } };                                \
+		for (size_t i_ = 0; i_ < sizeof(ranges) / sizeof(*ranges); i_++) {         \
+			char text_[64], *a = bar + ranges[i_].at * (long)P;                \
+			size_t n = (size_t)ranges[i_].n * P;                               \
+			snprintf(text_, sizeof(text_), "%s of %s", name, ranges[i_].what); \
+			ASK(text_, call);                                                  \
+		}                                                                          \
 	} while (0)
 
 static void protections(void)
@@ -153,15 +180,19 @@ static void protections(void)
 	ASK("mprotect growsdown", mprotect(bar, PART, PROT_READ | PROT_GROWSDOWN));
 	ASK("mprotect growsup", mprotect(bar, PART, PROT_READ | PROT_GROWSUP));
 	ASK("mprotect grows both", mprotect(bar, PART, PROT_READ | PROT_GROWSUP | PROT_GROWSDOWN));
-	ASK("mprotect growsdown of BAR and memory", mprotect(mem - P, 2 * P, PROT_READ | PROT_GROWSDOWN));
+	ASK("mprotect growsdown of BAR and memory",
+	    mprotect(mem - P, 2 * P, PROT_READ | PROT_GROWSDOWN));
 	ASK("mprotect misaligned", mprotect(bar + 1, P, PROT_READ));
 	ASK("mprotect of one byte", mprotect(bar, 1, PROT_READ));
 	ASK("mprotect that wraps", mprotect(bar, -P, PROT_READ));
 	ASK("mprotect that wraps to zero", mprotect(bar, -1ul, PROT_READ));
 	ASK_ALL("pkey_mprotect -1 read", pkey_mprotect(a, n, PROT_READ, -1));
-	ASK("pkey_mprotect -1 read and write", pkey_mprotect(bar, PART, PROT_READ | PROT_WRITE, -1));
-	ASK("pkey_mprotect by number", syscall(SYS_pkey_mprotect, bar, PART, PROT_READ | PROT_WRITE, -1));
-	ASK("pkey_mprotect 9, which nobody has", pkey_mprotect(bar, PART, PROT_READ | PROT_WRITE, 9));
+	ASK("pkey_mprotect -1 read and write",
+	    pkey_mprotect(bar, PART, PROT_READ | PROT_WRITE, -1));
+	ASK("pkey_mprotect by number",
+	    syscall(SYS_pkey_mprotect, bar, PART, PROT_READ | PROT_WRITE, -1));
+	ASK("pkey_mprotect 9, which nobody has",
+	    pkey_mprotect(bar, PART, PROT_READ | PROT_WRITE, 9));
 	ASK("pkey_mprotect -2", pkey_mprotect(bar, PART, PROT_READ | PROT_WRITE, -2));
 	ASK("pkey_mprotect misaligned", pkey_mprotect(bar + 1, P, PROT_READ, -1));
 }
@@ -172,7 +203,8 @@ static void *moved(unsigned long old_page, size_t old, size_t new, int flags, vo
 }
 
 /* where it went, and what is there */
-static void move(const char *name, long old_page, size_t old, size_t new, int flags, void *to, bool lay)
+static void move(const char *name, long old_page, size_t old, size_t new, int flags, void *to,
+		 bool lay)
 {
 	char there[32];
 	void *r;
@@ -195,7 +227,8 @@ static void move(const char *name, long old_page, size_t old, size_t new, int fl
 
 static void moves(void)
 {
-	int may = MREMAP_MAYMOVE, fixed = MREMAP_MAYMOVE | MREMAP_FIXED, keep = MREMAP_MAYMOVE | MREMAP_DONTUNMAP;
+	int may = MREMAP_MAYMOVE, fixed = MREMAP_MAYMOVE | MREMAP_FIXED,
+	    keep = MREMAP_MAYMOVE | MREMAP_DONTUNMAP;
 
 	move("mremap to itself", 0, PART, PART, 0, NULL, true);
 	move("mremap maymove to itself", 0, PART, PART, may, NULL, true);
@@ -255,13 +288,30 @@ static void moves(void)
 
 static void advice(void)
 {
-	static const struct { const char *name; int advice; } all[] = {
-		{ "normal", MADV_NORMAL }, { "random", MADV_RANDOM }, { "sequential", MADV_SEQUENTIAL }, { "willneed", MADV_WILLNEED },
-		{ "dontneed", MADV_DONTNEED }, { "free", MADV_FREE }, { "remove", MADV_REMOVE }, { "dontfork", MADV_DONTFORK },
-		{ "dofork", MADV_DOFORK }, { "dontdump", MADV_DONTDUMP },
-		{ "dodump", MADV_DODUMP }, { "wipeonfork", MADV_WIPEONFORK }, { "keeponfork", MADV_KEEPONFORK }, { "cold", MADV_COLD },
-		{ "pageout", MADV_PAGEOUT }, { "populate read", MADV_POPULATE_READ }, { "populate write", MADV_POPULATE_WRITE },
-		{ "dontneed locked", MADV_DONTNEED_LOCKED }, { "7", 7 }, { "-1", -1 },
+	static const struct {
+		const char *name;
+		int advice;
+	} all[] = {
+		{ "normal", MADV_NORMAL },
+		{ "random", MADV_RANDOM },
+		{ "sequential", MADV_SEQUENTIAL },
+		{ "willneed", MADV_WILLNEED },
+		{ "dontneed", MADV_DONTNEED },
+		{ "free", MADV_FREE },
+		{ "remove", MADV_REMOVE },
+		{ "dontfork", MADV_DONTFORK },
+		{ "dofork", MADV_DOFORK },
+		{ "dontdump", MADV_DONTDUMP },
+		{ "dodump", MADV_DODUMP },
+		{ "wipeonfork", MADV_WIPEONFORK },
+		{ "keeponfork", MADV_KEEPONFORK },
+		{ "cold", MADV_COLD },
+		{ "pageout", MADV_PAGEOUT },
+		{ "populate read", MADV_POPULATE_READ },
+		{ "populate write", MADV_POPULATE_WRITE },
+		{ "dontneed locked", MADV_DONTNEED_LOCKED },
+		{ "7", 7 },
+		{ "-1", -1 },
 	};
 	char text[48];
 
@@ -294,9 +344,16 @@ static long self_advice(int n, int what)
 
 static void process_advice(void)
 {
-	static const struct { const char *name; int advice; } all[] = {
-		{ "cold", MADV_COLD }, { "pageout", MADV_PAGEOUT }, { "willneed", MADV_WILLNEED }, { "collapse", MADV_COLLAPSE }, { "dontneed", MADV_DONTNEED },
-		{ "free", MADV_FREE }, { "7", 7 } };
+	static const struct {
+		const char *name;
+		int advice;
+	} all[] = { { "cold", MADV_COLD },
+		    { "pageout", MADV_PAGEOUT },
+		    { "willneed", MADV_WILLNEED },
+		    { "collapse", MADV_COLLAPSE },
+		    { "dontneed", MADV_DONTNEED },
+		    { "free", MADV_FREE },
+		    { "7", 7 } };
 	char text[48];
 
 	for (size_t i = 0; i < sizeof(all) / sizeof(*all); i++) {
@@ -338,11 +395,13 @@ static void others(void)
 	ASK("mlock, and invalidate", mlock(bar, PART) | msync(bar, PART, MS_INVALIDATE | MS_ASYNC));
 	ASK("mlockall current", mlockall(MCL_CURRENT));
 	ASK("munlockall", munlockall());
-	ASK("mlockall and invalidate", mlockall(MCL_CURRENT) | msync(bar, PART, MS_INVALIDATE | MS_ASYNC));
+	ASK("mlockall and invalidate",
+	    mlockall(MCL_CURRENT) | msync(bar, PART, MS_INVALIDATE | MS_ASYNC));
 	munlockall();
 	saw(mlockall(MCL_FUTURE), "memory.mlockall future");
 	ASK("mapped while all is locked", 0);
-	ASK("mapped while all is locked, and invalidate", msync(bar, PART, MS_INVALIDATE | MS_ASYNC));
+	ASK("mapped while all is locked, and invalidate",
+	    msync(bar, PART, MS_INVALIDATE | MS_ASYNC));
 	munlockall();
 
 	ASK_ALL("mincore", seen(a, n));
@@ -367,10 +426,23 @@ static void *map(size_t len, int prot, int flags, uint64_t pos)
 static void mappings(void)
 {
 	int rw = PROT_READ | PROT_WRITE, fixed = MAP_SHARED | MAP_FIXED;
-	static const struct { const char *name; int flag; } all[] = {
-		{ "populate", MAP_POPULATE }, { "nonblock", MAP_NONBLOCK }, { "locked", MAP_LOCKED }, { "noreserve", MAP_NORESERVE }, { "stack", MAP_STACK },
-		{ "denywrite", MAP_DENYWRITE }, { "executable", MAP_EXECUTABLE }, { "hugetlb", MAP_HUGETLB }, { "growsdown", MAP_GROWSDOWN }, { "sync", MAP_SYNC },
-		{ "32bit", 0x40 }, { "uninitialized", 0x4000000 }, { "0x10000000", 0x10000000 },
+	static const struct {
+		const char *name;
+		int flag;
+	} all[] = {
+		{ "populate", MAP_POPULATE },
+		{ "nonblock", MAP_NONBLOCK },
+		{ "locked", MAP_LOCKED },
+		{ "noreserve", MAP_NORESERVE },
+		{ "stack", MAP_STACK },
+		{ "denywrite", MAP_DENYWRITE },
+		{ "executable", MAP_EXECUTABLE },
+		{ "hugetlb", MAP_HUGETLB },
+		{ "growsdown", MAP_GROWSDOWN },
+		{ "sync", MAP_SYNC },
+		{ "32bit", 0x40 },
+		{ "uninitialized", 0x4000000 },
+		{ "0x10000000", 0x10000000 },
 	};
 	char text[48];
 
@@ -403,13 +475,17 @@ static void mappings(void)
 	ASK("mmap that wraps", place(map(-P, rw, fixed, 0)));
 	ASK("mmap noreplace", place(mmap(bar, PART, rw, MAP_SHARED | MAP_FIXED_NOREPLACE, dev, 0)));
 	ASK("mmap misaligned fixed", place(mmap(bar + 1, PART, rw, fixed, dev, 0)));
-	ASK("mmap misaligned hint", place(mmap(bar + 1, PART, rw, MAP_SHARED, dev, 0)) < 0 ? -1 : 0);
-	ASK("mmap memory over it", place(mmap(bar + P, P, rw, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0)));
-	ASK("mmap memory over it, noreplace", place(mmap(bar + P, P, rw, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED_NOREPLACE, -1, 0)));
+	ASK("mmap misaligned hint",
+	    place(mmap(bar + 1, PART, rw, MAP_SHARED, dev, 0)) < 0 ? -1 : 0);
+	ASK("mmap memory over it",
+	    place(mmap(bar + P, P, rw, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0)));
+	ASK("mmap memory over it, noreplace",
+	    place(mmap(bar + P, P, rw, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED_NOREPLACE, -1, 0)));
 	ASK("mmap over it of a bad descriptor", place(mmap(bar + P, P, rw, fixed, -1, 0)));
 	ASK("mmap over memory", place(mmap(mem, P, rw, fixed, dev, 0)));
 	ASK("mmap private over memory", place(mmap(mem, P, rw, MAP_PRIVATE | MAP_FIXED, dev, 0)));
-	ASK("mmap of the configuration space over memory", place(mmap(mem, P, rw, fixed, dev, (off_t)REGION(7))));
+	ASK("mmap of the configuration space over memory",
+	    place(mmap(mem, P, rw, fixed, dev, (off_t)REGION(7))));
 	ASK("mmap exec over memory", place(mmap(mem, P, rw | PROT_EXEC, fixed, dev, 0)));
 }
 
@@ -417,7 +493,8 @@ static long peek(char *p, bool write)
 {
 	int fd = open("/proc/self/mem", O_RDWR), e;
 	uint32_t v = 0;
-	long r = write ? pwrite(fd, &v, 4, (off_t)(uintptr_t)p) : pread(fd, &v, 4, (off_t)(uintptr_t)p);
+	long r = write ? pwrite(fd, &v, 4, (off_t)(uintptr_t)p)
+		       : pread(fd, &v, 4, (off_t)(uintptr_t)p);
 
 	e = errno;
 	close(fd);
@@ -430,7 +507,8 @@ static long vm_copy(char *p, bool write)
 	uint32_t v = 0;
 	struct iovec mine = { &v, 4 }, its = { p, 4 };
 
-	return write ? process_vm_writev(getpid(), &mine, 1, &its, 1, 0) : process_vm_readv(getpid(), &mine, 1, &its, 1, 0);
+	return write ? process_vm_writev(getpid(), &mine, 1, &its, 1, 0)
+		     : process_vm_readv(getpid(), &mine, 1, &its, 1, 0);
 }
 
 static void peeping(void)

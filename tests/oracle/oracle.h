@@ -1,10 +1,13 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * oracle.h: a VFIO client that asks every question whose answer the kernel fixes, and writes the answers down, one a line.
+ * oracle.h: a VFIO client that asks every question whose answer the kernel fixes, and writes the
+ * answers down, one a line.
  *
- * The same binary runs under uvfio and in a virtual machine on the kernel's own vfio-pci; tests/oracle/run compares the two. It holds no
- * opinion of what is right: the kernel's answer is. So a line must not depend on what may differ between two machines: numbers of
- * groups, addresses, the time, capabilities that the two devices do not share. It uses libc alone and nothing of uvfio.
+ * The same binary runs under uvfio and in a virtual machine on the kernel's own vfio-pci;
+ * tests/oracle/run compares the two. It holds no opinion of what is right: the kernel's answer is.
+ * So a line must not depend on what may differ between two machines: numbers of groups, addresses,
+ * the time, capabilities that the two devices do not share. It uses libc alone and nothing of
+ * uvfio.
  */
 #ifndef ORACLE_H
 #define ORACLE_H
@@ -31,17 +34,24 @@ struct dut {
 };
 extern struct dut edu, nvme, igb, rom, keep;
 
-/* One line: a value, or an error by its name. @r: what the call returned; errno is looked at if it is -1. */
+/*
+ * One line: a value, or an error by its name. @r: what the call returned; errno is looked at if it
+ * is -1.
+ */
 void saw(long r, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 void saw_hex(unsigned long v, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 void saw_text(const char *text, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
-/* Without it the rest makes no sense: says so and ends the section, which is a difference of its own. */
-#define MUST(x)                                                                                                  \
-	do {                                                                                                     \
-		if (!(x)) {                                                                                      \
-			printf("gave up at %s:%d: %s: %s\n", __FILE__, __LINE__, #x, strerror(errno));           \
-			exit(1);                                                                                 \
-		}                                                                                                \
+/*
+ * Without it the rest makes no sense: says so and ends the section, which is a difference of its
+ * own.
+ */
+#define MUST(x)                                                                      \
+	do {                                                                         \
+		if (!(x)) {                                                          \
+			printf("gave up at %s:%d: %s: %s\n", __FILE__, __LINE__, #x, \
+			       strerror(errno));                                     \
+			exit(1);                                                     \
+		}                                                                    \
 	} while (0)
 
 /* a pointer into nothing */
@@ -61,13 +71,14 @@ long dma_unmap(int container, uint64_t iova, uint64_t size, uint32_t flags);
 #define REGION(index) ((uint64_t)(index) << 40)
 uint32_t cfg_read(int dev, unsigned int off, unsigned int size);
 long cfg_write(int dev, unsigned int off, unsigned int size, uint32_t value);
-unsigned int cfg_cap(int dev, uint8_t id);     /* offset of a capability, 0: none */
+unsigned int cfg_cap(int dev, uint8_t id); /* offset of a capability, 0: none */
 unsigned int cfg_ext_cap(int dev, uint16_t id);
 uint32_t bar_read(int dev, unsigned int bar, unsigned int off);
 void bar_write(int dev, unsigned int bar, unsigned int off, uint32_t value);
 
 /* VFIO_DEVICE_SET_IRQS with @n elements of @data, of the size that @flags says */
-long set_irqs(int dev, uint32_t flags, uint32_t index, uint32_t start, uint32_t count, const void *data);
+long set_irqs(int dev, uint32_t flags, uint32_t index, uint32_t start, uint32_t count,
+	      const void *data);
 long set_eventfd(int dev, uint32_t index, uint32_t start, int fd);
 /* how often an eventfd was signalled: waits up to @ms for the first, 0 if none */
 long fired(int efd, int ms);

@@ -1,11 +1,13 @@
-// SPDX-License-Identifier: BSD-3-Clause
+/* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * power.c: what D3hot and resets leave of interrupts and of config space, on a function that loses its state on the way
- * to D0 (the 82576); and what regions answer in D3hot and with decoding off, the ROM among them.
+ * power.c: what D3hot and resets leave of interrupts and of config space, on a function that loses
+ * its state on the way to D0 (the 82576); and what regions answer in D3hot and with decoding off,
+ * the ROM among them.
  */
-#include "oracle.h"
 #include <setjmp.h>
 #include <signal.h>
+
+#include "oracle.h"
 
 #define NONE	VFIO_IRQ_SET_DATA_NONE
 #define EFD	VFIO_IRQ_SET_DATA_EVENTFD
@@ -80,8 +82,11 @@ static void take_back(int d)
 	bar_read(d, 0, ICR);
 }
 
-/* MSI or MSI-X that is on when the function goes to D3hot, and off, or still on, when it comes back */
-static void messages(int d, uint32_t index, const char *name, unsigned int cap, enum way way, bool off)
+/*
+ * MSI or MSI-X that is on when the function goes to D3hot, and off, or still on, when it comes back
+ */
+static void messages(int d, uint32_t index, const char *name, unsigned int cap, enum way way,
+		     bool off)
 {
 	int a = eventfd(0, EFD_NONBLOCK), b = eventfd(0, EFD_NONBLOCK);
 	uint32_t on = index == MSIX ? PCI_MSIX_FLAGS_ENABLE : PCI_MSI_FLAGS_ENABLE;
@@ -160,7 +165,8 @@ static void msi_registers(int d, enum way way, bool on, bool asleep)
 	int a = eventfd(0, EFD_NONBLOCK);
 	char what[64];
 
-	snprintf(what, sizeof(what), "power.msi %s, %s%s", on ? "on" : "off", ways[way], asleep ? " from D3" : "");
+	snprintf(what, sizeof(what), "power.msi %s, %s%s", on ? "on" : "off", ways[way],
+		 asleep ? " from D3" : "");
 	if (on)
 		MUST(set_eventfd(d, MSI, 0, a) == 0);
 	cfg_write(d, m + PCI_MSI_ADDRESS_LO, 4, 0xfee01000);
@@ -184,7 +190,10 @@ static void msi_registers(int d, enum way way, bool on, bool asleep)
 	close(a);
 }
 
-/* Registers of the hardware that are written in D3hot have what they had before, in D0; those that are virtual keep it. */
+/*
+ * Registers of the hardware that are written in D3hot have what they had before, in D0; those that
+ * are virtual keep it.
+ */
 static void written_in_d3(int d, enum way way)
 {
 	unsigned int aer = cfg_ext_cap(d, PCI_EXT_CAP_ID_ERR);
@@ -210,7 +219,8 @@ static void written_in_d3(int d, enum way way)
 	saw_hex(cfg_read(d, PCI_INTERRUPT_LINE, 1), "power.written in D3, %s: interrupt line", w);
 	saw_hex(cfg_read(d, PCI_BASE_ADDRESS_0, 4), "power.written in D3, %s: BAR0", w);
 	if (aer)
-		saw_hex(cfg_read(d, aer + PCI_ERR_UNCOR_MASK, 4) & PCI_ERR_UNC_POISON_TLP, "power.written in D3, %s: AER mask", w);
+		saw_hex(cfg_read(d, aer + PCI_ERR_UNCOR_MASK, 4) & PCI_ERR_UNC_POISON_TLP,
+			"power.written in D3, %s: AER mask", w);
 	cfg_write(d, PCI_BASE_ADDRESS_0, 4, bar0);
 	cfg_write(d, PCI_COMMAND, 2, PCI_COMMAND_MEMORY | PCI_COMMAND_MASTER);
 }
@@ -267,7 +277,8 @@ void test_power(void)
 	pm = cfg_cap(d, PCI_CAP_ID_PM);
 	express = cfg_cap(d, PCI_CAP_ID_EXP);
 	MUST(pm && express);
-	saw_hex(cfg_read(d, pm + PCI_PM_CTRL, 2) & PCI_PM_CTRL_NO_SOFT_RESET, "power.no soft reset");
+	saw_hex(cfg_read(d, pm + PCI_PM_CTRL, 2) & PCI_PM_CTRL_NO_SOFT_RESET,
+		"power.no soft reset");
 	cfg_write(d, PCI_COMMAND, 2, PCI_COMMAND_MEMORY | PCI_COMMAND_MASTER | PCI_COMMAND_IO);
 	for (enum way way = 0; way < WAYS; way++) {
 		for (unsigned int i = 0; i < 2; i++) {
@@ -291,13 +302,14 @@ void test_power(void)
 }
 
 /*
- * A function that keeps its state (NoSoftRst) gets nothing back when it wakes: what SET_IRQS could not write to its
- * MSI-X table in D3hot is not there.
+ * A function that keeps its state (NoSoftRst) gets nothing back when it wakes: what SET_IRQS could
+ * not write to its MSI-X table in D3hot is not there.
  */
 void test_power_keep(void)
 {
 	struct setup s = set_up(&keep, NULL, VFIO_TYPE1v2_IOMMU);
-	int d = open_device(&s, &keep), fds[2] = { eventfd(0, EFD_NONBLOCK), eventfd(0, EFD_NONBLOCK) };
+	int d = open_device(&s, &keep),
+	    fds[2] = { eventfd(0, EFD_NONBLOCK), eventfd(0, EFD_NONBLOCK) };
 	unsigned int m = cfg_cap(d, PCI_CAP_ID_MSIX);
 	volatile uint32_t *table;
 	uint32_t at, v = 0;
@@ -305,10 +317,12 @@ void test_power_keep(void)
 
 	pm = cfg_cap(d, PCI_CAP_ID_PM);
 	MUST(pm && m);
-	saw_hex(cfg_read(d, pm + PCI_PM_CTRL, 2) & PCI_PM_CTRL_NO_SOFT_RESET, "power_keep.no soft reset");
+	saw_hex(cfg_read(d, pm + PCI_PM_CTRL, 2) & PCI_PM_CTRL_NO_SOFT_RESET,
+		"power_keep.no soft reset");
 	cfg_write(d, PCI_COMMAND, 2, PCI_COMMAND_MEMORY | PCI_COMMAND_MASTER);
 	at = cfg_read(d, m + PCI_MSIX_TABLE, 4);
-	map = mmap(NULL, 4096, PROT_READ, MAP_SHARED, d, REGION(at & PCI_MSIX_TABLE_BIR) + (at & ~0xfffu));
+	map = mmap(NULL, 4096, PROT_READ, MAP_SHARED, d,
+		   REGION(at & PCI_MSIX_TABLE_BIR) + (at & ~0xfffu));
 	MUST(map != MAP_FAILED);
 	table = (volatile uint32_t *)((char *)map + (at & 0xff8));
 	MUST(set_irqs(d, EFD | TRIGGER, MSIX, 0, 2, fds) == 0);
@@ -332,7 +346,8 @@ void test_power_keep(void)
 	d_state(d, 3);
 	saw(set_irqs(d, NONE | TRIGGER, MSIX, 0, 0, NULL), "power_keep.in D3: off");
 	d_state(d, 0);
-	saw_hex(cfg_read(d, m + PCI_MSIX_FLAGS, 2) & PCI_MSIX_FLAGS_ENABLE, "power_keep.off in D3: enable bit");
+	saw_hex(cfg_read(d, m + PCI_MSIX_FLAGS, 2) & PCI_MSIX_FLAGS_ENABLE,
+		"power_keep.off in D3: enable bit");
 	MUST(set_irqs(d, EFD | TRIGGER, MSIX, 0, 2, fds) == 0);
 	saw_hex(table[3] & 1, "power_keep.on again: mask of vector 0");
 }
@@ -353,7 +368,8 @@ static void rom_region(int d, const char *when)
 	saw(pread(d, b, 0, REGION(6)), "rom.%s: read nothing", when);
 	saw(pwrite(d, b, 4, REGION(6)), "rom.%s: write", when);
 	saw(pwrite(d, b, 4, REGION(6) + 4096), "rom.%s: write behind the end", when);
-	saw(mmap(NULL, 4096, PROT_READ, MAP_SHARED, d, REGION(6)) == MAP_FAILED ? -1 : 0, "rom.%s: mmap", when);
+	saw(mmap(NULL, 4096, PROT_READ, MAP_SHARED, d, REGION(6)) == MAP_FAILED ? -1 : 0,
+	    "rom.%s: mmap", when);
 }
 
 /* A ROM of 4 KiB with an image. */

@@ -1,11 +1,15 @@
-// SPDX-License-Identifier: BSD-3-Clause
-/* type1.c: the IOMMU of a container: information, mapping and unmapping with every error, dirty pages, limits. */
-#include "oracle.h"
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * type1.c: the IOMMU of a container: information, mapping and unmapping with every error, dirty
+ * pages, limits.
+ */
+#include <linux/capability.h>
 #include <sys/resource.h>
 #include <sys/syscall.h>
-#include <linux/capability.h>
 
-#define RW (VFIO_DMA_MAP_FLAG_READ | VFIO_DMA_MAP_FLAG_WRITE)
+#include "oracle.h"
+
+#define RW  (VFIO_DMA_MAP_FLAG_READ | VFIO_DMA_MAP_FLAG_WRITE)
 #define MIB (1ull << 20)
 
 static const struct vfio_info_cap_header *cap_of(const void *info, uint32_t off, uint16_t id)
@@ -83,9 +87,12 @@ static void map_errors(int c)
 {
 	uint8_t *p = pages(16);
 	void *ro = mmap(NULL, 4096, PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0), *none;
-	struct vfio_iommu_type1_dma_map m = { .flags = RW, .vaddr = (uintptr_t)p, .iova = 0x100000, .size = 4096 };
+	struct vfio_iommu_type1_dma_map m = {
+		.flags = RW, .vaddr = (uintptr_t)p, .iova = 0x100000, .size = 4096
+	};
 
-	MUST((none = mmap(NULL, 4 * 4096, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0)) != MAP_FAILED);
+	MUST((none = mmap(NULL, 4 * 4096, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0)) !=
+	     MAP_FAILED);
 	saw(ioctl(c, VFIO_IOMMU_MAP_DMA, NOWHERE), "map.bad pointer");
 	saw(ioctl(c, VFIO_IOMMU_MAP_DMA, NULL), "map.null");
 	for (uint32_t a = 0; a <= 40; a += 8) {
@@ -109,13 +116,16 @@ static void map_errors(int c)
 	saw(dma_map(c, p, 0, -4096ull, RW), "map.size huge");
 	saw(dma_map(c, (void *)-4096ull, 0x100000, 8192, RW), "map.vaddr wraps");
 	saw(dma_map(c, (void *)-4096ull, 0x100000, 4096, RW), "map.vaddr in the last page");
-	saw(dma_map(c, (void *)0xffff800000000000ull, 0x100000, 4096, RW), "map.vaddr of the kernel");
+	saw(dma_map(c, (void *)0xffff800000000000ull, 0x100000, 4096, RW),
+	    "map.vaddr of the kernel");
 	saw(dma_map(c, NULL, 0x100000, 4096, RW), "map.vaddr 0");
 	saw(dma_map(c, none, 0x100000, 4096, RW), "map.no access");
 	saw(dma_map(c, ro, 0x100000, 4096, RW), "map.read-only memory for writing");
-	saw(dma_map(c, ro, 0x100000, 4096, VFIO_DMA_MAP_FLAG_READ), "map.read-only memory for reading");
+	saw(dma_map(c, ro, 0x100000, 4096, VFIO_DMA_MAP_FLAG_READ),
+	    "map.read-only memory for reading");
 	saw(dma_unmap(c, 0x100000, 4096, 0), "map.read-only memory: unmap");
-	MUST(mmap(p + 4096, 4096, PROT_NONE, MAP_FIXED | MAP_SHARED | MAP_ANONYMOUS, -1, 0) != MAP_FAILED);
+	MUST(mmap(p + 4096, 4096, PROT_NONE, MAP_FIXED | MAP_SHARED | MAP_ANONYMOUS, -1, 0) !=
+	     MAP_FAILED);
 	saw(dma_map(c, p, 0x100000, 3 * 4096, RW), "map.a hole in the middle");
 	saw(dma_unmap(c, 0x100000, 3 * 4096, 0), "map.a hole: nothing is left");
 	MUST(mprotect(p + 4096, 4096, PROT_READ | PROT_WRITE) == 0);
@@ -128,8 +138,10 @@ static void map_errors(int c)
 	saw(dma_map(c, p, 0xff000, 4 * 4096, RW), "map.around it");
 	saw(dma_map(c, p, 0x102000, 4096, RW), "map.right behind it");
 	saw(dma_map(c, p, 0xff000, 4096, RW), "map.right before it");
-	saw(dma_map(c, p, 0x100000, 2 * 4096, VFIO_DMA_MAP_FLAG_VADDR), "map.vaddr flag, not invalidated");
-	saw(dma_map(c, p, 0x200000, 4096, VFIO_DMA_MAP_FLAG_VADDR), "map.vaddr flag, nothing there");
+	saw(dma_map(c, p, 0x100000, 2 * 4096, VFIO_DMA_MAP_FLAG_VADDR),
+	    "map.vaddr flag, not invalidated");
+	saw(dma_map(c, p, 0x200000, 4096, VFIO_DMA_MAP_FLAG_VADDR),
+	    "map.vaddr flag, nothing there");
 	saw(dma_unmap(c, 0xff000, 4 * 4096, 0), "map.unmap all four pages");
 	/* the interrupt range and the ends of the address space */
 	saw(dma_map(c, p, 0xfedff000, 4096, RW), "map.below the MSI range");
@@ -201,9 +213,11 @@ void test_type1(void)
 	map_errors(s.container);
 	unmap_errors(s.container);
 	/* before and after the device is opened; large */
-	saw(dma_map(s.container, p, 0x40000000, 512 * 4096, RW), "type1.map 2 MiB before the device is open");
+	saw(dma_map(s.container, p, 0x40000000, 512 * 4096, RW),
+	    "type1.map 2 MiB before the device is open");
 	d = open_device(&s, &edu);
-	saw(dma_map(s.container, p, 0x50001000, 512 * 4096, RW), "type1.map 2 MiB unaligned, the same memory");
+	saw(dma_map(s.container, p, 0x50001000, 512 * 4096, RW),
+	    "type1.map 2 MiB unaligned, the same memory");
 	saw(dma_unmap(s.container, 0x40000000, 512 * 4096, 0), "type1.unmap 2 MiB");
 	bar = mmap(NULL, 0x100000, PROT_READ | PROT_WRITE, MAP_SHARED, d, REGION(0));
 	saw(bar == MAP_FAILED ? -1 : 0, "type1.mmap of a BAR");
@@ -249,23 +263,30 @@ static long dirty(int c, uint32_t argsz, uint32_t flags)
 	return ioctl(c, VFIO_IOMMU_DIRTY_PAGES, &d);
 }
 
-static long get_dirty(int c, uint64_t iova, uint64_t size, uint64_t pgsize, uint64_t bytes, uint64_t *map)
+static long get_dirty(int c, uint64_t iova, uint64_t size, uint64_t pgsize, uint64_t bytes,
+		      uint64_t *map)
 {
 	struct {
 		struct vfio_iommu_type1_dirty_bitmap d;
 		struct vfio_iommu_type1_dirty_bitmap_get g;
 	} q = { .d = { .argsz = sizeof(q), .flags = VFIO_IOMMU_DIRTY_PAGES_FLAG_GET_BITMAP },
-		.g = { .iova = iova, .size = size, .bitmap = { .pgsize = pgsize, .size = bytes, .data = (__u64 *)map } } };
+		.g = { .iova = iova,
+		       .size = size,
+		       .bitmap = { .pgsize = pgsize, .size = bytes, .data = (__u64 *)map } } };
 
 	return ioctl(c, VFIO_IOMMU_DIRTY_PAGES, &q);
 }
 
-static long unmap_dirty(int c, uint64_t iova, uint64_t size, uint64_t pgsize, uint64_t bytes, uint64_t *map, uint32_t cut)
+static long unmap_dirty(int c, uint64_t iova, uint64_t size, uint64_t pgsize, uint64_t bytes,
+			uint64_t *map, uint32_t cut)
 {
 	struct {
 		struct vfio_iommu_type1_dma_unmap u;
 		struct vfio_bitmap b;
-	} q = { .u = { .argsz = sizeof(q) - cut, .flags = VFIO_DMA_UNMAP_FLAG_GET_DIRTY_BITMAP, .iova = iova, .size = size },
+	} q = { .u = { .argsz = sizeof(q) - cut,
+		       .flags = VFIO_DMA_UNMAP_FLAG_GET_DIRTY_BITMAP,
+		       .iova = iova,
+		       .size = size },
 		.b = { .pgsize = pgsize, .size = bytes, .data = (__u64 *)map } };
 
 	return ioctl(c, VFIO_IOMMU_UNMAP_DMA, &q) ? -1 : (long)q.u.size;
@@ -313,11 +334,13 @@ void test_type1_dirty(void)
 	saw(get_dirty(c, 0x100000, 0, 4096, 16, map), "dirty.get size 0");
 	saw(get_dirty(c, -4096ull, 8192, 4096, 16, map), "dirty.get wraps");
 	saw(get_dirty(c, 0x100000, 100 * 4096, 4096, 16, NOWHERE), "dirty.get bitmap bad pointer");
-	saw(dma_unmap(c, 0x100000, 100 * 4096, VFIO_DMA_UNMAP_FLAG_GET_DIRTY_BITMAP), "dirty.unmap argsz 24");
+	saw(dma_unmap(c, 0x100000, 100 * 4096, VFIO_DMA_UNMAP_FLAG_GET_DIRTY_BITMAP),
+	    "dirty.unmap argsz 24");
 	saw(unmap_dirty(c, 0x100000, 100 * 4096, 4096, 16, map, 8), "dirty.unmap argsz 40");
 	saw(unmap_dirty(c, 0x100000, 100 * 4096, 8192, 16, map, 0), "dirty.unmap page size 8192");
 	saw(unmap_dirty(c, 0x100000, 100 * 4096, 4096, 8, map, 0), "dirty.unmap bitmap too small");
-	saw(unmap_dirty(c, 0x100000, 100 * 4096, 4096, 16, NOWHERE, 0), "dirty.unmap bitmap bad pointer");
+	saw(unmap_dirty(c, 0x100000, 100 * 4096, 4096, 16, NOWHERE, 0),
+	    "dirty.unmap bitmap bad pointer");
 	saw(dma_unmap(c, 0x100000, 100 * 4096, 0), "dirty.unmap after a bad pointer");
 	dma_map(c, p, 0x100000, 100 * 4096, RW);
 	memset(map, 0, sizeof(map));
@@ -371,7 +394,8 @@ void test_type1_limits(void)
 	saw(dma_map(c, p, 0x100000, 15 * 4096, RW), "memlock.15");
 	saw(dma_map(c, p, 0x200000, 4096, RW), "memlock.the same page a 17th time");
 	/* what is accounted goes with the container */
-	MUST(ioctl(s.group, VFIO_GROUP_UNSET_CONTAINER) == 0 && ioctl(s.group, VFIO_GROUP_SET_CONTAINER, &c) == 0);
+	MUST(ioctl(s.group, VFIO_GROUP_UNSET_CONTAINER) == 0 &&
+	     ioctl(s.group, VFIO_GROUP_SET_CONTAINER, &c) == 0);
 	MUST(ioctl(c, VFIO_SET_IOMMU, VFIO_TYPE1v2_IOMMU) == 0);
 	saw(dma_map(c, p, 0, 16 * 4096, RW), "memlock.16 in a new IOMMU");
 }

@@ -212,7 +212,7 @@ struct handle {
 
 static struct handle ready(const char *dev)
 {
-	struct handle h = {open("/dev/vfio/vfio", O_RDWR), open_group(dev)};
+	struct handle h = { open("/dev/vfio/vfio", O_RDWR), open_group(dev) };
 
 	if (h.container < 0 || h.group < 0 ||
 	    ioctl(h.group, VFIO_GROUP_SET_CONTAINER, &h.container) ||
@@ -248,7 +248,7 @@ static void try(const struct handle *h, const char *dev, const char *option, con
 
 static long feature(int fd, uint32_t flags, const void *uuid, size_t n)
 {
-	char buf[64] = {0};
+	char buf[64] = { 0 };
 	struct vfio_device_feature *f = (void *)buf;
 
 	f->argsz = (uint32_t)(sizeof(*f) + n);
@@ -259,8 +259,8 @@ static long feature(int fd, uint32_t flags, const void *uuid, size_t n)
 
 static void tokens(void)
 {
-	static const uint8_t two[16] = {0x11, 0x11, 0x11, 0x11, 0x22, 0x22, 0x33, 0x33,
-					0x44, 0x44, 0x55, 0x55, 0x55, 0x55, 0x55, 0x55};
+	static const uint8_t two[16] = { 0x11, 0x11, 0x11, 0x11, 0x22, 0x22, 0x33, 0x33,
+					 0x44, 0x44, 0x55, 0x55, 0x55, 0x55, 0x55, 0x55 };
 	struct handle p = ready(pf), v = ready(vf[0]), w;
 	int fp, fv, fp2;
 
@@ -275,7 +275,7 @@ static void tokens(void)
 	try(&v, vf[0], "vf_token=" T1 " vf_token=" T1, "vf, twice");
 	try(&v, vf[0], "token=" T1, "vf, unknown option");
 	try(&v, "0000:ff:1f.7", "vf_token=" T1, "another device");
-	w = (struct handle){-1, open_group(vf[1])};
+	w = (struct handle){ -1, open_group(vf[1]) };
 	try(&w, vf[1], NULL, "vf, none, no container");
 	try(&w, vf[1], "vf_token=" T1, "vf, wrong, no container");
 	close(w.group);
@@ -371,7 +371,7 @@ static unsigned ext_cap(int fd, unsigned id)
 
 static long do_hot_reset(int fd, const int *groups, unsigned n)
 {
-	char buf[64] = {0};
+	char buf[64] = { 0 };
 	struct vfio_pci_hot_reset *r = (void *)buf;
 
 	r->argsz = sizeof(*r) + 4 * n;
@@ -383,8 +383,8 @@ static long do_hot_reset(int fd, const int *groups, unsigned n)
 /* By who has some of the groups, and who has all of them. */
 static void hot_reset(int fp, int fv, int pf_group, int vf_group)
 {
-	int all[3] = {pf_group, vf_group, open_group(vf[0])}, some[2] = {vf_group, all[2]};
-	struct vfio_pci_hot_reset_info hi = {.argsz = sizeof(hi)};
+	int all[3] = { pf_group, vf_group, open_group(vf[0]) }, some[2] = { vf_group, all[2] };
+	struct vfio_pci_hot_reset_info hi = { .argsz = sizeof(hi) };
 	uint32_t x;
 
 	set(fv, PCI_COMMAND, 2, PCI_COMMAND_MASTER);
@@ -404,15 +404,15 @@ static void hot_reset(int fp, int fv, int pf_group, int vf_group)
 
 static void config(void)
 {
-	static const uint16_t commands[] = {0,
-					    PCI_COMMAND_MEMORY,
-					    PCI_COMMAND_MASTER,
-					    PCI_COMMAND_IO,
-					    0x7ff,
-					    PCI_COMMAND_MEMORY | PCI_COMMAND_MASTER};
+	static const uint16_t commands[] = { 0,
+					     PCI_COMMAND_MEMORY,
+					     PCI_COMMAND_MASTER,
+					     PCI_COMMAND_IO,
+					     0x7ff,
+					     PCI_COMMAND_MEMORY | PCI_COMMAND_MASTER };
 	struct handle p = ready(pf), v = ready(vf[1]);
 	int fp = device(&p, pf, "vf_token=" T1), fv = device(&v, vf[1], "vf_token=" T1);
-	struct vfio_device_info di = {.argsz = sizeof(di)};
+	struct vfio_device_info di = { .argsz = sizeof(di) };
 	unsigned cap;
 	uint32_t x;
 
@@ -425,8 +425,10 @@ static void config(void)
 	saw(get(fv, PCI_COMMAND, 2), "config: command at open");
 	for (size_t i = 0; i < sizeof(commands) / sizeof(*commands); i++) {
 		set(fv, PCI_COMMAND, 2, commands[i]);
-		/* the other bits are the hardware's; QEMU's VFs have some that should read 0
-		 * (PCIe 6.0, 9.3.4.1.3) */
+		/*
+		 * the other bits are the hardware's; QEMU's VFs have some that should read 0 (PCIe
+		 * 6.0, 9.3.4.1.3)
+		 */
 		saw(get(fv, PCI_COMMAND, 2) & (PCI_COMMAND_MEMORY | PCI_COMMAND_MASTER),
 		    "config: command 0x%x reads", commands[i]);
 		saw(pread(fv, &x, 4, 0), "config: load from BAR0 with command 0x%x", commands[i]);
@@ -438,7 +440,7 @@ static void config(void)
 	set(fv, PCI_ROM_ADDRESS, 4, 0xffffffff);
 	saw(get(fv, PCI_ROM_ADDRESS, 4), "config: rom sized");
 	for (unsigned i = 0; i < 6; i++) {
-		struct vfio_region_info ri = {.argsz = sizeof(ri), .index = i};
+		struct vfio_region_info ri = { .argsz = sizeof(ri), .index = i };
 		unsigned reg = PCI_BASE_ADDRESS_0 + 4 * i;
 		uint32_t first = get(fv, reg, 4);
 
@@ -458,7 +460,7 @@ static void config(void)
 	saw(ioctl(fv, VFIO_DEVICE_GET_INFO, &di), "config: device info");
 	saw(di.flags & (VFIO_DEVICE_FLAGS_RESET | VFIO_DEVICE_FLAGS_PCI), "config: device flags");
 	for (unsigned i = 0; i < VFIO_PCI_NUM_IRQS; i++) {
-		struct vfio_irq_info ii = {.argsz = sizeof(ii), .index = i};
+		struct vfio_irq_info ii = { .argsz = sizeof(ii), .index = i };
 
 		saw(ioctl(fv, VFIO_DEVICE_GET_IRQ_INFO, &ii), "config: irq %u", i);
 		if (i == VFIO_PCI_INTX_IRQ_INDEX || i >= VFIO_PCI_ERR_IRQ_INDEX)
@@ -498,7 +500,7 @@ static void config(void)
 
 	/* who is reset with it: all of the device */
 	{
-		struct vfio_pci_hot_reset_info hi = {.argsz = sizeof(hi)};
+		struct vfio_pci_hot_reset_info hi = { .argsz = sizeof(hi) };
 
 		saw(ioctl(fv, VFIO_DEVICE_GET_PCI_HOT_RESET_INFO, &hi), "hot reset info of a vf");
 		saw(hi.count, "hot reset of a vf takes along");

@@ -7,6 +7,7 @@
 #include <errno.h>
 #include <stdatomic.h>
 #include <stdlib.h>
+
 #include "uvfio/model.h"
 
 #define VFS 4u
@@ -172,7 +173,7 @@ static const struct uvfio_sriov sriov = {
 	.total_vfs = VFS,
 	.first_vf_offset = 0x80,
 	.vf_stride = 2,
-	.bars = {[0] = {0x1000, UVFIO_BAR_64}, [2] = {0x1000, 0}},
+	.bars = { [0] = { 0x1000, UVFIO_BAR_64 }, [2] = { 0x1000, 0 } },
 	.vfs_changed = vfs_changed,
 	.host_driver = "sriovtest",
 	.host_drives = host_drives,

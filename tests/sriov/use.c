@@ -15,6 +15,7 @@
 #include <fcntl.h>
 #include <linux/pci_regs.h>
 #include <linux/vfio.h>
+#include <poll.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -22,7 +23,6 @@
 #include <sys/eventfd.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
-#include <poll.h>
 #include <unistd.h>
 
 #define CONFIG (7ull << 40)
@@ -86,7 +86,7 @@ static long open_device(const char *addr, const char *token)
 	struct opened *o = find("");
 	char name[128];
 
-	*o = (struct opened){.device = -1, .container = open("/dev/vfio/vfio", O_RDWR)};
+	*o = (struct opened){ .device = -1, .container = open("/dev/vfio/vfio", O_RDWR) };
 	o->group = open_group(addr);
 	snprintf(name, sizeof(name), "%s%s%s", addr,
 		 *token == '-' ? "" : " vf_token=", *token == '-' ? "" : token);
@@ -119,11 +119,11 @@ static void master(const struct opened *o)
 
 static int map_page(struct opened *o)
 {
-	struct vfio_iommu_type1_dma_map m = {.argsz = sizeof(m),
-					     .flags = VFIO_DMA_MAP_FLAG_READ |
-						      VFIO_DMA_MAP_FLAG_WRITE,
-					     .iova = IOVA,
-					     .size = 4096};
+	struct vfio_iommu_type1_dma_map m = { .argsz = sizeof(m),
+					      .flags = VFIO_DMA_MAP_FLAG_READ |
+						       VFIO_DMA_MAP_FLAG_WRITE,
+					      .iova = IOVA,
+					      .size = 4096 };
 
 	if (o->page)
 		return 0;
@@ -149,13 +149,13 @@ static long msi(const struct opened *o)
 	char buf[sizeof(struct vfio_irq_set) + 4];
 	struct vfio_irq_set *set = (void *)buf;
 	int efd = eventfd(0, EFD_NONBLOCK);
-	struct pollfd p = {.fd = efd, .events = POLLIN};
+	struct pollfd p = { .fd = efd, .events = POLLIN };
 
-	*set = (struct vfio_irq_set){.argsz = sizeof(buf),
-				     .flags = VFIO_IRQ_SET_DATA_EVENTFD |
-					      VFIO_IRQ_SET_ACTION_TRIGGER,
-				     .index = VFIO_PCI_MSIX_IRQ_INDEX,
-				     .count = 1};
+	*set = (struct vfio_irq_set){ .argsz = sizeof(buf),
+				      .flags = VFIO_IRQ_SET_DATA_EVENTFD |
+					       VFIO_IRQ_SET_ACTION_TRIGGER,
+				      .index = VFIO_PCI_MSIX_IRQ_INDEX,
+				      .count = 1 };
 	memcpy(set->data, &efd, 4);
 	master(o);
 	if (ioctl(o->device, VFIO_DEVICE_SET_IRQS, set) || store(o, 0x10, 4, 0))

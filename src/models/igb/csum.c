@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* igb: the sums of the internet protocols (RFC 1071, RFC 9260 appendix A) and of Ethernet. */
 #include <string.h>
+
 #include "models/igb/internal.h"
 
 uint32_t igb_sum(const void *data, size_t len, uint32_t sum)
@@ -9,7 +10,8 @@ uint32_t igb_sum(const void *data, size_t len, uint32_t sum)
 	uint64_t s = 0;
 	uint32_t w;
 
-	/* In the host's order of bytes: it does not matter to a ones' complement sum until the end.
+	/*
+	 * In the host's order of bytes: it does not matter to a ones' complement sum until the end.
 	 */
 	for (; len >= 4; len -= 4, p += 4) {
 		memcpy(&w, p, 4);

@@ -4,11 +4,12 @@
  * hash, and VLANs. Whose they are is decided after that (rx.c, switch.c).
  */
 #include <string.h>
+
 #include "models/igb/internal.h"
 
 bool igb_hashed(struct igb *g, uint32_t table, const uint8_t *mac)
 {
-	static const unsigned shift[4] = {4, 3, 2, 0}; /* RCTL.MO, 7.1.1.1.2 */
+	static const unsigned shift[4] = { 4, 3, 2, 0 }; /* RCTL.MO, 7.1.1.1.2 */
 	unsigned s = shift[igb_get(g, IGB_RCTL) >> 12 & 3];
 	unsigned bit = ((unsigned)mac[5] << 8 | mac[4]) >> s & 0xfff;
 
@@ -43,7 +44,7 @@ void igb_tags(struct igb *g, const uint8_t *f, size_t len, struct igb_tags *t)
 {
 	uint32_t vet = igb_get(g, IGB_VET);
 
-	*t = (struct igb_tags){.type = 12};
+	*t = (struct igb_tags){ .type = 12 };
 	if (igb_get(g, IGB_CTRL_EXT) & CTRL_EXT_EXT_VLAN) {
 		if (len < 18 || igb_be16(f + 12) != vet >> 16) {
 			t->type = 0;
@@ -72,8 +73,8 @@ bool igb_tag(struct igb *g, const uint8_t *f, size_t len, uint16_t *tag)
 
 bool igb_filter(struct igb *g, const uint8_t *f, size_t len)
 {
-	static const uint8_t ones[6] = {255, 255, 255, 255, 255, 255};
-	static const uint8_t pause[6] = {0x01, 0x80, 0xc2, 0, 0, 1};
+	static const uint8_t ones[6] = { 255, 255, 255, 255, 255, 255 };
+	static const uint8_t pause[6] = { 0x01, 0x80, 0xc2, 0, 0, 1 };
 	uint32_t rctl = igb_get(g, IGB_RCTL);
 	uint16_t tag;
 

@@ -9,6 +9,7 @@
  * One lock, outside of all others: messages are answered one at a time.
  */
 #include <string.h>
+
 #include "models/igb/internal.h"
 
 #define MAILBOX_WORDS 16u
@@ -60,7 +61,7 @@ static void set_address(struct igb *g, unsigned vf)
 /* The table of all VFs' multicast addresses, made anew. */
 static void set_multicast(struct igb *g)
 {
-	uint32_t mta[128] = {0};
+	uint32_t mta[128] = { 0 };
 
 	for (unsigned i = 0; i < IGB_VFS; i++) {
 		for (unsigned k = 0; k < g->host.vf[i].hashes; k++) {

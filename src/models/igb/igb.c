@@ -2,16 +2,17 @@
 /*
  * igb: the Intel 82576 Gigabit Ethernet Controller (8086:10c9), one port of it, after its public
  * datasheet (revision 2.61): what the drivers of Linux, DPDK and the kernel's VFIO selftests use of
- * it. This file has its life and its BARs; registers are in regs.c, and each part has a file of
- * its own (igb.h). Not there: wake up, IEEE 1588, LinkSec, IPsec, header replication, mirroring between
+ * it. This file has its life and its BARs; registers are in regs.c, and each part has a file of its
+ * own (igb.h). Not there: wake up, IEEE 1588, LinkSec, IPsec, header replication, mirroring between
  * pools, manageability.
  */
 #include <errno.h>
 #include <linux/pci_regs.h>
 #include <stdlib.h>
 #include <string.h>
-#include "models/igb/internal.h"
+
 #include "models/igb/igb.h"
+#include "models/igb/internal.h"
 
 #define BAR2_SIZE 32u	 /* I/O: IOADDR, IODATA (8.1.1.2) */
 #define BAR3_SIZE 16384u /* MSI-X */
@@ -165,7 +166,7 @@ static void net_link(void *arg, bool up)
 	igb_host_link(g);
 }
 
-static const struct net_ops net_ops = {.receive = net_receive, .link = net_link};
+static const struct net_ops net_ops = { .receive = net_receive, .link = net_link };
 
 static void destroy(struct uvfio_dev *dev)
 {
@@ -227,7 +228,7 @@ int igb_add_pcie(struct uvfio_dev *dev)
 			 (uvfio_config_get(dev, at + PCI_EXP_LNKSTA, 2) & ~PCI_EXP_LNKSTA_CLS) |
 				 PCI_EXP_LNKSTA_CLS_2_5GB);
 	uvfio_config_set(dev, at + PCI_EXP_LNKCAP2, 4, PCI_EXP_LNKCAP2_SLS_2_5GB);
-	uvfio_config_set(dev, at + PCI_EXP_LNKSTA2, 2, 0); /* no equalization at this speed */
+	uvfio_config_set(dev, at + PCI_EXP_LNKSTA2, 2, 0);  /* no equalization at this speed */
 	if (uvfio_config_get(dev, at + PCI_EXP_LNKCTL2, 2)) /* a VF has none */
 		uvfio_config_set(dev, at + PCI_EXP_LNKCTL2, 2, PCI_EXP_LNKCTL2_TLS_2_5GT);
 	return cap;
@@ -329,17 +330,17 @@ fail:
 
 static const struct uvfio_option options[] = {
 	NET_OPTIONS,
-	{.name = "mac",
-	 .type = UVFIO_OPT_STRING,
-	 .help = "address in the EEPROM, as 52:54:00:12:34:56; default: 02:1b:..., another one "
-		 "in each run"},
-	{.name = "vectors",
-	 .type = UVFIO_OPT_UINT,
-	 .def = "25",
-	 .help = "MSI-X vectors; too few for Linux's driver: it uses MSI",
-	 .min = 1,
-	 .max = IGB_VECTORS},
-	{0},
+	{ .name = "mac",
+	  .type = UVFIO_OPT_STRING,
+	  .help = "address in the EEPROM, as 52:54:00:12:34:56; default: 02:1b:..., another one "
+		  "in each run" },
+	{ .name = "vectors",
+	  .type = UVFIO_OPT_UINT,
+	  .def = "25",
+	  .help = "MSI-X vectors; too few for Linux's driver: it uses MSI",
+	  .min = 1,
+	  .max = IGB_VECTORS },
+	{ 0 },
 };
 
 const struct uvfio_model model_igb = {

@@ -4,8 +4,8 @@
  * in loopback with their offloads and filters.
  */
 #include "models/igb/igb.h"
-#include "pci/test_model.h"
 #include "models/igb/internal.h"
+#include "pci/test_model.h"
 
 #define TX_RING IOVA
 #define RX_RING (IOVA + 0x1000)
@@ -82,7 +82,7 @@ static void rings(uint32_t srrctl)
 
 static void queue_tx(uint64_t addr, uint32_t cmd, uint32_t opt)
 {
-	txd[tail] = (struct igb_desc){addr, cmd, opt};
+	txd[tail] = (struct igb_desc){ addr, cmd, opt };
 	tail = (tail + 1) % RING;
 }
 static void go(void)
@@ -119,7 +119,7 @@ static int received(uint64_t *info, uint64_t *status)
 
 static void eth(uint8_t *f, unsigned type)
 {
-	static const uint8_t head[12] = {0x52, 0x54, 0, 0x12, 0x34, 0x56, 2, 0, 0, 0, 0, 1};
+	static const uint8_t head[12] = { 0x52, 0x54, 0, 0x12, 0x34, 0x56, 2, 0, 0, 0, 0, 1 };
 
 	memcpy(f, head, 12);
 	igb_put_be16(f + 12, type);
@@ -205,12 +205,12 @@ static void test_own_mac(void **state)
 
 static void test_bad_mac(void **state)
 {
-	static const char *const bad[] = {"",
-					  "52:54:00:12:34",
-					  "52:54:00:12:34:567",
-					  "52-54-00-12-34-56",
-					  "01:00:00:00:00:01",
-					  "52:54:00:12:34:xx"};
+	static const char *const bad[] = { "",
+					   "52:54:00:12:34",
+					   "52:54:00:12:34:567",
+					   "52-54-00-12-34-56",
+					   "01:00:00:00:00:01",
+					   "52:54:00:12:34:xx" };
 	char err[256];
 
 	for (unsigned i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
@@ -670,11 +670,15 @@ static void test_lengths(void **state)
 		bool extended;
 		int max; /* without the FCS */
 	} kinds[] = {
-		{0, {0}, false, 1514},		   {1, {0x8100}, false, 1518},
-		{1, {0x88a8}, false, 1514},	   {2, {0x8100, 0x8100}, false, 1518},
-		{0, {0}, true, 1514},		   {1, {0x8100}, true, 1514},
-		{1, {0x88a8}, true, 1518},	   {2, {0x88a8, 0x8100}, true, 1522},
-		{2, {0x88a8, 0x88a8}, true, 1518},
+		{ 0, { 0 }, false, 1514 },
+		{ 1, { 0x8100 }, false, 1518 },
+		{ 1, { 0x88a8 }, false, 1514 },
+		{ 2, { 0x8100, 0x8100 }, false, 1518 },
+		{ 0, { 0 }, true, 1514 },
+		{ 1, { 0x8100 }, true, 1514 },
+		{ 1, { 0x88a8 }, true, 1518 },
+		{ 2, { 0x88a8, 0x8100 }, true, 1522 },
+		{ 2, { 0x88a8, 0x88a8 }, true, 1518 },
 	};
 	uint32_t plain = RCTL_EN | RCTL_UPE | RCTL_MPE | RCTL_BAM | RCTL_SECRC;
 
@@ -712,7 +716,7 @@ static void test_lengths(void **state)
 /* 7.4.5: an outer tag of VET's upper half, which is passed over */
 static void test_double_vlan(void **state)
 {
-	static const uint8_t tags[8] = {0x88, 0xa8, 0, 0x64, 0x81, 0, 0x20, 5};
+	static const uint8_t tags[8] = { 0x88, 0xa8, 0, 0x64, 0x81, 0, 0x20, 5 };
 	uint64_t info, status;
 	uint8_t *f, *got, plain[64];
 	size_t len;
@@ -738,8 +742,9 @@ static void test_double_vlan(void **state)
 		go();
 		assert_int_equal(received(&info, &status), (int)len - (strip ? 4 : 0));
 		assert_int_equal(info >> 4 & 0xfff, PTYPE_IPV4 | PTYPE_TCP);
-		assert_int_equal(status & (RXD_VEXT | RXD_VP | RXD_IPCS | RXD_L4CS | RXD_IPE | RXD_L4E),
-				 RXD_VEXT | (strip ? RXD_VP : 0) | RXD_IPCS | RXD_L4CS);
+		assert_int_equal(
+			status & (RXD_VEXT | RXD_VP | RXD_IPCS | RXD_L4CS | RXD_IPE | RXD_L4E),
+			RXD_VEXT | (strip ? RXD_VP : 0) | RXD_IPCS | RXD_L4CS);
 		assert_int_equal(status >> 48, strip ? 0x2005 : 0);
 		assert_memory_equal(got + 12, tags, strip ? 4 : 8);
 		assert_int_equal(igb_be16(got + (strip ? 16 : 20)), 0x0800);
@@ -820,7 +825,7 @@ static bool passes(const uint8_t *frame)
 
 static void test_filters(void **state)
 {
-	uint8_t f[60] = {0};
+	uint8_t f[60] = { 0 };
 
 	start();
 	rings(2 << 24);
@@ -989,7 +994,8 @@ static void test_aborts(void **state)
 	unplug();
 }
 
-/* A queue waits for the link, and goes on when it comes; a quiet device sends and stores nothing.
+/*
+ * A queue waits for the link, and goes on when it comes; a quiet device sends and stores nothing.
  */
 static void test_link_and_quiet(void **state)
 {

@@ -17,9 +17,10 @@
 #include <stdatomic.h>
 #include <stdbool.h>
 #include <stdint.h>
+
+#include "uvfio/model.h"
 #include "models/igb/regs.h"
 #include "models/net/net.h"
-#include "uvfio/model.h"
 
 #define IGB_BAR0_SIZE 0x20000u
 #define IGB_NVM_WORDS 1024u
@@ -122,7 +123,8 @@ struct igb {
 	atomic_bool steers; /* there is a filter in steer.c */
 	atomic_uint vfs;    /* the virtual functions that are enabled, a bit each */
 	pthread_mutex_t ctl, mbx;
-	uint64_t asked[IGB_VFS]; /* with mbx: when a VF sent what was not read yet, in ns; 0: nothing */
+	/* with mbx: when a VF sent what was not read yet, in ns; 0: nothing */
+	uint64_t asked[IGB_VFS];
 	uint16_t nvm[IGB_NVM_WORDS];
 	struct igb_spi spi;
 	uint16_t phy[32];
@@ -245,11 +247,12 @@ bool igb_descriptor_type_known(uint32_t srrctl);
 bool igb_filter(struct igb *g, const uint8_t *frame, size_t len); /* let in at all */
 /* The VLAN tags of a frame: 7.4.5 */
 struct igb_tags {
-	size_t type;   /* offset of the EtherType behind them; 0: it has not the tag that each must have */
-	size_t at;     /* offset of the one that filters, pools and stripping are about; 0: none */
-	uint16_t tag;  /* what it says */
-	unsigned num;  /* how many there are */
-	bool outer;    /* the first is CTRL_EXT.EXT_VLAN's */
+	/* offset of the EtherType behind them; 0: it has not the tag that each must have */
+	size_t type;
+	size_t at;    /* offset of the one that filters, pools and stripping are about; 0: none */
+	uint16_t tag; /* what it says */
+	unsigned num; /* how many there are */
+	bool outer;   /* the first is CTRL_EXT.EXT_VLAN's */
 };
 void igb_tags(struct igb *g, const uint8_t *frame, size_t len, struct igb_tags *t);
 bool igb_tag(struct igb *g, const uint8_t *frame, size_t len, uint16_t *tag);

@@ -10,6 +10,7 @@
  */
 #include <errno.h>
 #include <time.h>
+
 #include "models/igb/internal.h"
 
 static uint64_t now_ns(void)
@@ -285,8 +286,10 @@ uint32_t igb_irq_read(struct igb *g, uint32_t off)
 	pthread_mutex_lock(&g->irq.lock);
 	switch (off) {
 	case IGB_ICR:
-		/* 7.3.4.3, 8.8.8: clears if an interrupt is asserted, nothing is enabled, or
-		 * always. */
+		/*
+		 * 7.3.4.3, 8.8.8: clears if an interrupt is asserted, nothing is enabled, or
+		 * always.
+		 */
 		v = g->irq.icr;
 		if (v & g->irq.ims)
 			v |= ICR_ASSERTED;

@@ -3,8 +3,8 @@
  * igb: the mode of the link as the PHY negotiates or is told, and the option for fewer vectors.
  */
 #include "models/igb/igb.h"
-#include "pci/test_model.h"
 #include "models/igb/internal.h"
+#include "pci/test_model.h"
 
 enum { BMCR, BMSR, ANAR = 4, GCON = 9, PORT = 17 };
 #define SPEED(v)  ((v) >> 6 & 3)
@@ -39,7 +39,7 @@ static uint16_t phy(unsigned reg)
 /* A cable to another one. */
 static void start(void)
 {
-	struct pci_option id = {"id", "partner"};
+	struct pci_option id = { "id", "partner" };
 	char err[256];
 
 	plug(&model_igb, "net", "peer:partner");
@@ -67,9 +67,9 @@ static void test_negotiation(void **state)
 		uint16_t gcon, anar, port;
 		unsigned speed, full;
 	} cases[] = {
-		{0x0200, 0x0de0, 0xc000, 2, STATUS_FD}, {0x0100, 0x01e0, 0xc000, 2, 0},
-		{0, 0x01e0, 0x8000, 1, STATUS_FD},	{0, 0x00e0, 0x8000, 1, 0},
-		{0, 0x0060, 0x4000, 0, STATUS_FD},	{0, 0x0020, 0x4000, 0, 0},
+		{ 0x0200, 0x0de0, 0xc000, 2, STATUS_FD }, { 0x0100, 0x01e0, 0xc000, 2, 0 },
+		{ 0, 0x01e0, 0x8000, 1, STATUS_FD },	  { 0, 0x00e0, 0x8000, 1, 0 },
+		{ 0, 0x0060, 0x4000, 0, STATUS_FD },	  { 0, 0x0020, 0x4000, 0, 0 },
 	};
 
 	start();

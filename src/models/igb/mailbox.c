@@ -6,6 +6,7 @@
  * the part that both share. What is in a message is the drivers' own agreement.
  */
 #include <time.h>
+
 #include "models/igb/internal.h"
 
 #define SHARED	     (MAILBOX_VFU | MAILBOX_PFU)
@@ -79,10 +80,11 @@ static void message_done(struct igb *g, unsigned vf, uint64_t asked, bool read)
 			  "one's driver wrote over it and had not read it",
 			  vf);
 	else if (took > PATIENCE_NS)
-		uvfio_log(g->dev, UVFIO_LOG_WARN,
-			  "virtual function %u: its message to the physical function was read after "
-			  "%llu ms: its driver may not wait any more",
-			  vf, (unsigned long long)(took / 1000000));
+		uvfio_log(
+			g->dev, UVFIO_LOG_WARN,
+			"virtual function %u: its message to the physical function was read after "
+			"%llu ms: its driver may not wait any more",
+			vf, (unsigned long long)(took / 1000000));
 }
 
 static void from_pf(struct igb *g, unsigned vf, uint32_t value)

@@ -69,7 +69,7 @@ static uint8_t get_byte(struct igb *g, unsigned at)
 
 static void put_byte(struct igb *g, unsigned at, uint8_t v)
 {
-	static const unsigned first[] = {NVM_BYTES, NVM_BYTES / 4 * 3, NVM_BYTES / 2, 0};
+	static const unsigned first[] = { NVM_BYTES, NVM_BYTES / 4 * 3, NVM_BYTES / 2, 0 };
 	unsigned shift = 8 * (at & 1);
 
 	if (at < first[(g->spi.status & SR_BP) >> 2])
@@ -94,7 +94,7 @@ static void spi_byte(struct igb *g, uint8_t v)
 		else
 			s->page[0] = v;
 		break;
-	default: /* 3, and from then on */
+	default:			/* 3, and from then on */
 		if (s->code == WRITE) { /* the page's address goes round */
 			s->page[s->at % IGB_SPI_PAGE] = v;
 			s->filled |= 1u << s->at % IGB_SPI_PAGE;

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* igb's EEPROM, driven by the pins of EECD as a driver does it; EERD shows what it has. */
 #include "models/igb/igb.h"
-#include "pci/test_model.h"
 #include "models/igb/internal.h"
+#include "pci/test_model.h"
 
 static uint32_t r(uint32_t off)
 {

@@ -51,9 +51,9 @@ static unsigned resolve(struct igb *g)
 		uint8_t mode;
 	} offers[] = {
 		/* the best first: IEEE 802.3, 28B.3 and 40.5.2 */
-		{GCON, 0x0200, 2 | IGB_MODE_FULL}, {GCON, 0x0100, 2},
-		{ANAR, 0x0100, 1 | IGB_MODE_FULL}, {ANAR, 0x0080, 1},
-		{ANAR, 0x0040, 0 | IGB_MODE_FULL}, {ANAR, 0x0020, 0},
+		{ GCON, 0x0200, 2 | IGB_MODE_FULL }, { GCON, 0x0100, 2 },
+		{ ANAR, 0x0100, 1 | IGB_MODE_FULL }, { ANAR, 0x0080, 1 },
+		{ ANAR, 0x0040, 0 | IGB_MODE_FULL }, { ANAR, 0x0020, 0 },
 	};
 	uint16_t bmcr = g->phy[BMCR];
 

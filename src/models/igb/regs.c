@@ -12,105 +12,105 @@ struct range {
 };
 
 static const struct range table[] = {
-	{IGB_CTRL, 1, 4, 0x7bfc1fff & ~CTRL_RST, CTRL_FD | CTRL_SPEED_1000 | CTRL_ADVD3WUC},
-	{IGB_CTRL_EXT, 1, 4, 0x9cde7fff & ~CTRL_EXT_EE_RST, 0},
-	{IGB_SCTL, 1, 4, ~0u, 0},
-	{IGB_FCAL, 1, 4, ~0u, 0x00c28001}, /* 8.3.1: the PAUSE address */
-	{IGB_FCAH, 1, 4, 0xffff, 0x0100},
-	{IGB_FCT, 1, 4, 0xffff, 0x8808},
-	{IGB_CONNSW, 1, 4, 0x7, 0},
-	{IGB_VET, 1, 4, ~0u, 0x81008100},
-	{IGB_FCTTV, 1, 4, 0xffff, 0},
-	{IGB_LEDCTL, 1, 4, 0xcfcfcfcf, 0x07068302},
-	{IGB_PBA, 1, 4, 0x00ff00ff, 0x00100030},
-	{IGB_PBS, 1, 4, 0x3f, 0x40},
-	{IGB_EEMNGCTL, 1, 4, 0, EEMNGCTL_CFG_DONE0},
-	{IGB_I2CPARAM, 1, 4, 0x5f00, 0},
-	{IGB_TCPTIMER, 1, 4, 0x0e0000ff, 0},
-	{IGB_EITR(0), IGB_VECTORS, 4, EITR_INTERVAL, 0},
-	{IGB_IVAR(0), 8, 4, 0x9f9f9f9f, 0},
-	{IGB_IVAR_MISC, 1, 4, 0x9f9f, 0},
+	{ IGB_CTRL, 1, 4, 0x7bfc1fff & ~CTRL_RST, CTRL_FD | CTRL_SPEED_1000 | CTRL_ADVD3WUC },
+	{ IGB_CTRL_EXT, 1, 4, 0x9cde7fff & ~CTRL_EXT_EE_RST, 0 },
+	{ IGB_SCTL, 1, 4, ~0u, 0 },
+	{ IGB_FCAL, 1, 4, ~0u, 0x00c28001 }, /* 8.3.1: the PAUSE address */
+	{ IGB_FCAH, 1, 4, 0xffff, 0x0100 },
+	{ IGB_FCT, 1, 4, 0xffff, 0x8808 },
+	{ IGB_CONNSW, 1, 4, 0x7, 0 },
+	{ IGB_VET, 1, 4, ~0u, 0x81008100 },
+	{ IGB_FCTTV, 1, 4, 0xffff, 0 },
+	{ IGB_LEDCTL, 1, 4, 0xcfcfcfcf, 0x07068302 },
+	{ IGB_PBA, 1, 4, 0x00ff00ff, 0x00100030 },
+	{ IGB_PBS, 1, 4, 0x3f, 0x40 },
+	{ IGB_EEMNGCTL, 1, 4, 0, EEMNGCTL_CFG_DONE0 },
+	{ IGB_I2CPARAM, 1, 4, 0x5f00, 0 },
+	{ IGB_TCPTIMER, 1, 4, 0x0e0000ff, 0 },
+	{ IGB_EITR(0), IGB_VECTORS, 4, EITR_INTERVAL, 0 },
+	{ IGB_IVAR(0), 8, 4, 0x9f9f9f9f, 0 },
+	{ IGB_IVAR_MISC, 1, 4, 0x9f9f, 0 },
 
-	{IGB_RCTL, 1, 4, 0x04ffb3fe, 0},
-	{IGB_FCRTL, 1, 4, 0x8000fff0, 0},
-	{IGB_FCRTH, 1, 4, 0x8000fff0, 0},
-	{IGB_FCRTV, 1, 4, 0xffff, 0},
-	{IGB_RXPBS, 1, 4, 0x8000007f, 0x40},
-	{IGB_RXCSUM, 1, 4, 0x2fff, RXCSUM_IPOFL | RXCSUM_TUOFL},
-	{IGB_RLPML, 1, 4, 0x3fff, IGB_FRAME_MAX},
-	{IGB_RFCTL, 1, 4, 0x000fffff, 0},
-	{IGB_MTA, 128, 4, ~0u, 0},
-	{IGB_RAL(0), 16, 8, ~0u, 0},
-	{IGB_RAH(0), 16, 8, 0x83ffffff, 0},
-	{IGB_RAL(16), 8, 8, ~0u, 0},
-	{IGB_RAH(16), 8, 8, 0x83ffffff, 0},
-	{IGB_PSRTYPE(0), 8, 4, ~0u, 0}, /* 8.10.3 */
-	{IGB_VLAPQF, 1, 4, ~0u, 0},
-	{IGB_SYNQF, 1, 4, 0x0000000f, 0},
-	{IGB_VFTA, 128, 4, ~0u, 0},
-	{0x5800, 1, 4, 0x1f, 0},     /* WUC, 8.20 */
-	{0x5808, 1, 4, 0xff81ff, 0}, /* WUFC */
-	{0x5838, 1, 4, 0x1000f, 0},  /* IPAV */
-	{0x5840, 8, 4, ~0u, 0},	     /* IP4AT */
-	{0x5880, 4, 4, ~0u, 0},	     /* IP6AT */
-	{IGB_MRQC, 1, 4, 0x01f7003f, 0},
-	{IGB_VT_CTL, 1, 4, 0x70000380, 0},
-	{IGB_SAQF(0), IGB_FTQFS, 4, ~0u, 0},
-	{IGB_DAQF(0), IGB_FTQFS, 4, ~0u, 0},
-	{IGB_SPQF(0), IGB_FTQFS, 4, 0xffff, 0},
-	{IGB_FTQF(0), IGB_FTQFS, 4, ~0u, 0},
-	{IGB_IMIR(0), IGB_FTQFS, 4, ~0u, 0},
-	{IGB_IMIREXT(0), IGB_FTQFS, 4, ~0u, 0},
-	{0x5ac0, 1, 4, 0xf, 0}, /* IMIRVP */
-	{IGB_ETQF(0), IGB_ETQFS, 4, ~0u, 0},
-	{IGB_RETA, 32, 4, ~0u, 0},
-	{IGB_RSSRK, 10, 4, ~0u, 0},
-	{IGB_UTA, 128, 4, ~0u, 0},
-	{IGB_RXQ(0, RDBAL), IGB_QUEUES, 0x40, 0xffffff80, 0},
-	{IGB_RXQ(0, RDBAH), IGB_QUEUES, 0x40, ~0u, 0},
-	{IGB_RXQ(0, RDLEN), IGB_QUEUES, 0x40, 0xffff0, 0},
-	{IGB_RXQ(0, SRRCTL), IGB_QUEUES, 0x40, 0xce703f7f | 7u << 25, 0x400},
-	{IGB_RXQ(0, RDH), IGB_QUEUES, 0x40, 0xffff, 0},
-	{IGB_RXQ(0, DCA_CTRL), IGB_QUEUES, 0x40, ~0u, 0},
-	{IGB_RXQ(0, RDT), IGB_QUEUES, 0x40, 0xffff, 0},
-	{IGB_RXQ(0, RXDCTL), IGB_QUEUES, 0x40, 0x021f1f1f, 0x10000},
-	{0xc038, 8, 0x40, 0xe0000000, 0}, /* DVMOLR */
+	{ IGB_RCTL, 1, 4, 0x04ffb3fe, 0 },
+	{ IGB_FCRTL, 1, 4, 0x8000fff0, 0 },
+	{ IGB_FCRTH, 1, 4, 0x8000fff0, 0 },
+	{ IGB_FCRTV, 1, 4, 0xffff, 0 },
+	{ IGB_RXPBS, 1, 4, 0x8000007f, 0x40 },
+	{ IGB_RXCSUM, 1, 4, 0x2fff, RXCSUM_IPOFL | RXCSUM_TUOFL },
+	{ IGB_RLPML, 1, 4, 0x3fff, IGB_FRAME_MAX },
+	{ IGB_RFCTL, 1, 4, 0x000fffff, 0 },
+	{ IGB_MTA, 128, 4, ~0u, 0 },
+	{ IGB_RAL(0), 16, 8, ~0u, 0 },
+	{ IGB_RAH(0), 16, 8, 0x83ffffff, 0 },
+	{ IGB_RAL(16), 8, 8, ~0u, 0 },
+	{ IGB_RAH(16), 8, 8, 0x83ffffff, 0 },
+	{ IGB_PSRTYPE(0), 8, 4, ~0u, 0 }, /* 8.10.3 */
+	{ IGB_VLAPQF, 1, 4, ~0u, 0 },
+	{ IGB_SYNQF, 1, 4, 0x0000000f, 0 },
+	{ IGB_VFTA, 128, 4, ~0u, 0 },
+	{ 0x5800, 1, 4, 0x1f, 0 },     /* WUC, 8.20 */
+	{ 0x5808, 1, 4, 0xff81ff, 0 }, /* WUFC */
+	{ 0x5838, 1, 4, 0x1000f, 0 },  /* IPAV */
+	{ 0x5840, 8, 4, ~0u, 0 },      /* IP4AT */
+	{ 0x5880, 4, 4, ~0u, 0 },      /* IP6AT */
+	{ IGB_MRQC, 1, 4, 0x01f7003f, 0 },
+	{ IGB_VT_CTL, 1, 4, 0x70000380, 0 },
+	{ IGB_SAQF(0), IGB_FTQFS, 4, ~0u, 0 },
+	{ IGB_DAQF(0), IGB_FTQFS, 4, ~0u, 0 },
+	{ IGB_SPQF(0), IGB_FTQFS, 4, 0xffff, 0 },
+	{ IGB_FTQF(0), IGB_FTQFS, 4, ~0u, 0 },
+	{ IGB_IMIR(0), IGB_FTQFS, 4, ~0u, 0 },
+	{ IGB_IMIREXT(0), IGB_FTQFS, 4, ~0u, 0 },
+	{ 0x5ac0, 1, 4, 0xf, 0 }, /* IMIRVP */
+	{ IGB_ETQF(0), IGB_ETQFS, 4, ~0u, 0 },
+	{ IGB_RETA, 32, 4, ~0u, 0 },
+	{ IGB_RSSRK, 10, 4, ~0u, 0 },
+	{ IGB_UTA, 128, 4, ~0u, 0 },
+	{ IGB_RXQ(0, RDBAL), IGB_QUEUES, 0x40, 0xffffff80, 0 },
+	{ IGB_RXQ(0, RDBAH), IGB_QUEUES, 0x40, ~0u, 0 },
+	{ IGB_RXQ(0, RDLEN), IGB_QUEUES, 0x40, 0xffff0, 0 },
+	{ IGB_RXQ(0, SRRCTL), IGB_QUEUES, 0x40, 0xce703f7f | 7u << 25, 0x400 },
+	{ IGB_RXQ(0, RDH), IGB_QUEUES, 0x40, 0xffff, 0 },
+	{ IGB_RXQ(0, DCA_CTRL), IGB_QUEUES, 0x40, ~0u, 0 },
+	{ IGB_RXQ(0, RDT), IGB_QUEUES, 0x40, 0xffff, 0 },
+	{ IGB_RXQ(0, RXDCTL), IGB_QUEUES, 0x40, 0x021f1f1f, 0x10000 },
+	{ 0xc038, 8, 0x40, 0xe0000000, 0 }, /* DVMOLR */
 
-	{IGB_TCTL, 1, 4, 0x03fffffa, 0x400f8}, /* PSP, CT 15, BST 64 */
-	{IGB_TCTL_EXT, 1, 4, 0xfffff, 0x42 << 10 | 0x40},
-	{IGB_TIPG, 1, 4, 0x3fffffff, 0x00601008},
-	{IGB_TXPBS, 1, 4, 0x3f, 0x28},
-	{IGB_DTXCTL, 1, 4, 0x7f, 0},
-	{IGB_DTXTCPFLGL, 1, 4, 0x0fff0fff, 0x0ff60ff6},
-	{IGB_DTXTCPFLGH, 1, 4, 0x0fff, 0x0f7f},
-	{IGB_TXQ(0, TDBAL), IGB_QUEUES, 0x40, 0xffffff80, 0},
-	{IGB_TXQ(0, TDBAH), IGB_QUEUES, 0x40, ~0u, 0},
-	{IGB_TXQ(0, TDLEN), IGB_QUEUES, 0x40, 0xffff0, 0},
-	{IGB_TXQ(0, TDH), IGB_QUEUES, 0x40, 0xffff, 0},
-	{IGB_TXQ(0, DCA_CTRL), IGB_QUEUES, 0x40, ~0u, 0},
-	{IGB_TXQ(0, TDT), IGB_QUEUES, 0x40, 0xffff, 0},
-	{IGB_TXQ(0, TXDCTL), IGB_QUEUES, 0x40, 0x021f1f1f, 0},
-	{IGB_TXQ(0, TDWBAL), IGB_QUEUES, 0x40, ~2u, 0},
-	{IGB_TXQ(0, TDWBAH), IGB_QUEUES, 0x40, ~0u, 0},
+	{ IGB_TCTL, 1, 4, 0x03fffffa, 0x400f8 }, /* PSP, CT 15, BST 64 */
+	{ IGB_TCTL_EXT, 1, 4, 0xfffff, 0x42 << 10 | 0x40 },
+	{ IGB_TIPG, 1, 4, 0x3fffffff, 0x00601008 },
+	{ IGB_TXPBS, 1, 4, 0x3f, 0x28 },
+	{ IGB_DTXCTL, 1, 4, 0x7f, 0 },
+	{ IGB_DTXTCPFLGL, 1, 4, 0x0fff0fff, 0x0ff60ff6 },
+	{ IGB_DTXTCPFLGH, 1, 4, 0x0fff, 0x0f7f },
+	{ IGB_TXQ(0, TDBAL), IGB_QUEUES, 0x40, 0xffffff80, 0 },
+	{ IGB_TXQ(0, TDBAH), IGB_QUEUES, 0x40, ~0u, 0 },
+	{ IGB_TXQ(0, TDLEN), IGB_QUEUES, 0x40, 0xffff0, 0 },
+	{ IGB_TXQ(0, TDH), IGB_QUEUES, 0x40, 0xffff, 0 },
+	{ IGB_TXQ(0, DCA_CTRL), IGB_QUEUES, 0x40, ~0u, 0 },
+	{ IGB_TXQ(0, TDT), IGB_QUEUES, 0x40, 0xffff, 0 },
+	{ IGB_TXQ(0, TXDCTL), IGB_QUEUES, 0x40, 0x021f1f1f, 0 },
+	{ IGB_TXQ(0, TDWBAL), IGB_QUEUES, 0x40, ~2u, 0 },
+	{ IGB_TXQ(0, TDWBAH), IGB_QUEUES, 0x40, ~0u, 0 },
 
-	{IGB_VMBMEM(0), 128, 4, ~0u, 0},
-	{IGB_V2PMAILBOX(0), 8, 4, 0, V2PMAILBOX_RSTI},
-	{IGB_MBVFIMR, 1, 4, 0xff, 0xff},
-	{IGB_VFRE, 1, 4, 0xff, 0xff},
-	{IGB_VFTE, 1, 4, 0xff, 0xff},
-	{IGB_QDE, 1, 4, 0xffff, 0},
-	{IGB_DTXSWC, 1, 4, 0x80ffffff, 0},
-	{IGB_VMVIR(0), 8, 4, 0xc000ffff, 0},
-	{IGB_VMOLR(0), 8, 4, 0xdf033fff, VMOLR_STRCRC | IGB_FRAME_MAX},
-	{IGB_RPLOLR, 1, 4, VMOLR_STRVLAN | VMOLR_STRCRC, VMOLR_STRCRC},
-	{IGB_IOVCTL, 1, 4, 1, 0},
-	{IGB_VLVF(0), IGB_VLVFS, 4, 0x801fffff, 0},
-	{IGB_VTIVAR(0), 8, 4, 0x83838383, 0},
-	{IGB_VTIVAR_MISC(0), 8, 4, 0x83, 0},
+	{ IGB_VMBMEM(0), 128, 4, ~0u, 0 },
+	{ IGB_V2PMAILBOX(0), 8, 4, 0, V2PMAILBOX_RSTI },
+	{ IGB_MBVFIMR, 1, 4, 0xff, 0xff },
+	{ IGB_VFRE, 1, 4, 0xff, 0xff },
+	{ IGB_VFTE, 1, 4, 0xff, 0xff },
+	{ IGB_QDE, 1, 4, 0xffff, 0 },
+	{ IGB_DTXSWC, 1, 4, 0x80ffffff, 0 },
+	{ IGB_VMVIR(0), 8, 4, 0xc000ffff, 0 },
+	{ IGB_VMOLR(0), 8, 4, 0xdf033fff, VMOLR_STRCRC | IGB_FRAME_MAX },
+	{ IGB_RPLOLR, 1, 4, VMOLR_STRVLAN | VMOLR_STRCRC, VMOLR_STRCRC },
+	{ IGB_IOVCTL, 1, 4, 1, 0 },
+	{ IGB_VLVF(0), IGB_VLVFS, 4, 0x801fffff, 0 },
+	{ IGB_VTIVAR(0), 8, 4, 0x83838383, 0 },
+	{ IGB_VTIVAR_MISC(0), 8, 4, 0x83, 0 },
 
-	{IGB_GCR, 1, 4, 0x0001f03f, GCR_RESEND | GCR_CAP_VER2},
-	{IGB_SW_FW_SYNC, 1, 4, ~0u, 0},
-	{0x5b40, 1, 4, 0, 0}, /* CCMCTL and its neighbours: nothing behind them */
+	{ IGB_GCR, 1, 4, 0x0001f03f, GCR_RESEND | GCR_CAP_VER2 },
+	{ IGB_SW_FW_SYNC, 1, 4, ~0u, 0 },
+	{ 0x5b40, 1, 4, 0, 0 }, /* CCMCTL and its neighbours: nothing behind them */
 };
 
 static uint32_t masks[IGB_BAR0_SIZE / 4];
@@ -223,7 +223,8 @@ uint32_t igb_reg_read(struct igb *g, uint32_t off)
 	if (igb_mbx_reg(off))
 		return igb_mbx_read(g, off);
 	if (off >= IGB_RXQ(0, 0) && off < IGB_TXQ_END) {
-		/* The queues run when the whole does (8.10.10, 8.12.13); RQDPC counts and clears.
+		/*
+		 * The queues run when the whole does (8.10.10, 8.12.13); RQDPC counts and clears.
 		 */
 		v = igb_get(g, off);
 		if (off < IGB_RXQ_END) {

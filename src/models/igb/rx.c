@@ -11,6 +11,7 @@
  */
 #include <errno.h>
 #include <string.h>
+
 #include "models/igb/internal.h"
 
 #define ETH_IPV4 0x0800u
@@ -109,7 +110,7 @@ static void checksums(struct igb *g, const uint8_t *f, struct parsed *p)
 	if (!(rxcsum & RXCSUM_TUOFL) || p->fragment)
 		return;
 	if (p->ptype & PTYPE_SCTP) {
-		uint8_t zero[4] = {0}, copy[IGB_FRAME_MAX];
+		uint8_t zero[4] = { 0 }, copy[IGB_FRAME_MAX];
 		uint32_t have = l4[8] | (uint32_t)l4[9] << 8 | (uint32_t)l4[10] << 16 |
 				(uint32_t)l4[11] << 24;
 
@@ -463,7 +464,7 @@ static bool replicate(struct igb *g, const uint8_t *frame, size_t len, uint32_t 
 	bool shared = frame[0] & 1 && igb_get(g, IGB_VT_CTL) & VT_CTL_REPLICATE, any = !pools;
 	uint32_t offload;
 	struct parsed p;
-	struct wanted w = {.loopback = loopback};
+	struct wanted w = { .loopback = loopback };
 
 	if (!pools)
 		return true;
@@ -471,7 +472,8 @@ static bool replicate(struct igb *g, const uint8_t *frame, size_t len, uint32_t 
 	for (unsigned pool = 0; pool < IGB_VFS; pool++) {
 		if (!(pools >> pool & 1))
 			continue;
-		/* 7.10.3.8: CTRL.VME is not looked at; what is replicated has a setting of its own.
+		/*
+		 * 7.10.3.8: CTRL.VME is not looked at; what is replicated has a setting of its own.
 		 */
 		offload = igb_get(g, shared ? IGB_RPLOLR : IGB_VMOLR(pool));
 		w.strip = offload & VMOLR_STRVLAN;
@@ -497,7 +499,7 @@ bool igb_rx_frame(struct igb *g, const uint8_t *frame, size_t len)
 	struct igb_tags tags;
 	struct parsed p;
 	/* 7.1.5.2: LB tells of the switch between pools, not of the port's loopback */
-	struct wanted w = {.loopback = false};
+	struct wanted w = { .loopback = false };
 
 	if (!(rctl & RCTL_EN) || !atomic_load(&g->link) || len < 14)
 		return true;

@@ -16,7 +16,7 @@ void igb_split(uint32_t srrctl, size_t header, size_t len, struct igb_split *s)
 	size_t room = (srrctl >> 8 & 0x3f) * 64; /* BSIZEHEADER, 8.10.2 */
 	unsigned type = SRRCTL_DESCTYPE(srrctl);
 
-	*s = (struct igb_split){0};
+	*s = (struct igb_split){ 0 };
 	if (type != DESCTYPE_SPLIT && type != DESCTYPE_SPLIT_ALWAYS)
 		return;
 	if (header > HEADER_MAX)

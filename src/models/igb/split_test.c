@@ -3,8 +3,8 @@
  * igb: header splitting, by the cases of the datasheet, and with frames in loopback.
  */
 #include "models/igb/igb.h"
-#include "pci/test_model.h"
 #include "models/igb/internal.h"
+#include "pci/test_model.h"
 
 #define TX_RING IOVA
 #define RX_RING (IOVA + 0x1000)
@@ -23,24 +23,24 @@ static void test_cases(void **state)
 		size_t header, len, front;
 		uint32_t info, error;
 	} cases[] = {
-		{DESCTYPE_ADVANCED << 25 | ROOM, 54, 1000, 0, 0, 0},
-		{DESCTYPE_LEGACY << 25 | ROOM, 54, 1000, 0, 0, 0},
-		{SPLIT | ROOM, 0, 60, 0, 0, 0},
-		{SPLIT | ROOM, 54, 60, 54, RXD_SPH | RXD_HDR_LEN(54), 0},
-		{SPLIT | ROOM, 54, 54, 54, RXD_SPH | RXD_HDR_LEN(54), 0},
-		{SPLIT | ROOM, 128, 1000, 128, RXD_SPH | RXD_HDR_LEN(128), 0},
-		{SPLIT | ROOM, 129, 1000, 0, RXD_SPH | RXD_HDR_LEN(129), RXD_HBO},
-		{SPLIT | ROOM, 1024, 2000, 0, 0, 0},
-		{SPLIT, 54, 1000, 0, RXD_SPH | RXD_HDR_LEN(54), RXD_HBO},
-		{ALWAYS | ROOM, 0, 128, 128, RXD_HDR_LEN(128), 0},
-		{ALWAYS | ROOM, 54, 60, 60, RXD_HDR_LEN(60), 0},
-		{ALWAYS | ROOM, 0, 129, 128, RXD_HDR_LEN(128), 0},
-		{ALWAYS | ROOM, 54, 129, 54, RXD_SPH | RXD_HDR_LEN(54), 0},
-		{ALWAYS | ROOM, 200, 1000, 128, RXD_SPH | RXD_HDR_LEN(200), RXD_HBO},
-		{ALWAYS | ROOM, 1024, 2000, 128, RXD_HDR_LEN(128), 0},
+		{ DESCTYPE_ADVANCED << 25 | ROOM, 54, 1000, 0, 0, 0 },
+		{ DESCTYPE_LEGACY << 25 | ROOM, 54, 1000, 0, 0, 0 },
+		{ SPLIT | ROOM, 0, 60, 0, 0, 0 },
+		{ SPLIT | ROOM, 54, 60, 54, RXD_SPH | RXD_HDR_LEN(54), 0 },
+		{ SPLIT | ROOM, 54, 54, 54, RXD_SPH | RXD_HDR_LEN(54), 0 },
+		{ SPLIT | ROOM, 128, 1000, 128, RXD_SPH | RXD_HDR_LEN(128), 0 },
+		{ SPLIT | ROOM, 129, 1000, 0, RXD_SPH | RXD_HDR_LEN(129), RXD_HBO },
+		{ SPLIT | ROOM, 1024, 2000, 0, 0, 0 },
+		{ SPLIT, 54, 1000, 0, RXD_SPH | RXD_HDR_LEN(54), RXD_HBO },
+		{ ALWAYS | ROOM, 0, 128, 128, RXD_HDR_LEN(128), 0 },
+		{ ALWAYS | ROOM, 54, 60, 60, RXD_HDR_LEN(60), 0 },
+		{ ALWAYS | ROOM, 0, 129, 128, RXD_HDR_LEN(128), 0 },
+		{ ALWAYS | ROOM, 54, 129, 54, RXD_SPH | RXD_HDR_LEN(54), 0 },
+		{ ALWAYS | ROOM, 200, 1000, 128, RXD_SPH | RXD_HDR_LEN(200), RXD_HBO },
+		{ ALWAYS | ROOM, 1024, 2000, 128, RXD_HDR_LEN(128), 0 },
 		/* a buffer larger than the descriptor can tell of */
-		{ALWAYS | 63u << 8, 0, 2000, 1023, RXD_HDR_LEN(1023), 0},
-		{ALWAYS | 63u << 8, 0, 1024, 1023, RXD_HDR_LEN(1023), 0},
+		{ ALWAYS | 63u << 8, 0, 2000, 1023, RXD_HDR_LEN(1023), 0 },
+		{ ALWAYS | 63u << 8, 0, 1024, 1023, RXD_HDR_LEN(1023), 0 },
 	};
 	struct igb_split s;
 
@@ -93,8 +93,8 @@ static void start(uint32_t srrctl)
 
 static void send(size_t len)
 {
-	txd[sent] = (struct igb_desc){TX_BUF, (uint32_t)len | TXD_DEXT | DTYP_DATA << 20 | TXD_EOP,
-				      (uint32_t)len << 14};
+	txd[sent] = (struct igb_desc){ TX_BUF, (uint32_t)len | TXD_DEXT | DTYP_DATA << 20 | TXD_EOP,
+				       (uint32_t)len << 14 };
 	sent = (sent + 1) % RING;
 	w(IGB_TXQ(0, TDT), sent);
 }

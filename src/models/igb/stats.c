@@ -15,20 +15,20 @@ static const struct view {
 	uint32_t off;
 	uint8_t way, what, cast; /* cast CASTS: all */
 } views[IGB_VIEWS] = {
-	{IGB_PRC64, IGB_RX, 0, CASTS},	     {IGB_PRC64 + 4, IGB_RX, 1, CASTS},
-	{IGB_PRC64 + 8, IGB_RX, 2, CASTS},   {IGB_PRC64 + 12, IGB_RX, 3, CASTS},
-	{IGB_PRC64 + 16, IGB_RX, 4, CASTS},  {IGB_PRC64 + 20, IGB_RX, 5, CASTS},
-	{IGB_PTC64, IGB_TX, 0, CASTS},	     {IGB_PTC64 + 4, IGB_TX, 1, CASTS},
-	{IGB_PTC64 + 8, IGB_TX, 2, CASTS},   {IGB_PTC64 + 12, IGB_TX, 3, CASTS},
-	{IGB_PTC64 + 16, IGB_TX, 4, CASTS},  {IGB_PTC64 + 20, IGB_TX, 5, CASTS},
-	{IGB_GPRC, IGB_RX, ANY, CASTS},	     {IGB_BPRC, IGB_RX, ANY, BROADCAST},
-	{IGB_MPRC, IGB_RX, ANY, MULTICAST},  {IGB_RPTHC, IGB_RX, ANY, CASTS},
-	{IGB_TPR, IGB_RX, ANY, CASTS},	     {IGB_GPTC, IGB_TX, ANY, CASTS},
-	{IGB_BPTC, IGB_TX, ANY, BROADCAST},  {IGB_MPTC, IGB_TX, ANY, MULTICAST},
-	{IGB_HGPTC, IGB_TX, ANY, CASTS},     {IGB_TPT, IGB_TX, ANY, CASTS},
-	{IGB_GORCL, IGB_RX, OCTETS, CASTS},  {IGB_TORL, IGB_RX, OCTETS, CASTS},
-	{IGB_HGORCL, IGB_RX, OCTETS, CASTS}, {IGB_GOTCL, IGB_TX, OCTETS, CASTS},
-	{IGB_TOTL, IGB_TX, OCTETS, CASTS},   {IGB_HGOTCL, IGB_TX, OCTETS, CASTS},
+	{ IGB_PRC64, IGB_RX, 0, CASTS },       { IGB_PRC64 + 4, IGB_RX, 1, CASTS },
+	{ IGB_PRC64 + 8, IGB_RX, 2, CASTS },   { IGB_PRC64 + 12, IGB_RX, 3, CASTS },
+	{ IGB_PRC64 + 16, IGB_RX, 4, CASTS },  { IGB_PRC64 + 20, IGB_RX, 5, CASTS },
+	{ IGB_PTC64, IGB_TX, 0, CASTS },       { IGB_PTC64 + 4, IGB_TX, 1, CASTS },
+	{ IGB_PTC64 + 8, IGB_TX, 2, CASTS },   { IGB_PTC64 + 12, IGB_TX, 3, CASTS },
+	{ IGB_PTC64 + 16, IGB_TX, 4, CASTS },  { IGB_PTC64 + 20, IGB_TX, 5, CASTS },
+	{ IGB_GPRC, IGB_RX, ANY, CASTS },      { IGB_BPRC, IGB_RX, ANY, BROADCAST },
+	{ IGB_MPRC, IGB_RX, ANY, MULTICAST },  { IGB_RPTHC, IGB_RX, ANY, CASTS },
+	{ IGB_TPR, IGB_RX, ANY, CASTS },       { IGB_GPTC, IGB_TX, ANY, CASTS },
+	{ IGB_BPTC, IGB_TX, ANY, BROADCAST },  { IGB_MPTC, IGB_TX, ANY, MULTICAST },
+	{ IGB_HGPTC, IGB_TX, ANY, CASTS },     { IGB_TPT, IGB_TX, ANY, CASTS },
+	{ IGB_GORCL, IGB_RX, OCTETS, CASTS },  { IGB_TORL, IGB_RX, OCTETS, CASTS },
+	{ IGB_HGORCL, IGB_RX, OCTETS, CASTS }, { IGB_GOTCL, IGB_TX, OCTETS, CASTS },
+	{ IGB_TOTL, IGB_TX, OCTETS, CASTS },   { IGB_HGOTCL, IGB_TX, OCTETS, CASTS },
 };
 
 void igb_stats_add(struct igb *g, uint32_t off, uint32_t n)
@@ -100,7 +100,7 @@ static bool broadcast(const uint8_t *f)
 /* Of @len bytes on the wire: one of six ranges */
 static unsigned size_class(size_t len)
 {
-	static const uint16_t up_to[] = {64, 127, 255, 511, 1023};
+	static const uint16_t up_to[] = { 64, 127, 255, 511, 1023 };
 	unsigned i = 0;
 
 	while (i < IGB_SIZES - 1 && len > up_to[i])

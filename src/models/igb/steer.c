@@ -6,6 +6,7 @@
  * stamps are not there.
  */
 #include <string.h>
+
 #include "models/igb/internal.h"
 
 /* Registers hold what comes over the wire in its order: its first byte in bits 7:0. */

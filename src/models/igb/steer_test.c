@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* igb's filters that choose a queue: each, and which of them goes first. */
 #include "models/igb/igb.h"
-#include "pci/test_model.h"
 #include "models/igb/internal.h"
+#include "pci/test_model.h"
 
 #define TX_RING	   IOVA
 #define RX_RING(q) (IOVA + 0x1000 + 0x100 * (q))
@@ -64,7 +64,7 @@ static int sent(size_t len, uint32_t *ptype)
 		w(IGB_RXQ(q, RDH), 0);
 		w(IGB_RXQ(q, RDT), 1);
 	}
-	txd[tail] = (struct igb_desc){TX_BUF, (uint32_t)len | ADV | TXD_EOP, (uint32_t)len << 14};
+	txd[tail] = (struct igb_desc){ TX_BUF, (uint32_t)len | ADV | TXD_EOP, (uint32_t)len << 14 };
 	tail = (tail + 1) % RING;
 	w(0x3818, tail);
 	for (unsigned q = 0; q < QUEUES; q++) {
@@ -171,7 +171,7 @@ static void test_tuple(void **state)
 	w(IGB_IMIR(0), wire16(2000));
 	assert_int_equal(queue_of(100), 9);
 	for (unsigned i = 0; i < 4; i++) {
-		uint32_t off[] = {IGB_SAQF(0), IGB_DAQF(0), IGB_SPQF(0), IGB_IMIR(0)};
+		uint32_t off[] = { IGB_SAQF(0), IGB_DAQF(0), IGB_SPQF(0), IGB_IMIR(0) };
 		uint32_t was = r(off[i]);
 
 		w(off[i], was ^ 0x100);

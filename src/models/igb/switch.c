@@ -6,6 +6,7 @@
  * not there.
  */
 #include <string.h>
+
 #include "models/igb/internal.h"
 
 static bool is_broadcast(const uint8_t *f)

@@ -170,9 +170,9 @@ static void test_vlan(void **state)
 	w(IGB_VMOLR(1), VMOLR_STRCRC | VMOLR_AUPE | VMOLR_STRVLAN);
 	for (unsigned i = 0; i < 2; i++) {
 		txd[port[0].tail] =
-			(struct igb_desc){14 << 9 | 0x64 << 16, TXD_DEXT | DTYP_CONTEXT << 20, 0};
+			(struct igb_desc){ 14 << 9 | 0x64 << 16, TXD_DEXT | DTYP_CONTEXT << 20, 0 };
 		txd[port[0].tail + 1] =
-			(struct igb_desc){TX_BUF, 60 | ADV | TXD_EOP | TXD_VLE, 60 << 14};
+			(struct igb_desc){ TX_BUF, 60 | ADV | TXD_EOP | TXD_VLE, 60 << 14 };
 		port[0].tail += 2;
 		pw(&port[0], 0x3818, port[0].tail);
 		assert_int_equal(got(1, &status), 60);
@@ -317,9 +317,9 @@ static void test_lengths(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_switch),	 cmocka_unit_test(test_from_outside),
-		cmocka_unit_test(test_vlan),	 cmocka_unit_test(test_spoofing),
-		cmocka_unit_test(test_counters), cmocka_unit_test(test_lengths),
+		cmocka_unit_test(test_switch),	    cmocka_unit_test(test_from_outside),
+		cmocka_unit_test(test_vlan),	    cmocka_unit_test(test_spoofing),
+		cmocka_unit_test(test_counters),    cmocka_unit_test(test_lengths),
 		cmocka_unit_test(test_double_vlan),
 	};
 

@@ -1,14 +1,14 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * models/igb/test_ports.h: an igb with two virtual functions and another igb at the other end of the
- * cable, all driven by the test: each port has a ring each way, and memory of its own at the same
- * I/O addresses, so that a frame that took another's way shows.
+ * models/igb/test_ports.h: an igb with two virtual functions and another igb at the other end of
+ * the cable, all driven by the test: each port has a ring each way, and memory of its own at the
+ * same I/O addresses, so that a frame that took another's way shows.
  */
 #ifndef MODELS_IGB_TEST_PORTS_H
 #define MODELS_IGB_TEST_PORTS_H
 #include "models/igb/igb.h"
-#include "pci/test_model.h"
 #include "models/igb/internal.h"
+#include "pci/test_model.h"
 
 #define VFS	2u
 #define PF	VFS	  /* its pool, and its queue */
@@ -73,8 +73,8 @@ static inline void attach(struct port *p)
 
 static inline void start(void)
 {
-	struct pci_irq_sink sink = {.msi = vf_msi};
-	struct pci_option id = {"id", "far"};
+	struct pci_irq_sink sink = { .msi = vf_msi };
+	struct pci_option id = { "id", "far" };
 	char err[256];
 
 	plug(&model_igb, "net", "peer:far");
@@ -91,8 +91,9 @@ static inline void start(void)
 	assert_int_equal(pci_sriov_set(fn, VFS), 0);
 	for (unsigned i = 0; i < VFS; i++)
 		pci_config_write(port[i].f, PCI_COMMAND, 2, PCI_COMMAND_MASTER);
-	port[PF] = (struct port){.f = fn, .mem = mem, .rxq = IGB_RXQ(PF, 0), .txq = IGB_TXQ(PF, 0)};
-	port[FAR] = (struct port){.rxq = 0x2800, .txq = 0x3800};
+	port[PF] =
+		(struct port){ .f = fn, .mem = mem, .rxq = IGB_RXQ(PF, 0), .txq = IGB_TXQ(PF, 0) };
+	port[FAR] = (struct port){ .rxq = 0x2800, .txq = 0x3800 };
 	if (pci_function_new(&model_igb, "0000:02:00.0", 0, loop, &id, 1, err, sizeof(err),
 			     &port[FAR].f))
 		fail_msg("%s", err);
@@ -159,11 +160,11 @@ static inline void run(void)
 	assert_true(r(IGB_STATUS) & STATUS_LU);
 }
 
-static const uint8_t broadcast[6] = {255, 255, 255, 255, 255, 255};
+static const uint8_t broadcast[6] = { 255, 255, 255, 255, 255, 255 };
 
 static inline void frame(uint8_t *f, unsigned to, unsigned from)
 {
-	static const uint8_t own[6] = {2};
+	static const uint8_t own[6] = { 2 };
 
 	memset(f, 0x5a, 60);
 	memcpy(f, own, 6);
@@ -178,8 +179,8 @@ static inline void go(struct port *p, size_t len)
 {
 	struct igb_desc *txd = (void *)p->mem;
 
-	txd[p->tail] = (struct igb_desc){TX_BUF, (uint32_t)len | ADV | TXD_EOP | TXD_RS,
-					 (uint32_t)len << 14};
+	txd[p->tail] = (struct igb_desc){ TX_BUF, (uint32_t)len | ADV | TXD_EOP | TXD_RS,
+					  (uint32_t)len << 14 };
 	p->tail = (p->tail + 1) % RING;
 	pw(p, p->txq + TDT, p->tail);
 }

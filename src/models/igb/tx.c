@@ -12,6 +12,7 @@
 #include <linux/pci_regs.h>
 #include <stdlib.h>
 #include <string.h>
+
 #include "models/igb/internal.h"
 
 #define PKT_MAX (IGB_TSO_MAX + 1024u)
@@ -79,7 +80,8 @@ static void emit(struct igb *g, struct igb_txq *q, uint8_t *f, size_t len, bool 
 		net_send(g->port, f, len);
 }
 
-/* 7.2.4.5: what the driver left in the field (the pseudo header's sum) is part of what is summed.
+/*
+ * 7.2.4.5: what the driver left in the field (the pseudo header's sum) is part of what is summed.
  */
 static void l4_checksum(uint8_t *f, size_t len, const struct igb_context *c, uint32_t pseudo)
 {

@@ -8,6 +8,7 @@
  */
 #include <errno.h>
 #include <linux/pci_regs.h>
+
 #include "models/igb/internal.h"
 
 #define VF_DEVICE_ID 0x10cau
@@ -20,9 +21,9 @@
 static const struct {
 	uint16_t off, pf;
 } counters[] = {
-	{0x0f10, PVFGPRC},   {0x0f14, PVFGPTC},	  {0x0f18, PVFGORC},
-	{0x0f34, PVFGOTC},   {0x0f3c, PVFMPRC},	  {0x0f40, PVFGPRLBC},
-	{0x0f44, PVFGPTLBC}, {0x0f48, PVFGORLBC}, {0x0f50, PVFGOTLBC},
+	{ 0x0f10, PVFGPRC },   { 0x0f14, PVFGPTC },   { 0x0f18, PVFGORC },
+	{ 0x0f34, PVFGOTC },   { 0x0f3c, PVFMPRC },   { 0x0f40, PVFGPRLBC },
+	{ 0x0f44, PVFGPTLBC }, { 0x0f48, PVFGORLBC }, { 0x0f50, PVFGOTLBC },
 };
 
 /* Where a VF's register is among the PF's: 8.26.1 (queue q of VF n is queue n + 8 q). */
@@ -245,8 +246,8 @@ int igb_vf_init(struct igb *g)
 		.total_vfs = IGB_VFS,
 		.first_vf_offset = VF_OFFSET,
 		.vf_stride = VF_STRIDE,
-		.bars[0] = {VF_BAR_SIZE, UVFIO_BAR_64 | UVFIO_BAR_PREFETCH},
-		.bars[3] = {VF_BAR_SIZE, UVFIO_BAR_64 | UVFIO_BAR_PREFETCH},
+		.bars[0] = { VF_BAR_SIZE, UVFIO_BAR_64 | UVFIO_BAR_PREFETCH },
+		.bars[3] = { VF_BAR_SIZE, UVFIO_BAR_64 | UVFIO_BAR_PREFETCH },
 		.vfs_changed = vfs_changed,
 		.host_driver = "igb",
 		.host_drives = host_drives,

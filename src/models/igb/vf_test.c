@@ -5,6 +5,7 @@
  * sense.
  */
 #include <fcntl.h>
+
 #include "models/igb/test_ports.h"
 
 static void test_identity(void **state)
@@ -106,7 +107,10 @@ static size_t log_taken(int fd, char *text, size_t size)
 	return strlen(text);
 }
 
-/* A message that the PF's driver writes over before it read it is lost, and that is said; one that it reads is not. */
+/*
+ * A message that the PF's driver writes over before it read it is lost, and that is said; one that
+ * it reads is not.
+ */
 static void test_lost_message(void **state)
 {
 	struct port *vf = &port[1];
@@ -171,8 +175,10 @@ static void test_interrupts(void **state)
 	assert_int_equal(pr(vf, IGB_EICR), 0); /* EIAC */
 	assert_int_equal(port[1].msis[0], 0);
 	assert_int_equal(r(IGB_EICR), 0);
-	/* The PF's GPIE has the VF's masking too; set by software; above the three there is
-	 * nothing. */
+	/*
+	 * The PF's GPIE has the VF's masking too; set by software; above the three there is
+	 * nothing.
+	 */
 	w(IGB_GPIE, GPIE_MSIX | GPIE_EIAME);
 	pw(vf, IGB_EIAM, 0xffffffff);
 	assert_int_equal(pr(vf, IGB_EIAM), 7);
@@ -304,7 +310,7 @@ static void test_apart(void **state)
 	assert_int_equal(pr(&port[0], 0x3810), 2);
 	assert_int_equal(who(), 1 << 1);
 	txd = (void *)port[0].mem;
-	txd[port[0].tail] = (struct igb_desc){0x40000000, 60 | ADV | TXD_EOP, 60 << 14};
+	txd[port[0].tail] = (struct igb_desc){ 0x40000000, 60 | ADV | TXD_EOP, 60 << 14 };
 	pw(&port[0], 0x3818, ++port[0].tail);
 	send_to(0, 1);
 	assert_int_equal(who(), 0); /* it stands */
@@ -336,7 +342,7 @@ static uint32_t ask(unsigned vf, const uint32_t *msg, unsigned n)
 }
 static uint32_t ask2(unsigned vf, uint32_t a, uint32_t b)
 {
-	return ask(vf, (uint32_t[]){a, b}, 2);
+	return ask(vf, (uint32_t[]){ a, b }, 2);
 }
 
 #define NACK 0x40000000u
@@ -377,13 +383,13 @@ static void test_host(void **state)
 	frame(out(FAR), 1, FAR);
 	go(&port[FAR], 60);
 	assert_int_equal(who(), 0);
-	assert_int_equal(ask(1, (uint32_t[]){2, 2, 0x100}, 3), DONE | 2);
+	assert_int_equal(ask(1, (uint32_t[]){ 2, 2, 0x100 }, 3), DONE | 2);
 	go(&port[FAR], 60);
 	assert_int_equal(who(), 1 << 1);
 	send_to(1, FAR);
 	assert_int_equal(who(), 1 << FAR);
-	assert_int_equal(ask(1, (uint32_t[]){2, 0xff000001, 0}, 3), NOT | 2);
-	assert_int_equal(ask(1, (uint32_t[]){2, 0, 0}, 3), NOT | 2);
+	assert_int_equal(ask(1, (uint32_t[]){ 2, 0xff000001, 0 }, 3), NOT | 2);
+	assert_int_equal(ask(1, (uint32_t[]){ 2, 0, 0 }, 3), NOT | 2);
 	/* VLANs, stripped. */
 	igb_put_be16(out(FAR) + 12, 0x8100);
 	igb_put_be16(out(FAR) + 14, 100);
@@ -432,8 +438,10 @@ static void test_host(void **state)
 	go(&port[FAR], 2000);
 	assert_int_equal(who(), 1 << 1);
 	assert_int_equal(ask2(1, 5, 60), NOT | 5);
-	/* The buffer is the VF's and stays it: no answer. One that begins anew has nothing of
-	 * before. */
+	/*
+	 * The buffer is the VF's and stays it: no answer. One that begins anew has nothing of
+	 * before.
+	 */
 	pw(&port[1], IGB_V2PMAILBOX(0), MAILBOX_VFU | MAILBOX_REQ);
 	assert_int_equal(pr(&port[1], IGB_V2PMAILBOX(0)), MAILBOX_VFU);
 	pci_function_reset(port[1].f, UVFIO_RESET_FLR);
@@ -602,11 +610,16 @@ static void test_hostile_hosted(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_identity),       cmocka_unit_test(test_mailbox),
-		cmocka_unit_test(test_interrupts),     cmocka_unit_test(test_vf_reset),
-		cmocka_unit_test(test_disable),	       cmocka_unit_test(test_apart),
-		cmocka_unit_test(test_host),	       cmocka_unit_test(test_hostile),
-		cmocka_unit_test(test_hostile_hosted), cmocka_unit_test(test_lost_message),
+		cmocka_unit_test(test_identity),
+		cmocka_unit_test(test_mailbox),
+		cmocka_unit_test(test_interrupts),
+		cmocka_unit_test(test_vf_reset),
+		cmocka_unit_test(test_disable),
+		cmocka_unit_test(test_apart),
+		cmocka_unit_test(test_host),
+		cmocka_unit_test(test_hostile),
+		cmocka_unit_test(test_hostile_hosted),
+		cmocka_unit_test(test_lost_message),
 		cmocka_unit_test(test_link_and_message),
 	};
 

@@ -1,7 +1,10 @@
-// SPDX-License-Identifier: BSD-3-Clause
-/* net_fault_test.c: a port for which there is no memory: each allocation of an opening, an answer, fails in turn. */
-#include "models/net/test_net.h"
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * net_fault_test.c: a port for which there is no memory: each allocation of an opening, an answer,
+ * fails in turn.
+ */
 #include "base/test_fault.h"
+#include "models/net/test_net.h"
 
 static struct device a, b;
 

@@ -10,6 +10,7 @@
 #include <pthread.h>
 #include <stdatomic.h>
 #include <urcu/list.h>
+
 #include "models/net/net.h"
 
 struct net_registry;
@@ -17,12 +18,15 @@ struct net_pcap;
 struct net_tap;
 struct net_unix;
 
-/* What differs between the kinds. A port without one of its own has the peer's: others may name it.
+/*
+ * What differs between the kinds. A port without one of its own has the peer's: others may name it.
  */
 struct net_backend {
 	bool (*send)(struct net_port *p, const void *frame, size_t len);
-	/* Before the thread runs: tell the link. NULL (peer): the registry tells, and there is no
-	 * thread. */
+	/*
+	 * Before the thread runs: tell the link. NULL (peer): the registry tells, and there is no
+	 * thread.
+	 */
 	void (*start)(struct net_port *p);
 	/* @fd of the port is readable, or in error. false: it is dead, look no more. */
 	bool (*readable)(struct net_port *p);
@@ -61,8 +65,10 @@ extern const struct net_backend net_peer_backend;
 extern const struct net_backend net_tap_backend;
 extern const struct net_backend net_unix_backend;
 
-/* Open what an option names: 0 or -errno after uvfio_error(). The descriptors are the port's, and
- * go with be->close. */
+/*
+ * Open what an option names: 0 or -errno after uvfio_error(). The descriptors are the port's, and
+ * go with be->close.
+ */
 int net_tap_open(struct net_port *p, const char *ifname);
 int net_unix_open(struct net_port *p, const char *paths);
 int net_pcap_open(struct uvfio_dev *dev, const char *path, struct net_pcap **out);

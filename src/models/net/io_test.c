@@ -1,9 +1,10 @@
-// SPDX-License-Identifier: BSD-3-Clause
+/* SPDX-License-Identifier: BSD-3-Clause */
 /*
  * net_io_test.c: ports that go outside: UNIX datagrams, a tap interface (in a network namespace of
  * its own, where that is allowed), captures.
  */
 #include <arpa/inet.h>
+#include <dirent.h>
 #include <fcntl.h>
 #include <linux/if_packet.h>
 #include <linux/rtnetlink.h>
@@ -17,7 +18,7 @@
 #include <sys/un.h>
 #include <sys/wait.h>
 #include <time.h>
-#include <dirent.h>
+
 #include "models/net/test_net.h"
 
 static struct device a, b;
@@ -27,7 +28,7 @@ static bool own_namespace, own_users;
 
 static int socket_at(const char *path)
 {
-	struct sockaddr_un addr = {.sun_family = AF_UNIX};
+	struct sockaddr_un addr = { .sun_family = AF_UNIX };
 	int fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
 
 	strcpy(addr.sun_path, path);
@@ -38,7 +39,7 @@ static int socket_at(const char *path)
 
 static ssize_t send_to(int fd, const char *path, const void *data, size_t len)
 {
-	struct sockaddr_un addr = {.sun_family = AF_UNIX};
+	struct sockaddr_un addr = { .sun_family = AF_UNIX };
 
 	strcpy(addr.sun_path, path);
 	return sendto(fd, data, len, 0, (struct sockaddr *)&addr, sizeof(addr));
@@ -55,8 +56,10 @@ static void test_unix(void **state)
 	assert_true(frame_send(&a, 0, 0, 60)); /* nobody there */
 	assert_int_equal(stats(&a).absent, 1);
 	OPEN(&b, "b", opt_ba);
-	/* More than the kernel's queue of ten: the sender waits for the reader. One that does not
-	 * get a processor for 10 ms loses a frame, which is counted: it is sent again. */
+	/*
+	 * More than the kernel's queue of ten: the sender waits for the reader. One that does not
+	 * get a processor for 10 ms loses a frame, which is counted: it is sent again.
+	 */
 	for (uint32_t i = 0; i < 2000; i++) {
 		uint64_t lost;
 
@@ -134,8 +137,10 @@ static void test_unix_last_sender(void **state)
 	unlink(path_c);
 }
 
-/* Left by a killed process: taken. In use: refused. A receiver that does not read costs its sender
- * one wait. */
+/*
+ * Left by a killed process: taken. In use: refused. A receiver that does not read costs its sender
+ * one wait.
+ */
 static void test_unix_paths(void **state)
 {
 	struct timespec t0, t1;
@@ -263,7 +268,7 @@ static void test_unix_full(void **state)
 /* What is there is not ours to take away, and is named for what it is. */
 static void test_unix_occupied(void **state)
 {
-	struct sockaddr_un addr = {.sun_family = AF_UNIX};
+	struct sockaddr_un addr = { .sun_family = AF_UNIX };
 	struct stat st;
 	int fd;
 
@@ -345,7 +350,7 @@ static void *flood(void *arg)
 {
 	atomic_bool *stop = arg;
 	int fd = socket(AF_UNIX, SOCK_DGRAM, 0);
-	struct sockaddr_un addr = {.sun_family = AF_UNIX};
+	struct sockaddr_un addr = { .sun_family = AF_UNIX };
 	static struct frame f;
 
 	strcpy(addr.sun_path, path_a);
@@ -402,8 +407,10 @@ static uint64_t blocked_of_port(void)
 	return blocked;
 }
 
-/* The port's thread takes no signal that is the program's. A thread begins with all of them
- * blocked, by libc. */
+/*
+ * The port's thread takes no signal that is the program's. A thread begins with all of them
+ * blocked, by libc.
+ */
 static void test_signals(void **state)
 {
 	uint64_t want = ~0ull;
@@ -423,11 +430,13 @@ struct record {
 	uint32_t sec, nsec, caplen, len;
 };
 
-/* The format of a capture with nanoseconds (pcap-savefile(5)). Returns its whole records; @cut: the
- * last one may be incomplete. */
+/*
+ * The format of a capture with nanoseconds (pcap-savefile(5)). Returns its whole records; @cut: the
+ * last one may be incomplete.
+ */
 static unsigned read_capture(const char *path, size_t *last, bool cut)
 {
-	static const uint8_t magic[4] = {0x4d, 0x3c, 0xb2, 0xa1};
+	static const uint8_t magic[4] = { 0x4d, 0x3c, 0xb2, 0xa1 };
 	uint64_t time = 0, t;
 	uint8_t head[24];
 	struct record r;
@@ -490,10 +499,14 @@ static void test_pcap(void **state)
 	assert_false(frame_send(&a, 0, 101, 60)); /* which was not sent */
 	device_close(&a);
 	assert_int_equal(read_capture(cap, &last, false), 101);
-	/* as root it becomes another user, whom not every machine has, and gives up rights that one who is root in name only has not */
+	/*
+	 * as root it becomes another user, whom not every machine has, and gives up rights that one
+	 * who is root in name only has not
+	 */
 	if (!own_users && !system("which tcpdump >/dev/null 2>&1")) {
 		snprintf(cmd, sizeof(cmd),
-			 "test $(tcpdump -Z root -nr %s 2>/dev/null | grep -c ethertype) = 101", cap);
+			 "test $(tcpdump -Z root -nr %s 2>/dev/null | grep -c ethertype) = 101",
+			 cap);
 		assert_int_equal(system(cmd), 0);
 	}
 	/* a new capture begins anew */
@@ -502,11 +515,13 @@ static void test_pcap(void **state)
 	device_close(&a);
 }
 
-/* Killed in the middle; a child that exits adds nothing; a file that is full ends with a whole
- * record. */
+/*
+ * Killed in the middle; a child that exits adds nothing; a file that is full ends with a whole
+ * record.
+ */
 static void test_pcap_ends(void **state)
 {
-	struct rlimit limit = {10000, 10000};
+	struct rlimit limit = { 10000, 10000 };
 	struct stat file;
 	unsigned before;
 	pid_t pid;
@@ -566,7 +581,7 @@ static void test_pcap_ends(void **state)
 
 static void set_up(int sock, const char *name, bool up)
 {
-	struct ifreq ifr = {0};
+	struct ifreq ifr = { 0 };
 
 	strcpy(ifr.ifr_name, name);
 	assert_int_equal(ioctl(sock, SIOCGIFFLAGS, &ifr), 0);
@@ -582,10 +597,10 @@ static void delete_interface(const char *name)
 	struct {
 		struct nlmsghdr h;
 		struct ifinfomsg i;
-	} m = {.h = {.nlmsg_len = sizeof(m),
-		     .nlmsg_type = RTM_DELLINK,
-		     .nlmsg_flags = NLM_F_REQUEST},
-	       .i = {.ifi_index = (int)if_nametoindex(name)}};
+	} m = { .h = { .nlmsg_len = sizeof(m),
+		       .nlmsg_type = RTM_DELLINK,
+		       .nlmsg_flags = NLM_F_REQUEST },
+		.i = { .ifi_index = (int)if_nametoindex(name) } };
 	int fd = socket(AF_NETLINK, SOCK_RAW, NETLINK_ROUTE);
 
 	assert_int_equal(send(fd, &m, sizeof(m), 0), sizeof(m));
@@ -594,7 +609,7 @@ static void delete_interface(const char *name)
 
 static void test_tap(void **state)
 {
-	struct sockaddr_ll ll = {.sll_family = AF_PACKET, .sll_protocol = htons(TYPE)};
+	struct sockaddr_ll ll = { .sll_family = AF_PACKET, .sll_protocol = htons(TYPE) };
 	static struct frame f, got;
 	unsigned fds = count_private();
 	int s;

@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: BSD-3-Clause
+/* SPDX-License-Identifier: BSD-3-Clause */
 /*
  * net.c: a port from the options to the grave, and the thread that waits for the frames of a tap or
  * a socket. What kind of port it is shows in its backend alone.
@@ -78,9 +78,9 @@ static void *port_main(void *arg)
 {
 	struct net_port *p = arg;
 	struct pollfd fds[] = {
-		{.fd = p->wake_fd, .events = POLLIN},
-		{.fd = p->fd, .events = POLLIN},
-		{.fd = p->event_fd, .events = POLLIN},
+		{ .fd = p->wake_fd, .events = POLLIN },
+		{ .fd = p->fd, .events = POLLIN },
+		{ .fd = p->event_fd, .events = POLLIN },
 	};
 
 	for (;;) {

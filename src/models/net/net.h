@@ -1,16 +1,18 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * models/net/net.h: where the packets of a network model go: to another device of the machine, to a tap
- * interface, to a UNIX datagram socket, and into a pcap file beside any of them. One port a network
- * device. Written against uvfio/model.h alone.
+ * models/net/net.h: where the packets of a network model go: to another device of the machine, to a
+ * tap interface, to a UNIX datagram socket, and into a pcap file beside any of them. One port a
+ * network device. Written against uvfio/model.h alone.
  *
  * Options (a network model puts NET_OPTIONS into its table, and sets `concurrent`):
  *
  * - net=peer:NAME: a cable to the device with id=NAME. It is enough that one end names the other;
  *   either may come first; a cable has two ends.
  * - net=tap:IFNAME: the link is up while the interface is.
- * - net=unix:PATH[:PEER]: datagrams, one a frame; bound to PATH; sent to PEER, or to whoever sent last.
- *   The link is always up: nobody knows who listens. A receiver whose queue is full is waited for, 10
+ * - net=unix:PATH[:PEER]: datagrams, one a frame; bound to PATH; sent to PEER, or to whoever sent
+ * last.
+ *   The link is always up: nobody knows who listens. A receiver whose queue is full is waited for,
+ *   10
  *   ms at most; then frames are dropped until it reads. A socket left behind by a killed process is
  *   taken over, one that is in use is not.
  * - net=pcap:FILE: what comes and goes, beside one of the above.
@@ -21,15 +23,21 @@
  * Threads, the rules for a model:
  *
  * - net_send may be called by any thread, several at a time.
- * - receive() is called by the sender's thread (peer) or by the port's own (tap, unix), by several at
- *   a time if the peer sends from several; link() by any thread. No lock of net's is held meanwhile.
- *   Both may come before net_open() returned (*out is set by then), and never come after net_close()
+ * - receive() is called by the sender's thread (peer) or by the port's own (tap, unix), by several
+ * at
+ *   a time if the peer sends from several; link() by any thread. No lock of net's is held
+ *   meanwhile.
+ *   Both may come before net_open() returned (*out is set by then), and never come after
+ *   net_close()
  *   returned.
- * - Hold no lock in net_send that a receive() takes, one's own or another's (two devices that send to
- *   each other would wait for each other); in net_open and net_close none that a receive() or link()
+ * - Hold no lock in net_send that a receive() takes, one's own or another's (two devices that send
+ * to
+ *   each other would wait for each other); in net_open and net_close none that a receive() or
+ *   link()
  *   takes. net_send may be called from link().
  * - net_send from inside receive() is fine: a frame to a peer leaves, in order, when the outermost
- *   receive() of this thread returned, so that no receive() runs inside another. At most NET_DEFER_MAX
+ *   receive() of this thread returned, so that no receive() runs inside another. At most
+ *   NET_DEFER_MAX
  *   frames in reply to one: what two devices echo to each other for ever ends there.
  * - net_close not from inside receive() or link(). No net_send on a port while it is closed.
  * - A forked child leaves the ports of its parent alone: it neither sends nor closes. Its own know
@@ -40,6 +48,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+
 #include "uvfio/model.h"
 
 #define NET_FRAME_MIN 14u /* an Ethernet header; a wire's 60 is the device's business */
@@ -66,21 +75,25 @@ struct net_ops {
 const char *net_peer_name(const char *value);
 
 /* clang-format off */
-#define NET_OPTIONS                                                                                \
-	{ .name = NET_OPTION, .type = UVFIO_OPT_STRING, .multiple = true,                               \
-	  .help = "peer:NAME (a device with id=NAME), tap:IFNAME, unix:PATH[:PEER]; "              \
+#define NET_OPTIONS \
+	{ .name = NET_OPTION, .type = UVFIO_OPT_STRING, .multiple = true, \
+	  .help = "peer:NAME (a device with id=NAME), tap:IFNAME, unix:PATH[:PEER]; " \
 		  "and pcap:FILE beside any of them; default: no cable, the link is down" }
 /* clang-format on */
 
-/* Read the options of @dev and open: 0 or -errno after uvfio_error(). Without net= the port has a
- * link only if a peer names it. */
+/*
+ * Read the options of @dev and open: 0 or -errno after uvfio_error(). Without net= the port has a
+ * link only if a peer names it.
+ */
 int net_open(struct uvfio_dev *dev, const struct net_ops *ops, void *arg, struct net_port **out);
 void net_close(struct net_port *p); /* NULL: nothing */
 /* Send one frame: true if it left (or was dropped on the wire, as a wire may); false: no link. */
 bool net_send(struct net_port *p, const void *frame, size_t len);
 bool net_link_up(const struct net_port *p);
-/* Whether this end of a cable is awake (its PHY has power), as it is at first: a link needs both. Calls
- * link() of both ends: with no lock that one takes. No effect on a tap or a socket. */
+/*
+ * Whether this end of a cable is awake (its PHY has power), as it is at first: a link needs both.
+ * Calls link() of both ends: with no lock that one takes. No effect on a tap or a socket.
+ */
 void net_set_carrier(struct net_port *p, bool on);
 
 struct net_stats {

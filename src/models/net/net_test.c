@@ -1,9 +1,10 @@
-// SPDX-License-Identifier: BSD-3-Clause
+/* SPDX-License-Identifier: BSD-3-Clause */
 /*
  * net_test.c: ports of one process: links, frames, answers from inside receive(), closing in the
  * middle of it, forks; and what is said about wrong options.
  */
 #include <sys/wait.h>
+
 #include "models/net/test_net.h"
 
 static struct device a, b, c;
@@ -162,34 +163,40 @@ static void test_bad_options(void **state)
 		int err;
 		const char *says;
 	} bad[] = {
-		{{"net=hub:1"}, -EINVAL, "net=hub:1: must be peer:NAME, tap:IFNAME, unix:PATH"},
-		{{"net=peer:"}, -EINVAL, "needs a name"},
-		{{"net=peer:x", "id=x"}, -EINVAL, "cannot be its own peer"},
-		{{"net=peer:x", "net=peer:y"}, -EINVAL, "net=peer:y: there is net=peer:x already"},
-		{{"net=pcap:"}, -EINVAL, "needs a file"},
-		{{"net=pcap:/tmp/x", "net=pcap:/tmp/y"},
-		 -EINVAL,
-		 "there is net=pcap:/tmp/x already"},
-		{{"net=pcap:/nonexistent/x"}, -ENOENT, "net=pcap:/nonexistent/x: No such file"},
-		{{"net=pcap:/dev/null"}, -EINVAL, "not a regular file"},
-		{{"net=pcap:/tmp"}, -EISDIR, "Is a directory"},
-		{{"net=tap:"}, -EINVAL, "interface's name of 1 to 15 characters"},
-		{{"net=tap:sixteencharacter"}, -EINVAL, "interface's name of 1 to 15 characters"},
-		{{"net=tap:a/b"}, -EINVAL, "interface's name"},
-		{{"net=unix:"}, -EINVAL, "an empty path"},
-		{{"net=unix:/tmp/a:"}, -EINVAL, "an empty path"},
-		{{"net=unix:/tmp/a:/tmp/a"}, -EINVAL, "would send to itself"},
-		{{"net=unix:/nonexistent/x"}, -ENOENT, "net=unix:/nonexistent/x: No such file"},
-		{{"net=unix:/tmp"}, -EADDRINUSE, "there is something that is no socket"},
-		{{"net=unix:/"
-		  "012345678901234567890123456789012345678901234567890123456789012345678901234"
-		  "567890123456789012345678901234567"},
-		 -ENAMETOOLONG,
-		 "longer than the 107 characters"},
-		{{"id=taken"}, -EEXIST, "id=taken: is the name of b already"},
+		{ { "net=hub:1" }, -EINVAL, "net=hub:1: must be peer:NAME, tap:IFNAME, unix:PATH" },
+		{ { "net=peer:" }, -EINVAL, "needs a name" },
+		{ { "net=peer:x", "id=x" }, -EINVAL, "cannot be its own peer" },
+		{ { "net=peer:x", "net=peer:y" },
+		  -EINVAL,
+		  "net=peer:y: there is net=peer:x already" },
+		{ { "net=pcap:" }, -EINVAL, "needs a file" },
+		{ { "net=pcap:/tmp/x", "net=pcap:/tmp/y" },
+		  -EINVAL,
+		  "there is net=pcap:/tmp/x already" },
+		{ { "net=pcap:/nonexistent/x" }, -ENOENT, "net=pcap:/nonexistent/x: No such file" },
+		{ { "net=pcap:/dev/null" }, -EINVAL, "not a regular file" },
+		{ { "net=pcap:/tmp" }, -EISDIR, "Is a directory" },
+		{ { "net=tap:" }, -EINVAL, "interface's name of 1 to 15 characters" },
+		{ { "net=tap:sixteencharacter" },
+		  -EINVAL,
+		  "interface's name of 1 to 15 characters" },
+		{ { "net=tap:a/b" }, -EINVAL, "interface's name" },
+		{ { "net=unix:" }, -EINVAL, "an empty path" },
+		{ { "net=unix:/tmp/a:" }, -EINVAL, "an empty path" },
+		{ { "net=unix:/tmp/a:/tmp/a" }, -EINVAL, "would send to itself" },
+		{ { "net=unix:/nonexistent/x" }, -ENOENT, "net=unix:/nonexistent/x: No such file" },
+		{ { "net=unix:/tmp" }, -EADDRINUSE, "there is something that is no socket" },
+		{ { "net=unix:/"
+		    "012345678901234567890123456789012345678901234567890123456789012345678901234"
+		    "567890123456789012345678901234567" },
+		  -ENAMETOOLONG,
+		  "longer than the 107 characters" },
+		{ { "id=taken" }, -EEXIST, "id=taken: is the name of b already" },
 		/* a first part that was opened is closed again */
-		{{"net=unix:/tmp/uvfio-net-test-bad", "net=peer:x"}, -EINVAL, "there is net=unix:"},
-		{{"net=unix:/tmp/uvfio-net-test-bad", "id=taken"}, -EEXIST, "is the name of b"},
+		{ { "net=unix:/tmp/uvfio-net-test-bad", "net=peer:x" },
+		  -EINVAL,
+		  "there is net=unix:" },
+		{ { "net=unix:/tmp/uvfio-net-test-bad", "id=taken" }, -EEXIST, "is the name of b" },
 	};
 	unsigned fds;
 
@@ -284,7 +291,7 @@ static void *send_many(void *arg)
 static void senders_start(struct sender *s, unsigned n, atomic_bool *stop)
 {
 	for (unsigned i = 0; i < n; i++) {
-		s[i] = (struct sender){.d = i % 2 ? &b : &a, .id = i, .stop = stop};
+		s[i] = (struct sender){ .d = i % 2 ? &b : &a, .id = i, .stop = stop };
 		assert_int_equal(pthread_create(&s[i].thread, NULL, send_many, &s[i]), 0);
 	}
 }
@@ -307,7 +314,7 @@ static void test_both_ways(void **state)
 	a.replies = b.replies = 1;
 	a.received = b.received = 0;
 	for (uint32_t i = 0; i < 2; i++) {
-		s[i] = (struct sender){.d = i ? &b : &a, .id = SENDERS};
+		s[i] = (struct sender){ .d = i ? &b : &a, .id = SENDERS };
 		pthread_create(&s[i].thread, NULL, send_many, &s[i]);
 		if (i) {
 			usleep(20000);
@@ -331,7 +338,7 @@ static void test_close_in_flight(void **state)
 
 	OPEN(&a, "a", "net=peer:right");
 	for (unsigned i = 0; i < SENDERS; i++) {
-		s[i] = (struct sender){.d = &a, .id = i, .stop = &stop};
+		s[i] = (struct sender){ .d = &a, .id = i, .stop = &stop };
 		pthread_create(&s[i].thread, NULL, send_many, &s[i]);
 	}
 	for (int i = 0; i < 150; i++) {
@@ -368,7 +375,7 @@ struct end {
 static void *churn(void *arg)
 {
 	static pthread_mutex_t one = PTHREAD_MUTEX_INITIALIZER; /* device_try() has a global */
-	static const char *const names[2] = {"left", "right"};
+	static const char *const names[2] = { "left", "right" };
 	/* not `me ? &b : &a`: clang reads both, and ThreadSanitizer sees it */
 	struct device *d = ((struct end *)arg)->d;
 	int me = ((struct end *)arg)->me;
@@ -379,7 +386,7 @@ static void *churn(void *arg)
 	snprintf(other, sizeof(other), "net=peer:%s", names[!me]);
 	for (int i = 0; i < 200; i++) {
 		struct net_port *p;
-		struct sender s = {.d = d, .id = 0, .stop = &stop};
+		struct sender s = { .d = d, .id = 0, .stop = &stop };
 		int err;
 
 		pthread_mutex_lock(&one);
@@ -407,7 +414,7 @@ static void *churn(void *arg)
 static void test_close_both(void **state)
 {
 	pthread_t t[2];
-	struct end who[2] = {{&a, 0}, {&b, 1}};
+	struct end who[2] = { { &a, 0 }, { &b, 1 } };
 	void *err;
 
 	for (int i = 0; i < 2; i++)
@@ -454,11 +461,15 @@ static void test_fork(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_peer),	    cmocka_unit_test(test_carrier),
+		cmocka_unit_test(test_peer),
+		cmocka_unit_test(test_carrier),
 		cmocka_unit_test(test_mismatch),
-		cmocka_unit_test(test_bad_options), cmocka_unit_test(test_answers),
-		cmocka_unit_test(test_forward),	    cmocka_unit_test(test_fork),
-		cmocka_unit_test(test_both_ways),   cmocka_unit_test(test_close_in_flight),
+		cmocka_unit_test(test_bad_options),
+		cmocka_unit_test(test_answers),
+		cmocka_unit_test(test_forward),
+		cmocka_unit_test(test_fork),
+		cmocka_unit_test(test_both_ways),
+		cmocka_unit_test(test_close_in_flight),
 		cmocka_unit_test(test_close_both),
 	};
 

@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: BSD-3-Clause
+/* SPDX-License-Identifier: BSD-3-Clause */
 /*
  * pcap.c: what passes a port, into a file for tcpdump and Wireshark.
  *
@@ -54,12 +54,12 @@ static int load(struct net_pcap *c)
 		const char *name;
 		void *at;
 	} functions[] = {
-		{"pcap_open_dead_with_tstamp_precision", &c->open_dead},
-		{"pcap_dump_fopen", &c->dump_fopen},
-		{"pcap_dump", &c->dump},
-		{"pcap_dump_flush", &c->flush},
-		{"pcap_dump_close", &c->dump_close},
-		{"pcap_close", &c->close},
+		{ "pcap_open_dead_with_tstamp_precision", &c->open_dead },
+		{ "pcap_dump_fopen", &c->dump_fopen },
+		{ "pcap_dump", &c->dump },
+		{ "pcap_dump_flush", &c->flush },
+		{ "pcap_dump_close", &c->dump_close },
+		{ "pcap_close", &c->close },
 	};
 
 	if (!lib)
@@ -87,8 +87,10 @@ static ssize_t to_file(void *cookie, const char *buf, size_t size)
 	size_t done = 0;
 	ssize_t n;
 
-	/* A child that was forked during a write flushes, when it exits, what is the parent's to
-	 * write. */
+	/*
+	 * A child that was forked during a write flushes, when it exits, what is the parent's to
+	 * write.
+	 */
 	if (c->err || c->pid != getpid())
 		return 0;
 	while (done < size) {
@@ -108,11 +110,13 @@ static ssize_t to_file(void *cookie, const char *buf, size_t size)
 	return (ssize_t)size;
 }
 
-/* One writer: a second device's records would overwrite ours, and a forked child's device its
- * parent's. */
+/*
+ * One writer: a second device's records would overwrite ours, and a forked child's device its
+ * parent's.
+ */
 static int claim(struct net_pcap *c)
 {
-	struct flock fl = {.l_type = F_WRLCK, .l_whence = SEEK_SET};
+	struct flock fl = { .l_type = F_WRLCK, .l_whence = SEEK_SET };
 	struct stat st;
 
 	if (fstat(c->fd, &st) || !S_ISREG(st.st_mode))
@@ -133,7 +137,7 @@ static int claim(struct net_pcap *c)
 
 int net_pcap_open(struct uvfio_dev *dev, const char *path, struct net_pcap **out)
 {
-	static const cookie_io_functions_t io = {.write = to_file};
+	static const cookie_io_functions_t io = { .write = to_file };
 	struct net_pcap *c;
 	int err, fd;
 
@@ -194,7 +198,7 @@ fail:
 
 void net_pcap_write(struct net_pcap *c, const void *frame, size_t len)
 {
-	struct pcap_pkthdr h = {.caplen = (bpf_u_int32)len, .len = (bpf_u_int32)len};
+	struct pcap_pkthdr h = { .caplen = (bpf_u_int32)len, .len = (bpf_u_int32)len };
 	struct timespec now;
 	int err = 0;
 

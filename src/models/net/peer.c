@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: BSD-3-Clause
+/* SPDX-License-Identifier: BSD-3-Clause */
 /*
  * peer.c: cables between the ports of a process, and the list of all ports by which they find
  * each other.

@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: BSD-3-Clause
+/* SPDX-License-Identifier: BSD-3-Clause */
 /*
  * tap.c: a port whose other end is a tap interface of the host. The link is up while the
  * interface is (`ip link set IFNAME up`), which a netlink socket reports.
@@ -31,7 +31,8 @@ static bool tap_send(struct net_port *p, const void *frame, size_t len)
 	do
 		n = write(p->fd, frame, len);
 	while (n < 0 && errno == EINTR);
-	/* EIO: the interface is down. EAGAIN: the host is out of buffers. All are a wire's to drop.
+	/*
+	 * EIO: the interface is down. EAGAIN: the host is out of buffers. All are a wire's to drop.
 	 */
 	if (n < 0)
 		net_count(errno == EIO ? &p->absent : errno == EAGAIN ? &p->full : &p->bad);
@@ -40,14 +41,16 @@ static bool tap_send(struct net_port *p, const void *frame, size_t len)
 
 static bool is_up(struct net_port *p)
 {
-	struct ifreq tun = {0}, ifr = {0};
+	struct ifreq tun = { 0 }, ifr = { 0 };
 
 	/* By its present name: interfaces are renamed. */
 	if (ioctl(p->fd, TUNGETIFF, &tun))
 		return false; /* EBADFD: deleted */
 	memcpy(ifr.ifr_name, tun.ifr_name, IFNAMSIZ);
-	/* Not found here: it was moved into another network namespace, from where nothing is
-	 * reported. */
+	/*
+	 * Not found here: it was moved into another network namespace, from where nothing is
+	 * reported.
+	 */
 	if (p->event_fd < 0 || ioctl(p->event_fd, SIOCGIFFLAGS, &ifr))
 		return true;
 	return ifr.ifr_flags & IFF_UP;
@@ -84,7 +87,8 @@ static bool tap_readable(struct net_port *p)
 	return true;
 }
 
-/* Some interface changed. What is said of it is not read: messages may be lost, the state is not.
+/*
+ * Some interface changed. What is said of it is not read: messages may be lost, the state is not.
  */
 static void tap_event(struct net_port *p)
 {
@@ -112,14 +116,16 @@ const struct net_backend net_tap_backend = {
 
 static int attach(struct net_port *p, int fd, const char *ifname)
 {
-	struct ifreq ifr = {.ifr_flags = IFF_TAP | IFF_NO_PI};
+	struct ifreq ifr = { .ifr_flags = IFF_TAP | IFF_NO_PI };
 	int err;
 
 	strncpy(ifr.ifr_name, ifname, IFNAMSIZ - 1);
 	if (!ioctl(fd, TUNSETIFF, &ifr)) {
 		memcpy(p->tap->name, ifr.ifr_name, IFNAMSIZ);
-		/* A persistent interface keeps what its last user asked for; frames must come whole
-		 * and summed. */
+		/*
+		 * A persistent interface keeps what its last user asked for; frames must come whole
+		 * and summed.
+		 */
 		if (ioctl(fd, TUNSETOFFLOAD, 0))
 			uvfio_log(p->dev, UVFIO_LOG_WARN, "net=tap:%s: TUNSETOFFLOAD: %s", ifname,
 				  strerror(errno));
@@ -143,7 +149,7 @@ static int attach(struct net_port *p, int fd, const char *ifname)
 /* Without one (a sandbox may refuse) the link counts as up. */
 static int watch(struct net_port *p)
 {
-	struct sockaddr_nl addr = {.nl_family = AF_NETLINK, .nl_groups = RTMGRP_LINK};
+	struct sockaddr_nl addr = { .nl_family = AF_NETLINK, .nl_groups = RTMGRP_LINK };
 	int fd = socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC | SOCK_NONBLOCK, NETLINK_ROUTE);
 
 	if (fd >= 0 && !bind(fd, (struct sockaddr *)&addr, sizeof(addr)))

@@ -2,26 +2,26 @@
 /* models/net/test_net.h: a device that is nothing but a port, for the unit tests of this folder. */
 #ifndef MODELS_NET_TEST_NET_H
 #define MODELS_NET_TEST_NET_H
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-#include <cmocka.h>
-
 #include <errno.h>
 #include <pthread.h>
+#include <setjmp.h>
+#include <stdarg.h>
 #include <stdatomic.h>
+#include <stddef.h>
+#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
+#include <cmocka.h>
+
 #include "base/log.h"
 #include "base/loop.h"
 #include "base/sys.h"
 #include "models/net/net.h"
 #include "pci/function.h"
 
-#define TYPE                                                                                 \
+#define TYPE \
 	0x88b5 /* IEEE 802, local experimental EtherType 1: what the host sends by itself is \
 		  another */
 #define SENDERS 4
@@ -123,9 +123,10 @@ static void on_link(void *arg, bool up)
 
 static int port_create(struct uvfio_dev *dev)
 {
-	static const struct uvfio_ids ids = {
-		.vendor = 0x1234, .device = 0x5678, .class_code = 0x020000};
-	static const struct net_ops ops = {.receive = on_receive, .link = on_link};
+	static const struct uvfio_ids ids = { .vendor = 0x1234,
+					      .device = 0x5678,
+					      .class_code = 0x020000 };
+	static const struct net_ops ops = { .receive = on_receive, .link = on_link };
 	int err = uvfio_set_ids(dev, &ids);
 
 	uvfio_set_priv(dev, opening);
@@ -140,7 +141,7 @@ static void port_destroy(struct uvfio_dev *dev)
 	atomic_store(&d->closed, true);
 }
 
-static const struct uvfio_option port_options[] = {NET_OPTIONS, {0}};
+static const struct uvfio_option port_options[] = { NET_OPTIONS, { 0 } };
 static const struct uvfio_model port_model = {
 	.abi = UVFIO_MODEL_ABI,
 	.name = "port",
@@ -175,7 +176,7 @@ static int device_try(struct device *d, const char *name, const char *const *opt
 	}
 	return err;
 }
-#define OPTS(...) ((const char *const[]){__VA_ARGS__, NULL})
+#define OPTS(...) ((const char *const[]){ __VA_ARGS__, NULL })
 #define OPEN(d, name, ...)                                  \
 	do {                                                \
 		if (device_try(d, name, OPTS(__VA_ARGS__))) \

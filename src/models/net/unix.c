@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: BSD-3-Clause
+/* SPDX-License-Identifier: BSD-3-Clause */
 /*
  * unix.c: a port that is a UNIX datagram socket: another process's port, QEMU's
  * `-netdev dgram`, a test. One datagram a frame.
@@ -67,7 +67,7 @@ static void tell(struct net_port *p, const struct sockaddr_un *to, int err)
 static bool unix_send(struct net_port *p, const void *frame, size_t len)
 {
 	struct net_unix *u = p->un;
-	struct sockaddr_un to = {0};
+	struct sockaddr_un to = { 0 };
 	socklen_t to_len;
 	ssize_t n = 0;
 
@@ -268,7 +268,7 @@ static const char *why_not(const struct net_unix *u, int err)
 
 static int bind_socket(struct net_port *p, struct net_unix *u, int fd)
 {
-	struct timeval tv = {.tv_usec = SEND_TIMEOUT_US};
+	struct timeval tv = { .tv_usec = SEND_TIMEOUT_US };
 	struct stat st;
 	int err;
 

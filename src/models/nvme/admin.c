@@ -1,7 +1,7 @@
-// SPDX-License-Identifier: BSD-3-Clause
+/* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * admin.c: the admin command set (NVMe 1.4, 5): dispatch, queues, Abort, doorbell buffers. All run with the admin queue's lock, so one at a
- * time.
+ * admin.c: the admin command set (NVMe 1.4, 5): dispatch, queues, Abort, doorbell buffers. All run
+ * with the admin queue's lock, so one at a time.
  */
 #include "models/nvme/internal.h"
 
@@ -24,7 +24,8 @@ static bool bad_qid(const struct nvme *n, unsigned qid)
 }
 
 /* QID, QSIZE, PC and PRP1, which both kinds of queue have. */
-static uint16_t check_queue(struct nvme *n, const struct nvme_cmd *cmd, bool exists, uint16_t *location)
+static uint16_t check_queue(struct nvme *n, const struct nvme_cmd *cmd, bool exists,
+			    uint16_t *location)
 {
 	unsigned entries = (cmd->cdw10 >> 16) + 1;
 

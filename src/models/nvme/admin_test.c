@@ -1,6 +1,7 @@
-// SPDX-License-Identifier: BSD-3-Clause
+/* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * admin_test.c: the admin command set: every command, its results and its error statuses; log pages, events, features.
+ * admin_test.c: the admin command set: every command, its results and its error statuses; log
+ * pages, events, features.
  */
 #include "models/nvme/test_driver.h"
 
@@ -10,7 +11,9 @@
 
 static int setup(void **state)
 {
-	struct pci_option o[3] = { { "serial", "S3R1AL" }, { "image", NULL }, { "max_queues", "8" } };
+	struct pci_option o[3] = { { "serial", "S3R1AL" },
+				   { "image", NULL },
+				   { "max_queues", "8" } };
 	char second[64];
 	struct drv *d;
 
@@ -31,7 +34,9 @@ static int teardown(void **state)
 
 static struct nvme_cmd identify(struct drv *d, unsigned cns, uint32_t nsid, uint64_t at)
 {
-	return (struct nvme_cmd){ .opc = NVME_ADM_IDENTIFY, .nsid = nsid, .cdw10 = cns, .prp1 = iova(at) };
+	return (struct nvme_cmd){
+		.opc = NVME_ADM_IDENTIFY, .nsid = nsid, .cdw10 = cns, .prp1 = iova(at)
+	};
 }
 
 static void test_identify(void **state)
@@ -64,7 +69,8 @@ static void test_identify(void **state)
 	assert_int_equal(ns->nsze, SIZE * 2 / 512);
 	assert_int_equal(admin(d, identify(d, 0, 3, a), NULL), NVME_INVALID_NAMESPACE | DNR);
 	assert_int_equal(admin(d, identify(d, 0, 0, a), NULL), NVME_INVALID_NAMESPACE | DNR);
-	assert_int_equal(admin(d, identify(d, 0, NVME_NSID_ALL, a), NULL), NVME_INVALID_NAMESPACE | DNR);
+	assert_int_equal(admin(d, identify(d, 0, NVME_NSID_ALL, a), NULL),
+			 NVME_INVALID_NAMESPACE | DNR);
 
 	assert_int_equal(admin(d, identify(d, 2, 0, a), NULL), 0);
 	assert_int_equal(list[0], 1);
@@ -75,7 +81,8 @@ static void test_identify(void **state)
 	assert_int_equal(list[1], 0);
 	assert_int_equal(admin(d, identify(d, 2, 2, a), NULL), 0);
 	assert_int_equal(list[0], 0);
-	assert_int_equal(admin(d, identify(d, 2, 0xfffffffe, a), NULL), NVME_INVALID_NAMESPACE | DNR);
+	assert_int_equal(admin(d, identify(d, 2, 0xfffffffe, a), NULL),
+			 NVME_INVALID_NAMESPACE | DNR);
 
 	assert_int_equal(admin(d, identify(d, 3, 1, a), NULL), 0);
 	assert_int_equal(d->mem[a], 3);
@@ -114,7 +121,8 @@ static void test_identify(void **state)
 	assert_int_equal(admin(d, identify(d, 6, 0, a), NULL), 0);
 	for (unsigned cns = 4; cns < 256; cns++)
 		if (cns != 5 && cns != 6 && (cns < 0x10 || cns > 0x13))
-			assert_int_equal(admin(d, identify(d, cns, 0, a), NULL), NVME_INVALID_FIELD | DNR);
+			assert_int_equal(admin(d, identify(d, cns, 0, a), NULL),
+					 NVME_INVALID_FIELD | DNR);
 	/* over two pages, to a wrong offset, to nowhere */
 	struct nvme_cmd cmd = identify(d, 1, 0, alloc_at(d, 8192, 4096) + 2048);
 
@@ -139,8 +147,10 @@ static void test_unknown(void **state)
 		assert_int_equal(admin(d, (struct nvme_cmd){ .opc = (uint8_t)opc }, NULL),
 				 NVME_INVALID_OPCODE | DNR);
 	}
-	assert_int_equal(admin(d, (struct nvme_cmd){ .opc = 6, .flags = 0x40 }, NULL), NVME_INVALID_FIELD | DNR);
-	assert_int_equal(admin(d, (struct nvme_cmd){ .opc = 6, .flags = 1 }, NULL), NVME_INVALID_FIELD | DNR);
+	assert_int_equal(admin(d, (struct nvme_cmd){ .opc = 6, .flags = 0x40 }, NULL),
+			 NVME_INVALID_FIELD | DNR);
+	assert_int_equal(admin(d, (struct nvme_cmd){ .opc = 6, .flags = 1 }, NULL),
+			 NVME_INVALID_FIELD | DNR);
 }
 
 /* ---- queues: 5.3 to 5.6 ---- */
@@ -149,8 +159,13 @@ static void test_create_errors(void **state)
 {
 	struct drv *d = *state;
 	uint64_t a = alloc_at(d, 64 << 12, 4096);
-	struct nvme_cmd cq = { .opc = NVME_ADM_CREATE_CQ, .prp1 = iova(a), .cdw10 = 15 << 16 | 1, .cdw11 = 1 };
-	struct nvme_cmd sq = { .opc = NVME_ADM_CREATE_SQ, .prp1 = iova(a), .cdw10 = 15 << 16 | 1, .cdw11 = 1 << 16 | 1 };
+	struct nvme_cmd cq = {
+		.opc = NVME_ADM_CREATE_CQ, .prp1 = iova(a), .cdw10 = 15 << 16 | 1, .cdw11 = 1
+	};
+	struct nvme_cmd sq = { .opc = NVME_ADM_CREATE_SQ,
+			       .prp1 = iova(a),
+			       .cdw10 = 15 << 16 | 1,
+			       .cdw11 = 1 << 16 | 1 };
 	struct nvme_cmd c;
 
 	c = cq, c.cdw10 = 15 << 16;
@@ -293,7 +308,8 @@ static void test_delete_in_flight(void **state)
 
 /* ---- features: 5.21 ---- */
 
-static uint16_t get_feature(struct drv *d, unsigned fid, unsigned sel, uint32_t nsid, uint32_t cdw11, uint32_t *v)
+static uint16_t get_feature(struct drv *d, unsigned fid, unsigned sel, uint32_t nsid,
+			    uint32_t cdw11, uint32_t *v)
 {
 	return admin(d,
 		     (struct nvme_cmd){ .opc = NVME_ADM_GET_FEATURES,
@@ -303,28 +319,35 @@ static uint16_t get_feature(struct drv *d, unsigned fid, unsigned sel, uint32_t 
 		     v);
 }
 
-static uint16_t set_feature(struct drv *d, unsigned fid, uint32_t nsid, uint32_t v, uint32_t *result)
+static uint16_t set_feature(struct drv *d, unsigned fid, uint32_t nsid, uint32_t v,
+			    uint32_t *result)
 {
-	return admin(d, (struct nvme_cmd){ .opc = NVME_ADM_SET_FEATURES, .nsid = nsid, .cdw10 = fid, .cdw11 = v },
+	return admin(d,
+		     (struct nvme_cmd){
+			     .opc = NVME_ADM_SET_FEATURES, .nsid = nsid, .cdw10 = fid, .cdw11 = v },
 		     result);
 }
 
-static uint16_t get_log(struct drv *d, unsigned lid, uint32_t nsid, uint64_t at, unsigned bytes, uint64_t off,
-			bool retain)
+static uint16_t get_log(struct drv *d, unsigned lid, uint32_t nsid, uint64_t at, unsigned bytes,
+			uint64_t off, bool retain)
 {
-	return admin(d,
-		     (struct nvme_cmd){ .opc = NVME_ADM_GET_LOG,
-					.nsid = nsid,
-					.prp1 = iova(at),
-					.cdw10 = (bytes / 4 - 1) << 16 | (unsigned)retain << 15 | lid,
-					.cdw12 = (uint32_t)off,
-					.cdw13 = (uint32_t)(off >> 32) },
-		     NULL);
+	return admin(
+		d,
+		(struct nvme_cmd){ .opc = NVME_ADM_GET_LOG,
+				   .nsid = nsid,
+				   .prp1 = iova(at),
+				   .cdw10 = (bytes / 4 - 1) << 16 | (unsigned)retain << 15 | lid,
+				   .cdw12 = (uint32_t)off,
+				   .cdw13 = (uint32_t)(off >> 32) },
+		NULL);
 }
 
 static void test_features(void **state)
 {
-	static const struct { unsigned fid; uint32_t set, get, def, caps; } f[] = {
+	static const struct {
+		unsigned fid;
+		uint32_t set, get, def, caps;
+	} f[] = {
 		{ NVME_FEAT_ARBITRATION, 0x01020303, 0x01020303, 0, 4 },
 		{ NVME_FEAT_POWER, 0x20, 0x20, 0, 4 },
 		{ NVME_FEAT_TEMPERATURE, 300, 300, 343, 4 },
@@ -353,8 +376,10 @@ static void test_features(void **state)
 		assert_int_equal(get_feature(d, f[i].fid, 3, 0, arg, &v), 0);
 		assert_int_equal(v, f[i].caps);
 		assert_int_equal(get_feature(d, f[i].fid, 4, 0, arg, &v), NVME_INVALID_FIELD | DNR);
-		assert_int_equal(set_feature(d, f[i].fid, 1, f[i].set, NULL), NVME_NOT_NS_SPECIFIC | DNR);
-		assert_int_equal(set_feature(d, 1u << 31 | f[i].fid, 0, f[i].set, NULL), NVME_NOT_SAVEABLE | DNR);
+		assert_int_equal(set_feature(d, f[i].fid, 1, f[i].set, NULL),
+				 NVME_NOT_NS_SPECIFIC | DNR);
+		assert_int_equal(set_feature(d, 1u << 31 | f[i].fid, 0, f[i].set, NULL),
+				 NVME_NOT_SAVEABLE | DNR);
 	}
 	/* per namespace */
 	assert_int_equal(set_feature(d, NVME_FEAT_ERROR_RECOVERY, 2, 7, NULL), 0);
@@ -367,8 +392,10 @@ static void test_features(void **state)
 	assert_int_equal(set_feature(d, NVME_FEAT_ERROR_RECOVERY, NVME_NSID_ALL, 9, NULL), 0);
 	assert_int_equal(get_feature(d, NVME_FEAT_ERROR_RECOVERY, 0, 1, 0, &v), 0);
 	assert_int_equal(v, 9);
-	assert_int_equal(set_feature(d, NVME_FEAT_ERROR_RECOVERY, 1, 1 << 16, NULL), NVME_INVALID_FIELD | DNR);
-	assert_int_equal(set_feature(d, NVME_FEAT_ERROR_RECOVERY, 3, 1, NULL), NVME_INVALID_NAMESPACE | DNR);
+	assert_int_equal(set_feature(d, NVME_FEAT_ERROR_RECOVERY, 1, 1 << 16, NULL),
+			 NVME_INVALID_FIELD | DNR);
+	assert_int_equal(set_feature(d, NVME_FEAT_ERROR_RECOVERY, 3, 1, NULL),
+			 NVME_INVALID_NAMESPACE | DNR);
 	/* a driver that takes it for the controller's: the value of all, where all have one */
 	assert_int_equal(get_feature(d, NVME_FEAT_ERROR_RECOVERY, 0, 0, 0, &v), 0);
 	assert_int_equal(v, 9);
@@ -376,18 +403,24 @@ static void test_features(void **state)
 	assert_int_equal(get_feature(d, NVME_FEAT_ERROR_RECOVERY, 0, 2, 0, &v), 0);
 	assert_int_equal(v, 11);
 	assert_int_equal(set_feature(d, NVME_FEAT_ERROR_RECOVERY, 2, 12, NULL), 0);
-	assert_int_equal(get_feature(d, NVME_FEAT_ERROR_RECOVERY, 0, 0, 0, &v), NVME_INVALID_NAMESPACE | DNR);
+	assert_int_equal(get_feature(d, NVME_FEAT_ERROR_RECOVERY, 0, 0, 0, &v),
+			 NVME_INVALID_NAMESPACE | DNR);
 	assert_int_equal(get_feature(d, NVME_FEAT_ERROR_RECOVERY, 1, 0, 0, &v), 0);
 	assert_int_equal(v, 0);
 	assert_int_equal(get_feature(d, NVME_FEAT_ERROR_RECOVERY, 0, NVME_NSID_ALL, 0, &v),
 			 NVME_INVALID_NAMESPACE | DNR);
 	/* arguments that there are not */
 	assert_int_equal(set_feature(d, NVME_FEAT_POWER, 0, 1, NULL), NVME_INVALID_FIELD | DNR);
-	assert_int_equal(set_feature(d, NVME_FEAT_TEMPERATURE, 0, 1 << 16 | 300, NULL), NVME_INVALID_FIELD | DNR);
-	assert_int_equal(set_feature(d, NVME_FEAT_TEMPERATURE, 0, 2 << 20 | 300, NULL), NVME_INVALID_FIELD | DNR);
-	assert_int_equal(get_feature(d, NVME_FEAT_TEMPERATURE, 0, 0, 15 << 16, &v), NVME_INVALID_FIELD | DNR);
-	assert_int_equal(set_feature(d, NVME_FEAT_IRQ_VECTOR, 0, 65, NULL), NVME_INVALID_FIELD | DNR);
-	assert_int_equal(get_feature(d, NVME_FEAT_IRQ_VECTOR, 0, 0, 65, &v), NVME_INVALID_FIELD | DNR);
+	assert_int_equal(set_feature(d, NVME_FEAT_TEMPERATURE, 0, 1 << 16 | 300, NULL),
+			 NVME_INVALID_FIELD | DNR);
+	assert_int_equal(set_feature(d, NVME_FEAT_TEMPERATURE, 0, 2 << 20 | 300, NULL),
+			 NVME_INVALID_FIELD | DNR);
+	assert_int_equal(get_feature(d, NVME_FEAT_TEMPERATURE, 0, 0, 15 << 16, &v),
+			 NVME_INVALID_FIELD | DNR);
+	assert_int_equal(set_feature(d, NVME_FEAT_IRQ_VECTOR, 0, 65, NULL),
+			 NVME_INVALID_FIELD | DNR);
+	assert_int_equal(get_feature(d, NVME_FEAT_IRQ_VECTOR, 0, 0, 65, &v),
+			 NVME_INVALID_FIELD | DNR);
 	for (unsigned fid = 0; fid < 256; fid++) {
 		if ((fid >= 1 && fid <= 0x0b && fid != 3) || fid == NVME_FEAT_TIMESTAMP ||
 		    fid == NVME_FEAT_KEEP_ALIVE || fid == NVME_FEAT_HOST_BEHAVIOR)
@@ -400,7 +433,9 @@ static void test_features(void **state)
 	d->used = 0;
 	enable(d);
 	for (size_t i = 0; i < sizeof(f) / sizeof(f[0]); i++) {
-		assert_int_equal(get_feature(d, f[i].fid, 0, 0, f[i].fid == NVME_FEAT_IRQ_VECTOR ? 3 : 0, &v), 0);
+		assert_int_equal(get_feature(d, f[i].fid, 0, 0,
+					     f[i].fid == NVME_FEAT_IRQ_VECTOR ? 3 : 0, &v),
+				 0);
 		assert_int_equal(v, f[i].def);
 	}
 }
@@ -514,7 +549,8 @@ static void test_number_of_queues(void **state)
 	assert_int_equal(get_feature(d, NVME_FEAT_QUEUES, 0, 0, 0, &v), 0);
 	assert_int_equal(v, 7 << 16 | 7);
 	assert_int_equal(set_feature(d, NVME_FEAT_QUEUES, 0, 0xffff, &v), NVME_INVALID_FIELD | DNR);
-	assert_int_equal(set_feature(d, NVME_FEAT_QUEUES, 0, 0xffff0000, &v), NVME_INVALID_FIELD | DNR);
+	assert_int_equal(set_feature(d, NVME_FEAT_QUEUES, 0, 0xffff0000, &v),
+			 NVME_INVALID_FIELD | DNR);
 	make_pair(d, 0, 16, 16);
 	assert_int_equal(set_feature(d, NVME_FEAT_QUEUES, 0, 0, &v), NVME_SEQUENCE_ERROR | DNR);
 }
@@ -523,7 +559,9 @@ static void test_timestamp(void **state)
 {
 	struct drv *d = *state;
 	uint64_t a = alloc_at(d, 4096, 4096), *t = (void *)(d->mem + a);
-	struct nvme_cmd c = { .opc = NVME_ADM_GET_FEATURES, .cdw10 = NVME_FEAT_TIMESTAMP, .prp1 = iova(a) };
+	struct nvme_cmd c = { .opc = NVME_ADM_GET_FEATURES,
+			      .cdw10 = NVME_FEAT_TIMESTAMP,
+			      .prp1 = iova(a) };
 
 	*t = 55;
 	assert_int_equal(admin(d, c, NULL), 0);
@@ -577,9 +615,11 @@ static void test_logs(void **state)
 	assert_int_equal(e[0].error_count, 1);
 	assert_int_equal(dw[2], 0x33333333);
 	assert_int_equal(get_log(d, NVME_LOG_ERROR, 0, a, 8, 4096, false), 0);
-	assert_int_equal(get_log(d, NVME_LOG_ERROR, 0, a, 8, 4100, false), NVME_INVALID_FIELD | DNR);
+	assert_int_equal(get_log(d, NVME_LOG_ERROR, 0, a, 8, 4100, false),
+			 NVME_INVALID_FIELD | DNR);
 	assert_int_equal(get_log(d, NVME_LOG_ERROR, 0, a, 8, 2, false), NVME_INVALID_FIELD | DNR);
-	assert_int_equal(get_log(d, NVME_LOG_ERROR, 0, a, 8, 1ull << 32, false), NVME_INVALID_FIELD | DNR);
+	assert_int_equal(get_log(d, NVME_LOG_ERROR, 0, a, 8, 1ull << 32, false),
+			 NVME_INVALID_FIELD | DNR);
 	/* the ring goes round */
 	for (int i = 0; i < 70; i++)
 		io(d, rw(NVME_IO_READ, 1ull << 40, 1, iova(a), 0));
@@ -635,7 +675,8 @@ static void test_logs(void **state)
 	assert_int_equal(dw[256 + NVME_IO_WRITE], 3);
 	for (unsigned lid = 0; lid < 256; lid++)
 		if (lid < 1 || lid > 5)
-			assert_int_equal(get_log(d, lid, 0, a, 64, 0, false), NVME_INVALID_LOG | DNR);
+			assert_int_equal(get_log(d, lid, 0, a, 64, 0, false),
+					 NVME_INVALID_LOG | DNR);
 }
 
 /* ---- asynchronous events: 5.2 ---- */
@@ -669,14 +710,18 @@ static void test_events(void **state)
 	assert_int_equal(e.cid, first);
 	assert_int_equal(e.status >> 1, 0);
 	assert_int_equal(e.result, 0x010000);
-	/* of the same type nothing comes until the log was read, and not if that retains the event */
+	/*
+	 * of the same type nothing comes until the log was read, and not if that retains the event
+	 */
 	wr(d, NVME_DOORBELLS + 8 * 5 + 4, 4, 1);
 	wr(d, NVME_DOORBELLS + 8 * 200, 4, 1);
 	expect_none(d);
 	assert_int_equal(get_log(d, NVME_LOG_ERROR, 0, a, 64, 0, true), 0);
 	expect_none(d);
 	post(d, &d->admin,
-	     &(struct nvme_cmd){ .opc = NVME_ADM_GET_LOG, .prp1 = iova(a), .cdw10 = 15 << 16 | NVME_LOG_ERROR });
+	     &(struct nvme_cmd){ .opc = NVME_ADM_GET_LOG,
+				 .prp1 = iova(a),
+				 .cdw10 = 15 << 16 | NVME_LOG_ERROR });
 	reap(d, &d->admin, &e);
 	if (e.cid != second) {
 		reap(d, &d->admin, &e);
@@ -709,7 +754,9 @@ static void test_events(void **state)
 	assert_int_equal(set_feature(d, NVME_FEAT_TEMPERATURE, 0, 343, &v), 0);
 	assert_int_equal(set_feature(d, NVME_FEAT_ASYNC_EVENT, 0, 2, &v), 0);
 	expect_none(d);
-	put(d, &d->admin, &(struct nvme_cmd){ .opc = NVME_ADM_SET_FEATURES, .cdw10 = NVME_FEAT_TEMPERATURE, .cdw11 = 310 });
+	put(d, &d->admin,
+	    &(struct nvme_cmd){
+		    .opc = NVME_ADM_SET_FEATURES, .cdw10 = NVME_FEAT_TEMPERATURE, .cdw11 = 310 });
 	ring_sq(d, &d->admin);
 	reap(d, &d->admin, &e);
 	if (e.cid != third)
@@ -728,14 +775,16 @@ static void test_events(void **state)
 	reap(d, &d->admin, &e);
 	assert_int_equal(e.status >> 1, NVME_AER_LIMIT | DNR);
 	/* Abort takes one back; another command it does not find */
-	fourth = post(d, &d->admin, &(struct nvme_cmd){ .opc = NVME_ADM_ABORT, .cdw10 = (uint32_t)third << 16 });
+	fourth = post(d, &d->admin,
+		      &(struct nvme_cmd){ .opc = NVME_ADM_ABORT, .cdw10 = (uint32_t)third << 16 });
 	reap(d, &d->admin, &e);
 	assert_int_equal(e.cid, third);
 	assert_int_equal(e.status >> 1, NVME_ABORT_REQUESTED);
 	reap(d, &d->admin, &e);
 	assert_int_equal(e.cid, fourth);
 	assert_int_equal(e.result, 0);
-	assert_int_equal(admin(d, (struct nvme_cmd){ .opc = NVME_ADM_ABORT, .cdw10 = 0xabcd0000 }, &v), 0);
+	assert_int_equal(
+		admin(d, (struct nvme_cmd){ .opc = NVME_ADM_ABORT, .cdw10 = 0xabcd0000 }, &v), 0);
 	assert_int_equal(v, 1);
 	assert_int_equal(admin(d, (struct nvme_cmd){ .opc = NVME_ADM_ABORT, .cdw10 = 1 }, &v), 0);
 	assert_int_equal(v, 1);
@@ -763,7 +812,8 @@ static void test_event_cq_full(void **state)
 	d->used = 0;
 	enable_sized(d, 8, 2);
 	aer = request_event(d);
-	get = post(d, &d->admin, &(struct nvme_cmd){ .opc = NVME_ADM_GET_FEATURES, .cdw10 = NVME_FEAT_QUEUES });
+	get = post(d, &d->admin,
+		   &(struct nvme_cmd){ .opc = NVME_ADM_GET_FEATURES, .cdw10 = NVME_FEAT_QUEUES });
 	for (int i = 0; i < 4; i++)
 		nap();
 	wr(d, NVME_DOORBELLS + 8 * 5, 4, 1); /* the only entry is taken */
@@ -779,9 +829,12 @@ static void test_event_cq_full(void **state)
 static void test_doorbell_buffer(void **state)
 {
 	struct drv *d = *state;
-	uint64_t shadow = alloc_at(d, 4096, 4096), event = alloc_at(d, 4096, 4096), a = alloc_at(d, 4096, 4096);
+	uint64_t shadow = alloc_at(d, 4096, 4096), event = alloc_at(d, 4096, 4096),
+		 a = alloc_at(d, 4096, 4096);
 	volatile uint32_t *db = (void *)(d->mem + shadow), *ei = (void *)(d->mem + event);
-	struct nvme_cmd c = { .opc = NVME_ADM_DOORBELL_BUFFER, .prp1 = iova(shadow) + 8, .prp2 = iova(event) };
+	struct nvme_cmd c = { .opc = NVME_ADM_DOORBELL_BUFFER,
+			      .prp1 = iova(shadow) + 8,
+			      .prp2 = iova(event) };
 	struct nvme_cmd read = rw(NVME_IO_READ, 0, 1, iova(a), 0);
 	struct queue *q, *r;
 	struct nvme_cqe e;
@@ -812,7 +865,10 @@ static void test_doorbell_buffer(void **state)
 	for (uint64_t end = test_now() + 5000000000ull; ei[2] != q->tail;)
 		assert_true(test_now() < end);
 	db[3] = q->head;
-	/* a completion queue that was full: the controller asks for its doorbell, and reads the head itself */
+	/*
+	 * a completion queue that was full: the controller asks for its doorbell, and reads the
+	 * head itself
+	 */
 	for (int i = 0; i < 6; i++)
 		put(d, r, &read);
 	db[4] = r->tail;

@@ -1,11 +1,13 @@
-// SPDX-License-Identifier: BSD-3-Clause
+/* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * backend.c: a namespace is an image file. Opening and locking it, moving data without sleeping where the file system can (RWF_NOWAIT), and the
- * same operations for those who may sleep: io_uring entries and plain system calls.
+ * backend.c: a namespace is an image file. Opening and locking it, moving data without sleeping
+ * where the file system can (RWF_NOWAIT), and the same operations for those who may sleep: io_uring
+ * entries and plain system calls.
  */
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/falloc.h>
+#include <linux/fs.h>
 #include <linux/magic.h>
 #include <stdlib.h>
 #include <string.h>
@@ -13,14 +15,13 @@
 #include <sys/stat.h>
 #include <sys/uio.h>
 #include <sys/vfs.h>
-#include <linux/fs.h>
 #include <unistd.h>
 
 #include "models/nvme/internal.h"
 
 /*
- * One controller at a time writes an image. The lock belongs to the open file description: it goes when the process is killed, and two devices of
- * one process exclude each other too.
+ * One controller at a time writes an image. The lock belongs to the open file description: it goes
+ * when the process is killed, and two devices of one process exclude each other too.
  */
 static int lock_image(struct uvfio_dev *dev, int fd, const char *path, bool readonly)
 {
@@ -37,7 +38,8 @@ static int lock_image(struct uvfio_dev *dev, int fd, const char *path, bool read
 	}
 	if (errno == ENOLCK || errno == EOPNOTSUPP || errno == ENOSYS || errno == EINVAL) {
 		uvfio_log(dev, UVFIO_LOG_WARN,
-			  "image %s: its file system has no locks (%s); nothing keeps others from writing it",
+			  "image %s: its file system has no locks (%s); nothing keeps others from "
+			  "writing it",
 			  path, strerror(errno));
 		return 0;
 	}
@@ -71,8 +73,12 @@ static void find_abilities(struct nvme_ns *ns)
 
 	ns->regular = !fstat(ns->fd, &st) && S_ISREG(st.st_mode);
 	atomic_store(&ns->linked, ns->regular && st.st_nlink);
-	ns->memory = !fstatfs(ns->fd, &fs) && (fs.f_type == TMPFS_MAGIC || fs.f_type == RAMFS_MAGIC);
-	/* Asked of the file itself: the answer differs between file systems and kernels. Writes are found out by the first one. */
+	ns->memory =
+		!fstatfs(ns->fd, &fs) && (fs.f_type == TMPFS_MAGIC || fs.f_type == RAMFS_MAGIC);
+	/*
+	 * Asked of the file itself: the answer differs between file systems and kernels. Writes are
+	 * found out by the first one.
+	 */
 	atomic_store(&ns->nowait_read,
 		     preadv2(ns->fd, &iov, 1, 0, RWF_NOWAIT) >= 0 || errno == EAGAIN);
 	atomic_store(&ns->nowait_write, true);
@@ -90,10 +96,13 @@ int nvme_ns_open(struct uvfio_dev *dev, struct nvme_ns *ns, uint32_t nsid, const
 	if (fd < 0) {
 		err = -errno;
 		if (err == -ENOENT)
-			uvfio_error(dev, "image %s: no such file; make one with `truncate -s 1G %s`", path,
-				    path);
+			uvfio_error(dev,
+				    "image %s: no such file; make one with `truncate -s 1G %s`",
+				    path, path);
 		else if ((err == -EACCES || err == -EROFS || err == -EPERM) && !readonly)
-			uvfio_error(dev, "image %s: no permission to write it (%s); readonly=on needs to read it only",
+			uvfio_error(dev,
+				    "image %s: no permission to write it (%s); readonly=on needs "
+				    "to read it only",
 				    path, strerror(-err));
 		else
 			uvfio_error(dev, "image %s: %s", path, strerror(-err));
@@ -103,13 +112,13 @@ int nvme_ns_open(struct uvfio_dev *dev, struct nvme_ns *ns, uint32_t nsid, const
 	if (err)
 		goto fail;
 	if (!size) {
-		err = uvfio_error(dev, "image %s: empty; give it a size with `truncate -s 1G %s`", path,
-				  path);
+		err = uvfio_error(dev, "image %s: empty; give it a size with `truncate -s 1G %s`",
+				  path, path);
 		goto fail;
 	}
 	if (size % blocksize) {
-		err = uvfio_error(dev, "image %s: %llu bytes are no multiple of the block size, %u", path,
-				  (unsigned long long)size, blocksize);
+		err = uvfio_error(dev, "image %s: %llu bytes are no multiple of the block size, %u",
+				  path, (unsigned long long)size, blocksize);
 		goto fail;
 	}
 	err = lock_image(dev, fd, path, readonly);
@@ -158,15 +167,16 @@ static void advance(struct iovec **iov, int *n, size_t done)
 	}
 }
 
-int nvme_ns_try(struct nvme_ns *ns, bool write, struct iovec *iov, int n, uint64_t off, uint64_t len)
+int nvme_ns_try(struct nvme_ns *ns, bool write, struct iovec *iov, int n, uint64_t off,
+		uint64_t len)
 {
 	atomic_bool *nowait = write ? &ns->nowait_write : &ns->nowait_read;
 	int flags = ns->memory ? 0 : RWF_NOWAIT;
 	ssize_t r;
 
 	if (!flags && n == 1) { /* the plain call has the shortest way through the kernel */
-		r = write ? pwrite(ns->fd, iov->iov_base, len, (off_t)off) :
-			    pread(ns->fd, iov->iov_base, len, (off_t)off);
+		r = write ? pwrite(ns->fd, iov->iov_base, len, (off_t)off)
+			  : pread(ns->fd, iov->iov_base, len, (off_t)off);
 		return r == (ssize_t)len ? 0 : -EAGAIN;
 	}
 	if (flags && !atomic_load_explicit(nowait, memory_order_relaxed))

@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: BSD-3-Clause
+/* SPDX-License-Identifier: BSD-3-Clause */
 /*
  * cache.c: the volatile write cache of a namespace, which is the kernel's page cache: which
  * blocks were acknowledged and need not be on the medium yet, and which of them are lost.
@@ -115,8 +115,8 @@ static uint64_t map_unset(struct nvme_map *m, uint64_t lba, uint64_t blocks)
 	for (uint64_t w = first / 64; w <= (end - 1) / 64; w++) {
 		uint64_t mask = word_mask(w, first, end - 1);
 
-		removed += (unsigned)__builtin_popcountll(
-			mask & atomic_fetch_and(&m->bits[w], ~mask));
+		removed +=
+			(unsigned)__builtin_popcountll(mask & atomic_fetch_and(&m->bits[w], ~mask));
 	}
 	return removed;
 }
@@ -144,9 +144,9 @@ static uint64_t map_empty(struct nvme_map *m, struct nvme_map *to)
 			uint64_t end = (p + 1) * PAGE_WORDS;
 
 			for (uint64_t w = p * PAGE_WORDS; w < end && w < m->words; w++) {
-				uint64_t bits = atomic_load(&m->bits[w]) ?
-							atomic_exchange(&m->bits[w], 0) :
-							0;
+				uint64_t bits = atomic_load(&m->bits[w])
+							? atomic_exchange(&m->bits[w], 0)
+							: 0;
 
 				if (bits && to)
 					added += (unsigned)__builtin_popcountll(
@@ -273,7 +273,8 @@ void nvme_cache_reset(struct nvme *n, struct nvme_ns *ns)
 	pthread_mutex_unlock(&c->lock);
 	if (given_up)
 		uvfio_log(n->dev, UVFIO_LOG_WARN,
-			  "namespace %u: reset: %llu blocks that were lost are what the image has now",
+			  "namespace %u: reset: %llu blocks that were lost are what the image has "
+			  "now",
 			  ns->nsid, (unsigned long long)given_up);
 }
 
@@ -291,7 +292,8 @@ uint64_t nvme_cache_end(struct nvme *n, struct nvme_ns *ns)
 		bytes = (uint64_t)st.st_size;
 	if (!st.st_nlink && atomic_exchange(&ns->linked, false))
 		uvfio_log(n->dev, UVFIO_LOG_WARN,
-			  "namespace %u: the image was removed; what is written goes with the program",
+			  "namespace %u: the image was removed; what is written goes with the "
+			  "program",
 			  ns->nsid);
 	end = bytes >> ns->shift;
 	if (end > ns->blocks)
@@ -308,7 +310,8 @@ uint64_t nvme_cache_end(struct nvme *n, struct nvme_ns *ns)
 	pthread_mutex_unlock(&c->lock);
 	if (end < was) {
 		uvfio_log(n->dev, UVFIO_LOG_ERROR,
-			  "namespace %u: the image was cut to %llu bytes; the %llu blocks behind that are lost",
+			  "namespace %u: the image was cut to %llu bytes; the %llu blocks behind "
+			  "that are lost",
 			  ns->nsid, (unsigned long long)bytes,
 			  (unsigned long long)(ns->blocks - end));
 		nvme_warn_reliability(n);

@@ -1,11 +1,9 @@
-// SPDX-License-Identifier: BSD-3-Clause
+/* SPDX-License-Identifier: BSD-3-Clause */
 /*
  * cache_test.c: data that the medium did not take. fdatasync() is this file's, and fails when
  * a test says so, once, as Linux's does: the next one succeeds whatever became of the data. And
  * images that are cut short or removed while they are in use.
  */
-#include "models/nvme/test_driver.h"
-
 #include <linux/audit.h>
 #include <linux/filter.h>
 #include <linux/seccomp.h>
@@ -14,14 +12,16 @@
 #include <sys/stat.h>
 #include <sys/syscall.h>
 
+#include "models/nvme/test_driver.h"
+
 #define SIZE   (4u << 20)
 #define BLOCKS (SIZE / 512)
 #define FAULT  NVME_WRITE_FAULT
 #define LOST   NVME_READ_ERROR
 
-static atomic_int fail_with;  /* errno of the next sync; it is the only one */
+static atomic_int fail_with; /* errno of the next sync; it is the only one */
 static atomic_uint syncs;
-static atomic_bool hold;      /* syncs wait for `held` */
+static atomic_bool hold; /* syncs wait for `held` */
 static sem_t arrived, held;
 
 int fdatasync(int fd)
@@ -530,7 +530,7 @@ static void test_cut_short(void **state)
 /* Each command finds it out alone, too. */
 static void test_cut_short_each(void **state)
 {
-	static const uint8_t opcodes[] = { NVME_IO_WRITE_ZEROES, NVME_IO_WRITE,	  NVME_IO_READ,
+	static const uint8_t opcodes[] = { NVME_IO_WRITE_ZEROES, NVME_IO_WRITE,	 NVME_IO_READ,
 					   NVME_IO_COMPARE,	 NVME_IO_VERIFY, NVME_IO_DATASET,
 					   NVME_IO_FLUSH };
 	struct drv *d = *state;
@@ -540,9 +540,9 @@ static void test_cut_short_each(void **state)
 		bool reads = opc == NVME_IO_READ || opc == NVME_IO_COMPARE || opc == NVME_IO_VERIFY;
 
 		assert_int_equal(truncate(d->image, SIZE / 2), 0);
-		assert_int_equal(opc == NVME_IO_FLUSH ? flush(d, 1) :
-				 opc == NVME_IO_DATASET ? deallocate(d, 6000, 8) :
-							  on(d, opc, 1, 6000, 8, 0),
+		assert_int_equal(opc == NVME_IO_FLUSH	  ? flush(d, 1)
+				 : opc == NVME_IO_DATASET ? deallocate(d, 6000, 8)
+							  : on(d, opc, 1, 6000, 8, 0),
 				 reads ? LOST : FAULT);
 		assert_int_equal(truncate(d->image, SIZE), 0);
 		restart(d);

@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: BSD-3-Clause
+/* SPDX-License-Identifier: BSD-3-Clause */
 /*
  * delay.c: latency=TIME. A command is executed as ever, and its completion waits until so much
  * time has passed since the command was fetched. So none completes inside of the store that rang
@@ -60,7 +60,8 @@ int nvme_delay_init(struct nvme *n)
 	if (parse_time(text, dash ? dash : end, &d->min) ||
 	    (dash && parse_time(dash + 1, end, &d->max)))
 		return uvfio_error(n->dev,
-				   "latency=%s: a time with its unit (10us) or two (5us-2ms); ns, us, ms, s, up to 60s",
+				   "latency=%s: a time with its unit (10us) or two (5us-2ms); ns, "
+				   "us, ms, s, up to 60s",
 				   text);
 	if (!dash)
 		d->max = d->min;

@@ -1,11 +1,11 @@
-// SPDX-License-Identifier: BSD-3-Clause
+/* SPDX-License-Identifier: BSD-3-Clause */
 /*
  * delay_test.c: latency=. No completion comes before its time nor in the driver's thread; what
  * waits when its queue is deleted, the controller is reset, shut down or quiesced.
  */
-#include "models/nvme/test_driver.h"
-
 #include <pthread.h>
+
+#include "models/nvme/test_driver.h"
 
 #define SIZE (4u << 20)
 #define DNR  (NVME_DNR | NVME_MORE)
@@ -64,12 +64,27 @@ static struct queue *pair_at_once(struct drv *d, unsigned i, unsigned entries)
 static void test_option(void **state)
 {
 	static const char *const bad[] = {
-		"",	"10",	   "us",      "-5us",  "5us-",	"5us-2us", "2ms-1500us", "61s",
-		"1x",	"5 us",	   "5us-2ms-3ms", "0x10us", "1e3us", "+1us",   "10usec",
-		"99999999999999999999ns", "18446744073709551615s", "60000000001ns",
+		"",
+		"10",
+		"us",
+		"-5us",
+		"5us-",
+		"5us-2us",
+		"2ms-1500us",
+		"61s",
+		"1x",
+		"5 us",
+		"5us-2ms-3ms",
+		"0x10us",
+		"1e3us",
+		"+1us",
+		"10usec",
+		"99999999999999999999ns",
+		"18446744073709551615s",
+		"60000000001ns",
 	};
-	static const char *const good[] = { "0", "0us", "10us", "5us-2ms",
-					   "1s", "0-1ns", "1ns-60s", "7ms-7ms" };
+	static const char *const good[] = { "0",  "0us",   "10us",    "5us-2ms",
+					    "1s", "0-1ns", "1ns-60s", "7ms-7ms" };
 
 	(void)state;
 	for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {

@@ -1,6 +1,7 @@
-// SPDX-License-Identifier: BSD-3-Clause
+/* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * features.c: Get Features and Set Features (NVMe 1.4, 5.13, 5.21). No feature is saveable: each controller reset brings the defaults back.
+ * features.c: Get Features and Set Features (NVMe 1.4, 5.13, 5.21). No feature is saveable: each
+ * controller reset brings the defaults back.
  */
 #include <string.h>
 
@@ -16,7 +17,7 @@
 enum select { CURRENT, DEFAULT, SAVED, CAPABILITIES };
 
 /* Figure 276 of Get Features, SEL 011b: what can be done with the feature. */
-#define CHANGEABLE  4u
+#define CHANGEABLE   4u
 #define BY_NAMESPACE 2u
 
 static uint16_t fail(uint16_t *location, unsigned byte, enum nvme_status status)
@@ -138,14 +139,18 @@ static uint16_t *threshold(struct nvme *n, uint32_t cdw11, bool set)
 	return which ? &n->feat.under : &n->feat.over;
 }
 
-/* 5.21.1.14, figure 287: milliseconds 47:0, origin 51:49 (figure 288: 1 means that the host set it). */
+/*
+ * 5.21.1.14, figure 287: milliseconds 47:0, origin 51:49 (figure 288: 1 means that the host set
+ * it).
+ */
 static uint64_t timestamp(const struct nvme *n, bool def)
 {
 	uint64_t ms = (nvme_now_ns() - n->feat.timestamp_at) / 1000000;
 
 	if (def)
 		return 0;
-	return ((n->feat.timestamp + ms) & 0xffffffffffffull) | (uint64_t)n->feat.timestamp_set << 49;
+	return ((n->feat.timestamp + ms) & 0xffffffffffffull) | (uint64_t)n->feat.timestamp_set
+									<< 49;
 }
 
 /*
@@ -249,7 +254,8 @@ uint16_t nvme_get_features(struct nvme *n, struct nvme_sq *sq, const struct nvme
 static bool have_queues(struct nvme *n)
 {
 	for (unsigned i = 1; i < NVME_QUEUES; i++)
-		if (atomic_load(&n->sq[i].size) || atomic_load(&n->cq[i].size) || atomic_load(&n->sq[i].deleting))
+		if (atomic_load(&n->sq[i].size) || atomic_load(&n->cq[i].size) ||
+		    atomic_load(&n->sq[i].deleting))
 			return true;
 	return false;
 }

@@ -1,15 +1,16 @@
-// SPDX-License-Identifier: BSD-3-Clause
+/* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * nvme_hostile_test.c: what goes wrong beside and below the controller: a driver that unmaps or sends nonsense, a file system that fails.
+ * nvme_hostile_test.c: what goes wrong beside and below the controller: a driver that unmaps or
+ * sends nonsense, a file system that fails.
  */
-#include "models/nvme/test_driver.h"
-
 #include <linux/filter.h>
 #include <linux/seccomp.h>
 #include <sched.h>
 #include <sys/prctl.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
+
+#include "models/nvme/test_driver.h"
 
 #define SIZE	  (4u << 20)
 #define HOLE_IOVA 0x700000000ull
@@ -32,8 +33,8 @@ static int teardown(void **state)
 }
 
 /*
- * The driver unmaps memory under commands that it has given. Each completes, with success or with a transfer error; nothing is written to memory
- * once it is unmapped.
+ * The driver unmaps memory under commands that it has given. Each completes, with success or with a
+ * transfer error; nothing is written to memory once it is unmapped.
  */
 static void test_unmap_in_flight(void **state)
 {
@@ -47,8 +48,9 @@ static void test_unmap_in_flight(void **state)
 		memset(m, 0x11, 1 << 20);
 		assert_int_equal(iommu_domain_map(d->dom, HOLE_IOVA, m, 1 << 20, RW), 0);
 		for (unsigned i = 0; i < 32; i++) {
-			struct nvme_cmd c = rw(i % 4 ? NVME_IO_READ : NVME_IO_WRITE, 64 + i * 16, 16,
-					       HOLE_IOVA + i * 8192, HOLE_IOVA + i * 8192 + 4096);
+			struct nvme_cmd c =
+				rw(i % 4 ? NVME_IO_READ : NVME_IO_WRITE, 64 + i * 16, 16,
+				   HOLE_IOVA + i * 8192, HOLE_IOVA + i * 8192 + 4096);
 
 			if (i % 2)
 				c.cdw12 |= NVME_RW_FUA; /* the long way */
@@ -64,7 +66,8 @@ static void test_unmap_in_flight(void **state)
 			if (!(e.status >> 1))
 				ok++;
 			else
-				aborted++, assert_int_equal(SC(e.status >> 1), NVME_DATA_TRANSFER_ERROR);
+				aborted++, assert_int_equal(SC(e.status >> 1),
+							    NVME_DATA_TRANSFER_ERROR);
 		}
 		for (unsigned i = 0; i < 1 << 20; i++)
 			assert_int_equal(m[i], 0x22);
@@ -118,7 +121,8 @@ static void test_nonsense(void **state)
 			if (rand() % 2)
 				c.prp2 &= ~7ull;
 			if (rand() % 64 == 0)
-				wr(d, NVME_DOORBELLS + (unsigned)rand() % 40 * 4, 4, (uint32_t)rand() % 70);
+				wr(d, NVME_DOORBELLS + (unsigned)rand() % 40 * 4, 4,
+				   (uint32_t)rand() % 70);
 			put(d, q, &c);
 			ring_sq(d, q);
 			while (take(d, q, &e))
@@ -159,7 +163,8 @@ static void test_two_namespaces(void **state)
 	c.nsid = 1;
 	memset(d->mem + a, 0x44, 4096);
 	assert_int_equal(io(d, c), 0);
-	assert_int_equal(io(d, (struct nvme_cmd){ .opc = NVME_IO_FLUSH, .nsid = NVME_NSID_ALL }), 0);
+	assert_int_equal(io(d, (struct nvme_cmd){ .opc = NVME_IO_FLUSH, .nsid = NVME_NSID_ALL }),
+			 0);
 	fd = open(second, O_RDONLY);
 	assert_int_equal(pread(fd, got, 4096, 15 * 4096), 4096);
 	close(fd);
@@ -179,7 +184,8 @@ static void deny(int call, int err)
 	};
 
 	prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
-	assert_int_equal(prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &(struct sock_fprog){ 4, f }), 0);
+	assert_int_equal(prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &(struct sock_fprog){ 4, f }),
+			 0);
 }
 
 static void run_child(void (*fn)(void))
@@ -199,7 +205,10 @@ static void run_child(void (*fn)(void))
 	assert_int_equal(status, 0);
 }
 
-/* A filter is of the thread that sets it and of those that it starts: it comes before the controller is enabled. */
+/*
+ * A filter is of the thread that sets it and of those that it starts: it comes before the
+ * controller is enabled.
+ */
 
 static void child_reads(void)
 {
@@ -221,8 +230,12 @@ static void child_reads(void)
 	assert_int_equal(SC(io(d, rw(NVME_IO_COMPARE, 0, 8, iova(a), 0))), NVME_READ_ERROR);
 	assert_int_equal(SC(io(d, rw(NVME_IO_VERIFY, 0, 8, 0, 0))), NVME_READ_ERROR);
 	assert_int_equal(io(d, rw(NVME_IO_WRITE, 0, 8, iova(a), 0)), 0);
-	assert_int_equal(admin(d, (struct nvme_cmd){ .opc = NVME_ADM_GET_LOG, .prp1 = iova(b), .cdw10 = 127 << 16 | 2 },
-			       NULL), 0);
+	assert_int_equal(admin(d,
+			       (struct nvme_cmd){ .opc = NVME_ADM_GET_LOG,
+						  .prp1 = iova(b),
+						  .cdw10 = 127 << 16 | 2 },
+			       NULL),
+			 0);
 	assert_int_equal(s->media_errors[0], 3);
 	teardown(&state);
 }
@@ -251,10 +264,15 @@ static void writes_fail(int err, uint16_t want)
 	assert_int_equal(SC(io(d, rw(NVME_IO_WRITE_ZEROES, 0, 8, 0, 0))), want);
 	assert_int_equal(SC(io(d, (struct nvme_cmd){ .opc = NVME_IO_FLUSH, .nsid = 1 })), want);
 	*(struct nvme_dsm_range *)(d->mem + a) = (struct nvme_dsm_range){ 0, 8, 0 };
-	assert_int_equal(SC(io(d, (struct nvme_cmd){ .opc = NVME_IO_DATASET, .nsid = 1, .prp1 = iova(a), .cdw11 = 4 })),
-			 want);
+	assert_int_equal(
+		SC(io(d,
+		      (struct nvme_cmd){
+			      .opc = NVME_IO_DATASET, .nsid = 1, .prp1 = iova(a), .cdw11 = 4 })),
+		want);
 	/* switching the cache off is a flush, and says so when that fails */
-	assert_int_equal(SC(admin(d, (struct nvme_cmd){ .opc = NVME_ADM_SET_FEATURES, .cdw10 = NVME_FEAT_WRITE_CACHE },
+	assert_int_equal(SC(admin(d,
+				  (struct nvme_cmd){ .opc = NVME_ADM_SET_FEATURES,
+						     .cdw10 = NVME_FEAT_WRITE_CACHE },
 				  NULL)),
 			 want);
 	assert_int_equal(io(d, rw(NVME_IO_READ, 0, 8, iova(a), 0)), 0);

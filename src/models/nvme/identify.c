@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: BSD-3-Clause
+/* SPDX-License-Identifier: BSD-3-Clause */
 /*
  * identify.c: the Identify command (NVMe 1.4, 5.15): what the controller says about itself.
  */
@@ -129,8 +129,8 @@ uint16_t nvme_identify(struct nvme *n, struct nvme_sq *sq, const struct nvme_cmd
 	case 0x01:
 		controller(n, &page.ctrl);
 		break;
-	case 0x02: /* active namespaces above NSID */
-	case 0x10: /* allocated ones */
+	case 0x02:			     /* active namespaces above NSID */
+	case 0x10:			     /* allocated ones */
 		if (cmd->nsid >= 0xfffffffe) /* 5.15.2.3 */
 			goto bad_namespace;
 		for (uint32_t id = cmd->nsid + 1, i = 0; id <= n->num_ns; id++)

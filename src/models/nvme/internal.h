@@ -31,16 +31,16 @@
 #include <stdint.h>
 #include <sys/uio.h>
 
-#include "models/nvme/spec.h"
 #include "uvfio/model.h"
+#include "models/nvme/spec.h"
 
 #define NVME_MAX_QUEUES	 64u /* I/O queue pairs */
 #define NVME_QUEUES	 (NVME_MAX_QUEUES + 1u)
 #define NVME_MAX_ENTRIES 4096u
 #define NVME_ADMIN_MAX	 4096u
 #define NVME_PAGE_MIN	 4096u
-#define NVME_MPS_MAX	 4u   /* 64 KiB */
-#define NVME_MDTS_MAX	 8u   /* 1 MiB in pages of 4 KiB */
+#define NVME_MPS_MAX	 4u /* 64 KiB */
+#define NVME_MDTS_MAX	 8u /* 1 MiB in pages of 4 KiB */
 #define NVME_MAX_SEGS	 ((1u << NVME_MDTS_MAX) + 1u)
 #define NVME_MAX_NS	 32u
 #define NVME_AER_MAX	 4u /* AERL 3 */
@@ -48,7 +48,7 @@
 #define NVME_WORKERS	 4u
 #define NVME_POOL	 8u
 #define NVME_RING	 256u
-#define NVME_FETCH	 16u /* commands read from a submission queue at once */
+#define NVME_FETCH	 16u	    /* commands read from a submission queue at once */
 #define NVME_CHUNK	 (1u << 20) /* step of commands that MDTS does not bound */
 
 struct nvme;
@@ -88,7 +88,7 @@ struct nvme_cache {
 	/* under lock */
 	struct nvme_map lost;
 	uint64_t num_lost; /* bits */
-	uint16_t status; /* of commands that want them on the medium */
+	uint16_t status;   /* of commands that want them on the medium */
 	bool syncing;
 	struct nvme_fifo waiting, served; /* for the next sync; beside who makes this one */
 };
@@ -99,10 +99,10 @@ struct nvme_ns {
 	unsigned shift; /* log2 of the block size */
 	uint64_t blocks;
 	bool readonly;
-	bool regular;		   /* a file, no block device */
-	atomic_bool linked;	   /* it has a name; not yet said that it lost it */
-	bool memory;		   /* tmpfs, memfd: reads and writes never wait for a device */
-	atomic_bool nowait_read;   /* RWF_NOWAIT works */
+	bool regular;		 /* a file, no block device */
+	atomic_bool linked;	 /* it has a name; not yet said that it lost it */
+	bool memory;		 /* tmpfs, memfd: reads and writes never wait for a device */
+	atomic_bool nowait_read; /* RWF_NOWAIT works */
 	atomic_bool nowait_write;
 	atomic_ullong throttled_until; /* ns: writes sleep, so they go to io_uring */
 	atomic_bool punch, zero_range; /* what fallocate can do; assumed until refused */
@@ -191,8 +191,12 @@ struct nvme_bounce {
 int nvme_ns_open(struct uvfio_dev *dev, struct nvme_ns *ns, uint32_t nsid, const char *path,
 		 unsigned blocksize, bool readonly);
 void nvme_ns_close(struct uvfio_dev *dev, struct nvme_ns *ns);
-/* Try to move @iov without sleeping. 0, -EAGAIN: must go the long way, other -errno. @len: the sum of @iov. */
-int nvme_ns_try(struct nvme_ns *ns, bool write, struct iovec *iov, int n, uint64_t off, uint64_t len);
+/*
+ * Try to move @iov without sleeping. 0, -EAGAIN: must go the long way, other -errno. @len: the sum
+ * of @iov.
+ */
+int nvme_ns_try(struct nvme_ns *ns, bool write, struct iovec *iov, int n, uint64_t off,
+		uint64_t len);
 /* The status of a write that failed with @err. */
 uint16_t nvme_write_status(long err);
 /* Do it here and now; bytes or -errno. */
@@ -238,7 +242,7 @@ struct nvme_worker {
 	int wake_fd;
 	uint64_t wake_value;
 	atomic_bool asleep, quit;
-	atomic_bool poll; /* the doorbells are worth polling: told by who rang */
+	atomic_bool poll;	/* the doorbells are worth polling: told by who rang */
 	atomic_ullong ready[2]; /* submission queues to run, a bit each */
 	pthread_mutex_t lock;	/* guards in */
 	struct nvme_fifo in;	/* requests to start */
@@ -247,7 +251,11 @@ struct nvme_worker {
 	bool opened;	   /* this worker opened the doorbell page and closes it */
 	uint64_t quiet_at; /* when nothing had happened for long enough; 0: something just has */
 	unsigned rounds;
-	uint64_t looked_at, ran; /* ns: when it was last asked whether there are processors enough, and how long the thread had run by then */
+	/*
+	 * ns: when it was last asked whether there are processors enough, and how long the thread
+	 * had run by then
+	 */
+	uint64_t looked_at, ran;
 	struct io_uring ring;
 	unsigned in_ring;
 	struct nvme_fifo backlog; /* for a place in the ring */
@@ -276,44 +284,55 @@ void nvme_worker_notify(struct nvme_worker *w, struct nvme_cq *cq);
 
 /* A doorbell came by a callback: when they come often it pays to open the page. */
 void nvme_poll_rung(struct nvme *n);
-/* Worker: look at the doorbells, if they are open; run what is its own and wake others for theirs. true: there was something. */
+/*
+ * Worker: look at the doorbells, if they are open; run what is its own and wake others for theirs.
+ * true: there was something.
+ */
 bool nvme_poll(struct nvme_worker *w);
-/* Worker, at the end of a round in which there was something (@any) or not: false: nothing is left and the page is closed, it may sleep. */
+/*
+ * Worker, at the end of a round in which there was something (@any) or not: false: nothing is left
+ * and the page is closed, it may sleep.
+ */
 bool nvme_poll_again(struct nvme_worker *w, bool any);
 /* Worker: the thread ends. */
 void nvme_poll_end(struct nvme_worker *w);
-/* From here on every doorbell is a callback. Nobody opens the page again before `open` and not `paused`. */
+/*
+ * From here on every doorbell is a callback. Nobody opens the page again before `open` and not
+ * `paused`.
+ */
 void nvme_poll_stop(struct nvme *n);
 
 /* ---- queue.c ---- */
 
 /* Counted by the thread that holds sq->lock or completes; read by the SMART log. */
 struct nvme_counters {
-	atomic_ullong reads, writes;		   /* commands */
+	atomic_ullong reads, writes; /* commands */
 	atomic_ullong bytes_read, bytes_written;
 };
 
 struct nvme_sq {
 	pthread_mutex_t lock;
 	atomic_uint size; /* entries; 0: the queue does not exist */
-	atomic_uint head, tail; /* tail: what was taken from the doorbell last; under lock, but with doorbell buffers */
+	/* tail: what was taken from the doorbell last; under lock, but with doorbell buffers */
+	atomic_uint head, tail;
 	_Atomic uint32_t *doorbell; /* what the driver wrote last; in the polled page */
-	atomic_uint inflight; /* requests handed over and not complete */
+	atomic_uint inflight;	    /* requests handed over and not complete */
 	struct nvme *n;
 	uint16_t id;
-	atomic_ushort cqid; /* looked at without the lock, by who has just let it go */
+	atomic_ushort cqid;   /* looked at without the lock, by who has just let it go */
 	atomic_bool deleting; /* Delete I/O SQ waits for inflight, under lock */
 	uint16_t delete_cid;
-	bool worker_turn; /* who runs it now may sleep; under lock */
+	bool worker_turn;    /* who runs it now may sleep; under lock */
 	uint64_t due;	     /* of the command being executed, for delay.c; under lock */
 	uint64_t delete_due; /* of the command that deletes the queue */
 	uint64_t base;
 	atomic_ullong shadow; /* doorbell buffers; 0: not configured */
 	uint64_t eventidx;
 	struct nvme_counters count[NVME_MAX_NS];
-	uint32_t looked_at;  /* images that were measured since the last fetch; under lock */
+	uint32_t looked_at; /* images that were measured since the last fetch; under lock */
 	struct nvme_seg segs[NVME_MAX_SEGS]; /* scratch of the command being executed */
-	struct iovec iov[NVME_MAX_SEGS]; /* the IOMMU maps by 4 KiB: one piece for each page touched */
+	/* the IOMMU maps by 4 KiB: one piece for each page touched */
+	struct iovec iov[NVME_MAX_SEGS];
 };
 
 struct nvme_cq {
@@ -339,8 +358,8 @@ void nvme_queues_fini(struct nvme *n);
 void nvme_queues_doorbells(struct nvme *n); /* n->doorbells is there */
 /* Set-up: the caller has checked everything. sq->lock is held. */
 void nvme_sq_setup(struct nvme_sq *sq, uint16_t cqid, uint64_t base, unsigned size);
-void nvme_cq_setup(struct nvme_cq *cq, struct nvme *n, uint64_t base, unsigned size, uint16_t vector,
-		   bool ien);
+void nvme_cq_setup(struct nvme_cq *cq, struct nvme *n, uint64_t base, unsigned size,
+		   uint16_t vector, bool ien);
 void nvme_cq_clear(struct nvme *n, struct nvme_cq *cq);
 /* Forget all queues. Nothing runs. */
 void nvme_queues_clear(struct nvme *n);
@@ -351,7 +370,10 @@ void nvme_doorbell(struct nvme *n, uint64_t offset, uint32_t value);
 bool nvme_sq_rung(struct nvme *n, struct nvme_sq *sq);
 /* The driver consumed entries that somebody waits for: go on. true: so it was. */
 bool nvme_cq_poll(struct nvme *n, struct nvme_cq *cq);
-/* What was stored while the page was open and nobody runs a queue for: doorbells of queues that do not exist, heads of completion queues. */
+/*
+ * What was stored while the page was open and nobody runs a queue for: doorbells of queues that do
+ * not exist, heads of completion queues.
+ */
 void nvme_doorbell_strays(struct nvme *n);
 /* Run @sq in this thread if nobody does, else leave it to him. @worker: with a worker's budget. */
 void nvme_sq_kick(struct nvme_sq *sq, bool worker);
@@ -361,7 +383,10 @@ void nvme_kick_all(struct nvme *n);
 void nvme_queues_pass(struct nvme *n);
 /* Everything rung so far is fetched when this returns. */
 void nvme_queues_settle(struct nvme *n);
-/* Room for one completion, kept until posted or given back. false: full; the doorbell comes back to it. */
+/*
+ * Room for one completion, kept until posted or given back. false: full; the doorbell comes back to
+ * it.
+ */
 bool nvme_cq_reserve(struct nvme *n, struct nvme_cq *cq);
 void nvme_cq_unreserve(struct nvme_cq *cq, unsigned count);
 /* Post into a reserved place; errors go to the error log first. */
@@ -385,7 +410,7 @@ void nvme_req_end(struct nvme_req *r);
 /* ---- delay.c: latency= ---- */
 
 struct nvme_delay {
-	uint64_t min, max; /* ns; max 0: off */
+	uint64_t min, max;	   /* ns; max 0: off */
 	struct uvfio_timer *timer; /* NULL: off */
 	atomic_ullong draws;
 	pthread_mutex_t lock; /* guards the rest */
@@ -411,12 +436,16 @@ void nvme_delay_hurry(struct nvme *n, bool hurry);
 
 void nvme_log_error(struct nvme *n, uint16_t sqid, uint16_t cid, uint16_t status, uint16_t location,
 		    uint64_t lba, uint32_t nsid);
-/* An asynchronous event happened. later: for whoever holds locks; the next kick of a queue delivers. */
+/*
+ * An asynchronous event happened. later: for whoever holds locks; the next kick of a queue
+ * delivers.
+ */
 void nvme_event(struct nvme *n, enum nvme_event ev);
 void nvme_event_later(struct nvme *n, enum nvme_event ev);
 /* Complete waiting Asynchronous Event Requests. */
 void nvme_events_deliver(struct nvme *n);
-uint16_t nvme_get_log(struct nvme *n, struct nvme_sq *sq, const struct nvme_cmd *cmd, uint16_t *location);
+uint16_t nvme_get_log(struct nvme *n, struct nvme_sq *sq, const struct nvme_cmd *cmd,
+		      uint16_t *location);
 uint16_t nvme_async_event(struct nvme *n, const struct nvme_cmd *cmd);
 bool nvme_async_event_abort(struct nvme *n, uint16_t cid);
 /*
@@ -448,10 +477,16 @@ uint16_t nvme_identify(struct nvme *n, struct nvme_sq *sq, const struct nvme_cmd
 		       uint16_t *location);
 uint16_t nvme_io_cmd(struct nvme *n, struct nvme_sq *sq, const struct nvme_cmd *cmd,
 		     uint16_t *location);
-/* Bytes that a command moves; what it costs the thread that executes it. More than any doorbell write may spend: for a worker only. */
+/*
+ * Bytes that a command moves; what it costs the thread that executes it. More than any doorbell
+ * write may spend: for a worker only.
+ */
 #define NVME_COST_WORKER (1u << 30)
 uint64_t nvme_io_cost(struct nvme *n, const struct nvme_cmd *cmd, bool worker);
-/* Start a request (a worker's thread): true: its aio is to be submitted; false: it is done and gone. */
+/*
+ * Start a request (a worker's thread): true: its aio is to be submitted; false: it is done and
+ * gone.
+ */
 bool nvme_io_start(struct nvme_req *r);
 /* An aio gave @res. true: the next one is ready; false: it is done and gone. */
 bool nvme_io_step(struct nvme_req *r, long res);
@@ -461,9 +496,11 @@ uint16_t nvme_io_flush_all(struct nvme *n, struct nvme_sq *sq, const struct nvme
 int nvme_io_shutdown(struct nvme *n);
 void nvme_shutdown_done(struct nvme *n, bool ok);
 
-/* Cut a data pointer into segments, physically contiguous ones merged. A status; *@count segments. */
-uint16_t nvme_prp_segs(struct nvme *n, const struct nvme_cmd *cmd, uint64_t len, struct nvme_seg *segs,
-		       unsigned *count, uint16_t *location);
+/*
+ * Cut a data pointer into segments, physically contiguous ones merged. A status; *@count segments.
+ */
+uint16_t nvme_prp_segs(struct nvme *n, const struct nvme_cmd *cmd, uint64_t len,
+		       struct nvme_seg *segs, unsigned *count, uint16_t *location);
 /* Copy; a status. @off: into the segments. */
 uint16_t nvme_segs_read(struct nvme *n, const struct nvme_seg *segs, unsigned count, uint64_t off,
 			void *buf, size_t len);
@@ -480,7 +517,7 @@ uint16_t nvme_data_in(struct nvme *n, struct nvme_sq *sq, const struct nvme_cmd 
 struct nvme_features {
 	uint32_t arbitration, power, coalesce, atomicity, async_event;
 	_Atomic uint32_t write_cache; /* read without the lock */
-	uint16_t over, under; /* temperature thresholds, kelvin */
+	uint16_t over, under;	      /* temperature thresholds, kelvin */
 	uint16_t vector[NVME_QUEUES];
 	uint64_t timestamp, timestamp_at; /* ms the host gave; ns of ours when it came */
 	bool timestamp_set;
@@ -510,14 +547,15 @@ struct nvme {
 	uint64_t poll_ns;	     /* how long a doorbell is waited for; 0: never polled */
 	pthread_mutex_t page_lock;   /* opening and closing the page; a leaf */
 	atomic_bool page_open;
-	atomic_bool polling;	     /* workers look at doorbells: the page is open, or the driver has doorbell buffers */
+	/* workers look at doorbells: the page is open, or the driver has doorbell buffers */
+	atomic_bool polling;
 	atomic_ullong last_ring, poll_not_before; /* ns */
-	atomic_uint pin_queues; /* I/O completion queues with interrupts on */
-	atomic_ullong live[2];	/* submission queues that exist, a bit each */
+	atomic_uint pin_queues;			  /* I/O completion queues with interrupts on */
+	atomic_ullong live[2];			  /* submission queues that exist, a bit each */
 
-	atomic_bool open;    /* commands may be fetched */
-	atomic_bool discard; /* completions go nowhere: the controller is being reset */
-	atomic_bool paused;  /* quiesced: the next register write resumes */
+	atomic_bool open;     /* commands may be fetched */
+	atomic_bool discard;  /* completions go nowhere: the controller is being reset */
+	atomic_bool paused;   /* quiesced: the next register write resumes */
 	atomic_ullong shadow; /* doorbell buffers; written under the admin queue's lock */
 	uint64_t eventidx;
 	uint32_t admin_start; /* the admin queue's tail when they were configured */
@@ -528,22 +566,23 @@ struct nvme {
 	unsigned shutdowns; /* flushes for CC.SHN that are under way; under drain_lock */
 
 	pthread_mutex_t irq_lock; /* guards pending */
-	uint64_t pending[2];	  /* completion queues with interrupts on and entries not consumed */
+	/* completion queues with interrupts on and entries not consumed */
+	uint64_t pending[2];
 
 	pthread_mutex_t admin;
 	struct nvme_features feat;
 	struct uvfio_timer *keep_alive; /* NULL until there is a time to keep */
-	uint16_t aer[NVME_AER_MAX]; /* command identifiers */
+	uint16_t aer[NVME_AER_MAX];	/* command identifiers */
 	unsigned num_aer;
 	atomic_ullong new_events; /* bit type * 8 + info; not under admin */
 	uint64_t events;	  /* pending */
 	uint8_t events_masked;	  /* types reported and not yet cleared by Get Log Page */
-	bool hot, cold; /* temperature beyond its threshold */
+	bool hot, cold;		  /* temperature beyond its threshold */
 
 	pthread_mutex_t log_lock; /* guards the error log */
 	struct nvme_error_entry errors[NVME_ERROR_LOG];
 	uint64_t error_count;
-	atomic_uint warned;	   /* invalid doorbells that were logged */
+	atomic_uint warned; /* invalid doorbells that were logged */
 	atomic_ullong media_errors;
 	uint64_t started_ns;
 
@@ -566,7 +605,10 @@ struct nvme {
 void nvme_fatal(struct nvme *n, const char *why, uint64_t address);
 uint64_t nvme_now_ns(void);
 
-/* A full barrier, also between accesses to the driver's memory. (The sanitizers do not know C11's fence.) */
+/*
+ * A full barrier, also between accesses to the driver's memory. (The sanitizers do not know C11's
+ * fence.)
+ */
 static inline void nvme_barrier(void)
 {
 	__sync_synchronize();

@@ -1,21 +1,23 @@
-// SPDX-License-Identifier: BSD-3-Clause
+/* SPDX-License-Identifier: BSD-3-Clause */
 /*
  * io.c: the NVM command set (NVMe 1.4, 6).
  *
- * nvme_io_cmd() checks a command and tries to do it on the spot; what does not work without sleeping becomes a request, which is a small state
- * machine: nvme_io_start() prepares its first file operation, nvme_io_step() takes each result and prepares the next.
+ * nvme_io_cmd() checks a command and tries to do it on the spot; what does not work without
+ * sleeping becomes a request, which is a small state machine: nvme_io_start() prepares its first
+ * file operation, nvme_io_step() takes each result and prepares the next.
  */
 #include <errno.h>
-#include <linux/falloc.h>
 #include <fcntl.h>
+#include <linux/falloc.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
 #include "models/nvme/internal.h"
 
-#define WRITE_SLEPT  2000000ull	/* ns: more than any copy of 1 MiB takes */
-#define WRITE_DETOUR 200000000ull /* ns: about the longest pause that the kernel makes (MAX_PAUSE of its writeback) */
+#define WRITE_SLEPT 2000000ull /* ns: more than any copy of 1 MiB takes */
+/* ns: about the longest pause that the kernel makes (MAX_PAUSE of its writeback) */
+#define WRITE_DETOUR 200000000ull
 
 /* Bytes of the command, for the error log's "parameter error location" (5.14.1.1). */
 #define BYTE_OPC   0u
@@ -44,7 +46,10 @@ static bool writes(uint8_t opc)
 	return opc == NVME_IO_WRITE || opc == NVME_IO_WRITE_ZEROES || opc == NVME_IO_DATASET;
 }
 
-/* Writes that the file system does not do without sleeping: cheap most of the time, but not for the driver's thread to wait for. */
+/*
+ * Writes that the file system does not do without sleeping: cheap most of the time, but not for the
+ * driver's thread to wait for.
+ */
 static bool write_sleeps(struct nvme_ns *ns)
 {
 	return !ns->memory && !atomic_load_explicit(&ns->nowait_write, memory_order_relaxed);
@@ -80,7 +85,8 @@ static bool is_fua(struct nvme *n, const struct nvme_cmd *cmd)
 	if (cmd->opc != NVME_IO_DATASET && cmd->cdw12 & NVME_RW_FUA)
 		return true;
 	/* 5.21.1.6: without a volatile cache a write is on the medium when it completes */
-	return writes(cmd->opc) && !(atomic_load_explicit(&n->feat.write_cache, memory_order_relaxed) & 1);
+	return writes(cmd->opc) &&
+	       !(atomic_load_explicit(&n->feat.write_cache, memory_order_relaxed) & 1);
 }
 
 /* ---- a request of its own ---- */
@@ -113,8 +119,8 @@ static int try_now(struct nvme *n, struct nvme_sq *sq, struct nvme_ns *ns, bool 
 
 	uvfio_dma_begin(n->dev);
 	for (unsigned i = 0; i < num_segs; i++) {
-		r = uvfio_dma_sg(n->dev, sq->segs[i].iova, sq->segs[i].len, !write, sq->iov + pieces,
-				 (int)NVME_MAX_SEGS - pieces);
+		r = uvfio_dma_sg(n->dev, sq->segs[i].iova, sq->segs[i].len, !write,
+				 sq->iov + pieces, (int)NVME_MAX_SEGS - pieces);
 		if (r < 0)
 			goto out;
 		pieces += r;
@@ -126,11 +132,12 @@ out:
 }
 
 /*
- * A worker's turn, and a file system without RWF_NOWAIT for writes (ext4): a write to the page cache by plain pwrite, which is twenty times cheaper
- * than io_uring's detour through its own threads. When one sleeps the kernel is throttling writers; then the detour is right, for a while.
+ * A worker's turn, and a file system without RWF_NOWAIT for writes (ext4): a write to the page
+ * cache by plain pwrite, which is twenty times cheaper than io_uring's detour through its own
+ * threads. When one sleeps the kernel is throttling writers; then the detour is right, for a while.
  */
-static int write_here(struct nvme *n, struct nvme_sq *sq, struct nvme_ns *ns, uint64_t off, uint64_t len,
-		      unsigned num_segs)
+static int write_here(struct nvme *n, struct nvme_sq *sq, struct nvme_ns *ns, uint64_t off,
+		      uint64_t len, unsigned num_segs)
 {
 	uint64_t start = nvme_now_ns(), done = 0, now;
 	size_t size;
@@ -159,7 +166,8 @@ static int write_here(struct nvme *n, struct nvme_sq *sq, struct nvme_ns *ns, ui
 	}
 	now = nvme_now_ns();
 	if (now - start > WRITE_SLEPT)
-		atomic_store_explicit(&ns->throttled_until, now + WRITE_DETOUR, memory_order_relaxed);
+		atomic_store_explicit(&ns->throttled_until, now + WRITE_DETOUR,
+				      memory_order_relaxed);
 out:
 	nvme_bounce_put(n, buf, size);
 	return err;
@@ -227,7 +235,8 @@ static uint16_t read_write(struct nvme *n, struct nvme_sq *sq, struct nvme_ns *n
 
 /* ---- checks ---- */
 
-static uint16_t check_range(const struct nvme_ns *ns, const struct nvme_cmd *cmd, uint16_t *location)
+static uint16_t check_range(const struct nvme_ns *ns, const struct nvme_cmd *cmd,
+			    uint16_t *location)
 {
 	uint64_t slba = cmd_slba(cmd), blocks = cmd_blocks(cmd);
 
@@ -241,8 +250,8 @@ static uint16_t check_range(const struct nvme_ns *ns, const struct nvme_cmd *cmd
 static uint16_t check_rw(struct nvme *n, const struct nvme_ns *ns, const struct nvme_cmd *cmd,
 			 uint16_t *location)
 {
-	if (moves_data(cmd->opc) &&
-	    cmd_blocks(cmd) << ns->shift > (uint64_t)NVME_PAGE_MIN << n->mdts) {
+	if (moves_data(cmd->opc) && cmd_blocks(cmd) << ns->shift > (uint64_t)NVME_PAGE_MIN
+									   << n->mdts) {
 		*location = nvme_location(BYTE_CDW12, 0);
 		return NVME_INVALID_FIELD | NVME_DNR; /* 5.15.2.2, MDTS */
 	}
@@ -301,7 +310,8 @@ uint16_t nvme_io_cmd(struct nvme *n, struct nvme_sq *sq, const struct nvme_cmd *
 		unsigned num_segs;
 
 		/* 6.7: NR is zero's based in the low byte */
-		status = nvme_prp_segs(n, cmd, ((cmd->cdw10 & 0xff) + 1) * sizeof(struct nvme_dsm_range),
+		status = nvme_prp_segs(n, cmd,
+				       ((cmd->cdw10 & 0xff) + 1) * sizeof(struct nvme_dsm_range),
 				       sq->segs, &num_segs, location);
 		return status ? status : hand_over(n, sq, ns, cmd, num_segs);
 	}
@@ -371,7 +381,10 @@ static uint64_t chunk(const struct nvme_req *r)
 	return left < NVME_CHUNK ? left : NVME_CHUNK;
 }
 
-/* Write Zeroes (6.17): by holes if the driver allows, by an allocated range of zeroes, or by writing them. */
+/*
+ * Write Zeroes (6.17): by holes if the driver allows, by an allocated range of zeroes, or by
+ * writing them.
+ */
 static bool zeroes_next(struct nvme_req *r)
 {
 	struct nvme_ns *ns = r->ns;
@@ -381,7 +394,8 @@ static bool zeroes_next(struct nvme_req *r)
 	if (atomic_load(&ns->zero_range))
 		return want_fallocate(r, FALLOC_FL_ZERO_RANGE, r->off, r->len);
 	if (!r->bounce) {
-		r->bounce = nvme_bounce_get(r->n, r->len < NVME_CHUNK ? r->len : NVME_CHUNK, &r->bounce_size);
+		r->bounce = nvme_bounce_get(r->n, r->len < NVME_CHUNK ? r->len : NVME_CHUNK,
+					    &r->bounce_size);
 		if (!r->bounce)
 			return finish(r, NVME_INTERNAL_ERROR);
 		memset(r->bounce, 0, r->bounce_size);
@@ -420,7 +434,8 @@ static bool dataset_start(struct nvme_req *r)
 	if (status)
 		return finish(r, status);
 	for (unsigned i = 0; i < r->num_ranges; i++)
-		if (r->ranges[i].blocks > ns->blocks || r->ranges[i].lba > ns->blocks - r->ranges[i].blocks) {
+		if (r->ranges[i].blocks > ns->blocks ||
+		    r->ranges[i].lba > ns->blocks - r->ranges[i].blocks) {
 			r->location = nvme_location(BYTE_CDW10, 0);
 			return finish(r, NVME_LBA_RANGE | NVME_DNR);
 		}
@@ -483,9 +498,10 @@ static bool read_done(struct nvme_req *r)
 	if (r->cmd.opc == NVME_IO_VERIFY)
 		return finish(r, NVME_OK);
 	if (r->cmd.opc == NVME_IO_READ)
-		return finish(r, atomic_load(&r->n->discard) ?
-					 NVME_INTERNAL_ERROR :
-					 nvme_segs_write(r->n, r->segs, r->num_segs, 0, r->bounce, r->len));
+		return finish(r, atomic_load(&r->n->discard)
+					 ? NVME_INTERNAL_ERROR
+					 : nvme_segs_write(r->n, r->segs, r->num_segs, 0, r->bounce,
+							   r->len));
 	theirs = nvme_bounce_get(r->n, r->len, &size);
 	if (!theirs)
 		return finish(r, NVME_INTERNAL_ERROR);
@@ -512,7 +528,10 @@ static bool fallocate_done(struct nvme_req *r, long res)
 
 	if (res == -EOPNOTSUPP || res == -ENOSYS || res == -ENODEV) {
 		atomic_store(punch ? &ns->punch : &ns->zero_range, false);
-		/* Deallocation is a wish (6.7.1.1): data that stays is a right answer. Zeroes are an order. */
+		/*
+		 * Deallocation is a wish (6.7.1.1): data that stays is a right answer. Zeroes are
+		 * an order.
+		 */
 		return r->cmd.opc == NVME_IO_DATASET ? dataset_next(r) : zeroes_next(r);
 	}
 	if (res < 0)

@@ -1,10 +1,8 @@
-// SPDX-License-Identifier: BSD-3-Clause
+/* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * io_test.c: the NVM command set: every command and status, all shapes of PRPs, random I/O at depth against a buffer, over the ways that data
- * take (memory file, page cache, io_uring, thread pool).
+ * io_test.c: the NVM command set: every command and status, all shapes of PRPs, random I/O at depth
+ * against a buffer, over the ways that data take (memory file, page cache, io_uring, thread pool).
  */
-#include "models/nvme/test_driver.h"
-
 #include <linux/audit.h>
 #include <linux/filter.h>
 #include <linux/seccomp.h>
@@ -13,8 +11,10 @@
 #include <sys/syscall.h>
 #include <sys/wait.h>
 
-#define SIZE (16u << 20)
-#define RW   (IOMMU_READ | IOMMU_WRITE)
+#include "models/nvme/test_driver.h"
+
+#define SIZE	  (16u << 20)
+#define RW	  (IOMMU_READ | IOMMU_WRITE)
 #define HOLE_IOVA 0x700000000ull /* nothing is mapped there, unless a test does */
 
 static int setup_with(void **state, const char *dir, const struct pci_option *opts, unsigned count)
@@ -83,7 +83,8 @@ static void test_write_read(void **state)
 	assert_int_equal(io(d, c), 0);
 	assert_memory_equal(d->mem + b, d->mem + a, 4096);
 	assert_int_equal(io(d, (struct nvme_cmd){ .opc = NVME_IO_FLUSH, .nsid = 1 }), 0);
-	assert_int_equal(io(d, (struct nvme_cmd){ .opc = NVME_IO_FLUSH, .nsid = NVME_NSID_ALL }), 0);
+	assert_int_equal(io(d, (struct nvme_cmd){ .opc = NVME_IO_FLUSH, .nsid = NVME_NSID_ALL }),
+			 0);
 }
 
 static void test_blocks_of_4k(void **state)
@@ -101,8 +102,12 @@ static void test_blocks_of_4k(void **state)
 
 /* ---- PRPs: 4.3 ---- */
 
-/* Describe @len bytes at @at by PRPs, lists at @lists with the first entry at offset @skip of its page. */
-static void prps(struct drv *d, struct nvme_cmd *c, uint64_t at, uint64_t len, uint64_t lists, uint64_t skip)
+/*
+ * Describe @len bytes at @at by PRPs, lists at @lists with the first entry at offset @skip of its
+ * page.
+ */
+static void prps(struct drv *d, struct nvme_cmd *c, uint64_t at, uint64_t len, uint64_t lists,
+		 uint64_t skip)
 {
 	uint64_t first = 4096 - (at & 4095), page = at + first, left = len - first;
 	uint64_t *list = (void *)(d->mem + lists + skip);
@@ -127,12 +132,15 @@ static void prps(struct drv *d, struct nvme_cmd *c, uint64_t at, uint64_t len, u
 
 static void test_prp_shapes(void **state)
 {
-	static const struct { unsigned offset, blocks, skip; } shapes[] = {
-		{ 0, 1, 0 },	 { 4, 1, 0 },	   { 3584, 1, 0 },   { 3588, 1, 0 },	{ 0, 8, 0 },
-		{ 512, 8, 0 },	 { 0, 9, 0 },	   { 0, 16, 0 },     { 512, 16, 0 },	{ 2048, 17, 8 },
-		{ 0, 100, 0 },	 { 0, 1024, 0 },   { 512, 1024, 0 }, { 4092, 1024, 0 }, { 0, 1024, 4088 },
-		{ 0, 1024, 4080 }, { 1536, 777, 4072 }, { 0, 24, 4088 }, { 0, 16, 4088 },
-		{ 0, 17, 4080 },   { 512, 16, 4088 },
+	static const struct {
+		unsigned offset, blocks, skip;
+	} shapes[] = {
+		{ 0, 1, 0 },	     { 4, 1, 0 },	{ 3584, 1, 0 },	   { 3588, 1, 0 },
+		{ 0, 8, 0 },	     { 512, 8, 0 },	{ 0, 9, 0 },	   { 0, 16, 0 },
+		{ 512, 16, 0 },	     { 2048, 17, 8 },	{ 0, 100, 0 },	   { 0, 1024, 0 },
+		{ 512, 1024, 0 },    { 4092, 1024, 0 }, { 0, 1024, 4088 }, { 0, 1024, 4080 },
+		{ 1536, 777, 4072 }, { 0, 24, 4088 },	{ 0, 16, 4088 },   { 0, 17, 4080 },
+		{ 512, 16, 4088 },
 	};
 	struct drv *d = *state;
 	uint64_t a = alloc_at(d, 1 << 20, 4096), b = alloc_at(d, 1 << 20, 4096);
@@ -140,7 +148,8 @@ static void test_prp_shapes(void **state)
 	char *check = malloc(1 << 20);
 
 	for (size_t i = 0; i < sizeof(shapes) / sizeof(shapes[0]); i++) {
-		uint64_t len = shapes[i].blocks * 512, at = a + shapes[i].offset, back = b + shapes[i].offset;
+		uint64_t len = shapes[i].blocks * 512, at = a + shapes[i].offset,
+			 back = b + shapes[i].offset;
 		struct nvme_cmd c = rw(NVME_IO_WRITE, 3 + i, shapes[i].blocks, 0, 0);
 
 		fill(d->mem + at, len, (uint32_t)i);
@@ -177,7 +186,8 @@ static void test_prp_scattered(void **state)
 	image_read(d, 0, check, 128 * 4096);
 	assert_memory_equal(check, d->mem + a + 127 * 4096, 4096);
 	for (int i = 0; i < 127; i++)
-		assert_memory_equal(check + (i + 1) * 4096, d->mem + a + (i * 37 + 5) % 127 * 4096, 4096);
+		assert_memory_equal(check + (i + 1) * 4096, d->mem + a + (i * 37 + 5) % 127 * 4096,
+				    4096);
 	free(check);
 }
 
@@ -197,22 +207,29 @@ static void test_prp_errors(void **state)
 	list[511] = iova(lists) + 4096 + 8; /* the link to the next list */
 	assert_int_equal(io(d, rw(NVME_IO_READ, 0, 24, iova(a), iova(lists) + 4088)), offset);
 	/* aborted: the list, the next list, the first page, a later page */
-	assert_int_equal(SC(io(d, rw(NVME_IO_READ, 0, 24, iova(a), HOLE_IOVA))), NVME_DATA_TRANSFER_ERROR);
+	assert_int_equal(SC(io(d, rw(NVME_IO_READ, 0, 24, iova(a), HOLE_IOVA))),
+			 NVME_DATA_TRANSFER_ERROR);
 	list[511] = HOLE_IOVA;
 	assert_int_equal(SC(io(d, rw(NVME_IO_READ, 0, 24, iova(a), iova(lists) + 4088))),
 			 NVME_DATA_TRANSFER_ERROR);
 	assert_int_equal(SC(io(d, rw(NVME_IO_READ, 0, 1, HOLE_IOVA, 0))), NVME_DATA_TRANSFER_ERROR);
-	assert_int_equal(SC(io(d, rw(NVME_IO_WRITE, 0, 1, HOLE_IOVA, 0))), NVME_DATA_TRANSFER_ERROR);
-	assert_int_equal(SC(io(d, rw(NVME_IO_WRITE, 0, 16, iova(a), HOLE_IOVA))), NVME_DATA_TRANSFER_ERROR);
+	assert_int_equal(SC(io(d, rw(NVME_IO_WRITE, 0, 1, HOLE_IOVA, 0))),
+			 NVME_DATA_TRANSFER_ERROR);
+	assert_int_equal(SC(io(d, rw(NVME_IO_WRITE, 0, 16, iova(a), HOLE_IOVA))),
+			 NVME_DATA_TRANSFER_ERROR);
 	list[0] = iova(a);
 	list[1] = HOLE_IOVA;
-	assert_int_equal(SC(io(d, rw(NVME_IO_READ, 0, 24, iova(a), iova(lists)))), NVME_DATA_TRANSFER_ERROR);
+	assert_int_equal(SC(io(d, rw(NVME_IO_READ, 0, 24, iova(a), iova(lists)))),
+			 NVME_DATA_TRANSFER_ERROR);
 	/* the controller lives */
 	assert_int_equal(io(d, rw(NVME_IO_READ, 0, 1, iova(a), 0)), 0);
 	assert_int_equal(csts(d), NVME_CSTS_RDY);
 }
 
-/* Memory that the driver gave for reading only cannot take data; memory that is gone behind the IOMMU's back is an abort, too. */
+/*
+ * Memory that the driver gave for reading only cannot take data; memory that is gone behind the
+ * IOMMU's back is an abort, too.
+ */
 static void test_dma_rights(void **state)
 {
 	struct drv *d = *state;
@@ -241,8 +258,10 @@ static void test_dma_rights(void **state)
 	assert_int_equal(io(d, rw(NVME_IO_READ, 4, 1, HOLE_IOVA + 4096, 0)), 0);
 	assert_int_equal(ftruncate(fd, 4096), 0); /* gone, and nobody else gets the place */
 	faults = pci_function_iommu(d->fn)->faults;
-	assert_int_equal(SC(io(d, rw(NVME_IO_READ, 4, 1, HOLE_IOVA + 4096, 0))), NVME_DATA_TRANSFER_ERROR);
-	assert_int_equal(SC(io(d, rw(NVME_IO_WRITE, 4, 1, HOLE_IOVA + 4096, 0))), NVME_DATA_TRANSFER_ERROR);
+	assert_int_equal(SC(io(d, rw(NVME_IO_READ, 4, 1, HOLE_IOVA + 4096, 0))),
+			 NVME_DATA_TRANSFER_ERROR);
+	assert_int_equal(SC(io(d, rw(NVME_IO_WRITE, 4, 1, HOLE_IOVA + 4096, 0))),
+			 NVME_DATA_TRANSFER_ERROR);
 	fua.cdw12 |= NVME_RW_FUA;
 	assert_int_equal(SC(io(d, fua)), NVME_DATA_TRANSFER_ERROR);
 	assert_true(pci_function_iommu(d->fn)->faults >= faults + 3);
@@ -261,9 +280,10 @@ static void test_statuses(void **state)
 	uint64_t a = alloc_at(d, 4096, 4096);
 	const uint64_t last = SIZE / 512;
 	struct nvme_cmd c;
-	static const uint8_t opcodes[] = { 0x03, 0x04, 0x06, 0x0a, 0x0d, 0x0e, 0x11, 0x15, 0x19, 0x7d, 0x80, 0xff };
-	static const uint8_t with_lba[] = { NVME_IO_READ, NVME_IO_WRITE, NVME_IO_COMPARE, NVME_IO_WRITE_ZEROES,
-					    NVME_IO_VERIFY };
+	static const uint8_t opcodes[] = { 0x03, 0x04, 0x06, 0x0a, 0x0d, 0x0e,
+					   0x11, 0x15, 0x19, 0x7d, 0x80, 0xff };
+	static const uint8_t with_lba[] = { NVME_IO_READ, NVME_IO_WRITE, NVME_IO_COMPARE,
+					    NVME_IO_WRITE_ZEROES, NVME_IO_VERIFY };
 
 	for (size_t i = 0; i < sizeof(opcodes); i++)
 		assert_int_equal(io(d, rw(opcodes[i], 0, 1, iova(a), 0)),
@@ -272,7 +292,8 @@ static void test_statuses(void **state)
 		uint8_t opc = with_lba[i];
 
 		assert_int_equal(io(d, rw(opc, last - 1, 1, iova(a), 0)), 0);
-		assert_int_equal(io(d, rw(opc, last, 1, iova(a), 0)), NVME_LBA_RANGE | NVME_DNR | NVME_MORE);
+		assert_int_equal(io(d, rw(opc, last, 1, iova(a), 0)),
+				 NVME_LBA_RANGE | NVME_DNR | NVME_MORE);
 		assert_int_equal(SC(io(d, rw(opc, last - 1, 2, iova(a), 0))), NVME_LBA_RANGE);
 		assert_int_equal(SC(io(d, rw(opc, UINT64_MAX, 1, iova(a), 0))), NVME_LBA_RANGE);
 		assert_int_equal(SC(io(d, rw(opc, UINT64_MAX - 3, 8, iova(a), 0))), NVME_LBA_RANGE);
@@ -298,8 +319,10 @@ static void test_statuses(void **state)
 	c = rw(NVME_IO_WRITE, 0, 1, iova(a), 0);
 	c.cdw12 |= 1 << 20; /* a directive */
 	assert_int_equal(SC(io(d, c)), NVME_INVALID_FIELD);
-	assert_int_equal(SC(io(d, (struct nvme_cmd){ .opc = NVME_IO_FLUSH, .nsid = 0 })), NVME_INVALID_NAMESPACE);
-	assert_int_equal(SC(io(d, (struct nvme_cmd){ .opc = NVME_IO_FLUSH, .nsid = 3 })), NVME_INVALID_NAMESPACE);
+	assert_int_equal(SC(io(d, (struct nvme_cmd){ .opc = NVME_IO_FLUSH, .nsid = 0 })),
+			 NVME_INVALID_NAMESPACE);
+	assert_int_equal(SC(io(d, (struct nvme_cmd){ .opc = NVME_IO_FLUSH, .nsid = 3 })),
+			 NVME_INVALID_NAMESPACE);
 }
 
 static void test_readonly(void **state)
@@ -314,7 +337,10 @@ static void test_readonly(void **state)
 	assert_int_equal(io(d, (struct nvme_cmd){ .opc = NVME_IO_FLUSH, .nsid = 1 }), 0);
 	assert_int_equal(io(d, rw(NVME_IO_WRITE, 0, 8, iova(a), 0)), denied);
 	assert_int_equal(io(d, rw(NVME_IO_WRITE_ZEROES, 0, 8, 0, 0)), denied);
-	assert_int_equal(io(d, (struct nvme_cmd){ .opc = NVME_IO_DATASET, .nsid = 1, .prp1 = iova(a), .cdw11 = 4 }),
+	assert_int_equal(io(d, (struct nvme_cmd){ .opc = NVME_IO_DATASET,
+						  .nsid = 1,
+						  .prp1 = iova(a),
+						  .cdw11 = 4 }),
 			 denied);
 }
 
@@ -333,7 +359,8 @@ static void test_compare_verify(void **state)
 	assert_int_equal(io(d, c), NVME_COMPARE_FAILURE | NVME_DNR | NVME_MORE);
 	c.prp2 = HOLE_IOVA;
 	assert_int_equal(SC(io(d, c)), NVME_DATA_TRANSFER_ERROR);
-	assert_int_equal(io(d, rw(NVME_IO_VERIFY, 0, SIZE / 512, 0, 0)), 0); /* 16 MiB, beyond MDTS */
+	/* 16 MiB, beyond MDTS */
+	assert_int_equal(io(d, rw(NVME_IO_VERIFY, 0, SIZE / 512, 0, 0)), 0);
 	/* an image that is cut short is a medium that cannot be read, not zeroes */
 	assert_int_equal(truncate(d->image, 8192), 0);
 	assert_int_equal(SC(io(d, rw(NVME_IO_VERIFY, 16, 1, 0, 0))), NVME_READ_ERROR);
@@ -408,7 +435,9 @@ static void test_dataset(void **state)
 	struct drv *d = *state;
 	uint64_t a = alloc_at(d, 4096, 4096), before;
 	struct nvme_dsm_range *r = (void *)(d->mem + a);
-	struct nvme_cmd c = { .opc = NVME_IO_DATASET, .nsid = 1, .prp1 = iova(a), .cdw10 = 2, .cdw11 = NVME_DSM_AD };
+	struct nvme_cmd c = {
+		.opc = NVME_IO_DATASET, .nsid = 1, .prp1 = iova(a), .cdw10 = 2, .cdw11 = NVME_DSM_AD
+	};
 
 	fill_image(d, 4 << 20);
 	before = allocated(d);
@@ -453,8 +482,8 @@ struct slot {
 };
 
 /*
- * @pairs queues with 24 commands each in flight, each on its own stretch of the disk and no two on the same block; what is read must be what the
- * model of the disk holds.
+ * @pairs queues with 24 commands each in flight, each on its own stretch of the disk and no two on
+ * the same block; what is read must be what the model of the disk holds.
  */
 static void random_io(struct drv *d, unsigned pairs, unsigned rounds)
 {
@@ -483,12 +512,15 @@ static void random_io(struct drv *d, unsigned pairs, unsigned rounds)
 				x->busy = true;
 				x->blocks = 1 + (unsigned)rand() % BLOCKS;
 				x->lba = (q * SLOTS + s) * 128 + (unsigned)rand() % (128 - BLOCKS);
-				x->at = base + (q * SLOTS + s) * (BLOCKS + 8) * 512 + (unsigned)rand() % 8 * 512;
+				x->at = base + (q * SLOTS + s) * (BLOCKS + 8) * 512 +
+					(unsigned)rand() % 8 * 512;
 				x->write = kind < 7;
-				c = rw(x->write ? NVME_IO_WRITE : NVME_IO_READ, x->lba, x->blocks, 0, 0);
+				c = rw(x->write ? NVME_IO_WRITE : NVME_IO_READ, x->lba, x->blocks,
+				       0, 0);
 				if (kind == 0 || kind == 15)
 					c.cdw12 |= NVME_RW_FUA;
-				prps(d, &c, x->at, x->blocks * 512, lists + (q * SLOTS + s) * 4096, 0);
+				prps(d, &c, x->at, x->blocks * 512, lists + (q * SLOTS + s) * 4096,
+				     0);
 				if (x->write) {
 					fill(d->mem + x->at, x->blocks * 512, (uint32_t)rand());
 					memcpy(ref + x->lba * 512, d->mem + x->at, x->blocks * 512);
@@ -510,7 +542,8 @@ static void random_io(struct drv *d, unsigned pairs, unsigned rounds)
 					assert_true(++x < slots[q] + SLOTS);
 				assert_int_equal(e.status >> 1, 0);
 				if (!x->write)
-					assert_memory_equal(d->mem + x->at, ref + x->lba * 512, x->blocks * 512);
+					assert_memory_equal(d->mem + x->at, ref + x->lba * 512,
+							    x->blocks * 512);
 				x->busy = false;
 				done++;
 			}
@@ -610,20 +643,26 @@ static void test_shared_cq(void **state)
 
 static void deny(const int *calls, unsigned count, int err)
 {
-	struct sock_filter f[16] = { BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr)) };
+	struct sock_filter f[16] = { BPF_STMT(BPF_LD | BPF_W | BPF_ABS,
+					      offsetof(struct seccomp_data, nr)) };
 	unsigned n = 1;
 
 	for (unsigned i = 0; i < count; i++) {
-		f[n++] = (struct sock_filter)BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, (unsigned)calls[i], 0, 1);
-		f[n++] = (struct sock_filter)BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | (unsigned)err);
+		f[n++] = (struct sock_filter)BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, (unsigned)calls[i],
+						      0, 1);
+		f[n++] = (struct sock_filter)BPF_STMT(BPF_RET | BPF_K,
+						      SECCOMP_RET_ERRNO | (unsigned)err);
 	}
 	f[n++] = (struct sock_filter)BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW);
 	prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
-	assert_int_equal(prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &(struct sock_fprog){ (unsigned short)n, f }), 0);
+	assert_int_equal(prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER,
+			       &(struct sock_fprog){ (unsigned short)n, f }),
+			 0);
 }
 
 /* cmocka's failures jump; in a child they must end it. */
-static void in_child(const int *calls, unsigned count, int err, const char *dir, void (*fn)(struct drv *d))
+static void in_child(const int *calls, unsigned count, int err, const char *dir,
+		     void (*fn)(struct drv *d))
 {
 	int status;
 	pid_t pid;
@@ -664,7 +703,9 @@ static void body_no_holes(struct drv *d)
 {
 	uint64_t a = alloc_at(d, 4096, 4096), before;
 	struct nvme_dsm_range *r = (void *)(d->mem + a);
-	struct nvme_cmd c = { .opc = NVME_IO_DATASET, .nsid = 1, .prp1 = iova(a), .cdw11 = NVME_DSM_AD };
+	struct nvme_cmd c = {
+		.opc = NVME_IO_DATASET, .nsid = 1, .prp1 = iova(a), .cdw11 = NVME_DSM_AD
+	};
 
 	check_zeroes(d, false);
 	before = allocated(d);

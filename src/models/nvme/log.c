@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: BSD-3-Clause
+/* SPDX-License-Identifier: BSD-3-Clause */
 /*
  * log.c: Get Log Page (NVMe 1.4, 5.14), the error log behind it, and asynchronous events (5.2).
  */
@@ -133,7 +133,8 @@ void nvme_check_temperature(struct nvme *n)
 {
 	bool hot = NVME_TEMPERATURE >= n->feat.over, cold = NVME_TEMPERATURE <= n->feat.under;
 
-	if (((hot && !n->hot) || (cold && !n->cold)) && n->feat.async_event & NVME_SMART_TEMPERATURE)
+	if (((hot && !n->hot) || (cold && !n->cold)) &&
+	    n->feat.async_event & NVME_SMART_TEMPERATURE)
 		nvme_event_later(n, NVME_EV_SMART_TEMPERATURE);
 	n->hot = hot;
 	n->cold = cold;
@@ -213,10 +214,10 @@ static void smart_page(struct nvme *n, const struct nvme_ns *only, struct nvme_s
 static void commands_page(uint32_t *page)
 {
 	static const uint8_t admin[] = {
-		NVME_ADM_DELETE_SQ,    NVME_ADM_CREATE_SQ,    NVME_ADM_GET_LOG,	  NVME_ADM_DELETE_CQ,
-		NVME_ADM_CREATE_CQ,    NVME_ADM_IDENTIFY,     NVME_ADM_ABORT,	  NVME_ADM_SET_FEATURES,
-		NVME_ADM_GET_FEATURES, NVME_ADM_ASYNC_EVENT, NVME_ADM_DOORBELL_BUFFER,
-		NVME_ADM_KEEP_ALIVE,
+		NVME_ADM_DELETE_SQ,   NVME_ADM_CREATE_SQ,	NVME_ADM_GET_LOG,
+		NVME_ADM_DELETE_CQ,   NVME_ADM_CREATE_CQ,	NVME_ADM_IDENTIFY,
+		NVME_ADM_ABORT,	      NVME_ADM_SET_FEATURES,	NVME_ADM_GET_FEATURES,
+		NVME_ADM_ASYNC_EVENT, NVME_ADM_DOORBELL_BUFFER, NVME_ADM_KEEP_ALIVE,
 	};
 
 	for (size_t i = 0; i < sizeof(admin); i++)
@@ -231,12 +232,13 @@ static void commands_page(uint32_t *page)
 static void unmask_events(struct nvme *n, unsigned type)
 {
 	pthread_mutex_lock(&n->admin);
-	n->events_masked &= (uint8_t)~(1u << type);
+	n->events_masked &= (uint8_t) ~(1u << type);
 	pthread_mutex_unlock(&n->admin);
 	nvme_events_deliver(n);
 }
 
-uint16_t nvme_get_log(struct nvme *n, struct nvme_sq *sq, const struct nvme_cmd *cmd, uint16_t *location)
+uint16_t nvme_get_log(struct nvme *n, struct nvme_sq *sq, const struct nvme_cmd *cmd,
+		      uint16_t *location)
 {
 	union {
 		uint8_t bytes[4096];
@@ -291,8 +293,8 @@ uint16_t nvme_get_log(struct nvme *n, struct nvme_sq *sq, const struct nvme_cmd 
 		return NVME_INVALID_FIELD | NVME_DNR;
 	}
 	/* What lies beyond the page's end is undefined (5.14): it is left alone. */
-	status = nvme_data_in(n, sq, cmd, page.bytes + offset, len < size - offset ? len : size - offset,
-			      location);
+	status = nvme_data_in(n, sq, cmd, page.bytes + offset,
+			      len < size - offset ? len : size - offset, location);
 	if (!status && !retain && type >= 0)
 		unmask_events(n, (unsigned)type);
 	return status;

@@ -1,9 +1,11 @@
-// SPDX-License-Identifier: BSD-3-Clause
+/* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * nvme.c: an NVMe 1.4 controller on image files: options, the PCI function, registers, enable, shutdown, reset.
+ * nvme.c: an NVMe 1.4 controller on image files: options, the PCI function, registers, enable,
+ * shutdown, reset.
  *
- * nvme.h has the idea of the whole. Here is the life of the controller: fetching is allowed (`open`) between CSTS.RDY and whatever ends it; whoever
- * ends it closes `open`, passes once through every queue's lock, and waits until nothing is in flight.
+ * nvme.h has the idea of the whole. Here is the life of the controller: fetching is allowed
+ * (`open`) between CSTS.RDY and whatever ends it; whoever ends it closes `open`, passes once
+ * through every queue's lock, and waits until nothing is in flight.
  */
 #include <errno.h>
 #include <stdio.h>
@@ -12,8 +14,8 @@
 #include <sys/stat.h>
 #include <time.h>
 
-#include "models/nvme/nvme.h"
 #include "models/nvme/internal.h"
+#include "models/nvme/nvme.h"
 
 #define BAR_SIZE     0x4000u /* registers, doorbells, MSI-X table, pending bits: a page each */
 #define MSIX_TABLE   0x2000u
@@ -220,12 +222,17 @@ static uint32_t read32(struct nvme *n, uint64_t offset)
 	}
 }
 
-static int bar_read(struct uvfio_dev *dev, unsigned bar, uint64_t offset, unsigned size, uint64_t *value)
+static int bar_read(struct uvfio_dev *dev, unsigned bar, uint64_t offset, unsigned size,
+		    uint64_t *value)
 {
 	struct nvme *n = uvfio_priv(dev);
 
 	*value = 0;
-	if (offset >= NVME_DOORBELLS) { /* 3.1.24: what a doorbell reads as is not defined: what was written last, as when the page is open */
+	/*
+	 * 3.1.24: what a doorbell reads as is not defined: what was written last, as when the page
+	 * is open
+	 */
+	if (offset >= NVME_DOORBELLS) {
 		if (offset < NVME_DOORBELLS + NVME_DOORBELL_PAGE)
 			memcpy(value, (char *)n->doorbells + (offset - NVME_DOORBELLS), size);
 		return 0;
@@ -277,7 +284,8 @@ static void write32(struct nvme *n, uint64_t offset, uint32_t value)
 	}
 }
 
-static int bar_write(struct uvfio_dev *dev, unsigned bar, uint64_t offset, unsigned size, uint64_t value)
+static int bar_write(struct uvfio_dev *dev, unsigned bar, uint64_t offset, unsigned size,
+		     uint64_t value)
 {
 	struct nvme *n = uvfio_priv(dev);
 
@@ -285,7 +293,8 @@ static int bar_write(struct uvfio_dev *dev, unsigned bar, uint64_t offset, unsig
 		resume(n);
 	if (offset >= NVME_DOORBELLS) {
 		if (size != 4) {
-			uvfio_log(dev, UVFIO_LOG_WARN, "doorbell at 0x%llx written with %u bytes; it takes 4",
+			uvfio_log(dev, UVFIO_LOG_WARN,
+				  "doorbell at 0x%llx written with %u bytes; it takes 4",
 				  (unsigned long long)offset, size);
 			return -EINVAL;
 		}
@@ -319,8 +328,9 @@ static void reset(struct uvfio_dev *dev, enum uvfio_reset_kind kind)
 }
 
 /*
- * Everything that was rung before completes; only then do the threads end. A doorbell that comes meanwhile either is seen here or finds `paused`
- * and resumes (bar_write looks after its tail is stored).
+ * Everything that was rung before completes; only then do the threads end. A doorbell that comes
+ * meanwhile either is seen here or finds `paused` and resumes (bar_write looks after its tail is
+ * stored).
  */
 static void quiesce(struct uvfio_dev *dev)
 {
@@ -357,7 +367,8 @@ static void config_written(struct uvfio_dev *dev, unsigned offset, unsigned size
 {
 	struct nvme *n = uvfio_priv(dev);
 
-	nvme_irq_replay(n, 0); /* another kind of interrupt: the line, and what is pending, follow */
+	/* another kind of interrupt: the line, and what is pending, follow */
+	nvme_irq_replay(n, 0);
 	/* bus mastering may be back: doorbell buffers were not looked at without it */
 	if (atomic_load(&n->shadow) && uvfio_dma_allowed(dev))
 		nvme_kick_all(n);
@@ -367,7 +378,8 @@ static void config_written(struct uvfio_dev *dev, unsigned offset, unsigned size
 
 static const struct uvfio_option options[] = {
 	{ .name = "image",
-	  .type = UVFIO_OPT_PATH, /* `uvfio run` makes it absolute: the program may change its directory */
+	  /* `uvfio run` makes it absolute: the program may change its directory */
+	  .type = UVFIO_OPT_PATH,
 	  .help = "file or block device behind a namespace; several: namespaces 1, 2, ...",
 	  .required = true,
 	  .multiple = true },
@@ -405,13 +417,15 @@ static const struct uvfio_option options[] = {
 	{ .name = "poll",
 	  .type = UVFIO_OPT_UINT,
 	  .def = "100",
-	  .help = "microseconds: a driver that rings twice within them is polled until it has not rung for as long; 0: never",
+	  .help = "microseconds: a driver that rings twice within them is polled until it has not "
+		  "rung for as long; 0: never",
 	  .min = 0,
 	  .max = 1000000 },
 	{ .name = "latency",
 	  .type = UVFIO_OPT_STRING,
 	  .def = "0",
-	  .help = "time from a command's fetch to its completion, as 10us, or at random of a range, as 5us-2ms; 0: none" },
+	  .help = "time from a command's fetch to its completion, as 10us, or at random of a "
+		  "range, as 5us-2ms; 0: none" },
 	{ .name = NULL },
 };
 
@@ -451,7 +465,8 @@ static int make_serial(struct nvme *n)
 			return uvfio_error(n->dev, "serial=%s: longer than 20 characters", serial);
 		for (const char *p = serial; *p; p++)
 			if (*p < 0x20 || *p > 0x7e) /* 1.5: ASCII strings */
-				return uvfio_error(n->dev, "serial=%s: not printable ASCII", serial);
+				return uvfio_error(n->dev, "serial=%s: not printable ASCII",
+						   serial);
 		snprintf(n->serial, sizeof(n->serial), "%s", serial);
 		return 0;
 	}
@@ -461,7 +476,8 @@ static int make_serial(struct nvme *n)
 		h = hash(h, &st.st_dev, sizeof(st.st_dev));
 		h = hash(h, &st.st_ino, sizeof(st.st_ino));
 	}
-	snprintf(n->serial, sizeof(n->serial), "uvfio%015llx", (unsigned long long)(h & 0xfffffffffffffffull));
+	snprintf(n->serial, sizeof(n->serial), "uvfio%015llx",
+		 (unsigned long long)(h & 0xfffffffffffffffull));
 	return 0;
 }
 
@@ -473,15 +489,17 @@ static int open_images(struct nvme *n)
 	int err;
 
 	if (!count)
-		return uvfio_error(n->dev, "image=PATH is missing; make one with `truncate -s 1G disk.img`");
+		return uvfio_error(
+			n->dev, "image=PATH is missing; make one with `truncate -s 1G disk.img`");
 	if (count > NVME_MAX_NS)
-		return uvfio_error(n->dev, "%u images; a controller has %u namespaces at most", count,
-				   NVME_MAX_NS);
+		return uvfio_error(n->dev, "%u images; a controller has %u namespaces at most",
+				   count, NVME_MAX_NS);
 	if (blocksize != 512 && blocksize != 4096)
 		return uvfio_error(n->dev, "blocksize=%u: 512 or 4096", blocksize);
 	for (; n->num_ns < count; n->num_ns++) {
 		err = nvme_ns_open(n->dev, &n->ns[n->num_ns], n->num_ns + 1,
-				   uvfio_opt_string(n->dev, "image", n->num_ns), blocksize, readonly);
+				   uvfio_opt_string(n->dev, "image", n->num_ns), blocksize,
+				   readonly);
 		if (err)
 			return err;
 	}
@@ -490,7 +508,10 @@ static int open_images(struct nvme *n)
 
 static int describe(struct nvme *n)
 {
-	/* The ids of QEMU's controller, so that tools which know it by them know this one; the class is what drivers bind to. */
+	/*
+	 * The ids of QEMU's controller, so that tools which know it by them know this one; the
+	 * class is what drivers bind to.
+	 */
 	static const struct uvfio_ids ids = { 0x1b36, 0x0010, 0x1af4, 0x1100, 0x010802, 2 };
 	unsigned msi = 32;
 	int err;
@@ -499,13 +520,16 @@ static int describe(struct nvme *n)
 		msi /= 2;
 	if ((err = uvfio_set_ids(n->dev, &ids)) < 0 ||
 	    (err = uvfio_add_bar(n->dev, 0, BAR_SIZE, UVFIO_BAR_64)) < 0 ||
-	    (err = uvfio_set_pages(n->dev, 0, NVME_DOORBELLS, NVME_DOORBELL_PAGE, UVFIO_PAGE_POLLED)) < 0 ||
-	    (err = uvfio_add_intx(n->dev, 1, true)) < 0 || (err = uvfio_add_pm(n->dev, false)) < 0 ||
+	    (err = uvfio_set_pages(n->dev, 0, NVME_DOORBELLS, NVME_DOORBELL_PAGE,
+				   UVFIO_PAGE_POLLED)) < 0 ||
+	    (err = uvfio_add_intx(n->dev, 1, true)) < 0 ||
+	    (err = uvfio_add_pm(n->dev, false)) < 0 ||
 	    (err = uvfio_add_msi(n->dev, msi, true, true)) < 0 ||
 	    (err = uvfio_add_pcie(n->dev, true)) < 0 ||
 	    (err = uvfio_add_msix(n->dev, n->vectors, 0, MSIX_TABLE, 0, MSIX_PENDING)) < 0 ||
 	    (err = uvfio_add_aer(n->dev)) < 0 ||
-	    (err = uvfio_add_dsn(n->dev, hash(0xcbf29ce484222325ull, n->serial, sizeof(n->serial)))) < 0)
+	    (err = uvfio_add_dsn(n->dev,
+				 hash(0xcbf29ce484222325ull, n->serial, sizeof(n->serial)))) < 0)
 		return err;
 	return 0;
 }
@@ -552,7 +576,10 @@ static int create(struct uvfio_dev *dev)
 	n->poll_ns = uvfio_cpus(dev) > 1 ? uvfio_opt_uint(dev, "poll", 0) * 1000 : 0;
 	n->page_shift = 12;
 	n->started_ns = nvme_now_ns();
-	/* 3.1.1: 4096 entries, contiguous queues, 20 s to get ready, doorbells of 4 bytes, pages of 4 KiB to 64 KiB */
+	/*
+	 * 3.1.1: 4096 entries, contiguous queues, 20 s to get ready, doorbells of 4 bytes, pages of
+	 * 4 KiB to 64 KiB
+	 */
 	n->cap = (NVME_MAX_ENTRIES - 1) | NVME_CAP_CQR | NVME_CAP_TO(40) | NVME_CAP_CSS_NVM |
 		 NVME_CAP_MPSMAX(NVME_MPS_MAX);
 	pthread_mutex_init(&n->life, NULL);

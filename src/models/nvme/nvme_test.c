@@ -1,10 +1,8 @@
-// SPDX-License-Identifier: BSD-3-Clause
+/* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * nvme_test.c: the controller's life: options and image locks, registers, enable, shutdown, interrupts, resets and quiesce in the middle of I/O, a
- * process that is killed.
+ * nvme_test.c: the controller's life: options and image locks, registers, enable, shutdown,
+ * interrupts, resets and quiesce in the middle of I/O, a process that is killed.
  */
-#include "models/nvme/test_driver.h"
-
 #include <dirent.h>
 #include <pthread.h>
 #include <sched.h>
@@ -14,6 +12,7 @@
 #include <sys/wait.h>
 
 #include "base/sys.h"
+#include "models/nvme/test_driver.h"
 
 #define SIZE (8u << 20)
 
@@ -148,12 +147,12 @@ static void test_registers(void **state)
 	struct drv *d = *state;
 	uint64_t cap = rd(d, NVME_REG_CAP, 8), v;
 
-	assert_int_equal(cap & 0xffff, 4095);	     /* MQES */
-	assert_int_equal(cap >> 16 & 1, 1);	     /* CQR */
-	assert_int_equal(cap >> 32 & 15, 0);	     /* DSTRD */
-	assert_int_equal(cap >> 37 & 0xff, 1);	     /* CSS */
-	assert_int_equal(cap >> 48 & 15, 0);	     /* MPSMIN */
-	assert_true((cap >> 24 & 0xff) > 0);	     /* TO */
+	assert_int_equal(cap & 0xffff, 4095);  /* MQES */
+	assert_int_equal(cap >> 16 & 1, 1);    /* CQR */
+	assert_int_equal(cap >> 32 & 15, 0);   /* DSTRD */
+	assert_int_equal(cap >> 37 & 0xff, 1); /* CSS */
+	assert_int_equal(cap >> 48 & 15, 0);   /* MPSMIN */
+	assert_true((cap >> 24 & 0xff) > 0);   /* TO */
 	assert_int_equal(rd(d, NVME_REG_CAP, 4), cap & 0xffffffff);
 	assert_int_equal(rd(d, NVME_REG_CAP + 4, 4), cap >> 32);
 	assert_int_equal(rd(d, NVME_REG_VS, 4), 0x10400);
@@ -199,14 +198,17 @@ static void test_registers(void **state)
 static void test_enable_errors(void **state)
 {
 	struct drv *d = *state;
-	static const struct { uint32_t cc, aqa; uint64_t asq, acq; } bad[] = {
-		{ 5 << 7 | 1, 0x001f001f, MEM_IOVA, MEM_IOVA },	     /* 128 KiB pages */
-		{ 1 << 4 | 1, 0x001f001f, MEM_IOVA, MEM_IOVA },	     /* CSS */
-		{ 1 << 11 | 1, 0x001f001f, MEM_IOVA, MEM_IOVA },     /* weighted round robin */
-		{ 7 << 16 | 1, 0x001f001f, MEM_IOVA, MEM_IOVA },     /* IOSQES */
-		{ 5 << 20 | 1, 0x001f001f, MEM_IOVA, MEM_IOVA },     /* IOCQES */
-		{ 1, 0x001f0000, MEM_IOVA, MEM_IOVA },		     /* ASQS */
-		{ 1, 0x0000001f, MEM_IOVA, MEM_IOVA },		     /* ACQS */
+	static const struct {
+		uint32_t cc, aqa;
+		uint64_t asq, acq;
+	} bad[] = {
+		{ 5 << 7 | 1, 0x001f001f, MEM_IOVA, MEM_IOVA },	       /* 128 KiB pages */
+		{ 1 << 4 | 1, 0x001f001f, MEM_IOVA, MEM_IOVA },	       /* CSS */
+		{ 1 << 11 | 1, 0x001f001f, MEM_IOVA, MEM_IOVA },       /* weighted round robin */
+		{ 7 << 16 | 1, 0x001f001f, MEM_IOVA, MEM_IOVA },       /* IOSQES */
+		{ 5 << 20 | 1, 0x001f001f, MEM_IOVA, MEM_IOVA },       /* IOCQES */
+		{ 1, 0x001f0000, MEM_IOVA, MEM_IOVA },		       /* ASQS */
+		{ 1, 0x0000001f, MEM_IOVA, MEM_IOVA },		       /* ACQS */
 		{ 1 << 7 | 1, 0x001f001f, MEM_IOVA + 4096, MEM_IOVA }, /* 8 KiB pages */
 		{ 1 << 7 | 1, 0x001f001f, MEM_IOVA, MEM_IOVA + 4096 },
 	};
@@ -317,7 +319,10 @@ static void test_shutdown(void **state)
 	d->used = 0;
 	enable(d);
 	assert_int_equal(csts(d), NVME_CSTS_RDY);
-	/* taken back while it is under way: it does not end as the next one's end, before that one's data is written */
+	/*
+	 * taken back while it is under way: it does not end as the next one's end, before that
+	 * one's data is written
+	 */
 	for (int i = 0; i < 20; i++) {
 		wr(d, NVME_REG_CC, 4, cc | 1 << 14);
 		wr(d, NVME_REG_CC, 4, cc);
@@ -462,7 +467,9 @@ static void test_fatal(void **state)
 		assert_false(take(d, &d->admin, &e));
 		post(d, &d->admin, &get);
 		iommu_domain_unmap(d->dom, MEM_IOVA, MEM_SIZE);
-		assert_int_equal(iommu_domain_map(d->dom, MEM_IOVA, d->mem, MEM_SIZE, IOMMU_READ | IOMMU_WRITE), 0);
+		assert_int_equal(iommu_domain_map(d->dom, MEM_IOVA, d->mem, MEM_SIZE,
+						  IOMMU_READ | IOMMU_WRITE),
+				 0);
 		pci_config_write(d->fn, PCI_COMMAND, 2, PCI_COMMAND_MEMORY | PCI_COMMAND_MASTER);
 		disable(d);
 		assert_int_equal(csts(d), 0);
@@ -483,8 +490,10 @@ static void load(struct drv *d, uint64_t a, uint64_t lists)
 		list[i] = iova(a + (uint64_t)i * 4096);
 	for (unsigned i = 0; i < 2; i++) {
 		for (int k = 0; k < 40; k++) {
-			static const uint8_t opcs[] = { NVME_IO_READ, NVME_IO_WRITE, NVME_IO_READ, NVME_IO_FLUSH };
-			struct nvme_cmd c = rw(opcs[k % 4], (unsigned)k * 16, 1024, iova(a), iova(lists));
+			static const uint8_t opcs[] = { NVME_IO_READ, NVME_IO_WRITE, NVME_IO_READ,
+							NVME_IO_FLUSH };
+			struct nvme_cmd c =
+				rw(opcs[k % 4], (unsigned)k * 16, 1024, iova(a), iova(lists));
 
 			if (k % 3 == 0 && opcs[k % 4] != NVME_IO_FLUSH)
 				c.cdw12 |= NVME_RW_FUA;
@@ -586,7 +595,8 @@ static void count_fds(unsigned *programs, unsigned *all)
 	*programs = *all = 0;
 	for (int fd = 0; fd < 20000; fd++)
 		if (fcntl(fd, F_GETFD) >= 0) {
-			assert_true(fd < 3 || !fd_is_private(fd) || fcntl(fd, F_GETFD) & FD_CLOEXEC);
+			assert_true(fd < 3 || !fd_is_private(fd) ||
+				    fcntl(fd, F_GETFD) & FD_CLOEXEC);
 			*programs += !fd_is_private(fd);
 			++*all;
 		}
@@ -690,7 +700,8 @@ static void *stress_thread(void *arg)
 	uint16_t cid = 0;
 
 	while (!atomic_load(s->stop)) {
-		struct nvme_cmd c = rw(cid % 2 ? NVME_IO_READ : NVME_IO_WRITE, 64 * s->i, 8, iova(s->a), 0);
+		struct nvme_cmd c =
+			rw(cid % 2 ? NVME_IO_READ : NVME_IO_WRITE, 64 * s->i, 8, iova(s->a), 0);
 		volatile struct nvme_cqe *e = (void *)(s->d->mem + q->cq + q->head * 16);
 		uint64_t v;
 
@@ -701,7 +712,8 @@ static void *stress_thread(void *arg)
 		q->tail = (q->tail + 1) % q->entries;
 		pci_bar_write(s->d->fn, 0, NVME_DOORBELLS + q->id * 8, 4, q->tail);
 		while ((__atomic_load_n(&e->status, __ATOMIC_ACQUIRE) & 1) != q->phase)
-			if (atomic_load(s->stop) || pci_bar_read(s->d->fn, 0, NVME_REG_CSTS, 4, &v) || !(v & 1))
+			if (atomic_load(s->stop) ||
+			    pci_bar_read(s->d->fn, 0, NVME_REG_CSTS, 4, &v) || !(v & 1))
 				return NULL;
 			else
 				sched_yield();
@@ -746,7 +758,9 @@ static void test_threads(void **state)
 		enable(d);
 		for (unsigned i = 0; i < 4; i++) {
 			make_pair(d, i, 16, 16);
-			s[i] = (struct stress){ .d = d, .i = i, .a = alloc_at(d, 4096, 4096), .stop = &stop };
+			s[i] = (struct stress){
+				.d = d, .i = i, .a = alloc_at(d, 4096, 4096), .stop = &stop
+			};
 		}
 		for (unsigned i = 0; i < 4; i++)
 			assert_int_equal(pthread_create(&t[i], NULL, stress_thread, &s[i]), 0);

@@ -1,20 +1,29 @@
-// SPDX-License-Identifier: BSD-3-Clause
+/* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * poll.c: doorbells as memory. While a driver rings often the doorbell page is open: a store costs it nothing, and a worker looks at the words. After a while
- * without a store the page is closed and the worker sleeps, so an idle device uses no processor.
+ * poll.c: doorbells as memory. While a driver rings often the doorbell page is open: a store costs
+ * it nothing, and a worker looks at the words. After a while without a store the page is closed and
+ * the worker sleeps, so an idle device uses no processor.
  *
- * Why no doorbell is lost. The word in the page is the register, open or closed: a trapped doorbell is stored there too, and whoever runs a queue takes its tail from there, under the
- * queue's lock. So what has to be shown is that somebody looks after every store.
- *  - A store while the page is closed is a callback, which looks.
- *  - A store while it is open: a worker looks in each round, and it sleeps only after it has closed the page and looked once more. uvfio_polled_close() returns when no
- *    processor can write the page any more; a store is then either in memory, and found by that last look, or becomes a callback.
- *  - The page is opened by a worker that is awake and looks in its next round. Several may be awake; the one that opened it looks after the queues of those that sleep.
- *  - Reset, quiesce and the end of the threads close the page first; after quiesce what is found later is looked at by the register write that resumes, and by quiesce itself after closing.
+ * Why no doorbell is lost. The word in the page is the register, open or closed: a trapped doorbell
+ * is stored there too, and whoever runs a queue takes its tail from there, under the queue's lock.
+ * So what has to be shown is that somebody looks after every store.
+ * - A store while the page is closed is a callback, which looks.
+ * - A store while it is open: a worker looks in each round, and it sleeps only after it has closed
+ * the page and looked once more. uvfio_polled_close() returns when no
+ *    processor can write the page any more; a store is then either in memory, and found by that
+ *    last look, or becomes a callback.
+ * - The page is opened by a worker that is awake and looks in its next round. Several may be awake;
+ * the one that opened it looks after the queues of those that sleep.
+ * - Reset, quiesce and the end of the threads close the page first; after quiesce what is found
+ * later is looked at by the register write that resumes, and by quiesce itself after closing.
  *
- * With doorbell buffers (7.13) it is the same, but that "closed" is an event index which says "ring me" and "open" one that is left behind; neither needs a mapping.
+ * With doorbell buffers (7.13) it is the same, but that "closed" is an event index which says "ring
+ * me" and "open" one that is left behind; neither needs a mapping.
  *
- * It is opened for drivers that ring often, and not where the worker would have to share its processor: then nobody polls for a while.
- * Polled are drivers that poll, or that use MSI-X. With the interrupt pin or MSI the head doorbell takes the interrupt away: that must have happened when the store is done.
+ * It is opened for drivers that ring often, and not where the worker would have to share its
+ * processor: then nobody polls for a while. Polled are drivers that poll, or that use MSI-X. With
+ * the interrupt pin or MSI the head doorbell takes the interrupt away: that must have happened when
+ * the store is done.
  */
 #include <time.h>
 
@@ -22,8 +31,9 @@
 
 #define BACK_OFF 1000000000ull /* ns: nobody maps the page, so do not ask again at once */
 /*
- * ns: with more to run than processors a worker that waits for one is worse than a trap. It is asked so often, and when it had not had one for a quarter
- * of that time it does not poll for so long; the scheduler's slice is some milliseconds.
+ * ns: with more to run than processors a worker that waits for one is worse than a trap. It is
+ * asked so often, and when it had not had one for a quarter of that time it does not poll for so
+ * long; the scheduler's slice is some milliseconds.
  */
 #define CROWD_WINDOW   10000000ull
 #define CROWD_BACK_OFF 300000000ull
@@ -43,7 +53,8 @@ void nvme_poll_rung(struct nvme *n)
 	now = nvme_now_ns();
 	last = atomic_exchange_explicit(&n->last_ring, now, memory_order_relaxed);
 	/* one that rings now and then is served at once, in its own thread */
-	if (now - last > n->poll_ns || now < atomic_load_explicit(&n->poll_not_before, memory_order_relaxed))
+	if (now - last > n->poll_ns ||
+	    now < atomic_load_explicit(&n->poll_not_before, memory_order_relaxed))
 		return;
 	/* whoever ends the workers forbids polling first and passes through the lock */
 	pthread_mutex_lock(&n->page_lock);
@@ -62,7 +73,10 @@ static uint64_t run_ns(void)
 	return (uint64_t)ts.tv_sec * 1000000000ull + (uint64_t)ts.tv_nsec;
 }
 
-/* While it polls a thread never sleeps, so time in which it did not run is time in which others did. */
+/*
+ * While it polls a thread never sleeps, so time in which it did not run is time in which others
+ * did.
+ */
 static bool crowded(struct nvme_worker *w)
 {
 	uint64_t now, ran, wall;
@@ -109,14 +123,18 @@ void nvme_poll_stop(struct nvme *n)
 	pthread_mutex_unlock(&n->page_lock);
 }
 
-/* @w looks after its own queues, and if it opened the page also after those of sleepers: they are woken. */
+/*
+ * @w looks after its own queues, and if it opened the page also after those of sleepers: they are
+ * woken.
+ */
 static bool look(struct nvme_worker *w, struct nvme_sq *sq)
 {
 	struct nvme *n = w->n;
 	struct nvme_worker *owner = nvme_worker_of(n, sq->id);
 	bool any = nvme_cq_poll(n, &n->cq[atomic_load_explicit(&sq->cqid, memory_order_relaxed)]);
 
-	if (!nvme_sq_rung(n, sq) || atomic_load_explicit(&n->cq[sq->cqid].starved, memory_order_relaxed))
+	if (!nvme_sq_rung(n, sq) ||
+	    atomic_load_explicit(&n->cq[sq->cqid].starved, memory_order_relaxed))
 		return any;
 	if (owner == w)
 		nvme_sq_kick(sq, true);
@@ -133,14 +151,16 @@ static bool look_all(struct nvme_worker *w)
 	bool any = false;
 
 	for (unsigned i = 0; i < 2; i++)
-		for (uint64_t bits = atomic_load_explicit(&n->live[i], memory_order_relaxed); bits; bits &= bits - 1)
+		for (uint64_t bits = atomic_load_explicit(&n->live[i], memory_order_relaxed); bits;
+		     bits &= bits - 1)
 			any |= look(w, &n->sq[i * 64 + (unsigned)__builtin_ctzll(bits)]);
 	return any;
 }
 
 bool nvme_poll(struct nvme_worker *w)
 {
-	if (atomic_load_explicit(&w->poll, memory_order_relaxed) && atomic_exchange(&w->poll, false))
+	if (atomic_load_explicit(&w->poll, memory_order_relaxed) &&
+	    atomic_exchange(&w->poll, false))
 		open_page(w);
 	if (!atomic_load_explicit(&w->n->polling, memory_order_relaxed))
 		return false;
@@ -155,7 +175,10 @@ static bool others_awake(struct nvme_worker *w)
 	return false;
 }
 
-/* The last look; see above. With the page closed there may still be a queue to run, and a driver that must be asked to ring. */
+/*
+ * The last look; see above. With the page closed there may still be a queue to run, and a driver
+ * that must be asked to ring.
+ */
 static void close_page(struct nvme_worker *w)
 {
 	w->opened = false;
@@ -167,10 +190,17 @@ static void close_page(struct nvme_worker *w)
 
 		if (!atomic_load(&sq->size))
 			continue;
-		/* a buffer is not looked at with bus mastering off unless the driver rang; when it is back on all queues are kicked */
-		if (!atomic_load(&sq->shadow) || uvfio_dma_allowed(w->n->dev) || nvme_sq_rung(w->n, sq))
+		/*
+		 * a buffer is not looked at with bus mastering off unless the driver rang; when it
+		 * is back on all queues are kicked
+		 */
+		if (!atomic_load(&sq->shadow) || uvfio_dma_allowed(w->n->dev) ||
+		    nvme_sq_rung(w->n, sq))
 			nvme_sq_kick(sq, true);
-		/* who ran it till now may have found the completion queue full before the driver stored its head, and said so only after that */
+		/*
+		 * who ran it till now may have found the completion queue full before the driver
+		 * stored its head, and said so only after that
+		 */
 		nvme_cq_poll(w->n, &w->n->cq[atomic_load(&sq->cqid)]);
 	}
 }

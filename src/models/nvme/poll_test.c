@@ -1,16 +1,18 @@
-// SPDX-License-Identifier: BSD-3-Clause
+/* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * poll_test.c: doorbells in an open page. The driver here does what a processor does with a mapping: its store goes to memory while the
- * page is open and is a callback while it is closed, and when closing has returned no store is under way. So a command that nobody fetches, or an event that
- * nobody reports, is the controller's fault.
+ * poll_test.c: doorbells in an open page. The driver here does what a processor does with a
+ * mapping: its store goes to memory while the page is open and is a callback while it is closed,
+ * and when closing has returned no store is under way. So a command that nobody fetches, or an
+ * event that nobody reports, is the controller's fault.
  */
-#include "models/nvme/test_driver.h"
-
 #include <sched.h>
+
+#include "models/nvme/test_driver.h"
 
 #define IMAGE	(4u << 20)
 #define THREADS 3u
-#define FOREVER "1000000" /* us: once open it stays so for the length of a test, unless others need the worker's processor */
+/* us: once open it stays so for the length of a test, unless others need the worker's processor */
+#define FOREVER "1000000"
 
 static struct {
 	pthread_mutex_t lock; /* a store, and the change of what it is */
@@ -82,7 +84,8 @@ static struct drv *polled(const char *microseconds)
 
 static void flush(struct drv *d, struct queue *q)
 {
-	assert_int_equal(exec(d, q, &(struct nvme_cmd){ .opc = NVME_IO_FLUSH, .nsid = 1 }, NULL), 0);
+	assert_int_equal(exec(d, q, &(struct nvme_cmd){ .opc = NVME_IO_FLUSH, .nsid = 1 }, NULL),
+			 0);
 }
 
 /* Ring often until the page opens. */
@@ -133,18 +136,25 @@ static uint32_t word(uint64_t lba)
 	return (uint32_t)lba * 2654435761u + 12345;
 }
 
-/* The data of a command is the controller's until it completes; ThreadSanitizer, which does not see DMA, cannot know. */
+/*
+ * The data of a command is the controller's until it completes; ThreadSanitizer, which does not see
+ * DMA, cannot know.
+ */
 __attribute__((no_sanitize("thread"), noinline)) static uint32_t peek(const volatile uint32_t *at)
 {
 	return *at;
 }
 
-__attribute__((no_sanitize("thread"), noinline)) static void poke(volatile uint32_t *at, uint32_t value)
+__attribute__((no_sanitize("thread"), noinline)) static void poke(volatile uint32_t *at,
+								  uint32_t value)
 {
 	*at = value;
 }
 
-/* Bursts of reads, each of which must bring its block; pauses of up to twice the quiet interval between them. */
+/*
+ * Bursts of reads, each of which must bring its block; pauses of up to twice the quiet interval
+ * between them.
+ */
 static void *uses(void *arg)
 {
 	struct user *u = arg;
@@ -153,7 +163,8 @@ static void *uses(void *arg)
 	uint64_t lba[64];
 
 	while (!atomic_load(u->stop)) {
-		unsigned burst = (unsigned)rand_r(&u->seed) % (q->entries - 1) + 1, got = 0, pause = (unsigned)rand_r(&u->seed);
+		unsigned burst = (unsigned)rand_r(&u->seed) % (q->entries - 1) + 1, got = 0,
+			 pause = (unsigned)rand_r(&u->seed);
 		uint64_t end = test_now() + 30000000000ull;
 		bool each = rand_r(&u->seed) & 1, owed = false;
 		struct nvme_cqe e;
@@ -178,8 +189,12 @@ static void *uses(void *arg)
 					ring_cq(d, q);
 				owed = false;
 				if (test_now() > end) {
-					snprintf(u->lost, sizeof(u->lost), "queue %u: %u of %u commands came back, the tail is %u, the page has %u and is %s", q->id, got,
-						 burst, q->tail, atomic_load(&gate.page[2 * q->id]), is_open() ? "open" : "closed");
+					snprintf(u->lost, sizeof(u->lost),
+						 "queue %u: %u of %u commands came back, the tail "
+						 "is %u, the page has %u and is %s",
+						 q->id, got, burst, q->tail,
+						 atomic_load(&gate.page[2 * q->id]),
+						 is_open() ? "open" : "closed");
 					return NULL;
 				}
 				sched_yield();
@@ -192,11 +207,18 @@ static void *uses(void *arg)
 				ring_cq(d, q);
 				owed = false;
 			}
-			if (e.status >> 1 || e.cid >= burst || peek((uint32_t *)(d->mem + u->data + e.cid * 512)) != word(lba[e.cid])) {
-				snprintf(u->lost, sizeof(u->lost), "queue %u: command %u: status %x, or not its data", q->id, e.cid, e.status >> 1);
+			if (e.status >> 1 || e.cid >= burst ||
+			    peek((uint32_t *)(d->mem + u->data + e.cid * 512)) !=
+				    word(lba[e.cid])) {
+				snprintf(u->lost, sizeof(u->lost),
+					 "queue %u: command %u: status %x, or not its data", q->id,
+					 e.cid, e.status >> 1);
 				return NULL;
 			}
-			lba[e.cid] = 0; /* once only: block 0 has another word, but for a command that asked for it */
+			/*
+			 * once only: block 0 has another word, but for a command that asked for it
+			 */
+			lba[e.cid] = 0;
 		}
 		u->done += burst;
 		if (pause % 3 == 0)
@@ -218,7 +240,8 @@ static void write_words(struct drv *d)
 }
 
 /* @seconds of it; returns how many commands. */
-static uint64_t use(struct drv *d, unsigned cq_entries, double seconds, void (*meanwhile)(struct drv *d))
+static uint64_t use(struct drv *d, unsigned cq_entries, double seconds,
+		    void (*meanwhile)(struct drv *d))
 {
 	uint64_t end = test_now() + (uint64_t)(seconds * 1e9), done = 0;
 	struct user user[THREADS] = { 0 };
@@ -230,11 +253,16 @@ static uint64_t use(struct drv *d, unsigned cq_entries, double seconds, void (*m
 		queue_make(d, &d->io[i], i + 1, 16, cq_entries);
 		assert_int_equal(create_cq(d, &d->io[i], 0, false), 0);
 		assert_int_equal(create_sq(d, &d->io[i], i + 1), 0);
-		*u = (struct user){ .d = d, .q = &d->io[i], .stop = &stop, .seed = i + 1, .data = alloc_at(d, 64 * 512, 4096) };
+		*u = (struct user){ .d = d,
+				    .q = &d->io[i],
+				    .stop = &stop,
+				    .seed = i + 1,
+				    .data = alloc_at(d, 64 * 512, 4096) };
 	}
 	for (unsigned i = 0; i < THREADS; i++)
 		assert_int_equal(pthread_create(&user[i].thread, NULL, uses, &user[i]), 0);
-	while (test_now() < end || (!atomic_load(&gate.opens) && test_now() < end + 20000000000ull)) {
+	while (test_now() < end ||
+	       (!atomic_load(&gate.opens) && test_now() < end + 20000000000ull)) {
 		if (meanwhile)
 			meanwhile(d);
 		else
@@ -251,7 +279,8 @@ static uint64_t use(struct drv *d, unsigned cq_entries, double seconds, void (*m
 	return done;
 }
 
-static void stress(void **state, const char *microseconds, unsigned cq_entries, void (*meanwhile)(struct drv *d))
+static void stress(void **state, const char *microseconds, unsigned cq_entries,
+		   void (*meanwhile)(struct drv *d))
 {
 	struct drv *d = *state = polled(microseconds);
 	uint64_t done;
@@ -259,12 +288,15 @@ static void stress(void **state, const char *microseconds, unsigned cq_entries, 
 	write_words(d);
 	enable(d);
 	done = use(d, cq_entries, 1, meanwhile);
-	print_message("poll=%s: %llu commands, opened %u times\n", microseconds, (unsigned long long)done, atomic_load(&gate.opens));
+	print_message("poll=%s: %llu commands, opened %u times\n", microseconds,
+		      (unsigned long long)done, atomic_load(&gate.opens));
 	assert_true(done > 0);
 	assert_int_equal(csts(d), NVME_CSTS_RDY);
 }
 
-/* So short that it is seldom open, if ever on a slow machine: the wait is for the first time it is. */
+/*
+ * So short that it is seldom open, if ever on a slow machine: the wait is for the first time it is.
+ */
 static void test_stress_short(void **state)
 {
 	stress(state, "10", 16, NULL);
@@ -285,7 +317,10 @@ static void test_stress_always_open(void **state)
 	stress(state, FOREVER, 4, NULL);
 }
 
-/* A queue that comes and goes, and whose commands complete, beside those that work; now and then all is quiet, as before a fork. */
+/*
+ * A queue that comes and goes, and whose commands complete, beside those that work; now and then
+ * all is quiet, as before a fork.
+ */
 static void coming_and_going(struct drv *d)
 {
 	static unsigned round;
@@ -327,7 +362,8 @@ static void shadow_ring(struct drv *d, uint64_t off, uint32_t value)
 	old = shadow.db[i];
 	__atomic_store_n(&shadow.db[i], value, __ATOMIC_SEQ_CST);
 	__sync_synchronize();
-	if ((uint16_t)(value - __atomic_load_n(&shadow.ei[i], __ATOMIC_SEQ_CST) - 1) < (uint16_t)(value - old))
+	if ((uint16_t)(value - __atomic_load_n(&shadow.ei[i], __ATOMIC_SEQ_CST) - 1) <
+	    (uint16_t)(value - old))
 		gate_ring(d, off, value);
 }
 
@@ -337,11 +373,19 @@ static void buffers(struct drv *d)
 
 	shadow.db = (void *)(d->mem + db);
 	shadow.ei = (void *)(d->mem + ei);
-	assert_int_equal(admin(d, (struct nvme_cmd){ .opc = NVME_ADM_DOORBELL_BUFFER, .prp1 = iova(db), .prp2 = iova(ei) }, NULL), 0);
+	assert_int_equal(admin(d,
+			       (struct nvme_cmd){ .opc = NVME_ADM_DOORBELL_BUFFER,
+						  .prp1 = iova(db),
+						  .prp2 = iova(ei) },
+			       NULL),
+			 0);
 	d->ring = shadow_ring;
 }
 
-/* Nobody is asked to ring while a worker polls; when it stops it asks again. With the page mapped, and not. */
+/*
+ * Nobody is asked to ring while a worker polls; when it stops it asks again. With the page mapped,
+ * and not.
+ */
 static void test_buffers(void **state)
 {
 	struct drv *d;
@@ -355,7 +399,8 @@ static void test_buffers(void **state)
 		buffers(d);
 		atomic_store(&gate.mappings, mapped);
 		done = use(d, mapped ? 16 : 3, 0.7, NULL);
-		print_message("doorbell buffers: %llu commands, opened %u times\n", (unsigned long long)done, atomic_load(&gate.opens));
+		print_message("doorbell buffers: %llu commands, opened %u times\n",
+			      (unsigned long long)done, atomic_load(&gate.opens));
 		assert_true(done > 0);
 		teardown(state);
 	}
@@ -377,7 +422,13 @@ static void expect_event(struct drv *d, enum nvme_event ev)
 	assert_int_equal(e.result & 0x7, ev >> 8);
 	assert_int_equal(e.result >> 8 & 0xff, ev & 0xff);
 	/* the log page is read, so that the next one of the kind is reported */
-	assert_int_equal(admin(d, (struct nvme_cmd){ .opc = NVME_ADM_GET_LOG, .nsid = 0xffffffff, .prp1 = iova(0x1f00000), .cdw10 = 15 << 16 | 1 }, NULL), 0);
+	assert_int_equal(admin(d,
+			       (struct nvme_cmd){ .opc = NVME_ADM_GET_LOG,
+						  .nsid = 0xffffffff,
+						  .prp1 = iova(0x1f00000),
+						  .cdw10 = 15 << 16 | 1 },
+			       NULL),
+			 0);
 	request_event(d);
 }
 
@@ -398,7 +449,10 @@ static void test_wrong_values(void **state)
 		expect_event(d, NVME_EV_INVALID_DB_VALUE);
 		assert_int_equal(atomic_load(&gate.page[2]), q->tail);
 		flush(d, q);
-		/* a head that is none, or that is before the tail: nobody needs it, so it is found when the page closes */
+		/*
+		 * a head that is none, or that is before the tail: nobody needs it, so it is found
+		 * when the page closes
+		 */
 		open_it(d, q);
 		pthread_mutex_lock(&gate.lock);
 		if (gate.open)
@@ -429,7 +483,10 @@ static void test_wrong_values(void **state)
 	assert_int_equal(csts(d), NVME_CSTS_RDY);
 }
 
-/* Somebody writes anything anywhere in the page, all the time. Commands may be fetched that are none; it never hangs, and a reset brings it back. */
+/*
+ * Somebody writes anything anywhere in the page, all the time. Commands may be fetched that are
+ * none; it never hangs, and a reset brings it back.
+ */
 static atomic_uint scribbling;
 
 static void *scribbles(void *arg)
@@ -466,7 +523,8 @@ static void test_nonsense(void **state)
 			make_pair(d, i, 16, 16);
 			/* what is fetched is a read, a flush or nothing that there is */
 			for (unsigned k = 0; k < 16; k++) {
-				struct nvme_cmd c = rw(NVME_IO_READ, k, 1, iova(0x1000000 + i * 4096), 0);
+				struct nvme_cmd c =
+					rw(NVME_IO_READ, k, 1, iova(0x1000000 + i * 4096), 0);
 
 				c.opc = k % 3 ? NVME_IO_READ : k % 2 ? NVME_IO_FLUSH : 0x7f;
 				memcpy(d->mem + d->io[i].sq + k * 64, &c, 64);
@@ -480,7 +538,8 @@ static void test_nonsense(void **state)
 			pci_function_quiesce(d->fn);
 		if (rounds % 3 == 2) {
 			pci_function_reset(d->fn, UVFIO_RESET_FLR);
-			pci_config_write(d->fn, PCI_COMMAND, 2, PCI_COMMAND_MEMORY | PCI_COMMAND_MASTER);
+			pci_config_write(d->fn, PCI_COMMAND, 2,
+					 PCI_COMMAND_MEMORY | PCI_COMMAND_MASTER);
 		} else {
 			disable(d);
 		}
@@ -517,7 +576,10 @@ static void test_full_cq(void **state)
 
 			while (!take(d, q, &e))
 				assert_true(test_now() < end);
-			/* never more than there is room for: the head is what this driver says it is */
+			/*
+			 * never more than there is room for: the head is what this driver says it
+			 * is
+			 */
 			if (got % 3 == 2 || got == 19)
 				ring_cq(d, q);
 		}
@@ -536,13 +598,17 @@ static void again(struct drv *d)
 	open_it(d, &d->io[0]);
 }
 
-/* Whatever ends the controller's work closes the page before it returns, with commands under way; and it polls again afterwards. */
+/*
+ * Whatever ends the controller's work closes the page before it returns, with commands under way;
+ * and it polls again afterwards.
+ */
 static void test_ends(void **state)
 {
 	struct drv *d = *state = polled(FOREVER);
 	unsigned pm = 0;
 
-	for (unsigned at = pci_config_read(d->fn, PCI_CAPABILITY_LIST, 1); at; at = pci_config_read(d->fn, at + 1, 1))
+	for (unsigned at = pci_config_read(d->fn, PCI_CAPABILITY_LIST, 1); at;
+	     at = pci_config_read(d->fn, at + 1, 1))
 		if (pci_config_read(d->fn, at, 1) == PCI_CAP_ID_PM)
 			pm = at;
 	assert_true(pm > 0);
@@ -582,7 +648,8 @@ static void test_ends(void **state)
 			pci_set_pages_sink(d->fn, &pages);
 			break;
 		default: /* a shutdown leaves the queues, so the page too: all completes */
-			wr(d, NVME_REG_CC, 4, NVME_CQES << 20 | NVME_SQES << 16 | 1 << 14 | NVME_CC_EN);
+			wr(d, NVME_REG_CC, 4,
+			   NVME_CQES << 20 | NVME_SQES << 16 | 1 << 14 | NVME_CC_EN);
 			wait_csts(d, NVME_CSTS_SHST_MASK, NVME_CSTS_SHST_DONE);
 			for (unsigned i = 0; i < 20; i++)
 				reap(d, q, &e);
@@ -602,14 +669,18 @@ static void msix(struct drv *d, bool on)
 {
 	unsigned at;
 
-	for (at = pci_config_read(d->fn, PCI_CAPABILITY_LIST, 1); pci_config_read(d->fn, at, 1) != PCI_CAP_ID_MSIX;)
+	for (at = pci_config_read(d->fn, PCI_CAPABILITY_LIST, 1);
+	     pci_config_read(d->fn, at, 1) != PCI_CAP_ID_MSIX;)
 		at = pci_config_read(d->fn, at + 1, 1);
 	for (unsigned i = 0; i < 4; i++)
 		wr(d, 0x2000 + 16 * i + 12, 4, 0);
 	pci_config_write(d->fn, at + PCI_MSIX_FLAGS, 2, on ? PCI_MSIX_FLAGS_ENABLE : 0);
 }
 
-/* With the pin a queue with interrupts is not polled: its doorbell takes the interrupt away. With MSI-X it is, and each message is sent. */
+/*
+ * With the pin a queue with interrupts is not polled: its doorbell takes the interrupt away. With
+ * MSI-X it is, and each message is sent.
+ */
 static void test_interrupts(void **state)
 {
 	struct drv *d = *state = polled(FOREVER);
@@ -679,7 +750,10 @@ static double cpu(void)
 	return (double)ts.tv_sec + (double)ts.tv_nsec / 1e9;
 }
 
-/* After the quiet interval the page is closed and nobody uses a processor; one that rings now and then is never polled. */
+/*
+ * After the quiet interval the page is closed and nobody uses a processor; one that rings now and
+ * then is never polled.
+ */
 static void test_idle(void **state)
 {
 	struct drv *d = *state = polled("1000");

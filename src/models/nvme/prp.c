@@ -1,7 +1,8 @@
-// SPDX-License-Identifier: BSD-3-Clause
+/* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * prp.c: data pointers. A command's PRP entries (NVMe 1.4, 4.3) become a list of segments in the driver's address space, neighbours merged;
- * all checks of offsets are here. The PRP list is read once, when the command is executed: what the driver does to it later has no effect.
+ * prp.c: data pointers. A command's PRP entries (NVMe 1.4, 4.3) become a list of segments in the
+ * driver's address space, neighbours merged; all checks of offsets are here. The PRP list is read
+ * once, when the command is executed: what the driver does to it later has no effect.
  */
 #include <errno.h>
 #include <string.h>
@@ -24,7 +25,8 @@ static void add_seg(struct nvme_seg *segs, unsigned *count, uint64_t iova, uint6
 }
 
 /*
- * The list starts at @list, at any quadword of a page; the last quadword of a page points to the next one if entries are left (4.3).
+ * The list starts at @list, at any quadword of a page; the last quadword of a page points to the
+ * next one if entries are left (4.3).
  */
 static uint16_t walk_list(struct nvme *n, uint64_t list, uint64_t left, struct nvme_seg *segs,
 			  unsigned *count)
@@ -35,7 +37,8 @@ static uint16_t walk_list(struct nvme *n, uint64_t list, uint64_t left, struct n
 	if (list & 7)
 		return NVME_INVALID_PRP_OFFSET | NVME_DNR;
 	while (left) {
-		uint64_t slots = (page - (list & (page - 1))) / 8; /* to the end of the list's page */
+		/* to the end of the list's page */
+		uint64_t slots = (page - (list & (page - 1))) / 8;
 		uint64_t need = (left + page - 1) / page;
 		bool chained = need > slots;
 		uint64_t usable = chained ? slots - 1 : need;
@@ -68,8 +71,8 @@ static uint16_t walk_list(struct nvme *n, uint64_t list, uint64_t left, struct n
 	return NVME_OK;
 }
 
-uint16_t nvme_prp_segs(struct nvme *n, const struct nvme_cmd *cmd, uint64_t len, struct nvme_seg *segs,
-		       unsigned *count, uint16_t *location)
+uint16_t nvme_prp_segs(struct nvme *n, const struct nvme_cmd *cmd, uint64_t len,
+		       struct nvme_seg *segs, unsigned *count, uint16_t *location)
 {
 	uint64_t page = 1ull << n->page_shift;
 	uint64_t first = page - (cmd->prp1 & (page - 1));

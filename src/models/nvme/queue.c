@@ -1,9 +1,11 @@
-// SPDX-License-Identifier: BSD-3-Clause
+/* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * queue.c: submission and completion queues: doorbells, fetching, posting, interrupts (NVMe 1.4, 4.1, 7.2, 7.5), doorbell buffers (5.7, 7.13).
+ * queue.c: submission and completion queues: doorbells, fetching, posting, interrupts (NVMe 1.4,
+ * 4.1, 7.2, 7.5), doorbell buffers (5.7, 7.13).
  *
- * A command is fetched only when its completion queue has a place for it, so a full completion queue needs no list of its own: the submission
- * queue waits ("starved") until the driver moves the completion queue's head.
+ * A command is fetched only when its completion queue has a place for it, so a full completion
+ * queue needs no list of its own: the submission queue waits ("starved") until the driver moves the
+ * completion queue's head.
  */
 #include <stdlib.h>
 #include <time.h>
@@ -11,8 +13,8 @@
 #include "models/nvme/internal.h"
 
 /*
- * What one doorbell write may do in the driver's thread, and one turn of a worker. A page-cache copy moves about 10 GB/s: the driver's thread
- * is held for some tens of microseconds at most.
+ * What one doorbell write may do in the driver's thread, and one turn of a worker. A page-cache
+ * copy moves about 10 GB/s: the driver's thread is held for some tens of microseconds at most.
  */
 #define INLINE_COMMANDS 32u
 #define INLINE_BYTES	(128u << 10)
@@ -46,7 +48,7 @@ void nvme_queues_doorbells(struct nvme *n)
 	}
 }
 
-/* ---- doorbell buffers: the driver writes its doorbells to memory and rings only when it passes the event index ---- */
+/* ---- doorbell buffers: doorbells in memory; the driver rings at the event index only ---- */
 
 static uint64_t buffer_slot(uint64_t base, unsigned qid, bool cq)
 {
@@ -75,9 +77,12 @@ static void shadow_write(struct nvme *n, uint64_t iova, uint32_t value)
 		nvme_fatal(n, "doorbell buffer cannot be written", iova);
 }
 
-/* ---- what the driver stored in the page while it was open: looked at by whoever runs the queue ---- */
+/* ---- the open page: whoever runs the queue looks at what the driver stored ---- */
 
-/* Neither outside of the queue nor past the head, which would be more commands than there are entries. */
+/*
+ * Neither outside of the queue nor past the head, which would be more commands than there are
+ * entries.
+ */
 static bool bad_tail(unsigned head, unsigned tail, unsigned value, unsigned size)
 {
 	return value >= size || (tail + size - head) % size + (value + size - tail) % size >= size;
@@ -88,13 +93,15 @@ static void log_doorbell(struct nvme *n, enum nvme_event ev, unsigned qid, bool 
 	if (atomic_fetch_add(&n->warned, 1) < 10)
 		uvfio_log(n->dev, UVFIO_LOG_WARN, "%s doorbell of queue %u: %s (%u written)",
 			  cq ? "completion" : "submission", qid,
-			  ev == NVME_EV_INVALID_DB_REGISTER ? "there is no such queue" :
-							      "the value is out of the queue's range",
+			  ev == NVME_EV_INVALID_DB_REGISTER
+				  ? "there is no such queue"
+				  : "the value is out of the queue's range",
 			  value);
 }
 
 /* With the queue's lock: what is not valid is taken back, unless the driver has gone on. */
-static void refuse(struct nvme *n, _Atomic uint32_t *doorbell, uint32_t value, uint32_t good, unsigned qid, bool cq)
+static void refuse(struct nvme *n, _Atomic uint32_t *doorbell, uint32_t value, uint32_t good,
+		   unsigned qid, bool cq)
 {
 	if (!atomic_compare_exchange_strong(doorbell, &value, good))
 		return;
@@ -117,8 +124,10 @@ static void cq_look(struct nvme *n, struct nvme_cq *cq)
 }
 
 /*
- * With the admin queue's sq->lock. The buffers have entries for that queue too (5.7), but Linux's driver leaves them alone. A driver that uses them stores there before
- * it rings for the first time, as the event index is what it was at Doorbell Buffer Config: from then on the entries count.
+ * With the admin queue's sq->lock. The buffers have entries for that queue too (5.7), but Linux's
+ * driver leaves them alone. A driver that uses them stores there before it rings for the first
+ * time, as the event index is what it was at Doorbell Buffer Config: from then on the entries
+ * count.
  */
 static void admin_buffer(struct nvme *n, struct nvme_sq *sq)
 {
@@ -137,9 +146,10 @@ static void admin_buffer(struct nvme *n, struct nvme_sq *sq)
 }
 
 /*
- * The driver's tail; when there is nothing new, ask to be rung for the next entry and look once more. Nothing is stored
- * after that look unless it found something: a doorbell that comes then finds the lock taken, and its value must stay.
- * While workers poll they look at the buffer themselves, and nobody asks.
+ * The driver's tail; when there is nothing new, ask to be rung for the next entry and look once
+ * more. Nothing is stored after that look unless it found something: a doorbell that comes then
+ * finds the lock taken, and its value must stay. While workers poll they look at the buffer
+ * themselves, and nobody asks.
  */
 static unsigned sq_tail(struct nvme *n, struct nvme_sq *sq, unsigned head, unsigned size)
 {
@@ -172,8 +182,9 @@ static unsigned sq_tail(struct nvme *n, struct nvme_sq *sq, unsigned head, unsig
 }
 
 /*
- * With cq->lock: the driver's head from its buffer. @arm: it rings when it moves on from there. One that moved while it was asked has not seen the
- * question and is asked again; an honest one does so as often as there are entries at most.
+ * With cq->lock: the driver's head from its buffer. @arm: it rings when it moves on from there. One
+ * that moved while it was asked has not seen the question and is asked again; an honest one does so
+ * as often as there are entries at most.
  */
 static void cq_shadow(struct nvme *n, struct nvme_cq *cq, bool arm)
 {
@@ -210,8 +221,8 @@ void nvme_sq_setup(struct nvme_sq *sq, uint16_t cqid, uint64_t base, unsigned si
 	atomic_fetch_or(&n->live[sq->id / 64], 1ull << sq->id % 64);
 }
 
-void nvme_cq_setup(struct nvme_cq *cq, struct nvme *n, uint64_t base, unsigned size, uint16_t vector,
-		   bool ien)
+void nvme_cq_setup(struct nvme_cq *cq, struct nvme *n, uint64_t base, unsigned size,
+		   uint16_t vector, bool ien)
 {
 	pthread_mutex_lock(&cq->lock);
 	cq->base = base;
@@ -376,7 +387,10 @@ static void cq_post(struct nvme *n, struct nvme_cq *cq, const struct nvme_sq *sq
 	e.sq_head = (uint16_t)atomic_load(&sq->head);
 	e.status = (uint16_t)(status << 1 | cq->phase);
 	at = cq->base + cq->tail * sizeof(e);
-	/* A driver that polls looks at the phase bit. It lies in the last word, and uvfio copies upwards, aligned words whole. */
+	/*
+	 * A driver that polls looks at the phase bit. It lies in the last word, and uvfio copies
+	 * upwards, aligned words whole.
+	 */
 	if (uvfio_dma_write(n->dev, at, &e, sizeof(e))) {
 		nvme_fatal(n, "completion queue cannot be written", at);
 		goto out;
@@ -389,7 +403,8 @@ static void cq_post(struct nvme *n, struct nvme_cq *cq, const struct nvme_sq *sq
 		atomic_store_explicit(&cq->irq_due, true, memory_order_relaxed);
 		if (uvfio_irq_mode(n->dev) != UVFIO_IRQ_MSIX) {
 			cq_look(n, cq);
-			cq_shadow(n, cq, true); /* the pin falls when the driver has taken all: it must ring */
+			/* the pin falls when the driver has taken all: it must ring */
+			cq_shadow(n, cq, true);
 			pending_set(n, cq->id, cq->head != cq->tail);
 		}
 	}
@@ -406,8 +421,8 @@ void nvme_complete(struct nvme_sq *sq, const struct nvme_cmd *cmd, uint16_t stat
 		uint64_t lba = sq->id ? (uint64_t)cmd->cdw11 << 32 | cmd->cdw10 : 0;
 
 		uvfio_log(n->dev, UVFIO_LOG_DEBUG,
-			  "queue %u command %u: opcode %02xh namespace %x: status %xh, byte %u", sq->id,
-			  cmd->cid, cmd->opc, cmd->nsid, status & 0x7ff, location & 0xff);
+			  "queue %u command %u: opcode %02xh namespace %x: status %xh, byte %u",
+			  sq->id, cmd->cid, cmd->opc, cmd->nsid, status & 0x7ff, location & 0xff);
 		status |= NVME_MORE;
 		nvme_log_error(n, sq->id, cmd->cid, status, location, lba, cmd->nsid);
 	}
@@ -429,7 +444,8 @@ void nvme_complete_plain(struct nvme_sq *sq, uint16_t cid, uint16_t status, uint
 
 static bool vector_masked(struct nvme *n, unsigned vector)
 {
-	return atomic_load(&n->intms) >> (vector & 31) & 1; /* 3.1.3: a bit for each of 32 vectors */
+	/* 3.1.3: a bit for each of 32 vectors */
+	return atomic_load(&n->intms) >> (vector & 31) & 1;
 }
 
 void nvme_irq_update(struct nvme *n)
@@ -439,7 +455,8 @@ void nvme_irq_update(struct nvme *n)
 	pthread_mutex_lock(&n->irq_lock);
 	if ((n->pending[0] || n->pending[1]) && uvfio_irq_mode(n->dev) == UVFIO_IRQ_INTX)
 		for (unsigned i = 0; i < NVME_QUEUES; i++)
-			level |= n->pending[i / 64] >> i % 64 & 1 && !vector_masked(n, n->cq[i].vector);
+			level |= n->pending[i / 64] >> i % 64 & 1 &&
+				 !vector_masked(n, n->cq[i].vector);
 	uvfio_intx(n->dev, level);
 	pthread_mutex_unlock(&n->irq_lock);
 }
@@ -507,7 +524,8 @@ static unsigned sq_fetch(struct nvme *n, struct nvme_sq *sq, struct nvme_cmd *cm
 	if (count > NVME_FETCH)
 		count = NVME_FETCH;
 	count = cq_reserve(n, &n->cq[sq->cqid], count);
-	if (count && uvfio_dma_read(n->dev, sq->base + head * sizeof(*cmds), cmds, count * sizeof(*cmds))) {
+	if (count &&
+	    uvfio_dma_read(n->dev, sq->base + head * sizeof(*cmds), cmds, count * sizeof(*cmds))) {
 		nvme_fatal(n, "submission queue cannot be read", sq->base + head * sizeof(*cmds));
 		nvme_cq_unreserve(&n->cq[sq->cqid], count);
 		return 0;
@@ -531,7 +549,8 @@ static bool sq_run(struct nvme *n, struct nvme_sq *sq, bool worker)
 		uint64_t now = n->delay.max ? nvme_now_ns() : 0;
 
 		sq->looked_at = 0;
-		for (i = 0; i < count && atomic_load_explicit(&n->open, memory_order_relaxed); i++) {
+		for (i = 0; i < count && atomic_load_explicit(&n->open, memory_order_relaxed);
+		     i++) {
 			uint16_t status, location = 0xffff; /* figure 194: no particular field */
 			uint32_t result = 0;
 			uint64_t cost = sq->id ? nvme_io_cost(n, &cmds[i], worker) : 0;
@@ -575,20 +594,23 @@ bool nvme_sq_rung(struct nvme *n, struct nvme_sq *sq)
 	if (!shadow)
 		return atomic_load_explicit(sq->doorbell, memory_order_relaxed) != head;
 	/* asked for only while workers poll; else the driver rings, and then the tail differs */
-	return atomic_load_explicit(&n->polling, memory_order_relaxed) && uvfio_dma_allowed(n->dev) && !uvfio_dma_read(n->dev, shadow, &value, 4) && value != head &&
-	       value < atomic_load_explicit(&sq->size, memory_order_relaxed);
+	return atomic_load_explicit(&n->polling, memory_order_relaxed) &&
+	       uvfio_dma_allowed(n->dev) && !uvfio_dma_read(n->dev, shadow, &value, 4) &&
+	       value != head && value < atomic_load_explicit(&sq->size, memory_order_relaxed);
 }
 
 static bool sq_waiting(struct nvme *n, struct nvme_sq *sq)
 {
 	unsigned cqid = atomic_load(&sq->cqid);
 
-	return atomic_load(&n->open) && atomic_load(&sq->size) && nvme_sq_rung(n, sq) && !atomic_load(&n->cq[cqid].starved);
+	return atomic_load(&n->open) && atomic_load(&sq->size) && nvme_sq_rung(n, sq) &&
+	       !atomic_load(&n->cq[cqid].starved);
 }
 
 /*
- * Whoever fails to get the lock has stored the tail before; whoever lets it go looks at the tail afterwards. So one of the two runs the queue.
- * A worker waits for the lock: it was told to come by whoever holds it.
+ * Whoever fails to get the lock has stored the tail before; whoever lets it go looks at the tail
+ * afterwards. So one of the two runs the queue. A worker waits for the lock: it was told to come by
+ * whoever holds it.
  */
 void nvme_sq_kick(struct nvme_sq *sq, bool worker)
 {
@@ -603,7 +625,8 @@ void nvme_sq_kick(struct nvme_sq *sq, bool worker)
 			return;
 		more = sq_run(n, sq, worker);
 		if (more)
-			nvme_worker_run_sq(n, sq); /* with the lock: who passes through it may end the workers */
+			/* with the lock: who passes through it may end the workers */
+			nvme_worker_run_sq(n, sq);
 		pthread_mutex_unlock(&sq->lock);
 		if (atomic_load_explicit(&n->new_events, memory_order_relaxed))
 			nvme_events_deliver(n);
@@ -627,7 +650,10 @@ void nvme_queues_pass(struct nvme *n)
 	}
 }
 
-/* Wait until the workers have fetched what was rung; a queue that waits for its completion queue is left. */
+/*
+ * Wait until the workers have fetched what was rung; a queue that waits for its completion queue is
+ * left.
+ */
 void nvme_queues_settle(struct nvme *n)
 {
 	for (unsigned i = 0; i <= n->max_queues; i++)
@@ -662,7 +688,7 @@ static void cq_doorbell(struct nvme *n, struct nvme_cq *cq, uint32_t value)
 	size = atomic_load(&cq->size);
 	/* The head may go as far as the tail: entries that were not posted cannot be consumed. */
 	if (value < size && (cq->shadow || (value + size - cq->head) % size <=
-						  (cq->tail + size - cq->head) % size)) {
+						   (cq->tail + size - cq->head) % size)) {
 		bad = false;
 		cq->head = value;
 		atomic_store(cq->doorbell, value);
@@ -690,12 +716,16 @@ void nvme_doorbell(struct nvme *n, uint64_t offset, uint32_t value)
 	struct nvme_sq *sq;
 	unsigned size, head, tail;
 
-	/* Not ready: 3.1.24 leaves it undefined; nothing is remembered. But what is written while quiesced counts when that ends. */
+	/*
+	 * Not ready: 3.1.24 leaves it undefined; nothing is remembered. But what is written while
+	 * quiesced counts when that ends.
+	 */
 	if (!(atomic_load_explicit(&n->csts, memory_order_relaxed) & NVME_CSTS_RDY) ||
 	    atomic_load_explicit(&n->discard, memory_order_relaxed))
 		return;
 	if (qid > n->max_queues ||
-	    !atomic_load_explicit(is_cq ? &n->cq[qid].size : &n->sq[qid].size, memory_order_relaxed)) {
+	    !atomic_load_explicit(is_cq ? &n->cq[qid].size : &n->sq[qid].size,
+				  memory_order_relaxed)) {
 		bad_doorbell(n, NVME_EV_INVALID_DB_REGISTER, qid, is_cq, value);
 		return;
 	}
@@ -713,7 +743,8 @@ void nvme_doorbell(struct nvme *n, uint64_t offset, uint32_t value)
 		bad_doorbell(n, NVME_EV_INVALID_DB_VALUE, qid, false, value);
 		return;
 	}
-	atomic_store_explicit(sq->doorbell, value, memory_order_release); /* the kick starts with a barrier */
+	/* the kick starts with a barrier */
+	atomic_store_explicit(sq->doorbell, value, memory_order_release);
 	if (sq->shadow)
 		atomic_store_explicit(&sq->tail, value, memory_order_release);
 	nvme_sq_kick(sq, false);
@@ -722,7 +753,8 @@ void nvme_doorbell(struct nvme *n, uint64_t offset, uint32_t value)
 
 bool nvme_cq_poll(struct nvme *n, struct nvme_cq *cq)
 {
-	bool pin = cq->ien && uvfio_irq_mode(n->dev) != UVFIO_IRQ_MSIX, starved = false, fell = false;
+	bool pin = cq->ien && uvfio_irq_mode(n->dev) != UVFIO_IRQ_MSIX, starved = false,
+	     fell = false;
 
 	if (!atomic_load_explicit(&cq->starved, memory_order_relaxed) && !pin)
 		return false;
@@ -757,7 +789,11 @@ void nvme_doorbell_strays(struct nvme *n)
 			if (!atomic_load(&n->cq[qid].size))
 				value = atomic_exchange(&n->doorbells[i], 0);
 			else
-				cq_look(n, &n->cq[qid]); /* nobody does before it is full, and then it would be too late to say what was wrong */
+				/*
+				 * nobody does before it is full, and then it would be too late to
+				 * say what was wrong
+				 */
+				cq_look(n, &n->cq[qid]);
 			pthread_mutex_unlock(&n->cq[qid].lock);
 		} else {
 			pthread_mutex_lock(&n->sq[qid].lock);

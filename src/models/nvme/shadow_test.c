@@ -1,13 +1,14 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * nvme_shadow_test.c: doorbell buffers (NVMe 1.4, 5.7, 7.13) under a driver that rings only when it is asked to, against a worker that is stopped at any
- * point, as a host with more threads than CPUs stops it. What is lost then is lost for good: no later doorbell is owed.
+ * nvme_shadow_test.c: doorbell buffers (NVMe 1.4, 5.7, 7.13) under a driver that rings only when it
+ * is asked to, against a worker that is stopped at any point, as a host with more threads than CPUs
+ * stops it. What is lost then is lost for good: no later doorbell is owed.
  */
-#include "models/nvme/test_driver.h"
-
 #include <dirent.h>
 #include <signal.h>
 #include <sys/syscall.h>
+
+#include "models/nvme/test_driver.h"
 
 #define ROUNDS 6000
 
@@ -28,7 +29,8 @@ static pid_t find_worker(void)
 		if (!f)
 			continue;
 		/* queue 1's, of as many as there are */
-		if (fgets(comm, sizeof(comm), f) && (!strcmp(comm, "nvme-io1\n") || (!found && !strcmp(comm, "nvme-io0\n"))))
+		if (fgets(comm, sizeof(comm), f) &&
+		    (!strcmp(comm, "nvme-io1\n") || (!found && !strcmp(comm, "nvme-io0\n"))))
 			found = (pid_t)atoi(e->d_name);
 		fclose(f);
 	}
@@ -47,7 +49,8 @@ static void stop_a_while(int sig)
 }
 
 /* 7.13: write the tail to memory; ring if that passes the event index. */
-static void submit(struct drv *d, struct queue *q, const struct nvme_cmd *cmd, volatile uint32_t *db, volatile uint32_t *ei)
+static void submit(struct drv *d, struct queue *q, const struct nvme_cmd *cmd,
+		   volatile uint32_t *db, volatile uint32_t *ei)
 {
 	uint16_t old = (uint16_t)q->tail, new;
 
@@ -80,7 +83,11 @@ static void test_no_doorbell_is_lost(void **state)
 	list = alloc_at(d, 4096, 4096);
 	db = (void *)(d->mem + shadow);
 	ei = (void *)(d->mem + event);
-	assert_int_equal(admin(d, (struct nvme_cmd){ .opc = NVME_ADM_DOORBELL_BUFFER, .prp1 = iova(shadow), .prp2 = iova(event) }, NULL),
+	assert_int_equal(admin(d,
+			       (struct nvme_cmd){ .opc = NVME_ADM_DOORBELL_BUFFER,
+						  .prp1 = iova(shadow),
+						  .prp2 = iova(event) },
+			       NULL),
 			 0);
 	q = make_pair(d, 0, 64, 64);
 	for (unsigned i = 0; i < 63; i++)
@@ -103,7 +110,9 @@ static void test_no_doorbell_is_lost(void **state)
 		unsigned got = 0;
 
 		submit(d, q, &big, db, ei);
-		/* stop the worker about when it has completed that and looks whether there is more */
+		/*
+		 * stop the worker about when it has completed that and looks whether there is more
+		 */
 		seed = seed * 1103515245 + 12345;
 		done = begin + usual / 2 + (seed >> 8) % (usual + 1);
 		while (test_now() < done)
@@ -116,10 +125,14 @@ static void test_no_doorbell_is_lost(void **state)
 			if (take(d, q, &e))
 				got++;
 			else if (test_now() > end)
-				fail_msg("round %u: tail %u, event index %u, and nobody fetches", round, q->tail, ei[2 * q->id]);
+				fail_msg("round %u: tail %u, event index %u, and nobody fetches",
+					 round, q->tail, ei[2 * q->id]);
 		db[2 * q->id + 1] = q->head;
 	}
-	/* the last one may be on its way: ignoring a signal drops it, the default would end the test */
+	/*
+	 * the last one may be on its way: ignoring a signal drops it, the default would end the
+	 * test
+	 */
 	signal(SIGFPE, SIG_IGN);
 }
 
@@ -128,7 +141,10 @@ static void test_no_doorbell_is_lost(void **state)
 static char *trapped;
 static volatile uint32_t *moves;
 
-/* The controller writes the event index: just now the driver takes one entry more, and sees the old index. */
+/*
+ * The controller writes the event index: just now the driver takes one entry more, and sees the old
+ * index.
+ */
 static void on_event_index(int sig, siginfo_t *info, void *uc)
 {
 	if (!trapped || (char *)info->si_addr < trapped || (char *)info->si_addr >= trapped + 4096)
@@ -155,7 +171,11 @@ static void test_pin_falls(void **state)
 	db = (void *)(d->mem + shadow);
 	ei = (void *)(d->mem + event);
 	read = rw(NVME_IO_READ, 0, 1, iova(data), 0);
-	assert_int_equal(admin(d, (struct nvme_cmd){ .opc = NVME_ADM_DOORBELL_BUFFER, .prp1 = iova(shadow), .prp2 = iova(event) }, NULL),
+	assert_int_equal(admin(d,
+			       (struct nvme_cmd){ .opc = NVME_ADM_DOORBELL_BUFFER,
+						  .prp1 = iova(shadow),
+						  .prp2 = iova(event) },
+			       NULL),
 			 0);
 	queue_make(d, q, 1, 16, 16);
 	assert_int_equal(create_cq(d, q, 0, true), 0);
@@ -186,7 +206,7 @@ static void test_pin_falls(void **state)
 	assert_int_equal(d->level, 0);
 }
 
-/* ---- the admin queue: a driver that has it in the buffers too, as libvfn, after commands that were only rung, as Linux ---- */
+/* ---- the admin queue, in the buffers too: as libvfn; and as Linux, after rung commands ---- */
 
 static void test_admin_queue(void **state)
 {
@@ -204,7 +224,12 @@ static void test_admin_queue(void **state)
 	event = alloc_at(d, 4096, 4096);
 	db = (void *)(d->mem + shadow);
 	ei = (void *)(d->mem + event);
-	assert_int_equal(admin(d, (struct nvme_cmd){ .opc = NVME_ADM_DOORBELL_BUFFER, .prp1 = iova(shadow), .prp2 = iova(event) }, NULL), 0);
+	assert_int_equal(admin(d,
+			       (struct nvme_cmd){ .opc = NVME_ADM_DOORBELL_BUFFER,
+						  .prp1 = iova(shadow),
+						  .prp2 = iova(event) },
+			       NULL),
+			 0);
 	for (int i = 0; i < 5; i++)
 		assert_int_equal(admin(d, get, NULL), 0);
 	assert_int_equal(db[0], 1); /* the tail at the time of the command */

@@ -1,44 +1,47 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * models/nvme/spec.h: the NVM Express Base Specification 1.4 as constants and structures, each with its section.
+ * models/nvme/spec.h: the NVM Express Base Specification 1.4 as constants and structures, each with
+ * its section.
  *
- * Everything is little-endian, as on the wire; the hosts that uvfio runs on are, too (asserted below).
+ * Everything is little-endian, as on the wire; the hosts that uvfio runs on are, too (asserted
+ * below).
  */
 #ifndef MODELS_NVME_SPEC_H
 #define MODELS_NVME_SPEC_H
 
 #include <stdint.h>
 
-_Static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__, "structures are used as they lie in guest memory");
+_Static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__,
+	       "structures are used as they lie in guest memory");
 
 /* ---- controller registers: NVMe 1.4, 3.1 ---- */
 
-#define NVME_REG_CAP	0x00u /* 3.1.1 */
-#define NVME_REG_VS	0x08u /* 3.1.2 */
-#define NVME_REG_INTMS	0x0cu /* 3.1.3 */
-#define NVME_REG_INTMC	0x10u /* 3.1.4 */
-#define NVME_REG_CC	0x14u /* 3.1.5 */
-#define NVME_REG_CSTS	0x1cu /* 3.1.6 */
-#define NVME_REG_NSSR	0x20u /* 3.1.7 */
-#define NVME_REG_AQA	0x24u /* 3.1.8 */
-#define NVME_REG_ASQ	0x28u /* 3.1.9 */
-#define NVME_REG_ACQ	0x30u /* 3.1.10 */
-#define NVME_DOORBELLS	0x1000u /* 3.1.24, 3.1.25 */
+#define NVME_REG_CAP   0x00u   /* 3.1.1 */
+#define NVME_REG_VS    0x08u   /* 3.1.2 */
+#define NVME_REG_INTMS 0x0cu   /* 3.1.3 */
+#define NVME_REG_INTMC 0x10u   /* 3.1.4 */
+#define NVME_REG_CC    0x14u   /* 3.1.5 */
+#define NVME_REG_CSTS  0x1cu   /* 3.1.6 */
+#define NVME_REG_NSSR  0x20u   /* 3.1.7 */
+#define NVME_REG_AQA   0x24u   /* 3.1.8 */
+#define NVME_REG_ASQ   0x28u   /* 3.1.9 */
+#define NVME_REG_ACQ   0x30u   /* 3.1.10 */
+#define NVME_DOORBELLS 0x1000u /* 3.1.24, 3.1.25 */
 
-#define NVME_CAP_CQR	    (1ull << 16)
-#define NVME_CAP_TO(n)	    ((uint64_t)(n) << 24) /* units of 500 ms */
-#define NVME_CAP_CSS_NVM    (1ull << 37)
-#define NVME_CAP_MPSMAX(n)  ((uint64_t)(n) << 52)
-#define NVME_VS_1_4	    0x00010400u
+#define NVME_CAP_CQR	   (1ull << 16)
+#define NVME_CAP_TO(n)	   ((uint64_t)(n) << 24) /* units of 500 ms */
+#define NVME_CAP_CSS_NVM   (1ull << 37)
+#define NVME_CAP_MPSMAX(n) ((uint64_t)(n) << 52)
+#define NVME_VS_1_4	   0x00010400u
 
-#define NVME_CC_EN	    (1u << 0)
-#define NVME_CC_CSS(cc)	    ((cc) >> 4 & 7u)
-#define NVME_CC_MPS(cc)	    ((cc) >> 7 & 15u)
-#define NVME_CC_AMS(cc)	    ((cc) >> 11 & 7u)
-#define NVME_CC_SHN(cc)	    ((cc) >> 14 & 3u)
-#define NVME_CC_IOSQES(cc)  ((cc) >> 16 & 15u)
-#define NVME_CC_IOCQES(cc)  ((cc) >> 20 & 15u)
-#define NVME_CC_WRITABLE    0x00fffff1u
+#define NVME_CC_EN	   (1u << 0)
+#define NVME_CC_CSS(cc)	   ((cc) >> 4 & 7u)
+#define NVME_CC_MPS(cc)	   ((cc) >> 7 & 15u)
+#define NVME_CC_AMS(cc)	   ((cc) >> 11 & 7u)
+#define NVME_CC_SHN(cc)	   ((cc) >> 14 & 3u)
+#define NVME_CC_IOSQES(cc) ((cc) >> 16 & 15u)
+#define NVME_CC_IOCQES(cc) ((cc) >> 20 & 15u)
+#define NVME_CC_WRITABLE   0x00fffff1u
 
 #define NVME_CSTS_RDY	    (1u << 0)
 #define NVME_CSTS_CFS	    (1u << 1)
@@ -73,7 +76,7 @@ struct nvme_cqe {
 };
 _Static_assert(sizeof(struct nvme_cqe) == 16, "4.6");
 
-/* ---- status: 4.6.1. Here without the phase bit: SC 7:0, SCT 10:8, CRD 12:11, More 13, Do Not Retry 14 ---- */
+/* ---- status: 4.6.1, without the phase bit: SC 7:0, SCT 10:8, CRD 12:11, More 13, DNR 14 ---- */
 
 #define NVME_MORE 0x2000u
 #define NVME_DNR  0x4000u
@@ -131,7 +134,10 @@ enum nvme_admin_opcode {
 	NVME_ADM_DOORBELL_BUFFER = 0x7c,
 };
 
-/* 5.2.1, figure 146: asynchronous event types, and their information as type << 8 | info in this model */
+/*
+ * 5.2.1, figure 146: asynchronous event types, and their information as type << 8 | info in this
+ * model
+ */
 enum nvme_event {
 	NVME_EV_INVALID_DB_REGISTER = 0x000,
 	NVME_EV_INVALID_DB_VALUE = 0x001,
@@ -140,27 +146,27 @@ enum nvme_event {
 };
 
 enum nvme_log_id { /* 5.14.1, figure 193 */
-	NVME_LOG_ERROR = 0x01,
-	NVME_LOG_SMART = 0x02,
-	NVME_LOG_FIRMWARE = 0x03,
-	NVME_LOG_CHANGED_NS = 0x04,
-	NVME_LOG_COMMANDS = 0x05,
+		   NVME_LOG_ERROR = 0x01,
+		   NVME_LOG_SMART = 0x02,
+		   NVME_LOG_FIRMWARE = 0x03,
+		   NVME_LOG_CHANGED_NS = 0x04,
+		   NVME_LOG_COMMANDS = 0x05,
 };
 
 enum nvme_feature { /* 5.21.1, figure 275 */
-	NVME_FEAT_ARBITRATION = 0x01,
-	NVME_FEAT_POWER = 0x02,
-	NVME_FEAT_TEMPERATURE = 0x04,
-	NVME_FEAT_ERROR_RECOVERY = 0x05,
-	NVME_FEAT_WRITE_CACHE = 0x06,
-	NVME_FEAT_QUEUES = 0x07,
-	NVME_FEAT_IRQ_COALESCE = 0x08,
-	NVME_FEAT_IRQ_VECTOR = 0x09,
-	NVME_FEAT_ATOMICITY = 0x0a,
-	NVME_FEAT_ASYNC_EVENT = 0x0b,
-	NVME_FEAT_TIMESTAMP = 0x0e,
-	NVME_FEAT_KEEP_ALIVE = 0x0f,
-	NVME_FEAT_HOST_BEHAVIOR = 0x16,
+		    NVME_FEAT_ARBITRATION = 0x01,
+		    NVME_FEAT_POWER = 0x02,
+		    NVME_FEAT_TEMPERATURE = 0x04,
+		    NVME_FEAT_ERROR_RECOVERY = 0x05,
+		    NVME_FEAT_WRITE_CACHE = 0x06,
+		    NVME_FEAT_QUEUES = 0x07,
+		    NVME_FEAT_IRQ_COALESCE = 0x08,
+		    NVME_FEAT_IRQ_VECTOR = 0x09,
+		    NVME_FEAT_ATOMICITY = 0x0a,
+		    NVME_FEAT_ASYNC_EVENT = 0x0b,
+		    NVME_FEAT_TIMESTAMP = 0x0e,
+		    NVME_FEAT_KEEP_ALIVE = 0x0f,
+		    NVME_FEAT_HOST_BEHAVIOR = 0x16,
 };
 
 /* ---- NVM commands: 6, figure 346 ---- */
@@ -175,10 +181,10 @@ enum nvme_io_opcode {
 	NVME_IO_VERIFY = 0x0c,
 };
 
-#define NVME_RW_FUA	(1u << 30) /* CDW12 of Read, Write, Compare, Write Zeroes, Verify */
-#define NVME_WZ_DEAC	(1u << 25) /* 6.17 */
+#define NVME_RW_FUA	 (1u << 30)	   /* CDW12 of Read, Write, Compare, Write Zeroes, Verify */
+#define NVME_WZ_DEAC	 (1u << 25)	   /* 6.17 */
 #define NVME_RW_DTYPE(c) ((c) >> 20 & 15u) /* 6.15 */
-#define NVME_DSM_AD	(1u << 2) /* 6.7 */
+#define NVME_DSM_AD	 (1u << 2)	   /* 6.7 */
 
 struct nvme_dsm_range { /* 6.7, figure 368 */
 	uint32_t attributes;

@@ -1,25 +1,25 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * models/nvme/test_driver.h: a small NVMe driver for the unit tests: one function, one IOMMU domain, memory at an address of its own, queues that are
- * polled. Everything goes the way that a driver's accesses go: pci_bar_write, DMA, interrupts into a sink.
+ * models/nvme/test_driver.h: a small NVMe driver for the unit tests: one function, one IOMMU
+ * domain, memory at an address of its own, queues that are polled. Everything goes the way that a
+ * driver's accesses go: pci_bar_write, DMA, interrupts into a sink.
  */
 #ifndef MODELS_NVME_TEST_DRIVER_H
 #define MODELS_NVME_TEST_DRIVER_H
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/pci_regs.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
-#include <cmocka.h>
-
-#include <errno.h>
-#include <fcntl.h>
-#include <linux/pci_regs.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <time.h>
 #include <unistd.h>
+#include <cmocka.h>
 
 #include "base/guard.h"
 #include "base/log.h"
@@ -28,9 +28,9 @@
 #include "models/nvme/spec.h"
 #include "pci/function.h"
 
-#define MEM_SIZE (32ull << 20)
-#define MEM_IOVA 0x100000000ull
-#define SC(status) ((status) & 0x7ff)
+#define MEM_SIZE   (32ull << 20)
+#define MEM_IOVA   0x100000000ull
+#define SC(status) ((status)&0x7ff)
 
 struct queue {
 	unsigned id, entries, cq_entries;
@@ -49,7 +49,8 @@ struct drv {
 	char image[64], image2[64];
 	struct pci_irq_sink sink;
 	atomic_uint msi[65], level, rises;
-	void (*ring)(struct drv *d, uint64_t off, uint32_t value); /* how doorbells are rung; NULL: by wr() */
+	/* how doorbells are rung; NULL: by wr() */
+	void (*ring)(struct drv *d, uint64_t off, uint32_t value);
 	char err[512];
 };
 
@@ -139,7 +140,8 @@ static inline int plug_in(struct drv *d, const struct pci_option *opts, unsigned
 
 	assert_int_equal(guard_install(), 0);
 	d->loop = loop_new();
-	err = pci_function_new(&model_nvme, "0000:01:00.0", 0, d->loop, opts, count, d->err, sizeof(d->err), &d->fn);
+	err = pci_function_new(&model_nvme, "0000:01:00.0", 0, d->loop, opts, count, d->err,
+			       sizeof(d->err), &d->fn);
 	if (err) {
 		loop_free(d->loop);
 		d->loop = NULL;
@@ -147,7 +149,8 @@ static inline int plug_in(struct drv *d, const struct pci_option *opts, unsigned
 	}
 	d->dom = iommu_domain_new();
 	d->mem = mmap(NULL, MEM_SIZE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-	assert_int_equal(iommu_domain_map(d->dom, MEM_IOVA, d->mem, MEM_SIZE, IOMMU_READ | IOMMU_WRITE), 0);
+	assert_int_equal(
+		iommu_domain_map(d->dom, MEM_IOVA, d->mem, MEM_SIZE, IOMMU_READ | IOMMU_WRITE), 0);
 	iommu_device_attach(pci_function_iommu(d->fn), d->dom);
 	pci_config_write(d->fn, PCI_COMMAND, 2, PCI_COMMAND_MEMORY | PCI_COMMAND_MASTER);
 	d->sink = (struct pci_irq_sink){ .msi = sink_msi, .intx = sink_intx, .arg = d };
@@ -187,7 +190,8 @@ static inline void queue_clear(struct queue *q)
 	q->phase = 1;
 }
 
-static inline void queue_make(struct drv *d, struct queue *q, unsigned id, unsigned entries, unsigned cq_entries)
+static inline void queue_make(struct drv *d, struct queue *q, unsigned id, unsigned entries,
+			      unsigned cq_entries)
 {
 	q->id = id;
 	q->entries = entries;
@@ -294,7 +298,8 @@ static inline void reap(struct drv *d, struct queue *q, struct nvme_cqe *e)
 }
 
 /* Execute one command alone; its status without phase, shifted down. */
-static inline uint16_t exec(struct drv *d, struct queue *q, const struct nvme_cmd *cmd, uint32_t *result)
+static inline uint16_t exec(struct drv *d, struct queue *q, const struct nvme_cmd *cmd,
+			    uint32_t *result)
 {
 	struct nvme_cqe e;
 	uint16_t cid = post(d, q, cmd);
@@ -342,7 +347,8 @@ static inline uint16_t delete_cq(struct drv *d, unsigned id)
 	return admin(d, (struct nvme_cmd){ .opc = NVME_ADM_DELETE_CQ, .cdw10 = id }, NULL);
 }
 
-static inline struct queue *make_pair(struct drv *d, unsigned i, unsigned entries, unsigned cq_entries)
+static inline struct queue *make_pair(struct drv *d, unsigned i, unsigned entries,
+				      unsigned cq_entries)
 {
 	queue_make(d, &d->io[i], i + 1, entries, cq_entries);
 	assert_int_equal(create_cq(d, &d->io[i], 0, false), 0);
@@ -350,7 +356,8 @@ static inline struct queue *make_pair(struct drv *d, unsigned i, unsigned entrie
 	return &d->io[i];
 }
 
-static inline struct nvme_cmd rw(uint8_t opc, uint64_t lba, unsigned blocks, uint64_t prp1, uint64_t prp2)
+static inline struct nvme_cmd rw(uint8_t opc, uint64_t lba, unsigned blocks, uint64_t prp1,
+				 uint64_t prp2)
 {
 	return (struct nvme_cmd){ .opc = opc,
 				  .nsid = 1,
@@ -367,7 +374,8 @@ static inline uint16_t io(struct drv *d, struct nvme_cmd cmd)
 }
 
 /* A driver with an image of @size bytes in @dir, more options behind; not enabled. */
-static inline struct drv *drv_new(uint64_t size, const char *dir, const struct pci_option *more, unsigned count)
+static inline struct drv *drv_new(uint64_t size, const char *dir, const struct pci_option *more,
+				  unsigned count)
 {
 	struct drv *d = calloc(1, sizeof(*d));
 	struct pci_option opts[8];

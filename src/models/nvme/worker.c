@@ -1,14 +1,17 @@
-// SPDX-License-Identifier: BSD-3-Clause
+/* SPDX-License-Identifier: BSD-3-Clause */
 /*
  * worker.c: the threads that do what a doorbell write must not wait for.
  *
- * A worker serves the queues whose number maps to it and owns an io_uring: the ring belongs to the thread that submits, for the kernel cancels
- * what a thread has in flight when it ends, and the driver's threads come and go. Where io_uring is refused (containers, old kernels) the
- * workers pass requests to a pool of threads that make plain system calls.
+ * A worker serves the queues whose number maps to it and owns an io_uring: the ring belongs to the
+ * thread that submits, for the kernel cancels what a thread has in flight when it ends, and the
+ * driver's threads come and go. Where io_uring is refused (containers, old kernels) the workers
+ * pass requests to a pool of threads that make plain system calls.
  *
- * While the driver rings often the doorbell page is open, and workers look at it instead of sleeping (poll.c).
+ * While the driver rings often the doorbell page is open, and workers look at it instead of
+ * sleeping (poll.c).
  *
- * Threads exist between the first doorbell after enable or quiesce and the next quiesce, so that a fork finds none.
+ * Threads exist between the first doorbell after enable or quiesce and the next quiesce, so that a
+ * fork finds none.
  */
 #include <errno.h>
 #include <stdio.h>
@@ -25,7 +28,8 @@ void nvme_worker_wake(struct nvme_worker *w)
 
 	nvme_barrier();
 	if (atomic_exchange(&w->asleep, false) && write(w->wake_fd, &one, sizeof(one)) < 0)
-		uvfio_log(w->n->dev, UVFIO_LOG_ERROR, "I/O thread cannot be woken: %s", strerror(errno));
+		uvfio_log(w->n->dev, UVFIO_LOG_ERROR, "I/O thread cannot be woken: %s",
+			  strerror(errno));
 }
 
 struct nvme_worker *nvme_worker_of(struct nvme *n, unsigned qid)
@@ -151,7 +155,10 @@ static bool start_requests(struct nvme_worker *w)
 	while ((r = nvme_fifo_pop(&w->in)))
 		nvme_fifo_push(&w->backlog, r);
 	pthread_mutex_unlock(&w->lock);
-	/* Bounce buffers come with the start, so the ring's size bounds them too. One entry is the wake-up's. */
+	/*
+	 * Bounce buffers come with the start, so the ring's size bounds them too. One entry is the
+	 * wake-up's.
+	 */
 	while (w->in_ring < NVME_RING - 1 && (r = nvme_fifo_pop(&w->backlog))) {
 		any = true;
 		if (!w->has_ring)
@@ -167,9 +174,9 @@ static bool run_queues(struct nvme_worker *w)
 	bool any = false;
 
 	for (unsigned i = 0; i < 2; i++) {
-		uint64_t bits = atomic_load_explicit(&w->ready[i], memory_order_relaxed) ?
-					atomic_exchange(&w->ready[i], 0) :
-					0;
+		uint64_t bits = atomic_load_explicit(&w->ready[i], memory_order_relaxed)
+					? atomic_exchange(&w->ready[i], 0)
+					: 0;
 
 		for (; bits; bits &= bits - 1) {
 			nvme_sq_kick(&w->n->sq[i * 64 + (unsigned)__builtin_ctzll(bits)], true);
@@ -287,7 +294,8 @@ static void *worker_main(void *arg)
 		}
 		if (w->has_ring)
 			sleep_in_ring(w);
-		else if (read(w->wake_fd, &w->wake_value, sizeof(w->wake_value)) < 0 && errno != EINTR)
+		else if (read(w->wake_fd, &w->wake_value, sizeof(w->wake_value)) < 0 &&
+			 errno != EINTR)
 			break;
 		atomic_store(&w->asleep, false);
 	}
@@ -330,7 +338,9 @@ static int worker_start(struct nvme *n, struct nvme_worker *w, unsigned index)
 int nvme_workers_start(struct nvme *n)
 {
 	/* they may poll, and the driver needs processors, too */
-	unsigned cpus = uvfio_cpus(n->dev) / 2, want = cpus < 1 ? 1 : cpus > NVME_WORKERS ? NVME_WORKERS : cpus;
+	unsigned cpus = uvfio_cpus(n->dev) / 2, want = cpus < 1		     ? 1
+						       : cpus > NVME_WORKERS ? NVME_WORKERS
+									     : cpus;
 	int err = 0;
 
 	if (n->running)
@@ -360,11 +370,15 @@ void nvme_workers_stop(struct nvme *n)
 
 		atomic_store(&w->quit, true);
 		if (write(w->wake_fd, &one, sizeof(one)) < 0)
-			uvfio_log(n->dev, UVFIO_LOG_ERROR, "I/O thread cannot be stopped: %s", strerror(errno));
+			uvfio_log(n->dev, UVFIO_LOG_ERROR, "I/O thread cannot be stopped: %s",
+				  strerror(errno));
 	}
 	for (unsigned i = 0; i < n->num_workers; i++)
 		pthread_join(n->worker[i].thread, NULL);
-	/* Not before all have ended: a ring's memory must not become another one's without the sanitizers knowing. */
+	/*
+	 * Not before all have ended: a ring's memory must not become another one's without the
+	 * sanitizers knowing.
+	 */
 	for (unsigned i = 0; i < n->num_workers; i++) {
 		if (n->worker[i].has_ring)
 			ring_close(&n->worker[i]);

@@ -9,6 +9,7 @@
 #include <sys/mman.h>
 #include <sys/uio.h>
 #include <unistd.h>
+
 #include "models/testdev/testdev.h"
 
 #define PIECE 4096u

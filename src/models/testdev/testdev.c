@@ -11,21 +11,22 @@
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
+
 #include "models/testdev/testdev.h"
 
 #define VENDOR	   0x1234
 #define DEVICE	   0x7e57
 #define CLASS_CODE 0x00ff00u /* no class of those defined */
 
-#define BAR_RAM	   0u
-#define BAR_REGS   2u
-#define BAR_IO	   3u
-#define BAR_SMALL  4u
-#define REGS_SIZE  0x10000u
-#define PBA_AT	   0x4000u
-#define TABLE_AT   0x8000u
-#define ROM_SIZE   4096u
-#define ROM_MAX	   (16u << 20)
+#define BAR_RAM	  0u
+#define BAR_REGS  2u
+#define BAR_IO	  3u
+#define BAR_SMALL 4u
+#define REGS_SIZE 0x10000u
+#define PBA_AT	  0x4000u
+#define TABLE_AT  0x8000u
+#define ROM_SIZE  4096u
+#define ROM_MAX	  (16u << 20)
 
 void testdev_interrupt(struct uvfio_dev *dev, uint32_t vector)
 {
@@ -379,9 +380,30 @@ static void testdev_destroy(struct uvfio_dev *dev)
 static void make_rom(uint8_t rom[ROM_SIZE])
 {
 	static const uint8_t pcir[] = {
-		'P', 'C', 'I', 'R', VENDOR & 0xff, VENDOR >> 8, DEVICE & 0xff, DEVICE >> 8,
-		0, 0, 24, 0, 0, CLASS_CODE & 0xff, CLASS_CODE >> 8 & 0xff, CLASS_CODE >> 16,
-		ROM_SIZE / 512, 0, 1, 0, 0, 0x80, 0, 0,
+		'P',
+		'C',
+		'I',
+		'R',
+		VENDOR & 0xff,
+		VENDOR >> 8,
+		DEVICE & 0xff,
+		DEVICE >> 8,
+		0,
+		0,
+		24,
+		0,
+		0,
+		CLASS_CODE & 0xff,
+		CLASS_CODE >> 8 & 0xff,
+		CLASS_CODE >> 16,
+		ROM_SIZE / 512,
+		0,
+		1,
+		0,
+		0,
+		0x80,
+		0,
+		0,
 	};
 	uint8_t sum = 0;
 
@@ -459,7 +481,11 @@ static int add_rom(struct uvfio_dev *dev)
 static int add_vpd(struct uvfio_dev *dev)
 {
 	static const char name[] = "uvfio test device";
-	static const char part[] = "PN\x07" "TESTDEV" "SN\x04" "0001" "RV\x01";
+	static const char part[] = "PN\x07"
+				   "TESTDEV"
+				   "SN\x04"
+				   "0001"
+				   "RV\x01";
 	static const char free_field[] = "RW\x1d";
 	uint8_t vpd[128] = { 0 }, sum = 0;
 	size_t n = 0, rv;
@@ -590,8 +616,10 @@ fail:
 	return ret;
 }
 
-#define SWITCH(option, value, text) \
-	{ .name = (option), .type = UVFIO_OPT_BOOL, .def = (value), .help = (text) }
+#define SWITCH(option, value, text)                                                      \
+	{                                                                                \
+		.name = (option), .type = UVFIO_OPT_BOOL, .def = (value), .help = (text) \
+	}
 
 static const struct uvfio_option testdev_options[] = {
 	{ .name = "ram",

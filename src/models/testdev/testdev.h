@@ -49,8 +49,8 @@ extern const struct uvfio_model model_testdev;
 #define TD_DMA_ADDR	0x0b8
 #define TD_REGS_END	0x0c0
 
-#define TD_ID_VALUE   0x54465655u /* "UVFT" */
-#define TD_INTX_TIMER 0xffffffffu /* TIMER_VECTOR: raise the line */
+#define TD_ID_VALUE    0x54465655u /* "UVFT" */
+#define TD_INTX_TIMER  0xffffffffu /* TIMER_VECTOR: raise the line */
 #define TD_ERROR_FATAL 0x80000000u
 
 /* DMA_CMD */

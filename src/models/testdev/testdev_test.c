@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* testdev against docs/testdev.md: what it is, with every option, and each register. */
-#include "pci/test_model.h"
 #include "models/testdev/testdev.h"
+#include "pci/test_model.h"
 
 #define REGS 2
 
