@@ -6,7 +6,7 @@
  */
 #include <errno.h>
 
-#include "pci/function_internal.h"
+#include "pci/internal.h"
 
 #define AER_LEN 0x48u /* version 2: with the TLP prefix log. PCIe 6.0, 7.8.4 */
 

@@ -8,7 +8,7 @@
 #include <inttypes.h>
 #include <stdlib.h>
 
-#include "pci/function_internal.h"
+#include "pci/internal.h"
 
 #define BAR_MAX_32 (1ull << 31)
 #define BAR_MAX_64 (1ull << 40) /* linux/vfio.h clients: a region's offsets are 40 bits wide */

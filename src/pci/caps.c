@@ -6,7 +6,7 @@
  */
 #include <errno.h>
 
-#include "pci/function_internal.h"
+#include "pci/internal.h"
 
 #define FIRST_CAP     PCI_STD_HEADER_SIZEOF
 #define FIRST_EXT_CAP PCI_CFG_SIZE

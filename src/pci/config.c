@@ -6,7 +6,7 @@
  */
 #include <errno.h>
 
-#include "pci/function_internal.h"
+#include "pci/internal.h"
 
 /*
  * What a memory-mapped or I/O function has in its header whatever its kind. PCI 3.0, 6.2; PCIe 6.0,

@@ -3,7 +3,7 @@
  * A model's DMA: the function is a requester of the IOMMU, and what the driver's COMMAND.MASTER
  * allows is in iommu.blocked (config.c).
  */
-#include "pci/function_internal.h"
+#include "pci/internal.h"
 
 int uvfio_dma_read(struct uvfio_dev *dev, uint64_t iova, void *buf, size_t len)
 {

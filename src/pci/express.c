@@ -6,7 +6,7 @@
  */
 #include <errno.h>
 
-#include "pci/function_internal.h"
+#include "pci/internal.h"
 
 /* PCIe 6.0, 7.5.3: version 2, with the fields that an endpoint leaves reserved */
 #define EXP_LEN 0x3cu

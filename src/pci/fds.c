@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* A model's own descriptors are private, as the core's are: base/sys.h. */
 #include "base/sys.h"
-#include "pci/function_internal.h"
+#include "pci/internal.h"
 
 int uvfio_fd_keep(struct uvfio_dev *dev, int fd)
 {

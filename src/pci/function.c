@@ -8,7 +8,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#include "pci/function_internal.h"
+#include "pci/internal.h"
 
 void pci_model_enter(pci_function *fn)
 {

@@ -52,7 +52,7 @@ struct pci_option {
 	const char *name, *value;
 };
 
-/* The struct itself is defined in function_internal.h, for pci/ alone. */
+/* The struct itself is defined in internal.h, for pci/ alone. */
 typedef struct uvfio_dev pci_function;
 
 /*

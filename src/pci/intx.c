@@ -8,7 +8,7 @@
  */
 #include <errno.h>
 
-#include "pci/function_internal.h"
+#include "pci/internal.h"
 
 int uvfio_add_intx(struct uvfio_dev *dev, unsigned pin, bool disintx)
 {

@@ -11,7 +11,7 @@
 #include <errno.h>
 #include <stdlib.h>
 
-#include "pci/function_internal.h"
+#include "pci/internal.h"
 
 /*
  * Intel SDM 3A, 10.11: what the platform writes into an entry. The sink knows vectors, so this is

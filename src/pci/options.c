@@ -10,7 +10,7 @@
 #include <stdlib.h>
 
 #include "base/sys.h"
-#include "pci/function_internal.h"
+#include "pci/internal.h"
 
 /* What a device of any model can be told besides its own options. */
 static const struct uvfio_option id_option = { .name = "id", .type = UVFIO_OPT_STRING };

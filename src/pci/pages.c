@@ -16,7 +16,7 @@
 #include <sys/syscall.h>
 
 #include "base/sys.h"
-#include "pci/function_internal.h"
+#include "pci/internal.h"
 
 static bool overlaps(const struct page_area *a, unsigned bar, uint64_t offset, uint64_t len)
 {

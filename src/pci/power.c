@@ -6,7 +6,7 @@
  */
 #include <errno.h>
 
-#include "pci/function_internal.h"
+#include "pci/internal.h"
 
 /* PCI PM 1.2, 3.2: version 3, D0 and D3hot, no PME */
 int uvfio_add_pm(struct uvfio_dev *dev, bool no_soft_reset)

@@ -11,7 +11,7 @@
 #include <errno.h>
 #include <stdlib.h>
 
-#include "pci/function_internal.h"
+#include "pci/internal.h"
 
 #define VFS_MAX 255u
 /* 9.3.3.13: these are the sizes that every PF supports: 4 and 8 KiB, 64 and 256 KiB, 1 and 4 MiB */

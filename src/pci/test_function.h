@@ -16,7 +16,7 @@
 
 #include "base/guard.h"
 #include "base/sys.h"
-#include "pci/function_internal.h"
+#include "pci/internal.h"
 
 /* One test at a time: what its model does and saw. */
 static struct {

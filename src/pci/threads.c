@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* A model's threads are as the core's own: base/thread.h. */
 #include "base/thread.h"
-#include "pci/function_internal.h"
+#include "pci/internal.h"
 
 int uvfio_thread_start(struct uvfio_dev *dev, pthread_t *thread, void *(*fn)(void *arg), void *arg,
 		       const char *name)

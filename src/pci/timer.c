@@ -9,7 +9,7 @@
 #include <stdlib.h>
 
 #include "base/sys.h"
-#include "pci/function_internal.h"
+#include "pci/internal.h"
 
 /* Takes the deadline if it has come. */
 static bool take_deadline(struct uvfio_timer *t)

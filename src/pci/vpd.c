@@ -8,7 +8,7 @@
 #include <errno.h>
 #include <stdlib.h>
 
-#include "pci/function_internal.h"
+#include "pci/internal.h"
 
 #define VPD_MAX 32768u
 

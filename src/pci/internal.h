@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * pci/function_internal.h: what a function is made of. For the files of pci/ alone.
+ * pci/internal.h: what a function is made of. For the files of pci/ alone.
  *
  * Config space is four arrays of 4 KiB: the bytes, and for each bit whether software may write it
  * (wmask), clears it by writing one (w1c), and whether it survives a reset below power-on (sticky);
@@ -11,8 +11,8 @@
  * decode, intx, iommu.blocked), so that an interrupt, a BAR access or a DMA looks at no config byte
  * and takes no lock.
  */
-#ifndef PCI_FUNCTION_INTERNAL_H
-#define PCI_FUNCTION_INTERNAL_H
+#ifndef PCI_INTERNAL_H
+#define PCI_INTERNAL_H
 
 #include <linux/pci_regs.h>
 #include <string.h>
