@@ -49,7 +49,7 @@ static void change(struct igb *g, uint32_t off, uint32_t clear, uint32_t bits)
 
 static void set_address(struct igb *g, unsigned vf)
 {
-	const uint8_t *m = g->host.vf[vf].mac;
+	const uint8_t *m = g->host_driver.vf[vf].mac;
 	unsigned rar = RAR(vf);
 
 	put(g, IGB_RAH(rar), 0);
@@ -64,8 +64,8 @@ static void set_multicast(struct igb *g)
 	uint32_t mta[128] = { 0 };
 
 	for (unsigned i = 0; i < IGB_VFS; i++) {
-		for (unsigned k = 0; k < g->host.vf[i].hashes; k++) {
-			uint16_t h = g->host.vf[i].hash[k] & 0xfff;
+		for (unsigned k = 0; k < g->host_driver.vf[i].hashes; k++) {
+			uint16_t h = g->host_driver.vf[i].hash[k] & 0xfff;
 
 			mta[h >> 5] |= 1u << (h & 31);
 		}
@@ -73,12 +73,12 @@ static void set_multicast(struct igb *g)
 	for (unsigned i = 0; i < 128; i++)
 		put(g, IGB_MTA + 4 * i, mta[i]);
 	for (unsigned i = 0; i < IGB_VFS; i++) {
-		bool all = g->host.vf[i].all_multicast;
+		bool all = g->host_driver.vf[i].all_multicast;
 
 		change(g, IGB_VMOLR(i), VMOLR_ROMPE | VMOLR_MPME,
-		       all		      ? VMOLR_MPME
-		       : g->host.vf[i].hashes ? VMOLR_ROMPE
-					      : 0);
+		       all			     ? VMOLR_MPME
+		       : g->host_driver.vf[i].hashes ? VMOLR_ROMPE
+						     : 0);
 	}
 }
 
@@ -86,16 +86,16 @@ static bool multicast(struct igb *g, unsigned vf, const uint32_t *msg)
 {
 	unsigned n = MSG_INFO(msg[0]) & 0x1f;
 
-	g->host.vf[vf].all_multicast = n > MAX_HASHES || MSG_INFO(msg[0]) & MULTI_OVERFLOW;
-	g->host.vf[vf].hashes = n < MAX_HASHES ? n : MAX_HASHES;
-	memcpy(g->host.vf[vf].hash, msg + 1, g->host.vf[vf].hashes * 2);
+	g->host_driver.vf[vf].all_multicast = n > MAX_HASHES || MSG_INFO(msg[0]) & MULTI_OVERFLOW;
+	g->host_driver.vf[vf].hashes = n < MAX_HASHES ? n : MAX_HASHES;
+	memcpy(g->host_driver.vf[vf].hash, msg + 1, g->host_driver.vf[vf].hashes * 2);
 	set_multicast(g);
 	return true;
 }
 
 static bool promiscuous(struct igb *g, unsigned vf, uint32_t info)
 {
-	g->host.vf[vf].all_multicast = info & PROMISC_MULTI;
+	g->host_driver.vf[vf].all_multicast = info & PROMISC_MULTI;
 	set_multicast(g);
 	return !(info & PROMISC_UNICAST); /* the chip has it for no pool */
 }
@@ -150,9 +150,9 @@ static bool long_frames(struct igb *g, unsigned vf, uint32_t max)
 /* A VF was reset: it begins anew, and asks for leave. */
 static void forget(struct igb *g, unsigned vf)
 {
-	g->host.vf[vf].cts = false;
-	g->host.vf[vf].hashes = 0;
-	g->host.vf[vf].all_multicast = false;
+	g->host_driver.vf[vf].cts = false;
+	g->host_driver.vf[vf].hashes = 0;
+	g->host_driver.vf[vf].all_multicast = false;
 	for (unsigned i = 0; i < IGB_VLVFS; i++)
 		leave_vlan(g, vf, i);
 	put(g, IGB_RAH(RAR(vf)), 0);
@@ -167,9 +167,9 @@ static unsigned answer_reset(struct igb *g, unsigned vf, uint32_t *msg)
 	set_address(g, vf);
 	change(g, IGB_VFRE, 0, 1u << vf);
 	change(g, IGB_VFTE, 0, 1u << vf);
-	g->host.vf[vf].cts = true;
+	g->host_driver.vf[vf].cts = true;
 	msg[0] = VF_RESET | MSG_ACK;
-	memcpy(msg + 1, g->host.vf[vf].mac, 6);
+	memcpy(msg + 1, g->host_driver.vf[vf].mac, 6);
 	return 3;
 }
 
@@ -181,7 +181,7 @@ static bool set_mac(struct igb *g, unsigned vf, const uint32_t *msg)
 	memcpy(mac, msg + 1, 6);
 	if (MSG_INFO(msg[0]) || mac[0] & 1 || !memcmp(mac, zero, 6))
 		return false; /* one address for each VF, no further filters */
-	memcpy(g->host.vf[vf].mac, mac, 6);
+	memcpy(g->host_driver.vf[vf].mac, mac, 6);
 	set_address(g, vf);
 	return true;
 }
@@ -193,7 +193,7 @@ static unsigned answer(struct igb *g, unsigned vf, uint32_t *msg)
 
 	if (msg[0] == VF_RESET)
 		return answer_reset(g, vf, msg);
-	if (!g->host.vf[vf].cts) {
+	if (!g->host_driver.vf[vf].cts) {
 		msg[0] = MSG_NACK;
 		return 1;
 	}
@@ -252,13 +252,13 @@ static void message(struct igb *g, unsigned vf)
 	say(g, vf, msg, answer(g, vf, msg));
 }
 
-void igb_host_interrupt(struct igb *g)
+void igb_host_driver_interrupt(struct igb *g)
 {
 	uint32_t news;
 
-	if (!atomic_load_explicit(&g->host.drives, memory_order_acquire))
+	if (!atomic_load_explicit(&g->host_driver.drives, memory_order_acquire))
 		return;
-	pthread_mutex_lock(&g->host.lock);
+	pthread_mutex_lock(&g->host_driver.lock);
 	for (unsigned vf = 0; vf < IGB_VFS; vf++) {
 		if (get(g, IGB_VFLRE) >> vf & 1) {
 			put(g, IGB_VFLRE, 1u << vf);
@@ -269,27 +269,27 @@ void igb_host_interrupt(struct igb *g)
 		if (news & MBVFICR_REQ(vf))
 			message(g, vf);
 	}
-	pthread_mutex_unlock(&g->host.lock);
+	pthread_mutex_unlock(&g->host_driver.lock);
 }
 
-void igb_host_vf_gone(struct igb *g, unsigned vf)
+void igb_host_driver_vf_gone(struct igb *g, unsigned vf)
 {
-	if (!atomic_load_explicit(&g->host.drives, memory_order_acquire))
+	if (!atomic_load_explicit(&g->host_driver.drives, memory_order_acquire))
 		return;
-	pthread_mutex_lock(&g->host.lock);
+	pthread_mutex_lock(&g->host_driver.lock);
 	forget(g, vf);
-	pthread_mutex_unlock(&g->host.lock);
+	pthread_mutex_unlock(&g->host_driver.lock);
 }
 
-void igb_host_link(struct igb *g)
+void igb_host_driver_link(struct igb *g)
 {
 	uint32_t msg;
 
-	if (!atomic_load_explicit(&g->host.drives, memory_order_acquire))
+	if (!atomic_load_explicit(&g->host_driver.drives, memory_order_acquire))
 		return;
-	pthread_mutex_lock(&g->host.lock);
+	pthread_mutex_lock(&g->host_driver.lock);
 	for (unsigned vf = 0; vf < IGB_VFS; vf++) {
-		msg = PF_CONTROL | (g->host.vf[vf].cts ? MSG_CTS : 0);
+		msg = PF_CONTROL | (g->host_driver.vf[vf].cts ? MSG_CTS : 0);
 		if (!igb_vf_enabled(g, vf) || !take_buffer(g, vf))
 			continue;
 		/*
@@ -301,15 +301,15 @@ void igb_host_link(struct igb *g)
 		else
 			say(g, vf, &msg, 1);
 	}
-	pthread_mutex_unlock(&g->host.lock);
+	pthread_mutex_unlock(&g->host_driver.lock);
 }
 
 /* ---- life ---- */
 
 /* From the state after a reset to the one in which VFs can be used. */
-void igb_host_start(struct igb *g)
+void igb_host_driver_start(struct igb *g)
 {
-	pthread_mutex_lock(&g->host.lock);
+	pthread_mutex_lock(&g->host_driver.lock);
 	put(g, IGB_CTRL, get(g, IGB_CTRL) | CTRL_SLU);
 	put(g, IGB_MRQC, MRQC_VMDQ_POOL);
 	put(g, IGB_VT_CTL, VT_CTL_REPLICATE | VT_CTL_NO_DEFAULT);
@@ -323,16 +323,16 @@ void igb_host_start(struct igb *g)
 	put(g, IGB_RCTL, RCTL_EN | RCTL_BAM | RCTL_LPE | RCTL_SECRC | RCTL_VFE);
 	put(g, IGB_TCTL, TCTL_EN | TCTL_PSP);
 	put(g, IGB_CTRL_EXT, get(g, IGB_CTRL_EXT) | CTRL_EXT_PFRSTD);
-	atomic_store_explicit(&g->host.drives, true, memory_order_release);
-	pthread_mutex_unlock(&g->host.lock);
+	atomic_store_explicit(&g->host_driver.drives, true, memory_order_release);
+	pthread_mutex_unlock(&g->host_driver.lock);
 }
 
 /* Each VF has the port's address, made locally administered, with its number added. */
-void igb_host_init(struct igb *g, const uint8_t mac[6])
+void igb_host_driver_init(struct igb *g, const uint8_t mac[6])
 {
-	pthread_mutex_init(&g->host.lock, NULL);
+	pthread_mutex_init(&g->host_driver.lock, NULL);
 	for (unsigned vf = 0; vf < IGB_VFS; vf++) {
-		uint8_t *m = g->host.vf[vf].mac;
+		uint8_t *m = g->host_driver.vf[vf].mac;
 
 		memcpy(m, mac, 6);
 		m[0] = (uint8_t)((mac[0] | 2) & ~1);

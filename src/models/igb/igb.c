@@ -57,8 +57,8 @@ static void reset(struct uvfio_dev *dev, enum uvfio_reset_kind kind)
 	g->ioaddr = 0;
 	pthread_mutex_unlock(&g->ctl);
 	igb_carrier_update(g);
-	if (atomic_load(&g->host.drives))
-		igb_host_start(g);
+	if (atomic_load(&g->host_driver.drives))
+		igb_host_driver_start(g);
 }
 
 static int bar_read(struct uvfio_dev *dev, unsigned bar, uint64_t offset, unsigned size,
@@ -163,7 +163,7 @@ static void net_link(void *arg, bool up)
 	pthread_mutex_unlock(&g->ctl);
 	if (up)
 		igb_tx_kick_all(g);
-	igb_host_link(g);
+	igb_host_driver_link(g);
 }
 
 static const struct net_ops net_ops = { .receive = net_receive, .link = net_link };
@@ -177,7 +177,7 @@ static void destroy(struct uvfio_dev *dev)
 	igb_irq_fini(g);
 	igb_tx_fini(g);
 	igb_rx_fini(g);
-	pthread_mutex_destroy(&g->host.lock);
+	pthread_mutex_destroy(&g->host_driver.lock);
 	pthread_mutex_destroy(&g->mbx);
 	pthread_mutex_destroy(&g->ctl);
 	free(g);
@@ -306,7 +306,7 @@ static int create(struct uvfio_dev *dev)
 	g->fn[IGB_PF].dev = dev;
 	igb_tx_init(g);
 	igb_rx_init(g);
-	igb_host_init(g, mac);
+	igb_host_driver_init(g, mac);
 	igb_nvm_init(g, mac);
 	igb_phy_reset(g);
 	igb_regs_init(g);

@@ -6,7 +6,7 @@
  * and the wire. What a virtual function reaches of it is a window (vf.c). A queue belongs to a
  * function (struct igb_fn), through which its DMA goes and its messages are sent.
  *
- * The model is concurrent. Locks, outer to inner: host (host_driver.c), ctl (reset, link, PHY), a
+ * The model is concurrent. Locks, outer to inner: host_driver.lock, ctl (reset, link, PHY), a
  * transmit queue's, a receive queue's (this device's or, across the wire, another's), mbx (the
  * mailboxes), irq. A store to a tail register sends in the caller's thread; a frame that comes in
  * is stored by the sender's. Registers that just hold a value are atomics, and need no lock.
@@ -146,7 +146,7 @@ struct igb {
 			unsigned hashes;
 			uint16_t hash[30];
 		} vf[IGB_VFS];
-	} host;
+	} host_driver;
 	struct igb_txq txq[IGB_QUEUES];
 	struct igb_rxq rxq[IGB_QUEUES];
 };
@@ -303,11 +303,11 @@ int igb_vf_init(struct igb *g);		       /* in create */
 void igb_vf_reset(struct igb *g, unsigned vf); /* FLR, VTCTRL.RST */
 
 /* host_driver.c */
-void igb_host_init(struct igb *g, const uint8_t mac[6]);
-void igb_host_start(struct igb *g);
-void igb_host_interrupt(struct igb *g); /* ICR.VMMB; with no lock */
-void igb_host_vf_gone(struct igb *g, unsigned vf);
-void igb_host_link(struct igb *g); /* came or went; with no lock */
+void igb_host_driver_init(struct igb *g, const uint8_t mac[6]);
+void igb_host_driver_start(struct igb *g);
+void igb_host_driver_interrupt(struct igb *g); /* ICR.VMMB; with no lock */
+void igb_host_driver_vf_gone(struct igb *g, unsigned vf);
+void igb_host_driver_link(struct igb *g); /* came or went; with no lock */
 
 /* stats.c */
 uint32_t igb_stats_read(struct igb *g, uint32_t off);

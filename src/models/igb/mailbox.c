@@ -117,7 +117,7 @@ static void from_pf(struct igb *g, unsigned vf, uint32_t value)
 static void tell_pf(struct igb *g)
 {
 	igb_irq_cause(g, ICR_VMMB);
-	igb_host_interrupt(g);
+	igb_host_driver_interrupt(g);
 }
 
 static void from_vf(struct igb *g, unsigned vf, uint32_t value)

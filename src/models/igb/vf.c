@@ -156,7 +156,7 @@ static void reset(struct uvfio_dev *dev, enum uvfio_reset_kind kind)
 	else
 		igb_vf_reset(fn->g, fn->index);
 	if (kind == UVFIO_RESET_PF)
-		igb_host_vf_gone(fn->g, fn->index);
+		igb_host_driver_vf_gone(fn->g, fn->index);
 	igb_wake(fn);
 }
 
@@ -235,7 +235,7 @@ static void vfs_changed(struct uvfio_dev *pf, unsigned num)
 
 static void host_drives(struct uvfio_dev *pf)
 {
-	igb_host_start(uvfio_priv(pf));
+	igb_host_driver_start(uvfio_priv(pf));
 }
 
 int igb_vf_init(struct igb *g)
