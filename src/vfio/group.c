@@ -10,7 +10,7 @@
 #include "base/log.h"
 #include "base/reach.h"
 #include "vfio/group.h"
-#include "vfio/type1_internal.h"
+#include "vfio/internal.h"
 
 /* the kernel's module parameter dma_entry_limit of vfio_iommu_type1 */
 #define DMA_ENTRY_LIMIT 65535u

@@ -74,7 +74,7 @@ struct vfio_system {
 	uint64_t (*memlock)(uint64_t want);
 	unsigned dma_entry_limit; /* 65535 */
 
-	/* DMA mappings of all containers (type1.c, preserve.c) */
+	/* DMA mappings of all containers (type1.c, aside.c) */
 	/* above every vfio_type1's lock: one at a time, and no type1 comes or goes meanwhile */
 	pthread_mutex_t preserve_lock;
 	/*

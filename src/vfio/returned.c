@@ -14,7 +14,7 @@
 
 #include "base/reach.h"
 #include "base/sys.h"
-#include "vfio/type1_internal.h"
+#include "vfio/internal.h"
 
 static struct returned *first(const struct vfio_system *s, uint64_t start, uint64_t last)
 {

@@ -16,7 +16,7 @@
 #include "base/log.h"
 #include "base/sys.h"
 #include "base/test_signals.h"
-#include "vfio/type1_internal.h"
+#include "vfio/internal.h"
 
 #define RW    (VFIO_DMA_MAP_FLAG_READ | VFIO_DMA_MAP_FLAG_WRITE)
 #define K     4096ull

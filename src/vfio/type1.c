@@ -11,8 +11,9 @@
 
 #include "base/heap.h"
 #include "base/log.h"
+#include "iommu/populate.h"
+#include "vfio/internal.h"
 #include "vfio/type1.h"
-#include "vfio/type1_internal.h"
 
 /*
  * what a VT-d with second-level pages of 2 MiB and 1 GiB has the kernel report, and what
@@ -79,17 +80,17 @@ bool vfio_type1_is_v2(const struct vfio_type1 *t)
 	return t->v2;
 }
 
-static struct dma *of_iova(struct itree_node *n)
+static struct mapping *of_iova(struct itree_node *n)
 {
-	return n ? container_of_type(n, struct dma, by_iova) : NULL;
+	return n ? container_of_type(n, struct mapping, by_iova) : NULL;
 }
 
-static struct dma *first_in(const struct vfio_type1 *t, uint64_t iova, uint64_t last)
+static struct mapping *first_in(const struct vfio_type1 *t, uint64_t iova, uint64_t last)
 {
 	return of_iova(itree_first(&t->by_iova, iova, last));
 }
 
-static struct dma *next_in(const struct dma *d, uint64_t iova, uint64_t last)
+static struct mapping *next_in(const struct mapping *d, uint64_t iova, uint64_t last)
 {
 	return of_iova(itree_next(&d->by_iova, iova, last));
 }
@@ -97,9 +98,9 @@ static struct dma *next_in(const struct dma *d, uint64_t iova, uint64_t last)
 /* v2 and dirty bitmaps: no mapping may reach over an end of the range. */
 static bool bisects(const struct vfio_type1 *t, uint64_t iova, uint64_t last)
 {
-	const struct dma *d = first_in(t, iova, iova);
+	const struct mapping *d = first_in(t, iova, iova);
 
-	if (d && dma_iova(d) != iova)
+	if (d && mapping_iova(d) != iova)
 		return true;
 	d = first_in(t, last, last);
 	return d && d->by_iova.last != last;
@@ -138,7 +139,7 @@ static uint64_t account(struct vfio_system *s, uint64_t pages, uint64_t *limit)
 	return pages;
 }
 
-void type1_set_mem(struct vfio_system *s, struct dma *d, uint64_t vaddr, uint64_t size)
+void type1_set_mem(struct vfio_system *s, struct mapping *d, uint64_t vaddr, uint64_t size)
 {
 	d->by_mem.start = vaddr;
 	d->by_mem.last = vaddr + size - 1;
@@ -148,7 +149,7 @@ void type1_set_mem(struct vfio_system *s, struct dma *d, uint64_t vaddr, uint64_
 		atomic_store(&s->highest, d->by_mem.last);
 }
 
-static void index_mem(struct vfio_type1 *t, struct dma *d, uint64_t vaddr, uint64_t size)
+static void index_mem(struct vfio_type1 *t, struct mapping *d, uint64_t vaddr, uint64_t size)
 {
 	struct vfio_system *s = t->sys;
 
@@ -163,7 +164,7 @@ static void index_mem(struct vfio_type1 *t, struct dma *d, uint64_t vaddr, uint6
  * The domain has nothing of @d any more. Returns how much of its memory libc had given back, and is
  * gone now.
  */
-static uint64_t unindex_mem(struct vfio_type1 *t, struct dma *d)
+static uint64_t unindex_mem(struct vfio_type1 *t, struct mapping *d)
 {
 	struct vfio_system *s = t->sys;
 	uint64_t returned;
@@ -205,7 +206,7 @@ static int pin(struct vfio_type1 *t, uint64_t vaddr, uint64_t iova, uint64_t siz
 	if (is_returned(t->sys, vaddr, size))
 		ret = -EFAULT;
 	else
-		ret = type1_populate(vaddr, fit < pages ? (fit + 1) * PAGE_SIZE_4K : size, prot);
+		ret = iommu_populate(vaddr, fit < pages ? (fit + 1) * PAGE_SIZE_4K : size, prot);
 	if (fit == pages) {
 		if (ret)
 			atomic_fetch_sub(&t->sys->pages_locked, pages);
@@ -227,13 +228,13 @@ static int pin(struct vfio_type1 *t, uint64_t vaddr, uint64_t iova, uint64_t siz
  * and takes the client's word; here the devices reach them through the program's view, so the new
  * one is used, unless nothing is there: then what the devices have stays.
  */
-static int update_vaddr(struct vfio_type1 *t, struct dma *d, uint64_t vaddr)
+static int update_vaddr(struct vfio_type1 *t, struct mapping *d, uint64_t vaddr)
 {
-	uint64_t iova = dma_iova(d), size = dma_size(d);
+	uint64_t iova = mapping_iova(d), size = mapping_size(d);
 	struct aside *unused = NULL;
 	int ret;
 
-	if (type1_populate(vaddr, size, d->prot)) {
+	if (iommu_populate(vaddr, size, d->prot)) {
 		log_warn("dma",
 			 "MAP_DMA with FLAG_VADDR at IOVA 0x%" PRIx64 ": no memory at 0x%" PRIx64
 			 ": devices keep what they have",
@@ -269,7 +270,7 @@ int vfio_type1_map(struct vfio_type1 *t, uint32_t flags, uint64_t vaddr, uint64_
 {
 	bool set_vaddr = flags & VFIO_DMA_MAP_FLAG_VADDR;
 	unsigned prot = 0;
-	struct dma *d, *old;
+	struct mapping *d, *old;
 	int ret;
 
 	if (!size)
@@ -293,7 +294,7 @@ int vfio_type1_map(struct vfio_type1 *t, uint32_t flags, uint64_t vaddr, uint64_
 		if (!old)
 			goto out;
 		ret = -EINVAL;
-		if (old->vaddr_invalid && dma_iova(old) == iova && dma_size(old) == size)
+		if (old->vaddr_invalid && mapping_iova(old) == iova && mapping_size(old) == size)
 			ret = update_vaddr(t, old, vaddr);
 		goto out;
 	}
@@ -372,9 +373,10 @@ static int check_bitmap(uint64_t size, uint64_t pgsize, uint64_t bytes)
  * device that does not pin for itself. As there, words are written whole; only what lies before the
  * mapping's first bit is kept.
  */
-static void set_dirty(const struct dma *d, uint64_t base, uint8_t *bitmap)
+static void set_dirty(const struct mapping *d, uint64_t base, uint8_t *bitmap)
 {
-	uint64_t bit = (dma_iova(d) - base) / PAGE_SIZE_4K, left = dma_size(d) / PAGE_SIZE_4K, word;
+	uint64_t bit = (mapping_iova(d) - base) / PAGE_SIZE_4K,
+		 left = mapping_size(d) / PAGE_SIZE_4K, word;
 	unsigned shift = bit % 64;
 	uint8_t *p = bitmap + bit / 64 * 8;
 
@@ -392,13 +394,13 @@ static void set_dirty(const struct dma *d, uint64_t base, uint8_t *bitmap)
 }
 
 /* VFIO_DMA_UNMAP_FLAG_VADDR: all of the range, or none of it. */
-static int invalidate(struct vfio_type1 *t, struct dma *first, uint64_t iova, uint64_t last,
+static int invalidate(struct vfio_type1 *t, struct mapping *first, uint64_t iova, uint64_t last,
 		      uint64_t *bytes)
 {
-	struct dma *d, *undo;
+	struct mapping *d, *undo;
 
 	for (d = first; d; d = next_in(d, iova, last)) {
-		if (!t->v2 && iova > dma_iova(d))
+		if (!t->v2 && iova > mapping_iova(d))
 			return 0;
 		if (d->vaddr_invalid) {
 			for (undo = first; undo != d; undo = next_in(undo, iova, last))
@@ -407,7 +409,7 @@ static int invalidate(struct vfio_type1 *t, struct dma *first, uint64_t iova, ui
 			return -EINVAL;
 		}
 		d->vaddr_invalid = true;
-		*bytes += dma_size(d);
+		*bytes += mapping_size(d);
 	}
 	return 0;
 }
@@ -416,11 +418,11 @@ static int invalidate(struct vfio_type1 *t, struct dma *first, uint64_t iova, ui
  * Take all mappings that touch the range out of the domain, then out of the books. Returns the list
  * of them for free().
  */
-static struct dma *take_out(struct vfio_type1 *t, struct dma *first, uint64_t iova, uint64_t last,
-			    uint64_t *bytes)
+static struct mapping *take_out(struct vfio_type1 *t, struct mapping *first, uint64_t iova,
+				uint64_t last, uint64_t *bytes)
 {
-	uint64_t from = dma_iova(first), to = first->by_iova.last;
-	struct dma *list = NULL, *d;
+	uint64_t from = mapping_iova(first), to = first->by_iova.last;
+	struct mapping *list = NULL, *d;
 	struct aside *unused = NULL;
 	uint64_t locked = 0, returned = 0;
 	uint32_t suppressed;
@@ -429,8 +431,8 @@ static struct dma *take_out(struct vfio_type1 *t, struct dma *first, uint64_t io
 		d->next = list;
 		list = d;
 		to = d->by_iova.last;
-		*bytes += dma_size(d);
-		locked += d->device_memory ? 0 : dma_size(d);
+		*bytes += mapping_size(d);
+		locked += d->device_memory ? 0 : mapping_size(d);
 		type1_put_asides(t, d, &unused);
 	}
 	/* one call for the lot, as each waits for the devices */
@@ -455,7 +457,7 @@ int vfio_type1_unmap(struct vfio_type1 *t, uint32_t flags, uint64_t iova, uint64
 {
 	bool all = flags & VFIO_DMA_UNMAP_FLAG_ALL,
 	     get_dirty = flags & VFIO_DMA_UNMAP_FLAG_GET_DIRTY_BITMAP;
-	struct dma *list = NULL, *first, *d;
+	struct mapping *list = NULL, *first, *d;
 	uint64_t last = UINT64_MAX;
 	int ret = -EINVAL;
 
@@ -497,7 +499,7 @@ int vfio_type1_unmap(struct vfio_type1 *t, uint32_t flags, uint64_t iova, uint64
 	/*
 	 * v1: one that begins before the range stops it all, one that reaches beyond it goes whole
 	 */
-	if (!t->v2 && iova > dma_iova(first))
+	if (!t->v2 && iova > mapping_iova(first))
 		goto out;
 	for (d = get_dirty ? first : NULL; d; d = next_in(d, iova, last))
 		set_dirty(d, iova, bitmap);
@@ -536,7 +538,7 @@ int vfio_type1_dirty_get(struct vfio_type1 *t, uint64_t iova, uint64_t size, uin
 			 uint64_t bitmap_bytes, void *bitmap)
 {
 	uint64_t last;
-	struct dma *d;
+	struct mapping *d;
 	int ret;
 
 	if (!t->v2)

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * vfio/preserve.c: memory that is mapped for DMA stays with the devices when the program unmaps its
+ * vfio/aside.c: memory that is mapped for DMA stays with the devices when the program unmaps its
  * own view of it, as pinned pages do in the kernel.
  *
  * Whoever sees the munmap coming (the shim) asks vfio_pages_in_use(), and moves what is in use
@@ -18,19 +18,19 @@
 #include "base/rcu.h"
 #include "base/reach.h"
 #include "base/sys.h"
-#include "vfio/type1_internal.h"
+#include "vfio/internal.h"
 
-static struct dma *of_mem(struct itree_node *n)
+static struct mapping *of_mem(struct itree_node *n)
 {
-	return n ? container_of_type(n, struct dma, by_mem) : NULL;
+	return n ? container_of_type(n, struct mapping, by_mem) : NULL;
 }
 
-static struct dma *first_at(const struct vfio_type1 *t, uint64_t addr, uint64_t last)
+static struct mapping *first_at(const struct vfio_type1 *t, uint64_t addr, uint64_t last)
 {
 	return of_mem(itree_first(&t->by_mem, addr, last));
 }
 
-static struct dma *next_at(const struct dma *d, uint64_t addr, uint64_t last)
+static struct mapping *next_at(const struct mapping *d, uint64_t addr, uint64_t last)
 {
 	return of_mem(itree_next(&d->by_mem, addr, last));
 }
@@ -39,15 +39,16 @@ static struct dma *next_at(const struct dma *d, uint64_t addr, uint64_t last)
  * Where the domain has the byte that the client gave at @addr, and how much of @d lies there in one
  * piece; 0: nowhere.
  */
-static uint64_t where(const struct vfio_type1 *t, const struct dma *d, uint64_t addr, uint64_t *len)
+static uint64_t where(const struct vfio_type1 *t, const struct mapping *d, uint64_t addr,
+		      uint64_t *len)
 {
 	uint64_t contig = 0, left = d->by_mem.last - addr + 1;
 	enum iommu_fault_reason why;
 	void *p;
 
 	rcu_read_begin();
-	p = iommu_domain_translate(t->domain, dma_iova(d) + (addr - d->by_mem.start), 0, &contig,
-				   &why);
+	p = iommu_domain_translate(t->domain, mapping_iova(d) + (addr - d->by_mem.start), 0,
+				   &contig, &why);
 	rcu_read_end();
 	if (!p)
 		contig = PAGE_SIZE_4K;
@@ -56,8 +57,8 @@ static uint64_t where(const struct vfio_type1 *t, const struct dma *d, uint64_t 
 }
 
 /* The first stretch of @d in [@from, @to) whose memory still is where the client gave it. */
-static bool in_place(const struct vfio_type1 *t, const struct dma *d, uint64_t from, uint64_t to,
-		     uint64_t *start, uint64_t *end)
+static bool in_place(const struct vfio_type1 *t, const struct mapping *d, uint64_t from,
+		     uint64_t to, uint64_t *start, uint64_t *end)
 {
 	uint64_t addr = from > d->by_mem.start ? from : d->by_mem.start, len;
 
@@ -89,7 +90,7 @@ static bool next_stretch(struct vfio_system *s, uint64_t from, uint64_t to, uint
 {
 	uint64_t best = UINT64_MAX, best_end = 0, a, b;
 	struct vfio_type1 *t;
-	struct dma *d;
+	struct mapping *d;
 	bool grew;
 
 	cds_list_for_each_entry(t, &s->type1s, in_system) {
@@ -126,7 +127,8 @@ static bool next_stretch(struct vfio_system *s, uint64_t from, uint64_t to, uint
 }
 
 /* Is [iova, iova + len) of @d at @new from now on? 0, or without memory for it: nowhere. */
-static bool put_at(struct vfio_type1 *t, struct dma *d, uint64_t iova, uint64_t len, uint64_t new)
+static bool put_at(struct vfio_type1 *t, struct mapping *d, uint64_t iova, uint64_t len,
+		   uint64_t new)
 {
 	int ret = new ? iommu_domain_remap(t->domain, iova, (void *)new, len) : -EFAULT;
 
@@ -152,12 +154,12 @@ static uint64_t redirect(struct vfio_system *s, uint64_t start, uint64_t end, ui
 {
 	uint64_t users = 0, a, b, at;
 	struct vfio_type1 *t;
-	struct dma *d;
+	struct mapping *d;
 
 	cds_list_for_each_entry(t, &s->type1s, in_system) {
 		for (d = first_at(t, start, end - 1); d; d = next_at(d, start, end - 1)) {
 			for (at = start; at < end && in_place(t, d, at, end, &a, &b); at = b) {
-				uint64_t iova = dma_iova(d) + (a - d->by_mem.start);
+				uint64_t iova = mapping_iova(d) + (a - d->by_mem.start);
 
 				if (put_at(t, d, iova, b - a, new ? new + (a - start) : 0))
 					users += b - a;
@@ -189,13 +191,13 @@ static void keep(struct vfio_system *s, uint64_t start, uint64_t len, uint64_t u
 	pthread_mutex_unlock(&s->maps_lock);
 }
 
-void type1_put_asides(struct vfio_type1 *t, struct dma *d, struct aside **unused)
+void type1_put_asides(struct vfio_type1 *t, struct mapping *d, struct aside **unused)
 {
 	uint64_t addr, len, at;
 
 	if (!d->moved)
 		return;
-	for (addr = d->by_mem.start; addr - d->by_mem.start < dma_size(d); addr += len) {
+	for (addr = d->by_mem.start; addr - d->by_mem.start < mapping_size(d); addr += len) {
 		struct itree_node *n;
 		struct aside *as;
 
@@ -332,14 +334,14 @@ static uint64_t redirect_aside(struct vfio_system *s, uint64_t start, uint64_t e
 {
 	uint64_t users = 0, addr, len, at, a, b;
 	struct vfio_type1 *t;
-	struct dma *d;
+	struct mapping *d;
 
 	*left = 0;
 	cds_list_for_each_entry(t, &s->type1s, in_system) {
 		for (d = first_at(t, 0, UINT64_MAX); d; d = next_at(d, 0, UINT64_MAX)) {
 			if (!d->moved)
 				continue;
-			for (addr = d->by_mem.start; addr - d->by_mem.start < dma_size(d);
+			for (addr = d->by_mem.start; addr - d->by_mem.start < mapping_size(d);
 			     addr += len) {
 				at = where(t, d, addr, &len);
 				a = at > start ? at : start;
@@ -347,7 +349,8 @@ static uint64_t redirect_aside(struct vfio_system *s, uint64_t start, uint64_t e
 				if (!at || at == addr || a >= b)
 					continue;
 				*left += b - a;
-				if (put_at(t, d, dma_iova(d) + (addr - d->by_mem.start) + (a - at),
+				if (put_at(t, d,
+					   mapping_iova(d) + (addr - d->by_mem.start) + (a - at),
 					   b - a, new ? new + (a - start) : 0))
 					users += b - a;
 			}
@@ -397,11 +400,11 @@ void vfio_preserve_asides(struct vfio_system *s, void *vaddr, uint64_t len,
 /*
  * All mappings that have some of [from, to), or false: one does not lie in it as a whole, in place.
  */
-static bool collect(struct vfio_system *s, uint64_t from, uint64_t to, struct dma **list)
+static bool collect(struct vfio_system *s, uint64_t from, uint64_t to, struct mapping **list)
 {
 	struct vfio_type1 *t;
 	uint64_t a, b;
-	struct dma *d;
+	struct mapping *d;
 
 	*list = NULL;
 	cds_list_for_each_entry(t, &s->type1s, in_system) {
@@ -421,7 +424,7 @@ static bool collect(struct vfio_system *s, uint64_t from, uint64_t to, struct dm
 
 bool vfio_can_follow(struct vfio_system *s, void *vaddr, uint64_t len)
 {
-	struct dma *list;
+	struct mapping *list;
 	bool can;
 
 	all_lock(s);
@@ -434,7 +437,7 @@ int vfio_follow_pages(struct vfio_system *s, void *vaddr, uint64_t len, uint64_t
 		      void *arg)
 {
 	uint64_t from = (uint64_t)vaddr, to = from + len, at = 0, new;
-	struct dma *list, *d;
+	struct mapping *list, *d;
 	int ret;
 
 	all_lock(s);
@@ -443,15 +446,16 @@ int vfio_follow_pages(struct vfio_system *s, void *vaddr, uint64_t len, uint64_t
 	for (d = at ? list : NULL; d; d = d->next) {
 		new = at + (d->by_mem.start - from);
 		/* of whole mappings, which needs no memory */
-		ret = iommu_domain_remap(d->owner->domain, dma_iova(d), (void *)new, dma_size(d));
+		ret = iommu_domain_remap(d->owner->domain, mapping_iova(d), (void *)new,
+					 mapping_size(d));
 		if (ret)
 			log_err("dma",
 				"memory of a mapping at IOVA 0x%" PRIx64
 				" moved, and the device could not follow: error %d",
-				dma_iova(d), -ret);
+				mapping_iova(d), -ret);
 		pthread_mutex_lock(&s->maps_lock);
 		itree_remove(&d->owner->by_mem, &d->by_mem);
-		type1_set_mem(s, d, new, dma_size(d));
+		type1_set_mem(s, d, new, mapping_size(d));
 		itree_insert(&d->owner->by_mem, &d->by_mem);
 		pthread_mutex_unlock(&s->maps_lock);
 	}

@@ -1,17 +1,17 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * vfio/type1_internal.h: what type1.c (the mappings), pages.c (is the memory there?) and preserve.c
- * (memory that the program unmaps stays with the devices) share.
+ * vfio/internal.h: what the files of this folder share: the mappings of an address space (type1.c),
+ * and the memory behind them (aside.c, returned.c).
  */
-#ifndef VFIO_TYPE1_INTERNAL_H
-#define VFIO_TYPE1_INTERNAL_H
+#ifndef VFIO_INTERNAL_H
+#define VFIO_INTERNAL_H
 #include "base/itree.h"
 #include "base/log.h"
 #include "vfio/group.h"
 #include "vfio/type1.h"
 
 /* One mapping as the client made it. */
-struct dma {
+struct mapping {
 	struct itree_node by_iova;
 	/* where the program sees the memory; the domain knows where it is */
 	struct itree_node by_mem;
@@ -19,7 +19,7 @@ struct dma {
 	bool device_memory;	  /* a mapped BAR: no pages, not counted */
 	bool vaddr_invalid;	  /* VFIO_DMA_UNMAP_FLAG_VADDR */
 	bool moved;		  /* some of it is in the system's asides */
-	struct dma *next;	  /* of those that one unmap takes out, or that move together */
+	struct mapping *next;	  /* of those that one unmap takes out, or that move together */
 	struct vfio_type1 *owner; /* of the latter */
 };
 
@@ -49,30 +49,24 @@ struct aside {
 	struct aside *next;
 };
 
-static inline uint64_t dma_iova(const struct dma *d)
+static inline uint64_t mapping_iova(const struct mapping *d)
 {
 	return d->by_iova.start;
 }
-static inline uint64_t dma_size(const struct dma *d)
+static inline uint64_t mapping_size(const struct mapping *d)
 {
 	return d->by_iova.last - d->by_iova.start + 1;
 }
 
 /* type1.c: the client's memory of @d is there; while it is in no tree, with maps_lock held. */
-void type1_set_mem(struct vfio_system *s, struct dma *d, uint64_t vaddr, uint64_t size);
+void type1_set_mem(struct vfio_system *s, struct mapping *d, uint64_t vaddr, uint64_t size);
 
 /*
- * pages.c: have the kernel fault the pages in, as pinning does: 0; -EFAULT: not there, or not with
- * these rights; -ENOMEM.
- */
-int type1_populate(uint64_t vaddr, uint64_t size, unsigned prot);
-
-/*
- * preserve.c: the mapping @d lets go of the memory aside that it uses. What nobody else uses is put
+ * aside.c: the mapping @d lets go of the memory aside that it uses. What nobody else uses is put
  * on @free, to be released with type1_asides_free() when no device can reach it any more (after
  * iommu_domain_unmap or _remap). Lock held.
  */
-void type1_put_asides(struct vfio_type1 *t, struct dma *d, struct aside **free);
+void type1_put_asides(struct vfio_type1 *t, struct mapping *d, struct aside **free);
 void type1_asides_free(struct vfio_system *s, struct aside *list);
 
 /*

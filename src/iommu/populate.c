@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * vfio/pages.c: what stands for pinning. The kernel's type1 faults every page in, with the right to
- * write if the device may write, and fails with EFAULT where it cannot. The same is asked of the
- * kernel here, with MADV_POPULATE_* (Linux 5.14), page by page where that is not to be had.
+ * iommu/populate.c: what stands for pinning. The kernel's type1 faults every page in, with the
+ * right to write if the device may write, and fails with EFAULT where it cannot. The same is asked
+ * of the kernel here, with MADV_POPULATE_* (Linux 5.14), page by page where that is not to be had.
  */
 #include <errno.h>
 #include <linux/futex.h>
@@ -11,7 +11,9 @@
 
 #include "base/guard.h"
 #include "base/sys.h"
-#include "vfio/type1_internal.h"
+#include "base/util.h"
+#include "iommu/domain.h"
+#include "iommu/populate.h"
 
 #ifndef MADV_POPULATE_READ
 #define MADV_POPULATE_READ  22 /* asm-generic/mman-common.h, Linux 5.14 */
@@ -44,7 +46,7 @@ static int touch_each(uint64_t vaddr, uint64_t size, unsigned prot)
 	return 0;
 }
 
-int type1_populate(uint64_t vaddr, uint64_t size, unsigned prot)
+int iommu_populate(uint64_t vaddr, uint64_t size, unsigned prot)
 {
 	int advice = prot & IOMMU_WRITE ? MADV_POPULATE_WRITE : MADV_POPULATE_READ;
 	long ret;
