@@ -1,0 +1,183 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * vfio/slot.c: the places of functions in groups, and which of them are one PCI slot, that is,
+ * reset together.
+ */
+#include <errno.h>
+
+#include "base/heap.h"
+#include "base/log.h"
+#include "vfio/group.h"
+
+static bool same_place(const struct vfio_place *a, const struct vfio_place *b)
+{
+	return a->segment == b->segment && a->bus == b->bus && a->devfn == b->devfn;
+}
+
+static struct vfio_place place_of(struct vfio_device *dev)
+{
+	const struct vfio_device *slot = dev->pf ? dev->pf : dev;
+
+	return (struct vfio_place){
+		.group = dev->group,
+		.dev = dev,
+		.segment = dev->segment,
+		.bus = dev->bus,
+		.devfn = dev->devfn,
+		.slot_bus = slot->bus,
+		.slot_devfn = slot->devfn,
+	};
+}
+
+/* A new one at the end of @g's, whose locks are held. */
+static int append_place(struct vfio_group *g, const struct vfio_place *place)
+{
+	struct vfio_place *places = heap_resize(g->places, (g->n + 1) * sizeof(*places));
+
+	if (!places)
+		return -ENOMEM;
+	g->places = places;
+	places[g->n] = *place;
+	places[g->n++].group = g;
+	return 0;
+}
+
+static void lock_places(struct vfio_group *g)
+{
+	pthread_mutex_lock(&g->lock);
+	pthread_mutex_lock(&g->system->topology_lock);
+}
+
+static void unlock_places(struct vfio_group *g)
+{
+	pthread_mutex_unlock(&g->system->topology_lock);
+	pthread_mutex_unlock(&g->lock);
+}
+
+int vfio_group_add_device(struct vfio_group *g, struct vfio_device *dev)
+{
+	struct vfio_place place = place_of(dev), *p = NULL;
+	int ret = 0;
+
+	lock_places(g);
+	for (unsigned i = 0; i < g->n && !p; i++)
+		if (g->places[i].reserved && !g->places[i].dev && same_place(&g->places[i], &place))
+			p = &g->places[i];
+	if (p)
+		p->dev = dev;
+	else
+		ret = append_place(g, &place);
+	if (!ret)
+		dev->group = g;
+	unlock_places(g);
+	return ret;
+}
+
+void vfio_group_remove_device(struct vfio_group *g, struct vfio_device *dev)
+{
+	lock_places(g);
+	for (unsigned i = 0; i < g->n; i++) {
+		if (g->places[i].dev != dev)
+			continue;
+		/* dev->group stays: who looked it up before may still ask what it was */
+		g->places[i].dev = NULL;
+		if (!g->places[i].reserved)
+			g->places[i] = g->places[--g->n];
+		break;
+	}
+	unlock_places(g);
+}
+
+int vfio_group_reserve(struct vfio_group *g, const struct vfio_place *place)
+{
+	struct vfio_place p = *place;
+	int ret;
+
+	p.dev = NULL;
+	p.reserved = true;
+	lock_places(g);
+	ret = append_place(g, &p);
+	unlock_places(g);
+	return ret;
+}
+
+void vfio_group_unreserve(struct vfio_group *g, const struct vfio_place *place)
+{
+	lock_places(g);
+	for (unsigned i = 0; i < g->n; i++) {
+		if (!g->places[i].reserved || !same_place(&g->places[i], place))
+			continue;
+		g->places[i] = g->places[--g->n];
+		break;
+	}
+	unlock_places(g);
+}
+
+static bool same_slot(const struct vfio_place *a, const struct vfio_place *b)
+{
+	return a->segment == b->segment && a->slot_bus == b->slot_bus &&
+	       a->slot_devfn >> 3 == b->slot_devfn >> 3;
+}
+
+unsigned vfio_slot_places(struct vfio_device *dev, struct vfio_place *out, unsigned max)
+{
+	struct vfio_system *s = dev->group ? dev->group->system : NULL;
+	struct vfio_place own = place_of(dev);
+	unsigned n = 0;
+
+	if (!s) {
+		if (max)
+			out[0] = own;
+		return 1;
+	}
+	pthread_mutex_lock(&s->topology_lock);
+	for (unsigned i = 0; i < s->n; i++) {
+		for (unsigned k = 0; k < s->groups[i]->n; k++) {
+			if (!same_slot(&s->groups[i]->places[k], &own))
+				continue;
+			if (n < max)
+				out[n] = s->groups[i]->places[k];
+			n++;
+		}
+	}
+	pthread_mutex_unlock(&s->topology_lock);
+	return n;
+}
+
+int vfio_slot_reset(struct vfio_device *dev)
+{
+	unsigned n = vfio_slot_places(dev, NULL, 0), now;
+	struct vfio_place *at;
+	int ret = -ENODEV;
+
+	at = heap_array(n, sizeof(*at));
+	if (!at)
+		return -ENOMEM;
+	now = vfio_slot_places(dev, at, n);
+	if (now > n) /* VFs came meanwhile */
+		goto out;
+	for (unsigned i = 0; i < now; i++)
+		if (!at[i].dev || !at[i].dev->ops->slot_reset)
+			goto out;
+	/* the kernel has each VF in a set of devices of its own, and resets only what is one set */
+	ret = -EINVAL;
+	for (unsigned i = 0; i < now; i++) {
+		if (!at[i].dev->pf)
+			continue;
+		log_info(dev->name, "hot reset: with virtual functions there is none: EINVAL");
+		goto out;
+	}
+	/*
+	 * one after another: their registers are their own, so nobody can see that it was not at
+	 * once
+	 */
+	ret = 0;
+	for (unsigned i = 0; i < now && !ret; i++) {
+		pthread_mutex_lock(&at[i].dev->lock);
+		ret = at[i].dev->ops->slot_reset(at[i].dev);
+		pthread_mutex_unlock(&at[i].dev->lock);
+	}
+out:
+	heap_free(at);
+	return ret;
+}

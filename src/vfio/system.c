@@ -1,0 +1,130 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * vfio/system.c: the registry: the groups of a machine, and what all of them share.
+ */
+#include <errno.h>
+#include <string.h>
+
+#include "base/heap.h"
+#include "base/reach.h"
+#include "vfio/group.h"
+#include "vfio/internal.h"
+
+/* the kernel's module parameter dma_entry_limit of vfio_iommu_type1 */
+#define DMA_ENTRY_LIMIT 65535u
+
+struct vfio_system *vfio_system_new(void)
+{
+	struct vfio_system *s = heap_alloc(sizeof(*s));
+
+	if (!s)
+		return NULL;
+	s->loop = loop_new();
+	if (!s->loop) {
+		heap_free(s);
+		return NULL;
+	}
+	pthread_mutex_init(&s->lock, NULL);
+	pthread_mutex_init(&s->topology_lock, NULL);
+	pthread_mutex_init(&s->preserve_lock, NULL);
+	pthread_mutex_init(&s->maps_lock, NULL);
+	CDS_INIT_LIST_HEAD(&s->type1s);
+	pool_init(&s->returned_pool, sizeof(struct returned));
+	pool_init(&s->asides_pool, sizeof(struct aside));
+	atomic_init(&s->lowest, UINT64_MAX);
+	reach_init();
+	s->memlock_limit = UINT64_MAX;
+	s->dma_entry_limit = DMA_ENTRY_LIMIT;
+	return s;
+}
+
+void vfio_system_free(struct vfio_system *s)
+{
+	if (!s)
+		return;
+	for (unsigned i = 0; i < s->n; i++) {
+		pthread_mutex_destroy(&s->groups[i]->lock);
+		heap_free(s->groups[i]->places);
+		heap_free(s->groups[i]);
+	}
+	heap_free(s->groups);
+	loop_free(s->loop);
+	pool_destroy(&s->returned_pool);
+	pool_destroy(&s->asides_pool);
+	pthread_mutex_destroy(&s->maps_lock);
+	pthread_mutex_destroy(&s->preserve_lock);
+	pthread_mutex_destroy(&s->topology_lock);
+	pthread_mutex_destroy(&s->lock);
+	heap_free(s);
+}
+
+int vfio_system_add_group(struct vfio_system *s, struct iommu_group *ig, struct vfio_group **out)
+{
+	struct vfio_group *g = heap_alloc(sizeof(*g)), **groups;
+	int ret = -ENOMEM;
+
+	if (!g)
+		return -ENOMEM;
+	pthread_mutex_lock(&s->lock);
+	for (unsigned i = 0; i < s->n; i++) {
+		if (s->groups[i]->iommu->id == ig->id) {
+			ret = -EEXIST;
+			goto out;
+		}
+	}
+	pthread_mutex_init(&g->lock, NULL);
+	g->iommu = ig;
+	g->system = s;
+	pthread_mutex_lock(&s->topology_lock);
+	groups = heap_resize(s->groups, (s->n + 1) * sizeof(*groups));
+	if (groups) {
+		s->groups = groups;
+		s->groups[s->n++] = g;
+		*out = g;
+		g = NULL;
+		ret = 0;
+	}
+	pthread_mutex_unlock(&s->topology_lock);
+out:
+	pthread_mutex_unlock(&s->lock);
+	heap_free(g);
+	return ret;
+}
+
+struct vfio_group *vfio_system_group(struct vfio_system *s, unsigned id)
+{
+	struct vfio_group *g = NULL;
+
+	pthread_mutex_lock(&s->lock);
+	pthread_mutex_lock(&s->topology_lock);
+	for (unsigned i = 0; i < s->n && !g; i++) {
+		if (s->groups[i]->iommu->id == id && s->groups[i]->n)
+			g = s->groups[i];
+	}
+	pthread_mutex_unlock(&s->topology_lock);
+	pthread_mutex_unlock(&s->lock);
+	return g;
+}
+
+static struct vfio_device *find_device(struct vfio_group *g, const char *name)
+{
+	for (unsigned i = 0; i < g->n; i++) {
+		if (g->places[i].dev && !strcmp(g->places[i].dev->name, name))
+			return g->places[i].dev;
+	}
+	return NULL;
+}
+
+struct vfio_device *vfio_system_device(struct vfio_system *s, const char *name)
+{
+	struct vfio_device *dev = NULL;
+
+	pthread_mutex_lock(&s->lock);
+	for (unsigned i = 0; i < s->n && !dev; i++) {
+		pthread_mutex_lock(&s->groups[i]->lock);
+		dev = find_device(s->groups[i], name);
+		pthread_mutex_unlock(&s->groups[i]->lock);
+	}
+	pthread_mutex_unlock(&s->lock);
+	return dev;
+}
