@@ -697,10 +697,10 @@ static int bus_access(struct access *a, uintptr_t addr, unsigned size, uint64_t 
 		return -EACCES;
 	}
 	if (!a->alone)
-		shim_bus_share(uapi_file_device(r->file));
+		shim_access_begin(uapi_file_device(r->file));
 	err = uapi_mmio(r->file, r->pos + (addr - r->start), size, value, write);
 	if (!a->alone)
-		shim_bus_unshare(uapi_file_device(r->file));
+		shim_access_end(uapi_file_device(r->file));
 	return err;
 }
 
@@ -714,9 +714,9 @@ static void bus_lock(void *arg, bool on)
 
 	if (on && !a->r[0].dead) {
 		a->alone = uapi_file_device(a->r[0].file);
-		shim_bus_lock(a->alone);
+		shim_access_lock(a->alone);
 	} else if (!on && a->alone) {
-		shim_bus_unlock(a->alone);
+		shim_access_unlock(a->alone);
 		a->alone = NULL;
 	}
 }

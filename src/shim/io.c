@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * shim/io.c: ioctl, read and write. The same functions serve the wrappers, syscall(2) and the trap.
+ * shim/io.c: ioctl, read and write. The same functions serve the wrappers, syscall(2) and the trap
+ * (syscall.c).
  *
  * An ioctl of VFIO's type is always looked at; what is not ours goes on to the kernel, which knows
  * what to say. Reads and writes are the other way round: they go to the kernel unless the number is
@@ -15,7 +16,6 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/ioctl.h>
-#include <sys/mman.h>
 #include <sys/syscall.h>
 #include <sys/uio.h>
 #include <unistd.h>
@@ -170,14 +170,14 @@ static ssize_t one(struct uapi_file *f, bool write, bool at_pos, void *buf, size
 	if (n > RW_MAX)
 		n = RW_MAX;
 	if (bus)
-		shim_bus_share(uapi_file_device(f));
+		shim_access_begin(uapi_file_device(f));
 	if (at_pos)
 		ret = write ? uapi_pwrite(f, buf, n, (uint64_t)pos)
 			    : uapi_pread(f, buf, n, (uint64_t)pos);
 	else
 		ret = write ? uapi_write(f, buf, n) : uapi_read(f, buf, n);
 	if (bus)
-		shim_bus_unshare(uapi_file_device(f));
+		shim_access_end(uapi_file_device(f));
 	return ret;
 }
 
@@ -371,41 +371,6 @@ static bool io_try(enum shim_io what, int fd, const void *buf, size_t n, off_t p
 	return shim.on && shim_run(run_io, &a);
 }
 
-bool shim_io_try(enum shim_io what, int fd, const void *buf, size_t n, off_t pos, long *ret)
-{
-	return io_try(what, fd, buf, n, pos, 0, ret);
-}
-
-bool shim_mmap_try(void *addr, int fd, size_t len, int prot, int flags, off_t pos, long *ret)
-{
-	struct shim_handle *h;
-	struct uapi_file *f;
-	int err, mode;
-
-	h = shim_handle_get(fd, NULL, &err);
-	if (!h) {
-		if (!err)
-			shim_fd_no_handle(fd);
-		return false;
-	}
-	f = shim_handle_file(h);
-	mode = shim_handle_flags(h) & O_ACCMODE;
-	if (!f)
-		*ret = -ENODEV;
-	/* do_mmap(), mm/mmap.c */
-	else if (!len)
-		*ret = -EINVAL;
-	else if ((mode != O_RDONLY && mode != O_RDWR) ||
-		 (prot & PROT_WRITE && (flags & MAP_TYPE) != MAP_PRIVATE && mode != O_RDWR))
-		*ret = -EACCES;
-	else
-		*ret = shim_bar_map(f, addr, len, prot, flags, (uint64_t)pos);
-	shim_handle_put(h);
-	return true;
-}
-
-/* 1: @arg is a descriptor that is a handle of ours. */
-
 /*
  * The kernel's part of a read or write is libc's function, because these are cancellation points.
  * Before our constructor, and in the trap, it is the plain system call.
@@ -553,11 +518,36 @@ EXPORT ssize_t __pread_chk(int fd, void *buf, size_t n, off_t pos, size_t room)
 	return __pread64_chk(fd, buf, n, pos, room);
 }
 
-/* ---- system calls by number: syscall(2) and the trap ---- */
+/* ---- by number ---- */
 
-static long rw_call(enum shim_io what, long nr, const long a[6])
+static enum shim_io io_of(long nr, off_t pos)
+{
+	switch (nr) {
+	case SYS_read:
+		return SHIM_READ;
+	case SYS_write:
+		return SHIM_WRITE;
+	case SYS_pread64:
+		return SHIM_PREAD;
+	case SYS_pwrite64:
+		return SHIM_PWRITE;
+	case SYS_readv:
+		return SHIM_READV;
+	case SYS_writev:
+		return SHIM_WRITEV;
+	case SYS_preadv:
+		return SHIM_PREADV;
+	case SYS_pwritev:
+		return SHIM_PWRITEV;
+	default:
+		return vec2(nr == SYS_pwritev2, pos);
+	}
+}
+
+long shim_io_call(long nr, const long a[6])
 {
 	int flags = nr == SYS_preadv2 || nr == SYS_pwritev2 ? (int)a[5] : 0;
+	enum shim_io what = io_of(nr, a[3]);
 	long rc;
 
 	if (shim_fd_maybe_handle((int)a[0]) &&
@@ -569,165 +559,4 @@ static long rw_call(enum shim_io what, long nr, const long a[6])
 	else if (rc == -EFAULT)
 		efault(what, (void *)a[1], (size_t)a[2]);
 	return rc;
-}
-
-bool shim_syscall(long nr, const long a[6], long *ret)
-{
-	switch (nr) {
-	case SYS_ioctl:
-		*ret = shim_ioctl((int)a[0], (unsigned long)a[1], (unsigned long)a[2]);
-		return true;
-	case SYS_read:
-		*ret = rw_call(SHIM_READ, nr, a);
-		return true;
-	case SYS_write:
-		*ret = rw_call(SHIM_WRITE, nr, a);
-		return true;
-	case SYS_pread64:
-		*ret = rw_call(SHIM_PREAD, nr, a);
-		return true;
-	case SYS_pwrite64:
-		*ret = rw_call(SHIM_PWRITE, nr, a);
-		return true;
-	case SYS_readv:
-		*ret = rw_call(SHIM_READV, nr, a);
-		return true;
-	case SYS_writev:
-		*ret = rw_call(SHIM_WRITEV, nr, a);
-		return true;
-	case SYS_preadv:
-		*ret = rw_call(SHIM_PREADV, nr, a);
-		return true;
-	case SYS_pwritev:
-		*ret = rw_call(SHIM_PWRITEV, nr, a);
-		return true;
-	case SYS_preadv2:
-	case SYS_pwritev2:
-		*ret = rw_call(vec2(nr == SYS_pwritev2, a[3]), nr, a);
-		return true;
-	case SYS_open:
-		*ret = shim_open(AT_FDCWD, (const char *)a[0], (int)a[1], (mode_t)a[2]);
-		return true;
-	case SYS_openat:
-		*ret = shim_open((int)a[0], (const char *)a[1], (int)a[2], (mode_t)a[3]);
-		return true;
-	case SYS_creat:
-		*ret = shim_open(AT_FDCWD, (const char *)a[0], O_CREAT | O_WRONLY | O_TRUNC,
-				 (mode_t)a[1]);
-		return true;
-	case SYS_openat2:
-		*ret = shim_openat2((int)a[0], (const char *)a[1], (const void *)a[2],
-				    (size_t)a[3]);
-		return true;
-	case SYS_close:
-		*ret = shim_close((int)a[0]);
-		return true;
-	case SYS_close_range:
-		*ret = shim_close_range((unsigned)a[0], (unsigned)a[1], (unsigned)a[2]);
-		return true;
-	case SYS_dup:
-		*ret = shim_dup((int)a[0]);
-		return true;
-	case SYS_dup2:
-		*ret = shim_dup3((int)a[0], (int)a[1], 0, true);
-		return true;
-	case SYS_dup3:
-		*ret = shim_dup3((int)a[0], (int)a[1], (int)a[2], false);
-		return true;
-	case SYS_fcntl:
-		*ret = shim_fcntl((int)a[0], (int)a[1], (unsigned long)a[2]);
-		return true;
-	case SYS_stat:
-		*ret = shim_stat(AT_FDCWD, (const char *)a[0], (struct stat *)a[1], 0);
-		return true;
-	case SYS_lstat:
-		*ret = shim_stat(AT_FDCWD, (const char *)a[0], (struct stat *)a[1],
-				 AT_SYMLINK_NOFOLLOW);
-		return true;
-	case SYS_fstat:
-		*ret = shim_stat((int)a[0], "", (struct stat *)a[1], AT_EMPTY_PATH);
-		return true;
-	case SYS_newfstatat:
-		*ret = shim_stat((int)a[0], (const char *)a[1], (struct stat *)a[2], (int)a[3]);
-		return true;
-	case SYS_statx:
-		*ret = shim_statx((int)a[0], (const char *)a[1], (int)a[2], (unsigned)a[3],
-				  (void *)a[4]);
-		return true;
-	case SYS_access:
-		*ret = shim_access(AT_FDCWD, (const char *)a[0], (int)a[1], 0, false);
-		return true;
-	case SYS_faccessat:
-		*ret = shim_access((int)a[0], (const char *)a[1], (int)a[2], 0, false);
-		return true;
-	case SYS_faccessat2:
-		*ret = shim_access((int)a[0], (const char *)a[1], (int)a[2], (int)a[3], true);
-		return true;
-	case SYS_readlink:
-		*ret = shim_readlink(AT_FDCWD, (const char *)a[0], (char *)a[1], (size_t)a[2]);
-		return true;
-	case SYS_readlinkat:
-		*ret = shim_readlink((int)a[0], (const char *)a[1], (char *)a[2], (size_t)a[3]);
-		return true;
-	case SYS_statfs:
-		*ret = shim_statfs((const char *)a[0], (void *)a[1]);
-		return true;
-	case SYS_execve:
-		*ret = execve((const char *)a[0], (char *const *)a[1], (char *const *)a[2]) ? -errno
-											    : 0;
-		return true;
-	case SYS_execveat:
-		*ret = execveat((int)a[0], (const char *)a[1], (char *const *)a[2],
-				(char *const *)a[3], (int)a[4])
-			       ? -errno
-			       : 0;
-		return true;
-	case SYS_prlimit64:
-		*ret = shim_prlimit((pid_t)a[0], (int)a[1], (const void *)a[2], (void *)a[3]);
-		return true;
-	case SYS_getrlimit:
-		*ret = shim_prlimit(0, (int)a[0], NULL, (void *)a[1]);
-		return true;
-	case SYS_setrlimit:
-		*ret = shim_prlimit(0, (int)a[0], (const void *)a[1], NULL);
-		return true;
-	case SYS_getcwd:
-		*ret = shim_getcwd((char *)a[0], (size_t)a[1]);
-		return true;
-	case SYS_chdir:
-		*ret = shim_chdir((const char *)a[0]);
-		return true;
-	case SYS_fchdir:
-		*ret = shim_fchdir((int)a[0]);
-		return true;
-	case SYS_rt_sigaction:
-		if (a[3] != sizeof(uint64_t))
-			return false;
-		*ret = shim_sigaction((int)a[0], (const struct shim_ksigaction *)a[1],
-				      (struct shim_ksigaction *)a[2]);
-		return true;
-	case SYS_rt_sigprocmask:
-		if (a[3] != sizeof(uint64_t))
-			return false;
-		*ret = shim_sigmask((int)a[0], (const uint64_t *)a[1], (uint64_t *)a[2]);
-		return true;
-	default:
-		return shim_memory(nr, a, ret) || shim_vfs(nr, a, ret) || shim_names(nr, a, ret);
-	}
-}
-
-/*
- * Not by <stdarg.h>, for which all registers that arguments may be in are stored: what the program
- * did not pass is no matter, as with libc's.
- */
-EXPORT long syscall_by_number(long nr, long a0, long a1, long a2, long a3, long a4,
-			      long a5) __asm__("syscall");
-EXPORT long syscall_by_number(long nr, long a0, long a1, long a2, long a3, long a4, long a5)
-{
-	const long a[6] = { a0, a1, a2, a3, a4, a5 };
-	long rc;
-
-	if (!shim.on || !shim_syscall(nr, a, &rc))
-		rc = sys_call(nr, a[0], a[1], a[2], a[3], a[4], a[5]);
-	return shim_ret(rc);
 }

@@ -65,6 +65,35 @@ static long do_mprotect(void *addr, size_t len, int prot)
 	return sys_call(SYS_mprotect, (long)addr, (long)len, prot, 0, 0, 0);
 }
 
+/* Map @fd if it is a handle: true and *@ret. */
+static bool map_handle(void *addr, int fd, size_t len, int prot, int flags, off_t pos, long *ret)
+{
+	struct shim_handle *h;
+	struct uapi_file *f;
+	int err, mode;
+
+	h = shim_handle_get(fd, NULL, &err);
+	if (!h) {
+		if (!err)
+			shim_fd_no_handle(fd);
+		return false;
+	}
+	f = shim_handle_file(h);
+	mode = shim_handle_flags(h) & O_ACCMODE;
+	if (!f)
+		*ret = -ENODEV;
+	/* do_mmap(), mm/mmap.c */
+	else if (!len)
+		*ret = -EINVAL;
+	else if ((mode != O_RDONLY && mode != O_RDWR) ||
+		 (prot & PROT_WRITE && (flags & MAP_TYPE) != MAP_PRIVATE && mode != O_RDWR))
+		*ret = -EACCES;
+	else
+		*ret = shim_bar_map(f, addr, len, prot, flags, (uint64_t)pos);
+	shim_handle_put(h);
+	return true;
+}
+
 static long do_mmap(void *addr, size_t len, int prot, int flags, int fd, off_t pos)
 {
 	const long a[6] = { (long)addr, (long)len, prot, flags, SHIM_PASS(fd), pos };
@@ -73,7 +102,7 @@ static long do_mmap(void *addr, size_t len, int prot, int flags, int fd, off_t p
 	if (flags & MAP_FIXED)
 		shim_keep_mmap(addr, len, prot, flags, fd, pos);
 	if (!(flags & MAP_ANONYMOUS) && shim_fd_maybe_handle(fd) &&
-	    shim_mmap_try(addr, fd, len, prot, flags, pos, &rc))
+	    map_handle(addr, fd, len, prot, flags, pos, &rc))
 		return rc;
 	if (flags & MAP_FIXED)
 		rc = shim_bar_replace(addr, len, SYS_mmap, a);
@@ -83,7 +112,7 @@ static long do_mmap(void *addr, size_t len, int prot, int flags, int fd, off_t p
 	 * what the kernel says to a descriptor without access: a handle whose number nobody told us
 	 */
 	if (rc == -EACCES && !(flags & MAP_ANONYMOUS))
-		shim_mmap_try(addr, fd, len, prot, flags, pos, &rc);
+		map_handle(addr, fd, len, prot, flags, pos, &rc);
 	return rc;
 }
 

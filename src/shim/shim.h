@@ -16,7 +16,7 @@
  *
  * Locks, in order: build_lock > release_lock > table_lock; bars_lock (bars.c) after build_lock,
  * with none of the others. All are taken with every signal blocked but the three that are ours,
- * since a handler of the program may call us. A device's bus (bus.c) is held around an access of
+ * since a handler of the program may call us. A device's bus (lock.c) is held around an access of
  * the device, before the locks of vfio_pci/ and of the model; bars_lock comes after it, when the
  * device opens its pages.
  */
@@ -332,7 +332,7 @@ static inline bool shim_ioctl_is_ours(unsigned cmd)
 		((cmd & 0xff) == 0x01 || ((cmd & 0xff) >= 0xe0 && (cmd & 0xff) <= 0xe3)));
 }
 long shim_ioctl(int fd, unsigned long cmd, unsigned long arg);
-/* One of the calls on a handle: true and *@ret when @fd is one. */
+/* The calls that read and write; an odd one writes. */
 enum shim_io {
 	SHIM_READ,
 	SHIM_WRITE,
@@ -343,10 +343,12 @@ enum shim_io {
 	SHIM_PREADV,
 	SHIM_PWRITEV
 };
-bool shim_io_try(enum shim_io what, int fd, const void *buf, size_t n, off_t pos, long *ret);
-bool shim_mmap_try(void *addr, int fd, size_t len, int prot, int flags, off_t pos, long *ret);
+/* System call @nr, one of these: its result. */
+long shim_io_call(long nr, const long a[6]);
 /* @call got EFAULT with these: a line in the log if one of them is in a mapped BAR. Keeps errno. */
 void shim_efault_iov(const char *call, const struct iovec *iov, size_t n);
+
+/* ---- syscall.c: system calls by number ---- */
 /* System call @nr if it is one that the wrappers would have seen: true and *@ret. */
 bool shim_syscall(long nr, const long a[6], long *ret);
 
@@ -484,15 +486,15 @@ void shim_bars_lock(void); /* around a fork */
 void shim_bars_unlock(void);
 void shim_bars_abandon(void); /* in a forked child: accesses are bus errors */
 
-/* ---- bus.c: locked instructions ---- */
+/* ---- lock.c: locked instructions ---- */
 /*
  * An access of @dev, together with others; one that has it alone; in a forked child: nobody has it.
  */
-void shim_bus_share(const struct vfio_device *dev);
-void shim_bus_unshare(const struct vfio_device *dev);
-void shim_bus_lock(const struct vfio_device *dev);
-void shim_bus_unlock(const struct vfio_device *dev);
-void shim_bus_abandon(void);
+void shim_access_begin(const struct vfio_device *dev);
+void shim_access_end(const struct vfio_device *dev);
+void shim_access_lock(const struct vfio_device *dev);
+void shim_access_unlock(const struct vfio_device *dev);
+void shim_locks_abandon(void);
 
 /* ---- scope.c: a call of ours in the program's thread ---- */
 /*
@@ -613,13 +615,15 @@ bool shim_go_call(ucontext_t *uc);
 /* ---- fork.c ---- */
 void shim_fork_init(void);
 void shim_after_fork(void);
-void shim_exec_init(void);
 /* At each entry that touches state which a fork makes stale. */
 static inline void shim_check_fork(void)
 {
 	if (__builtin_expect(shim.alive && !*shim.alive, 0))
 		shim_after_fork();
 }
+
+/* ---- exec.c ---- */
+void shim_exec_init(void);
 
 /* ---- kvm.c ---- */
 long shim_kvm_ioctl(int fd, unsigned cmd, unsigned long arg);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * shim/bus.c: what LOCK# is to a processor's bus. A locked instruction on a mapped BAR (lock add,
+ * shim/lock.c: what LOCK# is to a processor's bus. A locked instruction on a mapped BAR (lock add,
  * xadd, cmpxchg16b, any xchg with memory) is a read and a write of the device, and no other access
  * of the program's may come between the two. So plain accesses of a device share its lock, and a
  * locked instruction has it alone; DMA and the device's own threads do not take part, as a device
@@ -26,7 +26,7 @@
  */
 #define DEFER_NS 2000000l
 
-struct bus_lock {
+struct access_lock {
 	_Atomic uint32_t state; /* ALONE, or how many share it */
 	_Atomic uint32_t lone;	/* who waits to be alone */
 	_Atomic uint32_t asleep;
@@ -36,29 +36,29 @@ struct bus_lock {
  * Devices share one at times, which costs time at most. There is nothing to allocate or to free,
  * and a handler can find it.
  */
-static struct bus_lock locks[NUM_LOCKS];
+static struct access_lock locks[NUM_LOCKS];
 
-static struct bus_lock *lock_of(const struct vfio_device *dev)
+static struct access_lock *lock_of(const struct vfio_device *dev)
 {
 	return &locks[((uintptr_t)dev >> 6) * 0x9e3779b1u >> 16 & (NUM_LOCKS - 1)];
 }
 
-static void sleep_while(struct bus_lock *l, uint32_t state, const struct timespec *most)
+static void sleep_while(struct access_lock *l, uint32_t state, const struct timespec *most)
 {
 	atomic_fetch_add(&l->asleep, 1);
 	sys_call(SYS_futex, (long)&l->state, FUTEX_WAIT_PRIVATE, (long)state, (long)most, 0, 0);
 	atomic_fetch_sub(&l->asleep, 1);
 }
 
-static void wake(struct bus_lock *l)
+static void wake(struct access_lock *l)
 {
 	if (atomic_load(&l->asleep))
 		sys_call(SYS_futex, (long)&l->state, FUTEX_WAKE_PRIVATE, INT_MAX, 0, 0, 0);
 }
 
-void shim_bus_share(const struct vfio_device *dev)
+void shim_access_begin(const struct vfio_device *dev)
 {
-	struct bus_lock *l = lock_of(dev);
+	struct access_lock *l = lock_of(dev);
 	uint64_t now, until = 0;
 	struct timespec most;
 	uint32_t s;
@@ -83,17 +83,17 @@ void shim_bus_share(const struct vfio_device *dev)
 	}
 }
 
-void shim_bus_unshare(const struct vfio_device *dev)
+void shim_access_end(const struct vfio_device *dev)
 {
-	struct bus_lock *l = lock_of(dev);
+	struct access_lock *l = lock_of(dev);
 
 	if (atomic_fetch_sub(&l->state, 1) == 1)
 		wake(l);
 }
 
-void shim_bus_lock(const struct vfio_device *dev)
+void shim_access_lock(const struct vfio_device *dev)
 {
-	struct bus_lock *l = lock_of(dev);
+	struct access_lock *l = lock_of(dev);
 	uint32_t s = 0;
 
 	if (atomic_compare_exchange_strong(&l->state, &s, ALONE))
@@ -108,15 +108,15 @@ void shim_bus_lock(const struct vfio_device *dev)
 	atomic_fetch_sub(&l->lone, 1);
 }
 
-void shim_bus_unlock(const struct vfio_device *dev)
+void shim_access_unlock(const struct vfio_device *dev)
 {
-	struct bus_lock *l = lock_of(dev);
+	struct access_lock *l = lock_of(dev);
 
 	atomic_store(&l->state, 0);
 	wake(l);
 }
 
-void shim_bus_abandon(void)
+void shim_locks_abandon(void)
 {
 	for (unsigned i = 0; i < NUM_LOCKS; i++) {
 		atomic_store(&locks[i].state, 0);
