@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * shim/signals.h: what signals.c and sigwait.c share: what a thread believes to have blocked of
- * SIGSEGV, SIGBUS and SIGSYS, and where those go that are sent to it.
+ * shim/signals.h: what signals.c, sigmask.c, trap.c, siglibc.c and sigwait.c share: what a thread
+ * believes to have blocked of SIGSEGV, SIGBUS and SIGSYS, and where those go that are sent to it.
  */
 #ifndef SHIM_SIGNALS_H
 #define SHIM_SIGNALS_H
@@ -81,6 +81,33 @@ uint64_t shim_mask_from_kernel(uint64_t k);
  * program's.
  */
 #define SHIM_SERVICE_MASK (~(OURS | LIBC_OWN | BIT(SIGKILL) | BIT(SIGSTOP)))
+
+/* setuid() waits until every thread has had it */
+#define BIT_SETXID BIT(33)
+/* What the kernel blocks in the middle of a call of ours. */
+#define SHIM_CALL_MASK (~(OURS | BIT_SETXID | BIT(SIGKILL) | BIT(SIGSTOP)))
+
+/*
+ * Note what the program believes of a thread that we have not seen yet, in which the kernel blocks
+ * @k; return what the kernel shall block. @truth: none of us has written @k.
+ */
+uint64_t shim_looked_at(uint64_t k, bool truth);
+void shim_look_at_mask(bool truth); /* the same of this thread, done */
+/* Return what the program believes to have blocked in this thread, where @uc was interrupted. */
+uint64_t shim_believed(const ucontext_t *uc);
+
+/* ---- signals.c ---- */
+#define SA_RESTORER_FLAG 0x04000000ul /* asm/signal.h */
+extern const char shim_restorer[] __attribute__((visibility("hidden")));
+/*
+ * Do with @sig, one of our three that is not for us, what the kernel would have done without us.
+ * @again: the instruction will fault once more by itself, and the same way, when the default action
+ * is to be taken.
+ */
+void shim_chain(int sig, siginfo_t *info, ucontext_t *uc, bool again);
+
+/* ---- trap.c: the handler of our three ---- */
+void shim_on_signal(int sig, siginfo_t *info, void *ucontext);
 
 /*
  * sigopen.c: on a stack of ours, @arg is a struct shim_open_thread: a thread of the program's, not
