@@ -7,7 +7,7 @@ bench_bins := $(addprefix $(BUILD)/bench/,$(bench_programs))
 # What measures the inside links with the archives; ioctl and mmio know nothing of uvfio and meet it through the shim.
 $(BUILD)/bench/ioctl $(BUILD)/bench/mmio: $(BUILD)/bench/%: bench/bench_%.c bench/bench.c bench/bench.h
 	@mkdir -p $(@D)
-	$(CC) $(CFLAGS_ALL) -Ibench -o $@ $(filter %.c,$^) $(LDFLAGS_ALL)
+	$(CC) $(CFLAGS_ALL) -Isrc -Ibench -o $@ $(filter %.c,$^) $(LDFLAGS_ALL)
 # a driver of libc alone, that of the tests
 $(BUILD)/bench/polled: bench/bench_polled.c bench/bench.c tests/drivers/nvme.c tests/drivers/vfio.c bench/bench.h $(wildcard tests/drivers/*.h)
 	@mkdir -p $(@D)
@@ -18,7 +18,7 @@ bench_below_nvme := $(archives)
 define bench_rule
 $(BUILD)/bench/$(1): bench/bench_$(1).c bench/bench.c bench/bench.h $(bench_below_$(1))
 	@mkdir -p $$(@D)
-	$(CC) $(CFLAGS_ALL) -Ibench -o $$@ $$(filter %.c,$$^) $$(filter %.a,$$^) $(LDFLAGS_ALL) $(LIBS)
+	$(CC) $(CFLAGS_ALL) -Isrc -Ibench -o $$@ $$(filter %.c,$$^) $$(filter %.a,$$^) $(LDFLAGS_ALL) $(LIBS)
 endef
 $(foreach p,dma msi nvme,$(eval $(call bench_rule,$(p))))
 

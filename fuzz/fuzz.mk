@@ -24,7 +24,7 @@ fuzz-link: $(foreach t,$(fuzz_targets),$(BUILD)/fuzz/$(t))
 $(BUILD)/fuzz/%: fuzz/%.c $(archives)
 	@mkdir -p $(@D)
 	$(call say,FUZZ,$@)
-	$(Q)$(CC) $(CFLAGS_ALL) -MMD -MP -MF $@.d -o $@ $< $(archives) $(LDFLAGS_ALL) -fsanitize=fuzzer $(LIBS)
+	$(Q)$(CC) $(CFLAGS_ALL) -Isrc -MMD -MP -MF $@.d -o $@ $< $(archives) $(LDFLAGS_ALL) -fsanitize=fuzzer $(LIBS)
 
 # Tests that make each allocation of the core fail in turn (base/test_fault.h)
 fault_tests := $(filter %fault_test,$(unit_tests))

@@ -9,7 +9,7 @@ mmio_programs := $(foreach c,$(mmio_compilers),$(foreach l,$(mmio_levels),$(BUIL
 $(BUILD)/test/mmio_codegen.o: tests/mmio_codegen.c tests/mmio_codegen.h
 	@mkdir -p $(@D)
 	$(call say,CC,$<)
-	$(Q)$(CC) $(CFLAGS_ALL) -MMD -MP -c -o $@ $<
+	$(Q)$(CC) $(CFLAGS_ALL) -Isrc -MMD -MP -c -o $@ $<
 define mmio_rule
 $(BUILD)/test/mmio_$(1)_$(2): tests/mmio_ops.c tests/mmio_codegen.h $(BUILD)/test/mmio_codegen.o $(BUILD)/lib/x86.a $(BUILD)/lib/base.a
 	$$(call say,LINK,$$@)
