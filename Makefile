@@ -40,6 +40,18 @@ CFLAGS_ALL := -std=gnu17 -D_GNU_SOURCE $(OPT) -g -gdwarf-4 -fPIC -fvisibility=hi
 LDFLAGS_ALL := $(if $(SANITIZE),-fsanitize=$(SANITIZE),-Wl,--no-undefined) $(LDFLAGS)
 LIBS := -luring -lZydis -lpthread -ldl
 
+# What has been built with other flags is built again: this file changes when they do. A compiler
+# is known by its program (cc may be gcc), and -Werror changes nothing that is built.
+compiler = $(filter-out ccache,$(CC))
+flags_now := $(shell readlink -f "$$(command -v $(firstword $(compiler)))") \
+	$(wordlist 2,9,$(compiler)) $(CFLAGS_ALL) $(LDFLAGS_ALL) $(LIBS)
+FLAGS := $(BUILD)/flags
+ifneq ($(strip $(flags_now)),$(strip $(file <$(FLAGS))))
+$(FLAGS): FORCE
+endif
+$(FLAGS):
+	@mkdir -p $(@D)
+	@printf '%s\n' '$(subst ','\'',$(flags_now))' >$@
 CFLAGS_ALL += $(if $(WERROR),-Werror)
 
 # ---- folders
@@ -117,11 +129,11 @@ $(patsubst %,$(BUILD)/obj/src/shim/%.o,attrs handles keep left openat2 shim sigo
 $(BUILD)/obj/src/machine/view.o: FRAME = 163840
 
 compile = $(CC) $(CFLAGS_ALL) -I$(call layer,$(patsubst src/%/,%,$(dir $<))) -MMD -MP -c -o $@ $<
-$(BUILD)/obj/%.o: %.c | $(LAYERS)
+$(BUILD)/obj/%.o: %.c $(FLAGS) | $(LAYERS)
 	@mkdir -p $(@D)
 	$(call say,CC,$<)
 	$(Q)$(compile) $(frame)
-$(BUILD)/obj/%.o: %.S | $(LAYERS)
+$(BUILD)/obj/%.o: %.S $(FLAGS) | $(LAYERS)
 	@mkdir -p $(@D)
 	$(call say,CC,$<)
 	$(Q)$(compile)
@@ -157,7 +169,8 @@ unit_tests := $(addprefix $(BUILD)/test/,$(subst /,-,$(unit_sources:src/%.c=%)))
 # libc before the shim's own open, ioctl and so on, which a test does not want to call
 unit_libs = $(if $(filter shim,$(1)),-lc) $(foreach d,$(call below,$(1)),$(BUILD)/lib/$(d).a)
 define unit_rule
-$(BUILD)/test/$(subst /,-,$(1))-%: src/$(1)/%.c $(filter %.a,$(call unit_libs,$(1))) | $(LAYERS)
+$(BUILD)/test/$(subst /,-,$(1))-%: src/$(1)/%.c $(filter %.a,$(call unit_libs,$(1))) $(FLAGS) \
+		| $(LAYERS)
 	@mkdir -p $$(@D)
 	$$(call say,TEST,$$@)
 	$$(Q)$$(CC) $$(CFLAGS_ALL) -I$(call layer,$(1))-test -MMD -MP -MF $$@.d -o $$@ $$< \
