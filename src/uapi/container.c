@@ -3,7 +3,7 @@
  * uapi/container.c: ioctls of /dev/vfio/vfio. Before SET_IOMMU everything but the first three is
  * -EINVAL; after it the rest is the IOMMU driver's (type1.c).
  */
-#include "uapi/file.h"
+#include "uapi/internal.h"
 
 long uapi_container_ioctl(struct uapi_file *f, unsigned int cmd, unsigned long arg)
 {

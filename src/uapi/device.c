@@ -7,7 +7,7 @@
 #include <string.h>
 
 #include "base/heap.h"
-#include "uapi/file.h"
+#include "uapi/internal.h"
 
 /*
  * The largest payload of VFIO_DEVICE_FEATURE that is copied; the kernel's largest known one is a

@@ -11,7 +11,7 @@
 #include <sys/mman.h>
 
 #include "base/heap.h"
-#include "uapi/file.h"
+#include "uapi/internal.h"
 
 struct uapi_file *uapi_file_new(struct vfio_system *sys, const struct uapi_host *host,
 				enum uapi_kind kind)

@@ -7,7 +7,7 @@
 #include <string.h>
 
 #include "base/heap.h"
-#include "uapi/file.h"
+#include "uapi/internal.h"
 
 static long get_status(struct uapi_file *f, unsigned long arg)
 {

@@ -11,7 +11,7 @@
 #include <string.h>
 #include <cmocka.h>
 
-#include "uapi/file.h"
+#include "uapi/internal.h"
 
 #define BAD_PTR 8ul /* page 0 is never mapped */
 

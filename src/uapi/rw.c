@@ -6,7 +6,7 @@
  */
 #include <sys/mman.h>
 
-#include "uapi/file.h"
+#include "uapi/internal.h"
 
 #define CHUNK 4096u
 

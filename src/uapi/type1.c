@@ -8,7 +8,7 @@
 #include <string.h>
 
 #include "base/heap.h"
-#include "uapi/file.h"
+#include "uapi/internal.h"
 #include "vfio/type1.h"
 
 /* linux/vfio.h: the largest dirty bitmap that one call takes, as bytes: 2^31 bits */

@@ -10,7 +10,7 @@
 #include <sys/mman.h>
 #include <cmocka.h>
 
-#include "uapi/file.h"
+#include "uapi/internal.h"
 #include "vfio/type1.h"
 
 #define BAD_PTR 8ul /* page 0 is never mapped */

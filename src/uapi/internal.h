@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * uapi/file.h: an open file description and the helpers that the ioctl files of this folder share.
+ * uapi/internal.h: an open file description, and what the files of this folder share to serve its
+ * calls.
  */
-#ifndef UAPI_FILE_H
-#define UAPI_FILE_H
+#ifndef UAPI_INTERNAL_H
+#define UAPI_INTERNAL_H
 #include <errno.h>
 #include <pthread.h>
 #include <stddef.h>
