@@ -58,7 +58,7 @@ static int install(void *arg, struct uapi_file *file)
 	return -EMFILE;
 }
 
-static const struct uapi_host host = { .fget = fget, .install = install };
+static const struct uapi_fds table = { .fget = fget, .install = install };
 
 static void once(void)
 {
@@ -510,7 +510,7 @@ static void close_fd(unsigned i)
 static int open_one(const char *path)
 {
 	struct uapi_file *f = NULL;
-	int ret = uapi_open(sys, &host, path, O_RDWR, &f), fd;
+	int ret = uapi_open(sys, &table, path, O_RDWR, &f), fd;
 
 	if (ret)
 		return ret;

@@ -53,12 +53,12 @@ static int install(void *arg, struct uapi_file *file)
 	return -EMFILE;
 }
 
-static const struct uapi_host host = { .fget = fget, .install = install };
+static const struct uapi_fds table = { .fget = fget, .install = install };
 
 static int open_path(const char *path)
 {
 	struct uapi_file *f = NULL;
-	int ret = uapi_open(machine_system(machine), &host, path, O_RDWR, &f);
+	int ret = uapi_open(machine_system(machine), &table, path, O_RDWR, &f);
 
 	return ret ? ret : install(NULL, f);
 }

@@ -42,7 +42,7 @@ static long open_handle(const char *virt, int flags)
 		if (strcmp(virt, "/dev/vfio/vfio"))
 			rc = machine_sync(m);
 		if (!rc)
-			rc = uapi_open(machine_system(m), &shim_host, virt, flags, &f);
+			rc = uapi_open(machine_system(m), &shim_fds, virt, flags, &f);
 	} while (rc == -EAGAIN);
 	/* now that it is open, it cannot go any more; before, it could */
 	if (!rc && !shim_node_is_there(virt)) {

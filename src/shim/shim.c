@@ -60,7 +60,7 @@ void shim_log(int level, const char *who, const char *fmt, ...)
 	va_end(l.ap);
 }
 
-static struct uapi_file *host_fget(void *arg, int fd, int *err)
+static struct uapi_file *fds_fget(void *arg, int fd, int *err)
 {
 	struct shim_handle *h = shim_handle_get(fd, NULL, err);
 	struct uapi_file *f = NULL;
@@ -78,12 +78,12 @@ static struct uapi_file *host_fget(void *arg, int fd, int *err)
 	return f;
 }
 
-static int host_install(void *arg, struct uapi_file *file)
+static int fds_install(void *arg, struct uapi_file *file)
 {
 	return shim_handle_install(file, O_RDWR | O_CLOEXEC);
 }
 
-const struct uapi_host shim_host = { .fget = host_fget, .install = host_install };
+const struct uapi_fds shim_fds = { .fget = fds_fget, .install = fds_install };
 
 /* The line at *@text, which then stands at the next one; NULL: there is no other. */
 static char *next_line(char **text)

@@ -108,7 +108,7 @@ void *shim_next(struct shim_next *next);
 		(__typeof__(name) *)(uintptr_t)(next.fn ? next.fn : shim_next(&next))
 /* The machine if it is built in this process, else NULL. */
 struct machine *shim_machine_if_built(void);
-extern const struct uapi_host shim_host;
+extern const struct uapi_fds shim_fds;
 
 /* A line of the log, written on a stack of ours. */
 void shim_log(int level, const char *who, const char *fmt, ...)

@@ -236,7 +236,7 @@ static long hot_reset(struct uapi_file *f, unsigned long arg)
 	else if (uapi_get(fds, arg + minsz, r.count * sizeof(fds[0])))
 		ret = -EFAULT;
 	while (held < r.count && !ret) {
-		files[held] = f->host.fget(f->host.arg, fds[held], &err);
+		files[held] = f->fds.fget(f->fds.arg, fds[held], &err);
 		if (!files[held])
 			ret = err ? err : -EINVAL;
 		else if (uapi_file_kind(files[held++]) != UAPI_GROUP)

@@ -13,7 +13,7 @@
 #include "base/heap.h"
 #include "uapi/internal.h"
 
-struct uapi_file *uapi_file_new(struct vfio_system *sys, const struct uapi_host *host,
+struct uapi_file *uapi_file_new(struct vfio_system *sys, const struct uapi_fds *fds,
 				enum uapi_kind kind)
 {
 	struct uapi_file *f = heap_alloc(sizeof(*f));
@@ -23,7 +23,7 @@ struct uapi_file *uapi_file_new(struct vfio_system *sys, const struct uapi_host 
 	ref_init(&f->ref);
 	f->kind = kind;
 	f->sys = sys;
-	f->host = *host;
+	f->fds = *fds;
 	pthread_mutex_init(&f->pos_lock, NULL);
 	return f;
 }
@@ -50,10 +50,10 @@ static int parse_group(const char *text, unsigned *id)
 	return 0;
 }
 
-static int open_container(struct vfio_system *sys, const struct uapi_host *host,
+static int open_container(struct vfio_system *sys, const struct uapi_fds *fds,
 			  struct uapi_file **out)
 {
-	struct uapi_file *f = uapi_file_new(sys, host, UAPI_CONTAINER);
+	struct uapi_file *f = uapi_file_new(sys, fds, UAPI_CONTAINER);
 
 	if (!f)
 		return -ENOMEM;
@@ -67,13 +67,13 @@ static int open_container(struct vfio_system *sys, const struct uapi_host *host,
 	return 0;
 }
 
-static int open_group(struct vfio_system *sys, const struct uapi_host *host, struct vfio_group *g,
+static int open_group(struct vfio_system *sys, const struct uapi_fds *fds, struct vfio_group *g,
 		      unsigned id, struct uapi_file **out)
 {
 	struct uapi_file *f;
 	int ret;
 
-	f = uapi_file_new(sys, host, UAPI_GROUP);
+	f = uapi_file_new(sys, fds, UAPI_GROUP);
 	if (!f)
 		return -ENOMEM;
 	ret = vfio_group_open(sys, g);
@@ -87,7 +87,7 @@ static int open_group(struct vfio_system *sys, const struct uapi_host *host, str
 	return 0;
 }
 
-int uapi_open(struct vfio_system *sys, const struct uapi_host *host, const char *path, int flags,
+int uapi_open(struct vfio_system *sys, const struct uapi_fds *fds, const char *path, int flags,
 	      struct uapi_file **out)
 {
 	static const char dir[] = "/dev/vfio/";
@@ -116,7 +116,7 @@ int uapi_open(struct vfio_system *sys, const struct uapi_host *host, const char 
 		return -ENOTDIR;
 	if (flags & O_CREAT && flags & O_EXCL)
 		return -EEXIST;
-	return g ? open_group(sys, host, g, id, out) : open_container(sys, host, out);
+	return g ? open_group(sys, fds, g, id, out) : open_container(sys, fds, out);
 }
 
 void uapi_file_get(struct uapi_file *f)

@@ -29,7 +29,7 @@ static long set_container(struct uapi_file *f, unsigned long arg)
 
 	if (uapi_get(&fd, arg, sizeof(fd)))
 		return -EFAULT;
-	c = f->host.fget(f->host.arg, fd, &err);
+	c = f->fds.fget(f->fds.arg, fd, &err);
 	if (!c && err)
 		return err;
 	if (vfio_group_status(f->group) & VFIO_GROUP_FLAGS_CONTAINER_SET)
@@ -54,7 +54,7 @@ static long get_device_fd(struct uapi_file *f, unsigned long arg)
 		return -EINVAL;
 	if (n < 0)
 		return n;
-	df = uapi_file_new(f->sys, &f->host, UAPI_DEVICE);
+	df = uapi_file_new(f->sys, &f->fds, UAPI_DEVICE);
 	if (!df)
 		return -ENOMEM;
 	err = vfio_group_open_device(f->group, text, &df->dev);
@@ -66,7 +66,7 @@ static long get_device_fd(struct uapi_file *f, unsigned long arg)
 	df->group_file = f;
 	uapi_file_get(f);
 	snprintf(df->link, sizeof(df->link), "anon_inode:[vfio-device]");
-	fd = f->host.install(f->host.arg, df);
+	fd = f->fds.install(f->fds.arg, df);
 	if (fd < 0)
 		uapi_file_put(df);
 	return fd;

@@ -22,7 +22,7 @@ static struct {
 	struct vfio_device dev[3];
 	unsigned resets[3];
 	struct uapi_file *fds[16];
-	struct uapi_host host;
+	struct uapi_fds table;
 } w;
 
 static int dev_open(struct vfio_device *dev)
@@ -42,7 +42,7 @@ static const struct vfio_device_ops ops = { .open = dev_open,
 					    .slot_reset = dev_slot_reset };
 static const struct vfio_device_ops ops_without = { .open = dev_open, .close = dev_close };
 
-static struct uapi_file *host_fget(void *arg, int fd, int *err)
+static struct uapi_file *table_fget(void *arg, int fd, int *err)
 {
 	*err = 0;
 	if (fd == 15) /* open, but somebody else's */
@@ -55,7 +55,7 @@ static struct uapi_file *host_fget(void *arg, int fd, int *err)
 	return w.fds[fd];
 }
 
-static int host_install(void *arg, struct uapi_file *f)
+static int table_install(void *arg, struct uapi_file *f)
 {
 	for (int fd = 0; fd < 15; fd++)
 		if (!w.fds[fd]) {
@@ -68,9 +68,9 @@ static int host_install(void *arg, struct uapi_file *f)
 static int open_fd(const char *path)
 {
 	struct uapi_file *f;
-	int ret = uapi_open(w.sys, &w.host, path, 2, &f);
+	int ret = uapi_open(w.sys, &w.table, path, 2, &f);
 
-	return ret ? ret : host_install(NULL, f);
+	return ret ? ret : table_install(NULL, f);
 }
 
 static long ioc(int fd, unsigned cmd, void *arg)
@@ -94,7 +94,7 @@ static int setup(void **state)
 	memset(&w, 0, sizeof(w));
 	log_set(2, LOG_NONE);
 	w.sys = vfio_system_new();
-	w.host = (struct uapi_host){ host_fget, host_install, NULL };
+	w.table = (struct uapi_fds){ table_fget, table_install, NULL };
 	for (unsigned i = 0; i < 3; i++) {
 		w.ig[i] = iommu_group_new(i + 1);
 		vfio_device_init(&w.dev[i], &ops, names[i], NULL);

@@ -18,7 +18,7 @@ struct uapi_file {
 	struct ref ref;
 	enum uapi_kind kind;
 	struct vfio_system *sys;
-	struct uapi_host host;
+	struct uapi_fds fds;
 	char link[32];
 	union {
 		struct vfio_container *container;
@@ -36,7 +36,7 @@ struct uapi_file {
 	uint64_t pos;
 };
 
-struct uapi_file *uapi_file_new(struct vfio_system *sys, const struct uapi_host *host,
+struct uapi_file *uapi_file_new(struct vfio_system *sys, const struct uapi_fds *fds,
 				enum uapi_kind kind);
 
 long uapi_container_ioctl(struct uapi_file *f, unsigned int cmd, unsigned long arg);

@@ -17,7 +17,7 @@ enum uapi_kind { UAPI_CONTAINER, UAPI_GROUP, UAPI_DEVICE };
 struct uapi_file; /* one open file description */
 
 /* What uapi needs of whoever owns descriptors. */
-struct uapi_host {
+struct uapi_fds {
 	/*
 	 * The file behind the program's descriptor @fd, with a reference (uapi_file_put), or NULL
 	 * with *@err: -EBADF (not open) or 0 (open, but not one of ours).
@@ -35,7 +35,7 @@ struct uapi_host {
  * Open "/dev/vfio/vfio" or "/dev/vfio/N": 0 with *@out (one reference); -ENOENT, -EBUSY, -ENOMEM
  * ...
  */
-int uapi_open(struct vfio_system *sys, const struct uapi_host *host, const char *path, int flags,
+int uapi_open(struct vfio_system *sys, const struct uapi_fds *fds, const char *path, int flags,
 	      struct uapi_file **out);
 void uapi_file_get(struct uapi_file *f);
 /* The last put is the kernel's release: a device is closed, a group given up ... */

@@ -146,11 +146,11 @@ struct world {
 	struct vfio_group *group;
 	struct fake dev;
 	struct uapi_file *fds[16];
-	struct uapi_host host;
+	struct uapi_fds table;
 	char *mem; /* two pages, the second one not accessible */
 };
 
-static struct uapi_file *host_fget(void *arg, int fd, int *err)
+static struct uapi_file *table_fget(void *arg, int fd, int *err)
 {
 	struct world *w = arg;
 
@@ -165,7 +165,7 @@ static struct uapi_file *host_fget(void *arg, int fd, int *err)
 	return w->fds[fd];
 }
 
-static int host_install(void *arg, struct uapi_file *f)
+static int table_install(void *arg, struct uapi_file *f)
 {
 	struct world *w = arg;
 	int fd;
@@ -187,9 +187,9 @@ static int open_fd(struct world *w, const char *path)
 	int ret;
 
 	sigaction(SIGSEGV, &guarded, NULL);
-	ret = uapi_open(w->sys, &w->host, path, 2, &f);
+	ret = uapi_open(w->sys, &w->table, path, 2, &f);
 
-	return ret ? ret : host_install(w, f);
+	return ret ? ret : table_install(w, f);
 }
 
 static void close_fd(struct world *w, int fd)
@@ -222,7 +222,7 @@ static int setup(void **state)
 	w->dev.vdev.num_irqs = 5;
 	assert_int_equal(vfio_system_add_group(w->sys, w->ig, &w->group), 0);
 	assert_int_equal(vfio_group_add_device(w->group, &w->dev.vdev), 0);
-	w->host = (struct uapi_host){ host_fget, host_install, w };
+	w->table = (struct uapi_fds){ table_fget, table_install, w };
 	w->mem = mmap(NULL, 8192, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 	mprotect(w->mem + 4096, 4096, PROT_NONE);
 	*state = w;
