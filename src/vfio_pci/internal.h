@@ -258,6 +258,10 @@ int vfio_pci_sriov_init(struct vfio_pci_device *vd); /* -ENOMEM, -EIO */
 void vfio_pci_sriov_fini(struct vfio_pci_device *vd);
 int vfio_pci_check_token(struct vfio_device *dev, const uint8_t *uuid);
 void vfio_pci_vf_users(struct vfio_pci_device *vd, int by); /* a VF is opened (1) or closed (-1) */
+/* Change the PF's token, and tell who keeps it. t->lock is held. */
+void vfio_pci_set_token(struct vfio_pci_token *t, const uint8_t uuid[16]);
+
+/* feature.c */
 int vfio_pci_feature(struct vfio_device *dev, uint32_t flags, void *data, size_t size,
 		     size_t copied);
 

@@ -75,8 +75,7 @@ void vfio_pci_on_token(struct vfio_device *pf, void (*fn)(void *arg, const uint8
 	t->arg = arg;
 }
 
-/* t->lock is held */
-static void set_token(struct vfio_pci_token *t, const uint8_t uuid[16])
+void vfio_pci_set_token(struct vfio_pci_token *t, const uint8_t uuid[16])
 {
 	memcpy(t->uuid, uuid, sizeof(t->uuid));
 	if (t->changed)
@@ -120,7 +119,7 @@ int vfio_pci_check_token(struct vfio_device *dev, const uint8_t *uuid)
 	if (vd->virtfn || t->users)
 		ret = compare(vd, t, uuid);
 	else if (uuid)
-		set_token(t, uuid);
+		vfio_pci_set_token(t, uuid);
 	pthread_mutex_unlock(&t->lock);
 	return ret;
 }
@@ -132,37 +131,4 @@ void vfio_pci_vf_users(struct vfio_pci_device *vd, int by)
 	pthread_mutex_lock(&vd->pf->token->lock);
 	vd->pf->token->users += (unsigned)by;
 	pthread_mutex_unlock(&vd->pf->token->lock);
-}
-
-/* ---- VFIO_DEVICE_FEATURE ---- */
-
-/*
- * linux/vfio.h: VFIO_DEVICE_FEATURE_PCI_VF_TOKEN is set, never read, since it could be the token of
- * an earlier user
- */
-static int feature_token(struct vfio_pci_device *vd, uint32_t flags, const void *data, size_t size,
-			 size_t copied)
-{
-	if (!vd->token)
-		return -ENOTTY;
-	if (flags & VFIO_DEVICE_FEATURE_GET)
-		return -EINVAL;
-	if (flags & VFIO_DEVICE_FEATURE_PROBE)
-		return 0;
-	if (!(flags & VFIO_DEVICE_FEATURE_SET) || size < sizeof(vd->token->uuid))
-		return -EINVAL;
-	if (copied < sizeof(vd->token->uuid))
-		return -EFAULT;
-	pthread_mutex_lock(&vd->token->lock);
-	set_token(vd->token, data);
-	pthread_mutex_unlock(&vd->token->lock);
-	return 0;
-}
-
-int vfio_pci_feature(struct vfio_device *dev, uint32_t flags, void *data, size_t size,
-		     size_t copied)
-{
-	if ((flags & VFIO_DEVICE_FEATURE_MASK) == VFIO_DEVICE_FEATURE_PCI_VF_TOKEN)
-		return feature_token(to_vfio_pci(dev), flags, data, size, copied);
-	return -ENOTTY; /* low power needs a platform that has it, migration a device that has it */
 }
