@@ -43,9 +43,88 @@ static long set_container(struct uapi_file *f, unsigned long arg)
 	return ret;
 }
 
+/* ---- GROUP_GET_DEVICE_FD ---- */
+
+#define TOKEN_ARG "vf_token="
+#define UUID_TEXT 36u
+
+/* The device that a text asks for: "0000:05:00.0", or "0000:05:10.0 vf_token=UUID". */
+struct device_arg {
+	char name[32]; /* more than any device's name has */
+	bool has_token;
+	uint8_t token[16]; /* in the order of the text */
+};
+
+static int hex(char c)
+{
+	if (c >= '0' && c <= '9')
+		return c - '0';
+	c |= 0x20;
+	return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
+}
+
+/* RFC 4122, 3: 8-4-4-4-12 digits; the bytes in the order of the text */
+static bool parse_uuid(const char *s, uint8_t uuid[16])
+{
+	unsigned n = 0;
+
+	for (unsigned i = 0; i < UUID_TEXT; i++) {
+		if (i == 8 || i == 13 || i == 18 || i == 23) {
+			if (s[i] != '-')
+				return false;
+			continue;
+		}
+		if (hex(s[i]) < 0 || hex(s[i + 1]) < 0)
+			return false;
+		uuid[n++] = (uint8_t)(hex(s[i]) << 4 | hex(s[i + 1]));
+		i++;
+	}
+	return true;
+}
+
+/* Parse what stands behind the name in a text of GROUP_GET_DEVICE_FD. 0 or -EINVAL. */
+static int parse_options(struct device_arg *a, const char *text)
+{
+	while (*text) {
+		if (*text == ' ') {
+			text++;
+			continue;
+		}
+		if (a->has_token || strncmp(text, TOKEN_ARG, sizeof(TOKEN_ARG) - 1) ||
+		    !parse_uuid(text + sizeof(TOKEN_ARG) - 1, a->token)) {
+			log_warn(a->name,
+				 "GROUP_GET_DEVICE_FD: \"%s\" is not " TOKEN_ARG "UUID: EINVAL",
+				 text);
+			return -EINVAL;
+		}
+		a->has_token = true;
+		text += sizeof(TOKEN_ARG) - 1 + UUID_TEXT;
+	}
+	return 0;
+}
+
+/*
+ * Decode @text. -ENODEV; -EINVAL: it is malformed behind the name, where the kernel looks only if
+ * @g has the device.
+ */
+static int parse_device(struct vfio_group *g, struct device_arg *a, const char *text)
+{
+	size_t n = strcspn(text, " ");
+
+	if (n < sizeof(a->name))
+		memcpy(a->name, text, n);
+	if (n >= sizeof(a->name) || !vfio_group_has_device(g, a->name)) {
+		log_warn(text, "GROUP_GET_DEVICE_FD: there is no such device in group %u",
+			 g->iommu->id);
+		return -ENODEV;
+	}
+	return parse_options(a, text + n);
+}
+
 static long get_device_fd(struct uapi_file *f, unsigned long arg)
 {
 	char text[PAGE_SIZE_4K]; /* strndup_user(arg, PAGE_SIZE) */
+	struct device_arg want = { 0 };
 	struct uapi_file *df = NULL;
 	long n = guard_strncpy(text, (const char *)arg, sizeof(text));
 	int err, fd;
@@ -54,10 +133,14 @@ static long get_device_fd(struct uapi_file *f, unsigned long arg)
 		return -EINVAL;
 	if (n < 0)
 		return n;
+	err = parse_device(f->group, &want, text);
+	if (err)
+		return err;
 	df = uapi_file_new(f->sys, &f->fds, UAPI_DEVICE);
 	if (!df)
 		return -ENOMEM;
-	err = vfio_group_open_device(f->group, text, &df->dev);
+	err = vfio_group_open_device(f->group, want.name, want.has_token ? want.token : NULL,
+				     &df->dev);
 	if (err) {
 		pthread_mutex_destroy(&df->pos_lock);
 		heap_free(df);

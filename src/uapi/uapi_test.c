@@ -25,6 +25,8 @@ struct fake {
 	int32_t last_fds[4];
 	uint32_t feature_flags;
 	size_t feature_size;
+	uint8_t token[16];
+	unsigned tokens;
 };
 
 static const struct vfio_region_area areas[] = { { 0, 4096 }, { 8192, 4096 } };
@@ -128,6 +130,15 @@ static int fake_feature(struct vfio_device *dev, uint32_t flags, void *data, siz
 	return 0;
 }
 
+static int fake_check_token(struct vfio_device *dev, const uint8_t *uuid)
+{
+	if (!uuid)
+		return -EACCES;
+	memcpy(fake_of(dev)->token, uuid, 16);
+	fake_of(dev)->tokens++;
+	return 0;
+}
+
 static const struct vfio_device_ops fake_ops = {
 	.open = fake_open,
 	.close = fake_close,
@@ -138,6 +149,12 @@ static const struct vfio_device_ops fake_ops = {
 	.reset = fake_reset,
 	.mmio = fake_mmio,
 	.feature = fake_feature,
+};
+
+static const struct vfio_device_ops fake_token_ops = {
+	.open = fake_open,
+	.close = fake_close,
+	.check_token = fake_check_token,
 };
 
 struct world {
@@ -331,6 +348,49 @@ static void test_group(void **state)
 	assert_int_equal(w->dev.opens, 0);
 	assert_int_equal(open_fd(w, "/dev/vfio/7"), g);
 	assert_int_equal(ioc(w, g, 0x3bff, NULL), -ENOTTY);
+}
+
+/* The text of GROUP_GET_DEVICE_FD: a name, and perhaps a token, which goes to the driver. */
+static void test_token(void **state)
+{
+#define TOKEN " vf_token=12345678-9aBc-def0-1234-56789abcdef0"
+	static const uint8_t token[16] = { 0x12, 0x34, 0x56, 0x78, 0x9a, 0xbc, 0xde, 0xf0,
+					   0x12, 0x34, 0x56, 0x78, 0x9a, 0xbc, 0xde, 0xf0 };
+	static const struct {
+		const char *text;
+		int ret;
+	} texts[] = {
+		{ "0000:01:00.0" TOKEN TOKEN, -EINVAL },
+		{ "0000:01:00.0" TOKEN "0", -EINVAL },
+		{ "0000:01:00.0 token=1", -EINVAL },
+		{ "0000:01:00.0 vf_token=12345678-9abc-def0-1234-56789abcdeg0", -EINVAL },
+		{ "0000:01:00.0 vf_token=12345678-9abc-def0-123456789abcdef012", -EINVAL },
+		/* the device is looked for first */
+		{ "0000:01:00.01" TOKEN, -ENODEV },
+		{ "0000:09:00.0 token=1", -ENODEV },
+		{ "", -ENODEV },
+		{ " " TOKEN, -ENODEV },
+		{ "0000:01:00.0", -EACCES },
+	};
+	struct world *w = *state;
+	int d;
+
+	open_all(w);
+	w->dev.vdev.ops = &fake_token_ops;
+	for (unsigned i = 0; i < ARRAY_SIZE(texts); i++)
+		assert_int_equal(ioc(w, 1, VFIO_GROUP_GET_DEVICE_FD, (void *)texts[i].text),
+				 texts[i].ret);
+	assert_int_equal(w->dev.tokens, 0);
+	d = (int)ioc(w, 1, VFIO_GROUP_GET_DEVICE_FD, "0000:01:00.0  " TOKEN " ");
+	assert_int_equal(d, 3);
+	assert_int_equal(w->dev.tokens, 1);
+	assert_memory_equal(w->dev.token, token, sizeof(token));
+	/* it is shown to the driver, which may keep it, even where the group is not ready */
+	close_fd(w, d);
+	close_fd(w, 2);
+	assert_int_equal(ioc(w, 1, VFIO_GROUP_UNSET_CONTAINER, NULL), 0);
+	assert_int_equal(ioc(w, 1, VFIO_GROUP_GET_DEVICE_FD, "0000:01:00.0" TOKEN), -EINVAL);
+	assert_int_equal(w->dev.tokens, 2);
 }
 
 static void test_container(void **state)
@@ -665,6 +725,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(test_open, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_group, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_token, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_container, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_dma, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_device_info, setup, teardown),

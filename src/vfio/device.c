@@ -45,70 +45,14 @@ void vfio_device_close(struct vfio_device *dev)
 	pthread_mutex_unlock(&dev->lock);
 }
 
-/* ---- which device is meant ---- */
-
-#define TOKEN_ARG "vf_token="
-#define UUID_TEXT 36u
-
-static int hex(char c)
+int vfio_device_check_token(struct vfio_device *dev, const uint8_t *uuid)
 {
-	if (c >= '0' && c <= '9')
-		return c - '0';
-	c |= 0x20;
-	return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
-}
-
-/* RFC 4122, 3: 8-4-4-4-12 digits; the bytes in the order of the text */
-static bool parse_uuid(const char *s, uint8_t uuid[16])
-{
-	unsigned n = 0;
-
-	for (unsigned i = 0; i < UUID_TEXT; i++) {
-		if (i == 8 || i == 13 || i == 18 || i == 23) {
-			if (s[i] != '-')
-				return false;
-			continue;
-		}
-		if (hex(s[i]) < 0 || hex(s[i + 1]) < 0)
-			return false;
-		uuid[n++] = (uint8_t)(hex(s[i]) << 4 | hex(s[i + 1]));
-		i++;
-	}
-	return true;
-}
-
-int vfio_device_match(struct vfio_device *dev, const char *text)
-{
-	size_t n = strlen(dev->name);
-	uint8_t uuid[16];
-	bool token = false;
-	int ret;
-
-	if (strncmp(dev->name, text, n) || (text[n] && text[n] != ' '))
+	if (dev->ops->check_token)
+		return dev->ops->check_token(dev, uuid);
+	if (!uuid)
 		return 0;
-	for (text += n; *text;) {
-		if (*text == ' ') {
-			text++;
-			continue;
-		}
-		if (token || strncmp(text, TOKEN_ARG, sizeof(TOKEN_ARG) - 1) ||
-		    !parse_uuid(text + sizeof(TOKEN_ARG) - 1, uuid)) {
-			log_warn(dev->name,
-				 "GROUP_GET_DEVICE_FD: \"%s\" is not " TOKEN_ARG "UUID: EINVAL",
-				 text);
-			return -EINVAL;
-		}
-		token = true;
-		text += sizeof(TOKEN_ARG) - 1 + UUID_TEXT;
-	}
-	if (dev->ops->check_token) {
-		ret = dev->ops->check_token(dev, token ? uuid : NULL);
-		return ret ? ret : 1;
-	}
-	if (token)
-		log_warn(dev->name,
-			 "VF token given, but the device is neither a PF nor a VF: EINVAL");
-	return token ? -EINVAL : 1;
+	log_warn(dev->name, "VF token given, but the device is neither a PF nor a VF: EINVAL");
+	return -EINVAL;
 }
 
 /* linux/vfio.h: argsz counts what comes before data[] */

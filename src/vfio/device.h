@@ -141,11 +141,10 @@ void vfio_device_fini(struct vfio_device *dev);
 int vfio_device_open(struct vfio_device *dev);
 void vfio_device_close(struct vfio_device *dev);
 /*
- * Does @text, the argument of GROUP_GET_DEVICE_FD, name @dev: "0000:05:00.0", or with a token,
- * "0000:05:10.0 vf_token=UUID"? 1: yes, and it may be opened; 0: another device; -EINVAL:
- * malformed, or a token that is not asked for; -EACCES: a wrong one, or none.
+ * May @dev be opened by a user who shows @uuid, 16 bytes as in the token's text (NULL: none)? 0;
+ * -EACCES: it is a wrong one, or one must be shown; -EINVAL: none is asked for.
  */
-int vfio_device_match(struct vfio_device *dev, const char *text);
+int vfio_device_check_token(struct vfio_device *dev, const uint8_t *uuid);
 /*
  * All checks of VFIO_DEVICE_SET_IRQS that come before the driver, in the kernel's order; @data_size
  * bytes are at a->data. For a->data of the wrong size: -EINVAL.

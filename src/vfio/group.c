@@ -3,9 +3,11 @@
  * vfio/group.c: what the ioctls of /dev/vfio/N do.
  */
 #include <errno.h>
+#include <string.h>
 
 #include "base/log.h"
 #include "vfio/group.h"
+#include "vfio/internal.h"
 
 /* The claim is made with no lock of the group's: a second open meanwhile finds it open. */
 int vfio_group_open(struct vfio_system *s, struct vfio_group *g)
@@ -97,26 +99,39 @@ out:
 	return ret;
 }
 
+struct vfio_device *vfio_group_find(struct vfio_group *g, const char *name)
+{
+	for (unsigned i = 0; i < g->n; i++) {
+		if (g->places[i].dev && !strcmp(g->places[i].dev->name, name))
+			return g->places[i].dev;
+	}
+	return NULL;
+}
+
+bool vfio_group_has_device(struct vfio_group *g, const char *name)
+{
+	bool has;
+
+	pthread_mutex_lock(&g->lock);
+	has = vfio_group_find(g, name);
+	pthread_mutex_unlock(&g->lock);
+	return has;
+}
+
 /*
  * The order of the kernel: a token is looked at, and may be set, before it is asked whether the
  * group is ready.
  */
-int vfio_group_open_device(struct vfio_group *g, const char *name, struct vfio_device **out)
+int vfio_group_open_device(struct vfio_group *g, const char *name, const uint8_t *uuid,
+			   struct vfio_device **out)
 {
-	struct vfio_device *dev = NULL;
-	int ret = 0;
+	struct vfio_device *dev;
+	int ret;
 
 	pthread_mutex_lock(&g->lock);
-	for (unsigned i = 0; i < g->n && !ret; i++) {
-		dev = g->places[i].dev;
-		ret = dev ? vfio_device_match(dev, name) : 0;
-	}
-	if (!ret) {
-		log_warn(name, "GROUP_GET_DEVICE_FD: there is no such device in group %u",
-			 g->iommu->id);
-		ret = -ENODEV;
-	}
-	if (ret < 0)
+	dev = vfio_group_find(g, name);
+	ret = dev ? vfio_device_check_token(dev, uuid) : -ENODEV;
+	if (ret)
 		goto out;
 	ret = -EINVAL;
 	if (!g->container || !vfio_container_has_iommu(g->container)) {

@@ -135,8 +135,14 @@ uint32_t vfio_group_status(struct vfio_group *g);
 /* -EINVAL already set */
 int vfio_group_set_container(struct vfio_group *g, struct vfio_container *c);
 int vfio_group_unset_container(struct vfio_group *g); /* -EINVAL, -EBUSY */
-/* @name as for vfio_device_match(). Counts device_files; -EINVAL, -ENODEV, -EACCES */
-int vfio_group_open_device(struct vfio_group *g, const char *name, struct vfio_device **out);
+/* True if the device @name, "0000:01:00.0", is in @g. */
+bool vfio_group_has_device(struct vfio_group *g, const char *name);
+/*
+ * Open the device @name for a user who shows the VF token @uuid (NULL: none), and count its file.
+ * -ENODEV; -EINVAL, -EACCES: as vfio_device_check_token(); -EINVAL: no container, or no IOMMU.
+ */
+int vfio_group_open_device(struct vfio_group *g, const char *name, const uint8_t *uuid,
+			   struct vfio_device **out);
 void vfio_group_close_device(struct vfio_group *g, struct vfio_device *dev);
 
 /* container.c. A container is refcounted by its file and by its groups. */

@@ -243,19 +243,19 @@ static void open_devices(void **state)
 	struct vfio_device *a, *b;
 
 	assert_int_equal(vfio_group_open(w->s, w->g[0]), 0);
-	assert_int_equal(vfio_group_open_device(w->g[0], "0000:01:00.0", &a), -EINVAL);
-	assert_int_equal(vfio_group_open_device(w->g[0], "0000:02:00.0", &a), -ENODEV);
+	assert_int_equal(vfio_group_open_device(w->g[0], "0000:01:00.0", NULL, &a), -EINVAL);
+	assert_int_equal(vfio_group_open_device(w->g[0], "0000:02:00.0", NULL, &a), -ENODEV);
 	assert_int_equal(vfio_group_set_container(w->g[0], c), 0);
-	assert_int_equal(vfio_group_open_device(w->g[0], "0000:01:00.0", &a), -EINVAL);
+	assert_int_equal(vfio_group_open_device(w->g[0], "0000:01:00.0", NULL, &a), -EINVAL);
 	assert_int_equal(vfio_container_set_iommu(c, VFIO_TYPE1_IOMMU), 0);
-	assert_int_equal(vfio_group_open_device(w->g[0], "0000:01:00.", &a), -ENODEV);
+	assert_int_equal(vfio_group_open_device(w->g[0], "0000:01:00.", NULL, &a), -ENODEV);
 	w->dev[0].fail = -EIO;
-	assert_int_equal(vfio_group_open_device(w->g[0], "0000:01:00.0", &a), -EIO);
+	assert_int_equal(vfio_group_open_device(w->g[0], "0000:01:00.0", NULL, &a), -EIO);
 	assert_int_equal(w->g[0]->device_files, 0);
 	w->dev[0].fail = 0;
 	/* any number of files: one open, one close */
-	assert_int_equal(vfio_group_open_device(w->g[0], "0000:01:00.0", &a), 0);
-	assert_int_equal(vfio_group_open_device(w->g[0], "0000:01:00.0", &b), 0);
+	assert_int_equal(vfio_group_open_device(w->g[0], "0000:01:00.0", NULL, &a), 0);
+	assert_int_equal(vfio_group_open_device(w->g[0], "0000:01:00.0", NULL, &b), 0);
 	assert_ptr_equal(a, b);
 	assert_int_equal(w->dev[0].opens, 1);
 	assert_int_equal(vfio_group_unset_container(w->g[0]), -EBUSY);
@@ -375,7 +375,7 @@ static void unset_while_mapping(void **state)
 		assert_int_equal(vfio_container_set_iommu(r.c, i & 1 ? VFIO_TYPE1_IOMMU
 								     : VFIO_TYPE1v2_IOMMU),
 				 0);
-		assert_int_equal(vfio_group_open_device(w->g[0], "0000:01:00.1", &dev), 0);
+		assert_int_equal(vfio_group_open_device(w->g[0], "0000:01:00.1", NULL, &dev), 0);
 		vfio_group_close_device(w->g[0], dev);
 		if (i & 2)
 			assert_int_equal(vfio_group_unset_container(w->g[0]), 0);

@@ -76,4 +76,7 @@ void type1_asides_free(struct vfio_system *s, struct aside *list);
  */
 bool returned_touches(const struct vfio_system *s, uint64_t start, uint64_t last);
 uint64_t returned_release(struct vfio_system *s, uint64_t start, uint64_t last);
+
+/* group.c: the device @name of @g, whose lock is held, or NULL. */
+struct vfio_device *vfio_group_find(struct vfio_group *g, const char *name);
 #endif

@@ -106,15 +106,6 @@ struct vfio_group *vfio_system_group(struct vfio_system *s, unsigned id)
 	return g;
 }
 
-static struct vfio_device *find_device(struct vfio_group *g, const char *name)
-{
-	for (unsigned i = 0; i < g->n; i++) {
-		if (g->places[i].dev && !strcmp(g->places[i].dev->name, name))
-			return g->places[i].dev;
-	}
-	return NULL;
-}
-
 struct vfio_device *vfio_system_device(struct vfio_system *s, const char *name)
 {
 	struct vfio_device *dev = NULL;
@@ -122,7 +113,7 @@ struct vfio_device *vfio_system_device(struct vfio_system *s, const char *name)
 	pthread_mutex_lock(&s->lock);
 	for (unsigned i = 0; i < s->n && !dev; i++) {
 		pthread_mutex_lock(&s->groups[i]->lock);
-		dev = find_device(s->groups[i], name);
+		dev = vfio_group_find(s->groups[i], name);
 		pthread_mutex_unlock(&s->groups[i]->lock);
 	}
 	pthread_mutex_unlock(&s->lock);
