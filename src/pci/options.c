@@ -9,6 +9,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "base/size.h"
 #include "base/sys.h"
 #include "pci/internal.h"
 
@@ -37,47 +38,6 @@ static const char *list_options(const struct uvfio_model *model, char *buf, size
 				      o[1].name ? ", "
 						: "; `uvfio models` has those of every device");
 	return buf;
-}
-
-static int parse_number(const char *s, bool size, uint64_t *out)
-{
-	static const char suffixes[] = "KMGT";
-	unsigned base = 10, digit, shift = 0;
-	uint64_t v = 0;
-	const char *p, *suffix;
-
-	if (s[0] == '0' && (s[1] == 'x' || s[1] == 'X')) {
-		base = 16;
-		s += 2;
-	}
-	for (p = s; *p; p++) {
-		if (*p >= '0' && *p <= '9')
-			digit = (unsigned)(*p - '0');
-		else if (base == 16 && *p >= 'a' && *p <= 'f')
-			digit = (unsigned)(*p - 'a' + 10);
-		else if (base == 16 && *p >= 'A' && *p <= 'F')
-			digit = (unsigned)(*p - 'A' + 10);
-		else
-			break;
-		if (__builtin_mul_overflow(v, base, &v) || __builtin_add_overflow(v, digit, &v))
-			return -ERANGE;
-	}
-	if (p == s)
-		return -EINVAL;
-	if (*p && size) {
-		suffix = strchr(suffixes, *p >= 'a' ? *p - 'a' + 'A' : *p);
-		if (!suffix)
-			return -EINVAL;
-		shift = 10 * (unsigned)(suffix - suffixes + 1);
-		if (v << shift >> shift != v)
-			return -ERANGE;
-		v <<= shift;
-		p++;
-	}
-	if (*p)
-		return -EINVAL;
-	*out = v;
-	return 0;
 }
 
 static int parse_bool(const char *s, uint64_t *out)
@@ -115,7 +75,8 @@ static int add_value(pci_function *fn, const struct uvfio_option *opt, const cha
 		break;
 	case UVFIO_OPT_SIZE:
 	case UVFIO_OPT_UINT:
-		ret = parse_number(text, opt->type == UVFIO_OPT_SIZE, &v->number);
+		ret = opt->type == UVFIO_OPT_SIZE ? size_parse(text, &v->number)
+						  : number_parse(text, &v->number);
 		if (ret == -ERANGE) {
 			uvfio_error(fn, "option '%s=%s': does not fit in 64 bits", opt->name, text);
 			ret = -EINVAL;
