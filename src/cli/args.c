@@ -7,8 +7,8 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/nearest.h"
 #include "cli/cli.h"
-#include "machine/nearest.h"
 
 int cli_error(const struct cli_command *cmd, const char *fmt, ...)
 {

@@ -5,8 +5,8 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "base/nearest.h"
 #include "cli/cli.h"
-#include "machine/nearest.h"
 
 const struct cli_command *const cli_commands[] = { &cli_run,  &cli_models,  &cli_dump,
 						   &cli_help, &cli_version, NULL };

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * machine/claim.c: which process has a group open, and with it the hardware; and how much memory it
- * may pin.
+ * machine/claim.c: which process has a group open, and with it the hardware.
  *
  * A claim is an open-file-description lock: it belongs to the descriptor, not to the process, so it
  * neither goes when some other descriptor of the file is closed (as POSIX locks do) nor survives
@@ -9,11 +8,9 @@
  */
 #include <errno.h>
 #include <fcntl.h>
-#include <linux/capability.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/resource.h>
 #include <sys/syscall.h>
 
 #include "base/sys.h"
@@ -274,95 +271,4 @@ int machine_claim_dir(struct machine *m, const char *run_dir)
 	m->sys->claim = claim;
 	m->sys->claim_arg = m;
 	return 0;
-}
-
-/* ---- how much may be pinned ---- */
-
-/* The kernel asks capable(CAP_IPC_LOCK), which root of a user namespace is not. */
-static bool in_first_user_namespace(void)
-{
-	unsigned inside, outside, count;
-	char text[128];
-	ssize_t n;
-	int fd;
-
-	fd = sys_open("/proc/self/uid_map", O_RDONLY | O_CLOEXEC, 0);
-	if (fd == -ENOENT)
-		return true; /* a kernel without user namespaces */
-	if (fd < 0)
-		return false;
-	n = sys_read(fd, text, sizeof(text) - 1);
-	sys_close(fd);
-	if (n <= 0)
-		return false;
-	text[n] = 0;
-	return sscanf(text, "%u %u %u", &inside, &outside, &count) == 3 && !inside && !outside &&
-	       count == UINT32_MAX;
-}
-
-static bool may_lock_memory(void)
-{
-	struct __user_cap_header_struct head = { .version = _LINUX_CAPABILITY_VERSION_3 };
-	struct __user_cap_data_struct data[_LINUX_CAPABILITY_U32S_3] = { 0 };
-
-	if (sys_call(SYS_capget, (long)&head, (long)data, 0, 0, 0, 0) < 0)
-		return false;
-	return data[CAP_TO_INDEX(CAP_IPC_LOCK)].effective & CAP_TO_MASK(CAP_IPC_LOCK) &&
-	       in_first_user_namespace();
-}
-
-/* Asked at each MAP_DMA: a capability is looked for only if the limit does not do. */
-static uint64_t process_limit(uint64_t want)
-{
-	struct rlimit rl;
-
-	if (sys_call(SYS_prlimit64, 0, RLIMIT_MEMLOCK, 0, (long)&rl, 0, 0) < 0 ||
-	    rl.rlim_cur == RLIM_INFINITY)
-		return UINT64_MAX;
-	if (rl.rlim_cur < want && may_lock_memory())
-		return UINT64_MAX;
-	return rl.rlim_cur;
-}
-
-int machine_parse_memlock(const char *text, uint64_t *bytes)
-{
-	static const char suffixes[] = "KMGT";
-	unsigned shift = 0;
-	const char *s;
-	uint64_t v;
-	char *end;
-
-	if (!strcmp(text, "inherit")) {
-		*bytes = process_limit(UINT64_MAX);
-		return 0;
-	}
-	if (!strcmp(text, "unlimited")) {
-		*bytes = UINT64_MAX;
-		return 0;
-	}
-	if (*text < '0' || *text > '9')
-		return -EINVAL;
-	errno = 0;
-	v = strtoull(text, &end, 0);
-	if (errno)
-		return -EINVAL;
-	if (*end) {
-		s = strchr(suffixes, *end >= 'a' ? *end - 'a' + 'A' : *end);
-		if (!s || end[1])
-			return -EINVAL;
-		shift = 10 * (unsigned)(s - suffixes + 1);
-	}
-	if (v > UINT64_MAX >> shift)
-		return -EINVAL;
-	*bytes = v << shift;
-	return 0;
-}
-
-int machine_set_memlock(struct machine *m, const char *text)
-{
-	int ret = machine_parse_memlock(text, &m->sys->memlock_limit);
-
-	if (!ret)
-		m->sys->memlock = strcmp(text, "inherit") ? NULL : process_limit;
-	return ret;
 }

@@ -9,8 +9,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/nearest.h"
 #include "machine/internal.h"
-#include "machine/nearest.h"
 #include "models/models.h"
 
 bool machine_model_is_path(const char *name)

@@ -1,18 +1,15 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* Texts: specs, addresses, limits, near misses. */
+/* Texts: specs, addresses. */
 #include <errno.h>
-#include <limits.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/resource.h>
 #include <unistd.h>
 #include <cmocka.h>
 
 #include "machine/internal.h"
-#include "machine/nearest.h"
 
 static void addresses(void **state)
 {
@@ -116,63 +113,6 @@ static void bad_specs(void **state)
 	}
 }
 
-static void limits_of_memory(void **state)
-{
-	static const char *const bad[] = { "",		"x",   "-1",
-					   "1KB",	"K",   "0x",
-					   "16777216T", "1 K", "99999999999999999999",
-					   "Unlimited" };
-	struct rlimit rl, low;
-	uint64_t v;
-
-	assert_int_equal(machine_parse_memlock("unlimited", &v), 0);
-	assert_true(v == UINT64_MAX);
-	assert_int_equal(machine_parse_memlock("0", &v), 0);
-	assert_int_equal(v, 0);
-	assert_int_equal(machine_parse_memlock("65536", &v), 0);
-	assert_int_equal(v, 65536);
-	assert_int_equal(machine_parse_memlock("64k", &v), 0);
-	assert_int_equal(v, 65536);
-	assert_int_equal(machine_parse_memlock("0x10M", &v), 0);
-	assert_int_equal(v, 16 << 20);
-	assert_int_equal(machine_parse_memlock("16777215T", &v), 0);
-	assert_true(v == 16777215ull << 40);
-	for (size_t i = 0; i < sizeof(bad) / sizeof(*bad); i++)
-		if (machine_parse_memlock(bad[i], &v) != -EINVAL)
-			fail_msg("'%s' was taken for a limit", bad[i]);
-
-	assert_int_equal(getrlimit(RLIMIT_MEMLOCK, &rl), 0);
-	low = rl;
-	low.rlim_cur = 12345 < rl.rlim_max ? 12345 : rl.rlim_max;
-	assert_int_equal(setrlimit(RLIMIT_MEMLOCK, &low), 0);
-	assert_int_equal(machine_parse_memlock("inherit", &v), 0);
-	if (geteuid())
-		assert_int_equal(v, low.rlim_cur);
-	else
-		assert_true(v == UINT64_MAX ||
-			    v == low.rlim_cur); /* root of a container may lack CAP_IPC_LOCK */
-	setrlimit(RLIMIT_MEMLOCK, &rl);
-}
-
-static void near_misses(void **state)
-{
-	char longest[70];
-
-	assert_int_equal(word_distance("", ""), 0);
-	assert_int_equal(word_distance("", "abc"), 3);
-	assert_int_equal(word_distance("abc", "abc"), 0);
-	assert_int_equal(word_distance("nvme", "nmve"), 1);
-	assert_int_equal(word_distance("kitten", "sitting"), 3);
-	memset(longest, 'a', sizeof(longest) - 1);
-	longest[sizeof(longest) - 1] = 0;
-	assert_int_equal(word_distance(longest, "a"), UINT_MAX);
-	assert_string_equal(nearest_word("nvmee", "edu", "nvme"), "nvme");
-	assert_string_equal(nearest_word("nvmee", "nvme", "edu"), "nvme");
-	assert_null(nearest_word("virtio", NULL, "edu"));
-	assert_null(nearest_word("xyz", NULL, "edu"));
-	assert_null(nearest_word(longest, NULL, "edu"));
-}
-
 static void paths_become_absolute(void **state)
 {
 	char *out, *err = NULL, *want, *cwd = getcwd(NULL, 0);
@@ -202,9 +142,10 @@ static void paths_become_absolute(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(addresses),   cmocka_unit_test(a_spec_in_pieces),
-		cmocka_unit_test(bad_specs),   cmocka_unit_test(limits_of_memory),
-		cmocka_unit_test(near_misses), cmocka_unit_test(paths_become_absolute),
+		cmocka_unit_test(addresses),
+		cmocka_unit_test(a_spec_in_pieces),
+		cmocka_unit_test(bad_specs),
+		cmocka_unit_test(paths_become_absolute),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * machine/nearest.c: edit distance with transpositions (optimal string alignment), on three rows.
+ * base/nearest.c: edit distance with transpositions (optimal string alignment), on three rows.
  */
 #include <limits.h>
 #include <string.h>
 
-#include "machine/nearest.h"
+#include "base/nearest.h"
 
 #define WORD_MAX_LEN 63
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* machine/nearest.h: "did you mean": the word nearest to what a user wrote. */
-#ifndef MACHINE_NEAREST_H
-#define MACHINE_NEAREST_H
+/* base/nearest.h: "did you mean": the word nearest to what a user wrote. */
+#ifndef BASE_NEAREST_H
+#define BASE_NEAREST_H
 #include <stddef.h>
 
 /*
