@@ -99,21 +99,21 @@ static void drop(int *claim, bool abandon)
 
 /* ---- the hardware of a unit ---- */
 
-static void unmake_unit(struct machine *m, const struct machine_slot *lead)
+static void unmake_unit(struct machine *m, const struct plugged *lead)
 {
-	for (unsigned i = m->num_slots; i-- > 0;)
-		if (m->slots[i]->lead == lead)
-			machine_unmake(m->slots[i]);
+	for (unsigned i = m->num_plugged; i-- > 0;)
+		if (m->plugged[i]->lead == lead)
+			machine_unmake(m->plugged[i]);
 }
 
-static int make_unit(struct machine *m, struct machine_slot *lead, char **err)
+static int make_unit(struct machine *m, struct plugged *lead, char **err)
 {
 	int rc = 0;
 
 	/* those of before there was a run directory are there, and stay */
 	lead->made = !lead->d.fn;
-	for (unsigned i = lead->index; i < m->num_slots && !rc; i++) {
-		struct machine_slot *s = m->slots[i];
+	for (unsigned i = lead->index; i < m->num_plugged && !rc; i++) {
+		struct plugged *s = m->plugged[i];
 
 		if (s->lead != lead)
 			continue;
@@ -128,17 +128,17 @@ static int make_unit(struct machine *m, struct machine_slot *lead, char **err)
 	return rc;
 }
 
-static bool is_alone(struct machine *m, const struct machine_slot *lead)
+static bool is_alone(struct machine *m, const struct plugged *lead)
 {
 	unsigned n = 0;
 
-	for (unsigned i = 0; i < m->num_slots; i++)
-		n += m->slots[i]->lead == lead;
+	for (unsigned i = 0; i < m->num_plugged; i++)
+		n += m->plugged[i]->lead == lead;
 	return n == 1;
 }
 
 /* plug_lock is held. */
-static int unit_take(struct machine *m, struct machine_slot *lead, unsigned group)
+static int unit_take(struct machine *m, struct plugged *lead, unsigned group)
 {
 	char *why = NULL;
 	int rc;
@@ -169,7 +169,7 @@ fail:
 	return rc;
 }
 
-static void unit_drop(struct machine *m, struct machine_slot *lead)
+static void unit_drop(struct machine *m, struct plugged *lead)
 {
 	if (--lead->claims)
 		return;
@@ -179,17 +179,17 @@ static void unit_drop(struct machine *m, struct machine_slot *lead)
 	drop(&lead->claim, false);
 }
 
-static struct machine_slot *lead_of(struct machine *m, const struct machine_group *g)
+static struct plugged *lead_of(struct machine *m, const struct machine_group *g)
 {
-	for (unsigned i = 0; i < m->num_slots; i++)
-		if (m->slots[i]->group == g)
-			return m->slots[i]->lead;
+	for (unsigned i = 0; i < m->num_plugged; i++)
+		if (m->plugged[i]->group == g)
+			return m->plugged[i]->lead;
 	return g->pf ? g->pf->lead : NULL;
 }
 
 static int claim_take(struct machine *m, struct machine_group *g)
 {
-	struct machine_slot *lead = lead_of(m, g);
+	struct plugged *lead = lead_of(m, g);
 	int rc;
 
 	if (!lead)
@@ -245,8 +245,8 @@ void machine_claims_drop(struct machine *m, bool abandon)
 {
 	for (unsigned i = 0; i < m->num_groups; i++)
 		drop(&m->groups[i]->claim, abandon);
-	for (unsigned i = 0; i < m->num_slots; i++)
-		drop(&m->slots[i]->claim, abandon);
+	for (unsigned i = 0; i < m->num_plugged; i++)
+		drop(&m->plugged[i]->claim, abandon);
 }
 
 int machine_claim_dir(struct machine *m, const char *run_dir)

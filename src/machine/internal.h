@@ -63,34 +63,34 @@ struct machine_group {
 	struct iommu_group *iommu;
 	struct vfio_group *vfio;
 	unsigned id;
-	int claim;		 /* the locked descriptor; -1: not claimed */
-	struct machine_slot *pf; /* whose VF is in it, or NULL */
+	int claim;	    /* the locked descriptor; -1: not claimed */
+	struct plugged *pf; /* whose VF is in it, or NULL */
 };
 /*
  * A device of the machine. In a machine that goes by a run directory its hardware (d.fn, d.vdev) is
  * there while this process has its group, or another one of its unit, open.
  */
-struct machine_slot {
+struct plugged {
 	struct machine *m;
 	struct machine_device d;
 	struct machine_group *group;
 	struct vfio_place place;  /* that is reserved in the group */
-	struct machine_spec spec; /* option texts live as long as the slot */
+	struct machine_spec spec; /* option texts live as long as this */
 	bool settled; /* the next three, with address and group, were said and are not found out */
 	uint64_t run; /* the machine's, or of the one in which the device was settled */
 	struct machine_spaces spaces; /* before it got its own addresses */
 	struct machine_vf_layout layout;
-	unsigned index; /* in machine.slots; of a VF, which one it is */
+	unsigned index; /* in machine.plugged; of a VF, which one it is */
 
-	struct machine_slot *pf;   /* of a VF */
-	struct machine_slot **vfs; /* of a PF: [layout.total]; NULL: no such slot so far */
-	unsigned num_vfs;	   /* that are enabled; with vfs under tables_lock */
+	struct plugged *pf;   /* of a VF */
+	struct plugged **vfs; /* of a PF: [layout.total]; NULL: none so far */
+	unsigned num_vfs;     /* that are enabled; with vfs under tables_lock */
 
 	/*
 	 * A unit is what one process has or another, but not both: the devices of a group, both
 	 * ends of a cable, and all their VFs. What is said of it stands in the first of them.
 	 */
-	struct machine_slot *lead;
+	struct plugged *lead;
 	unsigned claims; /* groups of the unit that this process has claimed; plug_lock */
 	bool made;	 /* by a claim */
 	int claim;	 /* the locked descriptor; -1 */
@@ -98,8 +98,8 @@ struct machine_slot {
 struct machine {
 	struct vfio_system *sys;
 	struct machine_spaces spaces;
-	struct machine_slot **slots;
-	unsigned num_slots;
+	struct plugged **plugged;
+	unsigned num_plugged;
 	/*
 	 * what makes its devices other than another machine's (uvfio_unique()); 0: none was added
 	 * yet
@@ -119,15 +119,15 @@ struct machine {
 	struct machine *next_abandoned;
 };
 /*
- * The hardware of @slot, in its group. 0 or -errno with a sentence. And gone again, with its VFs.
+ * The hardware of @dev, in its group. 0 or -errno with a sentence. And gone again, with its VFs.
  */
-int machine_make(struct machine_slot *slot, char **err);
-void machine_unmake(struct machine_slot *slot);
+int machine_make(struct plugged *dev, char **err);
+void machine_unmake(struct plugged *dev);
 /* What was made is in its group. -ENOMEM. */
-int machine_plug(struct machine_slot *slot);
-void machine_unplug(struct machine_slot *slot);
+int machine_plug(struct plugged *dev);
+void machine_unplug(struct plugged *dev);
 /* as the spec of @as has it */
-void machine_set_mmap(struct machine_slot *slot, const struct machine_slot *as);
+void machine_set_mmap(struct plugged *dev, const struct plugged *as);
 /*
  * @claim is a locked descriptor of @group's file: did its last owner end without giving it up, and
  * does another process have a descriptor of the group?
@@ -135,30 +135,30 @@ void machine_set_mmap(struct machine_slot *slot, const struct machine_slot *as);
 bool machine_is_left_open(int claim, unsigned group);
 /* Give up all claims; @abandon: close only, the lock is the parent's. */
 void machine_claims_drop(struct machine *m, bool abandon);
-/* @slot has its place in group @id, which is made if need be. */
-int machine_join_group(struct machine *m, struct machine_slot *slot, unsigned id);
-void machine_leave_group(struct machine_slot *slot);
+/* @dev has its place in group @id, which is made if need be. */
+int machine_join_group(struct machine *m, struct plugged *dev, unsigned id);
+void machine_leave_group(struct plugged *dev);
 unsigned machine_free_group(struct machine *m); /* the first number that nobody is in */
-void machine_free_slot(struct machine_slot *slot);
+void machine_plugged_free(struct plugged *dev);
 /* of an address, a VF's PF included; NULL: free */
-const struct machine_slot *machine_owner(struct machine *m, const char *addr);
+const struct plugged *machine_owner(struct machine *m, const char *addr);
 /* F_OFD_SETLK(W), of the whole file: -EBUSY */
 int machine_lock(int fd, short type, bool wait);
 
 /* ---- sriov.c ---- */
 /* After machine_assign(): the places of VFs, and the driver. */
-int machine_pf_init(struct machine_slot *slot, char **err);
-int machine_alloc_vfs(struct machine_slot *slot); /* once layout is known: -ENOMEM */
+int machine_pf_init(struct plugged *dev, char **err);
+int machine_alloc_vfs(struct plugged *dev); /* once layout is known: -ENOMEM */
 /* VFs [0, @n) are made, enabled or not. */
-int machine_make_vfs(struct machine_slot *pf, unsigned n, char **err);
+int machine_make_vfs(struct plugged *pf, unsigned n, char **err);
 /* The hardware of those that are enabled, where the PF's was made just now; and of all, gone. */
-int machine_plug_vfs(struct machine_slot *pf, char **err);
-void machine_unmake_vfs(struct machine_slot *pf);
-void machine_drop_vfs(struct machine_slot *pf); /* at the end */
-void machine_vf_address(const struct machine_slot *pf, unsigned i, char addr[16]);
+int machine_plug_vfs(struct plugged *pf, char **err);
+void machine_unmake_vfs(struct plugged *pf);
+void machine_drop_vfs(struct plugged *pf); /* at the end */
+void machine_vf_address(const struct plugged *pf, unsigned i, char addr[16]);
 /* A user said another VF token: keep it for other processes. And what was kept. */
-void machine_keep_token(void *slot, const uint8_t uuid[16]);
-void machine_load_token(struct machine_slot *pf);
+void machine_keep_token(void *dev, const uint8_t uuid[16]);
+void machine_load_token(struct plugged *pf);
 
 /* Has the run other VFs than @m? What machine_sync() would change, or -errno with a line. */
 int machine_is_behind(struct machine *m);

@@ -49,22 +49,22 @@ struct vfio_system *machine_system(struct machine *m)
 
 unsigned machine_num_devices(const struct machine *m)
 {
-	return m->num_slots;
+	return m->num_plugged;
 }
 
 struct machine_device *machine_device(struct machine *m, unsigned i)
 {
-	return i < m->num_slots ? &m->slots[i]->d : NULL;
+	return i < m->num_plugged ? &m->plugged[i]->d : NULL;
 }
 
 struct machine_device *machine_vf(struct machine *m, const struct machine_device *pf, unsigned i)
 {
-	struct machine_slot *slot = container_of_type(pf, struct machine_slot, d);
+	struct plugged *dev = container_of_type(pf, struct plugged, d);
 	struct machine_device *d = NULL;
 
 	pthread_mutex_lock(&m->tables_lock);
-	if (i < slot->num_vfs)
-		d = &slot->vfs[i]->d;
+	if (i < dev->num_vfs)
+		d = &dev->vfs[i]->d;
 	pthread_mutex_unlock(&m->tables_lock);
 	return d;
 }
@@ -79,30 +79,30 @@ struct machine_device *machine_find(struct machine *m, const char *addr)
 		return NULL;
 	machine_addr_print(&a, text);
 	pthread_mutex_lock(&m->tables_lock);
-	for (unsigned i = 0; i < m->num_slots && !d; i++) {
-		struct machine_slot *slot = m->slots[i];
+	for (unsigned i = 0; i < m->num_plugged && !d; i++) {
+		struct plugged *dev = m->plugged[i];
 
-		if (!strcmp(slot->d.addr, text))
-			d = &slot->d;
-		for (unsigned k = 0; k < slot->num_vfs && !d; k++)
-			if (!strcmp(slot->vfs[k]->d.addr, text))
-				d = &slot->vfs[k]->d;
+		if (!strcmp(dev->d.addr, text))
+			d = &dev->d;
+		for (unsigned k = 0; k < dev->num_vfs && !d; k++)
+			if (!strcmp(dev->vfs[k]->d.addr, text))
+				d = &dev->vfs[k]->d;
 	}
 	pthread_mutex_unlock(&m->tables_lock);
 	return d;
 }
 
-const struct machine_slot *machine_owner(struct machine *m, const char *addr)
+const struct plugged *machine_owner(struct machine *m, const char *addr)
 {
 	char vf[16];
 
-	for (unsigned i = 0; i < m->num_slots; i++) {
-		if (!strcmp(m->slots[i]->d.addr, addr))
-			return m->slots[i];
-		for (unsigned k = 0; k < m->slots[i]->layout.total; k++) {
-			machine_vf_address(m->slots[i], k, vf);
+	for (unsigned i = 0; i < m->num_plugged; i++) {
+		if (!strcmp(m->plugged[i]->d.addr, addr))
+			return m->plugged[i];
+		for (unsigned k = 0; k < m->plugged[i]->layout.total; k++) {
+			machine_vf_address(m->plugged[i], k, vf);
 			if (!strcmp(vf, addr))
-				return m->slots[i];
+				return m->plugged[i];
 		}
 	}
 	return NULL;
@@ -110,13 +110,13 @@ const struct machine_slot *machine_owner(struct machine *m, const char *addr)
 
 /* ---- adding ---- */
 
-static int choose_address(struct machine *m, struct machine_slot *slot, char **err)
+static int choose_address(struct machine *m, struct plugged *dev, char **err)
 {
-	struct machine_addr a = slot->spec.addr;
-	const struct machine_slot *other;
-	char *addr = slot->d.addr;
+	struct machine_addr a = dev->spec.addr;
+	const struct plugged *other;
+	char *addr = dev->d.addr;
 
-	if (slot->spec.has_addr) {
+	if (dev->spec.has_addr) {
 		machine_addr_print(&a, addr);
 		other = machine_owner(m, addr);
 		if (other)
@@ -124,7 +124,7 @@ static int choose_address(struct machine *m, struct machine_slot *slot, char **e
 				err, -EBUSY,
 				"%s: address %s is taken by another device (%s%s): choose "
 				"a free one with addr=",
-				slot->spec.model, addr, other->spec.model,
+				dev->spec.model, addr, other->spec.model,
 				strcmp(addr, other->d.addr) ? ", for a virtual function" : "");
 		return 0;
 	}
@@ -137,7 +137,7 @@ static int choose_address(struct machine *m, struct machine_slot *slot, char **e
 	return machine_fail(err, -ENOSPC,
 			    "%s: device 0.0 of every bus is taken: choose an address "
 			    "with addr=",
-			    slot->spec.model);
+			    dev->spec.model);
 }
 
 /* By who changes groups: one thread at a time. */
@@ -200,9 +200,9 @@ unsigned machine_free_group(struct machine *m)
 	return id;
 }
 
-int machine_join_group(struct machine *m, struct machine_slot *slot, unsigned id)
+int machine_join_group(struct machine *m, struct plugged *dev, unsigned id)
 {
-	const struct machine_slot *in = slot->pf && !slot->pf->spec.driver ? slot->pf : slot;
+	const struct plugged *in = dev->pf && !dev->pf->spec.driver ? dev->pf : dev;
 	struct machine_addr a, s;
 	struct machine_group *g;
 	int rc = 0;
@@ -213,76 +213,76 @@ int machine_join_group(struct machine *m, struct machine_slot *slot, unsigned id
 		if (rc)
 			return rc;
 	}
-	machine_addr_parse(slot->d.addr, &a);
+	machine_addr_parse(dev->d.addr, &a);
 	machine_addr_parse(in->d.addr, &s);
-	slot->place = (struct vfio_place){
+	dev->place = (struct vfio_place){
 		.segment = a.domain,
 		.bus = a.bus,
 		.devfn = (uint8_t)(a.dev << 3 | a.fn),
 		.slot_bus = s.bus,
 		.slot_devfn = (uint8_t)(s.dev << 3 | s.fn),
 	};
-	if (!slot->spec.driver)
-		rc = vfio_group_reserve(g->vfio, &slot->place);
+	if (!dev->spec.driver)
+		rc = vfio_group_reserve(g->vfio, &dev->place);
 	if (rc)
 		return rc;
-	g->pf = slot->pf;
-	slot->group = g;
-	slot->d.group = id;
+	g->pf = dev->pf;
+	dev->group = g;
+	dev->d.group = id;
 	return 0;
 }
 
-void machine_leave_group(struct machine_slot *slot)
+void machine_leave_group(struct plugged *dev)
 {
-	if (slot->group && !slot->spec.driver)
-		vfio_group_unreserve(slot->group->vfio, &slot->place);
-	slot->group = NULL;
+	if (dev->group && !dev->spec.driver)
+		vfio_group_unreserve(dev->group->vfio, &dev->place);
+	dev->group = NULL;
 }
 
-int machine_plug(struct machine_slot *slot)
+int machine_plug(struct plugged *dev)
 {
-	int rc = iommu_group_add(slot->group->iommu, pci_function_iommu(slot->d.fn));
+	int rc = iommu_group_add(dev->group->iommu, pci_function_iommu(dev->d.fn));
 
-	if (rc || !slot->d.vdev)
+	if (rc || !dev->d.vdev)
 		return rc;
-	rc = vfio_group_add_device(slot->group->vfio, slot->d.vdev);
+	rc = vfio_group_add_device(dev->group->vfio, dev->d.vdev);
 	if (rc)
-		iommu_group_remove(slot->group->iommu, pci_function_iommu(slot->d.fn));
+		iommu_group_remove(dev->group->iommu, pci_function_iommu(dev->d.fn));
 	return rc;
 }
 
-void machine_unplug(struct machine_slot *slot)
+void machine_unplug(struct plugged *dev)
 {
-	if (!slot->group || !slot->d.fn)
+	if (!dev->group || !dev->d.fn)
 		return;
-	if (slot->d.vdev)
-		vfio_group_remove_device(slot->group->vfio, slot->d.vdev);
-	iommu_group_remove(slot->group->iommu, pci_function_iommu(slot->d.fn));
+	if (dev->d.vdev)
+		vfio_group_remove_device(dev->group->vfio, dev->d.vdev);
+	iommu_group_remove(dev->group->iommu, pci_function_iommu(dev->d.fn));
 }
 
-void machine_unmake(struct machine_slot *slot)
+void machine_unmake(struct plugged *dev)
 {
-	if (slot->vfs)
-		machine_unmake_vfs(slot);
-	machine_unplug(slot);
-	if (slot->d.vdev)
-		vfio_pci_unbind(slot->d.vdev);
-	if (slot->d.fn)
-		pci_function_free(slot->d.fn, false);
-	if (slot->d.plugin)
-		dlclose(slot->d.plugin);
-	slot->d.vdev = NULL;
-	slot->d.fn = NULL;
-	slot->d.plugin = NULL;
+	if (dev->vfs)
+		machine_unmake_vfs(dev);
+	machine_unplug(dev);
+	if (dev->d.vdev)
+		vfio_pci_unbind(dev->d.vdev);
+	if (dev->d.fn)
+		pci_function_free(dev->d.fn, false);
+	if (dev->d.plugin)
+		dlclose(dev->d.plugin);
+	dev->d.vdev = NULL;
+	dev->d.fn = NULL;
+	dev->d.plugin = NULL;
 }
 
-void machine_free_slot(struct machine_slot *slot)
+void machine_plugged_free(struct plugged *dev)
 {
-	machine_unmake(slot);
-	machine_drop_vfs(slot);
-	machine_spec_free(&slot->spec);
-	free(slot->d.id);
-	free(slot);
+	machine_unmake(dev);
+	machine_drop_vfs(dev);
+	machine_spec_free(&dev->spec);
+	free(dev->d.id);
+	free(dev);
 }
 
 /* What a model says about a wrong option begins with its name in some places and not in others. */
@@ -298,59 +298,59 @@ static int fail_model(char **err, int rc, const char *name, const char *message)
 }
 
 /* From the chip up: the function, its addresses, the driver. */
-static int make_hardware(struct machine_slot *slot, char **err)
+static int make_hardware(struct plugged *dev, char **err)
 {
-	struct machine_spaces spaces = slot->spaces;
+	struct machine_spaces spaces = dev->spaces;
 	const struct uvfio_model *model;
 	char message[MESSAGE_MAX] = "";
 	int rc;
 
-	rc = machine_model(slot->spec.model, &model, &slot->d.plugin, err);
+	rc = machine_model(dev->spec.model, &model, &dev->d.plugin, err);
 	if (rc)
 		return rc;
-	rc = pci_function_new(model, slot->d.addr, slot->run, slot->m->sys->loop, slot->spec.opts,
-			      slot->spec.num_opts, message, sizeof(message), &slot->d.fn);
+	rc = pci_function_new(model, dev->d.addr, dev->run, dev->m->sys->loop, dev->spec.opts,
+			      dev->spec.num_opts, message, sizeof(message), &dev->d.fn);
 	if (rc) {
-		slot->d.fn = NULL;
-		return fail_model(err, rc, slot->spec.model, message);
+		dev->d.fn = NULL;
+		return fail_model(err, rc, dev->spec.model, message);
 	}
-	rc = machine_assign(&spaces, slot->d.fn, err);
+	rc = machine_assign(&spaces, dev->d.fn, err);
 	if (!rc)
-		rc = machine_pf_init(slot, err);
+		rc = machine_pf_init(dev, err);
 	if (rc)
 		return rc;
-	if (!slot->spec.driver)
-		rc = vfio_pci_bind(slot->d.fn, slot->m->sys->loop, &slot->d.vdev);
+	if (!dev->spec.driver)
+		rc = vfio_pci_bind(dev->d.fn, dev->m->sys->loop, &dev->d.vdev);
 	if (rc)
-		return machine_fail(err, rc, "%s at %s: cannot have a driver: %s", slot->spec.model,
-				    slot->d.addr, strerror(-rc));
-	if (slot->d.vdev)
-		machine_set_mmap(slot, slot);
-	if (slot->d.vdev && slot->layout.total)
-		vfio_pci_on_token(slot->d.vdev, machine_keep_token, slot);
+		return machine_fail(err, rc, "%s at %s: cannot have a driver: %s", dev->spec.model,
+				    dev->d.addr, strerror(-rc));
+	if (dev->d.vdev)
+		machine_set_mmap(dev, dev);
+	if (dev->d.vdev && dev->layout.total)
+		vfio_pci_on_token(dev->d.vdev, machine_keep_token, dev);
 	/* the next device's begin behind it */
-	if (!slot->settled)
-		slot->m->spaces = spaces;
+	if (!dev->settled)
+		dev->m->spaces = spaces;
 	return 0;
 }
 
-int machine_make(struct machine_slot *slot, char **err)
+int machine_make(struct plugged *dev, char **err)
 {
-	int rc = make_hardware(slot, err);
+	int rc = make_hardware(dev, err);
 
 	if (!rc) {
-		rc = machine_plug(slot);
+		rc = machine_plug(dev);
 		if (rc)
-			machine_fail(err, rc, "%s at %s: cannot be plugged in: %s",
-				     slot->spec.model, slot->d.addr, strerror(-rc));
+			machine_fail(err, rc, "%s at %s: cannot be plugged in: %s", dev->spec.model,
+				     dev->d.addr, strerror(-rc));
 	}
 	if (rc)
-		machine_unmake(slot);
+		machine_unmake(dev);
 	return rc;
 }
 
 /* Is there a cable from one to the other? */
-static bool is_cable(const struct machine_slot *from, const struct machine_slot *to)
+static bool is_cable(const struct plugged *from, const struct plugged *to)
 {
 	const char *peer;
 
@@ -364,120 +364,119 @@ static bool is_cable(const struct machine_slot *from, const struct machine_slot 
 	return false;
 }
 
-/* @slot is in one unit with those that it is bound to, which may bring several units together. */
-static void join_unit(struct machine_slot *slot)
+/* @dev is in one unit with those that it is bound to, which may bring several units together. */
+static void join_unit(struct plugged *dev)
 {
-	struct machine *m = slot->m;
+	struct machine *m = dev->m;
 
-	slot->lead = slot;
-	for (unsigned i = 0; i < m->num_slots; i++) {
-		struct machine_slot *o = m->slots[i], *first = o->lead, *gone = slot->lead;
+	dev->lead = dev;
+	for (unsigned i = 0; i < m->num_plugged; i++) {
+		struct plugged *o = m->plugged[i], *first = o->lead, *gone = dev->lead;
 
-		if (o->group != slot->group && !is_cable(o, slot) && !is_cable(slot, o))
+		if (o->group != dev->group && !is_cable(o, dev) && !is_cable(dev, o))
 			continue;
 		if (gone->index < first->index) {
-			first = slot->lead;
+			first = dev->lead;
 			gone = o->lead;
 		}
-		for (unsigned k = 0; k < m->num_slots; k++)
-			if (m->slots[k]->lead == gone)
-				m->slots[k]->lead = first;
-		slot->lead = first;
+		for (unsigned k = 0; k < m->num_plugged; k++)
+			if (m->plugged[k]->lead == gone)
+				m->plugged[k]->lead = first;
+		dev->lead = first;
 	}
 }
 
-/* What the spec says of @slot, and what follows from it and from the devices before it. */
-static int plan(struct machine *m, struct machine_slot *slot, char **err)
+/* What the spec says of @dev, and what follows from it and from the devices before it. */
+static int plan(struct machine *m, struct plugged *dev, char **err)
 {
-	int rc = choose_address(m, slot, err);
+	int rc = choose_address(m, dev, err);
 
 	if (rc)
 		return rc;
-	for (unsigned i = 0; slot->spec.id && i < m->num_slots; i++)
-		if (m->slots[i]->d.id && !strcmp(m->slots[i]->d.id, slot->spec.id))
+	for (unsigned i = 0; dev->spec.id && i < m->num_plugged; i++)
+		if (m->plugged[i]->d.id && !strcmp(m->plugged[i]->d.id, dev->spec.id))
 			return machine_fail(err, -EEXIST, "%s: id=%s is the device at %s already",
-					    slot->spec.model, slot->spec.id, m->slots[i]->d.addr);
-	slot->d.driver = slot->spec.driver ? slot->spec.driver : "vfio-pci";
-	slot->index = m->num_slots;
-	slot->claim = -1;
-	if (!slot->settled) {
-		slot->d.group = slot->spec.has_group ? slot->spec.group : machine_free_group(m);
-		slot->spaces = m->spaces;
+					    dev->spec.model, dev->spec.id, m->plugged[i]->d.addr);
+	dev->d.driver = dev->spec.driver ? dev->spec.driver : "vfio-pci";
+	dev->index = m->num_plugged;
+	dev->claim = -1;
+	if (!dev->settled) {
+		dev->d.group = dev->spec.has_group ? dev->spec.group : machine_free_group(m);
+		dev->spaces = m->spaces;
 	}
-	if (!slot->spec.id)
+	if (!dev->spec.id)
 		return 0;
 	/* the device is told, too; its place in the spec's list is free */
-	slot->spec.opts[slot->spec.num_opts++] = (struct pci_option){ "id", slot->spec.id };
-	slot->d.id = strdup(slot->spec.id);
-	return slot->d.id ? 0 : machine_fail(err, -ENOMEM, "out of memory");
+	dev->spec.opts[dev->spec.num_opts++] = (struct pci_option){ "id", dev->spec.id };
+	dev->d.id = strdup(dev->spec.id);
+	return dev->d.id ? 0 : machine_fail(err, -ENOMEM, "out of memory");
 }
 
 /* As machine_settle() wrote it. */
-static int read_settled(struct machine_slot *slot, const char *text, char **err)
+static int read_settled(struct plugged *dev, const char *text, char **err)
 {
 	char addr[16];
 
 	if (sscanf(text, "%15s %u %" SCNx64 " %" SCNx64 " %" SCNx64 " %u %u %u %" SCNx64, addr,
-		   &slot->d.group, &slot->spaces.io, &slot->spaces.mem32, &slot->spaces.mem64,
-		   &slot->layout.total, &slot->layout.offset, &slot->layout.stride,
-		   &slot->run) != 9 ||
-	    machine_addr_parse(addr, &slot->spec.addr) || slot->layout.total > MACHINE_VFS_MAX)
+		   &dev->d.group, &dev->spaces.io, &dev->spaces.mem32, &dev->spaces.mem64,
+		   &dev->layout.total, &dev->layout.offset, &dev->layout.stride, &dev->run) != 9 ||
+	    machine_addr_parse(addr, &dev->spec.addr) || dev->layout.total > MACHINE_VFS_MAX)
 		return machine_fail(err, -EINVAL, "%s: '%s' does not say where it is",
-				    slot->spec.model, text);
-	slot->spec.has_addr = true;
-	slot->settled = true;
+				    dev->spec.model, text);
+	dev->spec.has_addr = true;
+	dev->settled = true;
 	return 0;
 }
 
 static int add(struct machine *m, const char *text, const char *settled, char **err)
 {
 	struct machine_spaces spaces = m->spaces;
-	struct machine_slot **slots, *slot;
+	struct plugged **plugged, *dev;
 	int rc;
 
 	if (err)
 		*err = NULL;
-	slot = calloc(1, sizeof(*slot));
-	slots = realloc(m->slots, (m->num_slots + 1) * sizeof(*slots));
-	if (slots)
-		m->slots = slots;
-	if (!slot || !slots) {
+	dev = calloc(1, sizeof(*dev));
+	plugged = realloc(m->plugged, (m->num_plugged + 1) * sizeof(*plugged));
+	if (plugged)
+		m->plugged = plugged;
+	if (!dev || !plugged) {
 		rc = machine_fail(err, -ENOMEM, "out of memory");
 		goto fail_spec;
 	}
-	rc = machine_spec_parse(text, &slot->spec, err);
+	rc = machine_spec_parse(text, &dev->spec, err);
 	if (rc)
 		goto fail_spec;
-	slot->m = m;
-	slot->run = m->run;
-	rc = settled ? read_settled(slot, settled, err) : 0;
+	dev->m = m;
+	dev->run = m->run;
+	rc = settled ? read_settled(dev, settled, err) : 0;
 	if (!rc)
-		rc = plan(m, slot, err);
+		rc = plan(m, dev, err);
 	if (!rc && !settled)
-		rc = make_hardware(slot, err);
+		rc = make_hardware(dev, err);
 	if (rc)
 		goto fail;
-	rc = machine_alloc_vfs(slot);
+	rc = machine_alloc_vfs(dev);
 	if (!rc)
-		rc = machine_join_group(m, slot, slot->d.group);
-	if (!rc && slot->d.fn)
-		rc = machine_plug(slot);
+		rc = machine_join_group(m, dev, dev->d.group);
+	if (!rc && dev->d.fn)
+		rc = machine_plug(dev);
 	if (rc) {
-		machine_fail(err, rc, "%s at %s: cannot be plugged in: %s", slot->spec.model,
-			     slot->d.addr, strerror(-rc));
+		machine_fail(err, rc, "%s at %s: cannot be plugged in: %s", dev->spec.model,
+			     dev->d.addr, strerror(-rc));
 		goto fail;
 	}
-	join_unit(slot);
-	m->slots[m->num_slots++] = slot;
+	join_unit(dev);
+	m->plugged[m->num_plugged++] = dev;
 	return 0;
 fail:
 	m->spaces = spaces;
-	machine_unmake(slot);
-	machine_leave_group(slot);
-	machine_free_slot(slot);
+	machine_unmake(dev);
+	machine_leave_group(dev);
+	machine_plugged_free(dev);
 	return rc;
 fail_spec:
-	free(slot);
+	free(dev);
 	return rc;
 }
 
@@ -506,25 +505,25 @@ int machine_add_settled(struct machine *m, const char *spec, const char *settled
 	return add(m, spec, settled, err);
 }
 
-void machine_set_mmap(struct machine_slot *slot, const struct machine_slot *as)
+void machine_set_mmap(struct plugged *dev, const struct plugged *as)
 {
-	bool off = slot->m->mmap_auto_off && as->spec.mmap == VFIO_PCI_MMAP_AUTO;
+	bool off = dev->m->mmap_auto_off && as->spec.mmap == VFIO_PCI_MMAP_AUTO;
 
-	vfio_pci_set_mmap(slot->d.vdev, off ? VFIO_PCI_MMAP_OFF : as->spec.mmap);
+	vfio_pci_set_mmap(dev->d.vdev, off ? VFIO_PCI_MMAP_OFF : as->spec.mmap);
 }
 
 void machine_auto_mmap_off(struct machine *m)
 {
 	pthread_mutex_lock(&m->plug_lock);
 	m->mmap_auto_off = true;
-	for (unsigned i = 0; i < m->num_slots; i++) {
-		struct machine_slot *slot = m->slots[i];
+	for (unsigned i = 0; i < m->num_plugged; i++) {
+		struct plugged *dev = m->plugged[i];
 
-		if (slot->d.vdev)
-			machine_set_mmap(slot, slot);
-		for (unsigned k = 0; k < slot->layout.total; k++)
-			if (slot->vfs[k] && slot->vfs[k]->d.vdev)
-				machine_set_mmap(slot->vfs[k], slot);
+		if (dev->d.vdev)
+			machine_set_mmap(dev, dev);
+		for (unsigned k = 0; k < dev->layout.total; k++)
+			if (dev->vfs[k] && dev->vfs[k]->d.vdev)
+				machine_set_mmap(dev->vfs[k], dev);
 	}
 	pthread_mutex_unlock(&m->plug_lock);
 }
@@ -550,7 +549,7 @@ int machine_config(struct machine *m, const char *addr, uint8_t buf[PCI_CFG_EXP_
 
 int machine_settle(struct machine *m, char **out)
 {
-	const struct machine_slot *s = m->slots[m->num_slots - 1];
+	const struct plugged *s = m->plugged[m->num_plugged - 1];
 
 	return asprintf(out, "%s %u %" PRIx64 " %" PRIx64 " %" PRIx64 " %u %u %u %" PRIx64,
 			s->d.addr, s->d.group, s->spaces.io, s->spaces.mem32, s->spaces.mem64,
@@ -596,13 +595,13 @@ void machine_free(struct machine *m, bool is_forked)
 		return;
 	}
 	machine_claims_drop(m, false);
-	for (unsigned i = m->num_slots; i-- > 0;)
-		machine_free_slot(m->slots[i]);
+	for (unsigned i = m->num_plugged; i-- > 0;)
+		machine_plugged_free(m->plugged[i]);
 	vfio_system_free(m->sys);
 	for (unsigned i = 0; i < m->num_groups; i++)
 		free_group(m->groups[i]);
 	free(m->groups);
-	free(m->slots);
+	free(m->plugged);
 	free(m->claim_dir);
 	free(m->run_dir);
 	pthread_mutex_destroy(&m->tables_lock);

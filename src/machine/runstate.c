@@ -521,21 +521,21 @@ long machine_numvfs_store(const char *run_dir, const char *addr, const char *tex
 int machine_state_init(struct machine *m, const char *run_dir)
 {
 	struct tree t = { .root = run_dir };
-	struct machine_slot *slot;
+	struct plugged *dev;
 	const struct uvfio_sriov *iov;
 	int rc = 0;
 
-	for (unsigned i = 0; i < m->num_slots; i++) {
-		slot = m->slots[i];
-		iov = pci_sriov_info(slot->d.fn);
+	for (unsigned i = 0; i < m->num_plugged; i++) {
+		dev = m->plugged[i];
+		iov = pci_sriov_info(dev->d.fn);
 		if (iov)
-			tree_append(&t, 0644, STATE, "%s %u %u %u 0\n", slot->d.addr,
-				    iov->total_vfs, iov->first_vf_offset, iov->vf_stride);
+			tree_append(&t, 0644, STATE, "%s %u %u %u 0\n", dev->d.addr, iov->total_vfs,
+				    iov->first_vf_offset, iov->vf_stride);
 	}
 	tree_lock(&t, LOCK);
 	rc = t.err;
-	for (unsigned i = 0; i < m->num_slots && !rc; i++)
-		if (m->slots[i]->spec.numvfs)
-			rc = set_number(run_dir, m->slots[i]->d.addr, m->slots[i]->spec.numvfs);
+	for (unsigned i = 0; i < m->num_plugged && !rc; i++)
+		if (m->plugged[i]->spec.numvfs)
+			rc = set_number(run_dir, m->plugged[i]->d.addr, m->plugged[i]->spec.numvfs);
 	return rc;
 }

@@ -24,7 +24,7 @@ static unsigned rid_of(const struct machine_addr *a)
 	return (unsigned)a->bus << 8 | (unsigned)a->dev << 3 | a->fn;
 }
 
-void machine_vf_address(const struct machine_slot *pf, unsigned i, char addr[16])
+void machine_vf_address(const struct plugged *pf, unsigned i, char addr[16])
 {
 	struct machine_addr a;
 	unsigned rid;
@@ -37,99 +37,99 @@ void machine_vf_address(const struct machine_slot *pf, unsigned i, char addr[16]
 	machine_addr_print(&a, addr);
 }
 
-/* Has @slot the driver that the user wants it to have? */
-static int choose_driver(struct machine_slot *slot, char **err)
+/* Has @dev the driver that the user wants it to have? */
+static int choose_driver(struct plugged *dev, char **err)
 {
-	const struct uvfio_sriov *iov = pci_sriov_info(slot->d.fn);
-	const char *driver = slot->spec.driver, *own = iov ? iov->host_driver : NULL;
+	const struct uvfio_sriov *iov = pci_sriov_info(dev->d.fn);
+	const char *driver = dev->spec.driver, *own = iov ? iov->host_driver : NULL;
 
 	if (!driver)
 		return 0;
 	if (!own)
 		return machine_fail(err, -EINVAL, "%s: driver=%s: it can only have vfio-pci",
-				    slot->spec.model, driver);
+				    dev->spec.model, driver);
 	if (strcmp(driver, own))
 		return machine_fail(err, -EINVAL, "%s: driver=%s: it can have vfio-pci or %s",
-				    slot->spec.model, driver, own);
-	if (slot->spec.has_group)
+				    dev->spec.model, driver, own);
+	if (dev->spec.has_group)
 		return machine_fail(err, -EINVAL,
 				    "%s: driver=%s with group=: a group with a driver of the host "
 				    "in it can be used by "
 				    "no program",
-				    slot->spec.model, driver);
-	pci_config_write(slot->d.fn, PCI_COMMAND, 2,
-			 pci_config_read(slot->d.fn, PCI_COMMAND, 2) | PCI_COMMAND_MASTER);
-	pci_sriov_host_drives(slot->d.fn);
+				    dev->spec.model, driver);
+	pci_config_write(dev->d.fn, PCI_COMMAND, 2,
+			 pci_config_read(dev->d.fn, PCI_COMMAND, 2) | PCI_COMMAND_MASTER);
+	pci_sriov_host_drives(dev->d.fn);
 	return 0;
 }
 
 /* Is there room for the VFs, whether they are enabled or not? */
-static int check_places(struct machine_slot *slot, char **err)
+static int check_places(struct plugged *dev, char **err)
 {
-	const struct machine_slot *other;
+	const struct plugged *other;
 	struct machine_addr a;
 	char addr[16];
 
-	if (slot->spec.numvfs > slot->layout.total)
+	if (dev->spec.numvfs > dev->layout.total)
 		return machine_fail(err, -ERANGE,
 				    "%s: sriov_numvfs=%u: it has %u virtual functions",
-				    slot->spec.model, slot->spec.numvfs, slot->layout.total);
-	if (!slot->layout.total)
+				    dev->spec.model, dev->spec.numvfs, dev->layout.total);
+	if (!dev->layout.total)
 		return 0;
-	machine_addr_parse(slot->d.addr, &a);
-	if (pci_vf_rid(slot->d.fn, rid_of(&a), slot->layout.total - 1) > 0xffff)
+	machine_addr_parse(dev->d.addr, &a);
+	if (pci_vf_rid(dev->d.fn, rid_of(&a), dev->layout.total - 1) > 0xffff)
 		return machine_fail(err, -EINVAL,
 				    "%s: on bus %02x its virtual functions would be beyond "
 				    "the last bus",
-				    slot->spec.model, a.bus);
-	for (unsigned i = 0; i < slot->layout.total; i++) {
-		machine_vf_address(slot, i, addr);
-		other = machine_owner(slot->m, addr);
+				    dev->spec.model, a.bus);
+	for (unsigned i = 0; i < dev->layout.total; i++) {
+		machine_vf_address(dev, i, addr);
+		other = machine_owner(dev->m, addr);
 		if (other)
 			return machine_fail(err, -EBUSY,
 					    "%s: its virtual function %u would be at %s, which %s "
 					    "takes: choose another "
 					    "place with addr=",
-					    slot->spec.model, i, addr, other->spec.model);
+					    dev->spec.model, i, addr, other->spec.model);
 	}
 	return 0;
 }
 
-int machine_pf_init(struct machine_slot *slot, char **err)
+int machine_pf_init(struct plugged *dev, char **err)
 {
-	const struct uvfio_sriov *iov = pci_sriov_info(slot->d.fn);
+	const struct uvfio_sriov *iov = pci_sriov_info(dev->d.fn);
 	struct machine_vf_layout layout = { 0 };
 	int rc;
 
 	if (iov)
 		layout = (struct machine_vf_layout){ iov->total_vfs, iov->first_vf_offset,
 						     iov->vf_stride };
-	if (slot->settled) {
+	if (dev->settled) {
 		/* a model whose file was replaced */
-		if (memcmp(&layout, &slot->layout, sizeof(layout)))
+		if (memcmp(&layout, &dev->layout, sizeof(layout)))
 			return machine_fail(
 				err, -EINVAL,
 				"%s at %s: its virtual functions are not what they were "
 				"when the run began",
-				slot->spec.model, slot->d.addr);
-		return choose_driver(slot, err);
+				dev->spec.model, dev->d.addr);
+		return choose_driver(dev, err);
 	}
-	slot->layout = layout;
-	rc = check_places(slot, err);
-	return rc ? rc : choose_driver(slot, err);
+	dev->layout = layout;
+	rc = check_places(dev, err);
+	return rc ? rc : choose_driver(dev, err);
 }
 
-int machine_alloc_vfs(struct machine_slot *slot)
+int machine_alloc_vfs(struct plugged *dev)
 {
-	if (slot->layout.total)
-		slot->vfs = calloc(slot->layout.total, sizeof(*slot->vfs));
-	return slot->layout.total && !slot->vfs ? -ENOMEM : 0;
+	if (dev->layout.total)
+		dev->vfs = calloc(dev->layout.total, sizeof(*dev->vfs));
+	return dev->layout.total && !dev->vfs ? -ENOMEM : 0;
 }
 
-/* The slots of VFs [0, @n). */
-static int add_vfs(struct machine_slot *pf, unsigned n)
+/* Make struct plugged of VFs [0, @n). */
+static int add_vfs(struct plugged *pf, unsigned n)
 {
-	struct machine_slot *vf;
+	struct plugged *vf;
 
 	for (unsigned i = 0; i < n; i++) {
 		if (pf->vfs[i])
@@ -150,9 +150,9 @@ static int add_vfs(struct machine_slot *pf, unsigned n)
 	return 0;
 }
 
-static int make_vf(struct machine_slot *vf, char **err)
+static int make_vf(struct plugged *vf, char **err)
 {
-	struct machine_slot *pf = vf->pf;
+	struct plugged *pf = vf->pf;
 	char message[MESSAGE_MAX] = "";
 	int rc;
 
@@ -172,7 +172,7 @@ static int make_vf(struct machine_slot *vf, char **err)
 	return 0;
 }
 
-int machine_make_vfs(struct machine_slot *pf, unsigned n, char **err)
+int machine_make_vfs(struct plugged *pf, unsigned n, char **err)
 {
 	int rc = add_vfs(pf, n);
 
@@ -184,7 +184,7 @@ int machine_make_vfs(struct machine_slot *pf, unsigned n, char **err)
 	return rc;
 }
 
-void machine_unmake_vfs(struct machine_slot *pf)
+void machine_unmake_vfs(struct plugged *pf)
 {
 	if (pf->d.fn)
 		pci_sriov_set(pf->d.fn, 0);
@@ -193,7 +193,7 @@ void machine_unmake_vfs(struct machine_slot *pf)
 			machine_unmake(pf->vfs[i]);
 }
 
-void machine_drop_vfs(struct machine_slot *pf)
+void machine_drop_vfs(struct plugged *pf)
 {
 	for (unsigned i = 0; pf->vfs && i < pf->layout.total; i++)
 		free(pf->vfs[i]);
@@ -201,14 +201,14 @@ void machine_drop_vfs(struct machine_slot *pf)
 	pf->vfs = NULL;
 }
 
-static int configure(struct machine_slot *pf, unsigned num)
+static int configure(struct plugged *pf, unsigned num)
 {
 	return pf->d.vdev ? vfio_pci_sriov_configure(pf->d.vdev, num)
 			  : pci_sriov_set(pf->d.fn, num);
 }
 
 /* plug_lock is held; none of them is open */
-static void disable(struct machine_slot *pf)
+static void disable(struct plugged *pf)
 {
 	unsigned n = pf->num_vfs;
 
@@ -223,7 +223,7 @@ static void disable(struct machine_slot *pf)
 		configure(pf, 0);
 }
 
-int machine_plug_vfs(struct machine_slot *pf, char **err)
+int machine_plug_vfs(struct plugged *pf, char **err)
 {
 	int rc = machine_make_vfs(pf, pf->num_vfs, err);
 
@@ -239,7 +239,7 @@ int machine_plug_vfs(struct machine_slot *pf, char **err)
 }
 
 /* VFs [0, @num), in @groups or, if that is NULL, in free ones. plug_lock is held. */
-static int enable(struct machine_slot *pf, unsigned num, const unsigned *groups, char **err)
+static int enable(struct plugged *pf, unsigned num, const unsigned *groups, char **err)
 {
 	unsigned joined = 0;
 	int rc = pf->d.fn ? machine_make_vfs(pf, num, err) : add_vfs(pf, num);
@@ -272,8 +272,8 @@ int machine_start(struct machine *m, char **err)
 	if (err)
 		*err = NULL;
 	pthread_mutex_lock(&m->plug_lock);
-	for (unsigned i = 0; i < m->num_slots && !rc; i++) {
-		struct machine_slot *pf = m->slots[i];
+	for (unsigned i = 0; i < m->num_plugged && !rc; i++) {
+		struct plugged *pf = m->plugged[i];
 
 		if (!pf->num_vfs && pf->spec.numvfs)
 			rc = enable(pf, pf->spec.numvfs, NULL, err);
@@ -284,7 +284,7 @@ int machine_start(struct machine *m, char **err)
 
 /* ---- in step with the run ---- */
 
-static bool in_step(const struct machine_slot *pf, const struct machine_pf_state *st)
+static bool in_step(const struct plugged *pf, const struct machine_pf_state *st)
 {
 	if (pf->num_vfs != st->num)
 		return false;
@@ -295,10 +295,10 @@ static bool in_step(const struct machine_slot *pf, const struct machine_pf_state
 }
 
 /* The PF that @st tells of, if @m has it otherwise. */
-static struct machine_slot *differs(struct machine *m, const struct machine_pf_state *st)
+static struct plugged *differs(struct machine *m, const struct machine_pf_state *st)
 {
-	for (unsigned i = 0; i < m->num_slots; i++) {
-		struct machine_slot *pf = m->slots[i];
+	for (unsigned i = 0; i < m->num_plugged; i++) {
+		struct plugged *pf = m->plugged[i];
 
 		if (!strcmp(pf->d.addr, st->addr))
 			return st->num > pf->layout.total || in_step(pf, st) ? NULL : pf;
@@ -306,7 +306,7 @@ static struct machine_slot *differs(struct machine *m, const struct machine_pf_s
 	return NULL;
 }
 
-static int follow(struct machine_slot *pf, const struct machine_pf_state *st)
+static int follow(struct plugged *pf, const struct machine_pf_state *st)
 {
 	char *why = NULL;
 	int rc = 0;
@@ -328,8 +328,8 @@ static int read_state(struct machine *m, struct machine_pf_state **states, unsig
 
 	*states = NULL;
 	*n = 0;
-	for (unsigned i = 0; i < m->num_slots; i++)
-		any |= m->slots[i]->vfs != NULL;
+	for (unsigned i = 0; i < m->num_plugged; i++)
+		any |= m->plugged[i]->vfs != NULL;
 	if (!any || !m->run_dir)
 		return 0;
 	rc = machine_state_read(m->run_dir, states, n);
@@ -354,7 +354,7 @@ int machine_is_behind(struct machine *m)
 int machine_sync(struct machine *m)
 {
 	struct machine_pf_state *states;
-	struct machine_slot *pf;
+	struct plugged *pf;
 	unsigned n;
 	int rc;
 
@@ -376,7 +376,7 @@ int machine_sync(struct machine *m)
  * A file that is there whole or not at all: the kernel's vfio-pci has the token for as long as it
  * is bound, whichever process said it.
  */
-static int token_path(const struct machine_slot *pf, const char *suffix, char *out, size_t size)
+static int token_path(const struct plugged *pf, const char *suffix, char *out, size_t size)
 {
 	int n = pf->m->run_dir ? snprintf(out, size, "%s/claims/token-%s%s", pf->m->run_dir,
 					  pf->d.addr, suffix)
@@ -388,7 +388,7 @@ static int token_path(const struct machine_slot *pf, const char *suffix, char *o
 void machine_keep_token(void *arg, const uint8_t uuid[16])
 {
 	char path[PATH_MAX], temporary[PATH_MAX];
-	struct machine_slot *pf = arg;
+	struct plugged *pf = arg;
 	long rc;
 	int fd;
 
@@ -410,7 +410,7 @@ void machine_keep_token(void *arg, const uint8_t uuid[16])
 			 strerror((int)-rc));
 }
 
-void machine_load_token(struct machine_slot *pf)
+void machine_load_token(struct plugged *pf)
 {
 	char path[PATH_MAX];
 	uint8_t uuid[16];

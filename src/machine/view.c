@@ -439,29 +439,29 @@ static void write_device(struct tree *t, const struct host *h, struct machine_de
  * shell, which has no devices to look at, and has only to move them to their place. They are
  * written as they look when they are enabled.
  */
-static int write_vfs(struct tree *t, const struct host *h, struct machine_slot *slot)
+static int write_vfs(struct tree *t, const struct host *h, struct plugged *dev)
 {
-	unsigned total = pci_sriov_total(slot->d.fn);
+	unsigned total = pci_sriov_total(dev->d.fn);
 	char *why = NULL;
 	int rc;
 
 	if (!total)
 		return 0;
-	rc = machine_make_vfs(slot, total, &why);
+	rc = machine_make_vfs(dev, total, &why);
 	if (rc) {
 		log_err("machine", "%s", why ? why : strerror(-rc));
 		free(why);
 		return rc;
 	}
-	pci_sriov_set(slot->d.fn, total);
+	pci_sriov_set(dev->d.fn, total);
 	for (unsigned i = 0; i < total; i++) {
-		struct machine_device *d = &slot->vfs[i]->d;
-		struct dev_view v = { .t = t, .fn = d->fn, .d = d, .pf = slot->d.fn };
+		struct machine_device *d = &dev->vfs[i]->d;
+		struct dev_view v = { .t = t, .fn = d->fn, .d = d, .pf = dev->d.fn };
 
 		snprintf(v.dir, sizeof(v.dir), MACHINE_VFS_ASIDE "/%s", d->addr);
 		write_attributes(&v, h);
 	}
-	pci_sriov_set(slot->d.fn, 0);
+	pci_sriov_set(dev->d.fn, 0);
 	return t->err;
 }
 
@@ -495,13 +495,13 @@ static void write_bus(struct tree *t, struct machine *m)
 	tree_text(t, WO, "sys/bus/pci/rescan", "%s", "");
 	tree_text(t, WO, "sys/bus/pci/uevent", "%s", "");
 	write_driver(t, "vfio-pci");
-	for (unsigned i = 0; i < m->num_slots; i++) {
-		bool first = !m->slots[i]->d.vdev;
+	for (unsigned i = 0; i < m->num_plugged; i++) {
+		bool first = !m->plugged[i]->d.vdev;
 
 		for (unsigned k = 0; k < i; k++)
-			first &= strcmp(m->slots[i]->d.driver, m->slots[k]->d.driver) != 0;
+			first &= strcmp(m->plugged[i]->d.driver, m->plugged[k]->d.driver) != 0;
 		if (first)
-			write_driver(t, m->slots[i]->d.driver);
+			write_driver(t, m->plugged[i]->d.driver);
 	}
 	tree_link(t, "sys/bus/pci/drivers/vfio-pci/module", "../../../../module/vfio_pci");
 }
@@ -665,17 +665,17 @@ int machine_write_view(struct machine *m, const char *dir)
 	tree_dir(&t, "sys/class/vfio");
 	tree_dir(&t, "sys/kernel/iommu_groups");
 	write_groups(&t, m);
-	for (unsigned i = 0; i < m->num_slots && !t.err; i++) {
-		struct machine_device *d = &m->slots[i]->d;
+	for (unsigned i = 0; i < m->num_plugged && !t.err; i++) {
+		struct machine_device *d = &m->plugged[i]->d;
 		bool first = true;
 
 		for (unsigned j = 0; j < i; j++)
-			first &= memcmp(d->addr, m->slots[j]->d.addr, 7) != 0;
+			first &= memcmp(d->addr, m->plugged[j]->d.addr, 7) != 0;
 		if (first)
 			write_root_bus(&t, &h, d);
 		write_device(&t, &h, d);
 		if (!t.err)
-			t.err = write_vfs(&t, &h, m->slots[i]);
+			t.err = write_vfs(&t, &h, m->plugged[i]);
 	}
 	return t.err ? t.err : machine_state_init(m, dir);
 }
