@@ -374,7 +374,7 @@ static void neighbours(void **state)
 	assert_ptr_equal(at[0].dev, dev);
 	assert_null(at[1].dev);
 	assert_int_equal(at[1].group->iommu->id, 2);
-	assert_int_equal(at[1].bus << 8 | at[1].devfn, 0x101);
+	assert_int_equal(at[1].address.bus << 8 | pci_address_devfn(&at[1].address), 0x101);
 	assert_int_equal(vfio_slot_reset(dev), -ENODEV);
 	give(b, 2);
 	assert_int_equal(take(a, 2), 0);

@@ -6,10 +6,6 @@
 #include "vfio_pci/vfio_pci.h"
 
 /* ---- spec.c ---- */
-struct machine_addr {
-	uint16_t domain;
-	uint8_t bus, dev, fn;
-};
 /* What is given out next in each space of bus addresses. */
 struct machine_spaces {
 	uint64_t io, mem32, mem64;
@@ -24,7 +20,7 @@ struct machine_spec {
 	const char *model;
 	struct pci_option *opts; /* the model's own */
 	unsigned num_opts;
-	struct machine_addr addr;
+	struct pci_address addr;
 	bool has_addr, has_group;
 	const char *driver; /* NULL: vfio-pci */
 	unsigned numvfs;
@@ -34,9 +30,6 @@ struct machine_spec {
 };
 int machine_spec_parse(const char *text, struct machine_spec *s, char **err);
 void machine_spec_free(struct machine_spec *s);
-/* "[DDDD:]BB:DD.F" as lspci writes it. 0 or -EINVAL */
-int machine_addr_parse(const char *text, struct machine_addr *a);
-void machine_addr_print(const struct machine_addr *a, char out[16]);
 /* Give the user a sentence (unless @err is NULL) and return @rc. */
 int machine_fail(char **err, int rc, const char *fmt, ...) __attribute__((format(printf, 3, 4)));
 
@@ -140,8 +133,10 @@ int machine_join_group(struct machine *m, struct plugged *dev, unsigned id);
 void machine_leave_group(struct plugged *dev);
 unsigned machine_free_group(struct machine *m); /* the first number that nobody is in */
 void machine_plugged_free(struct plugged *dev);
+/* Say where @dev is, in numbers and as a text. */
+void machine_set_address(struct plugged *dev, const struct pci_address *a);
 /* of an address, a VF's PF included; NULL: free */
-const struct plugged *machine_owner(struct machine *m, const char *addr);
+const struct plugged *machine_owner(struct machine *m, const struct pci_address *a);
 /* F_OFD_SETLK(W), of the whole file: -EBUSY */
 int machine_lock(int fd, short type, bool wait);
 
@@ -155,7 +150,8 @@ int machine_make_vfs(struct plugged *pf, unsigned n, char **err);
 int machine_plug_vfs(struct plugged *pf, char **err);
 void machine_unmake_vfs(struct plugged *pf);
 void machine_drop_vfs(struct plugged *pf); /* at the end */
-void machine_vf_address(const struct plugged *pf, unsigned i, char addr[16]);
+/* Where VF @i is. False: beyond the last bus. */
+bool machine_vf_address(const struct plugged *pf, unsigned i, struct pci_address *out);
 /* A user said another VF token: keep it for other processes. And what was kept. */
 void machine_keep_token(void *dev, const uint8_t uuid[16]);
 void machine_load_token(struct plugged *pf);
@@ -173,7 +169,8 @@ void machine_unlock(int fd);
 long machine_numvfs_store(const char *run_dir, const char *addr, const char *text, size_t len);
 #define MACHINE_VFS_MAX 255u
 struct machine_pf_state {
-	char addr[16];
+	struct pci_address address;
+	char addr[PCI_ADDRESS_TEXT]; /* the same as a text */
 	unsigned total, offset, stride, num;
 	unsigned groups[MACHINE_VFS_MAX]; /* of the first @num */
 };

@@ -72,36 +72,34 @@ struct machine_device *machine_vf(struct machine *m, const struct machine_device
 struct machine_device *machine_find(struct machine *m, const char *addr)
 {
 	struct machine_device *d = NULL;
-	struct machine_addr a;
-	char text[16];
+	struct pci_address a;
 
-	if (machine_addr_parse(addr, &a))
+	if (pci_address_parse(addr, &a))
 		return NULL;
-	machine_addr_print(&a, text);
 	pthread_mutex_lock(&m->tables_lock);
 	for (unsigned i = 0; i < m->num_plugged && !d; i++) {
 		struct plugged *dev = m->plugged[i];
 
-		if (!strcmp(dev->d.addr, text))
+		if (pci_address_equal(&dev->d.address, &a))
 			d = &dev->d;
 		for (unsigned k = 0; k < dev->num_vfs && !d; k++)
-			if (!strcmp(dev->vfs[k]->d.addr, text))
+			if (pci_address_equal(&dev->vfs[k]->d.address, &a))
 				d = &dev->vfs[k]->d;
 	}
 	pthread_mutex_unlock(&m->tables_lock);
 	return d;
 }
 
-const struct plugged *machine_owner(struct machine *m, const char *addr)
+const struct plugged *machine_owner(struct machine *m, const struct pci_address *a)
 {
-	char vf[16];
+	struct pci_address vf;
 
 	for (unsigned i = 0; i < m->num_plugged; i++) {
-		if (!strcmp(m->plugged[i]->d.addr, addr))
+		if (pci_address_equal(&m->plugged[i]->d.address, a))
 			return m->plugged[i];
 		for (unsigned k = 0; k < m->plugged[i]->layout.total; k++) {
-			machine_vf_address(m->plugged[i], k, vf);
-			if (!strcmp(vf, addr))
+			machine_vf_address(m->plugged[i], k, &vf);
+			if (pci_address_equal(&vf, a))
 				return m->plugged[i];
 		}
 	}
@@ -110,29 +108,35 @@ const struct plugged *machine_owner(struct machine *m, const char *addr)
 
 /* ---- adding ---- */
 
+void machine_set_address(struct plugged *dev, const struct pci_address *a)
+{
+	dev->d.address = *a;
+	pci_address_print(a, dev->d.addr);
+}
+
 static int choose_address(struct machine *m, struct plugged *dev, char **err)
 {
-	struct machine_addr a = dev->spec.addr;
+	struct pci_address a = dev->spec.addr;
 	const struct plugged *other;
-	char *addr = dev->d.addr;
 
 	if (dev->spec.has_addr) {
-		machine_addr_print(&a, addr);
-		other = machine_owner(m, addr);
-		if (other)
-			return machine_fail(
-				err, -EBUSY,
-				"%s: address %s is taken by another device (%s%s): choose "
-				"a free one with addr=",
-				dev->spec.model, addr, other->spec.model,
-				strcmp(addr, other->d.addr) ? ", for a virtual function" : "");
-		return 0;
+		machine_set_address(dev, &a);
+		other = machine_owner(m, &a);
+		if (!other)
+			return 0;
+		return machine_fail(
+			err, -EBUSY,
+			"%s: address %s is taken by another device (%s%s): choose a free one with "
+			"addr=",
+			dev->spec.model, dev->d.addr, other->spec.model,
+			pci_address_equal(&a, &other->d.address) ? "" : ", for a virtual function");
 	}
 	for (unsigned bus = 1; bus <= UINT8_MAX; bus++) {
-		a = (struct machine_addr){ .bus = (uint8_t)bus };
-		machine_addr_print(&a, addr);
-		if (!machine_owner(m, addr))
-			return 0;
+		a = (struct pci_address){ .bus = (uint8_t)bus };
+		if (machine_owner(m, &a))
+			continue;
+		machine_set_address(dev, &a);
+		return 0;
 	}
 	return machine_fail(err, -ENOSPC,
 			    "%s: device 0.0 of every bus is taken: choose an address "
@@ -203,7 +207,6 @@ unsigned machine_free_group(struct machine *m)
 int machine_join_group(struct machine *m, struct plugged *dev, unsigned id)
 {
 	const struct plugged *in = dev->pf && !dev->pf->spec.driver ? dev->pf : dev;
-	struct machine_addr a, s;
 	struct machine_group *g;
 	int rc = 0;
 
@@ -213,15 +216,7 @@ int machine_join_group(struct machine *m, struct plugged *dev, unsigned id)
 		if (rc)
 			return rc;
 	}
-	machine_addr_parse(dev->d.addr, &a);
-	machine_addr_parse(in->d.addr, &s);
-	dev->place = (struct vfio_place){
-		.segment = a.domain,
-		.bus = a.bus,
-		.devfn = (uint8_t)(a.dev << 3 | a.fn),
-		.slot_bus = s.bus,
-		.slot_devfn = (uint8_t)(s.dev << 3 | s.fn),
-	};
+	dev->place = (struct vfio_place){ .address = dev->d.address, .slot = in->d.address };
 	if (!dev->spec.driver)
 		rc = vfio_group_reserve(g->vfio, &dev->place);
 	if (rc)
@@ -320,7 +315,7 @@ static int make_hardware(struct plugged *dev, char **err)
 	if (rc)
 		return rc;
 	if (!dev->spec.driver)
-		rc = vfio_pci_bind(dev->d.fn, dev->m->sys->loop, &dev->d.vdev);
+		rc = vfio_pci_bind(dev->d.fn, &dev->d.address, dev->m->sys->loop, &dev->d.vdev);
 	if (rc)
 		return machine_fail(err, rc, "%s at %s: cannot have a driver: %s", dev->spec.model,
 				    dev->d.addr, strerror(-rc));
@@ -420,7 +415,7 @@ static int read_settled(struct plugged *dev, const char *text, char **err)
 	if (sscanf(text, "%15s %u %" SCNx64 " %" SCNx64 " %" SCNx64 " %u %u %u %" SCNx64, addr,
 		   &dev->d.group, &dev->spaces.io, &dev->spaces.mem32, &dev->spaces.mem64,
 		   &dev->layout.total, &dev->layout.offset, &dev->layout.stride, &dev->run) != 9 ||
-	    machine_addr_parse(addr, &dev->spec.addr) || dev->layout.total > MACHINE_VFS_MAX)
+	    pci_address_parse(addr, &dev->spec.addr) || dev->layout.total > MACHINE_VFS_MAX)
 		return machine_fail(err, -EINVAL, "%s: '%s' does not say where it is",
 				    dev->spec.model, text);
 	dev->spec.has_addr = true;

@@ -7,6 +7,7 @@
  */
 #ifndef MACHINE_MACHINE_H
 #define MACHINE_MACHINE_H
+#include "base/pci_address.h"
 #include "pci/function.h"
 #include "vfio/group.h"
 
@@ -21,7 +22,8 @@ struct machine_device {
 	pci_function *fn;	  /* NULL: not made in this process (machine_claim_dir) */
 	struct vfio_device *vdev; /* NULL: the same, or bound to @driver instead */
 	const char *driver;	  /* "vfio-pci", or the name of a driver of the host */
-	char addr[16];		  /* "0000:01:00.0" */
+	struct pci_address address;
+	char addr[PCI_ADDRESS_TEXT]; /* the same as a text: "0000:01:00.0" */
 	unsigned group;
 	char *id;     /* id=, or NULL */
 	void *plugin; /* dlopen handle, or NULL */

@@ -102,7 +102,8 @@ static bool parse_line(const char *line, struct machine_pf_state *st)
 
 	if (sscanf(line, "%15s %u %u %u %u%n", st->addr, &st->total, &st->offset, &st->stride,
 		   &st->num, &at) != 5 ||
-	    st->num > st->total || st->total > MACHINE_VFS_MAX)
+	    pci_address_parse(st->addr, &st->address) || st->num > st->total ||
+	    st->total > MACHINE_VFS_MAX)
 		return false;
 	line += at;
 	for (unsigned i = 0; i < st->num; i++) {
@@ -197,17 +198,12 @@ static __attribute__((format(printf, 2, 3))) bool exists(const char *run_dir, co
 							     (long)&st, AT_SYMLINK_NOFOLLOW, 0, 0);
 }
 
-static void vf_address(const struct machine_pf_state *st, unsigned i, char addr[16])
+static void vf_address(const struct machine_pf_state *st, unsigned i, char addr[PCI_ADDRESS_TEXT])
 {
-	struct machine_addr a;
-	unsigned rid;
+	struct pci_address a;
 
-	machine_addr_parse(st->addr, &a);
-	rid = ((unsigned)a.bus << 8 | (unsigned)a.dev << 3 | a.fn) + st->offset + i * st->stride;
-	a.bus = (uint8_t)(rid >> 8);
-	a.dev = rid >> 3 & 31;
-	a.fn = rid & 7;
-	machine_addr_print(&a, addr);
+	pci_address_of_vf(&st->address, st->offset, st->stride, i, &a);
+	pci_address_print(&a, addr);
 }
 
 void machine_unlock(int fd)

@@ -30,53 +30,6 @@ int machine_fail(char **err, int rc, const char *fmt, ...)
 	return rc;
 }
 
-/* Up to @max hexadecimal digits; what follows them, or NULL. */
-static const char *hex(const char *p, unsigned max, unsigned *out)
-{
-	unsigned v = 0, n = 0;
-
-	while (n < max && isxdigit((unsigned char)*p)) {
-		v = v * 16 +
-		    (unsigned)(isdigit((unsigned char)*p) ? *p - '0' : tolower(*p) - 'a' + 10);
-		p++;
-		n++;
-	}
-	*out = v;
-	return n ? p : NULL;
-}
-
-int machine_addr_parse(const char *text, struct machine_addr *a)
-{
-	unsigned domain = 0, bus, dev, fn;
-	const char *p = text;
-
-	/* with a domain there are two colons */
-	if (strchr(p, ':') != strrchr(p, ':')) {
-		p = hex(p, 4, &domain);
-		if (!p || *p++ != ':')
-			return -EINVAL;
-	}
-	p = hex(p, 2, &bus);
-	if (!p || *p++ != ':')
-		return -EINVAL;
-	p = hex(p, 2, &dev);
-	if (!p || *p++ != '.')
-		return -EINVAL;
-	p = hex(p, 1, &fn);
-	if (!p || *p || dev > 31 || fn > 7)
-		return -EINVAL;
-	a->domain = (uint16_t)domain;
-	a->bus = (uint8_t)bus;
-	a->dev = (uint8_t)dev;
-	a->fn = (uint8_t)fn;
-	return 0;
-}
-
-void machine_addr_print(const struct machine_addr *a, char out[16])
-{
-	snprintf(out, 16, "%04x:%02x:%02x.%x", a->domain, a->bus, a->dev & 31u, a->fn & 7u);
-}
-
 /*
  * Cut the piece that starts at *@p off at the next single comma, "double comma" becomes one. *@p:
  * the next piece, or NULL.
@@ -118,7 +71,7 @@ static int parse_group(const char *value, unsigned *out)
 static int common_option(struct machine_spec *s, const char *name, const char *value, char **err)
 {
 	if (!strcmp(name, "addr")) {
-		if (machine_addr_parse(value, &s->addr))
+		if (pci_address_parse(value, &s->addr))
 			return machine_fail(
 				err, -EINVAL,
 				"%s: addr=%s is not a PCI address: write "
@@ -314,7 +267,7 @@ int machine_spec_absolute(const char *spec, char **out, char **err)
 	if (s.mmap != VFIO_PCI_MMAP_AUTO)
 		fprintf(f, ",mmap=%s", s.mmap == VFIO_PCI_MMAP_OFF ? "off" : "trap");
 	if (s.has_addr) {
-		machine_addr_print(&s.addr, addr);
+		pci_address_print(&s.addr, addr);
 		fprintf(f, ",addr=%s", addr);
 	}
 	if (s.has_group)

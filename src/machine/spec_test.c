@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* Texts: specs, addresses. */
+/* Texts: specs. */
 #include <errno.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -10,29 +10,6 @@
 #include <cmocka.h>
 
 #include "machine/internal.h"
-
-static void addresses(void **state)
-{
-	static const char *const bad[] = { "",	       "1",	    "01:00",	"01:00.",
-					   "01:00.8",  "01:20.0",   "100:00.0", "01:00.00",
-					   "01:00.0 ", " 01:00.0",  "x1:00.0",	"00000:01:00.0",
-					   ":01:00.0", "0:1:0:0.0", "01.00.0" };
-	struct machine_addr a;
-	char text[16];
-
-	assert_int_equal(machine_addr_parse("01:00.0", &a), 0);
-	machine_addr_print(&a, text);
-	assert_string_equal(text, "0000:01:00.0");
-	assert_int_equal(machine_addr_parse("0000:fF:1f.7", &a), 0);
-	machine_addr_print(&a, text);
-	assert_string_equal(text, "0000:ff:1f.7");
-	assert_int_equal(machine_addr_parse("a:2:3.1", &a), 0);
-	machine_addr_print(&a, text);
-	assert_string_equal(text, "000a:02:03.1");
-	for (size_t i = 0; i < sizeof(bad) / sizeof(*bad); i++)
-		if (machine_addr_parse(bad[i], &a) != -EINVAL)
-			fail_msg("'%s' was taken for an address", bad[i]);
-}
 
 static void a_spec_in_pieces(void **state)
 {
@@ -53,7 +30,7 @@ static void a_spec_in_pieces(void **state)
 	assert_string_equal(s.opts[3].value, "");
 	assert_true(s.has_addr);
 	assert_int_equal(s.addr.bus, 2);
-	assert_int_equal(s.addr.fn, 1);
+	assert_int_equal(s.addr.function, 1);
 	assert_true(s.has_group);
 	assert_int_equal(s.group, 7);
 	/* three commas: one in the value, then the one that ends it */
@@ -142,7 +119,6 @@ static void paths_become_absolute(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(addresses),
 		cmocka_unit_test(a_spec_in_pieces),
 		cmocka_unit_test(bad_specs),
 		cmocka_unit_test(paths_become_absolute),

@@ -19,22 +19,9 @@
 
 #define MESSAGE_MAX 512
 
-static unsigned rid_of(const struct machine_addr *a)
+bool machine_vf_address(const struct plugged *pf, unsigned i, struct pci_address *out)
 {
-	return (unsigned)a->bus << 8 | (unsigned)a->dev << 3 | a->fn;
-}
-
-void machine_vf_address(const struct plugged *pf, unsigned i, char addr[16])
-{
-	struct machine_addr a;
-	unsigned rid;
-
-	machine_addr_parse(pf->d.addr, &a);
-	rid = rid_of(&a) + pf->layout.offset + i * pf->layout.stride;
-	a.bus = (uint8_t)(rid >> 8);
-	a.dev = rid >> 3 & 31;
-	a.fn = rid & 7;
-	machine_addr_print(&a, addr);
+	return pci_address_of_vf(&pf->d.address, pf->layout.offset, pf->layout.stride, i, out);
 }
 
 /* Has @dev the driver that the user wants it to have? */
@@ -67,8 +54,8 @@ static int choose_driver(struct plugged *dev, char **err)
 static int check_places(struct plugged *dev, char **err)
 {
 	const struct plugged *other;
-	struct machine_addr a;
-	char addr[16];
+	char addr[PCI_ADDRESS_TEXT];
+	struct pci_address a;
 
 	if (dev->spec.numvfs > dev->layout.total)
 		return machine_fail(err, -ERANGE,
@@ -76,21 +63,22 @@ static int check_places(struct plugged *dev, char **err)
 				    dev->spec.model, dev->spec.numvfs, dev->layout.total);
 	if (!dev->layout.total)
 		return 0;
-	machine_addr_parse(dev->d.addr, &a);
-	if (pci_vf_rid(dev->d.fn, rid_of(&a), dev->layout.total - 1) > 0xffff)
+	if (!machine_vf_address(dev, dev->layout.total - 1, &a))
 		return machine_fail(err, -EINVAL,
 				    "%s: on bus %02x its virtual functions would be beyond "
 				    "the last bus",
-				    dev->spec.model, a.bus);
+				    dev->spec.model, dev->d.address.bus);
 	for (unsigned i = 0; i < dev->layout.total; i++) {
-		machine_vf_address(dev, i, addr);
-		other = machine_owner(dev->m, addr);
-		if (other)
-			return machine_fail(err, -EBUSY,
-					    "%s: its virtual function %u would be at %s, which %s "
-					    "takes: choose another "
-					    "place with addr=",
-					    dev->spec.model, i, addr, other->spec.model);
+		machine_vf_address(dev, i, &a);
+		other = machine_owner(dev->m, &a);
+		if (!other)
+			continue;
+		pci_address_print(&a, addr);
+		return machine_fail(err, -EBUSY,
+				    "%s: its virtual function %u would be at %s, which %s "
+				    "takes: choose another "
+				    "place with addr=",
+				    dev->spec.model, i, addr, other->spec.model);
 	}
 	return 0;
 }
@@ -129,6 +117,7 @@ int machine_alloc_vfs(struct plugged *dev)
 /* Make struct plugged of VFs [0, @n). */
 static int add_vfs(struct plugged *pf, unsigned n)
 {
+	struct pci_address a;
 	struct plugged *vf;
 
 	for (unsigned i = 0; i < n; i++) {
@@ -142,7 +131,8 @@ static int add_vfs(struct plugged *pf, unsigned n)
 		vf->index = i;
 		vf->claim = -1;
 		vf->d.driver = "vfio-pci";
-		machine_vf_address(pf, i, vf->d.addr);
+		machine_vf_address(pf, i, &a);
+		machine_set_address(vf, &a);
 		pthread_mutex_lock(&pf->m->tables_lock);
 		pf->vfs[i] = vf;
 		pthread_mutex_unlock(&pf->m->tables_lock);
@@ -160,7 +150,7 @@ static int make_vf(struct plugged *vf, char **err)
 	if (rc)
 		vf->d.fn = NULL;
 	else
-		rc = vfio_pci_bind(vf->d.fn, pf->m->sys->loop, &vf->d.vdev);
+		rc = vfio_pci_bind(vf->d.fn, &vf->d.address, pf->m->sys->loop, &vf->d.vdev);
 	if (rc) {
 		machine_unmake(vf);
 		return machine_fail(err, rc, "%s at %s: virtual function %u cannot be made: %s",
@@ -300,7 +290,7 @@ static struct plugged *differs(struct machine *m, const struct machine_pf_state 
 	for (unsigned i = 0; i < m->num_plugged; i++) {
 		struct plugged *pf = m->plugged[i];
 
-		if (!strcmp(pf->d.addr, st->addr))
+		if (pci_address_equal(&pf->d.address, &st->address))
 			return st->num > pf->layout.total || in_step(pf, st) ? NULL : pf;
 	}
 	return NULL;

@@ -107,7 +107,7 @@ static int write_file(const struct bound *b, const char *name, const char *text,
 static int find(const char *run_dir, const char *text, size_t len, struct bound *b)
 {
 	static const char no_override[] = "(null)\n";
-	struct machine_addr a;
+	struct pci_address a;
 	char group[16];
 	long n;
 
@@ -118,7 +118,7 @@ static int find(const char *run_dir, const char *text, size_t len, struct bound 
 	if (len != 12 || memchr(text, '\0', len))
 		return -ENODEV;
 	memcpy(b->addr, text, len);
-	if (machine_addr_parse(b->addr, &a))
+	if (pci_address_parse(b->addr, &a))
 		return -ENODEV;
 	snprintf(b->dir, sizeof(b->dir), "sys/devices/pci%.7s/%s", b->addr, b->addr);
 	if (link_name(b, "iommu_group", group, sizeof(group)) < 0)

@@ -67,8 +67,8 @@ int pci_function_new(const struct uvfio_model *model, const char *name, uint64_t
 		     size_t err_size, pci_function **out);
 /*
  * VF @index of @pf (uvfio_add_sriov), with what the model said of it. It answers when the PF's VF
- * Enable and NumVFs say so. Its name is the caller's choice; pci_vf_address() has its place. To be
- * freed before the PF. @pf's locks are not held. Errors as pci_function_new(); -EEXIST.
+ * Enable and NumVFs say so. Its name is the caller's choice; pci_address_of_vf() says where it is.
+ * To be freed before the PF. @pf's locks are not held. Errors as pci_function_new(); -EEXIST.
  */
 int pci_vf_new(pci_function *pf, unsigned index, const char *name, char *err, size_t err_size,
 	       pci_function **out);
@@ -150,11 +150,6 @@ void pci_restore_state(pci_function *fn, const void *buf);
 pci_function *pci_function_pf(const pci_function *fn);		  /* of a VF; NULL: it is none */
 unsigned pci_sriov_total(const pci_function *fn);		  /* TotalVFs; 0: no PF */
 const struct uvfio_sriov *pci_sriov_info(const pci_function *pf); /* NULL: no PF */
-/*
- * The routing ID (bus << 8 | device << 3 | function) of VF @index, if @rid is the PF's; it may be
- * beyond 0xffff.
- */
-unsigned pci_vf_rid(const pci_function *pf, unsigned rid, unsigned index);
 /*
  * NumVFs, VF Enable and VF MSE as an operating system programs them: @num VFs (0: none), which have
  * been made by pci_vf_new(). What it says is put back by pci_restore_state() after a reset of the

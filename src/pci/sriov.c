@@ -258,12 +258,6 @@ unsigned pci_sriov_total(const pci_function *fn)
 	return fn->iov ? fn->iov->is.total_vfs : 0;
 }
 
-/* 9.2.1.2 */
-unsigned pci_vf_rid(const pci_function *pf, unsigned rid, unsigned index)
-{
-	return rid + pf->iov->is.first_vf_offset + index * pf->iov->is.vf_stride;
-}
-
 int pci_sriov_set(pci_function *pf, unsigned num)
 {
 	unsigned ctrl;

@@ -165,9 +165,9 @@ static long hot_reset_info(struct vfio_device *dev, unsigned long arg)
 		info.count = room; /* VFs came meanwhile */
 	for (uint32_t i = 0; i < info.count; i++) {
 		out[i].group_id = at[i].group->iommu->id;
-		out[i].segment = at[i].segment;
-		out[i].bus = at[i].bus;
-		out[i].devfn = at[i].devfn;
+		out[i].segment = at[i].address.segment;
+		out[i].bus = at[i].address.bus;
+		out[i].devfn = pci_address_devfn(&at[i].address);
 	}
 	ret = 0;
 	if (info.argsz - minsz < info.count * sizeof(out[0]))
@@ -192,11 +192,13 @@ static bool owns_slot(struct vfio_device *dev, const struct vfio_place *at, unsi
 		for (unsigned k = 0; k < num_files; k++)
 			owned |= files[k]->group == at[i].group;
 		if (!owned) {
+			char addr[PCI_ADDRESS_TEXT];
+
+			pci_address_print(&at[i].address, addr);
 			log_info(dev->name,
-				 "hot reset: %04x:%02x:%02x.%u of the same slot is in group %u, "
-				 "which the caller does not name",
-				 at[i].segment, at[i].bus, at[i].devfn >> 3, at[i].devfn & 7u,
-				 at[i].group->iommu->id);
+				 "hot reset: %s of the same slot is in group %u, which the caller "
+				 "does not name",
+				 addr, at[i].group->iommu->id);
 			return false;
 		}
 	}

@@ -98,8 +98,7 @@ static int setup(void **state)
 	for (unsigned i = 0; i < 3; i++) {
 		w.ig[i] = iommu_group_new(i + 1);
 		vfio_device_init(&w.dev[i], &ops, names[i], NULL);
-		w.dev[i].bus = i < 2 ? 1 : 2;
-		w.dev[i].devfn = i == 1;
+		w.dev[i].address = (struct pci_address){ .bus = i < 2 ? 1 : 2, .function = i == 1 };
 		w.dev[i].flags = VFIO_DEVICE_FLAGS_PCI;
 		assert_int_equal(vfio_system_add_group(w.sys, w.ig[i], &w.group[i]), 0);
 		assert_int_equal(vfio_group_add_device(w.group[i], &w.dev[i]), 0);

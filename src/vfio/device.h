@@ -13,6 +13,7 @@
 #include <stdint.h>
 #include <sys/types.h>
 
+#include "base/pci_address.h"
 #include "iommu/group.h"
 #include "vfio/uapi_defs.h"
 
@@ -126,8 +127,7 @@ struct vfio_device {
 	struct vfio_group *group; /* set by vfio_group_add_device */
 	uint32_t flags;		  /* VFIO_DEVICE_FLAGS_*, RESET valid after open */
 	uint32_t num_regions, num_irqs;
-	uint16_t segment;
-	uint8_t bus, devfn;
+	struct pci_address address;
 	/* of a VF whose PF has the same driver: they share its slot; else NULL */
 	struct vfio_device *pf;
 	pthread_mutex_t lock; /* guards open_count and orders open/close */

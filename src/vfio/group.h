@@ -25,10 +25,9 @@ struct vfio_type1;
 struct vfio_place {
 	struct vfio_group *group;
 	struct vfio_device *dev; /* NULL: not in this process */
-	uint16_t segment;
-	uint8_t bus, devfn;
-	uint8_t slot_bus, slot_devfn; /* whose slot it is in: its own, or its PF's */
-	bool reserved;		      /* it stays when the device goes */
+	struct pci_address address;
+	struct pci_address slot; /* of the function whose slot it is in: its own, or its PF's */
+	bool reserved;		 /* it stays when the device goes */
 };
 
 struct vfio_group {

@@ -11,7 +11,7 @@
 
 static bool same_place(const struct vfio_place *a, const struct vfio_place *b)
 {
-	return a->segment == b->segment && a->bus == b->bus && a->devfn == b->devfn;
+	return pci_address_equal(&a->address, &b->address);
 }
 
 static struct vfio_place place_of(struct vfio_device *dev)
@@ -21,11 +21,8 @@ static struct vfio_place place_of(struct vfio_device *dev)
 	return (struct vfio_place){
 		.group = dev->group,
 		.dev = dev,
-		.segment = dev->segment,
-		.bus = dev->bus,
-		.devfn = dev->devfn,
-		.slot_bus = slot->bus,
-		.slot_devfn = slot->devfn,
+		.address = dev->address,
+		.slot = slot->address,
 	};
 }
 
@@ -115,8 +112,8 @@ void vfio_group_unreserve(struct vfio_group *g, const struct vfio_place *place)
 
 static bool same_slot(const struct vfio_place *a, const struct vfio_place *b)
 {
-	return a->segment == b->segment && a->slot_bus == b->slot_bus &&
-	       a->slot_devfn >> 3 == b->slot_devfn >> 3;
+	return a->slot.segment == b->slot.segment && a->slot.bus == b->slot.bus &&
+	       a->slot.device == b->slot.device;
 }
 
 unsigned vfio_slot_places(struct vfio_device *dev, struct vfio_place *out, unsigned max)

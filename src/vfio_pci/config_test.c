@@ -44,8 +44,8 @@ static void test_open_state(void **state)
 	assert_int_equal(t.dev->flags, VFIO_DEVICE_FLAGS_PCI | VFIO_DEVICE_FLAGS_RESET);
 	assert_int_equal(t.dev->num_regions, 9);
 	assert_int_equal(t.dev->num_irqs, 5);
-	assert_int_equal(t.dev->bus, 1);
-	assert_int_equal(t.dev->devfn, 2 << 3 | 3);
+	assert_int_equal(t.dev->address.bus, 1);
+	assert_int_equal(pci_address_devfn(&t.dev->address), 2 << 3 | 3);
 	/* power-on, then the reset of the open */
 	assert_int_equal(tm.resets, 2);
 	assert_int_equal(tm.reset_kinds[1], UVFIO_RESET_FLR);

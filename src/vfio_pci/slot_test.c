@@ -16,6 +16,7 @@ static const char *const names[3] = { "0000:01:00.0", "0000:01:00.1", "0000:02:0
 /* two functions of one slot and one of another; each in a group of its own */
 static int setup(void **state)
 {
+	struct pci_address a;
 	char err[256];
 
 	log_set(2, LOG_ERR);
@@ -25,7 +26,8 @@ static int setup(void **state)
 		assert_int_equal(pci_function_new(i == 0 ? &t_model_full : &t_model_old, names[i],
 						  0, loop, NULL, 0, err, sizeof(err), &fn[i]),
 				 0);
-		assert_int_equal(vfio_pci_bind(fn[i], loop, &dev[i]), 0);
+		assert_int_equal(pci_address_parse(names[i], &a), 0);
+		assert_int_equal(vfio_pci_bind(fn[i], &a, loop, &dev[i]), 0);
 		ig[i] = iommu_group_new(i + 1);
 		assert_int_equal(vfio_system_add_group(sys, ig[i], &g[i]), 0);
 		assert_int_equal(vfio_group_add_device(g[i], dev[i]), 0);

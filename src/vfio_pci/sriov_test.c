@@ -86,6 +86,7 @@ static const char *const names[1 + VFS] = { "0000:01:00.0", "0000:01:10.0", "000
 
 static void plug(unsigned i)
 {
+	struct pci_address a;
 	char err[256];
 
 	if (i ? pci_vf_new(t[0].fn, i - 1, names[i], err, sizeof(err), &t[i].fn)
@@ -93,7 +94,8 @@ static void plug(unsigned i)
 				 &t[0].fn))
 		fail_msg("%s", err);
 	t[i].loop = sys->loop;
-	assert_int_equal(vfio_pci_bind(t[i].fn, sys->loop, &t[i].dev), 0);
+	assert_int_equal(pci_address_parse(names[i], &a), 0);
+	assert_int_equal(vfio_pci_bind(t[i].fn, &a, sys->loop, &t[i].dev), 0);
 	t[i].vd = to_vfio_pci(t[i].dev);
 	if (i)
 		vfio_pci_set_pf(t[i].dev, t[0].dev);

@@ -235,7 +235,10 @@ static inline void t_plug(struct tdev *t, const struct uvfio_model *model)
 	pci_config_write(t->fn, PCI_BASE_ADDRESS_3, 4, 0x00000008);
 	pci_config_write(t->fn, PCI_BASE_ADDRESS_4, 4, 0x0000c000);
 	pci_config_write(t->fn, PCI_ROM_ADDRESS, 4, 0xe0020000);
-	assert_int_equal(vfio_pci_bind(t->fn, t->loop, &t->dev), 0);
+	assert_int_equal(
+		vfio_pci_bind(t->fn, &(struct pci_address){ .bus = 1, .device = 2, .function = 3 },
+			      t->loop, &t->dev),
+		0);
 	t->vd = to_vfio_pci(t->dev);
 }
 

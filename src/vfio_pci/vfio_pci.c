@@ -4,8 +4,6 @@
  * virtual config space built), reset on request, closed (quiet, state put back, reset). Between two
  * users nothing of the first one's is left.
  */
-#include <stdio.h>
-
 #include "base/heap.h"
 #include "vfio_pci/internal.h"
 
@@ -313,11 +311,10 @@ static int init_triggers(struct vfio_pci_device *vd)
 	return 0;
 }
 
-int vfio_pci_bind(pci_function *fn, struct loop *loop, struct vfio_device **out)
+int vfio_pci_bind(pci_function *fn, const struct pci_address *at, struct loop *loop,
+		  struct vfio_device **out)
 {
-	const char *name = pci_function_name(fn);
 	struct vfio_pci_device *vd = heap_alloc(sizeof(*vd));
-	unsigned segment, bus, slot, function;
 	pthread_rwlockattr_t attr;
 	int ret;
 
@@ -335,15 +332,11 @@ int vfio_pci_bind(pci_function *fn, struct loop *loop, struct vfio_device **out)
 		heap_free(vd);
 		return ret;
 	}
-	vfio_device_init(&vd->vdev, &ops, name, pci_function_iommu(fn));
+	vfio_device_init(&vd->vdev, &ops, pci_function_name(fn), pci_function_iommu(fn));
 	vd->vdev.num_regions = VFIO_PCI_NUM_REGIONS;
 	vd->vdev.num_irqs = VFIO_PCI_NUM_IRQS;
 	vd->vdev.flags = VFIO_DEVICE_FLAGS_PCI;
-	if (sscanf(name, "%4x:%2x:%2x.%1x", &segment, &bus, &slot, &function) == 4) {
-		vd->vdev.segment = segment;
-		vd->vdev.bus = bus;
-		vd->vdev.devfn = slot << 3 | (function & 7);
-	}
+	vd->vdev.address = *at;
 	vd->irq_type = VFIO_PCI_IRQ_NONE;
 	CDS_INIT_LIST_HEAD(&vd->ioeventfds);
 	pthread_mutex_init(&vd->igate, NULL);

@@ -11,10 +11,11 @@
 #include "vfio/device.h"
 
 /*
- * Bind the driver to @fn: *@out is a device that can be added to a group. -ENOMEM. The function
- * must outlive it.
+ * Bind the driver to @fn, which is at @at: *@out is a device that can be added to a group. -ENOMEM.
+ * The function must outlive it.
  */
-int vfio_pci_bind(pci_function *fn, struct loop *loop, struct vfio_device **out);
+int vfio_pci_bind(pci_function *fn, const struct pci_address *at, struct loop *loop,
+		  struct vfio_device **out);
 /*
  * May BARs be mapped, and how? AUTO, the default: each page as the model has it. TRAP: every access
  * is the device's, polled pages are trapped. OFF: for a virtual machine monitor under KVM, whose

@@ -13,7 +13,8 @@ static void test_identity(void **state)
 	start();
 	assert_int_equal(pci_config_read(port[1].f, PCI_CLASS_REVISION, 4), 0x02000001);
 	assert_int_equal(pci_sriov_total(fn), 8);
-	assert_int_equal(pci_vf_rid(fn, 0x100, 7), 0x18e); /* 01:11.6 */
+	assert_int_equal(pci_sriov_info(fn)->first_vf_offset + 7 * pci_sriov_info(fn)->vf_stride,
+			 0x8e); /* 01:11.6 */
 	/* What a VF does not have reads zero, and takes nothing. */
 	pw(&port[0], IGB_RCTL, RUN);
 	assert_int_equal(r(IGB_RCTL), 0);
