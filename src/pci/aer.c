@@ -43,16 +43,16 @@ int uvfio_add_aer(struct uvfio_dev *dev)
 	off = pci_ext_cap_new(dev, PCI_EXT_CAP_ID_ERR, 2, AER_LEN, NULL, NULL);
 	if (off < 0)
 		return off;
-	dev->aer = (unsigned)off;
+	dev->cap.aer = (unsigned)off;
 	for (size_t i = 0; i < ARRAY_SIZE(regs); i++) {
 		unsigned at = (unsigned)off + regs[i].reg;
 
-		put32(dev->cfg + at, regs[i].init);
-		put32((regs[i].w1c ? dev->w1c : dev->wmask) + at, regs[i].bits);
-		put32(dev->sticky + at, regs[i].bits);
+		put32(dev->cfg.bytes + at, regs[i].init);
+		put32((regs[i].w1c ? dev->cfg.w1c : dev->cfg.wmask) + at, regs[i].bits);
+		put32(dev->cfg.sticky + at, regs[i].bits);
 	}
 	/* First Error Pointer is sticky too; the ECRC switches read 0: not capable. 7.8.4.7 */
-	dev->sticky[off + PCI_ERR_CAP] = 0x1f;
+	dev->cfg.sticky[off + PCI_ERR_CAP] = 0x1f;
 	return off;
 }
 
@@ -75,8 +75,8 @@ void uvfio_report_error(struct uvfio_dev *dev, unsigned bit, bool fatal)
 		return;
 	}
 	pthread_mutex_lock(&dev->lock);
-	if (dev->aer) {
-		c = dev->cfg + dev->aer;
+	if (dev->cap.aer) {
+		c = dev->cfg.bytes + dev->cap.aer;
 		masked = get32(c + (fatal ? PCI_ERR_UNCOR_MASK : PCI_ERR_COR_MASK)) & error;
 		severity = get32(c + PCI_ERR_UNCOR_SEVER);
 		status = get32(c + (fatal ? PCI_ERR_UNCOR_STATUS : PCI_ERR_COR_STATUS));
@@ -85,8 +85,8 @@ void uvfio_report_error(struct uvfio_dev *dev, unsigned bit, bool fatal)
 			c[PCI_ERR_CAP] = (uint8_t)((c[PCI_ERR_CAP] & ~0x1f) | bit);
 		put32(c + (fatal ? PCI_ERR_UNCOR_STATUS : PCI_ERR_COR_STATUS), status | error);
 	}
-	if (dev->exp) {
-		c = dev->cfg + dev->exp + PCI_EXP_DEVSTA;
+	if (dev->cap.exp) {
+		c = dev->cfg.bytes + dev->cap.exp + PCI_EXP_DEVSTA;
 		devsta = PCI_EXP_DEVSTA_CED;
 		if (fatal)
 			devsta = severity & error ? PCI_EXP_DEVSTA_FED : PCI_EXP_DEVSTA_NFED;
@@ -94,9 +94,9 @@ void uvfio_report_error(struct uvfio_dev *dev, unsigned bit, bool fatal)
 			devsta |= PCI_EXP_DEVSTA_URD;
 		put16(c, get16(c) | devsta);
 	}
-	if (fatal && !masked && get16(dev->cfg + PCI_COMMAND) & PCI_COMMAND_SERR)
-		put16(dev->cfg + PCI_STATUS,
-		      get16(dev->cfg + PCI_STATUS) | PCI_STATUS_SIG_SYSTEM_ERROR);
+	if (fatal && !masked && get16(dev->cfg.bytes + PCI_COMMAND) & PCI_COMMAND_SERR)
+		put16(dev->cfg.bytes + PCI_STATUS,
+		      get16(dev->cfg.bytes + PCI_STATUS) | PCI_STATUS_SIG_SYSTEM_ERROR);
 	pthread_mutex_unlock(&dev->lock);
 
 	log_info(dev->name, "%s error, AER bit %u%s", fatal ? "uncorrectable" : "correctable", bit,

@@ -28,10 +28,10 @@ int uvfio_add_bar(struct uvfio_dev *dev, unsigned bar, uint64_t size, unsigned f
 	uint32_t type = 0;
 	unsigned at;
 
-	if (!dev->creating || flags & ~(UVFIO_BAR_IO | UVFIO_BAR_64 | UVFIO_BAR_PREFETCH) ||
+	if (!dev->create.now || flags & ~(UVFIO_BAR_IO | UVFIO_BAR_64 | UVFIO_BAR_PREFETCH) ||
 	    (io && flags != UVFIO_BAR_IO))
 		return -EINVAL;
-	if (dev->pf)
+	if (dev->vf.pf)
 		return uvfio_error(dev,
 				   "the BARs of a VF are said with its PF (struct uvfio_sriov)");
 	if (bar >= PCI_BARS || (wide && bar + 1 >= PCI_BARS))
@@ -53,17 +53,17 @@ int uvfio_add_bar(struct uvfio_dev *dev, unsigned bar, uint64_t size, unsigned f
 		type = (wide ? PCI_BASE_ADDRESS_MEM_TYPE_64 : 0) |
 		       (flags & UVFIO_BAR_PREFETCH ? PCI_BASE_ADDRESS_MEM_PREFETCH : 0);
 	at = PCI_BASE_ADDRESS_0 + 4 * bar;
-	put32(dev->cfg + at, type);
+	put32(dev->cfg.bytes + at, type);
 	/* size >= 16, or >= 4 for I/O: the type bits stay out */
-	put32(dev->wmask + at, (uint32_t) ~(size - 1));
+	put32(dev->cfg.wmask + at, (uint32_t) ~(size - 1));
 	if (wide)
-		put32(dev->wmask + at + 4, (uint32_t)(~(size - 1) >> 32));
+		put32(dev->cfg.wmask + at + 4, (uint32_t)(~(size - 1) >> 32));
 	return 0;
 }
 
 int uvfio_add_rom(struct uvfio_dev *dev, uint64_t size, const void *image, size_t len)
 {
-	if (!dev->creating || dev->pf)
+	if (!dev->create.now || dev->vf.pf)
 		return -EINVAL;
 	if (!is_pow2(size) || size < ROM_MIN || size > ROM_MAX || len > size)
 		return uvfio_error(dev,
@@ -73,14 +73,14 @@ int uvfio_add_rom(struct uvfio_dev *dev, uint64_t size, const void *image, size_
 	if (dev->bars[PCI_ROM_BAR].size)
 		return -EEXIST;
 	if (image) {
-		dev->rom = malloc(len ? len : 1);
-		if (!dev->rom)
+		dev->rom.image = malloc(len ? len : 1);
+		if (!dev->rom.image)
 			return -ENOMEM;
-		memcpy(dev->rom, image, len);
-		dev->rom_len = len;
+		memcpy(dev->rom.image, image, len);
+		dev->rom.len = len;
 	}
 	dev->bars[PCI_ROM_BAR].size = size;
-	put32(dev->wmask + PCI_ROM_ADDRESS, (uint32_t) ~(size - 1) | PCI_ROM_ADDRESS_ENABLE);
+	put32(dev->cfg.wmask + PCI_ROM_ADDRESS, (uint32_t) ~(size - 1) | PCI_ROM_ADDRESS_ENABLE);
 	return 0;
 }
 
@@ -139,7 +139,7 @@ static uint64_t rom_read(const pci_function *fn, uint64_t off, unsigned size)
 	uint64_t v = 0;
 
 	for (unsigned i = 0; i < size; i++)
-		v |= (uint64_t)(off + i < fn->rom_len ? fn->rom[off + i] : 0xff) << 8 * i;
+		v |= (uint64_t)(off + i < fn->rom.len ? fn->rom.image[off + i] : 0xff) << 8 * i;
 	return v;
 }
 
@@ -172,7 +172,7 @@ int pci_bar_read(pci_function *fn, unsigned bar, uint64_t off, unsigned size, ui
 		return ret;
 	if (pci_msix_read(fn, bar, off, size, value))
 		return 0;
-	if (bar == PCI_ROM_BAR && fn->rom) {
+	if (bar == PCI_ROM_BAR && fn->rom.image) {
 		*value = rom_read(fn, off, size);
 		return 0;
 	}
@@ -186,7 +186,7 @@ int pci_bar_write(pci_function *fn, unsigned bar, uint64_t off, unsigned size, u
 	if (ret)
 		return ret;
 	if (!pci_msix_write(fn, bar, off, size, value & all_ones(size), &ret)) {
-		if (!fn->model->bar_write || (bar == PCI_ROM_BAR && fn->rom))
+		if (!fn->model->bar_write || (bar == PCI_ROM_BAR && fn->rom.image))
 			return 0; /* dropped, as by any read-only memory */
 		pci_model_enter(fn);
 		ret = fn->model->bar_write(fn, bar, off, size, value & all_ones(size));
@@ -205,7 +205,7 @@ bool pci_rom_valid(pci_function *fn)
 
 	if (!fn->bars[PCI_ROM_BAR].size)
 		return false;
-	if (fn->rom)
+	if (fn->rom.image)
 		v = rom_read(fn, 0, 2);
 	else if (model_read(fn, PCI_ROM_BAR, 0, 2, &v))
 		return false;

@@ -13,7 +13,7 @@
 
 static bool claimed(const pci_function *fn, unsigned byte)
 {
-	return fn->claimed[byte / 8] & 1u << byte % 8;
+	return fn->cfg.claimed[byte / 8] & 1u << byte % 8;
 }
 
 /* The first room of @len bytes at a dword in [from, to): -ENOSPC. */
@@ -26,7 +26,7 @@ static int claim(pci_function *fn, unsigned from, unsigned to, size_t len)
 			;
 		if (i == len) {
 			for (i = 0; i < len; i++)
-				fn->claimed[(off + i) / 8] |= (uint8_t)(1u << (off + i) % 8);
+				fn->cfg.claimed[(off + i) / 8] |= (uint8_t)(1u << (off + i) % 8);
 			return (int)off;
 		}
 		off = (unsigned)align_up(off + i + 1, 4);
@@ -37,9 +37,9 @@ static int claim(pci_function *fn, unsigned from, unsigned to, size_t len)
 static void fill(pci_function *fn, unsigned off, size_t len, const void *data, const void *writable)
 {
 	if (data)
-		memcpy(fn->cfg + off, data, len);
+		memcpy(fn->cfg.bytes + off, data, len);
 	if (writable)
-		memcpy(fn->wmask + off, writable, len);
+		memcpy(fn->cfg.wmask + off, writable, len);
 }
 
 unsigned pci_find_cap(pci_function *fn, uint8_t id)
@@ -50,9 +50,9 @@ unsigned pci_find_cap(pci_function *fn, uint8_t id)
 	 * The pointers are hardware's own and read-only; what bounds the walk is a model that sets
 	 * them by uvfio_config_set.
 	 */
-	for (off = fn->cfg[PCI_CAPABILITY_LIST];
-	     off >= FIRST_CAP && off + 1 < PCI_CFG_SIZE && left--; off = fn->cfg[off + 1]) {
-		if (fn->cfg[off] == id)
+	for (off = fn->cfg.bytes[PCI_CAPABILITY_LIST];
+	     off >= FIRST_CAP && off + 1 < PCI_CFG_SIZE && left--; off = fn->cfg.bytes[off + 1]) {
+		if (fn->cfg.bytes[off] == id)
 			return off;
 	}
 	return 0;
@@ -60,12 +60,12 @@ unsigned pci_find_cap(pci_function *fn, uint8_t id)
 
 unsigned pci_find_ext_cap(pci_function *fn, uint16_t id)
 {
-	unsigned off = fn->last_ext_cap ? FIRST_EXT_CAP : 0, left = PCI_CFG_EXP_SIZE / 4;
+	unsigned off = fn->cfg.last_ext_cap ? FIRST_EXT_CAP : 0, left = PCI_CFG_EXP_SIZE / 4;
 	uint32_t header;
 
 	for (; off >= FIRST_EXT_CAP && off + 4 <= PCI_CFG_EXP_SIZE && left--;
 	     off = PCI_EXT_CAP_NEXT(header)) {
-		header = get32(fn->cfg + off);
+		header = get32(fn->cfg.bytes + off);
 		if (PCI_EXT_CAP_ID(header) == id)
 			return off;
 	}
@@ -76,7 +76,7 @@ int pci_cap_new(pci_function *fn, uint8_t id, size_t len, const void *data, cons
 {
 	int off;
 
-	if (!fn->creating || len < 2)
+	if (!fn->create.now || len < 2)
 		return -EINVAL;
 	if (id != PCI_CAP_ID_VNDR && pci_find_cap(fn, id)) {
 		uvfio_error(fn, "capability 0x%02x is there already", id);
@@ -88,11 +88,11 @@ int pci_cap_new(pci_function *fn, uint8_t id, size_t len, const void *data, cons
 			    len);
 		return off;
 	}
-	fn->cfg[off] = id;
+	fn->cfg.bytes[off] = id;
 	fill(fn, (unsigned)off + 2, len - 2, data, writable);
-	fn->cfg[fn->last_cap ? fn->last_cap + 1 : PCI_CAPABILITY_LIST] = (uint8_t)off;
-	fn->cfg[PCI_STATUS] |= PCI_STATUS_CAP_LIST;
-	fn->last_cap = (unsigned)off;
+	fn->cfg.bytes[fn->cfg.last_cap ? fn->cfg.last_cap + 1 : PCI_CAPABILITY_LIST] = (uint8_t)off;
+	fn->cfg.bytes[PCI_STATUS] |= PCI_STATUS_CAP_LIST;
+	fn->cfg.last_cap = (unsigned)off;
 	return off;
 }
 
@@ -102,7 +102,7 @@ int pci_ext_cap_new(pci_function *fn, uint16_t id, unsigned version, size_t len,
 	uint32_t header;
 	int off;
 
-	if (!fn->creating || len < 4 || len % 4 || version > 0xf)
+	if (!fn->create.now || len < 4 || len % 4 || version > 0xf)
 		return -EINVAL;
 	if (id != PCI_EXT_CAP_ID_VNDR && id != PCI_EXT_CAP_ID_DVSEC && pci_find_ext_cap(fn, id)) {
 		uvfio_error(fn, "extended capability 0x%04x is there already", id);
@@ -115,13 +115,13 @@ int pci_ext_cap_new(pci_function *fn, uint16_t id, unsigned version, size_t len,
 			    id, len);
 		return off;
 	}
-	put32(fn->cfg + off, id | version << 16);
+	put32(fn->cfg.bytes + off, id | version << 16);
 	fill(fn, (unsigned)off + 4, len - 4, data, writable);
-	if (fn->last_ext_cap) {
-		header = get32(fn->cfg + fn->last_ext_cap);
-		put32(fn->cfg + fn->last_ext_cap, header | (uint32_t)off << 20);
+	if (fn->cfg.last_ext_cap) {
+		header = get32(fn->cfg.bytes + fn->cfg.last_ext_cap);
+		put32(fn->cfg.bytes + fn->cfg.last_ext_cap, header | (uint32_t)off << 20);
 	}
-	fn->last_ext_cap = (unsigned)off;
+	fn->cfg.last_ext_cap = (unsigned)off;
 	return off;
 }
 

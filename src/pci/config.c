@@ -14,16 +14,16 @@
  */
 void pci_header_init(pci_function *fn)
 {
-	if (fn->pf) {
+	if (fn->vf.pf) {
 		/* What else a VF's header has reads 0 and keeps it. PCIe 6.0, 9.3.4.1 */
-		put16(fn->cfg + PCI_VENDOR_ID, 0xffff);
-		put16(fn->cfg + PCI_DEVICE_ID, 0xffff);
-		put16(fn->wmask + PCI_COMMAND, PCI_COMMAND_MASTER);
-		put16(fn->w1c + PCI_STATUS, PCI_STATUS_RW1C);
+		put16(fn->cfg.bytes + PCI_VENDOR_ID, 0xffff);
+		put16(fn->cfg.bytes + PCI_DEVICE_ID, 0xffff);
+		put16(fn->cfg.wmask + PCI_COMMAND, PCI_COMMAND_MASTER);
+		put16(fn->cfg.w1c + PCI_STATUS, PCI_STATUS_RW1C);
 		for (unsigned i = 0; i < PCI_BARS; i++)
-			fn->bars[i] = (struct pci_bar){ fn->pf->iov->is.bars[i].size,
-							fn->pf->iov->is.bars[i].flags };
-		memset(fn->claimed, 0xff, PCI_STD_HEADER_SIZEOF / 8);
+			fn->bars[i] = (struct pci_bar){ fn->vf.pf->iov->is.bars[i].size,
+							fn->vf.pf->iov->is.bars[i].flags };
+		memset(fn->cfg.claimed, 0xff, PCI_STD_HEADER_SIZEOF / 8);
 		return;
 	}
 	/*
@@ -31,42 +31,43 @@ void pci_header_init(pci_function *fn)
 	 * DisINTx becomes writable with the pin (uvfio_add_intx), Parity Error Response with PCI
 	 * Express.
 	 */
-	put16(fn->wmask + PCI_COMMAND,
+	put16(fn->cfg.wmask + PCI_COMMAND,
 	      PCI_COMMAND_IO | PCI_COMMAND_MEMORY | PCI_COMMAND_MASTER | PCI_COMMAND_SERR);
-	put16(fn->w1c + PCI_STATUS, PCI_STATUS_RW1C);
-	fn->wmask[PCI_CACHE_LINE_SIZE] = 0xff;
-	fn->wmask[PCI_INTERRUPT_LINE] = 0xff;
-	fn->cfg[PCI_HEADER_TYPE] = PCI_HEADER_TYPE_NORMAL;
-	memset(fn->claimed, 0xff, PCI_STD_HEADER_SIZEOF / 8);
+	put16(fn->cfg.w1c + PCI_STATUS, PCI_STATUS_RW1C);
+	fn->cfg.wmask[PCI_CACHE_LINE_SIZE] = 0xff;
+	fn->cfg.wmask[PCI_INTERRUPT_LINE] = 0xff;
+	fn->cfg.bytes[PCI_HEADER_TYPE] = PCI_HEADER_TYPE_NORMAL;
+	memset(fn->cfg.claimed, 0xff, PCI_STD_HEADER_SIZEOF / 8);
 }
 
 int uvfio_set_ids(struct uvfio_dev *dev, const struct uvfio_ids *ids)
 {
-	if (!dev->creating || ids->class_code > 0xffffff)
+	if (!dev->create.now || ids->class_code > 0xffffff)
 		return -EINVAL;
-	if (!dev->pf) {
-		put16(dev->cfg + PCI_VENDOR_ID, ids->vendor);
-		put16(dev->cfg + PCI_DEVICE_ID, ids->device);
-	} else if (ids->vendor != get16(dev->pf->cfg + PCI_VENDOR_ID) ||
-		   ids->device != dev->pf->iov->is.vf_device_id) {
+	if (!dev->vf.pf) {
+		put16(dev->cfg.bytes + PCI_VENDOR_ID, ids->vendor);
+		put16(dev->cfg.bytes + PCI_DEVICE_ID, ids->device);
+	} else if (ids->vendor != get16(dev->vf.pf->cfg.bytes + PCI_VENDOR_ID) ||
+		   ids->device != dev->vf.pf->iov->is.vf_device_id) {
 		return uvfio_error(dev,
 				   "a VF has its PF's vendor, and the device ID that the SR-IOV "
 				   "capability tells");
 	}
-	put32(dev->cfg + PCI_CLASS_REVISION, ids->class_code << 8 | ids->revision);
-	put16(dev->cfg + PCI_SUBSYSTEM_VENDOR_ID, ids->subsystem_vendor);
-	put16(dev->cfg + PCI_SUBSYSTEM_ID, ids->subsystem);
+	put32(dev->cfg.bytes + PCI_CLASS_REVISION, ids->class_code << 8 | ids->revision);
+	put16(dev->cfg.bytes + PCI_SUBSYSTEM_VENDOR_ID, ids->subsystem_vendor);
+	put16(dev->cfg.bytes + PCI_SUBSYSTEM_ID, ids->subsystem);
 	return 0;
 }
 
 unsigned pci_config_size(const pci_function *fn)
 {
-	return fn->exp ? PCI_CFG_EXP_SIZE : PCI_CFG_SIZE;
+	return fn->cap.exp ? PCI_CFG_EXP_SIZE : PCI_CFG_SIZE;
 }
 
 unsigned pci_config_power(const pci_function *fn)
 {
-	return fn->pm ? get16(fn->cfg + fn->pm + PCI_PM_CTRL) & PCI_PM_CTRL_STATE_MASK : 0;
+	return fn->cap.pm ? get16(fn->cfg.bytes + fn->cap.pm + PCI_PM_CTRL) & PCI_PM_CTRL_STATE_MASK
+			  : 0;
 }
 
 static bool access_valid(const pci_function *fn, unsigned off, unsigned size)
@@ -78,11 +79,12 @@ static bool access_valid(const pci_function *fn, unsigned off, unsigned size)
 /* Bits that are not stored but are what something else is at the moment. */
 static uint8_t live_byte(const pci_function *fn, unsigned off)
 {
-	bool maskable = pci_config_flag(fn, fn->msi, PCI_MSI_FLAGS, PCI_MSI_FLAGS_MASKBIT);
-	unsigned pending = maskable ? fn->msi + pci_msi_pending_offset(fn) : 0;
-	uint8_t v = fn->cfg[off];
+	bool maskable = pci_config_flag(fn, fn->cap.msi, PCI_MSI_FLAGS, PCI_MSI_FLAGS_MASKBIT);
+	unsigned pending = maskable ? fn->cap.msi + pci_msi_pending_offset(fn) : 0;
+	uint8_t v = fn->cfg.bytes[off];
 
-	if (off == PCI_STATUS && atomic_load_explicit(&fn->intx, memory_order_relaxed) & INTX_LEVEL)
+	if (off == PCI_STATUS &&
+	    atomic_load_explicit(&fn->intx.state, memory_order_relaxed) & INTX_LEVEL)
 		v |= PCI_STATUS_INTERRUPT;
 	if (pending && off >= pending && off < pending + 4)
 		v = (uint8_t)(pci_msi_pending(fn) >> 8 * (off - pending));
@@ -122,12 +124,12 @@ uint32_t pci_config_read(pci_function *fn, unsigned off, unsigned size)
 
 unsigned pci_config_derive(pci_function *fn)
 {
-	uint16_t command = get16(fn->cfg + PCI_COMMAND);
+	uint16_t command = get16(fn->cfg.bytes + PCI_COMMAND);
 	/* a VF that is not enabled, or whose PF sleeps, does not get as far as its own registers */
 	bool awake = pci_config_power(fn) == 0 && pci_present(fn) &&
-		     (!fn->pf || atomic_load(&fn->pf->iov->awake));
-	bool msix = pci_config_flag(fn, fn->msix, PCI_MSIX_FLAGS, PCI_MSIX_FLAGS_ENABLE);
-	bool msi = !msix && pci_config_flag(fn, fn->msi, PCI_MSI_FLAGS, PCI_MSI_FLAGS_ENABLE);
+		     (!fn->vf.pf || atomic_load(&fn->vf.pf->iov->awake));
+	bool msix = pci_config_flag(fn, fn->cap.msix, PCI_MSIX_FLAGS, PCI_MSIX_FLAGS_ENABLE);
+	bool msi = !msix && pci_config_flag(fn, fn->cap.msi, PCI_MSI_FLAGS, PCI_MSI_FLAGS_ENABLE);
 	bool master = awake && command & PCI_COMMAND_MASTER;
 	unsigned mode, gate, old_gate, decode = 0, messages, effects = 0;
 
@@ -136,31 +138,33 @@ unsigned pci_config_derive(pci_function *fn)
 	 * PCIe 6.0, 7.5.1.1.3
 	 */
 	gate = !master ? GATE_OFF : msix ? GATE_MSIX : msi ? GATE_MSI : GATE_OFF;
-	old_gate = atomic_load_explicit(&fn->gate, memory_order_relaxed);
+	old_gate = atomic_load_explicit(&fn->irq.gate, memory_order_relaxed);
 	if (msi) {
-		messages = (get16(fn->cfg + fn->msi + PCI_MSI_FLAGS) & PCI_MSI_FLAGS_QSIZE) >> 4;
+		messages = (get16(fn->cfg.bytes + fn->cap.msi + PCI_MSI_FLAGS) &
+			    PCI_MSI_FLAGS_QSIZE) >>
+			   4;
 		messages = 1u << messages;
-		if (messages > fn->msi_vectors) /* reserved values of QSIZE too */
-			messages = fn->msi_vectors;
-		atomic_store_explicit(&fn->msi_modulo, messages - 1, memory_order_relaxed);
+		if (messages > fn->msi.vectors) /* reserved values of QSIZE too */
+			messages = fn->msi.vectors;
+		atomic_store_explicit(&fn->msi.modulo, messages - 1, memory_order_relaxed);
 	}
 	/*
 	 * What is pending is forgotten when messages are switched off, and again when they are
 	 * switched on: one that was under way at the switching off may have left its bit behind.
 	 */
 	mode = msix ? UVFIO_IRQ_MSIX : msi ? UVFIO_IRQ_MSI : UVFIO_IRQ_INTX;
-	if (mode != atomic_load(&fn->mode)) {
+	if (mode != atomic_load(&fn->irq.mode)) {
 		pci_msi_clear_pending(fn, GATE_MSI);
 		pci_msi_clear_pending(fn, GATE_MSIX);
-		atomic_store(&fn->mode, mode);
+		atomic_store(&fn->irq.mode, mode);
 	}
-	atomic_store(&fn->gate, gate);
+	atomic_store(&fn->irq.gate, gate);
 	if (old_gate != GATE_OFF && gate != old_gate)
 		effects |= EFFECT_SYNC;
 	if (gate != GATE_OFF && gate != old_gate)
 		effects |= EFFECT_FLUSH;
 
-	if (awake && (fn->pf ? atomic_load(&fn->pf->iov->mse) : command & PCI_COMMAND_MEMORY))
+	if (awake && (fn->vf.pf ? atomic_load(&fn->vf.pf->iov->mse) : command & PCI_COMMAND_MEMORY))
 		decode |= DECODE_MEM;
 	if (awake && command & PCI_COMMAND_IO)
 		decode |= DECODE_IO;
@@ -171,10 +175,10 @@ unsigned pci_config_derive(pci_function *fn)
 	if (master)
 		atomic_store(&fn->iommu.blocked, false);
 
-	if (msi || msix || !awake || (fn->disintx && command & PCI_COMMAND_INTX_DISABLE))
-		atomic_fetch_or(&fn->intx, INTX_INHIBIT);
+	if (msi || msix || !awake || (fn->intx.can_disable && command & PCI_COMMAND_INTX_DISABLE))
+		atomic_fetch_or(&fn->intx.state, INTX_INHIBIT);
 	else
-		atomic_fetch_and(&fn->intx, ~INTX_INHIBIT);
+		atomic_fetch_and(&fn->intx.state, ~INTX_INHIBIT);
 	if (fn->iov)
 		effects |= pci_sriov_derive(fn);
 	return effects;
@@ -192,7 +196,7 @@ void pci_config_effects(pci_function *fn, unsigned effects)
 		pci_msi_flush(fn);
 	if (effects & EFFECT_FLR)
 		pci_function_reset(fn, UVFIO_RESET_FLR);
-	if (effects & EFFECT_TO_D0 && !fn->no_soft_reset)
+	if (effects & EFFECT_TO_D0 && !fn->cap.no_soft_reset)
 		pci_function_reset(fn, UVFIO_RESET_D3);
 	if (effects & (EFFECT_TO_D0 | EFFECT_TO_D3) && fn->model->power) {
 		pci_model_enter(fn);
@@ -234,26 +238,27 @@ static unsigned write_special(pci_function *fn, unsigned off, unsigned size, uin
 	 * A state that the function does not have is not entered, the write is otherwise done. PCI
 	 * PM 1.2, 3.2.4
 	 */
-	if (byte_written(fn->pm, PCI_PM_CTRL, off, size, value, &v)) {
+	if (byte_written(fn->cap.pm, PCI_PM_CTRL, off, size, value, &v)) {
 		d = v & PCI_PM_CTRL_STATE_MASK;
 		if ((d == 0 || d == 3) && d != pci_config_power(fn)) {
-			if (d == 0 && !fn->no_soft_reset)
+			if (d == 0 && !fn->cap.no_soft_reset)
 				pci_config_defaults(fn, UVFIO_RESET_D3);
-			fn->cfg[fn->pm + PCI_PM_CTRL] &= (uint8_t)~PCI_PM_CTRL_STATE_MASK;
-			fn->cfg[fn->pm + PCI_PM_CTRL] |= (uint8_t)d;
+			fn->cfg.bytes[fn->cap.pm + PCI_PM_CTRL] &= (uint8_t)~PCI_PM_CTRL_STATE_MASK;
+			fn->cfg.bytes[fn->cap.pm + PCI_PM_CTRL] |= (uint8_t)d;
 			effects |= EFFECT_CHANGED | (d ? EFFECT_TO_D3 : EFFECT_TO_D0);
 		}
 	}
-	if (fn->exp_flr && byte_written(fn->exp, PCI_EXP_DEVCTL + 1, off, size, value, &v) &&
+	if (fn->cap.exp_flr &&
+	    byte_written(fn->cap.exp, PCI_EXP_DEVCTL + 1, off, size, value, &v) &&
 	    v & PCI_EXP_DEVCTL_BCR_FLR >> 8)
 		effects |= EFFECT_FLR;
-	if (byte_written(fn->af, PCI_AF_CTRL, off, size, value, &v) && v & PCI_AF_CTRL_FLR)
+	if (byte_written(fn->cap.af, PCI_AF_CTRL, off, size, value, &v) && v & PCI_AF_CTRL_FLR)
 		effects |= EFFECT_FLR;
 	/*
 	 * The flag is in the upper byte of the address; writing it starts the transfer. PCI 3.0,
 	 * appendix I
 	 */
-	if (byte_written(fn->vpd, PCI_VPD_ADDR + 1, off, size, value, &v))
+	if (byte_written(fn->cap.vpd, PCI_VPD_ADDR + 1, off, size, value, &v))
 		pci_vpd_transfer(fn);
 	return effects;
 }
@@ -271,12 +276,12 @@ void pci_config_write(pci_function *fn, unsigned off, unsigned size, uint32_t va
 		return;
 	pthread_mutex_lock(&fn->lock);
 	for (unsigned i = 0; i < size; i++) {
-		uint8_t *b = &fn->cfg[off + i], v = (uint8_t)(value >> 8 * i), old = *b;
+		uint8_t *b = &fn->cfg.bytes[off + i], v = (uint8_t)(value >> 8 * i), old = *b;
 
 		if (fn->iov && pci_sriov_frozen(fn, off + i))
 			continue;
-		*b = (uint8_t)((old & ~fn->wmask[off + i]) | (v & fn->wmask[off + i]));
-		*b &= (uint8_t) ~(v & fn->w1c[off + i]);
+		*b = (uint8_t)((old & ~fn->cfg.wmask[off + i]) | (v & fn->cfg.wmask[off + i]));
+		*b &= (uint8_t) ~(v & fn->cfg.w1c[off + i]);
 		if (*b != old)
 			effects |= EFFECT_CHANGED;
 	}
@@ -304,18 +309,18 @@ void pci_config_defaults(pci_function *fn, enum uvfio_reset_kind kind)
 					  PCI_EXP_LNKCTL_ES },
 	};
 	uint16_t kept[ARRAY_SIZE(flr_keeps)] = { 0 };
-	bool flr = kind == UVFIO_RESET_FLR && fn->exp;
+	bool flr = kind == UVFIO_RESET_FLR && fn->cap.exp;
 	uint8_t *p;
 
 	for (size_t i = 0; flr && i < ARRAY_SIZE(flr_keeps); i++)
-		kept[i] = get16(fn->cfg + fn->exp + flr_keeps[i].reg) & flr_keeps[i].bits;
+		kept[i] = get16(fn->cfg.bytes + fn->cap.exp + flr_keeps[i].reg) & flr_keeps[i].bits;
 	for (size_t i = 0; i < PCI_CFG_EXP_SIZE; i++) {
-		uint8_t keep = kind == UVFIO_RESET_POWER_ON ? 0 : fn->sticky[i];
+		uint8_t keep = kind == UVFIO_RESET_POWER_ON ? 0 : fn->cfg.sticky[i];
 
-		fn->cfg[i] = (uint8_t)((fn->cfg[i] & keep) | (fn->init[i] & ~keep));
+		fn->cfg.bytes[i] = (uint8_t)((fn->cfg.bytes[i] & keep) | (fn->cfg.init[i] & ~keep));
 	}
 	for (size_t i = 0; flr && i < ARRAY_SIZE(flr_keeps); i++) {
-		p = fn->cfg + fn->exp + flr_keeps[i].reg;
+		p = fn->cfg.bytes + fn->cap.exp + flr_keeps[i].reg;
 		put16(p, (uint16_t)((get16(p) & ~flr_keeps[i].bits) | kept[i]));
 	}
 }
@@ -323,7 +328,7 @@ void pci_config_defaults(pci_function *fn, enum uvfio_reset_kind kind)
 void pci_save_state(pci_function *fn, void *buf)
 {
 	pthread_mutex_lock(&fn->lock);
-	memcpy(buf, fn->cfg, sizeof(fn->cfg));
+	memcpy(buf, fn->cfg.bytes, sizeof(fn->cfg.bytes));
 	pthread_mutex_unlock(&fn->lock);
 }
 
@@ -338,11 +343,11 @@ void pci_restore_state(pci_function *fn, const void *buf)
 		unsigned off, len;
 	} ranges[] = {
 		{ 0, PCI_STD_HEADER_SIZEOF },
-		{ fn->exp, fn->exp ? PCI_EXP_LNKSTA2 : 0 },
-		{ fn->aer, fn->aer ? PCI_ERR_HEADER_LOG : 0 },
+		{ fn->cap.exp, fn->cap.exp ? PCI_EXP_LNKSTA2 : 0 },
+		{ fn->cap.aer, fn->cap.aer ? PCI_ERR_HEADER_LOG : 0 },
 		/* what is before it is not as it was then, but as the platform wants it now */
-		{ fn->sriov + PCI_SRIOV_SYS_PGSIZE,
-		  fn->sriov ? PCI_SRIOV_VFM - PCI_SRIOV_SYS_PGSIZE : 0 },
+		{ fn->cap.sriov + PCI_SRIOV_SYS_PGSIZE,
+		  fn->cap.sriov ? PCI_SRIOV_VFM - PCI_SRIOV_SYS_PGSIZE : 0 },
 	};
 	const uint8_t *saved = buf;
 	unsigned effects = 0;
@@ -350,11 +355,12 @@ void pci_restore_state(pci_function *fn, const void *buf)
 	pthread_mutex_lock(&fn->lock);
 	for (size_t r = 0; r < ARRAY_SIZE(ranges); r++) {
 		for (unsigned i = ranges[r].off; i < ranges[r].off + ranges[r].len; i++) {
-			uint8_t w = fn->wmask[i], v = (uint8_t)((fn->cfg[i] & ~w) | (saved[i] & w));
+			uint8_t w = fn->cfg.wmask[i],
+				v = (uint8_t)((fn->cfg.bytes[i] & ~w) | (saved[i] & w));
 
-			if (fn->cfg[i] != v)
+			if (fn->cfg.bytes[i] != v)
 				effects |= EFFECT_CHANGED;
-			fn->cfg[i] = v;
+			fn->cfg.bytes[i] = v;
 		}
 	}
 	if (fn->iov)
@@ -392,7 +398,7 @@ void uvfio_config_set(struct uvfio_dev *dev, unsigned offset, unsigned size, uin
 	}
 	pthread_mutex_lock(&dev->lock);
 	for (unsigned i = 0; i < size; i++)
-		dev->cfg[offset + i] = (uint8_t)(value >> 8 * i);
+		dev->cfg.bytes[offset + i] = (uint8_t)(value >> 8 * i);
 	pci_msi_masks_changed(dev);
 	effects = pci_config_derive(dev);
 	pthread_mutex_unlock(&dev->lock);
@@ -400,6 +406,6 @@ void uvfio_config_set(struct uvfio_dev *dev, unsigned offset, unsigned size, uin
 	 * No wait and no callback: this is called from callbacks and from inside uvfio_dma_begin.
 	 * VF Enable is the driver's bit: a model does not set it.
 	 */
-	if (!dev->creating)
+	if (!dev->create.now)
 		pci_config_effects(dev, (effects & ~(EFFECT_SYNC | EFFECT_VFS)) | EFFECT_FLUSH);
 }

@@ -33,10 +33,10 @@ int uvfio_add_pcie(struct uvfio_dev *dev, bool flr)
 	off = pci_cap_new(dev, PCI_CAP_ID_EXP, EXP_LEN, NULL, NULL);
 	if (off < 0)
 		return off;
-	c = dev->cfg + off;
-	w = dev->wmask + off;
-	dev->exp = (unsigned)off;
-	dev->exp_flr = flr;
+	c = dev->cfg.bytes + off;
+	w = dev->cfg.wmask + off;
+	dev->cap.exp = (unsigned)off;
+	dev->cap.exp_flr = flr;
 
 	put16(c + PCI_EXP_FLAGS, 2 | PCI_EXP_TYPE_ENDPOINT << 4);
 	/*
@@ -47,37 +47,38 @@ int uvfio_add_pcie(struct uvfio_dev *dev, bool flr)
 					  PCI_EXP_DEVCAP_L1 | PCI_EXP_DEVCAP_RBER |
 					  (flr ? PCI_EXP_DEVCAP_FLR : 0));
 	/* All that governs the link and how requests look is the PF's; a VF keeps it 0. 9.3.5 */
-	if (!dev->pf) {
+	if (!dev->vf.pf) {
 		put16(c + PCI_EXP_DEVCTL, DEVCTL_INIT);
 		put16(w + PCI_EXP_DEVCTL, DEVCTL_WRITABLE);
 	}
-	put16(dev->w1c + off + PCI_EXP_DEVSTA,
+	put16(dev->cfg.w1c + off + PCI_EXP_DEVSTA,
 	      PCI_EXP_DEVSTA_CED | PCI_EXP_DEVSTA_NFED | PCI_EXP_DEVSTA_FED | PCI_EXP_DEVSTA_URD);
 
 	put32(c + PCI_EXP_LNKCAP,
 	      LINK_SPEED_16GT | LINK_WIDTH << 4 | PCI_EXP_LNKCAP_ASPM_L1 | 3u << 12 | 6u << 15);
-	if (!dev->pf)
+	if (!dev->vf.pf)
 		put16(w + PCI_EXP_LNKCTL, PCI_EXP_LNKCTL_ASPMC | PCI_EXP_LNKCTL_RCB |
 						  PCI_EXP_LNKCTL_CCC | PCI_EXP_LNKCTL_ES);
 	put16(c + PCI_EXP_LNKSTA, LINK_SPEED_16GT | LINK_WIDTH << 4 | PCI_EXP_LNKSTA_SLC);
 
 	/* Completion timeout ranges A to D, and it can be switched off. 7.5.3.15 */
 	put32(c + PCI_EXP_DEVCAP2, PCI_EXP_DEVCAP2_COMP_TMOUT_DIS | 0xf);
-	if (!dev->pf)
+	if (!dev->vf.pf)
 		put16(w + PCI_EXP_DEVCTL2,
 		      PCI_EXP_DEVCTL2_COMP_TIMEOUT | PCI_EXP_DEVCTL2_COMP_TMOUT_DIS);
 	put32(c + PCI_EXP_LNKCAP2, PCI_EXP_LNKCAP2_SLS_2_5GB | PCI_EXP_LNKCAP2_SLS_5_0GB |
 					   PCI_EXP_LNKCAP2_SLS_8_0GB | PCI_EXP_LNKCAP2_SLS_16_0GB);
-	if (!dev->pf) {
+	if (!dev->vf.pf) {
 		put16(c + PCI_EXP_LNKCTL2, LINK_SPEED_16GT);
 		put16(w + PCI_EXP_LNKCTL2, PCI_EXP_LNKCTL2_TLS);
-		put16(dev->sticky + off + PCI_EXP_LNKCTL2, PCI_EXP_LNKCTL2_TLS); /* RWS: 7.5.3.19 */
+		put16(dev->cfg.sticky + off + PCI_EXP_LNKCTL2,
+		      PCI_EXP_LNKCTL2_TLS); /* RWS: 7.5.3.19 */
 	}
 	put16(c + PCI_EXP_LNKSTA2, 0x1e); /* equalization was done and is complete */
 
-	if (!dev->pf)
-		put16(dev->wmask + PCI_COMMAND,
-		      get16(dev->wmask + PCI_COMMAND) | PCI_COMMAND_PARITY);
+	if (!dev->vf.pf)
+		put16(dev->cfg.wmask + PCI_COMMAND,
+		      get16(dev->cfg.wmask + PCI_COMMAND) | PCI_COMMAND_PARITY);
 	return off;
 }
 
@@ -92,6 +93,6 @@ int uvfio_add_af(struct uvfio_dev *dev)
 
 	off = pci_cap_new(dev, PCI_CAP_ID_AF, PCI_CAP_AF_SIZEOF, body, NULL);
 	if (off > 0)
-		dev->af = (unsigned)off;
+		dev->cap.af = (unsigned)off;
 	return off;
 }

@@ -16,8 +16,8 @@ void pci_model_enter(pci_function *fn)
 
 	if (fn->model->concurrent)
 		return;
-	pthread_mutex_lock(&who->model_lock);
-	atomic_store_explicit(&who->model_owner, (unsigned long)pthread_self(),
+	pthread_mutex_lock(&who->turn.lock);
+	atomic_store_explicit(&who->turn.owner, (unsigned long)pthread_self(),
 			      memory_order_relaxed);
 }
 
@@ -26,16 +26,16 @@ void pci_model_leave(pci_function *fn)
 	pci_function *who = pci_serial(fn);
 
 	if (!fn->model->concurrent) {
-		atomic_store_explicit(&who->model_owner, 0, memory_order_relaxed);
-		pthread_mutex_unlock(&who->model_lock);
+		atomic_store_explicit(&who->turn.owner, 0, memory_order_relaxed);
+		pthread_mutex_unlock(&who->turn.lock);
 	}
-	if (atomic_load_explicit(&fn->reap, memory_order_relaxed))
+	if (atomic_load_explicit(&fn->timers.reap, memory_order_relaxed))
 		pci_timers_reap(fn);
 }
 
 bool pci_model_inside(pci_function *fn)
 {
-	return atomic_load_explicit(&pci_serial(fn)->model_owner, memory_order_relaxed) ==
+	return atomic_load_explicit(&pci_serial(fn)->turn.owner, memory_order_relaxed) ==
 	       (unsigned long)pthread_self();
 }
 
@@ -43,14 +43,14 @@ static void function_free_memory(pci_function *fn)
 {
 	pci_options_free(fn);
 	pthread_mutex_destroy(&fn->lock);
-	pthread_mutex_destroy(&fn->model_lock);
-	pthread_mutex_destroy(&fn->sink_lock);
+	pthread_mutex_destroy(&fn->turn.lock);
+	pthread_mutex_destroy(&fn->irq.sink_lock);
 	pci_sriov_free(fn);
-	pthread_mutex_destroy(&fn->pages_lock);
-	free(fn->msix_table);
-	free(fn->msix_vec);
-	free(fn->vpd_data);
-	free(fn->rom);
+	pthread_mutex_destroy(&fn->pages.lock);
+	free(fn->msix.table);
+	free(fn->msix.vec);
+	free(fn->vpd.data);
+	free(fn->rom.image);
 	free(fn->name);
 	free(fn);
 }
@@ -58,11 +58,11 @@ static void function_free_memory(pci_function *fn)
 /* What can only be judged when the model has said everything. */
 static int check_whole(pci_function *fn)
 {
-	if (fn->last_ext_cap && !fn->exp)
+	if (fn->cfg.last_ext_cap && !fn->cap.exp)
 		return uvfio_error(
 			fn, "extended capabilities need a PCI Express capability (uvfio_add_pcie)");
 	/* PCIe 6.0, 9.3.5.3 and 6.6.2: both are required of a VF */
-	if (fn->pf && (!fn->exp || !fn->exp_flr))
+	if (fn->vf.pf && (!fn->cap.exp || !fn->cap.exp_flr))
 		return uvfio_error(fn, "a VF needs a PCI Express capability with FLR");
 	return pci_msix_check(fn) ?: pci_pages_check(fn);
 }
@@ -92,17 +92,17 @@ static int function_new(const struct uvfio_model *model, const char *name, uint6
 	fn->model = model;
 	fn->loop = loop;
 	fn->run = run;
-	fn->pf = pf;
-	fn->vf_index = index;
-	fn->err = err;
-	fn->err_size = err ? err_size : 0;
+	fn->vf.pf = pf;
+	fn->vf.index = index;
+	fn->create.err = err;
+	fn->create.err_size = err ? err_size : 0;
 	CDS_INIT_LIST_HEAD(&fn->options);
-	CDS_INIT_LIST_HEAD(&fn->timers);
-	CDS_INIT_LIST_HEAD(&fn->dead_timers);
+	CDS_INIT_LIST_HEAD(&fn->timers.live);
+	CDS_INIT_LIST_HEAD(&fn->timers.dead);
 	pthread_mutex_init(&fn->lock, NULL);
-	pthread_mutex_init(&fn->model_lock, NULL);
-	pthread_mutex_init(&fn->sink_lock, NULL);
-	pthread_mutex_init(&fn->pages_lock, NULL);
+	pthread_mutex_init(&fn->turn.lock, NULL);
+	pthread_mutex_init(&fn->irq.sink_lock, NULL);
+	pthread_mutex_init(&fn->pages.lock, NULL);
 	fn->name = strdup(name);
 	if (!fn->name) {
 		ret = -ENOMEM;
@@ -115,7 +115,7 @@ static int function_new(const struct uvfio_model *model, const char *name, uint6
 	iommu_device_init(&fn->iommu, fn->name);
 	atomic_store(&fn->iommu.blocked, true); /* COMMAND.MASTER is off at power-on */
 	pci_header_init(fn);
-	fn->creating = true;
+	fn->create.now = true;
 	pci_model_enter(fn);
 	ret = model->create(fn);
 	pci_model_leave(fn);
@@ -127,16 +127,16 @@ static int function_new(const struct uvfio_model *model, const char *name, uint6
 		goto stop_timers;
 	}
 	ret = check_whole(fn);
-	fn->creating = false;
+	fn->create.now = false;
 	if (ret)
 		goto destroy;
-	memcpy(fn->init, fn->cfg, sizeof(fn->init));
+	memcpy(fn->cfg.init, fn->cfg.bytes, sizeof(fn->cfg.init));
 	if (pf)
 		ret = pci_vf_attach(fn);
 	if (ret)
 		goto destroy;
-	fn->err = NULL; /* the caller's buffer is the caller's again */
-	fn->err_size = 0;
+	fn->create.err = NULL; /* the caller's buffer is the caller's again */
+	fn->create.err_size = 0;
 	pci_function_reset(fn, UVFIO_RESET_POWER_ON);
 	*out = fn;
 	return 0;
@@ -177,7 +177,7 @@ void pci_function_free(pci_function *fn, bool abandon)
 {
 	if (!fn)
 		return;
-	if (fn->pf)
+	if (fn->vf.pf)
 		pci_vf_detach(fn);
 	/*
 	 * In a forked child a thread that is no more may have held any lock and any RCU section:
@@ -264,10 +264,10 @@ int uvfio_error(struct uvfio_dev *dev, const char *fmt, ...)
 	int n;
 
 	va_start(ap, fmt);
-	if (dev->err_size) {
-		n = snprintf(dev->err, dev->err_size, "%s: ", dev->model->name);
-		if (n > 0 && (size_t)n < dev->err_size)
-			vsnprintf(dev->err + n, dev->err_size - (size_t)n, fmt, ap);
+	if (dev->create.err_size) {
+		n = snprintf(dev->create.err, dev->create.err_size, "%s: ", dev->model->name);
+		if (n > 0 && (size_t)n < dev->create.err_size)
+			vsnprintf(dev->create.err + n, dev->create.err_size - (size_t)n, fmt, ap);
 	} else {
 		log_vline(LOG_ERR, dev->name, fmt, ap);
 	}

@@ -7,9 +7,9 @@
  * BARs and their decoding, the INTx line as a level, MSI and MSI-X with masks and pending bits,
  * FLR, D-states, bus mastering, VPD. What a *user* of vfio-pci may see lives in vfio_pci/, above.
  *
- * Locks: uvfio_dev.lock guards config space and interrupt set-up (a leaf, never held while a
- * model's callback runs); model_lock serialises the callbacks of a model that is not `concurrent`
- * (above lock). Interrupt delivery (uvfio_msi, uvfio_intx) takes no lock.
+ * Locks (pci/internal.h has all): one guards config space and interrupt set-up (a leaf, never held
+ * while a model's callback runs); one lets in one callback at a time, of a model that is not
+ * `concurrent`. Interrupt delivery (uvfio_msi, uvfio_intx) takes no lock.
  */
 #ifndef PCI_FUNCTION_H
 #define PCI_FUNCTION_H

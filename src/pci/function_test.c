@@ -339,7 +339,7 @@ static void test_timer_disarmed_in_callback(void **state)
 	usleep(10000);
 	assert_int_equal(fired, 0);
 	pthread_mutex_lock(&fn->lock);
-	assert_true(cds_list_empty(&fn->timers) && cds_list_empty(&fn->dead_timers));
+	assert_true(cds_list_empty(&fn->timers.live) && cds_list_empty(&fn->timers.dead));
 	pthread_mutex_unlock(&fn->lock);
 	t_model.bar_write = t_write;
 	t_free(fn);

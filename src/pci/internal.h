@@ -82,8 +82,8 @@ struct uvfio_timer {
 	pthread_mutex_t lock;
 	struct loop_timer *timer;
 	uint64_t deadline;	   /* UINT64_MAX: disarmed */
-	bool dead;		   /* freed by the model; under model_lock */
-	struct cds_list_head node; /* in uvfio_dev.timers or .dead_timers, under lock */
+	bool dead;		   /* freed by the model; under turn.lock */
+	struct cds_list_head node; /* in timers.live or timers.dead, under uvfio_dev.lock */
 };
 
 /* What a PF has of its VFs; see sriov.c. */
@@ -102,77 +102,113 @@ struct pci_sriov {
 	atomic_bool cut; /* VFs were disabled since the models were told */
 };
 
+/*
+ * Locks. turn.lock may be held when one of the others is taken, and the others are not held
+ * together: a function that is in its model's callback may ask for any of them.
+ *   turn.lock       held through a callback of a model that is not concurrent; a VF takes its PF's
+ *   pages.lock      opening and closing polled pages, and pages.sink, which is called with it held:
+ *                   the mapper's own lock comes after it
+ *   irq.sink_lock   who may change irq.sink; delivery does not take it
+ *   a timer's lock  its deadline and the loop's timer, kept in step; above the loop's lock
+ *   lock            cfg, msix.table, vpd.data, the lists of timers, iov->wanted; a leaf
+ */
 struct uvfio_dev {
+	/* these do not change once the function is made */
 	const struct uvfio_model *model;
 	char *name;
 	struct loop *loop;
-	void *priv;
+	uint64_t run;		      /* the machine's: uvfio_unique() */
+	struct cds_list_head options; /* struct option_value */
+
+	void *priv; /* the model's */
 	struct iommu_device iommu;
-
-	struct cds_list_head options;
-	char *err; /* where uvfio_error() writes during create */
-	size_t err_size;
-	bool creating;
-
-	/* guards config arrays, msix_table, vpd_data, timers; a leaf */
 	pthread_mutex_t lock;
-	pthread_mutex_t model_lock; /* callbacks of a model that is not concurrent; above lock */
-	atomic_ulong model_owner;   /* pthread_self() of who holds model_lock, or 0 */
-	struct log_limit limit;	    /* accesses that a model refuses */
+	struct log_limit limit; /* accesses that a model refuses */
 
-	uint8_t cfg[PCI_CFG_EXP_SIZE], wmask[PCI_CFG_EXP_SIZE], w1c[PCI_CFG_EXP_SIZE];
-	uint8_t sticky[PCI_CFG_EXP_SIZE], init[PCI_CFG_EXP_SIZE];
-	uint8_t claimed[PCI_CFG_EXP_SIZE / 8]; /* bytes that a capability took */
-	unsigned last_cap, last_ext_cap;       /* ends of the chains; 0: empty */
+	struct {
+		pthread_mutex_t lock;
+		atomic_ulong owner; /* pthread_self() of the thread that holds it, or 0 */
+	} turn;
+
+	struct {
+		bool now;  /* model->create is running: BARs and capabilities can be added */
+		char *err; /* where uvfio_error() writes until the function is made */
+		size_t err_size;
+	} create;
+
+	struct {
+		uint8_t bytes[PCI_CFG_EXP_SIZE];
+		uint8_t wmask[PCI_CFG_EXP_SIZE], w1c[PCI_CFG_EXP_SIZE];
+		uint8_t sticky[PCI_CFG_EXP_SIZE], init[PCI_CFG_EXP_SIZE];
+		uint8_t claimed[PCI_CFG_EXP_SIZE / 8]; /* a bit for each byte of a capability */
+		unsigned last_cap, last_ext_cap;       /* ends of the chains; 0: empty */
+	} cfg;
 
 	/* offsets of the capabilities that do something; 0: absent */
-	unsigned pm, msi, msix, exp, af, vpd, aer, sriov;
-	bool no_soft_reset, exp_flr;
-
-	struct pci_sriov *iov; /* of a PF, or NULL */
-	pci_function *pf;      /* of a VF, or NULL */
-	uint64_t run;	       /* the machine's: uvfio_unique() */
-	unsigned vf_index;
-	atomic_bool vf_cut; /* it was disabled and has not been reset since */
+	struct {
+		unsigned pm, msi, msix, exp, af, vpd, aer, sriov;
+		bool no_soft_reset, exp_flr;
+	} cap;
 
 	struct pci_bar bars[PCI_BARS + 1]; /* a VF's are the PF's iov->is.bars */
-	struct page_area pages[PCI_PAGES_MAX];
-	unsigned num_pages;
-	/* opening and closing polled pages, and the sink; the mapper's lock comes after it */
-	pthread_mutex_t pages_lock;
-	atomic_bool pages_open;
-	struct pci_pages_sink pages_sink;
-	uint8_t *rom;
-	size_t rom_len;
-	uint8_t *vpd_data;
-	size_t vpd_len;
-	bool vpd_writable;
+	atomic_uint decode;		   /* DECODE_* */
+	struct {
+		uint8_t *image;
+		size_t len;
+	} rom;
+	struct {
+		pthread_mutex_t lock;
+		struct page_area area[PCI_PAGES_MAX];
+		unsigned num;
+		atomic_bool open;
+		struct pci_pages_sink sink;
+	} pages;
 
-	unsigned intx_pin;
-	bool disintx;
+	/* interrupts of any kind: what may be sent now, and to whom */
+	struct {
+		atomic_uint mode; /* enum uvfio_irq_mode: what is enabled, sent or not */
+		atomic_uint gate; /* enum pci_gate */
+		pthread_mutex_t sink_lock;
+		struct pci_irq_sink *_Atomic sink; /* NULL or one of sinks[]; read under RCU */
+		struct pci_irq_sink sinks[2];
+	} irq;
+	struct {
+		unsigned pin; /* 0: none */
+		bool can_disable;
+		atomic_uint state; /* INTX_* */
+		atomic_uint busy;  /* >0: a thread is telling the sink; see intx.c */
+		bool told;	   /* the level that the sink heard last; that thread's */
+	} intx;
+	struct {
+		unsigned vectors;
+		atomic_uint modulo;	      /* messages that software enabled, less one */
+		atomic_uint vec[PCI_MSI_MAX]; /* VEC_* */
+	} msi;
+	struct {
+		struct pci_msix_info info;
+		struct msix_entry *table;
+		atomic_uint *vec; /* VEC_* */
+	} msix;
 
-	unsigned msi_vectors;
-	struct pci_msix_info msix_info;
-	struct msix_entry *msix_table;
-	atomic_uint msi_vec[PCI_MSI_MAX]; /* VEC_* */
-	atomic_uint *msix_vec;		  /* VEC_* */
+	struct {
+		uint8_t *data;
+		size_t len;
+		bool writable;
+	} vpd;
 
-	atomic_uint mode; /* enum uvfio_irq_mode: what is enabled, whether or not it may be sent */
-	atomic_uint gate; /* enum pci_gate */
-	atomic_uint msi_modulo; /* messages that software enabled, less one */
-	atomic_uint decode;	/* DECODE_* */
-	atomic_uint intx;	/* INTX_* */
-	atomic_uint intx_busy;	/* >0: somebody tells the sink; see intx.c */
-	bool intx_told; /* what the sink was told last; owned by whoever made intx_busy non-zero */
-	pthread_mutex_t sink_lock; /* who may change sink; above nothing, never taken by delivery */
-	struct pci_irq_sink *_Atomic sink; /* NULL or one of sinks[]; read in an RCU section */
-	struct pci_irq_sink sinks[2];
+	struct {
+		struct cds_list_head live, dead;
+		atomic_bool reap;    /* dead is not empty */
+		atomic_uint running; /* callbacks, also of a timer that is freed already */
+		bool stopped;	     /* the device goes: no timer comes, none is freed */
+	} timers;
 
-	struct cds_list_head timers, dead_timers;
-	atomic_bool reap; /* dead_timers is not empty */
-	/* callbacks under way, those included whose timer is freed already */
-	atomic_uint timers_running;
-	bool timers_stopped; /* the device goes: no timer comes, none is freed */
+	struct pci_sriov *iov; /* of a PF, or NULL */
+	struct {
+		pci_function *pf; /* NULL: this is no VF */
+		unsigned index;
+		atomic_bool cut; /* it was disabled and has not been reset since */
+	} vf;
 };
 
 static inline uint16_t get16(const uint8_t *p)
@@ -197,12 +233,12 @@ static inline void put32(uint8_t *p, uint32_t v)
 /* Who hears of interrupts, or NULL. In an RCU section, for as long as it lasts. */
 static inline const struct pci_irq_sink *pci_sink(pci_function *fn)
 {
-	return atomic_load_explicit(&fn->sink, memory_order_acquire);
+	return atomic_load_explicit(&fn->irq.sink, memory_order_acquire);
 }
 
 /*
  * function.c: a callback of the model; nothing of ours is locked at either end but, between the
- * two, model_lock
+ * two, turn.lock
  */
 void pci_model_enter(pci_function *fn);
 void pci_model_leave(pci_function *fn);
@@ -212,15 +248,15 @@ bool pci_model_inside(pci_function *fn);
 /* Who holds the lock for @fn's callbacks: a VF shares its PF's. */
 static inline pci_function *pci_serial(const pci_function *fn)
 {
-	return fn->pf ? fn->pf : (pci_function *)fn;
+	return fn->vf.pf ? fn->vf.pf : (pci_function *)fn;
 }
 
 /* sriov.c */
 /* Is @fn there at all? Only a VF may not be. */
 static inline bool pci_present(const pci_function *fn)
 {
-	return !fn->pf ||
-	       fn->vf_index < atomic_load_explicit(&fn->pf->iov->on, memory_order_acquire);
+	return !fn->vf.pf ||
+	       fn->vf.index < atomic_load_explicit(&fn->vf.pf->iov->on, memory_order_acquire);
 }
 int pci_vf_attach(pci_function *vf); /* at the end of its making; undone by detach */
 void pci_vf_detach(pci_function *vf);
@@ -260,7 +296,7 @@ void pci_config_defaults(pci_function *fn, enum uvfio_reset_kind kind);
 unsigned pci_config_power(const pci_function *fn); /* under lock: 0..3 */
 static inline bool pci_config_flag(const pci_function *fn, unsigned cap, unsigned off, uint16_t bit)
 {
-	return cap && get16(fn->cfg + cap + off) & bit;
+	return cap && get16(fn->cfg.bytes + cap + off) & bit;
 }
 
 /* caps.c: find room, link, claim; @fill: bytes after the header. Offset or -errno. */

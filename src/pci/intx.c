@@ -12,16 +12,16 @@
 
 int uvfio_add_intx(struct uvfio_dev *dev, unsigned pin, bool disintx)
 {
-	uint8_t *w = dev->wmask + PCI_COMMAND;
+	uint8_t *w = dev->cfg.wmask + PCI_COMMAND;
 
 	/* PCIe 6.0, 9.3.4.1.16: a VF has none */
-	if (!dev->creating || dev->pf || pin < 1 || pin > 4)
+	if (!dev->create.now || dev->vf.pf || pin < 1 || pin > 4)
 		return -EINVAL;
-	if (dev->intx_pin)
+	if (dev->intx.pin)
 		return -EEXIST;
-	dev->intx_pin = pin;
-	dev->disintx = disintx;
-	dev->cfg[PCI_INTERRUPT_PIN] = (uint8_t)pin;
+	dev->intx.pin = pin;
+	dev->intx.can_disable = disintx;
+	dev->cfg.bytes[PCI_INTERRUPT_PIN] = (uint8_t)pin;
 	if (disintx)
 		put16(w, get16(w) | PCI_COMMAND_INTX_DISABLE);
 	return 0;
@@ -33,48 +33,48 @@ void pci_intx_update(pci_function *fn)
 	unsigned seen, state;
 	bool out;
 
-	if (atomic_fetch_add(&fn->intx_busy, 1))
+	if (atomic_fetch_add(&fn->intx.busy, 1))
 		return;
 	do {
-		seen = atomic_load(&fn->intx_busy);
-		state = atomic_fetch_and(&fn->intx, ~INTX_ROSE);
+		seen = atomic_load(&fn->intx.busy);
+		state = atomic_fetch_and(&fn->intx.state, ~INTX_ROSE);
 		out = state & INTX_LEVEL && !(state & INTX_INHIBIT);
-		if (out != fn->intx_told || (out && state & INTX_ROSE)) {
-			fn->intx_told = out;
+		if (out != fn->intx.told || (out && state & INTX_ROSE)) {
+			fn->intx.told = out;
 			rcu_read_begin();
 			sink = pci_sink(fn);
 			if (sink && sink->intx)
 				sink->intx(sink->arg, out);
 			rcu_read_end();
 		}
-	} while (!atomic_compare_exchange_strong(&fn->intx_busy, &seen, 0));
+	} while (!atomic_compare_exchange_strong(&fn->intx.busy, &seen, 0));
 }
 
 void uvfio_intx(struct uvfio_dev *dev, bool level)
 {
-	unsigned old = atomic_load_explicit(&dev->intx, memory_order_relaxed);
+	unsigned old = atomic_load_explicit(&dev->intx.state, memory_order_relaxed);
 
-	if (!dev->intx_pin || !(old & INTX_LEVEL) == !level)
+	if (!dev->intx.pin || !(old & INTX_LEVEL) == !level)
 		return;
 	if (level)
-		old = atomic_fetch_or(&dev->intx, INTX_LEVEL | INTX_ROSE);
+		old = atomic_fetch_or(&dev->intx.state, INTX_LEVEL | INTX_ROSE);
 	else
-		old = atomic_fetch_and(&dev->intx, ~INTX_LEVEL);
+		old = atomic_fetch_and(&dev->intx.state, ~INTX_LEVEL);
 	if (!(old & INTX_LEVEL) != !level)
 		pci_intx_update(dev);
 }
 
 unsigned pci_intx_pin(const pci_function *fn)
 {
-	return fn->intx_pin;
+	return fn->intx.pin;
 }
 
 bool pci_intx_can_disable(const pci_function *fn)
 {
-	return fn->disintx;
+	return fn->intx.can_disable;
 }
 
 bool pci_intx_level(pci_function *fn)
 {
-	return atomic_load(&fn->intx) & INTX_LEVEL;
+	return atomic_load(&fn->intx.state) & INTX_LEVEL;
 }

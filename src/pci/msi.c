@@ -35,14 +35,14 @@ void uvfio_msi(struct uvfio_dev *dev, unsigned vector)
 	unsigned state, skipped;
 
 	rcu_read_begin();
-	switch (atomic_load_explicit(&dev->gate, memory_order_acquire)) {
+	switch (atomic_load_explicit(&dev->irq.gate, memory_order_acquire)) {
 	case GATE_MSIX:
-		if (vector < dev->msix_info.vectors)
-			word = &dev->msix_vec[vector];
+		if (vector < dev->msix.info.vectors)
+			word = &dev->msix.vec[vector];
 		break;
 	case GATE_MSI:
-		vector &= atomic_load_explicit(&dev->msi_modulo, memory_order_relaxed);
-		word = &dev->msi_vec[vector];
+		vector &= atomic_load_explicit(&dev->msi.modulo, memory_order_relaxed);
+		word = &dev->msi.vec[vector];
 		break;
 	default:
 		goto out;
@@ -50,7 +50,7 @@ void uvfio_msi(struct uvfio_dev *dev, unsigned vector)
 	if (!word) {
 		if (log_allow(&dev->limit, &skipped))
 			log_err(dev->name, "model %s sends MSI-X message %u of %u",
-				dev->model->name, vector, dev->msix_info.vectors);
+				dev->model->name, vector, dev->msix.info.vectors);
 		goto out;
 	}
 	state = atomic_load_explicit(word, memory_order_acquire);
@@ -79,22 +79,22 @@ static void flush_vector(pci_function *fn, atomic_uint *word, unsigned vector)
 static void flush_msix_vector(pci_function *fn, unsigned vector)
 {
 	rcu_read_begin();
-	if (atomic_load(&fn->gate) == GATE_MSIX)
-		flush_vector(fn, &fn->msix_vec[vector], vector);
+	if (atomic_load(&fn->irq.gate) == GATE_MSIX)
+		flush_vector(fn, &fn->msix.vec[vector], vector);
 	rcu_read_end();
 }
 
 void pci_msi_flush(pci_function *fn)
 {
 	rcu_read_begin();
-	switch (atomic_load(&fn->gate)) {
+	switch (atomic_load(&fn->irq.gate)) {
 	case GATE_MSIX:
-		for (unsigned i = 0; i < fn->msix_info.vectors; i++)
-			flush_vector(fn, &fn->msix_vec[i], i);
+		for (unsigned i = 0; i < fn->msix.info.vectors; i++)
+			flush_vector(fn, &fn->msix.vec[i], i);
 		break;
 	case GATE_MSI:
-		for (unsigned i = 0; i <= atomic_load(&fn->msi_modulo); i++)
-			flush_vector(fn, &fn->msi_vec[i], i);
+		for (unsigned i = 0; i <= atomic_load(&fn->msi.modulo); i++)
+			flush_vector(fn, &fn->msi.vec[i], i);
 		break;
 	default:
 		break;
@@ -104,8 +104,8 @@ void pci_msi_flush(pci_function *fn)
 
 void pci_msi_clear_pending(pci_function *fn, enum pci_gate kind)
 {
-	unsigned n = kind == GATE_MSIX ? fn->msix_info.vectors : fn->msi_vectors;
-	atomic_uint *words = kind == GATE_MSIX ? fn->msix_vec : fn->msi_vec;
+	unsigned n = kind == GATE_MSIX ? fn->msix.info.vectors : fn->msi.vectors;
+	atomic_uint *words = kind == GATE_MSIX ? fn->msix.vec : fn->msi.vec;
 
 	for (unsigned i = 0; i < n; i++) {
 		if (atomic_load(&words[i]) & VEC_PENDING)
@@ -127,12 +127,12 @@ static void set_bit(atomic_uint *word, unsigned bit, bool on)
 
 static bool msi_is64(const pci_function *fn)
 {
-	return pci_config_flag(fn, fn->msi, PCI_MSI_FLAGS, PCI_MSI_FLAGS_64BIT);
+	return pci_config_flag(fn, fn->cap.msi, PCI_MSI_FLAGS, PCI_MSI_FLAGS_64BIT);
 }
 
 unsigned pci_msi_pending_offset(const pci_function *fn)
 {
-	if (pci_config_flag(fn, fn->msi, PCI_MSI_FLAGS, PCI_MSI_FLAGS_MASKBIT))
+	if (pci_config_flag(fn, fn->cap.msi, PCI_MSI_FLAGS, PCI_MSI_FLAGS_MASKBIT))
 		return msi_is64(fn) ? PCI_MSI_PENDING_64 : PCI_MSI_PENDING_32;
 	return (msi_is64(fn) ? PCI_MSI_DATA_64 : PCI_MSI_DATA_32) + 2;
 }
@@ -141,8 +141,8 @@ uint32_t pci_msi_pending(const pci_function *fn)
 {
 	uint32_t v = 0;
 
-	for (unsigned i = 0; i < fn->msi_vectors; i++) {
-		if (atomic_load(&fn->msi_vec[i]) & VEC_PENDING)
+	for (unsigned i = 0; i < fn->msi.vectors; i++) {
+		if (atomic_load(&fn->msi.vec[i]) & VEC_PENDING)
 			v |= 1u << i;
 	}
 	return v;
@@ -150,16 +150,16 @@ uint32_t pci_msi_pending(const pci_function *fn)
 
 void pci_msi_masks_changed(pci_function *fn)
 {
-	bool all = pci_config_flag(fn, fn->msix, PCI_MSIX_FLAGS, PCI_MSIX_FLAGS_MASKALL);
+	bool all = pci_config_flag(fn, fn->cap.msix, PCI_MSIX_FLAGS, PCI_MSIX_FLAGS_MASKALL);
 	uint32_t mask;
 
-	if (pci_config_flag(fn, fn->msi, PCI_MSI_FLAGS, PCI_MSI_FLAGS_MASKBIT)) {
-		mask = get32(fn->cfg + fn->msi + pci_msi_pending_offset(fn) - 4);
-		for (unsigned i = 0; i < fn->msi_vectors; i++)
-			set_bit(&fn->msi_vec[i], VEC_MASKED, mask >> i & 1);
+	if (pci_config_flag(fn, fn->cap.msi, PCI_MSI_FLAGS, PCI_MSI_FLAGS_MASKBIT)) {
+		mask = get32(fn->cfg.bytes + fn->cap.msi + pci_msi_pending_offset(fn) - 4);
+		for (unsigned i = 0; i < fn->msi.vectors; i++)
+			set_bit(&fn->msi.vec[i], VEC_MASKED, mask >> i & 1);
 	}
-	for (unsigned i = 0; i < fn->msix_info.vectors; i++)
-		set_bit(&fn->msix_vec[i], VEC_FUNC_MASKED, all);
+	for (unsigned i = 0; i < fn->msix.info.vectors; i++)
+		set_bit(&fn->msix.vec[i], VEC_FUNC_MASKED, all);
 }
 
 /* PCI 3.0, 6.8.1 */
@@ -178,25 +178,25 @@ int uvfio_add_msi(struct uvfio_dev *dev, unsigned vectors, bool addr64, bool mas
 	off = pci_cap_new(dev, PCI_CAP_ID_MSI, len, NULL, NULL);
 	if (off < 0)
 		return off;
-	dev->msi = (unsigned)off;
-	dev->msi_vectors = vectors;
+	dev->cap.msi = (unsigned)off;
+	dev->msi.vectors = vectors;
 	flags = (uint16_t)(__builtin_ctz(vectors) << 1);
 	flags |= (addr64 ? PCI_MSI_FLAGS_64BIT : 0) | (maskable ? PCI_MSI_FLAGS_MASKBIT : 0);
-	put16(dev->cfg + off + PCI_MSI_FLAGS, flags);
-	put16(dev->wmask + off + PCI_MSI_FLAGS, PCI_MSI_FLAGS_ENABLE | PCI_MSI_FLAGS_QSIZE);
-	put32(dev->wmask + off + PCI_MSI_ADDRESS_LO, 0xfffffffc);
+	put16(dev->cfg.bytes + off + PCI_MSI_FLAGS, flags);
+	put16(dev->cfg.wmask + off + PCI_MSI_FLAGS, PCI_MSI_FLAGS_ENABLE | PCI_MSI_FLAGS_QSIZE);
+	put32(dev->cfg.wmask + off + PCI_MSI_ADDRESS_LO, 0xfffffffc);
 	if (addr64)
-		put32(dev->wmask + off + PCI_MSI_ADDRESS_HI, 0xffffffff);
-	put16(dev->wmask + off + (addr64 ? PCI_MSI_DATA_64 : PCI_MSI_DATA_32), 0xffff);
+		put32(dev->cfg.wmask + off + PCI_MSI_ADDRESS_HI, 0xffffffff);
+	put16(dev->cfg.wmask + off + (addr64 ? PCI_MSI_DATA_64 : PCI_MSI_DATA_32), 0xffff);
 	if (maskable)
-		put32(dev->wmask + off + pci_msi_pending_offset(dev) - 4,
+		put32(dev->cfg.wmask + off + pci_msi_pending_offset(dev) - 4,
 		      vectors == 32 ? UINT32_MAX : (1u << vectors) - 1);
 	return off;
 }
 
 unsigned pci_msi_vectors(const pci_function *fn)
 {
-	return fn->msi_vectors;
+	return fn->msi.vectors;
 }
 
 void pci_msi_enable(pci_function *fn, unsigned log2_vectors)
@@ -204,38 +204,39 @@ void pci_msi_enable(pci_function *fn, unsigned log2_vectors)
 	uint16_t flags;
 	unsigned data;
 
-	if (!fn->msi)
+	if (!fn->cap.msi)
 		return;
-	flags = (uint16_t)pci_config_read(fn, fn->msi + PCI_MSI_FLAGS, 2) & ~PCI_MSI_FLAGS_QSIZE;
+	flags = (uint16_t)pci_config_read(fn, fn->cap.msi + PCI_MSI_FLAGS, 2) &
+		~PCI_MSI_FLAGS_QSIZE;
 	if (flags & PCI_MSI_FLAGS_ENABLE) /* the spec lets QSIZE change only while disabled */
 		pci_msi_disable(fn);
-	pci_config_write(fn, fn->msi + PCI_MSI_ADDRESS_LO, 4, PLATFORM_MSI_ADDR);
+	pci_config_write(fn, fn->cap.msi + PCI_MSI_ADDRESS_LO, 4, PLATFORM_MSI_ADDR);
 	if (flags & PCI_MSI_FLAGS_64BIT)
-		pci_config_write(fn, fn->msi + PCI_MSI_ADDRESS_HI, 4, 0);
+		pci_config_write(fn, fn->cap.msi + PCI_MSI_ADDRESS_HI, 4, 0);
 	data = flags & PCI_MSI_FLAGS_64BIT ? PCI_MSI_DATA_64 : PCI_MSI_DATA_32;
-	pci_config_write(fn, fn->msi + data, 2, PLATFORM_MSI_DATA);
+	pci_config_write(fn, fn->cap.msi + data, 2, PLATFORM_MSI_DATA);
 	if (flags & PCI_MSI_FLAGS_MASKBIT)
-		pci_config_write(fn, fn->msi + pci_msi_pending_offset(fn) - 4, 4, 0);
+		pci_config_write(fn, fn->cap.msi + pci_msi_pending_offset(fn) - 4, 4, 0);
 	flags |= (uint16_t)((log2_vectors & 7) << 4 | PCI_MSI_FLAGS_ENABLE);
-	pci_config_write(fn, fn->msi + PCI_MSI_FLAGS, 2, flags);
+	pci_config_write(fn, fn->cap.msi + PCI_MSI_FLAGS, 2, flags);
 }
 
 void pci_msi_disable(pci_function *fn)
 {
-	if (fn->msi)
-		pci_config_write(fn, fn->msi + PCI_MSI_FLAGS, 2, 0);
+	if (fn->cap.msi)
+		pci_config_write(fn, fn->cap.msi + PCI_MSI_FLAGS, 2, 0);
 }
 
 /* ---- MSI-X ---- */
 
 static uint64_t table_size(const pci_function *fn)
 {
-	return (uint64_t)fn->msix_info.vectors * PCI_MSIX_ENTRY_SIZE;
+	return (uint64_t)fn->msix.info.vectors * PCI_MSIX_ENTRY_SIZE;
 }
 
 static uint64_t pba_size(const pci_function *fn)
 {
-	return align_up(fn->msix_info.vectors, 64) / 8;
+	return align_up(fn->msix.info.vectors, 64) / 8;
 }
 
 /* PCI 3.0, 6.8.2 */
@@ -250,42 +251,43 @@ int uvfio_add_msix(struct uvfio_dev *dev, unsigned vectors, unsigned table_bar,
 	if (table_bar >= PCI_BARS || pba_bar >= PCI_BARS || table_offset % 8 || pba_offset % 8)
 		return uvfio_error(dev,
 				   "MSI-X: the table and the PBA lie in a BAR, at a multiple of 8");
-	if (dev->msix) {
+	if (dev->cap.msix) {
 		uvfio_error(dev, "MSI-X is there already");
 		return -EEXIST;
 	}
-	dev->msix_table = calloc(vectors, sizeof(*dev->msix_table));
-	dev->msix_vec = calloc(vectors, sizeof(*dev->msix_vec));
-	if (!dev->msix_table || !dev->msix_vec) {
+	dev->msix.table = calloc(vectors, sizeof(*dev->msix.table));
+	dev->msix.vec = calloc(vectors, sizeof(*dev->msix.vec));
+	if (!dev->msix.table || !dev->msix.vec) {
 		off = -ENOMEM;
 		goto fail;
 	}
 	off = pci_cap_new(dev, PCI_CAP_ID_MSIX, PCI_CAP_MSIX_SIZEOF, NULL, NULL);
 	if (off < 0)
 		goto fail;
-	dev->msix = (unsigned)off;
-	dev->msix_info =
+	dev->cap.msix = (unsigned)off;
+	dev->msix.info =
 		(struct pci_msix_info){ vectors, table_bar, pba_bar, table_offset, pba_offset };
-	put16(dev->cfg + off + PCI_MSIX_FLAGS, (uint16_t)(vectors - 1));
-	put16(dev->wmask + off + PCI_MSIX_FLAGS, PCI_MSIX_FLAGS_ENABLE | PCI_MSIX_FLAGS_MASKALL);
-	put32(dev->cfg + off + PCI_MSIX_TABLE, table_offset | table_bar);
-	put32(dev->cfg + off + PCI_MSIX_PBA, pba_offset | pba_bar);
+	put16(dev->cfg.bytes + off + PCI_MSIX_FLAGS, (uint16_t)(vectors - 1));
+	put16(dev->cfg.wmask + off + PCI_MSIX_FLAGS,
+	      PCI_MSIX_FLAGS_ENABLE | PCI_MSIX_FLAGS_MASKALL);
+	put32(dev->cfg.bytes + off + PCI_MSIX_TABLE, table_offset | table_bar);
+	put32(dev->cfg.bytes + off + PCI_MSIX_PBA, pba_offset | pba_bar);
 	pci_msix_table_reset(dev);
 	return off;
 fail:
-	free(dev->msix_table);
-	free(dev->msix_vec);
-	dev->msix_table = NULL;
-	dev->msix_vec = NULL;
+	free(dev->msix.table);
+	free(dev->msix.vec);
+	dev->msix.table = NULL;
+	dev->msix.vec = NULL;
 	return off;
 }
 
 int pci_msix_check(pci_function *fn)
 {
-	const struct pci_msix_info *m = &fn->msix_info;
+	const struct pci_msix_info *m = &fn->msix.info;
 	const struct pci_bar *table = &fn->bars[m->table_bar], *pba = &fn->bars[m->pba_bar];
 
-	if (!fn->msix)
+	if (!fn->cap.msix)
 		return 0;
 	if (table->flags & UVFIO_BAR_IO ||
 	    !range_within(m->table_offset, table_size(fn), table->size))
@@ -304,23 +306,23 @@ int pci_msix_check(pci_function *fn)
 
 bool pci_msix_info(const pci_function *fn, struct pci_msix_info *out)
 {
-	if (fn->msix)
-		*out = fn->msix_info;
-	return fn->msix != 0;
+	if (fn->cap.msix)
+		*out = fn->msix.info;
+	return fn->cap.msix != 0;
 }
 
 /* PCI 3.0, 6.8.2.9: masked after reset */
 void pci_msix_table_reset(pci_function *fn)
 {
-	for (unsigned i = 0; i < fn->msix_info.vectors; i++) {
-		fn->msix_table[i] = (struct msix_entry){ 0 };
-		atomic_store(&fn->msix_vec[i], VEC_MASKED);
+	for (unsigned i = 0; i < fn->msix.info.vectors; i++) {
+		fn->msix.table[i] = (struct msix_entry){ 0 };
+		atomic_store(&fn->msix.vec[i], VEC_MASKED);
 	}
 }
 
 static uint32_t entry_read(pci_function *fn, unsigned vector, unsigned reg)
 {
-	const struct msix_entry *e = &fn->msix_table[vector];
+	const struct msix_entry *e = &fn->msix.table[vector];
 	bool masked;
 
 	switch (reg) {
@@ -331,14 +333,14 @@ static uint32_t entry_read(pci_function *fn, unsigned vector, unsigned reg)
 	case PCI_MSIX_ENTRY_DATA:
 		return e->data;
 	default:
-		masked = atomic_load(&fn->msix_vec[vector]) & VEC_MASKED;
+		masked = atomic_load(&fn->msix.vec[vector]) & VEC_MASKED;
 		return masked ? PCI_MSIX_ENTRY_CTRL_MASKBIT : 0;
 	}
 }
 
 static void entry_write(pci_function *fn, unsigned vector, unsigned reg, uint32_t value)
 {
-	struct msix_entry *e = &fn->msix_table[vector];
+	struct msix_entry *e = &fn->msix.table[vector];
 
 	switch (reg) {
 	case PCI_MSIX_ENTRY_LOWER_ADDR:
@@ -351,21 +353,22 @@ static void entry_write(pci_function *fn, unsigned vector, unsigned reg, uint32_
 		e->data = value;
 		break;
 	default:
-		set_bit(&fn->msix_vec[vector], VEC_MASKED, value & PCI_MSIX_ENTRY_CTRL_MASKBIT);
+		set_bit(&fn->msix.vec[vector], VEC_MASKED, value & PCI_MSIX_ENTRY_CTRL_MASKBIT);
 		break;
 	}
 }
 
 static bool in_table(const pci_function *fn, unsigned bar, uint64_t off)
 {
-	return fn->msix && bar == fn->msix_info.table_bar && off >= fn->msix_info.table_offset &&
-	       off - fn->msix_info.table_offset < table_size(fn);
+	return fn->cap.msix && bar == fn->msix.info.table_bar &&
+	       off >= fn->msix.info.table_offset &&
+	       off - fn->msix.info.table_offset < table_size(fn);
 }
 
 static bool in_pba(const pci_function *fn, unsigned bar, uint64_t off)
 {
-	return fn->msix && bar == fn->msix_info.pba_bar && off >= fn->msix_info.pba_offset &&
-	       off - fn->msix_info.pba_offset < pba_size(fn);
+	return fn->cap.msix && bar == fn->msix.info.pba_bar && off >= fn->msix.info.pba_offset &&
+	       off - fn->msix.info.pba_offset < pba_size(fn);
 }
 
 /* An aligned access does not cross the end of either area: both are multiples of 8 bytes. */
@@ -375,16 +378,16 @@ bool pci_msix_read(pci_function *fn, unsigned bar, uint64_t off, unsigned size, 
 	unsigned vector;
 
 	if (in_table(fn, bar, off)) {
-		at = align_down(off - fn->msix_info.table_offset, 8);
+		at = align_down(off - fn->msix.info.table_offset, 8);
 		vector = (unsigned)(at / PCI_MSIX_ENTRY_SIZE);
 		pthread_mutex_lock(&fn->lock);
 		v = entry_read(fn, vector, at % PCI_MSIX_ENTRY_SIZE);
 		v |= (uint64_t)entry_read(fn, vector, at % PCI_MSIX_ENTRY_SIZE + 4) << 32;
 		pthread_mutex_unlock(&fn->lock);
 	} else if (in_pba(fn, bar, off)) {
-		vector = (unsigned)(off - fn->msix_info.pba_offset) / 8 * 64;
-		for (unsigned i = 0; i < 64 && vector + i < fn->msix_info.vectors; i++) {
-			if (atomic_load(&fn->msix_vec[vector + i]) & VEC_PENDING)
+		vector = (unsigned)(off - fn->msix.info.pba_offset) / 8 * 64;
+		for (unsigned i = 0; i < 64 && vector + i < fn->msix.info.vectors; i++) {
+			if (atomic_load(&fn->msix.vec[vector + i]) & VEC_PENDING)
 				v |= 1ull << i;
 		}
 	} else {
@@ -410,7 +413,7 @@ bool pci_msix_write(pci_function *fn, unsigned bar, uint64_t off, unsigned size,
 		*err = -EINVAL; /* undefined by PCI 3.0, 6.8.2: so the driver hears of it */
 		return true;
 	}
-	at = off - fn->msix_info.table_offset;
+	at = off - fn->msix.info.table_offset;
 	vector = (unsigned)(at / PCI_MSIX_ENTRY_SIZE);
 	reg = at % PCI_MSIX_ENTRY_SIZE;
 	pthread_mutex_lock(&fn->lock);
@@ -424,28 +427,28 @@ bool pci_msix_write(pci_function *fn, unsigned bar, uint64_t off, unsigned size,
 
 void pci_msix_enable(pci_function *fn)
 {
-	if (!fn->msix)
+	if (!fn->cap.msix)
 		return;
-	for (unsigned i = 0; i < fn->msix_info.vectors; i++)
-		atomic_fetch_or(&fn->msix_vec[i], VEC_MASKED);
-	pci_config_write(fn, fn->msix + PCI_MSIX_FLAGS, 2, PCI_MSIX_FLAGS_ENABLE);
+	for (unsigned i = 0; i < fn->msix.info.vectors; i++)
+		atomic_fetch_or(&fn->msix.vec[i], VEC_MASKED);
+	pci_config_write(fn, fn->cap.msix + PCI_MSIX_FLAGS, 2, PCI_MSIX_FLAGS_ENABLE);
 }
 
 void pci_msix_disable(pci_function *fn)
 {
-	if (fn->msix)
-		pci_config_write(fn, fn->msix + PCI_MSIX_FLAGS, 2, 0);
+	if (fn->cap.msix)
+		pci_config_write(fn, fn->cap.msix + PCI_MSIX_FLAGS, 2, 0);
 }
 
 void pci_msix_entry(pci_function *fn, unsigned vector, bool unmask)
 {
-	if (!fn->msix || vector >= fn->msix_info.vectors)
+	if (!fn->cap.msix || vector >= fn->msix.info.vectors)
 		return;
 	pthread_mutex_lock(&fn->lock);
 	if (pci_config_power(fn) == 0) {
-		fn->msix_table[vector] =
+		fn->msix.table[vector] =
 			(struct msix_entry){ PLATFORM_MSI_ADDR, 0, PLATFORM_MSI_DATA + vector };
-		set_bit(&fn->msix_vec[vector], VEC_MASKED, !unmask);
+		set_bit(&fn->msix.vec[vector], VEC_MASKED, !unmask);
 	}
 	pthread_mutex_unlock(&fn->lock);
 	flush_msix_vector(fn, vector);
@@ -453,7 +456,7 @@ void pci_msix_entry(pci_function *fn, unsigned vector, bool unmask)
 
 enum uvfio_irq_mode pci_irq_mode(const pci_function *fn)
 {
-	return atomic_load_explicit(&fn->mode, memory_order_acquire);
+	return atomic_load_explicit(&fn->irq.mode, memory_order_acquire);
 }
 
 enum uvfio_irq_mode uvfio_irq_mode(const struct uvfio_dev *dev)
@@ -462,22 +465,22 @@ enum uvfio_irq_mode uvfio_irq_mode(const struct uvfio_dev *dev)
 }
 
 /*
- * Two places, used in turn: nothing is allocated, so this cannot fail. sink_lock is held while
+ * Two places, used in turn: nothing is allocated, so this cannot fail. irq.sink_lock is held while
  * readers of the old place leave it, so that the place is free when it is written the next time.
  */
 void pci_set_irq_sink(pci_function *fn, const struct pci_irq_sink *sink)
 {
 	struct pci_irq_sink *next = NULL, *old;
 
-	pthread_mutex_lock(&fn->sink_lock);
-	old = atomic_load_explicit(&fn->sink, memory_order_relaxed);
+	pthread_mutex_lock(&fn->irq.sink_lock);
+	old = atomic_load_explicit(&fn->irq.sink, memory_order_relaxed);
 	if (sink) {
-		next = old == &fn->sinks[0] ? &fn->sinks[1] : &fn->sinks[0];
+		next = old == &fn->irq.sinks[0] ? &fn->irq.sinks[1] : &fn->irq.sinks[0];
 		*next = *sink;
 	}
 	if (next || old) {
-		atomic_store_explicit(&fn->sink, next, memory_order_release);
+		atomic_store_explicit(&fn->irq.sink, next, memory_order_release);
 		rcu_sync();
 	}
-	pthread_mutex_unlock(&fn->sink_lock);
+	pthread_mutex_unlock(&fn->irq.sink_lock);
 }

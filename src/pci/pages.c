@@ -7,7 +7,7 @@
  * Open or closed is one flag of the function. It is set before the sink is called, in both
  * directions: a mapping that is made meanwhile looks at the flag under the lock that the sink
  * takes, so it is either found by the sink or sees what the sink is about to do. Who ends decoding
- * takes pages_lock afterwards: either it finds the pages open, or who opens them next finds
+ * takes pages.lock afterwards: either it finds the pages open, or who opens them next finds
  * decoding off.
  */
 #include <errno.h>
@@ -27,8 +27,8 @@ static const struct page_area *area_at(const pci_function *fn, unsigned bar, uin
 {
 	const struct page_area *first = NULL;
 
-	for (unsigned i = 0; i < fn->num_pages; i++) {
-		const struct page_area *a = &fn->pages[i];
+	for (unsigned i = 0; i < fn->pages.num; i++) {
+		const struct page_area *a = &fn->pages.area[i];
 
 		if (a->kind == UVFIO_PAGE_TRAPPED)
 			continue;
@@ -68,10 +68,10 @@ int uvfio_set_pages(struct uvfio_dev *dev, unsigned bar, uint64_t offset, uint64
 		    enum uvfio_page_kind kind)
 {
 	const struct pci_bar *b = pci_function_bar(dev, bar);
-	struct page_area *a = &dev->pages[dev->num_pages];
+	struct page_area *a = &dev->pages.area[dev->pages.num];
 	int ret;
 
-	if (!dev->creating || bar >= PCI_BARS || (unsigned)kind > UVFIO_PAGE_UNMAPPED)
+	if (!dev->create.now || bar >= PCI_BARS || (unsigned)kind > UVFIO_PAGE_UNMAPPED)
 		return -EINVAL;
 	if (!b->size || b->flags & UVFIO_BAR_IO || !len || (offset | len) % PAGE_SIZE_4K ||
 	    !range_within(offset, len, b->size))
@@ -79,10 +79,10 @@ int uvfio_set_pages(struct uvfio_dev *dev, unsigned bar, uint64_t offset, uint64
 				   "pages 0x%" PRIx64 "+0x%" PRIx64
 				   " of BAR%u: must be whole pages of a memory BAR",
 				   offset, len, bar);
-	for (unsigned i = 0; i < dev->num_pages; i++)
-		if (overlaps(&dev->pages[i], bar, offset, len))
+	for (unsigned i = 0; i < dev->pages.num; i++)
+		if (overlaps(&dev->pages.area[i], bar, offset, len))
 			return -EEXIST;
-	if (dev->num_pages == PCI_PAGES_MAX)
+	if (dev->pages.num == PCI_PAGES_MAX)
 		return -ENOSPC;
 	*a = (struct page_area){ .bar = bar, .offset = offset, .len = len, .kind = kind, .fd = -1 };
 	if (kind == UVFIO_PAGE_POLLED) {
@@ -92,7 +92,7 @@ int uvfio_set_pages(struct uvfio_dev *dev, unsigned bar, uint64_t offset, uint64
 			return ret;
 		}
 	}
-	dev->num_pages++;
+	dev->pages.num++;
 	return 0;
 }
 
@@ -107,10 +107,10 @@ void *uvfio_polled_memory(struct uvfio_dev *dev, unsigned bar, uint64_t offset)
 
 int pci_pages_check(pci_function *fn)
 {
-	const struct pci_msix_info *m = &fn->msix_info;
+	const struct pci_msix_info *m = &fn->msix.info;
 
-	for (unsigned i = 0; fn->msix && i < fn->num_pages; i++) {
-		const struct page_area *a = &fn->pages[i];
+	for (unsigned i = 0; fn->cap.msix && i < fn->pages.num; i++) {
+		const struct page_area *a = &fn->pages.area[i];
 
 		if (a->kind == UVFIO_PAGE_POLLED &&
 		    (overlaps(a, m->table_bar, m->table_offset, 16ull * m->vectors) ||
@@ -124,13 +124,14 @@ int pci_pages_check(pci_function *fn)
 
 void pci_pages_free(pci_function *fn)
 {
-	for (unsigned i = 0; i < fn->num_pages; i++) {
-		if (fn->pages[i].kind != UVFIO_PAGE_POLLED)
+	for (unsigned i = 0; i < fn->pages.num; i++) {
+		if (fn->pages.area[i].kind != UVFIO_PAGE_POLLED)
 			continue;
-		sys_call(SYS_munmap, (long)fn->pages[i].mem, (long)fn->pages[i].len, 0, 0, 0, 0);
-		fd_close_private(fn->pages[i].fd);
+		sys_call(SYS_munmap, (long)fn->pages.area[i].mem, (long)fn->pages.area[i].len, 0, 0,
+			 0, 0);
+		fd_close_private(fn->pages.area[i].fd);
 	}
-	fn->num_pages = 0;
+	fn->pages.num = 0;
 }
 
 bool pci_function_pages(const pci_function *fn, unsigned bar, uint64_t at, struct pci_pages *out)
@@ -146,25 +147,25 @@ bool pci_function_pages(const pci_function *fn, unsigned bar, uint64_t at, struc
 
 /* ---- open and closed ---- */
 
-/* With pages_lock. Returns how many mappings there are. */
+/* With pages.lock. Returns how many mappings there are. */
 static unsigned set_open(pci_function *fn, bool open)
 {
-	atomic_store(&fn->pages_open, open);
-	return fn->pages_sink.set ? fn->pages_sink.set(fn->pages_sink.arg, open) : 0;
+	atomic_store(&fn->pages.open, open);
+	return fn->pages.sink.set ? fn->pages.sink.set(fn->pages.sink.arg, open) : 0;
 }
 
 bool pci_pages_open(const pci_function *fn)
 {
-	return atomic_load(&fn->pages_open);
+	return atomic_load(&fn->pages.open);
 }
 
 void pci_set_pages_sink(pci_function *fn, const struct pci_pages_sink *sink)
 {
-	pthread_mutex_lock(&fn->pages_lock);
-	if (atomic_load(&fn->pages_open))
+	pthread_mutex_lock(&fn->pages.lock);
+	if (atomic_load(&fn->pages.open))
 		set_open(fn, false);
-	fn->pages_sink = sink ? *sink : (struct pci_pages_sink){ 0 };
-	pthread_mutex_unlock(&fn->pages_lock);
+	fn->pages.sink = sink ? *sink : (struct pci_pages_sink){ 0 };
+	pthread_mutex_unlock(&fn->pages.lock);
 }
 
 static bool decodes(const pci_function *fn)
@@ -174,33 +175,33 @@ static bool decodes(const pci_function *fn)
 
 void pci_pages_follow(pci_function *fn)
 {
-	if (!fn->num_pages || decodes(fn))
+	if (!fn->pages.num || decodes(fn))
 		return;
-	pthread_mutex_lock(&fn->pages_lock);
-	if (atomic_load(&fn->pages_open) && !decodes(fn))
+	pthread_mutex_lock(&fn->pages.lock);
+	if (atomic_load(&fn->pages.open) && !decodes(fn))
 		set_open(fn, false);
-	pthread_mutex_unlock(&fn->pages_lock);
+	pthread_mutex_unlock(&fn->pages.lock);
 }
 
 int uvfio_polled_open(struct uvfio_dev *dev)
 {
 	int ret = 0;
 
-	pthread_mutex_lock(&dev->pages_lock);
+	pthread_mutex_lock(&dev->pages.lock);
 	if (!decodes(dev)) {
 		ret = -EIO;
-	} else if (!atomic_load(&dev->pages_open) && !set_open(dev, true)) {
+	} else if (!atomic_load(&dev->pages.open) && !set_open(dev, true)) {
 		set_open(dev, false); /* also what was mapped meanwhile */
 		ret = -ENOENT;
 	}
-	pthread_mutex_unlock(&dev->pages_lock);
+	pthread_mutex_unlock(&dev->pages.lock);
 	return ret;
 }
 
 void uvfio_polled_close(struct uvfio_dev *dev)
 {
-	pthread_mutex_lock(&dev->pages_lock);
-	if (atomic_load(&dev->pages_open))
+	pthread_mutex_lock(&dev->pages.lock);
+	if (atomic_load(&dev->pages.open))
 		set_open(dev, false);
-	pthread_mutex_unlock(&dev->pages_lock);
+	pthread_mutex_unlock(&dev->pages.lock);
 }

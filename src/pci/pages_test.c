@@ -24,7 +24,7 @@
 static int bad_arguments(struct uvfio_dev *dev)
 {
 	log_set(-1, LOG_NONE);
-	dev->err_size = 0; /* the lines are many */
+	dev->create.err_size = 0; /* the lines are many */
 	/* not before the BAR */
 	assert_int_equal(uvfio_set_pages(dev, 0, 0, PAGE, UVFIO_PAGE_POLLED), -EINVAL);
 	assert_int_equal(uvfio_add_bar(dev, 0, SIZE, UVFIO_BAR_64), 0);
@@ -250,7 +250,7 @@ static bool without_numbers(struct uvfio_dev *dev, rlim_t limit, int free_fd)
 	if (syscall(SYS_capset, &head, data) || setrlimit(RLIMIT_NOFILE, &none))
 		return false;
 	return uvfio_set_pages(dev, 0, FIRST, 2 * PAGE, UVFIO_PAGE_POLLED) == -EMFILE &&
-	       !dev->num_pages && !uvfio_polled_memory(dev, 0, FIRST) &&
+	       !dev->pages.num && !uvfio_polled_memory(dev, 0, FIRST) &&
 	       fcntl(free_fd, F_GETFD) < 0;
 }
 
@@ -398,16 +398,16 @@ static void test_decoding(void **state)
 	assert_int_equal(uvfio_polled_open(fn), 0);
 	SAID("o");
 
-	wr16(fn->pm + PCI_PM_CTRL, 3);
+	wr16(fn->cap.pm + PCI_PM_CTRL, 3);
 	SAID("c");
 	assert_int_equal(uvfio_polled_open(fn), -EIO);
-	wr16(fn->pm + PCI_PM_CTRL, 0);
+	wr16(fn->cap.pm + PCI_PM_CTRL, 0);
 	SAID("");
 	assert_int_equal(uvfio_polled_open(fn), -EIO); /* that was a reset: COMMAND is clear */
 
 	wr16(PCI_COMMAND, PCI_COMMAND_MEMORY);
 	assert_int_equal(uvfio_polled_open(fn), 0);
-	wr16(fn->exp + PCI_EXP_DEVCTL, PCI_EXP_DEVCTL_BCR_FLR);
+	wr16(fn->cap.exp + PCI_EXP_DEVCTL, PCI_EXP_DEVCTL_BCR_FLR);
 	SAID("oc");
 	for (enum uvfio_reset_kind kind = UVFIO_RESET_FLR; kind <= UVFIO_RESET_D3; kind++) {
 		wr16(PCI_COMMAND, PCI_COMMAND_MEMORY);

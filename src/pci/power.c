@@ -10,10 +10,10 @@ int uvfio_add_pm(struct uvfio_dev *dev, bool no_soft_reset)
 	off = pci_cap_new(dev, PCI_CAP_ID_PM, PCI_PM_SIZEOF, NULL, NULL);
 	if (off < 0)
 		return off;
-	dev->pm = (unsigned)off;
-	dev->no_soft_reset = no_soft_reset;
-	put16(dev->cfg + off + PCI_PM_PMC, 3);
-	put16(dev->cfg + off + PCI_PM_CTRL, no_soft_reset ? PCI_PM_CTRL_NO_SOFT_RESET : 0);
+	dev->cap.pm = (unsigned)off;
+	dev->cap.no_soft_reset = no_soft_reset;
+	put16(dev->cfg.bytes + off + PCI_PM_PMC, 3);
+	put16(dev->cfg.bytes + off + PCI_PM_CTRL, no_soft_reset ? PCI_PM_CTRL_NO_SOFT_RESET : 0);
 	return off;
 }
 

@@ -8,7 +8,7 @@
 
 bool pci_can_reset(const pci_function *fn)
 {
-	return fn->exp_flr || fn->af || (fn->pm && !fn->no_soft_reset);
+	return fn->cap.exp_flr || fn->cap.af || (fn->cap.pm && !fn->cap.no_soft_reset);
 }
 
 void pci_function_reset(pci_function *fn, enum uvfio_reset_kind kind)
@@ -23,7 +23,7 @@ void pci_function_reset(pci_function *fn, enum uvfio_reset_kind kind)
 	pci_msi_masks_changed(fn);
 	effects = pci_config_derive(fn);
 	pthread_mutex_unlock(&fn->lock);
-	atomic_fetch_and(&fn->intx, ~INTX_LEVEL);
+	atomic_fetch_and(&fn->intx.state, ~INTX_LEVEL);
 	if (effects & EFFECT_VFS)
 		effects |= pci_vfs_derive(fn);
 	pci_config_effects(fn, effects & EFFECT_SYNC);

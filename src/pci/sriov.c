@@ -20,7 +20,7 @@
 /* 9.3.3.14: a VF BAR has whole pages, and a VF's part of it starts at one */
 static int copy_bars(struct uvfio_dev *dev, struct pci_sriov *iov)
 {
-	unsigned at = dev->sriov + PCI_SRIOV_BAR;
+	unsigned at = dev->cap.sriov + PCI_SRIOV_BAR;
 
 	for (unsigned i = 0; i < PCI_BARS; i++, at += 4) {
 		uint64_t size = iov->is.bars[i].size, max;
@@ -38,12 +38,12 @@ static int copy_bars(struct uvfio_dev *dev, struct pci_sriov *iov)
 					   i);
 		if (size < PAGE_SIZE_4K)
 			iov->is.bars[i].size = size = PAGE_SIZE_4K;
-		put32(dev->cfg + at,
+		put32(dev->cfg.bytes + at,
 		      (wide ? PCI_BASE_ADDRESS_MEM_TYPE_64 : 0) |
 			      (flags & UVFIO_BAR_PREFETCH ? PCI_BASE_ADDRESS_MEM_PREFETCH : 0));
-		put32(dev->wmask + at, (uint32_t) ~(size - 1));
+		put32(dev->cfg.wmask + at, (uint32_t) ~(size - 1));
 		if (wide)
-			put32(dev->wmask + at + 4, (uint32_t)(~(size - 1) >> 32));
+			put32(dev->cfg.wmask + at + 4, (uint32_t)(~(size - 1) >> 32));
 	}
 	return 0;
 }
@@ -52,7 +52,7 @@ static int check(struct uvfio_dev *dev, const struct uvfio_sriov *is)
 {
 	const struct uvfio_model *vf = is->vf;
 
-	if (!dev->creating || dev->pf)
+	if (!dev->create.now || dev->vf.pf)
 		return -EINVAL;
 	if (!vf || vf->abi != UVFIO_MODEL_ABI || !vf->create || !vf->name ||
 	    (vf->options && vf->options->name))
@@ -85,11 +85,11 @@ int uvfio_add_sriov(struct uvfio_dev *dev, const struct uvfio_sriov *sriov)
 	iov->is = *sriov;
 	iov->vfs = calloc(sriov->total_vfs, sizeof(*iov->vfs));
 	dev->iov = iov;
-	dev->sriov = (unsigned)off;
+	dev->cap.sriov = (unsigned)off;
 	if (!iov->vfs)
 		return -ENOMEM;
-	c = dev->cfg + off;
-	w = dev->wmask + off;
+	c = dev->cfg.bytes + off;
+	w = dev->cfg.wmask + off;
 	/*
 	 * ARI is what the bridge above would have to have switched on: it can be set, and the
 	 * places of VFs stay
@@ -128,15 +128,16 @@ bool pci_sriov_frozen(const pci_function *pf, unsigned off)
 	 * 9.3.3.3.1: while VF Enable is set these must not be changed, and nothing good would come
 	 * of it
 	 */
-	return get16(pf->cfg + pf->sriov + PCI_SRIOV_CTRL) & PCI_SRIOV_CTRL_VFE &&
-	       ((off >= pf->sriov + PCI_SRIOV_NUM_VF && off < pf->sriov + PCI_SRIOV_NUM_VF + 2) ||
-		(off >= pf->sriov + PCI_SRIOV_BAR && off < pf->sriov + PCI_SRIOV_VFM));
+	return get16(pf->cfg.bytes + pf->cap.sriov + PCI_SRIOV_CTRL) & PCI_SRIOV_CTRL_VFE &&
+	       ((off >= pf->cap.sriov + PCI_SRIOV_NUM_VF &&
+		 off < pf->cap.sriov + PCI_SRIOV_NUM_VF + 2) ||
+		(off >= pf->cap.sriov + PCI_SRIOV_BAR && off < pf->cap.sriov + PCI_SRIOV_VFM));
 }
 
 unsigned pci_sriov_derive(pci_function *pf)
 {
 	struct pci_sriov *iov = pf->iov;
-	const uint8_t *c = pf->cfg + pf->sriov;
+	const uint8_t *c = pf->cfg.bytes + pf->cap.sriov;
 	uint16_t ctrl = get16(c + PCI_SRIOV_CTRL);
 	bool awake = pci_config_power(pf) == 0, mse = ctrl & PCI_SRIOV_CTRL_MSE;
 	unsigned on = ctrl & PCI_SRIOV_CTRL_VFE ? get16(c + PCI_SRIOV_NUM_VF) : 0, old;
@@ -152,7 +153,7 @@ unsigned pci_sriov_derive(pci_function *pf)
 	for (unsigned i = on; i < old; i++) {
 		vf = atomic_load(&iov->vfs[i]);
 		if (vf)
-			atomic_store(&vf->vf_cut, true);
+			atomic_store(&vf->vf.cut, true);
 		atomic_store(&iov->cut, true);
 	}
 	return changed ? EFFECT_VFS : 0;
@@ -204,7 +205,7 @@ void pci_vfs_tell(pci_function *pf)
 			tell_model(pf, 0);
 		for (unsigned i = 0; i < iov->is.total_vfs; i++) {
 			vf = atomic_load(&iov->vfs[i]);
-			if (vf && atomic_exchange(&vf->vf_cut, false))
+			if (vf && atomic_exchange(&vf->vf.cut, false))
 				pci_function_reset(vf, UVFIO_RESET_PF);
 		}
 		tell_model(pf, atomic_load(&iov->on));
@@ -213,7 +214,7 @@ void pci_vfs_tell(pci_function *pf)
 
 unsigned pci_sriov_restore(pci_function *pf)
 {
-	uint8_t *c = pf->cfg + pf->sriov;
+	uint8_t *c = pf->cfg.bytes + pf->cap.sriov;
 	uint16_t ctrl = get16(c + PCI_SRIOV_CTRL);
 
 	if (!pf->iov->wanted || ctrl & PCI_SRIOV_CTRL_VFE)
@@ -227,9 +228,9 @@ unsigned pci_sriov_restore(pci_function *pf)
 
 int pci_vf_attach(pci_function *vf)
 {
-	pci_function *pf = vf->pf, *none = NULL;
+	pci_function *pf = vf->vf.pf, *none = NULL;
 
-	if (!atomic_compare_exchange_strong(&pf->iov->vfs[vf->vf_index], &none, vf))
+	if (!atomic_compare_exchange_strong(&pf->iov->vfs[vf->vf.index], &none, vf))
 		return -EEXIST;
 	return 0;
 }
@@ -238,14 +239,14 @@ void pci_vf_detach(pci_function *vf)
 {
 	pci_function *self = vf;
 
-	atomic_compare_exchange_strong(&vf->pf->iov->vfs[vf->vf_index], &self, NULL);
+	atomic_compare_exchange_strong(&vf->vf.pf->iov->vfs[vf->vf.index], &self, NULL);
 }
 
 /* ---- the platform ---- */
 
 pci_function *pci_function_pf(const pci_function *fn)
 {
-	return fn->pf;
+	return fn->vf.pf;
 }
 
 const struct uvfio_sriov *pci_sriov_info(const pci_function *pf)
@@ -267,13 +268,13 @@ int pci_sriov_set(pci_function *pf, unsigned num)
 	pthread_mutex_lock(&pf->lock);
 	pf->iov->wanted = num;
 	pthread_mutex_unlock(&pf->lock);
-	ctrl = pci_config_read(pf, pf->sriov + PCI_SRIOV_CTRL, 2) &
+	ctrl = pci_config_read(pf, pf->cap.sriov + PCI_SRIOV_CTRL, 2) &
 	       ~(PCI_SRIOV_CTRL_VFE | PCI_SRIOV_CTRL_MSE);
 	if (!num)
-		pci_config_write(pf, pf->sriov + PCI_SRIOV_CTRL, 2, ctrl);
-	pci_config_write(pf, pf->sriov + PCI_SRIOV_NUM_VF, 2, num);
+		pci_config_write(pf, pf->cap.sriov + PCI_SRIOV_CTRL, 2, ctrl);
+	pci_config_write(pf, pf->cap.sriov + PCI_SRIOV_NUM_VF, 2, num);
 	if (num)
-		pci_config_write(pf, pf->sriov + PCI_SRIOV_CTRL, 2,
+		pci_config_write(pf, pf->cap.sriov + PCI_SRIOV_CTRL, 2,
 				 ctrl | PCI_SRIOV_CTRL_VFE | PCI_SRIOV_CTRL_MSE);
 	return 0;
 }
@@ -289,12 +290,12 @@ void pci_sriov_host_drives(pci_function *pf)
 
 struct uvfio_dev *uvfio_pf(const struct uvfio_dev *dev)
 {
-	return dev->pf;
+	return dev->vf.pf;
 }
 
 unsigned uvfio_vf_index(const struct uvfio_dev *vf)
 {
-	return vf->vf_index;
+	return vf->vf.index;
 }
 
 struct uvfio_dev *uvfio_vf(struct uvfio_dev *pf, unsigned index)

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * A model's timers. The service thread fires one and then needs the model's turn (model_lock),
+ * A model's timers. The service thread fires one and then needs the model's turn (turn.lock),
  * which another thread may have: by the time it gets it the model may have disarmed, moved or freed
  * the timer. So what counts is the deadline, looked at when the turn is ours; and a timer freed
  * inside a callback is only marked, and taken apart when the turn is given back.
@@ -32,12 +32,12 @@ static void timer_fired(void *arg)
 	struct uvfio_timer *t = arg;
 	struct uvfio_dev *dev = t->dev;
 
-	atomic_fetch_add(&dev->timers_running, 1);
+	atomic_fetch_add(&dev->timers.running, 1);
 	pci_model_enter(dev);
 	if (!t->dead && take_deadline(t))
 		t->fn(dev, t->arg);
 	pci_model_leave(dev);			   /* @t may be gone */
-	atomic_fetch_sub(&dev->timers_running, 1); /* and from here on @dev */
+	atomic_fetch_sub(&dev->timers.running, 1); /* and from here on @dev */
 }
 
 /* Not while timer->lock is held: loop_timer_free waits for timer_fired(), which takes it. */
@@ -83,9 +83,9 @@ struct uvfio_timer *uvfio_timer_new(struct uvfio_dev *dev,
 	}
 	pthread_mutex_init(&t->lock, NULL);
 	pthread_mutex_lock(&dev->lock);
-	late = dev->timers_stopped;
+	late = dev->timers.stopped;
 	if (!late)
-		cds_list_add_tail(&t->node, &dev->timers);
+		cds_list_add_tail(&t->node, &dev->timers.live);
 	pthread_mutex_unlock(&dev->lock);
 	if (late) {
 		destroy(t);
@@ -115,15 +115,15 @@ void uvfio_timer_free(struct uvfio_timer *timer)
 	dev = timer->dev;
 	uvfio_timer_set(timer, UINT64_MAX);
 	pthread_mutex_lock(&dev->lock);
-	now = !dev->timers_stopped && !pci_model_inside(dev);
+	now = !dev->timers.stopped && !pci_model_inside(dev);
 	if (!now)
 		timer->dead = true;
 	/* When the device goes its list stands still, and pci_timers_free() empties it. */
-	if (!dev->timers_stopped) {
+	if (!dev->timers.stopped) {
 		cds_list_del(&timer->node);
 		if (!now) {
-			cds_list_add_tail(&timer->node, &dev->dead_timers);
-			atomic_store(&dev->reap, true);
+			cds_list_add_tail(&timer->node, &dev->timers.dead);
+			atomic_store(&dev->timers.reap, true);
 		}
 	}
 	pthread_mutex_unlock(&dev->lock);
@@ -137,10 +137,10 @@ void pci_timers_reap(pci_function *fn)
 	CDS_LIST_HEAD(dead);
 
 	pthread_mutex_lock(&fn->lock);
-	if (!fn->timers_stopped) {
-		atomic_store(&fn->reap, false);
-		cds_list_splice(&fn->dead_timers, &dead);
-		CDS_INIT_LIST_HEAD(&fn->dead_timers);
+	if (!fn->timers.stopped) {
+		atomic_store(&fn->timers.reap, false);
+		cds_list_splice(&fn->timers.dead, &dead);
+		CDS_INIT_LIST_HEAD(&fn->timers.dead);
 	}
 	pthread_mutex_unlock(&fn->lock);
 	cds_list_for_each_entry_safe(t, next, &dead, node)
@@ -152,18 +152,18 @@ void pci_timers_stop(pci_function *fn)
 	struct uvfio_timer *t;
 
 	pthread_mutex_lock(&fn->lock);
-	fn->timers_stopped = true;
+	fn->timers.stopped = true;
 	pthread_mutex_unlock(&fn->lock);
 	/*
 	 * From here on the lists stand still, and stop() may wait for a callback without holding
 	 * anything.
 	 */
-	cds_list_for_each_entry(t, &fn->timers, node)
+	cds_list_for_each_entry(t, &fn->timers.live, node)
 		stop(t);
-	cds_list_for_each_entry(t, &fn->dead_timers, node)
+	cds_list_for_each_entry(t, &fn->timers.dead, node)
 		stop(t);
 	/* What freed its own timer is on no list and has a few instructions to go. */
-	while (atomic_load(&fn->timers_running))
+	while (atomic_load(&fn->timers.running))
 		sched_yield();
 }
 
@@ -171,8 +171,8 @@ void pci_timers_free(pci_function *fn)
 {
 	struct uvfio_timer *t, *next;
 
-	cds_list_splice(&fn->dead_timers, &fn->timers);
-	cds_list_for_each_entry_safe(t, next, &fn->timers, node) {
+	cds_list_splice(&fn->timers.dead, &fn->timers.live);
+	cds_list_for_each_entry_safe(t, next, &fn->timers.live, node) {
 		cds_list_del(&t->node);
 		pthread_mutex_destroy(&t->lock);
 		free(t);

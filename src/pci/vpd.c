@@ -17,10 +17,10 @@ int uvfio_add_vpd(struct uvfio_dev *dev, const void *data, size_t len, bool writ
 	uint8_t *copy;
 	int off;
 
-	if (!dev->creating || !data || !len || len % 4 || len > VPD_MAX)
+	if (!dev->create.now || !data || !len || len % 4 || len > VPD_MAX)
 		return uvfio_error(dev, "VPD of %zu bytes: must be a multiple of 4, up to %u", len,
 				   VPD_MAX);
-	if (dev->vpd) {
+	if (dev->cap.vpd) {
 		uvfio_error(dev, "VPD is there already");
 		return -EEXIST;
 	}
@@ -33,18 +33,18 @@ int uvfio_add_vpd(struct uvfio_dev *dev, const void *data, size_t len, bool writ
 		free(copy);
 		return off;
 	}
-	dev->vpd = (unsigned)off;
-	dev->vpd_data = copy;
-	dev->vpd_len = len;
-	dev->vpd_writable = writable;
-	put16(dev->wmask + off + PCI_VPD_ADDR, 0xffff);
-	put32(dev->wmask + off + PCI_VPD_DATA, 0xffffffff);
+	dev->cap.vpd = (unsigned)off;
+	dev->vpd.data = copy;
+	dev->vpd.len = len;
+	dev->vpd.writable = writable;
+	put16(dev->cfg.wmask + off + PCI_VPD_ADDR, 0xffff);
+	put32(dev->cfg.wmask + off + PCI_VPD_DATA, 0xffffffff);
 	return off;
 }
 
 void pci_vpd_transfer(pci_function *fn)
 {
-	uint8_t *c = fn->cfg + fn->vpd;
+	uint8_t *c = fn->cfg.bytes + fn->cap.vpd;
 	uint16_t reg = get16(c + PCI_VPD_ADDR);
 	unsigned addr = reg & PCI_VPD_ADDR_MASK & ~3u;
 
@@ -52,16 +52,16 @@ void pci_vpd_transfer(pci_function *fn)
 	 * Where there is no VPD the flag never turns, and the driver gives up as with a chip whose
 	 * ROM is missing.
 	 */
-	if (!range_within(addr, 4, fn->vpd_len)) {
-		log_debug(fn->name, "VPD access at 0x%x, there are 0x%zx bytes", addr, fn->vpd_len);
+	if (!range_within(addr, 4, fn->vpd.len)) {
+		log_debug(fn->name, "VPD access at 0x%x, there are 0x%zx bytes", addr, fn->vpd.len);
 		return;
 	}
 	if (!(reg & PCI_VPD_ADDR_F)) {
-		memcpy(c + PCI_VPD_DATA, fn->vpd_data + addr, 4);
+		memcpy(c + PCI_VPD_DATA, fn->vpd.data + addr, 4);
 		put16(c + PCI_VPD_ADDR, reg | PCI_VPD_ADDR_F);
 		return;
 	}
-	if (fn->vpd_writable)
-		memcpy(fn->vpd_data + addr, c + PCI_VPD_DATA, 4);
+	if (fn->vpd.writable)
+		memcpy(fn->vpd.data + addr, c + PCI_VPD_DATA, 4);
 	put16(c + PCI_VPD_ADDR, reg & ~PCI_VPD_ADDR_F);
 }
