@@ -115,7 +115,7 @@ UVFIO    := $(BUILD)/uvfio
 all: $(UVFIO) $(LIBUVFIO) $(SHIM) examples
 
 # What one function may take of a stack. The wrappers in src/shim/ run on the program's, and may
-# need 1 KiB more than libc's functions (tests/shim_stacks.c): three or four frames, one of which
+# need 1 KiB more than libc's functions (tests/shim/stacks.c): three or four frames, one of which
 # has a struct shim_path. All else runs on stacks of the shim's, which are 256 KiB. A sanitizer's
 # frames are larger, and so are those that nobody optimized. gcc and clang spell the error
 # differently.

@@ -17,7 +17,7 @@ long=(); [[ ${UVFIO_LONG-} ]] && long=(--long)
 # shellcheck disable=SC2054
 cores=(--no-huge -m 128 --iova-mode=va -l 0,1)
 
-sources=("$top"/tests/dpdk_{frames,ports,events}.c)
+sources=("$top"/tests/dpdk/{frames,ports,events}.c)
 compile() { # PROGRAM FLAG...
 	local out=$1; shift
 	"${CC:-cc}" -std=gnu17 -O2 -g -Wall -Wextra -Wno-unused-parameter -Werror -DALLOW_EXPERIMENTAL_API -o "$out" "${sources[@]}" "$@"

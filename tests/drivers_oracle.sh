@@ -37,7 +37,7 @@ for d in "${devices[@]}"; do
 	passed=$((passed + ok)) failed=$((failed + no))
 done
 if [[ ${UVFIO_LONG-} && " ${devices[*]} " == *" igb "* ]]; then
-	"$top/tests/selftests_relink" vfio_pci_driver_test "$tmp/vfio_pci_driver_test" || exit 1
+	"$top/tests/selftests/relink" vfio_pci_driver_test "$tmp/vfio_pci_driver_test" || exit 1
 	# in huge pages: a case has 30 s, and the emulated machine takes half of that to map 1 GiB in small ones
 	GUEST_MB=2600 GUEST_TIMEOUT=1200 QEMU=$top/tools/qemu-newest "$top/tools/kernel-vfio-guest" -k 6.12 -p -d igb -f "$tmp/vfio_pci_driver_test" -- \
 		"echo always >/sys/kernel/mm/transparent_hugepage/shmem_enabled; export SELFTESTS_IOMMU_MODE=vfio_type1v2_iommu;

@@ -5,7 +5,7 @@
 set -uo pipefail
 top=$(cd "$(dirname "$0")/.." && pwd)
 build=${BUILD:-build}; [[ $build == /* ]] || build=$top/$build
-prog=$build/test/processes
+prog=$build/test/processes_client
 tmp=$(mktemp -d); trap 'rm -rf "$tmp"' EXIT
 passed=0 failed=0
 same() { # WHAT WANTED GOT

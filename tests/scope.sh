@@ -1,13 +1,13 @@
 #!/bin/bash
 # SPDX-License-Identifier: BSD-3-Clause
-# scope.sh: a program with small stacks and threads that are cancelled (tests/scope.c) on a device that takes much stack and calls cancellation points (tests/scope_model.c).
+# scope.sh: a program with small stacks and threads that are cancelled (tests/scope/client.c) on a device that takes much stack and calls cancellation points (tests/scope/model.c).
 set -uo pipefail
 top=$(cd "$(dirname "$0")/.." && pwd)
 build=${BUILD:-build}; [[ $build == /* ]] || build=$top/$build
 tmp=$(mktemp -d); trap 'rm -rf "$tmp"' EXIT
-[[ -x $build/test/scope && -e $build/test/scope_model.so ]] || { echo "scope: $build/test/scope is missing: make shim-programs" >&2; exit 1; }
+[[ -x $build/test/scope_client && -e $build/test/scope_model.so ]] || { echo "scope: $build/test/scope_client is missing: make shim-programs" >&2; exit 1; }
 # a program that hangs does so with signals blocked
-(cd / && "$build/uvfio" run --device "$build/test/scope_model.so" -- timeout -s KILL 600 "$build/test/scope") >"$tmp/out" 2>"$tmp/err"; rc=$?
+(cd / && "$build/uvfio" run --device "$build/test/scope_model.so" -- timeout -s KILL 600 "$build/test/scope_client") >"$tmp/out" 2>"$tmp/err"; rc=$?
 cat "$tmp/out"
 passed=$(grep -c '^ok' "$tmp/out") failed=$(grep -c '^FAIL' "$tmp/out")
 if [[ $rc -ne 0 || $passed -eq 0 ]]; then

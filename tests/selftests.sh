@@ -6,7 +6,7 @@
 #
 # vfio_pci_driver_test and vfio_pci_device_test open their device with the library's default mode, iommufd, before anything else; no option and no variable of
 # the environment says otherwise. Therefore they also run relinked: the same object files, and one more that sets libvfio's variable default_iommu_mode
-# before main() (tests/selftests_relink). Those are counted apart.
+# before main() (tests/selftests/relink). Those are counted apart.
 # Huge pages: four cases skip by themselves where there are none.
 set -uo pipefail
 top=$(cd "$(dirname "$0")/.." && pwd)
@@ -82,7 +82,7 @@ cases() {
 }
 different() { tr ' ' '\n' <<<"$1" | sort -u | grep -c .; }
 
-for prog in vfio_pci_driver_test vfio_pci_device_test; do "$top/tests/selftests_relink" $prog "$tmp/$prog.relinked" || exit 1; done
+for prog in vfio_pci_driver_test vfio_pci_device_test; do "$top/tests/selftests/relink" $prog "$tmp/$prog.relinked" || exit 1; done
 # This one sleeps more than it works: two of them beside the rest.
 relinked() { local mode=$1; shift; SELFTESTS_IOMMU_MODE=$mode run "$@"; }
 relinked vfio_type1_iommu driver-v1 igb "$tmp/vfio_pci_driver_test.relinked" -V vfio_type1v2_iommu & v1=$!

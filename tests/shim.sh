@@ -1,6 +1,6 @@
 #!/bin/bash
 # SPDX-License-Identifier: BSD-3-Clause
-# shim.sh [NAME]... : the programs shim_*.c, each under `uvfio run --device testdev`. One line a case; the log of a program that fails is shown. As an
+# shim.sh [NAME]... : the programs of tests/shim, each under `uvfio run --device testdev`. One line a case; the log of a program that fails is shown. As an
 # ordinary user, too, if we are root and can become one: the filter then needs no_new_privs, and files have modes that count.
 set -uo pipefail
 top=$(cd "$(dirname "$0")/.." && pwd)
@@ -27,10 +27,10 @@ one() { # WHO NAME ARG...
 	fi
 }
 names=("$@")
-# all there are; static and polled are for others
-[[ $# -gt 0 ]] || for f in "$top"/tests/shim_*.c; do
-	n=$(basename "$f" .c); n=${n#shim_}
-	[[ $n == static || $n == polled ]] || names+=("$n")
+# all there are; static is for exec
+[[ $# -gt 0 ]] || for f in "$top"/tests/shim/*.c; do
+	n=$(basename "$f" .c)
+	[[ $n == static ]] || names+=("$n")
 done
 mkdir -m 777 "$tmp/user"
 users=(self)

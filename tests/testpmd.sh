@@ -4,8 +4,8 @@
 # one queue and four, after a reset of the ports, after a port was detached and attached. What one port sent the other must have received, counted by
 # the device at both ends and by the program, with none lost. With UVFIO_LONG: more modes, frames of all sizes, for minutes.
 set -uo pipefail
-# shellcheck source=tests/testpmd_lib
-. "$(dirname "$0")/testpmd_lib"
+# shellcheck source=tests/lib/testpmd.sh
+. "$(dirname "$0")/lib/testpmd.sh"
 testpmd_wants
 seconds=0.5; [[ ${UVFIO_LONG-} ]] && seconds=4
 

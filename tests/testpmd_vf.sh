@@ -5,8 +5,8 @@
 # with another device at the other end of the cable. Then with the PF left to the model (driver=igb): eight VFs, VLANs. What one port sent the other must
 # have received, counted by the device at both ends and by the program, with none lost. With UVFIO_LONG: for longer, with more resets.
 set -uo pipefail
-# shellcheck source=tests/testpmd_lib
-. "$(dirname "$0")/testpmd_lib"
+# shellcheck source=tests/lib/testpmd.sh
+. "$(dirname "$0")/lib/testpmd.sh"
 testpmd_wants
 seconds=0.4; [[ ${UVFIO_LONG-} ]] && seconds=4
 

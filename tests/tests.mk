@@ -1,14 +1,23 @@
 # SPDX-License-Identifier: BSD-3-Clause
 # Tests that need more than one folder: tests/run-all is `make check`.
 
-# The oracle's client: libc alone, so that one binary runs here and in a guest on the kernel's vfio-pci.
-ORACLE := $(BUILD)/test/oracle
-$(ORACLE): $(wildcard tests/oracle/*.c) tests/oracle/oracle.h
-	@mkdir -p $(@D)
-	$(call say,LINK,$@)
-	$(Q)$(CC) -std=gnu17 -D_GNU_SOURCE -O1 -g $(WARN) -o $@ $(filter %.c,$^)
-.PHONY: oracle
-oracle: $(ORACLE)
+# A program of these is $(BUILD)/test/FOLDER_NAME for tests/FOLDER/NAME.c, by a rule of
+# tests/FOLDER/FOLDER.mk. Most are of libc alone, and some of these run in a guest on the kernel's VFIO.
+tests_headers := $(wildcard tests/*/*.h)
+TEST_OPT := -O1
+test_cc = $(CC) -std=gnu17 -D_GNU_SOURCE $(TEST_OPT) -g $(WARN) $(if $(WERROR),-Werror)
+define test_link
+@mkdir -p $(@D)
+$(call say,LINK,$@)
+$(Q)$(test_cc) -Itests -o $@ $(filter %.c %.a,$^)
+endef
+# a device as a plug-in, built as a user would
+define test_model
+@mkdir -p $(@D)
+$(call say,LINK,$@)
+$(Q)$(test_cc) -Iinclude -fvisibility=hidden -fPIC -shared -o $@ $(filter %.c,$^)
+endef
+include $(sort $(wildcard tests/*/*.mk))
 
 # The whole suite: sets itself up on a fresh Debian 12, builds, runs everything, ends with `N passed, N failed`.
 .PHONY: check interop demo setup sanitize test-programs
@@ -21,8 +30,8 @@ check: setup
 interop: setup
 	@$(MAKE) --no-print-directory all test-programs
 	@BUILD=$(BUILD) CC="$(CC)" tests/run-all --long $(PARTS)
-# everything that tests run but do not build themselves; other .mk files add to it
-test-programs: $(unit_tests) $(ORACLE)
+# everything that tests run but do not build themselves; the folders' .mk files add to it
+test-programs: $(unit_tests)
 
 # One format for all C: make format-check says where it is not kept, and is a part of the suite.
 .PHONY: format format-check

@@ -117,7 +117,7 @@ write $B/bind 0000:01:00.0
 open 1 0000:01:00.0
 write $B/unbind 0000:01:00.0
 close 1
-write $B/unbind 0000:01:00.0" | sh_ 'echo 0000:01:00.0 >$0/unbind; "$1"' $B "$build/test/processes" | paste -sd' ')"
+write $B/unbind 0000:01:00.0" | sh_ 'echo 0000:01:00.0 >$0/unbind; "$1"' $B "$build/test/processes_client" | paste -sd' ')"
 has "with a line" "warn: 0000:01:00\.0: unbind: it is open" "$tmp/log"
 
 echo "# driverctl"

@@ -2,7 +2,7 @@
 /* tests/java/mmio.c: the native half of Mmio.java: a VFIO device, and its BARs as buffers. */
 #include <jni.h>
 
-#include "../shim.h"
+#include "shim/shim.h"
 
 static struct vfio v;
 

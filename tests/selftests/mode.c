@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * selftests_mode.c: linked with the objects of the kernel's VFIO selftests (tests/selftests.sh).
- * Their library has a variable for the mode that a test uses when it names none, iommufd; this sets
- * it to what the environment says, before main().
+ * tests/selftests/mode.c: linked with the objects of the kernel's VFIO selftests
+ * (tests/selftests.sh). Their library has a variable for the mode that a test uses when it names
+ * none, iommufd; this sets it to what the environment says, before main().
  */
 #include <stdlib.h>
 

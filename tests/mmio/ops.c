@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * tests/mmio_ops.c: what drivers do to registers, for the compiler to turn into instructions;
+ * tests/mmio/ops.c: what drivers do to registers, for the compiler to turn into instructions;
  * compiled by each compiler at each level of optimisation (mmio.mk).
  */
 #include <stdbool.h>
 #include <string.h>
 
-#include "mmio_codegen.h"
+#include "ops.h"
 
 #ifdef __clang__
 const char mmio_compiler[] = "clang " __clang_version__;

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * tests/scope.c: a program whose stacks are small and whose threads are cancelled, on a device
- * whose callbacks take much stack and are cancellation points (tests/scope_model.c). What the
- * program's thread gives for a call is what a system call takes; for an access of a mapped BAR it
- * is the kernel's signal frame.
+ * tests/scope/client.c: a program whose stacks are small and whose threads are cancelled, on a
+ * device whose callbacks take much stack and are cancellation points (tests/scope/model.c). What
+ * the program's thread gives for a call is what a system call takes; for an access of a mapped BAR
+ * it is the kernel's signal frame.
  */
 #include <limits.h>
 #include <pthread.h>
@@ -12,7 +12,7 @@
 #include <sys/uio.h>
 #include <ucontext.h>
 
-#include "shim.h"
+#include "shim/shim.h"
 
 #define ROOM (1u << 20)
 

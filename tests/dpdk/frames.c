@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * dpdk_frames.c: a DPDK program that knows what it sends: frames out of one port of two that are
- * back to back, looked at bit by bit at the other, with the device's offloads and without; filters,
- * queues, statistics, link, interrupts. One line a case. With --wrong it makes a mistake on
- * purpose, and must fail.
+ * tests/dpdk/frames.c: a DPDK program that knows what it sends: frames out of one port of two that
+ * are back to back, looked at bit by bit at the other, with the device's offloads and without;
+ * filters, queues, statistics, link, interrupts. One line a case. With --wrong it makes a mistake
+ * on purpose, and must fail.
  *
  *     dpdk_frames EAL-OPTION... -- [--long] [--wrong bit|length|lost|swapped|offload|tag] [CASE]...
  */
-#include "dpdk_frames.h"
+#include "frames.h"
 
 static struct frame f, g; /* too large for a stack */
 const struct setup plain;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * tests/mmio_codegen.h: between the code under test (mmio_ops.c, by many compilers) and what runs
- * it (mmio_codegen.c).
+ * tests/mmio/ops.h: between the code under test (ops.c, by many compilers) and what runs
+ * it (main.c).
  */
 #ifndef MMIO_CODEGEN_H
 #define MMIO_CODEGEN_H

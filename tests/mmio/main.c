@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * tests/mmio_codegen.c: runs each operation of mmio_ops.c on plain memory and on trapped pages of
+ * tests/mmio/main.c: runs each operation of ops.c on plain memory and on trapped pages of
  * the same contents, and compares what it returns, what memory holds afterwards, and, where the
  * source says what the device must see, each access.
  */
@@ -15,7 +15,7 @@
 #include <unistd.h>
 
 #include "base/guard.h"
-#include "mmio_codegen.h"
+#include "ops.h"
 #include "x86/emulate.h"
 
 #define SIZE (4 * 4096u)

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * polled_model: a device for tests/shim_polled.c, as a user would write one. Its doorbells are in
- * polled pages, which a thread of its own opens and closes at random, or keeps open. What it saw
- * last of each doorbell it acknowledges in a register. It follows the rules of uvfio_polled_open()
- * to the letter: it looks after each open and close, and never while the pages are closed; what it
- * finds changed then without a callback is an error.
+ * tests/polled/model.c: a device for tests/polled/client.c, as a user would write one. Its
+ * doorbells are in polled pages, which a thread of its own opens and closes at random, or keeps
+ * open. What it saw last of each doorbell it acknowledges in a register. It follows the rules of
+ * uvfio_polled_open() to the letter: it looks after each open and close, and never while the pages
+ * are closed; what it finds changed then without a callback is an error.
  *
  * BAR0, registers of 64 bits:
  * 	page 0 trapped 0x000 CTRL RW 0: closed; 1: opens and closes at random; 2: opens and stays

@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * dpdk_events.c: the cases of dpdk_frames.c in which something happens meanwhile: another core,
+ * tests/dpdk/events.c: the cases of frames.c in which something happens meanwhile: another core,
  * interrupts, the link, a restart.
  */
 #include <stdatomic.h>
 #include <time.h>
 
-#include "dpdk_frames.h"
+#include "frames.h"
 
 static struct frame f, g;
 static atomic_uint go, done;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * tests/shim.h: what the programs tests/shim_*.c share. Each is a VFIO client of its own that runs
- * under `uvfio run --device testdev --`, and knows nothing of uvfio but the map of testdev's
+ * tests/shim/shim.h: what the programs of tests/shim share. Each is a VFIO client of its own that
+ * runs under `uvfio run --device testdev --`, and knows nothing of uvfio but the map of testdev's
  * registers (docs/testdev.md). Each case prints "ok NAME" or "FAIL NAME: what".
  */
 #ifndef TESTS_SHIM_H

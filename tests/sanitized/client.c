@@ -1,14 +1,14 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * tests/sanitized.c: a VFIO client that is built with a sanitizer (tests/sanitized.sh). Its run
- * time has handlers of SIGSEGV and SIGBUS, functions of libc of its own, and shadow memory for
+ * tests/sanitized/client.c: a VFIO client that is built with a sanitizer (tests/sanitized.sh). Its
+ * run time has handlers of SIGSEGV and SIGBUS, functions of libc of its own, and shadow memory for
  * every address, those of mapped BARs included. "good" must work, and each fault that is made on
  * purpose must still be found.
  */
 #include <pthread.h>
 #include <setjmp.h>
 
-#include "shim.h"
+#include "shim/shim.h"
 
 static struct vfio v;
 static volatile uint32_t *regs;

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * processes.c: a VFIO program that does what it is told, so that a script can have several of them
- * do things in an order. Commands come by standard input, one a line, and each is answered by a
- * line: `open GROUP ADDRESS` takes the group and the device, `config ADDRESS` looks whether sysfs
- * shows config space, `close GROUP`, `write FILE TEXT`. libc alone.
+ * tests/processes/client.c: a VFIO program that does what it is told, so that a script can have
+ * several of them do things in an order. Commands come by standard input, one a line, and each is
+ * answered by a line: `open GROUP ADDRESS` takes the group and the device, `config ADDRESS` looks
+ * whether sysfs shows config space, `close GROUP`, `write FILE TEXT`. libc alone.
  */
 #include <errno.h>
 #include <fcntl.h>

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* dpdk_ports.c: dpdk_frames.h. */
-#include "dpdk_frames.h"
+/* tests/dpdk/ports.c: frames.h. */
+#include "frames.h"
 
 struct rte_mempool *pool;
 char why[512];

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * dpdk_frames.h: two ports joined by a cable, frames that both ends can make from a number, and the
- * sending and receiving of them, for dpdk_frames.c. What is expected is made here byte by byte,
+ * tests/dpdk/frames.h: two ports joined by a cable, frames that both ends can make from a number,
+ * and the sending and receiving of them, for frames.c. What is expected is made here byte by byte,
  * with DPDK's own software for checksums, and compared whole: a frame that is right in all but one
  * bit is wrong.
  */

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * shim_polled [trap]: pages of a BAR that the device opens and closes (tests/polled_model.c) under
- * every kind of store and everything that a program can do to a mapping meanwhile. A store that the
- * device never sees, or that comes after a later one, is a failure. trap: the device was given
- * mmap=trap, so that nothing opens. UVFIO_LONG: minutes instead of seconds.
+ * polled_client [trap]: pages of a BAR that the device opens and closes (tests/polled/model.c)
+ * under every kind of store and everything that a program can do to a mapping meanwhile. A store
+ * that the device never sees, or that comes after a later one, is a failure. trap: the device was
+ * given mmap=trap, so that nothing opens. UVFIO_LONG: minutes instead of seconds.
  */
 #include <pthread.h>
 #include <sched.h>
@@ -11,7 +11,7 @@
 #include <stdatomic.h>
 #include <time.h>
 
-#include "shim.h"
+#include "shim/shim.h"
 
 #define BAR	0ull
 #define PAGE	4096ul

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: BSD-3-Clause
-# testpmd_lib: for the tests that drive DPDK's testpmd, which source it: starts it under `uvfio run`, has it do one command after the other and reads what
+# testpmd.sh: for the tests that drive DPDK's testpmd, which source it: starts it under `uvfio run`, has it do one command after the other and reads what
 # it says to each. It knows when a command is done by a question that follows it (the number of a port that is not there, which is named in the answer), so
 # nothing waits for a time to pass.
-top=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
+top=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)
 build=${BUILD:-build}; [[ $build == /* ]] || build=$top/$build
 passed=0 failed=0
 trap '' PIPE # testpmd may be gone

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * scope_model: a device for tests/scope.c, as a user may write one: its callbacks take 100 KiB of
- * stack, and call what is a cancellation point. BAR0 has one register of 32 bits, which counts the
- * stores to it, at 0, and memory for that many at 4.
+ * tests/scope/model.c: a device for tests/scope/client.c, as a user may write one: its callbacks
+ * take 100 KiB of stack, and call what is a cancellation point. BAR0 has one register of 32 bits,
+ * which counts the stores to it, at 0, and memory for that many at 4.
  */
 #include <errno.h>
 #include <fcntl.h>
