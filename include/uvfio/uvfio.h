@@ -8,10 +8,13 @@
  *
  * Threads: every function may be called by any thread, except that uvfio_close()/uvfio_free() must
  * be the last use of their argument.
+ *
  * Errors: 0 or a count, or -errno; uvfio_strerror() has the sentence.
+ *
  * Faults: the first uvfio_new() installs handlers for SIGSEGV and SIGBUS, which pass on what is not
  * theirs. A program that installs its own later passes on what is not its own, or a device that
  * meets memory which is gone takes the program down instead of being told so.
+ *
  * Fork: a child may do nothing with its parent's contexts but uvfio_free(), which then leaves the
  * parent's alone; it can make its own.
  */
@@ -28,87 +31,298 @@ extern "C" {
 #endif
 
 #ifndef UVFIO_PUBLIC
+/** define UVFIO_PUBLIC - A name that a library shows, whatever -fvisibility says. */
 #define UVFIO_PUBLIC __attribute__((visibility("default")))
 #endif
 
-struct uvfio;	     /* a machine, its IOMMU domain */
-struct uvfio_device; /* an open device */
+/** struct uvfio - A machine: devices, and one address space for their DMA. Opaque. */
+struct uvfio;
 
-/** uvfio_new - an empty machine. NULL: no memory. */
-UVFIO_PUBLIC struct uvfio *uvfio_new(void);
-/** uvfio_free - close what is open, unplug everything, free what uvfio_dma_alloc() gave. */
-UVFIO_PUBLIC void uvfio_free(struct uvfio *u);
+/** struct uvfio_device - An open device. Opaque. */
+struct uvfio_device;
+
+/* ---- a machine ---- */
+
 /**
- * uvfio_strerror - the sentence that explains the last error of a call on @u in this thread. Never
- * NULL.
+ * uvfio_new() - Make a machine without devices.
+ *
+ * The first call of the process installs the handlers for SIGSEGV and SIGBUS (see "Faults").
+ *
+ * Context: any thread.
+ * Return: the machine, to be freed with uvfio_free(); NULL: no memory, or no thread or descriptor
+ * could be had.
+ */
+UVFIO_PUBLIC struct uvfio *uvfio_new(void);
+
+/**
+ * uvfio_free() - Close what is open, unplug every device, free the machine.
+ * @u: the machine; NULL: nothing happens.
+ *
+ * Memory that uvfio_dma_alloc() gave is freed, too; memory that was mapped with uvfio_dma_map() is
+ * the program's and stays. In a forked child the parent's machine is only let go of.
+ *
+ * Context: any thread; the last use of @u, of its devices and of their addresses' text.
+ */
+UVFIO_PUBLIC void uvfio_free(struct uvfio *u);
+
+/**
+ * uvfio_strerror() - The sentence that explains why the last call failed.
+ * @u: the machine of the call, or of the device that the call was about; NULL: uvfio_new() failed.
+ *
+ * Context: any thread: each has the errors of its own calls.
+ * Return: the sentence, never NULL ("no error", if there was none). It is good until the thread's
+ * next call that fails.
  */
 UVFIO_PUBLIC const char *uvfio_strerror(const struct uvfio *u);
 
 /**
- * uvfio_add - plug in a device: @spec as --device takes it, "nvme,image=disk.img" or
- * "./counter.so,step=2". The virtual functions of "igb,sriov_numvfs=2" are plugged in with it and
- * opened by their addresses ("0000:01:10.0"); no VF token is asked for.
- * @addr: gets "0000:01:00.0" (may be NULL); at least 13 bytes. Return 0, -EINVAL, -ENOENT, -ENOMEM,
- * ...
+ * uvfio_add() - Plug in a device.
+ * @u: the machine.
+ * @spec: the model and its options, as --device takes them (uvfio(1)): "nvme,image=disk.img",
+ *	"./counter.so,step=2".
+ * @addr: gets the device's address, "0000:01:00.0", with its end: 13 bytes; may be NULL.
+ *
+ * The virtual functions of "igb,sriov_numvfs=2" are plugged in with the device and opened by their
+ * addresses ("0000:01:10.0"); no VF token is asked for.
+ *
+ * Context: any thread. It waits for other calls that plug, open or close devices of @u.
+ * Return: 0; -EINVAL: an option that there is not, or not of that kind; -ENOENT: no such model or
+ * file; -EEXIST, -EBUSY: the address or the id= is taken; -ENOSPC: no room for another device;
+ * -ERANGE: more virtual functions than there are; -ENOMEM; what the model's create returned.
  */
 UVFIO_PUBLIC int uvfio_add(struct uvfio *u, const char *spec, char *addr);
+
 /**
- * uvfio_open - open the device at @addr for driving: reset, attached to @u's address space.
- * -ENODEV, -EBUSY (open already).
+ * uvfio_open() - Open a device for driving it.
+ * @u: the machine.
+ * @addr: the device's address; "0000:" may be left out.
+ * @out: gets the device, to be closed with uvfio_close().
+ *
+ * The device is reset, as by opening it through VFIO, and it sees the address space of @u. All
+ * devices of its IOMMU group do.
+ *
+ * Context: any thread. It waits for other calls that plug, open or close devices of @u.
+ * Return: 0; -ENODEV: there is none at @addr, or a driver of the host has it (driver=igb);
+ * -EBUSY: it is open; -ENOMEM.
  */
 UVFIO_PUBLIC int uvfio_open(struct uvfio *u, const char *addr, struct uvfio_device **out);
+
 /**
- * uvfio_open_model - uvfio_add() and uvfio_open() in one. A device that cannot be opened stays
- * plugged in.
+ * uvfio_open_model() - Plug in a device and open it.
+ * @u: the machine.
+ * @spec: as in uvfio_add().
+ * @out: gets the device, to be closed with uvfio_close().
+ *
+ * A device that cannot be opened stays plugged in.
+ *
+ * Context: any thread. It waits for other calls that plug, open or close devices of @u.
+ * Return: 0; the errors of uvfio_add(); those of uvfio_open().
  */
 UVFIO_PUBLIC int uvfio_open_model(struct uvfio *u, const char *spec, struct uvfio_device **out);
+
+/**
+ * uvfio_close() - Close a device.
+ * @dev: the device; NULL: nothing happens.
+ *
+ * It is reset and does no more DMA. It stays plugged in and can be opened again.
+ *
+ * Context: any thread; the last use of @dev. It waits for other calls that plug, open or close
+ * devices of the machine.
+ */
 UVFIO_PUBLIC void uvfio_close(struct uvfio_device *dev);
+
+/**
+ * uvfio_device_address() - The address of an open device.
+ * @dev: the device.
+ *
+ * Context: any thread.
+ * Return: "0000:01:00.0"; good until uvfio_free().
+ */
 UVFIO_PUBLIC const char *uvfio_device_address(const struct uvfio_device *dev);
 
-#define UVFIO_DMA_READ	1u /* the device may read */
-#define UVFIO_DMA_WRITE 2u /* the device may write */
+/* ---- memory that devices reach ---- */
+
+/** define UVFIO_DMA_READ - A right of a mapping: the device may read. */
+#define UVFIO_DMA_READ 1u
+/** define UVFIO_DMA_WRITE - A right of a mapping: the device may write. */
+#define UVFIO_DMA_WRITE 2u
+
 /**
- * uvfio_dma_map - let devices of @u access [@vaddr, @vaddr + @size) at @iova. Page aligned, all
- * three. The memory must stay mapped until uvfio_dma_unmap. Return 0, -EINVAL, -EEXIST (overlap),
- * -ENOSPC, -ENOMEM, -EFAULT.
+ * uvfio_dma_map() - Let the devices of a machine reach memory of the program.
+ * @u: the machine.
+ * @iova: the first I/O virtual address; a multiple of 4096.
+ * @vaddr: the memory; a multiple of 4096.
+ * @size: bytes; a multiple of 4096.
+ * @prot: UVFIO_DMA_READ, UVFIO_DMA_WRITE, or both.
+ *
+ * Every open device of @u finds [@vaddr, @vaddr + @size) at @iova; those that are opened later do,
+ * too. The memory must stay where it is until uvfio_dma_unmap(). No limit of locked memory applies.
+ *
+ * Context: any thread.
+ * Return: 0; -EINVAL: not whole pages, no right or another one, or an IOVA that no device can have
+ * (the messages' range, 0xfee00000 to 0xfeefffff, and what is beyond the IOMMU's width); -EEXIST:
+ * something is mapped in the range; -ENOSPC: 65535 mappings are in use; -EFAULT: no memory of the
+ * program's with these rights; -ENOMEM.
  */
 UVFIO_PUBLIC int uvfio_dma_map(struct uvfio *u, uint64_t iova, void *vaddr, uint64_t size,
 			       unsigned prot);
+
 /**
- * uvfio_dma_unmap - what lies in [@iova, @iova + @size) whole; -EINVAL if the range cuts a mapping.
- * Return the bytes unmapped. When it returns no device accesses the memory.
+ * uvfio_dma_unmap() - Take memory away from the devices of a machine.
+ * @u: the machine.
+ * @iova: the first I/O virtual address; a multiple of 4096.
+ * @size: bytes; a multiple of 4096.
+ *
+ * Every mapping that lies in [@iova, @iova + @size) goes. When the call returns no device accesses
+ * the memory, nor will one.
+ *
+ * Context: any thread.
+ * Return: how many bytes were mapped there, 0 if none; -EINVAL: not whole pages, or an end of the
+ * range lies within a mapping, and nothing is unmapped then.
  */
 UVFIO_PUBLIC int64_t uvfio_dma_unmap(struct uvfio *u, uint64_t iova, uint64_t size);
+
 /**
- * uvfio_dma_alloc - @size bytes (rounded up to pages) of zeroed memory, mapped read/write at a low
- * address of uvfio's choice (*@iova, never 0). NULL: no memory.
+ * uvfio_dma_alloc() - Get memory that the devices of a machine may read and write.
+ * @u: the machine.
+ * @size: bytes; the memory has whole pages.
+ * @iova: gets the I/O virtual address: the lowest that is free, but never below 1 MiB, since there
+ *	are devices that do not reach far.
+ *
+ * Context: any thread.
+ * Return: the memory, filled with zeroes; NULL: no memory, no room, or a @size of 0.
  */
 UVFIO_PUBLIC void *uvfio_dma_alloc(struct uvfio *u, size_t size, uint64_t *iova);
+
+/**
+ * uvfio_dma_free() - Give back memory of uvfio_dma_alloc().
+ * @u: the machine.
+ * @vaddr: the memory; NULL: nothing happens.
+ * @size: as it was asked for, in bytes.
+ * @iova: as it was given.
+ *
+ * When it returns no device accesses the memory. What uvfio_dma_alloc() did not give in this way
+ * stays as it is, and the log says so.
+ *
+ * Context: any thread.
+ */
 UVFIO_PUBLIC void uvfio_dma_free(struct uvfio *u, void *vaddr, size_t size, uint64_t iova);
 
-/* Regions: as in VFIO, 0..5 the BARs, 6 the ROM, 7 config space. */
-#define UVFIO_REGION_ROM    6u
+/* ---- registers ---- */
+
+/** define UVFIO_REGION_ROM - The region of the expansion ROM (VFIO_PCI_ROM_REGION_INDEX). */
+#define UVFIO_REGION_ROM 6u
+/** define UVFIO_REGION_CONFIG - The region of config space (VFIO_PCI_CONFIG_REGION_INDEX). */
 #define UVFIO_REGION_CONFIG 7u
-/** uvfio_region_size - bytes; 0: absent. -EINVAL for an index that the device does not have. */
-UVFIO_PUBLIC int64_t uvfio_region_size(struct uvfio_device *dev, unsigned region);
+
 /**
- * uvfio_read / uvfio_write - @count bytes at @offset, split into naturally aligned accesses of 8,
- * 4, 2, 1 bytes. Return the bytes done, -EIO (decoding off), -EINVAL, -EFAULT (config beyond its
- * end).
+ * uvfio_region_size() - The size of a region.
+ * @dev: the device.
+ * @region: 0 to 5: a BAR; UVFIO_REGION_ROM; UVFIO_REGION_CONFIG. The indices are VFIO's
+ *	(linux/vfio.h).
+ *
+ * Context: any thread.
+ * Return: bytes, 0 for what the device has not; -EINVAL: no such region.
+ */
+UVFIO_PUBLIC int64_t uvfio_region_size(struct uvfio_device *dev, unsigned region);
+
+/**
+ * uvfio_read() - Read from a region.
+ * @dev: the device.
+ * @region: as in uvfio_region_size().
+ * @offset: bytes from the region's start.
+ * @buf: gets the bytes.
+ * @count: how many.
+ *
+ * The bytes are read in naturally aligned accesses, each as wide as it can be: up to 8 bytes in
+ * memory, 4 in I/O space, config space and the ROM. An access that the device does not complete
+ * reads ones, and a line in the log says so.
+ *
+ * Context: any thread. Accesses of one device wait for each other, unless its model is concurrent.
+ * Return: the bytes read, fewer where a BAR ends; -EINVAL: no such region, or @offset is behind its
+ * end; -EFAULT: behind the end of config space; -EIO: memory decoding is off, or the device is in
+ * D3hot; -ENOMEM: the ROM does not answer.
  */
 UVFIO_PUBLIC ssize_t uvfio_read(struct uvfio_device *dev, unsigned region, uint64_t offset,
 				void *buf, size_t count);
+
+/**
+ * uvfio_write() - Write to a region.
+ * @dev: the device.
+ * @region: as in uvfio_region_size().
+ * @offset: bytes from the region's start.
+ * @buf: the bytes.
+ * @count: how many.
+ *
+ * As uvfio_read(). A write that the device does not complete is dropped, and a line in the log says
+ * so. In config space the driver writes what VFIO lets a user write.
+ *
+ * Context: any thread. Accesses of one device wait for each other, unless its model is concurrent.
+ * Return: the bytes written, fewer where a BAR ends; -EINVAL: no such region, the ROM, or @offset
+ * is behind the region's end; -EFAULT: behind the end of config space; -EIO: memory decoding is
+ * off, or the device is in D3hot.
+ */
 UVFIO_PUBLIC ssize_t uvfio_write(struct uvfio_device *dev, unsigned region, uint64_t offset,
 				 const void *buf, size_t count);
-/* One register. A read that fails returns all ones, as a bus would. */
+
+/**
+ * uvfio_read32() - Read a register of 32 bits.
+ * @dev: the device.
+ * @bar: 0 to 5, or another region.
+ * @offset: bytes from the region's start; a multiple of 4.
+ *
+ * Context: any thread; as uvfio_read().
+ * Return: the value; all ones, as from a bus, if the read fails.
+ */
 UVFIO_PUBLIC uint32_t uvfio_read32(struct uvfio_device *dev, unsigned bar, uint64_t offset);
+
+/**
+ * uvfio_read64() - Read a register of 64 bits.
+ * @dev: the device.
+ * @bar: 0 to 5, or another region.
+ * @offset: bytes from the region's start; a multiple of 8.
+ *
+ * Context: any thread; as uvfio_read().
+ * Return: the value; all ones, as from a bus, if the read fails.
+ */
 UVFIO_PUBLIC uint64_t uvfio_read64(struct uvfio_device *dev, unsigned bar, uint64_t offset);
+
+/**
+ * uvfio_write32() - Write a register of 32 bits.
+ * @dev: the device.
+ * @bar: 0 to 5, or another region.
+ * @offset: bytes from the region's start; a multiple of 4.
+ * @value: the value.
+ *
+ * Context: any thread; as uvfio_write().
+ * Return: 0; -EINVAL: it does not lie in the region; otherwise as uvfio_write().
+ */
 UVFIO_PUBLIC int uvfio_write32(struct uvfio_device *dev, unsigned bar, uint64_t offset,
 			       uint32_t value);
+
+/**
+ * uvfio_write64() - Write a register of 64 bits.
+ * @dev: the device.
+ * @bar: 0 to 5, or another region.
+ * @offset: bytes from the region's start; a multiple of 8.
+ * @value: the value.
+ *
+ * Context: any thread; as uvfio_write().
+ * Return: 0; -EINVAL: it does not lie in the region; otherwise as uvfio_write().
+ */
 UVFIO_PUBLIC int uvfio_write64(struct uvfio_device *dev, unsigned bar, uint64_t offset,
 			       uint64_t value);
 
-/* Interrupts: as in VFIO, indices INTx, MSI, MSI-X, error, request. */
+/* ---- interrupts ---- */
+
+/**
+ * enum uvfio_irq_index - The kinds of interrupts, with VFIO's numbers (linux/vfio.h).
+ * @UVFIO_INDEX_INTX: the pin (VFIO_PCI_INTX_IRQ_INDEX).
+ * @UVFIO_INDEX_MSI: messages of the MSI capability.
+ * @UVFIO_INDEX_MSIX: messages of the MSI-X capability.
+ * @UVFIO_INDEX_ERR: the device reports an uncorrectable error.
+ * @UVFIO_INDEX_REQ: the device is asked back.
+ */
 enum uvfio_irq_index {
 	UVFIO_INDEX_INTX,
 	UVFIO_INDEX_MSI,
@@ -116,31 +330,112 @@ enum uvfio_irq_index {
 	UVFIO_INDEX_ERR,
 	UVFIO_INDEX_REQ
 };
-/** uvfio_irq_count - vectors of @index. */
-UVFIO_PUBLIC int uvfio_irq_count(struct uvfio_device *dev, enum uvfio_irq_index index);
+
 /**
- * uvfio_irq_enable - signal @fds[i] (eventfds, duplicated; -1: none) for vector @start + i. Return
- * 0, a positive number of vectors that could be had, -EINVAL, -EBADF.
+ * uvfio_irq_count() - How many vectors a device has.
+ * @dev: the device.
+ * @index: the kind of interrupt.
+ *
+ * Context: any thread.
+ * Return: the number, 0 for what the device has not; -EINVAL: no such @index.
+ */
+UVFIO_PUBLIC int uvfio_irq_count(struct uvfio_device *dev, enum uvfio_irq_index index);
+
+/**
+ * uvfio_irq_enable() - Signal eventfds for vectors of a kind.
+ * @dev: the device.
+ * @index: the kind of interrupt.
+ * @start: the first vector.
+ * @count: how many, at least 1.
+ * @fds: an eventfd for each vector; -1: none. They are duplicated and may be closed afterwards.
+ *
+ * The first call enables the kind, and allocates the vectors up to @start + @count; another may
+ * change or add some (VFIO_DEVICE_SET_IRQS). INTx, MSI and MSI-X exclude each other. Messages need
+ * uvfio_bus_master().
+ *
+ * Context: any thread.
+ * Return: 0; a positive number: so many vectors could be had, and nothing is enabled; -EINVAL: no
+ * such vectors, no vectors, another kind is enabled, or the device is not in D0; -EBADF: no open
+ * descriptor; -EMFILE; -ENOMEM.
  */
 UVFIO_PUBLIC int uvfio_irq_enable(struct uvfio_device *dev, enum uvfio_irq_index index,
 				  unsigned start, unsigned count, const int *fds);
+
+/**
+ * uvfio_irq_disable() - Signal nothing for a kind of interrupts any more.
+ * @dev: the device.
+ * @index: the kind of interrupt.
+ *
+ * When it returns no eventfd of the kind is signalled, nor will one be.
+ *
+ * Context: any thread.
+ * Return: 0; -EINVAL: no such @index, or it is INTx, MSI or MSI-X and not enabled.
+ */
 UVFIO_PUBLIC int uvfio_irq_disable(struct uvfio_device *dev, enum uvfio_irq_index index);
-/** uvfio_intx_mask / unmask - INTx is masked by uvfio at each interrupt; unmask it when served. */
+
+/**
+ * uvfio_intx_mask() - Mask INTx.
+ * @dev: the device.
+ *
+ * Context: any thread.
+ * Return: 0; -EINVAL: INTx is not enabled.
+ */
 UVFIO_PUBLIC int uvfio_intx_mask(struct uvfio_device *dev);
+
+/**
+ * uvfio_intx_unmask() - Unmask INTx.
+ * @dev: the device.
+ *
+ * INTx is masked at each interrupt, as by VFIO: a driver serves the device, and then unmasks it. If
+ * the line is still up the eventfd is signalled again.
+ *
+ * Context: any thread.
+ * Return: 0; -EINVAL: INTx is not enabled.
+ */
 UVFIO_PUBLIC int uvfio_intx_unmask(struct uvfio_device *dev);
 
-/** uvfio_bus_master - COMMAND.MASTER: without it no DMA and no MSI. */
-UVFIO_PUBLIC int uvfio_bus_master(struct uvfio_device *dev, bool on);
-/** uvfio_reset - function level reset. */
-UVFIO_PUBLIC int uvfio_reset(struct uvfio_device *dev);
+/* ---- the function ---- */
+
 /**
- * uvfio_dma_faults - how many DMA transactions of the device the IOMMU aborted since it was opened.
+ * uvfio_bus_master() - Let a device be a bus master, or not.
+ * @dev: the device.
+ * @on: true: it makes DMA and sends messages; false, as after a reset: it does not.
+ *
+ * Sets or clears COMMAND.Bus Master Enable (PCIe 6.0, 7.5.1.1.3).
+ *
+ * Context: any thread.
+ * Return: 0; -EIO: config space cannot be written.
+ */
+UVFIO_PUBLIC int uvfio_bus_master(struct uvfio_device *dev, bool on);
+
+/**
+ * uvfio_reset() - Reset a device (VFIO_DEVICE_RESET).
+ * @dev: the device.
+ *
+ * A function level reset (PCIe 6.0, 6.6.2), or what the device has in its place.
+ *
+ * Context: any thread.
+ * Return: 0; -EINVAL: the device has no way to be reset.
+ */
+UVFIO_PUBLIC int uvfio_reset(struct uvfio_device *dev);
+
+/**
+ * uvfio_dma_faults() - How many accesses of memory by a device the IOMMU stopped.
+ * @dev: the device.
+ *
+ * Context: any thread.
+ * Return: the number since uvfio_open(). The log has a line for each, up to a rate.
  */
 UVFIO_PUBLIC uint64_t uvfio_dma_faults(const struct uvfio_device *dev);
 
+/* ---- the log ---- */
+
 /**
- * uvfio_log_to - send the log to @fd (default: 2) from @level up: 0 errors, 1 warnings, 2
- * information, 3 debug; -1 nothing. Process-wide.
+ * uvfio_log_to() - Choose where the log of the process goes, and how much of it.
+ * @fd: a descriptor; the program keeps it open. It is 2 at first.
+ * @level: -1: nothing, 0: errors, 1: and warnings, 2: and information, 3: and what helps to debug.
+ *
+ * Context: any thread; for all machines of the process.
  */
 UVFIO_PUBLIC void uvfio_log_to(int fd, int level);
 
