@@ -335,8 +335,7 @@ static int prepare(struct run *r, const char *program)
 	for (unsigned i = 0; i < machine_num_devices(r->m); i++) {
 		struct machine_device *d = machine_device(r->m, i);
 
-		log_info("run", "%s: %s, IOMMU group %u", d->addr, pci_function_model(d->fn)->name,
-			 d->group);
+		log_info("run", "%s: %s, IOMMU group %u", d->addr, d->face->model, d->group);
 	}
 	/* the program's own devices open the same images, which may be locked */
 	machine_free(r->m, false);

@@ -16,6 +16,7 @@
 #include "base/log.h"
 #include "base/sanitize.h"
 #include "machine/internal.h"
+#include "pci/function.h"
 
 #if defined(SANITIZED_ADDRESS) || defined(SANITIZED_THREAD)
 #define REPLACED 0
@@ -117,7 +118,7 @@ static int fail_each(const char *spec)
 		assert_int_equal(machine_device(m, 0)->group, 1);
 		assert_int_equal(vfio_system_group(machine_system(m), 1)->n, 1);
 		assert_int_equal(vfio_system_group(machine_system(m), 1)->iommu->n, 1);
-		assert_true(machine_bar_address(machine_device(m, 0)->fn, 0) ==
+		assert_true(pci_face_bar_address(machine_device(m, 0)->face, 0) ==
 			    (strncmp(spec, "edu", 3) ? 0x380000000000 : 0xe0000000));
 		machine_free(m, false);
 		/* but for what libraries keep from their first use on */

@@ -111,7 +111,7 @@ static int make_unit(struct machine *m, struct plugged *lead, char **err)
 	int rc = 0;
 
 	/* those of before there was a run directory are there, and stay */
-	lead->made = !lead->d.fn;
+	lead->made = !lead->hw;
 	for (unsigned i = lead->index; i < m->num_plugged && !rc; i++) {
 		struct plugged *s = m->plugged[i];
 

@@ -21,6 +21,7 @@
 #include <cmocka.h>
 
 #include "machine/internal.h"
+#include "pci/function.h"
 
 #define MAX 4
 
@@ -120,7 +121,7 @@ static bool made(struct machine *m, const char *addr)
 	int size = machine_config(m, addr, cfg);
 
 	assert_non_null(d);
-	assert_int_equal(d->fn != NULL, size > 0);
+	assert_int_equal(d->face != NULL, size > 0);
 	assert_int_equal(vfio_system_device(machine_system(m), addr) != NULL, d->vdev != NULL);
 	return size > 0;
 }
@@ -218,7 +219,7 @@ static void cannot_be_made(void **state)
 
 static uint64_t unique(struct machine *m, unsigned i)
 {
-	return uvfio_unique(machine_device(m, i)->fn);
+	return uvfio_unique(machine_device(m, i)->face->hardware);
 }
 
 /*
@@ -327,7 +328,7 @@ static void families(void **state)
 	/* a VF is not without its PF */
 	assert_int_equal(take(a, 4), 0);
 	assert_true(made(a, "0000:01:00.0") && made(a, "0000:01:10.0") && made(a, "0000:01:10.2"));
-	assert_int_equal(uvfio_num_vfs(machine_device(a, 0)->fn), 2);
+	assert_int_equal(uvfio_num_vfs(machine_device(a, 0)->face->hardware), 2);
 	assert_false(made(a, "0000:02:00.0"));
 	assert_int_equal(take(b, 1), -EBUSY);
 	assert_int_equal(take(b, 3), -EBUSY);
@@ -339,10 +340,10 @@ static void families(void **state)
 	assert_int_equal(machine_numvfs_store(dir, "0000:01:00.0", "0", 1), 1);
 	assert_int_equal(take(a, 4), -ENOENT);
 	assert_int_equal(take(a, 1), 0);
-	assert_int_equal(uvfio_num_vfs(machine_device(a, 0)->fn), 0);
+	assert_int_equal(uvfio_num_vfs(machine_device(a, 0)->face->hardware), 0);
 	assert_int_equal(machine_numvfs_store(dir, "0000:01:00.0", "1", 1), 1);
 	assert_int_equal(take(a, 3), 0);
-	assert_int_equal(uvfio_num_vfs(machine_device(a, 0)->fn), 1);
+	assert_int_equal(uvfio_num_vfs(machine_device(a, 0)->face->hardware), 1);
 	give(a, 1);
 	assert_true(made(a, "0000:01:00.0"));
 	give(a, 3);

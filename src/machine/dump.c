@@ -65,17 +65,18 @@ static int finish(FILE *f)
 
 int machine_dump(struct machine_device *d, int fd)
 {
-	const struct uvfio_model *model = pci_function_model(d->fn);
-	unsigned size = pci_config_size(d->fn);
+	uint8_t config[PCI_CFG_EXP_SIZE];
+	unsigned size = pci_face_config(d->face, config);
 	FILE *f = stream(fd);
 
 	if (!f)
 		return -errno;
-	fprintf(f, "%s %s: %s\n", d->addr, model->name, model->summary ? model->summary : "");
+	fprintf(f, "%s %s: %s\n", d->addr, d->face->model,
+		d->face->summary ? d->face->summary : "");
 	for (unsigned off = 0; off < size; off += 16) {
 		fprintf(f, "%02x:", off);
 		for (unsigned i = 0; i < 16; i++)
-			fprintf(f, " %02x", pci_config_read(d->fn, off + i, 1));
+			fprintf(f, " %02x", config[off + i]);
 		fputc('\n', f);
 	}
 	fputc('\n', f);

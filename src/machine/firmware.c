@@ -31,8 +31,8 @@ void machine_spaces_init(struct machine_spaces *s)
 }
 
 /*
- * A naturally aligned piece of a window. A BAR of memory gets whole pages: a page that two devices
- * share could be mapped by neither.
+ * Return a naturally aligned piece of a window, or 0. A BAR of memory gets whole pages: a page that
+ * two devices share could be mapped by neither.
  */
 static uint64_t take(uint64_t *next, uint64_t end, uint64_t size, uint64_t align)
 {
@@ -44,58 +44,24 @@ static uint64_t take(uint64_t *next, uint64_t end, uint64_t size, uint64_t align
 	return at;
 }
 
-static unsigned bar_register(unsigned bar)
+/* Program a BAR, of the function or of its VFs. */
+static void program(const struct pci_face *f, unsigned bar, unsigned flags, uint64_t at)
 {
-	return bar == PCI_ROM_BAR ? PCI_ROM_ADDRESS : PCI_BASE_ADDRESS_0 + 4 * bar;
+	unsigned reg = pci_face_bar_register(f, bar);
+
+	pci_face_write(f, reg, 4, (uint32_t)at);
+	if (bar != PCI_ROM_BAR && flags & UVFIO_BAR_64)
+		pci_face_write(f, reg + 4, 4, (uint32_t)(at >> 32));
 }
 
-/*
- * Of a PF: where the VFs' BARs @bar begin. The VF BARs of the capability are laid out as those of
- * the header.
- */
-static uint64_t vf_bars_address(pci_function *pf, unsigned bar)
+static int assign_bar(struct machine_spaces *s, const struct pci_face *f, const char *addr,
+		      unsigned bar, uint16_t *decode, char **err)
 {
-	unsigned reg = pci_find_ext_cap(pf, PCI_EXT_CAP_ID_SRIOV) + PCI_SRIOV_BAR + 4 * bar;
-	uint64_t v = pci_config_read(pf, reg, 4) & (uint32_t)PCI_BASE_ADDRESS_MEM_MASK;
-
-	if (pci_sriov_info(pf)->bars[bar].flags & UVFIO_BAR_64)
-		v |= (uint64_t)pci_config_read(pf, reg + 4, 4) << 32;
-	return v;
-}
-
-uint64_t machine_bar_address(pci_function *fn, unsigned bar)
-{
-	const struct pci_bar *b = pci_function_bar(fn, bar);
-	unsigned reg = bar_register(bar);
-	pci_function *pf = pci_function_pf(fn);
-	uint64_t v;
-
-	if (bar >= MACHINE_VF_BARS)
-		return vf_bars_address(fn, bar - MACHINE_VF_BARS);
-	if (!b || !b->size)
-		return 0;
-	if (pf)
-		return vf_bars_address(pf, bar) + uvfio_vf_index(fn) * b->size;
-	v = pci_config_read(fn, reg, 4);
-	if (bar == PCI_ROM_BAR)
-		return v & PCI_ROM_ADDRESS_MASK;
-	if (b->flags & UVFIO_BAR_IO)
-		return v & (uint32_t)PCI_BASE_ADDRESS_IO_MASK;
-	v &= (uint32_t)PCI_BASE_ADDRESS_MEM_MASK;
-	if (b->flags & UVFIO_BAR_64)
-		v |= (uint64_t)pci_config_read(fn, reg + 4, 4) << 32;
-	return v;
-}
-
-static int assign_bar(struct machine_spaces *s, pci_function *fn, unsigned bar, uint16_t *decode,
-		      char **err)
-{
-	const struct pci_bar *b = pci_function_bar(fn, bar);
-	unsigned reg = bar_register(bar);
+	const struct pci_bar *b = &f->bars[bar];
 	uint64_t at, align;
 	const char *space;
 
-	if (!b || !b->size)
+	if (!b->size)
 		return 0;
 	align = b->size > PAGE_SIZE_4K ? b->size : PAGE_SIZE_4K;
 	if (bar != PCI_ROM_BAR && b->flags & UVFIO_BAR_IO) {
@@ -116,40 +82,34 @@ static int assign_bar(struct machine_spaces *s, pci_function *fn, unsigned bar, 
 		return machine_fail(err, -ENOSPC,
 				    "%s: BAR%u of %llu bytes does not fit into what is left of %s "
 				    "addresses",
-				    pci_function_name(fn), bar, (unsigned long long)b->size, space);
-	pci_config_write(fn, reg, 4, (uint32_t)at);
-	if (bar != PCI_ROM_BAR && b->flags & UVFIO_BAR_64)
-		pci_config_write(fn, reg + 4, 4, (uint32_t)(at >> 32));
+				    addr, bar, (unsigned long long)b->size, space);
+	program(f, bar, b->flags, at);
 	return 0;
 }
 
-/* For all VFs at once, as many as there can be. */
-static int assign_vf_bar(struct machine_spaces *s, pci_function *pf, unsigned bar, char **err)
+/* Give an address to BAR @bar of all VFs at once, as many as there can be. */
+static int assign_vf_bar(struct machine_spaces *s, const struct pci_face *f, const char *addr,
+			 unsigned bar, char **err)
 {
-	const struct uvfio_sriov *iov = pci_sriov_info(pf);
-	unsigned reg = pci_find_ext_cap(pf, PCI_EXT_CAP_ID_SRIOV) + PCI_SRIOV_BAR + 4 * bar;
-	bool wide = iov->bars[bar].flags & UVFIO_BAR_64;
-	uint64_t size = iov->bars[bar].size, at;
+	const struct pci_bar *b = &f->sriov.bars[bar];
+	bool wide = b->flags & UVFIO_BAR_64;
+	uint64_t at;
 
-	if (!size)
+	if (!b->size)
 		return 0;
-	at = take(wide ? &s->mem64 : &s->mem32, wide ? MEM64_END : MEM32_END, size * iov->total_vfs,
-		  size);
+	at = take(wide ? &s->mem64 : &s->mem32, wide ? MEM64_END : MEM32_END,
+		  b->size * f->sriov.total, b->size);
 	if (!at)
 		return machine_fail(err, -ENOSPC,
 				    "%s: BAR%u of %u virtual functions, %llu bytes each, does not "
-				    "fit into what is left of "
-				    "%s addresses",
-				    pci_function_name(pf), bar, iov->total_vfs,
-				    (unsigned long long)size,
+				    "fit into what is left of %s addresses",
+				    addr, bar, f->sriov.total, (unsigned long long)b->size,
 				    wide ? "64-bit memory" : "32-bit memory");
-	pci_config_write(pf, reg, 4, (uint32_t)at);
-	if (wide)
-		pci_config_write(pf, reg + 4, 4, (uint32_t)(at >> 32));
+	program(f, PCI_FACE_VF_BARS + bar, b->flags, at);
 	return 0;
 }
 
-int machine_assign(struct machine_spaces *s, pci_function *fn, char **err)
+int machine_assign(struct machine_spaces *s, const struct pci_face *f, const char *addr, char **err)
 {
 	struct machine_spaces tried = *s;
 	uint16_t decode = 0;
@@ -157,19 +117,19 @@ int machine_assign(struct machine_spaces *s, pci_function *fn, char **err)
 	int rc;
 
 	for (unsigned bar = 0; bar <= PCI_ROM_BAR; bar++) {
-		rc = assign_bar(&tried, fn, bar, &decode, err);
+		rc = assign_bar(&tried, f, addr, bar, &decode, err);
 		if (rc)
 			return rc;
 	}
-	for (unsigned bar = 0; bar < PCI_BARS && pci_sriov_total(fn); bar++) {
-		rc = assign_vf_bar(&tried, fn, bar, err);
+	for (unsigned bar = 0; bar < PCI_BARS && f->sriov.total; bar++) {
+		rc = assign_vf_bar(&tried, f, addr, bar, err);
 		if (rc)
 			return rc;
 	}
 	*s = tried;
-	pin = pci_intx_pin(fn);
+	pin = pci_face_read(f, PCI_INTERRUPT_PIN, 1);
 	if (pin)
-		pci_config_write(fn, PCI_INTERRUPT_LINE, 1, FIRST_LINE + (pin - 1) % 2);
-	pci_config_write(fn, PCI_COMMAND, 2, pci_config_read(fn, PCI_COMMAND, 2) | decode);
+		pci_face_write(f, PCI_INTERRUPT_LINE, 1, FIRST_LINE + (pin - 1) % 2);
+	pci_face_write(f, PCI_COMMAND, 2, pci_face_read(f, PCI_COMMAND, 2) | decode);
 	return 0;
 }

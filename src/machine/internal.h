@@ -2,8 +2,9 @@
 /* machine/internal.h: what the files of machine/ share. */
 #ifndef MACHINE_INTERNAL_H
 #define MACHINE_INTERNAL_H
+#include "uvfio/model.h"
 #include "machine/machine.h"
-#include "vfio_pci/vfio_pci.h"
+#include "machine/provider.h"
 
 /* ---- spec.c ---- */
 /* What is given out next in each space of bus addresses. */
@@ -24,7 +25,7 @@ struct machine_spec {
 	bool has_addr, has_group;
 	const char *driver; /* NULL: vfio-pci */
 	unsigned numvfs;
-	enum vfio_pci_mmap mmap;
+	enum machine_mmap mmap;
 	unsigned group;
 	const char *id;
 };
@@ -44,14 +45,13 @@ bool machine_model_is_path(const char *name);
 /* ---- firmware.c ---- */
 void machine_spaces_init(struct machine_spaces *s);
 /*
- * Give every BAR and the ROM an address and turn decoding on, as a firmware does at boot. -ENOSPC.
+ * Give every BAR and the ROM of the device at @addr an address and turn decoding on, as a firmware
+ * does at boot. -ENOSPC.
  */
-int machine_assign(struct machine_spaces *s, pci_function *fn, char **err);
-/* Where a BAR (6: the ROM; MACHINE_VF_BARS and up, of a PF: that of its first VF) is now. */
-#define MACHINE_VF_BARS 7u
-uint64_t machine_bar_address(pci_function *fn, unsigned bar);
+int machine_assign(struct machine_spaces *s, const struct pci_face *f, const char *addr,
+		   char **err);
 
-/* ---- machine.c, claim.c ---- */
+/* ---- machine.c, add.c, groups.c, hardware.c, claim.c ---- */
 struct machine_group {
 	struct iommu_group *iommu;
 	struct vfio_group *vfio;
@@ -60,12 +60,14 @@ struct machine_group {
 	struct plugged *pf; /* whose VF is in it, or NULL */
 };
 /*
- * A device of the machine. In a machine that goes by a run directory its hardware (d.fn, d.vdev) is
- * there while this process has its group, or another one of its unit, open.
+ * A device of the machine. In a machine that goes by a run directory its hardware (hw, d.face,
+ * d.vdev) is there while this process has its group, or another one of its unit, open.
  */
 struct plugged {
 	struct machine *m;
 	struct machine_device d;
+	const struct machine_provider *provider;
+	struct machine_hardware *hw; /* NULL: not made in this process */
 	struct machine_group *group;
 	struct vfio_place place;  /* that is reserved in the group */
 	struct machine_spec spec; /* option texts live as long as this */
@@ -104,13 +106,33 @@ struct machine {
 	char *run_dir; /* with claim_dir */
 	bool mmap_auto_off;
 	/*
-	 * Order: plug_lock > vfio's locks > tables_lock (a leaf). plug_lock: hardware or VFs come
-	 * or go, and what is claimed. tables_lock: where groups and VFs stand, for those who look
-	 * something up.
+	 * The thread of the devices. What the kernel's own work queues do for VFIO (virqfds) has
+	 * sys->loop, so that no device can hold it up.
 	 */
-	pthread_mutex_t plug_lock, tables_lock;
+	struct loop *loop;
+	/*
+	 * Order: plug_lock > vfio's locks > tables_lock (a leaf), token_lock.
+	 * plug_lock: hardware or VFs come or go, and what is claimed.
+	 * tables_lock: where groups and VFs stand, for those who look something up.
+	 * token_lock: a file of a VF token is written. Only locks of a provider come under it.
+	 */
+	pthread_mutex_t plug_lock, tables_lock, token_lock;
 	struct machine *next_abandoned;
 };
+/* As machine_add(), from another provider than that of models. */
+int machine_add_from(struct machine *m, const struct machine_provider *provider, const char *spec,
+		     char **err);
+/* Say what @dev's provider is to make. */
+struct machine_request machine_request(struct plugged *dev);
+/*
+ * Make @dev's hardware with its addresses and driver. 0, or -errno with a sentence; dev->hw may be
+ * there then, for machine_unmake().
+ */
+int machine_make_hardware(struct plugged *dev, char **err);
+/* Give @dev's hardware its driver; what it says of mmap is @as's. */
+int machine_bind(struct plugged *dev, const struct plugged *as);
+/* In a forked child: close what @dev's hardware and its VFs' have open. */
+void machine_abandon(struct plugged *dev);
 /*
  * The hardware of @dev, in its group. 0 or -errno with a sentence. And gone again, with its VFs.
  */
@@ -131,6 +153,7 @@ void machine_claims_drop(struct machine *m, bool abandon);
 /* @dev has its place in group @id, which is made if need be. */
 int machine_join_group(struct machine *m, struct plugged *dev, unsigned id);
 void machine_leave_group(struct plugged *dev);
+void machine_group_free(struct machine_group *g);
 unsigned machine_free_group(struct machine *m); /* the first number that nobody is in */
 void machine_plugged_free(struct plugged *dev);
 /* Say where @dev is, in numbers and as a text. */
@@ -149,11 +172,13 @@ int machine_make_vfs(struct plugged *pf, unsigned n, char **err);
 /* The hardware of those that are enabled, where the PF's was made just now; and of all, gone. */
 int machine_plug_vfs(struct plugged *pf, char **err);
 void machine_unmake_vfs(struct plugged *pf);
-void machine_drop_vfs(struct plugged *pf); /* at the end */
+int machine_set_vfs(struct plugged *pf, unsigned num); /* enable them, 0: disable */
+void machine_drop_vfs(struct plugged *pf);	       /* at the end */
 /* Where VF @i is. False: beyond the last bus. */
 bool machine_vf_address(const struct plugged *pf, unsigned i, struct pci_address *out);
-/* A user said another VF token: keep it for other processes. And what was kept. */
-void machine_keep_token(void *dev, const uint8_t uuid[16]);
+/* A user of the struct plugged @pf set another VF token: keep it for other processes. */
+void machine_keep_token(void *pf);
+/* Load what was kept. */
 void machine_load_token(struct plugged *pf);
 
 /* Has the run other VFs than @m? What machine_sync() would change, or -errno with a line. */

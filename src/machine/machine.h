@@ -8,7 +8,7 @@
 #ifndef MACHINE_MACHINE_H
 #define MACHINE_MACHINE_H
 #include "base/pci_address.h"
-#include "pci/function.h"
+#include "pci/face.h"
 #include "vfio/group.h"
 
 /*
@@ -19,14 +19,13 @@
 
 struct machine;
 struct machine_device {
-	pci_function *fn;	  /* NULL: not made in this process (machine_claim_dir) */
-	struct vfio_device *vdev; /* NULL: the same, or bound to @driver instead */
-	const char *driver;	  /* "vfio-pci", or the name of a driver of the host */
+	const struct pci_face *face; /* NULL: not made in this process (machine_claim_dir) */
+	struct vfio_device *vdev;    /* NULL: the same, or bound to @driver instead */
+	const char *driver;	     /* "vfio-pci", or the name of a driver of the host */
 	struct pci_address address;
 	char addr[PCI_ADDRESS_TEXT]; /* the same as a text: "0000:01:00.0" */
 	unsigned group;
-	char *id;     /* id=, or NULL */
-	void *plugin; /* dlopen handle, or NULL */
+	char *id; /* id=, or NULL */
 };
 
 struct machine *machine_new(void);

@@ -17,6 +17,7 @@
 #include <cmocka.h>
 
 #include "machine/internal.h"
+#include "pci/function.h"
 
 static char dir[] = "/tmp/uvfio-test-XXXXXX";
 
@@ -82,7 +83,7 @@ static void default_addresses_and_groups(void **state)
 		struct machine_device *d = machine_device(m, i);
 
 		assert_string_equal(d->addr, want[i].addr);
-		assert_string_equal(pci_function_name(d->fn), want[i].addr);
+		assert_string_equal(pci_function_name(d->face->hardware), want[i].addr);
 		assert_int_equal(d->group, want[i].group);
 		assert_int_equal(d->vdev->group->iommu->id, want[i].group);
 		assert_ptr_equal(vfio_system_device(machine_system(m), want[i].addr), d->vdev);
@@ -138,13 +139,13 @@ static void firmware_assigns(void **state)
 	unsigned n = 0;
 
 	for (unsigned i = 0; i < 2; i++) {
-		pci_function *fn = machine_device(m, i)->fn;
+		pci_function *fn = machine_device(m, i)->face->hardware;
 		uint16_t command = (uint16_t)pci_config_read(fn, PCI_COMMAND, 2);
 
 		assert_false(command & PCI_COMMAND_MASTER);
 		for (unsigned bar = 0; bar <= PCI_ROM_BAR; bar++) {
 			const struct pci_bar *b = pci_function_bar(fn, bar);
-			uint64_t at = machine_bar_address(fn, bar);
+			uint64_t at = pci_face_bar_address(machine_device(m, i)->face, bar);
 
 			if (!b->size) {
 				assert_int_equal(at, 0);
@@ -290,7 +291,7 @@ static int check_entry(const char *path, const struct stat *st, int type, struct
 static void the_view(void **state)
 {
 	struct machine *m = MACHINE("edu", "testdev,group=1,addr=02:00.0", "edu,group=12");
-	pci_function *fn = machine_device(m, 0)->fn;
+	pci_function *fn = machine_device(m, 0)->face->hardware;
 	unsigned char config[PCI_CFG_EXP_SIZE + 1];
 	char line[128], full[PATH_MAX];
 	ssize_t n;
@@ -310,8 +311,9 @@ static void the_view(void **state)
 			       "DRIVER=vfio-pci\nPCI_CLASS=FF00\nPCI_ID=1234:11E8\n"));
 	assert_non_null(strstr(contents(DEV "uevent"), "PCI_SLOT_NAME=0000:01:00.0\n"));
 	snprintf(line, sizeof(line), "0x%016llx 0x%016llx 0x0000000000040200\n",
-		 (unsigned long long)machine_bar_address(fn, 0),
-		 (unsigned long long)machine_bar_address(fn, 0) + (1 << 20) - 1);
+		 (unsigned long long)pci_face_bar_address(machine_device(m, 0)->face, 0),
+		 (unsigned long long)pci_face_bar_address(machine_device(m, 0)->face, 0) +
+			 (1 << 20) - 1);
 	assert_int_equal(strncmp(contents(DEV "resource"), line, strlen(line)), 0);
 	assert_int_equal(strlen(contents(DEV "resource")), 13 * 57);
 
@@ -379,7 +381,7 @@ static void an_empty_machine(void **state)
 static void the_dump(void **state)
 {
 	struct machine *m = MACHINE("edu");
-	pci_function *fn = machine_device(m, 0)->fn;
+	pci_function *fn = machine_device(m, 0)->face->hardware;
 	char path[64], text[256];
 	unsigned at, lines = 0, byte;
 	FILE *f;

@@ -518,15 +518,13 @@ int machine_state_init(struct machine *m, const char *run_dir)
 {
 	struct tree t = { .root = run_dir };
 	struct plugged *dev;
-	const struct uvfio_sriov *iov;
 	int rc = 0;
 
 	for (unsigned i = 0; i < m->num_plugged; i++) {
 		dev = m->plugged[i];
-		iov = pci_sriov_info(dev->d.fn);
-		if (iov)
-			tree_append(&t, 0644, STATE, "%s %u %u %u 0\n", dev->d.addr, iov->total_vfs,
-				    iov->first_vf_offset, iov->vf_stride);
+		if (dev->layout.total)
+			tree_append(&t, 0644, STATE, "%s %u %u %u 0\n", dev->d.addr,
+				    dev->layout.total, dev->layout.offset, dev->layout.stride);
 	}
 	tree_lock(&t, LOCK);
 	rc = t.err;

@@ -91,11 +91,11 @@ static int common_option(struct machine_spec *s, const char *name, const char *v
 	}
 	if (!strcmp(name, "mmap")) {
 		if (!strcmp(value, "off"))
-			s->mmap = VFIO_PCI_MMAP_OFF;
+			s->mmap = MACHINE_MMAP_OFF;
 		else if (!strcmp(value, "trap"))
-			s->mmap = VFIO_PCI_MMAP_TRAP;
+			s->mmap = MACHINE_MMAP_TRAP;
 		else if (!strcmp(value, "auto"))
-			s->mmap = VFIO_PCI_MMAP_AUTO;
+			s->mmap = MACHINE_MMAP_AUTO;
 		else
 			return machine_fail(err, -EINVAL, "%s: mmap=%s: write auto, trap or off",
 					    s->model, value);
@@ -264,8 +264,8 @@ int machine_spec_absolute(const char *spec, char **out, char **err)
 		else
 			put_escaped(f, s.opts[i].value);
 	}
-	if (s.mmap != VFIO_PCI_MMAP_AUTO)
-		fprintf(f, ",mmap=%s", s.mmap == VFIO_PCI_MMAP_OFF ? "off" : "trap");
+	if (s.mmap != MACHINE_MMAP_AUTO)
+		fprintf(f, ",mmap=%s", s.mmap == MACHINE_MMAP_OFF ? "off" : "trap");
 	if (s.has_addr) {
 		pci_address_print(&s.addr, addr);
 		fprintf(f, ",addr=%s", addr);

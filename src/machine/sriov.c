@@ -7,7 +7,6 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
-#include <linux/pci_regs.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -15,20 +14,16 @@
 
 #include "base/sys.h"
 #include "machine/internal.h"
-#include "vfio_pci/vfio_pci.h"
-
-#define MESSAGE_MAX 512
 
 bool machine_vf_address(const struct plugged *pf, unsigned i, struct pci_address *out)
 {
 	return pci_address_of_vf(&pf->d.address, pf->layout.offset, pf->layout.stride, i, out);
 }
 
-/* Has @dev the driver that the user wants it to have? */
-static int choose_driver(struct plugged *dev, char **err)
+/* Check that @dev can have the driver that the user wants. */
+static int check_driver(const struct plugged *dev, char **err)
 {
-	const struct uvfio_sriov *iov = pci_sriov_info(dev->d.fn);
-	const char *driver = dev->spec.driver, *own = iov ? iov->host_driver : NULL;
+	const char *driver = dev->spec.driver, *own = dev->hw->face.sriov.host_driver;
 
 	if (!driver)
 		return 0;
@@ -41,12 +36,8 @@ static int choose_driver(struct plugged *dev, char **err)
 	if (dev->spec.has_group)
 		return machine_fail(err, -EINVAL,
 				    "%s: driver=%s with group=: a group with a driver of the host "
-				    "in it can be used by "
-				    "no program",
+				    "in it can be used by no program",
 				    dev->spec.model, driver);
-	pci_config_write(dev->d.fn, PCI_COMMAND, 2,
-			 pci_config_read(dev->d.fn, PCI_COMMAND, 2) | PCI_COMMAND_MASTER);
-	pci_sriov_host_drives(dev->d.fn);
 	return 0;
 }
 
@@ -85,13 +76,10 @@ static int check_places(struct plugged *dev, char **err)
 
 int machine_pf_init(struct plugged *dev, char **err)
 {
-	const struct uvfio_sriov *iov = pci_sriov_info(dev->d.fn);
-	struct machine_vf_layout layout = { 0 };
+	const struct pci_face_sriov *iov = &dev->hw->face.sriov;
+	struct machine_vf_layout layout = { iov->total, iov->offset, iov->stride };
 	int rc;
 
-	if (iov)
-		layout = (struct machine_vf_layout){ iov->total_vfs, iov->first_vf_offset,
-						     iov->vf_stride };
 	if (dev->settled) {
 		/* a model whose file was replaced */
 		if (memcmp(&layout, &dev->layout, sizeof(layout)))
@@ -100,11 +88,11 @@ int machine_pf_init(struct plugged *dev, char **err)
 				"%s at %s: its virtual functions are not what they were "
 				"when the run began",
 				dev->spec.model, dev->d.addr);
-		return choose_driver(dev, err);
+		return check_driver(dev, err);
 	}
 	dev->layout = layout;
 	rc = check_places(dev, err);
-	return rc ? rc : choose_driver(dev, err);
+	return rc ? rc : check_driver(dev, err);
 }
 
 int machine_alloc_vfs(struct plugged *dev)
@@ -142,24 +130,23 @@ static int add_vfs(struct plugged *pf, unsigned n)
 
 static int make_vf(struct plugged *vf, char **err)
 {
+	struct machine_request r = machine_request(vf);
 	struct plugged *pf = vf->pf;
-	char message[MESSAGE_MAX] = "";
+	char *why = NULL;
 	int rc;
 
-	rc = pci_vf_new(pf->d.fn, vf->index, vf->d.addr, message, sizeof(message), &vf->d.fn);
+	rc = pf->hw->provider->make_vf(pf->hw, vf->index, &r, &vf->hw, &why);
 	if (rc)
-		vf->d.fn = NULL;
+		vf->hw = NULL;
 	else
-		rc = vfio_pci_bind(vf->d.fn, &vf->d.address, pf->m->sys->loop, &vf->d.vdev);
+		rc = machine_bind(vf, pf);
 	if (rc) {
 		machine_unmake(vf);
-		return machine_fail(err, rc, "%s at %s: virtual function %u cannot be made: %s",
-				    pf->spec.model, pf->d.addr, vf->index,
-				    *message ? message : strerror(-rc));
+		machine_fail(err, rc, "%s at %s: virtual function %u cannot be made: %s",
+			     pf->spec.model, pf->d.addr, vf->index, why ? why : strerror(-rc));
 	}
-	vfio_pci_set_pf(vf->d.vdev, pf->d.vdev);
-	machine_set_mmap(vf, pf);
-	return 0;
+	free(why);
+	return rc;
 }
 
 int machine_make_vfs(struct plugged *pf, unsigned n, char **err)
@@ -169,15 +156,20 @@ int machine_make_vfs(struct plugged *pf, unsigned n, char **err)
 	if (rc)
 		machine_fail(err, rc, "out of memory");
 	for (unsigned i = 0; i < n && !rc; i++)
-		if (!pf->vfs[i]->d.fn)
+		if (!pf->vfs[i]->hw)
 			rc = make_vf(pf->vfs[i], err);
 	return rc;
 }
 
+int machine_set_vfs(struct plugged *pf, unsigned num)
+{
+	return pf->hw->provider->set_vfs(pf->hw, num);
+}
+
 void machine_unmake_vfs(struct plugged *pf)
 {
-	if (pf->d.fn)
-		pci_sriov_set(pf->d.fn, 0);
+	if (pf->hw && pf->layout.total)
+		machine_set_vfs(pf, 0);
 	for (unsigned i = pf->layout.total; i-- > 0;)
 		if (pf->vfs[i])
 			machine_unmake(pf->vfs[i]);
@@ -189,12 +181,6 @@ void machine_drop_vfs(struct plugged *pf)
 		free(pf->vfs[i]);
 	free(pf->vfs);
 	pf->vfs = NULL;
-}
-
-static int configure(struct plugged *pf, unsigned num)
-{
-	return pf->d.vdev ? vfio_pci_sriov_configure(pf->d.vdev, num)
-			  : pci_sriov_set(pf->d.fn, num);
 }
 
 /* plug_lock is held; none of them is open */
@@ -209,8 +195,8 @@ static void disable(struct plugged *pf)
 		machine_unplug(pf->vfs[i]);
 		machine_leave_group(pf->vfs[i]);
 	}
-	if (pf->d.fn)
-		configure(pf, 0);
+	if (pf->hw)
+		machine_set_vfs(pf, 0);
 }
 
 int machine_plug_vfs(struct plugged *pf, char **err)
@@ -224,7 +210,7 @@ int machine_plug_vfs(struct plugged *pf, char **err)
 				     pf->d.addr, i, strerror(-rc));
 	}
 	if (!rc && pf->num_vfs)
-		configure(pf, pf->num_vfs);
+		machine_set_vfs(pf, pf->num_vfs);
 	return rc;
 }
 
@@ -232,7 +218,7 @@ int machine_plug_vfs(struct plugged *pf, char **err)
 static int enable(struct plugged *pf, unsigned num, const unsigned *groups, char **err)
 {
 	unsigned joined = 0;
-	int rc = pf->d.fn ? machine_make_vfs(pf, num, err) : add_vfs(pf, num);
+	int rc = pf->hw ? machine_make_vfs(pf, num, err) : add_vfs(pf, num);
 
 	if (rc)
 		return rc;
@@ -248,7 +234,7 @@ static int enable(struct plugged *pf, unsigned num, const unsigned *groups, char
 	pthread_mutex_lock(&pf->m->tables_lock);
 	pf->num_vfs = joined;
 	pthread_mutex_unlock(&pf->m->tables_lock);
-	if (!rc && pf->d.fn)
+	if (!rc && pf->hw)
 		rc = machine_plug_vfs(pf, err);
 	if (rc)
 		disable(pf);
@@ -375,16 +361,20 @@ static int token_path(const struct plugged *pf, const char *suffix, char *out, s
 	return n > 0 && (size_t)n < size ? 0 : -ENAMETOOLONG;
 }
 
-void machine_keep_token(void *arg, const uint8_t uuid[16])
+void machine_keep_token(void *arg)
 {
 	char path[PATH_MAX], temporary[PATH_MAX];
 	struct plugged *pf = arg;
+	uint8_t uuid[16];
 	long rc;
 	int fd;
 
 	if (token_path(pf, "", path, sizeof(path)) ||
 	    token_path(pf, ".new", temporary, sizeof(temporary)))
 		return;
+	/* of two that are set at once, the last one to be written is the one that the device has */
+	pthread_mutex_lock(&pf->m->token_lock);
+	pf->hw->provider->token(pf->hw, uuid);
 	fd = sys_open(temporary, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
 	rc = fd;
 	if (fd >= 0) {
@@ -394,6 +384,7 @@ void machine_keep_token(void *arg, const uint8_t uuid[16])
 			rc = sys_call(SYS_renameat, AT_FDCWD, (long)temporary, AT_FDCWD, (long)path,
 				      0, 0);
 	}
+	pthread_mutex_unlock(&pf->m->token_lock);
 	if (rc < 0)
 		log_warn(pf->d.addr,
 			 "%s: %s: another process of this run will not know this VF token", path,
@@ -412,6 +403,6 @@ void machine_load_token(struct plugged *pf)
 	if (fd < 0)
 		return;
 	if (sys_read(fd, uuid, sizeof(uuid)) == sizeof(uuid))
-		vfio_pci_load_token(pf->d.vdev, uuid);
+		pf->hw->provider->set_token(pf->hw, uuid);
 	sys_close(fd);
 }

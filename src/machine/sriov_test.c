@@ -23,6 +23,7 @@
 #include <cmocka.h>
 
 #include "machine/internal.h"
+#include "pci/function.h"
 #include "vfio_pci/vfio_pci.h"
 
 #define PF "0000:01:00.0"
@@ -107,7 +108,7 @@ static void at_the_start(void **state)
 	assert_int_equal(machine_start(m, NULL), 0);
 	assert_int_equal(machine_num_devices(m), 2);
 	pf = machine_device(m, 0);
-	assert_int_equal(uvfio_num_vfs(pf->fn), 3);
+	assert_int_equal(uvfio_num_vfs(pf->face->hardware), 3);
 	assert_null(machine_vf(m, pf, 3));
 	assert_null(machine_vf(m, machine_device(m, 1), 0));
 	for (unsigned i = 0; i < 3; i++) {
@@ -117,17 +118,17 @@ static void at_the_start(void **state)
 		snprintf(addr, sizeof(addr), "0000:01:10.%u", 2 * i);
 		assert_string_equal(vf->addr, addr);
 		assert_ptr_equal(machine_find(m, addr + 5), vf);
-		assert_ptr_equal(pci_function_pf(vf->fn), pf->fn);
+		assert_ptr_equal(pci_function_pf(vf->face->hardware), pf->face->hardware);
 		assert_int_equal(vf->group, 3 + i);
 		assert_int_equal(vfio_system_group(machine_system(m), 3 + i)->n, 1);
 		assert_ptr_equal(vf->vdev->pf, pf->vdev);
-		bar = machine_bar_address(vf->fn, 0);
-		assert_true(bar == machine_bar_address(pf->fn, MACHINE_VF_BARS) +
-					   i * pci_function_bar(vf->fn, 0)->size);
+		bar = pci_face_bar_address(vf->face, 0);
+		assert_true(bar == pci_face_bar_address(pf->face, PCI_FACE_VF_BARS) +
+					   i * pci_function_bar(vf->face->hardware, 0)->size);
 	}
 	/* without a run directory there is nothing to follow */
 	sync_now(m);
-	assert_int_equal(uvfio_num_vfs(pf->fn), 3);
+	assert_int_equal(uvfio_num_vfs(pf->face->hardware), 3);
 	machine_free(m, false);
 }
 
@@ -187,7 +188,7 @@ static void host_driver(void **state)
 	assert_int_equal(vfio_device_check_token(vf->vdev, NULL), 0);
 	assert_int_equal(vfio_device_check_token(vf->vdev, token), -EINVAL);
 	assert_null(vf->vdev->ops->slot_reset);
-	assert_true(pci_config_read(pf->fn, PCI_COMMAND, 2) & PCI_COMMAND_MASTER);
+	assert_true(pci_config_read(pf->face->hardware, PCI_COMMAND, 2) & PCI_COMMAND_MASTER);
 	machine_free(m, false);
 }
 
@@ -407,7 +408,7 @@ static void two_processes(void **state)
 	vf = machine_vf(a, pf, 1);
 	assert_string_equal(vf->addr, "0000:01:10.2");
 	assert_int_equal(vf->group, 3);
-	assert_int_equal(uvfio_num_vfs(pf->fn), 2);
+	assert_int_equal(uvfio_num_vfs(pf->face->hardware), 2);
 
 	/* one VF in one process, and the whole family is its */
 	log_set(2, LOG_NONE);
@@ -544,7 +545,7 @@ static void stress(void **state)
 	put("0");
 	assert_int_equal(put("8"), 1);
 	sync_now(shared);
-	assert_int_equal(uvfio_num_vfs(machine_device(shared, 0)->fn), 8);
+	assert_int_equal(uvfio_num_vfs(machine_device(shared, 0)->face->hardware), 8);
 	machine_free(shared, false);
 }
 

@@ -57,13 +57,13 @@
 #define VPD_TRIES 1000
 #define VPD_FLAG  0x8000u
 
-/* What is read once for all devices. */
-struct host {
+/* The CPUs of the computer, read once for all devices. */
+struct cpus {
 	char cpulist[256]; /* "0-3" */
 	char cpumask[256]; /* "f" */
 };
 
-/* ---- host ---- */
+/* ---- CPUs ---- */
 
 static void read_line(const char *path, char *buf, size_t size, const char *otherwise)
 {
@@ -111,7 +111,7 @@ static void list_to_mask(const char *list, unsigned last, char *out, size_t size
 	out[n] = 0;
 }
 
-static void read_host(struct host *h)
+static void read_cpus(struct cpus *h)
 {
 	char possible[256], *last;
 
@@ -127,11 +127,10 @@ static void read_host(struct host *h)
 
 struct dev_view {
 	struct tree *t;
-	pci_function *fn;
+	const struct pci_face *f;
 	const struct machine_device *d;
-	const struct uvfio_sriov *iov; /* of a PF */
-	pci_function *pf;	       /* of a VF */
-	char dir[64];		       /* sys/devices/pci0000:01/0000:01:00.0 */
+	const struct machine_device *pf; /* of a VF */
+	char dir[64];			 /* sys/devices/pci0000:01/0000:01:00.0 */
 };
 
 #define FILE_PATH(v, name) path_of((char[PATH_MAX]){ 0 }, v, name)
@@ -144,7 +143,7 @@ static const char *path_of(char *buf, const struct dev_view *v, const char *name
 
 static uint32_t cfg(const struct dev_view *v, unsigned off, unsigned size)
 {
-	return pci_config_read(v->fn, off, size);
+	return pci_face_read(v->f, off, size);
 }
 
 /* The flags of a BAR of VFs, which are in no register of theirs. */
@@ -159,41 +158,43 @@ static uint64_t memory_flags(unsigned bar)
 	return flags;
 }
 
+/* Return the flags of a BAR of a function that is no VF: what its register says, and more. */
+static uint64_t own_flags(struct dev_view *v, unsigned bar)
+{
+	const struct pci_bar *b = &v->f->bars[bar];
+	uint64_t flags;
+
+	if (bar == PCI_ROM_BAR)
+		return RES_SIZEALIGN | RES_MEM | RES_PREFETCH | RES_READONLY;
+	if (b->flags & UVFIO_BAR_IO)
+		flags = RES_IO | RES_SIZEALIGN | PCI_BASE_ADDRESS_SPACE_IO;
+	else
+		flags = RES_SIZEALIGN | RES_MEM |
+			(cfg(v, PCI_BASE_ADDRESS_0 + 4 * bar, 4) &
+			 (PCI_BASE_ADDRESS_MEM_TYPE_MASK | PCI_BASE_ADDRESS_MEM_PREFETCH));
+	if (b->flags & UVFIO_BAR_PREFETCH)
+		flags |= RES_PREFETCH;
+	if (b->flags & UVFIO_BAR_64)
+		flags |= RES_MEM_64;
+	return flags;
+}
+
 static void write_resource(struct dev_view *v)
 {
 	char text[RES_LINES * 64];
 	size_t n = 0;
 
 	for (unsigned i = 0; i < RES_LINES; i++) {
-		const struct pci_bar *b = i <= PCI_ROM_BAR ? pci_function_bar(v->fn, i) : NULL;
+		bool of_vfs = i >= PCI_FACE_VF_BARS;
+		const struct pci_bar *b =
+			of_vfs ? &v->f->sriov.bars[i - PCI_FACE_VF_BARS] : &v->f->bars[i];
 		uint64_t start = 0, end = 0, flags = 0;
 
-		if (i >= MACHINE_VF_BARS && v->iov && v->iov->bars[i - MACHINE_VF_BARS].size) {
-			/* what all VFs take */
-			start = machine_bar_address(v->fn, i);
-			end = start + v->iov->bars[i - MACHINE_VF_BARS].size * v->iov->total_vfs -
-			      1;
-			flags = memory_flags(v->iov->bars[i - MACHINE_VF_BARS].flags);
-		} else if (b && b->size && v->pf) {
-			start = machine_bar_address(v->fn, i);
-			end = start + b->size - 1;
-			flags = memory_flags(b->flags);
-		} else if (b && b->size) {
-			start = machine_bar_address(v->fn, i);
-			end = start + b->size - 1;
-			flags = RES_SIZEALIGN;
-			if (i == PCI_ROM_BAR)
-				flags |= RES_MEM | RES_PREFETCH | RES_READONLY;
-			else if (b->flags & UVFIO_BAR_IO)
-				flags = RES_IO | RES_SIZEALIGN | PCI_BASE_ADDRESS_SPACE_IO;
-			else
-				flags |= RES_MEM | (cfg(v, PCI_BASE_ADDRESS_0 + 4 * i, 4) &
-						    (PCI_BASE_ADDRESS_MEM_TYPE_MASK |
-						     PCI_BASE_ADDRESS_MEM_PREFETCH));
-			if (i != PCI_ROM_BAR && b->flags & UVFIO_BAR_PREFETCH)
-				flags |= RES_PREFETCH;
-			if (i != PCI_ROM_BAR && b->flags & UVFIO_BAR_64)
-				flags |= RES_MEM_64;
+		if (b->size) {
+			start = pci_face_bar_address(v->f, i);
+			/* those of the VFs: what all of them take */
+			end = start + b->size * (of_vfs ? v->f->sriov.total : 1) - 1;
+			flags = of_vfs || v->pf ? memory_flags(b->flags) : own_flags(v, i);
 		}
 		n += (size_t)snprintf(text + n, sizeof(text) - n, "0x%016llx 0x%016llx 0x%016llx\n",
 				      (unsigned long long)start, (unsigned long long)end,
@@ -214,7 +215,7 @@ static const char *speed_text(unsigned speed)
 
 static void write_link(struct dev_view *v)
 {
-	unsigned cap = pci_find_cap(v->fn, PCI_CAP_ID_EXP);
+	unsigned cap = pci_face_find_cap(v->f, PCI_CAP_ID_EXP);
 	uint32_t most, now;
 
 	if (!cap)
@@ -234,8 +235,9 @@ static void write_link(struct dev_view *v)
  */
 static void write_reset(struct dev_view *v)
 {
-	unsigned exp = pci_find_cap(v->fn, PCI_CAP_ID_EXP), af = pci_find_cap(v->fn, PCI_CAP_ID_AF);
-	unsigned pm = pci_find_cap(v->fn, PCI_CAP_ID_PM);
+	unsigned exp = pci_face_find_cap(v->f, PCI_CAP_ID_EXP),
+		 af = pci_face_find_cap(v->f, PCI_CAP_ID_AF);
+	unsigned pm = pci_face_find_cap(v->f, PCI_CAP_ID_PM);
 	char text[32] = "";
 
 	if (exp && cfg(v, exp + PCI_EXP_DEVCAP, 4) & PCI_EXP_DEVCAP_FLR)
@@ -257,7 +259,7 @@ static void write_reset(struct dev_view *v)
  */
 static void write_vpd(struct dev_view *v)
 {
-	unsigned cap = pci_find_cap(v->fn, PCI_CAP_ID_VPD), len = 0, tries, next = 0;
+	unsigned cap = pci_face_find_cap(v->f, PCI_CAP_ID_VPD), len = 0, tries, next = 0;
 	unsigned char *data;
 	uint32_t word;
 
@@ -273,7 +275,7 @@ static void write_vpd(struct dev_view *v)
 	 * the next two
 	 */
 	for (; len < VPD_MAX; len += 4) {
-		pci_config_write(v->fn, cap + PCI_VPD_ADDR, 2, len);
+		pci_face_write(v->f, cap + PCI_VPD_ADDR, 2, len);
 		for (tries = VPD_TRIES; tries; tries--)
 			if (cfg(v, cap + PCI_VPD_ADDR, 2) & VPD_FLAG)
 				break;
@@ -298,25 +300,24 @@ done:
 		tree_data(v->t, RO, FILE_PATH(v, "vpd"), data, next + 1 + (data[next] & 7u));
 	else
 		log_warn(v->d->addr, "VPD has no end tag: it is not shown in sysfs");
-	pci_config_write(v->fn, cap + PCI_VPD_ADDR, 2, 0);
+	pci_face_write(v->f, cap + PCI_VPD_ADDR, 2, 0);
 	free(data);
 }
 
 static void write_config(struct dev_view *v)
 {
-	unsigned char buf[PCI_CFG_EXP_SIZE];
-	unsigned size = pci_config_size(v->fn);
+	uint8_t buf[PCI_CFG_EXP_SIZE];
+	unsigned size = pci_face_config(v->f, buf);
 
-	for (unsigned i = 0; i < size; i++)
-		buf[i] = (unsigned char)cfg(v, i, 1);
 	tree_data(v->t, RO, FILE_PATH(v, "config"), buf, size);
 }
 
 /* A VF reads ones for its IDs, and the kernel takes them from the PF. */
 static void write_ids(struct dev_view *v)
 {
-	unsigned vendor = pci_config_read(v->pf ? v->pf : v->fn, PCI_VENDOR_ID, 2);
-	unsigned device = v->pf ? pci_sriov_info(v->pf)->vf_device_id : cfg(v, PCI_DEVICE_ID, 2);
+	const struct pci_face *pf = v->f->pf;
+	unsigned vendor = pci_face_read(pf ? pf : v->f, PCI_VENDOR_ID, 2);
+	unsigned device = pf ? pf->sriov.vf_device_id : cfg(v, PCI_DEVICE_ID, 2);
 	unsigned sv = cfg(v, PCI_SUBSYSTEM_VENDOR_ID, 2), sd = cfg(v, PCI_SUBSYSTEM_ID, 2);
 	unsigned class = cfg(v, PCI_CLASS_REVISION, 4) >> 8;
 	char modalias[80];
@@ -338,20 +339,22 @@ static void write_ids(struct dev_view *v)
 
 static void write_sriov(struct dev_view *v)
 {
-	if (!v->iov)
+	const struct pci_face_sriov *iov = &v->f->sriov;
+
+	if (!iov->total)
 		return;
 	/* the shim takes what is written to it (store.c) */
 	tree_text(v->t, RW, FILE_PATH(v, "sriov_numvfs"), "0\n");
-	ATTR(v, "sriov_totalvfs", "%u\n", v->iov->total_vfs);
-	ATTR(v, "sriov_offset", "%u\n", v->iov->first_vf_offset);
-	ATTR(v, "sriov_stride", "%u\n", v->iov->vf_stride);
-	ATTR(v, "sriov_vf_device", "%x\n", v->iov->vf_device_id);
+	ATTR(v, "sriov_totalvfs", "%u\n", iov->total);
+	ATTR(v, "sriov_offset", "%u\n", iov->offset);
+	ATTR(v, "sriov_stride", "%u\n", iov->stride);
+	ATTR(v, "sriov_vf_device", "%x\n", iov->vf_device_id);
 	ATTR(v, "sriov_vf_total_msix", "0\n");
 	ATTR(v, "sriov_drivers_autoprobe", "1\n");
 }
 
 /* The attributes, and the links that do not depend on the group. */
-static void write_attributes(struct dev_view *v, const struct host *h)
+static void write_attributes(struct dev_view *v, const struct cpus *h)
 {
 	static const char *const power_states[] = { "D0", "D1", "D2", "D3hot" };
 	char target[PATH_MAX];
@@ -363,14 +366,14 @@ static void write_attributes(struct dev_view *v, const struct host *h)
 	write_reset(v);
 	write_vpd(v);
 	write_sriov(v);
-	ATTR(v, "irq", "%u\n", pci_intx_pin(v->fn) ? cfg(v, PCI_INTERRUPT_LINE, 1) : 0);
+	ATTR(v, "irq", "%u\n", cfg(v, PCI_INTERRUPT_PIN, 1) ? cfg(v, PCI_INTERRUPT_LINE, 1) : 0);
 	ATTR(v, "enable", "%u\n", v->d->vdev ? 0 : 1);
 	ATTR(v, "numa_node", "-1\n");
 	ATTR(v, "local_cpus", "%s\n", h->cpumask);
 	ATTR(v, "local_cpulist", "%s\n", h->cpulist);
 	tree_text(v->t, RW, FILE_PATH(v, "driver_override"), "%s\n",
 		  v->d->vdev ? "vfio-pci" : "(null)");
-	ATTR(v, "power_state", "%s\n", power_states[pci_power_state(v->fn) & 3]);
+	ATTR(v, "power_state", "%s\n", power_states[pci_face_power_state(v->f)]);
 	ATTR(v, "msi_bus", "1\n");
 	ATTR(v, "dma_mask_bits", "32\n");
 	ATTR(v, "consistent_dma_mask_bits", "32\n");
@@ -392,7 +395,7 @@ static void write_attributes(struct dev_view *v, const struct host *h)
 	tree_link(v->t, FILE_PATH(v, "driver"), target);
 	tree_link(v->t, FILE_PATH(v, "iommu"), "../../virtual/iommu/" IOMMU_NAME);
 	if (v->pf) {
-		snprintf(target, sizeof(target), "../%s", pci_function_name(v->pf));
+		snprintf(target, sizeof(target), "../%s", v->pf->addr);
 		tree_link(v->t, FILE_PATH(v, "physfn"), target);
 	}
 }
@@ -423,9 +426,9 @@ void machine_view_links(struct tree *t, const char *root, const char *addr, cons
 	fn(t, path, target);
 }
 
-static void write_device(struct tree *t, const struct host *h, struct machine_device *d)
+static void write_device(struct tree *t, const struct cpus *h, struct machine_device *d)
 {
-	struct dev_view v = { .t = t, .fn = d->fn, .d = d, .iov = pci_sriov_info(d->fn) };
+	struct dev_view v = { .t = t, .f = d->face, .d = d };
 	char root[16];
 
 	snprintf(root, sizeof(root), "pci%.7s", d->addr);
@@ -439,9 +442,9 @@ static void write_device(struct tree *t, const struct host *h, struct machine_de
  * shell, which has no devices to look at, and has only to move them to their place. They are
  * written as they look when they are enabled.
  */
-static int write_vfs(struct tree *t, const struct host *h, struct plugged *dev)
+static int write_vfs(struct tree *t, const struct cpus *h, struct plugged *dev)
 {
-	unsigned total = pci_sriov_total(dev->d.fn);
+	unsigned total = dev->layout.total;
 	char *why = NULL;
 	int rc;
 
@@ -453,15 +456,15 @@ static int write_vfs(struct tree *t, const struct host *h, struct plugged *dev)
 		free(why);
 		return rc;
 	}
-	pci_sriov_set(dev->d.fn, total);
+	machine_set_vfs(dev, total);
 	for (unsigned i = 0; i < total; i++) {
 		struct machine_device *d = &dev->vfs[i]->d;
-		struct dev_view v = { .t = t, .fn = d->fn, .d = d, .pf = dev->d.fn };
+		struct dev_view v = { .t = t, .f = d->face, .d = d, .pf = &dev->d };
 
 		snprintf(v.dir, sizeof(v.dir), MACHINE_VFS_ASIDE "/%s", d->addr);
 		write_attributes(&v, h);
 	}
-	pci_sriov_set(dev->d.fn, 0);
+	machine_set_vfs(dev, 0);
 	return t->err;
 }
 
@@ -506,7 +509,7 @@ static void write_bus(struct tree *t, struct machine *m)
 	tree_link(t, "sys/bus/pci/drivers/vfio-pci/module", "../../../../module/vfio_pci");
 }
 
-static void write_root_bus(struct tree *t, const struct host *h, const struct machine_device *d)
+static void write_root_bus(struct tree *t, const struct cpus *h, const struct machine_device *d)
 {
 	char path[PATH_MAX];
 
@@ -653,9 +656,9 @@ static void write_modules(struct tree *t, unsigned dma_entry_limit)
 int machine_write_view(struct machine *m, const char *dir)
 {
 	struct tree t = { .root = dir };
-	struct host h;
+	struct cpus h;
 
-	read_host(&h);
+	read_cpus(&h);
 	write_bus(&t, m);
 	write_iommu(&t);
 	write_modules(&t, m->sys->dma_entry_limit);

@@ -173,25 +173,19 @@ int pci_vf_new(pci_function *pf, unsigned index, const char *name, char *err, si
 			    err_size, out);
 }
 
-void pci_function_free(pci_function *fn, bool abandon)
+void pci_function_free(pci_function *fn)
 {
 	if (!fn)
 		return;
 	if (fn->vf.pf)
 		pci_vf_detach(fn);
-	/*
-	 * In a forked child a thread that is no more may have held any lock and any RCU section:
-	 * nothing here may wait.
-	 */
-	if (!abandon) {
-		pci_timers_stop(fn);
-		if (fn->model->destroy)
-			fn->model->destroy(fn);
-		pci_set_irq_sink(fn, NULL);
-		pci_set_pages_sink(fn, NULL);
-		pci_pages_free(fn);
-		iommu_device_fini(&fn->iommu);
-	}
+	pci_timers_stop(fn);
+	if (fn->model->destroy)
+		fn->model->destroy(fn);
+	pci_set_irq_sink(fn, NULL);
+	pci_set_pages_sink(fn, NULL);
+	pci_pages_free(fn);
+	iommu_device_fini(&fn->iommu);
 	pci_timers_free(fn);
 	function_free_memory(fn);
 }

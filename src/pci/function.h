@@ -21,16 +21,8 @@
 #include "uvfio/model.h"
 #include "base/loop.h"
 #include "iommu/device.h"
-
-#define PCI_CFG_SIZE	 256u
-#define PCI_CFG_EXP_SIZE 4096u
-#define PCI_BARS	 6u
-#define PCI_ROM_BAR	 6u
-
-struct pci_bar {
-	uint64_t size;	/* 0: absent (also the upper half of a 64-bit BAR) */
-	unsigned flags; /* UVFIO_BAR_* */
-};
+#include "pci/face.h"
+#include "pci/options.h"
 
 /*
  * Where interrupts go: the platform. Called on any thread, in an RCU section: must not block and
@@ -45,11 +37,6 @@ struct pci_irq_sink {
 	void (*intx)(void *arg, bool level);
 	void *arg;
 	void (*err)(void *arg, bool fatal);
-};
-
-/* An option as the user gave it, in order. */
-struct pci_option {
-	const char *name, *value;
 };
 
 /* The struct itself is defined in internal.h, for pci/ alone. */
@@ -72,11 +59,13 @@ int pci_function_new(const struct uvfio_model *model, const char *name, uint64_t
  */
 int pci_vf_new(pci_function *pf, unsigned index, const char *name, char *err, size_t err_size,
 	       pci_function **out);
-/* Also for a function whose threads are gone (forked child): @abandon skips model->destroy. */
-void pci_function_free(pci_function *fn, bool abandon);
+/* Stop its threads, call model->destroy and free it; @fn may be NULL. */
+void pci_function_free(pci_function *fn);
 const char *pci_function_name(const pci_function *fn);
 const struct uvfio_model *pci_function_model(const pci_function *fn);
 struct iommu_device *pci_function_iommu(pci_function *fn);
+/* Fill @out with what the bus sees of @fn; @pf is the face of its PF, if it is a VF, else NULL. */
+void pci_function_face(pci_function *fn, const struct pci_face *pf, struct pci_face *out);
 
 /*
  * ---- config space as the bus sees it ----

@@ -139,7 +139,7 @@ static pci_function *make(unsigned n)
 static void unmake(pci_function *fn, unsigned n)
 {
 	while (n)
-		pci_function_free(vfs[--n], false);
+		pci_function_free(vfs[--n]);
 	t_free(fn);
 }
 

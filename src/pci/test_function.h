@@ -134,7 +134,7 @@ static inline pci_function *t_new(int (*create)(struct uvfio_dev *))
 
 static inline void t_free(pci_function *fn)
 {
-	pci_function_free(fn, false);
+	pci_function_free(fn);
 	assert_int_equal(t.destroyed, 1);
 	loop_free(t.loop);
 	t.loop = NULL;

@@ -80,7 +80,7 @@ static inline void unplug(void)
 {
 	pci_set_irq_sink(fn, NULL);
 	iommu_device_attach(pci_function_iommu(fn), NULL);
-	pci_function_free(fn, false);
+	pci_function_free(fn);
 	loop_free(loop);
 	munmap(mem, MEM_SIZE + 4096);
 }

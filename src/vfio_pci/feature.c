@@ -22,9 +22,8 @@ static int feature_token(struct vfio_pci_device *vd, uint32_t flags, const void 
 		return -EINVAL;
 	if (copied < sizeof(vd->token->uuid))
 		return -EFAULT;
-	pthread_mutex_lock(&vd->token->lock);
-	vfio_pci_set_token(vd->token, data);
-	pthread_mutex_unlock(&vd->token->lock);
+	vfio_pci_load_token(&vd->vdev, data);
+	vfio_pci_token_changed(vd->token);
 	return 0;
 }
 

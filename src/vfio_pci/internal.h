@@ -116,10 +116,10 @@ struct vfio_pci_ioeventfd {
 
 /* Of a PF: what users of its VFs must know (sriov.c). */
 struct vfio_pci_token {
-	pthread_mutex_t lock; /* a leaf, but for what @changed does */
+	pthread_mutex_t lock; /* a leaf */
 	uint8_t uuid[16];
-	unsigned users; /* open VFs */
-	void (*changed)(void *arg, const uint8_t uuid[16]);
+	unsigned users;		    /* open VFs */
+	void (*changed)(void *arg); /* see vfio_pci_on_token() */
 	void *arg;
 };
 
@@ -258,8 +258,8 @@ int vfio_pci_sriov_init(struct vfio_pci_device *vd); /* -ENOMEM, -EIO */
 void vfio_pci_sriov_fini(struct vfio_pci_device *vd);
 int vfio_pci_check_token(struct vfio_device *dev, const uint8_t *uuid);
 void vfio_pci_vf_users(struct vfio_pci_device *vd, int by); /* a VF is opened (1) or closed (-1) */
-/* Change the PF's token, and tell who keeps it. t->lock is held. */
-void vfio_pci_set_token(struct vfio_pci_token *t, const uint8_t uuid[16]);
+/* Tell who keeps tokens that a user set another one. t->lock is not held. */
+void vfio_pci_token_changed(const struct vfio_pci_token *t);
 
 /* feature.c */
 int vfio_pci_feature(struct vfio_device *dev, uint32_t flags, void *data, size_t size,

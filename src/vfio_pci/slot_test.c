@@ -39,7 +39,7 @@ static int teardown(void **state)
 {
 	for (unsigned i = 0; i < 3; i++) {
 		vfio_pci_unbind(dev[i]);
-		pci_function_free(fn[i], false);
+		pci_function_free(fn[i]);
 		iommu_group_free(ig[i]);
 	}
 	vfio_system_free(sys);

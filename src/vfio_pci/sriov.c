@@ -66,8 +66,16 @@ void vfio_pci_load_token(struct vfio_device *pf, const uint8_t uuid[16])
 	pthread_mutex_unlock(&t->lock);
 }
 
-void vfio_pci_on_token(struct vfio_device *pf, void (*fn)(void *arg, const uint8_t uuid[16]),
-		       void *arg)
+void vfio_pci_token(struct vfio_device *pf, uint8_t uuid[16])
+{
+	struct vfio_pci_token *t = to_vfio_pci(pf)->token;
+
+	pthread_mutex_lock(&t->lock);
+	memcpy(uuid, t->uuid, sizeof(t->uuid));
+	pthread_mutex_unlock(&t->lock);
+}
+
+void vfio_pci_on_token(struct vfio_device *pf, void (*fn)(void *arg), void *arg)
 {
 	struct vfio_pci_token *t = to_vfio_pci(pf)->token;
 
@@ -75,11 +83,10 @@ void vfio_pci_on_token(struct vfio_device *pf, void (*fn)(void *arg, const uint8
 	t->arg = arg;
 }
 
-void vfio_pci_set_token(struct vfio_pci_token *t, const uint8_t uuid[16])
+void vfio_pci_token_changed(const struct vfio_pci_token *t)
 {
-	memcpy(t->uuid, uuid, sizeof(t->uuid));
 	if (t->changed)
-		t->changed(t->arg, t->uuid);
+		t->changed(t->arg);
 }
 
 /* -EACCES with the reason if it is not the PF's. t->lock is held. */
@@ -105,6 +112,7 @@ int vfio_pci_check_token(struct vfio_device *dev, const uint8_t *uuid)
 {
 	struct vfio_pci_device *vd = to_vfio_pci(dev);
 	struct vfio_pci_token *t = vd->virtfn ? (vd->pf ? vd->pf->token : NULL) : vd->token;
+	bool set = false;
 	int ret = 0;
 
 	if (!t) {
@@ -116,11 +124,15 @@ int vfio_pci_check_token(struct vfio_device *dev, const uint8_t *uuid)
 		return -EINVAL;
 	}
 	pthread_mutex_lock(&t->lock);
-	if (vd->virtfn || t->users)
+	if (vd->virtfn || t->users) {
 		ret = compare(vd, t, uuid);
-	else if (uuid)
-		vfio_pci_set_token(t, uuid);
+	} else if (uuid) {
+		memcpy(t->uuid, uuid, sizeof(t->uuid));
+		set = true;
+	}
 	pthread_mutex_unlock(&t->lock);
+	if (set)
+		vfio_pci_token_changed(t);
 	return ret;
 }
 

@@ -123,7 +123,7 @@ static int teardown(void **state)
 {
 	for (unsigned i = 1 + VFS; i-- > 0;) {
 		vfio_pci_unbind(t[i].dev);
-		pci_function_free(t[i].fn, false);
+		pci_function_free(t[i].fn);
 		iommu_group_free(ig[i]);
 	}
 	vfio_system_free(sys);
@@ -197,11 +197,11 @@ static int check(unsigned i, const uint8_t *token)
 
 static unsigned heard;
 static uint8_t heard_uuid[16];
-static void on_token(void *arg, const uint8_t uuid[16])
+static void on_token(void *arg)
 {
 	assert_ptr_equal(arg, &heard);
 	heard++;
-	memcpy(heard_uuid, uuid, 16);
+	vfio_pci_token(t[0].dev, heard_uuid);
 }
 
 static void test_tokens(void **state)

@@ -251,7 +251,7 @@ static inline void t_open(struct tdev *t, const struct uvfio_model *model)
 static inline void t_unplug(struct tdev *t)
 {
 	vfio_pci_unbind(t->dev);
-	pci_function_free(t->fn, false);
+	pci_function_free(t->fn);
 	loop_free(t->loop);
 }
 

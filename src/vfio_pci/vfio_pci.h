@@ -36,12 +36,13 @@ void vfio_pci_set_pf(struct vfio_device *vf, struct vfio_device *pf);
  */
 int vfio_pci_sriov_configure(struct vfio_device *pf, unsigned num);
 /*
- * The VF token of a PF, where it is kept by somebody else between processes: @fn is called for each
- * that a user sets (a leaf: it must not come back here), and what was set before is put in by load.
- * Only for devices with SR-IOV.
+ * The VF token of a PF, where somebody else keeps it between processes: @fn is called after each
+ * that a user sets, with no lock of the device held but the opener's; what it is then says
+ * vfio_pci_token(). What was set before is put in by vfio_pci_load_token(). Only for devices with
+ * SR-IOV.
  */
-void vfio_pci_on_token(struct vfio_device *pf, void (*fn)(void *arg, const uint8_t uuid[16]),
-		       void *arg);
+void vfio_pci_on_token(struct vfio_device *pf, void (*fn)(void *arg), void *arg);
+void vfio_pci_token(struct vfio_device *pf, uint8_t uuid[16]);
 void vfio_pci_load_token(struct vfio_device *pf, const uint8_t uuid[16]);
 /* The function under @dev, for the sysfs view. */
 pci_function *vfio_pci_function(struct vfio_device *dev);

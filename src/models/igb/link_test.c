@@ -49,7 +49,7 @@ static void start(void)
 }
 static void stop(void)
 {
-	pci_function_free(other, false);
+	pci_function_free(other);
 	unplug();
 }
 

@@ -107,7 +107,7 @@ static inline void stop(void)
 			continue;
 		pci_set_irq_sink(port[i].f, NULL);
 		iommu_device_attach(pci_function_iommu(port[i].f), NULL);
-		pci_function_free(port[i].f, false);
+		pci_function_free(port[i].f);
 		munmap(port[i].mem, MEM_SIZE);
 	}
 	unplug();

@@ -456,7 +456,7 @@ static void test_host(void **state)
 	assert_int_equal(who(), 1 << 1);
 	/* The link goes: they are told. */
 	pw(&port[FAR], IGB_STATUS, 0);
-	pci_function_free(port[FAR].f, false);
+	pci_function_free(port[FAR].f);
 	port[FAR].f = NULL;
 	assert_int_equal(pr(&port[1], IGB_V2PMAILBOX(0)), V2PMAILBOX_PFSTS);
 	assert_int_equal(pr(&port[1], IGB_VMBMEM(0)), 0x20000100);
@@ -485,7 +485,7 @@ static void test_link_and_message(void **state)
 	pw(vf, IGB_VMBMEM(0), 5);
 	pw(vf, IGB_VMBMEM(0) + 4, 1522);
 	pw(vf, IGB_V2PMAILBOX(0), MAILBOX_REQ);
-	pci_function_free(port[FAR].f, false);
+	pci_function_free(port[FAR].f);
 	port[FAR].f = NULL;
 	assert_false(pr(vf, IGB_STATUS) & STATUS_LU);
 	assert_int_equal(pr(&port[0], IGB_VMBMEM(0)), 0x100); /* the other has none */

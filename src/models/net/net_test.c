@@ -347,7 +347,7 @@ static void test_close_in_flight(void **state)
 		d->replies = i % 3 ? 0 : 1;
 		if (i % 2)
 			usleep(500);
-		pci_function_free(d->fn, false);
+		pci_function_free(d->fn);
 		loop_free(d->loop);
 		got += d->received;
 		links += d->links;

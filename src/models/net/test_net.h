@@ -185,7 +185,7 @@ static int device_try(struct device *d, const char *name, const char *const *opt
 
 static void device_close(struct device *d)
 {
-	pci_function_free(d->fn, false);
+	pci_function_free(d->fn);
 	loop_free(d->loop);
 	pthread_mutex_destroy(&d->lock);
 }

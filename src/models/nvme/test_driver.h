@@ -165,7 +165,7 @@ static inline void pull_out(struct drv *d)
 		return;
 	pci_set_irq_sink(d->fn, NULL);
 	iommu_device_attach(pci_function_iommu(d->fn), NULL);
-	pci_function_free(d->fn, false);
+	pci_function_free(d->fn);
 	d->fn = NULL;
 	iommu_domain_put(d->dom);
 	munmap(d->mem, MEM_SIZE);

@@ -1,0 +1,230 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * machine/add.c: from a spec to a device that is plugged in. What may fail comes before the tables
+ * change, so that a device that cannot be added leaves the machine as it was.
+ */
+#include <errno.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/random.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "machine/internal.h"
+#include "models/net/net.h"
+
+void machine_set_address(struct plugged *dev, const struct pci_address *a)
+{
+	dev->d.address = *a;
+	pci_address_print(a, dev->d.addr);
+}
+
+static int choose_address(struct machine *m, struct plugged *dev, char **err)
+{
+	struct pci_address a = dev->spec.addr;
+	const struct plugged *other;
+
+	if (dev->spec.has_addr) {
+		machine_set_address(dev, &a);
+		other = machine_owner(m, &a);
+		if (!other)
+			return 0;
+		return machine_fail(
+			err, -EBUSY,
+			"%s: address %s is taken by another device (%s%s): choose a free one with "
+			"addr=",
+			dev->spec.model, dev->d.addr, other->spec.model,
+			pci_address_equal(&a, &other->d.address) ? "" : ", for a virtual function");
+	}
+	for (unsigned bus = 1; bus <= UINT8_MAX; bus++) {
+		a = (struct pci_address){ .bus = (uint8_t)bus };
+		if (machine_owner(m, &a))
+			continue;
+		machine_set_address(dev, &a);
+		return 0;
+	}
+	return machine_fail(err, -ENOSPC,
+			    "%s: device 0.0 of every bus is taken: choose an address "
+			    "with addr=",
+			    dev->spec.model);
+}
+
+/* Is there a cable from one to the other? */
+static bool is_cable(const struct plugged *from, const struct plugged *to)
+{
+	const char *peer;
+
+	for (unsigned i = 0; i < from->spec.num_opts && to->d.id; i++) {
+		if (strcmp(from->spec.opts[i].name, NET_OPTION))
+			continue;
+		peer = net_peer_name(from->spec.opts[i].value);
+		if (peer && !strcmp(peer, to->d.id))
+			return true;
+	}
+	return false;
+}
+
+/* Put @dev in one unit with those that it hangs together with, which may join several units. */
+static void join_unit(struct plugged *dev)
+{
+	struct machine *m = dev->m;
+
+	dev->lead = dev;
+	for (unsigned i = 0; i < m->num_plugged; i++) {
+		struct plugged *o = m->plugged[i], *first = o->lead, *gone = dev->lead;
+
+		if (o->group != dev->group && !is_cable(o, dev) && !is_cable(dev, o))
+			continue;
+		if (gone->index < first->index) {
+			first = dev->lead;
+			gone = o->lead;
+		}
+		for (unsigned k = 0; k < m->num_plugged; k++)
+			if (m->plugged[k]->lead == gone)
+				m->plugged[k]->lead = first;
+		dev->lead = first;
+	}
+}
+
+/* Decide what follows for @dev from its spec and from the devices before it. */
+static int plan(struct machine *m, struct plugged *dev, char **err)
+{
+	int rc = choose_address(m, dev, err);
+
+	if (rc)
+		return rc;
+	for (unsigned i = 0; dev->spec.id && i < m->num_plugged; i++)
+		if (m->plugged[i]->d.id && !strcmp(m->plugged[i]->d.id, dev->spec.id))
+			return machine_fail(err, -EEXIST, "%s: id=%s is the device at %s already",
+					    dev->spec.model, dev->spec.id, m->plugged[i]->d.addr);
+	dev->d.driver = dev->spec.driver ? dev->spec.driver : "vfio-pci";
+	dev->index = m->num_plugged;
+	dev->claim = -1;
+	if (!dev->settled) {
+		dev->d.group = dev->spec.has_group ? dev->spec.group : machine_free_group(m);
+		dev->spaces = m->spaces;
+	}
+	if (!dev->spec.id)
+		return 0;
+	/* the device is told, too; its place in the spec's list is free */
+	dev->spec.opts[dev->spec.num_opts++] = (struct pci_option){ "id", dev->spec.id };
+	dev->d.id = strdup(dev->spec.id);
+	return dev->d.id ? 0 : machine_fail(err, -ENOMEM, "out of memory");
+}
+
+/* Read what machine_settle() wrote. */
+static int read_settled(struct plugged *dev, const char *text, char **err)
+{
+	char addr[16];
+
+	if (sscanf(text, "%15s %u %" SCNx64 " %" SCNx64 " %" SCNx64 " %u %u %u %" SCNx64, addr,
+		   &dev->d.group, &dev->spaces.io, &dev->spaces.mem32, &dev->spaces.mem64,
+		   &dev->layout.total, &dev->layout.offset, &dev->layout.stride, &dev->run) != 9 ||
+	    pci_address_parse(addr, &dev->spec.addr) || dev->layout.total > MACHINE_VFS_MAX)
+		return machine_fail(err, -EINVAL, "%s: '%s' does not say where it is",
+				    dev->spec.model, text);
+	dev->spec.has_addr = true;
+	dev->settled = true;
+	return 0;
+}
+
+static int add(struct machine *m, const struct machine_provider *provider, const char *text,
+	       const char *settled, char **err)
+{
+	struct machine_spaces spaces = m->spaces;
+	struct plugged **plugged, *dev;
+	int rc;
+
+	if (err)
+		*err = NULL;
+	dev = calloc(1, sizeof(*dev));
+	plugged = realloc(m->plugged, (m->num_plugged + 1) * sizeof(*plugged));
+	if (plugged)
+		m->plugged = plugged;
+	if (!dev || !plugged) {
+		rc = machine_fail(err, -ENOMEM, "out of memory");
+		goto fail_spec;
+	}
+	rc = machine_spec_parse(text, &dev->spec, err);
+	if (rc)
+		goto fail_spec;
+	dev->m = m;
+	dev->provider = provider;
+	dev->run = m->run;
+	rc = settled ? read_settled(dev, settled, err) : 0;
+	if (!rc)
+		rc = plan(m, dev, err);
+	if (!rc && !settled)
+		rc = machine_make_hardware(dev, err);
+	if (rc)
+		goto fail;
+	rc = machine_alloc_vfs(dev);
+	if (!rc)
+		rc = machine_join_group(m, dev, dev->d.group);
+	if (!rc && dev->hw)
+		rc = machine_plug(dev);
+	if (rc) {
+		machine_fail(err, rc, "%s at %s: cannot be plugged in: %s", dev->spec.model,
+			     dev->d.addr, strerror(-rc));
+		goto fail;
+	}
+	join_unit(dev);
+	m->plugged[m->num_plugged++] = dev;
+	return 0;
+fail:
+	m->spaces = spaces;
+	machine_unmake(dev);
+	machine_leave_group(dev);
+	machine_plugged_free(dev);
+	return rc;
+fail_spec:
+	free(dev);
+	return rc;
+}
+
+/*
+ * Return a number for uvfio_unique(), not 0: a random one or, if there is none, one that two
+ * machines hardly have in common.
+ */
+static uint64_t draw_run(void)
+{
+	struct timespec t;
+	uint64_t v;
+
+	if (getrandom(&v, sizeof(v), GRND_NONBLOCK) == sizeof(v))
+		return v | 1;
+	clock_gettime(CLOCK_REALTIME, &t);
+	v = (uint64_t)t.tv_sec * 1000000000u + (uint64_t)t.tv_nsec;
+	return (v + ((uint64_t)getpid() << 48)) | 1;
+}
+
+int machine_add_from(struct machine *m, const struct machine_provider *provider, const char *spec,
+		     char **err)
+{
+	if (!m->run)
+		m->run = draw_run();
+	return add(m, provider, spec, NULL, err);
+}
+
+int machine_add(struct machine *m, const char *spec, char **err)
+{
+	return machine_add_from(m, &machine_software, spec, err);
+}
+
+int machine_add_settled(struct machine *m, const char *spec, const char *settled, char **err)
+{
+	return add(m, &machine_software, spec, settled, err);
+}
+
+int machine_settle(struct machine *m, char **out)
+{
+	const struct plugged *s = m->plugged[m->num_plugged - 1];
+
+	return asprintf(out, "%s %u %" PRIx64 " %" PRIx64 " %" PRIx64 " %u %u %u %" PRIx64,
+			s->d.addr, s->d.group, s->spaces.io, s->spaces.mem32, s->spaces.mem64,
+			s->layout.total, s->layout.offset, s->layout.stride, s->run) < 0
+		       ? -ENOMEM
+		       : 0;
+}

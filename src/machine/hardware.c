@@ -1,0 +1,143 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * machine/hardware.c: a device that is plugged in gets its hardware from its provider, and gives it
+ * back. Made from the chip up: the device, its addresses on the bus, its driver, its group.
+ */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "machine/internal.h"
+
+/* Show in dev->d what the provider made. */
+static void show(struct plugged *dev)
+{
+	dev->d.face = dev->hw ? &dev->hw->face : NULL;
+	dev->d.vdev = dev->hw ? dev->hw->vdev : NULL;
+}
+
+struct machine_request machine_request(struct plugged *dev)
+{
+	return (struct machine_request){
+		.model = dev->spec.model,
+		.opts = dev->spec.opts,
+		.num_opts = dev->spec.num_opts,
+		.address = dev->d.address,
+		.name = dev->d.addr,
+		.run = dev->run,
+		.devices = dev->m->loop,
+		.irqs = dev->m->sys->loop,
+		.token_changed = machine_keep_token,
+		.arg = dev,
+	};
+}
+
+int machine_bind(struct plugged *dev, const struct plugged *as)
+{
+	int rc = dev->hw->provider->bind(dev->hw, dev->spec.driver);
+
+	show(dev);
+	if (!rc && dev->d.vdev)
+		machine_set_mmap(dev, as);
+	return rc;
+}
+
+int machine_make_hardware(struct plugged *dev, char **err)
+{
+	struct machine_request r = machine_request(dev);
+	struct machine_spaces spaces = dev->spaces;
+	int rc;
+
+	rc = dev->provider->make(&r, &dev->hw, err);
+	if (rc) {
+		dev->hw = NULL;
+		return rc;
+	}
+	show(dev);
+	rc = machine_assign(&spaces, &dev->hw->face, dev->d.addr, err);
+	if (!rc)
+		rc = machine_pf_init(dev, err);
+	if (rc)
+		return rc;
+	rc = machine_bind(dev, dev);
+	if (rc)
+		return machine_fail(err, rc, "%s at %s: cannot have a driver: %s", dev->spec.model,
+				    dev->d.addr, strerror(-rc));
+	/* the next device's begin behind it */
+	if (!dev->settled)
+		dev->m->spaces = spaces;
+	return 0;
+}
+
+int machine_make(struct plugged *dev, char **err)
+{
+	int rc = machine_make_hardware(dev, err);
+
+	if (!rc) {
+		rc = machine_plug(dev);
+		if (rc)
+			machine_fail(err, rc, "%s at %s: cannot be plugged in: %s", dev->spec.model,
+				     dev->d.addr, strerror(-rc));
+	}
+	if (rc)
+		machine_unmake(dev);
+	return rc;
+}
+
+int machine_plug(struct plugged *dev)
+{
+	int rc = iommu_group_add(dev->group->iommu, dev->hw->iommu);
+
+	if (rc || !dev->d.vdev)
+		return rc;
+	rc = vfio_group_add_device(dev->group->vfio, dev->d.vdev);
+	if (rc)
+		iommu_group_remove(dev->group->iommu, dev->hw->iommu);
+	return rc;
+}
+
+void machine_unplug(struct plugged *dev)
+{
+	if (!dev->group || !dev->hw)
+		return;
+	if (dev->d.vdev)
+		vfio_group_remove_device(dev->group->vfio, dev->d.vdev);
+	iommu_group_remove(dev->group->iommu, dev->hw->iommu);
+}
+
+void machine_unmake(struct plugged *dev)
+{
+	if (dev->vfs)
+		machine_unmake_vfs(dev);
+	machine_unplug(dev);
+	if (dev->hw)
+		dev->hw->provider->free(dev->hw);
+	dev->hw = NULL;
+	show(dev);
+}
+
+void machine_abandon(struct plugged *dev)
+{
+	if (dev->hw && dev->hw->provider->abandon)
+		dev->hw->provider->abandon(dev->hw);
+	for (unsigned i = 0; dev->vfs && i < dev->layout.total; i++)
+		if (dev->vfs[i])
+			machine_abandon(dev->vfs[i]);
+}
+
+void machine_plugged_free(struct plugged *dev)
+{
+	machine_unmake(dev);
+	machine_drop_vfs(dev);
+	machine_spec_free(&dev->spec);
+	free(dev->d.id);
+	free(dev);
+}
+
+void machine_set_mmap(struct plugged *dev, const struct plugged *as)
+{
+	bool off = dev->m->mmap_auto_off && as->spec.mmap == MACHINE_MMAP_AUTO;
+
+	if (dev->hw->provider->set_mmap)
+		dev->hw->provider->set_mmap(dev->hw, off ? MACHINE_MMAP_OFF : as->spec.mmap);
+}

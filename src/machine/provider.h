@@ -1,0 +1,88 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * machine/provider.h: the seam between the machine and those who make devices for it. The machine
+ * knows places, groups, claims and the view; a provider knows what a device is: a function in this
+ * process (software.c), later a process at the other end of a socket, or a real device.
+ *
+ * The machine calls a provider with plug_lock held, so never twice at a time for one device.
+ */
+#ifndef MACHINE_PROVIDER_H
+#define MACHINE_PROVIDER_H
+#include "base/loop.h"
+#include "base/pci_address.h"
+#include "pci/face.h"
+#include "pci/options.h"
+#include "vfio/device.h"
+
+/* mmap=: may BARs be mapped? AUTO: as the provider thinks best. */
+enum machine_mmap { MACHINE_MMAP_AUTO, MACHINE_MMAP_TRAP, MACHINE_MMAP_OFF };
+
+struct machine_provider;
+
+/* A device that was made. A provider has it inside a struct of its own. */
+struct machine_hardware {
+	const struct machine_provider *provider;
+	struct pci_face face;
+	struct iommu_device *iommu;
+	struct vfio_device *vdev; /* once it is bound; NULL: a driver of the host has it */
+};
+
+/* What to make. Texts live as long as the device. */
+struct machine_request {
+	const char *model;
+	const struct pci_option *opts;
+	unsigned num_opts;
+	struct pci_address address;
+	const char *name; /* the address as a text */
+	uint64_t run;	  /* uvfio_unique() */
+	/*
+	 * Threads to be called on: @devices for what may wait (timers, sockets), @irqs for
+	 * vfio_virqfd alone.
+	 */
+	struct loop *devices, *irqs;
+	/*
+	 * For a PF: called after each time that a user set another VF token (token()), by the
+	 * user's thread, with no lock held that the provider's ops take.
+	 */
+	void (*token_changed)(void *arg);
+	void *arg;
+};
+
+struct machine_provider {
+	const char *name;
+	/*
+	 * Make a device that has a face and an iommu: powered on, BARs without addresses. 0 or
+	 * -errno with a sentence in *@err (malloc'ed, or NULL).
+	 */
+	int (*make)(const struct machine_request *r, struct machine_hardware **out, char **err);
+	/* Make VF @index of @pf, not enabled yet. The same. NULL: it has no PFs. */
+	int (*make_vf)(struct machine_hardware *pf, unsigned index, const struct machine_request *r,
+		       struct machine_hardware **out, char **err);
+	/*
+	 * The device has its addresses: now it gets its driver. NULL: vfio-pci, and hw->vdev is
+	 * set; else face.sriov.host_driver. 0 or -errno.
+	 */
+	int (*bind)(struct machine_hardware *hw, const char *driver);
+	/* Enable VFs [0, @num), which are made; 0: disable them, none is open. NULL: as make_vf. */
+	int (*set_vfs)(struct machine_hardware *pf, unsigned num);
+	/*
+	 * Bound to vfio-pci: may BARs be mapped from now on? What is mapped stays. May be NULL:
+	 * nothing can be.
+	 */
+	void (*set_mmap)(struct machine_hardware *hw, enum machine_mmap how);
+	/* Get, or set, the VF token of a bound PF. NULL: as make_vf. */
+	void (*token)(struct machine_hardware *pf, uint8_t uuid[16]);
+	void (*set_token)(struct machine_hardware *pf, const uint8_t uuid[16]);
+	/* Unbind it if it is bound, and free it. It is not open and in no group. */
+	void (*free)(struct machine_hardware *hw);
+	/*
+	 * In a forked child: the device is the parent's, whose threads are gone and may have held
+	 * any lock. Close what both have open, wait for nobody, keep the memory. NULL: there is
+	 * nothing to close.
+	 */
+	void (*abandon)(struct machine_hardware *hw);
+};
+
+/* Devices that are functions of models in this process. */
+extern const struct machine_provider machine_software;
+#endif

@@ -1,0 +1,185 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * machine/software.c: the provider of devices that models are: a PCI function, bound to the
+ * vfio-pci driver or to the one that the model stands for.
+ */
+#include <dlfcn.h>
+#include <errno.h>
+#include <linux/pci_regs.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "machine/internal.h"
+#include "pci/function.h"
+#include "vfio_pci/vfio_pci.h"
+
+#define MESSAGE_MAX 512
+
+struct software {
+	struct machine_hardware hw;
+	pci_function *fn;
+	struct software *pf; /* of a VF */
+	void *plugin;	     /* of dlopen(), or NULL */
+	struct pci_address address;
+	struct loop *irqs;
+	void (*token_changed)(void *arg);
+	void *arg;
+};
+
+static struct software *to_software(struct machine_hardware *hw)
+{
+	return container_of_type(hw, struct software, hw);
+}
+
+static struct software *new_software(const struct machine_request *r)
+{
+	struct software *s = calloc(1, sizeof(*s));
+
+	if (!s)
+		return NULL;
+	s->hw.provider = &machine_software;
+	s->address = r->address;
+	s->irqs = r->irqs;
+	s->token_changed = r->token_changed;
+	s->arg = r->arg;
+	return s;
+}
+
+static void software_free(struct machine_hardware *hw)
+{
+	struct software *s = to_software(hw);
+
+	if (s->hw.vdev)
+		vfio_pci_unbind(s->hw.vdev);
+	if (s->fn)
+		pci_function_free(s->fn);
+	if (s->plugin)
+		dlclose(s->plugin);
+	free(s);
+}
+
+/* A model's message about a wrong option begins with its name in some places and not in others. */
+static int fail_model(char **err, int rc, const char *name, const char *message)
+{
+	size_t len = strlen(name);
+
+	if (!*message)
+		message = strerror(-rc);
+	if (!strncmp(message, name, len) && message[len] == ':')
+		return machine_fail(err, rc, "%s", message);
+	return machine_fail(err, rc, "%s: %s", name, message);
+}
+
+static int software_make(const struct machine_request *r, struct machine_hardware **out, char **err)
+{
+	struct software *s = new_software(r);
+	const struct uvfio_model *model;
+	char message[MESSAGE_MAX] = "";
+	int rc;
+
+	if (!s)
+		return machine_fail(err, -ENOMEM, "out of memory");
+	rc = machine_model(r->model, &model, &s->plugin, err);
+	if (rc)
+		goto fail;
+	rc = pci_function_new(model, r->name, r->run, r->devices, r->opts, r->num_opts, message,
+			      sizeof(message), &s->fn);
+	if (rc) {
+		s->fn = NULL;
+		fail_model(err, rc, r->model, message);
+		goto fail;
+	}
+	pci_function_face(s->fn, NULL, &s->hw.face);
+	s->hw.iommu = pci_function_iommu(s->fn);
+	*out = &s->hw;
+	return 0;
+fail:
+	software_free(&s->hw);
+	return rc;
+}
+
+static int software_make_vf(struct machine_hardware *pf, unsigned index,
+			    const struct machine_request *r, struct machine_hardware **out,
+			    char **err)
+{
+	struct software *s = new_software(r);
+	char message[MESSAGE_MAX] = "";
+	int rc;
+
+	if (!s)
+		return machine_fail(err, -ENOMEM, "out of memory");
+	s->pf = to_software(pf);
+	rc = pci_vf_new(s->pf->fn, index, r->name, message, sizeof(message), &s->fn);
+	if (rc) {
+		s->fn = NULL;
+		machine_fail(err, rc, "%s", *message ? message : strerror(-rc));
+		software_free(&s->hw);
+		return rc;
+	}
+	pci_function_face(s->fn, &pf->face, &s->hw.face);
+	s->hw.iommu = pci_function_iommu(s->fn);
+	*out = &s->hw;
+	return 0;
+}
+
+static int software_bind(struct machine_hardware *hw, const char *driver)
+{
+	struct software *s = to_software(hw);
+	int rc;
+
+	if (driver) {
+		pci_config_write(s->fn, PCI_COMMAND, 2,
+				 pci_config_read(s->fn, PCI_COMMAND, 2) | PCI_COMMAND_MASTER);
+		pci_sriov_host_drives(s->fn);
+		return 0;
+	}
+	rc = vfio_pci_bind(s->fn, &s->address, s->irqs, &hw->vdev);
+	if (rc) {
+		hw->vdev = NULL;
+		return rc;
+	}
+	if (s->pf)
+		vfio_pci_set_pf(hw->vdev, s->pf->hw.vdev);
+	if (hw->face.sriov.total)
+		vfio_pci_on_token(hw->vdev, s->token_changed, s->arg);
+	return 0;
+}
+
+static int software_set_vfs(struct machine_hardware *pf, unsigned num)
+{
+	return pf->vdev ? vfio_pci_sriov_configure(pf->vdev, num)
+			: pci_sriov_set(to_software(pf)->fn, num);
+}
+
+static void software_set_mmap(struct machine_hardware *hw, enum machine_mmap how)
+{
+	static const enum vfio_pci_mmap all[] = {
+		[MACHINE_MMAP_AUTO] = VFIO_PCI_MMAP_AUTO,
+		[MACHINE_MMAP_TRAP] = VFIO_PCI_MMAP_TRAP,
+		[MACHINE_MMAP_OFF] = VFIO_PCI_MMAP_OFF,
+	};
+
+	vfio_pci_set_mmap(hw->vdev, all[how]);
+}
+
+static void software_token(struct machine_hardware *pf, uint8_t uuid[16])
+{
+	vfio_pci_token(pf->vdev, uuid);
+}
+
+static void software_set_token(struct machine_hardware *pf, const uint8_t uuid[16])
+{
+	vfio_pci_load_token(pf->vdev, uuid);
+}
+
+const struct machine_provider machine_software = {
+	.name = "software",
+	.make = software_make,
+	.make_vf = software_make_vf,
+	.bind = software_bind,
+	.set_vfs = software_set_vfs,
+	.set_mmap = software_set_mmap,
+	.token = software_token,
+	.set_token = software_set_token,
+	.free = software_free,
+};
