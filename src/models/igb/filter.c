@@ -73,7 +73,6 @@ bool igb_tag(struct igb *g, const uint8_t *f, size_t len, uint16_t *tag)
 
 bool igb_filter(struct igb *g, const uint8_t *f, size_t len)
 {
-	static const uint8_t ones[6] = { 255, 255, 255, 255, 255, 255 };
 	static const uint8_t pause[6] = { 0x01, 0x80, 0xc2, 0, 0, 1 };
 	uint32_t rctl = igb_get(g, IGB_RCTL);
 	uint16_t tag;
@@ -88,7 +87,7 @@ bool igb_filter(struct igb *g, const uint8_t *f, size_t len)
 		igb_stats_add(g, IGB_XOFFRXC, 1);
 		return false;
 	}
-	if (!memcmp(f, ones, 6))
+	if (igb_is_broadcast(f))
 		return rctl & (RCTL_BAM | RCTL_MPE);
 	if (!(f[0] & 1) && rctl & RCTL_UPE) /* whatever is listed */
 		return true;

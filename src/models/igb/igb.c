@@ -80,11 +80,7 @@ static int bar_read(struct uvfio_dev *dev, unsigned bar, uint64_t offset, unsign
 		*value = 0;
 		return 0;
 	}
-	/* Registers have 32 bits (8.1.1); a narrower load sees its part of one. */
-	v = igb_reg_read(g, (uint32_t)offset & ~3u);
-	*value = v >> 8 * (offset & 3);
-	if (size == 8)
-		*value = v | (uint64_t)igb_reg_read(g, (uint32_t)offset + 4) << 32;
+	*value = igb_bar0_read(&g->fn[IGB_PF], (uint32_t)offset, size);
 	return 0;
 }
 
@@ -94,22 +90,18 @@ static int bar_write(struct uvfio_dev *dev, unsigned bar, uint64_t offset, unsig
 	struct igb *g = uvfio_priv(dev);
 	uint32_t addr;
 
-	if (bar == 3)
-		return 0;
-	if (size < 4 || (bar == 2 && size != 4))
-		return -EINVAL; /* 8.1.1: partial writes are not supported */
-	igb_wake(&g->fn[IGB_PF]);
+	if (bar == 0)
+		return igb_bar0_write(&g->fn[IGB_PF], (uint32_t)offset, size, value);
 	if (bar == 2) {
+		if (size != 4)
+			return -EINVAL;
+		igb_wake(&g->fn[IGB_PF]);
 		if (offset == 0)
 			g->ioaddr = (uint32_t)value & ~3u;
 		addr = g->ioaddr; /* once: another thread may store to it */
 		if (offset == 4 && addr < IGB_BAR0_SIZE)
 			igb_reg_write(g, addr, (uint32_t)value);
-		return 0;
 	}
-	igb_reg_write(g, (uint32_t)offset, (uint32_t)value);
-	if (size == 8)
-		igb_reg_write(g, (uint32_t)offset + 4, (uint32_t)(value >> 32));
 	return 0;
 }
 

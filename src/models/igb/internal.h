@@ -17,6 +17,7 @@
 #include <stdatomic.h>
 #include <stdbool.h>
 #include <stdint.h>
+#include <time.h>
 
 #include "uvfio/model.h"
 #include "models/igb/regs.h"
@@ -169,6 +170,15 @@ static inline bool igb_vf_enabled(struct igb *g, unsigned vf)
 {
 	return atomic_load_explicit(&g->vfs, memory_order_relaxed) >> vf & 1;
 }
+/* Return nanoseconds of CLOCK_MONOTONIC, by which uvfio_timer_set() goes, too. */
+static inline uint64_t igb_now_ns(void)
+{
+	struct timespec ts;
+
+	clock_gettime(CLOCK_MONOTONIC, &ts);
+	return (uint64_t)ts.tv_sec * 1000000000u + (uint64_t)ts.tv_nsec;
+}
+
 static inline void igb_wake(struct igb_fn *fn)
 {
 	if (atomic_load_explicit(&fn->quiet, memory_order_relaxed))
@@ -181,6 +191,12 @@ uint32_t igb_writable(uint32_t off); /* the bits of a register that just holds w
 void igb_regs_init(struct igb *g);   /* initial values */
 uint32_t igb_reg_read(struct igb *g, uint32_t off);
 void igb_reg_write(struct igb *g, uint32_t off, uint32_t value);
+/*
+ * Carry out a load or store of BAR0 of a function, physical or virtual. Its registers have 32 bits:
+ * a narrower load sees its part of one, a narrower store is refused with -EINVAL.
+ */
+uint64_t igb_bar0_read(struct igb_fn *fn, uint32_t off, unsigned size);
+int igb_bar0_write(struct igb_fn *fn, uint32_t off, unsigned size, uint64_t value);
 
 /* igb.c */
 int igb_add_pcie(struct uvfio_dev *dev);
@@ -299,6 +315,12 @@ void igb_mbx_pf_ready(struct igb *g); /* CTRL_EXT.PFRSTD */
 void igb_mbx_vf_reset(struct igb *g, unsigned vf);
 
 /* vf.c */
+#define IGB_NOWHERE UINT32_MAX
+/*
+ * Return the PF's register that a VF sees at @off of its own BAR; IGB_NOWHERE if it sees none
+ * there, or if it cannot be written and @write.
+ */
+uint32_t igb_vf_in_pf(unsigned vf, uint32_t off, bool write);
 int igb_vf_init(struct igb *g);		       /* in create */
 void igb_vf_reset(struct igb *g, unsigned vf); /* FLR, VTCTRL.RST */
 
@@ -324,6 +346,12 @@ uint32_t igb_sum(const void *data, size_t len, uint32_t sum); /* ones' complemen
 uint16_t igb_fold(uint32_t sum);
 uint32_t igb_crc32(const void *data, size_t len);
 uint32_t igb_crc32c(const void *data, size_t len);
+
+/* True if the Ethernet frame @f is for everybody. */
+static inline bool igb_is_broadcast(const uint8_t *f)
+{
+	return (f[0] & f[1] & f[2] & f[3] & f[4] & f[5]) == 0xff;
+}
 
 static inline uint16_t igb_be16(const uint8_t *p)
 {

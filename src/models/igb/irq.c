@@ -9,17 +9,8 @@
  * like those of the extended causes and an IVAR of its own.
  */
 #include <errno.h>
-#include <time.h>
 
 #include "models/igb/internal.h"
-
-static uint64_t now_ns(void)
-{
-	struct timespec ts;
-
-	clock_gettime(CLOCK_MONOTONIC, &ts);
-	return (uint64_t)ts.tv_sec * 1000000000u + (uint64_t)ts.tv_nsec;
-}
 
 /* Sends message @i of a function, or has the timer send it. With the lock. */
 static bool send(struct igb *g, struct igb_bank *b, unsigned i)
@@ -30,7 +21,7 @@ static bool send(struct igb *g, struct igb_bank *b, unsigned i)
 	if (vec->armed)
 		return false;
 	if (interval) {
-		now = now_ns();
+		now = igb_now_ns();
 		if (now < vec->next) {
 			vec->armed = true;
 			uvfio_timer_set(vec->timer, vec->next - now);

@@ -5,8 +5,6 @@
  * is a message, or that one was read. V2PMAILBOX holds the state; P2VMAILBOX, the other end, shows
  * the part that both share. What is in a message is the drivers' own agreement.
  */
-#include <time.h>
-
 #include "models/igb/internal.h"
 
 #define SHARED	     (MAILBOX_VFU | MAILBOX_PFU)
@@ -56,14 +54,6 @@ static void own(struct igb *g, unsigned vf, uint32_t value, uint32_t mine, uint3
 		set(g, off, 0, mine);
 }
 
-static uint64_t now_ns(void)
-{
-	struct timespec ts;
-
-	clock_gettime(CLOCK_MONOTONIC, &ts);
-	return (uint64_t)ts.tv_sec * 1000000000u + (uint64_t)ts.tv_nsec;
-}
-
 /*
  * A VF's driver that is not answered within a second says nothing more until it is started again
  * (Linux's igbvf, DPDK's), and nobody sees why: so what became of its message is said here.
@@ -72,7 +62,7 @@ static uint64_t now_ns(void)
 
 static void message_done(struct igb *g, unsigned vf, uint64_t asked, bool read)
 {
-	uint64_t took = now_ns() - asked;
+	uint64_t took = igb_now_ns() - asked;
 
 	if (!read)
 		uvfio_log(g->dev, UVFIO_LOG_WARN,
@@ -128,7 +118,7 @@ static void from_vf(struct igb *g, unsigned vf, uint32_t value)
 	pthread_mutex_lock(&g->mbx);
 	if (value & MAILBOX_REQ) {
 		news |= MBVFICR_REQ(vf);
-		g->asked[vf] = now_ns();
+		g->asked[vf] = igb_now_ns();
 	}
 	if (value & MAILBOX_ACK)
 		news |= MBVFICR_ACK(vf);

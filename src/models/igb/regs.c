@@ -5,6 +5,8 @@
  * and igb_reg_write(). What is not in the table reads as zero and ignores stores, as reserved
  * addresses do (82576 datasheet, 8.1.2).
  */
+#include <errno.h>
+
 #include "models/igb/internal.h"
 
 struct range {
@@ -211,10 +213,24 @@ static uint32_t read_status(struct igb *g)
 	return v;
 }
 
+/* Read register @off of a queue. RQDPC counts, and reading clears it. */
+static uint32_t read_queue(struct igb *g, uint32_t off)
+{
+	uint32_t v = igb_get(g, off);
+	bool rx = off < IGB_RXQ_END;
+
+	if (rx && (off & 0x3f) == RQDPC)
+		return atomic_exchange(&g->reg[off >> 2], 0);
+	/* A queue runs when the whole does: 8.10.10, 8.12.13 */
+	if (rx && (off & 0x3f) == RXDCTL && !(igb_get(g, IGB_RCTL) & RCTL_EN))
+		v &= ~QUEUE_ENABLE;
+	if (off >= IGB_TXQ(0, 0) && (off & 0x3f) == TXDCTL && !(igb_get(g, IGB_TCTL) & TCTL_EN))
+		v &= ~QUEUE_ENABLE;
+	return v;
+}
+
 uint32_t igb_reg_read(struct igb *g, uint32_t off)
 {
-	uint32_t v;
-
 	off = igb_canonical(off);
 	if (off >= IGB_STATS && off < 0x4200)
 		return igb_stats_read(g, off);
@@ -222,22 +238,8 @@ uint32_t igb_reg_read(struct igb *g, uint32_t off)
 		return igb_irq_read(g, off);
 	if (igb_mbx_reg(off))
 		return igb_mbx_read(g, off);
-	if (off >= IGB_RXQ(0, 0) && off < IGB_TXQ_END) {
-		/*
-		 * The queues run when the whole does (8.10.10, 8.12.13); RQDPC counts and clears.
-		 */
-		v = igb_get(g, off);
-		if (off < IGB_RXQ_END) {
-			if ((off & 0x3f) == RXDCTL && !(igb_get(g, IGB_RCTL) & RCTL_EN))
-				v &= ~QUEUE_ENABLE;
-			if ((off & 0x3f) == RQDPC)
-				v = atomic_exchange(&g->reg[off >> 2], 0);
-		} else if (off >= IGB_TXQ(0, 0) && (off & 0x3f) == TXDCTL &&
-			   !(igb_get(g, IGB_TCTL) & TCTL_EN)) {
-			v &= ~QUEUE_ENABLE;
-		}
-		return v;
-	}
+	if (off >= IGB_RXQ(0, 0) && off < IGB_TXQ_END)
+		return read_queue(g, off);
 	switch (off) {
 	case IGB_STATUS:
 	case 0x000c:
@@ -251,13 +253,20 @@ uint32_t igb_reg_read(struct igb *g, uint32_t off)
 	}
 }
 
-static void ctrl_written(struct igb *g, uint32_t value)
+/* ---- registers that do something when they are written ---- */
+
+static void store(struct igb *g, uint32_t off, uint32_t value)
+{
+	igb_put(g, off, value & igb_writable(off));
+}
+
+static void write_ctrl(struct igb *g, uint32_t off, uint32_t value)
 {
 	pthread_mutex_lock(&g->ctl);
 	if (value & CTRL_RST) {
 		igb_software_reset(g);
 	} else {
-		igb_put(g, IGB_CTRL, value & igb_writable(IGB_CTRL));
+		store(g, off, value);
 		if (value & CTRL_PHY_RST) {
 			igb_phy_reset(g);
 			igb_put(g, IGB_STATUS, igb_get(g, IGB_STATUS) | STATUS_PHYRA);
@@ -272,10 +281,107 @@ static void ctrl_written(struct igb *g, uint32_t value)
 	igb_tx_kick_all(g);
 }
 
+/* 8.2.2: PHYRA is cleared by writing 0 */
+static void write_status(struct igb *g, uint32_t off, uint32_t value)
+{
+	atomic_fetch_and(&g->reg[off >> 2], value | ~STATUS_PHYRA);
+}
+
+static void write_ctrl_ext(struct igb *g, uint32_t off, uint32_t value)
+{
+	store(g, off, value);
+	if (value & CTRL_EXT_EE_RST) {
+		pthread_mutex_lock(&g->ctl);
+		igb_nvm_load(g);
+		pthread_mutex_unlock(&g->ctl);
+	}
+	if (value & CTRL_EXT_PFRSTD)
+		igb_mbx_pf_ready(g);
+}
+
+static void write_eecd(struct igb *g, uint32_t off, uint32_t value)
+{
+	pthread_mutex_lock(&g->ctl);
+	igb_eecd(g, value);
+	pthread_mutex_unlock(&g->ctl);
+}
+
+static void write_eerd(struct igb *g, uint32_t off, uint32_t value)
+{
+	pthread_mutex_lock(&g->ctl);
+	igb_eerd(g, value);
+	pthread_mutex_unlock(&g->ctl);
+}
+
+static void write_mdic(struct igb *g, uint32_t off, uint32_t value)
+{
+	pthread_mutex_lock(&g->ctl);
+	igb_mdic(g, value);
+	pthread_mutex_unlock(&g->ctl);
+	igb_carrier_update(g);
+	igb_tx_kick_all(g);
+}
+
+/* No SFP module answers: the command ends at once, with an error. */
+static void write_i2ccmd(struct igb *g, uint32_t off, uint32_t value)
+{
+	igb_put(g, off, (value & 0x0fffffff) | 1u << 29 | 1u << 31);
+}
+
+/* SMBI can only be given back. */
+static void write_swsm(struct igb *g, uint32_t off, uint32_t value)
+{
+	igb_put(g, off, igb_get(g, off) & value & SWSM_SMBI);
+	igb_put(g, off, igb_get(g, off) | (value & SWSM_SWESMBI));
+}
+
+/* The loopback of the MAC makes a link, too. */
+static void write_rctl(struct igb *g, uint32_t off, uint32_t value)
+{
+	pthread_mutex_lock(&g->ctl);
+	store(g, off, value);
+	igb_link_update(g, false);
+	pthread_mutex_unlock(&g->ctl);
+}
+
+static void write_tx_enable(struct igb *g, uint32_t off, uint32_t value)
+{
+	store(g, off, value);
+	igb_tx_kick_all(g);
+}
+
+static void write_gcr(struct igb *g, uint32_t off, uint32_t value)
+{
+	igb_put(g, off, (value & igb_writable(off)) | GCR_CAP_VER2);
+}
+
+static const struct {
+	uint32_t off;
+	void (*write)(struct igb *g, uint32_t off, uint32_t value);
+} effects[] = {
+	{ IGB_CTRL, write_ctrl },	  { IGB_STATUS, write_status },	 { IGB_EECD, write_eecd },
+	{ IGB_EERD, write_eerd },	  { IGB_MDIC, write_mdic },	 { IGB_RCTL, write_rctl },
+	{ IGB_CTRL_EXT, write_ctrl_ext }, { IGB_I2CCMD, write_i2ccmd },	 { IGB_SWSM, write_swsm },
+	{ IGB_TCTL, write_tx_enable },	  { IGB_VFTE, write_tx_enable }, { IGB_GCR, write_gcr },
+};
+
+static void write_queue(struct igb *g, uint32_t off, uint32_t value)
+{
+	unsigned n = off >> 6 & 15, r = off & 0x3f;
+
+	if (off >= IGB_TXQ(0, 0)) {
+		store(g, off, value);
+		if (r == TDT || r == TXDCTL)
+			igb_tx_kick(g, n);
+	} else if (r != RQDPC) {
+		store(g, off, value);
+		if (r != RDT)
+			igb_rx_forget(g, n);
+	}
+}
+
 void igb_reg_write(struct igb *g, uint32_t off, uint32_t value)
 {
-	uint32_t mask;
-
 	off = igb_canonical(off);
 	if (igb_irq_reg(off)) {
 		igb_irq_write(g, off, value);
@@ -285,85 +391,60 @@ void igb_reg_write(struct igb *g, uint32_t off, uint32_t value)
 		igb_mbx_write(g, off, value);
 		return;
 	}
-	mask = igb_writable(off);
-	if (off >= IGB_TXQ(0, 0) && off < IGB_TXQ_END) {
-		igb_put(g, off, value & mask);
-		if ((off & 0x3f) == TDT || (off & 0x3f) == TXDCTL)
-			igb_tx_kick(g, (off >> 6) & 15);
+	if ((off >= IGB_TXQ(0, 0) && off < IGB_TXQ_END) ||
+	    (off >= IGB_RXQ(0, 0) && off < IGB_RXQ_END)) {
+		write_queue(g, off, value);
 		return;
 	}
-	if (off >= IGB_RXQ(0, 0) && off < IGB_RXQ_END) {
-		if ((off & 0x3f) == RQDPC)
+	for (size_t i = 0; i < sizeof(effects) / sizeof(effects[0]); i++) {
+		if (effects[i].off == off) {
+			effects[i].write(g, off, value);
 			return;
-		igb_put(g, off, value & mask);
-		if ((off & 0x3f) != RDT)
-			igb_rx_forget(g, (off >> 6) & 15);
-		return;
-	}
-	switch (off) {
-	case IGB_CTRL:
-		ctrl_written(g, value);
-		break;
-	case IGB_STATUS: /* 8.2.2: PHYRA is cleared by writing 0 */
-		atomic_fetch_and(&g->reg[off >> 2], value | ~STATUS_PHYRA);
-		break;
-	case IGB_CTRL_EXT:
-		igb_put(g, off, value & mask);
-		if (value & CTRL_EXT_EE_RST) {
-			pthread_mutex_lock(&g->ctl);
-			igb_nvm_load(g);
-			pthread_mutex_unlock(&g->ctl);
 		}
-		if (value & CTRL_EXT_PFRSTD)
-			igb_mbx_pf_ready(g);
-		break;
-	case IGB_EECD:
-		pthread_mutex_lock(&g->ctl);
-		igb_eecd(g, value);
-		pthread_mutex_unlock(&g->ctl);
-		break;
-	case IGB_EERD:
-		pthread_mutex_lock(&g->ctl);
-		igb_eerd(g, value);
-		pthread_mutex_unlock(&g->ctl);
-		break;
-	case IGB_MDIC:
-		pthread_mutex_lock(&g->ctl);
-		igb_mdic(g, value);
-		pthread_mutex_unlock(&g->ctl);
-		igb_carrier_update(g);
-		igb_tx_kick_all(g);
-		break;
-	case IGB_I2CCMD: /* no SFP module answers */
-		igb_put(g, off, (value & 0x0fffffff) | 1u << 29 | 1u << 31);
-		break;
-	case IGB_SWSM: /* SMBI can only be given back */
-		igb_put(g, off, igb_get(g, off) & value & SWSM_SMBI);
-		igb_put(g, off, igb_get(g, off) | (value & SWSM_SWESMBI));
-		break;
-	case IGB_RCTL: /* the loopback of the MAC makes a link, too */
-		pthread_mutex_lock(&g->ctl);
-		igb_put(g, off, value & mask);
-		igb_link_update(g, false);
-		pthread_mutex_unlock(&g->ctl);
-		break;
-	case IGB_TCTL:
-	case IGB_VFTE:
-		igb_put(g, off, value & mask);
-		igb_tx_kick_all(g);
-		break;
-	case IGB_GCR:
-		igb_put(g, off, (value & mask) | GCR_CAP_VER2);
-		break;
-	default:
-		if (off >= IGB_VTCTRL(0) && off < IGB_VT_END && !(off & 0xff)) {
-			if (value & CTRL_RST)
-				igb_vf_reset(g, off >> 8 & 7);
-		} else if (mask) {
-			igb_put(g, off, value & mask);
-			if (igb_steer_reg(off))
-				igb_steer_update(g);
-		}
-		break;
 	}
+	if (off >= IGB_VTCTRL(0) && off < IGB_VT_END && !(off & 0xff)) {
+		if (value & CTRL_RST)
+			igb_vf_reset(g, off >> 8 & 7);
+	} else if (igb_writable(off)) {
+		store(g, off, value);
+		if (igb_steer_reg(off))
+			igb_steer_update(g);
+	}
+}
+
+/* ---- BAR0 ---- */
+
+static uint32_t read_of(struct igb_fn *fn, uint32_t off)
+{
+	if (fn->index != IGB_PF)
+		off = igb_vf_in_pf(fn->index, off, false);
+	return off == IGB_NOWHERE ? 0 : igb_reg_read(fn->g, off);
+}
+
+static void write_of(struct igb_fn *fn, uint32_t off, uint32_t value)
+{
+	if (fn->index != IGB_PF)
+		off = igb_vf_in_pf(fn->index, off, true);
+	if (off != IGB_NOWHERE)
+		igb_reg_write(fn->g, off, value);
+}
+
+uint64_t igb_bar0_read(struct igb_fn *fn, uint32_t off, unsigned size)
+{
+	uint32_t v = read_of(fn, off & ~3u);
+
+	if (size == 8)
+		return v | (uint64_t)read_of(fn, off + 4) << 32;
+	return v >> 8 * (off & 3);
+}
+
+int igb_bar0_write(struct igb_fn *fn, uint32_t off, unsigned size, uint64_t value)
+{
+	if (size < 4)
+		return -EINVAL; /* 8.1.1: partial writes are not supported */
+	igb_wake(fn);
+	write_of(fn, off, (uint32_t)value);
+	if (size == 8)
+		write_of(fn, off + 4, (uint32_t)(value >> 32));
+	return 0;
 }

@@ -92,11 +92,6 @@ void igb_stats_reset(struct igb *g)
 	}
 }
 
-static bool broadcast(const uint8_t *f)
-{
-	return (f[0] & f[1] & f[2] & f[3] & f[4] & f[5]) == 0xff;
-}
-
 /* Of @len bytes on the wire: one of six ranges */
 static unsigned size_class(size_t len)
 {
@@ -110,7 +105,7 @@ static unsigned size_class(size_t len)
 
 static void passed(struct igb_traffic *t, const uint8_t *frame, size_t len)
 {
-	unsigned cast = !(frame[0] & 1) ? UNICAST : broadcast(frame) ? BROADCAST : MULTICAST;
+	unsigned cast = !(frame[0] & 1) ? UNICAST : igb_is_broadcast(frame) ? BROADCAST : MULTICAST;
 
 	len += 4; /* FCS */
 	atomic_fetch_add_explicit(&t->frames[size_class(len)][cast], 1, memory_order_relaxed);
@@ -160,7 +155,7 @@ void igb_stats_pool_rx(struct igb *g, unsigned pool, const uint8_t *frame, size_
 	len += 4;
 	igb_stats_add(g, base + PVFGPRC, 1);
 	igb_stats_add(g, base + PVFGORC, (uint32_t)len);
-	if (frame[0] & 1 && !broadcast(frame))
+	if (frame[0] & 1 && !igb_is_broadcast(frame))
 		igb_stats_add(g, base + PVFMPRC, 1);
 	if (looped) {
 		igb_stats_add(g, base + PVFGPRLBC, 1);

@@ -5,14 +5,7 @@
  * pool (7.10.3.6). Pool n is virtual function n, or the driver's own use of queue n. Mirroring is
  * not there.
  */
-#include <string.h>
-
 #include "models/igb/internal.h"
-
-static bool is_broadcast(const uint8_t *f)
-{
-	return (f[0] & f[1] & f[2] & f[3] & f[4] & f[5]) == 0xff;
-}
 
 uint32_t igb_pools_with(struct igb *g, uint32_t bit)
 {
@@ -44,7 +37,7 @@ static uint32_t address_pools(struct igb *g, const uint8_t *f, bool *exact)
 	uint32_t pools = 0;
 
 	*exact = false;
-	if (is_broadcast(f))
+	if (igb_is_broadcast(f))
 		return igb_pools_with(g, VMOLR_BAM);
 	if (igb_address(g, f, &pools) && !(f[0] & 1))
 		*exact = true;

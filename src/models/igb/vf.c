@@ -16,7 +16,6 @@
 #define VF_MSIX_PBA  0x2000u
 #define VF_OFFSET    128u /* 7.10.2: routing IDs */
 #define VF_STRIDE    2u
-#define NOWHERE	     UINT32_MAX
 
 static const struct {
 	uint16_t off, pf;
@@ -26,8 +25,8 @@ static const struct {
 	{ 0x0f44, PVFGPTLBC }, { 0x0f48, PVFGORLBC }, { 0x0f50, PVFGOTLBC },
 };
 
-/* Where a VF's register is among the PF's: 8.26.1 (queue q of VF n is queue n + 8 q). */
-static uint32_t in_pf(unsigned vf, uint32_t off, bool write)
+/* Queue q of VF n is queue n + 8 q of the PF: 8.26.1 */
+uint32_t igb_vf_in_pf(unsigned vf, uint32_t off, bool write)
 {
 	if (off >= 0x2800 && off < 0x2a00 && (off & 0xff) < 0x40)
 		return IGB_RXQ(vf + (off >> 8 & 1) * IGB_VFS, off & 0x3f);
@@ -45,7 +44,7 @@ static uint32_t in_pf(unsigned vf, uint32_t off, bool write)
 		return IGB_VTCTRL(vf);
 	case IGB_STATUS:
 	case IGB_FRTIMER:
-		return write ? NOWHERE : off;
+		return write ? IGB_NOWHERE : off;
 	case IGB_V2PMAILBOX(0):
 		return IGB_V2PMAILBOX(vf);
 	case 0x0f0c:
@@ -63,54 +62,21 @@ static uint32_t in_pf(unsigned vf, uint32_t off, bool write)
 		if (off == counters[i].off)
 			return IGB_VTCTRL(vf) + counters[i].pf;
 	}
-	return NOWHERE;
-}
-
-static uint32_t vf_read(struct igb_fn *fn, uint32_t off)
-{
-	uint32_t at = in_pf(fn->index, off, false);
-
-	return at == NOWHERE ? 0 : igb_reg_read(fn->g, at);
-}
-
-static void vf_write(struct igb_fn *fn, uint32_t off, uint32_t value)
-{
-	uint32_t at = in_pf(fn->index, off, true);
-
-	if (at != NOWHERE)
-		igb_reg_write(fn->g, at, value);
+	return IGB_NOWHERE;
 }
 
 static int bar_read(struct uvfio_dev *dev, unsigned bar, uint64_t offset, unsigned size,
 		    uint64_t *value)
 {
-	struct igb_fn *fn = uvfio_priv(dev);
-	uint32_t v;
-
-	*value = 0;
-	if (bar != 0) /* behind the MSI-X table and its pending bits: nothing */
-		return 0;
-	v = vf_read(fn, (uint32_t)offset & ~3u);
-	*value = v >> 8 * (offset & 3);
-	if (size == 8)
-		*value = v | (uint64_t)vf_read(fn, (uint32_t)offset + 4) << 32;
+	/* in the other BAR, behind the MSI-X table and its pending bits, is nothing */
+	*value = bar == 0 ? igb_bar0_read(uvfio_priv(dev), (uint32_t)offset, size) : 0;
 	return 0;
 }
 
 static int bar_write(struct uvfio_dev *dev, unsigned bar, uint64_t offset, unsigned size,
 		     uint64_t value)
 {
-	struct igb_fn *fn = uvfio_priv(dev);
-
-	if (bar != 0)
-		return 0;
-	if (size < 4)
-		return -EINVAL; /* 8.1.1: partial writes are not supported */
-	igb_wake(fn);
-	vf_write(fn, (uint32_t)offset, (uint32_t)value);
-	if (size == 8)
-		vf_write(fn, (uint32_t)offset + 4, (uint32_t)(value >> 32));
-	return 0;
+	return bar == 0 ? igb_bar0_write(uvfio_priv(dev), (uint32_t)offset, size, value) : 0;
 }
 
 static void config_written(struct uvfio_dev *dev, unsigned offset, unsigned size)
