@@ -281,6 +281,23 @@ static inline size_t igb_plain_max(const struct igb_tags *t)
 bool igb_address(struct igb *g, const uint8_t *mac, uint32_t *pools);
 bool igb_hashed(struct igb *g, uint32_t table, const uint8_t *mac); /* IGB_MTA, IGB_UTA */
 
+/* parse.c */
+struct igb_parsed {
+	uint32_t ptype;	 /* PTYPE_* */
+	uint32_t status; /* RXD_* */
+	uint32_t hash;
+	uint8_t rss_type;
+	struct igb_tags tags;
+	uint16_t ip_id, frag_sum;
+	size_t ip, l4, end; /* offsets; end of the IP packet */
+	bool fragment;
+	uint8_t proto;
+	unsigned psr;  /* PSR_*: the kind of its headers */
+	size_t header; /* their length; 0: of no kind that can be split */
+};
+/* Fill in *@p from a frame that passed the filters, with checksums and the hash if they are on. */
+void igb_parse(struct igb *g, const uint8_t *f, size_t len, struct igb_parsed *p);
+
 /* steer.c: what is known of a frame, and the queue that a filter gives it; -1: none does */
 struct igb_flow {
 	uint16_t type; /* EtherType */

@@ -1,232 +1,17 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * igb: reception (82576 datasheet, 7.1). A frame that passed the filters (filter.c) is looked
- * into for its protocols, gets a queue (steer.c, RSS) or, with pools, as many as there are
- * pools that want it (switch.c), and goes into as many descriptors as it needs; when there are
- * not so many it is dropped and counted. It runs in the thread that brings the frame.
+ * igb: reception (82576 datasheet, 7.1). A frame that passed the filters (filter.c) is parsed
+ * (parse.c), gets a queue (steer.c, RSS) or, with pools, a queue of each pool that wants it
+ * (switch.c), and goes into as many descriptors as it needs; when there are not so many it is
+ * dropped and counted. All this runs in the thread that brings the frame.
  *
  * Writes are posted (PCIe 6.0, 2.4.1): a device does not learn that the IOMMU dropped one, and the
  * descriptor is written back all the same, as the chip's is; the IOMMU's log line tells. A
  * descriptor that cannot be read stops the queue until a reset.
  */
-#include <errno.h>
 #include <string.h>
 
 #include "models/igb/internal.h"
-
-#define ETH_IPV4 0x0800u
-#define ETH_IPV6 0x86ddu
-
-enum rss_field { /* MRQC, 8.10.16, and the type reported in the descriptor, 7.1.5.2.1 */
-		 RSS_TCP4 = 16,
-		 RSS_IP4 = 17,
-		 RSS_TCP6EX = 18,
-		 RSS_IP6EX = 19,
-		 RSS_IP6 = 20,
-		 RSS_TCP6 = 21,
-		 RSS_UDP4 = 22,
-		 RSS_UDP6 = 23,
-};
-
-struct parsed {
-	uint32_t ptype;	 /* PTYPE_* */
-	uint32_t status; /* RXD_* */
-	uint32_t hash;
-	uint8_t rss_type;
-	struct igb_tags tags;
-	uint16_t ip_id, frag_sum;
-	size_t ip, l4, end; /* offsets; end of the IP packet */
-	bool fragment;
-	uint8_t proto;
-	unsigned psr;  /* PSR_*: the kind of its headers */
-	size_t header; /* their length; 0: of no kind that can be split */
-};
-
-/* ---- what is inside: 7.1.10, 7.1.2.8 ---- */
-
-static uint32_t toeplitz(struct igb *g, const uint8_t *in, size_t n)
-{
-	uint8_t key[40];
-	uint32_t hash = 0, window;
-
-	for (unsigned i = 0; i < 10; i++) {
-		uint32_t k = igb_get(g, IGB_RSSRK + 4 * i);
-
-		memcpy(key + 4 * i, &k, 4); /* the first byte of the key in bits 7:0 */
-	}
-	window = igb_be32(key);
-	for (size_t i = 0; i < n; i++) {
-		for (unsigned b = 0; b < 8; b++) {
-			if (in[i] << b & 0x80)
-				hash ^= window;
-			window = window << 1 | (key[i + 4] << b >> 7 & 1);
-		}
-	}
-	return hash;
-}
-
-static void rss(struct igb *g, const uint8_t *f, struct parsed *p)
-{
-	uint32_t mrqc = igb_get(g, IGB_MRQC);
-	size_t alen = p->ptype & PTYPE_IPV4 ? 8 : 32;
-	const uint8_t *addr = f + p->ip + (alen == 8 ? 12 : 8);
-	bool v4 = alen == 8, tcp = p->ptype & PTYPE_TCP, udp = p->ptype & PTYPE_UDP;
-	uint8_t in[36];
-
-	if ((MRQC_MODE(mrqc) != MRQC_RSS && MRQC_MODE(mrqc) != MRQC_VMDQ_RSS) ||
-	    !(p->ptype & (PTYPE_IPV4 | PTYPE_IPV6)))
-		return;
-	memcpy(in, addr, alen);
-	if (!p->fragment && (tcp || udp))
-		memcpy(in + alen, f + p->l4, 4);
-	if (!p->fragment && tcp && mrqc >> (v4 ? RSS_TCP4 : RSS_TCP6) & 1)
-		p->rss_type = v4 ? 1 : 3;
-	else if (!p->fragment && tcp && !v4 && mrqc >> RSS_TCP6EX & 1)
-		p->rss_type = 6;
-	else if (!p->fragment && udp && mrqc >> (v4 ? RSS_UDP4 : RSS_UDP6) & 1)
-		p->rss_type = v4 ? 7 : 8;
-	else if (mrqc >> (v4 ? RSS_IP4 : RSS_IP6) & 1)
-		p->rss_type = v4 ? 2 : 5;
-	else if (!v4 && mrqc >> RSS_IP6EX & 1)
-		p->rss_type = 4;
-	else
-		return;
-	if (p->rss_type != 2 && p->rss_type != 4 && p->rss_type != 5)
-		alen += 4;
-	p->hash = toeplitz(g, in, alen);
-}
-
-static void checksums(struct igb *g, const uint8_t *f, struct parsed *p)
-{
-	uint32_t rxcsum = igb_get(g, IGB_RXCSUM), sum;
-	size_t n = p->end - p->l4;
-	const uint8_t *l4 = f + p->l4;
-
-	if (p->ptype & PTYPE_IPV4 && rxcsum & RXCSUM_IPOFL) {
-		p->status |= RXD_IPCS;
-		if (igb_fold(igb_sum(f + p->ip, p->l4 - p->ip, 0)) != 0xffff)
-			p->status |= RXD_IPE;
-	}
-	if (!(rxcsum & RXCSUM_TUOFL) || p->fragment)
-		return;
-	if (p->ptype & PTYPE_SCTP) {
-		uint8_t zero[4] = { 0 }, copy[IGB_FRAME_MAX];
-		uint32_t have = l4[8] | (uint32_t)l4[9] << 8 | (uint32_t)l4[10] << 16 |
-				(uint32_t)l4[11] << 24;
-
-		if (n > sizeof(copy))
-			return;
-		memcpy(copy, l4, n);
-		memcpy(copy + 8, zero, 4);
-		p->status |= RXD_L4CS;
-		if (igb_crc32c(copy, n) != have)
-			p->status |= RXD_L4E;
-		return;
-	}
-	if (!(p->ptype & (PTYPE_TCP | PTYPE_UDP)))
-		return;
-	if (p->ptype & PTYPE_UDP) {
-		if (igb_be16(l4 + 4) < 8 || igb_be16(l4 + 4) > n)
-			return;
-		n = igb_be16(l4 + 4);
-		if (!igb_be16(l4 + 6))
-			return; /* the sender made none */
-		p->status |= RXD_UDPCS;
-	}
-	sum = p->proto + (uint32_t)n;
-	sum = p->ptype & PTYPE_IPV4 ? igb_sum(f + p->ip + 12, 8, sum)
-				    : igb_sum(f + p->ip + 8, 32, sum);
-	p->status |= RXD_L4CS;
-	if (igb_fold(igb_sum(l4, n, sum)) != 0xffff)
-		p->status |= RXD_L4E;
-}
-
-/* Fills ip, l4, end, proto; the packet types. What is cut short or odd has no type. */
-static void parse_ip(const uint8_t *f, size_t len, size_t at, unsigned type, struct parsed *p)
-{
-	const uint8_t *h = f + at;
-	size_t hl, left = len - at, ext, fragment_at = 0;
-
-	p->ip = at;
-	if (type == ETH_IPV4) {
-		if (left < 20 || h[0] >> 4 != 4)
-			return;
-		hl = (h[0] & 15u) * 4;
-		if (hl < 20 || hl > left || igb_be16(h + 2) < hl || igb_be16(h + 2) > left)
-			return;
-		p->ptype = PTYPE_IPV4 | (hl > 20 ? PTYPE_IPV4E : 0);
-		p->fragment = igb_be16(h + 6) & 0x3fff;
-		p->ip_id = igb_be16(h + 4);
-		p->proto = h[9];
-		p->end = at + igb_be16(h + 2);
-		p->l4 = at + hl;
-	} else if (type == ETH_IPV6) {
-		if (left < 40 || h[0] >> 4 != 6 || igb_be16(h + 4) > left - 40)
-			return;
-		p->ptype = PTYPE_IPV6;
-		p->end = at + 40 + igb_be16(h + 4);
-		p->l4 = at + 40;
-		p->proto = h[6];
-		/* Hop-by-hop, routing, destination options, fragment. */
-		while (p->proto == 0 || p->proto == 43 || p->proto == 60 || p->proto == 44) {
-			if (p->end - p->l4 < 8) {
-				p->proto = 59;
-				break;
-			}
-			p->ptype |= PTYPE_IPV6E;
-			ext = p->proto == 44 ? 8 : (f[p->l4 + 1] + 1u) * 8;
-			if (p->proto == 44 && igb_be16(f + p->l4 + 2) & 0xfff9) {
-				p->fragment = true;
-				fragment_at = p->l4;
-			}
-			if (ext > p->end - p->l4) {
-				p->proto = 59;
-				break;
-			}
-			p->proto = f[p->l4];
-			p->l4 += ext;
-		}
-	} else {
-		return;
-	}
-	if (p->fragment) {
-		p->psr = type == ETH_IPV4 ? PSR_IPV4_FRAGMENT : PSR_IPV6_FRAGMENT;
-		p->header = type == ETH_IPV4 ? p->l4 : fragment_at;
-		return;
-	}
-	if (p->proto == 6 && p->end - p->l4 >= 20) {
-		p->ptype |= PTYPE_TCP;
-		hl = (f[p->l4 + 12] >> 4) * 4u;
-		if (hl < 20 || hl > p->end - p->l4)
-			return;
-		p->psr = type == ETH_IPV4 ? PSR_IPV4_TCP : PSR_IPV6_TCP;
-		p->header = p->l4 + hl;
-	} else if (p->proto == 17 && p->end - p->l4 >= 8) {
-		p->ptype |= PTYPE_UDP;
-		p->psr = type == ETH_IPV4 ? PSR_IPV4_UDP : PSR_IPV6_UDP;
-		p->header = p->l4 + 8;
-	} else if (p->proto == 132 && p->end - p->l4 >= 12) {
-		p->ptype |= PTYPE_SCTP;
-	}
-}
-
-static void parse(struct igb *g, const uint8_t *f, size_t len, struct parsed *p)
-{
-	size_t at;
-
-	memset(p, 0, sizeof(*p));
-	igb_tags(g, f, len, &p->tags);
-	if (p->tags.outer)
-		p->status |= RXD_VEXT;
-	at = p->tags.type;
-	if (!at)
-		return; /* 7.4.5: no offloads either */
-	parse_ip(f, len, at + 2, igb_be16(f + at), p);
-	if (p->ptype) {
-		checksums(g, f, p);
-		rss(g, f, p);
-	}
-}
 
 /* ---- descriptors ---- */
 
@@ -284,7 +69,7 @@ static size_t buffer_size(struct igb *g, unsigned n)
 }
 
 static void write_back(struct igb *g, struct uvfio_dev *dev, unsigned n, uint32_t index,
-		       const struct parsed *p, uint32_t info, uint32_t status, uint16_t len,
+		       const struct igb_parsed *p, uint32_t info, uint32_t status, uint16_t len,
 		       bool eop)
 {
 	uint64_t ring = igb_get(g, IGB_RXQ(n, RDBAL)) | (uint64_t)igb_get(g, IGB_RXQ(n, RDBAH))
@@ -311,8 +96,8 @@ static void write_back(struct igb *g, struct uvfio_dev *dev, unsigned n, uint32_
 }
 
 /* With the queue's lock. @header: bytes of headers. False: no room. */
-static bool store(struct igb *g, unsigned n, const uint8_t *f, size_t len, const struct parsed *p,
-		  size_t header, bool loopback)
+static bool store(struct igb *g, unsigned n, const uint8_t *f, size_t len,
+		  const struct igb_parsed *p, size_t header, bool loopback)
 {
 	struct igb_rxq *q = &g->rxq[n];
 	size_t buf = buffer_size(g, n), done = 0, k;
@@ -349,14 +134,14 @@ static bool store(struct igb *g, unsigned n, const uint8_t *f, size_t len, const
 }
 
 /* 7.1.2.8: one of 128 entries of four bits */
-static unsigned redirect(struct igb *g, const struct parsed *p)
+static unsigned redirect(struct igb *g, const struct igb_parsed *p)
 {
 	if (!p->rss_type)
 		return 0;
 	return igb_get(g, IGB_RETA + (p->hash & 0x7c)) >> 8 * (p->hash & 3) & 15;
 }
 
-static unsigned choose_queue(struct igb *g, const uint8_t *f, size_t len, struct parsed *p)
+static unsigned choose_queue(struct igb *g, const uint8_t *f, size_t len, struct igb_parsed *p)
 {
 	uint32_t mrqc = igb_get(g, IGB_MRQC);
 	struct igb_flow flow = {
@@ -381,7 +166,7 @@ static unsigned choose_queue(struct igb *g, const uint8_t *f, size_t len, struct
 }
 
 /* A pool has two queues, and RSS between them if it wants. */
-static unsigned pool_queue(struct igb *g, unsigned pool, const struct parsed *p)
+static unsigned pool_queue(struct igb *g, unsigned pool, const struct igb_parsed *p)
 {
 	if (MRQC_MODE(igb_get(g, IGB_MRQC)) == MRQC_VMDQ_RSS &&
 	    igb_get(g, IGB_VMOLR(pool)) & VMOLR_RSSE && redirect(g, p) & 1)
@@ -412,8 +197,8 @@ struct wanted {
 };
 
 /* Into queue @n; false: no room. */
-static bool deliver(struct igb *g, unsigned n, const uint8_t *frame, size_t len, struct parsed *p,
-		    const struct wanted *w)
+static bool deliver(struct igb *g, unsigned n, const uint8_t *frame, size_t len,
+		    struct igb_parsed *p, const struct wanted *w)
 {
 	uint8_t copy[IGB_FRAME_MAX + 4];
 	struct igb_rxq *q = &g->rxq[n];
@@ -463,12 +248,12 @@ static bool replicate(struct igb *g, const uint8_t *frame, size_t len, uint32_t 
 {
 	bool shared = frame[0] & 1 && igb_get(g, IGB_VT_CTL) & VT_CTL_REPLICATE, any = !pools;
 	uint32_t offload;
-	struct parsed p;
+	struct igb_parsed p;
 	struct wanted w = { .loopback = loopback };
 
 	if (!pools)
 		return true;
-	parse(g, frame, len, &p);
+	igb_parse(g, frame, len, &p);
 	for (unsigned pool = 0; pool < IGB_VFS; pool++) {
 		if (!(pools >> pool & 1))
 			continue;
@@ -497,7 +282,7 @@ bool igb_rx_frame(struct igb *g, const uint8_t *frame, size_t len)
 	uint8_t copy[60];
 	uint32_t rctl = igb_get(g, IGB_RCTL);
 	struct igb_tags tags;
-	struct parsed p;
+	struct igb_parsed p;
 	/* 7.1.5.2: LB tells of the switch between pools, not of the port's loopback */
 	struct wanted w = { .loopback = false };
 
@@ -527,7 +312,7 @@ bool igb_rx_frame(struct igb *g, const uint8_t *frame, size_t len)
 		if (!replicate(g, frame, len, igb_pools_in(g, frame, len), false))
 			goto refused;
 	} else {
-		parse(g, frame, len, &p);
+		igb_parse(g, frame, len, &p);
 		w.strip = igb_get(g, IGB_CTRL) & CTRL_VME;
 		w.fcs = !(rctl & RCTL_SECRC);
 		if (!deliver(g, choose_queue(g, frame, len, &p), frame, len, &p, &w))
