@@ -20,7 +20,7 @@
 #include "machine/machine.h"
 #include "models/testdev/testdev.h"
 #include "uapi/uapi.h"
-#include "vfio/type1.h"
+#include "vfio/aside.h"
 
 #define PAGE	   4096ul
 #define POOL_PAGES 64ul
@@ -601,8 +601,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	}
 	for (unsigned i = NUM_FDS; i--;)
 		close_fd(i);
-	REQUIRE(!sys->asides.root, "memory is left aside");
-	REQUIRE(!atomic_load(&sys->mappings) && !atomic_load(&sys->pages_locked),
+	REQUIRE(!sys->ioases.asides.root, "memory is left aside");
+	REQUIRE(!atomic_load(&sys->ioases.mappings) && !atomic_load(&sys->ioases.pages_locked),
 		"mappings are left");
 	for (unsigned i = 0; i < machine_num_devices(machine); i++) {
 		struct machine_device *d = machine_device(machine, i);

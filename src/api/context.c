@@ -180,7 +180,7 @@ static int take_group(struct uvfio *u, struct vfio_group *g)
 		return 0;
 	rc = vfio_group_open(machine_system(u->machine), g);
 	if (!rc)
-		iommu_group_attach(g->iommu, vfio_type1_domain(u->type1));
+		vfio_ioas_attach(vfio_type1_ioas(u->type1), g->iommu);
 	return rc;
 }
 
@@ -188,7 +188,7 @@ static void drop_group(struct uvfio *u, struct vfio_group *g)
 {
 	if (users(u, g))
 		return;
-	iommu_group_attach(g->iommu, NULL);
+	vfio_ioas_detach(vfio_type1_ioas(u->type1), g->iommu);
 	vfio_group_release(machine_system(u->machine), g);
 }
 

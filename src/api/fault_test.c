@@ -155,9 +155,9 @@ static void nothing_is_left(void)
 	struct vfio_system *s = machine_system(machine);
 	struct vfio_group *g = vfio_system_group(s, 1);
 
-	assert_int_equal(atomic_load(&s->mappings), 0);
-	assert_int_equal(atomic_load(&s->pages_locked), 0);
-	assert_true(cds_list_empty(&s->type1s));
+	assert_int_equal(atomic_load(&s->ioases.mappings), 0);
+	assert_int_equal(atomic_load(&s->ioases.pages_locked), 0);
+	assert_true(cds_list_empty(&s->ioases.spaces));
 	assert_false(g->opened);
 	assert_null(g->container);
 	assert_int_equal(g->device_files, 0);

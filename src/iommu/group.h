@@ -7,6 +7,7 @@
 #ifndef IOMMU_GROUP_H
 #define IOMMU_GROUP_H
 #include <pthread.h>
+#include <urcu/list.h>
 
 #include "iommu/device.h"
 
@@ -16,6 +17,8 @@ struct iommu_group {
 	struct iommu_device **devs;
 	unsigned n;
 	struct iommu_domain *domain; /* what all members are attached to, or NULL */
+	/* in a list of the one that attached it, and under its lock */
+	struct cds_list_head attached;
 };
 struct iommu_group *iommu_group_new(unsigned id);
 void iommu_group_free(struct iommu_group *g);

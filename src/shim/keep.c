@@ -19,7 +19,7 @@
 
 #include "base/reach.h"
 #include "shim/shim.h"
-#include "vfio/type1.h"
+#include "vfio/aside.h"
 
 #ifndef MREMAP_DONTUNMAP
 #define MREMAP_DONTUNMAP 4 /* linux/mman.h, 5.7 */

@@ -21,7 +21,7 @@
 
 #include "base/reach.h"
 #include "shim/shim.h"
-#include "vfio/type1.h"
+#include "vfio/aside.h"
 
 struct text {
 	uintptr_t inside, start, end;

@@ -18,7 +18,7 @@
 
 #include "base/guard.h"
 #include "shim/shim.h"
-#include "vfio/type1.h"
+#include "vfio/aside.h"
 
 #ifndef MREMAP_DONTUNMAP
 #define MREMAP_DONTUNMAP 4 /* linux/mman.h, 5.7 */

@@ -11,8 +11,6 @@
 #include "uapi/internal.h"
 #include "vfio/type1.h"
 
-/* linux/vfio.h: the largest dirty bitmap that one call takes, as bytes: 2^31 bits */
-#define DIRTY_BITMAP_BYTES_MAX (1ull << 28)
 /* asm/page_64_types.h, TASK_SIZE_MAX with four levels */
 #define USER_END 0x7ffffffff000ull
 
@@ -21,7 +19,7 @@ static int add_caps(struct vfio_type1 *t, struct uapi_caps *caps)
 	struct vfio_iommu_type1_info_cap_migration mig = {
 		.header = { .id = VFIO_IOMMU_TYPE1_INFO_CAP_MIGRATION, .version = 1 },
 		.pgsize_bitmap = PAGE_SIZE_4K,
-		.max_dirty_bitmap_size = DIRTY_BITMAP_BYTES_MAX,
+		.max_dirty_bitmap_size = VFIO_TYPE1_BITMAP_MAX,
 	};
 	struct vfio_iommu_type1_info_dma_avail avail = {
 		.header = { .id = VFIO_IOMMU_TYPE1_INFO_DMA_AVAIL, .version = 1 },
@@ -29,7 +27,7 @@ static int add_caps(struct vfio_type1 *t, struct uapi_caps *caps)
 	};
 	struct vfio_iommu_type1_info_cap_iova_range *iova;
 	struct vfio_iova_range *r;
-	unsigned n = vfio_type1_iova_ranges(t, NULL, 0), i;
+	unsigned n = vfio_ioas_ranges(NULL, 0), i;
 	size_t size = sizeof(*iova) + n * sizeof(iova->iova_ranges[0]);
 	int ret;
 
@@ -45,7 +43,7 @@ static int add_caps(struct vfio_type1 *t, struct uapi_caps *caps)
 		ret = -ENOMEM;
 		goto out;
 	}
-	vfio_type1_iova_ranges(t, r, n);
+	vfio_ioas_ranges(r, n);
 	iova->header.id = VFIO_IOMMU_TYPE1_INFO_CAP_IOVA_RANGE;
 	iova->header.version = 1;
 	iova->nr_iovas = n;
@@ -73,7 +71,7 @@ static long get_info(struct vfio_type1 *t, unsigned long arg)
 		return -EINVAL;
 	n = info.argsz < sizeof(info) ? info.argsz : sizeof(info);
 	info.flags = VFIO_IOMMU_INFO_PGSIZES;
-	info.iova_pgsizes = vfio_type1_pgsizes(t);
+	info.iova_pgsizes = vfio_ioas_pgsizes();
 	ret = add_caps(t, &caps);
 	if (ret) {
 		heap_free(caps.buf);
@@ -103,7 +101,7 @@ static long map_dma(struct vfio_type1 *t, unsigned long arg)
  */
 static int bitmap_in(const struct vfio_bitmap *b, uint64_t size, uint64_t **out, size_t *bytes)
 {
-	uint64_t pages, need;
+	int ret;
 
 	/*
 	 * as access_ok() of the kernel: what cannot be the program's is told apart from what is not
@@ -111,23 +109,16 @@ static int bitmap_in(const struct vfio_bitmap *b, uint64_t size, uint64_t **out,
 	 */
 	if (add_overflows((uint64_t)b->data, b->size) || (uint64_t)b->data + b->size > USER_END)
 		return -EINVAL;
-	if (!b->pgsize)
-		return -EINVAL;
-	pages = size >> __builtin_ctzll(b->pgsize);
-	if (!pages || !b->size || b->size > DIRTY_BITMAP_BYTES_MAX ||
-	    pages > DIRTY_BITMAP_BYTES_MAX * 8)
-		return -EINVAL;
-	need = align_up(pages, 64) / 8;
-	if (b->size < need)
-		return -EINVAL;
-	*out = heap_alloc(need);
+	ret = vfio_type1_check_bitmap(size, b->pgsize, b->size, bytes);
+	if (ret)
+		return ret;
+	*out = heap_alloc(*bytes);
 	if (!*out)
 		return -ENOMEM;
-	if (uapi_get(*out, (unsigned long)b->data, need)) {
+	if (uapi_get(*out, (unsigned long)b->data, *bytes)) {
 		heap_free(*out);
 		return -EFAULT;
 	}
-	*bytes = need;
 	return 0;
 }
 

@@ -3,11 +3,11 @@
  * vfio/aside.c: memory that is mapped for DMA stays with the devices when the program unmaps its
  * own view of it, as pinned pages do in the kernel.
  *
- * Whoever sees the munmap coming (the shim) asks vfio_pages_in_use(), and moves what is in use
- * aside through vfio_preserve_pages(). A mapping keeps the address at which the client gave the
- * memory; the domain knows where it is now. The two differing is how a page that was moved is told
- * from one in place, so that memory which the program puts at the old address later is not taken
- * for the device's. What is aside is counted in mapped bytes and goes with the last of them.
+ * The shim sees the munmap coming, asks vfio_pages_in_use(), and has vfio_preserve_pages() move
+ * aside what is in use. A mapping keeps the address at which the program gave the memory; the
+ * domain knows where it is now. Where the two differ the page was moved, so that memory which the
+ * program puts at the old address later is not taken for the device's. Memory that is aside counts
+ * the mapped bytes that lie there, and is unmapped with the last of them.
  */
 #include <errno.h>
 #include <inttypes.h>
@@ -25,29 +25,29 @@ static struct mapping *of_mem(struct itree_node *n)
 	return n ? container_of_type(n, struct mapping, by_mem) : NULL;
 }
 
-static struct mapping *first_at(const struct vfio_type1 *t, uint64_t addr, uint64_t last)
+static struct mapping *first_at(const struct vfio_ioas *io, uint64_t addr, uint64_t last)
 {
-	return of_mem(itree_first(&t->by_mem, addr, last));
+	return of_mem(itree_first(&io->by_mem, addr, last));
 }
 
-static struct mapping *next_at(const struct mapping *d, uint64_t addr, uint64_t last)
+static struct mapping *next_at(const struct mapping *m, uint64_t addr, uint64_t last)
 {
-	return of_mem(itree_next(&d->by_mem, addr, last));
+	return of_mem(itree_next(&m->by_mem, addr, last));
 }
 
 /*
- * Where the domain has the byte that the client gave at @addr, and how much of @d lies there in one
- * piece; 0: nowhere.
+ * Return where the domain has the byte that the program gave at @addr, or 0: nowhere. @len gets how
+ * much of @m lies there in one piece.
  */
-static uint64_t where(const struct vfio_type1 *t, const struct mapping *d, uint64_t addr,
+static uint64_t where(const struct vfio_ioas *io, const struct mapping *m, uint64_t addr,
 		      uint64_t *len)
 {
-	uint64_t contig = 0, left = d->by_mem.last - addr + 1;
+	uint64_t contig = 0, left = m->by_mem.last - addr + 1;
 	enum iommu_fault_reason why;
 	void *p;
 
 	rcu_read_begin();
-	p = iommu_domain_translate(t->domain, mapping_iova(d) + (addr - d->by_mem.start), 0,
+	p = iommu_domain_translate(io->domain, mapping_iova(m) + (addr - m->by_mem.start), 0,
 				   &contig, &why);
 	rcu_read_end();
 	if (!p)
@@ -56,17 +56,17 @@ static uint64_t where(const struct vfio_type1 *t, const struct mapping *d, uint6
 	return (uint64_t)p;
 }
 
-/* The first stretch of @d in [@from, @to) whose memory still is where the client gave it. */
-static bool in_place(const struct vfio_type1 *t, const struct mapping *d, uint64_t from,
+/* Find the first stretch of @m in [@from, @to) whose memory is still where the program gave it. */
+static bool in_place(const struct vfio_ioas *io, const struct mapping *m, uint64_t from,
 		     uint64_t to, uint64_t *start, uint64_t *end)
 {
-	uint64_t addr = from > d->by_mem.start ? from : d->by_mem.start, len;
+	uint64_t addr = from > m->by_mem.start ? from : m->by_mem.start, len;
 
-	if (to - 1 > d->by_mem.last)
-		to = d->by_mem.last + 1;
+	if (to - 1 > m->by_mem.last)
+		to = m->by_mem.last + 1;
 	*start = *end = 0;
 	for (; addr < to; addr += len) {
-		bool here = where(t, d, addr, &len) == addr;
+		bool here = where(io, m, addr, &len) == addr;
 
 		if (len > to - addr)
 			len = to - addr;
@@ -82,21 +82,21 @@ static bool in_place(const struct vfio_type1 *t, const struct mapping *d, uint64
 }
 
 /*
- * The lowest stretch in [@from, @to) that any mapping has in place, as far as it goes on without a
- * gap.
+ * Find the lowest stretch in [@from, @to) that any mapping has in place, as far as it goes on
+ * without a gap.
  */
-static bool next_stretch(struct vfio_system *s, uint64_t from, uint64_t to, uint64_t *start,
+static bool next_stretch(struct vfio_ioas_set *s, uint64_t from, uint64_t to, uint64_t *start,
 			 uint64_t *end)
 {
 	uint64_t best = UINT64_MAX, best_end = 0, a, b;
-	struct vfio_type1 *t;
-	struct mapping *d;
+	struct vfio_ioas *io;
+	struct mapping *m;
 	bool grew;
 
-	cds_list_for_each_entry(t, &s->type1s, in_system) {
-		for (d = first_at(t, from, to - 1); d && d->by_mem.start < best;
-		     d = next_at(d, from, to - 1)) {
-			if (in_place(t, d, from, to, &a, &b) && a < best) {
+	cds_list_for_each_entry(io, &s->spaces, in_set) {
+		for (m = first_at(io, from, to - 1); m && m->by_mem.start < best;
+		     m = next_at(m, from, to - 1)) {
+			if (in_place(io, m, from, to, &a, &b) && a < best) {
 				best = a;
 				best_end = b;
 			}
@@ -108,10 +108,10 @@ static bool next_stretch(struct vfio_system *s, uint64_t from, uint64_t to, uint
 		grew = false;
 		if (best_end >= to)
 			break;
-		cds_list_for_each_entry(t, &s->type1s, in_system) {
-			for (d = first_at(t, best_end, best_end); d;
-			     d = next_at(d, best_end, best_end)) {
-				if (!in_place(t, d, best_end, to, &a, &b) || a != best_end)
+		cds_list_for_each_entry(io, &s->spaces, in_set) {
+			for (m = first_at(io, best_end, best_end); m;
+			     m = next_at(m, best_end, best_end)) {
+				if (!in_place(io, m, best_end, to, &a, &b) || a != best_end)
 					continue;
 				best_end = b;
 				grew = true;
@@ -126,14 +126,17 @@ static bool next_stretch(struct vfio_system *s, uint64_t from, uint64_t to, uint
 	return true;
 }
 
-/* Is [iova, iova + len) of @d at @new from now on? 0, or without memory for it: nowhere. */
-static bool put_at(struct vfio_type1 *t, struct mapping *d, uint64_t iova, uint64_t len,
+/*
+ * Have the devices reach [iova, iova + len) of @m at @new. False: they cannot reach it any more, as
+ * @new is 0 or there is no memory for the table.
+ */
+static bool put_at(struct vfio_ioas *io, struct mapping *m, uint64_t iova, uint64_t len,
 		   uint64_t new)
 {
-	int ret = new ? iommu_domain_remap(t->domain, iova, (void *)new, len) : -EFAULT;
+	int ret = new ? iommu_domain_remap(io->domain, iova, (void *)new, len) : -EFAULT;
 
 	if (!ret) {
-		d->moved = true;
+		m->moved = true;
 		return true;
 	}
 	log_err("dma",
@@ -142,26 +145,26 @@ static bool put_at(struct vfio_type1 *t, struct mapping *d, uint64_t iova, uint6
 		"kept: %s: "
 		"device accesses there abort",
 		iova, len, strerror(-ret));
-	iommu_domain_unmap(t->domain, iova, len);
+	iommu_domain_unmap(io->domain, iova, len);
 	return false;
 }
 
 /*
- * Everybody who has [@start, @end) in place has it at @new from now on (0: nowhere). Returns how
- * many mapped bytes moved.
+ * Have all mappings that have [@start, @end) in place reach it at @new (0: nowhere). Returns how
+ * many mapped bytes that is.
  */
-static uint64_t redirect(struct vfio_system *s, uint64_t start, uint64_t end, uint64_t new)
+static uint64_t redirect(struct vfio_ioas_set *s, uint64_t start, uint64_t end, uint64_t new)
 {
 	uint64_t users = 0, a, b, at;
-	struct vfio_type1 *t;
-	struct mapping *d;
+	struct vfio_ioas *io;
+	struct mapping *m;
 
-	cds_list_for_each_entry(t, &s->type1s, in_system) {
-		for (d = first_at(t, start, end - 1); d; d = next_at(d, start, end - 1)) {
-			for (at = start; at < end && in_place(t, d, at, end, &a, &b); at = b) {
-				uint64_t iova = mapping_iova(d) + (a - d->by_mem.start);
+	cds_list_for_each_entry(io, &s->spaces, in_set) {
+		for (m = first_at(io, start, end - 1); m; m = next_at(m, start, end - 1)) {
+			for (at = start; at < end && in_place(io, m, at, end, &a, &b); at = b) {
+				uint64_t iova = mapping_iova(m) + (a - m->by_mem.start);
 
-				if (put_at(t, d, iova, b - a, new ? new + (a - start) : 0))
+				if (put_at(io, m, iova, b - a, new ? new + (a - start) : 0))
 					users += b - a;
 			}
 		}
@@ -169,7 +172,8 @@ static uint64_t redirect(struct vfio_system *s, uint64_t start, uint64_t end, ui
 	return users;
 }
 
-static void keep(struct vfio_system *s, uint64_t start, uint64_t len, uint64_t users)
+/* Remember that @users mapped bytes lie in [@start, @start + @len); unmap it if there are none. */
+static void keep(struct vfio_ioas_set *s, uint64_t start, uint64_t len, uint64_t users)
 {
 	struct aside *as;
 
@@ -191,21 +195,21 @@ static void keep(struct vfio_system *s, uint64_t start, uint64_t len, uint64_t u
 	pthread_mutex_unlock(&s->maps_lock);
 }
 
-void type1_put_asides(struct vfio_type1 *t, struct mapping *d, struct aside **unused)
+void asides_put(struct vfio_ioas *io, struct mapping *m, struct aside **unused)
 {
 	uint64_t addr, len, at;
 
-	if (!d->moved)
+	if (!m->moved)
 		return;
-	for (addr = d->by_mem.start; addr - d->by_mem.start < mapping_size(d); addr += len) {
+	for (addr = m->by_mem.start; addr - m->by_mem.start < mapping_size(m); addr += len) {
 		struct itree_node *n;
 		struct aside *as;
 
-		at = where(t, d, addr, &len);
+		at = where(io, m, addr, &len);
 		if (!at || at == addr)
 			continue;
-		pthread_mutex_lock(&t->sys->maps_lock);
-		n = itree_first(&t->sys->asides, at, at);
+		pthread_mutex_lock(&io->set->maps_lock);
+		n = itree_first(&io->set->asides, at, at);
 		as = n ? container_of_type(n, struct aside, node) : NULL;
 		if (as) {
 			/*
@@ -216,17 +220,17 @@ void type1_put_asides(struct vfio_type1 *t, struct mapping *d, struct aside **un
 				len = n->last - at + 1;
 			as->users -= len;
 			if (!as->users) {
-				itree_remove(&t->sys->asides, n);
+				itree_remove(&io->set->asides, n);
 				as->next = *unused;
 				*unused = as;
 			}
 		}
-		pthread_mutex_unlock(&t->sys->maps_lock);
+		pthread_mutex_unlock(&io->set->maps_lock);
 	}
-	d->moved = false;
+	m->moved = false;
 }
 
-void type1_asides_free(struct vfio_system *s, struct aside *list)
+void asides_free(struct vfio_ioas_set *s, struct aside *list)
 {
 	struct aside *as;
 
@@ -239,27 +243,30 @@ void type1_asides_free(struct vfio_system *s, struct aside *list)
 	}
 }
 
-bool vfio_pages_near(struct vfio_system *s, uint64_t start, uint64_t last)
+bool vfio_pages_near(struct vfio_system *sys, uint64_t start, uint64_t last)
 {
+	const struct vfio_ioas_set *s = &sys->ioases;
+
 	return atomic_load_explicit(&s->mappings, memory_order_relaxed) &&
 	       start <= atomic_load_explicit(&s->highest, memory_order_relaxed) &&
 	       last >= atomic_load_explicit(&s->lowest, memory_order_relaxed);
 }
 
-bool vfio_pages_in_use(struct vfio_system *s, const void *vaddr, uint64_t len)
+bool vfio_pages_in_use(struct vfio_system *sys, const void *vaddr, uint64_t len)
 {
+	struct vfio_ioas_set *s = &sys->ioases;
 	uint64_t start = (uint64_t)vaddr, last;
-	struct vfio_type1 *t;
+	struct vfio_ioas *io;
 	bool used = false;
 
 	if (!len)
 		return false;
 	last = add_overflows(start, len - 1) ? UINT64_MAX : start + len - 1;
-	if (!vfio_pages_near(s, start, last))
+	if (!vfio_pages_near(sys, start, last))
 		return false;
 	pthread_mutex_lock(&s->maps_lock);
-	cds_list_for_each_entry(t, &s->type1s, in_system) {
-		used = itree_first(&t->by_mem, start, last);
+	cds_list_for_each_entry(io, &s->spaces, in_set) {
+		used = itree_first(&io->by_mem, start, last);
 		if (used)
 			break;
 	}
@@ -267,31 +274,32 @@ bool vfio_pages_in_use(struct vfio_system *s, const void *vaddr, uint64_t len)
 	return used;
 }
 
-/* No mapping of any type1 comes or goes, nor does its memory move, until all_unlock. */
-static void all_lock(struct vfio_system *s)
+/* Until all_unlock() no mapping of any address space comes or goes, nor does its memory move. */
+static void all_lock(struct vfio_ioas_set *s)
 {
-	struct vfio_type1 *t;
+	struct vfio_ioas *io;
 
-	pthread_mutex_lock(&s->preserve_lock);
-	cds_list_for_each_entry(t, &s->type1s, in_system)
-		pthread_mutex_lock(&t->lock);
+	pthread_mutex_lock(&s->lock);
+	cds_list_for_each_entry(io, &s->spaces, in_set)
+		pthread_mutex_lock(&io->lock);
 }
 
-static void all_unlock(struct vfio_system *s)
+static void all_unlock(struct vfio_ioas_set *s)
 {
-	struct vfio_type1 *t;
+	struct vfio_ioas *io;
 
-	cds_list_for_each_entry(t, &s->type1s, in_system)
-		pthread_mutex_unlock(&t->lock);
-	pthread_mutex_unlock(&s->preserve_lock);
+	cds_list_for_each_entry(io, &s->spaces, in_set)
+		pthread_mutex_unlock(&io->lock);
+	pthread_mutex_unlock(&s->lock);
 }
 
-bool vfio_pages_in_place(struct vfio_system *s, void *vaddr, uint64_t len)
+bool vfio_pages_in_place(struct vfio_system *sys, void *vaddr, uint64_t len)
 {
+	struct vfio_ioas_set *s = &sys->ioases;
 	uint64_t from = (uint64_t)vaddr, a, b;
 	bool found;
 
-	if (!vfio_pages_in_use(s, vaddr, len))
+	if (!vfio_pages_in_use(sys, vaddr, len))
 		return false;
 	all_lock(s);
 	found = next_stretch(s, from, from + len, &a, &b);
@@ -299,9 +307,10 @@ bool vfio_pages_in_place(struct vfio_system *s, void *vaddr, uint64_t len)
 	return found;
 }
 
-void vfio_preserve_pages(struct vfio_system *s, void *vaddr, uint64_t len,
+void vfio_preserve_pages(struct vfio_system *sys, void *vaddr, uint64_t len,
 			 void *(*move)(void *old, uint64_t len, void *arg), void *arg)
 {
+	struct vfio_ioas_set *s = &sys->ioases;
 	uint64_t from = align_down((uint64_t)vaddr, PAGE_SIZE_4K), to, a, b, users;
 	void *new;
 
@@ -326,31 +335,31 @@ void vfio_preserve_pages(struct vfio_system *s, void *vaddr, uint64_t len,
 }
 
 /*
- * As redirect, for what lies in [@start, @end) of one aside. @left: the mapped bytes that lay
- * there.
+ * Do as redirect(), for what lies in [@start, @end) of one aside. @left gets the mapped bytes that
+ * lay there.
  */
-static uint64_t redirect_aside(struct vfio_system *s, uint64_t start, uint64_t end, uint64_t new,
+static uint64_t redirect_aside(struct vfio_ioas_set *s, uint64_t start, uint64_t end, uint64_t new,
 			       uint64_t *left)
 {
 	uint64_t users = 0, addr, len, at, a, b;
-	struct vfio_type1 *t;
-	struct mapping *d;
+	struct vfio_ioas *io;
+	struct mapping *m;
 
 	*left = 0;
-	cds_list_for_each_entry(t, &s->type1s, in_system) {
-		for (d = first_at(t, 0, UINT64_MAX); d; d = next_at(d, 0, UINT64_MAX)) {
-			if (!d->moved)
+	cds_list_for_each_entry(io, &s->spaces, in_set) {
+		for (m = first_at(io, 0, UINT64_MAX); m; m = next_at(m, 0, UINT64_MAX)) {
+			if (!m->moved)
 				continue;
-			for (addr = d->by_mem.start; addr - d->by_mem.start < mapping_size(d);
+			for (addr = m->by_mem.start; addr - m->by_mem.start < mapping_size(m);
 			     addr += len) {
-				at = where(t, d, addr, &len);
+				at = where(io, m, addr, &len);
 				a = at > start ? at : start;
 				b = at + len < end ? at + len : end;
 				if (!at || at == addr || a >= b)
 					continue;
 				*left += b - a;
-				if (put_at(t, d,
-					   mapping_iova(d) + (addr - d->by_mem.start) + (a - at),
+				if (put_at(io, m,
+					   mapping_iova(m) + (addr - m->by_mem.start) + (a - at),
 					   b - a, new ? new + (a - start) : 0))
 					users += b - a;
 			}
@@ -359,9 +368,10 @@ static uint64_t redirect_aside(struct vfio_system *s, uint64_t start, uint64_t e
 	return users;
 }
 
-void vfio_preserve_asides(struct vfio_system *s, void *vaddr, uint64_t len,
+void vfio_preserve_asides(struct vfio_system *sys, void *vaddr, uint64_t len,
 			  void *(*move)(void *old, uint64_t len, void *arg), void *arg)
 {
+	struct vfio_ioas_set *s = &sys->ioases;
 	uint64_t from = (uint64_t)vaddr, to = from + len, a, b, users, left;
 	struct aside *as, *unused = NULL;
 	struct itree_node *n;
@@ -374,7 +384,7 @@ void vfio_preserve_asides(struct vfio_system *s, void *vaddr, uint64_t len,
 		pthread_mutex_lock(&s->maps_lock);
 		n = itree_first(&s->asides, from, to - 1);
 		pthread_mutex_unlock(&s->maps_lock);
-		/* it stays without the lock: only who holds a type1's lock takes one away */
+		/* it stays without the lock: one is taken away only with a space's lock held */
 		if (!n)
 			break;
 		as = container_of_type(n, struct aside, node);
@@ -394,36 +404,38 @@ void vfio_preserve_asides(struct vfio_system *s, void *vaddr, uint64_t len,
 			keep(s, (uint64_t) new, b - a, users);
 	}
 	all_unlock(s);
-	type1_asides_free(s, unused);
+	asides_free(s, unused);
 }
 
 /*
- * All mappings that have some of [from, to), or false: one does not lie in it as a whole, in place.
+ * Make a list of all mappings that have some of [from, to). False: one does not lie in it as a
+ * whole, in place.
  */
-static bool collect(struct vfio_system *s, uint64_t from, uint64_t to, struct mapping **list)
+static bool collect(struct vfio_ioas_set *s, uint64_t from, uint64_t to, struct mapping **list)
 {
-	struct vfio_type1 *t;
+	struct vfio_ioas *io;
 	uint64_t a, b;
-	struct mapping *d;
+	struct mapping *m;
 
 	*list = NULL;
-	cds_list_for_each_entry(t, &s->type1s, in_system) {
-		for (d = first_at(t, from, to - 1); d; d = next_at(d, from, to - 1)) {
-			if (d->by_mem.start < from || d->by_mem.last >= to)
+	cds_list_for_each_entry(io, &s->spaces, in_set) {
+		for (m = first_at(io, from, to - 1); m; m = next_at(m, from, to - 1)) {
+			if (m->by_mem.start < from || m->by_mem.last >= to)
 				return false;
-			if (!in_place(t, d, from, to, &a, &b) || a != d->by_mem.start ||
-			    b != d->by_mem.last + 1)
+			if (!in_place(io, m, from, to, &a, &b) || a != m->by_mem.start ||
+			    b != m->by_mem.last + 1)
 				return false;
-			d->next = *list;
-			d->owner = t;
-			*list = d;
+			m->next = *list;
+			m->owner = io;
+			*list = m;
 		}
 	}
 	return true;
 }
 
-bool vfio_can_follow(struct vfio_system *s, void *vaddr, uint64_t len)
+bool vfio_can_follow(struct vfio_system *sys, void *vaddr, uint64_t len)
 {
+	struct vfio_ioas_set *s = &sys->ioases;
 	struct mapping *list;
 	bool can;
 
@@ -433,30 +445,31 @@ bool vfio_can_follow(struct vfio_system *s, void *vaddr, uint64_t len)
 	return can;
 }
 
-int vfio_follow_pages(struct vfio_system *s, void *vaddr, uint64_t len, uint64_t (*move)(void *arg),
-		      void *arg)
+int vfio_follow_pages(struct vfio_system *sys, void *vaddr, uint64_t len,
+		      uint64_t (*move)(void *arg), void *arg)
 {
+	struct vfio_ioas_set *s = &sys->ioases;
 	uint64_t from = (uint64_t)vaddr, to = from + len, at = 0, new;
-	struct mapping *list, *d;
+	struct mapping *list, *m;
 	int ret;
 
 	all_lock(s);
 	if (collect(s, from, to, &list))
 		at = move(arg);
-	for (d = at ? list : NULL; d; d = d->next) {
-		new = at + (d->by_mem.start - from);
+	for (m = at ? list : NULL; m; m = m->next) {
+		new = at + (m->by_mem.start - from);
 		/* of whole mappings, which needs no memory */
-		ret = iommu_domain_remap(d->owner->domain, mapping_iova(d), (void *)new,
-					 mapping_size(d));
+		ret = iommu_domain_remap(m->owner->domain, mapping_iova(m), (void *)new,
+					 mapping_size(m));
 		if (ret)
 			log_err("dma",
 				"memory of a mapping at IOVA 0x%" PRIx64
 				" moved, and the device could not follow: error %d",
-				mapping_iova(d), -ret);
+				mapping_iova(m), -ret);
 		pthread_mutex_lock(&s->maps_lock);
-		itree_remove(&d->owner->by_mem, &d->by_mem);
-		type1_set_mem(s, d, new, mapping_size(d));
-		itree_insert(&d->owner->by_mem, &d->by_mem);
+		itree_remove(&m->owner->by_mem, &m->by_mem);
+		ioas_set_mem(s, m, new, mapping_size(m));
+		itree_insert(&m->owner->by_mem, &m->by_mem);
 		pthread_mutex_unlock(&s->maps_lock);
 	}
 	all_unlock(s);

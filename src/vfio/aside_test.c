@@ -17,6 +17,7 @@
 #include "base/sys.h"
 #include "base/test_signals.h"
 #include "iommu/device.h"
+#include "vfio/aside.h"
 #include "vfio/group.h"
 #include "vfio/type1.h"
 
@@ -46,8 +47,8 @@ static int setup(void **state)
 	t2 = vfio_type1_new(sys, true);
 	iommu_device_init(&dev, "dev");
 	iommu_device_init(&dev2, "dev2");
-	iommu_device_attach(&dev, vfio_type1_domain(t));
-	iommu_device_attach(&dev2, vfio_type1_domain(t2));
+	iommu_device_attach(&dev, vfio_ioas_domain(vfio_type1_ioas(t)));
+	iommu_device_attach(&dev2, vfio_ioas_domain(vfio_type1_ioas(t2)));
 	moves = 0;
 	moved_bytes = 0;
 	arena = mmap(NULL, ARENA, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
@@ -65,8 +66,8 @@ static int teardown(void **state)
 	vfio_type1_free(t2);
 	iommu_device_fini(&dev);
 	iommu_device_fini(&dev2);
-	assert_null(sys->asides.root);
-	assert_int_equal(atomic_load(&sys->mappings), 0);
+	assert_null(sys->ioases.asides.root);
+	assert_int_equal(atomic_load(&sys->ioases.mappings), 0);
 	vfio_system_free(sys);
 	munmap(arena, ARENA);
 	return 0;
@@ -351,7 +352,7 @@ static void update_vaddr_takes_it_back(void **state)
 	assert_int_equal(vfio_type1_map(t, VFIO_DMA_MAP_FLAG_VADDR, (uintptr_t)q, 0, 2 * K), 0);
 	device_reads(&dev, 0, 41);
 	assert_false(is_there(last_new));
-	assert_null(sys->asides.root);
+	assert_null(sys->ioases.asides.root);
 	/* with a page that was given up */
 	assert_int_equal(
 		vfio_type1_unmap(t, VFIO_DMA_UNMAP_FLAG_VADDR, 0, 2 * K, &done, 0, 0, NULL), 0);
@@ -425,7 +426,7 @@ static void random_calls(void **state)
 		if (map[m].live)
 			unmap_dma(map[m].space, map[m].iova, map[m].n * K);
 	}
-	assert_null(sys->asides.root);
+	assert_null(sys->ioases.asides.root);
 	munmap(p, PAGES * K);
 }
 

@@ -102,7 +102,7 @@ int vfio_container_set_iommu(struct vfio_container *c, unsigned long type)
 	if (!c->type1)
 		goto out;
 	cds_list_for_each_entry(g, &c->groups, in_container)
-		iommu_group_attach(g->iommu, vfio_type1_domain(c->type1));
+		vfio_ioas_attach(vfio_type1_ioas(c->type1), g->iommu);
 	ret = 0;
 out:
 	pthread_rwlock_unlock(&c->lock);
@@ -138,7 +138,7 @@ void vfio_container_attach(struct vfio_container *c, struct vfio_group *g)
 	pthread_rwlock_wrlock(&c->lock);
 	cds_list_add_tail(&g->in_container, &c->groups);
 	if (c->type1)
-		iommu_group_attach(g->iommu, vfio_type1_domain(c->type1));
+		vfio_ioas_attach(vfio_type1_ioas(c->type1), g->iommu);
 	pthread_rwlock_unlock(&c->lock);
 }
 
@@ -147,7 +147,7 @@ void vfio_container_detach(struct vfio_container *c, struct vfio_group *g)
 	pthread_rwlock_wrlock(&c->lock);
 	cds_list_del(&g->in_container);
 	if (c->type1)
-		iommu_group_attach(g->iommu, NULL);
+		vfio_ioas_detach(vfio_type1_ioas(c->type1), g->iommu);
 	if (c->type1 && cds_list_empty(&c->groups)) {
 		vfio_type1_free(c->type1);
 		c->type1 = NULL;

@@ -2,18 +2,17 @@
 /*
  * vfio/group.h: groups, containers, and the system that holds them (what the kernel's vfio core
  * keeps). Semantics as drivers/vfio/group.c and container.c: see docs.
- * Lock order: vfio_system.lock > vfio_group.lock > vfio_container's > vfio_type1's; vfio_group.lock
- * > vfio_device.lock.
+ * Lock order: vfio_system.lock > vfio_group.lock > vfio_container's > those of address spaces
+ * (vfio/ioas.h); vfio_group.lock > vfio_device.lock.
  */
 #ifndef VFIO_GROUP_H
 #define VFIO_GROUP_H
 #include <urcu/list.h>
 
-#include "base/itree.h"
 #include "base/loop.h"
-#include "base/pool.h"
 #include "base/util.h"
 #include "vfio/device.h"
+#include "vfio/ioas.h"
 
 struct vfio_container;
 struct vfio_type1;
@@ -71,29 +70,8 @@ struct vfio_system {
 	 * RLIMIT_MEMLOCK and CAP_IPC_LOCK then. @want: bytes that it would have to be.
 	 */
 	uint64_t (*memlock)(uint64_t want);
-	unsigned dma_entry_limit; /* 65535 */
-
-	/* DMA mappings of all containers (type1.c, aside.c) */
-	/* above every vfio_type1's lock: one at a time, and no type1 comes or goes meanwhile */
-	pthread_mutex_t preserve_lock;
-	/*
-	 * a leaf, nothing is allocated or freed under it, since it is taken in the middle of
-	 * malloc: type1s, asides, and with a type1's own lock its index by address
-	 */
-	pthread_mutex_t maps_lock;
-	struct cds_list_head type1s;
-	struct itree asides;   /* memory that was moved aside, by address */
-	atomic_ulong mappings; /* in all of them */
-	/* no mapping has memory below or above; only to save the lock */
-	atomic_ullong lowest, highest;
-	/*
-	 * memory that libc gave back while it was mapped (returned.c): records by address; under
-	 * maps_lock
-	 */
-	struct itree returned;
-	struct pool returned_pool, asides_pool;
-	atomic_ulong num_returned;
-	atomic_ullong pages_locked; /* what counts against memlock_limit, in pages */
+	unsigned dma_entry_limit;    /* 65535 */
+	struct vfio_ioas_set ioases; /* all address spaces */
 };
 struct vfio_system *vfio_system_new(void);
 /*

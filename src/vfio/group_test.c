@@ -214,12 +214,12 @@ static void container_life(void **state)
 	assert_int_equal(vfio_group_unset_container(w->g[0]), 0);
 	assert_int_equal(iommu_dma_read(&w->dev[0].iommu, 0x1005, &byte, 1), -EFAULT);
 	assert_int_equal(iommu_dma_read(&w->dev[2].iommu, 0x1005, &byte, 1), 0);
-	assert_int_equal(atomic_load(&w->s->mappings), 1);
+	assert_int_equal(atomic_load(&w->s->ioases.mappings), 1);
 	/* the last group takes all with it */
 	vfio_group_release(w->s, w->g[1]);
 	assert_int_equal(iommu_dma_read(&w->dev[2].iommu, 0x1005, &byte, 1), -EFAULT);
-	assert_int_equal(atomic_load(&w->s->mappings), 0);
-	assert_int_equal(atomic_load(&w->s->pages_locked), 0);
+	assert_int_equal(atomic_load(&w->s->ioases.mappings), 0);
+	assert_int_equal(atomic_load(&w->s->ioases.pages_locked), 0);
 	/* unset again: as new, of another type */
 	assert_int_equal(vfio_group_set_container(w->g[0], c2), 0);
 	assert_int_equal(vfio_container_set_iommu(c2, VFIO_TYPE1v2_IOMMU), 0);
@@ -383,7 +383,7 @@ static void unset_while_mapping(void **state)
 	}
 	atomic_store(&r.stop, true);
 	pthread_join(th, NULL);
-	assert_int_equal(atomic_load(&w->s->mappings), 0);
+	assert_int_equal(atomic_load(&w->s->ioases.mappings), 0);
 	vfio_container_put(r.c);
 	munmap(r.mem, 4096);
 }

@@ -1,40 +1,57 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * vfio/internal.h: what the files of this folder share: the mappings of an address space (type1.c),
- * and the memory behind them (aside.c, returned.c).
+ * vfio/internal.h: an address space from the inside: for the interfaces on top of it, which have
+ * rules of their own about ranges (type1.c), and for what keeps its memory (aside.c, returned.c).
  */
 #ifndef VFIO_INTERNAL_H
 #define VFIO_INTERNAL_H
 #include "base/itree.h"
 #include "base/log.h"
+#include "base/util.h"
+#include "vfio/aside.h"
 #include "vfio/group.h"
-#include "vfio/type1.h"
+#include "vfio/ioas.h"
 
-/* One mapping as the client made it. */
+/*
+ * The memory behind mappings: pinned and counted once, however many mappings of however many
+ * address spaces share it. Not changed after it was made.
+ */
+struct vfio_memory {
+	struct ref ref; /* of mappings */
+	int fd;		/* the file that it is of, or -1: not known */
+	uint64_t fd_offset;
+	uint64_t pages; /* counted in vfio_ioas_set.pages_locked */
+	bool device;	/* a mapped BAR: no pages, not counted */
+};
+
+/* One mapping as it was made. */
 struct mapping {
 	struct itree_node by_iova;
 	/* where the program sees the memory; the domain knows where it is */
 	struct itree_node by_mem;
-	unsigned prot;		  /* IOMMU_READ, IOMMU_WRITE */
-	bool device_memory;	  /* a mapped BAR: no pages, not counted */
-	bool vaddr_invalid;	  /* VFIO_DMA_UNMAP_FLAG_VADDR */
-	bool moved;		  /* some of it is in the system's asides */
-	struct mapping *next;	  /* of those that one unmap takes out, or that move together */
-	struct vfio_type1 *owner; /* of the latter */
+	struct vfio_memory *mem;
+	uint64_t mem_offset;	 /* of the mapping's first byte in @mem */
+	unsigned prot;		 /* IOMMU_READ, IOMMU_WRITE */
+	bool vaddr_invalid;	 /* type1's: VFIO_DMA_UNMAP_FLAG_VADDR */
+	bool moved;		 /* some of it is in the set's asides */
+	struct mapping *next;	 /* of those that one unmap takes out, or that move together */
+	struct vfio_ioas *owner; /* of the latter */
 };
 
-struct vfio_type1 {
+struct vfio_ioas {
+	struct ref ref;
 	struct vfio_system *sys;
+	struct vfio_ioas_set *set;
 	struct iommu_domain *domain;
-	bool v2;
-	pthread_mutex_t lock; /* guards what follows; above maps_lock and iommu_domain's */
+	pthread_mutex_t lock; /* guards what follows; its place is said in ioas.h */
 	struct itree by_iova;
 	struct itree by_mem; /* changed with maps_lock held as well: either is enough to read */
 	unsigned entries;
+	struct cds_list_head groups; /* iommu_group.attached */
+	struct cds_list_head listeners;
 	bool closing; /* nobody asks for the unmap */
 	struct log_limit limit;
-	bool tracking; /* VFIO_IOMMU_DIRTY_PAGES_FLAG_START */
-	struct cds_list_head in_system;
+	struct cds_list_head in_set; /* the set's locks */
 };
 
 /* Memory that libc gave back while it was mapped. */
@@ -42,41 +59,81 @@ struct returned {
 	struct itree_node node; /* whole pages, of which a mapping has some */
 };
 
-/* Memory that was moved aside, and how many mapped bytes of all type1 spaces lie there. */
+/* Memory that was moved aside, and how many mapped bytes of all address spaces lie there. */
 struct aside {
 	struct itree_node node;
 	uint64_t users;
 	struct aside *next;
 };
 
-static inline uint64_t mapping_iova(const struct mapping *d)
+static inline uint64_t mapping_iova(const struct mapping *m)
 {
-	return d->by_iova.start;
-}
-static inline uint64_t mapping_size(const struct mapping *d)
-{
-	return d->by_iova.last - d->by_iova.start + 1;
+	return m->by_iova.start;
 }
 
-/* type1.c: the client's memory of @d is there; while it is in no tree, with maps_lock held. */
-void type1_set_mem(struct vfio_system *s, struct mapping *d, uint64_t vaddr, uint64_t size);
+static inline uint64_t mapping_size(const struct mapping *m)
+{
+	return m->by_iova.last - m->by_iova.start + 1;
+}
+
+/* ---- ioas.c ---- */
+
+/* Make a set of no address spaces; and give back what it has, when there are none any more. */
+void vfio_ioas_set_init(struct vfio_ioas_set *set);
+void vfio_ioas_set_destroy(struct vfio_ioas_set *set);
+
+/* Below, the space's lock is held: by the caller, who looks first and then acts. */
+
+/* Return the first mapping that has some of [@iova, @last], or the one after @m; NULL: none. */
+struct mapping *ioas_first(const struct vfio_ioas *io, uint64_t iova, uint64_t last);
+struct mapping *ioas_next(const struct mapping *m, uint64_t iova, uint64_t last);
+/* True if a mapping reaches over an end of [@iova, @last]. */
+bool ioas_bisects(const struct vfio_ioas *io, uint64_t iova, uint64_t last);
+/* Return the error of a range that nobody could map, before any other is looked at, or 0. */
+int ioas_check_map(uint64_t iova, uint64_t vaddr, uint64_t size, unsigned prot);
+/*
+ * Map what ioas_check_map() let pass: the errors from -EEXIST on that vfio_ioas_map() has.
+ * @mem: memory of another mapping that is to be shared, @mem_offset in it is at @vaddr; a reference
+ * is taken. NULL: the program's, which is pinned and counted now.
+ */
+int ioas_map(struct vfio_ioas *io, uint64_t iova, uint64_t vaddr, uint64_t size, unsigned prot,
+	     struct vfio_memory *mem, uint64_t mem_offset);
+/*
+ * Unmap all mappings that have some of [@iova, @last], as a whole. Returns their bytes. Neither
+ * devices nor listeners use their memory any more.
+ */
+uint64_t ioas_unmap(struct vfio_ioas *io, uint64_t iova, uint64_t last);
+/*
+ * The program sees the memory of @m at @vaddr from now on, and the devices reach it there. -EFAULT:
+ * there is none, all is as it was; else what is not there any more is unmapped in the domain.
+ */
+int ioas_set_vaddr(struct vfio_ioas *io, struct mapping *m, uint64_t vaddr);
+
+/* The program's memory of @m is at @vaddr; while @m is in no tree, with maps_lock held. */
+void ioas_set_mem(struct vfio_ioas_set *set, struct mapping *m, uint64_t vaddr, uint64_t size);
+
+/* ---- aside.c ---- */
 
 /*
- * aside.c: the mapping @d lets go of the memory aside that it uses. What nobody else uses is put
- * on @free, to be released with type1_asides_free() when no device can reach it any more (after
- * iommu_domain_unmap or _remap). Lock held.
+ * The mapping @m lets go of the memory aside that it uses. What nobody else uses is put on @free,
+ * to be released with asides_free() when no device can reach it any more (after iommu_domain_unmap
+ * or _remap). The space's lock is held.
  */
-void type1_put_asides(struct vfio_type1 *t, struct mapping *d, struct aside **free);
-void type1_asides_free(struct vfio_system *s, struct aside *list);
+void asides_put(struct vfio_ioas *io, struct mapping *m, struct aside **free);
+void asides_free(struct vfio_ioas_set *set, struct aside *list);
 
+/* ---- returned.c; maps_lock is held ---- */
+
+/* True if libc gave memory in [@start, @last] back. */
+bool returned_touches(const struct vfio_ioas_set *set, uint64_t start, uint64_t last);
 /*
- * returned.c, with maps_lock held. Did libc give memory in [start, last] back? A mapping that had
- * [start, last] is gone, from the domain, too: what libc gave back there and no other mapping has
- * is unmapped; how many bytes it was.
+ * A mapping that had [@start, @last] is gone, from the domain, too: unmap what libc gave back there
+ * and no other mapping has. Returns how many bytes it was.
  */
-bool returned_touches(const struct vfio_system *s, uint64_t start, uint64_t last);
-uint64_t returned_release(struct vfio_system *s, uint64_t start, uint64_t last);
+uint64_t returned_release(struct vfio_ioas_set *set, uint64_t start, uint64_t last);
 
-/* group.c: the device @name of @g, whose lock is held, or NULL. */
+/* ---- group.c ---- */
+
+/* Return the device @name of @g, whose lock is held, or NULL. */
 struct vfio_device *vfio_group_find(struct vfio_group *g, const char *name);
 #endif

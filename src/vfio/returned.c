@@ -16,14 +16,15 @@
 #include "base/sys.h"
 #include "vfio/internal.h"
 
-static struct returned *first(const struct vfio_system *s, uint64_t start, uint64_t last)
+/* Return the first record that has some of [@start, @last], or NULL. */
+static struct returned *first(const struct vfio_ioas_set *s, uint64_t start, uint64_t last)
 {
 	struct itree_node *n = itree_first(&s->returned, start, last);
 
 	return n ? container_of_type(n, struct returned, node) : NULL;
 }
 
-static void add(struct vfio_system *s, struct returned *r, uint64_t start, uint64_t last)
+static void add(struct vfio_ioas_set *s, struct returned *r, uint64_t start, uint64_t last)
 {
 	r->node.start = start;
 	r->node.last = last;
@@ -31,24 +32,27 @@ static void add(struct vfio_system *s, struct returned *r, uint64_t start, uint6
 	atomic_fetch_add(&s->num_returned, 1);
 }
 
-static void forget(struct vfio_system *s, struct returned *r)
+static void forget(struct vfio_ioas_set *s, struct returned *r)
 {
 	itree_remove(&s->returned, &r->node);
 	atomic_fetch_sub(&s->num_returned, 1);
 }
 
-/* The end of what mappings have of [start, last] without a gap from @start on; @start: nothing. */
-static uint64_t reach_of(const struct vfio_system *s, uint64_t start, uint64_t last)
+/*
+ * Return the end of what mappings have of [@start, @last] without a gap from @start on; @start:
+ * they have nothing there.
+ */
+static uint64_t reach_of(const struct vfio_ioas_set *s, uint64_t start, uint64_t last)
 {
 	struct itree_node *n;
-	struct vfio_type1 *t;
+	struct vfio_ioas *io;
 	uint64_t end = start;
 	bool grew;
 
 	do {
 		grew = false;
-		cds_list_for_each_entry(t, &s->type1s, in_system) {
-			while (end <= last && (n = itree_first(&t->by_mem, end, end))) {
+		cds_list_for_each_entry(io, &s->spaces, in_set) {
+			while (end <= last && (n = itree_first(&io->by_mem, end, end))) {
 				end = n->last + 1;
 				grew = true;
 			}
@@ -57,14 +61,15 @@ static uint64_t reach_of(const struct vfio_system *s, uint64_t start, uint64_t l
 	return end <= last ? end : last + 1;
 }
 
-static bool touched(const struct vfio_system *s, uint64_t start, uint64_t last, uint64_t *at)
+/* True if mappings have some of [@start, @last]; @at gets where it begins. */
+static bool touched(const struct vfio_ioas_set *s, uint64_t start, uint64_t last, uint64_t *at)
 {
 	uint64_t best = UINT64_MAX;
 	struct itree_node *n;
-	struct vfio_type1 *t;
+	struct vfio_ioas *io;
 
-	cds_list_for_each_entry(t, &s->type1s, in_system) {
-		n = itree_first(&t->by_mem, start, last);
+	cds_list_for_each_entry(io, &s->spaces, in_set) {
+		n = itree_first(&io->by_mem, start, last);
 		if (n && n->start < best)
 			best = n->start;
 	}
@@ -72,13 +77,14 @@ static bool touched(const struct vfio_system *s, uint64_t start, uint64_t last, 
 	return best != UINT64_MAX;
 }
 
-bool vfio_next_in_use(struct vfio_system *s, uint64_t from, uint64_t to, bool keep, uint64_t *start,
-		      uint64_t *end)
+bool vfio_next_in_use(struct vfio_system *sys, uint64_t from, uint64_t to, bool keep,
+		      uint64_t *start, uint64_t *end)
 {
+	struct vfio_ioas_set *s = &sys->ioases;
 	struct returned *r;
 	bool found;
 
-	if (from >= to || !vfio_pages_near(s, from, to - 1))
+	if (from >= to || !vfio_pages_near(sys, from, to - 1))
 		return false;
 	pthread_mutex_lock(&s->maps_lock);
 	found = touched(s, from, to - 1, start);
@@ -108,8 +114,9 @@ bool vfio_next_in_use(struct vfio_system *s, uint64_t from, uint64_t to, bool ke
 	return found;
 }
 
-void vfio_place_taken(struct vfio_system *s, uint64_t from, uint64_t to)
+void vfio_place_taken(struct vfio_system *sys, uint64_t from, uint64_t to)
 {
+	struct vfio_ioas_set *s = &sys->ioases;
 	struct returned *r, *rest;
 	uint64_t start, last;
 
@@ -134,12 +141,12 @@ void vfio_place_taken(struct vfio_system *s, uint64_t from, uint64_t to)
 	pthread_mutex_unlock(&s->maps_lock);
 }
 
-bool returned_touches(const struct vfio_system *s, uint64_t start, uint64_t last)
+bool returned_touches(const struct vfio_ioas_set *s, uint64_t start, uint64_t last)
 {
 	return itree_first(&s->returned, start, last);
 }
 
-uint64_t returned_release(struct vfio_system *s, uint64_t start, uint64_t last)
+uint64_t returned_release(struct vfio_ioas_set *s, uint64_t start, uint64_t last)
 {
 	struct itree_node *n = itree_first(&s->returned, start, last), *next;
 	uint64_t bytes = 0, at;
@@ -150,8 +157,8 @@ uint64_t returned_release(struct vfio_system *s, uint64_t start, uint64_t last)
 			continue;
 		forget(s, container_of_type(n, struct returned, node));
 		/*
-		 * with the lock held: who takes the place over after this must not lose what he
-		 * puts there
+		 * with the lock held: a call that takes the place over after this must not lose
+		 * what it puts there
 		 */
 		sys_call(SYS_munmap, (long)n->start, (long)(n->last - n->start + 1), 0, 0, 0, 0);
 		bytes += n->last - n->start + 1;

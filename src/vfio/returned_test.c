@@ -18,12 +18,12 @@
 #include "base/test_signals.h"
 #include "vfio/internal.h"
 
-#define RW    (VFIO_DMA_MAP_FLAG_READ | VFIO_DMA_MAP_FLAG_WRITE)
+#define RW    (IOMMU_READ | IOMMU_WRITE)
 #define K     4096ull
 #define PAGES 32u
 
 static struct vfio_system *sys;
-static struct vfio_type1 *t, *t2;
+static struct vfio_ioas *t, *t2;
 static char *mem;
 static unsigned lines;
 
@@ -38,18 +38,18 @@ static int setup(void **state)
 	log_tap(tapped, NULL);
 	lines = 0;
 	sys = vfio_system_new();
-	t = vfio_type1_new(sys, true);
-	t2 = vfio_type1_new(sys, true);
+	t = vfio_ioas_new(sys);
+	t2 = vfio_ioas_new(sys);
 	mem = mmap(NULL, PAGES * K, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 	return guard_install() || mem == MAP_FAILED;
 }
 
 static int teardown(void **state)
 {
-	vfio_type1_free(t);
-	vfio_type1_free(t2);
-	assert_null(sys->returned.root);
-	assert_int_equal(atomic_load(&sys->num_returned), 0);
+	vfio_ioas_put(t);
+	vfio_ioas_put(t2);
+	assert_null(sys->ioases.returned.root);
+	assert_int_equal(atomic_load(&sys->ioases.num_returned), 0);
 	vfio_system_free(sys);
 	munmap(mem, PAGES * K);
 	log_tap(NULL, NULL);
@@ -61,16 +61,16 @@ static uint64_t page(unsigned i)
 	return (uint64_t)mem + i * K;
 }
 
-static void map(struct vfio_type1 *to, uint64_t iova, unsigned first, unsigned n)
+static void map(struct vfio_ioas *to, uint64_t iova, unsigned first, unsigned n)
 {
-	assert_int_equal(vfio_type1_map(to, RW, page(first), iova, n * K), 0);
+	assert_int_equal(vfio_ioas_map(to, iova, page(first), n * K, RW), 0);
 }
 
-static void unmap(struct vfio_type1 *from, uint64_t iova, unsigned n)
+static void unmap(struct vfio_ioas *from, uint64_t iova, unsigned n)
 {
 	uint64_t bytes;
 
-	assert_int_equal(vfio_type1_unmap(from, 0, iova, n * K, &bytes, 0, 0, NULL), 0);
+	assert_int_equal(vfio_ioas_unmap(from, iova, n * K, &bytes), 0);
 	assert_int_equal(bytes, n * K);
 }
 
@@ -109,7 +109,7 @@ static void test_stretches(void **state)
 	expect_none(12, 20);
 	expect_none(21, PAGES);
 	expect_none(5, 5);
-	assert_null(sys->returned.root);
+	assert_null(sys->ioases.returned.root);
 }
 
 static void test_release(void **state)
@@ -118,12 +118,12 @@ static void test_release(void **state)
 	map(t2, 0x100000, 6, 4);
 	expect(0, PAGES, true, 4, 10);
 	/* there is nothing to map any more, all or in part */
-	assert_int_equal(vfio_type1_map(t, RW, page(4), 0x300000, K), -EFAULT);
-	assert_int_equal(vfio_type1_map(t, RW, page(9), 0x300000, 4 * K), -EFAULT);
-	assert_int_equal(atomic_load(&sys->pages_locked), 8);
+	assert_int_equal(vfio_ioas_map(t, 0x300000, page(4), K, RW), -EFAULT);
+	assert_int_equal(vfio_ioas_map(t, 0x300000, page(9), 4 * K, RW), -EFAULT);
+	assert_int_equal(atomic_load(&sys->ioases.pages_locked), 8);
 	/* given back again: remembered once */
 	expect(2, PAGES, true, 4, 10);
-	assert_int_equal(atomic_load(&sys->num_returned), 1);
+	assert_int_equal(atomic_load(&sys->ioases.num_returned), 1);
 	unmap(t, 0x100000, 4);
 	assert_true(there(4));
 	assert_int_equal(lines, 0);
@@ -131,7 +131,7 @@ static void test_release(void **state)
 	for (unsigned i = 0; i < PAGES; i++)
 		assert_int_equal(there(i), i < 4 || i >= 10);
 	assert_int_equal(lines, 1);
-	assert_int_equal(atomic_load(&sys->num_returned), 0);
+	assert_int_equal(atomic_load(&sys->ioases.num_returned), 0);
 	expect_none(0, PAGES);
 }
 
@@ -143,7 +143,7 @@ static void test_overlap(void **state)
 	expect(0, PAGES, true, 4, 6);
 	expect(6, PAGES, true, 6, 8);
 	expect(8, PAGES, true, 8, 12);
-	assert_int_equal(atomic_load(&sys->num_returned), 3);
+	assert_int_equal(atomic_load(&sys->ioases.num_returned), 3);
 	unmap(t, 0x100000, 8);
 	for (unsigned i = 0; i < PAGES; i++)
 		assert_int_equal(there(i), i < 4 || i >= 12);
@@ -156,20 +156,20 @@ static void test_place_taken(void **state)
 	vfio_place_taken(sys, page(0), page(4));
 	vfio_place_taken(sys, page(16), page(20));
 	vfio_place_taken(sys, page(6), page(6));
-	assert_int_equal(atomic_load(&sys->num_returned), 1);
+	assert_int_equal(atomic_load(&sys->ioases.num_returned), 1);
 	vfio_place_taken(sys, page(6), page(8)); /* the middle */
-	assert_int_equal(atomic_load(&sys->num_returned), 2);
+	assert_int_equal(atomic_load(&sys->ioases.num_returned), 2);
 	vfio_place_taken(sys, page(2), page(5));   /* a start */
 	vfio_place_taken(sys, page(15), page(18)); /* an end */
 	vfio_place_taken(sys, page(10), page(11));
-	assert_int_equal(atomic_load(&sys->num_returned), 3);
+	assert_int_equal(atomic_load(&sys->ioases.num_returned), 3);
 	unmap(t, 0x100000, 12);
 	for (unsigned i = 0; i < PAGES; i++)
 		assert_int_equal(there(i), i < 5 || i == 6 || i == 7 || i == 10 || i >= 15);
 	map(t, 0x100000, 20, 4);
 	expect(0, PAGES, true, 20, 24);
 	vfio_place_taken(sys, page(0), page(PAGES)); /* all */
-	assert_int_equal(atomic_load(&sys->num_returned), 0);
+	assert_int_equal(atomic_load(&sys->ioases.num_returned), 0);
 	unmap(t, 0x100000, 4);
 	assert_true(there(20));
 }
@@ -184,14 +184,14 @@ static void test_many(void **state)
 
 	for (unsigned round = 0; round < 2; round++) {
 		for (unsigned i = 0; i < n; i++)
-			assert_int_equal(vfio_type1_map(t, RW, (uint64_t)many + 2 * i * K,
-							0x100000 + i * K, K),
+			assert_int_equal(vfio_ioas_map(t, 0x100000 + i * K,
+						       (uint64_t)many + 2 * i * K, K, RW),
 					 0);
 		for (at = (uint64_t)many; vfio_next_in_use(sys, at, end, true, &a, &b); at = b)
 			assert_int_equal(b - a, K);
-		assert_int_equal(atomic_load(&sys->num_returned), n);
+		assert_int_equal(atomic_load(&sys->ioases.num_returned), n);
 		unmap(t, 0x100000, n);
-		assert_int_equal(atomic_load(&sys->num_returned), 0);
+		assert_int_equal(atomic_load(&sys->ioases.num_returned), 0);
 		for (unsigned i = 0; i < n; i++)
 			assert_int_equal(mmap(many + 2 * i * K, K, PROT_READ | PROT_WRITE,
 					      MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED_NOREPLACE, -1,

@@ -26,12 +26,7 @@ struct vfio_system *vfio_system_new(void)
 	}
 	pthread_mutex_init(&s->lock, NULL);
 	pthread_mutex_init(&s->topology_lock, NULL);
-	pthread_mutex_init(&s->preserve_lock, NULL);
-	pthread_mutex_init(&s->maps_lock, NULL);
-	CDS_INIT_LIST_HEAD(&s->type1s);
-	pool_init(&s->returned_pool, sizeof(struct returned));
-	pool_init(&s->asides_pool, sizeof(struct aside));
-	atomic_init(&s->lowest, UINT64_MAX);
+	vfio_ioas_set_init(&s->ioases);
 	reach_init();
 	s->memlock_limit = UINT64_MAX;
 	s->dma_entry_limit = DMA_ENTRY_LIMIT;
@@ -49,10 +44,7 @@ void vfio_system_free(struct vfio_system *s)
 	}
 	heap_free(s->groups);
 	loop_free(s->loop);
-	pool_destroy(&s->returned_pool);
-	pool_destroy(&s->asides_pool);
-	pthread_mutex_destroy(&s->maps_lock);
-	pthread_mutex_destroy(&s->preserve_lock);
+	vfio_ioas_set_destroy(&s->ioases);
 	pthread_mutex_destroy(&s->topology_lock);
 	pthread_mutex_destroy(&s->lock);
 	heap_free(s);

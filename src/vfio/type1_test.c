@@ -20,6 +20,7 @@
 #include "base/sys.h"
 #include "base/test_signals.h"
 #include "iommu/device.h"
+#include "vfio/aside.h"
 #include "vfio/group.h"
 #include "vfio/type1.h"
 
@@ -63,8 +64,8 @@ static int setup(void **state)
 
 static int teardown(void **state)
 {
-	assert_int_equal(atomic_load(&sys->mappings), 0);
-	assert_int_equal(atomic_load(&sys->pages_locked), 0);
+	assert_int_equal(atomic_load(&sys->ioases.mappings), 0);
+	assert_int_equal(atomic_load(&sys->ioases.pages_locked), 0);
 	vfio_system_free(sys);
 	munmap(mem, 64 * K);
 	return 0;
@@ -88,7 +89,7 @@ static void *translate(struct vfio_type1 *t, uint64_t iova, unsigned prot)
 	void *p;
 
 	rcu_read_begin();
-	p = iommu_domain_translate(vfio_type1_domain(t), iova, prot, &contig, &why);
+	p = iommu_domain_translate(vfio_ioas_domain(vfio_type1_ioas(t)), iova, prot, &contig, &why);
 	rcu_read_end();
 	return p;
 }
@@ -402,9 +403,9 @@ static void info(void **state)
 	struct vfio_type1 *t = vfio_type1_new(sys, true);
 	struct vfio_iova_range r[3] = { { 1, 1 }, { 1, 1 }, { 1, 1 } };
 
-	assert_int_equal(vfio_type1_pgsizes(t), 0x40201000);
-	assert_int_equal(vfio_type1_iova_ranges(t, NULL, 0), 2);
-	assert_int_equal(vfio_type1_iova_ranges(t, r, 3), 2);
+	assert_int_equal(vfio_ioas_pgsizes(), 0x40201000);
+	assert_int_equal(vfio_ioas_ranges(NULL, 0), 2);
+	assert_int_equal(vfio_ioas_ranges(r, 3), 2);
 	assert_int_equal(r[0].start, 0);
 	assert_int_equal(r[0].end, 0xfedfffff);
 	assert_int_equal(r[1].start, 0xfef00000);

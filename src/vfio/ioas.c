@@ -1,0 +1,571 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * vfio/ioas.c: the mappings of an I/O address space, over a domain that the devices see. The
+ * mappings are what its users' rules are about (which ranges can be unmapped, what counts against a
+ * limit); the domain is what DMA is about.
+ */
+#include <errno.h>
+#include <inttypes.h>
+#include <string.h>
+
+#include "base/heap.h"
+#include "iommu/populate.h"
+#include "vfio/internal.h"
+
+/*
+ * what a VT-d with second-level pages of 2 MiB and 1 GiB has the kernel report, and what
+ * iommu/domain.c has leaves for
+ */
+#define PGSIZES ((1ull << 12) | (1ull << 21) | (1ull << 30))
+
+static const struct vfio_iova_range iova_ranges[] = {
+	{ 0, IOMMU_MSI_START - 1 },
+	{ IOMMU_MSI_END + 1, (1ull << IOMMU_IOVA_BITS) - 1 },
+};
+
+void vfio_ioas_set_init(struct vfio_ioas_set *set)
+{
+	pthread_mutex_init(&set->lock, NULL);
+	pthread_mutex_init(&set->maps_lock, NULL);
+	CDS_INIT_LIST_HEAD(&set->spaces);
+	pool_init(&set->returned_pool, sizeof(struct returned));
+	pool_init(&set->asides_pool, sizeof(struct aside));
+	atomic_init(&set->lowest, UINT64_MAX);
+}
+
+void vfio_ioas_set_destroy(struct vfio_ioas_set *set)
+{
+	pool_destroy(&set->returned_pool);
+	pool_destroy(&set->asides_pool);
+	pthread_mutex_destroy(&set->maps_lock);
+	pthread_mutex_destroy(&set->lock);
+}
+
+struct vfio_ioas *vfio_ioas_new(struct vfio_system *s)
+{
+	struct vfio_ioas *io = heap_alloc(sizeof(*io));
+
+	if (!io)
+		return NULL;
+	io->domain = iommu_domain_new();
+	if (!io->domain) {
+		heap_free(io);
+		return NULL;
+	}
+	ref_init(&io->ref);
+	io->sys = s;
+	io->set = &s->ioases;
+	pthread_mutex_init(&io->lock, NULL);
+	CDS_INIT_LIST_HEAD(&io->groups);
+	CDS_INIT_LIST_HEAD(&io->listeners);
+	pthread_mutex_lock(&io->set->lock);
+	pthread_mutex_lock(&io->set->maps_lock);
+	cds_list_add_tail(&io->in_set, &io->set->spaces);
+	pthread_mutex_unlock(&io->set->maps_lock);
+	pthread_mutex_unlock(&io->set->lock);
+	return io;
+}
+
+void vfio_ioas_get(struct vfio_ioas *io)
+{
+	ref_get(&io->ref);
+}
+
+void vfio_ioas_put(struct vfio_ioas *io)
+{
+	if (!io || !ref_put(&io->ref))
+		return;
+	pthread_mutex_lock(&io->lock);
+	io->closing = true;
+	ioas_unmap(io, 0, UINT64_MAX);
+	pthread_mutex_unlock(&io->lock);
+	pthread_mutex_lock(&io->set->lock);
+	pthread_mutex_lock(&io->set->maps_lock);
+	cds_list_del(&io->in_set);
+	pthread_mutex_unlock(&io->set->maps_lock);
+	pthread_mutex_unlock(&io->set->lock);
+	iommu_domain_put(io->domain);
+	pthread_mutex_destroy(&io->lock);
+	heap_free(io);
+}
+
+struct iommu_domain *vfio_ioas_domain(struct vfio_ioas *io)
+{
+	return io->domain;
+}
+
+unsigned vfio_ioas_ranges(struct vfio_iova_range *r, unsigned max)
+{
+	for (unsigned i = 0; i < max && i < ARRAY_SIZE(iova_ranges); i++)
+		r[i] = iova_ranges[i];
+	return ARRAY_SIZE(iova_ranges);
+}
+
+uint64_t vfio_ioas_pgsizes(void)
+{
+	return PGSIZES;
+}
+
+/* ---- attachments ---- */
+
+void vfio_ioas_attach(struct vfio_ioas *io, struct iommu_group *g)
+{
+	pthread_mutex_lock(&io->lock);
+	cds_list_add_tail(&g->attached, &io->groups);
+	iommu_group_attach(g, io->domain);
+	pthread_mutex_unlock(&io->lock);
+}
+
+void vfio_ioas_detach(struct vfio_ioas *io, struct iommu_group *g)
+{
+	pthread_mutex_lock(&io->lock);
+	cds_list_del(&g->attached);
+	iommu_group_attach(g, NULL);
+	pthread_mutex_unlock(&io->lock);
+}
+
+/* ---- looking ---- */
+
+static struct mapping *of_iova(struct itree_node *n)
+{
+	return n ? container_of_type(n, struct mapping, by_iova) : NULL;
+}
+
+struct mapping *ioas_first(const struct vfio_ioas *io, uint64_t iova, uint64_t last)
+{
+	return of_iova(itree_first(&io->by_iova, iova, last));
+}
+
+struct mapping *ioas_next(const struct mapping *m, uint64_t iova, uint64_t last)
+{
+	return of_iova(itree_next(&m->by_iova, iova, last));
+}
+
+bool ioas_bisects(const struct vfio_ioas *io, uint64_t iova, uint64_t last)
+{
+	const struct mapping *m = ioas_first(io, iova, iova);
+
+	if (m && mapping_iova(m) != iova)
+		return true;
+	m = ioas_first(io, last, last);
+	return m && m->by_iova.last != last;
+}
+
+static bool in_iova_ranges(uint64_t iova, uint64_t last)
+{
+	for (unsigned i = 0; i < ARRAY_SIZE(iova_ranges); i++) {
+		if (iova >= iova_ranges[i].start && last <= iova_ranges[i].end)
+			return true;
+	}
+	return false;
+}
+
+/* ---- memory: the index by address, and pinning ---- */
+
+void ioas_set_mem(struct vfio_ioas_set *set, struct mapping *m, uint64_t vaddr, uint64_t size)
+{
+	m->by_mem.start = vaddr;
+	m->by_mem.last = vaddr + size - 1;
+	if (m->by_mem.start < atomic_load(&set->lowest))
+		atomic_store(&set->lowest, m->by_mem.start);
+	if (m->by_mem.last > atomic_load(&set->highest))
+		atomic_store(&set->highest, m->by_mem.last);
+}
+
+static void index_mem(struct vfio_ioas *io, struct mapping *m, uint64_t vaddr, uint64_t size)
+{
+	struct vfio_ioas_set *set = io->set;
+
+	pthread_mutex_lock(&set->maps_lock);
+	ioas_set_mem(set, m, vaddr, size);
+	itree_insert(&io->by_mem, &m->by_mem);
+	atomic_fetch_add(&set->mappings, 1);
+	pthread_mutex_unlock(&set->maps_lock);
+}
+
+/*
+ * Take @m, of which the domain has nothing any more, out of the index. Returns how much of its
+ * memory libc had given back, and is gone now.
+ */
+static uint64_t unindex_mem(struct vfio_ioas *io, struct mapping *m)
+{
+	struct vfio_ioas_set *set = io->set;
+	uint64_t returned;
+
+	pthread_mutex_lock(&set->maps_lock);
+	itree_remove(&io->by_mem, &m->by_mem);
+	if (atomic_fetch_sub(&set->mappings, 1) == 1) {
+		atomic_store(&set->lowest, UINT64_MAX);
+		atomic_store(&set->highest, 0);
+	}
+	returned = returned_release(set, m->by_mem.start, m->by_mem.last);
+	pthread_mutex_unlock(&set->maps_lock);
+	return returned;
+}
+
+/*
+ * Return how many of @pages RLIMIT_MEMLOCK (*@limit, in bytes) lets in; they are counted if it is
+ * all of them.
+ */
+static uint64_t account(struct vfio_system *s, uint64_t pages, uint64_t *limit)
+{
+	unsigned long long locked = atomic_load(&s->ioases.pages_locked);
+
+	do {
+		uint64_t allowed, left;
+
+		/*
+		 * a size is far below 2^63: it lies in the program's memory, or populating it fails
+		 */
+		*limit =
+			s->memlock ? s->memlock((locked + pages) * PAGE_SIZE_4K) : s->memlock_limit;
+		allowed = *limit / PAGE_SIZE_4K;
+		left = allowed > locked ? allowed - locked : 0;
+		if (*limit != UINT64_MAX && pages > left)
+			return left;
+	} while (!atomic_compare_exchange_weak(&s->ioases.pages_locked, &locked, locked + pages));
+	return pages;
+}
+
+/*
+ * True if libc gave some of the memory back. Then there is nothing to pin, though it has to stay
+ * for another mapping.
+ */
+static bool is_returned(struct vfio_ioas_set *set, uint64_t vaddr, uint64_t size)
+{
+	bool is;
+
+	pthread_mutex_lock(&set->maps_lock);
+	is = returned_touches(set, vaddr, vaddr + size - 1);
+	pthread_mutex_unlock(&set->maps_lock);
+	return is;
+}
+
+/*
+ * Have the pages of a new mapping be there, within the limit. The kernel goes through them in
+ * order: a bad page before the limit is EFAULT, behind it is not looked at.
+ */
+static int pin(struct vfio_ioas *io, uint64_t vaddr, uint64_t iova, uint64_t size, unsigned prot)
+{
+	uint64_t limit, pages = size / PAGE_SIZE_4K, fit = account(io->sys, pages, &limit);
+	int ret;
+
+	if (is_returned(io->set, vaddr, size))
+		ret = -EFAULT;
+	else
+		ret = iommu_populate(vaddr, fit < pages ? (fit + 1) * PAGE_SIZE_4K : size, prot);
+	if (fit == pages) {
+		if (ret)
+			atomic_fetch_sub(&io->set->pages_locked, pages);
+		return ret;
+	}
+	if (ret)
+		return ret;
+	log_err("dma",
+		"MAP_DMA of %" PRIu64 " bytes at IOVA 0x%" PRIx64 ": over RLIMIT_MEMLOCK (%" PRIu64
+		" bytes, %llu of them in use): ENOMEM. "
+		"Raise `ulimit -l`, or use `uvfio run --memlock unlimited`",
+		size, iova, limit,
+		(unsigned long long)atomic_load(&io->set->pages_locked) * PAGE_SIZE_4K);
+	return -ENOMEM;
+}
+
+static struct vfio_memory *memory_new(void)
+{
+	struct vfio_memory *mem = heap_alloc(sizeof(*mem));
+
+	if (mem) {
+		ref_init(&mem->ref);
+		mem->fd = -1;
+	}
+	return mem;
+}
+
+static void memory_put(struct vfio_ioas_set *set, struct vfio_memory *mem)
+{
+	if (!ref_put(&mem->ref))
+		return;
+	atomic_fetch_sub(&set->pages_locked, mem->pages);
+	heap_free(mem);
+}
+
+/* Pin and count the program's memory. */
+static int memory_take(struct vfio_ioas *io, struct vfio_memory *mem, uint64_t vaddr, uint64_t iova,
+		       uint64_t size, unsigned prot)
+{
+	int ret;
+
+	mem->device = io->sys->device_memory && io->sys->device_memory(vaddr, size);
+	if (mem->device) {
+		log_info("dma",
+			 "MAP_DMA of 0x%" PRIx64 " bytes at IOVA 0x%" PRIx64
+			 ": a mapped BAR; peer-to-peer accesses there abort",
+			 size, iova);
+		return 0;
+	}
+	ret = pin(io, vaddr, iova, size, prot);
+	if (!ret)
+		mem->pages = size / PAGE_SIZE_4K;
+	return ret;
+}
+
+/* ---- listeners ---- */
+
+static struct vfio_ioas_range range_of(const struct mapping *m)
+{
+	return (struct vfio_ioas_range){
+		.iova = mapping_iova(m),
+		.size = mapping_size(m),
+		.prot = m->prot,
+		.vaddr = m->by_mem.start,
+		.fd = m->mem->fd,
+		.fd_offset = m->mem->fd_offset + m->mem_offset,
+		.device = m->mem->device,
+	};
+}
+
+/* Tell the listeners before @end (the list's head: all) that @m goes, the latest first. */
+static void tell_unmap(struct vfio_ioas *io, const struct mapping *m, struct cds_list_head *end)
+{
+	struct vfio_ioas_range r = range_of(m);
+
+	for (struct cds_list_head *p = end->prev; p != &io->listeners; p = p->prev) {
+		struct vfio_ioas_listener *l = cds_list_entry(p, struct vfio_ioas_listener, node);
+
+		l->unmap(l, &r);
+	}
+}
+
+static int tell_map(struct vfio_ioas *io, const struct mapping *m)
+{
+	struct vfio_ioas_range r = range_of(m);
+	struct vfio_ioas_listener *l;
+	int ret;
+
+	cds_list_for_each_entry(l, &io->listeners, node) {
+		ret = l->map(l, &r);
+		if (ret) {
+			tell_unmap(io, m, &l->node);
+			return ret;
+		}
+	}
+	return 0;
+}
+
+int vfio_ioas_listen(struct vfio_ioas *io, struct vfio_ioas_listener *l)
+{
+	struct vfio_ioas_range r;
+	struct mapping *m;
+	int ret = 0;
+
+	pthread_mutex_lock(&io->lock);
+	for (m = ioas_first(io, 0, UINT64_MAX); m && !ret; m = ioas_next(m, 0, UINT64_MAX)) {
+		r = range_of(m);
+		ret = l->map(l, &r);
+		if (!ret)
+			continue;
+		for (struct mapping *undo = ioas_first(io, 0, UINT64_MAX); undo != m;
+		     undo = ioas_next(undo, 0, UINT64_MAX)) {
+			r = range_of(undo);
+			l->unmap(l, &r);
+		}
+	}
+	if (!ret)
+		cds_list_add_tail(&l->node, &io->listeners);
+	pthread_mutex_unlock(&io->lock);
+	return ret;
+}
+
+void vfio_ioas_unlisten(struct vfio_ioas *io, struct vfio_ioas_listener *l)
+{
+	struct vfio_ioas_range r;
+
+	pthread_mutex_lock(&io->lock);
+	cds_list_del(&l->node);
+	for (struct mapping *m = ioas_first(io, 0, UINT64_MAX); m;
+	     m = ioas_next(m, 0, UINT64_MAX)) {
+		r = range_of(m);
+		l->unmap(l, &r);
+	}
+	pthread_mutex_unlock(&io->lock);
+}
+
+/* ---- mapping ---- */
+
+int ioas_check_map(uint64_t iova, uint64_t vaddr, uint64_t size, unsigned prot)
+{
+	if (!size)
+		return -EINVAL;
+	if (add_overflows(iova, size - 1) || add_overflows(vaddr, size - 1))
+		return -EOVERFLOW;
+	if (!prot || ((size | iova | vaddr) & (PAGE_SIZE_4K - 1)))
+		return -EINVAL;
+	return 0;
+}
+
+/* Put @m, which is in the index by memory, into the domain, the books, and the listeners'. */
+static int map_pinned(struct vfio_ioas *io, struct mapping *m)
+{
+	uint64_t iova = mapping_iova(m), size = mapping_size(m);
+	int ret = iommu_domain_map(io->domain, iova, (void *)m->by_mem.start, size, m->prot);
+
+	if (ret)
+		return ret;
+	ret = tell_map(io, m);
+	if (ret) {
+		iommu_domain_unmap(io->domain, iova, size);
+		return ret;
+	}
+	itree_insert(&io->by_iova, &m->by_iova);
+	io->entries++;
+	return 0;
+}
+
+int ioas_map(struct vfio_ioas *io, uint64_t iova, uint64_t vaddr, uint64_t size, unsigned prot,
+	     struct vfio_memory *mem, uint64_t mem_offset)
+{
+	bool shared = mem;
+	struct mapping *m;
+	int ret = 0;
+
+	if (ioas_first(io, iova, iova + size - 1))
+		return -EEXIST;
+	if (!in_iova_ranges(iova, iova + size - 1)) {
+		log_warn("dma",
+			 "MAP_DMA of 0x%" PRIx64 " bytes at IOVA 0x%" PRIx64
+			 ": outside of what the IOMMU can map (IOMMU_GET_INFO): EINVAL",
+			 size, iova);
+		return -EINVAL;
+	}
+	m = heap_alloc(sizeof(*m));
+	if (!m)
+		return -ENOMEM;
+	if (shared)
+		ref_get(&mem->ref);
+	else
+		mem = memory_new();
+	if (!mem) {
+		heap_free(m);
+		return -ENOMEM;
+	}
+	m->mem = mem;
+	m->mem_offset = mem_offset;
+	m->prot = prot;
+	m->by_iova.start = iova;
+	m->by_iova.last = iova + size - 1;
+	/* indexed first: who unmaps this memory meanwhile waits for the lock and then moves it */
+	index_mem(io, m, vaddr, size);
+	if (!shared)
+		ret = memory_take(io, mem, vaddr, iova, size, prot);
+	if (!ret)
+		ret = map_pinned(io, m);
+	if (ret) {
+		unindex_mem(io, m);
+		memory_put(io->set, mem);
+		heap_free(m);
+	}
+	return ret;
+}
+
+int vfio_ioas_map(struct vfio_ioas *io, uint64_t iova, uint64_t vaddr, uint64_t size, unsigned prot)
+{
+	int ret = ioas_check_map(iova, vaddr, size, prot);
+
+	if (ret)
+		return ret;
+	pthread_mutex_lock(&io->lock);
+	ret = ioas_map(io, iova, vaddr, size, prot, NULL, 0);
+	pthread_mutex_unlock(&io->lock);
+	return ret;
+}
+
+int ioas_set_vaddr(struct vfio_ioas *io, struct mapping *m, uint64_t vaddr)
+{
+	uint64_t iova = mapping_iova(m), size = mapping_size(m);
+	struct aside *unused = NULL;
+	int ret;
+
+	if (iommu_populate(vaddr, size, m->prot))
+		return -EFAULT;
+	asides_put(io, m, &unused);
+	ret = iommu_domain_remap(io->domain, iova, (void *)vaddr, size);
+	if (ret == -ENOENT) {
+		/* some of it was given up when the program took it away */
+		iommu_domain_unmap(io->domain, iova, size);
+		ret = iommu_domain_map(io->domain, iova, (void *)vaddr, size, m->prot);
+	}
+	if (ret)
+		iommu_domain_unmap(io->domain, iova, size);
+	asides_free(io->set, unused);
+	unindex_mem(io, m);
+	index_mem(io, m, vaddr, size);
+	return ret;
+}
+
+/* ---- unmapping ---- */
+
+/* Take the mappings out of the books that are out of the domain, and free them. */
+static uint64_t forget(struct vfio_ioas *io, struct mapping *list, uint64_t *returned)
+{
+	uint64_t bytes = 0;
+	struct mapping *m;
+
+	while (list) {
+		m = list;
+		list = m->next;
+		bytes += mapping_size(m);
+		itree_remove(&io->by_iova, &m->by_iova);
+		*returned += unindex_mem(io, m);
+		io->entries--;
+		memory_put(io->set, m->mem);
+		heap_free(m);
+	}
+	return bytes;
+}
+
+uint64_t ioas_unmap(struct vfio_ioas *io, uint64_t iova, uint64_t last)
+{
+	struct mapping *list = NULL, *m = ioas_first(io, iova, last);
+	uint64_t from, to = 0, bytes, returned = 0;
+	struct aside *unused = NULL;
+	uint32_t suppressed;
+
+	if (!m)
+		return 0;
+	from = mapping_iova(m);
+	for (; m; m = ioas_next(m, iova, last)) {
+		m->next = list;
+		list = m;
+		to = m->by_iova.last;
+		tell_unmap(io, m, &io->listeners);
+		asides_put(io, m, &unused);
+	}
+	/* one call for the lot, as each waits for the devices */
+	iommu_domain_unmap(io->domain, from, to - from + 1);
+	bytes = forget(io, list, &returned);
+	if (returned && !io->closing && log_allow(&io->limit, &suppressed))
+		log_warn("dma",
+			 "UNMAP_DMA at IOVA 0x%" PRIx64 ": the program had given %" PRIu64
+			 " bytes of this memory back (free) while the device could still use them",
+			 from, returned);
+	asides_free(io->set, unused);
+	return bytes;
+}
+
+int vfio_ioas_unmap(struct vfio_ioas *io, uint64_t iova, uint64_t size, uint64_t *unmapped)
+{
+	int ret = -EINVAL;
+
+	*unmapped = 0;
+	if (!size || ((iova | size) & (PAGE_SIZE_4K - 1)))
+		return -EINVAL;
+	if (add_overflows(iova, size - 1))
+		return -EOVERFLOW;
+	pthread_mutex_lock(&io->lock);
+	if (!ioas_bisects(io, iova, iova + size - 1)) {
+		*unmapped = ioas_unmap(io, iova, iova + size - 1);
+		ret = 0;
+	}
+	pthread_mutex_unlock(&io->lock);
+	return ret;
+}
