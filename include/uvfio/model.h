@@ -11,7 +11,7 @@
  * Build a shared object that exports one `const struct uvfio_model uvfio_model` and run it with
  * `--device ./model.so,opt=val`. examples/counter.c is a complete one.
  *
- * Threads. Unless the model sets `concurrent`, uvfio serialises all callbacks of one device (a lock
+ * Threads: unless the model sets `concurrent`, uvfio serialises all callbacks of one device (a lock
  * that the device owns), timers included. A concurrent model is called by any thread at any time
  * and locks for itself. The functions that a model calls (uvfio_dma_*, uvfio_msi, uvfio_intx,
  * uvfio_timer_set, uvfio_log) may be called by any thread of the model, from inside and outside of
@@ -30,45 +30,66 @@
 extern "C" {
 #endif
 
+/** define UVFIO_PUBLIC - A name that a library shows, whatever -fvisibility says. */
 #define UVFIO_PUBLIC	__attribute__((visibility("default")))
 #define UVFIO_MODEL_ABI 1u
 
-/** struct uvfio_dev - one instance of a model: a PCI function. Opaque. */
+/* ---- a model ---- */
+
+/** struct uvfio_dev - One instance of a model: a PCI function. Opaque. */
 struct uvfio_dev;
 
-/** enum uvfio_reset_kind - why a device is reset. */
+/**
+ * enum uvfio_reset_kind - Why a device is reset.
+ * @UVFIO_RESET_POWER_ON: once, after create.
+ * @UVFIO_RESET_FLR: function level reset: by Device Control, AF, or VFIO_DEVICE_RESET (PCIe 6.0,
+ *	6.6.2).
+ * @UVFIO_RESET_BUS: hot reset of the bus above.
+ * @UVFIO_RESET_D3: from D3hot to D0 with No_Soft_Reset clear (PCI PM 1.2, 5.4.1).
+ * @UVFIO_RESET_PF: of a VF: its PF was reset, or the PF's VF Enable was cleared; the VF is gone
+ *	until it is set again.
+ */
 enum uvfio_reset_kind {
-	UVFIO_RESET_POWER_ON, /* once, after create */
-	/* function level reset: Device Control, AF, or VFIO_DEVICE_RESET (PCIe 6.0, 6.6.2) */
+	UVFIO_RESET_POWER_ON,
 	UVFIO_RESET_FLR,
-	UVFIO_RESET_BUS, /* hot reset of the bus above */
-	UVFIO_RESET_D3,	 /* D3hot to D0 with No_Soft_Reset clear (PCI PM 1.2, 5.4.1) */
-	/*
-	 * of a VF: its PF was reset, or the PF's VF Enable was cleared; the VF is gone until it is
-	 * set again
-	 */
+	UVFIO_RESET_BUS,
+	UVFIO_RESET_D3,
 	UVFIO_RESET_PF,
 };
 
-/** enum uvfio_option_type - what an option's text must look like. */
+/**
+ * enum uvfio_option_type - What an option's text must look like.
+ * @UVFIO_OPT_STRING: any text.
+ * @UVFIO_OPT_SIZE: bytes, with K, M, G or T behind the number (powers of 1024).
+ * @UVFIO_OPT_UINT: a decimal number, or a hexadecimal one that begins with 0x.
+ * @UVFIO_OPT_BOOL: on or off, true or false, yes or no, 1 or 0.
+ * @UVFIO_OPT_PATH: a file that must exist.
+ */
 enum uvfio_option_type {
 	UVFIO_OPT_STRING,
-	UVFIO_OPT_SIZE, /* bytes; suffixes K M G T (powers of 1024) */
-	UVFIO_OPT_UINT, /* decimal or 0x hexadecimal, within [min, max] */
-	UVFIO_OPT_BOOL, /* on/off, true/false, yes/no, 1/0 */
-	UVFIO_OPT_PATH, /* a file that must exist */
+	UVFIO_OPT_SIZE,
+	UVFIO_OPT_UINT,
+	UVFIO_OPT_BOOL,
+	UVFIO_OPT_PATH,
 };
 
 /**
- * struct uvfio_option - one option of a model; a table ends with name NULL.
- * @multiple: the option may be given several times (namespaces of nvme).
+ * struct uvfio_option - One option of a model; a table ends with one whose name is NULL.
+ * @name: as in --device MODEL,NAME=VALUE.
+ * @type: what the value must look like.
+ * @def: the default, as the user would write it; NULL: unset.
+ * @help: one line for `uvfio models MODEL`.
+ * @min: of UVFIO_OPT_UINT and UVFIO_OPT_SIZE: the least value.
+ * @max: and the greatest; both 0: any.
+ * @required: the user must give it.
+ * @multiple: the user may give it several times (namespaces of nvme).
  */
 struct uvfio_option {
 	const char *name;
 	enum uvfio_option_type type;
-	const char *def;   /* default as the user would write it; NULL: unset */
-	const char *help;  /* one line */
-	uint64_t min, max; /* UINT and SIZE; both 0: any */
+	const char *def;
+	const char *help;
+	uint64_t min, max;
 	bool required;
 	bool multiple;
 };
@@ -154,74 +175,216 @@ UVFIO_PUBLIC extern const struct uvfio_model uvfio_model;
 
 /* ---- describing the function: only inside create ---- */
 
-/** struct uvfio_ids - the identity in the header. @class_code is 24 bits: base, sub, interface. */
+/**
+ * struct uvfio_ids - The identity in the header of config space (PCIe 6.0, 7.5.1.1).
+ * @vendor: Vendor ID.
+ * @device: Device ID.
+ * @subsystem_vendor: Subsystem Vendor ID.
+ * @subsystem: Subsystem ID.
+ * @class_code: 24 bits: base class, sub-class, interface.
+ * @revision: Revision ID.
+ */
 struct uvfio_ids {
 	uint16_t vendor, device, subsystem_vendor, subsystem;
 	uint32_t class_code;
 	uint8_t revision;
 };
+
+/**
+ * uvfio_set_ids() - Say who the function is.
+ * @dev: the function.
+ * @ids: copied.
+ *
+ * Context: create only.
+ * Return: 0; -EINVAL: the class code has more than 24 bits, or a VF's vendor and device are not
+ * those that its PF says (struct uvfio_sriov).
+ */
 UVFIO_PUBLIC int uvfio_set_ids(struct uvfio_dev *dev, const struct uvfio_ids *ids);
 
-#define UVFIO_BAR_IO	   0x1u /* I/O space; at most 256 bytes */
-#define UVFIO_BAR_64	   0x2u /* 64-bit memory; takes this slot and the next */
+/** define UVFIO_BAR_IO - A BAR is I/O space, at most 256 bytes. */
+#define UVFIO_BAR_IO 0x1u
+/** define UVFIO_BAR_64 - A BAR is memory with a 64-bit address; it takes the next BAR, too. */
+#define UVFIO_BAR_64 0x2u
+/** define UVFIO_BAR_PREFETCH - A BAR is memory that may be prefetched. */
 #define UVFIO_BAR_PREFETCH 0x4u
 
 /**
- * uvfio_add_bar - BAR @bar (0..5) of @size bytes, a power of two (I/O >= 4, memory >= 16).
- * Return 0, -EINVAL (size, slot), -EEXIST.
+ * uvfio_add_bar() - Add a BAR (PCI 3.0, 6.2.5.1).
+ * @dev: the function; no VF: its BARs are those of struct uvfio_sriov.
+ * @bar: 0 to 5.
+ * @size: bytes, a power of two: 4 to 256 of I/O space, 16 to 2 GiB of memory, up to 1 TiB with
+ *	UVFIO_BAR_64.
+ * @flags: UVFIO_BAR_*; 0: memory with a 32-bit address.
+ *
+ * Context: create only.
+ * Return: 0; -EINVAL: no such BAR, size or flags, or a VF; -EEXIST: the BAR is taken.
  */
 UVFIO_PUBLIC int uvfio_add_bar(struct uvfio_dev *dev, unsigned bar, uint64_t size, unsigned flags);
 
 /**
- * uvfio_add_rom - an expansion ROM of @size bytes (a power of two >= 2 KiB), with @image (@len
- * bytes, copied; may be NULL: bar_read of BAR 6 answers).
+ * uvfio_add_rom() - Add an expansion ROM (PCI 3.0, 6.2.5.2).
+ * @dev: the function; no VF.
+ * @size: bytes, a power of two from 2 KiB to 16 MiB.
+ * @image: what it holds; copied. NULL: bar_read answers, with 6 for the BAR.
+ * @len: bytes of @image, at most @size. Behind them the ROM reads ones.
+ *
+ * Context: create only.
+ * Return: 0; -EINVAL: no such size, @len, or a VF; -EEXIST: there is one; -ENOMEM.
  */
 UVFIO_PUBLIC int uvfio_add_rom(struct uvfio_dev *dev, uint64_t size, const void *image, size_t len);
 
 /**
- * uvfio_add_intx - the function has an interrupt pin: 1 INTA .. 4 INTD. @disintx: COMMAND.DisINTx
- * works (PCI 2.3); false models old chips.
+ * uvfio_add_intx() - Add an interrupt pin (PCI 3.0, 6.2.4).
+ * @dev: the function; no VF.
+ * @pin: 1 (INTA) to 4 (INTD).
+ * @disintx: COMMAND.Interrupt Disable works, as since PCI 2.3; false is for models of old chips.
+ *
+ * Context: create only.
+ * Return: 0; -EINVAL: no such pin, or a VF; -EEXIST: there is one.
  */
 UVFIO_PUBLIC int uvfio_add_intx(struct uvfio_dev *dev, unsigned pin, bool disintx);
 
-/*
- * Each uvfio_add_* capability function returns the capability's offset (> 0), or -EINVAL, -ENOSPC,
- * -EEXIST.
+/**
+ * uvfio_add_pm() - Add the power management capability: D0 and D3hot (PCI PM 1.2, 3.2).
+ * @dev: the function.
+ * @no_soft_reset: going from D3hot to D0 keeps the state; false: it is a reset (UVFIO_RESET_D3).
+ *
+ * Context: create only.
+ * Return: the capability's offset in config space, more than 0; -ENOSPC: no room; -EEXIST: there is
+ * one.
  */
 UVFIO_PUBLIC int uvfio_add_pm(struct uvfio_dev *dev, bool no_soft_reset);
-/** uvfio_add_msi - @vectors: 1, 2, 4, 8, 16, 32. */
-UVFIO_PUBLIC int uvfio_add_msi(struct uvfio_dev *dev, unsigned vectors, bool addr64, bool maskable);
+
 /**
- * uvfio_add_msix - @vectors 1..2048; the table at @table_offset of @table_bar and the pending bits;
- * both areas are served by uvfio.
+ * uvfio_add_msi() - Add the MSI capability (PCI 3.0, 6.8.1).
+ * @dev: the function.
+ * @vectors: 1, 2, 4, 8, 16 or 32.
+ * @addr64: the message's address has 64 bits.
+ * @maskable: each vector has a mask and a pending bit.
+ *
+ * Context: create only.
+ * Return: the capability's offset in config space, more than 0; -EINVAL: no such number of vectors;
+ * -ENOSPC: no room; -EEXIST: there is one.
+ */
+UVFIO_PUBLIC int uvfio_add_msi(struct uvfio_dev *dev, unsigned vectors, bool addr64, bool maskable);
+
+/**
+ * uvfio_add_msix() - Add the MSI-X capability (PCI 3.0, 6.8.2).
+ * @dev: the function.
+ * @vectors: 1 to 2048.
+ * @table_bar: the memory BAR of the table, which has 16 bytes a vector.
+ * @table_offset: where it begins in the BAR, in bytes; a multiple of 8.
+ * @pba_bar: the memory BAR of the pending bits, 8 bytes for each 64 vectors.
+ * @pba_offset: where they begin in the BAR, in bytes; a multiple of 8.
+ *
+ * uvfio serves accesses of table and pending bits; bar_read and bar_write do not see them.
+ *
+ * Context: create only.
+ * Return: the capability's offset in config space, more than 0; -EINVAL: no such number of vectors,
+ * or no such place; -ENOSPC: no room; -EEXIST: there is one; -ENOMEM.
  */
 UVFIO_PUBLIC int uvfio_add_msix(struct uvfio_dev *dev, unsigned vectors, unsigned table_bar,
 				uint32_t table_offset, unsigned pba_bar, uint32_t pba_offset);
-/** uvfio_add_pcie - PCI Express endpoint, version 2. @flr: the function has FLR. */
-UVFIO_PUBLIC int uvfio_add_pcie(struct uvfio_dev *dev, bool flr);
-UVFIO_PUBLIC int uvfio_add_af(struct uvfio_dev *dev);
+
 /**
- * uvfio_add_vpd - vital product data: @len bytes (copied), a multiple of 4, at most 32 KiB;
+ * uvfio_add_pcie() - Add the PCI Express capability of an endpoint, version 2 (PCIe 6.0, 7.5.3).
+ * @dev: the function.
+ * @flr: it has function level reset; a VF must.
+ *
+ * With it config space has 4096 bytes, and room for extended capabilities.
+ *
+ * Context: create only.
+ * Return: the capability's offset in config space, more than 0; -ENOSPC: no room; -EEXIST: there is
+ * one.
+ */
+UVFIO_PUBLIC int uvfio_add_pcie(struct uvfio_dev *dev, bool flr);
+
+/**
+ * uvfio_add_af() - Add the Advanced Features capability: function level reset for a function of
+ * conventional PCI (PCI ECN "Advanced Capabilities for Conventional PCI").
+ * @dev: the function.
+ *
+ * Context: create only.
+ * Return: the capability's offset in config space, more than 0; -ENOSPC: no room; -EEXIST: there is
+ * one.
+ */
+UVFIO_PUBLIC int uvfio_add_af(struct uvfio_dev *dev);
+
+/**
+ * uvfio_add_vpd() - Add vital product data and its capability (PCI 3.0, 6.4 and appendix I).
+ * @dev: the function.
+ * @data: the data; copied.
+ * @len: bytes, a multiple of 4, at most 32 KiB.
  * @writable: the driver may change it.
+ *
+ * Context: create only.
+ * Return: the capability's offset in config space, more than 0; -EINVAL: no such @len; -ENOSPC: no
+ * room; -EEXIST: there is one; -ENOMEM.
  */
 UVFIO_PUBLIC int uvfio_add_vpd(struct uvfio_dev *dev, const void *data, size_t len, bool writable);
+
 /**
- * uvfio_add_vendor_cap - vendor-specific capability of @len bytes in all (>= 3) with @data (len - 3
- * bytes) and a mask of writable bits (may be NULL: read-only).
+ * uvfio_add_vendor_cap() - Add a vendor-specific capability (PCI 3.0, 6.7 and appendix H).
+ * @dev: the function.
+ * @data: the @len - 3 bytes after ID, next pointer and length; NULL: zeroes.
+ * @writable: as many bytes, with ones for the bits that the driver may write; NULL: none.
+ * @len: bytes in all, at least 3.
+ *
+ * Context: create only.
+ * Return: the capability's offset in config space, more than 0; -EINVAL: no such @len; -ENOSPC: no
+ * room.
  */
 UVFIO_PUBLIC int uvfio_add_vendor_cap(struct uvfio_dev *dev, const void *data, const void *writable,
 				      size_t len);
+
 /**
- * uvfio_add_cap - any other standard capability: @len bytes in all, @data for the bytes after the
- * 2-byte header.
+ * uvfio_add_cap() - Add a capability that no other function adds.
+ * @dev: the function.
+ * @id: Capability ID.
+ * @data: the @len - 2 bytes after ID and next pointer; NULL: zeroes.
+ * @writable: as many bytes, with ones for the bits that the driver may write; NULL: none.
+ * @len: bytes in all, at least 2.
+ *
+ * Context: create only.
+ * Return: the capability's offset in config space, more than 0; -EINVAL: no such @len, or a
+ * capability with a function of its own; -ENOSPC: no room; -EEXIST: there is one.
  */
 UVFIO_PUBLIC int uvfio_add_cap(struct uvfio_dev *dev, uint8_t id, const void *data,
 			       const void *writable, size_t len);
-UVFIO_PUBLIC int uvfio_add_aer(struct uvfio_dev *dev);
-UVFIO_PUBLIC int uvfio_add_dsn(struct uvfio_dev *dev, uint64_t serial);
+
 /**
- * uvfio_add_ext_cap - any other extended capability: @len bytes in all (multiple of 4), @data for
- * the bytes after the 4-byte header.
+ * uvfio_add_aer() - Add Advanced Error Reporting (PCIe 6.0, 7.8.4), for uvfio_report_error().
+ * @dev: the function; it needs uvfio_add_pcie().
+ *
+ * Context: create only.
+ * Return: the capability's offset in config space, more than 0; -ENOSPC: no room; -EEXIST: there is
+ * one.
+ */
+UVFIO_PUBLIC int uvfio_add_aer(struct uvfio_dev *dev);
+
+/**
+ * uvfio_add_dsn() - Add a Device Serial Number (PCIe 6.0, 7.9.3).
+ * @dev: the function; it needs uvfio_add_pcie().
+ * @serial: the number.
+ *
+ * Context: create only.
+ * Return: the capability's offset in config space, more than 0; -ENOSPC: no room; -EEXIST: there is
+ * one.
+ */
+UVFIO_PUBLIC int uvfio_add_dsn(struct uvfio_dev *dev, uint64_t serial);
+
+/**
+ * uvfio_add_ext_cap() - Add an extended capability that no other function adds.
+ * @dev: the function; it needs uvfio_add_pcie().
+ * @id: Extended Capability ID.
+ * @version: Capability Version, 0 to 15.
+ * @data: the @len - 4 bytes after the header; NULL: zeroes.
+ * @writable: as many bytes, with ones for the bits that the driver may write; NULL: none.
+ * @len: bytes in all, a multiple of 4.
+ *
+ * Context: create only.
+ * Return: the capability's offset in config space, more than 0; -EINVAL: no such @len or version,
+ * or a capability with a function of its own; -ENOSPC: no room; -EEXIST: there is one.
  */
 UVFIO_PUBLIC int uvfio_add_ext_cap(struct uvfio_dev *dev, uint16_t id, unsigned version,
 				   const void *data, const void *writable, size_t len);
@@ -229,7 +392,25 @@ UVFIO_PUBLIC int uvfio_add_ext_cap(struct uvfio_dev *dev, uint16_t id, unsigned 
 /* ---- SR-IOV: a physical function (PF) and its virtual functions (VFs); PCIe 6.0, 9 ---- */
 
 /**
- * struct uvfio_sriov - what a PF is to its VFs.
+ * struct uvfio_sriov - What a PF is to its VFs.
+ * @vf: the VFs' model; abi and create are required, options must be NULL or empty.
+ * @vf_device_id: Device ID of the VFs; the vendor is the PF's.
+ * @total_vfs: 1 to 255.
+ * @first_vf_offset: VF i has the PF's routing ID (bus, device, function) + first_vf_offset +
+ *	i * vf_stride; more than 0.
+ * @vf_stride: see there; more than 0.
+ * @bars: as for uvfio_add_bar(), memory only, of one VF, at least a page each: smaller ones become
+ *	one.
+ * @bars.size: bytes; 0: no such BAR.
+ * @bars.flags: UVFIO_BAR_64, UVFIO_BAR_PREFETCH.
+ * @vfs_changed: A callback of the PF: from now on so many VFs, of the indices from 0 up, are
+ *	enabled. May be NULL.
+ * @host_driver: a model that can stand for the PF's driver in a host's kernel says what that is
+ *	called ("igb"). The user can then write driver=igb instead of having vfio-pci on the PF:
+ *	nobody opens the PF, its VFs can be opened without a token, and the model does what that
+ *	driver would do (bring the link up, answer the mailbox). NULL: not possible.
+ * @host_drives: NULL exactly if @host_driver is. Called once, as a callback of the PF, with
+ *	decoding and bus mastering on, before any VF is enabled.
  *
  * A VF is a struct uvfio_dev of its own, made of the model @vf: it has its own config space, MSI-X,
  * interrupts, DMA (with its own rights: uvfio_dma_read(vf, ...) goes through the IOMMU group of the
@@ -254,25 +435,10 @@ UVFIO_PUBLIC int uvfio_add_ext_cap(struct uvfio_dev *dev, uint16_t id, unsigned 
  * disables them; the driver enables them again after it): VFs are cut off; PF's reset, if it is
  * one; PF's vfs_changed(0); reset(UVFIO_RESET_PF) of each VF that was enabled.
  *
- * Threads. If neither model is `concurrent`, PF and VFs have one lock: a callback of one excludes
+ * Threads. If neither model is concurrent, PF and VFs have one lock: a callback of one excludes
  * callbacks of all. If both are, each is called by any thread at any time. One of each is an error.
  * The functions that a model may call with a VF may be called from callbacks of the PF, and the
  * reverse.
- *
- * @vf: the VFs' model; abi and create are required, options must be NULL or empty.
- * @vf_device_id: Device ID of the VFs; the vendor is the PF's.
- * @total_vfs: 1 to 255.
- * @first_vf_offset, @vf_stride: VF i has the PF's routing ID (bus, device, function) +
- * first_vf_offset + i * vf_stride; both > 0.
- * @bars: as for uvfio_add_bar(), memory only, of one VF; size 0: none. At least a page each:
- * smaller ones become one.
- * @vfs_changed: from now on @num VFs, of the indices from 0 up, are enabled. A callback of the PF.
- * May be NULL. @host_driver, @host_drives: a model that can stand for the PF's driver in a host's
- * kernel says what that is called ("igb"). The user can then write driver=igb instead of having
- * vfio-pci on the PF: nobody opens the PF, its VFs can be opened without a token, and the model
- * does what that driver would do (bring the link up, answer the mailbox). host_drives is called
- * once, as a callback of the PF, with decoding and bus mastering on, before any VF is enabled. Both
- * NULL: not possible.
  */
 struct uvfio_sriov {
 	const struct uvfio_model *vf;
@@ -280,230 +446,525 @@ struct uvfio_sriov {
 	uint16_t total_vfs, first_vf_offset, vf_stride;
 	struct {
 		uint64_t size;
-		unsigned flags; /* UVFIO_BAR_64, UVFIO_BAR_PREFETCH */
+		unsigned flags;
 	} bars[6];
 	void (*vfs_changed)(struct uvfio_dev *pf, unsigned num);
 	const char *host_driver;
 	void (*host_drives)(struct uvfio_dev *pf);
 };
+
 /**
- * uvfio_add_sriov - in the PF's create: the SR-IOV extended capability. Needs uvfio_add_pcie().
- * @sriov is copied; the strings and models in it must stay.
- * Return the capability's offset, -EINVAL, -ENOSPC, -EEXIST, -ENOMEM.
+ * uvfio_add_sriov() - Add the SR-IOV extended capability (PCIe 6.0, 9.3.3).
+ * @dev: the PF; it needs uvfio_add_pcie().
+ * @sriov: copied; the strings and the model in it must stay.
+ *
+ * Context: the PF's create only.
+ * Return: the capability's offset in config space, more than 0; -EINVAL: struct uvfio_sriov says
+ * what is not possible, or @dev is a VF; -ENOSPC: no room; -EEXIST: there is one; -ENOMEM.
  */
 UVFIO_PUBLIC int uvfio_add_sriov(struct uvfio_dev *dev, const struct uvfio_sriov *sriov);
-/** uvfio_pf - the PF of a VF; NULL: @dev is none. Valid from the VF's create to its destroy. */
-UVFIO_PUBLIC struct uvfio_dev *uvfio_pf(const struct uvfio_dev *dev);
-/** uvfio_vf_index - of a VF: 0 .. total_vfs - 1. */
-UVFIO_PUBLIC unsigned uvfio_vf_index(const struct uvfio_dev *vf);
+
 /**
- * uvfio_vf - VF @index of a PF; NULL: it was never enabled so far. The pointer stays good until the
- * VF's destroy.
+ * uvfio_pf() - The PF of a VF.
+ * @dev: the function.
+ *
+ * Context: any thread, from the VF's create to its destroy.
+ * Return: the PF; NULL: @dev is no VF.
+ */
+UVFIO_PUBLIC struct uvfio_dev *uvfio_pf(const struct uvfio_dev *dev);
+
+/**
+ * uvfio_vf_index() - The index of a VF.
+ * @vf: the VF.
+ *
+ * Context: any thread.
+ * Return: 0 to total_vfs - 1; 0 for what is no VF.
+ */
+UVFIO_PUBLIC unsigned uvfio_vf_index(const struct uvfio_dev *vf);
+
+/**
+ * uvfio_vf() - Find a VF.
+ * @pf: the PF.
+ * @index: from 0.
+ *
+ * Context: any thread.
+ * Return: the VF, which stays good until its destroy; NULL: it was never needed so far, it is
+ * destroyed, or there is none of this index.
  */
 UVFIO_PUBLIC struct uvfio_dev *uvfio_vf(struct uvfio_dev *pf, unsigned index);
+
 /**
- * uvfio_num_vfs - how many VFs of @pf are enabled now; 0 for what is no PF. VF i is enabled if i is
- * less.
+ * uvfio_num_vfs() - How many VFs are enabled now.
+ * @pf: the PF.
+ *
+ * Context: any thread.
+ * Return: the number: a VF is enabled if its index is less; 0 for what is no PF.
  */
 UVFIO_PUBLIC unsigned uvfio_num_vfs(const struct uvfio_dev *pf);
 
 /* ---- pages of a memory BAR in a driver's address space ---- */
 
 /**
- * enum uvfio_page_kind - what a load or store through a driver's mapping of the page is.
- * @UVFIO_PAGE_TRAPPED: a call of bar_read or bar_write, exactly as a memory cycle on the bus. What
- * a page is unless said otherwise.
+ * enum uvfio_page_kind - What a load or store through a driver's mapping of a page is.
+ * @UVFIO_PAGE_TRAPPED: a call of bar_read or bar_write, exactly as a memory cycle on the bus. So is
+ *	every page of which nothing else was said.
  * @UVFIO_PAGE_POLLED: as trapped while the pages are closed; while they are open
- * (uvfio_polled_open) an access of plain memory, without a
- * 	call of anything, which the model looks at. For registers that only say how far a driver has
- * 	come (doorbells): of several stores to
- * 	one word the model sees the last one, of their sizes nothing.
+ *	(uvfio_polled_open()) an access of plain memory, without a call of anything, which the model
+ *	looks at. For registers that only say how far a driver has come (doorbells): of several
+ *	stores to one word the model sees the last one, of their sizes nothing.
  * @UVFIO_PAGE_UNMAPPED: cannot be mapped: pread and pwrite only.
  */
 enum uvfio_page_kind { UVFIO_PAGE_TRAPPED, UVFIO_PAGE_POLLED, UVFIO_PAGE_UNMAPPED };
 
 /**
- * uvfio_set_pages - the pages [@offset, @offset + @len) of memory BAR @bar are of @kind. After
- * uvfio_add_bar; multiples of 4096; each page once; no polled page may hold the MSI-X table or
- * pending bits.
- * Return 0, -EINVAL, -EEXIST, -ENOSPC (more than 16 areas), -ENOMEM, -EMFILE.
+ * uvfio_set_pages() - Say of what kind pages of a memory BAR are.
+ * @dev: the function.
+ * @bar: 0 to 5; the BAR was added before.
+ * @offset: the first byte in the BAR, a multiple of 4096.
+ * @len: bytes, a multiple of 4096.
+ * @kind: of each of the pages, of which nothing was said so far.
+ *
+ * No polled page may hold the MSI-X table or pending bits.
+ *
+ * Context: create only.
+ * Return: 0; -EINVAL: no such pages or kind; -EEXIST: of one of the pages it was said; -ENOSPC:
+ * there are 16 areas; -ENOMEM; -EMFILE.
  */
 UVFIO_PUBLIC int uvfio_set_pages(struct uvfio_dev *dev, unsigned bar, uint64_t offset, uint64_t len,
 				 enum uvfio_page_kind kind);
 
 /**
- * uvfio_polled_memory - the memory behind the polled page at @offset of @bar: what a driver sees
- * there while the pages are open. It is the model's at all times, starts with zeroes and lives as
- * long as the device; access it with atomic operations. NULL: no polled page.
+ * uvfio_polled_memory() - The memory behind a polled page.
+ * @dev: the function.
+ * @bar: the BAR.
+ * @offset: bytes in the BAR.
+ *
+ * A driver sees it there while the pages are open. It is the model's at all times, and starts with
+ * zeroes; access it with atomic operations.
+ *
+ * Context: any thread.
+ * Return: what is at @offset, up to the end of its uvfio_set_pages(), good until destroy returns;
+ * NULL: no polled page.
  */
 UVFIO_PUBLIC void *uvfio_polled_memory(struct uvfio_dev *dev, unsigned bar, uint64_t offset);
 
 /**
- * uvfio_polled_open / uvfio_polled_close - from now on the driver's accesses of all polled pages of
- * @dev go to memory; come as callbacks again.
+ * uvfio_polled_open() - From now on the driver's accesses of polled pages go to memory.
+ * @dev: the function; all of its polled pages.
  *
- * No store is lost if the model looks at the memory at least once after each of the two:
- * uvfio_polled_close returns when every processor has given up its right to write, so that a store
- * either is in memory by then or becomes a callback. Accesses by pwrite and pread, and a trapped
- * access that had begun, are callbacks also while the pages are open: a callback should leave what
- * it was given in the memory, too.
+ * No store is lost if the model looks at the memory at least once after this, and once after
+ * uvfio_polled_close(). Accesses by pwrite and pread, and a trapped access that had begun, are
+ * callbacks also while the pages are open: a callback should leave what it was given in the memory,
+ * too.
  *
  * A locked instruction is atomic among trapped accesses, and among those of open pages; one that
  * was trapped when the pages open is not against a store to the same word that comes as memory.
  *
  * uvfio closes the pages by itself when memory decoding ends (COMMAND, D3hot, reset); the memory
- * keeps what was stored before. Both cost some microseconds. Any thread, also inside of callbacks.
- * Return of open: 0; -ENOENT: no driver has a polled page mapped (nor can it with mmap=trap or
- * off), so there is nothing to be gained; -EIO: decoding is off.
+ * keeps what was stored before.
+ *
+ * Context: any thread, also inside of callbacks. It takes some microseconds.
+ * Return: 0; -ENOENT: no driver has a polled page mapped (nor can it with mmap=trap or off), so
+ * there is nothing to be gained; -EIO: memory decoding is off.
  */
 UVFIO_PUBLIC int uvfio_polled_open(struct uvfio_dev *dev);
+
+/**
+ * uvfio_polled_close() - From now on the driver's accesses of polled pages are callbacks again.
+ * @dev: the function; all of its polled pages.
+ *
+ * It returns when every processor has given up its right to write, so that a store either is in
+ * memory by then or becomes a callback.
+ *
+ * Context: any thread, also inside of callbacks. It takes some microseconds.
+ */
 UVFIO_PUBLIC void uvfio_polled_close(struct uvfio_dev *dev);
 
 /* ---- state and options ---- */
 
-UVFIO_PUBLIC void uvfio_set_priv(struct uvfio_dev *dev, void *priv);
-UVFIO_PUBLIC void *uvfio_priv(const struct uvfio_dev *dev);
-/** uvfio_dev_name - "0000:01:00.0". */
-UVFIO_PUBLIC const char *uvfio_dev_name(const struct uvfio_dev *dev);
 /**
- * uvfio_unique - a number that this device has for itself, to make an address or a serial number of
- * that no other may have: the same whenever the device is made in a run (by a program that is
- * started again, by a forked child), another for each device and in each run.
+ * uvfio_set_priv() - Keep the model's own state with a function.
+ * @dev: the function.
+ * @priv: the state. uvfio does nothing with it.
+ *
+ * Context: any thread; not while another one may call uvfio_priv().
+ */
+UVFIO_PUBLIC void uvfio_set_priv(struct uvfio_dev *dev, void *priv);
+
+/**
+ * uvfio_priv() - The model's own state of a function.
+ * @dev: the function.
+ *
+ * Context: any thread.
+ * Return: what uvfio_set_priv() was given; NULL before.
+ */
+UVFIO_PUBLIC void *uvfio_priv(const struct uvfio_dev *dev);
+
+/**
+ * uvfio_dev_name() - The address of a function.
+ * @dev: the function.
+ *
+ * Context: any thread.
+ * Return: "0000:01:00.0", good until destroy returns.
+ */
+UVFIO_PUBLIC const char *uvfio_dev_name(const struct uvfio_dev *dev);
+
+/**
+ * uvfio_unique() - A number that this function has for itself.
+ * @dev: the function.
+ *
+ * To make an address or a serial number of that no other may have: the same whenever the device is
+ * made in a run (by a program that is started again, by a forked child), another for each device
+ * and in each run.
+ *
+ * Context: any thread.
+ * Return: the number, of which all 64 bits are as if drawn by lot.
  */
 UVFIO_PUBLIC uint64_t uvfio_unique(const struct uvfio_dev *dev);
+
 /**
- * uvfio_dev_id - the user's name for the device, of id=NAME, by which another device's options may
- * refer to it; NULL: none.
+ * uvfio_dev_id() - The user's name for a device.
+ * @dev: the function.
+ *
+ * Context: any thread.
+ * Return: the NAME of id=NAME, by which another device's options may refer to it, good until
+ * destroy returns; NULL: none.
  */
 UVFIO_PUBLIC const char *uvfio_dev_id(const struct uvfio_dev *dev);
 
-/*
- * An option's value: the user's, else the table's default. The @i-th of a multiple option; NULL / 0
- * / false when unset.
+/**
+ * uvfio_opt_string() - The text of an option: the user's, else the table's default.
+ * @dev: the function.
+ * @name: the option's name in the model's table.
+ * @i: which one of an option that may be given several times, from 0; else 0.
+ *
+ * Context: any thread.
+ * Return: the text as it was written, good until destroy returns; NULL: unset.
  */
 UVFIO_PUBLIC const char *uvfio_opt_string(const struct uvfio_dev *dev, const char *name,
 					  unsigned i);
+
+/**
+ * uvfio_opt_uint() - The number of a UVFIO_OPT_UINT or UVFIO_OPT_SIZE option.
+ * @dev: the function.
+ * @name: the option's name in the model's table.
+ * @i: which one of an option that may be given several times, from 0; else 0.
+ *
+ * Context: any thread.
+ * Return: the number, a size in bytes; 0: unset.
+ */
 UVFIO_PUBLIC uint64_t uvfio_opt_uint(const struct uvfio_dev *dev, const char *name, unsigned i);
+
+/**
+ * uvfio_opt_bool() - The value of a UVFIO_OPT_BOOL option.
+ * @dev: the function.
+ * @name: the option's name in the model's table.
+ * @i: which one of an option that may be given several times, from 0; else 0.
+ *
+ * Context: any thread.
+ * Return: the value; false: unset.
+ */
 UVFIO_PUBLIC bool uvfio_opt_bool(const struct uvfio_dev *dev, const char *name, unsigned i);
+
+/**
+ * uvfio_opt_count() - How many values an option has.
+ * @dev: the function.
+ * @name: the option's name in the model's table.
+ *
+ * Context: any thread.
+ * Return: how often the user gave it; 1 for a default; 0: unset.
+ */
 UVFIO_PUBLIC unsigned uvfio_opt_count(const struct uvfio_dev *dev, const char *name);
 
 /* ---- DMA: through the IOMMU, with the rights that the driver gave ---- */
 
 /**
- * uvfio_dma_read - the device reads @len bytes at @iova into @buf (uvfio_dma_write: writes them
- * from @buf). An access is one transaction to the log: a line names the first address that failed.
- * Order: ascending; a naturally aligned 2, 4 or 8 bytes go in one store, so that a driver that
- * polls the last word of a descriptor finds all before it in place.
- * Return 0, or -EFAULT: aborted (not mapped, no right, no domain, bus mastering off, D3hot). Bytes
- * before the failing page were transferred.
+ * uvfio_dma_read() - The device reads memory of the driver.
+ * @dev: the function.
+ * @iova: the I/O virtual address.
+ * @buf: gets the bytes.
+ * @len: how many.
+ *
+ * An access is one transaction to the log: a line names the first address that failed. Order:
+ * ascending; a naturally aligned 2, 4 or 8 bytes are read in one load.
+ *
+ * Context: any thread of the model. Takes no lock.
+ * Return: 0; -EFAULT: aborted (not mapped, no right, no address space, bus mastering off, D3hot).
+ * Bytes before the failing page were transferred.
  */
 UVFIO_PUBLIC int uvfio_dma_read(struct uvfio_dev *dev, uint64_t iova, void *buf, size_t len);
+
+/**
+ * uvfio_dma_write() - The device writes memory of the driver.
+ * @dev: the function.
+ * @iova: the I/O virtual address.
+ * @buf: the bytes.
+ * @len: how many.
+ *
+ * As uvfio_dma_read(). A naturally aligned 2, 4 or 8 bytes go in one store, so that a driver that
+ * polls the last word of a descriptor finds all before it in place.
+ *
+ * Context: any thread of the model. Takes no lock.
+ * Return: 0; -EFAULT: aborted (not mapped, no right, no address space, bus mastering off, D3hot).
+ * Bytes before the failing page were transferred.
+ */
 UVFIO_PUBLIC int uvfio_dma_write(struct uvfio_dev *dev, uint64_t iova, const void *buf, size_t len);
 
 /**
- * uvfio_dma_allowed - may the device make DMA and send messages now: COMMAND.MASTER, D0, and a VF
- * is enabled? For a device that looks at memory without having been asked to (a polled doorbell
- * buffer): what it tries with bus mastering off is reported as a fault of the driver. Takes no
- * lock.
+ * uvfio_dma_allowed() - May the device make DMA and send messages now?
+ * @dev: the function.
+ *
+ * For a device that looks at memory without having been asked to (a polled doorbell buffer): what
+ * it tries with bus mastering off is reported as a fault of the driver.
+ *
+ * Context: any thread. Takes no lock.
+ * Return: true: COMMAND.Bus Master Enable is set, the function is in D0, and a VF is enabled.
  */
 UVFIO_PUBLIC bool uvfio_dma_allowed(const struct uvfio_dev *dev);
 
 /**
- * uvfio_dma_begin / uvfio_dma_end - between the two, pointers from uvfio_dma_sg stay valid: an
- * unmap by the driver waits. Keep it short (no sleeping); they nest. They take no lock.
+ * uvfio_dma_begin() - From now on pointers of uvfio_dma_sg() stay valid.
+ * @dev: the function.
+ *
+ * An unmap by the driver waits for uvfio_dma_end(). Keep it short, without sleeping.
+ *
+ * Context: any thread of the model; the same one calls uvfio_dma_end(). They nest, and take no
+ * lock.
  */
 UVFIO_PUBLIC void uvfio_dma_begin(struct uvfio_dev *dev);
-UVFIO_PUBLIC void uvfio_dma_end(struct uvfio_dev *dev);
+
 /**
- * uvfio_dma_sg - translate [@iova, @iova + @len) into @iov, at most @max pieces, merged where
- * memory is contiguous.
- * @write: the device will write. The memory may have been unmapped behind uvfio's back: touch it by
- * uvfio_dma_read/write or a system call.
- * Return the number of pieces, -EFAULT (aborted and logged), -E2BIG (more than @max pieces).
+ * uvfio_dma_end() - From now on the driver may take its memory away.
+ * @dev: the function.
+ *
+ * Context: the thread that called uvfio_dma_begin().
+ */
+UVFIO_PUBLIC void uvfio_dma_end(struct uvfio_dev *dev);
+
+/**
+ * uvfio_dma_sg() - Find the memory at an I/O virtual address.
+ * @dev: the function.
+ * @iova: the I/O virtual address.
+ * @len: bytes.
+ * @write: the device will write.
+ * @iov: gets the pieces, merged where memory is contiguous.
+ * @max: how many fit in @iov.
+ *
+ * The program may have unmapped the memory behind uvfio's back: touch it by a system call, which
+ * fails then, or use uvfio_dma_read() and uvfio_dma_write().
+ *
+ * Context: between uvfio_dma_begin() and uvfio_dma_end(). Takes no lock.
+ * Return: the number of pieces; -EFAULT: aborted, with a line in the log; -E2BIG: more than @max
+ * pieces.
  */
 UVFIO_PUBLIC int uvfio_dma_sg(struct uvfio_dev *dev, uint64_t iova, size_t len, bool write,
 			      struct iovec *iov, int max);
 
 /* ---- interrupts ---- */
 
-/** enum uvfio_irq_mode - what the driver enabled. */
-enum uvfio_irq_mode { UVFIO_IRQ_INTX, UVFIO_IRQ_MSI, UVFIO_IRQ_MSIX };
-UVFIO_PUBLIC enum uvfio_irq_mode uvfio_irq_mode(const struct uvfio_dev *dev);
 /**
- * uvfio_msi - send message @vector by MSI-X, or MSI (vector taken modulo the number that the driver
- * enabled). Masked: the pending bit is set and the message goes out at unmask. Dropped when neither
- * is enabled, bus mastering is off, or the function is not in D0. Never blocks, takes no lock,
- * writes one eventfd.
+ * enum uvfio_irq_mode - What kind of interrupts the driver enabled.
+ * @UVFIO_IRQ_INTX: none of the others.
+ * @UVFIO_IRQ_MSI: messages of the MSI capability.
+ * @UVFIO_IRQ_MSIX: messages of the MSI-X capability.
+ */
+enum uvfio_irq_mode { UVFIO_IRQ_INTX, UVFIO_IRQ_MSI, UVFIO_IRQ_MSIX };
+
+/**
+ * uvfio_irq_mode() - What kind of interrupts the driver enabled.
+ * @dev: the function.
+ *
+ * Context: any thread. Takes no lock.
+ * Return: the kind, as config space has it now.
+ */
+UVFIO_PUBLIC enum uvfio_irq_mode uvfio_irq_mode(const struct uvfio_dev *dev);
+
+/**
+ * uvfio_msi() - Send a message.
+ * @dev: the function.
+ * @vector: of MSI-X from 0; of MSI it is taken modulo the number that the driver enabled.
+ *
+ * Masked: the pending bit is set, and the message goes out when it is unmasked. Dropped when
+ * neither MSI-X nor MSI is enabled, bus mastering is off, or the function is not in D0.
+ *
+ * Context: any thread. Never blocks, takes no lock, writes one eventfd.
  */
 UVFIO_PUBLIC void uvfio_msi(struct uvfio_dev *dev, unsigned vector);
-/** uvfio_intx - set the level of the interrupt line. Setting the level it has costs nothing. */
+
+/**
+ * uvfio_intx() - Set the level of the interrupt line.
+ * @dev: the function.
+ * @level: true: it is up.
+ *
+ * Setting the level that it has costs nothing. With MSI or MSI-X enabled the pin is quiet, whatever
+ * the level.
+ *
+ * Context: any thread.
+ */
 UVFIO_PUBLIC void uvfio_intx(struct uvfio_dev *dev, bool level);
 
 /* ---- descriptors ---- */
 
 /**
- * uvfio_fd_keep - take over @fd, which the model opened for itself (an image, an eventfd): it moves
- * to a number that the program does not use and cannot close, not even one that closes "everything
- * from 3 up". It is closed by exec, and in a forked child, where the device does not go on.
- * Return the new number, to be closed with uvfio_fd_close() only; or -errno, and @fd is as it was.
+ * uvfio_fd_keep() - Hide a descriptor from the program.
+ * @dev: the function.
+ * @fd: a descriptor that the model opened for itself (an image, an eventfd). It moves to a number
+ *	that the program does not use and cannot close, not even one that closes "everything from 3
+ *	up".
+ *
+ * It is closed by exec, and in a forked child, where the device does not go on.
+ *
+ * Context: any thread.
+ * Return: the new number, to be closed with uvfio_fd_close() only; -EMFILE, or what else dup says,
+ * and @fd is as it was.
  */
 UVFIO_PUBLIC int uvfio_fd_keep(struct uvfio_dev *dev, int fd);
+
+/**
+ * uvfio_fd_close() - Close a descriptor of uvfio_fd_keep().
+ * @dev: the function.
+ * @fd: the number that uvfio_fd_keep() returned.
+ *
+ * Context: any thread.
+ */
 UVFIO_PUBLIC void uvfio_fd_close(struct uvfio_dev *dev, int fd);
 
 /* ---- threads of the model's own ---- */
 
 /**
- * uvfio_thread_start - as pthread_create(3), for a thread inside of a program that does not know of
- * it: none of the program's signals come to it, and it runs on any processor that the program was
- * started on, wherever the driver pinned its own threads. @name: 15 characters at most. The model
- * joins it (destroy, quiesce). Return 0 or -errno.
+ * uvfio_thread_start() - Start a thread inside of a program that does not know of it.
+ * @dev: the function.
+ * @thread: gets the thread, which the model joins (destroy, quiesce).
+ * @fn: runs in it.
+ * @arg: its argument.
+ * @name: of the thread, 15 characters at most.
+ *
+ * As pthread_create(3), but none of the program's signals come to the thread, and it runs on any
+ * processor that the program was started on, wherever the driver pinned its own threads.
+ *
+ * Context: any thread.
+ * Return: 0; -EAGAIN: no thread could be had; -ENOMEM.
  */
 UVFIO_PUBLIC int uvfio_thread_start(struct uvfio_dev *dev, pthread_t *thread,
 				    void *(*fn)(void *arg), void *arg, const char *name);
+
 /**
- * uvfio_cpus - on how many processors such threads may run: with one, a thread that polls would
- * keep the driver from running.
+ * uvfio_cpus() - On how many processors may threads of uvfio_thread_start() run?
+ * @dev: the function.
+ *
+ * With one, a thread that polls would keep the driver from running.
+ *
+ * Context: any thread.
+ * Return: the number, at least 1.
  */
 UVFIO_PUBLIC unsigned uvfio_cpus(const struct uvfio_dev *dev);
 
-/* ---- config space, timers, messages ---- */
+/* ---- config space ---- */
 
 /**
- * uvfio_config_get / uvfio_config_set - the hardware's own view: no write rules apply. @size 1, 2,
- * 4.
+ * uvfio_config_get() - Read config space as the hardware has it.
+ * @dev: the function.
+ * @offset: bytes from its start.
+ * @size: 1, 2 or 4 bytes.
+ *
+ * Context: any thread.
+ * Return: the value; all ones where there is nothing.
  */
 UVFIO_PUBLIC uint32_t uvfio_config_get(const struct uvfio_dev *dev, unsigned offset, unsigned size);
+
+/**
+ * uvfio_config_set() - Set bytes of config space, whatever software may write of them.
+ * @dev: the function.
+ * @offset: bytes from its start.
+ * @size: 1, 2 or 4 bytes.
+ * @value: in the low bytes.
+ *
+ * config_written is not called. Where there is nothing, nothing happens, and a line in the log says
+ * so.
+ *
+ * Context: any thread.
+ */
 UVFIO_PUBLIC void uvfio_config_set(struct uvfio_dev *dev, unsigned offset, unsigned size,
 				   uint32_t value);
 
 /**
- * uvfio_report_error - the device signals an uncorrectable (@fatal) or correctable PCIe error: AER
- * status, and the ERR interrupt. @bit: of the AER status register.
+ * uvfio_report_error() - The device signals a PCI Express error (PCIe 6.0, 6.2).
+ * @dev: the function.
+ * @bit: of the AER status register: 7.8.4.2 (uncorrectable), 7.8.4.5 (correctable).
+ * @fatal: the error is uncorrectable.
+ *
+ * Sets AER and Device Status and, if the error is not masked, signals UVFIO_INDEX_ERR to the driver
+ * for an uncorrectable one. A @bit that there is not is a line in the log.
+ *
+ * Context: any thread.
  */
 UVFIO_PUBLIC void uvfio_report_error(struct uvfio_dev *dev, unsigned bit, bool fatal);
 
+/* ---- timers ---- */
+
+/** struct uvfio_timer - A timer that fires once for each time it is set. Opaque. */
 struct uvfio_timer;
+
 /**
- * uvfio_timer_new - a one-shot timer whose @fn runs on uvfio's service thread, as a callback of the
- * model. NULL: no memory.
+ * uvfio_timer_new() - Make a timer.
+ * @dev: the function.
+ * @fn: called when it fires, on uvfio's service thread, as a callback of the model.
+ * @arg: an argument of @fn.
+ *
+ * Context: any thread.
+ * Return: the timer, disarmed; what the model does not free goes with the device; NULL: no memory.
  */
 UVFIO_PUBLIC struct uvfio_timer *
 uvfio_timer_new(struct uvfio_dev *dev, void (*fn)(struct uvfio_dev *dev, void *arg), void *arg);
+
 /**
- * uvfio_timer_set - fire @ns nanoseconds from now (replaces an earlier setting); UINT64_MAX
- * disarms.
+ * uvfio_timer_set() - Arm a timer, or disarm it.
+ * @timer: the timer.
+ * @ns: fire so many nanoseconds from now; UINT64_MAX: do not. Replaces an earlier setting.
+ *
+ * Context: any thread.
  */
 UVFIO_PUBLIC void uvfio_timer_set(struct uvfio_timer *timer, uint64_t ns);
-/** uvfio_timer_free - disarm, wait for a running callback (unless called by it), free. */
+
+/**
+ * uvfio_timer_free() - Disarm and free a timer.
+ * @timer: the timer; NULL: nothing happens.
+ *
+ * Waits for a callback of the timer that runs, unless it is called inside of a callback.
+ *
+ * Context: any thread; the last use of @timer.
+ */
 UVFIO_PUBLIC void uvfio_timer_free(struct uvfio_timer *timer);
 
+/* ---- messages ---- */
+
+/**
+ * enum uvfio_log_level - How much a line of the log matters.
+ * @UVFIO_LOG_ERROR: something does not work.
+ * @UVFIO_LOG_WARN: a driver or a user did what is hardly meant.
+ * @UVFIO_LOG_INFO: what is good to know.
+ * @UVFIO_LOG_DEBUG: each step.
+ */
 enum uvfio_log_level { UVFIO_LOG_ERROR, UVFIO_LOG_WARN, UVFIO_LOG_INFO, UVFIO_LOG_DEBUG };
-/** uvfio_log - one line, prefixed with the device's name. Not for hot paths. */
+
+/**
+ * uvfio_log() - Write one line to the log, with the device's name in front.
+ * @dev: the function.
+ * @level: how much it matters; `uvfio run --log` says from which level up lines are written.
+ * @fmt: as for printf(3), without a line break.
+ *
+ * Context: any thread. Not for hot paths.
+ */
 UVFIO_PUBLIC void uvfio_log(struct uvfio_dev *dev, enum uvfio_log_level level, const char *fmt, ...)
 	__attribute__((format(printf, 3, 4)));
+
 /**
- * uvfio_error - why create fails: shown to the user who gave the options. Always returns -EINVAL,
- * so that `return uvfio_error(...)` reads well.
+ * uvfio_error() - Say why create fails.
+ * @dev: the function.
+ * @fmt: as for printf(3), without a line break. It is shown to the user who gave the options.
+ *
+ * Context: create; elsewhere it is a line in the log.
+ * Return: -EINVAL, always, so that `return uvfio_error(...)` reads well.
  */
 UVFIO_PUBLIC int uvfio_error(struct uvfio_dev *dev, const char *fmt, ...)
 	__attribute__((format(printf, 2, 3)));
