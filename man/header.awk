@@ -190,9 +190,9 @@ function split_outside(s, sep, out,    i, c, depth, n, from)
 	from = 1
 	for (i = 1; i <= length(s); i++) {
 		c = substr(s, i, 1)
-		if (c ~ /[({[]/)
+		if (index("({[", c))
 			depth++
-		else if (c ~ /[)}\]]/)
+		else if (index(")}]", c))
 			depth--
 		else if (c == sep && !depth) {
 			out[++n] = trim(substr(s, from, i - from))
@@ -538,9 +538,9 @@ END {
 	short = first
 	sub(/[,.].*/, "", short)
 	print ".\\\" SPDX-License-Identifier: BSD-3-Clause"
-	print ".\\\" made by man/header.awk from include/" include
+	print ".\\\" made by man/header.awk from " FILENAME
 	print ".Dd " date
-	print ".Dt " title
+	print ".Dt " toupper(title)
 	print ".Os"
 	print ".Sh NAME"
 	print ".Nm " tolower(t[1])

@@ -1,0 +1,22 @@
+# SPDX-License-Identifier: BSD-3-Clause
+# Manual pages of the public headers, made by man/header.awk of what stands in them. The build fails
+# where something has no comment. A page has links, so that `man uvfio_open` finds it.
+#	$(call man_page,PAGE,SECTION,HEADER,EXAMPLE,SEE ALSO)
+MAN_DATE := November 30, 2026
+HEADER_AWK := awk -f man/header.awk
+
+define man_page
+man_pages += $(1).$(2)
+$(BUILD)/man/$(1).$(2): include/uvfio/$(3) examples/$(4) man/header.awk man/man.mk
+	@mkdir -p $$(@D)
+	$$(call say,MAN,$$@)
+	$$(Q)$(HEADER_AWK) -v title="$(1) $(2)" -v date="$(MAN_DATE)" -v see="$(5)" \
+		-v example=examples/$(4) $$< >$$@.new && mv $$@.new $$@
+man_header_$(1).$(2) := include/uvfio/$(3)
+endef
+comma := ,
+$(eval $(call man_page,uvfio,3,uvfio.h,counter_native.c,uvfio 1$(comma)uvfio-model 7))
+
+.PHONY: man
+man: $(addprefix $(BUILD)/man/,$(man_pages))
+all: man
