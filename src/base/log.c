@@ -1,18 +1,14 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/*
- * base/log.c: a line is put together on the stack and leaves with one write(2), so that lines of
- * several threads and processes do not mix and a signal handler may log.
- */
+/* base/log.c: where lines go, and from which level on. */
 #include <errno.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <string.h>
 
 #include "base/log.h"
+#include "base/report.h"
 #include "base/sys.h"
 #include "base/util.h"
-
-#define LINE_MAX_BYTES 1024
 
 struct tap {
 	void (*fn)(int level, const char *line, void *arg);
@@ -44,54 +40,55 @@ int log_parse_level(const char *text)
 	return strcmp(text, "none") ? -EINVAL : LOG_NONE;
 }
 
+const char *log_level_name(int level)
+{
+	return level >= 0 && level < (int)ARRAY_SIZE(level_names) ? level_names[level] : "error";
+}
+
+void log_write(int level, char *line, size_t len)
+{
+	size_t done = 0;
+
+	if (level > log_level())
+		return;
+	line[len++] = '\n';
+	while (done < len) {
+		ssize_t w = sys_write(atomic_load(&log_fd), line + done, len - done);
+
+		if (w == -EINTR)
+			continue;
+		if (w <= 0)
+			break; /* the log is gone; nowhere to say so */
+		done += (size_t)w;
+	}
+}
+
+static void to_tap(const struct report *r, void *arg)
+{
+	if (!r->limited)
+		tap.fn(r->code->severity, r->line, tap.arg);
+}
+
 void log_tap(void (*fn)(int level, const char *line, void *arg), void *arg)
 {
+	static struct report_subscriber s = { .fn = to_tap, .level = LOG_INFO };
+
+	report_unsubscribe(&s);
 	tap.arg = arg;
 	tap.fn = fn;
+	if (fn)
+		report_subscribe(&s);
 }
 
 void log_vline(int level, const char *who, const char *fmt, va_list ap)
 {
-	char line[LINE_MAX_BYTES];
-	int saved = errno, n, m;
-	size_t len, done = 0;
+	REPORT_CODE(err, LOG_ERR, "error");
+	REPORT_CODE(warn, LOG_WARN, "warning");
+	REPORT_CODE(info, LOG_INFO, "info");
+	REPORT_CODE(debug, LOG_DEBUG, "debug");
+	static const struct report_code *const codes[] = { &err, &warn, &info, &debug };
 
-	if (level < 0 || level >= (int)ARRAY_SIZE(level_names))
-		level = LOG_ERR;
-	if (level > log_level() && !tap.fn)
-		return;
-	n = snprintf(line, sizeof(line) - 1, "uvfio: %s: %s%s", level_names[level], who ? who : "",
-		     who ? ": " : "");
-	len = n < 0 ? 0 : (size_t)n;
-	if (len > sizeof(line) - 2)
-		len = sizeof(line) - 2;
-	m = vsnprintf(line + len, sizeof(line) - 1 - len, fmt, ap);
-	if (m > 0)
-		len += (size_t)m;
-	if (len > sizeof(line) - 2) { /* cut: say so */
-		len = sizeof(line) - 2;
-		memcpy(line + len - 3, "...", 3);
-	}
-	/* what a client gave (a name, a path) must not make a second line */
-	for (size_t i = 0; i < len; i++)
-		if ((unsigned char)line[i] < ' ' || line[i] == 0x7f)
-			line[i] = '?';
-	line[len] = 0;
-	if (tap.fn)
-		tap.fn(level, line, tap.arg);
-	if (level <= log_level()) {
-		line[len++] = '\n';
-		while (done < len) {
-			ssize_t w = sys_write(atomic_load(&log_fd), line + done, len - done);
-
-			if (w == -EINTR)
-				continue;
-			if (w <= 0)
-				break; /* the log is gone; nowhere to say so */
-			done += (size_t)w;
-		}
-	}
-	errno = saved;
+	report_vsay(codes[level < 0 || level > LOG_DEBUG ? LOG_ERR : level], who, 0, fmt, ap);
 }
 
 void log_line(int level, const char *who, const char *fmt, ...)

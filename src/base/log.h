@@ -8,6 +8,7 @@
 #define BASE_LOG_H
 #include <stdarg.h>
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
 enum log_level { LOG_ERR, LOG_WARN, LOG_INFO, LOG_DEBUG, LOG_NONE = -1 };
@@ -20,6 +21,11 @@ int log_level(void);
  * == -EINVAL
  */
 int log_parse_level(const char *text);
+
+/* "error", "warn", "info", "debug" */
+const char *log_level_name(int level);
+/* Write @line, which has room for a line's end behind @len bytes, if @level is wanted. */
+void log_write(int level, char *line, size_t len);
 
 void log_line(int level, const char *who, const char *fmt, ...)
 	__attribute__((format(printf, 3, 4)));

@@ -1,0 +1,54 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * base/call.h: which call of the program a thread is in. The fronts link a frame of their own stack
+ * into a variable of the thread when a call arrives, and take it out when they return; a report
+ * (base/report.h) carries it, so that a line can say which call brought it about.
+ *
+ * Two stores to enter, one to leave, no lock: a signal handler may enter and leave at any time,
+ * since a frame is whole before it is linked. A frame must not outlive its function. A call of the
+ * shim cannot be left by longjmp or cancellation (shim/scope.c); a front whose calls can be enters
+ * by call_enter_stack(). A child of fork() has the frames of the thread that forked, which are on
+ * its own copy of the stack.
+ */
+#ifndef BASE_CALL_H
+#define BASE_CALL_H
+#include <stdatomic.h>
+#include <stddef.h>
+#include <stdint.h>
+
+struct call_frame {
+	const char *name; /* "ioctl"; lives as long as the process */
+	const void *from; /* in the program: where the call returns to, or the instruction */
+	const struct call_frame *outer; /* a call in whose middle this one came, or NULL */
+};
+
+/* The innermost call that this thread is in, or NULL: none of the program's. */
+extern __thread const struct call_frame *call_current;
+
+/* Link @c: from now on this thread is in the call @name that returns to @from. */
+static inline void call_enter(struct call_frame *c, const char *name, const void *from)
+{
+	*c = (struct call_frame){ name, from, call_current };
+	atomic_signal_fence(memory_order_release);
+	call_current = c;
+}
+
+/* Take out @c, the innermost one. */
+static inline void call_leave(const struct call_frame *c)
+{
+	call_current = c->outer;
+	atomic_signal_fence(memory_order_release);
+}
+
+/*
+ * call_enter() for calls that the program can leave by longjmp: a frame deeper in the stack than
+ * @c, a frame of the caller's, is of a call that was left so, and is forgotten. For fronts that run
+ * on the program's stack only.
+ */
+static inline void call_enter_stack(struct call_frame *c, const char *name, const void *from)
+{
+	if (call_current && (uintptr_t)call_current < (uintptr_t)c)
+		call_current = NULL;
+	call_enter(c, name, from);
+}
+#endif

@@ -1,0 +1,107 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * base/report.h: every message to the user passes here. A report has a code, which is a short name
+ * that stays the same when the text is improved, a severity, the device (or part of uvfio) that it
+ * is about, and the errno that the program gets, which is printed and returned in one:
+ *
+ *	return report_warn("ioctl-unknown", f->link, -ENOTTY, "ioctl 0x%x is not known", cmd);
+ *
+ * writes "uvfio: warn: /dev/vfio/1: ioctl 0x3b00 is not known: ENOTTY". One line a report, to the
+ * log (base/log.h) and to subscribers. Never on a hot path. Async-signal-safe as far as snprintf is
+ * with plain integers and strings: no malloc, no lock, one write(2).
+ */
+#ifndef BASE_REPORT_H
+#define BASE_REPORT_H
+#include <stdarg.h>
+#include <stdbool.h>
+
+#include "base/call.h"
+#include "base/log.h"
+
+/* struct report_code - a kind of message. Said where it is reported, by report_warn() and so on. */
+struct report_code {
+	const char *name; /* "ioctl-unknown" */
+	const char *hint; /* constant text behind the errno: what the user can do; or NULL */
+	int severity;	  /* enum log_level */
+	bool limited;	  /* at most REPORT_LIMIT lines a second of each @who */
+};
+#define REPORT_LIMIT 20u
+
+/*
+ * report_err(), report_warn(), report_info(), report_debug(CODE, WHO, ERR, FORMAT, ...): say it,
+ * and return ERR.
+ * CODE: a string, or one of the two below.
+ * WHO: a device's name, a part of uvfio, or NULL.
+ * ERR: 0 or -errno. Its name is put behind the text (": EINVAL"). Where FORMAT has %m, what it means
+ * stands there instead ("Permission denied"): for what the program does not get to see.
+ * WHO and ERR are evaluated always, what follows only if anybody wants to know.
+ */
+#define report_err(code, who, err, ...)	  REPORT(LOG_ERR, (code), who, err, __VA_ARGS__)
+#define report_warn(code, who, err, ...)  REPORT(LOG_WARN, (code), who, err, __VA_ARGS__)
+#define report_info(code, who, err, ...)  REPORT(LOG_INFO, (code), who, err, __VA_ARGS__)
+#define report_debug(code, who, err, ...) REPORT(LOG_DEBUG, (code), who, err, __VA_ARGS__)
+
+/* A code for what a program in a loop would bury the log with. They may be put into each other. */
+#define REPORT_LIMITED(...)    __VA_ARGS__, .limited = true
+#define REPORT_HINT(text, ...) __VA_ARGS__, .hint = (text)
+
+#define REPORT(level, code, who, err, ...)                                                \
+	({                                                                                \
+		REPORT_CODE(report_code_, level, REPORT_UNWRAP code);                     \
+		const char *report_who_ = (who);                                          \
+		int report_err_ = (int)(err);                                             \
+                                                                                          \
+		if (report_wanted(level))                                                 \
+			report_say(&report_code_, report_who_, report_err_, __VA_ARGS__); \
+		report_err_;                                                              \
+	})
+#define REPORT_UNWRAP(...) __VA_ARGS__
+/*
+ * Declares the code @var; for report_vsay(), and in functions only. A pointer to it goes to a
+ * section, where report_codes() finds those of the program or shared object that it is in.
+ */
+#define REPORT_CODE(var, level, ...)                                                        \
+	static const struct report_code var = { .severity = (level), .name = __VA_ARGS__ }; \
+	static const struct report_code *const var##listed                                  \
+		__attribute__((section("uvfio_reports"), used)) = &var
+
+/* True if a report of @level would be written, or read by a subscriber. */
+bool report_wanted(int level);
+void report_say(const struct report_code *code, const char *who, int err, const char *fmt, ...)
+	__attribute__((format(printf, 4, 5)));
+void report_vsay(const struct report_code *code, const char *who, int err, const char *fmt,
+		 va_list ap) __attribute__((format(printf, 4, 0)));
+
+/* struct report - what a subscriber is told. Valid during its call only. */
+struct report {
+	const struct report_code *code;
+	const char *who;	       /* or NULL */
+	int err;		       /* 0 or -errno */
+	const char *text;	       /* without "uvfio: warn: WHO: ", with errno and hint */
+	const char *line;	       /* as it is in the log, without the line's end */
+	bool limited;		       /* it was not written, because of the limit */
+	const struct call_frame *call; /* the program's call that it came in, or NULL */
+};
+
+/*
+ * struct report_subscriber - a function that is told of each report of up to @level, also of those
+ * that are not written. It runs where the report was made, maybe in a signal handler and with any
+ * lock held: no malloc, no lock, no report of its own.
+ */
+struct report_subscriber {
+	void (*fn)(const struct report *r, void *arg);
+	void *arg;
+	int level; /* enum log_level */
+	struct report_subscriber *next;
+};
+/* Any thread. @s stays where it is from now on. */
+void report_subscribe(struct report_subscriber *s);
+/* Only while no other thread reports. */
+void report_unsubscribe(struct report_subscriber *s);
+
+/*
+ * The codes of this program or shared object: [*@first, the return value). A code that is reported
+ * in several places is there several times.
+ */
+const struct report_code *const *report_codes(const struct report_code *const **first);
+#endif
