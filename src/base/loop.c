@@ -14,8 +14,8 @@
 #include <urcu/list.h>
 
 #include "base/heap.h"
-#include "base/log.h"
 #include "base/loop.h"
+#include "base/report.h"
 #include "base/sys.h"
 #include "base/thread.h"
 
@@ -145,9 +145,9 @@ static void *serve(void *arg)
 	for (;;) {
 		n = sys_call(SYS_epoll_pwait, l->epfd, (long)ev, EVENTS, -1, 0, 8);
 		if (n < 0 && n != -EINTR) {
-			log_err("loop",
-				"epoll_wait: %s: timers and unmask eventfds are no longer served",
-				strerror((int)-n));
+			report_err(
+				"loop-broken", "loop", (int)n,
+				"epoll_wait: %m: timers and unmask eventfds are no longer served");
 			return NULL;
 		}
 		pthread_mutex_lock(&l->lock);
@@ -219,7 +219,7 @@ static int start(struct loop *l)
 	l->started = true;
 	return 0;
 fail:
-	log_err("loop", "cannot start the service thread: %s", strerror(-rc));
+	report_err("loop-thread", "loop", rc, "cannot start the service thread: %m");
 	close_fds(l);
 	return rc;
 }

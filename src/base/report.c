@@ -204,15 +204,16 @@ void report_vsay(const struct report_code *code, const char *who, int err, const
 {
 	struct report r = { .code = code, .who = who, .err = err, .call = call_current };
 	struct report_subscriber *s = atomic_load(&subscribers);
-	char with_reason[FORMAT_MAX_BYTES];
 	const char *name = err ? strerrorname_np(-err) : NULL;
-	struct line l = { .len = 0 };
+	char with_reason[FORMAT_MAX_BYTES];
+	struct line l;
 	int saved = errno;
 	unsigned skipped = 0;
 	size_t start;
 
 	if (!report_wanted(code->severity))
 		return;
+	l.len = 0;
 	r.limited = code->limited && !allowed(code, who, &skipped);
 	if (r.limited && !s)
 		return;

@@ -32,8 +32,8 @@ struct report_code {
  * and return ERR.
  * CODE: a string, or one of the two below.
  * WHO: a device's name, a part of uvfio, or NULL.
- * ERR: 0 or -errno. Its name is put behind the text (": EINVAL"). Where FORMAT has %m, what it means
- * stands there instead ("Permission denied"): for what the program does not get to see.
+ * ERR: 0 or -errno. Its name is put behind the text (": EINVAL"). Where FORMAT has %m, what the
+ * errno means stands there instead ("Permission denied"): for what the program does not get to see.
  * WHO and ERR are evaluated always, what follows only if anybody wants to know.
  */
 #define report_err(code, who, err, ...)	  REPORT(LOG_ERR, (code), who, err, __VA_ARGS__)

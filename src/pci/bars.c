@@ -100,18 +100,10 @@ static const char *bar_name(unsigned bar)
 	return bar < ARRAY_SIZE(names) ? names[bar] : "no BAR";
 }
 
-static void log_refused(pci_function *fn, bool write, unsigned bar, uint64_t off, unsigned size,
+static void report_refused(pci_function *fn, bool write, unsigned bar, uint64_t off, unsigned size,
 			int err)
 {
-	uint32_t skipped = 0;
-
-	if (!log_allow(&fn->limit, &skipped))
-		return;
-	if (skipped)
-		log_warn(fn->name, "%u lines about accesses were left out", skipped);
-	log_warn(fn->name,
-		 "%s %s at 0x%" PRIx64 " of %u bytes: the device does not complete it: %s",
-		 bar_name(bar), write ? "write" : "read", off, size, strerror(-err));
+	report_warn(REPORT_LIMITED("register-refused"), fn->name, err, "%s %s at 0x%" PRIx64 " of %u bytes: the device does not complete it: %m", bar_name(bar), write ? "write" : "read", off, size);
 }
 
 /* Is the access one that the bus could make, and does the function answer it? 0 or -EIO. */
@@ -122,7 +114,7 @@ static int check_access(pci_function *fn, bool write, unsigned bar, uint64_t off
 
 	if ((size != 1 && size != 2 && size != 4 && size != 8) || off % size ||
 	    !range_within(off, size, b->size)) {
-		log_refused(fn, write, bar, off, size, -EINVAL);
+		report_refused(fn, write, bar, off, size, -EINVAL);
 		return -EIO;
 	}
 	return atomic_load_explicit(&fn->decode, memory_order_acquire) & need ? 0 : -EIO;
@@ -155,7 +147,7 @@ static int model_read(pci_function *fn, unsigned bar, uint64_t off, unsigned siz
 	ret = fn->model->bar_read(fn, bar, off, size, value);
 	pci_model_leave(fn);
 	if (ret < 0) {
-		log_refused(fn, false, bar, off, size, ret);
+		report_refused(fn, false, bar, off, size, ret);
 		*value = all_ones(size);
 		return -EIO;
 	}
@@ -193,7 +185,7 @@ int pci_bar_write(pci_function *fn, unsigned bar, uint64_t off, unsigned size, u
 		pci_model_leave(fn);
 	}
 	if (ret < 0) {
-		log_refused(fn, true, bar, off, size, ret);
+		report_refused(fn, true, bar, off, size, ret);
 		return -EIO;
 	}
 	return 0;

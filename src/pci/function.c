@@ -237,23 +237,28 @@ uint64_t uvfio_unique(const struct uvfio_dev *dev)
 
 void uvfio_log(struct uvfio_dev *dev, enum uvfio_log_level level, const char *fmt, ...)
 {
-	static const int levels[] = {
-		[UVFIO_LOG_ERROR] = LOG_ERR,
-		[UVFIO_LOG_WARN] = LOG_WARN,
-		[UVFIO_LOG_INFO] = LOG_INFO,
-		[UVFIO_LOG_DEBUG] = LOG_DEBUG,
+	REPORT_CODE(error, LOG_ERR, "model-error");
+	REPORT_CODE(warning, LOG_WARN, "model-warning");
+	REPORT_CODE(info, LOG_INFO, "model-info");
+	REPORT_CODE(debug, LOG_DEBUG, "model-debug");
+	static const struct report_code *const codes[] = {
+		[UVFIO_LOG_ERROR] = &error,
+		[UVFIO_LOG_WARN] = &warning,
+		[UVFIO_LOG_INFO] = &info,
+		[UVFIO_LOG_DEBUG] = &debug,
 	};
 	va_list ap;
 
-	if ((unsigned)level >= ARRAY_SIZE(levels) || log_level() < levels[level])
+	if ((unsigned)level >= ARRAY_SIZE(codes))
 		return;
 	va_start(ap, fmt);
-	log_vline(levels[level], dev->name, fmt, ap);
+	report_vsay(codes[level], dev->name, 0, fmt, ap);
 	va_end(ap);
 }
 
 int uvfio_error(struct uvfio_dev *dev, const char *fmt, ...)
 {
+	REPORT_CODE(error, LOG_ERR, "model-error");
 	va_list ap;
 	int n;
 
@@ -263,7 +268,7 @@ int uvfio_error(struct uvfio_dev *dev, const char *fmt, ...)
 		if (n > 0 && (size_t)n < dev->create.err_size)
 			vsnprintf(dev->create.err + n, dev->create.err_size - (size_t)n, fmt, ap);
 	} else {
-		log_vline(LOG_ERR, dev->name, fmt, ap);
+		report_vsay(&error, dev->name, 0, fmt, ap);
 	}
 	va_end(ap);
 	return -EINVAL;

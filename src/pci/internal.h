@@ -18,8 +18,8 @@
 #include <string.h>
 #include <urcu/list.h>
 
-#include "base/log.h"
 #include "base/rcu.h"
+#include "base/report.h"
 #include "base/util.h"
 #include "pci/function.h"
 
@@ -123,7 +123,6 @@ struct uvfio_dev {
 	void *priv; /* the model's */
 	struct iommu_device iommu;
 	pthread_mutex_t lock;
-	struct log_limit limit; /* accesses that a model refuses */
 
 	struct {
 		pthread_mutex_t lock;

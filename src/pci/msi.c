@@ -32,7 +32,7 @@ static void send(pci_function *fn, unsigned vector)
 void uvfio_msi(struct uvfio_dev *dev, unsigned vector)
 {
 	atomic_uint *word = NULL;
-	unsigned state, skipped;
+	unsigned state;
 
 	rcu_read_begin();
 	switch (atomic_load_explicit(&dev->irq.gate, memory_order_acquire)) {
@@ -48,9 +48,9 @@ void uvfio_msi(struct uvfio_dev *dev, unsigned vector)
 		goto out;
 	}
 	if (!word) {
-		if (log_allow(&dev->limit, &skipped))
-			log_err(dev->name, "model %s sends MSI-X message %u of %u",
-				dev->model->name, vector, dev->msix.info.vectors);
+		report_err(REPORT_LIMITED("model-vector"), dev->name, 0,
+			   "model %s sends MSI-X message %u of %u", dev->model->name, vector,
+			   dev->msix.info.vectors);
 		goto out;
 	}
 	state = atomic_load_explicit(word, memory_order_acquire);

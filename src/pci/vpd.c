@@ -53,7 +53,8 @@ void pci_vpd_transfer(pci_function *fn)
 	 * ROM is missing.
 	 */
 	if (!range_within(addr, 4, fn->vpd.len)) {
-		log_debug(fn->name, "VPD access at 0x%x, there are 0x%zx bytes", addr, fn->vpd.len);
+		report_debug("vpd-range", fn->name, 0, "VPD access at 0x%x, there are 0x%zx bytes",
+			     addr, fn->vpd.len);
 		return;
 	}
 	if (!(reg & PCI_VPD_ADDR_F)) {
