@@ -70,7 +70,9 @@ void uvfio_report_error(struct uvfio_dev *dev, unsigned bit, bool fatal)
 	uint8_t *c;
 
 	if (!(error & (fatal ? UNCORRECTABLE : CORRECTABLE))) {
-		report_err("model-aer-bit", dev->name, 0, "model %s reports %s error %u: AER has no such bit", dev->model->name, fatal ? "uncorrectable" : "correctable", bit);
+		report_err("model-aer-bit", dev->name, 0,
+			   "model %s reports %s error %u: AER has no such bit", dev->model->name,
+			   fatal ? "uncorrectable" : "correctable", bit);
 		return;
 	}
 	pthread_mutex_lock(&dev->lock);
@@ -98,7 +100,8 @@ void uvfio_report_error(struct uvfio_dev *dev, unsigned bit, bool fatal)
 		      get16(dev->cfg.bytes + PCI_STATUS) | PCI_STATUS_SIG_SYSTEM_ERROR);
 	pthread_mutex_unlock(&dev->lock);
 
-	report_info("aer-error", dev->name, 0, "%s error, AER bit %u%s", fatal ? "uncorrectable" : "correctable", bit, masked ? " (masked)" : "");
+	report_info("aer-error", dev->name, 0, "%s error, AER bit %u%s",
+		    fatal ? "uncorrectable" : "correctable", bit, masked ? " (masked)" : "");
 	if (masked)
 		return;
 	rcu_read_begin();

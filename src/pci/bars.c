@@ -101,9 +101,11 @@ static const char *bar_name(unsigned bar)
 }
 
 static void report_refused(pci_function *fn, bool write, unsigned bar, uint64_t off, unsigned size,
-			int err)
+			   int err)
 {
-	report_warn(REPORT_LIMITED("register-refused"), fn->name, err, "%s %s at 0x%" PRIx64 " of %u bytes: the device does not complete it: %m", bar_name(bar), write ? "write" : "read", off, size);
+	report_warn(REPORT_LIMITED("register-refused"), fn->name, err,
+		    "%s %s at 0x%" PRIx64 " of %u bytes: the device does not complete it: %m",
+		    bar_name(bar), write ? "write" : "read", off, size);
 }
 
 /* Is the access one that the bus could make, and does the function answer it? 0 or -EIO. */

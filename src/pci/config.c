@@ -268,7 +268,8 @@ void pci_config_write(pci_function *fn, unsigned off, unsigned size, uint32_t va
 	unsigned effects = 0;
 
 	if (!access_valid(fn, off, size)) {
-		report_debug("config-range", fn->name, 0, "config write of %u bytes at 0x%x: there is nothing", size, off);
+		report_debug("config-range", fn->name, 0,
+			     "config write of %u bytes at 0x%x: there is nothing", size, off);
 		return;
 	}
 	if (!pci_present(fn))
@@ -390,7 +391,9 @@ void uvfio_config_set(struct uvfio_dev *dev, unsigned offset, unsigned size, uin
 
 	if ((size != 1 && size != 2 && size != 4) ||
 	    !range_within(offset, size, PCI_CFG_EXP_SIZE)) {
-		report_err("model-config-range", dev->name, 0, "model %s sets %u bytes at 0x%x of config space: there is nothing", dev->model->name, size, offset);
+		report_err("model-config-range", dev->name, 0,
+			   "model %s sets %u bytes at 0x%x of config space: there is nothing",
+			   dev->model->name, size, offset);
 		return;
 	}
 	pthread_mutex_lock(&dev->lock);

@@ -202,7 +202,9 @@ static struct option_value *value_of(const pci_function *fn, const char *name, u
 		if (!strcmp(o->name, name))
 			return nth_value(fn, name, i);
 	}
-	report_err("model-option", fn->name, 0, "model %s asks for its option '%s', which its table does not have", fn->model->name, name);
+	report_err("model-option", fn->name, 0,
+		   "model %s asks for its option '%s', which its table does not have",
+		   fn->model->name, name);
 	return NULL;
 }
 
