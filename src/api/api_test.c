@@ -21,6 +21,7 @@
 
 #include "uvfio/uvfio.h"
 #include "base/log.h"
+#include "base/report.h"
 #include "base/sanitize.h"
 #include "base/test_signals.h"
 
@@ -383,6 +384,37 @@ static void *other_thread(void *arg)
 	return NULL;
 }
 
+static const char *call_name;
+static const void *call_from;
+
+static void on_report(const struct report *r, void *arg)
+{
+	call_name = r->call ? r->call->name : NULL;
+	call_from = r->call ? r->call->from : NULL;
+}
+
+/* A report says in which of the program's calls it came, and from where that was made. */
+static void test_calls(void **state)
+{
+	struct report_subscriber s = { .fn = on_report, .level = LOG_WARN };
+	struct uvfio *u = *state;
+	struct uvfio_device *dev = open_model(u, "edu");
+	uint32_t word = 0;
+
+	assert_int_equal(uvfio_bus_master(dev, true), 0);
+	report_subscribe(&s);
+	uvfio_dma_free(u, &word, 4, 0x1000);
+	assert_string_equal(call_name, "uvfio_dma_free");
+	assert_in_range((uintptr_t)call_from, (uintptr_t)test_calls, (uintptr_t)test_calls + 4096);
+	call_name = NULL;
+	/* a register that takes no byte */
+	assert_int_equal(uvfio_write(dev, 0, 4, &word, 1), 1);
+	assert_string_equal(call_name, "uvfio_write");
+	report_unsubscribe(&s);
+	assert_null(call_current);
+	uvfio_close(dev);
+}
+
 static void test_strerror(void **state)
 {
 	struct uvfio *u = *state, *v = uvfio_new();
@@ -621,6 +653,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_dma, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_dma_alloc, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_interrupts, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_calls, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_strerror, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_fork, setup, teardown),
 #ifndef SANITIZED_THREAD

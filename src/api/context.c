@@ -73,6 +73,7 @@ static void hook_forks(void)
 
 struct uvfio *uvfio_new(void)
 {
+	API_CALL();
 	static pthread_once_t once = PTHREAD_ONCE_INIT;
 	struct uvfio *u = calloc(1, sizeof(*u));
 
@@ -110,6 +111,7 @@ fail:
 
 void uvfio_free(struct uvfio *u)
 {
+	API_CALL();
 	struct uvfio_device *dev, *next;
 
 	if (!u)
@@ -146,6 +148,7 @@ static int add(struct uvfio *u, const char *spec, struct machine_device **out)
 
 int uvfio_add(struct uvfio *u, const char *spec, char *addr)
 {
+	API_CALL();
 	struct machine_device *d;
 	int rc;
 
@@ -235,6 +238,7 @@ fail:
 
 int uvfio_open(struct uvfio *u, const char *addr, struct uvfio_device **out)
 {
+	API_CALL();
 	struct machine_device *d;
 	int rc;
 
@@ -249,6 +253,7 @@ int uvfio_open(struct uvfio *u, const char *addr, struct uvfio_device **out)
 
 int uvfio_open_model(struct uvfio *u, const char *spec, struct uvfio_device **out)
 {
+	API_CALL();
 	struct machine_device *d;
 	int rc;
 
@@ -262,6 +267,7 @@ int uvfio_open_model(struct uvfio *u, const char *spec, struct uvfio_device **ou
 
 void uvfio_close(struct uvfio_device *dev)
 {
+	API_CALL();
 	struct vfio_group *g;
 	struct uvfio *u;
 

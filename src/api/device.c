@@ -23,6 +23,7 @@ _Static_assert(UVFIO_REGION_ROM == VFIO_PCI_ROM_REGION_INDEX &&
 
 int64_t uvfio_region_size(struct uvfio_device *dev, unsigned region)
 {
+	API_CALL();
 	struct vfio_region r;
 	int rc;
 
@@ -51,17 +52,20 @@ static ssize_t access_region(struct uvfio_device *dev, unsigned region, uint64_t
 ssize_t uvfio_read(struct uvfio_device *dev, unsigned region, uint64_t offset, void *buf,
 		   size_t count)
 {
+	API_CALL();
 	return access_region(dev, region, offset, buf, count, false);
 }
 
 ssize_t uvfio_write(struct uvfio_device *dev, unsigned region, uint64_t offset, const void *buf,
 		    size_t count)
 {
+	API_CALL();
 	return access_region(dev, region, offset, (void *)buf, count, true);
 }
 
 uint32_t uvfio_read32(struct uvfio_device *dev, unsigned bar, uint64_t offset)
 {
+	API_CALL();
 	uint32_t v;
 
 	return access_region(dev, bar, offset, &v, sizeof(v), false) == sizeof(v) ? v : UINT32_MAX;
@@ -69,6 +73,7 @@ uint32_t uvfio_read32(struct uvfio_device *dev, unsigned bar, uint64_t offset)
 
 uint64_t uvfio_read64(struct uvfio_device *dev, unsigned bar, uint64_t offset)
 {
+	API_CALL();
 	uint64_t v;
 
 	return access_region(dev, bar, offset, &v, sizeof(v), false) == sizeof(v) ? v : UINT64_MAX;
@@ -89,11 +94,13 @@ static int write_register(struct uvfio_device *dev, unsigned bar, uint64_t offse
 
 int uvfio_write32(struct uvfio_device *dev, unsigned bar, uint64_t offset, uint32_t value)
 {
+	API_CALL();
 	return write_register(dev, bar, offset, &value, sizeof(value));
 }
 
 int uvfio_write64(struct uvfio_device *dev, unsigned bar, uint64_t offset, uint64_t value)
 {
+	API_CALL();
 	return write_register(dev, bar, offset, &value, sizeof(value));
 }
 
@@ -101,6 +108,7 @@ int uvfio_write64(struct uvfio_device *dev, unsigned bar, uint64_t offset, uint6
 
 int uvfio_irq_count(struct uvfio_device *dev, enum uvfio_irq_index index)
 {
+	API_CALL();
 	struct vfio_irq irq;
 	int rc;
 
@@ -126,6 +134,7 @@ static int set_irqs(struct uvfio_device *dev, const struct vfio_irq_set_args *a,
 int uvfio_irq_enable(struct uvfio_device *dev, enum uvfio_irq_index index, unsigned start,
 		     unsigned count, const int *fds)
 {
+	API_CALL();
 	struct vfio_irq_set_args a = {
 		.flags = VFIO_IRQ_SET_DATA_EVENTFD | VFIO_IRQ_SET_ACTION_TRIGGER,
 		.index = index,
@@ -143,6 +152,7 @@ int uvfio_irq_enable(struct uvfio_device *dev, enum uvfio_irq_index index, unsig
 
 int uvfio_irq_disable(struct uvfio_device *dev, enum uvfio_irq_index index)
 {
+	API_CALL();
 	struct vfio_irq_set_args a = {
 		.flags = VFIO_IRQ_SET_DATA_NONE | VFIO_IRQ_SET_ACTION_TRIGGER,
 		.index = index,
@@ -171,11 +181,13 @@ static int intx(struct uvfio_device *dev, uint32_t action, const char *what)
 
 int uvfio_intx_mask(struct uvfio_device *dev)
 {
+	API_CALL();
 	return intx(dev, VFIO_IRQ_SET_ACTION_MASK, "masking");
 }
 
 int uvfio_intx_unmask(struct uvfio_device *dev)
 {
+	API_CALL();
 	return intx(dev, VFIO_IRQ_SET_ACTION_UNMASK, "unmasking");
 }
 
@@ -183,6 +195,7 @@ int uvfio_intx_unmask(struct uvfio_device *dev)
 
 int uvfio_bus_master(struct uvfio_device *dev, bool on)
 {
+	API_CALL();
 	uint16_t command;
 	ssize_t rc;
 
@@ -201,6 +214,7 @@ int uvfio_bus_master(struct uvfio_device *dev, bool on)
 
 int uvfio_reset(struct uvfio_device *dev)
 {
+	API_CALL();
 	int rc = -EINVAL;
 
 	if (dev->vdev->flags & VFIO_DEVICE_FLAGS_RESET)

@@ -18,6 +18,7 @@
 
 int uvfio_dma_map(struct uvfio *u, uint64_t iova, void *vaddr, uint64_t size, unsigned prot)
 {
+	API_CALL();
 	uint32_t flags = (prot & UVFIO_DMA_READ ? VFIO_DMA_MAP_FLAG_READ : 0) |
 			 (prot & UVFIO_DMA_WRITE ? VFIO_DMA_MAP_FLAG_WRITE : 0);
 	int rc = -EINVAL;
@@ -52,6 +53,7 @@ static int64_t unmap(struct uvfio *u, uint64_t iova, uint64_t size)
 
 int64_t uvfio_dma_unmap(struct uvfio *u, uint64_t iova, uint64_t size)
 {
+	API_CALL();
 	return unmap(u, iova, size);
 }
 
@@ -118,6 +120,7 @@ static int insert(struct uvfio *u, struct api_memory *m, struct cds_list_head *p
 
 void *uvfio_dma_alloc(struct uvfio *u, size_t size, uint64_t *iova)
 {
+	API_CALL();
 	struct api_memory *m = calloc(1, sizeof(*m));
 	int rc = -ENOMEM;
 
@@ -163,6 +166,7 @@ static void release(struct uvfio *u, struct api_memory *m)
 
 void uvfio_dma_free(struct uvfio *u, void *vaddr, size_t size, uint64_t iova)
 {
+	API_CALL();
 	struct api_memory *m, *found = NULL;
 
 	if (!vaddr)

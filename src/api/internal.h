@@ -15,6 +15,7 @@
 #include <urcu/list.h>
 
 #include "uvfio/uvfio.h"
+#include "base/call.h"
 #include "machine/machine.h"
 #include "vfio/type1.h"
 
@@ -48,6 +49,21 @@ struct uvfio_device {
 /* Keep the sentence for uvfio_strerror() of this thread, and return @rc. */
 int api_fail(const struct uvfio *u, int rc, const char *fmt, ...)
 	__attribute__((format(printf, 3, 4)));
+/*
+ * First in each function of uvfio.h that can report: it is the program's call that reports come in.
+ */
+#define API_CALL()                                                         \
+	__attribute__((cleanup(api_leave))) struct call_frame *api_call_ = \
+		api_enter(&(struct call_frame){ 0 }, __func__, __builtin_return_address(0))
+static inline struct call_frame *api_enter(struct call_frame *c, const char *name, const void *from)
+{
+	call_enter_stack(c, name, from);
+	return c;
+}
+static inline void api_leave(struct call_frame **c)
+{
+	call_leave(*c);
+}
 /* Unmap and give back everything of uvfio_dma_alloc(). */
 void api_free_memory(struct uvfio *u);
 #endif

@@ -151,7 +151,7 @@ static bool open_view(const struct shim_path *p, int flags, long *fd)
 	} else if (!opens_to_write(flags) && !shim_config_name(p->virt)) {
 		return false;
 	}
-	return shim_run(run_open_view, &a);
+	return shim_run_call("open", run_open_view, &a);
 }
 
 /* The descriptor that @p is the path of, if it may be a handle's or of the view; else -1. */
@@ -281,11 +281,13 @@ EXPORT int openat64_path(int dirfd, const char *path, int flags, mode_t mode) __
 
 EXPORT int open_path(const char *path, int flags, mode_t mode)
 {
+	SHIM_NOTE_FROM();
 	return open_ret(AT_FDCWD, path, flags, mode);
 }
 
 EXPORT int openat_path(int dirfd, const char *path, int flags, mode_t mode)
 {
+	SHIM_NOTE_FROM();
 	return open_ret(dirfd, path, flags, mode);
 }
 
@@ -296,31 +298,37 @@ EXPORT int __openat64_2(int dirfd, const char *path, int flags);
 
 EXPORT int __open_2(const char *path, int flags)
 {
+	SHIM_NOTE_FROM();
 	return open_ret(AT_FDCWD, path, flags, 0);
 }
 
 EXPORT int __open64_2(const char *path, int flags)
 {
+	SHIM_NOTE_FROM();
 	return open_ret(AT_FDCWD, path, flags, 0);
 }
 
 EXPORT int __openat_2(int dirfd, const char *path, int flags)
 {
+	SHIM_NOTE_FROM();
 	return open_ret(dirfd, path, flags, 0);
 }
 
 EXPORT int __openat64_2(int dirfd, const char *path, int flags)
 {
+	SHIM_NOTE_FROM();
 	return open_ret(dirfd, path, flags, 0);
 }
 
 EXPORT int creat(const char *path, mode_t mode)
 {
+	SHIM_NOTE_FROM();
 	return open_ret(AT_FDCWD, path, O_CREAT | O_WRONLY | O_TRUNC, mode);
 }
 
 EXPORT int creat64(const char *path, mode_t mode)
 {
+	SHIM_NOTE_FROM();
 	return open_ret(AT_FDCWD, path, O_CREAT | O_WRONLY | O_TRUNC, mode);
 }
 

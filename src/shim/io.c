@@ -125,11 +125,11 @@ static long any_ioctl(struct ioctl_args *a)
 	 * EINVAL), and a memfd would answer some
 	 */
 	if (shim.on && (c >> 8 & 0xff) == SHIM_VFIO_TYPE)
-		return shim_run(run_ioctl, a);
+		return shim_run_call("ioctl", run_ioctl, a);
 	if (shim.on && shim_fd_maybe_handle(a->fd))
-		return shim_run(run_ioctl, a);
+		return shim_run_call("ioctl", run_ioctl, a);
 	if (shim.on && shim_ioctl_is_ours(c))
-		return shim_run(run_kvm_ioctl, a);
+		return shim_run_call("ioctl", run_kvm_ioctl, a);
 	return sys_call(SYS_ioctl, SHIM_PASS(a->fd), (long)a->cmd, (long)a->arg, 0, 0, 0);
 }
 
@@ -155,6 +155,7 @@ EXPORT int ioctl(int fd, unsigned long cmd, ...)
 	va_start(ap, cmd);
 	arg = va_arg(ap, unsigned long);
 	va_end(ap);
+	SHIM_NOTE_FROM();
 	return (int)shim_ret(shim_ioctl(fd, cmd, arg));
 }
 
@@ -299,18 +300,19 @@ struct io_args {
 	long *ret;
 };
 
+static const char *const io_names[] = { "read",	 "write",  "pread",  "pwrite",
+					"readv", "writev", "preadv", "pwritev" };
+
 static long run_efault(void *arg)
 {
-	static const char *const names[] = { "read",  "write",	"pread",  "pwrite",
-					     "readv", "writev", "preadv", "pwritev" };
 	struct io_args *a = arg;
 	const struct iovec one = { (void *)(uintptr_t)a->buf, a->n };
 
 	/* the vector itself may be there */
 	if (a->what < SHIM_READV)
-		shim_efault_iov(names[a->what], &one, 1);
-	else if (!shim_bar_efault(names[a->what], a->buf, a->n * sizeof(one)))
-		shim_efault_iov(names[a->what], a->buf, a->n);
+		shim_efault_iov(io_names[a->what], &one, 1);
+	else if (!shim_bar_efault(io_names[a->what], a->buf, a->n * sizeof(one)))
+		shim_efault_iov(io_names[a->what], a->buf, a->n);
 	return 0;
 }
 
@@ -368,7 +370,7 @@ static bool io_try(enum shim_io what, int fd, const void *buf, size_t n, off_t p
 {
 	struct io_args a = { what, fd, buf, n, pos, flags, ret };
 
-	return shim.on && shim_run(run_io, &a);
+	return shim.on && shim_run_call(io_names[what], run_io, &a);
 }
 
 /*
@@ -407,6 +409,7 @@ __attribute__((constructor(101))) static void resolve(void)
 	do {                                                                                       \
 		long ours;                                                                         \
 		ssize_t kernel;                                                                    \
+		SHIM_NOTE_FROM();                                                                  \
 		if (shim_fd_maybe_handle(fd) && io_try(what, fd, buf, n, pos, flags, &ours))       \
 			return shim_ret(ours);                                                     \
 		kernel = real_##name ? real_##name args                                            \

@@ -481,6 +481,39 @@ static long run(void *arg)
 	}
 }
 
+static const char *name_of(long nr)
+{
+	switch (nr) {
+	case SYS_munmap:
+		return "munmap";
+	case SYS_mremap:
+		return "mremap";
+	case SYS_madvise:
+		return "madvise";
+	case SYS_process_madvise:
+		return "process_madvise";
+	case SYS_mprotect:
+		return "mprotect";
+	case SYS_pkey_mprotect:
+		return "pkey_mprotect";
+	case SYS_msync:
+		return "msync";
+	case SYS_mlock:
+	case SYS_mlock2:
+		return "mlock";
+	case SYS_mlockall:
+		return "mlockall";
+	case SYS_remap_file_pages:
+		return "remap_file_pages";
+	case NR_MSEAL:
+		return "mseal";
+	case SYS_shmat:
+		return "shmat";
+	default:
+		return "shmdt";
+	}
+}
+
 static long mmap_call(struct call *c)
 {
 	bool anonymous = c->a[3] & MAP_ANONYMOUS;
@@ -491,13 +524,13 @@ static long mmap_call(struct call *c)
 		return sys_call(SYS_mmap, c->a[0], c->a[1], c->a[2], c->a[3], c->a[4], c->a[5]);
 	if (shim_machine_if_built() || shim_bar_any() ||
 	    (!anonymous && shim_fd_maybe_handle((int)c->a[4])))
-		return shim_run(run, c);
+		return shim_run_call("mmap", run, c);
 	rc = sys_call(SYS_mmap, c->a[0], c->a[1], c->a[2], c->a[3], SHIM_PASS(c->a[4]), c->a[5]);
 	/*
 	 * what the kernel says to a descriptor without access: maybe a handle from before a fork,
 	 * whose number nobody told us
 	 */
-	return rc == -EACCES && !anonymous ? shim_run(run, c) : rc;
+	return rc == -EACCES && !anonymous ? shim_run_call("mmap", run, c) : rc;
 }
 
 bool shim_memory(long nr, const long a[6], long *ret)
@@ -535,7 +568,7 @@ bool shim_memory(long nr, const long a[6], long *ret)
 	}
 	if (!concerned)
 		return false;
-	*ret = shim_run(run, &c);
+	*ret = shim_run_call(name_of(nr), run, &c);
 	return nr != SYS_msync || *ret <= 0;
 }
 
@@ -561,6 +594,7 @@ long shim_madvise(void *addr, size_t len, int advice)
 
 EXPORT void *mmap64(void *addr, size_t len, int prot, int flags, int fd, off64_t pos)
 {
+	SHIM_NOTE_FROM();
 	return (void *)shim_ret(call(SYS_mmap, (long)addr, (long)len, prot, flags, fd, pos));
 }
 EXPORT void *mmap(void *addr, size_t len, int prot, int flags, int fd, off_t pos)
@@ -568,6 +602,7 @@ EXPORT void *mmap(void *addr, size_t len, int prot, int flags, int fd, off_t pos
 
 EXPORT int munmap(void *addr, size_t len)
 {
+	SHIM_NOTE_FROM();
 	return (int)shim_ret(shim_munmap(addr, len));
 }
 
@@ -581,17 +616,20 @@ EXPORT void *mremap(void *old, size_t old_len, size_t new_len, int flags, ...)
 		to = va_arg(ap, void *);
 		va_end(ap);
 	}
+	SHIM_NOTE_FROM();
 	return (void *)shim_ret(
 		call(SYS_mremap, (long)old, (long)old_len, (long)new_len, flags, (long)to, 0));
 }
 
 EXPORT int mprotect(void *addr, size_t len, int prot)
 {
+	SHIM_NOTE_FROM();
 	return (int)shim_ret(call(SYS_mprotect, (long)addr, (long)len, prot, 0, 0, 0));
 }
 
 EXPORT int pkey_mprotect(void *addr, size_t len, int prot, int pkey)
 {
+	SHIM_NOTE_FROM();
 	/* as libc's, which asks for mprotect, too: a kernel without keys has no pkey_mprotect */
 	return (int)shim_ret(call(pkey == -1 ? SYS_mprotect : SYS_pkey_mprotect, (long)addr,
 				  (long)len, prot, pkey, 0, 0));
@@ -599,22 +637,26 @@ EXPORT int pkey_mprotect(void *addr, size_t len, int prot, int pkey)
 
 EXPORT int madvise(void *addr, size_t len, int advice)
 {
+	SHIM_NOTE_FROM();
 	return (int)shim_ret(shim_madvise(addr, len, advice));
 }
 
 EXPORT ssize_t process_madvise(int pidfd, const struct iovec *iov, size_t n, int advice,
 			       unsigned flags)
 {
+	SHIM_NOTE_FROM();
 	return shim_ret(call(SYS_process_madvise, pidfd, (long)iov, (long)n, advice, flags, 0));
 }
 
 EXPORT int mlock(const void *addr, size_t len)
 {
+	SHIM_NOTE_FROM();
 	return (int)shim_ret(call(SYS_mlock, (long)addr, (long)len, 0, 0, 0, 0));
 }
 
 EXPORT int mlock2(const void *addr, size_t len, unsigned flags)
 {
+	SHIM_NOTE_FROM();
 	/* as libc's */
 	return (int)shim_ret(
 		call(flags ? SYS_mlock2 : SYS_mlock, (long)addr, (long)len, flags, 0, 0, 0));
@@ -622,11 +664,13 @@ EXPORT int mlock2(const void *addr, size_t len, unsigned flags)
 
 EXPORT int mlockall(int flags)
 {
+	SHIM_NOTE_FROM();
 	return (int)shim_ret(call(SYS_mlockall, flags, 0, 0, 0, 0, 0));
 }
 
 EXPORT int remap_file_pages(void *addr, size_t len, int prot, size_t page, int flags)
 {
+	SHIM_NOTE_FROM();
 	return (int)shim_ret(
 		call(SYS_remap_file_pages, (long)addr, (long)len, prot, (long)page, flags, 0));
 }
@@ -634,6 +678,7 @@ EXPORT int remap_file_pages(void *addr, size_t len, int prot, size_t page, int f
 EXPORT int mseal(void *addr, size_t len, unsigned long flags);
 EXPORT int mseal(void *addr, size_t len, unsigned long flags)
 {
+	SHIM_NOTE_FROM();
 	return (int)shim_ret(call(NR_MSEAL, (long)addr, (long)len, (long)flags, 0, 0, 0));
 }
 
@@ -659,11 +704,13 @@ EXPORT void *sbrk(intptr_t by)
 
 EXPORT void *shmat(int id, const void *addr, int flags)
 {
+	SHIM_NOTE_FROM();
 	return (void *)shim_ret(call(SYS_shmat, id, (long)addr, flags, 0, 0, 0));
 }
 
 EXPORT int shmdt(const void *addr)
 {
+	SHIM_NOTE_FROM();
 	return (int)shim_ret(call(SYS_shmdt, (long)addr, 0, 0, 0, 0, 0));
 }
 
@@ -680,6 +727,7 @@ EXPORT int msync(void *addr, size_t len, int flags)
 	const long a[6] = { (long)addr, (long)len, flags };
 	long rc;
 
+	SHIM_NOTE_FROM();
 	if (shim.on && shim_memory(SYS_msync, a, &rc))
 		return (int)shim_ret(rc);
 	return real_msync ? real_msync(addr, len, flags)

@@ -505,6 +505,14 @@ void shim_locks_abandon(void);
  * point, or what runs code of the program's.
  */
 long shim_run(long (*fn)(void *arg), void *arg);
+/*
+ * The same for the program's call @name: reports that it brings about say so (base/call.h). The
+ * call's entry has noted before where it comes from.
+ */
+long shim_run_call(const char *name, long (*fn)(void *arg), void *arg);
+/* Where in the program the call came from that this thread enters; NULL: not noted. */
+extern __thread const void *shim_from;
+#define SHIM_NOTE_FROM() (shim_from = __builtin_return_address(0))
 /* The same in the handler of a fault, which has signals blocked. */
 long shim_run_fault(const ucontext_t *uc, long (*fn)(void *arg), void *arg);
 bool shim_inside(void); /* this thread is in one of them */

@@ -149,6 +149,7 @@ EXPORT long syscall_by_number(long nr, long a0, long a1, long a2, long a3, long 
 	const long a[6] = { a0, a1, a2, a3, a4, a5 };
 	long rc;
 
+	SHIM_NOTE_FROM();
 	if (!shim.on || !shim_syscall(nr, a, &rc))
 		rc = sys_call(nr, a[0], a[1], a[2], a[3], a[4], a[5]);
 	return shim_ret(rc);

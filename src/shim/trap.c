@@ -6,6 +6,7 @@
  */
 #include <sys/syscall.h>
 
+#include "base/call.h"
 #include "base/guard.h"
 #include "shim/signals.h"
 #include "x86/emulate.h"
@@ -28,6 +29,7 @@ static void on_trap(siginfo_t *info, ucontext_t *uc)
 	}
 	if (info->si_syscall == SYS_ioctl && (uint32_t)a[1] == SHIM_GO_CMD && shim_go_call(uc))
 		return;
+	shim_from = (void *)r[REG_RIP];
 	if (!shim_syscall(info->si_syscall, a, &rc))
 		rc = -ENOSYS; /* nothing else is trapped */
 	r[REG_RAX] = rc;
@@ -42,8 +44,13 @@ struct bar_access {
 static long access_bar(void *arg)
 {
 	struct bar_access *a = arg;
+	struct call_frame c;
+	long ret;
 
-	return shim_bar_fault(a->info, a->uc, &a->bad);
+	call_enter(&c, "memory access", (void *)a->uc->uc_mcontext.gregs[REG_RIP]);
+	ret = shim_bar_fault(a->info, a->uc, &a->bad);
+	call_leave(&c);
+	return ret;
 }
 
 static void fault(int sig, siginfo_t *info, void *ucontext)
