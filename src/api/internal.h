@@ -52,18 +52,7 @@ int api_fail(const struct uvfio *u, int rc, const char *fmt, ...)
 /*
  * First in each function of uvfio.h that can report: it is the program's call that reports come in.
  */
-#define API_CALL()                                                         \
-	__attribute__((cleanup(api_leave))) struct call_frame *api_call_ = \
-		api_enter(&(struct call_frame){ 0 }, __func__, __builtin_return_address(0))
-static inline struct call_frame *api_enter(struct call_frame *c, const char *name, const void *from)
-{
-	call_enter_stack(c, name, from);
-	return c;
-}
-static inline void api_leave(struct call_frame **c)
-{
-	call_leave(*c);
-}
+#define API_CALL() CALL_FRAME_STACK(__func__, __builtin_return_address(0))
 /* Unmap and give back everything of uvfio_dma_alloc(). */
 void api_free_memory(struct uvfio *u);
 #endif

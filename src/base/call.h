@@ -26,11 +26,13 @@ struct call_frame {
 extern __thread const struct call_frame *call_current;
 
 /* Link @c: from now on this thread is in the call @name that returns to @from. */
-static inline void call_enter(struct call_frame *c, const char *name, const void *from)
+static inline const struct call_frame *call_enter(struct call_frame *c, const char *name,
+						  const void *from)
 {
 	*c = (struct call_frame){ name, from, call_current };
 	atomic_signal_fence(memory_order_release);
 	call_current = c;
+	return c;
 }
 
 /* Take out @c, the innermost one. */
@@ -45,10 +47,25 @@ static inline void call_leave(const struct call_frame *c)
  * @c, a frame of the caller's, is of a call that was left so, and is forgotten. For fronts that run
  * on the program's stack only.
  */
-static inline void call_enter_stack(struct call_frame *c, const char *name, const void *from)
+static inline const struct call_frame *call_enter_stack(struct call_frame *c, const char *name,
+							const void *from)
 {
 	if (call_current && (uintptr_t)call_current < (uintptr_t)c)
 		call_current = NULL;
-	call_enter(c, name, from);
+	return call_enter(c, name, from);
+}
+
+/*
+ * Among the declarations of a block: it is done within the call @name, with a frame in its own.
+ * CALL_FRAME_STACK() is the same by call_enter_stack().
+ */
+#define CALL_FRAME(name, from)	     CALL_FRAME_BY(call_enter, name, from)
+#define CALL_FRAME_STACK(name, from) CALL_FRAME_BY(call_enter_stack, name, from)
+#define CALL_FRAME_BY(enter, name, from)                                                  \
+	__attribute__((cleanup(call_leave_block))) const struct call_frame *call_frame_ = \
+		enter(&(struct call_frame){ 0 }, name, from)
+static inline void call_leave_block(const struct call_frame *const *c)
+{
+	call_leave(*c);
 }
 #endif

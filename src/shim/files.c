@@ -105,6 +105,7 @@ static long run_open_view(void *arg)
 	int flags = a->flags;
 	long rc, *fd = a->fd;
 	struct stat st;
+	SHIM_CALL("open");
 
 	if (is_device_node(p->virt) && !(flags & O_PATH)) {
 		if ((flags & (O_CREAT | O_EXCL)) == (O_CREAT | O_EXCL) &&
@@ -151,7 +152,7 @@ static bool open_view(const struct shim_path *p, int flags, long *fd)
 	} else if (!opens_to_write(flags) && !shim_config_name(p->virt)) {
 		return false;
 	}
-	return shim_run_call("open", run_open_view, &a);
+	return shim_run(run_open_view, &a);
 }
 
 /* The descriptor that @p is the path of, if it may be a handle's or of the view; else -1. */

@@ -95,6 +95,7 @@ static long run_ioctl(void *arg)
 {
 	struct ioctl_args *a = arg;
 	long rc;
+	SHIM_CALL("ioctl");
 
 	if (shim_vfs_ioctl(a->fd, (unsigned)a->cmd, a->arg, &rc))
 		return rc;
@@ -104,6 +105,7 @@ static long run_ioctl(void *arg)
 static long run_kvm_ioctl(void *arg)
 {
 	struct ioctl_args *a = arg;
+	SHIM_CALL("ioctl");
 
 	return shim_kvm_ioctl(a->fd, (unsigned)a->cmd, a->arg);
 }
@@ -125,11 +127,11 @@ static long any_ioctl(struct ioctl_args *a)
 	 * EINVAL), and a memfd would answer some
 	 */
 	if (shim.on && (c >> 8 & 0xff) == SHIM_VFIO_TYPE)
-		return shim_run_call("ioctl", run_ioctl, a);
+		return shim_run(run_ioctl, a);
 	if (shim.on && shim_fd_maybe_handle(a->fd))
-		return shim_run_call("ioctl", run_ioctl, a);
+		return shim_run(run_ioctl, a);
 	if (shim.on && shim_ioctl_is_ours(c))
-		return shim_run_call("ioctl", run_kvm_ioctl, a);
+		return shim_run(run_kvm_ioctl, a);
 	return sys_call(SYS_ioctl, SHIM_PASS(a->fd), (long)a->cmd, (long)a->arg, 0, 0, 0);
 }
 
@@ -335,6 +337,7 @@ static long run_io(void *arg)
 	struct shim_handle *h;
 	struct uapi_file *f;
 	int err;
+	SHIM_CALL(io_names[what]);
 
 	h = shim_handle_get(a->fd, NULL, &err);
 	if (!h) {
@@ -370,7 +373,7 @@ static bool io_try(enum shim_io what, int fd, const void *buf, size_t n, off_t p
 {
 	struct io_args a = { what, fd, buf, n, pos, flags, ret };
 
-	return shim.on && shim_run_call(io_names[what], run_io, &a);
+	return shim.on && shim_run(run_io, &a);
 }
 
 /*

@@ -439,12 +439,48 @@ struct call {
 	long nr, a[6];
 };
 
+static const char *name_of(long nr)
+{
+	switch (nr) {
+	case SYS_mmap:
+		return "mmap";
+	case SYS_munmap:
+		return "munmap";
+	case SYS_mremap:
+		return "mremap";
+	case SYS_madvise:
+		return "madvise";
+	case SYS_process_madvise:
+		return "process_madvise";
+	case SYS_mprotect:
+		return "mprotect";
+	case SYS_pkey_mprotect:
+		return "pkey_mprotect";
+	case SYS_msync:
+		return "msync";
+	case SYS_mlock:
+	case SYS_mlock2:
+		return "mlock";
+	case SYS_mlockall:
+		return "mlockall";
+	case SYS_remap_file_pages:
+		return "remap_file_pages";
+	case NR_MSEAL:
+		return "mseal";
+	case SYS_shmat:
+		return "shmat";
+	default:
+		return "shmdt";
+	}
+}
+
 static long run(void *arg)
 {
 	const struct call *c = arg;
 	const long *a = c->a;
 	void *addr = (void *)a[0];
 	size_t len = (size_t)a[1];
+	SHIM_CALL(name_of(c->nr));
 
 	switch (c->nr) {
 	case SYS_mmap:
@@ -481,39 +517,6 @@ static long run(void *arg)
 	}
 }
 
-static const char *name_of(long nr)
-{
-	switch (nr) {
-	case SYS_munmap:
-		return "munmap";
-	case SYS_mremap:
-		return "mremap";
-	case SYS_madvise:
-		return "madvise";
-	case SYS_process_madvise:
-		return "process_madvise";
-	case SYS_mprotect:
-		return "mprotect";
-	case SYS_pkey_mprotect:
-		return "pkey_mprotect";
-	case SYS_msync:
-		return "msync";
-	case SYS_mlock:
-	case SYS_mlock2:
-		return "mlock";
-	case SYS_mlockall:
-		return "mlockall";
-	case SYS_remap_file_pages:
-		return "remap_file_pages";
-	case NR_MSEAL:
-		return "mseal";
-	case SYS_shmat:
-		return "shmat";
-	default:
-		return "shmdt";
-	}
-}
-
 static long mmap_call(struct call *c)
 {
 	bool anonymous = c->a[3] & MAP_ANONYMOUS;
@@ -524,13 +527,13 @@ static long mmap_call(struct call *c)
 		return sys_call(SYS_mmap, c->a[0], c->a[1], c->a[2], c->a[3], c->a[4], c->a[5]);
 	if (shim_machine_if_built() || shim_bar_any() ||
 	    (!anonymous && shim_fd_maybe_handle((int)c->a[4])))
-		return shim_run_call("mmap", run, c);
+		return shim_run(run, c);
 	rc = sys_call(SYS_mmap, c->a[0], c->a[1], c->a[2], c->a[3], SHIM_PASS(c->a[4]), c->a[5]);
 	/*
 	 * what the kernel says to a descriptor without access: maybe a handle from before a fork,
 	 * whose number nobody told us
 	 */
-	return rc == -EACCES && !anonymous ? shim_run_call("mmap", run, c) : rc;
+	return rc == -EACCES && !anonymous ? shim_run(run, c) : rc;
 }
 
 bool shim_memory(long nr, const long a[6], long *ret)
@@ -568,7 +571,7 @@ bool shim_memory(long nr, const long a[6], long *ret)
 	}
 	if (!concerned)
 		return false;
-	*ret = shim_run_call(name_of(nr), run, &c);
+	*ret = shim_run(run, &c);
 	return nr != SYS_msync || *ret <= 0;
 }
 

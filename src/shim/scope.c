@@ -17,7 +17,6 @@
 #include <dlfcn.h>
 #include <string.h>
 
-#include "base/call.h"
 #include "shim/signals.h"
 
 /* libc's own: a sanitizer's functions of these names must not be called in a fault's handler */
@@ -166,33 +165,6 @@ long shim_run(long (*fn)(void *arg), void *arg)
 }
 
 __thread const void *shim_from;
-
-struct named {
-	const char *name;
-	long (*fn)(void *arg);
-	void *arg;
-};
-
-/* Nobody leaves this but by the return: the frame may be on the stack. */
-static long run_named(void *arg)
-{
-	const struct named *n = arg;
-	struct call_frame c;
-	long ret;
-
-	call_enter(&c, n->name, shim_from);
-	shim_from = NULL;
-	ret = n->fn(n->arg);
-	call_leave(&c);
-	return ret;
-}
-
-long shim_run_call(const char *name, long (*fn)(void *arg), void *arg)
-{
-	struct named n = { name, fn, arg };
-
-	return shim_run(run_named, &n);
-}
 
 long shim_run_fault(const ucontext_t *uc, long (*fn)(void *arg), void *arg)
 {

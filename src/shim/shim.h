@@ -40,6 +40,7 @@
 #include <sys/uio.h>
 #include <ucontext.h>
 
+#include "base/call.h"
 #include "base/log.h"
 #include "base/sys.h"
 #include "base/util.h"
@@ -506,13 +507,19 @@ void shim_locks_abandon(void);
  */
 long shim_run(long (*fn)(void *arg), void *arg);
 /*
- * The same for the program's call @name: reports that it brings about say so (base/call.h). The
- * call's entry has noted before where it comes from.
+ * Within shim_run(), among a function's declarations: it does the program's call @name, and reports
+ * say so (base/call.h). Where in the program the call came from has been noted at its entry.
  */
-long shim_run_call(const char *name, long (*fn)(void *arg), void *arg);
-/* Where in the program the call came from that this thread enters; NULL: not noted. */
-extern __thread const void *shim_from;
+#define SHIM_CALL(name)	 CALL_FRAME(name, shim_take_from())
 #define SHIM_NOTE_FROM() (shim_from = __builtin_return_address(0))
+extern __thread const void *shim_from; /* NULL: not noted */
+static inline const void *shim_take_from(void)
+{
+	const void *from = shim_from;
+
+	shim_from = NULL;
+	return from;
+}
 /* The same in the handler of a fault, which has signals blocked. */
 long shim_run_fault(const ucontext_t *uc, long (*fn)(void *arg), void *arg);
 bool shim_inside(void); /* this thread is in one of them */

@@ -6,7 +6,6 @@
  */
 #include <sys/syscall.h>
 
-#include "base/call.h"
 #include "base/guard.h"
 #include "shim/signals.h"
 #include "x86/emulate.h"
@@ -44,13 +43,9 @@ struct bar_access {
 static long access_bar(void *arg)
 {
 	struct bar_access *a = arg;
-	struct call_frame c;
-	long ret;
+	CALL_FRAME("memory access", (void *)a->uc->uc_mcontext.gregs[REG_RIP]);
 
-	call_enter(&c, "memory access", (void *)a->uc->uc_mcontext.gregs[REG_RIP]);
-	ret = shim_bar_fault(a->info, a->uc, &a->bad);
-	call_leave(&c);
-	return ret;
+	return shim_bar_fault(a->info, a->uc, &a->bad);
 }
 
 static void fault(int sig, siginfo_t *info, void *ucontext)
