@@ -63,11 +63,13 @@ CFLAGS_ALL += $(if $(WERROR),-Werror)
 # tests see the folders of TESTS besides, and link with all of these alone: a call against the
 # arrows is an undefined symbol.
 folder = $(eval folders += $(1))$(eval sees_$(1) = $(1) $(2))$(eval tests_$(1) = $(1) $(2) $(3))
-$(call folder,shim,uapi machine vfio_pci vfio pci iommu x86 base,$$(core))
+$(call folder,shim,uapi machine machine/run machine/view vfio_pci vfio pci iommu x86 base,$$(core))
 $(call folder,cli,machine vfio pci iommu base,$$(core))
 $(call folder,api,machine vfio pci iommu base,$$(core))
 $(call folder,uapi,vfio iommu base)
-$(call folder,machine,vfio_pci vfio models models/net pci iommu base,$$(models))
+$(call folder,machine,machine/run machine/view vfio_pci vfio models models/net pci iommu base,$$(models))
+$(call folder,machine/run,machine/view pci base,iommu)
+$(call folder,machine/view,pci iommu base)
 $(call folder,vfio_pci,vfio pci iommu base,models/testdev)
 $(call folder,vfio,iommu base)
 $(call folder,models,$$(models),pci iommu base)
@@ -125,8 +127,6 @@ $(BUILD)/obj/%.o: FRAME = 24576
 $(BUILD)/obj/src/shim/%.o: FRAME = 768
 $(patsubst %,$(BUILD)/obj/src/shim/%.o,attrs handles keep left openat2 shim sigopen vfs walk): \
 	FRAME = 24576
-# writes the view for `uvfio run`, on the stack of its main thread
-$(BUILD)/obj/src/machine/view.o: FRAME = 163840
 
 compile = $(CC) $(CFLAGS_ALL) -I$(call layer,$(patsubst src/%/,%,$(dir $<))) -MMD -MP -c -o $@ $<
 $(BUILD)/obj/%.o: %.c $(FLAGS) | $(LAYERS)

@@ -13,6 +13,7 @@
 #include <unistd.h>
 
 #include "machine/internal.h"
+#include "machine/run/run.h"
 #include "models/net/net.h"
 
 void machine_set_address(struct plugged *dev, const struct pci_address *a)
@@ -122,7 +123,7 @@ static int read_settled(struct plugged *dev, const char *text, char **err)
 	if (sscanf(text, "%15s %u %" SCNx64 " %" SCNx64 " %" SCNx64 " %u %u %u %" SCNx64, addr,
 		   &dev->d.group, &dev->spaces.io, &dev->spaces.mem32, &dev->spaces.mem64,
 		   &dev->layout.total, &dev->layout.offset, &dev->layout.stride, &dev->run) != 9 ||
-	    pci_address_parse(addr, &dev->spec.addr) || dev->layout.total > MACHINE_VFS_MAX)
+	    pci_address_parse(addr, &dev->spec.addr) || dev->layout.total > RUN_VFS_MAX)
 		return machine_fail(err, -EINVAL, "%s: '%s' does not say where it is",
 				    dev->spec.model, text);
 	dev->spec.has_addr = true;

@@ -15,23 +15,7 @@
 
 #include "base/sys.h"
 #include "machine/internal.h"
-
-static int lock_range(int fd, short type, bool wait, off_t start, off_t len)
-{
-	struct flock fl = { .l_type = type, .l_whence = SEEK_SET, .l_start = start, .l_len = len };
-	long rc;
-
-	do
-		rc = sys_call(SYS_fcntl, fd, wait ? F_OFD_SETLKW : F_OFD_SETLK, (long)&fl, 0, 0, 0);
-	while (rc == -EINTR);
-	/* fcntl(2): either, "if the lock is held by another" */
-	return rc == -EAGAIN || rc == -EACCES ? -EBUSY : (int)rc;
-}
-
-int machine_lock(int fd, short type, bool wait)
-{
-	return lock_range(fd, type, wait, 0, 0);
-}
+#include "machine/run/run.h"
 
 /* The bytes of a group's file. */
 enum { LOCK_GROUP, LOCK_UNIT };
@@ -52,7 +36,7 @@ static int take(struct machine *m, unsigned id, off_t byte)
 		return fd;
 	}
 	free(path);
-	rc = lock_range(fd, F_WRLCK, false, byte, 1);
+	rc = run_lock_range(fd, F_WRLCK, false, byte, 1);
 	if (!rc)
 		rc = fd_make_private(fd);
 	if (rc < 0)
@@ -72,27 +56,13 @@ static void note(int claim, bool open)
 	sys_pwrite(claim, open ? "1" : "0", 1, 0);
 }
 
-static bool (*left_open)(unsigned group);
-
-void machine_set_left_open(bool (*fn)(unsigned group))
-{
-	left_open = fn;
-}
-
-bool machine_is_left_open(int claim, unsigned group)
-{
-	char c = '0';
-
-	return sys_pread(claim, &c, 1, 0) == 1 && c == '1' && left_open && left_open(group);
-}
-
 static void drop(int *claim, bool abandon)
 {
 	if (*claim < 0)
 		return;
 	/* a child that was forked meanwhile may have the description open, too */
 	if (!abandon)
-		machine_lock(*claim, F_UNLCK, false);
+		run_lock_file(*claim, F_UNLCK, false);
 	fd_close_private(*claim);
 	*claim = -1;
 }
@@ -200,7 +170,7 @@ static int claim_take(struct machine *m, struct machine_group *g)
 	if (rc < 0)
 		return rc;
 	g->claim = rc;
-	if (machine_is_left_open(g->claim, g->id)) {
+	if (run_is_left_open(g->claim, g->id)) {
 		drop(&g->claim, false);
 		return -EBUSY;
 	}

@@ -21,6 +21,7 @@
 #include <cmocka.h>
 
 #include "machine/internal.h"
+#include "machine/run/run.h"
 #include "pci/function.h"
 
 #define MAX 4
@@ -209,7 +210,7 @@ static void cannot_be_made(void **state)
 	give(b, 1);
 	/* somebody outside of the run has the image */
 	fd = open(path, O_RDWR);
-	assert_int_equal(machine_lock(fd, F_WRLCK, false), 0);
+	assert_int_equal(run_lock_file(fd, F_WRLCK, false), 0);
 	assert_int_equal(take(a, 1), -EIO);
 	close(fd);
 	assert_int_equal(take(a, 1), 0);
@@ -337,18 +338,21 @@ static void families(void **state)
 	assert_int_equal(take(b, 3), 0);
 	give(b, 3);
 	/* other VFs, while nobody has any, and while the PF is open */
-	assert_int_equal(machine_numvfs_store(dir, "0000:01:00.0", "0", 1), 1);
+	assert_int_equal(
+		run_store(dir, "/sys/devices/pci0000:01/0000:01:00.0/sriov_numvfs", "0", 1), 1);
 	assert_int_equal(take(a, 4), -ENOENT);
 	assert_int_equal(take(a, 1), 0);
 	assert_int_equal(uvfio_num_vfs(machine_device(a, 0)->face->hardware), 0);
-	assert_int_equal(machine_numvfs_store(dir, "0000:01:00.0", "1", 1), 1);
+	assert_int_equal(
+		run_store(dir, "/sys/devices/pci0000:01/0000:01:00.0/sriov_numvfs", "1", 1), 1);
 	assert_int_equal(take(a, 3), 0);
 	assert_int_equal(uvfio_num_vfs(machine_device(a, 0)->face->hardware), 1);
 	give(a, 1);
 	assert_true(made(a, "0000:01:00.0"));
 	give(a, 3);
 	/* a PF that a host drives is there for its VFs */
-	assert_int_equal(machine_numvfs_store(dir, "0000:02:00.0", "1", 1), 1);
+	assert_int_equal(
+		run_store(dir, "/sys/devices/pci0000:02/0000:02:00.0/sriov_numvfs", "1", 1), 1);
 	assert_int_equal(take(b, 4), 0);
 	assert_true(made(b, "0000:02:00.0") && made(b, "0000:02:10.0") && !made(b, "0000:01:00.0"));
 	machine_free(a, false);

@@ -143,11 +143,6 @@ int machine_plug(struct plugged *dev);
 void machine_unplug(struct plugged *dev);
 /* as the spec of @as has it */
 void machine_set_mmap(struct plugged *dev, const struct plugged *as);
-/*
- * @claim is a locked descriptor of @group's file: did its last owner end without giving it up, and
- * does another process have a descriptor of the group?
- */
-bool machine_is_left_open(int claim, unsigned group);
 /* Give up all claims; @abandon: close only, the lock is the parent's. */
 void machine_claims_drop(struct machine *m, bool abandon);
 /* @dev has its place in group @id, which is made if need be. */
@@ -160,8 +155,6 @@ void machine_plugged_free(struct plugged *dev);
 void machine_set_address(struct plugged *dev, const struct pci_address *a);
 /* of an address, a VF's PF included; NULL: free */
 const struct plugged *machine_owner(struct machine *m, const struct pci_address *a);
-/* F_OFD_SETLK(W), of the whole file: -EBUSY */
-int machine_lock(int fd, short type, bool wait);
 
 /* ---- sriov.c ---- */
 /* After machine_assign(): the places of VFs, and the driver. */
@@ -183,35 +176,4 @@ void machine_load_token(struct plugged *pf);
 
 /* Has the run other VFs than @m? What machine_sync() would change, or -errno with a line. */
 int machine_is_behind(struct machine *m);
-
-/* ---- store.c, runstate.c ---- */
-/* Who changes the view holds this. A descriptor for machine_unlock(), or -errno. */
-int machine_view_lock(const char *run_dir);
-/* Nobody opens group @id meanwhile. The same; -EBUSY: it is open. */
-int machine_group_lock(const char *run_dir, unsigned id);
-void machine_unlock(int fd);
-/* machine_store() of sriov_numvfs of the PF at @addr; see runstate.c. */
-long machine_numvfs_store(const char *run_dir, const char *addr, const char *text, size_t len);
-#define MACHINE_VFS_MAX 255u
-struct machine_pf_state {
-	struct pci_address address;
-	char addr[PCI_ADDRESS_TEXT]; /* the same as a text */
-	unsigned total, offset, stride, num;
-	unsigned groups[MACHINE_VFS_MAX]; /* of the first @num */
-};
-/* The state of all PFs of the run at some moment: an array to free. -ENOENT: no PF in this run. */
-int machine_state_read(const char *run_dir, struct machine_pf_state **out, unsigned *n);
-/* At the start: the PFs of @m with no VFs. */
-int machine_state_init(struct machine *m, const char *run_dir);
-
-/* ---- view.c ---- */
-#define MACHINE_VFS_ASIDE "vfs" /* where the directories of VFs that are not enabled wait */
-struct tree;
-void machine_view_group(struct tree *t, unsigned id);
-/* /dev/vfio/N and what sysfs has of it */
-void machine_view_group_node(struct tree *t, unsigned id);
-void machine_view_drop_group_node(struct tree *t, unsigned id);
-void machine_view_links(struct tree *t, const char *root, const char *addr, const char *driver,
-			unsigned group,
-			void (*fn)(struct tree *t, const char *path, const char *target));
 #endif

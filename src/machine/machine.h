@@ -11,12 +11,6 @@
 #include "pci/face.h"
 #include "vfio/group.h"
 
-/*
- * The character device of the groups. The kernel takes a dynamic major, counting down from 254
- * (linux/fs.h, CHRDEV_MAJOR_DYN_END 234). The minor is the group.
- */
-#define MACHINE_GROUP_MAJOR 243
-
 struct machine;
 struct machine_device {
 	const struct pci_face *face; /* NULL: not made in this process (machine_claim_dir) */
@@ -102,31 +96,12 @@ int machine_parse_memlock(const char *text, uint64_t *bytes);
  */
 int machine_claim_dir(struct machine *m, const char *run_dir);
 /*
- * Asked before a group is claimed, or a VF goes, whose last owner ended without giving it up: does
- * another process have a descriptor of it? Then it is -EBUSY.
- */
-void machine_set_left_open(bool (*left_open)(unsigned group));
-
-/*
  * SR-IOV in a run. How many VFs each PF has is a matter of the run, not of a process: it stands in
  * the run directory, with the view. machine_sync() brings @m into line with it, before a file of
  * /dev/vfio is opened. If it changed until the group is claimed, the open is -EAGAIN, and one
  * begins again. 0 or -errno with a log line.
  */
 int machine_sync(struct machine *m);
-/*
- * Is the file of the view at @path ("/sys/..."; without links) an attribute that acts when it is
- * written?
- */
-bool machine_acts(const char *path);
-/*
- * A program writes @text of @len bytes to it. The view changes. @len, or the kernel's -errno;
- * -EBUSY also where the kernel would wait until a device is closed. sriov_numvfs
- * (drivers/pci/iov.c): VFs come or go. bind, unbind, drivers_probe, driver_override: a device
- * leaves vfio-pci, or comes back. Needs no machine in this process, and calls back into none.
- */
-long machine_store(const char *run_dir, const char *path, const char *text, size_t len);
-
 /*
  * Write the sysfs and /dev view as a real tree under @dir (which exists and is empty):
  * @dir/sys/bus/pci/..., @dir/sys/devices/..., @dir/sys/kernel/iommu_groups/...,

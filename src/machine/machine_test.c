@@ -17,6 +17,7 @@
 #include <cmocka.h>
 
 #include "machine/internal.h"
+#include "machine/run/run.h"
 #include "pci/function.h"
 
 static char dir[] = "/tmp/uvfio-test-XXXXXX";
@@ -281,7 +282,7 @@ static int check_entry(const char *path, const struct stat *st, int type, struct
 		dangling++;
 	/* nothing in sys/ may take a write that would do nothing */
 	if (type == FTW_F && strstr(path, "/sys/") && st->st_mode & 0222 &&
-	    !machine_acts(path + strlen(dir)))
+	    !run_acts(path + strlen(dir)))
 		fail_msg("%s can be written", path);
 	return 0;
 }
@@ -347,11 +348,11 @@ static void the_view(void **state)
 	assert_true(is_there("dev/vfio/vfio"));
 	assert_true(is_there("dev/vfio/1"));
 	assert_true(is_there("dev/vfio/12"));
-	assert_true(machine_acts("/sys/devices/pci0000:01/0000:01:00.0/driver_override"));
-	assert_true(machine_acts("/sys/bus/pci/drivers/vfio-pci/unbind"));
-	assert_false(machine_acts("/sys/bus/pci/drivers/vfio-pci/new_id"));
-	assert_false(machine_acts("/sys/devices/pci0000:01/0000:01:00.0/remove"));
-	assert_false(machine_acts("/sys/devices/pci0000:01/0000:01:00.0/bind"));
+	assert_true(run_acts("/sys/devices/pci0000:01/0000:01:00.0/driver_override"));
+	assert_true(run_acts("/sys/bus/pci/drivers/vfio-pci/unbind"));
+	assert_false(run_acts("/sys/bus/pci/drivers/vfio-pci/new_id"));
+	assert_false(run_acts("/sys/devices/pci0000:01/0000:01:00.0/remove"));
+	assert_false(run_acts("/sys/devices/pci0000:01/0000:01:00.0/bind"));
 	/* what cannot be served is not there to be found */
 	assert_false(is_there("dev/vfio/2"));
 	assert_false(is_there("dev/vfio/devices"));

@@ -14,6 +14,7 @@
 
 #include "base/sys.h"
 #include "machine/internal.h"
+#include "machine/run/run.h"
 
 bool machine_vf_address(const struct plugged *pf, unsigned i, struct pci_address *out)
 {
@@ -260,7 +261,7 @@ int machine_start(struct machine *m, char **err)
 
 /* ---- in step with the run ---- */
 
-static bool in_step(const struct plugged *pf, const struct machine_pf_state *st)
+static bool in_step(const struct plugged *pf, const struct run_pf *st)
 {
 	if (pf->num_vfs != st->num)
 		return false;
@@ -271,7 +272,7 @@ static bool in_step(const struct plugged *pf, const struct machine_pf_state *st)
 }
 
 /* The PF that @st tells of, if @m has it otherwise. */
-static struct plugged *differs(struct machine *m, const struct machine_pf_state *st)
+static struct plugged *differs(struct machine *m, const struct run_pf *st)
 {
 	for (unsigned i = 0; i < m->num_plugged; i++) {
 		struct plugged *pf = m->plugged[i];
@@ -282,7 +283,7 @@ static struct plugged *differs(struct machine *m, const struct machine_pf_state 
 	return NULL;
 }
 
-static int follow(struct plugged *pf, const struct machine_pf_state *st)
+static int follow(struct plugged *pf, const struct run_pf *st)
 {
 	char *why = NULL;
 	int rc = 0;
@@ -297,7 +298,7 @@ static int follow(struct plugged *pf, const struct machine_pf_state *st)
 	return rc;
 }
 
-static int read_state(struct machine *m, struct machine_pf_state **states, unsigned *n)
+static int read_state(struct machine *m, struct run_pf **states, unsigned *n)
 {
 	bool any = false;
 	int rc;
@@ -308,7 +309,7 @@ static int read_state(struct machine *m, struct machine_pf_state **states, unsig
 		any |= m->plugged[i]->vfs != NULL;
 	if (!any || !m->run_dir)
 		return 0;
-	rc = machine_state_read(m->run_dir, states, n);
+	rc = run_pfs_read(m->run_dir, states, n);
 	if (rc)
 		log_err("machine", "%s: cannot tell which virtual functions there are: %s",
 			m->run_dir, strerror(-rc));
@@ -317,7 +318,7 @@ static int read_state(struct machine *m, struct machine_pf_state **states, unsig
 
 int machine_is_behind(struct machine *m)
 {
-	struct machine_pf_state *states;
+	struct run_pf *states;
 	unsigned n;
 	int rc = read_state(m, &states, &n);
 
@@ -329,7 +330,7 @@ int machine_is_behind(struct machine *m)
 
 int machine_sync(struct machine *m)
 {
-	struct machine_pf_state *states;
+	struct run_pf *states;
 	struct plugged *pf;
 	unsigned n;
 	int rc;

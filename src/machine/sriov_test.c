@@ -23,6 +23,7 @@
 #include <cmocka.h>
 
 #include "machine/internal.h"
+#include "machine/run/run.h"
 #include "pci/function.h"
 #include "vfio_pci/vfio_pci.h"
 
@@ -86,7 +87,7 @@ static const char *text_of(const char *name)
 
 static long put(const char *text)
 {
-	return machine_numvfs_store(dir, PF, text, strlen(text));
+	return run_store(dir, "/sys/devices/pci0000:01/" PF "/sriov_numvfs", text, strlen(text));
 }
 
 static void sync_now(struct machine *m)
@@ -230,12 +231,16 @@ static void numbers(void **state)
 
 	assert_int_equal(put("1"), -ENODEV); /* no view, no PF */
 	assert_int_equal(machine_write_view(m, dir), 0);
-	assert_int_equal(machine_numvfs_store(dir, "0000:02:00.0", "1", 1), -ENODEV);
+	assert_int_equal(
+		run_store(dir, "/sys/devices/pci0000:02/0000:02:00.0/sriov_numvfs", "1", 1),
+		-ENODEV);
 	for (size_t i = 0; i < ARRAY_SIZE(t); i++)
 		if (put(t[i].text) != t[i].rc)
 			fail_msg("'%s': %ld", t[i].text, put(t[i].text));
 	memset(big, '0', sizeof(big));
-	assert_int_equal(machine_numvfs_store(dir, PF, big, sizeof(big)), -EINVAL);
+	assert_int_equal(
+		run_store(dir, "/sys/devices/pci0000:01/" PF "/sriov_numvfs", big, sizeof(big)),
+		-EINVAL);
 	assert_string_equal(text_of("sys/devices/pci0000:01/" PF "/sriov_numvfs"), "1\n");
 	machine_free(m, false);
 }

@@ -19,6 +19,7 @@
 #include <cmocka.h>
 
 #include "machine/internal.h"
+#include "machine/run/run.h"
 
 #define D1	 "0000:01:00.0"
 #define DIR1	 "/sys/devices/pci0000:01/" D1
@@ -62,7 +63,7 @@ static void view_of(const char *const *specs)
 
 static long put(const char *path, const char *text)
 {
-	return machine_store(dir, path, text, strlen(text));
+	return run_store(dir, path, text, strlen(text));
 }
 
 static void answers(const char *path, const char *text, long want)
@@ -161,14 +162,14 @@ static void take_away_and_give_back(void **state)
 	 * a bound one keeps its driver whatever the override becomes; "\0" is DPDK's way to clear
 	 * it
 	 */
-	assert_int_equal(machine_store(dir, OVERRIDE, "", 1), 1);
+	assert_int_equal(run_store(dir, OVERRIDE, "", 1), 1);
 	assert_string_equal(text_of(OVERRIDE), "\n");
 	is_bound(true);
 	answers(BIND, D1, -ENODEV);
 	answers(PROBE, D1, 0);
 	memset(lots, 'x', sizeof(lots));
-	assert_int_equal(machine_store(dir, OVERRIDE, lots, 4095), -EINVAL);
-	assert_int_equal(machine_store(dir, OVERRIDE, lots, 4094), 4094);
+	assert_int_equal(run_store(dir, OVERRIDE, lots, 4095), -EINVAL);
+	assert_int_equal(run_store(dir, OVERRIDE, lots, 4094), 4094);
 	assert_int_equal(put(OVERRIDE, "vfio-pci\nwhatever"), 17);
 	assert_string_equal(text_of(OVERRIDE), "vfio-pci\n");
 }
@@ -198,7 +199,7 @@ static void refused(void **state)
 	/* open in some process */
 	snprintf(path, sizeof(path), "%s/claims/group-1", dir);
 	fd = open(path, O_RDWR);
-	assert_int_equal(machine_lock(fd, F_WRLCK, false), 0);
+	assert_int_equal(run_lock_file(fd, F_WRLCK, false), 0);
 	answers(UNBIND, D1, -EBUSY);
 	close(fd);
 	is_bound(true);

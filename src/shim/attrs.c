@@ -3,7 +3,7 @@
  * shim/attrs.c: files of the view that are more than files. `config` of a function that is made in
  * this process is the hardware's at the moment when it is opened.
  *
- * And those that act when they are written (machine/store.c). Writes
+ * And those that act when they are written (machine/run/store.c). Writes
  * must come to us wherever they are made, with the errno that the kernel's would have: by the
  * process that opened the file, by what it passed the descriptor to and exec'd (`/bin/echo 2 >
  * sriov_numvfs`), and from inside of libc's own streams (the echo of a shell is printf), which no
@@ -23,6 +23,7 @@
 #include <unistd.h>
 
 #include "base/guard.h"
+#include "machine/run/run.h"
 #include "shim/shim.h"
 
 #define TEXT_MAX 4096u /* a page, as sysfs takes it */
@@ -104,7 +105,7 @@ static bool attr_of(int fd, char path[PATH_MAX], const char **virt)
 		return false;
 	path[n] = '\0';
 	*virt = path + shim.run_len;
-	return !memcmp(path, shim.run_dir, shim.run_len) && machine_acts(*virt);
+	return !memcmp(path, shim.run_dir, shim.run_len) && run_acts(*virt);
 }
 
 bool shim_node_is_there(const char *virt)
@@ -129,7 +130,7 @@ bool shim_attr_acts(const char *real)
 	if (n <= 0 || (size_t)n <= shim.run_len || memcmp(path, shim.run_dir, shim.run_len))
 		return false;
 	path[n] = '\0';
-	return machine_acts(path + shim.run_len);
+	return run_acts(path + shim.run_len);
 }
 
 long shim_attr_open(const char *real, int flags)
@@ -185,10 +186,10 @@ static long store(const char *virt, const char *text, size_t n)
 	long ret;
 
 	shim_handles_drain();
-	ret = machine_store(shim.run_dir, virt, text, n);
+	ret = run_store(shim.run_dir, virt, text, n);
 	/* a close that came another way than through our wrapper may not have been taken in yet */
 	if (ret == -EBUSY && shim_handles_drain())
-		ret = machine_store(shim.run_dir, virt, text, n);
+		ret = run_store(shim.run_dir, virt, text, n);
 	/*
 	 * other processes look when they next open something; a PF that is open here has its VFs
 	 * now

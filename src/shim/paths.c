@@ -20,6 +20,7 @@
 #include <sys/sysmacros.h>
 
 #include "base/guard.h"
+#include "machine/view/view.h"
 #include "shim/shim.h"
 
 static const struct {
@@ -38,7 +39,7 @@ static const struct {
 	{ "/sys/class/misc/vfio", true },
 	{ "/sys/devices/virtual/misc/vfio", true },
 	{ "/sys/dev/char/10:196", true }, /* /dev/vfio/vfio */
-	{ "/sys/dev/char/243:", false },  /* MACHINE_GROUP_MAJOR */
+	{ "/sys/dev/char/243:", false },  /* VIEW_GROUP_MAJOR */
 	{ "/dev/vfio", true },
 	/*
 	 * nothing of the name is in the view: the host's is not ours to offer, as devices of the
@@ -429,7 +430,7 @@ void shim_path_stat(const char *virt, struct stat *st)
 			id = id * 10 + (unsigned)(*p - '0');
 		if (*p)
 			return;
-		st->st_rdev = makedev(MACHINE_GROUP_MAJOR, id);
+		st->st_rdev = makedev(VIEW_GROUP_MAJOR, id);
 	}
 	st->st_mode = (st->st_mode & 07777) | S_IFCHR;
 	st->st_size = 0;

@@ -17,6 +17,7 @@
 #include <unistd.h>
 
 #include "base/rcu.h"
+#include "machine/run/run.h"
 #include "shim/shim.h"
 
 /*
@@ -369,6 +370,6 @@ __attribute__((constructor(101))) static void shim_init(void)
 	shim.on = true;
 	shim_attrs_init();
 	shim_cwd_changed();
-	machine_set_left_open(shim_left_open);
+	run_set_left_open(shim_left_open);
 	shim_left_say();
 }

@@ -1,9 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * machine/store.c: attributes of the view that act when a program writes to them: which they are,
- * and those by which a device gets and loses its driver. They need no machine in the process (it
- * may be a shell): what is changed is the view, under the run's lock, and whoever opens a group
- * looks whether it has a node. sriov_numvfs is runstate.c's.
+ * machine/run/bind.c: attributes by which a device gets and loses its driver.
  *
  * As on a kernel in which vfio-pci is the only driver for these devices: one can be taken from it
  * and given back. drivers/base/bus.c, driver.c and drivers/pci/pci-driver.c say what the answers
@@ -18,9 +15,9 @@
 #include <string.h>
 #include <sys/syscall.h>
 
+#include "base/log.h"
 #include "base/sys.h"
-#include "machine/internal.h"
-#include "machine/tree.h"
+#include "machine/run/internal.h"
 
 #define DRIVER	 "vfio-pci"
 #define PAGE_MAX 4096u /* what sysfs takes at once, and shows */
@@ -201,7 +198,7 @@ static int unbind(struct bound *b)
 	struct tree t = { .root = b->run_dir };
 	char path[PATH_MAX];
 
-	machine_view_drop_group_node(&t, b->group);
+	view_drop_group_node(&t, b->group);
 	snprintf(path, sizeof(path), "sys/bus/pci/drivers/" DRIVER "/%s", b->addr);
 	tree_remove(&t, path);
 	snprintf(path, sizeof(path), "%s/driver", b->dir);
@@ -224,12 +221,12 @@ static int bind(struct bound *b)
 	tree_link(&t, path, target);
 	if (!t.err)
 		t.err = show_driver(b, DRIVER);
-	machine_view_group_node(&t, b->group);
+	view_group_node(&t, b->group);
 	return t.err;
 }
 
 /* unbind_store() */
-static int unbind_store(const char *run_dir, const char *driver, const char *text, size_t len)
+int run_unbind_store(const char *run_dir, const char *driver, const char *text, size_t len)
 {
 	struct bound b;
 	int rc = find(run_dir, text, len, &b), fd;
@@ -249,13 +246,13 @@ static int unbind_store(const char *run_dir, const char *driver, const char *tex
 			      "its virtual functions are enabled: write 0 to sriov_numvfs first");
 	if (has_company(&b))
 		return refuse(&b, "others are in its group, which has its driver as a whole here");
-	fd = machine_group_lock(run_dir, b.group);
+	fd = run_lock_group(run_dir, b.group);
 	if (fd == -EBUSY)
 		return refuse(&b, "it is open, and the kernel would wait until it is closed");
 	if (fd < 0)
 		return fd;
 	rc = unbind(&b);
-	machine_unlock(fd);
+	run_unlock(fd);
 	return rc;
 }
 
@@ -266,7 +263,7 @@ static bool matches(const struct bound *b, const char *driver)
 }
 
 /* bind_store() */
-static int bind_store(const char *run_dir, const char *driver, const char *text, size_t len)
+int run_bind_store(const char *run_dir, const char *driver, const char *text, size_t len)
 {
 	struct bound b;
 	int rc = find(run_dir, text, len, &b);
@@ -289,7 +286,7 @@ static int bind_store(const char *run_dir, const char *driver, const char *text,
 }
 
 /* drivers_probe_store(): that no driver wants it is no error. */
-static int probe_store(const char *run_dir, const char *text, size_t len)
+int run_probe_store(const char *run_dir, const char *text, size_t len)
 {
 	struct bound b;
 	int rc = find(run_dir, text, len, &b);
@@ -304,7 +301,7 @@ static int probe_store(const char *run_dir, const char *text, size_t len)
 }
 
 /* driver_set_override() */
-static int override_store(const char *run_dir, const char *addr, const char *text, size_t len)
+int run_override_store(const char *run_dir, const char *addr, const char *text, size_t len)
 {
 	char value[PAGE_MAX + 1];
 	const char *end;
@@ -323,69 +320,4 @@ static int override_store(const char *run_dir, const char *addr, const char *tex
 	memcpy(value, text, len);
 	value[len] = '\n';
 	return write_file(&b, "driver_override", value, len + 1);
-}
-
-/* ---- which they are ---- */
-
-enum attribute { NONE, NUMVFS, OVERRIDE, BIND, UNBIND, PROBE };
-
-/* @name gets the device or the driver that the attribute at @path, from the view's root, is of. */
-static enum attribute attribute(const char *path, char *name, size_t size)
-{
-	static const struct {
-		const char *dir, *name;
-		enum attribute a;
-	} all[] = {
-		{ "/sys/devices/", "sriov_numvfs", NUMVFS },
-		{ "/sys/devices/", "driver_override", OVERRIDE },
-		{ "/sys/bus/pci/drivers/", "bind", BIND },
-		{ "/sys/bus/pci/drivers/", "unbind", UNBIND },
-		{ "/sys/bus/", "drivers_probe", PROBE },
-	};
-	const char *last = strrchr(path, '/'), *dir;
-
-	for (size_t i = 0; last && i < ARRAY_SIZE(all); i++) {
-		if (strcmp(last + 1, all[i].name) || strncmp(path, all[i].dir, strlen(all[i].dir)))
-			continue;
-		for (dir = last; dir > path && dir[-1] != '/'; dir--)
-			;
-		if ((size_t)(last - dir) >= size)
-			return NONE;
-		memcpy(name, dir, (size_t)(last - dir));
-		name[last - dir] = '\0';
-		return all[i].a;
-	}
-	return NONE;
-}
-
-bool machine_acts(const char *path)
-{
-	char name[64];
-
-	return attribute(path, name, sizeof(name)) != NONE;
-}
-
-long machine_store(const char *run_dir, const char *path, const char *text, size_t len)
-{
-	char name[64];
-	enum attribute a = attribute(path, name, sizeof(name));
-	int fd, rc = -EIO;
-
-	if (a == NUMVFS)
-		return machine_numvfs_store(run_dir, name, text, len);
-	if (!len)
-		return 0;
-	fd = machine_view_lock(run_dir);
-	if (fd < 0)
-		return fd;
-	if (a == OVERRIDE)
-		rc = override_store(run_dir, name, text, len);
-	else if (a == BIND)
-		rc = bind_store(run_dir, name, text, len);
-	else if (a == UNBIND)
-		rc = unbind_store(run_dir, name, text, len);
-	else if (a == PROBE)
-		rc = probe_store(run_dir, text, len);
-	machine_unlock(fd);
-	return rc ? rc : (long)len;
 }

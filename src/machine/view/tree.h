@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * machine/tree.h: write a tree of directories, files and links. The first error is kept and logged;
- * after it nothing is written, so that a caller checks once.
+ * machine/view/tree.h: write a tree of directories, files and links. The first error is kept and
+ * logged; after it nothing is written, so that a caller checks once.
  */
-#ifndef MACHINE_TREE_H
-#define MACHINE_TREE_H
+#ifndef MACHINE_VIEW_TREE_H
+#define MACHINE_VIEW_TREE_H
 #include <stddef.h>
 
 struct tree {

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * machine/tree.c: see tree.h. Straight to the kernel: a program that runs under the shim may write
- * a view, too.
+ * machine/view/tree.c: see tree.h. Straight to the kernel: a program that runs under the shim may
+ * write a view, too.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -15,7 +15,7 @@
 
 #include "base/log.h"
 #include "base/sys.h"
-#include "machine/tree.h"
+#include "machine/view/tree.h"
 
 static void fail(struct tree *t, const char *path, long rc)
 {

@@ -1,0 +1,222 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * machine/run/numvfs.c: a program writes sriov_numvfs: virtual functions of a run come or go, in
+ * its state and in its view.
+ */
+#include <ctype.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+
+#include "base/log.h"
+#include "base/sys.h"
+#include "machine/run/internal.h"
+
+static bool group_exists(const char *run_dir, unsigned id)
+{
+	char name[64], path[PATH_MAX];
+	struct stat st;
+
+	snprintf(name, sizeof(name), "sys/kernel/iommu_groups/%u", id);
+	return !run_path(run_dir, name, path) && !sys_call(SYS_newfstatat, AT_FDCWD, (long)path,
+							   (long)&st, AT_SYMLINK_NOFOLLOW, 0, 0);
+}
+
+static void vf_address(const struct run_pf *st, unsigned i, char addr[PCI_ADDRESS_TEXT])
+{
+	struct pci_address a;
+
+	pci_address_of_vf(&st->address, st->offset, st->stride, i, &a);
+	pci_address_print(&a, addr);
+}
+
+static void show(struct tree *t, const struct run_pf *st, unsigned i)
+{
+	char addr[PCI_ADDRESS_TEXT];
+
+	vf_address(st, i, addr);
+	view_show_vf(t, st->addr, i, addr, st->groups[i]);
+}
+
+static void hide(struct tree *t, const struct run_pf *st, unsigned i)
+{
+	char addr[PCI_ADDRESS_TEXT];
+
+	vf_address(st, i, addr);
+	view_hide_vf(t, st->addr, i, addr, st->groups[i]);
+}
+
+/*
+ * Lock the claim of each group of @st, so that nobody opens one while it goes. -EBUSY: one is open.
+ */
+static int lock_groups(const char *run_dir, const struct run_pf *st, int *fds)
+{
+	char addr[16];
+
+	for (unsigned i = 0; i < st->num; i++) {
+		fds[i] = run_lock_group(run_dir, st->groups[i]);
+		if (fds[i] == -ENOENT)
+			continue; /* it was never shown */
+		vf_address(st, i, addr);
+		if (fds[i] == -EBUSY)
+			log_warn(st->addr,
+				 "sriov_numvfs: virtual function %s (group %u) is open: EBUSY (the "
+				 "kernel would wait until it is "
+				 "closed)",
+				 addr, st->groups[i]);
+		if (fds[i] < 0)
+			return fds[i];
+	}
+	return 0;
+}
+
+static int disable(const char *run_dir, struct run_pf *all, unsigned n, struct run_pf *st)
+{
+	struct tree t = { .root = run_dir };
+	int fds[RUN_VFS_MAX], rc;
+	unsigned num = st->num;
+
+	memset(fds, -1, sizeof(fds));
+	rc = lock_groups(run_dir, st, fds);
+	if (rc)
+		goto out;
+	for (unsigned i = num; i-- > 0;)
+		hide(&t, st, i);
+	rc = t.err;
+	if (rc)
+		goto out;
+	st->num = 0;
+	rc = run_pfs_write(run_dir, all, n);
+	view_show_numvfs(&t, st->addr, st->num);
+out:
+	for (unsigned i = 0; i < num; i++)
+		if (fds[i] >= 0)
+			run_unlock(fds[i]);
+	return rc;
+}
+
+static int enable(const char *run_dir, struct run_pf *all, unsigned n, struct run_pf *st,
+		  unsigned num)
+{
+	struct tree t = { .root = run_dir };
+	unsigned id = 1, shown = 0;
+	int rc;
+
+	for (unsigned i = 0; i < num; i++, id++) {
+		while (group_exists(run_dir, id))
+			id++;
+		st->groups[i] = id;
+	}
+	st->num = num;
+	rc = run_pfs_write(run_dir, all, n);
+	if (rc)
+		return rc;
+	while (shown < num && !t.err)
+		show(&t, st, shown++);
+	rc = t.err;
+	if (!rc) {
+		view_show_numvfs(&t, st->addr, st->num);
+		return 0;
+	}
+	t.err = 0;
+	while (shown)
+		hide(&t, st, --shown);
+	st->num = 0;
+	run_pfs_write(run_dir, all, n);
+	return rc;
+}
+
+/*
+ * Enable or disable VFs, with the checks of drivers/pci/iov.c, sriov_numvfs_store(), in their
+ * order, and vfio-pci's sriov_configure behind it. Disabling removes the devices in the kernel,
+ * which waits for their users; here it is refused.
+ */
+int run_set_numvfs(const char *run_dir, const char *addr, unsigned num)
+{
+	struct run_pf *all = NULL, *st = NULL;
+	unsigned n = 0;
+	int fd, rc;
+
+	fd = run_lock_view(run_dir);
+	if (fd < 0)
+		return fd == -ENOENT ? -ENODEV : fd;
+	rc = run_pfs_read(run_dir, &all, &n);
+	if (rc == -ENOENT)
+		rc = -ENODEV;
+	for (unsigned i = 0; i < n; i++)
+		if (!strcmp(all[i].addr, addr))
+			st = &all[i];
+	if (rc)
+		goto out;
+	if (!st) {
+		rc = -ENODEV;
+	} else if (num > st->total) {
+		log_info(addr, "sriov_numvfs: %u, and there are %u: ERANGE", num, st->total);
+		rc = -ERANGE;
+	} else if (num && st->num && num != st->num) {
+		log_info(addr,
+			 "sriov_numvfs: %u VFs already enabled; disable them before enabling %u: "
+			 "EBUSY",
+			 st->num, num);
+		rc = -EBUSY;
+	} else if (num != st->num) {
+		rc = num ? enable(run_dir, all, n, st, num) : disable(run_dir, all, n, st);
+	}
+out:
+	free(all);
+	run_unlock(fd);
+	return rc;
+}
+
+/* Read as kstrtou16(text, 0, ...): a plus sign, decimal, octal or hexadecimal, one line break. */
+static int parse_number(const char *text, unsigned *out)
+{
+	unsigned base = 10, digit, v = 0;
+	const char *p = text;
+
+	if (*p == '+')
+		p++;
+	if (p[0] == '0' && tolower(p[1]) == 'x' && isxdigit((unsigned char)p[2])) {
+		base = 16;
+		p += 2;
+	} else if (p[0] == '0') {
+		base = 8;
+	}
+	for (text = p; isxdigit((unsigned char)*p); p++) {
+		digit = (unsigned)(isdigit((unsigned char)*p) ? *p - '0' : tolower(*p) - 'a' + 10);
+		if (digit >= base)
+			break;
+		v = v * base + digit;
+		if (v > UINT16_MAX)
+			return -ERANGE;
+	}
+	if (p == text)
+		return -EINVAL;
+	if (*p == '\n')
+		p++;
+	*out = v;
+	return *p ? -EINVAL : 0;
+}
+
+long run_numvfs_store(const char *run_dir, const char *addr, const char *text, size_t len)
+{
+	char copy[64];
+	unsigned num;
+	int rc;
+
+	if (!len)
+		return 0;
+	if (len >= sizeof(copy))
+		return -EINVAL;
+	memcpy(copy, text, len);
+	copy[len] = '\0';
+	if (parse_number(copy, &num)) /* too large for 16 bits, too: iov.c */
+		return -EINVAL;
+	rc = run_set_numvfs(run_dir, addr, num);
+	return rc ? rc : (long)len;
+}

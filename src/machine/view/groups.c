@@ -1,0 +1,87 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * machine/view/groups.c: IOMMU groups, and the device nodes of VFIO: their files in /dev/vfio and
+ * what sysfs has of them.
+ */
+#include <limits.h>
+#include <stdio.h>
+
+#include "base/util.h"
+#include "iommu/domain.h"
+#include "machine/view/internal.h"
+
+#define TEXT(number)	TEXT_OF(number)
+#define TEXT_OF(number) #number
+#define GROUP_MAJOR	TEXT(VIEW_GROUP_MAJOR)
+
+void view_group(struct tree *t, unsigned id)
+{
+	char path[PATH_MAX];
+
+	snprintf(path, sizeof(path), "sys/kernel/iommu_groups/%u/reserved_regions", id);
+	tree_text(t, RO, path, "0x%016llx 0x%016llx msi\n", IOMMU_MSI_START, IOMMU_MSI_END);
+	snprintf(path, sizeof(path), "sys/kernel/iommu_groups/%u/type", id);
+	tree_text(t, RO, path, "DMA\n");
+	/* who may open the group may claim it: the shim gives both files another mode or owner */
+	snprintf(path, sizeof(path), "claims/group-%u", id);
+	tree_lock(t, path);
+}
+
+/*
+ * Write a character device that no bus has: its directory in devices/virtual/@class, and where it
+ * is found. @mode: what udev is told, or "".
+ */
+static void write_chardev(struct tree *t, const char *class, const char *name, unsigned major,
+			  unsigned minor, const char *mode)
+{
+	char path[PATH_MAX], target[PATH_MAX];
+
+	snprintf(path, sizeof(path), "sys/devices/virtual/%s/%s/dev", class, name);
+	tree_text(t, RO, path, "%u:%u\n", major, minor);
+	snprintf(path, sizeof(path), "sys/devices/virtual/%s/%s/uevent", class, name);
+	tree_text(t, RO, path, "MAJOR=%u\nMINOR=%u\nDEVNAME=vfio/%s\n%s", major, minor, name, mode);
+	snprintf(path, sizeof(path), "sys/devices/virtual/%s/%s/subsystem", class, name);
+	snprintf(target, sizeof(target), "../../../../class/%s", class);
+	tree_link(t, path, target);
+	snprintf(target, sizeof(target), "../../devices/virtual/%s/%s", class, name);
+	snprintf(path, sizeof(path), "sys/class/%s/%s", class, name);
+	tree_link(t, path, target);
+	snprintf(path, sizeof(path), "sys/dev/char/%u:%u", major, minor);
+	tree_link(t, path, target);
+}
+
+void view_group_node(struct tree *t, unsigned id)
+{
+	char name[16], path[PATH_MAX];
+
+	snprintf(name, sizeof(name), "%u", id);
+	write_chardev(t, "vfio", name, VIEW_GROUP_MAJOR, id, "");
+	snprintf(path, sizeof(path), "dev/vfio/%u", id);
+	tree_node(t, 0600, path);
+}
+
+void view_drop_group_node(struct tree *t, unsigned id)
+{
+	static const char *const names[] = { "dev/vfio/%u",
+					     "sys/class/vfio/%u",
+					     "sys/dev/char/" GROUP_MAJOR ":%u",
+					     "sys/devices/virtual/vfio/%u/subsystem",
+					     "sys/devices/virtual/vfio/%u/uevent",
+					     "sys/devices/virtual/vfio/%u/dev",
+					     "sys/devices/virtual/vfio/%u" };
+	char path[PATH_MAX];
+
+	for (size_t i = 0; i < ARRAY_SIZE(names); i++) {
+		snprintf(path, sizeof(path), names[i], id);
+		tree_remove(t, path);
+	}
+}
+
+void view_container_node(struct tree *t)
+{
+	tree_node(t, 0666, "dev/vfio/vfio");
+	/* linux/miscdevice.h, VFIO_MINOR */
+	write_chardev(t, "misc", "vfio", 10, 196, "DEVMODE=0666\n");
+	tree_dir(t, "sys/class/vfio");
+	tree_dir(t, "sys/kernel/iommu_groups");
+}

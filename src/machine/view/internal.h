@@ -1,0 +1,20 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* machine/view/internal.h: what the files of the view share. */
+#ifndef MACHINE_VIEW_INTERNAL_H
+#define MACHINE_VIEW_INTERNAL_H
+#include "machine/view/view.h"
+
+/* modes of files */
+#define RO 0444u
+#define RW 0644u
+/* write-only in Linux, and nobody acts on it */
+#define WO 0000u
+/*
+ * the same, and the shim acts; its descriptor is one that can read and write, as far as the mode
+ * goes
+ */
+#define ACTS 0600u
+
+#define IOMMU_NAME     "uvfio-iommu"
+#define VIEW_VFS_ASIDE "vfs" /* where the directories of VFs that are not enabled wait */
+#endif

@@ -1,0 +1,80 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * machine/view/view.h: /sys and /dev as a program with VFIO devices finds them, as a real tree of
+ * files, directories and relative links.
+ *
+ * It shows what Linux shows (Documentation/ABI/testing/sysfs-bus-pci, sysfs-kernel-iommu_groups;
+ * checked against a Linux 6.18), with two rules of its own. A file that acts when it is written
+ * (remove, reset, new_id) is there, as clients look for it, but with no right to write: a plain
+ * file would take the text and do nothing. Those for which somebody acts are in run/store.c. And
+ * what uvfio cannot serve is absent as on a kernel that lacks it: resourceN and rom (a mapping of a
+ * plain file is no device), vfio-dev/ and /dev/iommu (no cdev interface). The files are a picture
+ * of the moment; what changes is config space, which a client reads by VFIO.
+ *
+ * Nothing here knows a machine: who writes the view of one walks it (machine/view.c), and a process
+ * without devices changes it (machine/run/).
+ */
+#ifndef MACHINE_VIEW_VIEW_H
+#define MACHINE_VIEW_VIEW_H
+#include <stdbool.h>
+
+#include "machine/view/tree.h"
+#include "pci/face.h"
+
+/*
+ * The character device of the groups. The kernel takes a dynamic major, counting down from 254
+ * (linux/fs.h, CHRDEV_MAJOR_DYN_END 234). The minor is the group.
+ */
+#define VIEW_GROUP_MAJOR 243
+
+/* The CPUs of the computer, read once for all devices. */
+struct cpus {
+	char cpulist[256]; /* "0-3" */
+	char cpumask[256]; /* "f" */
+};
+void view_cpus_read(struct cpus *c);
+
+/* ---- device.c ---- */
+struct view_device {
+	const struct pci_face *face;
+	const char *addr, *pf_addr; /* @pf_addr: of a VF, its PF's; else NULL */
+	const char *driver;
+	bool is_vfio; /* the driver is vfio-pci */
+	unsigned group;
+};
+/* Write the directory of a device, and the links to it. */
+void view_device(struct tree *t, const struct cpus *c, const struct view_device *d);
+/*
+ * Write the directory of a VF aside, as it looks when it is enabled: who enables VFs may be a
+ * shell, which has no devices to look at, and has only to move it to its place (vfs.c).
+ */
+void view_vf_aside(struct tree *t, const struct cpus *c, const struct view_device *d);
+/*
+ * Call @fn for each link of the view that says that @addr, whose directory is below devices/@root,
+ * is there: to make or to take away.
+ */
+void view_links(struct tree *t, const char *root, const char *addr, const char *driver,
+		unsigned group, void (*fn)(struct tree *t, const char *path, const char *target));
+
+/* ---- kernel.c ---- */
+void view_bus(struct tree *t); /* with vfio-pci */
+void view_driver(struct tree *t, const char *name);
+void view_root_bus(struct tree *t, const struct cpus *c, const char *addr); /* that @addr is on */
+void view_iommu(struct tree *t);
+void view_modules(struct tree *t, unsigned dma_entry_limit);
+
+/* ---- groups.c ---- */
+void view_container_node(struct tree *t);
+void view_group(struct tree *t, unsigned id);
+/* /dev/vfio/N and what sysfs has of it */
+void view_group_node(struct tree *t, unsigned id);
+void view_drop_group_node(struct tree *t, unsigned id);
+
+/* ---- vfs.c: VFs come and go; @pf and @addr are addresses ---- */
+/* Show VF @index of @pf, whose directory waits aside, in group @group. */
+void view_show_vf(struct tree *t, const char *pf, unsigned index, const char *addr, unsigned group);
+/* Hide it, also what was shown of it only in part. */
+void view_hide_vf(struct tree *t, const char *pf, unsigned index, const char *addr, unsigned group);
+/* Show how many VFs of @pf are enabled: in sriov_numvfs, and in config space. */
+void view_show_numvfs(struct tree *t, const char *pf, unsigned num);
+#endif
