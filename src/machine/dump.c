@@ -16,30 +16,6 @@ static const char *const type_names[] = {
 	[UVFIO_OPT_BOOL] = "on|off", [UVFIO_OPT_PATH] = "FILE",
 };
 
-static const struct uvfio_option common_options[] = {
-	{ .name = "addr",
-	  .type = UVFIO_OPT_STRING,
-	  .help = "PCI address, [DOMAIN:]BUS:DEVICE.FUNCTION; default: 01:00.0, 02:00.0, ..." },
-	{ .name = "group", .type = UVFIO_OPT_UINT, .help = "IOMMU group; default: 1, 2, ..." },
-	{ .name = "driver",
-	  .type = UVFIO_OPT_STRING,
-	  .help = "vfio-pci, or the driver of a host that the model can stand for (igb: nobody "
-		  "opens the device, its "
-		  "virtual functions need no token); default: vfio-pci" },
-	{ .name = "sriov_numvfs",
-	  .type = UVFIO_OPT_UINT,
-	  .help = "virtual functions at the start; a program changes it by writing sriov_numvfs in "
-		  "sysfs; default: 0" },
-	{ .name = "mmap",
-	  .type = UVFIO_OPT_STRING,
-	  .help = "trap: BARs can be mapped, and every load and store is carried out by the "
-		  "device; off: "
-		  "pread and pwrite only; auto: off for a program that uses KVM, else trap "
-		  "with polled doorbells; default: auto" },
-	{ .name = "id", .type = UVFIO_OPT_STRING, .help = "a name for the device" },
-	{ 0 },
-};
-
 /*
  * All output goes through a stream of its own on a duplicate of @fd, so that a write error is seen.
  */
@@ -111,7 +87,29 @@ static void print_model(FILE *f, const struct uvfio_model *m)
 	fputc('\n', f);
 }
 
-int machine_list_models(int fd, const char *only)
+static void print_models(FILE *f, const struct uvfio_model *only)
+{
+	if (only)
+		print_model(f, only);
+	for (const struct uvfio_model *const *m = models_builtin; !only && *m; m++)
+		print_model(f, *m);
+	fputs("options of every device\n", f);
+	for (const struct machine_option *o = machine_options; o->is.name; o++)
+		print_option(f, &o->is);
+}
+
+static void print_names(FILE *f, const struct uvfio_model *only)
+{
+	for (const struct uvfio_model *const *m = models_builtin; !only && *m; m++)
+		fprintf(f, "%s\n", (*m)->name);
+	for (const struct uvfio_option *o = only ? only->options : NULL; o && o->name; o++)
+		fprintf(f, "%s=\n", o->name);
+	for (const struct machine_option *o = machine_options; only && o->is.name; o++)
+		fprintf(f, "%s=\n", o->is.name);
+}
+
+/* Find the model @only, unless it is NULL, and let @print write to @fd. */
+static int list(int fd, const char *only, void (*print)(FILE *f, const struct uvfio_model *only))
 {
 	const struct uvfio_model *model = NULL;
 	void *handle = NULL;
@@ -124,50 +122,22 @@ int machine_list_models(int fd, const char *only)
 			return rc;
 	}
 	f = stream(fd);
-	if (!f) {
-		rc = -errno;
-		goto out;
+	rc = f ? 0 : -errno;
+	if (f) {
+		print(f, model);
+		rc = finish(f);
 	}
-	if (model)
-		print_model(f, model);
-	for (const struct uvfio_model *const *m = models_builtin; !model && *m; m++)
-		print_model(f, *m);
-	fputs("options of every device\n", f);
-	for (const struct uvfio_option *o = common_options; o->name; o++)
-		print_option(f, o);
-	rc = finish(f);
-out:
 	if (handle)
 		dlclose(handle);
 	return rc;
 }
 
+int machine_list_models(int fd, const char *only)
+{
+	return list(fd, only, print_models);
+}
+
 int machine_list_names(int fd, const char *only)
 {
-	const struct uvfio_model *model = NULL;
-	void *handle = NULL;
-	FILE *f;
-	int rc;
-
-	if (only) {
-		rc = machine_model(only, &model, &handle, NULL);
-		if (rc)
-			return rc;
-	}
-	f = stream(fd);
-	if (!f) {
-		rc = -errno;
-		goto out;
-	}
-	for (const struct uvfio_model *const *m = models_builtin; !model && *m; m++)
-		fprintf(f, "%s\n", (*m)->name);
-	for (const struct uvfio_option *o = model ? model->options : NULL; o && o->name; o++)
-		fprintf(f, "%s=\n", o->name);
-	for (const struct uvfio_option *o = common_options; model && o->name; o++)
-		fprintf(f, "%s=\n", o->name);
-	rc = finish(f);
-out:
-	if (handle)
-		dlclose(handle);
-	return rc;
+	return list(fd, only, print_names);
 }

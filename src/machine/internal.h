@@ -29,10 +29,25 @@ struct machine_spec {
 	unsigned group;
 	const char *id;
 };
+/* Cut @text in pieces and read the options of every device. 0 or -errno with a sentence. */
 int machine_spec_parse(const char *text, struct machine_spec *s, char **err);
 void machine_spec_free(struct machine_spec *s);
 /* Give the user a sentence (unless @err is NULL) and return @rc. */
 int machine_fail(char **err, int rc, const char *fmt, ...) __attribute__((format(printf, 3, 4)));
+
+/* ---- options.c ---- */
+#define MACHINE_OPTION_TEXT 32
+/* An option that every device has. */
+struct machine_option {
+	struct uvfio_option is;
+	/* Read @value into the spec. 0 or -EINVAL with a sentence. */
+	int (*parse)(struct machine_spec *s, const char *value, char **err);
+	/* Return the value as a text, maybe in @buf; NULL: it was not given, or is the default. */
+	const char *(*value)(const struct machine_spec *s, char buf[MACHINE_OPTION_TEXT]);
+};
+extern const struct machine_option machine_options[]; /* ends with an is.name of NULL */
+/* Return 1: it was one of these, and is read; 0: it is none; -EINVAL with a sentence. */
+int machine_option_parse(struct machine_spec *s, const char *name, const char *value, char **err);
 
 /* ---- model.c ---- */
 /*

@@ -15,8 +15,6 @@
 
 #include "machine/internal.h"
 
-#define GROUP_MAX 65535u
-
 int machine_fail(char **err, int rc, const char *fmt, ...)
 {
 	va_list ap;
@@ -51,75 +49,6 @@ static char *next_piece(char **p)
 	*p = *from ? from + 1 : NULL;
 	*to = 0;
 	return start;
-}
-
-static int parse_group(const char *value, unsigned *out)
-{
-	unsigned long v;
-	char *end;
-
-	if (!isdigit((unsigned char)*value))
-		return -EINVAL;
-	errno = 0;
-	v = strtoul(value, &end, 10);
-	if (*end || errno || v > GROUP_MAX)
-		return -EINVAL;
-	*out = (unsigned)v;
-	return 0;
-}
-
-static int common_option(struct machine_spec *s, const char *name, const char *value, char **err)
-{
-	if (!strcmp(name, "addr")) {
-		if (pci_address_parse(value, &s->addr))
-			return machine_fail(
-				err, -EINVAL,
-				"%s: addr=%s is not a PCI address: write "
-				"[DOMAIN:]BUS:DEVICE.FUNCTION, for example addr=01:00.0",
-				s->model, value);
-		s->has_addr = true;
-		return 1;
-	}
-	if (!strcmp(name, "group")) {
-		if (parse_group(value, &s->group))
-			return machine_fail(err, -EINVAL,
-					    "%s: group=%s is not the number of an IOMMU group: "
-					    "write a decimal number from 0 to %u",
-					    s->model, value, GROUP_MAX);
-		s->has_group = true;
-		return 1;
-	}
-	if (!strcmp(name, "mmap")) {
-		if (!strcmp(value, "off"))
-			s->mmap = MACHINE_MMAP_OFF;
-		else if (!strcmp(value, "trap"))
-			s->mmap = MACHINE_MMAP_TRAP;
-		else if (!strcmp(value, "auto"))
-			s->mmap = MACHINE_MMAP_AUTO;
-		else
-			return machine_fail(err, -EINVAL, "%s: mmap=%s: write auto, trap or off",
-					    s->model, value);
-		return 1;
-	}
-	if (!strcmp(name, "driver")) {
-		s->driver = strcmp(value, "vfio-pci") ? value : NULL;
-		return 1;
-	}
-	if (!strcmp(name, "sriov_numvfs")) {
-		if (parse_group(value, &s->numvfs))
-			return machine_fail(err, -EINVAL,
-					    "%s: sriov_numvfs=%s is not a number of virtual "
-					    "functions",
-					    s->model, value);
-		return 1;
-	}
-	if (!strcmp(name, "id")) {
-		if (!*value)
-			return machine_fail(err, -EINVAL, "%s: id= needs a name", s->model);
-		s->id = value;
-		return 1;
-	}
-	return 0;
 }
 
 int machine_spec_parse(const char *text, struct machine_spec *s, char **err)
@@ -171,7 +100,7 @@ int machine_spec_parse(const char *text, struct machine_spec *s, char **err)
 			goto fail;
 		}
 		*eq++ = 0;
-		rc = common_option(s, piece, eq, err);
+		rc = machine_option_parse(s, piece, eq, err);
 		if (rc < 0)
 			goto fail;
 		if (rc)
@@ -229,7 +158,8 @@ int machine_spec_absolute(const char *spec, char **out, char **err)
 	const struct uvfio_model *model;
 	struct machine_spec s;
 	void *handle = NULL;
-	char *cwd = NULL, addr[16];
+	char *cwd = NULL, buf[MACHINE_OPTION_TEXT];
+	const char *value;
 	size_t len;
 	bool bad;
 	FILE *f;
@@ -264,23 +194,12 @@ int machine_spec_absolute(const char *spec, char **out, char **err)
 		else
 			put_escaped(f, s.opts[i].value);
 	}
-	if (s.mmap != MACHINE_MMAP_AUTO)
-		fprintf(f, ",mmap=%s", s.mmap == MACHINE_MMAP_OFF ? "off" : "trap");
-	if (s.has_addr) {
-		pci_address_print(&s.addr, addr);
-		fprintf(f, ",addr=%s", addr);
-	}
-	if (s.has_group)
-		fprintf(f, ",group=%u", s.group);
-	if (s.numvfs)
-		fprintf(f, ",sriov_numvfs=%u", s.numvfs);
-	if (s.driver) {
-		fputs(",driver=", f);
-		put_escaped(f, s.driver);
-	}
-	if (s.id) {
-		fputs(",id=", f);
-		put_escaped(f, s.id);
+	for (const struct machine_option *o = machine_options; o->is.name; o++) {
+		value = o->value(&s, buf);
+		if (!value)
+			continue;
+		fprintf(f, ",%s=", o->is.name);
+		put_escaped(f, value);
 	}
 	bad = ferror(f); /* which fclose() does not report again */
 	if (fclose(f) || bad || !*out) {

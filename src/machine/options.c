@@ -1,0 +1,173 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * machine/options.c: the options that every device has, whatever its model: one table, from which
+ * they are read, written again, and explained.
+ */
+#include <ctype.h>
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "machine/internal.h"
+
+#define GROUP_MAX 65535u
+
+/* ---- addr ---- */
+
+static int parse_addr(struct machine_spec *s, const char *value, char **err)
+{
+	if (pci_address_parse(value, &s->addr))
+		return machine_fail(err, -EINVAL,
+				    "%s: addr=%s is not a PCI address: write "
+				    "[DOMAIN:]BUS:DEVICE.FUNCTION, for example addr=01:00.0",
+				    s->model, value);
+	s->has_addr = true;
+	return 0;
+}
+
+static const char *value_of_addr(const struct machine_spec *s, char buf[MACHINE_OPTION_TEXT])
+{
+	if (!s->has_addr)
+		return NULL;
+	pci_address_print(&s->addr, buf);
+	return buf;
+}
+
+/* ---- group, sriov_numvfs ---- */
+
+static int parse_number(const char *value, unsigned *out)
+{
+	unsigned long v;
+	char *end;
+
+	if (!isdigit((unsigned char)*value))
+		return -EINVAL;
+	errno = 0;
+	v = strtoul(value, &end, 10);
+	if (*end || errno || v > GROUP_MAX)
+		return -EINVAL;
+	*out = (unsigned)v;
+	return 0;
+}
+
+static const char *number(unsigned v, char buf[MACHINE_OPTION_TEXT])
+{
+	snprintf(buf, MACHINE_OPTION_TEXT, "%u", v);
+	return buf;
+}
+
+static int parse_group(struct machine_spec *s, const char *value, char **err)
+{
+	if (parse_number(value, &s->group))
+		return machine_fail(err, -EINVAL,
+				    "%s: group=%s is not the number of an IOMMU group: write a "
+				    "decimal number from 0 to %u",
+				    s->model, value, GROUP_MAX);
+	s->has_group = true;
+	return 0;
+}
+
+static const char *value_of_group(const struct machine_spec *s, char buf[MACHINE_OPTION_TEXT])
+{
+	return s->has_group ? number(s->group, buf) : NULL;
+}
+
+static int parse_numvfs(struct machine_spec *s, const char *value, char **err)
+{
+	if (parse_number(value, &s->numvfs))
+		return machine_fail(err, -EINVAL,
+				    "%s: sriov_numvfs=%s is not a number of virtual functions",
+				    s->model, value);
+	return 0;
+}
+
+static const char *value_of_numvfs(const struct machine_spec *s, char buf[MACHINE_OPTION_TEXT])
+{
+	return s->numvfs ? number(s->numvfs, buf) : NULL;
+}
+
+/* ---- driver, mmap, id ---- */
+
+static int parse_driver(struct machine_spec *s, const char *value, char **err)
+{
+	s->driver = strcmp(value, "vfio-pci") ? value : NULL;
+	return 0;
+}
+
+static const char *value_of_driver(const struct machine_spec *s, char buf[MACHINE_OPTION_TEXT])
+{
+	return s->driver;
+}
+
+static const char *const mmap_words[] = {
+	[MACHINE_MMAP_AUTO] = "auto",
+	[MACHINE_MMAP_TRAP] = "trap",
+	[MACHINE_MMAP_OFF] = "off",
+};
+
+static int parse_mmap(struct machine_spec *s, const char *value, char **err)
+{
+	for (unsigned i = 0; i < ARRAY_SIZE(mmap_words); i++) {
+		if (strcmp(value, mmap_words[i]))
+			continue;
+		s->mmap = i;
+		return 0;
+	}
+	return machine_fail(err, -EINVAL, "%s: mmap=%s: write auto, trap or off", s->model, value);
+}
+
+static const char *value_of_mmap(const struct machine_spec *s, char buf[MACHINE_OPTION_TEXT])
+{
+	return s->mmap == MACHINE_MMAP_AUTO ? NULL : mmap_words[s->mmap];
+}
+
+static int parse_id(struct machine_spec *s, const char *value, char **err)
+{
+	if (!*value)
+		return machine_fail(err, -EINVAL, "%s: id= needs a name", s->model);
+	s->id = value;
+	return 0;
+}
+
+static const char *value_of_id(const struct machine_spec *s, char buf[MACHINE_OPTION_TEXT])
+{
+	return s->id;
+}
+
+/* ---- the table ---- */
+
+#define OPTION(option, type_, of, help_)                                                    \
+	{                                                                                   \
+		{ .name = option, .type = type_, .help = help_ }, parse_##of, value_of_##of \
+	}
+const struct machine_option machine_options[] = {
+	OPTION("addr", UVFIO_OPT_STRING, addr,
+	       "PCI address, [DOMAIN:]BUS:DEVICE.FUNCTION; default: 01:00.0, 02:00.0, ..."),
+	OPTION("group", UVFIO_OPT_UINT, group, "IOMMU group; default: 1, 2, ..."),
+	OPTION("driver", UVFIO_OPT_STRING, driver,
+	       "vfio-pci, or the driver of a host that the model can stand for (igb: nobody opens "
+	       "the device, its virtual functions need no token); default: vfio-pci"),
+	OPTION("sriov_numvfs", UVFIO_OPT_UINT, numvfs,
+	       "virtual functions at the start; a program changes it by writing sriov_numvfs in "
+	       "sysfs; default: 0"),
+	OPTION("mmap", UVFIO_OPT_STRING, mmap,
+	       "trap: BARs can be mapped, and every load and store is carried out by the device; "
+	       "off: pread and pwrite only; auto: off for a program that uses KVM, else trap with "
+	       "polled doorbells; default: auto"),
+	OPTION("id", UVFIO_OPT_STRING, id, "a name for the device"),
+	{ { 0 }, NULL, NULL },
+};
+
+int machine_option_parse(struct machine_spec *s, const char *name, const char *value, char **err)
+{
+	int rc;
+
+	for (const struct machine_option *o = machine_options; o->is.name; o++) {
+		if (strcmp(name, o->is.name))
+			continue;
+		rc = o->parse(s, value, err);
+		return rc ? rc : 1;
+	}
+	return 0;
+}
