@@ -167,32 +167,8 @@ static unsigned users(struct uvfio *u, const struct vfio_group *g)
 	unsigned n = 0;
 
 	cds_list_for_each_entry(dev, &u->devices, node)
-		n += dev->vdev->group == g;
+		n += dev->open.dev->group == g;
 	return n;
-}
-
-/*
- * The first device of a group takes the group, and with it every function in it, into our address
- * space; the last gives it back.
- */
-static int take_group(struct uvfio *u, struct vfio_group *g)
-{
-	int rc;
-
-	if (users(u, g))
-		return 0;
-	rc = vfio_group_open(machine_system(u->machine), g);
-	if (!rc)
-		vfio_ioas_attach(vfio_type1_ioas(u->type1), g->iommu);
-	return rc;
-}
-
-static void drop_group(struct uvfio *u, struct vfio_group *g)
-{
-	if (users(u, g))
-		return;
-	vfio_ioas_detach(vfio_type1_ioas(u->type1), g->iommu);
-	vfio_group_release(machine_system(u->machine), g);
 }
 
 static int open_device(struct uvfio *u, struct machine_device *d, struct uvfio_device **out)
@@ -212,28 +188,21 @@ static int open_device(struct uvfio *u, struct machine_device *d, struct uvfio_d
 		return api_fail(u, -ENOMEM, "%s: out of memory", d->addr);
 	dev->u = u;
 	dev->plugged = d;
-	dev->vdev = d->vdev;
-	rc = take_group(u, d->vdev->group);
-	if (rc) {
-		api_fail(u, rc, "%s: its IOMMU group %u cannot be opened: %s", d->addr, d->group,
-			 strerror(-rc));
-		goto fail;
-	}
-	rc = vfio_device_open(d->vdev);
+	vfio_open_init(&dev->open, d->vdev);
+	rc = vfio_open_bind(&dev->open);
 	if (rc) {
 		api_fail(u, rc, "%s cannot be opened: %s", d->addr, strerror(-rc));
-		goto fail_group;
+		free(dev);
+		return rc;
 	}
+	/* the first device of a group brings every function of it into our address space */
+	if (!users(u, d->vdev->group))
+		vfio_ioas_attach(vfio_type1_ioas(u->type1), d->vdev->group->iommu);
 	dev->faults_before = atomic_load(&d->vdev->iommu->faults);
 	pthread_mutex_init(&dev->command_lock, NULL);
 	cds_list_add_tail(&dev->node, &u->devices);
 	*out = dev;
 	return 0;
-fail_group:
-	drop_group(u, d->vdev->group);
-fail:
-	free(dev);
-	return rc;
 }
 
 int uvfio_open(struct uvfio *u, const char *addr, struct uvfio_device **out)
@@ -274,11 +243,12 @@ void uvfio_close(struct uvfio_device *dev)
 	if (!dev)
 		return;
 	u = dev->u;
-	g = dev->vdev->group;
+	g = dev->open.dev->group;
 	pthread_mutex_lock(&u->lock);
 	cds_list_del(&dev->node);
-	vfio_device_close(dev->vdev);
-	drop_group(u, g);
+	vfio_open_close(&dev->open);
+	if (!users(u, g))
+		vfio_ioas_detach(vfio_type1_ioas(u->type1), g->iommu);
 	pthread_mutex_unlock(&u->lock);
 	pthread_mutex_destroy(&dev->command_lock);
 	free(dev);

@@ -5,7 +5,6 @@
  */
 #include <errno.h>
 #include <inttypes.h>
-#include <limits.h>
 #include <linux/pci_regs.h>
 #include <string.h>
 
@@ -27,8 +26,7 @@ int64_t uvfio_region_size(struct uvfio_device *dev, unsigned region)
 	struct vfio_region r;
 	int rc;
 
-	rc = region < dev->vdev->num_regions ? dev->vdev->ops->region(dev->vdev, region, &r)
-					     : -EINVAL;
+	rc = vfio_device_region(&dev->open, region, &r);
 	if (rc)
 		return api_fail(dev->u, rc, "%s has no region %u", dev->plugged->addr, region);
 	return (int64_t)r.size;
@@ -37,10 +35,8 @@ int64_t uvfio_region_size(struct uvfio_device *dev, unsigned region)
 static ssize_t access_region(struct uvfio_device *dev, unsigned region, uint64_t offset, void *buf,
 			     size_t count, bool write)
 {
-	ssize_t rc = -EINVAL;
+	ssize_t rc = vfio_device_rw(&dev->open, region, offset, buf, count, write);
 
-	if (region < dev->vdev->num_regions && count <= SSIZE_MAX)
-		rc = dev->vdev->ops->rw(dev->vdev, region, offset, buf, count, write);
 	if (__builtin_expect(rc < 0, 0))
 		api_fail(dev->u, (int)rc, "%s: %s of %zu bytes at 0x%" PRIx64 " of region %u: %s",
 			 dev->plugged->addr, write ? "write" : "read", count, offset, region,
@@ -112,8 +108,7 @@ int uvfio_irq_count(struct uvfio_device *dev, enum uvfio_irq_index index)
 	struct vfio_irq irq;
 	int rc;
 
-	rc = (unsigned)index < dev->vdev->num_irqs ? dev->vdev->ops->irq(dev->vdev, index, &irq)
-						   : -EINVAL;
+	rc = vfio_device_irq(&dev->open, index, &irq);
 	if (rc)
 		return api_fail(dev->u, rc, "%s has no interrupt index %d", dev->plugged->addr,
 				(int)index);
@@ -122,7 +117,7 @@ int uvfio_irq_count(struct uvfio_device *dev, enum uvfio_irq_index index)
 
 static int set_irqs(struct uvfio_device *dev, const struct vfio_irq_set_args *a, const char *what)
 {
-	int rc = vfio_device_set_irqs(dev->vdev, a);
+	int rc = vfio_device_set_irqs(&dev->open, a);
 
 	if (rc < 0)
 		api_fail(dev->u, rc, "%s: %s, interrupt index %u, vectors %u to %u: %s",
@@ -215,10 +210,9 @@ int uvfio_bus_master(struct uvfio_device *dev, bool on)
 int uvfio_reset(struct uvfio_device *dev)
 {
 	API_CALL();
-	int rc = -EINVAL;
+	int rc;
 
-	if (dev->vdev->flags & VFIO_DEVICE_FLAGS_RESET)
-		rc = dev->vdev->ops->reset(dev->vdev);
+	rc = vfio_device_reset(&dev->open);
 	if (rc)
 		api_fail(dev->u, rc, "%s: reset: %s", dev->plugged->addr,
 			 rc == -EINVAL ? "the function has no way to be reset" : strerror(-rc));
@@ -227,5 +221,5 @@ int uvfio_reset(struct uvfio_device *dev)
 
 uint64_t uvfio_dma_faults(const struct uvfio_device *dev)
 {
-	return atomic_load(&dev->vdev->iommu->faults) - dev->faults_before;
+	return atomic_load(&dev->open.dev->iommu->faults) - dev->faults_before;
 }

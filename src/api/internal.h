@@ -17,6 +17,7 @@
 #include "uvfio/uvfio.h"
 #include "base/call.h"
 #include "machine/machine.h"
+#include "vfio/open.h"
 #include "vfio/type1.h"
 
 /* Memory of uvfio_dma_alloc(). */
@@ -39,7 +40,7 @@ struct uvfio {
 struct uvfio_device {
 	struct cds_list_head node;
 	struct uvfio *u;
-	struct vfio_device *vdev;
+	struct vfio_open open;
 	struct machine_device *plugged;
 	uint64_t faults_before; /* at open */
 	/* read, change, write of COMMAND; a leaf but for the driver's */

@@ -15,7 +15,7 @@
  */
 #define FEATURE_DATA_MAX 65536u
 
-static long get_info(struct vfio_device *dev, unsigned long arg)
+static long get_info(struct vfio_open *o, unsigned long arg)
 {
 	const size_t minsz = UAPI_SIZE_WITH(struct vfio_device_info, num_irqs);
 	struct vfio_device_info info = { 0 };
@@ -24,9 +24,9 @@ static long get_info(struct vfio_device *dev, unsigned long arg)
 		return -EFAULT;
 	if (info.argsz < minsz)
 		return -EINVAL;
-	info.flags = dev->flags;
-	info.num_regions = dev->num_regions;
-	info.num_irqs = dev->num_irqs;
+	info.flags = o->dev->flags;
+	info.num_regions = o->dev->num_regions;
+	info.num_irqs = o->dev->num_irqs;
 	info.cap_offset = 0;
 	return uapi_put(arg, &info, info.argsz < sizeof(info) ? info.argsz : sizeof(info));
 }
@@ -53,12 +53,12 @@ static int add_sparse(struct uapi_caps *caps, const struct vfio_region *r)
 	return ret;
 }
 
-static long get_region_info(struct vfio_device *dev, unsigned long arg)
+static long get_region_info(struct vfio_open *o, unsigned long arg)
 {
 	const struct vfio_info_cap_header msix = { .id = VFIO_REGION_INFO_CAP_MSIX_MAPPABLE,
 						   .version = 1 };
 	struct vfio_region_info info;
-	struct vfio_region r = { 0 };
+	struct vfio_region r;
 	struct uapi_caps caps = { 0 };
 	int ret;
 
@@ -66,7 +66,7 @@ static long get_region_info(struct vfio_device *dev, unsigned long arg)
 		return -EFAULT;
 	if (info.argsz < sizeof(info))
 		return -EINVAL;
-	ret = dev->ops->region(dev, info.index, &r);
+	ret = vfio_device_region(o, info.index, &r);
 	if (ret)
 		return ret;
 	info.flags = r.flags;
@@ -85,17 +85,17 @@ static long get_region_info(struct vfio_device *dev, unsigned long arg)
 	return ret ? ret : uapi_put(arg, &info, sizeof(info));
 }
 
-static long get_irq_info(struct vfio_device *dev, unsigned long arg)
+static long get_irq_info(struct vfio_open *o, unsigned long arg)
 {
 	struct vfio_irq_info info;
-	struct vfio_irq irq = { 0 };
+	struct vfio_irq irq;
 	int ret;
 
 	if (uapi_get(&info, arg, sizeof(info)))
 		return -EFAULT;
 	if (info.argsz < sizeof(info))
 		return -EINVAL;
-	ret = dev->ops->irq(dev, info.index, &irq);
+	ret = vfio_device_irq(o, info.index, &irq);
 	if (ret)
 		return ret;
 	info.flags = irq.flags;
@@ -103,7 +103,7 @@ static long get_irq_info(struct vfio_device *dev, unsigned long arg)
 	return uapi_put(arg, &info, sizeof(info));
 }
 
-static long set_irqs(struct vfio_device *dev, unsigned long arg)
+static long set_irqs(struct vfio_open *o, unsigned long arg)
 {
 	const size_t minsz = UAPI_SIZE_WITH(struct vfio_irq_set, count);
 	struct vfio_irq_set hdr;
@@ -114,7 +114,7 @@ static long set_irqs(struct vfio_device *dev, unsigned long arg)
 
 	if (uapi_get(&hdr, arg, minsz))
 		return -EFAULT;
-	ret = vfio_device_check_irqs(dev, hdr.argsz, hdr.flags, hdr.index, hdr.start, hdr.count,
+	ret = vfio_device_check_irqs(o, hdr.argsz, hdr.flags, hdr.index, hdr.start, hdr.count,
 				     &size);
 	if (ret)
 		return ret;
@@ -132,37 +132,36 @@ static long set_irqs(struct vfio_device *dev, unsigned long arg)
 					.start = hdr.start,
 					.count = hdr.count,
 					.data = data };
-	ret = vfio_device_set_irqs(dev, &a);
+	ret = vfio_device_set_irqs(o, &a);
 	heap_free(data);
 	return ret;
 }
 
 /* linux/vfio.h: what VFIO_DEVICE_GET_PCI_HOT_RESET_INFO fills in for each device */
-static long hot_reset_info(struct vfio_device *dev, unsigned long arg)
+static long hot_reset_info(struct vfio_open *o, unsigned long arg)
 {
 	const size_t minsz = UAPI_SIZE_WITH(struct vfio_pci_hot_reset_info, count);
 	struct vfio_pci_dependent_device *out = NULL;
 	struct vfio_pci_hot_reset_info info;
 	struct vfio_place *at = NULL;
-	uint32_t room;
-	long ret = 0;
+	int room, num;
+	long ret;
 
 	if (uapi_get(&info, arg, minsz))
 		return -EFAULT;
 	if (info.argsz < minsz)
 		return -EINVAL;
-	if (!dev->ops->slot_reset)
-		return -ENODEV;
+	room = vfio_device_slot(o, NULL, 0);
+	if (room < 0)
+		return room;
 	info.flags = 0;
-	room = vfio_slot_places(dev, NULL, 0);
-	at = heap_array(room, sizeof(*at));
-	out = heap_array(room, sizeof(*out));
+	at = heap_array((size_t)room, sizeof(*at));
+	out = heap_array((size_t)room, sizeof(*out));
 	ret = -ENOMEM;
 	if (!at || !out)
 		goto out;
-	info.count = vfio_slot_places(dev, at, room);
-	if (info.count > room)
-		info.count = room; /* VFs came meanwhile */
+	num = vfio_device_slot(o, at, (unsigned)room);
+	info.count = (uint32_t)(num > room ? room : num); /* VFs came meanwhile */
 	for (uint32_t i = 0; i < info.count; i++) {
 		out[i].group_id = at[i].group->iommu->id;
 		out[i].segment = at[i].address.segment;
@@ -212,28 +211,28 @@ static long hot_reset(struct uapi_file *f, unsigned long arg)
 	struct uapi_file **files = NULL;
 	struct vfio_pci_hot_reset r;
 	struct vfio_place *at = NULL;
-	unsigned num, held = 0;
+	unsigned held = 0;
 	int32_t *fds = NULL;
 	long ret = 0;
-	int err;
+	int num, err;
 
 	if (uapi_get(&r, arg, minsz))
 		return -EFAULT;
 	if (r.argsz < minsz || r.flags || !r.count)
 		return -EINVAL;
-	if (!f->dev->ops->slot_reset)
-		return -ENODEV;
-	num = vfio_slot_places(f->dev, NULL, 0);
-	if (r.count > num)
+	num = vfio_device_slot(&f->open, NULL, 0);
+	if (num < 0)
+		return num;
+	if (r.count > (unsigned)num)
 		return -EINVAL;
-	at = heap_array(num, sizeof(*at));
-	files = heap_array(num, sizeof(*files));
-	fds = heap_array(num, sizeof(*fds));
+	at = heap_array((size_t)num, sizeof(*at));
+	files = heap_array((size_t)num, sizeof(*files));
+	fds = heap_array((size_t)num, sizeof(*fds));
 	ret = -ENOMEM;
 	if (!at || !files || !fds)
 		goto out;
 	ret = 0;
-	if (vfio_slot_places(f->dev, at, num) != num)
+	if (vfio_device_slot(&f->open, at, (unsigned)num) != num)
 		ret = -EINVAL; /* VFs came or went meanwhile: whoever counted them counted others */
 	else if (uapi_get(fds, arg + minsz, r.count * sizeof(fds[0])))
 		ret = -EFAULT;
@@ -245,7 +244,9 @@ static long hot_reset(struct uapi_file *f, unsigned long arg)
 			ret = -EINVAL;
 	}
 	if (!ret)
-		ret = owns_slot(f->dev, at, num, files, held) ? vfio_slot_reset(f->dev) : -EINVAL;
+		ret = owns_slot(f->open.dev, at, (unsigned)num, files, held)
+			      ? vfio_device_slot_reset(&f->open)
+			      : -EINVAL;
 	while (held--)
 		uapi_file_put(files[held]);
 out:
@@ -255,23 +256,19 @@ out:
 	return ret;
 }
 
-static long ioeventfd(struct vfio_device *dev, unsigned long arg)
+static long ioeventfd(struct vfio_open *o, unsigned long arg)
 {
 	const size_t minsz = UAPI_SIZE_WITH(struct vfio_device_ioeventfd, fd);
 	struct vfio_device_ioeventfd io;
 
 	if (uapi_get(&io, arg, minsz))
 		return -EFAULT;
-	if (io.argsz < minsz || (io.flags & ~VFIO_DEVICE_IOEVENTFD_SIZE_MASK))
+	if (io.argsz < minsz)
 		return -EINVAL;
-	if (__builtin_popcount(io.flags) != 1 || io.fd < -1)
-		return -EINVAL;
-	if (!dev->ops->ioeventfd)
-		return -ENOTTY;
-	return dev->ops->ioeventfd(dev, io.flags, io.offset, io.data, io.fd);
+	return vfio_device_ioeventfd(o, io.flags, io.offset, io.data, io.fd);
 }
 
-static long feature(struct vfio_device *dev, unsigned long arg)
+static long feature(struct vfio_open *o, unsigned long arg)
 {
 	const uint32_t known = VFIO_DEVICE_FEATURE_MASK | VFIO_DEVICE_FEATURE_GET |
 			       VFIO_DEVICE_FEATURE_SET | VFIO_DEVICE_FEATURE_PROBE;
@@ -294,7 +291,7 @@ static long feature(struct vfio_device *dev, unsigned long arg)
 	 */
 	if ((hdr.flags & VFIO_DEVICE_FEATURE_MASK) == 12)
 		return -EINVAL;
-	if (!dev->ops->feature)
+	if (!o->dev->ops->feature)
 		return -ENOTTY;
 	size = hdr.argsz - sizeof(hdr);
 	if (size > FEATURE_DATA_MAX)
@@ -308,7 +305,7 @@ static long feature(struct vfio_device *dev, unsigned long arg)
 	 */
 	if (!(hdr.flags & VFIO_DEVICE_FEATURE_PROBE))
 		copied = guard_copy_part(data, (const void *)(arg + sizeof(hdr)), size);
-	ret = dev->ops->feature(dev, hdr.flags, data, size, copied);
+	ret = o->dev->ops->feature(o->dev, hdr.flags, data, size, copied);
 	if (ret >= 0 && (hdr.flags & VFIO_DEVICE_FEATURE_GET) &&
 	    !(hdr.flags & VFIO_DEVICE_FEATURE_PROBE) && uapi_put(arg + sizeof(hdr), data, copied))
 		ret = -EFAULT;
@@ -318,29 +315,29 @@ static long feature(struct vfio_device *dev, unsigned long arg)
 
 long uapi_device_ioctl(struct uapi_file *f, unsigned int cmd, unsigned long arg)
 {
-	struct vfio_device *dev = f->dev;
+	struct vfio_open *o = &f->open;
 
 	switch (cmd) {
 	case VFIO_DEVICE_GET_INFO:
-		return get_info(dev, arg);
+		return get_info(o, arg);
 	case VFIO_DEVICE_GET_REGION_INFO:
-		return get_region_info(dev, arg);
+		return get_region_info(o, arg);
 	case VFIO_DEVICE_GET_IRQ_INFO:
-		return get_irq_info(dev, arg);
+		return get_irq_info(o, arg);
 	case VFIO_DEVICE_SET_IRQS:
-		return set_irqs(dev, arg);
+		return set_irqs(o, arg);
 	case VFIO_DEVICE_RESET:
-		return dev->flags & VFIO_DEVICE_FLAGS_RESET ? dev->ops->reset(dev) : -EINVAL;
+		return vfio_device_reset(o);
 	case VFIO_DEVICE_GET_PCI_HOT_RESET_INFO:
-		return hot_reset_info(dev, arg);
+		return hot_reset_info(o, arg);
 	case VFIO_DEVICE_PCI_HOT_RESET:
 		return hot_reset(f, arg);
 	case VFIO_DEVICE_IOEVENTFD:
-		return ioeventfd(dev, arg);
+		return ioeventfd(o, arg);
 	case VFIO_DEVICE_FEATURE:
-		return feature(dev, arg);
+		return feature(o, arg);
 	}
-	log_warn(dev->name,
+	log_warn(o->dev->name,
 		 "ioctl 0x%x is not one of a PCI device opened through its group: ENOTTY", cmd);
 	return -ENOTTY;
 }

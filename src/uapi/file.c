@@ -140,7 +140,7 @@ void uapi_file_put(struct uapi_file *f)
 			vfio_group_release(f->sys, f->group);
 			break;
 		case UAPI_DEVICE:
-			vfio_group_close_device(f->group_file->group, f->dev);
+			vfio_open_close(&f->open);
 			next = f->group_file;
 			break;
 		}
@@ -162,12 +162,12 @@ const char *uapi_file_group_link(const struct uapi_file *f)
 {
 	if (f->kind == UAPI_DEVICE)
 		f = f->group_file;
-	return f->kind == UAPI_GROUP ? f->link : NULL;
+	return f && f->kind == UAPI_GROUP ? f->link : NULL;
 }
 
 struct vfio_device *uapi_file_device(const struct uapi_file *f)
 {
-	return f->kind == UAPI_DEVICE ? f->dev : NULL;
+	return f->kind == UAPI_DEVICE ? f->open.dev : NULL;
 }
 
 /* The names of what can be asked, for the log: of ';', 100 and up (linux/vfio.h). */
@@ -204,7 +204,7 @@ static const struct {
  */
 static void log_failed(const struct uapi_file *f, unsigned int cmd, long err)
 {
-	const char *who = f->kind == UAPI_DEVICE ? f->dev->name : f->link, *name = NULL;
+	const char *who = f->kind == UAPI_DEVICE ? f->open.dev->name : f->link, *name = NULL;
 	unsigned nr = (cmd & 0xff) - VFIO_BASE;
 
 	if ((cmd >> 8) == VFIO_TYPE && nr < kinds[f->kind].n)

@@ -139,8 +139,8 @@ static long get_device_fd(struct uapi_file *f, unsigned long arg)
 	df = uapi_file_new(f->sys, &f->fds, UAPI_DEVICE);
 	if (!df)
 		return -ENOMEM;
-	err = vfio_group_open_device(f->group, want.name, want.has_token ? want.token : NULL,
-				     &df->dev);
+	err = vfio_open_by_group(&df->open, f->group, want.name,
+				 want.has_token ? want.token : NULL);
 	if (err) {
 		pthread_mutex_destroy(&df->pos_lock);
 		heap_free(df);

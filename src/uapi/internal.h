@@ -13,6 +13,7 @@
 #include "base/log.h"
 #include "base/util.h"
 #include "uapi/uapi.h"
+#include "vfio/open.h"
 
 struct uapi_file {
 	struct ref ref;
@@ -24,10 +25,10 @@ struct uapi_file {
 		struct vfio_container *container;
 		struct vfio_group *group;
 		struct {
-			struct vfio_device *dev;
+			struct vfio_open open;
 			/*
-			 * a device file keeps its group's file open, as in the kernel: a client may
-			 * close the group first
+			 * its group's file, if it came through one: a device file keeps that open,
+			 * as in the kernel, since a client may close the group first; or NULL
 			 */
 			struct uapi_file *group_file;
 		};

@@ -145,11 +145,4 @@ void vfio_device_close(struct vfio_device *dev);
  * -EACCES: it is a wrong one, or one must be shown; -EINVAL: none is asked for.
  */
 int vfio_device_check_token(struct vfio_device *dev, const uint8_t *uuid);
-/*
- * All checks of VFIO_DEVICE_SET_IRQS that come before the driver, in the kernel's order; @data_size
- * bytes are at a->data. For a->data of the wrong size: -EINVAL.
- */
-int vfio_device_check_irqs(struct vfio_device *dev, uint32_t argsz, uint32_t flags, uint32_t index,
-			   uint32_t start, uint32_t count, size_t *data_size);
-int vfio_device_set_irqs(struct vfio_device *dev, const struct vfio_irq_set_args *a);
 #endif

@@ -17,7 +17,7 @@ int vfio_group_open(struct vfio_system *s, struct vfio_group *g)
 	pthread_mutex_lock(&g->lock);
 	if (!g->n)
 		ret = -ENODEV;
-	else if (g->opened)
+	else if (g->opened || g->takers)
 		ret = -EBUSY;
 	else
 		g->opened = true;
@@ -53,6 +53,48 @@ void vfio_group_release(struct vfio_system *s, struct vfio_group *g)
 	pthread_mutex_lock(&g->lock);
 	g->opened = false;
 	pthread_mutex_unlock(&g->lock);
+}
+
+static void drop_taker(struct vfio_group *g)
+{
+	pthread_mutex_lock(&g->lock);
+	g->takers--;
+	pthread_mutex_unlock(&g->lock);
+}
+
+int vfio_group_take(struct vfio_group *g)
+{
+	struct vfio_system *s = g->system;
+	int ret = 0;
+
+	pthread_mutex_lock(&g->take_lock);
+	pthread_mutex_lock(&g->lock);
+	if (!g->n)
+		ret = -ENODEV;
+	else if (g->opened)
+		ret = -EBUSY;
+	else
+		g->takers++;
+	pthread_mutex_unlock(&g->lock);
+	/* takers changes with take_lock held only */
+	if (!ret && g->takers == 1 && s->claim) {
+		ret = s->claim(s->claim_arg, g->iommu->id, true);
+		if (ret)
+			drop_taker(g);
+	}
+	pthread_mutex_unlock(&g->take_lock);
+	return ret;
+}
+
+void vfio_group_give_back(struct vfio_group *g)
+{
+	struct vfio_system *s = g->system;
+
+	pthread_mutex_lock(&g->take_lock);
+	if (g->takers == 1 && s->claim)
+		s->claim(s->claim_arg, g->iommu->id, false);
+	drop_taker(g);
+	pthread_mutex_unlock(&g->take_lock);
 }
 
 uint32_t vfio_group_status(struct vfio_group *g)

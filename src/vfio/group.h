@@ -2,8 +2,8 @@
 /*
  * vfio/group.h: groups, containers, and the system that holds them (what the kernel's vfio core
  * keeps). Semantics as drivers/vfio/group.c and container.c: see docs.
- * Lock order: vfio_system.lock > vfio_group.lock > vfio_container's > those of address spaces
- * (vfio/ioas.h); vfio_group.lock > vfio_device.lock.
+ * Lock order: vfio_group.take_lock > vfio_system.lock > vfio_group.lock > { vfio_container's >
+ * those of address spaces (vfio/ioas.h), vfio_device.lock }.
  */
 #ifndef VFIO_GROUP_H
 #define VFIO_GROUP_H
@@ -34,9 +34,12 @@ struct vfio_group {
 	struct vfio_system *system;
 	struct vfio_place *places;
 	unsigned n;
+	/* orders the claims of openers that take the group without its file; above lock */
+	pthread_mutex_t take_lock;
 	pthread_mutex_t lock;
-	bool opened;			   /* an open file or a device file holds it */
-	unsigned device_files;		   /* open device files of this group */
+	bool opened;	       /* an open file, or a device file that came through it, holds it */
+	unsigned takers;       /* or, instead, so many openers; changed with take_lock held, too */
+	unsigned device_files; /* open device files that came through the group's */
 	struct vfio_container *container;  /* set by vfio_group_set_container */
 	struct cds_list_head in_container; /* under the container's lock */
 };
@@ -108,19 +111,18 @@ int vfio_slot_reset(struct vfio_device *dev);
 int vfio_group_open(struct vfio_system *s, struct vfio_group *g); /* -EBUSY; -ENODEV: no device */
 /* the group file and all its device files are gone: detaches */
 void vfio_group_release(struct vfio_system *s, struct vfio_group *g);
+/*
+ * Take the group without its file, for one more opener of a device (vfio/open.h), and give it back.
+ * -EBUSY: it is open by its file, or another process has it; -ENODEV: no device.
+ */
+int vfio_group_take(struct vfio_group *g);
+void vfio_group_give_back(struct vfio_group *g);
 uint32_t vfio_group_status(struct vfio_group *g);
 /* -EINVAL already set */
 int vfio_group_set_container(struct vfio_group *g, struct vfio_container *c);
 int vfio_group_unset_container(struct vfio_group *g); /* -EINVAL, -EBUSY */
 /* True if the device @name, "0000:01:00.0", is in @g. */
 bool vfio_group_has_device(struct vfio_group *g, const char *name);
-/*
- * Open the device @name for a user who shows the VF token @uuid (NULL: none), and count its file.
- * -ENODEV; -EINVAL, -EACCES: as vfio_device_check_token(); -EINVAL: no container, or no IOMMU.
- */
-int vfio_group_open_device(struct vfio_group *g, const char *name, const uint8_t *uuid,
-			   struct vfio_device **out);
-void vfio_group_close_device(struct vfio_group *g, struct vfio_device *dev);
 
 /* container.c. A container is refcounted by its file and by its groups. */
 struct vfio_container *vfio_container_new(struct vfio_system *s);

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * Devices, groups and containers: who may do what when, who keeps whom, and the checks of SET_IRQS
- * in their order.
+ * Devices, groups and containers: who may do what when, and who keeps whom.
  */
 #include <errno.h>
 #include <setjmp.h>
@@ -12,7 +11,7 @@
 #include <cmocka.h>
 
 #include "base/log.h"
-#include "vfio/group.h"
+#include "vfio/open.h"
 #include "vfio/type1.h"
 
 #define RW (VFIO_DMA_MAP_FLAG_READ | VFIO_DMA_MAP_FLAG_WRITE)
@@ -20,7 +19,7 @@
 struct fake {
 	struct vfio_device vdev;
 	struct iommu_device iommu;
-	int opens, closes, fail, sets;
+	int opens, closes, fail;
 };
 
 static struct fake *fake_of(struct vfio_device *dev)
@@ -41,28 +40,9 @@ static void fake_close(struct vfio_device *dev)
 	fake_of(dev)->closes++;
 }
 
-/* as vfio-pci of a function with INTx, no MSI, 4 MSI-X vectors */
-static int fake_irq(struct vfio_device *dev, uint32_t index, struct vfio_irq *out)
-{
-	static const uint32_t counts[] = { 1, 0, 4, 1, 1 };
-
-	if (index >= 5)
-		return -EINVAL;
-	*out = (struct vfio_irq){ .flags = VFIO_IRQ_INFO_EVENTFD, .count = counts[index] };
-	return 0;
-}
-
-static int fake_set_irqs(struct vfio_device *dev, const struct vfio_irq_set_args *a)
-{
-	fake_of(dev)->sets++;
-	return a->index == 2 && a->start == 3 ? 7 : 0;
-}
-
 static const struct vfio_device_ops fake_ops = {
 	.open = fake_open,
 	.close = fake_close,
-	.irq = fake_irq,
-	.set_irqs = fake_set_irqs,
 };
 
 struct world {
@@ -97,7 +77,6 @@ static int setup(void **state)
 	for (unsigned i = 0; i < 3; i++) {
 		iommu_device_init(&w->dev[i].iommu, names[i]);
 		vfio_device_init(&w->dev[i].vdev, &fake_ops, names[i], &w->dev[i].iommu);
-		w->dev[i].vdev.num_irqs = 5;
 		assert_int_equal(iommu_group_add(w->ig[i / 2], &w->dev[i].iommu), 0);
 		assert_int_equal(vfio_group_add_device(w->g[i / 2], &w->dev[i].vdev), 0);
 	}
@@ -240,97 +219,33 @@ static void open_devices(void **state)
 {
 	struct world *w = *state;
 	struct vfio_container *c = vfio_container_new(w->s);
-	struct vfio_device *a, *b;
+	struct vfio_open a, b;
 
 	assert_int_equal(vfio_group_open(w->s, w->g[0]), 0);
-	assert_int_equal(vfio_group_open_device(w->g[0], "0000:01:00.0", NULL, &a), -EINVAL);
-	assert_int_equal(vfio_group_open_device(w->g[0], "0000:02:00.0", NULL, &a), -ENODEV);
+	assert_int_equal(vfio_open_by_group(&a, w->g[0], "0000:01:00.0", NULL), -EINVAL);
+	assert_int_equal(vfio_open_by_group(&a, w->g[0], "0000:02:00.0", NULL), -ENODEV);
 	assert_int_equal(vfio_group_set_container(w->g[0], c), 0);
-	assert_int_equal(vfio_group_open_device(w->g[0], "0000:01:00.0", NULL, &a), -EINVAL);
+	assert_int_equal(vfio_open_by_group(&a, w->g[0], "0000:01:00.0", NULL), -EINVAL);
 	assert_int_equal(vfio_container_set_iommu(c, VFIO_TYPE1_IOMMU), 0);
-	assert_int_equal(vfio_group_open_device(w->g[0], "0000:01:00.", NULL, &a), -ENODEV);
+	assert_int_equal(vfio_open_by_group(&a, w->g[0], "0000:01:00.", NULL), -ENODEV);
 	w->dev[0].fail = -EIO;
-	assert_int_equal(vfio_group_open_device(w->g[0], "0000:01:00.0", NULL, &a), -EIO);
+	assert_int_equal(vfio_open_by_group(&a, w->g[0], "0000:01:00.0", NULL), -EIO);
 	assert_int_equal(w->g[0]->device_files, 0);
 	w->dev[0].fail = 0;
 	/* any number of files: one open, one close */
-	assert_int_equal(vfio_group_open_device(w->g[0], "0000:01:00.0", NULL, &a), 0);
-	assert_int_equal(vfio_group_open_device(w->g[0], "0000:01:00.0", NULL, &b), 0);
-	assert_ptr_equal(a, b);
+	assert_int_equal(vfio_open_by_group(&a, w->g[0], "0000:01:00.0", NULL), 0);
+	assert_int_equal(vfio_open_by_group(&b, w->g[0], "0000:01:00.0", NULL), 0);
+	assert_ptr_equal(a.dev, b.dev);
 	assert_int_equal(w->dev[0].opens, 1);
 	assert_int_equal(vfio_group_unset_container(w->g[0]), -EBUSY);
-	vfio_group_close_device(w->g[0], a);
+	vfio_open_close(&a);
 	assert_int_equal(w->dev[0].closes, 0);
 	assert_int_equal(vfio_group_unset_container(w->g[0]), -EBUSY);
-	vfio_group_close_device(w->g[0], b);
+	vfio_open_close(&b);
 	assert_int_equal(w->dev[0].closes, 1);
 	assert_int_equal(vfio_group_unset_container(w->g[0]), 0);
 	vfio_group_release(w->s, w->g[0]);
 	vfio_container_put(c);
-}
-
-#define NONE	VFIO_IRQ_SET_DATA_NONE
-#define BOOL	VFIO_IRQ_SET_DATA_BOOL
-#define EVENTFD VFIO_IRQ_SET_DATA_EVENTFD
-#define TRIGGER VFIO_IRQ_SET_ACTION_TRIGGER
-
-static void irq_set_checks(void **state)
-{
-	struct world *w = *state;
-	struct vfio_device *dev = &w->dev[0].vdev;
-	static const struct {
-		uint32_t argsz, flags, index, start, count;
-		int ret;
-		size_t size;
-	} cases[] = {
-		{ 20, NONE | TRIGGER, 0, 0, 0, 0, 0 },
-		{ 19, NONE | TRIGGER, 0, 0, 0, -EINVAL, 0 },
-		{ 0, NONE | TRIGGER, 0, 0, 0, -EINVAL, 0 },
-		{ 20, NONE | TRIGGER, 5, 0, 0, -EINVAL, 0 },
-		{ 20, NONE | TRIGGER, UINT32_MAX, 0, 0, -EINVAL, 0 },
-		{ 20, NONE | TRIGGER, 1, 0, 0, -EINVAL, 0 }, /* no vectors: not even to disable */
-		{ 20, NONE | TRIGGER, 2, 0, 4, 0, 0 },
-		{ 20, NONE | TRIGGER, 2, 3, 1, 0, 0 },
-		{ 20, NONE | TRIGGER, 2, 3, 0, 0, 0 },
-		{ 20, NONE | TRIGGER, 2, 4, 0, -EINVAL, 0 },
-		{ 20, NONE | TRIGGER, 2, 3, 2, -EINVAL, 0 },
-		{ 20, NONE | TRIGGER, 2, 1, UINT32_MAX, -EINVAL, 0 },
-		{ 20, NONE | TRIGGER, 2, UINT32_MAX, 2, -EINVAL, 0 },
-		{ 20, NONE | TRIGGER, 2, UINT32_MAX - 1, 4, -EINVAL, 0 },
-		{ 20, NONE | TRIGGER, 2, 0, UINT32_MAX, -EINVAL, 0 },
-		{ 20, NONE | TRIGGER | 0x40, 0, 0, 0, -EINVAL, 0 },
-		{ 20, TRIGGER, 0, 0, 0, -EINVAL, 0 },
-		{ 20, NONE | BOOL | TRIGGER, 0, 0, 0, -EINVAL, 0 },
-		{ 20, EVENTFD | BOOL | TRIGGER, 0, 0, 0, -EINVAL, 0 },
-		{ 20, NONE, 0, 0, 0, 0, 0 }, /* no action, several: the driver's ENOTTY */
-		{ 20, NONE | 0x38, 0, 0, 0, 0, 0 },
-		{ 23, BOOL | TRIGGER, 2, 0, 3, 0, 3 },
-		{ 22, BOOL | TRIGGER, 2, 0, 3, -EINVAL, 0 },
-		{ 20, BOOL | TRIGGER, 2, 0, 0, 0, 0 },
-		{ 32, EVENTFD | TRIGGER, 2, 0, 3, 0, 12 },
-		{ 31, EVENTFD | TRIGGER, 2, 0, 3, -EINVAL, 0 },
-		{ UINT32_MAX, EVENTFD | TRIGGER, 2, 1, 3, 0, 12 },
-	};
-	struct vfio_irq_set_args a = { .flags = EVENTFD | TRIGGER, .index = 2, .count = 2 };
-	int32_t fds[2] = { -1, -1 };
-	size_t size;
-
-	for (unsigned i = 0; i < ARRAY_SIZE(cases); i++) {
-		size = 99;
-		if (vfio_device_check_irqs(dev, cases[i].argsz, cases[i].flags, cases[i].index,
-					   cases[i].start, cases[i].count, &size) != cases[i].ret ||
-		    size != cases[i].size)
-			fail_msg("case %u: size %zu", i, size);
-	}
-	assert_int_equal(vfio_device_set_irqs(dev, &a), -EINVAL);
-	assert_int_equal(w->dev[0].sets, 0);
-	a.data = fds;
-	assert_int_equal(vfio_device_set_irqs(dev, &a), 0);
-	a.start = 3;
-	assert_int_equal(vfio_device_set_irqs(dev, &a), -EINVAL);
-	assert_int_equal(w->dev[0].sets, 1);
-	a.count = 1;
-	assert_int_equal(vfio_device_set_irqs(dev, &a), 7);
 }
 
 struct race {
@@ -364,7 +279,7 @@ static void unset_while_mapping(void **state)
 {
 	struct world *w = *state;
 	struct race r = { .w = w, .c = vfio_container_new(w->s) };
-	struct vfio_device *dev;
+	struct vfio_open o;
 	pthread_t th;
 
 	r.mem = mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
@@ -375,8 +290,8 @@ static void unset_while_mapping(void **state)
 		assert_int_equal(vfio_container_set_iommu(r.c, i & 1 ? VFIO_TYPE1_IOMMU
 								     : VFIO_TYPE1v2_IOMMU),
 				 0);
-		assert_int_equal(vfio_group_open_device(w->g[0], "0000:01:00.1", NULL, &dev), 0);
-		vfio_group_close_device(w->g[0], dev);
+		assert_int_equal(vfio_open_by_group(&o, w->g[0], "0000:01:00.1", NULL), 0);
+		vfio_open_close(&o);
 		if (i & 2)
 			assert_int_equal(vfio_group_unset_container(w->g[0]), 0);
 		vfio_group_release(w->s, w->g[0]);
@@ -396,7 +311,6 @@ int main(void)
 		cmocka_unit_test_setup_teardown(extensions, setup, teardown),
 		cmocka_unit_test_setup_teardown(container_life, setup, teardown),
 		cmocka_unit_test_setup_teardown(open_devices, setup, teardown),
-		cmocka_unit_test_setup_teardown(irq_set_checks, setup, teardown),
 		cmocka_unit_test_setup_teardown(unset_while_mapping, setup, teardown),
 	};
 

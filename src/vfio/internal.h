@@ -136,4 +136,11 @@ uint64_t returned_release(struct vfio_ioas_set *set, uint64_t start, uint64_t la
 
 /* Return the device @name of @g, whose lock is held, or NULL. */
 struct vfio_device *vfio_group_find(struct vfio_group *g, const char *name);
+/*
+ * Open the device @name for a user who shows the VF token @uuid (NULL: none), and count its file.
+ * -ENODEV; -EINVAL, -EACCES: as vfio_device_check_token(); -EINVAL: no container, or no IOMMU.
+ */
+int vfio_group_open_device(struct vfio_group *g, const char *name, const uint8_t *uuid,
+			   struct vfio_device **out);
+void vfio_group_close_device(struct vfio_group *g, struct vfio_device *dev);
 #endif

@@ -39,6 +39,7 @@ void vfio_system_free(struct vfio_system *s)
 		return;
 	for (unsigned i = 0; i < s->n; i++) {
 		pthread_mutex_destroy(&s->groups[i]->lock);
+		pthread_mutex_destroy(&s->groups[i]->take_lock);
 		heap_free(s->groups[i]->places);
 		heap_free(s->groups[i]);
 	}
@@ -64,6 +65,7 @@ int vfio_system_add_group(struct vfio_system *s, struct iommu_group *ig, struct 
 			goto out;
 		}
 	}
+	pthread_mutex_init(&g->take_lock, NULL);
 	pthread_mutex_init(&g->lock, NULL);
 	g->iommu = ig;
 	g->system = s;

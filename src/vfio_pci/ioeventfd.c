@@ -29,12 +29,10 @@ int vfio_pci_ioeventfd(struct vfio_device *dev, uint32_t flags, uint64_t offset,
 {
 	struct vfio_pci_device *vd = to_vfio_pci(dev);
 	uint64_t pos = VFIO_REGION_POS(offset);
-	unsigned bar = VFIO_REGION_INDEX(offset), size = flags & VFIO_DEVICE_IOEVENTFD_SIZE_MASK;
+	unsigned bar = VFIO_REGION_INDEX(offset), size = flags;
 	struct vfio_pci_ioeventfd *io;
 	int err = 0;
 
-	if (flags & ~VFIO_DEVICE_IOEVENTFD_SIZE_MASK || !is_pow2(size) || fd < -1)
-		return -EINVAL;
 	if (bar > VFIO_PCI_BAR5_REGION_INDEX ||
 	    !range_within(pos, size, pci_function_bar(vd->fn, bar)->size))
 		return -EINVAL;

@@ -288,30 +288,32 @@ static void test_reset(void **state)
 
 static void test_ioeventfd_errors(void **state)
 {
-	const struct vfio_device_ops *o = t.dev->ops;
+	struct vfio_open *o = &t.open;
 	int fd = t_eventfd(), zero = open("/dev/zero", 0);
 
-	assert_int_equal(o->ioeventfd(t.dev, 0, IO(0, 0), 1, fd), -EINVAL);
-	assert_int_equal(o->ioeventfd(t.dev, 3, IO(0, 0), 1, fd), -EINVAL);
-	assert_int_equal(o->ioeventfd(t.dev, 16, IO(0, 0), 1, fd), -EINVAL);
-	assert_int_equal(o->ioeventfd(t.dev, 4, IO(0, 0), 1, -2), -EINVAL);
-	assert_int_equal(o->ioeventfd(t.dev, 4, IO(6, 0), 1, fd), -EINVAL);
-	assert_int_equal(o->ioeventfd(t.dev, 4, IO(7, 0), 1, fd), -EINVAL);
-	assert_int_equal(o->ioeventfd(t.dev, 4, IO(5, 0), 1, fd), -EINVAL);
-	assert_int_equal(o->ioeventfd(t.dev, 4, IO(0, T_BAR0 - 2), 1, fd), -EINVAL);
-	assert_int_equal(o->ioeventfd(t.dev, 4, IO(1, T_MSIX_OFF), 1, fd), -EINVAL);
-	assert_int_equal(o->ioeventfd(t.dev, 8, IO(1, T_MSIX_OFF - 4), 1, fd), -EINVAL);
-	assert_int_equal(o->ioeventfd(t.dev, 8, IO(1, T_MSIX_OFF + T_MSIX_VEC * 16 - 1), 1, fd),
-			 -EINVAL);
-	assert_int_equal(o->ioeventfd(t.dev, 4, IO(0, 0), 1, -1), -ENODEV);
-	assert_int_equal(o->ioeventfd(t.dev, 4, IO(0, 0), 1, 9999), -EBADF);
-	assert_int_equal(o->ioeventfd(t.dev, 4, IO(0, 0), 1, zero), -EINVAL);
-	assert_int_equal(o->ioeventfd(t.dev, 4, IO(0, 0), 1, fd), 0);
-	assert_int_equal(o->ioeventfd(t.dev, 4, IO(0, 0), 1, fd), -EEXIST);
-	assert_int_equal(o->ioeventfd(t.dev, 4, IO(0, 0), 2, fd), 0); /* other data: another one */
-	assert_int_equal(o->ioeventfd(t.dev, 2, IO(0, 0), 1, fd), 0);
-	assert_int_equal(o->ioeventfd(t.dev, 4, IO(0, 0), 1, -1), 0);
-	assert_int_equal(o->ioeventfd(t.dev, 4, IO(0, 0), 1, -1), -ENODEV);
+	assert_int_equal(vfio_device_ioeventfd(o, 0, IO(0, 0), 1, fd), -EINVAL);
+	assert_int_equal(vfio_device_ioeventfd(o, 3, IO(0, 0), 1, fd), -EINVAL);
+	assert_int_equal(vfio_device_ioeventfd(o, 16, IO(0, 0), 1, fd), -EINVAL);
+	assert_int_equal(vfio_device_ioeventfd(o, 4, IO(0, 0), 1, -2), -EINVAL);
+	assert_int_equal(vfio_device_ioeventfd(o, 4, IO(6, 0), 1, fd), -EINVAL);
+	assert_int_equal(vfio_device_ioeventfd(o, 4, IO(7, 0), 1, fd), -EINVAL);
+	assert_int_equal(vfio_device_ioeventfd(o, 4, IO(5, 0), 1, fd), -EINVAL);
+	assert_int_equal(vfio_device_ioeventfd(o, 4, IO(0, T_BAR0 - 2), 1, fd), -EINVAL);
+	assert_int_equal(vfio_device_ioeventfd(o, 4, IO(1, T_MSIX_OFF), 1, fd), -EINVAL);
+	assert_int_equal(vfio_device_ioeventfd(o, 8, IO(1, T_MSIX_OFF - 4), 1, fd), -EINVAL);
+	assert_int_equal(
+		vfio_device_ioeventfd(o, 8, IO(1, T_MSIX_OFF + T_MSIX_VEC * 16 - 1), 1, fd),
+		-EINVAL);
+	assert_int_equal(vfio_device_ioeventfd(o, 4, IO(0, 0), 1, -1), -ENODEV);
+	assert_int_equal(vfio_device_ioeventfd(o, 4, IO(0, 0), 1, 9999), -EBADF);
+	assert_int_equal(vfio_device_ioeventfd(o, 4, IO(0, 0), 1, zero), -EINVAL);
+	assert_int_equal(vfio_device_ioeventfd(o, 4, IO(0, 0), 1, fd), 0);
+	assert_int_equal(vfio_device_ioeventfd(o, 4, IO(0, 0), 1, fd), -EEXIST);
+	assert_int_equal(vfio_device_ioeventfd(o, 4, IO(0, 0), 2, fd),
+			 0); /* other data: another one */
+	assert_int_equal(vfio_device_ioeventfd(o, 2, IO(0, 0), 1, fd), 0);
+	assert_int_equal(vfio_device_ioeventfd(o, 4, IO(0, 0), 1, -1), 0);
+	assert_int_equal(vfio_device_ioeventfd(o, 4, IO(0, 0), 1, -1), -ENODEV);
 	close(zero);
 	close(fd);
 }
@@ -332,12 +334,12 @@ static bool becomes(unsigned bar, uint64_t off, uint64_t expect)
 
 static void test_ioeventfd(void **state)
 {
-	const struct vfio_device_ops *o = t.dev->ops;
+	struct vfio_open *o = &t.open;
 	int a = t_eventfd(), b = t_eventfd(), other = dup(b);
 	uint64_t zero = 0;
 
-	assert_int_equal(o->ioeventfd(t.dev, 4, IO(0, 0x40), 0xaabbccdd11223344, a), 0);
-	assert_int_equal(o->ioeventfd(t.dev, 8, IO(2, 0x80), 0x0102030405060708, b), 0);
+	assert_int_equal(vfio_device_ioeventfd(o, 4, IO(0, 0x40), 0xaabbccdd11223344, a), 0);
+	assert_int_equal(vfio_device_ioeventfd(o, 8, IO(2, 0x80), 0x0102030405060708, b), 0);
 	close(b);		 /* it is ours by now */
 	eventfd_write(other, 3); /* one signal of three: one write */
 	assert_true(becomes(2, 0x80, 0x0102030405060708));
@@ -352,7 +354,7 @@ static void test_ioeventfd(void **state)
 	cw(&t, PCI_COMMAND, 2, PCI_COMMAND_MEMORY);
 	assert_true(becomes(0, 0x40, 0));
 	/* removed: nothing */
-	assert_int_equal(o->ioeventfd(t.dev, 4, IO(0, 0x40), 0xaabbccdd11223344, -1), 0);
+	assert_int_equal(vfio_device_ioeventfd(o, 4, IO(0, 0x40), 0xaabbccdd11223344, -1), 0);
 	eventfd_write(a, 1);
 	usleep(20000);
 	assert_true(becomes(0, 0x40, 0));
@@ -361,13 +363,13 @@ static void test_ioeventfd(void **state)
 
 static void test_ioeventfd_limit(void **state)
 {
-	const struct vfio_device_ops *o = t.dev->ops;
+	struct vfio_open *o = &t.open;
 	int fd = t_eventfd();
 	unsigned n;
 	int err = 0;
 
 	for (n = 0; n < 1001 && !err; n++)
-		err = o->ioeventfd(t.dev, 4, IO(0, 0), n, fd);
+		err = vfio_device_ioeventfd(o, 4, IO(0, 0), n, fd);
 	if (err == -EMFILE) {
 		print_message("only %u descriptors allowed\n", n);
 	} else {
@@ -378,7 +380,7 @@ static void test_ioeventfd_limit(void **state)
 	vfio_device_close(t.dev);
 	eventfd_write(fd, 1);
 	assert_int_equal(vfio_device_open(t.dev), 0);
-	assert_int_equal(o->ioeventfd(t.dev, 4, IO(0, 0), 0, fd), 0);
+	assert_int_equal(vfio_device_ioeventfd(o, 4, IO(0, 0), 0, fd), 0);
 	close(fd);
 }
 

@@ -86,7 +86,7 @@ static void test_slot_reset(void **state)
 	a.data = &fd;
 	assert_int_equal(vfio_device_open(dev[0]), 0); /* its neighbour is closed */
 	assert_int_equal(dev[0]->ops->rw(dev[0], 7, PCI_COMMAND, &cmd, 2, true), 2);
-	assert_int_equal(vfio_device_set_irqs(dev[0], &a), 0);
+	assert_int_equal(dev[0]->ops->set_irqs(dev[0], &a), 0);
 	memset(&tm, 0, sizeof(tm));
 	assert_int_equal(vfio_slot_reset(dev[1]), 0);
 	assert_int_equal(tm.resets, 2);

@@ -96,7 +96,7 @@ static void plug(unsigned i)
 	t[i].loop = sys->loop;
 	assert_int_equal(pci_address_parse(names[i], &a), 0);
 	assert_int_equal(vfio_pci_bind(t[i].fn, &a, sys->loop, &t[i].dev), 0);
-	t[i].vd = to_vfio_pci(t[i].dev);
+	t_opener(&t[i]);
 	if (i)
 		vfio_pci_set_pf(t[i].dev, t[0].dev);
 	ig[i] = iommu_group_new(i + 1);

@@ -19,6 +19,7 @@
 #include <unistd.h>
 #include <cmocka.h>
 
+#include "vfio/open.h"
 #include "vfio_pci/internal.h"
 
 /* memory, 32 bits: bytes that can be written; the registers below are in the last page */
@@ -217,7 +218,16 @@ struct tdev {
 	pci_function *fn;
 	struct vfio_device *dev;
 	struct vfio_pci_device *vd;
+	struct vfio_open open; /* an opener of dev, which is in no group */
 };
+
+/* A test opens @t->dev itself, and closes it; this opener is for calls of the waist. */
+static inline void t_opener(struct tdev *t)
+{
+	t->vd = to_vfio_pci(t->dev);
+	vfio_open_init(&t->open, t->dev);
+	atomic_store(&t->open.bound, true);
+}
 
 static inline void t_plug(struct tdev *t, const struct uvfio_model *model)
 {
@@ -239,7 +249,7 @@ static inline void t_plug(struct tdev *t, const struct uvfio_model *model)
 		vfio_pci_bind(t->fn, &(struct pci_address){ .bus = 1, .device = 2, .function = 3 },
 			      t->loop, &t->dev),
 		0);
-	t->vd = to_vfio_pci(t->dev);
+	t_opener(t);
 }
 
 static inline void t_open(struct tdev *t, const struct uvfio_model *model)
@@ -307,7 +317,7 @@ static inline int set_irqs(struct tdev *t, uint32_t index, uint32_t start, uint3
 		.flags = flags, .index = index, .start = start, .count = count, .data = data
 	};
 
-	return vfio_device_set_irqs(t->dev, &a);
+	return vfio_device_set_irqs(&t->open, &a);
 }
 
 #define NONE	VFIO_IRQ_SET_DATA_NONE

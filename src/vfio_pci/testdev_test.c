@@ -33,7 +33,7 @@ static void open_with(const char *text)
 			     &t.fn))
 		fail_msg("%s: %s", text, err);
 	assert_int_equal(vfio_pci_bind(t.fn, &(struct pci_address){ .bus = 1 }, t.loop, &t.dev), 0);
-	t.vd = to_vfio_pci(t.dev);
+	t_opener(&t);
 	assert_int_equal(vfio_device_open(t.dev), 0);
 	cw(&t, PCI_COMMAND, 2, PCI_COMMAND_IO | PCI_COMMAND_MEMORY | PCI_COMMAND_MASTER);
 }

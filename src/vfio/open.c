@@ -1,0 +1,268 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * vfio/open.c: the calls on an opened device: what must be checked for every front and every
+ * provider, and then the provider's part of it.
+ */
+#include "vfio/open.h"
+
+#include <errno.h>
+#include <limits.h>
+
+#include "base/guard.h"
+#include "base/log.h"
+#include "vfio/internal.h"
+
+/* The client's memory is copied in pieces of this size. */
+#define PIECE PAGE_SIZE_4K
+
+/* ---- opening and closing ---- */
+
+int vfio_open_by_group(struct vfio_open *o, struct vfio_group *g, const char *name,
+		       const uint8_t *uuid)
+{
+	int ret;
+
+	*o = (struct vfio_open){ .via = VFIO_VIA_GROUP };
+	ret = vfio_group_open_device(g, name, uuid, &o->dev);
+	if (!ret)
+		atomic_store(&o->bound, true);
+	return ret;
+}
+
+void vfio_open_init(struct vfio_open *o, struct vfio_device *dev)
+{
+	*o = (struct vfio_open){ .dev = dev, .via = VFIO_VIA_OWN };
+}
+
+int vfio_open_bind(struct vfio_open *o)
+{
+	struct vfio_group *g = o->dev->group;
+	int ret;
+
+	ret = vfio_group_take(g);
+	if (ret)
+		return ret;
+	ret = vfio_device_open(o->dev);
+	if (ret)
+		vfio_group_give_back(g);
+	else
+		atomic_store(&o->bound, true);
+	return ret;
+}
+
+void vfio_open_close(struct vfio_open *o)
+{
+	if (!atomic_exchange(&o->bound, false))
+		return;
+	if (o->via == VFIO_VIA_GROUP) {
+		vfio_group_close_device(o->dev->group, o->dev);
+		return;
+	}
+	vfio_device_close(o->dev);
+	vfio_group_give_back(o->dev->group);
+}
+
+/* ---- what there is ---- */
+
+static bool has_region(const struct vfio_open *o, uint32_t index)
+{
+	return atomic_load(&o->bound) && index < o->dev->num_regions;
+}
+
+int vfio_device_region(struct vfio_open *o, uint32_t index, struct vfio_region *out)
+{
+	*out = (struct vfio_region){ 0 };
+	return has_region(o, index) ? o->dev->ops->region(o->dev, index, out) : -EINVAL;
+}
+
+int vfio_device_irq(struct vfio_open *o, uint32_t index, struct vfio_irq *out)
+{
+	*out = (struct vfio_irq){ 0 };
+	if (!atomic_load(&o->bound) || index >= o->dev->num_irqs)
+		return -EINVAL;
+	return o->dev->ops->irq(o->dev, index, out);
+}
+
+/* ---- access ---- */
+
+/*
+ * 0 if an access may begin. Config space does nothing at all when one would run over its end, so
+ * that is seen before the first piece of it; elsewhere the part before the end is done.
+ */
+static int check_rw(struct vfio_open *o, uint32_t index, uint64_t pos, size_t count)
+{
+	struct vfio_region r = { 0 };
+	int ret;
+
+	if (!has_region(o, index) || count > SSIZE_MAX)
+		return -EINVAL;
+	if (index != VFIO_PCI_CONFIG_REGION_INDEX)
+		return 0;
+	ret = o->dev->ops->region(o->dev, index, &r);
+	if (ret)
+		return ret;
+	return range_within(pos, count, r.size) ? 0 : -EFAULT;
+}
+
+ssize_t vfio_device_rw(struct vfio_open *o, uint32_t index, uint64_t pos, void *buf, size_t count,
+		       bool write)
+{
+	int ret = check_rw(o, index, pos, count);
+
+	return ret ? ret : o->dev->ops->rw(o->dev, index, pos, buf, count, write);
+}
+
+/*
+ * Pieces end at pages of the region, so that the provider cuts each into accesses just as it would
+ * cut the whole.
+ */
+ssize_t vfio_device_rw_client(struct vfio_open *o, uint32_t index, uint64_t pos, uintptr_t addr,
+			      size_t count, bool write)
+{
+	uint8_t buf[PIECE] __attribute__((aligned(8)));
+	size_t done = 0, n;
+	ssize_t ret;
+
+	ret = check_rw(o, index, pos, count);
+	if (ret)
+		return ret;
+	while (done < count) {
+		n = PIECE - (size_t)(pos % PIECE);
+		if (n > count - done)
+			n = count - done;
+		if (write && guard_copy(buf, (const void *)(addr + done), n))
+			return -EFAULT;
+		ret = o->dev->ops->rw(o->dev, index, pos, buf, n, write);
+		if (ret < 0)
+			/* the end of a BAR after some bytes is a short result */
+			return done && ret == -EINVAL ? (ssize_t)done : ret;
+		if (!write && ret && guard_copy((void *)(addr + done), buf, (size_t)ret))
+			return -EFAULT;
+		done += (size_t)ret;
+		pos += (uint64_t)ret;
+		if ((size_t)ret < n)
+			break;
+	}
+	return (ssize_t)done;
+}
+
+/* The kernel's vfio_pci_core_mmap(): inside of the region, which is rounded up to pages. */
+int vfio_device_check_map(struct vfio_open *o, uint32_t index, uint64_t pos, uint64_t len)
+{
+	const char *name = o->dev->name;
+	struct vfio_region r;
+	uint64_t end;
+	int ret;
+
+	ret = vfio_device_region(o, index, &r);
+	if (ret)
+		return ret;
+	if (!(r.flags & VFIO_REGION_INFO_FLAG_MMAP) || !o->dev->ops->mmio) {
+		log_warn(name,
+			 "mmap of region %u: it has no VFIO_REGION_INFO_FLAG_MMAP, use pread and "
+			 "pwrite: EINVAL",
+			 index);
+		return -EINVAL;
+	}
+	end = align_up(r.size, PAGE_SIZE_4K);
+	if (!len || len > end || !range_within(pos, align_up(len, PAGE_SIZE_4K), end))
+		return -EINVAL;
+	for (unsigned i = 0; i < r.num_sparse; i++)
+		if (pos >= r.sparse[i].offset &&
+		    range_within(pos - r.sparse[i].offset, align_up(len, PAGE_SIZE_4K),
+				 align_up(r.sparse[i].size, PAGE_SIZE_4K)))
+			return 0;
+	if (!r.num_sparse)
+		return 0;
+	log_warn(name,
+		 "mmap of region %u at 0x%llx: not all of it is in an area of its sparse-mmap "
+		 "capability: EINVAL",
+		 index, (unsigned long long)pos);
+	return -EINVAL;
+}
+
+/* ---- interrupts ---- */
+
+/* linux/vfio.h: argsz counts what comes before data[] */
+#define IRQ_SET_SIZE (offsetof(struct vfio_irq_set, count) + sizeof(uint32_t))
+
+int vfio_device_check_irqs(struct vfio_open *o, uint32_t argsz, uint32_t flags, uint32_t index,
+			   uint32_t start, uint32_t count, size_t *data_size)
+{
+	const uint32_t known = VFIO_IRQ_SET_DATA_TYPE_MASK | VFIO_IRQ_SET_ACTION_TYPE_MASK;
+	struct vfio_irq irq;
+	uint64_t unit;
+
+	*data_size = 0;
+	if (argsz < IRQ_SET_SIZE || count >= UINT32_MAX - start || (flags & ~known) ||
+	    vfio_device_irq(o, index, &irq))
+		return -EINVAL;
+	/* also for count 0: on an index that has no vectors there is nothing to disable */
+	if (start >= irq.count || count > irq.count - start)
+		return -EINVAL;
+	switch (flags & VFIO_IRQ_SET_DATA_TYPE_MASK) {
+	case VFIO_IRQ_SET_DATA_NONE:
+		unit = 0;
+		break;
+	case VFIO_IRQ_SET_DATA_BOOL:
+		unit = sizeof(uint8_t);
+		break;
+	case VFIO_IRQ_SET_DATA_EVENTFD:
+		unit = sizeof(int32_t);
+		break;
+	default: /* none or several */
+		return -EINVAL;
+	}
+	if (argsz - IRQ_SET_SIZE < count * unit)
+		return -EINVAL;
+	*data_size = count * unit;
+	return 0;
+}
+
+int vfio_device_set_irqs(struct vfio_open *o, const struct vfio_irq_set_args *a)
+{
+	size_t size;
+	/* the size of a->data is the caller's word: what it must be follows from the rest */
+	int ret = vfio_device_check_irqs(o, UINT32_MAX, a->flags, a->index, a->start, a->count,
+					 &size);
+
+	if (ret)
+		return ret;
+	if (size && !a->data)
+		return -EINVAL;
+	return o->dev->ops->set_irqs(o->dev, a);
+}
+
+int vfio_device_ioeventfd(struct vfio_open *o, uint32_t flags, uint64_t offset, uint64_t data,
+			  int fd)
+{
+	if (!atomic_load(&o->bound) || flags & ~VFIO_DEVICE_IOEVENTFD_SIZE_MASK ||
+	    __builtin_popcount(flags) != 1 || fd < -1)
+		return -EINVAL;
+	if (!o->dev->ops->ioeventfd)
+		return -ENOTTY;
+	return o->dev->ops->ioeventfd(o->dev, flags, offset, data, fd);
+}
+
+/* ---- resets ---- */
+
+int vfio_device_reset(struct vfio_open *o)
+{
+	if (!atomic_load(&o->bound) || !(o->dev->flags & VFIO_DEVICE_FLAGS_RESET))
+		return -EINVAL;
+	return o->dev->ops->reset(o->dev);
+}
+
+int vfio_device_slot(struct vfio_open *o, struct vfio_place *out, unsigned max)
+{
+	if (!atomic_load(&o->bound))
+		return -EINVAL;
+	if (!o->dev->ops->slot_reset)
+		return -ENODEV;
+	return (int)vfio_slot_places(o->dev, out, max);
+}
+
+int vfio_device_slot_reset(struct vfio_open *o)
+{
+	return atomic_load(&o->bound) ? vfio_slot_reset(o->dev) : -EINVAL;
+}

@@ -1,0 +1,154 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * vfio/open.h: one opener's hold on a device, and all that can be asked of a device. A front
+ * (uapi/, api/) has a struct vfio_open for each time that it opened a device, in whichever way; a
+ * device can have several. What every front would have to check is checked here, once: is there
+ * such a region, does an access to config space end inside it, can this be mapped, are there such
+ * vectors, does the device do this at all. A provider's ops (vfio/device.h) are called for an
+ * opener from here alone, so that each kind of access passes one place.
+ *
+ * Memory arguments are the library's own, but where it says "the client's". Errors are -errno.
+ *
+ * Threads: any, at the same time, from the open until vfio_open_close().
+ * Lock order: vfio_group.take_lock > vfio_group.lock > vfio_device.lock > the provider's locks.
+ */
+#ifndef VFIO_OPEN_H
+#define VFIO_OPEN_H
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+#include "vfio/group.h"
+
+/* How an opener came to its device. */
+enum vfio_via {
+	VFIO_VIA_GROUP, /* through its group's file: the address space is the group's, a container */
+	VFIO_VIA_OWN,	/* by itself: the address space is the opener's own */
+};
+
+struct vfio_open {
+	struct vfio_device *dev;
+	enum vfio_via via;
+	/* the device is open for it; before that, every call is -EINVAL, but to bind it */
+	atomic_bool bound;
+};
+
+/**
+ * vfio_open_by_group - open a device of a group that is open itself (GROUP_GET_DEVICE_FD)
+ * @o: filled in
+ * @name: "0000:01:00.0"
+ * @uuid: the VF token that the client shows, 16 bytes in the order of its text, or NULL
+ *
+ * The group's file must stay open until vfio_open_close().
+ *
+ * Return: 0; -ENODEV: @g has no such device; -EINVAL, -EACCES: as vfio_device_check_token();
+ * -EINVAL: the group has no container, or that has no IOMMU yet; or what the device answered.
+ */
+int vfio_open_by_group(struct vfio_open *o, struct vfio_group *g, const char *name,
+		       const uint8_t *uuid);
+/** vfio_open_init - make @o an opener of @dev, by itself, which has to be bound. */
+void vfio_open_init(struct vfio_open *o, struct vfio_device *dev);
+/**
+ * vfio_open_bind - open the device, and take its group, as other openers of this kind may have
+ *
+ * Return: 0; -EBUSY: the group is open by its file, or another process has it; -ENODEV: it has no
+ * device; or what the device answered.
+ */
+int vfio_open_bind(struct vfio_open *o);
+/** vfio_open_close - give up the hold, and what came with it; @o need not have been bound. */
+void vfio_open_close(struct vfio_open *o);
+
+/* ---- what there is ---- */
+
+/** vfio_device_region - describe region @index in *@out. Return 0; -EINVAL: there is none. */
+int vfio_device_region(struct vfio_open *o, uint32_t index, struct vfio_region *out);
+/** vfio_device_irq - describe interrupt index @index in *@out. Return 0; -EINVAL: there is none. */
+int vfio_device_irq(struct vfio_open *o, uint32_t index, struct vfio_irq *out);
+
+/* ---- access ---- */
+
+/**
+ * vfio_device_rw - read or write a region
+ *
+ * Return: bytes done, which may be fewer at the end of a region; -EINVAL: no such region, or @pos
+ * is behind its end; -EFAULT: it would run over the end of config space, and nothing was done;
+ * -EIO: the device does not answer.
+ */
+ssize_t vfio_device_rw(struct vfio_open *o, uint32_t index, uint64_t pos, void *buf, size_t count,
+		       bool write);
+/**
+ * vfio_device_rw_client - the same with the client's memory, which is copied guarded
+ * @addr: its address, whatever it is
+ *
+ * Return: as vfio_device_rw(); -EFAULT also where the client's memory is not there.
+ */
+ssize_t vfio_device_rw_client(struct vfio_open *o, uint32_t index, uint64_t pos, uintptr_t addr,
+			      size_t count, bool write);
+/**
+ * vfio_device_check_map - may [@pos, @pos + @len) of a region be mapped?
+ * @pos: a multiple of the page size
+ *
+ * Return: 0; -EINVAL: no such region, or not all of it can be mapped (which is logged).
+ */
+int vfio_device_check_map(struct vfio_open *o, uint32_t index, uint64_t pos, uint64_t len);
+/**
+ * vfio_device_mmio - make the load or store that the program made in a mapping
+ * @size: 1..8; [@pos, @pos + @size) was allowed by vfio_device_check_map()
+ *
+ * Return: 0; -EIO: nobody answers, it is an error on the bus.
+ */
+static inline int vfio_device_mmio(struct vfio_open *o, uint32_t index, uint64_t pos, unsigned size,
+				   uint64_t *value, bool write)
+{
+	return o->dev->ops->mmio(o->dev, index, pos, size, value, write);
+}
+
+/* ---- interrupts ---- */
+
+/**
+ * vfio_device_check_irqs - make the checks of VFIO_DEVICE_SET_IRQS that come before the driver's
+ * @data_size: gets the bytes that follow the arguments
+ *
+ * Return: 0 or -EINVAL, in the kernel's order.
+ */
+int vfio_device_check_irqs(struct vfio_open *o, uint32_t argsz, uint32_t flags, uint32_t index,
+			   uint32_t start, uint32_t count, size_t *data_size);
+/**
+ * vfio_device_set_irqs - set up, mask, unmask or trigger interrupts
+ * @a: checked here; a->data is as long as the rest of it says
+ *
+ * Return: 0; positive: so many vectors can be had; -EINVAL; or what the device answered.
+ */
+int vfio_device_set_irqs(struct vfio_open *o, const struct vfio_irq_set_args *a);
+/**
+ * vfio_device_ioeventfd - have @data written at @offset (region << 40 | offset) for each event
+ * @flags: 1, 2, 4 or 8: the size of the write
+ * @fd: the caller's eventfd; -1: no more
+ *
+ * Return: 0; -EINVAL; -ENOTTY: the device has none; or what the device answered.
+ */
+int vfio_device_ioeventfd(struct vfio_open *o, uint32_t flags, uint64_t offset, uint64_t data,
+			  int fd);
+
+/* ---- resets ---- */
+
+/** vfio_device_reset - reset the device alone. Return 0; -EINVAL: there is no such reset. */
+int vfio_device_reset(struct vfio_open *o);
+/**
+ * vfio_device_slot - tell what a reset of the device's slot resets
+ * @out: gets the first @max places, in the order of groups
+ *
+ * Return: how many there are; -ENODEV: there is no such reset.
+ */
+int vfio_device_slot(struct vfio_open *o, struct vfio_place *out, unsigned max);
+/**
+ * vfio_device_slot_reset - reset all of the slot, open or not
+ *
+ * The caller has checked that the client has all its groups, which are open.
+ *
+ * Return: 0; -ENODEV: one of the devices cannot be reset so; -EINVAL: one is a VF; -ENOMEM.
+ */
+int vfio_device_slot_reset(struct vfio_open *o);
+#endif
