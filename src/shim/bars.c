@@ -10,10 +10,9 @@
  * well, and neither a debugger nor /proc/self/mem finds zeroes in it. Being shared and of a file it
  * also gets many of the kernel's own refusals right.
  *
- * A polled area is different: its pages are a mapping of the device's memory for them
- * (vfio/device.h), which is PROT_NONE and works as all others do while the area is closed, and has
- * the protection that the program asked for while it is open. Closed is right at any time, so
- * whoever is in doubt closes.
+ * Some areas of a BAR are memory, for a time or always (areas.h). Which they are is written down
+ * with the range when it is mapped, so that a device that opens its pages comes up here once, and
+ * nothing asks back.
  *
  * A range holds a reference on its open file, as a mapping in the kernel does: the device stays
  * open until descriptor and mappings are gone.
@@ -27,13 +26,16 @@
 
 #include "base/heap.h"
 #include "base/rcu.h"
+#include "shim/areas.h"
 #include "shim/shim.h"
 #include "x86/emulate.h"
 
 struct range {
 	uintptr_t start, end;
-	struct uapi_file *file; /* a reference each */
-	uint64_t pos;		/* of start: region << 40 | offset */
+	struct uapi_file *file;		      /* a reference each */
+	uint64_t pos;			      /* of start: region << 40 | offset */
+	const struct vfio_region_area *areas; /* of the region; they live as long as the file */
+	unsigned num_areas;
 	int prot;
 	bool dead; /* from before a fork */
 };
@@ -196,7 +198,34 @@ static void drop(struct ranges *old)
 	heap_free(old);
 }
 
-static unsigned open_range(const struct range *r, bool open);
+static struct shim_pages pages_of(const struct range *r)
+{
+	return (struct shim_pages){ .start = r->start,
+				    .end = r->end,
+				    .offset = VFIO_REGION_POS(r->pos),
+				    .prot = r->prot,
+				    .areas = r->areas,
+				    .num_areas = r->dead ? 0 : r->num_areas };
+}
+
+static unsigned open_range(const struct range *r, bool open)
+{
+	const struct shim_pages p = pages_of(r);
+
+	return shim_areas_open(&p, open, SHIM_PASS(blank));
+}
+
+/* Give what is memory in @r the rights that it has now. With bars_lock. */
+static void give_rights(const struct range *r)
+{
+	const struct shim_pages p = pages_of(r);
+
+	if (!p.num_areas)
+		return;
+	shim_areas_direct(&p);
+	if (uapi_mmap_open(r->file))
+		open_range(r, true);
+}
 
 static int insert(const struct range *add)
 {
@@ -210,8 +239,7 @@ static int insert(const struct range *add)
 	new = rebuild(old, add->start, add->end, add, -1, &err);
 	if (new) {
 		rcu_set(table, new);
-		if (uapi_mmap_open(add->file))
-			open_range(add, true);
+		give_rights(add);
 	}
 	pthread_mutex_unlock(&bars_lock);
 	shim_restore_signals(&mask);
@@ -220,62 +248,8 @@ static int insert(const struct range *add)
 	return err;
 }
 
-/* ---- polled areas ---- */
-
-/* What of @r at @at or behind is in a polled area: its address, *@len and *@area. 0: nothing. */
-static uintptr_t polled_part(const struct range *r, uintptr_t at, size_t *len,
-			     struct vfio_polled_area *area)
-{
-	uint64_t pos = r->pos + (at - r->start), index = VFIO_REGION_INDEX(pos), start;
-
-	if (r->dead || at >= r->end || !uapi_mmap_polled(r->file, pos, area))
-		return 0;
-	start = area->offset > VFIO_REGION_POS(pos) ? area->offset : VFIO_REGION_POS(pos);
-	pos = index << VFIO_REGION_SHIFT | start;
-	if (pos - r->pos >= r->end - r->start)
-		return 0;
-	at = r->start + (pos - r->pos);
-	*len = area->offset + area->size - start;
-	if (*len > r->end - at)
-		*len = r->end - at;
-	return at;
-}
-
-/*
- * With bars_lock: let the polled pages of @r be used, or no more. Returns how many areas it did
- * that to.
- */
-static unsigned open_range(const struct range *r, bool open)
-{
-	struct vfio_polled_area area;
-	unsigned n = 0;
-	uintptr_t at;
-	size_t len;
-	long err;
-
-	for (at = r->start; (at = polled_part(r, at, &len, &area)); at += len) {
-		err = sys_call(SYS_mprotect, (long)at, (long)len, open ? r->prot : PROT_NONE, 0, 0,
-			       0);
-		/*
-		 * a page that stays open is one that nobody looks at: better one that is trapped
-		 * for good
-		 */
-		if (err && !open)
-			err = sys_call(SYS_mmap, (long)at, (long)len, PROT_NONE,
-				       MAP_FIXED | MAP_SHARED, SHIM_PASS(blank), 0) < 0
-				      ? err
-				      : 0;
-		if (err && !open)
-			log_err(SHIM_WHO,
-				"a mapped BAR at %p cannot be closed: %s; stores may be lost",
-				(void *)at, strerror((int)-err));
-		n += !err;
-	}
-	return n;
-}
-
-/* The device's mapper. */
-static unsigned set_open(struct vfio_device *dev, bool open)
+/* The mapper of the open file @arg. */
+static unsigned set_open(void *arg, bool open)
 {
 	unsigned n = 0;
 	uint64_t mask;
@@ -283,36 +257,11 @@ static unsigned set_open(struct vfio_device *dev, bool open)
 	shim_block_signals(&mask);
 	pthread_mutex_lock(&bars_lock);
 	for (unsigned i = 0; table && i < table->n; i++)
-		if (!table->r[i].dead && uapi_file_device(table->r[i].file) == dev)
+		if (!table->r[i].dead && table->r[i].file == arg)
 			n += open_range(&table->r[i], open);
 	pthread_mutex_unlock(&bars_lock);
 	shim_restore_signals(&mask);
 	return n;
-}
-
-/* The memory of polled areas takes the place of what is mapped there. 0 or -errno. */
-static long map_polled(const struct range *r)
-{
-	struct vfio_polled_area area;
-	uintptr_t at;
-	size_t len;
-	long ret;
-
-	for (at = r->start; (at = polled_part(r, at, &len, &area)); at += len) {
-		ret = sys_call(SYS_mmap, (long)at, (long)len, PROT_NONE, MAP_FIXED | MAP_SHARED,
-			       area.fd,
-			       (long)(VFIO_REGION_POS(r->pos) + (at - r->start) - area.offset));
-		if (ret < 0 && ret >= -4095)
-			return ret;
-		/*
-		 * a child that clone() made goes on with the rights that the page has at that
-		 * moment: its stores would be this process's device's
-		 */
-		ret = sys_call(SYS_madvise, (long)at, (long)len, MADV_DONTFORK, 0, 0, 0);
-		if (ret)
-			return ret;
-	}
-	return 0;
 }
 
 /*
@@ -408,13 +357,14 @@ static long map_blank(uintptr_t addr, size_t len, int flags, uint64_t pos)
 static long make_bar(const struct range *add)
 {
 	size_t size = add->end - add->start;
-	long err = map_polled(add);
+	const struct shim_pages p = pages_of(add);
+	long err = shim_areas_map(&p);
 
 	/* VM_DONTDUMP, and never VM_LOCKED, as the kernel's PFN mappings */
 	sys_call(SYS_madvise, (long)add->start, (long)size, MADV_DONTDUMP, 0, 0, 0);
 	sys_call(SYS_munlock, (long)add->start, (long)size, 0, 0, 0, 0);
 	if (!add->dead)
-		atomic_store(&uapi_file_device(add->file)->mapper, set_open);
+		uapi_mmap_tell(add->file, set_open);
 	if (!err)
 		err = insert(add);
 	if (err)
@@ -449,6 +399,7 @@ long shim_bar_map(struct uapi_file *f, void *addr, size_t len, int prot, int fla
 			      .file = f,
 			      .pos = pos,
 			      .prot = prot & (PROT_READ | PROT_WRITE) };
+	add.num_areas = uapi_mmap_areas(f, pos, &add.areas);
 	err = make_bar(&add);
 	return err ? err : at;
 }
@@ -499,9 +450,8 @@ static long protect(uintptr_t start, uintptr_t end, int prot, int pkey)
 	rcu_set(table, new);
 	/* what was open has been closed, which is right at any time, but not for good */
 	for (unsigned i = 0; new &&i < new->n; i++)
-		if (new->r[i].start < at && start < new->r[i].end &&
-		    !new->r[i].dead &&uapi_mmap_open(new->r[i].file))
-			open_range(&new->r[i], true);
+		if (new->r[i].start < at && start < new->r[i].end)
+			give_rights(&new->r[i]);
 	return ret;
 }
 
@@ -621,15 +571,19 @@ void shim_bar_unlock_pages(void)
 
 bool shim_bar_polls(const void *addr, size_t len)
 {
-	uintptr_t start = (uintptr_t)addr, end = start + len;
-	struct vfio_polled_area area;
+	uintptr_t start = (uintptr_t)addr, end = start + len, at;
 	bool polls = false;
 	size_t n;
 
 	rcu_read_begin();
 	for (struct range *r; start < end && !polls; start = r ? r->end : end) {
 		r = find(rcu_get(table), start);
-		polls = r && polled_part(r, start, &n, &area);
+		if (r) {
+			const struct shim_pages p = pages_of(r);
+
+			at = start;
+			polls = shim_area_next(&p, &at, &n);
+		}
 	}
 	rcu_read_end();
 	return polls;
@@ -800,8 +754,8 @@ int shim_bar_fault(const siginfo_t *info, ucontext_t *uc, uintptr_t *bad)
 	if (!r)
 		return 0;
 	/*
-	 * nothing is there: a page that a child has not got (map_polled); else the program took it
-	 * away past us
+	 * nothing is there: a page that a child has not got (shim_areas_map); else the program took
+	 * it away past us
 	 */
 	if (!a.granted && info->si_code == SEGV_MAPERR && !r->dead) {
 		uapi_file_put(r->file);
@@ -849,21 +803,11 @@ void shim_bars_unlock(void)
 
 void shim_bars_abandon(void)
 {
-	struct vfio_polled_area area;
-	uintptr_t at;
-	size_t len;
-
 	pthread_mutex_init(&bars_lock, NULL);
 	for (unsigned i = 0; table && i < table->n; i++) {
-		/*
-		 * where polled pages would be is nothing (map_polled): nothing else may come there
-		 */
-		for (at = table->r[i].start; (at = polled_part(&table->r[i], at, &len, &area));
-		     at += len) {
-			sys_call(SYS_mmap, (long)at, (long)len, PROT_NONE,
-				 MAP_FIXED_NOREPLACE | MAP_SHARED, SHIM_PASS(blank), 0);
-			sys_call(SYS_mprotect, (long)at, (long)len, PROT_NONE, 0, 0, 0);
-		}
+		const struct shim_pages p = pages_of(&table->r[i]);
+
+		shim_areas_abandon(&p, SHIM_PASS(blank));
 		table->r[i].dead = true;
 		/* MADV_DONTFORK: the child has nothing there */
 		if (sys_call(SYS_mprotect, (long)table->r[i].start,

@@ -31,24 +31,26 @@ static long get_info(struct vfio_open *o, unsigned long arg)
 	return uapi_put(arg, &info, info.argsz < sizeof(info) ? info.argsz : sizeof(info));
 }
 
+/* Add the sparse-mmap capability, if not all of @r can be mapped. 0 or -ENOMEM. */
 static int add_sparse(struct uapi_caps *caps, const struct vfio_region *r)
 {
 	struct vfio_region_info_cap_sparse_mmap *cap;
-	size_t size = sizeof(*cap) + r->num_sparse * sizeof(cap->areas[0]);
-	unsigned i;
-	int ret;
+	uint64_t offset, size;
+	unsigned i = 0, n = 0;
+	int ret = 0;
 
-	cap = heap_alloc(size);
+	cap = heap_alloc(sizeof(*cap) + r->num_areas * sizeof(cap->areas[0]));
 	if (!cap)
 		return -ENOMEM;
+	for (; vfio_region_part(r, &i, &offset, &size); n++) {
+		cap->areas[n].offset = offset;
+		cap->areas[n].size = size;
+	}
 	cap->header.id = VFIO_REGION_INFO_CAP_SPARSE_MMAP;
 	cap->header.version = 1;
-	cap->nr_areas = r->num_sparse;
-	for (i = 0; i < r->num_sparse; i++) {
-		cap->areas[i].offset = r->sparse[i].offset;
-		cap->areas[i].size = r->sparse[i].size;
-	}
-	ret = uapi_caps_add(caps, cap, size);
+	cap->nr_areas = n;
+	if (n > 1 || cap->areas[0].size < r->size)
+		ret = uapi_caps_add(caps, cap, sizeof(*cap) + n * sizeof(cap->areas[0]));
 	heap_free(cap);
 	return ret;
 }
@@ -72,7 +74,7 @@ static long get_region_info(struct vfio_open *o, unsigned long arg)
 	info.flags = r.flags;
 	info.size = r.size;
 	info.offset = VFIO_REGION_OFFSET(info.index);
-	if (r.num_sparse)
+	if (r.num_areas)
 		ret = add_sparse(&caps, &r);
 	if (!ret && r.msix_mappable)
 		ret = uapi_caps_add(&caps, &msix, sizeof(msix));

@@ -13,7 +13,6 @@
 #include "base/log.h"
 #include "base/util.h"
 #include "uapi/uapi.h"
-#include "vfio/open.h"
 
 struct uapi_file {
 	struct ref ref;

@@ -66,17 +66,24 @@ int uapi_mmap_check(struct uapi_file *f, size_t len, int prot, int flags, uint64
 	return vfio_device_check_map(&f->open, VFIO_REGION_INDEX(pos), VFIO_REGION_POS(pos), len);
 }
 
-bool uapi_mmap_polled(struct uapi_file *f, uint64_t pos, struct vfio_polled_area *out)
+unsigned uapi_mmap_areas(struct uapi_file *f, uint64_t pos, const struct vfio_region_area **out)
 {
-	struct vfio_device *dev = f->open.dev;
+	struct vfio_region r;
 
-	return dev->ops->polled &&
-	       dev->ops->polled(dev, VFIO_REGION_INDEX(pos), VFIO_REGION_POS(pos), out);
+	if (vfio_device_region(&f->open, VFIO_REGION_INDEX(pos), &r))
+		return 0;
+	*out = r.areas;
+	return r.num_areas;
+}
+
+void uapi_mmap_tell(struct uapi_file *f, vfio_mapper_fn *mapper)
+{
+	vfio_open_set_mapper(&f->open, mapper, f);
 }
 
 bool uapi_mmap_open(struct uapi_file *f)
 {
-	return f->open.dev->ops->polled_open && f->open.dev->ops->polled_open(f->open.dev);
+	return vfio_device_polled_open(&f->open);
 }
 
 int uapi_mmio(struct uapi_file *f, uint64_t pos, unsigned size, uint64_t *value, bool write)

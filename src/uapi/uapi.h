@@ -11,7 +11,7 @@
 #include <stdint.h>
 #include <sys/types.h>
 
-#include "vfio/group.h"
+#include "vfio/open.h"
 
 enum uapi_kind { UAPI_CONTAINER, UAPI_GROUP, UAPI_DEVICE };
 struct uapi_file; /* one open file description */
@@ -68,11 +68,12 @@ ssize_t uapi_write(struct uapi_file *f, const void *buf, size_t count);
  */
 int uapi_mmap_check(struct uapi_file *f, size_t len, int prot, int flags, uint64_t pos);
 /*
- * The first polled area (vfio/device.h) that ends behind @pos (region << 40 | offset) of its
- * region; false: none. Its memory shows in the mapping while the area is open; the device's mapper
- * says when.
+ * The areas of the region at @pos (vfio/device.h), which live as long as @f; returns how many. For
+ * who maps it: polled ones show in the mapping while they are open, direct ones always.
  */
-bool uapi_mmap_polled(struct uapi_file *f, uint64_t pos, struct vfio_polled_area *out);
+unsigned uapi_mmap_areas(struct uapi_file *f, uint64_t pos, const struct vfio_region_area **out);
+/* Have @mapper called with @f when polled areas open or close, until the last put. */
+void uapi_mmap_tell(struct uapi_file *f, vfio_mapper_fn *mapper);
 bool uapi_mmap_open(struct uapi_file *f); /* are they open now? Takes no lock */
 /*
  * A load or store of 1..8 bytes at @pos (region << 40 | offset) of a mapping: 0 or -EIO. @value is

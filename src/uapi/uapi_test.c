@@ -29,7 +29,10 @@ struct fake {
 	unsigned tokens;
 };
 
-static const struct vfio_region_area areas[] = { { 0, 4096 }, { 8192, 4096 } };
+static const struct vfio_region_area areas[] = {
+	{ .offset = 0, .size = 4096 },
+	{ .offset = 8192, .size = 4096 },
+};
 
 static struct fake *fake_of(struct vfio_device *dev)
 {
@@ -56,8 +59,8 @@ static int fake_region(struct vfio_device *dev, uint32_t index, struct vfio_regi
 	if (index == 2)
 		*out = (struct vfio_region){ .flags = 7,
 					     .size = 12288,
-					     .sparse = areas,
-					     .num_sparse = 2,
+					     .areas = areas,
+					     .num_areas = 2,
 					     .msix_mappable = true };
 	if (index == 7)
 		*out = (struct vfio_region){ .flags = 3, .size = 4096 };

@@ -13,10 +13,13 @@ void vfio_device_init(struct vfio_device *dev, const struct vfio_device_ops *ops
 {
 	*dev = (struct vfio_device){ .ops = ops, .name = name, .iommu = iommu };
 	pthread_mutex_init(&dev->lock, NULL);
+	pthread_mutex_init(&dev->mappers_lock, NULL);
+	CDS_INIT_LIST_HEAD(&dev->mappers);
 }
 
 void vfio_device_fini(struct vfio_device *dev)
 {
+	pthread_mutex_destroy(&dev->mappers_lock);
 	pthread_mutex_destroy(&dev->lock);
 }
 

@@ -3,7 +3,7 @@
  * vfio/device.h: the waist. A front (uapi/, api/, vfio_user server) calls a struct vfio_device; a
  * provider (vfio_pci/, vfio_user client, host/) implements it. Nothing here knows which. Memory
  * arguments are the library's own (fronts copy to and from the client, guarded).
- * Lock order: vfio_group.lock > vfio_device.lock > provider's locks.
+ * Lock order: vfio_group.lock > vfio_device.lock > provider's locks > vfio_device.mappers_lock.
  */
 #ifndef VFIO_DEVICE_H
 #define VFIO_DEVICE_H
@@ -12,6 +12,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 #include <sys/types.h>
+#include <urcu/list.h>
 
 #include "base/pci_address.h"
 #include "iommu/group.h"
@@ -19,8 +20,23 @@
 
 struct vfio_device;
 
+enum vfio_area_kind {
+	/* each load or store in a mapping of it comes to ops->mmio */
+	VFIO_AREA_TRAPPED,
+	/*
+	 * the memory of @fd while the device has its polled areas open, and trapped else; mappers
+	 * are told when (vfio_device_set_polled)
+	 */
+	VFIO_AREA_POLLED,
+	/* always the memory of @fd; ops->mmio serves what comes before it is mapped */
+	VFIO_AREA_DIRECT,
+};
+/* Whole pages of a region that can be mapped. */
 struct vfio_region_area {
 	uint64_t offset, size;
+	enum vfio_area_kind kind;
+	int fd; /* the provider's: what is at @offset is there at @fd_offset; trapped: unused */
+	uint64_t fd_offset;
 };
 /*
  * What VFIO_DEVICE_GET_REGION_INFO tells. flags are VFIO_REGION_INFO_FLAG_READ/WRITE/MMAP; absent:
@@ -30,22 +46,16 @@ struct vfio_region {
 	uint32_t flags;
 	uint64_t size;
 	bool msix_mappable;
-	/* owned by the provider, lives as long as the device */
-	const struct vfio_region_area *sparse;
-	unsigned num_sparse;
+	/*
+	 * With FLAG_MMAP: what of it can be mapped, by offset, none over another; 0: all of it, and
+	 * all is trapped. The provider's; they live as long as the device.
+	 */
+	const struct vfio_region_area *areas;
+	unsigned num_areas;
 };
 struct vfio_irq {
 	uint32_t flags, count;
 };
-/*
- * Pages of a mappable region that are memory while they are open: @fd from 0 on is [offset, offset
- * + size) of the region.
- */
-struct vfio_polled_area {
-	uint64_t offset, size;
-	int fd;
-};
-
 /*
  * One VFIO_DEVICE_SET_IRQS, validated by vfio_device_set_irqs() as vfio.h demands: flags, index,
  * start, count in range.
@@ -79,13 +89,7 @@ struct vfio_device_ops {
 	 */
 	int (*mmio)(struct vfio_device *dev, uint32_t index, uint64_t pos, unsigned size,
 		    uint64_t *value, bool write);
-	/*
-	 * The first polled area of region @index that ends behind @pos; false: none. Takes no lock.
-	 * NULL: there are none.
-	 */
-	bool (*polled)(struct vfio_device *dev, uint32_t index, uint64_t pos,
-		       struct vfio_polled_area *out);
-	/* Are the polled areas open? Takes no lock. */
+	/* Are the polled areas open? Takes no lock. NULL: there are none. */
 	bool (*polled_open)(struct vfio_device *dev);
 	/* @a is validated. 0, positive (fewer vectors available), -errno. */
 	int (*set_irqs)(struct vfio_device *dev, const struct vfio_irq_set_args *a);
@@ -112,17 +116,9 @@ struct vfio_device_ops {
 			 int fd);
 };
 
-/*
- * Whoever maps regions for a client: gives the mappings of @dev's polled areas their rights, or
- * takes them away, which is done when it returns. Returns how many there are. Called by any thread
- * with any lock of a provider; takes locks that nobody holds who calls the device.
- */
-typedef unsigned vfio_mapper_fn(struct vfio_device *dev, bool open);
-
 struct vfio_device {
 	const struct vfio_device_ops *ops;
-	vfio_mapper_fn *_Atomic mapper; /* NULL: nothing was ever mapped */
-	const char *name;		/* "0000:01:00.0" */
+	const char *name; /* "0000:01:00.0" */
 	struct iommu_device *iommu;
 	struct vfio_group *group; /* set by vfio_group_add_device */
 	uint32_t flags;		  /* VFIO_DEVICE_FLAGS_*, RESET valid after open */
@@ -132,6 +128,9 @@ struct vfio_device {
 	struct vfio_device *pf;
 	pthread_mutex_t lock; /* guards open_count and orders open/close */
 	unsigned open_count;
+	/* guards the list; after all locks of a provider's, and before those that a mapper takes */
+	pthread_mutex_t mappers_lock;
+	struct cds_list_head mappers; /* openers that mapped a region: struct vfio_open */
 };
 
 void vfio_device_init(struct vfio_device *dev, const struct vfio_device_ops *ops, const char *name,
@@ -145,4 +144,9 @@ void vfio_device_close(struct vfio_device *dev);
  * -EACCES: it is a wrong one, or one must be shown; -EINVAL: none is asked for.
  */
 int vfio_device_check_token(struct vfio_device *dev, const uint8_t *uuid);
+/*
+ * For the provider: its polled areas are open from now on, or closed. When it returns, that is true
+ * of all mappings. Returns how many there are. Any thread, with any of the provider's locks.
+ */
+unsigned vfio_device_set_polled(struct vfio_device *dev, bool open);
 #endif

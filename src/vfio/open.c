@@ -3,14 +3,13 @@
  * vfio/open.c: the calls on an opened device: what must be checked for every front and every
  * provider, and then the provider's part of it.
  */
-#include "vfio/open.h"
-
 #include <errno.h>
 #include <limits.h>
 
 #include "base/guard.h"
 #include "base/log.h"
 #include "vfio/internal.h"
+#include "vfio/open.h"
 
 /* The client's memory is copied in pieces of this size. */
 #define PIECE PAGE_SIZE_4K
@@ -52,14 +51,21 @@ int vfio_open_bind(struct vfio_open *o)
 
 void vfio_open_close(struct vfio_open *o)
 {
+	struct vfio_device *dev = o->dev;
+
 	if (!atomic_exchange(&o->bound, false))
 		return;
+	pthread_mutex_lock(&dev->mappers_lock);
+	if (o->mapper)
+		cds_list_del(&o->in_mappers);
+	o->mapper = NULL;
+	pthread_mutex_unlock(&dev->mappers_lock);
 	if (o->via == VFIO_VIA_GROUP) {
-		vfio_group_close_device(o->dev->group, o->dev);
+		vfio_group_close_device(dev->group, dev);
 		return;
 	}
-	vfio_device_close(o->dev);
-	vfio_group_give_back(o->dev->group);
+	vfio_device_close(dev);
+	vfio_group_give_back(dev->group);
 }
 
 /* ---- what there is ---- */
@@ -146,19 +152,31 @@ ssize_t vfio_device_rw_client(struct vfio_open *o, uint32_t index, uint64_t pos,
 	return (ssize_t)done;
 }
 
+bool vfio_region_part(const struct vfio_region *r, unsigned *i, uint64_t *offset, uint64_t *size)
+{
+	const struct vfio_region_area *a = &r->areas[*i];
+
+	if (*i >= r->num_areas)
+		return false;
+	*offset = a->offset;
+	for (*size = a->size; ++*i < r->num_areas && a[1].offset == *offset + *size; a++)
+		*size += a[1].size;
+	return true;
+}
+
 /* The kernel's vfio_pci_core_mmap(): inside of the region, which is rounded up to pages. */
 int vfio_device_check_map(struct vfio_open *o, uint32_t index, uint64_t pos, uint64_t len)
 {
-	const char *name = o->dev->name;
+	uint64_t end, start, size;
 	struct vfio_region r;
-	uint64_t end;
+	unsigned i = 0;
 	int ret;
 
 	ret = vfio_device_region(o, index, &r);
 	if (ret)
 		return ret;
 	if (!(r.flags & VFIO_REGION_INFO_FLAG_MMAP) || !o->dev->ops->mmio) {
-		log_warn(name,
+		log_warn(o->dev->name,
 			 "mmap of region %u: it has no VFIO_REGION_INFO_FLAG_MMAP, use pread and "
 			 "pwrite: EINVAL",
 			 index);
@@ -167,18 +185,45 @@ int vfio_device_check_map(struct vfio_open *o, uint32_t index, uint64_t pos, uin
 	end = align_up(r.size, PAGE_SIZE_4K);
 	if (!len || len > end || !range_within(pos, align_up(len, PAGE_SIZE_4K), end))
 		return -EINVAL;
-	for (unsigned i = 0; i < r.num_sparse; i++)
-		if (pos >= r.sparse[i].offset &&
-		    range_within(pos - r.sparse[i].offset, align_up(len, PAGE_SIZE_4K),
-				 align_up(r.sparse[i].size, PAGE_SIZE_4K)))
-			return 0;
-	if (!r.num_sparse)
+	if (!r.num_areas)
 		return 0;
-	log_warn(name,
+	while (vfio_region_part(&r, &i, &start, &size))
+		if (pos >= start && range_within(pos - start, align_up(len, PAGE_SIZE_4K),
+						 align_up(size, PAGE_SIZE_4K)))
+			return 0;
+	log_warn(o->dev->name,
 		 "mmap of region %u at 0x%llx: not all of it is in an area of its sparse-mmap "
 		 "capability: EINVAL",
 		 index, (unsigned long long)pos);
 	return -EINVAL;
+}
+
+void vfio_open_set_mapper(struct vfio_open *o, vfio_mapper_fn *mapper, void *arg)
+{
+	pthread_mutex_lock(&o->dev->mappers_lock);
+	if (!o->mapper) {
+		o->mapper = mapper;
+		o->mapper_arg = arg;
+		cds_list_add_tail(&o->in_mappers, &o->dev->mappers);
+	}
+	pthread_mutex_unlock(&o->dev->mappers_lock);
+}
+
+bool vfio_device_polled_open(const struct vfio_open *o)
+{
+	return o->dev->ops->polled_open && o->dev->ops->polled_open(o->dev);
+}
+
+unsigned vfio_device_set_polled(struct vfio_device *dev, bool open)
+{
+	struct vfio_open *o;
+	unsigned n = 0;
+
+	pthread_mutex_lock(&dev->mappers_lock);
+	cds_list_for_each_entry(o, &dev->mappers, in_mappers)
+		n += o->mapper(o->mapper_arg, open);
+	pthread_mutex_unlock(&dev->mappers_lock);
+	return n;
 }
 
 /* ---- interrupts ---- */

@@ -10,7 +10,8 @@
  * Memory arguments are the library's own, but where it says "the client's". Errors are -errno.
  *
  * Threads: any, at the same time, from the open until vfio_open_close().
- * Lock order: vfio_group.take_lock > vfio_group.lock > vfio_device.lock > the provider's locks.
+ * Lock order: vfio_group.take_lock > vfio_group.lock > vfio_device.lock > the provider's locks >
+ * vfio_device.mappers_lock.
  */
 #ifndef VFIO_OPEN_H
 #define VFIO_OPEN_H
@@ -24,15 +25,25 @@
 
 /* How an opener came to its device. */
 enum vfio_via {
-	VFIO_VIA_GROUP, /* through its group's file: the address space is the group's, a container */
+	VFIO_VIA_GROUP, /* through its group's file: the group's container has the address space */
 	VFIO_VIA_OWN,	/* by itself: the address space is the opener's own */
 };
+
+/*
+ * Give an opener's mappings of polled areas their rights (@open), or take them away, which is done
+ * when it returns. Returns how many there are. Called by any thread, with any lock of a provider's;
+ * takes locks that nobody holds who calls the device.
+ */
+typedef unsigned vfio_mapper_fn(void *arg, bool open);
 
 struct vfio_open {
 	struct vfio_device *dev;
 	enum vfio_via via;
 	/* the device is open for it; before that, every call is -EINVAL, but to bind it */
 	atomic_bool bound;
+	struct cds_list_head in_mappers; /* vfio_device.mappers, whose lock guards it and these: */
+	vfio_mapper_fn *mapper;		 /* NULL: it mapped nothing yet */
+	void *mapper_arg;
 };
 
 /**
@@ -104,6 +115,24 @@ static inline int vfio_device_mmio(struct vfio_open *o, uint32_t index, uint64_t
 {
 	return o->dev->ops->mmio(o->dev, index, pos, size, value, write);
 }
+
+/**
+ * vfio_region_part - find the next part of a region that can be mapped
+ * @i: 0 at first; gets where to go on
+ *
+ * Areas of whatever kind that lie side by side are one part.
+ *
+ * Return: true, with the part; false: no more.
+ */
+bool vfio_region_part(const struct vfio_region *r, unsigned *i, uint64_t *offset, uint64_t *size);
+/**
+ * vfio_open_set_mapper - have @mapper called when polled areas open or close, until the close
+ *
+ * Before the opener's first mapping. Once is enough; later calls change nothing.
+ */
+void vfio_open_set_mapper(struct vfio_open *o, vfio_mapper_fn *mapper, void *arg);
+/** vfio_device_polled_open - true if the polled areas are open now. Takes no lock. */
+bool vfio_device_polled_open(const struct vfio_open *o);
 
 /* ---- interrupts ---- */
 

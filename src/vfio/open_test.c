@@ -3,8 +3,6 @@
  * Openers: the checks that come before a provider, on a provider of the test's own; what a device
  * that lacks an op answers; and who keeps whom from opening.
  */
-#include "vfio/open.h"
-
 #include <errno.h>
 #include <limits.h>
 #include <pthread.h>
@@ -18,8 +16,9 @@
 
 #include "base/guard.h"
 #include "base/log.h"
+#include "vfio/open.h"
 
-#define PAGE 4096ull
+#define PAGE	 4096ull
 #define BAR_SIZE (2 * PAGE + 100)
 
 struct fake {
@@ -49,9 +48,19 @@ static void fake_close(struct vfio_device *dev)
 	fake_of(dev)->opens--;
 }
 
-static const struct vfio_region_area areas[] = { { 0, PAGE }, { 2 * PAGE, PAGE } };
+static const struct vfio_region_area areas[] = {
+	{ .offset = 0, .size = PAGE },
+	{ .offset = 2 * PAGE, .size = PAGE },
+};
+/* of whatever kind */
+static const struct vfio_region_area touching[] = {
+	{ .offset = 0, .size = PAGE },
+	{ .offset = PAGE, .size = PAGE, .kind = VFIO_AREA_POLLED },
+	{ .offset = 2 * PAGE, .size = PAGE, .kind = VFIO_AREA_DIRECT },
+	{ .offset = 4 * PAGE, .size = PAGE, .kind = VFIO_AREA_POLLED },
+};
 
-/* 0: a BAR; 1: the same, which can be mapped; 2: can be mapped in two areas; 7: config space */
+/* 0: a BAR; 1: the same, which can be mapped; 2, 4: with areas; 7: config space */
 static int fake_region(struct vfio_device *dev, uint32_t index, struct vfio_region *out)
 {
 	fake_of(dev)->calls++;
@@ -62,7 +71,12 @@ static int fake_region(struct vfio_device *dev, uint32_t index, struct vfio_regi
 		return 0;
 	case 2:
 		*out = (struct vfio_region){
-			.flags = 7, .size = 3 * PAGE, .sparse = areas, .num_sparse = 2
+			.flags = 7, .size = 3 * PAGE, .areas = areas, .num_areas = 2
+		};
+		return 0;
+	case 4:
+		*out = (struct vfio_region){
+			.flags = 7, .size = 5 * PAGE, .areas = touching, .num_areas = 4
 		};
 		return 0;
 	case VFIO_PCI_CONFIG_REGION_INDEX:
@@ -377,6 +391,11 @@ static void map_limits(void **state)
 		{ 2, 2 * PAGE, PAGE, 0 },
 		{ 2, 0, 3 * PAGE, -EINVAL },
 		{ 3, 0, PAGE, -EINVAL }, /* absent */
+		{ 4, 0, 3 * PAGE, 0 },
+		{ 4, PAGE, 2 * PAGE, 0 },
+		{ 4, PAGE, 3 * PAGE, -EINVAL },
+		{ 4, 3 * PAGE, PAGE, -EINVAL },
+		{ 4, 4 * PAGE, PAGE, 0 },
 		{ 9, 0, PAGE, -EINVAL },
 		{ UINT32_MAX, 0, PAGE, -EINVAL },
 	};
@@ -392,6 +411,73 @@ static void map_limits(void **state)
 	assert_int_equal(vfio_device_mmio(&w->o, 1, 0x123, 4, &v, true), -EIO);
 	w->dev[0].vdev.ops = &least_ops;
 	assert_int_equal(vfio_device_check_map(&w->o, 1, 0, PAGE), -EINVAL);
+}
+
+static struct {
+	unsigned opens, closes, mappings;
+} seen[3];
+
+static unsigned mapper(void *arg, bool open)
+{
+	unsigned i = *(unsigned *)arg;
+
+	seen[i].opens += open;
+	seen[i].closes += !open;
+	return seen[i].mappings;
+}
+
+/* Each opener that mapped something is told of polled areas, and none that is closed. */
+static void mappers(void **state)
+{
+	struct world *w = *state;
+	struct vfio_device *dev = &w->dev[0].vdev;
+	unsigned id[3] = { 0, 1, 2 };
+	struct vfio_open two, other;
+
+	memset(seen, 0, sizeof(seen));
+	seen[0].mappings = 3;
+	seen[1].mappings = 4;
+	vfio_open_init(&two, dev);
+	vfio_open_init(&other, &w->dev[1].vdev);
+	assert_int_equal(vfio_open_bind(&two), 0);
+	assert_int_equal(vfio_open_bind(&other), 0);
+	assert_false(vfio_device_polled_open(&w->o));
+	assert_int_equal(vfio_device_set_polled(dev, true), 0);
+	vfio_open_set_mapper(&w->o, mapper, &id[0]);
+	vfio_open_set_mapper(&other, mapper, &id[2]);
+	assert_int_equal(vfio_device_set_polled(dev, true), 3);
+	vfio_open_set_mapper(&two, mapper, &id[1]);
+	vfio_open_set_mapper(&w->o, mapper, &id[0]);
+	assert_int_equal(vfio_device_set_polled(dev, false), 7);
+	vfio_open_close(&w->o);
+	assert_int_equal(vfio_device_set_polled(dev, true), 4);
+	assert_int_equal(seen[0].opens, 1);
+	assert_int_equal(seen[0].closes, 1);
+	assert_int_equal(seen[1].opens, 1);
+	assert_int_equal(seen[1].closes, 1);
+	assert_int_equal(seen[2].opens + seen[2].closes, 0);
+	vfio_open_close(&two);
+	vfio_open_close(&other);
+	assert_int_equal(vfio_device_set_polled(dev, false), 0);
+}
+
+/* Areas side by side are one part. */
+static void parts(void **state)
+{
+	struct vfio_region r = { .areas = touching, .num_areas = 4 };
+	uint64_t offset, size;
+	unsigned i = 0;
+
+	assert_true(vfio_region_part(&r, &i, &offset, &size));
+	assert_int_equal(offset, 0);
+	assert_int_equal(size, 3 * PAGE);
+	assert_true(vfio_region_part(&r, &i, &offset, &size));
+	assert_int_equal(offset, 4 * PAGE);
+	assert_int_equal(size, PAGE);
+	assert_false(vfio_region_part(&r, &i, &offset, &size));
+	i = 0;
+	r.num_areas = 0;
+	assert_false(vfio_region_part(&r, &i, &offset, &size));
 }
 
 #define NONE	VFIO_IRQ_SET_DATA_NONE
@@ -509,6 +595,8 @@ int main(void)
 		cmocka_unit_test_setup_teardown(regions_and_irqs, setup, teardown),
 		cmocka_unit_test_setup_teardown(access_limits, setup, teardown),
 		cmocka_unit_test_setup_teardown(map_limits, setup, teardown),
+		cmocka_unit_test_setup_teardown(mappers, setup, teardown),
+		cmocka_unit_test(parts),
 		cmocka_unit_test_setup_teardown(irq_set_checks, setup, teardown),
 		cmocka_unit_test_setup_teardown(ioeventfds, setup, teardown),
 		cmocka_unit_test_setup_teardown(resets, setup, teardown),

@@ -138,9 +138,9 @@ struct vfio_pci_device {
 
 	bool opened;
 	atomic_uint mmap; /* enum vfio_pci_mmap */
-	/* what of a BAR can be mapped, if not all of it */
-	struct vfio_region_area sparse[PCI_BARS][PCI_PAGES_MAX + 1];
-	unsigned num_sparse[PCI_BARS];
+	/* of each BAR; none: all of it can be mapped, and is trapped */
+	struct vfio_region_area areas[PCI_BARS][2 * PCI_PAGES_MAX + 1];
+	unsigned num_areas[PCI_BARS];
 	bool unmappable[PCI_BARS]; /* by the model's choice */
 	bool reset_works;
 	bool alone;	   /* in its slot: a reset of the slot resets nothing else */
@@ -248,8 +248,6 @@ bool vfio_pci_touches_msix(const struct vfio_pci_device *vd, unsigned bar, uint6
 void vfio_pci_mmap_init(struct vfio_pci_device *vd);
 /* Can it be mapped? Then what GET_REGION_INFO says of that. */
 bool vfio_pci_mappable(struct vfio_pci_device *vd, unsigned bar, struct vfio_region *out);
-bool vfio_pci_polled(struct vfio_device *dev, uint32_t index, uint64_t pos,
-		     struct vfio_polled_area *out);
 bool vfio_pci_polled_open(struct vfio_device *dev);
 extern const struct pci_pages_sink vfio_pci_pages_sink; /* but for its arg */
 

@@ -7,29 +7,51 @@
  */
 #include "vfio_pci/internal.h"
 
-/* The areas between those that the model excepts. */
+static void add_area(struct vfio_pci_device *vd, unsigned bar, uint64_t from, uint64_t to,
+		     enum vfio_area_kind kind, int fd)
+{
+	if (from < to)
+		vd->areas[bar][vd->num_areas[bar]++] = (struct vfio_region_area){
+			.offset = from, .size = to - from, .kind = kind, .fd = fd
+		};
+}
+
+/* The pages that the model polls, and all others but those that it excepts, which are trapped. */
+static void init_areas(struct vfio_pci_device *vd, unsigned bar, bool trap)
+{
+	uint64_t size = pci_function_bar(vd->fn, bar)->size, at = 0, look = 0;
+	struct pci_pages p;
+	bool any = false;
+
+	vd->num_areas[bar] = 0;
+	for (; pci_function_pages(vd->fn, bar, look, &p); look = p.offset + p.len) {
+		if (trap && p.kind == UVFIO_PAGE_POLLED)
+			continue;
+		any = true;
+		add_area(vd, bar, at, p.offset, VFIO_AREA_TRAPPED, -1);
+		at = p.offset + p.len;
+		if (p.kind == UVFIO_PAGE_POLLED)
+			add_area(vd, bar, p.offset, at, VFIO_AREA_POLLED, p.fd);
+	}
+	if (any)
+		add_area(vd, bar, at, size, VFIO_AREA_TRAPPED, -1);
+	vd->unmappable[bar] = any && !vd->num_areas[bar];
+}
+
 void vfio_pci_mmap_init(struct vfio_pci_device *vd)
 {
-	for (unsigned bar = 0; bar < PCI_BARS; bar++) {
-		uint64_t size = pci_function_bar(vd->fn, bar)->size, at = 0, look = 0;
-		struct pci_pages p;
-		bool any = false;
+	for (unsigned bar = 0; bar < PCI_BARS; bar++)
+		init_areas(vd, bar, atomic_load(&vd->mmap) == VFIO_PCI_MMAP_TRAP);
+}
 
-		while (pci_function_pages(vd->fn, bar, look, &p)) {
-			look = p.offset + p.len;
-			if (p.kind != UVFIO_PAGE_UNMAPPED)
-				continue;
-			any = true;
-			if (p.offset > at)
-				vd->sparse[bar][vd->num_sparse[bar]++] =
-					(struct vfio_region_area){ at, p.offset - at };
-			at = look;
-		}
-		if (any && at < size)
-			vd->sparse[bar][vd->num_sparse[bar]++] =
-				(struct vfio_region_area){ at, size - at };
-		vd->unmappable[bar] = any && !vd->num_sparse[bar];
-	}
+void vfio_pci_set_mmap(struct vfio_device *dev, enum vfio_pci_mmap how)
+{
+	struct vfio_pci_device *vd = to_vfio_pci(dev);
+
+	atomic_store(&vd->mmap, how);
+	/* OFF may come when there are mappings, which keep their areas */
+	if (how != VFIO_PCI_MMAP_OFF)
+		vfio_pci_mmap_init(vd);
 }
 
 bool vfio_pci_mappable(struct vfio_pci_device *vd, unsigned bar, struct vfio_region *out)
@@ -41,27 +63,9 @@ bool vfio_pci_mappable(struct vfio_pci_device *vd, unsigned bar, struct vfio_reg
 		return false;
 	out->flags |= VFIO_REGION_INFO_FLAG_MMAP;
 	out->msix_mappable = vd->has_msix && vd->msix.table_bar == bar;
-	out->sparse = vd->sparse[bar];
-	out->num_sparse = vd->num_sparse[bar];
+	out->areas = vd->areas[bar];
+	out->num_areas = vd->num_areas[bar];
 	return true;
-}
-
-bool vfio_pci_polled(struct vfio_device *dev, uint32_t index, uint64_t pos,
-		     struct vfio_polled_area *out)
-{
-	struct vfio_pci_device *vd = to_vfio_pci(dev);
-	struct pci_pages p;
-
-	/* OFF came later than the mapping, which still has to be closed */
-	if (index >= PCI_BARS || atomic_load(&vd->mmap) == VFIO_PCI_MMAP_TRAP)
-		return false;
-	for (; pci_function_pages(vd->fn, index, pos, &p); pos = p.offset + p.len) {
-		if (p.kind != UVFIO_PAGE_POLLED)
-			continue;
-		*out = (struct vfio_polled_area){ .offset = p.offset, .size = p.len, .fd = p.fd };
-		return true;
-	}
-	return false;
 }
 
 bool vfio_pci_polled_open(struct vfio_device *dev)
@@ -72,9 +76,8 @@ bool vfio_pci_polled_open(struct vfio_device *dev)
 static unsigned set_pages(void *arg, bool open)
 {
 	struct vfio_pci_device *vd = arg;
-	vfio_mapper_fn *mapper = atomic_load(&vd->vdev.mapper);
 
-	return mapper ? mapper(&vd->vdev, open) : 0;
+	return vfio_device_set_polled(&vd->vdev, open);
 }
 
 const struct pci_pages_sink vfio_pci_pages_sink = { .set = set_pages };

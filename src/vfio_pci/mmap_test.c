@@ -85,8 +85,19 @@ static void plug(struct tdev *t, const struct layout *l)
 	t_open(t, &model);
 }
 
+/* The sparse-mmap capability of @r: its areas, and how many; 0: all of it can be mapped. */
+static unsigned sparse(const struct vfio_region *r, uint64_t out[][2])
+{
+	unsigned i = 0, n = 0;
+
+	for (; vfio_region_part(r, &i, &out[n][0], &out[n][1]); n++)
+		assert_true(n < MOST);
+	return n == 1 && out[0][1] == r->size ? 0 : n;
+}
+
 static void test_areas(void **state)
 {
+	uint64_t part[MOST + 1][2];
 	struct vfio_region r;
 	struct tdev t;
 
@@ -97,20 +108,32 @@ static void test_areas(void **state)
 		assert_int_equal(r.flags,
 				 VFIO_REGION_INFO_FLAG_READ | VFIO_REGION_INFO_FLAG_WRITE |
 					 (cases[c].mappable ? VFIO_REGION_INFO_FLAG_MMAP : 0));
-		assert_int_equal(r.num_sparse, cases[c].n);
+		assert_int_equal(sparse(&r, part), cases[c].n);
 		for (unsigned i = 0; i < cases[c].n; i++) {
-			assert_int_equal(r.sparse[i].offset, cases[c].sparse[i][0] * PAGE);
-			assert_int_equal(r.sparse[i].size, cases[c].sparse[i][1] * PAGE);
+			assert_int_equal(part[i][0], cases[c].sparse[i][0] * PAGE);
+			assert_int_equal(part[i][1], cases[c].sparse[i][1] * PAGE);
 		}
 		/* another BAR is as it is */
 		assert_int_equal(t.dev->ops->region(t.dev, 1, &r), 0);
 		assert_int_equal(r.flags, 7);
-		assert_int_equal(r.num_sparse, 0);
+		assert_int_equal(r.num_areas, 0);
 		t_close(&t);
 	}
 }
 
-/* All polled areas, in order, from wherever one looks. */
+/* The first polled area of BAR @bar at or behind index @i of its areas. */
+static const struct vfio_region_area *polled(struct tdev *t, unsigned bar, unsigned *i)
+{
+	struct vfio_region r = { 0 };
+
+	assert_int_equal(t->dev->ops->region(t->dev, bar, &r), 0);
+	for (; *i < r.num_areas; ++*i)
+		if (r.areas[*i].kind == VFIO_AREA_POLLED)
+			return &r.areas[(*i)++];
+	return NULL;
+}
+
+/* All polled areas, in order, each with its memory. */
 static void test_polled(void **state)
 {
 	static const struct layout l = {
@@ -118,25 +141,24 @@ static void test_polled(void **state)
 		{ { 8, 2, P }, { 1, 1, P }, { 4, 1, U }, { 2, 1, P }, { 0, 1, T }, { 15, 1, P } }
 	};
 	static const uint64_t expect[][2] = { { 1, 1 }, { 2, 1 }, { 8, 2 }, { 15, 1 } };
-	struct vfio_polled_area a;
+	const struct vfio_region_area *a;
+	unsigned at = 0;
 	struct tdev t;
-	uint64_t pos = 0;
 
 	plug(&t, &l);
 	for (unsigned i = 0; i < ARRAY_SIZE(expect); i++) {
-		assert_true(t.dev->ops->polled(t.dev, 0, pos, &a));
-		assert_int_equal(a.offset, expect[i][0] * PAGE);
-		assert_int_equal(a.size, expect[i][1] * PAGE);
-		assert_true(a.fd >= 0);
-		assert_true(t.dev->ops->polled(t.dev, 0, a.offset + a.size - 1, &a));
-		assert_int_equal(a.offset, expect[i][0] * PAGE);
-		pos = a.offset + a.size;
+		a = polled(&t, 0, &at);
+		assert_non_null(a);
+		assert_int_equal(a->offset, expect[i][0] * PAGE);
+		assert_int_equal(a->size, expect[i][1] * PAGE);
+		assert_true(a->fd >= 0);
+		assert_int_equal(a->fd_offset, 0);
 	}
-	assert_false(t.dev->ops->polled(t.dev, 0, pos, &a));
-	assert_false(t.dev->ops->polled(t.dev, 0, UINT64_MAX, &a));
-	for (unsigned i = 1; i < 12; i++)
-		assert_false(t.dev->ops->polled(t.dev, i, 0, &a));
-	assert_false(t.dev->ops->polled(t.dev, UINT32_MAX, 0, &a));
+	assert_null(polled(&t, 0, &at));
+	for (unsigned i = 1; i < 8; i++) {
+		at = 0;
+		assert_null(polled(&t, i, &at));
+	}
 	t_close(&t);
 }
 
@@ -147,10 +169,10 @@ static struct {
 	unsigned opens, closes, mappings;
 } seen;
 
-static unsigned mapper(struct vfio_device *dev, bool open)
+static unsigned mapper(void *arg, bool open)
 {
-	assert_ptr_equal(dev, seen.dev);
-	assert_true(dev->ops->polled_open(dev) == open);
+	assert_ptr_equal(arg, &seen);
+	assert_true(seen.dev->ops->polled_open(seen.dev) == open);
 	seen.opens += open;
 	seen.closes += !open;
 	return seen.mappings;
@@ -159,7 +181,6 @@ static unsigned mapper(struct vfio_device *dev, bool open)
 static void test_mapper(void **state)
 {
 	static const struct layout l = { 8, { { 1, 1, P } } };
-	struct vfio_polled_area a;
 	uint16_t command = PCI_COMMAND_MEMORY;
 	struct tdev t;
 
@@ -170,7 +191,7 @@ static void test_mapper(void **state)
 	assert_int_equal(t.dev->ops->rw(t.dev, 7, PCI_COMMAND, &command, 2, true), 2);
 	/* nothing was ever mapped */
 	assert_int_equal(uvfio_polled_open(t.fn), -ENOENT);
-	atomic_store(&t.dev->mapper, mapper);
+	vfio_open_set_mapper(&t.open, mapper, &seen);
 	assert_int_equal(uvfio_polled_open(t.fn), 0);
 	assert_int_equal(seen.opens, 1);
 	assert_true(t.dev->ops->polled_open(t.dev));
@@ -190,7 +211,6 @@ static void test_mapper(void **state)
 	assert_int_equal(uvfio_polled_open(t.fn), 0);
 	/* mapping is forbidden from now on: what is mapped can still be closed */
 	vfio_pci_set_mmap(t.dev, VFIO_PCI_MMAP_OFF);
-	assert_true(t.dev->ops->polled(t.dev, 0, 0, &a));
 	uvfio_polled_close(t.fn);
 	assert_int_equal(seen.closes, 3);
 	vfio_pci_set_mmap(t.dev, VFIO_PCI_MMAP_AUTO);
@@ -205,22 +225,24 @@ static void test_mapper(void **state)
 static void test_options(void **state)
 {
 	static const struct layout l = { 8, { { 1, 1, P }, { 4, 1, U } } };
-	struct vfio_polled_area a;
+	uint64_t part[MOST + 1][2];
+	unsigned at = 0;
 	struct vfio_region r;
 	struct tdev t;
 
 	plug(&t, &l);
 	vfio_pci_set_mmap(t.dev, VFIO_PCI_MMAP_TRAP);
-	assert_false(t.dev->ops->polled(t.dev, 0, 0, &a));
+	assert_null(polled(&t, 0, &at));
 	assert_int_equal(t.dev->ops->region(t.dev, 0, &r), 0);
 	assert_true(r.flags & VFIO_REGION_INFO_FLAG_MMAP);
-	assert_int_equal(r.num_sparse, 2);
+	assert_int_equal(sparse(&r, part), 2);
 	vfio_pci_set_mmap(t.dev, VFIO_PCI_MMAP_OFF);
 	assert_int_equal(t.dev->ops->region(t.dev, 0, &r), 0);
 	assert_false(r.flags & VFIO_REGION_INFO_FLAG_MMAP);
-	assert_int_equal(r.num_sparse, 0);
+	assert_int_equal(r.num_areas, 0);
 	vfio_pci_set_mmap(t.dev, VFIO_PCI_MMAP_AUTO);
-	assert_true(t.dev->ops->polled(t.dev, 0, 0, &a));
+	at = 0;
+	assert_non_null(polled(&t, 0, &at));
 	t_close(&t);
 }
 

@@ -43,7 +43,7 @@ static void test_regions(void **state)
 		assert_int_equal(r.size, expect[i].size);
 		assert_int_equal(r.flags, expect[i].flags);
 		assert_int_equal(r.msix_mappable, i == 1);
-		assert_int_equal(r.num_sparse, 0);
+		assert_int_equal(r.num_areas, 0);
 	}
 	vfio_pci_set_mmap(t.dev, VFIO_PCI_MMAP_OFF);
 	for (unsigned i = 0; i < 6; i++) {

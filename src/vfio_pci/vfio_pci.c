@@ -271,11 +271,11 @@ static ssize_t vfio_pci_rw(struct vfio_device *dev, uint32_t index, uint64_t pos
 	return -EINVAL;
 }
 
-#define OPS                                                                                       \
-	.open = vfio_pci_open, .close = vfio_pci_close, .region = vfio_pci_region,                \
-	.irq = vfio_pci_irq, .rw = vfio_pci_rw, .mmio = vfio_pci_mmio, .polled = vfio_pci_polled, \
-	.polled_open = vfio_pci_polled_open, .set_irqs = vfio_pci_set_irqs,                       \
-	.reset = vfio_pci_reset, .ioeventfd = vfio_pci_ioeventfd, .feature = vfio_pci_feature,    \
+#define OPS                                                                                    \
+	.open = vfio_pci_open, .close = vfio_pci_close, .region = vfio_pci_region,             \
+	.irq = vfio_pci_irq, .rw = vfio_pci_rw, .mmio = vfio_pci_mmio,                         \
+	.polled_open = vfio_pci_polled_open, .set_irqs = vfio_pci_set_irqs,                    \
+	.reset = vfio_pci_reset, .ioeventfd = vfio_pci_ioeventfd, .feature = vfio_pci_feature, \
 	.check_token = vfio_pci_check_token
 static const struct vfio_device_ops ops = { OPS, .slot_reset = vfio_pci_slot_reset };
 /* A VF whose PF has another driver: the slot is not ours to reset. */
@@ -349,11 +349,6 @@ int vfio_pci_bind(pci_function *fn, const struct pci_address *at, struct loop *l
 	pthread_rwlockattr_destroy(&attr);
 	*out = &vd->vdev;
 	return 0;
-}
-
-void vfio_pci_set_mmap(struct vfio_device *dev, enum vfio_pci_mmap how)
-{
-	atomic_store(&to_vfio_pci(dev)->mmap, how);
 }
 
 void vfio_pci_unbind(struct vfio_device *dev)
