@@ -29,7 +29,7 @@ struct cli_option {
 };
 
 extern const struct cli_command cli_run, cli_models, cli_dump, cli_help, cli_version;
-/* ends with NULL */
+/* All commands; ends with NULL. */
 extern const struct cli_command *const cli_commands[];
 
 /* ---- args.c ---- */
@@ -41,32 +41,32 @@ struct cli_args {
 	const char *value;
 };
 enum {
-	CLI_ARG = -1 /* options are over; argv[next] is the first argument, if next < argc */,
-	CLI_HELP = -2 /* --help was served */,
-	CLI_BAD = -3 /* a message was written */
+	CLI_ARG = -1,  /* options are over; argv[next] is the first argument, if next < argc */
+	CLI_HELP = -2, /* --help was served */
+	CLI_BAD = -3,  /* a message was written */
 };
 /*
- * The index of the next option in the command's table (its value in @a->value), or one of the
- * above.
+ * Return the index of the next option in the command's table (its value in @a->value), or one of
+ * the above.
  */
 int cli_next_option(struct cli_args *a);
-/* "uvfio: COMMAND: text"; returns CLI_USAGE */
+/* Write "uvfio: COMMAND: text" to stderr; return CLI_USAGE. */
 int cli_error(const struct cli_command *cmd, const char *fmt, ...)
 	__attribute__((format(printf, 2, 3)));
 void cli_print_help(const struct cli_command *cmd);
-/* All of @argv from @next on must be used up: 0, or CLI_USAGE after a message. */
+/* Check that all of @argv from @next on is used up: 0, or CLI_USAGE after a message. */
 int cli_no_more(const struct cli_args *a);
 
 /* ---- program.c ---- */
 /*
- * The program that exec would run for @name, and whether the shim can be loaded into it: *@path is
- * malloc'ed, or *@why is: a sentence for the user. 0 or -errno.
+ * Find the program that exec would run for @name (*@path is malloc'ed), and check that the shim can
+ * be loaded into it. 0, or -errno with a sentence for the user in *@why (malloc'ed).
  */
 int program_find(const char *name, char **path, char **why);
 int program_check(const char *path, char **why);
 
 /* ---- rundir.c ---- */
-/* A new directory for one run, 0700, in $TMPDIR or /tmp: *@dir is malloc'ed. */
+/* Make a directory for one run, 0700, in $TMPDIR or /tmp: *@dir is malloc'ed. 0 or -errno. */
 int rundir_new(char **dir, char **why);
 /*
  * Take it away; if a process that outlives the program still has a group open, a process of our own

@@ -158,7 +158,7 @@ static int check_interpreter(const char *path, const char *interp, char **why)
 	return 0;
 }
 
-/* Is a note of the Go linker's in the segment? cmd/internal/buildid. */
+/* True if a note of the Go linker's is in the segment (cmd/internal/buildid). */
 static bool has_go_note(int fd, const Elf64_Phdr *ph)
 {
 	char name[4];
@@ -186,8 +186,8 @@ static bool needs_libraries(int fd, const Elf64_Phdr *ph)
 }
 
 /*
- * Go without cgo: what is built with -buildmode=pie asks for the dynamic linker, but has no libc:
- * it uses the thread register for itself.
+ * True for Go without cgo: what is built with -buildmode=pie asks for the dynamic linker, but has
+ * no libc: it uses the thread register for itself.
  */
 static bool is_go_without_libc(int fd, const Elf64_Ehdr *eh)
 {
@@ -289,7 +289,7 @@ static int check_rights(const char *path, int fd, char **why)
 
 static int check(const char *path, unsigned depth, char **why);
 
-/* "#!/usr/bin/env python3": what env will start. */
+/* Check what env will start, of a script that begins with "#!/usr/bin/env python3". */
 static int check_env(const char *path, char *args, unsigned depth, char **why)
 {
 	char *word, *save, *found;

@@ -49,7 +49,7 @@ static int explain(struct run *r, char *why, int rc)
 
 /* ---- options ---- */
 
-/* One line more in *@list; @line is freed. */
+/* Add a line to *@list; @line is freed. 0 or -ENOMEM. */
 static int append(char **list, char *line)
 {
 	char *all;
@@ -218,7 +218,7 @@ static int shim_by_link(struct run *r)
 	return 0;
 }
 
-/* The run time of a sanitizer insists on being the first library. */
+/* True for the run time of a sanitizer, which insists on being the first library. */
 static bool is_sanitizer(const char *lib, size_t len)
 {
 	const char *base = memrchr(lib, '/', len);
@@ -230,7 +230,7 @@ static bool is_sanitizer(const char *lib, size_t len)
 	       (n > 12 && !memcmp(base, "libclang_rt.", 12));
 }
 
-/* The shim, and what was to be preloaded anyway; not a shim twice, if uvfio runs under uvfio. */
+/* Return a list with the shim and what is preloaded already; one shim if uvfio runs under uvfio. */
 static char *preload(const char *shim)
 {
 	const char *old = getenv("LD_PRELOAD"), *p;
@@ -344,8 +344,8 @@ static int prepare(struct run *r, const char *program)
 }
 
 /*
- * As the program did: the caller sees the signal in our status. Its core dump, if any, is written;
- * ours would be a second one.
+ * Die by the signal that the program died by, for the caller to see it in our status. The program's
+ * core dump, if any, is written; ours would be a second one.
  */
 static void die_by(int sig)
 {

@@ -18,9 +18,9 @@
 #define PRESENCE "claims/processes"
 
 /*
- * What every process with the shim holds a read lock on (shim.c): while one does, the directory is
- * needed. Nobody but the owner can open it, or anybody could make us wait for him; a process that
- * became another user has the descriptor that it inherited.
+ * Make the file on which every process with the shim holds a read lock (shim.c): while one does,
+ * the directory is needed. Only the owner can open it, since anybody who could would be able to
+ * make us wait; a process that became another user has the descriptor that it inherited.
  */
 static int make_presence(const char *dir)
 {
@@ -126,7 +126,7 @@ void rundir_remove(const char *dir)
 	remove_tree(AT_FDCWD, dir);
 }
 
-/* Is there a process of the run? @wait: until there is none. */
+/* True if there is a process of the run. @wait: until there is none. */
 static bool is_needed(const char *dir, bool wait)
 {
 	struct flock fl = { .l_type = F_WRLCK, .l_whence = SEEK_SET };

@@ -41,7 +41,7 @@ static void start(const char *path, char **argv, char **envp, const sigset_t *ma
 	_exit(CLI_USAGE);
 }
 
-/* What became of the child; true: it ended. */
+/* Find out what became of the child; true: it ended. */
 static bool reap(pid_t pid, int *status)
 {
 	while (waitpid(pid, status, WNOHANG | WUNTRACED) == pid) {

@@ -52,7 +52,7 @@ static int choose_address(struct machine *m, struct plugged *dev, char **err)
 			    dev->spec.model);
 }
 
-/* Is there a cable from one to the other? */
+/* True if there is a cable from one to the other. */
 static bool is_cable(const struct plugged *from, const struct plugged *to)
 {
 	const char *peer;

@@ -20,7 +20,7 @@
 /* The bytes of a group's file. */
 enum { LOCK_GROUP, LOCK_UNIT };
 
-/* A private descriptor of the file of group @id with this byte locked; -EBUSY, without a line. */
+/* Lock this byte of the file of group @id: a private descriptor, or -EBUSY, without a line. */
 static int take(struct machine *m, unsigned id, off_t byte)
 {
 	char *path;
@@ -47,9 +47,9 @@ static int take(struct machine *m, unsigned id, off_t byte)
 }
 
 /*
- * The note in a group's file: '1' while it is open. Who finds it there found the lock free all the
- * same, because the process that had it is gone, or is another program: the descriptors that it
- * left to others may be open still.
+ * Note in a group's file whether it is open: '1' or '0'. A process that finds '1' though the lock
+ * was free knows that the last owner is gone, or became another program, and may have left
+ * descriptors of the group to others.
  */
 static void note(int claim, bool open)
 {
@@ -107,7 +107,7 @@ static bool is_alone(struct machine *m, const struct plugged *lead)
 	return n == 1;
 }
 
-/* plug_lock is held. */
+/* Claim a unit for @group, and make its hardware. plug_lock is held. */
 static int unit_take(struct machine *m, struct plugged *lead, unsigned group)
 {
 	char *why = NULL;

@@ -7,7 +7,7 @@
 #include "machine/provider.h"
 
 /* ---- spec.c ---- */
-/* What is given out next in each space of bus addresses. */
+/* The next free address in each space of the bus. */
 struct machine_spaces {
 	uint64_t io, mem32, mem64;
 };
@@ -51,8 +51,8 @@ int machine_option_parse(struct machine_spec *s, const char *name, const char *v
 
 /* ---- model.c ---- */
 /*
- * The model that the first word of a spec names: built in, or in a shared object; *@handle is then
- * to be dlclose()d, else NULL.
+ * Find the model that the first word of a spec names: built in, or in a shared object, for which
+ * *@handle is to be dlclose()d, else NULL. 0 or -errno with a sentence.
  */
 int machine_model(const char *name, const struct uvfio_model **model, void **handle, char **err);
 bool machine_model_is_path(const char *name);
@@ -111,8 +111,8 @@ struct machine {
 	struct plugged **plugged;
 	unsigned num_plugged;
 	/*
-	 * what makes its devices other than another machine's (uvfio_unique()); 0: none was added
-	 * yet
+	 * A number by which its devices differ from those of another machine (uvfio_unique()); 0:
+	 * none was added yet.
 	 */
 	uint64_t run;
 	struct machine_group **groups;
@@ -148,47 +148,54 @@ int machine_make_hardware(struct plugged *dev, char **err);
 int machine_bind(struct plugged *dev, const struct plugged *as);
 /* In a forked child: close what @dev's hardware and its VFs' have open. */
 void machine_abandon(struct plugged *dev);
-/*
- * The hardware of @dev, in its group. 0 or -errno with a sentence. And gone again, with its VFs.
- */
+/* Make @dev's hardware and put it into its group. 0 or -errno with a sentence. */
 int machine_make(struct plugged *dev, char **err);
+/* Give up @dev's hardware, with that of its VFs. */
 void machine_unmake(struct plugged *dev);
-/* What was made is in its group. -ENOMEM. */
+/* Put what was made into its group, or take it out. 0 or -ENOMEM. */
 int machine_plug(struct plugged *dev);
 void machine_unplug(struct plugged *dev);
-/* as the spec of @as has it */
+/* Tell @dev's provider what mmap= of @as says. */
 void machine_set_mmap(struct plugged *dev, const struct plugged *as);
 /* Give up all claims; @abandon: close only, the lock is the parent's. */
 void machine_claims_drop(struct machine *m, bool abandon);
-/* @dev has its place in group @id, which is made if need be. */
+/* Give @dev its place in group @id, which is made if need be. 0 or -ENOMEM. */
 int machine_join_group(struct machine *m, struct plugged *dev, unsigned id);
 void machine_leave_group(struct plugged *dev);
 void machine_group_free(struct machine_group *g);
-unsigned machine_free_group(struct machine *m); /* the first number that nobody is in */
+/* Return the number of the first group that nobody is in. */
+unsigned machine_free_group(struct machine *m);
 void machine_plugged_free(struct plugged *dev);
 /* Say where @dev is, in numbers and as a text. */
 void machine_set_address(struct plugged *dev, const struct pci_address *a);
-/* of an address, a VF's PF included; NULL: free */
+/* Return the device at an address, or the PF of a VF that can be there; NULL: it is free. */
 const struct plugged *machine_owner(struct machine *m, const struct pci_address *a);
 
 /* ---- sriov.c ---- */
-/* After machine_assign(): the places of VFs, and the driver. */
+/*
+ * Find out about VFs, after machine_assign(): check that their places are free, and that the device
+ * can have its driver. 0 or -errno with a sentence.
+ */
 int machine_pf_init(struct plugged *dev, char **err);
-int machine_alloc_vfs(struct plugged *dev); /* once layout is known: -ENOMEM */
-/* VFs [0, @n) are made, enabled or not. */
+/* Make the table of VFs, once layout is known. 0 or -ENOMEM. */
+int machine_alloc_vfs(struct plugged *dev);
+/* Make VFs [0, @n), enabled or not. 0 or -errno with a sentence. */
 int machine_make_vfs(struct plugged *pf, unsigned n, char **err);
-/* The hardware of those that are enabled, where the PF's was made just now; and of all, gone. */
+/* Make and plug in those that are enabled, when the PF was made just now. The same. */
 int machine_plug_vfs(struct plugged *pf, char **err);
+/* Give up the hardware of all. */
 void machine_unmake_vfs(struct plugged *pf);
-int machine_set_vfs(struct plugged *pf, unsigned num); /* enable them, 0: disable */
-void machine_drop_vfs(struct plugged *pf);	       /* at the end */
-/* Where VF @i is. False: beyond the last bus. */
+/* Enable VFs [0, @num), which are made; 0: disable them. 0 or -errno. */
+int machine_set_vfs(struct plugged *pf, unsigned num);
+/* Free the table of VFs, which have no hardware any more. */
+void machine_drop_vfs(struct plugged *pf);
+/* Compute where VF @i is. False: beyond the last bus. */
 bool machine_vf_address(const struct plugged *pf, unsigned i, struct pci_address *out);
-/* A user of the struct plugged @pf set another VF token: keep it for other processes. */
+/* Keep the VF token that a user of the struct plugged @pf set, for other processes. */
 void machine_keep_token(void *pf);
 /* Load what was kept. */
 void machine_load_token(struct plugged *pf);
 
-/* Has the run other VFs than @m? What machine_sync() would change, or -errno with a line. */
+/* Return 1 if the run has other VFs than @m (see machine_sync()), 0, or -errno with a line. */
 int machine_is_behind(struct machine *m);
 #endif

@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * machine/machine.h: what is plugged in. From the user's options to functions on buses, in groups,
- * bound to vfio-pci; the sysfs view is generated from it. A machine is built by one thread; after
- * that its tables change only by virtual functions that come and go (machine_sync), which any
- * thread may cause.
+ * machine/machine.h: a machine is what is plugged in: devices that providers make from the user's
+ * options, on buses, in groups, with drivers; and the sysfs view of them. A machine is built by one
+ * thread. After that its tables change only when virtual functions come and go (machine_sync),
+ * which any thread may cause. What returns 0 or -errno "with a sentence" puts a text for the user
+ * into *@err (malloc'ed; NULL if there was no memory; @err may be NULL).
  */
 #ifndef MACHINE_MACHINE_H
 #define MACHINE_MACHINE_H
@@ -12,6 +13,7 @@
 #include "vfio/group.h"
 
 struct machine;
+/* A device of a machine, for others to read. */
 struct machine_device {
 	const struct pci_face *face; /* NULL: not made in this process (machine_claim_dir) */
 	struct vfio_device *vdev;    /* NULL: the same, or bound to @driver instead */
@@ -22,30 +24,36 @@ struct machine_device {
 	char *id; /* id=, or NULL */
 };
 
-struct machine *machine_new(void);
+/* ---- life ---- */
+
+struct machine *machine_new(void); /* NULL: no memory */
 /*
- * Stop and free everything. @abandon: in a forked child; nothing of the parent's (files, threads)
- * is touched, model->destroy is not called.
+ * Stop and free everything; @m may be NULL. @abandon: in a forked child: nothing of the parent's is
+ * touched (files, threads, models), the memory stays.
  */
 void machine_free(struct machine *m, bool abandon);
+/* Keep devices from being made or given up, around a fork. */
+void machine_hold(struct machine *m);
+void machine_unhold(struct machine *m);
+
+/* ---- plugging in ---- */
+
 /*
- * @spec: "MODEL[,opt=val...]" or "./plugin.so[,...]". Options of every device: addr=[0000:]BB:DD.F,
- * group=N, id=NAME, driver=NAME, sriov_numvfs=N (machine_start). A comma in a value is written
- * ",,".
- * Default address 0000:01:00.0, 0000:02:00.0, ...; default group: 1, 2, ... the first free. *@err
- * gets a sentence for the user (malloc'ed; may be NULL when there is no memory).
+ * Plug in the device of @spec: "MODEL[,opt=val...]" or "./plugin.so[,...]"; a comma in a value is
+ * written ",,". options.c has the options of every device. Without addr= it gets 0000:01:00.0,
+ * 0000:02:00.0, ..., without group= the first free one of 1, 2, ... 0 or -errno with a sentence.
  */
 int machine_add(struct machine *m, const char *spec, char **err);
 /*
  * Enable the VFs that specs of devices added since the last call ask for; their groups are the next
  * that are free. Not for a machine that goes by a run directory, whose processes all have the same
- * VFs (machine_sync). 0 or -errno with a sentence, as machine_add().
+ * VFs (machine_sync). 0 or -errno with a sentence.
  */
 int machine_start(struct machine *m, char **err);
 /*
- * What one knows of a device only when it was made: where the one that was added last is, its
- * group, addresses and virtual functions, as a text for machine_add_settled() in the processes of a
- * run. *@out is malloc'ed. 0 or -ENOMEM.
+ * Say where the device that was added last is (its group, addresses and virtual functions, which
+ * are known only when it was made), as a text for machine_add_settled() in the processes of a run.
+ * *@out is malloc'ed. 0 or -ENOMEM.
  */
 int machine_settle(struct machine *m, char **out);
 /*
@@ -54,54 +62,63 @@ int machine_settle(struct machine *m, char **out);
  */
 int machine_add_settled(struct machine *m, const char *spec, const char *settled, char **err);
 /*
- * The program is one whose accesses of a mapped BAR nobody could carry out (a virtual machine
- * monitor on KVM: the BAR would become memory of the guest). BARs of devices with mmap=auto can be
- * mapped no longer.
+ * Allow no BAR of devices with mmap=auto to be mapped any more: the program is one whose accesses
+ * of a mapped BAR nobody could carry out (a virtual machine monitor on KVM: the BAR would become
+ * memory of the guest).
  */
 void machine_auto_mmap_off(struct machine *m);
-struct vfio_system *machine_system(struct machine *m);
-/* that were added; VFs are asked for by their PF */
-unsigned machine_num_devices(const struct machine *m);
-struct machine_device *machine_device(struct machine *m, unsigned i);
-/* VF @i of the device @pf, or NULL: it is not enabled. The pointer stays good. */
-struct machine_device *machine_vf(struct machine *m, const struct machine_device *pf, unsigned i);
-struct machine_device *machine_find(struct machine *m,
-				    const char *addr); /* VFs too; with or without "0000:" */
 /*
- * Its config space as the bus reads it: how many bytes, or -ENODEV: no such device, or not made in
- * this process.
- */
-int machine_config(struct machine *m, const char *addr, uint8_t buf[4096]);
-/* Around a fork: nothing is half made meanwhile. */
-void machine_hold(struct machine *m);
-void machine_unhold(struct machine *m);
-
-/*
- * How much memory may be pinned: "inherit" (RLIMIT_MEMLOCK of this process at each MAP_DMA,
- * unlimited with CAP_IPC_LOCK, as the kernel has it; what machine_new() sets), "unlimited", or
- * bytes with a suffix K, M, G, T. 0 or -EINVAL. machine_parse_memlock() only reads the text;
- * "inherit" reads the process's limit.
+ * Set how much memory may be pinned: "inherit" (RLIMIT_MEMLOCK of this process at each MAP_DMA,
+ * unlimited with CAP_IPC_LOCK, as the kernel has it; the default), "unlimited", or bytes with a
+ * suffix K, M, G, T. 0 or -EINVAL.
  */
 int machine_set_memlock(struct machine *m, const char *text);
+/* Read such a text alone; "inherit" is the process's limit of now. 0 or -EINVAL. */
 int machine_parse_memlock(const char *text, uint64_t *bytes);
+/*
+ * Return @spec with every path in it made absolute, for a program that changes its directory, in
+ * *@out (malloc'ed). 0 or -errno with a sentence.
+ */
+int machine_spec_absolute(const char *spec, char **out, char **err);
+
+/* ---- looking ---- */
+
+struct vfio_system *machine_system(struct machine *m);
+/* Return how many devices were added; VFs do not count. */
+unsigned machine_num_devices(const struct machine *m);
+struct machine_device *machine_device(struct machine *m, unsigned i); /* NULL: there are fewer */
+/* Return VF @i of the device @pf, or NULL: it is not enabled. The pointer stays good. */
+struct machine_device *machine_vf(struct machine *m, const struct machine_device *pf, unsigned i);
+/* Return the device or VF at @addr, with or without "0000:"; NULL: there is none. */
+struct machine_device *machine_find(struct machine *m, const char *addr);
+/*
+ * Read the config space of the device at @addr as the bus sees it. How many bytes, or -ENODEV:
+ * there is no such device, or it is not made in this process.
+ */
+int machine_config(struct machine *m, const char *addr, uint8_t buf[PCI_CFG_EXP_SIZE]);
+
+/* ---- several processes ---- */
 
 /*
- * Several processes share one run directory. From now on an open group is claimed by a lock on
- * @run_dir/claims/group-N: a second process that opens it gets -EBUSY, as from the kernel. The
- * locks are open-file-description locks: they go with the process that holds them. A device that is
- * added now (machine_add_settled), with what only one process can have of it (an image, a socket),
- * is there while this process has its group open. Devices that hang together, a PF and its VFs or
- * the two ends of a cable, are one process's at a time. One that cannot be made is -EIO for who
- * opens its group, with a line. 0 or -errno with a log line.
+ * Share the machine with other processes by @run_dir. From now on an open group is claimed by a
+ * lock on @run_dir/claims/group-N: a second process that opens it gets -EBUSY, as from the kernel.
+ * The locks are open-file-description locks: they go with the process that holds them. A device
+ * that is added now (machine_add_settled), with what only one process can have of it (an image, a
+ * socket), is there while this process has its group open. Devices that hang together, a PF and its
+ * VFs or the two ends of a cable, are one process's at a time. If one cannot be made, opening its
+ * group is -EIO, with a log line. 0 or -errno with a log line.
  */
 int machine_claim_dir(struct machine *m, const char *run_dir);
 /*
- * SR-IOV in a run. How many VFs each PF has is a matter of the run, not of a process: it stands in
- * the run directory, with the view. machine_sync() brings @m into line with it, before a file of
- * /dev/vfio is opened. If it changed until the group is claimed, the open is -EAGAIN, and one
- * begins again. 0 or -errno with a log line.
+ * Bring @m into line with the run, before a file of /dev/vfio is opened: how many VFs each PF has
+ * is a matter of the run, not of a process, and stands in the run directory, with the view. If it
+ * changes until the group is claimed, the open is -EAGAIN, and the caller begins again. 0 or -errno
+ * with a log line.
  */
 int machine_sync(struct machine *m);
+
+/* ---- showing ---- */
+
 /*
  * Write the sysfs and /dev view as a real tree under @dir (which exists and is empty):
  * @dir/sys/bus/pci/..., @dir/sys/devices/..., @dir/sys/kernel/iommu_groups/...,
@@ -109,25 +126,18 @@ int machine_sync(struct machine *m);
  */
 int machine_write_view(struct machine *m, const char *dir);
 /*
- * `lspci -F` text of one device: "BB:DD.F name\n00: 86 80 ...\n" of the hardware's config space, to
- * @fd.
+ * Write the config space of one device to @fd as text for `lspci -F`: "BB:DD.F name\n00: 86 80
+ * ...\n". 0 or -errno.
  */
 int machine_dump(struct machine_device *d, int fd);
-
 /*
- * `uvfio models`: every built-in model with its options, to @fd. @only may name a plug-in, too.
- * -ENOENT: no such model.
+ * Write every built-in model, or only @only (which may be a plug-in), with the options to @fd, for
+ * `uvfio models`. 0, -ENOENT (no such model) or -errno.
  */
-int machine_list_models(int fd, const char *only /* NULL: all */);
+int machine_list_models(int fd, const char *only);
 /*
- * For completion: names, one a line: of the models (@only NULL), or of the options of one, each
- * with a "=" behind.
+ * Write names, one a line, for completion: of the models (@only NULL), or of the options of one,
+ * each with a "=" behind. The same.
  */
 int machine_list_names(int fd, const char *only);
-
-/*
- * @spec with every path in it made absolute (a program that changes its directory reads the same
- * images): *@out is malloc'ed. Errors as machine_add().
- */
-int machine_spec_absolute(const char *spec, char **out, char **err);
 #endif

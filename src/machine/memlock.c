@@ -15,7 +15,7 @@
 #include "base/sys.h"
 #include "machine/internal.h"
 
-/* The kernel asks capable(CAP_IPC_LOCK), which root of a user namespace is not. */
+/* True if CAP_IPC_LOCK counts: the kernel asks capable(), which root of a user namespace is not. */
 static bool in_first_user_namespace(void)
 {
 	unsigned inside, outside, count;
@@ -48,7 +48,7 @@ static bool may_lock_memory(void)
 	       in_first_user_namespace();
 }
 
-/* Asked at each MAP_DMA: a capability is looked for only if the limit does not do. */
+/* Return the limit, at each MAP_DMA: a capability is looked for only if the limit does not do. */
 static uint64_t process_limit(uint64_t want)
 {
 	struct rlimit rl;

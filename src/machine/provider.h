@@ -27,7 +27,7 @@ struct machine_hardware {
 	struct vfio_device *vdev; /* once it is bound; NULL: a driver of the host has it */
 };
 
-/* What to make. Texts live as long as the device. */
+/* An order for a device. Texts live as long as the device. */
 struct machine_request {
 	const char *model;
 	const struct pci_option *opts;

@@ -42,7 +42,7 @@ static int check_driver(const struct plugged *dev, char **err)
 	return 0;
 }
 
-/* Is there room for the VFs, whether they are enabled or not? */
+/* Check that there is room for the VFs, whether they are enabled or not. */
 static int check_places(struct plugged *dev, char **err)
 {
 	const struct plugged *other;
@@ -184,7 +184,7 @@ void machine_drop_vfs(struct plugged *pf)
 	pf->vfs = NULL;
 }
 
-/* plug_lock is held; none of them is open */
+/* Unplug all VFs, of which none is open. plug_lock is held. */
 static void disable(struct plugged *pf)
 {
 	unsigned n = pf->num_vfs;
@@ -215,7 +215,7 @@ int machine_plug_vfs(struct plugged *pf, char **err)
 	return rc;
 }
 
-/* VFs [0, @num), in @groups or, if that is NULL, in free ones. plug_lock is held. */
+/* Plug in VFs [0, @num), in @groups or, if that is NULL, in free ones. plug_lock is held. */
 static int enable(struct plugged *pf, unsigned num, const unsigned *groups, char **err)
 {
 	unsigned joined = 0;
@@ -271,7 +271,7 @@ static bool in_step(const struct plugged *pf, const struct run_pf *st)
 	return true;
 }
 
-/* The PF that @st tells of, if @m has it otherwise. */
+/* Return the PF that @st is about if @m has other VFs of it, else NULL. */
 static struct plugged *differs(struct machine *m, const struct run_pf *st)
 {
 	for (unsigned i = 0; i < m->num_plugged; i++) {
@@ -350,8 +350,8 @@ int machine_sync(struct machine *m)
 /* ---- VF tokens ---- */
 
 /*
- * A file that is there whole or not at all: the kernel's vfio-pci has the token for as long as it
- * is bound, whichever process said it.
+ * Put the path of the file with the token together, which is there whole or not at all: the
+ * kernel's vfio-pci has the token for as long as it is bound, whichever process set it.
  */
 static int token_path(const struct plugged *pf, const char *suffix, char *out, size_t size)
 {

@@ -22,7 +22,7 @@
 #define DRIVER	 "vfio-pci"
 #define PAGE_MAX 4096u /* what sysfs takes at once, and shows */
 
-/* One device of the view, by the name that was written. */
+/* One device of the view, found by the name that was written. */
 struct bound {
 	const char *run_dir;
 	char addr[16];
@@ -40,7 +40,7 @@ static int path_to(const struct bound *b, const char *name, char path[PATH_MAX])
 	return n > 0 && n < PATH_MAX ? 0 : -ENAMETOOLONG;
 }
 
-/* The last component of the link @name of the device: its length. -ENOENT. */
+/* Read the last component of the link @name of the device: its length, or -ENOENT. */
 static long link_name(const struct bound *b, const char *name, char *out, size_t size)
 {
 	char path[PATH_MAX], text[PATH_MAX];
@@ -58,7 +58,7 @@ static long link_name(const struct bound *b, const char *name, char *out, size_t
 	return snprintf(out, size, "%s", slash ? slash + 1 : text);
 }
 
-/* A file of the device of less than PAGE_MAX bytes: its length. */
+/* Read a file of the device, of less than PAGE_MAX bytes: its length. */
 static long read_file(const struct bound *b, const char *name, char text[PAGE_MAX])
 {
 	char path[PATH_MAX];
@@ -77,7 +77,7 @@ static long read_file(const struct bound *b, const char *name, char text[PAGE_MA
 	return n;
 }
 
-/* In place: it may be open, and have another mode than at first. */
+/* Write a file in place: it may be open, and have another mode than at first. */
 static int write_file(const struct bound *b, const char *name, const char *text, size_t n)
 {
 	char path[PATH_MAX];
@@ -99,7 +99,8 @@ static int write_file(const struct bound *b, const char *name, const char *text,
 }
 
 /*
- * bus_find_device_by_name() with sysfs_streq(): one line break at the end does not count. -ENODEV.
+ * Find a device by its name, as bus_find_device_by_name() with sysfs_streq(): one line break at the
+ * end does not count. 0 or -ENODEV.
  */
 static int find(const char *run_dir, const char *text, size_t len, struct bound *b)
 {
@@ -139,7 +140,7 @@ static bool exists(const struct bound *b, const char *name)
 	       !sys_call(SYS_faccessat, AT_FDCWD, (long)path, F_OK, 0, 0, 0);
 }
 
-/* The first line of uevent, which says what the driver is. */
+/* Change the first line of uevent, which says what the driver is. */
 static int show_driver(const struct bound *b, const char *driver)
 {
 	static const char key[] = "DRIVER=";
@@ -161,7 +162,7 @@ static int show_driver(const struct bound *b, const char *driver)
 	return 0;
 }
 
-/* Is another device in its group? */
+/* True if another device is in its group. */
 static bool has_company(const struct bound *b)
 {
 	char path[PATH_MAX], buf[1024] __attribute__((aligned(8)));
@@ -190,8 +191,8 @@ static int refuse(const struct bound *b, const char *why)
 }
 
 /*
- * device_release_driver() with vfio-pci's remove, which waits until nobody uses the device. The
- * lock of the group is held.
+ * Take the driver away, as device_release_driver() with vfio-pci's remove, which waits until nobody
+ * uses the device. The lock of the group is held.
  */
 static int unbind(struct bound *b)
 {
@@ -225,7 +226,7 @@ static int bind(struct bound *b)
 	return t.err;
 }
 
-/* unbind_store() */
+/* Answer as unbind_store(). */
 int run_unbind_store(const char *run_dir, const char *driver, const char *text, size_t len)
 {
 	struct bound b;
@@ -256,13 +257,13 @@ int run_unbind_store(const char *run_dir, const char *driver, const char *text, 
 	return rc;
 }
 
-/* pci_match_device(): vfio-pci has no IDs of its own. */
+/* True if the driver takes the device (pci_match_device()): vfio-pci has no IDs of its own. */
 static bool matches(const struct bound *b, const char *driver)
 {
 	return b->has_override && !strcmp(b->override, driver);
 }
 
-/* bind_store() */
+/* Answer as bind_store(). */
 int run_bind_store(const char *run_dir, const char *driver, const char *text, size_t len)
 {
 	struct bound b;
@@ -285,7 +286,7 @@ int run_bind_store(const char *run_dir, const char *driver, const char *text, si
 	return bind(&b);
 }
 
-/* drivers_probe_store(): that no driver wants it is no error. */
+/* Answer as drivers_probe_store(): that no driver wants it is no error. */
 int run_probe_store(const char *run_dir, const char *text, size_t len)
 {
 	struct bound b;
@@ -300,7 +301,7 @@ int run_probe_store(const char *run_dir, const char *text, size_t len)
 	return 0;
 }
 
-/* driver_set_override() */
+/* Answer as driver_set_override(). */
 int run_override_store(const char *run_dir, const char *addr, const char *text, size_t len)
 {
 	char value[PAGE_MAX + 1];

@@ -49,7 +49,7 @@ static uint32_t cfg(const struct dev_view *v, unsigned off, unsigned size)
 	return pci_face_read(v->f, off, size);
 }
 
-/* The flags of a BAR of VFs, which are in no register of theirs. */
+/* Return the flags of a BAR of VFs, which are in no register of theirs. */
 static uint64_t memory_flags(unsigned bar)
 {
 	uint64_t flags = RES_MEM | RES_SIZEALIGN;
@@ -106,7 +106,7 @@ static void write_resource(struct dev_view *v)
 	tree_data(v->t, RO, path_of(v, "resource"), text, n);
 }
 
-/* "5.0 GT/s PCIe" of a Link Speeds field (PCIe 6.0, 7.5.3.18) */
+/* Return "5.0 GT/s PCIe" for a Link Speeds field (PCIe 6.0, 7.5.3.18). */
 static const char *speed_text(unsigned speed)
 {
 	static const char *const text[] = { "Unknown",	     "2.5 GT/s PCIe",  "5.0 GT/s PCIe",
@@ -133,8 +133,8 @@ static void write_link(struct dev_view *v)
 }
 
 /*
- * The methods that Linux would list, in its order. A bus reset is none: the function sits on a root
- * bus.
+ * Write the reset methods that Linux would list, in its order. A bus reset is none: the function
+ * sits on a root bus.
  */
 static void write_reset(struct dev_view *v)
 {
@@ -215,7 +215,7 @@ static void write_config(struct dev_view *v)
 	tree_data(v->t, RO, path_of(v, "config"), buf, size);
 }
 
-/* A VF reads ones for its IDs, and the kernel takes them from the PF. */
+/* Write the IDs. A VF reads ones, and the kernel takes them from the PF. */
 static void write_ids(struct dev_view *v)
 {
 	const struct pci_face *pf = v->f->pf;
@@ -256,7 +256,7 @@ static void write_sriov(struct dev_view *v)
 	ATTR(v, "sriov_drivers_autoprobe", "1\n");
 }
 
-/* The attributes, and the links that do not depend on the group. */
+/* Write the attributes, and the links that do not depend on the group. */
 static void write_attributes(struct dev_view *v, const struct cpus *c)
 {
 	static const char *const power_states[] = { "D0", "D1", "D2", "D3hot" };

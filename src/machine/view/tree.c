@@ -25,7 +25,7 @@ static void fail(struct tree *t, const char *path, long rc)
 	log_err("machine", "cannot write the view: %s: %s", path, strerror((int)-rc));
 }
 
-/* Root and @path. */
+/* Put root and @path together. */
 static int name_of(struct tree *t, const char *path, char full[PATH_MAX])
 {
 	int n = snprintf(full, PATH_MAX, "%s/%s", t->root, path);
@@ -36,8 +36,8 @@ static int name_of(struct tree *t, const char *path, char full[PATH_MAX])
 }
 
 /*
- * @rc says that @full is in no directory: make the directories above its last component. True: try
- * again.
+ * If @rc says that @full is in no directory, make the directories above its last component. True:
+ * try again.
  */
 static bool make_way(struct tree *t, char *full, long rc)
 {
@@ -147,7 +147,7 @@ void tree_replace(struct tree *t, unsigned mode, const char *path, const void *d
 	tree_move(t, next, path);
 }
 
-/* The text of a file, to be freed; NULL: no memory, and the tree has failed. */
+/* Return the text of a file, to be freed; NULL: no memory, and the tree has failed. */
 static char *format(struct tree *t, const char *path, const char *fmt, va_list ap)
 {
 	char *text;

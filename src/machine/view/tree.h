@@ -12,24 +12,24 @@ struct tree {
 	int err; /* 0 or -errno */
 };
 
-/* @path, below the root; parents are made, and what exists stays. */
+/* Make directory @path, below the root, with its parents; what exists stays. */
 void tree_dir(struct tree *t, const char *path);
 /*
- * What stands for a device node: a socket that nobody listens on, so that an open that comes past
- * the shim is ENXIO and not a file.
+ * Make what stands for a device node: a socket that nobody listens on, so that an open that comes
+ * past the shim is ENXIO and not a file.
  */
 void tree_node(struct tree *t, unsigned mode, const char *path);
-/* A file of @mode with @len bytes, or with text. */
+/* Write a new file of @mode with @len bytes, or with text. */
 void tree_data(struct tree *t, unsigned mode, const char *path, const void *data, size_t len);
 void tree_text(struct tree *t, unsigned mode, const char *path, const char *fmt, ...)
 	__attribute__((format(printf, 4, 5)));
-/* The same in place of a file that is there: at no time is there none, or half of one. */
+/* Write one in place of a file that is there: at no time is there none, or half of one. */
 void tree_replace(struct tree *t, unsigned mode, const char *path, const void *data, size_t len);
 /* Add text to a file, which need not be there. */
 void tree_append(struct tree *t, unsigned mode, const char *path, const char *fmt, ...)
 	__attribute__((format(printf, 4, 5)));
 /*
- * An empty file of the mode 0600 that is ours, whatever it was: for who opens it to lock. It is
+ * Make an empty file of the mode 0600 that is ours, whatever it was, to be opened and locked. It is
  * never taken away.
  */
 void tree_lock(struct tree *t, const char *path);

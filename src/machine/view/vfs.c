@@ -38,7 +38,7 @@ static void remove_link(struct tree *t, const char *path, const char *target)
 	tree_remove(t, path);
 }
 
-/* In the order in which the kernel makes them known: at last what clients list. */
+/* Files appear in the order in which the kernel makes them known: at last what clients list. */
 void view_show_vf(struct tree *t, const char *pf, unsigned index, const char *addr, unsigned group)
 {
 	char root[16], from[64], to[64];

@@ -66,7 +66,7 @@ void view_modules(struct tree *t, unsigned dma_entry_limit);
 /* ---- groups.c ---- */
 void view_container_node(struct tree *t);
 void view_group(struct tree *t, unsigned id);
-/* /dev/vfio/N and what sysfs has of it */
+/* Write /dev/vfio/N and what sysfs has of it, or take it away. */
 void view_group_node(struct tree *t, unsigned id);
 void view_drop_group_node(struct tree *t, unsigned id);
 
