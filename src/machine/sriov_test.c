@@ -485,6 +485,7 @@ static atomic_uint opens, changes;
 static void *opener(void *arg)
 {
 	unsigned id = 2 + (unsigned)(uintptr_t)arg % 3;
+	const struct machine_device *d;
 	struct vfio_group *g;
 
 	while (!atomic_load(&stop)) {
@@ -495,9 +496,8 @@ static void *opener(void *arg)
 		assert_int_equal(g->n, 1);
 		sched_yield();
 		assert_int_equal(g->n, 1);
-		assert_int_equal(pci_config_read(vfio_pci_function(g->places[0].dev),
-						 PCI_SUBSYSTEM_VENDOR_ID, 2),
-				 0x8086);
+		d = machine_find(shared, g->places[0].dev->name);
+		assert_int_equal(pci_face_read(d->face, PCI_SUBSYSTEM_VENDOR_ID, 2), 0x8086);
 		vfio_group_release(machine_system(shared), g);
 		atomic_fetch_add(&opens, 1);
 		usleep(200);

@@ -53,7 +53,7 @@ struct vfio_system {
 	pthread_mutex_t topology_lock;
 	struct vfio_group **groups;
 	unsigned n;
-	struct loop *loop; /* service thread for virqfds and timers; owned */
+	struct loop *loop; /* service thread for virqfds alone; owned */
 	/*
 	 * Called when a group is opened or given up: the process claims it among others that share
 	 * the machine, and gets the devices or drops them. 0 or -errno. May be NULL. No lock is

@@ -126,7 +126,7 @@ struct vfio_pci_token {
 struct vfio_pci_device {
 	struct vfio_device vdev;
 	pci_function *fn;
-	struct loop *loop;
+	struct loop *loop; /* of virqfds */
 
 	pthread_mutex_t igate;
 	pthread_mutex_t config_lock;

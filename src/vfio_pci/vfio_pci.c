@@ -367,8 +367,3 @@ void vfio_pci_unbind(struct vfio_device *dev)
 	heap_free(vd->triggers);
 	heap_free(vd);
 }
-
-pci_function *vfio_pci_function(struct vfio_device *dev)
-{
-	return to_vfio_pci(dev)->fn;
-}

@@ -12,7 +12,7 @@
 
 /*
  * Bind the driver to @fn, which is at @at: *@out is a device that can be added to a group. -ENOMEM.
- * The function must outlive it.
+ * The function must outlive it. @loop, which also does, carries its virqfds.
  */
 int vfio_pci_bind(pci_function *fn, const struct pci_address *at, struct loop *loop,
 		  struct vfio_device **out);
@@ -44,6 +44,4 @@ int vfio_pci_sriov_configure(struct vfio_device *pf, unsigned num);
 void vfio_pci_on_token(struct vfio_device *pf, void (*fn)(void *arg), void *arg);
 void vfio_pci_token(struct vfio_device *pf, uint8_t uuid[16]);
 void vfio_pci_load_token(struct vfio_device *pf, const uint8_t uuid[16]);
-/* The function under @dev, for the sysfs view. */
-pci_function *vfio_pci_function(struct vfio_device *dev);
 #endif
