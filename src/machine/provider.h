@@ -19,7 +19,10 @@ enum machine_mmap { MACHINE_MMAP_AUTO, MACHINE_MMAP_TRAP, MACHINE_MMAP_OFF };
 
 struct machine_provider;
 
-/* A device that was made. A provider has it inside a struct of its own. */
+/*
+ * A device that was made. A provider has it inside a struct of its own. It answers for the face:
+ * sizes of BARs are powers of two, those of VFs at least a page, and offset and stride are not 0.
+ */
 struct machine_hardware {
 	const struct machine_provider *provider;
 	struct pci_face face;

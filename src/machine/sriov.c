@@ -91,6 +91,9 @@ int machine_pf_init(struct plugged *dev, char **err)
 				dev->spec.model, dev->d.addr);
 		return check_driver(dev, err);
 	}
+	if (layout.total > RUN_VFS_MAX)
+		return machine_fail(err, -EINVAL, "%s: %u virtual functions, and there can be %u",
+				    dev->spec.model, layout.total, RUN_VFS_MAX);
 	dev->layout = layout;
 	rc = check_places(dev, err);
 	return rc ? rc : check_driver(dev, err);
