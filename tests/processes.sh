@@ -86,7 +86,7 @@ if [[ $(id -u) -eq 0 ]] && $nobody test -x "$prog"; then
 	same "another user can lock nothing of root's run" "" "$(as_root --device edu --device igb,sriov_numvfs=1 -- sh -c "$prog </dev/null; $locks")"
 	# a user's program that outlives the rest, over some execs: it has the directory, and the last thing of it is that it goes
 	same "a program that became another user has what it needs, when its parent is gone" "0000:01:00.0 ok gone" \
-		"$(as_root --device edu -- sh -c '$nobody sh -c '"'"'exec sh -c "exec sh -c \"cat $tmp/fifo; ls /sys/bus/pci/devices\""'"'"' >$tmp/open/later & mkfifo -m 666 $tmp/fifo'
+		"$(as_root --device edu -- sh -c 'mkfifo -m 666 $tmp/fifo; $nobody sh -c '"'"'exec sh -c "exec sh -c \"cat $tmp/fifo; ls /sys/bus/pci/devices\""'"'"' >$tmp/open/later &'
 		ls "$tmp/open"/uvfio-*/claims >/dev/null; kept=$?; : >"$tmp/fifo"
 		for _ in $(seq 2000); do compgen -G "$tmp/open/uvfio-*" >/dev/null || break; sleep 0.05; done
 		echo "$(cat "$tmp/open/later") $([[ $kept -eq 0 ]] && echo ok) $(compgen -G "$tmp/open/uvfio-*" >/dev/null || echo gone)")"
