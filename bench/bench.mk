@@ -5,13 +5,14 @@ bench_programs := dma msi nvme ioctl mmio polled
 bench_bins := $(addprefix $(BUILD)/bench/,$(bench_programs))
 
 # What measures the inside links with the archives; ioctl and mmio know nothing of uvfio and meet it through the shim.
-$(BUILD)/bench/ioctl $(BUILD)/bench/mmio: $(BUILD)/bench/%: bench/bench_%.c bench/bench.c bench/bench.h
+$(BUILD)/bench/ioctl $(BUILD)/bench/mmio: $(BUILD)/bench/%: bench/bench_%.c bench/bench.c tests/lib/vfio.c bench/bench.h
 	@mkdir -p $(@D)
-	$(CC) $(CFLAGS_ALL) -Isrc -Ibench -o $@ $(filter %.c,$^) $(LDFLAGS_ALL)
+	$(CC) $(CFLAGS_ALL) -Isrc -Itests -Ibench -o $@ $(filter %.c,$^) $(LDFLAGS_ALL)
 # a driver of libc alone, that of the tests
-$(BUILD)/bench/polled: bench/bench_polled.c bench/bench.c tests/drivers/nvme.c tests/drivers/vfio.c bench/bench.h $(wildcard tests/drivers/*.h)
+$(BUILD)/bench/polled: bench/bench_polled.c bench/bench.c bench/bench.h $(wildcard tests/lib/*.c tests/*/*.h) \
+	$(addprefix tests/drivers/,nvme.c pci.c)
 	@mkdir -p $(@D)
-	$(CC) -std=gnu17 -D_GNU_SOURCE -O2 -g $(WARN) -Ibench -o $@ $(filter %.c,$^) -lpthread
+	$(CC) -std=gnu17 -D_GNU_SOURCE -O2 -g $(WARN) -Itests -Ibench -o $@ $(filter %.c,$^) -lpthread
 bench_below_dma  := $(foreach d,vfio iommu base,$(BUILD)/lib/$(d).a)
 bench_below_msi  := $(archives)
 bench_below_nvme := $(archives)

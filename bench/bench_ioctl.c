@@ -18,6 +18,7 @@
 #include <unistd.h>
 
 #include "bench.h"
+#include "lib/vfio.h"
 
 #define CONFIG_OFFSET ((off_t)VFIO_PCI_CONFIG_REGION_INDEX << 40)
 
@@ -195,13 +196,7 @@ static void map_around(void)
 			    0) };
 
 	for (unsigned i = 0; i < 2; i++) {
-		struct vfio_iommu_type1_dma_map m = { .argsz = sizeof(m),
-						      .flags = VFIO_DMA_MAP_FLAG_READ,
-						      .vaddr = (uintptr_t)at[i],
-						      .iova = i * 4096,
-						      .size = 4096 };
-
-		if (ioctl(container, VFIO_IOMMU_MAP_DMA, &m))
+		if (vfio_dma_map(container, at[i], i * 4096, 4096, VFIO_DMA_MAP_FLAG_READ))
 			bench_die("VFIO_IOMMU_MAP_DMA", errno);
 	}
 	mallopt(M_MMAP_THRESHOLD, BLOCK / 2);
@@ -221,21 +216,16 @@ int main(int argc, char **argv)
 	const char *addr = argc > 1 ? argv[1] : "0000:01:00.0",
 		   *group_path = argc > 2 ? argv[2] : "/dev/vfio/1";
 	struct bench b = { .n = 0 };
-	int group, f;
+	struct vfio v;
+	int f;
 
 	libc_ioctl = (__typeof__(libc_ioctl))(uintptr_t)in_libc("ioctl");
 	libc_pread = (__typeof__(libc_pread))(uintptr_t)in_libc("pread");
-	container = open("/dev/vfio/vfio", O_RDWR);
-	group = open(group_path, O_RDWR);
 	null_fd = open("/dev/null", O_RDWR);
-	if (container < 0 || group < 0)
-		bench_die("open of /dev/vfio (run it under uvfio run --device edu)", errno);
-	if (ioctl(group, VFIO_GROUP_SET_CONTAINER, &container) ||
-	    ioctl(container, VFIO_SET_IOMMU, VFIO_TYPE1v2_IOMMU))
-		bench_die("container", errno);
-	device = ioctl(group, VFIO_GROUP_GET_DEVICE_FD, addr);
-	if (device < 0)
-		bench_die("VFIO_GROUP_GET_DEVICE_FD", errno);
+	if (vfio_open_device(&v, group_path, addr))
+		bench_die(v.failed, errno);
+	container = v.container;
+	device = v.device;
 
 	f = bench_floor(&b, "a system call, libc's getppid()", bare, NULL, 1u << 11);
 	bench_add(&b, "ioctl VFIO_GET_API_VERSION, wrapper", api_version, NULL, 1u << 11, f, 2, 0);

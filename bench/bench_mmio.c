@@ -17,11 +17,8 @@
 #include <unistd.h>
 
 #include "bench.h"
-
-#define BAR2	  (2ull << 40)
-#define ID	  0x000
-#define ID_VALUE  0x54465655u /* docs/testdev.md */
-#define SCRATCH32 0x024
+#include "lib/vfio.h"
+#include "models/testdev/regs.h"
 
 static volatile uint8_t *bar;
 static uint8_t *hole;
@@ -79,12 +76,12 @@ static void bare(void *arg, uint64_t n)
 static void do_load(void *arg, uint64_t n)
 {
 	for (uint64_t i = 0; i < n; i++)
-		load(bar + SCRATCH32);
+		load(bar + TD_SCRATCH32);
 }
 
 static void do_store(void *arg, uint64_t n)
 {
-	volatile uint32_t *r = (volatile uint32_t *)(bar + SCRATCH32);
+	volatile uint32_t *r = (volatile uint32_t *)(bar + TD_SCRATCH32);
 
 	for (uint64_t i = 0; i < n; i++)
 		*r = (uint32_t)i;
@@ -93,7 +90,7 @@ static void do_store(void *arg, uint64_t n)
 static void do_locked(void *arg, uint64_t n)
 {
 	for (uint64_t i = 0; i < n; i++)
-		__asm__ volatile("lock incl (%0)" : : "r"(bar + SCRATCH32) : "memory", "cc");
+		__asm__ volatile("lock incl (%0)" : : "r"(bar + TD_SCRATCH32) : "memory", "cc");
 }
 
 static void do_stepped(void *arg, uint64_t n)
@@ -101,17 +98,17 @@ static void do_stepped(void *arg, uint64_t n)
 	for (uint64_t i = 0; i < n; i++)
 		__asm__ volatile("imull (%0), %%eax"
 				 :
-				 : "r"(bar + SCRATCH32)
+				 : "r"(bar + TD_SCRATCH32)
 				 : "eax", "memory", "cc");
 }
 
 static void map(int device)
 {
-	bar = mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_SHARED, device, (off_t)BAR2);
+	bar = mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_SHARED, device, (off_t)VFIO_REGION(2));
 	hole = mmap(NULL, 4096, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 	if (bar == MAP_FAILED || hole == MAP_FAILED)
 		bench_die("mmap", errno);
-	if (*(volatile uint32_t *)(bar + ID) != ID_VALUE)
+	if (*(volatile uint32_t *)(bar + TD_ID) != TD_ID_VALUE)
 		bench_die("not a testdev", ENODEV);
 }
 
@@ -119,19 +116,14 @@ int main(int argc, char **argv)
 {
 	const char *addr = argc > 1 ? argv[1] : "0000:01:00.0",
 		   *group_path = argc > 2 ? argv[2] : "/dev/vfio/1";
-	int container = open("/dev/vfio/vfio", O_RDWR), group = open(group_path, O_RDWR), device, f;
+	struct vfio vfio;
 	struct bench b = { .n = 0 };
 	uint32_t v = 0;
+	int f;
 
-	if (container < 0 || group < 0)
-		bench_die("open of /dev/vfio (run it under uvfio run --device testdev)", errno);
-	if (ioctl(group, VFIO_GROUP_SET_CONTAINER, &container) ||
-	    ioctl(container, VFIO_SET_IOMMU, VFIO_TYPE1v2_IOMMU))
-		bench_die("container", errno);
-	device = ioctl(group, VFIO_GROUP_GET_DEVICE_FD, addr);
-	if (device < 0)
-		bench_die("VFIO_GROUP_GET_DEVICE_FD", errno);
-	map(device);
+	if (vfio_open_device(&vfio, group_path, addr))
+		bench_die(vfio.failed, errno);
+	map(vfio.device);
 
 	f = bench_floor(&b, "SIGSEGV, a handler that steps over the instruction", bare, NULL,
 			1u << 9);
@@ -145,7 +137,7 @@ int main(int argc, char **argv)
 	bench_run(&b);
 	/* what was measured was the register of a device */
 	do_store(NULL, 8);
-	if (pread(device, &v, 4, (off_t)(BAR2 + SCRATCH32)) != 4 || v != 7)
+	if (pread(vfio.device, &v, 4, (off_t)(VFIO_REGION(2) + TD_SCRATCH32)) != 4 || v != 7)
 		bench_die("the stores did not reach the register", EIO);
 	return 0;
 }

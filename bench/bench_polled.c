@@ -172,7 +172,7 @@ int main(int argc, char **argv)
 		die("the queue pair cannot be made");
 	w.blocks = (w.n.blocks << w.n.lba_shift) / BLOCK;
 	w.random = 88172645463325252ull;
-	w.data = vfio_dma_alloc(&w.n.vfio, MAX_DEPTH * BLOCK, &w.data_iova);
+	w.data = pci_dma_alloc(&w.n.pci, MAX_DEPTH * BLOCK, &w.data_iova);
 	if (sem_init(&w.start, 0, 0) || pthread_create(&thread, NULL, echo, &w))
 		die("no thread");
 	floor = bench_floor(&b, "a word to another CPU and back, shared memory", ping_pong, &w,

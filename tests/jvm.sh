@@ -18,7 +18,7 @@ elif [[ ${UVFIO_LONG-} ]]; then
 else
 	echo "SKIP: a JDK (openjdk-17-jdk-headless)"; exit 77
 fi
-gcc -std=gnu17 -D_GNU_SOURCE -O2 -g -Wall -Wno-unused-function -fPIC -shared -I"$home/include" -I"$home/include/linux" -Itests -o "$tmp/libmmio.so" tests/java/mmio.c || exit 1
+gcc -std=gnu17 -D_GNU_SOURCE -O2 -g -Wall -Wno-unused-function -fPIC -shared -I"$home/include" -I"$home/include/linux" -Itests -Isrc -o "$tmp/libmmio.so" tests/java/mmio.c tests/lib/vfio.c || exit 1
 "$home/bin/javac" -d "$tmp" tests/java/Mmio.java || exit 1
 run() { # NAME OPTION...
 	local name=$1 rc ok no; shift

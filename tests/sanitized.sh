@@ -16,7 +16,7 @@ finds() { # NAME FAULT WHAT: the program ends badly and says so; undefined behav
 }
 variant() { # COMPILER SANITIZER [FLAG]
 	local name="$*" rc f
-	if ! "$1" -std=gnu17 -D_GNU_SOURCE -O1 -g -fno-omit-frame-pointer -fsanitize="$2" ${3:+"$3"} -Itests -o "$tmp/prog" tests/sanitized/client.c -lpthread >"$tmp/out" 2>&1; then
+	if ! "$1" -std=gnu17 -D_GNU_SOURCE -O1 -g -fno-omit-frame-pointer -fsanitize="$2" ${3:+"$3"} -Itests -Isrc -o "$tmp/prog" tests/sanitized/client.c tests/lib/vfio.c -lpthread >"$tmp/out" 2>&1; then
 		bad "$name: does not build"; return
 	fi
 	# clang's run time as a library is not where the linker looks

@@ -3,13 +3,14 @@
 
 # A program of these is $(BUILD)/test/FOLDER_NAME for tests/FOLDER/NAME.c, by a rule of
 # tests/FOLDER/FOLDER.mk. Most are of libc alone, and some of these run in a guest on the kernel's VFIO.
-tests_headers := $(wildcard tests/*/*.h)
+tests_lib := $(wildcard tests/lib/*.c)
+tests_headers := $(wildcard tests/*/*.h) src/models/testdev/regs.h
 TEST_OPT := -O1
 test_cc = $(CC) -std=gnu17 -D_GNU_SOURCE $(TEST_OPT) -g $(WARN) $(if $(WERROR),-Werror)
 define test_link
 @mkdir -p $(@D)
 $(call say,LINK,$@)
-$(Q)$(test_cc) -Itests -o $@ $(filter %.c %.a,$^)
+$(Q)$(test_cc) -Itests -Isrc -o $@ $(filter %.c %.a,$^)
 endef
 # a device as a plug-in, built as a user would
 define test_model

@@ -68,19 +68,19 @@ bool igb_reset(struct igb *g)
 void igb_open(struct igb *g, const char *address)
 {
 	memset(g, 0, sizeof(*g));
-	vfio_open(&g->vfio, address);
-	if (vfio_config_read(&g->vfio, 0, 4) != 0x10c98086)
+	pci_open(&g->pci, address);
+	if (pci_config_read(&g->pci, 0, 4) != 0x10c98086)
 		die("%s is no 82576", address);
-	g->bar = vfio_map_bar(&g->vfio, 0, 0x20000, 0, PROT_READ | PROT_WRITE);
+	g->bar = pci_map_bar(&g->pci, 0, 0x20000, 0, PROT_READ | PROT_WRITE);
 	for (unsigned i = 0; i < IGB_MAX_QUEUES; i++) {
 		struct igb_queue *q = &g->queue[i];
 
-		q->tx = vfio_dma_alloc(&g->vfio, IGB_RING * sizeof(*q->tx), &q->tx_iova);
-		q->rx = vfio_dma_alloc(&g->vfio, IGB_RING * sizeof(*q->rx), &q->rx_iova);
-		q->rx_data = vfio_dma_alloc(&g->vfio, IGB_RING * IGB_BUFFER, &q->rx_data_iova);
+		q->tx = pci_dma_alloc(&g->pci, IGB_RING * sizeof(*q->tx), &q->tx_iova);
+		q->rx = pci_dma_alloc(&g->pci, IGB_RING * sizeof(*q->rx), &q->rx_iova);
+		q->rx_data = pci_dma_alloc(&g->pci, IGB_RING * IGB_BUFFER, &q->rx_data_iova);
 	}
-	g->tx_data = vfio_dma_alloc(&g->vfio, 65536, &g->tx_data_iova);
-	g->head = vfio_dma_alloc(&g->vfio, 4096, &g->head_iova);
+	g->tx_data = pci_dma_alloc(&g->pci, 65536, &g->tx_data_iova);
+	g->head = pci_dma_alloc(&g->pci, 4096, &g->head_iova);
 	if (!igb_reset(g))
 		die("the reset does not end");
 	for (unsigned i = 0; i < 6; i++)

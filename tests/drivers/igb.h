@@ -5,7 +5,7 @@
  */
 #ifndef DRIVERS_IGB_H
 #define DRIVERS_IGB_H
-#include "vfio.h"
+#include "pci.h"
 
 /*
  * 8.1.3; those of the legacy interrupt causes by their second address, which QEMU's model has alone
@@ -169,7 +169,7 @@ struct igb_frame {
 };
 
 struct igb {
-	struct vfio vfio;
+	struct pci_device pci;
 	volatile char *bar;
 	uint8_t mac[6];
 	struct igb_queue {

@@ -29,7 +29,7 @@ static void nap(unsigned ms)
 
 static void saw_bool(const char *name, bool yes)
 {
-	saw(name, "%s", yes ? "yes" : "no");
+	saw_as(name, "%s", yes ? "yes" : "no");
 }
 
 /* Low half first. */
@@ -37,7 +37,7 @@ static void saw_octets(const char *name, unsigned offset)
 {
 	uint32_t low = reg_read(&g, offset), high = reg_read(&g, offset + 4);
 
-	saw(name, "%u %u", low, high);
+	saw_as(name, "%u %u", low, high);
 }
 
 static void saw_register(const char *name, unsigned offset)
@@ -45,7 +45,7 @@ static void saw_register(const char *name, unsigned offset)
 	char line[64];
 
 	snprintf(line, sizeof(line), "%s 0x%04x", name, offset);
-	saw(line, "0x%x", reg_read(&g, offset));
+	saw_as(line, "0x%x", reg_read(&g, offset));
 }
 
 /* ---- frames ---- */
@@ -159,7 +159,7 @@ static void check_registers(const char *when)
 					 RDBAL,	   RDLEN,  RDH,	   RDT,	     TDLEN, TDH,
 					 TDT,	   TDWBAL, LEDCTL, RETA,     VFTA,  MTA };
 
-	saw(when, "STATUS 0x%x", reg_read(&g, STATUS) & 0x3); /* the rest depends on the slot */
+	saw_as(when, "STATUS 0x%x", reg_read(&g, STATUS) & 0x3); /* the rest depends on the slot */
 	for (unsigned i = 0; i < sizeof(list) / sizeof(*list); i++)
 		saw_register(when, list[i]);
 	saw_register(when, SRRCTL);
@@ -167,7 +167,7 @@ static void check_registers(const char *when)
 	saw_register(when, RXDCTL + 0x40);
 	saw_register(when, TXDCTL);
 	/* 5.2.1: the address comes from the EEPROM, and is valid */
-	saw(when, "RAH0 0x%x", reg_read(&g, RAH0) & 0xffff0000);
+	saw_as(when, "RAH0 0x%x", reg_read(&g, RAH0) & 0xffff0000);
 	saw_bool("address is the EEPROM's",
 		 (reg_read(&g, RAL0) & 0xffff) == (unsigned)igb_eeprom(&g, 0) &&
 			 reg_read(&g, RAL0) >> 16 == (unsigned)igb_eeprom(&g, 1) &&
@@ -178,53 +178,55 @@ static void check_eeprom(void)
 {
 	unsigned total = 0;
 
-	saw("eeprom.EECD", "0x%x", reg_read(&g, EECD) & 0x300); /* there is one, and it was read */
+	saw_as("eeprom.EECD", "0x%x",
+	       reg_read(&g, EECD) & 0x300); /* there is one, and it was read */
 	for (unsigned i = 0; i < 0x40; i++)
 		total += (unsigned)igb_eeprom(&g, i);
-	saw("eeprom.checksum", "0x%x", total & 0xffff); /* 6.2.15 */
-	saw("eeprom.device", "0x%x", (unsigned)igb_eeprom(&g, 0x0d));
-	saw("eeprom.configuration done", "0x%x", reg_read(&g, EEMNGCTL) & 1u << 18); /* 8.4.4 */
+	saw_as("eeprom.checksum", "0x%x", total & 0xffff); /* 6.2.15 */
+	saw_as("eeprom.device", "0x%x", (unsigned)igb_eeprom(&g, 0x0d));
+	saw_as("eeprom.configuration done", "0x%x", reg_read(&g, EEMNGCTL) & 1u << 18); /* 8.4.4 */
 }
 
 static void check_phy(void)
 {
-	saw("phy.identifier", "0x%x 0x%x", (unsigned)igb_phy_read(&g, 1, 2),
-	    (unsigned)igb_phy_read(&g, 1, 3));
-	saw("phy.another address", "%d", igb_phy_read(&g, 3, 2));
-	saw("phy.reset", "%d", igb_phy_write(&g, 1, 0, 0x8000 | 0x1140));
+	saw_as("phy.identifier", "0x%x 0x%x", (unsigned)igb_phy_read(&g, 1, 2),
+	       (unsigned)igb_phy_read(&g, 1, 3));
+	saw_as("phy.another address", "%d", igb_phy_read(&g, 3, 2));
+	saw_as("phy.reset", "%d", igb_phy_write(&g, 1, 0, 0x8000 | 0x1140));
 	nap(5);
-	saw("phy.control", "0x%x", (unsigned)igb_phy_read(&g, 1, 0));
-	saw("phy.status", "0x%x",
-	    (unsigned)igb_phy_read(&g, 1, 1) & ~0x24u); /* without link and its negotiation */
-	saw("phy.advertised", "0x%x", (unsigned)igb_phy_read(&g, 1, 4));
-	saw("phy.1000", "0x%x", (unsigned)igb_phy_read(&g, 1, 9));
-	saw("phy.extended status", "0x%x", (unsigned)igb_phy_read(&g, 1, 15));
-	saw("phy.advertise", "%d", igb_phy_write(&g, 1, 4, 0x0061));
-	saw("phy.advertised after it", "0x%x", (unsigned)igb_phy_read(&g, 1, 4));
+	saw_as("phy.control", "0x%x", (unsigned)igb_phy_read(&g, 1, 0));
+	saw_as("phy.status", "0x%x",
+	       (unsigned)igb_phy_read(&g, 1, 1) & ~0x24u); /* without link and its negotiation */
+	saw_as("phy.advertised", "0x%x", (unsigned)igb_phy_read(&g, 1, 4));
+	saw_as("phy.1000", "0x%x", (unsigned)igb_phy_read(&g, 1, 9));
+	saw_as("phy.extended status", "0x%x", (unsigned)igb_phy_read(&g, 1, 15));
+	saw_as("phy.advertise", "%d", igb_phy_write(&g, 1, 4, 0x0061));
+	saw_as("phy.advertised after it", "0x%x", (unsigned)igb_phy_read(&g, 1, 4));
 	igb_phy_write(&g, 1, 4, 0x0de1);
-	saw("phy.identifier is not written", "%d 0x%x", igb_phy_write(&g, 1, 2, 0),
-	    (unsigned)igb_phy_read(&g, 1, 2));
+	saw_as("phy.identifier is not written", "%d 0x%x", igb_phy_write(&g, 1, 2, 0),
+	       (unsigned)igb_phy_read(&g, 1, 2));
 }
 
 /* 4.7: the first who reads SMBI as 0 has it. */
 static void check_semaphores(void)
 {
 	reg_write(&g, SWSM, 0);
-	saw("semaphores.SMBI first", "%u", reg_read(&g, SWSM) & 1);
-	saw("semaphores.SMBI second", "%u", reg_read(&g, SWSM) & 1);
+	saw_as("semaphores.SMBI first", "%u", reg_read(&g, SWSM) & 1);
+	saw_as("semaphores.SMBI second", "%u", reg_read(&g, SWSM) & 1);
 	reg_write(&g, SWSM, 2 | 1);
-	saw("semaphores.SWESMBI", "0x%x", reg_read(&g, SWSM) & 3);
+	saw_as("semaphores.SWESMBI", "0x%x", reg_read(&g, SWSM) & 3);
 	reg_write(&g, SW_FW_SYNC, 0x5);
-	saw("semaphores.SW_FW_SYNC", "0x%x", reg_read(&g, SW_FW_SYNC) & 0xffff);
+	saw_as("semaphores.SW_FW_SYNC", "0x%x", reg_read(&g, SW_FW_SYNC) & 0xffff);
 	reg_write(&g, SW_FW_SYNC, 0);
 	reg_write(&g, SWSM, 0);
-	saw("semaphores.freed", "0x%x", reg_read(&g, SWSM) & 3);
+	saw_as("semaphores.freed", "0x%x", reg_read(&g, SWSM) & 3);
 }
 
 static void saw_frame(const char *name, const void *sent, unsigned length)
 {
-	saw(name, "%u bytes in %u, status 0x%x, type 0x%x, %s", f.length, f.descriptors, f.status,
-	    f.type, f.length >= length && !memcmp(f.data, sent, length) ? "same" : "other data");
+	saw_as(name, "%u bytes in %u, status 0x%x, type 0x%x, %s", f.length, f.descriptors,
+	       f.status, f.type,
+	       f.length >= length && !memcmp(f.data, sent, length) ? "same" : "other data");
 }
 
 static void check_frames(void)
@@ -235,20 +237,20 @@ static void check_frames(void)
 	unsigned good = 0;
 
 	igb_start(&g, 1, RCTL_SECRC, SRRCTL_ADVANCED | 2);
-	saw("frames.status", "0x%x", reg_read(&g, STATUS) & 0xc3); /* up, full duplex, 1000 */
+	saw_as("frames.status", "0x%x", reg_read(&g, STATUS) & 0xc3); /* up, full duplex, 1000 */
 	for (unsigned i = 0; i < sizeof(sizes) / sizeof(*sizes); i++) {
 		ethernet(frame, g.mac, 0x88b5, sizes[i]);
 		snprintf(name, sizeof(name), "frames.%u", sizes[i]);
 		if (pass(frame, sizes[i], 0, 0, PATIENT))
 			saw_frame(name, frame, sizes[i]);
 		else
-			saw(name, "lost");
+			saw_as(name, "lost");
 	}
 	/* TCTL.PSP */
 	ethernet(frame, g.mac, 0x88b5, 30);
 	saw_bool("frames.30, padded", pass(frame, 30, 0, 0, PATIENT));
-	saw("frames.30", "%u bytes, %s, padding %u", f.length,
-	    memcmp(f.data, frame, 30) ? "other data" : "same", f.data[59]);
+	saw_as("frames.30", "%u bytes, %s, padding %u", f.length,
+	       memcmp(f.data, frame, 30) ? "other data" : "same", f.data[59]);
 	/* in three pieces, the descriptor done */
 	ethernet(frame, g.mac, 0x88b5, 600);
 	memcpy(g.tx_data, frame, 600);
@@ -258,8 +260,8 @@ static void check_frames(void)
 	saw_bool("frames.three pieces", igb_send(&g, 0) && igb_receive(&g, 0, &f, PATIENT));
 	saw_frame("frames.600", frame, 600);
 	nap(5);
-	saw("frames.done", "%u",
-	    g.queue[0].tx[(g.queue[0].tx_tail + IGB_RING - 1) % IGB_RING].options & 1);
+	saw_as("frames.done", "%u",
+	       g.queue[0].tx[(g.queue[0].tx_tail + IGB_RING - 1) % IGB_RING].options & 1);
 	/* around the ring, three at a time */
 	for (unsigned i = 0; i < 100; i++) {
 		for (unsigned k = 0; k < 3; k++) {
@@ -274,7 +276,7 @@ static void check_frames(void)
 				!memcmp(f.data, frame, f.length);
 		}
 	}
-	saw("frames.around the ring", "%u of 300", good);
+	saw_as("frames.around the ring", "%u of 300", good);
 	/* with the checksum of the frame */
 	igb_start(&g, 1, 0, SRRCTL_ADVANCED | 2);
 	ethernet(frame, g.mac, 0x88b5, 64);
@@ -305,7 +307,7 @@ static void check_frames(void)
 	nap(20);
 	for (good = 0; igb_receive(&g, 0, &f, good < 63 ? PATIENT : QUIET) && good < 100;)
 		good++;
-	saw("frames.70 for 63 descriptors", "%u", good);
+	saw_as("frames.70 for 63 descriptors", "%u", good);
 	saw_bool("frames.goes on", pass(frame, 64, 0, 0, PATIENT));
 }
 
@@ -323,7 +325,7 @@ static void check_legacy(void)
 	saw_bool("legacy.transmit", igb_send(&g, 0) && igb_receive(&g, 0, &f, PATIENT));
 	saw_frame("legacy.200", frame, 200);
 	nap(5);
-	saw("legacy.done", "%u", g.queue[0].tx[0].options & 1);
+	saw_as("legacy.done", "%u", g.queue[0].tx[0].options & 1);
 	/* its checksum: from byte 14 on, into bytes 20 and 21 */
 	put16(frame + 20, 0);
 	memcpy(g.tx_data, frame, 200);
@@ -337,8 +339,8 @@ static void check_legacy(void)
 	while (!(d->options & 1) && !(d->command & 1) && now_ns() < limit)
 		nap(1);
 	saw_bool("legacy.receive, the address stays", d->address == g.queue[0].rx_data_iova);
-	saw("legacy.receive", "length %u, status 0x%x, errors 0x%x", d->command & 0xffff,
-	    d->options & 0xff, d->options >> 8 & 0xff);
+	saw_as("legacy.receive", "length %u, status 0x%x, errors 0x%x", d->command & 0xffff,
+	       d->options & 0xff, d->options >> 8 & 0xff);
 }
 
 static void filter(const char *name, const uint8_t *to)
@@ -346,7 +348,7 @@ static void filter(const char *name, const uint8_t *to)
 	uint8_t frame[128];
 
 	ethernet(frame, to, 0x88b5, 100);
-	saw(name, "%s", pass(frame, 100, 0, 0, QUIET) ? "received" : "dropped");
+	saw_as(name, "%s", pass(frame, 100, 0, 0, QUIET) ? "received" : "dropped");
 }
 
 static void check_filters(void)
@@ -394,23 +396,23 @@ static void check_filters(void)
 	saw_bool("vlan.in the table", pass(frame, 100, 0, 0, QUIET));
 	reg_write(&g, CTRL, reg_read(&g, CTRL) | CTRL_VME);
 	saw_bool("vlan.stripped", pass(frame, 100, 0, 0, QUIET));
-	saw("vlan.tag", "%u bytes, status 0x%x, tag 0x%x, type 0x%x, %s", f.length, f.status,
-	    f.vlan, get16(f.data + 12),
-	    memcmp(f.data + 14, frame + 18, 82) ? "other data" : "same");
+	saw_as("vlan.tag", "%u bytes, status 0x%x, tag 0x%x, type 0x%x, %s", f.length, f.status,
+	       f.vlan, get16(f.data + 12),
+	       memcmp(f.data + 14, frame + 18, 82) ? "other data" : "same");
 	/* inserted by the context: 7.4.1 */
 	ethernet(frame, g.mac, 0x88b5, 100);
 	put_context(0, 0x2065, 0, 0, 0);
 	saw_bool("vlan.inserted", pass(frame, 100, TX_VLE, 0, QUIET));
-	saw("vlan.inserted tag", "%u bytes, status 0x%x, tag 0x%x", f.length, f.status, f.vlan);
+	saw_as("vlan.inserted tag", "%u bytes, status 0x%x, tag 0x%x", f.length, f.status, f.vlan);
 	reg_write(&g, RCTL, reg_read(&g, RCTL) & ~RCTL_VFE);
 	put_context(0, 0x2066, 0, 0, 0);
 	saw_bool("vlan.inserted another", pass(frame, 100, TX_VLE, 0, QUIET));
-	saw("vlan.another tag", "%u bytes, tag 0x%x", f.length, f.vlan);
+	saw_as("vlan.another tag", "%u bytes, tag 0x%x", f.length, f.vlan);
 	/* whether or not they are stripped */
 	reg_write(&g, CTRL, reg_read(&g, CTRL) & ~CTRL_VME);
 	saw_bool("vlan.inserted, not stripped", pass(frame, 100, TX_VLE, 0, QUIET));
-	saw("vlan.not stripped tag", "%u bytes, 0x%x 0x%x 0x%x", f.length, get16(f.data + 12),
-	    get16(f.data + 14), get16(f.data + 16));
+	saw_as("vlan.not stripped tag", "%u bytes, 0x%x 0x%x 0x%x", f.length, get16(f.data + 12),
+	       get16(f.data + 14), get16(f.data + 16));
 }
 
 /* @outer, @inner: the types of tags that it gets, 0: none */
@@ -438,10 +440,10 @@ static void tagged(const char *name, unsigned outer, unsigned inner)
 	uint8_t frame[2048];
 
 	if (pass(frame, with_tags(frame, outer, inner, 100), 0, 0, QUIET))
-		saw(name, "%u bytes, status 0x%x, tag 0x%x, 0x%x 0x%x", f.length, f.status, f.vlan,
-		    get16(f.data + 12), get16(f.data + 16));
+		saw_as(name, "%u bytes, status 0x%x, tag 0x%x, 0x%x 0x%x", f.length, f.status,
+		       f.vlan, get16(f.data + 12), get16(f.data + 16));
 	else
-		saw(name, "dropped");
+		saw_as(name, "dropped");
 }
 
 static void longest(const char *name, unsigned outer, unsigned inner)
@@ -452,7 +454,7 @@ static void longest(const char *name, unsigned outer, unsigned inner)
 	while (length < 1600 &&
 	       pass(frame, with_tags(frame, outer, inner, length + 1), 0, 0, QUIET))
 		length++;
-	saw(name, "%u", length);
+	saw_as(name, "%u", length);
 }
 
 /* 7.4.5, and 8.10.1, RCTL.LPE: how long a frame may be, with its tags */
@@ -463,7 +465,7 @@ static void check_double_vlan(void)
 	longest("length.tagged", 0, 0x8100);
 	longest("length.another type", 0x88a8, 0);
 	longest("length.twice", 0x8100, 0x8100);
-	saw("double.VET", "0x%x", reg_read(&g, VET));
+	saw_as("double.VET", "0x%x", reg_read(&g, VET));
 	reg_write(&g, VET, 0x88a88100);
 	reg_write(&g, CTRL_EXT, reg_read(&g, CTRL_EXT) | CTRL_EXT_EXT_VLAN);
 	saw_bool("double.stays on", reg_read(&g, CTRL_EXT) & CTRL_EXT_EXT_VLAN);
@@ -496,16 +498,16 @@ static void offload(const char *name, bool tcp, uint32_t options)
 	snprintf(line, sizeof(line), "offload.%s", name);
 	saw_bool(line, pass(frame, n, 0, options, PATIENT));
 	snprintf(line, sizeof(line), "offload.%s, right", name);
-	saw(line, "%s, IP %s", sums_right(f.data) ? "yes" : "no",
-	    sum(f.data + 14, 20, 0) == 0xffff ? "right" : "wrong");
+	saw_as(line, "%s, IP %s", sums_right(f.data) ? "yes" : "no",
+	       sum(f.data + 14, 20, 0) == 0xffff ? "right" : "wrong");
 }
 
 static void received_sums(const char *name, const uint8_t *frame, unsigned n)
 {
 	if (pass(frame, n, 0, 0, PATIENT))
-		saw(name, "status 0x%x, type 0x%x", f.status, f.type);
+		saw_as(name, "status 0x%x, type 0x%x", f.status, f.type);
 	else
-		saw(name, "lost");
+		saw_as(name, "lost");
 }
 
 static void check_offloads(void)
@@ -531,16 +533,17 @@ static void check_offloads(void)
 		unsigned have = f.length - 54;
 
 		snprintf(name, sizeof(name), "tso.segment %u", parts++);
-		saw(name,
-		    "%u bytes, IP length %u, id 0x%x, sequence +%u, flags 0x%x, sums %s, data %s",
-		    f.length, get16(f.data + 16), get16(f.data + 18),
-		    (get16(f.data + 38) << 16 | get16(f.data + 40)) - 0x01020304u, f.data[47],
-		    sums_right(f.data) ? "right" : "wrong",
-		    at + have <= 3500 && !memcmp(f.data + 54, frame + 54 + at, have) ? "same"
-										     : "other");
+		saw_as(name,
+		       "%u bytes, IP length %u, id 0x%x, sequence +%u, flags 0x%x, sums %s, data "
+		       "%s",
+		       f.length, get16(f.data + 16), get16(f.data + 18),
+		       (get16(f.data + 38) << 16 | get16(f.data + 40)) - 0x01020304u, f.data[47],
+		       sums_right(f.data) ? "right" : "wrong",
+		       at + have <= 3500 && !memcmp(f.data + 54, frame + 54 + at, have) ? "same"
+											: "other");
 		at += have;
 	}
-	saw("tso.segments", "%u, %u bytes", parts, at);
+	saw_as("tso.segments", "%u, %u bytes", parts, at);
 	/* 7.1.10: what the receiver finds out */
 	reg_write(&g, RXCSUM, 3u << 8);
 	n = ipv4(frame, true, 100, true);
@@ -591,10 +594,10 @@ static void check_rss(void)
 			     found < 4 && !igb_receive(&g, found, &f, found ? QUIET : QUIET);
 			     found++)
 				;
-			saw(tcp ? i ? "rss.tcp from queue 3" : "rss.tcp"
-			    : i ? "rss.udp from queue 3"
-				: "rss.udp",
-			    "queue %u, hash 0x%08x, type 0x%x", found, f.hash, f.type);
+			saw_as(tcp ? i ? "rss.tcp from queue 3" : "rss.tcp"
+			       : i ? "rss.udp from queue 3"
+				   : "rss.udp",
+			       "queue %u, hash 0x%08x, type 0x%x", found, f.hash, f.type);
 		}
 	}
 	ethernet(frame, g.mac, 0x88b5, 64);
@@ -602,7 +605,7 @@ static void check_rss(void)
 	igb_send(&g, 1);
 	for (found = 0; found < 4 && !igb_receive(&g, found, &f, QUIET); found++)
 		;
-	saw("rss.no IP", "queue %u, hash 0x%08x, type 0x%x", found, f.hash, f.type);
+	saw_as("rss.no IP", "queue %u, hash 0x%08x, type 0x%x", found, f.hash, f.type);
 }
 
 static void one_frame(void)
@@ -629,9 +632,9 @@ static void saw_counts(const char *name, const int *fd, unsigned count)
 			n[i] += eventfd_wait(fd[i], 0);
 	}
 	if (count == 1)
-		saw(name, "%llu", n[0]);
+		saw_as(name, "%llu", n[0]);
 	else
-		saw(name, "%llu %llu %llu", n[0], n[1], n[2]);
+		saw_as(name, "%llu %llu %llu", n[0], n[1], n[2]);
 }
 
 /* 7.3.1 to 7.3.4: queue 0's causes by IVAR to vectors 1 and 2, all others to vector 0. */
@@ -640,8 +643,8 @@ static void check_msix(void)
 	int fd[3] = { new_eventfd(), new_eventfd(), new_eventfd() };
 
 	igb_start(&g, 1, RCTL_SECRC, SRRCTL_ADVANCED | 2);
-	saw("msix.vectors", "%u", g.vfio.irq[VFIO_PCI_MSIX_IRQ_INDEX].count);
-	saw("msix.set", "%d", vfio_set_eventfds(&g.vfio, VFIO_PCI_MSIX_IRQ_INDEX, 0, 3, fd));
+	saw_as("msix.vectors", "%u", g.pci.irq[VFIO_PCI_MSIX_IRQ_INDEX].count);
+	saw_as("msix.set", "%d", pci_set_eventfds(&g.pci, VFIO_PCI_MSIX_IRQ_INDEX, 0, 3, fd));
 	reg_write(&g, GPIE, GPIE_MSIX | GPIE_EIAME | 1u << 31 | 1);
 	reg_write(&g, IVAR0, 0x81 | 0x82u << 8);
 	reg_write(&g, IVAR_MISC, 0x80u << 8);
@@ -649,11 +652,11 @@ static void check_msix(void)
 	reg_write(&g, EIAM, 0);
 	one_frame();
 	saw_counts("msix.masked", fd, 3);
-	saw("msix.EICR while masked", "0x%x", reg_read(&g, EICR) & 7);
+	saw_as("msix.EICR while masked", "0x%x", reg_read(&g, EICR) & 7);
 	igb_receive(&g, 0, &f, PATIENT);
 	reg_write(&g, EICR, 7);
 	reg_write(&g, EIMS, 7);
-	saw("msix.EIMS", "0x%x", reg_read(&g, EIMS));
+	saw_as("msix.EIMS", "0x%x", reg_read(&g, EIMS));
 	eventfd_wait(fd[1], QUIET);
 	eventfd_wait(fd[2], QUIET);
 	one_frame();
@@ -665,7 +668,7 @@ static void check_msix(void)
 	reg_write(&g, EICS, 2);
 	saw_counts("msix.EICS", fd, 3);
 	reg_write(&g, EIMC, 2);
-	saw("msix.EIMS without 1", "0x%x", reg_read(&g, EIMS));
+	saw_as("msix.EIMS without 1", "0x%x", reg_read(&g, EIMS));
 	one_frame();
 	saw_counts("msix.receive masked", fd, 3);
 	igb_receive(&g, 0, &f, PATIENT);
@@ -674,17 +677,17 @@ static void check_msix(void)
 	reg_write(&g, IMS, 1u << 2);
 	reg_write(&g, ICS, 1u << 2);
 	saw_counts("msix.link change by ICS", fd, 3);
-	saw("msix.ICR", "0x%x", reg_read(&g, ICR) & 4);
-	saw("msix.ICR again", "0x%x", reg_read(&g, ICR) & 4);
+	saw_as("msix.ICR", "0x%x", reg_read(&g, ICR) & 4);
+	saw_as("msix.ICR again", "0x%x", reg_read(&g, ICR) & 4);
 	/* 8.8.6: a message masks its vector */
 	reg_write(&g, EIAM, 4);
 	reg_write(&g, EICS, 4);
 	saw_counts("msix.automask", fd, 3);
-	saw("msix.EIMS after automask", "0x%x", reg_read(&g, EIMS));
+	saw_as("msix.EIMS after automask", "0x%x", reg_read(&g, EIMS));
 	reg_write(&g, EICS, 4);
 	saw_counts("msix.automasked", fd, 3);
-	saw("msix.off", "%d",
-	    vfio_irq_action(&g.vfio, VFIO_PCI_MSIX_IRQ_INDEX, 0, 0, VFIO_IRQ_SET_ACTION_TRIGGER));
+	saw_as("msix.off", "%d",
+	       pci_irq_action(&g.pci, VFIO_PCI_MSIX_IRQ_INDEX, 0, 0, VFIO_IRQ_SET_ACTION_TRIGGER));
 }
 
 /* 7.3.4, 8.8.8: one line, ICR */
@@ -695,37 +698,37 @@ static void check_intx(unsigned index, const char *kind)
 #define NAME(what) (snprintf(name, sizeof(name), "%s.%s", kind, what), name)
 
 	igb_start(&g, 1, RCTL_SECRC, SRRCTL_ADVANCED | 2);
-	saw(NAME("vectors"), "%u", g.vfio.irq[index].count);
-	saw(NAME("set"), "%d", vfio_set_eventfds(&g.vfio, index, 0, 1, &fd));
+	saw_as(NAME("vectors"), "%u", g.pci.irq[index].count);
+	saw_as(NAME("set"), "%d", pci_set_eventfds(&g.pci, index, 0, 1, &fd));
 	reg_read(&g, ICR);
 	one_frame();
 	saw_counts(NAME("masked"), &fd, 1);
-	saw(NAME("ICR while masked"), "0x%x", reg_read(&g, ICR) & 0x81); /* TXDW, RXDW */
-	saw(NAME("ICR was cleared"), "0x%x", reg_read(&g, ICR) & 0x81);
+	saw_as(NAME("ICR while masked"), "0x%x", reg_read(&g, ICR) & 0x81); /* TXDW, RXDW */
+	saw_as(NAME("ICR was cleared"), "0x%x", reg_read(&g, ICR) & 0x81);
 	igb_receive(&g, 0, &f, PATIENT);
 	reg_write(&g, IMS, 1u << 7);
-	saw(NAME("IMS"), "0x%x", reg_read(&g, IMS));
-	saw(NAME("IMS, its first address"), "0x%x", reg_read(&g, IMS_NEW));
+	saw_as(NAME("IMS"), "0x%x", reg_read(&g, IMS));
+	saw_as(NAME("IMS, its first address"), "0x%x", reg_read(&g, IMS_NEW));
 	saw_counts(NAME("nothing yet"), &fd, 1);
 	one_frame();
 	saw_counts(NAME("a frame"), &fd, 1);
-	saw(NAME("ICR"), "0x%x", reg_read(&g, ICR) & 0x80000081);
+	saw_as(NAME("ICR"), "0x%x", reg_read(&g, ICR) & 0x80000081);
 	igb_receive(&g, 0, &f, PATIENT);
 	if (index == VFIO_PCI_INTX_IRQ_INDEX)
-		vfio_irq_action(&g.vfio, index, 0, 1, VFIO_IRQ_SET_ACTION_UNMASK);
+		pci_irq_action(&g.pci, index, 0, 1, VFIO_IRQ_SET_ACTION_UNMASK);
 	saw_counts(NAME("quiet when it was read"), &fd, 1);
 	reg_write(&g, ICS, 1u << 7);
 	saw_counts(NAME("by ICS"), &fd, 1);
 	reg_write(&g, IMC, 1u << 7);
-	saw(NAME("IMS masked"), "0x%x", reg_read(&g, IMS));
+	saw_as(NAME("IMS masked"), "0x%x", reg_read(&g, IMS));
 	if (index == VFIO_PCI_INTX_IRQ_INDEX)
-		vfio_irq_action(&g.vfio, index, 0, 1, VFIO_IRQ_SET_ACTION_UNMASK);
+		pci_irq_action(&g.pci, index, 0, 1, VFIO_IRQ_SET_ACTION_UNMASK);
 	saw_counts(NAME("quiet when masked"), &fd, 1);
 	reg_write(&g, IMS, 1u << 7);
 	saw_counts(NAME("unmasked, still there"), &fd, 1);
 	reg_write(&g, ICR, 1u << 7);
-	saw(NAME("ICR written"), "0x%x", reg_read(&g, ICR) & 0x80);
-	saw(NAME("off"), "%d", vfio_irq_action(&g.vfio, index, 0, 0, VFIO_IRQ_SET_ACTION_TRIGGER));
+	saw_as(NAME("ICR written"), "0x%x", reg_read(&g, ICR) & 0x80);
+	saw_as(NAME("off"), "%d", pci_irq_action(&g.pci, index, 0, 0, VFIO_IRQ_SET_ACTION_TRIGGER));
 #undef NAME
 }
 
@@ -752,7 +755,7 @@ static void check_statistics(void)
 			 0x88b5, sizes[i]);
 		count += pass(frame, sizes[i], 0, 0, PATIENT);
 	}
-	saw("statistics.frames", "%u", count);
+	saw_as("statistics.frames", "%u", count);
 	ethernet(frame, other, 0x88b5, 100);
 	pass(frame, 100, 0, 0, QUIET);
 	saw_octets("statistics.GOTC", GOTCL);
@@ -764,7 +767,7 @@ static void check_statistics(void)
 
 		snprintf(name, sizeof(name), "statistics.0x%04x", list[i]);
 		count = reg_read(&g, list[i]);
-		saw(name, "%u, then %u", count, reg_read(&g, list[i]));
+		saw_as(name, "%u, then %u", count, reg_read(&g, list[i]));
 	}
 }
 
@@ -775,9 +778,9 @@ static void check_resets(void)
 	igb_start(&g, 1, RCTL_SECRC, SRRCTL_ADVANCED | 2);
 	reg_write(&g, EIMS, 1);
 	reg_write(&g, IMS, 4);
-	saw("reset.function", "%d", vfio_reset(&g.vfio));
+	saw_as("reset.function", "%d", pci_reset(&g.pci));
 	check_registers("after the function's reset");
-	vfio_config_write(&g.vfio, 4, 2, vfio_config_read(&g.vfio, 4, 2) | 6);
+	pci_config_write(&g.pci, 4, 2, pci_config_read(&g.pci, 4, 2) | 6);
 	igb_start(&g, 1, RCTL_SECRC, SRRCTL_ADVANCED | 2);
 	ethernet(frame, g.mac, 0x88b5, 64);
 	saw_bool("reset.a frame after it", pass(frame, 64, 0, 0, PATIENT));
@@ -811,6 +814,6 @@ int main(int argc, char **argv)
 	check_intx(VFIO_PCI_INTX_IRQ_INDEX, "intx");
 	check_statistics();
 	check_resets();
-	vfio_close(&g.vfio);
+	pci_close(&g.pci);
 	return 0;
 }

@@ -69,8 +69,8 @@ void nvme_queue_memory(struct nvme *n, unsigned id, unsigned entries)
 	struct nvme_queue *q = &n->queue[id], old = *q;
 
 	if (old.sq && old.size != entries) {
-		vfio_dma_free(&n->vfio, old.sq, old.size * sizeof(*old.sq), old.sq_iova);
-		vfio_dma_free(&n->vfio, (void *)old.cq, old.size * sizeof(*old.cq), old.cq_iova);
+		pci_dma_free(&n->pci, old.sq, old.size * sizeof(*old.sq), old.sq_iova);
+		pci_dma_free(&n->pci, (void *)old.cq, old.size * sizeof(*old.cq), old.cq_iova);
 		old.sq = NULL;
 	}
 	*q = (struct nvme_queue){ .id = (uint16_t)id,
@@ -84,8 +84,8 @@ void nvme_queue_memory(struct nvme *n, unsigned id, unsigned entries)
 		memset(q->sq, 0, entries * sizeof(*q->sq));
 		memset((void *)q->cq, 0, entries * sizeof(*q->cq));
 	} else {
-		q->sq = vfio_dma_alloc(&n->vfio, entries * sizeof(*q->sq), &q->sq_iova);
-		q->cq = vfio_dma_alloc(&n->vfio, entries * sizeof(*q->cq), &q->cq_iova);
+		q->sq = pci_dma_alloc(&n->pci, entries * sizeof(*q->sq), &q->sq_iova);
+		q->cq = pci_dma_alloc(&n->pci, entries * sizeof(*q->cq), &q->cq_iova);
 	}
 	/* 3.1.24, 3.1.25 */
 	q->sq_doorbell = (volatile uint32_t *)(n->doorbells + 2 * id * n->stride);
@@ -171,7 +171,7 @@ static void configure_doorbell_buffer(struct nvme *n)
 	int status;
 
 	if (!n->shadow)
-		n->shadow = vfio_dma_alloc(&n->vfio, 2 * NVME_PAGE, &n->shadow_iova);
+		n->shadow = pci_dma_alloc(&n->pci, 2 * NVME_PAGE, &n->shadow_iova);
 	memset(n->shadow, 0, 2 * NVME_PAGE);
 	c.prp1 = n->shadow_iova;
 	c.prp2 = n->shadow_iova + NVME_PAGE;
@@ -215,20 +215,20 @@ void nvme_start(struct nvme *n, bool doorbell_buffer)
 void nvme_open(struct nvme *n, const char *address, uint32_t nsid, bool doorbell_buffer)
 {
 	memset(n, 0, sizeof(*n));
-	vfio_open(&n->vfio, address);
-	if (n->vfio.class >> 8 != 0x0108)
+	pci_open(&n->pci, address);
+	if (n->pci.class >> 8 != 0x0108)
 		die("%s is no NVMe controller: class %#llx", address,
-		    (unsigned long long)n->vfio.class);
+		    (unsigned long long)n->pci.class);
 	n->nsid = nsid;
-	n->registers = vfio_map_bar(&n->vfio, 0, 0x1000, 0, PROT_READ | PROT_WRITE);
-	n->doorbells = vfio_map_bar(&n->vfio, 0, 0x1000, NVME_DOORBELLS, PROT_WRITE);
+	n->registers = pci_map_bar(&n->pci, 0, 0x1000, 0, PROT_READ | PROT_WRITE);
+	n->doorbells = pci_map_bar(&n->pci, 0, 0x1000, NVME_DOORBELLS, PROT_WRITE);
 	n->cap = mmio_lh_read64(n->registers + NVME_CAP);
 	if (n->cap == UINT64_MAX)
 		die("%s does not answer", address);
 	n->stride = 4u << (n->cap >> 32 & 15);
 	if (2 * NVME_MAX_QUEUES * n->stride > 0x1000)
 		die("doorbells %u bytes apart", n->stride);
-	n->page = vfio_dma_alloc(&n->vfio, NVME_PAGE, &n->page_iova);
+	n->page = pci_dma_alloc(&n->pci, NVME_PAGE, &n->page_iova);
 	nvme_start(n, doorbell_buffer);
 }
 
@@ -236,7 +236,7 @@ void nvme_close(struct nvme *n)
 {
 	munmap((void *)n->registers, 0x1000);
 	munmap((void *)n->doorbells, 0x1000);
-	vfio_close(&n->vfio);
+	pci_close(&n->pci);
 }
 
 int nvme_create_queue(struct nvme *n, unsigned id, unsigned entries, int vector)

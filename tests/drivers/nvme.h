@@ -6,7 +6,7 @@
  */
 #ifndef DRIVERS_NVME_H
 #define DRIVERS_NVME_H
-#include "vfio.h"
+#include "pci.h"
 
 #define NVME_PAGE	   4096u
 #define NVME_MAX_QUEUES	   9u /* the admin queue among them */
@@ -94,7 +94,7 @@ struct nvme_queue {
 };
 
 struct nvme {
-	struct vfio vfio;
+	struct pci_device pci;
 	volatile char *registers, *doorbells;
 	uint64_t cap;
 	unsigned stride;

@@ -30,14 +30,14 @@ static void nap(unsigned ms)
 static void saw_status(const char *name, int status)
 {
 	if (status == NVME_TIMEOUT)
-		saw(name, "no completion");
+		saw_as(name, "no completion");
 	else
-		saw(name, "status 0x%x", (unsigned)status);
+		saw_as(name, "status 0x%x", (unsigned)status);
 }
 
 static void saw_bool(const char *name, bool yes)
 {
-	saw(name, "%s", yes ? "yes" : "no");
+	saw_as(name, "%s", yes ? "yes" : "no");
 }
 
 static int admin(struct nvme_command c)
@@ -79,50 +79,50 @@ static void check_registers(void)
 {
 	uint64_t cap = mmio_lh_read64(n.registers + NVME_CAP), other = n.queue[0].sq_iova;
 
-	saw("registers.class", "0x%06llx", (unsigned long long)n.vfio.class);
-	saw("registers.command", "0x%x", vfio_config_read(&n.vfio, 4, 2) & 6);
+	saw_as("registers.class", "0x%06llx", (unsigned long long)n.pci.class);
+	saw_as("registers.command", "0x%x", pci_config_read(&n.pci, 4, 2) & 6);
 	saw_bool("registers.cap in one load", mmio_read64(n.registers + NVME_CAP) == cap);
 	saw_bool("registers.cap.mqes at least 63", (cap & 0xffff) >= 63);
-	saw("registers.cap.cqr", "%u", (unsigned)(cap >> 16 & 1));
-	saw("registers.cap.dstrd", "%u", (unsigned)(cap >> 32 & 15));
-	saw("registers.cap.css nvm", "%u", (unsigned)(cap >> 37 & 1));
-	saw("registers.cap.mpsmin", "%u", (unsigned)(cap >> 48 & 15));
-	saw("registers.vs", "0x%x", mmio_read32(n.registers + NVME_VS));
-	saw("registers.csts ready", "0x%x", mmio_read32(n.registers + NVME_CSTS));
-	saw("registers.cc", "0x%x", mmio_read32(n.registers + NVME_CC));
-	saw("registers.aqa", "0x%x", mmio_read32(n.registers + NVME_AQA));
+	saw_as("registers.cap.cqr", "%u", (unsigned)(cap >> 16 & 1));
+	saw_as("registers.cap.dstrd", "%u", (unsigned)(cap >> 32 & 15));
+	saw_as("registers.cap.css nvm", "%u", (unsigned)(cap >> 37 & 1));
+	saw_as("registers.cap.mpsmin", "%u", (unsigned)(cap >> 48 & 15));
+	saw_as("registers.vs", "0x%x", mmio_read32(n.registers + NVME_VS));
+	saw_as("registers.csts ready", "0x%x", mmio_read32(n.registers + NVME_CSTS));
+	saw_as("registers.cc", "0x%x", mmio_read32(n.registers + NVME_CC));
+	saw_as("registers.aqa", "0x%x", mmio_read32(n.registers + NVME_AQA));
 	saw_bool("registers.asq", mmio_lh_read64(n.registers + NVME_ASQ) == other);
 	saw_bool("registers.asq in one load", mmio_read64(n.registers + NVME_ASQ) == other);
 	saw_bool("registers.acq", mmio_lh_read64(n.registers + NVME_ACQ) == n.queue[0].cq_iova);
 	/* 3.1.3, 3.1.4: set and clear, both read as the mask */
 	mmio_write32(n.registers + NVME_INTMS, 0x5);
-	saw("registers.intms", "0x%x", mmio_read32(n.registers + NVME_INTMS));
-	saw("registers.intmc", "0x%x", mmio_read32(n.registers + NVME_INTMC));
+	saw_as("registers.intms", "0x%x", mmio_read32(n.registers + NVME_INTMS));
+	saw_as("registers.intmc", "0x%x", mmio_read32(n.registers + NVME_INTMC));
 	mmio_write32(n.registers + NVME_INTMS, 0x10);
 	mmio_write32(n.registers + NVME_INTMC, 0x4);
-	saw("registers.intms after clearing one", "0x%x", mmio_read32(n.registers + NVME_INTMS));
+	saw_as("registers.intms after clearing one", "0x%x", mmio_read32(n.registers + NVME_INTMS));
 	mmio_write32(n.registers + NVME_INTMC, 0xffffffff);
-	saw("registers.intms cleared", "0x%x", mmio_read32(n.registers + NVME_INTMS));
+	saw_as("registers.intms cleared", "0x%x", mmio_read32(n.registers + NVME_INTMS));
 	/* read-only ones */
 	mmio_write32(n.registers + NVME_CAP, 0);
 	mmio_write32(n.registers + NVME_VS, 0);
 	mmio_write32(n.registers + NVME_CSTS, 0);
 	saw_bool("registers.cap stays", mmio_lh_read64(n.registers + NVME_CAP) == cap);
-	saw("registers.vs stays", "0x%x", mmio_read32(n.registers + NVME_VS));
-	saw("registers.csts stays", "0x%x", mmio_read32(n.registers + NVME_CSTS));
+	saw_as("registers.vs stays", "0x%x", mmio_read32(n.registers + NVME_VS));
+	saw_as("registers.csts stays", "0x%x", mmio_read32(n.registers + NVME_CSTS));
 	/* disabled: what the queues' registers hold, and their reserved bits (3.1.8 to 3.1.10) */
-	saw("registers.disable", "%d", nvme_disable(&n));
-	saw("registers.csts disabled", "0x%x", mmio_read32(n.registers + NVME_CSTS));
+	saw_as("registers.disable", "%d", nvme_disable(&n));
+	saw_as("registers.csts disabled", "0x%x", mmio_read32(n.registers + NVME_CSTS));
 	mmio_write32(n.registers + NVME_AQA, 0xffffffff);
-	saw("registers.aqa all ones", "0x%x", mmio_read32(n.registers + NVME_AQA));
+	saw_as("registers.aqa all ones", "0x%x", mmio_read32(n.registers + NVME_AQA));
 	mmio_write64(n.registers + NVME_ASQ, 0x123456789abcdfffull);
-	saw("registers.asq all ones below", "0x%llx",
-	    (unsigned long long)mmio_lh_read64(n.registers + NVME_ASQ));
+	saw_as("registers.asq all ones below", "0x%llx",
+	       (unsigned long long)mmio_lh_read64(n.registers + NVME_ASQ));
 	mmio_hl_write64(n.registers + NVME_ACQ, 0xfedcba987654ffffull);
-	saw("registers.acq all ones below", "0x%llx",
-	    (unsigned long long)mmio_lh_read64(n.registers + NVME_ACQ));
+	saw_as("registers.acq all ones below", "0x%llx",
+	       (unsigned long long)mmio_lh_read64(n.registers + NVME_ACQ));
 	nvme_start(&n, false);
-	saw("registers.started again", "0x%x", mmio_read32(n.registers + NVME_CSTS));
+	saw_as("registers.started again", "0x%x", mmio_read32(n.registers + NVME_CSTS));
 }
 
 static void check_identify(void)
@@ -132,16 +132,16 @@ static void check_identify(void)
 
 	saw_status("identify.controller", nvme_identify(&n, 1, 0));
 	memcpy(first, n.page, sizeof(first));
-	saw("identify.version", "0x%x", *(uint32_t *)(first + 80));
-	saw("identify.sqes cqes", "0x%x 0x%x", (unsigned)(uint8_t)first[512],
-	    (unsigned)(uint8_t)first[513]);
+	saw_as("identify.version", "0x%x", *(uint32_t *)(first + 80));
+	saw_as("identify.sqes cqes", "0x%x 0x%x", (unsigned)(uint8_t)first[512],
+	       (unsigned)(uint8_t)first[513]);
 	saw_bool("identify.namespaces", n.namespaces >= 1);
 	saw_bool("identify.serial number", first[4] > ' ' && first[4] < 127);
-	saw("identify.max transfer", "%llu", (unsigned long long)n.max_transfer);
+	saw_as("identify.max transfer", "%llu", (unsigned long long)n.max_transfer);
 	saw_bool("identify.doorbell buffer config", n.oacs & 1 << 8);
-	saw("identify.compare, dataset management, write zeroes", "%u %u %u", n.oncs & 1,
-	    n.oncs >> 2 & 1, n.oncs >> 3 & 1);
-	saw("identify.volatile write cache", "%u", first[525] & 1);
+	saw_as("identify.compare, dataset management, write zeroes", "%u %u %u", n.oncs & 1,
+	       n.oncs >> 2 & 1, n.oncs >> 3 & 1);
+	saw_as("identify.volatile write cache", "%u", first[525] & 1);
 	/* the same in two pieces: 4.3 */
 	c.prp1 = data_iova + 0x800;
 	c.prp2 = data_iova + 0x1000;
@@ -153,21 +153,21 @@ static void check_identify(void)
 	c.prp2 = data_iova + 0x1008;
 	saw_status("identify.second page with an offset", admin(c));
 	saw_status("identify.namespace", nvme_identify(&n, 0, 1));
-	saw("identify.blocks", "%llu of %u", (unsigned long long)n.blocks, 1u << n.lba_shift);
+	saw_as("identify.blocks", "%llu of %u", (unsigned long long)n.blocks, 1u << n.lba_shift);
 	saw_status("identify.namespace 0", nvme_identify(&n, 0, 0));
 	saw_status("identify.namespace invalid", nvme_identify(&n, 0, INVALID_NSID));
 	saw_status("identify.active namespaces", nvme_identify(&n, 2, 0));
-	saw("identify.active namespaces, the first two", "%u %u", ((uint32_t *)n.page)[0],
-	    ((uint32_t *)n.page)[1]);
+	saw_as("identify.active namespaces, the first two", "%u %u", ((uint32_t *)n.page)[0],
+	       ((uint32_t *)n.page)[1]);
 	saw_status("identify.active namespaces above 1", nvme_identify(&n, 2, 1));
-	saw("identify.active namespaces above 1, the first", "%u", ((uint32_t *)n.page)[0]);
+	saw_as("identify.active namespaces above 1, the first", "%u", ((uint32_t *)n.page)[0]);
 	saw_status("identify.active namespaces above the last", nvme_identify(&n, 2, 0xffffffff));
 	saw_status("identify.descriptors", nvme_identify(&n, 3, 1));
 	saw_bool("identify.descriptors, one", n.page[0] >= 1 && n.page[0] <= 4 && n.page[1]);
 	saw_status("identify.of the NVM command set, namespace", nvme_identify(&n, 5, 1));
 	saw_status("identify.of the NVM command set, controller", nvme_identify(&n, 6, 0));
 	saw_status("identify.controllers of the namespace", nvme_identify(&n, 0x12, 1));
-	saw("identify.controllers of the namespace, how many", "%u", *(uint16_t *)n.page);
+	saw_as("identify.controllers of the namespace, how many", "%u", *(uint16_t *)n.page);
 	saw_status("identify.controllers", nvme_identify(&n, 0x13, 0));
 	saw_status("identify.reserved cns", nvme_identify(&n, IDENTIFY_NOTHING, 1));
 	saw_status("admin.reserved opcode", admin((struct nvme_command){ .opcode = 0x7f }));
@@ -213,8 +213,8 @@ static void check_features(void)
 	get.cdw10 = 0x16;
 	memset(data, 0xee, 513);
 	saw_status("features.get host behavior", nvme_execute(&n, 0, &get, NULL));
-	saw("features.host behavior", "0x%x 0x%x 0x%x", (unsigned)(uint8_t)data[0],
-	    (unsigned)(uint8_t)data[511], (unsigned)(uint8_t)data[512]);
+	saw_as("features.host behavior", "0x%x 0x%x 0x%x", (unsigned)(uint8_t)data[0],
+	       (unsigned)(uint8_t)data[511], (unsigned)(uint8_t)data[512]);
 	saw_status("admin.keep alive", admin((struct nvme_command){ .opcode = 0x18 }));
 	get.cdw10 = 0x30; /* reserved */
 	saw_status("features.get reserved", nvme_execute(&n, 0, &get, NULL));
@@ -224,12 +224,12 @@ static void check_features(void)
 	set.cdw11 = 340;
 	saw_status("features.set temperature", nvme_execute(&n, 0, &set, NULL));
 	status = nvme_execute(&n, 0, &get, &result);
-	saw("features.temperature", "status 0x%x, %u", (unsigned)status, result & 0xffff);
+	saw_as("features.temperature", "status 0x%x, %u", (unsigned)status, result & 0xffff);
 	set.cdw10 = get.cdw10 = 0x08; /* interrupt coalescing */
 	set.cdw11 = 0x0203;
 	saw_status("features.set coalescing", nvme_execute(&n, 0, &set, NULL));
 	status = nvme_execute(&n, 0, &get, &result);
-	saw("features.coalescing", "status 0x%x, 0x%x", (unsigned)status, result);
+	saw_as("features.coalescing", "status 0x%x, 0x%x", (unsigned)status, result);
 	set.cdw11 = 0;
 	nvme_execute(&n, 0, &set, NULL);
 	set.cdw10 = 7;
@@ -237,10 +237,10 @@ static void check_features(void)
 	saw_status("features.number of queues 0xffff", nvme_execute(&n, 0, &set, NULL));
 	get = (struct nvme_command){ .opcode = NVME_ADMIN_ABORT, .cdw10 = 0x12340000 };
 	status = nvme_execute(&n, 0, &get, &result);
-	saw("abort.no such command", "status 0x%x, result %u", (unsigned)status, result & 1);
+	saw_as("abort.no such command", "status 0x%x, result %u", (unsigned)status, result & 1);
 	get.cdw10 = 0x12340001;
 	status = nvme_execute(&n, 0, &get, &result);
-	saw("abort.no such queue", "status 0x%x, result %u", (unsigned)status, result & 1);
+	saw_as("abort.no such queue", "status 0x%x, result %u", (unsigned)status, result & 1);
 	saw_status("log.smart", admin((struct nvme_command){ .opcode = NVME_ADMIN_GET_LOG,
 							     .nsid = 0xffffffff,
 							     .cdw10 = 127 << 16 | 2,
@@ -504,7 +504,7 @@ static void burst(const char *name, unsigned queue, unsigned total, unsigned mos
 			sched_yield();
 		done += now;
 	}
-	saw(name, "%u of %u, %u bad", done, total, bad);
+	saw_as(name, "%u of %u, %u bad", done, total, bad);
 }
 
 static void check_rings(void)
@@ -516,7 +516,7 @@ static void check_rings(void)
 		fill(data, 4096, i * 4096, 9);
 		bad += !!io(NVME_WRITE, i * 4096, 4096, 0);
 	}
-	saw("rings.write", "%u bad", bad);
+	saw_as("rings.write", "%u bad", bad);
 	burst("rings.one at a time", 1, 200, 1);
 	burst("rings.all that fit", 1, 1000, 63);
 	saw_bool("rings.data", filled(data, 16 * 4096, 0, 9));
@@ -544,8 +544,8 @@ static void check_rings(void)
 		while (!nvme_reap(one, &e) && now_ns() < limit)
 			sched_yield();
 		nvme_queue_reaped(one);
-		saw("rings.its completion", "queue %u, command 0x%x, status 0x%x, head %u", e.sq_id,
-		    e.cid, e.status >> 1, e.sq_head);
+		saw_as("rings.its completion", "queue %u, command 0x%x, status 0x%x, head %u",
+		       e.sq_id, e.cid, e.status >> 1, e.sq_head);
 	}
 	saw_status("rings.delete it", delete (NVME_ADMIN_DELETE_SQ, 3));
 }
@@ -571,9 +571,9 @@ static void check_events(void)
 		while (!nvme_reap(q, &e) && now_ns() < limit)
 			sched_yield();
 		nvme_queue_reaped(q);
-		saw(i ? "events.wrong value" : "events.wrong queue",
-		    "command 0x%x, status 0x%x, result 0x%x", e.cid, e.status >> 1 & 0x7ff,
-		    e.result);
+		saw_as(i ? "events.wrong value" : "events.wrong queue",
+		       "command 0x%x, status 0x%x, result 0x%x", e.cid, e.status >> 1 & 0x7ff,
+		       e.result);
 		/* the log takes the event away */
 		saw_status("events.log", admin((struct nvme_command){ .opcode = NVME_ADMIN_GET_LOG,
 								      .nsid = 0xffffffff,
@@ -589,10 +589,10 @@ static void check_msix(void)
 	int fd[4];
 	unsigned good = 0;
 
-	saw_bool("msix.vectors", n.vfio.irq[VFIO_PCI_MSIX_IRQ_INDEX].count >= 4);
+	saw_bool("msix.vectors", n.pci.irq[VFIO_PCI_MSIX_IRQ_INDEX].count >= 4);
 	for (int i = 0; i < 4; i++)
 		fd[i] = new_eventfd();
-	saw("msix.set", "%d", vfio_set_eventfds(&n.vfio, VFIO_PCI_MSIX_IRQ_INDEX, 0, 4, fd));
+	saw_as("msix.set", "%d", pci_set_eventfds(&n.pci, VFIO_PCI_MSIX_IRQ_INDEX, 0, 4, fd));
 	nvme_start(&n, false);
 	saw_bool("msix.the admin queue", eventfd_wait(fd[0], 2000) > 0);
 	saw_status("msix.create 1", nvme_create_queue(&n, 1, 64, 1));
@@ -612,7 +612,7 @@ static void check_msix(void)
 			!(e.status >> 1);
 		nvme_queue_reaped(q);
 	}
-	saw("msix.an interrupt for each command", "%u of 50", good);
+	saw_as("msix.an interrupt for each command", "%u of 50", good);
 	{
 		struct nvme_command c = nvme_rw(&n, NVME_READ, 0, 4096, data_iova, list, list_iova);
 
@@ -628,8 +628,8 @@ static void check_msix(void)
 	burst("msix.a burst", 1, 300, 40);
 	saw_bool("msix.interrupts of the burst", eventfd_wait(fd[1], 2000) > 0);
 	saw_bool("msix.no other", !eventfd_wait(fd[2], 0));
-	saw("msix.off", "%d",
-	    vfio_irq_action(&n.vfio, VFIO_PCI_MSIX_IRQ_INDEX, 0, 0, VFIO_IRQ_SET_ACTION_TRIGGER));
+	saw_as("msix.off", "%d",
+	       pci_irq_action(&n.pci, VFIO_PCI_MSIX_IRQ_INDEX, 0, 0, VFIO_IRQ_SET_ACTION_TRIGGER));
 	burst("msix.a burst without interrupts", 1, 100, 20);
 	saw_bool("msix.nothing after off", !eventfd_wait(fd[1], 20));
 }
@@ -641,37 +641,38 @@ static void check_intx(void)
 	struct nvme_completion e;
 	int fd = new_eventfd(), ret;
 
-	saw("intx.count", "%u", n.vfio.irq[VFIO_PCI_INTX_IRQ_INDEX].count);
+	saw_as("intx.count", "%u", n.pci.irq[VFIO_PCI_INTX_IRQ_INDEX].count);
 	nvme_start(&n, false);
 	saw_status("intx.create", nvme_create_queue(&n, 1, 64, 0));
-	ret = vfio_set_eventfds(&n.vfio, VFIO_PCI_INTX_IRQ_INDEX, 0, 1, &fd);
-	saw("intx.set", "%d", ret);
+	ret = pci_set_eventfds(&n.pci, VFIO_PCI_INTX_IRQ_INDEX, 0, 1, &fd);
+	saw_as("intx.set", "%d", ret);
 	nap(20);
 	eventfd_wait(fd, 0);
-	vfio_irq_action(&n.vfio, VFIO_PCI_INTX_IRQ_INDEX, 0, 1, VFIO_IRQ_SET_ACTION_UNMASK);
+	pci_irq_action(&n.pci, VFIO_PCI_INTX_IRQ_INDEX, 0, 1, VFIO_IRQ_SET_ACTION_UNMASK);
 	saw_bool("intx.quiet", !eventfd_wait(fd, 20));
 	nvme_submit(&n.queue[1], &c);
 	nvme_ring(&n.queue[1]);
-	saw("intx.a completion", "%llu", (unsigned long long)eventfd_wait(fd, 5000));
-	vfio_irq_action(&n.vfio, VFIO_PCI_INTX_IRQ_INDEX, 0, 1, VFIO_IRQ_SET_ACTION_UNMASK);
-	saw("intx.unmasked before it is taken", "%llu", (unsigned long long)eventfd_wait(fd, 5000));
+	saw_as("intx.a completion", "%llu", (unsigned long long)eventfd_wait(fd, 5000));
+	pci_irq_action(&n.pci, VFIO_PCI_INTX_IRQ_INDEX, 0, 1, VFIO_IRQ_SET_ACTION_UNMASK);
+	saw_as("intx.unmasked before it is taken", "%llu",
+	       (unsigned long long)eventfd_wait(fd, 5000));
 	saw_bool("intx.the completion", nvme_reap(&n.queue[1], &e) && !(e.status >> 1));
 	nvme_queue_reaped(&n.queue[1]);
 	mmio_read32(n.registers +
 		    NVME_CSTS); /* the doorbell has reached the device when this returns */
 	nap(20);
-	vfio_irq_action(&n.vfio, VFIO_PCI_INTX_IRQ_INDEX, 0, 1, VFIO_IRQ_SET_ACTION_UNMASK);
+	pci_irq_action(&n.pci, VFIO_PCI_INTX_IRQ_INDEX, 0, 1, VFIO_IRQ_SET_ACTION_UNMASK);
 	saw_bool("intx.quiet when it is taken", !eventfd_wait(fd, 50));
 	mmio_write32(n.registers + NVME_INTMS, 1);
 	nvme_submit(&n.queue[1], &c);
 	nvme_ring(&n.queue[1]);
 	saw_bool("intx.masked by intms", !eventfd_wait(fd, 50));
 	mmio_write32(n.registers + NVME_INTMC, 1);
-	saw("intx.unmasked by intmc", "%llu", (unsigned long long)eventfd_wait(fd, 5000));
+	saw_as("intx.unmasked by intmc", "%llu", (unsigned long long)eventfd_wait(fd, 5000));
 	saw_bool("intx.its completion", nvme_reap(&n.queue[1], &e) && !(e.status >> 1));
 	nvme_queue_reaped(&n.queue[1]);
-	saw("intx.off", "%d",
-	    vfio_irq_action(&n.vfio, VFIO_PCI_INTX_IRQ_INDEX, 0, 0, VFIO_IRQ_SET_ACTION_TRIGGER));
+	saw_as("intx.off", "%d",
+	       pci_irq_action(&n.pci, VFIO_PCI_INTX_IRQ_INDEX, 0, 0, VFIO_IRQ_SET_ACTION_TRIGGER));
 }
 
 /* 5.7, 7.13 */
@@ -715,7 +716,7 @@ static void check_resets(void)
 		nvme_submit(q, &c);
 	}
 	nvme_ring(q);
-	saw("reset.disable under load", "%d", nvme_disable(&n));
+	saw_as("reset.disable under load", "%d", nvme_disable(&n));
 	memset((void *)q->cq, 0, q->size * sizeof(*q->cq));
 	memset(data, 0xdd, 65536);
 	nap(50);
@@ -727,26 +728,26 @@ static void check_resets(void)
 	nvme_start(&n, false);
 	saw_status("reset.create", nvme_create_queue(&n, 1, 64, -1));
 	burst("reset.goes on", 1, 100, 30);
-	saw("reset.shutdown", "0x%x", (unsigned)nvme_shutdown(&n));
-	saw("reset.csts shut down", "0x%x", mmio_read32(n.registers + NVME_CSTS));
-	saw("reset.disable", "%d", nvme_disable(&n));
-	saw("reset.csts disabled", "0x%x", mmio_read32(n.registers + NVME_CSTS));
+	saw_as("reset.shutdown", "0x%x", (unsigned)nvme_shutdown(&n));
+	saw_as("reset.csts shut down", "0x%x", mmio_read32(n.registers + NVME_CSTS));
+	saw_as("reset.disable", "%d", nvme_disable(&n));
+	saw_as("reset.csts disabled", "0x%x", mmio_read32(n.registers + NVME_CSTS));
 	nvme_start(&n, false);
 	saw_status("reset.create after shutdown", nvme_create_queue(&n, 1, 64, -1));
 	burst("reset.goes on after shutdown", 1, 100, 30);
 	/* the function: registers as after power-on, config space as the user left it */
-	saw("reset.function", "%d", vfio_reset(&n.vfio));
-	saw("reset.cc", "0x%x", mmio_read32(n.registers + NVME_CC));
-	saw("reset.csts", "0x%x", mmio_read32(n.registers + NVME_CSTS));
-	saw("reset.command", "0x%x", vfio_config_read(&n.vfio, 4, 2) & 6);
-	vfio_config_write(&n.vfio, 4, 2, vfio_config_read(&n.vfio, 4, 2) | 6);
+	saw_as("reset.function", "%d", pci_reset(&n.pci));
+	saw_as("reset.cc", "0x%x", mmio_read32(n.registers + NVME_CC));
+	saw_as("reset.csts", "0x%x", mmio_read32(n.registers + NVME_CSTS));
+	saw_as("reset.command", "0x%x", pci_config_read(&n.pci, 4, 2) & 6);
+	pci_config_write(&n.pci, 4, 2, pci_config_read(&n.pci, 4, 2) | 6);
 	nvme_start(&n, false);
 	saw_status("reset.create after the function's", nvme_create_queue(&n, 1, 64, -1));
 	burst("reset.goes on after the function's", 1, 100, 30);
 	saw_bool("reset.data", filled(data, 16 * 4096, 0, 9));
 	/* memory decode and bus mastering off */
-	command = (uint16_t)vfio_config_read(&n.vfio, 4, 2);
-	vfio_config_write(&n.vfio, 4, 2, command & ~4u);
+	command = (uint16_t)pci_config_read(&n.pci, 4, 2);
+	pci_config_write(&n.pci, 4, 2, command & ~4u);
 	memset(data, 0xdd, 4096);
 	{
 		struct nvme_command c = nvme_rw(&n, NVME_READ, 0, 4096, data_iova, list, list_iova);
@@ -757,7 +758,7 @@ static void check_resets(void)
 		saw_bool("reset.no bus mastering, no data",
 			 (uint8_t)data[0] == 0xdd && (uint8_t)data[4095] == 0xdd);
 	}
-	vfio_config_write(&n.vfio, 4, 2, command);
+	pci_config_write(&n.pci, 4, 2, command);
 	nvme_start(&n, false);
 	saw_status("reset.create at the end", nvme_create_queue(&n, 1, 64, -1));
 	burst("reset.goes on at the end", 1, 100, 30);
@@ -766,8 +767,8 @@ static void check_resets(void)
 int nvme_check(const char *address)
 {
 	nvme_open(&n, address, 1, false);
-	data = vfio_dma_alloc(&n.vfio, BUFFER + 4096, &data_iova);
-	list = vfio_dma_alloc(&n.vfio, 2 * NVME_PAGE, &list_iova);
+	data = pci_dma_alloc(&n.pci, BUFFER + 4096, &data_iova);
+	list = pci_dma_alloc(&n.pci, 2 * NVME_PAGE, &list_iova);
 	check_registers();
 	check_identify();
 	check_features();
@@ -780,8 +781,8 @@ int nvme_check(const char *address)
 	check_intx();
 	check_doorbell_buffers();
 	check_resets();
-	saw("end.shutdown", "0x%x", (unsigned)nvme_shutdown(&n));
-	saw("end.disable", "%d", nvme_disable(&n));
+	saw_as("end.shutdown", "0x%x", (unsigned)nvme_shutdown(&n));
+	saw_as("end.disable", "%d", nvme_disable(&n));
 	nvme_close(&n);
 	return 0;
 }

@@ -53,7 +53,7 @@ static void text(const char *name, const char *field, int size)
 
 static void command_identify(struct nvme *n)
 {
-	printf("%-20s %#06x\n", "vendor", vfio_config_read(&n->vfio, 0, 2));
+	printf("%-20s %#06x\n", "vendor", pci_config_read(&n->pci, 0, 2));
 	if (nvme_identify(n, 1, 0))
 		die("Identify Controller");
 	text("serial number", n->page + 4, 20);
@@ -127,16 +127,16 @@ static void io_open(struct io *io, struct nvme *n, const struct options *o)
 		die("the namespace is smaller than %llu bytes", (unsigned long long)o->size);
 	if (o->interrupts) {
 		efd[1] = io->irq = new_eventfd();
-		if (vfio_set_eventfds(&n->vfio, VFIO_PCI_MSIX_IRQ_INDEX, 0, 2, efd))
+		if (pci_set_eventfds(&n->pci, VFIO_PCI_MSIX_IRQ_INDEX, 0, 2, efd))
 			die("MSI-X");
 	}
 	status = nvme_create_queue(n, 1, entries, o->interrupts ? 1 : -1);
 	if (status)
 		die("queue pair: status %#x", status);
-	io->data = vfio_dma_alloc(&n->vfio,
-				  o->depth * ((o->size + NVME_PAGE - 1) & -(uint64_t)NVME_PAGE),
-				  &io->data_iova);
-	io->list = vfio_dma_alloc(&n->vfio, (size_t)o->depth * NVME_PAGE, &io->list_iova);
+	io->data = pci_dma_alloc(&n->pci,
+				 o->depth * ((o->size + NVME_PAGE - 1) & -(uint64_t)NVME_PAGE),
+				 &io->data_iova);
+	io->list = pci_dma_alloc(&n->pci, (size_t)o->depth * NVME_PAGE, &io->list_iova);
 	io->template = calloc(o->depth, sizeof(*io->template));
 	io->at = calloc(o->depth, sizeof(*io->at));
 	if (!io->template || !io->at)
@@ -405,8 +405,8 @@ static void command_lost(struct nvme *n, const struct options *o)
 
 	if (nvme_create_queue(n, 1, 16, -1))
 		die("queue pair");
-	data = vfio_dma_alloc(&n->vfio, n->max_transfer, &iova);
-	list = vfio_dma_alloc(&n->vfio, NVME_PAGE, &list_iova);
+	data = pci_dma_alloc(&n->pci, n->max_transfer, &iova);
+	list = pci_dma_alloc(&n->pci, NVME_PAGE, &list_iova);
 	other = nvme_rw(n, NVME_WRITE, o->size, 4096, iova, list, list_iova);
 	other.cdw12 |= 1u << 30; /* FUA */
 	if (nvme_execute(n, 1, &other, NULL) || nvme_execute(n, 1, &flush, NULL))
@@ -455,7 +455,7 @@ static void command_cut(struct nvme *n)
 
 	if (nvme_create_queue(n, 1, 16, -1))
 		die("queue pair");
-	data = vfio_dma_alloc(&n->vfio, NVME_PAGE, &iova);
+	data = pci_dma_alloc(&n->pci, NVME_PAGE, &iova);
 	for (int cut = 0; cut < 2; cut++) {
 		for (size_t i = 0; i < sizeof(all); i++) {
 			bool failed = last_block(n, all[i], last, data, iova);

@@ -99,8 +99,8 @@ static void msi_cap(const struct dut *t, int d)
 	poke(t, d, m + PCI_MSI_FLAGS, 2, 0xffff, "msi flags, enabled");
 	saw(cfg_write(d, m + PCI_MSI_FLAGS, 2, PCI_MSI_FLAGS_ENABLE),
 	    "%s.msi enable before disable", t->name);
-	MUST(set_irqs(d, VFIO_IRQ_SET_DATA_NONE | VFIO_IRQ_SET_ACTION_TRIGGER,
-		      VFIO_PCI_MSI_IRQ_INDEX, 0, 0, NULL) == 0);
+	MUST(vfio_set_irqs(d, VFIO_IRQ_SET_DATA_NONE | VFIO_IRQ_SET_ACTION_TRIGGER,
+			   VFIO_PCI_MSI_IRQ_INDEX, 0, 0, NULL) == 0);
 	saw_hex(cfg_read(d, m + PCI_MSI_FLAGS, 2), "%s.msi flags after disable", t->name);
 	poke(t, d, m + PCI_MSI_FLAGS, 2, PCI_MSI_FLAGS_ENABLE, "msi enable after disable");
 	close(efd);
@@ -157,7 +157,7 @@ static void power(int d)
 	saw_hex(cfg_read(d, pm + PCI_PM_CTRL, 2) & 3, "nvme.pm in D3hot");
 	saw(pread(d, b, 4, 0), "nvme.pm BAR read in D3hot");
 	saw(pwrite(d, b, 4, 0x1000), "nvme.pm BAR write in D3hot");
-	saw(pread(d, b, 4, REGION(7)), "nvme.pm config read in D3hot");
+	saw(pread(d, b, 4, VFIO_REGION(7)), "nvme.pm config read in D3hot");
 	saw(cfg_write(d, pm + PCI_PM_CTRL, 2, 0), "nvme.pm to D0");
 	saw_hex(cfg_read(d, pm + PCI_PM_CTRL, 2) & 3, "nvme.pm in D0");
 	saw_hex(cfg_read(d, PCI_COMMAND, 2) & PCI_COMMAND_MEMORY, "nvme.pm command after D0");
@@ -213,20 +213,20 @@ static void flr(int d)
 	saw(cfg_write(d, e + PCI_EXP_DEVCTL, 2, PCI_EXP_DEVCTL_BCR_FLR), "nvme.flr");
 	saw_hex(cfg_read(d, PCI_COMMAND, 2) & 0x406, "nvme.flr command after");
 	saw_hex(bar_read(d, 0, NVME_CC), "nvme.flr CC after");
-	saw(set_irqs(d, VFIO_IRQ_SET_DATA_NONE | VFIO_IRQ_SET_ACTION_TRIGGER,
-		     VFIO_PCI_MSIX_IRQ_INDEX, 0, 1, NULL),
+	saw(vfio_set_irqs(d, VFIO_IRQ_SET_DATA_NONE | VFIO_IRQ_SET_ACTION_TRIGGER,
+			  VFIO_PCI_MSIX_IRQ_INDEX, 0, 1, NULL),
 	    "nvme.flr trigger after");
-	saw(fired(efd, 1000), "nvme.flr trigger after: fired");
+	saw(eventfd_wait(efd, 1000), "nvme.flr trigger after: fired");
 	bar_write(d, 0, NVME_CC, 0x00460000);
 	saw(ioctl(d, VFIO_DEVICE_RESET), "nvme.reset");
 	saw_hex(bar_read(d, 0, NVME_CC), "nvme.reset CC after");
 	saw_hex(cfg_read(d, PCI_COMMAND, 2) & 0x406, "nvme.reset command after");
-	saw(set_irqs(d, VFIO_IRQ_SET_DATA_NONE | VFIO_IRQ_SET_ACTION_TRIGGER,
-		     VFIO_PCI_MSIX_IRQ_INDEX, 0, 1, NULL),
+	saw(vfio_set_irqs(d, VFIO_IRQ_SET_DATA_NONE | VFIO_IRQ_SET_ACTION_TRIGGER,
+			  VFIO_PCI_MSIX_IRQ_INDEX, 0, 1, NULL),
 	    "nvme.reset trigger after");
-	saw(fired(efd, 1000), "nvme.reset trigger after: fired");
-	MUST(set_irqs(d, VFIO_IRQ_SET_DATA_NONE | VFIO_IRQ_SET_ACTION_TRIGGER,
-		      VFIO_PCI_MSIX_IRQ_INDEX, 0, 0, NULL) == 0);
+	saw(eventfd_wait(efd, 1000), "nvme.reset trigger after: fired");
+	MUST(vfio_set_irqs(d, VFIO_IRQ_SET_DATA_NONE | VFIO_IRQ_SET_ACTION_TRIGGER,
+			   VFIO_PCI_MSIX_IRQ_INDEX, 0, 0, NULL) == 0);
 	close(efd);
 }
 
@@ -246,8 +246,8 @@ static void msix_cap(int d)
 	saw_hex(cfg_read(d, f, 2) & live, "nvme.msix disable by hand: then");
 	saw(cfg_write(d, f, 2, PCI_MSIX_FLAGS_MASKALL), "nvme.msix mask by hand");
 	saw_hex(cfg_read(d, f, 2) & live, "nvme.msix mask by hand: then");
-	MUST(set_irqs(d, VFIO_IRQ_SET_DATA_NONE | VFIO_IRQ_SET_ACTION_TRIGGER,
-		      VFIO_PCI_MSIX_IRQ_INDEX, 0, 0, NULL) == 0);
+	MUST(vfio_set_irqs(d, VFIO_IRQ_SET_DATA_NONE | VFIO_IRQ_SET_ACTION_TRIGGER,
+			   VFIO_PCI_MSIX_IRQ_INDEX, 0, 0, NULL) == 0);
 	saw_hex(cfg_read(d, f, 2) & live, "nvme.msix flags after disable");
 	saw(cfg_write(d, m + PCI_MSIX_TABLE, 4, 0xffffffff), "nvme.msix write the table's place");
 	saw(cfg_read(d, m + PCI_MSIX_TABLE, 4) != 0xffffffff, "nvme.msix the table's place stays");

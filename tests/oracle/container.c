@@ -29,7 +29,7 @@ void test_container(void)
 	saw(ioctl(c, UNKNOWN), "container.unknown before set_iommu");
 	saw(ioctl(c, 0x5401, b), "container.TCGETS before set_iommu");
 	saw(ioctl(c, VFIO_IOMMU_GET_INFO, &info), "container.get_info before set_iommu");
-	saw(dma_map(c, b, 0, 4096, 3), "container.map before set_iommu");
+	saw(vfio_dma_map(c, b, 0, 4096, 3), "container.map before set_iommu");
 	saw(ioctl(c, VFIO_SET_IOMMU, VFIO_TYPE1v2_IOMMU), "container.set_iommu without a group");
 	saw(ioctl(c, VFIO_DEVICE_GET_INFO, &info), "container.device_get_info");
 	saw(ioctl(c, VFIO_GROUP_GET_STATUS, &info), "container.group_get_status");
@@ -161,34 +161,34 @@ void test_group(void)
 	close(d);
 	saw(ioctl(g, VFIO_GROUP_UNSET_CONTAINER), "group.unset with one device open");
 	close(d2);
-	MUST(dma_map(c, pages(1), 0, 4096, 3) == 0);
+	MUST(vfio_dma_map(c, pages(1), 0, 4096, 3) == 0);
 	saw(ioctl(g, VFIO_GROUP_UNSET_CONTAINER), "group.unset");
 	saw(status(g), "group.status after unset");
 	saw(ioctl(c, VFIO_IOMMU_GET_INFO, &info), "group.get_info after the last group left");
 	saw(ioctl(g, VFIO_GROUP_SET_CONTAINER, &c), "group.set_container after unset");
 	saw(ioctl(c, VFIO_SET_IOMMU, VFIO_TYPE1_IOMMU), "group.set_iommu v1 after unset");
-	saw(dma_unmap(c, 0, 4096, 0), "group.unmap of what was mapped before");
+	saw(vfio_dma_unmap(c, 0, 4096, 0), "group.unmap of what was mapped before");
 
 	/* two groups in one container: what is mapped stays while one is left */
 	MUST((g2 = open(nvme.group, O_RDWR)) >= 0);
 	MUST((d = ioctl(g, VFIO_GROUP_GET_DEVICE_FD, edu.addr)) >= 0);
 	saw(ioctl(g2, VFIO_GROUP_SET_CONTAINER, &d), "group2.set_container a device");
-	MUST(dma_map(c, pages(1), 0x10000, 4096, 3) == 0);
+	MUST(vfio_dma_map(c, pages(1), 0x10000, 4096, 3) == 0);
 	saw(ioctl(g2, VFIO_GROUP_SET_CONTAINER, &c), "group2.set_container");
 	saw(status(g2), "group2.status");
 	saw((d2 = ioctl(g2, VFIO_GROUP_GET_DEVICE_FD, nvme.addr)) < 0 ? -1 : 0,
 	    "group2.get_device_fd");
 	close(d);
 	saw(ioctl(g, VFIO_GROUP_UNSET_CONTAINER), "group2.unset the first");
-	saw(dma_unmap(c, 0x10000, 4096, 0), "group2.unmap after it left");
+	saw(vfio_dma_unmap(c, 0x10000, 4096, 0), "group2.unmap after it left");
 	/* the container lives on behind its groups */
 	close(c);
 	saw(status(g2), "group2.status after the container was closed");
-	saw(pread(d2, b, 2, REGION(VFIO_PCI_CONFIG_REGION_INDEX)),
+	saw(pread(d2, b, 2, VFIO_REGION(VFIO_PCI_CONFIG_REGION_INDEX)),
 	    "group2.config after the container was closed");
 	close(g2);
 	saw(open(nvme.group, O_RDWR), "group2.open while its device is open");
-	saw(pread(d2, b, 2, REGION(VFIO_PCI_CONFIG_REGION_INDEX)),
+	saw(pread(d2, b, 2, VFIO_REGION(VFIO_PCI_CONFIG_REGION_INDEX)),
 	    "group2.config after the group was closed");
 	close(d2);
 	saw((g2 = open(nvme.group, O_RDWR)) < 0 ? -1 : 0,
@@ -242,11 +242,11 @@ void test_handles(void)
 	MUST((d2 = dup(d)) >= 0);
 	saw(fcntl(d2, F_GETFD), "handles.dup cloexec");
 	close(d);
-	saw(pread(d2, b, 4, REGION(VFIO_PCI_CONFIG_REGION_INDEX)),
+	saw(pread(d2, b, 4, VFIO_REGION(VFIO_PCI_CONFIG_REGION_INDEX)),
 	    "handles.dup after close of the first");
 	MUST((d = fcntl(d2, F_DUPFD_CLOEXEC, 100)) >= 100);
 	close(d2);
-	saw(pread(d, b, 4, REGION(VFIO_PCI_CONFIG_REGION_INDEX)), "handles.dupfd");
+	saw(pread(d, b, 4, VFIO_REGION(VFIO_PCI_CONFIG_REGION_INDEX)), "handles.dupfd");
 	MUST(dup2(d, 50) == 50);
 	close(d);
 	d = 50;
@@ -257,15 +257,16 @@ void test_handles(void)
 	if (!pid) {
 		saw(ioctl(s.container, VFIO_GET_API_VERSION), "handles.child: api_version");
 		saw(status(s.group), "handles.child: group status");
-		saw(pread(d, b, 4, REGION(VFIO_PCI_CONFIG_REGION_INDEX)), "handles.child: config");
+		saw(pread(d, b, 4, VFIO_REGION(VFIO_PCI_CONFIG_REGION_INDEX)),
+		    "handles.child: config");
 		saw(open(edu.group, O_RDWR), "handles.child: open of the group");
-		saw(dma_map(s.container, b, 1, 1, 3), "handles.child: misaligned map");
+		saw(vfio_dma_map(s.container, b, 1, 1, 3), "handles.child: misaligned map");
 		close(d);
 		_exit(0);
 	}
 	waitpid(pid, &status_, 0);
 	saw(status_, "handles.child");
-	saw(pread(d, b, 4, REGION(VFIO_PCI_CONFIG_REGION_INDEX)),
+	saw(pread(d, b, 4, VFIO_REGION(VFIO_PCI_CONFIG_REGION_INDEX)),
 	    "handles.after the child closed and ended");
 
 	/* SCM_RIGHTS: a handle in flight is open */
@@ -281,7 +282,7 @@ void test_handles(void)
 	m.msg_controllen = sizeof(ctl);
 	MUST(recvmsg(sv[1], &m, 0) == 1);
 	memcpy(&d, CMSG_DATA(CMSG_FIRSTHDR(&m)), sizeof(d));
-	saw(pread(d, b, 4, REGION(VFIO_PCI_CONFIG_REGION_INDEX)), "handles.received");
+	saw(pread(d, b, 4, VFIO_REGION(VFIO_PCI_CONFIG_REGION_INDEX)), "handles.received");
 	close(d);
 	saw(ioctl(s.group, VFIO_GROUP_UNSET_CONTAINER), "handles.unset after the last close");
 }

@@ -164,10 +164,10 @@ static void others(const struct dut *t, int d)
 	ioeventfd(t, d, 0, 32, 4, -2, "fd -2");
 	ioeventfd(t, d, 0, 32, 4, -1, "remove none");
 	ioeventfd(t, d, 0, 32, 4, file, "no eventfd");
-	ioeventfd(t, d, REGION(7), 32, 4, efd, "config");
-	ioeventfd(t, d, REGION(6), 32, 4, efd, "rom");
-	ioeventfd(t, d, REGION(5), 32, 4, efd, "absent BAR");
-	ioeventfd(t, d, REGION(9), 32, 4, efd, "no region");
+	ioeventfd(t, d, VFIO_REGION(7), 32, 4, efd, "config");
+	ioeventfd(t, d, VFIO_REGION(6), 32, 4, efd, "rom");
+	ioeventfd(t, d, VFIO_REGION(5), 32, 4, efd, "absent BAR");
+	ioeventfd(t, d, VFIO_REGION(9), 32, 4, efd, "no region");
 	ioeventfd(t, d, 0x100000, 32, 4, efd, "behind the BAR");
 	close(efd);
 	close(file);
@@ -216,7 +216,7 @@ void test_regions(void)
 {
 	struct setup s = set_up(&edu, NULL, VFIO_TYPE1v2_IOMMU);
 	int d = open_device(&s, &edu), n;
-	uint64_t cfg = REGION(VFIO_PCI_CONFIG_REGION_INDEX), size;
+	uint64_t cfg = VFIO_REGION(VFIO_PCI_CONFIG_REGION_INDEX), size;
 	struct vfio_region_info ri = { .argsz = sizeof(ri), .index = VFIO_PCI_CONFIG_REGION_INDEX };
 	uint32_t v = 0x12345678, ff[4];
 	/* volatile: the compiler would warn of what is meant */
@@ -241,16 +241,16 @@ void test_regions(void)
 	saw(pread(d, nowhere, 4, cfg), "regions.config read to a bad pointer");
 	saw(pwrite(d, nowhere, 4, cfg), "regions.config write from a bad pointer");
 	for (n = 1; n < 6; n++)
-		saw(rd(d, REGION(n), 4), "regions.read absent BAR %d", n);
-	saw(wr(d, REGION(1), 4), "regions.write absent BAR");
-	saw(rd(d, REGION(6), 4), "regions.read rom");
-	saw(wr(d, REGION(6), 4), "regions.write rom");
-	saw(rd(d, REGION(8), 4), "regions.read vga");
-	saw(wr(d, REGION(8), 4), "regions.write vga");
-	saw(rd(d, REGION(9), 4), "regions.read region 9");
-	saw(wr(d, REGION(9), 4), "regions.write region 9");
-	saw(rd(d, REGION(4000), 4), "regions.read region 4000");
-	saw(rd(d, REGION(9), 0), "regions.read 0 of region 9");
+		saw(rd(d, VFIO_REGION(n), 4), "regions.read absent BAR %d", n);
+	saw(wr(d, VFIO_REGION(1), 4), "regions.write absent BAR");
+	saw(rd(d, VFIO_REGION(6), 4), "regions.read rom");
+	saw(wr(d, VFIO_REGION(6), 4), "regions.write rom");
+	saw(rd(d, VFIO_REGION(8), 4), "regions.read vga");
+	saw(wr(d, VFIO_REGION(8), 4), "regions.write vga");
+	saw(rd(d, VFIO_REGION(9), 4), "regions.read region 9");
+	saw(wr(d, VFIO_REGION(9), 4), "regions.write region 9");
+	saw(rd(d, VFIO_REGION(4000), 4), "regions.read region 4000");
+	saw(rd(d, VFIO_REGION(9), 0), "regions.read 0 of region 9");
 	saw(rd(d, cfg, 4), "regions.config read 4");
 	saw(rd(d, cfg, 3), "regions.config read 3");
 	saw(rd(d, cfg + 1, 7), "regions.config read 7 at 1");
@@ -281,9 +281,9 @@ void test_regions(void)
 	saw(m == MAP_FAILED ? -1 : 0, "regions.mmap private");
 	m = mmap(NULL, 4096, PROT_READ, MAP_SHARED, d, (off_t)cfg);
 	saw(m == MAP_FAILED ? -1 : 0, "regions.mmap config");
-	m = mmap(NULL, 4096, PROT_READ, MAP_SHARED, d, (off_t)REGION(1));
+	m = mmap(NULL, 4096, PROT_READ, MAP_SHARED, d, (off_t)VFIO_REGION(1));
 	saw(m == MAP_FAILED ? -1 : 0, "regions.mmap absent BAR");
-	m = mmap(NULL, 4096, PROT_READ, MAP_SHARED, d, (off_t)REGION(9));
+	m = mmap(NULL, 4096, PROT_READ, MAP_SHARED, d, (off_t)VFIO_REGION(9));
 	saw(m == MAP_FAILED ? -1 : 0, "regions.mmap region 9");
 	m = mmap(NULL, 8192, PROT_READ, MAP_SHARED, d, 0xff000);
 	saw(m == MAP_FAILED ? -1 : 0, "regions.mmap over the end");
@@ -301,14 +301,14 @@ void test_regions(void)
 	n = (int)cfg_cap(d, PCI_CAP_ID_MSIX);
 	MUST(n);
 	v = cfg_read(d, (unsigned int)n + PCI_MSIX_TABLE, 4);
-	saw(pread(d, ff, 16, (off_t)(REGION(v & 7) + (v & ~7u))),
+	saw(pread(d, ff, 16, (off_t)(VFIO_REGION(v & 7) + (v & ~7u))),
 	    "regions.read of the MSI-X table");
 	saw_hex(ff[0] & ff[1] & ff[2] & ff[3], "regions.read of the MSI-X table value");
-	saw(pread(d, ff, 8, (off_t)(REGION(v & 7) + (v & ~7u) - 4)),
+	saw(pread(d, ff, 8, (off_t)(VFIO_REGION(v & 7) + (v & ~7u) - 4)),
 	    "regions.read into the MSI-X table");
 	saw_hex(ff[1], "regions.read into the MSI-X table value");
-	saw(wr(d, REGION(v & 7) + (v & ~7u), 16), "regions.write of the MSI-X table");
-	saw(wr(d, REGION(v & 7) + (v & ~7u) + 4, 3), "regions.write 3 of the MSI-X table");
+	saw(wr(d, VFIO_REGION(v & 7) + (v & ~7u), 16), "regions.write of the MSI-X table");
+	saw(wr(d, VFIO_REGION(v & 7) + (v & ~7u) + 4, 3), "regions.write 3 of the MSI-X table");
 	v = bar_read(d, 0, 8); /* VS */
 	saw_hex(v & 0xffff0000, "regions.nvme major version");
 	saw(rd(d, 0, 64), "regions.read 64 of the nvme registers");

@@ -44,9 +44,9 @@ void test_dma(void)
 	int c = s.container, d = open_device(&s, &edu), e = eventfd(0, EFD_NONBLOCK);
 	uint8_t *p = pages(4), *moved;
 
-	saw(dma_map(c, p, 0x100000, 2 * 4096, R | W), "dma.map");
-	saw(dma_map(c, p + 2 * 4096, 0x200000, 4096, R), "dma.map for reading");
-	saw(dma_map(c, p + 3 * 4096, 0x300000, 4096, W), "dma.map for writing");
+	saw(vfio_dma_map(c, p, 0x100000, 2 * 4096, R | W), "dma.map");
+	saw(vfio_dma_map(c, p + 2 * 4096, 0x200000, 4096, R), "dma.map for reading");
+	saw(vfio_dma_map(c, p + 3 * 4096, 0x300000, 4096, W), "dma.map for writing");
 	cfg_write(d, PCI_COMMAND, 2, PCI_COMMAND_MEMORY | PCI_COMMAND_MASTER);
 	MUST(set_eventfd(d, VFIO_PCI_MSI_IRQ_INDEX, 0, e) == 0);
 	for (int i = 0; i < 2048; i++)
@@ -55,7 +55,7 @@ void test_dma(void)
 	saw(done(d), "dma.to the device");
 	transfer(d, BUFFER, 0x101000, 2048, TO_RAM | IRQ);
 	saw(done(d), "dma.from the device");
-	saw(fired(e, 2000), "dma.interrupt when done");
+	saw(eventfd_wait(e, 2000), "dma.interrupt when done");
 	saw(memcmp(p, p + 4096, 2048), "dma.there and back");
 	/* an odd place and length, across a page */
 	memset(p + 4096, 0, 4096);
@@ -81,9 +81,9 @@ void test_dma(void)
 	/* nothing is mapped there: nobody is harmed, the device goes on */
 	transfer(d, BUFFER, 0x400000, 16, TO_RAM | IRQ);
 	saw(done(d), "dma.write to nothing");
-	saw(fired(e, 2000), "dma.write to nothing: interrupt");
-	saw(dma_unmap(c, 0x101000, 4096, 0), "dma.unmap a part");
-	saw(dma_unmap(c, 0x300000, 4096, 0), "dma.unmap the write-only page");
+	saw(eventfd_wait(e, 2000), "dma.write to nothing: interrupt");
+	saw(vfio_dma_unmap(c, 0x101000, 4096, 0), "dma.unmap a part");
+	saw(vfio_dma_unmap(c, 0x300000, 4096, 0), "dma.unmap the write-only page");
 	p[3 * 4096] = 0;
 	transfer(d, BUFFER, 0x300000, 16, TO_RAM);
 	saw(done(d), "dma.write after unmap");
@@ -115,5 +115,5 @@ void test_dma(void)
 	saw(done(d), "dma.write without bus master");
 	saw(moved[0], "dma.write without bus master: byte");
 	close(d);
-	saw(dma_unmap(c, 0, 0, VFIO_DMA_UNMAP_FLAG_ALL), "dma.unmap all");
+	saw(vfio_dma_unmap(c, 0, 0, VFIO_DMA_UNMAP_FLAG_ALL), "dma.unmap all");
 }

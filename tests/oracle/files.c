@@ -418,8 +418,8 @@ static void ask_link(int fd, const char *k)
 	ASK(ioctl(q, FIONBIO, b), "files.%s.O_PATH FIONBIO", k);
 	ASK(read(q, b, 1), "files.%s.O_PATH read", k);
 	ASK(pread(q, b, 1, 0), "files.%s.O_PATH pread", k);
-	ASK(pread(q, b, 1, REGION(VFIO_PCI_CONFIG_REGION_INDEX)), "files.%s.O_PATH pread config",
-	    k);
+	ASK(pread(q, b, 1, VFIO_REGION(VFIO_PCI_CONFIG_REGION_INDEX)),
+	    "files.%s.O_PATH pread config", k);
 	ASK(write(q, b, 1), "files.%s.O_PATH write", k);
 	ASK(readv(q, &(struct iovec){ b, 1 }, 1), "files.%s.O_PATH readv", k);
 	ASK(lseek(q, 0, SEEK_SET), "files.%s.O_PATH lseek", k);

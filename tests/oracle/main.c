@@ -6,54 +6,12 @@
  * With `-` for an address the sections about it are left out. Also the few helpers that the
  * sections share.
  */
-#include <poll.h>
-#include <stdarg.h>
 #include <sys/wait.h>
 
 #include "oracle.h"
 
 struct dut edu = { .name = "edu" }, nvme = { .name = "nvme" }, igb = { .name = "igb" },
 	   rom = { .name = "rom" }, keep = { .name = "keep" };
-
-static void name(const char *fmt, va_list ap)
-{
-	vprintf(fmt, ap);
-	fputs(": ", stdout);
-}
-
-void saw(long r, const char *fmt, ...)
-{
-	int e = errno;
-	va_list ap;
-
-	va_start(ap, fmt);
-	name(fmt, ap);
-	va_end(ap);
-	if (r == -1)
-		printf("%s\n", strerrorname_np(e) ? strerrorname_np(e) : "E?");
-	else
-		printf("%ld\n", r);
-}
-
-void saw_hex(unsigned long v, const char *fmt, ...)
-{
-	va_list ap;
-
-	va_start(ap, fmt);
-	name(fmt, ap);
-	va_end(ap);
-	printf("0x%lx\n", v);
-}
-
-void saw_text(const char *text, const char *fmt, ...)
-{
-	va_list ap;
-
-	va_start(ap, fmt);
-	name(fmt, ap);
-	va_end(ap);
-	puts(text);
-}
 
 struct setup set_up(const struct dut *a, const struct dut *b, unsigned int type)
 {
@@ -89,37 +47,18 @@ void *pages(size_t n)
 	return p;
 }
 
-long dma_map(int container, void *p, uint64_t iova, uint64_t size, uint32_t flags)
-{
-	struct vfio_iommu_type1_dma_map m = { .argsz = sizeof(m),
-					      .flags = flags,
-					      .vaddr = (uintptr_t)p,
-					      .iova = iova,
-					      .size = size };
-
-	return ioctl(container, VFIO_IOMMU_MAP_DMA, &m);
-}
-
-long dma_unmap(int container, uint64_t iova, uint64_t size, uint32_t flags)
-{
-	struct vfio_iommu_type1_dma_unmap u = {
-		.argsz = sizeof(u), .flags = flags, .iova = iova, .size = size
-	};
-
-	return ioctl(container, VFIO_IOMMU_UNMAP_DMA, &u) ? -1 : (long)u.size;
-}
-
 uint32_t cfg_read(int dev, unsigned int off, unsigned int size)
 {
 	uint32_t v = 0;
 
-	MUST(pread(dev, &v, size, REGION(VFIO_PCI_CONFIG_REGION_INDEX) + off) == (ssize_t)size);
+	MUST(pread(dev, &v, size, VFIO_REGION(VFIO_PCI_CONFIG_REGION_INDEX) + off) ==
+	     (ssize_t)size);
 	return v;
 }
 
 long cfg_write(int dev, unsigned int off, unsigned int size, uint32_t value)
 {
-	return pwrite(dev, &value, size, REGION(VFIO_PCI_CONFIG_REGION_INDEX) + off);
+	return pwrite(dev, &value, size, VFIO_REGION(VFIO_PCI_CONFIG_REGION_INDEX) + off);
 }
 
 unsigned int cfg_cap(int dev, uint8_t id)
@@ -153,67 +92,28 @@ uint32_t bar_read(int dev, unsigned int bar, unsigned int off)
 {
 	uint32_t v = 0;
 
-	MUST(pread(dev, &v, 4, REGION(bar) + off) == 4);
+	MUST(pread(dev, &v, 4, VFIO_REGION(bar) + off) == 4);
 	return v;
 }
 
 void bar_write(int dev, unsigned int bar, unsigned int off, uint32_t value)
 {
-	MUST(pwrite(dev, &value, 4, REGION(bar) + off) == 4);
-}
-
-long set_irqs(int dev, uint32_t flags, uint32_t index, uint32_t start, uint32_t count,
-	      const void *data)
-{
-	char buf[sizeof(struct vfio_irq_set) + 4 * 64];
-	struct vfio_irq_set *set = (void *)buf;
-	size_t len = 0;
-
-	if (flags & VFIO_IRQ_SET_DATA_EVENTFD)
-		len = 4 * (size_t)count;
-	else if (flags & VFIO_IRQ_SET_DATA_BOOL)
-		len = count;
-	MUST(len <= sizeof(buf) - sizeof(*set));
-	*set = (struct vfio_irq_set){ .argsz = (uint32_t)(sizeof(*set) + len),
-				      .flags = flags,
-				      .index = index,
-				      .start = start,
-				      .count = count };
-	if (len)
-		memcpy(set->data, data, len);
-	return ioctl(dev, VFIO_DEVICE_SET_IRQS, set);
+	MUST(pwrite(dev, &value, 4, VFIO_REGION(bar) + off) == 4);
 }
 
 long set_eventfd(int dev, uint32_t index, uint32_t start, int fd)
 {
-	return set_irqs(dev, VFIO_IRQ_SET_DATA_EVENTFD | VFIO_IRQ_SET_ACTION_TRIGGER, index, start,
-			1, &fd);
-}
-
-long fired(int efd, int ms)
-{
-	struct pollfd p = { .fd = efd, .events = POLLIN };
-	uint64_t n = 0;
-
-	if (poll(&p, 1, ms) == 1 && read(efd, &n, sizeof(n)) == sizeof(n))
-		return (long)n;
-	return 0;
+	return vfio_set_irqs(dev, VFIO_IRQ_SET_DATA_EVENTFD | VFIO_IRQ_SET_ACTION_TRIGGER, index,
+			     start, 1, &fd);
 }
 
 static void find(struct dut *d, const char *addr)
 {
-	char path[128], link[256];
-	ssize_t n;
-
 	snprintf(d->addr, sizeof(d->addr), "%s", addr);
-	snprintf(path, sizeof(path), "/sys/bus/pci/devices/%s/iommu_group", addr);
-	n = readlink(path, link, sizeof(link) - 1);
-	if (n <= 0) {
-		fprintf(stderr, "oracle: %s: %s\n", path, strerror(errno));
+	if (vfio_group_path(addr, d->group, sizeof(d->group))) {
+		fprintf(stderr, "oracle: the group of %s: %s\n", addr, strerror(errno));
 		exit(2);
 	}
-	link[n] = 0;
-	snprintf(d->group, sizeof(d->group), "/dev/vfio/%.32s", strrchr(link, '/') + 1);
 }
 
 static const struct {

@@ -468,9 +468,9 @@ static void mappings(void)
 	ASK("mmap at the second page", place(map(PART, rw, fixed, P)));
 	ASK("mmap of the last page", place(map(P, rw, fixed, 0xff000)));
 	ASK("mmap over the end", place(map(PART, rw, fixed, 0xff000)));
-	ASK("mmap of the configuration space", place(map(P, rw, fixed, REGION(7))));
-	ASK("mmap of region 2", place(map(P, rw, fixed, REGION(2))));
-	ASK("mmap of region 9", place(map(P, rw, fixed, REGION(9))));
+	ASK("mmap of the configuration space", place(map(P, rw, fixed, VFIO_REGION(7))));
+	ASK("mmap of region 2", place(map(P, rw, fixed, VFIO_REGION(2))));
+	ASK("mmap of region 9", place(map(P, rw, fixed, VFIO_REGION(9))));
 	ASK("mmap at -4096", place(map(P, rw, fixed, -P)));
 	ASK("mmap that wraps", place(map(-P, rw, fixed, 0)));
 	ASK("mmap noreplace", place(mmap(bar, PART, rw, MAP_SHARED | MAP_FIXED_NOREPLACE, dev, 0)));
@@ -485,7 +485,7 @@ static void mappings(void)
 	ASK("mmap over memory", place(mmap(mem, P, rw, fixed, dev, 0)));
 	ASK("mmap private over memory", place(mmap(mem, P, rw, MAP_PRIVATE | MAP_FIXED, dev, 0)));
 	ASK("mmap of the configuration space over memory",
-	    place(mmap(mem, P, rw, fixed, dev, (off_t)REGION(7))));
+	    place(mmap(mem, P, rw, fixed, dev, (off_t)VFIO_REGION(7))));
 	ASK("mmap exec over memory", place(mmap(mem, P, rw | PROT_EXEC, fixed, dev, 0)));
 }
 

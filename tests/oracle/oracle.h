@@ -26,21 +26,17 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "lib/saw.h"
+#include "lib/vfio.h"
+
 /* a device under test, by its place in sysfs */
 struct dut {
 	const char *name; /* "edu", "nvme": the first word of lines that several devices have */
 	char addr[32];
-	char group[64]; /* "/dev/vfio/7" */
+	char group[128]; /* "/dev/vfio/7" */
 };
 extern struct dut edu, nvme, igb, rom, keep;
 
-/*
- * One line: a value, or an error by its name. @r: what the call returned; errno is looked at if it
- * is -1.
- */
-void saw(long r, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
-void saw_hex(unsigned long v, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
-void saw_text(const char *text, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 /*
  * Without it the rest makes no sense: says so and ends the section, which is a difference of its
  * own.
@@ -64,11 +60,6 @@ struct setup {
 struct setup set_up(const struct dut *a, const struct dut *b, unsigned int type);
 int open_device(const struct setup *s, const struct dut *d);
 void *pages(size_t n); /* n * 4096 bytes, shared, touched */
-long dma_map(int container, void *p, uint64_t iova, uint64_t size, uint32_t flags);
-/* -1, or the number of bytes that were unmapped */
-long dma_unmap(int container, uint64_t iova, uint64_t size, uint32_t flags);
-
-#define REGION(index) ((uint64_t)(index) << 40)
 uint32_t cfg_read(int dev, unsigned int off, unsigned int size);
 long cfg_write(int dev, unsigned int off, unsigned int size, uint32_t value);
 unsigned int cfg_cap(int dev, uint8_t id); /* offset of a capability, 0: none */
@@ -76,12 +67,7 @@ unsigned int cfg_ext_cap(int dev, uint16_t id);
 uint32_t bar_read(int dev, unsigned int bar, unsigned int off);
 void bar_write(int dev, unsigned int bar, unsigned int off, uint32_t value);
 
-/* VFIO_DEVICE_SET_IRQS with @n elements of @data, of the size that @flags says */
-long set_irqs(int dev, uint32_t flags, uint32_t index, uint32_t start, uint32_t count,
-	      const void *data);
 long set_eventfd(int dev, uint32_t index, uint32_t start, int fd);
-/* how often an eventfd was signalled: waits up to @ms for the first, 0 if none */
-long fired(int efd, int ms);
 
 void test_container(void);
 void test_group(void);

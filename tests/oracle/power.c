@@ -97,10 +97,10 @@ static void messages(int d, uint32_t index, const char *name, unsigned int cap, 
 	d_state(d, 3);
 	saw_hex(cfg_read(d, pm + PCI_PM_CTRL, 2) & 3, "%s: state", what);
 	if (off) {
-		saw(set_irqs(d, NONE | TRIGGER, index, 0, 0, NULL), "%s: disable", what);
+		saw(vfio_set_irqs(d, NONE | TRIGGER, index, 0, 0, NULL), "%s: disable", what);
 	} else {
-		saw(set_irqs(d, NONE | TRIGGER, index, 0, 1, NULL), "%s: trigger", what);
-		saw(fired(a, SOON), "%s: trigger: fired", what);
+		saw(vfio_set_irqs(d, NONE | TRIGGER, index, 0, 1, NULL), "%s: trigger", what);
+		saw(eventfd_wait(a, SOON), "%s: trigger: fired", what);
 		saw(set_eventfd(d, index, 0, b), "%s: replace", what);
 	}
 	come_back(d, way);
@@ -108,15 +108,15 @@ static void messages(int d, uint32_t index, const char *name, unsigned int cap, 
 	if (index == MSIX) /* what a user sees of MSI's flags is virtual */
 		saw_hex(cfg_read(d, cap + PCI_MSIX_FLAGS, 2) & on, "%s: enable bit", what);
 	raise_cause(d, index);
-	saw(fired(a, QUIET), "%s: raised, old", what);
-	saw(fired(b, off ? QUIET : SOON), "%s: raised, new", what);
+	saw(eventfd_wait(a, QUIET), "%s: raised, old", what);
+	saw(eventfd_wait(b, off ? QUIET : SOON), "%s: raised, new", what);
 	take_back(d);
-	saw(set_irqs(d, NONE | TRIGGER, index, 0, 0, NULL), "%s: disable then", what);
+	saw(vfio_set_irqs(d, NONE | TRIGGER, index, 0, 0, NULL), "%s: disable then", what);
 	saw(set_eventfd(d, INTX, 0, b), "%s: intx", what);
 	raise_cause(d, INTX);
-	saw(fired(b, SOON), "%s: intx raised", what);
+	saw(eventfd_wait(b, SOON), "%s: intx raised", what);
 	take_back(d);
-	saw(set_irqs(d, NONE | TRIGGER, INTX, 0, 0, NULL), "%s: intx off", what);
+	saw(vfio_set_irqs(d, NONE | TRIGGER, INTX, 0, 0, NULL), "%s: intx off", what);
 	close(a);
 	close(b);
 }
@@ -130,31 +130,33 @@ static void set_in_d3(int d)
 	saw(set_eventfd(d, MSI, 0, a), "power.in D3: msi");
 	saw(set_eventfd(d, MSIX, 0, a), "power.in D3: msix");
 	saw(set_eventfd(d, INTX, 0, a), "power.in D3: intx");
-	saw(set_irqs(d, NONE | MASK, INTX, 0, 1, NULL), "power.in D3: intx mask");
-	saw(set_irqs(d, NONE | UNMASK, INTX, 0, 1, NULL), "power.in D3: intx unmask");
+	saw(vfio_set_irqs(d, NONE | MASK, INTX, 0, 1, NULL), "power.in D3: intx mask");
+	saw(vfio_set_irqs(d, NONE | UNMASK, INTX, 0, 1, NULL), "power.in D3: intx unmask");
 	d_state(d, 0);
 	raise_cause(d, INTX);
-	saw(fired(a, SOON), "power.intx from D3: raised");
+	saw(eventfd_wait(a, SOON), "power.intx from D3: raised");
 	take_back(d);
-	saw(set_irqs(d, NONE | UNMASK, INTX, 0, 1, NULL), "power.intx from D3: unmask");
+	saw(vfio_set_irqs(d, NONE | UNMASK, INTX, 0, 1, NULL), "power.intx from D3: unmask");
 	d_state(d, 3);
-	saw(set_irqs(d, NONE | TRIGGER, INTX, 0, 1, NULL), "power.in D3: intx trigger");
-	saw(fired(a, SOON), "power.in D3: intx trigger: fired");
-	saw(set_irqs(d, NONE | TRIGGER, INTX, 0, 0, NULL), "power.in D3: intx off");
+	saw(vfio_set_irqs(d, NONE | TRIGGER, INTX, 0, 1, NULL), "power.in D3: intx trigger");
+	saw(eventfd_wait(a, SOON), "power.in D3: intx trigger: fired");
+	saw(vfio_set_irqs(d, NONE | TRIGGER, INTX, 0, 0, NULL), "power.in D3: intx off");
 	d_state(d, 0);
 	/* messages give way to the pin while it sleeps */
 	MUST(set_eventfd(d, MSIX, 0, a) == 0);
 	d_state(d, 3);
-	saw(set_irqs(d, NONE | TRIGGER, MSIX, 0, 0, NULL), "power.in D3: msix off");
+	saw(vfio_set_irqs(d, NONE | TRIGGER, MSIX, 0, 0, NULL), "power.in D3: msix off");
 	saw(set_eventfd(d, INTX, 0, a), "power.in D3: intx after msix");
 	d_state(d, 0);
 	raise_cause(d, INTX);
-	saw(fired(a, 500), "power.intx after msix from D3: raised");
-	saw(set_irqs(d, NONE | MASK, INTX, 0, 1, NULL), "power.intx after msix from D3: mask");
-	saw(set_irqs(d, NONE | UNMASK, INTX, 0, 1, NULL), "power.intx after msix from D3: unmask");
-	saw(fired(a, SOON), "power.intx after msix from D3: unmask: fired");
+	saw(eventfd_wait(a, 500), "power.intx after msix from D3: raised");
+	saw(vfio_set_irqs(d, NONE | MASK, INTX, 0, 1, NULL), "power.intx after msix from D3: mask");
+	saw(vfio_set_irqs(d, NONE | UNMASK, INTX, 0, 1, NULL),
+	    "power.intx after msix from D3: unmask");
+	saw(eventfd_wait(a, SOON), "power.intx after msix from D3: unmask: fired");
 	take_back(d);
-	saw(set_irqs(d, NONE | TRIGGER, INTX, 0, 0, NULL), "power.intx after msix from D3: off");
+	saw(vfio_set_irqs(d, NONE | TRIGGER, INTX, 0, 0, NULL),
+	    "power.intx after msix from D3: off");
 	close(a);
 }
 
@@ -186,7 +188,7 @@ static void msi_registers(int d, enum way way, bool on, bool asleep)
 	cfg_write(d, m + PCI_MSI_FLAGS, 2, 0);
 	cfg_write(d, m + PCI_MSI_MASK_64, 4, 0);
 	if (on)
-		MUST(set_irqs(d, NONE | TRIGGER, MSI, 0, 0, NULL) == 0);
+		MUST(vfio_set_irqs(d, NONE | TRIGGER, MSI, 0, 0, NULL) == 0);
 	close(a);
 }
 
@@ -251,15 +253,16 @@ static void regions(int d, const char *when)
 	uint32_t v = 0;
 	void *map;
 
-	saw(pread(d, &v, 4, REGION(0) + GPIE), "power.%s: BAR0 read", when);
-	saw(pwrite(d, &v, 4, REGION(0) + GPIE), "power.%s: BAR0 write", when);
-	saw(pread(d, &v, 4, REGION(2)), "power.%s: I/O BAR read", when);
+	saw(pread(d, &v, 4, VFIO_REGION(0) + GPIE), "power.%s: BAR0 read", when);
+	saw(pwrite(d, &v, 4, VFIO_REGION(0) + GPIE), "power.%s: BAR0 write", when);
+	saw(pread(d, &v, 4, VFIO_REGION(2)), "power.%s: I/O BAR read", when);
 	saw_hex(v, "power.%s: I/O BAR read: value", when);
 	v = 0;
-	saw(pwrite(d, &v, 4, REGION(2)), "power.%s: I/O BAR write", when);
-	saw(pread(d, &v, 4, REGION(3)), "power.%s: MSI-X table read", when);
+	saw(pwrite(d, &v, 4, VFIO_REGION(2)), "power.%s: I/O BAR write", when);
+	saw(pread(d, &v, 4, VFIO_REGION(3)), "power.%s: MSI-X table read", when);
 	saw_hex(v, "power.%s: MSI-X table read: value", when);
-	saw(pread(d, &v, 4, REGION(VFIO_PCI_CONFIG_REGION_INDEX)), "power.%s: config read", when);
+	saw(pread(d, &v, 4, VFIO_REGION(VFIO_PCI_CONFIG_REGION_INDEX)), "power.%s: config read",
+	    when);
 	map = mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_SHARED, d, 0);
 	saw(map == MAP_FAILED ? -1 : 0, "power.%s: BAR0 mmap", when);
 	if (map != MAP_FAILED) {
@@ -322,10 +325,10 @@ void test_power_keep(void)
 	cfg_write(d, PCI_COMMAND, 2, PCI_COMMAND_MEMORY | PCI_COMMAND_MASTER);
 	at = cfg_read(d, m + PCI_MSIX_TABLE, 4);
 	map = mmap(NULL, 4096, PROT_READ, MAP_SHARED, d,
-		   REGION(at & PCI_MSIX_TABLE_BIR) + (at & ~0xfffu));
+		   VFIO_REGION(at & PCI_MSIX_TABLE_BIR) + (at & ~0xfffu));
 	MUST(map != MAP_FAILED);
 	table = (volatile uint32_t *)((char *)map + (at & 0xff8));
-	MUST(set_irqs(d, EFD | TRIGGER, MSIX, 0, 2, fds) == 0);
+	MUST(vfio_set_irqs(d, EFD | TRIGGER, MSIX, 0, 2, fds) == 0);
 	saw_hex(table[3] & 1, "power_keep.mask of vector 0");
 	saw_hex(table[7] & 1, "power_keep.mask of vector 1");
 	d_state(d, 3);
@@ -339,16 +342,16 @@ void test_power_keep(void)
 	saw_hex(table[3] & 1, "power_keep.vector 0 went: mask");
 	d_state(d, 3);
 	saw(set_eventfd(d, MSIX, 0, fds[0]), "power_keep.in D3: vector 0 comes");
-	saw(set_irqs(d, NONE | TRIGGER, MSIX, 0, 1, NULL), "power_keep.in D3: trigger");
-	saw(fired(fds[0], SOON), "power_keep.in D3: trigger: fired");
+	saw(vfio_set_irqs(d, NONE | TRIGGER, MSIX, 0, 1, NULL), "power_keep.in D3: trigger");
+	saw(eventfd_wait(fds[0], SOON), "power_keep.in D3: trigger: fired");
 	d_state(d, 0);
 	saw_hex(table[3] & 1, "power_keep.vector 0 came in D3: mask");
 	d_state(d, 3);
-	saw(set_irqs(d, NONE | TRIGGER, MSIX, 0, 0, NULL), "power_keep.in D3: off");
+	saw(vfio_set_irqs(d, NONE | TRIGGER, MSIX, 0, 0, NULL), "power_keep.in D3: off");
 	d_state(d, 0);
 	saw_hex(cfg_read(d, m + PCI_MSIX_FLAGS, 2) & PCI_MSIX_FLAGS_ENABLE,
 		"power_keep.off in D3: enable bit");
-	MUST(set_irqs(d, EFD | TRIGGER, MSIX, 0, 2, fds) == 0);
+	MUST(vfio_set_irqs(d, EFD | TRIGGER, MSIX, 0, 2, fds) == 0);
 	saw_hex(table[3] & 1, "power_keep.on again: mask of vector 0");
 }
 
@@ -360,15 +363,15 @@ static void rom_region(int d, const char *when)
 	saw(ioctl(d, VFIO_DEVICE_GET_REGION_INFO, &ri), "rom.%s: info", when);
 	saw_hex(ri.flags, "rom.%s: flags", when);
 	saw_hex(ri.size, "rom.%s: size", when);
-	saw(pread(d, b, 2, REGION(6)), "rom.%s: read", when);
+	saw(pread(d, b, 2, VFIO_REGION(6)), "rom.%s: read", when);
 	saw_hex((unsigned int)b[0] << 8 | b[1], "rom.%s: signature", when);
-	saw(pread(d, b, 4, REGION(6) + 4092), "rom.%s: read the last bytes", when);
-	saw(pread(d, b, 4, REGION(6) + 4094), "rom.%s: read over the end", when);
-	saw(pread(d, b, 4, REGION(6) + 4096), "rom.%s: read behind the end", when);
-	saw(pread(d, b, 0, REGION(6)), "rom.%s: read nothing", when);
-	saw(pwrite(d, b, 4, REGION(6)), "rom.%s: write", when);
-	saw(pwrite(d, b, 4, REGION(6) + 4096), "rom.%s: write behind the end", when);
-	saw(mmap(NULL, 4096, PROT_READ, MAP_SHARED, d, REGION(6)) == MAP_FAILED ? -1 : 0,
+	saw(pread(d, b, 4, VFIO_REGION(6) + 4092), "rom.%s: read the last bytes", when);
+	saw(pread(d, b, 4, VFIO_REGION(6) + 4094), "rom.%s: read over the end", when);
+	saw(pread(d, b, 4, VFIO_REGION(6) + 4096), "rom.%s: read behind the end", when);
+	saw(pread(d, b, 0, VFIO_REGION(6)), "rom.%s: read nothing", when);
+	saw(pwrite(d, b, 4, VFIO_REGION(6)), "rom.%s: write", when);
+	saw(pwrite(d, b, 4, VFIO_REGION(6) + 4096), "rom.%s: write behind the end", when);
+	saw(mmap(NULL, 4096, PROT_READ, MAP_SHARED, d, VFIO_REGION(6)) == MAP_FAILED ? -1 : 0,
 	    "rom.%s: mmap", when);
 }
 

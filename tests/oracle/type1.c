@@ -75,10 +75,10 @@ static void get_info(int c)
 	avail = (const void *)cap_of(buf, i->cap_offset, VFIO_IOMMU_TYPE1_INFO_DMA_AVAIL);
 	MUST(avail);
 	saw(avail->avail, "type1.info available mappings");
-	MUST(dma_map(c, pages(1), 0, 4096, RW) == 0);
+	MUST(vfio_dma_map(c, pages(1), 0, 4096, RW) == 0);
 	MUST(ioctl(c, VFIO_IOMMU_GET_INFO, i) == 0);
 	saw(avail->avail, "type1.info available mappings after one");
-	MUST(dma_unmap(c, 0, 4096, 0) == 4096);
+	MUST(vfio_dma_unmap(c, 0, 4096, 0) == 4096);
 	MUST(ioctl(c, VFIO_IOMMU_GET_INFO, i) == 0);
 	saw(avail->avail, "type1.info available mappings after unmap");
 }
@@ -99,61 +99,61 @@ static void map_errors(int c)
 		m.argsz = a;
 		saw(ioctl(c, VFIO_IOMMU_MAP_DMA, &m), "map.argsz %u", a);
 	}
-	saw(dma_unmap(c, 0x100000, 4096, 0), "map.argsz: unmap");
+	saw(vfio_dma_unmap(c, 0x100000, 4096, 0), "map.argsz: unmap");
 	for (uint32_t f = 0; f < 10; f++) {
-		saw(dma_map(c, p, 0x100000, 4096, f), "map.flags %u", f);
-		dma_unmap(c, 0x100000, 4096, 0);
+		saw(vfio_dma_map(c, p, 0x100000, 4096, f), "map.flags %u", f);
+		vfio_dma_unmap(c, 0x100000, 4096, 0);
 	}
-	saw(dma_map(c, p, 0x100000, 4096, 0x80000003), "map.flags high bit");
-	saw(dma_map(c, p, 0x100000, 0, RW), "map.size 0");
-	saw(dma_map(c, p, 0x100001, 4096, RW), "map.iova misaligned");
-	saw(dma_map(c, p, 0x100800, 4096, RW), "map.iova misaligned by half a page");
-	saw(dma_map(c, p + 1, 0x100000, 4096, RW), "map.vaddr misaligned");
-	saw(dma_map(c, p, 0x100000, 4095, RW), "map.size misaligned");
-	saw(dma_map(c, p, 0x100000, 1, RW), "map.size 1");
-	saw(dma_map(c, p, -4096ull, 8192, RW), "map.iova wraps");
-	saw(dma_map(c, p, -4096ull, 4096, RW), "map.last page of 64 bits");
-	saw(dma_map(c, p, 0, -4096ull, RW), "map.size huge");
-	saw(dma_map(c, (void *)-4096ull, 0x100000, 8192, RW), "map.vaddr wraps");
-	saw(dma_map(c, (void *)-4096ull, 0x100000, 4096, RW), "map.vaddr in the last page");
-	saw(dma_map(c, (void *)0xffff800000000000ull, 0x100000, 4096, RW),
+	saw(vfio_dma_map(c, p, 0x100000, 4096, 0x80000003), "map.flags high bit");
+	saw(vfio_dma_map(c, p, 0x100000, 0, RW), "map.size 0");
+	saw(vfio_dma_map(c, p, 0x100001, 4096, RW), "map.iova misaligned");
+	saw(vfio_dma_map(c, p, 0x100800, 4096, RW), "map.iova misaligned by half a page");
+	saw(vfio_dma_map(c, p + 1, 0x100000, 4096, RW), "map.vaddr misaligned");
+	saw(vfio_dma_map(c, p, 0x100000, 4095, RW), "map.size misaligned");
+	saw(vfio_dma_map(c, p, 0x100000, 1, RW), "map.size 1");
+	saw(vfio_dma_map(c, p, -4096ull, 8192, RW), "map.iova wraps");
+	saw(vfio_dma_map(c, p, -4096ull, 4096, RW), "map.last page of 64 bits");
+	saw(vfio_dma_map(c, p, 0, -4096ull, RW), "map.size huge");
+	saw(vfio_dma_map(c, (void *)-4096ull, 0x100000, 8192, RW), "map.vaddr wraps");
+	saw(vfio_dma_map(c, (void *)-4096ull, 0x100000, 4096, RW), "map.vaddr in the last page");
+	saw(vfio_dma_map(c, (void *)0xffff800000000000ull, 0x100000, 4096, RW),
 	    "map.vaddr of the kernel");
-	saw(dma_map(c, NULL, 0x100000, 4096, RW), "map.vaddr 0");
-	saw(dma_map(c, none, 0x100000, 4096, RW), "map.no access");
-	saw(dma_map(c, ro, 0x100000, 4096, RW), "map.read-only memory for writing");
-	saw(dma_map(c, ro, 0x100000, 4096, VFIO_DMA_MAP_FLAG_READ),
+	saw(vfio_dma_map(c, NULL, 0x100000, 4096, RW), "map.vaddr 0");
+	saw(vfio_dma_map(c, none, 0x100000, 4096, RW), "map.no access");
+	saw(vfio_dma_map(c, ro, 0x100000, 4096, RW), "map.read-only memory for writing");
+	saw(vfio_dma_map(c, ro, 0x100000, 4096, VFIO_DMA_MAP_FLAG_READ),
 	    "map.read-only memory for reading");
-	saw(dma_unmap(c, 0x100000, 4096, 0), "map.read-only memory: unmap");
+	saw(vfio_dma_unmap(c, 0x100000, 4096, 0), "map.read-only memory: unmap");
 	MUST(mmap(p + 4096, 4096, PROT_NONE, MAP_FIXED | MAP_SHARED | MAP_ANONYMOUS, -1, 0) !=
 	     MAP_FAILED);
-	saw(dma_map(c, p, 0x100000, 3 * 4096, RW), "map.a hole in the middle");
-	saw(dma_unmap(c, 0x100000, 3 * 4096, 0), "map.a hole: nothing is left");
+	saw(vfio_dma_map(c, p, 0x100000, 3 * 4096, RW), "map.a hole in the middle");
+	saw(vfio_dma_unmap(c, 0x100000, 3 * 4096, 0), "map.a hole: nothing is left");
 	MUST(mprotect(p + 4096, 4096, PROT_READ | PROT_WRITE) == 0);
-	saw(dma_map(c, p, 0x100000, 2 * 4096, RW), "map.two pages");
-	saw(dma_map(c, p, 0x100000, 2 * 4096, RW), "map.the same again");
-	saw(dma_map(c, p, 0x100000, 4096, RW), "map.its start");
-	saw(dma_map(c, p, 0x101000, 4096, RW), "map.its end");
-	saw(dma_map(c, p, 0xff000, 2 * 4096, RW), "map.overlap from below");
-	saw(dma_map(c, p, 0x101000, 2 * 4096, RW), "map.overlap from above");
-	saw(dma_map(c, p, 0xff000, 4 * 4096, RW), "map.around it");
-	saw(dma_map(c, p, 0x102000, 4096, RW), "map.right behind it");
-	saw(dma_map(c, p, 0xff000, 4096, RW), "map.right before it");
-	saw(dma_map(c, p, 0x100000, 2 * 4096, VFIO_DMA_MAP_FLAG_VADDR),
+	saw(vfio_dma_map(c, p, 0x100000, 2 * 4096, RW), "map.two pages");
+	saw(vfio_dma_map(c, p, 0x100000, 2 * 4096, RW), "map.the same again");
+	saw(vfio_dma_map(c, p, 0x100000, 4096, RW), "map.its start");
+	saw(vfio_dma_map(c, p, 0x101000, 4096, RW), "map.its end");
+	saw(vfio_dma_map(c, p, 0xff000, 2 * 4096, RW), "map.overlap from below");
+	saw(vfio_dma_map(c, p, 0x101000, 2 * 4096, RW), "map.overlap from above");
+	saw(vfio_dma_map(c, p, 0xff000, 4 * 4096, RW), "map.around it");
+	saw(vfio_dma_map(c, p, 0x102000, 4096, RW), "map.right behind it");
+	saw(vfio_dma_map(c, p, 0xff000, 4096, RW), "map.right before it");
+	saw(vfio_dma_map(c, p, 0x100000, 2 * 4096, VFIO_DMA_MAP_FLAG_VADDR),
 	    "map.vaddr flag, not invalidated");
-	saw(dma_map(c, p, 0x200000, 4096, VFIO_DMA_MAP_FLAG_VADDR),
+	saw(vfio_dma_map(c, p, 0x200000, 4096, VFIO_DMA_MAP_FLAG_VADDR),
 	    "map.vaddr flag, nothing there");
-	saw(dma_unmap(c, 0xff000, 4 * 4096, 0), "map.unmap all four pages");
+	saw(vfio_dma_unmap(c, 0xff000, 4 * 4096, 0), "map.unmap all four pages");
 	/* the interrupt range and the ends of the address space */
-	saw(dma_map(c, p, 0xfedff000, 4096, RW), "map.below the MSI range");
-	saw(dma_map(c, p, 0xfee00000, 4096, RW), "map.start of the MSI range");
-	saw(dma_map(c, p, 0xfeeff000, 4096, RW), "map.end of the MSI range");
-	saw(dma_map(c, p, 0xfef00000, 4096, RW), "map.above the MSI range");
-	saw(dma_map(c, p, 0xfedff000 - 4096, 3 * 4096, RW), "map.into the MSI range");
-	saw(dma_map(c, p, (1ull << 39) - 4096, 4096, RW), "map.last page of 39 bits");
-	saw(dma_map(c, p, 1ull << 60, 4096, RW), "map.beyond the address width");
-	saw(dma_map(c, p, 0, 4096, RW), "map.iova 0");
-	saw(dma_unmap(c, 0, 0, VFIO_DMA_UNMAP_FLAG_ALL), "map.unmap all");
-	saw(dma_unmap(c, 0, 0, VFIO_DMA_UNMAP_FLAG_ALL), "map.unmap all of nothing");
+	saw(vfio_dma_map(c, p, 0xfedff000, 4096, RW), "map.below the MSI range");
+	saw(vfio_dma_map(c, p, 0xfee00000, 4096, RW), "map.start of the MSI range");
+	saw(vfio_dma_map(c, p, 0xfeeff000, 4096, RW), "map.end of the MSI range");
+	saw(vfio_dma_map(c, p, 0xfef00000, 4096, RW), "map.above the MSI range");
+	saw(vfio_dma_map(c, p, 0xfedff000 - 4096, 3 * 4096, RW), "map.into the MSI range");
+	saw(vfio_dma_map(c, p, (1ull << 39) - 4096, 4096, RW), "map.last page of 39 bits");
+	saw(vfio_dma_map(c, p, 1ull << 60, 4096, RW), "map.beyond the address width");
+	saw(vfio_dma_map(c, p, 0, 4096, RW), "map.iova 0");
+	saw(vfio_dma_unmap(c, 0, 0, VFIO_DMA_UNMAP_FLAG_ALL), "map.unmap all");
+	saw(vfio_dma_unmap(c, 0, 0, VFIO_DMA_UNMAP_FLAG_ALL), "map.unmap all of nothing");
 }
 
 static void unmap_errors(int c)
@@ -161,46 +161,49 @@ static void unmap_errors(int c)
 	uint8_t *p = pages(16);
 	struct vfio_iommu_type1_dma_unmap u = { .iova = 0x100000, .size = 4096 };
 
-	MUST(dma_map(c, p, 0x100000, 4 * 4096, RW) == 0);
-	MUST(dma_map(c, p, 0x104000, 4 * 4096, RW) == 0);
-	MUST(dma_map(c, p, 0x10a000, 2 * 4096, RW) == 0);
+	MUST(vfio_dma_map(c, p, 0x100000, 4 * 4096, RW) == 0);
+	MUST(vfio_dma_map(c, p, 0x104000, 4 * 4096, RW) == 0);
+	MUST(vfio_dma_map(c, p, 0x10a000, 2 * 4096, RW) == 0);
 	saw(ioctl(c, VFIO_IOMMU_UNMAP_DMA, NOWHERE), "unmap.bad pointer");
 	for (uint32_t a = 0; a < 24; a += 8) {
 		u.argsz = a;
 		saw(ioctl(c, VFIO_IOMMU_UNMAP_DMA, &u), "unmap.argsz %u", a);
 	}
 	for (uint32_t f = 1; f < 10; f++)
-		saw(dma_unmap(c, 0x110000, 4096, f), "unmap.flags %u", f);
-	saw(dma_unmap(c, 0, 4096, VFIO_DMA_UNMAP_FLAG_ALL), "unmap.all with a size");
-	saw(dma_unmap(c, 4096, 0, VFIO_DMA_UNMAP_FLAG_ALL), "unmap.all with an iova");
-	saw(dma_unmap(c, 0x100000, 0, 0), "unmap.size 0");
-	saw(dma_unmap(c, 0x100001, 4096, 0), "unmap.iova misaligned");
-	saw(dma_unmap(c, 0x100000, 4097, 0), "unmap.size misaligned");
-	saw(dma_unmap(c, -4096ull, 8192, 0), "unmap.wraps");
+		saw(vfio_dma_unmap(c, 0x110000, 4096, f), "unmap.flags %u", f);
+	saw(vfio_dma_unmap(c, 0, 4096, VFIO_DMA_UNMAP_FLAG_ALL), "unmap.all with a size");
+	saw(vfio_dma_unmap(c, 4096, 0, VFIO_DMA_UNMAP_FLAG_ALL), "unmap.all with an iova");
+	saw(vfio_dma_unmap(c, 0x100000, 0, 0), "unmap.size 0");
+	saw(vfio_dma_unmap(c, 0x100001, 4096, 0), "unmap.iova misaligned");
+	saw(vfio_dma_unmap(c, 0x100000, 4097, 0), "unmap.size misaligned");
+	saw(vfio_dma_unmap(c, -4096ull, 8192, 0), "unmap.wraps");
 	u.argsz = sizeof(u);
 	u.iova = 0x101000;
 	u.size = 4096;
 	saw(ioctl(c, VFIO_IOMMU_UNMAP_DMA, &u), "unmap.the middle of a mapping");
 	saw((long)u.size, "unmap.the middle of a mapping: size");
-	saw(dma_unmap(c, 0x100000, 4096, 0), "unmap.the start of a mapping");
-	saw(dma_unmap(c, 0x103000, 4096, 0), "unmap.the end of a mapping");
-	saw(dma_unmap(c, 0x103000, 2 * 4096, 0), "unmap.across two mappings");
-	saw(dma_unmap(c, 0xff000, 2 * 4096, 0), "unmap.from below into a mapping");
-	saw(dma_unmap(c, 0x107000, 2 * 4096, 0), "unmap.from inside out of a mapping");
-	saw(dma_unmap(c, 0x200000, 4096, 0), "unmap.nothing there");
-	saw(dma_unmap(c, 0x108000, 4096, 0), "unmap.the hole");
-	saw(dma_unmap(c, 0xff000, 5 * 4096, 0), "unmap.one and a page before");
-	saw(dma_unmap(c, 0x104000, 8 * 4096, 0), "unmap.two and the hole between");
-	saw(dma_unmap(c, 0, -4096ull, 0), "unmap.everything by range");
-	MUST(dma_map(c, p, 0x100000, 4096, RW) == 0);
-	saw(dma_unmap(c, 0, -4096ull, 0), "unmap.everything by range, one there");
-	MUST(dma_map(c, p, 0x100000, 4 * 4096, RW) == 0);
-	saw(dma_unmap(c, 0x100000, 4 * 4096, VFIO_DMA_UNMAP_FLAG_VADDR), "unmap.vaddr flag");
-	saw(dma_unmap(c, 0x100000, 4 * 4096, VFIO_DMA_UNMAP_FLAG_VADDR), "unmap.vaddr flag twice");
-	saw(dma_map(c, p, 0x100000, 4096, VFIO_DMA_MAP_FLAG_VADDR), "map.vaddr flag, other size");
-	saw(dma_map(c, p, 0x100000, 4 * 4096, VFIO_DMA_MAP_FLAG_VADDR), "map.vaddr flag");
-	saw(dma_map(c, p, 0x100000, 4 * 4096, VFIO_DMA_MAP_FLAG_VADDR), "map.vaddr flag twice");
-	saw(dma_unmap(c, 0x100000, 4 * 4096, 0), "unmap.after the vaddr flag");
+	saw(vfio_dma_unmap(c, 0x100000, 4096, 0), "unmap.the start of a mapping");
+	saw(vfio_dma_unmap(c, 0x103000, 4096, 0), "unmap.the end of a mapping");
+	saw(vfio_dma_unmap(c, 0x103000, 2 * 4096, 0), "unmap.across two mappings");
+	saw(vfio_dma_unmap(c, 0xff000, 2 * 4096, 0), "unmap.from below into a mapping");
+	saw(vfio_dma_unmap(c, 0x107000, 2 * 4096, 0), "unmap.from inside out of a mapping");
+	saw(vfio_dma_unmap(c, 0x200000, 4096, 0), "unmap.nothing there");
+	saw(vfio_dma_unmap(c, 0x108000, 4096, 0), "unmap.the hole");
+	saw(vfio_dma_unmap(c, 0xff000, 5 * 4096, 0), "unmap.one and a page before");
+	saw(vfio_dma_unmap(c, 0x104000, 8 * 4096, 0), "unmap.two and the hole between");
+	saw(vfio_dma_unmap(c, 0, -4096ull, 0), "unmap.everything by range");
+	MUST(vfio_dma_map(c, p, 0x100000, 4096, RW) == 0);
+	saw(vfio_dma_unmap(c, 0, -4096ull, 0), "unmap.everything by range, one there");
+	MUST(vfio_dma_map(c, p, 0x100000, 4 * 4096, RW) == 0);
+	saw(vfio_dma_unmap(c, 0x100000, 4 * 4096, VFIO_DMA_UNMAP_FLAG_VADDR), "unmap.vaddr flag");
+	saw(vfio_dma_unmap(c, 0x100000, 4 * 4096, VFIO_DMA_UNMAP_FLAG_VADDR),
+	    "unmap.vaddr flag twice");
+	saw(vfio_dma_map(c, p, 0x100000, 4096, VFIO_DMA_MAP_FLAG_VADDR),
+	    "map.vaddr flag, other size");
+	saw(vfio_dma_map(c, p, 0x100000, 4 * 4096, VFIO_DMA_MAP_FLAG_VADDR), "map.vaddr flag");
+	saw(vfio_dma_map(c, p, 0x100000, 4 * 4096, VFIO_DMA_MAP_FLAG_VADDR),
+	    "map.vaddr flag twice");
+	saw(vfio_dma_unmap(c, 0x100000, 4 * 4096, 0), "unmap.after the vaddr flag");
 }
 
 void test_type1(void)
@@ -213,20 +216,21 @@ void test_type1(void)
 	map_errors(s.container);
 	unmap_errors(s.container);
 	/* before and after the device is opened; large */
-	saw(dma_map(s.container, p, 0x40000000, 512 * 4096, RW),
+	saw(vfio_dma_map(s.container, p, 0x40000000, 512 * 4096, RW),
 	    "type1.map 2 MiB before the device is open");
 	d = open_device(&s, &edu);
-	saw(dma_map(s.container, p, 0x50001000, 512 * 4096, RW),
+	saw(vfio_dma_map(s.container, p, 0x50001000, 512 * 4096, RW),
 	    "type1.map 2 MiB unaligned, the same memory");
-	saw(dma_unmap(s.container, 0x40000000, 512 * 4096, 0), "type1.unmap 2 MiB");
-	bar = mmap(NULL, 0x100000, PROT_READ | PROT_WRITE, MAP_SHARED, d, REGION(0));
+	saw(vfio_dma_unmap(s.container, 0x40000000, 512 * 4096, 0), "type1.unmap 2 MiB");
+	bar = mmap(NULL, 0x100000, PROT_READ | PROT_WRITE, MAP_SHARED, d, VFIO_REGION(0));
 	saw(bar == MAP_FAILED ? -1 : 0, "type1.mmap of a BAR");
 	if (bar != MAP_FAILED) {
-		saw(dma_map(s.container, bar, 0x60000000, 0x100000, RW), "type1.map of a BAR");
-		saw(dma_unmap(s.container, 0x60000000, 0x100000, 0), "type1.unmap of a BAR");
+		saw(vfio_dma_map(s.container, bar, 0x60000000, 0x100000, RW), "type1.map of a BAR");
+		saw(vfio_dma_unmap(s.container, 0x60000000, 0x100000, 0), "type1.unmap of a BAR");
 	}
 	close(d);
-	saw(dma_unmap(s.container, 0, 0, VFIO_DMA_UNMAP_FLAG_ALL), "type1.unmap all at the end");
+	saw(vfio_dma_unmap(s.container, 0, 0, VFIO_DMA_UNMAP_FLAG_ALL),
+	    "type1.unmap all at the end");
 }
 
 void test_type1_v1(void)
@@ -235,25 +239,25 @@ void test_type1_v1(void)
 	int c = s.container;
 	uint8_t *p = pages(16);
 
-	MUST(dma_map(c, p, 0x100000, 4 * 4096, RW) == 0);
-	saw(dma_unmap(c, 0x101000, 4096, 0), "v1.unmap the middle");
-	saw(dma_unmap(c, 0x103000, 4096, 0), "v1.unmap the end");
-	saw(dma_unmap(c, 0x103000, 2 * 4096, 0), "v1.unmap from inside out");
-	saw(dma_unmap(c, 0xff000, 4096, 0), "v1.unmap before");
-	saw(dma_unmap(c, 0xff000, 2 * 4096, 0), "v1.unmap from below into it");
-	saw(dma_unmap(c, 0x100000, 4 * 4096, 0), "v1.unmap: what is left of it");
-	MUST(dma_map(c, p, 0x100000, 4 * 4096, RW) == 0);
-	saw(dma_unmap(c, 0x100000, 4096, 0), "v1.unmap its first page");
-	saw(dma_unmap(c, 0x100000, 4 * 4096, 0), "v1.unmap: left of it");
-	MUST(dma_map(c, p, 0x100000, 4 * 4096, RW) == 0);
-	MUST(dma_map(c, p, 0x104000, 4 * 4096, RW) == 0);
-	saw(dma_unmap(c, 0x102000, 4 * 4096, 0), "v1.unmap across two");
-	saw(dma_unmap(c, 0x100000, 5 * 4096, 0), "v1.unmap one and the start of the next");
-	saw(dma_unmap(c, 0x100000, 8 * 4096, 0), "v1.unmap the rest");
-	saw(dma_unmap(c, 0x100000, 0, 0), "v1.unmap size 0");
-	saw(dma_map(c, p, 0x100000, 4096, 0), "v1.map flags 0");
-	MUST(dma_map(c, p, 0x100000, 4096, RW) == 0);
-	saw(dma_unmap(c, 0, 0, VFIO_DMA_UNMAP_FLAG_ALL), "v1.unmap all");
+	MUST(vfio_dma_map(c, p, 0x100000, 4 * 4096, RW) == 0);
+	saw(vfio_dma_unmap(c, 0x101000, 4096, 0), "v1.unmap the middle");
+	saw(vfio_dma_unmap(c, 0x103000, 4096, 0), "v1.unmap the end");
+	saw(vfio_dma_unmap(c, 0x103000, 2 * 4096, 0), "v1.unmap from inside out");
+	saw(vfio_dma_unmap(c, 0xff000, 4096, 0), "v1.unmap before");
+	saw(vfio_dma_unmap(c, 0xff000, 2 * 4096, 0), "v1.unmap from below into it");
+	saw(vfio_dma_unmap(c, 0x100000, 4 * 4096, 0), "v1.unmap: what is left of it");
+	MUST(vfio_dma_map(c, p, 0x100000, 4 * 4096, RW) == 0);
+	saw(vfio_dma_unmap(c, 0x100000, 4096, 0), "v1.unmap its first page");
+	saw(vfio_dma_unmap(c, 0x100000, 4 * 4096, 0), "v1.unmap: left of it");
+	MUST(vfio_dma_map(c, p, 0x100000, 4 * 4096, RW) == 0);
+	MUST(vfio_dma_map(c, p, 0x104000, 4 * 4096, RW) == 0);
+	saw(vfio_dma_unmap(c, 0x102000, 4 * 4096, 0), "v1.unmap across two");
+	saw(vfio_dma_unmap(c, 0x100000, 5 * 4096, 0), "v1.unmap one and the start of the next");
+	saw(vfio_dma_unmap(c, 0x100000, 8 * 4096, 0), "v1.unmap the rest");
+	saw(vfio_dma_unmap(c, 0x100000, 0, 0), "v1.unmap size 0");
+	saw(vfio_dma_map(c, p, 0x100000, 4096, 0), "v1.map flags 0");
+	MUST(vfio_dma_map(c, p, 0x100000, 4096, RW) == 0);
+	saw(vfio_dma_unmap(c, 0, 0, VFIO_DMA_UNMAP_FLAG_ALL), "v1.unmap all");
 }
 
 static long dirty(int c, uint32_t argsz, uint32_t flags)
@@ -299,8 +303,8 @@ void test_type1_dirty(void)
 	uint8_t *p = pages(128);
 	uint64_t map[4] = { 0 };
 
-	MUST(dma_map(c, p, 0x100000, 100 * 4096, RW) == 0);
-	MUST(dma_map(c, p, 0x200000, 4 * 4096, VFIO_DMA_MAP_FLAG_READ) == 0);
+	MUST(vfio_dma_map(c, p, 0x100000, 100 * 4096, RW) == 0);
+	MUST(vfio_dma_map(c, p, 0x200000, 4 * 4096, VFIO_DMA_MAP_FLAG_READ) == 0);
 	saw(get_dirty(c, 0x100000, 100 * 4096, 4096, 16, map), "dirty.get before start");
 	saw(unmap_dirty(c, 0x100000, 100 * 4096, 4096, 16, map, 0), "dirty.unmap before start");
 	saw(dirty(c, 7, 1), "dirty.argsz 7");
@@ -334,15 +338,15 @@ void test_type1_dirty(void)
 	saw(get_dirty(c, 0x100000, 0, 4096, 16, map), "dirty.get size 0");
 	saw(get_dirty(c, -4096ull, 8192, 4096, 16, map), "dirty.get wraps");
 	saw(get_dirty(c, 0x100000, 100 * 4096, 4096, 16, NOWHERE), "dirty.get bitmap bad pointer");
-	saw(dma_unmap(c, 0x100000, 100 * 4096, VFIO_DMA_UNMAP_FLAG_GET_DIRTY_BITMAP),
+	saw(vfio_dma_unmap(c, 0x100000, 100 * 4096, VFIO_DMA_UNMAP_FLAG_GET_DIRTY_BITMAP),
 	    "dirty.unmap argsz 24");
 	saw(unmap_dirty(c, 0x100000, 100 * 4096, 4096, 16, map, 8), "dirty.unmap argsz 40");
 	saw(unmap_dirty(c, 0x100000, 100 * 4096, 8192, 16, map, 0), "dirty.unmap page size 8192");
 	saw(unmap_dirty(c, 0x100000, 100 * 4096, 4096, 8, map, 0), "dirty.unmap bitmap too small");
 	saw(unmap_dirty(c, 0x100000, 100 * 4096, 4096, 16, NOWHERE, 0),
 	    "dirty.unmap bitmap bad pointer");
-	saw(dma_unmap(c, 0x100000, 100 * 4096, 0), "dirty.unmap after a bad pointer");
-	dma_map(c, p, 0x100000, 100 * 4096, RW);
+	saw(vfio_dma_unmap(c, 0x100000, 100 * 4096, 0), "dirty.unmap after a bad pointer");
+	vfio_dma_map(c, p, 0x100000, 100 * 4096, RW);
 	memset(map, 0, sizeof(map));
 	saw(unmap_dirty(c, 0x100000, 100 * 4096, 4096, 16, map, 0), "dirty.unmap");
 	saw_hex(map[0], "dirty.unmap word 0");
@@ -375,27 +379,27 @@ void test_type1_limits(void)
 	long n, r = 0;
 
 	for (n = 0; n < 70000 && r == 0; n++)
-		r = dma_map(c, p, (uint64_t)n * 4096, 4096, RW);
+		r = vfio_dma_map(c, p, (uint64_t)n * 4096, 4096, RW);
 	saw(r, "limits.mapping too many");
 	saw(n, "limits.mappings tried");
-	saw(dma_unmap(c, 0, 4096, 0), "limits.unmap one");
-	saw(dma_map(c, p, 0, 4096, RW), "limits.map it again");
-	saw(dma_unmap(c, 0, 0, VFIO_DMA_UNMAP_FLAG_ALL), "limits.unmap all");
+	saw(vfio_dma_unmap(c, 0, 4096, 0), "limits.unmap one");
+	saw(vfio_dma_map(c, p, 0, 4096, RW), "limits.map it again");
+	saw(vfio_dma_unmap(c, 0, 0, VFIO_DMA_UNMAP_FLAG_ALL), "limits.unmap all");
 
 	MUST(setrlimit(RLIMIT_MEMLOCK, &rl) == 0);
-	saw(dma_map(c, p, 0, 20 * 4096, RW), "memlock.over the limit with CAP_IPC_LOCK");
-	saw(dma_unmap(c, 0, 20 * 4096, 0), "memlock.unmap");
+	saw(vfio_dma_map(c, p, 0, 20 * 4096, RW), "memlock.over the limit with CAP_IPC_LOCK");
+	saw(vfio_dma_unmap(c, 0, 20 * 4096, 0), "memlock.unmap");
 	drop_ipc_lock();
-	saw(dma_map(c, p, 0, 17 * 4096, RW), "memlock.17 pages of 16");
-	saw(dma_map(c, p, 0, 16 * 4096, RW), "memlock.16 pages of 16");
-	saw(dma_map(c, p + 16 * 4096, 0x100000, 4096, RW), "memlock.one more");
-	saw(dma_unmap(c, 0, 16 * 4096, 0), "memlock.unmap 16");
-	saw(dma_map(c, p, 0, 4096, RW), "memlock.one");
-	saw(dma_map(c, p, 0x100000, 15 * 4096, RW), "memlock.15");
-	saw(dma_map(c, p, 0x200000, 4096, RW), "memlock.the same page a 17th time");
+	saw(vfio_dma_map(c, p, 0, 17 * 4096, RW), "memlock.17 pages of 16");
+	saw(vfio_dma_map(c, p, 0, 16 * 4096, RW), "memlock.16 pages of 16");
+	saw(vfio_dma_map(c, p + 16 * 4096, 0x100000, 4096, RW), "memlock.one more");
+	saw(vfio_dma_unmap(c, 0, 16 * 4096, 0), "memlock.unmap 16");
+	saw(vfio_dma_map(c, p, 0, 4096, RW), "memlock.one");
+	saw(vfio_dma_map(c, p, 0x100000, 15 * 4096, RW), "memlock.15");
+	saw(vfio_dma_map(c, p, 0x200000, 4096, RW), "memlock.the same page a 17th time");
 	/* what is accounted goes with the container */
 	MUST(ioctl(s.group, VFIO_GROUP_UNSET_CONTAINER) == 0 &&
 	     ioctl(s.group, VFIO_GROUP_SET_CONTAINER, &c) == 0);
 	MUST(ioctl(c, VFIO_SET_IOMMU, VFIO_TYPE1v2_IOMMU) == 0);
-	saw(dma_map(c, p, 0, 16 * 4096, RW), "memlock.16 in a new IOMMU");
+	saw(vfio_dma_map(c, p, 0, 16 * 4096, RW), "memlock.16 in a new IOMMU");
 }

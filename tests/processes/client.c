@@ -7,43 +7,25 @@
  */
 #include <errno.h>
 #include <fcntl.h>
-#include <linux/vfio.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/ioctl.h>
 #include <unistd.h>
+
+#include "lib/vfio.h"
 
 #define GROUPS 16
 
-static int container[GROUPS], group[GROUPS], device[GROUPS];
+static struct vfio opened[GROUPS];
 
 static int take(unsigned n, const char *addr)
 {
-	char path[32];
+	char group[32];
 
-	snprintf(path, sizeof(path), "/dev/vfio/%u", n);
-	container[n] = open("/dev/vfio/vfio", O_RDWR);
-	if (container[n] < 0)
-		return -1;
-	group[n] = open(path, O_RDWR);
-	if (group[n] < 0)
-		goto fail;
-	if (ioctl(group[n], VFIO_GROUP_SET_CONTAINER, &container[n]) ||
-	    ioctl(container[n], VFIO_SET_IOMMU, VFIO_TYPE1v2_IOMMU))
-		goto fail_group;
-	device[n] = ioctl(group[n], VFIO_GROUP_GET_DEVICE_FD, addr);
-	if (device[n] >= 0)
+	snprintf(group, sizeof(group), "/dev/vfio/%u", n);
+	if (!vfio_open_device(&opened[n], group, addr))
 		return 0;
-fail_group:
-	close(group[n]);
-fail:
-	close(container[n]);
+	vfio_close(&opened[n]);
 	return -1;
-}
-
-static int give(unsigned n)
-{
-	return close(device[n]) | close(group[n]) | close(container[n]);
 }
 
 static int config(const char *addr)
@@ -87,7 +69,7 @@ int main(void)
 		if (sscanf(line, "open %u %63s", &n, b) == 2 && n < GROUPS)
 			rc = take(n, b);
 		else if (sscanf(line, "close %u", &n) == 1 && n < GROUPS)
-			rc = give(n);
+			rc = (vfio_close(&opened[n]), 0);
 		else if (sscanf(line, "config %63s", b) == 1)
 			rc = config(b);
 		else if (sscanf(line, "write %199s %63s", a, b) == 2)

@@ -42,28 +42,14 @@ static void give_back(void)
 
 static long set_eventfd(int device, uint32_t index, uint32_t start, int fd)
 {
-	char buf[sizeof(struct vfio_irq_set) + 4];
-	struct vfio_irq_set *s = (void *)buf;
-
-	*s = (struct vfio_irq_set){ .argsz = sizeof(buf),
-				    .flags =
-					    VFIO_IRQ_SET_DATA_EVENTFD | VFIO_IRQ_SET_ACTION_TRIGGER,
-				    .index = index,
-				    .start = start,
-				    .count = 1 };
-	memcpy(s->data, &fd, 4);
-	return ioctl(device, VFIO_DEVICE_SET_IRQS, s);
+	return vfio_set_irqs(device, VFIO_IRQ_SET_DATA_EVENTFD | VFIO_IRQ_SET_ACTION_TRIGGER, index,
+			     start, 1, &fd);
 }
 
 static long trigger(int device, uint32_t index, uint32_t start)
 {
-	struct vfio_irq_set s = { .argsz = sizeof(s),
-				  .flags = VFIO_IRQ_SET_DATA_NONE | VFIO_IRQ_SET_ACTION_TRIGGER,
-				  .index = index,
-				  .start = start,
-				  .count = 1 };
-
-	return ioctl(device, VFIO_DEVICE_SET_IRQS, &s);
+	return vfio_set_irqs(device, VFIO_IRQ_SET_DATA_NONE | VFIO_IRQ_SET_ACTION_TRIGGER, index,
+			     start, 1, NULL);
 }
 
 static uint32_t vectors(int device)

@@ -23,56 +23,15 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "lib/cases.h"
+#include "lib/vfio.h"
+#include "models/testdev/regs.h"
+
 #define GROUP	"/dev/vfio/1"
 #define ADDRESS "0000:01:00.0"
-#define CONFIG	(7ull << 40)
-#define REGS	(2ull << 40) /* BAR2 */
-#define RAM	0ull	     /* BAR0 */
-
-/* testdev's registers that are used here */
-#define TD_ID	       0x000
-#define TD_SCRATCH32   0x024
-#define TD_SCRATCH64   0x028
-#define TD_DMA_SRC     0x080
-#define TD_DMA_DST     0x088
-#define TD_DMA_LEN     0x090
-#define TD_DMA_CMD     0x098
-#define TD_DMA_STATUS  0x09c
-#define TD_DMA_PATTERN 0x0a0
-#define TD_ID_VALUE    0x54465655u
-#define TD_OP_COPY     1u
-#define TD_OP_FILL     2u
-#define TD_DMA_OK      2u
-#define TD_DMA_FAULT   3u
-
-static int case_failed;
-static int any_failed;
-
-#define CHECK(x)                                                                                 \
-	do {                                                                                     \
-		errno = 0;                                                                       \
-		if (!(x)) {                                                                      \
-			case_failed = 1;                                                         \
-			printf("     %s:%d: not so: %s (errno %d %s)\n", __FILE__, __LINE__, #x, \
-			       errno, strerror(errno));                                          \
-		}                                                                                \
-	} while (0)
-/* a call that must fail with just this error */
-#define FAILS(x, e) CHECK((x) == -1 && errno == (e))
-
-static inline void run_case(const char *name, void (*fn)(void))
-{
-	case_failed = 0;
-	fn();
-	printf("%s %s\n", case_failed ? "FAIL" : "ok  ", name);
-	fflush(stdout);
-	any_failed |= case_failed;
-}
-#define RUN(fn) run_case(#fn, fn)
-
-struct vfio {
-	int container, group, device;
-};
+#define CONFIG	VFIO_REGION(VFIO_PCI_CONFIG_REGION_INDEX)
+#define REGS	VFIO_REGION(2) /* BAR2 */
+#define RAM	VFIO_REGION(0) /* BAR0 */
 
 static inline int open_group(void)
 {
@@ -82,30 +41,10 @@ static inline int open_group(void)
 /* all three, or .device -1 with errno */
 static inline struct vfio vfio_open(void)
 {
-	struct vfio v = { -1, -1, -1 };
+	struct vfio v;
 
-	v.container = open("/dev/vfio/vfio", O_RDWR);
-	v.group = open_group();
-	if (v.container < 0 || v.group < 0)
-		return v;
-	if (ioctl(v.group, VFIO_GROUP_SET_CONTAINER, &v.container) ||
-	    ioctl(v.container, VFIO_SET_IOMMU, VFIO_TYPE1v2_IOMMU))
-		return v;
-	v.device = ioctl(v.group, VFIO_GROUP_GET_DEVICE_FD, ADDRESS);
+	vfio_open_device(&v, GROUP, ADDRESS);
 	return v;
-}
-
-static inline void vfio_close(struct vfio *v)
-{
-	int e = errno;
-
-	if (v->device >= 0)
-		close(v->device);
-	if (v->group >= 0)
-		close(v->group);
-	if (v->container >= 0)
-		close(v->container);
-	errno = e;
 }
 
 static inline uint32_t get32(int device, uint64_t reg)
@@ -132,21 +71,13 @@ static inline bool works(const struct vfio *v)
 
 static inline long dma_map(const struct vfio *v, void *p, uint64_t iova, uint64_t size)
 {
-	struct vfio_iommu_type1_dma_map m = { .argsz = sizeof(m),
-					      .flags = VFIO_DMA_MAP_FLAG_READ |
-						       VFIO_DMA_MAP_FLAG_WRITE,
-					      .vaddr = (uintptr_t)p,
-					      .iova = iova,
-					      .size = size };
-
-	return ioctl(v->container, VFIO_IOMMU_MAP_DMA, &m);
+	return vfio_dma_map(v->container, p, iova, size,
+			    VFIO_DMA_MAP_FLAG_READ | VFIO_DMA_MAP_FLAG_WRITE);
 }
 
 static inline long dma_unmap(const struct vfio *v, uint64_t iova, uint64_t size)
 {
-	struct vfio_iommu_type1_dma_unmap m = { .argsz = sizeof(m), .iova = iova, .size = size };
-
-	return ioctl(v->container, VFIO_IOMMU_UNMAP_DMA, &m) ? -1 : (long)m.size;
+	return vfio_dma_unmap(v->container, iova, size, 0);
 }
 
 static inline bool bus_master(const struct vfio *v)

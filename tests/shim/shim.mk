@@ -2,7 +2,7 @@
 # Programs that tests/shim.sh runs under the shim: VFIO clients of libc alone, but one that is static.
 shim_programs := $(patsubst tests/shim/%.c,$(BUILD)/test/shim_%,$(wildcard tests/shim/*.c))
 $(BUILD)/test/shim_static: SHIM_LINK := -static
-$(shim_programs): $(BUILD)/test/shim_%: tests/shim/%.c $(tests_headers)
+$(shim_programs): $(BUILD)/test/shim_%: tests/shim/%.c $(tests_lib) $(tests_headers)
 	$(test_link) $(SHIM_LINK) -lpthread
 .PHONY: shim-programs
 shim-programs: $(shim_programs)

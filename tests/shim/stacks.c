@@ -1432,12 +1432,7 @@ static void *everyday(void *unused)
 	FILE *f;
 	DIR *d;
 
-	v.container = open("/dev/vfio/vfio", O_RDWR);
-	v.group = open(GROUP, O_RDWR);
-	MUST(v.container >= 0 && v.group >= 0);
-	MUST(!ioctl(v.group, VFIO_GROUP_SET_CONTAINER, &v.container));
-	MUST(!ioctl(v.container, VFIO_SET_IOMMU, VFIO_TYPE1v2_IOMMU));
-	v.device = ioctl(v.group, VFIO_GROUP_GET_DEVICE_FD, ADDRESS);
+	MUST(!vfio_open_device(&v, GROUP, ADDRESS));
 	MUST(works(&v));
 	for (int i = 0; i < 3; i++) {
 		fd = open(names[i], O_RDONLY);

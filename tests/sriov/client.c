@@ -10,7 +10,6 @@
 #include <fcntl.h>
 #include <linux/pci_regs.h>
 #include <linux/vfio.h>
-#include <stdarg.h>
 #include <stdbool.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -20,29 +19,16 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#define CONFIG (7ull << 40)
+#include "lib/saw.h"
+#include "lib/vfio.h"
+
+#define CONFIG VFIO_REGION(VFIO_PCI_CONFIG_REGION_INDEX)
 #define T1     "aaaaaaaa-bbbb-cccc-dddd-eeeeeeeeeeee"
 #define T1_BIG "AAAAAAAA-BBBB-CCCC-DDDD-EEEEEEEEEEEE"
 #define T2     "11111111-2222-3333-4444-555555555555"
 
 static const char *pf;
 static char vf[2][32];
-
-/* A value, or the error's name if it is -1. */
-static void saw(long r, const char *fmt, ...)
-{
-	int e = errno;
-	va_list ap;
-
-	va_start(ap, fmt);
-	vprintf(fmt, ap);
-	va_end(ap);
-	if (r == -1)
-		printf(": %s\n", strerrorname_np(e));
-	else
-		printf(": %ld\n", r);
-	fflush(stdout);
-}
 
 static void give_up(const char *what)
 {
@@ -198,36 +184,18 @@ static void view(void)
 
 /* ---- opening ---- */
 
-static int open_group(const char *dev)
+static struct vfio ready(const char *dev)
 {
-	char path[64];
+	char group[128];
+	struct vfio v;
 
-	snprintf(path, sizeof(path), "/dev/vfio/%s", target(dev, "iommu_group"));
-	return open(path, O_RDWR);
-}
-
-struct handle {
-	int container, group;
-};
-
-static struct handle ready(const char *dev)
-{
-	struct handle h = { open("/dev/vfio/vfio", O_RDWR), open_group(dev) };
-
-	if (h.container < 0 || h.group < 0 ||
-	    ioctl(h.group, VFIO_GROUP_SET_CONTAINER, &h.container) ||
-	    ioctl(h.container, VFIO_SET_IOMMU, VFIO_TYPE1v2_IOMMU))
+	if (vfio_group_path(dev, group, sizeof(group)) ||
+	    vfio_set_up(&v, group, VFIO_TYPE1v2_IOMMU))
 		give_up(dev);
-	return h;
+	return v;
 }
 
-static void done(struct handle *h)
-{
-	close(h->group);
-	close(h->container);
-}
-
-static int device(const struct handle *h, const char *dev, const char *option)
+static int device(const struct vfio *h, const char *dev, const char *option)
 {
 	char text[512];
 
@@ -236,7 +204,7 @@ static int device(const struct handle *h, const char *dev, const char *option)
 }
 
 /* Only whether it can be had. */
-static void try(const struct handle *h, const char *dev, const char *option, const char *what)
+static void try(const struct vfio *h, const char *dev, const char *option, const char *what)
 {
 	int fd = device(h, dev, option), e = errno;
 
@@ -261,7 +229,7 @@ static void tokens(void)
 {
 	static const uint8_t two[16] = { 0x11, 0x11, 0x11, 0x11, 0x22, 0x22, 0x33, 0x33,
 					 0x44, 0x44, 0x55, 0x55, 0x55, 0x55, 0x55, 0x55 };
-	struct handle p = ready(pf), v = ready(vf[0]), w;
+	struct vfio p = ready(pf), v = ready(vf[0]), w;
 	int fp, fv, fp2;
 
 	/* nobody has set one */
@@ -275,7 +243,7 @@ static void tokens(void)
 	try(&v, vf[0], "vf_token=" T1 " vf_token=" T1, "vf, twice");
 	try(&v, vf[0], "token=" T1, "vf, unknown option");
 	try(&v, "0000:ff:1f.7", "vf_token=" T1, "another device");
-	w = (struct handle){ -1, open_group(vf[1]) };
+	w = (struct vfio){ -1, vfio_open_group(vf[1]), -1, NULL };
 	try(&w, vf[1], NULL, "vf, none, no container");
 	try(&w, vf[1], "vf_token=" T1, "vf, wrong, no container");
 	close(w.group);
@@ -336,8 +304,8 @@ static void tokens(void)
 	close(fp2);
 	close(fv);
 	close(fp);
-	done(&v);
-	done(&p);
+	vfio_close(&v);
+	vfio_close(&p);
 }
 
 /* ---- a VF as its user sees it ---- */
@@ -383,7 +351,7 @@ static long do_hot_reset(int fd, const int *groups, unsigned n)
 /* By who has some of the groups, and who has all of them. */
 static void hot_reset(int fp, int fv, int pf_group, int vf_group)
 {
-	int all[3] = { pf_group, vf_group, open_group(vf[0]) }, some[2] = { vf_group, all[2] };
+	int all[3] = { pf_group, vf_group, vfio_open_group(vf[0]) }, some[2] = { vf_group, all[2] };
 	struct vfio_pci_hot_reset_info hi = { .argsz = sizeof(hi) };
 	uint32_t x;
 
@@ -410,7 +378,7 @@ static void config(void)
 					     PCI_COMMAND_IO,
 					     0x7ff,
 					     PCI_COMMAND_MEMORY | PCI_COMMAND_MASTER };
-	struct handle p = ready(pf), v = ready(vf[1]);
+	struct vfio p = ready(pf), v = ready(vf[1]);
 	int fp = device(&p, pf, "vf_token=" T1), fv = device(&v, vf[1], "vf_token=" T1);
 	struct vfio_device_info di = { .argsz = sizeof(di) };
 	unsigned cap;
@@ -507,9 +475,9 @@ static void config(void)
 	}
 	hot_reset(fp, fv, p.group, v.group);
 	close(fv);
-	done(&v);
+	vfio_close(&v);
 	close(fp);
-	done(&p);
+	vfio_close(&p);
 	put("0");
 	printf("virtfn0 after 0: %s\n", target(pf, "virtfn0"));
 	saw(access(attr_path(vf[0], ""), F_OK), "vf0 after 0");

@@ -1,15 +1,23 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * use.c: `use STEP...`: uses the functions of tests/sriov/model.c as the steps say, and prints a
- * line for each: what it gave, or an errno. A device is open from its "open" until "close" or the
- * end. libc alone. open ADDR TOKEN|-    container, group, device          group ADDR       only the
- * group, and gives it back close ADDR           all three                         read ADDR OFF a
- * register of BAR 0      write ADDR OFF VALUE dma ADDR             map a page at 0x10000 for its
- * container, let it write there: what is in the page then alias ADDR ADDR2     the first writes to
- * what the second one's container has mapped msi ADDR             MSI-X 0 arrives numvfs ADDR N
- * write sriov_numvfs       stdio ADDR N   by fprintf and fclose map ADDR OFF         a register
- * through mmap             wait             say "ready", go on at a line or the end of stdin vfs
- * ADDR             the number that the PF's capability tells
+ * tests/sriov/use.c: `use STEP...`: uses the functions of tests/sriov/model.c as the steps say, and
+ * prints a line for each: what it gave, or an errno. A device is open from its "open" until "close"
+ * or the end. libc alone.
+ *
+ *     open ADDR TOKEN|-      container, group, device
+ *     group ADDR             only the group, and gives it back
+ *     close ADDR             all three
+ *     read ADDR OFF          a register of BAR 0
+ *     write ADDR OFF VALUE
+ *     dma ADDR               map a page at 0x10000 for its container, let it write there: what is
+ *                            in the page then
+ *     alias ADDR ADDR2       the first writes to what the second one's container has mapped
+ *     msi ADDR               MSI-X 0 arrives
+ *     numvfs ADDR N          write sriov_numvfs
+ *     stdio ADDR N           the same by fprintf and fclose
+ *     map ADDR OFF           a register through mmap
+ *     wait                   say "ready", go on at a line or the end of stdin
+ *     vfs ADDR               the number that the PF's capability tells
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -25,12 +33,14 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
-#define CONFIG (7ull << 40)
+#include "lib/vfio.h"
+
+#define CONFIG VFIO_REGION(VFIO_PCI_CONFIG_REGION_INDEX)
 #define IOVA   0x10000ull
 
 static struct opened {
 	char addr[32];
-	int container, group, device;
+	struct vfio vfio;
 	uint8_t *page;
 } opened[8];
 
@@ -53,46 +63,23 @@ static struct opened *find(const char *addr)
 	return NULL;
 }
 
-static int open_group(const char *addr)
-{
-	char path[128], link[256];
-	ssize_t n;
-
-	snprintf(path, sizeof(path), "/sys/bus/pci/devices/%s/iommu_group", addr);
-	n = readlink(path, link, sizeof(link) - 1);
-	if (n < 0)
-		return -1;
-	link[n] = '\0';
-	snprintf(path, sizeof(path), "/dev/vfio/%.32s", strrchr(link, '/') + 1);
-	return open(path, O_RDWR);
-}
-
 static void close_all(struct opened *o)
 {
-	int e = errno;
-
-	if (o->device >= 0)
-		close(o->device);
-	if (o->group >= 0)
-		close(o->group);
-	if (o->container >= 0)
-		close(o->container);
+	vfio_close(&o->vfio);
 	o->addr[0] = '\0';
-	errno = e;
 }
 
 static long open_device(const char *addr, const char *token)
 {
 	struct opened *o = find("");
-	char name[128];
+	char name[128], group[128];
 
-	*o = (struct opened){ .device = -1, .container = open("/dev/vfio/vfio", O_RDWR) };
-	o->group = open_group(addr);
+	if (vfio_group_path(addr, group, sizeof(group)))
+		return -1;
+	*o = (struct opened){ .page = NULL };
 	snprintf(name, sizeof(name), "%s%s%s", addr,
 		 *token == '-' ? "" : " vf_token=", *token == '-' ? "" : token);
-	if (o->group < 0 || ioctl(o->group, VFIO_GROUP_SET_CONTAINER, &o->container) ||
-	    ioctl(o->container, VFIO_SET_IOMMU, VFIO_TYPE1v2_IOMMU) ||
-	    (o->device = ioctl(o->group, VFIO_GROUP_GET_DEVICE_FD, name)) < 0) {
+	if (vfio_open_device(&o->vfio, group, name)) {
 		close_all(o);
 		return -1;
 	}
@@ -104,12 +91,12 @@ static uint64_t load(const struct opened *o, uint64_t off, unsigned n)
 {
 	uint64_t v = 0;
 
-	return pread(o->device, &v, n, (off_t)off) == (ssize_t)n ? v : UINT64_MAX;
+	return pread(o->vfio.device, &v, n, (off_t)off) == (ssize_t)n ? v : UINT64_MAX;
 }
 
 static int store(const struct opened *o, uint64_t off, unsigned n, uint64_t v)
 {
-	return pwrite(o->device, &v, n, (off_t)off) == (ssize_t)n ? 0 : -1;
+	return pwrite(o->vfio.device, &v, n, (off_t)off) == (ssize_t)n ? 0 : -1;
 }
 
 static void master(const struct opened *o)
@@ -119,18 +106,12 @@ static void master(const struct opened *o)
 
 static int map_page(struct opened *o)
 {
-	struct vfio_iommu_type1_dma_map m = { .argsz = sizeof(m),
-					      .flags = VFIO_DMA_MAP_FLAG_READ |
-						       VFIO_DMA_MAP_FLAG_WRITE,
-					      .iova = IOVA,
-					      .size = 4096 };
-
 	if (o->page)
 		return 0;
 	o->page = mmap(NULL, 4096, PROT_READ | PROT_WRITE,
 		       MAP_PRIVATE | MAP_ANONYMOUS | MAP_POPULATE, -1, 0);
-	m.vaddr = (uintptr_t)o->page;
-	return ioctl(o->container, VFIO_IOMMU_MAP_DMA, &m);
+	return vfio_dma_map(o->vfio.container, o->page, IOVA, 4096,
+			    VFIO_DMA_MAP_FLAG_READ | VFIO_DMA_MAP_FLAG_WRITE);
 }
 
 /* @by writes its number to IOVA; what is in the page of @where then */
@@ -146,19 +127,13 @@ static long dma(struct opened *by, struct opened *where)
 
 static long msi(const struct opened *o)
 {
-	char buf[sizeof(struct vfio_irq_set) + 4];
-	struct vfio_irq_set *set = (void *)buf;
 	int efd = eventfd(0, EFD_NONBLOCK);
 	struct pollfd p = { .fd = efd, .events = POLLIN };
 
-	*set = (struct vfio_irq_set){ .argsz = sizeof(buf),
-				      .flags = VFIO_IRQ_SET_DATA_EVENTFD |
-					       VFIO_IRQ_SET_ACTION_TRIGGER,
-				      .index = VFIO_PCI_MSIX_IRQ_INDEX,
-				      .count = 1 };
-	memcpy(set->data, &efd, 4);
 	master(o);
-	if (ioctl(o->device, VFIO_DEVICE_SET_IRQS, set) || store(o, 0x10, 4, 0))
+	if (vfio_set_irqs(o->vfio.device, VFIO_IRQ_SET_DATA_EVENTFD | VFIO_IRQ_SET_ACTION_TRIGGER,
+			  VFIO_PCI_MSIX_IRQ_INDEX, 0, 1, &efd) ||
+	    store(o, 0x10, 4, 0))
 		return -1;
 	return poll(&p, 1, 2000);
 }
@@ -195,7 +170,8 @@ static long stdio(const char *addr, const char *text)
 
 static long mapped(const struct opened *o, uint64_t off)
 {
-	volatile uint32_t *p = mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_SHARED, o->device, 0);
+	volatile uint32_t *p =
+		mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_SHARED, o->vfio.device, 0);
 
 	long v;
 
@@ -239,7 +215,7 @@ int main(int argc, char **argv)
 		}
 		i++;
 		if (!strcmp(s, "group")) {
-			int g = open_group(a), e = errno;
+			int g = vfio_open_group(a), e = errno;
 
 			if (g >= 0)
 				close(g);

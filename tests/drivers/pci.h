@@ -1,23 +1,25 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * drivers/vfio.h: what the user-level drivers in this folder ask of VFIO: a device by its address
- * through group and type1, its BARs mapped, memory for DMA, interrupts as eventfds. Like libvfn's
- * vfn/vfio and vfn/iommu in its sequence of calls; of libc and <linux/vfio.h> alone, so that one
- * binary runs on uvfio and on the kernel's vfio-pci.
+ * tests/drivers/pci.h: what the user-level drivers in this folder ask of VFIO: a device by its
+ * address through group and type1, its BARs mapped, memory for DMA, interrupts as eventfds. Like
+ * libvfn's vfn/vfio and vfn/iommu in its sequence of calls; of libc and <linux/vfio.h> alone, so
+ * that one binary runs on uvfio and on the kernel's vfio-pci.
  *
  * What only a broken machine refuses ends the program with a line that says what was asked.
  */
-#ifndef DRIVERS_VFIO_H
-#define DRIVERS_VFIO_H
-#include <linux/vfio.h>
+#ifndef DRIVERS_PCI_H
+#define DRIVERS_PCI_H
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <sys/mman.h>
 
-struct vfio {
+#include "lib/saw.h"
+#include "lib/vfio.h"
+
+struct pci_device {
 	char address[32];
-	int container, group, device;
+	struct vfio vfio;
 	uint64_t class; /* of sysfs */
 	struct vfio_device_info info;
 	struct {
@@ -31,32 +33,29 @@ struct vfio {
 };
 
 __attribute__((format(printf, 1, 2), noreturn)) void die(const char *fmt, ...);
-/* One line of a report that is compared between machines: "name: value". */
-__attribute__((format(printf, 2, 3))) void saw(const char *name, const char *fmt, ...);
 uint64_t now_ns(void);
 
-void vfio_open(struct vfio *v, const char *address);
-void vfio_close(struct vfio *v);
+void pci_open(struct pci_device *v, const char *address);
+void pci_close(struct pci_device *v);
 /* Map @size bytes (no more than there are) of a BAR from @offset on. */
-volatile void *vfio_map_bar(struct vfio *v, unsigned bar, uint64_t size, uint64_t offset, int prot);
+volatile void *pci_map_bar(struct pci_device *v, unsigned bar, uint64_t size, uint64_t offset,
+			   int prot);
 /* Memory of whole pages, zeroed, that the device finds at *@iova. */
-void *vfio_dma_alloc(struct vfio *v, size_t size, uint64_t *iova);
-void vfio_dma_free(struct vfio *v, void *p, size_t size, uint64_t iova);
-uint32_t vfio_config_read(const struct vfio *v, unsigned offset, unsigned size);
-void vfio_config_write(const struct vfio *v, unsigned offset, unsigned size, uint32_t value);
+void *pci_dma_alloc(struct pci_device *v, size_t size, uint64_t *iova);
+void pci_dma_free(struct pci_device *v, void *p, size_t size, uint64_t iova);
+uint32_t pci_config_read(const struct pci_device *v, unsigned offset, unsigned size);
+void pci_config_write(const struct pci_device *v, unsigned offset, unsigned size, uint32_t value);
 /* Vectors @start to @start + @count of interrupt @index signal @fds (-1: none). 0 or -errno. */
-int vfio_set_eventfds(const struct vfio *v, unsigned index, unsigned start, unsigned count,
-		      const int *fds);
+int pci_set_eventfds(const struct pci_device *v, unsigned index, unsigned start, unsigned count,
+		     const int *fds);
 /*
  * VFIO_IRQ_SET_ACTION_MASK, _UNMASK or, with @count 0, _TRIGGER to switch off; no data. 0 or
  * -errno.
  */
-int vfio_irq_action(const struct vfio *v, unsigned index, unsigned start, unsigned count,
-		    uint32_t action);
-int vfio_reset(const struct vfio *v);
+int pci_irq_action(const struct pci_device *v, unsigned index, unsigned start, unsigned count,
+		   uint32_t action);
+int pci_reset(const struct pci_device *v);
 int new_eventfd(void);
-/* Waits up to @ms; how often it was signalled. */
-uint64_t eventfd_wait(int fd, int ms);
 
 /* Registers, as compilers make them of volatile accesses: one mov of that width. */
 static inline uint32_t mmio_read32(const volatile void *p)
