@@ -9,12 +9,6 @@
 #include "base/heap.h"
 #include "uapi/internal.h"
 
-/*
- * The largest payload of VFIO_DEVICE_FEATURE that is copied; the kernel's largest known one is a
- * list of ranges.
- */
-#define FEATURE_DATA_MAX 65536u
-
 static long get_info(struct vfio_open *o, unsigned long arg)
 {
 	const size_t minsz = UAPI_SIZE_WITH(struct vfio_device_info, num_irqs);
@@ -270,51 +264,6 @@ static long ioeventfd(struct vfio_open *o, unsigned long arg)
 	return vfio_device_ioeventfd(o, io.flags, io.offset, io.data, io.fd);
 }
 
-static long feature(struct vfio_open *o, unsigned long arg)
-{
-	const uint32_t known = VFIO_DEVICE_FEATURE_MASK | VFIO_DEVICE_FEATURE_GET |
-			       VFIO_DEVICE_FEATURE_SET | VFIO_DEVICE_FEATURE_PROBE;
-	const uint32_t both = VFIO_DEVICE_FEATURE_GET | VFIO_DEVICE_FEATURE_SET;
-	struct vfio_device_feature hdr;
-	size_t size, copied = 0;
-	uint8_t *data;
-	long ret;
-
-	if (uapi_get(&hdr, arg, sizeof(hdr)))
-		return -EFAULT;
-	if (hdr.argsz < sizeof(hdr) || (hdr.flags & ~known))
-		return -EINVAL;
-	if (!(hdr.flags & VFIO_DEVICE_FEATURE_PROBE) && (hdr.flags & both) == both)
-		return -EINVAL;
-	/*
-	 * VFIO_DEVICE_FEATURE_MIG_PRECOPY_INFOv2 (Linux 7.x, not in older headers): the kernel asks
-	 * whether the device migrates with PRE_COPY before it looks at the rest, and not with
-	 * ENOTTY
-	 */
-	if ((hdr.flags & VFIO_DEVICE_FEATURE_MASK) == 12)
-		return -EINVAL;
-	if (!o->dev->ops->feature)
-		return -ENOTTY;
-	size = hdr.argsz - sizeof(hdr);
-	if (size > FEATURE_DATA_MAX)
-		size = FEATURE_DATA_MAX;
-	data = heap_alloc(size ? size : 1);
-	if (!data)
-		return -ENOMEM;
-	/*
-	 * copied in for GET too: what the feature does not fill is put back as it was; argsz may
-	 * well promise more than there is
-	 */
-	if (!(hdr.flags & VFIO_DEVICE_FEATURE_PROBE))
-		copied = guard_copy_part(data, (const void *)(arg + sizeof(hdr)), size);
-	ret = o->dev->ops->feature(o->dev, hdr.flags, data, size, copied);
-	if (ret >= 0 && (hdr.flags & VFIO_DEVICE_FEATURE_GET) &&
-	    !(hdr.flags & VFIO_DEVICE_FEATURE_PROBE) && uapi_put(arg + sizeof(hdr), data, copied))
-		ret = -EFAULT;
-	heap_free(data);
-	return ret;
-}
-
 long uapi_device_ioctl(struct uapi_file *f, unsigned int cmd, unsigned long arg)
 {
 	struct vfio_open *o = &f->open;
@@ -337,7 +286,7 @@ long uapi_device_ioctl(struct uapi_file *f, unsigned int cmd, unsigned long arg)
 	case VFIO_DEVICE_IOEVENTFD:
 		return ioeventfd(o, arg);
 	case VFIO_DEVICE_FEATURE:
-		return feature(o, arg);
+		return uapi_device_feature(f, arg);
 	}
 	log_warn(o->dev->name,
 		 "ioctl 0x%x is not one of a PCI device opened through its group: ENOTTY", cmd);

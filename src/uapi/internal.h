@@ -43,6 +43,7 @@ long uapi_container_ioctl(struct uapi_file *f, unsigned int cmd, unsigned long a
 long uapi_type1_ioctl(struct vfio_type1 *t, unsigned int cmd, unsigned long arg);
 long uapi_group_ioctl(struct uapi_file *f, unsigned int cmd, unsigned long arg);
 long uapi_device_ioctl(struct uapi_file *f, unsigned int cmd, unsigned long arg);
+long uapi_device_feature(struct uapi_file *f, unsigned long arg);
 
 /* The number of bytes up to and with @member: what the kernel calls minsz. */
 #define UAPI_SIZE_WITH(type, member) (offsetof(type, member) + sizeof(((type *)0)->member))

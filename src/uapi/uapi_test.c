@@ -23,8 +23,6 @@ struct fake {
 	uint8_t config[4096];
 	struct vfio_irq_set_args last;
 	int32_t last_fds[4];
-	uint32_t feature_flags;
-	size_t feature_size;
 	uint8_t token[16];
 	unsigned tokens;
 };
@@ -120,16 +118,10 @@ static int fake_reset(struct vfio_device *dev)
 	return 0;
 }
 
-static int fake_feature(struct vfio_device *dev, uint32_t flags, void *data, size_t size,
-			size_t copied)
+static int fake_set_vf_token(struct vfio_device *dev, const uint8_t uuid[16])
 {
-	fake_of(dev)->feature_flags = flags;
-	fake_of(dev)->feature_size = size;
-	if ((flags & VFIO_DEVICE_FEATURE_MASK) != 1)
-		return -ENOTTY;
-	if (size < 4)
-		return -EINVAL;
-	memcpy(data, "abcd", 4);
+	memcpy(fake_of(dev)->token, uuid, 16);
+	fake_of(dev)->tokens++;
 	return 0;
 }
 
@@ -151,7 +143,7 @@ static const struct vfio_device_ops fake_ops = {
 	.set_irqs = fake_set_irqs,
 	.reset = fake_reset,
 	.mmio = fake_mmio,
-	.feature = fake_feature,
+	.set_vf_token = fake_set_vf_token,
 };
 
 static const struct vfio_device_ops fake_token_ops = {
@@ -640,32 +632,62 @@ static void test_irqs(void **state)
 	assert_int_equal(ioc(w, 2, VFIO_DEVICE_SET_IRQS, (void *)BAD_PTR), -EFAULT);
 }
 
+#define PROBE VFIO_DEVICE_FEATURE_PROBE
+#define GET   VFIO_DEVICE_FEATURE_GET
+#define SET   VFIO_DEVICE_FEATURE_SET
+
 static void test_feature(void **state)
 {
+	static const struct {
+		uint32_t argsz, flags;
+		int ret;
+	} cases[] = {
+		{ 7, PROBE | SET, -EINVAL },
+		{ 24, 1u << 19 | SET, -EINVAL },
+		{ 24, GET | SET, -EINVAL },
+		/* features that are not there */
+		{ 24, GET | 2, -ENOTTY },
+		{ 24, SET | 1, -ENOTTY },
+		{ 24, PROBE | 13, -ENOTTY },
+		{ 24, PROBE | 0xffff, -ENOTTY },
+		/* one that is not, and refuses otherwise (Linux 7.3) */
+		{ 16, PROBE | 12, -EINVAL },
+		{ 16, SET | 12, -EINVAL },
+		/* VFIO_DEVICE_FEATURE_PCI_VF_TOKEN can be set, and asked for */
+		{ 8, PROBE | SET, 0 },
+		{ 8, PROBE, 0 },
+		{ 24, PROBE | GET, -EINVAL },
+		{ 24, PROBE | GET | SET, -EINVAL },
+		{ 24, GET, -EINVAL },
+		{ 24, 0, -EINVAL },
+		{ 23, SET, -EINVAL },
+	};
+	struct vfio_device_feature *f = calloc(1, 64), *end;
 	struct world *w = *state;
-	struct vfio_device_feature *f = calloc(1, 64);
 
 	open_all(w);
-	f->argsz = 7;
-	assert_int_equal(ioc(w, 2, VFIO_DEVICE_FEATURE, f), -EINVAL);
-	f->argsz = 8 + 8;
-	f->flags = 1u << 19;
-	assert_int_equal(ioc(w, 2, VFIO_DEVICE_FEATURE, f), -EINVAL);
-	f->flags = VFIO_DEVICE_FEATURE_GET | VFIO_DEVICE_FEATURE_SET | 1;
-	assert_int_equal(ioc(w, 2, VFIO_DEVICE_FEATURE, f), -EINVAL);
-	f->flags = VFIO_DEVICE_FEATURE_GET | 2;
-	assert_int_equal(ioc(w, 2, VFIO_DEVICE_FEATURE, f), -ENOTTY);
-	/* the one that is there, and refuses, for a device that does not migrate (Linux 7.3) */
-	f->flags = VFIO_DEVICE_FEATURE_PROBE | 12;
-	assert_int_equal(ioc(w, 2, VFIO_DEVICE_FEATURE, f), -EINVAL);
-	f->flags = VFIO_DEVICE_FEATURE_SET | 12;
-	assert_int_equal(ioc(w, 2, VFIO_DEVICE_FEATURE, f), -EINVAL);
-	f->flags = VFIO_DEVICE_FEATURE_PROBE | 13;
-	assert_int_equal(ioc(w, 2, VFIO_DEVICE_FEATURE, f), -ENOTTY);
-	f->flags = VFIO_DEVICE_FEATURE_GET | 1;
-	memcpy(f->data, "12345678", 8);
+	for (unsigned i = 0; i < ARRAY_SIZE(cases); i++) {
+		f->argsz = cases[i].argsz;
+		f->flags = cases[i].flags;
+		if (ioc(w, 2, VFIO_DEVICE_FEATURE, f) != cases[i].ret)
+			fail_msg("case %u", i);
+	}
+	assert_int_equal(w->dev.tokens, 0);
+	f->argsz = 64;
+	f->flags = SET;
+	memcpy(f->data, "0123456789abcdef", 16);
 	assert_int_equal(ioc(w, 2, VFIO_DEVICE_FEATURE, f), 0);
-	assert_memory_equal(f->data, "abcd5678", 8);
+	assert_int_equal(w->dev.tokens, 1);
+	assert_memory_equal(w->dev.token, "0123456789abcdef", 16);
+	/* argsz promises more than there is */
+	assert_int_equal(ioc(w, 2, VFIO_DEVICE_FEATURE, (void *)BAD_PTR), -EFAULT);
+	end = (void *)(w->mem + 4096 - 23);
+	memcpy(end, f, 23);
+	assert_int_equal(ioc(w, 2, VFIO_DEVICE_FEATURE, end), -EFAULT);
+	assert_int_equal(w->dev.tokens, 1);
+	/* a device that is no PF */
+	w->dev.vdev.ops = &fake_token_ops;
+	assert_int_equal(ioc(w, 2, VFIO_DEVICE_FEATURE, f), -ENOTTY);
 	free(f);
 }
 

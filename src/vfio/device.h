@@ -100,17 +100,15 @@ struct vfio_device_ops {
 	 */
 	int (*slot_reset)(struct vfio_device *dev);
 	/*
-	 * VFIO_DEVICE_FEATURE: @data of @size bytes in and out; flags as in vfio.h. Of the caller's
-	 * bytes, @copied could be read. -ENOTTY: unknown feature. Returns 0 or a positive
-	 * descriptor. NULL: no features.
-	 */
-	int (*feature)(struct vfio_device *dev, uint32_t flags, void *data, size_t size,
-		       size_t copied);
-	/*
 	 * GROUP_GET_DEVICE_FD found the device: may it be opened with this VF token (16 bytes as in
 	 * the text; NULL: none given)? 0, -EACCES, -EINVAL. NULL: without one.
 	 */
 	int (*check_token)(struct vfio_device *dev, const uint8_t *uuid);
+	/*
+	 * VFIO_DEVICE_FEATURE_PCI_VF_TOKEN: the user of a PF sets the token that users of its VFs
+	 * must show. 0 or -errno. NULL: it is no PF.
+	 */
+	int (*set_vf_token)(struct vfio_device *dev, const uint8_t uuid[16]);
 	/* VFIO_DEVICE_IOEVENTFD; @fd -1 removes. NULL: -ENOTTY. */
 	int (*ioeventfd)(struct vfio_device *dev, uint32_t flags, uint64_t offset, uint64_t data,
 			 int fd);

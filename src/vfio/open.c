@@ -289,6 +289,20 @@ int vfio_device_ioeventfd(struct vfio_open *o, uint32_t flags, uint64_t offset, 
 	return o->dev->ops->ioeventfd(o->dev, flags, offset, data, fd);
 }
 
+/* ---- features ---- */
+
+bool vfio_device_has_vf_token(const struct vfio_open *o)
+{
+	return atomic_load(&o->bound) && o->dev->ops->set_vf_token;
+}
+
+int vfio_device_set_vf_token(struct vfio_open *o, const uint8_t uuid[16])
+{
+	if (!vfio_device_has_vf_token(o))
+		return -ENOTTY;
+	return o->dev->ops->set_vf_token(o->dev, uuid);
+}
+
 /* ---- resets ---- */
 
 int vfio_device_reset(struct vfio_open *o)

@@ -161,6 +161,13 @@ int vfio_device_set_irqs(struct vfio_open *o, const struct vfio_irq_set_args *a)
 int vfio_device_ioeventfd(struct vfio_open *o, uint32_t flags, uint64_t offset, uint64_t data,
 			  int fd);
 
+/* ---- features (VFIO_DEVICE_FEATURE) ---- */
+
+/** vfio_device_has_vf_token - true if the device is a PF, whose VFs' users must show a token. */
+bool vfio_device_has_vf_token(const struct vfio_open *o);
+/** vfio_device_set_vf_token - set that token, 16 bytes. Return 0; -ENOTTY: it has none. */
+int vfio_device_set_vf_token(struct vfio_open *o, const uint8_t uuid[16]);
+
 /* ---- resets ---- */
 
 /** vfio_device_reset - reset the device alone. Return 0; -EINVAL: there is no such reset. */

@@ -564,6 +564,30 @@ static void ioeventfds(void **state)
 	assert_int_equal(vfio_device_ioeventfd(&w->o, 4, 0, 0, -1), -ENOTTY);
 }
 
+static int fake_set_vf_token(struct vfio_device *dev, const uint8_t uuid[16])
+{
+	return uuid[15];
+}
+
+static void features(void **state)
+{
+	const struct vfio_device_ops pf_ops = { .open = fake_open,
+						.close = fake_close,
+						.set_vf_token = fake_set_vf_token };
+	const uint8_t token[16] = { [15] = 7 };
+	struct world *w = *state;
+	struct vfio_open o;
+
+	assert_false(vfio_device_has_vf_token(&w->o));
+	assert_int_equal(vfio_device_set_vf_token(&w->o, token), -ENOTTY);
+	w->dev[0].vdev.ops = &pf_ops;
+	assert_true(vfio_device_has_vf_token(&w->o));
+	assert_int_equal(vfio_device_set_vf_token(&w->o, token), 7);
+	vfio_open_init(&o, &w->dev[0].vdev);
+	assert_int_equal(vfio_device_set_vf_token(&o, token), -ENOTTY);
+	w->dev[0].vdev.ops = &full_ops;
+}
+
 static void resets(void **state)
 {
 	struct world *w = *state;
@@ -599,6 +623,7 @@ int main(void)
 		cmocka_unit_test(parts),
 		cmocka_unit_test_setup_teardown(irq_set_checks, setup, teardown),
 		cmocka_unit_test_setup_teardown(ioeventfds, setup, teardown),
+		cmocka_unit_test_setup_teardown(features, setup, teardown),
 		cmocka_unit_test_setup_teardown(resets, setup, teardown),
 	};
 

@@ -256,12 +256,7 @@ int vfio_pci_sriov_init(struct vfio_pci_device *vd); /* -ENOMEM, -EIO */
 void vfio_pci_sriov_fini(struct vfio_pci_device *vd);
 int vfio_pci_check_token(struct vfio_device *dev, const uint8_t *uuid);
 void vfio_pci_vf_users(struct vfio_pci_device *vd, int by); /* a VF is opened (1) or closed (-1) */
-/* Tell who keeps tokens that a user set another one. t->lock is not held. */
-void vfio_pci_token_changed(const struct vfio_pci_token *t);
-
-/* feature.c */
-int vfio_pci_feature(struct vfio_device *dev, uint32_t flags, void *data, size_t size,
-		     size_t copied);
+int vfio_pci_set_vf_token(struct vfio_device *dev, const uint8_t uuid[16]);
 
 /* ioeventfd.c */
 int vfio_pci_ioeventfd(struct vfio_device *dev, uint32_t flags, uint64_t offset, uint64_t data,

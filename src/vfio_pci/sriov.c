@@ -83,7 +83,8 @@ void vfio_pci_on_token(struct vfio_device *pf, void (*fn)(void *arg), void *arg)
 	t->arg = arg;
 }
 
-void vfio_pci_token_changed(const struct vfio_pci_token *t)
+/* Tell who keeps tokens that a user set another one. t->lock is not held. */
+static void token_changed(const struct vfio_pci_token *t)
 {
 	if (t->changed)
 		t->changed(t->arg);
@@ -132,7 +133,7 @@ int vfio_pci_check_token(struct vfio_device *dev, const uint8_t *uuid)
 	}
 	pthread_mutex_unlock(&t->lock);
 	if (set)
-		vfio_pci_token_changed(t);
+		token_changed(t);
 	return ret;
 }
 
@@ -143,4 +144,11 @@ void vfio_pci_vf_users(struct vfio_pci_device *vd, int by)
 	pthread_mutex_lock(&vd->pf->token->lock);
 	vd->pf->token->users += (unsigned)by;
 	pthread_mutex_unlock(&vd->pf->token->lock);
+}
+
+int vfio_pci_set_vf_token(struct vfio_device *dev, const uint8_t uuid[16])
+{
+	vfio_pci_load_token(dev, uuid);
+	token_changed(to_vfio_pci(dev)->token);
+	return 0;
 }

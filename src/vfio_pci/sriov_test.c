@@ -206,8 +206,6 @@ static void on_token(void *arg)
 
 static void test_tokens(void **state)
 {
-	const uint32_t feature = VFIO_DEVICE_FEATURE_PCI_VF_TOKEN,
-		       set = feature | VFIO_DEVICE_FEATURE_SET;
 	uint8_t buf[16];
 
 	log_set(2, LOG_NONE);
@@ -241,21 +239,9 @@ static void test_tokens(void **state)
 	assert_int_equal(vfio_device_open(t[1].dev), 0);
 	memcpy(buf, two, 16);
 	buf[0] = 0x99;
-#define FEATURE(i, flags, size, copied) t[i].dev->ops->feature(t[i].dev, flags, buf, size, copied)
-	assert_int_equal(
-		FEATURE(0, feature | VFIO_DEVICE_FEATURE_PROBE | VFIO_DEVICE_FEATURE_SET, 0, 0), 0);
-	assert_int_equal(FEATURE(0, feature | VFIO_DEVICE_FEATURE_PROBE, 0, 0), 0);
-	assert_int_equal(
-		FEATURE(0, feature | VFIO_DEVICE_FEATURE_PROBE | VFIO_DEVICE_FEATURE_GET, 16, 16),
-		-EINVAL);
-	assert_int_equal(FEATURE(0, feature | VFIO_DEVICE_FEATURE_GET, 16, 16), -EINVAL);
-	assert_int_equal(FEATURE(0, feature, 16, 16), -EINVAL);
-	assert_int_equal(FEATURE(0, set, 15, 15), -EINVAL);
-	assert_int_equal(FEATURE(0, set, 16, 15), -EFAULT);
-	assert_int_equal(FEATURE(1, set, 16, 16), -ENOTTY);
-	assert_int_equal(FEATURE(0, set + 1, 16, 16), -ENOTTY);
+	assert_null(t[1].dev->ops->set_vf_token);
 	assert_int_equal(heard, 2);
-	assert_int_equal(FEATURE(0, set, 16, 16), 0);
+	assert_int_equal(t[0].dev->ops->set_vf_token(t[0].dev, buf), 0);
 	assert_int_equal(heard, 3);
 	assert_int_equal(check(1, two), -EACCES);
 	vfio_pci_load_token(t[0].dev, two);

@@ -271,13 +271,16 @@ static ssize_t vfio_pci_rw(struct vfio_device *dev, uint32_t index, uint64_t pos
 	return -EINVAL;
 }
 
-#define OPS                                                                                    \
-	.open = vfio_pci_open, .close = vfio_pci_close, .region = vfio_pci_region,             \
-	.irq = vfio_pci_irq, .rw = vfio_pci_rw, .mmio = vfio_pci_mmio,                         \
-	.polled_open = vfio_pci_polled_open, .set_irqs = vfio_pci_set_irqs,                    \
-	.reset = vfio_pci_reset, .ioeventfd = vfio_pci_ioeventfd, .feature = vfio_pci_feature, \
+#define OPS                                                                        \
+	.open = vfio_pci_open, .close = vfio_pci_close, .region = vfio_pci_region, \
+	.irq = vfio_pci_irq, .rw = vfio_pci_rw, .mmio = vfio_pci_mmio,             \
+	.polled_open = vfio_pci_polled_open, .set_irqs = vfio_pci_set_irqs,        \
+	.reset = vfio_pci_reset, .ioeventfd = vfio_pci_ioeventfd,                  \
 	.check_token = vfio_pci_check_token
 static const struct vfio_device_ops ops = { OPS, .slot_reset = vfio_pci_slot_reset };
+/* A PF, whose VFs' users must show a token. */
+static const struct vfio_device_ops pf_ops = { OPS, .slot_reset = vfio_pci_slot_reset,
+					       .set_vf_token = vfio_pci_set_vf_token };
 /* A VF whose PF has another driver: the slot is not ours to reset. */
 static const struct vfio_device_ops lone_vf_ops = { OPS };
 
@@ -332,7 +335,8 @@ int vfio_pci_bind(pci_function *fn, const struct pci_address *at, struct loop *l
 		heap_free(vd);
 		return ret;
 	}
-	vfio_device_init(&vd->vdev, &ops, pci_function_name(fn), pci_function_iommu(fn));
+	vfio_device_init(&vd->vdev, vd->token ? &pf_ops : &ops, pci_function_name(fn),
+			 pci_function_iommu(fn));
 	vd->vdev.num_regions = VFIO_PCI_NUM_REGIONS;
 	vd->vdev.num_irqs = VFIO_PCI_NUM_IRQS;
 	vd->vdev.flags = VFIO_DEVICE_FLAGS_PCI;

@@ -1,0 +1,79 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * uapi/feature.c: VFIO_DEVICE_FEATURE: one table of the features that there are. A feature's call
+ * gets the address of the payload, since some have pointers in it, and the file, since some make
+ * descriptors; the waist has a typed call for each (vfio/open.h).
+ */
+#include "uapi/internal.h"
+
+#define PROBE VFIO_DEVICE_FEATURE_PROBE
+#define GET   VFIO_DEVICE_FEATURE_GET
+#define SET   VFIO_DEVICE_FEATURE_SET
+
+struct feature {
+	int absent;   /* what a device that has it not answers, if that is not -ENOTTY */
+	uint32_t ops; /* GET, SET: what can be done with it */
+	size_t size;  /* bytes of the payload, at least */
+	bool (*has)(const struct uapi_file *f);
+	/* Do one of @ops, for which there is a payload of @size bytes at @arg. As the ioctl. */
+	long (*call)(struct uapi_file *f, uint32_t op, unsigned long arg);
+};
+
+static bool has_vf_token(const struct uapi_file *f)
+{
+	return vfio_device_has_vf_token(&f->open);
+}
+
+static long set_vf_token(struct uapi_file *f, uint32_t op, unsigned long arg)
+{
+	uint8_t uuid[16];
+
+	if (uapi_get(uuid, arg, sizeof(uuid)))
+		return -EFAULT;
+	return vfio_device_set_vf_token(&f->open, uuid);
+}
+
+static const struct feature features[] = {
+	/* never read, since it could be the token of an earlier user */
+	[VFIO_DEVICE_FEATURE_PCI_VF_TOKEN] = { .ops = SET,
+					       .size = 16,
+					       .has = has_vf_token,
+					       .call = set_vf_token },
+	/*
+	 * VFIO_DEVICE_FEATURE_MIG_PRECOPY_INFOv2 (Linux 7.x, not in older headers): the kernel asks
+	 * whether the device migrates with PRE_COPY before it looks at the rest, and not with
+	 * ENOTTY
+	 */
+	[12] = { .absent = -EINVAL },
+};
+
+long uapi_device_feature(struct uapi_file *f, unsigned long arg)
+{
+	const uint32_t known = VFIO_DEVICE_FEATURE_MASK | GET | SET | PROBE;
+	struct vfio_device_feature hdr;
+	const struct feature *ft;
+	uint32_t nr, op;
+
+	if (uapi_get(&hdr, arg, sizeof(hdr)))
+		return -EFAULT;
+	if (hdr.argsz < sizeof(hdr) || (hdr.flags & ~known))
+		return -EINVAL;
+	nr = hdr.flags & VFIO_DEVICE_FEATURE_MASK;
+	op = hdr.flags & (GET | SET);
+	if (!(hdr.flags & PROBE) && op == (GET | SET))
+		return -EINVAL;
+	/* low power needs a platform that has it, migration a device that has it */
+	if (nr >= ARRAY_SIZE(features))
+		return -ENOTTY;
+	ft = &features[nr];
+	if (!ft->has || !ft->has(f))
+		return ft->absent ? ft->absent : -ENOTTY;
+	/* the kernel's vfio_check_feature() */
+	if (op & ~ft->ops)
+		return -EINVAL;
+	if (hdr.flags & PROBE)
+		return 0;
+	if (!op || hdr.argsz - sizeof(hdr) < ft->size)
+		return -EINVAL;
+	return ft->call(f, op, arg + sizeof(hdr));
+}
