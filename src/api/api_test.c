@@ -272,6 +272,23 @@ static void test_dma(void **state)
 	uvfio_dma_free(u, NULL, 0, 0);
 }
 
+/* There can be as many mappings as VFIO has. */
+static void test_dma_limit(void **state)
+{
+	struct uvfio *u = *state;
+	uint64_t iova, top = 1ull << 32;
+	char *mem = uvfio_dma_alloc(u, K4, &iova);
+
+	assert_non_null(mem);
+	for (unsigned i = 0; i < 65534; i++)
+		assert_int_equal(uvfio_dma_map(u, top + i * K4, mem, K4, UVFIO_DMA_READ), 0);
+	assert_int_equal(uvfio_dma_map(u, 2 * top, mem, K4, UVFIO_DMA_READ), -ENOSPC);
+	assert_null(uvfio_dma_alloc(u, K4, &iova));
+	assert_int_equal(uvfio_dma_unmap(u, top, K4), K4);
+	assert_int_equal(uvfio_dma_map(u, 2 * top, mem, K4, UVFIO_DMA_READ), 0);
+	assert_int_equal(uvfio_dma_unmap(u, top, 65533 * K4), 65532 * K4);
+}
+
 static void test_dma_alloc(void **state)
 {
 	struct {
@@ -651,6 +668,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_registers, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_no_reset, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_dma, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_dma_limit, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_dma_alloc, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_interrupts, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_calls, setup, teardown),

@@ -91,8 +91,8 @@ struct uvfio *uvfio_new(void)
 	 * pinning
 	 */
 	machine_set_memlock(u->machine, "unlimited");
-	u->type1 = vfio_type1_new(machine_system(u->machine), true);
-	if (!u->type1)
+	u->ioas = vfio_ioas_new(machine_system(u->machine));
+	if (!u->ioas)
 		goto fail_machine;
 	u->pid = getpid();
 	pthread_mutex_init(&u->lock, NULL);
@@ -124,7 +124,7 @@ void uvfio_free(struct uvfio *u)
 	cds_list_for_each_entry_safe(dev, next, &u->devices, node)
 		uvfio_close(dev);
 	api_free_memory(u);
-	vfio_type1_free(u->type1);
+	vfio_ioas_put(u->ioas);
 	machine_free(u->machine, false);
 	pthread_mutex_destroy(&u->lock);
 	free(u);
@@ -160,17 +160,6 @@ int uvfio_add(struct uvfio *u, const char *spec, char *addr)
 	return rc;
 }
 
-/* Open devices of this group. Lock held. */
-static unsigned users(struct uvfio *u, const struct vfio_group *g)
-{
-	struct uvfio_device *dev;
-	unsigned n = 0;
-
-	cds_list_for_each_entry(dev, &u->devices, node)
-		n += dev->open.dev->group == g;
-	return n;
-}
-
 static int open_device(struct uvfio *u, struct machine_device *d, struct uvfio_device **out)
 {
 	struct uvfio_device *dev;
@@ -190,14 +179,14 @@ static int open_device(struct uvfio *u, struct machine_device *d, struct uvfio_d
 	dev->plugged = d;
 	vfio_open_init(&dev->open, d->vdev);
 	rc = vfio_open_bind(&dev->open);
+	if (!rc)
+		rc = vfio_device_attach(&dev->open, u->ioas);
 	if (rc) {
+		vfio_open_close(&dev->open);
 		api_fail(u, rc, "%s cannot be opened: %s", d->addr, strerror(-rc));
 		free(dev);
 		return rc;
 	}
-	/* the first device of a group brings every function of it into our address space */
-	if (!users(u, d->vdev->group))
-		vfio_ioas_attach(vfio_type1_ioas(u->type1), d->vdev->group->iommu);
 	dev->faults_before = atomic_load(&d->vdev->iommu->faults);
 	pthread_mutex_init(&dev->command_lock, NULL);
 	cds_list_add_tail(&dev->node, &u->devices);
@@ -237,18 +226,14 @@ int uvfio_open_model(struct uvfio *u, const char *spec, struct uvfio_device **ou
 void uvfio_close(struct uvfio_device *dev)
 {
 	API_CALL();
-	struct vfio_group *g;
 	struct uvfio *u;
 
 	if (!dev)
 		return;
 	u = dev->u;
-	g = dev->open.dev->group;
 	pthread_mutex_lock(&u->lock);
 	cds_list_del(&dev->node);
 	vfio_open_close(&dev->open);
-	if (!users(u, g))
-		vfio_ioas_detach(vfio_type1_ioas(u->type1), g->iommu);
 	pthread_mutex_unlock(&u->lock);
 	pthread_mutex_destroy(&dev->command_lock);
 	free(dev);

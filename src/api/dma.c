@@ -16,15 +16,23 @@
 #define IOVA_END    (1ull << IOMMU_IOVA_BITS)
 #define LARGE	    (2ull << 20) /* a leaf of 2 MiB serves what begins at such an IOVA */
 
+/* As many mappings as VFIO has; their order of checks is that of the address space otherwise. */
+static int map(struct uvfio *u, uint64_t iova, void *vaddr, uint64_t size, unsigned prot)
+{
+	if (vfio_ioas_mappings(u->ioas) >= machine_system(u->machine)->dma_entry_limit)
+		return -ENOSPC;
+	return vfio_ioas_map(u->ioas, iova, (uintptr_t)vaddr, size, prot);
+}
+
 int uvfio_dma_map(struct uvfio *u, uint64_t iova, void *vaddr, uint64_t size, unsigned prot)
 {
 	API_CALL();
-	uint32_t flags = (prot & UVFIO_DMA_READ ? VFIO_DMA_MAP_FLAG_READ : 0) |
-			 (prot & UVFIO_DMA_WRITE ? VFIO_DMA_MAP_FLAG_WRITE : 0);
+	unsigned rights = (prot & UVFIO_DMA_READ ? IOMMU_READ : 0) |
+			  (prot & UVFIO_DMA_WRITE ? IOMMU_WRITE : 0);
 	int rc = -EINVAL;
 
-	if (flags && !(prot & ~(UVFIO_DMA_READ | UVFIO_DMA_WRITE)))
-		rc = vfio_type1_map(u->type1, flags, (uintptr_t)vaddr, iova, size);
+	if (rights && !(prot & ~(UVFIO_DMA_READ | UVFIO_DMA_WRITE)))
+		rc = map(u, iova, vaddr, size, rights);
 	if (rc == -EOVERFLOW) /* VFIO's word for a range that wraps */
 		rc = -EINVAL;
 	if (rc)
@@ -40,7 +48,7 @@ static int64_t unmap(struct uvfio *u, uint64_t iova, uint64_t size)
 	uint64_t bytes;
 	int rc;
 
-	rc = vfio_type1_unmap(u->type1, 0, iova, size, &bytes, 0, 0, NULL);
+	rc = vfio_ioas_unmap(u->ioas, iova, size, &bytes);
 	if (rc == -EOVERFLOW)
 		rc = -EINVAL;
 	if (rc)
@@ -70,8 +78,7 @@ static int place(struct uvfio *u, struct api_memory *m, uint64_t from, uint64_t 
 		from = align_up(from, align);
 		if (from >= end || m->size > end - from)
 			return -EEXIST;
-		rc = vfio_type1_map(u->type1, VFIO_DMA_MAP_FLAG_READ | VFIO_DMA_MAP_FLAG_WRITE,
-				    (uintptr_t)m->vaddr, from, m->size);
+		rc = map(u, from, m->vaddr, m->size, IOMMU_READ | IOMMU_WRITE);
 		if (rc != -EEXIST)
 			break;
 		from += step;

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * api/internal.h: what the files of api/ share. A context is a machine, one type1 address space
+ * api/internal.h: what the files of api/ share. A context is a machine, one address space
  * that all its open devices are attached to (there is no file of a container here whose rules would
  * have to be kept: mappings may come before the first device and outlive the last), and what
  * uvfio_dma_alloc gave out.
@@ -18,7 +18,6 @@
 #include "base/call.h"
 #include "machine/machine.h"
 #include "vfio/open.h"
-#include "vfio/type1.h"
 
 /* Memory of uvfio_dma_alloc(). */
 struct api_memory {
@@ -29,7 +28,7 @@ struct api_memory {
 
 struct uvfio {
 	struct machine *machine;
-	struct vfio_type1 *type1;
+	struct vfio_ioas *ioas;
 	pid_t pid;		      /* whose threads and descriptors these are */
 	pthread_mutex_t lock;	      /* guards what follows, and the machine's tables */
 	struct cds_list_head devices; /* open ones */

@@ -123,14 +123,14 @@ void vfio_container_type1_put(struct vfio_container *c)
 	pthread_rwlock_unlock(&c->lock);
 }
 
-bool vfio_container_has_iommu(struct vfio_container *c)
+struct vfio_ioas *vfio_container_ioas(struct vfio_container *c)
 {
-	bool has;
+	struct vfio_ioas *io;
 
 	pthread_rwlock_rdlock(&c->lock);
-	has = c->type1 != NULL;
+	io = c->type1 ? vfio_type1_ioas(c->type1) : NULL;
 	pthread_rwlock_unlock(&c->lock);
-	return has;
+	return io;
 }
 
 void vfio_container_attach(struct vfio_container *c, struct vfio_group *g)

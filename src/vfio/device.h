@@ -19,6 +19,7 @@
 #include "vfio/uapi_defs.h"
 
 struct vfio_device;
+struct vfio_ioas;
 
 enum vfio_area_kind {
 	/* each load or store in a mapping of it comes to ops->mmio */
@@ -71,6 +72,14 @@ struct vfio_device_ops {
 	int (*open)(struct vfio_device *dev);
 	/* Last close: quiesce, drop interrupts, restore state. */
 	void (*close)(struct vfio_device *dev);
+	/*
+	 * The device, which is open, is in address space @io from now on; it is in no other. For a
+	 * provider whose DMA does not come through struct iommu_device: it listens to @io
+	 * (vfio/ioas.h). 0 or -errno. Then the opposite, when @io may still have mappings, and the
+	 * device may be closed. Both NULL: there is nothing to do.
+	 */
+	int (*attach)(struct vfio_device *dev, struct vfio_ioas *io);
+	void (*detach)(struct vfio_device *dev, struct vfio_ioas *io);
 	/* -EINVAL: no such index */
 	int (*region)(struct vfio_device *dev, uint32_t index, struct vfio_region *out);
 	/* -EINVAL: no such index */
@@ -126,6 +135,7 @@ struct vfio_device {
 	struct vfio_device *pf;
 	pthread_mutex_t lock; /* guards open_count and orders open/close */
 	unsigned open_count;
+	unsigned attached; /* openers that have it in an address space; under its group's lock */
 	/* guards the list; after all locks of a provider's, and before those that a mapper takes */
 	pthread_mutex_t mappers_lock;
 	struct cds_list_head mappers; /* openers that mapped a region: struct vfio_open */

@@ -160,12 +160,30 @@ bool vfio_group_has_device(struct vfio_group *g, const char *name)
 	return has;
 }
 
+/* Tell @dev, of the first opener that has it in @io. The group's lock is held. */
+static int enter(struct vfio_device *dev, struct vfio_ioas *io)
+{
+	int ret = 0;
+
+	if (!dev->attached && dev->ops->attach)
+		ret = dev->ops->attach(dev, io);
+	if (!ret)
+		dev->attached++;
+	return ret;
+}
+
+static void leave(struct vfio_device *dev, struct vfio_ioas *io)
+{
+	if (!--dev->attached && dev->ops->detach)
+		dev->ops->detach(dev, io);
+}
+
 /*
  * The order of the kernel: a token is looked at, and may be set, before it is asked whether the
  * group is ready.
  */
 int vfio_group_open_device(struct vfio_group *g, const char *name, const uint8_t *uuid,
-			   struct vfio_device **out)
+			   struct vfio_device **out, struct vfio_ioas **io)
 {
 	struct vfio_device *dev;
 	int ret;
@@ -176,7 +194,8 @@ int vfio_group_open_device(struct vfio_group *g, const char *name, const uint8_t
 	if (ret)
 		goto out;
 	ret = -EINVAL;
-	if (!g->container || !vfio_container_has_iommu(g->container)) {
+	*io = g->container ? vfio_container_ioas(g->container) : NULL;
+	if (!*io) {
 		log_warn(name, "GROUP_GET_DEVICE_FD before %s: EINVAL",
 			 g->container ? "SET_IOMMU" : "GROUP_SET_CONTAINER");
 		goto out;
@@ -184,6 +203,11 @@ int vfio_group_open_device(struct vfio_group *g, const char *name, const uint8_t
 	ret = vfio_device_open(dev);
 	if (ret)
 		goto out;
+	ret = enter(dev, *io);
+	if (ret) {
+		vfio_device_close(dev);
+		goto out;
+	}
 	g->device_files++;
 	*out = dev;
 out:
@@ -191,10 +215,41 @@ out:
 	return ret;
 }
 
-void vfio_group_close_device(struct vfio_group *g, struct vfio_device *dev)
+void vfio_group_close_device(struct vfio_group *g, struct vfio_device *dev, struct vfio_ioas *io)
 {
 	pthread_mutex_lock(&g->lock);
 	vfio_device_close(dev);
+	leave(dev, io);
 	g->device_files--;
+	pthread_mutex_unlock(&g->lock);
+}
+
+int vfio_group_attach(struct vfio_group *g, struct vfio_device *dev, struct vfio_ioas *io)
+{
+	int ret = -EINVAL;
+
+	pthread_mutex_lock(&g->lock);
+	if (g->attached && g->ioas != io)
+		goto out;
+	ret = enter(dev, io);
+	if (ret)
+		goto out;
+	if (!g->attached++) {
+		vfio_ioas_attach(io, g->iommu);
+		g->ioas = io;
+	}
+out:
+	pthread_mutex_unlock(&g->lock);
+	return ret;
+}
+
+void vfio_group_detach(struct vfio_group *g, struct vfio_device *dev, struct vfio_ioas *io)
+{
+	pthread_mutex_lock(&g->lock);
+	if (!--g->attached) {
+		vfio_ioas_detach(io, g->iommu);
+		g->ioas = NULL;
+	}
+	leave(dev, io);
 	pthread_mutex_unlock(&g->lock);
 }

@@ -40,7 +40,10 @@ struct vfio_group {
 	bool opened;	       /* an open file, or a device file that came through it, holds it */
 	unsigned takers;       /* or, instead, so many openers; changed with take_lock held, too */
 	unsigned device_files; /* open device files that came through the group's */
-	struct vfio_container *container;  /* set by vfio_group_set_container */
+	struct vfio_container *container; /* set by vfio_group_set_container */
+	/* or, instead, that of so many openers that came by themselves: vfio_device_attach() */
+	struct vfio_ioas *ioas;
+	unsigned attached;
 	struct cds_list_head in_container; /* under the container's lock */
 };
 
@@ -140,5 +143,6 @@ void vfio_container_type1_put(struct vfio_container *c);
 /* For group.c, with the group's lock held. */
 void vfio_container_attach(struct vfio_container *c, struct vfio_group *g);
 void vfio_container_detach(struct vfio_container *c, struct vfio_group *g);
-bool vfio_container_has_iommu(struct vfio_container *c);
+/* Its address space, or NULL before SET_IOMMU. It stays while a group's device is open. */
+struct vfio_ioas *vfio_container_ioas(struct vfio_container *c);
 #endif

@@ -137,10 +137,17 @@ uint64_t returned_release(struct vfio_ioas_set *set, uint64_t start, uint64_t la
 /* Return the device @name of @g, whose lock is held, or NULL. */
 struct vfio_device *vfio_group_find(struct vfio_group *g, const char *name);
 /*
- * Open the device @name for a user who shows the VF token @uuid (NULL: none), and count its file.
- * -ENODEV; -EINVAL, -EACCES: as vfio_device_check_token(); -EINVAL: no container, or no IOMMU.
+ * Open the device @name for a user who shows the VF token @uuid (NULL: none), in the address space
+ * *@io of the group's container, and count its file. -ENODEV; -EINVAL, -EACCES: as
+ * vfio_device_check_token(); -EINVAL: no container, or no IOMMU; or the device's answer.
  */
 int vfio_group_open_device(struct vfio_group *g, const char *name, const uint8_t *uuid,
-			   struct vfio_device **out);
-void vfio_group_close_device(struct vfio_group *g, struct vfio_device *dev);
+			   struct vfio_device **out, struct vfio_ioas **io);
+void vfio_group_close_device(struct vfio_group *g, struct vfio_device *dev, struct vfio_ioas *io);
+/*
+ * One opener more, or less, has @dev in @io, by itself: with the first of the group all functions
+ * of it are. -EINVAL: the group is in another one; or the device's answer.
+ */
+int vfio_group_attach(struct vfio_group *g, struct vfio_device *dev, struct vfio_ioas *io);
+void vfio_group_detach(struct vfio_group *g, struct vfio_device *dev, struct vfio_ioas *io);
 #endif

@@ -89,6 +89,16 @@ void vfio_ioas_put(struct vfio_ioas *io)
 	heap_free(io);
 }
 
+unsigned vfio_ioas_mappings(struct vfio_ioas *io)
+{
+	unsigned n;
+
+	pthread_mutex_lock(&io->lock);
+	n = io->entries;
+	pthread_mutex_unlock(&io->lock);
+	return n;
+}
+
 struct iommu_domain *vfio_ioas_domain(struct vfio_ioas *io)
 {
 	return io->domain;

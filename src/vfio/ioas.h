@@ -117,6 +117,8 @@ int vfio_ioas_map(struct vfio_ioas *io, uint64_t iova, uint64_t vaddr, uint64_t 
  */
 int vfio_ioas_unmap(struct vfio_ioas *io, uint64_t iova, uint64_t size, uint64_t *unmapped);
 
+/** vfio_ioas_mappings - return how many mappings there are. */
+unsigned vfio_ioas_mappings(struct vfio_ioas *io);
 /**
  * vfio_ioas_ranges - tell what can be mapped: all but the window of interrupt messages
  * @r: gets the first @max ranges, whose ends are inclusive

@@ -22,7 +22,7 @@ int vfio_open_by_group(struct vfio_open *o, struct vfio_group *g, const char *na
 	int ret;
 
 	*o = (struct vfio_open){ .via = VFIO_VIA_GROUP };
-	ret = vfio_group_open_device(g, name, uuid, &o->dev);
+	ret = vfio_group_open_device(g, name, uuid, &o->dev, &o->ioas);
 	if (!ret)
 		atomic_store(&o->bound, true);
 	return ret;
@@ -61,11 +61,32 @@ void vfio_open_close(struct vfio_open *o)
 	o->mapper = NULL;
 	pthread_mutex_unlock(&dev->mappers_lock);
 	if (o->via == VFIO_VIA_GROUP) {
-		vfio_group_close_device(dev->group, dev);
+		vfio_group_close_device(dev->group, dev, o->ioas);
 		return;
 	}
 	vfio_device_close(dev);
+	vfio_device_detach(o);
 	vfio_group_give_back(dev->group);
+}
+
+int vfio_device_attach(struct vfio_open *o, struct vfio_ioas *io)
+{
+	int ret;
+
+	if (!atomic_load(&o->bound) || o->via != VFIO_VIA_OWN || o->ioas)
+		return -EINVAL;
+	ret = vfio_group_attach(o->dev->group, o->dev, io);
+	if (!ret)
+		o->ioas = io;
+	return ret;
+}
+
+void vfio_device_detach(struct vfio_open *o)
+{
+	if (o->via != VFIO_VIA_OWN || !o->ioas)
+		return;
+	vfio_group_detach(o->dev->group, o->dev, o->ioas);
+	o->ioas = NULL;
 }
 
 /* ---- what there is ---- */

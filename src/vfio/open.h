@@ -41,6 +41,7 @@ struct vfio_open {
 	enum vfio_via via;
 	/* the device is open for it; before that, every call is -EINVAL, but to bind it */
 	atomic_bool bound;
+	struct vfio_ioas *ioas;		 /* that it has the device in, or NULL */
 	struct cds_list_head in_mappers; /* vfio_device.mappers, whose lock guards it and these: */
 	vfio_mapper_fn *mapper;		 /* NULL: it mapped nothing yet */
 	void *mapper_arg;
@@ -68,6 +69,21 @@ void vfio_open_init(struct vfio_open *o, struct vfio_device *dev);
  * device; or what the device answered.
  */
 int vfio_open_bind(struct vfio_open *o);
+/**
+ * vfio_device_attach - have the device, and with it its group, in an address space
+ * @o: came by itself, and is in none. Attach, detach and close are not called at the same time.
+ * @io: outlives the detach
+ *
+ * Return: 0; -EINVAL: not such an opener, or another one has the group in another space; or what
+ * the device answered.
+ */
+int vfio_device_attach(struct vfio_open *o, struct vfio_ioas *io);
+/**
+ * vfio_device_detach - take it out again, if it is in one
+ *
+ * When the last opener's returns, no device of the group reaches memory of the space.
+ */
+void vfio_device_detach(struct vfio_open *o);
 /** vfio_open_close - give up the hold, and what came with it; @o need not have been bound. */
 void vfio_open_close(struct vfio_open *o);
 

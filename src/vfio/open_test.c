@@ -16,6 +16,7 @@
 
 #include "base/guard.h"
 #include "base/log.h"
+#include "vfio/ioas.h"
 #include "vfio/open.h"
 
 #define PAGE	 4096ull
@@ -24,6 +25,8 @@
 struct fake {
 	struct vfio_device vdev;
 	struct iommu_device iommu;
+	struct vfio_ioas *in; /* what attach and detach said */
+	int refuse;
 	int opens, fail, sets, resets, calls;
 	unsigned slot_resets;
 	uint32_t size; /* of ioeventfd's last write */
@@ -144,6 +147,23 @@ static int fake_slot_reset(struct vfio_device *dev)
 	return 0;
 }
 
+static int fake_attach(struct vfio_device *dev, struct vfio_ioas *io)
+{
+	struct fake *k = fake_of(dev);
+
+	assert_int_equal(k->opens, 1);
+	assert_null(k->in);
+	if (!k->refuse)
+		k->in = io;
+	return k->refuse;
+}
+
+static void fake_detach(struct vfio_device *dev, struct vfio_ioas *io)
+{
+	assert_ptr_equal(fake_of(dev)->in, io);
+	fake_of(dev)->in = NULL;
+}
+
 static int fake_ioeventfd(struct vfio_device *dev, uint32_t flags, uint64_t offset, uint64_t data,
 			  int fd)
 {
@@ -154,6 +174,8 @@ static int fake_ioeventfd(struct vfio_device *dev, uint32_t flags, uint64_t offs
 static const struct vfio_device_ops full_ops = {
 	.open = fake_open,
 	.close = fake_close,
+	.attach = fake_attach,
+	.detach = fake_detach,
 	.region = fake_region,
 	.irq = fake_irq,
 	.rw = fake_rw,
@@ -277,6 +299,83 @@ static void who_opens(void **state)
 	vfio_open_close(&other);
 	vfio_open_init(&w->o, &w->dev[0].vdev);
 	assert_int_equal(vfio_open_bind(&w->o), 0);
+}
+
+/* True if DMA of device @i reaches what is mapped at 0x10000. */
+static bool reaches(struct world *w, unsigned i)
+{
+	uint8_t byte = 0;
+
+	atomic_store(&w->dev[i].iommu.blocked, false);
+	return !iommu_dma_read(&w->dev[i].iommu, 0x10000, &byte, 1) && byte == 77;
+}
+
+/* All of a group is in an address space from its first opener's attach to its last one's detach. */
+static void address_spaces(void **state)
+{
+	static char mem[PAGE] __attribute__((aligned(4096))) = { 77 };
+	struct world *w = *state;
+	struct vfio_ioas *io = vfio_ioas_new(w->s), *io2 = vfio_ioas_new(w->s);
+	struct vfio_open again, other;
+
+	assert_int_equal(vfio_ioas_map(io, 0x10000, (uintptr_t)mem, PAGE, IOMMU_READ), 0);
+	assert_int_equal(vfio_ioas_mappings(io), 1);
+	vfio_open_init(&again, &w->dev[0].vdev);
+	vfio_open_init(&other, &w->dev[1].vdev);
+	assert_int_equal(vfio_device_attach(&other, io), -EINVAL); /* not bound */
+	assert_int_equal(vfio_open_bind(&again), 0);
+	assert_int_equal(vfio_open_bind(&other), 0);
+	w->dev[0].refuse = -EIO;
+	assert_int_equal(vfio_device_attach(&w->o, io), -EIO);
+	assert_false(reaches(w, 0));
+	w->dev[0].refuse = 0;
+	assert_int_equal(vfio_device_attach(&w->o, io), 0);
+	assert_ptr_equal(w->dev[0].in, io);
+	assert_true(reaches(w, 0) && reaches(w, 1));
+	assert_int_equal(vfio_device_attach(&w->o, io), -EINVAL); /* already */
+	assert_int_equal(vfio_device_attach(&other, io2), -EINVAL);
+	assert_int_equal(vfio_device_attach(&other, io), 0);
+	assert_int_equal(vfio_device_attach(&again, io), 0);
+	vfio_device_detach(&w->o);
+	vfio_device_detach(&w->o);
+	assert_ptr_equal(w->dev[0].in, io);
+	vfio_open_close(&again);
+	assert_null(w->dev[0].in);
+	assert_true(reaches(w, 0) && reaches(w, 1));
+	vfio_open_close(&other);
+	assert_false(reaches(w, 0) || reaches(w, 1));
+	assert_int_equal(vfio_device_attach(&w->o, io2), 0);
+	vfio_device_detach(&w->o);
+	vfio_ioas_put(io);
+	vfio_ioas_put(io2);
+}
+
+/* A device that comes through its group's file is in the space of the group's container. */
+static void by_group(void **state)
+{
+	struct world *w = *state;
+	struct vfio_container *c = vfio_container_new(w->s);
+	struct vfio_open o, o2;
+
+	vfio_open_close(&w->o);
+	assert_int_equal(vfio_group_open(w->s, w->g), 0);
+	assert_int_equal(vfio_group_set_container(w->g, c), 0);
+	assert_int_equal(vfio_container_set_iommu(c, VFIO_TYPE1v2_IOMMU), 0);
+	w->dev[0].refuse = -EIO;
+	assert_int_equal(vfio_open_by_group(&o, w->g, "0000:01:00.0", NULL), -EIO);
+	assert_int_equal(w->dev[0].opens, 0);
+	w->dev[0].refuse = 0;
+	assert_int_equal(vfio_open_by_group(&o, w->g, "0000:01:00.0", NULL), 0);
+	assert_int_equal(vfio_open_by_group(&o2, w->g, "0000:01:00.0", NULL), 0);
+	assert_ptr_equal(w->dev[0].in, vfio_container_ioas(c));
+	assert_int_equal(vfio_device_attach(&o, o.ioas), -EINVAL); /* the group's affair */
+	vfio_device_detach(&o);
+	vfio_open_close(&o);
+	assert_non_null(w->dev[0].in);
+	vfio_open_close(&o2);
+	assert_null(w->dev[0].in);
+	vfio_group_release(w->s, w->g);
+	vfio_container_put(c);
 }
 
 /* Before it is bound, an opener reaches nothing of the device. */
@@ -615,6 +714,8 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(who_opens, setup, teardown),
+		cmocka_unit_test_setup_teardown(address_spaces, setup, teardown),
+		cmocka_unit_test_setup_teardown(by_group, setup, teardown),
 		cmocka_unit_test_setup_teardown(unbound, setup, teardown),
 		cmocka_unit_test_setup_teardown(regions_and_irqs, setup, teardown),
 		cmocka_unit_test_setup_teardown(access_limits, setup, teardown),
