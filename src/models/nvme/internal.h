@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * nvme.h: what the files of the NVMe model share.
+ * models/nvme/internal.h: the state of an NVMe controller, and what its parts offer each other.
  *
  * A command is executed where it is cheapest. A doorbell write runs its queue in the calling thread
  * as long as commands can be served without sleeping (memory-backed image, or page cache through
@@ -13,12 +13,14 @@
  * Queue structures are a fixed array and are never freed: a doorbell needs no look-up lock, a queue
  * that does not exist has size 0.
  *
- * Locks, outermost first: life      CC, CSTS, reset, quiesce, threads starting and stopping. Never
- * taken by a worker. sq->lock  who executes commands of the queue, and the queue's set-up. The
- * admin queue's comes before an I/O queue's; else one at a time. admin     features, pending
- * asynchronous events cq->lock  one completion queue's pointers irq_lock, log_lock, page_lock,
- * worker->lock, pool.lock, bounce.lock, drain_lock,
- *   cache.lock, delay.lock   leaves
+ * Locks, outermost first:
+ *   life       CC, CSTS, reset, quiesce, threads that start and stop; a worker never takes it
+ *   sq->lock   held by the thread that executes commands of the queue; the queue's set-up. The
+ *              admin queue's comes before an I/O queue's; else one at a time
+ *   admin      features, pending asynchronous events
+ *   cq->lock   one completion queue's pointers
+ *   irq_lock, log_lock, page_lock, drain_lock, worker->lock, pool.lock, bounce.lock, cache.lock,
+ *   delay.lock leaves
  */
 #ifndef MODELS_NVME_INTERNAL_H
 #define MODELS_NVME_INTERNAL_H
@@ -56,20 +58,17 @@ struct nvme_sq;
 struct nvme_cq;
 struct nvme_worker;
 
-/* ---- prp.c: data pointers ---- */
-
+/* A piece of the driver's memory, which a data pointer names (prp.c). */
 struct nvme_seg {
 	uint64_t iova;
 	uint64_t len;
 };
 
-/* ---- backend.c: namespaces are files ---- */
-
-/* ---- cache.c: what was acknowledged and may not be on the medium ---- */
-
 struct nvme_fifo {
 	struct nvme_req *first, **last;
 };
+
+/* ---- cache.c: blocks that were acknowledged and may not be on the medium ---- */
 
 /* A bit for each block, or for each 1 << grain of them. */
 struct nvme_map {
@@ -82,7 +81,7 @@ struct nvme_cache {
 	pthread_mutex_t lock;	  /* a leaf */
 	struct nvme_map dirty[2]; /* acknowledged and not known to be on the medium; without lock */
 	atomic_uint turn;	  /* which of them is added to */
-	atomic_uint failures;	  /* counts what lost blocks */
+	atomic_uint failures;	  /* counts writes and syncs that lost blocks */
 	atomic_bool any_lost;
 	atomic_ullong end; /* blocks that the image had when it was looked at */
 	/* under lock */
@@ -90,8 +89,11 @@ struct nvme_cache {
 	uint64_t num_lost; /* bits */
 	uint16_t status;   /* of commands that want them on the medium */
 	bool syncing;
-	struct nvme_fifo waiting, served; /* for the next sync; beside who makes this one */
+	struct nvme_fifo waiting; /* for the next sync */
+	struct nvme_fifo served;  /* by the sync that a request is making now */
 };
+
+/* ---- backend.c: namespaces are files ---- */
 
 struct nvme_ns {
 	uint32_t nsid;
@@ -122,7 +124,7 @@ struct nvme_aio {
 	struct iovec iov;
 };
 
-/* Where a request that waited for another's sync goes on. */
+/* Where a request goes on that waited for another's sync. */
 enum nvme_resume { NVME_RESUME_NOT, NVME_RESUME_SYNC, NVME_RESUME_SYNCED };
 
 /* A command that did not complete where it was fetched. */
@@ -138,16 +140,15 @@ struct nvme_req {
 	void *bounce;
 	size_t bounce_size;
 	unsigned step;
-	unsigned begin;	 /* nvme_cache_begin(), of what writes */
-	uint16_t failed; /* Flush of all namespaces: the first status that was none of success */
+	unsigned begin;	 /* nvme_cache_begin(), of a command that writes */
+	uint16_t failed; /* Flush of all namespaces: the first status that is not success */
 	enum nvme_resume resume;
 	long res; /* of the sync that was waited for */
 	struct nvme_dsm_range *ranges;
 	unsigned num_ranges;
-	uint16_t location; /* of the error: bit << 8 | byte */
-	bool shutdown;	   /* the controller's own flush */
-	/* latency= */
-	uint64_t due, order; /* ns: not to complete before; 0: at once */
+	uint16_t location;   /* of the error: bit << 8 | byte */
+	bool shutdown;	     /* the controller's own flush */
+	uint64_t due, order; /* latency=, in ns: not to complete before; 0: at once */
 	uint32_t result;
 	uint16_t status;
 	unsigned num_segs;
@@ -188,49 +189,54 @@ struct nvme_bounce {
 	unsigned count[NVME_BOUNCE_CLASSES];
 };
 
+/* Open the image at @path as namespace @nsid. 0 or -errno, with a message. */
 int nvme_ns_open(struct uvfio_dev *dev, struct nvme_ns *ns, uint32_t nsid, const char *path,
 		 unsigned blocksize, bool readonly);
 void nvme_ns_close(struct uvfio_dev *dev, struct nvme_ns *ns);
 /*
- * Try to move @iov without sleeping. 0, -EAGAIN: must go the long way, other -errno. @len: the sum
- * of @iov.
+ * Move @iov, of @len bytes together, without sleeping. 0; -EAGAIN if that cannot be done: it must
+ * go through a worker; any other -errno.
  */
 int nvme_ns_try(struct nvme_ns *ns, bool write, struct iovec *iov, int n, uint64_t off,
 		uint64_t len);
-/* The status of a write that failed with @err. */
+/* Return the status of a write that failed with -errno @err. */
 uint16_t nvme_write_status(long err);
-/* Do it here and now; bytes or -errno. */
+/* Carry it out in this thread, which may sleep. Bytes or -errno. */
 long nvme_aio_run(const struct nvme_aio *aio);
 void nvme_aio_prep(struct io_uring_sqe *sqe, struct nvme_aio *aio);
+/* Return a buffer of at least @len bytes, and its size; NULL: no memory. */
 void *nvme_bounce_get(struct nvme *n, size_t len, size_t *size);
 void nvme_bounce_put(struct nvme *n, void *p, size_t size);
 
 int nvme_cache_init(struct nvme_ns *ns);
 void nvme_cache_free(struct nvme_ns *ns);
-/* A number to take before blocks are written, for the two below. */
+/* Return a number that is to be taken before blocks are written, for the two below. */
 unsigned nvme_cache_begin(struct nvme_ns *ns);
-/* Blocks were written to the image and are about to be acknowledged. */
+/* Note that blocks were written to the image and are about to be acknowledged. */
 void nvme_cache_wrote(struct nvme_ns *ns, unsigned begin, uint64_t lba, uint64_t blocks);
-/* Blocks were written, and a sync that began after that succeeded. */
+/* Note that blocks were written, and that a sync that began after that succeeded. */
 void nvme_cache_synced(struct nvme_ns *ns, unsigned begin, uint64_t lba, uint64_t blocks);
-/* One of the blocks, or any of the namespace, is lost. */
+/* True if one of the blocks, or any of the namespace, is lost. */
 bool nvme_cache_lost(struct nvme_ns *ns, uint64_t lba, uint64_t blocks);
 static inline bool nvme_cache_any_lost(struct nvme_ns *ns)
 {
 	return atomic_load(&ns->cache.any_lost);
 }
-/* OK, or why Flush and its like fail: blocks are lost. */
+/* Return NVME_OK, or the status with which Flush and its like fail because blocks are lost. */
 uint16_t nvme_cache_status(struct nvme_ns *ns);
-/* Blocks that the image has now, by a system call: fewer than it should when it was cut short. */
+/*
+ * Return how many blocks the image has now, which takes a system call: fewer than the namespace has
+ * if the file was cut short.
+ */
 uint64_t nvme_cache_end(struct nvme *n, struct nvme_ns *ns);
 /*
- * @r needs everything on the medium. true: it makes the sync; false: it is started again when there
- * was one.
+ * Have everything on the medium for @r. True: @r is to make the sync; false: it waits for another's
+ * and is started again after it.
  */
 bool nvme_cache_sync(struct nvme_req *r);
-/* The sync that @r made gave @res. Others that waited go on. */
+/* Take @res, the result of the sync that @r made; others that waited for it go on. */
 void nvme_cache_sync_done(struct nvme_req *r, long res);
-/* The controller is reset: what was lost is given up. */
+/* Give up what was lost: the controller is reset. */
 void nvme_cache_reset(struct nvme *n, struct nvme_ns *ns);
 
 /* ---- worker.c: threads ---- */
@@ -272,37 +278,39 @@ struct nvme_pool {
 };
 
 void nvme_worker_wake(struct nvme_worker *w);
-int nvme_workers_start(struct nvme *n); /* under life */
-void nvme_workers_stop(struct nvme *n); /* under life; nothing is in flight */
+/* Start or stop the threads; under life. To stop them nothing may be in flight. */
+int nvme_workers_start(struct nvme *n);
+void nvme_workers_stop(struct nvme *n);
+/* Have a worker run @sq, or start @r. */
 void nvme_worker_run_sq(struct nvme *n, struct nvme_sq *sq);
 void nvme_worker_give(struct nvme_worker *w, struct nvme_req *r);
 struct nvme_worker *nvme_worker_of(struct nvme *n, unsigned qid);
-/* After a completion: the interrupt, at the end of the worker's round if this is the worker. */
+/* Signal @cq after a completion: at the end of the round if the caller is this worker. */
 void nvme_worker_notify(struct nvme_worker *w, struct nvme_cq *cq);
 
 /* ---- poll.c: polled doorbells ---- */
 
-/* A doorbell came by a callback: when they come often it pays to open the page. */
+/* Note a doorbell that came by a callback: when they come often it pays to open the page. */
 void nvme_poll_rung(struct nvme *n);
 /*
- * Worker: look at the doorbells, if they are open; run what is its own and wake others for theirs.
- * true: there was something.
+ * For a worker: look at the doorbells, if they are open; run its own queues and wake other workers
+ * for theirs. True if there was something.
  */
 bool nvme_poll(struct nvme_worker *w);
 /*
- * Worker, at the end of a round in which there was something (@any) or not: false: nothing is left
- * and the page is closed, it may sleep.
+ * For a worker at the end of a round, with @any if there was something in it. False: nothing is
+ * left and the page is closed, the worker may sleep.
  */
 bool nvme_poll_again(struct nvme_worker *w, bool any);
-/* Worker: the thread ends. */
+/* For a worker whose thread ends. */
 void nvme_poll_end(struct nvme_worker *w);
 /*
- * From here on every doorbell is a callback. Nobody opens the page again before `open` and not
- * `paused`.
+ * Make every doorbell a callback from here on. The page is not opened again until `open` is set and
+ * `paused` is not.
  */
 void nvme_poll_stop(struct nvme *n);
 
-/* ---- queue.c ---- */
+/* ---- queue.c: submission queues, requests ---- */
 
 /* Counted by the thread that holds sq->lock or completes; read by the SMART log. */
 struct nvme_counters {
@@ -319,10 +327,10 @@ struct nvme_sq {
 	atomic_uint inflight;	    /* requests handed over and not complete */
 	struct nvme *n;
 	uint16_t id;
-	atomic_ushort cqid;   /* looked at without the lock, by who has just let it go */
+	atomic_ushort cqid;   /* also read without the lock, just after it was let go */
 	atomic_bool deleting; /* Delete I/O SQ waits for inflight, under lock */
 	uint16_t delete_cid;
-	bool worker_turn;    /* who runs it now may sleep; under lock */
+	bool worker_turn;    /* the thread that runs it now may sleep; under lock */
 	uint64_t due;	     /* of the command being executed, for delay.c; under lock */
 	uint64_t delete_due; /* of the command that deletes the queue */
 	uint64_t base;
@@ -355,57 +363,87 @@ struct nvme_cq {
 
 void nvme_queues_init(struct nvme *n);
 void nvme_queues_fini(struct nvme *n);
-void nvme_queues_doorbells(struct nvme *n); /* n->doorbells is there */
-/* Set-up: the caller has checked everything. sq->lock is held. */
+/* Give each queue its doorbell in n->doorbells. */
+void nvme_queues_doorbells(struct nvme *n);
+/* Set a queue up; the caller has checked everything, and holds sq->lock. */
 void nvme_sq_setup(struct nvme_sq *sq, uint16_t cqid, uint64_t base, unsigned size);
+/* Forget all queues; nothing runs. */
+void nvme_queues_clear(struct nvme *n);
+/*
+ * Run @sq in this thread, unless another one does: that one sees what is new. @worker: with a
+ * worker's budget.
+ */
+void nvme_sq_kick(struct nvme_sq *sq, bool worker);
+/* Run all queues that exist. */
+void nvme_kick_all(struct nvme *n);
+/* Wait until the threads that are running a queue have left it. */
+void nvme_queues_pass(struct nvme *n);
+/* Wait until everything is fetched that was rung so far. */
+void nvme_queues_settle(struct nvme *n);
+/* Count a request in, whose completion entry is reserved; and give it to its worker. */
+void nvme_req_count(struct nvme_req *r);
+void nvme_req_hand_over(struct nvme_req *r);
+/* Complete a request: now, or when it is due. */
+void nvme_req_done(struct nvme_req *r, uint16_t status);
+/* Post its completion and free it, now that it is due; wake the thread that waits for a drain. */
+void nvme_req_end(struct nvme_req *r);
+
+/* ---- completion.c: completion queues, interrupts ---- */
+
 void nvme_cq_setup(struct nvme_cq *cq, struct nvme *n, uint64_t base, unsigned size,
 		   uint16_t vector, bool ien);
 void nvme_cq_clear(struct nvme *n, struct nvme_cq *cq);
-/* Forget all queues. Nothing runs. */
-void nvme_queues_clear(struct nvme *n);
-void nvme_queues_buffers(struct nvme *n, uint64_t shadow, uint64_t eventidx);
-
-void nvme_doorbell(struct nvme *n, uint64_t offset, uint32_t value);
-/* The queue's doorbell, or its shadow, says something new. Any thread. */
-bool nvme_sq_rung(struct nvme *n, struct nvme_sq *sq);
-/* The driver consumed entries that somebody waits for: go on. true: so it was. */
-bool nvme_cq_poll(struct nvme *n, struct nvme_cq *cq);
 /*
- * What was stored while the page was open and nobody runs a queue for: doorbells of queues that do
- * not exist, heads of completion queues.
+ * Keep up to @want entries free, until they are posted or given back, and return how many. 0: the
+ * queue is full; its doorbell will start the submission queues again.
  */
-void nvme_doorbell_strays(struct nvme *n);
-/* Run @sq in this thread if nobody does, else leave it to him. @worker: with a worker's budget. */
-void nvme_sq_kick(struct nvme_sq *sq, bool worker);
-/* All queues that have something to do. */
-void nvme_kick_all(struct nvme *n);
-/* Whoever runs a queue has left it when this returns. */
-void nvme_queues_pass(struct nvme *n);
-/* Everything rung so far is fetched when this returns. */
-void nvme_queues_settle(struct nvme *n);
-/*
- * Room for one completion, kept until posted or given back. false: full; the doorbell comes back to
- * it.
- */
-bool nvme_cq_reserve(struct nvme *n, struct nvme_cq *cq);
+unsigned nvme_cq_reserve(struct nvme *n, struct nvme_cq *cq, unsigned want);
 void nvme_cq_unreserve(struct nvme_cq *cq, unsigned count);
-/* Post into a reserved place; errors go to the error log first. */
+/* Return how many entries can be reserved. With cq->lock. */
+unsigned nvme_cq_room(const struct nvme_cq *cq);
+/* Post into a reserved entry; an error goes to the error log first. */
 void nvme_complete(struct nvme_sq *sq, const struct nvme_cmd *cmd, uint16_t status, uint32_t result,
 		   uint16_t location);
 /* The same without a command at hand. @due: not before; 0: at once, and the caller notifies. */
 void nvme_complete_plain(struct nvme_sq *sq, uint16_t cid, uint16_t status, uint32_t result,
 			 uint64_t due);
-/* Send the interrupt of what was posted since the last call. */
+/* Send the interrupt of all that was posted since the last call. */
 void nvme_cq_notify(struct nvme *n, struct nvme_cq *cq);
+/*
+ * Note whether a completion queue with interrupts has entries that the driver did not take; true if
+ * that is different now. With cq->lock, which keeps it in step with the queue.
+ */
+bool nvme_pending_set(struct nvme *n, unsigned qid, bool on);
+/* Bring the INTx line into step with the pending queues and INTMS. */
 void nvme_irq_update(struct nvme *n);
+/* Signal what is waiting: @unmasked by INTMC, or the kind of interrupt changed. */
 void nvme_irq_replay(struct nvme *n, uint32_t unmasked);
-/* Count a request in; its completion entry is reserved. And give it to its worker. */
-void nvme_req_count(struct nvme_req *r);
-void nvme_req_hand_over(struct nvme_req *r);
-/* A request is complete: post, free, wake whoever waits for the drain. */
-void nvme_req_done(struct nvme_req *r, uint16_t status);
-/* The rest of it, when the time has come. */
-void nvme_req_end(struct nvme_req *r);
+
+/* ---- doorbell.c: doorbell registers, doorbell buffers ---- */
+
+/* Take a store to the doorbell page that came by a callback. */
+void nvme_doorbell(struct nvme *n, uint64_t offset, uint32_t value);
+/* True if the queue's doorbell, or its buffer, says something new. Any thread. */
+bool nvme_sq_rung(struct nvme *n, struct nvme_sq *sq);
+/* Return the tail that the driver has told of last. With sq->lock. */
+unsigned nvme_sq_tail(struct nvme *n, struct nvme_sq *sq, unsigned head, unsigned size);
+/*
+ * Take the driver's head from the doorbell, or from its buffer (@arm: it is to ring when it moves
+ * on from there). With cq->lock.
+ */
+void nvme_cq_look(struct nvme *n, struct nvme_cq *cq);
+void nvme_cq_shadow(struct nvme *n, struct nvme_cq *cq, bool arm);
+/* Go on with what waited for the driver to take completions; true if it did. */
+bool nvme_cq_poll(struct nvme *n, struct nvme_cq *cq);
+/*
+ * Look at what was stored while the page was open and no thread looks at otherwise: doorbells of
+ * queues that do not exist, heads of completion queues.
+ */
+void nvme_doorbell_strays(struct nvme *n);
+/* Take the two pages of Doorbell Buffer Config (5.7). */
+void nvme_queues_buffers(struct nvme *n, uint64_t shadow, uint64_t eventidx);
+/* Return the place of a doorbell in the buffer at @base; 0 if there is no buffer. */
+uint64_t nvme_buffer_slot(uint64_t base, unsigned qid, bool cq);
 
 /* ---- delay.c: latency= ---- */
 
@@ -422,39 +460,40 @@ struct nvme_delay {
 
 int nvme_delay_init(struct nvme *n);
 void nvme_delay_fini(struct nvme *n);
-/* When a command that is fetched @now may complete. */
+/* Return when a command that is fetched @now may complete. */
 uint64_t nvme_delay_due(struct nvme *n, uint64_t now);
-/* @r completes when it is due. */
+/* Have @r complete when it is due. */
 void nvme_delay(struct nvme_req *r);
-/* A command that was executed completes when it is due. */
+/* Have a command complete when it is due, which was executed already. */
 void nvme_delay_command(struct nvme_sq *sq, const struct nvme_cmd *cmd, uint16_t status,
 			uint32_t result, uint16_t location, uint64_t due);
-/* From now on, and until `false`, everything completes at once. */
+/* Complete everything at once from now on, until it is called with false. */
 void nvme_delay_hurry(struct nvme *n, bool hurry);
 
-/* ---- log.c ---- */
+/* ---- log.c: log pages, asynchronous events ---- */
 
 void nvme_log_error(struct nvme *n, uint16_t sqid, uint16_t cid, uint16_t status, uint16_t location,
 		    uint64_t lba, uint32_t nsid);
 /*
- * An asynchronous event happened. later: for whoever holds locks; the next kick of a queue
- * delivers.
+ * Tell the driver of an asynchronous event, now; or, for a caller with locks, when the next queue
+ * is kicked.
  */
 void nvme_event(struct nvme *n, enum nvme_event ev);
 void nvme_event_later(struct nvme *n, enum nvme_event ev);
-/* Complete waiting Asynchronous Event Requests. */
+/* Complete Asynchronous Event Requests that wait, as far as there are events. */
 void nvme_events_deliver(struct nvme *n);
 uint16_t nvme_get_log(struct nvme *n, struct nvme_sq *sq, const struct nvme_cmd *cmd,
 		      uint16_t *location);
 uint16_t nvme_async_event(struct nvme *n, const struct nvme_cmd *cmd);
 bool nvme_async_event_abort(struct nvme *n, uint16_t cid);
 /*
- * Data was lost: SMART says so, and an event if the driver wants to hear of it. Call without locks.
+ * Note that data was lost: SMART says so, and an event if the driver wants to hear of it. To be
+ * called without locks.
  */
 void nvme_warn_reliability(struct nvme *n);
-/* Compare the temperature with its thresholds; call with admin held, deliver afterwards. */
+/* Compare the temperature with its thresholds; with admin held, and events delivered afterwards. */
 void nvme_check_temperature(struct nvme *n);
-/* Events as after a controller reset. */
+/* Make events what they are after a controller reset. */
 void nvme_log_reset(struct nvme *n);
 
 /* ---- features.c ---- */
@@ -464,13 +503,12 @@ uint16_t nvme_get_features(struct nvme *n, struct nvme_sq *sq, const struct nvme
 			   uint32_t *result, uint16_t *location);
 uint16_t nvme_set_features(struct nvme *n, struct nvme_sq *sq, const struct nvme_cmd *cmd,
 			   uint32_t *result, uint16_t *location);
-
-/* The host lives (5.18): the timer starts again, if it is on. */
+/* Start the Keep Alive timer again, if it is on: the host lives (5.18). */
 void nvme_keep_alive(struct nvme *n);
 
-/* ---- admin.c, identify.c, io.c ---- */
+/* ---- admin.c, identify.c, io.c: commands ---- */
 
-/* Execute; a status or NVME_PENDING. sq->lock is held. */
+/* Execute @cmd: a status or NVME_PENDING. With sq->lock. */
 uint16_t nvme_admin_cmd(struct nvme *n, struct nvme_sq *sq, const struct nvme_cmd *cmd,
 			uint32_t *result, uint16_t *location);
 uint16_t nvme_identify(struct nvme *n, struct nvme_sq *sq, const struct nvme_cmd *cmd,
@@ -478,17 +516,14 @@ uint16_t nvme_identify(struct nvme *n, struct nvme_sq *sq, const struct nvme_cmd
 uint16_t nvme_io_cmd(struct nvme *n, struct nvme_sq *sq, const struct nvme_cmd *cmd,
 		     uint16_t *location);
 /*
- * Bytes that a command moves; what it costs the thread that executes it. More than any doorbell
- * write may spend: for a worker only.
+ * Return the bytes that @cmd moves, as its cost to the thread that executes it. NVME_COST_WORKER is
+ * more than any doorbell write may spend: only a worker executes such a command.
  */
 #define NVME_COST_WORKER (1u << 30)
 uint64_t nvme_io_cost(struct nvme *n, const struct nvme_cmd *cmd, bool worker);
-/*
- * Start a request (a worker's thread): true: its aio is to be submitted; false: it is done and
- * gone.
- */
+/* Start a request in a worker's thread. True: its aio is to be submitted; false: it is gone. */
 bool nvme_io_start(struct nvme_req *r);
-/* An aio gave @res. true: the next one is ready; false: it is done and gone. */
+/* Take the result of its aio. True: the next one is to be submitted; false: it is gone. */
 bool nvme_io_step(struct nvme_req *r, long res);
 /* Flush everything, then complete @cmd of the admin queue: NVME_PENDING or a status. */
 uint16_t nvme_io_flush_all(struct nvme *n, struct nvme_sq *sq, const struct nvme_cmd *cmd);
@@ -496,23 +531,23 @@ uint16_t nvme_io_flush_all(struct nvme *n, struct nvme_sq *sq, const struct nvme
 int nvme_io_shutdown(struct nvme *n);
 void nvme_shutdown_done(struct nvme *n, bool ok);
 
-/*
- * Cut a data pointer into segments, physically contiguous ones merged. A status; *@count segments.
- */
+/* ---- prp.c: data pointers ---- */
+
+/* Cut a data pointer into @count segments, contiguous ones merged. A status. */
 uint16_t nvme_prp_segs(struct nvme *n, const struct nvme_cmd *cmd, uint64_t len,
 		       struct nvme_seg *segs, unsigned *count, uint16_t *location);
-/* Copy; a status. @off: into the segments. */
+/* Copy @len bytes from or to @off of the segments. A status. */
 uint16_t nvme_segs_read(struct nvme *n, const struct nvme_seg *segs, unsigned count, uint64_t off,
 			void *buf, size_t len);
 uint16_t nvme_segs_write(struct nvme *n, const struct nvme_seg *segs, unsigned count, uint64_t off,
 			 const void *buf, size_t len);
-/* Data of an admin command: @len bytes from or to its PRPs. sq->lock is held. */
+/* Copy @len bytes of data of an admin command from or to its PRPs. A status. With sq->lock. */
 uint16_t nvme_data_out(struct nvme *n, struct nvme_sq *sq, const struct nvme_cmd *cmd, void *buf,
 		       size_t len, uint16_t *location);
 uint16_t nvme_data_in(struct nvme *n, struct nvme_sq *sq, const struct nvme_cmd *cmd,
 		      const void *buf, size_t len, uint16_t *location);
 
-/* ---- the controller ---- */
+/* ---- nvme.c: the controller ---- */
 
 struct nvme_features {
 	uint32_t arbitration, power, coalesce, atomicity, async_event;
@@ -598,16 +633,16 @@ struct nvme {
 	struct nvme_cq cq[NVME_QUEUES];
 };
 
-/* Kelvin; a disk that is not hot. */
-#define NVME_TEMPERATURE 313u
+#define NVME_TEMPERATURE 313u /* kelvin: a disk that is not hot */
 
-/* The controller cannot go on: CSTS.CFS. Any thread, any lock. */
+/* Set CSTS.CFS: the controller cannot go on. Any thread, with any locks. */
 void nvme_fatal(struct nvme *n, const char *why, uint64_t address);
+/* Return nanoseconds of CLOCK_MONOTONIC, by which uvfio_timer_set() goes, too. */
 uint64_t nvme_now_ns(void);
 
 /*
- * A full barrier, also between accesses to the driver's memory. (The sanitizers do not know C11's
- * fence.)
+ * Order all accesses before against all after, those to the driver's memory too. (The sanitizers do
+ * not know C11's fence.)
  */
 static inline void nvme_barrier(void)
 {

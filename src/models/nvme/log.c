@@ -58,7 +58,7 @@ static bool deliver_one(struct nvme *n)
 
 		if (!(n->events >> bit & 1) || n->events_masked >> type & 1)
 			continue;
-		if (!nvme_cq_reserve(n, &n->cq[0]))
+		if (!nvme_cq_reserve(n, &n->cq[0], 1))
 			return false; /* the doorbell comes back */
 		n->events &= ~(1ull << bit);
 		n->events_masked |= (uint8_t)(1u << type); /* until the log page is read */
@@ -117,7 +117,7 @@ bool nvme_async_event_abort(struct nvme *n, uint16_t cid)
 
 	pthread_mutex_lock(&n->admin);
 	for (unsigned i = 0; i < n->num_aer && !found; i++) {
-		if (n->aer[i] != cid || !nvme_cq_reserve(n, &n->cq[0]))
+		if (n->aer[i] != cid || !nvme_cq_reserve(n, &n->cq[0], 1))
 			continue;
 		n->num_aer--;
 		memmove(n->aer + i, n->aer + i + 1, (n->num_aer - i) * sizeof(n->aer[0]));

@@ -1,0 +1,361 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * doorbell.c: how the driver tells of new commands and of completions that it took: stores to the
+ * doorbell registers (NVMe 1.4, 3.1.24, 3.1.25), which come by a callback or, while the page is
+ * open, are looked at by the thread that runs the queue; and doorbell buffers in memory (5.7, 7.13),
+ * with which the driver rings only at the event index.
+ */
+#include "models/nvme/internal.h"
+
+/* ---- doorbell buffers ---- */
+
+uint64_t nvme_buffer_slot(uint64_t base, unsigned qid, bool cq)
+{
+	return base ? base + (2 * qid + cq) * 4u : 0; /* 7.13: as the doorbell registers lie */
+}
+
+static bool shadow_read(struct nvme *n, uint64_t iova, unsigned size, uint32_t *value)
+{
+	uint32_t v;
+
+	if (uvfio_dma_read(n->dev, iova, &v, 4)) {
+		nvme_fatal(n, "shadow doorbell cannot be read", iova);
+		return false;
+	}
+	if (v >= size) {
+		nvme_event_later(n, NVME_EV_INVALID_DB_VALUE);
+		return false;
+	}
+	*value = v;
+	return true;
+}
+
+static void shadow_write(struct nvme *n, uint64_t iova, uint32_t value)
+{
+	if (uvfio_dma_write(n->dev, iova, &value, 4))
+		nvme_fatal(n, "doorbell buffer cannot be written", iova);
+}
+
+/* ---- the open page: whoever runs the queue looks at what the driver stored ---- */
+
+/*
+ * Neither outside of the queue nor past the head, which would be more commands than there are
+ * entries.
+ */
+static bool bad_tail(unsigned head, unsigned tail, unsigned value, unsigned size)
+{
+	return value >= size || (tail + size - head) % size + (value + size - tail) % size >= size;
+}
+
+static void log_doorbell(struct nvme *n, enum nvme_event ev, unsigned qid, bool cq, uint32_t value)
+{
+	if (atomic_fetch_add(&n->warned, 1) < 10)
+		uvfio_log(n->dev, UVFIO_LOG_WARN, "%s doorbell of queue %u: %s (%u written)",
+			  cq ? "completion" : "submission", qid,
+			  ev == NVME_EV_INVALID_DB_REGISTER
+				  ? "there is no such queue"
+				  : "the value is out of the queue's range",
+			  value);
+}
+
+/* With the queue's lock: what is not valid is taken back, unless the driver has gone on. */
+static void refuse(struct nvme *n, _Atomic uint32_t *doorbell, uint32_t value, uint32_t good,
+		   unsigned qid, bool cq)
+{
+	if (!atomic_compare_exchange_strong(doorbell, &value, good))
+		return;
+	log_doorbell(n, NVME_EV_INVALID_DB_VALUE, qid, cq, value);
+	nvme_event_later(n, NVME_EV_INVALID_DB_VALUE);
+}
+
+/* With cq->lock. */
+void nvme_cq_look(struct nvme *n, struct nvme_cq *cq)
+{
+	unsigned size = atomic_load(&cq->size);
+	uint32_t value = atomic_load(cq->doorbell);
+
+	if (cq->shadow || value == cq->head || !size)
+		return;
+	if (value < size && (value + size - cq->head) % size <= (cq->tail + size - cq->head) % size)
+		cq->head = value;
+	else
+		refuse(n, cq->doorbell, value, cq->head, cq->id, true);
+}
+
+/*
+ * With the admin queue's sq->lock. The buffers have entries for that queue too (5.7), but Linux's
+ * driver leaves them alone. A driver that uses them stores there before it rings for the first
+ * time, as the event index is what it was at Doorbell Buffer Config: from then on the entries
+ * count.
+ */
+static void admin_buffer(struct nvme *n, struct nvme_sq *sq)
+{
+	uint64_t slot = nvme_buffer_slot(atomic_load(&n->shadow), 0, false);
+	struct nvme_cq *cq = &n->cq[0];
+	uint32_t value;
+
+	if (!slot || uvfio_dma_read(n->dev, slot, &value, 4) || value == n->admin_start)
+		return;
+	sq->shadow = slot;
+	sq->eventidx = nvme_buffer_slot(n->eventidx, 0, false);
+	pthread_mutex_lock(&cq->lock);
+	cq->shadow = nvme_buffer_slot(atomic_load(&n->shadow), 0, true);
+	cq->eventidx = nvme_buffer_slot(n->eventidx, 0, true);
+	pthread_mutex_unlock(&cq->lock);
+}
+
+/*
+ * The driver's tail; when there is nothing new, ask to be rung for the next entry and look once
+ * more. Nothing is stored after that look unless it found something: a doorbell that comes then
+ * finds the lock taken, and its value must stay. While workers poll they look at the buffer
+ * themselves, and nobody asks.
+ */
+unsigned nvme_sq_tail(struct nvme *n, struct nvme_sq *sq, unsigned head, unsigned size)
+{
+	uint32_t tail = atomic_load(&sq->tail), value;
+
+	if (!sq->shadow && !sq->id && atomic_load(&n->shadow) && atomic_load(sq->doorbell) != tail)
+		admin_buffer(n, sq);
+	if (!sq->shadow) {
+		value = atomic_load(sq->doorbell);
+		if (value == tail)
+			return tail;
+		if (bad_tail(head, tail, value, size)) {
+			refuse(n, sq->doorbell, value, tail, sq->id, false);
+			return tail;
+		}
+		atomic_store(&sq->tail, value);
+		return value;
+	}
+	if (!shadow_read(n, sq->shadow, size, &tail))
+		tail = head; /* nothing to fetch, whatever the register says */
+	atomic_store(&sq->tail, tail);
+	if (tail != head || atomic_load(&n->polling))
+		return tail;
+	shadow_write(n, sq->eventidx, tail);
+	nvme_barrier();
+	if (!shadow_read(n, sq->shadow, size, &tail) || tail == head)
+		return head;
+	atomic_store(&sq->tail, tail);
+	return tail;
+}
+
+/*
+ * With cq->lock: the driver's head from its buffer. @arm: it rings when it moves on from there. One
+ * that moved while it was asked has not seen the question and is asked again; an honest one does so
+ * as often as there are entries at most.
+ */
+void nvme_cq_shadow(struct nvme *n, struct nvme_cq *cq, bool arm)
+{
+	unsigned size = atomic_load(&cq->size), asked = size;
+	uint32_t head;
+
+	if (!cq->shadow)
+		return;
+	for (unsigned i = 0; i < size && shadow_read(n, cq->shadow, size, &head); i++) {
+		cq->head = head;
+		if (!arm || head == asked)
+			return;
+		shadow_write(n, cq->eventidx, head);
+		asked = head;
+		nvme_barrier();
+	}
+}
+
+/* 5.7: the driver gives two pages; queues that exist start with what is in the registers. */
+void nvme_queues_buffers(struct nvme *n, uint64_t shadow, uint64_t eventidx)
+{
+	n->shadow = shadow;
+	n->eventidx = eventidx;
+	n->sq[0].shadow = 0; /* its lock is held: this is a command of that queue */
+	n->admin_start = atomic_load(&n->sq[0].tail);
+	shadow_write(n, nvme_buffer_slot(shadow, 0, false), n->admin_start);
+	shadow_write(n, nvme_buffer_slot(eventidx, 0, false), n->admin_start);
+	pthread_mutex_lock(&n->cq[0].lock);
+	n->cq[0].shadow = 0;
+	shadow_write(n, nvme_buffer_slot(shadow, 0, true), n->cq[0].head);
+	shadow_write(n, nvme_buffer_slot(eventidx, 0, true), n->cq[0].head);
+	pthread_mutex_unlock(&n->cq[0].lock);
+	for (unsigned i = 1; i <= n->max_queues; i++) {
+		struct nvme_sq *sq = &n->sq[i];
+		struct nvme_cq *cq = &n->cq[i];
+
+		pthread_mutex_lock(&sq->lock);
+		if (atomic_load(&sq->size)) {
+			sq->shadow = nvme_buffer_slot(shadow, i, false);
+			sq->eventidx = nvme_buffer_slot(eventidx, i, false);
+			shadow_write(n, sq->shadow, atomic_load(&sq->tail));
+			shadow_write(n, sq->eventidx, atomic_load(&sq->tail));
+		}
+		pthread_mutex_unlock(&sq->lock);
+		pthread_mutex_lock(&cq->lock);
+		if (atomic_load(&cq->size)) {
+			cq->shadow = nvme_buffer_slot(shadow, i, true);
+			cq->eventidx = nvme_buffer_slot(eventidx, i, true);
+			shadow_write(n, cq->shadow, cq->head);
+			shadow_write(n, cq->eventidx, cq->head);
+		}
+		pthread_mutex_unlock(&cq->lock);
+	}
+}
+
+bool nvme_sq_rung(struct nvme *n, struct nvme_sq *sq)
+{
+	uint64_t shadow = atomic_load_explicit(&sq->shadow, memory_order_relaxed);
+	unsigned head = atomic_load_explicit(&sq->head, memory_order_relaxed);
+	uint32_t value;
+
+	if (atomic_load_explicit(&sq->tail, memory_order_relaxed) != head)
+		return true;
+	if (!shadow)
+		return atomic_load_explicit(sq->doorbell, memory_order_relaxed) != head;
+	/* asked for only while workers poll; else the driver rings, and then the tail differs */
+	return atomic_load_explicit(&n->polling, memory_order_relaxed) &&
+	       uvfio_dma_allowed(n->dev) && !uvfio_dma_read(n->dev, shadow, &value, 4) &&
+	       value != head && value < atomic_load_explicit(&sq->size, memory_order_relaxed);
+}
+
+/* ---- doorbell registers ---- */
+
+static void kick_users(struct nvme *n, struct nvme_cq *cq)
+{
+	if (!cq->id)
+		nvme_events_deliver(n);
+	for (unsigned i = 0; i <= n->max_queues; i++)
+		if (atomic_load(&n->sq[i].size) && n->sq[i].cqid == cq->id)
+			nvme_sq_kick(&n->sq[i], false);
+}
+
+static void bad_doorbell(struct nvme *n, enum nvme_event ev, unsigned qid, bool cq, uint32_t value)
+{
+	log_doorbell(n, ev, qid, cq, value);
+	nvme_event(n, ev);
+}
+
+static void cq_doorbell(struct nvme *n, struct nvme_cq *cq, uint32_t value)
+{
+	unsigned size;
+	bool bad = true, starved = false, fell = false;
+
+	pthread_mutex_lock(&cq->lock);
+	nvme_cq_look(n, cq);
+	size = atomic_load(&cq->size);
+	/* The head may go as far as the tail: entries that were not posted cannot be consumed. */
+	if (value < size && (cq->shadow || (value + size - cq->head) % size <=
+						   (cq->tail + size - cq->head) % size)) {
+		bad = false;
+		cq->head = value;
+		atomic_store(cq->doorbell, value);
+		if (cq->ien && uvfio_irq_mode(n->dev) != UVFIO_IRQ_MSIX) {
+			nvme_cq_shadow(n, cq, true);
+			fell = nvme_pending_set(n, cq->id, cq->head != cq->tail);
+		}
+		starved = atomic_exchange(&cq->starved, false);
+	}
+	pthread_mutex_unlock(&cq->lock);
+	if (bad) {
+		bad_doorbell(n, NVME_EV_INVALID_DB_VALUE, cq->id, true, value);
+		return;
+	}
+	if (fell)
+		nvme_irq_update(n);
+	if (starved)
+		kick_users(n, cq);
+}
+
+void nvme_doorbell(struct nvme *n, uint64_t offset, uint32_t value)
+{
+	unsigned qid = (unsigned)(offset - NVME_DOORBELLS) / 8;
+	bool is_cq = offset & 4;
+	struct nvme_sq *sq;
+	unsigned size, head, tail;
+
+	/*
+	 * Not ready: 3.1.24 leaves it undefined; nothing is remembered. But what is written while
+	 * quiesced counts when that ends.
+	 */
+	if (!(atomic_load_explicit(&n->csts, memory_order_relaxed) & NVME_CSTS_RDY) ||
+	    atomic_load_explicit(&n->discard, memory_order_relaxed))
+		return;
+	if (qid > n->max_queues ||
+	    !atomic_load_explicit(is_cq ? &n->cq[qid].size : &n->sq[qid].size,
+				  memory_order_relaxed)) {
+		bad_doorbell(n, NVME_EV_INVALID_DB_REGISTER, qid, is_cq, value);
+		return;
+	}
+	if (is_cq) {
+		cq_doorbell(n, &n->cq[qid], value);
+		return;
+	}
+	sq = &n->sq[qid];
+	size = atomic_load(&sq->size);
+	head = atomic_load(&sq->head);
+	tail = atomic_load(sq->doorbell);
+	if (tail >= size) /* not looked at yet, from while the page was open */
+		tail = atomic_load(&sq->tail);
+	if (sq->shadow ? value >= size : bad_tail(head, tail, value, size)) {
+		bad_doorbell(n, NVME_EV_INVALID_DB_VALUE, qid, false, value);
+		return;
+	}
+	/* the kick starts with a barrier */
+	atomic_store_explicit(sq->doorbell, value, memory_order_release);
+	if (sq->shadow)
+		atomic_store_explicit(&sq->tail, value, memory_order_release);
+	nvme_sq_kick(sq, false);
+	nvme_poll_rung(n);
+}
+
+bool nvme_cq_poll(struct nvme *n, struct nvme_cq *cq)
+{
+	bool pin = cq->ien && uvfio_irq_mode(n->dev) != UVFIO_IRQ_MSIX, starved = false,
+	     fell = false;
+
+	if (!atomic_load_explicit(&cq->starved, memory_order_relaxed) && !pin)
+		return false;
+	pthread_mutex_lock(&cq->lock);
+	nvme_cq_look(n, cq);
+	if (uvfio_dma_allowed(n->dev))
+		nvme_cq_shadow(n, cq, false);
+	if (atomic_load(&cq->size))
+		fell = pin && nvme_pending_set(n, cq->id, cq->head != cq->tail);
+	/* not "has the head moved": who ran another queue may have seen that first */
+	if (nvme_cq_room(cq))
+		starved = atomic_exchange(&cq->starved, false);
+	pthread_mutex_unlock(&cq->lock);
+	if (fell)
+		nvme_irq_update(n);
+	if (starved)
+		kick_users(n, cq);
+	return fell || starved;
+}
+
+void nvme_doorbell_strays(struct nvme *n)
+{
+	for (unsigned i = 0; i < NVME_DOORBELL_PAGE / 4; i++) {
+		unsigned qid = i / 2;
+		uint32_t value = 0;
+
+		/* with the lock under which a queue comes to be: it is rung only after that */
+		if (qid > n->max_queues) {
+			value = atomic_exchange(&n->doorbells[i], 0);
+		} else if (i & 1) {
+			pthread_mutex_lock(&n->cq[qid].lock);
+			if (!atomic_load(&n->cq[qid].size))
+				value = atomic_exchange(&n->doorbells[i], 0);
+			else
+				/*
+				 * nobody does before it is full, and then it would be too late to
+				 * say what was wrong
+				 */
+				nvme_cq_look(n, &n->cq[qid]);
+			pthread_mutex_unlock(&n->cq[qid].lock);
+		} else {
+			pthread_mutex_lock(&n->sq[qid].lock);
+			if (!atomic_load(&n->sq[qid].size))
+				value = atomic_exchange(&n->doorbells[i], 0);
+			pthread_mutex_unlock(&n->sq[qid].lock);
+		}
+		if (value)
+			bad_doorbell(n, NVME_EV_INVALID_DB_REGISTER, qid, i & 1, value);
+	}
+}
