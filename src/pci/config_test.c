@@ -689,7 +689,7 @@ static void test_save_restore(void **state)
 	/* messages are their driver's to put back, the vendor's registers nobody's */
 	assert_int_equal(rd32(cap[1] + PCI_MSI_ADDRESS_LO), 0);
 	assert_false(rd16(cap[3] + PCI_MSIX_FLAGS) & PCI_MSIX_FLAGS_ENABLE);
-	assert_int_equal(pci_irq_mode(fn), UVFIO_IRQ_INTX);
+	assert_int_equal(uvfio_irq_mode(fn), UVFIO_IRQ_INTX);
 	assert_int_equal(rd32(cap[5] + 4), 0x05040302);
 	assert_int_equal(t.written, 1);
 	assert_int_equal(t.resets[UVFIO_RESET_FLR], 1); /* and no side effect of any bit in it */

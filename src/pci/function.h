@@ -178,5 +178,4 @@ void pci_msix_disable(pci_function *fn);
  * nothing: the table is in a BAR, which does not answer then.
  */
 void pci_msix_entry(pci_function *fn, unsigned vector, bool unmask);
-enum uvfio_irq_mode pci_irq_mode(const pci_function *fn);
 #endif

@@ -454,14 +454,9 @@ void pci_msix_entry(pci_function *fn, unsigned vector, bool unmask)
 	flush_msix_vector(fn, vector);
 }
 
-enum uvfio_irq_mode pci_irq_mode(const pci_function *fn)
-{
-	return atomic_load_explicit(&fn->irq.mode, memory_order_acquire);
-}
-
 enum uvfio_irq_mode uvfio_irq_mode(const struct uvfio_dev *dev)
 {
-	return pci_irq_mode(dev);
+	return atomic_load_explicit(&dev->irq.mode, memory_order_acquire);
 }
 
 /*

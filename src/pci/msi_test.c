@@ -54,7 +54,7 @@ static void test_off(void **state)
 
 	uvfio_msi(fn, 0);
 	assert_int_equal(total(), 0);
-	assert_int_equal(pci_irq_mode(fn), UVFIO_IRQ_INTX);
+	assert_int_equal(uvfio_irq_mode(fn), UVFIO_IRQ_INTX);
 	/* nothing was remembered */
 	pci_msi_enable(fn, 3);
 	pci_msix_enable(fn);
@@ -69,7 +69,7 @@ static void test_msi_vectors(void **state)
 
 	assert_int_equal(pci_msi_vectors(fn), 8);
 	pci_msi_enable(fn, 2);
-	assert_int_equal(pci_irq_mode(fn), UVFIO_IRQ_MSI);
+	assert_int_equal(uvfio_irq_mode(fn), UVFIO_IRQ_MSI);
 	assert_int_equal(rd16(msi + PCI_MSI_FLAGS), PCI_MSI_FLAGS_ENABLE | 2 << 4 | 3 << 1 | 0x180);
 	for (unsigned v = 0; v < 9; v++)
 		uvfio_msi(fn, v);
@@ -221,7 +221,7 @@ static void test_msix_pending(void **state)
 	pci_function *fn = start();
 
 	pci_msix_enable(fn);
-	assert_int_equal(pci_irq_mode(fn), UVFIO_IRQ_MSIX);
+	assert_int_equal(uvfio_irq_mode(fn), UVFIO_IRQ_MSIX);
 	pci_msix_entry(fn, 3, true);
 	uvfio_msi(fn, 3);
 	assert_int_equal(t.msi[3], 1);
@@ -258,7 +258,7 @@ static void test_msix_pending(void **state)
 	/* a reset too */
 	uvfio_msi(fn, 9);
 	pci_function_reset(fn, UVFIO_RESET_FLR);
-	assert_int_equal(pci_irq_mode(fn), UVFIO_IRQ_INTX);
+	assert_int_equal(uvfio_irq_mode(fn), UVFIO_IRQ_INTX);
 	wr16(PCI_COMMAND, PCI_COMMAND_MEMORY | PCI_COMMAND_MASTER);
 	assert_int_equal(bar_rd(fn, PBA, 4), 0);
 	pci_msix_enable(fn);
@@ -391,7 +391,7 @@ static void test_no_pin(void **state)
 	pci_msi_enable(fn, 0);
 	pci_msix_enable(fn);
 	pci_msix_entry(fn, 0, true);
-	assert_int_equal(pci_irq_mode(fn), UVFIO_IRQ_INTX);
+	assert_int_equal(uvfio_irq_mode(fn), UVFIO_IRQ_INTX);
 	t_free(fn);
 }
 

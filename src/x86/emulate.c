@@ -47,7 +47,7 @@ static int done_flags(struct insn *n, uint64_t flags)
 
 /* ---- memory ---- */
 
-int insn_address(const struct insn *n, const ZydisDecodedOperand *op, uintptr_t *out)
+static int operand_address(const struct insn *n, const ZydisDecodedOperand *op, uintptr_t *out)
 {
 	uint64_t a = (uint64_t)op->mem.disp.value, v;
 
@@ -528,7 +528,7 @@ static int execute(struct insn *n)
 			n->mem = &n->op[k];
 	if (!n->mem || n->mem->mem.type != ZYDIS_MEMOP_TYPE_MEM)
 		return -EOPNOTSUPP;
-	ret = insn_address(n, n->mem, &n->at);
+	ret = operand_address(n, n->mem, &n->at);
 	if (!ret)
 		ret = do_explicit(n);
 	return ret == -EOPNOTSUPP ? insn_stepping(n) : ret;

@@ -33,8 +33,6 @@ static inline uint64_t insn_flags(const struct insn *n)
 	return (uint64_t)n->uc->uc_mcontext.gregs[REG_EFL];
 }
 int insn_done(struct insn *n);
-/* -EOPNOTSUPP: not an address that we work out (FS, GS, vectors of addresses) */
-int insn_address(const struct insn *n, const ZydisDecodedOperand *op, uintptr_t *out);
 /* 0: [a, a + size) is all trapped; INSN_RETRY; -EIO: some of both. Before the first access. */
 int insn_locate(struct insn *n, uintptr_t a, unsigned size);
 /* Of trapped pages, in ascending pieces of at most 8 bytes. */

@@ -25,16 +25,16 @@
 
 #include "base/sys.h"
 #include "base/util.h"
+#include "x86/alu.h"
 #include "x86/context.h"
 #include "x86/internal.h"
 #include "x86/stepping.h"
 
-#define STATUS_FLAGS 0x8d5ull /* Intel SDM 1, 3.4.3.1 */
-#define MAX_INSN     15u      /* SDM 2, 2.3.11 */
-#define MAX_OPERAND  512u     /* fxsave */
-#define NUM_SLOTS    64u
-#define SLOT_CODE    64u
-#define MODEL_MASK   0xe7ull /* x87, SSE, AVX, opmask, ZMM_Hi256, Hi16_ZMM: SDM 1, 13.1 */
+#define MAX_INSN    15u	 /* SDM 2, 2.3.11 */
+#define MAX_OPERAND 512u /* fxsave */
+#define NUM_SLOTS   64u
+#define SLOT_CODE   64u
+#define MODEL_MASK  0xe7ull /* x87, SSE, AVX, opmask, ZMM_Hi256, Hi16_ZMM: SDM 1, 13.1 */
 
 /* Where state is in the XSAVE area: SDM 1, 10.5.1 and 13.4 */
 enum { FCW = 0, FIP = 8, FDP = 16, MXCSR = 24, XSAVE_BV = 512 };
@@ -414,7 +414,7 @@ static void get_gprs(const struct insn *n, struct step *s)
 {
 	for (unsigned r = 0; r < 16; r++)
 		x86_get_reg(n->uc, ZYDIS_REGISTER_RAX + r, &s->gpr[r]);
-	s->flags = (insn_flags(n) & STATUS_FLAGS) | 2;
+	s->flags = (insn_flags(n) & X86_STATUS_FLAGS) | 2;
 }
 
 static void set_gprs(struct insn *n, const struct step *s)
@@ -423,7 +423,7 @@ static void set_gprs(struct insn *n, const struct step *s)
 		if (r != ZYDIS_REGISTER_RSP - ZYDIS_REGISTER_RAX)
 			x86_set_reg(n->uc, ZYDIS_REGISTER_RAX + r, s->gpr[r]);
 	n->uc->uc_mcontext.gregs[REG_EFL] =
-		(greg_t)((insn_flags(n) & ~STATUS_FLAGS) | (s->flags & STATUS_FLAGS));
+		(greg_t)((insn_flags(n) & ~X86_STATUS_FLAGS) | (s->flags & X86_STATUS_FLAGS));
 }
 
 static int step(struct insn *n, struct area *a, int slot, uint8_t *x, size_t xsize, uint64_t mask)

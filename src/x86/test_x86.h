@@ -30,6 +30,7 @@
 
 #include "base/guard.h"
 #include "base/sanitize.h"
+#include "x86/alu.h"
 #include "x86/emulate.h"
 
 #define T_PAGE	  4096u
@@ -359,7 +360,7 @@ static void t_random_state(struct t_state *s)
 	memset(s, 0, sizeof(*s));
 	t_fill(s->r, sizeof(s->r));
 	s->r[4] &= T_STACK_BITS | 0xffffff;
-	s->flags = (t_rand() & 0x8d5) | 0x202;
+	s->flags = (t_rand() & X86_STATUS_FLAGS) | 0x202;
 	memcpy(s->x, &fcw, 2);
 	memcpy(s->x + 24, &mxcsr, 4);
 	t_fill(s->x + 160, 256);

@@ -186,8 +186,6 @@ static inline void igb_wake(struct igb_fn *fn)
 }
 
 /* regs.c */
-uint32_t igb_canonical(uint32_t off);
-uint32_t igb_writable(uint32_t off); /* the bits of a register that just holds what is written */
 void igb_regs_init(struct igb *g);   /* initial values */
 uint32_t igb_reg_read(struct igb *g, uint32_t off);
 void igb_reg_write(struct igb *g, uint32_t off, uint32_t value);

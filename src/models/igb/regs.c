@@ -126,7 +126,8 @@ static void fill_masks(void)
 	}
 }
 
-uint32_t igb_writable(uint32_t off)
+/* Return the bits of a register that just hold what is written. */
+static uint32_t writable(uint32_t off)
 {
 	return masks[off >> 2];
 }
@@ -150,7 +151,8 @@ void igb_regs_init(struct igb *g)
 	igb_steer_update(g);
 }
 
-uint32_t igb_canonical(uint32_t off)
+/* Return the canonical place of the register at @off. */
+static uint32_t canonical(uint32_t off)
 {
 	/* The first four queues have two places (8.1.3), and those of the chips before. */
 	if (off >= 0x2800 && off < 0x2c00 && (off & 0xff) < 0x40)
@@ -231,7 +233,7 @@ static uint32_t read_queue(struct igb *g, uint32_t off)
 
 uint32_t igb_reg_read(struct igb *g, uint32_t off)
 {
-	off = igb_canonical(off);
+	off = canonical(off);
 	if (off >= IGB_STATS && off < 0x4200)
 		return igb_stats_read(g, off);
 	if (igb_irq_reg(off))
@@ -257,7 +259,7 @@ uint32_t igb_reg_read(struct igb *g, uint32_t off)
 
 static void store(struct igb *g, uint32_t off, uint32_t value)
 {
-	igb_put(g, off, value & igb_writable(off));
+	igb_put(g, off, value & writable(off));
 }
 
 static void write_ctrl(struct igb *g, uint32_t off, uint32_t value)
@@ -352,7 +354,7 @@ static void write_tx_enable(struct igb *g, uint32_t off, uint32_t value)
 
 static void write_gcr(struct igb *g, uint32_t off, uint32_t value)
 {
-	igb_put(g, off, (value & igb_writable(off)) | GCR_CAP_VER2);
+	igb_put(g, off, (value & writable(off)) | GCR_CAP_VER2);
 }
 
 static const struct {
@@ -382,7 +384,7 @@ static void write_queue(struct igb *g, uint32_t off, uint32_t value)
 
 void igb_reg_write(struct igb *g, uint32_t off, uint32_t value)
 {
-	off = igb_canonical(off);
+	off = canonical(off);
 	if (igb_irq_reg(off)) {
 		igb_irq_write(g, off, value);
 		return;
@@ -405,7 +407,7 @@ void igb_reg_write(struct igb *g, uint32_t off, uint32_t value)
 	if (off >= IGB_VTCTRL(0) && off < IGB_VT_END && !(off & 0xff)) {
 		if (value & CTRL_RST)
 			igb_vf_reset(g, off >> 8 & 7);
-	} else if (igb_writable(off)) {
+	} else if (writable(off)) {
 		store(g, off, value);
 		if (igb_steer_reg(off))
 			igb_steer_update(g);

@@ -4,7 +4,7 @@
  * the Intel 82576 Gigabit Ethernet Controller Datasheet, revision 2.61 (8: registers, 7:
  * functions).
  *
- * Every register has one canonical offset; igb_canonical() brings the aliases there (8.1.3).
+ * Every register has one canonical offset; regs.c brings the aliases there (8.1.3).
  */
 #ifndef MODELS_IGB_REGS_H
 #define MODELS_IGB_REGS_H

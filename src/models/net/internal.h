@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * models/net/internal.h: a port inside, for the files of this folder.
+ * models/net/internal.h: the inside of a port, for the files of this folder.
  *
- * Locks, none held across a callback: the registry's (list, links, what was told; peer.c), a
- * pcap's (the file), a unix port's (who sent last). No one of them is taken inside another.
+ * Locks, none of which is held across a callback or taken inside another: the registry's (the list
+ * of ports, links, what was told of them; peer.c), a pcap's (the file), a unix port's (the address
+ * that sent last).
  */
 #ifndef MODELS_NET_INTERNAL_H
 #define MODELS_NET_INTERNAL_H
@@ -19,18 +20,20 @@ struct net_tap;
 struct net_unix;
 
 /*
- * What differs between the kinds. A port without one of its own has the peer's: others may name it.
+ * The part of a port that differs between the kinds. One without a kind has the peer's: other ports
+ * may name it.
  */
 struct net_backend {
 	bool (*send)(struct net_port *p, const void *frame, size_t len);
 	/*
-	 * Before the thread runs: tell the link. NULL (peer): the registry tells, and there is no
+	 * Tell the link, before the thread runs. NULL (peer): the registry tells, and there is no
 	 * thread.
 	 */
 	void (*start)(struct net_port *p);
-	/* @fd of the port is readable, or in error. false: it is dead, look no more. */
+	/* Read from the port's fd, which is readable or in error. False: it is dead. */
 	bool (*readable)(struct net_port *p);
-	void (*event)(struct net_port *p); /* @event_fd is readable */
+	/* Look at the port's event_fd, which is readable. */
+	void (*event)(struct net_port *p);
 	void (*close)(struct net_port *p);
 };
 
@@ -62,12 +65,10 @@ struct net_port {
 };
 
 extern const struct net_backend net_peer_backend;
-extern const struct net_backend net_tap_backend;
-extern const struct net_backend net_unix_backend;
 
 /*
- * Open what an option names: 0 or -errno after uvfio_error(). The descriptors are the port's, and
- * go with be->close.
+ * Open what an option names, and set the port's kind: 0 or -errno after uvfio_error(). The
+ * descriptors are the port's, and go with be->close.
  */
 int net_tap_open(struct net_port *p, const char *ifname);
 int net_unix_open(struct net_port *p, const char *paths);
@@ -75,20 +76,33 @@ int net_pcap_open(struct uvfio_dev *dev, const char *path, struct net_pcap **out
 void net_pcap_write(struct net_pcap *pcap, const void *frame, size_t len);
 void net_pcap_close(struct net_pcap *pcap);
 
-/* Enter the registry, link up, tell. -EEXIST, -EINVAL after uvfio_error(), -ENOMEM. */
+/* Enter the registry, link the port, tell. -EEXIST, -EINVAL after uvfio_error(), -ENOMEM. */
 int net_join(struct net_port *p);
-/* When it returns nobody calls @p's receive() or link(), and nobody will. */
+/* Leave the registry, and wait until no thread is in @p's receive() or link(): none will come. */
 void net_leave(struct net_port *p);
-bool net_is_ours(const struct net_port *p);	/* false in a forked child */
-void net_set_link(struct net_port *p, bool up); /* of a tap or unix port */
+/* False in a forked child. */
+bool net_is_ours(const struct net_port *p);
+/* Set the link of a tap or unix port. */
+void net_set_link(struct net_port *p, bool up);
 
-/* A frame for @p came from outside: receive(), then what that put off. */
+/* Deliver a frame that came from outside, then send what its receive() put off. */
 void net_incoming(struct net_port *p, const void *frame, size_t len);
-/* To @p's receive(), and nothing else. */
+/* Hand a frame to @p's receive(), and do nothing else. */
 void net_deliver(struct net_port *p, const void *frame, size_t len);
 
-/* Take over @fd: the number to use, or -errno, and @fd is closed. */
+/* Take over @fd. Return the number to use instead; or -errno, and @fd is closed. */
 int net_keep(struct uvfio_dev *dev, int fd);
+
+/* Frames of a port that were lost, and where. */
+struct net_stats {
+	uint64_t missed; /* came in, but receive() had no room */
+	/* sent, and lost on the wire: */
+	uint64_t absent; /* there was no receiver */
+	uint64_t full;	 /* the receiver's queue, or that of answers (NET_DEFER_MAX), was full */
+	uint64_t bad;	 /* the kernel refused it; or a length, in or out, that no frame has */
+};
+/* Read the counters of a port. */
+void net_get_stats(const struct net_port *p, struct net_stats *out);
 
 static inline void net_count(_Atomic uint64_t *counter)
 {

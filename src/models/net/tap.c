@@ -106,7 +106,7 @@ static void tap_close(struct net_port *p)
 	free(p->tap);
 }
 
-const struct net_backend net_tap_backend = {
+static const struct net_backend tap_backend = {
 	.send = tap_send,
 	.start = tap_start,
 	.readable = tap_readable,
@@ -190,7 +190,7 @@ int net_tap_open(struct net_port *p, const char *ifname)
 	}
 	p->fd = err;
 	p->event_fd = watch(p);
-	p->be = &net_tap_backend;
+	p->be = &tap_backend;
 	return 0;
 fail:
 	free(p->tap);

@@ -18,7 +18,7 @@
 #include "base/log.h"
 #include "base/loop.h"
 #include "base/sys.h"
-#include "models/net/net.h"
+#include "models/net/internal.h"
 #include "pci/function.h"
 
 #define TYPE \

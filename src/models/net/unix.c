@@ -175,7 +175,7 @@ static void unix_close(struct net_port *p)
 	free(u);
 }
 
-const struct net_backend net_unix_backend = {
+static const struct net_backend unix_backend = {
 	.send = unix_send,
 	.start = unix_start,
 	.readable = unix_readable,
@@ -333,7 +333,7 @@ int net_unix_open(struct net_port *p, const char *paths)
 	}
 	p->fd = err;
 	p->un = u;
-	p->be = &net_unix_backend;
+	p->be = &unix_backend;
 	return 0;
 fail:
 	if (fd >= 0)

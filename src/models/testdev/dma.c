@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * testdev's DMA engine: it copies, fills, compares, and tells exactly how far it came and where it
+ * dma.c: testdev's DMA engine: it copies, fills, compares, and tells exactly how far it came and where it
  * was stopped. It works in pieces that do not cross a page of either side, so that what is reported
  * is the first address that failed.
  */
@@ -10,7 +10,7 @@
 #include <sys/uio.h>
 #include <unistd.h>
 
-#include "models/testdev/testdev.h"
+#include "models/testdev/internal.h"
 
 #define PIECE 4096u
 
@@ -24,12 +24,13 @@ static bool in_ram(const struct testdev *td, uint64_t off, uint64_t len)
 	return off <= td->ram_size && len <= td->ram_size - off;
 }
 
-/* Which of the sides are memory of the driver's, which the device's own? */
+/* True if the command reads the driver's memory. */
 static bool reads_memory(uint32_t op)
 {
 	return op == TD_OP_COPY || op == TD_OP_COMPARE || op == TD_OP_LOAD || op == TD_OP_CHECK;
 }
 
+/* True if the command writes the driver's memory. */
 static bool writes_memory(uint32_t op)
 {
 	return op == TD_OP_COPY || op == TD_OP_FILL || op == TD_OP_STORE;
@@ -76,7 +77,7 @@ static int put(struct uvfio_dev *dev, uint32_t cmd, uint64_t iova, void *buf, si
 				   : uvfio_dma_write(dev, iova, buf, len);
 }
 
-/* The pattern as it stands in memory at distance @done from the start. */
+/* Fill @buf with the pattern as it stands in memory at distance @done from the start. */
 static void make_pattern(uint8_t *buf, uint32_t pattern, uint64_t done, size_t len)
 {
 	for (size_t i = 0; i < len; i++)
@@ -97,7 +98,7 @@ static enum td_dma_status mismatch(struct testdev_dma *d, const uint8_t *a, cons
 	return TD_DMA_MISMATCH;
 }
 
-/* One piece of @len bytes. TD_DMA_OK: go on. */
+/* Do one piece of @len bytes. TD_DMA_OK: go on. */
 static enum td_dma_status run_piece(struct uvfio_dev *dev, size_t len)
 {
 	struct testdev *td = uvfio_priv(dev);

@@ -1,18 +1,19 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * testdev: a function with everything that a driver can meet, and registers that make it happen:
+ * testdev.c: testdev is a function with everything that a driver can meet, and registers that make it happen:
  * every kind of BAR, a ROM, every capability, any interrupt, DMA with its result, registers that
  * refuse. docs/testdev.md has the map. Each capability can be switched off, because a driver has a
  * path for devices without it.
  */
 #include <errno.h>
 #include <fcntl.h>
+#include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "models/testdev/testdev.h"
+#include "models/testdev/internal.h"
 
 #define VENDOR	   0x1234
 #define DEVICE	   0x7e57
@@ -54,7 +55,7 @@ static void timer_fired(struct uvfio_dev *dev, void *arg)
 
 /* ---- registers ---- */
 
-/* A 64-bit register by one access of 8 bytes or two of 4. NULL: not one. */
+/* Return the 64-bit register at @offset, which takes 8 bytes or 4 at a time; NULL: none is. */
 static uint64_t *reg64(struct testdev *td, uint64_t offset, bool *read_only)
 {
 	*read_only = false;
@@ -76,7 +77,7 @@ static uint64_t *reg64(struct testdev *td, uint64_t offset, bool *read_only)
 	}
 }
 
-/* How many bytes an access at @offset must have; 0: any. */
+/* Return how many bytes an access at @offset must have. */
 static unsigned reg_size(uint64_t offset)
 {
 	switch (offset) {
@@ -91,10 +92,41 @@ static unsigned reg_size(uint64_t offset)
 	}
 }
 
+/* Registers of at most 32 bits that read as a field of struct testdev */
+static const struct {
+	uint16_t offset, field;
+} plain[] = {
+	{ TD_READS, offsetof(struct testdev, reads) },
+	{ TD_WRITES, offsetof(struct testdev, writes) },
+	{ TD_LAST_ACCESS, offsetof(struct testdev, last_access) },
+	{ TD_LAST_OFFSET, offsetof(struct testdev, last_offset) },
+	{ TD_SCRATCH32, offsetof(struct testdev, scratch32) },
+	{ TD_ONLY4, offsetof(struct testdev, only4) },
+	{ TD_TIMER_VECTOR, offsetof(struct testdev, timer_vector) },
+	{ TD_POWER, offsetof(struct testdev, power) },
+	{ TD_RESETS, offsetof(struct testdev, resets) },
+	{ TD_LAST_RESET, offsetof(struct testdev, last_reset) },
+	{ TD_CFG_WRITES, offsetof(struct testdev, cfg_writes) },
+	{ TD_LAST_CFG, offsetof(struct testdev, last_cfg) },
+	{ TD_DMA_CMD, offsetof(struct testdev, dma.cmd) },
+	{ TD_DMA_STATUS, offsetof(struct testdev, dma.status) },
+	{ TD_DMA_PATTERN, offsetof(struct testdev, dma.pattern) },
+	{ TD_DMA_VECTOR, offsetof(struct testdev, dma.vector) },
+	{ TD_DMA_DELAY, offsetof(struct testdev, dma.delay) },
+};
+
 static int read_reg(struct uvfio_dev *dev, uint64_t offset, uint64_t *value)
 {
 	struct testdev *td = uvfio_priv(dev);
+	uint32_t v;
 
+	for (size_t i = 0; i < sizeof(plain) / sizeof(plain[0]); i++) {
+		if (plain[i].offset == offset) {
+			memcpy(&v, (const char *)td + plain[i].field, sizeof(v));
+			*value = v;
+			return 0;
+		}
+	}
 	switch (offset) {
 	case TD_ID:
 		*value = TD_ID_VALUE;
@@ -102,73 +134,22 @@ static int read_reg(struct uvfio_dev *dev, uint64_t offset, uint64_t *value)
 	case TD_VERSION:
 		*value = 1;
 		break;
-	case TD_READS:
-		*value = td->reads;
-		break;
-	case TD_WRITES:
-		*value = td->writes;
-		break;
-	case TD_LAST_ACCESS:
-		*value = td->last_access;
-		break;
-	case TD_LAST_OFFSET:
-		*value = td->last_offset;
-		break;
 	case TD_SCRATCH8:
 		*value = td->scratch8;
 		break;
 	case TD_SCRATCH16:
 		*value = td->scratch16;
 		break;
-	case TD_SCRATCH32:
-		*value = td->scratch32;
-		break;
 	case TD_SCRATCH64:
 		*value = td->scratch64;
 		break;
 	case TD_FAIL:
 		return -EIO;
-	case TD_ONLY4:
-		*value = td->only4;
-		break;
 	case TD_INTX:
 		*value = td->intx;
 		break;
 	case TD_IRQ_MODE:
 		*value = uvfio_irq_mode(dev);
-		break;
-	case TD_TIMER_VECTOR:
-		*value = td->timer_vector;
-		break;
-	case TD_POWER:
-		*value = td->power;
-		break;
-	case TD_RESETS:
-		*value = td->resets;
-		break;
-	case TD_LAST_RESET:
-		*value = td->last_reset;
-		break;
-	case TD_CFG_WRITES:
-		*value = td->cfg_writes;
-		break;
-	case TD_LAST_CFG:
-		*value = td->last_cfg;
-		break;
-	case TD_DMA_CMD:
-		*value = td->dma.cmd;
-		break;
-	case TD_DMA_STATUS:
-		*value = td->dma.status;
-		break;
-	case TD_DMA_PATTERN:
-		*value = td->dma.pattern;
-		break;
-	case TD_DMA_VECTOR:
-		*value = td->dma.vector;
-		break;
-	case TD_DMA_DELAY:
-		*value = td->dma.delay;
 		break;
 	default:
 		*value = 0; /* write-only, or nothing there */
@@ -267,7 +248,7 @@ static int access_reg(struct uvfio_dev *dev, uint64_t offset, unsigned size, uin
 	return write ? write_reg(dev, offset, *value) : read_reg(dev, offset, value);
 }
 
-/* Little-endian memory that takes any width. */
+/* Read or write @size bytes of little-endian memory. */
 static void access_memory(uint8_t *mem, unsigned size, uint64_t *value, bool write)
 {
 	uint64_t v = 0;
@@ -287,7 +268,7 @@ static int access_bar(struct uvfio_dev *dev, unsigned bar, uint64_t offset, unsi
 {
 	struct testdev *td = uvfio_priv(dev);
 
-	/* Whoever looks at the counters does not change them. */
+	/* An access to the counters does not change them. */
 	if (bar != BAR_REGS || offset >= TD_SCRATCH8) {
 		td->reads += !write;
 		td->writes += write;
@@ -323,7 +304,7 @@ static int testdev_write(struct uvfio_dev *dev, unsigned bar, uint64_t offset, u
 	return access_bar(dev, bar, offset, size, &value, true);
 }
 
-/* ---- what happens to the function ---- */
+/* ---- reset, power, config space ---- */
 
 static void testdev_reset(struct uvfio_dev *dev, enum uvfio_reset_kind kind)
 {
@@ -371,7 +352,7 @@ static void testdev_destroy(struct uvfio_dev *dev)
 	free(td);
 }
 
-/* ---- what the function is ---- */
+/* ---- BARs, capabilities, options ---- */
 
 /*
  * PCI Firmware 3.0, 5.1: header, PCI data structure, and nothing that a processor would run but a
@@ -379,31 +360,22 @@ static void testdev_destroy(struct uvfio_dev *dev)
  */
 static void make_rom(uint8_t rom[ROM_SIZE])
 {
-	static const uint8_t pcir[] = {
-		'P',
+	static const uint8_t pcir[24] = {
+		[0] = 'P',
 		'C',
 		'I',
 		'R',
-		VENDOR & 0xff,
+		[4] = VENDOR & 0xff,
 		VENDOR >> 8,
 		DEVICE & 0xff,
 		DEVICE >> 8,
-		0,
-		0,
-		24,
-		0,
-		0,
-		CLASS_CODE & 0xff,
+		[10] = 24, /* length of this structure */
+		[13] = CLASS_CODE & 0xff,
 		CLASS_CODE >> 8 & 0xff,
 		CLASS_CODE >> 16,
-		ROM_SIZE / 512,
-		0,
-		1,
-		0,
-		0,
-		0x80,
-		0,
-		0,
+		[16] = ROM_SIZE / 512,
+		[18] = 1,    /* revision of the code */
+		[21] = 0x80, /* the last image */
 	};
 	uint8_t sum = 0;
 
