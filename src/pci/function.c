@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * A function's life: made from a model and the user's options, handed to a driver, taken apart. And
- * the lock that lets a model be written as if it were alone: the callbacks of one device run one at
- * a time, unless its model says that it can do better.
+ * pci/function.c: a function's life: made from a model and the user's options, handed to a driver,
+ * taken apart. And the lock that lets a model be written as if it were alone: the callbacks of one
+ * device run one at a time, unless its model says that it can do better.
  */
 #include <errno.h>
 #include <stdio.h>
@@ -39,14 +39,40 @@ bool pci_model_inside(pci_function *fn)
 	       (unsigned long)pthread_self();
 }
 
-static void function_free_memory(pci_function *fn)
+/* Make a function that has neither options nor a model's life yet. NULL: no memory. */
+static pci_function *alloc_function(const struct uvfio_model *model, const char *name, uint64_t run,
+				    struct loop *loop)
+{
+	pci_function *fn = calloc(1, sizeof(*fn));
+
+	if (!fn)
+		return NULL;
+	fn->name = strdup(name);
+	if (!fn->name) {
+		free(fn);
+		return NULL;
+	}
+	fn->model = model;
+	fn->loop = loop;
+	fn->run = run;
+	CDS_INIT_LIST_HEAD(&fn->options);
+	CDS_INIT_LIST_HEAD(&fn->timers.live);
+	CDS_INIT_LIST_HEAD(&fn->timers.dead);
+	pthread_mutex_init(&fn->lock, NULL);
+	pthread_mutex_init(&fn->turn.lock, NULL);
+	pthread_mutex_init(&fn->irq.sink_lock, NULL);
+	pthread_mutex_init(&fn->pages.lock, NULL);
+	return fn;
+}
+
+static void free_memory(pci_function *fn)
 {
 	pci_options_free(fn);
 	pthread_mutex_destroy(&fn->lock);
 	pthread_mutex_destroy(&fn->turn.lock);
 	pthread_mutex_destroy(&fn->irq.sink_lock);
-	pci_sriov_free(fn);
 	pthread_mutex_destroy(&fn->pages.lock);
+	pci_sriov_free(fn);
 	free(fn->msix.table);
 	free(fn->msix.vec);
 	free(fn->vpd.data);
@@ -55,7 +81,7 @@ static void function_free_memory(pci_function *fn)
 	free(fn);
 }
 
-/* What can only be judged when the model has said everything. */
+/* Check what can only be judged when the model has said everything. */
 static int check_whole(pci_function *fn)
 {
 	if (fn->cfg.last_ext_cap && !fn->cap.exp)
@@ -67,7 +93,40 @@ static int check_whole(pci_function *fn)
 	return pci_msix_check(fn) ?: pci_pages_check(fn);
 }
 
-/* @pf: NULL, or it becomes VF @index of that */
+/* Have the model say what it is. If this fails the model has been destroyed, too. */
+static int run_create(pci_function *fn)
+{
+	const struct uvfio_model *model = fn->model;
+	int ret;
+
+	fn->create.now = true;
+	pci_model_enter(fn);
+	ret = model->create(fn);
+	pci_model_leave(fn);
+	if (ret) {
+		if (ret > 0)
+			ret = -EINVAL;
+		if (fn->create.err_size && !fn->create.err[0])
+			snprintf(fn->create.err, fn->create.err_size, "%s: %s", model->name,
+				 strerror(-ret));
+		return ret;
+	}
+	ret = check_whole(fn);
+	fn->create.now = false;
+	if (!ret) {
+		memcpy(fn->cfg.init, fn->cfg.bytes, sizeof(fn->cfg.init));
+		if (fn->vf.pf)
+			ret = pci_vf_attach(fn);
+	}
+	if (ret) {
+		pci_timers_stop(fn);
+		if (model->destroy)
+			model->destroy(fn);
+	}
+	return ret;
+}
+
+/* Make a function; if @pf is not NULL, as VF @index of that one. */
 static int function_new(const struct uvfio_model *model, const char *name, uint64_t run,
 			struct loop *loop, const struct pci_option *opts, unsigned num_opts,
 			pci_function *pf, unsigned index, char *err, size_t err_size,
@@ -86,72 +145,34 @@ static int function_new(const struct uvfio_model *model, const char *name, uint6
 				 UVFIO_MODEL_ABI);
 		return -EINVAL;
 	}
-	fn = calloc(1, sizeof(*fn));
+	fn = alloc_function(model, name, run, loop);
 	if (!fn)
 		return -ENOMEM;
-	fn->model = model;
-	fn->loop = loop;
-	fn->run = run;
 	fn->vf.pf = pf;
 	fn->vf.index = index;
 	fn->create.err = err;
 	fn->create.err_size = err ? err_size : 0;
-	CDS_INIT_LIST_HEAD(&fn->options);
-	CDS_INIT_LIST_HEAD(&fn->timers.live);
-	CDS_INIT_LIST_HEAD(&fn->timers.dead);
-	pthread_mutex_init(&fn->lock, NULL);
-	pthread_mutex_init(&fn->turn.lock, NULL);
-	pthread_mutex_init(&fn->irq.sink_lock, NULL);
-	pthread_mutex_init(&fn->pages.lock, NULL);
-	fn->name = strdup(name);
-	if (!fn->name) {
-		ret = -ENOMEM;
-		goto free_memory;
-	}
 	ret = pci_options_parse(fn, opts, num_opts);
 	if (ret)
-		goto free_memory;
-
+		goto fail;
 	iommu_device_init(&fn->iommu, fn->name);
 	atomic_store(&fn->iommu.blocked, true); /* COMMAND.MASTER is off at power-on */
 	pci_header_init(fn);
-	fn->create.now = true;
-	pci_model_enter(fn);
-	ret = model->create(fn);
-	pci_model_leave(fn);
+	ret = run_create(fn);
 	if (ret) {
-		if (ret > 0)
-			ret = -EINVAL;
-		if (err && err_size && !err[0])
-			snprintf(err, err_size, "%s: %s", model->name, strerror(-ret));
-		goto stop_timers;
+		pci_timers_stop(fn);
+		pci_timers_free(fn);
+		pci_pages_free(fn);
+		iommu_device_fini(&fn->iommu);
+		goto fail;
 	}
-	ret = check_whole(fn);
-	fn->create.now = false;
-	if (ret)
-		goto destroy;
-	memcpy(fn->cfg.init, fn->cfg.bytes, sizeof(fn->cfg.init));
-	if (pf)
-		ret = pci_vf_attach(fn);
-	if (ret)
-		goto destroy;
 	fn->create.err = NULL; /* the caller's buffer is the caller's again */
 	fn->create.err_size = 0;
 	pci_function_reset(fn, UVFIO_RESET_POWER_ON);
 	*out = fn;
 	return 0;
-
-destroy:
-	pci_timers_stop(fn);
-	if (model->destroy)
-		model->destroy(fn);
-stop_timers:
-	pci_timers_stop(fn);
-	pci_timers_free(fn);
-	pci_pages_free(fn);
-	iommu_device_fini(&fn->iommu);
-free_memory:
-	function_free_memory(fn);
+fail:
+	free_memory(fn);
 	return ret;
 }
 
@@ -187,7 +208,7 @@ void pci_function_free(pci_function *fn)
 	pci_pages_free(fn);
 	iommu_device_fini(&fn->iommu);
 	pci_timers_free(fn);
-	function_free_memory(fn);
+	free_memory(fn);
 }
 
 const char *pci_function_name(const pci_function *fn)
