@@ -337,8 +337,8 @@ static void test_messages_in_d3(void **state)
 				assert_int_equal(hr(&t, PCI_BASE_ADDRESS_0, 4), 0xe0000000);
 				cw(&t, PCI_COMMAND, 2, PCI_COMMAND_MEMORY | PCI_COMMAND_MASTER);
 				if (uvfio_irq_mode(t.fn) != (off ? UVFIO_IRQ_INTX
-							   : i ? UVFIO_IRQ_MSIX
-							       : UVFIO_IRQ_MSI))
+							     : i ? UVFIO_IRQ_MSIX
+								 : UVFIO_IRQ_MSI))
 					fail_msg("index %u, by %s, %s: mode %d", index, ways[way],
 						 off ? "off" : "on", uvfio_irq_mode(t.fn));
 				assert_int_equal(hr(&t, PCI_COMMAND, 2) & PCI_COMMAND_INTX_DISABLE,

@@ -186,7 +186,7 @@ static inline void igb_wake(struct igb_fn *fn)
 }
 
 /* regs.c */
-void igb_regs_init(struct igb *g);   /* initial values */
+void igb_regs_init(struct igb *g); /* initial values */
 uint32_t igb_reg_read(struct igb *g, uint32_t off);
 void igb_reg_write(struct igb *g, uint32_t off, uint32_t value);
 /*
