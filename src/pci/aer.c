@@ -10,7 +10,7 @@
 
 #define AER_LEN 0x48u /* version 2: with the TLP prefix log. PCIe 6.0, 7.8.4 */
 
-/* What an endpoint without ACS, poisoned-egress blocking and the like implements. 7.8.4.2 */
+/* The errors of an endpoint without ACS, poisoned-egress blocking and the like. 7.8.4.2 */
 #define UNCORRECTABLE                                                                         \
 	(PCI_ERR_UNC_DLP | PCI_ERR_UNC_POISON_TLP | PCI_ERR_UNC_FCP | PCI_ERR_UNC_COMP_TIME | \
 	 PCI_ERR_UNC_COMP_ABORT | PCI_ERR_UNC_UNX_COMP | PCI_ERR_UNC_RX_OVER |                \

@@ -108,7 +108,7 @@ static void report_refused(pci_function *fn, bool write, unsigned bar, uint64_t 
 		    bar_name(bar), write ? "write" : "read", off, size);
 }
 
-/* Is the access one that the bus could make, and does the function answer it? 0 or -EIO. */
+/* Return 0 if the bus could make this access and the function answers it, else -EIO. */
 static int check_access(pci_function *fn, bool write, unsigned bar, uint64_t off, unsigned size)
 {
 	const struct pci_bar *b = pci_function_bar(fn, bar);
@@ -127,7 +127,7 @@ static uint64_t all_ones(unsigned size)
 	return size >= 8 ? UINT64_MAX : (1ull << 8 * size) - 1;
 }
 
-/* Beyond the image is erased flash. */
+/* Read the ROM; beyond the image is erased flash. */
 static uint64_t rom_read(const pci_function *fn, uint64_t off, unsigned size)
 {
 	uint64_t v = 0;

@@ -16,7 +16,7 @@ static bool claimed(const pci_function *fn, unsigned byte)
 	return fn->cfg.claimed[byte / 8] & 1u << byte % 8;
 }
 
-/* The first room of @len bytes at a dword in [from, to): -ENOSPC. */
+/* Claim the first @len free bytes at a dword in [from, to). Their offset, or -ENOSPC. */
 static int claim(pci_function *fn, unsigned from, unsigned to, size_t len)
 {
 	unsigned off = from, i;

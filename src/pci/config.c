@@ -9,13 +9,13 @@
 #include "pci/internal.h"
 
 /*
- * What a memory-mapped or I/O function has in its header whatever its kind. PCI 3.0, 6.2; PCIe 6.0,
+ * Fill in the header as every function has it, with memory BARs or I/O. PCI 3.0, 6.2; PCIe 6.0,
  * 7.5.1.1.
  */
 void pci_header_init(pci_function *fn)
 {
 	if (fn->vf.pf) {
-		/* What else a VF's header has reads 0 and keeps it. PCIe 6.0, 9.3.4.1 */
+		/* All else of a VF's header reads 0 and keeps it. PCIe 6.0, 9.3.4.1 */
 		put16(fn->cfg.bytes + PCI_VENDOR_ID, 0xffff);
 		put16(fn->cfg.bytes + PCI_DEVICE_ID, 0xffff);
 		put16(fn->cfg.wmask + PCI_COMMAND, PCI_COMMAND_MASTER);
@@ -76,7 +76,7 @@ static bool access_valid(const pci_function *fn, unsigned off, unsigned size)
 	       range_within(off, size, pci_config_size(fn));
 }
 
-/* Bits that are not stored but are what something else is at the moment. */
+/* Return a byte as it reads: some bits are not stored but show what is so at the moment. */
 static uint8_t live_byte(const pci_function *fn, unsigned off)
 {
 	bool maskable = pci_config_flag(fn, fn->cap.msi, PCI_MSI_FLAGS, PCI_MSI_FLAGS_MASKBIT);
@@ -149,7 +149,7 @@ unsigned pci_config_derive(pci_function *fn)
 		atomic_store_explicit(&fn->msi.modulo, messages - 1, memory_order_relaxed);
 	}
 	/*
-	 * What is pending is forgotten when messages are switched off, and again when they are
+	 * Pending messages are forgotten when messages are switched off, and again when they are
 	 * switched on: one that was under way at the switching off may have left its bit behind.
 	 */
 	mode = msix ? UVFIO_IRQ_MSIX : msi ? UVFIO_IRQ_MSI : UVFIO_IRQ_INTX;
@@ -299,7 +299,7 @@ void pci_config_write(pci_function *fn, unsigned off, unsigned size, uint32_t va
 
 void pci_config_defaults(pci_function *fn, enum uvfio_reset_kind kind)
 {
-	/* What an FLR leaves alone though a hot reset does not. PCIe 6.0, 6.6.2 */
+	/* Bits that an FLR leaves alone though a hot reset does not. PCIe 6.0, 6.6.2 */
 	static const struct {
 		unsigned reg;
 		uint16_t bits;

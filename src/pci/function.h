@@ -3,9 +3,10 @@
  * pci/function.h: one PCI function as hardware. struct uvfio_dev of the public model.h is a
  * pci_function.
  *
- * What a chip does lives here: 4 KiB of config space with a write rule for each bit (RO, RW, RW1C),
- * BARs and their decoding, the INTx line as a level, MSI and MSI-X with masks and pending bits,
- * FLR, D-states, bus mastering, VPD. What a *user* of vfio-pci may see lives in vfio_pci/, above.
+ * Here is all that a chip does: 4 KiB of config space with a write rule for each bit (RO, RW,
+ * RW1C), BARs and their decoding, the INTx line as a level, MSI and MSI-X with masks and pending
+ * bits, FLR, D-states, bus mastering, VPD. The view that a *user* of vfio-pci gets of it is made in
+ * vfio_pci/, above.
  *
  * Locks (pci/internal.h has all): one guards config space and interrupt set-up (a leaf, never held
  * while a model's callback runs); one lets in one callback at a time, of a model that is not
@@ -25,7 +26,7 @@
 #include "pci/options.h"
 
 /*
- * Where interrupts go: the platform. Called on any thread, in an RCU section: must not block and
+ * The platform, which takes interrupts. Called on any thread, in an RCU section: must not block and
  * must not call back into the function.
  * @msi: MSI or MSI-X message @vector
  * @intx: the line (after COMMAND.DisINTx) went to @level; it may be told that it is up when it was
@@ -43,17 +44,17 @@ struct pci_irq_sink {
 typedef struct uvfio_dev pci_function;
 
 /*
- * Make one: allocate, call model->create with @opts (checked against the table here: unknown,
- * missing, malformed -> -EINVAL), then power-on reset. Messages for the user go to @err (@err_size
- * bytes, may be NULL). @name "0000:01:00.0" is copied. @run: of the machine; what uvfio_unique()
- * says is made of it and the name. @loop serves timers.
- * -ENOMEM, -EINVAL, -ENOENT or the model's error.
+ * Make a function: allocate it, check @opts against the model's table (unknown, missing, malformed:
+ * -EINVAL), call model->create, then reset it as at power-on. Messages for the user go to @err
+ * (@err_size bytes, may be NULL). @name "0000:01:00.0" is copied. @run is the machine's: the answer
+ * of uvfio_unique() is made of it and the name. @loop serves timers.
+ * 0, -ENOMEM, -EINVAL, -ENOENT or the model's error.
  */
 int pci_function_new(const struct uvfio_model *model, const char *name, uint64_t run,
 		     struct loop *loop, const struct pci_option *opts, unsigned num_opts, char *err,
 		     size_t err_size, pci_function **out);
 /*
- * VF @index of @pf (uvfio_add_sriov), with what the model said of it. It answers when the PF's VF
+ * Make VF @index of @pf, as the model described it (uvfio_add_sriov). It answers when the PF's VF
  * Enable and NumVFs say so. Its name is the caller's choice; pci_address_of_vf() says where it is.
  * To be freed before the PF. @pf's locks are not held. Errors as pci_function_new(); -EEXIST.
  */
@@ -67,33 +68,37 @@ struct iommu_device *pci_function_iommu(pci_function *fn);
 /* Fill @out with what the bus sees of @fn; @pf is the face of its PF, if it is a VF, else NULL. */
 void pci_function_face(pci_function *fn, const struct pci_face *pf, struct pci_face *out);
 
+/* ---- config space as the bus sees it ---- */
+
 /*
- * ---- config space as the bus sees it ----
- * Write rules and side effects (FLR, D-state, MSI enable, bus mastering, VPD) apply. Accesses are
- * of 1, 2, 4 bytes, naturally aligned; any other, or beyond the size, reads all ones.
+ * Read or write config space. Write rules and side effects (FLR, D-state, MSI enable, bus
+ * mastering, VPD) apply. Accesses are of 1, 2, 4 bytes, naturally aligned; any other, or beyond the
+ * size, reads all ones.
  */
 uint32_t pci_config_read(pci_function *fn, unsigned off, unsigned size);
 void pci_config_write(pci_function *fn, unsigned off, unsigned size, uint32_t value);
-unsigned pci_config_size(const pci_function *fn);    /* 4096 with a PCIe capability, else 256 */
-unsigned pci_find_cap(pci_function *fn, uint8_t id); /* 0: none */
-unsigned pci_find_ext_cap(pci_function *fn, uint16_t id); /* 0: none */
+/* Return 4096 for a function with a PCI Express capability, else 256. */
+unsigned pci_config_size(const pci_function *fn);
+/* Return the offset of a capability; 0: there is none. */
+unsigned pci_find_cap(pci_function *fn, uint8_t id);
+unsigned pci_find_ext_cap(pci_function *fn, uint16_t id);
 
 /* ---- BARs; 6 is the ROM ---- */
 
-/* Never NULL; size 0: absent. */
+/* Return BAR @bar, which is never NULL; size 0: absent. */
 const struct pci_bar *pci_function_bar(const pci_function *fn, unsigned bar);
 /*
- * A memory or I/O cycle of 1, 2, 4, 8 bytes, aligned and inside. With decoding off, in D3hot, or
- * refused by the model: -EIO and *@value all ones. The MSI-X table and PBA are answered here.
- * ROM reads need no enable bit here (the caller's business).
+ * Carry out a memory or I/O cycle of 1, 2, 4, 8 bytes, aligned and inside. With decoding off, in
+ * D3hot, or refused by the model: -EIO and *@value all ones. The MSI-X table and PBA are answered
+ * here. A ROM read needs no enable bit here; that is the caller's business.
  */
 int pci_bar_read(pci_function *fn, unsigned bar, uint64_t off, unsigned size, uint64_t *value);
 int pci_bar_write(pci_function *fn, unsigned bar, uint64_t off, unsigned size, uint64_t value);
-bool pci_rom_valid(pci_function *fn); /* there is a ROM and its image starts with 55 aa */
+/* True if there is a ROM whose image starts with 55 aa. */
+bool pci_rom_valid(pci_function *fn);
 
-/*
- * ---- pages of a memory BAR that a driver maps ----
- */
+/* ---- pages of a memory BAR that a driver maps ---- */
+
 #define PCI_PAGES_MAX 16u /* areas of a function */
 struct pci_pages {
 	uint64_t offset, len;
@@ -101,34 +106,37 @@ struct pci_pages {
 	int fd; /* POLLED: what to map, from offset 0 */
 };
 /*
- * The first area of @bar of a kind other than trapped that ends behind @at. false: none. Takes no
- * lock.
+ * Find the first area of @bar of a kind other than trapped that ends behind @at. False: there is
+ * none. Takes no lock.
  */
 bool pci_function_pages(const pci_function *fn, unsigned bar, uint64_t at, struct pci_pages *out);
 /*
- * Whoever maps polled pages: @set gives all mappings of the function's pages their rights (@open)
- * or takes them away. When it returns from the latter no processor can write any more. Returns how
- * many mappings there are.
+ * The mapper of polled pages. @set gives all mappings of the function's pages their rights (@open)
+ * or takes them away: then no processor can write any more when it returns. It returns how many
+ * mappings there are.
  */
 struct pci_pages_sink {
 	unsigned (*set)(void *arg, bool open);
 	void *arg;
 };
-/* NULL: nobody. After return the old one is not called, and the pages are closed. */
+/* Set or clear (NULL) the mapper. After return the old one is not called; the pages are closed. */
 void pci_set_pages_sink(pci_function *fn, const struct pci_pages_sink *sink);
-/* What a new mapping is to be now. Takes no lock. */
+/* True if a new mapping is to be open now. Takes no lock. */
 bool pci_pages_open(const pci_function *fn);
 
 /* ---- reset, power ---- */
 
-bool pci_can_reset(const pci_function *fn); /* PCIe FLR, AF FLR or D3hot->D0 */
-/* Config space to defaults (BARs too), then model->reset. */
+/* True if the function has PCIe FLR, AF FLR, or a reset on its way from D3hot to D0. */
+bool pci_can_reset(const pci_function *fn);
+/* Put config space (BARs too) back to its defaults, then call model->reset. */
 void pci_function_reset(pci_function *fn, enum uvfio_reset_kind kind);
-unsigned pci_power_state(pci_function *fn); /* 0..3 */
+/* Return the D-state, 0 to 3. */
+unsigned pci_power_state(pci_function *fn);
+/* Have the model touch no memory of the driver's until its next register write. */
 void pci_function_quiesce(pci_function *fn);
 /*
- * The whole config space, to put back after a reset. @buf of PCI_CFG_EXP_SIZE bytes. restore writes
- * BARs, COMMAND, control registers with no side effect but decoding and bus mastering. MSI and
+ * Save the whole config space to @buf, of PCI_CFG_EXP_SIZE bytes, and put it back after a reset:
+ * BARs, COMMAND, and control registers with no side effect but decoding and bus mastering. MSI and
  * MSI-X stay as they are: pci_msi_enable() and its kin set them up.
  */
 void pci_save_state(pci_function *fn, void *buf);
@@ -136,18 +144,21 @@ void pci_restore_state(pci_function *fn, const void *buf);
 
 /* ---- SR-IOV, the platform's side ---- */
 
-pci_function *pci_function_pf(const pci_function *fn);		  /* of a VF; NULL: it is none */
-unsigned pci_sriov_total(const pci_function *fn);		  /* TotalVFs; 0: no PF */
-const struct uvfio_sriov *pci_sriov_info(const pci_function *pf); /* NULL: no PF */
+/* Return the PF of a VF; NULL: @fn is no VF. */
+pci_function *pci_function_pf(const pci_function *fn);
+/* Return TotalVFs; 0: @fn is no PF. */
+unsigned pci_sriov_total(const pci_function *fn);
+/* Return the model's description of its VFs; NULL: @pf is no PF. */
+const struct uvfio_sriov *pci_sriov_info(const pci_function *pf);
 /*
- * NumVFs, VF Enable and VF MSE as an operating system programs them: @num VFs (0: none), which have
- * been made by pci_vf_new(). What it says is put back by pci_restore_state() after a reset of the
- * PF. Calls the models. -EINVAL: no PF, or too many.
+ * Program NumVFs, VF Enable and VF MSE as an operating system does: for @num VFs (0: none), which
+ * have been made by pci_vf_new(). pci_restore_state() puts this back after a reset of the PF. Calls
+ * the models. -EINVAL: no PF, or too many.
  */
 int pci_sriov_set(pci_function *pf, unsigned num);
 /*
- * The PF has a driver of the host (struct uvfio_sriov, host_drives). To be called once, with
- * decoding on.
+ * Give the PF a driver of the host's kernel (struct uvfio_sriov, host_drives). To be called once,
+ * with decoding on.
  */
 void pci_sriov_host_drives(pci_function *pf);
 
@@ -158,24 +169,29 @@ struct pci_msix_info {
 	uint32_t table_offset, pba_offset;
 };
 
-unsigned pci_intx_pin(const pci_function *fn);	   /* 0: none */
-bool pci_intx_can_disable(const pci_function *fn); /* COMMAND.DisINTx works (PCI 2.3) */
-bool pci_intx_level(pci_function *fn);		   /* the line, before DisINTx */
-unsigned pci_msi_vectors(const pci_function *fn);  /* 0: no MSI */
-bool pci_msix_info(const pci_function *fn, struct pci_msix_info *out); /* false: no MSI-X */
+/* Return the interrupt pin, 1 to 4; 0: there is none. */
+unsigned pci_intx_pin(const pci_function *fn);
+/* True if COMMAND.DisINTx works (PCI 2.3). */
+bool pci_intx_can_disable(const pci_function *fn);
+/* Return the level of the line, before DisINTx. */
+bool pci_intx_level(pci_function *fn);
+/* Return how many messages MSI has; 0: there is no MSI. */
+unsigned pci_msi_vectors(const pci_function *fn);
+/* Fill *@out with the place and size of the MSI-X table; false: there is no MSI-X. */
+bool pci_msix_info(const pci_function *fn, struct pci_msix_info *out);
 /* Set or clear (NULL) the sink; after return the old one is not called. */
 void pci_set_irq_sink(pci_function *fn, const struct pci_irq_sink *sink);
 /*
- * What the platform's driver does to the hardware: program and enable. MSI: 1 << log2_vectors
- * messages. MSI-X: ENABLE is set with every entry masked, then entries are unmasked one by one.
+ * Program and enable messages as the platform's driver does. MSI: 1 << log2_vectors messages.
+ * MSI-X: ENABLE is set with every entry masked, then entries are unmasked one by one.
  */
 void pci_msi_enable(pci_function *fn, unsigned log2_vectors);
 void pci_msi_disable(pci_function *fn);
 void pci_msix_enable(pci_function *fn);
 void pci_msix_disable(pci_function *fn);
 /*
- * Program the entry's address and data, set or clear its mask; a pending message goes out. In D3hot
- * nothing: the table is in a BAR, which does not answer then.
+ * Program the entry's address and data, set or clear its mask; a pending message goes out. Does
+ * nothing in D3hot: the table is in a BAR, which does not answer then.
  */
 void pci_msix_entry(pci_function *fn, unsigned vector, bool unmask);
 #endif

@@ -1,15 +1,15 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * pci/internal.h: what a function is made of. For the files of pci/ alone.
+ * pci/internal.h: the inside of a function, for the files of pci/ alone.
  *
  * Config space is four arrays of 4 KiB: the bytes, and for each bit whether software may write it
  * (wmask), clears it by writing one (w1c), and whether it survives a reset below power-on (sticky);
  * init holds the values of power-on. A bit in none of the masks is read-only. What a write does
  * beyond changing bits is in config.c (the `effects` of one write).
  *
- * What the hot paths need of config space is derived after each write into a few atomics (gate,
- * decode, intx, iommu.blocked), so that an interrupt, a BAR access or a DMA looks at no config byte
- * and takes no lock.
+ * After each write the few things that the hot paths need of config space are derived into atomics
+ * (irq.gate, decode, intx.state, iommu.blocked), so that an interrupt, a BAR access or a DMA looks
+ * at no config byte and takes no lock.
  */
 #ifndef PCI_INTERNAL_H
 #define PCI_INTERNAL_H
@@ -33,28 +33,28 @@
 #define VEC_FUNC_MASKED 2u /* by MSI-X Function Mask */
 #define VEC_PENDING	4u
 
-/* What of MSI and MSI-X the function may send now: enabled, bus master, D0. */
+/* The messages that the function may send now: enabled, bus master, D0. */
 enum pci_gate { GATE_OFF, GATE_MSI, GATE_MSIX };
 
 #define DECODE_MEM 1u
 #define DECODE_IO  2u
 
-/* pci_function.intx */
-#define INTX_LEVEL   1u /* what the model wants */
-#define INTX_ROSE    4u /* it went up since the sink was told */
+/* uvfio_dev.intx.state */
+#define INTX_LEVEL   1u /* the level that the model wants */
 #define INTX_INHIBIT 2u /* DisINTx, MSI, MSI-X or D3 keep the pin quiet */
+#define INTX_ROSE    4u /* the level went up since the sink was told */
 
-/* What is left to do once the lock is dropped. */
-#define EFFECT_SYNC    1u /* something was taken away: wait for those who saw it */
+/* Effects of a write to config space that are left to do once the lock is dropped */
+#define EFFECT_SYNC    1u /* something was taken away: wait for the threads that saw it */
 #define EFFECT_FLUSH   2u /* pending messages may be free to go */
 #define EFFECT_FLR     4u
 #define EFFECT_TO_D3   8u
 #define EFFECT_TO_D0   16u
-#define EFFECT_CHANGED 32u /* some byte differs: config_written */
-#define EFFECT_VFS     64u /* which VFs there are, or whether they decode, is different */
+#define EFFECT_CHANGED 32u /* some byte differs: call config_written */
+#define EFFECT_VFS     64u /* there are other VFs, or they decode or do not decode now */
 
+/* Registers of an entry; under lock. Nothing is sent by them, as the sink knows the vector. */
 struct msix_entry {
-	/* under lock; nothing is sent by them: the sink knows the vector */
 	uint32_t addr_lo, addr_hi, data;
 };
 
@@ -78,28 +78,25 @@ struct uvfio_timer {
 	struct uvfio_dev *dev;
 	void (*fn)(struct uvfio_dev *dev, void *arg);
 	void *arg;
-	/* keeps deadline and the loop's timer in step; above the loop's lock */
-	pthread_mutex_t lock;
+	pthread_mutex_t lock; /* keeps deadline and the loop's timer in step */
 	struct loop_timer *timer;
 	uint64_t deadline;	   /* UINT64_MAX: disarmed */
 	bool dead;		   /* freed by the model; under turn.lock */
 	struct cds_list_head node; /* in timers.live or timers.dead, under uvfio_dev.lock */
 };
 
-/* What a PF has of its VFs; see sriov.c. */
+/* The VFs of a PF: sriov.c. */
 struct pci_sriov {
-	struct uvfio_sriov is; /* as the model said; sizes of BARs rounded up to pages */
-	/* [is.total_vfs]; NULL: not made so far */
-	pci_function *_Atomic *vfs;
-	atomic_uint on;	   /* how many are enabled, by the PF's config space */
-	atomic_bool mse;   /* VF Memory Space Enable */
-	atomic_bool awake; /* the PF is in D0: a VF sleeps with it (9.6.1) */
-	/* what the platform asked for, which a reset of the PF does not change; under lock */
+	struct uvfio_sriov is;	    /* as the model said; sizes of BARs rounded up to pages */
+	pci_function *_Atomic *vfs; /* is.total_vfs of them; NULL: not made so far */
+	atomic_uint on;		    /* how many are enabled, by the PF's config space */
+	atomic_bool mse;	    /* VF Memory Space Enable */
+	atomic_bool awake;	    /* the PF is in D0: a VF sleeps with it (9.6.1) */
+	/* how many the platform asked for, which a reset of the PF does not change; under lock */
 	unsigned wanted;
-	atomic_uint busy; /* >0: somebody tells the models */
-	/* what vfs_changed was called with last; owned by whoever made busy non-zero */
-	unsigned told;
-	atomic_bool cut; /* VFs were disabled since the models were told */
+	atomic_uint busy; /* >0: a thread is telling the models; see sriov.c */
+	unsigned told;	  /* how many vfs_changed was told of last; that thread's */
+	atomic_bool cut;  /* VFs were disabled since the models were told */
 };
 
 /*
@@ -229,90 +226,108 @@ static inline void put32(uint8_t *p, uint32_t v)
 	put16(p + 2, (uint16_t)(v >> 16));
 }
 
-/* Who hears of interrupts, or NULL. In an RCU section, for as long as it lasts. */
+/* Return the sink of interrupts, or NULL. In an RCU section, and good for as long as it lasts. */
 static inline const struct pci_irq_sink *pci_sink(pci_function *fn)
 {
 	return atomic_load_explicit(&fn->irq.sink, memory_order_acquire);
 }
 
+/* ---- function.c ---- */
+
 /*
- * function.c: a callback of the model; nothing of ours is locked at either end but, between the
- * two, turn.lock
+ * Enter and leave a callback of the model. The caller holds none of our locks; turn.lock is held in
+ * between.
  */
 void pci_model_enter(pci_function *fn);
 void pci_model_leave(pci_function *fn);
-/* This thread is in a callback of a model that is not concurrent. */
+/* True if this thread is in a callback of a model that is not concurrent. */
 bool pci_model_inside(pci_function *fn);
 
-/* Who holds the lock for @fn's callbacks: a VF shares its PF's. */
+/* Return the function whose turn.lock is taken for @fn's callbacks: a VF takes its PF's. */
 static inline pci_function *pci_serial(const pci_function *fn)
 {
 	return fn->vf.pf ? fn->vf.pf : (pci_function *)fn;
 }
 
-/* sriov.c */
-/* Is @fn there at all? Only a VF may not be. */
+/* ---- sriov.c ---- */
+
+/* True if @fn answers on the bus; only a VF may not. */
 static inline bool pci_present(const pci_function *fn)
 {
 	return !fn->vf.pf ||
 	       fn->vf.index < atomic_load_explicit(&fn->vf.pf->iov->on, memory_order_acquire);
 }
-int pci_vf_attach(pci_function *vf); /* at the end of its making; undone by detach */
+/* Give a VF its place with the PF, at the end of its making; and take it away. */
+int pci_vf_attach(pci_function *vf);
 void pci_vf_detach(pci_function *vf);
-/* Under the PF's lock, from pci_config_derive(): returns EFFECT_VFS. */
+/* Derive the PF's atomics, from pci_config_derive() and under its lock. Returns EFFECT_VFS or 0. */
 unsigned pci_sriov_derive(pci_function *pf);
 /*
- * Without lock: each VF's own state follows the PF's. Calls nobody, does not wait. Returns
+ * Make each VF's own state follow the PF's. Without lock; calls no model and does not wait. Returns
  * EFFECT_SYNC if one was cut off.
  */
 unsigned pci_vfs_derive(pci_function *pf);
-/* Without lock: the models learn what has become of the VFs. */
+/* Tell the models what has become of the VFs. Without lock. */
 void pci_vfs_tell(pci_function *pf);
-/* May software write this byte of config space now? Under lock. */
+/* True if software may not write this byte of config space now. Under lock. */
 bool pci_sriov_frozen(const pci_function *pf, unsigned off);
 /*
- * Under lock, in pci_restore_state(): what a reset took back and the platform still wants.
- * EFFECT_CHANGED.
+ * Put back what a reset took and the platform still wants, in pci_restore_state() and under lock.
+ * Returns EFFECT_CHANGED or 0.
  */
 unsigned pci_sriov_restore(pci_function *pf);
 void pci_sriov_free(pci_function *pf);
 
-/* options.c */
+/* ---- options.c ---- */
+
 int pci_options_parse(pci_function *fn, const struct pci_option *opts, unsigned n);
 void pci_options_free(pci_function *fn);
 
-/* config.c */
+/* ---- config.c ---- */
+
 void pci_header_init(pci_function *fn);
-/* Under lock: bring the atomics into line with config space. Returns EFFECT_SYNC, EFFECT_FLUSH. */
+/* Bring the atomics into line with config space. Under lock. Returns EFFECT_SYNC, EFFECT_FLUSH. */
 unsigned pci_config_derive(pci_function *fn);
-/* Without lock: do what pci_config_derive() and a write left to do. */
+/* Do what pci_config_derive() and a write left to do. Without lock. */
 void pci_config_effects(pci_function *fn, unsigned effects);
 /*
- * Under lock: all that software may have changed back to power-on values, but sticky bits (unless
- * @kind is power-on).
+ * Put everything that software may have changed back to its value at power-on, but for sticky bits
+ * (unless @kind is power-on). Under lock.
  */
 void pci_config_defaults(pci_function *fn, enum uvfio_reset_kind kind);
-unsigned pci_config_power(const pci_function *fn); /* under lock: 0..3 */
+/* Return the D-state, 0 to 3. Under lock. */
+unsigned pci_config_power(const pci_function *fn);
+/* True if @bit is set in the register at @off of capability @cap, which may be absent (0). */
 static inline bool pci_config_flag(const pci_function *fn, unsigned cap, unsigned off, uint16_t bit)
 {
 	return cap && get16(fn->cfg.bytes + cap + off) & bit;
 }
 
-/* caps.c: find room, link, claim; @fill: bytes after the header. Offset or -errno. */
+/* ---- caps.c ---- */
+
+/*
+ * Find room for a capability of @len bytes and link it in. @fill and @writable are its bytes after
+ * the header and their write mask, or NULL. The offset or -errno.
+ */
 int pci_cap_new(pci_function *fn, uint8_t id, size_t len, const void *fill, const void *writable);
 int pci_ext_cap_new(pci_function *fn, uint16_t id, unsigned version, size_t len, const void *fill,
 		    const void *writable);
 
-/* msi.c */
-/* Under lock: the MSI mask register or the MSI-X function mask may have been written. */
+/* ---- msi.c ---- */
+
+/* Follow the MSI mask register and the MSI-X function mask. Under lock. */
 void pci_msi_masks_changed(pci_function *fn);
+/* Return the pending bits of MSI. */
 uint32_t pci_msi_pending(const pci_function *fn);
-/* Where the capability's pending bits are or, without them, its end, from its start. */
+/* Return the place of the pending bits in the capability; without them its length. */
 unsigned pci_msi_pending_offset(const pci_function *fn);
-void pci_msi_flush(pci_function *fn); /* without lock: send what is pending and no longer masked */
+/* Send what is pending and no longer masked. Without lock. */
+void pci_msi_flush(pci_function *fn);
 void pci_msi_clear_pending(pci_function *fn, enum pci_gate kind);
-void pci_msix_table_reset(pci_function *fn); /* under lock */
-int pci_msix_check(pci_function *fn);	     /* at the end of create: table and PBA lie in BARs */
+/* Make the MSI-X table what it is at power-on. Under lock. */
+void pci_msix_table_reset(pci_function *fn);
+/* Check at the end of create that the MSI-X table and the PBA lie in BARs. */
+int pci_msix_check(pci_function *fn);
 /*
  * True if [off, off+size) of @bar belongs to the table or the PBA; then *@value, or *@err, is the
  * answer.
@@ -321,21 +336,31 @@ bool pci_msix_read(pci_function *fn, unsigned bar, uint64_t off, unsigned size, 
 bool pci_msix_write(pci_function *fn, unsigned bar, uint64_t off, unsigned size, uint64_t value,
 		    int *err);
 
-/* intx.c */
-void pci_intx_update(pci_function *fn); /* tell the sink if the pin changed */
+/* ---- intx.c ---- */
 
-/* pages.c */
-int pci_pages_check(pci_function *fn);	 /* at the end of create: what is polled is not MSI-X's */
-void pci_pages_follow(pci_function *fn); /* without lock: decoding may have ended */
+/* Tell the sink if the pin changed. */
+void pci_intx_update(pci_function *fn);
+
+/* ---- pages.c ---- */
+
+/* Check at the end of create that no polled page has the MSI-X table or the PBA. */
+int pci_pages_check(pci_function *fn);
+/* Close the pages if decoding has ended. Without lock. */
+void pci_pages_follow(pci_function *fn);
 void pci_pages_free(pci_function *fn);
 
-/* vpd.c: under lock; the address register was written */
+/* ---- vpd.c ---- */
+
+/* Do the transfer that a write to the address register asks for. Under lock. */
 void pci_vpd_transfer(pci_function *fn);
 
-/* timer.c */
-void pci_timers_stop(pci_function *fn); /* none runs or will run */
-/* Without any lock: free what the model freed in a callback. */
+/* ---- timer.c ---- */
+
+/* Stop all timers: none runs when it returns, and none will. */
+void pci_timers_stop(pci_function *fn);
+/* Free the timers that the model freed in a callback. Without any lock. */
 void pci_timers_reap(pci_function *fn);
-void pci_timers_free(pci_function *fn); /* what the model left */
+/* Free the timers that the model left. */
+void pci_timers_free(pci_function *fn);
 
 #endif

@@ -20,7 +20,7 @@
 #define PLATFORM_MSI_ADDR 0xfee00000u
 #define PLATFORM_MSI_DATA 0x4000u
 
-/* In an RCU section. */
+/* Send message @vector to the sink. In an RCU section. */
 static void send(pci_function *fn, unsigned vector)
 {
 	const struct pci_irq_sink *sink = pci_sink(fn);

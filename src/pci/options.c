@@ -13,7 +13,7 @@
 #include "base/sys.h"
 #include "pci/internal.h"
 
-/* What a device of any model can be told besides its own options. */
+/* The option that a device of any model has besides its own. */
 static const struct uvfio_option id_option = { .name = "id", .type = UVFIO_OPT_STRING };
 
 static const char *const type_text[] = {
@@ -24,7 +24,7 @@ static const char *const type_text[] = {
 	[UVFIO_OPT_PATH] = "a file",
 };
 
-/* "options are: a, b, c" for the end of a message. */
+/* Return "options are: a, b, c", for the end of a message. */
 static const char *list_options(const struct uvfio_model *model, char *buf, size_t size)
 {
 	const struct uvfio_option *o = model->options;

@@ -1,14 +1,14 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
  * Pages of a memory BAR as a driver maps them: trapped, polled or not at all. Polled pages are a
- * memfd that the model looks at; whoever maps it for a driver (the sink) is told when the mappings
+ * memfd that the model looks at; the sink, which maps it for a driver, is told when the mappings
  * may be used and when not.
  *
  * Open or closed is one flag of the function. It is set before the sink is called, in both
  * directions: a mapping that is made meanwhile looks at the flag under the lock that the sink
- * takes, so it is either found by the sink or sees what the sink is about to do. Who ends decoding
- * takes pages.lock afterwards: either it finds the pages open, or who opens them next finds
- * decoding off.
+ * takes, so it is either found by the sink or sees what the sink is about to do. A thread that ends
+ * decoding takes pages.lock afterwards: either it finds the pages open, or the thread that opens
+ * them next finds decoding off.
  */
 #include <errno.h>
 #include <inttypes.h>
@@ -147,7 +147,7 @@ bool pci_function_pages(const pci_function *fn, unsigned bar, uint64_t at, struc
 
 /* ---- open and closed ---- */
 
-/* With pages.lock. Returns how many mappings there are. */
+/* Open or close all mappings, and return how many there are. With pages.lock. */
 static unsigned set_open(pci_function *fn, bool open)
 {
 	atomic_store(&fn->pages.open, open);

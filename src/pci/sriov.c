@@ -102,9 +102,7 @@ int uvfio_add_sriov(struct uvfio_dev *dev, const struct uvfio_sriov *sriov)
 	put16(c + PCI_SRIOV_VF_OFFSET, sriov->first_vf_offset);
 	put16(c + PCI_SRIOV_VF_STRIDE, sriov->vf_stride);
 	put16(c + PCI_SRIOV_VF_DID, sriov->vf_device_id);
-	/*
-	 * System Page Size stays what it is at power-on: there is no platform here with other pages
-	 */
+	/* System Page Size stays what it is at power-on: no platform here has other pages */
 	put32(c + PCI_SRIOV_SUP_PGSIZE, PAGE_SIZES);
 	put32(c + PCI_SRIOV_SYS_PGSIZE, 1);
 	if (copy_bars(dev, iov))
@@ -190,7 +188,7 @@ static void tell_model(pci_function *pf, unsigned num)
 	pci_model_leave(pf);
 }
 
-/* As in intx.c: who comes meanwhile leaves a count behind, and the models hear the newest last. */
+/* As in intx.c: a thread that comes meanwhile leaves a count; the models hear the newest last. */
 void pci_vfs_tell(pci_function *pf)
 {
 	struct pci_sriov *iov = pf->iov;

@@ -109,7 +109,7 @@ static inline bool refused(unsigned bar, uint64_t off, unsigned size)
 	return r;
 }
 
-/* What another thread does takes a moment. */
+/* Wait up to five seconds for what another thread does. */
 #define WAIT(condition)                                           \
 	do {                                                      \
 		for (int i_ = 0; i_ < 5000 && !(condition); i_++) \

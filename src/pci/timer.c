@@ -11,7 +11,7 @@
 #include "base/sys.h"
 #include "pci/internal.h"
 
-/* Takes the deadline if it has come. */
+/* Take the deadline if it has come. */
 static bool take_deadline(struct uvfio_timer *t)
 {
 	uint64_t now = now_ns();
@@ -162,7 +162,7 @@ void pci_timers_stop(pci_function *fn)
 		stop(t);
 	cds_list_for_each_entry(t, &fn->timers.dead, node)
 		stop(t);
-	/* What freed its own timer is on no list and has a few instructions to go. */
+	/* A callback that freed its own timer is on no list and has a few instructions to go. */
 	while (atomic_load(&fn->timers.running))
 		sched_yield();
 }

@@ -49,7 +49,7 @@ void pci_vpd_transfer(pci_function *fn)
 	unsigned addr = reg & PCI_VPD_ADDR_MASK & ~3u;
 
 	/*
-	 * Where there is no VPD the flag never turns, and the driver gives up as with a chip whose
+	 * Beyond the VPD's end the flag never turns, and the driver gives up as with a chip whose
 	 * ROM is missing.
 	 */
 	if (!range_within(addr, 4, fn->vpd.len)) {

@@ -564,7 +564,7 @@ static void test_masked(void **state)
 	}
 }
 
-/* What the processor would not do: refused, and nothing has changed. */
+/* An instruction that the processor would refuse: it is refused, and nothing has changed. */
 static void test_step_refused(void **state)
 {
 	static const uint8_t div[] = { 0xf7, 0x30 };		      /* div dword [rax] */

@@ -22,7 +22,7 @@ struct insn {
 };
 
 /*
- * What the functions below return besides 0 and -errno: nothing was done, for the page is ordinary
+ * Returned by the functions below besides 0 and -errno: nothing was done, as the page is ordinary
  * memory by now (another thread opened it). The processor tries again by itself, and with its own
  * atomicity.
  */

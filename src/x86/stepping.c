@@ -36,7 +36,7 @@
 #define SLOT_CODE   64u
 #define MODEL_MASK  0xe7ull /* x87, SSE, AVX, opmask, ZMM_Hi256, Hi16_ZMM: SDM 1, 13.1 */
 
-/* Where state is in the XSAVE area: SDM 1, 10.5.1 and 13.4 */
+/* Offsets in the XSAVE area: SDM 1, 10.5.1 and 13.4 */
 enum { FCW = 0, FIP = 8, FDP = 16, MXCSR = 24, XSAVE_BV = 512 };
 /* linux: arch/x86/include/uapi/asm/sigcontext.h: struct _fpx_sw_bytes */
 enum { SW_MAGIC = 464, SW_FEATURES = 472, SW_SIZE = 480 };

@@ -40,7 +40,7 @@
 #define T_TRAPPED (2u * T_PAGE)
 #define T_XSAVE	  4096u
 
-/* What an instruction starts from and what it leaves. */
+/* The state that an instruction starts from, or leaves. */
 struct t_state {
 	uint64_t r[16]; /* in the order of their numbers: rax rcx rdx rbx rsp rbp rsi rdi r8.. */
 	uint64_t flags;
@@ -48,7 +48,7 @@ struct t_state {
 	uint8_t x[T_XSAVE] __attribute__((aligned(64)));
 };
 
-/* What the harness's code shares with C; one thread uses it. */
+/* Shared by the harness's machine code and C; one thread uses it. */
 struct t_shared {
 	struct t_state s;
 	uint64_t target, sp, mask;
@@ -375,7 +375,7 @@ static void t_random_state(struct t_state *s)
 	memcpy(s->x + 512, &bv, 8);
 }
 
-/* What is in its initial state reads as zeros, whatever bytes are there. */
+/* Make zeros of components in their initial state, whose bytes may be anything. */
 static void t_normalise(struct t_state *s)
 {
 	uint64_t bv;

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * igb: in place of the driver of a host's kernel on the physical function (driver=igb), so that
- * virtual functions are usable with nobody on the PF: it brings the link up, lets the pools switch
- * between each other, and answers the mailbox as Linux's igb does. It is a driver: it touches the
- * device through its registers, in the thread of the VF whose message comes. It wants no frames
- * itself, so there is no default pool.
+ * igb: stands for the driver of the host's kernel on the physical function (driver=igb), so that
+ * virtual functions are usable while no program drives the PF: it brings the link up, lets the
+ * pools switch between each other, and answers the mailbox as Linux's igb does. It is a driver: it
+ * touches the device through its registers, in the thread of the VF whose message comes. It wants
+ * no frames itself, so there is no default pool.
  *
  * One lock, outside of all others: messages are answered one at a time.
  */
@@ -58,7 +58,7 @@ static void set_address(struct igb *g, unsigned vf)
 	put(g, IGB_RAH(rar), m[4] | (uint32_t)m[5] << 8 | 1u << (18 + vf) | RAH_AV);
 }
 
-/* The table of all VFs' multicast addresses, made anew. */
+/* Make the table of all VFs' multicast addresses anew. */
 static void set_multicast(struct igb *g)
 {
 	uint32_t mta[128] = { 0 };
@@ -147,7 +147,7 @@ static bool long_frames(struct igb *g, unsigned vf, uint32_t max)
 	return true;
 }
 
-/* A VF was reset: it begins anew, and asks for leave. */
+/* Forget what a VF asked for: it was reset and begins anew. */
 static void forget(struct igb *g, unsigned vf)
 {
 	g->host_driver.vf[vf].cts = false;
@@ -186,7 +186,7 @@ static bool set_mac(struct igb *g, unsigned vf, const uint32_t *msg)
 	return true;
 }
 
-/* Makes the answer in place; its length in words. */
+/* Make the answer to @msg in place; return its length in words. */
 static unsigned answer(struct igb *g, unsigned vf, uint32_t *msg)
 {
 	bool done;
@@ -306,7 +306,7 @@ void igb_host_driver_link(struct igb *g)
 
 /* ---- life ---- */
 
-/* From the state after a reset to the one in which VFs can be used. */
+/* Take the device from its state after a reset to the one in which VFs can be used. */
 void igb_host_driver_start(struct igb *g)
 {
 	pthread_mutex_lock(&g->host_driver.lock);

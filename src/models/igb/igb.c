@@ -3,8 +3,8 @@
  * igb: the Intel 82576 Gigabit Ethernet Controller (8086:10c9), one port of it, after its public
  * datasheet (revision 2.61): what the drivers of Linux, DPDK and the kernel's VFIO selftests use of
  * it. This file has its life and its BARs; registers are in regs.c, and each part has a file of its
- * own (igb.h). Not there: wake up, IEEE 1588, LinkSec, IPsec, header replication, mirroring between
- * pools, manageability.
+ * own (internal.h). Not there: wake up, IEEE 1588, LinkSec, IPsec, header replication, mirroring
+ * between pools, manageability.
  */
 #include <errno.h>
 #include <linux/pci_regs.h>
@@ -115,7 +115,7 @@ static void config_written(struct uvfio_dev *dev, unsigned offset, unsigned size
 		igb_tx_kick_all(g);
 }
 
-/* Every queue's lock taken once: who had it is done, who comes finds us quiet. */
+/* Take every queue's lock once: a thread that had it is done, one that comes finds us quiet. */
 void igb_quiesce(struct igb_fn *fn)
 {
 	struct igb *g = fn->g;

@@ -702,7 +702,7 @@ static void test_lengths(void **state)
 		assert_int_equal(r(IGB_ROC), 1);
 		assert_int_equal(r(IGB_RLEC), 1);
 	}
-	/* What no filter lets in is not counted as too long. */
+	/* A frame that no filter lets in is not counted as too long. */
 	w(IGB_CTRL_EXT, 0);
 	w(IGB_RAH(0), 0);
 	w(IGB_RCTL, RCTL_EN | RCTL_SECRC);

@@ -6,10 +6,15 @@
  * and the wire. What a virtual function reaches of it is a window (vf.c). A queue belongs to a
  * function (struct igb_fn), through which its DMA goes and its messages are sent.
  *
- * The model is concurrent. Locks, outer to inner: host_driver.lock, ctl (reset, link, PHY), a
- * transmit queue's, a receive queue's (this device's or, across the wire, another's), mbx (the
- * mailboxes), irq. A store to a tail register sends in the caller's thread; a frame that comes in
- * is stored by the sender's. Registers that just hold a value are atomics, and need no lock.
+ * The model is concurrent. A store to a tail register sends in the caller's thread; a frame that
+ * comes in is stored by the sender's. Registers that just hold a value are atomics, and need no
+ * lock. Locks, outermost first:
+ *   host_driver.lock  the state of the driver that host_driver.c stands for; one message at a time
+ *   ctl               reset, link, PHY, EEPROM
+ *   txq->lock         a transmit queue
+ *   rxq->lock         a receive queue, of this device or, across the wire, of another
+ *   mbx               the mailboxes
+ *   irq.lock          causes, masks, vectors and their timers; fn->dev of a VF
  */
 #ifndef MODELS_IGB_INTERNAL_H
 #define MODELS_IGB_INTERNAL_H
@@ -36,7 +41,7 @@
 
 struct igb;
 
-/* A function of the device: what a queue's DMA goes through. */
+/* A function of the device, through which the DMA of its queues goes. */
 struct igb_fn {
 	struct igb *g;
 	struct uvfio_dev *dev; /* NULL: a virtual function that was not made yet */
@@ -50,14 +55,15 @@ struct igb_context { /* 7.2.2.2 */
 	uint32_t tucmd;
 };
 
-struct igb_desc { /* as it lies in memory, in the order of the host */
+/* A transmit descriptor, as it lies in memory; in the order of this machine. */
+struct igb_desc {
 	uint64_t addr;
 	uint32_t cmd, opt;
 };
 
 struct igb_txq {
 	pthread_mutex_t lock;
-	struct igb_fn *fn; /* whose it is */
+	struct igb_fn *fn; /* its owner */
 	bool wedged;	   /* a DMA read was aborted: the engine stands until a reset */
 	bool bad;	   /* the packet that is being put together cannot be sent */
 	bool started;
@@ -94,7 +100,8 @@ struct igb_vector {
 };
 
 #define IGB_SPI_PAGE 32u
-struct igb_spi { /* the EEPROM's own state: nvm.c */
+/* The state of the serial EEPROM: nvm.c */
+struct igb_spi {
 	bool selected, clock, out;
 	uint8_t in, code, status;
 	unsigned bits, bytes, at; /* since it was selected */
@@ -104,7 +111,7 @@ struct igb_spi { /* the EEPROM's own state: nvm.c */
 
 enum { IGB_RX, IGB_TX };
 #define IGB_SIZES 6u  /* of frames, as the statistics have them */
-#define IGB_VIEWS 28u /* registers that show a part of what follows */
+#define IGB_VIEWS 28u /* registers that show a part of the totals: stats.c */
 struct igb_traffic {
 	_Atomic uint64_t frames[IGB_SIZES][3], octets; /* unicast, multicast, broadcast */
 	_Atomic uint64_t refused, refused_octets;      /* by a filter, or for want of room */
@@ -138,7 +145,8 @@ struct igb {
 		struct igb_bank bank[IGB_FUNCTIONS];
 		struct igb_vector vec[IGB_VECTORS];
 	} irq;
-	struct { /* in place of a driver of the PF: host_driver.c */
+	/* the driver that host_driver.c stands for */
+	struct {
 		atomic_bool drives;
 		pthread_mutex_t lock;
 		struct {
@@ -185,8 +193,10 @@ static inline void igb_wake(struct igb_fn *fn)
 		atomic_store(&fn->quiet, false);
 }
 
-/* regs.c */
-void igb_regs_init(struct igb *g); /* initial values */
+/* ---- regs.c ---- */
+
+/* Give all registers their values after a reset. */
+void igb_regs_init(struct igb *g);
 uint32_t igb_reg_read(struct igb *g, uint32_t off);
 void igb_reg_write(struct igb *g, uint32_t off, uint32_t value);
 /*
@@ -196,90 +206,124 @@ void igb_reg_write(struct igb *g, uint32_t off, uint32_t value);
 uint64_t igb_bar0_read(struct igb_fn *fn, uint32_t off, unsigned size);
 int igb_bar0_write(struct igb_fn *fn, uint32_t off, unsigned size, uint64_t value);
 
-/* igb.c */
-int igb_add_pcie(struct uvfio_dev *dev);
-bool igb_is_master(struct igb_fn *fn);	/* else a read that failed was never made */
-void igb_quiesce(struct igb_fn *fn);	/* its queues touch no memory until igb_wake() */
-void igb_software_reset(struct igb *g); /* CTRL.RST; with ctl */
+/* ---- igb.c ---- */
 
-/* nvm.c: with ctl, but for the first */
+int igb_add_pcie(struct uvfio_dev *dev);
+/* True if the function may make requests; if not, a read that failed was never made. */
+bool igb_is_master(struct igb_fn *fn);
+/* Keep the function's queues away from memory until igb_wake(). */
+void igb_quiesce(struct igb_fn *fn);
+/* Do what CTRL.RST asks for. With ctl. */
+void igb_software_reset(struct igb *g);
+
+/* ---- nvm.c ---- */
+
 void igb_nvm_init(struct igb *g, const uint8_t mac[6]);
-void igb_nvm_load(struct igb *g); /* what the device reads from it at reset */
+/* Load what the device reads from its EEPROM at reset. With ctl. */
+void igb_nvm_load(struct igb *g);
+/* Take a store to EERD or EECD. With ctl. */
 void igb_eerd(struct igb *g, uint32_t value);
 void igb_eecd(struct igb *g, uint32_t value);
 
-/* phy.c: with ctl, but for the last */
-void igb_phy_reset(struct igb *g);
-void igb_mdic(struct igb *g, uint32_t value);
-void igb_link_update(struct igb *g, bool renegotiated);
-void igb_carrier_update(struct igb *g); /* after what may change the PHY's power */
+/* ---- phy.c ---- */
 
-/* irq.c */
+/* With ctl. */
+void igb_phy_reset(struct igb *g);
+/* Take a store to MDIC. With ctl. */
+void igb_mdic(struct igb *g, uint32_t value);
+/* Work out the link again; @renegotiated: it was down in between. With ctl. */
+void igb_link_update(struct igb *g, bool renegotiated);
+/* Tell the other end, after what may change the PHY's power. Without ctl. */
+void igb_carrier_update(struct igb *g);
+
+/* ---- irq.c ---- */
+
 int igb_irq_init(struct igb *g);
 void igb_irq_fini(struct igb *g);
 void igb_irq_reset(struct igb *g);
-bool igb_irq_reg(uint32_t off); /* a register of this part */
+/* True for a register of this part. */
+bool igb_irq_reg(uint32_t off);
 uint32_t igb_irq_read(struct igb *g, uint32_t off);
 void igb_irq_write(struct igb *g, uint32_t off, uint32_t value);
+/* Set bits of ICR. */
 void igb_irq_cause(struct igb *g, uint32_t icr);
+/* Signal that a descriptor of @queue was written back. */
 void igb_irq_queue(struct igb *g, unsigned queue, bool tx);
+/* Follow the kind of interrupts that config space enables. */
 void igb_irq_mode_changed(struct igb *g);
-void igb_irq_mailbox(struct igb *g, unsigned vf); /* a virtual function's only cause but queues */
+/* Signal a VF's mailbox, its only cause besides queues. */
+void igb_irq_mailbox(struct igb *g, unsigned vf);
 void igb_irq_vf_reset(struct igb *g, unsigned vf);
+/* Take the vectors of enabled VFs away from the PF. */
 void igb_irq_vfs_changed(struct igb *g);
 
-/* tx.c */
+/* ---- tx.c ---- */
+
 int igb_tx_init(struct igb *g);
 void igb_tx_fini(struct igb *g);
 void igb_tx_reset(struct igb *g);
+/* Run a queue up to its tail. */
 void igb_tx_kick(struct igb *g, unsigned queue);
 void igb_tx_kick_all(struct igb *g);
-void igb_tx_own(struct igb *g, unsigned queue,
-		struct igb_fn *fn); /* resets it; NULL: and nothing else */
+/* Reset a queue, and give it to @fn unless that is NULL. */
+void igb_tx_own(struct igb *g, unsigned queue, struct igb_fn *fn);
 
-/* rx.c */
+/* ---- rx.c ---- */
+
 int igb_rx_init(struct igb *g);
 void igb_rx_fini(struct igb *g);
 void igb_rx_reset(struct igb *g);
-void igb_rx_forget(struct igb *g, unsigned queue); /* descriptors fetched ahead */
-void igb_rx_own(struct igb *g, unsigned queue,
-		struct igb_fn *fn); /* resets it; NULL: and nothing else */
+/* Forget the descriptors that were fetched ahead. */
+void igb_rx_forget(struct igb *g, unsigned queue);
+/* Reset a queue, and give it to @fn unless that is NULL. */
+void igb_rx_own(struct igb *g, unsigned queue, struct igb_fn *fn);
+/* Receive a frame from the wire. False: no room. */
 bool igb_rx_frame(struct igb *g, const uint8_t *frame, size_t len);
-/* One that comes from a pool, to those of @pools; it passes no filter but theirs. */
+/* Receive a frame that comes from a pool, in @pools; it passes no filter but theirs. */
 void igb_rx_switched(struct igb *g, const uint8_t *frame, size_t len, uint32_t pools);
 
-/* split.c */
-struct igb_split {	/* of a frame's first descriptor */
+/* ---- split.c ---- */
+
+/* How a frame is split. */
+struct igb_split {
 	size_t front;	/* bytes that go to the header buffer */
-	uint32_t info;	/* RXD_SPH, RXD_HDR_LEN */
+	uint32_t info;	/* RXD_SPH, RXD_HDR_LEN of its first descriptor */
 	uint32_t error; /* RXD_HBO */
 };
+/* Say how to split a frame of @len bytes. @header: bytes of its headers; 0: none were found. */
 void igb_split(uint32_t srrctl, size_t header, size_t len, struct igb_split *s);
 bool igb_descriptor_type_known(uint32_t srrctl);
 
-/* filter.c */
-bool igb_filter(struct igb *g, const uint8_t *frame, size_t len); /* let in at all */
+/* ---- filter.c ---- */
+
+/* True if a frame of the wire is let in at all. */
+bool igb_filter(struct igb *g, const uint8_t *frame, size_t len);
+
 /* The VLAN tags of a frame: 7.4.5 */
 struct igb_tags {
-	/* offset of the EtherType behind them; 0: it has not the tag that each must have */
+	/* offset of the EtherType behind them; 0: the tag is missing that each frame must have */
 	size_t type;
 	size_t at;    /* offset of the one that filters, pools and stripping are about; 0: none */
-	uint16_t tag; /* what it says */
+	uint16_t tag; /* its value */
 	unsigned num; /* how many there are */
 	bool outer;   /* the first is CTRL_EXT.EXT_VLAN's */
 };
 void igb_tags(struct igb *g, const uint8_t *frame, size_t len, struct igb_tags *t);
+/* Return whether there is a tag for filters and pools, and its value. */
 bool igb_tag(struct igb *g, const uint8_t *frame, size_t len, uint16_t *tag);
-/* Without a "long packet enable": bytes of the longest frame with these tags, with its FCS. */
+/* Return the length of the longest frame with these tags, with its FCS, unless LPE is set. */
 static inline size_t igb_plain_max(const struct igb_tags *t)
 {
 	return 1518 + 4 * t->num; /* 8.10.1, RCTL.LPE; 8.18.9, RLEC */
 }
-/* The RAR entries that have @mac: the pools of all of them. */
+/* True if RAR entries have @mac; *@pools (unless NULL) gets the pools of all of them. */
 bool igb_address(struct igb *g, const uint8_t *mac, uint32_t *pools);
-bool igb_hashed(struct igb *g, uint32_t table, const uint8_t *mac); /* IGB_MTA, IGB_UTA */
+/* True if the hash table @table (IGB_MTA, IGB_UTA) has @mac. */
+bool igb_hashed(struct igb *g, uint32_t table, const uint8_t *mac);
 
-/* parse.c */
+/* ---- parse.c ---- */
+
+/* The protocols of a frame. */
 struct igb_parsed {
 	uint32_t ptype;	 /* PTYPE_* */
 	uint32_t status; /* RXD_* */
@@ -296,17 +340,22 @@ struct igb_parsed {
 /* Fill in *@p from a frame that passed the filters, with checksums and the hash if they are on. */
 void igb_parse(struct igb *g, const uint8_t *f, size_t len, struct igb_parsed *p);
 
-/* steer.c: what is known of a frame, and the queue that a filter gives it; -1: none does */
+/* ---- steer.c ---- */
+
+/* The facts of a frame that filters for queues look at. */
 struct igb_flow {
 	uint16_t type; /* EtherType */
 	bool tagged, ipv4, ports, tcp;
 	uint16_t tag;
 	uint8_t proto;
 	size_t ip, l4;
-	int etqf; /* out: which of the filters for EtherTypes it passed; -1 */
+	int etqf; /* out: the filter for EtherTypes that it passed; -1: none */
 };
+/* Return the queue that a filter gives the frame; -1: none does. */
 int igb_steer(struct igb *g, const uint8_t *frame, size_t len, struct igb_flow *flow);
+/* Note a store to one of the registers. */
 void igb_steer_update(struct igb *g);
+/* True for a register of this part. */
 static inline bool igb_steer_reg(uint32_t off)
 {
 	return off == IGB_SYNQF || off == IGB_VLAPQF ||
@@ -314,50 +363,69 @@ static inline bool igb_steer_reg(uint32_t off)
 	       (off >= IGB_ETQF(0) && off < IGB_ETQF(IGB_ETQFS));
 }
 
-/* switch.c: pools */
-uint32_t igb_pools_with(struct igb *g, uint32_t bit);			/* of VMOLR */
-uint32_t igb_pools_in(struct igb *g, const uint8_t *frame, size_t len); /* from the wire */
-/* A frame that a queue sends: true if it is to go to the wire too. */
+/* ---- switch.c: pools ---- */
+
+/* Return the pools that have @bit of VMOLR set. */
+uint32_t igb_pools_with(struct igb *g, uint32_t bit);
+/* Return the pools that a frame of the wire goes to. */
+uint32_t igb_pools_in(struct igb *g, const uint8_t *frame, size_t len);
+/* Take a frame that a queue sends to other pools; true if it is to go to the wire too. */
 bool igb_switch(struct igb *g, unsigned queue, const uint8_t *frame, size_t len);
-/* The tag to insert, if any: of the descriptor (@vlan, *@tag), or the pool's. */
+/* True if a tag is to be inserted: the descriptor's (@vlan, *@tag), or the pool's. */
 bool igb_pool_tag(struct igb *g, unsigned pool, bool vlan, uint16_t *tag);
 
-/* mailbox.c: between physical and virtual functions */
+/* ---- mailbox.c: between physical and virtual functions ---- */
+
+/* True for a register of this part. */
 bool igb_mbx_reg(uint32_t off);
 uint32_t igb_mbx_read(struct igb *g, uint32_t off);
 void igb_mbx_write(struct igb *g, uint32_t off, uint32_t value);
-void igb_mbx_pf_ready(struct igb *g); /* CTRL_EXT.PFRSTD */
+/* Note CTRL_EXT.PFRSTD: the PF's driver is ready. */
+void igb_mbx_pf_ready(struct igb *g);
 void igb_mbx_vf_reset(struct igb *g, unsigned vf);
 
-/* vf.c */
+/* ---- vf.c ---- */
+
 #define IGB_NOWHERE UINT32_MAX
 /*
  * Return the PF's register that a VF sees at @off of its own BAR; IGB_NOWHERE if it sees none
  * there, or if it cannot be written and @write.
  */
 uint32_t igb_vf_in_pf(unsigned vf, uint32_t off, bool write);
-int igb_vf_init(struct igb *g);		       /* in create */
-void igb_vf_reset(struct igb *g, unsigned vf); /* FLR, VTCTRL.RST */
+/* Say at the end of create what VFs there can be. */
+int igb_vf_init(struct igb *g);
+/* Do what VTCTRL.RST, or an FLR of the VF, asks for. */
+void igb_vf_reset(struct igb *g, unsigned vf);
 
-/* host_driver.c */
+/* ---- host_driver.c ---- */
+
 void igb_host_driver_init(struct igb *g, const uint8_t mac[6]);
+/* Drive the PF from now on, or again after a reset. */
 void igb_host_driver_start(struct igb *g);
-void igb_host_driver_interrupt(struct igb *g); /* ICR.VMMB; with no lock */
+/* Take ICR.VMMB. Without locks. */
+void igb_host_driver_interrupt(struct igb *g);
 void igb_host_driver_vf_gone(struct igb *g, unsigned vf);
-void igb_host_driver_link(struct igb *g); /* came or went; with no lock */
+/* Tell the VFs that the link came or went. Without locks. */
+void igb_host_driver_link(struct igb *g);
 
-/* stats.c */
+/* ---- stats.c ---- */
+
 uint32_t igb_stats_read(struct igb *g, uint32_t off);
 void igb_stats_reset(struct igb *g);
 void igb_stats_add(struct igb *g, uint32_t off, uint32_t n);
 void igb_stats_tx(struct igb *g, const uint8_t *frame, size_t len);
 void igb_stats_rx(struct igb *g, const uint8_t *frame, size_t len);
+/* Count a frame that came and was given to nobody. */
 void igb_stats_refused(struct igb *g, size_t len);
+/* Count a frame of a pool; @looped: from or to another pool. */
 void igb_stats_pool_tx(struct igb *g, unsigned pool, size_t len, bool looped);
 void igb_stats_pool_rx(struct igb *g, unsigned pool, const uint8_t *frame, size_t len, bool looped);
 
-/* csum.c: checksums, shared by both directions */
-uint32_t igb_sum(const void *data, size_t len, uint32_t sum); /* ones' complement, not folded */
+/* ---- csum.c: checksums, shared by both directions ---- */
+
+/* Return @sum with the ones' complement sum of @data added, not folded. */
+uint32_t igb_sum(const void *data, size_t len, uint32_t sum);
+/* Return @sum folded to 16 bits. */
 uint16_t igb_fold(uint32_t sum);
 uint32_t igb_crc32(const void *data, size_t len);
 uint32_t igb_crc32c(const void *data, size_t len);

@@ -12,7 +12,7 @@
 
 #include "models/igb/internal.h"
 
-/* Sends message @i of a function, or has the timer send it. With the lock. */
+/* Send message @i of a function, or have the timer send it. With the lock. */
 static bool send(struct igb *g, struct igb_bank *b, unsigned i)
 {
 	struct igb_vector *vec = &g->irq.vec[b->first + i];
@@ -35,7 +35,7 @@ static bool send(struct igb *g, struct igb_bank *b, unsigned i)
 	return true;
 }
 
-/* The messages of the extended causes that are enabled and new. */
+/* Send the messages of the extended causes that are enabled and new. */
 static void update_bank(struct igb *g, struct igb_bank *b)
 {
 	uint32_t fire = b->eicr & b->eims & ~b->sent & b->all, bit;
@@ -106,7 +106,7 @@ static void update(struct igb *g)
 	}
 }
 
-/* The same of a virtual function, which has nothing but MSI-X. */
+/* Do the same for a virtual function, which has nothing but MSI-X. */
 static void update_vf(struct igb *g, unsigned vf)
 {
 	struct igb_bank *b = &g->irq.bank[vf];
@@ -155,7 +155,7 @@ static void vf_queue(struct igb *g, unsigned vf, uint32_t entry)
 	pthread_mutex_unlock(&g->irq.lock);
 }
 
-/* A descriptor of @queue was written back. */
+/* Signal that a descriptor of @queue was written back. */
 void igb_irq_queue(struct igb *g, unsigned queue, bool tx)
 {
 	unsigned shift = (queue & 8 ? 16 : 0) + (tx ? 8 : 0);
@@ -203,7 +203,7 @@ static uint32_t read_cause(struct igb *g, struct igb_bank *b)
 	return v;
 }
 
-/* VTEICS to VTEICR, the VF's of the same names without VT. */
+/* True for VTEICS to VTEICR: a VF's registers, which it sees under these names without VT. */
 static bool is_vf_reg(uint32_t off)
 {
 	return off >= IGB_VTCTRL(0) && off < IGB_VT_END &&
@@ -427,7 +427,7 @@ void igb_irq_vf_reset(struct igb *g, unsigned vf)
 	pthread_mutex_unlock(&g->irq.lock);
 }
 
-/* The vectors of VFs that are enabled are not the PF's. */
+/* Take the vectors of enabled VFs away from the PF. */
 void igb_irq_vfs_changed(struct igb *g)
 {
 	uint32_t all = EICR_BITS;

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * igb: the mailboxes between the physical function and its virtual ones (82576 datasheet,
- * 7.10.2): for each VF 64 bytes that both see, who has them, and a word to the other that there
- * is a message, or that one was read. V2PMAILBOX holds the state; P2VMAILBOX, the other end, shows
- * the part that both share. What is in a message is the drivers' own agreement.
+ * igb: the mailboxes between the physical function and its virtual ones (82576 datasheet, 7.10.2):
+ * for each VF 64 bytes that both see, the side that has them, and a word to the other that there is
+ * a message, or that one was read. V2PMAILBOX holds the state; P2VMAILBOX, the other end, shows the
+ * part that both share. What is in a message is the drivers' own agreement.
  */
 #include "models/igb/internal.h"
 
@@ -15,7 +15,7 @@ bool igb_mbx_reg(uint32_t off)
 	return off >= IGB_P2VMAILBOX(0) && off <= IGB_VFLRE;
 }
 
-/* A register of one per VF: which, or IGB_VFS. */
+/* Return which VF's register @off is, of those from @base on; IGB_VFS: no VF's. */
 static unsigned which(uint32_t off, uint32_t base)
 {
 	return off >= base && off < base + 4 * IGB_VFS ? (off - base) >> 2 : IGB_VFS;
@@ -43,7 +43,7 @@ uint32_t igb_mbx_read(struct igb *g, uint32_t off)
 	return v;
 }
 
-/* Takes or gives back the buffer; it stays with the other while that has it. */
+/* Take or give back the buffer; it stays with the other side while that has it. */
 static void own(struct igb *g, unsigned vf, uint32_t value, uint32_t mine, uint32_t other)
 {
 	uint32_t off = IGB_V2PMAILBOX(vf);
@@ -157,7 +157,7 @@ void igb_mbx_pf_ready(struct igb *g)
 	pthread_mutex_unlock(&g->mbx);
 }
 
-/* The PF learns of it the way it learns of a message. */
+/* Tell the PF, in the way in which it learns of a message. */
 void igb_mbx_vf_reset(struct igb *g, unsigned vf)
 {
 	pthread_mutex_lock(&g->mbx);

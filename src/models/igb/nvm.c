@@ -137,7 +137,7 @@ static void spi_deselect(struct igb *g)
 	s->status &= (uint8_t)~SR_WEL;
 }
 
-/* What goes out in bit @n of all that follow the instruction. */
+/* Return bit @n of those that go out after the instruction. */
 static bool spi_out(struct igb *g, unsigned n)
 {
 	struct igb_spi *s = &g->spi;

@@ -42,7 +42,7 @@ enum {
 #define PORT_DUPLEX   0x0200u
 #define AGC	      (8u << 9) /* length of the cable: a few metres */
 
-/* What the registers make of the link: IGB_MODE_*. */
+/* Return what the registers make of the link: IGB_MODE_*. */
 static unsigned resolve(struct igb *g)
 {
 	static const struct {
@@ -96,9 +96,9 @@ static bool phy_link(struct igb *g)
 }
 
 /*
- * What STATUS.LU shows: the PHY's link, once the driver lets the MAC see it (CTRL.SLU, 8.2.1). With
- * speed and duplex forced, SLU alone makes it (3.5.6.3.1), as loopback needs. @renegotiated: it
- * went down in between. A link that is up keeps its mode until then.
+ * Set what STATUS.LU shows: the PHY's link, once the driver lets the MAC see it (CTRL.SLU, 8.2.1).
+ * With speed and duplex forced, SLU alone makes it (3.5.6.3.1), as loopback needs. @renegotiated:
+ * it went down in between. A link that is up keeps its mode until then.
  */
 void igb_link_update(struct igb *g, bool renegotiated)
 {

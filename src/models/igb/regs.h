@@ -328,7 +328,7 @@ enum { /* 8.10.3: the kinds of headers that are split, a bit each */
 #define IGB_UTA		   0xa000u
 #define IGB_VTIVAR(n)	   (0x11700u + 4u * (n))
 #define IGB_VTIVAR_MISC(n) (0x11720u + 4u * (n))
-/* What a VF sees elsewhere, at VTCTRL(n) + its offset here */
+/* Registers that a VF sees elsewhere, at VTCTRL(n) + the offset here */
 #define IGB_VTCTRL(n) (0x10000u + 0x100u * (n))
 #define IGB_VT_END    0x10800u
 #define VTEICS	      0x20u
@@ -350,7 +350,7 @@ enum { /* 8.10.3: the kinds of headers that are split, a bit each */
 #define MAILBOX_STS	  (1u << 0) /* P2V: a message for the VF */
 #define MAILBOX_REQ	  (1u << 0) /* V2P: one for the PF */
 #define MAILBOX_ACK	  (1u << 1)
-#define MAILBOX_VFU	  (1u << 2) /* who has the buffer */
+#define MAILBOX_VFU	  (1u << 2) /* the VF has the buffer */
 #define MAILBOX_PFU	  (1u << 3)
 #define P2VMAILBOX_RVFU	  (1u << 4)
 #define V2PMAILBOX_PFSTS  (1u << 4)

@@ -15,7 +15,7 @@
 
 /* ---- descriptors ---- */
 
-/* A descriptor to write to: fetched ahead by the batch. False: none, or it could not be read. */
+/* Return a descriptor to fill, fetched ahead by the batch. False: none, or it cannot be read. */
 static bool next_descriptor(struct igb *g, struct igb_rxq *q, unsigned n, uint64_t **desc,
 			    uint32_t *index)
 {
@@ -95,7 +95,7 @@ static void write_back(struct igb *g, struct uvfio_dev *dev, unsigned n, uint32_
 	uvfio_dma_write(dev, ring + index * 16ull, d, 16);
 }
 
-/* With the queue's lock. @header: bytes of headers. False: no room. */
+/* Store a frame, of which @header bytes are headers. With the queue's lock. False: no room. */
 static bool store(struct igb *g, unsigned n, const uint8_t *f, size_t len,
 		  const struct igb_parsed *p, size_t header, bool loopback)
 {
@@ -174,7 +174,7 @@ static unsigned pool_queue(struct igb *g, unsigned pool, const struct igb_parsed
 	return pool;
 }
 
-/* Where the driver said so, the queue's counter is all that tells; so it is with a VF's. */
+/* Count a frame that was dropped: in the queue alone if the driver said so, or for a VF. */
 static void no_room(struct igb *g, unsigned n)
 {
 	bool drop = igb_get(g, IGB_RXQ(n, SRRCTL)) & SRRCTL_DROP_EN ||
@@ -189,14 +189,14 @@ static void no_room(struct igb *g, unsigned n)
 	igb_irq_cause(g, ICR_RXO);
 }
 
-/* What a queue is to get of a frame, and with it. */
+/* The form in which a queue gets a frame. */
 struct wanted {
 	bool strip; /* the tag moves to the descriptor (7.4.3) */
 	bool fcs;
 	bool loopback;
 };
 
-/* Into queue @n; false: no room. */
+/* Deliver a frame to queue @n; false: no room. */
 static bool deliver(struct igb *g, unsigned n, const uint8_t *frame, size_t len,
 		    struct igb_parsed *p, const struct wanted *w)
 {
@@ -242,7 +242,7 @@ static bool deliver(struct igb *g, unsigned n, const uint8_t *frame, size_t len,
 	return true;
 }
 
-/* To each of @pools; false: none of them had room. */
+/* Deliver a frame to each of @pools; false: none of them had room. */
 static bool replicate(struct igb *g, const uint8_t *frame, size_t len, uint32_t pools,
 		      bool loopback)
 {

@@ -145,7 +145,9 @@ static size_t make(unsigned tag, bool v6, unsigned proto, bool fragment, size_t 
 	return (size_t)(l4 - f) + l4len + payload;
 }
 
-/* What came: put together, and compared with what was sent (@skip: bytes of a tag that is gone). */
+/*
+ * Put the received pieces together and compare them with @skip bytes of a tag less than was sent.
+ */
 static void came(size_t len, size_t front, uint32_t info, size_t skip)
 {
 	uint8_t got[4096], want[4096];

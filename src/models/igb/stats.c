@@ -92,7 +92,7 @@ void igb_stats_reset(struct igb *g)
 	}
 }
 
-/* Of @len bytes on the wire: one of six ranges */
+/* Return in which of six ranges @len bytes on the wire are. */
 static unsigned size_class(size_t len)
 {
 	static const uint16_t up_to[] = { 64, 127, 255, 511, 1023 };
@@ -122,7 +122,7 @@ void igb_stats_rx(struct igb *g, const uint8_t *frame, size_t len)
 	passed(&g->traffic[IGB_RX], frame, len);
 }
 
-/* One that came and that nobody got. */
+/* Count a frame that came and was given to nobody. */
 void igb_stats_refused(struct igb *g, size_t len)
 {
 	struct igb_traffic *t = &g->traffic[IGB_RX];

@@ -9,7 +9,7 @@
 
 #include "models/igb/internal.h"
 
-/* Registers hold what comes over the wire in its order: its first byte in bits 7:0. */
+/* Compare with a register, which holds bytes as they come: the first in bits 7:0. */
 static bool same(const uint8_t *p, uint32_t reg, unsigned bytes)
 {
 	for (unsigned i = 0; i < bytes; i++) {

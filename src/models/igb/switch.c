@@ -18,7 +18,7 @@ uint32_t igb_pools_with(struct igb *g, uint32_t bit)
 	return pools;
 }
 
-/* The pools of VLAN @vid. */
+/* Return the pools of VLAN @vid. */
 static uint32_t vlan_pools(struct igb *g, uint16_t vid)
 {
 	uint32_t pools = 0, v;
@@ -31,7 +31,7 @@ static uint32_t vlan_pools(struct igb *g, uint16_t vid)
 	return pools;
 }
 
-/* By the address. @exact: a unicast address that is some pool's, whichever other rules say no. */
+/* Return the pools of the address. *@exact: it is a pool's own, even if other rules say no. */
 static uint32_t address_pools(struct igb *g, const uint8_t *f, bool *exact)
 {
 	uint32_t pools = 0;
@@ -51,7 +51,7 @@ static uint32_t address_pools(struct igb *g, const uint8_t *f, bool *exact)
 	return pools;
 }
 
-/* Those of @pools that may have a frame with its tag, or without one. */
+/* Return those of @pools that may have a frame with its tag, or without one. */
 static uint32_t in_vlan(struct igb *g, const uint8_t *f, size_t len, uint32_t pools)
 {
 	uint16_t tag;
@@ -63,7 +63,7 @@ static uint32_t in_vlan(struct igb *g, const uint8_t *f, size_t len, uint32_t po
 	return pools & igb_pools_with(g, VMOLR_AUPE);
 }
 
-/* Receive enables and lengths, pool by pool. */
+/* Return those of @pools that receive, and frames of this length. */
 static uint32_t receiving(struct igb *g, const uint8_t *f, size_t len, uint32_t pools)
 {
 	uint32_t v, enabled = igb_get(g, IGB_VFRE), left = 0;
@@ -99,7 +99,7 @@ uint32_t igb_pools_in(struct igb *g, const uint8_t *f, size_t len)
 	return receiving(g, f, len, pools);
 }
 
-/* 7.10.3: a pool may send from its own addresses only, into its own VLANs only. */
+/* True if a pool sends from an address or into a VLAN that is not its own. 7.10.3 */
 static bool spoofed(struct igb *g, unsigned pool, const uint8_t *f, size_t len)
 {
 	uint32_t sw = igb_get(g, IGB_DTXSWC), pools = 0;

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * igb's pools and the switch between them: who gets what, from each other and from the wire, by
+ * igb's pools and the switch between them: which pool gets a frame of another, or of the wire, by
  * address, VLAN, length and promiscuity; who may send what; what is counted.
  */
 #include "models/igb/test_ports.h"
@@ -151,7 +151,7 @@ static void test_vlan(void **state)
 	assert_int_equal(got(1, &status), 56);
 	assert_true(status & RXD_VP);
 	assert_int_equal(status >> 48, 0x2064);
-	/* What is replicated has its own setting; so has the CRC. */
+	/* A replicated frame has its own setting; so has the CRC. */
 	memcpy(out(0), broadcast, 6);
 	go(&port[0], 60);
 	assert_int_equal(got(1, &status), 60);

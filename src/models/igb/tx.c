@@ -36,7 +36,7 @@ static void wedge(struct igb_txq *q, unsigned n)
 		  "transmit queue %u stands until a reset: a DMA read was aborted", n);
 }
 
-/* One frame of @len bytes at @f, with IGB_HEADROOM bytes before it that may be written. */
+/* Send one frame of @len bytes at @f; IGB_HEADROOM bytes before it may be written. */
 static void emit(struct igb *g, struct igb_txq *q, uint8_t *f, size_t len, bool vlan, uint16_t tag)
 {
 	unsigned n = (unsigned)(q - g->txq);
@@ -240,7 +240,7 @@ static void set_context(struct igb_txq *q, const struct igb_desc *d)
 	c->mss = d->opt >> 16;
 }
 
-/* Carries out one descriptor: false when a read was aborted. */
+/* Carry out one descriptor: false when a read was aborted. */
 static bool execute(struct igb *g, struct igb_txq *q, const struct igb_desc *d)
 {
 	if (d->cmd & TXD_DEXT && TXD_DTYP(d->cmd) == DTYP_CONTEXT) {
@@ -273,7 +273,7 @@ static bool enabled(struct igb *g, const struct igb_txq *q, unsigned n)
 	       !atomic_load_explicit(&q->fn->quiet, memory_order_relaxed);
 }
 
-/* Runs queue @n up to its tail; true if something was reported. With its lock. */
+/* Run queue @n up to its tail; true if something was reported. With its lock. */
 static bool run(struct igb *g, struct igb_txq *q, unsigned n)
 {
 	uint64_t ring = igb_get(g, IGB_TXQ(n, TDBAL)) | (uint64_t)igb_get(g, IGB_TXQ(n, TDBAH))
@@ -347,7 +347,7 @@ void igb_tx_own(struct igb *g, unsigned n, struct igb_fn *fn)
 {
 	struct igb_txq *q = &g->txq[n];
 
-	/* Who waits for the lock finds the queue off. */
+	/* A thread that waits for the lock finds the queue off. */
 	igb_put(g, IGB_TXQ(n, TXDCTL), 0);
 	pthread_mutex_lock(&q->lock);
 	igb_put(g, IGB_TXQ(n, TDH), 0);

@@ -94,7 +94,7 @@ static void quiesce(struct uvfio_dev *dev)
 	igb_quiesce(uvfio_priv(dev));
 }
 
-/* Its queues are off, and go to @to; NULL: they stay whose they are. */
+/* Switch its queues off and give them to @to; NULL: their owner stays. */
 static void hand_over(struct igb_fn *fn, struct igb_fn *to)
 {
 	for (unsigned n = fn->index; n < IGB_QUEUES; n += IGB_VFS) {

@@ -15,7 +15,7 @@ static void test_identity(void **state)
 	assert_int_equal(pci_sriov_total(fn), 8);
 	assert_int_equal(pci_sriov_info(fn)->first_vf_offset + 7 * pci_sriov_info(fn)->vf_stride,
 			 0x8e); /* 01:11.6 */
-	/* What a VF does not have reads zero, and takes nothing. */
+	/* A register that a VF does not have reads zero, and takes nothing. */
 	pw(&port[0], IGB_RCTL, RUN);
 	assert_int_equal(r(IGB_RCTL), 0);
 	assert_int_equal(pr(&port[0], IGB_RCTL), 0);
@@ -470,7 +470,7 @@ static void test_host(void **state)
 	stop();
 }
 
-/* What the host has to say of the link does not cost a VF its message. */
+/* News of the link from the host's driver does not cost a VF its message. */
 static void test_link_and_message(void **state)
 {
 	struct port *vf = &port[1];
@@ -479,7 +479,7 @@ static void test_link_and_message(void **state)
 	pci_sriov_host_drives(fn);
 	pw(vf, IGB_CTRL, CTRL_RST);
 	assert_int_equal(ask2(1, 1, 0), 0x80000001);
-	/* one that nobody has taken yet: as if the host were at another one's */
+	/* one that was not read yet: as if the host's driver were at another VF's */
 	w(IGB_MBVFIMR, 0);
 	pw(vf, IGB_V2PMAILBOX(0), MAILBOX_VFU);
 	pw(vf, IGB_VMBMEM(0), 5);

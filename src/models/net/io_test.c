@@ -113,7 +113,7 @@ static void test_unix_last_sender(void **state)
 	WAIT(a.received == 2);
 	assert_true(frame_send(&a, 0, 0, 62));
 	assert_int_equal(recv(two, buf, sizeof(buf), 0), 62);
-	/* who has no address is no one to answer to */
+	/* a sender without an address cannot be answered */
 	assert_int_equal(send_to(anonymous, path_a, &f, 60), 60);
 	WAIT(a.received == 3);
 	assert_true(frame_send(&a, 0, 0, 63));
@@ -182,7 +182,7 @@ static void test_unix_paths(void **state)
 	assert_int_equal(access(path_a, F_OK), -1);
 }
 
-/* What the log says while @d sends one frame. */
+/* Return what the log says while @d sends one frame. */
 static const char *said(struct device *d)
 {
 	static char text[512];
@@ -265,7 +265,7 @@ static void test_unix_full(void **state)
 	unlink(path_b);
 }
 
-/* What is there is not ours to take away, and is named for what it is. */
+/* A file that is there is not taken away, and the message says what it is. */
 static void test_unix_occupied(void **state)
 {
 	struct sockaddr_un addr = { .sun_family = AF_UNIX };
@@ -501,7 +501,7 @@ static void test_pcap(void **state)
 	assert_int_equal(read_capture(cap, &last, false), 101);
 	/*
 	 * as root it becomes another user, whom not every machine has, and gives up rights that one
-	 * who is root in name only has not
+	 * which a user who is root in name only lacks
 	 */
 	if (!own_users && !system("which tcpdump >/dev/null 2>&1")) {
 		snprintf(cmd, sizeof(cmd),

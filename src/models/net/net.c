@@ -57,7 +57,7 @@ void net_get_stats(const struct net_port *p, struct net_stats *out)
 	out->bad = atomic_load_explicit(&p->bad, memory_order_relaxed);
 }
 
-/* What no counter of the device shows. */
+/* Log the losses that no counter of the device shows. */
 static void tell_losses(struct net_port *p)
 {
 	struct net_stats s;

@@ -101,7 +101,7 @@ static void test_carrier(void **state)
 	device_close(&b);
 }
 
-/* What is logged while @d opens. */
+/* Return what is logged while @d opens. */
 static void open_logged(struct device *d, const char *name, const char *const *opts, char *text,
 			size_t size)
 {
@@ -145,7 +145,7 @@ static void test_mismatch(void **state)
 	assert_false(c.up);
 	device_close(&b);
 	device_close(&c);
-	/* two that name each other belong together, whoever else names one of them first */
+	/* two that name each other belong together, even if a third names one of them first */
 	OPEN(&c, "c", "net=peer:right");
 	OPEN(&a, "a", "net=peer:right", "id=left");
 	open_logged(&b, "b", OPTS("id=right", "net=peer:left"), text, sizeof(text));

@@ -190,7 +190,7 @@ static void device_close(struct device *d)
 	pthread_mutex_destroy(&d->lock);
 }
 
-/* What another thread does takes a moment. */
+/* Wait up to five seconds for what another thread does. */
 #define WAIT(condition)                                           \
 	do {                                                      \
 		for (int i_ = 0; i_ < 5000 && !(condition); i_++) \

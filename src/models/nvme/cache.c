@@ -18,7 +18,7 @@
  * One sync at a time: of two that run together the one may swallow the error of the other's data.
  * Requests that come while one runs wait and share the next.
  *
- * What was acknowledged is noted after it is in the page cache and before it is acknowledged, in
+ * An acknowledged write is noted after it is in the page cache and before it is acknowledged, in
  * the map whose turn it is. A sync begins by giving the turn to the other map; when it succeeds it
  * empties the first one. A write that a failing sync may have met notices by `failures` that there
  * was one.
@@ -84,8 +84,8 @@ static uint64_t word_mask(uint64_t w, uint64_t first, uint64_t last)
 }
 
 /*
- * All bits that have one of the blocks. Bits first, then the index: whoever takes the map apart
- * does it the other way round.
+ * All bits that have one of the blocks. Bits first, then the index: a thread that takes the map
+ * apart does it the other way round.
  */
 static uint64_t map_set(struct nvme_map *m, uint64_t lba, uint64_t blocks)
 {

@@ -214,8 +214,8 @@ static void test_stays(void **state)
 }
 
 /*
- * What was on the medium before is not lost by a later failure, nor what a failed command was
- * about: that command said so.
+ * Blocks that were on the medium are not lost by a later failure, nor those that a failed command
+ * was about: that command said so.
  */
 static void test_what_is_lost(void **state)
 {
@@ -575,7 +575,7 @@ static void test_lines(void **state)
 	count_lines(path, "the image was cut to", 1);
 	assert_int_equal(unlink(d->image2), 0);
 	for (int i = 0; i < 3; i++)
-		assert_int_equal(flush(d, 2), 0); /* a scratch disk: whoever removed it knows */
+		assert_int_equal(flush(d, 2), 0); /* a scratch disk: it was removed on purpose */
 	count_lines(path, "the image was removed", 1);
 	restart(d);
 	count_lines(path, "that were lost", 1);

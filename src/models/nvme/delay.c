@@ -5,7 +5,7 @@
  * its doorbell, and with a range they come out of order, as a disk's do: a driver that counts on
  * either is found out.
  *
- * What waits is a request, which is in flight: deleting its queue, a reset and quiesce wait for it
+ * A command that waits is a request in flight: deleting its queue, a reset and quiesce wait for it
  * as for any other. They do not wait for the time: while the controller is drained what waits
  * completes at once (and goes nowhere in a reset). A command whose completion waits was executed,
  * so Abort does not find it.

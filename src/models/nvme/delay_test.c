@@ -209,7 +209,7 @@ static void test_range(void **state)
 	}
 }
 
-/* What was fetched completes, in its time; then the deletion does; then nothing comes. */
+/* Fetched commands complete, in their time; then the deletion does; then nothing comes. */
 static void test_delete(void **state)
 {
 	struct drv *d = *state = delayed("1ms-20ms");
@@ -235,7 +235,7 @@ static void test_delete(void **state)
 	}
 }
 
-/* Whoever asks for one of them back is told no, and it comes. */
+/* A driver that asks for one of them back is told no, and it comes. */
 static void test_abort(void **state)
 {
 	struct drv *d = *state = delayed("60s");

@@ -36,7 +36,7 @@ static void shadow_write(struct nvme *n, uint64_t iova, uint32_t value)
 		nvme_fatal(n, "doorbell buffer cannot be written", iova);
 }
 
-/* ---- the open page: whoever runs the queue looks at what the driver stored ---- */
+/* ---- the open page: the thread that runs the queue looks at what was stored ---- */
 
 /*
  * Neither outside of the queue nor past the head, which would be more commands than there are

@@ -292,7 +292,7 @@ uint16_t nvme_get_log(struct nvme *n, struct nvme_sq *sq, const struct nvme_cmd 
 		*location = nvme_location(BYTE_CDW10 + 2, 0);
 		return NVME_INVALID_FIELD | NVME_DNR;
 	}
-	/* What lies beyond the page's end is undefined (5.14): it is left alone. */
+	/* The buffer beyond the page's end is undefined (5.14): it is left alone. */
 	status = nvme_data_in(n, sq, cmd, page.bytes + offset,
 			      len < size - offset ? len : size - offset, location);
 	if (!status && !retain && type >= 0)

@@ -3,8 +3,8 @@
  * nvme.c: an NVMe 1.4 controller on image files: options, the PCI function, registers, enable,
  * shutdown, reset.
  *
- * nvme.h has the idea of the whole. Here is the life of the controller: fetching is allowed
- * (`open`) between CSTS.RDY and whatever ends it; whoever ends it closes `open`, passes once
+ * internal.h has the idea of the whole. Here is the life of the controller: fetching is allowed
+ * (`open`) between CSTS.RDY and its end; the thread that ends it closes `open`, passes once
  * through every queue's lock, and waits until nothing is in flight.
  */
 #include <errno.h>

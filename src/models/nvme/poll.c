@@ -5,25 +5,26 @@
  * the worker sleeps, so an idle device uses no processor.
  *
  * Why no doorbell is lost. The word in the page is the register, open or closed: a trapped doorbell
- * is stored there too, and whoever runs a queue takes its tail from there, under the queue's lock.
- * So what has to be shown is that somebody looks after every store.
- * - A store while the page is closed is a callback, which looks.
- * - A store while it is open: a worker looks in each round, and it sleeps only after it has closed
- * the page and looked once more. uvfio_polled_close() returns when no
- *    processor can write the page any more; a store is then either in memory, and found by that
- *    last look, or becomes a callback.
- * - The page is opened by a worker that is awake and looks in its next round. Several may be awake;
- * the one that opened it looks after the queues of those that sleep.
- * - Reset, quiesce and the end of the threads close the page first; after quiesce what is found
- * later is looked at by the register write that resumes, and by quiesce itself after closing.
+ * is stored there too, and the thread that runs a queue takes its tail from there, under the
+ * queue's lock. So it has to be shown that after every store some thread looks.
+ *
+ * 1. A store while the page is closed is a callback, which looks.
+ * 2. A store while it is open: a worker looks in each round, and it sleeps only after it has closed
+ *    the page and looked once more. uvfio_polled_close() returns when no processor can write the
+ *    page any more; a store is then either in memory, and found by that last look, or becomes a
+ *    callback.
+ * 3. The page is opened by a worker that is awake and looks in its next round. Several may be
+ *    awake; the one that opened it looks after the queues of those that sleep.
+ * 4. Reset, quiesce and the end of the threads close the page first. A store that is found after
+ *    quiesce is looked at by the register write that resumes, and by quiesce itself after closing.
  *
  * With doorbell buffers (7.13) it is the same, but that "closed" is an event index which says "ring
  * me" and "open" one that is left behind; neither needs a mapping.
  *
- * It is opened for drivers that ring often, and not where the worker would have to share its
- * processor: then nobody polls for a while. Polled are drivers that poll, or that use MSI-X. With
- * the interrupt pin or MSI the head doorbell takes the interrupt away: that must have happened when
- * the store is done.
+ * The page is opened for drivers that ring often, and not where the worker would have to share its
+ * processor: then no worker polls for a while. Polled are drivers that poll, or that use MSI-X.
+ * With the interrupt pin or MSI the head doorbell takes the interrupt away: that must have happened
+ * when the store is done.
  */
 #include <time.h>
 
@@ -56,7 +57,7 @@ void nvme_poll_rung(struct nvme *n)
 	if (now - last > n->poll_ns ||
 	    now < atomic_load_explicit(&n->poll_not_before, memory_order_relaxed))
 		return;
-	/* whoever ends the workers forbids polling first and passes through the lock */
+	/* the thread that ends the workers forbids polling first and passes through the lock */
 	pthread_mutex_lock(&n->page_lock);
 	if (may_poll(n)) {
 		atomic_store(&n->worker[0].poll, true);

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * queue.c: the life of queues, and submission queues: who runs one, fetching commands, executing
- * them within a budget (NVMe 1.4, 4.1, 7.2). Doorbells are in doorbell.c, completion queues in
- * completion.c.
+ * queue.c: the life of queues, and submission queues: the one thread that runs a queue, fetching
+ * commands, executing them within a budget (NVMe 1.4, 4.1, 7.2). Doorbells are in doorbell.c,
+ * completion queues in completion.c.
  *
  * A command is fetched only when its completion queue has a place for it, so a full completion
  * queue needs no list of its own: the submission queue waits ("starved") until the driver moves the
@@ -14,7 +14,7 @@
 #include "models/nvme/internal.h"
 
 /*
- * What one doorbell write may do in the driver's thread, and one turn of a worker. A page-cache
+ * Budgets: of one doorbell write in the driver's thread, and of one turn of a worker. A page-cache
  * copy moves about 10 GB/s: the driver's thread is held for some tens of microseconds at most.
  */
 #define INLINE_COMMANDS 32u
@@ -174,9 +174,9 @@ static bool sq_waiting(struct nvme *n, struct nvme_sq *sq)
 }
 
 /*
- * Whoever fails to get the lock has stored the tail before; whoever lets it go looks at the tail
- * afterwards. So one of the two runs the queue. A worker waits for the lock: it was told to come by
- * whoever holds it.
+ * A thread that fails to get the lock has stored the tail before; the thread that lets it go looks
+ * at the tail afterwards. So one of the two runs the queue. A worker waits for the lock, as it was
+ * told to come by the thread that holds it.
  */
 void nvme_sq_kick(struct nvme_sq *sq, bool worker)
 {
@@ -191,7 +191,7 @@ void nvme_sq_kick(struct nvme_sq *sq, bool worker)
 			return;
 		more = sq_run(n, sq, worker);
 		if (more)
-			/* with the lock: who passes through it may end the workers */
+			/* with the lock: a thread that passes through it may end the workers */
 			nvme_worker_run_sq(n, sq);
 		pthread_mutex_unlock(&sq->lock);
 		if (atomic_load_explicit(&n->new_events, memory_order_relaxed))
@@ -207,7 +207,6 @@ void nvme_kick_all(struct nvme *n)
 			nvme_sq_kick(&n->sq[i], false);
 }
 
-/* Whoever runs a queue has left it when this returns. */
 void nvme_queues_pass(struct nvme *n)
 {
 	for (unsigned i = 0; i < NVME_QUEUES; i++) {
@@ -267,7 +266,7 @@ void nvme_req_end(struct nvme_req *r)
 
 	if (sq) {
 		nvme_complete(sq, &r->cmd, r->status, r->result, r->location);
-		if (r->due) /* whoever calls is no worker */
+		if (r->due) /* the caller is no worker */
 			nvme_cq_notify(n, &n->cq[sq->cqid]);
 		else
 			nvme_worker_notify(r->worker, &n->cq[sq->cqid]);
