@@ -64,16 +64,16 @@ static void test_factorial(void **state)
 	wr(0, 8, 4, 6); /* ignored while it computes */
 	WAIT(!(rd(0, 0x20, 4) & 1));
 	assert_int_equal(rd(0, 8, 4), 120);
-	assert_int_equal(intx_level, 0);
+	assert_int_equal(irqs.intx_level, 0);
 	wr(0, 0x20, 4, 0xff);
 	assert_int_equal(rd(0, 0x20, 4), 0x80);
 	wr(0, 8, 4, 13);
 	WAIT(!(rd(0, 0x20, 4) & 1));
 	assert_int_equal(rd(0, 8, 4), 1932053504); /* 13! modulo 2^32 */
 	assert_int_equal(rd(0, 0x24, 4), 1);
-	assert_int_equal(intx_level, 1);
+	assert_int_equal(irqs.intx_level, 1);
 	wr(0, 0x64, 4, 1);
-	assert_int_equal(intx_level, 0);
+	assert_int_equal(irqs.intx_level, 0);
 	wr(0, 8, 4, 0);
 	WAIT(!(rd(0, 0x20, 4) & 1));
 	assert_int_equal(rd(0, 8, 4), 1);
@@ -89,25 +89,25 @@ static void test_interrupts(void **state)
 {
 	plug(&model_edu, NULL, NULL);
 	wr(0, 0x60, 4, 0x6);
-	assert_int_equal(intx_level, 1);
+	assert_int_equal(irqs.intx_level, 1);
 	assert_int_equal(rd(0, 0x24, 4), 6);
 	wr(0, 0x60, 4, 0x10);
 	assert_int_equal(rd(0, 0x24, 4), 0x16);
 	wr(0, 0x64, 4, 0x4);
-	assert_int_equal(intx_level, 1);
+	assert_int_equal(irqs.intx_level, 1);
 	wr(0, 0x64, 4, 0x12);
-	assert_int_equal(intx_level, 0);
+	assert_int_equal(irqs.intx_level, 0);
 	pci_msi_enable(fn, 0);
 	wr(0, 0x60, 4, 1);
-	assert_int_equal(msis[0], 1);
+	assert_int_equal(irqs.msi[0], 1);
 	wr(0, 0x60, 4, 1); /* with MSI each one is a message */
-	assert_int_equal(msis[0], 2);
+	assert_int_equal(irqs.msi[0], 2);
 	wr(0, 0x60, 4, 0);
-	assert_int_equal(msis[0], 3); /* something is pending */
-	assert_int_equal(intx_level, 0);
+	assert_int_equal(irqs.msi[0], 3); /* something is pending */
+	assert_int_equal(irqs.intx_level, 0);
 	wr(0, 0x64, 4, 1);
 	wr(0, 0x60, 4, 0);
-	assert_int_equal(msis[0], 3);
+	assert_int_equal(irqs.msi[0], 3);
 	unplug();
 }
 
@@ -130,7 +130,7 @@ static void test_dma(void **state)
 	dma(BUF + 16, IOVA + 0x2000, 4080, 7);
 	WAIT(!(rd(0, 0x98, 4) & 1));
 	assert_int_equal(rd(0, 0x24, 4), 0x100);
-	assert_int_equal(intx_level, 1);
+	assert_int_equal(irqs.intx_level, 1);
 	assert_memory_equal(mem + 0x2000, mem + 16, 4080);
 	assert_int_equal(mem[0x2000 + 4080], 0);
 	unplug();
@@ -171,7 +171,7 @@ static void test_dma_limits(void **state)
 	dma(IOVA, BUF, 64, 5);
 	pci_function_reset(fn, UVFIO_RESET_BUS);
 	usleep(40000);
-	assert_int_equal(intx_level, 0);
+	assert_int_equal(irqs.intx_level, 0);
 	assert_int_equal(atomic_load(&pci_function_iommu(fn)->faults), 1);
 	log_set(2, LOG_WARN);
 	unplug();

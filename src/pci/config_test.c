@@ -627,8 +627,8 @@ static void test_errors(void **state)
 
 	wr16(PCI_COMMAND, PCI_COMMAND_SERR);
 	uvfio_report_error(fn, 14, true); /* completion timeout: not fatal at power-on */
-	assert_int_equal(t.errs, 1);
-	assert_int_equal(t.fatal, 1);
+	assert_int_equal(t.irqs.errors, 1);
+	assert_int_equal(t.irqs.fatal, 1);
 	assert_int_equal(rd32(aer + PCI_ERR_UNCOR_STATUS), 1 << 14);
 	assert_int_equal(rd8(aer + PCI_ERR_CAP) & 0x1f, 14);
 	assert_int_equal(rd16(sta), PCI_EXP_DEVSTA_NFED);
@@ -638,10 +638,10 @@ static void test_errors(void **state)
 	assert_int_equal(rd32(aer + PCI_ERR_UNCOR_STATUS), 1 << 14 | 1 << 18);
 	assert_int_equal(rd8(aer + PCI_ERR_CAP) & 0x1f, 14);
 	assert_int_equal(rd16(sta), PCI_EXP_DEVSTA_NFED | PCI_EXP_DEVSTA_FED);
-	assert_int_equal(t.errs, 2);
+	assert_int_equal(t.irqs.errors, 2);
 	wr32(aer + PCI_ERR_UNCOR_MASK, 1 << 20);
 	uvfio_report_error(fn, 20, true); /* masked: status, no message */
-	assert_int_equal(t.errs, 2);
+	assert_int_equal(t.irqs.errors, 2);
 	assert_true(rd32(aer + PCI_ERR_UNCOR_STATUS) & 1 << 20);
 	assert_true(rd16(sta) & PCI_EXP_DEVSTA_URD);
 	/* RW1C, bit by bit */
@@ -650,15 +650,15 @@ static void test_errors(void **state)
 	uvfio_report_error(fn, 0, false);
 	assert_int_equal(rd32(aer + PCI_ERR_COR_STATUS), 1);
 	assert_true(rd16(sta) & PCI_EXP_DEVSTA_CED);
-	assert_int_equal(t.errs, 3);
-	assert_int_equal(t.fatal, 2);
+	assert_int_equal(t.irqs.errors, 3);
+	assert_int_equal(t.irqs.fatal, 2);
 	/* no such bits: said, and nothing done */
 	log_set(-1, LOG_WARN);
 	uvfio_report_error(fn, 1, true);
 	uvfio_report_error(fn, 4, false);
 	uvfio_report_error(fn, 32, true);
 	log_set(2, LOG_WARN);
-	assert_int_equal(t.errs, 3);
+	assert_int_equal(t.irqs.errors, 3);
 	t_free(fn);
 }
 

@@ -44,7 +44,7 @@ static int total(void)
 	int n = 0;
 
 	for (unsigned i = 0; i < PCI_MSIX_MAX; i++)
-		n += t.msi[i];
+		n += t.irqs.msi[i];
 	return n;
 }
 
@@ -73,18 +73,18 @@ static void test_msi_vectors(void **state)
 	assert_int_equal(rd16(msi + PCI_MSI_FLAGS), PCI_MSI_FLAGS_ENABLE | 2 << 4 | 3 << 1 | 0x180);
 	for (unsigned v = 0; v < 9; v++)
 		uvfio_msi(fn, v);
-	assert_int_equal(t.msi[0], 3); /* 0, 4, 8: the function has four messages to send */
-	assert_int_equal(t.msi[3], 2);
-	assert_int_equal(t.msi[4], 0);
+	assert_int_equal(t.irqs.msi[0], 3); /* 0, 4, 8: the function has four messages to send */
+	assert_int_equal(t.irqs.msi[3], 2);
+	assert_int_equal(t.irqs.msi[4], 0);
 	/* more than it can: what it can */
 	wr16(msi + PCI_MSI_FLAGS, PCI_MSI_FLAGS_ENABLE | 7 << 4);
 	uvfio_msi(fn, 7);
-	assert_int_equal(t.msi[7], 1);
+	assert_int_equal(t.irqs.msi[7], 1);
 	uvfio_msi(fn, 8);
-	assert_int_equal(t.msi[0], 4);
+	assert_int_equal(t.irqs.msi[0], 4);
 	pci_msi_disable(fn);
 	uvfio_msi(fn, 0);
-	assert_int_equal(t.msi[0], 4);
+	assert_int_equal(t.irqs.msi[0], 4);
 	t_free(fn);
 }
 
@@ -98,21 +98,21 @@ static void test_msi_mask(void **state)
 	uvfio_msi(fn, 0);
 	uvfio_msi(fn, 1);
 	uvfio_msi(fn, 2);
-	assert_int_equal(t.msi[0], 0);
-	assert_int_equal(t.msi[1], 1);
+	assert_int_equal(t.irqs.msi[0], 0);
+	assert_int_equal(t.irqs.msi[1], 1);
 	assert_int_equal(rd32(msi + PCI_MSI_PENDING_64), 5);
 	assert_int_equal(rd8(msi + PCI_MSI_PENDING_64 + 1), 0);
 	wr32(msi + PCI_MSI_PENDING_64, 0); /* read-only */
 	assert_int_equal(rd32(msi + PCI_MSI_PENDING_64), 5);
 	wr8(msi + PCI_MSI_MASK_64, 0x04);
-	assert_int_equal(t.msi[0], 1); /* once, however often it was raised */
+	assert_int_equal(t.irqs.msi[0], 1); /* once, however often it was raised */
 	assert_int_equal(rd32(msi + PCI_MSI_PENDING_64), 4);
 	/* what waits when MSI is switched off is forgotten */
 	pci_msi_disable(fn);
 	assert_int_equal(rd32(msi + PCI_MSI_PENDING_64), 0);
 	pci_msi_enable(fn, 3);
 	assert_int_equal(rd32(msi + PCI_MSI_MASK_64), 0);
-	assert_int_equal(t.msi[2], 0);
+	assert_int_equal(t.irqs.msi[2], 0);
 	t_free(fn);
 }
 
@@ -134,7 +134,7 @@ static void test_msi_32(void **state)
 	assert_int_equal(rd32(msi + 12), 0); /* beyond its ten bytes */
 	wr32(msi + 12, 0xffffffff);
 	uvfio_msi(fn, 3);
-	assert_int_equal(t.msi[0], 1);
+	assert_int_equal(t.irqs.msi[0], 1);
 	t_free(fn);
 }
 
@@ -166,7 +166,7 @@ static void test_pending_waits_for_master(void **state)
 	assert_int_equal(total(), 0);
 	assert_int_equal(bar_rd(fn, PBA, 4), 1 << 5);
 	wr16(PCI_COMMAND, PCI_COMMAND_MEMORY | PCI_COMMAND_MASTER);
-	assert_int_equal(t.msi[5], 1);
+	assert_int_equal(t.irqs.msi[5], 1);
 	assert_int_equal(bar_rd(fn, PBA, 4), 0);
 	t_free(fn);
 }
@@ -224,29 +224,29 @@ static void test_msix_pending(void **state)
 	assert_int_equal(uvfio_irq_mode(fn), UVFIO_IRQ_MSIX);
 	pci_msix_entry(fn, 3, true);
 	uvfio_msi(fn, 3);
-	assert_int_equal(t.msi[3], 1);
+	assert_int_equal(t.irqs.msi[3], 1);
 	uvfio_msi(fn, 70);
 	uvfio_msi(fn, 70);
-	assert_int_equal(t.msi[70], 0);
+	assert_int_equal(t.irqs.msi[70], 0);
 	assert_int_equal(bar_rd(fn, PBA + 8, 8), 1 << 6);
 	assert_int_equal(bar_rd(fn, PBA + 8, 1), 1 << 6);
 	assert_int_equal(bar_rd(fn, PBA, 8), 0);
 	assert_int_equal(pci_bar_write(fn, 0, PBA + 8, 8, 0), 0); /* read-only */
 	assert_int_equal(bar_rd(fn, PBA + 8, 4), 1 << 6);
 	assert_int_equal(pci_bar_write(fn, 0, TABLE + 70 * 16 + 12, 4, 0), 0);
-	assert_int_equal(t.msi[70], 1);
+	assert_int_equal(t.irqs.msi[70], 1);
 	assert_int_equal(bar_rd(fn, PBA + 8, 4), 0);
 	/* function mask holds all, entry masks or not */
 	wr16(msix + PCI_MSIX_FLAGS, PCI_MSIX_FLAGS_ENABLE | PCI_MSIX_FLAGS_MASKALL);
 	uvfio_msi(fn, 3);
 	uvfio_msi(fn, 4);
-	assert_int_equal(t.msi[3], 1);
+	assert_int_equal(t.irqs.msi[3], 1);
 	assert_int_equal(bar_rd(fn, PBA, 4), 0x18);
 	pci_msix_entry(fn, 3, true);
-	assert_int_equal(t.msi[3], 1);
+	assert_int_equal(t.irqs.msi[3], 1);
 	wr16(msix + PCI_MSIX_FLAGS, PCI_MSIX_FLAGS_ENABLE);
-	assert_int_equal(t.msi[3], 2);
-	assert_int_equal(t.msi[4], 0);
+	assert_int_equal(t.irqs.msi[3], 2);
+	assert_int_equal(t.irqs.msi[4], 0);
 	assert_int_equal(bar_rd(fn, PBA, 4), 0x10);
 	/* off and on again: forgotten, and masked by what enables it */
 	pci_msix_disable(fn);
@@ -254,7 +254,7 @@ static void test_msix_pending(void **state)
 	pci_msix_enable(fn);
 	assert_int_equal(bar_rd(fn, TABLE + 3 * 16 + 12, 4), 1);
 	pci_msix_entry(fn, 4, true);
-	assert_int_equal(t.msi[4], 0);
+	assert_int_equal(t.irqs.msi[4], 0);
 	/* a reset too */
 	uvfio_msi(fn, 9);
 	pci_function_reset(fn, UVFIO_RESET_FLR);
@@ -263,7 +263,7 @@ static void test_msix_pending(void **state)
 	assert_int_equal(bar_rd(fn, PBA, 4), 0);
 	pci_msix_enable(fn);
 	pci_msix_entry(fn, 9, true);
-	assert_int_equal(t.msi[9], 0);
+	assert_int_equal(t.irqs.msi[9], 0);
 	t_free(fn);
 }
 
@@ -340,37 +340,37 @@ static void test_intx(void **state)
 	assert_int_equal(pci_intx_pin(fn), 1);
 	assert_true(pci_intx_can_disable(fn));
 	uvfio_intx(fn, true);
-	assert_int_equal(t.intx_calls, 1);
-	assert_int_equal(t.intx_level, 1);
+	assert_int_equal(t.irqs.intx_calls, 1);
+	assert_int_equal(t.irqs.intx_level, 1);
 	uvfio_intx(fn, true);
-	assert_int_equal(t.intx_calls, 1);
+	assert_int_equal(t.irqs.intx_calls, 1);
 	assert_true(pci_intx_level(fn));
 	/* DisINTx takes the pin, not the level */
 	wr16(PCI_COMMAND, PCI_COMMAND_INTX_DISABLE);
-	assert_int_equal(t.intx_calls, 2);
-	assert_int_equal(t.intx_level, 0);
+	assert_int_equal(t.irqs.intx_calls, 2);
+	assert_int_equal(t.irqs.intx_level, 0);
 	assert_true(pci_intx_level(fn));
 	wr16(PCI_COMMAND, PCI_COMMAND_MASTER);
-	assert_int_equal(t.intx_level, 1);
+	assert_int_equal(t.irqs.intx_level, 1);
 	/* MSI, MSI-X, D3 as well; no bus mastering is no matter */
 	pci_msi_enable(fn, 0);
-	assert_int_equal(t.intx_level, 0);
+	assert_int_equal(t.irqs.intx_level, 0);
 	pci_msi_disable(fn);
-	assert_int_equal(t.intx_level, 1);
+	assert_int_equal(t.irqs.intx_level, 1);
 	pci_msix_enable(fn);
-	assert_int_equal(t.intx_level, 0);
+	assert_int_equal(t.irqs.intx_level, 0);
 	pci_msix_disable(fn);
-	assert_int_equal(t.intx_level, 1);
+	assert_int_equal(t.irqs.intx_level, 1);
 	wr16(PCI_COMMAND, 0);
-	assert_int_equal(t.intx_level, 1);
+	assert_int_equal(t.irqs.intx_level, 1);
 	wr16(pm + PCI_PM_CTRL, 3);
-	assert_int_equal(t.intx_level, 0);
+	assert_int_equal(t.irqs.intx_level, 0);
 	wr16(pm + PCI_PM_CTRL, 0); /* which is a reset */
-	assert_int_equal(t.intx_level, 0);
+	assert_int_equal(t.irqs.intx_level, 0);
 	assert_false(pci_intx_level(fn));
 	uvfio_intx(fn, true);
 	pci_function_reset(fn, UVFIO_RESET_FLR);
-	assert_int_equal(t.intx_level, 0);
+	assert_int_equal(t.irqs.intx_level, 0);
 	t_free(fn);
 }
 
@@ -384,7 +384,7 @@ static void test_no_pin(void **state)
 	pci_function *fn = t_new(create_no_pin);
 
 	uvfio_intx(fn, true);
-	assert_int_equal(t.intx_calls, 0);
+	assert_int_equal(t.irqs.intx_calls, 0);
 	assert_false(pci_intx_level(fn));
 	assert_int_equal(pci_intx_pin(fn), 0);
 	uvfio_msi(fn, 0);
@@ -451,8 +451,8 @@ static void test_mask_race(void **state)
 			if (n > 1000)
 				sched_yield();
 		}
-		if (t.msi[1] != i)
-			fail_msg("round %d: %d messages", i, t.msi[1]);
+		if (t.irqs.msi[1] != i)
+			fail_msg("round %d: %d messages", i, t.irqs.msi[1]);
 	}
 	atomic_store(&stop, true);
 	pthread_join(thread, NULL);
@@ -485,8 +485,8 @@ static void test_mask_stream(void **state)
 	pthread_join(thread, NULL);
 	wr16(msix + PCI_MSIX_FLAGS, PCI_MSIX_FLAGS_ENABLE);
 	pci_msix_entry(fn, 1, true);
-	assert_true(t.msi[1] > 0);
-	assert_true(t.msi[1] <= sent);
+	assert_true(t.irqs.msi[1] > 0);
+	assert_true(t.irqs.msi[1] <= sent);
 	assert_int_equal(bar_rd(fn, PBA, 8), 0);
 	t_free(fn);
 }
@@ -509,7 +509,7 @@ static void slow_intx(void *arg, bool level)
 	atomic_fetch_add(level ? &ups : &downs, 1);
 	atomic_fetch_add(&inside, 1);
 	usleep(20000);
-	atomic_store(&t.intx_level, level);
+	atomic_store(&t.irqs.intx_level, level);
 	atomic_fetch_sub(&inside, 1);
 }
 
@@ -630,12 +630,12 @@ static void test_intx_while_told(void **state)
 			uvfio_intx(fn, true);
 		assert_int_equal(inside, 1);
 		pthread_join(thread, NULL);
-		assert_int_equal(t.intx_level, again);
+		assert_int_equal(t.irqs.intx_level, again);
 		/* a fall may go unseen, a rise may not */
 		assert_int_equal(ups, 1 + again);
 		assert_int_equal(downs, !again);
 		uvfio_intx(fn, false);
-		assert_int_equal(t.intx_level, 0);
+		assert_int_equal(t.irqs.intx_level, 0);
 	}
 	t_free(fn);
 }
@@ -661,11 +661,11 @@ static void test_intx_race(void **state)
 		for (int i = 0; i < 2; i++)
 			pthread_join(threads[i], NULL);
 		wr16(PCI_COMMAND, 0);
-		assert_int_equal(pci_intx_level(fn), t.intx_level);
+		assert_int_equal(pci_intx_level(fn), t.irqs.intx_level);
 		uvfio_intx(fn, true);
-		assert_int_equal(t.intx_level, 1);
+		assert_int_equal(t.irqs.intx_level, 1);
 		uvfio_intx(fn, false);
-		assert_int_equal(t.intx_level, 0);
+		assert_int_equal(t.irqs.intx_level, 0);
 	}
 	t_free(fn);
 }

@@ -279,11 +279,11 @@ static void access_and_dma(void **state)
 	pci_config_write(vfs[1], PCI_COMMAND, 2, PCI_COMMAND_MASTER);
 	assert_false(vfs[1]->iommu.blocked);
 	assert_true(vfs[0]->iommu.blocked);
-	pci_set_irq_sink(vfs[1], &t_sink);
+	test_irqs_watch(&t.irqs, vfs[1]);
 	pci_msix_enable(vfs[1]);
 	pci_msix_entry(vfs[1], 1, true);
 	uvfio_msi(vfs[1], 1);
-	assert_int_equal(t.msi[1], 1);
+	assert_int_equal(t.irqs.msi[1], 1);
 	/* memory of all VFs is switched in the PF, and goes when the PF sleeps */
 	wr16(c + PCI_SRIOV_CTRL, PCI_SRIOV_CTRL_VFE);
 	assert_int_equal(pci_bar_read(vfs[1], 0, 0, 4, &value), -EIO);
@@ -294,7 +294,7 @@ static void access_and_dma(void **state)
 	assert_int_equal(pci_bar_read(vfs[1], 0, 0, 4, &value), -EIO);
 	assert_true(vfs[1]->iommu.blocked);
 	uvfio_msi(vfs[1], 1);
-	assert_int_equal(t.msi[1], 1);
+	assert_int_equal(t.irqs.msi[1], 1);
 	/* the PF comes back reset: no VFs */
 	wr16(pci_find_cap(fn, PCI_CAP_ID_PM) + PCI_PM_CTRL, 0);
 	assert_int_equal(uvfio_num_vfs(fn), 0);

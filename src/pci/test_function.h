@@ -5,18 +5,10 @@
  */
 #ifndef PCI_TEST_FUNCTION_H
 #define PCI_TEST_FUNCTION_H
-#include <errno.h>
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-#include <stdlib.h>
-#include <sys/mman.h>
-#include <cmocka.h>
-
 #include "base/guard.h"
 #include "base/sys.h"
 #include "pci/internal.h"
+#include "pci/test_platform.h"
 
 /* One test at a time: what its model does and saw. */
 static struct {
@@ -27,7 +19,7 @@ static struct {
 	uint64_t last_write, last_off;
 	unsigned last_size, last_bar;
 	int answer; /* of bar_read and bar_write */
-	atomic_int msi[PCI_MSIX_MAX], intx_calls, intx_level, errs, fatal;
+	struct test_irqs irqs;
 	struct loop *loop;
 } t;
 
@@ -77,23 +69,6 @@ static void t_quiesce(struct uvfio_dev *dev)
 	t.quiesced++;
 }
 
-static void s_msi(void *arg, unsigned vector)
-{
-	assert_true(vector < PCI_MSIX_MAX);
-	atomic_fetch_add(&t.msi[vector], 1);
-}
-static void s_intx(void *arg, bool level)
-{
-	atomic_fetch_add(&t.intx_calls, 1);
-	atomic_store(&t.intx_level, level);
-}
-static void s_err(void *arg, bool fatal)
-{
-	t.errs++;
-	t.fatal += fatal;
-}
-static const struct pci_irq_sink t_sink = { .msi = s_msi, .intx = s_intx, .err = s_err };
-
 static const struct uvfio_option *t_options;
 static struct uvfio_model t_model = {
 	.abi = UVFIO_MODEL_ABI,
@@ -128,7 +103,7 @@ static inline pci_function *t_new(int (*create)(struct uvfio_dev *))
 
 	if (t_try(create, NULL, 0, err, sizeof(err), &fn))
 		fail_msg("%s", err);
-	pci_set_irq_sink(fn, &t_sink);
+	test_irqs_watch(&t.irqs, fn);
 	return fn;
 }
 

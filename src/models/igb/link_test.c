@@ -167,8 +167,8 @@ static void test_vectors(void **state)
 	w(IGB_GPIE, GPIE_MSIX);
 	w(IGB_EIMS, 0xff);
 	w(IGB_EICS, 1u << 2 | 1u << 3);
-	assert_int_equal(msis[2], 1);
-	assert_int_equal(msis[3], 0);
+	assert_int_equal(irqs.msi[2], 1);
+	assert_int_equal(irqs.msi[3], 0);
 	unplug();
 	assert_int_equal(plug_try(&model_igb, "vectors", "0", err, sizeof(err)), -EINVAL);
 	loop_free(loop);

@@ -195,13 +195,13 @@ static void test_spoofing(void **state)
 	go(&port[0], 60);
 	assert_int_equal(who(), 0);
 	assert_int_equal(r(IGB_GPTC), 0);
-	assert_int_equal(intx_level, 0);
+	assert_int_equal(irqs.intx_level, 0);
 	assert_int_equal(r(IGB_WVBR), 1);
 	assert_int_equal(r(IGB_WVBR), 0);
 	assert_int_equal(r(IGB_SSVPC), 1);
 	w(IGB_DTXCTL, DTXCTL_SPOOF_INT);
 	go(&port[0], 60);
-	assert_int_equal(intx_level, 1);
+	assert_int_equal(irqs.intx_level, 1);
 	assert_true(r(IGB_ICR) & ICR_DOUTSYNC);
 	/* Port 1 may use any address, but of VLANs only its own. */
 	frame(out(1), 0, PF);

@@ -29,15 +29,8 @@ static struct port {
 	uint8_t *mem;
 	uint32_t rxq, txq; /* where its registers are */
 	unsigned tail, at;
-	atomic_int msis[3];
+	struct test_irqs irqs;
 } port[PORTS];
-
-static inline void vf_msi(void *arg, unsigned vector)
-{
-	struct port *p = arg;
-
-	atomic_fetch_add(&p->msis[vector], 1);
-}
 
 static inline uint32_t pr(struct port *p, uint32_t off)
 {
@@ -61,19 +54,12 @@ static inline void w(uint32_t off, uint32_t v)
 
 static inline void attach(struct port *p)
 {
-	struct iommu_domain *d = iommu_domain_new();
-
-	p->mem = mmap(NULL, MEM_SIZE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-	assert_true(p->mem != MAP_FAILED);
-	assert_int_equal(iommu_domain_map(d, IOVA, p->mem, MEM_SIZE, IOMMU_READ | IOMMU_WRITE), 0);
-	iommu_device_attach(pci_function_iommu(p->f), d);
-	iommu_domain_put(d);
+	p->mem = test_memory_give(p->f, IOVA, MEM_SIZE, 0, NULL);
 	pci_config_write(p->f, PCI_COMMAND, 2, PCI_COMMAND_MEMORY | PCI_COMMAND_MASTER);
 }
 
 static inline void start(void)
 {
-	struct pci_irq_sink sink = { .msi = vf_msi };
 	struct pci_option id = { "id", "far" };
 	char err[256];
 
@@ -82,8 +68,7 @@ static inline void start(void)
 	for (unsigned i = 0; i < VFS; i++) {
 		if (pci_vf_new(fn, i, "0000:01:10.0", err, sizeof(err), &port[i].f))
 			fail_msg("%s", err);
-		sink.arg = &port[i];
-		pci_set_irq_sink(port[i].f, &sink);
+		test_irqs_watch(&port[i].irqs, port[i].f);
 		attach(&port[i]);
 		port[i].rxq = 0x2800;
 		port[i].txq = 0x3800;
@@ -105,10 +90,7 @@ static inline void stop(void)
 	for (unsigned i = 0; i < PORTS; i++) {
 		if (i == PF || !port[i].f)
 			continue;
-		pci_set_irq_sink(port[i].f, NULL);
-		iommu_device_attach(pci_function_iommu(port[i].f), NULL);
-		pci_function_free(port[i].f);
-		munmap(port[i].mem, MEM_SIZE);
+		test_function_free(port[i].f, port[i].mem, MEM_SIZE);
 	}
 	unplug();
 }

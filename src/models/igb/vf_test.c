@@ -51,7 +51,7 @@ static void test_mailbox(void **state)
 	assert_int_equal(pr(vf, IGB_V2PMAILBOX(0)), 0);
 	/* From the VF: the buffer is taken, filled, the PF told. */
 	w(IGB_IMS, ICR_VMMB);
-	assert_int_equal(intx_level, 0);
+	assert_int_equal(irqs.intx_level, 0);
 	pw(vf, IGB_V2PMAILBOX(0), MAILBOX_VFU);
 	assert_int_equal(pr(vf, IGB_V2PMAILBOX(0)), MAILBOX_VFU);
 	w(IGB_P2VMAILBOX(1), MAILBOX_PFU);
@@ -60,7 +60,7 @@ static void test_mailbox(void **state)
 	for (unsigned i = 0; i < 16; i++)
 		pw(vf, IGB_VMBMEM(0) + 4 * i, 0x1000 + i);
 	pw(vf, IGB_V2PMAILBOX(0), MAILBOX_REQ);
-	assert_int_equal(intx_level, 1);
+	assert_int_equal(irqs.intx_level, 1);
 	assert_int_equal(r(IGB_ICR) & ICR_VMMB, ICR_VMMB);
 	assert_int_equal(r(IGB_MBVFICR), MBVFICR_REQ(1));
 	assert_int_equal(r(IGB_VMBMEM(1) + 60), 0x100f);
@@ -78,8 +78,8 @@ static void test_mailbox(void **state)
 	assert_int_equal(pr(vf, IGB_V2PMAILBOX(0)), MAILBOX_PFU);
 	w(IGB_VMBMEM(1), 0x2000);
 	w(IGB_P2VMAILBOX(1), MAILBOX_STS | MAILBOX_ACK);
-	assert_int_equal(vf->msis[2], 1);
-	assert_int_equal(port[0].msis[2], 0);
+	assert_int_equal(vf->irqs.msi[2], 1);
+	assert_int_equal(port[0].irqs.msi[2], 0);
 	assert_int_equal(pr(vf, IGB_EICR), 1 << 2);
 	assert_int_equal(pr(vf, IGB_V2PMAILBOX(0)), V2PMAILBOX_PFSTS | V2PMAILBOX_PFACK);
 	assert_int_equal(pr(vf, IGB_V2PMAILBOX(0)), 0);
@@ -169,12 +169,12 @@ static void test_interrupts(void **state)
 	pw(vf, IGB_EIAC, 3);
 	pw(vf, IGB_EIMS, 3);
 	send_to(1, 0);
-	assert_int_equal(vf->msis[0], 1);
-	assert_int_equal(vf->msis[1], 0);
+	assert_int_equal(vf->irqs.msi[0], 1);
+	assert_int_equal(vf->irqs.msi[1], 0);
 	send_to(0, 1);
-	assert_int_equal(vf->msis[1], 1);
+	assert_int_equal(vf->irqs.msi[1], 1);
 	assert_int_equal(pr(vf, IGB_EICR), 0); /* EIAC */
-	assert_int_equal(port[1].msis[0], 0);
+	assert_int_equal(port[1].irqs.msi[0], 0);
 	assert_int_equal(r(IGB_EICR), 0);
 	/*
 	 * The PF's GPIE has the VF's masking too; set by software; above the three there is
@@ -184,20 +184,20 @@ static void test_interrupts(void **state)
 	pw(vf, IGB_EIAM, 0xffffffff);
 	assert_int_equal(pr(vf, IGB_EIAM), 7);
 	pw(vf, IGB_EICS, 1);
-	assert_int_equal(vf->msis[0], 2);
+	assert_int_equal(vf->irqs.msi[0], 2);
 	assert_int_equal(pr(vf, IGB_EIMS), 2);
 	pw(vf, IGB_EICS, 1);
-	assert_int_equal(vf->msis[0], 2);
+	assert_int_equal(vf->irqs.msi[0], 2);
 	pw(vf, IGB_EIMS, 1);
-	assert_int_equal(vf->msis[0], 3);
+	assert_int_equal(vf->irqs.msi[0], 3);
 	/* The vectors of an enabled VF are not the PF's. */
 	pci_msix_enable(fn);
 	pci_msix_entry(fn, 22, true);
 	pci_msix_entry(fn, 18, true);
 	w(IGB_EIMS, EICR_BITS);
 	w(IGB_EICS, 1 << 22 | 1 << 18);
-	assert_int_equal(msis[22], 0);
-	assert_int_equal(msis[18], 1);
+	assert_int_equal(irqs.msi[22], 0);
+	assert_int_equal(irqs.msi[18], 1);
 	/* Throttling. */
 	pw(vf, IGB_EIAM, 0);
 	pw(vf, IGB_EIMS, 7);
@@ -205,8 +205,8 @@ static void test_interrupts(void **state)
 	assert_int_equal(r(IGB_EITR(22)), 8000 << 2);
 	pw(vf, IGB_EICS, 1);
 	pw(vf, IGB_EICS, 1);
-	assert_int_equal(vf->msis[0], 4);
-	WAIT(vf->msis[0] == 5);
+	assert_int_equal(vf->irqs.msi[0], 4);
+	WAIT(vf->irqs.msi[0] == 5);
 	stop();
 }
 

@@ -2,24 +2,12 @@
 /* models/net/test_net.h: a device that is nothing but a port, for the unit tests of this folder. */
 #ifndef MODELS_NET_TEST_NET_H
 #define MODELS_NET_TEST_NET_H
-#include <errno.h>
 #include <pthread.h>
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stdatomic.h>
-#include <stddef.h>
-#include <stdint.h>
 #include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-#include <unistd.h>
-#include <cmocka.h>
 
-#include "base/log.h"
-#include "base/loop.h"
 #include "base/sys.h"
 #include "models/net/internal.h"
-#include "pci/function.h"
+#include "pci/test_platform.h"
 
 #define TYPE \
 	0x88b5 /* IEEE 802, local experimental EtherType 1: what the host sends by itself is \
@@ -189,14 +177,6 @@ static void device_close(struct device *d)
 	loop_free(d->loop);
 	pthread_mutex_destroy(&d->lock);
 }
-
-/* Wait up to five seconds for what another thread does. */
-#define WAIT(condition)                                           \
-	do {                                                      \
-		for (int i_ = 0; i_ < 5000 && !(condition); i_++) \
-			usleep(1000);                             \
-		assert_true(condition);                           \
-	} while (0)
 
 static inline struct net_stats stats(struct device *d)
 {

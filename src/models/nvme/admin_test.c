@@ -252,20 +252,20 @@ static void test_vectors(void **state)
 			pci_msix_entry(d->fn, vector, true);
 		}
 		for (unsigned i = 0; i < 65; i++)
-			atomic_store(&d->msi[i], 0);
+			atomic_store(&d->irqs.msi[i], 0);
 		assert_int_equal(io(d, rw(NVME_IO_READ, 0, 1, iova(a), 0)), 0);
 		switch (mode) {
 		case 0:
-			while (!atomic_load(&d->rises))
+			while (!atomic_load(&d->irqs.intx_rises))
 				assert_true(test_now() < end);
 			break;
 		case 1:
-			while (!atomic_load(&d->msi[vector % 4]))
+			while (!atomic_load(&d->irqs.msi[vector % 4]))
 				assert_true(test_now() < end);
 			pci_msi_disable(d->fn);
 			break;
 		default:
-			while (!atomic_load(&d->msi[vector]))
+			while (!atomic_load(&d->irqs.msi[vector]))
 				assert_true(test_now() < end);
 			pci_msix_disable(d->fn);
 		}

@@ -353,26 +353,26 @@ static void test_msix(void **state)
 		pci_msix_entry(d->fn, i, true);
 	queue_make(d, q, 1, 16, 16);
 	assert_int_equal(create_cq(d, q, 64, true), 0);
-	assert_true(atomic_load(&d->msi[0]) >= 1);
+	assert_true(atomic_load(&d->irqs.msi[0]) >= 1);
 	assert_int_equal(create_sq(d, q, 1), 0);
-	assert_int_equal(atomic_load(&d->msi[64]), 0);
+	assert_int_equal(atomic_load(&d->irqs.msi[64]), 0);
 	assert_int_equal(io(d, (struct nvme_cmd){ .opc = NVME_IO_FLUSH, .nsid = 1 }), 0);
-	for (int i = 0; i < 100 && !atomic_load(&d->msi[64]); i++)
+	for (int i = 0; i < 100 && !atomic_load(&d->irqs.msi[64]); i++)
 		nap();
-	assert_int_equal(atomic_load(&d->msi[64]), 1);
+	assert_int_equal(atomic_load(&d->irqs.msi[64]), 1);
 	assert_int_equal(io(d, rw(NVME_IO_READ, 0, 1, iova(alloc_at(d, 4096, 4096)), 0)), 0);
-	for (int i = 0; i < 100 && atomic_load(&d->msi[64]) < 2; i++)
+	for (int i = 0; i < 100 && atomic_load(&d->irqs.msi[64]) < 2; i++)
 		nap();
-	assert_int_equal(atomic_load(&d->msi[64]), 2);
-	assert_int_equal(atomic_load(&d->level), 0);
+	assert_int_equal(atomic_load(&d->irqs.msi[64]), 2);
+	assert_int_equal(atomic_load(&d->irqs.intx_level), 0);
 	/* without IEN none */
 	make_pair(d, 1, 16, 16);
-	unsigned before = atomic_load(&d->msi[0]);
+	unsigned before = atomic_load(&d->irqs.msi[0]);
 	struct nvme_cmd c = rw(NVME_IO_READ, 0, 1, iova(alloc_at(d, 4096, 4096)), 0);
 
 	assert_int_equal(exec(d, &d->io[1], &c, NULL), 0);
 	nap();
-	assert_int_equal(atomic_load(&d->msi[0]), before);
+	assert_int_equal(atomic_load(&d->irqs.msi[0]), before);
 	pci_msix_disable(d->fn);
 }
 
@@ -383,35 +383,35 @@ static void test_intx(void **state)
 	struct nvme_cqe e;
 
 	enable(d);
-	assert_int_equal(atomic_load(&d->level), 0);
+	assert_int_equal(atomic_load(&d->irqs.intx_level), 0);
 	post(d, &d->admin, &get);
 	post(d, &d->admin, &get);
 	assert_true(take(d, &d->admin, &e));
 	assert_true(take(d, &d->admin, &e));
-	assert_int_equal(atomic_load(&d->level), 1);
+	assert_int_equal(atomic_load(&d->irqs.intx_level), 1);
 	d->admin.head = 1;
 	ring_cq(d, &d->admin); /* one of two taken: the line stays */
-	assert_int_equal(atomic_load(&d->level), 1);
+	assert_int_equal(atomic_load(&d->irqs.intx_level), 1);
 	wr(d, NVME_REG_INTMS, 4, 1);
-	assert_int_equal(atomic_load(&d->level), 0);
+	assert_int_equal(atomic_load(&d->irqs.intx_level), 0);
 	wr(d, NVME_REG_INTMC, 4, 1);
-	assert_int_equal(atomic_load(&d->level), 1);
+	assert_int_equal(atomic_load(&d->irqs.intx_level), 1);
 	d->admin.head = 2;
 	ring_cq(d, &d->admin);
-	assert_int_equal(atomic_load(&d->level), 0);
+	assert_int_equal(atomic_load(&d->irqs.intx_level), 0);
 	/* masked when it comes */
 	wr(d, NVME_REG_INTMS, 4, 1);
 	post(d, &d->admin, &get);
-	assert_int_equal(atomic_load(&d->level), 0);
+	assert_int_equal(atomic_load(&d->irqs.intx_level), 0);
 	wr(d, NVME_REG_INTMC, 4, ~0u);
-	assert_int_equal(atomic_load(&d->level), 1);
+	assert_int_equal(atomic_load(&d->irqs.intx_level), 1);
 	/* MSI-X takes over, and back */
 	pci_msix_enable(d->fn);
-	assert_int_equal(atomic_load(&d->level), 0);
+	assert_int_equal(atomic_load(&d->irqs.intx_level), 0);
 	pci_msix_disable(d->fn);
-	assert_int_equal(atomic_load(&d->level), 1);
+	assert_int_equal(atomic_load(&d->irqs.intx_level), 1);
 	wr(d, NVME_REG_CC, 4, 0);
-	assert_int_equal(atomic_load(&d->level), 0);
+	assert_int_equal(atomic_load(&d->irqs.intx_level), 0);
 }
 
 static void test_msi(void **state)
@@ -423,7 +423,7 @@ static void test_msi(void **state)
 	enable(d);
 	pci_msi_enable(d->fn, 2); /* four messages */
 	assert_int_equal(exec(d, &d->admin, &get, NULL), 0);
-	assert_int_equal(atomic_load(&d->msi[0]), 1);
+	assert_int_equal(atomic_load(&d->irqs.msi[0]), 1);
 	queue_make(d, q, 1, 16, 16);
 	assert_int_equal(create_cq(d, q, 3, true), 0);
 	assert_int_equal(create_sq(d, q, 1), 0);
@@ -431,16 +431,16 @@ static void test_msi(void **state)
 	struct nvme_cmd c = rw(NVME_IO_READ, 0, 1, iova(a), 0);
 
 	assert_int_equal(io(d, c), 0);
-	for (int i = 0; i < 100 && !atomic_load(&d->msi[3]); i++)
+	for (int i = 0; i < 100 && !atomic_load(&d->irqs.msi[3]); i++)
 		nap();
-	assert_int_equal(atomic_load(&d->msi[3]), 1);
+	assert_int_equal(atomic_load(&d->irqs.msi[3]), 1);
 	wr(d, NVME_REG_INTMS, 4, 8);
 	post(d, q, &c);
 	for (int i = 0; i < 10; i++)
 		nap();
-	assert_int_equal(atomic_load(&d->msi[3]), 1);
+	assert_int_equal(atomic_load(&d->irqs.msi[3]), 1);
 	wr(d, NVME_REG_INTMC, 4, 8);
-	assert_int_equal(atomic_load(&d->msi[3]), 2);
+	assert_int_equal(atomic_load(&d->irqs.msi[3]), 2);
 	pci_msi_disable(d->fn);
 }
 
@@ -566,11 +566,11 @@ static void test_reset_in_flight(void **state)
 		}
 		}
 		s = sum(d->mem, d->used);
-		msi = atomic_load(&d->msi[0]);
+		msi = atomic_load(&d->irqs.msi[0]);
 		for (int i = 0; i < 10; i++)
 			nap();
 		assert_int_equal(sum(d->mem, d->used), s);
-		assert_int_equal(atomic_load(&d->msi[0]), msi);
+		assert_int_equal(atomic_load(&d->irqs.msi[0]), msi);
 		pci_msix_disable(d->fn);
 		pci_config_write(d->fn, PCI_COMMAND, 2, PCI_COMMAND_MEMORY | PCI_COMMAND_MASTER);
 		assert_int_equal(csts(d), 0);

@@ -702,11 +702,11 @@ static void test_interrupts(void **state)
 		struct nvme_cqe e;
 
 		post(d, q, &(struct nvme_cmd){ .opc = NVME_IO_FLUSH, .nsid = 1 });
-		for (uint64_t end = test_now() + 20000000000ull; !atomic_load(&d->level);)
+		for (uint64_t end = test_now() + 20000000000ull; !atomic_load(&d->irqs.intx_level);)
 			assert_true(test_now() < end);
 		assert_true(take(d, q, &e));
 		ring_cq(d, q);
-		assert_int_equal(atomic_load(&d->level), 0);
+		assert_int_equal(atomic_load(&d->irqs.intx_level), 0);
 		flush(d, plain);
 	}
 	assert_int_equal(atomic_load(&gate.opens), before);
@@ -721,18 +721,18 @@ static void test_interrupts(void **state)
 	assert_int_equal(create_cq(d, q, 1, true), 0);
 	assert_int_equal(create_sq(d, q, 2), 0);
 	open_it(d, q);
-	before = atomic_load(&d->msi[1]);
+	before = atomic_load(&d->irqs.msi[1]);
 	for (unsigned i = 0; i < 200; i++) {
 		struct nvme_cqe e;
 		uint64_t end = test_now() + 20000000000ull;
 
 		post(d, q, &(struct nvme_cmd){ .opc = NVME_IO_FLUSH, .nsid = 1 });
-		while (atomic_load(&d->msi[1]) == before + i)
+		while (atomic_load(&d->irqs.msi[1]) == (int)(before + i))
 			assert_true(test_now() < end);
 		assert_true(take(d, q, &e));
 		ring_cq(d, q);
 	}
-	assert_int_equal(atomic_load(&d->msi[1]), before + 200);
+	assert_int_equal(atomic_load(&d->irqs.msi[1]), before + 200);
 	/* back to the pin while it is open */
 	open_it(d, q);
 	msix(d, false);

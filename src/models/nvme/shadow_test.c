@@ -188,7 +188,7 @@ static void test_pin_falls(void **state)
 		take(d, q, &e);
 		assert_true(test_now() < end);
 	}
-	assert_int_equal(d->level, 1);
+	assert_int_equal(d->irqs.intx_level, 1);
 	/* one taken and rung; a second one while that is looked at */
 	trapped = (char *)ei;
 	moves = db + 3;
@@ -198,12 +198,12 @@ static void test_pin_falls(void **state)
 	wr(d, NVME_DOORBELLS + 8 + 4, 4, 1);
 	sigaction(SIGSEGV, &before, NULL);
 	assert_int_equal(db[3], 2);
-	assert_int_equal(d->level, 1);
+	assert_int_equal(d->irqs.intx_level, 1);
 	/* the third: rung if the event index says so */
 	db[3] = 3;
 	if ((uint16_t)(3 - ei[3] - 1) < (uint16_t)(3 - 2))
 		wr(d, NVME_DOORBELLS + 8 + 4, 4, 3);
-	assert_int_equal(d->level, 0);
+	assert_int_equal(d->irqs.intx_level, 0);
 }
 
 /* ---- the admin queue, in the buffers too: as libvfn; and as Linux, after rung commands ---- */

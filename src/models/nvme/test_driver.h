@@ -6,27 +6,16 @@
  */
 #ifndef MODELS_NVME_TEST_DRIVER_H
 #define MODELS_NVME_TEST_DRIVER_H
-#include <errno.h>
 #include <fcntl.h>
 #include <linux/pci_regs.h>
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
 #include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-#include <sys/mman.h>
 #include <time.h>
-#include <unistd.h>
-#include <cmocka.h>
 
 #include "base/guard.h"
-#include "base/log.h"
 #include "base/test_signals.h"
 #include "models/nvme/nvme.h"
 #include "models/nvme/spec.h"
-#include "pci/function.h"
+#include "pci/test_platform.h"
 
 #define MEM_SIZE   (32ull << 20)
 #define MEM_IOVA   0x100000000ull
@@ -47,8 +36,7 @@ struct drv {
 	struct queue admin, io[8];
 	uint16_t cid;
 	char image[64], image2[64];
-	struct pci_irq_sink sink;
-	atomic_uint msi[65], level, rises;
+	struct test_irqs irqs;
 	/* how doorbells are rung; NULL: by wr() */
 	void (*ring)(struct drv *d, uint64_t off, uint32_t value);
 	char err[512];
@@ -104,23 +92,6 @@ static inline uint64_t iova(uint64_t at)
 	return MEM_IOVA + at;
 }
 
-static inline void sink_msi(void *arg, unsigned vector)
-{
-	struct drv *d = arg;
-
-	assert_true(vector < 65);
-	atomic_fetch_add(&d->msi[vector], 1);
-}
-
-static inline void sink_intx(void *arg, bool level)
-{
-	struct drv *d = arg;
-
-	if (level)
-		atomic_fetch_add(&d->rises, 1);
-	atomic_store(&d->level, level);
-}
-
 /* ---- the function ---- */
 
 static inline void make_image(char *path, size_t room, uint64_t size, const char *dir)
@@ -147,28 +118,19 @@ static inline int plug_in(struct drv *d, const struct pci_option *opts, unsigned
 		d->loop = NULL;
 		return err;
 	}
-	d->dom = iommu_domain_new();
-	d->mem = mmap(NULL, MEM_SIZE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-	assert_int_equal(
-		iommu_domain_map(d->dom, MEM_IOVA, d->mem, MEM_SIZE, IOMMU_READ | IOMMU_WRITE), 0);
-	iommu_device_attach(pci_function_iommu(d->fn), d->dom);
+	d->mem = (char *)test_memory_give(d->fn, MEM_IOVA, MEM_SIZE, 0, &d->dom);
 	pci_config_write(d->fn, PCI_COMMAND, 2, PCI_COMMAND_MEMORY | PCI_COMMAND_MASTER);
-	d->sink = (struct pci_irq_sink){ .msi = sink_msi, .intx = sink_intx, .arg = d };
-	pci_set_irq_sink(d->fn, &d->sink);
+	test_irqs_watch(&d->irqs, d->fn);
 	return 0;
 }
 
-/* The function goes, the image stays. */
+/* Take the function out; the image stays. */
 static inline void pull_out(struct drv *d)
 {
 	if (!d->fn)
 		return;
-	pci_set_irq_sink(d->fn, NULL);
-	iommu_device_attach(pci_function_iommu(d->fn), NULL);
-	pci_function_free(d->fn);
+	test_function_free(d->fn, (uint8_t *)d->mem, MEM_SIZE);
 	d->fn = NULL;
-	iommu_domain_put(d->dom);
-	munmap(d->mem, MEM_SIZE);
 	loop_free(d->loop);
 }
 

@@ -251,14 +251,14 @@ static void test_interrupts(void **state)
 	plug(&model_testdev, NULL, NULL);
 	assert_int_equal(rd(REGS, TD_IRQ_MODE, 4), 0);
 	wr(REGS, TD_INTX, 4, 1);
-	assert_int_equal(intx_level, 1);
+	assert_int_equal(irqs.intx_level, 1);
 	assert_int_equal(rd(REGS, TD_INTX, 4), 1);
 	wr(REGS, TD_INTX, 4, 0);
-	assert_int_equal(intx_level, 0);
+	assert_int_equal(irqs.intx_level, 0);
 	pci_msi_enable(fn, 5);
 	assert_int_equal(rd(REGS, TD_IRQ_MODE, 4), 1);
 	wr(REGS, TD_MSI, 4, 31);
-	assert_int_equal(msis[31], 1);
+	assert_int_equal(irqs.msi[31], 1);
 	pci_msi_disable(fn);
 	pci_msix_enable(fn);
 	assert_int_equal(rd(REGS, TD_IRQ_MODE, 4), 2);
@@ -266,19 +266,19 @@ static void test_interrupts(void **state)
 		pci_msix_entry(fn, i, i != 50);
 	wr(REGS, TD_MSI_BURST, 4, 24 << 16 | 40);
 	for (unsigned i = 40; i < 64; i++)
-		assert_int_equal(msis[i], i != 50);
+		assert_int_equal(irqs.msi[i], i != 50);
 	pci_msix_entry(fn, 50, true);
-	assert_int_equal(msis[50], 1);
+	assert_int_equal(irqs.msi[50], 1);
 	wr(REGS, TD_TIMER_VECTOR, 4, 7);
 	wr(REGS, TD_TIMER, 4, 100);
-	WAIT(msis[7] == 1);
+	WAIT(irqs.msi[7] == 1);
 	pci_msix_disable(fn);
 	wr(REGS, TD_TIMER_VECTOR, 4, TD_INTX_TIMER);
 	wr(REGS, TD_TIMER, 4, 0);
-	WAIT(intx_level == 1);
+	WAIT(irqs.intx_level == 1);
 	assert_int_equal(rd(REGS, TD_INTX, 4), 1);
 	wr(REGS, TD_ERROR, 4, TD_ERROR_FATAL | 14);
-	assert_int_equal(errors, 1);
+	assert_int_equal(irqs.errors, 1);
 	assert_int_equal(
 		pci_config_read(fn, pci_find_ext_cap(fn, PCI_EXT_CAP_ID_ERR) + PCI_ERR_UNCOR_STATUS,
 				4),
@@ -395,20 +395,20 @@ static void test_dma_async(void **state)
 	log_set(2, LOG_WARN);
 	assert_int_equal(rd(REGS, TD_DMA_CMD, 4), TD_OP_COPY | TD_DMA_ASYNC | TD_DMA_IRQ);
 	assert_int_equal(mem[64], 0);
-	WAIT(msis[9] == 1);
+	WAIT(irqs.msi[9] == 1);
 	assert_int_equal(rd(REGS, TD_DMA_STATUS, 4), TD_DMA_OK);
 	assert_int_equal(mem[64], 0x77);
 	/* the line, when there are no messages */
 	pci_msix_disable(fn);
 	assert_int_equal(run(TD_OP_COPY | TD_DMA_IRQ, IOVA, IOVA + 65, 1), TD_DMA_OK);
-	assert_int_equal(intx_level, 1);
+	assert_int_equal(irqs.intx_level, 1);
 	/* a reset stops it */
 	assert_int_equal(run(TD_OP_COPY | TD_DMA_ASYNC | TD_DMA_IRQ, IOVA, IOVA + 66, 1),
 			 TD_DMA_BUSY);
 	pci_function_reset(fn, UVFIO_RESET_FLR);
 	usleep(40000);
 	assert_int_equal(mem[66], 0);
-	assert_int_equal(intx_level, 0);
+	assert_int_equal(irqs.intx_level, 0);
 	pci_config_write(fn, PCI_COMMAND, 2, PCI_COMMAND_MEMORY);
 	assert_int_equal(rd(REGS, TD_DMA_STATUS, 4), TD_DMA_IDLE);
 	unplug();
