@@ -369,16 +369,7 @@ static void shadow_ring(struct drv *d, uint64_t off, uint32_t value)
 
 static void buffers(struct drv *d)
 {
-	uint64_t db = alloc_at(d, 4096, 4096), ei = alloc_at(d, 4096, 4096);
-
-	shadow.db = (void *)(d->mem + db);
-	shadow.ei = (void *)(d->mem + ei);
-	assert_int_equal(admin(d,
-			       (struct nvme_cmd){ .opc = NVME_ADM_DOORBELL_BUFFER,
-						  .prp1 = iova(db),
-						  .prp2 = iova(ei) },
-			       NULL),
-			 0);
+	doorbell_buffers(d, &shadow.db, &shadow.ei);
 	d->ring = shadow_ring;
 }
 

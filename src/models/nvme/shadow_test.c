@@ -66,7 +66,7 @@ static void submit(struct drv *d, struct queue *q, const struct nvme_cmd *cmd,
 static void test_no_doorbell_is_lost(void **state)
 {
 	struct drv *d = drv_new(1 << 20, "/dev/shm", NULL, 0);
-	uint64_t shadow, event, data, list, usual = 0;
+	uint64_t data, list, usual = 0;
 	struct sigaction sa = { .sa_handler = stop_a_while };
 	struct nvme_cmd big, small;
 	volatile uint32_t *db, *ei;
@@ -77,18 +77,9 @@ static void test_no_doorbell_is_lost(void **state)
 
 	*state = d;
 	enable(d);
-	shadow = alloc_at(d, 4096, 4096);
-	event = alloc_at(d, 4096, 4096);
 	data = alloc_at(d, 256 << 10, 4096);
 	list = alloc_at(d, 4096, 4096);
-	db = (void *)(d->mem + shadow);
-	ei = (void *)(d->mem + event);
-	assert_int_equal(admin(d,
-			       (struct nvme_cmd){ .opc = NVME_ADM_DOORBELL_BUFFER,
-						  .prp1 = iova(shadow),
-						  .prp2 = iova(event) },
-			       NULL),
-			 0);
+	doorbell_buffers(d, &db, &ei);
 	q = make_pair(d, 0, 64, 64);
 	for (unsigned i = 0; i < 63; i++)
 		((uint64_t *)(d->mem + list))[i] = iova(data + (i + 1) * 4096);
@@ -157,7 +148,7 @@ static void test_pin_falls(void **state)
 {
 	struct drv *d = drv_new(1 << 20, "/dev/shm", NULL, 0);
 	struct sigaction sa = { .sa_sigaction = on_event_index, .sa_flags = SA_SIGINFO }, before;
-	uint64_t shadow, event, data;
+	uint64_t data;
 	volatile uint32_t *db, *ei;
 	struct queue *q = &d->io[0];
 	struct nvme_cmd read;
@@ -165,18 +156,9 @@ static void test_pin_falls(void **state)
 
 	*state = d;
 	enable(d);
-	shadow = alloc_at(d, 4096, 4096);
-	event = alloc_at(d, 4096, 4096);
 	data = alloc_at(d, 4096, 4096);
-	db = (void *)(d->mem + shadow);
-	ei = (void *)(d->mem + event);
 	read = rw(NVME_IO_READ, 0, 1, iova(data), 0);
-	assert_int_equal(admin(d,
-			       (struct nvme_cmd){ .opc = NVME_ADM_DOORBELL_BUFFER,
-						  .prp1 = iova(shadow),
-						  .prp2 = iova(event) },
-			       NULL),
-			 0);
+	doorbell_buffers(d, &db, &ei);
 	queue_make(d, q, 1, 16, 16);
 	assert_int_equal(create_cq(d, q, 0, true), 0);
 	assert_int_equal(create_sq(d, q, 1), 0);
@@ -214,22 +196,12 @@ static void test_admin_queue(void **state)
 	struct nvme_cmd get = { .opc = NVME_ADM_GET_FEATURES, .cdw10 = 7 };
 	struct queue *q = &d->admin;
 	volatile uint32_t *db, *ei;
-	uint64_t shadow, event;
 	unsigned rung = 0;
 	struct nvme_cqe e;
 
 	*state = d;
 	enable(d);
-	shadow = alloc_at(d, 4096, 4096);
-	event = alloc_at(d, 4096, 4096);
-	db = (void *)(d->mem + shadow);
-	ei = (void *)(d->mem + event);
-	assert_int_equal(admin(d,
-			       (struct nvme_cmd){ .opc = NVME_ADM_DOORBELL_BUFFER,
-						  .prp1 = iova(shadow),
-						  .prp2 = iova(event) },
-			       NULL),
-			 0);
+	doorbell_buffers(d, &db, &ei);
 	for (int i = 0; i < 5; i++)
 		assert_int_equal(admin(d, get, NULL), 0);
 	assert_int_equal(db[0], 1); /* the tail at the time of the command */

@@ -318,6 +318,21 @@ static inline struct queue *make_pair(struct drv *d, unsigned i, unsigned entrie
 	return &d->io[i];
 }
 
+/* Give the controller doorbell buffers (5.7): *@db the doorbells, *@ei the event indexes. */
+static inline void doorbell_buffers(struct drv *d, volatile uint32_t **db, volatile uint32_t **ei)
+{
+	uint64_t shadow = alloc_at(d, 4096, 4096), event = alloc_at(d, 4096, 4096);
+
+	*db = (void *)(d->mem + shadow);
+	*ei = (void *)(d->mem + event);
+	assert_int_equal(admin(d,
+			       (struct nvme_cmd){ .opc = NVME_ADM_DOORBELL_BUFFER,
+						  .prp1 = iova(shadow),
+						  .prp2 = iova(event) },
+			       NULL),
+			 0);
+}
+
 static inline struct nvme_cmd rw(uint8_t opc, uint64_t lba, unsigned blocks, uint64_t prp1,
 				 uint64_t prp2)
 {
