@@ -216,7 +216,7 @@ static void tell_model(pci_function *fn, unsigned off, unsigned size)
 	pci_model_leave(fn);
 }
 
-/* Is register byte @reg of capability @cap among the bytes written, and what was written to it? */
+/* True if byte @reg of capability @cap is among the bytes written; *@value gets its value. */
 static bool byte_written(unsigned cap, unsigned reg, unsigned off, unsigned size, uint32_t value,
 			 uint8_t *out)
 {
@@ -228,7 +228,9 @@ static bool byte_written(unsigned cap, unsigned reg, unsigned off, unsigned size
 	return true;
 }
 
-/* The bits that a mask cannot describe: they trigger, or take some values only. Under lock. */
+/*
+ * Treat the bits that a mask cannot describe: they trigger, or take some values only. Under lock.
+ */
 static unsigned write_special(pci_function *fn, unsigned off, unsigned size, uint32_t value)
 {
 	unsigned effects = 0, d;

@@ -311,7 +311,7 @@ bool pci_msix_info(const pci_function *fn, struct pci_msix_info *out)
 	return fn->cap.msix != 0;
 }
 
-/* PCI 3.0, 6.8.2.9: masked after reset */
+/* Every entry is masked after reset: PCI 3.0, 6.8.2.9 */
 void pci_msix_table_reset(pci_function *fn)
 {
 	for (unsigned i = 0; i < fn->msix.info.vectors; i++) {

@@ -17,7 +17,7 @@
 /* 9.3.3.13: these are the sizes that every PF supports: 4 and 8 KiB, 64 and 256 KiB, 1 and 4 MiB */
 #define PAGE_SIZES 0x553u
 
-/* 9.3.3.14: a VF BAR has whole pages, and a VF's part of it starts at one */
+/* Fill in the VF BARs: one has whole pages, and a VF's part of it starts at one. 9.3.3.14 */
 static int copy_bars(struct uvfio_dev *dev, struct pci_sriov *iov)
 {
 	unsigned at = dev->cap.sriov + PCI_SRIOV_BAR;

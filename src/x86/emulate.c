@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * x86/emulate.c: which instruction, which operands, what happens. Zydis decodes; alu.c has the
+ * x86/emulate.c: decodes one instruction and carries it out. Zydis decodes; alu.c has the
  * processor compute; context.c knows the registers. Here is what compilers generate for a register
  * of a device; strings (string.c), plain vector moves (vector.c) and everything else (stepping.c)
  * have files of their own.
@@ -157,8 +157,8 @@ static bool is_mem(const ZydisDecodedOperand *op)
 }
 
 /*
- * Every operand that is written down is one that get() and put() can do: no segment or control
- * register.
+ * Check that get() and put() can do every operand that is written down (no segment or control
+ * register), and that the memory is trapped.
  */
 static int check(struct insn *n)
 {
@@ -355,7 +355,7 @@ static int do_cmpxchg(struct insn *n)
 	return done_flags(n, flags);
 }
 
-/* SDM 2, appendix B.1.4.7: the condition is in the opcode's low 4 bits */
+/* True if the condition in the opcode's low 4 bits holds: SDM 2, appendix B.1.4.7 */
 static bool condition(const struct insn *n)
 {
 	uint64_t f = insn_flags(n);
@@ -415,7 +415,7 @@ static int do_cmovcc(struct insn *n)
 	return ret ? ret : insn_done(n);
 }
 
-/* 64 bytes at once from memory to where a register points: SDM 2B, MOVDIR64B. */
+/* Move 64 bytes at once from memory to where a register points: SDM 2B, MOVDIR64B. */
 static int do_movdir64b(struct insn *n)
 {
 	bool narrow = n->i.address_width == 32;
@@ -439,7 +439,7 @@ static int do_movdir64b(struct insn *n)
 	return ret ? ret : insn_done(n);
 }
 
-/* A line of a device's memory is not in the cache; the device sees nothing of this. */
+/* Do nothing: a line of a device's memory is not in the cache, and the device sees nothing. */
 static int do_cache_line(struct insn *n)
 {
 	int ret = insn_locate(n, n->at, 1);
@@ -534,7 +534,7 @@ static int execute(struct insn *n)
 	return ret == -EOPNOTSUPP ? insn_stepping(n) : ret;
 }
 
-/* SDM 3, 9.1.2.1: those with the prefix, and xchg with memory */
+/* Hold the bus around an instruction with the prefix, or xchg with memory: SDM 3, 9.1.2.1 */
 static int execute_locked(struct insn *n)
 {
 	int ret;

@@ -56,7 +56,7 @@ struct area {
 };
 _Static_assert(offsetof(struct area, scratch) == PAGE_SIZE_4K, "one page of code");
 
-/* Code is the process's, and made at the first use. */
+/* The code of the process, made at the first use. */
 static _Atomic(struct area *) area_of_process;
 static _Atomic uint64_t slots_taken;
 
@@ -82,8 +82,8 @@ static struct area *area(void)
 }
 
 /*
- * Signals that no instruction makes are blocked until give(). -EAGAIN: more than 64 threads at
- * once, for long
+ * Take a slot. Signals that no instruction makes are blocked until give(). -EAGAIN: more than 64
+ * threads at once, for long.
  */
 static int take(uint64_t *mask)
 {
@@ -127,9 +127,9 @@ bool x86_fault(int sig, const siginfo_t *info, void *ucontext)
 	return true;
 }
 
-/* ---- which ---- */
+/* ---- which instructions ---- */
 
-/* Control flow, the stack, the system's state, a second address. */
+/* False for control flow, the stack, the system's state, a second address. */
 static bool category_allowed(const struct insn *n)
 {
 	switch (n->i.meta.category) {
@@ -162,7 +162,7 @@ static bool category_allowed(const struct insn *n)
 	}
 }
 
-/* An exception of floating point would come as a SIGFPE whose context is the slot's. */
+/* True if floating point raises no exception, which would be a SIGFPE in the slot's context. */
 static bool exceptions_masked(const uint8_t *x, bool x87)
 {
 	uint64_t bv;
@@ -215,7 +215,7 @@ static bool allowed(const struct insn *n, const uint8_t *x)
 	return !floats || (exceptions_masked(x, false) && exceptions_masked(x, true));
 }
 
-/* A quotient that does not fit is a divide error: SDM 2A, DIV and IDIV. */
+/* True if the quotient fits: one that does not is a divide error. SDM 2A, DIV and IDIV */
 static bool divides(const struct insn *n, const uint8_t *data)
 {
 	static const ZydisRegister lows[] = { [1] = ZYDIS_REGISTER_AL,
@@ -254,7 +254,7 @@ static bool divides(const struct insn *n, const uint8_t *data)
 	return mag < ((unsigned __int128)1 << (bits - 1)) + (vneg != dneg);
 }
 
-/* ---- what of the operand ---- */
+/* ---- which bytes of the operand ---- */
 
 static unsigned elements_of_mask(const struct insn *n, uint64_t mask, unsigned each, unsigned size,
 				 uint8_t *need)
@@ -269,10 +269,10 @@ static unsigned elements_of_mask(const struct insn *n, uint64_t mask, unsigned e
 }
 
 /*
- * Which bytes of its operand it reads: all, but with a mask. An element that is masked off is not
- * accessed, if the instruction works element by element, which its class of exceptions says (SDM
- * 2, 2.8: those that suppress the faults of such elements). The others read all, as the processor
- * may.
+ * Find the bytes of its operand that it reads: all, but with a mask. An element that is masked off
+ * is not accessed, if the instruction works element by element, which its class of exceptions says
+ * (SDM 2, 2.8: those that suppress the faults of such elements). The others read all, as the
+ * processor may.
  */
 static int bytes_read(const struct insn *n, unsigned size, uint8_t need[MAX_OPERAND])
 {
@@ -332,7 +332,7 @@ static int bytes_read(const struct insn *n, unsigned size, uint8_t need[MAX_OPER
 	return 0;
 }
 
-/* The bytes that @used names, in pieces of at most 8, naturally aligned within the operand. */
+/* Load or store the bytes that @used names, in pieces of at most 8, aligned in the operand. */
 static int transfer(struct insn *n, bool write, uint8_t *data, const uint8_t *used, unsigned size)
 {
 	unsigned at, len, run;
@@ -357,7 +357,7 @@ static int transfer(struct insn *n, bool write, uint8_t *data, const uint8_t *us
 /* ---- running ---- */
 
 /*
- * The instruction with its memory operand at @data, at @code; behind it a jump to x86_step_back.
+ * Make at @code the instruction with its memory operand at @data, and a jump to x86_step_back.
  * False: too long.
  */
 static bool reencode(const struct insn *n, uint8_t *code, const uint8_t *data)
@@ -393,7 +393,7 @@ static bool reencode(const struct insn *n, uint8_t *code, const uint8_t *data)
 	return true;
 }
 
-/* x87's pointers to its last instruction and operand are the program's. */
+/* Keep x87's pointers to its last instruction and operand: they are the program's. */
 static void fix_x87(const struct insn *n, uint8_t *x, const struct area *a, const uint8_t *data)
 {
 	uint64_t fip, fdp;

@@ -17,7 +17,7 @@
 
 enum what { MOVS, STOS, LODS, CMPS, SCAS };
 
-/* @size 0: none of these */
+/* Say what kind of string instruction it is; size 0: none of these. */
 static enum what decode(const struct insn *n, unsigned *size)
 {
 	*size = 0;

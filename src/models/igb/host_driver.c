@@ -327,7 +327,7 @@ void igb_host_driver_start(struct igb *g)
 	pthread_mutex_unlock(&g->host_driver.lock);
 }
 
-/* Each VF has the port's address, made locally administered, with its number added. */
+/* Give each VF the port's address, made locally administered, with its number added. */
 void igb_host_driver_init(struct igb *g, const uint8_t mac[6])
 {
 	pthread_mutex_init(&g->host_driver.lock, NULL);

@@ -23,7 +23,7 @@ bool igb_is_master(struct igb_fn *fn)
 	return uvfio_config_get(fn->dev, PCI_COMMAND, 2) & PCI_COMMAND_MASTER;
 }
 
-/* All queues stop before anything else changes; the wire's threads find RCTL.EN clear. */
+/* Stop all queues before anything else changes; the wire's threads find RCTL.EN clear. */
 static void stop(struct igb *g)
 {
 	igb_put(g, IGB_RCTL, 0);
@@ -33,7 +33,7 @@ static void stop(struct igb *g)
 	igb_irq_reset(g);
 }
 
-/* 4.2.1.6: all of the MAC, but not the PHY. It takes no time, so CTRL.RST is never seen set. */
+/* Reset all of the MAC, but not the PHY: 4.2.1.6. It takes no time: CTRL.RST is never seen set. */
 void igb_software_reset(struct igb *g)
 {
 	stop(g);
@@ -205,7 +205,7 @@ static int mac_address(struct uvfio_dev *dev, uint8_t mac[6])
 	return 0;
 }
 
-/* 3.1: a link of 2.5 GT/s, and four lanes */
+/* Add the capability of PCI Express with a link of 2.5 GT/s and four lanes: 3.1 */
 int igb_add_pcie(struct uvfio_dev *dev)
 {
 	int cap = uvfio_add_pcie(dev, true);

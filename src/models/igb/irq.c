@@ -91,7 +91,7 @@ static void update_single(struct igb *g)
 	}
 }
 
-/* After any change of causes, masks or mode. With the lock. */
+/* Send what is due after a change of causes, masks or mode. With the lock. */
 static void update(struct igb *g)
 {
 	struct igb_bank *b = &g->irq.bank[IGB_PF];

@@ -148,7 +148,7 @@ void igb_mbx_write(struct igb *g, uint32_t off, uint32_t value)
 	pthread_mutex_unlock(&g->mbx);
 }
 
-/* 7.10.2: until the driver says so, VFs see that the PF is in reset; then, once, that it was. */
+/* Show the VFs once that the PF was in reset, instead of that it is: 7.10.2 */
 void igb_mbx_pf_ready(struct igb *g)
 {
 	pthread_mutex_lock(&g->mbx);

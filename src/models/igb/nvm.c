@@ -76,7 +76,7 @@ static void put_byte(struct igb *g, unsigned at, uint8_t v)
 		g->nvm[at / 2] = (uint16_t)((g->nvm[at / 2] & ~(0xff << shift)) | v << shift);
 }
 
-/* A byte of an instruction came in: the first is its code, two more of some are an address. */
+/* Take a byte of an instruction: the first is its code, two more of some are an address. */
 static void spi_byte(struct igb *g, uint8_t v)
 {
 	struct igb_spi *s = &g->spi;
@@ -106,7 +106,7 @@ static void spi_byte(struct igb *g, uint8_t v)
 		s->bytes++;
 }
 
-/* The instruction ended: what was only prepared is done. It takes no time: never busy. */
+/* End the instruction, and do what was only prepared. It takes no time: never busy. */
 static void spi_deselect(struct igb *g)
 {
 	struct igb_spi *s = &g->spi;
@@ -182,7 +182,7 @@ static void spi_pins(struct igb *g, uint32_t value)
 
 /* ---- registers ---- */
 
-/* 8.4.1. The pins are the driver's once it asked for them. */
+/* Take a store to EECD: 8.4.1. The pins are the driver's once it has asked for them. */
 void igb_eecd(struct igb *g, uint32_t value)
 {
 	uint32_t v = EECD_PRES | EECD_AUTO_RD | EECD_ADDR_BITS | NVM_SIZE_FIELD << EECD_SIZE_SHIFT |
@@ -199,7 +199,7 @@ void igb_eecd(struct igb *g, uint32_t value)
 	igb_put(g, IGB_EECD, v);
 }
 
-/* 8.4.2: START, and the word is there at once. */
+/* Take a store to EERD: 8.4.2. The word is there at once. */
 void igb_eerd(struct igb *g, uint32_t value)
 {
 	uint32_t word = value >> 2 & 0x3fff, v = 0xffff;

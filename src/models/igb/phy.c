@@ -204,7 +204,7 @@ static void phy_write(struct igb *g, unsigned reg, uint16_t v)
 	}
 }
 
-/* 8.2.4. An address where no PHY is, or the external bus, answers with an error. */
+/* Take a store to MDIC: 8.2.4. Without a PHY at the address, or on the external bus, an error. */
 void igb_mdic(struct igb *g, uint32_t value)
 {
 	unsigned reg = value >> 16 & 31, addr = value >> 21 & 31, op = value >> 26 & 3;

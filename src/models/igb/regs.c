@@ -283,7 +283,7 @@ static void write_ctrl(struct igb *g, uint32_t off, uint32_t value)
 	igb_tx_kick_all(g);
 }
 
-/* 8.2.2: PHYRA is cleared by writing 0 */
+/* Clear PHYRA if it is written 0: 8.2.2 */
 static void write_status(struct igb *g, uint32_t off, uint32_t value)
 {
 	atomic_fetch_and(&g->reg[off >> 2], value | ~STATUS_PHYRA);
@@ -324,20 +324,20 @@ static void write_mdic(struct igb *g, uint32_t off, uint32_t value)
 	igb_tx_kick_all(g);
 }
 
-/* No SFP module answers: the command ends at once, with an error. */
+/* End the command at once with an error: no SFP module answers. */
 static void write_i2ccmd(struct igb *g, uint32_t off, uint32_t value)
 {
 	igb_put(g, off, (value & 0x0fffffff) | 1u << 29 | 1u << 31);
 }
 
-/* SMBI can only be given back. */
+/* Give SMBI back, which a store cannot take; SWESMBI holds what is written. */
 static void write_swsm(struct igb *g, uint32_t off, uint32_t value)
 {
 	igb_put(g, off, igb_get(g, off) & value & SWSM_SMBI);
 	igb_put(g, off, igb_get(g, off) | (value & SWSM_SWESMBI));
 }
 
-/* The loopback of the MAC makes a link, too. */
+/* Store, and work out the link again, which the loopback of the MAC makes, too. */
 static void write_rctl(struct igb *g, uint32_t off, uint32_t value)
 {
 	pthread_mutex_lock(&g->ctl);

@@ -133,7 +133,7 @@ static bool store(struct igb *g, unsigned n, const uint8_t *f, size_t len,
 	return true;
 }
 
-/* 7.1.2.8: one of 128 entries of four bits */
+/* Return the queue of one of 128 entries of four bits: 7.1.2.8 */
 static unsigned redirect(struct igb *g, const struct igb_parsed *p)
 {
 	if (!p->rss_type)
@@ -165,7 +165,7 @@ static unsigned choose_queue(struct igb *g, const uint8_t *f, size_t len, struct
 	return MRQC_MODE(mrqc) == MRQC_RSS ? redirect(g, p) : mrqc >> 3 & 7; /* Def_Q */
 }
 
-/* A pool has two queues, and RSS between them if it wants. */
+/* Return the queue of a pool, which has two, and RSS between them if it wants. */
 static unsigned pool_queue(struct igb *g, unsigned pool, const struct igb_parsed *p)
 {
 	if (MRQC_MODE(igb_get(g, IGB_MRQC)) == MRQC_VMDQ_RSS &&

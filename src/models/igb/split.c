@@ -10,7 +10,6 @@
 
 #define HEADER_MAX 1023u /* HDR_LEN has 10 bits (7.1.5.2) */
 
-/* @header: bytes of headers that are to be split off, 0: none was found. */
 void igb_split(uint32_t srrctl, size_t header, size_t len, struct igb_split *s)
 {
 	size_t room = (srrctl >> 8 & 0x3f) * 64; /* BSIZEHEADER, 8.10.2 */

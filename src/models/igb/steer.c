@@ -78,7 +78,7 @@ static int by_syn(struct igb *g, const uint8_t *f, const struct igb_flow *flow)
 	return v >> 1 & 7;
 }
 
-/* Four bits for each priority of a VLAN tag: a queue, and whether it counts. */
+/* Return the queue of a VLAN tag's priority: four bits each, a queue and whether it counts. */
 static int by_priority(struct igb *g, const struct igb_flow *flow)
 {
 	uint32_t v = igb_get(g, IGB_VLAPQF) >> 4 * (flow->tag >> 13);
@@ -112,7 +112,7 @@ int igb_steer(struct igb *g, const uint8_t *f, size_t len, struct igb_flow *flow
 	return first >= 0 ? first : by_priority(g, flow);
 }
 
-/* After a store to one of the registers, so that a frame costs nothing while there is no filter. */
+/* Note whether there is any filter, so that a frame costs nothing while there is none. */
 void igb_steer_update(struct igb *g)
 {
 	uint32_t any =

@@ -124,7 +124,7 @@ static void ip_checksum(uint8_t *f, size_t len, const struct igb_context *c)
 	igb_put_be16(f + c->maclen + 10, (uint16_t)~igb_fold(igb_sum(f + c->maclen, c->iplen, 0)));
 }
 
-/* 7.2.4: one large packet leaves as many, each with a copy of the headers, corrected. */
+/* Send a large packet as many, each with a corrected copy of the headers: 7.2.4 */
 static void segment(struct igb *g, struct igb_txq *q, const struct igb_context *c)
 {
 	size_t hdr = c->maclen + c->iplen + c->l4len, l4 = c->maclen + c->iplen, done, n;
@@ -193,7 +193,7 @@ static void send_advanced(struct igb *g, struct igb_txq *q)
 	emit(g, q, f, q->len, q->first_cmd & TXD_VLE, c->vlan);
 }
 
-/* 7.2.2.1: checksum from CSS to the end, to CSO; offsets and command of the first descriptor. */
+/* Send, with a checksum from CSS to the end at CSO; offsets are the first descriptor's. 7.2.2.1 */
 static void send_legacy(struct igb *g, struct igb_txq *q, const struct igb_desc *last)
 {
 	uint8_t *f = q->pkt + IGB_HEADROOM;

@@ -103,7 +103,7 @@ static void hand_over(struct igb_fn *fn, struct igb_fn *to)
 	}
 }
 
-/* 4.2.1: until the PF's driver has answered, the VF's pool neither sends nor receives. */
+/* Reset: until the PF's driver has answered, the VF's pool neither sends nor receives. 4.2.1 */
 void igb_vf_reset(struct igb *g, unsigned vf)
 {
 	hand_over(&g->fn[vf], NULL);

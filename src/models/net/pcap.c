@@ -80,7 +80,7 @@ static int load(struct net_pcap *c)
 	return 0;
 }
 
-/* The stream's way to the file: all of a record or nothing of it. */
+/* Write for the stream: all of a record or nothing of it. */
 static ssize_t to_file(void *cookie, const char *buf, size_t size)
 {
 	struct net_pcap *c = cookie;

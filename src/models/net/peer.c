@@ -179,7 +179,7 @@ const struct net_backend net_peer_backend = {
 
 /* ---- links ---- */
 
-/* Call link() for whom it has changed. Lock held, and released for the calls. */
+/* Call link() of the ports whose link has changed. Lock held, and released for the calls. */
 static void tell(struct net_registry *r)
 {
 	struct net_port *p;
@@ -244,7 +244,7 @@ static bool names(const struct net_port *p, const struct net_port *q)
 	return p->wants && q->id && !strcmp(p->wants, q->id);
 }
 
-/* One of the two names the other, which names it too or nobody. */
+/* True if one of the two names the other, which names it too or nobody. */
 static bool belong_together(const struct net_port *p, const struct net_port *q)
 {
 	return p != q && p->be == &net_peer_backend && q->be == &net_peer_backend &&
@@ -273,7 +273,7 @@ static void connect_ports(struct net_registry *r)
 			}
 }
 
-/* The device whose port has @p's name. Lock held. */
+/* Return the port of the device with this @id; NULL: none. Lock held. */
 static struct net_port *find(struct net_registry *r, const char *id)
 {
 	struct net_port *q;
@@ -284,7 +284,7 @@ static struct net_port *find(struct net_registry *r, const char *id)
 	return NULL;
 }
 
-/* Why the port that @p names is there and yet not linked up to it; NULL: it is, or is not there. */
+/* Return why the port that @p names is there and yet not linked to it; NULL: no reason. */
 static const char *mismatch(struct net_registry *r, const struct net_port *p)
 {
 	struct net_port *q = p->wants ? find(r, p->wants) : NULL;

@@ -146,7 +146,7 @@ static int attach(struct net_port *p, int fd, const char *ifname)
 	return err;
 }
 
-/* Without one (a sandbox may refuse) the link counts as up. */
+/* Open a socket for news of links. Without one (a sandbox may refuse) the link counts as up. */
 static int watch(struct net_port *p)
 {
 	struct sockaddr_nl addr = { .nl_family = AF_NETLINK, .nl_groups = RTMGRP_LINK };

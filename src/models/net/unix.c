@@ -39,7 +39,7 @@ struct net_unix {
 	socklen_t peer_len; /* 0: nobody sent yet */
 };
 
-/* One line for each change. A full queue is none: it comes and goes, and is counted. */
+/* Log each change once. A full queue is none: it comes and goes, and is counted. */
 static void tell(struct net_port *p, const struct sockaddr_un *to, int err)
 {
 	struct net_unix *u = p->un;
@@ -182,7 +182,7 @@ static const struct net_backend unix_backend = {
 	.close = unix_close,
 };
 
-/* Absolute: the program may change its directory. */
+/* Make the path absolute, as the program may change its directory. */
 static int set_path(struct net_port *p, struct sockaddr_un *a, const char *path, size_t n)
 {
 	char cwd[sizeof(a->sun_path)] = "";
@@ -205,7 +205,7 @@ too_long:
 	return -ENAMETOOLONG;
 }
 
-/* A socket that nobody has open any more, left by a killed process. */
+/* True for a socket that no process has open any more, left by a killed one. */
 static bool is_stale(const struct sockaddr_un *a)
 {
 	struct stat st;

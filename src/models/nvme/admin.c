@@ -23,7 +23,7 @@ static bool bad_qid(const struct nvme *n, unsigned qid)
 	return !qid || qid > n->max_queues;
 }
 
-/* QID, QSIZE, PC and PRP1, which both kinds of queue have. */
+/* Check QID, QSIZE, PC and PRP1, which both kinds of queue have. */
 static uint16_t check_queue(struct nvme *n, const struct nvme_cmd *cmd, bool exists,
 			    uint16_t *location)
 {
@@ -101,7 +101,7 @@ static uint16_t create_sq(struct nvme *n, const struct nvme_cmd *cmd, uint16_t *
 	return status;
 }
 
-/* 5.6: commands that were fetched complete first; the last one completes this one (queue.c). */
+/* Delete a queue: commands that were fetched complete first, the last one completes this. 5.6 */
 static uint16_t delete_sq(struct nvme *n, const struct nvme_cmd *cmd, uint16_t *location)
 {
 	unsigned qid = cmd->cdw10 & 0xffff;
@@ -132,7 +132,7 @@ out:
 	return status;
 }
 
-/* 5.1: a command on its way to the file is not called back; one that waits for an event is. */
+/* Abort: a command on its way to the file is not called back; one waiting for an event is. 5.1 */
 static uint16_t abort_cmd(struct nvme *n, const struct nvme_cmd *cmd, uint32_t *result)
 {
 	uint16_t sqid = (uint16_t)cmd->cdw10, cid = (uint16_t)(cmd->cdw10 >> 16);

@@ -43,7 +43,7 @@
 
 /* ---- maps: a bit for each block, and an index so that an empty stretch costs nothing ---- */
 
-/* Memory that is never touched is never there, however large it is. NULL: none. */
+/* Return memory that is zero, and not there until it is touched. NULL: none. */
 static void *map_memory(uint64_t words)
 {
 	void *p = mmap(NULL, words * sizeof(uint64_t), PROT_READ | PROT_WRITE,
@@ -71,7 +71,7 @@ static void map_free(struct nvme_map *m)
 		munmap(m->index, (m->pages + 63) / 64 * sizeof(uint64_t));
 }
 
-/* The bits of word @w that are @first to @last of the map. */
+/* Return the bits of word @w that are @first to @last of the map. */
 static uint64_t word_mask(uint64_t w, uint64_t first, uint64_t last)
 {
 	uint64_t mask = ~0ull;
@@ -104,7 +104,7 @@ static uint64_t map_set(struct nvme_map *m, uint64_t lba, uint64_t blocks)
 	return added;
 }
 
-/* The bits of which these are all the blocks. */
+/* Clear the bits of which these are all the blocks; return how many were set. */
 static uint64_t map_unset(struct nvme_map *m, uint64_t lba, uint64_t blocks)
 {
 	uint64_t first = (lba + (1ull << m->grain) - 1) >> m->grain;
@@ -131,7 +131,7 @@ static bool map_any(struct nvme_map *m, uint64_t lba, uint64_t blocks)
 	return false;
 }
 
-/* Empty @m, into @to unless that is NULL; how many bits were new there. */
+/* Empty @m, into @to unless that is NULL; return how many bits were new there. */
 static uint64_t map_empty(struct nvme_map *m, struct nvme_map *to)
 {
 	uint64_t added = 0;
@@ -186,7 +186,7 @@ void nvme_cache_free(struct nvme_ns *ns)
 	pthread_mutex_destroy(&c->lock);
 }
 
-/* With lock. */
+/* Note that blocks are lost. With lock. */
 static void lose(struct nvme_cache *c, uint64_t first, uint64_t blocks)
 {
 	if (blocks)
@@ -194,7 +194,7 @@ static void lose(struct nvme_cache *c, uint64_t first, uint64_t blocks)
 	atomic_store(&c->any_lost, c->num_lost != 0);
 }
 
-/* With lock. */
+/* Note that blocks are not lost any more. With lock. */
 static void regain(struct nvme_cache *c, uint64_t first, uint64_t blocks)
 {
 	c->num_lost -= map_unset(&c->lost, first, blocks);
@@ -321,7 +321,7 @@ uint64_t nvme_cache_end(struct nvme *n, struct nvme_ns *ns)
 
 /* ---- syncs ---- */
 
-/* With lock. What is written from here on is none of this sync's. */
+/* Begin a sync: what is written from here on is none of its. With lock. */
 static void sync_begins(struct nvme_cache *c)
 {
 	atomic_store(&c->turn, !atomic_load(&c->turn));
@@ -343,7 +343,7 @@ bool nvme_cache_sync(struct nvme_req *r)
 	return mine;
 }
 
-/* With lock: a sync failed with @err; how many blocks are lost. */
+/* Note that a sync failed with @err, and return how many blocks are lost. With lock. */
 static uint64_t sync_failed(struct nvme_cache *c, long err)
 {
 	c->status = nvme_write_status(err);
@@ -354,7 +354,7 @@ static uint64_t sync_failed(struct nvme_cache *c, long err)
 	return c->num_lost << c->lost.grain;
 }
 
-/* Lost is what was acknowledged; of the rest the commands that failed tell. */
+/* Tell what was acknowledged and is lost; of the rest the commands that failed tell. */
 static void tell(struct nvme_req *r, long err, uint64_t lost)
 {
 	char what[128] = "nothing that was acknowledged is lost";

@@ -57,7 +57,7 @@ void nvme_cq_clear(struct nvme *n, struct nvme_cq *cq)
 
 /* ---- completion ---- */
 
-/* With cq->lock. One entry stays empty: head == tail means empty (4.1.2). */
+/* One entry stays empty: head == tail means empty (4.1.2). */
 unsigned nvme_cq_room(const struct nvme_cq *cq)
 {
 	unsigned size = atomic_load_explicit(&cq->size, memory_order_relaxed), taken;
@@ -203,7 +203,6 @@ void nvme_cq_notify(struct nvme *n, struct nvme_cq *cq)
 	}
 }
 
-/* INTMC was written, or the kind of interrupt changed: what is waiting is signalled now. */
 void nvme_irq_replay(struct nvme *n, uint32_t unmasked)
 {
 	bool msi = uvfio_irq_mode(n->dev) == UVFIO_IRQ_MSI;

@@ -20,7 +20,7 @@
 
 /* ---- the option ---- */
 
-/* A number and its unit, up to @end. 0 or -EINVAL. */
+/* Parse a number and its unit, up to @end. 0 or -EINVAL. */
 static int parse_time(const char *text, const char *end, uint64_t *ns)
 {
 	static const struct {
@@ -80,7 +80,7 @@ void nvme_delay_fini(struct nvme *n)
 	free(n->delay.heap);
 }
 
-/* A place in the range: splitmix64 of a counter. */
+/* Return a delay in the range: splitmix64 of a counter. */
 uint64_t nvme_delay_due(struct nvme *n, uint64_t now)
 {
 	struct nvme_delay *d = &n->delay;
@@ -101,7 +101,7 @@ static bool before(const struct nvme_req *a, const struct nvme_req *b)
 	return a->due != b->due ? a->due < b->due : a->order < b->order;
 }
 
-/* With lock. false: no memory. */
+/* Add to the heap. With lock. False: no memory. */
 static bool heap_push(struct nvme_delay *d, struct nvme_req *r)
 {
 	unsigned i = d->count;
@@ -122,7 +122,7 @@ static bool heap_push(struct nvme_delay *d, struct nvme_req *r)
 	return true;
 }
 
-/* With lock, and there is one. */
+/* Take the first off the heap, which is not empty. With lock. */
 static struct nvme_req *heap_pop(struct nvme_delay *d)
 {
 	struct nvme_req *top = d->heap[0], *last = d->heap[--d->count];
@@ -140,7 +140,7 @@ static struct nvme_req *heap_pop(struct nvme_delay *d)
 	return top;
 }
 
-/* With lock: fire when the first is due. */
+/* Have the timer fire when the first is due. With lock. */
 static void set_timer(struct nvme_delay *d, uint64_t now)
 {
 	if (d->count)

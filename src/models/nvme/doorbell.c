@@ -58,7 +58,7 @@ static void log_doorbell(struct nvme *n, enum nvme_event ev, unsigned qid, bool 
 			  value);
 }
 
-/* With the queue's lock: what is not valid is taken back, unless the driver has gone on. */
+/* Take back a value that is not valid, unless the driver has gone on. With the queue's lock. */
 static void refuse(struct nvme *n, _Atomic uint32_t *doorbell, uint32_t value, uint32_t good,
 		   unsigned qid, bool cq)
 {
@@ -68,7 +68,6 @@ static void refuse(struct nvme *n, _Atomic uint32_t *doorbell, uint32_t value, u
 	nvme_event_later(n, NVME_EV_INVALID_DB_VALUE);
 }
 
-/* With cq->lock. */
 void nvme_cq_look(struct nvme *n, struct nvme_cq *cq)
 {
 	unsigned size = atomic_load(&cq->size);
@@ -162,7 +161,7 @@ void nvme_cq_shadow(struct nvme *n, struct nvme_cq *cq, bool arm)
 	}
 }
 
-/* 5.7: the driver gives two pages; queues that exist start with what is in the registers. */
+/* Queues that exist start with what is in the registers. */
 void nvme_queues_buffers(struct nvme *n, uint64_t shadow, uint64_t eventidx)
 {
 	n->shadow = shadow;

@@ -26,7 +26,7 @@ static uint16_t fail(uint16_t *location, unsigned byte, enum nvme_status status)
 	return (uint16_t)(status | NVME_DNR);
 }
 
-/* -1: no such feature. */
+/* Return the place of a feature in the table; -1: no such feature. */
 static int capabilities(unsigned fid)
 {
 	switch (fid) {
@@ -89,7 +89,7 @@ static void keep_alive_expired(struct uvfio_dev *dev, void *arg)
 	pthread_mutex_unlock(&n->admin);
 }
 
-/* With admin. Rounded up to what the timer counts in. A status. */
+/* Set the Keep Alive timer, rounded up to what it counts in. A status. With admin. */
 static uint16_t set_keep_alive(struct nvme *n, uint32_t ms)
 {
 	uint64_t unit = NVME_KAS * 100, rounded = (ms + unit - 1) / unit * unit;

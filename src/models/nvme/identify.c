@@ -83,7 +83,7 @@ static void namespace(const struct nvme_ns *ns, struct nvme_id_ns *id)
 	memcpy(id->nvmcap, &(uint64_t){ ns->blocks << ns->shift }, 8);
 }
 
-/* Figure 249: UUID (NIDT 3), 16 bytes. */
+/* Fill in the list of identifiers: a UUID (NIDT 3) of 16 bytes. Figure 249 */
 static void descriptors(const struct nvme_ns *ns, uint8_t *list)
 {
 	list[0] = 3;

@@ -111,7 +111,7 @@ static uint16_t hand_over(struct nvme *n, struct nvme_sq *sq, struct nvme_ns *ns
 	return NVME_PENDING;
 }
 
-/* Straight between the file and the driver's memory. 0 or -EAGAIN. */
+/* Move data straight between the file and the driver's memory. 0 or -EAGAIN. */
 static int try_now(struct nvme *n, struct nvme_sq *sq, struct nvme_ns *ns, bool write, uint64_t off,
 		   uint64_t len, unsigned num_segs)
 {
@@ -189,7 +189,7 @@ static uint16_t check_medium(struct nvme_ns *ns, const struct nvme_cmd *cmd, uin
 	return nvme_cache_lost(ns, cmd_slba(cmd), cmd_blocks(cmd)) ? NVME_READ_ERROR : NVME_OK;
 }
 
-/* With sq->lock: the image is measured once for all commands that were fetched together. */
+/* Measure the image once for all commands that were fetched together. With sq->lock. */
 static uint64_t image_end(struct nvme *n, struct nvme_sq *sq, struct nvme_ns *ns)
 {
 	uint32_t bit = 1u << (ns->nsid - 1);
@@ -403,7 +403,7 @@ static bool zeroes_next(struct nvme_req *r)
 	return want_data(r, NVME_AIO_WRITE, chunk(r));
 }
 
-/* Dataset Management: the next range to punch, from r->step on. */
+/* Prepare the next range that Dataset Management punches, from r->step on. */
 static bool dataset_next(struct nvme_req *r)
 {
 	struct nvme_ns *ns = r->ns;
@@ -488,7 +488,7 @@ bool nvme_io_start(struct nvme_req *r)
 	return want_data(r, NVME_AIO_READ, chunk(r));
 }
 
-/* All bytes were read: give them to the driver, or compare (6.6). */
+/* Give all bytes that were read to the driver, or compare them (6.6). */
 static bool read_done(struct nvme_req *r)
 {
 	size_t size;
@@ -512,7 +512,7 @@ static bool read_done(struct nvme_req *r)
 	return finish(r, status);
 }
 
-/* A write, or zeroes, is in the image. */
+/* Go on after a write, or zeroes, is in the image. */
 static bool written(struct nvme_req *r)
 {
 	if (is_fua(r->n, &r->cmd))
@@ -603,7 +603,7 @@ bool nvme_io_step(struct nvme_req *r, long res)
 	}
 }
 
-/* An admin command completes when everything is on the medium. */
+/* Flush everything; the admin command completes when it is on the medium. */
 uint16_t nvme_io_flush_all(struct nvme *n, struct nvme_sq *sq, const struct nvme_cmd *cmd)
 {
 	struct nvme_cmd flush = *cmd;
@@ -613,7 +613,7 @@ uint16_t nvme_io_flush_all(struct nvme *n, struct nvme_sq *sq, const struct nvme
 	return hand_over(n, sq, NULL, &flush, 0);
 }
 
-/* CC.SHN (7.6.2): a flush of all namespaces that no queue asked for. */
+/* Flush all namespaces for CC.SHN (7.6.2), which no queue asked for. */
 int nvme_io_shutdown(struct nvme *n)
 {
 	struct nvme_req *r = calloc(1, sizeof(*r));

@@ -41,13 +41,13 @@ static void error_page(struct nvme *n, struct nvme_error_entry *page)
 
 /* ---- asynchronous events: 5.2 ---- */
 
-/* A request for an event was fetched long ago: its delay is counted from what completes it. */
+/* Return when an event may complete: its request was fetched long ago, so it counts from now. */
 static uint64_t event_due(struct nvme *n)
 {
 	return n->delay.max ? nvme_delay_due(n, nvme_now_ns()) : 0;
 }
 
-/* With admin. One completion a call: type 2:0, information 15:8, log page 23:16. */
+/* Complete one request with one event: type 2:0, information 15:8, page 23:16. With admin. */
 static bool deliver_one(struct nvme *n)
 {
 	static const uint8_t page[] = { NVME_LOG_ERROR, NVME_LOG_SMART };
@@ -110,7 +110,7 @@ uint16_t nvme_async_event(struct nvme *n, const struct nvme_cmd *cmd)
 	return status;
 }
 
-/* Abort (5.1) of a waiting request: it completes with Command Abort Requested. */
+/* Complete a waiting request with Command Abort Requested (5.1). False: none has @cid. */
 bool nvme_async_event_abort(struct nvme *n, uint16_t cid)
 {
 	bool found = false;
@@ -128,7 +128,7 @@ bool nvme_async_event_abort(struct nvme *n, uint16_t cid)
 	return found;
 }
 
-/* 5.14.1.2, 5.21.1.4: an event for each crossing that the driver wants to hear of. */
+/* 5.14.1.2, 5.21.1.4: there is an event for each crossing that the driver wants to hear of. */
 void nvme_check_temperature(struct nvme *n)
 {
 	bool hot = NVME_TEMPERATURE >= n->feat.over, cold = NVME_TEMPERATURE <= n->feat.under;
@@ -228,7 +228,7 @@ static void commands_page(uint32_t *page)
 	page[256 + NVME_IO_DATASET] = 3;
 }
 
-/* The driver has seen the page: events of its type may come again. */
+/* Let events of a page's type come again: the driver has seen the page. */
 static void unmask_events(struct nvme *n, unsigned type)
 {
 	pthread_mutex_lock(&n->admin);

@@ -41,7 +41,7 @@ void nvme_fatal(struct nvme *n, const char *why, uint64_t address)
 
 /* ---- stopping and going on; all under life ---- */
 
-/* No command is fetched any more, and what was handed over has ended. */
+/* Stop fetching commands, and wait until those handed over have ended. */
 static void drain(struct nvme *n)
 {
 	atomic_store(&n->open, false);
@@ -57,7 +57,7 @@ static void drain(struct nvme *n)
 	nvme_delay_hurry(n, false);
 }
 
-/* A controller level reset (7.3.2): nothing that was asked for completes. */
+/* Do a controller level reset (7.3.2): nothing that was asked for completes. */
 static void stop(struct nvme *n)
 {
 	atomic_store(&n->discard, true);
@@ -83,7 +83,7 @@ static void go(struct nvme *n)
 	atomic_store(&n->open, true);
 }
 
-/* A register write after quiesce. */
+/* Go on after quiesce: a register was written. */
 static void resume(struct nvme *n)
 {
 	bool was;
@@ -134,7 +134,7 @@ static void enable(struct nvme *n, uint32_t cc)
 	go(n);
 }
 
-/* CSTS.SHST; under drain_lock, with which `shutdowns` and it change together. */
+/* Set CSTS.SHST. Under drain_lock, so that `shutdowns` and it change together. */
 static void set_shst(struct nvme *n, uint32_t value)
 {
 	uint32_t old = atomic_load(&n->csts);
@@ -157,7 +157,7 @@ void nvme_shutdown_done(struct nvme *n, bool ok)
 	pthread_mutex_unlock(&n->drain_lock);
 }
 
-/* 3.1.5 SHN, 7.6.2: either kind of shutdown ends with the data on the medium. Under life. */
+/* Shut down: either kind ends with the data on the medium. 3.1.5 SHN, 7.6.2. Under life. */
 static void write_shn(struct nvme *n, unsigned old, unsigned new)
 {
 	bool start = new && !old;
@@ -429,7 +429,7 @@ static const struct uvfio_option options[] = {
 	{ .name = NULL },
 };
 
-/* FNV-1a: identities that are stable and differ, nothing more. */
+/* Go on with an FNV-1a hash: for identities that are stable and differ, nothing more. */
 static uint64_t hash(uint64_t h, const void *data, size_t len)
 {
 	const unsigned char *p = data;
@@ -439,7 +439,7 @@ static uint64_t hash(uint64_t h, const void *data, size_t len)
 	return h;
 }
 
-/* A version 8 UUID (RFC 9562, 5.8) made from the serial number and @nsid (0: the subsystem). */
+/* Make a version 8 UUID (RFC 9562, 5.8) of the serial number and @nsid (0: the subsystem). */
 static void make_uuid(const struct nvme *n, uint32_t nsid, uint8_t *uuid)
 {
 	uint64_t h[2] = { 0xcbf29ce484222325ull, 0x84222325cbf29ce4ull };

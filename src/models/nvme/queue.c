@@ -86,7 +86,7 @@ void nvme_queues_clear(struct nvme *n)
 
 /* ---- submission ---- */
 
-/* Commands that may be executed now, each with a reserved completion; head is not moved. */
+/* Fetch commands that may be executed, each with a reserved completion; head is not moved. */
 static unsigned sq_fetch(struct nvme *n, struct nvme_sq *sq, struct nvme_cmd *cmds)
 {
 	unsigned size = atomic_load(&sq->size), head, tail, count;
@@ -115,7 +115,7 @@ static unsigned sq_fetch(struct nvme *n, struct nvme_sq *sq, struct nvme_cmd *cm
 	return count;
 }
 
-/* With sq->lock. true: the budget is used up and there is more. */
+/* Execute commands. With sq->lock. True: the budget is used up and there is more. */
 static bool sq_run(struct nvme *n, struct nvme_sq *sq, bool worker)
 {
 	unsigned max_commands = worker ? WORKER_COMMANDS : INLINE_COMMANDS;
@@ -241,7 +241,7 @@ void nvme_req_hand_over(struct nvme_req *r)
 	nvme_worker_give(r->worker, r);
 }
 
-/* The last command of a queue that is being deleted: Delete I/O SQ completes (5.6). */
+/* Complete Delete I/O SQ (5.6) after the last command of the queue. */
 static void sq_deleted(struct nvme *n, struct nvme_sq *sq)
 {
 	bool done;

@@ -239,7 +239,7 @@ static bool has_work(struct nvme_worker *w)
 	return work;
 }
 
-/* The ring's descriptor is kept out of the program's reach, as the images' are. */
+/* Make the ring. Its descriptor is kept out of the program's reach, as the images' are. */
 static int ring_open(struct nvme_worker *w)
 {
 	int err = io_uring_queue_init(NVME_RING, &w->ring, 0), fd;
