@@ -25,8 +25,3 @@ $(BUILD)/fuzz/%: fuzz/%.c $(archives)
 	@mkdir -p $(@D)
 	$(call say,FUZZ,$@)
 	$(Q)$(CC) $(CFLAGS_ALL) -Isrc -MMD -MP -MF $@.d -o $@ $< $(archives) $(LDFLAGS_ALL) -fsanitize=fuzzer $(LIBS)
-
-# Tests that make each allocation of the core fail in turn (base/test_fault.h)
-fault_tests := $(filter %fault_test,$(unit_tests))
-$(fault_tests): LDFLAGS_ALL += -Wl,--wrap=malloc -Wl,--wrap=calloc -Wl,--wrap=realloc -Wl,--wrap=pool_take \
-	-Wl,--wrap=heap_alloc -Wl,--wrap=heap_array -Wl,--wrap=heap_resize

@@ -49,3 +49,12 @@ demo: setup
 # Unit tests under AddressSanitizer with UBSan, then under ThreadSanitizer.
 sanitize:
 	@CC="$(CC)" tests/sanitize $(BUILD)
+
+# Tests that make each allocation and system call of an operation fail in turn (src/base/test_fault.h)
+comma := ,
+fault_memory := pool_take pages_take heap_alloc heap_array heap_resize \
+	$(if $(SANITIZE),malloc calloc realloc)
+fault_calls := sys_call sys_open sys_read sys_pread sys_pwrite fd_make_private fd_dup_private \
+	fd_of_ours pthread_create mmap
+fault_tests := $(filter %fault_test,$(unit_tests))
+$(fault_tests): LDFLAGS_ALL += $(addprefix -Wl$(comma)--wrap=,$(fault_memory) $(fault_calls))

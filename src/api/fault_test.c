@@ -164,94 +164,47 @@ static void nothing_is_left(void)
 	assert_int_equal(machine_device(machine, 0)->vdev->open_count, 0);
 }
 
-static void each_allocation(bool intx)
+static void each_one(unsigned kinds, bool intx)
 {
 	unsigned failed = 0;
+	int ret;
 
-	for (unsigned n = 1;; n++) {
-		bool hit;
-		int ret;
-
-		fault_set(n);
+	FAULT_LOOP(l, kinds)
+	{
+		fault_begin(&l);
 		ret = life(intx);
-		close_all(n & 1);
-		hit = fault_clear();
+		close_all(l.n & 1);
+		fault_end(&l, ret);
 		nothing_is_left();
-		if (!hit) {
-			assert_int_equal(ret, 0);
-			break;
-		}
-		if (ret && ret != -ENOMEM)
-			fail_msg("allocation %u failed, and the client was told %s", n,
-				 strerror(-ret));
-		failed += ret != 0;
+		failed = l.failed;
 		/* what went wrong has not been remembered */
 		ret = life(intx);
 		close_all(true);
 		if (ret)
-			fail_msg("after allocation %u had failed once: %s", n, strerror(-ret));
+			fail_msg("after one, the %u., had failed once: %s", l.n, strerror(-ret));
 		nothing_is_left();
-		assert_true(n < 1000);
 	}
-	assert_true(failed > 8);
+	assert_true(failed > (kinds == FAULT_MEMORY ? 8 : 0));
 }
 
 static void with_msix(void **state)
 {
-	each_allocation(false);
+	each_one(FAULT_MEMORY, false);
 }
 
 static void with_intx(void **state)
 {
-	each_allocation(true);
+	each_one(FAULT_MEMORY, true);
 }
 
-/* Plugging in: a message or none, nothing half built. */
-static void machine_add_fails(void **state)
+static void calls_with_msix(void **state)
 {
-	static const char *const specs[] = { "testdev", "edu,group=7,id=x",
-					     "testdev,addr=05:00.0,vectors=9" };
+	each_one(FAULT_CALLS, false);
+}
 
-	for (unsigned i = 0; i < ARRAY_SIZE(specs); i++) {
-		for (unsigned n = 1;; n++) {
-			struct machine *m = machine_new();
-			char *err = NULL;
-			int ret;
-
-			assert_non_null(m);
-			fault_set(n);
-			ret = machine_add(m, specs[i], &err);
-			if (!fault_clear()) {
-				assert_int_equal(ret, 0);
-				machine_free(m, false);
-				break;
-			}
-			if (ret) {
-				assert_int_equal(ret, -ENOMEM);
-				assert_int_equal(machine_num_devices(m), 0);
-			}
-			free(err);
-			err = NULL;
-			if (ret)
-				assert_int_equal(machine_add(m, specs[i], &err), 0);
-			assert_int_equal(machine_num_devices(m), 1);
-			machine_free(m, false);
-			assert_true(n < 1000);
-		}
-	}
-	for (unsigned n = 1;; n++) {
-		struct machine *m;
-
-		fault_set(n);
-		m = machine_new();
-		if (!fault_clear()) {
-			assert_non_null(m);
-			machine_free(m, false);
-			break;
-		}
-		if (m)
-			machine_free(m, false);
-	}
+static void calls_with_intx(void **state)
+{
+	each_one(FAULT_CALLS, true);
 }
 
 static int setup(void **state)
@@ -283,7 +236,8 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(with_msix),
 		cmocka_unit_test(with_intx),
-		cmocka_unit_test(machine_add_fails),
+		cmocka_unit_test(calls_with_msix),
+		cmocka_unit_test(calls_with_intx),
 	};
 
 	return cmocka_run_group_tests(tests, setup, teardown);

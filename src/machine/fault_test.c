@@ -1,0 +1,206 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * Each allocation and each system call of plugging a device in failing in turn, for each built-in
+ * model and for VFs: it says so, leaves the machine as it was, and the next try gets what the first
+ * would have got.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdatomic.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+#include <cmocka.h>
+
+#include "base/log.h"
+#include "base/test_fault.h"
+#include "machine/internal.h"
+#include "pci/function.h"
+
+/*
+ * Add @spec to a new machine with each one of @kinds failing in turn. Return how often that failed.
+ * @exact: nothing that was allocated stays behind, but for what libraries keep from their first use
+ * on.
+ */
+static unsigned add_each(unsigned kinds, const char *spec, bool exact)
+{
+	unsigned failed = 0;
+	struct machine *m = machine_new();
+	uint64_t bar;
+	char *err;
+	int rc;
+
+	fault_about = spec;
+	assert_non_null(m);
+	assert_int_equal(machine_add(m, spec, NULL), 0);
+	bar = pci_face_bar_address(machine_device(m, 0)->face, 0);
+	machine_free(m, false);
+	FAULT_LOOP(l, kinds)
+	{
+		long before = fault_live;
+
+		m = machine_new();
+		assert_non_null(m);
+		err = NULL;
+		fault_begin(&l);
+		rc = machine_add(m, spec, &err);
+		fault_end(&l, rc);
+		free(err);
+		failed = l.failed;
+		if (rc) {
+			assert_int_equal(machine_num_devices(m), 0);
+			assert_int_equal(machine_add(m, spec, NULL), 0);
+		}
+		/*
+		 * at once, without what it can do without, or at the second try: what it gets is
+		 * the same
+		 */
+		assert_int_equal(machine_num_devices(m), 1);
+		assert_string_equal(machine_device(m, 0)->addr, "0000:01:00.0");
+		assert_int_equal(machine_device(m, 0)->group, 1);
+		assert_int_equal(vfio_system_group(machine_system(m), 1)->n, 1);
+		assert_int_equal(vfio_system_group(machine_system(m), 1)->iommu->n, 1);
+		assert_true(pci_face_bar_address(machine_device(m, 0)->face, 0) == bar);
+		machine_free(m, false);
+		if (exact && l.n > 1)
+			assert_int_equal(fault_live, before);
+	}
+	return failed;
+}
+
+/* The same for the VFs of a device that is there. */
+static void start_each(unsigned kinds, bool exact)
+{
+	struct machine *m;
+	char *err;
+	int rc;
+
+	FAULT_LOOP(l, kinds)
+	{
+		long before = fault_live;
+
+		m = machine_new();
+		assert_non_null(m);
+		assert_int_equal(machine_add(m, "igb,sriov_numvfs=2", NULL), 0);
+		err = NULL;
+		fault_begin(&l);
+		rc = machine_start(m, &err);
+		fault_end(&l, rc);
+		free(err);
+		if (rc) {
+			assert_null(machine_vf(m, machine_device(m, 0), 0));
+			assert_int_equal(machine_start(m, NULL), 0);
+		}
+		for (unsigned i = 0; i < 2; i++) {
+			assert_int_equal(machine_vf(m, machine_device(m, 0), i)->group, 2 + i);
+			assert_int_equal(vfio_system_group(machine_system(m), 2 + i)->n, 1);
+		}
+		assert_null(machine_vf(m, machine_device(m, 0), 2));
+		machine_free(m, false);
+		if (exact && l.n > 1)
+			assert_int_equal(fault_live, before);
+		else if (exact)
+			assert_int_not_equal(rc, 0);
+	}
+}
+
+#define IMAGE "/tmp/uvfio-machine-fault.img"
+
+static const char *const specs[] = { "edu,id=a",
+				     "testdev,group=1",
+				     "testdev,vectors=9",
+				     "igb",
+				     "igb,id=a,sriov_numvfs=0,net=unix:/tmp/uvfio-machine-fault",
+				     "nvme,image=" IMAGE,
+				     "nvme,image=" IMAGE ",serial=x,id=d" };
+
+static void memory_of_devices(void **state)
+{
+	log_set(2, LOG_NONE);
+	for (size_t i = 0; i < ARRAY_SIZE(specs); i++)
+		assert_true(add_each(FAULT_MEMORY, specs[i], FAULT_LIBRARIES) > 5);
+	log_set(2, LOG_WARN);
+}
+
+static void calls_of_devices(void **state)
+{
+	log_set(2, LOG_NONE);
+	for (size_t i = 0; i < ARRAY_SIZE(specs); i++)
+		add_each(FAULT_CALLS, specs[i], FAULT_LIBRARIES);
+	log_set(2, LOG_WARN);
+}
+
+static void memory_of_vfs(void **state)
+{
+	log_set(2, LOG_NONE);
+	start_each(FAULT_MEMORY, FAULT_LIBRARIES);
+	log_set(2, LOG_WARN);
+}
+
+static void calls_of_vfs(void **state)
+{
+	log_set(2, LOG_NONE);
+	start_each(FAULT_CALLS, false);
+	log_set(2, LOG_WARN);
+}
+
+static void a_machine(void **state)
+{
+	struct machine *m;
+
+	FAULT_LOOP(l, FAULT_MEMORY | FAULT_CALLS)
+	{
+		fault_begin(&l);
+		m = machine_new();
+		fault_end(&l, m ? 0 : -fault.error);
+		if (m)
+			machine_free(m, false);
+	}
+}
+
+static void texts(void **state)
+{
+	char *out, *err;
+	int rc;
+
+	FAULT_LOOP(l, FAULT_MEMORY | FAULT_CALLS)
+	{
+		out = err = NULL;
+		fault_begin(&l);
+		rc = machine_spec_absolute("edu,addr=1:0.0,id=x", &out, &err);
+		fault_end(&l, rc);
+		if (rc) {
+			assert_null(out);
+			free(err);
+		} else {
+			assert_string_equal(out, "edu,addr=0000:01:00.0,id=x");
+			free(out);
+		}
+	}
+}
+
+static int setup(void **state)
+{
+	int fd = open(IMAGE, O_RDWR | O_CREAT | O_TRUNC, 0600), rc = ftruncate(fd, 1 << 20);
+
+	close(fd);
+	return rc;
+}
+
+static int teardown(void **state)
+{
+	return unlink(IMAGE);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(memory_of_devices), cmocka_unit_test(memory_of_vfs),
+		cmocka_unit_test(calls_of_devices),  cmocka_unit_test(calls_of_vfs),
+		cmocka_unit_test(a_machine),	     cmocka_unit_test(texts),
+	};
+
+	return cmocka_run_group_tests(tests, setup, teardown);
+}
