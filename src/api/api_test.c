@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * api/api_test.c: uvfio.h from end to end on testdev (docs/testdev.md): what a program sees, what
- * it is told when it is wrong, and when memory runs out.
+ * api/api_test.c: uvfio.h from end to end on testdev (docs/testdev.md): what a program sees, and
+ * what it is told when it is wrong. When memory runs out: fault_test.c.
  */
 #include <errno.h>
 #include <linux/pci_regs.h>
@@ -536,130 +536,6 @@ static void test_fork_in_dma(void **state)
 }
 #endif
 
-/* ---- each allocation fails in turn ---- */
-
-#if !defined(SANITIZED_ADDRESS) && !defined(SANITIZED_THREAD)
-void *__libc_malloc(size_t n);
-void *__libc_calloc(size_t n, size_t size);
-void *__libc_realloc(void *p, size_t size);
-void __libc_free(void *p);
-
-static __thread long fail_at = -1, live;
-
-static bool fails(void)
-{
-	return fail_at >= 0 && !fail_at--;
-}
-
-__attribute__((visibility("default"))) void *malloc(size_t n)
-{
-	void *p = fails() ? NULL : __libc_malloc(n);
-
-	if (!p)
-		errno = ENOMEM;
-	live += p != NULL;
-	return p;
-}
-
-__attribute__((visibility("default"))) void *calloc(size_t n, size_t size)
-{
-	void *p = fails() ? NULL : __libc_calloc(n, size);
-
-	if (!p)
-		errno = ENOMEM;
-	live += p != NULL;
-	return p;
-}
-
-__attribute__((visibility("default"))) void *realloc(void *old, size_t size)
-{
-	void *p = fails() ? NULL : __libc_realloc(old, size);
-
-	if (!p)
-		errno = ENOMEM;
-	live += !old && p;
-	return p;
-}
-
-__attribute__((visibility("default"))) void free(void *p)
-{
-	live -= p != NULL;
-	__libc_free(p);
-}
-
-/* A program's life; 0 when nothing failed. All that is open is closed. */
-static int life(const char *spec)
-{
-	struct uvfio_device *dev = NULL, *second = NULL;
-	int rc = -ENOMEM, fds[2] = { eventfd(0, 0), eventfd(0, 0) };
-	struct uvfio *u = uvfio_new();
-	uint64_t iova, bytes = 0;
-	void *p;
-
-	if (!u)
-		goto out;
-	rc = uvfio_open_model(u, spec, &dev);
-	if (rc)
-		goto out;
-	rc = uvfio_open_model(u, spec, &second);
-	if (rc)
-		goto out;
-	rc = -ENOMEM;
-	p = uvfio_dma_alloc(u, 3 << 20, &iova);
-	if (!p)
-		goto out;
-	rc = uvfio_dma_map(u, 1ull << 40, p, 8192, UVFIO_DMA_READ);
-	if (rc)
-		goto out;
-	bytes = 8192;
-	rc = uvfio_irq_enable(dev, UVFIO_INDEX_MSIX, 0, 2, fds);
-	if (!rc)
-		rc = uvfio_irq_disable(dev, UVFIO_INDEX_MSIX);
-	if (!rc)
-		rc = uvfio_irq_enable(dev, UVFIO_INDEX_MSI, 0, 2, fds);
-	if (!rc)
-		rc = uvfio_reset(dev);
-	uvfio_dma_free(u, p, 3 << 20, iova);
-out:
-	/* giving back needs no memory */
-	if (bytes)
-		assert_int_equal(uvfio_dma_unmap(u, 1ull << 40, 8192), 8192);
-	uvfio_close(dev);
-	uvfio_free(u);
-	close(fds[0]);
-	close(fds[1]);
-	return rc;
-}
-
-static void test_no_memory(void **state)
-{
-	static const char spec[] = "testdev,vectors=4";
-	long before, n;
-	int rc;
-
-	/* what libc keeps for the next thread, a first use of the log ... */
-	assert_int_equal(life(spec), 0);
-	for (n = 0; n < 10000; n++) {
-		before = live;
-		fail_at = n;
-		rc = life(spec);
-		if (fail_at >= 0) { /* there were not so many */
-			fail_at = -1;
-			assert_int_equal(rc, 0);
-			break;
-		}
-		if (rc != -ENOMEM && rc != -EAGAIN) /* pthread_create's word for it */
-			print_error("allocation %ld: %d\n", n, rc);
-		assert_true(rc == -ENOMEM || rc == -EAGAIN);
-		if (live != before)
-			print_error("allocation %ld fails: %ld are left behind\n", n,
-				    live - before);
-		assert_int_equal(live, before);
-	}
-	assert_true(n > 20 && n < 10000);
-}
-#endif
-
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -676,9 +552,6 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_fork, setup, teardown),
 #ifndef SANITIZED_THREAD
 		cmocka_unit_test_setup_teardown(test_fork_in_dma, setup, teardown),
-#endif
-#if !defined(SANITIZED_ADDRESS) && !defined(SANITIZED_THREAD)
-		cmocka_unit_test_setup_teardown(test_no_memory, setup, teardown),
 #endif
 	};
 

@@ -17,6 +17,7 @@
 #include <unistd.h>
 #include <cmocka.h>
 
+#include "uvfio/uvfio.h"
 #include "base/guard.h"
 #include "base/log.h"
 #include "base/test_fault.h"
@@ -27,6 +28,7 @@
 #define K	4096ul
 #define NUM_FDS 8
 #define VECTORS 4
+#define IMAGE	"/tmp/uvfio-api-fault.img"
 
 static struct uapi_file *fds[NUM_FDS];
 static struct machine *machine;
@@ -207,10 +209,102 @@ static void calls_with_intx(void **state)
 	each_one(FAULT_CALLS, true);
 }
 
+/* A program's life with the native API; 0 when nothing failed. All that is open is closed. */
+static int native_life(const char *spec)
+{
+	struct uvfio_device *dev = NULL, *second = NULL;
+	struct uvfio *u = uvfio_new();
+	uint64_t iova, bytes = 0;
+	int rc = u ? 0 : -fault.error;
+	enum uvfio_irq_index index;
+	void *p = NULL;
+
+	if (!rc)
+		rc = uvfio_open_model(u, spec, &dev);
+	if (!rc)
+		rc = uvfio_open_model(u, spec, &second);
+	if (rc)
+		goto out;
+	p = uvfio_dma_alloc(u, 3 << 20, &iova);
+	if (!p) {
+		rc = -fault.error;
+		goto out;
+	}
+	rc = uvfio_dma_map(u, 1ull << 40, p, 8192, UVFIO_DMA_READ);
+	if (rc)
+		goto out;
+	bytes = 8192;
+	index = uvfio_irq_count(dev, UVFIO_INDEX_MSIX) > 0 ? UVFIO_INDEX_MSIX : UVFIO_INDEX_MSI;
+	rc = uvfio_irq_enable(dev, index, 0, 1, events);
+	if (!rc)
+		rc = uvfio_irq_disable(dev, index);
+	if (!rc)
+		rc = uvfio_irq_enable(dev, UVFIO_INDEX_MSI, 0, 1, events);
+	if (!rc)
+		rc = uvfio_reset(dev);
+out:
+	/* giving back needs no memory */
+	if (p)
+		uvfio_dma_free(u, p, 3 << 20, iova);
+	if (bytes)
+		assert_int_equal(uvfio_dma_unmap(u, 1ull << 40, 8192), 8192);
+	uvfio_close(dev);
+	uvfio_free(u);
+	return rc;
+}
+
+static void native_each(unsigned kinds)
+{
+	static const char *const specs[] = { "testdev,vectors=4", "edu", "igb",
+					     "nvme,image=" IMAGE ",readonly=on" };
+
+	for (size_t i = 0; i < ARRAY_SIZE(specs); i++) {
+		unsigned failed = 0;
+		int rc;
+
+		fault_about = specs[i];
+		/* what libc keeps for the next thread, a first use of the log ... */
+		assert_int_equal(native_life(specs[i]), 0);
+		FAULT_LOOP(l, kinds)
+		{
+			long before = fault_live;
+
+			fault_begin(&l);
+			rc = native_life(specs[i]);
+			fault_end(&l, rc);
+			/* the first use of something may keep memory, the second not */
+			if (fault_live != before) {
+				before = fault_live;
+				fault_begin(&l);
+				native_life(specs[i]);
+				fault_clear();
+			}
+			if (fault_live != before)
+				fail_msg("%s: %s, the %u., fails: %ld are left behind", specs[i],
+					 fault.name, l.n, fault_live - before);
+			failed = l.failed;
+		}
+		assert_true(failed > 2);
+	}
+}
+
+static void native_memory(void **state)
+{
+	native_each(FAULT_MEMORY);
+}
+
+static void native_calls(void **state)
+{
+	native_each(FAULT_CALLS);
+}
+
 static int setup(void **state)
 {
 	char *err;
+	int fd = open(IMAGE, O_RDWR | O_CREAT | O_TRUNC, 0600);
 
+	if (fd < 0 || ftruncate(fd, 1 << 20) || close(fd))
+		return -1;
 	guard_install();
 	log_set(2, LOG_NONE);
 	machine = machine_new();
@@ -226,6 +320,7 @@ static int teardown(void **state)
 {
 	machine_free(machine, false);
 	munmap(mem, 4 * K);
+	unlink(IMAGE);
 	for (unsigned i = 0; i < VECTORS; i++)
 		close(events[i]);
 	return 0;
@@ -234,10 +329,9 @@ static int teardown(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(with_msix),
-		cmocka_unit_test(with_intx),
-		cmocka_unit_test(calls_with_msix),
-		cmocka_unit_test(calls_with_intx),
+		cmocka_unit_test(with_msix),	   cmocka_unit_test(with_intx),
+		cmocka_unit_test(calls_with_msix), cmocka_unit_test(calls_with_intx),
+		cmocka_unit_test(native_memory),   cmocka_unit_test(native_calls),
 	};
 
 	return cmocka_run_group_tests(tests, setup, teardown);

@@ -181,6 +181,56 @@ static void texts(void **state)
 	}
 }
 
+/* Write the view of @m into a directory of its own, which is removed then. */
+static int write_view(struct machine *m, struct fault_loop *l)
+{
+	char dir[] = "/tmp/uvfio-machine-fault.XXXXXX", command[64];
+	int rc;
+
+	assert_non_null(mkdtemp(dir));
+	if (l)
+		fault_begin(l);
+	rc = machine_write_view(m, dir);
+	if (l)
+		fault_end(l, rc);
+	snprintf(command, sizeof(command), "rm -rf %s", dir);
+	assert_int_equal(system(command), 0);
+	return rc;
+}
+
+static void view_each(unsigned kinds)
+{
+	struct machine *m = machine_new();
+
+	log_set(2, LOG_NONE);
+	fault_about = "the view";
+	assert_non_null(m);
+	assert_int_equal(machine_add(m, "igb,sriov_numvfs=1", NULL), 0);
+	assert_int_equal(machine_start(m, NULL), 0);
+	assert_int_equal(write_view(m, NULL), 0);
+	FAULT_LOOP(l, kinds)
+	{
+		long before = fault_live;
+
+		write_view(m, &l);
+		assert_int_equal(fault_live, before);
+		l.n += 12; /* it is many files, all written by the same few functions */
+	}
+	assert_int_equal(write_view(m, NULL), 0);
+	machine_free(m, false);
+	log_set(2, LOG_WARN);
+}
+
+static void memory_of_the_view(void **state)
+{
+	view_each(FAULT_MEMORY);
+}
+
+static void calls_of_the_view(void **state)
+{
+	view_each(FAULT_CALLS);
+}
+
 static int setup(void **state)
 {
 	int fd = open(IMAGE, O_RDWR | O_CREAT | O_TRUNC, 0600), rc = ftruncate(fd, 1 << 20);
@@ -197,9 +247,10 @@ static int teardown(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(memory_of_devices), cmocka_unit_test(memory_of_vfs),
-		cmocka_unit_test(calls_of_devices),  cmocka_unit_test(calls_of_vfs),
-		cmocka_unit_test(a_machine),	     cmocka_unit_test(texts),
+		cmocka_unit_test(memory_of_devices),  cmocka_unit_test(memory_of_vfs),
+		cmocka_unit_test(calls_of_devices),   cmocka_unit_test(calls_of_vfs),
+		cmocka_unit_test(a_machine),	      cmocka_unit_test(texts),
+		cmocka_unit_test(memory_of_the_view), cmocka_unit_test(calls_of_the_view),
 	};
 
 	return cmocka_run_group_tests(tests, setup, teardown);
