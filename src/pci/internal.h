@@ -18,6 +18,7 @@
 #include <string.h>
 #include <urcu/list.h>
 
+#include "base/bytes.h"
 #include "base/rcu.h"
 #include "base/report.h"
 #include "base/util.h"
@@ -206,25 +207,6 @@ struct uvfio_dev {
 		atomic_bool cut; /* it was disabled and has not been reset since */
 	} vf;
 };
-
-static inline uint16_t get16(const uint8_t *p)
-{
-	return (uint16_t)(p[0] | p[1] << 8);
-}
-static inline uint32_t get32(const uint8_t *p)
-{
-	return get16(p) | (uint32_t)get16(p + 2) << 16;
-}
-static inline void put16(uint8_t *p, uint16_t v)
-{
-	p[0] = (uint8_t)v;
-	p[1] = (uint8_t)(v >> 8);
-}
-static inline void put32(uint8_t *p, uint32_t v)
-{
-	put16(p, (uint16_t)v);
-	put16(p + 2, (uint16_t)(v >> 16));
-}
 
 /* Return the sink of interrupts, or NULL. In an RCU section, and good for as long as it lasts. */
 static inline const struct pci_irq_sink *pci_sink(pci_function *fn)

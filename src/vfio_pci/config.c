@@ -17,19 +17,6 @@ static const struct vfio_pci_perm hidden_perm = { .len = 4,
 						  .fields = hidden_fields,
 						  .num_fields = 1 };
 
-static uint32_t load(const uint8_t *p, unsigned size)
-{
-	uint32_t v = 0;
-
-	memcpy(&v, p, size);
-	return v;
-}
-
-static void store(uint8_t *p, unsigned size, uint32_t v)
-{
-	memcpy(p, &v, size);
-}
-
 /*
  * Give [pos, pos + len) to a capability. What another one has already is taken over, as in the
  * kernel.
@@ -56,8 +43,8 @@ static void add_cap(struct vfio_pci_device *vd, uint16_t id, unsigned pos, unsig
 
 		if (fl->off + fl->size > len)
 			continue;
-		store(c->virt + pos + fl->off, fl->size, fl->virt);
-		store(c->write + pos + fl->off, fl->size, fl->write);
+		put_bytes(c->virt + pos + fl->off, fl->size, fl->virt);
+		put_bytes(c->write + pos + fl->off, fl->size, fl->write);
 	}
 }
 
@@ -192,12 +179,12 @@ void vfio_pci_config_default_write(struct vfio_pci_device *vd, unsigned pos, uns
 				   uint32_t value)
 {
 	struct vfio_pci_config *c = &vd->config;
-	uint32_t write = load(c->write + pos, size), virt = load(c->virt + pos, size),
+	uint32_t write = get_bytes(c->write + pos, size), virt = get_bytes(c->virt + pos, size),
 		 to_copy = write & virt, to_hw = write & ~virt;
 
 	if (to_copy)
-		store(c->vconfig + pos, size,
-		      (load(c->vconfig + pos, size) & ~to_copy) | (value & to_copy));
+		put_bytes(c->vconfig + pos, size,
+			  (get_bytes(c->vconfig + pos, size) & ~to_copy) | (value & to_copy));
 	if (to_hw)
 		pci_config_write(vd->fn, pos, size,
 				 (pci_config_read(vd->fn, pos, size) & ~to_hw) | (value & to_hw));
@@ -206,12 +193,12 @@ void vfio_pci_config_default_write(struct vfio_pci_device *vd, unsigned pos, uns
 static uint32_t read_piece(struct vfio_pci_device *vd, unsigned pos, unsigned size)
 {
 	struct vfio_pci_config *c = &vd->config;
-	uint32_t virt = load(c->virt + pos, size), all = ~0u >> (32 - 8 * size), value;
+	uint32_t virt = get_bytes(c->virt + pos, size), all = ~0u >> (32 - 8 * size), value;
 
 	if (c->bars_dirty && ((pos >= PCI_BASE_ADDRESS_0 && pos < PCI_BASE_ADDRESS_5 + 4) ||
 			      (pos >= PCI_ROM_ADDRESS && pos < PCI_ROM_ADDRESS + 4)))
 		vfio_pci_fix_bars(vd);
-	value = load(c->vconfig + pos, size);
+	value = get_bytes(c->vconfig + pos, size);
 	if (virt != all)
 		value = (pci_config_read(vd->fn, pos, size) & ~virt) | (value & virt);
 	return value & all;
@@ -255,9 +242,9 @@ ssize_t vfio_pci_config_rw(struct vfio_pci_device *vd, uint64_t pos, void *buf, 
 
 		pthread_mutex_lock(&vd->config_lock);
 		if (write)
-			write_piece(vd, pos, n, load(p, n));
+			write_piece(vd, pos, n, get_bytes(p, n));
 		else
-			store(p, n, read_piece(vd, pos, n));
+			put_bytes(p, n, read_piece(vd, pos, n));
 		pthread_mutex_unlock(&vd->config_lock);
 		p += n;
 		pos += n;

@@ -27,6 +27,7 @@
 #include <string.h>
 #include <urcu/list.h>
 
+#include "base/bytes.h"
 #include "base/log.h"
 #include "base/util.h"
 #include "pci/function.h"
@@ -175,28 +176,6 @@ struct vfio_pci_device {
 static inline struct vfio_pci_device *to_vfio_pci(struct vfio_device *dev)
 {
 	return container_of_type(dev, struct vfio_pci_device, vdev);
-}
-
-/* config space is little-endian, and so is every machine that this runs on */
-static inline uint16_t get16(const uint8_t *p)
-{
-	uint16_t v;
-	memcpy(&v, p, 2);
-	return v;
-}
-static inline uint32_t get32(const uint8_t *p)
-{
-	uint32_t v;
-	memcpy(&v, p, 4);
-	return v;
-}
-static inline void put16(uint8_t *p, uint16_t v)
-{
-	memcpy(p, &v, 2);
-}
-static inline void put32(uint8_t *p, uint32_t v)
-{
-	memcpy(p, &v, 4);
 }
 
 /* vfio_pci.c: all with config_lock held and memory_lock held for writing */
