@@ -76,9 +76,9 @@ static void init_std_caps(struct vfio_pci_device *vd)
 			len = PCI_CFG_SIZE - pos;
 		if (id == PCI_CAP_ID_MSI) {
 			perm = vfio_pci_msi_perm(get16(c->vconfig + pos + PCI_MSI_FLAGS));
-			vd->msi_cap = pos;
+			vd->cap.msi = pos;
 		} else if (id == PCI_CAP_ID_PM) {
-			vd->pm_cap = pos;
+			vd->cap.pm = pos;
 			/* no power management event ever reaches the user */
 			put16(c->vconfig + pos + PCI_PM_PMC,
 			      get16(c->vconfig + pos + PCI_PM_PMC) & ~PCI_PM_CAP_PME_MASK);
@@ -167,7 +167,7 @@ void vfio_pci_config_init(struct vfio_pci_device *vd)
 		c->real_bar[i] = get32(c->vconfig + PCI_BASE_ADDRESS_0 + 4 * i);
 	c->real_bar[6] = get32(c->vconfig + PCI_ROM_ADDRESS);
 	c->bars_dirty = true;
-	vd->pm_cap = vd->msi_cap = 0;
+	vd->cap.pm = vd->cap.msi = 0;
 	add_cap(vd, 0, 0, PCI_STD_HEADER_SIZEOF, vfio_pci_header_perm());
 	if (vd->virtfn)
 		init_virtfn(vd);

@@ -198,9 +198,9 @@ void vfio_pci_write_msi(struct vfio_pci_device *vd, const struct vfio_pci_cap *c
 	flags = get16(v + PCI_MSI_FLAGS);
 	if (vd->irq_type != VFIO_PCI_MSI_IRQ_INDEX)
 		flags &= ~PCI_MSI_FLAGS_ENABLE;
-	if ((flags & PCI_MSI_FLAGS_QSIZE) >> 4 > vd->msi_log2) {
+	if ((flags & PCI_MSI_FLAGS_QSIZE) >> 4 > vd->msi.log2) {
 		flags &= ~PCI_MSI_FLAGS_QSIZE;
-		flags |= vd->msi_log2 << 4;
+		flags |= vd->msi.log2 << 4;
 	}
 	put16(v + PCI_MSI_FLAGS, flags);
 	pci_config_write(vd->fn, cap->pos + PCI_MSI_FLAGS, 2, flags);
@@ -217,8 +217,8 @@ void vfio_pci_write_msi(struct vfio_pci_device *vd, const struct vfio_pci_cap *c
 static void user_flr(struct vfio_pci_device *vd)
 {
 	pthread_rwlock_wrlock(&vd->memory_lock);
-	if (vd->pm_save_valid && pci_power_state(vd->fn)) {
-		vd->pm_save_valid = false;
+	if (vd->saved.pm_valid && pci_power_state(vd->fn)) {
+		vd->saved.pm_valid = false;
 		vfio_pci_set_power(vd, 0);
 		bars_restore(vd);
 	}

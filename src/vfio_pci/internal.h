@@ -8,12 +8,13 @@
  * lock; everything that sets them up is under igate.
  *
  * Lock order: vfio_device.lock > igate > config_lock > memory_lock > the locks of pci/.
+ *
  *   igate        which interrupt type is active, its eventfds, the unmask eventfd
- *   config_lock vconfig and every read-modify-write of the function's own config space; irq_type is
- *   changed under
- *                igate and config_lock, and may be read under either
- *   memory_lock for reading: a BAR access runs; for writing: memory decode, D-state or the whole
- *   function changes
+ *   config_lock  vconfig, and each read, change and write of the function's own config space.
+ *                irq_type is changed under igate and config_lock, and may be read under either.
+ *   memory_lock  for reading: a BAR access runs; for writing: memory decode, the D-state or the
+ *                whole function changes
+ *
  * None of the three is held while a callback of base/loop.h is waited for, unless that callback
  * does not take it.
  */
@@ -127,7 +128,7 @@ struct vfio_pci_token {
 struct vfio_pci_device {
 	struct vfio_device vdev;
 	pci_function *fn;
-	struct loop *loop; /* of virqfds */
+	struct loop *loop;
 
 	pthread_mutex_t igate;
 	pthread_mutex_t config_lock;
@@ -137,40 +138,58 @@ struct vfio_pci_device {
 	struct vfio_pci_device *pf;   /* of a VF, if it has this driver */
 	struct vfio_pci_token *token; /* of a PF */
 
+	/* ---- what the function has, found out at open (mmap: at bind) ---- */
 	bool opened;
-	atomic_uint mmap; /* enum vfio_pci_mmap */
-	/* of each BAR; none: all of it can be mapped, and is trapped */
-	struct vfio_region_area areas[PCI_BARS][2 * PCI_PAGES_MAX + 1];
-	unsigned num_areas[PCI_BARS];
-	bool unmappable[PCI_BARS]; /* by the model's choice */
-	bool reset_works;
-	bool alone;	   /* in its slot: a reset of the slot resets nothing else */
 	bool pci_2_3;	   /* DisINTx works: the line can be masked at the function */
 	uint32_t rom_size; /* bytes of images in the ROM BAR; 0: no valid image */
-	bool has_msix;
-	struct pci_msix_info msix;
-	unsigned pm_cap, msi_cap, exp_cap, af_cap, vpd_cap;
-	uint8_t saved[PCI_CFG_EXP_SIZE];    /* the state after the reset at open */
-	uint8_t pm_saved[PCI_CFG_EXP_SIZE]; /* the state before D3hot, for functions that lose it */
-	bool pm_save_valid;
+	struct {
+		unsigned pm, msi, exp, af, vpd; /* positions; 0: it has none */
+	} cap;
+	struct {
+		bool there;
+		struct pci_msix_info info;
+	} msix;
+	struct {
+		bool works;
+		bool alone; /* in its slot: a reset of the slot resets nothing else */
+	} reset;
+	struct {
+		atomic_uint how; /* enum vfio_pci_mmap */
+		/* of each BAR; none: all of it can be mapped, and is trapped */
+		struct vfio_region_area areas[PCI_BARS][2 * PCI_PAGES_MAX + 1];
+		unsigned num_areas[PCI_BARS];
+		bool excluded[PCI_BARS]; /* all of it, by the model's choice */
+	} mmap;
 
+	/* ---- config space: config_lock ---- */
+	struct vfio_pci_config config;
+	struct {
+		uint8_t open[PCI_CFG_EXP_SIZE]; /* after the reset at open */
+		uint8_t pm[PCI_CFG_EXP_SIZE];	/* before D3hot, for functions that lose it */
+		bool pm_valid;
+	} saved;
+
+	/* ---- interrupts: igate ---- */
 	unsigned irq_type; /* VFIO_PCI_*_IRQ_INDEX or VFIO_PCI_IRQ_NONE */
 	struct vfio_pci_intx intx;
-	/* of the function: the larger of MSI's and MSI-X's vectors */
-	unsigned num_triggers;
-	struct vfio_trigger *triggers; /* by vector, of whichever type is active */
-	/* as many; msi.c: what was replaced and is not yet released, under igate */
-	int *old_fds;
-	unsigned num_old;
-	unsigned msi_vectors; /* that SET_IRQS enabled */
-	unsigned msi_log2;    /* the vectors enabled, as a power of two */
-	struct vfio_trigger err, req;
+	struct {
+		/* of the function: the larger of MSI's and MSI-X's vectors */
+		unsigned num_triggers;
+		struct vfio_trigger *triggers; /* by vector, of whichever type is active */
+		int *old_fds; /* as many: what was replaced and is not yet released */
+		unsigned num_old;
+		unsigned vectors; /* that SET_IRQS enabled */
+		unsigned log2;	  /* these as a power of two */
+	} msi;
+	struct vfio_trigger err;
+	/* nobody takes a device away from its user here: only the user's own SET_IRQS signals it */
+	struct vfio_trigger req;
 
-	pthread_mutex_t ioeventfd_lock; /* guards the list; a leaf but for base/loop.h */
-	struct cds_list_head ioeventfds;
-	unsigned num_ioeventfds;
-
-	struct vfio_pci_config config;
+	struct {
+		pthread_mutex_t lock; /* guards the list; a leaf but for base/loop.h */
+		struct cds_list_head list;
+		unsigned n;
+	} ioeventfds;
 };
 
 static inline struct vfio_pci_device *to_vfio_pci(struct vfio_device *dev)

@@ -20,7 +20,7 @@ static void ioeventfd_free(struct vfio_pci_ioeventfd *io)
 {
 	vfio_virqfd_free(io->virqfd);
 	cds_list_del(&io->node);
-	io->vd->num_ioeventfds--;
+	io->vd->ioeventfds.n--;
 	heap_free(io);
 }
 
@@ -39,8 +39,8 @@ int vfio_pci_ioeventfd(struct vfio_device *dev, uint32_t flags, uint64_t offset,
 	if (vfio_pci_touches_msix(vd, bar, pos, size))
 		return -EINVAL;
 
-	pthread_mutex_lock(&vd->ioeventfd_lock);
-	cds_list_for_each_entry(io, &vd->ioeventfds, node) {
+	pthread_mutex_lock(&vd->ioeventfds.lock);
+	cds_list_for_each_entry(io, &vd->ioeventfds.list, node) {
 		if (io->bar != bar || io->pos != pos || io->data != data || io->size != size)
 			continue;
 		if (fd < 0)
@@ -53,7 +53,7 @@ int vfio_pci_ioeventfd(struct vfio_device *dev, uint32_t flags, uint64_t offset,
 		err = -ENODEV;
 		goto out;
 	}
-	if (vd->num_ioeventfds >= VFIO_PCI_IOEVENTFD_MAX) {
+	if (vd->ioeventfds.n >= VFIO_PCI_IOEVENTFD_MAX) {
 		err = -ENOSPC;
 		goto out;
 	}
@@ -72,10 +72,10 @@ int vfio_pci_ioeventfd(struct vfio_device *dev, uint32_t flags, uint64_t offset,
 		heap_free(io);
 		goto out;
 	}
-	cds_list_add(&io->node, &vd->ioeventfds);
-	vd->num_ioeventfds++;
+	cds_list_add(&io->node, &vd->ioeventfds.list);
+	vd->ioeventfds.n++;
 out:
-	pthread_mutex_unlock(&vd->ioeventfd_lock);
+	pthread_mutex_unlock(&vd->ioeventfds.lock);
 	return err;
 }
 
@@ -83,8 +83,8 @@ void vfio_pci_ioeventfd_drop_all(struct vfio_pci_device *vd)
 {
 	struct vfio_pci_ioeventfd *io, *next;
 
-	pthread_mutex_lock(&vd->ioeventfd_lock);
-	cds_list_for_each_entry_safe(io, next, &vd->ioeventfds, node)
+	pthread_mutex_lock(&vd->ioeventfds.lock);
+	cds_list_for_each_entry_safe(io, next, &vd->ioeventfds.list, node)
 		ioeventfd_free(io);
-	pthread_mutex_unlock(&vd->ioeventfd_lock);
+	pthread_mutex_unlock(&vd->ioeventfds.lock);
 }

@@ -11,7 +11,7 @@ static void add_area(struct vfio_pci_device *vd, unsigned bar, uint64_t from, ui
 		     enum vfio_area_kind kind, int fd)
 {
 	if (from < to)
-		vd->areas[bar][vd->num_areas[bar]++] = (struct vfio_region_area){
+		vd->mmap.areas[bar][vd->mmap.num_areas[bar]++] = (struct vfio_region_area){
 			.offset = from, .size = to - from, .kind = kind, .fd = fd
 		};
 }
@@ -23,7 +23,7 @@ static void init_areas(struct vfio_pci_device *vd, unsigned bar, bool trap)
 	struct pci_pages p;
 	bool any = false;
 
-	vd->num_areas[bar] = 0;
+	vd->mmap.num_areas[bar] = 0;
 	for (; pci_function_pages(vd->fn, bar, look, &p); look = p.offset + p.len) {
 		if (trap && p.kind == UVFIO_PAGE_POLLED)
 			continue;
@@ -35,20 +35,20 @@ static void init_areas(struct vfio_pci_device *vd, unsigned bar, bool trap)
 	}
 	if (any)
 		add_area(vd, bar, at, size, VFIO_AREA_TRAPPED, -1);
-	vd->unmappable[bar] = any && !vd->num_areas[bar];
+	vd->mmap.excluded[bar] = any && !vd->mmap.num_areas[bar];
 }
 
 void vfio_pci_mmap_init(struct vfio_pci_device *vd)
 {
 	for (unsigned bar = 0; bar < PCI_BARS; bar++)
-		init_areas(vd, bar, atomic_load(&vd->mmap) == VFIO_PCI_MMAP_TRAP);
+		init_areas(vd, bar, atomic_load(&vd->mmap.how) == VFIO_PCI_MMAP_TRAP);
 }
 
 void vfio_pci_set_mmap(struct vfio_device *dev, enum vfio_pci_mmap how)
 {
 	struct vfio_pci_device *vd = to_vfio_pci(dev);
 
-	atomic_store(&vd->mmap, how);
+	atomic_store(&vd->mmap.how, how);
 	/* OFF may come when there are mappings, which keep their areas */
 	if (how != VFIO_PCI_MMAP_OFF)
 		vfio_pci_mmap_init(vd);
@@ -58,13 +58,13 @@ bool vfio_pci_mappable(struct vfio_pci_device *vd, unsigned bar, struct vfio_reg
 {
 	const struct pci_bar *b = pci_function_bar(vd->fn, bar);
 
-	if (atomic_load(&vd->mmap) == VFIO_PCI_MMAP_OFF || bar >= PCI_BARS ||
-	    b->size < PAGE_SIZE_4K || b->flags & UVFIO_BAR_IO || vd->unmappable[bar])
+	if (atomic_load(&vd->mmap.how) == VFIO_PCI_MMAP_OFF || bar >= PCI_BARS ||
+	    b->size < PAGE_SIZE_4K || b->flags & UVFIO_BAR_IO || vd->mmap.excluded[bar])
 		return false;
 	out->flags |= VFIO_REGION_INFO_FLAG_MMAP;
-	out->msix_mappable = vd->has_msix && vd->msix.table_bar == bar;
-	out->areas = vd->areas[bar];
-	out->num_areas = vd->num_areas[bar];
+	out->msix_mappable = vd->msix.there && vd->msix.info.table_bar == bar;
+	out->areas = vd->mmap.areas[bar];
+	out->num_areas = vd->mmap.num_areas[bar];
 	return true;
 }
 

@@ -13,8 +13,8 @@ void vfio_pci_msi_message(void *arg, unsigned vector)
 {
 	struct vfio_pci_device *vd = arg;
 
-	if (vector < vd->num_triggers)
-		vfio_trigger_signal(&vd->triggers[vector]);
+	if (vector < vd->msi.num_triggers)
+		vfio_trigger_signal(&vd->msi.triggers[vector]);
 }
 
 /* The register with MSI's mask bits, 0 if the function has none. */
@@ -22,12 +22,12 @@ static unsigned msi_mask_reg(struct vfio_pci_device *vd)
 {
 	unsigned flags;
 
-	if (!vd->msi_cap)
+	if (!vd->cap.msi)
 		return 0;
-	flags = pci_config_read(vd->fn, vd->msi_cap + PCI_MSI_FLAGS, 2);
+	flags = pci_config_read(vd->fn, vd->cap.msi + PCI_MSI_FLAGS, 2);
 	if (!(flags & PCI_MSI_FLAGS_MASKBIT))
 		return 0;
-	return vd->msi_cap + (flags & PCI_MSI_FLAGS_64BIT ? PCI_MSI_MASK_64 : PCI_MSI_MASK_32);
+	return vd->cap.msi + (flags & PCI_MSI_FLAGS_64BIT ? PCI_MSI_MASK_64 : PCI_MSI_MASK_32);
 }
 
 /* Set up the hardware's mask of one vector. config_lock held. */
@@ -56,13 +56,13 @@ void vfio_pci_msi_restore(struct vfio_pci_device *vd)
 
 	if (vd->irq_type == VFIO_PCI_MSIX_IRQ_INDEX) {
 		pci_msix_enable(vd->fn);
-		for (unsigned i = 0; i < vd->msix.vectors; i++)
-			if (vfio_trigger_is_set(&vd->triggers[i]))
+		for (unsigned i = 0; i < vd->msix.info.vectors; i++)
+			if (vfio_trigger_is_set(&vd->msi.triggers[i]))
 				pci_msix_entry(vd->fn, i, true);
 	} else {
-		pci_msi_enable(vd->fn, vd->msi_log2);
-		for (unsigned i = 0; i < vd->msi_vectors; i++)
-			if (vfio_trigger_is_set(&vd->triggers[i]))
+		pci_msi_enable(vd->fn, vd->msi.log2);
+		for (unsigned i = 0; i < vd->msi.vectors; i++)
+			if (vfio_trigger_is_set(&vd->msi.triggers[i]))
 				masked &= ~(1u << i);
 		if (reg)
 			pci_config_write(vd->fn, reg, 4, masked);
@@ -81,9 +81,9 @@ static int msi_enable(struct vfio_pci_device *vd, unsigned index, unsigned num)
 		err = -EINVAL; /* the table cannot be programmed outside of D0 */
 	} else {
 		vd->irq_type = index;
-		vd->msi_vectors = num;
+		vd->msi.vectors = num;
 		if (index == VFIO_PCI_MSI_IRQ_INDEX)
-			for (vd->msi_log2 = 0; 1u << vd->msi_log2 < num; vd->msi_log2++)
+			for (vd->msi.log2 = 0; 1u << vd->msi.log2 < num; vd->msi.log2++)
 				;
 		vfio_pci_msi_restore(vd);
 	}
@@ -98,20 +98,20 @@ static int msi_enable(struct vfio_pci_device *vd, unsigned index, unsigned num)
  */
 static int set_vector(struct vfio_pci_device *vd, unsigned vector, int fd)
 {
-	struct vfio_trigger *t = &vd->triggers[vector];
+	struct vfio_trigger *t = &vd->msi.triggers[vector];
 	int err;
 
 	/* MSI vectors are given out in one block; of MSI-X any may come later */
-	if (fd >= 0 && vd->irq_type == VFIO_PCI_MSI_IRQ_INDEX && vector >= vd->msi_vectors)
+	if (fd >= 0 && vd->irq_type == VFIO_PCI_MSI_IRQ_INDEX && vector >= vd->msi.vectors)
 		return -EINVAL;
 	if (fd < 0 && !vfio_trigger_is_set(t))
 		return 0;
 	pthread_mutex_lock(&vd->config_lock);
 	if (fd < 0)
 		vector_mask(vd, vector, true);
-	err = vfio_trigger_swap(t, fd < 0 ? -1 : fd, &vd->old_fds[vd->num_old]);
+	err = vfio_trigger_swap(t, fd < 0 ? -1 : fd, &vd->msi.old_fds[vd->msi.num_old]);
 	if (!err)
-		vd->num_old++;
+		vd->msi.num_old++;
 	if (!err && fd >= 0)
 		vector_mask(vd, vector, false);
 	pthread_mutex_unlock(&vd->config_lock);
@@ -120,8 +120,8 @@ static int set_vector(struct vfio_pci_device *vd, unsigned vector, int fd)
 
 static void release_old(struct vfio_pci_device *vd)
 {
-	vfio_trigger_release(vd->old_fds, vd->num_old);
-	vd->num_old = 0;
+	vfio_trigger_release(vd->msi.old_fds, vd->msi.num_old);
+	vd->msi.num_old = 0;
 }
 
 static int set_block(struct vfio_pci_device *vd, unsigned start, unsigned count, const int32_t *fds)
@@ -145,7 +145,7 @@ void vfio_pci_msi_disable_all(struct vfio_pci_device *vd)
 {
 	unsigned reg;
 
-	for (unsigned i = 0; i < vd->num_triggers; i++)
+	for (unsigned i = 0; i < vd->msi.num_triggers; i++)
 		set_vector(vd, i, -1);
 	pthread_mutex_lock(&vd->config_lock);
 	if (vd->irq_type == VFIO_PCI_MSIX_IRQ_INDEX) {
@@ -157,7 +157,7 @@ void vfio_pci_msi_disable_all(struct vfio_pci_device *vd)
 			pci_config_write(vd->fn, reg, 4, 0);
 	}
 	vd->irq_type = VFIO_PCI_IRQ_NONE;
-	vd->msi_vectors = 0;
+	vd->msi.vectors = 0;
 	vfio_pci_intx_follow(vd);
 	pthread_mutex_unlock(&vd->config_lock);
 	/* a message under way finds no eventfd, and not one that is set later */
@@ -194,6 +194,6 @@ int vfio_pci_msi_set(struct vfio_pci_device *vd, const struct vfio_irq_set_args 
 		return -EINVAL;
 	for (unsigned i = 0; i < a->count; i++)
 		if (a->flags & VFIO_IRQ_SET_DATA_NONE || bools[i])
-			vfio_trigger_signal(&vd->triggers[a->start + i]);
+			vfio_trigger_signal(&vd->msi.triggers[a->start + i]);
 	return 0;
 }

@@ -53,9 +53,9 @@ uint32_t vfio_pci_rom_size(struct vfio_pci_device *vd)
 bool vfio_pci_touches_msix(const struct vfio_pci_device *vd, unsigned bar, uint64_t pos,
 			   uint64_t count)
 {
-	return vd->has_msix && bar == vd->msix.table_bar &&
-	       pos < vd->msix.table_offset + vd->msix.vectors * 16ull &&
-	       pos + count > vd->msix.table_offset;
+	return vd->msix.there && bar == vd->msix.info.table_bar &&
+	       pos < vd->msix.info.table_offset + vd->msix.info.vectors * 16ull &&
+	       pos + count > vd->msix.info.table_offset;
 }
 
 /*
@@ -145,8 +145,8 @@ ssize_t vfio_pci_bar_rw(struct vfio_pci_device *vd, unsigned bar, uint64_t pos, 
 		skip_start = vd->rom_size; /* behind the images there is nothing */
 		skip_end = size;
 	} else if (vfio_pci_touches_msix(vd, bar, pos, count)) {
-		skip_start = vd->msix.table_offset;
-		skip_end = skip_start + vd->msix.vectors * 16ull;
+		skip_start = vd->msix.info.table_offset;
+		skip_end = skip_start + vd->msix.info.vectors * 16ull;
 	}
 	while (done < count) {
 		uint64_t room = count - done, value = 0;

@@ -60,7 +60,7 @@ void vfio_pci_reset_function(struct vfio_pci_device *vd)
 
 void vfio_pci_set_power(struct vfio_pci_device *vd, unsigned state)
 {
-	unsigned pm = vd->pm_cap ? vd->pm_cap : pci_find_cap(vd->fn, PCI_CAP_ID_PM),
+	unsigned pm = vd->cap.pm ? vd->cap.pm : pci_find_cap(vd->fn, PCI_CAP_ID_PM),
 		 now = pci_power_state(vd->fn), pmc, ctrl;
 
 	if (!pm || state == now)
@@ -84,16 +84,16 @@ void vfio_pci_set_power(struct vfio_pci_device *vd, unsigned state)
 	ctrl = pci_config_read(vd->fn, pm + PCI_PM_CTRL, 2);
 	if (state == 3 && !(ctrl & PCI_PM_CTRL_NO_SOFT_RESET)) {
 		/* coming back resets the function */
-		pci_save_state(vd->fn, vd->pm_saved);
-		vd->pm_save_valid = true;
+		pci_save_state(vd->fn, vd->saved.pm);
+		vd->saved.pm_valid = true;
 	}
 	/* PME_Status is cleared by writing it: not here */
 	ctrl &= ~(PCI_PM_CTRL_STATE_MASK | PCI_PM_CTRL_PME_STATUS);
 	pci_config_write(vd->fn, pm + PCI_PM_CTRL, 2, ctrl | state);
-	if (now == 3 && vd->pm_save_valid) {
-		pci_restore_state(vd->fn, vd->pm_saved);
+	if (now == 3 && vd->saved.pm_valid) {
+		pci_restore_state(vd->fn, vd->saved.pm);
 		vfio_pci_irqs_restore(vd);
-		vd->pm_save_valid = false;
+		vd->saved.pm_valid = false;
 	}
 }
 
@@ -101,7 +101,7 @@ static int vfio_pci_reset(struct vfio_device *dev)
 {
 	struct vfio_pci_device *vd = to_vfio_pci(dev);
 
-	if (!vd->reset_works)
+	if (!vd->reset.works)
 		return -EINVAL;
 	pthread_mutex_lock(&vd->config_lock);
 	pthread_rwlock_wrlock(&vd->memory_lock);
@@ -162,24 +162,24 @@ static int vfio_pci_open(struct vfio_device *dev)
 	pthread_mutex_lock(&vd->config_lock);
 	pthread_rwlock_wrlock(&vd->memory_lock);
 	vd->irq_type = VFIO_PCI_IRQ_NONE;
-	vd->msi_vectors = vd->msi_log2 = 0;
-	vd->pm_save_valid = false;
+	vd->msi.vectors = vd->msi.log2 = 0;
+	vd->saved.pm_valid = false;
 	vd->pci_2_3 = pci_intx_can_disable(vd->fn);
 	atomic_store(&vd->intx.state, 0);
 
 	vfio_pci_set_power(vd, 0);
 	command_change(vd, PCI_COMMAND_MASTER, decode_bits(vd));
-	vd->alone = vfio_slot_places(dev, NULL, 0) == 1;
-	vd->reset_works = pci_can_reset(vd->fn) || vd->alone;
-	if (vd->reset_works)
+	vd->reset.alone = vfio_slot_places(dev, NULL, 0) == 1;
+	vd->reset.works = pci_can_reset(vd->fn) || vd->reset.alone;
+	if (vd->reset.works)
 		vfio_pci_reset_function(vd);
-	pci_save_state(vd->fn, vd->saved);
+	pci_save_state(vd->fn, vd->saved.open);
 	if (vd->pci_2_3)
 		command_change(vd, PCI_COMMAND_INTX_DISABLE, 0);
 	vd->rom_size = probe_rom(vd);
 	vfio_pci_config_init(vd);
-	vd->has_msix = pci_msix_info(vd->fn, &vd->msix);
-	dev->flags = VFIO_DEVICE_FLAGS_PCI | (vd->reset_works ? VFIO_DEVICE_FLAGS_RESET : 0);
+	vd->msix.there = pci_msix_info(vd->fn, &vd->msix.info);
+	dev->flags = VFIO_DEVICE_FLAGS_PCI | (vd->reset.works ? VFIO_DEVICE_FLAGS_RESET : 0);
 	pthread_rwlock_unlock(&vd->memory_lock);
 	pthread_mutex_unlock(&vd->config_lock);
 
@@ -216,9 +216,9 @@ static void vfio_pci_close(struct vfio_device *dev)
 	pthread_rwlock_wrlock(&vd->memory_lock);
 	atomic_store(&vd->intx.state, 0);
 	pci_config_write(vd->fn, PCI_COMMAND, 2, PCI_COMMAND_INTX_DISABLE);
-	if (vd->reset_works)
+	if (vd->reset.works)
 		pci_function_reset(vd->fn, reset_kind(vd));
-	pci_restore_state(vd->fn, vd->saved);
+	pci_restore_state(vd->fn, vd->saved.open);
 	pthread_rwlock_unlock(&vd->memory_lock);
 	pthread_mutex_unlock(&vd->config_lock);
 	vd->opened = false;
@@ -297,17 +297,17 @@ static int init_triggers(struct vfio_pci_device *vd)
 {
 	struct pci_msix_info msix;
 
-	vd->num_triggers = pci_msi_vectors(vd->fn);
-	if (pci_msix_info(vd->fn, &msix) && msix.vectors > vd->num_triggers)
-		vd->num_triggers = msix.vectors;
-	if (vd->num_triggers) {
-		vd->triggers = heap_array(vd->num_triggers, sizeof(*vd->triggers));
-		vd->old_fds = heap_array(vd->num_triggers, sizeof(*vd->old_fds));
-		if (!vd->triggers || !vd->old_fds)
+	vd->msi.num_triggers = pci_msi_vectors(vd->fn);
+	if (pci_msix_info(vd->fn, &msix) && msix.vectors > vd->msi.num_triggers)
+		vd->msi.num_triggers = msix.vectors;
+	if (vd->msi.num_triggers) {
+		vd->msi.triggers = heap_array(vd->msi.num_triggers, sizeof(*vd->msi.triggers));
+		vd->msi.old_fds = heap_array(vd->msi.num_triggers, sizeof(*vd->msi.old_fds));
+		if (!vd->msi.triggers || !vd->msi.old_fds)
 			return -ENOMEM;
 	}
-	for (unsigned i = 0; i < vd->num_triggers; i++)
-		vfio_trigger_init(&vd->triggers[i]);
+	for (unsigned i = 0; i < vd->msi.num_triggers; i++)
+		vfio_trigger_init(&vd->msi.triggers[i]);
 	vfio_trigger_init(&vd->intx.trigger);
 	vfio_trigger_init(&vd->err);
 	vfio_trigger_init(&vd->req);
@@ -330,8 +330,8 @@ int vfio_pci_bind(pci_function *fn, const struct pci_address *at, struct loop *l
 	if (!ret)
 		ret = vfio_pci_sriov_init(vd);
 	if (ret) {
-		heap_free(vd->old_fds);
-		heap_free(vd->triggers);
+		heap_free(vd->msi.old_fds);
+		heap_free(vd->msi.triggers);
 		heap_free(vd);
 		return ret;
 	}
@@ -342,10 +342,10 @@ int vfio_pci_bind(pci_function *fn, const struct pci_address *at, struct loop *l
 	vd->vdev.flags = VFIO_DEVICE_FLAGS_PCI;
 	vd->vdev.address = *at;
 	vd->irq_type = VFIO_PCI_IRQ_NONE;
-	CDS_INIT_LIST_HEAD(&vd->ioeventfds);
+	CDS_INIT_LIST_HEAD(&vd->ioeventfds.list);
 	pthread_mutex_init(&vd->igate, NULL);
 	pthread_mutex_init(&vd->config_lock, NULL);
-	pthread_mutex_init(&vd->ioeventfd_lock, NULL);
+	pthread_mutex_init(&vd->ioeventfds.lock, NULL);
 	/* threads that poll a register must not keep a reset out; a BAR access never nests */
 	pthread_rwlockattr_init(&attr);
 	pthread_rwlockattr_setkind_np(&attr, PTHREAD_RWLOCK_PREFER_WRITER_NONRECURSIVE_NP);
@@ -363,11 +363,11 @@ void vfio_pci_unbind(struct vfio_device *dev)
 		vfio_pci_close(dev);
 	vfio_device_fini(dev);
 	pthread_rwlock_destroy(&vd->memory_lock);
-	pthread_mutex_destroy(&vd->ioeventfd_lock);
+	pthread_mutex_destroy(&vd->ioeventfds.lock);
 	pthread_mutex_destroy(&vd->config_lock);
 	pthread_mutex_destroy(&vd->igate);
 	vfio_pci_sriov_fini(vd);
-	heap_free(vd->old_fds);
-	heap_free(vd->triggers);
+	heap_free(vd->msi.old_fds);
+	heap_free(vd->msi.triggers);
 	heap_free(vd);
 }
