@@ -42,9 +42,9 @@ void uvfio_log_to(int fd, int level)
 }
 
 /*
- * A thread that was in a device's access of memory when another one forked is not in the child: it
- * must not be counted as a reader, or the first unmap there would wait for it. The shim has hooks
- * of its own, and says so.
+ * Keep the child able to wait for RCU readers: a thread that was in a device's access of memory
+ * when another one forked is not in the child, and must not be counted there, or the child's first
+ * unmap would wait for it. The shim has hooks of its own, and says so.
  */
 static void before_fork(void)
 {

@@ -75,7 +75,7 @@ uint64_t uvfio_read64(struct uvfio_device *dev, unsigned bar, uint64_t offset)
 	return access_region(dev, bar, offset, &v, sizeof(v), false) == sizeof(v) ? v : UINT64_MAX;
 }
 
-/* All of a register or an error: a write that stops in the middle ran over the region's end. */
+/* Write all of a register, or fail: a write that stops in the middle ran over the region's end. */
 static int write_register(struct uvfio_device *dev, unsigned bar, uint64_t offset, const void *v,
 			  size_t size)
 {

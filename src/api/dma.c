@@ -16,7 +16,7 @@
 #define IOVA_END    (1ull << IOMMU_IOVA_BITS)
 #define LARGE	    (2ull << 20) /* a leaf of 2 MiB serves what begins at such an IOVA */
 
-/* As many mappings as VFIO has; their order of checks is that of the address space otherwise. */
+/* Map @size bytes at @vaddr to @iova, if there are not as many mappings yet as VFIO has. */
 static int map(struct uvfio *u, uint64_t iova, void *vaddr, uint64_t size, unsigned prot)
 {
 	if (vfio_ioas_mappings(u->ioas) >= machine_system(u->machine)->dma_entry_limit)
@@ -89,7 +89,7 @@ static int place(struct uvfio *u, struct api_memory *m, uint64_t from, uint64_t 
 	return rc;
 }
 
-/* As place(), without the range of interrupt messages. */
+/* Do as place(), but for the range of interrupt messages. */
 static int place_outside_msi(struct uvfio *u, struct api_memory *m, uint64_t from, uint64_t end)
 {
 	int rc = -EEXIST;
@@ -101,7 +101,9 @@ static int place_outside_msi(struct uvfio *u, struct api_memory *m, uint64_t fro
 	return place(u, m, from > IOMMU_MSI_END ? from : IOMMU_MSI_END + 1, end);
 }
 
-/* The first gap behind @prev (the list's head: from the start) that takes @m. Lock held. */
+/*
+ * Map @m in the first gap behind @prev (the list's head: from the start) that takes it. Lock held.
+ */
 static int insert(struct uvfio *u, struct api_memory *m, struct cds_list_head *prev)
 {
 	struct api_memory *p;
@@ -154,7 +156,7 @@ fail:
 	return NULL;
 }
 
-/* Lock held. */
+/* Unmap @m and give its memory back. Lock held. */
 static void release(struct uvfio *u, struct api_memory *m)
 {
 	if (!u->hint || m->iova <= u->hint->iova)
@@ -163,7 +165,7 @@ static void release(struct uvfio *u, struct api_memory *m)
 				  : cds_list_entry(m->node.prev, struct api_memory, node);
 	cds_list_del(&m->node);
 	/*
-	 * when it returns no device uses the memory; nothing may be there any more if the program
+	 * when unmap() returns no device uses the memory; nothing is there any more if the program
 	 * unmapped the range itself
 	 */
 	unmap(u, m->iova, m->size);

@@ -50,7 +50,8 @@ struct uvfio_device {
 int api_fail(const struct uvfio *u, int rc, const char *fmt, ...)
 	__attribute__((format(printf, 3, 4)));
 /*
- * First in each function of uvfio.h that can report: it is the program's call that reports come in.
+ * Stands first in each function of uvfio.h that can report: reports come in this call of the
+ * program.
  */
 #define API_CALL() CALL_FRAME_STACK(__func__, __builtin_return_address(0))
 /* Unmap and give back everything of uvfio_dma_alloc(). */

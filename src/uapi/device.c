@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * uapi/device.c: ioctls of a device file: decode, copy, and hand to the waist (vfio/device.h). The
+ * uapi/device.c: ioctls of a device file: decode, copy, and hand to the waist (vfio/open.h). The
  * order of checks is the kernel's (vfio_pci_core.c, vfio_main.c).
  */
 #include <stdlib.h>
@@ -133,7 +133,7 @@ static long set_irqs(struct vfio_open *o, unsigned long arg)
 	return ret;
 }
 
-/* linux/vfio.h: what VFIO_DEVICE_GET_PCI_HOT_RESET_INFO fills in for each device */
+/* VFIO_DEVICE_GET_PCI_HOT_RESET_INFO: tell group and address of each device of the slot. */
 static long hot_reset_info(struct vfio_open *o, unsigned long arg)
 {
 	const size_t minsz = UAPI_SIZE_WITH(struct vfio_pci_hot_reset_info, count);
@@ -177,7 +177,7 @@ out:
 	return ret;
 }
 
-/* Is each device of the slot in a group whose file is among @files? */
+/* True if each device of the slot is in a group whose file is among @files. */
 static bool owns_slot(struct vfio_device *dev, const struct vfio_place *at, unsigned num,
 		      struct uapi_file **files, unsigned num_files)
 {
@@ -229,7 +229,7 @@ static long hot_reset(struct uapi_file *f, unsigned long arg)
 		goto out;
 	ret = 0;
 	if (vfio_device_slot(&f->open, at, (unsigned)num) != num)
-		ret = -EINVAL; /* VFs came or went meanwhile: whoever counted them counted others */
+		ret = -EINVAL; /* VFs came or went meanwhile, and the caller counted others */
 	else if (uapi_get(fds, arg + minsz, r.count * sizeof(fds[0])))
 		ret = -EFAULT;
 	while (held < r.count && !ret) {

@@ -11,11 +11,13 @@
 #define SET   VFIO_DEVICE_FEATURE_SET
 
 struct feature {
-	int absent;   /* what a device that has it not answers, if that is not -ENOTTY */
+	int absent;   /* what a device without the feature answers, if that is not -ENOTTY */
 	uint32_t ops; /* GET, SET: what can be done with it */
 	size_t size;  /* bytes of the payload, at least */
 	bool (*has)(const struct uapi_file *f);
-	/* Do one of @ops, for which there is a payload of @size bytes at @arg. As the ioctl. */
+	/*
+	 * Do @op, one of @ops; @size bytes of payload are at @arg. Return what the ioctl returns.
+	 */
 	long (*call)(struct uapi_file *f, uint32_t op, unsigned long arg);
 };
 

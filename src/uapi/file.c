@@ -34,7 +34,7 @@ static void file_free(struct uapi_file *f)
 	heap_free(f);
 }
 
-/* "7" -> 7; the kernel's device nodes have no leading zeros or signs. */
+/* Parse the number of a group, "7". The kernel's device nodes have no leading zeros or signs. */
 static int parse_group(const char *text, unsigned *id)
 {
 	char *end;
@@ -170,7 +170,7 @@ struct vfio_device *uapi_file_device(const struct uapi_file *f)
 	return f->kind == UAPI_DEVICE ? f->open.dev : NULL;
 }
 
-/* The names of what can be asked, for the log: of ';', 100 and up (linux/vfio.h). */
+/* Names of the ioctls, for the log: of ';', 100 and up (linux/vfio.h). */
 static const char *const container_names[] = {
 	[0] = "GET_API_VERSION",    "CHECK_EXTENSION", "SET_IOMMU",
 	[12] = "IOMMU_GET_INFO",    "IOMMU_MAP_DMA",   "IOMMU_UNMAP_DMA",
@@ -199,8 +199,8 @@ static const struct {
 };
 
 /*
- * With --log debug each call that fails is a line; those that a user should see anyway are warnings
- * where they fail.
+ * Log an ioctl that failed; with --log debug only. Failures that a user should see anyway are
+ * warnings where they happen.
  */
 static void log_failed(const struct uapi_file *f, unsigned int cmd, long err)
 {

@@ -63,7 +63,7 @@ static int hex(char c)
 	return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
 }
 
-/* RFC 4122, 3: 8-4-4-4-12 digits; the bytes in the order of the text */
+/* Parse a UUID (RFC 4122, 3): 8-4-4-4-12 digits; the bytes are in the order of the text. */
 static bool parse_uuid(const char *s, uint8_t uuid[16])
 {
 	unsigned n = 0;

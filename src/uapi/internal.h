@@ -45,7 +45,7 @@ long uapi_group_ioctl(struct uapi_file *f, unsigned int cmd, unsigned long arg);
 long uapi_device_ioctl(struct uapi_file *f, unsigned int cmd, unsigned long arg);
 long uapi_device_feature(struct uapi_file *f, unsigned long arg);
 
-/* The number of bytes up to and with @member: what the kernel calls minsz. */
+/* Count the bytes up to and with @member: the kernel's name for it is minsz. */
 #define UAPI_SIZE_WITH(type, member) (offsetof(type, member) + sizeof(((type *)0)->member))
 
 static inline int uapi_get(void *dst, unsigned long src, size_t n)
@@ -67,11 +67,11 @@ struct uapi_caps {
 	size_t size;
 	size_t last; /* offset of the last header */
 };
-/* @cap begins with a vfio_info_cap_header, whose next is filled in here. -ENOMEM. */
+/* Add @cap, which begins with a vfio_info_cap_header; its next is filled in here. 0 or -ENOMEM. */
 int uapi_caps_add(struct uapi_caps *c, const void *cap, size_t size);
 /*
- * Put the chain at @arg + @info_size when @argsz has room, else tell the room that is needed.
- * @flags gets @caps_flag. Returns 0 or -EFAULT; frees the chain.
+ * Put the chain at @arg + @info_size when @argsz has room, else put the room that is needed into
+ * @argsz. @flags gets @caps_flag. Return 0 or -EFAULT. Frees the chain.
  */
 int uapi_caps_finish(struct uapi_caps *c, unsigned long arg, size_t info_size, uint32_t *argsz,
 		     uint32_t *flags, uint32_t caps_flag, uint32_t *cap_offset);

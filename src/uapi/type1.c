@@ -96,16 +96,16 @@ static long map_dma(struct vfio_type1 *t, unsigned long arg)
 }
 
 /*
- * The client's bitmap, copied in so that bits outside of what is asked stay as they are; *@bytes is
- * what @size at @pgsize needs.
+ * Copy the client's bitmap in, so that bits outside of the range stay as they are. *@bytes is the
+ * size that @size at @pgsize needs.
  */
 static int bitmap_in(const struct vfio_bitmap *b, uint64_t size, uint64_t **out, size_t *bytes)
 {
 	int ret;
 
 	/*
-	 * as access_ok() of the kernel: what cannot be the program's is told apart from what is not
-	 * there
+	 * the kernel's access_ok(): an address that no program can have is another error than one
+	 * where nothing is
 	 */
 	if (add_overflows((uint64_t)b->data, b->size) || (uint64_t)b->data + b->size > USER_END)
 		return -EINVAL;

@@ -16,68 +16,71 @@
 enum uapi_kind { UAPI_CONTAINER, UAPI_GROUP, UAPI_DEVICE };
 struct uapi_file; /* one open file description */
 
-/* What uapi needs of whoever owns descriptors. */
+/* The program's descriptors, as their owner (the shim, a test) gives them to uapi. */
 struct uapi_fds {
 	/*
-	 * The file behind the program's descriptor @fd, with a reference (uapi_file_put), or NULL
-	 * with *@err: -EBADF (not open) or 0 (open, but not one of ours).
+	 * Return the file behind the program's descriptor @fd, with a reference (uapi_file_put), or
+	 * NULL with *@err: -EBADF (not open) or 0 (open, but not one of ours).
 	 */
 	struct uapi_file *(*fget)(void *arg, int fd, int *err);
 	/*
-	 * Give @file a descriptor with O_CLOEXEC: the number or -errno. On success the descriptor
-	 * owns the caller's reference.
+	 * Give @file a descriptor with O_CLOEXEC. Return its number or -errno. On success the
+	 * descriptor owns the caller's reference.
 	 */
 	int (*install)(void *arg, struct uapi_file *file);
 	void *arg;
 };
 
 /*
- * Open "/dev/vfio/vfio" or "/dev/vfio/N": 0 with *@out (one reference); -ENOENT, -EBUSY, -ENOMEM
- * ...
+ * Open "/dev/vfio/vfio" or "/dev/vfio/N". Return 0 with *@out (one reference); -ENOENT, -EBUSY,
+ * -ENOMEM; -ENODEV: a group without devices; -ENOTDIR, -EEXIST: as open(2) by @flags.
  */
 int uapi_open(struct vfio_system *sys, const struct uapi_fds *fds, const char *path, int flags,
 	      struct uapi_file **out);
 void uapi_file_get(struct uapi_file *f);
-/* The last put is the kernel's release: a device is closed, a group given up ... */
+/* Drop a reference. The last is the kernel's release: a device is closed, a group given up. */
 void uapi_file_put(struct uapi_file *f);
 enum uapi_kind uapi_file_kind(const struct uapi_file *f);
 /*
- * "/dev/vfio/vfio", "/dev/vfio/7", "anon_inode:[vfio-device]": what a link in /proc/self/fd of the
- * kernel's handle reads.
+ * Return what a link in /proc/self/fd of the kernel's descriptor reads: "/dev/vfio/vfio",
+ * "/dev/vfio/7", "anon_inode:[vfio-device]".
  */
 const char *uapi_file_link(const struct uapi_file *f);
-/* The link of the group that it is of, or NULL: a container. */
+/*
+ * Return the link of the group that @f is of, or NULL: it is a container, or came without a group.
+ */
 const char *uapi_file_group_link(const struct uapi_file *f);
-/* the device of a device file, else NULL */
+/* Return the device of a device file, or NULL. */
 struct vfio_device *uapi_file_device(const struct uapi_file *f);
 
 long uapi_ioctl(struct uapi_file *f, unsigned int cmd, unsigned long arg);
-/* pos = region index << 40 | offset */
+/* @pos is the region's index << 40 | the offset in it. */
 ssize_t uapi_pread(struct uapi_file *f, void *buf, size_t count, uint64_t pos);
 ssize_t uapi_pwrite(struct uapi_file *f, const void *buf, size_t count, uint64_t pos);
 /*
- * read(2) and write(2): at the file's own position, which starts at 0. lseek(2) on any of our files
- * is -ESPIPE.
+ * Read and write at the file's own position, which starts at 0, as read(2) and write(2) do.
+ * (lseek(2) on any of our files is -ESPIPE.)
  */
 ssize_t uapi_read(struct uapi_file *f, void *buf, size_t count);
 ssize_t uapi_write(struct uapi_file *f, const void *buf, size_t count);
 /*
- * The checks of mmap(2) on @f: 0 if the range can be mapped, -EINVAL, -ENODEV. Whoever makes the
- * mapping keeps a reference on @f, as the kernel's does, and sends its loads and stores to
- * uapi_mmio().
+ * Make the checks of mmap(2) on @f. Return 0: the range can be mapped; -EINVAL, -ENODEV. The caller
+ * that then makes the mapping keeps a reference on @f, as the kernel's does, and sends its loads
+ * and stores to uapi_mmio().
  */
 int uapi_mmap_check(struct uapi_file *f, size_t len, int prot, int flags, uint64_t pos);
 /*
- * The areas of the region at @pos (vfio/device.h), which live as long as @f; returns how many. For
- * who maps it: polled ones show in the mapping while they are open, direct ones always.
+ * Return how many areas (vfio/device.h) the region at @pos has; *@out are the areas, which live as
+ * long as @f. The memory of polled ones shows in a mapping while they are open, that of direct ones
+ * always.
  */
 unsigned uapi_mmap_areas(struct uapi_file *f, uint64_t pos, const struct vfio_region_area **out);
 /* Have @mapper called with @f when polled areas open or close, until the last put. */
 void uapi_mmap_tell(struct uapi_file *f, vfio_mapper_fn *mapper);
-bool uapi_mmap_open(struct uapi_file *f); /* are they open now? Takes no lock */
+bool uapi_mmap_open(struct uapi_file *f); /* True if polled areas are open now. Takes no lock. */
 /*
- * A load or store of 1..8 bytes at @pos (region << 40 | offset) of a mapping: 0 or -EIO. @value is
- * ours.
+ * Make a load or store of 1..8 bytes at @pos (region << 40 | offset) of a mapping. Return 0 or
+ * -EIO. @value is the library's memory.
  */
 int uapi_mmio(struct uapi_file *f, uint64_t pos, unsigned size, uint64_t *value, bool write);
 #endif

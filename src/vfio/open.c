@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * vfio/open.c: the calls on an opened device: what must be checked for every front and every
- * provider, and then the provider's part of it.
+ * vfio/open.c: the calls on an opened device: the checks that are the same for every front and
+ * every provider come first, then the provider's op.
  */
 #include <errno.h>
 #include <limits.h>
@@ -113,8 +113,8 @@ int vfio_device_irq(struct vfio_open *o, uint32_t index, struct vfio_irq *out)
 /* ---- access ---- */
 
 /*
- * 0 if an access may begin. Config space does nothing at all when one would run over its end, so
- * that is seen before the first piece of it; elsewhere the part before the end is done.
+ * Return 0 if an access may begin. Config space does nothing at all when one would run over its
+ * end, so that is seen before the first piece of it; elsewhere the part before the end is done.
  */
 static int check_rw(struct vfio_open *o, uint32_t index, uint64_t pos, size_t count)
 {

@@ -18,8 +18,7 @@ static const struct vfio_pci_perm hidden_perm = { .len = 4,
 						  .num_fields = 1 };
 
 /*
- * Give [pos, pos + len) to a capability. What another one has already is taken over, as in the
- * kernel.
+ * Give [pos, pos + len) to a capability, also where another one has it already, as the kernel does.
  */
 static void add_cap(struct vfio_pci_device *vd, uint16_t id, unsigned pos, unsigned len,
 		    const struct vfio_pci_perm *perm)
@@ -138,9 +137,9 @@ static void init_ext_caps(struct vfio_pci_device *vd)
 }
 
 /*
- * What a VF leaves to software (PCIe 6.0, 9.3.4.1): its IDs read ones; memory decode is switched in
- * the PF, for all VFs, and the user is shown a bit of its own that is on at first; a pin, if a VF
- * had one, would be a mistake.
+ * Play the registers that a VF leaves to software (PCIe 6.0, 9.3.4.1): its IDs read ones; memory
+ * decode is switched in the PF, for all VFs, and the user is shown a bit of its own that is on at
+ * first; a pin, if a VF had one, would be a mistake.
  */
 static void init_virtfn(struct vfio_pci_device *vd)
 {
@@ -154,7 +153,7 @@ static void init_virtfn(struct vfio_pci_device *vd)
 	c->virt[PCI_COMMAND] |= PCI_COMMAND_MEMORY;
 }
 
-/* The virtual copy, as the function stands now. config_lock held. */
+/* Make the virtual copy, of the function as it stands now. config_lock held. */
 void vfio_pci_config_init(struct vfio_pci_device *vd)
 {
 	struct vfio_pci_config *c = &vd->config;
@@ -218,7 +217,9 @@ static void write_piece(struct vfio_pci_device *vd, unsigned pos, unsigned size,
 		vfio_pci_config_default_write(vd, pos, size, value);
 }
 
-/* The longest naturally aligned piece at @pos within its dword, its capability and @count. */
+/*
+ * Return the longest naturally aligned piece at @pos within its dword, its capability and @count.
+ */
 static unsigned piece_size(const struct vfio_pci_config *c, unsigned pos, size_t count)
 {
 	unsigned n = 1;

@@ -53,8 +53,8 @@ void vfio_pci_fix_bars(struct vfio_pci_device *vd)
 }
 
 /*
- * The function was reset by a way that the driver did not see if its BARs are not what they were at
- * open.
+ * True if the function was reset by a way that the driver did not see: its BARs are not what they
+ * were at open.
  */
 static bool bars_lost(struct vfio_pci_device *vd)
 {
@@ -80,9 +80,9 @@ static void write_command(struct vfio_pci_device *vd, unsigned pos, unsigned siz
 		 on = get16(v + PCI_COMMAND) & value & decode;
 
 	if (vd->virtfn)
-		on &= ~PCI_COMMAND_MEMORY; /* which the hardware does not have */
+		on &= ~PCI_COMMAND_MEMORY; /* the hardware does not have this bit */
 	pthread_rwlock_wrlock(&vd->memory_lock);
-	/* what the user thinks is on, and writes on again, is off */
+	/* a bit that the user believes to be on, and writes on again, is off */
 	if (on & ~pci_config_read(vd->fn, PCI_COMMAND, 2) || bars_lost(vd))
 		bars_restore(vd);
 	vfio_pci_config_default_write(vd, pos, size, value);
@@ -123,8 +123,8 @@ void vfio_pci_write_pm(struct vfio_pci_device *vd, const struct vfio_pci_cap *ca
 /* ---- vital product data ---- */
 
 /*
- * One aligned dword through the function's own window. The flag turns over when the transfer is
- * done; a function that never does is not waited for.
+ * Transfer one aligned dword through the function's own window. The flag turns over when the
+ * transfer is done; a function that never does that is not waited for.
  */
 static int vpd_transfer(struct vfio_pci_device *vd, unsigned cap, unsigned addr, bool write,
 			uint32_t *data)
@@ -209,10 +209,10 @@ void vfio_pci_write_msi(struct vfio_pci_device *vd, const struct vfio_pci_cap *c
 /* ---- resets of the function ---- */
 
 /*
- * The kernel wakes a function before it resets it. After VFIO_DEVICE_RESET vfio-pci does that, and
- * puts back what the function had before it fell asleep; after an FLR by config space the PCI core
- * does, which does not know of that: what a function without NoSoftRst lost stays lost, but for its
- * BARs.
+ * Reset the function as a write to config space asks. The kernel wakes it first. After
+ * VFIO_DEVICE_RESET vfio-pci does that, and puts back what the function had before it fell asleep;
+ * after such a write the PCI core does, which does not know of that: what a function without
+ * NoSoftRst lost stays lost, but for its BARs.
  */
 static void user_flr(struct vfio_pci_device *vd)
 {

@@ -1,14 +1,14 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * vfio_pci/config_tables.c: what a user may see and write, capability by capability, as two bit
- * masks for each register: virt (the bit lives in the virtual copy) and write (the bit can be
- * written, to the copy if it is virtual, else to the hardware). A register that is not named reads
- * from the hardware and drops writes. The pointer to the next capability is always virtual, so that
- * a capability can be taken out of the chain.
+ * vfio_pci/config_tables.c: the rights of a user, capability by capability, as two bit masks for
+ * each register: virt (the bit lives in the virtual copy) and write (the bit can be written, to the
+ * copy if it is virtual, else to the hardware). A register that is not named reads from the
+ * hardware and drops writes. The pointer to the next capability is always virtual, so that a
+ * capability can be taken out of the chain.
  *
- * What is let through and what is not follows the kernel's vfio-pci: whatever a function can do to
- * itself is the user's; what would change how others on the bus see it (BARs, payload size, ARI) or
- * how the host delivers interrupts (MSI address, DisINTx) is not.
+ * The tables follow the kernel's vfio-pci: what a function can do to itself is the user's; what
+ * would change how others on the bus see it (BARs, payload size, ARI) or how the host delivers
+ * interrupts (MSI address, DisINTx) is not.
  */
 #include "vfio_pci/internal.h"
 
@@ -92,8 +92,8 @@ static const struct vfio_pci_field af_fields[] = {
 static const struct vfio_pci_field direct_fields[] = { NEXT };
 
 /*
- * By capability ID (PCI Code and ID Assignment 1.11, 2). What is not here is hidden from the user:
- * hot plug, bridges' and debug capabilities, enhanced allocation, and the unknown.
+ * By capability ID (PCI Code and ID Assignment 1.11, 2). A capability that is not here is hidden
+ * from the user: hot plug, bridges' and debug capabilities, enhanced allocation, and the unknown.
  */
 static const struct vfio_pci_perm std_perms[PCI_CAP_ID_MAX + 1] = {
 	[PCI_CAP_ID_PM] = { .len = PCI_PM_SIZEOF, .write = vfio_pci_write_pm, FIELDS(pm_fields) },

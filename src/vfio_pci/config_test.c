@@ -133,7 +133,7 @@ static void test_command(void **state)
 	assert_int_equal(hr(&t, PCI_COMMAND, 2), PCI_COMMAND_IO);
 }
 
-/* the user sets what he thinks is set, and the hardware was reset behind his back */
+/* the user sets bits that seem to be set already, but the hardware was reset meanwhile */
 static void test_reset_recovery(void **state)
 {
 	pci_function_reset(t.fn, UVFIO_RESET_FLR);

@@ -43,7 +43,7 @@ struct vfio_pci_device;
 struct vfio_pci_cap;
 
 /*
- * A write of @size bytes at config offset @pos, inside @cap: takes the place of
+ * Write @size bytes at config offset @pos, inside @cap: takes the place of
  * vfio_pci_config_default_write().
  */
 typedef void (*vfio_pci_write_fn)(struct vfio_pci_device *vd, const struct vfio_pci_cap *cap,
@@ -55,9 +55,10 @@ struct vfio_pci_field {
 	uint32_t virt, write;
 };
 
-/* What a user may do with a capability. */
+/* The rights of a user in a capability. */
 struct vfio_pci_perm {
-	uint8_t len;	/* VFIO_PCI_LEN_VAR: ask vfio_pci_cap_len(); 0: the capability is hidden */
+	/* VFIO_PCI_LEN_VAR: ask vfio_pci_std_cap_len() or its like; 0: the capability is hidden */
+	uint8_t len;
 	bool raw_write; /* writes go to the hardware as they are */
 	uint8_t num_fields;
 	const struct vfio_pci_field *fields;
@@ -99,8 +100,8 @@ struct vfio_pci_config {
 
 struct vfio_pci_intx {
 	/*
-	 * One word, so that "signal and mask" is one step for any number of threads: who sets
-	 * INTX_MASKED signals.
+	 * One word, so that "signal and mask" is one step for any number of threads: the thread
+	 * that sets INTX_MASKED signals.
 	 */
 	atomic_uint state;
 	struct vfio_trigger trigger;
@@ -116,7 +117,7 @@ struct vfio_pci_ioeventfd {
 };
 #define VFIO_PCI_IOEVENTFD_MAX 1000 /* as the kernel's vfio-pci */
 
-/* Of a PF: what users of its VFs must know (sriov.c). */
+/* The VF token of a PF (sriov.c). */
 struct vfio_pci_token {
 	pthread_mutex_t lock; /* a leaf */
 	uint8_t uuid[16];
@@ -197,7 +198,7 @@ static inline struct vfio_pci_device *to_vfio_pci(struct vfio_device *dev)
 	return container_of_type(dev, struct vfio_pci_device, vdev);
 }
 
-/* vfio_pci.c: all with config_lock held and memory_lock held for writing */
+/* vfio_pci.c. Call these with config_lock held, and memory_lock for writing. */
 void vfio_pci_reset_function(struct vfio_pci_device *vd);
 void vfio_pci_set_power(struct vfio_pci_device *vd, unsigned state);
 
@@ -212,7 +213,7 @@ void vfio_pci_config_default_write(struct vfio_pci_device *vd, unsigned pos, uns
 const struct vfio_pci_perm *vfio_pci_header_perm(void);
 const struct vfio_pci_perm *vfio_pci_std_perm(uint8_t id);  /* NULL: hidden */
 const struct vfio_pci_perm *vfio_pci_ext_perm(uint16_t id); /* NULL: hidden */
-/* by its 64-bit and mask capabilities */
+/* for an MSI capability with these flags: 64-bit address, mask bits */
 const struct vfio_pci_perm *vfio_pci_msi_perm(uint16_t flags);
 unsigned vfio_pci_std_cap_len(pci_function *fn, uint8_t id, unsigned pos); /* 0: hide it */
 unsigned vfio_pci_ext_cap_len(pci_function *fn, uint16_t id, unsigned pos);
@@ -238,13 +239,13 @@ int vfio_pci_mmio(struct vfio_device *dev, uint32_t index, uint64_t pos, unsigne
 		  uint64_t *value, bool write);
 ssize_t vfio_pci_bar_rw(struct vfio_pci_device *vd, unsigned bar, uint64_t pos, void *buf,
 			size_t count, bool write);
-/* does [pos, pos + count) of @bar touch the MSI-X table? */
+/* True if [pos, pos + count) of @bar touches the MSI-X table. */
 bool vfio_pci_touches_msix(const struct vfio_pci_device *vd, unsigned bar, uint64_t pos,
 			   uint64_t count);
 
 /* mmap.c */
 void vfio_pci_mmap_init(struct vfio_pci_device *vd);
-/* Can it be mapped? Then what GET_REGION_INFO says of that. */
+/* True if @bar can be mapped; adds to @out what GET_REGION_INFO says of that. */
 bool vfio_pci_mappable(struct vfio_pci_device *vd, unsigned bar, struct vfio_region *out);
 bool vfio_pci_polled_open(struct vfio_device *dev);
 extern const struct pci_pages_sink vfio_pci_pages_sink; /* but for its arg */
@@ -266,16 +267,16 @@ extern const struct pci_irq_sink vfio_pci_sink; /* but for its arg */
 int vfio_pci_irq(struct vfio_device *dev, uint32_t index, struct vfio_irq *out);
 int vfio_pci_set_irqs(struct vfio_device *dev, const struct vfio_irq_set_args *a);
 void vfio_pci_irqs_drop_all(struct vfio_pci_device *vd); /* igate held */
-/* The function lost its interrupt set-up in a reset: put it back. config_lock held. */
+/* Put back the interrupt set-up that the function lost in a reset. config_lock held. */
 void vfio_pci_irqs_restore(struct vfio_pci_device *vd);
 
 /* intx.c */
 int vfio_pci_intx_set(struct vfio_pci_device *vd, const struct vfio_irq_set_args *a);
 void vfio_pci_intx_line(void *arg, bool level);
 void vfio_pci_intx_disable(struct vfio_pci_device *vd); /* igate held */
-/* DisINTx of the hardware; config_lock held */
+/* Bring DisINTx of the hardware to what it should be. config_lock held. */
 void vfio_pci_intx_follow(struct vfio_pci_device *vd);
-/* DisINTx of the user; config_lock held */
+/* The user wrote COMMAND.DisINTx. config_lock held. */
 void vfio_pci_intx_user_disable(struct vfio_pci_device *vd, bool on);
 
 /* msi.c */

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * vfio_pci/intx.c: INTx. The line is a level; a user gets one signal and the interrupt is masked
- * until he unmasks it; if the line is still up then, he gets the next one and it stays masked.
+ * vfio_pci/intx.c: INTx. The line is a level. A user gets one signal, and the interrupt is masked
+ * until the user unmasks it; if the line is still up then, the next signal comes and it stays
+ * masked.
  *
  * "Signal and mask" must be one step for the function's threads, SET_IRQS, the unmask eventfd and
  * COMMAND.DisINTx alike, and the function's threads may not wait. So there is one atomic word:
@@ -11,8 +12,8 @@
  * one wins. Nothing is lost and nothing is doubled.
  *
  * The mask is this word, for functions with and without DisINTx. DisINTx of the hardware follows
- * where a user asked for the mask (the ioctl, his own DisINTx) but not at each interrupt: a sink
- * cannot write config space.
+ * where a user asked for the mask (the ioctl, the user's own DisINTx) but not at each interrupt: a
+ * sink cannot write config space.
  */
 #include "base/rcu.h"
 #include "vfio_pci/internal.h"
@@ -29,17 +30,14 @@ static void intx_deliver(struct vfio_pci_device *vd)
 	rcu_read_end();
 }
 
-/* The function's line changed: any thread, no lock. */
+/* Follow the function's line. Any thread, no lock. */
 void vfio_pci_intx_line(void *arg, bool level)
 {
 	if (level)
 		intx_deliver(arg);
 }
 
-/*
- * The mask is off: an interrupt that came meanwhile is delivered now; in D3hot, when the function
- * wakes.
- */
+/* Deliver an interrupt that came while the mask was on; in D3hot, when the function wakes. */
 static void intx_look(struct vfio_pci_device *vd)
 {
 	if (pci_intx_level(vd->fn) && !pci_power_state(vd->fn))
@@ -71,7 +69,10 @@ static void intx_mask(struct vfio_pci_device *vd)
 	pthread_mutex_unlock(&vd->config_lock);
 }
 
-/* false: the hardware's DisINTx must be cleared as well, and config_lock is not held */
+/*
+ * Take the mask off. False: the hardware's DisINTx must be cleared as well, and config_lock is not
+ * held.
+ */
 static bool intx_try_unmask(struct vfio_pci_device *vd, bool have_lock)
 {
 	unsigned s = atomic_load(&vd->intx.state);
@@ -89,7 +90,7 @@ static bool intx_try_unmask(struct vfio_pci_device *vd, bool have_lock)
 	return true;
 }
 
-/* By ioctl, or on the loop's thread by eventfd. */
+/* Unmask, by ioctl, or on the loop's thread by eventfd. */
 static void intx_unmask(void *arg)
 {
 	struct vfio_pci_device *vd = arg;
@@ -102,8 +103,8 @@ static void intx_unmask(void *arg)
 }
 
 /*
- * The user's DisINTx masks, and its clearing unmasks, a mask that was set by the ioctl included:
- * there is one mask. config_lock held.
+ * Follow the user's DisINTx: setting it masks, and clearing it unmasks, also a mask that was set by
+ * the ioctl, since there is one mask. config_lock held.
  */
 void vfio_pci_intx_user_disable(struct vfio_pci_device *vd, bool on)
 {
@@ -161,7 +162,7 @@ void vfio_pci_intx_disable(struct vfio_pci_device *vd)
 	vfio_trigger_set(&vd->intx.trigger, -1);
 }
 
-/* A signal by ioctl: masked or not, but not against the user's DisINTx. */
+/* Signal by ioctl: masked or not, but not against the user's DisINTx. */
 static void intx_send(struct vfio_pci_device *vd)
 {
 	if (!(atomic_load(&vd->intx.state) & INTX_DISABLED))

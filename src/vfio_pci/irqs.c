@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * vfio_pci/irqs.c: what VFIO_DEVICE_GET_IRQ_INFO says and where VFIO_DEVICE_SET_IRQS goes, and the
- * two indices that are no interrupts of the function: ERR (it reported an error) and REQ (the host
- * asks for the device).
+ * vfio_pci/irqs.c: VFIO_DEVICE_GET_IRQ_INFO, the way of VFIO_DEVICE_SET_IRQS to each kind of
+ * interrupt, and the two indices that are no interrupts of the function: ERR (it reported an error)
+ * and REQ (the host asks for the device).
  */
 #include "vfio_pci/internal.h"
 
@@ -112,7 +112,7 @@ void vfio_pci_irqs_restore(struct vfio_pci_device *vd)
 }
 
 /*
- * An error message of the function, any thread: an uncorrectable one is the user's to hear of, as
+ * Take an error message of the function, on any thread: the user hears of an uncorrectable one, as
  * by the kernel's AER.
  */
 static void on_error(void *arg, bool fatal)

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * vfio_pci/mmap.c: which pages of a BAR a user can map, and what kind they are. Memory BARs of at
- * least a page are mappable, since nothing else is placed on their pages; the model may except some
- * (then there is a sparse-mmap capability) or poll some (then whoever maps the region is told when
- * the mappings may be used).
+ * vfio_pci/mmap.c: which pages of a BAR a user can map, and of what kind they are. Memory BARs of
+ * at least a page can be mapped, since nothing else is placed on their pages. The model may except
+ * some pages (then there is a sparse-mmap capability), or poll some (then openers that map the
+ * region are told when the mappings may be used).
  */
 #include "vfio_pci/internal.h"
 
@@ -16,7 +16,7 @@ static void add_area(struct vfio_pci_device *vd, unsigned bar, uint64_t from, ui
 		};
 }
 
-/* The pages that the model polls, and all others but those that it excepts, which are trapped. */
+/* List the pages that the model polls, and as trapped all others but those that it excepts. */
 static void init_areas(struct vfio_pci_device *vd, unsigned bar, bool trap)
 {
 	uint64_t size = pci_function_bar(vd->fn, bar)->size, at = 0, look = 0;

@@ -8,7 +8,7 @@
 #include "base/rcu.h"
 #include "vfio_pci/internal.h"
 
-/* The function sends message @vector: any thread, no lock. */
+/* Signal message @vector of the function. Any thread, no lock. */
 void vfio_pci_msi_message(void *arg, unsigned vector)
 {
 	struct vfio_pci_device *vd = arg;
@@ -17,7 +17,7 @@ void vfio_pci_msi_message(void *arg, unsigned vector)
 		vfio_trigger_signal(&vd->msi.triggers[vector]);
 }
 
-/* The register with MSI's mask bits, 0 if the function has none. */
+/* Return the register with MSI's mask bits, 0 if the function has none. */
 static unsigned msi_mask_reg(struct vfio_pci_device *vd)
 {
 	unsigned flags;
@@ -92,9 +92,9 @@ static int msi_enable(struct vfio_pci_device *vd, unsigned index, unsigned num)
 }
 
 /*
- * @fd -1: none. The hardware's mask changes with the eventfd, and a reset in between would confuse
- * the two. What was replaced is in old_fds until release_old(), so that many are waited for once,
- * and not with config_lock held.
+ * Give a vector the eventfd @fd (-1: none). The hardware's mask changes with it, and a reset in
+ * between would confuse the two. What was replaced is in old_fds until release_old(), so that many
+ * are waited for once, and not with config_lock held.
  */
 static int set_vector(struct vfio_pci_device *vd, unsigned vector, int fd)
 {

@@ -20,9 +20,9 @@ static uint32_t rom_load(struct vfio_pci_device *vd, uint32_t off, unsigned size
 }
 
 /*
- * The bytes of the ROM that images fill, 0 if there is none. Firmware 3.3, 5.1.1 and 5.1.2: an
- * image starts with 55 aa and points at its data structure "PCIR", which has the length in units of
- * 512 bytes and says whether it is the last.
+ * Return how many bytes of the ROM images fill, 0 if there is none. Firmware 3.3, 5.1.1 and 5.1.2:
+ * an image starts with 55 aa and points at its data structure "PCIR", which has the length in units
+ * of 512 bytes and says whether it is the last.
  */
 uint32_t vfio_pci_rom_size(struct vfio_pci_device *vd)
 {
@@ -59,10 +59,10 @@ bool vfio_pci_touches_msix(const struct vfio_pci_device *vd, unsigned bar, uint6
 }
 
 /*
- * One access on the bus. With memory decode off for the user (of a VF it is the PF's), or in D3hot,
- * there is none: -EIO. The function's refusal is the bus's: a read gets ones, a write is lost; pci/
- * has said so in the log. The D-state takes a lock to read, so it is asked for only after a
- * refusal.
+ * Make one access on the bus. With memory decode off for the user (of a VF it is the PF's), or in
+ * D3hot, there is none: -EIO. If the function refuses, the bus answers: a read gets ones, a write
+ * is lost; pci/ has said so in the log. The D-state takes a lock to read, so it is asked for only
+ * after a refusal.
  */
 static int bar_access(struct vfio_pci_device *vd, unsigned bar, uint64_t pos, unsigned size,
 		      uint64_t *value, bool write)
@@ -110,8 +110,8 @@ int vfio_pci_mmio(struct vfio_device *dev, uint32_t index, uint64_t pos, unsigne
 }
 
 /*
- * Is there an image to be seen? The kernel looks for it at each read, and finds none while the
- * function does not decode memory, or sleeps.
+ * True if there is an image to be seen. The kernel looks for it at each read, and finds none while
+ * the function does not decode memory, or sleeps.
  */
 static bool rom_answers(struct vfio_pci_device *vd)
 {

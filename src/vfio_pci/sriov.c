@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
  * vfio_pci/sriov.c: a PF and its VFs under the driver. Both are bound to it, so that the kernel's
- * rule applies: who drives the PF can read and disturb what a VF does, so a user of a VF has to
- * show that it belongs together with the user of the PF, by a token (a UUID) that the PF's user
- * sets. The token is the driver's, not an opening's: it outlives the user that set it.
+ * rule applies: the user of a PF can read and disturb what a VF does, so a user of a VF has to show
+ * that it belongs together with the user of the PF, by a token (a UUID) that the PF's user sets.
+ * The token is the driver's, not an opening's: it outlives the user that set it.
  */
 #include <sys/random.h>
 
@@ -83,14 +83,16 @@ void vfio_pci_on_token(struct vfio_device *pf, void (*fn)(void *arg), void *arg)
 	t->arg = arg;
 }
 
-/* Tell who keeps tokens that a user set another one. t->lock is not held. */
+/* Tell the keeper of tokens that a user set another one. t->lock is not held. */
 static void token_changed(const struct vfio_pci_token *t)
 {
 	if (t->changed)
 		t->changed(t->arg);
 }
 
-/* -EACCES with the reason if it is not the PF's. t->lock is held. */
+/*
+ * Return 0 if @uuid is the PF's token, else -EACCES, with the reason in the log. t->lock is held.
+ */
 static int compare(const struct vfio_pci_device *vd, const struct vfio_pci_token *t,
 		   const uint8_t *uuid)
 {

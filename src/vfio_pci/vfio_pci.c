@@ -7,7 +7,7 @@
 #include "base/heap.h"
 #include "vfio_pci/internal.h"
 
-/* The hardware's COMMAND, changed in some bits. config_lock held. */
+/* Change some bits of the hardware's COMMAND. config_lock held. */
 static void command_change(struct vfio_pci_device *vd, uint16_t clear, uint16_t set)
 {
 	unsigned cmd = pci_config_read(vd->fn, PCI_COMMAND, 2), want = (cmd & ~clear) | set;
@@ -19,8 +19,8 @@ static void command_change(struct vfio_pci_device *vd, uint16_t clear, uint16_t 
 /* ---- reset and power; config_lock held, memory_lock held for writing ---- */
 
 /*
- * The kernel's order: the function's own resets, then that of the slot, which is only used if
- * nothing else is in it.
+ * Choose the reset, in the kernel's order: the function's own ones, then that of the slot, which is
+ * only used if nothing else is in it.
  */
 static enum uvfio_reset_kind reset_kind(struct vfio_pci_device *vd)
 {
@@ -37,8 +37,8 @@ static enum uvfio_reset_kind reset_kind(struct vfio_pci_device *vd)
 }
 
 /*
- * Reset the function and put its config space back, bus mastering and interrupts included: what
- * SET_IRQS and the user's writes set up survives, the device's registers do not.
+ * Reset the function and put its config space back, bus mastering and interrupts included: the
+ * user's set-up (SET_IRQS, config writes) survives, the device's registers do not.
  */
 static void reset_by(struct vfio_pci_device *vd, enum uvfio_reset_kind kind)
 {
@@ -125,7 +125,7 @@ static int vfio_pci_slot_reset(struct vfio_device *dev)
 
 /* ---- open and close ---- */
 
-/* What makes the function's BARs answer. */
+/* Return the bits of COMMAND that make the function's BARs answer. */
 static uint16_t decode_bits(struct vfio_pci_device *vd)
 {
 	uint16_t bits = 0;
@@ -139,7 +139,10 @@ static uint16_t decode_bits(struct vfio_pci_device *vd)
 	return bits;
 }
 
-/* A ROM answers to memory decode, which a function without memory BARs does not have on. */
+/*
+ * Return the bytes of images in the ROM. A ROM answers to memory decode, which is off in a function
+ * without memory BARs.
+ */
 static uint32_t probe_rom(struct vfio_pci_device *vd)
 {
 	unsigned cmd = pci_config_read(vd->fn, PCI_COMMAND, 2);
