@@ -1,14 +1,17 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* A provider whose devices are nothing but a face: what a machine does with them. */
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/pci_regs.h>
+#include <semaphore.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/eventfd.h>
 #include <sys/mman.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -27,6 +30,8 @@ static struct {
 	enum machine_mmap mmap;
 	int fail_make, fail_bind;
 } * saw;
+
+static struct loop *devices, *irqs; /* that it was given */
 
 struct fake {
 	struct machine_hardware hw;
@@ -114,7 +119,8 @@ static int fake_make(const struct machine_request *r, struct machine_hardware **
 	assert_string_equal(r->model, "fake");
 	assert_int_equal(r->num_opts, 1);
 	assert_string_equal(r->opts[0].name, "socket");
-	assert_ptr_not_equal(r->devices, r->irqs);
+	devices = r->devices;
+	irqs = r->irqs;
 	if (saw->fail_make)
 		return machine_fail(err, saw->fail_make, "fake: nobody answers");
 	k = new_fake(r);
@@ -338,6 +344,61 @@ static void abandoned_in_a_child(void **state)
 	assert_int_equal(saw->freed, 3);
 }
 
+static unsigned threads(void)
+{
+	unsigned n = 0;
+	DIR *d = opendir("/proc/self/task");
+
+	while (readdir(d))
+		n++;
+	closedir(d);
+	return n;
+}
+
+static sem_t begun, end, fired;
+
+static void wait_for_an_answer(void *arg)
+{
+	sem_post(&begun);
+	sem_wait(&end);
+}
+
+static void on_eventfd(void *arg)
+{
+	uint64_t v;
+
+	assert_int_equal(read(*(int *)arg, &v, 8), 8);
+	sem_post(&fired);
+}
+
+/* A device that waits for somebody keeps no virqfd from being served. */
+static void loops(void **state)
+{
+	unsigned before = threads();
+	struct machine *m = add("fake,socket=/a");
+	int fd = eventfd(0, EFD_CLOEXEC), err;
+	struct loop_watch *w;
+	struct loop_timer *t;
+
+	/* no device needs them so far */
+	assert_int_equal(threads(), before);
+	sem_init(&begun, 0, 0);
+	sem_init(&end, 0, 0);
+	sem_init(&fired, 0, 0);
+	t = loop_timer_new(devices, wait_for_an_answer, NULL);
+	loop_timer_set(t, 0);
+	sem_wait(&begun);
+	w = loop_watch(irqs, fd, on_eventfd, &fd, &err);
+	assert_non_null(w);
+	assert_int_equal(eventfd_write(fd, 1), 0);
+	sem_wait(&fired);
+	sem_post(&end);
+	loop_unwatch(w);
+	loop_timer_free(t);
+	machine_free(m, false);
+	close(fd);
+}
+
 static void failing(void **state)
 {
 	struct machine *m = machine_new();
@@ -372,6 +433,7 @@ int main(void)
 		cmocka_unit_test_setup(shown_in_the_view, reset),
 		cmocka_unit_test_setup(dumped, reset),
 		cmocka_unit_test_setup(abandoned_in_a_child, reset),
+		cmocka_unit_test_setup(loops, reset),
 		cmocka_unit_test_setup(failing, reset),
 	};
 
