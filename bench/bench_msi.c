@@ -49,7 +49,7 @@ static void start(struct uvfio *u, const char *spec, enum uvfio_irq_index index,
 		rc = uvfio_irq_enable(dev, index, 0, 1, &m->fd);
 	if (rc)
 		bench_die(uvfio_strerror(u), rc);
-	m->fn = dev->plugged->fn;
+	m->fn = dev->plugged->face->hardware;
 }
 
 static void check(struct msi *m)
