@@ -164,7 +164,7 @@ static const struct uvfio_option counter_options[] = {
 
 /* The one name that uvfio looks for. */
 UVFIO_PUBLIC const struct uvfio_model uvfio_model = {
-	.abi = UVFIO_MODEL_ABI,
+	UVFIO_MODEL_INIT,
 	.name = "counter",
 	.summary = "counts, and reports each lap: the example",
 	.options = counter_options,

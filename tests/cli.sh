@@ -173,20 +173,37 @@ static int create(struct uvfio_dev *dev)
 	return uvfio_set_ids(dev, &ids);
 }
 static const struct uvfio_option options[] = { { .name = "file", .type = UVFIO_OPT_PATH, .help = "a file" }, { 0 } };
-const struct uvfio_model uvfio_model = { .abi = ${3:-UVFIO_MODEL_ABI}, $2 .options = options };
+const struct uvfio_model uvfio_model = { ${3:-UVFIO_MODEL_INIT}, $2 .options = options };
 static void *use = create;
 void *keep(void) { return use; }
 C
 	$CC -Iinclude -shared -fPIC -o "$tmp/$1.so" "$tmp/$1.c"
 }
 model plug '.name = "plug", .summary = "a test", .create = create,'
-model old '.name = "plug", .create = create,' 99
+model other '.name = "plug", .create = create,' '.abi = 99'
+model unsized '.name = "plug", .create = create,' '.abi = UVFIO_MODEL_ABI'
+# laid out otherwise than the header has it: NAME DEFINITION
+laid_out() {
+	{ echo '#define uvfio_model header'; sed -n '1,/^static const struct uvfio_option/p' "$tmp/plug.c" | sed '1a #undef uvfio_model'; echo "$2"; } >"$tmp/$1.c"
+	$CC -Iinclude -shared -fPIC -o "$tmp/$1.so" "$tmp/$1.c"
+}
+laid_out old 'const struct { uint32_t abi; const char *name, *summary; const struct uvfio_option *options; bool concurrent;
+	int (*create)(struct uvfio_dev *dev); void *others[7]; } uvfio_model = { 1, "old", "a test", options, false, create, { 0 } };'
+for more in 0 1; do
+	laid_out "new$more" 'const struct { struct header model; long more[2]; } uvfio_model = { { .abi = UVFIO_MODEL_ABI, .size = sizeof(uvfio_model),
+		.name = "new", .create = create, .options = options }, { 0, '$more' } };'
+done
 model empty '.name = "plug",'
 echo 'int x;' >"$tmp/none.c"; $CC -shared -o "$tmp/none.so" "$tmp/none.c"
 is "a plug-in" "$("$U" run --device "$tmp/plug.so" -- cat /sys/bus/pci/devices/0000:01:00.0/device)" 0x7777
 is "in this directory, without ./" "$(cd "$tmp" && "$U" run --device plug.so,file=text -- sh -c 'echo $UVFIO_DEVICES')" "$tmp/plug.so,file=$tmp/text"
 is "its options" "$("$U" models --names "$tmp/plug.so" | tr '\n' ' ')" "file= addr= group= driver= sriov_numvfs= mmap= id= "
-refuses "version 99 of the model interface" run --device "$tmp/old.so" -- "${T[@]}"
+refuses "version 99 of the model interface" run --device "$tmp/other.so" -- "${T[@]}"
+refuses "start it with UVFIO_MODEL_INIT" run --device "$tmp/unsized.so" -- "${T[@]}"
+is "a plug-in of the first ABI" "$("$U" run --device "$tmp/old.so" -- cat /sys/bus/pci/devices/0000:01:00.0/device)" 0x7777
+is "and its options" "$("$U" models --names "$tmp/old.so" | head -n 1)" "file="
+is "a newer plug-in that uses nothing new" "$("$U" run --device "$tmp/new0.so" -- cat /sys/bus/pci/devices/0000:01:00.0/device)" 0x7777
+refuses "headers of a newer uvfio" run --device "$tmp/new1.so" -- "${T[@]}"
 refuses "create is not set" run --device "$tmp/empty.so" -- "${T[@]}"
 refuses "no symbol uvfio_model" run --device "$tmp/none.so" -- "${T[@]}"
 refuses "cannot load this model" run --device "$tmp/text" -- "${T[@]}"

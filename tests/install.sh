@@ -79,7 +79,7 @@ static int create(struct uvfio_dev *dev)
 	return uvfio_set_ids(dev, &ids);
 }
 UVFIO_PUBLIC const struct uvfio_model uvfio_model;
-const struct uvfio_model uvfio_model = { .abi = UVFIO_MODEL_ABI, .name = "plugin", .summary = "a test", .create = create };
+const struct uvfio_model uvfio_model = { UVFIO_MODEL_INIT, .name = "plugin", .summary = "a test", .create = create };
 C
 check "a driver builds with pkg-config" $CC -Wall -Werror -o "$tmp/driver" "$tmp/driver.c" $(pc --cflags) $(pc --libs)
 check "a plug-in builds with pkg-config" $CC -Wall -Werror -fvisibility=hidden -shared -fPIC -o "$tmp/plugin.so" "$tmp/plugin.c" $(pc --cflags)

@@ -32,7 +32,7 @@ extern "C" {
 
 /** define UVFIO_PUBLIC - A name that a library shows, whatever -fvisibility says. */
 #define UVFIO_PUBLIC	__attribute__((visibility("default")))
-#define UVFIO_MODEL_ABI 1u
+#define UVFIO_MODEL_ABI 2u
 
 /* ---- a model ---- */
 
@@ -97,10 +97,24 @@ struct uvfio_option {
 /**
  * struct uvfio_model - a kind of device.
  *
- * Every function may be NULL except create.
+ * Every function may be NULL except create. It begins with UVFIO_MODEL_INIT:
+ *
+ *	const struct uvfio_model uvfio_model = {
+ *		UVFIO_MODEL_INIT,
+ *		.name = "mine",
+ *		.create = create,
+ *	};
+ *
+ * Versions. The struct grows at its end only, and @size says how much of it a model was compiled
+ * with. What lies behind is zero to uvfio: an older shared object goes on working without being
+ * built again, also one of ABI 1, which had no size. A newer one works, too, as long as the members
+ * that this uvfio does not know are zero; else it is refused with a sentence that says so. @abi
+ * changes when that is not enough. No other struct of this file changes: what is new comes with a
+ * function of its own.
  */
 struct uvfio_model {
 	uint32_t abi;	     /* UVFIO_MODEL_ABI */
+	size_t size;	     /* sizeof(struct uvfio_model) */
 	const char *name;    /* as in --device NAME */
 	const char *summary; /* one line for `uvfio models` */
 	const struct uvfio_option *options;
@@ -166,6 +180,9 @@ struct uvfio_model {
 	 */
 	void (*quiesce)(struct uvfio_dev *dev);
 };
+
+/** UVFIO_MODEL_INIT - the first members, which say what the model was compiled with. */
+#define UVFIO_MODEL_INIT .abi = UVFIO_MODEL_ABI, .size = sizeof(struct uvfio_model)
 
 /**
  * uvfio_model - what a shared object of a model defines. (Declared here so that C++ gives it a name

@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* machine/dump.c: what `uvfio dump` and `uvfio models` print. */
-#include <dlfcn.h>
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -112,12 +111,12 @@ static void print_names(FILE *f, const struct uvfio_model *only)
 static int list(int fd, const char *only, void (*print)(FILE *f, const struct uvfio_model *only))
 {
 	const struct uvfio_model *model = NULL;
-	void *handle = NULL;
+	struct machine_plugin *plugin = NULL;
 	FILE *f;
 	int rc;
 
 	if (only) {
-		rc = machine_model(only, &model, &handle, NULL);
+		rc = machine_model(only, &model, &plugin, NULL);
 		if (rc)
 			return rc;
 	}
@@ -127,8 +126,7 @@ static int list(int fd, const char *only, void (*print)(FILE *f, const struct uv
 		print(f, model);
 		rc = finish(f);
 	}
-	if (handle)
-		dlclose(handle);
+	machine_plugin_free(plugin);
 	return rc;
 }
 

@@ -51,10 +51,13 @@ int machine_option_parse(struct machine_spec *s, const char *name, const char *v
 
 /* ---- model.c ---- */
 /*
- * Find the model that the first word of a spec names: built in, or in a shared object, for which
- * *@handle is to be dlclose()d, else NULL. 0 or -errno with a sentence.
+ * Find the model that the first word of a spec names: built in, or in a shared object, which is
+ * loaded as long as *@plugin (else NULL) is. 0 or -errno with a sentence.
  */
-int machine_model(const char *name, const struct uvfio_model **model, void **handle, char **err);
+struct machine_plugin;
+int machine_model(const char *name, const struct uvfio_model **model,
+		  struct machine_plugin **plugin, char **err);
+void machine_plugin_free(struct machine_plugin *p); /* may be NULL */
 bool machine_model_is_path(const char *name);
 
 /* ---- firmware.c ---- */

@@ -12,6 +12,7 @@
 #include "base/nearest.h"
 #include "machine/internal.h"
 #include "models/models.h"
+#include "pci/function.h"
 
 bool machine_model_is_path(const char *name)
 {
@@ -20,9 +21,25 @@ bool machine_model_is_path(const char *name)
 	return strchr(name, '/') || (len > 3 && !strcmp(name + len - 3, ".so"));
 }
 
-static int load(const char *path, const struct uvfio_model **model, void **handle, char **err)
+struct machine_plugin {
+	void *dl;
+	struct uvfio_model model; /* as ours, whatever it was compiled with */
+};
+
+void machine_plugin_free(struct machine_plugin *p)
+{
+	if (!p)
+		return;
+	dlclose(p->dl);
+	free(p);
+}
+
+static int load(const char *path, const struct uvfio_model **model, struct machine_plugin **plugin,
+		char **err)
 {
 	const struct uvfio_model *m;
+	struct machine_plugin *p;
+	char why[256] = "";
 	char *here = NULL;
 	void *h;
 	int rc;
@@ -42,31 +59,36 @@ static int load(const char *path, const struct uvfio_model **model, void **handl
 				  "defines `const struct uvfio_model uvfio_model`; a library built "
 				  "with -fvisibility=hidden must export it)",
 				  path);
-	} else if (m->abi != UVFIO_MODEL_ABI) {
-		/* abi is the first field in every version; nothing behind it can be relied on */
-		rc = machine_fail(err, -EINVAL,
-				  "%s: built for version %u of the model interface, this uvfio has "
-				  "version %u: build it again with this uvfio's headers",
-				  path, m->abi, UVFIO_MODEL_ABI);
-	} else if (!m->name || !m->create) {
-		rc = machine_fail(err, -EINVAL, "%s: uvfio_model.%s is not set", path,
-				  m->name ? "create" : "name");
-	} else {
-		*model = m;
-		*handle = h;
-		return 0;
+		goto close;
 	}
+	p = calloc(1, sizeof(*p));
+	if (!p) {
+		rc = machine_fail(err, -ENOMEM, "out of memory");
+		goto close;
+	}
+	rc = pci_model_take(m, &p->model, why, sizeof(why));
+	if (rc) {
+		rc = machine_fail(err, rc, "%s: %s", path, why);
+		free(p);
+		goto close;
+	}
+	p->dl = h;
+	*model = &p->model;
+	*plugin = p;
+	return 0;
+close:
 	dlclose(h);
 	return rc;
 }
 
-int machine_model(const char *name, const struct uvfio_model **model, void **handle, char **err)
+int machine_model(const char *name, const struct uvfio_model **model,
+		  struct machine_plugin **plugin, char **err)
 {
 	const char *near = NULL;
 
-	*handle = NULL;
+	*plugin = NULL;
 	if (machine_model_is_path(name))
-		return load(name, model, handle, err);
+		return load(name, model, plugin, err);
 	*model = models_find(name);
 	if (*model)
 		return 0;

@@ -3,7 +3,6 @@
  * machine/software.c: the provider of devices that models are: a PCI function, bound to the
  * vfio-pci driver or to the one that the model stands for.
  */
-#include <dlfcn.h>
 #include <errno.h>
 #include <linux/pci_regs.h>
 #include <stdlib.h>
@@ -18,8 +17,8 @@
 struct software {
 	struct machine_hardware hw;
 	pci_function *fn;
-	struct software *pf; /* of a VF */
-	void *plugin;	     /* of dlopen(), or NULL */
+	struct software *pf;	       /* of a VF */
+	struct machine_plugin *plugin; /* where the model is from, or NULL */
 	struct pci_address address;
 	struct loop *irqs;
 	void (*token_changed)(void *arg);
@@ -53,8 +52,7 @@ static void software_free(struct machine_hardware *hw)
 		vfio_pci_unbind(s->hw.vdev);
 	if (s->fn)
 		pci_function_free(s->fn);
-	if (s->plugin)
-		dlclose(s->plugin);
+	machine_plugin_free(s->plugin);
 	free(s);
 }
 

@@ -4,7 +4,6 @@
  * own options mean is checked by pci/ against the model's table.
  */
 #include <ctype.h>
-#include <dlfcn.h>
 #include <errno.h>
 #include <limits.h>
 #include <stdarg.h>
@@ -157,7 +156,7 @@ int machine_spec_absolute(const char *spec, char **out, char **err)
 {
 	const struct uvfio_model *model;
 	struct machine_spec s;
-	void *handle = NULL;
+	struct machine_plugin *plugin = NULL;
 	char *cwd = NULL, buf[MACHINE_OPTION_TEXT];
 	const char *value;
 	size_t len;
@@ -169,7 +168,7 @@ int machine_spec_absolute(const char *spec, char **out, char **err)
 	rc = machine_spec_parse(spec, &s, err);
 	if (rc)
 		return rc;
-	rc = machine_model(s.model, &model, &handle, err);
+	rc = machine_model(s.model, &model, &plugin, err);
 	if (rc)
 		goto out;
 	cwd = getcwd(NULL, 0);
@@ -209,8 +208,7 @@ int machine_spec_absolute(const char *spec, char **out, char **err)
 	}
 out:
 	free(cwd);
-	if (handle)
-		dlclose(handle);
+	machine_plugin_free(plugin);
 	machine_spec_free(&s);
 	return rc;
 }

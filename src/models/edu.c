@@ -301,7 +301,7 @@ static const struct uvfio_option edu_options[] = {
 };
 
 const struct uvfio_model model_edu = {
-	.abi = UVFIO_MODEL_ABI,
+	UVFIO_MODEL_INIT,
 	.name = "edu",
 	.summary = "QEMU's educational device: factorials, interrupts, DMA",
 	.options = edu_options,

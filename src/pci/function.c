@@ -137,7 +137,8 @@ static int function_new(const struct uvfio_model *model, const char *name, uint6
 
 	if (err && err_size)
 		err[0] = '\0';
-	if (model->abi != UVFIO_MODEL_ABI || !model->name || !model->create) {
+	if (model->abi != UVFIO_MODEL_ABI || model->size != sizeof(*model) || !model->name ||
+	    !model->create) {
 		if (err)
 			snprintf(err, err_size,
 				 "%s: not a model that this uvfio can use (its ABI is %u, ours %u)",

@@ -44,6 +44,13 @@ struct pci_irq_sink {
 typedef struct uvfio_dev pci_function;
 
 /*
+ * Copy @theirs, a model that may have been compiled with other headers than ours, to @full: what it
+ * does not say is zero. -EINVAL: not one that this uvfio can use, with a sentence in @why (@size
+ * bytes).
+ */
+int pci_model_take(const struct uvfio_model *theirs, struct uvfio_model *full, char *why,
+		   size_t size);
+/*
  * Make a function: allocate it, check @opts against the model's table (unknown, missing, malformed:
  * -EINVAL), call model->create, then reset it as at power-on. Messages for the user go to @err
  * (@err_size bytes, may be NULL). @name "0000:01:00.0" is copied. @run is the machine's: the answer

@@ -154,10 +154,10 @@ static void test_create_fails(void **state)
 	assert_int_equal(t_try(create_no_memory, NULL, 0, err, sizeof(err), &fn), -ENOMEM);
 	assert_string_equal(err, "test: Cannot allocate memory");
 	assert_int_equal(t.resets[0], 0);
-	wrong.abi = 2;
+	wrong.abi = 99;
 	assert_int_equal(pci_function_new(&wrong, "x", 0, t.loop, NULL, 0, err, sizeof(err), &fn),
 			 -EINVAL);
-	assert_non_null(strstr(err, "ABI is 2"));
+	assert_non_null(strstr(err, "ABI is 99"));
 	loop_free(t.loop);
 	t.loop = NULL;
 }
@@ -183,10 +183,9 @@ static void test_life(void **state)
 /* Only what create must do is required of a model. */
 static void test_minimal(void **state)
 {
-	static const struct uvfio_model minimal = { .abi = UVFIO_MODEL_ABI,
-						    .name = "minimal",
+	static const struct uvfio_model minimal = { UVFIO_MODEL_INIT, .name = "minimal",
 						    .create = create_no_memory };
-	struct uvfio_model ok = { .abi = UVFIO_MODEL_ABI, .name = "ok", .create = t_create };
+	struct uvfio_model ok = { UVFIO_MODEL_INIT, .name = "ok", .create = t_create };
 	struct loop *loop = loop_new();
 	pci_function *fn = NULL;
 	uint64_t v;

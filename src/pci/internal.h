@@ -89,6 +89,7 @@ struct uvfio_timer {
 /* The VFs of a PF: sriov.c. */
 struct pci_sriov {
 	struct uvfio_sriov is;	    /* as the model said; sizes of BARs rounded up to pages */
+	struct uvfio_model vf;	    /* what is.vf says, which may be older than ours */
 	pci_function *_Atomic *vfs; /* is.total_vfs of them; NULL: not made so far */
 	atomic_uint on;		    /* how many are enabled, by the PF's config space */
 	atomic_bool mse;	    /* VF Memory Space Enable */

@@ -48,14 +48,15 @@ static int copy_bars(struct uvfio_dev *dev, struct pci_sriov *iov)
 	return 0;
 }
 
-static int check(struct uvfio_dev *dev, const struct uvfio_sriov *is)
+static int check(struct uvfio_dev *dev, const struct uvfio_sriov *is, struct uvfio_model *vf)
 {
-	const struct uvfio_model *vf = is->vf;
+	char why[256] = "there is none";
 
 	if (!dev->create.now || dev->vf.pf)
 		return -EINVAL;
-	if (!vf || vf->abi != UVFIO_MODEL_ABI || !vf->create || !vf->name ||
-	    (vf->options && vf->options->name))
+	if (!is->vf || pci_model_take(is->vf, vf, why, sizeof(why)))
+		return uvfio_error(dev, "the VFs' model: %s", why);
+	if (vf->options && vf->options->name)
 		return uvfio_error(dev, "the VFs' model: not one that this uvfio can use");
 	if (vf->concurrent != dev->model->concurrent)
 		return uvfio_error(dev, "of PF and VFs, one is concurrent and one is not");
@@ -69,11 +70,12 @@ static int check(struct uvfio_dev *dev, const struct uvfio_sriov *is)
 
 int uvfio_add_sriov(struct uvfio_dev *dev, const struct uvfio_sriov *sriov)
 {
+	struct uvfio_model vf;
 	struct pci_sriov *iov;
 	uint8_t *c, *w;
 	int off;
 
-	off = check(dev, sriov);
+	off = check(dev, sriov, &vf);
 	if (off)
 		return off;
 	off = pci_ext_cap_new(dev, PCI_EXT_CAP_ID_SRIOV, 1, PCI_EXT_CAP_SRIOV_SIZEOF, NULL, NULL);
@@ -83,6 +85,8 @@ int uvfio_add_sriov(struct uvfio_dev *dev, const struct uvfio_sriov *sriov)
 	if (!iov)
 		return -ENOMEM;
 	iov->is = *sriov;
+	iov->vf = vf;
+	iov->is.vf = &iov->vf;
 	iov->vfs = calloc(sriov->total_vfs, sizeof(*iov->vfs));
 	dev->iov = iov;
 	dev->cap.sriov = (unsigned)off;

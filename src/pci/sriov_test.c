@@ -70,13 +70,8 @@ static int vf_write(struct uvfio_dev *dev, unsigned bar, uint64_t off, unsigned 
 	return 0;
 }
 static struct uvfio_model vf_model = {
-	.abi = UVFIO_MODEL_ABI,
-	.name = "vf",
-	.create = vf_create,
-	.destroy = vf_destroy,
-	.reset = vf_reset,
-	.bar_read = vf_read,
-	.bar_write = vf_write,
+	UVFIO_MODEL_INIT,  .name = "vf",	.create = vf_create,   .destroy = vf_destroy,
+	.reset = vf_reset, .bar_read = vf_read, .bar_write = vf_write,
 };
 
 static void changed(struct uvfio_dev *pf, unsigned num)

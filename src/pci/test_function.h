@@ -71,16 +71,9 @@ static void t_quiesce(struct uvfio_dev *dev)
 
 static const struct uvfio_option *t_options;
 static struct uvfio_model t_model = {
-	.abi = UVFIO_MODEL_ABI,
-	.name = "test",
-	.create = t_create,
-	.destroy = t_destroy,
-	.reset = t_reset,
-	.bar_read = t_read,
-	.bar_write = t_write,
-	.config_written = t_written,
-	.power = t_power,
-	.quiesce = t_quiesce,
+	UVFIO_MODEL_INIT, .name = "test",	.create = t_create,   .destroy = t_destroy,
+	.reset = t_reset, .bar_read = t_read,	.bar_write = t_write, .config_written = t_written,
+	.power = t_power, .quiesce = t_quiesce,
 };
 
 static inline int t_try(int (*create)(struct uvfio_dev *), const struct pci_option *opts,

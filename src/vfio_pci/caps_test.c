@@ -146,8 +146,7 @@ static bool shown(struct tdev *t, unsigned at)
 
 static void check(const struct row *r, bool ext)
 {
-	static const struct uvfio_model model = { .abi = UVFIO_MODEL_ABI,
-						  .name = "one",
+	static const struct uvfio_model model = { UVFIO_MODEL_INIT, .name = "one",
 						  .create = create };
 	unsigned at, header = ext ? 4 : 2, size = ext ? BODY : STD_BODY;
 	struct tdev t;
@@ -219,8 +218,7 @@ static int create_pair(struct uvfio_dev *dev)
 
 static void test_pair(void **state)
 {
-	static const struct uvfio_model model = { .abi = UVFIO_MODEL_ABI,
-						  .name = "pair",
+	static const struct uvfio_model model = { UVFIO_MODEL_INIT, .name = "pair",
 						  .create = create_pair };
 	struct tdev t;
 	unsigned first, second;
@@ -245,8 +243,7 @@ static int create_hidden(struct uvfio_dev *dev)
 
 static void test_all_hidden(void **state)
 {
-	static const struct uvfio_model model = { .abi = UVFIO_MODEL_ABI,
-						  .name = "hidden",
+	static const struct uvfio_model model = { UVFIO_MODEL_INIT, .name = "hidden",
 						  .create = create_hidden };
 	struct tdev t;
 
@@ -269,8 +266,7 @@ static int create_ext_hidden(struct uvfio_dev *dev)
 
 static void test_all_ext_hidden(void **state)
 {
-	static const struct uvfio_model model = { .abi = UVFIO_MODEL_ABI,
-						  .name = "exthidden",
+	static const struct uvfio_model model = { UVFIO_MODEL_INIT, .name = "exthidden",
 						  .create = create_ext_hidden };
 	struct tdev t;
 
@@ -294,8 +290,7 @@ static int create_rom_only(struct uvfio_dev *dev)
 
 static void test_rom_only(void **state)
 {
-	static const struct uvfio_model model = { .abi = UVFIO_MODEL_ABI,
-						  .name = "romonly",
+	static const struct uvfio_model model = { UVFIO_MODEL_INIT, .name = "romonly",
 						  .create = create_rom_only };
 	struct vfio_region r;
 	uint16_t sig = 0;

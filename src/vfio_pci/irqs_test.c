@@ -121,8 +121,7 @@ static int create_nopin(struct uvfio_dev *dev)
 }
 static void test_no_pin(void **state)
 {
-	static const struct uvfio_model m = { .abi = UVFIO_MODEL_ABI,
-					      .name = "nopin",
+	static const struct uvfio_model m = { UVFIO_MODEL_INIT, .name = "nopin",
 					      .create = create_nopin };
 	struct tdev n;
 	struct vfio_irq i;

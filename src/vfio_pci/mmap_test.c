@@ -32,12 +32,9 @@ static int create_layout(struct uvfio_dev *dev)
 	return uvfio_add_pm(dev, false) > 0 && uvfio_add_pcie(dev, true) > 0 ? 0 : -EINVAL;
 }
 
-static const struct uvfio_model model = { .abi = UVFIO_MODEL_ABI,
-					  .name = "layout",
-					  .create = create_layout,
-					  .reset = t_reset,
-					  .bar_read = t_bar_read,
-					  .bar_write = t_bar_write };
+static const struct uvfio_model model = { UVFIO_MODEL_INIT,	   .name = "layout",
+					  .create = create_layout, .reset = t_reset,
+					  .bar_read = t_bar_read,  .bar_write = t_bar_write };
 
 #define T UVFIO_PAGE_TRAPPED
 #define P UVFIO_PAGE_POLLED

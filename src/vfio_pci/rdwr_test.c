@@ -396,8 +396,7 @@ static int create_bad_rom(struct uvfio_dev *dev)
 
 static void test_bad_rom(void **state)
 {
-	static const struct uvfio_model m = { .abi = UVFIO_MODEL_ABI,
-					      .name = "badrom",
+	static const struct uvfio_model m = { UVFIO_MODEL_INIT, .name = "badrom",
 					      .create = create_bad_rom };
 	struct tdev b;
 	struct vfio_region r;

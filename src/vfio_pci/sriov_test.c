@@ -45,11 +45,8 @@ static int vf_create(struct uvfio_dev *dev)
 	return uvfio_add_aer(dev) < 0 ? -EINVAL : 0;
 }
 static const struct uvfio_model vf_model = {
-	.abi = UVFIO_MODEL_ABI,
-	.name = "vf",
-	.create = vf_create,
-	.reset = vf_reset,
-	.bar_read = read_index,
+	UVFIO_MODEL_INIT,  .name = "vf",	   .create = vf_create,
+	.reset = vf_reset, .bar_read = read_index,
 };
 static int pf_create(struct uvfio_dev *dev)
 {
@@ -70,11 +67,8 @@ static int pf_create(struct uvfio_dev *dev)
 	return uvfio_add_sriov(dev, &sriov) < 0 ? -EINVAL : 0;
 }
 static const struct uvfio_model pf_model = {
-	.abi = UVFIO_MODEL_ABI,
-	.name = "pf",
-	.create = pf_create,
-	.reset = pf_reset,
-	.bar_read = read_index,
+	UVFIO_MODEL_INIT,  .name = "pf",	   .create = pf_create,
+	.reset = pf_reset, .bar_read = read_index,
 };
 
 /* the names[0], then the VFs, each in a group of its own */

@@ -193,25 +193,18 @@ static inline int t_create_msi(struct uvfio_dev *dev)
 		       : 0;
 }
 
-static const struct uvfio_model t_model_full __attribute__((unused)) = { .abi = UVFIO_MODEL_ABI,
-									 .name = "full",
-									 .create = t_create_full,
-									 .reset = t_reset,
-									 .bar_read = t_bar_read,
-									 .bar_write = t_bar_write,
-									 .quiesce = t_quiesce };
-static const struct uvfio_model t_model_old __attribute__((unused)) = { .abi = UVFIO_MODEL_ABI,
-									.name = "old",
-									.create = t_create_old,
-									.reset = t_reset,
-									.bar_read = t_bar_read,
-									.bar_write = t_bar_write };
-static const struct uvfio_model t_model_msi __attribute__((unused)) = { .abi = UVFIO_MODEL_ABI,
-									.name = "msi",
-									.create = t_create_msi,
-									.reset = t_reset,
-									.bar_read = t_bar_read,
-									.bar_write = t_bar_write };
+static const struct uvfio_model t_model_full __attribute__((unused)) = {
+	UVFIO_MODEL_INIT,	.name = "full",		  .create = t_create_full, .reset = t_reset,
+	.bar_read = t_bar_read, .bar_write = t_bar_write, .quiesce = t_quiesce
+};
+static const struct uvfio_model t_model_old
+	__attribute__((unused)) = { UVFIO_MODEL_INIT,	    .name = "old",
+				    .create = t_create_old, .reset = t_reset,
+				    .bar_read = t_bar_read, .bar_write = t_bar_write };
+static const struct uvfio_model t_model_msi
+	__attribute__((unused)) = { UVFIO_MODEL_INIT,	    .name = "msi",
+				    .create = t_create_msi, .reset = t_reset,
+				    .bar_read = t_bar_read, .bar_write = t_bar_write };
 
 struct tdev {
 	struct loop *loop;

@@ -334,14 +334,8 @@ static int create(struct uvfio_dev *dev)
 }
 
 UVFIO_PUBLIC const struct uvfio_model uvfio_model = {
-	.abi = UVFIO_MODEL_ABI,
-	.name = "polled",
-	.summary = "polled pages, for a test",
-	.concurrent = true,
-	.create = create,
-	.destroy = destroy,
-	.reset = reset,
-	.bar_read = bar_read,
-	.bar_write = bar_write,
+	UVFIO_MODEL_INIT,   .name = "polled",	  .summary = "polled pages, for a test",
+	.concurrent = true, .create = create,	  .destroy = destroy,
+	.reset = reset,	    .bar_read = bar_read, .bar_write = bar_write,
 	.quiesce = quiesce,
 };

@@ -105,7 +105,7 @@ static int create(struct uvfio_dev *dev)
 }
 
 UVFIO_PUBLIC const struct uvfio_model uvfio_model = {
-	.abi = UVFIO_MODEL_ABI,
+	UVFIO_MODEL_INIT,
 	.name = "scope",
 	.summary = "callbacks that take stack, and are cancellation points",
 	.create = create,

@@ -149,12 +149,8 @@ static int vf_create(struct uvfio_dev *dev)
 }
 
 static const struct uvfio_model vf_model = {
-	.abi = UVFIO_MODEL_ABI,
-	.name = "sriov_test_vf",
-	.create = vf_create,
-	.reset = reset,
-	.bar_read = bar_read,
-	.bar_write = bar_write,
+	UVFIO_MODEL_INIT, .name = "sriov_test_vf", .create = vf_create,
+	.reset = reset,	  .bar_read = bar_read,	   .bar_write = bar_write,
 };
 
 static void vfs_changed(struct uvfio_dev *dev, unsigned num)
@@ -212,12 +208,7 @@ static void destroy(struct uvfio_dev *dev)
 }
 
 __attribute__((visibility("default"))) const struct uvfio_model uvfio_model = {
-	.abi = UVFIO_MODEL_ABI,
-	.name = "sriov_test",
-	.summary = "a device with SR-IOV, for tests",
-	.create = create,
-	.destroy = destroy,
-	.reset = reset,
-	.bar_read = bar_read,
-	.bar_write = bar_write,
+	UVFIO_MODEL_INIT,     .name = "sriov_test",   .summary = "a device with SR-IOV, for tests",
+	.create = create,     .destroy = destroy,     .reset = reset,
+	.bar_read = bar_read, .bar_write = bar_write,
 };

@@ -336,7 +336,7 @@ static const struct uvfio_option options[] = {
 };
 
 const struct uvfio_model model_igb = {
-	.abi = UVFIO_MODEL_ABI,
+	UVFIO_MODEL_INIT,
 	.name = "igb",
 	.summary = "Intel 82576 Gigabit Ethernet Controller",
 	.options = options,

@@ -172,7 +172,7 @@ static void destroy(struct uvfio_dev *dev)
 }
 
 static const struct uvfio_model model_igbvf = {
-	.abi = UVFIO_MODEL_ABI,
+	UVFIO_MODEL_INIT,
 	.name = "igbvf",
 	.summary = "virtual function of an igb",
 	.concurrent = true,

@@ -131,12 +131,8 @@ static void port_destroy(struct uvfio_dev *dev)
 
 static const struct uvfio_option port_options[] = { NET_OPTIONS, { 0 } };
 static const struct uvfio_model port_model = {
-	.abi = UVFIO_MODEL_ABI,
-	.name = "port",
-	.options = port_options,
-	.concurrent = true,
-	.create = port_create,
-	.destroy = port_destroy,
+	UVFIO_MODEL_INIT,   .name = "port",	   .options = port_options,
+	.concurrent = true, .create = port_create, .destroy = port_destroy,
 };
 
 /* @opts: "net=...", "id=...", up to four, then NULL. */

@@ -630,7 +630,7 @@ static void destroy(struct uvfio_dev *dev)
 }
 
 const struct uvfio_model model_nvme = {
-	.abi = UVFIO_MODEL_ABI,
+	UVFIO_MODEL_INIT,
 	.name = "nvme",
 	.summary = "NVMe 1.4 disk on image files",
 	.options = options,

@@ -636,7 +636,7 @@ static const struct uvfio_option testdev_options[] = {
 };
 
 const struct uvfio_model model_testdev = {
-	.abi = UVFIO_MODEL_ABI,
+	UVFIO_MODEL_INIT,
 	.name = "testdev",
 	.summary = "everything a driver can meet, at the push of a register",
 	.options = testdev_options,
