@@ -94,6 +94,41 @@ struct uvfio_option {
 	bool multiple;
 };
 
+/** enum uvfio_reg_access - how a driver can use a register. */
+enum uvfio_reg_access {
+	UVFIO_REG_RW,  /* what is written can be read again */
+	UVFIO_REG_RO,  /* a write has no effect */
+	UVFIO_REG_WO,  /* what is read has no meaning */
+	UVFIO_REG_W1C, /* each 1 that is written clears its bit */
+	UVFIO_REG_W1S, /* each 1 that is written sets its bit */
+	UVFIO_REG_RC,  /* a read clears it */
+};
+
+/**
+ * struct uvfio_reg - the name of a register, so that the log says "BAR0 CTRL (0x0000)".
+ *
+ * A table ends with name NULL, and is in the order of BARs and first offsets. It need not have all
+ * registers, and it changes nothing about what the device does: only the log reads it.
+ *
+ * @name: as the chip's documentation has it.
+ * @width: in bytes: 1, 2, 4 or 8.
+ * @varies: what is read after power-on depends on options or on the world (a link, an address), and
+ * @reset says nothing.
+ * @reset: the value after power-on.
+ * @count, @stride: an array of @count registers, @stride bytes from one to the next, which are
+ * NAME[0], NAME[1] and so on; @count 0: a single one. Arrays may be interleaved.
+ */
+struct uvfio_reg {
+	const char *name;
+	uint64_t offset;
+	uint64_t reset;
+	uint32_t count, stride;
+	uint8_t bar;
+	uint8_t width;
+	uint8_t access; /* enum uvfio_reg_access */
+	bool varies;
+};
+
 /**
  * struct uvfio_model - a kind of device.
  *
@@ -179,6 +214,9 @@ struct uvfio_model {
 	 * threads of their own.
 	 */
 	void (*quiesce)(struct uvfio_dev *dev);
+
+	/** regs - the names of registers; NULL: none. A VF's model has a table of its own. */
+	const struct uvfio_reg *regs;
 };
 
 /** UVFIO_MODEL_INIT - the first members, which say what the model was compiled with. */

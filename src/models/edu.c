@@ -300,6 +300,27 @@ static const struct uvfio_option edu_options[] = {
 	{ 0 },
 };
 
+#define REG(n, off, bytes, how, value)                                                     \
+	{                                                                                  \
+		.name = (n), .offset = (off), .width = (bytes), .access = UVFIO_REG_##how, \
+		.reset = (value)                                                           \
+	}
+
+static const struct uvfio_reg edu_regs[] = {
+	REG("ID", REG_ID, 4, RO, ID),
+	REG("LIVE", REG_LIVE, 4, RW, 0),
+	REG("FACTORIAL", REG_FACTORIAL, 4, RW, 0),
+	REG("STATUS", REG_STATUS, 4, RW, 0),
+	REG("IRQ_STATUS", REG_IRQ_STATUS, 4, RO, 0),
+	REG("IRQ_RAISE", REG_IRQ_RAISE, 4, WO, 0),
+	REG("IRQ_ACK", REG_IRQ_ACK, 4, WO, 0),
+	REG("DMA_SRC", REG_DMA_SRC, 8, RW, 0),
+	REG("DMA_DST", REG_DMA_DST, 8, RW, 0),
+	REG("DMA_COUNT", REG_DMA_COUNT, 8, RW, 0),
+	REG("DMA_CMD", REG_DMA_CMD, 8, RW, 0),
+	{ 0 },
+};
+
 const struct uvfio_model model_edu = {
 	UVFIO_MODEL_INIT,
 	.name = "edu",
@@ -310,4 +331,5 @@ const struct uvfio_model model_edu = {
 	.reset = edu_reset,
 	.bar_read = edu_read,
 	.bar_write = edu_write,
+	.regs = edu_regs,
 };

@@ -5,6 +5,7 @@
  */
 #include "models/edu.h"
 #include "pci/test_model.h"
+#include "pci/test_regs.h"
 
 #define BUF 0x40000ull
 
@@ -191,13 +192,23 @@ static void test_mask_option(void **state)
 	unplug();
 }
 
+static void test_regs(void **state)
+{
+	char err[64];
+
+	assert_int_equal(plug_try(&model_edu, NULL, NULL, err, sizeof(err)), 0);
+	check_regs(fn, 0);
+	pci_function_free(fn);
+	loop_free(loop);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_identity),    cmocka_unit_test(test_registers),
-		cmocka_unit_test(test_factorial),   cmocka_unit_test(test_interrupts),
-		cmocka_unit_test(test_dma),	    cmocka_unit_test(test_dma_limits),
-		cmocka_unit_test(test_mask_option),
+		cmocka_unit_test(test_regs),	   cmocka_unit_test(test_identity),
+		cmocka_unit_test(test_registers),  cmocka_unit_test(test_factorial),
+		cmocka_unit_test(test_interrupts), cmocka_unit_test(test_dma),
+		cmocka_unit_test(test_dma_limits), cmocka_unit_test(test_mask_option),
 	};
 
 	log_set(2, LOG_WARN);

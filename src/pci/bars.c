@@ -103,9 +103,19 @@ static const char *bar_name(unsigned bar)
 static void report_refused(pci_function *fn, bool write, unsigned bar, uint64_t off, unsigned size,
 			   int err)
 {
-	report_warn(REPORT_LIMITED("register-refused"), fn->name, err,
-		    "%s %s at 0x%" PRIx64 " of %u bytes: the device does not complete it: %m",
-		    bar_name(bar), write ? "write" : "read", off, size);
+	const char *what = write ? "write" : "read";
+	char name[PCI_REG_NAME];
+
+	if (pci_reg_name(fn->model->regs, bar, off, name))
+		report_warn(REPORT_LIMITED("register-refused"), fn->name, err,
+			    "%s %s (0x%04" PRIx64
+			    "): %s of %u bytes: the device does not complete it: %m",
+			    bar_name(bar), name, off, what, size);
+	else
+		report_warn(REPORT_LIMITED("register-refused"), fn->name, err,
+			    "%s %s at 0x%" PRIx64
+			    " of %u bytes: the device does not complete it: %m",
+			    bar_name(bar), what, off, size);
 }
 
 /* Return 0 if the bus could make this access and the function answers it, else -EIO. */

@@ -261,6 +261,16 @@ bool pci_sriov_frozen(const pci_function *pf, unsigned off);
 unsigned pci_sriov_restore(pci_function *pf);
 void pci_sriov_free(pci_function *pf);
 
+/* ---- regs.c ---- */
+
+#define PCI_REG_NAME 64
+/*
+ * True if @table (may be NULL) has a register that holds the byte at @off of BAR @bar: @name gets
+ * "RDT[3]", or "RDT[3]+2" for a byte in its middle.
+ */
+bool pci_reg_name(const struct uvfio_reg *table, unsigned bar, uint64_t off,
+		  char name[PCI_REG_NAME]);
+
 /* ---- options.c ---- */
 
 int pci_options_parse(pci_function *fn, const struct pci_option *opts, unsigned n);

@@ -348,4 +348,5 @@ const struct uvfio_model model_igb = {
 	.bar_write = bar_write,
 	.config_written = config_written,
 	.quiesce = quiesce,
+	.regs = igb_reg_names,
 };

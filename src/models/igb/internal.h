@@ -454,4 +454,7 @@ static inline void igb_put_be32(uint8_t *p, uint32_t v)
 	igb_put_be16(p, v >> 16);
 	igb_put_be16(p + 2, v);
 }
+
+/* reg_names.c: for the log, of the PF and of a VF */
+extern const struct uvfio_reg igb_reg_names[], igb_vf_reg_names[];
 #endif

@@ -183,6 +183,7 @@ static const struct uvfio_model model_igbvf = {
 	.bar_write = bar_write,
 	.config_written = config_written,
 	.quiesce = quiesce,
+	.regs = igb_vf_reg_names,
 };
 
 static void vfs_changed(struct uvfio_dev *pf, unsigned num)

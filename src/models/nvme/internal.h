@@ -659,4 +659,6 @@ static inline uint16_t nvme_location(unsigned byte, unsigned bit)
 	return (uint16_t)(bit << 8 | byte);
 }
 
+/* reg_names.c */
+extern const struct uvfio_reg nvme_reg_names[];
 #endif

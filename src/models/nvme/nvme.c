@@ -643,4 +643,5 @@ const struct uvfio_model model_nvme = {
 	.config_written = config_written,
 	.power = power,
 	.quiesce = quiesce,
+	.regs = nvme_reg_names,
 };

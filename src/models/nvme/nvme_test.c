@@ -13,6 +13,7 @@
 
 #include "base/sys.h"
 #include "models/nvme/test_driver.h"
+#include "pci/test_regs.h"
 
 #define SIZE (8u << 20)
 
@@ -141,6 +142,13 @@ static void test_lock(void **state)
 }
 
 /* ---- registers ---- */
+
+static void test_reg_names(void **state)
+{
+	struct drv *d = *state;
+
+	check_regs(d->fn, 0);
+}
 
 static void test_registers(void **state)
 {
@@ -841,6 +849,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_lock, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_killed, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_registers, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_reg_names, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_enable_errors, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_large_pages, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_disable, setup, teardown),

@@ -39,4 +39,7 @@ void testdev_dma_fini(struct uvfio_dev *dev);
 void testdev_dma_reset(struct uvfio_dev *dev);
 /* Carry out a command that was written. */
 void testdev_dma_start(struct uvfio_dev *dev, uint32_t cmd);
+
+/* reg_names.c */
+extern const struct uvfio_reg testdev_reg_names[];
 #endif

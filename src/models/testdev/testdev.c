@@ -647,4 +647,5 @@ const struct uvfio_model model_testdev = {
 	.bar_write = testdev_write,
 	.config_written = testdev_config_written,
 	.power = testdev_power,
+	.regs = testdev_reg_names,
 };

@@ -2,6 +2,7 @@
 /* testdev against docs/testdev.md: what it is, with every option, and each register. */
 #include "models/testdev/testdev.h"
 #include "pci/test_model.h"
+#include "pci/test_regs.h"
 
 #define REGS 2
 
@@ -414,15 +415,25 @@ static void test_dma_async(void **state)
 	unplug();
 }
 
+static void test_regs(void **state)
+{
+	char err[64];
+
+	assert_int_equal(plug_try(&model_testdev, NULL, NULL, err, sizeof(err)), 0);
+	check_regs(fn, 0);
+	pci_function_free(fn);
+	loop_free(loop);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_identity),  cmocka_unit_test(test_vpd),
-		cmocka_unit_test(test_switches),  cmocka_unit_test(test_bad_options),
-		cmocka_unit_test(test_romfile),	  cmocka_unit_test(test_scratch),
-		cmocka_unit_test(test_counters),  cmocka_unit_test(test_interrupts),
-		cmocka_unit_test(test_dma),	  cmocka_unit_test(test_dma_faults),
-		cmocka_unit_test(test_dma_async),
+		cmocka_unit_test(test_regs),	    cmocka_unit_test(test_identity),
+		cmocka_unit_test(test_vpd),	    cmocka_unit_test(test_switches),
+		cmocka_unit_test(test_bad_options), cmocka_unit_test(test_romfile),
+		cmocka_unit_test(test_scratch),	    cmocka_unit_test(test_counters),
+		cmocka_unit_test(test_interrupts),  cmocka_unit_test(test_dma),
+		cmocka_unit_test(test_dma_faults),  cmocka_unit_test(test_dma_async),
 	};
 
 	log_set(2, LOG_WARN);
