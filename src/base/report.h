@@ -42,8 +42,8 @@ struct report_code {
 #define report_debug(code, who, err, ...) REPORT(LOG_DEBUG, (code), who, err, __VA_ARGS__)
 
 /* A code for what a program in a loop would bury the log with. They may be put into each other. */
-#define REPORT_LIMITED(...)    __VA_ARGS__, .limited = true
-#define REPORT_HINT(text, ...) __VA_ARGS__, .hint = (text)
+#define REPORT_LIMITED(...)	__VA_ARGS__, .limited = true
+#define REPORT_HINT(code, text) code, .hint = (text)
 
 #define REPORT(level, code, who, err, ...)                                                \
 	({                                                                                \

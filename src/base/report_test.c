@@ -80,7 +80,7 @@ static void test_errno(void **state)
 	assert_string_equal(got.text, "/run/x: Permission denied: 5% %m");
 	report_err("test-words", "a", -EACCES, "5 %%m");
 	assert_string_equal(got.text, "5 %m: EACCES");
-	report_err(REPORT_HINT(". Raise it", "test-hint"), "a", -ENOMEM, "over %u", 7u);
+	report_err(REPORT_HINT("test-hint", ". Raise it"), "a", -ENOMEM, "over %u", 7u);
 	assert_string_equal(got.text, "over 7: ENOMEM. Raise it");
 	assert_string_equal(got.code, "test-hint");
 }
