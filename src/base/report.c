@@ -54,8 +54,10 @@ bool report_wanted(int level)
 	return level <= log_level() || level <= atomic_load_explicit(&heard, memory_order_relaxed);
 }
 
-extern const struct report_code *const __start_uvfio_reports[] __attribute__((weak));
-extern const struct report_code *const __stop_uvfio_reports[] __attribute__((weak));
+/* of the program or shared object that this is in, not of another one with such a section */
+#define OURS __attribute__((weak, visibility("hidden")))
+extern const struct report_code *const __start_uvfio_reports[] OURS;
+extern const struct report_code *const __stop_uvfio_reports[] OURS;
 
 const struct report_code *const *report_codes(const struct report_code *const **first)
 {
