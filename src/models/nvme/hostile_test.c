@@ -3,14 +3,9 @@
  * nvme_hostile_test.c: what goes wrong beside and below the controller: a driver that unmaps or
  * sends nonsense, a file system that fails.
  */
-#include <linux/filter.h>
-#include <linux/seccomp.h>
 #include <sched.h>
-#include <sys/prctl.h>
-#include <sys/syscall.h>
-#include <sys/wait.h>
 
-#include "models/nvme/test_driver.h"
+#include "models/nvme/test_child.h"
 
 #define SIZE	  (4u << 20)
 #define HOLE_IOVA 0x700000000ull
@@ -174,43 +169,12 @@ static void test_two_namespaces(void **state)
 
 /* ---- a file system that fails: system calls that give an errno, in a child ---- */
 
-static void deny(int call, int err)
-{
-	struct sock_filter f[] = {
-		BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr)),
-		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, (unsigned)call, 0, 1),
-		BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | (unsigned)err),
-		BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
-	};
-
-	prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
-	assert_int_equal(prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &(struct sock_fprog){ 4, f }),
-			 0);
-}
-
-static void run_child(void (*fn)(void))
-{
-	int status;
-	pid_t pid;
-
-	fflush(NULL);
-	pid = fork();
-	assert_true(pid >= 0);
-	if (!pid) {
-		alarm(30);
-		fn();
-		_exit(0);
-	}
-	assert_int_equal(waitpid(pid, &status, 0), pid);
-	assert_int_equal(status, 0);
-}
-
 /*
  * A filter is of the thread that sets it and of those that it starts: it comes before the
  * controller is enabled.
  */
 
-static void child_reads(void)
+static void child_reads(const void *arg)
 {
 	struct drv *d;
 	void *state;
@@ -282,25 +246,25 @@ static void writes_fail(int err, uint16_t want)
 	teardown(&state);
 }
 
-static void child_write_eio(void)
+static void child_write_eio(const void *arg)
 {
 	writes_fail(EIO, NVME_WRITE_FAULT);
 }
 
-static void child_write_enospc(void)
+static void child_write_enospc(const void *arg)
 {
 	writes_fail(ENOSPC, NVME_CAPACITY_EXCEEDED);
 }
 
 static void test_media_errors(void **state)
 {
-	run_child(child_reads);
-	run_child(child_write_eio);
-	run_child(child_write_enospc);
+	run_child(child_reads, NULL);
+	run_child(child_write_eio, NULL);
+	run_child(child_write_enospc, NULL);
 }
 
 /* No thread to be had at all: enabling says so. */
-static void child_no_threads(void)
+static void child_no_threads(const void *arg)
 {
 	struct drv *d = drv_new(SIZE, "/var/tmp", NULL, 0);
 	void *state = d;
@@ -319,7 +283,7 @@ static void child_no_threads(void)
 
 static void test_no_threads(void **state)
 {
-	run_child(child_no_threads);
+	run_child(child_no_threads, NULL);
 }
 
 int main(void)

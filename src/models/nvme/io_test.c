@@ -3,15 +3,9 @@
  * io_test.c: the NVM command set: every command and status, all shapes of PRPs, random I/O at depth
  * against a buffer, over the ways that data take (memory file, page cache, io_uring, thread pool).
  */
-#include <linux/audit.h>
-#include <linux/filter.h>
-#include <linux/seccomp.h>
-#include <sys/prctl.h>
 #include <sys/stat.h>
-#include <sys/syscall.h>
-#include <sys/wait.h>
 
-#include "models/nvme/test_driver.h"
+#include "models/nvme/test_child.h"
 
 #define SIZE	  (16u << 20)
 #define RW	  (IOMMU_READ | IOMMU_WRITE)
@@ -641,47 +635,26 @@ static void test_shared_cq(void **state)
 
 /* ---- systems that lack something: a child in which a system call fails ---- */
 
-static void deny(const int *calls, unsigned count, int err)
+/* A controller on an image in @dir, on a system that lacks some calls. */
+struct lacking {
+	int calls[2]; /* that fail; 0: none */
+	int err;
+	const char *dir;
+	void (*body)(struct drv *d);
+};
+
+static void run_lacking(const void *arg)
 {
-	struct sock_filter f[16] = { BPF_STMT(BPF_LD | BPF_W | BPF_ABS,
-					      offsetof(struct seccomp_data, nr)) };
-	unsigned n = 1;
+	const struct lacking *l = arg;
+	void *state;
 
-	for (unsigned i = 0; i < count; i++) {
-		f[n++] = (struct sock_filter)BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, (unsigned)calls[i],
-						      0, 1);
-		f[n++] = (struct sock_filter)BPF_STMT(BPF_RET | BPF_K,
-						      SECCOMP_RET_ERRNO | (unsigned)err);
+	for (unsigned i = 0; i < 2; i++) {
+		if (l->calls[i])
+			deny(l->calls[i], l->err);
 	}
-	f[n++] = (struct sock_filter)BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW);
-	prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
-	assert_int_equal(prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER,
-			       &(struct sock_fprog){ (unsigned short)n, f }),
-			 0);
-}
-
-/* cmocka's failures jump; in a child they must end it. */
-static void in_child(const int *calls, unsigned count, int err, const char *dir,
-		     void (*fn)(struct drv *d))
-{
-	int status;
-	pid_t pid;
-
-	fflush(NULL);
-	pid = fork();
-	assert_true(pid >= 0);
-	if (!pid) {
-		void *state;
-
-		alarm(60);
-		deny(calls, count, err);
-		setup_with(&state, dir, NULL, 0);
-		fn(state);
-		teardown(&state);
-		_exit(0);
-	}
-	assert_int_equal(waitpid(pid, &status, 0), pid);
-	assert_int_equal(status, 0);
+	setup_with(&state, l->dir, NULL, 0);
+	l->body(state);
+	teardown(&state);
 }
 
 static void body_random(struct drv *d)
@@ -716,18 +689,23 @@ static void body_no_holes(struct drv *d)
 
 static void test_no_io_uring(void **state)
 {
-	static const int calls[] = { __NR_io_uring_setup };
+	static const struct lacking systems[] = {
+		{ { __NR_io_uring_setup }, EPERM, "/var/tmp", body_random },
+		{ { __NR_io_uring_setup }, ENOSYS, "/dev/shm", body_random },
+		{ { __NR_io_uring_setup }, ENOMEM, "/var/tmp", body_all },
+	};
 
-	in_child(calls, 1, EPERM, "/var/tmp", body_random);
-	in_child(calls, 1, ENOSYS, "/dev/shm", body_random);
-	in_child(calls, 1, ENOMEM, "/var/tmp", body_all);
+	for (unsigned i = 0; i < 3; i++)
+		run_child(run_lacking, &systems[i]);
 }
 
 static void test_no_fallocate(void **state)
 {
-	static const int calls[] = { __NR_fallocate, __NR_io_uring_setup };
+	static const struct lacking system = {
+		{ __NR_fallocate, __NR_io_uring_setup }, EOPNOTSUPP, "/var/tmp", body_no_holes
+	};
 
-	in_child(calls, 2, EOPNOTSUPP, "/var/tmp", body_no_holes);
+	run_child(run_lacking, &system);
 }
 
 int main(void)
