@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: BSD-3-Clause
-# uvfio. `make` builds, `make check` sets up and tests, `make demo` shows the main job.
-# Variants: make BUILD=build-asan SANITIZE=address,undefined; make CC=clang; make V=1 for the commands.
+# uvfio. `make` builds, `make check` sets up and tests, `make demo` shows the main job. Variants:
+# make BUILD=build-asan SANITIZE=address,undefined; make CC=clang; make V=1 for the commands.
 
 # ---- settings
 
@@ -94,8 +94,9 @@ headers_of = $(patsubst src/%,%,$(wildcard src/$(1)/*.h))
 test_headers = $(foreach h,$(1),$(if $(filter test_%,$(notdir $(h))),$(h)))
 layer_links = $(addprefix $(subst /,-,$(1))/,$(filter-out $(call test_headers,$(2)),$(2))) \
 	$(addprefix $(subst /,-,$(1))-test/,$(3))
-layers_now := $(CURDIR)/src $(sort $(foreach d,$(folders),$(call layer_links,$(d),$(foreach \
-	s,$(sees_$(d)),$(call headers_of,$(s))),$(foreach s,$(call below,$(d)),$(call headers_of,$(s))))))
+all_headers = $(foreach s,$(1),$(call headers_of,$(s)))
+layers_now := $(CURDIR)/src $(sort $(foreach d,$(folders),$(call layer_links,$(d),\
+	$(call all_headers,$(sees_$(d))),$(call all_headers,$(call below,$(d))))))
 LAYERS := $(BUILD)/layers/list
 ifneq ($(strip $(layers_now)),$(strip $(file <$(LAYERS))))
 $(LAYERS): FORCE

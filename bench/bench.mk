@@ -4,22 +4,26 @@
 bench_programs := dma msi nvme ioctl mmio polled
 bench_bins := $(addprefix $(BUILD)/bench/,$(bench_programs))
 
-# What measures the inside links with the archives; ioctl and mmio know nothing of uvfio and meet it through the shim.
-$(BUILD)/bench/ioctl $(BUILD)/bench/mmio: $(BUILD)/bench/%: bench/bench_%.c bench/bench.c tests/lib/vfio.c bench/bench.h
+# What measures the inside links with the archives; ioctl and mmio know nothing of uvfio and meet it
+# through the shim.
+$(BUILD)/bench/ioctl $(BUILD)/bench/mmio: $(BUILD)/bench/%: bench/bench_%.c bench/bench.c \
+		tests/lib/vfio.c bench/bench.h
 	@mkdir -p $(@D)
 	$(CC) $(CFLAGS_ALL) -Isrc -Itests -Ibench -o $@ $(filter %.c,$^) $(LDFLAGS_ALL)
 # a driver of libc alone, that of the tests
-$(BUILD)/bench/polled: bench/bench_polled.c bench/bench.c bench/bench.h $(wildcard tests/lib/*.c tests/*/*.h) \
-	$(addprefix tests/drivers/,nvme.c pci.c)
+$(BUILD)/bench/polled: bench/bench_polled.c bench/bench.c bench/bench.h \
+		$(wildcard tests/lib/*.c tests/*/*.h) $(addprefix tests/drivers/,nvme.c pci.c)
 	@mkdir -p $(@D)
-	$(CC) -std=gnu17 -D_GNU_SOURCE -O2 -g $(WARN) -Itests -Ibench -o $@ $(filter %.c,$^) -lpthread
+	$(CC) -std=gnu17 -D_GNU_SOURCE -O2 -g $(WARN) -Itests -Ibench -o $@ $(filter %.c,$^) \
+		-lpthread
 bench_below_dma  := $(foreach d,vfio iommu base,$(BUILD)/lib/$(d).a)
 bench_below_msi  := $(archives)
 bench_below_nvme := $(archives)
 define bench_rule
 $(BUILD)/bench/$(1): bench/bench_$(1).c bench/bench.c bench/bench.h $(bench_below_$(1))
 	@mkdir -p $$(@D)
-	$(CC) $(CFLAGS_ALL) -Isrc -Ibench -o $$@ $$(filter %.c,$$^) $$(filter %.a,$$^) $(LDFLAGS_ALL) $(LIBS)
+	$(CC) $(CFLAGS_ALL) -Isrc -Ibench -o $$@ $$(filter %.c,$$^) $$(filter %.a,$$^) \
+		$(LDFLAGS_ALL) $(LIBS)
 endef
 $(foreach p,dma msi nvme,$(eval $(call bench_rule,$(p))))
 

@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: BSD-3-Clause
-# The examples, built as a user would build them: nothing but the installed headers and, for the native one, libuvfio.
+# The examples, built as a user would build them: nothing but the installed headers and, for the
+# native one, libuvfio.
 EXAMPLE_CFLAGS := -std=gnu17 -D_GNU_SOURCE $(OPT) -g $(WARN) $(if $(WERROR),-Werror) -Iinclude
 
-EXAMPLES := $(BUILD)/examples/counter.so $(BUILD)/examples/counter_driver $(BUILD)/examples/counter_native
+EXAMPLES := $(addprefix $(BUILD)/examples/,counter.so counter_driver counter_native)
 examples: $(EXAMPLES)
 
 $(BUILD)/examples/%.so: examples/%.c include/uvfio/model.h
@@ -16,4 +17,5 @@ $(BUILD)/examples/counter_driver: examples/counter_driver.c
 $(BUILD)/examples/counter_native: examples/counter_native.c include/uvfio/uvfio.h $(LIBUVFIO)
 	@mkdir -p $(@D)
 	$(call say,LINK,$@)
-	$(Q)$(CC) $(EXAMPLE_CFLAGS) $(if $(SANITIZE),-fsanitize=$(SANITIZE)) -o $@ $< $(LIBUVFIO) -Wl,-rpath,'$$ORIGIN/..'
+	$(Q)$(CC) $(EXAMPLE_CFLAGS) $(if $(SANITIZE),-fsanitize=$(SANITIZE)) -o $@ $< \
+		$(LIBUVFIO) -Wl,-rpath,'$$ORIGIN/..'

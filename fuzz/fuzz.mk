@@ -1,9 +1,12 @@
 # SPDX-License-Identifier: BSD-3-Clause
-# Fuzzing: the whole core is built once more, by clang with libFuzzer's coverage under AddressSanitizer and UBSan, in a folder beside BUILD.
+# Fuzzing: the whole core is built once more, by clang with libFuzzer's coverage under
+# AddressSanitizer and UBSan, in a folder beside BUILD.
 #   make fuzz-short       each target for FUZZ_SHORT seconds: what `make check` runs
-#   make fuzz             each target for FUZZ_TIME seconds; inputs that reach new code are kept in $(BUILD)-fuzz/corpus/TARGET
+#   make fuzz             each target for FUZZ_TIME seconds; inputs that reach new code are kept in
+#                         $(BUILD)-fuzz/corpus/TARGET
 #   make fuzz TARGET=uapi one of them
-# An input that fails is left in $(BUILD)-fuzz/found/; run it again with $(BUILD)-fuzz/fuzz/TARGET FILE.
+# An input that fails is left in $(BUILD)-fuzz/found/; run it again with $(BUILD)-fuzz/fuzz/TARGET
+# FILE.
 
 FUZZ_SHORT ?= 20
 FUZZ_TIME  ?= 1800
@@ -13,7 +16,8 @@ fuzz_targets := config uapi spec x86
 
 .PHONY: fuzz fuzz-short fuzz-programs fuzz-link
 fuzz-programs:
-	@$(MAKE) --no-print-directory CC=$(FUZZ_CC) BUILD=$(FUZZ_BUILD) OPT=-O1 SANITIZE=fuzzer-no-link,address,undefined fuzz-link
+	@$(MAKE) --no-print-directory CC=$(FUZZ_CC) BUILD=$(FUZZ_BUILD) OPT=-O1 \
+		SANITIZE=fuzzer-no-link,address,undefined fuzz-link
 fuzz-short: fuzz-programs
 	@fuzz/run $(FUZZ_BUILD) $(FUZZ_SHORT) $(or $(TARGET),$(fuzz_targets))
 fuzz: fuzz-programs
@@ -24,4 +28,5 @@ fuzz-link: $(foreach t,$(fuzz_targets),$(BUILD)/fuzz/$(t))
 $(BUILD)/fuzz/%: fuzz/%.c $(archives)
 	@mkdir -p $(@D)
 	$(call say,FUZZ,$@)
-	$(Q)$(CC) $(CFLAGS_ALL) -Isrc -MMD -MP -MF $@.d -o $@ $< $(archives) $(LDFLAGS_ALL) -fsanitize=fuzzer $(LIBS)
+	$(Q)$(CC) $(CFLAGS_ALL) -Isrc -MMD -MP -MF $@.d -o $@ $< $(archives) $(LDFLAGS_ALL) \
+		-fsanitize=fuzzer $(LIBS)

@@ -44,10 +44,12 @@ function fill(s,    out, word, n, i, len, w, sep)
 		if (word == "")
 			continue
 		if (match(word, /@[a-z_][a-z_0-9]*/))
-			word = substr(word, 1, RSTART - 1) "\\fI" substr(word, RSTART + 1, RLENGTH - 1) \
+			word = substr(word, 1, RSTART - 1) "\\fI" \
+				substr(word, RSTART + 1, RLENGTH - 1) \
 				"\\fR" substr(word, RSTART + RLENGTH)
 		if (match(word, /[a-z][a-z_0-9]*\(\)/))
-			word = substr(word, 1, RSTART - 1) "\\fB" substr(word, RSTART, RLENGTH - 2) \
+			word = substr(word, 1, RSTART - 1) "\\fB" \
+				substr(word, RSTART, RLENGTH - 2) \
 				"\\fR()" substr(word, RSTART + RLENGTH)
 		gsub(/-/, "\\-", word)
 		sep = " "
@@ -441,7 +443,8 @@ function comment_line(s)
 		}
 		next
 	}
-	if (decl == "" && (line ~ /^#/ || line ~ /^extern "C" \{$/ || line ~ /^}$/ || trim(line) == ""))
+	if (decl == "" && (line ~ /^#/ || line ~ /^extern "C" \{$/ || line ~ /^}$/ ||
+			trim(line) == ""))
 		next
 	if (decl == "")
 		decl_at = FNR

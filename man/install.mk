@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: BSD-3-Clause
-# make install, make uninstall: DESTDIR for packagers, PREFIX for the rest. The shim is no library to
-# link with: it stands in a folder of its own, where uvfio looks for it from its own place
+# make install, make uninstall: DESTDIR for packagers, PREFIX for the rest. The shim is no library
+# to link with: it stands in a folder of its own, where uvfio looks for it from its own place
 # (../lib/uvfio), so that an installed tree can be moved.
 
 BINDIR     ?= $(PREFIX)/bin

@@ -1,18 +1,21 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * base/guard_copy.S: the copy of guard.h. In assembly, so that the place of a fault says how much was done, and so that no sanitizer
- * instruments accesses to memory that belongs to somebody else.
+ * base/guard_copy.S: the copy of guard.h. In assembly, so that the place of a fault says how much
+ * was done, and so that no sanitizer instruments accesses to memory that belongs to somebody else.
  *
- * size_t guard_copy_asm(void *dst, const void *src, size_t n): how many bytes are left (0: all done).
+ * size_t guard_copy_asm(void *dst, const void *src, size_t n): return how many bytes are left (0:
+ * all done).
  *
- * Ascending and in the widest pieces that fit, each with one move: a device that writes a naturally aligned 2, 4 or 8 bytes is seen to
- * write them at once, and the last word of a structure (a phase bit) becomes visible last. `rep movsb` promises neither and serves only
- * what is large.
+ * Ascending and in the widest pieces that fit, each with one move: a device that writes a naturally
+ * aligned 2, 4 or 8 bytes is seen to write them at once, and the last word of a structure (a phase
+ * bit) becomes visible last. `rep movsb` promises neither and serves only what is large.
  *
- * Each instruction that may fault has a pair (its address, where to go) in guard_fixups, relative to the table: no relocations. A word
- * that straddles into a missing page is tried again by bytes, so that the count is exact.
+ * Each instruction that may fault has a pair (its address, where to go) in guard_fixups, relative
+ * to the table: no relocations. A word that straddles into a missing page is tried again by bytes,
+ * so that the count is exact.
  */
-#define LARGE 320 /* from here on the start-up of rep movsb pays (measured on a processor with ERMS and FSRM, AMD EPYC) */
+/* From here on the start-up of rep movsb pays: measured on an AMD EPYC with ERMS and FSRM. */
+#define LARGE 320
 
 	.text
 	.globl guard_copy_asm
@@ -78,7 +81,8 @@ guard_copy_asm:
 	.size guard_copy_asm, . - guard_copy_asm
 
 /*
- * long guard_strncpy_asm(char *dst, const char *src, size_t max): the length with its end copied; -1: a fault; -2: no end within max bytes.
+ * long guard_strncpy_asm(char *dst, const char *src, size_t max): return the length, with its end
+ * copied; -1: a fault; -2: no end within max bytes.
  */
 	.globl guard_strncpy_asm
 	.hidden guard_strncpy_asm

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * x86/step_run.S: int x86_step_run(struct step *s): loads the program's vector state, general registers and flags, jumps to
- * the instruction, which ends with a jump to x86_step_back, and stores them. The stack stays ours, so that signals have one.
- * While the instruction runs, the stack is: its address; MXCSR and x87 control word of ours; s; saved registers; return.
+ * x86/step_run.S: int x86_step_run(struct step *s): load the program's vector state, general
+ * registers and flags, jump to the instruction, which ends with a jump to x86_step_back, and store
+ * them. The stack stays ours, so that signals have one. While the instruction runs, the stack is:
+ * its address; MXCSR and x87 control word of ours; s; saved registers; return.
  */
 	.text
 	.globl x86_step_run

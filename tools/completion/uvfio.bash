@@ -1,17 +1,21 @@
 # SPDX-License-Identifier: BSD-3-Clause
-# Completion of uvfio(1) for bash: commands and options; models and their options, from `uvfio models --names`; behind `--`,
-# whatever the program's own completion says.
+# Completion of uvfio(1) for bash: commands and options; models and their options, from
+# `uvfio models --names`; behind `--`, whatever the program's own completion says.
 
-# The words that $2, a --device as far as it is typed, may become: "nv" -> models; "nvme,im" -> options of nvme; "nvme,image=d" -> files.
+# List what $2, a --device as far as it is typed, may become: "nv" -> models; "nvme,im" -> options
+# of nvme; "nvme,image=d" -> files.
 _uvfio_device() {
-	local uvfio=$1 spec=$2 piece before
+	local uvfio=$1 spec=$2 piece before names
 	piece=${spec##*,} before=${spec%"${spec##*,}"}
 	if [[ -z $before ]]; then
-		COMPREPLY=($(compgen -W "$("$uvfio" models --names 2>/dev/null)" -- "$piece") $(compgen -f -X '!*.so' -- "$piece") $(compgen -d -S / -- "$piece"))
+		names=$("$uvfio" models --names 2>/dev/null)
+		COMPREPLY=($(compgen -W "$names" -- "$piece") $(compgen -f -X '!*.so' -- "$piece")
+			$(compgen -d -S / -- "$piece"))
 	elif [[ $piece == *=* ]]; then
 		COMPREPLY=($(compgen -f -P "$before${piece%%=*}=" -- "${piece#*=}"))
 	else
-		COMPREPLY=($(compgen -W "$("$uvfio" models --names "${spec%%,*}" 2>/dev/null)" -P "$before" -- "$piece"))
+		names=$("$uvfio" models --names "${spec%%,*}" 2>/dev/null)
+		COMPREPLY=($(compgen -W "$names" -P "$before" -- "$piece"))
 	fi
 	compopt -o nospace
 }
@@ -50,7 +54,9 @@ _uvfio() {
 	run:--log:*) COMPREPLY=($(compgen -W "error warn info debug none" -- "$cur")) ;;
 	run:--log-file:*) COMPREPLY=($(compgen -f -- "$cur")) ;;
 	run:--memlock:*) COMPREPLY=($(compgen -W "inherit unlimited" -- "$cur")) ;;
-	run:*:-*) COMPREPLY=($(compgen -W "--device --log --log-file --memlock --help --" -- "$cur")) ;;
+	run:*:-*)
+		COMPREPLY=($(compgen -W "--device --log --log-file --memlock --help --" -- "$cur"))
+		;;
 	run:*) COMPREPLY=($(compgen -c -- "$cur")) ;;
 	dump:*) COMPREPLY=($(compgen -W "--device --help" -- "$cur")) ;;
 	models:*:-*) COMPREPLY=($(compgen -W "--names --help" -- "$cur")) ;;
