@@ -5,9 +5,10 @@
  * The kernel's VFIO keeps references of eventfds and files of its own, which take no number: a
  * program at its limit can set all its interrupts. A private descriptor needs one. The limit is
  * looked at when a number is given out and not afterwards, so it is raised for that moment: the
- * number is then one that the program cannot have itself. The limit is the process's, and so others
- * can see it: who reads or sets it, or forks, waits (fd_room_lock), as far as he can be made to.
- * The lock is the last of all: nothing but system calls that do not wait is done under it.
+ * number is then one that the program cannot have itself. The limit is the process's, and so other
+ * threads could see it: one that reads or sets it, or forks, waits for the end of the moment
+ * (fd_room_lock), if its call comes through the shim. The lock is the last of all: nothing but
+ * system calls that do not wait is done under it.
  */
 #include <errno.h>
 #include <pthread.h>
@@ -25,7 +26,9 @@ static long limit(const struct rlimit *set, struct rlimit *get)
 	return sys_call(SYS_prlimit64, 0, RLIMIT_NOFILE, (long)set, (long)get, 0, 0);
 }
 
-/* More than the hard limit is for CAP_SYS_RESOURCE, and more than fs.nr_open for nobody. */
+/*
+ * Raise the limit: beyond the hard one with CAP_SYS_RESOURCE alone, and beyond fs.nr_open never.
+ */
 static long raise_limit(const struct rlimit *is)
 {
 	struct rlimit rl = { .rlim_cur = is->rlim_cur + ROOM, .rlim_max = is->rlim_max };

@@ -53,7 +53,7 @@ bool guard_fault(int sig, const siginfo_t *info, void *ucontext)
 	return false;
 }
 
-/* What would have happened without us. */
+/* Do what would have happened without this handler. */
 static void chain(int sig, siginfo_t *info, void *ucontext, const struct sigaction *old)
 {
 	struct sigaction dfl;

@@ -16,20 +16,21 @@
  * the signals and calls guard_fault itself).
  */
 int guard_install(void);
+/* Say that the caller has handlers of its own, which call guard_fault(). */
 void guard_handled_elsewhere(void);
 /*
- * In a handler: if the fault is one of guard_copy's, fix the context up so that the copy returns
- * -EFAULT, and return true.
+ * True if the fault is one of guard_copy()'s: the context is changed so that the copy returns
+ * -EFAULT. For handlers.
  */
 bool guard_fault(int sig, const siginfo_t *info, void *ucontext);
 
 /*
- * 0 or -EFAULT; what was copied before the fault stays copied. Either pointer may be bad. Works
- * with all signals blocked? No: SIGSEGV and SIGBUS must be deliverable in the calling thread.
+ * Copy @n bytes. Return 0 or -EFAULT; what was copied before the fault stays copied. Either pointer
+ * may be bad. The calling thread must not have SIGSEGV and SIGBUS blocked.
  */
 int guard_copy(void *dst, const void *src, size_t n);
-/* The bytes that a guard_copy could copy. */
+/* Copy like guard_copy(); return how many bytes there were before a fault. */
 size_t guard_copy_part(void *dst, const void *src, size_t n);
-/* Copy a string of at most @max - 1 bytes; returns its length, -EFAULT or -ENAMETOOLONG. */
+/* Copy a string of at most @max - 1 bytes; return its length, -EFAULT or -ENAMETOOLONG. */
 long guard_strncpy(char *dst, const char *src, size_t max);
 #endif

@@ -23,7 +23,7 @@ _Static_assert(sizeof(struct head) == 16, "blocks are aligned to 16");
 	}
 static struct pool classes[] = { CLASS(64), CLASS(256), CLASS(1024), CLASS(4096), CLASS(16384) };
 
-/* The pool for @size bytes with their head; NULL: pages of their own. */
+/* Return the pool for @size bytes with their head; NULL: they have pages of their own. */
 static struct pool *class_of(size_t size)
 {
 	for (size_t i = 0; i < ARRAY_SIZE(classes); i++)

@@ -40,7 +40,7 @@ static void replace(struct itree *t, struct itree_node *old, struct itree_node *
 		new->parent = p;
 }
 
-/* The child of @n on the heavy side goes up. Returns it. */
+/* Rotate: the child of @n on the heavy side goes up. Return it. */
 static struct itree_node *rotate(struct itree *t, struct itree_node *n, bool left)
 {
 	struct itree_node *up = left ? n->right : n->left, *moved = left ? up->left : up->right;
@@ -61,7 +61,7 @@ static struct itree_node *rotate(struct itree *t, struct itree_node *n, bool lef
 	return up;
 }
 
-/* From @n to the root: heights, ends, balance. */
+/* Set heights, ends and balance right, from @n to the root. */
 static void fix(struct itree *t, struct itree_node *n)
 {
 	for (; n; n = n->parent) {
@@ -121,7 +121,7 @@ void itree_remove(struct itree *t, struct itree_node *n)
 	fix(t, from);
 }
 
-/* In the subtree of @n, whose max_last >= @start. */
+/* Find the first in the subtree of @n, whose max_last >= @start. */
 static struct itree_node *lowest(struct itree_node *n, uint64_t start, uint64_t last)
 {
 	for (;;) {

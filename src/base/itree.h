@@ -19,12 +19,12 @@ struct itree {
 	struct itree_node *root;
 };
 
+/* Put @n, whose start and last are set, into @t. */
 void itree_insert(struct itree *t, struct itree_node *n);
+/* Take @n out of @t. */
 void itree_remove(struct itree *t, struct itree_node *n);
-/*
- * The node of lowest start that overlaps [start, last], and the one after @n that does; NULL: none.
- * @n may not have been removed.
- */
+/* Return the node of lowest start that overlaps [start, last]; NULL: none. */
 struct itree_node *itree_first(const struct itree *t, uint64_t start, uint64_t last);
+/* Return the one after @n, which is still in its tree, that does; NULL: none. */
 struct itree_node *itree_next(const struct itree_node *n, uint64_t start, uint64_t last);
 #endif

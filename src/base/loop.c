@@ -98,7 +98,7 @@ static void arm(struct loop *l)
 	sys_call(SYS_timerfd_settime, l->tfd, TFD_TIMER_ABSTIME, (long)&its, 0, 0, 0);
 }
 
-/* Call @fn without the lock; then tell who waits for it. Lock held. */
+/* Call @fn without the lock, and wake those that wait for its end. Lock held. */
 static void run(struct loop *l, const void *who, void (*fn)(void *arg), void *arg)
 {
 	l->running = who;
@@ -193,7 +193,7 @@ static int private_fd(long fd)
 	return rc;
 }
 
-/* Descriptors and the thread, at the first use. Lock held. */
+/* Make descriptors and thread, at the first use. Lock held. */
 static int start(struct loop *l)
 {
 	struct epoll_event ev = { .events = EPOLLIN, .data.u64 = ID_TIMER };
@@ -281,7 +281,7 @@ void loop_abandon(struct loop *l)
 		heap_free(l);
 }
 
-/* Wait until @who's callback is not running, unless we are called by it. Lock held. */
+/* Wait until the callback of @who does not run, unless it is the caller. Lock held. */
 static void settle(struct loop *l, const void *who)
 {
 	if (l->running != who)
@@ -296,7 +296,7 @@ static void settle(struct loop *l, const void *who)
 	l->waiters--;
 }
 
-/* Forget what @node is in; true: it was the last thing of an abandoned loop. Lock held. */
+/* Take @node out, and wait for its callback. Lock held, and given up. */
 static void drop(struct loop *l, struct cds_list_head *node, const void *who)
 {
 	bool last;

@@ -13,23 +13,28 @@ struct loop;
 struct loop_watch;
 struct loop_timer;
 
-struct loop *loop_new(void);	/* NULL: no memory. No thread and no descriptor yet. */
-void loop_free(struct loop *l); /* stops the thread; no watch or timer may be left */
-/* In a forked child, where the thread does not exist: drop the loop without waiting for anybody. */
+/* Make a loop, without thread and descriptors so far. NULL: no memory. */
+struct loop *loop_new(void);
+/* Stop the thread and free @l, in which no watch or timer may be left. */
+void loop_free(struct loop *l);
+/* Drop the loop without waiting for anybody: in a forked child, which does not have the thread. */
 void loop_abandon(struct loop *l);
 
 /*
- * Call @fn(arg) on the service thread whenever @fd (not owned) is readable. NULL with *@err =
+ * Call @fn(arg) on the service thread whenever @fd (not owned) is readable. NULL: *@err is the
  * -errno.
  */
 struct loop_watch *loop_watch(struct loop *l, int fd, void (*fn)(void *arg), void *arg, int *err);
 /*
- * When it returns @fn is not running and will not run (unless called from @fn itself: then it does
- * not run again).
+ * End a watch. When this returns, its callback is not running and will not run (called by the
+ * callback itself: it does not run again).
  */
 void loop_unwatch(struct loop_watch *w);
 
+/* Make a timer, which calls @fn(arg) on the service thread. NULL: no memory. */
 struct loop_timer *loop_timer_new(struct loop *l, void (*fn)(void *arg), void *arg);
-void loop_timer_set(struct loop_timer *t, uint64_t ns_from_now); /* UINT64_MAX: off. Any thread. */
-void loop_timer_free(struct loop_timer *t);			 /* as loop_unwatch */
+/* Let it fire once, so many nanoseconds from now; UINT64_MAX: not. Any thread. */
+void loop_timer_set(struct loop_timer *t, uint64_t ns_from_now);
+/* Free a timer; as loop_unwatch(). */
+void loop_timer_free(struct loop_timer *t);
 #endif

@@ -5,12 +5,13 @@
 #include <stddef.h>
 
 /*
- * The edits (insert, delete, replace, swap neighbours) from @a to @b. Words longer than 63 bytes
- * count as far away.
+ * Return how many edits (insert, delete, replace, swap neighbours) lead from @a to @b. Words longer
+ * than 63 bytes count as far away.
  */
 unsigned word_distance(const char *a, const char *b);
 /*
- * The nearer of @best (may be NULL) and @word to @given, if near enough to be a slip; else @best.
+ * Return @word, if it is nearer to @given than @best (may be NULL), and near enough to be a slip;
+ * else @best.
  */
 const char *nearest_word(const char *given, const char *best, const char *word);
 #endif

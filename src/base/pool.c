@@ -21,8 +21,8 @@ struct pool_chunk {
 };
 
 /*
- * Around each mapping. The kernel needs none, but ThreadSanitizer does not see our munmap, and
- * takes the next one who gets the place for a rival of the last.
+ * Held around each mapping. The kernel needs no lock, but ThreadSanitizer does not see our munmap:
+ * it takes the next user of the place for one that races with the last.
  */
 static pthread_mutex_t pages_lock = PTHREAD_MUTEX_INITIALIZER; /* a leaf */
 

@@ -9,10 +9,11 @@
 #include <pthread.h>
 #include <stddef.h>
 
-/* Returns @size bytes of zeros in pages of their own, or NULL: no memory. */
+/* Return @size bytes of zeros in pages of their own, or NULL: no memory. */
 void *pages_take(size_t size);
+/* Give back @p, which was taken with the same @size. */
 void pages_give(void *p, size_t size);
-/* In a forked child: their lock is free, whoever held it. */
+/* In a forked child: free the lock, which a thread may have held that is no more. */
 void pages_abandon(void);
 
 struct pool_spare;
@@ -25,10 +26,11 @@ struct pool {
 	struct pool_chunk *chunks;
 };
 
+/* Make a pool of records of @size bytes. */
 void pool_init(struct pool *p, size_t size);
-/* Gives all memory back, whatever is still taken. */
+/* Give all memory back, also that of records that were not put back. */
 void pool_destroy(struct pool *p);
-/* Returns a record of zeros, or NULL: no memory. */
+/* Return a record of zeros, or NULL: no memory. */
 void *pool_take(struct pool *p);
 /* Take @record (not NULL) back; its memory stays the pool's. */
 void pool_put(struct pool *p, void *record);

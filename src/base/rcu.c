@@ -13,7 +13,7 @@ __thread unsigned rcu_self;
 
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER; /* of writers; nothing is taken under it */
 
-/* A section is short, but its thread may not run, or wait for a page. */
+/* looks before a nap: a section is short, but its thread may be kept from running */
 #define SPINS 200u
 static const struct timespec nap = { .tv_nsec = 20000 };
 

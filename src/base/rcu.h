@@ -31,8 +31,8 @@ extern atomic_uint rcu_current;
 extern __thread unsigned rcu_self;
 
 /*
- * Threads are spread over the counters by where their variables are; several on one cost time
- * alone.
+ * Return this thread's counter: threads are spread over them by where their variables are. Several
+ * on one cost time, and nothing else.
  */
 static inline struct rcu_counter *rcu_counter(void)
 {
@@ -40,6 +40,7 @@ static inline struct rcu_counter *rcu_counter(void)
 			     (RCU_COUNTERS - 1)];
 }
 
+/* Begin a section: what is read in it stays until rcu_read_end(). Sections nest. */
 static inline void rcu_read_begin(void)
 {
 	unsigned self = rcu_self, side;
@@ -57,6 +58,7 @@ static inline void rcu_read_begin(void)
 	atomic_signal_fence(memory_order_seq_cst);
 }
 
+/* End the section that this thread began last. */
 static inline void rcu_read_end(void)
 {
 	unsigned self = rcu_self - 2;
@@ -70,9 +72,9 @@ static inline void rcu_read_end(void)
 	atomic_fetch_sub_explicit(&rcu_counter()->in[self], 1, memory_order_release);
 }
 
-/* Until all sections that have begun are over. Not within one. */
+/* Wait until all sections that have begun are over. Not within one. */
 void rcu_sync(void);
-/* Around a fork: the child has the thread that forked, in no section, and no other. */
+/* To be called around a fork: the child has the thread that forked, in no section, and no other. */
 void rcu_before_fork(void);
 void rcu_after_fork_in_parent(void);
 void rcu_after_fork_in_child(void);

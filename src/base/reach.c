@@ -46,8 +46,8 @@ void reach_init(void)
 }
 
 /*
- * Is @fd this process's memory? After a fork it is the parent's, and the number may have become
- * anything: so it has to show what we just wrote to our stack.
+ * True if @fd is this process's memory. After a fork it is the parent's, and the number may have
+ * become anything: so it has to show what was just written to the stack.
  */
 static bool is_ours(int fd)
 {
@@ -61,8 +61,8 @@ static bool is_ours(int fd)
 }
 
 /*
- * How many bytes of a piece go at once, so that the device's words are seen whole and in order, as
- * by guard_copy.
+ * Return how many of @n bytes go at once, so that the device's words are seen whole and in order,
+ * as by guard_copy.
  */
 static size_t piece(size_t n)
 {
@@ -106,8 +106,9 @@ bool reach_is_mapped(uint64_t addr)
 }
 
 /*
- * A call that changes nothing. With huge pages at @addr it is EINVAL unless @addr is where one
- * begins. Valgrind makes it for the program, and does not survive an address where nothing is.
+ * True if @addr is inside of a huge page. The call changes nothing; it is EINVAL there. Valgrind
+ * makes it for the program, and does not survive an address where nothing is: so that is asked
+ * before.
  */
 static bool cuts_page(uint64_t addr)
 {
@@ -125,8 +126,8 @@ uint64_t reach_page_size(uint64_t addr)
 }
 
 /*
- * The part of [mem, mem + n) that lies in one page. The kernel makes no second mapping of huge
- * pages.
+ * Copy the part of [mem, mem + n) that lies in the first page through a second mapping of it. The
+ * kernel makes none of huge pages. Return the bytes copied.
  */
 static size_t by_second_view(char *mem, char *buf, size_t n, bool write)
 {

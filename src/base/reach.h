@@ -17,17 +17,18 @@
  */
 void reach_init(void);
 /*
- * The bytes that could be copied. 0: no memory is there, or the machine has no way to it. @dst
- * (@src) may be inaccessible, the other is ours. No lock, no allocation, no log; in a signal
- * handler, too.
+ * Copy @n bytes of ours at @src to the program's memory at @dst, which may be inaccessible. Return
+ * how many could be copied; 0: no memory is there, or the machine has no way to it. No lock, no
+ * allocation, no log; in a signal handler, too.
  */
 size_t reach_write(void *dst, const void *src, size_t n);
+/* The same from the program's memory at @src to ours at @dst. */
 size_t reach_read(void *dst, const void *src, size_t n);
 /*
- * The size of the pages at @addr as mmap's calls count them: of huge pages (MAP_HUGETLB) only whole
- * ones can be unmapped, moved or protected. 4 KiB where nothing is mapped.
+ * Return the size of the pages at @addr as mmap's calls count them: of huge pages (MAP_HUGETLB)
+ * only whole ones can be unmapped, moved or protected. 4 KiB where nothing is mapped.
  */
 uint64_t reach_page_size(uint64_t addr);
-/* Is there any memory in the page at @addr, which is where it begins? */
+/* True if there is memory in the page that begins at @addr. */
 bool reach_is_mapped(uint64_t addr);
 #endif

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
+/* base/thread.c: threads without signals, on all processors of the start. */
 #include <sched.h>
 #include <signal.h>
 #include <stdint.h>
@@ -10,7 +11,7 @@
 
 #define CPU_WORDS 128u /* 8192 processors, CONFIG_NR_CPUS_RANGE_END of x86 */
 
-/* What the program was started with: read before it runs. */
+/* the processors that the program was started with: read before it runs */
 static unsigned long start_cpus[CPU_WORDS];
 static long start_bytes;
 

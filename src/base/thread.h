@@ -9,8 +9,8 @@
 #define BASE_THREAD_H
 #include <pthread.h>
 
-/* As pthread_create, with a name of at most 15 characters. 0 or -errno. */
+/* Start a thread as pthread_create(3) does, @name of at most 15 characters. 0 or -errno. */
 int thread_start(pthread_t *thread, void *(*fn)(void *arg), void *arg, const char *name);
-/* How many processors such threads have. */
+/* Return on how many processors such threads run. */
 unsigned thread_cpus(void);
 #endif
