@@ -75,15 +75,24 @@ function literal(s)
 	return s
 }
 
-# the text of a comment: paragraphs, between empty lines
-function paragraphs(s,    p, n, i, some)
+# The text of a comment: paragraphs, between empty lines. One that is indented by tabs is code.
+function paragraphs(s,    p, n, i, code, m, l, j)
 {
 	n = split(s, p, /\n[ \t]*\n/)
 	for (i = 1; i <= n; i++) {
+		sub(/^\n+/, "", p[i])
 		if (trim(p[i]) == "")
 			continue
-		print ".Pp"
-		print fill(p[i])
+		if (p[i] ~ /^\t/) {
+			print ".Bd -literal"
+			m = split(p[i], l, "\n")
+			for (j = 1; j <= m; j++)
+				print literal(l[j])
+			print ".Ed"
+		} else {
+			print ".Pp"
+			print fill(p[i])
+		}
 	}
 }
 
@@ -135,6 +144,7 @@ function parse_doc(s, line,    n, i, l, where, name, t)
 			if (doc_text != "")
 				doc_text = doc_text "\n\n"
 		} else {
+			# one paragraph of Return: or Context: ends with an empty line
 			where = "text"
 			doc_text = doc_text (doc_text ~ /[^\n]$/ ? "\n" : "") t
 		}
