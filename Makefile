@@ -58,18 +58,20 @@ CFLAGS_ALL += $(if $(WERROR),-Werror)
 
 # A line for each folder of src/, the highest first, which is the order that the linker wants:
 #	$(call folder,NAME,SEES,TESTS)
-# NAME is compiled with include/, its own headers and those of the folders that it SEES on its path,
-# and no others, so that an include against the arrows of docs/architecture.md is an error. Its unit
-# tests see the folders of TESTS besides, and link with all of these alone: a call against the
-# arrows is an undefined symbol.
-folder = $(eval folders += $(1))$(eval sees_$(1) = $(1) $(2))$(eval tests_$(1) = $(1) $(2) $(3))
-$(call folder,shim,uapi machine machine/run machine/view vfio_pci vfio pci iommu x86 base,$$(core))
-$(call folder,cli,machine vfio pci iommu base,$$(core))
-$(call folder,api,machine vfio pci iommu base,$$(core))
+# NAME is compiled with include/, its own headers and those that it SEES on its path, and no others,
+# so that an include against the arrows of docs/architecture.md is an error. SEES are folders, of
+# which all but internal.h, or single headers. Its unit tests see the folders of TESTS besides, with
+# internal.h and test_*.h, and link with these folders alone: a call against the arrows is an
+# undefined symbol.
+folder = $(eval folders += $(1))$(eval sees_$(1) = $(2))$(eval tests_$(1) = $(1) $(2) $(3))
+$(call folder,shim,uapi machine machine/run machine/view pci/face.h vfio iommu x86 base,$$(core))
+$(call folder,cli,machine pci/face.h vfio iommu base,$$(core))
+$(call folder,api,machine pci/face.h vfio iommu base,$$(core))
+$(call folder,machine,machine/run machine/view vfio_pci vfio models models/net pci iommu base,\
+	$$(models))
+$(call folder,machine/run,machine/view pci/face.h base,pci iommu)
+$(call folder,machine/view,pci/face.h iommu base,pci)
 $(call folder,uapi,vfio iommu base)
-$(call folder,machine,machine/run machine/view vfio_pci vfio models models/net pci iommu base,$$(models))
-$(call folder,machine/run,machine/view pci base,iommu)
-$(call folder,machine/view,pci iommu base)
 $(call folder,vfio_pci,vfio pci iommu base,models/testdev)
 $(call folder,vfio,iommu base)
 $(call folder,models,$$(models),pci iommu base)
@@ -90,13 +92,14 @@ below = $(filter $(tests_$(1)),$(folders))
 # $(BUILD)/layers/NAME has a link to each header that the folder NAME may include, and NAME-test
 # to those that its unit tests may; they are made anew when the lists below change.
 layer = $(BUILD)/layers/$(subst /,-,$(1))
-headers_of = $(patsubst src/%,%,$(wildcard src/$(1)/*.h))
-test_headers = $(foreach h,$(1),$(if $(filter test_%,$(notdir $(h))),$(h)))
-layer_links = $(addprefix $(subst /,-,$(1))/,$(filter-out $(call test_headers,$(2)),$(2))) \
-	$(addprefix $(subst /,-,$(1))-test/,$(3))
-all_headers = $(foreach s,$(1),$(call headers_of,$(s)))
-layers_now := $(CURDIR)/src $(sort $(foreach d,$(folders),$(call layer_links,$(d),\
-	$(call all_headers,$(sees_$(d))),$(call all_headers,$(call below,$(d))))))
+headers_of = $(foreach d,$(1),$(patsubst src/%,%,$(wildcard $(if $(filter %.h,$(d)),src/$(d),\
+	src/$(d)/*.h))))
+no_tests = $(foreach h,$(1),$(if $(filter test_%,$(notdir $(h))),,$(h)))
+visible = $(call no_tests,$(call headers_of,$(1)) \
+	$(filter-out %/internal.h,$(call headers_of,$(sees_$(1)))))
+layer_links = $(addprefix $(subst /,-,$(1))/,$(call visible,$(1))) \
+	$(addprefix $(subst /,-,$(1))-test/,$(call headers_of,$(tests_$(1))))
+layers_now := $(CURDIR)/src $(sort $(foreach d,$(folders),$(call layer_links,$(d))))
 LAYERS := $(BUILD)/layers/list
 ifneq ($(strip $(layers_now)),$(strip $(file <$(LAYERS))))
 $(LAYERS): FORCE
