@@ -22,10 +22,10 @@ for awk in mawk gawk original-awk "busybox awk"; do
 	for page in "$BUILD"/man/*.[1-9]; do
 		h=$(sed -n 's/.* made by .* from //p' "$page")
 		read -r _ title < <(grep '^\.Dt ' "$page")
-		if $awk -f man/header.awk -v title="$title" -v date="$(sed -n 's/^\.Dd //p' "$page")" \
-			"$h" >"$tmp/page" 2>"$tmp/log" &&
-			diff <(sed '/^\.Sh EXAMPLES/,$d' "$page") <(sed '/^\.Sh SEE ALSO/,$d' "$tmp/page") \
-				>>"$tmp/log"; then
+		date=$(sed -n 's/^\.Dd //p' "$page")
+		if $awk -f man/header.awk -v title="$title" -v date="$date" "$h" >"$tmp/page" \
+			2>"$tmp/log" && diff <(sed '/^\.Sh EXAMPLES/,$d' "$page") \
+			<(sed '/^\.Sh SEE ALSO/,$d' "$tmp/page") >>"$tmp/log"; then
 			ok "$awk makes the page of $h"
 		else no "$awk makes the page of $h"; fi
 	done
