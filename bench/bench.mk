@@ -27,6 +27,7 @@ $(BUILD)/bench/$(1): bench/bench_$(1).c bench/bench.c bench/bench.h $(bench_belo
 endef
 $(foreach p,dma msi nvme,$(eval $(call bench_rule,$(p))))
 
+$(bench_bins): $(FLAGS)
 .PHONY: bench
 bench: all $(bench_bins) driver-programs
 	@bench/run $(BUILD)

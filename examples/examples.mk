@@ -5,6 +5,7 @@ EXAMPLE_CFLAGS := -std=gnu17 -D_GNU_SOURCE $(OPT) -g $(WARN) $(if $(WERROR),-Wer
 
 EXAMPLES := $(addprefix $(BUILD)/examples/,counter.so counter_driver counter_native)
 examples: $(EXAMPLES)
+$(EXAMPLES): $(FLAGS)
 
 $(BUILD)/examples/%.so: examples/%.c include/uvfio/model.h
 	@mkdir -p $(@D)
