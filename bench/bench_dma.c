@@ -232,7 +232,7 @@ int main(void)
 	bench_add(&b, "DMA read of 4 KiB (translated, guarded)", copy_dma, &block, 1u << 10, f, 0,
 		  0);
 
-	sys = vfio_system_new();
+	sys = vfio_system_new(NULL, NULL);
 	type1_page.t = type1_gib.t = vfio_type1_new(sys, true);
 	page.d = gib.d = gib_pages.d = million.d = iommu_domain_new();
 	page.mem = type1_page.mem = line.mem;

@@ -19,7 +19,7 @@
 /* Map @size bytes at @vaddr to @iova, if there are not as many mappings yet as VFIO has. */
 static int map(struct uvfio *u, uint64_t iova, void *vaddr, uint64_t size, unsigned prot)
 {
-	if (vfio_ioas_mappings(u->ioas) >= machine_system(u->machine)->dma_entry_limit)
+	if (vfio_ioas_mappings(u->ioas) >= machine_system(u->machine)->env->dma_entry_limit)
 		return -ENOSPC;
 	return vfio_ioas_map(u->ioas, iova, (uintptr_t)vaddr, size, prot);
 }

@@ -187,12 +187,14 @@ static int claim_take(struct machine *m, struct machine_group *g)
 	return rc;
 }
 
-static int claim(void *arg, unsigned group, bool take)
+int machine_claim(void *arg, unsigned group, bool take)
 {
 	struct machine_group *g = NULL;
 	struct machine *m = arg;
 	int rc = 0;
 
+	if (!m->run_dir) /* nobody shares the machine */
+		return 0;
 	pthread_mutex_lock(&m->plug_lock);
 	for (unsigned i = 0; i < m->num_groups && !g; i++)
 		if (m->groups[i]->id == group)
@@ -236,9 +238,5 @@ int machine_claim_dir(struct machine *m, const char *run_dir)
 	m->claim_dir = dir;
 	free(m->run_dir);
 	m->run_dir = strdup(run_dir);
-	if (!m->run_dir)
-		return -ENOMEM;
-	m->sys->claim = claim;
-	m->sys->claim_arg = m;
-	return 0;
+	return m->run_dir ? 0 : -ENOMEM;
 }

@@ -121,7 +121,10 @@ struct machine {
 	struct machine_group **groups;
 	unsigned num_groups;
 	char *claim_dir;
-	char *run_dir; /* with claim_dir */
+	char *run_dir;		/* with claim_dir */
+	bool memlock_inherit;	/* the process's limit, as it is then */
+	uint64_t memlock_limit; /* else this; bytes */
+	bool (*device_memory)(uint64_t vaddr, uint64_t size); /* may be NULL */
 	bool mmap_auto_off;
 	/*
 	 * The thread of the devices. What the kernel's own work queues do for VFIO (virqfds) has
@@ -140,6 +143,9 @@ struct machine {
 /* As machine_add(), from another provider than that of models. */
 int machine_add_from(struct machine *m, const struct machine_provider *provider, const char *spec,
 		     char **err);
+/* struct vfio_env's, whose argument is the machine. */
+int machine_claim(void *arg, unsigned group, bool take);
+uint64_t machine_memlock(void *arg, uint64_t want);
 /* Say what @dev's provider is to make. */
 struct machine_request machine_request(struct plugged *dev);
 /*

@@ -8,8 +8,19 @@
 
 #include "machine/internal.h"
 
-#define DMA_ENTRY_LIMIT \
-	65535u /* vfio_iommu_type1's module parameter dma_entry_limit: its default */
+static bool device_memory(void *arg, uint64_t vaddr, uint64_t size)
+{
+	struct machine *m = arg;
+
+	return m->device_memory && m->device_memory(vaddr, size);
+}
+
+static const struct vfio_env env = {
+	.claim = machine_claim,
+	.memlock = machine_memlock,
+	.device_memory = device_memory,
+	.dma_entry_limit = VFIO_DMA_ENTRY_LIMIT,
+};
 
 struct machine *machine_new(void)
 {
@@ -17,7 +28,7 @@ struct machine *machine_new(void)
 
 	if (!m)
 		return NULL;
-	m->sys = vfio_system_new();
+	m->sys = vfio_system_new(&env, m);
 	m->loop = loop_new();
 	if (!m->sys || !m->loop) {
 		vfio_system_free(m->sys);
@@ -25,13 +36,17 @@ struct machine *machine_new(void)
 		free(m);
 		return NULL;
 	}
-	m->sys->dma_entry_limit = DMA_ENTRY_LIMIT;
 	pthread_mutex_init(&m->plug_lock, NULL);
 	pthread_mutex_init(&m->tables_lock, NULL);
 	pthread_mutex_init(&m->token_lock, NULL);
 	machine_set_memlock(m, "inherit");
 	machine_spaces_init(&m->spaces);
 	return m;
+}
+
+void machine_set_device_memory(struct machine *m, bool (*is)(uint64_t vaddr, uint64_t size))
+{
+	m->device_memory = is;
 }
 
 struct vfio_system *machine_system(struct machine *m)

@@ -48,7 +48,7 @@ static bool may_lock_memory(void)
 	       in_first_user_namespace();
 }
 
-/* Return the limit, at each MAP_DMA: a capability is looked for only if the limit does not do. */
+/* Return RLIMIT_MEMLOCK. A capability is looked for only if the limit does not do. */
 static uint64_t process_limit(uint64_t want)
 {
 	struct rlimit rl;
@@ -59,6 +59,13 @@ static uint64_t process_limit(uint64_t want)
 	if (rl.rlim_cur < want && may_lock_memory())
 		return UINT64_MAX;
 	return rl.rlim_cur;
+}
+
+uint64_t machine_memlock(void *arg, uint64_t want)
+{
+	struct machine *m = arg;
+
+	return m->memlock_inherit ? process_limit(want) : m->memlock_limit;
 }
 
 int machine_parse_memlock(const char *text, uint64_t *bytes)
@@ -76,9 +83,9 @@ int machine_parse_memlock(const char *text, uint64_t *bytes)
 
 int machine_set_memlock(struct machine *m, const char *text)
 {
-	int ret = machine_parse_memlock(text, &m->sys->memlock_limit);
+	int ret = machine_parse_memlock(text, &m->memlock_limit);
 
 	if (!ret)
-		m->sys->memlock = strcmp(text, "inherit") ? NULL : process_limit;
+		m->memlock_inherit = !strcmp(text, "inherit");
 	return ret;
 }

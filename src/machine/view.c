@@ -119,7 +119,7 @@ int machine_write_view(struct machine *m, const char *dir)
 	view_bus(&t);
 	write_drivers(&t, m);
 	view_iommu(&t);
-	view_modules(&t, m->sys->dma_entry_limit);
+	view_modules(&t, m->sys->env->dma_entry_limit);
 	view_container_node(&t);
 	write_groups(&t, m);
 	for (unsigned i = 0; i < m->num_plugged && !t.err; i++)

@@ -124,7 +124,7 @@ static int build(struct machine **out)
 
 	if (!m)
 		return -ENOMEM;
-	machine_system(m)->device_memory = shim_bar_memory;
+	machine_set_device_memory(m, shim_bar_memory);
 	rc = machine_claim_dir(m, shim.run_dir);
 	if (rc) {
 		log_err(SHIM_WHO, "%s: cannot share groups with other processes: %s", shim.run_dir,

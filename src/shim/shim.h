@@ -476,7 +476,7 @@ bool shim_bar_any(void);
  * mapped BAR.
  */
 bool shim_bar_efault(const char *call, const void *buf, size_t len);
-/* vfio_system.device_memory */
+/* for machine_set_device_memory() */
 bool shim_bar_memory(uint64_t vaddr, uint64_t size);
 /*
  * SIGSEGV at a mapped BAR: 0: not one; SIGSEGV (*@bad is the address to blame, 0 for a misaligned

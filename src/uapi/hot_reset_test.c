@@ -93,7 +93,7 @@ static int setup(void **state)
 
 	memset(&w, 0, sizeof(w));
 	log_set(2, LOG_NONE);
-	w.sys = vfio_system_new();
+	w.sys = vfio_system_new(NULL, NULL);
 	w.table = (struct uapi_fds){ table_fget, table_install, NULL };
 	for (unsigned i = 0; i < 3; i++) {
 		w.ig[i] = iommu_group_new(i + 1);

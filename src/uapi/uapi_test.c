@@ -222,9 +222,7 @@ static int setup(void **state)
 	struct world *w = calloc(1, sizeof(*w));
 
 	log_set(2, LOG_NONE);
-	w->sys = vfio_system_new();
-	w->sys->memlock_limit = UINT64_MAX;
-	w->sys->dma_entry_limit = 65535;
+	w->sys = vfio_system_new(NULL, NULL);
 	w->ig = iommu_group_new(7);
 	iommu_device_init(&w->dev.iommu, "0000:01:00.0");
 	assert_int_equal(iommu_group_add(w->ig, &w->dev.iommu), 0);

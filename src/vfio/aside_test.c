@@ -42,7 +42,7 @@ static int setup(void **state)
 {
 	guard_install();
 	log_set(2, LOG_NONE);
-	sys = vfio_system_new();
+	sys = vfio_system_new(NULL, NULL);
 	t = vfio_type1_new(sys, true);
 	t2 = vfio_type1_new(sys, true);
 	iommu_device_init(&dev, "dev");

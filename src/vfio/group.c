@@ -22,9 +22,9 @@ int vfio_group_open(struct vfio_system *s, struct vfio_group *g)
 	else
 		g->opened = true;
 	pthread_mutex_unlock(&g->lock);
-	if (ret || !s->claim)
+	if (ret || !s->env->claim)
 		return ret;
-	ret = s->claim(s->claim_arg, g->iommu->id, true);
+	ret = s->env->claim(s->env_arg, g->iommu->id, true);
 	if (ret) {
 		pthread_mutex_lock(&g->lock);
 		g->opened = false;
@@ -48,8 +48,8 @@ void vfio_group_release(struct vfio_system *s, struct vfio_group *g)
 	if (g->container)
 		leave_container(g);
 	pthread_mutex_unlock(&g->lock);
-	if (s->claim)
-		s->claim(s->claim_arg, g->iommu->id, false);
+	if (s->env->claim)
+		s->env->claim(s->env_arg, g->iommu->id, false);
 	pthread_mutex_lock(&g->lock);
 	g->opened = false;
 	pthread_mutex_unlock(&g->lock);
@@ -77,8 +77,8 @@ int vfio_group_take(struct vfio_group *g)
 		g->takers++;
 	pthread_mutex_unlock(&g->lock);
 	/* takers changes with take_lock held only */
-	if (!ret && g->takers == 1 && s->claim) {
-		ret = s->claim(s->claim_arg, g->iommu->id, true);
+	if (!ret && g->takers == 1 && s->env->claim) {
+		ret = s->env->claim(s->env_arg, g->iommu->id, true);
 		if (ret)
 			drop_taker(g);
 	}
@@ -91,8 +91,8 @@ void vfio_group_give_back(struct vfio_group *g)
 	struct vfio_system *s = g->system;
 
 	pthread_mutex_lock(&g->take_lock);
-	if (g->takers == 1 && s->claim)
-		s->claim(s->claim_arg, g->iommu->id, false);
+	if (g->takers == 1 && s->env->claim)
+		s->env->claim(s->env_arg, g->iommu->id, false);
 	drop_taker(g);
 	pthread_mutex_unlock(&g->take_lock);
 }

@@ -47,7 +47,37 @@ struct vfio_group {
 	struct cds_list_head in_container; /* under the container's lock */
 };
 
+/* The default of the kernel's module parameter dma_entry_limit of vfio_iommu_type1. */
+#define VFIO_DMA_ENTRY_LIMIT 65535u
+
+/*
+ * What a system asks of its surroundings. Given to vfio_system_new() and not changed while it
+ * lives; a function that is NULL is as if it returned what is said there. Called by any thread.
+ */
+struct vfio_env {
+	/*
+	 * Claim @group among the processes that share the machine, before it is opened, and get
+	 * its devices; or give both up (!@take). No lock is held but vfio_group.take_lock. 0, or
+	 * -errno: it is not opened. NULL: 0.
+	 */
+	int (*claim)(void *arg, unsigned group, bool take);
+	/*
+	 * Return the bytes that devices may have pinned, UINT64_MAX: any number. Asked at each
+	 * mapping, with the address space's lock held, as the kernel reads RLIMIT_MEMLOCK and
+	 * CAP_IPC_LOCK then. @want: bytes that it would have to be. NULL: UINT64_MAX.
+	 */
+	uint64_t (*memlock)(void *arg, uint64_t want);
+	/*
+	 * True if all of [vaddr, vaddr + size) is a mapped BAR. Such memory has no pages: mapping
+	 * it for DMA succeeds, as in the kernel. The address space's lock is held. NULL: false.
+	 */
+	bool (*device_memory)(void *arg, uint64_t vaddr, uint64_t size);
+	unsigned dma_entry_limit; /* mappings that a type1 may have */
+};
+
 struct vfio_system {
+	const struct vfio_env *env;
+	void *env_arg;
 	pthread_mutex_t lock; /* guards groups */
 	/*
 	 * a leaf; held too when groups or a group's places change, so that a device can look for
@@ -56,30 +86,18 @@ struct vfio_system {
 	pthread_mutex_t topology_lock;
 	struct vfio_group **groups;
 	unsigned n;
-	struct loop *loop; /* service thread for virqfds alone; owned */
-	/*
-	 * Called when a group is opened or given up: the process claims it among others that share
-	 * the machine, and gets the devices or drops them. 0 or -errno. May be NULL. No lock is
-	 * held.
-	 */
-	int (*claim)(void *arg, unsigned group, bool take);
-	void *claim_arg;
-	/*
-	 * is all of [vaddr, vaddr + size) a mapped BAR? Such memory has no pages: mapping it for
-	 * DMA succeeds, as in the kernel. May be NULL. Takes no lock.
-	 */
-	bool (*device_memory)(uint64_t vaddr, uint64_t size);
-	/* limits, as the kernel has them; set before use */
-	uint64_t memlock_limit; /* bytes; UINT64_MAX: unlimited (CAP_IPC_LOCK) */
-	/*
-	 * If not NULL the limit is what this says at each MAP_DMA, as the kernel reads
-	 * RLIMIT_MEMLOCK and CAP_IPC_LOCK then. @want: bytes that it would have to be.
-	 */
-	uint64_t (*memlock)(uint64_t want);
-	unsigned dma_entry_limit;    /* 65535 */
+	struct loop *loop;	     /* service thread for virqfds alone; owned */
 	struct vfio_ioas_set ioases; /* all address spaces */
 };
-struct vfio_system *vfio_system_new(void);
+
+/**
+ * vfio_system_new - make a system without groups
+ * @env: outlives it; NULL: nothing that its functions could say, VFIO_DMA_ENTRY_LIMIT
+ * @arg: for @env's functions
+ *
+ * Return: it, or NULL: no memory, no thread, or no descriptor.
+ */
+struct vfio_system *vfio_system_new(const struct vfio_env *env, void *arg);
 /*
  * Nothing may be open any more. @s may be NULL, s->loop too (a forked child drops the loop with
  * loop_abandon first).

@@ -63,13 +63,15 @@ static int claim(void *arg, unsigned group, bool take)
 	return 0;
 }
 
+static const struct vfio_env env = { .claim = claim, .dma_entry_limit = VFIO_DMA_ENTRY_LIMIT };
+
 static int setup(void **state)
 {
 	static const char *const names[] = { "0000:01:00.0", "0000:01:00.1", "0000:02:00.0" };
 	struct world *w = calloc(1, sizeof(*w));
 
 	log_set(2, LOG_NONE);
-	w->s = vfio_system_new();
+	w->s = vfio_system_new(&env, w);
 	for (unsigned i = 0; i < 3; i++) {
 		w->ig[i] = iommu_group_new(i + 5);
 		assert_int_equal(vfio_system_add_group(w->s, w->ig[i], &w->g[i]), 0);
@@ -80,8 +82,6 @@ static int setup(void **state)
 		assert_int_equal(iommu_group_add(w->ig[i / 2], &w->dev[i].iommu), 0);
 		assert_int_equal(vfio_group_add_device(w->g[i / 2], &w->dev[i].vdev), 0);
 	}
-	w->s->claim = claim;
-	w->s->claim_arg = w;
 	*state = w;
 	return 0;
 }

@@ -227,8 +227,10 @@ static uint64_t account(struct vfio_system *s, uint64_t pages, uint64_t *limit)
 		/*
 		 * a size is far below 2^63: it lies in the program's memory, or populating it fails
 		 */
-		*limit =
-			s->memlock ? s->memlock((locked + pages) * PAGE_SIZE_4K) : s->memlock_limit;
+		if (!s->env->memlock)
+			*limit = UINT64_MAX;
+		else
+			*limit = s->env->memlock(s->env_arg, (locked + pages) * PAGE_SIZE_4K);
 		allowed = *limit / PAGE_SIZE_4K;
 		left = allowed > locked ? allowed - locked : 0;
 		if (*limit != UINT64_MAX && pages > left)
@@ -303,9 +305,10 @@ static void memory_put(struct vfio_ioas_set *set, struct vfio_memory *mem)
 static int memory_take(struct vfio_ioas *io, struct vfio_memory *mem, uint64_t vaddr, uint64_t iova,
 		       uint64_t size, unsigned prot)
 {
+	struct vfio_system *s = io->sys;
 	int ret;
 
-	mem->device = io->sys->device_memory && io->sys->device_memory(vaddr, size);
+	mem->device = s->env->device_memory && s->env->device_memory(s->env_arg, vaddr, size);
 	if (mem->device) {
 		log_info("dma",
 			 "MAP_DMA of 0x%" PRIx64 " bytes at IOVA 0x%" PRIx64

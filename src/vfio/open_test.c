@@ -220,13 +220,15 @@ static int claim(void *arg, unsigned group, bool take)
 /* cmocka takes SIGSEGV over at each test: take it back for the guarded copies */
 static struct sigaction guarded;
 
+static const struct vfio_env env = { .claim = claim, .dma_entry_limit = VFIO_DMA_ENTRY_LIMIT };
+
 static int setup(void **state)
 {
 	static const char *const names[] = { "0000:01:00.0", "0000:01:00.1" };
 	struct world *w = calloc(1, sizeof(*w));
 
 	log_set(2, LOG_NONE);
-	w->s = vfio_system_new();
+	w->s = vfio_system_new(&env, w);
 	w->ig = iommu_group_new(5);
 	assert_int_equal(vfio_system_add_group(w->s, w->ig, &w->g), 0);
 	for (unsigned i = 0; i < 2; i++) {
@@ -241,8 +243,6 @@ static int setup(void **state)
 		assert_int_equal(iommu_group_add(w->ig, &k->iommu), 0);
 		assert_int_equal(vfio_group_add_device(w->g, &k->vdev), 0);
 	}
-	w->s->claim = claim;
-	w->s->claim_arg = w;
 	vfio_open_init(&w->o, &w->dev[0].vdev);
 	assert_int_equal(vfio_open_bind(&w->o), 0);
 	*state = w;

@@ -37,7 +37,7 @@ static int setup(void **state)
 	log_set(2, LOG_NONE);
 	log_tap(tapped, NULL);
 	lines = 0;
-	sys = vfio_system_new();
+	sys = vfio_system_new(NULL, NULL);
 	t = vfio_ioas_new(sys);
 	t2 = vfio_ioas_new(sys);
 	mem = mmap(NULL, PAGES * K, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);

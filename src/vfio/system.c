@@ -10,10 +10,9 @@
 #include "vfio/group.h"
 #include "vfio/internal.h"
 
-/* the kernel's module parameter dma_entry_limit of vfio_iommu_type1 */
-#define DMA_ENTRY_LIMIT 65535u
+static const struct vfio_env no_env = { .dma_entry_limit = VFIO_DMA_ENTRY_LIMIT };
 
-struct vfio_system *vfio_system_new(void)
+struct vfio_system *vfio_system_new(const struct vfio_env *env, void *arg)
 {
 	struct vfio_system *s = heap_alloc(sizeof(*s));
 
@@ -24,12 +23,12 @@ struct vfio_system *vfio_system_new(void)
 		heap_free(s);
 		return NULL;
 	}
+	s->env = env ? env : &no_env;
+	s->env_arg = arg;
 	pthread_mutex_init(&s->lock, NULL);
 	pthread_mutex_init(&s->topology_lock, NULL);
 	vfio_ioas_set_init(&s->ioases);
 	reach_init();
-	s->memlock_limit = UINT64_MAX;
-	s->dma_entry_limit = DMA_ENTRY_LIMIT;
 	return s;
 }
 

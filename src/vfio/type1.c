@@ -53,7 +53,7 @@ bool vfio_type1_is_v2(const struct vfio_type1 *t)
 
 static unsigned limit_of(const struct vfio_type1 *t)
 {
-	return t->ioas->sys->dma_entry_limit;
+	return t->ioas->sys->env->dma_entry_limit;
 }
 
 /*

@@ -34,6 +34,13 @@
 #define K	4096ull
 #define TOP	(1ull << 48)
 
+static uint64_t memlock_limit;
+static uint64_t memlock(void *arg, uint64_t want)
+{
+	return memlock_limit;
+}
+
+static struct vfio_env env = { .memlock = memlock };
 static struct vfio_system *sys;
 static char *mem; /* 64 pages */
 #define MEM ((uintptr_t)mem)
@@ -57,7 +64,9 @@ static int setup(void **state)
 	guard_install();
 	log_set(2, LOG_NONE);
 	log_tap(tap, NULL);
-	sys = vfio_system_new();
+	memlock_limit = UINT64_MAX;
+	env.dma_entry_limit = VFIO_DMA_ENTRY_LIMIT;
+	sys = vfio_system_new(&env, NULL);
 	mem = anon(64 * K, PROT_READ | PROT_WRITE);
 	return 0;
 }
@@ -292,7 +301,7 @@ static void limits(void **state)
 	struct vfio_type1 *t = vfio_type1_new(sys, true), *t2 = vfio_type1_new(sys, true);
 	char *bad = anon(4 * K, PROT_READ | PROT_WRITE);
 
-	sys->dma_entry_limit = 2;
+	env.dma_entry_limit = 2;
 	assert_int_equal(vfio_type1_avail(t), 2);
 	assert_int_equal(vfio_type1_map(t, RW, MEM, 0, K), 0);
 	assert_int_equal(vfio_type1_map(t, RW, MEM, K, K), 0);
@@ -305,8 +314,8 @@ static void limits(void **state)
 	assert_int_equal(unmap(t2, U_ALL, 0, 0, K), 0);
 
 	/* by process, counted for each mapping; the last byte of the limit does not make a page */
-	sys->memlock_limit = 5 * K - 1;
-	sys->dma_entry_limit = 65535;
+	memlock_limit = 5 * K - 1;
+	env.dma_entry_limit = 65535;
 	assert_int_equal(vfio_type1_map(t, RW, MEM, 0, 5 * K), -ENOMEM);
 	assert_non_null(strstr(last_log, "ulimit -l"));
 	assert_int_equal(vfio_type1_map(t, RW, MEM, 0, 3 * K), 0);
@@ -319,11 +328,11 @@ static void limits(void **state)
 	/* pages are looked at in order: a hole counts if it comes before the limit */
 	munmap(bad + 3 * K, K);
 	assert_int_equal(vfio_type1_map(t, RW, (uintptr_t)bad, 0, 4 * K), -EFAULT);
-	sys->memlock_limit = 2 * K;
+	memlock_limit = 2 * K;
 	assert_int_equal(vfio_type1_map(t, RW, (uintptr_t)bad, 0, 4 * K), -ENOMEM);
-	sys->memlock_limit = 3 * K;
+	memlock_limit = 3 * K;
 	assert_int_equal(vfio_type1_map(t, RW, (uintptr_t)bad, 0, 4 * K), -EFAULT);
-	sys->memlock_limit = 0;
+	memlock_limit = 0;
 	assert_int_equal(vfio_type1_map(t, RW, MEM, 0, K), -ENOMEM);
 	vfio_type1_free(t);
 	vfio_type1_free(t2);

@@ -21,7 +21,7 @@ static int setup(void **state)
 
 	log_set(2, LOG_ERR);
 	loop = loop_new();
-	sys = vfio_system_new();
+	sys = vfio_system_new(NULL, NULL);
 	for (unsigned i = 0; i < 3; i++) {
 		assert_int_equal(pci_function_new(i == 0 ? &t_model_full : &t_model_old, names[i],
 						  0, loop, NULL, 0, err, sizeof(err), &fn[i]),

@@ -101,7 +101,7 @@ static void plug(unsigned i)
 static int setup(void **state)
 {
 	log_set(2, LOG_ERR);
-	sys = vfio_system_new();
+	sys = vfio_system_new(NULL, NULL);
 	for (unsigned i = 0; i <= VFS; i++)
 		plug(i);
 	pci_config_write(t[0].fn, PCI_BASE_ADDRESS_0, 4, 0xe0000000);
