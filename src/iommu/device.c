@@ -17,18 +17,17 @@
 #include "base/reach.h"
 #include "base/util.h"
 #include "iommu/device.h"
+#include "iommu/internal.h"
 
 void iommu_device_init(struct iommu_device *dev, const char *name)
 {
 	memset(dev, 0, sizeof(*dev));
 	dev->name = name;
-	pthread_mutex_init(&dev->lock, NULL);
 }
 
 void iommu_device_fini(struct iommu_device *dev)
 {
 	iommu_device_attach(dev, NULL);
-	pthread_mutex_destroy(&dev->lock);
 }
 
 void iommu_device_attach(struct iommu_device *dev, struct iommu_domain *d)
@@ -69,9 +68,6 @@ void iommu_device_fault(struct iommu_device *dev, const struct iommu_fault *f)
 	char more[48] = "";
 
 	atomic_fetch_add_explicit(&dev->faults, 1, memory_order_relaxed);
-	pthread_mutex_lock(&dev->lock);
-	dev->last = *f;
-	pthread_mutex_unlock(&dev->lock);
 	if (log_allow(&dev->limit, &suppressed)) {
 		if (suppressed)
 			snprintf(more, sizeof(more), " (%u faults before it not shown)",
@@ -80,8 +76,6 @@ void iommu_device_fault(struct iommu_device *dev, const struct iommu_fault *f)
 			 f->write ? "write" : "read", f->len, (unsigned long long)f->iova,
 			 iommu_fault_reason_text(f->reason), more);
 	}
-	if (dev->on_fault)
-		dev->on_fault(dev, f, dev->on_fault_arg);
 }
 
 static int abort_at(struct iommu_device *dev, uint64_t iova, size_t len, bool write,
@@ -122,6 +116,18 @@ static size_t transfer(char *mem, char *buf, size_t n, bool write)
 	return done;
 }
 
+/*
+ * Mark what a device wrote, or is about to write, within rcu_read_begin/end. The page was reached
+ * in the same section: so it has a bit.
+ */
+static inline void mark_dirty(const struct iommu_domain *d, uint64_t iova, size_t len)
+{
+	struct iommu_dirty *dirty = rcu_get(d->dirty);
+
+	if (__builtin_expect(dirty && len, 0))
+		iommu_dirty_mark(dirty, iova, len);
+}
+
 static int dma(struct iommu_device *dev, uint64_t iova, void *buf, size_t len, bool write)
 {
 	unsigned prot = write ? IOMMU_WRITE : IOMMU_READ;
@@ -156,6 +162,8 @@ static int dma(struct iommu_device *dev, uint64_t iova, void *buf, size_t len, b
 			break;
 		}
 	}
+	if (write)
+		mark_dirty(d, iova, done);
 out:
 	rcu_read_end();
 	return why == IOMMU_OK ? 0 : abort_at(dev, iova + done, len, write, why);
@@ -204,5 +212,7 @@ int iommu_dma_sg(struct iommu_device *dev, uint64_t iova, size_t len, bool write
 		}
 		done += n;
 	}
+	if (write)
+		mark_dirty(d, iova, len);
 	return pieces;
 }

@@ -15,8 +15,8 @@
 
 struct iommu_group;
 struct iommu_fault {
-	uint64_t iova;
-	size_t len;
+	uint64_t iova; /* the first address that failed */
+	size_t len;    /* of the whole transaction */
 	bool write;
 	enum iommu_fault_reason reason;
 };
@@ -27,17 +27,8 @@ struct iommu_device {
 	/* the function may not master the bus (COMMAND.MASTER, D-state): kept by pci/ */
 	atomic_bool blocked;
 	atomic_ullong faults;
-	pthread_mutex_t lock; /* guards last; a leaf */
-	/*
-	 * of the last fault, under lock; @iova is the first address that failed, @len that of the
-	 * whole transaction
-	 */
-	struct iommu_fault last;
 	struct log_limit limit;
 	struct iommu_group *group;
-	/* may be NULL */
-	void (*on_fault)(struct iommu_device *dev, const struct iommu_fault *f, void *arg);
-	void *on_fault_arg;
 };
 
 void iommu_device_init(struct iommu_device *dev, const char *name);

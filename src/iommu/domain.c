@@ -16,39 +16,19 @@
  * still look at is freed after one rcu_sync.
  */
 #include <errno.h>
-#include <pthread.h>
-#include <stdatomic.h>
-#include <stdlib.h>
 
 #include "base/heap.h"
 #include "base/log.h"
-#include "base/pool.h"
 #include "base/rcu.h"
-#include "base/util.h"
-#include "iommu/domain.h"
+#include "iommu/internal.h"
 
 #define PAGE_SHIFT   12u
 #define LEVEL_BITS   9u
-#define ENTRIES	     (1u << LEVEL_BITS)
 #define TOP_LEVEL    3u
 #define LARGEST_LEAF 2u /* 1 GiB */
 #define RIGHTS	     (IOMMU_READ | IOMMU_WRITE)
 #define ENTRY_TABLE  4ull
 #define IOVA_END     (1ull << IOMMU_IOVA_BITS)
-
-struct table {
-	_Atomic uint64_t entry[ENTRIES];
-	struct table *next; /* of those to be freed */
-	unsigned used;	    /* entries that are not 0; the writers' */
-};
-
-struct iommu_domain {
-	struct table root;
-	struct ref ref;
-	pthread_mutex_t lock; /* writers */
-	atomic_ullong mapped;
-	struct pool tables; /* but for the root */
-};
 
 static inline unsigned level_shift(unsigned level)
 {
@@ -62,7 +42,7 @@ static inline uint64_t level_size(unsigned level)
 
 static inline unsigned index_at(uint64_t iova, unsigned level)
 {
-	return (unsigned)(iova >> level_shift(level)) & (ENTRIES - 1);
+	return (unsigned)(iova >> level_shift(level)) & (IOMMU_ENTRIES - 1);
 }
 
 static inline bool is_table(uint64_t e)
@@ -138,14 +118,10 @@ void iommu_domain_put(struct iommu_domain *d)
 	if (!d || !ref_put(&d->ref))
 		return;
 	/* who detached the last device has waited for its readers */
+	iommu_dirty_free(d->dirty);
 	pool_destroy(&d->tables);
 	pthread_mutex_destroy(&d->lock);
 	heap_free(d);
-}
-
-uint64_t iommu_domain_mapped_bytes(const struct iommu_domain *d)
-{
-	return atomic_load_explicit(&d->mapped, memory_order_relaxed);
 }
 
 /* [iova, last] cut to what entry @i of a table whose first IOVA is @base covers */
@@ -272,9 +248,12 @@ int iommu_domain_map(struct iommu_domain *d, uint64_t iova, void *mem, uint64_t 
 		return -EINVAL;
 	pthread_mutex_lock(&d->lock);
 	rc = prepare(d, &d->root, TOP_LEVEL, iova, last);
+	if (!rc && d->dirty)
+		rc = iommu_dirty_cover(d->dirty, iova, last);
 	if (!rc) {
+		if (d->dirty) /* of what was mapped there before */
+			iommu_dirty_clear(d->dirty, iova, last);
 		fill(&d->root, TOP_LEVEL, iova, last, addr | prot);
-		atomic_fetch_add_explicit(&d->mapped, size, memory_order_relaxed);
 	} else {
 		prune(&d->root, TOP_LEVEL, iova, last, &list);
 	}
@@ -309,9 +288,9 @@ static int split_at(struct iommu_domain *d, uint64_t iova)
 		n = pool_take(&d->tables);
 		if (!n)
 			return -ENOMEM;
-		for (unsigned k = 0; k < ENTRIES; k++)
+		for (unsigned k = 0; k < IOMMU_ENTRIES; k++)
 			set(n, k, e + ((uint64_t)k << level_shift(level - 1)));
-		n->used = ENTRIES;
+		n->used = IOMMU_ENTRIES;
 		set(t, i, (uintptr_t)n | ENTRY_TABLE);
 		t = n;
 	}
@@ -365,7 +344,6 @@ uint64_t iommu_domain_unmap(struct iommu_domain *d, uint64_t iova, uint64_t size
 	else
 		log_err("iommu", "no memory to split a mapping: [%#llx, %#llx] stays mapped",
 			(unsigned long long)iova, (unsigned long long)last);
-	atomic_fetch_sub_explicit(&d->mapped, bytes, memory_order_relaxed);
 	pthread_mutex_unlock(&d->lock);
 	if (bytes)
 		rcu_sync();
@@ -451,4 +429,87 @@ void *iommu_domain_translate(const struct iommu_domain *d, uint64_t iova, unsign
 	off = iova & (level_size(level) - 1);
 	*contig = level_size(level) - off;
 	return (void *)(uintptr_t)((e & ~(uint64_t)RIGHTS) + off);
+}
+
+/* ---- dirty tracking ---- */
+
+/* Have bits for all that is mapped in @t. 0 or -ENOMEM. */
+static int cover(struct iommu_dirty *dirty, const struct table *t, unsigned level, uint64_t base)
+{
+	int rc = 0;
+
+	for (unsigned i = 0, left = t->used; left && !rc; i++) {
+		uint64_t e = get(t, i), at = base + ((uint64_t)i << level_shift(level));
+
+		if (!e)
+			continue;
+		left--;
+		if (is_table(e) && level > 1)
+			rc = cover(dirty, table_of(e), level - 1, at);
+		else /* a leaf, or a table of 2 MiB */
+			rc = iommu_dirty_cover(dirty, at, at + level_size(level) - 1);
+	}
+	return rc;
+}
+
+int iommu_domain_dirty_start(struct iommu_domain *d)
+{
+	struct iommu_dirty *dirty = NULL;
+	int rc = 0;
+
+	pthread_mutex_lock(&d->lock);
+	if (d->dirty) {
+		iommu_dirty_clear(d->dirty, 0, IOVA_END - 1);
+		goto out;
+	}
+	dirty = iommu_dirty_new();
+	rc = dirty ? cover(dirty, &d->root, TOP_LEVEL, 0) : -ENOMEM;
+	if (rc)
+		iommu_dirty_free(dirty);
+	else
+		rcu_set(d->dirty, dirty);
+out:
+	pthread_mutex_unlock(&d->lock);
+	/* accesses that began before may not know of it yet */
+	if (!rc)
+		rcu_sync();
+	return rc;
+}
+
+void iommu_domain_dirty_stop(struct iommu_domain *d)
+{
+	struct iommu_dirty *dirty;
+
+	pthread_mutex_lock(&d->lock);
+	dirty = rcu_swap(d->dirty, NULL);
+	pthread_mutex_unlock(&d->lock);
+	if (!dirty)
+		return;
+	rcu_sync();
+	iommu_dirty_free(dirty);
+}
+
+int iommu_domain_dirty_read(struct iommu_domain *d, uint64_t iova, uint64_t size, uint64_t pgsize,
+			    bool clear, uint64_t *bitmap)
+{
+	bool any = false;
+	int rc = -EINVAL;
+
+	if (!is_pow2(pgsize) || pgsize < level_size(0) || !size || (iova | size) & (pgsize - 1) ||
+	    !range_within(iova, size, IOVA_END))
+		return -EINVAL;
+	pthread_mutex_lock(&d->lock);
+	if (d->dirty) {
+		any = iommu_dirty_read(d->dirty, iova, iova + size - 1,
+				       (unsigned)__builtin_ctzll(pgsize), bitmap, clear);
+		rc = 0;
+	}
+	pthread_mutex_unlock(&d->lock);
+	/*
+	 * A page is marked when a device gets at it, and perhaps written later. What was forgotten
+	 * here is written when this returns, and what is marked from now on stands in the next one.
+	 */
+	if (any && clear)
+		rcu_sync();
+	return rc;
 }
