@@ -12,6 +12,7 @@
 #include "base/log.h"
 #include "fuzz.h"
 #include "machine/machine.h"
+#include "vfio/test_system.h"
 
 static int null_fd;
 
@@ -93,7 +94,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		struct machine_device *d = machine_device(m, i);
 
 		REQUIRE(machine_find(m, d->addr) == d, "%s", d->addr);
-		REQUIRE(vfio_system_device(machine_system(m), d->addr) == d->vdev, "%s", d->addr);
+		REQUIRE(test_find_device(machine_system(m), d->addr) == d->vdev, "%s", d->addr);
 		REQUIRE(vfio_system_group(machine_system(m), d->group), "%s", d->addr);
 		for (unsigned k = 0; k < i; k++)
 			REQUIRE(strcmp(d->addr, machine_device(m, k)->addr), "two at %s", d->addr);

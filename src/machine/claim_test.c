@@ -23,6 +23,7 @@
 #include "machine/internal.h"
 #include "machine/run/run.h"
 #include "pci/function.h"
+#include "vfio/test_system.h"
 
 #define MAX 4
 
@@ -123,7 +124,7 @@ static bool made(struct machine *m, const char *addr)
 
 	assert_non_null(d);
 	assert_int_equal(d->face != NULL, size > 0);
-	assert_int_equal(vfio_system_device(machine_system(m), addr) != NULL, d->vdev != NULL);
+	assert_int_equal(test_find_device(machine_system(m), addr) != NULL, d->vdev != NULL);
 	return size > 0;
 }
 

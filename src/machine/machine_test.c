@@ -19,6 +19,7 @@
 #include "machine/internal.h"
 #include "machine/run/run.h"
 #include "pci/function.h"
+#include "vfio/test_system.h"
 
 static char dir[] = "/tmp/uvfio-test-XXXXXX";
 
@@ -87,7 +88,7 @@ static void default_addresses_and_groups(void **state)
 		assert_string_equal(pci_function_name(d->face->hardware), want[i].addr);
 		assert_int_equal(d->group, want[i].group);
 		assert_int_equal(d->vdev->group->iommu->id, want[i].group);
-		assert_ptr_equal(vfio_system_device(machine_system(m), want[i].addr), d->vdev);
+		assert_ptr_equal(test_find_device(machine_system(m), want[i].addr), d->vdev);
 	}
 	assert_string_equal(machine_device(m, 3)->id, "x");
 	assert_null(machine_device(m, 0)->id);

@@ -114,7 +114,6 @@ int vfio_group_reserve(struct vfio_group *g, const struct vfio_place *place);
 void vfio_group_unreserve(struct vfio_group *g, const struct vfio_place *place);
 /* NULL: none, or one without places */
 struct vfio_group *vfio_system_group(struct vfio_system *s, unsigned id);
-struct vfio_device *vfio_system_device(struct vfio_system *s, const char *name);
 
 /*
  * What sits in @dev's slot (same segment, bus and device number; a VF is where its PF is), @dev

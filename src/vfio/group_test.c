@@ -12,6 +12,7 @@
 
 #include "base/log.h"
 #include "vfio/open.h"
+#include "vfio/test_system.h"
 #include "vfio/type1.h"
 
 #define RW (VFIO_DMA_MAP_FLAG_READ | VFIO_DMA_MAP_FLAG_WRITE)
@@ -109,8 +110,8 @@ static void lookup(void **state)
 
 	assert_ptr_equal(vfio_system_group(w->s, 6), w->g[1]);
 	assert_null(vfio_system_group(w->s, 1));
-	assert_ptr_equal(vfio_system_device(w->s, "0000:02:00.0"), &w->dev[2].vdev);
-	assert_null(vfio_system_device(w->s, "02:00.0"));
+	assert_ptr_equal(test_find_device(w->s, "0000:02:00.0"), &w->dev[2].vdev);
+	assert_null(test_find_device(w->s, "02:00.0"));
 	assert_ptr_equal(w->dev[1].vdev.group, w->g[0]);
 	assert_int_equal(vfio_system_add_group(w->s, w->ig[1], &g), -EEXIST);
 }

@@ -98,17 +98,3 @@ struct vfio_group *vfio_system_group(struct vfio_system *s, unsigned id)
 	pthread_mutex_unlock(&s->lock);
 	return g;
 }
-
-struct vfio_device *vfio_system_device(struct vfio_system *s, const char *name)
-{
-	struct vfio_device *dev = NULL;
-
-	pthread_mutex_lock(&s->lock);
-	for (unsigned i = 0; i < s->n && !dev; i++) {
-		pthread_mutex_lock(&s->groups[i]->lock);
-		dev = vfio_group_find(s->groups[i], name);
-		pthread_mutex_unlock(&s->groups[i]->lock);
-	}
-	pthread_mutex_unlock(&s->lock);
-	return dev;
-}
