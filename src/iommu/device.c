@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * iommu/device.c: DMA of one requester. A transfer is one transaction to the one who asked: it is
- * done, or it is aborted at the first byte that it may not touch (what came before may have been
+ * iommu/device.c: DMA of one requester. A transfer is one transaction to its caller: it is done, or
+ * it is aborted at the first byte that it may not touch (what came before may have been
  * transferred, as on a bus), counted once and logged once.
  *
  * The copying is guarded: the program may have unmapped memory by a way that nobody saw, and then
@@ -87,7 +87,7 @@ static int abort_at(struct iommu_device *dev, uint64_t iova, size_t len, bool wr
 	return -EFAULT;
 }
 
-/* The domain to go through, or NULL and why not. Within rcu_read_begin/end. */
+/* Return the domain to go through, or NULL and why not. Within rcu_read_begin/end. */
 static inline const struct iommu_domain *domain_of(struct iommu_device *dev,
 						   enum iommu_fault_reason *why)
 {
@@ -103,7 +103,7 @@ static inline const struct iommu_domain *domain_of(struct iommu_device *dev,
 }
 
 /*
- * Copies [@mem, @mem + @n), of which the program may have changed the protection. Returns how much
+ * Copy [@mem, @mem + @n), of which the program may have changed the protection. Returns how much
  * could be.
  */
 static size_t transfer(char *mem, char *buf, size_t n, bool write)

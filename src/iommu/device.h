@@ -3,6 +3,8 @@
  * iommu/device.h: a requester: what a PCI function is to the IOMMU. Its DMA goes through the domain
  * it is attached to; what the IOMMU aborts is counted, logged with the device, IOVA, size and
  * direction, and reported to the caller.
+ *
+ * Threads: any, without a lock; attaching waits for accesses that are under way (RCU).
  */
 #ifndef IOMMU_DEVICE_H
 #define IOMMU_DEVICE_H
@@ -14,6 +16,8 @@
 #include "iommu/domain.h"
 
 struct iommu_group;
+
+/* An access that was aborted. */
 struct iommu_fault {
 	uint64_t iova; /* the first address that failed */
 	size_t len;    /* of the whole transaction */
@@ -31,17 +35,41 @@ struct iommu_device {
 	struct iommu_group *group;
 };
 
+/** iommu_device_init - make a requester that is attached to nothing. @name outlives it. */
 void iommu_device_init(struct iommu_device *dev, const char *name);
+/** iommu_device_fini - detach it */
 void iommu_device_fini(struct iommu_device *dev);
-/* Take a reference on @d (NULL: detach), wait until nobody uses the old one, put it. */
+/**
+ * iommu_device_attach - have @dev use @d, with a reference of its own (NULL: nothing)
+ *
+ * Waits until nobody uses the old one. Callers that do so at once for one device exclude each
+ * other.
+ */
 void iommu_device_attach(struct iommu_device *dev, struct iommu_domain *d);
-/* 0 or -EFAULT (counted, logged). Guarded copies. */
+/**
+ * iommu_dma_read - copy memory at @iova, for @dev
+ *
+ * The copy is guarded: memory that is gone is an error, not a crash.
+ *
+ * Return: 0, or -EFAULT: aborted, counted, logged; bytes before the failing page were copied.
+ */
 int iommu_dma_read(struct iommu_device *dev, uint64_t iova, void *buf, size_t len);
+/** iommu_dma_write - the same to memory, which is dirty then (iommu/domain.h) */
 int iommu_dma_write(struct iommu_device *dev, uint64_t iova, const void *buf, size_t len);
-/* Within rcu_read_begin/end. Pieces (merged), -EFAULT (counted, logged), -E2BIG. */
+/**
+ * iommu_dma_sg - find the memory at [@iova, @iova + @len)
+ * @write: the device will write it; it is dirty from now on (iommu/domain.h)
+ * @iov: gets pieces, merged where memory is contiguous
+ * @max: how many fit
+ *
+ * Between rcu_read_begin and rcu_read_end, until which the memory is the device's.
+ *
+ * Return: how many pieces; -EFAULT: aborted, counted, logged; -E2BIG: more than @max.
+ */
 int iommu_dma_sg(struct iommu_device *dev, uint64_t iova, size_t len, bool write, struct iovec *iov,
 		 int max);
-/* Report a fault found outside (sg memory that was not there). */
+/** iommu_device_fault - count and log a fault that was found elsewhere (sg memory that is gone) */
 void iommu_device_fault(struct iommu_device *dev, const struct iommu_fault *f);
+/** iommu_fault_reason_text - return words for the log */
 const char *iommu_fault_reason_text(enum iommu_fault_reason r);
 #endif

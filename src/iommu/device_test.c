@@ -213,7 +213,7 @@ static void test_group(void **state)
 	assert_int_equal(iommu_dma_read(&a, 0x10000, &c, 1), -EFAULT);
 	iommu_group_attach(g, f->d);
 	assert_int_equal(iommu_dma_read(&a, 0x10000, &c, 1), 0);
-	/* who comes later shares what the others have */
+	/* one that comes later shares what the others have */
 	assert_int_equal(iommu_group_add(g, &b), 0);
 	assert_int_equal(iommu_dma_read(&b, 0x10000, &c, 1), 0);
 	iommu_group_remove(g, &a);

@@ -125,7 +125,7 @@ void iommu_dirty_mark(struct iommu_dirty *t, uint64_t iova, uint64_t len)
 		n = leaf_of(t, iova, &end, false);
 		for (unsigned w = word_of(iova); n && w <= word_of(end); w++) {
 			bits = bits_of(w, iova, end);
-			/* most are set already: no cache line is taken from another device for that */
+			/* most are set already: that takes no cache line from another device */
 			if (~atomic_load_explicit(&n->word[w], memory_order_relaxed) & bits)
 				atomic_fetch_or(&n->word[w], bits);
 		}
@@ -181,7 +181,8 @@ bool iommu_dirty_read(struct iommu_dirty *t, uint64_t first, uint64_t last, unsi
 				found = atomic_fetch_and(&n->word[w], ~bits) & bits;
 			any = true;
 			/* the leaf may begin before @first, but no bit that is found does */
-			base = (at >> LEAF_SHIFT << (LEAF_SHIFT - PAGE_SHIFT)) - (first >> PAGE_SHIFT);
+			base = (at >> LEAF_SHIFT << (LEAF_SHIFT - PAGE_SHIFT)) -
+			       (first >> PAGE_SHIFT);
 			put_bits(bitmap, base + w * 64ull, found, shift);
 		}
 		if (end == last)

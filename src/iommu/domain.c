@@ -60,7 +60,7 @@ static inline uint64_t get(const struct table *t, unsigned i)
 	return atomic_load_explicit(&t->entry[i], memory_order_relaxed);
 }
 
-/* What the new value points at is written before the value. */
+/* Write entry @i. All that it points at was written before, and is seen before. */
 static inline void set(struct table *t, unsigned i, uint64_t e)
 {
 	atomic_store_explicit(&t->entry[i], e, memory_order_release);
@@ -103,6 +103,7 @@ static uint64_t collect(struct table *t, unsigned level, struct table **list)
 	return bytes;
 }
 
+/* Give the tables on a list back. */
 static void free_list(struct iommu_domain *d, struct table *t)
 {
 	while (t) {
@@ -117,19 +118,20 @@ void iommu_domain_put(struct iommu_domain *d)
 {
 	if (!d || !ref_put(&d->ref))
 		return;
-	/* who detached the last device has waited for its readers */
+	/* detaching the last device has waited for its readers */
 	iommu_dirty_free(d->dirty);
 	pool_destroy(&d->tables);
 	pthread_mutex_destroy(&d->lock);
 	heap_free(d);
 }
 
-/* [iova, last] cut to what entry @i of a table whose first IOVA is @base covers */
+/* A range, cut to what one entry of a table covers. */
 struct piece {
 	uint64_t first, last;
-	bool whole;
+	bool whole; /* all that the entry covers */
 };
 
+/* Cut [@first, @last] to entry @i of a table whose first IOVA is @base. */
 static inline struct piece piece_of(uint64_t base, unsigned i, unsigned level, uint64_t first,
 				    uint64_t last)
 {
@@ -147,8 +149,8 @@ static inline uint64_t table_base(uint64_t iova, unsigned level)
 }
 
 /*
- * The tables that a mapping of [first, last] needs. -EEXIST: something is mapped there; -ENOMEM. On
- * failure empty tables are left, for prune().
+ * Make the tables that a mapping of [@first, @last] needs. 0; -EEXIST: something is mapped there;
+ * -ENOMEM. On failure empty tables are left, for prune().
  */
 static int prepare(struct iommu_domain *d, struct table *t, unsigned level, uint64_t first,
 		   uint64_t last)
@@ -183,6 +185,7 @@ static int prepare(struct iommu_domain *d, struct table *t, unsigned level, uint
 	return 0;
 }
 
+/* Write the leaves of [@first, @last], the first of which is @leaf. The tables are there. */
 static void fill(struct table *t, unsigned level, uint64_t first, uint64_t last, uint64_t leaf)
 {
 	uint64_t base = table_base(first, level);
@@ -266,8 +269,8 @@ int iommu_domain_map(struct iommu_domain *d, uint64_t iova, void *mem, uint64_t 
 }
 
 /*
- * No leaf crosses @iova any more: one that does is replaced by a table of smaller ones that says
- * the same. -ENOMEM.
+ * Replace a leaf that crosses @iova by a table of smaller ones that says the same, until none does.
+ * 0 or -ENOMEM.
  */
 static int split_at(struct iommu_domain *d, uint64_t iova)
 {
@@ -296,7 +299,10 @@ static int split_at(struct iommu_domain *d, uint64_t iova)
 	}
 }
 
-/* All leaves in [first, last], none of which crosses an end. Returns the bytes. */
+/*
+ * Take out all leaves in [@first, @last], none of which crosses an end, and put tables that are
+ * empty then on @list. Returns the bytes that were mapped.
+ */
 static uint64_t clear(struct table *t, unsigned level, uint64_t first, uint64_t last,
 		      struct table **list)
 {
@@ -351,8 +357,11 @@ uint64_t iommu_domain_unmap(struct iommu_domain *d, uint64_t iova, uint64_t size
 	return bytes;
 }
 
-/* @addr 0: only look whether all of [first, last] is mapped. */
-static int move(struct table *t, unsigned level, uint64_t first, uint64_t last, uint64_t addr)
+/*
+ * Point the leaves in [@first, @last] at the memory at @addr. @addr 0: only look. 0, or -ENOENT:
+ * not all of it is mapped.
+ */
+static int point_at(struct table *t, unsigned level, uint64_t first, uint64_t last, uint64_t addr)
 {
 	uint64_t base = table_base(first, level);
 	int rc;
@@ -364,7 +373,7 @@ static int move(struct table *t, unsigned level, uint64_t first, uint64_t last, 
 		if (!e)
 			return -ENOENT;
 		if (is_table(e)) {
-			rc = move(table_of(e), level - 1, p.first, p.last, addr);
+			rc = point_at(table_of(e), level - 1, p.first, p.last, addr);
 			if (rc)
 				return rc;
 		} else if (addr) {
@@ -385,13 +394,13 @@ int iommu_domain_remap(struct iommu_domain *d, uint64_t iova, void *mem, uint64_
 	    !range_within(iova, size, IOVA_END) || add_overflows(addr, size - 1))
 		return -EINVAL;
 	pthread_mutex_lock(&d->lock);
-	rc = move(&d->root, TOP_LEVEL, iova, last, 0);
+	rc = point_at(&d->root, TOP_LEVEL, iova, last, 0);
 	if (!rc)
 		rc = split_at(d, iova);
 	if (!rc)
 		rc = split_at(d, last + 1);
 	if (!rc)
-		move(&d->root, TOP_LEVEL, iova, last, addr);
+		point_at(&d->root, TOP_LEVEL, iova, last, addr);
 	pthread_mutex_unlock(&d->lock);
 	if (!rc)
 		rcu_sync();

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* iommu/group.c: who shares an IOMMU group moves between domains together. */
+/* iommu/group.c: the functions of a group, which move between domains together. */
 #include <errno.h>
 #include <stdlib.h>
 

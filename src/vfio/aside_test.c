@@ -96,7 +96,7 @@ static void *move(void *old, uint64_t len, void *arg)
 	return last_new;
 }
 
-/* What the shim's munmap() does. */
+/* Do as the shim's munmap(). */
 static void unmap_memory(void *p, uint64_t len)
 {
 	if (vfio_pages_in_use(sys, p, len))
@@ -499,7 +499,7 @@ static void all_at_once(void **state)
 	munmap(b.p, 8 * K);
 }
 
-/* What is aside moves on, in part and for all who have it there. */
+/* Memory that is aside moves on, in part and for all mappings that have it there. */
 static void aside_moves_on(void **state)
 {
 	char *p = memory(8), *first;

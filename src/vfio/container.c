@@ -17,7 +17,7 @@ struct vfio_container {
 	struct vfio_system *sys;
 	/*
 	 * Writers (attach, detach, SET_IOMMU) exclude each other and the calls on the address
-	 * space, which read. Between vfio_group.lock and vfio_type1's. A waiting writer goes before
+	 * space, which read. Its place in the order: vfio/ioas.h. A waiting writer goes before
 	 * new readers, or a client that maps without pause would never let one in; no thread reads
 	 * twice.
 	 */

@@ -466,7 +466,7 @@ int ioas_map(struct vfio_ioas *io, uint64_t iova, uint64_t vaddr, uint64_t size,
 	m->prot = prot;
 	m->by_iova.start = iova;
 	m->by_iova.last = iova + size - 1;
-	/* indexed first: who unmaps this memory meanwhile waits for the lock and then moves it */
+	/* indexed first: a munmap of this memory meanwhile waits for the lock and then moves it */
 	index_mem(io, m, vaddr, size);
 	if (!shared)
 		ret = memory_take(io, mem, vaddr, iova, size, prot);

@@ -140,8 +140,8 @@ struct vfio_ioas_range {
 };
 
 /*
- * Who is told of mappings: a device in another process, which has the memory from us; an IOMMU of
- * the kernel's, in which each is made once more. Both calls come with the address space's lock
+ * One that is told of mappings: a device in another process, which has the memory from us; an IOMMU
+ * of the kernel's, in which each is made once more. Both calls come with the address space's lock
  * held: they may wait, but for nobody who waits for the address space, and do not call it.
  */
 struct vfio_ioas_listener {

@@ -413,8 +413,7 @@ static int model_unmap(uint64_t iova, uint64_t size, uint64_t *done)
 	for (unsigned i = 0; i < IOVAS; i++) {
 		uint64_t a = model[i].iova, e = a + model[i].size;
 
-		if (model[i].size && a < iova + size && iova < e &&
-		    (a < iova || e > iova + size))
+		if (model[i].size && a < iova + size && iova < e && (a < iova || e > iova + size))
 			return -EINVAL;
 	}
 	for (unsigned i = 0; i < IOVAS; i++) {

@@ -31,7 +31,7 @@
 #define LOOK_FIRST (1 << 30) /* a blocking description */
 #define KEPT	   (1 << 29) /* no descriptor, but a key of keeper.c */
 
-/* Not interrupted, not blocked: is @fd ready for @events? */
+/* True if @fd is ready for @events. Does not wait, nor is it interrupted. */
 static bool ready(int fd, short events)
 {
 	struct pollfd p = { .fd = fd, .events = events };
@@ -41,8 +41,8 @@ static bool ready(int fd, short events)
 }
 
 /*
- * What a descriptor is, only its link in /proc tells. A thread may have a table of its own
- * (CLONE_FILES not set), hence thread-self.
+ * Return 0 if @fd is an eventfd, or -EINVAL. Only the link in /proc tells. A thread may have a
+ * table of its own (CLONE_FILES not set), hence thread-self.
  */
 static int check_link(int fd)
 {
@@ -73,8 +73,8 @@ int vfio_check_eventfd(int fd)
 }
 
 /*
- * A private duplicate of the client's eventfd @fd. The check is made on the duplicate, which nobody
- * can exchange meanwhile. -EMFILE: no number is left.
+ * Return a private duplicate of the client's eventfd @fd, or -errno; -EMFILE: no number is left.
+ * The check is made on the duplicate, which nobody can exchange meanwhile.
  */
 static int dup_eventfd(int fd)
 {
@@ -178,8 +178,8 @@ struct vfio_virqfd {
 };
 
 /*
- * Take the counter, as the kernel's handler does. The client may have read it since, and its
- * description may be a blocking one.
+ * Take the counter, as the kernel's handler does. False: there was nothing to take, since the
+ * client read it meanwhile. Its description may be a blocking one.
  */
 static bool take_counter(int fd)
 {
@@ -226,7 +226,7 @@ close:
 	return ret;
 }
 
-/* The number that the kernel gave the eventfd behind @fd (fdinfo, since Linux 5.2), or -1. */
+/* Return the number that the kernel gave the eventfd @fd (fdinfo, since Linux 5.2), or -1. */
 static long eventfd_id(int fd)
 {
 	static const char key[] = "eventfd-id:";

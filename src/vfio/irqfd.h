@@ -1,9 +1,12 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
  * vfio/irqfd.h: eventfds as VFIO uses them.
- * vfio_trigger: an eventfd to signal, duplicated when set (clients close theirs); signalling takes
- * no lock (RCU), replaced and dropped without a signal after.
- * vfio_virqfd: an eventfd to wait for (INTx unmask), served by the loop's thread.
+ * struct vfio_trigger: one to signal. It is duplicated when it is set, as clients close theirs.
+ * struct vfio_virqfd: one to wait for (INTx unmask), served by the loop's thread.
+ *
+ * Threads: a trigger is signalled by any number, without a lock (RCU); the caller has one at a time
+ * change it. Functions that say that they wait are not for a thread that is between rcu_read_begin
+ * and rcu_read_end.
  */
 #ifndef VFIO_IRQFD_H
 #define VFIO_IRQFD_H
@@ -12,43 +15,54 @@
 
 #include "base/loop.h"
 
-/* 0 if @fd is an eventfd; -EBADF, -EINVAL. */
+/** vfio_check_eventfd - return 0: @fd is an eventfd; -EBADF; -EINVAL: it is something else */
 int vfio_check_eventfd(int fd);
 
 struct vfio_trigger {
 	atomic_int fd; /* private duplicate and how it is written (irqfd.c), or -1 */
 };
+/** vfio_trigger_init - make a trigger that signals nothing */
 void vfio_trigger_init(struct vfio_trigger *t);
-/*
- * Duplicate the caller's @fd (>= 0), or drop (-1). On failure (-EBADF, -EINVAL, -EMFILE) the old
- * one stays. After return the old one is not signalled. Caller serialises sets. Not from within
- * rcu_read_begin/end: it waits for those who signal.
+/**
+ * vfio_trigger_set - have @t signal another eventfd
+ * @fd: the caller's descriptor, which is duplicated; -1: none
+ *
+ * Waits for the threads that signal: when it returns nobody signals the old one.
+ *
+ * Return: 0; -EBADF, -EINVAL, -EMFILE: then the old one stays.
  */
 int vfio_trigger_set(struct vfio_trigger *t, int fd);
-/*
- * The same for many, with one wait: swap each (*@old gets what was there, to be released), then
- * release the lot. Until then the old ones may still be signalled.
+/**
+ * vfio_trigger_swap - the same for one of several, that shall wait once
+ * @old: gets what was there, for vfio_trigger_release(), until which it may still be signalled
  */
 int vfio_trigger_swap(struct vfio_trigger *t, int fd, int *old);
+/** vfio_trigger_release - wait, and close the @n eventfds of @old */
 void vfio_trigger_release(const int *old, unsigned n);
+/** vfio_trigger_is_set - true if it signals an eventfd */
 bool vfio_trigger_is_set(const struct vfio_trigger *t);
-/*
- * Add 1 to the eventfd's counter. Any thread; a saturated counter is left as it is (never blocks).
- */
+/** vfio_trigger_signal - add 1 to the eventfd's counter; a full one stays. Does not block. */
 void vfio_trigger_signal(struct vfio_trigger *t);
 
 struct vfio_virqfd;
-/*
- * -EBADF, -EINVAL, -ENOMEM. @fn(arg) on the loop's thread for each signal; an eventfd that is
- * signalled already fires at once.
+/**
+ * vfio_virqfd_new - wait for an eventfd
+ * @l: whose thread calls @fn for each signal, at once if it is signalled already
+ * @fd: the caller's descriptor, which is duplicated
+ * @out: gets the virqfd, before @fn can be called
+ *
+ * Return: 0, -EBADF, -EINVAL, -EMFILE, -ENOMEM.
  */
 int vfio_virqfd_new(struct loop *l, int fd, void (*fn)(void *arg), void *arg,
 		    struct vfio_virqfd **out);
-/*
- * Has the program closed the eventfd under all its numbers? In the kernel such a virqfd goes by
- * itself; here the duplicate keeps the eventfd, so the one who would refuse a second virqfd asks
- * first. Reads /proc: slow. A descriptor that another process holds is not seen.
+/**
+ * vfio_virqfd_orphaned - true if the program closed the eventfd under all its numbers
+ *
+ * In the kernel such a virqfd goes by itself; here the duplicate keeps the eventfd, so a caller
+ * that would refuse a second virqfd asks first. Reads /proc, which is slow. A descriptor that
+ * another process holds is not seen.
  */
 bool vfio_virqfd_orphaned(const struct vfio_virqfd *v);
-void vfio_virqfd_free(struct vfio_virqfd *v); /* when it returns @fn does not run and will not */
+/** vfio_virqfd_free - end it (@v may be NULL): when it returns @fn does not run, and will not */
+void vfio_virqfd_free(struct vfio_virqfd *v);
 #endif

@@ -4,7 +4,8 @@
  * in which the numbers are free that the program has used up: it begins with a copy of the
  * program's table up to the first eventfd's number, and closes all else of it. Further eventfds it
  * takes out of the program's table with pidfd_getfd(2), where it may (Docker forbids it: then the
- * next one has a thread of its own). Whether it took the right one, the eventfd's number says.
+ * next one has a thread of its own). The number that the kernel gave an eventfd tells whether it is
+ * the right one.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -35,7 +36,7 @@
 enum op { NONE, TAKE, DROP, END };
 
 struct kept {
-	struct kept *next; /* of the keeper's, who alone looks there */
+	struct kept *next; /* of the keeper's, whose thread alone looks there */
 	struct keeper *keeper;
 	unsigned key;
 	int fd; /* in the keeper's table */
@@ -76,8 +77,8 @@ static void wake(atomic_uint *word)
 /* ---- in the keeper's thread ---- */
 
 /*
- * The number that the kernel gave the eventfd behind @fd of thread @tid (0: this one), or -1: it is
- * none. fdinfo has it since Linux 5.2.
+ * Return the number that the kernel gave the eventfd behind @fd of thread @tid (0: this one), or
+ * -1: it is none. fdinfo has it since Linux 5.2.
  */
 static long id_of(int tid, int fd)
 {
@@ -103,7 +104,7 @@ static long id_of(int tid, int fd)
 	return at ? strtol(at + sizeof(key) - 1, NULL, 10) : -1;
 }
 
-/* The key of one that is kept already: any number of interrupts may have one eventfd. */
+/* Return the key of one that is kept already, or -1: several interrupts may have one eventfd. */
 static int find(const struct keeper *k, long id)
 {
 	for (struct kept *e = k->first; e; e = e->next)
@@ -114,7 +115,7 @@ static int find(const struct keeper *k, long id)
 	return -1;
 }
 
-/* Keep @own, which is what the program has as k->fd. */
+/* Keep @own, if it is what the program has as k->fd. Returns a key, or -errno. */
 static int keep(struct keeper *k, int own)
 {
 	long id = id_of(0, own), flags = sys_call(SYS_fcntl, own, F_GETFL, 0, 0, 0, 0);
@@ -140,6 +141,7 @@ static int keep(struct keeper *k, int own)
 	return (int)i;
 }
 
+/* Take k->fd out of the program's table. Returns a key, or -errno. */
 static int take(struct keeper *k)
 {
 	long own, id = id_of(k->tid, k->fd);
@@ -159,6 +161,7 @@ static int take(struct keeper *k)
 	return key == -EINVAL ? -EMFILE : key;
 }
 
+/* Write what was asked of @e since the last time. */
 static void serve(struct kept *e)
 {
 	struct pollfd p = { .fd = e->fd, .events = POLLOUT };
@@ -197,7 +200,7 @@ static void answer(struct keeper *k, int value)
 	wake(&k->done);
 }
 
-/* The table becomes this thread's own, with nothing in it but the eventfd. */
+/* Make the table this thread's own, with nothing in it but the eventfd. Returns its key. */
 static int begin(struct keeper *k)
 {
 	unsigned fd = (unsigned)k->fd;
@@ -240,9 +243,9 @@ static void *run(void *arg)
 	}
 }
 
-/* ---- who asks it ---- */
+/* ---- in the threads that ask it ---- */
 
-/* lock is held */
+/* Have @k do @op, and return its answer. lock is held. */
 static int request(struct keeper *k, enum op op)
 {
 	atomic_store(&k->done, 0);
@@ -263,7 +266,7 @@ static void end(struct keeper *k)
 	heap_free(k);
 }
 
-/* A new one for the eventfd @fd, in place @i. */
+/* Start a keeper for the eventfd @fd, in place @i. Returns the key, or -EMFILE. */
 static int start(unsigned i, int fd, int tid)
 {
 	struct keeper *k = heap_alloc(sizeof(*k));

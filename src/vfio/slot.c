@@ -26,7 +26,7 @@ static struct vfio_place place_of(struct vfio_device *dev)
 	};
 }
 
-/* A new one at the end of @g's, whose locks are held. */
+/* Append @place to @g's, whose locks are held. */
 static int append_place(struct vfio_group *g, const struct vfio_place *place)
 {
 	struct vfio_place *places = heap_resize(g->places, (g->n + 1) * sizeof(*places));
@@ -76,7 +76,7 @@ void vfio_group_remove_device(struct vfio_group *g, struct vfio_device *dev)
 	for (unsigned i = 0; i < g->n; i++) {
 		if (g->places[i].dev != dev)
 			continue;
-		/* dev->group stays: who looked it up before may still ask what it was */
+		/* dev->group stays: a thread that found @dev before may still ask for it */
 		g->places[i].dev = NULL;
 		if (!g->places[i].reserved)
 			g->places[i] = g->places[--g->n];

@@ -147,9 +147,9 @@ int vfio_type1_check_bitmap(uint64_t size, uint64_t pgsize, uint64_t bytes, size
 }
 
 /*
- * Every page of @m is dirty: nothing tells what a device wrote, and the kernel answers so for every
- * device that does not pin for itself. As there, words are written whole; only what lies before the
- * mapping's first bit is kept.
+ * Set the bits of all pages of @m. The kernel answers so for a device that does not pin for itself,
+ * whatever it wrote; the domain would know better (iommu_domain_dirty_read). As there, words are
+ * written whole; only what lies before the mapping's first bit is kept.
  */
 static void set_dirty(const struct mapping *m, uint64_t base, uint8_t *bitmap)
 {
@@ -191,6 +191,7 @@ static int invalidate(struct vfio_type1 *t, uint64_t iova, uint64_t last, uint64
 	return 0;
 }
 
+/* Set the bits of all mappings in [@iova, @last]. The lock is held. */
 static void set_dirty_all(struct vfio_type1 *t, uint64_t iova, uint64_t last, void *bitmap)
 {
 	struct mapping *m;
@@ -199,7 +200,7 @@ static void set_dirty_all(struct vfio_type1 *t, uint64_t iova, uint64_t last, vo
 		set_dirty(m, iova, bitmap);
 }
 
-/* What @flags ask for, of a range that can be meant. The lock is held. */
+/* Do what @flags ask for to [@iova, @last], which is aligned. The lock is held. */
 static int unmap(struct vfio_type1 *t, uint32_t flags, uint64_t iova, uint64_t last,
 		 uint64_t *unmapped, void *bitmap)
 {
