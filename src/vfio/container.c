@@ -10,6 +10,7 @@
 #include "base/heap.h"
 #include "base/log.h"
 #include "vfio/group.h"
+#include "vfio/internal.h"
 #include "vfio/type1.h"
 
 struct vfio_container {

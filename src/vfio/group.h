@@ -98,68 +98,111 @@ struct vfio_system {
  * Return: it, or NULL: no memory, no thread, or no descriptor.
  */
 struct vfio_system *vfio_system_new(const struct vfio_env *env, void *arg);
-/*
- * Nothing may be open any more. @s may be NULL, s->loop too (a forked child drops the loop with
- * loop_abandon first).
+/**
+ * vfio_system_free - take a system apart, of which nothing is open any more
+ * @s: may be NULL; so may s->loop, which a forked child drops before (loop_abandon)
  */
 void vfio_system_free(struct vfio_system *s);
-/* Takes over nothing; devices and iommu groups belong to machine/. */
+/**
+ * vfio_system_add_group - make a VFIO group of an IOMMU group
+ * @ig: not taken over, outlives @s
+ *
+ * Return: 0; -EEXIST: there is one of this number; -ENOMEM.
+ */
 int vfio_system_add_group(struct vfio_system *s, struct iommu_group *ig, struct vfio_group **out);
-/* To its place, if one was reserved. */
-int vfio_group_add_device(struct vfio_group *g, struct vfio_device *dev);
-/* It is not open. The group stays, and is not to be found any more if it has no other place. */
-void vfio_group_remove_device(struct vfio_group *g, struct vfio_device *dev);
-/* A function is at @place, and will be added when it is needed; and it is no more. -ENOMEM. */
-int vfio_group_reserve(struct vfio_group *g, const struct vfio_place *place);
-void vfio_group_unreserve(struct vfio_group *g, const struct vfio_place *place);
-/* NULL: none, or one without places */
+/** vfio_system_group - return group @id, or NULL: there is none, or one without places */
 struct vfio_group *vfio_system_group(struct vfio_system *s, unsigned id);
 
-/*
- * What sits in @dev's slot (same segment, bus and device number; a VF is where its PF is), @dev
- * among it: a reset of the slot resets it all. The first @max go to @out in the order of groups;
- * returns how many there are. A device that is in no group is alone.
+/* ---- places (slot.c) ---- */
+
+/**
+ * vfio_group_add_device - put @dev into @g, in its place if one was reserved
+ * @dev: not taken over
+ *
+ * Return: 0 or -ENOMEM.
+ */
+int vfio_group_add_device(struct vfio_group *g, struct vfio_device *dev);
+/**
+ * vfio_group_remove_device - take @dev, which is not open, out of @g
+ *
+ * The group stays, and is not to be found any more if it has no other place.
+ */
+void vfio_group_remove_device(struct vfio_group *g, struct vfio_device *dev);
+/**
+ * vfio_group_reserve - say that there is a function at @place, which is added when it is needed
+ *
+ * Return: 0 or -ENOMEM.
+ */
+int vfio_group_reserve(struct vfio_group *g, const struct vfio_place *place);
+/** vfio_group_unreserve - say that it is there no more */
+void vfio_group_unreserve(struct vfio_group *g, const struct vfio_place *place);
+/**
+ * vfio_slot_places - tell what sits in @dev's slot, @dev among it: what is reset together
+ * @out: gets the first @max, in the order of groups
+ *
+ * A slot has one segment, bus and device number; a VF is where its PF is. A device that is in no
+ * group is alone.
+ *
+ * Return: how many there are.
  */
 unsigned vfio_slot_places(struct vfio_device *dev, struct vfio_place *out, unsigned max);
-/*
- * VFIO_DEVICE_PCI_HOT_RESET: reset all of them, open or not. -ENODEV: one cannot be; -EINVAL: one
- * is a VF; -ENOMEM. The caller has checked that the client owns their groups, which are open.
+/**
+ * vfio_slot_reset - reset all of them, open or not (VFIO_DEVICE_PCI_HOT_RESET)
+ *
+ * The caller has checked that the client owns their groups, which are open.
+ *
+ * Return: 0; -ENODEV: one cannot be reset; -EINVAL: one is a VF; -ENOMEM; or a device's answer.
  */
 int vfio_slot_reset(struct vfio_device *dev);
 
-/* group.c: what the ioctls do; errors as in the kernel's drivers/vfio/group.c */
-int vfio_group_open(struct vfio_system *s, struct vfio_group *g); /* -EBUSY; -ENODEV: no device */
-/* the group file and all its device files are gone: detaches */
+/* ---- the ioctls of a group (group.c); errors as in the kernel's drivers/vfio/group.c ---- */
+
+/** vfio_group_open - open @g by its file: 0; -EBUSY; -ENODEV: no device; or the claim's answer */
+int vfio_group_open(struct vfio_system *s, struct vfio_group *g);
+/** vfio_group_release - detach @g: its file, and all device files that came through it, are gone */
 void vfio_group_release(struct vfio_system *s, struct vfio_group *g);
-/*
- * Take the group without its file, for one more opener of a device (vfio/open.h), and give it back.
- * -EBUSY: it is open by its file, or another process has it; -ENODEV: no device.
+/**
+ * vfio_group_take - take @g without its file, for one more opener of a device (vfio/open.h)
+ *
+ * Return: 0; -EBUSY: it is open by its file, or another process has it; -ENODEV: no device.
  */
 int vfio_group_take(struct vfio_group *g);
+/** vfio_group_give_back - give back what vfio_group_take() took */
 void vfio_group_give_back(struct vfio_group *g);
+/** vfio_group_status - return VFIO_GROUP_FLAGS_* */
 uint32_t vfio_group_status(struct vfio_group *g);
-/* -EINVAL already set */
+/** vfio_group_set_container - put @g into @c: 0; -EINVAL: it is in one */
 int vfio_group_set_container(struct vfio_group *g, struct vfio_container *c);
-int vfio_group_unset_container(struct vfio_group *g); /* -EINVAL, -EBUSY */
-/* True if the device @name, "0000:01:00.0", is in @g. */
+/** vfio_group_unset_container - 0; -EINVAL: it is in none; -EBUSY: a device is open */
+int vfio_group_unset_container(struct vfio_group *g);
+/** vfio_group_has_device - true if the device @name, "0000:01:00.0", is in @g */
 bool vfio_group_has_device(struct vfio_group *g, const char *name);
 
-/* container.c. A container is refcounted by its file and by its groups. */
+/* ---- containers (container.c), which their file and their groups keep ---- */
+
+/** vfio_container_new - return a container without groups and one reference, or NULL: no memory */
 struct vfio_container *vfio_container_new(struct vfio_system *s);
+/** vfio_container_get - take one more reference */
 void vfio_container_get(struct vfio_container *c);
+/** vfio_container_put - give a reference back */
 void vfio_container_put(struct vfio_container *c);
+/** vfio_container_check_extension - return what VFIO_CHECK_EXTENSION answers for @ext */
 int vfio_container_check_extension(struct vfio_container *c, unsigned long ext);
-int vfio_container_set_iommu(struct vfio_container *c, unsigned long type); /* -EINVAL, -ENODEV */
-/*
- * The type1 address space for the length of one call, or NULL before SET_IOMMU (then nothing to
- * put). Between get and put the container cannot lose it: detaching the last group waits (a
+/**
+ * vfio_container_set_iommu - give it an address space of type1 (1) or type1v2 (3)
+ *
+ * Return: 0; -EINVAL: it has one, or no group; -ENODEV: another @type; -ENOMEM.
+ */
+int vfio_container_set_iommu(struct vfio_container *c, unsigned long type);
+/**
+ * vfio_container_type1_get - return its address space for the length of one call
+ *
+ * Until vfio_container_type1_put() the container cannot lose it: detaching the last group waits (a
  * read-write lock taken for reading, as the kernel's group_lock).
+ *
+ * Return: NULL: before SET_IOMMU; then there is nothing to put.
  */
 struct vfio_type1 *vfio_container_type1_get(struct vfio_container *c);
+/** vfio_container_type1_put - let it go */
 void vfio_container_type1_put(struct vfio_container *c);
-/* For group.c, with the group's lock held. */
-void vfio_container_attach(struct vfio_container *c, struct vfio_group *g);
-void vfio_container_detach(struct vfio_container *c, struct vfio_group *g);
-/* Its address space, or NULL before SET_IOMMU. It stays while a group's device is open. */
-struct vfio_ioas *vfio_container_ioas(struct vfio_container *c);
 #endif

@@ -150,4 +150,12 @@ void vfio_group_close_device(struct vfio_group *g, struct vfio_device *dev, stru
  */
 int vfio_group_attach(struct vfio_group *g, struct vfio_device *dev, struct vfio_ioas *io);
 void vfio_group_detach(struct vfio_group *g, struct vfio_device *dev, struct vfio_ioas *io);
+
+/* ---- container.c, with the lock held of the group that is in it ---- */
+
+/* Put @g into @c, and into its address space; and out again. */
+void vfio_container_attach(struct vfio_container *c, struct vfio_group *g);
+void vfio_container_detach(struct vfio_container *c, struct vfio_group *g);
+/* Return its address space, or NULL before SET_IOMMU. It stays while a group's device is open. */
+struct vfio_ioas *vfio_container_ioas(struct vfio_container *c);
 #endif

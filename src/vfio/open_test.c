@@ -16,6 +16,7 @@
 
 #include "base/guard.h"
 #include "base/log.h"
+#include "vfio/internal.h"
 #include "vfio/ioas.h"
 #include "vfio/open.h"
 
