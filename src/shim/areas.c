@@ -1,13 +1,10 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* shim/areas.c: memory in the place of a mapped BAR's pages, and its rights. */
-#include <string.h>
 #include <sys/mman.h>
 #include <sys/syscall.h>
 
-#include "base/log.h"
 #include "base/sys.h"
 #include "shim/areas.h"
-#include "shim/shim.h"
 
 const struct vfio_region_area *shim_area_next(const struct shim_pages *p, uintptr_t *at,
 					      size_t *len)
@@ -65,7 +62,7 @@ void shim_areas_direct(const struct shim_pages *p)
 			sys_call(SYS_mprotect, (long)at, (long)len, p->prot, 0, 0, 0);
 }
 
-unsigned shim_areas_open(const struct shim_pages *p, bool open, long blank)
+unsigned shim_areas_open(const struct shim_pages *p, bool open, long blank, long *stuck)
 {
 	const struct vfio_region_area *a;
 	unsigned n = 0;
@@ -88,9 +85,7 @@ unsigned shim_areas_open(const struct shim_pages *p, bool open, long blank)
 				      ? err
 				      : 0;
 		if (err && !open)
-			log_err(SHIM_WHO,
-				"a mapped BAR at %p cannot be closed: %s; stores may be lost",
-				(void *)at, strerror((int)-err));
+			*stuck = err;
 		n += !err;
 	}
 	return n;

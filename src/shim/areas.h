@@ -41,10 +41,11 @@ void shim_areas_direct(const struct shim_pages *p);
 /**
  * shim_areas_open - let the polled areas be used, or no more
  * @blank: a descriptor for mmap(2), of a file without pages, for what cannot be closed otherwise
+ * @stuck: gets -errno if a page cannot be closed at all
  *
  * Return: how many areas that was done to.
  */
-unsigned shim_areas_open(const struct shim_pages *p, bool open, long blank);
+unsigned shim_areas_open(const struct shim_pages *p, bool open, long blank, long *stuck);
 /** shim_areas_abandon - in a child, which has none of them, keep their places free. */
 void shim_areas_abandon(const struct shim_pages *p, long blank);
 #endif

@@ -22,7 +22,8 @@
 #define D    VFIO_AREA_DIRECT
 
 static int fd, blank;
-static char *mem; /* the provider's view of the memfd, whose page n begins with n + 1 */
+static long stuck; /* no page ever is */
+static char *mem;  /* the provider's view of the memfd, whose page n begins with n + 1 */
 
 /* Pages of a region: 0 trapped, 1 and 2 polled, 3 direct, 4 and 5 nobody's, 6 polled, 7 direct. */
 static struct vfio_region_area areas[] = {
@@ -124,7 +125,7 @@ static void test_rights(void **state)
 	assert_int_equal(look(&p, 3, false), 9);
 	assert_int_equal(look(&p, 3, true), -2);
 	assert_int_equal(look(&p, 7, false), 1);
-	assert_int_equal(shim_areas_open(&p, true, blank), 2);
+	assert_int_equal(shim_areas_open(&p, true, blank, &stuck), 2);
 	assert_int_equal(look(&p, 0, false), -1);
 	assert_int_equal(look(&p, 1, false), 1);
 	assert_int_equal(look(&p, 2, true), -2);
@@ -135,7 +136,7 @@ static void test_rights(void **state)
 	assert_int_equal(mem[5], 77);
 	((char *)p.start)[3 * PAGE + 5] = 78;
 	assert_int_equal(mem[8 * PAGE + 5], 78);
-	assert_int_equal(shim_areas_open(&p, false, blank), 2);
+	assert_int_equal(shim_areas_open(&p, false, blank, &stuck), 2);
 	assert_int_equal(look(&p, 1, false), -1);
 	assert_int_equal(look(&p, 6, false), -1);
 	assert_int_equal(look(&p, 3, false), 9);
@@ -145,7 +146,7 @@ static void test_rights(void **state)
 	p = map(2, 2, PROT_READ);
 	assert_int_equal(shim_areas_map(&p), 0);
 	shim_areas_direct(&p);
-	assert_int_equal(shim_areas_open(&p, true, blank), 1);
+	assert_int_equal(shim_areas_open(&p, true, blank, &stuck), 1);
 	assert_int_equal(look(&p, 0, false), 2);
 	assert_int_equal(look(&p, 0, true), -1);
 	assert_int_equal(look(&p, 1, false), 9);
@@ -162,7 +163,7 @@ static void test_fork(void **state)
 
 	assert_int_equal(shim_areas_map(&p), 0);
 	shim_areas_direct(&p);
-	shim_areas_open(&p, true, blank);
+	shim_areas_open(&p, true, blank, &stuck);
 	pid = fork();
 	if (!pid) {
 		shim_areas_abandon(&p, blank);

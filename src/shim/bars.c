@@ -211,8 +211,13 @@ static struct shim_pages pages_of(const struct range *r)
 static unsigned open_range(const struct range *r, bool open)
 {
 	const struct shim_pages p = pages_of(r);
+	long stuck = 0;
+	unsigned n = shim_areas_open(&p, open, SHIM_PASS(blank), &stuck);
 
-	return shim_areas_open(&p, open, SHIM_PASS(blank));
+	if (stuck)
+		log_err(SHIM_WHO, "a mapped BAR at %p cannot be closed: %s; stores may be lost",
+			(void *)r->start, strerror((int)-stuck));
+	return n;
 }
 
 /* Give what is memory in @r the rights that it has now. With bars_lock. */
