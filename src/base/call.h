@@ -61,8 +61,8 @@ static inline const struct call_frame *call_enter_stack(struct call_frame *c, co
  */
 #define CALL_FRAME(name, from)	     CALL_FRAME_BY(call_enter, name, from)
 #define CALL_FRAME_STACK(name, from) CALL_FRAME_BY(call_enter_stack, name, from)
-#define CALL_FRAME_BY(enter, name, from)                                                  \
-	__attribute__((cleanup(call_leave_block))) const struct call_frame *call_frame_ = \
+#define CALL_FRAME_BY(enter, name, from)                                                          \
+	__attribute__((cleanup(call_leave_block), unused)) const struct call_frame *call_frame_ = \
 		enter(&(struct call_frame){ 0 }, name, from)
 static inline void call_leave_block(const struct call_frame *const *c)
 {
