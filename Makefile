@@ -17,6 +17,7 @@ SANITIZE ?=
 WERROR   ?=
 PREFIX   ?= /usr/local
 DESTDIR  ?=
+comma := ,
 VERSION  := 0.1.0
 SOVERSION := 0
 

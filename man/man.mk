@@ -14,8 +14,8 @@ $(BUILD)/man/$(1).$(2): include/uvfio/$(3) examples/$(4) man/header.awk man/man.
 		-v example=examples/$(4) $$< >$$@.new && mv $$@.new $$@
 man_header_$(1).$(2) := include/uvfio/$(3)
 endef
-comma := ,
 $(eval $(call man_page,uvfio,3,uvfio.h,counter_native.c,uvfio 1$(comma)uvfio-model 7))
+$(eval $(call man_page,uvfio-model,7,model.h,counter.c,uvfio 1$(comma)uvfio 3))
 
 .PHONY: man
 man: $(addprefix $(BUILD)/man/,$(man_pages))

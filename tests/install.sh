@@ -17,16 +17,17 @@ check "make install" mk install
 root=$dest/opt/uv
 for f in bin/uvfio lib/libuvfio.so lib/libuvfio.so.0 lib/uvfio/libuvfio-shim.so include/uvfio/model.h include/uvfio/uvfio.h \
 	lib/pkgconfig/uvfio.pc share/man/man1/uvfio.1 share/man/man3/uvfio.3 share/man/man3/uvfio_open.3 \
+	share/man/man7/uvfio-model.7 share/man/man3/uvfio_add_bar.3 \
 	share/bash-completion/completions/uvfio; do
 	check "$f is there" test -f "$root/$f"
 done
 check "nothing mentions the build's place" bash -c '! grep -rlI "$0" "$1"' "$top" "$dest"
 if command -v man >/dev/null; then
-	check "man finds a function" bash -c 'man -M "$0" -P cat uvfio_open | grep -q uvfio_open_model' \
-		"$root/share/man"
+	check "man finds a function" bash -c 'man -M "$0" -P cat uvfio_open | grep -q uvfio_open_model &&
+		man -M "$0" -P cat uvfio_add_bar | grep -q "UVFIO-MODEL(7)"' "$root/share/man"
 fi
 check "each function has a page" bash -c '
-	for f in $(grep -ohE "^UVFIO_PUBLIC .*" "$0"/include/uvfio/uvfio.h | grep -oE "uvfio_[a-z0-9_]+\(" ); do
+	for f in $(grep -ohE "^UVFIO_PUBLIC .*" "$0"/include/uvfio/*.h | grep -oE "uvfio_[a-z0-9_]+\(" ); do
 		test -e "$0/share/man/man3/${f%(}.3" || { echo "${f%(}"; exit 1; }
 	done' "$root"
 check "the completion is bash" bash -n "$root/share/bash-completion/completions/uvfio"

@@ -51,7 +51,6 @@ sanitize:
 	@CC="$(CC)" tests/sanitize $(BUILD)
 
 # Tests that make each allocation and system call of an operation fail in turn (src/base/test_fault.h)
-comma := ,
 fault_memory := pool_take pages_take heap_alloc heap_array heap_resize \
 	$(if $(SANITIZE),malloc calloc realloc)
 fault_calls := sys_call sys_open sys_read sys_pread sys_pwrite fd_make_private fd_dup_private \

@@ -31,7 +31,8 @@ extern "C" {
 #endif
 
 /** define UVFIO_PUBLIC - A name that a library shows, whatever -fvisibility says. */
-#define UVFIO_PUBLIC	__attribute__((visibility("default")))
+#define UVFIO_PUBLIC __attribute__((visibility("default")))
+/** define UVFIO_MODEL_ABI - The version of struct uvfio_model. See there. */
 #define UVFIO_MODEL_ABI 2u
 
 /* ---- a model ---- */
@@ -94,29 +95,39 @@ struct uvfio_option {
 	bool multiple;
 };
 
-/** enum uvfio_reg_access - how a driver can use a register. */
+/**
+ * enum uvfio_reg_access - How a driver can use a register.
+ * @UVFIO_REG_RW: what is written can be read again.
+ * @UVFIO_REG_RO: a write has no effect.
+ * @UVFIO_REG_WO: what is read has no meaning.
+ * @UVFIO_REG_W1C: each 1 that is written clears its bit.
+ * @UVFIO_REG_W1S: each 1 that is written sets its bit.
+ * @UVFIO_REG_RC: a read clears it.
+ */
 enum uvfio_reg_access {
-	UVFIO_REG_RW,  /* what is written can be read again */
-	UVFIO_REG_RO,  /* a write has no effect */
-	UVFIO_REG_WO,  /* what is read has no meaning */
-	UVFIO_REG_W1C, /* each 1 that is written clears its bit */
-	UVFIO_REG_W1S, /* each 1 that is written sets its bit */
-	UVFIO_REG_RC,  /* a read clears it */
+	UVFIO_REG_RW,
+	UVFIO_REG_RO,
+	UVFIO_REG_WO,
+	UVFIO_REG_W1C,
+	UVFIO_REG_W1S,
+	UVFIO_REG_RC,
 };
 
 /**
- * struct uvfio_reg - the name of a register, so that the log says "BAR0 CTRL (0x0000)".
- *
- * A table ends with name NULL, and is in the order of BARs and first offsets. It need not have all
- * registers, and it changes nothing about what the device does: only the log reads it.
- *
+ * struct uvfio_reg - The name of a register, so that the log says "BAR0 CTRL (0x0000)".
  * @name: as the chip's documentation has it.
- * @width: in bytes: 1, 2, 4 or 8.
- * @varies: what is read after power-on depends on options or on the world (a link, an address), and
- * @reset says nothing.
+ * @offset: bytes from the start of the BAR.
  * @reset: the value after power-on.
- * @count, @stride: an array of @count registers, @stride bytes from one to the next, which are
- * NAME[0], NAME[1] and so on; @count 0: a single one. Arrays may be interleaved.
+ * @count: of an array: how many registers, which are NAME[0], NAME[1] and so on; 0: a single one.
+ * @stride: of an array: bytes from one register to the next. Arrays may be interleaved.
+ * @bar: 0 to 5.
+ * @width: in bytes: 1, 2, 4 or 8.
+ * @access: enum uvfio_reg_access.
+ * @varies: what is read after power-on depends on options or on the world (a link, an address), and
+ *	@reset says nothing.
+ *
+ * A table ends with one whose name is NULL, and is in the order of BARs and first offsets. It need
+ * not have all registers, and it changes nothing about what the device does: only the log reads it.
  */
 struct uvfio_reg {
 	const char *name;
@@ -125,12 +136,18 @@ struct uvfio_reg {
 	uint32_t count, stride;
 	uint8_t bar;
 	uint8_t width;
-	uint8_t access; /* enum uvfio_reg_access */
+	uint8_t access;
 	bool varies;
 };
 
 /**
- * struct uvfio_model - a kind of device.
+ * struct uvfio_model - A kind of device.
+ * @abi: UVFIO_MODEL_ABI.
+ * @size: sizeof(struct uvfio_model).
+ * @name: as in --device NAME.
+ * @summary: one line for `uvfio models`.
+ * @options: the table of its options; NULL: none.
+ * @concurrent: callbacks may come from several threads at once; see "Threads" above.
  *
  * Every function may be NULL except create. It begins with UVFIO_MODEL_INIT:
  *
@@ -146,84 +163,91 @@ struct uvfio_reg {
  * that this uvfio does not know are zero; else it is refused with a sentence that says so. @abi
  * changes when that is not enough. No other struct of this file changes: what is new comes with a
  * function of its own.
+ *
+ * Locks. uvfio calls bar_read and bar_write with locks of its own held, of the device alone: a
+ * callback may take as long as the chip would, but must not wait for what another access of its
+ * device would bring. Any function of this file may be called in it, but those for create alone.
  */
 struct uvfio_model {
-	uint32_t abi;	     /* UVFIO_MODEL_ABI */
-	size_t size;	     /* sizeof(struct uvfio_model) */
-	const char *name;    /* as in --device NAME */
-	const char *summary; /* one line for `uvfio models` */
+	uint32_t abi;
+	size_t size;
+	const char *name;
+	const char *summary;
 	const struct uvfio_option *options;
-	bool concurrent; /* see "Threads" above */
+	bool concurrent;
 
 	/**
-	 * create - describe the function: ids, BARs, capabilities; allocate state and keep it with
+	 * @create: Describe the function: ids, BARs, capabilities; allocate state and keep it with
 	 * uvfio_set_priv(). Called once, before anything else, with the options checked against the
 	 * table.
-	 * Return 0; what uvfio_error() returns; or the -errno of a uvfio_add_* or uvfio_set_*
-	 * function that failed, which has said why (uvfio_error() would replace that). destroy is
-	 * not called after a failure.
+	 *
 	 * `uvfio run` makes every device once to check its options, VFs too, before a process of
 	 * the program makes it again, each time that it opens its group.
+	 *
+	 * Return: 0; what uvfio_error() returns; or the -errno of a uvfio_add_* or uvfio_set_*
+	 * function that failed, which has said why (uvfio_error() would replace that). destroy is
+	 * not called after a failure.
 	 */
 	int (*create)(struct uvfio_dev *dev);
 
-	/** destroy - stop threads, free everything. No callback runs or comes after it. */
+	/** @destroy: Stop threads, free everything. No callback runs or comes after it. */
 	void (*destroy)(struct uvfio_dev *dev);
 
 	/**
-	 * reset - bring the registers to their initial values and stop all DMA: when it returns the
+	 * @reset: Bring the registers to their initial values and stop all DMA: when it returns the
 	 * device must issue no DMA and no interrupt for what was asked before. Config space is
-	 * reset by uvfio, just before.
+	 * reset by uvfio, just before. Its kind says why it is reset.
 	 */
 	void (*reset)(struct uvfio_dev *dev, enum uvfio_reset_kind kind);
 
 	/**
-	 * bar_read - a load of @size (1, 2, 4, 8) bytes at @offset of BAR @bar (6: the expansion
-	 * ROM, if it has no image). offset + size is within the BAR and naturally aligned. Only
-	 * called while decoding is enabled and the function is in D0.
-	 * Return 0 with *@value (little-endian host order, low @size bytes), or -errno for an
-	 * access that the device does not complete (the initiator then reads all ones; a line in
-	 * the log says so).
+	 * @bar_read: A load of so many bytes (size: 1, 2, 4 or 8) at offset of BAR bar (6: the
+	 * expansion ROM, if it has no image). offset + size is within the BAR, and offset a
+	 * multiple of size. Called while decoding is enabled and the function is in D0 only.
+	 *
+	 * Return: 0, and the low size bytes of *value are what was read; -errno: the device does
+	 * not complete the access (the initiator then reads all ones; a line in the log says so).
 	 */
 	int (*bar_read)(struct uvfio_dev *dev, unsigned bar, uint64_t offset, unsigned size,
 			uint64_t *value);
 
 	/**
-	 * bar_write - a store; as bar_read. -errno: the store is dropped and a line in the log says
-	 * so.
+	 * @bar_write: A store of the low size bytes of value; as bar_read.
+	 *
+	 * Return: 0; -errno: the store is dropped, and a line in the log says so.
 	 */
 	int (*bar_write)(struct uvfio_dev *dev, unsigned bar, uint64_t offset, unsigned size,
 			 uint64_t value);
 
 	/**
-	 * config_written - bytes [@offset, @offset + @size) of config space were written (after the
-	 * write took effect, only if some bit changed). For what a chip derives from config space:
-	 * bus mastering, MSI enable, vendor capabilities.
+	 * @config_written: Bytes from offset to offset + size - 1 of config space were written
+	 * (after the write took effect, only if some bit changed). For what a chip derives from
+	 * config space: bus mastering, MSI enable, vendor capabilities.
 	 */
 	void (*config_written)(struct uvfio_dev *dev, unsigned offset, unsigned size);
 
 	/**
-	 * power - the function entered D-state @d (0..3). In D3hot a device issues no DMA and no
+	 * @power: The function entered D-state d (0 to 3). In D3hot a device issues no DMA and no
 	 * interrupt.
 	 */
 	void (*power)(struct uvfio_dev *dev, unsigned d);
 
 	/**
-	 * quiesce - the driver's handle was closed or the program forks: when it returns no thread
+	 * @quiesce: The driver's handle was closed or the program forks: when it returns no thread
 	 * of the model touches guest memory until the next register write. NULL for models without
 	 * threads of their own.
 	 */
 	void (*quiesce)(struct uvfio_dev *dev);
 
-	/** regs - the names of registers; NULL: none. A VF's model has a table of its own. */
+	/** @regs: the names of registers; NULL: none. A VF's model has a table of its own. */
 	const struct uvfio_reg *regs;
 };
 
-/** UVFIO_MODEL_INIT - the first members, which say what the model was compiled with. */
+/** define UVFIO_MODEL_INIT - The first members, which say what the model was compiled with. */
 #define UVFIO_MODEL_INIT .abi = UVFIO_MODEL_ABI, .size = sizeof(struct uvfio_model)
 
 /**
- * uvfio_model - what a shared object of a model defines. (Declared here so that C++ gives it a name
+ * uvfio_model - What a shared object of a model defines. (Declared here so that C++ gives it a name
  * that is found.)
  */
 UVFIO_PUBLIC extern const struct uvfio_model uvfio_model;
