@@ -190,8 +190,8 @@ static void check_tables(const struct vfio_pci_config *was, const char *after)
 		 * VPD data comes from the device; the others have bits that the driver itself sets
 		 */
 		if (cap &&
-		    (cap->pos == vd->vpd_cap || cap->pos == vd->msi_cap ||
-		     cap->pos == vd->pm_cap) &&
+		    (cap->pos == vd->cap.vpd || cap->pos == vd->cap.msi ||
+		     cap->pos == vd->cap.pm) &&
 		    cap->pos && i >= cap->pos + 2)
 			continue;
 		REQUIRE(!((was->vconfig[i] ^ now->vconfig[i]) & keep),

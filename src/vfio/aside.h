@@ -42,7 +42,7 @@ bool vfio_pages_in_place(struct vfio_system *s, void *vaddr, uint64_t len);
  * locks held: it makes system calls and nothing else.
  * @arg: for @move
  *
- * What @move returned is given back with munmap when the last mapping that uses it goes.
+ * The last mapping that uses what @move returned takes it along, by munmap.
  */
 void vfio_preserve_pages(struct vfio_system *s, void *vaddr, uint64_t len,
 			 void *(*move)(void *old, uint64_t len, void *arg), void *arg);

@@ -51,8 +51,8 @@ struct vfio_group {
 #define VFIO_DMA_ENTRY_LIMIT 65535u
 
 /*
- * What a system asks of its surroundings. Given to vfio_system_new() and not changed while it
- * lives; a function that is NULL is as if it returned what is said there. Called by any thread.
+ * The questions of a system to its surroundings. Given to vfio_system_new() and not changed while
+ * it lives; a function that is NULL is as if it returned what is said there. Called by any thread.
  */
 struct vfio_env {
 	/*
