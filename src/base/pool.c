@@ -34,7 +34,7 @@ void *pages_take(size_t size)
 	at = sys_call(SYS_mmap, 0, (long)size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS,
 		      -1, 0);
 	pthread_mutex_unlock(&pages_lock);
-	return at < 0 && at >= -4095 ? NULL : (void *)at;
+	return sys_failed(at) ? NULL : (void *)at;
 }
 
 void pages_give(void *p, size_t size)

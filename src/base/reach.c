@@ -90,11 +90,6 @@ static size_t by_proc(char *mem, char *buf, size_t n, bool write)
 	return done;
 }
 
-static bool failed(long v)
-{
-	return v < 0 && v >= -4095;
-}
-
 #define HUGE_2M (1ull << 21)
 #define HUGE_1G (1ull << 30)
 
@@ -135,7 +130,7 @@ static size_t by_second_view(char *mem, char *buf, size_t n, bool write)
 	size_t off = (uintptr_t)mem % PAGE_SIZE_4K;
 	long view = sys_call(SYS_mremap, (long)(mem - off), 0, PAGE_SIZE_4K, MREMAP_MAYMOVE, 0, 0);
 
-	if (failed(view))
+	if (sys_failed(view))
 		return 0;
 	if (n > PAGE_SIZE_4K - off)
 		n = PAGE_SIZE_4K - off;

@@ -9,6 +9,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <stdatomic.h>
+#include <string.h>
 #include <sys/resource.h>
 #include <sys/syscall.h>
 #include <time.h>
@@ -43,7 +44,6 @@ static atomic_ulong private_fds[FD_LIMIT / WORD_BITS];
 __asm__(".text\n"
 	".globl sys_call\n"
 	".hidden sys_call\n"
-	".hidden sys_call_end\n"
 	".type sys_call, @function\n"
 	"sys_call:\n"
 	"	.cfi_startproc\n"
@@ -57,21 +57,7 @@ __asm__(".text\n"
 	"	syscall\n"
 	"	ret\n"
 	"	.cfi_endproc\n"
-	".globl sys_call_end\n"
-	"sys_call_end:\n"
 	".size sys_call, . - sys_call\n");
-
-extern const char sys_call_end[] __attribute__((visibility("hidden")));
-
-void sys_call_range(uintptr_t *start, uintptr_t *end)
-{
-	/*
-	 * what a filter sees as the instruction pointer is the one after `syscall`: the `ret`,
-	 * which lies inside
-	 */
-	*start = (uintptr_t)sys_call;
-	*end = (uintptr_t)sys_call_end;
-}
 
 int sys_open(const char *path, int flags, int mode)
 {
@@ -117,6 +103,32 @@ ssize_t sys_write(int fd, const void *buf, size_t n)
 int sys_ioctl(int fd, unsigned long cmd, void *arg)
 {
 	return (int)sys_call(SYS_ioctl, fd, (long)cmd, (long)arg, 0, 0, 0);
+}
+
+char *sys_fd_name(char name[SYS_FD_NAME], int fd)
+{
+	static const char dir[] = "/proc/self/fd/";
+	char digits[12], *d = digits + sizeof(digits);
+	unsigned v = (unsigned)fd;
+
+	*--d = '\0';
+	do
+		*--d = (char)('0' + v % 10);
+	while (v /= 10);
+	memcpy(name, dir, sizeof(dir) - 1);
+	strcpy(name + sizeof(dir) - 1, d);
+	return name;
+}
+
+long sys_readlink_fd(int fd, char *text, size_t size)
+{
+	char name[SYS_FD_NAME];
+	long n = sys_call(SYS_readlinkat, AT_FDCWD, (long)sys_fd_name(name, fd), (long)text,
+			  (long)size - 1, 0, 0);
+
+	if (n >= 0)
+		text[n] = '\0';
+	return n;
 }
 
 static void mark(int fd)

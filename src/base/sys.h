@@ -15,10 +15,13 @@
 #include <stdint.h>
 #include <sys/types.h>
 
-/* Raw system call; returns the kernel's value (-4095..-1: -errno). */
+/* Make the system call; return the kernel's value, which sys_failed() tells from an error. */
 long sys_call(long nr, long a, long b, long c, long d, long e, long f);
-/* Address range of the instruction behind sys_call, for a seccomp filter that lets it through. */
-void sys_call_range(uintptr_t *start, uintptr_t *end);
+/* True if @v, which a system call returned, is -errno. */
+static inline bool sys_failed(long v)
+{
+	return v < 0 && v >= -4095; /* linux/err.h, MAX_ERRNO */
+}
 
 int sys_open(const char *path, int flags, int mode); /* a descriptor of ours: fd_of_ours() */
 int sys_close(int fd);
@@ -27,6 +30,11 @@ ssize_t sys_pwrite(int fd, const void *buf, size_t n, off_t off);
 ssize_t sys_read(int fd, void *buf, size_t n);
 ssize_t sys_write(int fd, const void *buf, size_t n);
 int sys_ioctl(int fd, unsigned long cmd, void *arg);
+/* Write "/proc/self/fd/@fd" to @name, and return it. */
+#define SYS_FD_NAME 32
+char *sys_fd_name(char name[SYS_FD_NAME], int fd);
+/* Write what that link reads to @text, cut to @size - 1 bytes and ended: its length or -errno. */
+long sys_readlink_fd(int fd, char *text, size_t size);
 
 /*
  * Move @fd (owned, closed on success) to a private number with O_CLOEXEC. Returns the new number or

@@ -49,7 +49,7 @@ static int make_memory(struct page_area *a)
 	if (ret >= 0)
 		ret = sys_call(SYS_mmap, 0, (long)a->len, PROT_READ | PROT_WRITE, MAP_SHARED, fd,
 			       0);
-	if (ret < 0 && ret >= -4095) {
+	if (sys_failed(ret)) {
 		sys_close((int)fd);
 		return (int)ret;
 	}

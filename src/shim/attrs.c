@@ -59,7 +59,7 @@ long shim_config_open(const char *virt, int flags)
 {
 	uint8_t buf[PCI_CFG_EXP_SIZE];
 	struct machine *m = shim_machine_if_built();
-	char addr[32], name[SHIM_FD_NAME];
+	char addr[32], name[SYS_FD_NAME];
 	long fd, out;
 	int size;
 
@@ -73,7 +73,7 @@ long shim_config_open(const char *virt, int flags)
 		return fd;
 	out = sys_pwrite((int)fd, buf, (size_t)size, 0);
 	if (out == size)
-		out = sys_call(SYS_openat, AT_FDCWD, (long)shim_fd_name(name, (int)fd),
+		out = sys_call(SYS_openat, AT_FDCWD, (long)sys_fd_name(name, (int)fd),
 			       O_RDONLY | (flags & (O_CLOEXEC | O_NONBLOCK)), 0, 0, 0);
 	else if (out >= 0)
 		out = -EIO;
@@ -94,16 +94,13 @@ static bool may_be_attr(int fd)
 /* The file's @path, if @fd is one of such an attribute: that in the view begins at *@virt. */
 static bool attr_of(int fd, char path[PATH_MAX], const char **virt)
 {
-	char link[SHIM_FD_NAME];
 	long n;
 
 	if (!may_be_attr(fd))
 		return false;
-	n = sys_call(SYS_readlinkat, AT_FDCWD, (long)shim_fd_name(link, fd), (long)path,
-		     PATH_MAX - 1, 0, 0);
+	n = sys_readlink_fd(fd, path, PATH_MAX);
 	if (n <= 0 || (size_t)n <= shim.run_len)
 		return false;
-	path[n] = '\0';
 	*virt = path + shim.run_len;
 	return !memcmp(path, shim.run_dir, shim.run_len) && run_acts(*virt);
 }
@@ -118,18 +115,16 @@ bool shim_node_is_there(const char *virt)
 
 bool shim_attr_acts(const char *real)
 {
-	char path[PATH_MAX], link[SHIM_FD_NAME];
+	char path[PATH_MAX];
 	int fd = sys_open(real, O_PATH | O_CLOEXEC, 0);
 	long n;
 
 	if (fd < 0)
 		return false;
-	n = sys_call(SYS_readlinkat, AT_FDCWD, (long)shim_fd_name(link, fd), (long)path,
-		     PATH_MAX - 1, 0, 0);
+	n = sys_readlink_fd(fd, path, PATH_MAX);
 	sys_close(fd);
 	if (n <= 0 || (size_t)n <= shim.run_len || memcmp(path, shim.run_dir, shim.run_len))
 		return false;
-	path[n] = '\0';
 	return run_acts(path + shim.run_len);
 }
 

@@ -295,7 +295,7 @@ long shim_bar_replace(void *addr, size_t len, long nr, const long a[6])
 		rcu_set(table, new);
 		rc = sys_call(nr, a[0], a[1], a[2], a[3], a[4], a[5]);
 		/* it would cut one mapping too many: all is as before */
-		if (rc < 0 && rc >= -4095) {
+		if (sys_failed(rc)) {
 			rcu_set(table, old);
 			old = new;
 		}
@@ -391,7 +391,7 @@ long shim_bar_map(struct uapi_file *f, void *addr, size_t len, int prot, int fla
 	    (type == MAP_SHARED || type == MAP_PRIVATE || type == MAP_SHARED_VALIDATE))
 		return -EPERM;
 	at = map_blank((uintptr_t)addr, len, flags, pos);
-	if (at < 0 && at >= -4095)
+	if (sys_failed(at))
 		return at;
 	/* the kernel asks the file last, too: with MAP_FIXED, what was there is gone then */
 	err = uapi_mmap_check(f, len, prot, flags, pos);
@@ -552,7 +552,7 @@ long shim_bar_move(void *from, size_t len, void *to)
 		add.start = (uintptr_t)to + (at - (uintptr_t)from);
 		add.end = add.start + (r.end - r.start);
 		rc = map_blank(add.start, add.end - add.start, MAP_SHARED | MAP_FIXED, r.pos);
-		if (rc >= 0 || rc < -4095)
+		if (!sys_failed(rc))
 			rc = make_bar(&add);
 		put_range(&r);
 		if (!rc)

@@ -162,7 +162,7 @@ static void complete(struct env *e, char *const *envp)
 	e->size = (count + ARRAY_SIZE(names) + 1) * sizeof(char *) + front + 1 + back + 1;
 	mem = sys_call(SYS_mmap, 0, (long)e->size, PROT_READ | PROT_WRITE,
 		       MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-	if (mem < 0 && mem >= -4095)
+	if (sys_failed(mem))
 		return;
 	e->mem = (void *)mem;
 	e->envp = e->mem;

@@ -772,7 +772,6 @@ EXPORT ssize_t readlinkat(int dirfd, const char *restrict path, char *restrict b
 	return shim_ret(shim_readlink(dirfd, path, buf, size));
 }
 
-void __chk_fail(void) __attribute__((noreturn));
 EXPORT ssize_t __readlink_chk(const char *path, char *buf, size_t size, size_t room);
 EXPORT ssize_t __readlinkat_chk(int dirfd, const char *path, char *buf, size_t size, size_t room);
 

@@ -488,16 +488,15 @@ static void take_slot(struct shim_handle *h, int fd)
  */
 static int reopen(int memfd, int flags, bool device)
 {
-	char path[48];
+	char path[SYS_FD_NAME];
 	int fd, dup_cmd = flags & O_CLOEXEC ? F_DUPFD_CLOEXEC : F_DUPFD, rc;
 
-	snprintf(path, sizeof(path), "/proc/self/fd/%d", memfd);
 	/*
 	 * whoever opens it past us by its link in /proc finds nothing, and can leave nothing there
 	 */
 	sys_call(SYS_fcntl, memfd, F_ADD_SEALS,
 		 F_SEAL_SEAL | F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_WRITE, 0, 0, 0);
-	fd = (int)fd_of_ours(SYS_openat, AT_FDCWD, (long)path,
+	fd = (int)fd_of_ours(SYS_openat, AT_FDCWD, (long)sys_fd_name(path, memfd),
 			     O_ACCMODE | O_CLOEXEC | (flags & KEPT), 0);
 	sys_close(memfd);
 	if (fd < 0)
@@ -519,7 +518,7 @@ static int reopen(int memfd, int flags, bool device)
 
 int shim_handle_install(struct uapi_file *file, int flags)
 {
-	char tag[64], name[128], path[48];
+	char tag[64], name[128], path[SYS_FD_NAME];
 	struct shim_handle *h, *old, *next;
 	struct stat st;
 	uint64_t mask;
@@ -557,9 +556,8 @@ int shim_handle_install(struct uapi_file *file, int flags)
 	pthread_mutex_lock(&release_lock);
 	rc = notify_start();
 	if (!rc) {
-		snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
-		rc = (int)sys_call(SYS_inotify_add_watch, notify_fd, (long)path, IN_OPEN | IN_CLOSE,
-				   0, 0, 0);
+		rc = (int)sys_call(SYS_inotify_add_watch, notify_fd, (long)sys_fd_name(path, fd),
+				   IN_OPEN | IN_CLOSE, 0, 0, 0);
 	}
 	if (rc >= 0) {
 		h->wd = rc;
@@ -658,14 +656,12 @@ bool shim_link_is_ours(const char *text, size_t len)
 
 bool shim_fd_link(int fd, char *text, size_t size)
 {
-	char name[SHIM_FD_NAME];
 	size_t n;
 	long rc;
 
 	if (shim_foreign_link(fd, text, size))
 		return true;
-	rc = sys_call(SYS_readlinkat, AT_FDCWD, (long)shim_fd_name(name, fd), (long)text,
-		      (long)size - 1, 0, 0);
+	rc = sys_readlink_fd(fd, text, size);
 	if (rc < 0)
 		return false;
 	n = shim_unmap(text, (size_t)rc);
@@ -675,12 +671,10 @@ bool shim_fd_link(int fd, char *text, size_t size)
 
 bool shim_foreign_link(int fd, char *text, size_t size)
 {
-	char name[SHIM_FD_NAME];
 	size_t n;
 	long rc;
 
-	rc = sys_call(SYS_readlinkat, AT_FDCWD, (long)shim_fd_name(name, fd), (long)text,
-		      (long)size - 1, 0, 0);
+	rc = sys_readlink_fd(fd, text, size);
 	if (rc < 0)
 		return false;
 	n = shim_link_text(text, (size_t)rc);

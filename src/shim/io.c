@@ -9,7 +9,6 @@
  * descriptor that arrived by SCM_RIGHTS, or was made by a raw dup), since a handle can be neither
  * read nor written there.
  */
-#include <dlfcn.h>
 #include <fcntl.h>
 #include <linux/userfaultfd.h>
 #include <stdarg.h>
@@ -35,14 +34,10 @@
  */
 static bool is_hosts(int fd)
 {
-	char path[32], text[64];
-	long n;
+	char text[64];
 
-	snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
-	n = sys_call(SYS_readlinkat, AT_FDCWD, (long)path, (long)text, sizeof(text) - 1, 0, 0);
-	if (n < 10 || strncmp(text, "/dev/vfio/", 10))
+	if (sys_readlink_fd(fd, text, sizeof(text)) < 10 || strncmp(text, "/dev/vfio/", 10))
 		return false;
-	text[n] = '\0';
 	log_err(SHIM_WHO,
 		"descriptor %d is this machine's own %s, opened by a system call that uvfio does "
 		"not see: ENODEV; open it through libc",
@@ -380,44 +375,19 @@ static bool io_try(enum shim_io what, int fd, const void *buf, size_t n, off_t p
  * The kernel's part of a read or write is libc's function, because these are cancellation points.
  * Before our constructor, and in the trap, it is the plain system call.
  */
-#define DECLARE(name) static __typeof__(name) *real_##name
-DECLARE(read);
-DECLARE(write);
-DECLARE(pread64);
-DECLARE(pwrite64);
-DECLARE(readv);
-DECLARE(writev);
-DECLARE(preadv64);
-DECLARE(pwritev64);
-DECLARE(preadv64v2);
-DECLARE(pwritev64v2);
-
-__attribute__((constructor(101))) static void resolve(void)
-{
-#define RESOLVE(name) real_##name = (__typeof__(name) *)(uintptr_t)dlsym(RTLD_NEXT, #name)
-	RESOLVE(read);
-	RESOLVE(write);
-	RESOLVE(pread64);
-	RESOLVE(pwrite64);
-	RESOLVE(readv);
-	RESOLVE(writev);
-	RESOLVE(preadv64);
-	RESOLVE(pwritev64);
-	RESOLVE(preadv64v2);
-	RESOLVE(pwritev64v2);
-}
 
 /* Ours if the number is marked, then the kernel, then ours if the kernel says EBADF. */
 #define IO(what, fd, buf, n, pos, flags, nr, name, args)                                           \
 	do {                                                                                       \
 		long ours;                                                                         \
 		ssize_t kernel;                                                                    \
+		NEXT_IF_LOADED(name);                                                              \
 		SHIM_NOTE_FROM();                                                                  \
 		if (shim_fd_maybe_handle(fd) && io_try(what, fd, buf, n, pos, flags, &ours))       \
 			return shim_ret(ours);                                                     \
-		kernel = real_##name ? real_##name args                                            \
-				     : shim_ret(sys_call(nr, fd, (long)(buf), (long)(n),           \
-							 (long)(pos), 0, flags));                  \
+		kernel = real ? real args                                                          \
+			      : shim_ret(sys_call(nr, fd, (long)(buf), (long)(n), (long)(pos), 0,  \
+						  flags));                                         \
 		if (kernel == -1 && errno == EBADF && io_try(what, fd, buf, n, pos, flags, &ours)) \
 			return shim_ret(ours);                                                     \
 		if (kernel == -1 && errno == EFAULT)                                               \
@@ -500,7 +470,6 @@ EXPORT ssize_t pwritev2(int fd, const struct iovec *iov, int n, off_t pos, int f
 	__attribute__((alias("pwritev64v2")));
 
 /* What a program calls that was compiled with _FORTIFY_SOURCE. */
-void __chk_fail(void) __attribute__((noreturn));
 EXPORT ssize_t __read_chk(int fd, void *buf, size_t n, size_t room);
 EXPORT ssize_t __pread_chk(int fd, void *buf, size_t n, off_t pos, size_t room);
 EXPORT ssize_t __pread64_chk(int fd, void *buf, size_t n, off64_t pos, size_t room);

@@ -34,11 +34,6 @@
 #define HUGE_2M (1ull << 21)
 #define HUGE_1G (1ull << 30)
 
-static bool failed(long v)
-{
-	return v < 0 && v >= -4095;
-}
-
 /* The machine, if devices may have some of [addr, addr + len). Takes no lock. */
 static struct machine *near_device(const void *addr, size_t len)
 {
@@ -58,7 +53,7 @@ static char *reserve(const char *old, size_t len)
 	long p = sys_call(SYS_mmap, 0, (long)(len + align), PROT_NONE,
 			  MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
 
-	if (failed(p))
+	if (sys_failed(p))
 		return NULL;
 	at = (uint64_t)p + (((uint64_t)old - (uint64_t)p) & (align - 1));
 	if (at > (uint64_t)p)
@@ -165,16 +160,16 @@ static bool move_piece(char *old, size_t len, char *to)
 	long rc = sys_call(SYS_mremap, (long)old, (long)len, (long)len,
 			   MREMAP_MAYMOVE | MREMAP_FIXED | MREMAP_DONTUNMAP, (long)to, 0);
 
-	if (failed(rc) && rc == -EINVAL) {
+	if (sys_failed(rc) && rc == -EINVAL) {
 		/* not for huge pages, and before 5.13 for private anonymous memory only */
 		rc = sys_call(SYS_mremap, (long)old, (long)len, (long)len,
 			      MREMAP_MAYMOVE | MREMAP_FIXED, (long)to, 0);
-		if (!failed(rc))
+		if (!sys_failed(rc))
 			sys_call(SYS_mmap, (long)old, (long)len, PROT_NONE,
 				 MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_FIXED_NOREPLACE,
 				 -1, 0);
 	}
-	return !failed(rc);
+	return !sys_failed(rc);
 }
 
 /* Shared memory can be mapped once more, but for huge pages. */
@@ -184,8 +179,8 @@ static bool map_piece(char *old, size_t len, char *to)
 	 * mremap(2): an old size of 0 makes a second mapping of the same pages, of a shared mapping
 	 * only
 	 */
-	return !failed(sys_call(SYS_mremap, (long)old, 0, (long)len, MREMAP_MAYMOVE | MREMAP_FIXED,
-				(long)to, 0));
+	return !sys_failed(sys_call(SYS_mremap, (long)old, 0, (long)len,
+				    MREMAP_MAYMOVE | MREMAP_FIXED, (long)to, 0));
 }
 
 static void *second_view(void *old, uint64_t len, void *arg)
@@ -209,7 +204,7 @@ static void *copy_aside(void *old, uint64_t len, void *arg)
 	long to = sys_call(SYS_mmap, 0, (long)len, PROT_READ | PROT_WRITE,
 			   MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
 
-	if (failed(to))
+	if (sys_failed(to))
 		return NULL;
 	if (reach_read((void *)to, old, len) == len)
 		return (void *)to;
@@ -309,9 +304,9 @@ static bool can_map(size_t len, int prot, int flags, int fd, off_t pos)
 	flags = (flags & ~(MAP_FIXED | MAP_FIXED_NOREPLACE | MAP_POPULATE | MAP_LOCKED)) |
 		MAP_NORESERVE;
 	rc = sys_call(SYS_mmap, 0, (long)len, prot, flags, SHIM_PASS(fd), pos);
-	if (!failed(rc))
+	if (!sys_failed(rc))
 		sys_call(SYS_munmap, rc, (long)len, 0, 0, 0, 0);
-	return !failed(rc) || rc == -ENOMEM || rc == -EAGAIN;
+	return !sys_failed(rc) || rc == -ENOMEM || rc == -EAGAIN;
 }
 
 void shim_keep_mmap(void *addr, size_t len, int prot, int flags, int fd, off_t pos)
@@ -671,7 +666,7 @@ static bool grow(char *at, size_t have, size_t want)
 	if (want <= have)
 		return true;
 	sys_call(SYS_munmap, (long)(at + have), (long)(want - have), 0, 0, 0, 0);
-	return !failed(sys_call(SYS_mremap, (long)at, (long)have, (long)want, 0, 0, 0));
+	return !sys_failed(sys_call(SYS_mremap, (long)at, (long)have, (long)want, 0, 0, 0));
 }
 
 static uint64_t move_along(void *arg)
@@ -682,8 +677,8 @@ static uint64_t move_along(void *arg)
 
 	if (!at)
 		return 0;
-	if (failed(sys_call(SYS_mremap, (long)r->l.addr, (long)have, (long)have,
-			    MREMAP_MAYMOVE | MREMAP_FIXED | MREMAP_DONTUNMAP, (long)at, 0))) {
+	if (sys_failed(sys_call(SYS_mremap, (long)r->l.addr, (long)have, (long)have,
+				MREMAP_MAYMOVE | MREMAP_FIXED | MREMAP_DONTUNMAP, (long)at, 0))) {
 		if (!(r->flags & MREMAP_FIXED))
 			sys_call(SYS_munmap, (long)at, (long)r->want, 0, 0, 0, 0);
 		return 0;
@@ -691,8 +686,8 @@ static uint64_t move_along(void *arg)
 	/* another thread's memory may have come behind it just now: then somewhere else */
 	while (!grow(at, have, r->want)) {
 		next = r->flags & MREMAP_FIXED ? NULL : reserve(at, r->want);
-		if (!next || failed(sys_call(SYS_mremap, (long)at, (long)have, (long)have,
-					     MREMAP_MAYMOVE | MREMAP_FIXED, (long)next, 0))) {
+		if (!next || sys_failed(sys_call(SYS_mremap, (long)at, (long)have, (long)have,
+						 MREMAP_MAYMOVE | MREMAP_FIXED, (long)next, 0))) {
 			log_err(SHIM_WHO,
 				"mremap: no room for %zu bytes more behind %p: it stays as long as "
 				"it was",
@@ -766,7 +761,7 @@ static bool can_move(char *old, size_t have, size_t want)
 {
 	struct loss l = { NULL, old, have, false };
 
-	if (failed(sys_call(SYS_mremap, (long)old, (long)have, (long)have, 0, 0, 0)))
+	if (sys_failed(sys_call(SYS_mremap, (long)old, (long)have, (long)have, 0, 0, 0)))
 		return false;
 	return want == have || shim_run(is_one, &l);
 }

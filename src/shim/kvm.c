@@ -27,12 +27,11 @@
 
 static bool link_is(int fd, const char *want, bool *stand_in)
 {
-	char name[SHIM_FD_NAME], text[96];
+	char text[96];
 	long n;
 	size_t len;
 
-	n = sys_call(SYS_readlinkat, AT_FDCWD, (long)shim_fd_name(name, fd), (long)text,
-		     sizeof(text), 0, 0);
+	n = sys_readlink_fd(fd, text, sizeof(text));
 	if (n < 0)
 		return false;
 	len = shim_link_text(text, (size_t)n);

@@ -5,7 +5,6 @@
  *
  * What libc does inside of itself comes to libc.c.
  */
-#include <dlfcn.h>
 #include <fcntl.h>
 #include <linux/userfaultfd.h>
 #include <stdarg.h>
@@ -35,11 +34,6 @@
 #define MADV_GUARD_INSTALL 102 /* 6.13 */
 #define MADV_GUARD_REMOVE  103
 #endif
-
-static bool failed(long v)
-{
-	return v < 0 && v >= -4095;
-}
 
 static long do_munmap(void *addr, size_t len)
 {
@@ -205,9 +199,9 @@ static long remap_bar(char *old, size_t old_len, size_t new_len, int flags, char
 			return -EFAULT;
 		/* is there something at the beginning? */
 		rc = sys_call(SYS_mremap, (long)old, PAGE_SIZE_4K, PAGE_SIZE_4K, 0, 0, 0);
-		if (!failed(rc) && want < have)
+		if (!sys_failed(rc) && want < have)
 			rc = do_munmap(old + want, have - want);
-		return failed(rc) ? rc : (long)old;
+		return sys_failed(rc) ? rc : (long)old;
 	}
 	if ((uintptr_t)to % PAGE_SIZE_4K || !(flags & MREMAP_MAYMOVE) || flags & MREMAP_DONTUNMAP ||
 	    add_overflows((uintptr_t)to, want) || (old < to + want && to < old + have))
@@ -217,12 +211,12 @@ static long remap_bar(char *old, size_t old_len, size_t new_len, int flags, char
 	/* each piece takes the place of what is there; a hole would be somebody else's at once */
 	shim_keep(to, want, true);
 	rc = want < have ? do_munmap(old + want, have - want) : 0;
-	for (size_t at = 0; at < want && !failed(rc); at += n) {
+	for (size_t at = 0; at < want && !sys_failed(rc); at += n) {
 		n = shim_bar_stretch(old + at, want - at, &bar);
 		rc = bar ? shim_bar_move(old + at, n, to + at)
 			 : do_mremap(old + at, n, n, MREMAP_MAYMOVE | MREMAP_FIXED, to + at);
 	}
-	return failed(rc) ? rc : (long)to;
+	return sys_failed(rc) ? rc : (long)to;
 }
 
 static long do_mremap(void *old, size_t old_len, size_t new_len, int flags, void *to)
@@ -397,15 +391,9 @@ static long do_mseal(void *addr, size_t len, unsigned long flags)
 /* Is @fd a link to @what? */
 static bool fd_is(int fd, const char *what)
 {
-	char path[32], text[64];
-	long n;
+	char text[64];
 
-	snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
-	n = sys_call(SYS_readlinkat, AT_FDCWD, (long)path, (long)text, sizeof(text) - 1, 0, 0);
-	if (n < 0)
-		return false;
-	text[n] = '\0';
-	return !strcmp(text, what);
+	return sys_readlink_fd(fd, text, sizeof(text)) >= 0 && !strcmp(text, what);
 }
 
 struct uffd_args {
@@ -718,21 +706,15 @@ EXPORT int shmdt(const void *addr)
 }
 
 /* a cancellation point: libc's */
-static int (*real_msync)(void *, size_t, int);
-
-__attribute__((constructor(101))) static void resolve(void)
-{
-	real_msync = (int (*)(void *, size_t, int))(uintptr_t)dlsym(RTLD_NEXT, "msync");
-}
-
 EXPORT int msync(void *addr, size_t len, int flags)
 {
 	const long a[6] = { (long)addr, (long)len, flags };
 	long rc;
 
+	NEXT_IF_LOADED(msync);
 	SHIM_NOTE_FROM();
 	if (shim.on && shim_memory(SYS_msync, a, &rc))
 		return (int)shim_ret(rc);
-	return real_msync ? real_msync(addr, len, flags)
-			  : (int)shim_ret(sys_call(SYS_msync, a[0], a[1], a[2], 0, 0, 0));
+	return real ? real(addr, len, flags)
+		    : (int)shim_ret(sys_call(SYS_msync, a[0], a[1], a[2], 0, 0, 0));
 }

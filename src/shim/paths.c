@@ -223,21 +223,6 @@ static __attribute__((noinline)) bool is_kernels(const char *path, bool far)
 	return true;
 }
 
-char *shim_fd_name(char name[SHIM_FD_NAME], int fd)
-{
-	static const char dir[] = "/proc/self/fd/";
-	char digits[12], *d = digits + sizeof(digits);
-	unsigned v = (unsigned)fd;
-
-	*--d = '\0';
-	do
-		*--d = (char)('0' + v % 10);
-	while (v /= 10);
-	memcpy(name, dir, sizeof(dir) - 1);
-	strcpy(name + sizeof(dir) - 1, d);
-	return name;
-}
-
 enum where {
 	OUTSIDE, /* the kernel gets what the program gave */
 	HERE,	 /* in the view, and looked up */
@@ -247,7 +232,6 @@ enum where {
 /* Where a relative path starts, into s->out. WALK: that has no room. */
 static __attribute__((noinline)) enum where base_of(int dirfd, struct scan *s)
 {
-	char name[SHIM_FD_NAME];
 	long n;
 
 	if (dirfd == AT_FDCWD) {
@@ -256,9 +240,8 @@ static __attribute__((noinline)) enum where base_of(int dirfd, struct scan *s)
 		if (n == -ERANGE - 1)
 			return WALK;
 	} else {
-		n = sys_call(SYS_readlinkat, AT_FDCWD, (long)shim_fd_name(name, dirfd),
-			     (long)s->out, (long)s->room, 0, 0);
-		if (n == (long)s->room)
+		n = sys_readlink_fd(dirfd, s->out, s->room);
+		if (n == (long)s->room - 1)
 			return WALK;
 	}
 	if (n <= 0 || s->out[0] != '/')
@@ -332,7 +315,7 @@ static __attribute__((noinline)) bool walk(int dirfd, const char *path, bool aga
 	shim_block_signals(&p->mask);
 	room = sys_call(SYS_mmap, 0, SHIM_PATH_LONG, PROT_READ | PROT_WRITE,
 			MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-	if (room >= 0 || room < -4095)
+	if (!sys_failed(room))
 		p->room = (char *)room;
 	if (!p->room || !shim_run(shim_walk, &w)) {
 		/* no memory: it leads nowhere */

@@ -224,22 +224,18 @@ static void init_log(void)
  */
 static int init_run_dir(const char *dir)
 {
-	char path[48];
 	struct stat st;
 	long n;
 	int fd = sys_open(dir, O_PATH | O_DIRECTORY | O_CLOEXEC, 0);
 
 	if (fd < 0)
 		return fd;
-	snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
-	n = sys_call(SYS_readlinkat, AT_FDCWD, (long)path, (long)shim.run_dir,
-		     sizeof(shim.run_dir) - 1, 0, 0);
+	n = sys_readlink_fd(fd, shim.run_dir, sizeof(shim.run_dir));
 	if (!sys_call(SYS_fstat, fd, (long)&st, 0, 0, 0, 0))
 		shim.run_dev = st.st_dev;
 	sys_close(fd);
 	if (n < 0)
 		return (int)n;
-	shim.run_dir[n] = '\0';
 	shim.run_len = (size_t)n;
 	return n > 1 ? 0 : -EINVAL;
 }
@@ -316,7 +312,7 @@ static void init_alive(void)
 	void *page = (void *)sys_call(SYS_mmap, 0, 4096, PROT_READ | PROT_WRITE,
 				      MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 
-	if ((long)page < 0 && (long)page >= -4095)
+	if (sys_failed((long)page))
 		return;
 	/* kernel 4.14; without it a child of a bare clone() is not noticed */
 	if (sys_call(SYS_madvise, (long)page, 4096, MADV_WIPEONFORK, 0, 0, 0) < 0) {

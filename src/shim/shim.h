@@ -45,6 +45,7 @@
 #include "base/sys.h"
 #include "base/util.h"
 #include "machine/machine.h"
+#include "shim/next.h"
 #include "uapi/uapi.h"
 
 /* a symbol that takes the place of libc's */
@@ -82,7 +83,7 @@ extern struct shim shim;
 /* Kernel's value to libc's: -1 with errno. */
 static inline long shim_ret(long v)
 {
-	if (v < 0 && v >= -4095) {
+	if (sys_failed(v)) {
 		errno = (int)-v;
 		return -1;
 	}
@@ -92,21 +93,6 @@ static inline long shim_ret(long v)
 /* ---- shim.c ---- */
 /* Build the machine if it is not there: NULL with *@err = -errno and a line in the log. */
 struct machine *shim_machine(int *err);
-/* The function of libc, or of a library before it, that ours of the name stands for. */
-struct shim_next {
-	const char *name;
-	void *fn;
-};
-void *shim_next(struct shim_next *next);
-/*
- * The same as `real`, found when the shim was loaded: dlsym() needs locks and stack, and what calls
- * may have neither.
- */
-#define NEXT(name)                                                              \
-	static struct shim_next next                                            \
-		__attribute__((section("shim_nexts"), used)) = { #name, NULL }; \
-	__typeof__(name) *real =                                                \
-		(__typeof__(name) *)(uintptr_t)(next.fn ? next.fn : shim_next(&next))
 /* The machine if it is built in this process, else NULL. */
 struct machine *shim_machine_if_built(void);
 extern const struct uapi_fds shim_fds;
@@ -232,9 +218,6 @@ void shim_path_done(struct shim_path *p);
 bool shim_in_view(const char *path);
 bool shim_above_view(const char *path);
 bool shim_near_view(const char *path);
-/* "/proc/self/fd/@fd" into @name, which is returned. */
-#define SHIM_FD_NAME 32
-char *shim_fd_name(char name[SHIM_FD_NAME], int fd);
 /*
  * The directory from which a relative @path starts, as the program knows it, at @base; *@inside: it
  * is one of the view. False: it is neither that nor one above the view, or the path goes nowhere

@@ -72,18 +72,13 @@ static long use(char *s, long (*fn)(void *arg), void *arg)
 	return ret;
 }
 
-static bool failed(long p)
-{
-	return p < 0 && p >= -4095;
-}
-
 /* @n stacks, each above a page that nobody can use; NULL: no memory */
 static char *make(unsigned n)
 {
 	long p = sys_call(SYS_mmap, 0, (long)n * EACH, PROT_READ | PROT_WRITE,
 			  MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_STACK, -1, 0);
 
-	if (failed(p))
+	if (sys_failed(p))
 		return NULL;
 	for (unsigned i = 0; i < n; i++)
 		sys_call(SYS_mprotect, p + (long)i * EACH, PAGE_SIZE_4K, PROT_NONE, 0, 0, 0);

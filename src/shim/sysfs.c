@@ -47,14 +47,10 @@ static struct listing *find(DIR *d)
 /* What the kernel calls it, with the run directory taken off: its length, or 0: it does not fit. */
 static size_t path_of(int fd, char *path, size_t size, bool *is_ours)
 {
-	char name[SHIM_FD_NAME];
-	long n;
+	long n = sys_readlink_fd(fd, path, size);
 
-	n = sys_call(SYS_readlinkat, AT_FDCWD, (long)shim_fd_name(name, fd), (long)path,
-		     (long)size - 1, 0, 0);
 	if (n <= 0 || (size_t)n >= size - 1 || path[0] != '/')
 		return 0;
-	path[n] = '\0';
 	*is_ours = shim_unmap(path, (size_t)n) != (size_t)n;
 	return strlen(path);
 }

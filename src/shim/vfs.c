@@ -10,7 +10,6 @@
  * What is asked of a container or a group as a file of /dev is asked of the node in the view; locks
  * are those of a file beside it.
  */
-#include <dlfcn.h>
 #include <fcntl.h>
 #include <linux/fiemap.h>
 #include <linux/fs.h>
@@ -542,35 +541,18 @@ bool shim_vfs(long nr, const long a[6], long *ret)
 /* ---- libc's functions ---- */
 
 /* libc's own, which may be a cancellation point, unless the descriptor is ours. */
-#define CALL(type, name, args, nr, a, b, c, d, e, f)                                             \
-	do {                                                                                     \
-		const long v[6] = {                                                              \
-			(long)(a), (long)(b), (long)(c), (long)(d), (long)(e), (long)(f)         \
-		};                                                                               \
-		long rc;                                                                         \
-		if (shim_vfs(nr, v, &rc) || !real_##name)                                        \
-			return (type)shim_ret(                                                   \
-				real_##name ? rc                                                 \
-					    : sys_call(nr, v[0], v[1], v[2], v[3], v[4], v[5])); \
-		return real_##name args;                                                         \
+#define CALL(type, name, args, nr, a, b, c, d, e, f)                                           \
+	do {                                                                                   \
+		const long v[6] = {                                                            \
+			(long)(a), (long)(b), (long)(c), (long)(d), (long)(e), (long)(f)       \
+		};                                                                             \
+		long rc;                                                                       \
+		NEXT_IF_LOADED(name);                                                          \
+		if (shim_vfs(nr, v, &rc) || !real)                                             \
+			return (type)shim_ret(                                                 \
+				real ? rc : sys_call(nr, v[0], v[1], v[2], v[3], v[4], v[5])); \
+		return real args;                                                              \
 	} while (0)
-
-/* clang-format off */
-#define FUNCTIONS(F) \
-	F(fsync) F(fdatasync) F(flock) F(fallocate64) F(posix_fallocate64) F(readahead) \
-	F(sync_file_range) F(sendfile64) F(copy_file_range) F(splice) F(tee) F(fchmod) F(fchown) \
-	F(futimens) F(futimes) F(fsetxattr) F(fremovexattr) F(fgetxattr) F(flistxattr) \
-	F(lockf64)
-/* clang-format on */
-
-#define DECLARE(name) static __typeof__(name) *real_##name;
-FUNCTIONS(DECLARE)
-
-__attribute__((constructor(101))) static void resolve(void)
-{
-#define RESOLVE(name) real_##name = (__typeof__(name) *)(uintptr_t)dlsym(RTLD_NEXT, #name);
-	FUNCTIONS(RESOLVE)
-}
 
 EXPORT off64_t lseek64(int fd, off64_t pos, int whence)
 {
@@ -615,9 +597,10 @@ EXPORT int posix_fallocate64(int fd, off64_t pos, off64_t len)
 	const long v[6] = { fd, 0, pos, len };
 	long rc;
 
-	if (shim_vfs(SYS_fallocate, v, &rc) || !real_posix_fallocate64)
-		return real_posix_fallocate64 ? (int)-rc : ENOSYS;
-	return real_posix_fallocate64(fd, pos, len);
+	NEXT_IF_LOADED(posix_fallocate64);
+	if (shim_vfs(SYS_fallocate, v, &rc) || !real)
+		return real ? (int)-rc : ENOSYS;
+	return real(fd, pos, len);
 }
 EXPORT int posix_fallocate(int fd, off_t pos, off_t len)
 	__attribute__((alias("posix_fallocate64")));
@@ -676,8 +659,9 @@ EXPORT int futimes(int fd, const struct timeval t[2])
 {
 	struct timespec ts[2];
 
-	if (!real_futimes || !shim_fd_maybe_handle(fd))
-		return real_futimes ? real_futimes(fd, t) : (int)shim_ret(-ENOSYS);
+	NEXT_IF_LOADED(futimes);
+	if (!real || !shim_fd_maybe_handle(fd))
+		return real ? real(fd, t) : (int)shim_ret(-ENOSYS);
 	for (int i = 0; t && i < 2; i++) {
 		if (t[i].tv_usec < 0 || t[i].tv_usec >= 1000000)
 			return (int)shim_ret(-EINVAL);
@@ -748,7 +732,7 @@ static int lock_section(int fd, int how, off64_t len)
 
 EXPORT int lockf64(int fd, int how, off64_t len)
 {
-	return shim_fd_maybe_handle(fd) || !real_lockf64 ? lock_section(fd, how, len)
-							 : real_lockf64(fd, how, len);
+	NEXT_IF_LOADED(lockf64);
+	return shim_fd_maybe_handle(fd) || !real ? lock_section(fd, how, len) : real(fd, how, len);
 }
 EXPORT int lockf(int fd, int how, off_t len) __attribute__((alias("lockf64")));

@@ -172,13 +172,10 @@ static bool walk(char *path, bool follow, bool *through)
 
 static bool fd_path(int fd, char *path, size_t size)
 {
-	char name[SHIM_FD_NAME];
-	long n = sys_call(SYS_readlinkat, AT_FDCWD, (long)shim_fd_name(name, fd), (long)path,
-			  (long)size - 1, 0, 0);
+	long n = sys_readlink_fd(fd, path, size);
 
 	if (n <= 0 || path[0] != '/')
 		return false;
-	path[n] = '\0';
 	shim_unmap(path, (size_t)n);
 	return true;
 }

@@ -69,7 +69,7 @@ static struct area *area(void)
 		return a;
 	p = sys_call(SYS_mmap, 0, sizeof(*a), PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS,
 		     -1, 0);
-	if (p < 0 && p >= -4095)
+	if (sys_failed(p))
 		return NULL;
 	a = (struct area *)p;
 	/* a policy may refuse memory that is written and executed */
