@@ -82,12 +82,12 @@ int sys_close(int fd)
 
 ssize_t sys_pread(int fd, void *buf, size_t n, off_t off)
 {
-	return sys_call(SYS_pread64, fd, (long)buf, (long)n, off, 0, 0);
+	return sys_call(SYS_pread64, SYS_PASS(fd), (long)buf, (long)n, off, 0, 0);
 }
 
 ssize_t sys_pwrite(int fd, const void *buf, size_t n, off_t off)
 {
-	return sys_call(SYS_pwrite64, fd, (long)buf, (long)n, off, 0, 0);
+	return sys_call(SYS_pwrite64, SYS_PASS(fd), (long)buf, (long)n, off, 0, 0);
 }
 
 ssize_t sys_read(int fd, void *buf, size_t n)
@@ -102,7 +102,7 @@ ssize_t sys_write(int fd, const void *buf, size_t n)
 
 int sys_ioctl(int fd, unsigned long cmd, void *arg)
 {
-	return (int)sys_call(SYS_ioctl, fd, (long)cmd, (long)arg, 0, 0, 0);
+	return (int)sys_call(SYS_ioctl, SYS_PASS(fd), (long)cmd, (long)arg, 0, 0, 0);
 }
 
 char *sys_fd_name(char name[SYS_FD_NAME], int fd)

@@ -23,6 +23,14 @@ static inline bool sys_failed(long v)
 	return v < 0 && v >= -4095; /* linux/err.h, MAX_ERRNO */
 }
 
+/*
+ * @fd as an argument of a call that the shim's filter (shim/seccomp.c) would hand to us, were it
+ * the program's: the mark in the upper half, which the kernel does not look at, lets it through.
+ * Those below that the filter looks at have it: the descriptor may be of the kernel's own VFIO.
+ */
+#define SYS_PASS_MARK 0x75766669u /* "uvfi" */
+#define SYS_PASS(fd)  ((long)((uint64_t)SYS_PASS_MARK << 32 | (uint32_t)(fd)))
+
 int sys_open(const char *path, int flags, int mode); /* a descriptor of ours: fd_of_ours() */
 int sys_close(int fd);
 ssize_t sys_pread(int fd, void *buf, size_t n, off_t off);

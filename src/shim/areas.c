@@ -35,9 +35,9 @@ long shim_areas_map(const struct shim_pages *p)
 
 	for (at = p->start; (a = shim_area_next(p, &at, &len)); at += len) {
 		ret = sys_call(SYS_mmap, (long)at, (long)len, PROT_NONE, MAP_FIXED | MAP_SHARED,
-			       a->fd,
+			       SYS_PASS(a->fd),
 			       (long)(a->fd_offset + p->offset + (at - p->start) - a->offset));
-		if (ret < 0 && ret >= -4095)
+		if (sys_failed(ret))
 			return ret;
 		/*
 		 * a child that clone() made goes on with the rights that the page has at that

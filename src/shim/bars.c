@@ -212,7 +212,7 @@ static unsigned open_range(const struct range *r, bool open)
 {
 	const struct shim_pages p = pages_of(r);
 	long stuck = 0;
-	unsigned n = shim_areas_open(&p, open, SHIM_PASS(blank), &stuck);
+	unsigned n = shim_areas_open(&p, open, SYS_PASS(blank), &stuck);
 
 	if (stuck)
 		log_err(SHIM_WHO, "a mapped BAR at %p cannot be closed: %s; stores may be lost",
@@ -352,7 +352,7 @@ static long map_blank(uintptr_t addr, size_t len, int flags, uint64_t pos)
 	 */
 	memcpy(a,
 	       (const long[6]){ (long)addr, (long)len, PROT_NONE, flags & ~MAP_POPULATE,
-				SHIM_PASS(fd), (long)pos },
+				SYS_PASS(fd), (long)pos },
 	       sizeof(a));
 	return flags & MAP_FIXED ? shim_bar_replace((void *)addr, len, SYS_mmap, a)
 				 : sys_call(SYS_mmap, a[0], a[1], a[2], a[3], a[4], a[5]);
@@ -812,7 +812,7 @@ void shim_bars_abandon(void)
 	for (unsigned i = 0; table && i < table->n; i++) {
 		const struct shim_pages p = pages_of(&table->r[i]);
 
-		shim_areas_abandon(&p, SHIM_PASS(blank));
+		shim_areas_abandon(&p, SYS_PASS(blank));
 		table->r[i].dead = true;
 		/* MADV_DONTFORK: the child has nothing there */
 		if (sys_call(SYS_mprotect, (long)table->r[i].start,

@@ -63,7 +63,7 @@ static long vfio_ioctl(int fd, unsigned cmd, unsigned long arg)
 		} else if (shim_ioctl_is_ours(cmd)) {
 			return shim_kvm_ioctl(fd, cmd, arg);
 		}
-		return sys_call(SYS_ioctl, SHIM_PASS(fd), cmd, (long)arg, 0, 0, 0);
+		return sys_call(SYS_ioctl, SYS_PASS(fd), cmd, (long)arg, 0, 0, 0);
 	}
 	f = shim_handle_file(h);
 	if (f) {
@@ -127,7 +127,7 @@ static long any_ioctl(struct ioctl_args *a)
 		return shim_run(run_ioctl, a);
 	if (shim.on && shim_ioctl_is_ours(c))
 		return shim_run(run_kvm_ioctl, a);
-	return sys_call(SYS_ioctl, SHIM_PASS(a->fd), (long)a->cmd, (long)a->arg, 0, 0, 0);
+	return sys_call(SYS_ioctl, SYS_PASS(a->fd), (long)a->cmd, (long)a->arg, 0, 0, 0);
 }
 
 long shim_ioctl(int fd, unsigned long cmd, unsigned long arg)
@@ -528,7 +528,7 @@ long shim_io_call(long nr, const long a[6])
 	if (shim_fd_maybe_handle((int)a[0]) &&
 	    io_try(what, (int)a[0], (void *)a[1], (size_t)a[2], a[3], flags, &rc))
 		return rc;
-	rc = sys_call(nr, SHIM_PASS(a[0]), a[1], a[2], a[3], a[4], a[5]);
+	rc = sys_call(nr, SYS_PASS(a[0]), a[1], a[2], a[3], a[4], a[5]);
 	if (rc == -EBADF)
 		io_try(what, (int)a[0], (void *)a[1], (size_t)a[2], a[3], flags, &rc);
 	else if (rc == -EFAULT)

@@ -303,7 +303,7 @@ static bool can_map(size_t len, int prot, int flags, int fd, off_t pos)
 	}
 	flags = (flags & ~(MAP_FIXED | MAP_FIXED_NOREPLACE | MAP_POPULATE | MAP_LOCKED)) |
 		MAP_NORESERVE;
-	rc = sys_call(SYS_mmap, 0, (long)len, prot, flags, SHIM_PASS(fd), pos);
+	rc = sys_call(SYS_mmap, 0, (long)len, prot, flags, SYS_PASS(fd), pos);
 	if (!sys_failed(rc))
 		sys_call(SYS_munmap, rc, (long)len, 0, 0, 0, 0);
 	return !sys_failed(rc) || rc == -ENOMEM || rc == -EAGAIN;

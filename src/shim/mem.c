@@ -90,7 +90,7 @@ static bool map_handle(void *addr, int fd, size_t len, int prot, int flags, off_
 
 static long do_mmap(void *addr, size_t len, int prot, int flags, int fd, off_t pos)
 {
-	const long a[6] = { (long)addr, (long)len, prot, flags, SHIM_PASS(fd), pos };
+	const long a[6] = { (long)addr, (long)len, prot, flags, SYS_PASS(fd), pos };
 	long rc;
 
 	if (flags & MAP_FIXED)
@@ -516,7 +516,7 @@ static long mmap_call(struct call *c)
 	if (shim_machine_if_built() || shim_bar_any() ||
 	    (!anonymous && shim_fd_maybe_handle((int)c->a[4])))
 		return shim_run(run, c);
-	rc = sys_call(SYS_mmap, c->a[0], c->a[1], c->a[2], c->a[3], SHIM_PASS(c->a[4]), c->a[5]);
+	rc = sys_call(SYS_mmap, c->a[0], c->a[1], c->a[2], c->a[3], SYS_PASS(c->a[4]), c->a[5]);
 	/*
 	 * what the kernel says to a descriptor without access: maybe a handle from before a fork,
 	 * whose number nobody told us

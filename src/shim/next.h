@@ -15,14 +15,13 @@ struct shim_next {
 /* Return @next's function, looked for now if it is not known yet. shim.c. */
 void *shim_next(struct shim_next *next);
 
-#define SHIM_NEXT(name)                                                         \
-	static struct shim_next next                                            \
-		__attribute__((section("shim_nexts"), used)) = { #name, NULL }
+#define SHIM_NEXT(name) \
+	static struct shim_next next __attribute__((section("shim_nexts"), used)) = { #name, NULL }
 
 /* `real`: the function of that name. */
-#define NEXT(name)                                                                           \
-	SHIM_NEXT(name);                                                                     \
-	__typeof__(name) *real =                                                             \
+#define NEXT(name)               \
+	SHIM_NEXT(name);         \
+	__typeof__(name) *real = \
 		(__typeof__(name) *)(uintptr_t)(next.fn ? next.fn : shim_next(&next))
 
 /*

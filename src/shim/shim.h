@@ -572,13 +572,7 @@ void shim_signal_was_read(long n);
 void shim_restore_signals(const uint64_t *saved);
 
 /* ---- seccomp.c ---- */
-/*
- * The mark that lets a call of ours through the filter: in the upper half of the descriptor's
- * argument, which the kernel does not look at.
- */
-#define SHIM_PASS_MARK 0x75766669u /* "uvfi" */
-#define SHIM_TRAP_DATA 0x7576	   /* SECCOMP_RET_DATA: the trap is ours */
-#define SHIM_PASS(fd)  ((long)((uint64_t)SHIM_PASS_MARK << 32 | (uint32_t)(fd)))
+#define SHIM_TRAP_DATA 0x7576 /* SECCOMP_RET_DATA: the trap is ours */
 void shim_seccomp_init(void);
 /*
  * From now on in this process (and what it forks), what is at the offsets of region 0 on number

@@ -256,7 +256,7 @@ bool shim_vfs_ioctl(int fd, unsigned cmd, unsigned long arg, long *ret)
 	case FIGETBSZ:
 	case FIDEDUPERANGE:
 	case FS_IOC_FIEMAP:
-		*ret = sys_call(SYS_ioctl, SHIM_PASS(fd), cmd, (long)arg, 0, 0, 0);
+		*ret = sys_call(SYS_ioctl, SYS_PASS(fd), cmd, (long)arg, 0, 0, 0);
 		return true;
 	case FIOQSIZE:
 	case FICLONE:
