@@ -269,7 +269,7 @@ struct shim_text {
 long shim_walk_link(void *arg);
 long shim_walk_cwd(void *arg);
 
-/* ---- files.c ---- */
+/* ---- open.c ---- */
 /* openat, all of it: a descriptor or -errno. */
 long shim_open(int dirfd, const char *path, int flags, mode_t mode);
 long shim_openat2(int dirfd, const char *path, const void *how, size_t size); /* openat2.c */
@@ -278,14 +278,26 @@ long shim_openat2(int dirfd, const char *path, const void *how, size_t size); /*
  * for a device, which has none. Else 0.
  */
 int shim_path_of_handle(struct shim_path *p);
+/* 1: @fd is of a node of /dev/vfio, whose name is at @node; 0: of another file; -1: of none. */
+#define SHIM_NODE_NAME 32
+int shim_fd_node(int fd, char node[SHIM_NODE_NAME]);
+/*
+ * @path is about to be opened: a file that this empties keeps the pages that devices have of it. An
+ * open that will fail empties nothing.
+ */
+void shim_keep_open(int dirfd, const char *path, int flags);
+
+/* ---- stat.c ---- */
 long shim_statfs(const char *path, void *out);
-long shim_fchdir(int fd);
 long shim_stat(int dirfd, const char *path, struct stat *st, int flags);
 long shim_statx(int dirfd, const char *path, int flags, unsigned mask, void *stx);
 long shim_access(int dirfd, const char *path, int mode, int flags, bool at2);
+
+/* ---- links.c ---- */
 long shim_readlink(int dirfd, const char *path, char *buf, size_t size);
 long shim_getcwd(char *buf, size_t size);
 long shim_chdir(const char *path);
+long shim_fchdir(int fd);
 
 /* ---- sysfs.c: directories of the host's with names of the view in them ---- */
 void shim_list_begin(DIR *d); /* @d was opened */

@@ -1,0 +1,116 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * shim/streams.c: fopen and freopen. What libc opens by itself inside of them does not come to
+ * open.c, so a path of the view is opened here first.
+ */
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "shim/shim.h"
+
+/* fopen's mode as flags; -1: libc shall say what is wrong with it */
+static int mode_flags(const char *mode)
+{
+	int flags;
+
+	switch (*mode) {
+	case 'r':
+		flags = O_RDONLY;
+		break;
+	case 'w':
+		flags = O_WRONLY | O_CREAT | O_TRUNC;
+		break;
+	case 'a':
+		flags = O_WRONLY | O_CREAT | O_APPEND;
+		break;
+	default:
+		return -1;
+	}
+	for (mode++; *mode && *mode != ','; mode++) {
+		if (*mode == '+')
+			flags = (flags & ~O_ACCMODE) | O_RDWR;
+		else if (*mode == 'e')
+			flags |= O_CLOEXEC;
+		else if (*mode == 'x')
+			flags |= O_EXCL;
+	}
+	return flags;
+}
+
+static FILE *open_stream(const char *path, const char *mode,
+			 FILE *(*real)(const char *, const char *))
+{
+	struct shim_path p;
+	const char *use = shim_path(path, &p);
+	int flags = mode_flags(mode), dirfd = AT_FDCWD, fd;
+	FILE *f;
+
+	if (!p.virt && flags >= 0)
+		shim_keep_open(AT_FDCWD, path, flags);
+	while (!p.virt || flags < 0) {
+		f = real(use, mode);
+		if (!f && shim_path_again(-errno, &dirfd, &use, true, &p))
+			continue;
+		shim_path_done(&p);
+		return f;
+	}
+	fd = openat(AT_FDCWD, p.virt, flags, 0666);
+	shim_path_done(&p);
+	if (fd < 0)
+		return NULL;
+	f = fdopen(fd, mode);
+	if (!f)
+		close(fd);
+	return f;
+}
+
+EXPORT FILE *fopen(const char *restrict path, const char *restrict mode)
+{
+	NEXT(fopen);
+	return open_stream(path, mode, real);
+}
+
+EXPORT FILE *fopen64(const char *restrict path, const char *restrict mode)
+{
+	NEXT(fopen64);
+	return open_stream(path, mode, real);
+}
+
+static bool refuse_write(const struct shim_path *p, const char *mode)
+{
+	if (!p->virt || mode_flags(mode) == O_RDONLY || mode_flags(mode) == (O_RDONLY | O_CLOEXEC))
+		return false;
+	log_warn(SHIM_WHO,
+		 "%s: freopen for writing is not served: EACCES; close the stream and open another "
+		 "one",
+		 p->virt);
+	errno = EACCES;
+	return true;
+}
+
+static FILE *reopen_stream(const char *path, const char *mode, FILE *f,
+			   FILE *(*real)(const char *, const char *, FILE *))
+{
+	struct shim_path p;
+	const char *use = shim_path(path, &p);
+
+	if (!p.virt && path && mode_flags(mode) >= 0)
+		shim_keep_open(AT_FDCWD, path, mode_flags(mode));
+	f = refuse_write(&p, mode) ? NULL : real(use, mode, f);
+	shim_path_done(&p);
+	return f;
+}
+
+EXPORT FILE *freopen(const char *restrict path, const char *restrict mode, FILE *restrict f)
+{
+	NEXT(freopen);
+	return reopen_stream(path, mode, f, real);
+}
+
+EXPORT FILE *freopen64(const char *restrict path, const char *restrict mode, FILE *restrict f)
+{
+	NEXT(freopen64);
+	return reopen_stream(path, mode, f, real);
+}
