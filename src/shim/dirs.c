@@ -34,24 +34,19 @@ EXPORT DIR *opendir(const char *path)
 	return d;
 }
 
-/* The tree has plain files where the kernel has device nodes. */
-static bool is_node_name(const char *s)
-{
-	return !strcmp(s, "vfio") || (*s && !s[strspn(s, "0123456789")]);
-}
-
-#define READDIR(name, type)                                                                \
-	EXPORT struct type *name(DIR *d)                                                   \
-	{                                                                                  \
-		struct type *e;                                                            \
-		NEXT(name);                                                                \
-		do                                                                         \
-			e = real(shim_list_at(d));                                         \
-		while (shim_list_again(d, e ? e->d_name : NULL));                          \
-		if (e && e->d_type == DT_SOCK && is_node_name(e->d_name) &&                \
-		    shim_fd_maybe_view(dirfd(d)) && shim_fd_is_dir(dirfd(d), "/dev/vfio")) \
-			e->d_type = DT_CHR;                                                \
-		return e;                                                                  \
+#define READDIR(name, type)                                                      \
+	EXPORT struct type *name(DIR *d)                                         \
+	{                                                                        \
+		struct type *e;                                                  \
+		NEXT(name);                                                      \
+		do                                                               \
+			e = real(shim_list_at(d));                               \
+		while (shim_list_again(d, e ? e->d_name : NULL));                \
+		/* the tree has sockets where the kernel has device nodes */     \
+		if (e && e->d_type == DT_SOCK && shim_fd_maybe_view(dirfd(d)) && \
+		    shim_fd_has_node(dirfd(d), e->d_name))                       \
+			e->d_type = DT_CHR;                                      \
+		return e;                                                        \
 	}
 READDIR(readdir, dirent)
 READDIR(readdir64, dirent64)

@@ -52,7 +52,7 @@ struct shim_handle {
 	atomic_int lock_fds[SHIM_LOCKS]; /* private, or -1: shim_handle_lock_fd() */
 	bool dead;			 /* from before a fork */
 	atomic_bool kvm;
-	char link[40];
+	char link[UAPI_NODE_NAME];
 };
 
 static struct cds_list_head table[BUCKETS];
@@ -293,17 +293,19 @@ bool shim_handle_set_kvm(struct shim_handle *h, bool added)
 
 void shim_link_stat(const char *link, struct stat *st)
 {
-	static const char group[] = "/dev/vfio/";
+	const struct uapi_node *node;
+	unsigned id;
 
 	st->st_size = 0;
 	st->st_blocks = 0;
 	st->st_nlink = 1;
-	if (strncmp(link, group, sizeof(group) - 1)) {
+	node = uapi_node_find(link, &id, NULL);
+	if (!node) {
 		/* fs/anon_inodes.c: no file type at all */
 		st->st_mode = 0600;
 		st->st_rdev = 0;
 	} else if (!node_stat(link, st)) {
-		st->st_mode = S_IFREG | (strcmp(link, "/dev/vfio/vfio") ? 0600 : 0666);
+		st->st_mode = S_IFREG | node->mode;
 		shim_path_stat(link, st);
 	}
 }

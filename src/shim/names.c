@@ -199,7 +199,9 @@ static bool is_xattr(long nr)
 
 static bool is_node(const char *virt)
 {
-	return !strncmp(virt, "/dev/vfio/", 10) && virt[10];
+	unsigned id;
+
+	return uapi_node_find(virt, &id, NULL);
 }
 
 static bool changes_rights(long nr)
@@ -218,16 +220,18 @@ static bool changes_rights(long nr)
 
 static long run_claim_rights(void *arg, char *path)
 {
-	static const char dir[] = "/dev/vfio/";
-	const char *virt = arg, *id = virt + sizeof(dir) - 1;
+	const struct uapi_node *node;
+	const char *virt = arg;
 	struct stat st;
+	unsigned id;
 
-	if (strncmp(virt, dir, sizeof(dir) - 1) || !*id || id[strspn(id, "0123456789")])
+	node = uapi_node_find(virt, &id, NULL);
+	if (!node || node->kind != UAPI_GROUP)
 		return 0;
 	snprintf(path, SHIM_PATH_LONG, "%s%s", shim.run_dir, virt);
 	if (sys_call(SYS_newfstatat, AT_FDCWD, (long)path, (long)&st, AT_SYMLINK_NOFOLLOW, 0, 0))
 		return 0;
-	snprintf(path, SHIM_PATH_LONG, "%s/claims/group-%s", shim.run_dir, id);
+	snprintf(path, SHIM_PATH_LONG, "%s/claims/group-%u", shim.run_dir, id);
 	sys_call(SYS_fchownat, AT_FDCWD, (long)path, st.st_uid, st.st_gid, AT_SYMLINK_NOFOLLOW, 0);
 	return sys_call(SYS_fchmodat, AT_FDCWD, (long)path, st.st_mode & 07777, 0, 0, 0);
 }

@@ -10,12 +10,12 @@
 
 #include "shim/shim.h"
 
-static const char dev_vfio[] = "/dev/vfio/";
-
 static long open_handle(const char *virt, int flags)
 {
+	const struct uapi_node *node;
 	struct machine *m;
 	struct uapi_file *f;
+	unsigned id;
 	int rc = 0;
 	bool was;
 
@@ -24,10 +24,12 @@ static long open_handle(const char *virt, int flags)
 	m = shim_machine(&rc);
 	if (!m)
 		return rc;
+	node = uapi_node_find(virt, &id, NULL);
 	shim_handles_drain();
 	was = shim_drain_off(true);
 	do {
-		if (strcmp(virt, "/dev/vfio/vfio"))
+		/* what stands for hardware, which may have come or gone */
+		if (node->numbered)
 			rc = machine_sync(m);
 		if (!rc)
 			rc = uapi_open(machine_system(m), &shim_fds, virt, flags, &f);
@@ -47,12 +49,11 @@ static long open_handle(const char *virt, int flags)
 	return rc;
 }
 
-/* A name in /dev/vfio itself. What is below one of them is the file system's to refuse. */
-static bool is_device_node(const char *virt)
+static bool is_node(const char *virt)
 {
-	size_t n = sizeof(dev_vfio) - 1;
+	unsigned id;
 
-	return !strncmp(virt, dev_vfio, n) && virt[n] && !strchr(virt + n, '/');
+	return uapi_node_find(virt, &id, NULL);
 }
 
 /*
@@ -95,7 +96,7 @@ static long run_open_view(void *arg)
 	struct stat st;
 	SHIM_CALL("open");
 
-	if (is_device_node(p->virt) && !(flags & O_PATH)) {
+	if (is_node(p->virt) && !(flags & O_PATH)) {
 		if ((flags & (O_CREAT | O_EXCL)) == (O_CREAT | O_EXCL) &&
 		    !sys_call(SYS_faccessat, AT_FDCWD, (long)use, F_OK, 0, 0, 0))
 			*fd = -EEXIST;
@@ -133,7 +134,7 @@ static bool open_view(const struct shim_path *p, int flags, long *fd)
 {
 	struct open_args a = { p, flags, fd };
 
-	if (is_device_node(p->virt)) {
+	if (is_node(p->virt)) {
 		/* it is none, and so the kernel will say of what stands there */
 		if (flags & O_DIRECTORY || flags & O_PATH)
 			return false;
@@ -161,13 +162,13 @@ static long run_node(void *arg, char *text)
 
 	if (!shim_fd_link(a->fd, text, SHIM_PATH_LONG))
 		return 0;
-	if (!is_device_node(text) || strlen(text) >= SHIM_NODE_NAME)
+	if (!is_node(text) || strlen(text) >= UAPI_NODE_NAME)
 		return text[0] == '/' ? 0 : -1;
 	strcpy(a->node, text);
 	return 1;
 }
 
-int shim_fd_node(int fd, char node[SHIM_NODE_NAME])
+int shim_fd_node(int fd, char node[UAPI_NODE_NAME])
 {
 	struct node_args a = { fd, node };
 
@@ -177,7 +178,7 @@ int shim_fd_node(int fd, char node[SHIM_NODE_NAME])
 int shim_path_of_handle(struct shim_path *p)
 {
 	int rc, dirfd = AT_FDCWD, fd = self_fd(p);
-	char node[SHIM_NODE_NAME];
+	char node[UAPI_NODE_NAME];
 
 	if (fd < 0)
 		return 0;

@@ -20,9 +20,9 @@
 #include <sys/sysmacros.h>
 
 #include "base/guard.h"
-#include "machine/view/view.h"
 #include "shim/shim.h"
 
+/* besides the nodes of /dev (uapi/nodes.c) */
 static const struct {
 	const char *text;
 	/* ends at a component; else any name may go on from here: pci0000:00, vfio_pci */
@@ -38,9 +38,6 @@ static const struct {
 	{ "/sys/devices/virtual/vfio", false },
 	{ "/sys/class/misc/vfio", true },
 	{ "/sys/devices/virtual/misc/vfio", true },
-	{ "/sys/dev/char/10:196", true }, /* /dev/vfio/vfio */
-	{ "/sys/dev/char/243:", false },  /* VIEW_GROUP_MAJOR */
-	{ "/dev/vfio", true },
 	/*
 	 * nothing of the name is in the view: the host's is not ours to offer, as devices of the
 	 * view could not be bound to it
@@ -65,7 +62,7 @@ bool shim_in_view(const char *path)
 		    (!view[i].whole || path[n] == '/' || path[n] == '\0'))
 			return true;
 	}
-	return false;
+	return may_begin(path) && uapi_nodes_have(path);
 }
 
 bool shim_above_view(const char *path)
@@ -77,7 +74,7 @@ bool shim_above_view(const char *path)
 	for (size_t i = 0; i < ARRAY_SIZE(view); i++)
 		if (!strncmp(view[i].text, path, n) && view[i].text[n] == '/')
 			return true;
-	return false;
+	return uapi_nodes_below(path, n);
 }
 
 bool shim_near_view(const char *path)
@@ -396,25 +393,16 @@ void shim_cwd_changed(void)
 
 void shim_path_stat(const char *virt, struct stat *st)
 {
-	static const char dir[] = "/dev/vfio/";
-	unsigned id = 0;
-	const char *p;
+	const struct uapi_node *node;
+	unsigned id;
 
-	if (!virt || strncmp(virt, dir, sizeof(dir) - 1))
-		return;
-	p = virt + sizeof(dir) - 1;
 	/* the tree has sockets in the nodes' place, a handle's memfd is a file */
-	if (!S_ISREG(st->st_mode) && !S_ISSOCK(st->st_mode))
+	if (!virt || (!S_ISREG(st->st_mode) && !S_ISSOCK(st->st_mode)))
 		return;
-	if (!strcmp(p, "vfio")) {
-		st->st_rdev = makedev(SHIM_CONTAINER_MAJOR, SHIM_CONTAINER_MINOR);
-	} else {
-		for (; *p >= '0' && *p <= '9'; p++)
-			id = id * 10 + (unsigned)(*p - '0');
-		if (*p)
-			return;
-		st->st_rdev = makedev(VIEW_GROUP_MAJOR, id);
-	}
+	node = uapi_node_find(virt, &id, NULL);
+	if (!node)
+		return;
+	st->st_rdev = makedev(node->major, node->minor + id);
 	st->st_mode = (st->st_mode & 07777) | S_IFCHR;
 	st->st_size = 0;
 	st->st_blocks = 0;

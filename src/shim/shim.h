@@ -53,10 +53,6 @@
 
 #define SHIM_WHO "shim"
 
-/* /dev/vfio/vfio is a misc device: linux/miscdevice.h, VFIO_MINOR 196 */
-#define SHIM_CONTAINER_MAJOR 10u
-#define SHIM_CONTAINER_MINOR 196u
-
 struct shim {
 	bool on;		/* the constructor ran and found a run directory */
 	char run_dir[PATH_MAX]; /* canonical, no slash at its end */
@@ -224,8 +220,8 @@ bool shim_near_view(const char *path);
  * near the view from there.
  */
 bool shim_path_start(int dirfd, const char *path, char *base, size_t size, bool *inside);
-/* Is @fd the directory @virt? */
-bool shim_fd_is_dir(int fd, const char *virt);
+/* True if @name in the directory @fd is a node of /dev. */
+bool shim_fd_has_node(int fd, const char *name);
 static inline const char *shim_path(const char *path, struct shim_path *p)
 {
 	int dirfd = -100; /* AT_FDCWD */
@@ -236,9 +232,7 @@ static inline const char *shim_path(const char *path, struct shim_path *p)
 size_t shim_unmap(char *text, size_t len);
 /* Look again at where the working directory is. */
 void shim_cwd_changed(void);
-/*
- * "/dev/vfio/vfio" and "/dev/vfio/N" as the kernel's stat shows them; other paths are left alone.
- */
+/* Make *@st what the kernel's stat shows of a node of /dev; other paths are left alone. */
 void shim_path_stat(const char *virt, struct stat *st);
 /* The number in "/proc/self/fd/N", "/proc/PID/fd/N" of this process or "/dev/fd/N", or -1. */
 int shim_path_self_fd(const char *path);
@@ -278,9 +272,8 @@ long shim_openat2(int dirfd, const char *path, const void *how, size_t size); /*
  * for a device, which has none. Else 0.
  */
 int shim_path_of_handle(struct shim_path *p);
-/* 1: @fd is of a node of /dev/vfio, whose name is at @node; 0: of another file; -1: of none. */
-#define SHIM_NODE_NAME 32
-int shim_fd_node(int fd, char node[SHIM_NODE_NAME]);
+/* 1: @fd is of a node of /dev (uapi/nodes.h), whose path is at @node; 0: another file; -1: none. */
+int shim_fd_node(int fd, char node[UAPI_NODE_NAME]);
 /*
  * @path is about to be opened: a file that this empties keeps the pages that devices have of it. An
  * open that will fail empties nothing.

@@ -180,23 +180,32 @@ static bool fd_path(int fd, char *path, size_t size)
 	return true;
 }
 
-struct is_dir {
+struct name {
 	int fd;
-	const char *virt;
+	const char *text;
 };
 
-static long is_dir(void *arg, char *path)
+static long is_node(void *arg, char *path)
 {
-	struct is_dir *d = arg;
+	struct name *n = arg;
+	unsigned id;
+	size_t len;
 
-	return fd_path(d->fd, path, SHIM_PATH_LONG) && !strcmp(path, d->virt);
+	if (!fd_path(n->fd, path, SHIM_PATH_LONG))
+		return false;
+	len = strlen(path);
+	if (len + strlen(n->text) + 2 > SHIM_PATH_LONG)
+		return false;
+	path[len] = '/';
+	strcpy(path + len + 1, n->text);
+	return uapi_node_find(path, &id, NULL) != NULL;
 }
 
-bool shim_fd_is_dir(int fd, const char *virt)
+bool shim_fd_has_node(int fd, const char *name)
 {
-	struct is_dir d = { fd, virt };
+	struct name n = { fd, name };
 
-	return shim_run_with_room(is_dir, &d);
+	return shim_run_with_room(is_node, &n);
 }
 
 /* Where a relative path starts, as the program knows it. */

@@ -34,22 +34,6 @@ static void file_free(struct uapi_file *f)
 	heap_free(f);
 }
 
-/* Parse the number of a group, "7". The kernel's device nodes have no leading zeros or signs. */
-static int parse_group(const char *text, unsigned *id)
-{
-	char *end;
-	unsigned long v;
-
-	if (text[0] < '0' || text[0] > '9' || (text[0] == '0' && text[1]))
-		return -ENOENT;
-	errno = 0;
-	v = strtoul(text, &end, 10);
-	if (*end || errno || v > UINT32_MAX)
-		return -ENOENT;
-	*id = (unsigned)v;
-	return 0;
-}
-
 static int open_container(struct vfio_system *sys, const struct uapi_fds *fds,
 			  struct uapi_file **out)
 {
@@ -62,7 +46,7 @@ static int open_container(struct vfio_system *sys, const struct uapi_fds *fds,
 		file_free(f);
 		return -ENOMEM;
 	}
-	snprintf(f->link, sizeof(f->link), "/dev/vfio/vfio");
+	uapi_node_name(uapi_node_of(UAPI_CONTAINER), 0, f->link);
 	*out = f;
 	return 0;
 }
@@ -82,7 +66,7 @@ static int open_group(struct vfio_system *sys, const struct uapi_fds *fds, struc
 		return ret;
 	}
 	f->group = g;
-	snprintf(f->link, sizeof(f->link), "/dev/vfio/%u", id);
+	uapi_node_name(uapi_node_of(UAPI_GROUP), id, f->link);
 	*out = f;
 	return 0;
 }
@@ -90,29 +74,21 @@ static int open_group(struct vfio_system *sys, const struct uapi_fds *fds, struc
 int uapi_open(struct vfio_system *sys, const struct uapi_fds *fds, const char *path, int flags,
 	      struct uapi_file **out)
 {
-	static const char dir[] = "/dev/vfio/";
 	struct vfio_group *g = NULL;
-	char name[16];
-	size_t n;
-	unsigned id = 0;
+	const struct uapi_node *node;
+	const char *rest;
+	unsigned id;
 
-	if (strncmp(path, dir, sizeof(dir) - 1))
+	node = uapi_node_find(path, &id, &rest);
+	if (!node)
 		return -ENOENT;
-	path += sizeof(dir) - 1;
-	n = strcspn(path, "/");
-	if (n >= sizeof(name))
-		return -ENOENT;
-	memcpy(name, path, n);
-	name[n] = 0;
-	if (strcmp(name, "vfio")) {
-		if (parse_group(name, &id))
-			return -ENOENT;
+	if (node->kind == UAPI_GROUP) {
 		g = vfio_system_group(sys, id);
 		if (!g)
 			return -ENOENT;
 	}
 	/* what open(2) says of any file that is there */
-	if (path[n] || flags & O_DIRECTORY)
+	if (*rest || flags & O_DIRECTORY)
 		return -ENOTDIR;
 	if (flags & O_CREAT && flags & O_EXCL)
 		return -EEXIST;

@@ -19,7 +19,7 @@ struct uapi_file {
 	enum uapi_kind kind;
 	struct vfio_system *sys;
 	struct uapi_fds fds;
-	char link[32];
+	char link[UAPI_NODE_NAME];
 	union {
 		struct vfio_container *container;
 		struct vfio_group *group;

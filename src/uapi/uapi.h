@@ -11,9 +11,9 @@
 #include <stdint.h>
 #include <sys/types.h>
 
+#include "uapi/nodes.h"
 #include "vfio/open.h"
 
-enum uapi_kind { UAPI_CONTAINER, UAPI_GROUP, UAPI_DEVICE };
 struct uapi_file; /* one open file description */
 
 /* The program's descriptors, as their owner (the shim, a test) gives them to uapi. */
@@ -32,8 +32,8 @@ struct uapi_fds {
 };
 
 /*
- * Open "/dev/vfio/vfio" or "/dev/vfio/N". Return 0 with *@out (one reference); -ENOENT, -EBUSY,
- * -ENOMEM; -ENODEV: a group without devices; -ENOTDIR, -EEXIST: as open(2) by @flags.
+ * Open a node of /dev (nodes.h). Return 0 with *@out (one reference); -ENOENT, -EBUSY, -ENOMEM;
+ * -ENODEV: a group without devices; -ENOTDIR, -EEXIST: as open(2) by @flags.
  */
 int uapi_open(struct vfio_system *sys, const struct uapi_fds *fds, const char *path, int flags,
 	      struct uapi_file **out);

@@ -9,10 +9,11 @@
 #include "base/util.h"
 #include "iommu/domain.h"
 #include "machine/view/internal.h"
+#include "uapi/nodes.h"
 
 #define TEXT(number)	TEXT_OF(number)
 #define TEXT_OF(number) #number
-#define GROUP_MAJOR	TEXT(VIEW_GROUP_MAJOR)
+#define GROUP_MAJOR	TEXT(UAPI_GROUP_MAJOR)
 
 void view_group(struct tree *t, unsigned id)
 {
@@ -55,7 +56,7 @@ void view_group_node(struct tree *t, unsigned id)
 	char name[16], path[PATH_MAX];
 
 	snprintf(name, sizeof(name), "%u", id);
-	write_chardev(t, "vfio", name, VIEW_GROUP_MAJOR, id, "");
+	write_chardev(t, "vfio", name, UAPI_GROUP_MAJOR, id, "");
 	snprintf(path, sizeof(path), "dev/vfio/%u", id);
 	tree_node(t, 0600, path);
 }

@@ -21,12 +21,6 @@
 #include "machine/view/tree.h"
 #include "pci/face.h"
 
-/*
- * The character device of the groups. The kernel takes a dynamic major, counting down from 254
- * (linux/fs.h, CHRDEV_MAJOR_DYN_END 234). The minor is the group.
- */
-#define VIEW_GROUP_MAJOR 243
-
 /* The CPUs of the computer, read once for all devices. */
 struct cpus {
 	char cpulist[256]; /* "0-3" */

@@ -1,0 +1,121 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * uapi/nodes.c: the nodes of /dev that are ours.
+ */
+#include <limits.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "base/util.h"
+#include "uapi/nodes.h"
+
+#define TEXT_OF(x)	   #x
+#define CHARDEV(maj)	   "/sys/dev/char/" TEXT_OF(maj) ":"
+#define MISC(maj, min)	   CHARDEV(maj) TEXT_OF(min), false
+#define NUMBERED(maj)	   CHARDEV(maj), true
+
+const struct uapi_node uapi_nodes[] = {
+	{ "/dev/vfio/vfio", MISC(UAPI_CONTAINER_MAJOR, UAPI_CONTAINER_MINOR), UAPI_CONTAINER,
+	  UAPI_CONTAINER_MAJOR, UAPI_CONTAINER_MINOR, 0666 },
+	{ "/dev/vfio/", NUMBERED(UAPI_GROUP_MAJOR), UAPI_GROUP, UAPI_GROUP_MAJOR, 0, 0600 },
+};
+const size_t uapi_num_nodes = ARRAY_SIZE(uapi_nodes);
+
+/*
+ * Read the number at *@text, which moves behind it. The kernel's names have no signs and no leading
+ * zeros. False: there is none.
+ */
+static bool number(const char **text, unsigned *id)
+{
+	const char *p = *text;
+	uint64_t v = 0;
+
+	if (*p < '0' || *p > '9' || (*p == '0' && p[1] >= '0' && p[1] <= '9'))
+		return false;
+	for (; *p >= '0' && *p <= '9'; p++) {
+		v = v * 10 + (unsigned)(*p - '0');
+		if (v > UINT32_MAX)
+			return false;
+	}
+	*text = p;
+	*id = (unsigned)v;
+	return true;
+}
+
+const struct uapi_node *uapi_node_find(const char *path, unsigned *id, const char **rest)
+{
+	for (size_t i = 0; i < uapi_num_nodes; i++) {
+		const struct uapi_node *n = &uapi_nodes[i];
+		size_t len = strlen(n->path);
+		const char *end = path + len;
+
+		*id = 0;
+		if (strncmp(path, n->path, len) || (n->numbered && !number(&end, id)))
+			continue;
+		if (*end && (!rest || *end != '/'))
+			continue;
+		if (rest)
+			*rest = end;
+		return n;
+	}
+	return NULL;
+}
+
+char *uapi_node_name(const struct uapi_node *node, unsigned id, char name[UAPI_NODE_NAME])
+{
+	if (node->numbered)
+		snprintf(name, UAPI_NODE_NAME, "%s%u", node->path, id);
+	else
+		snprintf(name, UAPI_NODE_NAME, "%s", node->path);
+	return name;
+}
+
+const struct uapi_node *uapi_node_of(enum uapi_kind kind)
+{
+	for (size_t i = 0; i < uapi_num_nodes; i++)
+		if (uapi_nodes[i].kind == kind)
+			return &uapi_nodes[i];
+	return NULL;
+}
+
+/* How long the name in /dev itself is: of a node, or of a directory that has nothing but nodes. */
+static size_t top_of(const struct uapi_node *n)
+{
+	const size_t dev = sizeof("/dev/") - 1;
+
+	return dev + strcspn(n->path + dev, "/");
+}
+
+/* True if @path begins with the first @n bytes of @text, and a component ends there. */
+static bool leads_to(const char *path, const char *text, size_t n)
+{
+	return !strncmp(path, text, n) && (!path[n] || path[n] == '/');
+}
+
+bool uapi_nodes_have(const char *path)
+{
+	for (size_t i = 0; i < uapi_num_nodes; i++) {
+		const struct uapi_node *n = &uapi_nodes[i];
+		size_t len = strlen(n->sysfs);
+
+		if (leads_to(path, n->path, top_of(n)))
+			return true;
+		if (n->numbered ? !strncmp(path, n->sysfs, len) : leads_to(path, n->sysfs, len))
+			return true;
+	}
+	return false;
+}
+
+bool uapi_nodes_below(const char *path, size_t n)
+{
+	for (size_t i = 0; i < uapi_num_nodes; i++) {
+		const struct uapi_node *node = &uapi_nodes[i];
+
+		if (!strncmp(node->path, path, n) && n < top_of(node) && node->path[n] == '/')
+			return true;
+		if (!strncmp(node->sysfs, path, n) && node->sysfs[n] == '/')
+			return true;
+	}
+	return false;
+}
