@@ -604,7 +604,7 @@ struct access {
 	bool denied;  /* against the mapping's protection */
 	bool granted; /* the kernel let it pass: the program changed the protection past us */
 	/* a locked instruction: no other access of this device comes between its own */
-	const struct vfio_device *alone;
+	struct vfio_device *alone;
 };
 
 static struct range *access_range(struct access *a, uintptr_t addr)

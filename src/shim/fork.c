@@ -58,7 +58,6 @@ static long after_fork(void *unused)
 
 	shim_bars_abandon(); /* while the files are there to say what it is a mapping of */
 	shim_handles_abandon();
-	shim_locks_abandon();
 	m = atomic_exchange(&shim.machine, NULL);
 	if (m)
 		machine_free(m, true);

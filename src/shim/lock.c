@@ -6,11 +6,13 @@
  * locked instruction has it alone; DMA and the device's own threads do not take part, as a device
  * does not in hardware.
  *
- * It is held across the model's callback, since that is what is to be done alone. Three things keep
- * that from being a deadlock: a thread holds one at a time, with signals blocked or for one call
- * (signals.c, io.c); who waits to have it alone keeps newcomers out for some time only, so an
- * access that ends when another access has been made does end; a child of a fork starts with all of
- * them free.
+ * A device has a lock of its own, in struct vfio_device, so that one whose model sleeps holds up no
+ * other. The lock is held across the model's callback, since that is what is to be done alone.
+ * Three things keep that from being a deadlock. A thread holds one at a time, with signals blocked
+ * or for one call (trap.c, io.c). One that waits to be alone keeps newcomers out for some time
+ * only, so an access that ends when another access has been made does end. And a child of a fork
+ * has no use for its parent's: what it has of the devices is dropped (fork.c), and mappings of them
+ * are bus errors.
  */
 #include <linux/futex.h>
 #include <sys/syscall.h>
@@ -18,47 +20,29 @@
 
 #include "shim/shim.h"
 
-#define ALONE	  (1u << 31)
-#define NUM_LOCKS 16u
+#define ALONE (1u << 31) /* in a lock's state */
 /*
  * how long newcomers stay behind one that waits to be alone; many times what the accesses take that
  * it waits for
  */
 #define DEFER_NS 2000000l
 
-struct access_lock {
-	_Atomic uint32_t state; /* ALONE, or how many share it */
-	_Atomic uint32_t lone;	/* who waits to be alone */
-	_Atomic uint32_t asleep;
-} __attribute__((aligned(64)));
-
-/*
- * Devices share one at times, which costs time at most. There is nothing to allocate or to free,
- * and a handler can find it.
- */
-static struct access_lock locks[NUM_LOCKS];
-
-static struct access_lock *lock_of(const struct vfio_device *dev)
-{
-	return &locks[((uintptr_t)dev >> 6) * 0x9e3779b1u >> 16 & (NUM_LOCKS - 1)];
-}
-
-static void sleep_while(struct access_lock *l, uint32_t state, const struct timespec *most)
+static void sleep_while(struct vfio_access_lock *l, uint32_t state, const struct timespec *most)
 {
 	atomic_fetch_add(&l->asleep, 1);
 	sys_call(SYS_futex, (long)&l->state, FUTEX_WAIT_PRIVATE, (long)state, (long)most, 0, 0);
 	atomic_fetch_sub(&l->asleep, 1);
 }
 
-static void wake(struct access_lock *l)
+static void wake(struct vfio_access_lock *l)
 {
 	if (atomic_load(&l->asleep))
 		sys_call(SYS_futex, (long)&l->state, FUTEX_WAKE_PRIVATE, INT_MAX, 0, 0, 0);
 }
 
-void shim_access_begin(const struct vfio_device *dev)
+void shim_access_begin(struct vfio_device *dev)
 {
-	struct access_lock *l = lock_of(dev);
+	struct vfio_access_lock *l = &dev->access;
 	uint64_t now, until = 0;
 	struct timespec most;
 	uint32_t s;
@@ -83,17 +67,17 @@ void shim_access_begin(const struct vfio_device *dev)
 	}
 }
 
-void shim_access_end(const struct vfio_device *dev)
+void shim_access_end(struct vfio_device *dev)
 {
-	struct access_lock *l = lock_of(dev);
+	struct vfio_access_lock *l = &dev->access;
 
 	if (atomic_fetch_sub(&l->state, 1) == 1)
 		wake(l);
 }
 
-void shim_access_lock(const struct vfio_device *dev)
+void shim_access_lock(struct vfio_device *dev)
 {
-	struct access_lock *l = lock_of(dev);
+	struct vfio_access_lock *l = &dev->access;
 	uint32_t s = 0;
 
 	if (atomic_compare_exchange_strong(&l->state, &s, ALONE))
@@ -108,19 +92,10 @@ void shim_access_lock(const struct vfio_device *dev)
 	atomic_fetch_sub(&l->lone, 1);
 }
 
-void shim_access_unlock(const struct vfio_device *dev)
+void shim_access_unlock(struct vfio_device *dev)
 {
-	struct access_lock *l = lock_of(dev);
+	struct vfio_access_lock *l = &dev->access;
 
 	atomic_store(&l->state, 0);
 	wake(l);
-}
-
-void shim_locks_abandon(void)
-{
-	for (unsigned i = 0; i < NUM_LOCKS; i++) {
-		atomic_store(&locks[i].state, 0);
-		atomic_store(&locks[i].lone, 0);
-		atomic_store(&locks[i].asleep, 0);
-	}
 }

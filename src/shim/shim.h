@@ -16,9 +16,9 @@
  *
  * Locks, in order: build_lock > release_lock > table_lock; bars_lock (bars.c) after build_lock,
  * with none of the others. All are taken with every signal blocked but the three that are ours,
- * since a handler of the program may call us. A device's bus (lock.c) is held around an access of
- * the device, before the locks of vfio_pci/ and of the model; bars_lock comes after it, when the
- * device opens its pages.
+ * since a handler of the program may call us. The lock of a device's accesses (lock.c) is held
+ * around an access, before the locks of vfio_pci/ and of the model; bars_lock comes after it, when
+ * the device opens its pages.
  */
 #ifndef SHIM_SHIM_H
 #define SHIM_SHIM_H
@@ -476,14 +476,12 @@ void shim_bars_unlock(void);
 void shim_bars_abandon(void); /* in a forked child: accesses are bus errors */
 
 /* ---- lock.c: locked instructions ---- */
-/*
- * An access of @dev, together with others; one that has it alone; in a forked child: nobody has it.
- */
-void shim_access_begin(const struct vfio_device *dev);
-void shim_access_end(const struct vfio_device *dev);
-void shim_access_lock(const struct vfio_device *dev);
-void shim_access_unlock(const struct vfio_device *dev);
-void shim_locks_abandon(void);
+/* Begin an access of @dev, together with others, and end it. Waits for one that is locked. */
+void shim_access_begin(struct vfio_device *dev);
+void shim_access_end(struct vfio_device *dev);
+/* Begin one that has @dev alone, and end it. Waits for all others. */
+void shim_access_lock(struct vfio_device *dev);
+void shim_access_unlock(struct vfio_device *dev);
 
 /* ---- scope.c: a call of ours in the program's thread ---- */
 /*

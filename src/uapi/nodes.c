@@ -10,10 +10,10 @@
 #include "base/util.h"
 #include "uapi/nodes.h"
 
-#define TEXT_OF(x)	   #x
-#define CHARDEV(maj)	   "/sys/dev/char/" TEXT_OF(maj) ":"
-#define MISC(maj, min)	   CHARDEV(maj) TEXT_OF(min), false
-#define NUMBERED(maj)	   CHARDEV(maj), true
+#define TEXT_OF(x)     #x
+#define CHARDEV(maj)   "/sys/dev/char/" TEXT_OF(maj) ":"
+#define MISC(maj, min) CHARDEV(maj) TEXT_OF(min), false
+#define NUMBERED(maj)  CHARDEV(maj), true
 
 const struct uapi_node uapi_nodes[] = {
 	{ "/dev/vfio/vfio", MISC(UAPI_CONTAINER_MAJOR, UAPI_CONTAINER_MINOR), UAPI_CONTAINER,

@@ -13,10 +13,22 @@
 static void test_find(void **state)
 {
 	static const char *const none[] = {
-		"",		  "/",		     "/dev/vfio",	"/dev/vfio/",
-		"/dev/vfio/vfi",  "/dev/vfio/vfiox", "/dev/vfio/7x",	"/dev/vfio/07",
-		"/dev/vfio/-1",	  "/dev/vfio/+1",    "/dev/vfio/ 1",	"/dev/vfio/4294967296",
-		"dev/vfio/vfio",  "/dev/vfio//7",    "/dev/vfio/vfio/", "/dev/vfio/7/",
+		"",
+		"/",
+		"/dev/vfio",
+		"/dev/vfio/",
+		"/dev/vfio/vfi",
+		"/dev/vfio/vfiox",
+		"/dev/vfio/7x",
+		"/dev/vfio/07",
+		"/dev/vfio/-1",
+		"/dev/vfio/+1",
+		"/dev/vfio/ 1",
+		"/dev/vfio/4294967296",
+		"dev/vfio/vfio",
+		"/dev/vfio//7",
+		"/dev/vfio/vfio/",
+		"/dev/vfio/7/",
 		"/dev/vfio/99999999999999999999999",
 	};
 	const struct uapi_node *n;
@@ -109,8 +121,8 @@ static void test_have(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_find),  cmocka_unit_test(test_rest),
-		cmocka_unit_test(test_name),  cmocka_unit_test(test_table),
+		cmocka_unit_test(test_find), cmocka_unit_test(test_rest),
+		cmocka_unit_test(test_name), cmocka_unit_test(test_table),
 		cmocka_unit_test(test_have),
 	};
 

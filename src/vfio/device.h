@@ -124,6 +124,20 @@ struct vfio_device_ops {
 			 int fd);
 };
 
+/*
+ * Keeps accesses of a device apart that a locked instruction of a client must not see in its middle.
+ * For a front that makes accesses instruction by instruction (shim/lock.c, which alone looks at
+ * it). It is held around a call of the device, before any lock of the provider. Padded, since each
+ * access by any processor writes it.
+ */
+struct vfio_access_lock {
+	char before[64];
+	_Atomic uint32_t state;	 /* alone, or how many share it */
+	_Atomic uint32_t lone;	 /* how many wait to be alone */
+	_Atomic uint32_t asleep; /* and how many wait at all, asleep */
+	char behind[64];
+};
+
 struct vfio_device {
 	const struct vfio_device_ops *ops;
 	const char *name; /* "0000:01:00.0" */
@@ -140,6 +154,7 @@ struct vfio_device {
 	/* guards the list; after all locks of a provider's, and before those that a mapper takes */
 	pthread_mutex_t mappers_lock;
 	struct cds_list_head mappers; /* openers that mapped a region: struct vfio_open */
+	struct vfio_access_lock access;
 };
 
 void vfio_device_init(struct vfio_device *dev, const struct vfio_device_ops *ops, const char *name,
