@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* api/context.c: contexts and the devices in them: plugging in, opening, closing. */
-#include <dlfcn.h>
 #include <errno.h>
 #include <pthread.h>
 #include <stdio.h>
@@ -9,11 +8,9 @@
 #include <unistd.h>
 
 #include "api/internal.h"
+#include "base/fork.h"
 #include "base/guard.h"
-#include "base/heap.h"
 #include "base/log.h"
-#include "base/rcu.h"
-#include "base/sys.h"
 
 static __thread struct {
 	const struct uvfio *u;
@@ -41,45 +38,14 @@ void uvfio_log_to(int fd, int level)
 	log_set(fd, level < LOG_NONE ? LOG_NONE : level > LOG_DEBUG ? LOG_DEBUG : level);
 }
 
-/*
- * Keep the child able to wait for RCU readers: a thread that was in a device's access of memory
- * when another one forked is not in the child, and must not be counted there, or the child's first
- * unmap would wait for it. The shim has hooks of its own, and says so.
- */
-static void before_fork(void)
-{
-	rcu_before_fork();
-	fd_room_lock();
-}
-
-static void after_fork_in_parent(void)
-{
-	fd_room_unlock();
-	rcu_after_fork_in_parent();
-}
-
-static void after_fork_in_child(void)
-{
-	heap_abandon();
-	fd_room_abandon();
-	rcu_after_fork_in_child();
-}
-
-static void hook_forks(void)
-{
-	if (!dlsym(RTLD_DEFAULT, "uvfio_shim_hooks_fork"))
-		pthread_atfork(before_fork, after_fork_in_parent, after_fork_in_child);
-}
-
 struct uvfio *uvfio_new(void)
 {
 	API_CALL();
-	static pthread_once_t once = PTHREAD_ONCE_INIT;
 	struct uvfio *u = calloc(1, sizeof(*u));
 
 	if (!u)
 		goto fail;
-	pthread_once(&once, hook_forks);
+	fork_hooks_once();
 	/* devices meet memory that the program took away */
 	if (guard_install())
 		goto fail;

@@ -10,8 +10,7 @@
  */
 #include <sys/syscall.h>
 
-#include "base/heap.h"
-#include "base/rcu.h"
+#include "base/fork.h"
 #include "shim/shim.h"
 #include "vfio/keeper.h"
 
@@ -28,16 +27,14 @@ static void before(void)
 	m = atomic_load(&shim.machine);
 	if (m)
 		machine_hold(m);
-	rcu_before_fork();
-	fd_room_lock();
+	fork_before();
 }
 
 static void after_in_parent(void)
 {
 	struct machine *m = atomic_load(&shim.machine);
 
-	fd_room_unlock();
-	rcu_after_fork_in_parent();
+	fork_after_in_parent();
 	if (m)
 		machine_unhold(m);
 	shim_bars_unlock();
@@ -75,10 +72,8 @@ void shim_after_fork(void)
 		*shim.alive = 1;
 	shim.pid = (pid_t)sys_call(SYS_getpid, 0, 0, 0, 0, 0, 0);
 	pthread_mutex_init(&shim.build_lock, NULL);
-	heap_abandon();
-	fd_room_abandon();
 	vfio_keeper_abandon();
-	rcu_after_fork_in_child();
+	fork_after_in_child();
 	shim_signals_abandon();
 	shim_stacks_abandon();
 	shim_lists_abandon();
@@ -92,12 +87,9 @@ static void after_in_child(void)
 	shim_restore_signals(&fork_mask);
 }
 
-/* To a libuvfio in the same program: forks are seen to (api/context.c). */
-extern const char uvfio_shim_hooks_fork;
-EXPORT const char uvfio_shim_hooks_fork = 1;
-
 void shim_fork_init(void)
 {
+	fork_hooks_elsewhere();
 	if (pthread_atfork(before, after_in_parent, after_in_child))
 		log_warn(SHIM_WHO,
 			 "pthread_atfork: no memory; children of fork() may not use devices");
