@@ -118,7 +118,6 @@ SCANDIRAT(scandirat64, dirent64)
 
 struct walk {
 	void *fn;
-	bool stat64;
 };
 static __thread struct walk walk;
 
@@ -156,43 +155,63 @@ static int on_ftw(const char *path, const struct stat *st, int type)
 	return ((__ftw_func_t)(uintptr_t)walk.fn)(seen, stat_seen(seen, st, &copy), type);
 }
 
-/* the 64 variants' structures are the same on this processor */
-#define FTW(name, func_t, trampoline, ...)                                          \
-	{                                                                           \
-		struct walk outer = walk;                                           \
-		struct place at;                                                    \
-		const char *use;                                                    \
-		int rc;                                                             \
-		NEXT(name);                                                         \
-		use = enter(AT_FDCWD, path, &at);                                   \
-		if (at.in_view) {                                                   \
-			walk.fn = (void *)(uintptr_t)fn;                            \
-			rc = real(use, (func_t)(uintptr_t)trampoline, __VA_ARGS__); \
-			walk = outer;                                               \
-		} else {                                                            \
-			rc = real(use, fn, __VA_ARGS__);                            \
-		}                                                                   \
-		leave(&at);                                                         \
-		return rc;                                                          \
-	}
+struct tree {
+	struct place at;
+	struct walk outer; /* a callback may walk another tree */
+};
 
-/* clang-format off */
+/* Begin a walk of the tree at @path with @fn; return the path to give to libc. */
+static const char *begin_tree(struct tree *t, const char *path, void *fn)
+{
+	const char *use = enter(AT_FDCWD, path, &t->at);
+
+	t->outer = walk;
+	if (t->at.in_view)
+		walk.fn = fn;
+	return use;
+}
+
+static int end_tree(struct tree *t, int rc)
+{
+	walk = t->outer;
+	leave(&t->at);
+	return rc;
+}
+
 EXPORT int nftw(const char *path, __nftw_func_t fn, int fds, int flags)
-FTW(nftw, __nftw_func_t, on_nftw, fds, flags)
+{
+	struct tree t;
+	const char *use;
 
-EXPORT int nftw64(const char *path, __nftw64_func_t fn, int fds, int flags)
-FTW(nftw64, __nftw64_func_t, on_nftw, fds, flags)
+	NEXT(nftw);
+	use = begin_tree(&t, path, (void *)(uintptr_t)fn);
+	return end_tree(&t, real(use, t.at.in_view ? on_nftw : fn, fds, flags));
+}
 
 EXPORT int ftw(const char *path, __ftw_func_t fn, int fds)
-FTW(ftw, __ftw_func_t, on_ftw, fds)
+{
+	struct tree t;
+	const char *use;
+
+	NEXT(ftw);
+	use = begin_tree(&t, path, (void *)(uintptr_t)fn);
+	return end_tree(&t, real(use, t.at.in_view ? on_ftw : fn, fds));
+}
+
+/* The 64 variants' structures are the same on this processor. */
+EXPORT int nftw64(const char *path, __nftw64_func_t fn, int fds, int flags)
+{
+	return nftw(path, (__nftw_func_t)(uintptr_t)fn, fds, flags);
+}
 
 EXPORT int ftw64(const char *path, __ftw64_func_t fn, int fds)
-FTW(ftw64, __ftw64_func_t, on_ftw, fds)
-	/* clang-format on */
+{
+	return ftw(path, (__ftw_func_t)(uintptr_t)fn, fds);
+}
 
-	/* ---- glob: of a pattern, the part before the first magic character is looked at ---- */
+/* ---- glob: of a pattern, the part before the first magic character is looked at ---- */
 
-	static void unmap_results(char **v, size_t from, size_t n)
+static void unmap_results(char **v, size_t from, size_t n)
 {
 	for (size_t i = from; i < from + n; i++)
 		if (v[i])

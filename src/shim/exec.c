@@ -279,39 +279,60 @@ EXPORT int execvp(const char *file, char *const argv[])
 	return execvpe(file, argv, environ);
 }
 
-#define COLLECT_ARGS(first, last)                \
-	va_list ap, count;                       \
-	size_t n = 1, i;                         \
-	char **argv;                             \
-	va_start(ap, last);                      \
-	va_copy(count, ap);                      \
-	while (va_arg(count, char *))            \
-		n++;                             \
-	va_end(count);                           \
-	argv = alloca((n + 1) * sizeof(char *)); \
-	argv[0] = (char *)(uintptr_t)(first);    \
-	for (i = 1; i <= n; i++)                 \
-	argv[i] = va_arg(ap, char *)
+/* Return what an argv of @ap's arguments takes, with one before them and NULL at the end. */
+static size_t argv_size(va_list *ap)
+{
+	size_t n = 2;
+	va_list count;
+
+	va_copy(count, *ap);
+	while (va_arg(count, char *))
+		n++;
+	va_end(count);
+	return n * sizeof(char *);
+}
+
+/* Fill in @argv; @ap then stands behind the NULL. */
+static char **take_argv(char **argv, const char *first, va_list *ap)
+{
+	char **p = argv;
+
+	*p++ = (char *)(uintptr_t)first;
+	do
+		*p = va_arg(*ap, char *);
+	while (*p++);
+	return argv;
+}
 
 EXPORT int execl(const char *path, const char *arg, ...)
 {
-	COLLECT_ARGS(arg, arg);
+	char **argv;
+	va_list ap;
+
+	va_start(ap, arg);
+	argv = take_argv(alloca(argv_size(&ap)), arg, &ap);
 	va_end(ap);
 	return execve(path, argv, environ);
 }
 
 EXPORT int execlp(const char *file, const char *arg, ...)
 {
-	COLLECT_ARGS(arg, arg);
+	char **argv;
+	va_list ap;
+
+	va_start(ap, arg);
+	argv = take_argv(alloca(argv_size(&ap)), arg, &ap);
 	va_end(ap);
 	return execvpe(file, argv, environ);
 }
 
 EXPORT int execle(const char *path, const char *arg, ...)
 {
-	char **envp;
+	char **argv, **envp;
+	va_list ap;
 
-	COLLECT_ARGS(arg, arg);
+	va_start(ap, arg);
+	argv = take_argv(alloca(argv_size(&ap)), arg, &ap);
 	envp = va_arg(ap, char **);
 	va_end(ap);
 	return execve(path, argv, envp);

@@ -176,8 +176,14 @@ long shim_fcntl(int fd, int cmd, unsigned long arg)
 	return rc;
 }
 
-static int do_fcntl(int fd, int cmd, unsigned long arg)
+EXPORT int fcntl(int fd, int cmd, ...)
 {
+	unsigned long arg;
+	va_list ap;
+
+	va_start(ap, cmd);
+	arg = va_arg(ap, unsigned long);
+	va_end(ap);
 	/* locks that wait are cancellation points: libc's */
 	if (cmd == F_SETLKW || cmd == F_OFD_SETLKW) {
 		long rc;
@@ -196,28 +202,7 @@ static int do_fcntl(int fd, int cmd, unsigned long arg)
 	}
 	return (int)shim_ret(shim_fcntl(fd, cmd, arg));
 }
-
-EXPORT int fcntl(int fd, int cmd, ...)
-{
-	unsigned long arg;
-	va_list ap;
-
-	va_start(ap, cmd);
-	arg = va_arg(ap, unsigned long);
-	va_end(ap);
-	return do_fcntl(fd, cmd, arg);
-}
-
-EXPORT int fcntl64(int fd, int cmd, ...)
-{
-	unsigned long arg;
-	va_list ap;
-
-	va_start(ap, cmd);
-	arg = va_arg(ap, unsigned long);
-	va_end(ap);
-	return do_fcntl(fd, cmd, arg);
-}
+EXPORT int fcntl64(int fd, int cmd, ...) __attribute__((alias("fcntl")));
 
 /* ---- the limit of open files, which is raised for moments ---- */
 

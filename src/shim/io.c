@@ -294,7 +294,7 @@ struct io_args {
 	size_t n;
 	off_t pos;
 	int flags; /* of preadv2 */
-	long *ret;
+	long ret;
 };
 
 static const char *const io_names[] = { "read",	 "write",  "pread",  "pwrite",
@@ -339,102 +339,153 @@ static long run_io(void *arg)
 		if (err)
 			return false;
 		shim_fd_no_handle(a->fd);
-		if (shim_attr_io(what, a->fd, a->buf, a->n, a->ret))
+		if (shim_attr_io(what, a->fd, a->buf, a->n, &a->ret))
 			return true;
 		if (!shim_is_foreign(a->fd))
 			return false;
-		*a->ret = -ENODEV;
+		a->ret = -ENODEV;
 		return true;
 	}
 	shim_fd_mark(a->fd, true);
 	f = shim_handle_file(h);
-	*a->ret = f ? may_transfer(h, f, write, at_pos, a->pos) : -ENODEV;
-	if (*a->ret)
+	a->ret = f ? may_transfer(h, f, write, at_pos, a->pos) : -ENODEV;
+	if (a->ret)
 		;
 	else if (what >= SHIM_READV)
-		*a->ret = vector(f, write, at_pos, a->buf, a->n, a->pos, a->flags);
+		a->ret = vector(f, write, at_pos, a->buf, a->n, a->pos, a->flags);
 	else if (!in_user_half(a->buf, a->n))
-		*a->ret = -EFAULT;
+		a->ret = -EFAULT;
 	else
-		*a->ret = one(f, write, at_pos, (void *)(uintptr_t)a->buf, a->n, a->pos);
-	if (*a->ret == -EFAULT)
+		a->ret = one(f, write, at_pos, (void *)(uintptr_t)a->buf, a->n, a->pos);
+	if (a->ret == -EFAULT)
 		efault(what, a->buf, a->n);
 	shim_handle_put(h);
 	return true;
 }
 
-static bool io_try(enum shim_io what, int fd, const void *buf, size_t n, off_t pos, int flags,
-		   long *ret)
+/* True, and a->ret: the descriptor is a handle, or an attribute of the view. */
+static bool io_try(struct io_args *a)
 {
-	struct io_args a = { what, fd, buf, n, pos, flags, ret };
-
-	return shim.on && shim_run(run_io, &a);
+	return shim.on && shim_run(run_io, a);
 }
 
 /*
- * The kernel's part of a read or write is libc's function, because these are cancellation points.
- * Before our constructor, and in the trap, it is the plain system call.
+ * A read or write is ours if the number is marked. Otherwise the kernel gets it, and it is ours
+ * after all if the kernel says EBADF. The kernel's part is libc's function, because these are
+ * cancellation points; before our constructor has run it is the plain system call.
  */
+static inline bool is_marked(struct io_args *a)
+{
+	return shim_fd_maybe_handle(a->fd) && io_try(a);
+}
 
-/* Ours if the number is marked, then the kernel, then ours if the kernel says EBADF. */
-#define IO(what, fd, buf, n, pos, flags, nr, name, args)                                           \
-	do {                                                                                       \
-		long ours;                                                                         \
-		ssize_t kernel;                                                                    \
-		NEXT_IF_LOADED(name);                                                              \
-		SHIM_NOTE_FROM();                                                                  \
-		if (shim_fd_maybe_handle(fd) && io_try(what, fd, buf, n, pos, flags, &ours))       \
-			return shim_ret(ours);                                                     \
-		kernel = real ? real args                                                          \
-			      : shim_ret(sys_call(nr, fd, (long)(buf), (long)(n), (long)(pos), 0,  \
-						  flags));                                         \
-		if (kernel == -1 && errno == EBADF && io_try(what, fd, buf, n, pos, flags, &ours)) \
-			return shim_ret(ours);                                                     \
-		if (kernel == -1 && errno == EFAULT)                                               \
-			efault(what, buf, n);                                                      \
-		if (what == SHIM_READ)                                                             \
-			shim_signal_was_read(kernel);                                              \
-		return kernel;                                                                     \
-	} while (0)
+/* @result is what libc's function returned. */
+static ssize_t finish(struct io_args *a, ssize_t result)
+{
+	if (result == -1 && errno == EBADF && io_try(a))
+		return shim_ret(a->ret);
+	if (result == -1 && errno == EFAULT)
+		efault(a->what, a->buf, a->n);
+	if (a->what == SHIM_READ)
+		shim_signal_was_read(result);
+	return result;
+}
+
+static ssize_t by_kernel(const struct io_args *a, long nr)
+{
+	return shim_ret(sys_call(nr, a->fd, (long)a->buf, (long)a->n, (long)a->pos, 0, a->flags));
+}
 
 EXPORT ssize_t read(int fd, void *buf, size_t n)
 {
-	IO(SHIM_READ, fd, buf, n, 0, 0, SYS_read, read, (fd, buf, n));
+	struct io_args a = { .what = SHIM_READ, .fd = fd, .buf = buf, .n = n };
+
+	NEXT_IF_LOADED(read);
+	SHIM_NOTE_FROM();
+	if (is_marked(&a))
+		return shim_ret(a.ret);
+	return finish(&a, real ? real(fd, buf, n) : by_kernel(&a, SYS_read));
 }
 
 EXPORT ssize_t write(int fd, const void *buf, size_t n)
 {
-	IO(SHIM_WRITE, fd, buf, n, 0, 0, SYS_write, write, (fd, buf, n));
+	struct io_args a = { .what = SHIM_WRITE, .fd = fd, .buf = buf, .n = n };
+
+	NEXT_IF_LOADED(write);
+	SHIM_NOTE_FROM();
+	if (is_marked(&a))
+		return shim_ret(a.ret);
+	return finish(&a, real ? real(fd, buf, n) : by_kernel(&a, SYS_write));
 }
 
 EXPORT ssize_t pread64(int fd, void *buf, size_t n, off64_t pos)
 {
-	IO(SHIM_PREAD, fd, buf, n, pos, 0, SYS_pread64, pread64, (fd, buf, n, pos));
+	struct io_args a = { .what = SHIM_PREAD, .fd = fd, .buf = buf, .n = n, .pos = pos };
+
+	NEXT_IF_LOADED(pread64);
+	SHIM_NOTE_FROM();
+	if (is_marked(&a))
+		return shim_ret(a.ret);
+	return finish(&a, real ? real(fd, buf, n, pos) : by_kernel(&a, SYS_pread64));
 }
 
 EXPORT ssize_t pwrite64(int fd, const void *buf, size_t n, off64_t pos)
 {
-	IO(SHIM_PWRITE, fd, buf, n, pos, 0, SYS_pwrite64, pwrite64, (fd, buf, n, pos));
+	struct io_args a = { .what = SHIM_PWRITE, .fd = fd, .buf = buf, .n = n, .pos = pos };
+
+	NEXT_IF_LOADED(pwrite64);
+	SHIM_NOTE_FROM();
+	if (is_marked(&a))
+		return shim_ret(a.ret);
+	return finish(&a, real ? real(fd, buf, n, pos) : by_kernel(&a, SYS_pwrite64));
 }
 
 EXPORT ssize_t readv(int fd, const struct iovec *iov, int n)
 {
-	IO(SHIM_READV, fd, iov, (size_t)n, 0, 0, SYS_readv, readv, (fd, iov, n));
+	struct io_args a = { .what = SHIM_READV, .fd = fd, .buf = iov, .n = (size_t)n };
+
+	NEXT_IF_LOADED(readv);
+	SHIM_NOTE_FROM();
+	if (is_marked(&a))
+		return shim_ret(a.ret);
+	return finish(&a, real ? real(fd, iov, n) : by_kernel(&a, SYS_readv));
 }
 
 EXPORT ssize_t writev(int fd, const struct iovec *iov, int n)
 {
-	IO(SHIM_WRITEV, fd, iov, (size_t)n, 0, 0, SYS_writev, writev, (fd, iov, n));
+	struct io_args a = { .what = SHIM_WRITEV, .fd = fd, .buf = iov, .n = (size_t)n };
+
+	NEXT_IF_LOADED(writev);
+	SHIM_NOTE_FROM();
+	if (is_marked(&a))
+		return shim_ret(a.ret);
+	return finish(&a, real ? real(fd, iov, n) : by_kernel(&a, SYS_writev));
 }
 
 EXPORT ssize_t preadv64(int fd, const struct iovec *iov, int n, off64_t pos)
 {
-	IO(SHIM_PREADV, fd, iov, (size_t)n, pos, 0, SYS_preadv, preadv64, (fd, iov, n, pos));
+	struct io_args a = {
+		.what = SHIM_PREADV, .fd = fd, .buf = iov, .n = (size_t)n, .pos = pos
+	};
+
+	NEXT_IF_LOADED(preadv64);
+	SHIM_NOTE_FROM();
+	if (is_marked(&a))
+		return shim_ret(a.ret);
+	return finish(&a, real ? real(fd, iov, n, pos) : by_kernel(&a, SYS_preadv));
 }
 
 EXPORT ssize_t pwritev64(int fd, const struct iovec *iov, int n, off64_t pos)
 {
-	IO(SHIM_PWRITEV, fd, iov, (size_t)n, pos, 0, SYS_pwritev, pwritev64, (fd, iov, n, pos));
+	struct io_args a = {
+		.what = SHIM_PWRITEV, .fd = fd, .buf = iov, .n = (size_t)n, .pos = pos
+	};
+
+	NEXT_IF_LOADED(pwritev64);
+	SHIM_NOTE_FROM();
+	if (is_marked(&a))
+		return shim_ret(a.ret);
+	return finish(&a, real ? real(fd, iov, n, pos) : by_kernel(&a, SYS_pwritev));
 }
 
 /* Position -1 is the file's own. */
@@ -446,14 +497,34 @@ static enum shim_io vec2(bool write, off_t pos)
 
 EXPORT ssize_t preadv64v2(int fd, const struct iovec *iov, int n, off64_t pos, int flags)
 {
-	IO(vec2(false, pos), fd, iov, (size_t)n, pos, flags, SYS_preadv2, preadv64v2,
-	   (fd, iov, n, pos, flags));
+	struct io_args a = { .what = vec2(false, pos),
+			     .fd = fd,
+			     .buf = iov,
+			     .n = (size_t)n,
+			     .pos = pos,
+			     .flags = flags };
+
+	NEXT_IF_LOADED(preadv64v2);
+	SHIM_NOTE_FROM();
+	if (is_marked(&a))
+		return shim_ret(a.ret);
+	return finish(&a, real ? real(fd, iov, n, pos, flags) : by_kernel(&a, SYS_preadv2));
 }
 
 EXPORT ssize_t pwritev64v2(int fd, const struct iovec *iov, int n, off64_t pos, int flags)
 {
-	IO(vec2(true, pos), fd, iov, (size_t)n, pos, flags, SYS_pwritev2, pwritev64v2,
-	   (fd, iov, n, pos, flags));
+	struct io_args a = { .what = vec2(true, pos),
+			     .fd = fd,
+			     .buf = iov,
+			     .n = (size_t)n,
+			     .pos = pos,
+			     .flags = flags };
+
+	NEXT_IF_LOADED(pwritev64v2);
+	SHIM_NOTE_FROM();
+	if (is_marked(&a))
+		return shim_ret(a.ret);
+	return finish(&a, real ? real(fd, iov, n, pos, flags) : by_kernel(&a, SYS_pwritev2));
 }
 
 /* The same functions by their other names: off_t has 64 bits. */
@@ -519,19 +590,22 @@ static enum shim_io io_of(long nr, off_t pos)
 	}
 }
 
-long shim_io_call(long nr, const long a[6])
+long shim_io_call(long nr, const long v[6])
 {
-	int flags = nr == SYS_preadv2 || nr == SYS_pwritev2 ? (int)a[5] : 0;
-	enum shim_io what = io_of(nr, a[3]);
+	struct io_args a = { .what = io_of(nr, v[3]),
+			     .fd = (int)v[0],
+			     .buf = (const void *)v[1],
+			     .n = (size_t)v[2],
+			     .pos = v[3],
+			     .flags = nr == SYS_preadv2 || nr == SYS_pwritev2 ? (int)v[5] : 0 };
 	long rc;
 
-	if (shim_fd_maybe_handle((int)a[0]) &&
-	    io_try(what, (int)a[0], (void *)a[1], (size_t)a[2], a[3], flags, &rc))
-		return rc;
-	rc = sys_call(nr, SYS_PASS(a[0]), a[1], a[2], a[3], a[4], a[5]);
-	if (rc == -EBADF)
-		io_try(what, (int)a[0], (void *)a[1], (size_t)a[2], a[3], flags, &rc);
-	else if (rc == -EFAULT)
-		efault(what, (void *)a[1], (size_t)a[2]);
+	if (is_marked(&a))
+		return a.ret;
+	rc = sys_call(nr, SYS_PASS(v[0]), v[1], v[2], v[3], v[4], v[5]);
+	if (rc == -EBADF && io_try(&a))
+		return a.ret;
+	if (rc == -EFAULT)
+		efault(a.what, a.buf, a.n);
 	return rc;
 }

@@ -59,15 +59,17 @@ volatile sig_atomic_t shim_trap_probe;
 #define ALLOW RET(SECCOMP_RET_ALLOW)
 #define TRAP  RET(SECCOMP_RET_TRAP | SHIM_TRAP_DATA)
 
+/* What a filter begins with: calls of other kinds (int $0x80, x32) are left alone. */
+#define NUMBER_OF_CALL                                                                    \
+	LOAD(offsetof(struct seccomp_data, arch)), IF_EQ(AUDIT_ARCH_X86_64, 1, 0), ALLOW, \
+		LOAD(offsetof(struct seccomp_data, nr))
+
 /*
  * Each block is jumped over when the number is another's, and ends by itself; jumps count
  * instructions from the next one.
  */
 static const struct sock_filter filter[] = {
-	LOAD(offsetof(struct seccomp_data, arch)),
-	IF_EQ(AUDIT_ARCH_X86_64, 1, 0),
-	ALLOW,
-	LOAD(offsetof(struct seccomp_data, nr)),
+	NUMBER_OF_CALL,
 
 	/* ioctl(fd, cmd, arg) */
 	IF_EQ(SYS_ioctl, 0, 8),
@@ -202,10 +204,7 @@ void shim_seccomp_trap_device(int fd)
 	if (fd < (int)FD_BASE || fd >= (int)FD_END || bit & atomic_fetch_or(&done, bit))
 		return;
 	const struct sock_filter region[] = {
-		LOAD(offsetof(struct seccomp_data, arch)),
-		IF_EQ(AUDIT_ARCH_X86_64, 1, 0),
-		ALLOW,
-		LOAD(offsetof(struct seccomp_data, nr)),
+		NUMBER_OF_CALL,
 
 		/* mmap(addr, len, prot, flags, fd, offset) */
 		IF_EQ(SYS_mmap, 0, 10),
@@ -268,9 +267,7 @@ void shim_seccomp_trap_writes(int fd)
 		return;
 	}
 	const struct sock_filter writes[] = {
-		LOAD(offsetof(struct seccomp_data, arch)),
-		IF_EQ(AUDIT_ARCH_X86_64, 0, 11),
-		LOAD(offsetof(struct seccomp_data, nr)),
+		NUMBER_OF_CALL,
 		IF_EQ(SYS_write, 0, 9),
 		LOAD(HI(0)),
 		IF_EQ(SYS_PASS_MARK, 7, 0),

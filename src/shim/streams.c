@@ -39,14 +39,15 @@ static int mode_flags(const char *mode)
 	return flags;
 }
 
-static FILE *open_stream(const char *path, const char *mode,
-			 FILE *(*real)(const char *, const char *))
+EXPORT FILE *fopen(const char *restrict path, const char *restrict mode)
 {
-	struct shim_path p;
-	const char *use = shim_path(path, &p);
 	int flags = mode_flags(mode), dirfd = AT_FDCWD, fd;
+	struct shim_path p;
+	const char *use;
 	FILE *f;
 
+	NEXT(fopen);
+	use = shim_path(path, &p);
 	if (!p.virt && flags >= 0)
 		shim_keep_open(AT_FDCWD, path, flags);
 	while (!p.virt || flags < 0) {
@@ -66,17 +67,8 @@ static FILE *open_stream(const char *path, const char *mode,
 	return f;
 }
 
-EXPORT FILE *fopen(const char *restrict path, const char *restrict mode)
-{
-	NEXT(fopen);
-	return open_stream(path, mode, real);
-}
-
 EXPORT FILE *fopen64(const char *restrict path, const char *restrict mode)
-{
-	NEXT(fopen64);
-	return open_stream(path, mode, real);
-}
+	__attribute__((alias("fopen")));
 
 static bool refuse_write(const struct shim_path *p, const char *mode)
 {
@@ -90,12 +82,13 @@ static bool refuse_write(const struct shim_path *p, const char *mode)
 	return true;
 }
 
-static FILE *reopen_stream(const char *path, const char *mode, FILE *f,
-			   FILE *(*real)(const char *, const char *, FILE *))
+EXPORT FILE *freopen(const char *restrict path, const char *restrict mode, FILE *restrict f)
 {
 	struct shim_path p;
-	const char *use = shim_path(path, &p);
+	const char *use;
 
+	NEXT(freopen);
+	use = shim_path(path, &p);
 	if (!p.virt && path && mode_flags(mode) >= 0)
 		shim_keep_open(AT_FDCWD, path, mode_flags(mode));
 	f = refuse_write(&p, mode) ? NULL : real(use, mode, f);
@@ -103,14 +96,5 @@ static FILE *reopen_stream(const char *path, const char *mode, FILE *f,
 	return f;
 }
 
-EXPORT FILE *freopen(const char *restrict path, const char *restrict mode, FILE *restrict f)
-{
-	NEXT(freopen);
-	return reopen_stream(path, mode, f, real);
-}
-
 EXPORT FILE *freopen64(const char *restrict path, const char *restrict mode, FILE *restrict f)
-{
-	NEXT(freopen64);
-	return reopen_stream(path, mode, f, real);
-}
+	__attribute__((alias("freopen")));
