@@ -1,9 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
  * shim/bars.c: BARs in the program's address space. A mapping is PROT_NONE memory, so that each
- * load and store faults; the handler decodes the instruction (x86/), makes the access on the device
- * and lets the program go on behind it. What the mapping is of, this table knows: ranges, sorted,
- * exchanged as a whole under RCU, because the handler may take no lock.
+ * load and store faults, and is carried out by bar_access.c. What the mapping is of, this table
+ * knows: ranges, sorted, exchanged as a whole under RCU, because the handler may take no lock.
  *
  * The memory is a shared mapping of an empty file. So it stays a BAR whatever a program does past
  * us: made accessible by a raw mprotect it gives SIGBUS instead of SIGSEGV, which is served as
@@ -27,30 +26,18 @@
 #include "base/heap.h"
 #include "base/rcu.h"
 #include "shim/areas.h"
-#include "shim/shim.h"
-#include "x86/emulate.h"
-
-struct range {
-	uintptr_t start, end;
-	struct uapi_file *file;		      /* a reference each */
-	uint64_t pos;			      /* of start: region << 40 | offset */
-	const struct vfio_region_area *areas; /* of the region; they live as long as the file */
-	unsigned num_areas;
-	int prot;
-	bool dead; /* from before a fork */
-};
+#include "shim/bars.h"
 
 struct ranges {
 	unsigned n;
-	struct range r[];
+	struct shim_range r[];
 };
 
 static struct ranges *table;				      /* RCU; NULL: none */
 static pthread_mutex_t bars_lock = PTHREAD_MUTEX_INITIALIZER; /* writers; with signals blocked */
-static struct log_limit limit;
 static int blank = -1; /* private: the empty file; set once, with bars_lock */
 
-static struct range *find(struct ranges *t, uintptr_t addr)
+static struct shim_range *find(struct ranges *t, uintptr_t addr)
 {
 	unsigned lo = 0, hi = t ? t->n : 0;
 
@@ -94,7 +81,7 @@ bool shim_bar_any(void)
 bool shim_bar_memory(uint64_t vaddr, uint64_t size)
 {
 	uint64_t at = vaddr, end = vaddr + size;
-	struct range *r;
+	struct shim_range *r;
 
 	if (end <= at)
 		return false;
@@ -106,7 +93,7 @@ bool shim_bar_memory(uint64_t vaddr, uint64_t size)
 }
 
 /* @r without what lies before @start */
-static void cut_start(struct range *r, uintptr_t start)
+static void cut_start(struct shim_range *r, uintptr_t start)
 {
 	if (r->start >= start)
 		return;
@@ -123,7 +110,7 @@ static void merge(struct ranges *t)
 	unsigned k = 0;
 
 	for (unsigned i = 1; i < t->n; i++) {
-		struct range *a = &t->r[k], *b = &t->r[i];
+		struct shim_range *a = &t->r[k], *b = &t->r[i];
 
 		if (a->end == b->start && a->file == b->file && a->prot == b->prot &&
 		    a->dead == b->dead && a->pos + (a->end - a->start) == b->pos)
@@ -140,7 +127,7 @@ static void merge(struct ranges *t)
  * nothing is left.
  */
 static struct ranges *rebuild(struct ranges *old, uintptr_t start, uintptr_t end,
-			      const struct range *add, int prot, int *err)
+			      const struct shim_range *add, int prot, int *err)
 {
 	unsigned n = old ? old->n : 0, k = 0, i;
 	struct ranges *t = heap_alloc(sizeof(*t) + (2 * n + 3) * sizeof(t->r[0]));
@@ -198,7 +185,7 @@ static void drop(struct ranges *old)
 	heap_free(old);
 }
 
-static struct shim_pages pages_of(const struct range *r)
+static struct shim_pages pages_of(const struct shim_range *r)
 {
 	return (struct shim_pages){ .start = r->start,
 				    .end = r->end,
@@ -208,7 +195,7 @@ static struct shim_pages pages_of(const struct range *r)
 				    .num_areas = r->dead ? 0 : r->num_areas };
 }
 
-static unsigned open_range(const struct range *r, bool open)
+static unsigned open_range(const struct shim_range *r, bool open)
 {
 	const struct shim_pages p = pages_of(r);
 	long stuck = 0;
@@ -221,7 +208,7 @@ static unsigned open_range(const struct range *r, bool open)
 }
 
 /* Give what is memory in @r the rights that it has now. With bars_lock. */
-static void give_rights(const struct range *r)
+static void give_rights(const struct shim_range *r)
 {
 	const struct shim_pages p = pages_of(r);
 
@@ -232,7 +219,7 @@ static void give_rights(const struct range *r)
 		open_range(r, true);
 }
 
-static int insert(const struct range *add)
+static int insert(const struct shim_range *add)
 {
 	struct ranges *old, *new;
 	uint64_t mask;
@@ -359,7 +346,7 @@ static long map_blank(uintptr_t addr, size_t len, int flags, uint64_t pos)
 }
 
 /* Make a BAR of what map_blank() made. 0, or -errno and nothing is there. */
-static long make_bar(const struct range *add)
+static long make_bar(const struct shim_range *add)
 {
 	size_t size = add->end - add->start;
 	const struct shim_pages p = pages_of(add);
@@ -381,7 +368,7 @@ long shim_bar_map(struct uapi_file *f, void *addr, size_t len, int prot, int fla
 {
 	size_t size = align_up(len, PAGE_SIZE_4K);
 	int type = flags & MAP_TYPE;
-	struct range add;
+	struct shim_range add;
 	long at, err;
 
 	if (!uapi_file_device(f))
@@ -399,11 +386,11 @@ long shim_bar_map(struct uapi_file *f, void *addr, size_t len, int prot, int fla
 		sys_call(SYS_munmap, at, (long)size, 0, 0, 0, 0);
 		return err;
 	}
-	add = (struct range){ .start = (uintptr_t)at,
-			      .end = (uintptr_t)at + size,
-			      .file = f,
-			      .pos = pos,
-			      .prot = prot & (PROT_READ | PROT_WRITE) };
+	add = (struct shim_range){ .start = (uintptr_t)at,
+				   .end = (uintptr_t)at + size,
+				   .file = f,
+				   .pos = pos,
+				   .prot = prot & (PROT_READ | PROT_WRITE) };
 	add.num_areas = uapi_mmap_areas(f, pos, &add.areas);
 	err = make_bar(&add);
 	return err ? err : at;
@@ -484,13 +471,14 @@ bool shim_bar_protect(void *addr, size_t len, int prot, int pkey, long *ret)
 	return true;
 }
 
-/* The BAR at @addr, with a reference of its file if there is one: put_range(). */
-static bool get_range(uintptr_t addr, struct range *out)
+bool shim_bar_get(const void *addr, struct shim_range *out)
 {
-	struct range *r;
+	struct shim_range *r;
 
+	if (!rcu_get(table))
+		return false;
 	rcu_read_begin();
-	r = find(rcu_get(table), addr);
+	r = find(rcu_get(table), (uintptr_t)addr);
 	if (r) {
 		*out = *r;
 		if (!r->dead)
@@ -500,7 +488,7 @@ static bool get_range(uintptr_t addr, struct range *out)
 	return r;
 }
 
-static void put_range(const struct range *r)
+void shim_bar_put(const struct shim_range *r)
 {
 	if (!r->dead)
 		uapi_file_put(r->file);
@@ -521,14 +509,14 @@ long shim_bar_remap_pages(void *addr, size_t len, int prot, uint64_t page)
 	uintptr_t start = (uintptr_t)addr & ~(PAGE_SIZE_4K - 1);
 	size_t size = len & ~(PAGE_SIZE_4K - 1);
 	long rc = -EINVAL;
-	struct range r;
+	struct shim_range r;
 
-	if (prot || !get_range(start, &r))
+	if (prot || !shim_bar_get((void *)start, &r))
 		return -EINVAL;
 	if (!r.dead && size && size <= r.end - start)
 		rc = shim_bar_map(r.file, (void *)start, size, r.prot, MAP_SHARED | MAP_FIXED,
 				  page * PAGE_SIZE_4K);
-	put_range(&r);
+	shim_bar_put(&r);
 	return rc > 0 ? 0 : rc;
 }
 
@@ -538,23 +526,23 @@ long shim_bar_remap_pages(void *addr, size_t len, int prot, uint64_t page)
 long shim_bar_move(void *from, size_t len, void *to)
 {
 	uintptr_t at = (uintptr_t)from, end = at + len;
-	struct range r;
+	struct shim_range r;
 	long rc = 0;
 
 	for (; at < end && !rc; at = r.end) {
-		if (!get_range(at, &r))
+		if (!shim_bar_get((void *)at, &r))
 			return -EFAULT;
 		cut_start(&r, at);
 		if (r.end > end)
 			r.end = end;
-		struct range add = r;
+		struct shim_range add = r;
 
 		add.start = (uintptr_t)to + (at - (uintptr_t)from);
 		add.end = add.start + (r.end - r.start);
 		rc = map_blank(add.start, add.end - add.start, MAP_SHARED | MAP_FIXED, r.pos);
 		if (!sys_failed(rc))
 			rc = make_bar(&add);
-		put_range(&r);
+		shim_bar_put(&r);
 		if (!rc)
 			rc = shim_bar_munmap((void *)at, r.end - r.start);
 	}
@@ -581,7 +569,7 @@ bool shim_bar_polls(const void *addr, size_t len)
 	size_t n;
 
 	rcu_read_begin();
-	for (struct range *r; start < end && !polls; start = r ? r->end : end) {
+	for (struct shim_range *r; start < end && !polls; start = r ? r->end : end) {
 		r = find(rcu_get(table), start);
 		if (r) {
 			const struct shim_pages p = pages_of(r);
@@ -592,119 +580,6 @@ bool shim_bar_polls(const void *addr, size_t len)
 	}
 	rcu_read_end();
 	return polls;
-}
-
-/* ---- the fault ---- */
-
-/* What one instruction needs of the table: the ranges of its operands, kept for its duration. */
-struct access {
-	/* movs from BAR to BAR has two; a rep may walk through more, one after the other */
-	struct range r[2];
-	unsigned n, next;
-	bool denied;  /* against the mapping's protection */
-	bool granted; /* the kernel let it pass: the program changed the protection past us */
-	/* a locked instruction: no other access of this device comes between its own */
-	struct vfio_device *alone;
-};
-
-static struct range *access_range(struct access *a, uintptr_t addr)
-{
-	struct range *r, new;
-	unsigned slot;
-
-	for (unsigned i = 0; i < a->n; i++)
-		if (a->r[i].start <= addr && addr < a->r[i].end)
-			return &a->r[i];
-	rcu_read_begin();
-	r = find(rcu_get(table), addr);
-	if (r) {
-		new = *r;
-		if (!r->dead)
-			uapi_file_get(r->file);
-	}
-	rcu_read_end();
-	if (!r)
-		return NULL;
-	/* the one of this operand that is behind us makes room: operands take turns */
-	slot = a->n < ARRAY_SIZE(a->r) ? a->n++ : a->next++ % ARRAY_SIZE(a->r);
-	if (a->r[slot].file && !a->r[slot].dead)
-		uapi_file_put(a->r[slot].file);
-	a->r[slot] = new;
-	return &a->r[slot];
-}
-
-static int bus_where(void *arg, uintptr_t addr, size_t len)
-{
-	struct access *a = arg;
-	struct range *r = access_range(a, addr);
-
-	if (!r)
-		return shim_bar_has((void *)addr, len) ? -1 : 0;
-	return addr + len <= r->end ? 1 : -1;
-}
-
-static int bus_access(struct access *a, uintptr_t addr, unsigned size, uint64_t *value, bool write)
-{
-	struct range *r = access_range(a, addr);
-	int err;
-
-	if (!r || r->dead)
-		return -EIO;
-	/* a mapping that can be written can be read: x86 has no write-only pages */
-	if (!a->granted && (write ? !(r->prot & PROT_WRITE) : r->prot == PROT_NONE)) {
-		a->denied = true;
-		return -EACCES;
-	}
-	if (!a->alone)
-		shim_access_begin(uapi_file_device(r->file));
-	err = uapi_mmio(r->file, r->pos + (addr - r->start), size, value, write);
-	if (!a->alone)
-		shim_access_end(uapi_file_device(r->file));
-	return err;
-}
-
-/*
- * A locked instruction has one operand in memory, and so one device: the one that faulted, in slot
- * 0.
- */
-static void bus_lock(void *arg, bool on)
-{
-	struct access *a = arg;
-
-	if (on && !a->r[0].dead) {
-		a->alone = uapi_file_device(a->r[0].file);
-		shim_access_lock(a->alone);
-	} else if (!on && a->alone) {
-		shim_access_unlock(a->alone);
-		a->alone = NULL;
-	}
-}
-
-static int bus_read(void *arg, uintptr_t addr, unsigned size, uint64_t *value)
-{
-	return bus_access(arg, addr, size, value, false);
-}
-
-static int bus_write(void *arg, uintptr_t addr, unsigned size, uint64_t value)
-{
-	return bus_access(arg, addr, size, &value, true);
-}
-
-static void log_fault(const struct range *r, int err, const char *what)
-{
-	const char *why = err == -EOPNOTSUPP
-				  ? "an instruction that uvfio does not carry out on a BAR"
-				  : "no device answers (memory decoding off or D3), or it crosses "
-				    "the end of the mapping";
-	const char *who = r->dead ? SHIM_WHO : uapi_file_device(r->file)->name;
-	uint32_t suppressed;
-
-	if (r->dead)
-		why = "the mapping was made before a fork and belongs to the parent";
-	if (log_allow(&limit, &suppressed))
-		log_warn(who, "%s at 0x%llx of mapped region %u: %s: SIGBUS", what,
-			 (unsigned long long)VFIO_REGION_POS(r->pos), VFIO_REGION_INDEX(r->pos),
-			 why);
 }
 
 bool shim_bar_efault(const char *call, const void *buf, size_t len)
@@ -719,7 +594,7 @@ bool shim_bar_efault(const char *call, const void *buf, size_t len)
 	rcu_read_begin();
 	t = rcu_get(table);
 	for (unsigned i = 0; t && i < t->n && !found; i++) {
-		struct range r = t->r[i];
+		struct shim_range r = t->r[i];
 
 		if (r.start >= end || start >= r.end)
 			continue;
@@ -735,63 +610,6 @@ bool shim_bar_efault(const char *call, const void *buf, size_t len)
 	}
 	rcu_read_end();
 	return found;
-}
-
-int shim_bar_fault(const siginfo_t *info, ucontext_t *uc, uintptr_t *bad)
-{
-	struct access a = { .granted = info->si_signo == SIGBUS };
-	const struct x86_bus bus = { .where = bus_where,
-				     .read = bus_read,
-				     .write = bus_write,
-				     .lock = bus_lock,
-				     .arg = &a };
-	struct range *r, at;
-	char what[32] = "";
-	int err, due = -1;
-
-	/* SIGBUS: the end of the empty file */
-	if (!rcu_get(table) ||
-	    (a.granted ? info->si_code != BUS_ADRERR
-		       : info->si_code != SEGV_ACCERR && info->si_code != SEGV_MAPERR))
-		return 0;
-	shim_check_fork();
-	r = access_range(&a, (uintptr_t)info->si_addr);
-	if (!r)
-		return 0;
-	/*
-	 * nothing is there: a page that a child has not got (shim_areas_map); else the program took
-	 * it away past us
-	 */
-	if (!a.granted && info->si_code == SEGV_MAPERR && !r->dead) {
-		uapi_file_put(r->file);
-		return 0;
-	}
-	/* for the log; a reference of its own, as the slot may be given to the next range */
-	at = *r;
-	at.pos += (uintptr_t)info->si_addr - r->start;
-	if (!at.dead)
-		uapi_file_get(at.file);
-	/* running code out of a BAR */
-	if (uc->uc_mcontext.gregs[REG_RIP] == (greg_t)(uintptr_t)info->si_addr) {
-		err = -EOPNOTSUPP;
-		snprintf(what, sizeof(what), "execution");
-	} else {
-		err = x86_emulate(uc, &bus, bad, what, sizeof(what));
-	}
-	if (a.denied)
-		*bad = (uintptr_t)info->si_addr;
-	if (err == -EFAULT || a.denied) {
-		due = SIGSEGV;
-	} else if (err) {
-		log_fault(&at, err, what);
-		due = SIGBUS;
-	}
-	if (!at.dead)
-		uapi_file_put(at.file);
-	for (unsigned i = 0; i < a.n; i++)
-		if (!a.r[i].dead)
-			uapi_file_put(a.r[i].file);
-	return due;
 }
 
 /* ---- fork ---- */

@@ -11,7 +11,7 @@
 #include <sys/syscall.h>
 
 #include "base/fork.h"
-#include "shim/shim.h"
+#include "shim/bars.h"
 #include "vfio/keeper.h"
 
 static uint64_t fork_mask;

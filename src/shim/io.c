@@ -20,7 +20,7 @@
 #include <unistd.h>
 
 #include "base/guard.h"
-#include "shim/shim.h"
+#include "shim/bars.h"
 
 #ifndef IOV_MAX
 #define IOV_MAX 1024

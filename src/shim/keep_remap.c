@@ -11,6 +11,7 @@
 #include <sys/syscall.h>
 
 #include "base/reach.h"
+#include "shim/bars.h"
 #include "shim/keep.h"
 #include "vfio/aside.h"
 

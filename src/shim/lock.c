@@ -18,7 +18,7 @@
 #include <sys/syscall.h>
 #include <time.h>
 
-#include "shim/shim.h"
+#include "shim/bars.h"
 
 #define ALONE (1u << 31) /* in a lock's state */
 /*

@@ -16,7 +16,7 @@
 #include <sys/syscall.h>
 
 #include "base/guard.h"
-#include "shim/shim.h"
+#include "shim/bars.h"
 #include "vfio/aside.h"
 
 #ifndef MREMAP_DONTUNMAP

@@ -18,7 +18,7 @@
 
 #include "base/rcu.h"
 #include "machine/run/run.h"
-#include "shim/shim.h"
+#include "shim/bars.h"
 
 /*
  * The one piece of state that hangs off nothing: there is one shim in a process, as there is one

@@ -433,56 +433,6 @@ bool shim_libc_text(uintptr_t *start, uintptr_t *end);
 extern void *__curbrk;
 int shim_set_break(void *addr); /* brk without a look at who has the memory; -1 with errno */
 
-/* ---- bars.c: mapped BARs ---- */
-/* mmap of @f, the arguments as the program gave them: the address or -errno. */
-long shim_bar_map(struct uapi_file *f, void *addr, size_t len, int prot, int flags, uint64_t pos);
-/*
- * System call @nr, after which [addr, addr + len) is no longer what it was (munmap, mmap over it):
- * the mappings in it are forgotten. Costs one load while there are none.
- */
-long shim_bar_replace(void *addr, size_t len, long nr, const long a[6]);
-long shim_bar_munmap(void *addr, size_t len);
-/*
- * pkey_mprotect over mapped BARs (@pkey -1: mprotect): true, and *@ret, if the range touches one.
- */
-bool shim_bar_protect(void *addr, size_t len, int prot, int pkey, long *ret);
-/* The mapped BARs in [from, from + len), which has nothing else, go to @to. 0 or -errno. */
-long shim_bar_move(void *from, size_t len, void *to);
-/* remap_file_pages of a mapped BAR: 0 or -errno. */
-long shim_bar_remap_pages(void *addr, size_t len, int prot, uint64_t page);
-/* How much of [addr, addr + len) at its beginning is of a mapped BAR (*@bar), or is not. */
-size_t shim_bar_stretch(const void *addr, size_t len, bool *bar);
-bool shim_bar_polls(const void *addr, size_t len); /* it has polled pages */
-/* After mlockall: mapped BARs are not among what is locked. */
-void shim_bar_unlock_pages(void);
-/* Is @addr in a mapped BAR? */
-bool shim_bar_has(const void *addr, size_t len);
-/* Is there a mapped BAR? */
-bool shim_bar_any(void);
-/*
- * @call got EFAULT with [@buf, @buf + @len): true, and a line in the log says why, if that is in a
- * mapped BAR.
- */
-bool shim_bar_efault(const char *call, const void *buf, size_t len);
-/* for machine_set_device_memory() */
-bool shim_bar_memory(uint64_t vaddr, uint64_t size);
-/*
- * SIGSEGV at a mapped BAR: 0: not one; SIGSEGV (*@bad is the address to blame, 0 for a misaligned
- * operand), SIGBUS: what the program is due; -1: done.
- */
-int shim_bar_fault(const siginfo_t *info, ucontext_t *uc, uintptr_t *bad);
-void shim_bars_lock(void); /* around a fork */
-void shim_bars_unlock(void);
-void shim_bars_abandon(void); /* in a forked child: accesses are bus errors */
-
-/* ---- lock.c: locked instructions ---- */
-/* Begin an access of @dev, together with others, and end it. Waits for one that is locked. */
-void shim_access_begin(struct vfio_device *dev);
-void shim_access_end(struct vfio_device *dev);
-/* Begin one that has @dev alone, and end it. Waits for all others. */
-void shim_access_lock(struct vfio_device *dev);
-void shim_access_unlock(struct vfio_device *dev);
-
 /* ---- scope.c: a call of ours in the program's thread ---- */
 /*
  * fn(arg) as a system call is made: on a stack of ours, with no handler of the program in its

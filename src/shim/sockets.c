@@ -7,7 +7,7 @@
 #include <sys/socket.h>
 
 #include "base/guard.h"
-#include "shim/shim.h"
+#include "shim/bars.h"
 
 static ssize_t done(ssize_t rc, const char *call, const void *buf, size_t n)
 {

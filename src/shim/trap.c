@@ -7,6 +7,7 @@
 #include <sys/syscall.h>
 
 #include "base/guard.h"
+#include "shim/bars.h"
 #include "shim/signals.h"
 #include "x86/emulate.h"
 
@@ -35,6 +36,7 @@ static void on_trap(siginfo_t *info, ucontext_t *uc)
 }
 
 struct bar_access {
+	struct shim_range at;
 	const siginfo_t *info;
 	ucontext_t *uc;
 	uintptr_t bad;
@@ -45,21 +47,22 @@ static long access_bar(void *arg)
 	struct bar_access *a = arg;
 	CALL_FRAME("memory access", (void *)a->uc->uc_mcontext.gregs[REG_RIP]);
 
-	return shim_bar_fault(a->info, a->uc, &a->bad);
+	return shim_bar_fault(&a->at, a->info, a->uc, &a->bad);
 }
 
 static void fault(int sig, siginfo_t *info, void *ucontext)
 {
-	struct bar_access a = { info, ucontext, (uintptr_t)info->si_addr };
+	struct bar_access a = { .info = info, .uc = ucontext, .bad = (uintptr_t)info->si_addr };
 	long due = 0;
 
+	shim_check_fork();
 	/*
 	 * MAPERR: a child made by clone() has not got the polled pages; ADRERR: the program changed
 	 * the protection past us (shim_bar_fault)
 	 */
 	if (((sig == SIGSEGV && (info->si_code == SEGV_ACCERR || info->si_code == SEGV_MAPERR)) ||
 	     (sig == SIGBUS && info->si_code == BUS_ADRERR)) &&
-	    shim_bar_has(info->si_addr, 1))
+	    shim_bar_get(info->si_addr, &a.at))
 		due = shim_run_fault(ucontext, access_bar, &a);
 	switch (due) {
 	case -1:
