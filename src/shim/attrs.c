@@ -1,19 +1,18 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
  * shim/attrs.c: files of the view that are more than files. `config` of a function that is made in
- * this process is the hardware's at the moment when it is opened.
+ * this process shows the hardware's bytes at the moment when it is opened.
  *
- * And those that act when they are written (machine/run/store.c). Writes
- * must come to us wherever they are made, with the errno that the kernel's would have: by the
- * process that opened the file, by what it passed the descriptor to and exec'd (`/bin/echo 2 >
- * sriov_numvfs`), and from inside of libc's own streams (the echo of a shell is printf), which no
- * wrapper sees.
+ * And there are those that act when they are written (machine/run/store.c). Writes must come to us
+ * wherever they are made, with the errno of the kernel's: in the process that opened the file, in
+ * one that got the descriptor or was exec'd with it (`/bin/echo 2 > sriov_numvfs`), and inside of
+ * libc's own streams (the echo of a shell is printf), which no wrapper sees.
  *
  * So the descriptor is the plain file of the view opened with access mode 3, as handles are: the
  * kernel answers EBADF, and what the descriptor is, the link in /proc says, to any process. For
  * libc's inner calls a filter traps write on that number, if the instruction is one of libc's as
- * this process has it: an exec'd program has it elsewhere, so that the filter, which cannot be
- * taken back, means nothing to it.
+ * this process has it: an exec'd program has its libc at other addresses, so that the filter, which
+ * cannot be taken back, stops nothing there.
  */
 #include <fcntl.h>
 #include <stdio.h>
@@ -82,7 +81,8 @@ long shim_config_open(const char *virt, int flags)
 }
 
 /*
- * All but the attribute's descriptor, a handle's and one that a program made so itself are neither.
+ * False for all descriptors but those of attributes, handles, and what a program opened with access
+ * mode 3 itself.
  */
 static bool may_be_attr(int fd)
 {
@@ -91,7 +91,10 @@ static bool may_be_attr(int fd)
 	return flags >= 0 && (flags & (O_ACCMODE | O_PATH)) == O_ACCMODE;
 }
 
-/* The file's @path, if @fd is one of such an attribute: that in the view begins at *@virt. */
+/*
+ * True if @fd is a file of such an attribute: its @path, in which that of the view begins at
+ * *@virt.
+ */
 static bool attr_of(int fd, char path[PATH_MAX], const char **virt)
 {
 	long n;
@@ -198,7 +201,10 @@ static long store(const char *virt, const char *text, size_t n)
 	return ret;
 }
 
-/* What the kernel makes of one call: all pieces are one text. */
+/*
+ * Copy what one call writes to @text, its pieces one after the other, as the kernel takes them: the
+ * length or -errno.
+ */
 static long gather(bool vector, const void *buf, size_t n, char *text)
 {
 	struct iovec one = { (void *)buf, n }, v;
@@ -249,7 +255,7 @@ bool shim_attr_io(enum shim_io what, int fd, const void *buf, size_t n, long *re
 		return true;
 	}
 	if (!(what & 1))
-		return false; /* nobody reads it in pieces */
+		return false; /* vectored reads are not served */
 	*ret = gather(what == SHIM_WRITEV || what == SHIM_PWRITEV, buf, n, text);
 	if (*ret > 0)
 		*ret = store(virt, text, (size_t)*ret);

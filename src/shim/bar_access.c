@@ -12,7 +12,7 @@
 
 static struct log_limit limit;
 
-/* What one instruction needs of the table: the ranges of its operands, kept for its duration. */
+/* The ranges of one instruction's operands, with references while it is carried out. */
 struct access {
 	/* movs from BAR to BAR has two; a rep may walk through more, one after the other */
 	struct shim_range r[2];
@@ -75,8 +75,8 @@ static int bus_access(struct access *a, uintptr_t addr, unsigned size, uint64_t 
 }
 
 /*
- * A locked instruction has one operand in memory, and so one device: the one that faulted, in slot
- * 0.
+ * Take the device of a locked instruction for it alone, or give it back. Such an instruction has
+ * one operand in memory, and so one device: the one that faulted, in slot 0.
  */
 static void bus_lock(void *arg, bool on)
 {

@@ -92,7 +92,7 @@ bool shim_bar_memory(uint64_t vaddr, uint64_t size)
 	return at >= end;
 }
 
-/* @r without what lies before @start */
+/* Cut what lies before @start off @r. */
 static void cut_start(struct shim_range *r, uintptr_t start)
 {
 	if (r->start >= start)
@@ -102,8 +102,8 @@ static void cut_start(struct shim_range *r, uintptr_t start)
 }
 
 /*
- * Neighbours that are as one become one, as the kernel's mappings do: one that must be split to be
- * closed could stay open for want of another.
+ * Make one of neighbours that are as one, as the kernel does with its mappings: otherwise a mapping
+ * would have to be split to be closed, and could stay open when no other one may be made.
  */
 static void merge(struct ranges *t)
 {
@@ -122,9 +122,9 @@ static void merge(struct ranges *t)
 }
 
 /*
- * A new table: without [start, end), or with @prot on what lies in it if that is not -1; with @add
- * (which may be NULL). It has references of its own. NULL and *@err on no memory; NULL and 0:
- * nothing is left.
+ * Make a new table: without [start, end), or with @prot on what lies in it if that is not -1; and
+ * with @add, which may be NULL. It has references of its own. NULL and *@err on no memory; NULL and
+ * 0: nothing is left.
  */
 static struct ranges *rebuild(struct ranges *old, uintptr_t start, uintptr_t end,
 			      const struct shim_range *add, int prot, int *err)
@@ -171,8 +171,8 @@ static struct ranges *rebuild(struct ranges *old, uintptr_t start, uintptr_t end
 }
 
 /*
- * The old table's references go once nobody looks at it; the last one closes the device, so not
- * under bars_lock.
+ * Give back the references of the old table when its last reader is gone. The last one closes the
+ * device, so not under bars_lock.
  */
 static void drop(struct ranges *old)
 {
@@ -301,7 +301,7 @@ long shim_bar_munmap(void *addr, size_t len)
 	return shim_bar_replace(addr, len, SYS_munmap, a);
 }
 
-/* The empty file, which nobody can make longer. */
+/* Return the descriptor of the empty file, which cannot be made longer. */
 static int blank_file(void)
 {
 	int fd;
@@ -317,8 +317,8 @@ static int blank_file(void)
 }
 
 /*
- * mmap(2) of the empty file, with the program's arguments: the kernel finds what is wrong with
- * them, and what was there is forgotten.
+ * Map the empty file with the program's arguments, as mmap(2): the kernel finds what is wrong with
+ * them, and the table forgets what was there.
  */
 static long map_blank(uintptr_t addr, size_t len, int flags, uint64_t pos)
 {
@@ -396,7 +396,7 @@ long shim_bar_map(struct uapi_file *f, void *addr, size_t len, int prot, int fla
 	return err ? err : at;
 }
 
-/* Where the stretch that begins at @at ends: of a mapped BAR (*@bar), or of what is not one. */
+/* Return the end of the stretch that begins at @at: of a mapped BAR (*@bar), or of other memory. */
 static uintptr_t stretch(const struct ranges *t, uintptr_t at, uintptr_t end, bool *bar)
 {
 	*bar = false;
@@ -412,8 +412,9 @@ static uintptr_t stretch(const struct ranges *t, uintptr_t at, uintptr_t end, bo
 }
 
 /*
- * With bars_lock. A BAR's pages stay PROT_NONE to the kernel, which is asked only whether it would
- * do it; what lies beside them is the program's memory.
+ * Change the protection of [start, end), with bars_lock. A BAR's pages stay PROT_NONE to the
+ * kernel, which is asked only whether it would change them; what lies beside them is the program's
+ * memory.
  */
 static long protect(uintptr_t start, uintptr_t end, int prot, int pkey)
 {
@@ -521,7 +522,7 @@ long shim_bar_remap_pages(void *addr, size_t len, int prot, uint64_t page)
 }
 
 /*
- * Nothing lives in the pages of a BAR: to move one is to map it once more and take the first away.
+ * Move by mapping the BAR once more and taking the first mapping away: its pages have no contents.
  */
 long shim_bar_move(void *from, size_t len, void *to)
 {

@@ -40,7 +40,9 @@ bool shim_bar_protect(void *addr, size_t len, int prot, int pkey, long *ret);
 long shim_bar_move(void *from, size_t len, void *to);
 /* remap_file_pages of a mapped BAR: 0 or -errno. */
 long shim_bar_remap_pages(void *addr, size_t len, int prot, uint64_t page);
-/* How much of [addr, addr + len) at its beginning is of a mapped BAR (*@bar), or is not. */
+/*
+ * Return how much of [addr, addr + len), from its beginning, is a mapped BAR (*@bar), or is none.
+ */
 size_t shim_bar_stretch(const void *addr, size_t len, bool *bar);
 bool shim_bar_polls(const void *addr, size_t len); /* it has polled pages */
 /* After mlockall: mapped BARs are not among what is locked. */

@@ -69,7 +69,7 @@ static bool strings_readable(char *const *envp)
 	}
 }
 
-/* Whether all of @envp can be read. If not, the kernel is to say so: it looks at the path first. */
+/* True if all of @envp can be read. If not, the kernel is to say so: it looks at the path first. */
 static bool env_readable(char *const *envp)
 {
 	uint64_t mask;
@@ -100,10 +100,10 @@ static bool env_complete(char *const *envp)
 
 /*
  * A completed copy is in memory of its own: the stack has no room for it, and a child of vfork may
- * not allocate. When exec succeeds nobody gives it back. That is right for a process, whose memory
- * goes; but the memory of a child of vfork is its parent's. So it is written down by thread, which
- * the two are the same of: who comes next with another process number is the parent, or its next
- * child, and finds what is left.
+ * not allocate. When exec succeeds, the copy is not given back. That is right for a process, whose
+ * memory goes; but the memory of a child of vfork is its parent's. So the copy is written down
+ * under the thread, which parent and child have in common: the next call of the same thread with
+ * another process number is by the parent, or by its next child, and gives back what is left.
  */
 static struct area {
 	atomic_uintptr_t thread; /* 0: free */
@@ -145,7 +145,10 @@ static struct area *write_down(const struct env *e, pid_t pid)
 	return NULL;
 }
 
-/* Only what an async-signal-safe function may do: a vfork child comes here. */
+/*
+ * Make the completed copy of @envp. Does only what an async-signal-safe function may do, since a
+ * vfork child comes here.
+ */
 static void complete(struct env *e, char *const *envp)
 {
 	char *const *old = envp && entries[0] ? find_env(envp, names[0]) : NULL;
@@ -186,7 +189,7 @@ static void complete(struct env *e, char *const *envp)
 	e->envp[n] = NULL;
 }
 
-/* @envp, or a completed copy of it; false: no memory. */
+/* Let @e have @envp, or a completed copy of it; false: no memory. */
 static bool env_take(struct env *e, char *const *envp)
 {
 	pid_t pid;
@@ -257,7 +260,7 @@ EXPORT int fexecve(int fd, char *const argv[], char *const envp[])
 	return execveat(fd, "", argv, envp, AT_EMPTY_PATH);
 }
 
-/* These search PATH, and a script without "#!" goes to the shell: libc's part. */
+/* These search PATH, and give a script without "#!" to the shell, which is libc's part. */
 EXPORT int execvpe(const char *file, char *const argv[], char *const envp[])
 {
 	struct shim_exec_mask m;

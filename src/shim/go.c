@@ -2,12 +2,12 @@
 /*
  * shim/go.c: programs in Go. Their standard library makes its system calls itself, all of them in
  * one function (Syscall6, since Go 1.19), and so an open of the view would be the kernel's. The
- * filter cannot trap an open: it outlives an exec, and who has no shim would be killed by it. But
- * that function is the program's own text, which is gone after an exec: its system call instruction
- * becomes a jump to a piece of code that lets most calls through, and hands those that have to do
- * with the view, or with memory, to the SIGSYS handler, by way of an ioctl that the filter traps
- * already. So nothing of ours runs on the small stack of a goroutine. Go's run time, which has
- * system calls of its own for itself, is left alone.
+ * filter cannot trap an open: it outlives an exec, and a program without the shim would be killed
+ * by it. But that function is the program's own text, which is gone after an exec: its system call
+ * instruction becomes a jump to a piece of code that lets most calls through, and hands those that
+ * have to do with the view, or with memory, to the SIGSYS handler, by way of an ioctl that the
+ * filter traps already. So nothing of ours runs on the small stack of a goroutine. Go's run time,
+ * which has system calls of its own for itself, is left alone.
  *
  * A Go program without cgo has a dynamic linker at most, not a libc: it takes the thread register
  * for itself, and nothing of ours could run in it.
@@ -125,7 +125,7 @@ static bool needs_libraries(const struct dl_phdr_info *info)
 	return false;
 }
 
-/* The first object is the program. */
+/* Look at the first object, which is the program. */
 static int look_at_program(struct dl_phdr_info *info, size_t size, void *arg)
 {
 	*(bool *)arg = has_note(info) && !needs_libraries(info);
@@ -140,7 +140,9 @@ bool shim_go_without_libc(void)
 	return without;
 }
 
-/* A page that a jump from @text reaches, below @start: behind the program is its heap. */
+/*
+ * Get a page that a jump from the text at @start reaches, below it: behind the program is its heap.
+ */
 static bool get_page(uintptr_t start)
 {
 	const uintptr_t step = 1u << 16;
@@ -183,7 +185,7 @@ static bool redirect(uintptr_t start, unsigned char *place)
 	if (sys_call(SYS_mprotect, (long)page, PAGE_SIZE_4K, PROT_READ | PROT_EXEC, 0, 0, 0))
 		return false;
 	memcpy(jump + 1, &(int32_t){ (int32_t)far }, sizeof(int32_t));
-	/* nobody is there yet: this is before the program's first instruction */
+	/* no other thread runs yet: this is before the program's first instruction */
 	if (reach_write(place, jump, sizeof(jump)) != sizeof(jump))
 		return false;
 	places++;

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
  * shim/handles.c: from descriptors to open files of VFIO. Each open file is a memfd of its own, and
- * is known by the memfd's inode; and faster, because fstat costs three times a bare system call and
- * lseek just one, by its file position: it is set once, to a number that holds a place in a table
- * and 32 random bits. A position that does not fit (it was moved by a raw lseek, the file is
- * somebody else's) proves nothing, and the inode is asked.
+ * is known by the memfd's inode; and faster by its file position, because fstat costs three times a
+ * bare system call and lseek just one: the position is set once, to a number that holds a place in
+ * a table and 32 random bits. A position that does not fit (it was moved by a raw lseek, or the
+ * file is not ours) proves nothing, and the inode is asked.
  *
  * The program's descriptor is the memfd opened once more with access mode 3 (O_ACCMODE: open(2),
  * "neither read nor write"): it dups, passes through fork and SCM_RIGHTS and shows up in /proc as
@@ -13,9 +13,9 @@
  *
  * The last close is the kernel's to tell, since only it knows of the descriptors in other processes
  * and in flight: inotify reports the release of the open file description. What one thread closed
- * another can open again at once: whoever closes or opens takes the events in first
+ * another can open again at once. So a thread that closes or opens takes the events in first
  * (shim_handles_drain), under release_lock, which is held until the files are really given up; the
- * service thread does it for closes that nobody of us saw.
+ * service thread does it for closes that no wrapper saw.
  */
 #include <fcntl.h>
 #include <stdio.h>
@@ -45,7 +45,7 @@ struct shim_handle {
 	struct uapi_file *file;
 	int64_t pos; /* of the description; 0: no slot was free */
 	int wd;
-	/* descriptions: 1, and more when somebody opens /proc/self/fd/N past us; release_lock */
+	/* open descriptions: 1, and more after an open of /proc/self/fd/N past us; release_lock */
 	int opens;
 	/* of open(2), what the memfd's description cannot show: the access mode, O_NOFOLLOW */
 	int flags;
@@ -80,7 +80,7 @@ static struct cds_list_head *bucket(ino_t ino)
 	return &table[ino % BUCKETS];
 }
 
-/* One more, unless it is on its way out. */
+/* Take a reference unless the last one is gone already. */
 static bool ref_get_live(struct ref *r)
 {
 	unsigned n = atomic_load_explicit(&r->n, memory_order_relaxed);
@@ -205,7 +205,7 @@ bool shim_handle_has_lock(struct shim_handle *h, enum shim_lock kind)
 	return atomic_load(&h->lock_fds[kind]) >= 0;
 }
 
-/* A private descriptor of the file that is locked for @h. */
+/* Open the file that is locked for @h: a private descriptor or -ENOLCK. */
 static int open_lock(const struct shim_handle *h, enum shim_lock kind)
 {
 	static const char *const kinds[] = { "flock", "ofd", "process" };
@@ -236,9 +236,9 @@ static int open_lock(const struct shim_handle *h, enum shim_lock kind)
 }
 
 /*
- * One more descriptor of what another handle of the same file has for the process's locks, or -1.
- * It must not be opened again: the descriptor that is moved to a private number would be closed,
- * and with it the locks be gone.
+ * Duplicate the descriptor that another handle of the same file has for the process's locks, or
+ * return -1. The file must not be opened again: one descriptor would be closed when it is moved to
+ * a private number, and the locks would be gone with it.
  */
 static int share_lock(const struct shim_handle *h)
 {
@@ -272,7 +272,7 @@ int shim_handle_lock_fd(struct shim_handle *h, enum shim_lock kind)
 	return none;
 }
 
-/* The mode and the times of a file of /dev/vfio are its node's. */
+/* Set *@st to the mode and the times of the node, which are those of its open file. */
 static __attribute__((noinline)) bool node_stat(const char *link, struct stat *st)
 {
 	char path[PATH_MAX + 48];
@@ -331,7 +331,7 @@ static struct shim_handle *find_wd(int wd)
 	return NULL;
 }
 
-/* release_lock is held. Returns how many files were given up. */
+/* Take in the events about closes; return how many files were given up. release_lock is held. */
 static unsigned drain_locked(void)
 {
 	char buf[512] __attribute__((aligned(8)));
@@ -363,7 +363,8 @@ static unsigned drain_locked(void)
 			log_debug(SHIM_WHO, "%s: last close", h->link);
 			shim_handle_put(h);
 			/*
-			 * not before: who sees that nothing is open does not wait for release_lock
+			 * not before: a thread that sees that nothing is open does not wait for
+			 * release_lock
 			 */
 			atomic_fetch_sub_explicit(&live, 1, memory_order_release);
 			released++;
@@ -408,7 +409,7 @@ static void on_notify(void *arg)
 	shim_handles_drain();
 }
 
-/* release_lock is held */
+/* Start the watch for closes: 0 or -errno. release_lock is held. */
 static int notify_start(void)
 {
 	int fd, rc = 0;
@@ -481,12 +482,12 @@ static void take_slot(struct shim_handle *h, int fd)
 	}
 }
 
-/* What F_GETFL shows, and F_SETFL can change for the most part. */
+/* Flags that F_GETFL shows; F_SETFL can change most of them. */
 #define KEPT (O_APPEND | O_NONBLOCK | O_SYNC | O_ASYNC | O_NOATIME)
 
 /*
- * The memfd's description that the program gets: nothing but ioctl, fstat, close. The lowest
- * number, or one of the filter's range.
+ * Open the memfd once more, for the program, so that the kernel allows ioctl, fstat and close
+ * alone: the lowest free number, or one of the filter's range. Closes @memfd.
  */
 static int reopen(int memfd, int flags, bool device)
 {

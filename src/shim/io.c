@@ -5,7 +5,7 @@
  *
  * An ioctl of VFIO's type is always looked at; what is not ours goes on to the kernel, which knows
  * what to say. Reads and writes are the other way round: they go to the kernel unless the number is
- * known to be a handle's, and come back with EBADF if it was one that nobody told us of (a
+ * known to be a handle's, and come back with EBADF if it was one whose number is not marked (a
  * descriptor that arrived by SCM_RIGHTS, or was made by a raw dup), since a handle can be neither
  * read nor written there.
  */
@@ -191,8 +191,8 @@ static bool in_user_half(const void *buf, size_t n)
 }
 
 /*
- * import_iovec(), lib/iov_iter.c: all of it is looked at before anything is transferred. Returns
- * how much it is, at most, or -errno.
+ * Look at all of the vector before anything is transferred, as import_iovec() does
+ * (lib/iov_iter.c): how many bytes it is, at most, or -errno.
  */
 static ssize_t check_vector(const struct iovec *iov, size_t n)
 {
@@ -213,7 +213,7 @@ static ssize_t check_vector(const struct iovec *iov, size_t n)
 	return (ssize_t)sum;
 }
 
-/* One call for each piece, as the kernel does for files that have no vectored operations. */
+/* Make one call for each piece, as the kernel does for files that have no vectored operations. */
 static ssize_t vector(struct uapi_file *f, bool write, bool at_pos, const struct iovec *iov,
 		      size_t n, off_t pos, int flags)
 {
@@ -243,7 +243,10 @@ static ssize_t vector(struct uapi_file *f, bool write, bool at_pos, const struct
 	return done;
 }
 
-/* What Linux looks at before it asks the file: vfs_read() and its kin, fs/read_write.c. */
+/*
+ * Make the checks that Linux makes before it asks the file: 0 or -errno. vfs_read() and its kin,
+ * fs/read_write.c.
+ */
 static long may_transfer(struct shim_handle *h, struct uapi_file *f, bool write, bool at_pos,
 			 off_t pos)
 {
@@ -379,7 +382,7 @@ static inline bool is_marked(struct io_args *a)
 	return shim_fd_maybe_handle(a->fd) && io_try(a);
 }
 
-/* @result is what libc's function returned. */
+/* Return the result for the program; @result is that of libc's function. */
 static ssize_t finish(struct io_args *a, ssize_t result)
 {
 	if (result == -1 && errno == EBADF && io_try(a))
@@ -488,7 +491,7 @@ EXPORT ssize_t pwritev64(int fd, const struct iovec *iov, int n, off64_t pos)
 	return finish(&a, real ? real(fd, iov, n, pos) : by_kernel(&a, SYS_pwritev));
 }
 
-/* Position -1 is the file's own. */
+/* Return the call that preadv2 or pwritev2 stands for: position -1 is the file's own. */
 static enum shim_io vec2(bool write, off_t pos)
 {
 	return pos == -1 ? (write ? SHIM_WRITEV : SHIM_READV)
@@ -540,7 +543,7 @@ EXPORT ssize_t preadv2(int fd, const struct iovec *iov, int n, off_t pos, int fl
 EXPORT ssize_t pwritev2(int fd, const struct iovec *iov, int n, off_t pos, int flags)
 	__attribute__((alias("pwritev64v2")));
 
-/* What a program calls that was compiled with _FORTIFY_SOURCE. */
+/* Programs that were compiled with _FORTIFY_SOURCE call these. */
 EXPORT ssize_t __read_chk(int fd, void *buf, size_t n, size_t room);
 EXPORT ssize_t __pread_chk(int fd, void *buf, size_t n, off_t pos, size_t room);
 EXPORT ssize_t __pread64_chk(int fd, void *buf, size_t n, off64_t pos, size_t room);

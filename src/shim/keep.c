@@ -127,9 +127,9 @@ static bool next_piece(const char *line, void *arg)
 }
 
 /*
- * Each mapping for itself: mremap of several in one call is refused before 6.17, and since then an
- * old size of 0 goes on with the first one's file where the next begins, while a call that fails
- * in the middle has moved some. False: one failed, or there is a gap.
+ * Do @fn to each mapping by itself. mremap of several in one call is refused before 6.17; since
+ * then, an old size of 0 goes on with the first one's file where the next begins, and a call that
+ * fails in the middle has moved some. False: one failed, or there is a gap.
  */
 static bool each_piece(char *old, size_t len, char *to, piece_fn *fn)
 {
@@ -163,7 +163,7 @@ static bool move_piece(char *old, size_t len, char *to)
 	return !sys_failed(rc);
 }
 
-/* Shared memory can be mapped once more, but for huge pages. */
+/* Map a piece once more: of shared memory alone, and not of huge pages. */
 static bool map_piece(char *old, size_t len, char *to)
 {
 	/*
@@ -186,8 +186,8 @@ void *keep_second_view(void *old, uint64_t len, void *arg)
 }
 
 /*
- * The pages as they are now, in other memory: for those that cannot be moved without the mapping
- * that they are in, which the program keeps, and of which nobody else sees the pages. What the
+ * Return other memory with the pages as they are now. For pages that cannot be moved without the
+ * mapping that they are in, which the program keeps, and that no other process sees. What the
  * device writes meanwhile is lost.
  */
 void *keep_copy(void *old, uint64_t len, void *arg)
@@ -203,7 +203,10 @@ void *keep_copy(void *old, uint64_t len, void *arg)
 	return NULL;
 }
 
-/* mseal(2): it cannot be moved, nor unmapped, but dropped. */
+/*
+ * True if @page is sealed (mseal(2)): it can be neither moved nor unmapped, but its contents can be
+ * dropped.
+ */
 static bool is_sealed(char *page)
 {
 	return reach_is_mapped((uint64_t)page) &&
@@ -239,7 +242,7 @@ bool keep_loss_of(struct loss *l, void *addr, size_t len, bool taken)
 	return m;
 }
 
-/* Is @addr in the middle of a huge page? */
+/* True if @addr is in the middle of a huge page. */
 static bool cuts_page(uint64_t addr)
 {
 	return addr & (reach_page_size(addr) - 1);
@@ -259,7 +262,10 @@ static long lose(void *arg)
 	return 0;
 }
 
-/* What is in [addr, addr + len) is about to go; @taken: and its place, too. */
+/*
+ * Let devices keep what is in [addr, addr + len), which is about to go; @taken: its place goes,
+ * too.
+ */
 void shim_keep(void *addr, size_t len, bool taken)
 {
 	struct loss l;
@@ -318,9 +324,10 @@ bool shim_advice_loses(int advice)
 }
 
 /*
- * What the kernel will drop for @advice, or nothing. It refuses to for memory that is locked; and
- * so it does for this advice, which changes nothing but the order in which pages are swapped. It
- * does not for huge pages, of which it drops those that are whole.
+ * True if the kernel will drop pages for @advice; @l becomes what it drops. It refuses for memory
+ * that is locked. It also refuses MADV_COLD for such memory, which changes nothing but the order in
+ * which pages are swapped, so that is asked. Of huge pages it drops those that are whole, locked or
+ * not.
  */
 static bool drops(struct loss *l, int advice)
 {
@@ -338,8 +345,8 @@ static bool drops(struct loss *l, int advice)
 }
 
 /*
- * Goes on while the lines show private memory from @addr on, of no file if @taken; what comes
- * before is skipped. @len becomes 0 when that is all of it.
+ * Go on while the lines show private memory from @addr on, of no file if @taken; skip what comes
+ * before. @len becomes 0 when that is all of it.
  */
 static bool is_next_private(const char *line, void *arg)
 {
@@ -371,9 +378,9 @@ static bool is_private(void *addr, size_t len, bool anonymous)
 }
 
 /*
- * MADV_FREE lets the kernel take pages when it needs some. Those that are pinned it does not take,
- * and program and device go on with them: so where a device has pages there is nothing to be done,
- * and the rest is the kernel's. Memory that is not private and anonymous it refuses.
+ * Do MADV_FREE for what no device has. The kernel may then take pages when it needs some, but none
+ * that are pinned, so that program and device go on with these: where a device has pages, nothing
+ * is to be done. The kernel refuses memory that is not private and anonymous.
  */
 static long free_rest(void *arg)
 {
@@ -392,7 +399,10 @@ static long free_rest(void *arg)
 	return rc;
 }
 
-/* Huge pages that are dropped, and the mapping stays. Those that are shared stay what they are. */
+/*
+ * Let devices keep huge pages that are dropped while the mapping stays. Shared ones stay what they
+ * are.
+ */
 static long lose_huge(void *arg)
 {
 	struct loss *l = arg;
@@ -448,7 +458,7 @@ void shim_keep_shared(void *addr, size_t len)
 		shim_run(keep_shared, &l);
 }
 
-/* Is it of the segment that was attached at our address? What shmdt(2) looks at. */
+/* Keep a mapping that is of the segment attached at our address, as shmdt(2) finds them. */
 static bool keep_part(const char *line, void *arg)
 {
 	unsigned long long start, end, off;

@@ -23,8 +23,9 @@ static struct machine *with_mappings(void)
 }
 
 /*
- * Whole pages of a file that go: the file has others there, or none, and so have all who see it.
- * The device has those that were there, so it gets a copy of them: nobody else sees them any more.
+ * Whole pages that a file loses: in their place it has others, or none, and so has every mapping of
+ * it. A device goes on with those that were there, so it gets a copy: no other mapping shows them
+ * any more.
  */
 struct file_loss {
 	struct vfio_system *system;
@@ -72,7 +73,9 @@ static long lose_file(void *arg)
 	return 0;
 }
 
-/* @fd may be O_PATH. False: not a file whose pages a device may have. */
+/*
+ * Fill in @f for all of the file @fd, which may be O_PATH. False: no device can have pages of it.
+ */
 static bool file_loss_of(struct file_loss *f, int fd, struct stat *st)
 {
 	struct machine *m = with_mappings();
@@ -84,7 +87,7 @@ static bool file_loss_of(struct file_loss *f, int fd, struct stat *st)
 	return true;
 }
 
-/* Is it open for writing, and not sealed against it? */
+/* True if @fd is open for writing, and the file is not sealed against it. */
 static bool can_write(int fd, int seals)
 {
 	long mode = sys_call(SYS_fcntl, fd, F_GETFL, 0, 0, 0, 0),
@@ -125,7 +128,7 @@ void shim_keep_truncate(const char *path, off_t len)
 	sys_close(fd);
 }
 
-/* Does the file take such a hole? Asked of a place far behind its end, where there is nothing. */
+/* True if the file takes such a hole. That is tried far behind its end, where there is nothing. */
 static bool takes_hole(int fd, int mode, off_t end)
 {
 	if (mode & FALLOC_FL_PUNCH_HOLE && !(mode & FALLOC_FL_KEEP_SIZE))
@@ -151,8 +154,8 @@ void shim_keep_fallocate(int fd, int mode, off_t pos, off_t len)
 }
 
 /*
- * MADV_REMOVE makes a hole of what is mapped in [addr, addr + len), of one mapping after the other,
- * which must be shared, and of a file that takes one.
+ * Keep what MADV_REMOVE takes from one mapping in [addr, addr + len): it makes holes in the files
+ * of one mapping after the other, each of which must be shared, and of a file that takes holes.
  */
 static bool remove_part(const char *line, void *arg)
 {

@@ -101,7 +101,7 @@ static long follow(void *arg)
 	return (long)r->to;
 }
 
-/* Would the kernel look at the memory at all? */
+/* True if the kernel finds nothing wrong with the arguments and looks at the memory. */
 static bool is_sane(const char *old, size_t have, const char *to, size_t want, int flags)
 {
 	if (flags & ~(MREMAP_MAYMOVE | MREMAP_FIXED | MREMAP_DONTUNMAP) ||
@@ -113,7 +113,7 @@ static bool is_sane(const char *old, size_t have, const char *to, size_t want, i
 	       (!((uint64_t)to % PAGE_SIZE_4K) && (old >= to + want || to >= old + have));
 }
 
-/* Becomes "taken" if the mapping at @addr has all of @len. */
+/* Set "taken" if the mapping at @addr has all of @len. */
 static bool is_whole(const char *line, void *arg)
 {
 	uint64_t start, end, at;
@@ -136,8 +136,9 @@ static long is_one(void *arg)
 }
 
 /*
- * Does the kernel move @have bytes at @old to @want? A call that changes nothing tells if the
- * length remains, which may be of several mappings since 6.17; another length can only one have.
+ * True if the kernel would make @want bytes of @have at @old. A call that changes nothing tells, if
+ * the length stays; such a range may be of several mappings since 6.17. With another length it must
+ * be one mapping.
  */
 static bool can_move(char *old, size_t have, size_t want)
 {
@@ -148,7 +149,7 @@ static bool can_move(char *old, size_t have, size_t want)
 	return want == have || shim_run(is_one, &l);
 }
 
-/* With private memory that devices have. */
+/* Move private memory that devices have: mremap's result. */
 static long move_private(struct remap *r)
 {
 	char *old = r->l.addr;

@@ -19,8 +19,8 @@
 #define ATTR_DEL	2u
 
 /*
- * What stands in for KVM's device when the kernel has none (no vfio there): a name that nothing
- * else looks at.
+ * The name of the file that stands in for KVM's device when the kernel has none (it has no vfio).
+ * Nothing else looks at it.
  */
 #define DEVICE_LINK "anon_inode:kvm-vfio"
 #define VM_LINK	    "anon_inode:kvm-vm"

@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * shim/left.c: handles that outlive who made them. The kernel keeps a group open for as long as
- * some process has a descriptor of it or of one of its devices, whatever became of the one that
- * opened it: it may have become another program, or have ended after a fork, or after it passed the
- * descriptor on. Its claim (machine/claim.c) is gone then, and the note in it says only that it was
- * not given up. Where the descriptor is, /proc says: who wants the group next looks there, for a
- * memfd with the group's tag in its name. That is slow, and done only then.
+ * shim/left.c: handles that outlive the process that made them. The kernel keeps a group open for
+ * as long as some process has a descriptor of it or of one of its devices, whatever became of the
+ * one that opened it: it may have become another program, or have ended after a fork, or after it
+ * passed the descriptor on. Its claim (machine/claim.c) is gone then, and the note in it says only
+ * that it was not given up. /proc says where the descriptor is: a process that wants the group next
+ * looks there, for a memfd with the group's tag in its name. That is slow, and done only then.
  */
 #include <dirent.h>
 #include <fcntl.h>
@@ -44,7 +44,7 @@ struct visit {
 	char link[PATH_MAX + 32];
 };
 
-/* @names: what getdents64 gave, of directory @dir */
+/* Visit all that getdents64 gave in @names, of directory @dir. */
 static bool visit_all(struct visit *v, int dir, const char *names, long n)
 {
 	const struct dirent64 *d;
@@ -84,7 +84,7 @@ bool shim_each_fd(const char *process, bool (*fn)(void *arg, int fd, const char 
 	return found;
 }
 
-/* ---- who has a group open? ---- */
+/* ---- groups that another process has open ---- */
 
 struct search {
 	char name[64];

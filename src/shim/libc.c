@@ -2,14 +2,14 @@
 /*
  * shim/libc.c: what libc does inside of itself to memory that a device has. free() of a large
  * block, realloc(), a trim of the heap, a thread that ends: they call munmap, mremap, madvise and
- * brk by names that nobody can take the place of. So the functions themselves begin with a jump to
- * ours, from the start of the program on. That costs nobody else anything, works with all signals
+ * brk by names in whose place no wrapper can come. So the functions themselves begin with a jump to
+ * ours, from the start of the program on. That costs other calls nothing, works with all signals
  * blocked (as libc unmaps stacks), and is gone after an exec, which a seccomp filter would not be.
  *
  * The caller may hold malloc's locks, or the one of the list of stacks, and its stack may be small.
- * What is done here therefore waits for nobody who could allocate: the memory is not moved, as it
- * is for the program's own calls (mem.c), but is kept where it is (vfio/returned.c), and what libc
- * only means to save it keeps: a heap is not trimmed there.
+ * What is done here therefore waits for no thread that could allocate: the memory is not moved, as
+ * it is for the program's own calls (mem.c), but is kept where it is (vfio/returned.c), and what
+ * libc only means to save it keeps: a heap is not trimmed there.
  */
 #include <cpuid.h>
 #include <dlfcn.h>
@@ -30,7 +30,7 @@ struct text {
 /* libc's code, and its loader's, which has a munmap of its own */
 static struct text libc_text, loader_text;
 
-/* The executable segment that has @inside. */
+/* Find the executable segment that has @inside. */
 static int find_text(struct dl_phdr_info *info, size_t size, void *arg)
 {
 	struct text *t = arg;
@@ -84,7 +84,7 @@ static long give_back_rest(void *arg)
 	return rc;
 }
 
-/* Does a device perhaps have some of it? Takes no lock. */
+/* True if a device may have some of [start, end). Takes no lock. */
 static bool near_device(uint64_t start, uint64_t end)
 {
 	struct machine *m = atomic_load_explicit(&shim.machine, memory_order_acquire);
@@ -180,7 +180,7 @@ static bool makes_call(const unsigned char *f, size_t size, unsigned char nr)
 
 static const unsigned char endbr64[] = { 0xf3, 0x0f, 0x1e, 0xfa };
 
-/* A jump to @to at @at, behind what an indirect call needs. Returns NULL or why not. */
+/* Write a jump to @to at @at, behind what an indirect call needs: NULL, or the reason why not. */
 static const char *jump_from(unsigned char *at, uintptr_t to)
 {
 	extern char __libc_single_threaded __attribute__((weak));
@@ -190,12 +190,12 @@ static const char *jump_from(unsigned char *at, uintptr_t to)
 	unsigned char code[16];
 	unsigned a, b, c, d;
 
-	/* a breakpoint, somebody else's jump: not as it was built */
+	/* a breakpoint, or another tool's jump: not as it was built */
 	if (*at == 0xcc || *at == 0xe9 || *at == 0xeb || *at == 0xff)
 		return "it is not as expected";
 	if (far != (int32_t)far)
 		return "it is too far away";
-	/* in one store if that can be; else nobody may be there */
+	/* in one store if that can be; else no thread may be there */
 	if (n > 8 && (!&__libc_single_threaded || !__libc_single_threaded))
 		return "there are threads";
 	memcpy(code, (void *)word, n);
@@ -228,8 +228,8 @@ static const char *redirect(void *libc, const char *name, unsigned char nr, uint
 }
 
 /*
- * The loader's munmap, for dlclose, has no name that is left. It is the one function that begins
- * with "mov $11, %eax; syscall; cmp $-4095, %rax".
+ * Redirect the loader's munmap, which dlclose uses and which has no name. It is the one function
+ * that begins with "mov $11, %eax; syscall; cmp $-4095, %rax".
  */
 static const char *redirect_loader(uintptr_t to)
 {

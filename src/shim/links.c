@@ -19,8 +19,8 @@ static bool begins(const char *text, size_t n, const char *with, size_t len)
 }
 
 /*
- * The link at @use to @buf. What stands behind it there stays, so the text of one that may be ours
- * does not go there first.
+ * Read the link at @use to @buf. The program may look at what stands behind the text there, which
+ * must stay; so the text of a link that may be ours is read to another place first.
  */
 static long read_link(int dirfd, const char *use, char *buf, size_t size)
 {
@@ -127,7 +127,7 @@ long shim_getcwd(char *buf, size_t size)
 	return rc;
 }
 
-/* libc's extension: no buffer, then one of @size or as large as it needs to be */
+/* Return the directory in new memory of @size, or of as much as it needs (libc's extension). */
 static char *getcwd_new(size_t size)
 {
 	size_t room = size ? size : PATH_MAX;

@@ -103,7 +103,8 @@ static long do_mmap(void *addr, size_t len, int prot, int flags, int fd, off_t p
 	else
 		rc = sys_call(SYS_mmap, a[0], a[1], a[2], a[3], a[4], a[5]);
 	/*
-	 * what the kernel says to a descriptor without access: a handle whose number nobody told us
+	 * the kernel's answer to a descriptor without access: maybe a handle whose number is not
+	 * marked
 	 */
 	if (rc == -EACCES && !(flags & MAP_ANONYMOUS))
 		map_handle(addr, fd, len, prot, flags, pos, &rc);
@@ -132,7 +133,7 @@ static long piecewise(long nr, void *addr, size_t len, long arg, long refusal, b
 	return hole;
 }
 
-/* Are these arguments such that the kernel looks for mappings at all, and finds a BAR? */
+/* True if the arguments are such that the kernel looks for mappings at all, and one is a BAR. */
 static bool of_bar(void *addr, size_t len)
 {
 	return !((uintptr_t)addr % PAGE_SIZE_4K) && len <= UINTPTR_MAX - PAGE_SIZE_4K &&
@@ -140,8 +141,8 @@ static bool of_bar(void *addr, size_t len)
 }
 
 /*
- * -errno: the kernel refuses it for a mapping that is VM_IO, VM_PFNMAP, VM_DONTEXPAND and of a
- * device's file (mm/madvise.c). 0: it takes it, and so does our mapping.
+ * Return the -errno with which the kernel refuses @advice for a mapping that is VM_IO, VM_PFNMAP,
+ * VM_DONTEXPAND and of a device's file (mm/madvise.c); 0: it takes it, and so does our mapping.
  */
 static long advice_refusal(int advice)
 {
@@ -182,8 +183,8 @@ static long do_madvise(void *addr, size_t len, int advice)
 static long do_mremap(void *old, size_t old_len, size_t new_len, int flags, void *to);
 
 /*
- * mremap(2) of a range that has a mapped BAR, as 7.3 does it: such a mapping does not grow, is not
- * doubled, and moves together with its neighbours.
+ * Do mremap(2) of a range that has a mapped BAR, as 7.3 does it: such a mapping does not grow, is
+ * not doubled, and moves together with its neighbours.
  */
 static long remap_bar(char *old, size_t old_len, size_t new_len, int flags, char *to)
 {
@@ -208,7 +209,10 @@ static long remap_bar(char *old, size_t old_len, size_t new_len, int flags, char
 		return -EINVAL;
 	if (want > have)
 		return -EFAULT;
-	/* each piece takes the place of what is there; a hole would be somebody else's at once */
+	/*
+	 * each piece takes the place of what is there; another thread's memory would come into a
+	 * hole
+	 */
 	shim_keep(to, want, true);
 	rc = want < have ? do_munmap(old + want, have - want) : 0;
 	for (size_t at = 0; at < want && !sys_failed(rc); at += n) {
@@ -281,7 +285,7 @@ static long do_remap_file_pages(void *addr, size_t len, int prot, size_t page, i
 	return sys_call(SYS_remap_file_pages, (long)addr, (long)len, prot, (long)page, flags, 0);
 }
 
-/* Is @pidfd one of this process? */
+/* True if @pidfd is one of this process. */
 static bool pidfd_is_self(int pidfd)
 {
 	char path[40], text[512], *line;
@@ -302,8 +306,8 @@ static bool pidfd_is_self(int pidfd)
 }
 
 /*
- * The kernel lets a process lose pages of its own only, and that since 6.13: it says so before it
- * looks at any. So does this one with a BAR, whatever the kernel.
+ * Do process_madvise(2). The kernel lets a process drop pages of its own only, since 6.13, and says
+ * so before it looks at any. With a BAR among them this is done here, whatever the kernel.
  */
 static long do_process_madvise(int pidfd, const struct iovec *iov, size_t n, int advice,
 			       unsigned flags)
@@ -340,8 +344,9 @@ static long do_msync(void *addr, size_t len, int flags)
 }
 
 /*
- * The kernel counts a BAR when it looks at the limit, and then locks nothing of it. So do we, since
- * our mapping has no pages to lock: the whole first, without pages.
+ * Lock memory that may have BARs in it. The kernel counts a BAR when it looks at the limit, and
+ * then locks nothing of it. Our mapping has no pages to lock, so first the whole is locked without
+ * pages, for the count, and then all but the BARs.
  */
 static long do_mlock(long nr, void *addr, size_t len, int flags)
 {
@@ -388,7 +393,7 @@ static long do_mseal(void *addr, size_t len, unsigned long flags)
 	return sys_call(NR_MSEAL, (long)addr, (long)len, (long)flags, 0, 0, 0);
 }
 
-/* Is @fd a link to @what? */
+/* True if the link of @fd reads @what. */
 static bool fd_is(int fd, const char *what)
 {
 	char text[64];
@@ -518,8 +523,8 @@ static long mmap_call(struct call *c)
 		return shim_run(run, c);
 	rc = sys_call(SYS_mmap, c->a[0], c->a[1], c->a[2], c->a[3], SYS_PASS(c->a[4]), c->a[5]);
 	/*
-	 * what the kernel says to a descriptor without access: maybe a handle from before a fork,
-	 * whose number nobody told us
+	 * the kernel's answer to a descriptor without access: maybe a handle from before a fork,
+	 * whose number is not marked
 	 */
 	return rc == -EACCES && !anonymous ? shim_run(run, c) : rc;
 }
@@ -705,7 +710,7 @@ EXPORT int shmdt(const void *addr)
 	return (int)shim_ret(call(SYS_shmdt, (long)addr, 0, 0, 0, 0, 0));
 }
 
-/* a cancellation point: libc's */
+/* libc's, which is a cancellation point */
 EXPORT int msync(void *addr, size_t len, int flags)
 {
 	const long a[6] = { (long)addr, (long)len, flags };

@@ -2,8 +2,8 @@
 /*
  * shim/names.c: calls that change names, or what stands with a name: owner, mode, times, extended
  * attributes; and watches, which hang on a name. What stands with a name of the view is changed on
- * the file below the run directory, so that it can be seen again. Names themselves are nobody's to
- * change there: the answer is what sysfs says.
+ * the file below the run directory, so that it can be seen again. Names themselves cannot be
+ * changed there: the answer is what sysfs says.
  *
  * One table says where each system call has its paths; the functions of libc are these calls.
  */
@@ -106,7 +106,7 @@ static const struct call {
 	[SYS_linkat] = { { { FROM, 0, 1 }, { MAKE, 2, 3 } }, 4, false, AT_SYMLINK_FOLLOW, "link" },
 };
 
-/* The directory of the last name of @p: does it stand? */
+/* Return 0 if the directory of the last name of @p exists, or -errno. */
 static long parent_stands(struct shim_path *p)
 {
 	char *end = p->text + strlen(p->text), kept;
@@ -190,7 +190,7 @@ static __attribute__((noinline)) long refused(const struct call *c, enum role ro
 	return shim_run(refuse, &r);
 }
 
-/* About one extended attribute, whose name comes with the path. */
+/* True if the call is about one extended attribute, whose name comes with the path. */
 static bool is_xattr(long nr)
 {
 	return !strncmp(calls[nr].what, "getx", 4) || !strncmp(calls[nr].what, "setx", 4) ||
@@ -237,8 +237,8 @@ static long run_claim_rights(void *arg, char *path)
 }
 
 /*
- * Who may open a group may claim it: the lock of the group has the owner and mode of its node @virt
- * (machine/claim.c), which have just changed.
+ * Give the lock of a group (machine/claim.c) the owner and mode of its node @virt, which have just
+ * changed: a process that may open the group may claim it.
  */
 void shim_claim_rights(const char *virt)
 {
@@ -251,7 +251,7 @@ struct place {
 	int dir;
 };
 
-/* @n: of the names, which are two or one */
+/* Make the call with its names, @n of them: one or two. */
 static inline __attribute__((always_inline)) long call_with(long nr, const long args[6],
 							    struct place *at, unsigned n)
 {
@@ -329,7 +329,7 @@ static long run_two(void *arg)
 	return call_with(t->nr, t->a, at, 2);
 }
 
-/* Does the name @i stay as it is? */
+/* True if name @i stays as it is. */
 static __attribute__((noinline)) bool is_outside(const struct call *c, unsigned i, const long a[6])
 {
 	int dir = c->name[i].dir < 0 ? AT_FDCWD : (int)a[c->name[i].dir];
@@ -342,7 +342,10 @@ static __attribute__((noinline)) bool is_outside(const struct call *c, unsigned 
 	return outside;
 }
 
-/* Two names together are too much for the program's stack, if they have to do with the view. */
+/*
+ * Make a call with two names. If one has to do with the view, the two are too much for the
+ * program's stack.
+ */
 static __attribute__((noinline)) long call_two(long nr, const long a[6])
 {
 	struct two t = { nr, a };

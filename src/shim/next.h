@@ -32,6 +32,6 @@ void *shim_next(struct shim_next *next);
 	SHIM_NEXT(name);     \
 	__typeof__(name) *real = (__typeof__(name) *)(uintptr_t)next.fn
 
-/* What libc's fortified functions call when the buffer is too small. */
+/* End the program: libc's fortified functions call it when the buffer is too small. */
 void __chk_fail(void) __attribute__((noreturn));
 #endif

@@ -79,7 +79,7 @@ struct open_args {
 	long *fd;
 };
 
-/* a write that nobody acts on would be a false success */
+/* True if @flags let the program write: a write that has no effect would be a false success. */
 static bool opens_to_write(int flags)
 {
 	return !(flags & O_PATH) &&
@@ -129,7 +129,10 @@ static long run_open_view(void *arg)
 	return *fd != -ENOENT;
 }
 
-/* What is not the kernel's to open of the path @p of the view: true and *@fd. */
+/*
+ * Open the path @p of the view if the kernel must not do it: true, and the descriptor or -errno in
+ * *@fd.
+ */
 static bool open_view(const struct shim_path *p, int flags, long *fd)
 {
 	struct open_args a = { p, flags, fd };
@@ -144,7 +147,7 @@ static bool open_view(const struct shim_path *p, int flags, long *fd)
 	return shim_run(run_open_view, &a);
 }
 
-/* The descriptor that @p is the path of, if it may be a handle's or of the view; else -1. */
+/* Return the descriptor that @p is the path of, if it may be a handle or of the view; else -1. */
 static int self_fd(const struct shim_path *p)
 {
 	return p->fd >= 0 && (shim_fd_maybe_handle(p->fd) || shim_fd_maybe_view(p->fd)) ? p->fd
@@ -189,9 +192,9 @@ int shim_path_of_handle(struct shim_path *p)
 }
 
 /*
- * Opens once more what @p is a path of, if that is a file of ours: true and *@fd. A device node is
- * opened anew, an anonymous inode cannot be (fs/anon_inodes.c). What stops at the link, or makes a
- * descriptor of the place alone, is the kernel's to do.
+ * Open once more the file of which @p is a link in /proc, if it is one of ours: true and *@fd. A
+ * device node is opened anew; an anonymous inode cannot be (fs/anon_inodes.c). An open of the link
+ * itself, or with O_PATH, is the kernel's to do.
  */
 static bool open_again(struct shim_path *p, int flags, long *fd)
 {

@@ -59,7 +59,7 @@ static bool start_scoped(struct start *s, const char *path, uint64_t resolve)
 	return s->own >= 0;
 }
 
-/* The same of a path that may go anywhere. */
+/* Do the same for a path that may go anywhere. */
 static bool start_free(struct start *s, const char *path)
 {
 	s->path = shim_path_at(&s->dirfd, path, &s->p);

@@ -47,7 +47,7 @@ static const struct {
 	{ "/sys/devices/virtual/misc/iommu", true },
 };
 
-/* All of them begin with one of two letters, as most paths do not. */
+/* False for most paths: all of the view begin with one of two letters. */
 static bool may_begin(const char *path)
 {
 	return path[0] == '/' && (path[1] == 's' || path[1] == 'd');
@@ -129,7 +129,8 @@ static void component(struct scan *s, size_t n, bool dot, bool dotdot)
 }
 
 /*
- * All of @path, and a slash at its end, which means "follow". False: it is the kernel's to refuse.
+ * Scan all of @path, and a slash at its end, which means "follow". False: it is the kernel's to
+ * refuse.
  */
 static __attribute__((noinline)) bool scan(struct scan *s, const char *path)
 {
@@ -177,7 +178,7 @@ static __attribute__((noinline)) bool scan(struct scan *s, const char *path)
 }
 
 /*
- * A name at the root that is none of sys, dev and proc by its first letter; nor "/", "." or the
+ * True if a name at the root cannot be sys, dev or proc by its first letter, nor is "/", "." or the
  * end.
  */
 static bool is_other(char c)
@@ -186,9 +187,9 @@ static bool is_other(char c)
 }
 
 /*
- * Is it the kernel's at first sight? That is what goes nowhere near the view by its first letter,
- * without "..", as most paths do, and what the kernel refuses: an empty path, one without end, one
- * that cannot be read. A relative one starts @far from the view.
+ * True if @path is the kernel's at first sight. Most paths are: by the first letter they go nowhere
+ * near the view, and they have no "..". So are those that the kernel refuses: an empty path, one
+ * without end, one that cannot be read. A relative path starts @far from the view.
  */
 static __attribute__((noinline)) bool is_kernels(const char *path, bool far)
 {
@@ -226,7 +227,7 @@ enum where {
 	WALK,	 /* to be found out on a stack of ours */
 };
 
-/* Where a relative path starts, into s->out. WALK: that has no room. */
+/* Write the directory where a relative path starts to s->out. WALK: it does not fit there. */
 static __attribute__((noinline)) enum where base_of(int dirfd, struct scan *s)
 {
 	long n;
@@ -249,7 +250,7 @@ static __attribute__((noinline)) enum where base_of(int dirfd, struct scan *s)
 	return HERE;
 }
 
-/* With p->real for room, in front of which the run directory comes. */
+/* Look the path up in p->real, where the run directory comes before it. */
 static enum where look(int dirfd, const char *path, struct shim_path *p)
 {
 	bool room = shim.run_len + NEAR_ROOM <= sizeof(p->real), near;
@@ -293,8 +294,9 @@ static enum where look(int dirfd, const char *path, struct shim_path *p)
 }
 
 /*
- * Walk it. A text that is too long for @p is kept elsewhere, and nothing can interrupt the call
- * that it is for: it would be left there.
+ * Walk the path: true if @p has changed. A text that is too long for @p is kept in memory of its
+ * own, and signals are blocked until shim_path_done(): a handler that leaves by longjmp would leave
+ * the memory behind.
  */
 static __attribute__((noinline)) bool walk(int dirfd, const char *path, bool again, bool follow,
 					   struct shim_path *p)
@@ -408,7 +410,7 @@ void shim_path_stat(const char *virt, struct stat *st)
 	st->st_blocks = 0;
 }
 
-/* The number that @text, which it goes behind, begins with; -1: none */
+/* Read the number at *@text, which moves behind it; -1: none. */
 static int number(const char **text)
 {
 	const char *p = *text;

@@ -11,8 +11,18 @@
  * and the thread cannot be cancelled, since models call what may be a cancellation point.
  *
  * Blocking costs two system calls, as much as the rest of a short call. While the program has no
- * handler they are saved; who sets the first one waits until nobody is in a call that counts on
- * there being none. That is known by the stack that such a call is on.
+ * handler they are saved; the call that sets the first one waits until no thread is in a call that
+ * counts on there being none. That is known by the stack that such a call is on.
+ *
+ * No call waits for another process today, so none keeps a Ctrl-C from the program for long. One
+ * that will (for the server of a device) must be let go when a signal is there that the program has
+ * open: it waits in poll(2), with no lock that another call needs, on its answer together with a
+ * private signalfd of all signals but those in the mask that shim_run() saved, and does not read
+ * from that. If it is readable, the call is withdrawn and ends with -EINTR, and the handler runs
+ * when shim_run() puts the mask back, as after a system call of the kernel's. A load or store
+ * cannot end so: if its message has not left yet, the instruction is begun anew after the handler,
+ * else it waits for the answer. Without handlers nothing is blocked, and a Ctrl-C ends the program
+ * at once.
  */
 #include <dlfcn.h>
 #include <string.h>
@@ -23,10 +33,7 @@
 static int (*set_state)(int, int *), (*set_type)(int, int *);
 
 static atomic_bool handlers;
-/*
- * A thread has some of our three blocked: calls must see to its mask, but nobody has to be waited
- * for.
- */
+/* A thread has some of our three blocked: calls must see to its mask, but none is waited for. */
 static atomic_bool masks;
 static __thread unsigned depth __attribute__((tls_model("initial-exec")));
 
@@ -62,14 +69,14 @@ void shim_will_have_handlers(void)
 	shim_stacks_wait_open();
 }
 
-/* How the thread can be cancelled when it is not in a call. */
+/* The way in which the thread can be cancelled when it is not in a call. */
 struct cancel {
 	int type, state;
 };
 
 /*
- * Both: libc's handler of a cancellation that was on its way when the state changed looks at the
- * type alone (glibc 2.36).
+ * Make the thread one that cannot be cancelled. Both settings are changed: libc's handler of a
+ * cancellation that was on its way when the state changed looks at the type alone (glibc 2.36).
  */
 static void enter(struct cancel *c)
 {
@@ -81,8 +88,8 @@ static void enter(struct cancel *c)
 }
 
 /*
- * A handler that comes when signals are as they were, and leaves by longjmp, takes along a thread
- * that can be cancelled.
+ * Take back the state, before signals are as they were: a handler that comes then may leave by
+ * longjmp, and the thread must be one that can be cancelled.
  */
 static void leave(const struct cancel *c)
 {
@@ -92,8 +99,8 @@ static void leave(const struct cancel *c)
 }
 
 /*
- * When signals are as they were: a thread that can be cancelled at any time may be by this, and its
- * cleanup handlers shall find them so.
+ * Take back the type, when signals are as they were: a thread that can be cancelled at any time may
+ * be by this, and its cleanup handlers shall find them so.
  */
 static void left(const struct cancel *c)
 {
@@ -114,7 +121,7 @@ static long without_alternate(void *arg)
 	return shim_without_alternate(c->fn, c->arg);
 }
 
-/* @i: a stack that was taken, or -1 */
+/* Call fn(arg) on stack @i, which was taken, or on any if that is -1. */
 static long on_stack(int i, const stack_t *alt, long (*fn)(void *arg), void *arg)
 {
 	struct call c = { alt, fn, arg };

@@ -59,7 +59,7 @@ volatile sig_atomic_t shim_trap_probe;
 #define ALLOW RET(SECCOMP_RET_ALLOW)
 #define TRAP  RET(SECCOMP_RET_TRAP | SHIM_TRAP_DATA)
 
-/* What a filter begins with: calls of other kinds (int $0x80, x32) are left alone. */
+/* The beginning of each filter: calls of other kinds (int $0x80) are left alone. */
 #define NUMBER_OF_CALL                                                                    \
 	LOAD(offsetof(struct seccomp_data, arch)), IF_EQ(AUDIT_ARCH_X86_64, 1, 0), ALLOW, \
 		LOAD(offsetof(struct seccomp_data, nr))

@@ -86,7 +86,7 @@ static int fds_install(void *arg, struct uapi_file *file)
 
 const struct uapi_fds shim_fds = { .fget = fds_fget, .install = fds_install };
 
-/* The line at *@text, which then stands at the next one; NULL: there is no other. */
+/* Return the line at *@text, which moves to the next one; NULL: there is no other. */
 static char *next_line(char **text)
 {
 	char *line = *text, *end = strchrnul(line, '\n');
@@ -116,7 +116,7 @@ static int add_devices(struct machine *m)
 	return rc;
 }
 
-/* build_lock is held */
+/* Build the machine: 0 or -errno with a line in the log. build_lock is held. */
 static int build(struct machine **out)
 {
 	struct machine *m = machine_new();
@@ -219,8 +219,8 @@ static void init_log(void)
 }
 
 /*
- * Outputs of realpath and the like are compared with it: it must be what the kernel calls the
- * directory.
+ * Note the run directory as the kernel calls it, since outputs of realpath and the like are
+ * compared with it: 0 or -errno.
  */
 static int init_run_dir(const char *dir)
 {
@@ -259,8 +259,8 @@ static bool is_inherited(void *arg, int fd, const char *link)
 }
 
 /*
- * What an exec brought along of @path, as a private descriptor: the program must not see it.
- * -ENOENT: nothing.
+ * Return a descriptor of @path that was open before an exec, made private, since the program must
+ * not see it; or -ENOENT.
  */
 static int inherited(const char *path)
 {
@@ -271,10 +271,11 @@ static int inherited(const char *path)
 }
 
 /*
- * A read lock that children share and that goes with the last process: what forks now and opens a
- * device after its parent is gone finds the run directory in place. It outlives an exec, since
- * between an image and the next `uvfio run` would take it for given up, and since only the run's
- * owner can open the file: a program that becomes another user keeps what it has.
+ * Take a read lock that children share and that goes with the last process: a child that opens a
+ * device after its parent is gone finds the run directory in place. The lock outlives an exec, for
+ * two reasons: `uvfio run` would take the directory for given up between one image and the next;
+ * and only the run's owner can open the file, so that a program that becomes another user keeps
+ * what it has.
  */
 static void init_presence(void)
 {
@@ -299,7 +300,7 @@ static void init_presence(void)
 	shim.presence_fd = priv;
 }
 
-/* Its tool's library is preloaded into what runs on it. */
+/* Note whether the program runs on valgrind, which preloads its tool's library. */
 static void init_valgrind(void)
 {
 	const char *preload = getenv("LD_PRELOAD");

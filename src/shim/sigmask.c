@@ -50,13 +50,13 @@ static pid_t own_pid(void)
 	return (pid_t)sys_call(SYS_getpid, 0, 0, 0, 0, 0, 0);
 }
 
-/* A child of clone with memory of its own, which nobody has noticed yet, is none. */
+/* A child of clone() with memory of its own that was not noticed yet (fork.c) is none. */
 bool shim_in_vfork_child(void)
 {
 	return own_pid() != shim.pid && (!shim.alive || *shim.alive);
 }
 
-/* Takes back what a child of vfork changed in the record, unless it is the child that asks. */
+/* Take back what a child of vfork changed in the record, unless this is the child. */
 static void forget_child(void)
 {
 	if (!shim_self.parents.child || shim_self.parents.child == own_pid())
@@ -86,13 +86,13 @@ uint64_t shim_looked_at(uint64_t k, bool truth)
 	shim_self.seen = true;
 	shim_self.carrier = k & CARRIER;
 	/*
-	 * SIGSYS goes with SIGSEGV: who made this thread may have blocked them, and a mask that
-	 * names them names both
+	 * SIGSYS goes with SIGSEGV: the thread that made this one may have blocked them, and a mask
+	 * that names one of them names both
 	 */
 	shim_self.sys = k & (truth ? BIT(SIGSYS) : BIT(SIGSYS) | CARRIER);
 	/*
-	 * no waiting: it may be a thread of a model, which somebody in a call waits for. One of
-	 * ours takes no signals.
+	 * no waiting: it may be a thread of a model, for which a call waits. A thread of ours takes
+	 * no signals.
 	 */
 	if (k & (OURS | CARRIER) && k != SHIM_SERVICE_MASK)
 		shim_have_masks();

@@ -89,7 +89,10 @@ long shim_sigaction(int sig, const struct shim_ksigaction *act, struct shim_ksig
 
 	if (sig < 1 || sig > NUM_SIGNALS || !shim.on)
 		return raw_sigaction(sig, act, old);
-	/* What a vfork child sets (defaults, for what it will exec) is not the parent's. */
+	/*
+	 * What a vfork child sets (defaults, for the program that it will exec) is not the
+	 * parent's.
+	 */
 	if (shim_in_vfork_child())
 		return raw_sigaction(sig, act, old);
 	if (act && is_function(act->handler))

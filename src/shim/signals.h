@@ -18,10 +18,10 @@
  */
 #define KEPT (BIT(SIGSEGV) | BIT(SIGSYS))
 /*
- * SIGSEGV is believed to be blocked where the kernel blocks this, which nobody sends. So it is
- * known wherever the kernel's mask is: it goes to new threads and children, a handler has it while
- * it runs, and siglongjmp, swapcontext and the return from a handler, which libc makes without us,
- * put it back.
+ * SIGSEGV is believed to be blocked where the kernel blocks this signal, which no program sends. So
+ * the belief is in the kernel's mask itself: it goes to new threads and children, a handler has it
+ * while it runs, and siglongjmp, swapcontext and the return from a handler, which libc makes
+ * without us, put it back.
  */
 #define CARRIER	 BIT(SIGSTKFLT)
 #define LIBC_OWN (BIT(32) | BIT(33)) /* SIGCANCEL, SIGSETXID, which no program may touch */
@@ -50,7 +50,7 @@ struct shim_self {
 	 * with when the child has changed something.
 	 */
 	struct {
-		pid_t child; /* 0: nobody did */
+		pid_t child; /* 0: none did */
 		bool seen, sys, carrier;
 		uint64_t real;
 	} parents;
@@ -63,28 +63,25 @@ static inline int shim_slot(int sig)
 	return sig == SIGSEGV ? 0 : sig == SIGBUS ? 1 : sig == SIGSYS ? 2 : -1;
 }
 
-/* Whether this process has its memory from a parent that waits for it. */
+/* True if this process has its memory from a parent that waits for it. */
 bool shim_in_vfork_child(void);
 /* To be called before seen, sys, carrier or real change. */
 void shim_self_changes(void);
 
 long shim_raw_sigmask(int how, const uint64_t *set, uint64_t *old);
 /*
- * What the kernel is told when the program wants @want, and what the program sees of the kernel's
- * @k.
+ * Return the mask for the kernel when the program wants @want; and the mask that the program sees
+ * when the kernel's is @k.
  */
 uint64_t shim_mask_to_kernel(uint64_t want);
 uint64_t shim_mask_from_kernel(uint64_t k);
 
-/*
- * What the kernel blocks in a thread of ours (base/thread.c): such a one takes no signal of the
- * program's.
- */
+/* The kernel's mask of a thread of ours (base/thread.c), which takes no signal of the program's. */
 #define SHIM_SERVICE_MASK (~(OURS | LIBC_OWN | BIT(SIGKILL) | BIT(SIGSTOP)))
 
 /* setuid() waits until every thread has had it */
 #define BIT_SETXID BIT(33)
-/* What the kernel blocks in the middle of a call of ours. */
+/* The kernel's mask in the middle of a call of ours. */
 #define SHIM_CALL_MASK (~(OURS | BIT_SETXID | BIT(SIGKILL) | BIT(SIGSTOP)))
 
 /*
@@ -127,9 +124,9 @@ long shim_has_signalfd(void *arg); /* the same: 1: there is a signalfd that name
 void shim_hold(int sig, const siginfo_t *info, ucontext_t *uc, bool inside);
 /* @info may have been sent on from another thread: it says again how it was sent at first. */
 void shim_forwarded(siginfo_t *info);
-/* What is held, and not in @blocked, is sent again. */
+/* Send again what is held and not in @blocked. */
 void shim_unhold(uint64_t blocked);
-/* What is held of @sigs is dropped: it is ignored from now on. */
+/* Drop what is held of @sigs, which are ignored from now on. */
 void shim_drop_held(uint64_t sigs);
 bool shim_any_held(void);
 

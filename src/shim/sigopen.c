@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
  * shim/sigopen.c: which thread of the program has a signal open. The kernel knows it of each
- * thread, and says it in /proc; nobody has to tell us of threads and their masks.
+ * thread, and says it in /proc, so that no list of threads and their masks is needed.
  */
 #include <fcntl.h>
 #include <stdio.h>
@@ -62,7 +62,7 @@ long shim_open_thread(void *arg)
 	return 0;
 }
 
-/* One descriptor: does it show the signal that is asked for? */
+/* True if descriptor @fd is a signalfd that shows the signal. */
 static bool is_signalfd(void *arg, int fd, const char *link)
 {
 	const struct shim_open_thread *w = arg;

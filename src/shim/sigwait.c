@@ -30,7 +30,7 @@ static struct {
 } shared[NUM_OURS];
 
 /*
- * who waits in sigwait() and its kin; a thread that was cancelled there stays until it is found
+ * threads that wait in sigwait() and its kin; one that was cancelled there stays until it is found
  * gone
  */
 static struct {
@@ -47,8 +47,8 @@ static int self_tid(void)
 }
 
 /*
- * A thread may say of itself alone that kill(2) sent a signal; to another one that is said in other
- * words.
+ * A thread may send a signal "from kill(2)" to itself alone. To another thread the same is sent
+ * with a code of ours.
  */
 #define FORWARDED 1000
 
@@ -86,7 +86,10 @@ static bool take_shared(int s, siginfo_t *info)
 	return atomic_compare_exchange_strong(&shared[s].state, &full, EMPTY);
 }
 
-/* A signal that is there already is not taken a second time, as in the kernel. */
+/*
+ * Keep a signal for any thread. One that is there already is not taken a second time, as in the
+ * kernel.
+ */
 static void put_shared(int s, const siginfo_t *info)
 {
 	unsigned empty = EMPTY;
@@ -123,7 +126,8 @@ static bool take(int s, siginfo_t *info)
 }
 
 /*
- * To this thread: its handler sees what becomes of it. @waits: it is about to wait for them itself.
+ * Send @sigs to this thread again, whose handler sees to them. @waits: it is about to wait for
+ * them.
  */
 static void send_again(uint64_t sigs, bool waits)
 {
@@ -172,7 +176,7 @@ void shim_signals_abandon(void)
 	atomic_store(&fd_tid, self_tid());
 }
 
-/* ---- who else would have it ---- */
+/* ---- other threads that would have the signal ---- */
 
 static int waiter(int sig)
 {
@@ -205,7 +209,7 @@ static void keep_in_kernel(int sig, const siginfo_t *info, ucontext_t *uc)
 	sys_call(SYS_rt_tgsigqueueinfo, pid, self_tid(), sig, (long)info, 0, 0);
 }
 
-/* Is there a signalfd that shows the signal? */
+/* True if there is a signalfd that shows the signal. */
 static bool in_fd(struct shim_open_thread *w)
 {
 	return atomic_load(&fd_names) & BIT(w->sig) && shim_on_stack(shim_has_signalfd, w);
@@ -245,7 +249,9 @@ void shim_hold(int sig, const siginfo_t *info, ucontext_t *uc, bool inside)
 		tid = atomic_load(&fd_tid);
 		if (!in_fd(&w)) {
 			put_shared(s, info);
-			/* who began to wait meanwhile may have looked before it was there */
+			/*
+			 * a thread that began to wait meanwhile may have looked before it was there
+			 */
 			tid = waiter(sig);
 			if (tid && take_shared(s, &again) && !send_to(tid, sig, &again))
 				put_shared(s, &again);
@@ -266,8 +272,8 @@ here:
 /* ---- waits ---- */
 
 /*
- * What the kernel blocks for the sake of a signal that was sent is open again. If another one waits
- * there, the handler sees to it.
+ * Open again what the kernel blocks because of a signal that was sent. If another one waits there,
+ * the handler sees to it.
  */
 static void reopen(void)
 {
@@ -287,7 +293,7 @@ void shim_signal_was_read(long n)
 		reopen();
 }
 
-/* What is held of @sigs waits in the kernel from here on. */
+/* Let what is held of @sigs wait in the kernel from here on. */
 static void into_kernel(uint64_t sigs)
 {
 	sigs &= held_now();
@@ -390,7 +396,10 @@ EXPORT int signalfd(int fd, const sigset_t *set, int flags)
 
 /* ---- waits with a mask of their own ---- */
 
-/* What the kernel is to block meanwhile. @frame: of the function that waits. */
+/*
+ * Return the mask that the kernel is to have meanwhile, in @copy. @frame: of the function that
+ * waits.
+ */
 static const sigset_t *begin_mask(const sigset_t *set, sigset_t *copy, void *frame)
 {
 	uint64_t want;

@@ -108,7 +108,7 @@ EXPORT ssize_t recvmsg(int fd, struct msghdr *msg, int flags)
 	return n;
 }
 
-/* What a program calls that was compiled with _FORTIFY_SOURCE. */
+/* Programs that were compiled with _FORTIFY_SOURCE call these. */
 EXPORT ssize_t __recv_chk(int fd, void *buf, size_t n, size_t room, int flags);
 EXPORT ssize_t __recvfrom_chk(int fd, void *restrict buf, size_t n, size_t room, int flags,
 			      struct sockaddr *restrict from, socklen_t *restrict len);

@@ -16,7 +16,7 @@
 
 #define NUM_STACKS 64u
 #define STACK_SIZE (256u << 10)
-#define EACH	   (STACK_SIZE + PAGE_SIZE_4K) /* each has a page below that nobody can use */
+#define EACH	   (STACK_SIZE + PAGE_SIZE_4K) /* each has a page below that cannot be used */
 
 static _Atomic(char *) stacks; /* NUM_STACKS of them */
 enum { FREE, TAKEN, TAKEN_OPEN };
@@ -25,7 +25,7 @@ static struct {
 } __attribute__((aligned(64))) state[NUM_STACKS];
 static __thread unsigned last __attribute__((tls_model("initial-exec")));
 
-/* fn(arg) with the stack pointer at @top, a multiple of 16 */
+/* Call fn(arg) with the stack pointer at @top, a multiple of 16. */
 long shim_call_on_stack(char *top, long (*fn)(void *), void *arg);
 __asm__(".text\n"
 	".globl shim_call_on_stack\n"
@@ -59,7 +59,7 @@ __attribute__((constructor(101))) static void resolve(void)
 	tsan_release = (void (*)(void *))(uintptr_t)dlsym(RTLD_DEFAULT, "__tsan_release");
 }
 
-/* fn(arg) on the stack that begins at @s, which nobody else uses until it returns. */
+/* Call fn(arg) on the stack that begins at @s, which is this call's alone until it returns. */
 static long use(char *s, long (*fn)(void *arg), void *arg)
 {
 	long ret;
@@ -72,7 +72,7 @@ static long use(char *s, long (*fn)(void *arg), void *arg)
 	return ret;
 }
 
-/* @n stacks, each above a page that nobody can use; NULL: no memory */
+/* Make @n stacks, each above a page that cannot be used; NULL: no memory. */
 static char *make(unsigned n)
 {
 	long p = sys_call(SYS_mmap, 0, (long)n * EACH, PROT_READ | PROT_WRITE,
@@ -85,7 +85,10 @@ static char *make(unsigned n)
 	return (char *)p;
 }
 
-/* Made at the first use; maybe in a signal handler, so without malloc. NULL: no memory. */
+/*
+ * Return the stacks, which are made at the first use; maybe in a signal handler, so without malloc.
+ * NULL: no memory.
+ */
 static char *all_stacks(void)
 {
 	char *s = atomic_load_explicit(&stacks, memory_order_acquire), *other = NULL;

@@ -45,7 +45,7 @@ static long run_fix_stat(void *arg)
 	return 0;
 }
 
-/* What stands in @st, as the kernel's own file would show it. */
+/* Change @st, of @fd or of the path @virt, into what the kernel's own file would show. */
 static void fix_stat(int fd, const char *virt, struct stat *st)
 {
 	struct stat_args a = { fd, st };
@@ -58,8 +58,8 @@ static void fix_stat(int fd, const char *virt, struct stat *st)
 }
 
 /*
- * The descriptor that @path names, with the flag AT_EMPTY_PATH also as @dirfd; -1: none. The kernel
- * found the file.
+ * Return the descriptor that @path names, with the flag AT_EMPTY_PATH also as @dirfd; -1: none. The
+ * kernel found the file.
  */
 static int fd_of(const struct shim_path *p, int dirfd, const char *path, int flags)
 {

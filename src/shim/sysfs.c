@@ -44,7 +44,9 @@ static struct listing *find(DIR *d)
 	return found;
 }
 
-/* What the kernel calls it, with the run directory taken off: its length, or 0: it does not fit. */
+/*
+ * Write the path of @fd, without the run directory, to @path: its length, or 0 if it does not fit.
+ */
 static size_t path_of(int fd, char *path, size_t size, bool *is_ours)
 {
 	long n = sys_readlink_fd(fd, path, size);

@@ -80,8 +80,8 @@ static void fault(int sig, siginfo_t *info, void *ucontext)
 		return;
 	case SIGBUS:
 		/*
-		 * what the kernel's vfio-pci gives to an access of a BAR that nobody answers
-		 * (VM_FAULT_SIGBUS); the instruction itself would fault with SIGSEGV again
+		 * as the kernel's vfio-pci does (VM_FAULT_SIGBUS) when no device answers an access
+		 * of a BAR; the instruction itself would fault with SIGSEGV again
 		 */
 		info->si_signo = SIGBUS;
 		info->si_code = BUS_ADRERR;

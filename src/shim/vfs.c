@@ -34,7 +34,7 @@ static struct shim_handle *handle(long fd)
 	return shim_fd_maybe_handle((int)fd) ? shim_handle_get((int)fd, NULL, NULL) : NULL;
 }
 
-/* The same, if it works in this process. */
+/* Return the same, if it works in this process. */
 static struct shim_handle *working(long fd)
 {
 	struct shim_handle *h = handle(fd);
@@ -45,7 +45,7 @@ static struct shim_handle *working(long fd)
 	return NULL;
 }
 
-/* Is @fd open, and can it be read, or written, as far as its access mode goes? */
+/* True if @fd is open, and its access mode lets it be read, or written. */
 static bool usable(long fd, bool write)
 {
 	long fl = shim_fcntl((int)fd, F_GETFL, 0);
@@ -61,7 +61,7 @@ static bool is_open(long fd)
 	return fl >= 0 && !(fl & O_PATH);
 }
 
-/* A container or a group: it has a name in /dev. */
+/* True if @h has a node in /dev, as a container or a group. */
 static bool has_node(const struct shim_handle *h)
 {
 	return shim_handle_link(h)[0] == '/';
@@ -123,8 +123,8 @@ static long run_lock_fd(void *arg)
 }
 
 /*
- * The descriptor that is locked in @fd's place, -ENOTTY if that is no handle, or another error. A
- * lock may wait, which must not be within a scope.
+ * Return the descriptor that is locked in @fd's place, -ENOTTY if that is no handle, or another
+ * error. The caller locks it: a lock may wait, which must not be within a scope.
  */
 static int lock_fd(int fd, int cmd, const struct flock *fl)
 {
@@ -199,7 +199,7 @@ bool shim_vfs_fcntl(int fd, int cmd, unsigned long arg, int (*call)(int fd, int 
 	}
 }
 
-/* The process's locks of a file go when it closes any descriptor of it. */
+/* Drop the process's locks of a file, which go when any descriptor of it is closed. */
 static long run_closing(void *arg)
 {
 	struct flock all = { .l_type = F_UNLCK, .l_whence = SEEK_SET };
@@ -237,7 +237,10 @@ static long clone_from(struct shim_handle *h, int src)
 	return same ? -EINVAL : -EXDEV;
 }
 
-/* do_vfs_ioctl(), fs/ioctl.c: what is done for every file before it is asked itself. */
+/*
+ * Do what the kernel does for every file before the file itself is asked: do_vfs_ioctl(),
+ * fs/ioctl.c.
+ */
 bool shim_vfs_ioctl(int fd, unsigned cmd, unsigned long arg, long *ret)
 {
 	struct file_clone_range range;
@@ -295,7 +298,7 @@ long shim_vfs_xattr(long nr, const char *attr, bool node)
 	return node ? 1 : -EOPNOTSUPP;
 }
 
-/* @nr on the node at @path, which a[0] is a file of; @path 0: on a device. */
+/* Make call @nr on the node at @path, of which a[0] is an open file; @path 0: on a device. */
 static long on_inode_at(long nr, const long a[6], long path)
 {
 	long rc;
@@ -361,8 +364,8 @@ static bool is_empty(const char *path)
 }
 
 /*
- * EBADF was said of a memfd that cannot be read or written; a file that can be has no such
- * operation.
+ * Return @err in the place of an EBADF that the kernel gave because a memfd can be neither read nor
+ * written: a file that can be has no such operation.
  */
 static long unless_usable(long rc, bool ok, long err)
 {
@@ -418,7 +421,7 @@ static long between(long nr, const long a[6])
 	}
 }
 
-/* @nr takes a path, which is a link in /proc to a device. */
+/* Make call @nr, which takes a path, on a link in /proc to a device. */
 long shim_vfs_device_path(long nr, const long a[6])
 {
 	switch (nr) {

@@ -68,7 +68,7 @@ static ssize_t append(char *out, size_t len, size_t size, const char *text, bool
 	return (ssize_t)len;
 }
 
-/* What the kernel calls the path @virt, which has room in front for the run directory. */
+/* Return the path that the kernel has for @virt, which has room in front for the run directory. */
 static char *real_of(char *virt)
 {
 	return shim_in_view(virt) ? memcpy(virt - shim.run_len, shim.run_dir, shim.run_len) : virt;
@@ -85,8 +85,8 @@ static long read_link(char *virt, char *buf, size_t size)
 }
 
 /*
- * May one go up from there? What is before ".." has to be a directory that can be searched. There
- * is room behind @virt.
+ * True if ".." may come behind @virt, which has to be a directory that can be searched. There is
+ * room behind @virt.
  */
 static bool is_way(char *virt, size_t len)
 {
@@ -101,9 +101,9 @@ static bool is_way(char *virt, size_t len)
 }
 
 /*
- * The kernel's walk, in place: no ".." remains, and links are followed, in the last component if
- * @follow. *@through: it came through the view. False: it ends on the way, and the kernel will say
- * why.
+ * Walk @path as the kernel does, in place: no ".." remains, and links are followed, in the last
+ * component if @follow. *@through: it came through the view. False: it ends on the way, and the
+ * kernel will say why.
  */
 static bool walk(char *path, bool follow, bool *through)
 {
@@ -208,7 +208,7 @@ bool shim_fd_has_node(int fd, const char *name)
 	return shim_run_with_room(is_node, &n);
 }
 
-/* Where a relative path starts, as the program knows it. */
+/* Write the directory where a relative path starts, as the program knows it, to @base. */
 static bool base_of(int dirfd, char *base, size_t size)
 {
 	long n;
@@ -222,7 +222,7 @@ static bool base_of(int dirfd, char *base, size_t size)
 	return true;
 }
 
-/* The same at @out (PATH_MAX), as append() has it: its length. */
+/* Write the same to @out (PATH_MAX), as append() has it: its length or -errno. */
 static ssize_t append_base(int dirfd, char *out)
 {
 	char base[PATH_MAX];
@@ -235,7 +235,7 @@ static ssize_t append_base(int dirfd, char *out)
 	return len == 1 ? 0 : len; /* "/" */
 }
 
-/* @path from the root, at @out (PATH_MAX); false: not to be had. */
+/* Write @path from the root to @out (PATH_MAX); false: it cannot be had. */
 static bool absolute(int dirfd, const char *path, char *out, bool *dotdot)
 {
 	char in[PATH_MAX];
@@ -250,7 +250,10 @@ static bool absolute(int dirfd, const char *path, char *out, bool *dotdot)
 	return len >= 0 && append(out, (size_t)len, PATH_MAX, in, dotdot) >= 0;
 }
 
-/* @in without "..", as if there were no links: good enough to see that a path goes nowhere near. */
+/*
+ * Write @in without ".." to @out, as if there were no links: good enough to see that a path goes
+ * nowhere near the view.
+ */
 static void lexical(const char *in, char *out)
 {
 	size_t len = 0;
@@ -274,7 +277,7 @@ static void lexical(const char *in, char *out)
 	out[len] = '\0';
 }
 
-/* May @path have to do with the view? */
+/* True if @path may have to do with the view. */
 static bool goes_near(const char *path)
 {
 	char lex[PATH_MAX];
