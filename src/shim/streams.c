@@ -47,6 +47,7 @@ EXPORT FILE *fopen(const char *restrict path, const char *restrict mode)
 	FILE *f;
 
 	NEXT(fopen);
+	SHIM_NOTE_FROM();
 	use = shim_path(path, &p);
 	if (!p.virt && flags >= 0)
 		shim_keep_open(AT_FDCWD, path, flags);
@@ -57,7 +58,7 @@ EXPORT FILE *fopen(const char *restrict path, const char *restrict mode)
 		shim_path_done(&p);
 		return f;
 	}
-	fd = openat(AT_FDCWD, p.virt, flags, 0666);
+	fd = (int)shim_ret(shim_open(AT_FDCWD, p.virt, flags, 0666));
 	shim_path_done(&p);
 	if (fd < 0)
 		return NULL;
