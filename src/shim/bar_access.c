@@ -133,8 +133,8 @@ int shim_bar_fault(const struct shim_range *at, const siginfo_t *info, ucontext_
 	int err, due = -1;
 
 	/*
-	 * nothing is there: a page that a child has not got (shim_areas_map); else the program took it
-	 * away past us
+	 * nothing is there: a page that a child has not got (shim_areas_map); else the program took
+	 * it away past us
 	 */
 	if (!a.granted && info->si_code == SEGV_MAPERR && !at->dead) {
 		shim_bar_put(at);

@@ -125,10 +125,10 @@ struct vfio_device_ops {
 };
 
 /*
- * Keeps accesses of a device apart that a locked instruction of a client must not see in its middle.
- * For a front that makes accesses instruction by instruction (shim/lock.c, which alone looks at
- * it). It is held around a call of the device, before any lock of the provider. Padded, since each
- * access by any processor writes it.
+ * Keeps accesses of a device apart that a locked instruction of a client must not see in its
+ * middle. For a front that makes accesses instruction by instruction (shim/lock.c, which alone
+ * looks at it). It is held around a call of the device, before any lock of the provider. Padded,
+ * since each access by any processor writes it.
  */
 struct vfio_access_lock {
 	char before[64];
