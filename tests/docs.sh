@@ -1,0 +1,41 @@
+#!/bin/bash
+# SPDX-License-Identifier: BSD-3-Clause
+# docs.sh: the files that documents and comments name are there: a path of the tree or of src/, or a
+# file of some folder; and so is what the links of the documents lead to.
+set -u
+cd "$(dirname "$0")/.."
+passed=0 failed=0
+exists() { # NAME [FOLDER OF THE DOCUMENT]: a file's name as it stands in a text
+	local n=$1
+	[[ $n == *NAME* ]] && return # a place for a name
+	compgen -G "$n" >/dev/null || compgen -G "src/$n" >/dev/null ||
+		compgen -G "include/$n" >/dev/null || compgen -G "${2-.}/$n" >/dev/null ||
+		{ [[ $n != */* ]] && compgen -G "*/$n" >/dev/null; } ||
+		{ [[ $n != */* ]] && compgen -G "*/*/$n" >/dev/null; } ||
+		{ [[ $n != */* ]] && compgen -G "*/*/*/$n" >/dev/null; }
+}
+look() { # FILE: all names in it
+	local f=$1 n bad=0
+	while read -r n; do
+		exists "$n" "$(dirname "$f")" || { echo "     $f: $n is not there"; bad=1; }
+	done < <(names "$f" | sort -u)
+	if [[ $bad -eq 0 ]]; then passed=$((passed + 1)); else failed=$((failed + 1)); fi
+}
+# In documents: what stands between backquotes, and what links lead to. In C: paths of our folders.
+folders=$(cd src && printf '%s|' */ | sed 's,/|,|,g; s,|$,,')
+names() {
+	if [[ $1 == *.md ]]; then
+		grep -oE '`[a-zA-Z_0-9./*-]+\.(c|h|S|sh|mk|md|awk)`' "$1" | tr -d '`'
+		grep -oE '\]\([a-zA-Z_0-9./-]+' "$1" | cut -c3-
+	else
+		grep -E '^[ /]?\*|/\*' "$1" |
+			grep -oE "(^|[ (])($folders|tests|tools|include/uvfio|docs)/[a-z_0-9/]+\.(c|h|S|sh|md)\b" |
+			tr -d ' ('
+	fi
+}
+for f in *.md docs/*.md $(git ls-files 'src/*.[chS]' 'include/*.h' 'tests/*.[ch]' 'bench/*.[ch]' \
+	'fuzz/*.[ch]' 'examples/*.c'); do
+	[[ -e $f ]] && look "$f"
+done
+echo "$passed passed, $failed failed"
+[[ $failed -eq 0 ]]
