@@ -62,20 +62,35 @@ const char *iommu_fault_reason_text(enum iommu_fault_reason r)
 	return "unknown";
 }
 
+/* Return the code for @r: for each another thing is wrong with the driver. */
+static const struct report_code *fault_code(enum iommu_fault_reason r)
+{
+	REPORT_CODE(not_mapped, LOG_WARN, REPORT_LIMITED("dma-not-mapped"));
+	REPORT_CODE(no_right, LOG_WARN, REPORT_LIMITED("dma-no-right"));
+	REPORT_CODE(no_domain, LOG_WARN, REPORT_LIMITED("dma-no-domain"));
+	REPORT_CODE(bad_memory, LOG_WARN, REPORT_LIMITED("dma-memory-gone"));
+	REPORT_CODE(blocked, LOG_WARN, REPORT_LIMITED("dma-no-bus-master"));
+
+	switch (r) {
+	case IOMMU_NO_RIGHT:
+		return &no_right;
+	case IOMMU_NO_DOMAIN:
+		return &no_domain;
+	case IOMMU_BAD_MEMORY:
+		return &bad_memory;
+	case IOMMU_BLOCKED:
+		return &blocked;
+	default:
+		return &not_mapped;
+	}
+}
+
 void iommu_device_fault(struct iommu_device *dev, const struct iommu_fault *f)
 {
-	uint32_t suppressed;
-	char more[48] = "";
-
 	atomic_fetch_add_explicit(&dev->faults, 1, memory_order_relaxed);
-	if (log_allow(&dev->limit, &suppressed)) {
-		if (suppressed)
-			snprintf(more, sizeof(more), " (%u faults before it not shown)",
-				 suppressed);
-		log_warn(dev->name, "DMA fault: %s of %zu bytes at IOVA %#llx: %s%s",
-			 f->write ? "write" : "read", f->len, (unsigned long long)f->iova,
-			 iommu_fault_reason_text(f->reason), more);
-	}
+	report_say(fault_code(f->reason), dev->name, 0,
+		   "DMA fault: %s of %zu bytes at IOVA %#llx: %s", f->write ? "write" : "read",
+		   f->len, (unsigned long long)f->iova, iommu_fault_reason_text(f->reason));
 }
 
 static int abort_at(struct iommu_device *dev, uint64_t iova, size_t len, bool write,

@@ -12,7 +12,7 @@
 #include <stdatomic.h>
 #include <sys/uio.h>
 
-#include "base/log.h"
+#include "base/report.h"
 #include "iommu/domain.h"
 
 struct iommu_group;
@@ -31,7 +31,6 @@ struct iommu_device {
 	/* the function may not master the bus (COMMAND.MASTER, D-state): kept by pci/ */
 	atomic_bool blocked;
 	atomic_ullong faults;
-	struct log_limit limit;
 	struct iommu_group *group;
 };
 

@@ -18,8 +18,8 @@
 #include <errno.h>
 
 #include "base/heap.h"
-#include "base/log.h"
 #include "base/rcu.h"
+#include "base/report.h"
 #include "iommu/internal.h"
 
 #define PAGE_SHIFT   12u
@@ -348,8 +348,9 @@ uint64_t iommu_domain_unmap(struct iommu_domain *d, uint64_t iova, uint64_t size
 	if (!split_at(d, iova) && !split_at(d, last + 1))
 		bytes = clear(&d->root, TOP_LEVEL, iova, last, &list);
 	else
-		log_err("iommu", "no memory to split a mapping: [%#llx, %#llx] stays mapped",
-			(unsigned long long)iova, (unsigned long long)last);
+		report_err("iommu-memory", "iommu", 0,
+			   "no memory to split a mapping: [%#llx, %#llx] stays mapped",
+			   (unsigned long long)iova, (unsigned long long)last);
 	pthread_mutex_unlock(&d->lock);
 	if (bytes)
 		rcu_sync();
