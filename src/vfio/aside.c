@@ -14,9 +14,9 @@
 #include <string.h>
 #include <sys/syscall.h>
 
-#include "base/log.h"
 #include "base/rcu.h"
 #include "base/reach.h"
+#include "base/report.h"
 #include "base/sys.h"
 #include "vfio/internal.h"
 
@@ -139,12 +139,11 @@ static bool put_at(struct vfio_ioas *io, struct mapping *m, uint64_t iova, uint6
 		m->moved = true;
 		return true;
 	}
-	log_err("dma",
-		"memory of a mapping at IOVA 0x%" PRIx64 " (%" PRIu64
-		" bytes) was unmapped by the program and could not be "
-		"kept: %s: "
-		"device accesses there abort",
-		iova, len, strerror(-ret));
+	report_err("dma-memory-lost", "dma", ret,
+		   "memory of a mapping at IOVA 0x%" PRIx64 " (%" PRIu64
+		   " bytes) was unmapped by the program and could not be kept: %m: device accesses "
+		   "there abort",
+		   iova, len);
 	iommu_domain_unmap(io->domain, iova, len);
 	return false;
 }
@@ -183,10 +182,10 @@ static void keep(struct vfio_ioas_set *s, uint64_t start, uint64_t len, uint64_t
 	}
 	as = pool_take(&s->asides_pool);
 	if (!as) {
-		log_warn("dma",
-			 "no memory to remember %" PRIu64
-			 " bytes that were moved aside: they stay until the program ends",
-			 len);
+		report_warn("dma-aside-memory", "dma", 0,
+			    "no memory to remember %" PRIu64
+			    " bytes that were moved aside: they stay until the program ends",
+			    len);
 		return;
 	}
 	*as = (struct aside){ .node = { .start = start, .last = start + len - 1 }, .users = users };
@@ -462,10 +461,10 @@ int vfio_follow_pages(struct vfio_system *sys, void *vaddr, uint64_t len,
 		ret = iommu_domain_remap(m->owner->domain, mapping_iova(m), (void *)new,
 					 mapping_size(m));
 		if (ret)
-			log_err("dma",
-				"memory of a mapping at IOVA 0x%" PRIx64
-				" moved, and the device could not follow: error %d",
-				mapping_iova(m), -ret);
+			report_err("dma-move-failed", "dma", ret,
+				   "memory of a mapping at IOVA 0x%" PRIx64
+				   " moved, and the device could not follow",
+				   mapping_iova(m));
 		pthread_mutex_lock(&s->maps_lock);
 		itree_remove(&m->owner->by_mem, &m->by_mem);
 		ioas_set_mem(s, m, new, mapping_size(m));

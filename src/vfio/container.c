@@ -8,7 +8,7 @@
 #include <stdlib.h>
 
 #include "base/heap.h"
-#include "base/log.h"
+#include "base/report.h"
 #include "vfio/group.h"
 #include "vfio/internal.h"
 #include "vfio/type1.h"
@@ -87,15 +87,15 @@ int vfio_container_set_iommu(struct vfio_container *c, unsigned long type)
 
 	pthread_rwlock_wrlock(&c->lock);
 	if (cds_list_empty(&c->groups) || c->type1) {
-		log_warn("container", "SET_IOMMU %s: EINVAL",
-			 c->type1 ? "a second time"
-				  : "before a group was added (GROUP_SET_CONTAINER)");
+		report_warn("set-iommu-order", "container", -EINVAL, "SET_IOMMU %s",
+			    c->type1 ? "a second time"
+				     : "before a group was added (GROUP_SET_CONTAINER)");
 		goto out;
 	}
 	ret = -ENODEV;
 	if (type != VFIO_TYPE1_IOMMU && type != VFIO_TYPE1v2_IOMMU) {
-		log_warn("container",
-			 "SET_IOMMU %lu: only type1 (1) and type1v2 (3) are there: ENODEV", type);
+		report_warn("set-iommu-type", "container", -ENODEV,
+			    "SET_IOMMU %lu: only type1 (1) and type1v2 (3) are there", type);
 		goto out;
 	}
 	ret = -ENOMEM;

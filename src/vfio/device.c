@@ -5,7 +5,7 @@
 #include <errno.h>
 #include <string.h>
 
-#include "base/log.h"
+#include "base/report.h"
 #include "vfio/device.h"
 
 void vfio_device_init(struct vfio_device *dev, const struct vfio_device_ops *ops, const char *name,
@@ -34,7 +34,7 @@ int vfio_device_open(struct vfio_device *dev)
 		dev->open_count++;
 	pthread_mutex_unlock(&dev->lock);
 	if (ret)
-		log_err(dev->name, "open: %s", strerror(-ret));
+		report_err("device-open", dev->name, ret, "open: %m");
 	return ret;
 }
 
@@ -52,6 +52,6 @@ int vfio_device_check_token(struct vfio_device *dev, const uint8_t *uuid)
 		return dev->ops->check_token(dev, uuid);
 	if (!uuid)
 		return 0;
-	log_warn(dev->name, "VF token given, but the device is neither a PF nor a VF: EINVAL");
-	return -EINVAL;
+	return report_warn("token-unexpected", dev->name, -EINVAL,
+			   "VF token given, but the device is neither a PF nor a VF");
 }

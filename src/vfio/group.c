@@ -5,7 +5,7 @@
 #include <errno.h>
 #include <string.h>
 
-#include "base/log.h"
+#include "base/report.h"
 #include "vfio/group.h"
 #include "vfio/internal.h"
 
@@ -196,8 +196,8 @@ int vfio_group_open_device(struct vfio_group *g, const char *name, const uint8_t
 	ret = -EINVAL;
 	*io = g->container ? vfio_container_ioas(g->container) : NULL;
 	if (!*io) {
-		log_warn(name, "GROUP_GET_DEVICE_FD before %s: EINVAL",
-			 g->container ? "SET_IOMMU" : "GROUP_SET_CONTAINER");
+		report_warn("device-before-iommu", name, -EINVAL, "GROUP_GET_DEVICE_FD before %s",
+			    g->container ? "SET_IOMMU" : "GROUP_SET_CONTAINER");
 		goto out;
 	}
 	ret = vfio_device_open(dev);

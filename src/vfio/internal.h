@@ -6,7 +6,7 @@
 #ifndef VFIO_INTERNAL_H
 #define VFIO_INTERNAL_H
 #include "base/itree.h"
-#include "base/log.h"
+#include "base/report.h"
 #include "base/util.h"
 #include "vfio/aside.h"
 #include "vfio/group.h"
@@ -49,8 +49,7 @@ struct vfio_ioas {
 	unsigned entries;
 	struct cds_list_head groups; /* iommu_group.attached */
 	struct cds_list_head listeners;
-	bool closing; /* nobody asks for the unmap */
-	struct log_limit limit;
+	bool closing;		     /* nobody asks for the unmap */
 	struct cds_list_head in_set; /* the set's locks */
 };
 

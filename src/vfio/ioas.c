@@ -273,13 +273,14 @@ static int pin(struct vfio_ioas *io, uint64_t vaddr, uint64_t iova, uint64_t siz
 	}
 	if (ret)
 		return ret;
-	log_err("dma",
+	return report_err(
+		REPORT_HINT("dma-memlock",
+			    ". Raise `ulimit -l`, or use `uvfio run --memlock unlimited`"),
+		"dma", -ENOMEM,
 		"MAP_DMA of %" PRIu64 " bytes at IOVA 0x%" PRIx64 ": over RLIMIT_MEMLOCK (%" PRIu64
-		" bytes, %llu of them in use): ENOMEM. "
-		"Raise `ulimit -l`, or use `uvfio run --memlock unlimited`",
+		" bytes, %llu of them in use)",
 		size, iova, limit,
 		(unsigned long long)atomic_load(&io->set->pages_locked) * PAGE_SIZE_4K);
-	return -ENOMEM;
 }
 
 static struct vfio_memory *memory_new(void)
@@ -310,10 +311,10 @@ static int memory_take(struct vfio_ioas *io, struct vfio_memory *mem, uint64_t v
 
 	mem->device = s->env->device_memory && s->env->device_memory(s->env_arg, vaddr, size);
 	if (mem->device) {
-		log_info("dma",
-			 "MAP_DMA of 0x%" PRIx64 " bytes at IOVA 0x%" PRIx64
-			 ": a mapped BAR; peer-to-peer accesses there abort",
-			 size, iova);
+		report_info("dma-peer-to-peer", "dma", 0,
+			    "MAP_DMA of 0x%" PRIx64 " bytes at IOVA 0x%" PRIx64
+			    ": a mapped BAR; peer-to-peer accesses there abort",
+			    size, iova);
 		return 0;
 	}
 	ret = pin(io, vaddr, iova, size, prot);
@@ -443,13 +444,11 @@ int ioas_map(struct vfio_ioas *io, uint64_t iova, uint64_t vaddr, uint64_t size,
 
 	if (ioas_first(io, iova, iova + size - 1))
 		return -EEXIST;
-	if (!in_iova_ranges(iova, iova + size - 1)) {
-		log_warn("dma",
-			 "MAP_DMA of 0x%" PRIx64 " bytes at IOVA 0x%" PRIx64
-			 ": outside of what the IOMMU can map (IOMMU_GET_INFO): EINVAL",
-			 size, iova);
-		return -EINVAL;
-	}
+	if (!in_iova_ranges(iova, iova + size - 1))
+		return report_warn("dma-iova-range", "dma", -EINVAL,
+				   "MAP_DMA of 0x%" PRIx64 " bytes at IOVA 0x%" PRIx64
+				   ": outside of what the IOMMU can map (IOMMU_GET_INFO)",
+				   size, iova);
 	m = heap_alloc(sizeof(*m));
 	if (!m)
 		return -ENOMEM;
@@ -541,7 +540,6 @@ uint64_t ioas_unmap(struct vfio_ioas *io, uint64_t iova, uint64_t last)
 	struct mapping *list = NULL, *m = ioas_first(io, iova, last);
 	uint64_t from, to = 0, bytes, returned = 0;
 	struct aside *unused = NULL;
-	uint32_t suppressed;
 
 	if (!m)
 		return 0;
@@ -556,11 +554,12 @@ uint64_t ioas_unmap(struct vfio_ioas *io, uint64_t iova, uint64_t last)
 	/* one call for the lot, as each waits for the devices */
 	iommu_domain_unmap(io->domain, from, to - from + 1);
 	bytes = forget(io, list, &returned);
-	if (returned && !io->closing && log_allow(&io->limit, &suppressed))
-		log_warn("dma",
-			 "UNMAP_DMA at IOVA 0x%" PRIx64 ": the program had given %" PRIu64
-			 " bytes of this memory back (free) while the device could still use them",
-			 from, returned);
+	if (returned && !io->closing)
+		report_warn(
+			REPORT_LIMITED("dma-memory-freed"), "dma", 0,
+			"UNMAP_DMA at IOVA 0x%" PRIx64 ": the program had given %" PRIu64
+			" bytes of this memory back (free) while the device could still use them",
+			from, returned);
 	asides_free(io->set, unused);
 	return bytes;
 }

@@ -21,8 +21,8 @@
 #include <sys/uio.h>
 
 #include "base/heap.h"
-#include "base/log.h"
 #include "base/rcu.h"
+#include "base/report.h"
 #include "base/sys.h"
 #include "vfio/irqfd.h"
 #include "vfio/keeper.h"
@@ -56,9 +56,10 @@ static int check_link(int fd)
 		n = sys_call(SYS_readlinkat, AT_FDCWD, (long)path, (long)link, sizeof(link), 0, 0);
 	}
 	if (n < 0) {
-		log_err("irqfd",
-			"%s: %s: without /proc an eventfd cannot be told from another descriptor",
-			path, strerror((int)-n));
+		report_err(
+			"proc-missing", "irqfd", (int)n,
+			"%s: %m: without /proc an eventfd cannot be told from another descriptor",
+			path);
 		return -EINVAL;
 	}
 	return n == (long)sizeof(expect) - 1 && !memcmp(link, expect, sizeof(expect) - 1) ? 0

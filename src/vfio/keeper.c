@@ -23,7 +23,7 @@
 #include <unistd.h>
 
 #include "base/heap.h"
-#include "base/log.h"
+#include "base/report.h"
 #include "base/sys.h"
 #include "base/thread.h"
 #include "vfio/keeper.h"
@@ -319,10 +319,10 @@ int vfio_keeper_take(int fd)
 		}
 	pthread_mutex_unlock(&lock);
 	if (rc >= 0)
-		log_info("irqfd",
-			 "no number is left for eventfd %d, and the hard limit of open files is "
-			 "reached: a thread writes it, which is slow",
-			 fd);
+		report_info("irqfd-slow", "irqfd", 0,
+			    "no number is left for eventfd %d, and the hard limit of open files is "
+			    "reached: a thread writes it, which is slow",
+			    fd);
 	return rc;
 }
 

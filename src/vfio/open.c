@@ -7,7 +7,7 @@
 #include <limits.h>
 
 #include "base/guard.h"
-#include "base/log.h"
+#include "base/report.h"
 #include "vfio/internal.h"
 #include "vfio/open.h"
 
@@ -196,13 +196,11 @@ int vfio_device_check_map(struct vfio_open *o, uint32_t index, uint64_t pos, uin
 	ret = vfio_device_region(o, index, &r);
 	if (ret)
 		return ret;
-	if (!(r.flags & VFIO_REGION_INFO_FLAG_MMAP) || !o->dev->ops->mmio) {
-		log_warn(o->dev->name,
-			 "mmap of region %u: it has no VFIO_REGION_INFO_FLAG_MMAP, use pread and "
-			 "pwrite: EINVAL",
-			 index);
-		return -EINVAL;
-	}
+	if (!(r.flags & VFIO_REGION_INFO_FLAG_MMAP) || !o->dev->ops->mmio)
+		return report_warn("mmap-refused", o->dev->name, -EINVAL,
+				   "mmap of region %u: it has no VFIO_REGION_INFO_FLAG_MMAP, use "
+				   "pread and pwrite",
+				   index);
 	end = align_up(r.size, PAGE_SIZE_4K);
 	if (!len || len > end || !range_within(pos, align_up(len, PAGE_SIZE_4K), end))
 		return -EINVAL;
@@ -212,11 +210,10 @@ int vfio_device_check_map(struct vfio_open *o, uint32_t index, uint64_t pos, uin
 		if (pos >= start && range_within(pos - start, align_up(len, PAGE_SIZE_4K),
 						 align_up(size, PAGE_SIZE_4K)))
 			return 0;
-	log_warn(o->dev->name,
-		 "mmap of region %u at 0x%llx: not all of it is in an area of its sparse-mmap "
-		 "capability: EINVAL",
-		 index, (unsigned long long)pos);
-	return -EINVAL;
+	return report_warn("mmap-sparse", o->dev->name, -EINVAL,
+			   "mmap of region %u at 0x%llx: not all of it is in an area of its "
+			   "sparse-mmap capability",
+			   index, (unsigned long long)pos);
 }
 
 void vfio_open_set_mapper(struct vfio_open *o, vfio_mapper_fn *mapper, void *arg)

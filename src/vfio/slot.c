@@ -6,7 +6,7 @@
 #include <errno.h>
 
 #include "base/heap.h"
-#include "base/log.h"
+#include "base/report.h"
 #include "vfio/group.h"
 
 static bool same_place(const struct vfio_place *a, const struct vfio_place *b)
@@ -161,7 +161,8 @@ int vfio_slot_reset(struct vfio_device *dev)
 	for (unsigned i = 0; i < now; i++) {
 		if (!at[i].dev->pf)
 			continue;
-		log_info(dev->name, "hot reset: with virtual functions there is none: EINVAL");
+		report_info("hot-reset-vfs", dev->name, -EINVAL,
+			    "hot reset: with virtual functions there is none");
 		goto out;
 	}
 	/*

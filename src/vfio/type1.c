@@ -66,16 +66,16 @@ static int update_vaddr(struct vfio_type1 *t, struct mapping *m, uint64_t vaddr)
 	int ret = ioas_set_vaddr(t->ioas, m, vaddr);
 
 	if (ret == -EFAULT) {
-		log_warn("dma",
-			 "MAP_DMA with FLAG_VADDR at IOVA 0x%" PRIx64 ": no memory at 0x%" PRIx64
-			 ": devices keep what they have",
-			 mapping_iova(m), vaddr);
+		report_warn("dma-vaddr-memory", "dma", 0,
+			    "MAP_DMA with FLAG_VADDR at IOVA 0x%" PRIx64 ": no memory at 0x%" PRIx64
+			    ": devices keep what they have",
+			    mapping_iova(m), vaddr);
 		ret = 0;
 	} else if (ret) {
-		log_err("dma",
-			"MAP_DMA with FLAG_VADDR at IOVA 0x%" PRIx64
-			": %s: device accesses there abort",
-			mapping_iova(m), strerror(-ret));
+		report_err("dma-vaddr-failed", "dma", ret,
+			   "MAP_DMA with FLAG_VADDR at IOVA 0x%" PRIx64
+			   ": %m: device accesses there abort",
+			   mapping_iova(m));
 	}
 	if (!ret)
 		m->vaddr_invalid = false;
@@ -100,13 +100,11 @@ static int map(struct vfio_type1 *t, uint64_t vaddr, uint64_t iova, uint64_t siz
 	struct vfio_ioas *io = t->ioas;
 
 	/* what overlaps another one is an error before it is one too many */
-	if (io->entries >= limit_of(t) && !ioas_first(io, iova, iova + size - 1)) {
-		log_err("dma",
-			"MAP_DMA at IOVA 0x%" PRIx64
-			": %u mappings, the limit (dma_entry_limit), are in use: ENOSPC",
-			iova, io->entries);
-		return -ENOSPC;
-	}
+	if (io->entries >= limit_of(t) && !ioas_first(io, iova, iova + size - 1))
+		return report_err("dma-entry-limit", "dma", -ENOSPC,
+				  "MAP_DMA at IOVA 0x%" PRIx64
+				  ": %u mappings, the limit (dma_entry_limit), are in use",
+				  iova, io->entries);
 	return ioas_map(io, iova, vaddr, size, prot, NULL, 0);
 }
 
@@ -206,13 +204,11 @@ static int unmap(struct vfio_type1 *t, uint32_t flags, uint64_t iova, uint64_t l
 {
 	struct mapping *first;
 
-	if (t->v2 && !(flags & VFIO_DMA_UNMAP_FLAG_ALL) && ioas_bisects(t->ioas, iova, last)) {
-		log_warn("dma",
-			 "UNMAP_DMA of 0x%" PRIx64 " bytes at IOVA 0x%" PRIx64
-			 " would cut a mapping: EINVAL",
-			 last - iova + 1, iova);
-		return -EINVAL;
-	}
+	if (t->v2 && !(flags & VFIO_DMA_UNMAP_FLAG_ALL) && ioas_bisects(t->ioas, iova, last))
+		return report_warn("dma-unmap-cut", "dma", -EINVAL,
+				   "UNMAP_DMA of 0x%" PRIx64 " bytes at IOVA 0x%" PRIx64
+				   " would cut a mapping",
+				   last - iova + 1, iova);
 	if (flags & VFIO_DMA_UNMAP_FLAG_VADDR)
 		return invalidate(t, iova, last, unmapped);
 	/*
