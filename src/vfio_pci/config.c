@@ -30,9 +30,9 @@ static void add_cap(struct vfio_pci_device *vd, uint16_t id, unsigned pos, unsig
 	*cap = (struct vfio_pci_cap){ .id = id, .pos = pos, .len = len, .perm = perm };
 	for (unsigned i = pos; i < pos + len; i++) {
 		if (c->cap_of[i])
-			log_warn(vd->vdev.name,
-				 "config space: capabilities 0x%x and 0x%x overlap at 0x%x",
-				 c->caps[c->cap_of[i] - 1].id, id, i);
+			report_warn("capability-overlap", vd->vdev.name, 0,
+				    "config space: capabilities 0x%x and 0x%x overlap at 0x%x",
+				    c->caps[c->cap_of[i] - 1].id, id, i);
 		c->cap_of[i] = c->num_caps + 1;
 		c->virt[i] = c->write[i] = 0;
 	}
@@ -65,8 +65,8 @@ static void init_std_caps(struct vfio_pci_device *vd)
 		const struct vfio_pci_perm *perm = vfio_pci_std_perm(id);
 
 		if (!len) {
-			log_info(vd->vdev.name,
-				 "config space: capability 0x%02x at 0x%02x is hidden", id, pos);
+			report_info("capability-hidden", vd->vdev.name, 0,
+				    "config space: capability 0x%02x at 0x%02x is hidden", id, pos);
 			*prev = next;
 			pos = next;
 			continue;
@@ -114,9 +114,9 @@ static void init_ext_caps(struct vfio_pci_device *vd)
 			add_cap(vd, id, pos, len, vfio_pci_ext_perm(id));
 			shown++;
 		} else {
-			log_info(vd->vdev.name,
-				 "config space: extended capability 0x%04x at 0x%03x is hidden", id,
-				 pos);
+			report_info("capability-hidden", vd->vdev.name, 0,
+				    "config space: extended capability 0x%04x at 0x%03x is hidden",
+				    id, pos);
 			if (prev) {
 				pos = PCI_EXT_CAP_NEXT(header);
 				put32(prev, (get32(prev) & ~EXT_NEXT_MASK) | pos << 20);

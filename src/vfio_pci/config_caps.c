@@ -67,7 +67,8 @@ static bool bars_lost(struct vfio_pci_device *vd)
 
 static void bars_restore(struct vfio_pci_device *vd)
 {
-	log_info(vd->vdev.name, "the function was reset behind the driver's back: BARs restored");
+	report_info("bars-restored", vd->vdev.name, 0,
+		    "the function was reset behind the driver's back: BARs restored");
 	for (unsigned i = 0; i < PCI_BARS; i++)
 		pci_config_write(vd->fn, PCI_BASE_ADDRESS_0 + 4 * i, 4, vd->config.real_bar[i]);
 	pci_config_write(vd->fn, PCI_ROM_ADDRESS, 4, vd->config.real_bar[6]);
@@ -141,9 +142,9 @@ static int vpd_transfer(struct vfio_pci_device *vd, unsigned cap, unsigned addr,
 			return 0;
 		}
 	}
-	log_warn(vd->vdev.name, "VPD: the %s at 0x%04x does not complete", write ? "write" : "read",
-		 addr);
-	return -EIO;
+	return report_warn("vpd-timeout", vd->vdev.name, -EIO,
+			   "VPD: the %s at 0x%04x does not complete", write ? "write" : "read",
+			   addr);
 }
 
 void vfio_pci_write_vpd(struct vfio_pci_device *vd, const struct vfio_pci_cap *cap, unsigned pos,

@@ -29,7 +29,7 @@
 #include <urcu/list.h>
 
 #include "base/bytes.h"
-#include "base/log.h"
+#include "base/report.h"
 #include "base/util.h"
 #include "pci/function.h"
 #include "vfio/group.h"

@@ -88,8 +88,8 @@ int vfio_pci_set_irqs(struct vfio_device *dev, const struct vfio_irq_set_args *a
 	}
 	pthread_mutex_unlock(&vd->igate);
 	if (err == -ENOTTY)
-		log_info(vd->vdev.name, "SET_IRQS: index %u does not do flags 0x%x", a->index,
-			 a->flags);
+		report_info("irq-flags", vd->vdev.name, err,
+			    "SET_IRQS: index %u does not do flags 0x%x", a->index, a->flags);
 	return err;
 }
 

@@ -38,9 +38,9 @@ uint32_t vfio_pci_rom_size(struct vfio_pci_device *vd)
 		data = image + rom_load(vd, image + 0x18, 2);
 		if (!range_within(data, 0x18, size) ||
 		    rom_load(vd, data, 4) != 0x52494350) { /* "PCIR" */
-			log_info(vd->vdev.name,
-				 "ROM: the image at 0x%llx has no PCI data structure",
-				 (unsigned long long)image);
+			report_info("rom-image", vd->vdev.name, 0,
+				    "ROM: the image at 0x%llx has no PCI data structure",
+				    (unsigned long long)image);
 			break;
 		}
 		length = rom_load(vd, data + 0x10, 2) * 512;

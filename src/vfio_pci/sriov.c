@@ -99,15 +99,15 @@ static int compare(const struct vfio_pci_device *vd, const struct vfio_pci_token
 	if (uuid && !memcmp(uuid, t->uuid, sizeof(t->uuid)))
 		return 0;
 	if (uuid)
-		log_warn(vd->vdev.name,
-			 "GROUP_GET_DEVICE_FD: this is not the VF token of %s: EACCES",
-			 vd->pf ? vd->pf->vdev.name : "the VFs' users");
+		report_warn("token-wrong", vd->vdev.name, -EACCES,
+			    "GROUP_GET_DEVICE_FD: this is not the VF token of %s",
+			    vd->pf ? vd->pf->vdev.name : "the VFs' users");
 	else
-		log_warn(vd->vdev.name,
-			 "GROUP_GET_DEVICE_FD: %s: EACCES (append \" vf_token=UUID\"; DPDK: "
-			 "--vfio-vf-token, QEMU: vf-token=)",
-			 vd->pf ? "a VF of a PF that vfio-pci drives takes the PF's VF token"
-				: "VFs of this PF are in use, and it takes their VF token");
+		report_warn(REPORT_HINT("token-missing", " (append \" vf_token=UUID\"; DPDK: "
+							 "--vfio-vf-token, QEMU: vf-token=)"),
+			    vd->vdev.name, -EACCES, "GROUP_GET_DEVICE_FD: %s",
+			    vd->pf ? "a VF of a PF that vfio-pci drives takes the PF's VF token"
+				   : "VFs of this PF are in use, and it takes their VF token");
 	return -EACCES;
 }
 
@@ -121,10 +121,10 @@ int vfio_pci_check_token(struct vfio_device *dev, const uint8_t *uuid)
 	if (!t) {
 		if (!uuid)
 			return 0;
-		log_warn(dev->name, "GROUP_GET_DEVICE_FD: VF token given, but the %s: EINVAL",
-			 vd->virtfn ? "PF is not bound to vfio-pci"
-				    : "device is neither a PF nor a VF");
-		return -EINVAL;
+		return report_warn("token-unexpected", dev->name, -EINVAL,
+				   "GROUP_GET_DEVICE_FD: VF token given, but the %s",
+				   vd->virtfn ? "PF is not bound to vfio-pci"
+					      : "device is neither a PF nor a VF");
 	}
 	pthread_mutex_lock(&t->lock);
 	if (vd->virtfn || t->users) {

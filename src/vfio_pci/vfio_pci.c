@@ -70,7 +70,8 @@ void vfio_pci_set_power(struct vfio_pci_device *vd, unsigned state)
 	 * that does nothing
 	 */
 	if (state && uvfio_num_vfs(vd->fn)) {
-		log_info(vd->vdev.name, "D%u: not while there are virtual functions", state);
+		report_info("power-vfs", vd->vdev.name, 0,
+			    "D%u: not while there are virtual functions", state);
 		return;
 	}
 	/*
