@@ -24,6 +24,7 @@ long uapi_container_ioctl(struct uapi_file *f, unsigned int cmd, unsigned long a
 	ret = uapi_type1_ioctl(t, cmd, arg);
 	vfio_container_type1_put(f->container);
 	if (ret == -ENOTTY)
-		log_warn("container", "ioctl 0x%x is not one of a type1 IOMMU: ENOTTY", cmd);
+		report_warn("ioctl-unknown", "container", -ENOTTY,
+			    "ioctl 0x%x is not one of a type1 IOMMU", cmd);
 	return ret;
 }

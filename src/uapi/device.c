@@ -190,10 +190,10 @@ static bool owns_slot(struct vfio_device *dev, const struct vfio_place *at, unsi
 			char addr[PCI_ADDRESS_TEXT];
 
 			pci_address_print(&at[i].address, addr);
-			log_info(dev->name,
-				 "hot reset: %s of the same slot is in group %u, which the caller "
-				 "does not name",
-				 addr, at[i].group->iommu->id);
+			report_info("hot-reset-group", dev->name, 0,
+				    "hot reset: %s of the same slot is in group %u, which the "
+				    "caller does not name",
+				    addr, at[i].group->iommu->id);
 			return false;
 		}
 	}
@@ -288,7 +288,6 @@ long uapi_device_ioctl(struct uapi_file *f, unsigned int cmd, unsigned long arg)
 	case VFIO_DEVICE_FEATURE:
 		return uapi_device_feature(f, arg);
 	}
-	log_warn(o->dev->name,
-		 "ioctl 0x%x is not one of a PCI device opened through its group: ENOTTY", cmd);
-	return -ENOTTY;
+	return report_warn("ioctl-unknown", o->dev->name, -ENOTTY,
+			   "ioctl 0x%x is not one of a PCI device opened through its group", cmd);
 }

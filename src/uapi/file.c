@@ -185,7 +185,7 @@ static void log_failed(const struct uapi_file *f, unsigned int cmd, long err)
 
 	if ((cmd >> 8) == VFIO_TYPE && nr < kinds[f->kind].n)
 		name = kinds[f->kind].names[nr];
-	log_debug(who, "ioctl 0x%x %s: %s", cmd, name ? name : "", strerrorname_np((int)-err));
+	report_debug("ioctl-failed", who, (int)err, "ioctl 0x%x %s", cmd, name ? name : "");
 }
 
 long uapi_ioctl(struct uapi_file *f, unsigned int cmd, unsigned long arg)

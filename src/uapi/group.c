@@ -91,12 +91,10 @@ static int parse_options(struct device_arg *a, const char *text)
 			continue;
 		}
 		if (a->has_token || strncmp(text, TOKEN_ARG, sizeof(TOKEN_ARG) - 1) ||
-		    !parse_uuid(text + sizeof(TOKEN_ARG) - 1, a->token)) {
-			log_warn(a->name,
-				 "GROUP_GET_DEVICE_FD: \"%s\" is not " TOKEN_ARG "UUID: EINVAL",
-				 text);
-			return -EINVAL;
-		}
+		    !parse_uuid(text + sizeof(TOKEN_ARG) - 1, a->token))
+			return report_warn("token-malformed", a->name, -EINVAL,
+					   "GROUP_GET_DEVICE_FD: \"%s\" is not " TOKEN_ARG "UUID",
+					   text);
 		a->has_token = true;
 		text += sizeof(TOKEN_ARG) - 1 + UUID_TEXT;
 	}
@@ -113,11 +111,10 @@ static int parse_device(struct vfio_group *g, struct device_arg *a, const char *
 
 	if (n < sizeof(a->name))
 		memcpy(a->name, text, n);
-	if (n >= sizeof(a->name) || !vfio_group_has_device(g, a->name)) {
-		log_warn(text, "GROUP_GET_DEVICE_FD: there is no such device in group %u",
-			 g->iommu->id);
-		return -ENODEV;
-	}
+	if (n >= sizeof(a->name) || !vfio_group_has_device(g, a->name))
+		return report_warn("device-unknown", text, -ENODEV,
+				   "GROUP_GET_DEVICE_FD: there is no such device in group %u",
+				   g->iommu->id);
 	return parse_options(a, text + n);
 }
 
@@ -167,6 +164,6 @@ long uapi_group_ioctl(struct uapi_file *f, unsigned int cmd, unsigned long arg)
 	case VFIO_GROUP_GET_DEVICE_FD:
 		return get_device_fd(f, arg);
 	}
-	log_warn(f->link, "ioctl 0x%x is not one of a VFIO group: ENOTTY", cmd);
-	return -ENOTTY;
+	return report_warn("ioctl-unknown", f->link, -ENOTTY,
+			   "ioctl 0x%x is not one of a VFIO group", cmd);
 }

@@ -10,7 +10,7 @@
 #include <stddef.h>
 
 #include "base/guard.h"
-#include "base/log.h"
+#include "base/report.h"
 #include "base/util.h"
 #include "uapi/uapi.h"
 

@@ -8,10 +8,9 @@
 
 static ssize_t file_rw(struct uapi_file *f, void *user, size_t count, uint64_t pos, bool write)
 {
-	if (f->kind != UAPI_DEVICE) {
-		log_warn(f->link, "%s on a file that has none: EINVAL", write ? "write" : "read");
-		return -EINVAL;
-	}
+	if (f->kind != UAPI_DEVICE)
+		return report_warn("no-file-operation", f->link, -EINVAL,
+				   "%s on a file that has none", write ? "write" : "read");
 	if ((int64_t)pos < 0)
 		return -EINVAL;
 	if (!count)
@@ -56,10 +55,9 @@ int uapi_mmap_check(struct uapi_file *f, size_t len, int prot, int flags, uint64
 {
 	int type = flags & MAP_TYPE;
 
-	if (f->kind != UAPI_DEVICE) {
-		log_warn(f->link, "mmap on a file that has none: ENODEV");
-		return -ENODEV;
-	}
+	if (f->kind != UAPI_DEVICE)
+		return report_warn("no-file-operation", f->link, -ENODEV,
+				   "mmap on a file that has none");
 	/* the kernel's vfio_pci_core_mmap: shared, of a BAR */
 	if ((type != MAP_SHARED && type != MAP_SHARED_VALIDATE) || pos % PAGE_SIZE_4K)
 		return -EINVAL;
