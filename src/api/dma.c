@@ -191,10 +191,10 @@ void uvfio_dma_free(struct uvfio *u, void *vaddr, size_t size, uint64_t iova)
 	if (found && found->size == align_up(size, PAGE_SIZE_4K))
 		release(u, found);
 	else
-		log_err("api",
-			"uvfio_dma_free of %zu bytes at %p, IOVA 0x%" PRIx64
-			": not what uvfio_dma_alloc gave",
-			size, vaddr, iova);
+		report_err("dma-free-unknown", "api", 0,
+			   "uvfio_dma_free of %zu bytes at %p, IOVA 0x%" PRIx64
+			   ": not what uvfio_dma_alloc gave",
+			   size, vaddr, iova);
 	pthread_mutex_unlock(&u->lock);
 }
 
