@@ -30,8 +30,8 @@ static int take(struct machine *m, unsigned id, off_t byte)
 		return -ENOMEM;
 	fd = sys_open(path, O_RDWR | O_CREAT | O_NOFOLLOW | O_CLOEXEC, 0600);
 	if (fd < 0) {
-		log_err("machine", "%s: %s: cannot tell whether another process has it open", path,
-			strerror(-fd));
+		report_err("group-claim", "machine", fd,
+			   "%s: %m: cannot tell whether another process has it open", path);
 		free(path);
 		return fd;
 	}
@@ -42,7 +42,7 @@ static int take(struct machine *m, unsigned id, off_t byte)
 	if (rc < 0)
 		sys_close(fd);
 	if (rc < 0 && rc != -EBUSY)
-		log_err("machine", "group %u: cannot be claimed: %s", id, strerror(-rc));
+		report_err("group-claim", "machine", rc, "group %u: cannot be claimed: %m", id);
 	return rc;
 }
 
@@ -117,20 +117,20 @@ static int unit_take(struct machine *m, struct plugged *lead, unsigned group)
 		return 0;
 	rc = take(m, lead->d.group, LOCK_UNIT);
 	if (rc == -EBUSY)
-		log_warn("machine",
-			 "group %u: another process has %s%s%s open, and devices that hang "
-			 "together can be used by "
-			 "one process at a time: EBUSY",
-			 group, lead->d.addr,
-			 lead->layout.total ? " or a virtual function of it" : "",
-			 is_alone(m, lead) ? "" : " or the other end of its cable (net=peer:)");
+		report_warn("group-busy", "machine", -EBUSY,
+			    "group %u: another process has %s%s%s open, and devices that hang "
+			    "together can be used by one process at a time",
+			    group, lead->d.addr,
+			    lead->layout.total ? " or a virtual function of it" : "",
+			    is_alone(m, lead) ? "" : " or the other end of its cable (net=peer:)");
 	if (rc < 0)
 		goto fail;
 	lead->claim = rc;
 	rc = make_unit(m, lead, &why);
 	if (!rc)
 		return 0;
-	log_err("machine", "group %u cannot be opened, EIO: %s", group, why ? why : strerror(-rc));
+	report_err("group-not-opened", "machine", 0, "group %u cannot be opened, EIO: %s", group,
+		   why ? why : strerror(-rc));
 	free(why);
 	drop(&lead->claim, false);
 	rc = rc == -ENOMEM ? rc : -EIO;
@@ -166,7 +166,8 @@ static int claim_take(struct machine *m, struct machine_group *g)
 		return -ENODEV;
 	rc = take(m, g->id, LOCK_GROUP);
 	if (rc == -EBUSY)
-		log_info("machine", "group %u: another process has it open", g->id);
+		report_info("group-open", "machine", 0, "group %u: another process has it open",
+			    g->id);
 	if (rc < 0)
 		return rc;
 	g->claim = rc;
@@ -230,7 +231,7 @@ int machine_claim_dir(struct machine *m, const char *run_dir)
 		return -ENOMEM;
 	rc = sys_call(SYS_mkdirat, AT_FDCWD, (long)dir, 0700, 0, 0, 0);
 	if (rc < 0 && rc != -EEXIST) {
-		log_err("machine", "%s: %s", dir, strerror((int)-rc));
+		report_err("run-state", "machine", (int)rc, "%s: %m", dir);
 		free(dir);
 		return (int)rc;
 	}

@@ -14,7 +14,7 @@
 #include <unistd.h>
 #include <cmocka.h>
 
-#include "base/log.h"
+#include "base/report.h"
 #include "base/test_fault.h"
 #include "machine/internal.h"
 #include "pci/function.h"

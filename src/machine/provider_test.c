@@ -17,7 +17,7 @@
 #include <unistd.h>
 #include <cmocka.h>
 
-#include "base/log.h"
+#include "base/report.h"
 #include "base/util.h"
 #include "machine/internal.h"
 

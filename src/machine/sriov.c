@@ -296,7 +296,7 @@ static int follow(struct plugged *pf, const struct run_pf *st)
 	if (st->num)
 		rc = enable(pf, st->num, st->groups, &why);
 	if (rc)
-		log_err("machine", "%s", why ? why : strerror(-rc));
+		report_err("device-not-made", "machine", 0, "%s", why ? why : strerror(-rc));
 	free(why);
 	return rc;
 }
@@ -314,8 +314,8 @@ static int read_state(struct machine *m, struct run_pf **states, unsigned *n)
 		return 0;
 	rc = run_pfs_read(m->run_dir, states, n);
 	if (rc)
-		log_err("machine", "%s: cannot tell which virtual functions there are: %s",
-			m->run_dir, strerror(-rc));
+		report_err("run-state", "machine", rc,
+			   "%s: cannot tell which virtual functions there are: %m", m->run_dir);
 	return rc;
 }
 
@@ -390,9 +390,9 @@ void machine_keep_token(void *arg)
 	}
 	pthread_mutex_unlock(&pf->m->token_lock);
 	if (rc < 0)
-		log_warn(pf->d.addr,
-			 "%s: %s: another process of this run will not know this VF token", path,
-			 strerror((int)-rc));
+		report_warn("token-not-kept", pf->d.addr, (int)rc,
+			    "%s: %m: another process of this run will not know this VF token",
+			    path);
 }
 
 void machine_load_token(struct plugged *pf)

@@ -4,7 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "base/log.h"
+#include "base/report.h"
 #include "machine/internal.h"
 #include "machine/run/run.h"
 #include "machine/view/view.h"
@@ -32,7 +32,7 @@ static int write_vfs(struct tree *t, const struct cpus *c, struct plugged *pf)
 		return 0;
 	rc = machine_make_vfs(pf, total, &why);
 	if (rc) {
-		log_err("machine", "%s", why ? why : strerror(-rc));
+		report_err("device-not-made", "machine", 0, "%s", why ? why : strerror(-rc));
 		free(why);
 		return rc;
 	}

@@ -15,7 +15,7 @@
 #include <string.h>
 #include <sys/syscall.h>
 
-#include "base/log.h"
+#include "base/report.h"
 #include "base/sys.h"
 #include "machine/run/internal.h"
 
@@ -186,8 +186,7 @@ static bool has_company(const struct bound *b)
 
 static int refuse(const struct bound *b, const char *why)
 {
-	log_warn(b->addr, "unbind: %s: EBUSY", why);
-	return -EBUSY;
+	return report_warn("unbind-busy", b->addr, -EBUSY, "unbind: %s", why);
 }
 
 /*
@@ -271,18 +270,14 @@ int run_bind_store(const char *run_dir, const char *driver, const char *text, si
 
 	if (rc)
 		return rc;
-	if (!matches(&b, driver)) {
-		log_info(b.addr, "bind to %s: driver_override is \"%s\": ENODEV", driver,
-			 b.override);
-		return -ENODEV;
-	}
+	if (!matches(&b, driver))
+		return report_info("bind-override", b.addr, -ENODEV,
+				   "bind to %s: driver_override is \"%s\"", driver, b.override);
 	if (*b.driver)
 		return -EBUSY;
-	if (strcmp(driver, DRIVER)) {
-		log_warn(b.addr, "bind to %s: only " DRIVER " can have it in this run: ENODEV",
-			 driver);
-		return -ENODEV;
-	}
+	if (strcmp(driver, DRIVER))
+		return report_warn("bind-driver", b.addr, -ENODEV,
+				   "bind to %s: only " DRIVER " can have it in this run", driver);
 	return bind(&b);
 }
 
@@ -296,8 +291,8 @@ int run_probe_store(const char *run_dir, const char *text, size_t len)
 		return rc;
 	if (matches(&b, DRIVER))
 		return bind(&b);
-	log_info(b.addr, "drivers_probe: no driver wants it: driver_override is \"%s\"",
-		 b.override);
+	report_info("probe-no-driver", b.addr, 0,
+		    "drivers_probe: no driver wants it: driver_override is \"%s\"", b.override);
 	return 0;
 }
 

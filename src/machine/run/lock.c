@@ -10,7 +10,7 @@
 #include <string.h>
 #include <sys/syscall.h>
 
-#include "base/log.h"
+#include "base/report.h"
 #include "base/sys.h"
 #include "machine/run/internal.h"
 
@@ -65,7 +65,7 @@ int run_lock_view(const char *run_dir)
 		return fd;
 	rc = run_lock_file(fd, F_WRLCK, true);
 	if (rc) {
-		log_err("machine", "%s: cannot be locked: %s", path, strerror(-rc));
+		report_err("run-state", "machine", rc, "%s: cannot be locked: %m", path);
 		sys_close(fd);
 		return rc;
 	}
@@ -88,7 +88,7 @@ int run_lock_group(const char *run_dir, unsigned id)
 	if (rc && fd >= 0)
 		sys_close(fd);
 	if (rc && rc != -EBUSY)
-		log_err("machine", "%s: %s", path, strerror(-rc));
+		report_err("run-state", "machine", rc, "%s: %m", path);
 	return rc ? rc : fd;
 }
 

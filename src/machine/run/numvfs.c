@@ -13,7 +13,7 @@
 #include <sys/stat.h>
 #include <sys/syscall.h>
 
-#include "base/log.h"
+#include "base/report.h"
 #include "base/sys.h"
 #include "machine/run/internal.h"
 
@@ -64,11 +64,11 @@ static int lock_groups(const char *run_dir, const struct run_pf *st, int *fds)
 			continue; /* it was never shown */
 		vf_address(st, i, addr);
 		if (fds[i] == -EBUSY)
-			log_warn(st->addr,
-				 "sriov_numvfs: virtual function %s (group %u) is open: EBUSY (the "
-				 "kernel would wait until it is "
-				 "closed)",
-				 addr, st->groups[i]);
+			report_warn(REPORT_HINT("vf-open",
+						" (the kernel would wait until it is closed)"),
+				    st->addr, -EBUSY,
+				    "sriov_numvfs: virtual function %s (group %u) is open", addr,
+				    st->groups[i]);
 		if (fds[i] < 0)
 			return fds[i];
 	}
@@ -156,13 +156,13 @@ int run_set_numvfs(const char *run_dir, const char *addr, unsigned num)
 	if (!st) {
 		rc = -ENODEV;
 	} else if (num > st->total) {
-		log_info(addr, "sriov_numvfs: %u, and there are %u: ERANGE", num, st->total);
+		report_info("numvfs-range", addr, -ERANGE, "sriov_numvfs: %u, and there are %u",
+			    num, st->total);
 		rc = -ERANGE;
 	} else if (num && st->num && num != st->num) {
-		log_info(addr,
-			 "sriov_numvfs: %u VFs already enabled; disable them before enabling %u: "
-			 "EBUSY",
-			 st->num, num);
+		report_info("numvfs-enabled", addr, -EBUSY,
+			    "sriov_numvfs: %u VFs already enabled; disable them before enabling %u",
+			    st->num, num);
 		rc = -EBUSY;
 	} else if (num != st->num) {
 		rc = num ? enable(run_dir, all, n, st, num) : disable(run_dir, all, n, st);

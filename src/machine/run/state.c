@@ -18,7 +18,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "base/log.h"
+#include "base/report.h"
 #include "base/sys.h"
 #include "machine/run/internal.h"
 
@@ -112,8 +112,8 @@ int run_pfs_read(const char *run_dir, struct run_pf **out, unsigned *n)
 	}
 	free(text);
 	if (rc) {
-		log_err("machine", "%s: %s", path,
-			rc == -EIO ? "this is not what uvfio wrote" : strerror(-rc));
+		report_err("run-state", "machine", 0, "%s: %s", path,
+			   rc == -EIO ? "this is not what uvfio wrote" : strerror(-rc));
 		free(*out);
 		*out = NULL;
 		*n = 0;

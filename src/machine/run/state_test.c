@@ -12,7 +12,7 @@
 #include <unistd.h>
 #include <cmocka.h>
 
-#include "base/log.h"
+#include "base/report.h"
 #include "machine/run/internal.h"
 
 static char dir[] = "/tmp/uvfio-state-XXXXXX";

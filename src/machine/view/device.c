@@ -7,7 +7,7 @@
 #include <string.h>
 
 #include "uvfio/model.h"
-#include "base/log.h"
+#include "base/report.h"
 #include "base/util.h"
 #include "machine/view/internal.h"
 
@@ -183,7 +183,8 @@ static void write_vpd(struct dev_view *v)
 			if (cfg(v, cap + PCI_VPD_ADDR, 2) & VPD_FLAG)
 				break;
 		if (!tries) {
-			log_warn(v->d->addr, "VPD at 0x%x does not become ready", len);
+			report_warn("vpd-timeout", v->d->addr, 0,
+				    "VPD at 0x%x does not become ready", len);
 			break;
 		}
 		word = cfg(v, cap + PCI_VPD_DATA, 4);
@@ -202,7 +203,8 @@ done:
 	if (next < len + 4 && next < VPD_MAX && len < VPD_MAX && data[next] >> 3 == 0xf)
 		tree_data(v->t, RO, path_of(v, "vpd"), data, next + 1 + (data[next] & 7u));
 	else
-		log_warn(v->d->addr, "VPD has no end tag: it is not shown in sysfs");
+		report_warn("vpd-end", v->d->addr, 0,
+			    "VPD has no end tag: it is not shown in sysfs");
 	pci_face_write(v->f, cap + PCI_VPD_ADDR, 2, 0);
 	free(data);
 }

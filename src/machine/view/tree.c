@@ -13,7 +13,7 @@
 #include <sys/stat.h>
 #include <sys/syscall.h>
 
-#include "base/log.h"
+#include "base/report.h"
 #include "base/sys.h"
 #include "machine/view/tree.h"
 
@@ -22,7 +22,7 @@ static void fail(struct tree *t, const char *path, long rc)
 	if (t->err)
 		return;
 	t->err = (int)rc;
-	log_err("machine", "cannot write the view: %s: %s", path, strerror((int)-rc));
+	report_err("view-write", "machine", (int)rc, "cannot write the view: %s: %m", path);
 }
 
 /* Put root and @path together. */
