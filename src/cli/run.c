@@ -19,7 +19,7 @@
 #include <sys/resource.h>
 #include <unistd.h>
 
-#include "base/log.h"
+#include "base/report.h"
 #include "base/util.h"
 #include "cli/cli.h"
 
@@ -335,7 +335,8 @@ static int prepare(struct run *r, const char *program)
 	for (unsigned i = 0; i < machine_num_devices(r->m); i++) {
 		struct machine_device *d = machine_device(r->m, i);
 
-		log_info("run", "%s: %s, IOMMU group %u", d->addr, d->face->model, d->group);
+		report_info("run-device", "run", 0, "%s: %s, IOMMU group %u", d->addr,
+			    d->face->model, d->group);
 	}
 	/* the program's own devices open the same images, which may be locked */
 	machine_free(r->m, false);

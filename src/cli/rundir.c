@@ -13,6 +13,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "base/report.h"
 #include "cli/cli.h"
 
 #define PRESENCE "claims/processes"
@@ -113,12 +114,12 @@ static void remove_tree(int parent, const char *name)
 		if (errno == EISDIR)
 			remove_tree(fd, e->d_name);
 		else
-			log_warn("run", "%s: %s", e->d_name, strerror(errno));
+			report_warn("run-dir", "run", -errno, "%s: %m", e->d_name);
 	}
 	if (d)
 		closedir(d);
 	if (unlinkat(parent, name, AT_REMOVEDIR) && errno != ENOENT)
-		log_warn("run", "%s: %s", name, strerror(errno));
+		report_warn("run-dir", "run", -errno, "%s: %m", name);
 }
 
 void rundir_remove(const char *dir)
@@ -158,11 +159,13 @@ void rundir_end(const char *dir)
 	 * -daemonize). The status goes to the caller now; a process that holds nothing of the
 	 * caller's (no terminal, no pipe, no directory) waits for the other.
 	 */
-	log_info("run", "a process of the program lives on: %s stays until its end", dir);
+	report_info("run-lives-on", "run", 0,
+		    "a process of the program lives on: %s stays until its end", dir);
 	switch (fork()) {
 	case -1:
-		log_warn("run", "cannot wait for a process of the program that lives on: %s stays",
-			 dir);
+		report_warn("run-no-wait", "run", 0,
+			    "cannot wait for a process of the program that lives on: %s stays",
+			    dir);
 		return;
 	case 0:
 		break;
