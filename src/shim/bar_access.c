@@ -10,8 +10,6 @@
 #include "shim/bars.h"
 #include "x86/emulate.h"
 
-static struct log_limit limit;
-
 /* The ranges of one instruction's operands, with references while it is carried out. */
 struct access {
 	/* movs from BAR to BAR has two; a rep may walk through more, one after the other */
@@ -108,14 +106,12 @@ static void log_fault(const struct shim_range *r, int err, const char *what)
 				  : "no device answers (memory decoding off or D3), or it crosses "
 				    "the end of the mapping";
 	const char *who = r->dead ? SHIM_WHO : uapi_file_device(r->file)->name;
-	uint32_t suppressed;
 
 	if (r->dead)
 		why = "the mapping was made before a fork and belongs to the parent";
-	if (log_allow(&limit, &suppressed))
-		log_warn(who, "%s at 0x%llx of mapped region %u: %s: SIGBUS", what,
-			 (unsigned long long)VFIO_REGION_POS(r->pos), VFIO_REGION_INDEX(r->pos),
-			 why);
+	report_warn(REPORT_LIMITED("bar-sigbus"), who, 0,
+		    "%s at 0x%llx of mapped region %u: %s: SIGBUS", what,
+		    (unsigned long long)VFIO_REGION_POS(r->pos), VFIO_REGION_INDEX(r->pos), why);
 }
 
 int shim_bar_fault(const struct shim_range *at, const siginfo_t *info, ucontext_t *uc,

@@ -202,8 +202,9 @@ static unsigned open_range(const struct shim_range *r, bool open)
 	unsigned n = shim_areas_open(&p, open, SYS_PASS(blank), &stuck);
 
 	if (stuck)
-		log_err(SHIM_WHO, "a mapped BAR at %p cannot be closed: %s; stores may be lost",
-			(void *)r->start, strerror((int)-stuck));
+		report_err("bar-not-closed", SHIM_WHO, (int)stuck,
+			   "a mapped BAR at %p cannot be closed: %m; stores may be lost",
+			   (void *)r->start);
 	return n;
 }
 
@@ -587,8 +588,6 @@ bool shim_bar_efault(const char *call, const void *buf, size_t len)
 {
 	uintptr_t start = (uintptr_t)buf,
 		  end = add_overflows(start, len) ? UINTPTR_MAX : start + len;
-	static struct log_limit efaults;
-	uint32_t suppressed;
 	struct ranges *t;
 	bool found = false;
 
@@ -601,13 +600,12 @@ bool shim_bar_efault(const char *call, const void *buf, size_t len)
 			continue;
 		found = true;
 		cut_start(&r, start);
-		if (log_allow(&efaults, &suppressed))
-			log_warn(r.dead ? SHIM_WHO : uapi_file_device(r.file)->name,
-				 "%s: its memory is mapped region %u at 0x%llx, where loads and "
-				 "stores of the program are carried out but the kernel cannot come "
-				 "in: EFAULT; copy through other memory",
-				 call, VFIO_REGION_INDEX(r.pos),
-				 (unsigned long long)VFIO_REGION_POS(r.pos));
+		report_warn(
+			REPORT_LIMITED(REPORT_HINT("bar-efault", "; copy through other memory")),
+			r.dead ? SHIM_WHO : uapi_file_device(r.file)->name, -EFAULT,
+			"%s: its memory is mapped region %u at 0x%llx, where loads and stores of "
+			"the program are carried out but the kernel cannot come in",
+			call, VFIO_REGION_INDEX(r.pos), (unsigned long long)VFIO_REGION_POS(r.pos));
 	}
 	rcu_read_end();
 	return found;

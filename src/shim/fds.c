@@ -126,13 +126,10 @@ long shim_dup3(int oldfd, int newfd, int flags, bool dup2_rules)
 	bool maybe = shim_fd_maybe_handle(newfd);
 	long rc;
 
-	if (fd_is_private(newfd)) {
-		log_warn(SHIM_WHO,
-			 "dup2 to descriptor %d, which uvfio uses itself: EBADF, as above the "
-			 "limit of open files",
-			 newfd);
-		return -EBADF;
-	}
+	if (fd_is_private(newfd))
+		return report_warn(
+			REPORT_HINT("descriptor-of-ours", ", as above the limit of open files"),
+			SHIM_WHO, -EBADF, "dup2 to descriptor %d, which uvfio uses itself", newfd);
 	if (oldfd != newfd)
 		shim_fd_forget(newfd);
 	if (dup2_rules)

@@ -91,6 +91,6 @@ void shim_fork_init(void)
 {
 	fork_hooks_elsewhere();
 	if (pthread_atfork(before, after_in_parent, after_in_child))
-		log_warn(SHIM_WHO,
-			 "pthread_atfork: no memory; children of fork() may not use devices");
+		report_warn("no-atfork", SHIM_WHO, 0,
+			    "pthread_atfork: no memory; children of fork() may not use devices");
 }

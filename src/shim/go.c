@@ -215,9 +215,10 @@ static int redirect_object(struct dl_phdr_info *info, size_t size, void *arg)
 		}
 	}
 	if (!found)
-		log_warn(SHIM_WHO, "a program in Go whose system calls cannot be found: what it "
-				   "opens by its own standard library is the host's; open files of "
-				   "VFIO and of sysfs through C (import \"C\")");
+		report_warn("go-calls", SHIM_WHO, 0,
+			    "a program in Go whose system calls cannot be found: what it opens by "
+			    "its own standard library is the host's; open files of VFIO and of "
+			    "sysfs through C (import \"C\")");
 	return 0;
 }
 
@@ -225,7 +226,7 @@ void shim_go_init(void)
 {
 	dl_iterate_phdr(redirect_object, NULL);
 	if (places)
-		log_debug(SHIM_WHO, "a program in Go: its system calls are seen");
+		report_debug("go-seen", SHIM_WHO, 0, "a program in Go: its system calls are seen");
 }
 
 bool shim_go_call(ucontext_t *uc)

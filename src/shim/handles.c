@@ -65,7 +65,6 @@ static atomic_uint live;       /* handles whose files are not given up yet */
 static int notify_fd = -1;     /* release_lock */
 static __thread bool draining; /* a model that comes or goes may close descriptors of its own */
 /* of lines about handles that do not work here: a program may ask in a loop */
-static struct log_limit limit;
 static struct loop *service;
 static struct loop_watch *service_watch;
 
@@ -178,15 +177,13 @@ bool shim_handle_is_dead(const struct shim_handle *h)
 
 struct uapi_file *shim_handle_file(struct shim_handle *h)
 {
-	uint32_t suppressed;
 
 	if (!h->dead)
 		return h->file;
-	if (log_allow(&limit, &suppressed))
-		log_warn(SHIM_WHO,
-			 "%s was opened before a fork: it belongs to the parent process and does "
-			 "not work in this one, which can open its own",
-			 h->link);
+	report_warn(REPORT_LIMITED("handle-of-parent"), SHIM_WHO, 0,
+		    "%s was opened before a fork: it belongs to the parent process and does not "
+		    "work in this one, which can open its own",
+		    h->link);
 	return NULL;
 }
 
@@ -227,7 +224,8 @@ static int open_lock(const struct shim_handle *h, enum shim_lock kind)
 	}
 	own = fd < 0 ? fd : fd_make_private(fd);
 	if (own < 0) {
-		log_warn(SHIM_WHO, "%s: %s: error %d: no locks, ENOLCK", h->link, path, -own);
+		report_warn("no-locks", SHIM_WHO, own, "%s: %s: %m: no locks, ENOLCK", h->link,
+			    path);
 		if (fd >= 0)
 			sys_close(fd);
 		own = -ENOLCK;
@@ -344,9 +342,10 @@ static unsigned drain_locked(void)
 		for (char *p = buf; p < buf + n; p += sizeof(*e) + e->len) {
 			e = (struct inotify_event *)p;
 			if (e->mask & IN_Q_OVERFLOW)
-				log_err(SHIM_WHO, "events about closed files were lost: "
-						  "fs.inotify.max_queued_events is too small, some "
-						  "files will stay open");
+				report_err("inotify-overflow", SHIM_WHO, 0,
+					   "events about closed files were lost: "
+					   "fs.inotify.max_queued_events is too small, some files "
+					   "will stay open");
 			pthread_mutex_lock(&table_lock);
 			h = find_wd(e->wd);
 			if (h && e->mask & IN_OPEN)
@@ -360,7 +359,7 @@ static unsigned drain_locked(void)
 				continue;
 			sys_call(SYS_inotify_rm_watch, notify_fd, e->wd, 0, 0, 0, 0);
 			rcu_sync();
-			log_debug(SHIM_WHO, "%s: last close", h->link);
+			report_debug("last-close", SHIM_WHO, 0, "%s: last close", h->link);
 			shim_handle_put(h);
 			/*
 			 * not before: a thread that sees that nothing is open does not wait for
@@ -417,13 +416,10 @@ static int notify_start(void)
 	if (notify_fd >= 0)
 		return 0;
 	fd = (int)fd_of_ours(SYS_inotify_init1, IN_NONBLOCK | IN_CLOEXEC, 0, 0, 0);
-	if (fd < 0) {
-		log_err(SHIM_WHO,
-			"inotify_init1: error %d; uvfio needs one inotify instance in each process "
-			"(sysctl fs.inotify.max_user_instances)",
-			-fd);
-		return fd;
-	}
+	if (fd < 0)
+		return report_err("inotify-missing", SHIM_WHO, fd,
+				  "inotify_init1: %m; uvfio needs one inotify instance in each "
+				  "process (sysctl fs.inotify.max_user_instances)");
 	notify_fd = fd_make_private(fd);
 	if (notify_fd < 0) {
 		rc = notify_fd;
@@ -582,7 +578,8 @@ int shim_handle_install(struct uapi_file *file, int flags)
 	pthread_mutex_unlock(&release_lock);
 	shim_restore_signals(&mask);
 	if (rc < 0) {
-		log_err(SHIM_WHO, "%s: cannot watch for its last close: error %d", h->link, -rc);
+		report_err("last-close-watch", SHIM_WHO, rc, "%s: cannot watch for its last close",
+			   h->link);
 		goto out_close;
 	}
 	shim_fd_mark(fd, true);
@@ -689,14 +686,12 @@ bool shim_foreign_link(int fd, char *text, size_t size)
 bool shim_is_foreign(int fd)
 {
 	char text[128];
-	uint32_t suppressed;
 
 	if (!shim_foreign_link(fd, text, sizeof(text)))
 		return false;
-	if (log_allow(&limit, &suppressed))
-		log_warn(SHIM_WHO,
-			 "descriptor %d is %s of another process (or from before an exec): a "
-			 "device lives in the process that opened it; ENODEV",
-			 fd, text);
+	report_warn(REPORT_LIMITED("handle-foreign"), SHIM_WHO, -ENODEV,
+		    "descriptor %d is %s of another process (or from before an exec): a device "
+		    "lives in the process that opened it",
+		    fd, text);
 	return true;
 }

@@ -38,10 +38,10 @@ static bool is_hosts(int fd)
 
 	if (sys_readlink_fd(fd, text, sizeof(text)) < 10 || strncmp(text, "/dev/vfio/", 10))
 		return false;
-	log_err(SHIM_WHO,
-		"descriptor %d is this machine's own %s, opened by a system call that uvfio does "
-		"not see: ENODEV; open it through libc",
-		fd, text);
+	report_err(REPORT_HINT("handle-of-host", "; open it through libc"), SHIM_WHO, -ENODEV,
+		   "descriptor %d is this machine's own %s, opened by a system call that uvfio "
+		   "does not see",
+		   fd, text);
 	return true;
 }
 

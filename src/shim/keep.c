@@ -478,10 +478,9 @@ static long keep_segment(void *arg)
 	int rc = keep_each_mapping(keep_part, arg);
 
 	if (rc)
-		log_warn(SHIM_WHO,
-			 "shmdt: no /proc/self/maps (error %d): what devices have of the segment "
-			 "is lost to them",
-			 -rc);
+		report_warn("proc-missing", SHIM_WHO, rc,
+			    "shmdt: no /proc/self/maps (%m): what devices have of the segment is "
+			    "lost to them");
 	return 0;
 }
 

@@ -66,10 +66,9 @@ static long lose_file(void *arg)
 	int rc = keep_each_mapping(lose_of_file, f);
 
 	if (rc)
-		log_warn(SHIM_WHO,
-			 "no /proc/self/maps (error %d): pages that a file loses are lost to "
-			 "devices as well",
-			 -rc);
+		report_warn("proc-missing", SHIM_WHO, rc,
+			    "no /proc/self/maps (%m): pages that a file loses are lost to devices "
+			    "as well");
 	return 0;
 }
 

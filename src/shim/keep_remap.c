@@ -70,10 +70,10 @@ static uint64_t move_along(void *arg)
 		next = r->flags & MREMAP_FIXED ? NULL : keep_reserve(at, r->want);
 		if (!next || sys_failed(sys_call(SYS_mremap, (long)at, (long)have, (long)have,
 						 MREMAP_MAYMOVE | MREMAP_FIXED, (long)next, 0))) {
-			log_err(SHIM_WHO,
-				"mremap: no room for %zu bytes more behind %p: it stays as long as "
-				"it was",
-				r->want - have, (void *)at);
+			report_err("mremap-room", SHIM_WHO, 0,
+				   "mremap: no room for %zu bytes more behind %p: it stays as long "
+				   "as it was",
+				   r->want - have, (void *)at);
 			break;
 		}
 		at = next;
@@ -169,14 +169,12 @@ static long move_private(struct remap *r)
 		r->l.len = r->want;
 	}
 	if (!can_move(old, r->l.len, r->want) || reach_page_size((uint64_t)old) != PAGE_SIZE_4K ||
-	    !shim_run(can_follow, r)) {
-		log_err(SHIM_WHO,
-			"mremap of memory at %p that is mapped for DMA, private and only in part, "
-			"or huge pages: uvfio cannot keep it for the device, ENOMEM; unmap it from "
-			"the device first",
-			(void *)old);
-		return -ENOMEM;
-	}
+	    !shim_run(can_follow, r))
+		return report_err(REPORT_HINT("mremap-dma", "; unmap it from the device first"),
+				  SHIM_WHO, -ENOMEM,
+				  "mremap of memory at %p that is mapped for DMA, private and only "
+				  "in part, or huge pages: uvfio cannot keep it for the device",
+				  (void *)old);
 	if (r->flags & MREMAP_FIXED) {
 		shim_keep(r->to, r->want, true);
 		rc = shim_bar_munmap(r->to, r->want);

@@ -62,8 +62,8 @@ static long create(int fd, unsigned long arg)
 		sys_close(new);
 		return -EFAULT;
 	}
-	log_info(SHIM_WHO, "this kernel's KVM has no VFIO device: descriptor %d stands in for it",
-		 new);
+	report_info("kvm-stand-in", SHIM_WHO, 0,
+		    "this kernel's KVM has no VFIO device: descriptor %d stands in for it", new);
 	return 0;
 }
 

@@ -122,10 +122,10 @@ bool shim_left_open(unsigned group)
 			    !shim_each_fd(d->d_name, is_of_group, &s))
 				continue;
 			found = true;
-			log_warn(SHIM_WHO,
-				 "group %u: process %s still has it open as its descriptor %d, "
-				 "though not who opened it: EBUSY",
-				 group, d->d_name, s.fd);
+			report_warn("group-left-open", SHIM_WHO, -EBUSY,
+				    "group %u: process %s still has it open as its descriptor %d, "
+				    "though not who opened it",
+				    group, d->d_name, s.fd);
 		}
 	sys_close(proc);
 	return found;
@@ -150,13 +150,14 @@ static bool say(void *arg, int fd, const char *link)
 		*strchr(text, ' ') = '\0';
 	/* what a child has by accident does no harm */
 	if (pid == shim.pid)
-		log_warn(SHIM_WHO,
-			 "descriptor %d, %s, was kept open over an exec: it answers ENODEV in the "
-			 "new program, for a device ends with the program that opened it",
-			 fd, text);
+		report_warn("handle-foreign", SHIM_WHO, 0,
+			    "descriptor %d, %s, was kept open over an exec: it answers ENODEV in "
+			    "the new program, for a device ends with the program that opened it",
+			    fd, text);
 	else
-		log_info(SHIM_WHO, "descriptor %d is %s of process %d: it answers ENODEV here", fd,
-			 text, pid);
+		report_info("handle-foreign", SHIM_WHO, 0,
+			    "descriptor %d is %s of process %d: it answers ENODEV here", fd, text,
+			    pid);
 	return false;
 }
 

@@ -285,9 +285,10 @@ void shim_libc_init(void)
 			why = redirect(libc, functions[i].name, functions[i].nr,
 				       (uintptr_t)functions[i].to);
 		if (why)
-			log_info(SHIM_WHO, "libc's " LOST, functions[i].name, why);
+			report_info("libc-not-seen", SHIM_WHO, 0, "libc's " LOST, functions[i].name,
+				    why);
 	}
 	why = redirect_loader((uintptr_t)libc_munmap);
 	if (why)
-		log_info(SHIM_WHO, "the loader's " LOST, "munmap", why);
+		report_info("libc-not-seen", SHIM_WHO, 0, "the loader's " LOST, "munmap", why);
 }

@@ -383,13 +383,11 @@ static long do_mlockall(int flags)
 
 static long do_mseal(void *addr, size_t len, unsigned long flags)
 {
-	if (of_bar(addr, len) && shim_bar_polls(addr, len)) {
-		log_warn(SHIM_WHO,
-			 "mseal of a mapped BAR at %p that has polled pages: they come and go, "
-			 "EPERM",
-			 addr);
-		return -EPERM;
-	}
+	if (of_bar(addr, len) && shim_bar_polls(addr, len))
+		return report_warn(
+			"mseal", SHIM_WHO, -EPERM,
+			"mseal of a mapped BAR at %p that has polled pages: they come and go",
+			addr);
 	return sys_call(NR_MSEAL, (long)addr, (long)len, (long)flags, 0, 0, 0);
 }
 

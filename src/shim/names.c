@@ -155,12 +155,10 @@ static long refuse(void *arg)
 		return rc;
 	if (role == REFUSE)
 		return -EOPNOTSUPP;
-	if (role == MOUNT) {
-		log_warn(SHIM_WHO,
-			 "%s: %s: uvfio's view of sysfs and /dev is no file system, EPERM", p->virt,
-			 c->what);
-		return -EPERM;
-	}
+	if (role == MOUNT)
+		return report_warn("view-fixed", SHIM_WHO, -EPERM,
+				   "%s: %s: uvfio's view of sysfs and /dev is no file system",
+				   p->virt, c->what);
 	if (r->outside)
 		return -EXDEV;
 	if (role == FROM)
@@ -177,8 +175,8 @@ static long refuse(void *arg)
 		return -EISDIR;
 	if (rc == -EPERM && role == RMDIR && !S_ISDIR(st.st_mode))
 		return -ENOTDIR;
-	log_warn(SHIM_WHO, "%s: %s: uvfio's view of sysfs and /dev cannot be changed, %s", p->virt,
-		 c->what, rc == -EPERM ? "EPERM" : "EACCES");
+	report_warn("view-fixed", SHIM_WHO, (int)rc,
+		    "%s: %s: uvfio's view of sysfs and /dev cannot be changed", p->virt, c->what);
 	return rc;
 }
 

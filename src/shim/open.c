@@ -117,10 +117,9 @@ static long run_open_view(void *arg)
 		} else if (rc == 0 && shim_attr_acts(use)) {
 			*fd = shim_attr_open(use, flags);
 		} else {
-			log_warn(SHIM_WHO,
-				 "%s: opened for writing: uvfio's view of sysfs is read-only, "
-				 "EACCES",
-				 p->virt);
+			report_warn("view-fixed", SHIM_WHO, -EACCES,
+				    "%s: opened for writing: uvfio's view of sysfs is read-only",
+				    p->virt);
 			*fd = -EACCES;
 		}
 		return true;

@@ -105,11 +105,9 @@ static __attribute__((noinline)) long resolve_open(int dirfd, const char *user_p
 	shim_path_done(&s.p);
 	if (s.own >= 0)
 		sys_close(s.own);
-	if (fd == -ENOENT && how->flags & O_CREAT) {
-		log_warn(SHIM_WHO,
-			 "openat2: uvfio's view of sysfs and /dev cannot be changed, EACCES");
-		return -EACCES;
-	}
+	if (fd == -ENOENT && how->flags & O_CREAT)
+		return report_warn("view-fixed", SHIM_WHO, -EACCES,
+				   "openat2: uvfio's view of sysfs and /dev cannot be changed");
 	if (fd < 0)
 		return fd;
 	if (!shim_fd_link((int)fd, text, sizeof(text))) {

@@ -180,10 +180,10 @@ void shim_seccomp_init(void)
 	rc = install(filter, ARRAY_SIZE(filter));
 	/* a positive value is a thread that could not be brought along (TSYNC) */
 	if (rc)
-		log_warn(SHIM_WHO,
-			 "no seccomp filter (%s %ld): VFIO calls that do not go through libc will "
-			 "reach the kernel and fail there",
-			 rc < 0 ? "error" : "thread", rc < 0 ? -rc : rc);
+		report_warn("no-seccomp", SHIM_WHO, 0,
+			    "no seccomp filter (%s %ld): VFIO calls that do not go through libc "
+			    "will reach the kernel and fail there",
+			    rc < 0 ? "error" : "thread", rc < 0 ? -rc : rc);
 }
 
 /* ---- region 0 ---- */
@@ -237,10 +237,10 @@ void shim_seccomp_trap_device(int fd)
 	};
 	rc = install(region, ARRAY_SIZE(region));
 	if (rc)
-		log_info(SHIM_WHO,
-			 "no filter for device files (%s %ld): a mmap of region 0 that does not go "
-			 "through libc is EACCES",
-			 rc < 0 ? "error" : "thread", rc < 0 ? -rc : rc);
+		report_info("no-seccomp", SHIM_WHO, 0,
+			    "no filter for device files (%s %ld): a mmap of region 0 that does not "
+			    "go through libc is EACCES",
+			    rc < 0 ? "error" : "thread", rc < 0 ? -rc : rc);
 }
 
 /* ---- libc's own writes ---- */
@@ -254,16 +254,17 @@ void shim_seccomp_trap_writes(int fd)
 	long rc;
 
 	if (fd < 0 || fd / 64 >= (int)ARRAY_SIZE(done)) {
-		log_info(SHIM_WHO,
-			 "descriptor %d: what libc's streams write to it in sysfs is EBADF", fd);
+		report_info("no-seccomp", SHIM_WHO, 0,
+			    "descriptor %d: what libc's streams write to it in sysfs is EBADF", fd);
 		return;
 	}
 	if (bit & atomic_fetch_or(&done[fd / 64], bit))
 		return;
 	/* all of libc lies in one 4 GiB, or else the number could not be compared in two halves */
 	if (!shim_libc_text(&start, &end) || start >> 32 != (end - 1) >> 32) {
-		log_info(SHIM_WHO, "libc cannot be found: what its streams write to attributes in "
-				   "sysfs is EBADF");
+		report_info("no-seccomp", SHIM_WHO, 0,
+			    "libc cannot be found: what its streams write to attributes in sysfs "
+			    "is EBADF");
 		return;
 	}
 	const struct sock_filter writes[] = {
@@ -283,8 +284,8 @@ void shim_seccomp_trap_writes(int fd)
 	};
 	rc = install(writes, ARRAY_SIZE(writes));
 	if (rc)
-		log_info(SHIM_WHO,
-			 "no filter for descriptor %d (%ld): what libc's streams write to it in "
-			 "sysfs is EBADF",
-			 fd, rc);
+		report_info("no-seccomp", SHIM_WHO, 0,
+			    "no filter for descriptor %d (%ld): what libc's streams write to it in "
+			    "sysfs is EBADF",
+			    fd, rc);
 }

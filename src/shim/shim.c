@@ -37,27 +37,27 @@ void *shim_next(struct shim_next *next)
 }
 
 struct line {
-	int level;
-	const char *who, *fmt;
+	const struct report_code *code;
+	const char *who;
+	int err;
+	const char *fmt;
 	va_list ap;
 };
 
-static long run_log(void *arg)
+static long run_report(void *arg)
 {
 	struct line *l = arg;
 
-	log_vline(l->level, l->who, l->fmt, l->ap);
+	report_vsay(l->code, l->who, l->err, l->fmt, l->ap);
 	return 0;
 }
 
-void shim_log(int level, const char *who, const char *fmt, ...)
+void shim_report(const struct report_code *code, const char *who, int err, const char *fmt, ...)
 {
-	struct line l = { .level = level, .who = who, .fmt = fmt };
+	struct line l = { .code = code, .who = who, .err = err, .fmt = fmt };
 
-	if (level > log_level())
-		return;
 	va_start(l.ap, fmt);
-	shim_run(run_log, &l);
+	shim_run(run_report, &l);
 	va_end(l.ap);
 }
 
@@ -108,7 +108,8 @@ static int add_devices(struct machine *m)
 		place = next_line(&p);
 		rc = machine_add_settled(m, spec, place ? place : "", &err);
 		if (rc)
-			log_err(SHIM_WHO, "--device %s: %s", spec, err ? err : strerror(-rc));
+			report_err("device-not-made", SHIM_WHO, 0, "--device %s: %s", spec,
+				   err ? err : strerror(-rc));
 	}
 	free(err);
 	free(specs);
@@ -127,8 +128,8 @@ static int build(struct machine **out)
 	machine_set_device_memory(m, shim_bar_memory);
 	rc = machine_claim_dir(m, shim.run_dir);
 	if (rc) {
-		log_err(SHIM_WHO, "%s: cannot share groups with other processes: %s", shim.run_dir,
-			strerror(-rc));
+		report_err("run-state", SHIM_WHO, rc,
+			   "%s: cannot share groups with other processes: %m", shim.run_dir);
 		goto fail;
 	}
 	rc = add_devices(m);
@@ -137,8 +138,8 @@ static int build(struct machine **out)
 	/* unset or empty: what machine_new() took from this process, as the kernel would */
 	if (shim.memlock && *shim.memlock && machine_set_memlock(m, shim.memlock)) {
 		rc = -EINVAL;
-		log_err(SHIM_WHO, "UVFIO_MEMLOCK=%s: neither bytes nor \"unlimited\"",
-			shim.memlock);
+		report_err("environment", SHIM_WHO, 0,
+			   "UVFIO_MEMLOCK=%s: neither bytes nor \"unlimited\"", shim.memlock);
 		goto fail;
 	}
 	*out = m;
@@ -172,10 +173,11 @@ struct machine *shim_machine(int *err)
 			 * device with a wrong value, or the wrong register
 			 */
 			if (shim.valgrind)
-				log_warn(SHIM_WHO, "under valgrind BARs cannot be mapped "
-						   "(mmap=auto); with mmap=trap and valgrind's "
-						   "--vex-iropt-register-updates=allregs-at-mem-"
-						   "access they can");
+				report_warn("valgrind", SHIM_WHO, 0,
+					    "under valgrind BARs cannot be mapped (mmap=auto); "
+					    "with mmap=trap and valgrind's "
+					    "--vex-iropt-register-updates=allregs-at-mem-access "
+					    "they can");
 		} else
 			m = NULL;
 	}
@@ -198,15 +200,15 @@ static void init_log(void)
 
 	if (n == -EINVAL) {
 		n = LOG_WARN;
-		log_warn(SHIM_WHO, "UVFIO_LOG=%s: no such level; warn is taken", level);
+		report_warn("environment", SHIM_WHO, 0,
+			    "UVFIO_LOG=%s: no such level; warn is taken", level);
 	}
 	if (file && *file) {
 		fd = sys_open(file, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC | O_NOCTTY, 0666);
 		rc = fd < 0 ? fd : fd_make_private(fd);
 		if (rc < 0) {
-			log_err(SHIM_WHO,
-				"UVFIO_LOG_FILE=%s: error %d; the log goes to standard error", file,
-				-rc);
+			report_err("log-file", SHIM_WHO, rc,
+				   "UVFIO_LOG_FILE=%s: %m; the log goes to standard error", file);
 			if (fd >= 0)
 				sys_close(fd);
 			fd = 2;
@@ -338,15 +340,16 @@ __attribute__((constructor(101))) static void shim_init(void)
 	init_log();
 	rc = init_run_dir(dir);
 	if (rc) {
-		log_err(SHIM_WHO, "UVFIO_RUN_DIR=%s: error %d; no device is seen by process %ld",
-			dir, -rc, sys_call(SYS_getpid, 0, 0, 0, 0, 0, 0));
+		report_err("run-dir", SHIM_WHO, rc,
+			   "UVFIO_RUN_DIR=%s: %m; no device is seen by process %ld", dir,
+			   sys_call(SYS_getpid, 0, 0, 0, 0, 0, 0));
 		return;
 	}
 	if (shim_go_without_libc()) {
-		log_err(SHIM_WHO,
-			"process %ld is a program in Go without libc: it cannot see uvfio's "
-			"devices; build it with CGO_ENABLED=1 and import \"C\"",
-			sys_call(SYS_getpid, 0, 0, 0, 0, 0, 0));
+		report_err("go-without-libc", SHIM_WHO, 0,
+			   "process %ld is a program in Go without libc: it cannot see uvfio's "
+			   "devices; build it with CGO_ENABLED=1 and import \"C\"",
+			   sys_call(SYS_getpid, 0, 0, 0, 0, 0, 0));
 		return;
 	}
 	shim.devices = strdup(devices ? devices : "");

@@ -41,7 +41,7 @@
 #include <ucontext.h>
 
 #include "base/call.h"
-#include "base/log.h"
+#include "base/report.h"
 #include "base/sys.h"
 #include "base/util.h"
 #include "machine/machine.h"
@@ -93,10 +93,10 @@ struct machine *shim_machine(int *err);
 struct machine *shim_machine_if_built(void);
 extern const struct uapi_fds shim_fds;
 
-/* A line of the log, written on a stack of ours. */
-void shim_log(int level, const char *who, const char *fmt, ...)
-	__attribute__((format(printf, 3, 4)));
-#define log_line shim_log
+/* report_say(), on a stack of ours. */
+void shim_report(const struct report_code *code, const char *who, int err, const char *fmt, ...)
+	__attribute__((format(printf, 4, 5)));
+#define report_say shim_report
 
 /* ---- handles.c ---- */
 struct shim_handle;

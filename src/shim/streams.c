@@ -75,10 +75,8 @@ static bool refuse_write(const struct shim_path *p, const char *mode)
 {
 	if (!p->virt || mode_flags(mode) == O_RDONLY || mode_flags(mode) == (O_RDONLY | O_CLOEXEC))
 		return false;
-	log_warn(SHIM_WHO,
-		 "%s: freopen for writing is not served: EACCES; close the stream and open another "
-		 "one",
-		 p->virt);
+	report_warn(REPORT_HINT("freopen", "; close the stream and open another one"), SHIM_WHO,
+		    -EACCES, "%s: freopen for writing is not served", p->virt);
 	errno = EACCES;
 	return true;
 }
