@@ -17,6 +17,7 @@
 
 #include "base/guard.h"
 #include "base/rcu.h"
+#include "base/report.h"
 #include "base/sys.h"
 #include "base/test_signals.h"
 #include "iommu/group.h"
@@ -27,11 +28,15 @@
 static char last_line[1024];
 static unsigned lines;
 
-static void tapped(int level, const char *line, void *arg)
+static void tapped(const struct report *r, void *arg)
 {
+	if (r->limited)
+		return;
 	lines++;
-	strncpy(last_line, line, sizeof(last_line) - 1);
+	strncpy(last_line, r->line, sizeof(last_line) - 1);
 }
+
+static struct report_subscriber subscriber = { .fn = tapped, .level = LOG_INFO };
 
 struct fix {
 	struct iommu_device dev;
@@ -47,7 +52,7 @@ static int setup(void **state)
 	iommu_device_init(&f->dev, "0000:01:00.0");
 	f->d = iommu_domain_new();
 	iommu_device_attach(&f->dev, f->d);
-	log_tap(tapped, NULL);
+	report_subscribe(&subscriber);
 	log_set(2, LOG_NONE);
 	lines = 0;
 	last_line[0] = 0;
@@ -63,7 +68,7 @@ static int teardown(void **state)
 	iommu_domain_put(f->d);
 	munmap(f->mem, 4 * K4);
 	free(f);
-	log_tap(NULL, NULL);
+	report_unsubscribe(&subscriber);
 	return 0;
 }
 

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* Config space: each write rule, each capability's bits, what writes do, what survives a reset. */
+#include "base/report.h"
 #include "pci/test_function.h"
 
 static const struct uvfio_ids ids = { 0x1234, 0xabcd, 0x5678, 0x9abc, 0x010802, 0x42 };
@@ -506,10 +507,14 @@ static void test_decoding(void **state)
 	t_free(fn);
 }
 
-static void quiet(int level, const char *line, void *arg)
+static void quiet(const struct report *r, void *arg)
 {
+	if (r->limited)
+		return;
 	++*(int *)arg;
 }
+
+static struct report_subscriber subscriber = { .fn = quiet, .level = LOG_INFO };
 
 static void test_bad_access(void **state)
 {
@@ -518,7 +523,8 @@ static void test_bad_access(void **state)
 	int lines = 0;
 
 	log_set(-1, LOG_WARN);
-	log_tap(quiet, &lines);
+	subscriber.arg = &lines;
+	report_subscribe(&subscriber);
 	wr16(PCI_COMMAND, 7);
 	assert_int_equal(pci_bar_read(fn, 0, 1, 2, &v), -EIO);
 	assert_int_equal(pci_bar_read(fn, 0, 0, 3, &v), -EIO);
@@ -533,7 +539,7 @@ static void test_bad_access(void **state)
 	assert_int_equal(v, 0xffffffff);
 	assert_int_equal(pci_bar_write(fn, 0, 0, 4, 0), -EIO);
 	assert_int_equal(lines, 8);
-	log_tap(NULL, NULL);
+	report_unsubscribe(&subscriber);
 	log_set(2, LOG_WARN);
 	t_free(fn);
 }

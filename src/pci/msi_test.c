@@ -6,6 +6,7 @@
 #include <sched.h>
 #include <unistd.h>
 
+#include "base/report.h"
 #include "pci/test_function.h"
 
 static unsigned msi, msix, pm;
@@ -267,10 +268,14 @@ static void test_msix_pending(void **state)
 	t_free(fn);
 }
 
-static void count_lines(int level, const char *line, void *arg)
+static void count_lines(const struct report *r, void *arg)
 {
+	if (r->limited)
+		return;
 	++*(int *)arg;
 }
+
+static struct report_subscriber subscriber = { .fn = count_lines, .level = LOG_INFO };
 
 static void test_msix_beyond(void **state)
 {
@@ -279,10 +284,11 @@ static void test_msix_beyond(void **state)
 
 	pci_msix_enable(fn);
 	log_set(-1, LOG_WARN);
-	log_tap(count_lines, &lines);
+	subscriber.arg = &lines;
+	report_subscribe(&subscriber);
 	uvfio_msi(fn, 100);
 	uvfio_msi(fn, ~0u);
-	log_tap(NULL, NULL);
+	report_unsubscribe(&subscriber);
 	log_set(2, LOG_WARN);
 	assert_int_equal(lines, 2);
 	assert_int_equal(total(), 0);

@@ -13,7 +13,7 @@
 #include <cmocka.h>
 
 #include "base/guard.h"
-#include "base/log.h"
+#include "base/report.h"
 #include "base/sys.h"
 #include "base/test_signals.h"
 #include "vfio/internal.h"
@@ -27,15 +27,19 @@ static struct vfio_ioas *t, *t2;
 static char *mem;
 static unsigned lines;
 
-static void tapped(int level, const char *line, void *arg)
+static void tapped(const struct report *r, void *arg)
 {
-	lines += strstr(line, "had given") != NULL;
+	if (r->limited)
+		return;
+	lines += strstr(r->line, "had given") != NULL;
 }
+
+static struct report_subscriber subscriber = { .fn = tapped, .level = LOG_INFO };
 
 static int setup(void **state)
 {
 	log_set(2, LOG_NONE);
-	log_tap(tapped, NULL);
+	report_subscribe(&subscriber);
 	lines = 0;
 	sys = vfio_system_new(NULL, NULL);
 	t = vfio_ioas_new(sys);
@@ -52,7 +56,7 @@ static int teardown(void **state)
 	assert_int_equal(atomic_load(&sys->ioases.num_returned), 0);
 	vfio_system_free(sys);
 	munmap(mem, PAGES * K);
-	log_tap(NULL, NULL);
+	report_unsubscribe(&subscriber);
 	return 0;
 }
 

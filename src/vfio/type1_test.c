@@ -15,8 +15,8 @@
 #include <cmocka.h>
 
 #include "base/guard.h"
-#include "base/log.h"
 #include "base/rcu.h"
+#include "base/report.h"
 #include "base/sys.h"
 #include "base/test_signals.h"
 #include "iommu/device.h"
@@ -54,16 +54,20 @@ static void *anon(size_t size, int prot)
 	return p;
 }
 
-static void tap(int level, const char *line, void *arg)
+static void tap(const struct report *r, void *arg)
 {
-	snprintf(last_log, sizeof(last_log), "%s", line);
+	if (r->limited)
+		return;
+	snprintf(last_log, sizeof(last_log), "%s", r->line);
 }
+
+static struct report_subscriber subscriber = { .fn = tap, .level = LOG_INFO };
 
 static int setup(void **state)
 {
 	guard_install();
 	log_set(2, LOG_NONE);
-	log_tap(tap, NULL);
+	report_subscribe(&subscriber);
 	memlock_limit = UINT64_MAX;
 	env.dma_entry_limit = VFIO_DMA_ENTRY_LIMIT;
 	sys = vfio_system_new(&env, NULL);
@@ -73,6 +77,7 @@ static int setup(void **state)
 
 static int teardown(void **state)
 {
+	report_unsubscribe(&subscriber);
 	assert_int_equal(atomic_load(&sys->ioases.mappings), 0);
 	assert_int_equal(atomic_load(&sys->ioases.pages_locked), 0);
 	vfio_system_free(sys);
