@@ -5,15 +5,12 @@
  */
 #include <limits.h>
 #include <stdio.h>
+#include <string.h>
 
 #include "base/util.h"
 #include "iommu/domain.h"
 #include "machine/view/internal.h"
 #include "uapi/nodes.h"
-
-#define TEXT(number)	TEXT_OF(number)
-#define TEXT_OF(number) #number
-#define GROUP_MAJOR	TEXT(UAPI_GROUP_MAJOR)
 
 void view_group(struct tree *t, unsigned id)
 {
@@ -51,27 +48,34 @@ static void write_chardev(struct tree *t, const char *class, const char *name, u
 	tree_link(t, path, target);
 }
 
+/* Write the node with number @id, and what sysfs has of it in @class. */
+static void write_node(struct tree *t, const struct uapi_node *n, unsigned id, const char *class,
+		       const char *mode)
+{
+	char path[UAPI_NODE_NAME];
+
+	uapi_node_name(n, id, path);
+	write_chardev(t, class, strrchr(path, '/') + 1, n->major, n->minor + id, mode);
+	tree_node(t, n->mode, path + 1);
+}
+
 void view_group_node(struct tree *t, unsigned id)
 {
-	char name[16], path[PATH_MAX];
-
-	snprintf(name, sizeof(name), "%u", id);
-	write_chardev(t, "vfio", name, UAPI_GROUP_MAJOR, id, "");
-	snprintf(path, sizeof(path), "dev/vfio/%u", id);
-	tree_node(t, 0600, path);
+	write_node(t, uapi_node_of(UAPI_GROUP), id, "vfio", "");
 }
 
 void view_drop_group_node(struct tree *t, unsigned id)
 {
 	static const char *const names[] = { "dev/vfio/%u",
 					     "sys/class/vfio/%u",
-					     "sys/dev/char/" GROUP_MAJOR ":%u",
 					     "sys/devices/virtual/vfio/%u/subsystem",
 					     "sys/devices/virtual/vfio/%u/uevent",
 					     "sys/devices/virtual/vfio/%u/dev",
 					     "sys/devices/virtual/vfio/%u" };
 	char path[PATH_MAX];
 
+	snprintf(path, sizeof(path), "%s%u", uapi_node_of(UAPI_GROUP)->sysfs + 1, id);
+	tree_remove(t, path);
 	for (size_t i = 0; i < ARRAY_SIZE(names); i++) {
 		snprintf(path, sizeof(path), names[i], id);
 		tree_remove(t, path);
@@ -80,9 +84,7 @@ void view_drop_group_node(struct tree *t, unsigned id)
 
 void view_container_node(struct tree *t)
 {
-	tree_node(t, 0666, "dev/vfio/vfio");
-	/* linux/miscdevice.h, VFIO_MINOR */
-	write_chardev(t, "misc", "vfio", 10, 196, "DEVMODE=0666\n");
+	write_node(t, uapi_node_of(UAPI_CONTAINER), 0, "misc", "DEVMODE=0666\n");
 	tree_dir(t, "sys/class/vfio");
 	tree_dir(t, "sys/kernel/iommu_groups");
 }
