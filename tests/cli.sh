@@ -1,19 +1,17 @@
 #!/bin/bash
 # SPDX-License-Identifier: BSD-3-Clause
-# cli.sh: what the uvfio command says and how it exits: wrong arguments, programs that the shim cannot be loaded into, plug-ins,
-# signals and job control, the run directory.
+# cli.sh: what the uvfio command says and how it exits: wrong arguments, programs that the shim
+# cannot be loaded into, plug-ins, signals and job control, the run directory.
 set -u
-top=$(cd "$(dirname "$0")/.." && pwd); cd "$top"
+# shellcheck source=tests/lib/part.sh
+. "$(dirname "$0")/lib/part.sh"; cd "$top"
 BUILD=${BUILD:-build} CC=${CC:-cc}
 U=$top/$BUILD/uvfio
-passed=0 failed=0
-ok() { echo "ok   $1"; passed=$((passed + 1)); }
-no() { echo "FAIL $1"; failed=$((failed + 1)); shift; [[ $# -gt 0 ]] && printf '     %s\n' "$@"; }
-is() { if [[ $2 == "$3" ]]; then ok "$1"; else no "$1" "wanted: $3" "got:    $2"; fi; }
-tmp=$(mktemp -d); trap 'rm -rf "$tmp"' EXIT
+is() { same "$1" "$3" "$2"; } # WHAT GOT WANTED
 export TMPDIR=$tmp/runs; mkdir "$TMPDIR"
 
-# says STATUS TEXT ARGUMENT...: uvfio with these exits with STATUS and its stderr has TEXT in one line that begins with "uvfio: "
+# says STATUS TEXT ARGUMENT...: uvfio with these exits with STATUS and its stderr has TEXT in one
+# line that begins with "uvfio: "
 says() {
 	local want=$1 text=$2 rc err; shift 2
 	err=$("$U" "$@" 2>&1 >"$tmp/out"); rc=$?
@@ -329,5 +327,4 @@ rm "$tmp/stay"
 for ((n = 0; n < 600; n++)); do [[ $(ls "$TMPDIR") ]] || break; sleep 0.05; done
 is "and goes with the daemon" "$(ls "$TMPDIR")" ""
 
-echo "$passed passed, $failed failed"
-[[ $failed -eq 0 ]]
+counts

@@ -1,7 +1,7 @@
 #!/bin/bash
 # SPDX-License-Identifier: BSD-3-Clause
-# demo.sh: unmodified QEMU guests on a uvfio NVMe disk, in each way that an interrupt can reach the guest and with an old and a new QEMU;
-# and that the demo can tell a bad disk from a good one.
+# demo.sh: unmodified QEMU guests on a uvfio NVMe disk, in each way that an interrupt can reach the
+# guest and with an old and a new QEMU; and that the demo can tell a bad disk from a good one.
 set -uo pipefail
 top=$(cd "$(dirname "$0")/.." && pwd); demo=$top/tools/demo
 passed=0 failed=0

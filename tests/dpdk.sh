@@ -1,8 +1,10 @@
 #!/bin/bash
 # SPDX-License-Identifier: BSD-3-Clause
-# dpdk.sh: dpdk_frames, a DPDK program that looks at what it sends bit by bit, on two igb models back to back, with DPDK 22.11 and the newest of Debian, and on their virtual functions; that
-# it fails when it is made to make a mistake; and DPDK's own example l3fwd-power, whose core sleeps until a receive interrupt, as the router between the
-# two ports of another process. With UVFIO_LONG: more of everything.
+# dpdk.sh: dpdk_frames, a DPDK program that looks at what it sends bit by bit, on two igb models
+# back to back, with DPDK 22.11 and the newest of Debian, and on their virtual functions; that it
+# fails when it is made to make a mistake; and DPDK's own example l3fwd-power, whose core sleeps
+# until a receive interrupt, as the router between the two ports of another process. With
+# UVFIO_LONG: more of everything.
 set -uo pipefail
 top=$(cd "$(dirname "$0")/.." && pwd)
 build=${BUILD:-build}; [[ $build == /* ]] || build=$top/$build

@@ -1,21 +1,22 @@
 #!/bin/bash
 # SPDX-License-Identifier: BSD-3-Clause
-# drivers_oracle.sh [DEVICE] : user-level drivers (tests/drivers) on uvfio's models, and the same binaries on QEMU's models of the same chips behind the kernel's
-# vfio-pci. They must see the same; what differs stands in tests/drivers/expected-differences with a reason.
-# With UVFIO_LONG also the kernel's own driver test for the 82576, of its VFIO selftests (on uvfio's it is a part of selftests.sh).
+# drivers_oracle.sh [DEVICE] : user-level drivers (tests/drivers) on uvfio's models, and the same
+# binaries on QEMU's models of the same chips behind the kernel's vfio-pci. They must see the same;
+# what differs stands in tests/drivers/expected-differences with a reason. With UVFIO_LONG also the
+# kernel's own driver test for the 82576, of its VFIO selftests (on uvfio's it is a part of
+# selftests.sh).
 set -uo pipefail
-top=$(cd "$(dirname "$0")/.." && pwd)
-build=${BUILD:-build}; [[ $build == /* ]] || build=$top/$build
+# shellcheck source=tests/lib/part.sh
+. "$(dirname "$0")/lib/part.sh"
 here=$top/tests/drivers
 devices=(nvme igb); [[ $# -gt 0 ]] && devices=("$@")
 for d in "${devices[@]}"; do [[ -x $build/test/${d}_driver ]] || { echo "drivers_oracle: $build/test/${d}_driver is missing: make driver-programs" >&2; exit 1; }; done
-tmp=$(mktemp -d); trap 'rm -rf "$tmp"' EXIT
 "$top/tools/qemu-newest" --version >"$tmp/version" 2>&1 || { cat "$tmp/version"; echo "SKIP: the newest QEMU of Debian (tools/qemu-newest)"; exit 77; }
-passed=0 failed=0 skipped=0
 truncate -s 64M "$tmp/qemu.img" "$tmp/uvfio.img"
 declare -A model=([nvme]="nvme,serial=x,drive=d0" [igb]=igb) spec=([nvme]="nvme,image=$tmp/uvfio.img" [igb]=igb)
 
-# One guest for all: the devices in the order of their names here, a status after what each driver said.
+# One guest for all: the devices in the order of their names here, a status after what each driver
+# said.
 args=() run=""
 for i in "${!devices[@]}"; do
 	prog=${devices[i]}_driver
@@ -38,7 +39,8 @@ for d in "${devices[@]}"; do
 done
 if [[ ${UVFIO_LONG-} && " ${devices[*]} " == *" igb "* ]]; then
 	"$top/tests/selftests/relink" vfio_pci_driver_test "$tmp/vfio_pci_driver_test" || exit 1
-	# in huge pages: a case has 30 s, and the emulated machine takes half of that to map 1 GiB in small ones
+	# in huge pages: a case has 30 s, and the emulated machine takes half of that to map 1 GiB
+	# in small ones
 	GUEST_MB=2600 GUEST_TIMEOUT=1200 QEMU=$top/tools/qemu-newest "$top/tools/kernel-vfio-guest" -k 6.12 -p -d igb -f "$tmp/vfio_pci_driver_test" -- \
 		"echo always >/sys/kernel/mm/transparent_hugepage/shmem_enabled; export SELFTESTS_IOMMU_MODE=vfio_type1v2_iommu;
 		vfio_pci_driver_test -v vfio_type1v2_iommu 0000:01:00.0" >"$tmp/out" 2>&1
@@ -49,5 +51,4 @@ if [[ ${UVFIO_LONG-} && " ${devices[*]} " == *" igb "* ]]; then
 		else failed=$((failed + 1)); echo "FAIL $name on QEMU's igb"; grep -A12 "RUN *$name " "$tmp/out"; fi
 	done
 fi
-echo "$passed passed, $failed failed$([[ $skipped -gt 0 ]] && echo ", $skipped skipped")"
-[[ $failed -eq 0 && $passed -gt 0 ]]
+counts

@@ -1,15 +1,13 @@
 #!/bin/bash
 # SPDX-License-Identifier: BSD-3-Clause
-# examples.sh: the example device, a shared object, under the example driver both ways: a plain VFIO program through the shim, and the native API.
-# And that the driver's checks can fail: a device that counts otherwise, a device that is another one.
+# examples.sh: the example device, a shared object, under the example driver both ways: a plain VFIO
+# program through the shim, and the native API. And that the driver's checks can fail: a device that
+# counts otherwise, a device that is another one.
 set -u
-top=$(cd "$(dirname "$0")/.." && pwd); cd "$top"
+# shellcheck source=tests/lib/part.sh
+. "$(dirname "$0")/lib/part.sh"; cd "$top"
 BUILD=${BUILD:-build} CC=${CC:-cc}
 U=$top/$BUILD/uvfio E=$top/$BUILD/examples
-passed=0 failed=0
-ok() { echo "ok   $1"; passed=$((passed + 1)); }
-no() { echo "FAIL $1"; failed=$((failed + 1)); shift; [[ $# -gt 0 ]] && printf '     %s\n' "$@"; }
-tmp=$(mktemp -d); trap 'rm -rf "$tmp"' EXIT
 
 # runs NAME STATUS TEXT COMMAND...: exits with STATUS and says TEXT
 runs() {
@@ -43,5 +41,4 @@ broken "counts wrong" "COUNT) == 9 * step" 's/(uint32_t)value \* c->step/(uint32
 runs "the VFIO program notices another device" 1 "not so" "$U" run --log error --device testdev -- "$E/counter_driver"
 runs "the native program notices another device" 1 "id == 0xc0471234" "$E/counter_native" testdev
 
-echo "$passed passed, $failed failed"
-[[ $failed -eq 0 ]]
+counts

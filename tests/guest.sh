@@ -1,15 +1,12 @@
 #!/bin/bash
 # SPDX-License-Identifier: BSD-3-Clause
-# guest.sh: what happens to a disk after the first boot: the guest's nvme driver comes and goes, functions and controllers are reset, the
-# guest suspends, reboots (QEMU resets the device), CPUs go away; two controllers, two namespaces, 4096-byte blocks, read-only. And a second
-# NVMe driver that nobody here wrote: SeaBIOS boots from the disk.
+# guest.sh: what happens to a disk after the first boot: the guest's nvme driver comes and goes,
+# functions and controllers are reset, the guest suspends, reboots (QEMU resets the device), CPUs go
+# away; two controllers, two namespaces, 4096-byte blocks, read-only. And a second NVMe driver that
+# nobody here wrote: SeaBIOS boots from the disk.
 set -uo pipefail
-top=$(cd "$(dirname "$0")/.." && pwd)
-build=${BUILD:-build}; [[ $build == /* ]] || build=$top/$build
-tmp=$(mktemp -d); trap 'rm -rf "$tmp"' EXIT
-passed=0 failed=0
-ok() { passed=$((passed + 1)); echo "ok   $1"; }
-no() { failed=$((failed + 1)); echo "FAIL $1"; }
+# shellcheck source=tests/lib/part.sh
+. "$(dirname "$0")/lib/part.sh"
 says() { # COUNT LINE
 	local n; n=$(grep -cxF "guest: $2" "$tmp/console")
 	if [[ $n -eq $1 ]]; then ok "$mode: $2"; else no "$mode: '$2' $n times, not $1"; fi
@@ -59,5 +56,4 @@ if gcc -c -m32 -o "$tmp/boot.o" "$top/tests/guest/boot.S" && ld -m elf_i386 -Tte
 else
 	no "the boot sector was not built"
 fi
-echo "$passed passed, $failed failed"
-[[ $failed -eq 0 ]]
+counts

@@ -1,7 +1,7 @@
 #!/bin/bash
 # SPDX-License-Identifier: BSD-3-Clause
-# guest_hotplug.sh: QEMU gives devices back and takes them again while its guest runs: device_del and device_add of an igb and an nvme, idle and under load. The
-# partner on the igb's cable stays.
+# guest_hotplug.sh: QEMU gives devices back and takes them again while its guest runs: device_del
+# and device_add of an igb and an nvme, idle and under load. The partner on the igb's cable stays.
 set -uo pipefail
 . "$(dirname "$0")/guest/driven"
 long=${UVFIO_LONG-}

@@ -1,8 +1,9 @@
 #!/bin/bash
 # SPDX-License-Identifier: BSD-3-Clause
-# guest_iommu.sh: a guest with an IOMMU of its own (QEMU's intel-iommu), which maps each buffer for the time of one transfer and takes it away at once
-# (iommu.strict=1): QEMU hands that on as MAP_DMA and UNMAP_DMA, by the thousand. Two igb back to back and an nvme; a device that looks at memory a moment too late, or
-# keeps a translation, is seen in uvfio's log or in the data.
+# guest_iommu.sh: a guest with an IOMMU of its own (QEMU's intel-iommu), which maps each buffer for
+# the time of one transfer and takes it away at once (iommu.strict=1): QEMU hands that on as MAP_DMA
+# and UNMAP_DMA, by the thousand. Two igb back to back and an nvme; a device that looks at memory a
+# moment too late, or keeps a translation, is seen in uvfio's log or in the data.
 set -uo pipefail
 . "$(dirname "$0")/guest/driven"
 long=${UVFIO_LONG-}

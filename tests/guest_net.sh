@@ -1,9 +1,11 @@
 #!/bin/bash
 # SPDX-License-Identifier: BSD-3-Clause
-# guest_net.sh: Linux's igb driver in two guests, each in a QEMU under an `uvfio run` of its own, joined by UNIX datagrams (net=unix). One has no mapped
-# BAR and MSI-X; the other has its BARs mapped into QEMU, so that the guest's accesses are loads and stores of QEMU's that fault, and MSI, then INTx. What
-# went over the wire is captured (net=pcap) and judged by tcpdump. The long form does it with newer kernels and the newest QEMU too, and adds iperf3, suspend, and
-# a guest that reboots or is killed while the other runs.
+# guest_net.sh: Linux's igb driver in two guests, each in a QEMU under an `uvfio run` of its own,
+# joined by UNIX datagrams (net=unix). One has no mapped BAR and MSI-X; the other has its BARs
+# mapped into QEMU, so that the guest's accesses are loads and stores of QEMU's that fault, and MSI,
+# then INTx. What went over the wire is captured (net=pcap) and judged by tcpdump. The long form
+# does it with newer kernels and the newest QEMU too, and adds iperf3, suspend, and a guest that
+# reboots or is killed while the other runs.
 set -uo pipefail
 . "$(dirname "$0")/guest/driven"
 for c in ethtool tcpdump; do command -v $c >/dev/null || { echo "SKIP: $c"; exit 77; }; done
@@ -33,8 +35,9 @@ copy() { # FROM TO ADDRESS MEGABYTES: by HTTP, whose server hands whole files to
 	printf '%s\n' "$want" "$got"; [[ $want == "$got" && $want == *$'\n'$(($4 * 1048576)) ]]
 }
 stat() { tell "$1" "ethtool -S eth0" | sed -n "s/^ *$2: //p"; }
-# The driver's own test, in all guests at once, as it waits for nine seconds and more. It gives each interrupt ten milliseconds to come, which a busy host cannot
-# always keep: a guest that misses that alone (4) tries again, three times at most.
+# The driver's own test, in all guests at once, as it waits for nine seconds and more. It gives each
+# interrupt ten milliseconds to come, which a busy host cannot always keep: a guest that misses that
+# alone (4) tries again, three times at most.
 selftest() { # GUEST...
 	local g out again=("$@") rc=0
 	for _ in 1 2 3; do
@@ -228,7 +231,8 @@ life() { # KERNEL QEMU
 	farewell
 }
 
-# At the other end QEMU's own 82576, with the same driver: what is on the wire is what another implementation puts there and takes.
+# At the other end QEMU's own 82576, with the same driver: what is on the wire is what another
+# implementation puts there and takes.
 oracle() {
 	rm -f "$tmp"/*.{pcap,log}; touch "$tmp/b.log"
 	vm=$("$top/tools/guest-initrd" -k 6.12 -M igb -M 8021q "${files[@]}" -i "$top/tests/guest/shell" -o "$tmp/initrd") || { check "kernel" false; return; }

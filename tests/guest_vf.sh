@@ -1,8 +1,10 @@
 #!/bin/bash
 # SPDX-License-Identifier: BSD-3-Clause
-# guest_vf.sh: Linux's igbvf driver in a guest, on two virtual functions of an igb whose physical function is with the host's driver (driver=igb), as a
-# machine's owner gives them to a virtual machine. At the other end of the cable (net=unix), in another QEMU, Linux's igb. The two virtual functions also
-# talk to each other, through the device's own switch: nothing of that may be in the capture of the wire.
+# guest_vf.sh: Linux's igbvf driver in a guest, on two virtual functions of an igb whose physical
+# function is with the host's driver (driver=igb), as a machine's owner gives them to a virtual
+# machine. At the other end of the cable (net=unix), in another QEMU, Linux's igb. The two virtual
+# functions also talk to each other, through the device's own switch: nothing of that may be in the
+# capture of the wire.
 set -uo pipefail
 . "$(dirname "$0")/guest/driven"
 for c in ethtool tcpdump; do command -v $c >/dev/null || { echo "SKIP: $c"; exit 77; }; done

@@ -1,15 +1,15 @@
 #!/bin/bash
 # SPDX-License-Identifier: BSD-3-Clause
-# install.sh: make install into an empty DESTDIR, with a path that has a space; what is there, what can be built against it by
-# pkg-config, whether it runs from there, and that make uninstall leaves nothing.
+# install.sh: make install into an empty DESTDIR, with a path that has a space; what is there, what
+# can be built against it by pkg-config, whether it runs from there, and that make uninstall leaves
+# nothing.
 set -u
-top=$(cd "$(dirname "$0")/.." && pwd); cd "$top"
+# shellcheck source=tests/lib/part.sh
+. "$(dirname "$0")/lib/part.sh"; cd "$top"
 BUILD=${BUILD:-build} CC=${CC:-cc}
-passed=0 failed=0
-ok() { echo "ok   $1"; passed=$((passed + 1)); }
 no() { echo "FAIL $1"; failed=$((failed + 1)); [[ -s ${log:-} ]] && sed 's/^/     /' "$log"; }
 check() { local what=$1; shift; if "$@" >"$log" 2>&1; then ok "$what"; else no "$what"; fi; }
-tmp=$(mktemp -d); log=$tmp/log; trap 'rm -rf "$tmp"' EXIT
+log=$tmp/log
 dest="$tmp/a root"
 mk() { make --no-print-directory BUILD="$BUILD" CC="$CC" PREFIX=/opt/uv DESTDIR="$dest" "$@"; }
 
@@ -106,5 +106,4 @@ if [[ $rc -eq 2 ]] && grep -q "libuvfio-shim.so is neither" "$log"; then ok "wit
 
 check "make uninstall" mk uninstall
 check "nothing is left" bash -c '[[ -z $(find "$0" ! -type d) ]]' "$dest"
-echo "$passed passed, $failed failed"
-[[ $failed -eq 0 ]]
+counts

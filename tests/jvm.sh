@@ -1,12 +1,11 @@
 #!/bin/bash
 # SPDX-License-Identifier: BSD-3-Clause
-# A Java virtual machine, which has handlers of SIGSEGV and SIGBUS that it cannot do without, drives mapped BARs (tests/java), by its own compiled code and by native code. With a JDK that is installed; the long
-# form (UVFIO_LONG) gets Debian's if there is none.
+# A Java virtual machine, which has handlers of SIGSEGV and SIGBUS that it cannot do without, drives
+# mapped BARs (tests/java), by its own compiled code and by native code. With a JDK that is
+# installed; the long form (UVFIO_LONG) gets Debian's if there is none.
 set -uo pipefail
-cd "$(dirname "$0")/.."
-build=${BUILD:-build}; [[ $build == /* ]] || build=$PWD/$build
-tmp=$(mktemp -d); trap 'rm -rf "$tmp"' EXIT
-passed=0 failed=0
+# shellcheck source=tests/lib/part.sh
+. "$(dirname "$0")/lib/part.sh"; cd "$top"
 if [[ -x $(command -v javac) ]]; then
 	home=$(dirname "$(dirname "$(readlink -f "$(command -v javac)")")")
 elif [[ ${UVFIO_LONG-} ]]; then
@@ -37,5 +36,4 @@ if [[ ${UVFIO_LONG-} ]]; then
 	run "JVM, ZGC" -XX:+UseZGC
 	run "JVM, checked" -Xcheck:jni
 fi
-echo "$passed passed, $failed failed"
-[[ $failed -eq 0 && $passed -gt 0 ]]
+counts

@@ -1,15 +1,14 @@
 #!/bin/bash
 # SPDX-License-Identifier: BSD-3-Clause
-# lspci.sh: pciutils, unmodified, sees the devices: through the sysfs view of `uvfio run`, and in the text of `uvfio dump`.
+# lspci.sh: pciutils, unmodified, sees the devices: through the sysfs view of `uvfio run`, and in
+# the text of `uvfio dump`.
 set -uo pipefail
-top=$(cd "$(dirname "$0")/.." && pwd)
-build=${BUILD:-build}; [[ $build == /* ]] || build=$top/$build
+# shellcheck source=tests/lib/part.sh
+. "$(dirname "$0")/lib/part.sh"
 uvfio=$build/uvfio
 PATH=$PATH:/usr/sbin:/sbin
 command -v lspci >/dev/null || { echo "SKIP: lspci (package pciutils)"; exit 77; }
-tmp=$(mktemp -d); trap 'rm -rf "$tmp"' EXIT
 truncate -s 1M "$tmp/image"
-passed=0 failed=0
 has() { # FILE WHAT PATTERN
 	if grep -qE "$3" "$1"; then passed=$((passed + 1)); echo "ok   $2"
 	else failed=$((failed + 1)); cat "$1"; echo "FAIL $2: no line like '$3'"; fi
@@ -39,5 +38,4 @@ for m in "nvme,image=$tmp/image" edu testdev igb; do
 	grep -v libkmod "$tmp/err" >"$tmp/complaints" # the host has no modules of its own
 	[[ -s $tmp/complaints ]] && { failed=$((failed + 1)); cat "$tmp/err"; echo "FAIL lspci complains about ${m%%,*}"; }
 done
-echo "$passed passed, $failed failed"
-[[ $failed -eq 0 ]]
+counts

@@ -1,6 +1,7 @@
 #!/bin/bash
 # SPDX-License-Identifier: BSD-3-Clause
-# Code that each compiler makes of accesses to registers, at each level, on trapped pages against plain memory (mmio.mk builds them).
+# Code that each compiler makes of accesses to registers, at each level, on trapped pages against
+# plain memory (mmio.mk builds them).
 set -uo pipefail
 cd "$(dirname "$0")/.."
 build=${BUILD:-build} passed=0 failed=0 skipped=0

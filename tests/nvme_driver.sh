@@ -1,19 +1,15 @@
 #!/bin/bash
 # SPDX-License-Identifier: BSD-3-Clause
-# nvme_driver.sh: a user-level NVMe driver (tests/drivers) in the manner of libvfn: registers and doorbells by loads and stores of a mapped BAR.
-# Identify, read, write, random reads with many under way; polling and eventfds, doorbells and doorbell buffers. What it wrote is looked at
-# in the image, and what it reads is checked. With UVFIO_LONG the reads go on for ten seconds each, and there are more of them.
+# nvme_driver.sh: a user-level NVMe driver (tests/drivers) in the manner of libvfn: registers and
+# doorbells by loads and stores of a mapped BAR. Identify, read, write, random reads with many under
+# way; polling and eventfds, doorbells and doorbell buffers. What it wrote is looked at in the
+# image, and what it reads is checked. With UVFIO_LONG the reads go on for ten seconds each, and
+# there are more of them.
 set -uo pipefail
-top=$(cd "$(dirname "$0")/.." && pwd)
-build=${BUILD:-build}; [[ $build == /* ]] || build=$top/$build
+# shellcheck source=tests/lib/part.sh
+. "$(dirname "$0")/lib/part.sh"
 prog=$build/test/nvme_driver
 [[ -x $prog ]] || { echo "nvme_driver: $prog is missing: make driver-programs" >&2; exit 1; }
-tmp=$(mktemp -d); trap 'rm -rf "$tmp"' EXIT
-passed=0 failed=0
-check() { # NAME COMMAND...
-	local name=$1; shift
-	if "$@" >"$tmp/out" 2>&1; then passed=$((passed + 1)); echo "ok   $name"; else failed=$((failed + 1)); echo "FAIL $name"; tail -n 20 "$tmp/out"; fi
-}
 drive() { # OPTIONS-OF-DEVICE COMMAND ARG...
 	local opts=$1 command=$2; shift 2
 	timeout 500 "$build/uvfio" run --memlock unlimited --log-file "$tmp/log" --device "nvme,image=$tmp/disk$opts" -- "$prog" "$command" 0000:01:00.0 "$@"
@@ -45,7 +41,8 @@ for o in "" "-i" "-d" "-d -i"; do
 		check "random reads, depth $q${o:+, $o}" drive "" perf -q "$q" -s "$seconds" -w 0 --verify $o
 	done
 done
-# the doorbell page opened for moments, for long, never; and a driver that has one processor together with the device
+# the doorbell page opened for moments, for long, never; and a driver that has one processor
+# together with the device
 for o in ",poll=5" ",poll=1000" ",poll=0" ",mmap=trap"; do
 	check "random reads, depth 4, $o" drive "$o" perf -q 4 -s 0.3 -w 0 --verify
 	check "random reads, depth 127, doorbell buffers, $o" drive "$o" perf -q 127 -s 0.3 -w 0 --verify -d
@@ -75,7 +72,8 @@ check "the device had nothing to say" quiet
 printf x | dd of="$tmp/disk" bs=1 seek=$((16 * 1048576 - 1)) conv=notrunc status=none
 check "a wrong byte is noticed" bash -c '! "$@" 2>&1 | grep -q iops' _ timeout 500 "$build/uvfio" run --device "nvme,image=$tmp/disk" -- "$prog" perf 0000:01:00.0 -q 4 -b 65536 -S -s 0.5 -w 0 --verify
 check "a write to a read-only namespace fails" bash -c '! "$@" </dev/zero' _ timeout 500 "$build/uvfio" run --device "nvme,image=$tmp/disk,readonly=on" -- "$prog" write 0000:01:00.0
-# An image that is cut short while it is in use, a file and a block device: commands behind its end fail, and one line tells.
+# An image that is cut short while it is in use, a file and a block device: commands behind its end
+# fail, and one line tells.
 cut() { # IMAGE COMMAND
 	rm -f "$tmp/cut.log"
 	NVME_CUT=$2 timeout 500 "$build/uvfio" run --memlock unlimited --log-file "$tmp/cut.log" --device "nvme,image=$1" -- "$prog" cut 0000:01:00.0 &&
@@ -90,8 +88,9 @@ cut_device() {
 }
 truncate -s 1M "$tmp/cut"
 check "an image that is cut short" cut "$tmp/cut" "truncate -s 512K $tmp/cut"
-# A disk that fills up below: writes go to the page cache and are acknowledged, and the write-back fails. It takes root and a loop device; the same with a
-# sync that only says so is in src/models/nvme/cache_test.c, for all.
+# A disk that fills up below: writes go to the page cache and are acknowledged, and the write-back
+# fails. It takes root and a loop device; the same with a sync that only says so is in
+# src/models/nvme/cache_test.c, for all.
 lost() {
 	local t=$tmp/full status=0 loop
 	mkdir "$t" && mount -t tmpfs -o size=24M tmpfs "$t" || return
@@ -112,5 +111,4 @@ if [[ $(id -u) -eq 0 ]] && losetup -f >/dev/null 2>&1; then
 else
 	echo "SKIP: data that the medium did not take, a block device that is cut short: no root, or no loop device"
 fi
-echo "$passed passed, $failed failed"
-[[ $failed -eq 0 ]]
+counts

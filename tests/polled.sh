@@ -1,29 +1,21 @@
 #!/bin/bash
 # SPDX-License-Identifier: BSD-3-Clause
-# polled.sh: pages of a BAR that a device opens and closes by itself (tests/polled/model.c) under a program that stores to them from many threads and does
-# to the mapping whatever a program can do (tests/polled/client.c). With UVFIO_LONG the storms last a minute each instead of a second.
+# polled.sh: pages of a BAR that a device opens and closes by itself (tests/polled/model.c) under a
+# program that stores to them from many threads and does to the mapping whatever a program can do
+# (tests/polled/client.c). With UVFIO_LONG the storms last a minute each instead of a second.
 set -uo pipefail
-top=$(cd "$(dirname "$0")/.." && pwd)
-build=${BUILD:-build}; [[ $build == /* ]] || build=$top/$build
-tmp=$(mktemp -d); trap 'rm -rf "$tmp"' EXIT
-passed=0 failed=0
+# shellcheck source=tests/lib/part.sh
+. "$(dirname "$0")/lib/part.sh"
 run() { # NAME DEVICE-OPTIONS COMMAND...
 	local name=$1 opts=$2 rc; shift 2
 	(cd / && timeout "${UVFIO_LONG:+1}2500" "$@" "$build/uvfio" run --device "$build/test/polled_model.so$opts" -- "$build/test/polled_client" ${opts:+trap}) >"$tmp/out" 2>"$tmp/err"; rc=$?
-	while read -r word what; do
-		case $word in
-		ok) passed=$((passed + 1)); echo "ok   $what ($name)" ;;
-		FAIL) failed=$((failed + 1)); echo "FAIL $what ($name)" ;;
-		*) [[ $word ]] && echo "     $word $what" ;;
-		esac
-	done <"$tmp/out"
+	cases "$tmp/out" "" " ($name)"
 	[[ $rc -eq 0 ]] && grep -q '^ok' "$tmp/out" && return
-	grep -q '^FAIL' "$tmp/out" || { failed=$((failed + 1)); echo "FAIL status $rc ($name)"; }
+	grep -q '^FAIL' "$tmp/out" || no "status $rc ($name)"
 	tail -n 30 "$tmp/err"
 }
 [[ -x $build/test/polled_client && -e $build/test/polled_model.so ]] || { echo "polled: $build/test/polled_client is missing: make shim-programs" >&2; exit 1; }
 run "the device decides" ""
 run "one processor" "" taskset -c "$(taskset -cp $$ | sed 's/.*: *//; s/[-,].*//')"
 run "mmap=trap" ",mmap=trap"
-echo "$passed passed, $failed failed"
-[[ $failed -eq 0 && $passed -gt 0 ]]
+counts

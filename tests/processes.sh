@@ -1,22 +1,14 @@
 #!/bin/bash
 # SPDX-License-Identifier: BSD-3-Clause
-# processes.sh: several programs of one run, each with devices of its own, as on a machine: what one has open is busy for the others and nothing else is,
-# whatever only one process can have of a device (an image, a socket); and a device that cannot be made is its own group's trouble.
+# processes.sh: several programs of one run, each with devices of its own, as on a machine: what one
+# has open is busy for the others and nothing else is, whatever only one process can have of a
+# device (an image, a socket); and a device that cannot be made is its own group's trouble.
 set -uo pipefail
-top=$(cd "$(dirname "$0")/.." && pwd)
-build=${BUILD:-build}; [[ $build == /* ]] || build=$top/$build
+# shellcheck source=tests/lib/part.sh
+. "$(dirname "$0")/lib/part.sh"
 prog=$build/test/processes_client
-tmp=$(mktemp -d); trap 'rm -rf "$tmp"' EXIT
-passed=0 failed=0
-same() { # WHAT WANTED GOT
-	if [[ $2 == "$3" ]]; then passed=$((passed + 1)); echo "ok   $1"
-	else failed=$((failed + 1)); echo "FAIL $1"; printf '     wanted: %s\n     got:    %s\n' "$2" "$3"; tail -n 3 "$tmp/log"; fi
-}
-has() { # WHAT PATTERN
-	if grep -qE "$2" "$tmp/log"; then passed=$((passed + 1)); echo "ok   $1"
-	else failed=$((failed + 1)); echo "FAIL $1: no line like '$2'"; tail -n 3 "$tmp/log"; fi
-}
-# Programs a and b of one run: `a COMMAND` and `b COMMAND` say what it answered, `bye a` ends one; a script on standard input.
+# Programs a and b of one run: `a COMMAND` and `b COMMAND` say what it answered, `bye a` ends one; a
+# script on standard input.
 cat >"$tmp/two" <<'END'
 coproc A { exec "$prog"; }
 exec 5<&"${A[0]}" 6>&"${A[1]}"
@@ -109,5 +101,4 @@ if [[ $(id -u) -eq 0 ]] && $nobody test -x "$prog"; then
 	as_root --device edu -- sh -c 'cd $UVFIO_RUN_DIR/sys/devices/pci0000:01/ && rm -rf 0000:01:00.0 && ln -s $tmp/precious 0000:01:00.0'
 	same "the end of a run does not go where a link leads" "control" "$(ls "$tmp/precious/power")"
 fi
-echo "$passed passed, $failed failed"
-[[ $failed -eq 0 ]]
+counts

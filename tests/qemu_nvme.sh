@@ -1,16 +1,11 @@
 #!/bin/bash
 # SPDX-License-Identifier: BSD-3-Clause
-# qemu_nvme.sh: QEMU's user-level NVMe driver (block/nvme.c, nvme:// disks), unmodified: it maps BAR0 and drives registers and doorbells by plain loads and
-# stores. What it wrote is looked at in the image.
+# qemu_nvme.sh: QEMU's user-level NVMe driver (block/nvme.c, nvme:// disks), unmodified: it maps
+# BAR0 and drives registers and doorbells by plain loads and stores. What it wrote is looked at in
+# the image.
 set -uo pipefail
-top=$(cd "$(dirname "$0")/.." && pwd)
-build=${BUILD:-build}; [[ $build == /* ]] || build=$top/$build
-tmp=$(mktemp -d); trap 'rm -rf "$tmp"' EXIT
-passed=0 failed=0
-check() { # NAME COMMAND...
-	local name=$1; shift
-	if "$@" >"$tmp/out" 2>&1; then passed=$((passed + 1)); echo "ok   $name"; else failed=$((failed + 1)); echo "FAIL $name"; tail -n 20 "$tmp/out"; fi
-}
+# shellcheck source=tests/lib/part.sh
+. "$(dirname "$0")/lib/part.sh"
 nvme() { local opts=$1; shift; (cd "$tmp" && timeout 600 "$build/uvfio" run --memlock unlimited --device "nvme,image=$tmp/disk$opts" -- "$@"); }
 io() { # DEVICE-OPTIONS COMMAND...: qemu-io exits with 0 whatever its commands said
 	local opts=$1 c args=(); shift
@@ -38,5 +33,4 @@ check "convert to the device" nvme "" qemu-img convert -n -f raw -O raw "$tmp/ra
 check "byte for byte" cmp -n $((8 * mib)) "$tmp/random" "$tmp/disk"
 cp "$tmp/disk" "$tmp/copy"
 check "compare from the device" nvme "" qemu-img compare -f raw -F raw "$tmp/copy" nvme://0000:01:00.0/1
-echo "$passed passed, $failed failed"
-[[ $failed -eq 0 ]]
+counts

@@ -1,11 +1,10 @@
 #!/bin/bash
 # SPDX-License-Identifier: BSD-3-Clause
-# Programs that are built with a sanitizer, by each compiler, run time linked in or loaded: they drive mapped BARs under `uvfio run`, and the sanitizer still finds what it is there for.
+# Programs that are built with a sanitizer, by each compiler, run time linked in or loaded: they
+# drive mapped BARs under `uvfio run`, and the sanitizer still finds what it is there for.
 set -uo pipefail
-cd "$(dirname "$0")/.."
-build=${BUILD:-build}; [[ $build == /* ]] || build=$PWD/$build
-tmp=$(mktemp -d); trap 'rm -rf "$tmp"' EXIT
-passed=0 failed=0 skipped=0
+# shellcheck source=tests/lib/part.sh
+. "$(dirname "$0")/lib/part.sh"; cd "$top"
 good() { passed=$((passed + 1)); echo "ok   $*"; }
 bad() { failed=$((failed + 1)); echo "FAIL $*"; tail -n 25 "$tmp/out"; }
 run() { timeout -k 5 300 "$build/uvfio" run --log error --device testdev -- "$tmp/prog" "$@" >"$tmp/out" 2>&1; }
@@ -50,5 +49,4 @@ done
 variant gcc address -static-libasan
 variant clang address -shared-libasan
 variant clang memory
-echo "$passed passed, $failed failed$([[ $skipped -gt 0 ]] && echo ", $skipped skipped")"
-[[ $failed -eq 0 && $passed -gt 0 ]]
+counts

@@ -1,19 +1,20 @@
 #!/bin/bash
 # SPDX-License-Identifier: BSD-3-Clause
-# selftests.sh: the Linux kernel's own VFIO selftests (tools/testing/selftests/vfio of 7.3, 141 cases), unmodified, on igb and testdev. Every case that the
-# group and type1 interface can serve must pass, by name; every other must fail, as there is no /dev/iommu; and the table in docs/compatibility.md must have
-# the numbers that come out. So a case that starts to pass fails this test as one that stops does.
+# selftests.sh: the Linux kernel's own VFIO selftests (tools/testing/selftests/vfio of 7.3, 141
+# cases), unmodified, on igb and testdev. Every case that the group and type1 interface can serve
+# must pass, by name; every other must fail, as there is no /dev/iommu; and the table in
+# docs/compatibility.md must have the numbers that come out. So a case that starts to pass fails
+# this test as one that stops does.
 #
-# vfio_pci_driver_test and vfio_pci_device_test open their device with the library's default mode, iommufd, before anything else; no option and no variable of
-# the environment says otherwise. Therefore they also run relinked: the same object files, and one more that sets libvfio's variable default_iommu_mode
-# before main() (tests/selftests/relink). Those are counted apart.
-# Huge pages: four cases skip by themselves where there are none.
+# vfio_pci_driver_test and vfio_pci_device_test open their device with the library's default mode,
+# iommufd, before anything else; no option and no variable of the environment says otherwise.
+# Therefore they also run relinked: the same object files, and one more that sets libvfio's variable
+# default_iommu_mode before main() (tests/selftests/relink). Those are counted apart. Huge pages:
+# four cases skip by themselves where there are none.
 set -uo pipefail
-top=$(cd "$(dirname "$0")/.." && pwd)
-build=${BUILD:-build}; [[ $build == /* ]] || build=$top/$build
+# shellcheck source=tests/lib/part.sh
+. "$(dirname "$0")/lib/part.sh"
 bin=$("$top/tools/kernel-vfio-selftests") || { echo "SKIP: the kernel's selftests could not be built"; exit 77; }
-tmp=$(mktemp -d); trap 'rm -rf "$tmp"' EXIT
-passed=0 failed=0 skipped=0
 programs=(vfio_dma_mapping_test vfio_dma_mapping_mmio_test vfio_pci_device_init_perf_test vfio_pci_device_test vfio_pci_driver_test
 	vfio_pci_sriov_uapi_test vfio_iommufd_setup_test)
 declare -A must row_built row_huge row_relinked
@@ -46,7 +47,8 @@ run() {
 	timeout 1500 "$build/uvfio" run --memlock unlimited --log none --device "$device" -- "$@" 0000:01:00.0 >"$tmp/$name" 2>&1
 }
 
-# result NAME DEVICE HOW PROGRAM LOG...: what must have passed has, and nothing else. Adds to the row of PROGRAM if DEVICE is igb.
+# result NAME DEVICE HOW PROGRAM LOG...: what must have passed has, and nothing else. Adds to the
+# row of PROGRAM if DEVICE is igb.
 result() {
 	local name=$1 device=$2 how=$3 prog=$4 line case; shift 4
 	local -A want=()
@@ -68,7 +70,8 @@ result() {
 	done < <(cat "$@" | sed -nE 's/^ok [0-9]+ ([^ ]*).*/\1/p' | grep -v '^#')
 }
 
-# cases PROGRAM: how many there are, by the symbols that the harness makes: a fixture's tests times its variants.
+# cases PROGRAM: how many there are, by the symbols that the harness makes: a fixture's tests times
+# its variants.
 cases() {
 	nm -S "$bin/$1" | awk '$4 ~ /^_.*_object$/ { n = substr($4, 2, length($4) - 8); size[n] = $2 + 0 }
 		END {
@@ -123,5 +126,4 @@ for prog in "${programs[@]}"; do
 done
 documented "all" "${sum[@]}"
 [[ ${sum[0]} -eq 141 ]] || no "${sum[0]} cases instead of 141"
-echo "$passed passed, $failed failed$([[ $skipped -gt 0 ]] && echo ", $skipped skipped")"
-[[ $failed -eq 0 && $passed -gt 0 ]]
+counts

@@ -1,29 +1,24 @@
 #!/bin/bash
 # SPDX-License-Identifier: BSD-3-Clause
-# shim.sh [NAME]... : the programs of tests/shim, each under `uvfio run --device testdev`. One line a case; the log of a program that fails is shown. As an
-# ordinary user, too, if we are root and can become one: the filter then needs no_new_privs, and files have modes that count.
+# shim.sh [NAME]... : the programs of tests/shim, each under `uvfio run --device testdev`. One line
+# a case; the log of a program that fails is shown. As an ordinary user, too, if we are root and can
+# become one: the filter then needs no_new_privs, and files have modes that count.
 set -uo pipefail
-top=$(cd "$(dirname "$0")/.." && pwd)
-build=${BUILD:-build}; [[ $build == /* ]] || build=$top/$build
-tmp=$(mktemp -d); chmod 755 "$tmp"; trap 'rm -rf "$tmp"' EXIT
-passed=0 failed=0 under=()
+# shellcheck source=tests/lib/part.sh
+. "$(dirname "$0")/lib/part.sh"
+chmod 755 "$tmp"
+under=()
 one() { # WHO NAME ARG...
 	local who=$1 name=$2 as=() rc; shift 2
 	[[ $who == user ]] && as=(setpriv --reuid=65534 --regid=65534 --clear-groups env "TMPDIR=$tmp/user")
 	# the limits that a login has: the library's own descriptors lie just below
 	(ulimit -n "${limit:-1024}"; cd / && timeout 600 "${as[@]}" "$build/uvfio" run --memlock 256M --device testdev -- "${under[@]}" "$build/test/$name" "$@") >"$tmp/out" 2>"$tmp/err"; rc=$?
-	while read -r word what; do
-		case $word in
-		ok) passed=$((passed + 1)); echo "ok   $name: $what ($who)" ;;
-		FAIL) failed=$((failed + 1)); echo "FAIL $name: $what ($who)" ;;
-		*) [[ $word ]] && echo "     $word $what" ;;
-		esac
-	done <"$tmp/out"
+	cases "$tmp/out" "$name: " " ($who)"
 	if [[ $rc -ne 0 ]]; then
-		grep -q '^FAIL' "$tmp/out" || { failed=$((failed + 1)); echo "FAIL $name: status $rc ($who)"; }
+		grep -q '^FAIL' "$tmp/out" || no "$name: status $rc ($who)"
 		tail -n 30 "$tmp/err"
 	elif ! grep -q '^ok' "$tmp/out"; then
-		failed=$((failed + 1)); echo "FAIL $name: no case ran ($who)"
+		no "$name: no case ran ($who)"
 	fi
 }
 names=("$@")
@@ -48,5 +43,4 @@ done
 if [[ " ${names[*]} " == *" dma_memory "* ]]; then
 	under=(valgrind -q); one valgrind shim_dma_memory next_to_nothing
 fi
-echo "$passed passed, $failed failed"
-[[ $failed -eq 0 && $passed -gt 0 ]]
+counts

@@ -1,22 +1,14 @@
 #!/bin/bash
 # SPDX-License-Identifier: BSD-3-Clause
-# sriov.sh [-K] : SR-IOV under uvfio: the kernel's answers to tests/sriov/client.c, as recorded (with -K recorded anew; with UVFIO_LONG, as make interop sets it, two kernels in QEMU
-# with its igb are asked whether they still say so, which takes a minute); then what only uvfio has to get right: writers of sriov_numvfs of every kind, several processes of a run, what
-# PF and VFs do to each other.
+# sriov.sh [-K] : SR-IOV under uvfio: the kernel's answers to tests/sriov/client.c, as recorded
+# (with -K recorded anew; with UVFIO_LONG, as make interop sets it, two kernels in QEMU with its igb
+# are asked whether they still say so, which takes a minute); then what only uvfio has to get right:
+# writers of sriov_numvfs of every kind, several processes of a run, what PF and VFs do to each
+# other.
 set -uo pipefail
-top=$(cd "$(dirname "$0")/.." && pwd)
-build=${BUILD:-build}; [[ $build == /* ]] || build=$top/$build
+# shellcheck source=tests/lib/part.sh
+. "$(dirname "$0")/lib/part.sh"
 recorded=$top/tests/sriov/kernel-6.12.txt
-tmp=$(mktemp -d); trap 'rm -rf "$tmp"' EXIT
-passed=0 failed=0
-ok() { passed=$((passed + 1)); echo "ok   $1"; }
-bad() { failed=$((failed + 1)); echo "FAIL $1"; shift; printf '     %s\n' "$@"; }
-same() { # WHAT WANTED GOT
-	if [[ $2 == "$3" ]]; then ok "$1"; else bad "$1" "wanted: ${2//$'\n'/ | }" "got:    ${3//$'\n'/ | }"; fi
-}
-has() { # WHAT PATTERN FILE
-	if grep -qE "$2" "$3"; then ok "$1"; else bad "$1" "no line like: $2" "in: $(tail -n 3 "$3")"; fi
-}
 P=0000:01:00.0 V0=0000:01:10.0 V1=0000:01:10.2
 T=aaaaaaaa-bbbb-cccc-dddd-eeeeeeeeeeee T2=11111111-2222-3333-4444-555555555555
 model=$build/test/sriov_model.so use=$build/test/sriov_use
@@ -175,5 +167,4 @@ same "and sysfs shows it" "sriovtest vfio-pci 2 3 vfio" "$(shell 'basename $(rea
 same "two VFs in two processes" "group $V1: EBUSY" "$(shell 'mkfifo $tmp/go $tmp/said; $use open $V0 - wait <$tmp/go >$tmp/said 2>/dev/null & exec 4>$tmp/go; while read l && [ "$l" != ready ]; do :; done <$tmp/said; $use group $V1; exec 4>&-; wait; rm $tmp/go $tmp/said')"
 same "VFs can be changed" "0x0" "$(shell 'echo 0 >$N; echo 3 >$N; $use open 0000:01:10.4 -' | sed 's/.*: //')"
 
-echo "$passed passed, $failed failed"
-[[ $failed -eq 0 && $passed -gt 0 ]]
+counts

@@ -1,8 +1,10 @@
 #!/bin/bash
 # SPDX-License-Identifier: BSD-3-Clause
-# testpmd.sh: DPDK's testpmd, unmodified, of Debian 12 and the newest of Debian, with its igb driver on two ports back to back: forwarding by io and mac,
-# one queue and four, after a reset of the ports, after a port was detached and attached. What one port sent the other must have received, counted by
-# the device at both ends and by the program, with none lost. With UVFIO_LONG: more modes, frames of all sizes, for minutes.
+# testpmd.sh: DPDK's testpmd, unmodified, of Debian 12 and the newest of Debian, with its igb driver
+# on two ports back to back: forwarding by io and mac, one queue and four, after a reset of the
+# ports, after a port was detached and attached. What one port sent the other must have received,
+# counted by the device at both ends and by the program, with none lost. With UVFIO_LONG: more
+# modes, frames of all sizes, for minutes.
 set -uo pipefail
 # shellcheck source=tests/lib/testpmd.sh
 . "$(dirname "$0")/lib/testpmd.sh"
@@ -23,7 +25,8 @@ forward() {
 	local name="testpmd $version: $1" said; shift
 	if ! pmd "clear port stats all" "$@" "start tx_first" || ! sleep "$seconds" || ! pmd_busy 0 || ! pmd "stop"; then no "$name: nothing goes round"; return; fi
 	stopped=$reply
-	# of the forwarding, as the program sums it up: all that it received it sent, and nothing was dropped on the way
+	# of the forwarding, as the program sums it up: all that it received it sent, and nothing
+	# was dropped on the way
 	said=$(sed -n '/Accumulated forward statistics/,$s/.*\([RT]X\)-packets: *\([0-9]*\) *[RT]X-dropped: *\([0-9]*\) .*/\1 \2 \3/p' <<<"$reply" | tr '\n' ' ')
 	if ! equal; then no "$name: $why"
 	elif ! [[ $said =~ ^RX\ ([0-9]+)\ 0\ TX\ ([0-9]+)\ 0\ $ && ${BASH_REMATCH[1]} == "${BASH_REMATCH[2]}" ]]; then no "$name: the program says: $said"
@@ -31,13 +34,15 @@ forward() {
 	else yes "$name: $packets"; fi
 }
 
-# after forward, with several queues: each stream had something to forward, by the program's own count
+# after forward, with several queues: each stream had something to forward, by the program's own
+# count
 streams() { # NAME COUNT
 	local n; n=$(grep -A1 'Forward Stats for RX Port' <<<"$stopped" | grep -cE 'RX-packets: *[1-9]')
 	if [[ $n -eq $2 ]]; then yes "testpmd $version: $1: $n streams"; else no "testpmd $version: $1: $n streams of $2"; fi
 }
 
-# the test of the test: nobody empties port 1's ring, so the check above must see what is lost; and the device must have counted it
+# the test of the test: nobody empties port 1's ring, so the check above must see what is lost; and
+# the device must have counted it
 overrun() {
 	pmd "clear port stats all" "set portlist 0" "set fwd txonly" start; pmd_busy 1 missed; pmd stop
 	if equal; then no "testpmd $version: a loss was not noticed: $why"
@@ -46,7 +51,8 @@ overrun() {
 	pmd "set portlist 0,1"
 }
 
-# with four queues: a rule takes a burst of each of port 0's queues, which are many flows to one address and port, to one queue of port 1
+# with four queues: a rule takes a burst of each of port 0's queues, which are many flows to one
+# address and port, to one queue of port 1
 flow_rule() {
 	local name="testpmd $version: a flow rule" q used=
 	pmd "flow create 1 ingress pattern eth / ipv4 dst is 198.18.0.2 proto is 17 / udp dst is 9 / end actions queue index 2 / end"
@@ -57,7 +63,8 @@ flow_rule() {
 	if [[ $used == " 0 0 128 0" ]]; then yes "$name"; else no "$name: the queues have$used"; fi
 }
 
-# the other end's link goes and comes: the program hears of it by an interrupt, and packets pass again
+# the other end's link goes and comes: the program hears of it by an interrupt, and packets pass
+# again
 link() { # NAME
 	local seen
 	pmd "port stop 1" "set link-down port 1"; until_port 0 down; seen=$?

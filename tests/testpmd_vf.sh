@@ -1,9 +1,12 @@
 #!/bin/bash
 # SPDX-License-Identifier: BSD-3-Clause
-# testpmd_vf.sh: DPDK's testpmd, unmodified, on virtual functions of the igb model (net_e1000_igb_vf), of Debian 12 and the newest of Debian. First with
-# the PF in the same program, whose igb driver is then the host of the VFs and answers their mailbox: VFs through the switch inside the device, and a VF
-# with another device at the other end of the cable. Then with the PF left to the model (driver=igb): eight VFs, VLANs. What one port sent the other must
-# have received, counted by the device at both ends and by the program, with none lost. With UVFIO_LONG: for longer, with more resets.
+# testpmd_vf.sh: DPDK's testpmd, unmodified, on virtual functions of the igb model
+# (net_e1000_igb_vf), of Debian 12 and the newest of Debian. First with the PF in the same program,
+# whose igb driver is then the host of the VFs and answers their mailbox: VFs through the switch
+# inside the device, and a VF with another device at the other end of the cable. Then with the PF
+# left to the model (driver=igb): eight VFs, VLANs. What one port sent the other must have received,
+# counted by the device at both ends and by the program, with none lost. With UVFIO_LONG: for
+# longer, with more resets.
 set -uo pipefail
 # shellcheck source=tests/lib/testpmd.sh
 . "$(dirname "$0")/lib/testpmd.sh"
@@ -26,9 +29,11 @@ meet() { # A B: the commands
 	echo "set eth-peer $1 $(mac "$2")"; echo "set eth-peer $2 $(mac "$1")"
 }
 
-# heard: the PF knows of its VFs (ports 1 and 2) what they told it. DPDK's igb driver answers even a VF's acknowledgement with a message (igb_rcv_ack_from_vf()
-# of its igb_pf.c), and what the VF says in that moment is lost, the more often the less processor time there is; a VF that got no answer within a second says
-# nothing more until it is started again, and its own driver tells nobody. The device does: so VFs are started again, which tells the PF all of it.
+# heard: the PF knows of its VFs (ports 1 and 2) what they told it. DPDK's igb driver answers even a
+# VF's acknowledgement with a message (igb_rcv_ack_from_vf() of its igb_pf.c), and what the VF says
+# in that moment is lost, the more often the less processor time there is; a VF that got no answer
+# within a second says nothing more until it is started again, and its own driver tells nobody. The
+# device does: so VFs are started again, which tells the PF all of it.
 unheard() { [[ $pf && $(grep -c "uvfio: warn: .*: its message to the physical function" "$tmp/out") -gt $pmd_unheard ]]; }
 heard() {
 	local try
@@ -40,7 +45,8 @@ heard() {
 	no "testpmd $version: the PF does not hear its VFs"
 }
 
-# around A B: bursts go round and round between ports A and B; status 1 and $why if they do not, or not all of them
+# around A B: bursts go round and round between ports A and B; status 1 and $why if they do not, or
+# not all of them
 around() {
 	local a=$1 b=$2 said
 	why="nothing goes round"
@@ -62,8 +68,9 @@ forward() {
 	yes "$name: $packets"
 }
 
-# burst NAME FROM ADDRESS PORT...: one burst of 32 from a port to ADDRESS is received by each PORT, and by no other of those that are there. A PF's counters
-# are those of the wire, its VFs' packets included: of port $pf it counts the descriptors that were used.
+# burst NAME FROM ADDRESS PORT...: one burst of 32 from a port to ADDRESS is received by each PORT,
+# and by no other of those that are there. A PF's counters are those of the wire, its VFs' packets
+# included: of port $pf it counts the descriptors that were used.
 burst() {
 	local name="testpmd $version: $1" from=$2 to=$3 p got expected; shift 3
 	heard
@@ -91,8 +98,9 @@ until_port() { # PORT STATE
 	return 1
 }
 
-# ports 0: the PF; 1, 2: VFs; 3: the other device. The PF's own address is VF 0's as far as the device can see: so DPDK sets it (rte_eth_dev_start() has the
-# PMD write it anew, for pool 0), and what is sent to it is not looked at here.
+# ports 0: the PF; 1, 2: VFs; 3: the other device. The PF's own address is VF 0's as far as the
+# device can see: so DPDK sets it (rte_eth_dev_start() has the PMD write it anew, for pool 0), and
+# what is sent to it is not looked at here.
 pf_too() {
 	local pf=0 pmd_unheard=0 token=14d63f20-8445-11ea-8900-1f9ce7d5650d i
 	pmd_ports="0 1 2 3" pmd_memory=96 pmd_mbufs=12000

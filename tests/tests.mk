@@ -2,7 +2,8 @@
 # Tests that need more than one folder: tests/run-all is `make check`.
 
 # A program of these is $(BUILD)/test/FOLDER_NAME for tests/FOLDER/NAME.c, by a rule of
-# tests/FOLDER/FOLDER.mk. Most are of libc alone, and some of these run in a guest on the kernel's VFIO.
+# tests/FOLDER/FOLDER.mk. Most are of libc alone, and some of these run in a guest on the kernel's
+# VFIO.
 tests_lib := $(wildcard tests/lib/*.c)
 tests_headers := $(wildcard tests/*/*.h) src/models/testdev/regs.h
 TEST_OPT := -O1
@@ -20,14 +21,16 @@ $(Q)$(test_cc) -Iinclude -fvisibility=hidden -fPIC -shared -o $@ $(filter %.c,$^
 endef
 include $(sort $(wildcard tests/*/*.mk))
 
-# The whole suite: sets itself up on a fresh Debian 12, builds, runs everything, ends with `N passed, N failed`.
+# The whole suite: sets itself up on a fresh Debian 12, builds, runs everything, ends with `N
+# passed, N failed`.
 .PHONY: check interop demo setup sanitize test-programs
 setup:
 	@tools/setup
 check: setup
 	@$(MAKE) --no-print-directory all test-programs
 	@BUILD=$(BUILD) CC="$(CC)" tests/run-all $(PARTS)
-# The long form of what check does with programs that nobody here wrote: minutes each. A tests/NAME.sh is in it by looking at UVFIO_LONG.
+# The long form of what check does with programs that nobody here wrote: minutes each. A
+# tests/NAME.sh is in it by looking at UVFIO_LONG.
 interop: setup
 	@$(MAKE) --no-print-directory all test-programs
 	@BUILD=$(BUILD) CC="$(CC)" tests/run-all --long $(PARTS)
@@ -50,7 +53,8 @@ demo: setup
 sanitize:
 	@CC="$(CC)" tests/sanitize $(BUILD)
 
-# Tests that make each allocation and system call of an operation fail in turn (src/base/test_fault.h)
+# Tests that make each allocation and system call of an operation fail in turn
+# (src/base/test_fault.h)
 fault_memory := pool_take pages_take heap_alloc heap_array heap_resize \
 	$(if $(SANITIZE),malloc calloc realloc)
 fault_calls := sys_call sys_open sys_read sys_pread sys_pwrite fd_make_private fd_dup_private \

@@ -1,24 +1,15 @@
 #!/bin/bash
 # SPDX-License-Identifier: BSD-3-Clause
-# view.sh: what programs find in /sys and /dev, asked with the tools that people use: listings in which the view and the host's directories meet, udevadm,
-# dpdk-devbind.py, driverctl. (pciutils: lspci.sh)
+# view.sh: what programs find in /sys and /dev, asked with the tools that people use: listings in
+# which the view and the host's directories meet, udevadm, dpdk-devbind.py, driverctl. (pciutils:
+# lspci.sh)
 set -uo pipefail
-top=$(cd "$(dirname "$0")/.." && pwd)
-build=${BUILD:-build}; [[ $build == /* ]] || build=$top/$build
+# shellcheck source=tests/lib/part.sh
+. "$(dirname "$0")/lib/part.sh"
 PATH=$PATH:/usr/sbin:/sbin
 for c in udevadm dpdk-devbind.py driverctl python3 lspci; do
 	command -v "$c" >/dev/null || { echo "SKIP: $c (tools/setup installs it)"; exit 77; }
 done
-tmp=$(mktemp -d); trap 'rm -rf "$tmp"' EXIT
-passed=0 failed=0
-same() { # WHAT WANTED GOT
-	if [[ $2 == "$3" ]]; then passed=$((passed + 1)); echo "ok   $1"
-	else failed=$((failed + 1)); echo "FAIL $1"; printf '     wanted: %s\n     got:    %s\n' "$2" "$3"; tail -n 3 "$tmp/log"; fi
-}
-has() { # WHAT PATTERN FILE
-	if grep -qE -- "$2" "$3"; then passed=$((passed + 1)); echo "ok   $1"
-	else failed=$((failed + 1)); echo "FAIL $1: no line like '$2' in:"; tail -n 5 "$3"; fi
-}
 run() { : >"$tmp/log"; timeout 300 "$build/uvfio" run --log-file "$tmp/log" "${devices[@]}" -- "$@" 2>"$tmp/err"; }
 sh_() { run sh -c "$@"; }
 D1=/sys/bus/pci/devices/0000:01:00.0
@@ -83,7 +74,8 @@ has "devbind --status: a driver of the host" "^0000:02:00\.0 .*drv=igb unused=vf
 run dpdk-devbind.py -b vfio-pci 01:00.0 >"$tmp/out"; same "devbind -b to the driver that it has" 0 $?
 has "and it says so" "already bound to driver vfio-pci, skipping" "$tmp/err"
 
-# Each line of standard input, "FILE TEXT", written to the file: what it says. Programs of every kind write so (sriov.sh); here it is the answers.
+# Each line of standard input, "FILE TEXT", written to the file: what it says. Programs of every
+# kind write so (sriov.sh); here it is the answers.
 put() { run python3 -c '
 import errno, os, sys
 for line in sys.stdin:
@@ -129,5 +121,4 @@ run driverctl --nosave unset-override 0000:01:00.0; same "driverctl unset-overri
 has "and driverctl says so" "failed to bind device 0000:01:00\.0" "$tmp/err"
 run driverctl --nosave set-override 0000:02:00.0 vfio-pci; same "driverctl of a driver that stays: refused" 1 $?
 
-echo "$passed passed, $failed failed"
-[[ $failed -eq 0 ]]
+counts

@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: BSD-3-Clause
-# testpmd.sh: for the tests that drive DPDK's testpmd, which source it: starts it under `uvfio run`, has it do one command after the other and reads what
-# it says to each. It knows when a command is done by a question that follows it (the number of a port that is not there, which is named in the answer), so
-# nothing waits for a time to pass.
+# testpmd.sh: for the tests that drive DPDK's testpmd, which source it: starts it under `uvfio run`,
+# has it do one command after the other and reads what it says to each. It knows when a command is
+# done by a question that follows it (the number of a port that is not there, which is named in the
+# answer), so nothing waits for a time to pass.
 top=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)
 build=${BUILD:-build}; [[ $build == /* ]] || build=$top/$build
 passed=0 failed=0
@@ -16,7 +17,8 @@ testpmd_wants() { # or the test is skipped
 	[[ $(nproc) -ge 2 ]] || { echo "SKIP: testpmd wants two processors"; exit 77; }
 }
 
-# testpmd_use bookworm|newest: which one the functions below run; its version goes to $version. Status 1: it is not to be had.
+# testpmd_use bookworm|newest: which one the functions below run; its version goes to $version.
+# Status 1: it is not to be had.
 testpmd_use() {
 	pmd=(dpdk-testpmd)
 	[[ $1 == newest ]] && pmd=("$top/tools/dpdk-newest" testpmd)
@@ -26,7 +28,8 @@ testpmd_use() {
 
 pmd_kill() { [[ -n ${pmd_pid-} ]] && kill -KILL "$pmd_pid" 2>/dev/null; pmd_pid=; }
 
-# until_says TEXT: waits for TEXT in what testpmd wrote; status 1 if it ended instead, or a minute went by
+# until_says TEXT: waits for TEXT in what testpmd wrote; status 1 if it ended instead, or a minute
+# went by
 until_says() {
 	local until=$((SECONDS + 300))
 	until grep -qF -- "$1" "$tmp/out"; do
@@ -36,7 +39,9 @@ until_says() {
 	done
 }
 
-# pmd_start UVFIO-OPTION... -- EAL-OPTION... -- OPTION...: without the first, by itself; through what is in pmd_as. The first bursts of `start tx_first` are of many UDP flows (22.11 varies the address, 25.11 the port)
+# pmd_start UVFIO-OPTION... -- EAL-OPTION... -- OPTION...: without the first, by itself; through
+# what is in pmd_as. The first bursts of `start tx_first` are of many UDP flows (22.11 varies the
+# address, 25.11 the port)
 pmd_start() {
 	local run=() eal=() under=()
 	while [[ $1 != -- ]]; do run+=("$1"); shift; done; shift
@@ -70,7 +75,8 @@ pmd_quit() {
 	no "testpmd $version ends with status $rc"
 }
 
-# pmd_stats PORT: what the device counted, as `show port stats` says it: "received missed errors no-mbuf sent errors" into $stats
+# pmd_stats PORT: what the device counted, as `show port stats` says it: "received missed errors
+# no-mbuf sent errors" into $stats
 pmd_stats() {
 	stats=
 	pmd "show port stats $1" || return
@@ -78,7 +84,8 @@ pmd_stats() {
 		s/.*TX-packets: *\([0-9]*\) *TX-errors: *\([0-9]*\) .*/\1 \2/p' <<<"$reply" | tr '\n' ' ')
 }
 
-# pmd_busy PORT [missed]: waits until PORT received, or missed, a thousand packets since the last clear, however slow the machine; status 1: not within five minutes
+# pmd_busy PORT [missed]: waits until PORT received, or missed, a thousand packets since the last
+# clear, however slow the machine; status 1: not within five minutes
 pmd_busy() {
 	local until=$((SECONDS + 300)) got missed
 	while pmd_stats "$1" && read -r got missed _ <<<"$stats"; do

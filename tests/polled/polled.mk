@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: BSD-3-Clause
-# What tests/polled.sh runs: a device as a plug-in, built as a user would, and a client of libc alone.
+# What tests/polled.sh runs: a device as a plug-in, built as a user would, and a client of libc
+# alone.
 $(BUILD)/test/polled_model.so: tests/polled/model.c include/uvfio/model.h
 	$(test_model)
 $(BUILD)/test/polled_client: tests/polled/client.c $(tests_lib) $(tests_headers)

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: BSD-3-Clause
-# Programs that tests/shim.sh runs under the shim: VFIO clients of libc alone, but one that is static.
+# Programs that tests/shim.sh runs under the shim: VFIO clients of libc alone, but one that is
+# static.
 shim_programs := $(patsubst tests/shim/%.c,$(BUILD)/test/shim_%,$(wildcard tests/shim/*.c))
 $(BUILD)/test/shim_static: SHIM_LINK := -static
 # makes calls as the core itself does
