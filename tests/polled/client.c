@@ -7,10 +7,10 @@
  */
 #include <pthread.h>
 #include <sched.h>
-#include <setjmp.h>
 #include <stdatomic.h>
 #include <time.h>
 
+#include "lib/caught.h"
 #include "shim/shim.h"
 
 #define BAR	0ull
@@ -27,8 +27,6 @@
 #define THREADS 12u
 #define BOTH	(PROT_READ | PROT_WRITE)
 
-static sigjmp_buf jump;
-static siginfo_t last;
 static struct vfio v;
 static char *bar; /* pages 0 to 4 */
 static bool trap;
@@ -52,24 +50,10 @@ static void set(uint64_t reg, uint64_t value)
 	*(volatile uint64_t *)(bar + reg) = value;
 }
 
-static void on_fault(int sig, siginfo_t *info, void *uc)
-{
-	last = *info;
-	siglongjmp(jump, sig);
-}
-
-static void catch (void)
-{
-	struct sigaction sa = { .sa_sigaction = on_fault, .sa_flags = SA_SIGINFO };
-
-	sigaction(SIGSEGV, &sa, NULL);
-	sigaction(SIGBUS, &sa, NULL);
-}
-
 /* The signal that a load of @p gives, or 0. */
 static int load(const void *p, uint64_t *value)
 {
-	int sig = sigsetjmp(jump, 1);
+	int sig = sigsetjmp(caught_at, 1);
 
 	if (!sig)
 		*value = *(volatile const uint64_t *)p;
@@ -78,7 +62,7 @@ static int load(const void *p, uint64_t *value)
 
 static int store(void *p, uint64_t value)
 {
-	int sig = sigsetjmp(jump, 1);
+	int sig = sigsetjmp(caught_at, 1);
 
 	if (!sig)
 		*(volatile uint64_t *)p = value;
@@ -126,7 +110,7 @@ static void begin(void)
 		printf("FAIL the device cannot be opened and mapped (errno %d)\n", errno);
 		exit(1);
 	}
-	catch ();
+	catch_faults();
 }
 
 static void end(void)
@@ -435,8 +419,8 @@ static void protection(void)
 			set(CONTROL, round == 1 ? 1 : 0);
 		for (int i = 0; i < 200; i++) {
 			CHECK(!mprotect(bar + PAGE, 2 * PAGE, PROT_READ));
-			CHECK(store(at, 1) == SIGSEGV && last.si_code == SEGV_ACCERR &&
-			      last.si_addr == at);
+			CHECK(store(at, 1) == SIGSEGV && caught.si_code == SEGV_ACCERR &&
+			      caught.si_addr == at);
 			CHECK(!load(at, &x) && x == number);
 			if (round == 0)
 				CHECK(!store(bar + 3 * PAGE, 1));
@@ -588,7 +572,7 @@ static void gone(char *at)
 {
 	uint64_t x;
 
-	CHECK(store(at, 99) == SIGBUS && last.si_code == BUS_ADRERR && last.si_addr == at);
+	CHECK(store(at, 99) == SIGBUS && caught.si_code == BUS_ADRERR && caught.si_addr == at);
 	CHECK(load(at, &x) == SIGBUS);
 	CHECK(store(at + PAGE, 99) == SIGBUS && store(bar + doorbell(32), 99) == SIGBUS);
 }

@@ -4,35 +4,18 @@
  * what no device answers is SIGBUS.
  */
 #include <pthread.h>
-#include <setjmp.h>
 #include <sys/socket.h>
 #include <sys/uio.h>
 
+#include "lib/caught.h"
 #include "shim.h"
 
 #define BAR0_SIZE 65536ul
 
-static sigjmp_buf jump;
-static siginfo_t last;
-
-static void on_fault(int sig, siginfo_t *info, void *uc)
-{
-	last = *info;
-	siglongjmp(jump, sig);
-}
-
-static void catch (void)
-{
-	struct sigaction sa = { .sa_sigaction = on_fault, .sa_flags = SA_SIGINFO };
-
-	sigaction(SIGSEGV, &sa, NULL);
-	sigaction(SIGBUS, &sa, NULL);
-}
-
 /* The signal that a load of @p gives, or 0. */
 static int load(volatile uint32_t *p, uint32_t *v)
 {
-	int sig = sigsetjmp(jump, 1);
+	int sig = sigsetjmp(caught_at, 1);
 
 	if (!sig)
 		*v = *p;
@@ -41,7 +24,7 @@ static int load(volatile uint32_t *p, uint32_t *v)
 
 static int store(volatile uint32_t *p, uint32_t v)
 {
-	int sig = sigsetjmp(jump, 1);
+	int sig = sigsetjmp(caught_at, 1);
 
 	if (!sig)
 		*p = v;
@@ -110,29 +93,29 @@ static void faults(void)
 	uint16_t command;
 	uint32_t x = 0;
 
-	catch ();
+	catch_faults();
 	CHECK(!store(p, 5) && !load(p, &x) && x == 5);
 	/* decoding off */
 	CHECK(pread(v.device, &command, 2, CONFIG + PCI_COMMAND) == 2);
 	command &= (uint16_t)~PCI_COMMAND_MEMORY;
 	CHECK(pwrite(v.device, &command, 2, CONFIG + PCI_COMMAND) == 2);
-	CHECK(load(p, &x) == SIGBUS && last.si_code == BUS_ADRERR && last.si_addr == p);
-	CHECK(store(p + 1, 1) == SIGBUS && last.si_addr == p + 1);
+	CHECK(load(p, &x) == SIGBUS && caught.si_code == BUS_ADRERR && caught.si_addr == p);
+	CHECK(store(p + 1, 1) == SIGBUS && caught.si_addr == p + 1);
 	command |= PCI_COMMAND_MEMORY;
 	CHECK(pwrite(v.device, &command, 2, CONFIG + PCI_COMMAND) == 2);
 	CHECK(!load(p, &x) && x == 5);
 	/* protection */
 	CHECK(!mprotect((void *)p, 4096, PROT_READ));
-	CHECK(store(p, 6) == SIGSEGV && last.si_code == SEGV_ACCERR);
+	CHECK(store(p, 6) == SIGSEGV && caught.si_code == SEGV_ACCERR);
 	CHECK(!load(p, &x) && x == 5 && !store(p + 1024, 9));
 	CHECK(!mprotect((void *)p, 4096, PROT_NONE) && load(p, &x) == SIGSEGV);
 	CHECK(!mprotect((void *)p, 4096, PROT_READ | PROT_WRITE) && !store(p, 7));
 	/* the other operand is to blame */
-	if (!sigsetjmp(jump, 1)) {
+	if (!sigsetjmp(caught_at, 1)) {
 		__asm__ volatile("cld; movsb" : : "D"(p), "S"(16) : "memory");
 		CHECK(0);
 	}
-	CHECK(last.si_signo == SIGSEGV && last.si_addr == (void *)16);
+	CHECK(caught.si_signo == SIGSEGV && caught.si_addr == (void *)16);
 	/* over the end of the mapping */
 	CHECK(!munmap((void *)(p + 1024), 4096));
 	CHECK(load(p + 1024, &x) == SIGSEGV);
@@ -311,9 +294,9 @@ static void fixed(void)
 	CHECK(p[TD_ID / 4] == TD_ID_VALUE);
 	FAILS((long)mremap(hole + 4096, 4096, 8192, MREMAP_MAYMOVE), EFAULT);
 	/* smaller: its end is gone */
-	catch ();
+	catch_faults();
 	CHECK(mremap(hole + 4096, 8192, 4096, 0) == hole + 4096 && p[TD_ID / 4] == TD_ID_VALUE);
-	CHECK(load(p + 1024, &x) == SIGSEGV && last.si_code == SEGV_MAPERR);
+	CHECK(load(p + 1024, &x) == SIGSEGV && caught.si_code == SEGV_MAPERR);
 	signal(SIGSEGV, SIG_DFL);
 	signal(SIGBUS, SIG_DFL);
 	/* mprotect over plain memory and a BAR: each gets its own */
@@ -349,7 +332,7 @@ static void dma_and_fork(void)
 	pid_t pid;
 
 	CHECK(!dma_map(&v, (void *)p, 0x100000, BAR0_SIZE));
-	catch ();
+	catch_faults();
 	pid = fork();
 	if (!pid)
 		_exit(load(p, &x) != SIGBUS);
@@ -485,7 +468,7 @@ static void *reuses(void *arg)
 
 		if (p == MAP_FAILED || mprotect(p, 4096, PROT_READ | PROT_WRITE))
 			return (void *)-1;
-		bad += sigsetjmp(jump, 1) != 0;
+		bad += sigsetjmp(caught_at, 1) != 0;
 		if (bad)
 			return (void *)bad;
 		*(volatile char *)p = 1;
@@ -501,7 +484,7 @@ static void address_again(void)
 	pthread_t t;
 	int stop = 0;
 
-	catch ();
+	catch_faults();
 	CHECK(!pthread_create(&t, NULL, reuses, &stop));
 	for (long i = 0; i < 20000; i++) {
 		void *q = map(&v, REGS, 4096, PROT_READ);
