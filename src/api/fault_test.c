@@ -28,7 +28,7 @@
 #define K	4096ul
 #define NUM_FDS 8
 #define VECTORS 4
-#define IMAGE	"/tmp/uvfio-api-fault.img"
+#define IMAGE	"disk" /* in a directory of this test */
 
 static struct uapi_file *fds[NUM_FDS];
 static struct machine *machine;
@@ -168,16 +168,20 @@ static void nothing_is_left(void)
 
 static void each_one(unsigned kinds, bool intx)
 {
-	unsigned failed = 0;
+	unsigned fds, failed = 0;
 	int ret;
 
-	FAULT_LOOP(l, kinds)
-	{
+	/* the service thread stays, and what it has */
+	assert_int_equal(life(intx), 0);
+	close_all(true);
+	fds = fault_fds();
+	FAULT_LOOP(l, kinds) {
 		fault_begin(&l);
 		ret = life(intx);
 		close_all(l.n & 1);
 		fault_end(&l, ret);
 		nothing_is_left();
+		assert_int_equal(fault_fds(), fds);
 		failed = l.failed;
 		/* what went wrong has not been remembered */
 		ret = life(intx);
@@ -265,13 +269,14 @@ static void native_each(unsigned kinds)
 		fault_about = specs[i];
 		/* what libc keeps for the next thread, a first use of the log ... */
 		assert_int_equal(native_life(specs[i]), 0);
-		FAULT_LOOP(l, kinds)
-		{
+		FAULT_LOOP(l, kinds) {
+			unsigned fds = fault_fds();
 			long before = fault_live;
 
 			fault_begin(&l);
 			rc = native_life(specs[i]);
 			fault_end(&l, rc);
+			assert_int_equal(fault_fds(), fds);
 			/* the first use of something may keep memory, the second not */
 			if (fault_live != before) {
 				before = fault_live;
@@ -298,11 +303,16 @@ static void native_calls(void **state)
 	native_each(FAULT_CALLS);
 }
 
+static char dir[] = "/tmp/uvfio-api-fault.XXXXXX";
+
 static int setup(void **state)
 {
 	char *err;
-	int fd = open(IMAGE, O_RDWR | O_CREAT | O_TRUNC, 0600);
+	int fd;
 
+	if (!mkdtemp(dir) || chdir(dir))
+		return -1;
+	fd = open(IMAGE, O_RDWR | O_CREAT | O_EXCL, 0600);
 	if (fd < 0 || ftruncate(fd, 1 << 20) || close(fd))
 		return -1;
 	guard_install();
@@ -321,6 +331,7 @@ static int teardown(void **state)
 	machine_free(machine, false);
 	munmap(mem, 4 * K);
 	unlink(IMAGE);
+	rmdir(dir);
 	for (unsigned i = 0; i < VECTORS; i++)
 		close(events[i]);
 	return 0;

@@ -40,6 +40,7 @@
 #include <cmocka.h>
 
 #include "base/sanitize.h"
+#include "base/sys.h"
 
 #if defined(SANITIZED_ADDRESS) || defined(SANITIZED_THREAD)
 #define FAULT_LIBRARIES 0 /* the allocator is the sanitizer's */
@@ -122,6 +123,21 @@ static inline void fault_end(struct fault_loop *l, int rc)
 			 fault.name, l->n, strerrorname_np(fault.error),
 			 rc < 0 ? strerrorname_np(-rc) : "not an errno");
 	l->failed += rc != 0;
+}
+
+static void fault_count(int fd, void *arg)
+{
+	++*(unsigned *)arg;
+}
+
+/* How many descriptors of our own are open. */
+static inline unsigned fault_fds(void)
+{
+	unsigned n = 0;
+
+	fd_for_each_private(fault_count, &n)
+		;
+	return n;
 }
 
 /* ---- what is replaced */

@@ -37,8 +37,8 @@ static unsigned add_each(unsigned kinds, const char *spec, bool exact)
 	assert_int_equal(machine_add(m, spec, NULL), 0);
 	bar = pci_face_bar_address(machine_device(m, 0)->face, 0);
 	machine_free(m, false);
-	FAULT_LOOP(l, kinds)
-	{
+	FAULT_LOOP(l, kinds) {
+		unsigned fds = fault_fds();
 		long before = fault_live;
 
 		m = machine_new();
@@ -64,6 +64,7 @@ static unsigned add_each(unsigned kinds, const char *spec, bool exact)
 		assert_int_equal(vfio_system_group(machine_system(m), 1)->iommu->n, 1);
 		assert_true(pci_face_bar_address(machine_device(m, 0)->face, 0) == bar);
 		machine_free(m, false);
+		assert_int_equal(fault_fds(), fds);
 		if (exact && l.n > 1)
 			assert_int_equal(fault_live, before);
 	}
@@ -77,8 +78,8 @@ static void start_each(unsigned kinds, bool exact)
 	char *err;
 	int rc;
 
-	FAULT_LOOP(l, kinds)
-	{
+	FAULT_LOOP(l, kinds) {
+		unsigned fds = fault_fds();
 		long before = fault_live;
 
 		m = machine_new();
@@ -99,6 +100,7 @@ static void start_each(unsigned kinds, bool exact)
 		}
 		assert_null(machine_vf(m, machine_device(m, 0), 2));
 		machine_free(m, false);
+		assert_int_equal(fault_fds(), fds);
 		if (exact && l.n > 1)
 			assert_int_equal(fault_live, before);
 		else if (exact)
@@ -106,13 +108,13 @@ static void start_each(unsigned kinds, bool exact)
 	}
 }
 
-#define IMAGE "/tmp/uvfio-machine-fault.img"
+#define IMAGE "disk" /* in a directory of this test */
 
 static const char *const specs[] = { "edu,id=a",
 				     "testdev,group=1",
 				     "testdev,vectors=9",
 				     "igb",
-				     "igb,id=a,sriov_numvfs=0,net=unix:/tmp/uvfio-machine-fault",
+				     "igb,id=a,sriov_numvfs=0,net=unix:socket",
 				     "nvme,image=" IMAGE,
 				     "nvme,image=" IMAGE ",serial=x,id=d" };
 
@@ -150,8 +152,7 @@ static void a_machine(void **state)
 {
 	struct machine *m;
 
-	FAULT_LOOP(l, FAULT_MEMORY | FAULT_CALLS)
-	{
+	FAULT_LOOP(l, FAULT_MEMORY | FAULT_CALLS) {
 		fault_begin(&l);
 		m = machine_new();
 		fault_end(&l, m ? 0 : -fault.error);
@@ -165,8 +166,7 @@ static void texts(void **state)
 	char *out, *err;
 	int rc;
 
-	FAULT_LOOP(l, FAULT_MEMORY | FAULT_CALLS)
-	{
+	FAULT_LOOP(l, FAULT_MEMORY | FAULT_CALLS) {
 		out = err = NULL;
 		fault_begin(&l);
 		rc = machine_spec_absolute("edu,addr=1:0.0,id=x", &out, &err);
@@ -184,16 +184,16 @@ static void texts(void **state)
 /* Write the view of @m into a directory of its own, which is removed then. */
 static int write_view(struct machine *m, struct fault_loop *l)
 {
-	char dir[] = "/tmp/uvfio-machine-fault.XXXXXX", command[64];
+	char view[] = "view.XXXXXX", command[64];
 	int rc;
 
-	assert_non_null(mkdtemp(dir));
+	assert_non_null(mkdtemp(view));
 	if (l)
 		fault_begin(l);
-	rc = machine_write_view(m, dir);
+	rc = machine_write_view(m, view);
 	if (l)
 		fault_end(l, rc);
-	snprintf(command, sizeof(command), "rm -rf %s", dir);
+	snprintf(command, sizeof(command), "rm -rf %s", view);
 	assert_int_equal(system(command), 0);
 	return rc;
 }
@@ -208,11 +208,12 @@ static void view_each(unsigned kinds)
 	assert_int_equal(machine_add(m, "igb,sriov_numvfs=1", NULL), 0);
 	assert_int_equal(machine_start(m, NULL), 0);
 	assert_int_equal(write_view(m, NULL), 0);
-	FAULT_LOOP(l, kinds)
-	{
+	FAULT_LOOP(l, kinds) {
+		unsigned fds = fault_fds();
 		long before = fault_live;
 
 		write_view(m, &l);
+		assert_int_equal(fault_fds(), fds);
 		assert_int_equal(fault_live, before);
 		l.n += 12; /* it is many files, all written by the same few functions */
 	}
@@ -231,17 +232,21 @@ static void calls_of_the_view(void **state)
 	view_each(FAULT_CALLS);
 }
 
+static char dir[] = "/tmp/uvfio-machine-fault.XXXXXX";
+
 static int setup(void **state)
 {
-	int fd = open(IMAGE, O_RDWR | O_CREAT | O_TRUNC, 0600), rc = ftruncate(fd, 1 << 20);
+	int fd;
 
-	close(fd);
-	return rc;
+	if (!mkdtemp(dir) || chdir(dir))
+		return -1;
+	fd = open(IMAGE, O_RDWR | O_CREAT | O_EXCL, 0600);
+	return fd < 0 || ftruncate(fd, 1 << 20) || close(fd) ? -1 : 0;
 }
 
 static int teardown(void **state)
 {
-	return unlink(IMAGE);
+	return unlink(IMAGE) || rmdir(dir);
 }
 
 int main(void)

@@ -18,8 +18,7 @@ static void opens_or_not(const char *const *opts)
 	device_close(&a);
 	fds = count_private();
 	log_set(-1, LOG_NONE);
-	FAULT_LOOP(l, FAULT_MEMORY)
-	{
+	FAULT_LOOP(l, FAULT_MEMORY) {
 		fault_begin(&l);
 		err = device_try(&a, "a", opts);
 		fault_end(&l, err);
@@ -39,10 +38,10 @@ static void test_open(void **state)
 	OPEN(&b, "b", "id=b");
 	opens_or_not(OPTS("net=peer:b", "id=a"));
 	opens_or_not(OPTS("id=a"));
-	opens_or_not(OPTS("net=unix:/tmp/uvfio-net-fault"));
-	opens_or_not(OPTS("net=peer:b", "net=pcap:/tmp/uvfio-net-fault.pcap"));
-	assert_int_equal(access("/tmp/uvfio-net-fault", F_OK), -1);
-	unlink("/tmp/uvfio-net-fault.pcap");
+	opens_or_not(OPTS("net=unix:fault.sock"));
+	opens_or_not(OPTS("net=peer:b", "net=pcap:fault.pcap"));
+	assert_int_equal(access("fault.sock", F_OK), -1);
+	unlink("fault.pcap");
 	assert_false(b.up);
 	device_close(&b);
 }
@@ -63,6 +62,18 @@ static void test_answer(void **state)
 	device_close(&b);
 }
 
+static char dir[] = "/tmp/uvfio-net-fault.XXXXXX";
+
+static int setup(void **state)
+{
+	return mkdtemp(dir) ? chdir(dir) : -1;
+}
+
+static int teardown(void **state)
+{
+	return rmdir(dir);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -70,5 +81,5 @@ int main(void)
 		cmocka_unit_test(test_answer),
 	};
 
-	return cmocka_run_group_tests(tests, NULL, NULL);
+	return cmocka_run_group_tests(tests, setup, teardown);
 }
