@@ -123,7 +123,7 @@ int shim_handle_lock_fd(struct shim_handle *h, enum shim_lock kind);
 bool shim_handle_has_lock(struct shim_handle *h, enum shim_lock kind); /* it was called */
 /* KVM's table of VFIO files (kvm.c): returns what it was. */
 bool shim_handle_set_kvm(struct shim_handle *h, bool added);
-/* What fstat shows of the kernel's file with that link. */
+/* Make *@st what fstat shows of the kernel's file with that link. */
 void shim_link_stat(const char *link, struct stat *st);
 /*
  * A new descriptor for @file (whose reference it takes on success): the number or -errno. @flags:
@@ -195,9 +195,9 @@ struct shim_path {
 	char real[SHIM_PATH_SHORT];
 };
 /*
- * Where @path leads: returns what to give to the kernel, together with *@dirfd: @path itself,
- * unless it is in the view or comes through it. What is returned, and what shim_path_again() gives,
- * is there until shim_path_done().
+ * Return the path to give to the kernel, together with *@dirfd: @path itself, unless it is in the
+ * view or comes through it. The path, as that of shim_path_again(), is there until
+ * shim_path_done().
  */
 const char *shim_path_at(int *dirfd, const char *path, struct shim_path *p);
 /*
@@ -341,11 +341,11 @@ void shim_efault_iov(const char *call, const struct iovec *iov, size_t n);
 /* System call @nr if it is one that the wrappers would have seen: true and *@ret. */
 bool shim_syscall(long nr, const long a[6], long *ret);
 
-/* ---- left.c: handles that outlive who made them ---- */
+/* ---- left.c: handles that outlive the process that made them ---- */
 /* what a link in /proc to a handle begins with; then its tag */
 #define SHIM_MEMFD_LINK "/memfd:uvfio:"
 /*
- * What stands in the name of a handle's memfd before what it is a link to, up to a colon: of the
+ * Write the tag that stands in the name of a handle's memfd, between the colons, to @tag: of the
  * group with @group_link, or NULL.
  */
 void shim_left_tag(char *tag, size_t size, const char *group_link);
@@ -409,7 +409,10 @@ long shim_madvise(void *addr, size_t len, int advice);
 int shim_brk(void *addr); /* libc's brk, as the program calls it */
 
 /* ---- keep.c: memory that devices keep ---- */
-/* What is in [addr, addr + len) is about to go; @taken: and its place, too. */
+/*
+ * Let devices keep what is in [addr, addr + len), which is about to go; @taken: its place goes,
+ * too.
+ */
 void shim_keep(void *addr, size_t len, bool taken);
 /* with MAP_FIXED */
 void shim_keep_mmap(void *addr, size_t len, int prot, int flags, int fd, off_t pos);
@@ -427,11 +430,12 @@ void shim_keep_fallocate(int fd, int mode, off_t pos, off_t len);
 
 /* ---- libc.c: what libc does inside of itself ---- */
 void shim_libc_init(void);
-/* Where libc's code lies. */
+/* Find out where libc's code lies. */
 bool shim_libc_text(uintptr_t *start, uintptr_t *end);
 /* libc's idea of where the heap ends, which its malloc and its sbrk() go by */
 extern void *__curbrk;
-int shim_set_break(void *addr); /* brk without a look at who has the memory; -1 with errno */
+int shim_set_break(
+	void *addr); /* brk, without a look at devices that have the memory; -1 with errno */
 
 /* ---- scope.c: a call of ours in the program's thread ---- */
 /*
@@ -460,16 +464,17 @@ static inline const void *shim_take_from(void)
 long shim_run_fault(const ucontext_t *uc, long (*fn)(void *arg), void *arg);
 bool shim_inside(void); /* this thread is in one of them */
 /*
- * Before the program's first handler is put in place: nobody counts on there being none any more.
+ * To be called before the program's first handler is put in place: when it returns, no call is
+ * under way that counts on there being none.
  */
 void shim_will_have_handlers(void);
-/* A thread was seen that has some of our three blocked. Waits for nobody. */
+/* Note that a thread was seen that has some of our three blocked. Does not wait. */
 void shim_have_masks(void);
 
 /* ---- stack.c ---- */
 /*
- * fn(arg) on a stack of ours, unless this is one already or there is no memory; only within
- * shim_run: who leaves it by longjmp leaves the stack taken.
+ * Call fn(arg) on a stack of ours, unless this is one already or there is no memory. Only within
+ * shim_run(): a longjmp out of it would leave the stack taken.
  */
 long shim_on_stack(long (*fn)(void *arg), void *arg);
 /* For scope.c. A stack's number or -1; @open: by a call that has signals open. */
@@ -503,7 +508,7 @@ long shim_sigmask(int how, const uint64_t *set, uint64_t *old);
 void shim_block_signals(uint64_t *saved);
 /* In the handler of a fault: our three are open, where @mask is what was interrupted. */
 void shim_open_own(uint64_t mask);
-/* What was sent to the program in the middle of a call of ours is for it to have now. */
+/* Let the program have what was sent to it in the middle of a call of ours. */
 void shim_settle(void);
 /*
  * Around an exec (@self), or what makes a child with another image: the kernel's mask is what the
