@@ -22,14 +22,14 @@ look() { # FILE: all names in it
 	if [[ $bad -eq 0 ]]; then passed=$((passed + 1)); else failed=$((failed + 1)); fi
 }
 # In documents: what stands between backquotes, and what links lead to. In C: paths of our folders.
-folders=$(cd src && printf '%s|' */ | sed 's,/|,|,g; s,|$,,')
+roots="$(cd src && printf "%s|" */ | sed "s,/|,|,g")tests|tools|include/uvfio|docs"
 names() {
 	if [[ $1 == *.md ]]; then
 		grep -oE '`[a-zA-Z_0-9./*-]+\.(c|h|S|sh|mk|md|awk)`' "$1" | tr -d '`'
 		grep -oE '\]\([a-zA-Z_0-9./-]+' "$1" | cut -c3-
 	else
 		grep -E '^[ /]?\*|/\*' "$1" |
-			grep -oE "(^|[ (])($folders|tests|tools|include/uvfio|docs)/[a-z_0-9/]+\.(c|h|S|sh|md)\b" |
+			grep -oE "(^|[ (])($roots)/[a-z_0-9/]+\.(c|h|S|sh|md)\b" |
 			tr -d ' ('
 	fi
 }
