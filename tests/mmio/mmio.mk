@@ -8,7 +8,8 @@ mmio_levels := O0 O1 O2 O3 Os O2-native O3-native \
 	$(if $(filter avx2,$(mmio_flags)),O2-v3 O3-v3) $(if $(filter avx512vl,$(mmio_flags)),O3-v4)
 mmio_march = $(if $(findstring native,$(1)),-march=native) \
 	$(if $(findstring -v,$(1)),-march=x86-64-$(lastword $(subst -, ,$(1))))
-mmio_programs := $(foreach c,$(mmio_compilers),$(foreach l,$(mmio_levels),$(BUILD)/test/mmio_$(c)_$(l)))
+mmio_programs := $(foreach c,$(mmio_compilers),$(foreach l,$(mmio_levels),\
+	$(BUILD)/test/mmio_$(c)_$(l)))
 $(BUILD)/test/mmio_main.o: tests/mmio/main.c tests/mmio/ops.h
 	@mkdir -p $(@D)
 	$(call say,CC,$<)

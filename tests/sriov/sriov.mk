@@ -3,7 +3,8 @@
 sriov_programs := $(addprefix $(BUILD)/test/sriov_,model.so client use)
 $(BUILD)/test/sriov_model.so: tests/sriov/model.c include/uvfio/model.h
 	$(test_model)
-$(BUILD)/test/sriov_client $(BUILD)/test/sriov_use: $(BUILD)/test/sriov_%: tests/sriov/%.c $(tests_lib) $(tests_headers)
+$(BUILD)/test/sriov_client $(BUILD)/test/sriov_use: $(BUILD)/test/sriov_%: tests/sriov/%.c \
+		$(tests_lib) $(tests_headers)
 	$(test_link)
 .PHONY: sriov-programs
 sriov-programs: $(sriov_programs)
