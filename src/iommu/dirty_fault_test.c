@@ -29,8 +29,7 @@ static void start(void **state)
 {
 	uint64_t bits;
 
-	FAULT_LOOP(l, FAULT_MEMORY)
-	{
+	FAULT_LOOP(l, FAULT_MEMORY) {
 		struct iommu_domain *d = iommu_domain_new();
 		int rc;
 
@@ -61,8 +60,7 @@ static void map(void **state)
 	assert_int_equal(iommu_domain_map(d, 0, page, K4, RW), 0);
 	assert_int_equal(iommu_domain_dirty_start(d), 0);
 	assert_int_equal(iommu_dma_write(&dev, 0, &bits, 8), 0);
-	FAULT_LOOP(l, FAULT_MEMORY)
-	{
+	FAULT_LOOP(l, FAULT_MEMORY) {
 		int rc;
 
 		fault_begin(&l);

@@ -34,16 +34,14 @@ static void every_allocation(void **state)
 
 	mem = mmap(NULL, 4 * K, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 	assert_ptr_not_equal(mem, MAP_FAILED);
-	FAULT_LOOP(l, FAULT_MEMORY)
-	{
+	FAULT_LOOP(l, FAULT_MEMORY) {
 		fault_begin(&l);
 		io = vfio_ioas_new(s);
 		fault_end(&l, io ? 0 : -ENOMEM);
 		assert_int_equal(cds_list_empty(&s->ioases.spaces), !io);
 	}
 	assert_int_equal(vfio_ioas_listen(io, &listener), 0);
-	FAULT_LOOP(l, FAULT_MEMORY)
-	{
+	FAULT_LOOP(l, FAULT_MEMORY) {
 		fault_begin(&l);
 		rc = vfio_ioas_map(io, 0x1ff000, (uintptr_t)mem, 4 * K, RW);
 		fault_end(&l, rc);
