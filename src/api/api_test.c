@@ -283,6 +283,11 @@ static void test_dma_limit(void **state)
 	for (unsigned i = 0; i < 65534; i++)
 		assert_int_equal(uvfio_dma_map(u, top + i * K4, mem, K4, UVFIO_DMA_READ), 0);
 	assert_int_equal(uvfio_dma_map(u, 2 * top, mem, K4, UVFIO_DMA_READ), -ENOSPC);
+	/* arguments and what is mapped there come first, as in VFIO */
+	assert_int_equal(uvfio_dma_map(u, top, mem, K4, UVFIO_DMA_READ), -EEXIST);
+	assert_int_equal(uvfio_dma_map(u, 2 * top + 1, mem, K4, UVFIO_DMA_READ), -EINVAL);
+	assert_int_equal(uvfio_dma_map(u, -K4, mem, 2 * K4, UVFIO_DMA_READ), -EINVAL);
+	assert_int_equal(uvfio_dma_map(u, 0xfee00000, mem, K4, UVFIO_DMA_READ), -ENOSPC);
 	assert_null(uvfio_dma_alloc(u, K4, &iova));
 	assert_int_equal(uvfio_dma_unmap(u, top, K4), K4);
 	assert_int_equal(uvfio_dma_map(u, 2 * top, mem, K4, UVFIO_DMA_READ), 0);

@@ -57,7 +57,7 @@ struct uvfio *uvfio_new(void)
 	 * pinning
 	 */
 	machine_set_memlock(u->machine, "unlimited");
-	u->ioas = vfio_ioas_new(machine_system(u->machine));
+	u->ioas = vfio_ioas_new(machine_system(u->machine), true);
 	if (!u->ioas)
 		goto fail_machine;
 	u->pid = getpid();

@@ -16,14 +16,6 @@
 #define IOVA_END    (1ull << IOMMU_IOVA_BITS)
 #define LARGE	    (2ull << 20) /* a leaf of 2 MiB serves what begins at such an IOVA */
 
-/* Map @size bytes at @vaddr to @iova, if there are not as many mappings yet as VFIO has. */
-static int map(struct uvfio *u, uint64_t iova, void *vaddr, uint64_t size, unsigned prot)
-{
-	if (vfio_ioas_mappings(u->ioas) >= machine_system(u->machine)->env->dma_entry_limit)
-		return -ENOSPC;
-	return vfio_ioas_map(u->ioas, iova, (uintptr_t)vaddr, size, prot);
-}
-
 int uvfio_dma_map(struct uvfio *u, uint64_t iova, void *vaddr, uint64_t size, unsigned prot)
 {
 	API_CALL();
@@ -32,7 +24,7 @@ int uvfio_dma_map(struct uvfio *u, uint64_t iova, void *vaddr, uint64_t size, un
 	int rc = -EINVAL;
 
 	if (rights && !(prot & ~(UVFIO_DMA_READ | UVFIO_DMA_WRITE)))
-		rc = map(u, iova, vaddr, size, rights);
+		rc = vfio_ioas_map(u->ioas, iova, (uintptr_t)vaddr, size, rights);
 	if (rc == -EOVERFLOW) /* VFIO's word for a range that wraps */
 		rc = -EINVAL;
 	if (rc)
@@ -78,7 +70,8 @@ static int place(struct uvfio *u, struct api_memory *m, uint64_t from, uint64_t 
 		from = align_up(from, align);
 		if (from >= end || m->size > end - from)
 			return -EEXIST;
-		rc = map(u, from, m->vaddr, m->size, IOMMU_READ | IOMMU_WRITE);
+		rc = vfio_ioas_map(u->ioas, from, (uintptr_t)m->vaddr, m->size,
+				   IOMMU_READ | IOMMU_WRITE);
 		if (rc != -EEXIST)
 			break;
 		from += step;

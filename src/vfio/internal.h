@@ -42,6 +42,7 @@ struct vfio_ioas {
 	struct ref ref;
 	struct vfio_system *sys;
 	struct vfio_ioas_set *set;
+	bool limited; /* dma_entry_limit is for it, too */
 	struct iommu_domain *domain;
 	pthread_mutex_t lock; /* guards what follows; its place is said in ioas.h */
 	struct itree by_iova;

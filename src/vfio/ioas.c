@@ -41,7 +41,7 @@ void vfio_ioas_set_destroy(struct vfio_ioas_set *set)
 	pthread_mutex_destroy(&set->lock);
 }
 
-struct vfio_ioas *vfio_ioas_new(struct vfio_system *s)
+struct vfio_ioas *vfio_ioas_new(struct vfio_system *s, bool limited)
 {
 	struct vfio_ioas *io = heap_alloc(sizeof(*io));
 
@@ -54,6 +54,7 @@ struct vfio_ioas *vfio_ioas_new(struct vfio_system *s)
 	}
 	ref_init(&io->ref);
 	io->sys = s;
+	io->limited = limited;
 	io->set = &s->ioases;
 	pthread_mutex_init(&io->lock, NULL);
 	CDS_INIT_LIST_HEAD(&io->groups);
@@ -87,16 +88,6 @@ void vfio_ioas_put(struct vfio_ioas *io)
 	iommu_domain_put(io->domain);
 	pthread_mutex_destroy(&io->lock);
 	heap_free(io);
-}
-
-unsigned vfio_ioas_mappings(struct vfio_ioas *io)
-{
-	unsigned n;
-
-	pthread_mutex_lock(&io->lock);
-	n = io->entries;
-	pthread_mutex_unlock(&io->lock);
-	return n;
 }
 
 struct iommu_domain *vfio_ioas_domain(struct vfio_ioas *io)
@@ -444,6 +435,12 @@ int ioas_map(struct vfio_ioas *io, uint64_t iova, uint64_t vaddr, uint64_t size,
 
 	if (ioas_first(io, iova, iova + size - 1))
 		return -EEXIST;
+	/* what overlaps another one is an error before it is one too many */
+	if (io->limited && io->entries >= io->sys->env->dma_entry_limit)
+		return report_err("dma-entry-limit", "dma", -ENOSPC,
+				  "MAP_DMA at IOVA 0x%" PRIx64
+				  ": %u mappings, the limit (dma_entry_limit), are in use",
+				  iova, io->entries);
 	if (!in_iova_ranges(iova, iova + size - 1))
 		return report_warn("dma-iova-range", "dma", -EINVAL,
 				   "MAP_DMA of 0x%" PRIx64 " bytes at IOVA 0x%" PRIx64

@@ -59,10 +59,11 @@ struct vfio_ioas_set {
 /**
  * vfio_ioas_new - make an empty address space
  * @s: the system whose memory limit it counts against; outlives it
+ * @limited: it has as many mappings as a type1 may have (vfio_env.dma_entry_limit), and no more
  *
  * Return: the space with one reference, or NULL: no memory.
  */
-struct vfio_ioas *vfio_ioas_new(struct vfio_system *s);
+struct vfio_ioas *vfio_ioas_new(struct vfio_system *s, bool limited);
 /** vfio_ioas_get - take one more reference. */
 void vfio_ioas_get(struct vfio_ioas *io);
 /**
@@ -100,9 +101,9 @@ void vfio_ioas_detach(struct vfio_ioas *io, struct iommu_group *g);
  * The pages are faulted in with these rights, as pinning does, and counted against RLIMIT_MEMLOCK.
  *
  * Return: 0, or in this order: -EINVAL: @size is 0; -EOVERFLOW: a range wraps; -EINVAL: no right,
- * or not aligned; -EEXIST: something is mapped there; -EINVAL: outside of vfio_ioas_ranges();
- * -EFAULT: a page is not there, or not with these rights; -ENOMEM: over the limit, or no memory;
- * or a listener's.
+ * or not aligned; -EEXIST: something is mapped there; -ENOSPC: there are as many mappings as there
+ * may be; -EINVAL: outside of vfio_ioas_ranges(); -EFAULT: a page is not there, or not with these
+ * rights; -ENOMEM: over the limit, or no memory; or a listener's.
  */
 int vfio_ioas_map(struct vfio_ioas *io, uint64_t iova, uint64_t vaddr, uint64_t size,
 		  unsigned prot);
@@ -117,8 +118,6 @@ int vfio_ioas_map(struct vfio_ioas *io, uint64_t iova, uint64_t vaddr, uint64_t 
  */
 int vfio_ioas_unmap(struct vfio_ioas *io, uint64_t iova, uint64_t size, uint64_t *unmapped);
 
-/** vfio_ioas_mappings - return how many mappings there are. */
-unsigned vfio_ioas_mappings(struct vfio_ioas *io);
 /**
  * vfio_ioas_ranges - tell what can be mapped: all but the window of interrupt messages
  * @r: gets the first @max ranges, whose ends are inclusive

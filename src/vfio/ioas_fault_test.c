@@ -36,7 +36,7 @@ static void every_allocation(void **state)
 	assert_ptr_not_equal(mem, MAP_FAILED);
 	FAULT_LOOP(l, FAULT_MEMORY) {
 		fault_begin(&l);
-		io = vfio_ioas_new(s);
+		io = vfio_ioas_new(s, false);
 		fault_end(&l, io ? 0 : -ENOMEM);
 		assert_int_equal(cds_list_empty(&s->ioases.spaces), !io);
 	}

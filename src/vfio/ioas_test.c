@@ -35,8 +35,8 @@ static int setup(void **state)
 {
 	log_set(2, LOG_NONE);
 	sys = vfio_system_new(NULL, NULL);
-	io = vfio_ioas_new(sys);
-	io2 = vfio_ioas_new(sys);
+	io = vfio_ioas_new(sys, false);
+	io2 = vfio_ioas_new(sys, false);
 	mem = mmap(NULL, PAGES * K, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 	return guard_install() || mem == MAP_FAILED;
 }
@@ -113,7 +113,7 @@ static void errors(void **state)
 
 static void references(void **state)
 {
-	struct vfio_ioas *in = vfio_ioas_new(sys);
+	struct vfio_ioas *in = vfio_ioas_new(sys, false);
 
 	assert_int_equal(vfio_ioas_map(in, 0, MEM, 2 * K, RW), 0);
 	vfio_ioas_get(in);

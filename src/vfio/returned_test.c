@@ -42,8 +42,8 @@ static int setup(void **state)
 	report_subscribe(&subscriber);
 	lines = 0;
 	sys = vfio_system_new(NULL, NULL);
-	t = vfio_ioas_new(sys);
-	t2 = vfio_ioas_new(sys);
+	t = vfio_ioas_new(sys, false);
+	t2 = vfio_ioas_new(sys, false);
 	mem = mmap(NULL, PAGES * K, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 	return guard_install() || mem == MAP_FAILED;
 }

@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
  * vfio/type1.c: the rules of type1: which ranges an unmap may name (v2: none cuts a mapping; v1:
- * whole ones or nothing), new addresses for old memory (FLAG_VADDR), the limit of mappings, and
- * dirty bitmaps. The mappings themselves are an address space (ioas.c).
+ * whole ones or nothing), new addresses for old memory (FLAG_VADDR), and dirty bitmaps. The mappings themselves are an address space (ioas.c).
  */
 #include <errno.h>
 #include <inttypes.h>
@@ -24,7 +23,7 @@ struct vfio_type1 *vfio_type1_new(struct vfio_system *s, bool v2)
 
 	if (!t)
 		return NULL;
-	t->ioas = vfio_ioas_new(s);
+	t->ioas = vfio_ioas_new(s, true);
 	if (!t->ioas) {
 		heap_free(t);
 		return NULL;
@@ -49,11 +48,6 @@ struct vfio_ioas *vfio_type1_ioas(struct vfio_type1 *t)
 bool vfio_type1_is_v2(const struct vfio_type1 *t)
 {
 	return t->v2;
-}
-
-static unsigned limit_of(const struct vfio_type1 *t)
-{
-	return t->ioas->sys->env->dma_entry_limit;
 }
 
 /*
@@ -94,20 +88,6 @@ static int set_vaddr(struct vfio_type1 *t, uint64_t vaddr, uint64_t iova, uint64
 	return update_vaddr(t, m, vaddr);
 }
 
-/* The lock is held. */
-static int map(struct vfio_type1 *t, uint64_t vaddr, uint64_t iova, uint64_t size, unsigned prot)
-{
-	struct vfio_ioas *io = t->ioas;
-
-	/* what overlaps another one is an error before it is one too many */
-	if (io->entries >= limit_of(t) && !ioas_first(io, iova, iova + size - 1))
-		return report_err("dma-entry-limit", "dma", -ENOSPC,
-				  "MAP_DMA at IOVA 0x%" PRIx64
-				  ": %u mappings, the limit (dma_entry_limit), are in use",
-				  iova, io->entries);
-	return ioas_map(io, iova, vaddr, size, prot, NULL, 0);
-}
-
 int vfio_type1_map(struct vfio_type1 *t, uint32_t flags, uint64_t vaddr, uint64_t iova,
 		   uint64_t size)
 {
@@ -125,7 +105,8 @@ int vfio_type1_map(struct vfio_type1 *t, uint32_t flags, uint64_t vaddr, uint64_
 	if (new_vaddr && prot)
 		return -EINVAL;
 	pthread_mutex_lock(&t->ioas->lock);
-	ret = new_vaddr ? set_vaddr(t, vaddr, iova, size) : map(t, vaddr, iova, size, prot);
+	ret = new_vaddr ? set_vaddr(t, vaddr, iova, size)
+			: ioas_map(t->ioas, iova, vaddr, size, prot, NULL, 0);
 	pthread_mutex_unlock(&t->ioas->lock);
 	return ret;
 }
@@ -298,7 +279,7 @@ uint32_t vfio_type1_avail(struct vfio_type1 *t)
 	uint32_t n;
 
 	pthread_mutex_lock(&t->ioas->lock);
-	n = limit_of(t) - t->ioas->entries;
+	n = t->ioas->sys->env->dma_entry_limit - t->ioas->entries;
 	pthread_mutex_unlock(&t->ioas->lock);
 	return n;
 }
