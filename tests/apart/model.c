@@ -83,11 +83,6 @@ static int create(struct uvfio_dev *dev)
 }
 
 UVFIO_PUBLIC const struct uvfio_model uvfio_model = {
-	.abi = UVFIO_MODEL_ABI,
-	.name = "apart",
-	.summary = "reads that sleep",
-	.create = create,
-	.destroy = destroy,
-	.bar_read = bar_read,
-	.bar_write = bar_write,
+	UVFIO_MODEL_INIT,   .name = "apart",	  .summary = "reads that sleep", .create = create,
+	.destroy = destroy, .bar_read = bar_read, .bar_write = bar_write,
 };
