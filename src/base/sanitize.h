@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
  * base/sanitize.h: which sanitizers this is built with, whatever the compiler calls it:
- * SANITIZED_ADDRESS, SANITIZED_THREAD, SANITIZED_UNDEFINED (which gcc does not tell).
+ * SANITIZED_ADDRESS, SANITIZED_THREAD.
  */
 #ifndef BASE_SANITIZE_H
 #define BASE_SANITIZE_H
@@ -17,9 +17,6 @@
 #endif
 #if __has_feature(thread_sanitizer) && !defined(SANITIZED_THREAD)
 #define SANITIZED_THREAD 1
-#endif
-#if __has_feature(undefined_behavior_sanitizer)
-#define SANITIZED_UNDEFINED 1
 #endif
 #endif
 #endif

@@ -73,8 +73,6 @@ int rundir_new(char **dir, char **why);
  * waits for that and does it then.
  */
 void rundir_end(const char *dir);
-/* Take it away now. */
-void rundir_remove(const char *dir);
 
 /* ---- supervise.c ---- */
 /*

@@ -41,61 +41,10 @@ static int make_presence(const char *dir)
 	return 0;
 }
 
-int rundir_new(char **dir, char **why)
-{
-	const char *tmp = getenv("TMPDIR");
-	char *claims = NULL, *d = NULL;
-	int rc;
-
-	if (!tmp || !*tmp)
-		tmp = "/tmp";
-	/* the program may change its directory */
-	if (*tmp != '/') {
-		if (asprintf(why, "TMPDIR is '%s': it must be an absolute path", tmp) < 0)
-			*why = NULL;
-		return -EINVAL;
-	}
-	if (asprintf(&d, "%s/uvfio-XXXXXX", tmp) < 0)
-		return -ENOMEM;
-	/* mkdtemp() makes it 0700 */
-	if (!mkdtemp(d)) {
-		rc = -errno;
-		if (asprintf(why, "cannot make a directory for this run in %s: %s", tmp,
-			     strerror(-rc)) < 0)
-			*why = NULL;
-		free(d);
-		return rc;
-	}
-	/*
-	 * What root starts may become somebody else, who sees sysfs and /dev as everybody does; the
-	 * group files are root's there, too.
-	 */
-	if (!geteuid() && chmod(d, 0755)) {
-		rc = -errno;
-		goto fail;
-	}
-	if (asprintf(&claims, "%s/claims", d) < 0) {
-		claims = NULL;
-		rc = -ENOMEM;
-		goto fail;
-	}
-	rc = mkdir(claims, 0755) ? -errno : make_presence(d);
-	if (rc)
-		goto fail;
-	free(claims);
-	*dir = d;
-	return 0;
-fail:
-	free(claims);
-	rundir_remove(d);
-	free(d);
-	return rc;
-}
-
 /*
- * The directory @name in @parent with all that is in it. By descriptors, and no link is followed: a
- * directory of the view that root gave to somebody (chown) may become a link to another place while
- * we are in it.
+ * Remove the directory @name in @parent with all that is in it. By descriptors, and no link is
+ * followed: a directory of the view that root gave to somebody (chown) may become a link to another
+ * place while we are in it.
  */
 static void remove_tree(int parent, const char *name)
 {
@@ -122,9 +71,55 @@ static void remove_tree(int parent, const char *name)
 		report_warn("run-dir", "run", -errno, "%s: %m", name);
 }
 
-void rundir_remove(const char *dir)
+int rundir_new(char **dir, char **why)
 {
-	remove_tree(AT_FDCWD, dir);
+	const char *tmp = getenv("TMPDIR");
+	char *claims = NULL, *d = NULL;
+	int rc;
+
+	if (!tmp || !*tmp)
+		tmp = "/tmp";
+	/* the program may change its directory */
+	if (*tmp != '/') {
+		if (asprintf(why, "TMPDIR is '%s': it must be an absolute path", tmp) < 0)
+			*why = NULL;
+		return -EINVAL;
+	}
+	if (asprintf(&d, "%s/uvfio-XXXXXX", tmp) < 0)
+		return -ENOMEM;
+	/* mkdtemp() makes it 0700 */
+	if (!mkdtemp(d)) {
+		rc = -errno;
+		if (asprintf(why, "cannot make a directory for this run in %s: %s", tmp,
+			     strerror(-rc)) < 0)
+			*why = NULL;
+		free(d);
+		return rc;
+	}
+	/*
+	 * A program that root starts may become another user, for whom sysfs and /dev are readable
+	 * as on a host; the group files are root's there, too.
+	 */
+	if (!geteuid() && chmod(d, 0755)) {
+		rc = -errno;
+		goto fail;
+	}
+	if (asprintf(&claims, "%s/claims", d) < 0) {
+		claims = NULL;
+		rc = -ENOMEM;
+		goto fail;
+	}
+	rc = mkdir(claims, 0755) ? -errno : make_presence(d);
+	if (rc)
+		goto fail;
+	free(claims);
+	*dir = d;
+	return 0;
+fail:
+	free(claims);
+	remove_tree(AT_FDCWD, d);
+	free(d);
+	return rc;
 }
 
 /* True if there is a process of the run. @wait: until there is none. */
@@ -151,7 +146,7 @@ void rundir_end(const char *dir)
 	int null;
 
 	if (!is_needed(dir, false)) {
-		rundir_remove(dir);
+		remove_tree(AT_FDCWD, dir);
 		return;
 	}
 	/*
@@ -180,6 +175,6 @@ void rundir_end(const char *dir)
 		dup2(null, fd);
 	close_range(3, ~0u, 0);
 	is_needed(dir, true);
-	rundir_remove(dir);
+	remove_tree(AT_FDCWD, dir);
 	_exit(0);
 }

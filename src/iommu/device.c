@@ -85,7 +85,7 @@ static const struct report_code *fault_code(enum iommu_fault_reason r)
 	}
 }
 
-void iommu_device_fault(struct iommu_device *dev, const struct iommu_fault *f)
+static void count_fault(struct iommu_device *dev, const struct iommu_fault *f)
 {
 	atomic_fetch_add_explicit(&dev->faults, 1, memory_order_relaxed);
 	report_say(fault_code(f->reason), dev->name, 0,
@@ -98,7 +98,7 @@ static int abort_at(struct iommu_device *dev, uint64_t iova, size_t len, bool wr
 {
 	struct iommu_fault f = { .iova = iova, .len = len, .write = write, .reason = why };
 
-	iommu_device_fault(dev, &f);
+	count_fault(dev, &f);
 	return -EFAULT;
 }
 

@@ -67,8 +67,6 @@ int iommu_dma_write(struct iommu_device *dev, uint64_t iova, const void *buf, si
  */
 int iommu_dma_sg(struct iommu_device *dev, uint64_t iova, size_t len, bool write, struct iovec *iov,
 		 int max);
-/** iommu_device_fault - count and log a fault that was found elsewhere (sg memory that is gone) */
-void iommu_device_fault(struct iommu_device *dev, const struct iommu_fault *f);
 /** iommu_fault_reason_text - return words for the log */
 const char *iommu_fault_reason_text(enum iommu_fault_reason r);
 #endif

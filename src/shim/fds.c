@@ -58,7 +58,8 @@ void shim_fd_no_handle(int fd)
 		atomic_fetch_and(&handles[(unsigned)fd / WORD], ~(1ul << ((unsigned)fd % WORD)));
 }
 
-void shim_fd_forget(int fd)
+/* Take away all that was noted about @fd. */
+static void forget(int fd)
 {
 	if (fd < 0 || (unsigned)fd >= NUMBERS)
 		return;
@@ -86,7 +87,7 @@ static long do_close(int fd, int (*call)(int))
 		return -EBADF; /* as if it were not open, which it is not for the program */
 	if (maybe)
 		shim_vfs_closing(fd);
-	shim_fd_forget(fd);
+	forget(fd);
 	if (call)
 		rc = call(fd) ? -errno : 0;
 	else
@@ -131,7 +132,7 @@ long shim_dup3(int oldfd, int newfd, int flags, bool dup2_rules)
 			REPORT_HINT("descriptor-of-ours", ", as above the limit of open files"),
 			SHIM_WHO, -EBADF, "dup2 to descriptor %d, which uvfio uses itself", newfd);
 	if (oldfd != newfd)
-		shim_fd_forget(newfd);
+		forget(newfd);
 	if (dup2_rules)
 		rc = sys_call(SYS_dup2, oldfd, newfd, 0, 0, 0, 0);
 	else
@@ -283,7 +284,7 @@ static void forget_range(unsigned first, unsigned last)
 			continue;
 		for (unsigned fd = i * WORD; fd < (i + 1) * WORD; fd++)
 			if (fd >= first && fd <= last)
-				shim_fd_forget((int)fd);
+				forget((int)fd);
 	}
 }
 

@@ -164,7 +164,6 @@ bool shim_foreign_link(int fd, char *text, size_t size);
 void shim_fd_mark(int fd, bool handle); /* handle, or directory of the view or above it */
 bool shim_fd_maybe_handle(int fd);
 bool shim_fd_maybe_view(int fd);
-void shim_fd_forget(int fd);
 void shim_fd_no_handle(int fd); /* @fd was seen to be none */
 void shim_fd_copy_marks(int from, int to);
 long shim_close(int fd);

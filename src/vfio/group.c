@@ -141,7 +141,8 @@ out:
 	return ret;
 }
 
-struct vfio_device *vfio_group_find(struct vfio_group *g, const char *name)
+/* Return the device @name of @g, whose lock is held, or NULL. */
+static struct vfio_device *find(struct vfio_group *g, const char *name)
 {
 	for (unsigned i = 0; i < g->n; i++) {
 		if (g->places[i].dev && !strcmp(g->places[i].dev->name, name))
@@ -155,7 +156,7 @@ bool vfio_group_has_device(struct vfio_group *g, const char *name)
 	bool has;
 
 	pthread_mutex_lock(&g->lock);
-	has = vfio_group_find(g, name);
+	has = find(g, name);
 	pthread_mutex_unlock(&g->lock);
 	return has;
 }
@@ -189,7 +190,7 @@ int vfio_group_open_device(struct vfio_group *g, const char *name, const uint8_t
 	int ret;
 
 	pthread_mutex_lock(&g->lock);
-	dev = vfio_group_find(g, name);
+	dev = find(g, name);
 	ret = dev ? vfio_device_check_token(dev, uuid) : -ENODEV;
 	if (ret)
 		goto out;

@@ -134,8 +134,6 @@ uint64_t returned_release(struct vfio_ioas_set *set, uint64_t start, uint64_t la
 
 /* ---- group.c ---- */
 
-/* Return the device @name of @g, whose lock is held, or NULL. */
-struct vfio_device *vfio_group_find(struct vfio_group *g, const char *name);
 /*
  * Open the device @name for a user who shows the VF token @uuid (NULL: none), in the address space
  * *@io of the group's container, and count its file. -ENODEV; -EINVAL, -EACCES: as

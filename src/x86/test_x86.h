@@ -59,8 +59,6 @@ void t_enter(void) __attribute__((visibility("hidden")));
 extern const char t_exit[] __attribute__((visibility("hidden")));
 extern const char t_exit_fault[] __attribute__((visibility("hidden")));
 
-#define T_STR1(x) #x
-#define T_STR(x)  T_STR1(x)
 _Static_assert(offsetof(struct t_shared, s.flags) == 128 &&
 		       offsetof(struct t_shared, s.exit) == 136 &&
 		       offsetof(struct t_shared, s.x) == 192 &&

@@ -158,19 +158,6 @@ static char *format(struct tree *t, const char *path, const char *fmt, va_list a
 	return NULL;
 }
 
-void tree_append(struct tree *t, unsigned mode, const char *path, const char *fmt, ...)
-{
-	va_list ap;
-	char *text;
-
-	va_start(ap, fmt);
-	text = format(t, path, fmt, ap);
-	va_end(ap);
-	if (text)
-		write_file(t, mode, O_APPEND, path, text, strlen(text));
-	free(text);
-}
-
 void tree_text(struct tree *t, unsigned mode, const char *path, const char *fmt, ...)
 {
 	va_list ap;

@@ -25,9 +25,6 @@ void tree_text(struct tree *t, unsigned mode, const char *path, const char *fmt,
 	__attribute__((format(printf, 4, 5)));
 /* Write one in place of a file that is there: at no time is there none, or half of one. */
 void tree_replace(struct tree *t, unsigned mode, const char *path, const void *data, size_t len);
-/* Add text to a file, which need not be there. */
-void tree_append(struct tree *t, unsigned mode, const char *path, const char *fmt, ...)
-	__attribute__((format(printf, 4, 5)));
 /*
  * Make an empty file of the mode 0600 that is ours, whatever it was, to be opened and locked. It is
  * never taken away.

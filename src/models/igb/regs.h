@@ -269,32 +269,31 @@ enum {
 #define L4T_SCTP     2u
 
 /* 8.18 statistics (read to clear) */
-#define IGB_STATS     0x4000u
-#define IGB_STATS_END 0x4130u
-#define IGB_MPC	      0x4010u
-#define IGB_XOFFRXC   0x4050u
-#define IGB_PRC64     0x405cu
-#define IGB_GPRC      0x4074u
-#define IGB_BPRC      0x4078u
-#define IGB_MPRC      0x407cu
-#define IGB_GPTC      0x4080u
-#define IGB_GORCL     0x4088u
-#define IGB_GOTCL     0x4090u
-#define IGB_RNBC      0x40a0u
-#define IGB_ROC	      0x40acu
-#define IGB_RLEC      0x4040u
-#define IGB_TORL      0x40c0u
-#define IGB_TOTL      0x40c8u
-#define IGB_TPR	      0x40d0u
-#define IGB_TPT	      0x40d4u
-#define IGB_PTC64     0x40d8u
-#define IGB_MPTC      0x40f0u
-#define IGB_BPTC      0x40f4u
-#define IGB_TSCTC     0x40f8u
-#define IGB_RPTHC     0x4104u
-#define IGB_HGPTC     0x4118u
-#define IGB_HGORCL    0x4128u
-#define IGB_HGOTCL    0x4130u
+#define IGB_STATS   0x4000u
+#define IGB_MPC	    0x4010u
+#define IGB_XOFFRXC 0x4050u
+#define IGB_PRC64   0x405cu
+#define IGB_GPRC    0x4074u
+#define IGB_BPRC    0x4078u
+#define IGB_MPRC    0x407cu
+#define IGB_GPTC    0x4080u
+#define IGB_GORCL   0x4088u
+#define IGB_GOTCL   0x4090u
+#define IGB_RNBC    0x40a0u
+#define IGB_ROC	    0x40acu
+#define IGB_RLEC    0x4040u
+#define IGB_TORL    0x40c0u
+#define IGB_TOTL    0x40c8u
+#define IGB_TPR	    0x40d0u
+#define IGB_TPT	    0x40d4u
+#define IGB_PTC64   0x40d8u
+#define IGB_MPTC    0x40f0u
+#define IGB_BPTC    0x40f4u
+#define IGB_TSCTC   0x40f8u
+#define IGB_RPTHC   0x4104u
+#define IGB_HGPTC   0x4118u
+#define IGB_HGORCL  0x4128u
+#define IGB_HGOTCL  0x4130u
 
 #define IGB_SSVPC 0x41a0u
 

@@ -39,7 +39,6 @@
 #define NVME_MAX_QUEUES	 64u /* I/O queue pairs */
 #define NVME_QUEUES	 (NVME_MAX_QUEUES + 1u)
 #define NVME_MAX_ENTRIES 4096u
-#define NVME_ADMIN_MAX	 4096u
 #define NVME_PAGE_MIN	 4096u
 #define NVME_MPS_MAX	 4u /* 64 KiB */
 #define NVME_MDTS_MAX	 8u /* 1 MiB in pages of 4 KiB */
@@ -124,7 +123,7 @@ struct nvme_aio {
 	struct iovec iov;
 };
 
-/* Where a request goes on that waited for another's sync. */
+/* The step at which a request goes on that waited for another's sync. */
 enum nvme_resume { NVME_RESUME_NOT, NVME_RESUME_SYNC, NVME_RESUME_SYNCED };
 
 /* A command that did not complete where it was fetched. */
