@@ -158,7 +158,8 @@ EXPORT int ioctl(int fd, unsigned long cmd, ...)
 
 /* ---- read and write ---- */
 
-static ssize_t one(struct uapi_file *f, bool write, bool at_pos, void *buf, size_t n, off_t pos)
+static ssize_t transfer_one(struct uapi_file *f, bool write, bool at_pos, void *buf, size_t n,
+			    off_t pos)
 {
 	/* locked instructions are made on mapped BARs alone */
 	bool bus = shim_bar_any() && uapi_file_device(f) &&
@@ -232,7 +233,7 @@ static ssize_t vector(struct uapi_file *f, bool write, bool at_pos, const struct
 			v.iov_len = (size_t)left;
 		if (!v.iov_len)
 			continue;
-		r = one(f, write, at_pos, v.iov_base, v.iov_len, pos + done);
+		r = transfer_one(f, write, at_pos, v.iov_base, v.iov_len, pos + done);
 		if (r < 0)
 			return done ? done : r;
 		done += r;
@@ -359,7 +360,7 @@ static long run_io(void *arg)
 	else if (!in_user_half(a->buf, a->n))
 		a->ret = -EFAULT;
 	else
-		a->ret = one(f, write, at_pos, (void *)(uintptr_t)a->buf, a->n, a->pos);
+		a->ret = transfer_one(f, write, at_pos, (void *)(uintptr_t)a->buf, a->n, a->pos);
 	if (a->ret == -EFAULT)
 		efault(what, a->buf, a->n);
 	shim_handle_put(h);

@@ -9,7 +9,8 @@
 #include "base/guard.h"
 #include "shim/bars.h"
 
-static ssize_t done(ssize_t rc, const char *call, const void *buf, size_t n)
+/* Return @rc of @call; a report says why it is EFAULT, if a mapped BAR is the cause. */
+static ssize_t explained(ssize_t rc, const char *call, const void *buf, size_t n)
 {
 	const struct iovec v = { (void *)(uintptr_t)buf, n };
 
@@ -68,14 +69,14 @@ static ssize_t done_msg(ssize_t rc, const char *call, const struct msghdr *msg)
 EXPORT ssize_t send(int fd, const void *buf, size_t n, int flags)
 {
 	NEXT(send);
-	return done(real(fd, buf, n, flags), "send", buf, n);
+	return explained(real(fd, buf, n, flags), "send", buf, n);
 }
 
 EXPORT ssize_t sendto(int fd, const void *buf, size_t n, int flags, const struct sockaddr *to,
 		      socklen_t len)
 {
 	NEXT(sendto);
-	return done(real(fd, buf, n, flags, to, len), "sendto", buf, n);
+	return explained(real(fd, buf, n, flags, to, len), "sendto", buf, n);
 }
 
 EXPORT ssize_t sendmsg(int fd, const struct msghdr *msg, int flags)
@@ -87,14 +88,14 @@ EXPORT ssize_t sendmsg(int fd, const struct msghdr *msg, int flags)
 EXPORT ssize_t recv(int fd, void *buf, size_t n, int flags)
 {
 	NEXT(recv);
-	return done(real(fd, buf, n, flags), "recv", buf, n);
+	return explained(real(fd, buf, n, flags), "recv", buf, n);
 }
 
 EXPORT ssize_t recvfrom(int fd, void *restrict buf, size_t n, int flags,
 			struct sockaddr *restrict from, socklen_t *restrict len)
 {
 	NEXT(recvfrom);
-	return done(real(fd, buf, n, flags, from, len), "recvfrom", buf, n);
+	return explained(real(fd, buf, n, flags, from, len), "recvfrom", buf, n);
 }
 
 EXPORT ssize_t recvmsg(int fd, struct msghdr *msg, int flags)
