@@ -430,7 +430,7 @@ static void poke(struct uapi_file *f, uint64_t pos, uint64_t value, size_t n)
 	uapi_pwrite(f, arena, n, pos);
 }
 
-/* What makes testdev and edu masters: DMA, with an interrupt at its end, and interrupts alone. */
+/* Have testdev or edu act: DMA, with an interrupt at its end, and interrupts alone. */
 static void device_acts(struct in *in, struct uapi_file *f)
 {
 	const uint64_t regs = 2ull << 40;
@@ -520,7 +520,7 @@ static int open_one(const char *path)
 	return fd;
 }
 
-/* What a client does first, for inputs that want to be deeper. */
+/* Begin as a client does, for inputs that want to be deeper. */
 static void usual_start(struct in *in)
 {
 	int32_t c = open_one("/dev/vfio/vfio"), g = open_one("/dev/vfio/1"),

@@ -9,7 +9,7 @@
 #include "x86/context.h"
 #include "x86/test_insns.h"
 
-/* What would not come back, or would reach memory that is not in the window. */
+/* True if it would not come back, or would reach memory that is not in the window. */
 static bool dangerous(const ZydisDecodedInstruction *i, const ZydisDecodedOperand *op,
 		      const ZydisDecodedOperand *mem)
 {

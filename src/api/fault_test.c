@@ -72,7 +72,7 @@ static int open_path(const char *path)
 			return ret; \
 	} while (0)
 
-/* What a client does. 0, or the first error. */
+/* Do what a client does, from open to close. 0, or the first error. */
 static int life(bool intx)
 {
 	struct vfio_iommu_type1_dma_map map = { .argsz = sizeof(map),

@@ -10,16 +10,16 @@
 
 enum log_level { LOG_ERR, LOG_WARN, LOG_INFO, LOG_DEBUG, LOG_NONE = -1 };
 
-/* Where lines go. Default: fd 2, LOG_WARN. The fd is not taken over. */
+/* Set where lines go. Default: fd 2, LOG_WARN. The fd is not taken over. */
 void log_set(int fd, int level);
 int log_level(void);
 /*
- * "error", "warn", "info", "debug", "none" -> level; -EINVAL: unknown, LOG_NONE is -1 so test with
- * == -EINVAL
+ * Return the level with the name "error", "warn", "info", "debug" or "none"; -EINVAL: there is none
+ * of that name. LOG_NONE is negative, too: compare with -EINVAL.
  */
 int log_parse_level(const char *text);
 
-/* "error", "warn", "info", "debug" */
+/* Return "error", "warn", "info" or "debug". */
 const char *log_level_name(int level);
 /* Write @line, which has room for a line's end behind @len bytes, if @level is wanted. */
 void log_write(int level, char *line, size_t len);

@@ -24,7 +24,7 @@
 #define OFF	 UINT64_MAX
 
 struct loop {
-	pthread_mutex_t lock; /* guards everything below */
+	pthread_mutex_t lock; /* guards everything below; a leaf: callbacks run without it */
 	pthread_cond_t done;  /* a callback returned that somebody waits for */
 	struct cds_list_head watches, timers;
 	uint64_t next_id;

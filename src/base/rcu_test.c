@@ -72,8 +72,8 @@ static void on_signal(int sig)
 }
 
 /*
- * What a reader may have stays, with handlers that read as well in the middle of the reader's
- * words.
+ * Memory that a reader may have stays, also with handlers that read as well in the middle of the
+ * reader's functions.
  */
 static void test_readers_and_a_writer(void **state)
 {

@@ -18,7 +18,7 @@
 #include "base/call.h"
 #include "base/log.h"
 
-/* struct report_code - a kind of message. Said where it is reported, by report_warn() and so on. */
+/* struct report_code - a kind of message; report_warn() and its kin define it in place. */
 struct report_code {
 	const char *name; /* "ioctl-unknown" */
 	const char *hint; /* constant text behind the errno: what the user can do; or NULL */

@@ -77,7 +77,7 @@ uint64_t iommu_domain_unmap(struct iommu_domain *d, uint64_t iova, uint64_t size
  */
 int iommu_domain_remap(struct iommu_domain *d, uint64_t iova, void *mem, uint64_t size);
 
-/* Why an access was aborted. */
+/* Reasons why an access was aborted. */
 enum iommu_fault_reason {
 	IOMMU_OK,
 	IOMMU_NOT_MAPPED,

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * Which process has which device: a device is made when its group is claimed and is gone with it.
- * Machines that share a run directory stand for processes.
+ * machine/claim_test.c: a device is made when a process claims its group, and is gone with the
+ * claim. Machines that share a run directory stand for processes.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -68,7 +68,7 @@ static const char *image(const char *name)
 	return t;
 }
 
-/* What `uvfio run` does: makes all of them once. */
+/* Make all of them once, as `uvfio run` does. */
 static struct machine *begin(const char *const *list)
 {
 	struct machine *m = machine_new();
@@ -225,8 +225,7 @@ static uint64_t unique(struct machine *m, unsigned i)
 }
 
 /*
- * What a device has for itself is the run's: in each of its processes the same, and in no other
- * run.
+ * A device's uvfio_unique() is the same in each process of a run, and in no other run.
  */
 static void unique_in_the_run(void **state)
 {

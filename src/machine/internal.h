@@ -11,7 +11,7 @@
 struct machine_spaces {
 	uint64_t io, mem32, mem64;
 };
-/* Where a PF's VFs are, as its SR-IOV capability says; all 0: it has none. */
+/* The places of a PF's VFs, as its SR-IOV capability says; all 0: it has none. */
 struct machine_vf_layout {
 	unsigned total, offset, stride;
 };

@@ -297,7 +297,7 @@ static void view(void **state)
 	machine_free(m, false);
 }
 
-/* What a writer leaves that is killed on its way: any number of names made, or taken away. */
+/* A writer is killed on its way: it leaves any number of names made, or taken away. */
 static void killed_writer(void **state)
 {
 	struct machine *m = machine("igb");

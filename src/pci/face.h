@@ -19,7 +19,7 @@ struct pci_bar {
 	unsigned flags; /* UVFIO_BAR_* */
 };
 
-/* What the SR-IOV capability of a PF says; total 0: the function is no PF. */
+/* A PF's SR-IOV capability; total 0: the function is no PF. */
 struct pci_face_sriov {
 	unsigned total, offset, stride; /* TotalVFs, First VF Offset, VF Stride */
 	uint16_t vf_device_id;

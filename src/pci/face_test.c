@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* What can be found out about a function by its face: one of ours, and one that is only bytes. */
+/* pci/face_test.c: a function seen by its face: one of ours, and one that is only bytes. */
 #include "pci/test_function.h"
 
 static uint8_t bytes[PCI_CFG_EXP_SIZE];

@@ -98,7 +98,7 @@ static void test_first_abi(void **state)
 	assert_int_equal(quiesced, 1);
 }
 
-/* What lies behind a shorter one is not its own, and not looked at. */
+/* Memory behind a shorter one is not its own, and not looked at. */
 static void test_shorter(void **state)
 {
 	struct uvfio_model m = { UVFIO_MODEL_INIT, .name = "short", .create = create }, full;

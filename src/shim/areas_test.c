@@ -80,7 +80,7 @@ static void unmap(const struct shim_pages *p)
 	munmap((void *)p->start, p->end - p->start);
 }
 
-/* What a mapping has of the areas, from each of its pages on. */
+/* The part of the areas that a mapping has, from each of its pages on. */
 static void test_next(void **state)
 {
 	static const struct {

@@ -40,9 +40,9 @@ static const short calls[] = {
 #define NUMBERS 448u /* a multiple of 8 that is more than all of them */
 
 /*
- * What the instruction becomes, once for each place. Go's functions keep no registers but RSP, RBP
- * and R14 (its internal ABI), and a system call takes RCX and R11 anyway. At its end RAX is
- * compared as the instruction behind the place did, which the jump took, too.
+ * The code that stands for the instruction, once for each place. Go's functions keep no registers
+ * but RSP, RBP and R14 (its internal ABI), and a system call changes RCX and R11 anyway. At its end
+ * RAX is compared as by the instruction behind the place, which the jump has overwritten, too.
  */
 extern const char shim_go_code[], shim_go_trapped[], shim_go_table[], shim_go_pid[], shim_go_back[],
 	shim_go_code_end[];

@@ -7,9 +7,9 @@
  * blocked (as libc unmaps stacks), and is gone after an exec, which a seccomp filter would not be.
  *
  * The caller may hold malloc's locks, or the one of the list of stacks, and its stack may be small.
- * What is done here therefore waits for no thread that could allocate: the memory is not moved, as
- * it is for the program's own calls (mem.c), but is kept where it is (vfio/returned.c), and what
- * libc only means to save it keeps: a heap is not trimmed there.
+ * So nothing here waits for a thread that could allocate: the memory is not moved, as it is for the
+ * program's own calls (mem.c), but is kept where it is (vfio/returned.c), and calls that only save
+ * memory do nothing: a heap is not trimmed there.
  */
 #include <cpuid.h>
 #include <dlfcn.h>

@@ -3,7 +3,7 @@
  * shim/mem.c: the calls that change what memory the program has. What they take from a device is
  * seen to in keep.c; what mapped BARs have to do with them is here and in bars.c.
  *
- * What libc does inside of itself comes to libc.c.
+ * Calls that libc makes inside of itself come to libc.c.
  */
 #include <fcntl.h>
 #include <linux/userfaultfd.h>

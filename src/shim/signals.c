@@ -90,8 +90,8 @@ long shim_sigaction(int sig, const struct shim_ksigaction *act, struct shim_ksig
 	if (sig < 1 || sig > NUM_SIGNALS || !shim.on)
 		return raw_sigaction(sig, act, old);
 	/*
-	 * What a vfork child sets (defaults, for the program that it will exec) is not the
-	 * parent's.
+	 * A vfork child sets signals (to defaults, for the program that it will exec) for itself,
+	 * not for the parent.
 	 */
 	if (shim_in_vfork_child())
 		return raw_sigaction(sig, act, old);

@@ -7,7 +7,7 @@
  * be left to the kernel, and its answer about the memfd is made into the one about a file of VFIO:
  * its checks of the arguments come first in both.
  *
- * What is asked of a container or a group as a file of /dev is asked of the node in the view; locks
+ * Attributes of a container or a group as a file of /dev are those of the node in the view; locks
  * are those of a file beside it.
  */
 #include <fcntl.h>

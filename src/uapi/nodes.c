@@ -79,7 +79,7 @@ const struct uapi_node *uapi_node_of(enum uapi_kind kind)
 	return NULL;
 }
 
-/* How long the name in /dev itself is: of a node, or of a directory that has nothing but nodes. */
+/* Return the length of the name in /dev itself: of a node, or of a directory with only nodes. */
 static size_t top_of(const struct uapi_node *n)
 {
 	const size_t dev = sizeof("/dev/") - 1;

@@ -9,7 +9,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-/* What an open file is. */
+/* The kinds of open files. */
 enum uapi_kind { UAPI_CONTAINER, UAPI_GROUP, UAPI_DEVICE };
 
 /* /dev/vfio/vfio is a misc device: linux/miscdevice.h, VFIO_MINOR 196 */

@@ -23,7 +23,7 @@
 
 #include "vfio/group.h"
 
-/* How an opener came to its device. */
+/* The ways in which an opener can come to its device. */
 enum vfio_via {
 	VFIO_VIA_GROUP, /* through its group's file: the group's container has the address space */
 	VFIO_VIA_OWN,	/* by itself: the address space is the opener's own */

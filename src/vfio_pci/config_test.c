@@ -303,8 +303,8 @@ static void test_pm(void **state)
 }
 
 /*
- * What was switched off in D3hot stays off, however the function comes back; what was left on is on
- * again.
+ * Messages that were switched off in D3hot stay off, however the function comes back; those that
+ * were left on are on again.
  */
 static void test_messages_in_d3(void **state)
 {

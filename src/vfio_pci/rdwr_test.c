@@ -59,7 +59,7 @@ static void test_regions(void **state)
 }
 
 /*
- * What a program does on a mapped BAR: any width and alignment, the real MSI-X table, a bus error
+ * A program's accesses of a mapped BAR: any width and alignment, the real MSI-X table, a bus error
  * with decoding off.
  */
 static void test_mmio(void **state)

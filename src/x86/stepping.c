@@ -8,8 +8,8 @@
  * registers, flags and vector state; what it wrote goes to the device. Other threads see nothing of
  * it, unlike with the page opened for a single step.
  *
- * Which bytes a store has written (a masked one, fxsave) is found by running it twice from the same
- * state, on a buffer of zeros and on one of ones: where both are the same afterwards, it has
+ * The bytes that a store has written (a masked one, fxsave) are found by running it twice from the
+ * same state, on a buffer of zeros and on one of ones: where both are the same afterwards, it has
  * written.
  *
  * A slot (code, scratch) belongs to a thread while its signals are blocked, so that no handler can

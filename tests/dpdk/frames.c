@@ -279,7 +279,7 @@ static bool case_checksums(void)
 	return true;
 }
 
-/* What @segment'th frame must come of f, the large one */
+/* Make the @segment'th frame that must come of f, the large one. */
 static uint16_t segment_of(const struct flow *fl, const struct layout *at, unsigned mss,
 			   unsigned segment)
 {

@@ -41,7 +41,7 @@ struct frame {
 	uint8_t at[FRAME_MAX];
 };
 
-/* What the sender asks of the device; all zero: nothing. */
+/* The offloads that the sender asks of the device; all zero: none. */
 struct ask {
 	uint64_t flags;
 	unsigned l2, l3, l4, mss;

@@ -160,7 +160,7 @@ struct igb_descriptor {
 	uint32_t command, options;
 };
 
-/* What was received: one frame of one or more descriptors. */
+/* A frame that was received, in one or more descriptors. */
 struct igb_frame {
 	unsigned queue, descriptors, length;
 	uint32_t status, type, hash; /* the last descriptor's: 7.1.5.2 */

@@ -45,7 +45,7 @@ static int admin(struct nvme_command c)
 	return nvme_execute(&n, 0, &c, NULL);
 }
 
-/* What a disk has at @offset if it was written with @seed. */
+/* Return what a disk has at @offset if it was written with @seed. */
 static uint64_t pattern(uint64_t offset, uint64_t seed)
 {
 	return (offset + 1) * (seed * 2 + 0x9e3779b97f4a7c15ull);

@@ -30,7 +30,7 @@ struct options {
 	bool write, verify, interrupts, shadow, json, sequential;
 };
 
-/* What the eight bytes at byte @offset of a filled namespace are. */
+/* Return the eight bytes at byte @offset of a filled namespace. */
 static uint64_t pattern(uint64_t offset)
 {
 	return offset * 0x9e3779b97f4a7c15ull; /* 2^64 over the golden ratio: every bit moves */
@@ -184,8 +184,8 @@ static void io_verify(const struct io *io, unsigned cid)
 }
 
 /*
- * Whatever has completed; a new command for each of them unless @draining; one doorbell for the
- * completions and one for the commands, as SPDK and libvfn ring them.
+ * Take all completions, and submit a new command for each of them unless @draining; ring one
+ * doorbell for the completions and one for the commands, as SPDK and libvfn do.
  */
 static unsigned io_reap(struct io *io, bool draining)
 {

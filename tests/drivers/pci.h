@@ -5,7 +5,7 @@
  * libvfn's vfn/vfio and vfn/iommu in its sequence of calls; of libc and <linux/vfio.h> alone, so
  * that one binary runs on uvfio and on the kernel's vfio-pci.
  *
- * What only a broken machine refuses ends the program with a line that says what was asked.
+ * Where only a broken machine refuses, the program ends with a line that says what was asked.
  */
 #ifndef DRIVERS_PCI_H
 #define DRIVERS_PCI_H

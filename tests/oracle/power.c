@@ -121,7 +121,7 @@ static void messages(int d, uint32_t index, const char *name, unsigned int cap, 
 	close(b);
 }
 
-/* What SET_IRQS says in D3hot to what is new. */
+/* SET_IRQS in D3hot, with eventfds that it did not have before. */
 static void set_in_d3(int d)
 {
 	int a = eventfd(0, EFD_NONBLOCK);

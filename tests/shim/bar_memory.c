@@ -105,7 +105,7 @@ static void protection(void)
 	end();
 }
 
-/* What nobody sees cannot make memory of it, and what it allows is allowed. */
+/* Calls that no one sees cannot make memory of a BAR; those that it allows succeed. */
 static void past_libc(void)
 {
 	begin();

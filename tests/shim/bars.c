@@ -127,7 +127,7 @@ static void faults(void)
 	vfio_close(&v);
 }
 
-/* What the log says while @call runs: standard error is a file meanwhile. */
+/* Lines of the log between log_begin() and log_end(): standard error is a file meanwhile. */
 static int log_at;
 
 static void log_begin(void)

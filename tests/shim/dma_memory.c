@@ -158,8 +158,8 @@ static void protection(unsigned char *p)
 }
 
 /*
- * What the device may do is what MAP_DMA said: not more than that when the program's protection is
- * gone round.
+ * The device may do what MAP_DMA said: not more than that when the program's protection is gone
+ * round.
  */
 static void rights_of_map(void)
 {
@@ -516,8 +516,8 @@ static void refused(void)
 }
 
 /*
- * What is sealed cannot be taken away, but it can be dropped. Kernels before 6.10 have no such
- * thing.
+ * Sealed memory cannot be unmapped, but its pages can be dropped. Kernels before 6.10 have no
+ * mseal.
  */
 static void sealed(void)
 {

@@ -2,8 +2,8 @@
 /*
  * shim_dma_stress: threads that allocate and free without end, of which some map what they have and
  * free it while a device uses it, while others fork and begin and end. libc comes to the shim with
- * malloc's locks held; nobody may wait there for one who wants them. It ends when everybody has
- * made his rounds.
+ * malloc's locks held; nobody may wait there for a thread that wants them. It ends when every
+ * thread has made its rounds.
  */
 #include <malloc.h>
 #include <pthread.h>

@@ -16,8 +16,8 @@ extern char **environ;
 static char *self, *static_prog;
 
 /*
- * What another image of the same process opened: nothing answers, and the group is open for as long
- * as one of the descriptors is.
+ * Descriptors that another image of the same process opened: nothing answers, and the group is open
+ * for as long as one of them is.
  */
 static int kept(int c, int g, int d)
 {
@@ -313,8 +313,8 @@ static void handles_over_exec(void)
 }
 
 /*
- * What a child has by accident does not harm the parent, and keeps the group open, as in the
- * kernel.
+ * Descriptors that a child has by accident do not harm the parent, and keep the group open, as in
+ * the kernel.
  */
 static void a_child_has_it_too(void)
 {

@@ -234,7 +234,7 @@ static void by_number(void)
 	vfio_close(&v);
 }
 
-/* What would take the kernel's own tree is refused. */
+/* Calls that would take the kernel's own tree are refused. */
 static void the_view_is_no_mount(void)
 {
 	FAILS(mount("/dev/vfio", "/tmp", NULL, MS_BIND, NULL), EPERM);

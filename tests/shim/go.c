@@ -2,7 +2,7 @@
 /*
  * shim_go: a program whose system calls are made by one function, as a Go program's are: the bytes
  * of that function are those of Go's standard library (1.19 and later), and it carries Go's note.
- * What it opens is of the view; what the rest of it does by raw system calls is not.
+ * Its opens come to the view; raw system calls of the rest of the program do not.
  */
 #include "shim.h"
 

@@ -190,7 +190,7 @@ static void mremap_of_private(void)
 }
 
 /*
- * What the program has where the device's memory was before is no device's, and moves as it likes.
+ * Memory that the program maps where the device's was before is no device's, and can be moved.
  */
 static void mremap_of_what_came_after(void)
 {

@@ -409,7 +409,7 @@ static void from_above(void)
 	CHECK(!chdir(back));
 }
 
-/* What stands with a name of the view can be changed. */
+/* Owner, mode and times of a name of the view can be changed. */
 static void owner_and_mode(void)
 {
 	struct timespec ts[2] = { { .tv_sec = 1000 }, { .tv_sec = 2000 } };

@@ -150,7 +150,7 @@ static void not_seen(void)
 	vfio_close(&v);
 }
 
-/* What is trapped for its offset and is not ours works as without us. */
+/* A call that is trapped for its offset and is not ours works as without us. */
 static void large_files(void)
 {
 	int m = memfd_create("large", 0);
@@ -170,8 +170,8 @@ static void large_files(void)
 }
 
 /*
- * What is trapped for its number and is not ours works, too; and a child's dynamic linker, which
- * has no shim yet, lives with such numbers.
+ * A call that is trapped for its descriptor's number and is not ours works, too; and a child's
+ * dynamic linker, which has no shim yet, lives with such numbers.
  */
 static void numbers(void)
 {

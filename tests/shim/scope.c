@@ -100,7 +100,7 @@ static void one_call(unsigned n, uint64_t iova, char *page)
 static char *pages; /* two for each worker */
 static __thread unsigned self, in_handler;
 
-/* What the interrupted call was doing, the handler does, too, and all the rest in turn. */
+/* The handler makes the call that it interrupted, too, and all the others in turn. */
 static void on_usr1(int sig)
 {
 	int e = errno;
@@ -395,7 +395,7 @@ static void *cancelled(void *arg)
 	return NULL;
 }
 
-/* What the thread left is in nobody's way. */
+/* What the cancelled thread left does not hinder others. */
 static void after_cancel(void)
 {
 	void *p = map_regs();
@@ -450,7 +450,7 @@ static void cancelled_at_points(void)
 	cancel_all_kinds(PTHREAD_CANCEL_DEFERRED);
 }
 
-/* What is no device's remains what it is: a read that waits is a cancellation point. */
+/* A read of no device that waits is still a cancellation point. */
 static void *reads_a_pipe(void *arg)
 {
 	char c;

@@ -165,7 +165,7 @@ static void one_in_the_other(void)
 	signal(SIGBUS, SIG_DFL);
 }
 
-/* What is sent in a handler of the same signal waits for its end, and the mask says so. */
+/* A signal sent in its own handler waits for the handler's end, and the mask says so. */
 static volatile int nested, was_blocked, was_pending;
 
 static void sends_itself(int sig)

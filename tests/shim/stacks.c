@@ -1416,8 +1416,8 @@ static long failures;
 	} while (0)
 
 /*
- * What a program does that has a device, and what any program does, in a thread that has the least
- * stack there is.
+ * The calls of a program that has a device, and those of any program, in a thread that has the
+ * least stack there is.
  */
 static void *everyday(void *unused)
 {

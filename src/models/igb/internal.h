@@ -284,7 +284,7 @@ void igb_rx_switched(struct igb *g, const uint8_t *frame, size_t len, uint32_t p
 
 /* ---- split.c ---- */
 
-/* How a frame is split. */
+/* The parts into which a frame is split. */
 struct igb_split {
 	size_t front;	/* bytes that go to the header buffer */
 	uint32_t info;	/* RXD_SPH, RXD_HDR_LEN of its first descriptor */

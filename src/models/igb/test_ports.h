@@ -196,7 +196,7 @@ static inline uint8_t *last(unsigned i)
 	return port[i].mem + 0x8000 + (port[i].at + RING - 1) % RING * RX_SIZE;
 }
 
-/* Which ports got a frame: bit n for port n. */
+/* Return which ports got a frame: bit n for port n. */
 static inline unsigned who(void)
 {
 	unsigned bits = 0;

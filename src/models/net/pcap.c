@@ -28,7 +28,7 @@
 
 struct net_pcap {
 	struct uvfio_dev *dev;
-	pthread_mutex_t lock; /* guards all below; held while the file is written */
+	pthread_mutex_t lock; /* guards all below; a leaf, held while the file is written */
 	int fd;
 	pid_t pid;
 	off_t end; /* of the last complete record */

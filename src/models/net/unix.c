@@ -20,21 +20,21 @@
 #include "models/net/internal.h"
 
 #define BATCH 64 /* frames, before the port's thread looks at anything else */
-#define SEND_TIMEOUT_US \
-	10000 /* a receiver's queue is ten frames long by default (unix(7), max_dgram_qlen) */
-#define LOCK_WAIT_US 10000
-#define LOCK_TRIES   100
+/* a receiver's queue is ten frames long by default (unix(7), max_dgram_qlen) */
+#define SEND_TIMEOUT_US 10000
+#define LOCK_WAIT_US	10000
+#define LOCK_TRIES	100
 
 struct net_unix {
 	struct sockaddr_un self;
 	dev_t dev; /* of the socket in the file system: what is there later may be another's */
 	ino_t ino;
 	bool fixed; /* the peer's path was given */
-	atomic_bool
-		stalled; /* the receiver let us wait in vain: not again before it took a frame */
-	atomic_int
-		told; /* what was logged last: 0 that frames leave, ENOENT nobody, else why not */
-	pthread_mutex_t lock; /* guards the peer */
+	/* the receiver let us wait in vain: not again before it took a frame */
+	atomic_bool stalled;
+	/* the last line in the log: 0 that frames leave, ENOENT nobody is there, else why not */
+	atomic_int told;
+	pthread_mutex_t lock; /* guards the peer; a leaf */
 	struct sockaddr_un peer;
 	socklen_t peer_len; /* 0: nobody sent yet */
 };

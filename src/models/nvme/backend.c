@@ -193,7 +193,7 @@ int nvme_ns_try(struct nvme_ns *ns, bool write, struct iovec *iov, int n, uint64
 			}
 			if (r < 0 && errno == EINTR)
 				continue;
-			/* Whatever it is: the long way finds out and reports it. */
+			/* the long way finds out why, and reports it */
 			return -EAGAIN;
 		}
 		len -= (uint64_t)r;

@@ -590,7 +590,7 @@ static void again(struct drv *d)
 }
 
 /*
- * Whatever ends the controller's work closes the page before it returns, with commands under way;
+ * All that ends the controller's work closes the page before it returns, with commands under way;
  * and it polls again afterwards.
  */
 static void test_ends(void **state)
