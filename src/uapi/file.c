@@ -92,7 +92,15 @@ int uapi_open(struct vfio_system *sys, const struct uapi_fds *fds, const char *p
 		return -ENOTDIR;
 	if (flags & O_CREAT && flags & O_EXCL)
 		return -EEXIST;
-	return g ? open_group(sys, fds, g, id, out) : open_container(sys, fds, out);
+	switch (node->kind) {
+	case UAPI_CONTAINER:
+		return open_container(sys, fds, out);
+	case UAPI_GROUP:
+		return open_group(sys, fds, g, id, out);
+	case UAPI_DEVICE: /* has no node */
+		break;
+	}
+	return -ENXIO;
 }
 
 void uapi_file_get(struct uapi_file *f)
