@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * Fuzz target: config space through the vfio-pci driver. Any writes, to testdev in several make-ups
- * and to nvme; after each of them what a user may rely on is looked at: what never changes has not
- * changed, chains are the same and end, BARs read as BARs of their size, the hardware's own BARs
- * are where firmware put them.
+ * fuzz/config.c: config space through the vfio-pci driver. Any writes, to testdev in several
+ * make-ups and to nvme; after each of them what a user may rely on is looked at: what never changes
+ * has not changed, chains are the same and end, BARs read as BARs of their size, the hardware's own
+ * BARs are where firmware put them.
  */
 #include <errno.h>
 #include <linux/pci_regs.h>

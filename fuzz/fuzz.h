@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * fuzz.h: an input as a stream of numbers, and what all targets share. When the stream ends it goes
- * on with zeros, so that a target need not look: it stops at in_end().
+ * fuzz/fuzz.h: an input as a stream of numbers, and what all targets share. When the stream ends it
+ * goes on with zeros, so that a target need not look: it stops at in_end().
  */
 #ifndef FUZZ_H
 #define FUZZ_H

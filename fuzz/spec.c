@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * Fuzz target: the text of --device. Whatever it says, machine_add() makes a device or says why
+ * fuzz/spec.c: the text of --device. Whatever it says, machine_add() makes a device or says why
  * not, in one sentence, and leaves nothing behind. Lines of the input are added to one machine;
  * then the machine is dumped. Slashes are taken out, so that an input finds no files but those in
  * the folder made here.

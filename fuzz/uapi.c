@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * Fuzz target: the kernel ABI. Streams of opens, closes, ioctls, reads and writes against a machine
+ * fuzz/uapi.c: the kernel ABI. Streams of opens, closes, ioctls, reads and writes against a machine
  * of testdev and edu, with a table of descriptors that is an array. Arguments are what a hostile or
  * broken program gives: structures that end at the last byte before nothing, pointers to nothing,
  * to memory that can only be read, any argsz, any flags, descriptors that are closed or something

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * Fuzz target: sequences of instructions that touch a trapped page, each against the same on plain
+ * fuzz/x86.c: sequences of instructions that touch a trapped page, each against the same on plain
  * memory (x86/test_x86.h). An instruction is of a form of test_insns.h, a string instruction, or
  * any bytes that decode to one with a memory operand. Registers and memory go on from one to the
  * next, so that flags and vectors get values which a random start would not have.

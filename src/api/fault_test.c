@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * The whole stack when memory runs out: a client's life (open, map, enable interrupts, use, close)
- * in which the first allocation fails, the second, ... until none is left. Whatever call it hits
- * says so (or does without), everything can be closed, and nothing stays behind; then the same life
- * succeeds.
+ * api/fault_test.c: the whole stack when memory runs out: a client's life (open, map, enable
+ * interrupts, use, close) in which the first allocation fails, the second, ... until none is left.
+ * Whatever call it hits says so (or does without), everything can be closed, and nothing stays
+ * behind; then the same life succeeds.
  */
 #include <errno.h>
 #include <fcntl.h>

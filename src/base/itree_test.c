@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * The interval tree against an array: random inserts and removes of overlapping intervals, order
- * and result of every search, shape of the tree.
+ * base/itree_test.c: the interval tree against an array: random inserts and removes of overlapping
+ * intervals, order and result of every search, shape of the tree.
  */
 #include <setjmp.h>
 #include <stdarg.h>

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* base/log_test.c */
+/* base/log_test.c: lines by their level, a log that is gone, names of levels. */
 #include <errno.h>
 #include <setjmp.h>
 #include <stdarg.h>

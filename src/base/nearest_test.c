@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* Near misses of words. */
+/* base/nearest_test.c: near misses of words. */
 #include <limits.h>
 #include <setjmp.h>
 #include <stdarg.h>

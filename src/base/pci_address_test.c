@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* Addresses as texts, and those of virtual functions. */
+/* base/pci_address_test.c: addresses as texts, and those of virtual functions. */
 #include <errno.h>
 #include <setjmp.h>
 #include <stdarg.h>

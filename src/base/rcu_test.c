@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
+/* base/rcu_test.c: readers in threads and in handlers, a writer that waits for them, forks. */
 #include <errno.h>
 #include <pthread.h>
 #include <sched.h>

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* Numbers and sizes: what is one, and what is too large. */
+/* base/size_test.c: numbers and sizes: what is one, and what is too large. */
 #include <errno.h>
 #include <setjmp.h>
 #include <stdarg.h>

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * Each allocation and each system call of plugging a device in failing in turn, for each built-in
- * model and for VFs: it says so, leaves the machine as it was, and the next try gets what the first
- * would have got.
+ * machine/fault_test.c: each allocation and each system call of plugging a device in failing in
+ * turn, for each built-in model and for VFs: it says so, leaves the machine as it was, and the next
+ * try gets what the first would have got.
  */
 #include <errno.h>
 #include <fcntl.h>

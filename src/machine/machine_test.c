@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* Plugging in: addresses, groups, bus addresses, claims between processes, the view. */
+/*
+ * machine/machine_test.c: plugging in: addresses, groups, bus addresses, claims between processes,
+ * the view.
+ */
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>

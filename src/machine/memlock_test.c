@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* Limits of memory, as a text and as the process has them. */
+/* machine/memlock_test.c: limits of memory, as a text and as the process has them. */
 #include <errno.h>
 #include <setjmp.h>
 #include <stdarg.h>

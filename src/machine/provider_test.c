@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* A provider whose devices are nothing but a face: what a machine does with them. */
+/*
+ * machine/provider_test.c: a provider whose devices are nothing but a face: what a machine does
+ * with them.
+ */
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>

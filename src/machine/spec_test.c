@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* Texts: specs. */
+/* machine/spec_test.c: specs as texts: read, refused, and written again. */
 #include <errno.h>
 #include <setjmp.h>
 #include <stdarg.h>

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * Virtual functions in a machine and in a run: where they are, in which groups; two machines on one
- * run directory stand for two processes.
+ * machine/sriov_test.c: virtual functions in a machine and in a run: where they are, in which
+ * groups; two machines on one run directory stand for two processes.
  */
 #include <errno.h>
 #include <fcntl.h>

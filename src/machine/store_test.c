@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * Attributes by which a device gets and loses its driver: the kernel's answers, and what the view
- * shows after them.
+ * machine/store_test.c: attributes by which a device gets and loses its driver: the kernel's
+ * answers, and what the view shows after them.
  */
 #include <errno.h>
 #include <fcntl.h>

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * edu: the educational device of QEMU, after its public description ("EDU device", QEMU
+ * models/edu.c: the educational device of QEMU, after its public description ("EDU device", QEMU
  * documentation, docs/specs/edu): the same identity, the same registers, so that a driver written
  * against either runs on the other, and one test program can compare what a kernel's vfio-pci makes
  * of the one with what ours makes of the other.

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * edu against its description: identity, registers, the factorial's and the DMA's busy bits,
- * interrupts.
+ * models/edu_test.c: edu against its description: identity, registers, the factorial's and the
+ * DMA's busy bits, interrupts.
  */
 #include "models/edu.h"
 #include "pci/test_model.h"

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* The list of built-in models: a new one is a file of its own and a line here. */
+/* models/models.c: the list of built-in models: a new one is a file of its own and a line here. */
 #include <string.h>
 
 #include "models/edu.h"

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * Advanced Error Reporting, and a model that signals an error. Status, mask and severity are
- * sticky: the driver that resets the device because of an error must still find out which one it
- * was.
+ * pci/aer.c: advanced Error Reporting, and a model that signals an error. Status, mask and severity
+ * are sticky: the driver that resets the device because of an error must still find out which one
+ * it was.
  */
 #include <errno.h>
 

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * BARs and the expansion ROM: their registers, and the memory and I/O cycles that go to the MSI-X
- * table, to the ROM image or to the model. Whether the function decodes is one atomic, kept by
- * config.c.
+ * pci/bars.c: BARs and the expansion ROM: their registers, and the memory and I/O cycles that go to
+ * the MSI-X table, to the ROM image or to the model. Whether the function decodes is one atomic,
+ * kept by config.c.
  */
 #include <errno.h>
 #include <inttypes.h>

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * Building config space: room for a capability, its link in the chain, its bytes and the bits that
- * software may write. The capabilities with a behaviour of their own are added by the file that has
- * it (msi.c, express.c, aer.c, power.c, vpd.c).
+ * pci/caps.c: building config space: room for a capability, its link in the chain, its bytes and
+ * the bits that software may write. The capabilities with a behaviour of their own are added by the
+ * file that has it (msi.c, express.c, aer.c, power.c, vpd.c).
  */
 #include <errno.h>
 

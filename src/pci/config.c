@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * Config space as the bus sees it. A write changes the bits that its masks allow; what else it does
- * (reset, power, decoding, bus mastering, messages let go) is collected as effects under the lock
- * and done after it, because most of them call the model or wait.
+ * pci/config.c: config space as the bus sees it. A write changes the bits that its masks allow;
+ * what else it does (reset, power, decoding, bus mastering, messages let go) is collected as
+ * effects under the lock and done after it, because most of them call the model or wait.
  */
 #include <errno.h>
 

@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* Config space: each write rule, each capability's bits, what writes do, what survives a reset. */
+/*
+ * pci/config_test.c: config space: each write rule, each capability's bits, what writes do, what
+ * survives a reset.
+ */
 #include "base/report.h"
 #include "pci/test_function.h"
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * A model's DMA: the function is a requester of the IOMMU, and what the driver's COMMAND.MASTER
- * allows is in iommu.blocked (config.c).
+ * pci/dma.c: a model's DMA: the function is a requester of the IOMMU, and what the driver's
+ * COMMAND.MASTER allows is in iommu.blocked (config.c).
  */
 #include "pci/internal.h"
 

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * PCI Express: the capability of an endpoint, version 2, on a link of 16 GT/s and four lanes; and
- * Advanced Features, which gives a function of conventional PCI what it lacks of Express: FLR. Both
- * FLR bits read zero and act when a one is written (config.c).
+ * pci/express.c: PCI Express: the capability of an endpoint, version 2, on a link of 16 GT/s and
+ * four lanes; and Advanced Features, which gives a function of conventional PCI what it lacks of
+ * Express: FLR. Both FLR bits read zero and act when a one is written (config.c).
  */
 #include <errno.h>
 

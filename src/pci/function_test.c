@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * A function's life: options and what is said about wrong ones, callbacks one at a time, timers,
- * DMA with bus mastering off.
+ * pci/function_test.c: a function's life: options and what is said about wrong ones, callbacks one
+ * at a time, timers, DMA with bus mastering off.
  */
 #include <unistd.h>
 

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * The INTx pin: a level. What the model wants and what keeps the pin quiet are two bits of one
- * atomic word; the sink is told when their sum changes. Threads that change it at the same time
- * must not tell the sink in the wrong order, and none may wait for another: the first one tells,
- * the others leave a count behind that makes it look again. A fall may go unseen that way, a rise
- * may not: a driver that looked in between found the line down and waits for the next call.
+ * pci/intx.c: the INTx pin: a level. What the model wants and what keeps the pin quiet are two bits
+ * of one atomic word; the sink is told when their sum changes. Threads that change it at the same
+ * time must not tell the sink in the wrong order, and none may wait for another: the first one
+ * tells, the others leave a count behind that makes it look again. A fall may go unseen that way, a
+ * rise may not: a driver that looked in between found the line down and waits for the next call.
  */
 #include <errno.h>
 

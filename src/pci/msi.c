@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * MSI and MSI-X. A vector is one atomic word with its masks and its pending bit, so a message that
- * meets a mask and an unmask that meets a pending message cannot miss each other: one of the two
- * sees the other's bit and sends. That is all the synchronisation there is: a message takes no
- * lock, and when nothing is masked it is two loads and the sink's call.
+ * pci/msi.c: MSI and MSI-X. A vector is one atomic word with its masks and its pending bit, so a
+ * message that meets a mask and an unmask that meets a pending message cannot miss each other: one
+ * of the two sees the other's bit and sends. That is all the synchronisation there is: a message
+ * takes no lock, and when nothing is masked it is two loads and the sink's call.
  *
  * The mask bit of an MSI-X entry lives in its word alone; the mask register of MSI lives in config
  * space and is copied to the words.

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * MSI, MSI-X and INTx: what is sent, what waits, what is dropped; and delivery against everything
- * that changes under it.
+ * pci/msi_test.c: MSI, MSI-X and INTx: what is sent, what waits, what is dropped; and delivery
+ * against everything that changes under it.
  */
 #include <sched.h>
 #include <unistd.h>

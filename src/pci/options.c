@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * A model's options: the user's text checked against the model's table before the model sees any of
- * it, so that a model reads values, never text, and every model complains about a wrong option in
- * the same words.
+ * pci/options.c: a model's options: the user's text checked against the model's table before the
+ * model sees any of it, so that a model reads values, never text, and every model complains about a
+ * wrong option in the same words.
  */
 #include <errno.h>
 #include <fcntl.h>

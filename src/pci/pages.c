@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * Pages of a memory BAR as a driver maps them: trapped, polled or not at all. Polled pages are a
- * memfd that the model looks at; the sink, which maps it for a driver, is told when the mappings
- * may be used and when not.
+ * pci/pages.c: pages of a memory BAR as a driver maps them: trapped, polled or not at all. Polled
+ * pages are a memfd that the model looks at; the sink, which maps it for a driver, is told when the
+ * mappings may be used and when not.
  *
  * Open or closed is one flag of the function. It is set before the sink is called, in both
  * directions: a mapping that is made meanwhile looks at the flag under the lock that the sink

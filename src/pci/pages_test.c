@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * Unit tests of pages of a BAR: what a model may declare, the memory behind polled pages, and when
- * what their mapper is told.
+ * pci/pages_test.c: pages of a BAR: what a model may declare, the memory behind polled pages, and
+ * when what their mapper is told.
  */
 #include <fcntl.h>
 #include <linux/capability.h>

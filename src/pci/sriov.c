@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * SR-IOV: the capability of a PF, and how its VFs follow it. PCIe 6.0, 9.
+ * pci/sriov.c: SR-IOV: the capability of a PF, and how its VFs follow it. PCIe 6.0, 9.
  *
  * Whether a VF is there is written in its PF's config space. pci_config_derive() of the PF brings
  * it into a few atomics, which each VF's own pci_config_derive() reads: so a VF's DMA, messages and

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * SR-IOV: the capability, what a VF is, and how VFs follow their PF through writes, resets and
- * D-states.
+ * pci/sriov_test.c: SR-IOV: the capability, what a VF is, and how VFs follow their PF through
+ * writes, resets and D-states.
  */
 #include "pci/test_function.h"
 

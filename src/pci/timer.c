@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * A model's timers. The service thread fires one and then needs the model's turn (turn.lock),
- * which another thread may have: by the time it gets it the model may have disarmed, moved or freed
- * the timer. So what counts is the deadline, looked at when the turn is ours; and a timer freed
- * inside a callback is only marked, and taken apart when the turn is given back.
+ * pci/timer.c: a model's timers. The service thread fires one and then needs the model's turn
+ * (turn.lock), which another thread may have: by the time it gets it the model may have disarmed,
+ * moved or freed the timer. So what counts is the deadline, looked at when the turn is ours; and a
+ * timer freed inside a callback is only marked, and taken apart when the turn is given back.
  */
 #include <sched.h>
 #include <stdlib.h>

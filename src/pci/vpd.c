@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * Vital product data: a window of four bytes and a flag that says which side's turn it is. PCI 3.0,
- * appendix I: the driver writes the address with F clear and waits until F is set, or writes data,
- * then the address with F set, and waits until F is clear. Here the transfer is done when the write
- * is.
+ * pci/vpd.c: vital product data: a window of four bytes and a flag that says which side's turn it
+ * is. PCI 3.0, appendix I: the driver writes the address with F clear and waits until F is set, or
+ * writes data, then the address with F set, and waits until F is clear. Here the transfer is done
+ * when the write is.
  */
 #include <errno.h>
 #include <stdlib.h>

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * Memory in the place of a mapped BAR's pages: which of it a mapping has, what can be touched when,
- * and what a child of fork() has. The provider is a memfd.
+ * shim/areas_test.c: memory in the place of a mapped BAR's pages: which of it a mapping has, what
+ * can be touched when, and what a child of fork() has. The provider is a memfd.
  */
 #include <setjmp.h>
 #include <signal.h>

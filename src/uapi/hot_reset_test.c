@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * VFIO_DEVICE_GET_PCI_HOT_RESET_INFO and VFIO_DEVICE_PCI_HOT_RESET on a slot of two functions in
- * two groups: sizes, order of checks, and who must own what.
+ * uapi/hot_reset_test.c: VFIO_DEVICE_GET_PCI_HOT_RESET_INFO and VFIO_DEVICE_PCI_HOT_RESET on a slot
+ * of two functions in two groups: sizes, order of checks, and who must own what.
  */
 #include <setjmp.h>
 #include <signal.h>

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * The ABI layer against a device of the test's own and a table of "descriptors" that is an array:
- * sizes, order of checks, capability chains, bad pointers, who keeps whom open.
+ * uapi/uapi_test.c: the ABI layer against a device of the test's own and a table of "descriptors"
+ * that is an array: sizes, order of checks, capability chains, bad pointers, who keeps whom open.
  */
 #include <setjmp.h>
 #include <stdarg.h>

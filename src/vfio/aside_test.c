@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * Memory that the program unmaps stays with the device: the test plays the shim (move by mremap,
- * then munmap) and the device (DMA through a requester).
+ * vfio/aside_test.c: memory that the program unmaps stays with the device: the test plays the shim
+ * (move by mremap, then munmap) and the device (DMA through a requester).
  */
 #include <errno.h>
 #include <setjmp.h>

@@ -1,7 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/*
- * Devices, groups and containers: who may do what when, and who keeps whom.
- */
+/* vfio/group_test.c: devices, groups and containers: who may do what when, and who keeps whom. */
 #include <errno.h>
 #include <setjmp.h>
 #include <stdarg.h>

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * Triggers and virqfds: what is refused, duplicates that outlive the client's descriptor, full
- * counters, replacement under fire.
+ * vfio/irqfd_test.c: triggers and virqfds: what is refused, duplicates that outlive the client's
+ * descriptor, full counters, replacement under fire.
  */
 #include <errno.h>
 #include <fcntl.h>

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * Openers: the checks that come before a provider, on a provider of the test's own; what a device
- * that lacks an op answers; and who keeps whom from opening.
+ * vfio/open_test.c: openers: the checks that come before a provider, on a provider of the test's
+ * own; what a device that lacks an op answers; and who keeps whom from opening.
  */
 #include <errno.h>
 #include <limits.h>

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
  * vfio/type1.c: the rules of type1: which ranges an unmap may name (v2: none cuts a mapping; v1:
- * whole ones or nothing), new addresses for old memory (FLAG_VADDR), and dirty bitmaps. The mappings themselves are an address space (ioas.c).
+ * whole ones or nothing), new addresses for old memory (FLAG_VADDR), and dirty bitmaps. The
+ * mappings themselves are an address space (ioas.c).
  */
 #include <errno.h>
 #include <inttypes.h>

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * The type1 address space: every error of MAP, UNMAP and DIRTY_PAGES, memory that is not there,
- * limits; and random calls against a model that is an array.
+ * vfio/type1_test.c: the type1 address space: every error of MAP, UNMAP and DIRTY_PAGES, memory
+ * that is not there, limits; and random calls against a model that is an array.
  */
 #include <errno.h>
 #include <fcntl.h>

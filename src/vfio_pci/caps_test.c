@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * Every capability of the tables that has no test of its own: a function has one whose bits can all
- * be written, the user writes ones to all of it, and what the hardware then holds is what the
- * tables let through. Behind its length a capability ends, and bytes that belong to nobody are the
- * hardware's.
+ * vfio_pci/caps_test.c: every capability of the tables that has no test of its own: a function has
+ * one whose bits can all be written, the user writes ones to all of it, and what the hardware then
+ * holds is what the tables let through. Behind its length a capability ends, and bytes that belong
+ * to nobody are the hardware's.
  */
 #include "vfio_pci/test_device.h"
 

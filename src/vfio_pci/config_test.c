@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * Unit tests of config-space virtualization: every row of the tables, by what a user reads and
- * writes.
+ * vfio_pci/config_test.c: config-space virtualization: every row of the tables, by what a user
+ * reads and writes.
  */
 #include "vfio_pci/test_device.h"
 

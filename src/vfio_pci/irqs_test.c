@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * Unit tests of SET_IRQS: what each index answers, with the kernel's errno, and what is signalled
- * when.
+ * vfio_pci/irqs_test.c: SET_IRQS: what each index answers, with the kernel's errno, and what is
+ * signalled when.
  */
 #include "vfio_pci/test_device.h"
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * Unit tests of which pages of a BAR can be mapped, of the areas that say so, and of who is told
+ * vfio_pci/mmap_test.c: which pages of a BAR can be mapped, the areas that say so, and who is told
  * when polled pages open.
  */
 #include "vfio_pci/test_device.h"

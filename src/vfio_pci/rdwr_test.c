@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * Unit tests of region access and of ioeventfds: widths, ends, the MSI-X table, ROM, decoding off,
- * refusals.
+ * vfio_pci/rdwr_test.c: region access and ioeventfds: widths, ends, the MSI-X table, ROM, decoding
+ * off, refusals.
  */
 #include "base/report.h"
 #include "vfio_pci/test_device.h"

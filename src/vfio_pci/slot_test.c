@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * Unit tests of resets through the slot: who is in it, who can be reset by it, and what a reset
- * leaves.
+ * vfio_pci/slot_test.c: resets through the slot: who is in it, who can be reset by it, and what a
+ * reset leaves.
  */
 #include "vfio_pci/test_device.h"
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * A PF and its VFs under the driver: what a VF's user sees, tokens, and resets that take neighbours
- * along. tests/sriov.sh asks the kernel the same questions.
+ * vfio_pci/sriov_test.c: a PF and its VFs under the driver: what a VF's user sees, tokens, and
+ * resets that take neighbours along. tests/sriov.sh asks the kernel the same questions.
  */
 #include "vfio_pci/test_device.h"
 

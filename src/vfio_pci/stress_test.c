@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * Stress of interrupt delivery against everything that sets it up, for a run under ThreadSanitizer
- * above all. A device that raises its line by level and a driver that serves it must neither hang
- * (an interrupt lost) nor find two signals for one unmask (one doubled), whatever other threads do
- * that does not touch the mask; and no signal comes after a disable.
+ * vfio_pci/stress_test.c: stress of interrupt delivery against everything that sets it up, for a
+ * run under ThreadSanitizer above all. A device that raises its line by level and a driver that
+ * serves it must neither hang (an interrupt lost) nor find two signals for one unmask (one
+ * doubled), whatever other threads do that does not touch the mask; and no signal comes after a
+ * disable.
  */
 #include <pthread.h>
 

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * The driver on the testdev model in its many shapes: forms of MSI, ways to be reset, functions
- * that lack something, interrupts that come from a thread of the device. What the device saw is
- * asked of the device.
+ * vfio_pci/testdev_test.c: the driver on the testdev model in its many shapes: forms of MSI, ways
+ * to be reset, functions that lack something, interrupts that come from a thread of the device.
+ * What the device saw is asked of the device.
  */
 #include "models/testdev/testdev.h"
 #include "vfio_pci/test_device.h"

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * apart_model: a device for tests/apart/client.c whose reads may sleep. All devices of the process
- * share three registers of 32 bits in BAR0; each has a counter of its own.
+ * tests/apart/model.c: a device for tests/apart/client.c whose reads may sleep. All devices of the
+ * process share three registers of 32 bits in BAR0; each has a counter of its own.
  */
 #include <errno.h>
 #include <stdatomic.h>

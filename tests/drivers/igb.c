@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * drivers/igb.c: see igb.h. Initialization after 4.5 of the datasheet, loopback after 3.5.6.
+ * tests/drivers/igb.c: see igb.h. Initialization after 4.5 of the datasheet, loopback after 3.5.6.
  */
 #include <string.h>
 #include <time.h>

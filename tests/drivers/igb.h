@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * drivers/igb.h: a user-level driver of the Intel 82576, its port looped back to itself. Section
- * numbers are of the 82576 datasheet, revision 2.61.
+ * tests/drivers/igb.h: a user-level driver of the Intel 82576, its port looped back to itself.
+ * Section numbers are of the 82576 datasheet, revision 2.61.
  */
 #ifndef DRIVERS_IGB_H
 #define DRIVERS_IGB_H

@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * igb_driver check ADDRESS : drives an 82576 whose port is looped back to itself, and writes down
- * what it does, a line each: registers after reset, EEPROM, PHY, semaphores, frames of all kinds
- * through the rings, filters, offloads, interrupts, statistics. Like nvme_check.c it holds no
- * opinion of what is right, and no line depends on what may differ between two good chips.
+ * tests/drivers/igb_driver.c: `igb_driver check ADDRESS` drives an 82576 whose port is looped back
+ * to itself, and writes down what it does, a line each: registers after reset, EEPROM, PHY,
+ * semaphores, frames of all kinds through the rings, filters, offloads, interrupts, statistics.
+ * Like nvme_check.c it holds no opinion of what is right, and no line depends on what may differ
+ * between two good chips.
  */
 #include <poll.h>
 #include <stdio.h>

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * drivers/nvme.c: see nvme.h. A controller from reset to I/O queues in the order of
- * NVMe 1.4, 7.6.1.
+ * tests/drivers/nvme.c: see nvme.h. A controller from reset to I/O queues in the order of NVMe 1.4,
+ * 7.6.1.
  */
 #include <sched.h>
 #include <stdio.h>

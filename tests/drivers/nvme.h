@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * drivers/nvme.h: a user-level NVMe driver in the manner of libvfn and SPDK: registers and
+ * tests/drivers/nvme.h: a user-level NVMe driver in the manner of libvfn and SPDK: registers and
  * doorbells by plain loads and stores of a mapped BAR0, queues and data in memory mapped for DMA,
  * completions by polling or by eventfd. Section numbers are of NVM Express 1.4.
  */

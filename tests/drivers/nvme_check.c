@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * drivers/nvme_check.c: asks a controller for every answer that the specification fixes and writes
- * it down, a line each. It holds no opinion of what is right: tests/drivers_oracle.sh compares what
- * two controllers say, uvfio's and QEMU's behind the kernel's vfio-pci. So no line depends on what
- * may differ between two good controllers: names, numbers of queues, the time.
+ * tests/drivers/nvme_check.c: asks a controller for every answer that the specification fixes and
+ * writes it down, a line each. It holds no opinion of what is right: tests/drivers_oracle.sh
+ * compares what two controllers say, uvfio's and QEMU's behind the kernel's vfio-pci. So no line
+ * depends on what may differ between two good controllers: names, numbers of queues, the time.
  */
 #include <errno.h>
 #include <sched.h>

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * nvme_driver: a user-level NVMe driver, for uvfio's devices and for real ones.
+ * tests/drivers/nvme_driver.c: a user-level NVMe driver, for uvfio's devices and for real ones.
  *
  *	nvme_driver identify|regs|check ADDRESS
  *	nvme_driver fill|read|write|perf|lost|cut ADDRESS [OPTION]...

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * boot.S: a boot sector that reads 8 times 64 sectors behind itself through int 13h, function 42h, prints the sum of their bytes on COM1,
- * and ends QEMU (isa-debug-exit at 0xf4). The BIOS's own NVMe driver, which polls, does the reading.
+ * tests/guest/boot.S: a boot sector that reads 8 times 64 sectors behind itself through int 13h,
+ * function 42h, prints the sum of their bytes on COM1, and ends QEMU (isa-debug-exit at 0xf4). The
+ * BIOS's own NVMe driver, which polls, does the reading.
  */
 .code16
 .globl _start

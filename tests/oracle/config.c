@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * config.c: config space as a user sees and writes it: what is virtual, what reaches the device,
- * what is dropped.
+ * tests/oracle/config.c: config space as a user sees and writes it: what is virtual, what reaches
+ * the device, what is dropped.
  */
 #include "oracle.h"
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * container.c: containers, groups, and what a handle is: dup, fork, SCM_RIGHTS, the order of
- * closing.
+ * tests/oracle/container.c: containers, groups, and what a handle is: dup, fork, SCM_RIGHTS, the
+ * order of closing.
  */
 #include <sys/socket.h>
 #include <sys/sysmacros.h>

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * device.c: information about a device, its regions and how they are read and written, reset,
- * features.
+ * tests/oracle/device.c: information about a device, its regions and how they are read and written,
+ * reset, features.
  */
 #include "oracle.h"
 

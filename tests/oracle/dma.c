@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * dma.c: what the device itself reads and writes, with edu's DMA engine: its buffer of 4096 bytes
- * at 0x40000, registers from 0x80 (QEMU docs/specs/edu), addresses of 28 bits. Half of the buffer
- * at most: QEMU 7.2 ends itself at a transfer that reaches the buffer's end.
+ * tests/oracle/dma.c: what the device itself reads and writes, with edu's DMA engine: its buffer of
+ * 4096 bytes at 0x40000, registers from 0x80 (QEMU docs/specs/edu), addresses of 28 bits. Half of
+ * the buffer at most: QEMU 7.2 ends itself at a transfer that reaches the buffer's end.
  */
 #include <time.h>
 

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * files.c: what a container, a group and a device are as files: every system call that takes a
- * descriptor, the ways to open one again, and what their paths say. Here VFIO is a file among
- * others: most calls are ones that it has no operation for.
+ * tests/oracle/files.c: what a container, a group and a device are as files: every system call that
+ * takes a descriptor, the ways to open one again, and what their paths say. Here VFIO is a file
+ * among others: most calls are ones that it has no operation for.
  */
 #include <linux/fiemap.h>
 #include <linux/fs.h>

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * irq.c: VFIO_DEVICE_SET_IRQS: the checks of its arguments, then each index with interrupts that
- * the device raises.
+ * tests/oracle/irq.c: VFIO_DEVICE_SET_IRQS: the checks of its arguments, then each index with
+ * interrupts that the device raises.
  */
 #include "oracle.h"
 

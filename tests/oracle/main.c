@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * main.c: `oracle EDU-ADDRESS NVME-ADDRESS IGB-ADDRESS ROM-ADDRESS KEEP-ADDRESS [SECTION]`. Each
- * section runs in a process of its own, from nothing open, so that one that dies leaves the others
- * whole. The device with a ROM and the one that keeps its state in D3hot may be one of the others.
- * With `-` for an address the sections about it are left out. Also the few helpers that the
- * sections share.
+ * tests/oracle/main.c: `oracle EDU-ADDRESS NVME-ADDRESS IGB-ADDRESS ROM-ADDRESS KEEP-ADDRESS
+ * [SECTION]`. Each section runs in a process of its own, from nothing open, so that one that dies
+ * leaves the others whole. The device with a ROM and the one that keeps its state in D3hot may be
+ * one of the others. With `-` for an address the sections about it are left out. Also the few
+ * helpers that the sections share.
  */
 #include <sys/wait.h>
 

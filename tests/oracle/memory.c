@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * memory.c: every system call on memory, asked about a mapped BAR. Each question has a layout of
- * its own: 8 pages with nothing, 8 pages of the BAR, 8 of ordinary memory, 8 with nothing. Each
- * answer is what the call returned and, after it, what a load and a store find there.
+ * tests/oracle/memory.c: every system call on memory, asked about a mapped BAR. Each question has a
+ * layout of its own: 8 pages with nothing, 8 pages of the BAR, 8 of ordinary memory, 8 with
+ * nothing. Each answer is what the call returned and, after it, what a load and a store find there.
  */
 #include <setjmp.h>
 #include <signal.h>

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * oracle.h: a VFIO client that asks every question whose answer the kernel fixes, and writes the
- * answers down, one a line.
+ * tests/oracle/oracle.h: a VFIO client that asks every question whose answer the kernel fixes, and
+ * writes the answers down, one a line.
  *
  * The same binary runs under uvfio and in a virtual machine on the kernel's own vfio-pci;
  * tests/oracle/run compares the two. It holds no opinion of what is right: the kernel's answer is.

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * power.c: what D3hot and resets leave of interrupts and of config space, on a function that loses
- * its state on the way to D0 (the 82576); and what regions answer in D3hot and with decoding off,
- * the ROM among them.
+ * tests/oracle/power.c: what D3hot and resets leave of interrupts and of config space, on a
+ * function that loses its state on the way to D0 (the 82576); and what regions answer in D3hot and
+ * with decoding off, the ROM among them.
  */
 #include <setjmp.h>
 #include <signal.h>

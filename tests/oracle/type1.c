@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * type1.c: the IOMMU of a container: information, mapping and unmapping with every error, dirty
- * pages, limits.
+ * tests/oracle/type1.c: the IOMMU of a container: information, mapping and unmapping with every
+ * error, dirty pages, limits.
  */
 #include <linux/capability.h>
 #include <sys/resource.h>

@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * polled_client [trap]: pages of a BAR that the device opens and closes (tests/polled/model.c)
- * under every kind of store and everything that a program can do to a mapping meanwhile. A store
- * that the device never sees, or that comes after a later one, is a failure. trap: the device was
- * given mmap=trap, so that nothing opens. UVFIO_LONG: minutes instead of seconds.
+ * tests/polled/client.c: polled_client [trap]: pages of a BAR that the device opens and closes
+ * (tests/polled/model.c) under every kind of store and everything that a program can do to a
+ * mapping meanwhile. A store that the device never sees, or that comes after a later one, is a
+ * failure. trap: the device was given mmap=trap, so that nothing opens. UVFIO_LONG: minutes instead
+ * of seconds.
  */
 #include <pthread.h>
 #include <sched.h>

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * shim_bar_memory: a mapped BAR stays one, whatever system call on memory a program makes, through
- * libc or past it. tests/oracle/memory.c compares the answers with a kernel's; here is what depends
- * on the machine, and what has to do with uvfio itself.
+ * tests/shim/bar_memory.c: a mapped BAR stays one, whatever system call on memory a program makes,
+ * through libc or past it. tests/oracle/memory.c compares the answers with a kernel's; here is what
+ * depends on the machine, and what has to do with uvfio itself.
  */
 #include <linux/userfaultfd.h>
 #include <setjmp.h>

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * shim_bars: mapped BARs. Every load and store is the device's, of the width of the instruction;
- * what no device answers is SIGBUS.
+ * tests/shim/bars.c: mapped BARs. Every load and store is the device's, of the width of the
+ * instruction; what no device answers is SIGBUS.
  */
 #include <pthread.h>
 #include <sys/socket.h>

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * shim_dma_malloc.c: a program whose own allocator unmaps memory with its lock held, as tcmalloc
- * does, while devices have that memory and other threads map and unmap for DMA. Nothing of uvfio
- * may allocate under a lock that the munmap waits for. Ends by count; a hang is a failure.
+ * tests/shim/dma_malloc.c: a program whose own allocator unmaps memory with its lock held, as
+ * tcmalloc does, while devices have that memory and other threads map and unmap for DMA. Nothing of
+ * uvfio may allocate under a lock that the munmap waits for. Ends by count; a hang is a failure.
  */
 #include <malloc.h>
 #include <pthread.h>

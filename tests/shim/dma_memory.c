@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * shim_dma_memory: kinds of memory, mapped for DMA, and what the program does to it afterwards. The
- * kernel has pinned the pages, and the rights of the device are those of MAP_DMA: whatever comes
- * later, the device reads and writes the same pages. A program that still sees them sees what the
- * device writes.
+ * tests/shim/dma_memory.c: kinds of memory, mapped for DMA, and what the program does to it
+ * afterwards. The kernel has pinned the pages, and the rights of the device are those of MAP_DMA:
+ * whatever comes later, the device reads and writes the same pages. A program that still sees them
+ * sees what the device writes.
  */
 #include <dlfcn.h>
 #include <malloc.h>

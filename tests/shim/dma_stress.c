@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * shim_dma_stress: threads that allocate and free without end, of which some map what they have and
- * free it while a device uses it, while others fork and begin and end. libc comes to the shim with
- * malloc's locks held; nobody may wait there for a thread that wants them. It ends when every
- * thread has made its rounds.
+ * tests/shim/dma_stress.c: threads that allocate and free without end, of which some map what they
+ * have and free it while a device uses it, while others fork and begin and end. libc comes to the
+ * shim with malloc's locks held; nobody may wait there for a thread that wants them. It ends when
+ * every thread has made its rounds.
  */
 #include <malloc.h>
 #include <pthread.h>

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * shim_exec: programs that a program under the shim starts: they have devices of their own, also
- * when the environment was not handed on; and a static one lives, though the filter is in it and
- * the shim is not. Called again as "shim_exec WHAT" it is the child. The last argument is the
+ * tests/shim/exec.c: programs that a program under the shim starts: they have devices of their own,
+ * also when the environment was not handed on; and a static one lives, though the filter is in it
+ * and the shim is not. Called again as "shim_exec WHAT" it is the child. The last argument is the
  * static program.
  */
 #include <spawn.h>

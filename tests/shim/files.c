@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * shim_files: handles as files among others, and the ways to reach one past open(2): places
+ * tests/shim/files.c: handles as files among others, and the ways to reach one past open(2): places
  * (O_PATH), links in /proc, openat2, system calls by number. What the kernel answers to each call
  * on each kind of handle, tests/oracle asks it.
  */

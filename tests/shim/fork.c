@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * shim_fork: forked children, by every way of forking: what a child inherits is dead in it, what it
- * opens itself works, and the parent notices nothing.
+ * tests/shim/fork.c: forked children, by every way of forking: what a child inherits is dead in it,
+ * what it opens itself works, and the parent notices nothing.
  */
 #include <sched.h>
 #include <spawn.h>

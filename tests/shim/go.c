@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * shim_go: a program whose system calls are made by one function, as a Go program's are: the bytes
- * of that function are those of Go's standard library (1.19 and later), and it carries Go's note.
- * Its opens come to the view; raw system calls of the rest of the program do not.
+ * tests/shim/go.c: a program whose system calls are made by one function, as a Go program's are:
+ * the bytes of that function are those of Go's standard library (1.19 and later), and it carries
+ * Go's note. Its opens come to the view; raw system calls of the rest of the program do not.
  */
 #include "shim.h"
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * shim_handles: descriptors: dup, every order and way of closing, what fcntl, fstat and /proc say,
- * SCM_RIGHTS.
+ * tests/shim/handles.c: descriptors: dup, every order and way of closing, what fcntl, fstat and
+ * /proc say, SCM_RIGHTS.
  */
 #include <pthread.h>
 #include <sys/eventfd.h>

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * shim_kvm: what a virtual machine monitor does to tell KVM of its VFIO files. Without /dev/kvm a
- * file with the name of a virtual machine's takes its place: the shim answers only where the kernel
- * says that it has no such device.
+ * tests/shim/kvm.c: what a virtual machine monitor does to tell KVM of its VFIO files. Without
+ * /dev/kvm a file with the name of a virtual machine's takes its place: the shim answers only where
+ * the kernel says that it has no such device.
  */
 #include <linux/kvm.h>
 

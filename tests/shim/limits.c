@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * shim_limits: a program that has no descriptor left. VFIO takes numbers for the files that it
- * hands out and for nothing else: interrupts can be set, and what the program may open, it can.
+ * tests/shim/limits.c: a program that has no descriptor left. VFIO takes numbers for the files that
+ * it hands out and for nothing else: interrupts can be set, and what the program may open, it can.
  */
 #include <pthread.h>
 #include <sys/eventfd.h>

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * shim_locked: locked instructions on a mapped BAR. Threads and processors count in one register of
- * the device, each its own way; no count is lost.
+ * tests/shim/locked.c: locked instructions on a mapped BAR. Threads and processors count in one
+ * register of the device, each its own way; no count is lost.
  */
 #include <pthread.h>
 #include <setjmp.h>

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * shim_mem: memory that the device has and the program takes away. The kernel pins pages: the
- * device keeps the old ones.
+ * tests/shim/mem.c: memory that the device has and the program takes away. The kernel pins pages:
+ * the device keeps the old ones.
  */
 #include "shim.h"
 

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * shim_opens: what is true of an open and its kin whatever way a path takes: by its text alone, by
- * a walk, with more text than a stack has room for. A handler of the program's may interrupt it,
- * and leave it; a thread may be cancelled in it; and nothing of that stays behind.
+ * tests/shim/opens.c: what is true of an open and its kin whatever way a path takes: by its text
+ * alone, by a walk, with more text than a stack has room for. A handler of the program's may
+ * interrupt it, and leave it; a thread may be cancelled in it; and nothing of that stays behind.
  */
 #include <dirent.h>
 #include <ftw.h>

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* shim_paths: the view of sysfs and /dev, by every function that takes or tells a path. */
+/* tests/shim/paths.c: the view of sysfs and /dev, by every function that takes or tells a path. */
 #include <dirent.h>
 #include <ftw.h>
 #include <glob.h>

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * shim_raw: calls that do not go through libc's functions: syscall(2), and the instruction itself;
- * in threads that block all signals, too.
+ * tests/shim/raw.c: calls that do not go through libc's functions: syscall(2), and the instruction
+ * itself; in threads that block all signals, too.
  */
 #include <pthread.h>
 #include <sched.h>

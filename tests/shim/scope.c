@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * shim_scope: a call of VFIO, and an access of a mapped BAR, is like a system call to the program's
- * thread: a handler may make another one, at any moment, and leave by siglongjmp; the thread is
- * cancelled before or after it. Rounds are counted; nothing depends on how long they take.
+ * tests/shim/scope.c: a call of VFIO, and an access of a mapped BAR, is like a system call to the
+ * program's thread: a handler may make another one, at any moment, and leave by siglongjmp; the
+ * thread is cancelled before or after it. Rounds are counted; nothing depends on how long they
+ * take.
  */
 #include <pthread.h>
 #include <setjmp.h>

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* shim_signals: SIGSEGV, SIGBUS and SIGSYS are the shim's, and still the program's. */
+/* tests/shim/signals.c: SIGSEGV, SIGBUS and SIGSYS are the shim's, and still the program's. */
 #include <pthread.h>
 #include <sched.h>
 #include <setjmp.h>

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * shim_sigwait: SIGSEGV, SIGBUS and SIGSYS are blocked, waited for and handled as the kernel does
- * it, though the shim has their handlers. All but the last two cases need no device: run without
- * uvfio they pass as well.
+ * tests/shim/sigwait.c: SIGSEGV, SIGBUS and SIGSYS are blocked, waited for and handled as the
+ * kernel does it, though the shim has their handlers. All but the last two cases need no device:
+ * run without uvfio they pass as well.
  */
 #include <poll.h>
 #include <pthread.h>

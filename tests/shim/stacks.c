@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * shim_stacks: how much stack a call needs. Coroutines, threads of the least size and children on
- * one page have room for libc's functions and little more, and often nothing below that would catch
- * who writes past the end. So no wrapper may need more than MORE bytes more than the function of
- * libc that it stands for. Every symbol that the shim exports is asked for, from its own table: one
- * without a case here fails.
+ * tests/shim/stacks.c: how much stack a call needs. Coroutines, threads of the least size and
+ * children on one page have room for libc's functions and little more, and often nothing below that
+ * would catch who writes past the end. So no wrapper may need more than MORE bytes more than the
+ * function of libc that it stands for. Every symbol that the shim exports is asked for, from its
+ * own table: one without a case here fails.
  *
  * A case is called in a new thread whose stack is painted below it, first as the program finds it
  * and then as libc has it, with the same arguments. Calls that only the shim can answer are held

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * shim_static: linked statically, so without the shim, but with its parent's filter: what such a
- * program ordinarily does.
+ * tests/shim/static.c: linked statically, so without the shim, but with its parent's filter: what
+ * such a program ordinarily does.
  */
 #include <fcntl.h>
 #include <stdio.h>

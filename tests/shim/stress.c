@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * shim_stress: all of it at once for a second: threads that use a device in both ways, that open
- * and close, that fork, and a timer's signal whose handler does it, too.
+ * tests/shim/stress.c: all of it at once for a second: threads that use a device in both ways, that
+ * open and close, that fork, and a timer's signal whose handler does it, too.
  */
 #include <pthread.h>
 #include <sys/time.h>

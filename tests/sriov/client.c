@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * client.c: `client PF-ADDRESS`: asks of a PF that is bound to vfio-pci what the kernel fixes about
- * SR-IOV, and writes the answers down, one a line: what writing sriov_numvfs says and shows, who
- * may open what with which VF token, and what of a VF's config space a user sees. The same binary
- * runs on the kernel and under uvfio (tests/sriov.sh); it holds no opinion of what is right.
- * Nothing in a line depends on the device but that it has two VFs. libc alone.
+ * tests/sriov/client.c: `client PF-ADDRESS`: asks of a PF that is bound to vfio-pci what the kernel
+ * fixes about SR-IOV, and writes the answers down, one a line: what writing sriov_numvfs says and
+ * shows, who may open what with which VF token, and what of a VF's config space a user sees. The
+ * same binary runs on the kernel and under uvfio (tests/sriov.sh); it holds no opinion of what is
+ * right. Nothing in a line depends on the device but that it has two VFs. libc alone.
  */
 #include <errno.h>
 #include <fcntl.h>

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * sriov_model.c: a device with SR-IOV for tests, as a plug-in: a PF and up to 4 VFs with the same
- * few registers in BAR 0. What is said to a VF's mailbox the PF can read, and the reverse; a store
- * of an address makes the function write its number there.
+ * tests/sriov/model.c: a device with SR-IOV for tests, as a plug-in: a PF and up to 4 VFs with the
+ * same few registers in BAR 0. What is said to a VF's mailbox the PF can read, and the reverse; a
+ * store of an address makes the function write its number there.
  */
 #include <errno.h>
 #include <stdatomic.h>

@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* The state of PFs as processes of a run read it, and attributes by their paths. */
+/*
+ * machine/run/state_test.c: the state of PFs as processes of a run read it, and attributes by their
+ * paths.
+ */
 #include <errno.h>
 #include <fcntl.h>
 #include <setjmp.h>

@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* igb: the sums of the internet protocols (RFC 1071, RFC 9260 appendix A) and of Ethernet. */
+/*
+ * models/igb/csum.c: the sums of the internet protocols (RFC 1071, RFC 9260 appendix A) and of
+ * Ethernet.
+ */
 #include <string.h>
 
 #include "models/igb/internal.h"

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * igb: which frames of the wire come in at all (82576 datasheet, 7.1.1): addresses, exact and by
- * hash, and VLANs. Whose they are is decided after that (rx.c, switch.c).
+ * models/igb/filter.c: which frames of the wire come in at all (82576 datasheet, 7.1.1): addresses,
+ * exact and by hash, and VLANs. Whose they are is decided after that (rx.c, switch.c).
  */
 #include <string.h>
 

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * igb: stands for the driver of the host's kernel on the physical function (driver=igb), so that
- * virtual functions are usable while no program drives the PF: it brings the link up, lets the
- * pools switch between each other, and answers the mailbox as Linux's igb does. It is a driver: it
- * touches the device through its registers, in the thread of the VF whose message comes. It wants
- * no frames itself, so there is no default pool.
+ * models/igb/host_driver.c: stands for the driver of the host's kernel on the physical function
+ * (driver=igb), so that virtual functions are usable while no program drives the PF: it brings the
+ * link up, lets the pools switch between each other, and answers the mailbox as Linux's igb does.
+ * It is a driver: it touches the device through its registers, in the thread of the VF whose
+ * message comes. It wants no frames itself, so there is no default pool.
  *
  * One lock, outside of all others: messages are answered one at a time.
  */

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * igb: the Intel 82576 Gigabit Ethernet Controller (8086:10c9), one port of it, after its public
- * datasheet (revision 2.61): what the drivers of Linux, DPDK and the kernel's VFIO selftests use of
- * it. This file has its life and its BARs; registers are in regs.c, and each part has a file of its
- * own (internal.h). Not there: wake up, IEEE 1588, LinkSec, IPsec, header replication, mirroring
- * between pools, manageability.
+ * models/igb/igb.c: the Intel 82576 Gigabit Ethernet Controller (8086:10c9), one port of it, after
+ * its public datasheet (revision 2.61): what the drivers of Linux, DPDK and the kernel's VFIO
+ * selftests use of it. This file has its life and its BARs; registers are in regs.c, and each part
+ * has a file of its own (internal.h). Not there: wake up, IEEE 1588, LinkSec, IPsec, header
+ * replication, mirroring between pools, manageability.
  */
 #include <errno.h>
 #include <linux/pci_regs.h>

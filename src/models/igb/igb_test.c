@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* igb as a whole: the link, quiesce, and a driver that makes no sense. */
+/* models/igb/igb_test.c: igb as a whole: the link, quiesce, and a driver that makes no sense. */
 #include "models/igb/test_loopback.h"
 
 /*

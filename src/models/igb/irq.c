@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * igb: interrupts (82576 datasheet, 7.3). Two ways of the PF: with GPIE.Multiple_MSIX, causes of
- * queues go by IVAR to one of 25 vectors, each a bit of EICR, and the causes of ICR to the vector
- * of IVAR_MISC; without it all share one line or message, and EICR has what IVAR names. A message
- * goes out when an enabled cause arises or a risen one is enabled; which ones went out already is
- * remembered in sent, as MSI has no level. EITR keeps a vector's messages apart; what comes too
- * early waits for a timer. A VF has three of the 25 vectors, from the upper end, with registers
- * like those of the extended causes and an IVAR of its own.
+ * models/igb/irq.c: interrupts (82576 datasheet, 7.3). Two ways of the PF: with GPIE.Multiple_MSIX,
+ * causes of queues go by IVAR to one of 25 vectors, each a bit of EICR, and the causes of ICR to
+ * the vector of IVAR_MISC; without it all share one line or message, and EICR has what IVAR names.
+ * A message goes out when an enabled cause arises or a risen one is enabled; which ones went out
+ * already is remembered in sent, as MSI has no level. EITR keeps a vector's messages apart; what
+ * comes too early waits for a timer. A VF has three of the 25 vectors, from the upper end, with
+ * registers like those of the extended causes and an IVAR of its own.
  */
 #include <errno.h>
 

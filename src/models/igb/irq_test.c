@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* igb's interrupts against the datasheet: MSI-X, its throttling, the line and MSI. */
+/*
+ * models/igb/irq_test.c: igb's interrupts against the datasheet: MSI-X, its throttling, the line
+ * and MSI.
+ */
 #include "models/igb/test_loopback.h"
 
 static void test_msix(void **state)

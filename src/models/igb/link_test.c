@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * igb: the mode of the link as the PHY negotiates or is told, and the option for fewer vectors.
+ * models/igb/link_test.c: the mode of the link as the PHY negotiates or is told, and the option for
+ * fewer vectors.
  */
 #include "models/igb/igb.h"
 #include "models/igb/internal.h"

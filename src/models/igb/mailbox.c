@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * igb: the mailboxes between the physical function and its virtual ones (82576 datasheet, 7.10.2):
- * for each VF 64 bytes that both see, the side that has them, and a word to the other that there is
- * a message, or that one was read. V2PMAILBOX holds the state; P2VMAILBOX, the other end, shows the
- * part that both share. What is in a message is the drivers' own agreement.
+ * models/igb/mailbox.c: the mailboxes between the physical function and its virtual ones (82576
+ * datasheet, 7.10.2): for each VF 64 bytes that both see, the side that has them, and a word to the
+ * other that there is a message, or that one was read. V2PMAILBOX holds the state; P2VMAILBOX, the
+ * other end, shows the part that both share. What is in a message is the drivers' own agreement.
  */
 #include "models/igb/internal.h"
 

@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * igb: the EEPROM (82576 datasheet, 6): the words that a driver looks at, with a checksum that
- * holds. They are read through EERD, and read and written by moving the pins of a serial EEPROM of
- * 2 KiB (of the kind of the AT25160: SPI mode 0, 16 bits of address, pages of 32 bytes) through
- * EECD. What is written lasts as long as the device: through resets, not until the next run.
+ * models/igb/nvm.c: the EEPROM (82576 datasheet, 6): the words that a driver looks at, with a
+ * checksum that holds. They are read through EERD, and read and written by moving the pins of a
+ * serial EEPROM of 2 KiB (of the kind of the AT25160: SPI mode 0, 16 bits of address, pages of 32
+ * bytes) through EECD. What is written lasts as long as the device: through resets, not until the
+ * next run.
  */
 #include "models/igb/internal.h"
 

@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* igb's EEPROM, driven by the pins of EECD as a driver does it; EERD shows what it has. */
+/*
+ * models/igb/nvm_test.c: igb's EEPROM, driven by the pins of EECD as a driver does it; EERD shows
+ * what it has.
+ */
 #include "models/igb/igb.h"
 #include "models/igb/internal.h"
 #include "pci/test_model.h"

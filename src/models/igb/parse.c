@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * igb: the protocols of a frame that came in: packet types and length of its headers (82576
- * datasheet, 7.1.6, 7.1.10), checksums (7.1.11), and the hash of receive side scaling (7.1.2.8).
+ * models/igb/parse.c: the protocols of a frame that came in: packet types and length of its headers
+ * (82576 datasheet, 7.1.6, 7.1.10), checksums (7.1.11), and the hash of receive side scaling
+ * (7.1.2.8).
  */
 #include <string.h>
 

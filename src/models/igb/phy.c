@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * igb: the internal PHY behind MDIC (82576 datasheet, 3.5 and 8.25), and the state of the link that
- * MAC and PHY make together. Negotiation takes no time: a partner that is there offers everything
- * and follows what is forced, and the link goes up with the driver's last word, in the best mode
- * that the driver offers; in none if it offers none. Frames take no longer in a slow one. Pages
- * other than the first hold only what drivers measure the cable with.
+ * models/igb/phy.c: the internal PHY behind MDIC (82576 datasheet, 3.5 and 8.25), and the state of
+ * the link that MAC and PHY make together. Negotiation takes no time: a partner that is there
+ * offers everything and follows what is forced, and the link goes up with the driver's last word,
+ * in the best mode that the driver offers; in none if it offers none. Frames take no longer in a
+ * slow one. Pages other than the first hold only what drivers measure the cable with.
  */
 #include "models/igb/internal.h"
 

@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* igb's PHY against the datasheet: MDIC, negotiation, the partner's answers. */
+/*
+ * models/igb/phy_test.c: igb's PHY against the datasheet: MDIC, negotiation, the partner's answers.
+ */
 #include "models/igb/test_loopback.h"
 
 static void test_phy(void **state)

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * igb: names of registers, for the log (82576 datasheet, 8.1.3 and the sections of each; 8.26 for a
- * VF's). Queues 0 to 3 have two places, and interrupts those of older chips, of which drivers use
- * either. What the registers do is in regs.c.
+ * models/igb/reg_names.c: names of registers, for the log (82576 datasheet, 8.1.3 and the sections
+ * of each; 8.26 for a VF's). Queues 0 to 3 have two places, and interrupts those of older chips, of
+ * which drivers use either. What the registers do is in regs.c.
  */
 #include "models/igb/internal.h"
 

@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* igb: the tables of registers' names are in order, and true after power-on. */
+/*
+ * models/igb/reg_names_test.c: the tables of registers' names are in order, and true after
+ * power-on.
+ */
 #include "models/igb/igb.h"
 #include "pci/test_model.h"
 #include "pci/test_regs.h"

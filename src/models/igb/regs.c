@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * igb: the register file. A table says which registers there are, which of their bits hold what is
- * written, and their values after reset; those that do something are picked out in igb_reg_read()
- * and igb_reg_write(). What is not in the table reads as zero and ignores stores, as reserved
- * addresses do (82576 datasheet, 8.1.2).
+ * models/igb/regs.c: the register file. A table says which registers there are, which of their bits
+ * hold what is written, and their values after reset; those that do something are picked out in
+ * igb_reg_read() and igb_reg_write(). What is not in the table reads as zero and ignores stores, as
+ * reserved addresses do (82576 datasheet, 8.1.2).
  */
 #include <errno.h>
 

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * igb's registers against the datasheet: identity, values after reset, aliases, semaphores, reset.
+ * models/igb/regs_test.c: igb's registers against the datasheet: identity, values after reset,
+ * aliases, semaphores, reset.
  */
 #include "models/igb/test_loopback.h"
 

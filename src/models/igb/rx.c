@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * igb: reception (82576 datasheet, 7.1). A frame that passed the filters (filter.c) is parsed
- * (parse.c), gets a queue (steer.c, RSS) or, with pools, a queue of each pool that wants it
+ * models/igb/rx.c: reception (82576 datasheet, 7.1). A frame that passed the filters (filter.c) is
+ * parsed (parse.c), gets a queue (steer.c, RSS) or, with pools, a queue of each pool that wants it
  * (switch.c), and goes into as many descriptors as it needs; when there are not so many it is
  * dropped and counted. All this runs in the thread that brings the frame.
  *

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* igb's reception against the datasheet: lengths, filters, RSS, no room. */
+/* models/igb/rx_test.c: igb's reception against the datasheet: lengths, filters, RSS, no room. */
 #include "models/igb/test_loopback.h"
 
 /* @tags tags before the type, of the types in VET; @len bytes in all */

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * igb: header splitting (82576 datasheet, 7.1.6): which bytes of a frame go to the header buffer of
- * its first descriptor, and what that descriptor says of it. Linux's igbvf uses it for frames of
- * more than 1522 bytes. Two ways: headers that were asked for and found (PSRTYPE) go there, and
- * nothing else; or the buffer is used for each frame, for its first bytes where there is no header.
- * Header replication is not there.
+ * models/igb/split.c: header splitting (82576 datasheet, 7.1.6): which bytes of a frame go to the
+ * header buffer of its first descriptor, and what that descriptor says of it. Linux's igbvf uses it
+ * for frames of more than 1522 bytes. Two ways: headers that were asked for and found (PSRTYPE) go
+ * there, and nothing else; or the buffer is used for each frame, for its first bytes where there is
+ * no header. Header replication is not there.
  */
 #include "models/igb/internal.h"
 

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * igb: header splitting, by the cases of the datasheet, and with frames in loopback.
+ * models/igb/split_test.c: header splitting, by the cases of the datasheet, and with frames in
+ * loopback.
  */
 #include "models/igb/igb.h"
 #include "models/igb/internal.h"

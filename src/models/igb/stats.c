@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * igb: statistics (82576 datasheet, 8.18): cleared by reading. Of what passes most registers are
- * views of a few totals that only grow, so that a frame costs two additions: a register shows its
- * total less what it had when it was last read. Octet counters have two halves; the read of the low
- * one remembers what it showed, and the read of the high one takes just that away, so that nothing
- * that arrives between the two is lost.
+ * models/igb/stats.c: statistics (82576 datasheet, 8.18): cleared by reading. Of what passes most
+ * registers are views of a few totals that only grow, so that a frame costs two additions: a
+ * register shows its total less what it had when it was last read. Octet counters have two halves;
+ * the read of the low one remembers what it showed, and the read of the high one takes just that
+ * away, so that nothing that arrives between the two is lost.
  */
 #include "models/igb/internal.h"
 

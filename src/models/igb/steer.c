@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * igb: filters that choose a queue before RSS does (82576 datasheet, 7.1.2): by EtherType, of TCP's
- * first packets, by addresses, ports and protocol of IPv4, by the priority in a VLAN tag. They are
- * for a device without pools. Immediate interrupts, which the same registers can ask for, and time
- * stamps are not there.
+ * models/igb/steer.c: filters that choose a queue before RSS does (82576 datasheet, 7.1.2): by
+ * EtherType, of TCP's first packets, by addresses, ports and protocol of IPv4, by the priority in a
+ * VLAN tag. They are for a device without pools. Immediate interrupts, which the same registers can
+ * ask for, and time stamps are not there.
  */
 #include <string.h>
 

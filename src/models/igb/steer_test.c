@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* igb's filters that choose a queue: each, and which of them goes first. */
+/*
+ * models/igb/steer_test.c: igb's filters that choose a queue: each, and which of them goes first.
+ */
 #include "models/igb/igb.h"
 #include "models/igb/internal.h"
 #include "pci/test_model.h"

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * igb: pools, and the switch between them (82576 datasheet, 7.10.3). With VMDq on, a frame goes to
- * each pool that wants it, be it from the wire or, with DTXSWC.Loopback_en, from another
- * pool (7.10.3.6). Pool n is virtual function n, or the driver's own use of queue n. Mirroring is
- * not there.
+ * models/igb/switch.c: pools, and the switch between them (82576 datasheet, 7.10.3). With VMDq on,
+ * a frame goes to each pool that wants it, be it from the wire or, with DTXSWC.Loopback_en, from
+ * another pool (7.10.3.6). Pool n is virtual function n, or the driver's own use of queue n.
+ * Mirroring is not there.
  */
 #include "models/igb/internal.h"
 

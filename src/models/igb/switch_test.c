@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * igb's pools and the switch between them: which pool gets a frame of another, or of the wire, by
- * address, VLAN, length and promiscuity; who may send what; what is counted.
+ * models/igb/switch_test.c: igb's pools and the switch between them: which pool gets a frame of
+ * another, or of the wire, by address, VLAN, length and promiscuity; who may send what; what is
+ * counted.
  */
 #include "models/igb/test_ports.h"
 

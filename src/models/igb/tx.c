@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * igb: transmission (82576 datasheet, 7.2). A store to a tail runs the queue in the thread that
- * stored: descriptors are fetched by the batch, a packet is put together in the queue's buffer,
- * gets its checksums, is cut (TSO) and tagged, and goes to the wire or, in loopback, to our own
- * receiver. While there is no link the queue stands (3.5.6), and goes on when one comes.
+ * models/igb/tx.c: transmission (82576 datasheet, 7.2). A store to a tail runs the queue in the
+ * thread that stored: descriptors are fetched by the batch, a packet is put together in the queue's
+ * buffer, gets its checksums, is cut (TSO) and tagged, and goes to the wire or, in loopback, to our
+ * own receiver. While there is no link the queue stands (3.5.6), and goes on when one comes.
  *
  * A read that the IOMMU aborts comes back as an unsupported request: the engine has no data to go
  * on with and stands until the device is reset, as the chip's does.

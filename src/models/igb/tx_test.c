@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* igb's transmission against the datasheet: checksums, segmentation, write-back, aborted reads. */
+/*
+ * models/igb/tx_test.c: igb's transmission against the datasheet: checksums, segmentation,
+ * write-back, aborted reads.
+ */
 #include "models/igb/test_loopback.h"
 
 static void test_frame(void **state)

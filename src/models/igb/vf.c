@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * igb: the virtual functions (8086:10ca). One is a window on the device: 16 KiB in which a VF finds
- * its two queues, its interrupts, its end of the mailbox and its counters, each at the place where
- * a driver of the physical function has its own (82576 datasheet, 8.26). What the PF's driver
- * allows it is in pools (switch.c); what it asks the PF's driver for goes by the mailbox
- * (mailbox.c).
+ * models/igb/vf.c: the virtual functions (8086:10ca). One is a window on the device: 16 KiB in
+ * which a VF finds its two queues, its interrupts, its end of the mailbox and its counters, each at
+ * the place where a driver of the physical function has its own (82576 datasheet, 8.26). What the
+ * PF's driver allows it is in pools (switch.c); what it asks the PF's driver for goes by the
+ * mailbox (mailbox.c).
  */
 #include <errno.h>
 #include <linux/pci_regs.h>

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * igb's virtual functions, with the test as the driver of the PF and of two VFs at once: mailbox,
- * reset, interrupts, what is apart; the model in place of a host's driver; drivers that make no
- * sense.
+ * models/igb/vf_test.c: igb's virtual functions, with the test as the driver of the PF and of two
+ * VFs at once: mailbox, reset, interrupts, what is apart; the model in place of a host's driver;
+ * drivers that make no sense.
  */
 #include <fcntl.h>
 

@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* igb and VLAN tags against the datasheet: inserted, stripped, one behind another. */
+/*
+ * models/igb/vlan_test.c: igb and VLAN tags against the datasheet: inserted, stripped, one behind
+ * another.
+ */
 #include "models/igb/test_loopback.h"
 
 /* A frame of @len bytes, as it stands at TX_BUF, with a tag to insert: what comes back. */

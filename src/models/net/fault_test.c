@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * net_fault_test.c: a port for which there is no memory: each allocation of an opening, an answer,
- * fails in turn.
+ * models/net/fault_test.c: a port for which there is no memory: each allocation of an opening, an
+ * answer, fails in turn.
  */
 #include "base/test_fault.h"
 #include "models/net/test_net.h"

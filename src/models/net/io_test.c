@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * net_io_test.c: ports that go outside: UNIX datagrams, a tap interface (in a network namespace of
- * its own, where that is allowed), captures.
+ * models/net/io_test.c: ports that go outside: UNIX datagrams, a tap interface (in a network
+ * namespace of its own, where that is allowed), captures.
  */
 #include <arpa/inet.h>
 #include <dirent.h>

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * net.c: a port from the options to the grave, and the thread that waits for the frames of a tap or
- * a socket. What kind of port it is shows in its backend alone.
+ * models/net/net.c: a port from the options to the grave, and the thread that waits for the frames
+ * of a tap or a socket. What kind of port it is shows in its backend alone.
  */
 #include <errno.h>
 #include <poll.h>

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * net_test.c: ports of one process: links, frames, answers from inside receive(), closing in the
- * middle of it, forks; and what is said about wrong options.
+ * models/net/net_test.c: ports of one process: links, frames, answers from inside receive(),
+ * closing in the middle of it, forks; and what is said about wrong options.
  */
 #include <sys/wait.h>
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * pcap.c: what passes a port, into a file for tcpdump and Wireshark.
+ * models/net/pcap.c: what passes a port, into a file for tcpdump and Wireshark.
  *
  * libpcap writes to a stream whose buffer holds a whole record, so that each reaches the file at
  * once and in one write: nothing is lost with a process that is killed. (SIGKILL in the middle of a

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * peer.c: cables between the ports of a process, and the list of all ports by which they find
- * each other.
+ * models/net/peer.c: cables between the ports of a process, and the list of all ports by which they
+ * find each other.
  *
  * A frame is handed over by the sender's thread itself, with no copy and no lock: the sender counts
  * itself in at its own port, reads who the peer is, calls receive(), counts itself out. Who closes

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * tap.c: a port whose other end is a tap interface of the host. The link is up while the
+ * models/net/tap.c: a port whose other end is a tap interface of the host. The link is up while the
  * interface is (`ip link set IFNAME up`), which a netlink socket reports.
  */
 #include <errno.h>

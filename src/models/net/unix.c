@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * unix.c: a port that is a UNIX datagram socket: another process's port, QEMU's
- * `-netdev dgram`, a test. One datagram a frame.
+ * models/net/unix.c: a port that is a UNIX datagram socket: another process's port, QEMU's `-netdev
+ * dgram`, a test. One datagram a frame.
  *
  * The socket is never connected: each frame goes to a path, so that who listens there may go and
  * come back; and a connected one would hear nobody else.

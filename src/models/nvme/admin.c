@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * admin.c: the admin command set (NVMe 1.4, 5): dispatch, queues, Abort, doorbell buffers. All run
- * with the admin queue's lock, so one at a time.
+ * models/nvme/admin.c: the admin command set (NVMe 1.4, 5): dispatch, queues, Abort, doorbell
+ * buffers. All run with the admin queue's lock, so one at a time.
  */
 #include "models/nvme/internal.h"
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * admin_test.c: the admin command set: every command, its results and its error statuses; log
- * pages, events, features.
+ * models/nvme/admin_test.c: the admin command set: every command, its results and its error
+ * statuses; log pages, events, features.
  */
 #include "models/nvme/test_driver.h"
 

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * backend.c: a namespace is an image file. Opening and locking it, moving data without sleeping
- * where the file system can (RWF_NOWAIT), and the same operations for those who may sleep: io_uring
- * entries and plain system calls.
+ * models/nvme/backend.c: a namespace is an image file. Opening and locking it, moving data without
+ * sleeping where the file system can (RWF_NOWAIT), and the same operations for those who may sleep:
+ * io_uring entries and plain system calls.
  */
 #include <errno.h>
 #include <fcntl.h>

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * cache.c: the volatile write cache of a namespace, which is the kernel's page cache: which
- * blocks were acknowledged and need not be on the medium yet, and which of them are lost.
+ * models/nvme/cache.c: the volatile write cache of a namespace, which is the kernel's page cache:
+ * which blocks were acknowledged and need not be on the medium yet, and which of them are lost.
  *
  * Flush says that all that was acknowledged is on the medium (NVMe 1.4, 6.8). Linux tells of a
  * failed write-back once for each open file, to whichever sync comes next, and takes the pages for

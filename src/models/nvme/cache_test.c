@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * cache_test.c: data that the medium did not take. fdatasync() is this file's, and fails when
- * a test says so, once, as Linux's does: the next one succeeds whatever became of the data. And
- * images that are cut short or removed while they are in use.
+ * models/nvme/cache_test.c: data that the medium did not take. fdatasync() is this file's, and
+ * fails when a test says so, once, as Linux's does: the next one succeeds whatever became of the
+ * data. And images that are cut short or removed while they are in use.
  */
 #include <semaphore.h>
 #include <sys/stat.h>

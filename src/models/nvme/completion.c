@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * completion.c: completion queues: entries that are kept free for commands under way, posting, and
- * the interrupts that tell of it (NVMe 1.4, 4.1, 7.5).
+ * models/nvme/completion.c: completion queues: entries that are kept free for commands under way,
+ * posting, and the interrupts that tell of it (NVMe 1.4, 4.1, 7.5).
  */
 #include "models/nvme/internal.h"
 

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * delay.c: latency=TIME. A command is executed as ever, and its completion waits until so much
- * time has passed since the command was fetched. So none completes inside of the store that rang
- * its doorbell, and with a range they come out of order, as a disk's do: a driver that counts on
- * either is found out.
+ * models/nvme/delay.c: latency=TIME. A command is executed as ever, and its completion waits until
+ * so much time has passed since the command was fetched. So none completes inside of the store that
+ * rang its doorbell, and with a range they come out of order, as a disk's do: a driver that counts
+ * on either is found out.
  *
  * A command that waits is a request in flight: deleting its queue, a reset and quiesce wait for it
  * as for any other. They do not wait for the time: while the controller is drained what waits

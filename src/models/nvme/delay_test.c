@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * delay_test.c: latency=. No completion comes before its time nor in the driver's thread; what
- * waits when its queue is deleted, the controller is reset, shut down or quiesced.
+ * models/nvme/delay_test.c: latency=. No completion comes before its time nor in the driver's
+ * thread; what waits when its queue is deleted, the controller is reset, shut down or quiesced.
  */
 #include <pthread.h>
 

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * doorbell.c: how the driver tells of new commands and of completions that it took: stores to the
- * doorbell registers (NVMe 1.4, 3.1.24, 3.1.25), which come by a callback or, while the page is
- * open, are looked at by the thread that runs the queue; and doorbell buffers in memory (5.7,
- * 7.13), with which the driver rings only at the event index.
+ * models/nvme/doorbell.c: how the driver tells of new commands and of completions that it took:
+ * stores to the doorbell registers (NVMe 1.4, 3.1.24, 3.1.25), which come by a callback or, while
+ * the page is open, are looked at by the thread that runs the queue; and doorbell buffers in memory
+ * (5.7, 7.13), with which the driver rings only at the event index.
  */
 #include "models/nvme/internal.h"
 

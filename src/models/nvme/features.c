@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * features.c: Get Features and Set Features (NVMe 1.4, 5.13, 5.21). No feature is saveable: each
- * controller reset brings the defaults back.
+ * models/nvme/features.c: get Features and Set Features (NVMe 1.4, 5.13, 5.21). No feature is
+ * saveable: each controller reset brings the defaults back.
  */
 #include <string.h>
 

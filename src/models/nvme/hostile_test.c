@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * nvme_hostile_test.c: what goes wrong beside and below the controller: a driver that unmaps or
- * sends nonsense, a file system that fails.
+ * models/nvme/hostile_test.c: what goes wrong beside and below the controller: a driver that unmaps
+ * or sends nonsense, a file system that fails.
  */
 #include <sched.h>
 

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * identify.c: the Identify command (NVMe 1.4, 5.15): what the controller says about itself.
+ * models/nvme/identify.c: the Identify command (NVMe 1.4, 5.15): what the controller says about
+ * itself.
  */
 #include <string.h>
 

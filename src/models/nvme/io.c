@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * io.c: the NVM command set (NVMe 1.4, 6).
+ * models/nvme/io.c: the NVM command set (NVMe 1.4, 6).
  *
  * nvme_io_cmd() checks a command and tries to do it on the spot; what does not work without
  * sleeping becomes a request, which is a small state machine: nvme_io_start() prepares its first

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * io_test.c: the NVM command set: every command and status, all shapes of PRPs, random I/O at depth
- * against a buffer, over the ways that data take (memory file, page cache, io_uring, thread pool).
+ * models/nvme/io_test.c: the NVM command set: every command and status, all shapes of PRPs, random
+ * I/O at depth against a buffer, over the ways that data take (memory file, page cache, io_uring,
+ * thread pool).
  */
 #include <sys/stat.h>
 

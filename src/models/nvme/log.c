@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * log.c: Get Log Page (NVMe 1.4, 5.14), the error log behind it, and asynchronous events (5.2).
+ * models/nvme/log.c: get Log Page (NVMe 1.4, 5.14), the error log behind it, and asynchronous
+ * events (5.2).
  */
 #include <string.h>
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * nvme.c: an NVMe 1.4 controller on image files: options, the PCI function, registers, enable,
- * shutdown, reset.
+ * models/nvme/nvme.c: an NVMe 1.4 controller on image files: options, the PCI function, registers,
+ * enable, shutdown, reset.
  *
  * internal.h has the idea of the whole. Here is the life of the controller: fetching is allowed
  * (`open`) between CSTS.RDY and its end; the thread that ends it closes `open`, passes once

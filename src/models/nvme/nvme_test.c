@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * nvme_test.c: the controller's life: options and image locks, registers, enable, shutdown,
- * interrupts, resets and quiesce in the middle of I/O, a process that is killed.
+ * models/nvme/nvme_test.c: the controller's life: options and image locks, registers, enable,
+ * shutdown, interrupts, resets and quiesce in the middle of I/O, a process that is killed.
  */
 #include <dirent.h>
 #include <pthread.h>

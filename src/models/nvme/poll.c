@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * poll.c: doorbells as memory. While a driver rings often the doorbell page is open: a store costs
- * it nothing, and a worker looks at the words. After a while without a store the page is closed and
- * the worker sleeps, so an idle device uses no processor.
+ * models/nvme/poll.c: doorbells as memory. While a driver rings often the doorbell page is open: a
+ * store costs it nothing, and a worker looks at the words. After a while without a store the page
+ * is closed and the worker sleeps, so an idle device uses no processor.
  *
  * Why no doorbell is lost. The word in the page is the register, open or closed: a trapped doorbell
  * is stored there too, and the thread that runs a queue takes its tail from there, under the

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * poll_test.c: doorbells in an open page. The driver here does what a processor does with a
- * mapping: its store goes to memory while the page is open and is a callback while it is closed,
- * and when closing has returned no store is under way. So a command that nobody fetches, or an
- * event that nobody reports, is the controller's fault.
+ * models/nvme/poll_test.c: doorbells in an open page. The driver here does what a processor does
+ * with a mapping: its store goes to memory while the page is open and is a callback while it is
+ * closed, and when closing has returned no store is under way. So a command that nobody fetches, or
+ * an event that nobody reports, is the controller's fault.
  */
 #include <sched.h>
 

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * prp.c: data pointers. A command's PRP entries (NVMe 1.4, 4.3) become a list of segments in the
- * driver's address space, neighbours merged; all checks of offsets are here. The PRP list is read
- * once, when the command is executed: what the driver does to it later has no effect.
+ * models/nvme/prp.c: data pointers. A command's PRP entries (NVMe 1.4, 4.3) become a list of
+ * segments in the driver's address space, neighbours merged; all checks of offsets are here. The
+ * PRP list is read once, when the command is executed: what the driver does to it later has no
+ * effect.
  */
 #include <errno.h>
 #include <string.h>

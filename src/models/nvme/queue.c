@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * queue.c: the life of queues, and submission queues: the one thread that runs a queue, fetching
- * commands, executing them within a budget (NVMe 1.4, 4.1, 7.2). Doorbells are in doorbell.c,
- * completion queues in completion.c.
+ * models/nvme/queue.c: the life of queues, and submission queues: the one thread that runs a queue,
+ * fetching commands, executing them within a budget (NVMe 1.4, 4.1, 7.2). Doorbells are in
+ * doorbell.c, completion queues in completion.c.
  *
  * A command is fetched only when its completion queue has a place for it, so a full completion
  * queue needs no list of its own: the submission queue waits ("starved") until the driver moves the

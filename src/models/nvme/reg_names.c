@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * nvme: names of registers, for the log (NVMe 1.4, 3.1). The doorbells of all queues that there can
- * be are named, however many the options allow.
+ * models/nvme/reg_names.c: names of registers, for the log (NVMe 1.4, 3.1). The doorbells of all
+ * queues that there can be are named, however many the options allow.
  */
 #include "models/nvme/internal.h"
 

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * nvme_shadow_test.c: doorbell buffers (NVMe 1.4, 5.7, 7.13) under a driver that rings only when it
- * is asked to, against a worker that is stopped at any point, as a host with more threads than CPUs
- * stops it. What is lost then is lost for good: no later doorbell is owed.
+ * models/nvme/shadow_test.c: doorbell buffers (NVMe 1.4, 5.7, 7.13) under a driver that rings only
+ * when it is asked to, against a worker that is stopped at any point, as a host with more threads
+ * than CPUs stops it. What is lost then is lost for good: no later doorbell is owed.
  */
 #include <dirent.h>
 #include <signal.h>

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * worker.c: the threads that do what a doorbell write must not wait for.
+ * models/nvme/worker.c: the threads that do what a doorbell write must not wait for.
  *
  * A worker serves the queues whose number maps to it and owns an io_uring: the ring belongs to the
  * thread that submits, for the kernel cancels what a thread has in flight when it ends, and the

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * dma.c: testdev's DMA engine: it copies, fills, compares, and tells exactly how far it came and
- * where it was stopped. It works in pieces that do not cross a page of either side, so that what is
- * reported is the first address that failed.
+ * models/testdev/dma.c: testdev's DMA engine: it copies, fills, compares, and tells exactly how far
+ * it came and where it was stopped. It works in pieces that do not cross a page of either side, so
+ * that what is reported is the first address that failed.
  */
 #include <errno.h>
 #include <string.h>

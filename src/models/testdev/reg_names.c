@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* testdev: names of registers, for the log (docs/testdev.md). */
+/* models/testdev/reg_names.c: names of registers, for the log (docs/testdev.md). */
 #include "models/testdev/internal.h"
 
 #define REG(n, off, bytes, how, value)                                    \

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * testdev.c: testdev is a function with everything that a driver can meet, and registers that make
- * it happen: every kind of BAR, a ROM, every capability, any interrupt, DMA with its result,
- * registers that refuse. docs/testdev.md has the map. Each capability can be switched off, because
- * a driver has a path for devices without it.
+ * models/testdev/testdev.c: testdev is a function with everything that a driver can meet, and
+ * registers that make it happen: every kind of BAR, a ROM, every capability, any interrupt, DMA
+ * with its result, registers that refuse. docs/testdev.md has the map. Each capability can be
+ * switched off, because a driver has a path for devices without it.
  */
 #include <errno.h>
 #include <fcntl.h>

@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* testdev against docs/testdev.md: what it is, with every option, and each register. */
+/*
+ * models/testdev/testdev_test.c: testdev against docs/testdev.md: what it is, with every option,
+ * and each register.
+ */
 #include "models/testdev/testdev.h"
 #include "pci/test_model.h"
 #include "pci/test_regs.h"
