@@ -138,7 +138,7 @@ same "not while one is open there" "numvfs 0: EBUSY|numvfs 2: 0x1|numvfs 1: EBUS
 has "and a line says which" "$V1 \(group 3\) is open" "$tmp/log"
 : >"$tmp/log"
 same "nor while a descriptor is left of one whose process ended" "numvfs 0: EBUSY|closed|numvfs 0: 0x1" \
-	"$(shell 'mkfifo $tmp/go $tmp/said; (exec 9<>/dev/vfio/3; (read l <$tmp/go; exec 9>&-; echo closed >$tmp/said) & ); $use numvfs $P 0; echo >$tmp/go; cat $tmp/said; $use numvfs $P 0; rm $tmp/go $tmp/said' | paste -sd'|')"
+	"$(shell 'mkfifo $tmp/go $tmp/said; (exec 9<>/dev/vfio/3; (echo >$tmp/said; read l <$tmp/go; exec 9>&-; echo closed >$tmp/said) & read l <$tmp/said); $use numvfs $P 0; echo >$tmp/go; cat $tmp/said; $use numvfs $P 0; rm $tmp/go $tmp/said' | paste -sd'|')"
 has "which a line says, too" "group 3: process [0-9]+ still has it open" "$tmp/log"
 same "after its end it can" "open $V0: EACCES|open $P: 0x0|open $V0: 0x0|numvfs 0: 0x1" "$(shell '$use open $V0 $T open $P $T open $V0 $T; $use numvfs $P 0' | paste -sd'|')"
 same "a token outlives the process that set it" "open $P: 0x0|open $V0: EACCES|open $V0: EACCES|open $V1: 0x0" \
