@@ -136,6 +136,11 @@ static bool open_view(const struct shim_path *p, int flags, long *fd)
 {
 	struct open_args a = { p, flags, fd };
 
+	/* fs/open.c, build_open_flags(), of any path; before Linux 6.4 it would make a file here */
+	if ((flags & (O_CREAT | O_DIRECTORY | O_PATH)) == (O_CREAT | O_DIRECTORY)) {
+		*fd = -EINVAL;
+		return true;
+	}
 	if (is_node(p->virt)) {
 		/* it is none, and so the kernel will say of what stands there */
 		if (flags & O_DIRECTORY || flags & O_PATH)

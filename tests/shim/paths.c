@@ -228,6 +228,10 @@ static void view_is_read_only(void)
 	FAILS(open(DEV "/config", O_RDWR), EACCES);
 	FAILS(open(DEV "/new", O_WRONLY | O_CREAT, 0600), EACCES);
 	FAILS(open("/dev/vfio/new", O_WRONLY | O_CREAT, 0600), EACCES);
+	FAILS(open("/dev/vfio/new", O_RDWR | O_CREAT | O_DIRECTORY, 0600), EINVAL);
+	FAILS(open("/dev/vfio", O_RDWR | O_CREAT | O_DIRECTORY, 0600), EINVAL);
+	FAILS(open(GROUP, O_RDWR | O_CREAT | O_DIRECTORY, 0600), EINVAL);
+	FAILS(open(DEV "/new", O_RDONLY | O_CREAT | O_DIRECTORY, 0600), EINVAL);
 	CHECK(!fopen("/sys/bus/pci/drivers/vfio-pci/remove_id", "w") && errno == EACCES);
 	FAILS(open(DEV "/config2", O_RDWR), ENOENT);
 }
