@@ -11,22 +11,22 @@
 #define FIRST_CAP     PCI_STD_HEADER_SIZEOF
 #define FIRST_EXT_CAP PCI_CFG_SIZE
 
-static bool claimed(const pci_function *fn, unsigned byte)
+static bool used(const pci_function *fn, unsigned byte)
 {
-	return fn->cfg.claimed[byte / 8] & 1u << byte % 8;
+	return fn->cfg.used[byte / 8] & 1u << byte % 8;
 }
 
-/* Claim the first @len free bytes at a dword in [from, to). Their offset, or -ENOSPC. */
-static int claim(pci_function *fn, unsigned from, unsigned to, size_t len)
+/* Reserve the first @len free bytes at a dword in [from, to). Their offset, or -ENOSPC. */
+static int reserve(pci_function *fn, unsigned from, unsigned to, size_t len)
 {
 	unsigned off = from, i;
 
 	while (range_within(off, len, to)) {
-		for (i = 0; i < len && !claimed(fn, off + i); i++)
+		for (i = 0; i < len && !used(fn, off + i); i++)
 			;
 		if (i == len) {
 			for (i = 0; i < len; i++)
-				fn->cfg.claimed[(off + i) / 8] |= (uint8_t)(1u << (off + i) % 8);
+				fn->cfg.used[(off + i) / 8] |= (uint8_t)(1u << (off + i) % 8);
 			return (int)off;
 		}
 		off = (unsigned)align_up(off + i + 1, 4);
@@ -82,7 +82,7 @@ int pci_cap_new(pci_function *fn, uint8_t id, size_t len, const void *data, cons
 		uvfio_error(fn, "capability 0x%02x is there already", id);
 		return -EEXIST;
 	}
-	off = claim(fn, FIRST_CAP, PCI_CFG_SIZE, len);
+	off = reserve(fn, FIRST_CAP, PCI_CFG_SIZE, len);
 	if (off < 0) {
 		uvfio_error(fn, "no room for capability 0x%02x of %zu bytes in config space", id,
 			    len);
@@ -108,7 +108,7 @@ int pci_ext_cap_new(pci_function *fn, uint16_t id, unsigned version, size_t len,
 		uvfio_error(fn, "extended capability 0x%04x is there already", id);
 		return -EEXIST;
 	}
-	off = claim(fn, FIRST_EXT_CAP, PCI_CFG_EXP_SIZE, len);
+	off = reserve(fn, FIRST_EXT_CAP, PCI_CFG_EXP_SIZE, len);
 	if (off < 0) {
 		uvfio_error(fn,
 			    "no room for extended capability 0x%04x of %zu bytes in config space",

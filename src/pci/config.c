@@ -23,7 +23,7 @@ void pci_header_init(pci_function *fn)
 		for (unsigned i = 0; i < PCI_BARS; i++)
 			fn->bars[i] = (struct pci_bar){ fn->vf.pf->iov->is.bars[i].size,
 							fn->vf.pf->iov->is.bars[i].flags };
-		memset(fn->cfg.claimed, 0xff, PCI_STD_HEADER_SIZEOF / 8);
+		memset(fn->cfg.used, 0xff, PCI_STD_HEADER_SIZEOF / 8);
 		return;
 	}
 	/*
@@ -37,7 +37,7 @@ void pci_header_init(pci_function *fn)
 	fn->cfg.wmask[PCI_CACHE_LINE_SIZE] = 0xff;
 	fn->cfg.wmask[PCI_INTERRUPT_LINE] = 0xff;
 	fn->cfg.bytes[PCI_HEADER_TYPE] = PCI_HEADER_TYPE_NORMAL;
-	memset(fn->cfg.claimed, 0xff, PCI_STD_HEADER_SIZEOF / 8);
+	memset(fn->cfg.used, 0xff, PCI_STD_HEADER_SIZEOF / 8);
 }
 
 int uvfio_set_ids(struct uvfio_dev *dev, const struct uvfio_ids *ids)

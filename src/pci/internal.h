@@ -138,8 +138,8 @@ struct uvfio_dev {
 		uint8_t bytes[PCI_CFG_EXP_SIZE];
 		uint8_t wmask[PCI_CFG_EXP_SIZE], w1c[PCI_CFG_EXP_SIZE];
 		uint8_t sticky[PCI_CFG_EXP_SIZE], init[PCI_CFG_EXP_SIZE];
-		uint8_t claimed[PCI_CFG_EXP_SIZE / 8]; /* a bit for each byte of a capability */
-		unsigned last_cap, last_ext_cap;       /* ends of the chains; 0: empty */
+		uint8_t used[PCI_CFG_EXP_SIZE / 8]; /* a bit for each byte of a capability */
+		unsigned last_cap, last_ext_cap;    /* ends of the chains; 0: empty */
 	} cfg;
 
 	/* offsets of the capabilities that do something; 0: absent */
