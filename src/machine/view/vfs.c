@@ -12,6 +12,7 @@
 #include <sys/stat.h>
 #include <sys/syscall.h>
 
+#include "base/bytes.h"
 #include "base/sys.h"
 #include "base/util.h"
 #include "machine/view/internal.h"
@@ -75,13 +76,6 @@ void view_hide_vf(struct tree *t, const char *pf, unsigned index, const char *ad
 		tree_move(t, from, to);
 }
 
-/* Write a register of 16 bits. */
-static void patch(uint8_t *at, uint16_t v)
-{
-	at[0] = (uint8_t)v;
-	at[1] = (uint8_t)(v >> 8);
-}
-
 /*
  * Write what `config` of the PF shows to a process that has no machine: NumVFs, VF Enable and VF
  * MSE.
@@ -111,9 +105,10 @@ static void show_config(struct tree *t, const char *pf, unsigned num)
 			continue;
 		ctrl = (uint16_t)(cfg[off + PCI_SRIOV_CTRL] &
 				  ~(PCI_SRIOV_CTRL_VFE | PCI_SRIOV_CTRL_MSE));
-		patch(cfg + off + PCI_SRIOV_CTRL,
-		      num ? ctrl | PCI_SRIOV_CTRL_VFE | PCI_SRIOV_CTRL_MSE : ctrl);
-		patch(cfg + off + PCI_SRIOV_NUM_VF, (uint16_t)num);
+		if (num)
+			ctrl |= PCI_SRIOV_CTRL_VFE | PCI_SRIOV_CTRL_MSE;
+		put16(cfg + off + PCI_SRIOV_CTRL, ctrl);
+		put16(cfg + off + PCI_SRIOV_NUM_VF, (uint16_t)num);
 		tree_replace(&(struct tree){ .root = t->root }, 0444, name, cfg, sizeof(cfg));
 		break;
 	}
