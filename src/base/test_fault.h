@@ -130,7 +130,7 @@ static void fault_count(int fd, void *arg)
 	++*(unsigned *)arg;
 }
 
-/* How many descriptors of our own are open. */
+/* Return how many descriptors of our own are open. */
 static inline unsigned fault_fds(void)
 {
 	unsigned n = 0;

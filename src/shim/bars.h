@@ -47,9 +47,9 @@ size_t shim_bar_stretch(const void *addr, size_t len, bool *bar);
 bool shim_bar_polls(const void *addr, size_t len); /* it has polled pages */
 /* After mlockall: mapped BARs are not among what is locked. */
 void shim_bar_unlock_pages(void);
-/* Is @addr in a mapped BAR? */
+/* True if any of [@addr, @addr + @len) is in a mapped BAR. */
 bool shim_bar_has(const void *addr, size_t len);
-/* Is there a mapped BAR? */
+/* True if there is a mapped BAR. */
 bool shim_bar_any(void);
 /*
  * @call got EFAULT with [@buf, @buf + @len): true, and a line in the log says why, if that is in a

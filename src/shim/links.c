@@ -12,7 +12,7 @@
 #include "base/guard.h"
 #include "shim/shim.h"
 
-/* Is what the kernel wrote to @text, which may be cut, such as a program is told otherwise? */
+/* True if @text, which the kernel wrote and may have cut, begins with @with as far as it goes. */
 static bool begins(const char *text, size_t n, const char *with, size_t len)
 {
 	return !memcmp(text, with, n < len ? n : len);

@@ -306,8 +306,8 @@ bool shim_names(long nr, const long a[6], long *ret);
 
 /* ---- io.c ---- */
 /*
- * Is this an ioctl that we look at? Type ';' (linux/vfio.h, VFIO_TYPE), and KVM's for its VFIO
- * device.
+ * True if it is an ioctl that we look at: of type ';' (linux/vfio.h, VFIO_TYPE), or KVM's for its
+ * VFIO device.
  */
 #define SHIM_VFIO_TYPE 0x3bu
 #define SHIM_KVM_TYPE  0xaeu
@@ -348,7 +348,7 @@ bool shim_syscall(long nr, const long a[6], long *ret);
  * group with @group_link, or NULL.
  */
 void shim_left_tag(char *tag, size_t size, const char *group_link);
-/* Has some process a file of @group, or of a device in it? */
+/* True if some process has a file of @group, or of a device in it. */
 bool shim_left_open(unsigned group);
 /* Lines about what came over an exec. */
 void shim_left_say(void);

@@ -440,7 +440,7 @@ static const char *t_text(const uint8_t *code, size_t len, char *buf, size_t siz
 	return buf;
 }
 
-/* Does the processor hold the bus for it? SDM 3, 9.1.2: the prefix, and xchg. */
+/* True if the processor holds the bus for it. SDM 3, 9.1.2: the prefix, and xchg. */
 static inline bool t_holds_bus(const uint8_t *code, size_t len)
 {
 	ZydisDisassembledInstruction d;
