@@ -30,7 +30,7 @@
 static const char *pf;
 static char vf[2][32];
 
-static void give_up(const char *what)
+static __attribute__((noreturn)) void give_up(const char *what)
 {
 	printf("gave up: %s: %s\n", what, strerror(errno));
 	exit(1);
