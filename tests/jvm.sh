@@ -1,8 +1,8 @@
 #!/bin/bash
 # SPDX-License-Identifier: BSD-3-Clause
-# A Java virtual machine, which has handlers of SIGSEGV and SIGBUS that it cannot do without, drives
-# mapped BARs (tests/java), by its own compiled code and by native code. With a JDK that is
-# installed; the long form (UVFIO_LONG) gets Debian's if there is none.
+# jvm.sh: a Java virtual machine, which has handlers of SIGSEGV and SIGBUS that it cannot do
+# without, drives mapped BARs (tests/java), by its own compiled code and by native code. With a JDK
+# that is installed; the long form (UVFIO_LONG) gets Debian's if there is none.
 set -uo pipefail
 # shellcheck source=tests/lib/part.sh
 . "$(dirname "$0")/lib/part.sh"; cd "$top"

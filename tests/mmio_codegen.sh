@@ -1,7 +1,7 @@
 #!/bin/bash
 # SPDX-License-Identifier: BSD-3-Clause
-# Code that each compiler makes of accesses to registers, at each level, on trapped pages against
-# plain memory (mmio.mk builds them).
+# mmio_codegen.sh: the code that each compiler makes of accesses to registers, at each level, on
+# trapped pages against plain memory (tests/mmio/mmio.mk builds it).
 set -uo pipefail
 cd "$(dirname "$0")/.."
 build=${BUILD:-build} passed=0 failed=0 skipped=0

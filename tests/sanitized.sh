@@ -1,7 +1,8 @@
 #!/bin/bash
 # SPDX-License-Identifier: BSD-3-Clause
-# Programs that are built with a sanitizer, by each compiler, run time linked in or loaded: they
-# drive mapped BARs under `uvfio run`, and the sanitizer still finds what it is there for.
+# sanitized.sh: programs that are built with a sanitizer, by each compiler, run time linked in or
+# loaded: they drive mapped BARs under `uvfio run`, and the sanitizer still finds what it is there
+# for.
 set -uo pipefail
 # shellcheck source=tests/lib/part.sh
 . "$(dirname "$0")/lib/part.sh"; cd "$top"

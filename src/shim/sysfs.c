@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
  * shim/sysfs.c: where the view and the host's directories meet. A directory above the view (/dev,
- * /sys/module, /sys/class ...) is the host's; whoever lists it by opendir and readdir finds in it
- * what the view has there, and not what the host has of these names, as an open of a name would.
- * And a descriptor below the view's /sys is one of sysfs, if one asks.
+ * /sys/module, /sys/class ...) is the host's; a program that lists it by opendir and readdir finds
+ * in it what the view has there, and not what the host has of these names, as with an open of a
+ * name. And a descriptor below the view's /sys is one of sysfs, if one asks.
  */
 #include <dirent.h>
 #include <fcntl.h>
@@ -27,8 +27,8 @@ struct listing {
 };
 
 static CDS_LIST_HEAD(listings);
-static pthread_mutex_t listings_lock = PTHREAD_MUTEX_INITIALIZER;
-static atomic_uint num_listings; /* mostly 0 */
+static pthread_mutex_t listings_lock = PTHREAD_MUTEX_INITIALIZER; /* a leaf */
+static atomic_uint num_listings;				  /* mostly 0 */
 
 static struct listing *find(DIR *d)
 {

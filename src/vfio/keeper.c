@@ -59,6 +59,10 @@ struct keeper {
 	int pidfd; /* of the process, in the keeper's table, or -1 */
 };
 
+/*
+ * Guards what the structs above say; held until the keeper has answered. After a provider's locks,
+ * before those of base/.
+ */
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 static struct keeper *keepers[KEEPERS];
 static _Atomic(struct kept *) kept[KEPT];
