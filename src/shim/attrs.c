@@ -23,6 +23,10 @@
 
 #include "base/guard.h"
 #include "machine/run/run.h"
+#include "shim/calls.h"
+#include "shim/handles.h"
+#include "shim/paths.h"
+#include "shim/scope.h"
 #include "shim/shim.h"
 
 #define TEXT_MAX 4096u /* a page, as sysfs takes it */

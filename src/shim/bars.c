@@ -27,6 +27,8 @@
 #include "base/rcu.h"
 #include "shim/areas.h"
 #include "shim/bars.h"
+#include "shim/handles.h"
+#include "shim/scope.h"
 
 struct ranges {
 	unsigned n;

@@ -11,6 +11,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "shim/handles.h"
+#include "shim/paths.h"
 #include "shim/shim.h"
 
 EXPORT DIR *opendir(const char *path)

@@ -17,6 +17,7 @@
 #include <unistd.h>
 
 #include "base/guard.h"
+#include "shim/scope.h"
 #include "shim/shim.h"
 
 extern char **environ;

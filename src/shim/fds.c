@@ -16,6 +16,10 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include "shim/calls.h"
+#include "shim/handles.h"
+#include "shim/paths.h"
+#include "shim/scope.h"
 #include "shim/shim.h"
 
 #define NUMBERS (1u << 20) /* fs.nr_open's default; beyond it every number may be anything */

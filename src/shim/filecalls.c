@@ -11,6 +11,10 @@
 #include <sys/xattr.h>
 #include <unistd.h>
 
+#include "shim/calls.h"
+#include "shim/handles.h"
+#include "shim/mem.h"
+#include "shim/paths.h"
 #include "shim/shim.h"
 
 /* linux/magic.h */

@@ -12,6 +12,9 @@
 
 #include "base/fork.h"
 #include "shim/bars.h"
+#include "shim/handles.h"
+#include "shim/paths.h"
+#include "shim/scope.h"
 #include "vfio/keeper.h"
 
 static uint64_t fork_mask;

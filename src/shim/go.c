@@ -18,6 +18,8 @@
 #include <sys/syscall.h>
 
 #include "base/reach.h"
+#include "shim/calls.h"
+#include "shim/scope.h"
 #include "shim/shim.h"
 
 #define NOTE_TYPE 4 /* cmd/internal/buildid: the build ID, in a note of the owner "Go" */

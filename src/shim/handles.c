@@ -29,6 +29,10 @@
 #include "base/heap.h"
 #include "base/loop.h"
 #include "base/rculist.h"
+#include "shim/calls.h"
+#include "shim/handles.h"
+#include "shim/paths.h"
+#include "shim/scope.h"
 #include "shim/shim.h"
 
 #define BUCKETS 64u

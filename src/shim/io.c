@@ -21,6 +21,11 @@
 
 #include "base/guard.h"
 #include "shim/bars.h"
+#include "shim/calls.h"
+#include "shim/handles.h"
+#include "shim/mem.h"
+#include "shim/paths.h"
+#include "shim/scope.h"
 
 #ifndef IOV_MAX
 #define IOV_MAX 1024

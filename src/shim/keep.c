@@ -18,7 +18,10 @@
 #include <sys/sysmacros.h>
 
 #include "base/reach.h"
+#include "shim/handles.h"
 #include "shim/keep.h"
+#include "shim/mem.h"
+#include "shim/scope.h"
 #include "vfio/aside.h"
 
 #ifndef MREMAP_DONTUNMAP

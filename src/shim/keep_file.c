@@ -11,6 +11,8 @@
 #include <sys/sysmacros.h>
 
 #include "shim/keep.h"
+#include "shim/mem.h"
+#include "shim/scope.h"
 #include "vfio/aside.h"
 
 /*

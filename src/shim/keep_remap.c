@@ -13,6 +13,8 @@
 #include "base/reach.h"
 #include "shim/bars.h"
 #include "shim/keep.h"
+#include "shim/mem.h"
+#include "shim/scope.h"
 #include "vfio/aside.h"
 
 static long in_place(void *arg)

@@ -11,6 +11,8 @@
 #include <sys/syscall.h>
 
 #include "base/guard.h"
+#include "shim/calls.h"
+#include "shim/handles.h"
 #include "shim/shim.h"
 
 /* linux/kvm.h: FILE was called GROUP before 6.2, with the same numbers */

@@ -14,6 +14,7 @@
 #include <string.h>
 #include <sys/syscall.h>
 
+#include "shim/handles.h"
 #include "shim/shim.h"
 
 /* run, group (or "-"), process */

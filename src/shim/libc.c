@@ -20,6 +20,8 @@
 #include <sys/syscall.h>
 
 #include "base/reach.h"
+#include "shim/mem.h"
+#include "shim/scope.h"
 #include "shim/shim.h"
 #include "vfio/aside.h"
 

@@ -10,6 +10,9 @@
 #include <unistd.h>
 
 #include "base/guard.h"
+#include "shim/handles.h"
+#include "shim/paths.h"
+#include "shim/scope.h"
 #include "shim/shim.h"
 
 /* True if @text, which the kernel wrote and may have cut, begins with @with as far as it goes. */

@@ -17,6 +17,9 @@
 
 #include "base/guard.h"
 #include "shim/bars.h"
+#include "shim/handles.h"
+#include "shim/mem.h"
+#include "shim/scope.h"
 #include "vfio/aside.h"
 
 #ifndef MREMAP_DONTUNMAP

@@ -18,7 +18,11 @@
 #include <unistd.h>
 #include <utime.h>
 
+#include "shim/calls.h"
+#include "shim/mem.h"
 #include "shim/nr.h"
+#include "shim/paths.h"
+#include "shim/scope.h"
 #include "shim/shim.h"
 
 enum role {

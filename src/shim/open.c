@@ -8,6 +8,10 @@
 #include <string.h>
 #include <sys/syscall.h>
 
+#include "shim/handles.h"
+#include "shim/mem.h"
+#include "shim/paths.h"
+#include "shim/scope.h"
 #include "shim/shim.h"
 
 static long open_handle(const char *virt, int flags)

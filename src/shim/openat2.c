@@ -13,6 +13,9 @@
 #include <unistd.h>
 
 #include "base/guard.h"
+#include "shim/handles.h"
+#include "shim/paths.h"
+#include "shim/scope.h"
 #include "shim/shim.h"
 
 #define SCOPED (RESOLVE_BENEATH | RESOLVE_IN_ROOT)

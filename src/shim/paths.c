@@ -20,6 +20,9 @@
 #include <sys/sysmacros.h>
 
 #include "base/guard.h"
+#include "shim/handles.h"
+#include "shim/paths.h"
+#include "shim/scope.h"
 #include "shim/shim.h"
 
 /* besides the nodes of /dev (uapi/nodes.c) */

@@ -12,6 +12,8 @@
 #include <unistd.h>
 #include <cmocka.h>
 
+#include "shim/handles.h"
+#include "shim/paths.h"
 #include "shim/shim.h"
 
 static void test_in_view(void **state)

@@ -27,6 +27,7 @@
 #include <dlfcn.h>
 #include <string.h>
 
+#include "shim/scope.h"
 #include "shim/signals.h"
 
 /* libc's own: a sanitizer's functions of these names must not be called in a fault's handler */

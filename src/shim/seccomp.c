@@ -25,6 +25,8 @@
 #include <sys/resource.h>
 #include <sys/syscall.h>
 
+#include "shim/calls.h"
+#include "shim/mem.h"
 #include "shim/shim.h"
 
 unsigned shim_fd_base, shim_fd_end;

@@ -19,6 +19,11 @@
 #include "base/rcu.h"
 #include "machine/run/run.h"
 #include "shim/bars.h"
+#include "shim/calls.h"
+#include "shim/handles.h"
+#include "shim/mem.h"
+#include "shim/paths.h"
+#include "shim/scope.h"
 
 /*
  * The one piece of state that hangs off nothing: there is one shim in a process, as there is one

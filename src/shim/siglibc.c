@@ -6,6 +6,7 @@
 #include <sys/syscall.h>
 
 #include "base/guard.h"
+#include "shim/scope.h"
 #include "shim/signals.h"
 
 /* ---- the alternate stack: not to be started anew while a call of ours is on it (scope.c) ---- */

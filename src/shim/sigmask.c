@@ -6,6 +6,7 @@
 #include <string.h>
 #include <sys/syscall.h>
 
+#include "shim/scope.h"
 #include "shim/signals.h"
 
 __thread struct shim_self shim_self __attribute__((tls_model("initial-exec")));

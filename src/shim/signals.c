@@ -13,6 +13,7 @@
 #include <sys/syscall.h>
 
 #include "base/guard.h"
+#include "shim/scope.h"
 #include "shim/signals.h"
 
 /* what instructions of ours may give while an access is carried out: blocked, it would kill */

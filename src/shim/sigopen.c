@@ -9,6 +9,7 @@
 #include <string.h>
 #include <sys/syscall.h>
 
+#include "shim/handles.h"
 #include "shim/signals.h"
 
 /* The kernel's mask of thread @name, by its status in /proc. */

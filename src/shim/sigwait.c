@@ -18,6 +18,7 @@
 #include <sys/syscall.h>
 #include <time.h>
 
+#include "shim/scope.h"
 #include "shim/signals.h"
 
 static const int ours[NUM_OURS] = { SIGSEGV, SIGBUS, SIGSYS };

@@ -8,6 +8,9 @@
 
 #include "base/guard.h"
 #include "shim/bars.h"
+#include "shim/calls.h"
+#include "shim/handles.h"
+#include "shim/scope.h"
 
 /* Return @rc of @call; a report says why it is EFAULT, if a mapped BAR is the cause. */
 static ssize_t explained(ssize_t rc, const char *call, const void *buf, size_t n)

@@ -12,6 +12,7 @@
 #include <sys/mman.h>
 #include <sys/syscall.h>
 
+#include "shim/scope.h"
 #include "shim/shim.h"
 
 #define NUM_STACKS 64u

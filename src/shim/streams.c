@@ -8,6 +8,8 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "shim/paths.h"
+#include "shim/scope.h"
 #include "shim/shim.h"
 
 /* fopen's mode as flags; -1: libc shall say what is wrong with it */

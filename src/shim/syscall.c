@@ -8,6 +8,11 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include "shim/calls.h"
+#include "shim/handles.h"
+#include "shim/mem.h"
+#include "shim/paths.h"
+#include "shim/scope.h"
 #include "shim/shim.h"
 
 typedef long call_fn(long nr, const long a[6]);

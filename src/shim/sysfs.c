@@ -12,6 +12,8 @@
 #include <sys/syscall.h>
 #include <urcu/list.h>
 
+#include "shim/handles.h"
+#include "shim/paths.h"
 #include "shim/shim.h"
 
 /* longer than any directory above the view */

@@ -8,6 +8,8 @@
 
 #include "base/guard.h"
 #include "shim/bars.h"
+#include "shim/calls.h"
+#include "shim/scope.h"
 #include "shim/signals.h"
 #include "x86/emulate.h"
 

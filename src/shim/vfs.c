@@ -21,7 +21,12 @@
 #include <sys/xattr.h>
 
 #include "base/guard.h"
+#include "shim/calls.h"
+#include "shim/handles.h"
+#include "shim/mem.h"
 #include "shim/nr.h"
+#include "shim/paths.h"
+#include "shim/scope.h"
 #include "shim/shim.h"
 
 /* linux/magic.h */

@@ -9,6 +9,9 @@
 #include <sys/syscall.h>
 
 #include "base/guard.h"
+#include "shim/handles.h"
+#include "shim/paths.h"
+#include "shim/scope.h"
 #include "shim/shim.h"
 
 struct with_room {

@@ -1,0 +1,102 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * shim/handles.h: the program's descriptors that are files of VFIO, or of the view:
+ * the table of handles, hints about numbers, and handles that outlive the process that made them.
+ */
+#ifndef SHIM_HANDLES_H
+#define SHIM_HANDLES_H
+#include "shim/shim.h"
+
+/* ---- handles.c ---- */
+struct shim_handle;
+/*
+ * The handle behind @fd, with a reference; NULL: none of ours. @st (may be NULL) gets what fstat
+ * gave; *@err -EBADF or 0.
+ */
+struct shim_handle *shim_handle_get(int fd, struct stat *st, int *err);
+/* The same from a stat that was made already. */
+struct shim_handle *shim_handle_find(dev_t dev, ino_t ino);
+void shim_handle_put(struct shim_handle *h);
+/* NULL: the handle came from before a fork; then a line was logged. */
+struct uapi_file *shim_handle_file(struct shim_handle *h);
+bool shim_handle_is_dead(const struct shim_handle *h);
+const char *shim_handle_link(const struct shim_handle *h);
+/* Of open(2): the access mode and O_NOFOLLOW. */
+int shim_handle_flags(const struct shim_handle *h);
+/*
+ * A file in the run directory that is locked in @h's place, one for each kind of lock: a private
+ * descriptor, which goes with @h; or -errno.
+ */
+enum shim_lock { SHIM_LOCK_FLOCK, SHIM_LOCK_OFD, SHIM_LOCK_PROCESS, SHIM_LOCKS };
+int shim_handle_lock_fd(struct shim_handle *h, enum shim_lock kind);
+bool shim_handle_has_lock(struct shim_handle *h, enum shim_lock kind); /* it was called */
+/* KVM's table of VFIO files (kvm.c): returns what it was. */
+bool shim_handle_set_kvm(struct shim_handle *h, bool added);
+/* Make *@st what fstat shows of the kernel's file with that link. */
+void shim_link_stat(const char *link, struct stat *st);
+/*
+ * A new descriptor for @file (whose reference it takes on success): the number or -errno. @flags:
+ * open's.
+ */
+int shim_handle_install(struct uapi_file *file, int flags);
+/* memfd_create, O_CLOEXEC */
+int shim_memfd(const char *name);
+/*
+ * Give up the files whose last descriptor is closed. Returns how many. Does nothing while none is
+ * open.
+ */
+unsigned shim_handles_drain(void);
+/*
+ * In this thread a drain does nothing while @off: the machine may make devices, with locks held
+ * that a drain takes. Returns what it was.
+ */
+bool shim_drain_off(bool off);
+/* In a forked child: no handle of the parent's works any more. */
+void shim_handles_abandon(void);
+void shim_handles_lock(void); /* around a fork */
+void shim_handles_unlock(void);
+/*
+ * @text is the text of a link in /proc: if it names a memfd of ours, it becomes what the kernel's
+ * file would have. Returns the new length.
+ */
+size_t shim_link_text(char *text, size_t len);
+/* It may be such a text; it may be cut, too. */
+bool shim_link_is_ours(const char *text, size_t len);
+/* @fd is a handle of another process, or from before an exec: a line is logged. */
+bool shim_is_foreign(int fd);
+/* @text gets what @fd is a link to, if that is a file of ours or of the view. */
+bool shim_fd_link(int fd, char *text, size_t size);
+/* the same without a line: what it is a link to */
+bool shim_foreign_link(int fd, char *text, size_t size);
+
+/* ---- fds.c: hints about numbers ---- */
+void shim_fd_mark(int fd, bool handle); /* handle, or directory of the view or above it */
+bool shim_fd_maybe_handle(int fd);
+bool shim_fd_maybe_view(int fd);
+void shim_fd_no_handle(int fd); /* @fd was seen to be none */
+void shim_fd_copy_marks(int from, int to);
+long shim_close(int fd);
+long shim_dup(int fd);
+long shim_dup3(int oldfd, int newfd, int flags, bool dup2_rules);
+long shim_fcntl(int fd, int cmd, unsigned long arg);
+long shim_close_range(unsigned first, unsigned last, unsigned flags);
+long shim_prlimit(pid_t pid, int what, const void *set, void *get);
+
+/* ---- left.c: handles that outlive the process that made them ---- */
+/* what a link in /proc to a handle begins with; then its tag */
+#define SHIM_MEMFD_LINK "/memfd:uvfio:"
+/*
+ * Write the tag that stands in the name of a handle's memfd, between the colons, to @tag: of the
+ * group with @group_link, or NULL.
+ */
+void shim_left_tag(char *tag, size_t size, const char *group_link);
+/* True if some process has a file of @group, or of a device in it. */
+bool shim_left_open(unsigned group);
+/* Lines about what came over an exec. */
+void shim_left_say(void);
+/*
+ * fn() of each descriptor of @process ("self", a number) that can be looked at, until it says true,
+ * which is returned.
+ */
+bool shim_each_fd(const char *process, bool (*fn)(void *arg, int fd, const char *link), void *arg);
+#endif
