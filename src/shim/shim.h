@@ -6,13 +6,13 @@
  *
  * Four ideas hold it together:
  * - A handle is known by its inode, never by its number (handles.c). Nothing that the program does
- * to numbers can mislead us.
+ *   to numbers can mislead us.
  * - A handle's descriptor can neither read nor write nor map (access mode 3): a call that reaches
- * the kernel past the wrappers fails there.
+ *   the kernel past the wrappers fails there.
  * - What is cached about numbers is a hint that costs time when it is wrong, never correctness: a
- * vfork child shares our memory, not our table.
+ *   vfork child shares our memory, not our table.
  * - Nothing is built before the program opens a file of /dev/vfio, and a forked child starts from
- * nothing (fork.c).
+ *   nothing (fork.c).
  *
  * Locks, in order: build_lock > release_lock > table_lock; bars_lock (bars.c) after build_lock,
  * with none of the others. All are taken with every signal blocked but the three that are ours,
