@@ -33,9 +33,10 @@ names() {
 			tr -d ' ('
 	fi
 }
-for f in *.md docs/*.md $(git ls-files 'src/*.[chS]' 'include/*.h' 'tests/*.[ch]' 'bench/*.[ch]' \
-	'fuzz/*.[ch]' 'examples/*.c'); do
-	[[ -e $f ]] && look "$f"
+# a tree without git has them, too
+mapfile -t sources < <(find src include tests bench fuzz examples -name '*.[chS]' | sort)
+for f in *.md docs/*.md "${sources[@]}"; do
+	look "$f"
 done
 echo "$passed passed, $failed failed"
 [[ $failed -eq 0 ]]
