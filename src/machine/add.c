@@ -14,7 +14,6 @@
 
 #include "machine/internal.h"
 #include "machine/run/run.h"
-#include "models/net/net.h"
 
 void machine_set_address(struct plugged *dev, const struct pci_address *a)
 {
@@ -52,16 +51,15 @@ static int choose_address(struct machine *m, struct plugged *dev, char **err)
 			    dev->spec.model);
 }
 
-/* True if there is a cable from one to the other. */
-static bool is_cable(const struct plugged *from, const struct plugged *to)
+/* True if an option of one ties it to the other. */
+static bool is_tied(const struct plugged *from, const struct plugged *to)
 {
-	const char *peer;
+	if (!to->d.id || !from->provider->tied_to)
+		return false;
+	for (unsigned i = 0; i < from->spec.num_opts; i++) {
+		const char *id = from->provider->tied_to(&from->spec.opts[i]);
 
-	for (unsigned i = 0; i < from->spec.num_opts && to->d.id; i++) {
-		if (strcmp(from->spec.opts[i].name, NET_OPTION))
-			continue;
-		peer = net_peer_name(from->spec.opts[i].value);
-		if (peer && !strcmp(peer, to->d.id))
+		if (id && !strcmp(id, to->d.id))
 			return true;
 	}
 	return false;
@@ -76,7 +74,7 @@ static void join_unit(struct plugged *dev)
 	for (unsigned i = 0; i < m->num_plugged; i++) {
 		struct plugged *o = m->plugged[i], *first = o->lead, *gone = dev->lead;
 
-		if (o->group != dev->group && !is_cable(o, dev) && !is_cable(dev, o))
+		if (o->group != dev->group && !is_tied(o, dev) && !is_tied(dev, o))
 			continue;
 		if (gone->index < first->index) {
 			first = dev->lead;

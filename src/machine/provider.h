@@ -58,6 +58,11 @@ struct machine_provider {
 	 * -errno with a sentence in *@err (malloc'ed, or NULL).
 	 */
 	int (*make)(const struct machine_request *r, struct machine_hardware **out, char **err);
+	/*
+	 * Return the id of the device that an option ties a device to, as the two ends of a cable
+	 * are tied: they are one process's at a time. Before anything is made. NULL: it does not.
+	 */
+	const char *(*tied_to)(const struct pci_option *opt);
 	/* Make VF @index of @pf, not enabled yet. The same. NULL: it has no PFs. */
 	int (*make_vf)(struct machine_hardware *pf, unsigned index, const struct machine_request *r,
 		       struct machine_hardware **out, char **err);

@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "machine/internal.h"
+#include "models/net/net.h"
 #include "pci/function.h"
 #include "vfio_pci/vfio_pci.h"
 
@@ -170,9 +171,15 @@ static void software_set_token(struct machine_hardware *pf, const uint8_t uuid[1
 	vfio_pci_load_token(pf->vdev, uuid);
 }
 
+static const char *software_tied_to(const struct pci_option *opt)
+{
+	return strcmp(opt->name, NET_OPTION) ? NULL : net_peer_name(opt->value);
+}
+
 const struct machine_provider machine_software = {
 	.name = "software",
 	.make = software_make,
+	.tied_to = software_tied_to,
 	.make_vf = software_make_vf,
 	.bind = software_bind,
 	.set_vfs = software_set_vfs,
