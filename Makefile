@@ -187,7 +187,8 @@ $(foreach d,$(folders),$(eval $(call unit_rule,$(d))))
 unit: $(unit_tests)
 	@tests/run-units $(BUILD)/test $(notdir $(unit_tests))
 # make unit-iommu: one folder's unit tests
-unit-%:
+# (the links first, which two of these at the same time would make twice)
+unit-%: | $(LAYERS)
 	@$(MAKE) --no-print-directory $(filter $(BUILD)/test/$*-%,$(unit_tests))
 	@tests/run-units $(BUILD)/test $(notdir $(filter $(BUILD)/test/$*-%,$(unit_tests)))
 
