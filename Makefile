@@ -69,9 +69,9 @@ $(call folder,shim,uapi machine machine/run machine/view pci/face.h vfio iommu x
 $(call folder,cli,machine pci/face.h vfio iommu base,$$(core))
 $(call folder,api,machine pci/face.h vfio iommu base,$$(core))
 $(call folder,machine,machine/run machine/view vfio_pci vfio models models/net pci iommu base,\
-	$$(models) uapi)
-$(call folder,machine/run,machine/view pci/face.h base,uapi pci iommu)
-$(call folder,machine/view,uapi/nodes.h pci/face.h iommu base,pci)
+	$$(models))
+$(call folder,machine/run,machine/view pci/face.h base,vfio pci iommu)
+$(call folder,machine/view,vfio/nodes.h pci/face.h iommu base,pci)
 $(call folder,uapi,vfio iommu base)
 $(call folder,vfio_pci,vfio pci iommu base,models/testdev)
 $(call folder,vfio,iommu base)

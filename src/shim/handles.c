@@ -56,7 +56,7 @@ struct shim_handle {
 	atomic_int lock_fds[SHIM_LOCKS]; /* private, or -1: shim_handle_lock_fd() */
 	bool dead;			 /* from before a fork */
 	atomic_bool kvm;
-	char link[UAPI_NODE_NAME];
+	char link[VFIO_NODE_NAME];
 };
 
 static struct cds_list_head table[BUCKETS];
@@ -295,13 +295,13 @@ bool shim_handle_set_kvm(struct shim_handle *h, bool added)
 
 void shim_link_stat(const char *link, struct stat *st)
 {
-	const struct uapi_node *node;
+	const struct vfio_node *node;
 	unsigned id;
 
 	st->st_size = 0;
 	st->st_blocks = 0;
 	st->st_nlink = 1;
-	node = uapi_node_find(link, &id, NULL);
+	node = vfio_node_find(link, &id, NULL);
 	if (!node) {
 		/* fs/anon_inodes.c: no file type at all */
 		st->st_mode = 0600;
@@ -539,7 +539,7 @@ int shim_handle_install(struct uapi_file *file, int flags)
 		rc = fd;
 		goto out_free;
 	}
-	rc = reopen(fd, flags, uapi_file_kind(file) == UAPI_DEVICE);
+	rc = reopen(fd, flags, uapi_file_kind(file) == VFIO_FILE_DEVICE);
 	if (rc < 0)
 		goto out_free;
 	fd = rc;

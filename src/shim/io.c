@@ -263,7 +263,7 @@ static long may_transfer(struct shim_handle *h, struct uapi_file *f, bool write,
 	if (mode != O_RDWR && mode != (write ? O_WRONLY : O_RDONLY))
 		return -EBADF;
 	/* no such operation */
-	return uapi_file_kind(f) == UAPI_DEVICE ? 0 : -EINVAL;
+	return uapi_file_kind(f) == VFIO_FILE_DEVICE ? 0 : -EINVAL;
 }
 
 /* ---- EFAULT, explained: the kernel's own BARs would let the kernel in ---- */

@@ -203,7 +203,7 @@ static bool is_node(const char *virt)
 {
 	unsigned id;
 
-	return uapi_node_find(virt, &id, NULL);
+	return vfio_node_find(virt, &id, NULL);
 }
 
 static bool changes_rights(long nr)
@@ -222,13 +222,13 @@ static bool changes_rights(long nr)
 
 static long run_claim_rights(void *arg, char *path)
 {
-	const struct uapi_node *node;
+	const struct vfio_node *node;
 	const char *virt = arg;
 	struct stat st;
 	unsigned id;
 
-	node = uapi_node_find(virt, &id, NULL);
-	if (!node || node->kind != UAPI_GROUP)
+	node = vfio_node_find(virt, &id, NULL);
+	if (!node || node->kind != VFIO_FILE_GROUP)
 		return 0;
 	snprintf(path, SHIM_PATH_LONG, "%s%s", shim.run_dir, virt);
 	if (sys_call(SYS_newfstatat, AT_FDCWD, (long)path, (long)&st, AT_SYMLINK_NOFOLLOW, 0, 0))

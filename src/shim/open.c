@@ -16,7 +16,7 @@
 
 static long open_handle(const char *virt, int flags)
 {
-	const struct uapi_node *node;
+	const struct vfio_node *node;
 	struct machine *m;
 	struct uapi_file *f;
 	unsigned id;
@@ -28,7 +28,7 @@ static long open_handle(const char *virt, int flags)
 	m = shim_machine(&rc);
 	if (!m)
 		return rc;
-	node = uapi_node_find(virt, &id, NULL);
+	node = vfio_node_find(virt, &id, NULL);
 	shim_handles_drain();
 	was = shim_drain_off(true);
 	do {
@@ -57,7 +57,7 @@ static bool is_node(const char *virt)
 {
 	unsigned id;
 
-	return uapi_node_find(virt, &id, NULL);
+	return vfio_node_find(virt, &id, NULL);
 }
 
 /*
@@ -173,13 +173,13 @@ static long run_node(void *arg, char *text)
 
 	if (!shim_fd_link(a->fd, text, SHIM_PATH_LONG))
 		return 0;
-	if (!is_node(text) || strlen(text) >= UAPI_NODE_NAME)
+	if (!is_node(text) || strlen(text) >= VFIO_NODE_NAME)
 		return text[0] == '/' ? 0 : -1;
 	strcpy(a->node, text);
 	return 1;
 }
 
-int shim_fd_node(int fd, char node[UAPI_NODE_NAME])
+int shim_fd_node(int fd, char node[VFIO_NODE_NAME])
 {
 	struct node_args a = { fd, node };
 
@@ -189,7 +189,7 @@ int shim_fd_node(int fd, char node[UAPI_NODE_NAME])
 int shim_path_of_handle(struct shim_path *p)
 {
 	int rc, dirfd = AT_FDCWD, fd = self_fd(p);
-	char node[UAPI_NODE_NAME];
+	char node[VFIO_NODE_NAME];
 
 	if (fd < 0)
 		return 0;

@@ -25,7 +25,7 @@
 #include "shim/scope.h"
 #include "shim/shim.h"
 
-/* besides the nodes of /dev (uapi/nodes.c) */
+/* besides the nodes of /dev (vfio/nodes.c) */
 static const struct {
 	const char *text;
 	/* ends at a component; else any name may go on from here: pci0000:00, vfio_pci */
@@ -65,7 +65,7 @@ bool shim_in_view(const char *path)
 		    (!view[i].whole || path[n] == '/' || path[n] == '\0'))
 			return true;
 	}
-	return may_begin(path) && uapi_nodes_have(path);
+	return may_begin(path) && vfio_nodes_have(path);
 }
 
 bool shim_above_view(const char *path)
@@ -77,7 +77,7 @@ bool shim_above_view(const char *path)
 	for (size_t i = 0; i < ARRAY_SIZE(view); i++)
 		if (!strncmp(view[i].text, path, n) && view[i].text[n] == '/')
 			return true;
-	return uapi_nodes_below(path, n);
+	return vfio_nodes_below(path, n);
 }
 
 bool shim_near_view(const char *path)
@@ -398,13 +398,13 @@ void shim_cwd_changed(void)
 
 void shim_path_stat(const char *virt, struct stat *st)
 {
-	const struct uapi_node *node;
+	const struct vfio_node *node;
 	unsigned id;
 
 	/* the tree has sockets in the nodes' place, a handle's memfd is a file */
 	if (!virt || (!S_ISREG(st->st_mode) && !S_ISSOCK(st->st_mode)))
 		return;
-	node = uapi_node_find(virt, &id, NULL);
+	node = vfio_node_find(virt, &id, NULL);
 	if (!node)
 		return;
 	st->st_rdev = makedev(node->major, node->minor + id);

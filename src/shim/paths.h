@@ -105,8 +105,8 @@ long shim_openat2(int dirfd, const char *path, const void *how, size_t size); /*
  * for a device, which has none. Else 0.
  */
 int shim_path_of_handle(struct shim_path *p);
-/* 1: @fd is of a node of /dev (uapi/nodes.h), whose path is at @node; 0: another file; -1: none. */
-int shim_fd_node(int fd, char node[UAPI_NODE_NAME]);
+/* 1: @fd is of a node of /dev (vfio/nodes.h), whose path is at @node; 0: another file; -1: none. */
+int shim_fd_node(int fd, char node[VFIO_NODE_NAME]);
 /*
  * @path is about to be opened: a file that this empties keeps the pages that devices have of it. An
  * open that will fail empties nothing.

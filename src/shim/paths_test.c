@@ -84,7 +84,7 @@ static void test_stat(void **state)
 	st = (struct stat){ .st_mode = S_IFREG | 0600 };
 	shim_path_stat("/dev/vfio/12", &st);
 	assert_int_equal(st.st_mode, S_IFCHR | 0600);
-	assert_int_equal(st.st_rdev, makedev(UAPI_GROUP_MAJOR, 12));
+	assert_int_equal(st.st_rdev, makedev(VFIO_GROUP_MAJOR, 12));
 	/* neither names of nodes nor files that stand for one */
 	st = (struct stat){ .st_mode = S_IFSOCK | 0600 };
 	shim_path_stat("/dev/vfio/012", &st);

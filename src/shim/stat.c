@@ -30,7 +30,7 @@ static long run_fix_stat(void *arg)
 	const struct stat_args *a = arg;
 	struct stat st = *a->st;
 	struct shim_handle *h;
-	char link[128], node[UAPI_NODE_NAME];
+	char link[128], node[VFIO_NODE_NAME];
 
 	/* a descriptor with O_PATH of a node of the view, which is a socket there */
 	if (S_ISSOCK(st.st_mode)) {

@@ -201,7 +201,7 @@ static long is_node(void *arg, char *path)
 		return false;
 	path[len] = '/';
 	strcpy(path + len + 1, n->text);
-	return uapi_node_find(path, &id, NULL) != NULL;
+	return vfio_node_find(path, &id, NULL) != NULL;
 }
 
 bool shim_fd_has_node(int fd, const char *name)

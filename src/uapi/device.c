@@ -236,7 +236,7 @@ static long hot_reset(struct uapi_file *f, unsigned long arg)
 		files[held] = f->fds.fget(f->fds.arg, fds[held], &err);
 		if (!files[held])
 			ret = err ? err : -EINVAL;
-		else if (uapi_file_kind(files[held++]) != UAPI_GROUP)
+		else if (uapi_file_kind(files[held++]) != VFIO_FILE_GROUP)
 			ret = -EINVAL;
 	}
 	if (!ret)

@@ -14,7 +14,7 @@
 #include "uapi/internal.h"
 
 struct uapi_file *uapi_file_new(struct vfio_system *sys, const struct uapi_fds *fds,
-				enum uapi_kind kind)
+				enum vfio_file_kind kind)
 {
 	struct uapi_file *f = heap_alloc(sizeof(*f));
 
@@ -37,7 +37,7 @@ static void file_free(struct uapi_file *f)
 static int open_container(struct vfio_system *sys, const struct uapi_fds *fds,
 			  struct uapi_file **out)
 {
-	struct uapi_file *f = uapi_file_new(sys, fds, UAPI_CONTAINER);
+	struct uapi_file *f = uapi_file_new(sys, fds, VFIO_FILE_CONTAINER);
 
 	if (!f)
 		return -ENOMEM;
@@ -46,7 +46,7 @@ static int open_container(struct vfio_system *sys, const struct uapi_fds *fds,
 		file_free(f);
 		return -ENOMEM;
 	}
-	uapi_node_name(uapi_node_of(UAPI_CONTAINER), 0, f->link);
+	vfio_node_name(vfio_node_of(VFIO_FILE_CONTAINER), 0, f->link);
 	*out = f;
 	return 0;
 }
@@ -57,7 +57,7 @@ static int open_group(struct vfio_system *sys, const struct uapi_fds *fds, struc
 	struct uapi_file *f;
 	int ret;
 
-	f = uapi_file_new(sys, fds, UAPI_GROUP);
+	f = uapi_file_new(sys, fds, VFIO_FILE_GROUP);
 	if (!f)
 		return -ENOMEM;
 	ret = vfio_group_open(sys, g);
@@ -66,7 +66,7 @@ static int open_group(struct vfio_system *sys, const struct uapi_fds *fds, struc
 		return ret;
 	}
 	f->group = g;
-	uapi_node_name(uapi_node_of(UAPI_GROUP), id, f->link);
+	vfio_node_name(vfio_node_of(VFIO_FILE_GROUP), id, f->link);
 	*out = f;
 	return 0;
 }
@@ -75,14 +75,14 @@ int uapi_open(struct vfio_system *sys, const struct uapi_fds *fds, const char *p
 	      struct uapi_file **out)
 {
 	struct vfio_group *g = NULL;
-	const struct uapi_node *node;
+	const struct vfio_node *node;
 	const char *rest;
 	unsigned id;
 
-	node = uapi_node_find(path, &id, &rest);
+	node = vfio_node_find(path, &id, &rest);
 	if (!node)
 		return -ENOENT;
-	if (node->kind == UAPI_GROUP) {
+	if (node->kind == VFIO_FILE_GROUP) {
 		g = vfio_system_group(sys, id);
 		if (!g)
 			return -ENOENT;
@@ -93,11 +93,11 @@ int uapi_open(struct vfio_system *sys, const struct uapi_fds *fds, const char *p
 	if (flags & O_CREAT && flags & O_EXCL)
 		return -EEXIST;
 	switch (node->kind) {
-	case UAPI_CONTAINER:
+	case VFIO_FILE_CONTAINER:
 		return open_container(sys, fds, out);
-	case UAPI_GROUP:
+	case VFIO_FILE_GROUP:
 		return open_group(sys, fds, g, id, out);
-	case UAPI_DEVICE: /* has no node */
+	case VFIO_FILE_DEVICE: /* has no node */
 		break;
 	}
 	return -ENXIO;
@@ -117,13 +117,13 @@ void uapi_file_put(struct uapi_file *f)
 			return;
 		next = NULL;
 		switch (f->kind) {
-		case UAPI_CONTAINER:
+		case VFIO_FILE_CONTAINER:
 			vfio_container_put(f->container);
 			break;
-		case UAPI_GROUP:
+		case VFIO_FILE_GROUP:
 			vfio_group_release(f->sys, f->group);
 			break;
-		case UAPI_DEVICE:
+		case VFIO_FILE_DEVICE:
 			vfio_open_close(&f->open);
 			next = f->group_file;
 			break;
@@ -132,7 +132,7 @@ void uapi_file_put(struct uapi_file *f)
 	}
 }
 
-enum uapi_kind uapi_file_kind(const struct uapi_file *f)
+enum vfio_file_kind uapi_file_kind(const struct uapi_file *f)
 {
 	return f->kind;
 }
@@ -144,14 +144,14 @@ const char *uapi_file_link(const struct uapi_file *f)
 
 const char *uapi_file_group_link(const struct uapi_file *f)
 {
-	if (f->kind == UAPI_DEVICE)
+	if (f->kind == VFIO_FILE_DEVICE)
 		f = f->group_file;
-	return f && f->kind == UAPI_GROUP ? f->link : NULL;
+	return f && f->kind == VFIO_FILE_GROUP ? f->link : NULL;
 }
 
 struct vfio_device *uapi_file_device(const struct uapi_file *f)
 {
-	return f->kind == UAPI_DEVICE ? f->open.dev : NULL;
+	return f->kind == VFIO_FILE_DEVICE ? f->open.dev : NULL;
 }
 
 /* Names of the ioctls, for the log: of ';', 100 and up (linux/vfio.h). */
@@ -177,9 +177,9 @@ static const struct {
 	const char *const *names;
 	size_t n;
 } kinds[] = {
-	[UAPI_CONTAINER] = { container_names, ARRAY_SIZE(container_names) },
-	[UAPI_GROUP] = { group_names, ARRAY_SIZE(group_names) },
-	[UAPI_DEVICE] = { device_names, ARRAY_SIZE(device_names) },
+	[VFIO_FILE_CONTAINER] = { container_names, ARRAY_SIZE(container_names) },
+	[VFIO_FILE_GROUP] = { group_names, ARRAY_SIZE(group_names) },
+	[VFIO_FILE_DEVICE] = { device_names, ARRAY_SIZE(device_names) },
 };
 
 /*
@@ -188,7 +188,7 @@ static const struct {
  */
 static void log_failed(const struct uapi_file *f, unsigned int cmd, long err)
 {
-	const char *who = f->kind == UAPI_DEVICE ? f->open.dev->name : f->link, *name = NULL;
+	const char *who = f->kind == VFIO_FILE_DEVICE ? f->open.dev->name : f->link, *name = NULL;
 	unsigned nr = (cmd & 0xff) - VFIO_BASE;
 
 	if ((cmd >> 8) == VFIO_TYPE && nr < kinds[f->kind].n)
@@ -201,13 +201,13 @@ long uapi_ioctl(struct uapi_file *f, unsigned int cmd, unsigned long arg)
 	long ret = -ENOTTY;
 
 	switch (f->kind) {
-	case UAPI_CONTAINER:
+	case VFIO_FILE_CONTAINER:
 		ret = uapi_container_ioctl(f, cmd, arg);
 		break;
-	case UAPI_GROUP:
+	case VFIO_FILE_GROUP:
 		ret = uapi_group_ioctl(f, cmd, arg);
 		break;
-	case UAPI_DEVICE:
+	case VFIO_FILE_DEVICE:
 		ret = uapi_device_ioctl(f, cmd, arg);
 		break;
 	}

@@ -34,7 +34,7 @@ static long set_container(struct uapi_file *f, unsigned long arg)
 		return err;
 	if (vfio_group_status(f->group) & VFIO_GROUP_FLAGS_CONTAINER_SET)
 		ret = -EINVAL;
-	else if (!c || c->kind != UAPI_CONTAINER)
+	else if (!c || c->kind != VFIO_FILE_CONTAINER)
 		ret = -EBADFD;
 	else
 		ret = vfio_group_set_container(f->group, c->container);
@@ -133,7 +133,7 @@ static long get_device_fd(struct uapi_file *f, unsigned long arg)
 	err = parse_device(f->group, &want, text);
 	if (err)
 		return err;
-	df = uapi_file_new(f->sys, &f->fds, UAPI_DEVICE);
+	df = uapi_file_new(f->sys, &f->fds, VFIO_FILE_DEVICE);
 	if (!df)
 		return -ENOMEM;
 	err = vfio_open_by_group(&df->open, f->group, want.name,

@@ -16,10 +16,10 @@
 
 struct uapi_file {
 	struct ref ref;
-	enum uapi_kind kind;
+	enum vfio_file_kind kind;
 	struct vfio_system *sys;
 	struct uapi_fds fds;
-	char link[UAPI_NODE_NAME];
+	char link[VFIO_NODE_NAME];
 	union {
 		struct vfio_container *container;
 		struct vfio_group *group;
@@ -37,7 +37,7 @@ struct uapi_file {
 };
 
 struct uapi_file *uapi_file_new(struct vfio_system *sys, const struct uapi_fds *fds,
-				enum uapi_kind kind);
+				enum vfio_file_kind kind);
 
 long uapi_container_ioctl(struct uapi_file *f, unsigned int cmd, unsigned long arg);
 long uapi_type1_ioctl(struct vfio_type1 *t, unsigned int cmd, unsigned long arg);

@@ -8,7 +8,7 @@
 
 static ssize_t file_rw(struct uapi_file *f, void *user, size_t count, uint64_t pos, bool write)
 {
-	if (f->kind != UAPI_DEVICE)
+	if (f->kind != VFIO_FILE_DEVICE)
 		return report_warn("no-file-operation", f->link, -EINVAL,
 				   "%s on a file that has none", write ? "write" : "read");
 	if ((int64_t)pos < 0)
@@ -55,7 +55,7 @@ int uapi_mmap_check(struct uapi_file *f, size_t len, int prot, int flags, uint64
 {
 	int type = flags & MAP_TYPE;
 
-	if (f->kind != UAPI_DEVICE)
+	if (f->kind != VFIO_FILE_DEVICE)
 		return report_warn("no-file-operation", f->link, -ENODEV,
 				   "mmap on a file that has none");
 	/* the kernel's vfio_pci_core_mmap: shared, of a BAR */

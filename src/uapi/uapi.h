@@ -11,7 +11,7 @@
 #include <stdint.h>
 #include <sys/types.h>
 
-#include "uapi/nodes.h"
+#include "vfio/nodes.h"
 #include "vfio/open.h"
 
 struct uapi_file; /* one open file description */
@@ -40,7 +40,7 @@ int uapi_open(struct vfio_system *sys, const struct uapi_fds *fds, const char *p
 void uapi_file_get(struct uapi_file *f);
 /* Drop a reference. The last is the kernel's release: a device is closed, a group given up. */
 void uapi_file_put(struct uapi_file *f);
-enum uapi_kind uapi_file_kind(const struct uapi_file *f);
+enum vfio_file_kind uapi_file_kind(const struct uapi_file *f);
 /*
  * Return what a link in /proc/self/fd of the kernel's descriptor reads: "/dev/vfio/vfio",
  * "/dev/vfio/7", "anon_inode:[vfio-device]".

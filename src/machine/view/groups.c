@@ -10,7 +10,7 @@
 #include "base/util.h"
 #include "iommu/domain.h"
 #include "machine/view/internal.h"
-#include "uapi/nodes.h"
+#include "vfio/nodes.h"
 
 void view_group(struct tree *t, unsigned id)
 {
@@ -49,19 +49,19 @@ static void write_chardev(struct tree *t, const char *class, const char *name, u
 }
 
 /* Write the node with number @id, and what sysfs has of it in @class. */
-static void write_node(struct tree *t, const struct uapi_node *n, unsigned id, const char *class,
+static void write_node(struct tree *t, const struct vfio_node *n, unsigned id, const char *class,
 		       const char *mode)
 {
-	char path[UAPI_NODE_NAME];
+	char path[VFIO_NODE_NAME];
 
-	uapi_node_name(n, id, path);
+	vfio_node_name(n, id, path);
 	write_chardev(t, class, strrchr(path, '/') + 1, n->major, n->minor + id, mode);
 	tree_node(t, n->mode, path + 1);
 }
 
 void view_group_node(struct tree *t, unsigned id)
 {
-	write_node(t, uapi_node_of(UAPI_GROUP), id, "vfio", "");
+	write_node(t, vfio_node_of(VFIO_FILE_GROUP), id, "vfio", "");
 }
 
 void view_drop_group_node(struct tree *t, unsigned id)
@@ -74,7 +74,7 @@ void view_drop_group_node(struct tree *t, unsigned id)
 					     "sys/devices/virtual/vfio/%u" };
 	char path[PATH_MAX];
 
-	snprintf(path, sizeof(path), "%s%u", uapi_node_of(UAPI_GROUP)->sysfs + 1, id);
+	snprintf(path, sizeof(path), "%s%u", vfio_node_of(VFIO_FILE_GROUP)->sysfs + 1, id);
 	tree_remove(t, path);
 	for (size_t i = 0; i < ARRAY_SIZE(names); i++) {
 		snprintf(path, sizeof(path), names[i], id);
@@ -84,7 +84,7 @@ void view_drop_group_node(struct tree *t, unsigned id)
 
 void view_container_node(struct tree *t)
 {
-	write_node(t, uapi_node_of(UAPI_CONTAINER), 0, "misc", "DEVMODE=0666\n");
+	write_node(t, vfio_node_of(VFIO_FILE_CONTAINER), 0, "misc", "DEVMODE=0666\n");
 	tree_dir(t, "sys/class/vfio");
 	tree_dir(t, "sys/kernel/iommu_groups");
 }

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * uapi/nodes.c: the nodes of /dev that are ours.
+ * vfio/nodes.c: the nodes of /dev that are ours.
  */
 #include <limits.h>
 #include <stdint.h>
@@ -8,19 +8,19 @@
 #include <string.h>
 
 #include "base/util.h"
-#include "uapi/nodes.h"
+#include "vfio/nodes.h"
 
 #define TEXT_OF(x)     #x
 #define CHARDEV(maj)   "/sys/dev/char/" TEXT_OF(maj) ":"
 #define MISC(maj, min) CHARDEV(maj) TEXT_OF(min), false
 #define NUMBERED(maj)  CHARDEV(maj), true
 
-const struct uapi_node uapi_nodes[] = {
-	{ "/dev/vfio/vfio", MISC(UAPI_CONTAINER_MAJOR, UAPI_CONTAINER_MINOR), UAPI_CONTAINER,
-	  UAPI_CONTAINER_MAJOR, UAPI_CONTAINER_MINOR, 0666 },
-	{ "/dev/vfio/", NUMBERED(UAPI_GROUP_MAJOR), UAPI_GROUP, UAPI_GROUP_MAJOR, 0, 0600 },
+const struct vfio_node vfio_nodes[] = {
+	{ "/dev/vfio/vfio", MISC(VFIO_CONTAINER_MAJOR, VFIO_CONTAINER_MINOR), VFIO_FILE_CONTAINER,
+	  VFIO_CONTAINER_MAJOR, VFIO_CONTAINER_MINOR, 0666 },
+	{ "/dev/vfio/", NUMBERED(VFIO_GROUP_MAJOR), VFIO_FILE_GROUP, VFIO_GROUP_MAJOR, 0, 0600 },
 };
-const size_t uapi_num_nodes = ARRAY_SIZE(uapi_nodes);
+const size_t vfio_num_nodes = ARRAY_SIZE(vfio_nodes);
 
 /*
  * Read the number at *@text, which moves behind it. The kernel's names have no signs and no leading
@@ -43,10 +43,10 @@ static bool number(const char **text, unsigned *id)
 	return true;
 }
 
-const struct uapi_node *uapi_node_find(const char *path, unsigned *id, const char **rest)
+const struct vfio_node *vfio_node_find(const char *path, unsigned *id, const char **rest)
 {
-	for (size_t i = 0; i < uapi_num_nodes; i++) {
-		const struct uapi_node *n = &uapi_nodes[i];
+	for (size_t i = 0; i < vfio_num_nodes; i++) {
+		const struct vfio_node *n = &vfio_nodes[i];
 		size_t len = strlen(n->path);
 		const char *end = path + len;
 
@@ -62,25 +62,25 @@ const struct uapi_node *uapi_node_find(const char *path, unsigned *id, const cha
 	return NULL;
 }
 
-char *uapi_node_name(const struct uapi_node *node, unsigned id, char name[UAPI_NODE_NAME])
+char *vfio_node_name(const struct vfio_node *node, unsigned id, char name[VFIO_NODE_NAME])
 {
 	if (node->numbered)
-		snprintf(name, UAPI_NODE_NAME, "%s%u", node->path, id);
+		snprintf(name, VFIO_NODE_NAME, "%s%u", node->path, id);
 	else
-		snprintf(name, UAPI_NODE_NAME, "%s", node->path);
+		snprintf(name, VFIO_NODE_NAME, "%s", node->path);
 	return name;
 }
 
-const struct uapi_node *uapi_node_of(enum uapi_kind kind)
+const struct vfio_node *vfio_node_of(enum vfio_file_kind kind)
 {
-	for (size_t i = 0; i < uapi_num_nodes; i++)
-		if (uapi_nodes[i].kind == kind)
-			return &uapi_nodes[i];
+	for (size_t i = 0; i < vfio_num_nodes; i++)
+		if (vfio_nodes[i].kind == kind)
+			return &vfio_nodes[i];
 	return NULL;
 }
 
 /* Return the length of the name in /dev itself: of a node, or of a directory with only nodes. */
-static size_t top_of(const struct uapi_node *n)
+static size_t top_of(const struct vfio_node *n)
 {
 	const size_t dev = sizeof("/dev/") - 1;
 
@@ -93,10 +93,10 @@ static bool leads_to(const char *path, const char *text, size_t n)
 	return !strncmp(path, text, n) && (!path[n] || path[n] == '/');
 }
 
-bool uapi_nodes_have(const char *path)
+bool vfio_nodes_have(const char *path)
 {
-	for (size_t i = 0; i < uapi_num_nodes; i++) {
-		const struct uapi_node *n = &uapi_nodes[i];
+	for (size_t i = 0; i < vfio_num_nodes; i++) {
+		const struct vfio_node *n = &vfio_nodes[i];
 		size_t len = strlen(n->sysfs);
 
 		if (leads_to(path, n->path, top_of(n)))
@@ -107,10 +107,10 @@ bool uapi_nodes_have(const char *path)
 	return false;
 }
 
-bool uapi_nodes_below(const char *path, size_t n)
+bool vfio_nodes_below(const char *path, size_t n)
 {
-	for (size_t i = 0; i < uapi_num_nodes; i++) {
-		const struct uapi_node *node = &uapi_nodes[i];
+	for (size_t i = 0; i < vfio_num_nodes; i++) {
+		const struct vfio_node *node = &vfio_nodes[i];
 
 		if (!strncmp(node->path, path, n) && n < top_of(node) && node->path[n] == '/')
 			return true;

@@ -1,27 +1,27 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * uapi/nodes.h: the nodes of /dev that are ours. All that has to know their names (uapi_open(), the
+ * vfio/nodes.h: the nodes of /dev that are ours. All that has to know their names (uapi_open(), the
  * view of `uvfio run`, the shim's looks at paths, links and directories) asks this one table: a new
  * node is a line in nodes.c, and its kind in uapi_open().
  */
-#ifndef UAPI_NODES_H
-#define UAPI_NODES_H
+#ifndef VFIO_NODES_H
+#define VFIO_NODES_H
 #include <stdbool.h>
 #include <stddef.h>
 
 /* The kinds of open files. */
-enum uapi_kind { UAPI_CONTAINER, UAPI_GROUP, UAPI_DEVICE };
+enum vfio_file_kind { VFIO_FILE_CONTAINER, VFIO_FILE_GROUP, VFIO_FILE_DEVICE };
 
 /* /dev/vfio/vfio is a misc device: linux/miscdevice.h, VFIO_MINOR 196 */
-#define UAPI_CONTAINER_MAJOR 10
-#define UAPI_CONTAINER_MINOR 196
+#define VFIO_CONTAINER_MAJOR 10
+#define VFIO_CONTAINER_MINOR 196
 /*
  * Of groups: the kernel takes a dynamic major, counting down from 254 (linux/fs.h,
  * CHRDEV_MAJOR_DYN_END 234). The minor is the group.
  */
-#define UAPI_GROUP_MAJOR 243
+#define VFIO_GROUP_MAJOR 243
 
-struct uapi_node {
+struct vfio_node {
 	/*
 	 * The path; of a numbered node, what comes before its number. It is also what a link in
 	 * /proc/self/fd to the open node reads.
@@ -29,31 +29,31 @@ struct uapi_node {
 	const char *path;
 	/* The link in sysfs, "/sys/dev/char/10:196"; of a numbered node without its minor */
 	const char *sysfs;
-	bool numbered;	       /* one for each device or group, which come and go */
-	enum uapi_kind kind;   /* of a file that is opened by it */
-	unsigned major, minor; /* of a numbered node: @minor + its number */
-	unsigned mode;	       /* permissions as the kernel makes it */
+	bool numbered;		  /* one for each device or group, which come and go */
+	enum vfio_file_kind kind; /* of a file that is opened by it */
+	unsigned major, minor;	  /* of a numbered node: @minor + its number */
+	unsigned mode;		  /* permissions as the kernel makes it */
 };
-extern const struct uapi_node uapi_nodes[];
-extern const size_t uapi_num_nodes;
+extern const struct vfio_node vfio_nodes[];
+extern const size_t vfio_num_nodes;
 
 /*
  * Return the node that @path names, or NULL, with its number in *@id (0 for one that is not
  * numbered). If @rest is not NULL, @path may go on behind it with a slash, where *@rest points.
  */
-const struct uapi_node *uapi_node_find(const char *path, unsigned *id, const char **rest);
+const struct vfio_node *vfio_node_find(const char *path, unsigned *id, const char **rest);
 
 /* Write the path of @node with number @id to @name, and return it. */
-#define UAPI_NODE_NAME 40
-char *uapi_node_name(const struct uapi_node *node, unsigned id, char name[UAPI_NODE_NAME]);
+#define VFIO_NODE_NAME 40
+char *vfio_node_name(const struct vfio_node *node, unsigned id, char name[VFIO_NODE_NAME]);
 
 /* Return the first node of @kind, or NULL: such a file has none (a group's device). */
-const struct uapi_node *uapi_node_of(enum uapi_kind kind);
+const struct vfio_node *vfio_node_of(enum vfio_file_kind kind);
 
 /* True if @path is, or leads into, what the nodes have in /dev and in /sys/dev/char. */
-bool uapi_nodes_have(const char *path);
+bool vfio_nodes_have(const char *path);
 /*
  * True if the first @n bytes of @path, without a slash at their end, are a directory above that.
  */
-bool uapi_nodes_below(const char *path, size_t n);
+bool vfio_nodes_below(const char *path, size_t n);
 #endif
