@@ -47,7 +47,7 @@ static struct uapi_file *fget(void *arg, int fd, int *err)
 	return fds[fd - FIRST_FD];
 }
 
-static int install(void *arg, struct uapi_file *file)
+static int install(void *arg, struct uapi_file *file, int flags)
 {
 	for (int i = 0; i < NUM_FDS; i++) {
 		if (!fds[i]) {
@@ -514,7 +514,7 @@ static int open_one(const char *path)
 
 	if (ret)
 		return ret;
-	fd = install(NULL, f);
+	fd = install(NULL, f, O_RDWR);
 	if (fd < 0)
 		uapi_file_put(f);
 	return fd;

@@ -44,7 +44,7 @@ static struct uapi_file *fget(void *arg, int fd, int *err)
 	return fds[fd];
 }
 
-static int install(void *arg, struct uapi_file *file)
+static int install(void *arg, struct uapi_file *file, int flags)
 {
 	for (int i = 0; i < NUM_FDS; i++) {
 		if (!fds[i]) {
@@ -62,7 +62,7 @@ static int open_path(const char *path)
 	struct uapi_file *f = NULL;
 	int ret = uapi_open(machine_system(machine), &table, path, O_RDWR, &f);
 
-	return ret ? ret : install(NULL, f);
+	return ret ? ret : install(NULL, f, O_RDWR);
 }
 
 #define CHECK(call)                 \

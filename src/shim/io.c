@@ -260,10 +260,12 @@ static long may_transfer(struct shim_handle *h, struct uapi_file *f, bool write,
 
 	if (at_pos && pos < 0)
 		return -EINVAL;
+	if (at_pos && uapi_file_can(f) & UAPI_IS_STREAM)
+		return -ESPIPE;
 	if (mode != O_RDWR && mode != (write ? O_WRONLY : O_RDONLY))
 		return -EBADF;
 	/* no such operation */
-	return uapi_file_kind(f) == VFIO_FILE_DEVICE ? 0 : -EINVAL;
+	return uapi_file_can(f) & (write ? UAPI_CAN_WRITE : UAPI_CAN_READ) ? 0 : -EINVAL;
 }
 
 /* ---- EFAULT, explained: the kernel's own BARs would let the kernel in ---- */

@@ -84,9 +84,9 @@ static struct uapi_file *fds_fget(void *arg, int fd, int *err)
 	return f;
 }
 
-static int fds_install(void *arg, struct uapi_file *file)
+static int fds_install(void *arg, struct uapi_file *file, int flags)
 {
-	return shim_handle_install(file, O_RDWR | O_CLOEXEC);
+	return shim_handle_install(file, flags);
 }
 
 const struct uapi_fds shim_fds = { .fget = fds_fget, .install = fds_install };

@@ -5,7 +5,7 @@
  */
 #include "uapi/internal.h"
 
-long uapi_container_ioctl(struct uapi_file *f, unsigned int cmd, unsigned long arg)
+static long container_ioctl(struct uapi_file *f, unsigned int cmd, unsigned long arg)
 {
 	struct vfio_type1 *t;
 	long ret;
@@ -27,4 +27,40 @@ long uapi_container_ioctl(struct uapi_file *f, unsigned int cmd, unsigned long a
 		report_warn("ioctl-unknown", "container", -ENOTTY,
 			    "ioctl 0x%x is not one of a type1 IOMMU", cmd);
 	return ret;
+}
+
+static void container_release(struct uapi_file *f)
+{
+	vfio_container_put(f->container);
+}
+
+static const char *const names[] = {
+	[0] = "GET_API_VERSION",    "CHECK_EXTENSION", "SET_IOMMU",
+	[12] = "IOMMU_GET_INFO",    "IOMMU_MAP_DMA",   "IOMMU_UNMAP_DMA",
+	[17] = "IOMMU_DIRTY_PAGES",
+};
+
+const struct uapi_file_ops uapi_container_ops = {
+	.kind = VFIO_FILE_CONTAINER,
+	.ioctl = container_ioctl,
+	.release = container_release,
+	.names = { names, VFIO_BASE, ARRAY_SIZE(names) },
+};
+
+int uapi_container_open(struct vfio_system *sys, const struct uapi_fds *fds, struct uapi_file **out)
+{
+	char link[VFIO_NODE_NAME];
+	struct uapi_file *f;
+
+	vfio_node_name(vfio_node_of(VFIO_FILE_CONTAINER), 0, link);
+	f = uapi_file_new(sys, fds, &uapi_container_ops, link);
+	if (!f)
+		return -ENOMEM;
+	f->container = vfio_container_new(sys);
+	if (!f->container) {
+		uapi_file_free(f);
+		return -ENOMEM;
+	}
+	*out = f;
+	return 0;
 }

@@ -264,7 +264,7 @@ static long ioeventfd(struct vfio_open *o, unsigned long arg)
 	return vfio_device_ioeventfd(o, io.flags, io.offset, io.data, io.fd);
 }
 
-long uapi_device_ioctl(struct uapi_file *f, unsigned int cmd, unsigned long arg)
+static long device_ioctl(struct uapi_file *f, unsigned int cmd, unsigned long arg)
 {
 	struct vfio_open *o = &f->open;
 
@@ -291,3 +291,25 @@ long uapi_device_ioctl(struct uapi_file *f, unsigned int cmd, unsigned long arg)
 	return report_warn("ioctl-unknown", o->dev->name, -ENOTTY,
 			   "ioctl 0x%x is not one of a PCI device opened through its group", cmd);
 }
+
+static void device_release(struct uapi_file *f)
+{
+	vfio_open_close(&f->open);
+	uapi_file_put(f->group_file);
+}
+
+static const char *const names[] = {
+	"DEVICE_GET_INFO",	"DEVICE_GET_REGION_INFO", "DEVICE_GET_IRQ_INFO",
+	"DEVICE_SET_IRQS",	"DEVICE_RESET",		  "DEVICE_GET_PCI_HOT_RESET_INFO",
+	"DEVICE_PCI_HOT_RESET", [9] = "DEVICE_IOEVENTFD", "DEVICE_FEATURE",
+};
+
+const struct uapi_file_ops uapi_device_ops = {
+	.kind = VFIO_FILE_DEVICE,
+	.ioctl = device_ioctl,
+	.read = uapi_device_read,
+	.write = uapi_device_write,
+	.mmap_check = uapi_device_mmap_check,
+	.release = device_release,
+	.names = { names, VFIO_BASE + 7, ARRAY_SIZE(names) },
+};

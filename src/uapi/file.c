@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * uapi/file.c: open files: the life of containers, groups and devices as the kernel's
- * file_operations see it, and the dispatch by kind. Numbers of ioctls collide between kinds (3b70
- * is IOMMU_GET_INFO on a container, GET_PCI_HOT_RESET_INFO on a device), so kind comes first.
+ * uapi/file.c: open files: their life, and the dispatch by kind. Numbers of ioctls collide between
+ * kinds (3b70 is IOMMU_GET_INFO on a container, GET_PCI_HOT_RESET_INFO on a device), so each kind
+ * has a table of its operations.
  */
 #include <fcntl.h>
 #include <stdio.h>
@@ -14,61 +14,36 @@
 #include "uapi/internal.h"
 
 struct uapi_file *uapi_file_new(struct vfio_system *sys, const struct uapi_fds *fds,
-				enum vfio_file_kind kind)
+				const struct uapi_file_ops *ops, const char *link)
 {
 	struct uapi_file *f = heap_alloc(sizeof(*f));
 
 	if (!f)
 		return NULL;
 	ref_init(&f->ref);
-	f->kind = kind;
+	f->ops = ops;
 	f->sys = sys;
 	f->fds = *fds;
+	snprintf(f->link, sizeof(f->link), "%s", link);
 	pthread_mutex_init(&f->pos_lock, NULL);
+	pthread_mutex_init(&f->ready_lock, NULL);
 	return f;
 }
 
-static void file_free(struct uapi_file *f)
+void uapi_file_free(struct uapi_file *f)
 {
+	pthread_mutex_destroy(&f->ready_lock);
 	pthread_mutex_destroy(&f->pos_lock);
 	heap_free(f);
 }
 
-static int open_container(struct vfio_system *sys, const struct uapi_fds *fds,
-			  struct uapi_file **out)
+int uapi_file_install(struct uapi_file *f, int flags)
 {
-	struct uapi_file *f = uapi_file_new(sys, fds, VFIO_FILE_CONTAINER);
+	int fd = f->fds.install(f->fds.arg, f, flags);
 
-	if (!f)
-		return -ENOMEM;
-	f->container = vfio_container_new(sys);
-	if (!f->container) {
-		file_free(f);
-		return -ENOMEM;
-	}
-	vfio_node_name(vfio_node_of(VFIO_FILE_CONTAINER), 0, f->link);
-	*out = f;
-	return 0;
-}
-
-static int open_group(struct vfio_system *sys, const struct uapi_fds *fds, struct vfio_group *g,
-		      unsigned id, struct uapi_file **out)
-{
-	struct uapi_file *f;
-	int ret;
-
-	f = uapi_file_new(sys, fds, VFIO_FILE_GROUP);
-	if (!f)
-		return -ENOMEM;
-	ret = vfio_group_open(sys, g);
-	if (ret) {
-		file_free(f);
-		return ret;
-	}
-	f->group = g;
-	vfio_node_name(vfio_node_of(VFIO_FILE_GROUP), id, f->link);
-	*out = f;
-	return 0;
+	if (fd < 0)
+		uapi_file_put(f);
+	return fd;
 }
 
 int uapi_open(struct vfio_system *sys, const struct uapi_fds *fds, const char *path, int flags,
@@ -94,10 +69,11 @@ int uapi_open(struct vfio_system *sys, const struct uapi_fds *fds, const char *p
 		return -EEXIST;
 	switch (node->kind) {
 	case VFIO_FILE_CONTAINER:
-		return open_container(sys, fds, out);
+		return uapi_container_open(sys, fds, out);
 	case VFIO_FILE_GROUP:
-		return open_group(sys, fds, g, id, out);
-	case VFIO_FILE_DEVICE: /* has no node */
+		return uapi_group_open(sys, fds, id, g, out);
+	case VFIO_FILE_DEVICE: /* these have no node */
+	case VFIO_FILE_STREAM:
 		break;
 	}
 	return -ENXIO;
@@ -110,31 +86,15 @@ void uapi_file_get(struct uapi_file *f)
 
 void uapi_file_put(struct uapi_file *f)
 {
-	struct uapi_file *next;
-
-	for (; f; f = next) {
-		if (!ref_put(&f->ref))
-			return;
-		next = NULL;
-		switch (f->kind) {
-		case VFIO_FILE_CONTAINER:
-			vfio_container_put(f->container);
-			break;
-		case VFIO_FILE_GROUP:
-			vfio_group_release(f->sys, f->group);
-			break;
-		case VFIO_FILE_DEVICE:
-			vfio_open_close(&f->open);
-			next = f->group_file;
-			break;
-		}
-		file_free(f);
-	}
+	if (!f || !ref_put(&f->ref))
+		return;
+	f->ops->release(f);
+	uapi_file_free(f);
 }
 
 enum vfio_file_kind uapi_file_kind(const struct uapi_file *f)
 {
-	return f->kind;
+	return f->ops->kind;
 }
 
 const char *uapi_file_link(const struct uapi_file *f)
@@ -144,43 +104,44 @@ const char *uapi_file_link(const struct uapi_file *f)
 
 const char *uapi_file_group_link(const struct uapi_file *f)
 {
-	if (f->kind == VFIO_FILE_DEVICE)
+	if (f->ops->kind == VFIO_FILE_DEVICE)
 		f = f->group_file;
-	return f && f->kind == VFIO_FILE_GROUP ? f->link : NULL;
+	return f && f->ops->kind == VFIO_FILE_GROUP ? f->link : NULL;
 }
 
 struct vfio_device *uapi_file_device(const struct uapi_file *f)
 {
-	return f->kind == VFIO_FILE_DEVICE ? f->open.dev : NULL;
+	return f->ops->kind == VFIO_FILE_DEVICE ? f->open.dev : NULL;
 }
 
-/* Names of the ioctls, for the log: of ';', 100 and up (linux/vfio.h). */
-static const char *const container_names[] = {
-	[0] = "GET_API_VERSION",    "CHECK_EXTENSION", "SET_IOMMU",
-	[12] = "IOMMU_GET_INFO",    "IOMMU_MAP_DMA",   "IOMMU_UNMAP_DMA",
-	[17] = "IOMMU_DIRTY_PAGES",
-};
-static const char *const group_names[] = {
-	[3] = "GROUP_GET_STATUS",
-	"GROUP_SET_CONTAINER",
-	"GROUP_UNSET_CONTAINER",
-	"GROUP_GET_DEVICE_FD",
-};
-static const char *const device_names[] = {
-	[7] = "DEVICE_GET_INFO", "DEVICE_GET_REGION_INFO",
-	"DEVICE_GET_IRQ_INFO",	 "DEVICE_SET_IRQS",
-	"DEVICE_RESET",		 "DEVICE_GET_PCI_HOT_RESET_INFO",
-	"DEVICE_PCI_HOT_RESET",	 [16] = "DEVICE_IOEVENTFD",
-	"DEVICE_FEATURE",
-};
-static const struct {
-	const char *const *names;
-	size_t n;
-} kinds[] = {
-	[VFIO_FILE_CONTAINER] = { container_names, ARRAY_SIZE(container_names) },
-	[VFIO_FILE_GROUP] = { group_names, ARRAY_SIZE(group_names) },
-	[VFIO_FILE_DEVICE] = { device_names, ARRAY_SIZE(device_names) },
-};
+unsigned uapi_file_can(const struct uapi_file *f)
+{
+	return (f->ops->read ? UAPI_CAN_READ : 0) | (f->ops->write ? UAPI_CAN_WRITE : 0) |
+	       (f->ops->stream ? UAPI_IS_STREAM : 0);
+}
+
+/* ---- streams ---- */
+
+void uapi_file_set_ready(struct uapi_file *f, bool ready)
+{
+	pthread_mutex_lock(&f->ready_lock);
+	if (f->ready != ready && f->on_ready)
+		f->on_ready(f->on_ready_arg, ready);
+	f->ready = ready;
+	pthread_mutex_unlock(&f->ready_lock);
+}
+
+void uapi_file_on_ready(struct uapi_file *f, void (*fn)(void *arg, bool ready), void *arg)
+{
+	pthread_mutex_lock(&f->ready_lock);
+	f->on_ready = fn;
+	f->on_ready_arg = arg;
+	if (fn && f->ready)
+		fn(arg, true);
+	pthread_mutex_unlock(&f->ready_lock);
+}
+
+/* ---- ioctls ---- */
 
 /*
  * Log an ioctl that failed; with --log debug only. Failures that a user should see anyway are
@@ -188,29 +149,19 @@ static const struct {
  */
 static void log_failed(const struct uapi_file *f, unsigned int cmd, long err)
 {
-	const char *who = f->kind == VFIO_FILE_DEVICE ? f->open.dev->name : f->link, *name = NULL;
-	unsigned nr = (cmd & 0xff) - VFIO_BASE;
+	const struct uapi_names *n = &f->ops->names;
+	const char *who = uapi_file_device(f) ? f->open.dev->name : f->link, *name = NULL;
+	unsigned nr = (cmd & 0xff) - n->first;
 
-	if ((cmd >> 8) == VFIO_TYPE && nr < kinds[f->kind].n)
-		name = kinds[f->kind].names[nr];
+	if ((cmd >> 8) == VFIO_TYPE && nr < n->n)
+		name = n->names[nr];
 	report_debug("ioctl-failed", who, (int)err, "ioctl 0x%x %s", cmd, name ? name : "");
 }
 
 long uapi_ioctl(struct uapi_file *f, unsigned int cmd, unsigned long arg)
 {
-	long ret = -ENOTTY;
+	long ret = f->ops->ioctl ? f->ops->ioctl(f, cmd, arg) : -ENOTTY;
 
-	switch (f->kind) {
-	case VFIO_FILE_CONTAINER:
-		ret = uapi_container_ioctl(f, cmd, arg);
-		break;
-	case VFIO_FILE_GROUP:
-		ret = uapi_group_ioctl(f, cmd, arg);
-		break;
-	case VFIO_FILE_DEVICE:
-		ret = uapi_device_ioctl(f, cmd, arg);
-		break;
-	}
 	if (ret < 0 && log_level() >= LOG_DEBUG)
 		log_failed(f, cmd, ret);
 	return ret;

@@ -2,7 +2,7 @@
 /*
  * uapi/group.c: ioctls of /dev/vfio/N, and the device files that GROUP_GET_DEVICE_FD makes.
  */
-#include <stdio.h>
+#include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -34,7 +34,7 @@ static long set_container(struct uapi_file *f, unsigned long arg)
 		return err;
 	if (vfio_group_status(f->group) & VFIO_GROUP_FLAGS_CONTAINER_SET)
 		ret = -EINVAL;
-	else if (!c || c->kind != VFIO_FILE_CONTAINER)
+	else if (!c || c->ops->kind != VFIO_FILE_CONTAINER)
 		ret = -EBADFD;
 	else
 		ret = vfio_group_set_container(f->group, c->container);
@@ -124,7 +124,7 @@ static long get_device_fd(struct uapi_file *f, unsigned long arg)
 	struct device_arg want = { 0 };
 	struct uapi_file *df = NULL;
 	long n = guard_strncpy(text, (const char *)arg, sizeof(text));
-	int err, fd;
+	int err;
 
 	if (n == -ENAMETOOLONG)
 		return -EINVAL;
@@ -133,26 +133,21 @@ static long get_device_fd(struct uapi_file *f, unsigned long arg)
 	err = parse_device(f->group, &want, text);
 	if (err)
 		return err;
-	df = uapi_file_new(f->sys, &f->fds, VFIO_FILE_DEVICE);
+	df = uapi_file_new(f->sys, &f->fds, &uapi_device_ops, "anon_inode:[vfio-device]");
 	if (!df)
 		return -ENOMEM;
 	err = vfio_open_by_group(&df->open, f->group, want.name,
 				 want.has_token ? want.token : NULL);
 	if (err) {
-		pthread_mutex_destroy(&df->pos_lock);
-		heap_free(df);
+		uapi_file_free(df);
 		return err;
 	}
 	df->group_file = f;
 	uapi_file_get(f);
-	snprintf(df->link, sizeof(df->link), "anon_inode:[vfio-device]");
-	fd = f->fds.install(f->fds.arg, df);
-	if (fd < 0)
-		uapi_file_put(df);
-	return fd;
+	return uapi_file_install(df, O_RDWR | O_CLOEXEC);
 }
 
-long uapi_group_ioctl(struct uapi_file *f, unsigned int cmd, unsigned long arg)
+static long group_ioctl(struct uapi_file *f, unsigned int cmd, unsigned long arg)
 {
 	switch (cmd) {
 	case VFIO_GROUP_GET_STATUS:
@@ -166,4 +161,44 @@ long uapi_group_ioctl(struct uapi_file *f, unsigned int cmd, unsigned long arg)
 	}
 	return report_warn("ioctl-unknown", f->link, -ENOTTY,
 			   "ioctl 0x%x is not one of a VFIO group", cmd);
+}
+
+static void group_release(struct uapi_file *f)
+{
+	vfio_group_release(f->sys, f->group);
+}
+
+static const char *const names[] = {
+	"GROUP_GET_STATUS",
+	"GROUP_SET_CONTAINER",
+	"GROUP_UNSET_CONTAINER",
+	"GROUP_GET_DEVICE_FD",
+};
+
+const struct uapi_file_ops uapi_group_ops = {
+	.kind = VFIO_FILE_GROUP,
+	.ioctl = group_ioctl,
+	.release = group_release,
+	.names = { names, VFIO_BASE + 3, ARRAY_SIZE(names) },
+};
+
+int uapi_group_open(struct vfio_system *sys, const struct uapi_fds *fds, unsigned id,
+		    struct vfio_group *g, struct uapi_file **out)
+{
+	char link[VFIO_NODE_NAME];
+	struct uapi_file *f;
+	int ret;
+
+	vfio_node_name(vfio_node_of(VFIO_FILE_GROUP), id, link);
+	f = uapi_file_new(sys, fds, &uapi_group_ops, link);
+	if (!f)
+		return -ENOMEM;
+	ret = vfio_group_open(sys, g);
+	if (ret) {
+		uapi_file_free(f);
+		return ret;
+	}
+	f->group = g;
+	*out = f;
+	return 0;
 }

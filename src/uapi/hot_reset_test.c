@@ -55,7 +55,7 @@ static struct uapi_file *table_fget(void *arg, int fd, int *err)
 	return w.fds[fd];
 }
 
-static int table_install(void *arg, struct uapi_file *f)
+static int table_install(void *arg, struct uapi_file *f, int flags)
 {
 	for (int fd = 0; fd < 15; fd++)
 		if (!w.fds[fd]) {
@@ -70,7 +70,7 @@ static int open_fd(const char *path)
 	struct uapi_file *f;
 	int ret = uapi_open(w.sys, &w.table, path, 2, &f);
 
-	return ret ? ret : table_install(NULL, f);
+	return ret ? ret : table_install(NULL, f, 2);
 }
 
 static long ioc(int fd, unsigned cmd, void *arg)

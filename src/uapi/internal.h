@@ -14,13 +14,48 @@
 #include "base/util.h"
 #include "uapi/uapi.h"
 
+/* Names of a kind's ioctls by number (_IOC_NR) from @first on, for the log; NULL: none. */
+struct uapi_names {
+	const char *const *names;
+	unsigned first, n;
+};
+
+/*
+ * What a kind of file does, as the kernel's struct file_operations. The checks that Linux makes
+ * before it asks the file are made. Where there is no function, the answer is the kernel's for a
+ * file without it.
+ */
+struct uapi_file_ops {
+	enum vfio_file_kind kind;
+	/* it has no position, and is ready when uapi_file_set_ready() says so; else always */
+	bool stream;
+	long (*ioctl)(struct uapi_file *f, unsigned int cmd, unsigned long arg); /* else -ENOTTY */
+	/*
+	 * Read or write @count bytes of the program's memory at @user; @pos is of a file that has
+	 * positions. Else -EINVAL.
+	 */
+	ssize_t (*read)(struct uapi_file *f, void *user, size_t count, uint64_t pos);
+	ssize_t (*write)(struct uapi_file *f, const void *user, size_t count, uint64_t pos);
+	/* Of uapi_mmap_check(). Else -ENODEV. */
+	int (*mmap_check)(struct uapi_file *f, size_t len, int prot, int flags, uint64_t pos);
+	/* Let go of what the file holds: nobody has it any more. It may put another file. */
+	void (*release)(struct uapi_file *f);
+	struct uapi_names names;
+};
+
 struct uapi_file {
 	struct ref ref;
-	enum vfio_file_kind kind;
+	const struct uapi_file_ops *ops;
 	struct vfio_system *sys;
 	struct uapi_fds fds;
 	char link[VFIO_NODE_NAME];
+	/* of streams. ready_lock is a leaf, but for what on_ready takes; it guards these: */
+	pthread_mutex_t ready_lock;
+	bool ready;
+	void (*on_ready)(void *arg, bool ready);
+	void *on_ready_arg;
 	union {
+		void *priv; /* the ops' own, of kinds that are not here */
 		struct vfio_container *container;
 		struct vfio_group *group;
 		struct {
@@ -36,13 +71,33 @@ struct uapi_file {
 	uint64_t pos;
 };
 
+/* Make a file with one reference, whose link is @link, or return NULL: no memory. */
 struct uapi_file *uapi_file_new(struct vfio_system *sys, const struct uapi_fds *fds,
-				enum vfio_file_kind kind);
+				const struct uapi_file_ops *ops, const char *link);
+/* Free a file that nobody has seen, without its release. */
+void uapi_file_free(struct uapi_file *f);
+/*
+ * Give @f a descriptor with the flags of open(2) in @flags: its number, or -errno, and @f is
+ * released.
+ */
+int uapi_file_install(struct uapi_file *f, int flags);
+/*
+ * Say whether a stream can be read without waiting: poll's POLLIN; POLLOUT is always there. It
+ * cannot, at first. Any thread, with any lock; the caller's lock is what keeps two calls in order.
+ */
+void uapi_file_set_ready(struct uapi_file *f, bool ready);
 
-long uapi_container_ioctl(struct uapi_file *f, unsigned int cmd, unsigned long arg);
+/* The kinds of files, each in the file of its name. */
+extern const struct uapi_file_ops uapi_container_ops, uapi_group_ops, uapi_device_ops;
+
+int uapi_container_open(struct vfio_system *sys, const struct uapi_fds *fds,
+			struct uapi_file **out);
+int uapi_group_open(struct vfio_system *sys, const struct uapi_fds *fds, unsigned id,
+		    struct vfio_group *g, struct uapi_file **out);
 long uapi_type1_ioctl(struct vfio_type1 *t, unsigned int cmd, unsigned long arg);
-long uapi_group_ioctl(struct uapi_file *f, unsigned int cmd, unsigned long arg);
-long uapi_device_ioctl(struct uapi_file *f, unsigned int cmd, unsigned long arg);
+ssize_t uapi_device_read(struct uapi_file *f, void *user, size_t count, uint64_t pos);
+ssize_t uapi_device_write(struct uapi_file *f, const void *user, size_t count, uint64_t pos);
+int uapi_device_mmap_check(struct uapi_file *f, size_t len, int prot, int flags, uint64_t pos);
 long uapi_device_feature(struct uapi_file *f, unsigned long arg);
 
 /* Count the bytes up to and with @member: the kernel's name for it is minsz. */

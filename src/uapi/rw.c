@@ -1,67 +1,99 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * uapi/rw.c: read, write and mmap of a device file at region index << 40.
+ * uapi/rw.c: read, write and mmap: of a device at region index << 40, and of any file.
  */
 #include <sys/mman.h>
 
 #include "uapi/internal.h"
 
-static ssize_t file_rw(struct uapi_file *f, void *user, size_t count, uint64_t pos, bool write)
+static ssize_t device_rw(struct uapi_file *f, void *user, size_t count, uint64_t pos, bool write)
 {
-	if (f->kind != VFIO_FILE_DEVICE)
-		return report_warn("no-file-operation", f->link, -EINVAL,
-				   "%s on a file that has none", write ? "write" : "read");
-	if ((int64_t)pos < 0)
-		return -EINVAL;
 	if (!count)
 		return 0; /* even where there is no region */
 	return vfio_device_rw_client(&f->open, VFIO_REGION_INDEX(pos), VFIO_REGION_POS(pos),
 				     (uintptr_t)user, count, write);
 }
 
+ssize_t uapi_device_read(struct uapi_file *f, void *user, size_t count, uint64_t pos)
+{
+	return device_rw(f, user, count, pos, false);
+}
+
+ssize_t uapi_device_write(struct uapi_file *f, const void *user, size_t count, uint64_t pos)
+{
+	return device_rw(f, (void *)(uintptr_t)user, count, pos, true);
+}
+
+/* The kernel's vfio_pci_core_mmap: shared, of a BAR. */
+int uapi_device_mmap_check(struct uapi_file *f, size_t len, int prot, int flags, uint64_t pos)
+{
+	int type = flags & MAP_TYPE;
+
+	if ((type != MAP_SHARED && type != MAP_SHARED_VALIDATE) || pos % PAGE_SIZE_4K)
+		return -EINVAL;
+	return vfio_device_check_map(&f->open, VFIO_REGION_INDEX(pos), VFIO_REGION_POS(pos), len);
+}
+
+/* ---- of any file ---- */
+
+static ssize_t missing(struct uapi_file *f, const char *what)
+{
+	return report_warn("no-file-operation", f->link, -EINVAL, "%s on a file that has none",
+			   what);
+}
+
 ssize_t uapi_pread(struct uapi_file *f, void *buf, size_t count, uint64_t pos)
 {
-	return file_rw(f, buf, count, pos, false);
+	if (f->ops->stream)
+		return -ESPIPE;
+	if (!f->ops->read)
+		return missing(f, "read");
+	return (int64_t)pos < 0 ? -EINVAL : f->ops->read(f, buf, count, pos);
 }
 
 ssize_t uapi_pwrite(struct uapi_file *f, const void *buf, size_t count, uint64_t pos)
 {
-	return file_rw(f, (void *)buf, count, pos, true);
+	if (f->ops->stream)
+		return -ESPIPE;
+	if (!f->ops->write)
+		return missing(f, "write");
+	return (int64_t)pos < 0 ? -EINVAL : f->ops->write(f, buf, count, pos);
 }
 
-static ssize_t seq_rw(struct uapi_file *f, void *user, size_t count, bool write)
+ssize_t uapi_read(struct uapi_file *f, void *buf, size_t count)
 {
 	ssize_t ret;
 
+	if (f->ops->stream && f->ops->read)
+		return f->ops->read(f, buf, count, 0);
 	pthread_mutex_lock(&f->pos_lock);
-	ret = file_rw(f, user, count, f->pos, write);
+	ret = f->ops->stream ? missing(f, "read") : uapi_pread(f, buf, count, f->pos);
 	if (ret > 0)
 		f->pos += (uint64_t)ret;
 	pthread_mutex_unlock(&f->pos_lock);
 	return ret;
 }
 
-ssize_t uapi_read(struct uapi_file *f, void *buf, size_t count)
-{
-	return seq_rw(f, buf, count, false);
-}
-
 ssize_t uapi_write(struct uapi_file *f, const void *buf, size_t count)
 {
-	return seq_rw(f, (void *)buf, count, true);
+	ssize_t ret;
+
+	if (f->ops->stream && f->ops->write)
+		return f->ops->write(f, buf, count, 0);
+	pthread_mutex_lock(&f->pos_lock);
+	ret = f->ops->stream ? missing(f, "write") : uapi_pwrite(f, buf, count, f->pos);
+	if (ret > 0)
+		f->pos += (uint64_t)ret;
+	pthread_mutex_unlock(&f->pos_lock);
+	return ret;
 }
 
 int uapi_mmap_check(struct uapi_file *f, size_t len, int prot, int flags, uint64_t pos)
 {
-	int type = flags & MAP_TYPE;
-
-	if (f->kind != VFIO_FILE_DEVICE)
+	if (!f->ops->mmap_check)
 		return report_warn("no-file-operation", f->link, -ENODEV,
 				   "mmap on a file that has none");
-	/* the kernel's vfio_pci_core_mmap: shared, of a BAR */
-	if ((type != MAP_SHARED && type != MAP_SHARED_VALIDATE) || pos % PAGE_SIZE_4K)
-		return -EINVAL;
-	return vfio_device_check_map(&f->open, VFIO_REGION_INDEX(pos), VFIO_REGION_POS(pos), len);
+	return f->ops->mmap_check(f, len, prot, flags, pos);
 }
 
 unsigned uapi_mmap_areas(struct uapi_file *f, uint64_t pos, const struct vfio_region_area **out)

@@ -24,10 +24,11 @@ struct uapi_fds {
 	 */
 	struct uapi_file *(*fget)(void *arg, int fd, int *err);
 	/*
-	 * Give @file a descriptor with O_CLOEXEC. Return its number or -errno. On success the
-	 * descriptor owns the caller's reference.
+	 * Give @file a descriptor with the flags of open(2): access mode, O_CLOEXEC, O_NONBLOCK.
+	 * Return its number or -errno. On success the descriptor owns the caller's reference. That
+	 * of a stream polls as uapi_file_on_ready() says.
 	 */
-	int (*install)(void *arg, struct uapi_file *file);
+	int (*install)(void *arg, struct uapi_file *file, int flags);
 	void *arg;
 };
 
@@ -52,6 +53,18 @@ const char *uapi_file_link(const struct uapi_file *f);
 const char *uapi_file_group_link(const struct uapi_file *f);
 /* Return the device of a device file, or NULL. */
 struct vfio_device *uapi_file_device(const struct uapi_file *f);
+
+/* Return what the file has of these. */
+#define UAPI_CAN_READ  1u
+#define UAPI_CAN_WRITE 2u
+#define UAPI_IS_STREAM 4u /* no position; else it polls ready at all times */
+unsigned uapi_file_can(const struct uapi_file *f);
+/*
+ * Have @fn called when a stream gets ready to be read, and when it is no more; at once if it is
+ * ready. One at a time, by any thread, with any lock of uapi's and below: it takes none of these.
+ * NULL: not any more, which is done when it returns.
+ */
+void uapi_file_on_ready(struct uapi_file *f, void (*fn)(void *arg, bool ready), void *arg);
 
 long uapi_ioctl(struct uapi_file *f, unsigned int cmd, unsigned long arg);
 /* @pos is the region's index << 40 | the offset in it. */

@@ -177,7 +177,7 @@ static struct uapi_file *table_fget(void *arg, int fd, int *err)
 	return w->fds[fd];
 }
 
-static int table_install(void *arg, struct uapi_file *f)
+static int table_install(void *arg, struct uapi_file *f, int flags)
 {
 	struct world *w = arg;
 	int fd;
@@ -201,7 +201,7 @@ static int open_fd(struct world *w, const char *path)
 	sigaction(SIGSEGV, &guarded, NULL);
 	ret = uapi_open(w->sys, &w->table, path, 2, &f);
 
-	return ret ? ret : table_install(w, f);
+	return ret ? ret : table_install(w, f, 2);
 }
 
 static void close_fd(struct world *w, int fd)

@@ -10,7 +10,12 @@
 #include <stddef.h>
 
 /* The kinds of open files. */
-enum vfio_file_kind { VFIO_FILE_CONTAINER, VFIO_FILE_GROUP, VFIO_FILE_DEVICE };
+enum vfio_file_kind {
+	VFIO_FILE_CONTAINER,
+	VFIO_FILE_GROUP,
+	VFIO_FILE_DEVICE, /* which a group's file gave */
+	VFIO_FILE_STREAM, /* an anonymous file that is read and written from end to end */
+};
 
 /* /dev/vfio/vfio is a misc device: linux/miscdevice.h, VFIO_MINOR 196 */
 #define VFIO_CONTAINER_MAJOR 10
