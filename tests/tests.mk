@@ -61,3 +61,8 @@ fault_calls := sys_call sys_open sys_read sys_pread sys_pwrite fd_make_private f
 	fd_of_ours pthread_create mmap
 fault_tests := $(filter %fault_test,$(unit_tests))
 $(fault_tests): LDFLAGS_ALL += $(addprefix -Wl$(comma)--wrap=,$(fault_memory) $(fault_calls))
+
+# Linux 7.3 with /dev/iommu, for the long forms of the parts oracle and iommufd: 22 minutes, once.
+.PHONY: kernel-7.3
+kernel-7.3: setup
+	@tools/kernel-iommufd -b
