@@ -6,6 +6,8 @@
  * a table and 32 random bits. A position that does not fit (it was moved by a raw lseek, or the
  * file is not ours) proves nothing, and the inode is asked.
  *
+ * Streams have a message queue in the memfd's place (pollable.c).
+ *
  * The program's descriptor is the memfd opened once more with access mode 3 (O_ACCMODE: open(2),
  * "neither read nor write"): it dups, passes through fork and SCM_RIGHTS and shows up in /proc as
  * any file, but the kernel refuses to read, write or map it, so that no call can succeed on the
@@ -56,6 +58,7 @@ struct shim_handle {
 	atomic_int lock_fds[SHIM_LOCKS]; /* private, or -1: shim_handle_lock_fd() */
 	bool dead;			 /* from before a fork */
 	atomic_bool kvm;
+	int signal; /* of a stream: sets what poll says (pollable.c), or -1 */
 	char link[VFIO_NODE_NAME];
 };
 
@@ -167,6 +170,9 @@ void shim_handle_put(struct shim_handle *h)
 		return;
 	/* the table lost it before its own reference was dropped, a grace period ago */
 	if (!h->dead) {
+		if (h->signal >= 0)
+			uapi_file_on_ready(h->file, NULL, NULL);
+		fd_close_private(h->signal);
 		uapi_file_put(h->file);
 		for (unsigned i = 0; i < SHIM_LOCKS; i++)
 			fd_close_private(atomic_load(&h->lock_fds[i]));
@@ -487,12 +493,12 @@ static void take_slot(struct shim_handle *h, int fd)
 
 /*
  * Open the memfd once more, for the program, so that the kernel allows ioctl, fstat and close
- * alone: the lowest free number, or one of the filter's range. Closes @memfd.
+ * alone. Closes @memfd.
  */
-static int reopen(int memfd, int flags, bool device)
+static int reopen(int memfd, int flags)
 {
 	char path[SYS_FD_NAME];
-	int fd, dup_cmd = flags & O_CLOEXEC ? F_DUPFD_CLOEXEC : F_DUPFD, rc;
+	int fd;
 
 	/*
 	 * whoever opens it past us by its link in /proc finds nothing, and can leave nothing there
@@ -502,9 +508,14 @@ static int reopen(int memfd, int flags, bool device)
 	fd = (int)fd_of_ours(SYS_openat, AT_FDCWD, (long)sys_fd_name(path, memfd),
 			     O_ACCMODE | O_CLOEXEC | (flags & KEPT), 0);
 	sys_close(memfd);
-	if (fd < 0)
-		return fd;
-	rc = -EMFILE;
+	return fd;
+}
+
+/* Give @fd the number that the program sees: the lowest free one, or one of the filter's range. */
+static int renumber(int fd, int flags, bool device)
+{
+	int dup_cmd = flags & O_CLOEXEC ? F_DUPFD_CLOEXEC : F_DUPFD, rc = -EMFILE;
+
 	if (device && shim_fd_base)
 		rc = (int)sys_call(SYS_fcntl, fd, dup_cmd, shim_fd_base, 0, 0, 0);
 	if (rc >= 0 && (unsigned)rc >= shim_fd_end) {
@@ -517,6 +528,13 @@ static int reopen(int memfd, int flags, bool device)
 	if (device && rc >= 0)
 		shim_seccomp_trap_device(rc);
 	return rc;
+}
+
+static void on_ready(void *arg, bool ready)
+{
+	const struct shim_handle *h = arg;
+
+	shim_pollable_set(h->signal, ready);
 }
 
 int shim_handle_install(struct uapi_file *file, int flags)
@@ -533,13 +551,22 @@ int shim_handle_install(struct uapi_file *file, int flags)
 		return -ENOMEM;
 	snprintf(h->link, sizeof(h->link), "%s", uapi_file_link(file));
 	shim_left_tag(tag, sizeof(tag), uapi_file_group_link(file));
-	snprintf(name, sizeof(name), NAME_PREFIX "%s%s", tag, h->link);
-	fd = shim_memfd(name);
+	h->signal = -1;
+	if (uapi_file_can(file) & UAPI_IS_STREAM) {
+		/* so that its link reads as a memfd's does */
+		snprintf(name, sizeof(name), "memfd:" NAME_PREFIX "%s%s", tag, h->link);
+		fd = shim_pollable_open(name, flags & KEPT, &h->signal);
+	} else {
+		snprintf(name, sizeof(name), NAME_PREFIX "%s%s", tag, h->link);
+		fd = shim_memfd(name);
+		if (fd >= 0)
+			fd = reopen(fd, flags);
+	}
 	if (fd < 0) {
 		rc = fd;
 		goto out_free;
 	}
-	rc = reopen(fd, flags, uapi_file_kind(file) == VFIO_FILE_DEVICE);
+	rc = renumber(fd, flags, uapi_file_kind(file) == VFIO_FILE_DEVICE);
 	if (rc < 0)
 		goto out_free;
 	fd = rc;
@@ -586,11 +613,17 @@ int shim_handle_install(struct uapi_file *file, int flags)
 			   h->link);
 		goto out_close;
 	}
+	if (h->signal >= 0) {
+		/* the watch wanted the right to read: an open of its link in /proc is none, too */
+		sys_call(SYS_fchmod, fd, 0, 0, 0, 0, 0);
+		uapi_file_on_ready(file, on_ready, h);
+	}
 	shim_fd_mark(fd, true);
 	return fd;
 out_close:
 	sys_close(fd);
 out_free:
+	fd_close_private(h->signal);
 	heap_free(h);
 	return rc;
 }

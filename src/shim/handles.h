@@ -42,6 +42,14 @@ int shim_handle_install(struct uapi_file *file, int flags);
 /* memfd_create, O_CLOEXEC */
 int shim_memfd(const char *name);
 /*
+ * pollable.c: open a descriptor for the program, with O_CLOEXEC and @flags (O_NONBLOCK), that is
+ * writable for poll, and readable while shim_pollable_set() says so: its number or -errno. It
+ * cannot be read or written. @name is what its link in /proc reads, behind a slash. *@signal: a
+ * private descriptor, to set it by.
+ */
+int shim_pollable_open(const char *name, int flags, int *signal);
+void shim_pollable_set(int signal, bool ready);
+/*
  * Give up the files whose last descriptor is closed. Returns how many. Does nothing while none is
  * open.
  */

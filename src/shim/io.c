@@ -390,10 +390,16 @@ static inline bool is_marked(struct io_args *a)
 	return shim_fd_maybe_handle(a->fd) && io_try(a);
 }
 
+/* True if the kernel says so of a handle: EINVAL of a write to a stream (pollable.c), else EBADF. */
+static bool is_refusal(int err, enum shim_io what)
+{
+	return err == EBADF || (err == EINVAL && what & 1);
+}
+
 /* Return the result for the program; @result is that of libc's function. */
 static ssize_t finish(struct io_args *a, ssize_t result)
 {
-	if (result == -1 && errno == EBADF && io_try(a))
+	if (result == -1 && is_refusal(errno, a->what) && io_try(a))
 		return shim_ret(a->ret);
 	if (result == -1 && errno == EFAULT)
 		efault(a->what, a->buf, a->n);
@@ -614,7 +620,7 @@ long shim_io_call(long nr, const long v[6])
 	if (is_marked(&a))
 		return a.ret;
 	rc = sys_call(nr, SYS_PASS(v[0]), v[1], v[2], v[3], v[4], v[5]);
-	if (rc == -EBADF && io_try(&a))
+	if (rc < 0 && is_refusal((int)-rc, a.what) && io_try(&a))
 		return a.ret;
 	if (rc == -EFAULT)
 		efault(a.what, a.buf, a.n);
