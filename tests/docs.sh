@@ -1,7 +1,8 @@
 #!/bin/bash
 # SPDX-License-Identifier: BSD-3-Clause
 # docs.sh: the files that documents and comments name are there: a path of the tree or of src/, or a
-# file of some folder; and so is what the links of the documents lead to.
+# file of some folder; and so is what the links of the documents lead to. docs/abi.md has one line
+# for each name of Linux 7.3's headers (tests/docs/abi-names), with a state and a test that is there.
 set -u
 cd "$(dirname "$0")/.."
 passed=0 failed=0
@@ -38,5 +39,28 @@ mapfile -t sources < <(find src include tests bench fuzz examples -name '*.[chS]
 for f in *.md docs/*.md "${sources[@]}"; do
 	look "$f"
 done
+
+# docs/abi.md
+rows=$(sed -nE 's/^\| `([A-Z]+_[A-Za-z0-9_]*)` \| *(.*[^ ]) *\| *(.*) \|$/\1|\2|\3/p' docs/abi.md)
+sections() { # CLIENT: the sections of tests/CLIENT
+	case $1 in
+	oracle) sed -nE 's/^\t\{ \.name = "([a-z0-9_]+)".*/\1/p' tests/oracle/main.c;;
+	iommufd) sed -nE 's/^void ask_([a-z0-9]+)\(void\);/\1/p' tests/iommufd/probe.h;;
+	esac
+}
+oracle=$(sections oracle) iommufd=$(sections iommufd)
+wrong() { failed=$((failed + 1)); echo "FAIL docs/abi.md: $1"; }
+while read -r n; do
+	wrong "$n: not one line of its own"
+done < <(comm -3 <(cut -d'|' -f1 <<<"$rows" | sort) <(grep -v '^#' tests/docs/abi-names | sort))
+while IFS='|' read -r n state test; do
+	case $test in
+	"oracle "*) grep -qx "${test#* }" <<<"$oracle";;
+	"iommufd "*) grep -qx "${test#* }" <<<"$iommufd";;
+	"") [[ $state == "not yet" ]];;
+	*) [[ -e $test ]];;
+	esac && passed=$((passed + 1)) || wrong "$n: there is no test '$test'"
+done <<<"$rows"
+echo "docs/abi.md: $(grep -c '|not yet|' <<<"$rows") names not yet"
 echo "$passed passed, $failed failed"
 [[ $failed -eq 0 ]]
