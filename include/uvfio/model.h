@@ -141,6 +141,42 @@ struct uvfio_reg {
 };
 
 /**
+ * enum uvfio_stop_kind - How far a device stops before its state is saved.
+ * @UVFIO_STOP_DMA: it begins no DMA by itself; it may still interrupt.
+ * @UVFIO_STOP_ALL: it does nothing by itself.
+ */
+enum uvfio_stop_kind { UVFIO_STOP_DMA, UVFIO_STOP_ALL };
+
+/**
+ * struct uvfio_state - A device's state that is being saved or loaded. Opaque.
+ *
+ * Migration: a driver has a device's state read out, carries it to another process or machine, and
+ * has it put into a device of the same kind there, which goes on as if nothing had happened (VFIO's
+ * migration, version 2; a user says migration=on). A model takes part if it has a state_version,
+ * save and load. Its callbacks come in this order, those in brackets if it has them:
+ *
+ *	saving	  [describe, track(true), save_dirty ...,] stop(DMA), stop(ALL), [save_dirty ...,]
+ *		  save; then, given up, resume, or reset and resume
+ *	loading	  stop(DMA), stop(ALL), [describe, load_dirty ...,] load, resume
+ *
+ * uvfio saves what it knows itself: config space, masks and pending bits of MSI and MSI-X, the
+ * level of the interrupt line, the memory of polled pages, vital product data, the D-state, and
+ * what the vfio-pci driver keeps for its user. A model saves the rest: its registers, memories,
+ * queues, timers.
+ *
+ * While a device is stopped uvfio holds back what it would do. From UVFIO_STOP_DMA on, timers stand
+ * still (uvfio_timer_left()), polled pages are closed, and DMA is aborted as with bus mastering
+ * off; from UVFIO_STOP_ALL on, messages wait as pending bits, and the line keeps its level. They go
+ * out when the device goes on, here or there. A model that does nothing but in callbacks and timers
+ * needs no stop.
+ *
+ * Numbers are little-endian in a state. A put has no error that a model would have to look for:
+ * without memory the whole save fails. A get behind the end gives 0, and the load fails whatever it
+ * returns. To change what save writes is to make another state_version.
+ */
+struct uvfio_state;
+
+/**
  * struct uvfio_model - A kind of device.
  * @abi: UVFIO_MODEL_ABI.
  * @size: sizeof(struct uvfio_model).
@@ -241,6 +277,116 @@ struct uvfio_model {
 
 	/** @regs: the names of registers; NULL: none. A VF's model has a table of its own. */
 	const struct uvfio_reg *regs;
+
+	/**
+	 * @state_version: The version of what save writes, from 1 up; 0: the model cannot save its
+	 * state, and its devices cannot migrate. See "Migration" below for all that follows.
+	 */
+	uint32_t state_version;
+
+	/**
+	 * @state_oldest: The oldest version that load can read; 0: @state_version only. A state of
+	 * any other version is refused before load is called.
+	 */
+	uint32_t state_oldest;
+
+	/**
+	 * @stop: Stop what the device does by itself. Its kind says how far: UVFIO_STOP_DMA comes
+	 * first, then UVFIO_STOP_ALL, maybe at once.
+	 *
+	 * Timers stand still already, polled pages are closed and stay closed. When it returns, no
+	 * thread of the model makes DMA, and after UVFIO_STOP_ALL nothing of the device changes but
+	 * by a driver's access. What was in flight is completed before, or is part of the state: as
+	 * the model likes. Registers are read and written as before; what a write asks for has to
+	 * wait for resume. NULL: the model does nothing but in callbacks and timers.
+	 *
+	 * Return: 0; -errno: the device goes on as it was (it has undone what it did), and the
+	 * driver's request fails with this errno.
+	 */
+	int (*stop)(struct uvfio_dev *dev, enum uvfio_stop_kind kind);
+
+	/**
+	 * @resume: Go on, after stop, after a state was loaded, or after a reset of a stopped
+	 * device, whose reset came before: do what registers asked for meanwhile. May be NULL.
+	 */
+	void (*resume)(struct uvfio_dev *dev);
+
+	/**
+	 * @describe: Say with uvfio_same() and uvfio_same_text() what must be the same in two
+	 * devices for one to take the state of the other: sizes, numbers of queues. The same calls
+	 * for a device that saves, where they write, and for one that loads, where they compare. It
+	 * is called while the device runs, or is stopped. NULL: the same model and PCI function is
+	 * all it takes.
+	 */
+	void (*describe)(struct uvfio_dev *dev, struct uvfio_state *s);
+
+	/**
+	 * @save: Write the state with uvfio_put*(). The device is stopped (UVFIO_STOP_ALL), and
+	 * must be able to go on afterwards, since a migration may be given up. Required if
+	 * @state_version is not 0.
+	 *
+	 * Return: 0; -errno: it cannot be saved now, with a line in the log.
+	 */
+	int (*save)(struct uvfio_dev *dev, struct uvfio_state *s);
+
+	/**
+	 * @load: Read with uvfio_get*() what save wrote of the given version, and have the device
+	 * be in that state, still stopped: resume comes when the driver wants it. The bytes have
+	 * arrived as they were sent, but who sent them may not mean well: check each number before
+	 * it is an index or a size. Required if @state_version is not 0.
+	 *
+	 * Config space is the new one already. Interrupts that wait and the level of the line are
+	 * loaded, too (do not call uvfio_intx()).
+	 *
+	 * Return: 0; what uvfio_load_error() returned; -errno. After an error, also one of
+	 * uvfio_get*() that went unseen, the device is in no state, and a reset comes next.
+	 */
+	int (*load)(struct uvfio_dev *dev, struct uvfio_state *s, uint32_t version);
+
+	/**
+	 * @state_size: About how many bytes describe, save and save_dirty write for the whole
+	 * device, for a driver that asks how long it will take. NULL: 64 KiB.
+	 *
+	 * Return: bytes.
+	 */
+	uint64_t (*state_size)(struct uvfio_dev *dev);
+
+	/**
+	 * @track: Begin (or end) to note which parts of the device's memory change; at the
+	 * beginning all of it counts as changed. For a device with so much memory that the driver
+	 * wants it moved before the device stops. The four below come together; NULL: save does
+	 * everything.
+	 *
+	 * Memory is saved by save_dirty alone, never by save: for a driver that does not copy
+	 * beforehand, all of it is saved while the device is stopped.
+	 *
+	 * Return: 0; -errno: it cannot begin. The end does not fail.
+	 */
+	int (*track)(struct uvfio_dev *dev, bool on);
+
+	/**
+	 * @dirty: How much memory changed and has not been saved since.
+	 *
+	 * Return: bytes; 0: nothing.
+	 */
+	uint64_t (*dirty)(struct uvfio_dev *dev);
+
+	/**
+	 * @save_dirty: Write some of the memory that changed, at least something and not much more
+	 * than 1 MiB, and note that it is saved. The device may be running: what changes while it
+	 * is written has to count as changed afterwards. Called again until dirty is 0.
+	 *
+	 * Return: 0; -errno: as save.
+	 */
+	int (*save_dirty)(struct uvfio_dev *dev, struct uvfio_state *s);
+
+	/**
+	 * @load_dirty: Read what one save_dirty wrote; as load, and before it. What was loaded
+	 * earlier may come again, newer.
+	 *
+	 * Return: as load.
+	 */
+	int (*load_dirty)(struct uvfio_dev *dev, struct uvfio_state *s, uint32_t version);
 };
 
 /** define UVFIO_MODEL_INIT - The first members, which say what the model was compiled with. */
@@ -644,7 +790,8 @@ UVFIO_PUBLIC void *uvfio_polled_memory(struct uvfio_dev *dev, unsigned bar, uint
  *
  * Context: any thread, also inside of callbacks. It takes some microseconds.
  * Return: 0; -ENOENT: no driver has a polled page mapped (nor can it with mmap=trap or off), so
- * there is nothing to be gained; -EIO: memory decoding is off.
+ * there is nothing to be gained; -EIO: memory decoding is off, or the device is stopped for a
+ * migration.
  */
 UVFIO_PUBLIC int uvfio_polled_open(struct uvfio_dev *dev);
 
@@ -797,7 +944,8 @@ UVFIO_PUBLIC int uvfio_dma_write(struct uvfio_dev *dev, uint64_t iova, const voi
  * it tries with bus mastering off is reported as a fault of the driver.
  *
  * Context: any thread. Takes no lock.
- * Return: true: COMMAND.Bus Master Enable is set, the function is in D0, and a VF is enabled.
+ * Return: true: COMMAND.Bus Master Enable is set, the function is in D0 and not stopped for a
+ * migration, and a VF is enabled.
  */
 UVFIO_PUBLIC bool uvfio_dma_allowed(const struct uvfio_dev *dev);
 
@@ -1014,6 +1162,156 @@ UVFIO_PUBLIC void uvfio_timer_set(struct uvfio_timer *timer, uint64_t ns);
  * Context: any thread; the last use of @timer.
  */
 UVFIO_PUBLIC void uvfio_timer_free(struct uvfio_timer *timer);
+
+/**
+ * uvfio_timer_left() - How long until a timer fires.
+ * @timer: the timer.
+ *
+ * For save: load arms it again with uvfio_timer_set(). While the device is stopped for a migration
+ * its timers stand still: none fires, and none has less left than when it was stopped.
+ *
+ * Context: any thread.
+ * Return: nanoseconds, 0 if it is just about to fire; UINT64_MAX: it is not armed.
+ */
+UVFIO_PUBLIC uint64_t uvfio_timer_left(struct uvfio_timer *timer);
+
+/* ---- migration: saving and loading a device's state ---- */
+
+/**
+ * uvfio_put8() - Save a number of 8 bits.
+ * @s: the state.
+ * @value: the number.
+ *
+ * Context: save, save_dirty.
+ */
+UVFIO_PUBLIC void uvfio_put8(struct uvfio_state *s, uint8_t value);
+
+/**
+ * uvfio_put16() - Save a number of 16 bits.
+ * @s: the state.
+ * @value: the number.
+ *
+ * Context: save, save_dirty.
+ */
+UVFIO_PUBLIC void uvfio_put16(struct uvfio_state *s, uint16_t value);
+
+/**
+ * uvfio_put32() - Save a number of 32 bits.
+ * @s: the state.
+ * @value: the number.
+ *
+ * Context: save, save_dirty.
+ */
+UVFIO_PUBLIC void uvfio_put32(struct uvfio_state *s, uint32_t value);
+
+/**
+ * uvfio_put64() - Save a number of 64 bits.
+ * @s: the state.
+ * @value: the number.
+ *
+ * Context: save, save_dirty.
+ */
+UVFIO_PUBLIC void uvfio_put64(struct uvfio_state *s, uint64_t value);
+
+/**
+ * uvfio_put_bytes() - Save bytes, whose number load knows.
+ * @s: the state.
+ * @data: the bytes.
+ * @len: how many.
+ *
+ * Context: save, save_dirty.
+ */
+UVFIO_PUBLIC void uvfio_put_bytes(struct uvfio_state *s, const void *data, size_t len);
+
+/**
+ * uvfio_get8() - Load what uvfio_put8() saved.
+ * @s: the state.
+ *
+ * Context: load, load_dirty.
+ * Return: the number; 0: the state, or its section, ends before it.
+ */
+UVFIO_PUBLIC uint8_t uvfio_get8(struct uvfio_state *s);
+
+/**
+ * uvfio_get16() - Load what uvfio_put16() saved.
+ * @s: the state.
+ *
+ * Context: load, load_dirty.
+ * Return: the number; 0: the state, or its section, ends before it.
+ */
+UVFIO_PUBLIC uint16_t uvfio_get16(struct uvfio_state *s);
+
+/**
+ * uvfio_get32() - Load what uvfio_put32() saved.
+ * @s: the state.
+ *
+ * Context: load, load_dirty.
+ * Return: the number; 0: the state, or its section, ends before it.
+ */
+UVFIO_PUBLIC uint32_t uvfio_get32(struct uvfio_state *s);
+
+/**
+ * uvfio_get64() - Load what uvfio_put64() saved.
+ * @s: the state.
+ *
+ * Context: load, load_dirty.
+ * Return: the number; 0: the state, or its section, ends before it.
+ */
+UVFIO_PUBLIC uint64_t uvfio_get64(struct uvfio_state *s);
+
+/**
+ * uvfio_get_bytes() - Load what uvfio_put_bytes() saved.
+ * @s: the state.
+ * @data: gets the bytes; zeroes, if the state, or its section, ends before them.
+ * @len: how many.
+ *
+ * Context: load, load_dirty.
+ */
+UVFIO_PUBLIC void uvfio_get_bytes(struct uvfio_state *s, void *data, size_t len);
+
+/**
+ * uvfio_section() - Begin a part of the state, which ends where the next one begins.
+ * @s: the state.
+ * @name: of the part, 31 characters at most, for messages.
+ *
+ * The same calls in save and in load: loading, the next part must have this name, and of the one
+ * before nothing may be left. So a save and a load that do not fit together are found out early,
+ * and a message says where. A state need not have sections.
+ *
+ * Context: save, load, save_dirty, load_dirty.
+ */
+UVFIO_PUBLIC void uvfio_section(struct uvfio_state *s, const char *name);
+
+/**
+ * uvfio_same() - Say a number that both devices must have alike.
+ * @s: the state.
+ * @what: what it is the number of, 31 characters at most, for the message.
+ * @value: the number of this device.
+ *
+ * Context: describe, save, load.
+ */
+UVFIO_PUBLIC void uvfio_same(struct uvfio_state *s, const char *what, uint64_t value);
+
+/**
+ * uvfio_same_text() - Say a text that both devices must have alike.
+ * @s: the state.
+ * @what: what it is, 31 characters at most, for the message.
+ * @text: the text of this device, 255 characters at most; NULL: as "".
+ *
+ * Context: describe, save, load.
+ */
+UVFIO_PUBLIC void uvfio_same_text(struct uvfio_state *s, const char *what, const char *text);
+
+/**
+ * uvfio_load_error() - Say why a state cannot be loaded.
+ * @s: the state.
+ * @fmt: as for printf(3), without a line break. It is a line in the log.
+ *
+ * Context: load, load_dirty.
+ * Return: -EINVAL, always, so that `return uvfio_load_error(...)` reads well.
+ */
+UVFIO_PUBLIC int uvfio_load_error(struct uvfio_state *s, const char *fmt, ...)
+	__attribute__((format(printf, 2, 3)));
 
 /* ---- messages ---- */
 

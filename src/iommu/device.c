@@ -57,7 +57,7 @@ const char *iommu_fault_reason_text(enum iommu_fault_reason r)
 	case IOMMU_BAD_MEMORY:
 		return "mapped, but the program's memory is gone";
 	case IOMMU_BLOCKED:
-		return "bus mastering is off";
+		return "bus mastering is off, or the device is stopped for a migration";
 	}
 	return "unknown";
 }

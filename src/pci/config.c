@@ -131,6 +131,7 @@ unsigned pci_config_derive(pci_function *fn)
 	bool msix = pci_config_flag(fn, fn->cap.msix, PCI_MSIX_FLAGS, PCI_MSIX_FLAGS_ENABLE);
 	bool msi = !msix && pci_config_flag(fn, fn->cap.msi, PCI_MSI_FLAGS, PCI_MSI_FLAGS_ENABLE);
 	bool master = awake && command & PCI_COMMAND_MASTER;
+	bool dma = master && !atomic_load(&fn->halt.dma);
 	unsigned mode, gate, old_gate, decode = 0, messages, effects = 0;
 
 	/*
@@ -154,8 +155,11 @@ unsigned pci_config_derive(pci_function *fn)
 	 */
 	mode = msix ? UVFIO_IRQ_MSIX : msi ? UVFIO_IRQ_MSI : UVFIO_IRQ_INTX;
 	if (mode != atomic_load(&fn->irq.mode)) {
-		pci_msi_clear_pending(fn, GATE_MSI);
-		pci_msi_clear_pending(fn, GATE_MSIX);
+		/* those of a stopped function are held back, or came with its state */
+		if (!atomic_load(&fn->halt.irqs)) {
+			pci_msi_clear_pending(fn, GATE_MSI);
+			pci_msi_clear_pending(fn, GATE_MSIX);
+		}
 		atomic_store(&fn->irq.mode, mode);
 	}
 	atomic_store(&fn->irq.gate, gate);
@@ -170,12 +174,13 @@ unsigned pci_config_derive(pci_function *fn)
 		decode |= DECODE_IO;
 	atomic_store(&fn->decode, decode);
 
-	if (!master && !atomic_exchange(&fn->iommu.blocked, true))
+	if (!dma && !atomic_exchange(&fn->iommu.blocked, true))
 		effects |= EFFECT_SYNC; /* DMA that began before ends before the write does */
-	if (master)
+	if (dma)
 		atomic_store(&fn->iommu.blocked, false);
 
-	if (msi || msix || !awake || (fn->intx.can_disable && command & PCI_COMMAND_INTX_DISABLE))
+	if (msi || msix || !awake || atomic_load(&fn->halt.irqs) ||
+	    (fn->intx.can_disable && command & PCI_COMMAND_INTX_DISABLE))
 		atomic_fetch_or(&fn->intx.state, INTX_INHIBIT);
 	else
 		atomic_fetch_and(&fn->intx.state, ~INTX_INHIBIT);

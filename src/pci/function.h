@@ -24,6 +24,7 @@
 #include "iommu/device.h"
 #include "pci/face.h"
 #include "pci/options.h"
+#include "pci/state.h"
 
 /*
  * The platform, which takes interrupts. Called on any thread, in an RCU section: must not block and
@@ -148,6 +149,42 @@ void pci_function_quiesce(pci_function *fn);
  */
 void pci_save_state(pci_function *fn, void *buf);
 void pci_restore_state(pci_function *fn, const void *buf);
+
+/* ---- migration (migrate.c) ---- */
+
+/* True if the model can save its state, and load it. */
+bool pci_can_migrate(const pci_function *fn);
+/*
+ * Stop the function: UVFIO_STOP_DMA, then UVFIO_STOP_ALL. One thread at a time. Return 0, or the
+ * model's -errno: it goes on as before. Nothing to do: 0.
+ */
+int pci_function_stop(pci_function *fn, enum uvfio_stop_kind kind);
+/* Undo that, the other way round; nothing to do: nothing happens. */
+void pci_function_resume(pci_function *fn, enum uvfio_stop_kind kind);
+/* Say what both functions must have alike; loading, compare. Errors are in @s. */
+void pci_function_describe(pci_function *fn, struct uvfio_state *s);
+/*
+ * Save or load what pci/ has of a stopped function, then the model's state. BARs' addresses, what
+ * sets up MSI and MSI-X, and SR-IOV are the platform's, and not loaded. Return 0 or -errno, with a
+ * line in the log.
+ */
+int pci_function_save(pci_function *fn, struct uvfio_state *s);
+int pci_function_load(pci_function *fn, struct uvfio_state *s);
+/*
+ * The model's memory that is saved beforehand (struct uvfio_model, track and what follows). False:
+ * it has none. Return 0 or -errno.
+ */
+bool pci_can_track(const pci_function *fn);
+int pci_function_track(pci_function *fn, bool on);
+uint64_t pci_function_dirty(pci_function *fn);
+int pci_function_save_dirty(pci_function *fn, struct uvfio_state *s);
+int pci_function_load_dirty(pci_function *fn, struct uvfio_state *s);
+/* About how many bytes all of it is. */
+uint64_t pci_function_state_size(pci_function *fn);
+/* Mask entry @vector of the MSI-X table, or unmask it, and leave the rest of it. */
+void pci_msix_set_mask(pci_function *fn, unsigned vector, bool mask);
+/* True if it is masked. */
+bool pci_msix_masked(const pci_function *fn, unsigned vector);
 
 /* ---- SR-IOV, the platform's side ---- */
 

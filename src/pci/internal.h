@@ -33,6 +33,8 @@
 #define VEC_MASKED	1u /* by the entry's own mask bit */
 #define VEC_FUNC_MASKED 2u /* by MSI-X Function Mask */
 #define VEC_PENDING	4u
+#define VEC_STOPPED	8u /* the function is stopped for a migration: as a mask */
+#define VEC_HELD	(VEC_MASKED | VEC_FUNC_MASKED | VEC_STOPPED)
 
 /* The messages that the function may send now: enabled, bus master, D0. */
 enum pci_gate { GATE_OFF, GATE_MSI, GATE_MSIX };
@@ -42,7 +44,7 @@ enum pci_gate { GATE_OFF, GATE_MSI, GATE_MSIX };
 
 /* uvfio_dev.intx.state */
 #define INTX_LEVEL   1u /* the level that the model wants */
-#define INTX_INHIBIT 2u /* DisINTx, MSI, MSI-X or D3 keep the pin quiet */
+#define INTX_INHIBIT 2u /* DisINTx, MSI, MSI-X, D3 or a migration keep the pin quiet */
 #define INTX_ROSE    4u /* the level went up since the sink was told */
 
 /* Effects of a write to config space that are left to do once the lock is dropped */
@@ -82,6 +84,8 @@ struct uvfio_timer {
 	pthread_mutex_t lock; /* keeps deadline and the loop's timer in step */
 	struct loop_timer *timer;
 	uint64_t deadline;	   /* UINT64_MAX: disarmed */
+	bool frozen;		   /* it stands still, with @left to go */
+	uint64_t left;		   /* UINT64_MAX: disarmed */
 	bool dead;		   /* freed by the model; under turn.lock */
 	struct cds_list_head node; /* in timers.live or timers.dead, under uvfio_dev.lock */
 };
@@ -108,8 +112,9 @@ struct pci_sriov {
  *   pages.lock      opening and closing polled pages, and pages.sink, which is called with it held:
  *                   the mapper's own lock comes after it
  *   irq.sink_lock   who may change irq.sink; delivery does not take it
+ *   lock            cfg, msix.table, vpd.data, the lists of timers, iov->wanted; a leaf, but that
+ *                   a timer's lock comes under it when all timers stand still, or go on
  *   a timer's lock  its deadline and the loop's timer, kept in step; above the loop's lock
- *   lock            cfg, msix.table, vpd.data, the lists of timers, iov->wanted; a leaf
  */
 struct uvfio_dev {
 	/* these do not change once the function is made */
@@ -199,7 +204,15 @@ struct uvfio_dev {
 		atomic_bool reap;    /* dead is not empty */
 		atomic_uint running; /* callbacks, also of a timer that is freed already */
 		bool stopped;	     /* the device goes: no timer comes, none is freed */
+		bool frozen;	     /* new ones stand still, too; under lock */
 	} timers;
+
+	/* stopped for a migration (migrate.c): written by one thread at a time */
+	struct {
+		atomic_bool self; /* timers stand still, polled pages stay closed */
+		atomic_bool dma;  /* and DMA is aborted */
+		atomic_bool irqs; /* and interrupts wait */
+	} halt;
 
 	struct pci_sriov *iov; /* of a PF, or NULL */
 	struct {
@@ -317,6 +330,8 @@ unsigned pci_msi_pending_offset(const pci_function *fn);
 /* Send what is pending and no longer masked. Without lock. */
 void pci_msi_flush(pci_function *fn);
 void pci_msi_clear_pending(pci_function *fn, enum pci_gate kind);
+/* Have every message wait, or only those that are masked. */
+void pci_msi_stop(pci_function *fn, bool stop);
 /* Make the MSI-X table what it is at power-on. Under lock. */
 void pci_msix_table_reset(pci_function *fn);
 /* Check at the end of create that the MSI-X table and the PBA lie in BARs. */
@@ -355,5 +370,8 @@ void pci_timers_stop(pci_function *fn);
 void pci_timers_reap(pci_function *fn);
 /* Free the timers that the model left. */
 void pci_timers_free(pci_function *fn);
+/* Have all timers stand still: none fires any more when it returns. Or let them go on. */
+void pci_timers_freeze(pci_function *fn);
+void pci_timers_thaw(pci_function *fn);
 
 #endif

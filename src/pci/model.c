@@ -94,6 +94,17 @@ int pci_model_take(const struct uvfio_model *theirs, struct uvfio_model *full, c
 		memcpy(full, theirs, theirs->size < sizeof(*full) ? theirs->size : sizeof(*full));
 		full->size = sizeof(*full);
 	}
+	if (!!full->state_version != (full->save && full->load) ||
+	    full->state_oldest > full->state_version)
+		return refuse(why, size,
+			      "uvfio_model.state_version needs save and load, they need it, and "
+			      "state_oldest is not more");
+	if ((full->track || full->dirty || full->save_dirty || full->load_dirty) &&
+	    !(full->state_version && full->track && full->dirty && full->save_dirty &&
+	      full->load_dirty))
+		return refuse(why, size,
+			      "uvfio_model.track, dirty, save_dirty and load_dirty come together, "
+			      "and need state_version");
 	if (!full->name || !full->create)
 		return refuse(why, size, "uvfio_model.%s is not set",
 			      full->name ? "create" : "name");

@@ -27,6 +27,21 @@ static void quiesce(struct uvfio_dev *dev)
 	quiesced++;
 }
 
+static int save(struct uvfio_dev *dev, struct uvfio_state *s)
+{
+	return 0;
+}
+
+static int load(struct uvfio_dev *dev, struct uvfio_state *s, uint32_t version)
+{
+	return 0;
+}
+
+static uint64_t dirty(struct uvfio_dev *dev)
+{
+	return 0;
+}
+
 static const struct uvfio_option options[] = { { .name = "file" }, { 0 } };
 
 /* The struct as it stood in the header when UVFIO_MODEL_ABI was 1. */
@@ -147,6 +162,19 @@ static void test_refused(void **state)
 	m = (struct uvfio_model){ UVFIO_MODEL_INIT, .create = create };
 	assert_int_equal(take(&m, &full), -EINVAL);
 	assert_string_equal(why, "uvfio_model.name is not set");
+	m = (struct uvfio_model){ UVFIO_MODEL_INIT, .name = "m", .create = create };
+	m.state_version = 1; /* and neither save nor load */
+	assert_int_equal(take(&m, &full), -EINVAL);
+	assert_non_null(strstr(why, "state_version needs save and load"));
+	m.save = save;
+	m.load = load;
+	assert_int_equal(take(&m, &full), 0);
+	m.state_oldest = 2;
+	assert_int_equal(take(&m, &full), -EINVAL);
+	m.state_oldest = 1;
+	m.dirty = dirty;
+	assert_int_equal(take(&m, &full), -EINVAL);
+	assert_non_null(strstr(why, "come together"));
 	m.abi = UVFIO_MODEL_ABI + 1;
 	assert_int_equal(take(&m, &full), -EINVAL);
 	assert_non_null(strstr(why, "version 3 of the model interface"));

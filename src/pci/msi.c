@@ -54,7 +54,7 @@ void uvfio_msi(struct uvfio_dev *dev, unsigned vector)
 		goto out;
 	}
 	state = atomic_load_explicit(word, memory_order_acquire);
-	while (state & (VEC_MASKED | VEC_FUNC_MASKED)) {
+	while (state & VEC_HELD) {
 		if (atomic_compare_exchange_weak(word, &state, state | VEC_PENDING))
 			goto out;
 	}
@@ -68,7 +68,7 @@ static void flush_vector(pci_function *fn, atomic_uint *word, unsigned vector)
 {
 	unsigned state = atomic_load(word);
 
-	while ((state & VEC_PENDING) && !(state & (VEC_MASKED | VEC_FUNC_MASKED))) {
+	while ((state & VEC_PENDING) && !(state & VEC_HELD)) {
 		if (atomic_compare_exchange_weak(word, &state, state & ~VEC_PENDING)) {
 			send(fn, vector);
 			return;
@@ -121,6 +121,14 @@ static void set_bit(atomic_uint *word, unsigned bit, bool on)
 		atomic_fetch_or(word, bit);
 	else
 		atomic_fetch_and(word, ~bit);
+}
+
+void pci_msi_stop(pci_function *fn, bool stop)
+{
+	for (unsigned i = 0; i < fn->msi.vectors; i++)
+		set_bit(&fn->msi.vec[i], VEC_STOPPED, stop);
+	for (unsigned i = 0; i < fn->msix.info.vectors; i++)
+		set_bit(&fn->msix.vec[i], VEC_STOPPED, stop);
 }
 
 /* ---- MSI ---- */
@@ -316,7 +324,8 @@ void pci_msix_table_reset(pci_function *fn)
 {
 	for (unsigned i = 0; i < fn->msix.info.vectors; i++) {
 		fn->msix.table[i] = (struct msix_entry){ 0 };
-		atomic_store(&fn->msix.vec[i], VEC_MASKED);
+		atomic_store(&fn->msix.vec[i],
+			     VEC_MASKED | (atomic_load(&fn->halt.irqs) ? VEC_STOPPED : 0));
 	}
 }
 
@@ -452,6 +461,20 @@ void pci_msix_entry(pci_function *fn, unsigned vector, bool unmask)
 	}
 	pthread_mutex_unlock(&fn->lock);
 	flush_msix_vector(fn, vector);
+}
+
+void pci_msix_set_mask(pci_function *fn, unsigned vector, bool mask)
+{
+	if (!fn->cap.msix || vector >= fn->msix.info.vectors)
+		return;
+	set_bit(&fn->msix.vec[vector], VEC_MASKED, mask);
+	flush_msix_vector(fn, vector);
+}
+
+bool pci_msix_masked(const pci_function *fn, unsigned vector)
+{
+	return fn->cap.msix && vector < fn->msix.info.vectors &&
+	       atomic_load(&fn->msix.vec[vector]) & VEC_MASKED;
 }
 
 enum uvfio_irq_mode uvfio_irq_mode(const struct uvfio_dev *dev)

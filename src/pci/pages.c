@@ -188,7 +188,7 @@ int uvfio_polled_open(struct uvfio_dev *dev)
 	int ret = 0;
 
 	pthread_mutex_lock(&dev->pages.lock);
-	if (!decodes(dev)) {
+	if (!decodes(dev) || atomic_load(&dev->halt.self)) {
 		ret = -EIO;
 	} else if (!atomic_load(&dev->pages.open) && !set_open(dev, true)) {
 		set_open(dev, false); /* also what was mapped meanwhile */

@@ -75,7 +75,7 @@ struct uvfio_timer *uvfio_timer_new(struct uvfio_dev *dev,
 	t->dev = dev;
 	t->fn = fn;
 	t->arg = arg;
-	t->deadline = UINT64_MAX;
+	t->deadline = t->left = UINT64_MAX;
 	t->timer = loop_timer_new(dev->loop, timer_fired, t);
 	if (!t->timer) {
 		free(t);
@@ -84,6 +84,7 @@ struct uvfio_timer *uvfio_timer_new(struct uvfio_dev *dev,
 	pthread_mutex_init(&t->lock, NULL);
 	pthread_mutex_lock(&dev->lock);
 	late = dev->timers.stopped;
+	t->frozen = dev->timers.frozen;
 	if (!late)
 		cds_list_add_tail(&t->node, &dev->timers.live);
 	pthread_mutex_unlock(&dev->lock);
@@ -94,15 +95,42 @@ struct uvfio_timer *uvfio_timer_new(struct uvfio_dev *dev,
 	return t;
 }
 
+/* Have @t fire in @ns. With its lock. */
+static void arm(struct uvfio_timer *t, uint64_t now, uint64_t ns)
+{
+	t->deadline = add_overflows(now, ns) ? UINT64_MAX : now + ns;
+	if (t->timer)
+		loop_timer_set(t->timer, t->deadline == UINT64_MAX ? UINT64_MAX : ns);
+}
+
+/* Return how long it still has; UINT64_MAX: it is not armed. With its lock. */
+static uint64_t time_left(const struct uvfio_timer *t, uint64_t now)
+{
+	if (t->deadline == UINT64_MAX)
+		return UINT64_MAX;
+	return t->deadline > now ? t->deadline - now : 0;
+}
+
 void uvfio_timer_set(struct uvfio_timer *timer, uint64_t ns)
 {
 	uint64_t now = now_ns();
 
 	pthread_mutex_lock(&timer->lock);
-	timer->deadline = add_overflows(now, ns) ? UINT64_MAX : now + ns;
-	if (timer->timer)
-		loop_timer_set(timer->timer, timer->deadline == UINT64_MAX ? UINT64_MAX : ns);
+	if (timer->frozen)
+		timer->left = add_overflows(now, ns) ? UINT64_MAX : ns;
+	else
+		arm(timer, now, ns);
 	pthread_mutex_unlock(&timer->lock);
+}
+
+uint64_t uvfio_timer_left(struct uvfio_timer *timer)
+{
+	uint64_t now = now_ns(), left;
+
+	pthread_mutex_lock(&timer->lock);
+	left = timer->frozen ? timer->left : time_left(timer, now);
+	pthread_mutex_unlock(&timer->lock);
+	return left;
 }
 
 void uvfio_timer_free(struct uvfio_timer *timer)
@@ -165,6 +193,46 @@ void pci_timers_stop(pci_function *fn)
 	/* A callback that freed its own timer is on no list and has a few instructions to go. */
 	while (atomic_load(&fn->timers.running))
 		sched_yield();
+}
+
+void pci_timers_freeze(pci_function *fn)
+{
+	uint64_t now = now_ns();
+	struct uvfio_timer *t;
+
+	pthread_mutex_lock(&fn->lock);
+	fn->timers.frozen = true;
+	cds_list_for_each_entry(t, &fn->timers.live, node) {
+		pthread_mutex_lock(&t->lock);
+		if (!t->frozen) {
+			t->left = time_left(t, now);
+			t->frozen = true;
+			arm(t, now, UINT64_MAX);
+		}
+		pthread_mutex_unlock(&t->lock);
+	}
+	pthread_mutex_unlock(&fn->lock);
+	/* one that had come to its time is in the model, or about to be */
+	while (atomic_load(&fn->timers.running))
+		sched_yield();
+}
+
+void pci_timers_thaw(pci_function *fn)
+{
+	uint64_t now = now_ns();
+	struct uvfio_timer *t;
+
+	pthread_mutex_lock(&fn->lock);
+	fn->timers.frozen = false;
+	cds_list_for_each_entry(t, &fn->timers.live, node) {
+		pthread_mutex_lock(&t->lock);
+		if (t->frozen) {
+			t->frozen = false;
+			arm(t, now, t->left);
+		}
+		pthread_mutex_unlock(&t->lock);
+	}
+	pthread_mutex_unlock(&fn->lock);
 }
 
 void pci_timers_free(pci_function *fn)
