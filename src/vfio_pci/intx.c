@@ -37,11 +37,10 @@ void vfio_pci_intx_line(void *arg, bool level)
 		intx_deliver(arg);
 }
 
-/* Deliver an interrupt that came while the mask was on; in D3hot, when the function wakes. */
-static void intx_look(struct vfio_pci_device *vd)
+/* True if the function asks for an interrupt; not in D3hot, when it asks once it wakes. */
+static bool intx_asks(struct vfio_pci_device *vd)
 {
-	if (pci_intx_level(vd->fn) && !pci_power_state(vd->fn))
-		intx_deliver(vd);
+	return pci_intx_level(vd->fn) && !pci_power_state(vd->fn);
 }
 
 /* Bring DisINTx of the hardware to what it should be. config_lock held. */
@@ -70,12 +69,14 @@ static void intx_mask(struct vfio_pci_device *vd)
 }
 
 /*
- * Take the mask off. False: the hardware's DisINTx must be cleared as well, and config_lock is not
- * held.
+ * Take the mask off, or signal again where the function still asks: then the mask stays, as in the
+ * kernel, and another's mask at this moment cannot swallow the signal. False: the hardware's
+ * DisINTx must be cleared as well, and config_lock is not held.
  */
 static bool intx_try_unmask(struct vfio_pci_device *vd, bool have_lock)
 {
-	unsigned s = atomic_load(&vd->intx.state);
+	unsigned s = atomic_load(&vd->intx.state), off;
+	bool again;
 
 	do {
 		if ((s & (INTX_ACTIVE | INTX_MASKED | INTX_DISABLED)) !=
@@ -83,10 +84,15 @@ static bool intx_try_unmask(struct vfio_pci_device *vd, bool have_lock)
 			return true;
 		if (s & INTX_HW && !have_lock)
 			return false;
-	} while (!atomic_compare_exchange_weak(&vd->intx.state, &s, s & ~(INTX_MASKED | INTX_HW)));
+		again = intx_asks(vd);
+		off = again ? INTX_HW : INTX_MASKED | INTX_HW;
+	} while (!atomic_compare_exchange_weak(&vd->intx.state, &s, s & ~off));
 	if (s & INTX_HW)
 		vfio_pci_intx_follow(vd);
-	intx_look(vd);
+	if (again)
+		vfio_trigger_signal(&vd->intx.trigger);
+	else if (intx_asks(vd))
+		intx_deliver(vd);
 	return true;
 }
 
@@ -144,8 +150,8 @@ static int intx_enable(struct vfio_pci_device *vd, int fd)
 	} while (!atomic_compare_exchange_weak(&vd->intx.state, &s, on));
 	vfio_pci_intx_follow(vd);
 	pthread_mutex_unlock(&vd->config_lock);
-	if (!(on & INTX_MASKED))
-		intx_look(vd);
+	if (!(on & INTX_MASKED) && intx_asks(vd))
+		intx_deliver(vd);
 	return 0;
 }
 
