@@ -38,4 +38,8 @@ for m in "nvme,image=$tmp/image" edu testdev igb; do
 	grep -v libkmod "$tmp/err" >"$tmp/complaints" # the host has no modules of its own
 	[[ -s $tmp/complaints ]] && { failed=$((failed + 1)); cat "$tmp/err"; echo "FAIL lspci complains about ${m%%,*}"; }
 done
+status "lspci -t of buses that devices share" 0 "$uvfio" run --device edu,bus=pci:a --device edu,bus=pci:a --device edu,bus=switch:b --device edu,bus=root -- lspci -t
+has "$tmp/out" "lspci -t: a bridge to PCI" '01\.0-\[01-02\]----00\.0-\[02\]--\+-00\.0'
+has "$tmp/out" "lspci -t: a switch" '02\.0-\[03-0c\]----00\.0-\[04-0c\]----00\.0-\[05\]----00\.0'
+has "$tmp/out" "lspci -t: the root bus" '[+\\]-10\.0$'
 counts

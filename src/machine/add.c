@@ -26,8 +26,16 @@ static int choose_address(struct machine *m, struct plugged *dev, char **err)
 	struct pci_address a = dev->spec.addr;
 	const struct plugged *other;
 
+	if (dev->spec.bus && !dev->settled)
+		return machine_bus_join(m, dev, err);
 	if (dev->spec.has_addr) {
 		machine_set_address(dev, &a);
+		if (!dev->settled && machine_bus_takes(m, &a))
+			return machine_fail(
+				err, -EBUSY,
+				"%s: address %s is a bridge's, or behind one, of another "
+				"device's bus=",
+				dev->spec.model, dev->d.addr);
 		other = machine_owner(m, &a);
 		if (!other)
 			return 0;
@@ -40,7 +48,7 @@ static int choose_address(struct machine *m, struct plugged *dev, char **err)
 	}
 	for (unsigned bus = 1; bus <= UINT8_MAX; bus++) {
 		a = (struct pci_address){ .bus = (uint8_t)bus };
-		if (machine_owner(m, &a))
+		if (machine_owner(m, &a) || machine_bus_takes(m, &a))
 			continue;
 		machine_set_address(dev, &a);
 		return 0;
@@ -102,8 +110,11 @@ static int plan(struct machine *m, struct plugged *dev, char **err)
 	dev->index = m->num_plugged;
 	dev->claim = -1;
 	if (!dev->settled) {
-		dev->d.group = dev->spec.has_group ? dev->spec.group : machine_free_group(m);
+		dev->d.group = dev->spec.has_group ? dev->spec.group : machine_bus_group(m, dev);
 		dev->spaces = m->spaces;
+		/* windows of bridges begin at such addresses */
+		if (dev->bus)
+			machine_spaces_window(&dev->spaces);
 	}
 	if (!dev->spec.id)
 		return 0;

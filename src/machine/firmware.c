@@ -30,6 +30,14 @@ void machine_spaces_init(struct machine_spaces *s)
 	s->mem64 = MEM64_START;
 }
 
+void machine_spaces_window(struct machine_spaces *s)
+{
+	/* PCI-to-PCI Bridge 1.2, 3.2.5.6 and 3.2.5.8 */
+	s->io = align_up(s->io, 0x1000);
+	s->mem32 = align_up(s->mem32, 0x100000);
+	s->mem64 = align_up(s->mem64, 0x100000);
+}
+
 /*
  * Return a naturally aligned piece of a window, or 0. A BAR of memory gets whole pages: a page that
  * two devices share could be mapped by neither.

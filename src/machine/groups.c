@@ -77,7 +77,9 @@ int machine_join_group(struct machine *m, struct plugged *dev, unsigned id)
 		if (rc)
 			return rc;
 	}
-	dev->place = (struct vfio_place){ .address = dev->d.address, .slot = in->d.address };
+	dev->place = (struct vfio_place){ .address = dev->d.address,
+					  .slot = in->d.address,
+					  .scope = machine_reset_scope(in) };
 	if (!dev->spec.driver)
 		rc = vfio_group_reserve(g->vfio, &dev->place);
 	if (rc)

@@ -64,6 +64,8 @@ int machine_make_hardware(struct plugged *dev, char **err)
 		return machine_fail(err, rc, "%s at %s: cannot have a driver: %s", dev->spec.model,
 				    dev->d.addr, strerror(-rc));
 	/* the next device's begin behind it */
+	if (dev->bus)
+		machine_spaces_window(&spaces);
 	if (!dev->settled)
 		dev->m->spaces = spaces;
 	return 0;
@@ -90,6 +92,7 @@ int machine_plug(struct plugged *dev)
 
 	if (rc || !dev->d.vdev)
 		return rc;
+	dev->d.vdev->reset_scope = dev->place.scope;
 	rc = vfio_group_add_device(dev->group->vfio, dev->d.vdev);
 	if (rc)
 		iommu_group_remove(dev->group->iommu, dev->hw->iommu);

@@ -5,6 +5,7 @@
 #include "uvfio/model.h"
 #include "machine/machine.h"
 #include "machine/provider.h"
+#include "machine/view/view.h"
 
 /* ---- spec.c ---- */
 /* The next free address in each space of the bus. */
@@ -14,6 +15,14 @@ struct machine_spaces {
 /* The places of a PF's VFs, as its SR-IOV capability says; all 0: it has none. */
 struct machine_vf_layout {
 	unsigned total, offset, stride;
+};
+/* Which bus a device is on. */
+enum machine_bus_kind {
+	MACHINE_BUS_OWN,    /* one of its own, that nothing is known above */
+	MACHINE_BUS_ROOT,   /* the root bus 0000:00 */
+	MACHINE_BUS_PORT,   /* behind a root port: functions of one device */
+	MACHINE_BUS_PCI,    /* behind a bridge from PCI Express to PCI */
+	MACHINE_BUS_SWITCH, /* behind a switch, of which each device has a port */
 };
 /* "MODEL,opt=val,..." in pieces, which point into text. */
 struct machine_spec {
@@ -28,6 +37,8 @@ struct machine_spec {
 	enum machine_mmap mmap;
 	unsigned group;
 	const char *id;
+	enum machine_bus_kind bus_kind;
+	const char *bus; /* as it was given; NULL: the device has a bus of its own */
 };
 /* Cut @text in pieces and read the options of every device. 0 or -errno with a sentence. */
 int machine_spec_parse(const char *text, struct machine_spec *s, char **err);
@@ -62,6 +73,8 @@ bool machine_model_is_path(const char *name);
 
 /* ---- firmware.c ---- */
 void machine_spaces_init(struct machine_spaces *s);
+/* Go on to where a window of a bridge can begin. */
+void machine_spaces_window(struct machine_spaces *s);
 /*
  * Give every BAR and the ROM of the device at @addr an address and turn decoding on, as a firmware
  * does at boot. -ENOSPC.
@@ -87,6 +100,7 @@ struct plugged {
 	const struct machine_provider *provider;
 	struct machine_hardware *hw; /* NULL: not made in this process */
 	struct machine_group *group;
+	struct machine_bus *bus;  /* that it shares; NULL: none, or settled elsewhere */
 	struct vfio_place place;  /* that is reserved in the group */
 	struct machine_spec spec; /* option texts live as long as this */
 	bool settled; /* the next three, with address and group, were said and are not found out */
@@ -120,6 +134,8 @@ struct machine {
 	uint64_t run;
 	struct machine_group **groups;
 	unsigned num_groups;
+	struct machine_bus **buses;
+	unsigned num_buses;
 	char *claim_dir;
 	char *run_dir;		/* with claim_dir */
 	bool memlock_inherit;	/* the process's limit, as it is then */
@@ -179,6 +195,51 @@ void machine_plugged_free(struct plugged *dev);
 void machine_set_address(struct plugged *dev, const struct pci_address *a);
 /* Return the device at an address, or the PF of a VF that can be there; NULL: it is free. */
 const struct plugged *machine_owner(struct machine *m, const struct pci_address *a);
+
+/* ---- bus.c ---- */
+/* A bus that devices share (bus=). */
+struct machine_bus {
+	enum machine_bus_kind kind;
+	char *name;
+	unsigned port;	/* device number of its root port; but for the root bus: */
+	unsigned first; /* number of the bus behind that */
+};
+/* A bridge above a device. */
+struct machine_bridge {
+	unsigned type; /* PCI_EXP_TYPE_* */
+	struct pci_address address;
+	unsigned secondary, subordinate;
+};
+/* What a bus sees of one. */
+struct machine_bridge_face {
+	struct pci_face face;
+	struct view_window windows[VIEW_WINDOWS];
+	uint8_t config[PCI_CFG_EXP_SIZE];
+};
+#define MACHINE_BRIDGES 3u
+/* Read the value of bus=. 0 or -EINVAL with a sentence. */
+int machine_bus_parse(struct machine_spec *s, const char *value, char **err);
+/* True if @a is a bridge's, or on a bus behind one. */
+bool machine_bus_takes(const struct machine *m, const struct pci_address *a);
+/* Put @dev on the bus that its spec names, which is made if need be. The same, or -errno. */
+int machine_bus_join(struct machine *m, struct plugged *dev, char **err);
+/* Return the group in which a device on such a bus is. */
+unsigned machine_bus_group(struct machine *m, const struct plugged *dev);
+/* Tell what is reset together with @dev. */
+enum vfio_reset_scope machine_reset_scope(const struct plugged *dev);
+/* List the bridges on the way to @dev, from the top. Returns how many. */
+unsigned machine_bus_bridges(const struct plugged *dev, struct machine_bridge out[MACHINE_BRIDGES]);
+/*
+ * Put together the directory below sys/devices in which @dev's is, or that of the bridge at @depth
+ * above it (0: the root port's).
+ */
+void machine_bus_path(const struct plugged *dev, unsigned depth, char path[VIEW_PARENT]);
+void machine_buses_free(struct machine *m);
+
+/* ---- bridge.c ---- */
+/* Make the face of @b: it leads to all devices of @m on its buses, which are made. */
+void machine_bridge_show(struct machine *m, const struct machine_bridge *b,
+			 struct machine_bridge_face *out);
 
 /* ---- sriov.c ---- */
 /*

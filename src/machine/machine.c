@@ -190,6 +190,7 @@ void machine_free(struct machine *m, bool is_forked)
 	for (unsigned i = 0; i < m->num_groups; i++)
 		machine_group_free(m->groups[i]);
 	free(m->groups);
+	machine_buses_free(m);
 	free(m->plugged);
 	free(m->claim_dir);
 	free(m->run_dir);

@@ -135,6 +135,13 @@ static const char *value_of_id(const struct machine_spec *s, char buf[MACHINE_OP
 	return s->id;
 }
 
+/* ---- bus ---- */
+
+static const char *value_of_bus(const struct machine_spec *s, char buf[MACHINE_OPTION_TEXT])
+{
+	return s->bus;
+}
+
 /* ---- the table ---- */
 
 #define OPTION(option, type_, of, help_)                                                    \
@@ -144,7 +151,15 @@ static const char *value_of_id(const struct machine_spec *s, char buf[MACHINE_OP
 const struct machine_option machine_options[] = {
 	OPTION("addr", UVFIO_OPT_STRING, addr,
 	       "PCI address, [DOMAIN:]BUS:DEVICE.FUNCTION; default: 01:00.0, 02:00.0, ..."),
-	OPTION("group", UVFIO_OPT_UINT, group, "IOMMU group; default: 1, 2, ..."),
+	{ { .name = "bus",
+	    .type = UVFIO_OPT_STRING,
+	    .help = "a bus that several devices share, by a name of yours: functions behind a root "
+		    "port; pci:NAME: slots behind a bridge to PCI; switch:NAME: ports of a switch; "
+		    "root: the root bus 0000:00. Default: a bus of its own" },
+	  machine_bus_parse,
+	  value_of_bus },
+	OPTION("group", UVFIO_OPT_UINT, group,
+	       "IOMMU group; default: 1, 2, ..., and with bus= as it would be on a host"),
 	OPTION("driver", UVFIO_OPT_STRING, driver,
 	       "vfio-pci, or the driver of a host that the model can stand for (igb: nobody opens "
 	       "the device, its virtual functions need no token); default: vfio-pci"),

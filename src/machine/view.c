@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* machine/view.c: the view of a whole machine, for `uvfio run` (machine/view/ has the pieces). */
 #include <errno.h>
+#include <linux/pci_regs.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -9,14 +10,32 @@
 #include "machine/run/run.h"
 #include "machine/view/view.h"
 
-static struct view_device shown(const struct plugged *dev)
+/* True if a bus reset was to be had when Linux found the device: nothing was before it there. */
+static bool found_alone(const struct machine *m, const struct plugged *dev)
 {
+	bool alone = dev->bus && dev->bus->kind != MACHINE_BUS_ROOT;
+
+	for (unsigned i = 0; i < m->num_plugged && alone; i++) {
+		const struct pci_address *a = &m->plugged[i]->d.address;
+
+		alone = a->segment || a->bus != dev->d.address.bus ||
+			pci_address_devfn(a) >= pci_address_devfn(&dev->d.address);
+	}
+	return alone;
+}
+
+/* Describe @dev, whose directory is in @parent (VIEW_PARENT bytes, which are filled). */
+static struct view_device shown(const struct plugged *dev, char *parent)
+{
+	machine_bus_path(dev, MACHINE_BRIDGES, parent);
 	return (struct view_device){
 		.face = dev->d.face,
 		.addr = dev->d.addr,
 		.pf_addr = dev->pf ? dev->pf->d.addr : NULL,
+		.parent = parent,
 		.driver = dev->d.driver,
 		.is_vfio = dev->d.vdev != NULL,
+		.bus_reset = found_alone(dev->m, dev),
 		.group = dev->d.group,
 	};
 }
@@ -38,7 +57,8 @@ static int write_vfs(struct tree *t, const struct cpus *c, struct plugged *pf)
 	}
 	machine_set_vfs(pf, total);
 	for (unsigned i = 0; i < total; i++) {
-		struct view_device d = shown(pf->vfs[i]);
+		char parent[VIEW_PARENT];
+		struct view_device d = shown(pf->vfs[i], parent);
 
 		view_vf_aside(t, c, &d);
 	}
@@ -70,18 +90,105 @@ static void write_groups(struct tree *t, struct machine *m)
 	}
 }
 
-static void write_device(struct tree *t, const struct cpus *c, struct machine *m, unsigned i)
+/* Write the root bus that @dev is on or below, if it is the first one there. */
+static void write_root_bus(struct tree *t, const struct cpus *c, struct machine *m, unsigned i)
 {
-	struct view_device d = shown(m->plugged[i]);
+	char root[VIEW_PARENT], other[VIEW_PARENT];
 	bool first = true;
 
-	for (unsigned j = 0; j < i; j++)
-		first &= memcmp(d.addr, m->plugged[j]->d.addr, 7) != 0;
+	machine_bus_path(m->plugged[i], 0, root);
+	for (unsigned j = 0; j < i; j++) {
+		machine_bus_path(m->plugged[j], 0, other);
+		first &= strcmp(root, other) != 0;
+	}
 	if (first)
-		view_root_bus(t, c, d.addr);
+		view_root_bus(t, c, root + strlen("pci"));
+}
+
+static void write_device(struct tree *t, const struct cpus *c, struct machine *m, unsigned i)
+{
+	char parent[VIEW_PARENT];
+	struct view_device d = shown(m->plugged[i], parent);
+
 	view_device(t, c, &d);
 	if (!t->err)
 		t->err = write_vfs(t, c, m->plugged[i]);
+}
+
+/* ---- bridges ---- */
+
+/* True if a device before @dev has the bridge at @depth above it, too. */
+static bool has_been_shown(const struct machine *m, const struct plugged *dev, unsigned depth)
+{
+	struct machine_bridge up[MACHINE_BRIDGES], other[MACHINE_BRIDGES];
+
+	if (machine_bus_bridges(dev, up) <= depth)
+		return true;
+	for (unsigned i = 0; m->plugged[i] != dev; i++)
+		if (machine_bus_bridges(m->plugged[i], other) > depth &&
+		    pci_address_equal(&up[depth].address, &other[depth].address))
+			return true;
+	return false;
+}
+
+/* Return a number for the group of a bridge: behind all that devices have. */
+static unsigned bridge_group(const struct machine *m, unsigned *next)
+{
+	for (unsigned i = 0; i < m->num_groups; i++)
+		if (m->groups[i]->id >= *next)
+			*next = m->groups[i]->id + 1;
+	return (*next)++;
+}
+
+static int write_bridge(struct tree *t, const struct cpus *c, struct plugged *dev, unsigned depth,
+			unsigned *next)
+{
+	struct machine_bridge_face *f = malloc(sizeof(*f));
+	struct machine_bridge up[MACHINE_BRIDGES], *b = &up[depth];
+	struct view_bridge behind;
+	struct view_device d;
+	char parent[VIEW_PARENT], addr[PCI_ADDRESS_TEXT];
+
+	if (!f)
+		return -ENOMEM;
+	machine_bus_bridges(dev, up);
+	machine_bridge_show(dev->m, b, f);
+	machine_bus_path(dev, depth, parent);
+	pci_address_print(&b->address, addr);
+	behind = (struct view_bridge){ b->secondary, b->subordinate, f->windows };
+	d = (struct view_device){ .face = &f->face,
+				  .addr = addr,
+				  .parent = parent,
+				  .driver = "pcieport",
+				  .bridge = &behind };
+	if (b->type == PCI_EXP_TYPE_PCI_BRIDGE) {
+		/* what is behind it cannot be told apart from it, and Linux has no driver for it */
+		d.group = dev->d.group;
+		d.driver = NULL;
+	} else {
+		d.group = bridge_group(dev->m, next);
+		view_group(t, d.group);
+	}
+	view_device(t, c, &d);
+	free(f);
+	return t->err;
+}
+
+static void write_bridges(struct tree *t, const struct cpus *c, struct machine *m)
+{
+	unsigned next = 0;
+	bool any = false;
+
+	for (unsigned i = 0; i < m->num_plugged; i++) {
+		for (unsigned depth = 0; depth < MACHINE_BRIDGES && !t->err; depth++) {
+			if (has_been_shown(m, m->plugged[i], depth))
+				continue;
+			if (!any)
+				view_driver(t, "pcieport");
+			any = true;
+			t->err = write_bridge(t, c, m->plugged[i], depth, &next);
+		}
+	}
 }
 
 /* Note the PFs with no VFs, and enable those that specs ask for. */
@@ -122,6 +229,9 @@ int machine_write_view(struct machine *m, const char *dir)
 	view_modules(&t, m->sys->env->dma_entry_limit);
 	view_container_node(&t);
 	write_groups(&t, m);
+	for (unsigned i = 0; i < m->num_plugged && !t.err; i++)
+		write_root_bus(&t, &c, m, i);
+	write_bridges(&t, &c, m);
 	for (unsigned i = 0; i < m->num_plugged && !t.err; i++)
 		write_device(&t, &c, m, i);
 	return t.err ? t.err : start_run(m, dir);

@@ -138,6 +138,13 @@ struct vfio_access_lock {
 	char behind[64];
 };
 
+/* Which functions a hot reset resets, by their place (struct vfio_place). */
+enum vfio_reset_scope {
+	VFIO_RESET_SLOT, /* those of the slot */
+	VFIO_RESET_BUS,	 /* all of the bus, by the bridge above it */
+	VFIO_RESET_NONE, /* there is no hot reset: no bridge is above it */
+};
+
 struct vfio_device {
 	const struct vfio_device_ops *ops;
 	const char *name; /* "0000:01:00.0" */
@@ -148,7 +155,8 @@ struct vfio_device {
 	struct pci_address address;
 	/* of a VF whose PF has the same driver: they share its slot; else NULL */
 	struct vfio_device *pf;
-	pthread_mutex_t lock; /* guards open_count and orders open/close */
+	enum vfio_reset_scope reset_scope; /* of a VF whose PF is here: unused, it is the PF's */
+	pthread_mutex_t lock;		   /* guards open_count and orders open/close */
 	unsigned open_count;
 	unsigned attached; /* openers that have it in an address space; under its group's lock */
 	/* guards the list; after all locks of a provider's, and before those that a mapper takes */

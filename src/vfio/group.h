@@ -25,8 +25,9 @@ struct vfio_place {
 	struct vfio_group *group;
 	struct vfio_device *dev; /* NULL: not in this process */
 	struct pci_address address;
-	struct pci_address slot; /* of the function whose slot it is in: its own, or its PF's */
-	bool reserved;		 /* it stays when the device goes */
+	struct pci_address slot;     /* of the function whose slot it is in: its own, or its PF's */
+	enum vfio_reset_scope scope; /* that function's */
+	bool reserved;		     /* it stays when the device goes */
 };
 
 struct vfio_group {
@@ -140,7 +141,8 @@ void vfio_group_unreserve(struct vfio_group *g, const struct vfio_place *place);
  * vfio_slot_places - tell what sits in @dev's slot, @dev among it: what is reset together
  * @out: gets the first @max, in the order of groups
  *
- * A slot has one segment, bus and device number; a VF is where its PF is. A device that is in no
+ * A slot has one segment, bus and device number, or is all of a bus (enum vfio_reset_scope); a VF
+ * is where its PF is. A device that is in no
  * group is alone.
  *
  * Return: how many there are.

@@ -334,7 +334,7 @@ int vfio_device_slot(struct vfio_open *o, struct vfio_place *out, unsigned max)
 {
 	if (!atomic_load(&o->bound))
 		return -EINVAL;
-	if (!o->dev->ops->slot_reset)
+	if (!o->dev->ops->slot_reset || o->dev->reset_scope == VFIO_RESET_NONE)
 		return -ENODEV;
 	return (int)vfio_slot_places(o->dev, out, max);
 }

@@ -23,6 +23,7 @@ static struct vfio_place place_of(struct vfio_device *dev)
 		.dev = dev,
 		.address = dev->address,
 		.slot = slot->address,
+		.scope = slot->reset_scope,
 	};
 }
 
@@ -113,7 +114,8 @@ void vfio_group_unreserve(struct vfio_group *g, const struct vfio_place *place)
 static bool same_slot(const struct vfio_place *a, const struct vfio_place *b)
 {
 	return a->slot.segment == b->slot.segment && a->slot.bus == b->slot.bus &&
-	       a->slot.device == b->slot.device;
+	       ((a->scope == VFIO_RESET_BUS && b->scope == VFIO_RESET_BUS) ||
+		a->slot.device == b->slot.device);
 }
 
 unsigned vfio_slot_places(struct vfio_device *dev, struct vfio_place *out, unsigned max)

@@ -173,7 +173,8 @@ static int vfio_pci_open(struct vfio_device *dev)
 
 	vfio_pci_set_power(vd, 0);
 	command_change(vd, PCI_COMMAND_MASTER, decode_bits(vd));
-	vd->reset.alone = vfio_slot_places(dev, NULL, 0) == 1;
+	vd->reset.alone =
+		dev->reset_scope != VFIO_RESET_NONE && vfio_slot_places(dev, NULL, 0) == 1;
 	vd->reset.works = pci_can_reset(vd->fn) || vd->reset.alone;
 	if (vd->reset.works)
 		vfio_pci_reset_function(vd);

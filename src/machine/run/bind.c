@@ -26,8 +26,8 @@
 struct bound {
 	const char *run_dir;
 	char addr[16];
-	char dir[48];	 /* sys/devices/pci0000:01/0000:01:00.0 */
-	char driver[64]; /* that it has, or "" */
+	char dir[VIEW_PARENT + 32]; /* sys/devices/pci0000:01/0000:01:00.0 */
+	char driver[64];	    /* that it has, or "" */
 	char override[PAGE_MAX];
 	bool has_override;
 	unsigned group;
@@ -105,8 +105,8 @@ static int write_file(const struct bound *b, const char *name, const char *text,
 static int find(const char *run_dir, const char *text, size_t len, struct bound *b)
 {
 	static const char no_override[] = "(null)\n";
+	char group[16], parent[VIEW_PARENT];
 	struct pci_address a;
-	char group[16];
 	long n;
 
 	memset(b, 0, sizeof(*b));
@@ -116,9 +116,10 @@ static int find(const char *run_dir, const char *text, size_t len, struct bound 
 	if (len != 12 || memchr(text, '\0', len))
 		return -ENODEV;
 	memcpy(b->addr, text, len);
-	if (pci_address_parse(b->addr, &a))
+	if (pci_address_parse(b->addr, &a) ||
+	    !view_parent(&(struct tree){ .root = run_dir }, b->addr, parent))
 		return -ENODEV;
-	snprintf(b->dir, sizeof(b->dir), "sys/devices/pci%.7s/%s", b->addr, b->addr);
+	snprintf(b->dir, sizeof(b->dir), "sys/devices/%s/%s", parent, b->addr);
 	if (link_name(b, "iommu_group", group, sizeof(group)) < 0)
 		return -ENODEV;
 	b->group = (unsigned)strtoul(group, NULL, 10);
@@ -209,13 +210,24 @@ static int unbind(struct bound *b)
 	return t.err ? t.err : show_driver(b, "");
 }
 
+/* Put together the way up to sys/ from a directory in it: "../../../". */
+static const char *up_to_sys(const char *dir, char up[VIEW_PARENT])
+{
+	size_t n = 0;
+
+	for (dir = strchr(dir, '/'); dir; dir = strchr(dir + 1, '/'))
+		n += (size_t)snprintf(up + n, VIEW_PARENT - n, "../");
+	return up;
+}
+
 static int bind(struct bound *b)
 {
 	struct tree t = { .root = b->run_dir };
-	char path[PATH_MAX], target[PATH_MAX];
+	char path[PATH_MAX], target[PATH_MAX], up[VIEW_PARENT];
 
 	snprintf(path, sizeof(path), "%s/driver", b->dir);
-	tree_link(&t, path, "../../../bus/pci/drivers/" DRIVER);
+	snprintf(target, sizeof(target), "%sbus/pci/drivers/" DRIVER, up_to_sys(b->dir, up));
+	tree_link(&t, path, target);
 	snprintf(path, sizeof(path), "sys/bus/pci/drivers/" DRIVER "/%s", b->addr);
 	snprintf(target, sizeof(target), "../../../../%s", b->dir + sizeof("sys/") - 1);
 	tree_link(&t, path, target);
@@ -275,6 +287,10 @@ int run_bind_store(const char *run_dir, const char *driver, const char *text, si
 				   "bind to %s: driver_override is \"%s\"", driver, b.override);
 	if (*b.driver)
 		return -EBUSY;
+	/* vfio_pci_core_register_device() takes endpoints only */
+	if (exists(&b, "secondary_bus_number"))
+		return report_info("bind-bridge", b.addr, -EINVAL, "bind to %s: it is a bridge",
+				   driver);
 	if (strcmp(driver, DRIVER))
 		return report_warn("bind-driver", b.addr, -ENODEV,
 				   "bind to %s: only " DRIVER " can have it in this run", driver);
@@ -289,7 +305,7 @@ int run_probe_store(const char *run_dir, const char *text, size_t len)
 
 	if (rc || *b.driver)
 		return rc;
-	if (matches(&b, DRIVER))
+	if (matches(&b, DRIVER) && !exists(&b, "secondary_bus_number"))
 		return bind(&b);
 	report_info("probe-no-driver", b.addr, 0,
 		    "drivers_probe: no driver wants it: driver_override is \"%s\"", b.override);

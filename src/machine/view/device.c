@@ -1,13 +1,17 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* machine/view/device.c: the directory of a device: its attributes and its links. */
 #include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
 #include <linux/pci_regs.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/syscall.h>
 
 #include "uvfio/model.h"
 #include "base/report.h"
+#include "base/sys.h"
 #include "base/util.h"
 #include "machine/view/internal.h"
 
@@ -23,6 +27,8 @@
 #define RES_MEM_64    0x00100000u
 /* six BARs, the ROM, and six for virtual functions with CONFIG_PCI_IOV, which distributions set */
 #define RES_LINES 13u
+/* and, of a bridge, four windows, of which the last is CardBus's */
+#define RES_BRIDGE_LINES 4u
 
 #define VPD_MAX	  0x8000u /* PCI 3.0, appendix I: 15 bits of address */
 #define VPD_TRIES 1000
@@ -32,8 +38,9 @@ struct dev_view {
 	struct tree *t;
 	const struct pci_face *f;
 	const struct view_device *d;
-	char dir[64];	/* sys/devices/pci0000:01/0000:01:00.0 */
-	char path[128]; /* for path_of() */
+	char dir[VIEW_PARENT + 32]; /* sys/devices/pci0000:01/0000:01:00.0 */
+	char path[160];		    /* for path_of() */
+	char up[VIEW_PARENT];	    /* the way from it to sys/: "../../../" */
 };
 
 /* Return the path of @name of the device, until the next call. */
@@ -47,6 +54,26 @@ static const char *path_of(struct dev_view *v, const char *name)
 static uint32_t cfg(const struct dev_view *v, unsigned off, unsigned size)
 {
 	return pci_face_read(v->f, off, size);
+}
+
+/* Put together the way up to devices/ from a directory in devices/@parent: "../../". */
+static const char *way_up(const char *parent, char up[VIEW_PARENT])
+{
+	size_t n = 0;
+
+	for (; parent; parent = strchr(parent + 1, '/'))
+		n += (size_t)snprintf(up + n, VIEW_PARENT - n, "../");
+	snprintf(up + n, VIEW_PARENT - n, "../");
+	return up;
+}
+
+/* Make the link @name of the device to @target, a path from sys/. */
+static void link_to(struct dev_view *v, const char *name, const char *target)
+{
+	char text[VIEW_PARENT + 80];
+
+	snprintf(text, sizeof(text), "%s%s", v->up, target);
+	tree_link(v->t, path_of(v, name), text);
 }
 
 /* Return the flags of a BAR of VFs, which are in no register of theirs. */
@@ -84,7 +111,7 @@ static uint64_t own_flags(struct dev_view *v, unsigned bar)
 
 static void write_resource(struct dev_view *v)
 {
-	char text[RES_LINES * 64];
+	char text[(RES_LINES + RES_BRIDGE_LINES) * 64];
 	size_t n = 0;
 
 	for (unsigned i = 0; i < RES_LINES; i++) {
@@ -102,6 +129,18 @@ static void write_resource(struct dev_view *v)
 		n += (size_t)snprintf(text + n, sizeof(text) - n, "0x%016llx 0x%016llx 0x%016llx\n",
 				      (unsigned long long)start, (unsigned long long)end,
 				      (unsigned long long)flags);
+	}
+	for (unsigned i = 0; i < RES_BRIDGE_LINES && v->d->bridge; i++) {
+		static const uint64_t flags[VIEW_WINDOWS] = { RES_IO, RES_MEM,
+							      RES_MEM | RES_MEM_64 | RES_PREFETCH |
+								      PCI_PREF_RANGE_TYPE_64 };
+		const struct view_window *w = &v->d->bridge->windows[i];
+		bool open = i < VIEW_WINDOWS && w->size;
+
+		n += (size_t)snprintf(text + n, sizeof(text) - n, "0x%016llx 0x%016llx 0x%016llx\n",
+				      (unsigned long long)(open ? w->start : 0),
+				      (unsigned long long)(open ? w->start + w->size - 1 : 0),
+				      (unsigned long long)(open ? flags[i] : 0));
 	}
 	tree_data(v->t, RO, path_of(v, "resource"), text, n);
 }
@@ -132,10 +171,7 @@ static void write_link(struct dev_view *v)
 	     (now & PCI_EXP_LNKSTA_NLW) >> PCI_EXP_LNKSTA_NLW_SHIFT);
 }
 
-/*
- * Write the reset methods that Linux would list, in its order. A bus reset is none: the function
- * sits on a root bus.
- */
+/* Write the reset methods that Linux would list, in its order. */
 static void write_reset(struct dev_view *v)
 {
 	unsigned exp = pci_face_find_cap(v->f, PCI_CAP_ID_EXP),
@@ -150,6 +186,8 @@ static void write_reset(struct dev_view *v)
 		strcat(text, " af_flr");
 	if (pm && !(cfg(v, pm + PCI_PM_CTRL, 2) & PCI_PM_CTRL_NO_SOFT_RESET))
 		strcat(text, " pm");
+	if (v->d->bus_reset)
+		strcat(text, " bus");
 	if (!*text)
 		return;
 	ATTR(v, "reset_method", "%s\n", text + 1);
@@ -223,7 +261,9 @@ static void write_ids(struct dev_view *v)
 	const struct pci_face *pf = v->f->pf;
 	unsigned vendor = pci_face_read(pf ? pf : v->f, PCI_VENDOR_ID, 2);
 	unsigned device = pf ? pf->sriov.vf_device_id : cfg(v, PCI_DEVICE_ID, 2);
-	unsigned sv = cfg(v, PCI_SUBSYSTEM_VENDOR_ID, 2), sd = cfg(v, PCI_SUBSYSTEM_ID, 2);
+	/* a bridge has them in a capability, if at all: these have none */
+	unsigned sv = v->d->bridge ? 0 : cfg(v, PCI_SUBSYSTEM_VENDOR_ID, 2);
+	unsigned sd = v->d->bridge ? 0 : cfg(v, PCI_SUBSYSTEM_ID, 2);
 	unsigned class = cfg(v, PCI_CLASS_REVISION, 4) >> 8;
 	char modalias[80];
 
@@ -237,9 +277,10 @@ static void write_ids(struct dev_view *v)
 	ATTR(v, "revision", "0x%02x\n", cfg(v, PCI_REVISION_ID, 1));
 	ATTR(v, "modalias", "%s\n", modalias);
 	ATTR(v, "uevent",
-	     "DRIVER=%s\nPCI_CLASS=%04X\nPCI_ID=%04X:%04X\nPCI_SUBSYS_ID=%04X:%04X\n"
+	     "%s%s%sPCI_CLASS=%04X\nPCI_ID=%04X:%04X\nPCI_SUBSYS_ID=%04X:%04X\n"
 	     "PCI_SLOT_NAME=%s\nMODALIAS=%s\n",
-	     v->d->driver, class, vendor, device, sv, sd, v->d->addr, modalias);
+	     v->d->driver ? "DRIVER=" : "", v->d->driver ? v->d->driver : "",
+	     v->d->driver ? "\n" : "", class, vendor, device, sv, sd, v->d->addr, modalias);
 }
 
 static void write_sriov(struct dev_view *v)
@@ -258,6 +299,17 @@ static void write_sriov(struct dev_view *v)
 	ATTR(v, "sriov_drivers_autoprobe", "1\n");
 }
 
+/* Write what a bridge has besides: the bus behind it. */
+static void write_bridge(struct dev_view *v, const struct cpus *c)
+{
+	char name[32];
+
+	ATTR(v, "secondary_bus_number", "%u\n", v->d->bridge->secondary);
+	ATTR(v, "subordinate_bus_number", "%u\n", v->d->bridge->subordinate);
+	snprintf(name, sizeof(name), "%.5s%02x", v->d->addr, v->d->bridge->secondary);
+	view_bus_dir(v->t, c, v->dir, name);
+}
+
 /* Write the attributes, and the links that do not depend on the group. */
 static void write_attributes(struct dev_view *v, const struct cpus *c)
 {
@@ -268,11 +320,12 @@ static void write_attributes(struct dev_view *v, const struct cpus *c)
 	write_resource(v);
 	write_config(v);
 	write_link(v);
-	write_reset(v);
+	if (!v->d->bridge)
+		write_reset(v);
 	write_vpd(v);
 	write_sriov(v);
 	ATTR(v, "irq", "%u\n", cfg(v, PCI_INTERRUPT_PIN, 1) ? cfg(v, PCI_INTERRUPT_LINE, 1) : 0);
-	ATTR(v, "enable", "%u\n", v->d->is_vfio ? 0 : 1);
+	ATTR(v, "enable", "%u\n", v->d->is_vfio || !v->d->driver ? 0 : 1);
 	ATTR(v, "numa_node", "-1\n");
 	ATTR(v, "local_cpus", "%s\n", c->cpumask);
 	ATTR(v, "local_cpulist", "%s\n", c->cpulist);
@@ -295,52 +348,79 @@ static void write_attributes(struct dev_view *v, const struct cpus *c)
 	tree_dir(v->t, path_of(v, "link"));
 	ATTR(v, "power/control", "on\n");
 	ATTR(v, "power/runtime_status", "active\n");
-	tree_link(v->t, path_of(v, "subsystem"), "../../../bus/pci");
-	snprintf(target, sizeof(target), "../../../bus/pci/drivers/%s", v->d->driver);
-	tree_link(v->t, path_of(v, "driver"), target);
-	tree_link(v->t, path_of(v, "iommu"), "../../virtual/iommu/" IOMMU_NAME);
+	link_to(v, "subsystem", "../bus/pci");
+	if (v->d->driver) {
+		snprintf(target, sizeof(target), "../bus/pci/drivers/%s", v->d->driver);
+		link_to(v, "driver", target);
+	}
+	link_to(v, "iommu", "virtual/iommu/" IOMMU_NAME);
 	if (v->d->pf_addr) {
 		snprintf(target, sizeof(target), "../%s", v->d->pf_addr);
 		tree_link(v->t, path_of(v, "physfn"), target);
 	}
 }
 
-void view_links(struct tree *t, const char *root, const char *addr, const char *driver,
+void view_links(struct tree *t, const char *parent, const char *addr, const char *driver,
 		unsigned group, void (*fn)(struct tree *t, const char *path, const char *target))
 {
-	char path[128], target[128];
+	char path[VIEW_PARENT + 64], target[VIEW_PARENT + 64], up[VIEW_PARENT];
 
-	snprintf(path, sizeof(path), "sys/devices/%s/%s/iommu_group", root, addr);
-	snprintf(target, sizeof(target), "../../../kernel/iommu_groups/%u", group);
+	snprintf(path, sizeof(path), "sys/devices/%s/%s/iommu_group", parent, addr);
+	snprintf(target, sizeof(target), "%s../kernel/iommu_groups/%u", way_up(parent, up), group);
 	fn(t, path, target);
-	snprintf(target, sizeof(target), "../../../devices/%s/%s", root, addr);
+	snprintf(target, sizeof(target), "../../../devices/%s/%s", parent, addr);
 	snprintf(path, sizeof(path), "sys/bus/pci/devices/%s", addr);
 	fn(t, path, target);
 	snprintf(path, sizeof(path), "sys/kernel/iommu_groups/%u/devices/%s", group, addr);
-	snprintf(target, sizeof(target), "../../../../devices/%s/%s", root, addr);
+	snprintf(target, sizeof(target), "../../../../devices/%s/%s", parent, addr);
 	fn(t, path, target);
-	snprintf(path, sizeof(path), "sys/bus/pci/drivers/%s/%s", driver, addr);
-	fn(t, path, target);
+	snprintf(path, sizeof(path), "sys/bus/pci/drivers/%s/%s", driver ? driver : "", addr);
+	if (driver)
+		fn(t, path, target);
 	snprintf(path, sizeof(path), "sys/devices/virtual/iommu/" IOMMU_NAME "/devices/%s", addr);
-	snprintf(target, sizeof(target), "../../../../%s/%s", root, addr);
+	snprintf(target, sizeof(target), "../../../../%s/%s", parent, addr);
 	fn(t, path, target);
+}
+
+bool view_parent(const struct tree *t, const char *addr, char parent[VIEW_PARENT])
+{
+	static const char in[] = "../../../devices/";
+	char path[PATH_MAX], target[PATH_MAX];
+	char *slash;
+	long n;
+
+	n = snprintf(path, sizeof(path), "%s/sys/bus/pci/devices/%s", t->root, addr);
+	if (n < 0 || (size_t)n >= sizeof(path))
+		return false;
+	n = sys_call(SYS_readlinkat, AT_FDCWD, (long)path, (long)target, sizeof(target) - 1, 0, 0);
+	if (n < 0)
+		return false;
+	target[n] = '\0';
+	slash = strrchr(target, '/');
+	if (strncmp(target, in, sizeof(in) - 1) || slash < target + sizeof(in))
+		return false;
+	*slash = '\0';
+	n = snprintf(parent, VIEW_PARENT, "%s", target + sizeof(in) - 1);
+	return (size_t)n < VIEW_PARENT;
 }
 
 void view_device(struct tree *t, const struct cpus *c, const struct view_device *d)
 {
 	struct dev_view v = { .t = t, .f = d->face, .d = d };
-	char root[16];
 
-	snprintf(root, sizeof(root), "pci%.7s", d->addr);
-	snprintf(v.dir, sizeof(v.dir), "sys/devices/%s/%s", root, d->addr);
+	way_up(d->parent, v.up);
+	snprintf(v.dir, sizeof(v.dir), "sys/devices/%s/%s", d->parent, d->addr);
 	write_attributes(&v, c);
-	view_links(t, root, d->addr, d->driver, d->group, tree_link);
+	if (d->bridge)
+		write_bridge(&v, c);
+	view_links(t, d->parent, d->addr, d->driver, d->group, tree_link);
 }
 
 void view_vf_aside(struct tree *t, const struct cpus *c, const struct view_device *d)
 {
 	struct dev_view v = { .t = t, .f = d->face, .d = d };
 
+	way_up(d->parent, v.up);
 	snprintf(v.dir, sizeof(v.dir), VIEW_VFS_ASIDE "/%s", d->addr);
 	write_attributes(&v, c);
 }

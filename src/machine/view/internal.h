@@ -15,6 +15,9 @@
  */
 #define ACTS 0600u
 
+/* Write the bus @name ("0000:01") into @dir of what leads to it. */
+void view_bus_dir(struct tree *t, const struct cpus *c, const char *dir, const char *name);
+
 #define IOMMU_NAME     "uvfio-iommu"
 #define VIEW_VFS_ASIDE "vfs" /* where the directories of VFs that are not enabled wait */
 #endif

@@ -37,18 +37,25 @@ void view_bus(struct tree *t)
 	tree_link(t, "sys/bus/pci/drivers/vfio-pci/module", "../../../../module/vfio_pci");
 }
 
-void view_root_bus(struct tree *t, const struct cpus *c, const char *addr)
+void view_bus_dir(struct tree *t, const struct cpus *c, const char *dir, const char *name)
 {
 	char path[PATH_MAX];
 
-	snprintf(path, sizeof(path), "sys/devices/pci%.7s/pci_bus/%.7s/cpuaffinity", addr, addr);
+	snprintf(path, sizeof(path), "%s/pci_bus/%s/cpuaffinity", dir, name);
 	tree_text(t, RO, path, "%s\n", c->cpumask);
-	snprintf(path, sizeof(path), "sys/devices/pci%.7s/pci_bus/%.7s/cpulistaffinity", addr,
-		 addr);
+	snprintf(path, sizeof(path), "%s/pci_bus/%s/cpulistaffinity", dir, name);
 	tree_text(t, RO, path, "%s\n", c->cpulist);
-	snprintf(path, sizeof(path), "sys/devices/pci%.7s/uevent", addr);
+}
+
+void view_root_bus(struct tree *t, const struct cpus *c, const char *bus)
+{
+	char path[PATH_MAX];
+
+	snprintf(path, sizeof(path), "sys/devices/pci%s", bus);
+	view_bus_dir(t, c, path, bus);
+	snprintf(path, sizeof(path), "sys/devices/pci%s/uevent", bus);
 	tree_text(t, RO, path, "%s", "");
-	snprintf(path, sizeof(path), "sys/devices/pci%.7s/power/control", addr);
+	snprintf(path, sizeof(path), "sys/devices/pci%s/power/control", bus);
 	tree_text(t, RO, path, "auto\n");
 }
 

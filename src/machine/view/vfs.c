@@ -42,15 +42,16 @@ static void remove_link(struct tree *t, const char *path, const char *target)
 /* Files appear in the order in which the kernel makes them known: at last what clients list. */
 void view_show_vf(struct tree *t, const char *pf, unsigned index, const char *addr, unsigned group)
 {
-	char root[16], from[64], to[64];
+	char parent[VIEW_PARENT], from[VIEW_PARENT + 64], to[VIEW_PARENT + 64];
 
-	snprintf(root, sizeof(root), "pci%.7s", pf);
+	if (!view_parent(t, pf, parent))
+		return;
 	view_group(t, group);
 	snprintf(from, sizeof(from), VIEW_VFS_ASIDE "/%s", addr);
-	snprintf(to, sizeof(to), "sys/devices/%s/%s", root, addr);
+	snprintf(to, sizeof(to), "sys/devices/%s/%s", parent, addr);
 	tree_move(t, from, to);
-	view_links(t, root, addr, "vfio-pci", group, tree_link);
-	snprintf(from, sizeof(from), "sys/devices/%s/%s/virtfn%u", root, pf, index);
+	view_links(t, parent, addr, "vfio-pci", group, tree_link);
+	snprintf(from, sizeof(from), "sys/devices/%s/%s/virtfn%u", parent, pf, index);
 	snprintf(to, sizeof(to), "../%s", addr);
 	tree_link(t, from, to);
 	view_group_node(t, group);
@@ -59,18 +60,19 @@ void view_show_vf(struct tree *t, const char *pf, unsigned index, const char *ad
 void view_hide_vf(struct tree *t, const char *pf, unsigned index, const char *addr, unsigned group)
 {
 	static const char *const files[] = { "/devices", "/reserved_regions", "/type", "" };
-	char root[16], from[64], to[64];
+	char parent[VIEW_PARENT], from[VIEW_PARENT + 64], to[VIEW_PARENT + 64];
 
-	snprintf(root, sizeof(root), "pci%.7s", pf);
+	if (!view_parent(t, pf, parent))
+		return;
 	view_drop_group_node(t, group);
-	snprintf(from, sizeof(from), "sys/devices/%s/%s/virtfn%u", root, pf, index);
+	snprintf(from, sizeof(from), "sys/devices/%s/%s/virtfn%u", parent, pf, index);
 	tree_remove(t, from);
-	view_links(t, root, addr, "vfio-pci", group, remove_link);
+	view_links(t, parent, addr, "vfio-pci", group, remove_link);
 	for (size_t k = 0; k < ARRAY_SIZE(files); k++) {
 		snprintf(from, sizeof(from), "sys/kernel/iommu_groups/%u%s", group, files[k]);
 		tree_remove(t, from);
 	}
-	snprintf(from, sizeof(from), "sys/devices/%s/%s", root, addr);
+	snprintf(from, sizeof(from), "sys/devices/%s/%s", parent, addr);
 	snprintf(to, sizeof(to), VIEW_VFS_ASIDE "/%s", addr);
 	if (exists(t, from))
 		tree_move(t, from, to);
@@ -82,14 +84,16 @@ void view_hide_vf(struct tree *t, const char *pf, unsigned index, const char *ad
  */
 static void show_config(struct tree *t, const char *pf, unsigned num)
 {
-	char name[64], path[PATH_MAX];
+	char parent[VIEW_PARENT], name[VIEW_PARENT + 64], path[PATH_MAX];
 	uint8_t cfg[PCI_CFG_EXP_SIZE];
 	unsigned off = PCI_CFG_SIZE, left = PCI_CFG_EXP_SIZE / 4;
 	uint32_t header = 0;
 	uint16_t ctrl;
 	int fd;
 
-	snprintf(name, sizeof(name), "sys/devices/pci%.7s/%s/config", pf, pf);
+	if (!view_parent(t, pf, parent))
+		return;
+	snprintf(name, sizeof(name), "sys/devices/%s/%s/config", parent, pf);
 	if (!full_path(t, name, path))
 		return;
 	/* the mode of the file is that of the view */
@@ -118,10 +122,12 @@ out:
 
 void view_show_numvfs(struct tree *t, const char *pf, unsigned num)
 {
-	char name[64], path[PATH_MAX], text[16];
+	char parent[VIEW_PARENT], name[VIEW_PARENT + 64], path[PATH_MAX], text[16];
 	int fd, n;
 
-	snprintf(name, sizeof(name), "sys/devices/pci%.7s/%s/sriov_numvfs", pf, pf);
+	if (!view_parent(t, pf, parent))
+		return;
+	snprintf(name, sizeof(name), "sys/devices/%s/%s/sriov_numvfs", parent, pf);
 	if (!full_path(t, name, path))
 		return;
 	/* in place: the program that writes has it open, and its mode may have been changed */

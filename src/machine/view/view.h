@@ -32,9 +32,21 @@ void view_cpus_read(struct cpus *c);
 struct view_device {
 	const struct pci_face *face;
 	const char *addr, *pf_addr; /* @pf_addr: of a VF, its PF's; else NULL */
-	const char *driver;
-	bool is_vfio; /* the driver is vfio-pci */
+	const char *parent;	    /* its directory is in sys/devices/@parent */
+	const char *driver;	    /* NULL: none */
+	bool is_vfio;		    /* the driver is vfio-pci */
+	bool bus_reset;		    /* it can be reset with the bus that it is on */
 	unsigned group;
+	const struct view_bridge *bridge; /* what is behind it; NULL: it is no bridge */
+};
+/* A window of a bridge; size 0: closed. */
+struct view_window {
+	uint64_t start, size;
+};
+enum { VIEW_WINDOW_IO, VIEW_WINDOW_MEM, VIEW_WINDOW_PREF, VIEW_WINDOWS };
+struct view_bridge {
+	unsigned secondary, subordinate;
+	const struct view_window *windows; /* VIEW_WINDOWS of them */
 };
 /* Write the directory of a device, and the links to it. */
 void view_device(struct tree *t, const struct cpus *c, const struct view_device *d);
@@ -44,16 +56,24 @@ void view_device(struct tree *t, const struct cpus *c, const struct view_device 
  */
 void view_vf_aside(struct tree *t, const struct cpus *c, const struct view_device *d);
 /*
- * Call @fn for each link of the view that says that @addr, whose directory is below devices/@root,
+ * Call @fn for each link of the view that says that @addr, whose directory is in devices/@parent,
  * is there: to make or to take away.
  */
-void view_links(struct tree *t, const char *root, const char *addr, const char *driver,
+void view_links(struct tree *t, const char *parent, const char *addr, const char *driver,
 		unsigned group, void (*fn)(struct tree *t, const char *path, const char *target));
+
+/* The longest path from devices/ to the directory that a device's is in, with the null byte. */
+#define VIEW_PARENT 80u
+/*
+ * Find where the directory of the device @addr is, which the view shows: in sys/devices/@parent.
+ * False: there is no such device.
+ */
+bool view_parent(const struct tree *t, const char *addr, char parent[VIEW_PARENT]);
 
 /* ---- kernel.c ---- */
 void view_bus(struct tree *t); /* with vfio-pci */
 void view_driver(struct tree *t, const char *name);
-void view_root_bus(struct tree *t, const struct cpus *c, const char *addr); /* that @addr is on */
+void view_root_bus(struct tree *t, const struct cpus *c, const char *bus); /* "0000:01" */
 void view_iommu(struct tree *t);
 void view_modules(struct tree *t, unsigned dma_entry_limit);
 
