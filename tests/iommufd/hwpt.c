@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * tests/iommufd/hwpt.c: options, page tables, what the hardware says of itself, and what it does not have.
+ * tests/iommufd/hwpt.c: options, page tables, what the hardware says of itself, and what it does
+ * not have.
  */
 #include "probe.h"
 

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * tests/iommufd/ioas.c: attaching a device, and address spaces: their ids, ranges and allowed ranges.
+ * tests/iommufd/ioas.c: attaching a device, and address spaces: their ids, ranges and allowed
+ * ranges.
  */
 #include "probe.h"
 

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * tests/iommufd/nodes.c: the files of /dev and what becomes of a device that is opened, bound and closed.
+ * tests/iommufd/nodes.c: the files of /dev and what becomes of a device that is opened, bound and
+ * closed.
  */
 #include "probe.h"
 

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * tests/iommufd/sizes.c: every request at many sizes, with and without something behind what is known.
+ * tests/iommufd/sizes.c: every request at many sizes, with and without something behind what is
+ * known.
  */
 #include "probe.h"
 
