@@ -66,7 +66,7 @@ CFLAGS_ALL += $(if $(WERROR),-Werror)
 # undefined symbol.
 folder = $(eval folders += $(1))$(eval sees_$(1) = $(2))$(eval tests_$(1) = $(1) $(2) $(3))
 $(call folder,shim,uapi machine machine/run machine/view pci/face.h vfio iommu x86 base,$$(core))
-$(call folder,cli,machine pci/face.h vfio iommu base,$$(core))
+$(call folder,cli,machine machine/run pci/face.h vfio iommu base,$$(core))
 $(call folder,api,machine pci/face.h vfio iommu base,$$(core))
 $(call folder,machine,machine/run machine/view vfio_pci vfio models models/net pci iommu base,\
 	$$(models))

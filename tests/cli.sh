@@ -133,7 +133,7 @@ is "three devices, two groups" "$("$U" run --device edu --device edu,group=1 --d
 mkdir "$tmp/dir" && truncate -s 1M "$tmp/dir/a,b.img"
 is "links of the view resolve in it" "$("$U" run --device edu -- sh -c 'cd /sys/bus/pci/devices && realpath 0000:01:00.0/iommu/devices/* /sys/class/iommu/*/devices/* 0000:01:00.0/iommu_group/devices/*' | sort -u)" "/sys/devices/pci0000:01/0000:01:00.0"
 is "a relative image stays where it is when the program moves" \
-	"$(cd "$tmp" && "$U" run --device 'nvme,image=dir/a,,b.img' -- sh -c 'cd /; echo "$UVFIO_DEVICES"')" "nvme,image=$tmp/dir/a,,b.img"
+	"$(cd "$tmp" && "$U" run --device 'nvme,image=dir/a,,b.img' -- sh -c 'cd /; sed 1d "$UVFIO_RUN_DIR/devices" | cut -f2')" "nvme,image=$tmp/dir/a,,b.img"
 is "a limit" "$("$U" run --memlock 64K -- sh -c 'echo $UVFIO_MEMLOCK')" 65536
 is "what was preloaded stays" "$(LD_PRELOAD=libm.so.6 "$U" run -- sh -c 'echo ${LD_PRELOAD#*:}')" libm.so.6
 is "uvfio in uvfio sees the inner devices" "$("$U" run --device edu -- "$U" run --device edu,addr=05:00.0 -- ls /sys/bus/pci/devices)" "0000:05:00.0"
@@ -194,7 +194,7 @@ done
 model empty '.name = "plug",'
 echo 'int x;' >"$tmp/none.c"; $CC -shared -o "$tmp/none.so" "$tmp/none.c"
 is "a plug-in" "$("$U" run --device "$tmp/plug.so" -- cat /sys/bus/pci/devices/0000:01:00.0/device)" 0x7777
-is "in this directory, without ./" "$(cd "$tmp" && "$U" run --device plug.so,file=text -- sh -c 'echo $UVFIO_DEVICES')" "$tmp/plug.so,file=$tmp/text"
+is "in this directory, without ./" "$(cd "$tmp" && "$U" run --device plug.so,file=text -- sh -c 'sed 1d "$UVFIO_RUN_DIR/devices" | cut -f2')" "$tmp/plug.so,file=$tmp/text"
 is "its options" "$("$U" models --names "$tmp/plug.so" | tr '\n' ' ')" "file= addr= group= driver= sriov_numvfs= mmap= id= "
 refuses "version 99 of the model interface" run --device "$tmp/other.so" -- "${T[@]}"
 refuses "start it with UVFIO_MODEL_INIT" run --device "$tmp/unsized.so" -- "${T[@]}"

@@ -4,9 +4,8 @@
  *
  * The machine is built here first, to find what is wrong with it while a message can be given
  * and nothing runs, and to settle where everything is; the view of it is written to the run
- * directory, and it is given up again. Each process of the program makes the devices that it uses
- * inside of itself by the shim, from the same lines and where they were put (UVFIO_DEVICES,
- * UVFIO_PLACES).
+ * directory with a list of the devices, and it is given up again. Each process of the program makes
+ * the devices that it uses inside of itself by the shim, from the lines of that list.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -22,6 +21,7 @@
 #include "base/report.h"
 #include "base/util.h"
 #include "cli/cli.h"
+#include "machine/run/run.h"
 
 #define SHIM "libuvfio-shim.so"
 
@@ -29,8 +29,7 @@ extern char **environ;
 
 struct run {
 	const struct cli_command *cmd;
-	char *specs;  /* absolute, one a line */
-	char *places; /* of the same */
+	struct run_devices devices;
 	const char *log_level;
 	char memlock[24]; /* bytes, "unlimited", or empty: the limit that the program has when it
 			     runs */
@@ -49,21 +48,6 @@ static int explain(struct run *r, char *why, int rc)
 
 /* ---- options ---- */
 
-/* Add a line to *@list; @line is freed. 0 or -ENOMEM. */
-static int append(char **list, char *line)
-{
-	char *all;
-
-	if (!line || asprintf(&all, "%s%s%s", *list ? *list : "", *list ? "\n" : "", line) < 0)
-		all = NULL;
-	free(line);
-	if (!all)
-		return -ENOMEM;
-	free(*list);
-	*list = all;
-	return 0;
-}
-
 static int add_device(struct run *r, const char *spec)
 {
 	char *absolute = NULL, *place = NULL, *why = NULL;
@@ -78,11 +62,11 @@ static int add_device(struct run *r, const char *spec)
 		free(absolute);
 		return explain(r, why, rc);
 	}
-	rc = append(&r->specs, absolute);
+	rc = machine_settle(r->m, &place);
 	if (!rc)
-		rc = machine_settle(r->m, &place);
-	if (!rc)
-		rc = append(&r->places, place);
+		rc = run_devices_append(&r->devices, place, absolute);
+	free(place);
+	free(absolute);
 	return rc ? explain(r, NULL, rc) : 0;
 }
 
@@ -298,8 +282,6 @@ static int set_environment(struct run *r)
 	if (!list)
 		return explain(r, NULL, -ENOMEM);
 	rc |= setenv("UVFIO_RUN_DIR", r->dir, 1);
-	rc |= setenv("UVFIO_DEVICES", r->specs ? r->specs : "", 1);
-	rc |= setenv("UVFIO_PLACES", r->places ? r->places : "", 1);
 	rc |= setenv("UVFIO_LOG", r->log_level, 1);
 	rc |= setenv("UVFIO_MEMLOCK", r->memlock, 1);
 	rc |= r->log_file ? setenv("UVFIO_LOG_FILE", r->log_file, 1) : unsetenv("UVFIO_LOG_FILE");
@@ -328,7 +310,10 @@ static int prepare(struct run *r, const char *program)
 	rc = shim_by_link(r);
 	if (rc)
 		return rc;
-	rc = machine_write_view(r->m, r->dir);
+	machine_next(r->m, r->devices.next, &r->devices.run);
+	rc = run_devices_write(r->dir, &r->devices);
+	if (!rc)
+		rc = machine_write_view(r->m, r->dir);
 	if (rc)
 		return cli_error(r->cmd, "cannot write the view of the devices to %s: %s", r->dir,
 				 strerror(-rc));
@@ -396,8 +381,7 @@ out:
 	machine_free(r.m, false);
 	if (r.dir)
 		rundir_end(r.dir);
-	free(r.specs);
-	free(r.places);
+	run_devices_free(&r.devices);
 	free(r.log_file);
 	free(r.shim);
 	free(r.program);

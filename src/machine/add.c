@@ -73,6 +73,12 @@ static bool is_tied(const struct plugged *from, const struct plugged *to)
 	return false;
 }
 
+/* True if they were there at the same time; @first came before @then. */
+static bool have_met(const struct plugged *first, const struct plugged *then)
+{
+	return !first->died || first->died > then->born;
+}
+
 /* Put @dev in one unit with those that it hangs together with, which may join several units. */
 static void join_unit(struct plugged *dev)
 {
@@ -82,7 +88,8 @@ static void join_unit(struct plugged *dev)
 	for (unsigned i = 0; i < m->num_plugged; i++) {
 		struct plugged *o = m->plugged[i], *first = o->lead, *gone = dev->lead;
 
-		if (o->group != dev->group && !is_tied(o, dev) && !is_tied(dev, o))
+		if (!have_met(o, dev) ||
+		    (o->d.group != dev->d.group && !is_tied(o, dev) && !is_tied(dev, o)))
 			continue;
 		if (gone->index < first->index) {
 			first = dev->lead;
@@ -103,7 +110,8 @@ static int plan(struct machine *m, struct plugged *dev, char **err)
 	if (rc)
 		return rc;
 	for (unsigned i = 0; dev->spec.id && i < m->num_plugged; i++)
-		if (m->plugged[i]->d.id && !strcmp(m->plugged[i]->d.id, dev->spec.id))
+		if (have_met(m->plugged[i], dev) && m->plugged[i]->d.id &&
+		    !strcmp(m->plugged[i]->d.id, dev->spec.id))
 			return machine_fail(err, -EEXIST, "%s: id=%s is the device at %s already",
 					    dev->spec.model, dev->spec.id, m->plugged[i]->d.addr);
 	dev->d.driver = dev->spec.driver ? dev->spec.driver : "vfio-pci";
@@ -140,26 +148,44 @@ static int read_settled(struct plugged *dev, const char *text, char **err)
 	return 0;
 }
 
+/* Append @dev to the table. 0 or -ENOMEM. */
+static int append(struct machine *m, struct plugged *dev)
+{
+	struct plugged **plugged;
+
+	pthread_mutex_lock(&m->tables_lock);
+	plugged = realloc(m->plugged, (m->num_plugged + 1) * sizeof(*plugged));
+	if (plugged) {
+		m->plugged = plugged;
+		m->plugged[m->num_plugged++] = dev;
+	}
+	pthread_mutex_unlock(&m->tables_lock);
+	return plugged ? 0 : -ENOMEM;
+}
+
+/* @known: of a device that is settled, when it came and went; may be NULL. */
 static int add(struct machine *m, const struct machine_provider *provider, const char *text,
-	       const char *settled, char **err)
+	       const char *settled, const struct run_device *known, char **err)
 {
 	struct machine_spaces spaces = m->spaces;
-	struct plugged **plugged, *dev;
+	struct plugged *dev;
 	int rc;
 
 	if (err)
 		*err = NULL;
 	dev = calloc(1, sizeof(*dev));
-	plugged = realloc(m->plugged, (m->num_plugged + 1) * sizeof(*plugged));
-	if (plugged)
-		m->plugged = plugged;
-	if (!dev || !plugged) {
-		rc = machine_fail(err, -ENOMEM, "out of memory");
-		goto fail_spec;
-	}
+	if (!dev)
+		return machine_fail(err, -ENOMEM, "out of memory");
 	rc = machine_spec_parse(text, &dev->spec, err);
 	if (rc)
 		goto fail_spec;
+	dev->born = m->serial + 1;
+	if (known) {
+		dev->born = known->born;
+		dev->died = known->died;
+		dev->leaving = known->leaving;
+		dev->gone = known->died;
+	}
 	dev->m = m;
 	dev->provider = provider;
 	dev->run = m->run;
@@ -171,17 +197,19 @@ static int add(struct machine *m, const struct machine_provider *provider, const
 	if (rc)
 		goto fail;
 	rc = machine_alloc_vfs(dev);
-	if (!rc)
+	if (!rc && !dev->gone)
 		rc = machine_join_group(m, dev, dev->d.group);
 	if (!rc && dev->hw)
 		rc = machine_plug(dev);
+	if (!rc) {
+		join_unit(dev);
+		rc = append(m, dev);
+	}
 	if (rc) {
 		machine_fail(err, rc, "%s at %s: cannot be plugged in: %s", dev->spec.model,
 			     dev->d.addr, strerror(-rc));
 		goto fail;
 	}
-	join_unit(dev);
-	m->plugged[m->num_plugged++] = dev;
 	return 0;
 fail:
 	m->spaces = spaces;
@@ -215,7 +243,7 @@ int machine_add_from(struct machine *m, const struct machine_provider *provider,
 {
 	if (!m->run)
 		m->run = draw_run();
-	return add(m, provider, spec, NULL, err);
+	return add(m, provider, spec, NULL, NULL, err);
 }
 
 int machine_add(struct machine *m, const char *spec, char **err)
@@ -225,7 +253,20 @@ int machine_add(struct machine *m, const char *spec, char **err)
 
 int machine_add_settled(struct machine *m, const char *spec, const char *settled, char **err)
 {
-	return add(m, &machine_software, spec, settled, err);
+	return add(m, &machine_software, spec, settled, NULL, err);
+}
+
+int machine_add_known(struct machine *m, const struct run_device *known, char **err)
+{
+	return add(m, &machine_software, known->spec, known->place, known, err);
+}
+
+void machine_next(const struct machine *m, uint64_t spaces[3], uint64_t *run)
+{
+	spaces[0] = m->spaces.io;
+	spaces[1] = m->spaces.mem32;
+	spaces[2] = m->spaces.mem64;
+	*run = m->run;
 }
 
 int machine_settle(struct machine *m, char **out)

@@ -85,7 +85,7 @@ static int make_unit(struct machine *m, struct plugged *lead, char **err)
 	for (unsigned i = lead->index; i < m->num_plugged && !rc; i++) {
 		struct plugged *s = m->plugged[i];
 
-		if (s->lead != lead)
+		if (s->lead != lead || s->gone)
 			continue;
 		rc = lead->made ? machine_make(s, err) : 0;
 		if (!rc && s->layout.total) {
@@ -103,7 +103,7 @@ static bool is_alone(struct machine *m, const struct plugged *lead)
 	unsigned n = 0;
 
 	for (unsigned i = 0; i < m->num_plugged; i++)
-		n += m->plugged[i]->lead == lead;
+		n += m->plugged[i]->lead == lead && !m->plugged[i]->gone;
 	return n == 1;
 }
 
@@ -179,6 +179,7 @@ static int claim_take(struct machine *m, struct machine_group *g)
 	rc = machine_is_behind(m);
 	if (rc > 0 || (!rc && !g->vfio->n))
 		rc = -EAGAIN;
+	g->lead = lead;
 	if (!rc)
 		rc = unit_take(m, lead, g->id);
 	if (rc)
@@ -206,7 +207,7 @@ int machine_claim(void *arg, unsigned group, bool take)
 		rc = claim_take(m, g);
 	} else if (g->claim >= 0) {
 		/* the hardware first: who gets the lock may have it */
-		unit_drop(m, lead_of(m, g));
+		unit_drop(m, g->lead);
 		note(g->claim, false);
 		drop(&g->claim, false);
 	}

@@ -87,8 +87,9 @@ struct machine_group {
 	struct iommu_group *iommu;
 	struct vfio_group *vfio;
 	unsigned id;
-	int claim;	    /* the locked descriptor; -1: not claimed */
-	struct plugged *pf; /* whose VF is in it, or NULL */
+	int claim;	      /* the locked descriptor; -1: not claimed */
+	struct plugged *lead; /* of the unit that was claimed with it */
+	struct plugged *pf;   /* whose VF is in it, or NULL */
 };
 /*
  * A device of the machine. In a machine that goes by a run directory its hardware (hw, d.face,
@@ -107,7 +108,10 @@ struct plugged {
 	uint64_t run; /* the machine's, or of the one in which the device was settled */
 	struct machine_spaces spaces; /* before it got its own addresses */
 	struct machine_vf_layout layout;
-	unsigned index; /* in machine.plugged; of a VF, which one it is */
+	unsigned index;	     /* in machine.plugged; of a VF, which one it is */
+	uint64_t born, died; /* as in the run's list (run_device) */
+	bool leaving;	     /* the same */
+	bool gone;	     /* out of its group, never to come back */
 
 	struct plugged *pf;   /* of a VF */
 	struct plugged **vfs; /* of a PF: [layout.total]; NULL: none so far */
@@ -138,6 +142,7 @@ struct machine {
 	unsigned num_buses;
 	char *claim_dir;
 	char *run_dir;		/* with claim_dir */
+	uint64_t serial;	/* of the change of the run's devices that it follows */
 	bool memlock_inherit;	/* the process's limit, as it is then */
 	uint64_t memlock_limit; /* else this; bytes */
 	bool (*device_memory)(uint64_t vaddr, uint64_t size); /* may be NULL */
@@ -159,6 +164,9 @@ struct machine {
 /* As machine_add(), from another provider than that of models. */
 int machine_add_from(struct machine *m, const struct machine_provider *provider, const char *spec,
 		     char **err);
+struct run_device;
+/* As machine_add_settled(), of a device of the run's list. */
+int machine_add_known(struct machine *m, const struct run_device *known, char **err);
 /* struct vfio_env's, whose argument is the machine. */
 int machine_claim(void *arg, unsigned group, bool take);
 uint64_t machine_memlock(void *arg, uint64_t want);
@@ -266,6 +274,15 @@ void machine_keep_token(void *pf);
 /* Load what was kept. */
 void machine_load_token(struct plugged *pf);
 
-/* Return 1 if the run has other VFs than @m (see machine_sync()), 0, or -errno with a line. */
+/* Unplug all VFs, of which none is open. plug_lock is held. */
+void machine_disable_vfs(struct plugged *pf);
+
+/* ---- follow.c; plug_lock is held ---- */
+/* Bring the devices of @m into line with the run's. 0 or -errno with a line. */
+int machine_follow(struct machine *m);
+/* Return 1 if the run had a change since, 0, or -errno with a line. */
+int machine_has_changed(struct machine *m);
+
+/* Return 1 if the run has other devices than @m (see machine_sync()), 0, or -errno with a line. */
 int machine_is_behind(struct machine *m);
 #endif

@@ -87,6 +87,8 @@ struct machine_device *machine_find(struct machine *m, const char *addr)
 	for (unsigned i = 0; i < m->num_plugged && !d; i++) {
 		struct plugged *dev = m->plugged[i];
 
+		if (dev->gone)
+			continue;
 		if (pci_address_equal(&dev->d.address, &a))
 			d = &dev->d;
 		for (unsigned k = 0; k < dev->num_vfs && !d; k++)
@@ -102,6 +104,8 @@ const struct plugged *machine_owner(struct machine *m, const struct pci_address 
 	struct pci_address vf;
 
 	for (unsigned i = 0; i < m->num_plugged; i++) {
+		if (m->plugged[i]->gone)
+			continue;
 		if (pci_address_equal(&m->plugged[i]->d.address, a))
 			return m->plugged[i];
 		for (unsigned k = 0; k < m->plugged[i]->layout.total; k++) {

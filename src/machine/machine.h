@@ -57,6 +57,11 @@ int machine_start(struct machine *m, char **err);
  */
 int machine_settle(struct machine *m, char **out);
 /*
+ * Say where the bus addresses of the next device begin (I/O, 32-bit memory, 64-bit memory), and by
+ * which number devices of this machine differ from others (0: there was none).
+ */
+void machine_next(const struct machine *m, uint64_t spaces[3], uint64_t *run);
+/*
  * As machine_add(), after machine_claim_dir(): the device has its place, and is made when its group
  * is opened.
  */
@@ -115,7 +120,8 @@ int machine_config(struct machine *m, const char *addr, uint8_t buf[PCI_CFG_EXP_
  */
 int machine_claim_dir(struct machine *m, const char *run_dir);
 /*
- * Bring @m into line with the run, before a file of /dev/vfio is opened: how many VFs each PF has
+ * Bring @m into line with the run, before a file of /dev/vfio is opened: its devices, of which @m
+ * has none at first, and how many VFs each PF has
  * is a matter of the run, not of a process, and stands in the run directory, with the view. If it
  * changes until the group is claimed, the open is -EAGAIN, and the caller begins again. 0 or -errno
  * with a log line.

@@ -187,8 +187,7 @@ void machine_drop_vfs(struct plugged *pf)
 	pf->vfs = NULL;
 }
 
-/* Unplug all VFs, of which none is open. plug_lock is held. */
-static void disable(struct plugged *pf)
+void machine_disable_vfs(struct plugged *pf)
 {
 	unsigned n = pf->num_vfs;
 
@@ -241,7 +240,7 @@ static int enable(struct plugged *pf, unsigned num, const unsigned *groups, char
 	if (!rc && pf->hw)
 		rc = machine_plug_vfs(pf, err);
 	if (rc)
-		disable(pf);
+		machine_disable_vfs(pf);
 	return rc;
 }
 
@@ -280,7 +279,7 @@ static struct plugged *differs(struct machine *m, const struct run_pf *st)
 	for (unsigned i = 0; i < m->num_plugged; i++) {
 		struct plugged *pf = m->plugged[i];
 
-		if (pci_address_equal(&pf->d.address, &st->address))
+		if (!pf->gone && pci_address_equal(&pf->d.address, &st->address))
 			return st->num > pf->layout.total || in_step(pf, st) ? NULL : pf;
 	}
 	return NULL;
@@ -292,7 +291,7 @@ static int follow(struct plugged *pf, const struct run_pf *st)
 	int rc = 0;
 
 	if (pf->num_vfs)
-		disable(pf);
+		machine_disable_vfs(pf);
 	if (st->num)
 		rc = enable(pf, st->num, st->groups, &why);
 	if (rc)
@@ -309,7 +308,7 @@ static int read_state(struct machine *m, struct run_pf **states, unsigned *n)
 	*states = NULL;
 	*n = 0;
 	for (unsigned i = 0; i < m->num_plugged; i++)
-		any |= m->plugged[i]->vfs != NULL;
+		any |= m->plugged[i]->vfs && !m->plugged[i]->gone;
 	if (!any || !m->run_dir)
 		return 0;
 	rc = run_pfs_read(m->run_dir, states, n);
@@ -323,8 +322,11 @@ int machine_is_behind(struct machine *m)
 {
 	struct run_pf *states;
 	unsigned n;
-	int rc = read_state(m, &states, &n);
+	int rc = machine_has_changed(m);
 
+	if (rc)
+		return rc;
+	rc = read_state(m, &states, &n);
 	for (unsigned i = 0; i < n && !rc; i++)
 		rc = differs(m, &states[i]) != NULL;
 	free(states);
@@ -333,13 +335,15 @@ int machine_is_behind(struct machine *m)
 
 int machine_sync(struct machine *m)
 {
-	struct run_pf *states;
+	struct run_pf *states = NULL;
 	struct plugged *pf;
-	unsigned n;
+	unsigned n = 0;
 	int rc;
 
 	pthread_mutex_lock(&m->plug_lock);
-	rc = read_state(m, &states, &n);
+	rc = machine_follow(m);
+	if (!rc)
+		rc = read_state(m, &states, &n);
 	for (unsigned i = 0; i < n && !rc; i++) {
 		pf = differs(m, &states[i]);
 		if (pf)

@@ -91,37 +91,6 @@ static int fds_install(void *arg, struct uapi_file *file, int flags)
 
 const struct uapi_fds shim_fds = { .fget = fds_fget, .install = fds_install };
 
-/* Return the line at *@text, which moves to the next one; NULL: there is no other. */
-static char *next_line(char **text)
-{
-	char *line = *text, *end = strchrnul(line, '\n');
-
-	if (!*line)
-		return NULL;
-	*text = *end ? end + 1 : end;
-	*end = '\0';
-	return line;
-}
-
-static int add_devices(struct machine *m)
-{
-	char *specs = strdup(shim.devices), *places = strdup(shim.places), *err = NULL;
-	char *spec, *place, *s = specs, *p = places;
-	int rc = specs && places ? 0 : -ENOMEM;
-
-	while (!rc && (spec = next_line(&s))) {
-		place = next_line(&p);
-		rc = machine_add_settled(m, spec, place ? place : "", &err);
-		if (rc)
-			report_err("device-not-made", SHIM_WHO, 0, "--device %s: %s", spec,
-				   err ? err : strerror(-rc));
-	}
-	free(err);
-	free(specs);
-	free(places);
-	return rc;
-}
-
 /* Build the machine: 0 or -errno with a line in the log. build_lock is held. */
 static int build(struct machine **out)
 {
@@ -137,7 +106,7 @@ static int build(struct machine **out)
 			   "%s: cannot share groups with other processes: %m", shim.run_dir);
 		goto fail;
 	}
-	rc = add_devices(m);
+	rc = machine_sync(m);
 	if (rc)
 		goto fail;
 	/* unset or empty: what machine_new() took from this process, as the kernel would */
@@ -333,9 +302,7 @@ static void init_alive(void)
 
 __attribute__((constructor(101))) static void shim_init(void)
 {
-	const char *dir = getenv("UVFIO_RUN_DIR"), *devices = getenv("UVFIO_DEVICES"),
-		   *lock = getenv("UVFIO_MEMLOCK");
-	const char *places = getenv("UVFIO_PLACES");
+	const char *dir = getenv("UVFIO_RUN_DIR"), *lock = getenv("UVFIO_MEMLOCK");
 	int rc;
 
 	for (struct shim_next *n = __start_shim_nexts; n < __stop_shim_nexts; n++)
@@ -357,11 +324,7 @@ __attribute__((constructor(101))) static void shim_init(void)
 			   sys_call(SYS_getpid, 0, 0, 0, 0, 0, 0));
 		return;
 	}
-	shim.devices = strdup(devices ? devices : "");
-	shim.places = strdup(places ? places : "");
 	shim.memlock = lock ? strdup(lock) : NULL;
-	if (!shim.devices || !shim.places)
-		return;
 	shim.pid = (pid_t)sys_call(SYS_getpid, 0, 0, 0, 0, 0, 0);
 	init_presence();
 	init_valgrind();

@@ -58,9 +58,7 @@ struct shim {
 	char run_dir[PATH_MAX]; /* canonical, no slash at its end */
 	size_t run_len;
 	dev_t run_dev;
-	char *devices; /* copies: the program may change its environment */
-	char *places;  /* of the devices, line by line */
-	char *memlock;
+	char *memlock; /* a copy: the program may change its environment */
 	_Atomic(struct machine *) machine;
 	pthread_mutex_t build_lock;
 	atomic_bool kvm; /* the program made a virtual machine */

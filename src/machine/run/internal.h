@@ -11,11 +11,8 @@
 
 /* Put the path of @name in the run directory together. 0 or -ENAMETOOLONG. */
 int run_path(const char *run_dir, const char *name, char path[PATH_MAX]);
-/* Take the lock that whoever changes the view has. A descriptor for run_unlock(), or -errno. */
-int run_lock_view(const char *run_dir);
-/* Take a lock under which nobody opens group @id. The same; -EBUSY: it is open. */
-int run_lock_group(const char *run_dir, unsigned id);
-void run_unlock(int fd);
+/* Read a file of at most @most bytes: *@out is malloc'ed, with a null character behind @len. */
+int run_read_file(const char *path, size_t most, char **out, size_t *len);
 /* Write the state of all PFs in place of the last one. */
 int run_pfs_write(const char *run_dir, const struct run_pf *st, unsigned n);
 

@@ -26,7 +26,7 @@
 #define PFS_MAX 256u /* lines that are read */
 #define LINE	(64u + 6u * RUN_VFS_MAX)
 
-static int read_all(const char *path, char **out, size_t *len)
+int run_read_file(const char *path, size_t most, char **out, size_t *len)
 {
 	size_t size = 0;
 	char *buf = NULL, *more;
@@ -38,8 +38,8 @@ static int read_all(const char *path, char **out, size_t *len)
 		return fd;
 	do {
 		if (size - *len < 2) {
-			size = size ? 2 * size : LINE;
-			more = size > PFS_MAX * (size_t)LINE ? NULL : realloc(buf, size);
+			size = size ? 2 * size : 4096;
+			more = size > most ? NULL : realloc(buf, size);
 			if (!more) {
 				n = -ENOMEM;
 				break;
@@ -89,7 +89,7 @@ int run_pfs_read(const char *run_dir, struct run_pf **out, unsigned *n)
 	*n = 0;
 	rc = run_path(run_dir, STATE, path);
 	if (!rc)
-		rc = read_all(path, &text, &len);
+		rc = run_read_file(path, PFS_MAX * (size_t)LINE, &text, &len);
 	if (rc)
 		return rc;
 	for (line = text; *line && !rc; line = next) {

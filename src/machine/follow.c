@@ -1,0 +1,92 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * machine/follow.c: a machine follows its run, whose devices come and go: what is said of them in
+ * the run's list (machine/run/devices.c) becomes true here. A device that went stays in the table,
+ * without hardware and in no group: pointers to it stay good, and the unit that it was in stays the
+ * same for all processes.
+ */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/report.h"
+#include "machine/internal.h"
+#include "machine/run/run.h"
+
+/* Plug in @known. If this process has its unit claimed, its hardware is made at once. */
+static int add(struct machine *m, const struct run_device *known)
+{
+	struct plugged *dev;
+	char *why = NULL;
+	int rc;
+
+	rc = machine_add_known(m, known, &why);
+	if (!rc) {
+		dev = m->plugged[m->num_plugged - 1];
+		if (!dev->gone && dev->lead != dev && dev->lead->made)
+			rc = machine_make(dev, &why);
+	}
+	if (rc)
+		report_err("device-not-made", "machine", 0, "--device %s: %s", known->spec,
+			   why ? why : strerror(-rc));
+	free(why);
+	return rc;
+}
+
+/* Take @dev, which is not open here, out of the machine. */
+static void take_out(struct plugged *dev)
+{
+	if (dev->num_vfs)
+		machine_disable_vfs(dev);
+	machine_unmake(dev);
+	machine_leave_group(dev);
+	dev->gone = true;
+}
+
+static int follow(struct machine *m, unsigned i, const struct run_device *known)
+{
+	struct plugged *dev;
+	int rc = i < m->num_plugged ? 0 : add(m, known);
+
+	if (rc)
+		return rc;
+	dev = m->plugged[i];
+	dev->died = known->died;
+	dev->leaving = known->leaving;
+	if (dev->died && !dev->gone)
+		take_out(dev);
+	return 0;
+}
+
+int machine_follow(struct machine *m)
+{
+	struct run_devices l;
+	int rc;
+
+	if (!m->run_dir)
+		return 0;
+	rc = run_devices_read(m->run_dir, &l);
+	if (rc)
+		return rc == -ENOENT ? 0 : rc; /* a run directory without a list */
+	for (unsigned i = 0; i < l.n && !rc && l.serial != m->serial; i++)
+		rc = follow(m, i, &l.d[i]);
+	if (!rc)
+		m->serial = l.serial;
+	run_devices_free(&l);
+	return rc;
+}
+
+int machine_has_changed(struct machine *m)
+{
+	struct run_devices l;
+	int rc;
+
+	if (!m->run_dir)
+		return 0;
+	rc = run_devices_read(m->run_dir, &l);
+	if (rc)
+		return rc == -ENOENT ? 0 : rc; /* a run directory without a list */
+	rc = l.serial != m->serial;
+	run_devices_free(&l);
+	return rc;
+}
