@@ -138,7 +138,8 @@ int run_pfs_write(const char *run_dir, const struct run_pf *st, unsigned n)
 			fprintf(f, " %u", st[i].groups[k]);
 		fputc('\n', f);
 	}
-	if (fclose(f)) {
+	/* glibc's has no text, and no error, if its last realloc fails */
+	if (fclose(f) || !text) {
 		free(text);
 		return -ENOMEM;
 	}
