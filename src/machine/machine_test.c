@@ -365,7 +365,7 @@ static void the_view(void **state)
 	/* what cannot be served is not there to be found */
 	assert_false(is_there("dev/vfio/2"));
 	assert_false(is_there("dev/vfio/devices"));
-	assert_false(is_there("dev/iommu"));
+	assert_true(is_there("dev/iommu"));
 	assert_false(is_there(DEV "vfio-dev"));
 	assert_false(is_there(DEV "resource0"));
 	assert_false(is_there(DEV "rom"));

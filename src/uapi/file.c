@@ -72,6 +72,8 @@ int uapi_open(struct vfio_system *sys, const struct uapi_fds *fds, const char *p
 		return uapi_container_open(sys, fds, out);
 	case VFIO_FILE_GROUP:
 		return uapi_group_open(sys, fds, id, g, out);
+	case VFIO_FILE_IOMMUFD:
+		return uapi_iommufd_open(sys, fds, out);
 	case VFIO_FILE_DEVICE: /* these have no node */
 	case VFIO_FILE_STREAM:
 		break;

@@ -13,6 +13,7 @@
 #include "base/report.h"
 #include "base/util.h"
 #include "uapi/uapi.h"
+#include "vfio/iommufd.h"
 
 /* Names of a kind's ioctls by number (_IOC_NR) from @first on, for the log; NULL: none. */
 struct uapi_names {
@@ -58,6 +59,7 @@ struct uapi_file {
 		void *priv; /* the ops' own, of kinds that are not here */
 		struct vfio_container *container;
 		struct vfio_group *group;
+		struct vfio_iommufd *iommufd;
 		struct {
 			struct vfio_open open;
 			/*
@@ -88,12 +90,14 @@ int uapi_file_install(struct uapi_file *f, int flags);
 void uapi_file_set_ready(struct uapi_file *f, bool ready);
 
 /* The kinds of files, each in the file of its name. */
-extern const struct uapi_file_ops uapi_container_ops, uapi_group_ops, uapi_device_ops;
+extern const struct uapi_file_ops uapi_container_ops, uapi_group_ops, uapi_device_ops,
+	uapi_iommufd_ops;
 
 int uapi_container_open(struct vfio_system *sys, const struct uapi_fds *fds,
 			struct uapi_file **out);
 int uapi_group_open(struct vfio_system *sys, const struct uapi_fds *fds, unsigned id,
 		    struct vfio_group *g, struct uapi_file **out);
+int uapi_iommufd_open(struct vfio_system *sys, const struct uapi_fds *fds, struct uapi_file **out);
 long uapi_type1_ioctl(struct vfio_type1 *t, unsigned int cmd, unsigned long arg);
 ssize_t uapi_device_read(struct uapi_file *f, void *user, size_t count, uint64_t pos);
 ssize_t uapi_device_write(struct uapi_file *f, const void *user, size_t count, uint64_t pos);
@@ -112,6 +116,13 @@ static inline int uapi_put(unsigned long dst, const void *src, size_t n)
 {
 	return guard_copy((void *)dst, src, n);
 }
+
+/*
+ * Get a struct of @size bytes of which the program's version has @user_size: what is missing is
+ * zero. 0; -E2BIG: it says something that we do not know; -EFAULT. (The kernel's
+ * copy_struct_from_user().)
+ */
+long uapi_get_struct(void *dst, size_t size, unsigned long arg, size_t user_size);
 
 /*
  * A chain of capabilities behind an info struct (linux/vfio.h, struct vfio_info_cap_header).

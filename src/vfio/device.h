@@ -20,6 +20,7 @@
 
 struct vfio_device;
 struct vfio_ioas;
+struct vfio_iommufd_device;
 
 enum vfio_area_kind {
 	/* each load or store in a mapping of it is a call of ops->mmio */
@@ -159,6 +160,8 @@ struct vfio_device {
 	pthread_mutex_t lock;		   /* guards open_count and orders open/close */
 	unsigned open_count;
 	unsigned attached; /* openers that have it in an address space; under its group's lock */
+	struct vfio_iommufd_device
+		*iommufd; /* that it is in an iommufd, or NULL; its group's lock */
 	/* guards the list; after all locks of a provider's, and before those that a mapper takes */
 	pthread_mutex_t mappers_lock;
 	struct cds_list_head mappers; /* openers that mapped a region: struct vfio_open */

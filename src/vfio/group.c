@@ -225,21 +225,71 @@ void vfio_group_close_device(struct vfio_group *g, struct vfio_device *dev, stru
 	pthread_mutex_unlock(&g->lock);
 }
 
-int vfio_group_attach(struct vfio_group *g, struct vfio_device *dev, struct vfio_ioas *io)
+int group_attach(struct vfio_group *g, struct vfio_device *dev, struct vfio_ioas *io)
 {
-	int ret = -EINVAL;
+	int ret;
 
-	pthread_mutex_lock(&g->lock);
 	if (g->attached && g->ioas != io)
-		goto out;
+		return -EINVAL;
 	ret = enter(dev, io);
 	if (ret)
-		goto out;
+		return ret;
 	if (!g->attached++) {
 		vfio_ioas_attach(io, g->iommu);
 		g->ioas = io;
 	}
-out:
+	return 0;
+}
+
+void group_detach(struct vfio_group *g, struct vfio_device *dev, struct vfio_ioas *io)
+{
+	if (!--g->attached) {
+		vfio_ioas_detach(io, g->iommu);
+		g->ioas = NULL;
+	}
+	leave(dev, io);
+}
+
+/* Take the attached devices among the first @n of @g from @from to @to: all or none. */
+static int move_all(struct vfio_group *g, struct vfio_ioas *from, struct vfio_ioas *to, unsigned n)
+{
+	for (unsigned i = 0; i < n; i++) {
+		struct vfio_device *dev = g->places[i].dev;
+		int ret;
+
+		if (!dev || !dev->attached || !dev->ops->attach)
+			continue;
+		dev->ops->detach(dev, from);
+		ret = dev->ops->attach(dev, to);
+		if (!ret)
+			continue;
+		/* it had been there, so that it can come back */
+		if (dev->ops->attach(dev, from))
+			report_err("attach-lost", dev->name, ret,
+				   "attach to another address space: %m: it has none now");
+		move_all(g, to, from, i);
+		return ret;
+	}
+	return 0;
+}
+
+int group_replace(struct vfio_group *g, struct vfio_ioas *from, struct vfio_ioas *to)
+{
+	int ret = move_all(g, from, to, g->n);
+
+	if (ret)
+		return ret;
+	vfio_ioas_replace(from, to, g->iommu);
+	g->ioas = to;
+	return 0;
+}
+
+int vfio_group_attach(struct vfio_group *g, struct vfio_device *dev, struct vfio_ioas *io)
+{
+	int ret;
+
+	pthread_mutex_lock(&g->lock);
+	ret = group_attach(g, dev, io);
 	pthread_mutex_unlock(&g->lock);
 	return ret;
 }
@@ -247,10 +297,6 @@ out:
 void vfio_group_detach(struct vfio_group *g, struct vfio_device *dev, struct vfio_ioas *io)
 {
 	pthread_mutex_lock(&g->lock);
-	if (!--g->attached) {
-		vfio_ioas_detach(io, g->iommu);
-		g->ioas = NULL;
-	}
-	leave(dev, io);
+	group_detach(g, dev, io);
 	pthread_mutex_unlock(&g->lock);
 }

@@ -15,6 +15,7 @@
 #include "vfio/ioas.h"
 
 struct vfio_container;
+struct vfio_iommufd;
 struct vfio_type1;
 
 /*
@@ -45,6 +46,9 @@ struct vfio_group {
 	/* or, instead, that of so many openers that came by themselves: vfio_device_attach() */
 	struct vfio_ioas *ioas;
 	unsigned attached;
+	/* of which iommufd devices are bound, and how many: vfio_iommufd_bind() */
+	struct vfio_iommufd *iommufd_owner;
+	unsigned iommufd_bound;
 	struct cds_list_head in_container; /* under the container's lock */
 };
 

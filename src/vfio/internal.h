@@ -149,6 +149,15 @@ void vfio_group_close_device(struct vfio_group *g, struct vfio_device *dev, stru
 int vfio_group_attach(struct vfio_group *g, struct vfio_device *dev, struct vfio_ioas *io);
 void vfio_group_detach(struct vfio_group *g, struct vfio_device *dev, struct vfio_ioas *io);
 
+/* The same, with the group's lock held. */
+int group_attach(struct vfio_group *g, struct vfio_device *dev, struct vfio_ioas *io);
+void group_detach(struct vfio_group *g, struct vfio_device *dev, struct vfio_ioas *io);
+/*
+ * All devices of @g that are in @from are in @to from now on, without a time in which they are in
+ * neither. 0, or a device's answer: then nothing changed. The group's lock is held.
+ */
+int group_replace(struct vfio_group *g, struct vfio_ioas *from, struct vfio_ioas *to);
+
 /* ---- container.c, with the lock held of the group that is in it ---- */
 
 /* Put @g into @c, and into its address space; and out again. */

@@ -125,6 +125,14 @@ void vfio_ioas_detach(struct vfio_ioas *io, struct iommu_group *g)
 	pthread_mutex_unlock(&io->lock);
 }
 
+void vfio_ioas_replace(struct vfio_ioas *from, struct vfio_ioas *to, struct iommu_group *g)
+{
+	pthread_mutex_lock(&from->lock);
+	cds_list_del(&g->attached);
+	pthread_mutex_unlock(&from->lock);
+	vfio_ioas_attach(to, g);
+}
+
 /* ---- looking ---- */
 
 static struct mapping *of_iova(struct itree_node *n)

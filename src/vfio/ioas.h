@@ -92,6 +92,14 @@ void vfio_ioas_attach(struct vfio_ioas *io, struct iommu_group *g);
 void vfio_ioas_detach(struct vfio_ioas *io, struct iommu_group *g);
 
 /**
+ * vfio_ioas_replace - have the devices of a group use another address space
+ * @g: attached to @from
+ *
+ * Accesses find the one or the other. When it returns no device of @g uses memory of @from.
+ */
+void vfio_ioas_replace(struct vfio_ioas *from, struct vfio_ioas *to, struct iommu_group *g);
+
+/**
  * vfio_ioas_map - let devices reach [@vaddr, @vaddr + @size) at @iova
  * @iova: a multiple of 4 KiB
  * @vaddr: the program's memory, a multiple of 4 KiB

@@ -14,12 +14,16 @@ enum vfio_file_kind {
 	VFIO_FILE_CONTAINER,
 	VFIO_FILE_GROUP,
 	VFIO_FILE_DEVICE, /* which a group's file gave */
+	VFIO_FILE_IOMMUFD,
 	VFIO_FILE_STREAM, /* an anonymous file that is read and written from end to end */
 };
 
 /* /dev/vfio/vfio is a misc device: linux/miscdevice.h, VFIO_MINOR 196 */
 #define VFIO_CONTAINER_MAJOR 10
 #define VFIO_CONTAINER_MINOR 196
+/* /dev/iommu is one, too, with a number that the kernel finds (MISC_DYNAMIC_MINOR) */
+#define VFIO_IOMMUFD_MAJOR 10
+#define VFIO_IOMMUFD_MINOR 126
 /*
  * Of groups: the kernel takes a dynamic major, counting down from 254 (linux/fs.h,
  * CHRDEV_MAJOR_DYN_END 234). The minor is the group.

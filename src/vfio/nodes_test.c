@@ -102,6 +102,8 @@ static void test_have(void **state)
 	assert_true(vfio_nodes_have("/sys/dev/char/10:196"));
 	assert_true(vfio_nodes_have("/sys/dev/char/10:196/uevent"));
 	assert_true(vfio_nodes_have("/sys/dev/char/243:5"));
+	assert_true(vfio_nodes_have("/dev/iommu"));
+	assert_false(vfio_nodes_have("/dev/iommu1"));
 	assert_false(vfio_nodes_have("/dev"));
 	assert_false(vfio_nodes_have("/dev/"));
 	assert_false(vfio_nodes_have("/dev/vfiox"));

@@ -9,6 +9,7 @@
 #include "base/guard.h"
 #include "base/report.h"
 #include "vfio/internal.h"
+#include "vfio/iommufd.h"
 #include "vfio/open.h"
 
 /* The client's memory is copied in pieces of this size. */
@@ -49,6 +50,30 @@ int vfio_open_bind(struct vfio_open *o)
 	return ret;
 }
 
+int vfio_open_bind_iommufd(struct vfio_open *o, struct vfio_iommufd *ictx, uint32_t *id)
+{
+	struct vfio_group *g = o->dev->group;
+	int ret;
+
+	ret = vfio_group_take(g);
+	if (ret)
+		return ret;
+	ret = vfio_iommufd_bind(ictx, o->dev, id);
+	if (ret)
+		goto give_back;
+	ret = vfio_device_open(o->dev);
+	if (ret)
+		goto unbind;
+	o->iommufd = true;
+	atomic_store(&o->bound, true);
+	return 0;
+unbind:
+	vfio_iommufd_unbind(o->dev);
+give_back:
+	vfio_group_give_back(g);
+	return ret;
+}
+
 void vfio_open_close(struct vfio_open *o)
 {
 	struct vfio_device *dev = o->dev;
@@ -66,6 +91,8 @@ void vfio_open_close(struct vfio_open *o)
 	}
 	vfio_device_close(dev);
 	vfio_device_detach(o);
+	if (o->iommufd)
+		vfio_iommufd_unbind(dev);
 	vfio_group_give_back(dev->group);
 }
 

@@ -41,7 +41,8 @@ struct vfio_open {
 	enum vfio_via via;
 	/* the device is open for it; before that, every call is -EINVAL, but to bind it */
 	atomic_bool bound;
-	struct vfio_ioas *ioas;		 /* that it has the device in, or NULL */
+	bool iommufd;		/* it bound the device to an iommufd, where that is attached */
+	struct vfio_ioas *ioas; /* else: that it has the device in, or NULL */
 	struct cds_list_head in_mappers; /* vfio_device.mappers, whose lock guards it and these: */
 	vfio_mapper_fn *mapper;		 /* NULL: it mapped nothing yet */
 	void *mapper_arg;
@@ -69,6 +70,17 @@ void vfio_open_init(struct vfio_open *o, struct vfio_device *dev);
  * device; or what the device answered.
  */
 int vfio_open_bind(struct vfio_open *o);
+struct vfio_iommufd;
+/**
+ * vfio_open_bind_iommufd - the same, as a device of an iommufd (VFIO_DEVICE_BIND_IOMMUFD)
+ * @id: gets its number there
+ *
+ * It is attached by vfio_iommufd_attach(); the close detaches and unbinds it.
+ *
+ * Return: as vfio_open_bind(); -EINVAL: the device is open already; -EPERM: another iommufd has a
+ * device of the group; -ENOMEM.
+ */
+int vfio_open_bind_iommufd(struct vfio_open *o, struct vfio_iommufd *ictx, uint32_t *id);
 /**
  * vfio_device_attach - have the device, and with it its group, in an address space
  * @o: came by itself, and is in none. Attach, detach and close are not called at the same time.

@@ -27,17 +27,19 @@ void view_group(struct tree *t, unsigned id)
 
 /*
  * Write a character device that no bus has: its directory in devices/virtual/@class, and where it
- * is found. @mode: what udev is told, or "".
+ * is found. @node: its path in /dev. @mode: what udev is told, or "".
  */
-static void write_chardev(struct tree *t, const char *class, const char *name, unsigned major,
+static void write_chardev(struct tree *t, const char *class, const char *node, unsigned major,
 			  unsigned minor, const char *mode)
 {
+	const char *name = strrchr(node, '/') + 1;
 	char path[PATH_MAX], target[PATH_MAX];
 
 	snprintf(path, sizeof(path), "sys/devices/virtual/%s/%s/dev", class, name);
 	tree_text(t, RO, path, "%u:%u\n", major, minor);
 	snprintf(path, sizeof(path), "sys/devices/virtual/%s/%s/uevent", class, name);
-	tree_text(t, RO, path, "MAJOR=%u\nMINOR=%u\nDEVNAME=vfio/%s\n%s", major, minor, name, mode);
+	tree_text(t, RO, path, "MAJOR=%u\nMINOR=%u\nDEVNAME=%s\n%s", major, minor,
+		  node + sizeof("/dev/") - 1, mode);
 	snprintf(path, sizeof(path), "sys/devices/virtual/%s/%s/subsystem", class, name);
 	snprintf(target, sizeof(target), "../../../../class/%s", class);
 	tree_link(t, path, target);
@@ -55,7 +57,7 @@ static void write_node(struct tree *t, const struct vfio_node *n, unsigned id, c
 	char path[VFIO_NODE_NAME];
 
 	vfio_node_name(n, id, path);
-	write_chardev(t, class, strrchr(path, '/') + 1, n->major, n->minor + id, mode);
+	write_chardev(t, class, path, n->major, n->minor + id, mode);
 	tree_node(t, n->mode, path + 1);
 }
 
@@ -85,6 +87,7 @@ void view_drop_group_node(struct tree *t, unsigned id)
 void view_container_node(struct tree *t)
 {
 	write_node(t, vfio_node_of(VFIO_FILE_CONTAINER), 0, "misc", "DEVMODE=0666\n");
+	write_node(t, vfio_node_of(VFIO_FILE_IOMMUFD), 0, "misc", "DEVMODE=0660\n");
 	tree_dir(t, "sys/class/vfio");
 	tree_dir(t, "sys/kernel/iommu_groups");
 }

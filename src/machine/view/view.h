@@ -8,7 +8,7 @@
  * (remove, reset, new_id) is there, as clients look for it, but with no right to write: a plain
  * file would take the text and do nothing. Those for which somebody acts are in run/store.c. And
  * what uvfio cannot serve is absent as on a kernel that lacks it: resourceN and rom (a mapping of a
- * plain file is no device), vfio-dev/ and /dev/iommu (no cdev interface). The files are a picture
+ * plain file is no device) and vfio-dev/ (no cdev interface). The files are a picture
  * of the moment; what changes is config space, which a client reads by VFIO.
  *
  * Nothing here knows a machine: who writes the view of one walks it (machine/view.c), and a process

@@ -1,0 +1,226 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * vfio/iommufd_device.c: devices that are bound to an iommufd, and the page tables that they are
+ * attached to. A group has one page table for each PASID: the first device that is attached takes
+ * its neighbours along, which then can be attached to the same one only, or replace it for all.
+ */
+#include <errno.h>
+
+#include "base/heap.h"
+#include "vfio/iommufd_objects.h"
+
+/* ---- binding ---- */
+
+int vfio_iommufd_bind(struct vfio_iommufd *ictx, struct vfio_device *dev, uint32_t *id)
+{
+	struct vfio_group *g = dev->group;
+	struct vfio_iommufd_device *idev = heap_alloc(sizeof(*idev));
+	int ret;
+
+	if (!idev)
+		return -ENOMEM;
+	pthread_mutex_lock(&g->lock);
+	pthread_mutex_lock(&ictx->lock);
+	if (dev->iommufd)
+		ret = -EINVAL;
+	else if (g->iommufd_owner && g->iommufd_owner != ictx)
+		ret = report_warn("iommufd-other", dev->name, -EPERM,
+				  "another iommufd has a device of its group %u", g->iommu->id);
+	else
+		ret = iommufd_object_add(ictx, &idev->obj, IOMMUFD_DEVICE);
+	if (!ret) {
+		idev->obj.users = 1;
+		idev->obj.ready = true;
+		idev->ictx = ictx;
+		idev->dev = dev;
+		vfio_iommufd_get(ictx);
+		g->iommufd_owner = ictx;
+		g->iommufd_bound++;
+		dev->iommufd = idev;
+		*id = idev->obj.id;
+	}
+	pthread_mutex_unlock(&ictx->lock);
+	pthread_mutex_unlock(&g->lock);
+	if (ret)
+		heap_free(idev);
+	return ret;
+}
+
+struct vfio_iommufd *vfio_iommufd_of(const struct vfio_device *dev)
+{
+	return dev->iommufd ? dev->iommufd->ictx : NULL;
+}
+
+int vfio_iommufd_dev_id(struct vfio_iommufd *ictx, struct vfio_device *dev)
+{
+	struct vfio_group *g = dev->group;
+	int ret = -ENODEV;
+
+	pthread_mutex_lock(&g->lock);
+	if (dev->iommufd && dev->iommufd->ictx == ictx)
+		ret = (int)dev->iommufd->obj.id;
+	else if (g->iommufd_owner == ictx)
+		ret = -ENOENT;
+	pthread_mutex_unlock(&g->lock);
+	return ret;
+}
+
+/* ---- attaching; the group's lock and the iommufd's are held ---- */
+
+/* An attached device of @h is gone: one that was made by an attach goes with the last. */
+static void put_hwpt(struct vfio_iommufd *ictx, struct iommufd_hwpt *h)
+{
+	h->obj.users--;
+	if (h->automatic && !h->obj.users)
+		iommufd_hwpt_free(ictx, h);
+}
+
+static void detach(struct vfio_iommufd_device *idev)
+{
+	struct iommufd_hwpt *h = idev->hwpt;
+
+	if (!h)
+		return;
+	group_detach(idev->dev->group, idev->dev, h->space);
+	idev->hwpt = NULL;
+	put_hwpt(idev->ictx, h);
+}
+
+/* Attach @idev, and its group, to @h, or have that replace what it has. */
+static int attach(struct vfio_iommufd_device *idev, struct iommufd_hwpt *h)
+{
+	struct vfio_group *g = idev->dev->group;
+	struct iommufd_hwpt *old = idev->hwpt;
+	int ret;
+
+	if (h == old)
+		return 0;
+	if (!old) {
+		ret = group_attach(g, idev->dev, h->space);
+		if (ret)
+			return ret;
+		idev->hwpt = h;
+		h->obj.users++;
+		return 0;
+	}
+	ret = group_replace(g, old->space, h->space);
+	if (ret)
+		return ret;
+	for (unsigned i = 0; i < g->n; i++) {
+		struct vfio_device *dev = g->places[i].dev;
+
+		if (!dev || !dev->iommufd || dev->iommufd->hwpt != old)
+			continue;
+		dev->iommufd->hwpt = h;
+		h->obj.users++;
+		if (dev != idev->dev)
+			old->obj.users--;
+	}
+	put_hwpt(idev->ictx, old);
+	return 0;
+}
+
+/* Attach @idev to a HWPT of @ioas that was made by an attach, or to a new one. */
+static int attach_ioas(struct vfio_iommufd_device *idev, struct iommufd_ioas *ioas, uint32_t *pt_id)
+{
+	struct iommufd_hwpt *h;
+	int ret;
+
+	cds_list_for_each_entry(h, &ioas->hwpts, in_ioas) {
+		if (!h->automatic)
+			continue;
+		ret = attach(idev, h);
+		if (ret == -EINVAL) /* it is not for this device */
+			continue;
+		*pt_id = h->obj.id;
+		return ret;
+	}
+	ret = iommufd_hwpt_new(idev->ictx, ioas, &h);
+	if (ret)
+		return ret;
+	h->automatic = true;
+	ret = attach(idev, h);
+	if (ret) {
+		iommufd_hwpt_free(idev->ictx, h);
+		return ret;
+	}
+	h->obj.ready = true;
+	*pt_id = h->obj.id;
+	return 0;
+}
+
+static int attach_id(struct vfio_iommufd_device *idev, uint32_t *pt_id)
+{
+	struct iommufd_object *o = iommufd_object_get(idev->ictx, *pt_id, IOMMUFD_ANY);
+
+	if (!o)
+		return -ENOENT;
+	switch (o->kind) {
+	case IOMMUFD_HWPT:
+		return attach(idev, container_of_type(o, struct iommufd_hwpt, obj));
+	case IOMMUFD_IOAS:
+		return attach_ioas(idev, container_of_type(o, struct iommufd_ioas, obj), pt_id);
+	default:
+		return -EINVAL;
+	}
+}
+
+/* ---- from outside ---- */
+
+int vfio_iommufd_attach(struct vfio_device *dev, uint32_t *pt_id, const uint32_t *pasid)
+{
+	struct vfio_iommufd_device *idev;
+	int ret = -EINVAL;
+
+	pthread_mutex_lock(&dev->group->lock);
+	idev = dev->iommufd;
+	if (idev && !pasid) {
+		pthread_mutex_lock(&idev->ictx->lock);
+		ret = attach_id(idev, pt_id);
+		pthread_mutex_unlock(&idev->ictx->lock);
+	}
+	pthread_mutex_unlock(&dev->group->lock);
+	return ret;
+}
+
+int vfio_iommufd_detach(struct vfio_device *dev, const uint32_t *pasid)
+{
+	struct vfio_iommufd_device *idev;
+	int ret = -EINVAL;
+
+	pthread_mutex_lock(&dev->group->lock);
+	idev = dev->iommufd;
+	if (idev) {
+		pthread_mutex_lock(&idev->ictx->lock);
+		if (!pasid)
+			detach(idev);
+		pthread_mutex_unlock(&idev->ictx->lock);
+		ret = 0;
+	}
+	pthread_mutex_unlock(&dev->group->lock);
+	return ret;
+}
+
+void vfio_iommufd_unbind(struct vfio_device *dev)
+{
+	struct vfio_group *g = dev->group;
+	struct vfio_iommufd_device *idev;
+	struct vfio_iommufd *ictx = NULL;
+
+	pthread_mutex_lock(&g->lock);
+	idev = dev->iommufd;
+	if (idev) {
+		ictx = idev->ictx;
+		pthread_mutex_lock(&ictx->lock);
+		detach(idev);
+		iommufd_object_remove(ictx, &idev->obj);
+		dev->iommufd = NULL;
+		if (!--g->iommufd_bound)
+			g->iommufd_owner = NULL;
+		pthread_mutex_unlock(&ictx->lock);
+	}
+	pthread_mutex_unlock(&g->lock);
+	heap_free(idev);
+	if (ictx)
+		vfio_iommufd_put(ictx);
+}

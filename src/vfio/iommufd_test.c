@@ -1,0 +1,145 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * vfio/iommufd_test.c: objects of an iommufd: their numbers, who keeps whom, and devices that are
+ * bound and attached.
+ */
+#include <errno.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <string.h>
+#include <cmocka.h>
+
+#include "base/log.h"
+#include "vfio/iommufd_objects.h"
+#include "vfio/test_iommufd.h"
+
+static uint32_t new_ioas(struct vfio_iommufd *ictx)
+{
+	uint32_t id = 0;
+
+	assert_int_equal(vfio_iommufd_ioas_alloc(ictx, &id), 0);
+	vfio_iommufd_publish(ictx, id);
+	return id;
+}
+
+static void numbers(void **state)
+{
+	struct test_machine *t = *state;
+	struct vfio_iommufd *ictx = vfio_iommufd_new(t->sys);
+	uint32_t id;
+
+	for (uint32_t want = 1; want <= 100; want++)
+		assert_int_equal(new_ioas(ictx), want);
+	assert_int_equal(vfio_iommufd_destroy(ictx, 50), 0);
+	assert_int_equal(vfio_iommufd_destroy(ictx, 50), -ENOENT);
+	assert_int_equal(vfio_iommufd_destroy(ictx, 7), 0);
+	assert_int_equal(new_ioas(ictx), 7);
+	assert_int_equal(new_ioas(ictx), 50);
+	assert_int_equal(new_ioas(ictx), 101);
+	assert_int_equal(vfio_iommufd_destroy(ictx, 0), -ENOENT);
+	assert_int_equal(vfio_iommufd_destroy(ictx, UINT32_MAX), -ENOENT);
+	/* one that was not published is nobody's, but its number is taken */
+	assert_int_equal(vfio_iommufd_ioas_alloc(ictx, &id), 0);
+	assert_int_equal(id, 102);
+	assert_int_equal(vfio_iommufd_destroy(ictx, id), -ENOENT);
+	assert_int_equal(new_ioas(ictx), 103);
+	vfio_iommufd_abort(ictx, id);
+	assert_int_equal(new_ioas(ictx), 102);
+	vfio_iommufd_put(ictx);
+}
+
+static void binding(void **state)
+{
+	struct test_machine *t = *state;
+	struct vfio_iommufd *ictx = vfio_iommufd_new(t->sys), *other = vfio_iommufd_new(t->sys);
+	struct vfio_open a, b, second;
+	uint32_t id = 0, id2 = 0;
+
+	assert_int_equal(new_ioas(ictx), 1);
+	vfio_open_init(&a, &t->dev[0].vdev);
+	vfio_open_init(&second, &t->dev[0].vdev);
+	vfio_open_init(&b, &t->dev[1].vdev);
+	assert_int_equal(vfio_open_bind_iommufd(&a, ictx, &id), 0);
+	assert_int_equal(id, 2);
+	assert_int_equal(t->dev[0].opens, 1);
+	assert_int_equal(vfio_iommufd_destroy(ictx, id), -EBUSY);
+	assert_int_equal(vfio_open_bind_iommufd(&second, ictx, &id2), -EINVAL);
+	/* a neighbour in the group is the same iommufd's, or nobody's */
+	assert_int_equal(vfio_open_bind_iommufd(&b, other, &id2), -EPERM);
+	assert_int_equal(vfio_iommufd_dev_id(ictx, &t->dev[1].vdev), -ENOENT);
+	assert_int_equal(vfio_iommufd_dev_id(other, &t->dev[1].vdev), -ENODEV);
+	assert_int_equal(vfio_open_bind_iommufd(&b, ictx, &id2), 0);
+	assert_int_equal(id2, 3);
+	assert_int_equal(vfio_iommufd_dev_id(ictx, &t->dev[1].vdev), 3);
+	assert_int_equal(vfio_group_open(t->sys, t->group), -EBUSY);
+	/* the file may go before its devices */
+	vfio_iommufd_put(ictx);
+	vfio_open_close(&a);
+	assert_int_equal(t->dev[0].opens, 0);
+	assert_int_equal(vfio_open_bind_iommufd(&a, other, &id), -EPERM);
+	vfio_open_close(&b);
+	assert_int_equal(vfio_open_bind_iommufd(&a, other, &id), 0);
+	assert_int_equal(id, 1);
+	vfio_open_close(&a);
+	vfio_iommufd_put(other);
+	assert_int_equal(vfio_group_open(t->sys, t->group), 0);
+	vfio_group_release(t->sys, t->group);
+}
+
+static void attaching(void **state)
+{
+	struct test_machine *t = *state;
+	struct vfio_iommufd *ictx = vfio_iommufd_new(t->sys);
+	struct vfio_device *a = &t->dev[0].vdev, *b = &t->dev[1].vdev;
+	uint32_t ioas = new_ioas(ictx), other = new_ioas(ictx), id, pt, pt2;
+	struct vfio_open oa, ob;
+
+	vfio_open_init(&oa, a);
+	vfio_open_init(&ob, b);
+	pt = ioas;
+	assert_int_equal(vfio_iommufd_attach(a, &pt, NULL), -EINVAL);
+	assert_int_equal(vfio_iommufd_detach(a, NULL), -EINVAL);
+	assert_int_equal(vfio_open_bind_iommufd(&oa, ictx, &id), 0);
+	assert_int_equal(vfio_open_bind_iommufd(&ob, ictx, &id), 0);
+	assert_int_equal(vfio_iommufd_attach(a, &id, NULL), -EINVAL);
+	pt = 99;
+	assert_int_equal(vfio_iommufd_attach(a, &pt, NULL), -ENOENT);
+	pt = ioas;
+	assert_int_equal(vfio_iommufd_attach(a, &pt, NULL), 0);
+	assert_int_equal(pt, 5);
+	assert_int_equal(vfio_iommufd_destroy(ictx, pt), -EBUSY);
+	assert_int_equal(vfio_iommufd_destroy(ictx, ioas), -EBUSY);
+	/* the neighbour can come to the same one, and to no other */
+	pt2 = other;
+	assert_int_equal(vfio_iommufd_attach(b, &pt2, NULL), -EINVAL);
+	assert_int_equal(pt2, other);
+	pt2 = ioas;
+	assert_int_equal(vfio_iommufd_attach(b, &pt2, NULL), 0);
+	assert_int_equal(pt2, pt);
+	/* one replaces it for both; what an attach had made goes with the last */
+	pt2 = other;
+	assert_int_equal(vfio_iommufd_attach(b, &pt2, NULL), 0);
+	assert_int_equal(pt2, 6);
+	assert_int_equal(vfio_iommufd_destroy(ictx, pt), -ENOENT);
+	assert_int_equal(vfio_iommufd_destroy(ictx, ioas), 0);
+	assert_int_equal(vfio_iommufd_detach(b, NULL), 0);
+	assert_int_equal(vfio_iommufd_detach(b, NULL), 0);
+	assert_int_equal(vfio_iommufd_destroy(ictx, other), -EBUSY);
+	vfio_open_close(&oa);
+	assert_int_equal(vfio_iommufd_destroy(ictx, pt2), -ENOENT);
+	assert_int_equal(vfio_iommufd_destroy(ictx, other), 0);
+	vfio_open_close(&ob);
+	vfio_iommufd_put(ictx);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test_setup_teardown(numbers, test_machine_new, test_machine_free),
+		cmocka_unit_test_setup_teardown(binding, test_machine_new, test_machine_free),
+		cmocka_unit_test_setup_teardown(attaching, test_machine_new, test_machine_free),
+	};
+
+	log_set(2, LOG_NONE);
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
