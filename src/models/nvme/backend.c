@@ -19,32 +19,68 @@
 
 #include "models/nvme/internal.h"
 
+/* Set or give up the lock of @fd: 0 or -errno. */
+static int set_lock(int fd, short type)
+{
+	struct flock fl = { .l_type = type, .l_whence = SEEK_SET };
+
+	return fcntl(fd, F_OFD_SETLK, &fl) ? -errno : 0;
+}
+
 /*
  * One controller at a time writes an image. The lock belongs to the open file description: it goes
  * when the process is killed, and two devices of one process exclude each other too.
  */
 static int lock_image(struct uvfio_dev *dev, int fd, const char *path, bool readonly)
 {
-	struct flock fl = { .l_type = readonly ? F_RDLCK : F_WRLCK, .l_whence = SEEK_SET };
+	int err = set_lock(fd, readonly ? F_RDLCK : F_WRLCK);
 
-	if (!fcntl(fd, F_OFD_SETLK, &fl))
+	switch (err) {
+	case 0:
 		return 0;
-	if (errno == EAGAIN || errno == EACCES) {
+	case -EAGAIN:
+	case -EACCES:
 		uvfio_error(dev,
 			    "image %s: already in use by another process or another device%s; "
 			    "close that, or open it with readonly=on on both sides",
 			    path, readonly ? " that writes it" : "");
 		return -EBUSY;
-	}
-	if (errno == ENOLCK || errno == EOPNOTSUPP || errno == ENOSYS || errno == EINVAL) {
+	case -ENOLCK:
+	case -EOPNOTSUPP:
+	case -ENOSYS:
+	case -EINVAL:
 		uvfio_log(dev, UVFIO_LOG_WARN,
 			  "image %s: its file system has no locks (%s); nothing keeps others from "
 			  "writing it",
-			  path, strerror(errno));
+			  path, strerror(-err));
 		return 0;
+	default:
+		uvfio_error(dev, "image %s: cannot be locked: %s", path, strerror(-err));
+		return -EIO;
 	}
-	uvfio_error(dev, "image %s: cannot be locked: %s", path, strerror(errno));
-	return -EIO;
+}
+
+int nvme_ns_take(struct nvme *n, struct nvme_ns *ns)
+{
+	int err;
+
+	if (ns->taken)
+		return 0;
+	err = lock_image(n->dev, ns->fd, uvfio_opt_string(n->dev, "image", ns->nsid - 1),
+			 ns->readonly);
+	if (err)
+		return err;
+	ns->taken = true;
+	/* another machine may have written it: what is kept here of the image is not good any more */
+	posix_fadvise(ns->fd, 0, 0, POSIX_FADV_DONTNEED);
+	return 0;
+}
+
+void nvme_ns_release(struct nvme_ns *ns)
+{
+	if (ns->taken)
+		set_lock(ns->fd, F_UNLCK);
+	ns->taken = false;
 }
 
 static int image_size(struct uvfio_dev *dev, int fd, const char *path, uint64_t *size)
@@ -87,7 +123,7 @@ static void find_abilities(struct nvme_ns *ns)
 }
 
 int nvme_ns_open(struct uvfio_dev *dev, struct nvme_ns *ns, uint32_t nsid, const char *path,
-		 unsigned blocksize, bool readonly)
+		 unsigned blocksize, bool readonly, bool incoming)
 {
 	uint64_t size;
 	int fd, err;
@@ -121,7 +157,7 @@ int nvme_ns_open(struct uvfio_dev *dev, struct nvme_ns *ns, uint32_t nsid, const
 				  path, (unsigned long long)size, blocksize);
 		goto fail;
 	}
-	err = lock_image(dev, fd, path, readonly);
+	err = incoming ? 0 : lock_image(dev, fd, path, readonly);
 	if (err)
 		goto fail;
 	err = uvfio_fd_keep(dev, fd);
@@ -134,6 +170,7 @@ int nvme_ns_open(struct uvfio_dev *dev, struct nvme_ns *ns, uint32_t nsid, const
 	ns->shift = blocksize == 4096 ? 12 : 9;
 	ns->blocks = size >> ns->shift;
 	ns->readonly = readonly;
+	ns->taken = !incoming;
 	find_abilities(ns);
 	if (nvme_cache_init(ns)) {
 		uvfio_error(dev, "image %s: no memory for the maps of its %llu blocks", path,

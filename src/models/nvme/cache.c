@@ -278,6 +278,71 @@ void nvme_cache_reset(struct nvme *n, struct nvme_ns *ns)
 			  ns->nsid, (unsigned long long)given_up);
 }
 
+/* ---- migration: pieces of blocks that are lost, and the status that they make ---- */
+
+/* Return the first bit from @bit on that is set (or clear, without @set); the end: none. */
+static uint64_t map_next(const struct nvme_map *m, uint64_t bit, bool set)
+{
+	for (uint64_t w = bit / 64; w < m->words; w++) {
+		uint64_t bits = atomic_load(&m->bits[w]);
+
+		if (!set)
+			bits = ~bits;
+		if (w == bit / 64)
+			bits &= ~0ull << bit % 64;
+		if (bits)
+			return w * 64 + (unsigned)__builtin_ctzll(bits);
+	}
+	return m->words * 64;
+}
+
+void nvme_cache_save(struct nvme_ns *ns, struct uvfio_state *s)
+{
+	struct nvme_cache *c = &ns->cache;
+	uint64_t first = 0, next;
+
+	pthread_mutex_lock(&c->lock);
+	uvfio_put16(s, c->status);
+	/* without any there is nothing to look for in the map, which may be large */
+	while (c->num_lost && (first = map_next(&c->lost, first, true)) < c->lost.words * 64) {
+		next = map_next(&c->lost, first, false);
+		uvfio_put64(s, first);
+		uvfio_put64(s, next - first);
+		first = next;
+	}
+	uvfio_put64(s, 0);
+	uvfio_put64(s, 0);
+	pthread_mutex_unlock(&c->lock);
+}
+
+int nvme_cache_load(struct nvme_ns *ns, struct uvfio_state *s)
+{
+	struct nvme_cache *c = &ns->cache;
+	uint64_t end = ((ns->blocks - 1) >> c->lost.grain) + 1, at = 0, first, bits;
+	uint16_t status = uvfio_get16(s);
+	int err = 0;
+
+	pthread_mutex_lock(&c->lock);
+	c->status = status;
+	for (;;) {
+		first = uvfio_get64(s);
+		bits = uvfio_get64(s);
+		if (!bits)
+			break;
+		if (first < at || first >= end || bits > end - first) {
+			err = uvfio_load_error(s, "namespace %u: no such lost blocks", ns->nsid);
+			break;
+		}
+		at = first + bits;
+		lose(c, first << c->lost.grain, bits << c->lost.grain);
+	}
+	if (!err && c->num_lost && status != NVME_WRITE_FAULT && status != NVME_CAPACITY_EXCEEDED)
+		err = uvfio_load_error(s, "namespace %u: status %xh of lost blocks", ns->nsid,
+				       status);
+	pthread_mutex_unlock(&c->lock);
+	return err;
+}
+
 /* ---- an image, a file or a block device, that is cut short or removed while it is in use ---- */
 
 uint64_t nvme_cache_end(struct nvme *n, struct nvme_ns *ns)
@@ -355,7 +420,7 @@ static uint64_t sync_failed(struct nvme_cache *c, long err)
 }
 
 /* Tell what was acknowledged and is lost; of the rest the commands that failed tell. */
-static void tell(struct nvme_req *r, long err, uint64_t lost)
+static void tell(struct nvme *n, const struct nvme_ns *ns, long err, uint64_t lost)
 {
 	char what[128] = "nothing that was acknowledged is lost";
 
@@ -363,11 +428,32 @@ static void tell(struct nvme_req *r, long err, uint64_t lost)
 		snprintf(what, sizeof(what),
 			 "%llu blocks are lost; Flush fails until a reset, or they are rewritten",
 			 (unsigned long long)lost);
-		nvme_warn_reliability(r->n);
+		nvme_warn_reliability(n);
 	}
-	uvfio_log(r->n->dev, UVFIO_LOG_ERROR,
-		  "namespace %u: data could not be put on the image's medium: %s: %s", r->ns->nsid,
+	uvfio_log(n->dev, UVFIO_LOG_ERROR,
+		  "namespace %u: data could not be put on the image's medium: %s: %s", ns->nsid,
 		  strerror((int)-err), what);
+}
+
+void nvme_cache_flush(struct nvme *n, struct nvme_ns *ns)
+{
+	const struct nvme_aio sync = { .op = NVME_AIO_SYNC, .fd = ns->fd };
+	struct nvme_cache *c = &ns->cache;
+	uint64_t lost = 0;
+	long res;
+
+	pthread_mutex_lock(&c->lock);
+	sync_begins(c);
+	pthread_mutex_unlock(&c->lock);
+	res = nvme_aio_run(&sync);
+	pthread_mutex_lock(&c->lock);
+	if (res < 0)
+		lost = sync_failed(c, res);
+	else
+		map_empty(&c->dirty[!atomic_load(&c->turn)], NULL);
+	pthread_mutex_unlock(&c->lock);
+	if (res < 0)
+		tell(n, ns, res, lost);
 }
 
 void nvme_cache_sync_done(struct nvme_req *r, long res)
@@ -394,7 +480,7 @@ void nvme_cache_sync_done(struct nvme_req *r, long res)
 	c->syncing = next;
 	pthread_mutex_unlock(&c->lock);
 	if (res < 0)
-		tell(r, res, lost);
+		tell(r->n, r->ns, res, lost);
 	if (next) {
 		next->resume = NVME_RESUME_SYNC;
 		nvme_worker_give(next->worker, next);

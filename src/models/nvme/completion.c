@@ -175,6 +175,8 @@ void nvme_irq_update(struct nvme *n)
 {
 	bool level = false;
 
+	if (atomic_load_explicit(&n->stopped, memory_order_relaxed))
+		return; /* resume comes back; the line keeps its level, also the one that is loaded */
 	pthread_mutex_lock(&n->irq_lock);
 	if ((n->pending[0] || n->pending[1]) && uvfio_irq_mode(n->dev) == UVFIO_IRQ_INTX)
 		for (unsigned i = 0; i < NVME_QUEUES; i++)
@@ -222,4 +224,20 @@ void nvme_irq_replay(struct nvme *n, uint32_t unmasked)
 			uvfio_msi(n->dev, cq->vector);
 	}
 	nvme_irq_update(n);
+}
+
+void nvme_irq_again(struct nvme *n)
+{
+	if (uvfio_irq_mode(n->dev) != UVFIO_IRQ_MSIX)
+		return;
+	for (unsigned i = 0; i < NVME_QUEUES; i++) {
+		struct nvme_cq *cq = &n->cq[i];
+		bool waiting;
+
+		pthread_mutex_lock(&cq->lock);
+		waiting = atomic_load(&cq->size) && cq->ien && cq->head != cq->tail;
+		pthread_mutex_unlock(&cq->lock);
+		if (waiting)
+			uvfio_msi(n->dev, cq->vector);
+	}
 }

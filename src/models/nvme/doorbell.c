@@ -276,6 +276,11 @@ void nvme_doorbell(struct nvme *n, uint64_t offset, uint32_t value)
 	if (!(atomic_load_explicit(&n->csts, memory_order_relaxed) & NVME_CSTS_RDY) ||
 	    atomic_load_explicit(&n->discard, memory_order_relaxed))
 		return;
+	if (atomic_load_explicit(&n->stopped, memory_order_relaxed)) { /* resume looks */
+		if (offset - NVME_DOORBELLS < NVME_DOORBELL_PAGE)
+			atomic_store(&n->doorbells[(offset - NVME_DOORBELLS) / 4], value);
+		return;
+	}
 	if (qid > n->max_queues ||
 	    !atomic_load_explicit(is_cq ? &n->cq[qid].size : &n->sq[qid].size,
 				  memory_order_relaxed)) {
@@ -356,5 +361,27 @@ void nvme_doorbell_strays(struct nvme *n)
 		}
 		if (value)
 			bad_doorbell(n, NVME_EV_INVALID_DB_REGISTER, qid, i & 1, value);
+	}
+}
+
+void nvme_doorbells_look(struct nvme *n)
+{
+	nvme_doorbell_strays(n);
+	for (unsigned i = 0; i <= n->max_queues; i++) {
+		struct nvme_sq *sq = &n->sq[i];
+
+		if (!atomic_load(&sq->size))
+			continue;
+		/*
+		 * a buffer is not looked at with bus mastering off unless the driver rang; when it
+		 * is back on all queues are kicked
+		 */
+		if (!atomic_load(&sq->shadow) || uvfio_dma_allowed(n->dev) || nvme_sq_rung(n, sq))
+			nvme_sq_kick(sq, true);
+		/*
+		 * who ran it till now may have found the completion queue full before the driver
+		 * stored its head, and said so only after that
+		 */
+		nvme_cq_poll(n, &n->cq[atomic_load(&sq->cqid)]);
 	}
 }

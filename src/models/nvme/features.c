@@ -3,6 +3,7 @@
  * models/nvme/features.c: get Features and Set Features (NVMe 1.4, 5.13, 5.21). No feature is
  * saveable: each controller reset brings the defaults back.
  */
+#include <errno.h>
 #include <string.h>
 
 #include "models/nvme/internal.h"
@@ -103,6 +104,21 @@ static uint16_t set_keep_alive(struct nvme *n, uint32_t ms)
 	return NVME_OK;
 }
 
+int nvme_keep_alive_load(struct nvme *n, uint64_t left)
+{
+	uint64_t all = n->feat.keep_alive * 1000000ull;
+
+	if (all && !n->keep_alive)
+		n->keep_alive = uvfio_timer_new(n->dev, keep_alive_expired, n);
+	if (all && !n->keep_alive)
+		return -ENOMEM;
+	left = left < all ? left : all;
+	n->feat.keep_alive_end = nvme_now_ns() + left;
+	if (n->keep_alive)
+		uvfio_timer_set(n->keep_alive, all ? left : UINT64_MAX);
+	return 0;
+}
+
 /* ---- the features ---- */
 
 void nvme_features_reset(struct nvme *n)
@@ -116,7 +132,7 @@ void nvme_features_reset(struct nvme *n)
 	memset(n->feat.vector, 0, sizeof(n->feat.vector));
 	n->feat.timestamp = 0;
 	n->feat.timestamp_at = nvme_now_ns();
-	n->feat.timestamp_set = false;
+	n->feat.timestamp_set = n->feat.timestamp_stood = false;
 	set_keep_alive(n, 0);
 	n->feat.retry_delays = 0;
 	for (unsigned i = 0; i < n->num_ns; i++)
@@ -140,8 +156,8 @@ static uint16_t *threshold(struct nvme *n, uint32_t cdw11, bool set)
 }
 
 /*
- * 5.21.1.14, figure 287: milliseconds 47:0, origin 51:49 (figure 288: 1 means that the host set
- * it).
+ * 5.21.1.14, figure 287: milliseconds 47:0, 48: it may have stood still, origin 51:49 (figure 288:
+ * 1 means that the host set it).
  */
 static uint64_t timestamp(const struct nvme *n, bool def)
 {
@@ -149,8 +165,8 @@ static uint64_t timestamp(const struct nvme *n, bool def)
 
 	if (def)
 		return 0;
-	return ((n->feat.timestamp + ms) & 0xffffffffffffull) | (uint64_t)n->feat.timestamp_set
-									<< 49;
+	return ((n->feat.timestamp + ms) & 0xffffffffffffull) |
+	       (uint64_t)n->feat.timestamp_stood << 48 | (uint64_t)n->feat.timestamp_set << 49;
 }
 
 /*
@@ -337,6 +353,7 @@ static uint16_t set(struct nvme *n, const struct nvme_cmd *cmd, const void *data
 		n->feat.timestamp &= 0xffffffffffffull;
 		n->feat.timestamp_at = nvme_now_ns();
 		n->feat.timestamp_set = true;
+		n->feat.timestamp_stood = false;
 		break;
 	case NVME_FEAT_KEEP_ALIVE:
 		return set_keep_alive(n, value);

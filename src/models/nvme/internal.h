@@ -100,6 +100,7 @@ struct nvme_ns {
 	unsigned shift; /* log2 of the block size */
 	uint64_t blocks;
 	bool readonly;
+	bool taken;		 /* locked; under life */
 	bool regular;		 /* a file, no block device */
 	atomic_bool linked;	 /* it has a name; not yet said that it lost it */
 	bool memory;		 /* tmpfs, memfd: reads and writes never wait for a device */
@@ -188,9 +189,18 @@ struct nvme_bounce {
 	unsigned count[NVME_BOUNCE_CLASSES];
 };
 
-/* Open the image at @path as namespace @nsid. 0 or -errno, with a message. */
+/*
+ * Open the image at @path as namespace @nsid. 0 or -errno, with a message. @incoming: it may be
+ * another controller's until nvme_ns_take().
+ */
 int nvme_ns_open(struct uvfio_dev *dev, struct nvme_ns *ns, uint32_t nsid, const char *path,
-		 unsigned blocksize, bool readonly);
+		 unsigned blocksize, bool readonly, bool incoming);
+/*
+ * Have the image for this controller alone, unless it has it already: 0; or -EBUSY, -EIO, with a
+ * line in the log. And leave it to another one. Under life.
+ */
+int nvme_ns_take(struct nvme *n, struct nvme_ns *ns);
+void nvme_ns_release(struct nvme_ns *ns);
 void nvme_ns_close(struct uvfio_dev *dev, struct nvme_ns *ns);
 /*
  * Move @iov, of @len bytes together, without sleeping. 0; -EAGAIN if that cannot be done: it must
@@ -235,6 +245,11 @@ uint64_t nvme_cache_end(struct nvme *n, struct nvme_ns *ns);
 bool nvme_cache_sync(struct nvme_req *r);
 /* Take @res, the result of the sync that @r made; others that waited for it go on. */
 void nvme_cache_sync_done(struct nvme_req *r, long res);
+/* Save which blocks are lost, and load it: 0, or what uvfio_load_error() returned. */
+void nvme_cache_save(struct nvme_ns *ns, struct uvfio_state *s);
+int nvme_cache_load(struct nvme_ns *ns, struct uvfio_state *s);
+/* Have everything on the medium, in this thread. No command is under way; what fails is lost. */
+void nvme_cache_flush(struct nvme *n, struct nvme_ns *ns);
 /* Give up what was lost: the controller is reset. */
 void nvme_cache_reset(struct nvme *n, struct nvme_ns *ns);
 
@@ -417,6 +432,11 @@ bool nvme_pending_set(struct nvme *n, unsigned qid, bool on);
 void nvme_irq_update(struct nvme *n);
 /* Signal what is waiting: @unmasked by INTMC, or the kind of interrupt changed. */
 void nvme_irq_replay(struct nvme *n, uint32_t unmasked);
+/*
+ * Send a message of MSI-X for each queue that has entries which the driver did not take: it may
+ * have been sent before the controller migrated, and not have reached the driver.
+ */
+void nvme_irq_again(struct nvme *n);
 
 /* ---- doorbell.c: doorbell registers, doorbell buffers ---- */
 
@@ -439,6 +459,11 @@ bool nvme_cq_poll(struct nvme *n, struct nvme_cq *cq);
  * queues that do not exist, heads of completion queues.
  */
 void nvme_doorbell_strays(struct nvme *n);
+/*
+ * Look at all that a driver may have stored without a thread that saw it: strays, and queues that
+ * are to be run.
+ */
+void nvme_doorbells_look(struct nvme *n);
 /* Take the two pages of Doorbell Buffer Config (5.7). */
 void nvme_queues_buffers(struct nvme *n, uint64_t shadow, uint64_t eventidx);
 /* Return the place of a doorbell in the buffer at @base; 0 if there is no buffer. */
@@ -504,6 +529,8 @@ uint16_t nvme_set_features(struct nvme *n, struct nvme_sq *sq, const struct nvme
 			   uint32_t *result, uint16_t *location);
 /* Start the Keep Alive timer again, if it is on: the host lives (5.18). */
 void nvme_keep_alive(struct nvme *n);
+/* Have it expire in @left ns, if it is on: 0 or -ENOMEM. With admin. */
+int nvme_keep_alive_load(struct nvme *n, uint64_t left);
 
 /* ---- admin.c, identify.c, io.c: commands ---- */
 
@@ -555,6 +582,7 @@ struct nvme_features {
 	uint16_t vector[NVME_QUEUES];
 	uint64_t timestamp, timestamp_at; /* ms the host gave; ns of ours when it came */
 	bool timestamp_set;
+	bool timestamp_stood;	 /* it did not count while the controller migrated */
 	uint32_t keep_alive;	 /* ms; 0: off */
 	uint64_t keep_alive_end; /* ns: when the timer expires */
 	uint8_t retry_delays;	 /* Host Behavior Support, ACRE */
@@ -589,7 +617,10 @@ struct nvme {
 
 	atomic_bool open;     /* commands may be fetched */
 	atomic_bool discard;  /* completions go nowhere: the controller is being reset */
-	atomic_bool paused;   /* quiesced: the next register write resumes */
+	atomic_bool paused;   /* quiesced: the next register write goes on */
+	atomic_bool stopped;  /* for a migration: whatever is written has to wait */
+	bool moved;	      /* the state was loaded; under life, as the next */
+	bool shutdown_due;    /* for CC.SHN, when it is not stopped any more */
 	atomic_ullong shadow; /* doorbell buffers; written under the admin queue's lock */
 	uint64_t eventidx;
 	uint32_t admin_start; /* the admin queue's tail when they were configured */
@@ -638,6 +669,17 @@ struct nvme {
 void nvme_fatal(struct nvme *n, const char *why, uint64_t address);
 /* Return nanoseconds of CLOCK_MONOTONIC, by which uvfio_timer_set() goes, too. */
 uint64_t nvme_now_ns(void);
+/* Make all what it is after a controller reset; nothing runs. Under life. */
+void nvme_clear(struct nvme *n);
+/* Have the images for this controller alone: 0 or -errno, with a line in the log. Under life. */
+int nvme_take_images(struct nvme *n);
+
+/* ---- migrate.c ---- */
+
+/* As in struct uvfio_model. */
+void nvme_describe(struct uvfio_dev *dev, struct uvfio_state *s);
+int nvme_save(struct uvfio_dev *dev, struct uvfio_state *s);
+int nvme_load(struct uvfio_dev *dev, struct uvfio_state *s, uint32_t version);
 
 /*
  * Order all accesses before against all after, those to the driver's memory too. (The sanitizers do

@@ -54,6 +54,8 @@ static bool deliver_one(struct nvme *n)
 	static const uint8_t page[] = { NVME_LOG_ERROR, NVME_LOG_SMART };
 
 	n->events |= atomic_exchange(&n->new_events, 0);
+	if (atomic_load(&n->stopped))
+		return false; /* resume comes back */
 	for (unsigned bit = 0; n->num_aer && bit < 16; bit++) {
 		unsigned type = bit / 8, info = bit % 8;
 

@@ -57,11 +57,8 @@ static void drain(struct nvme *n)
 	nvme_delay_hurry(n, false);
 }
 
-/* Do a controller level reset (7.3.2): nothing that was asked for completes. */
-static void stop(struct nvme *n)
+void nvme_clear(struct nvme *n)
 {
-	atomic_store(&n->discard, true);
-	drain(n);
 	nvme_log_reset(n);
 	nvme_queues_clear(n);
 	nvme_features_reset(n);
@@ -69,12 +66,21 @@ static void stop(struct nvme *n)
 		nvme_cache_reset(n, &n->ns[i]);
 	atomic_store(&n->intms, 0);
 	atomic_store(&n->csts, 0);
+}
+
+/* Do a controller level reset (7.3.2): nothing that was asked for completes. */
+static void stop(struct nvme *n)
+{
+	atomic_store(&n->discard, true);
+	drain(n);
+	nvme_clear(n);
 	atomic_store(&n->discard, false);
 }
 
 static void go(struct nvme *n)
 {
-	if ((atomic_load(&n->csts) & (NVME_CSTS_RDY | NVME_CSTS_CFS)) != NVME_CSTS_RDY)
+	if (atomic_load(&n->stopped) || atomic_load(&n->paused) ||
+	    (atomic_load(&n->csts) & (NVME_CSTS_RDY | NVME_CSTS_CFS)) != NVME_CSTS_RDY)
 		return;
 	if (nvme_workers_start(n)) {
 		nvme_fatal(n, "no thread can be started", 0);
@@ -83,8 +89,17 @@ static void go(struct nvme *n)
 	atomic_store(&n->open, true);
 }
 
+int nvme_take_images(struct nvme *n)
+{
+	int err = 0;
+
+	for (unsigned i = 0; i < n->num_ns && !err; i++)
+		err = nvme_ns_take(n, &n->ns[i]);
+	return err;
+}
+
 /* Go on after quiesce: a register was written. */
-static void resume(struct nvme *n)
+static void wake(struct nvme *n)
 {
 	bool was;
 
@@ -121,6 +136,8 @@ static void enable(struct nvme *n, uint32_t cc)
 		why = "ASQ is not aligned to the page size", value = n->asq;
 	else if (n->acq & mask)
 		why = "ACQ is not aligned to the page size", value = n->acq;
+	else if (!atomic_load(&n->stopped) && nvme_take_images(n))
+		why = "an image is not to be had";
 	if (why) { /* 3.1.6: CFS instead of RDY */
 		nvme_fatal(n, why, value);
 		return;
@@ -157,6 +174,14 @@ void nvme_shutdown_done(struct nvme *n, bool ok)
 	pthread_mutex_unlock(&n->drain_lock);
 }
 
+/* Flush for CC.SHN; a stopped controller does so when it goes on. Under life. */
+static void shut_down(struct nvme *n)
+{
+	n->shutdown_due = atomic_load(&n->stopped);
+	if (!n->shutdown_due && (nvme_workers_start(n) || nvme_io_shutdown(n)))
+		nvme_shutdown_done(n, false);
+}
+
 /* Shut down: either kind ends with the data on the medium. 3.1.5 SHN, 7.6.2. Under life. */
 static void write_shn(struct nvme *n, unsigned old, unsigned new)
 {
@@ -168,8 +193,8 @@ static void write_shn(struct nvme *n, unsigned old, unsigned new)
 	n->shutdowns += start;
 	set_shst(n, start ? NVME_CSTS_SHST_BUSY : 0);
 	pthread_mutex_unlock(&n->drain_lock);
-	if (start && (nvme_workers_start(n) || nvme_io_shutdown(n)))
-		nvme_shutdown_done(n, false);
+	if (start)
+		shut_down(n);
 }
 
 static void write_cc(struct nvme *n, uint32_t value)
@@ -290,7 +315,7 @@ static int bar_write(struct uvfio_dev *dev, unsigned bar, uint64_t offset, unsig
 	struct nvme *n = uvfio_priv(dev);
 
 	if (atomic_load_explicit(&n->paused, memory_order_relaxed))
-		resume(n);
+		wake(n);
 	if (offset >= NVME_DOORBELLS) {
 		if (size != 4) {
 			uvfio_log(dev, UVFIO_LOG_WARN,
@@ -300,7 +325,7 @@ static int bar_write(struct uvfio_dev *dev, unsigned bar, uint64_t offset, unsig
 		}
 		nvme_doorbell(n, offset, (uint32_t)value); /* has a barrier behind what it stores */
 		if (atomic_load_explicit(&n->paused, memory_order_relaxed))
-			resume(n); /* quiesced while this was under way */
+			wake(n); /* quiesced while this was under way */
 		return 0;
 	}
 	if (size < 4)
@@ -324,6 +349,9 @@ static void reset(struct uvfio_dev *dev, enum uvfio_reset_kind kind)
 	n->aqa = 0;
 	n->asq = n->acq = 0;
 	atomic_store(&n->warned, 0);
+	/* of a migration that failed: whose they were may have them back */
+	for (unsigned i = 0; i < n->num_ns && atomic_load(&n->stopped); i++)
+		nvme_ns_release(&n->ns[i]);
 	pthread_mutex_unlock(&n->life);
 }
 
@@ -374,6 +402,59 @@ static void config_written(struct uvfio_dev *dev, unsigned offset, unsigned size
 		nvme_kick_all(n);
 }
 
+/*
+ * ---- stopped, for a migration: what is in flight completes; what was rung and not fetched is for
+ * the controller that goes on, here or there ----
+ */
+
+static int stop_running(struct uvfio_dev *dev, enum uvfio_stop_kind kind)
+{
+	struct nvme *n = uvfio_priv(dev);
+	unsigned inflight = atomic_load(&n->inflight);
+
+	pthread_mutex_lock(&n->life);
+	if (!atomic_exchange(&n->stopped, true)) {
+		drain(n);
+		nvme_workers_stop(n);
+		/* a thread that is telling of an event is done; the next one finds us stopped */
+		pthread_mutex_lock(&n->admin);
+		pthread_mutex_unlock(&n->admin);
+		nvme_doorbell_strays(n);
+		uvfio_log(dev, UVFIO_LOG_DEBUG, "stopped; %u commands were in flight", inflight);
+	}
+	if (kind == UVFIO_STOP_ALL)
+		for (unsigned i = 0; i < n->num_ns; i++) {
+			if (!n->ns[i].readonly && n->ns[i].taken)
+				nvme_cache_flush(n, &n->ns[i]);
+			nvme_ns_release(&n->ns[i]);
+		}
+	pthread_mutex_unlock(&n->life);
+	return 0;
+}
+
+static void resume(struct uvfio_dev *dev)
+{
+	struct nvme *n = uvfio_priv(dev);
+	bool moved;
+
+	pthread_mutex_lock(&n->life);
+	atomic_store(&n->stopped, false);
+	moved = n->moved;
+	n->moved = false;
+	/* not yet enabled: the images can wait until then */
+	if (atomic_load(&n->csts) & NVME_CSTS_RDY && nvme_take_images(n))
+		nvme_fatal(n, "an image is not to be had", 0);
+	go(n);
+	if (n->shutdown_due)
+		shut_down(n);
+	pthread_mutex_unlock(&n->life);
+	nvme_irq_replay(n, moved ? ~atomic_load(&n->intms) : 0);
+	if (moved)
+		nvme_irq_again(n);
+	nvme_events_deliver(n);
+	nvme_doorbells_look(n);
+}
+
 /* ---- creation ---- */
 
 static const struct uvfio_option options[] = {
@@ -393,6 +474,11 @@ static const struct uvfio_option options[] = {
 	  .type = UVFIO_OPT_BOOL,
 	  .def = "off",
 	  .help = "write protected; images are opened for reading and may be shared" },
+	{ .name = "incoming",
+	  .type = UVFIO_OPT_BOOL,
+	  .def = "off",
+	  .help = "the images may be in use, by the device that will migrate here, until the "
+		  "controller is enabled or its state arrives" },
 	{ .name = "serial",
 	  .type = UVFIO_OPT_STRING,
 	  .help = "serial number, 20 characters at most; default: from the address and the image" },
@@ -486,6 +572,7 @@ static int open_images(struct nvme *n)
 	unsigned count = uvfio_opt_count(n->dev, "image");
 	unsigned blocksize = (unsigned)uvfio_opt_uint(n->dev, "blocksize", 0);
 	bool readonly = uvfio_opt_bool(n->dev, "readonly", 0);
+	bool incoming = uvfio_opt_bool(n->dev, "incoming", 0);
 	int err;
 
 	if (!count)
@@ -499,7 +586,7 @@ static int open_images(struct nvme *n)
 	for (; n->num_ns < count; n->num_ns++) {
 		err = nvme_ns_open(n->dev, &n->ns[n->num_ns], n->num_ns + 1,
 				   uvfio_opt_string(n->dev, "image", n->num_ns), blocksize,
-				   readonly);
+				   readonly, incoming);
 		if (err)
 			return err;
 	}
@@ -644,4 +731,10 @@ const struct uvfio_model model_nvme = {
 	.power = power,
 	.quiesce = quiesce,
 	.regs = nvme_reg_names,
+	.state_version = 1,
+	.stop = stop_running,
+	.resume = resume,
+	.describe = nvme_describe,
+	.save = nvme_save,
+	.load = nvme_load,
 };

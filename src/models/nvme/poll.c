@@ -185,25 +185,7 @@ static void close_page(struct nvme_worker *w)
 	w->opened = false;
 	nvme_poll_stop(w->n);
 	nvme_barrier();
-	nvme_doorbell_strays(w->n);
-	for (unsigned i = 0; i <= w->n->max_queues; i++) {
-		struct nvme_sq *sq = &w->n->sq[i];
-
-		if (!atomic_load(&sq->size))
-			continue;
-		/*
-		 * a buffer is not looked at with bus mastering off unless the driver rang; when it
-		 * is back on all queues are kicked
-		 */
-		if (!atomic_load(&sq->shadow) || uvfio_dma_allowed(w->n->dev) ||
-		    nvme_sq_rung(w->n, sq))
-			nvme_sq_kick(sq, true);
-		/*
-		 * who ran it till now may have found the completion queue full before the driver
-		 * stored its head, and said so only after that
-		 */
-		nvme_cq_poll(w->n, &w->n->cq[atomic_load(&sq->cqid)]);
-	}
+	nvme_doorbells_look(w->n);
 }
 
 bool nvme_poll_again(struct nvme_worker *w, bool any)
