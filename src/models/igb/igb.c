@@ -139,10 +139,18 @@ static void quiesce(struct uvfio_dev *dev)
 static bool net_receive(void *arg, const void *frame, size_t len)
 {
 	struct igb *g = arg;
+	bool taken;
 
 	if (atomic_load_explicit(&g->phy_loopback, memory_order_relaxed))
 		return true; /* the PHY does not listen to the wire */
-	return igb_rx_frame(g, frame, len);
+	/* before the look at `stopped`: who stops us either waits for this frame or is seen */
+	atomic_fetch_add(&g->receiving, 1);
+	if (atomic_load(&g->stopped))
+		taken = false;
+	else
+		taken = igb_rx_frame(g, frame, len);
+	atomic_fetch_sub(&g->receiving, 1);
+	return taken;
 }
 
 static void net_link(void *arg, bool up)
@@ -151,7 +159,8 @@ static void net_link(void *arg, bool up)
 
 	pthread_mutex_lock(&g->ctl);
 	atomic_store(&g->wire, up);
-	igb_link_update(g, false);
+	if (!atomic_load(&g->stopped))
+		igb_link_update(g, false);
 	pthread_mutex_unlock(&g->ctl);
 	if (up)
 		igb_tx_kick_all(g);
@@ -349,4 +358,10 @@ const struct uvfio_model model_igb = {
 	.config_written = config_written,
 	.quiesce = quiesce,
 	.regs = igb_reg_names,
+	.state_version = 1,
+	.stop = igb_stop,
+	.resume = igb_resume,
+	.describe = igb_describe,
+	.save = igb_save,
+	.load = igb_load,
 };

@@ -10,7 +10,7 @@
  * comes in is stored by the sender's. Registers that just hold a value are atomics, and need no
  * lock. Locks, outermost first:
  *   host_driver.lock  the state of the driver that host_driver.c stands for; one message at a time
- *   ctl               reset, link, PHY, EEPROM
+ *   ctl               reset, link, PHY, EEPROM, stopping for a migration
  *   txq->lock         a transmit queue
  *   rxq->lock         a receive queue, of this device or, across the wire, of another
  *   mbx               the mailboxes
@@ -123,8 +123,11 @@ struct igb {
 	_Atomic uint32_t reg[IGB_BAR0_SIZE / 4];
 	struct igb_traffic traffic[2]; /* stats.c: IGB_RX, IGB_TX */
 	_Atomic uint64_t taken[IGB_VIEWS], shown[IGB_VIEWS];
-	atomic_bool link; /* STATUS.LU */
-	atomic_bool wire; /* somebody is at the other end */
+	atomic_bool stopped;   /* for a migration */
+	atomic_uint receiving; /* threads in igb_rx_frame() with a frame of the wire */
+	bool moved;	       /* the state was loaded; with ctl */
+	atomic_bool link;      /* STATUS.LU */
+	atomic_bool wire;      /* somebody is at the other end */
 	atomic_bool phy_loopback, phy_asleep;
 	atomic_uint mode; /* of the PHY's link: IGB_MODE_* */
 	struct igb_fn fn[IGB_FUNCTIONS];
@@ -189,11 +192,14 @@ static inline uint64_t igb_now_ns(void)
 
 static inline void igb_wake(struct igb_fn *fn)
 {
-	if (atomic_load_explicit(&fn->quiet, memory_order_relaxed))
+	if (atomic_load_explicit(&fn->quiet, memory_order_relaxed) && !atomic_load(&fn->g->stopped))
 		atomic_store(&fn->quiet, false);
 }
 
 /* ---- regs.c ---- */
+
+/* True if the register at @off can be asked to hold @value, or comes to have it by itself. */
+bool igb_reg_possible(uint32_t off, uint32_t value);
 
 /* Give all registers their values after a reset. */
 void igb_regs_init(struct igb *g);
@@ -216,8 +222,20 @@ void igb_quiesce(struct igb_fn *fn);
 /* Do what CTRL.RST asks for. With ctl. */
 void igb_software_reset(struct igb *g);
 
+/* ---- migrate.c ---- */
+
+/* As in struct uvfio_model. */
+int igb_stop(struct uvfio_dev *dev, enum uvfio_stop_kind kind);
+void igb_resume(struct uvfio_dev *dev);
+void igb_describe(struct uvfio_dev *dev, struct uvfio_state *s);
+int igb_save(struct uvfio_dev *dev, struct uvfio_state *s);
+int igb_load(struct uvfio_dev *dev, struct uvfio_state *s, uint32_t version);
+
 /* ---- nvm.c ---- */
 
+/* Save the EEPROM and what moves its pins, and load it: 0 or an error. With ctl. */
+void igb_nvm_save(struct igb *g, struct uvfio_state *s);
+int igb_nvm_restore(struct igb *g, struct uvfio_state *s);
 void igb_nvm_init(struct igb *g, const uint8_t mac[6]);
 /* Load what the device reads from its EEPROM at reset. With ctl. */
 void igb_nvm_load(struct igb *g);
@@ -229,6 +247,9 @@ void igb_eecd(struct igb *g, uint32_t value);
 
 /* With ctl. */
 void igb_phy_reset(struct igb *g);
+/* Save the PHY and the link, and load them: 0 or an error. With ctl. */
+void igb_phy_save(struct igb *g, struct uvfio_state *s);
+int igb_phy_restore(struct igb *g, struct uvfio_state *s);
 /* Take a store to MDIC. With ctl. */
 void igb_mdic(struct igb *g, uint32_t value);
 /* Work out the link again; @renegotiated: it was down in between. With ctl. */
@@ -256,6 +277,13 @@ void igb_irq_mailbox(struct igb *g, unsigned vf);
 void igb_irq_vf_reset(struct igb *g, unsigned vf);
 /* Take the vectors of enabled VFs away from the PF. */
 void igb_irq_vfs_changed(struct igb *g);
+void igb_irq_save(struct igb *g, struct uvfio_state *s);
+void igb_irq_restore(struct igb *g, struct uvfio_state *s);
+/*
+ * Go on after the state was loaded. Messages that were sent where it was saved may not have reached
+ * the driver: those that it may be waiting for are sent once more.
+ */
+void igb_irq_again(struct igb *g);
 
 /* ---- tx.c ---- */
 
@@ -265,6 +293,9 @@ void igb_tx_reset(struct igb *g);
 /* Run a queue up to its tail. */
 void igb_tx_kick(struct igb *g, unsigned queue);
 void igb_tx_kick_all(struct igb *g);
+/* Save the queues, and load them: 0 or an error. Nothing runs. */
+void igb_tx_save(struct igb *g, struct uvfio_state *s);
+int igb_tx_restore(struct igb *g, struct uvfio_state *s);
 /* Reset a queue, and give it to @fn unless that is NULL. */
 void igb_tx_own(struct igb *g, unsigned queue, struct igb_fn *fn);
 
@@ -273,6 +304,8 @@ void igb_tx_own(struct igb *g, unsigned queue, struct igb_fn *fn);
 int igb_rx_init(struct igb *g);
 void igb_rx_fini(struct igb *g);
 void igb_rx_reset(struct igb *g);
+void igb_rx_save(struct igb *g, struct uvfio_state *s);
+void igb_rx_restore(struct igb *g, struct uvfio_state *s);
 /* Forget the descriptors that were fetched ahead. */
 void igb_rx_forget(struct igb *g, unsigned queue);
 /* Reset a queue, and give it to @fn unless that is NULL. */
@@ -412,6 +445,8 @@ void igb_host_driver_link(struct igb *g);
 
 uint32_t igb_stats_read(struct igb *g, uint32_t off);
 void igb_stats_reset(struct igb *g);
+void igb_stats_save(struct igb *g, struct uvfio_state *s);
+void igb_stats_restore(struct igb *g, struct uvfio_state *s);
 void igb_stats_add(struct igb *g, uint32_t off, uint32_t n);
 void igb_stats_tx(struct igb *g, const uint8_t *frame, size_t len);
 void igb_stats_rx(struct igb *g, const uint8_t *frame, size_t len);

@@ -356,7 +356,7 @@ void igb_irq_write(struct igb *g, uint32_t off, uint32_t value)
 		g->irq.iam = value & ICR_BITS;
 		break;
 	case IGB_GPIE:
-		g->irq.gpie = value & 0xc0000f91;
+		g->irq.gpie = value & GPIE_BITS;
 		/* Bits that the other way does not have: no vector is behind them. */
 		bits = g->irq.gpie & GPIE_MSIX ? EICR_BITS : EICR_LEGACY_BITS;
 		b->eicr &= bits;
@@ -453,6 +453,91 @@ void igb_irq_reset(struct igb *g)
 	update(g);
 	pthread_mutex_unlock(&g->irq.lock);
 }
+
+/* ---- migration ---- */
+
+void igb_irq_save(struct igb *g, struct uvfio_state *s)
+{
+	uint64_t now = igb_now_ns();
+
+	pthread_mutex_lock(&g->irq.lock);
+	uvfio_put32(s, g->irq.icr);
+	uvfio_put32(s, g->irq.ims);
+	uvfio_put32(s, g->irq.iam);
+	uvfio_put32(s, g->irq.gpie);
+	uvfio_put32(s, g->irq.sent);
+	for (unsigned i = 0; i < IGB_FUNCTIONS; i++) {
+		struct igb_bank *b = &g->irq.bank[i];
+
+		uvfio_put32(s, b->eicr);
+		uvfio_put32(s, b->eims);
+		uvfio_put32(s, b->eiac);
+		uvfio_put32(s, b->eiam);
+		uvfio_put32(s, b->sent);
+	}
+	for (unsigned i = 0; i < IGB_VECTORS; i++) {
+		struct igb_vector *v = &g->irq.vec[i];
+
+		uvfio_put64(s, v->armed ? uvfio_timer_left(v->timer) : UINT64_MAX);
+		uvfio_put64(s, v->next > now ? v->next - now : 0);
+	}
+	pthread_mutex_unlock(&g->irq.lock);
+}
+
+/* Load the causes and masks of a function: those bits that it has. */
+static void load_bank(struct igb_bank *b, struct uvfio_state *s, uint32_t bits)
+{
+	b->eicr = uvfio_get32(s) & bits;
+	b->eims = uvfio_get32(s) & bits;
+	b->eiac = uvfio_get32(s) & bits & EICR_BITS;
+	b->eiam = uvfio_get32(s) & bits;
+	b->sent = uvfio_get32(s) & bits;
+}
+
+void igb_irq_restore(struct igb *g, struct uvfio_state *s)
+{
+	uint64_t longest = (EITR_INTERVAL >> 2) * 1000ull, left;
+
+	pthread_mutex_lock(&g->irq.lock);
+	g->irq.icr = uvfio_get32(s) & ICR_BITS;
+	g->irq.ims = uvfio_get32(s) & ICR_BITS;
+	g->irq.iam = uvfio_get32(s) & ICR_BITS;
+	g->irq.gpie = uvfio_get32(s) & GPIE_BITS;
+	g->irq.sent = uvfio_get32(s) & ICR_BITS;
+	for (unsigned i = 0; i < IGB_FUNCTIONS; i++)
+		load_bank(&g->irq.bank[i], s,
+			  i != IGB_PF		    ? 7
+			  : g->irq.gpie & GPIE_MSIX ? EICR_BITS
+						    : EICR_LEGACY_BITS);
+	for (unsigned i = 0; i < IGB_VECTORS; i++) {
+		struct igb_vector *v = &g->irq.vec[i];
+
+		left = uvfio_get64(s);
+		v->armed = left != UINT64_MAX;
+		uvfio_timer_set(v->timer, !v->armed ? UINT64_MAX : left < longest ? left : longest);
+		left = uvfio_get64(s);
+		v->next = left ? igb_now_ns() + (left < longest ? left : longest) : 0;
+	}
+	pthread_mutex_unlock(&g->irq.lock);
+}
+
+void igb_irq_again(struct igb *g)
+{
+	struct igb_bank *b = &g->irq.bank[IGB_PF];
+	enum uvfio_irq_mode mode = uvfio_irq_mode(g->dev);
+
+	pthread_mutex_lock(&g->irq.lock);
+	if (mode == UVFIO_IRQ_MSI && (g->irq.ims || b->eims))
+		uvfio_msi(g->dev, 0);
+	/* of those with EIAM the mask shows that the driver has not answered yet */
+	for (unsigned i = 0; mode == UVFIO_IRQ_MSIX && i < g->vectors; i++) {
+		if ((b->eims | b->eiam | b->eiac) >> i & 1)
+			uvfio_msi(g->dev, i);
+	}
+	pthread_mutex_unlock(&g->irq.lock);
+}
+
+/* ---- creation ---- */
 
 int igb_irq_init(struct igb *g)
 {

@@ -209,3 +209,48 @@ void igb_eerd(struct igb *g, uint32_t value)
 		v = g->nvm[word];
 	igb_put(g, IGB_EERD, (value & 0xfffcu) | EERD_DONE | v << 16);
 }
+
+/* ---- migration ---- */
+
+void igb_nvm_save(struct igb *g, struct uvfio_state *s)
+{
+	const struct igb_spi *p = &g->spi;
+
+	for (unsigned i = 0; i < IGB_NVM_WORDS; i++)
+		uvfio_put16(s, g->nvm[i]);
+	uvfio_put8(s, (uint8_t)(p->selected | p->clock << 1 | p->out << 2));
+	uvfio_put8(s, p->in);
+	uvfio_put8(s, p->code);
+	uvfio_put8(s, p->status);
+	uvfio_put32(s, p->bits);
+	uvfio_put8(s, (uint8_t)p->bytes);
+	uvfio_put16(s, (uint16_t)p->at);
+	uvfio_put32(s, p->filled);
+	uvfio_put_bytes(s, p->page, sizeof(p->page));
+}
+
+int igb_nvm_restore(struct igb *g, struct uvfio_state *s)
+{
+	struct igb_spi p = { 0 };
+	uint8_t pins;
+
+	for (unsigned i = 0; i < IGB_NVM_WORDS; i++)
+		g->nvm[i] = uvfio_get16(s);
+	pins = uvfio_get8(s);
+	p.selected = pins & 1;
+	p.clock = pins & 2;
+	p.out = pins & 4;
+	p.in = uvfio_get8(s);
+	p.code = uvfio_get8(s);
+	p.status = uvfio_get8(s);
+	p.bits = uvfio_get32(s);
+	p.bytes = uvfio_get8(s);
+	p.at = uvfio_get16(s);
+	p.filled = uvfio_get32(s);
+	uvfio_get_bytes(s, p.page, sizeof(p.page));
+	if (p.code > 7 || p.status & ~(SR_WEL | SR_BP) || p.bytes > 3 || p.at >= NVM_BYTES)
+		return uvfio_load_error(s, "EEPROM: instruction %u, status %xh, byte %u, at %xh",
+					p.code, p.status, p.bytes, p.at);
+	g->spi = p;
+	return 0;
+}

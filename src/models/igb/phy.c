@@ -222,3 +222,32 @@ void igb_mdic(struct igb *g, uint32_t value)
 	if (value & MDIC_IE)
 		igb_irq_cause(g, ICR_MDAC);
 }
+
+/* ---- migration ---- */
+
+void igb_phy_save(struct igb *g, struct uvfio_state *s)
+{
+	for (unsigned i = 0; i < 32; i++)
+		uvfio_put16(s, g->phy[i]);
+	uvfio_put8(s, (uint8_t)atomic_load(&g->mode));
+	uvfio_put8(s, atomic_load(&g->link));
+}
+
+/* Load; whether there is a wire is found out here. */
+int igb_phy_restore(struct igb *g, struct uvfio_state *s)
+{
+	uint16_t bmcr;
+	unsigned mode;
+
+	for (unsigned i = 0; i < 32; i++)
+		g->phy[i] = uvfio_get16(s);
+	bmcr = g->phy[BMCR];
+	mode = uvfio_get8(s);
+	if (mode > IGB_MODE_NONE || (mode & IGB_MODE_SPEED) == 3)
+		return uvfio_load_error(s, "PHY: mode %u of the link", mode);
+	atomic_store(&g->mode, mode);
+	atomic_store(&g->phy_loopback, bmcr & BMCR_LOOPBACK && !(bmcr & BMCR_PDOWN));
+	atomic_store(&g->phy_asleep, bmcr & BMCR_PDOWN);
+	atomic_store(&g->link, uvfio_get8(s));
+	return 0;
+}

@@ -115,7 +115,24 @@ static const struct range table[] = {
 	{ 0x5b40, 1, 4, 0, 0 }, /* CCMCTL and its neighbours: nothing behind them */
 };
 
+/* Registers beyond the table, or with bits beyond it: counters, and those of other parts. */
+static const struct {
+	uint32_t off, end, bits;
+} others[] = {
+	{ IGB_STATUS, IGB_STATUS + 4, STATUS_PHYRA },
+	{ IGB_EECD, IGB_EERD + 4, ~0u },
+	{ IGB_MDIC, IGB_MDIC + 4, ~0u },
+	{ IGB_I2CCMD, IGB_I2CCMD + 4, ~0u },
+	{ IGB_P2VMAILBOX(0), IGB_VFLRE + 4, ~0u },
+	{ IGB_WVBR, IGB_WVBR + 4, ~0u },
+	{ IGB_STATS, 0x4200, ~0u },
+	{ IGB_VTCTRL(0), IGB_VT_END, ~0u },
+	{ IGB_SWSM, IGB_SWSM + 4, SWSM_SMBI | SWSM_SWESMBI },
+};
+
 static uint32_t masks[IGB_BAR0_SIZE / 4];
+/* the bits that are set after a reset */
+static uint32_t resets[IGB_BAR0_SIZE / 4];
 static pthread_once_t once = PTHREAD_ONCE_INIT;
 
 static void fill_masks(void)
@@ -123,6 +140,8 @@ static void fill_masks(void)
 	for (size_t i = 0; i < sizeof(table) / sizeof(table[0]); i++) {
 		for (uint32_t n = 0; n < table[i].count; n++)
 			masks[(table[i].off + n * table[i].stride) >> 2] = table[i].mask;
+		for (uint32_t n = 0; n < table[i].count; n++)
+			resets[(table[i].off + n * table[i].stride) >> 2] = table[i].reset;
 	}
 }
 
@@ -130,6 +149,23 @@ static void fill_masks(void)
 static uint32_t writable(uint32_t off)
 {
 	return masks[off >> 2];
+}
+
+bool igb_reg_possible(uint32_t off, uint32_t value)
+{
+	uint32_t bits;
+
+	if (off & 3 || off >= IGB_BAR0_SIZE)
+		return false;
+	bits = writable(off) | resets[off >> 2];
+	for (size_t i = 0; i < sizeof(others) / sizeof(others[0]); i++) {
+		if (off >= others[i].off && off < others[i].end)
+			bits |= others[i].bits;
+	}
+	/* of each queue, RQDPC, which counts */
+	if (off >= IGB_RXQ(0, 0) && off < IGB_RXQ_END && (off & 0x3f) == RQDPC)
+		bits = ~0u;
+	return !(value & ~bits);
 }
 
 void igb_regs_init(struct igb *g)

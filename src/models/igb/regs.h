@@ -110,6 +110,7 @@
 #define GPIE_NSICR	 (1u << 0)
 #define GPIE_MSIX	 (1u << 4)
 #define GPIE_EIAME	 (1u << 30)
+#define GPIE_BITS	 0xc0000f91u /* 8.8.16 */
 #define EICR_BITS	 0x01ffffffu /* with GPIE.Multiple_MSIX; else: */
 #define EICR_LEGACY_BITS 0xc000ffffu
 #define EICR_OTHER	 (1u << 31)

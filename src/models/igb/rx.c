@@ -355,6 +355,28 @@ void igb_rx_reset(struct igb *g)
 		igb_rx_own(g, n, NULL);
 }
 
+/*
+ * Whether a queue stands; the rest is in registers. Descriptors that were fetched ahead are fetched
+ * again: the head does not tell of them.
+ */
+void igb_rx_save(struct igb *g, struct uvfio_state *s)
+{
+	for (unsigned n = 0; n < IGB_QUEUES; n++)
+		uvfio_put8(s, g->rxq[n].wedged);
+}
+
+void igb_rx_restore(struct igb *g, struct uvfio_state *s)
+{
+	for (unsigned n = 0; n < IGB_QUEUES; n++) {
+		struct igb_rxq *q = &g->rxq[n];
+
+		pthread_mutex_lock(&q->lock);
+		q->wedged = uvfio_get8(s);
+		q->cached = q->next = 0;
+		pthread_mutex_unlock(&q->lock);
+	}
+}
+
 int igb_rx_init(struct igb *g)
 {
 	for (unsigned n = 0; n < IGB_QUEUES; n++) {

@@ -162,3 +162,46 @@ void igb_stats_pool_rx(struct igb *g, unsigned pool, const uint8_t *frame, size_
 		igb_stats_add(g, base + PVFGORLBC, (uint32_t)len);
 	}
 }
+
+/* ---- migration: the totals; the other counters are registers ---- */
+
+/* Call @each for every number. */
+static void each_number(struct igb *g, struct uvfio_state *s,
+			void (*each)(struct uvfio_state *s, _Atomic uint64_t *n))
+{
+	for (unsigned way = 0; way < 2; way++) {
+		struct igb_traffic *t = &g->traffic[way];
+
+		for (unsigned size = 0; size < IGB_SIZES; size++) {
+			for (unsigned cast = 0; cast < CASTS; cast++)
+				each(s, &t->frames[size][cast]);
+		}
+		each(s, &t->octets);
+		each(s, &t->refused);
+		each(s, &t->refused_octets);
+	}
+	for (unsigned i = 0; i < IGB_VIEWS; i++) {
+		each(s, &g->taken[i]);
+		each(s, &g->shown[i]);
+	}
+}
+
+static void put(struct uvfio_state *s, _Atomic uint64_t *n)
+{
+	uvfio_put64(s, atomic_load(n));
+}
+
+static void get(struct uvfio_state *s, _Atomic uint64_t *n)
+{
+	atomic_store(n, uvfio_get64(s));
+}
+
+void igb_stats_save(struct igb *g, struct uvfio_state *s)
+{
+	each_number(g, s, put);
+}
+
+void igb_stats_restore(struct igb *g, struct uvfio_state *s)
+{
+	each_number(g, s, get);
+}

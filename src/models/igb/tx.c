@@ -320,15 +320,21 @@ static bool run(struct igb *g, struct igb_txq *q, unsigned n)
 	return report;
 }
 
+/* With the queue's lock. False: no memory. */
+static bool have_buffer(struct igb_txq *q)
+{
+	if (!q->pkt)
+		q->pkt = malloc(IGB_HEADROOM + PKT_MAX + 64);
+	return q->pkt;
+}
+
 void igb_tx_kick(struct igb *g, unsigned n)
 {
 	struct igb_txq *q = &g->txq[n];
 	bool report = false;
 
 	pthread_mutex_lock(&q->lock);
-	if (!q->pkt)
-		q->pkt = malloc(IGB_HEADROOM + PKT_MAX + 64);
-	if (q->pkt && !q->wedged)
+	if (have_buffer(q) && !q->wedged)
 		report = run(g, q, n);
 	pthread_mutex_unlock(&q->lock);
 	if (report)
@@ -363,6 +369,90 @@ void igb_tx_reset(struct igb *g)
 {
 	for (unsigned n = 0; n < IGB_QUEUES; n++)
 		igb_tx_own(g, n, NULL);
+}
+
+/* ---- migration: contexts, and what there is of a packet that has no end yet ---- */
+
+static void save_context(const struct igb_context *c, struct uvfio_state *s)
+{
+	uvfio_put8(s, (uint8_t)c->maclen);
+	uvfio_put16(s, (uint16_t)c->iplen);
+	uvfio_put8(s, (uint8_t)c->l4len);
+	uvfio_put16(s, (uint16_t)c->mss);
+	uvfio_put16(s, c->vlan);
+	uvfio_put32(s, c->tucmd);
+}
+
+static void load_context(struct igb_context *c, struct uvfio_state *s)
+{
+	c->maclen = uvfio_get8(s) & 0x7f;
+	c->iplen = uvfio_get16(s) & 0x1ff;
+	c->l4len = uvfio_get8(s);
+	c->mss = uvfio_get16(s);
+	c->vlan = uvfio_get16(s);
+	c->tucmd = uvfio_get32(s);
+}
+
+void igb_tx_save(struct igb *g, struct uvfio_state *s)
+{
+	for (unsigned n = 0; n < IGB_QUEUES; n++) {
+		struct igb_txq *q = &g->txq[n];
+		uint32_t len;
+
+		pthread_mutex_lock(&q->lock);
+		len = q->started && !q->bad ? (uint32_t)q->len : 0;
+		uvfio_put8(s, (uint8_t)(q->wedged | q->bad << 1 | q->started << 2));
+		save_context(&q->ctx[0], s);
+		save_context(&q->ctx[1], s);
+		uvfio_put32(s, q->first_cmd);
+		uvfio_put32(s, q->first_opt);
+		uvfio_put32(s, len);
+		if (len)
+			uvfio_put_bytes(s, q->pkt + IGB_HEADROOM, len);
+		pthread_mutex_unlock(&q->lock);
+	}
+}
+
+/* With the queue's lock. */
+static int load_queue(struct igb_txq *q, unsigned n, struct uvfio_state *s)
+{
+	uint8_t flags = uvfio_get8(s);
+	uint32_t len;
+	size_t max = PKT_MAX;
+
+	load_context(&q->ctx[0], s);
+	load_context(&q->ctx[1], s);
+	q->first_cmd = uvfio_get32(s);
+	q->first_opt = uvfio_get32(s);
+	len = uvfio_get32(s);
+	q->wedged = flags & 1;
+	q->bad = flags & 2;
+	q->started = flags & 4;
+	q->len = 0;
+	if (!(q->first_cmd & TXD_DEXT && q->first_cmd & TXD_TSE))
+		max = IGB_FRAME_MAX;
+	if (flags > 7 || len > max || (len && (!q->started || q->bad)))
+		return uvfio_load_error(s, "transmit queue %u: %u bytes of a packet, flags %xh", n,
+					len, flags);
+	if (!len)
+		return 0;
+	if (!have_buffer(q))
+		return uvfio_load_error(s, "transmit queue %u: no memory", n);
+	uvfio_get_bytes(s, q->pkt + IGB_HEADROOM, len);
+	q->len = len;
+	return 0;
+}
+
+int igb_tx_restore(struct igb *g, struct uvfio_state *s)
+{
+	int err = 0;
+
+	for (unsigned n = 0; n < IGB_QUEUES && !err; n++) {
+		pthread_mutex_lock(&g->txq[n].lock);
+		err = load_queue(&g->txq[n], n, s);
+		pthread_mutex_unlock(&g->txq[n].lock);
+	}
+	return err;
 }
 
 int igb_tx_init(struct igb *g)
