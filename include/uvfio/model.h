@@ -387,6 +387,12 @@ struct uvfio_model {
 	 * Return: as load.
 	 */
 	int (*load_dirty)(struct uvfio_dev *dev, struct uvfio_state *s, uint32_t version);
+
+	/**
+	 * @link: Somebody puts the device's cable in, or pulls it out (`uvfio ctl link`), whatever
+	 * is at its other end. It is in at first. NULL: the device has none.
+	 */
+	void (*link)(struct uvfio_dev *dev, bool up);
 };
 
 /** define UVFIO_MODEL_INIT - The first members, which say what the model was compiled with. */

@@ -184,6 +184,7 @@ static int add(struct machine *m, const struct machine_provider *provider, const
 		dev->born = known->born;
 		dev->died = known->died;
 		dev->leaving = known->leaving;
+		dev->link_down = known->link_down;
 		dev->gone = known->died;
 	}
 	dev->m = m;

@@ -33,14 +33,24 @@ static int add(struct machine *m, const struct run_device *known)
 	return rc;
 }
 
-/* Take @dev, which is not open here, out of the machine. */
+/*
+ * Take @dev, which is not open here, out of the machine; its hardware stays for as long as its unit
+ * is claimed (removal.c).
+ */
 static void take_out(struct plugged *dev)
 {
+	struct machine_group *g = dev->group;
+
 	if (dev->num_vfs)
 		machine_disable_vfs(dev);
-	machine_unmake(dev);
+	if (dev->d.vdev)
+		vfio_device_leave(dev->d.vdev, true);
+	machine_unplug(dev);
 	machine_leave_group(dev);
+	if (!dev->lead->claims)
+		machine_unmake(dev);
 	dev->gone = true;
+	vfio_group_revoke(g->vfio);
 }
 
 static int follow(struct machine *m, unsigned i, const struct run_device *known)
@@ -52,7 +62,11 @@ static int follow(struct machine *m, unsigned i, const struct run_device *known)
 		return rc;
 	dev = m->plugged[i];
 	dev->died = known->died;
+	if (known->leaving && !dev->leaving && dev->d.vdev)
+		vfio_device_leave(dev->d.vdev, true);
 	dev->leaving = known->leaving;
+	if (dev->link_down != known->link_down)
+		machine_set_link(dev, !known->link_down);
 	if (dev->died && !dev->gone)
 		take_out(dev);
 	return 0;

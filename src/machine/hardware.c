@@ -39,6 +39,8 @@ int machine_bind(struct plugged *dev, const struct plugged *as)
 	show(dev);
 	if (!rc && dev->d.vdev)
 		machine_set_mmap(dev, as);
+	if (!rc)
+		machine_catch_up(dev);
 	return rc;
 }
 

@@ -110,7 +110,9 @@ struct plugged {
 	struct machine_vf_layout layout;
 	unsigned index;	     /* in machine.plugged; of a VF, which one it is */
 	uint64_t born, died; /* as in the run's list (run_device) */
-	bool leaving;	     /* the same */
+	bool leaving;	     /* the same, or a VF whose PF is */
+	bool lost;	     /* machine_leave() said so */
+	bool link_down;	     /* as in the run's list */
 	bool gone;	     /* out of its group, never to come back */
 
 	struct plugged *pf;   /* of a VF */
@@ -147,6 +149,8 @@ struct machine {
 	uint64_t memlock_limit; /* else this; bytes */
 	bool (*device_memory)(uint64_t vaddr, uint64_t size); /* may be NULL */
 	bool mmap_auto_off;
+	void (*on_release)(void *arg); /* machine_on_release() */
+	void *on_release_arg;
 	/*
 	 * The thread of the devices. What the kernel's own work queues do for VFIO (virqfds) has
 	 * sys->loop, so that no device can hold it up.
@@ -276,6 +280,13 @@ void machine_load_token(struct plugged *pf);
 
 /* Unplug all VFs, of which none is open. plug_lock is held. */
 void machine_disable_vfs(struct plugged *pf);
+
+/* ---- removal.c ---- */
+void machine_released(void *arg); /* struct vfio_env's */
+/* Do with @dev's hardware, which was made just now, what happened before. */
+void machine_catch_up(struct plugged *dev);
+/* Its cable is in, or not; the hardware may be there. */
+int machine_set_link(struct plugged *dev, bool up);
 
 /* ---- follow.c; plug_lock is held ---- */
 /* Bring the devices of @m into line with the run's. 0 or -errno with a line. */

@@ -19,6 +19,7 @@ static const struct vfio_env env = {
 	.claim = machine_claim,
 	.memlock = machine_memlock,
 	.device_memory = device_memory,
+	.released = machine_released,
 	.dma_entry_limit = VFIO_DMA_ENTRY_LIMIT,
 };
 

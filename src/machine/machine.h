@@ -128,6 +128,37 @@ int machine_claim_dir(struct machine *m, const char *run_dir);
  */
 int machine_sync(struct machine *m);
 
+/* ---- what happens to devices; removal.c ---- */
+
+/*
+ * Have @fn called when a device that is leaving was closed by its last opener, by the thread that
+ * closes it, with any lock held: it may write to a descriptor. Before anything is open.
+ */
+void machine_on_release(struct machine *m, void (*fn)(void *arg), void *arg);
+/*
+ * The run takes the device at @addr away: from now on nobody can open it (-ENODEV), and who has it
+ * open is asked to close it (REQ). @count: how often it was asked for before. @lost: it was pulled
+ * out, and does not answer any more. Return how many have it open in this process.
+ */
+unsigned machine_leave(struct machine *m, const char *addr, unsigned count, bool lost);
+/* Errors that a device can report (PCIe 6.0, 6.2.2). */
+enum machine_severity { MACHINE_CORRECTABLE, MACHINE_NONFATAL, MACHINE_FATAL };
+/* Have a device that is open report an error. 0, -EINVAL, -ENODEV (machine_provider.error). */
+int machine_error(struct machine *m, const char *addr, enum machine_severity severity);
+/* Put the cable of the device in, or pull it out. 0, or -EOPNOTSUPP. -ENODEV: it is not made. */
+int machine_link(struct machine *m, const char *addr, bool up);
+/* How this process uses a device. */
+struct machine_use {
+	const char *addr;
+	unsigned by_group, by_itself; /* opens through its group's file, and others */
+	unsigned power;		      /* the D-state, 0 to 3 */
+	bool lost, leaving;
+	bool has_master; /* it may make DMA */
+};
+/* Call @fn for each device whose group this process has open. */
+void machine_each_use(struct machine *m, void (*fn)(void *arg, const struct machine_use *u),
+		      void *arg);
+
 /* ---- showing ---- */
 
 /*

@@ -10,6 +10,7 @@
 #define MACHINE_PROVIDER_H
 #include "base/loop.h"
 #include "base/pci_address.h"
+#include "machine/machine.h"
 #include "pci/face.h"
 #include "pci/options.h"
 #include "vfio/device.h"
@@ -81,6 +82,18 @@ struct machine_provider {
 	/* Get, or set, the VF token of a bound PF. NULL: as make_vf. */
 	void (*token)(struct machine_hardware *pf, uint8_t uuid[16]);
 	void (*set_token)(struct machine_hardware *pf, const uint8_t uuid[16]);
+	/*
+	 * The device, a PF with its VFs, was pulled out: it reads as ones, and reaches nothing any
+	 * more. NULL: that cannot be.
+	 */
+	void (*lose)(struct machine_hardware *hw);
+	/*
+	 * It reports an error. 0; -EINVAL: all errors of this severity are masked; -ENODEV: it is
+	 * lost. NULL: it cannot.
+	 */
+	int (*error)(struct machine_hardware *hw, enum machine_severity severity);
+	/* Its cable is put in, or pulled out. 0; -EOPNOTSUPP, or NULL: it has none. */
+	int (*link)(struct machine_hardware *hw, bool up);
 	/* Unbind it if it is bound, and free it. It is not open and in no group. */
 	void (*free)(struct machine_hardware *hw);
 	/*

@@ -150,6 +150,27 @@ static int software_set_vfs(struct machine_hardware *pf, unsigned num)
 			: pci_sriov_set(to_software(pf)->fn, num);
 }
 
+static void software_lose(struct machine_hardware *hw)
+{
+	pci_function_lose(to_software(hw)->fn);
+}
+
+static int software_error(struct machine_hardware *hw, enum machine_severity severity)
+{
+	static const enum pci_severity all[] = {
+		[MACHINE_CORRECTABLE] = PCI_CORRECTABLE,
+		[MACHINE_NONFATAL] = PCI_NONFATAL,
+		[MACHINE_FATAL] = PCI_FATAL,
+	};
+
+	return pci_function_error(to_software(hw)->fn, all[severity]);
+}
+
+static int software_link(struct machine_hardware *hw, bool up)
+{
+	return pci_function_link(to_software(hw)->fn, up);
+}
+
 static void software_set_mmap(struct machine_hardware *hw, enum machine_mmap how)
 {
 	static const enum vfio_pci_mmap all[] = {
@@ -183,6 +204,9 @@ const struct machine_provider machine_software = {
 	.make_vf = software_make_vf,
 	.bind = software_bind,
 	.set_vfs = software_set_vfs,
+	.lose = software_lose,
+	.error = software_error,
+	.link = software_link,
 	.set_mmap = software_set_mmap,
 	.token = software_token,
 	.set_token = software_set_token,

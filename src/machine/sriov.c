@@ -197,6 +197,10 @@ void machine_disable_vfs(struct plugged *pf)
 	for (unsigned i = 0; i < n; i++) {
 		machine_unplug(pf->vfs[i]);
 		machine_leave_group(pf->vfs[i]);
+		/* it may come back as another */
+		pf->vfs[i]->leaving = false;
+		if (pf->vfs[i]->d.vdev)
+			vfio_device_leave(pf->vfs[i]->d.vdev, false);
 	}
 	if (pf->hw)
 		machine_set_vfs(pf, 0);

@@ -110,3 +110,32 @@ void uvfio_report_error(struct uvfio_dev *dev, unsigned bit, bool fatal)
 		sink->err(sink->arg, fatal);
 	rcu_read_end();
 }
+
+int pci_function_error(pci_function *fn, enum pci_severity severity)
+{
+	static const uint32_t bits[] = {
+		[PCI_CORRECTABLE] = CORRECTABLE,
+		[PCI_NONFATAL] = UNCORRECTABLE,
+		[PCI_FATAL] = UNCORRECTABLE,
+	};
+	uint32_t can = bits[severity], fatal = SEVERITY_INIT;
+	const uint8_t *aer;
+
+	if (!pci_present(fn))
+		return -ENODEV;
+	pthread_mutex_lock(&fn->lock);
+	if (fn->cap.aer) {
+		aer = fn->cfg.bytes + fn->cap.aer;
+		fatal = get32(aer + PCI_ERR_UNCOR_SEVER);
+		can &= ~get32(aer + (severity ? PCI_ERR_UNCOR_MASK : PCI_ERR_COR_MASK));
+	}
+	pthread_mutex_unlock(&fn->lock);
+	if (severity == PCI_FATAL)
+		can &= fatal;
+	else if (severity == PCI_NONFATAL)
+		can &= ~fatal;
+	if (!can)
+		return -EINVAL;
+	uvfio_report_error(fn, (unsigned)__builtin_ctz(can), severity != PCI_CORRECTABLE);
+	return 0;
+}

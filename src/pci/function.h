@@ -186,6 +186,27 @@ void pci_msix_set_mask(pci_function *fn, unsigned vector, bool mask);
 /* True if it is masked. */
 bool pci_msix_masked(const pci_function *fn, unsigned vector);
 
+/* ---- removal and errors ---- */
+
+/*
+ * The function, a PF with its VFs, was pulled out of its slot: from now on it reads as ones, writes
+ * are lost, and it makes no DMA and no interrupt; what is under way ends before this returns. There
+ * is no way back. The caller holds no lock that a callback takes.
+ */
+void pci_function_lose(pci_function *fn);
+/* True if it was, or its PF. Takes no lock. */
+bool pci_function_is_lost(const pci_function *fn);
+
+enum pci_severity { PCI_CORRECTABLE, PCI_NONFATAL, PCI_FATAL };
+/*
+ * Have the function report some error that has this severity (of the uncorrectable ones: by its
+ * AER's severity register) and is not masked. 0; -EINVAL: all are masked, or have another one;
+ * -ENODEV: it is lost.
+ */
+int pci_function_error(pci_function *fn, enum pci_severity severity);
+/* Put its cable in, or pull it out. -EOPNOTSUPP: the model has none. */
+int pci_function_link(pci_function *fn, bool up);
+
 /* ---- SR-IOV, the platform's side ---- */
 
 /* Return the PF of a VF; NULL: @fn is no VF. */

@@ -214,6 +214,7 @@ struct uvfio_dev {
 		atomic_bool irqs; /* and interrupts wait */
 	} halt;
 
+	atomic_bool lost;      /* somebody pulled it out (removal.c) */
 	struct pci_sriov *iov; /* of a PF, or NULL */
 	struct {
 		pci_function *pf; /* NULL: this is no VF */
@@ -247,11 +248,12 @@ static inline pci_function *pci_serial(const pci_function *fn)
 
 /* ---- sriov.c ---- */
 
-/* True if @fn answers on the bus; only a VF may not. */
+/* True if @fn answers on the bus: it was not lost, and is no VF that is not enabled. */
 static inline bool pci_present(const pci_function *fn)
 {
-	return !fn->vf.pf ||
-	       fn->vf.index < atomic_load_explicit(&fn->vf.pf->iov->on, memory_order_acquire);
+	return !pci_function_is_lost(fn) &&
+	       (!fn->vf.pf ||
+		fn->vf.index < atomic_load_explicit(&fn->vf.pf->iov->on, memory_order_acquire));
 }
 /* Give a VF its place with the PF, at the end of its making; and take it away. */
 int pci_vf_attach(pci_function *vf);

@@ -17,6 +17,8 @@ static long get_status(struct uapi_file *f, unsigned long arg)
 		return -EFAULT;
 	if (st.argsz < sizeof(st))
 		return -EINVAL;
+	if (vfio_group_is_gone(f->group))
+		return -ENODEV;
 	st.flags = vfio_group_status(f->group);
 	return uapi_put(arg, &st, sizeof(st));
 }
@@ -34,6 +36,8 @@ static long set_container(struct uapi_file *f, unsigned long arg)
 		return err;
 	if (vfio_group_status(f->group) & VFIO_GROUP_FLAGS_CONTAINER_SET)
 		ret = -EINVAL;
+	else if (vfio_group_is_gone(f->group))
+		ret = -ENODEV;
 	else if (!c || c->ops->kind != VFIO_FILE_CONTAINER)
 		ret = -EBADFD;
 	else

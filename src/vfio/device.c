@@ -6,7 +6,7 @@
 #include <string.h>
 
 #include "base/report.h"
-#include "vfio/device.h"
+#include "vfio/group.h"
 
 void vfio_device_init(struct vfio_device *dev, const struct vfio_device_ops *ops, const char *name,
 		      struct iommu_device *iommu)
@@ -28,6 +28,10 @@ int vfio_device_open(struct vfio_device *dev)
 	int ret = 0;
 
 	pthread_mutex_lock(&dev->lock);
+	if (atomic_load(&dev->leaving)) {
+		pthread_mutex_unlock(&dev->lock);
+		return -ENODEV;
+	}
 	if (!dev->open_count)
 		ret = dev->ops->open(dev);
 	if (!ret)
@@ -40,10 +44,28 @@ int vfio_device_open(struct vfio_device *dev)
 
 void vfio_device_close(struct vfio_device *dev)
 {
+	struct vfio_system *s = dev->group ? dev->group->system : NULL;
+	bool released = false;
+
 	pthread_mutex_lock(&dev->lock);
-	if (!--dev->open_count)
+	if (!--dev->open_count) {
 		dev->ops->close(dev);
+		released = atomic_load(&dev->leaving);
+	}
 	pthread_mutex_unlock(&dev->lock);
+	if (released && s && s->env->released)
+		s->env->released(s->env_arg);
+}
+
+unsigned vfio_device_leave(struct vfio_device *dev, bool leaving)
+{
+	unsigned n;
+
+	pthread_mutex_lock(&dev->lock);
+	atomic_store(&dev->leaving, leaving);
+	n = dev->open_count;
+	pthread_mutex_unlock(&dev->lock);
+	return n;
 }
 
 int vfio_device_check_token(struct vfio_device *dev, const uint8_t *uuid)

@@ -123,6 +123,11 @@ struct vfio_device_ops {
 	/* Add an ioeventfd, or remove it (@fd -1). Return 0 or -errno. NULL: there are none. */
 	int (*ioeventfd)(struct vfio_device *dev, uint32_t flags, uint64_t offset, uint64_t data,
 			 int fd);
+	/*
+	 * The host wants the device back: signal the user's REQ, for the @count-th time from 0 on.
+	 * Any thread. NULL: there is no way to ask.
+	 */
+	void (*request)(struct vfio_device *dev, unsigned count);
 };
 
 /*
@@ -159,6 +164,9 @@ struct vfio_device {
 	enum vfio_reset_scope reset_scope; /* of a VF whose PF is here: unused, it is the PF's */
 	pthread_mutex_t lock;		   /* guards open_count and orders open/close */
 	unsigned open_count;
+	atomic_uint by_group; /* of these, opens that came through the group's file */
+	/* nobody may open it any more: the host takes it away; changed with the lock held */
+	atomic_bool leaving;
 	unsigned attached; /* openers that have it in an address space; under its group's lock */
 	struct vfio_iommufd_device
 		*iommufd; /* that it is in an iommufd, or NULL; its group's lock */
@@ -174,6 +182,11 @@ void vfio_device_fini(struct vfio_device *dev);
 /* Open and close, counted: ops->open is called at the first, ops->close at the last. */
 int vfio_device_open(struct vfio_device *dev);
 void vfio_device_close(struct vfio_device *dev);
+/*
+ * Let nobody open @dev any more (-ENODEV), or let them again (!@leaving). Return how many have it
+ * open; when the last of them closes it, vfio_env.released is called.
+ */
+unsigned vfio_device_leave(struct vfio_device *dev, bool leaving);
 /*
  * Check that @dev may be opened by a user who shows @uuid, 16 bytes as in the token's text (NULL:
  * none). Return 0; -EACCES: it is a wrong one, or one must be shown; -EINVAL: none is asked for.

@@ -114,7 +114,9 @@ int vfio_group_set_container(struct vfio_group *g, struct vfio_container *c)
 	int ret = -EINVAL;
 
 	pthread_mutex_lock(&g->lock);
-	if (!g->container) {
+	if (!g->n) {
+		ret = -ENODEV;
+	} else if (!g->container) {
 		vfio_container_get(c);
 		vfio_container_attach(c, g);
 		g->container = c;
@@ -122,6 +124,24 @@ int vfio_group_set_container(struct vfio_group *g, struct vfio_container *c)
 	}
 	pthread_mutex_unlock(&g->lock);
 	return ret;
+}
+
+bool vfio_group_is_gone(struct vfio_group *g)
+{
+	bool gone;
+
+	pthread_mutex_lock(&g->lock);
+	gone = !g->n;
+	pthread_mutex_unlock(&g->lock);
+	return gone;
+}
+
+void vfio_group_revoke(struct vfio_group *g)
+{
+	pthread_mutex_lock(&g->lock);
+	if (!g->n && g->container)
+		leave_container(g);
+	pthread_mutex_unlock(&g->lock);
 }
 
 int vfio_group_unset_container(struct vfio_group *g)
@@ -145,8 +165,10 @@ out:
 static struct vfio_device *find(struct vfio_group *g, const char *name)
 {
 	for (unsigned i = 0; i < g->n; i++) {
-		if (g->places[i].dev && !strcmp(g->places[i].dev->name, name))
-			return g->places[i].dev;
+		struct vfio_device *dev = g->places[i].dev;
+
+		if (dev && !atomic_load(&dev->leaving) && !strcmp(dev->name, name))
+			return dev;
 	}
 	return NULL;
 }
@@ -210,6 +232,7 @@ int vfio_group_open_device(struct vfio_group *g, const char *name, const uint8_t
 		goto out;
 	}
 	g->device_files++;
+	atomic_fetch_add(&dev->by_group, 1);
 	*out = dev;
 out:
 	pthread_mutex_unlock(&g->lock);
@@ -219,6 +242,7 @@ out:
 void vfio_group_close_device(struct vfio_group *g, struct vfio_device *dev, struct vfio_ioas *io)
 {
 	pthread_mutex_lock(&g->lock);
+	atomic_fetch_sub(&dev->by_group, 1);
 	vfio_device_close(dev);
 	leave(dev, io);
 	g->device_files--;

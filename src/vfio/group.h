@@ -77,6 +77,11 @@ struct vfio_env {
 	 * it for DMA succeeds, as in the kernel. The address space's lock is held. NULL: false.
 	 */
 	bool (*device_memory)(void *arg, uint64_t vaddr, uint64_t size);
+	/*
+	 * A device that is leaving (vfio_device_leave()) was closed by its last opener, whose locks
+	 * may be held: take note, and no lock. NULL: nobody wants to know.
+	 */
+	void (*released)(void *arg);
 	unsigned dma_entry_limit; /* mappings that a type1 may have */
 };
 
@@ -177,7 +182,11 @@ int vfio_group_take(struct vfio_group *g);
 void vfio_group_give_back(struct vfio_group *g);
 /** vfio_group_status - return VFIO_GROUP_FLAGS_* */
 uint32_t vfio_group_status(struct vfio_group *g);
-/** vfio_group_set_container - put @g into @c: 0; -EINVAL: it is in one */
+/** vfio_group_is_gone - true if its last device was taken away: it may be open all the same */
+bool vfio_group_is_gone(struct vfio_group *g);
+/** vfio_group_revoke - take @g out of its container if it is gone */
+void vfio_group_revoke(struct vfio_group *g);
+/** vfio_group_set_container - put @g into @c: 0; -EINVAL: it is in one; -ENODEV: it is gone */
 int vfio_group_set_container(struct vfio_group *g, struct vfio_container *c);
 /** vfio_group_unset_container - 0; -EINVAL: it is in none; -EBUSY: a device is open */
 int vfio_group_unset_container(struct vfio_group *g);

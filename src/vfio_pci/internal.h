@@ -183,8 +183,7 @@ struct vfio_pci_device {
 		unsigned log2;	  /* these as a power of two */
 	} msi;
 	struct vfio_trigger err;
-	/* nobody takes a device away from its user here: only the user's own SET_IRQS signals it */
-	struct vfio_trigger req;
+	struct vfio_trigger req; /* the host wants the device back */
 
 	struct {
 		pthread_mutex_t lock; /* guards the list; a leaf but for base/loop.h */
@@ -266,6 +265,7 @@ void vfio_pci_ioeventfd_drop_all(struct vfio_pci_device *vd);
 extern const struct pci_irq_sink vfio_pci_sink; /* but for its arg */
 int vfio_pci_irq(struct vfio_device *dev, uint32_t index, struct vfio_irq *out);
 int vfio_pci_set_irqs(struct vfio_device *dev, const struct vfio_irq_set_args *a);
+void vfio_pci_request(struct vfio_device *dev, unsigned count);
 void vfio_pci_irqs_drop_all(struct vfio_pci_device *vd); /* igate held */
 /* Put back the interrupt set-up that the function lost in a reset. config_lock held. */
 void vfio_pci_irqs_restore(struct vfio_pci_device *vd);

@@ -109,7 +109,8 @@ static int vfio_pci_reset(struct vfio_device *dev)
 	vfio_pci_reset_function(vd);
 	pthread_rwlock_unlock(&vd->memory_lock);
 	pthread_mutex_unlock(&vd->config_lock);
-	return 0;
+	/* the kernel waits for the device to answer again (pci_dev_wait()) */
+	return pci_function_is_lost(vd->fn) ? -ENOTTY : 0;
 }
 
 static int vfio_pci_slot_reset(struct vfio_device *dev)
@@ -281,7 +282,7 @@ static ssize_t vfio_pci_rw(struct vfio_device *dev, uint32_t index, uint64_t pos
 	.irq = vfio_pci_irq, .rw = vfio_pci_rw, .mmio = vfio_pci_mmio,             \
 	.polled_open = vfio_pci_polled_open, .set_irqs = vfio_pci_set_irqs,        \
 	.reset = vfio_pci_reset, .ioeventfd = vfio_pci_ioeventfd,                  \
-	.check_token = vfio_pci_check_token
+	.check_token = vfio_pci_check_token, .request = vfio_pci_request
 static const struct vfio_device_ops ops = { OPS, .slot_reset = vfio_pci_slot_reset };
 /* A PF, whose VFs' users must show a token. */
 static const struct vfio_device_ops pf_ops = { OPS, .slot_reset = vfio_pci_slot_reset,

@@ -141,7 +141,8 @@ static bool net_receive(void *arg, const void *frame, size_t len)
 	struct igb *g = arg;
 	bool taken;
 
-	if (atomic_load_explicit(&g->phy_loopback, memory_order_relaxed))
+	if (atomic_load_explicit(&g->phy_loopback, memory_order_relaxed) ||
+	    atomic_load_explicit(&g->unplugged, memory_order_relaxed))
 		return true; /* the PHY does not listen to the wire */
 	/* before the look at `stopped`: who stops us either waits for this frame or is seen */
 	atomic_fetch_add(&g->receiving, 1);
@@ -163,6 +164,22 @@ static void net_link(void *arg, bool up)
 		igb_link_update(g, false);
 	pthread_mutex_unlock(&g->ctl);
 	if (up)
+		igb_tx_kick_all(g);
+	igb_host_driver_link(g);
+}
+
+/* The cable goes out of the socket, or into it (struct uvfio_model). */
+static void plug_cable(struct uvfio_dev *dev, bool in)
+{
+	struct igb *g = uvfio_priv(dev);
+
+	if (atomic_exchange(&g->unplugged, !in) == !in)
+		return;
+	igb_carrier_update(g);
+	pthread_mutex_lock(&g->ctl);
+	igb_link_update(g, false);
+	pthread_mutex_unlock(&g->ctl);
+	if (in)
 		igb_tx_kick_all(g);
 	igb_host_driver_link(g);
 }
@@ -364,4 +381,5 @@ const struct uvfio_model model_igb = {
 	.describe = igb_describe,
 	.save = igb_save,
 	.load = igb_load,
+	.link = plug_cable,
 };

@@ -127,6 +127,7 @@ struct igb {
 	atomic_uint receiving; /* threads in igb_rx_frame() with a frame of the wire */
 	bool moved;	       /* the state was loaded; with ctl */
 	atomic_bool link;      /* STATUS.LU */
+	atomic_bool unplugged; /* somebody pulled the cable out of the socket */
 	atomic_bool wire;      /* somebody is at the other end */
 	atomic_bool phy_loopback, phy_asleep;
 	atomic_uint mode; /* of the PHY's link: IGB_MODE_* */

@@ -125,6 +125,36 @@ static void test_forced(void **state)
 	stop();
 }
 
+/* Somebody pulls the cable out, and puts it in again: both ends see it. */
+static void test_cable(void **state)
+{
+	uint64_t v;
+
+	start();
+	r(IGB_ICR);
+	assert_int_equal(pci_function_link(fn, false), 0);
+	assert_false(r(IGB_STATUS) & STATUS_LU);
+	assert_false(phy(BMSR) & 4);
+	assert_int_equal(r(IGB_ICR) & ICR_LSC, ICR_LSC);
+	assert_int_equal(pci_function_link(fn, false), 0);
+	assert_int_equal(r(IGB_ICR) & ICR_LSC, 0);
+	/* a reset does not put it in, nor does a driver that wakes the PHY */
+	phy_write(BMCR, ANENABLE | RESTART);
+	assert_false(r(IGB_STATUS) & STATUS_LU);
+	assert_int_equal(pci_function_link(fn, true), 0);
+	assert_true(r(IGB_STATUS) & STATUS_LU);
+	assert_int_equal(r(IGB_ICR) & ICR_LSC, ICR_LSC);
+	/* the other end */
+	pci_config_write(other, PCI_COMMAND, 2, PCI_COMMAND_MEMORY | PCI_COMMAND_MASTER);
+	assert_int_equal(pci_bar_write(other, 0, IGB_CTRL, 4, CTRL_SLU | CTRL_FD), 0);
+	assert_int_equal(pci_bar_read(other, 0, IGB_STATUS, 4, &v), 0);
+	assert_true(v & STATUS_LU);
+	assert_int_equal(pci_function_link(fn, false), 0);
+	assert_int_equal(pci_bar_read(other, 0, IGB_STATUS, 4, &v), 0);
+	assert_false(v & STATUS_LU);
+	stop();
+}
+
 static unsigned find(unsigned id)
 {
 	unsigned cap = (unsigned)pci_config_read(fn, PCI_CAPABILITY_LIST, 1);
@@ -180,9 +210,8 @@ static void test_vectors(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_negotiation),
-		cmocka_unit_test(test_forced),
-		cmocka_unit_test(test_express),
+		cmocka_unit_test(test_negotiation), cmocka_unit_test(test_forced),
+		cmocka_unit_test(test_cable),	    cmocka_unit_test(test_express),
 		cmocka_unit_test(test_vectors),
 	};
 

@@ -92,7 +92,8 @@ static bool phy_link(struct igb *g)
 		return false;
 	if (bmcr & BMCR_LOOPBACK)
 		return true;
-	return atomic_load(&g->wire) && atomic_load(&g->mode) != IGB_MODE_NONE;
+	return atomic_load(&g->wire) && !atomic_load(&g->unplugged) &&
+	       atomic_load(&g->mode) != IGB_MODE_NONE;
 }
 
 /*
@@ -117,20 +118,26 @@ void igb_link_update(struct igb *g, bool renegotiated)
 		igb_irq_cause(g, ICR_LSC);
 }
 
+/* True if the partner can see us. */
+static bool has_carrier(struct igb *g)
+{
+	return !atomic_load(&g->phy_asleep) && !atomic_load(&g->unplugged);
+}
+
 /*
- * The partner's link goes when our PHY has no power. It is told without ctl, as its answer may come
+ * The partner's link goes when our PHY has no power, or the cable is out. It is told without ctl, as its answer may come
  * back to us; of two threads that tell at once, the last tells what is true then.
  */
 void igb_carrier_update(struct igb *g)
 {
-	bool asleep;
+	bool on;
 
 	if (!g->port)
 		return;
 	do {
-		asleep = atomic_load(&g->phy_asleep);
-		net_set_carrier(g->port, !asleep);
-	} while (atomic_load(&g->phy_asleep) != asleep);
+		on = has_carrier(g);
+		net_set_carrier(g->port, on);
+	} while (has_carrier(g) != on);
 }
 
 static uint16_t phy_read(struct igb *g, unsigned reg)

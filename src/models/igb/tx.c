@@ -76,7 +76,7 @@ static void emit(struct igb *g, struct igb_txq *q, uint8_t *f, size_t len, bool 
 	igb_stats_tx(g, f, len);
 	if (loopback(g))
 		igb_rx_frame(g, f, len);
-	else if (g->port)
+	else if (g->port && !atomic_load_explicit(&g->unplugged, memory_order_relaxed))
 		net_send(g->port, f, len);
 }
 

@@ -1,0 +1,147 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * machine/removal.c: what happens to the devices of a running machine from outside: the run takes
+ * one away, somebody pulls it out, it reports an error, its cable is pulled.
+ *
+ * A device that leaves keeps its hardware as long as this process has its unit claimed: whoever
+ * found it before may still hold a pointer. Nobody can open it, which is looked at under the
+ * device's own lock.
+ */
+#include <errno.h>
+#include <linux/pci_regs.h>
+
+#include "machine/internal.h"
+
+void machine_released(void *arg)
+{
+	struct machine *m = arg;
+
+	if (m->on_release)
+		m->on_release(m->on_release_arg);
+}
+
+void machine_on_release(struct machine *m, void (*fn)(void *arg), void *arg)
+{
+	m->on_release = fn;
+	m->on_release_arg = arg;
+}
+
+/* Return the device at @addr, or NULL. plug_lock is held. */
+static struct plugged *find(struct machine *m, const char *addr)
+{
+	struct machine_device *d = machine_find(m, addr);
+
+	return d ? container_of_type(d, struct plugged, d) : NULL;
+}
+
+static void lose(struct plugged *dev)
+{
+	dev->lost = true;
+	if (dev->hw && dev->hw->provider->lose)
+		dev->hw->provider->lose(dev->hw);
+}
+
+unsigned machine_leave(struct machine *m, const char *addr, unsigned count, bool lost)
+{
+	struct plugged *dev;
+	unsigned open = 0;
+
+	pthread_mutex_lock(&m->plug_lock);
+	dev = find(m, addr);
+	if (dev) {
+		dev->leaving = true;
+		if (lost && !dev->lost)
+			lose(dev);
+		if (dev->d.vdev)
+			open = vfio_device_leave(dev->d.vdev, true);
+		if (open && dev->d.vdev->ops->request)
+			dev->d.vdev->ops->request(dev->d.vdev, count);
+	}
+	pthread_mutex_unlock(&m->plug_lock);
+	return open;
+}
+
+int machine_set_link(struct plugged *dev, bool up)
+{
+	dev->link_down = !up;
+	if (!dev->hw)
+		return -ENODEV;
+	if (!dev->hw->provider->link)
+		return -EOPNOTSUPP;
+	return dev->hw->provider->link(dev->hw, up);
+}
+
+void machine_catch_up(struct plugged *dev)
+{
+	if (dev->leaving && dev->d.vdev)
+		vfio_device_leave(dev->d.vdev, true);
+	if (dev->lost)
+		lose(dev);
+	if (dev->link_down)
+		machine_set_link(dev, false);
+}
+
+int machine_error(struct machine *m, const char *addr, enum machine_severity severity)
+{
+	struct plugged *dev;
+	int rc = -ENODEV;
+
+	pthread_mutex_lock(&m->plug_lock);
+	dev = find(m, addr);
+	if (dev && dev->d.vdev && vfio_device_leave(dev->d.vdev, dev->leaving))
+		rc = dev->hw->provider->error ? dev->hw->provider->error(dev->hw, severity)
+					      : -EOPNOTSUPP;
+	pthread_mutex_unlock(&m->plug_lock);
+	return rc;
+}
+
+int machine_link(struct machine *m, const char *addr, bool up)
+{
+	struct plugged *dev;
+	int rc = -ENODEV;
+
+	pthread_mutex_lock(&m->plug_lock);
+	dev = find(m, addr);
+	if (dev)
+		rc = machine_set_link(dev, up);
+	pthread_mutex_unlock(&m->plug_lock);
+	return rc;
+}
+
+static void tell_use(const struct plugged *dev, void (*fn)(void *arg, const struct machine_use *u),
+		     void *arg)
+{
+	struct vfio_device *vdev = dev->d.vdev;
+	struct machine_use u = {
+		.addr = dev->d.addr,
+		.lost = dev->lost || (dev->pf && dev->pf->lost),
+		.leaving = dev->leaving,
+	};
+	unsigned open;
+
+	if (!vdev || dev->gone)
+		return;
+	open = vfio_device_leave(vdev, dev->leaving);
+	u.by_group = atomic_load(&vdev->by_group);
+	u.by_itself = open > u.by_group ? open - u.by_group : 0;
+	if (!u.lost)
+		u.power = pci_face_power_state(dev->d.face);
+	u.has_master = !u.lost && pci_face_read(dev->d.face, PCI_COMMAND, 2) & PCI_COMMAND_MASTER;
+	fn(arg, &u);
+}
+
+void machine_each_use(struct machine *m, void (*fn)(void *arg, const struct machine_use *u),
+		      void *arg)
+{
+	pthread_mutex_lock(&m->plug_lock);
+	for (unsigned i = 0; i < m->num_plugged; i++) {
+		struct plugged *dev = m->plugged[i];
+
+		if (dev->group && dev->group->claim >= 0)
+			tell_use(dev, fn, arg);
+		for (unsigned k = 0; k < dev->num_vfs; k++)
+			if (dev->vfs[k]->group && dev->vfs[k]->group->claim >= 0)
+				tell_use(dev->vfs[k], fn, arg);
+	}
+	pthread_mutex_unlock(&m->plug_lock);
+}
