@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "machine/internal.h"
+#include "machine/view/view.h"
 
 static bool device_memory(void *arg, uint64_t vaddr, uint64_t size)
 {
@@ -15,8 +16,25 @@ static bool device_memory(void *arg, uint64_t vaddr, uint64_t size)
 	return m->device_memory && m->device_memory(vaddr, size);
 }
 
+/* Without a run, devices are counted in the order in which they were added. */
+static int cdev(void *arg, unsigned index, struct pci_address *out)
+{
+	struct machine *m = arg;
+
+	if (m->run_dir)
+		return view_cdev_device(m->run_dir, index, out);
+	for (unsigned i = 0; i < m->num_plugged; i++) {
+		if (m->plugged[i]->spec.driver || index--)
+			continue;
+		*out = m->plugged[i]->d.address;
+		return 0;
+	}
+	return -ENOENT;
+}
+
 static const struct vfio_env env = {
 	.claim = machine_claim,
+	.cdev = cdev,
 	.memlock = machine_memlock,
 	.device_memory = device_memory,
 	.released = machine_released,

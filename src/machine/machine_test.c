@@ -357,6 +357,17 @@ static void the_view(void **state)
 	assert_true(is_there("dev/vfio/vfio"));
 	assert_true(is_there("dev/vfio/1"));
 	assert_true(is_there("dev/vfio/12"));
+	/* the character devices, by number, in the order of the devices */
+	assert_true(is_there("dev/vfio/devices/vfio2"));
+	assert_false(is_there("dev/vfio/devices/vfio3"));
+	assert_string_equal(contents(DEV "vfio-dev/vfio0/dev"), "242:0\n");
+	assert_string_equal(contents("sys/class/vfio-dev/vfio1/uevent"),
+			    "MAJOR=242\nMINOR=1\nDEVNAME=vfio/devices/vfio1\n");
+	assert_string_equal(resolved("sys/dev/char/242:2"),
+			    "/sys/devices/pci0000:03/0000:03:00.0/vfio-dev/vfio2");
+	assert_string_equal(resolved("sys/class/vfio-dev/vfio2/device"),
+			    "/sys/devices/pci0000:03/0000:03:00.0");
+	assert_string_equal(resolved(DEV "vfio-dev/vfio0/subsystem"), "/sys/class/vfio-dev");
 	assert_true(run_acts("/sys/devices/pci0000:01/0000:01:00.0/driver_override"));
 	assert_true(run_acts("/sys/bus/pci/drivers/vfio-pci/unbind"));
 	assert_false(run_acts("/sys/bus/pci/drivers/vfio-pci/new_id"));
@@ -364,9 +375,7 @@ static void the_view(void **state)
 	assert_false(run_acts("/sys/devices/pci0000:01/0000:01:00.0/bind"));
 	/* what cannot be served is not there to be found */
 	assert_false(is_there("dev/vfio/2"));
-	assert_false(is_there("dev/vfio/devices"));
 	assert_true(is_there("dev/iommu"));
-	assert_false(is_there(DEV "vfio-dev"));
 	assert_false(is_there(DEV "resource0"));
 	assert_false(is_there(DEV "rom"));
 

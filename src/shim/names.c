@@ -9,6 +9,7 @@
  */
 #include <fcntl.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/fanotify.h>
 #include <sys/inotify.h>
@@ -223,13 +224,25 @@ static bool changes_rights(long nr)
 static long run_claim_rights(void *arg, char *path)
 {
 	const struct vfio_node *node;
-	const char *virt = arg;
+	const char *virt = arg, *group;
 	struct stat st;
 	unsigned id;
+	long n;
 
 	node = vfio_node_find(virt, &id, NULL);
-	if (!node || node->kind != VFIO_FILE_GROUP)
+	if (!node || !node->numbered)
 		return 0;
+	if (node->kind == VFIO_FILE_DEVICE) {
+		snprintf(path, SHIM_PATH_LONG, "%s%s%u/device/iommu_group", shim.run_dir,
+			 node->sysfs, id);
+		n = sys_call(SYS_readlinkat, AT_FDCWD, (long)path, (long)path, SHIM_PATH_LONG - 1,
+			     0, 0);
+		if (n < 0)
+			return n;
+		path[n] = '\0';
+		group = strrchr(path, '/');
+		id = (unsigned)strtoul(group ? group + 1 : path, NULL, 10);
+	}
 	snprintf(path, SHIM_PATH_LONG, "%s%s", shim.run_dir, virt);
 	if (sys_call(SYS_newfstatat, AT_FDCWD, (long)path, (long)&st, AT_SYMLINK_NOFOLLOW, 0, 0))
 		return 0;
@@ -239,8 +252,8 @@ static long run_claim_rights(void *arg, char *path)
 }
 
 /*
- * Give the lock of a group (machine/claim.c) the owner and mode of its node @virt, which have just
- * changed: a process that may open the group may claim it.
+ * Give the lock of a group (machine/claim.c) the owner and mode of @virt, its node or that of a
+ * device in it, which have just changed: a process that may open one may claim the group.
  */
 void shim_claim_rights(const char *virt)
 {

@@ -5,6 +5,7 @@
  * space of this moment.
  */
 #include <fcntl.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/syscall.h>
 
@@ -222,6 +223,81 @@ static bool open_again(struct shim_path *p, int flags, long *fd)
 	return true;
 }
 
+/* ---- /proc/self/fdinfo/N ---- */
+
+/*
+ * Write what stands there of a handle to @text; @path, of the same PATH_MAX bytes, is room. As fs/proc/fd.c, and what
+ * vfio_device_show_fdinfo() adds. Return its length.
+ */
+static __attribute__((noinline)) size_t write_info(int fd, struct uapi_file *f, char *text,
+						   char *path)
+{
+	long fl = shim_fcntl(fd, F_GETFL, 0), fdfl = shim_fcntl(fd, F_GETFD, 0), len;
+	char addr[PCI_ADDRESS_TEXT];
+	struct pci_address a;
+	struct stat st = { 0 };
+	size_t n;
+
+	sys_call(SYS_fstat, fd, (long)&st, 0, 0, 0, 0);
+	n = (size_t)snprintf(text, PATH_MAX, "pos:\t%llu\nflags:\t0%lo\nmnt_id:\t%d\nino:\t%lu\n",
+			     (unsigned long long)uapi_file_pos(f),
+			     (unsigned long)fl | (fdfl & FD_CLOEXEC ? O_CLOEXEC : 0), 6,
+			     (unsigned long)st.st_ino);
+	if (!uapi_file_address(f, &a))
+		return n;
+	pci_address_print(&a, addr);
+	snprintf(path, PATH_MAX, "%.4000s/sys/bus/pci/devices/%s", shim.run_dir, addr);
+	/* "../../../devices/pci0000:01/0000:01:00.0" */
+	len = sys_call(SYS_readlinkat, AT_FDCWD, (long)path, (long)path, PATH_MAX / 2, 0, 0);
+	if (len <= 8)
+		return n;
+	return n + (size_t)snprintf(text + n, PATH_MAX - n, "vfio-device-syspath: /sys%.*s\n",
+				    (int)len - 8, path + 8);
+}
+
+struct info_args {
+	int fd, flags;
+};
+
+static long run_open_info(void *arg, char *text)
+{
+	const struct info_args *a = arg;
+	struct shim_handle *h = shim_handle_get(a->fd, NULL, NULL);
+	struct uapi_file *f = h && !shim_handle_is_dead(h) ? shim_handle_file(h) : NULL;
+	char name[SYS_FD_NAME];
+	long fd = -ENOENT;
+	size_t n;
+
+	if (f) {
+		n = write_info(a->fd, f, text, text + PATH_MAX);
+		fd = shim_memfd("fdinfo");
+		if (fd >= 0 && sys_pwrite((int)fd, text, n, 0) != (ssize_t)n) {
+			sys_close((int)fd);
+			fd = -ENOMEM;
+		}
+	}
+	if (h)
+		shim_handle_put(h);
+	if (fd < 0)
+		return fd;
+	n = (size_t)sys_call(SYS_openat, AT_FDCWD, (long)sys_fd_name(name, (int)fd),
+			     O_RDONLY | (a->flags & O_CLOEXEC), 0, 0, 0);
+	sys_close((int)fd);
+	return (long)n;
+}
+
+/* Open the information about a handle, which the kernel would give of a memfd; false: @p is none. */
+static bool open_info(const struct shim_path *p, int flags, long *fd)
+{
+	struct info_args a = { p->info, flags };
+
+	if (p->info < 0 || !shim_fd_maybe_handle(p->info) || flags & O_PATH ||
+	    (flags & O_ACCMODE) != O_RDONLY)
+		return false;
+	*fd = shim_run_with_room(run_open_info, &a);
+	return *fd != -ENOENT;
+}
+
 typedef int open_fn(int dirfd, const char *path, int flags, ...);
 
 static long do_open(int dirfd, const char *path, int flags, mode_t mode, open_fn *call)
@@ -232,7 +308,9 @@ static long do_open(int dirfd, const char *path, int flags, mode_t mode, open_fn
 	long fd;
 
 	do {
-		if (p.virt ? open_view(&p, flags, &fd) : self >= 0 && open_again(&p, flags, &fd)) {
+		if (p.virt ? open_view(&p, flags, &fd)
+			   : (self >= 0 && open_again(&p, flags, &fd)) ||
+				     open_info(&p, flags, &fd)) {
 			shim_path_done(&p);
 			return fd;
 		}

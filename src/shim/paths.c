@@ -37,7 +37,7 @@ static const struct {
 	{ "/sys/kernel/iommu_groups", true },
 	{ "/sys/class/iommu", true },
 	{ "/sys/module/vfio", false },
-	{ "/sys/class/vfio", false }, /* and vfio-dev, which is not there */
+	{ "/sys/class/vfio", false }, /* and vfio-dev */
 	{ "/sys/devices/virtual/vfio", false },
 	{ "/sys/class/misc/vfio", true },
 	{ "/sys/devices/virtual/misc/vfio", true },
@@ -286,6 +286,7 @@ static enum where look(int dirfd, const char *path, struct shim_path *p)
 	if (!shim_in_view(s.out)) {
 		p->above = shim_above_view(s.out);
 		p->fd = shim_path_self_fd(s.out);
+		p->info = shim_path_self_info(s.out);
 		return OUTSIDE;
 	}
 	if (!room)
@@ -345,7 +346,7 @@ const char *shim_path_at(int *dirfd, const char *path, struct shim_path *p)
 	p->virt = NULL;
 	p->text = p->room = NULL;
 	p->above = p->walked = false;
-	p->fd = -1;
+	p->fd = p->info = -1;
 	w = shim.on ? look(*dirfd, path, p) : OUTSIDE;
 	if (w == OUTSIDE || (w == WALK && !walk(*dirfd, path, false, false, p)))
 		return path;
@@ -427,35 +428,48 @@ static int number(const char **text)
 	return (int)v;
 }
 
-int shim_path_self_fd(const char *path)
+/* Return N if @path is that of @dir/N of this process in /proc, or -1. */
+static int of_self(const char *path, const char *dir)
 {
+	size_t len = strlen(dir);
 	const char *at;
 	int n;
 
-	if (!strncmp(path, "/proc/self/fd/", 14)) {
-		path += 14;
-	} else if (!strncmp(path, "/dev/fd/", 8)) {
-		path += 8;
-	} else if (!strncmp(path, "/proc/thread-self/fd/", 21)) {
-		path += 21;
-	} else {
-		if (strncmp(path, "/proc/", 6))
-			return -1;
-		at = path + 6;
-		n = number(&at);
-		if (n >= 0 && *at == '/' && n == sys_call(SYS_getpid, 0, 0, 0, 0, 0, 0))
-			path = at + 1;
-		else if (!strncmp(path, "/proc/self/", 11))
-			path += 11;
-		else
-			return -1;
-		/* of a thread: they share the table, but for those that a program made otherwise */
-		if (!strncmp(path, "task/", 5))
-			path += 5 + strspn(path + 5, "0123456789") + 1;
-		if (strncmp(path, "fd/", 3))
-			return -1;
-		path += 3;
-	}
+	if (strncmp(path, "/proc/", 6))
+		return -1;
+	path += 6;
+	at = path;
+	n = number(&at);
+	if (!strncmp(path, "self/", 5))
+		path += 5;
+	else if (!strncmp(path, "thread-self/", 12))
+		path += 12;
+	else if (n >= 0 && *at == '/' && n == sys_call(SYS_getpid, 0, 0, 0, 0, 0, 0))
+		path = at + 1;
+	else
+		return -1;
+	/* of a thread: they share the table, but for those that a program made otherwise */
+	if (!strncmp(path, "task/", 5))
+		path += 5 + strspn(path + 5, "0123456789") + 1;
+	if (strncmp(path, dir, len))
+		return -1;
+	path += len;
 	n = number(&path);
 	return *path ? -1 : n;
+}
+
+int shim_path_self_fd(const char *path)
+{
+	int n;
+
+	if (strncmp(path, "/dev/fd/", 8))
+		return of_self(path, "fd/");
+	path += 8;
+	n = number(&path);
+	return *path ? -1 : n;
+}
+
+int shim_path_self_info(const char *path)
+{
+	return of_self(path, "fdinfo/");
 }

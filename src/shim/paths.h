@@ -22,6 +22,7 @@ struct shim_path {
 	bool walked; /* links are no news any more */
 	/* the descriptor of which it is the path (/proc/self/fd/N), or -1 */
 	int fd;
+	int info; /* the descriptor of which it is /proc/self/fdinfo/N, or -1 */
 	/* for a long text, or NULL; while it is there, signals are blocked */
 	char *room;
 	uint64_t mask; /* before that */
@@ -67,8 +68,12 @@ size_t shim_unmap(char *text, size_t len);
 void shim_cwd_changed(void);
 /* Make *@st what the kernel's stat shows of a node of /dev; other paths are left alone. */
 void shim_path_stat(const char *virt, struct stat *st);
-/* The number in "/proc/self/fd/N", "/proc/PID/fd/N" of this process or "/dev/fd/N", or -1. */
+/*
+ * The number in "/proc/self/fd/N", "/proc/PID/fd/N" of this process or "/dev/fd/N", or -1; and in
+ * the same with "fdinfo".
+ */
 int shim_path_self_fd(const char *path);
+int shim_path_self_info(const char *path);
 
 /* ---- walk.c: on a stack of ours ---- */
 struct shim_walk {

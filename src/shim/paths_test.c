@@ -109,6 +109,11 @@ static void test_self_fd(void **state)
 	assert_int_equal(shim_path_self_fd("/proc/self/fd/"), -1);
 	assert_int_equal(shim_path_self_fd("/proc/self/fd/7/x"), -1);
 	assert_int_equal(shim_path_self_fd("/proc/self/maps"), -1);
+	assert_int_equal(shim_path_self_fd("/proc/self/fdinfo/7"), -1);
+	assert_int_equal(shim_path_self_info("/proc/self/fdinfo/7"), 7);
+	assert_int_equal(shim_path_self_info("/proc/self/task/12/fdinfo/7"), 7);
+	assert_int_equal(shim_path_self_info("/proc/1/fdinfo/9"), -1);
+	assert_int_equal(shim_path_self_info("/dev/fd/9"), -1);
 }
 
 /* The text of a link to a handle's memfd becomes that of the kernel's file. */

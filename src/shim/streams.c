@@ -8,6 +8,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "shim/handles.h"
 #include "shim/paths.h"
 #include "shim/scope.h"
 #include "shim/shim.h"
@@ -46,6 +47,7 @@ EXPORT FILE *fopen(const char *restrict path, const char *restrict mode)
 	int flags = mode_flags(mode), dirfd = AT_FDCWD, fd;
 	struct shim_path p;
 	const char *use;
+	bool ours;
 	FILE *f;
 
 	NEXT(fopen);
@@ -53,14 +55,18 @@ EXPORT FILE *fopen(const char *restrict path, const char *restrict mode)
 	use = shim_path(path, &p);
 	if (!p.virt && flags >= 0)
 		shim_keep_open(AT_FDCWD, path, flags);
-	while (!p.virt || flags < 0) {
+	/* of what the kernel says of a handle, open() knows better, too */
+	ours = p.virt || (p.info >= 0 && shim_fd_maybe_handle(p.info));
+	while (!ours || flags < 0) {
 		f = real(use, mode);
-		if (!f && shim_path_again(-errno, &dirfd, &use, true, &p))
+		if (!f && shim_path_again(-errno, &dirfd, &use, true, &p)) {
+			ours = p.virt;
 			continue;
+		}
 		shim_path_done(&p);
 		return f;
 	}
-	fd = (int)shim_ret(shim_open(AT_FDCWD, p.virt, flags, 0666));
+	fd = (int)shim_ret(shim_open(AT_FDCWD, p.virt ? p.virt : path, flags, 0666));
 	shim_path_done(&p);
 	if (fd < 0)
 		return NULL;

@@ -264,10 +264,133 @@ static long ioeventfd(struct vfio_open *o, unsigned long arg)
 	return vfio_device_ioeventfd(o, io.flags, io.offset, io.data, io.fd);
 }
 
+/* ---- of a device file that was opened by its node (drivers/vfio/device_cdev.c) ---- */
+
+/* Check the token that comes with a BIND, or that none does. */
+static long check_token(struct vfio_open *o, const struct vfio_device_bind_iommufd *b)
+{
+	uint8_t uuid[16];
+
+	if (!(b->flags & VFIO_DEVICE_BIND_FLAG_TOKEN))
+		return vfio_device_check_token(o->dev, NULL);
+	if (uapi_get(uuid, b->token_uuid_ptr, sizeof(uuid)))
+		return -EFAULT;
+	return vfio_device_check_token(o->dev, uuid);
+}
+
+static long bind_to(struct uapi_file *f, int fd, unsigned long out)
+{
+	struct uapi_file *to;
+	uint32_t id;
+	int err = 0;
+	long ret;
+
+	to = f->fds.fget(f->fds.arg, fd, &err);
+	if (!to)
+		return err ? err : -EBADFD;
+	ret = to->ops->kind == VFIO_FILE_IOMMUFD
+		      ? vfio_open_bind_iommufd(&f->open, to->iommufd, &id)
+		      : -EBADFD;
+	uapi_file_put(to);
+	if (!ret && uapi_put(out, &id, sizeof(id))) {
+		vfio_open_close(&f->open);
+		ret = -EFAULT;
+	}
+	return ret;
+}
+
+static long bind_iommufd(struct uapi_file *f, unsigned long arg)
+{
+	const size_t minsz = UAPI_SIZE_WITH(struct vfio_device_bind_iommufd, out_devid);
+	struct vfio_device_bind_iommufd b;
+	long ret;
+
+	if (uapi_get(&b.argsz, arg, sizeof(b.argsz)))
+		return -EFAULT;
+	if (b.argsz < minsz)
+		return -EINVAL;
+	ret = uapi_get_struct(&b, sizeof(b), arg, b.argsz);
+	if (ret)
+		return ret;
+	if (b.iommufd < 0 || b.flags & ~VFIO_DEVICE_BIND_FLAG_TOKEN || f->open.via != VFIO_VIA_CDEV)
+		return -EINVAL;
+	ret = vfio_open_hold(&f->open);
+	if (ret)
+		return ret;
+	ret = check_token(&f->open, &b);
+	if (!ret)
+		ret = bind_to(f, b.iommufd,
+			      arg + offsetof(struct vfio_device_bind_iommufd, out_devid));
+	vfio_open_let_go(&f->open);
+	return ret;
+}
+
+/*
+ * Get the struct of ATTACH or DETACH, up to its PASID if it has one. They are alike but for where
+ * what comes before that ends, @minsz.
+ */
+static long get_pt(void *pt, unsigned long arg, size_t minsz, const uint32_t **pasid)
+{
+	struct vfio_device_detach_iommufd_pt *p = pt; /* argsz and flags are where ATTACH's are */
+
+	*pasid = NULL;
+	if (uapi_get(pt, arg, minsz))
+		return -EFAULT;
+	if (p->argsz < minsz || p->flags & ~VFIO_DEVICE_ATTACH_PASID)
+		return -EINVAL;
+	if (!(p->flags & VFIO_DEVICE_ATTACH_PASID))
+		return 0;
+	if (p->argsz < minsz + sizeof(**pasid))
+		return -EINVAL;
+	*pasid = (uint32_t *)((char *)pt + minsz);
+	return uapi_get((char *)pt + minsz, arg + minsz, sizeof(**pasid));
+}
+
+static long attach_pt(struct vfio_open *o, unsigned long arg)
+{
+	struct vfio_device_attach_iommufd_pt a;
+	const uint32_t *pasid;
+	long ret;
+
+	ret = get_pt(&a, arg, UAPI_SIZE_WITH(struct vfio_device_attach_iommufd_pt, pt_id), &pasid);
+	if (!ret)
+		ret = vfio_iommufd_attach(o->dev, &a.pt_id, pasid);
+	if (ret)
+		return ret;
+	if (uapi_put(arg + offsetof(struct vfio_device_attach_iommufd_pt, pt_id), &a.pt_id,
+		     sizeof(a.pt_id))) {
+		/* also of an attach with a PASID, which stays: so does the kernel */
+		vfio_iommufd_detach(o->dev, NULL);
+		return -EFAULT;
+	}
+	return 0;
+}
+
+static long detach_pt(struct vfio_open *o, unsigned long arg)
+{
+	struct vfio_device_detach_iommufd_pt d;
+	const uint32_t *pasid;
+	long ret;
+
+	ret = get_pt(&d, arg, UAPI_SIZE_WITH(struct vfio_device_detach_iommufd_pt, flags), &pasid);
+	if (!ret)
+		vfio_iommufd_detach(o->dev, pasid);
+	return ret;
+}
+
 static long device_ioctl(struct uapi_file *f, unsigned int cmd, unsigned long arg)
 {
 	struct vfio_open *o = &f->open;
 
+	if (cmd == VFIO_DEVICE_BIND_IOMMUFD)
+		return bind_iommufd(f, arg);
+	if (!atomic_load(&o->bound))
+		return report_info("device-not-bound", f->link, -EINVAL,
+				   "ioctl 0x%x before VFIO_DEVICE_BIND_IOMMUFD", cmd);
+	if (o->via == VFIO_VIA_CDEV && cmd == VFIO_DEVICE_ATTACH_IOMMUFD_PT)
+		return attach_pt(o, arg);
+	if (o->via == VFIO_VIA_CDEV && cmd == VFIO_DEVICE_DETACH_IOMMUFD_PT)
+		return detach_pt(o, arg);
 	switch (cmd) {
 	case VFIO_DEVICE_GET_INFO:
 		return get_info(o, arg);
@@ -289,7 +412,7 @@ static long device_ioctl(struct uapi_file *f, unsigned int cmd, unsigned long ar
 		return uapi_device_feature(f, arg);
 	}
 	return report_warn("ioctl-unknown", o->dev->name, -ENOTTY,
-			   "ioctl 0x%x is not one of a PCI device opened through its group", cmd);
+			   "ioctl 0x%x is not one of a PCI device", cmd);
 }
 
 static void device_release(struct uapi_file *f)
@@ -299,9 +422,18 @@ static void device_release(struct uapi_file *f)
 }
 
 static const char *const names[] = {
-	"DEVICE_GET_INFO",	"DEVICE_GET_REGION_INFO", "DEVICE_GET_IRQ_INFO",
-	"DEVICE_SET_IRQS",	"DEVICE_RESET",		  "DEVICE_GET_PCI_HOT_RESET_INFO",
-	"DEVICE_PCI_HOT_RESET", [9] = "DEVICE_IOEVENTFD", "DEVICE_FEATURE",
+	"DEVICE_GET_INFO",
+	"DEVICE_GET_REGION_INFO",
+	"DEVICE_GET_IRQ_INFO",
+	"DEVICE_SET_IRQS",
+	"DEVICE_RESET",
+	"DEVICE_GET_PCI_HOT_RESET_INFO",
+	"DEVICE_PCI_HOT_RESET",
+	[9] = "DEVICE_IOEVENTFD",
+	"DEVICE_FEATURE",
+	"DEVICE_BIND_IOMMUFD",
+	"DEVICE_ATTACH_IOMMUFD_PT",
+	"DEVICE_DETACH_IOMMUFD_PT",
 };
 
 const struct uapi_file_ops uapi_device_ops = {
@@ -313,3 +445,18 @@ const struct uapi_file_ops uapi_device_ops = {
 	.release = device_release,
 	.names = { names, VFIO_BASE + 7, ARRAY_SIZE(names) },
 };
+
+int uapi_cdev_open(struct vfio_system *sys, const struct uapi_fds *fds, unsigned id,
+		   const struct vfio_place *place, struct uapi_file **out)
+{
+	char link[VFIO_NODE_NAME];
+	struct uapi_file *f;
+
+	vfio_node_name(vfio_node_of(VFIO_FILE_DEVICE), id, link);
+	f = uapi_file_new(sys, fds, &uapi_device_ops, link);
+	if (!f)
+		return -ENOMEM;
+	vfio_open_init_cdev(&f->open, place);
+	*out = f;
+	return 0;
+}

@@ -50,6 +50,7 @@ int uapi_open(struct vfio_system *sys, const struct uapi_fds *fds, const char *p
 	      struct uapi_file **out)
 {
 	struct vfio_group *g = NULL;
+	struct vfio_place place;
 	const struct vfio_node *node;
 	const char *rest;
 	unsigned id;
@@ -62,6 +63,8 @@ int uapi_open(struct vfio_system *sys, const struct uapi_fds *fds, const char *p
 		if (!g)
 			return -ENOENT;
 	}
+	if (node->kind == VFIO_FILE_DEVICE && vfio_system_cdev(sys, id, &place))
+		return -ENOENT;
 	/* what open(2) says of any file that is there */
 	if (*rest || flags & O_DIRECTORY)
 		return -ENOTDIR;
@@ -74,8 +77,9 @@ int uapi_open(struct vfio_system *sys, const struct uapi_fds *fds, const char *p
 		return uapi_group_open(sys, fds, id, g, out);
 	case VFIO_FILE_IOMMUFD:
 		return uapi_iommufd_open(sys, fds, out);
-	case VFIO_FILE_DEVICE: /* these have no node */
-	case VFIO_FILE_STREAM:
+	case VFIO_FILE_DEVICE:
+		return uapi_cdev_open(sys, fds, id, &place, out);
+	case VFIO_FILE_STREAM: /* has no node */
 		break;
 	}
 	return -ENXIO;
@@ -113,7 +117,25 @@ const char *uapi_file_group_link(const struct uapi_file *f)
 
 struct vfio_device *uapi_file_device(const struct uapi_file *f)
 {
-	return f->ops->kind == VFIO_FILE_DEVICE ? f->open.dev : NULL;
+	return f->ops->kind == VFIO_FILE_DEVICE && atomic_load(&f->open.bound) ? f->open.dev : NULL;
+}
+
+bool uapi_file_address(const struct uapi_file *f, struct pci_address *out)
+{
+	if (f->ops->kind != VFIO_FILE_DEVICE)
+		return false;
+	*out = f->open.via == VFIO_VIA_CDEV ? f->open.place.address : f->open.dev->address;
+	return true;
+}
+
+uint64_t uapi_file_pos(struct uapi_file *f)
+{
+	uint64_t pos;
+
+	pthread_mutex_lock(&f->pos_lock);
+	pos = f->pos;
+	pthread_mutex_unlock(&f->pos_lock);
+	return pos;
 }
 
 unsigned uapi_file_can(const struct uapi_file *f)

@@ -63,8 +63,8 @@ struct uapi_file {
 		struct {
 			struct vfio_open open;
 			/*
-			 * its group's file, if it came through one: a device file keeps that open,
-			 * as in the kernel, since a client may close the group first; or NULL
+			 * its group's file, or NULL: it came by its node. A device file keeps that
+			 * open, as in the kernel, since a client may close the group first
 			 */
 			struct uapi_file *group_file;
 		};
@@ -98,6 +98,9 @@ int uapi_container_open(struct vfio_system *sys, const struct uapi_fds *fds,
 int uapi_group_open(struct vfio_system *sys, const struct uapi_fds *fds, unsigned id,
 		    struct vfio_group *g, struct uapi_file **out);
 int uapi_iommufd_open(struct vfio_system *sys, const struct uapi_fds *fds, struct uapi_file **out);
+/* Of /dev/vfio/devices/vfioN, which is the device at @place; not bound yet. */
+int uapi_cdev_open(struct vfio_system *sys, const struct uapi_fds *fds, unsigned id,
+		   const struct vfio_place *place, struct uapi_file **out);
 long uapi_type1_ioctl(struct vfio_type1 *t, unsigned int cmd, unsigned long arg);
 ssize_t uapi_device_read(struct uapi_file *f, void *user, size_t count, uint64_t pos);
 ssize_t uapi_device_write(struct uapi_file *f, const void *user, size_t count, uint64_t pos);

@@ -8,6 +8,8 @@
 
 static ssize_t device_rw(struct uapi_file *f, void *user, size_t count, uint64_t pos, bool write)
 {
+	if (!uapi_file_device(f))
+		return -EINVAL;
 	if (!count)
 		return 0; /* even where there is no region */
 	return vfio_device_rw_client(&f->open, VFIO_REGION_INDEX(pos), VFIO_REGION_POS(pos),

@@ -66,6 +66,10 @@ unsigned uapi_file_can(const struct uapi_file *f);
  */
 void uapi_file_on_ready(struct uapi_file *f, void (*fn)(void *arg, bool ready), void *arg);
 
+uint64_t uapi_file_pos(struct uapi_file *f); /* the file's own position; 0 of a stream */
+/* Get the address of the device that a device file is of, bound or not; false: it is none. */
+bool uapi_file_address(const struct uapi_file *f, struct pci_address *out);
+
 long uapi_ioctl(struct uapi_file *f, unsigned int cmd, unsigned long arg);
 /* @pos is the region's index << 40 | the offset in it. */
 ssize_t uapi_pread(struct uapi_file *f, void *buf, size_t count, uint64_t pos);

@@ -568,7 +568,9 @@ static void test_device_info(void **state)
 	w->dev.vdev.flags = VFIO_DEVICE_FLAGS_PCI;
 	assert_int_equal(ioc(w, 2, VFIO_DEVICE_RESET, NULL), -EINVAL);
 	assert_int_equal(w->dev.resets, 1);
-	assert_int_equal(ioc(w, 2, 0x3b76, NULL), -ENOTTY);
+	assert_int_equal(ioc(w, 2, 0x3b7a, NULL), -ENOTTY);
+	assert_int_equal(ioc(w, 2, VFIO_DEVICE_BIND_IOMMUFD, NULL), -EFAULT);
+	assert_int_equal(ioc(w, 2, VFIO_DEVICE_ATTACH_IOMMUFD_PT, NULL), -ENOTTY);
 	assert_int_equal(uapi_mmap_check(w->fds[2], 4096, PROT_READ, MAP_SHARED, 0), -EINVAL);
 	assert_int_equal(uapi_mmap_check(w->fds[0], 4096, PROT_READ, MAP_SHARED, 0), -ENODEV);
 }

@@ -183,6 +183,18 @@ bool vfio_group_has_device(struct vfio_group *g, const char *name)
 	return has;
 }
 
+struct vfio_device *vfio_group_device(struct vfio_group *g, const struct pci_address *address)
+{
+	struct vfio_device *dev = NULL;
+
+	pthread_mutex_lock(&g->lock);
+	for (unsigned i = 0; i < g->n; i++)
+		if (pci_address_equal(&g->places[i].address, address))
+			dev = g->places[i].dev;
+	pthread_mutex_unlock(&g->lock);
+	return dev;
+}
+
 /* Tell @dev, of the first opener that has it in @io. The group's lock is held. */
 static int enter(struct vfio_device *dev, struct vfio_ioas *io)
 {

@@ -83,6 +83,11 @@ struct vfio_env {
 	 */
 	void (*released)(void *arg);
 	unsigned dma_entry_limit; /* mappings that a type1 may have */
+	/*
+	 * Find the device whose /dev/vfio/devices/vfioN has number @index. No lock is held. 0 or
+	 * -ENOENT. NULL: the devices are counted, in the order of groups.
+	 */
+	int (*cdev)(void *arg, unsigned index, struct pci_address *out);
 };
 
 struct vfio_system {
@@ -122,6 +127,14 @@ void vfio_system_free(struct vfio_system *s);
 int vfio_system_add_group(struct vfio_system *s, struct iommu_group *ig, struct vfio_group **out);
 /** vfio_system_group - return group @id, or NULL: there is none, or one without places */
 struct vfio_group *vfio_system_group(struct vfio_system *s, unsigned id);
+
+/**
+ * vfio_system_cdev - find the place of the device with /dev/vfio/devices/vfioN
+ * @index: N
+ *
+ * Return: 0; -ENOENT: there is none.
+ */
+int vfio_system_cdev(struct vfio_system *s, unsigned index, struct vfio_place *out);
 
 /* ---- places (slot.c) ---- */
 
@@ -192,6 +205,13 @@ int vfio_group_set_container(struct vfio_group *g, struct vfio_container *c);
 int vfio_group_unset_container(struct vfio_group *g);
 /** vfio_group_has_device - true if the device @name, "0000:01:00.0", is in @g */
 bool vfio_group_has_device(struct vfio_group *g, const char *name);
+
+/**
+ * vfio_group_device - return the device at @address, or NULL: it is not in this process
+ *
+ * It stays while the group is open or taken.
+ */
+struct vfio_device *vfio_group_device(struct vfio_group *g, const struct pci_address *address);
 
 /* ---- containers (container.c), which their file and their groups keep ---- */
 

@@ -21,6 +21,8 @@ const struct vfio_node vfio_nodes[] = {
 	{ "/dev/iommu", MISC(VFIO_IOMMUFD_MAJOR, VFIO_IOMMUFD_MINOR), VFIO_FILE_IOMMUFD,
 	  VFIO_IOMMUFD_MAJOR, VFIO_IOMMUFD_MINOR, 0660 },
 	{ "/dev/vfio/", NUMBERED(VFIO_GROUP_MAJOR), VFIO_FILE_GROUP, VFIO_GROUP_MAJOR, 0, 0600 },
+	{ "/dev/vfio/devices/vfio", NUMBERED(VFIO_CDEV_MAJOR), VFIO_FILE_DEVICE, VFIO_CDEV_MAJOR, 0,
+	  0600 },
 };
 const size_t vfio_num_nodes = ARRAY_SIZE(vfio_nodes);
 

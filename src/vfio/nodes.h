@@ -13,7 +13,7 @@
 enum vfio_file_kind {
 	VFIO_FILE_CONTAINER,
 	VFIO_FILE_GROUP,
-	VFIO_FILE_DEVICE, /* which a group's file gave */
+	VFIO_FILE_DEVICE, /* also what a group's file gave, without the node */
 	VFIO_FILE_IOMMUFD,
 	VFIO_FILE_STREAM, /* an anonymous file that is read and written from end to end */
 };
@@ -29,6 +29,8 @@ enum vfio_file_kind {
  * CHRDEV_MAJOR_DYN_END 234). The minor is the group.
  */
 #define VFIO_GROUP_MAJOR 243
+/* Of devices: the next one, which vfio asks for a moment later. The minor is the device's number. */
+#define VFIO_CDEV_MAJOR 242
 
 struct vfio_node {
 	/*
@@ -56,7 +58,7 @@ const struct vfio_node *vfio_node_find(const char *path, unsigned *id, const cha
 #define VFIO_NODE_NAME 40
 char *vfio_node_name(const struct vfio_node *node, unsigned id, char name[VFIO_NODE_NAME]);
 
-/* Return the first node of @kind, or NULL: such a file has none (a group's device). */
+/* Return the node of @kind, or NULL: such a file has none. */
 const struct vfio_node *vfio_node_of(enum vfio_file_kind kind);
 
 /* True if @path is, or leads into, what the nodes have in /dev and in /sys/dev/char. */

@@ -30,6 +30,11 @@ static void test_find(void **state)
 		"/dev/vfio/vfio/",
 		"/dev/vfio/7/",
 		"/dev/vfio/99999999999999999999999",
+		"/dev/vfio/devices",
+		"/dev/vfio/devices/",
+		"/dev/vfio/devices/vfio",
+		"/dev/vfio/devices/vfio01",
+		"/dev/vfio/devices/7",
 	};
 	const struct vfio_node *n;
 	unsigned id = 77;
@@ -72,7 +77,9 @@ static void test_name(void **state)
 			    "/dev/vfio/vfio");
 	assert_string_equal(vfio_node_name(vfio_node_of(VFIO_FILE_GROUP), UINT32_MAX, name),
 			    "/dev/vfio/4294967295");
-	assert_null(vfio_node_of(VFIO_FILE_DEVICE));
+	assert_string_equal(vfio_node_name(vfio_node_of(VFIO_FILE_DEVICE), 12, name),
+			    "/dev/vfio/devices/vfio12");
+	assert_null(vfio_node_of(VFIO_FILE_STREAM));
 }
 
 /* Each line of the table by itself: what a new one has to be. */

@@ -34,6 +34,35 @@ void vfio_open_init(struct vfio_open *o, struct vfio_device *dev)
 	*o = (struct vfio_open){ .dev = dev, .via = VFIO_VIA_OWN };
 }
 
+void vfio_open_init_cdev(struct vfio_open *o, const struct vfio_place *place)
+{
+	*o = (struct vfio_open){ .via = VFIO_VIA_CDEV, .place = *place };
+}
+
+int vfio_open_hold(struct vfio_open *o)
+{
+	struct vfio_device *dev;
+	int ret;
+
+	if (atomic_load(&o->bound))
+		return -EINVAL;
+	ret = vfio_group_take(o->place.group);
+	if (ret)
+		return ret;
+	dev = vfio_group_device(o->place.group, &o->place.address);
+	if (!dev) {
+		vfio_group_give_back(o->place.group);
+		return -ENODEV;
+	}
+	o->dev = dev;
+	return 0;
+}
+
+void vfio_open_let_go(struct vfio_open *o)
+{
+	vfio_group_give_back(o->place.group);
+}
+
 int vfio_open_bind(struct vfio_open *o)
 {
 	struct vfio_group *g = o->dev->group;

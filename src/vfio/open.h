@@ -27,6 +27,7 @@
 enum vfio_via {
 	VFIO_VIA_GROUP, /* through its group's file: the group's container has the address space */
 	VFIO_VIA_OWN,	/* by itself: the address space is the opener's own */
+	VFIO_VIA_CDEV,	/* by its character device: an iommufd's, which it is bound to */
 };
 
 /*
@@ -37,7 +38,9 @@ enum vfio_via {
 typedef unsigned vfio_mapper_fn(void *arg, bool open);
 
 struct vfio_open {
+	/* of a VFIO_VIA_CDEV, once it was held or bound: the device may come and go before */
 	struct vfio_device *dev;
+	struct vfio_place place; /* of a VFIO_VIA_CDEV: group and address */
 	enum vfio_via via;
 	/* the device is open for it; before that, every call is -EINVAL, but to bind it */
 	atomic_bool bound;
@@ -61,6 +64,23 @@ struct vfio_open {
  */
 int vfio_open_by_group(struct vfio_open *o, struct vfio_group *g, const char *name,
 		       const uint8_t *uuid);
+/**
+ * vfio_open_init_cdev - make @o an opener of the device at @place, which has to be bound
+ *
+ * Any number of them can be there; the device is not asked for, and need not be.
+ */
+void vfio_open_init_cdev(struct vfio_open *o, const struct vfio_place *place);
+/**
+ * vfio_open_hold - have the device of a VFIO_VIA_CDEV in this process, until vfio_open_let_go()
+ *
+ * Before it is bound: so that it can be asked whether it may be (vfio_device_check_token()).
+ *
+ * Return: 0; -EINVAL: it is bound; -EBUSY: the group is open by its file, or another process has
+ * it; -ENODEV: the device has gone; or what could not be made of it.
+ */
+int vfio_open_hold(struct vfio_open *o);
+/** vfio_open_let_go - end what vfio_open_hold() began */
+void vfio_open_let_go(struct vfio_open *o);
 /** vfio_open_init - make @o an opener of @dev, by itself, which has to be bound. */
 void vfio_open_init(struct vfio_open *o, struct vfio_device *dev);
 /**

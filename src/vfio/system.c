@@ -98,3 +98,26 @@ struct vfio_group *vfio_system_group(struct vfio_system *s, unsigned id)
 	pthread_mutex_unlock(&s->lock);
 	return g;
 }
+
+int vfio_system_cdev(struct vfio_system *s, unsigned index, struct vfio_place *out)
+{
+	struct pci_address at;
+	int ret = s->env->cdev ? s->env->cdev(s->env_arg, index, &at) : 0;
+
+	if (ret)
+		return ret;
+	ret = -ENOENT;
+	pthread_mutex_lock(&s->topology_lock);
+	for (unsigned i = 0; i < s->n && ret; i++)
+		for (unsigned k = 0; k < s->groups[i]->n && ret; k++) {
+			const struct vfio_place *p = &s->groups[i]->places[k];
+
+			if (s->env->cdev ? !pci_address_equal(&p->address, &at) : index--)
+				continue;
+			*out = *p;
+			out->group = s->groups[i];
+			ret = 0;
+		}
+	pthread_mutex_unlock(&s->topology_lock);
+	return ret;
+}

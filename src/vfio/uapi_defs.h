@@ -13,4 +13,31 @@
 #define VFIO_REGION_OFFSET(index) ((uint64_t)(index) << VFIO_REGION_SHIFT)
 #define VFIO_REGION_INDEX(pos)	  ((uint32_t)((uint64_t)(pos) >> VFIO_REGION_SHIFT))
 #define VFIO_REGION_POS(pos)	  ((uint64_t)(pos) & (VFIO_REGION_OFFSET(1) - 1))
+
+/* ---- of device files that were opened by /dev/vfio/devices/vfioN ---- */
+
+#define VFIO_DEVICE_BIND_IOMMUFD      _IO(VFIO_TYPE, VFIO_BASE + 18)
+#define VFIO_DEVICE_ATTACH_IOMMUFD_PT _IO(VFIO_TYPE, VFIO_BASE + 19)
+#define VFIO_DEVICE_DETACH_IOMMUFD_PT _IO(VFIO_TYPE, VFIO_BASE + 20)
+
+struct vfio_device_bind_iommufd {
+	uint32_t argsz, flags;
+	int32_t iommufd;
+	uint32_t out_devid;
+	uint64_t token_uuid_ptr; /* 16 bytes, with BIND_FLAG_TOKEN */
+};
+#define VFIO_DEVICE_BIND_FLAG_TOKEN (1u << 0)
+
+struct vfio_device_attach_iommufd_pt {
+	uint32_t argsz, flags;
+	uint32_t pt_id; /* an IOAS or a HWPT; out: the HWPT */
+	uint32_t pasid; /* with ATTACH_PASID */
+};
+#define VFIO_DEVICE_ATTACH_PASID (1u << 0)
+
+struct vfio_device_detach_iommufd_pt {
+	uint32_t argsz, flags;
+	uint32_t pasid; /* with DETACH_PASID */
+};
+#define VFIO_DEVICE_DETACH_PASID (1u << 0)
 #endif

@@ -199,6 +199,7 @@ static int unbind(struct bound *b)
 	struct tree t = { .root = b->run_dir };
 	char path[PATH_MAX];
 
+	view_drop_cdev(&t, b->dir);
 	view_drop_group_node(&t, b->group);
 	snprintf(path, sizeof(path), "sys/bus/pci/drivers/" DRIVER "/%s", b->addr);
 	tree_remove(&t, path);
@@ -234,6 +235,7 @@ static int bind(struct bound *b)
 	if (!t.err)
 		t.err = show_driver(b, DRIVER);
 	view_group_node(&t, b->group);
+	view_cdev(&t, b->dir);
 	return t.err;
 }
 

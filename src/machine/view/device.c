@@ -414,6 +414,8 @@ void view_device(struct tree *t, const struct cpus *c, const struct view_device 
 	if (d->bridge)
 		write_bridge(&v, c);
 	view_links(t, d->parent, d->addr, d->driver, d->group, tree_link);
+	if (d->is_vfio)
+		view_cdev(t, v.dir);
 }
 
 void view_vf_aside(struct tree *t, const struct cpus *c, const struct view_device *d)

@@ -89,5 +89,6 @@ void view_container_node(struct tree *t)
 	write_node(t, vfio_node_of(VFIO_FILE_CONTAINER), 0, "misc", "DEVMODE=0666\n");
 	write_node(t, vfio_node_of(VFIO_FILE_IOMMUFD), 0, "misc", "DEVMODE=0660\n");
 	tree_dir(t, "sys/class/vfio");
+	view_cdev_class(t);
 	tree_dir(t, "sys/kernel/iommu_groups");
 }

@@ -18,6 +18,8 @@
 /* Write the bus @name ("0000:01") into @dir of what leads to it. */
 void view_bus_dir(struct tree *t, const struct cpus *c, const char *dir, const char *name);
 
-#define IOMMU_NAME     "uvfio-iommu"
-#define VIEW_VFS_ASIDE "vfs" /* where the directories of VFs that are not enabled wait */
+#define IOMMU_NAME	"uvfio-iommu"
+#define VIEW_VFS_ASIDE	"vfs"	/* where the directories of VFs that are not enabled wait */
+#define VIEW_CDEVS	"cdevs" /* the numbers of /dev/vfio/devices/vfioN, each with its address */
+#define VIEW_CDEV_CLASS "vfio-dev"
 #endif

@@ -55,6 +55,8 @@ void view_show_vf(struct tree *t, const char *pf, unsigned index, const char *ad
 	snprintf(to, sizeof(to), "../%s", addr);
 	tree_link(t, from, to);
 	view_group_node(t, group);
+	snprintf(from, sizeof(from), "sys/devices/%s/%s", parent, addr);
+	view_cdev(t, from);
 }
 
 void view_hide_vf(struct tree *t, const char *pf, unsigned index, const char *addr, unsigned group)
@@ -64,6 +66,8 @@ void view_hide_vf(struct tree *t, const char *pf, unsigned index, const char *ad
 
 	if (!view_parent(t, pf, parent))
 		return;
+	snprintf(from, sizeof(from), "sys/devices/%s/%s", parent, addr);
+	view_drop_cdev(t, from);
 	view_drop_group_node(t, group);
 	snprintf(from, sizeof(from), "sys/devices/%s/%s/virtfn%u", parent, pf, index);
 	tree_remove(t, from);

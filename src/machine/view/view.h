@@ -8,8 +8,8 @@
  * (remove, reset, new_id) is there, as clients look for it, but with no right to write: a plain
  * file would take the text and do nothing. Those for which somebody acts are in run/store.c. And
  * what uvfio cannot serve is absent as on a kernel that lacks it: resourceN and rom (a mapping of a
- * plain file is no device) and vfio-dev/ (no cdev interface). The files are a picture
- * of the moment; what changes is config space, which a client reads by VFIO.
+ * plain file is no device). The files are a picture of the moment; what changes is config space,
+ * which a client reads by VFIO.
  *
  * Nothing here knows a machine: who writes the view of one walks it (machine/view.c), and a process
  * without devices changes it (machine/run/).
@@ -18,6 +18,7 @@
 #define MACHINE_VIEW_VIEW_H
 #include <stdbool.h>
 
+#include "base/pci_address.h"
 #include "machine/view/tree.h"
 #include "pci/face.h"
 
@@ -83,6 +84,17 @@ void view_group(struct tree *t, unsigned id);
 /* Write /dev/vfio/N and what sysfs has of it, or take it away. */
 void view_group_node(struct tree *t, unsigned id);
 void view_drop_group_node(struct tree *t, unsigned id);
+
+/* ---- cdevs.c ---- */
+void view_cdev_class(struct tree *t); /* what is there without a device */
+/*
+ * Give the device in @dir, "sys/devices/pci0000:01/0000:01:00.0", a number and show its character
+ * device, or take both away. A device that has none is no error then.
+ */
+void view_cdev(struct tree *t, const char *dir);
+void view_drop_cdev(struct tree *t, const char *dir);
+/* Find the device that has number @id in the view below @root: 0 or -ENOENT. */
+int view_cdev_device(const char *root, unsigned id, struct pci_address *out);
 
 /* ---- vfs.c: VFs come and go; @pf and @addr are addresses ---- */
 /* Show VF @index of @pf, whose directory waits aside, in group @group. */
