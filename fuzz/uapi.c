@@ -17,24 +17,17 @@
 #include "base/guard.h"
 #include "base/log.h"
 #include "fuzz.h"
+#include "hostile.h"
 #include "machine/machine.h"
 #include "models/testdev/testdev.h"
 #include "uapi/uapi.h"
+#include "uapi_args.h"
 #include "vfio/aside.h"
 
-#define PAGE	   4096ul
-#define POOL_PAGES 64ul
-#define NUM_FDS	   16
-#define FIRST_FD   1000 /* of ours; the real ones are below */
-#define MAX_OPS	   100
-#define CLOSED_FD  999
+#define MAX_OPS 100
 
-static struct machine *machine;
 static struct vfio_system *sys;
 static struct uapi_file *fds[NUM_FDS];
-static int events[4], null_fd;
-/* nothing | arena: 2 pages | nothing | read only: 1 page | nothing | pool for DMA | nothing */
-static uint8_t *arena, *read_only, *pool;
 
 static struct uapi_file *fget(void *arg, int fd, int *err)
 {
@@ -65,315 +58,32 @@ static void once(void)
 	static const char *const specs[] = { "testdev", "testdev,group=1,msix=off",
 					     "edu,dma_delay=1,factorial_delay=1",
 					     "testdev,pcie=off,intx=off" };
-	uint8_t *p =
-		mmap(NULL, (8 + POOL_PAGES) * PAGE, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 	char *err;
 
 	log_set(2, LOG_NONE);
 	guard_install();
-	arena = p + PAGE;
-	read_only = p + 4 * PAGE;
-	pool = p + 6 * PAGE;
-	if (p == MAP_FAILED || mprotect(arena, 2 * PAGE, PROT_READ | PROT_WRITE) ||
-	    mprotect(read_only, PAGE, PROT_READ) ||
-	    mprotect(pool, POOL_PAGES * PAGE, PROT_READ | PROT_WRITE))
-		abort();
+	hostile_setup();
 	machine = machine_new();
 	for (unsigned i = 0; i < 4; i++)
 		REQUIRE(!machine_add(machine, specs[i], &err), "%s: %s", specs[i], err);
 	sys = machine_system(machine);
-	null_fd = open("/dev/null", O_RDWR);
-	for (unsigned i = 0; i < 4; i++)
-		events[i] = eventfd(0, i & 1 ? EFD_NONBLOCK : 0);
-}
-
-/* A pointer for @n bytes of @from: good, at the end of good memory, partly or wholly bad. */
-static void *place(struct in *in, const void *from, size_t n)
-{
-	uint8_t how = in8(in), *p;
-
-	if (n > 2 * PAGE)
-		n = 2 * PAGE;
-	switch (how & 15) {
-	case 0:
-		return NULL;
-	case 1:
-		return (void *)(0xffff800000000000ul + how * PAGE);
-	case 2:
-		return (void *)0x1234567890abcdeful;
-	case 3:
-		return read_only + (how & 0xf0);
-	case 4:
-		return arena - 8;
-	case 5: /* cut short */
-		p = arena + 2 * PAGE - (n ? how * n / 256 : 0);
-		memcpy(p, from, (size_t)(arena + 2 * PAGE - p));
-		return p;
-	case 6: /* not aligned */
-		p = arena + (how >> 4);
-		break;
-	case 7:
-		p = arena;
-		break;
-	default: /* up to the last byte */
-		p = arena + 2 * PAGE - n;
-	}
-	if (p + n > arena + 2 * PAGE)
-		p = arena + 2 * PAGE - n;
-	memcpy(p, from, n);
-	return p;
-}
-
-static int some_fd(struct in *in)
-{
-	uint8_t c = in8(in);
-
-	switch (c % 8) {
-	case 0:
-		return -1;
-	case 1:
-		return CLOSED_FD;
-	case 2:
-		return null_fd;
-	case 3:
-		return -(int)in16(in);
-	case 4:
-		return FIRST_FD + (c >> 3) % NUM_FDS;
-	default:
-		return events[(c >> 3) % 4];
-	}
-}
-
-/* Where DMA goes to: the pool, over its end, or nothing. Never memory of the fuzzer's own. */
-static uint64_t some_vaddr(struct in *in)
-{
-	uint16_t v = in16(in);
-
-	if ((v & 0xf000) == 0xf000)
-		return v & 1 ? 0 : 0xffff800000000000ul + v;
-	return (uintptr_t)pool + (v % (POOL_PAGES + 1)) * PAGE + (v >> 12 == 14 ? v % 16 : 0);
-}
-
-static uint64_t some_iova(struct in *in)
-{
-	uint16_t v = in16(in);
-
-	switch (v >> 13) {
-	case 0:
-		return 0xfee00000ul - 4 * PAGE + v * PAGE;
-	case 1:
-		return (1ul << 48) - (v % 8) * PAGE;
-	case 2:
-		return -(uint64_t)(v % 8) * PAGE;
-	case 3:
-		return v;
-	default:
-		return (v % 128) * PAGE;
-	}
-}
-
-static uint64_t some_size(struct in *in)
-{
-	uint16_t v = in16(in);
-
-	switch (v >> 13) {
-	case 0:
-		return v;
-	case 1:
-		return UINT64_MAX - v * PAGE + 1;
-	default:
-		return (v % 16) * PAGE;
-	}
-}
-
-static const unsigned int cmds[] = {
-	VFIO_GET_API_VERSION,
-	VFIO_CHECK_EXTENSION,
-	VFIO_SET_IOMMU,
-	VFIO_GROUP_GET_STATUS,
-	VFIO_GROUP_SET_CONTAINER,
-	VFIO_GROUP_UNSET_CONTAINER,
-	VFIO_GROUP_GET_DEVICE_FD,
-	VFIO_DEVICE_GET_INFO,
-	VFIO_DEVICE_GET_REGION_INFO,
-	VFIO_DEVICE_GET_IRQ_INFO,
-	VFIO_DEVICE_SET_IRQS,
-	VFIO_DEVICE_RESET,
-	VFIO_DEVICE_GET_PCI_HOT_RESET_INFO,
-	VFIO_DEVICE_PCI_HOT_RESET,
-	VFIO_DEVICE_IOEVENTFD,
-	VFIO_DEVICE_FEATURE,
-	VFIO_IOMMU_GET_INFO,
-	VFIO_IOMMU_MAP_DMA,
-	VFIO_IOMMU_UNMAP_DMA,
-	VFIO_IOMMU_DIRTY_PAGES,
-	VFIO_IOMMU_ENABLE,
-};
-
-union arg {
-	uint8_t bytes[256];
-	uint32_t argsz;
-	struct vfio_irq_set irqs;
-	struct vfio_iommu_type1_dma_map map;
-	struct vfio_iommu_type1_dma_unmap unmap;
-	struct vfio_iommu_type1_dirty_bitmap dirty;
-	struct vfio_device_ioeventfd io;
-	struct vfio_device_feature feature;
-	struct vfio_pci_hot_reset hot;
-	struct vfio_region_info region;
-	struct vfio_irq_info irq;
-	int fd;
-};
-
-/*
- * An argument that gets past the first checks; what makes it proper in some field may still be
- * taken from it.
- */
-static size_t proper(struct in *in, unsigned int cmd, union arg *a)
-{
-	/*
-	 * numbers are shared between kinds of file: both structures, one after the other, by what
-	 * the stream says
-	 */
-	bool other = in8(in) & 1;
-
-	if (cmd == VFIO_IOMMU_MAP_DMA && other) {
-		a->map = (struct vfio_iommu_type1_dma_map){ .argsz = sizeof(a->map),
-							    .flags = in8(in) & 7,
-							    .vaddr = some_vaddr(in),
-							    .iova = some_iova(in),
-							    .size = some_size(in) };
-		return sizeof(a->map);
-	}
-	if (cmd == VFIO_IOMMU_MAP_DMA) {
-		a->hot.argsz = sizeof(a->hot) + 8;
-		a->hot.flags = 0;
-		a->hot.count = in8(in) % 3;
-		for (unsigned i = 0; i < 2; i++)
-			a->hot.group_fds[i] = some_fd(in);
-		return sizeof(a->hot) + 8;
-	}
-	if (cmd == VFIO_IOMMU_UNMAP_DMA) {
-		struct vfio_bitmap *b = (struct vfio_bitmap *)a->unmap.data;
-
-		a->unmap =
-			(struct vfio_iommu_type1_dma_unmap){ .argsz = sizeof(a->unmap) + sizeof(*b),
-							     .flags = in8(in) & 7,
-							     .iova = some_iova(in),
-							     .size = some_size(in) };
-		if ((a->unmap.flags & 2) && in8(in) & 1)
-			a->unmap.iova = a->unmap.size = 0;
-		b->pgsize = in8(in) & 7 ? PAGE : in64(in);
-		b->size = in16(in);
-		b->data = (void *)some_vaddr(in);
-		return sizeof(a->unmap) + sizeof(*b);
-	}
-	if (cmd == VFIO_IOMMU_DIRTY_PAGES && other) {
-		struct vfio_iommu_type1_dirty_bitmap_get *g =
-			(struct vfio_iommu_type1_dirty_bitmap_get *)a->dirty.data;
-
-		a->dirty.argsz = sizeof(a->dirty) + sizeof(*g);
-		a->dirty.flags = 1u << in8(in) % 3;
-		g->iova = some_iova(in);
-		g->size = some_size(in);
-		g->bitmap.pgsize = in8(in) & 7 ? PAGE : in64(in);
-		g->bitmap.size = in16(in);
-		g->bitmap.data = (void *)some_vaddr(in);
-		return sizeof(a->dirty) + sizeof(*g);
-	}
-	switch (cmd) {
-	case VFIO_GROUP_SET_CONTAINER:
-		a->fd = in8(in) & 1 ? some_fd(in) : FIRST_FD + in8(in) % NUM_FDS;
-		return sizeof(int);
-	case VFIO_GROUP_GET_DEVICE_FD: {
-		unsigned i = in8(in) % machine_num_devices(machine);
-
-		return 1 +
-		       (size_t)snprintf(
-			       (char *)a->bytes, sizeof(a->bytes), "%s%s",
-			       machine_device(machine, i)->addr,
-			       in8(in) & 7 ? "" : " vf_token=00000000-0000-0000-0000-00000000000g");
-	}
-	case VFIO_DEVICE_SET_IRQS: {
-		int32_t *data = (int32_t *)a->irqs.data;
-
-		a->irqs = (struct vfio_irq_set){ .argsz = sizeof(a->irqs) + 128,
-						 .index = in8(in) % 6,
-						 .start = in8(in) % 70,
-						 .count = in8(in) % 33 };
-		a->irqs.flags = 1u << in8(in) % 3 | 8u << in8(in) % 3;
-		/* mostly what is there: INTx, ERR and REQ are one, MSI and MSI-X some */
-		if (in8(in) & 7) {
-			bool one = a->irqs.index != VFIO_PCI_MSI_IRQ_INDEX &&
-				   a->irqs.index != VFIO_PCI_MSIX_IRQ_INDEX;
-
-			a->irqs.start %= one ? 1 : 8;
-			a->irqs.count %= one ? 2 : 6;
-		}
-		if (a->irqs.flags & VFIO_IRQ_SET_DATA_EVENTFD) {
-			for (unsigned i = 0; i < 32; i++)
-				data[i] = events[i % 4];
-			data[in8(in) % 32] = some_fd(in);
-		} else {
-			in_bytes(in, data, 32);
-		}
-		return sizeof(a->irqs) + 128;
-	}
-	case VFIO_DEVICE_IOEVENTFD:
-		a->io = (struct vfio_device_ioeventfd){ .argsz = sizeof(a->io),
-							.flags = 1u << in8(in) % 4,
-							.data = in8(in),
-							.fd = some_fd(in) };
-		a->io.offset = (uint64_t)(in8(in) % 8) << 40 | (in16(in) & ~7u);
-		return sizeof(a->io);
-	case VFIO_DEVICE_FEATURE:
-		a->feature.argsz = sizeof(a->feature) + 64;
-		a->feature.flags = in8(in) % 16 | (in8(in) & 7u) << 16;
-		return a->feature.argsz;
-	case VFIO_DEVICE_GET_REGION_INFO:
-		a->region.argsz = in8(in);
-		a->region.index = in8(in) % 10;
-		return sizeof(a->region);
-	case VFIO_DEVICE_GET_IRQ_INFO:
-		a->irq.argsz = sizeof(a->irq);
-		a->irq.index = in8(in) % 6;
-		return sizeof(a->irq);
-	default:
-		a->argsz = in8(in) * 2u;
-		return a->argsz < 4 ? 4 : a->argsz < sizeof(*a) ? a->argsz : sizeof(*a);
-	}
-}
-
-/*
- * A raw structure may hold what the core takes for a pointer or a descriptor of ours: those are
- * made harmless.
- */
-static void tame(struct in *in, unsigned int cmd, union arg *a)
-{
-	if (cmd == VFIO_IOMMU_MAP_DMA)
-		a->map.vaddr = some_vaddr(in);
-	if (cmd == VFIO_IOMMU_UNMAP_DMA)
-		((struct vfio_bitmap *)a->unmap.data)->data = (void *)some_vaddr(in);
-	if (cmd == VFIO_IOMMU_DIRTY_PAGES)
-		((struct vfio_iommu_type1_dirty_bitmap_get *)a->dirty.data)->bitmap.data =
-			(void *)some_vaddr(in);
 }
 
 static long call(struct in *in, struct uapi_file *f)
 {
-	unsigned int cmd = in8(in), raw;
+	unsigned int cmd = in8(in), raw = in8(in) % 8;
 	unsigned long p;
 	union arg a;
 	size_t n;
 
-	raw = cmd >> 5;
-	cmd = cmds[cmd % 32 % (sizeof(cmds) / sizeof(cmds[0]))];
+	cmd %= NUM_CMDS + IOMMUFD_CMDS;
+	cmd = cmd < NUM_CMDS ? cmds[cmd] : IOMMUFD_CMD(IOMMUFD_CMD_FIRST + cmd - NUM_CMDS);
 	memset(&a, 0, sizeof(a));
 	if (cmd == VFIO_CHECK_EXTENSION || cmd == VFIO_SET_IOMMU)
 		return uapi_ioctl(f, cmd, raw ? raw : in64(in));
 	if (raw == 7 && in8(in) == 7) {
 		/* a number that is none of ours; its argument is not looked at */
-		return uapi_ioctl(f, VFIO_IOMMU_ENABLE + 20 + in8(in), 0);
+		return uapi_ioctl(f, IOMMUFD_CMD(IOMMUFD_CMD_LAST) + 1 + in8(in), 0);
 	}
 	if (raw >= 2) {
 		n = proper(in, cmd, &a);
@@ -549,10 +259,22 @@ static void usual_start(struct in *in)
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-	static const char *const paths[] = { "/dev/vfio/vfio", "/dev/vfio/1",
-					     "/dev/vfio/2",    "/dev/vfio/3",
-					     "/dev/vfio/4",    "/dev/vfio/01",
-					     "/dev/vfio/",     "/dev/vfio/99999999999" };
+	static const char *const paths[] = { "/dev/vfio/vfio",
+					     "/dev/vfio/1",
+					     "/dev/vfio/2",
+					     "/dev/vfio/3",
+					     "/dev/vfio/4",
+					     "/dev/vfio/01",
+					     "/dev/vfio/",
+					     "/dev/vfio/99999999999",
+					     "/dev/iommu",
+					     "/dev/vfio/devices/vfio0",
+					     "/dev/iommu",
+					     "/dev/vfio/devices/vfio1",
+					     "/dev/vfio/devices/vfio2",
+					     "/dev/vfio/devices/vfio3",
+					     "/dev/vfio/devices/vfio4",
+					     "/dev/vfio/devices/" };
 	static bool done;
 	struct in in = { data, size };
 	long ret;
@@ -568,7 +290,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 
 		switch (what & 7) {
 		case 0:
-			open_one(paths[i % 8]);
+			open_one(paths[i]);
 			break;
 		case 1:
 			close_fd(i);

@@ -1,0 +1,209 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * fuzz/uapi_args.h: arguments of the ioctls of containers, groups and devices (uapi.c).
+ */
+#ifndef FUZZ_UAPI_ARGS_H
+#define FUZZ_UAPI_ARGS_H
+#include "hostile.h"
+#include "iommufd_args.h"
+#include "machine/machine.h"
+#include "vfio/uapi_defs.h"
+
+static struct machine *machine;
+
+static const unsigned int cmds[] = {
+	VFIO_GET_API_VERSION,
+	VFIO_CHECK_EXTENSION,
+	VFIO_SET_IOMMU,
+	VFIO_GROUP_GET_STATUS,
+	VFIO_GROUP_SET_CONTAINER,
+	VFIO_GROUP_UNSET_CONTAINER,
+	VFIO_GROUP_GET_DEVICE_FD,
+	VFIO_DEVICE_GET_INFO,
+	VFIO_DEVICE_GET_REGION_INFO,
+	VFIO_DEVICE_GET_IRQ_INFO,
+	VFIO_DEVICE_SET_IRQS,
+	VFIO_DEVICE_RESET,
+	VFIO_DEVICE_GET_PCI_HOT_RESET_INFO,
+	VFIO_DEVICE_PCI_HOT_RESET,
+	VFIO_DEVICE_IOEVENTFD,
+	VFIO_DEVICE_FEATURE,
+	VFIO_IOMMU_GET_INFO,
+	VFIO_IOMMU_MAP_DMA,
+	VFIO_IOMMU_UNMAP_DMA,
+	VFIO_IOMMU_DIRTY_PAGES,
+	VFIO_IOMMU_ENABLE,
+	_IO(';', 118), /* BIND_IOMMUFD */
+	_IO(';', 119), /* ATTACH_IOMMUFD_PT */
+	_IO(';', 120), /* DETACH_IOMMUFD_PT */
+};
+
+#define NUM_CMDS (sizeof(cmds) / sizeof(cmds[0]))
+
+/* True if @cmd is one of /dev/iommu alone. */
+static bool of_iommufd(unsigned int cmd)
+{
+	return (cmd & 0xff) >= IOMMUFD_CMD_FIRST;
+}
+
+union arg {
+	uint8_t bytes[256];
+	uint32_t argsz;
+	struct vfio_irq_set irqs;
+	struct vfio_iommu_type1_dma_map map;
+	struct vfio_iommu_type1_dma_unmap unmap;
+	struct vfio_iommu_type1_dirty_bitmap dirty;
+	struct vfio_device_ioeventfd io;
+	struct vfio_device_feature feature;
+	struct vfio_pci_hot_reset hot;
+	struct vfio_region_info region;
+	struct vfio_irq_info irq;
+	int fd;
+};
+
+/*
+ * An argument that gets past the first checks; what makes it proper in some field may still be
+ * taken from it.
+ */
+static size_t proper(struct in *in, unsigned int cmd, union arg *a)
+{
+	/*
+	 * numbers are shared between kinds of file: both structures, one after the other, by what
+	 * the stream says
+	 */
+	bool other = in8(in) & 1;
+
+	if (of_iommufd(cmd)) {
+		size_t n = iommufd_proper(in, cmd & 0xff, a);
+
+		iommufd_tame(in, cmd & 0xff, a);
+		return n;
+	}
+	if (cmd >= _IO(';', 118))
+		return cdev_proper(in, cmd, (uint32_t *)a);
+	if (cmd == VFIO_IOMMU_MAP_DMA && other) {
+		a->map = (struct vfio_iommu_type1_dma_map){ .argsz = sizeof(a->map),
+							    .flags = in8(in) & 7,
+							    .vaddr = some_vaddr(in),
+							    .iova = some_iova(in),
+							    .size = some_size(in) };
+		return sizeof(a->map);
+	}
+	if (cmd == VFIO_IOMMU_MAP_DMA) {
+		a->hot.argsz = sizeof(a->hot) + 8;
+		a->hot.flags = 0;
+		a->hot.count = in8(in) % 3;
+		for (unsigned i = 0; i < 2; i++)
+			a->hot.group_fds[i] = some_fd(in);
+		return sizeof(a->hot) + 8;
+	}
+	if (cmd == VFIO_IOMMU_UNMAP_DMA) {
+		struct vfio_bitmap *b = (struct vfio_bitmap *)a->unmap.data;
+
+		a->unmap =
+			(struct vfio_iommu_type1_dma_unmap){ .argsz = sizeof(a->unmap) + sizeof(*b),
+							     .flags = in8(in) & 7,
+							     .iova = some_iova(in),
+							     .size = some_size(in) };
+		if ((a->unmap.flags & 2) && in8(in) & 1)
+			a->unmap.iova = a->unmap.size = 0;
+		b->pgsize = in8(in) & 7 ? PAGE : in64(in);
+		b->size = in16(in);
+		b->data = (void *)some_vaddr(in);
+		return sizeof(a->unmap) + sizeof(*b);
+	}
+	if (cmd == VFIO_IOMMU_DIRTY_PAGES && other) {
+		struct vfio_iommu_type1_dirty_bitmap_get *g =
+			(struct vfio_iommu_type1_dirty_bitmap_get *)a->dirty.data;
+
+		a->dirty.argsz = sizeof(a->dirty) + sizeof(*g);
+		a->dirty.flags = 1u << in8(in) % 3;
+		g->iova = some_iova(in);
+		g->size = some_size(in);
+		g->bitmap.pgsize = in8(in) & 7 ? PAGE : in64(in);
+		g->bitmap.size = in16(in);
+		g->bitmap.data = (void *)some_vaddr(in);
+		return sizeof(a->dirty) + sizeof(*g);
+	}
+	switch (cmd) {
+	case VFIO_GROUP_SET_CONTAINER:
+		a->fd = in8(in) & 1 ? some_fd(in) : FIRST_FD + in8(in) % NUM_FDS;
+		return sizeof(int);
+	case VFIO_GROUP_GET_DEVICE_FD: {
+		unsigned i = in8(in) % machine_num_devices(machine);
+
+		return 1 +
+		       (size_t)snprintf(
+			       (char *)a->bytes, sizeof(a->bytes), "%s%s",
+			       machine_device(machine, i)->addr,
+			       in8(in) & 7 ? "" : " vf_token=00000000-0000-0000-0000-00000000000g");
+	}
+	case VFIO_DEVICE_SET_IRQS: {
+		int32_t *data = (int32_t *)a->irqs.data;
+
+		a->irqs = (struct vfio_irq_set){ .argsz = sizeof(a->irqs) + 128,
+						 .index = in8(in) % 6,
+						 .start = in8(in) % 70,
+						 .count = in8(in) % 33 };
+		a->irqs.flags = 1u << in8(in) % 3 | 8u << in8(in) % 3;
+		/* mostly what is there: INTx, ERR and REQ are one, MSI and MSI-X some */
+		if (in8(in) & 7) {
+			bool one = a->irqs.index != VFIO_PCI_MSI_IRQ_INDEX &&
+				   a->irqs.index != VFIO_PCI_MSIX_IRQ_INDEX;
+
+			a->irqs.start %= one ? 1 : 8;
+			a->irqs.count %= one ? 2 : 6;
+		}
+		if (a->irqs.flags & VFIO_IRQ_SET_DATA_EVENTFD) {
+			for (unsigned i = 0; i < 32; i++)
+				data[i] = events[i % 4];
+			data[in8(in) % 32] = some_fd(in);
+		} else {
+			in_bytes(in, data, 32);
+		}
+		return sizeof(a->irqs) + 128;
+	}
+	case VFIO_DEVICE_IOEVENTFD:
+		a->io = (struct vfio_device_ioeventfd){ .argsz = sizeof(a->io),
+							.flags = 1u << in8(in) % 4,
+							.data = in8(in),
+							.fd = some_fd(in) };
+		a->io.offset = (uint64_t)(in8(in) % 8) << 40 | (in16(in) & ~7u);
+		return sizeof(a->io);
+	case VFIO_DEVICE_FEATURE:
+		a->feature.argsz = sizeof(a->feature) + 64;
+		a->feature.flags = in8(in) % 16 | (in8(in) & 7u) << 16;
+		return a->feature.argsz;
+	case VFIO_DEVICE_GET_REGION_INFO:
+		a->region.argsz = in8(in);
+		a->region.index = in8(in) % 10;
+		return sizeof(a->region);
+	case VFIO_DEVICE_GET_IRQ_INFO:
+		a->irq.argsz = sizeof(a->irq);
+		a->irq.index = in8(in) % 6;
+		return sizeof(a->irq);
+	default:
+		a->argsz = in8(in) * 2u;
+		return a->argsz < 4 ? 4 : a->argsz < sizeof(*a) ? a->argsz : sizeof(*a);
+	}
+}
+
+/*
+ * A raw structure may hold what the core takes for a pointer or a descriptor of ours: those are
+ * made harmless.
+ */
+static void tame(struct in *in, unsigned int cmd, union arg *a)
+{
+	if (of_iommufd(cmd))
+		iommufd_tame(in, cmd & 0xff, a);
+	if (cmd == _IO(';', 118))
+		*(uint64_t *)(a->bytes + 16) = some_vaddr(in);
+	if (cmd == VFIO_IOMMU_MAP_DMA)
+		a->map.vaddr = some_vaddr(in);
+	if (cmd == VFIO_IOMMU_UNMAP_DMA)
+		((struct vfio_bitmap *)a->unmap.data)->data = (void *)some_vaddr(in);
+	if (cmd == VFIO_IOMMU_DIRTY_PAGES)
+		((struct vfio_iommu_type1_dirty_bitmap_get *)a->dirty.data)->bitmap.data =
+			(void *)some_vaddr(in);
+}
+#endif
