@@ -129,6 +129,8 @@ struct pci_pages_sink {
 };
 /* Set or clear (NULL) the mapper. After return the old one is not called; the pages are closed. */
 void pci_set_pages_sink(pci_function *fn, const struct pci_pages_sink *sink);
+/* Keep the pages closed, whatever the model wants; or let it open them again. */
+void pci_pages_hold(pci_function *fn, bool held);
 /* True if a new mapping is to be open now. Takes no lock. */
 bool pci_pages_open(const pci_function *fn);
 

@@ -164,6 +164,7 @@ struct uvfio_dev {
 		struct page_area area[PCI_PAGES_MAX];
 		unsigned num;
 		atomic_bool open;
+		bool held; /* by the driver: pci_pages_hold() */
 		struct pci_pages_sink sink;
 	} pages;
 

@@ -183,12 +183,21 @@ void pci_pages_follow(pci_function *fn)
 	pthread_mutex_unlock(&fn->pages.lock);
 }
 
+void pci_pages_hold(pci_function *fn, bool held)
+{
+	pthread_mutex_lock(&fn->pages.lock);
+	fn->pages.held = held;
+	if (held && atomic_load(&fn->pages.open))
+		set_open(fn, false);
+	pthread_mutex_unlock(&fn->pages.lock);
+}
+
 int uvfio_polled_open(struct uvfio_dev *dev)
 {
 	int ret = 0;
 
 	pthread_mutex_lock(&dev->pages.lock);
-	if (!decodes(dev) || atomic_load(&dev->halt.self)) {
+	if (!decodes(dev) || dev->pages.held || atomic_load(&dev->halt.self)) {
 		ret = -EIO;
 	} else if (!atomic_load(&dev->pages.open) && !set_open(dev, true)) {
 		set_open(dev, false); /* also what was mapped meanwhile */

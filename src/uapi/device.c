@@ -378,15 +378,10 @@ static long detach_pt(struct vfio_open *o, unsigned long arg)
 	return ret;
 }
 
-static long device_ioctl(struct uapi_file *f, unsigned int cmd, unsigned long arg)
+static long call(struct uapi_file *f, unsigned int cmd, unsigned long arg)
 {
 	struct vfio_open *o = &f->open;
 
-	if (cmd == VFIO_DEVICE_BIND_IOMMUFD)
-		return bind_iommufd(f, arg);
-	if (!atomic_load(&o->bound))
-		return report_info("device-not-bound", f->link, -EINVAL,
-				   "ioctl 0x%x before VFIO_DEVICE_BIND_IOMMUFD", cmd);
 	if (o->via == VFIO_VIA_CDEV && cmd == VFIO_DEVICE_ATTACH_IOMMUFD_PT)
 		return attach_pt(o, arg);
 	if (o->via == VFIO_VIA_CDEV && cmd == VFIO_DEVICE_DETACH_IOMMUFD_PT)
@@ -413,6 +408,22 @@ static long device_ioctl(struct uapi_file *f, unsigned int cmd, unsigned long ar
 	}
 	return report_warn("ioctl-unknown", o->dev->name, -ENOTTY,
 			   "ioctl 0x%x is not one of a PCI device", cmd);
+}
+
+static long device_ioctl(struct uapi_file *f, unsigned int cmd, unsigned long arg)
+{
+	struct vfio_device *dev = f->open.dev;
+	long ret;
+
+	if (cmd == VFIO_DEVICE_BIND_IOMMUFD)
+		return bind_iommufd(f, arg);
+	if (!atomic_load(&f->open.bound))
+		return report_info("device-not-bound", f->link, -EINVAL,
+				   "ioctl 0x%x before VFIO_DEVICE_BIND_IOMMUFD", cmd);
+	vfio_device_use(dev);
+	ret = call(f, cmd, arg);
+	vfio_device_unuse(dev);
+	return ret;
 }
 
 static void device_release(struct uapi_file *f)

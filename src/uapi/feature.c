@@ -35,12 +35,50 @@ static long set_vf_token(struct uapi_file *f, uint32_t op, unsigned long arg)
 	return vfio_device_set_vf_token(&f->open, uuid);
 }
 
+static bool has_low_power(const struct uapi_file *f)
+{
+	return vfio_device_has_low_power(&f->open);
+}
+
+static long low_power_entry(struct uapi_file *f, uint32_t op, unsigned long arg)
+{
+	return vfio_device_low_power(&f->open, true, -1);
+}
+
+static long low_power_entry_with_wakeup(struct uapi_file *f, uint32_t op, unsigned long arg)
+{
+	struct vfio_device_low_power_entry_with_wakeup entry;
+
+	if (uapi_get(&entry, arg, sizeof(entry)))
+		return -EFAULT;
+	if (entry.wakeup_eventfd < 0)
+		return -EINVAL;
+	return vfio_device_low_power(&f->open, true, entry.wakeup_eventfd);
+}
+
+static long low_power_exit(struct uapi_file *f, uint32_t op, unsigned long arg)
+{
+	return vfio_device_low_power(&f->open, false, -1);
+}
+
 static const struct feature features[] = {
 	/* never read, since it could be the token of an earlier user */
 	[VFIO_DEVICE_FEATURE_PCI_VF_TOKEN] = { .ops = SET,
 					       .size = 16,
 					       .has = has_vf_token,
 					       .call = set_vf_token },
+	[VFIO_DEVICE_FEATURE_LOW_POWER_ENTRY] = { .ops = SET,
+						  .has = has_low_power,
+						  .call = low_power_entry },
+	[VFIO_DEVICE_FEATURE_LOW_POWER_ENTRY_WITH_WAKEUP] = {
+		.ops = SET,
+		.size = sizeof(struct vfio_device_low_power_entry_with_wakeup),
+		.has = has_low_power,
+		.call = low_power_entry_with_wakeup,
+	},
+	[VFIO_DEVICE_FEATURE_LOW_POWER_EXIT] = { .ops = SET,
+						 .has = has_low_power,
+						 .call = low_power_exit },
 	/*
 	 * VFIO_DEVICE_FEATURE_MIG_PRECOPY_INFOv2 (Linux 7.x, not in older headers): the kernel asks
 	 * whether the device migrates with PRE_COPY before it looks at the rest, and not with
@@ -64,7 +102,7 @@ long uapi_device_feature(struct uapi_file *f, unsigned long arg)
 	op = hdr.flags & (GET | SET);
 	if (!(hdr.flags & PROBE) && op == (GET | SET))
 		return -EINVAL;
-	/* low power needs a platform that has it, migration a device that has it */
+	/* migration needs a device that has it */
 	if (nr >= ARRAY_SIZE(features))
 		return -ENOTTY;
 	ft = &features[nr];

@@ -8,12 +8,18 @@
 
 static ssize_t device_rw(struct uapi_file *f, void *user, size_t count, uint64_t pos, bool write)
 {
+	struct vfio_device *dev = f->open.dev;
+	ssize_t ret;
+
 	if (!uapi_file_device(f))
 		return -EINVAL;
 	if (!count)
 		return 0; /* even where there is no region */
-	return vfio_device_rw_client(&f->open, VFIO_REGION_INDEX(pos), VFIO_REGION_POS(pos),
-				     (uintptr_t)user, count, write);
+	vfio_device_use(dev);
+	ret = vfio_device_rw_client(&f->open, VFIO_REGION_INDEX(pos), VFIO_REGION_POS(pos),
+				    (uintptr_t)user, count, write);
+	vfio_device_unuse(dev);
+	return ret;
 }
 
 ssize_t uapi_device_read(struct uapi_file *f, void *user, size_t count, uint64_t pos)

@@ -128,6 +128,18 @@ struct vfio_device_ops {
 	 * Any thread. NULL: there is no way to ask.
 	 */
 	void (*request)(struct vfio_device *dev, unsigned count);
+	/*
+	 * Put the device into low power, as soon as nobody uses it (@enter), or take it out of it.
+	 * @wake: an eventfd of the caller's, to be signalled when the device is awake again, with
+	 * which low power ends; -1: none. Return 0; -EINVAL: it is in low power; -EBADF, -EINVAL:
+	 * not an eventfd. NULL: it has none.
+	 */
+	int (*low_power)(struct vfio_device *dev, bool enter, int wake);
+	/*
+	 * The first use of a device in low power @begins, so it must be awake; or the last one
+	 * ended. May be late: the device looks at vfio_device.users. NULL: as low_power.
+	 */
+	void (*use)(struct vfio_device *dev, bool begins);
 };
 
 /*
@@ -174,6 +186,8 @@ struct vfio_device {
 	pthread_mutex_t mappers_lock;
 	struct cds_list_head mappers; /* openers that mapped a region: struct vfio_open */
 	struct vfio_access_lock access;
+	atomic_uint users;     /* calls that use it now: vfio_device_use() */
+	atomic_bool low_power; /* the device's word that it wants to be told of them */
 };
 
 void vfio_device_init(struct vfio_device *dev, const struct vfio_device_ops *ops, const char *name,

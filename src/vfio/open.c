@@ -377,6 +377,11 @@ int vfio_device_set_vf_token(struct vfio_open *o, const uint8_t uuid[16])
 	return o->dev->ops->set_vf_token(o->dev, uuid);
 }
 
+int vfio_device_low_power(struct vfio_open *o, bool enter, int wake)
+{
+	return vfio_device_has_low_power(o) ? o->dev->ops->low_power(o->dev, enter, wake) : -ENOTTY;
+}
+
 /* ---- resets ---- */
 
 int vfio_device_reset(struct vfio_open *o)

@@ -216,6 +216,39 @@ bool vfio_device_has_vf_token(const struct vfio_open *o);
 /** vfio_device_set_vf_token - set that token, 16 bytes. Return 0; -ENOTTY: it has none. */
 int vfio_device_set_vf_token(struct vfio_open *o, const uint8_t uuid[16]);
 
+/**
+ * vfio_device_has_low_power - true if the device can be put into low power
+ */
+static inline bool vfio_device_has_low_power(const struct vfio_open *o)
+{
+	return atomic_load(&o->bound) && o->dev->ops->low_power;
+}
+/**
+ * vfio_device_low_power - put the device into low power, or take it out
+ * @wake: the caller's eventfd, signalled when a use of the device ends low power; -1: none
+ *
+ * Return: 0; -EINVAL: it is in low power already; -EBADF, -EINVAL: @wake is no eventfd; -ENOTTY.
+ */
+int vfio_device_low_power(struct vfio_open *o, bool enter, int wake);
+/**
+ * vfio_device_use - the device is needed: a call begins that uses it
+ *
+ * Around each call of a device's file, as the kernel has it; a device in low power is awake until
+ * the last vfio_device_unuse(). Accesses of mapped regions are no such calls.
+ */
+static inline void vfio_device_use(struct vfio_device *dev)
+{
+	atomic_fetch_add(&dev->users, 1);
+	if (atomic_load(&dev->low_power))
+		dev->ops->use(dev, true);
+}
+/** vfio_device_unuse - the call ended */
+static inline void vfio_device_unuse(struct vfio_device *dev)
+{
+	if (atomic_fetch_sub(&dev->users, 1) == 1 && atomic_load(&dev->low_power))
+		dev->ops->use(dev, false);
+}
+
 /* ---- resets ---- */
 
 /** vfio_device_reset - reset the device alone. Return 0; -EINVAL: there is no such reset. */

@@ -182,6 +182,12 @@ struct vfio_pci_device {
 		unsigned vectors; /* that SET_IRQS enabled */
 		unsigned log2;	  /* these as a power of two */
 	} msi;
+	struct {
+		bool engaged;	/* by the user's entry */
+		bool suspended; /* asleep, as nobody uses the function now */
+		bool intx_held; /* INTx was masked for that */
+		struct vfio_trigger wake;
+	} low; /* low_power.c */
 	struct vfio_trigger err;
 	struct vfio_trigger req; /* the host wants the device back */
 
@@ -200,6 +206,12 @@ static inline struct vfio_pci_device *to_vfio_pci(struct vfio_device *dev)
 /* vfio_pci.c. Call these with config_lock held, and memory_lock for writing. */
 void vfio_pci_reset_function(struct vfio_pci_device *vd);
 void vfio_pci_set_power(struct vfio_pci_device *vd, unsigned state);
+
+/* low_power.c */
+int vfio_pci_low_power(struct vfio_device *dev, bool enter, int wake);
+void vfio_pci_use(struct vfio_device *dev, bool begins);
+/* Be awake, and no longer in low power. config_lock held, and memory_lock for writing. */
+void vfio_pci_low_power_end(struct vfio_pci_device *vd);
 
 /* config.c */
 void vfio_pci_config_init(struct vfio_pci_device *vd);
@@ -276,6 +288,12 @@ void vfio_pci_intx_line(void *arg, bool level);
 void vfio_pci_intx_disable(struct vfio_pci_device *vd); /* igate held */
 /* Bring DisINTx of the hardware to what it should be. config_lock held. */
 void vfio_pci_intx_follow(struct vfio_pci_device *vd);
+/*
+ * Mask INTx for a time, unless it is masked, or not in use: true, it was masked, and is to be let
+ * go. config_lock held.
+ */
+bool vfio_pci_intx_hold(struct vfio_pci_device *vd);
+void vfio_pci_intx_let_go(struct vfio_pci_device *vd);
 /* The user wrote COMMAND.DisINTx. config_lock held. */
 void vfio_pci_intx_user_disable(struct vfio_pci_device *vd, bool on);
 

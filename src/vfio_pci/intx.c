@@ -108,6 +108,23 @@ static void intx_unmask(void *arg)
 	pthread_mutex_unlock(&vd->config_lock);
 }
 
+bool vfio_pci_intx_hold(struct vfio_pci_device *vd)
+{
+	unsigned s = atomic_load(&vd->intx.state);
+
+	do {
+		if ((s & (INTX_ACTIVE | INTX_MASKED)) != INTX_ACTIVE)
+			return false;
+	} while (!atomic_compare_exchange_weak(&vd->intx.state, &s, s | INTX_MASKED | INTX_HW));
+	vfio_pci_intx_follow(vd);
+	return true;
+}
+
+void vfio_pci_intx_let_go(struct vfio_pci_device *vd)
+{
+	intx_try_unmask(vd, true);
+}
+
 /*
  * Follow the user's DisINTx: setting it masks, and clearing it unmasks, also a mask that was set by
  * the ioctl, since there is one mask. config_lock held.

@@ -211,11 +211,19 @@ static void test_mapper(void **state)
 	uvfio_polled_close(t.fn);
 	assert_int_equal(seen.closes, 3);
 	vfio_pci_set_mmap(t.dev, VFIO_PCI_MMAP_AUTO);
+	assert_int_equal(uvfio_polled_open(t.fn), 0);
+	/* low power: also while the function is awake for a call */
+	vfio_device_use(t.dev);
+	assert_int_equal(vfio_device_low_power(&t.open, true, -1), 0);
+	assert_int_equal(seen.closes, 4);
+	assert_int_equal(uvfio_polled_open(t.fn), -EIO);
+	assert_int_equal(vfio_device_low_power(&t.open, false, -1), 0);
+	vfio_device_unuse(t.dev);
 	/* the handle is closed while they are open */
 	assert_int_equal(uvfio_polled_open(t.fn), 0);
 	t_close(&t);
-	assert_int_equal(seen.opens, 4);
-	assert_int_equal(seen.closes, 4);
+	assert_int_equal(seen.opens, 5);
+	assert_int_equal(seen.closes, 5);
 }
 
 /* mmap=trap: pages that cannot be mapped still cannot, polled ones are trapped. off: none can. */

@@ -62,15 +62,17 @@ bool vfio_pci_touches_msix(const struct vfio_pci_device *vd, unsigned bar, uint6
  * Make one access on the bus. With memory decode off for the user (of a VF it is the PF's), or in
  * D3hot, there is none: -EIO. If the function refuses, the bus answers: a read gets ones, a write
  * is lost; pci/ has said so in the log. The D-state takes a lock to read, so it is asked for only
- * after a refusal.
+ * after a refusal. @mapped: the access is of a mapping, which does not answer in low power.
  */
 static int bar_access(struct vfio_pci_device *vd, unsigned bar, uint64_t pos, unsigned size,
-		      uint64_t *value, bool write)
+		      uint64_t *value, bool write, bool mapped)
 {
 	bool memory = !(pci_function_bar(vd->fn, bar)->flags & UVFIO_BAR_IO);
 	int err = -EIO;
 
 	pthread_rwlock_rdlock(&vd->memory_lock);
+	if (mapped && vd->low.engaged)
+		goto out;
 	if (memory && !vd->virtfn && !(vd->config.vconfig[PCI_COMMAND] & PCI_COMMAND_MEMORY))
 		goto out;
 	err = write ? pci_bar_write(vd->fn, bar, pos, size, *value)
@@ -97,7 +99,7 @@ int vfio_pci_mmio(struct vfio_device *dev, uint32_t index, uint64_t pos, unsigne
 		v = write ? *value >> 8 * at : 0;
 		if (write && n < 8)
 			v &= (1ull << 8 * n) - 1;
-		err = bar_access(vd, index, pos + at, n, &v, write);
+		err = bar_access(vd, index, pos + at, n, &v, write, true);
 		if (err)
 			return err;
 		if (n < 8)
@@ -168,7 +170,7 @@ ssize_t vfio_pci_bar_rw(struct vfio_pci_device *vd, unsigned bar, uint64_t pos, 
 			;
 		if (write)
 			memcpy(&value, p, n);
-		err = bar_access(vd, bar, pos, n, &value, write);
+		err = bar_access(vd, bar, pos, n, &value, write, false);
 		if (err)
 			return err;
 		if (!write)

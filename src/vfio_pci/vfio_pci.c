@@ -205,6 +205,7 @@ static void vfio_pci_close(struct vfio_device *dev)
 	vfio_pci_vf_users(vd, -1);
 	pthread_mutex_lock(&vd->config_lock);
 	pthread_rwlock_wrlock(&vd->memory_lock);
+	vfio_pci_low_power_end(vd);
 	vfio_pci_set_power(vd, 0);
 	command_change(vd, PCI_COMMAND_MASTER, 0);
 	pthread_rwlock_unlock(&vd->memory_lock);
@@ -282,7 +283,8 @@ static ssize_t vfio_pci_rw(struct vfio_device *dev, uint32_t index, uint64_t pos
 	.irq = vfio_pci_irq, .rw = vfio_pci_rw, .mmio = vfio_pci_mmio,             \
 	.polled_open = vfio_pci_polled_open, .set_irqs = vfio_pci_set_irqs,        \
 	.reset = vfio_pci_reset, .ioeventfd = vfio_pci_ioeventfd,                  \
-	.check_token = vfio_pci_check_token, .request = vfio_pci_request
+	.check_token = vfio_pci_check_token, .request = vfio_pci_request,          \
+	.low_power = vfio_pci_low_power, .use = vfio_pci_use
 static const struct vfio_device_ops ops = { OPS, .slot_reset = vfio_pci_slot_reset };
 /* A PF, whose VFs' users must show a token. */
 static const struct vfio_device_ops pf_ops = { OPS, .slot_reset = vfio_pci_slot_reset,
@@ -317,6 +319,7 @@ static int init_triggers(struct vfio_pci_device *vd)
 	vfio_trigger_init(&vd->intx.trigger);
 	vfio_trigger_init(&vd->err);
 	vfio_trigger_init(&vd->req);
+	vfio_trigger_init(&vd->low.wake);
 	return 0;
 }
 
