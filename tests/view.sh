@@ -1,13 +1,12 @@
 #!/bin/bash
 # SPDX-License-Identifier: BSD-3-Clause
 # view.sh: what programs find in /sys and /dev, asked with the tools that people use: listings in
-# which the view and the host's directories meet, udevadm, dpdk-devbind.py, driverctl. (pciutils:
-# lspci.sh)
+# which the view and the host's directories meet, udevadm. (pciutils: lspci.sh; binding: bind.sh)
 set -uo pipefail
 # shellcheck source=tests/lib/part.sh
 . "$(dirname "$0")/lib/part.sh"
 PATH=$PATH:/usr/sbin:/sbin
-for c in udevadm dpdk-devbind.py driverctl python3 lspci; do
+for c in udevadm python3; do
 	command -v "$c" >/dev/null || { echo "SKIP: $c (tools/setup installs it)"; exit 77; }
 done
 run() { : >"$tmp/log"; timeout 300 "$build/uvfio" run --log-file "$tmp/log" "${devices[@]}" -- "$@" 2>"$tmp/err"; }
@@ -67,59 +66,5 @@ same "the numbers of the device files are sysfs's" "ok ok ok ok" "$(sh_ 'for f i
 same "a group of virtual functions comes and goes there, too" "3 0" "$(sh_ 'echo 2 >$1/sriov_numvfs; ls /sys/class/vfio | wc -l; echo 0 >$1/sriov_numvfs; ls /sys/class/vfio /sys/devices/virtual/vfio | grep -c "[34]"' - $D1 | paste -sd' ')"
 same "and so do their character devices" "vfio0 vfio1 vfio2|vfio-dev/vfio1 vfio-dev/vfio2|vfio0|" "$(sh_ 'echo 2 >$1/sriov_numvfs; ls /dev/vfio/devices | xargs; cd $1; ls -d virtfn[01]/vfio-dev/* | sed s,virtfn./,, | xargs; echo 0 >sriov_numvfs; ls /sys/class/vfio-dev; ls /sys/dev/char | grep 242:[12]' - $D1 | paste -sd'|' | sed 's/$/|/')"
 same "the lowest free number is the next one's" "vfio0 vfio2|vfio2|vfio0" "$(devices=(--device edu --device edu --device edu); sh_ 'cd /sys/bus/pci; echo 0000:02:00.0 >drivers/vfio-pci/unbind; ls /dev/vfio/devices | xargs; echo 0000:01:00.0 >drivers/vfio-pci/unbind; ls /sys/class/vfio-dev; echo 0000:02:00.0 >drivers/vfio-pci/bind; ls devices/0000:02:00.0/vfio-dev' | paste -sd'|')"
-
-echo "# dpdk-devbind.py"
-run dpdk-devbind.py --status-dev net >"$tmp/out"
-has "devbind --status: vfio-pci is DPDK's" "^0000:01:00\.0 .*drv=vfio-pci" "$tmp/out"
-has "devbind --status: a driver of the host" "^0000:02:00\.0 .*drv=igb unused=vfio-pci" "$tmp/out"
-run dpdk-devbind.py -b vfio-pci 01:00.0 >"$tmp/out"; same "devbind -b to the driver that it has" 0 $?
-has "and it says so" "already bound to driver vfio-pci, skipping" "$tmp/err"
-
-# Each line of standard input, "FILE TEXT", written to the file: what it says. Programs of every
-# kind write so (sriov.sh); here it is the answers.
-put() { run python3 -c '
-import errno, os, sys
-for line in sys.stdin:
-    path, text = line.split()
-    try:
-        fd = os.open(path, os.O_WRONLY); print(os.write(fd, text.encode()), end=" "); os.close(fd)
-    except OSError as e: print(errno.errorcode[e.errno], end=" ")'; }
-B=/sys/bus/pci/drivers/vfio-pci
-same "the kernel's answers" "EBUSY 12 12 8 ENODEV ENODEV EBUSY EACCES EACCES " \
-	"$(put <<<"$B/bind 0000:01:00.0
-$B/unbind 0000:01:00.0
-$B/bind 0000:01:00.0
-$D1/driver_override vfio-pci
-$B/unbind 0000:09:00.0
-$B/unbind 0000:02:00.0
-/sys/bus/pci/devices/0000:02:00.0/driver/unbind 0000:02:00.0
-$B/new_id 8086
-$D1/remove 1")"
-has "a line says what cannot be written" "warn.*new_id.*read-only" "$tmp/log"
-has "and that a driver of the host stays" "warn: 0000:02:00\.0: unbind: the model stands for its driver" "$tmp/log"
-
-run sh -c 'dpdk-devbind.py -u 01:00.0 || exit; ls /dev/vfio; lspci -ks 01:00.0; dpdk-devbind.py --status-dev net; dpdk-devbind.py -b vfio-pci 01:00.0; ls /dev/vfio; cat $0/uevent' $D1 >"$tmp/out"
-has "devbind -u: no driver" "^0000:01:00\.0 .*unused=vfio-pci" "$tmp/out"
-same "no group, and after -b it has both again" "vfio|1|vfio|DRIVER=vfio-pci" "$(grep -xE '1|vfio|DRIVER=.*' "$tmp/out" | paste -sd'|')"
-same "lspci -k, between the two, knows no driver" "" "$(grep 'driver in use' "$tmp/out")"
-run dpdk-devbind.py -b igb 01:00.0; same "to a driver that is not there: refused" 1 $?
-has "and devbind says why" "Driver 'igb' is not loaded" "$tmp/err"
-same "a device without a driver cannot be opened; one that is open keeps it" "ENOENT ok ok ok EBUSY ok ok" "$(echo "open 1 0000:01:00.0
-write $D1/driver_override vfio-pci
-write $B/bind 0000:01:00.0
-open 1 0000:01:00.0
-write $B/unbind 0000:01:00.0
-close 1
-write $B/unbind 0000:01:00.0" | sh_ 'echo 0000:01:00.0 >$0/unbind; "$1"' $B "$build/test/processes_client" | paste -sd' ')"
-has "with a line" "warn: 0000:01:00\.0: unbind: it is open" "$tmp/log"
-
-echo "# driverctl"
-same "driverctl list-devices" "0000:01:00.0 vfio-pci [*]|0000:02:00.0 igb" "$(run driverctl list-devices | paste -sd'|')"
-same "driverctl list-overrides" "0000:01:00.0 vfio-pci" "$(run driverctl list-overrides)"
-run driverctl --nosave set-override 0000:01:00.0 vfio-pci; same "driverctl set-override to the driver that it has" 0 $?
-same "and it is as it was" "vfio-pci 1" "$(sh_ 'driverctl --nosave set-override 0000:01:00.0 vfio-pci; echo $(cat $0/driver_override) $(ls /dev/vfio | grep -c "^1$")' $D1)"
-run driverctl --nosave unset-override 0000:01:00.0; same "driverctl unset-override: no driver wants it" 1 $?
-has "and driverctl says so" "failed to bind device 0000:01:00\.0" "$tmp/err"
-run driverctl --nosave set-override 0000:02:00.0 vfio-pci; same "driverctl of a driver that stays: refused" 1 $?
 
 counts

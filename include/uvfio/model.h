@@ -42,7 +42,8 @@ struct uvfio_dev;
 
 /**
  * enum uvfio_reset_kind - Why a device is reset.
- * @UVFIO_RESET_POWER_ON: once, after create.
+ * @UVFIO_RESET_POWER_ON: after create; and when the driver that @host_drives of struct
+ *	uvfio_sriov stands for leaves the device.
  * @UVFIO_RESET_FLR: function level reset: by Device Control, AF, or VFIO_DEVICE_RESET (PCIe 6.0,
  *	6.6.2).
  * @UVFIO_RESET_BUS: hot reset of the bus above.

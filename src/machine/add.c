@@ -114,7 +114,7 @@ static int plan(struct machine *m, struct plugged *dev, char **err)
 		    !strcmp(m->plugged[i]->d.id, dev->spec.id))
 			return machine_fail(err, -EEXIST, "%s: id=%s is the device at %s already",
 					    dev->spec.model, dev->spec.id, m->plugged[i]->d.addr);
-	dev->d.driver = dev->spec.driver ? dev->spec.driver : "vfio-pci";
+	machine_set_driver(dev, dev->spec.driver);
 	dev->index = m->num_plugged;
 	dev->claim = -1;
 	if (!dev->settled) {

@@ -17,9 +17,6 @@
 #include "machine/internal.h"
 #include "machine/run/run.h"
 
-/* The bytes of a group's file. */
-enum { LOCK_GROUP, LOCK_UNIT };
-
 /* Lock this byte of the file of group @id: a private descriptor, or -EBUSY, without a line. */
 static int take(struct machine *m, unsigned id, off_t byte)
 {
@@ -115,7 +112,7 @@ static int unit_take(struct machine *m, struct plugged *lead, unsigned group)
 
 	if (lead->claims++)
 		return 0;
-	rc = take(m, lead->d.group, LOCK_UNIT);
+	rc = take(m, lead->d.group, RUN_LOCK_UNIT);
 	if (rc == -EBUSY)
 		report_warn("group-busy", "machine", -EBUSY,
 			    "group %u: another process has %s%s%s open, and devices that hang "
@@ -164,7 +161,7 @@ static int claim_take(struct machine *m, struct machine_group *g)
 
 	if (!lead)
 		return -ENODEV;
-	rc = take(m, g->id, LOCK_GROUP);
+	rc = take(m, g->id, RUN_LOCK_GROUP);
 	if (rc == -EBUSY)
 		report_info("group-open", "machine", 0, "group %u: another process has it open",
 			    g->id);
@@ -177,6 +174,7 @@ static int claim_take(struct machine *m, struct machine_group *g)
 	}
 	/* now it stays what it is, which it may not be any more */
 	rc = machine_is_behind(m);
+	machine_follow_drivers(m);
 	if (rc > 0 || (!rc && !g->vfio->n))
 		rc = -EAGAIN;
 	g->lead = lead;

@@ -339,12 +339,14 @@ static void families(void **state)
 	give(b, 3);
 	/* other VFs, while nobody has any, and while the PF is open */
 	assert_int_equal(
-		run_store(dir, "/sys/devices/pci0000:01/0000:01:00.0/sriov_numvfs", "0", 1), 1);
+		run_store(dir, "/sys/devices/pci0000:01/0000:01:00.0/sriov_numvfs", "0", 1, NULL),
+		1);
 	assert_int_equal(take(a, 4), -ENOENT);
 	assert_int_equal(take(a, 1), 0);
 	assert_int_equal(uvfio_num_vfs(machine_device(a, 0)->face->hardware), 0);
 	assert_int_equal(
-		run_store(dir, "/sys/devices/pci0000:01/0000:01:00.0/sriov_numvfs", "1", 1), 1);
+		run_store(dir, "/sys/devices/pci0000:01/0000:01:00.0/sriov_numvfs", "1", 1, NULL),
+		1);
 	assert_int_equal(take(a, 3), 0);
 	assert_int_equal(uvfio_num_vfs(machine_device(a, 0)->face->hardware), 1);
 	give(a, 1);
@@ -352,7 +354,8 @@ static void families(void **state)
 	give(a, 3);
 	/* a PF that a host drives is there for its VFs */
 	assert_int_equal(
-		run_store(dir, "/sys/devices/pci0000:02/0000:02:00.0/sriov_numvfs", "1", 1), 1);
+		run_store(dir, "/sys/devices/pci0000:02/0000:02:00.0/sriov_numvfs", "1", 1, NULL),
+		1);
 	assert_int_equal(take(b, 4), 0);
 	assert_true(made(b, "0000:02:00.0") && made(b, "0000:02:10.0") && !made(b, "0000:01:00.0"));
 	machine_free(a, false);

@@ -50,7 +50,8 @@ static void take_out(struct plugged *dev)
 	if (!dev->lead->claims)
 		machine_unmake(dev);
 	dev->gone = true;
-	vfio_group_revoke(g->vfio);
+	if (vfio_group_revoke(g->vfio))
+		machine_disown(g);
 }
 
 static int follow(struct machine *m, unsigned i, const struct run_device *known)

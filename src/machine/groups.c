@@ -67,7 +67,7 @@ unsigned machine_free_group(struct machine *m)
 
 int machine_join_group(struct machine *m, struct plugged *dev, unsigned id)
 {
-	const struct plugged *in = dev->pf && !dev->pf->spec.driver ? dev->pf : dev;
+	const struct plugged *in = dev->pf && machine_is_vfio(dev->pf) ? dev->pf : dev;
 	struct machine_group *g;
 	int rc = 0;
 
@@ -80,7 +80,7 @@ int machine_join_group(struct machine *m, struct plugged *dev, unsigned id)
 	dev->place = (struct vfio_place){ .address = dev->d.address,
 					  .slot = in->d.address,
 					  .scope = machine_reset_scope(in) };
-	if (!dev->spec.driver)
+	if (machine_is_vfio(dev))
 		rc = vfio_group_reserve(g->vfio, &dev->place);
 	if (rc)
 		return rc;
@@ -92,7 +92,7 @@ int machine_join_group(struct machine *m, struct plugged *dev, unsigned id)
 
 void machine_leave_group(struct plugged *dev)
 {
-	if (dev->group && !dev->spec.driver)
+	if (dev->group && machine_is_vfio(dev))
 		vfio_group_unreserve(dev->group->vfio, &dev->place);
 	dev->group = NULL;
 }

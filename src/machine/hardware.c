@@ -34,14 +34,26 @@ struct machine_request machine_request(struct plugged *dev)
 
 int machine_bind(struct plugged *dev, const struct plugged *as)
 {
-	int rc = dev->hw->provider->bind(dev->hw, dev->spec.driver);
+	const char *host = dev->hw->face.sriov.host_driver;
+	int rc = 0;
 
+	if (machine_is_vfio(dev))
+		rc = dev->hw->provider->bind(dev->hw, NULL);
+	else if (host && !strcmp(dev->driver, host))
+		rc = dev->hw->provider->bind(dev->hw, host);
 	show(dev);
 	if (!rc && dev->d.vdev)
 		machine_set_mmap(dev, as);
 	if (!rc)
 		machine_catch_up(dev);
 	return rc;
+}
+
+void machine_unbind(struct plugged *dev)
+{
+	if (dev->hw)
+		dev->hw->provider->unbind(dev->hw);
+	show(dev);
 }
 
 int machine_make_hardware(struct plugged *dev, char **err)

@@ -5,6 +5,7 @@
 #include "uvfio/model.h"
 #include "machine/machine.h"
 #include "machine/provider.h"
+#include "machine/run/run.h"
 #include "machine/view/view.h"
 
 /* ---- spec.c ---- */
@@ -32,7 +33,7 @@ struct machine_spec {
 	unsigned num_opts;
 	struct pci_address addr;
 	bool has_addr, has_group;
-	const char *driver; /* NULL: vfio-pci */
+	const char *driver; /* NULL: vfio-pci; MACHINE_NO_DRIVER */
 	unsigned numvfs;
 	enum machine_mmap mmap;
 	unsigned group;
@@ -88,6 +89,7 @@ struct machine_group {
 	struct vfio_group *vfio;
 	unsigned id;
 	int claim;	      /* the locked descriptor; -1: not claimed */
+	unsigned owners;      /* of its DMA in this process; plug_lock */
 	struct plugged *lead; /* of the unit that was claimed with it */
 	struct plugged *pf;   /* whose VF is in it, or NULL */
 };
@@ -101,9 +103,11 @@ struct plugged {
 	const struct machine_provider *provider;
 	struct machine_hardware *hw; /* NULL: not made in this process */
 	struct machine_group *group;
-	struct machine_bus *bus;  /* that it shares; NULL: none, or settled elsewhere */
-	struct vfio_place place;  /* that is reserved in the group */
-	struct machine_spec spec; /* option texts live as long as this */
+	struct machine_bus *bus;      /* that it shares; NULL: none, or settled elsewhere */
+	struct vfio_place place;      /* that is reserved in the group */
+	struct machine_spec spec;     /* option texts live as long as this */
+	char driver[RUN_DRIVER_NAME]; /* that it has now, or "": changed with plug_lock held */
+	unsigned opens;		      /* by this process (vfio_env.use); plug_lock */
 	bool settled; /* the next three, with address and group, were said and are not found out */
 	uint64_t run; /* the machine's, or of the one in which the device was settled */
 	struct machine_spaces spaces; /* before it got its own addresses */
@@ -181,8 +185,9 @@ struct machine_request machine_request(struct plugged *dev);
  * there then, for machine_unmake().
  */
 int machine_make_hardware(struct plugged *dev, char **err);
-/* Give @dev's hardware its driver; what it says of mmap is @as's. */
+/* Give @dev's hardware its driver, or take it away; what it says of mmap is @as's. */
 int machine_bind(struct plugged *dev, const struct plugged *as);
+void machine_unbind(struct plugged *dev);
 /* In a forked child: close what @dev's hardware and its VFs' have open. */
 void machine_abandon(struct plugged *dev);
 /* Make @dev's hardware and put it into its group. 0 or -errno with a sentence. */
@@ -252,6 +257,25 @@ void machine_buses_free(struct machine *m);
 /* Make the face of @b: it leads to all devices of @m on its buses, which are made. */
 void machine_bridge_show(struct machine *m, const struct machine_bridge *b,
 			 struct machine_bridge_face *out);
+
+/* ---- drivers.c; plug_lock is held but for vfio_env's ---- */
+#define MACHINE_NO_DRIVER "none"
+bool machine_is_vfio(const struct plugged *dev);
+/* Note the driver that a spec names (NULL: vfio-pci). */
+void machine_set_driver(struct plugged *dev, const char *driver);
+/* Check that a device, which is made, can have the driver of its spec. 0 or -EINVAL. */
+int machine_check_driver(const struct plugged *dev, char **err);
+/* Read the IDs by which drivers know @dev, which is made. */
+void machine_id(const struct plugged *dev, struct run_id *id);
+/* Bring all devices into line with the run. */
+void machine_follow_drivers(struct machine *m);
+/* One owner of the group's DMA fewer. */
+void machine_disown(struct machine_group *g);
+/* struct vfio_env's, whose argument is the machine. */
+int machine_own(void *arg, unsigned group, bool take);
+bool machine_viable(void *arg, unsigned group);
+int machine_use_device(void *arg, unsigned group, const char *name, bool take);
+void machine_refresh(void *arg, unsigned group);
 
 /* ---- sriov.c ---- */
 /*

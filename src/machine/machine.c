@@ -39,6 +39,10 @@ static const struct vfio_env env = {
 	.device_memory = device_memory,
 	.released = machine_released,
 	.dma_entry_limit = VFIO_DMA_ENTRY_LIMIT,
+	.own = machine_own,
+	.viable = machine_viable,
+	.use = machine_use_device,
+	.refresh = machine_refresh,
 };
 
 struct machine *machine_new(void)

@@ -161,8 +161,9 @@ const struct machine_option machine_options[] = {
 	OPTION("group", UVFIO_OPT_UINT, group,
 	       "IOMMU group; default: 1, 2, ..., and with bus= as it would be on a host"),
 	OPTION("driver", UVFIO_OPT_STRING, driver,
-	       "vfio-pci, or the driver of a host that the model can stand for (igb: nobody opens "
-	       "the device, its virtual functions need no token); default: vfio-pci"),
+	       "that it has at the start: vfio-pci, none, pci-stub, or Linux's driver of such a "
+	       "device, which keeps it from its group's users (igb: its virtual functions are had "
+	       "from it, and need no token); default: vfio-pci"),
 	OPTION("sriov_numvfs", UVFIO_OPT_UINT, numvfs,
 	       "virtual functions at the start; a program changes it by writing sriov_numvfs in "
 	       "sysfs; default: 0"),

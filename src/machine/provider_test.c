@@ -172,6 +172,11 @@ static int fake_bind(struct machine_hardware *hw, const char *driver)
 	return 0;
 }
 
+static void fake_unbind(struct machine_hardware *hw)
+{
+	hw->vdev = NULL;
+}
+
 static int fake_set_vfs(struct machine_hardware *pf, unsigned num)
 {
 	saw->vfs = (int)num;
@@ -223,6 +228,7 @@ static const struct machine_provider provider = {
 	.tied_to = fake_tied_to,
 	.make_vf = fake_make_vf,
 	.bind = fake_bind,
+	.unbind = fake_unbind,
 	.set_vfs = fake_set_vfs,
 	.set_mmap = fake_set_mmap,
 	.token = fake_token,

@@ -18,6 +18,12 @@
 struct software {
 	struct machine_hardware hw;
 	pci_function *fn;
+	/*
+	 * of vfio-pci, made when it is first bound and kept when it is not any more: who had it
+	 * open may still have a pointer
+	 */
+	struct vfio_device *vdev;
+	bool host_drives;
 	struct software *pf;	       /* of a VF */
 	struct machine_plugin *plugin; /* where the model is from, or NULL */
 	struct pci_address address;
@@ -49,8 +55,8 @@ static void software_free(struct machine_hardware *hw)
 {
 	struct software *s = to_software(hw);
 
-	if (s->hw.vdev)
-		vfio_pci_unbind(s->hw.vdev);
+	if (s->vdev)
+		vfio_pci_unbind(s->vdev);
 	if (s->fn)
 		pci_function_free(s->fn);
 	machine_plugin_free(s->plugin);
@@ -130,18 +136,34 @@ static int software_bind(struct machine_hardware *hw, const char *driver)
 		pci_config_write(s->fn, PCI_COMMAND, 2,
 				 pci_config_read(s->fn, PCI_COMMAND, 2) | PCI_COMMAND_MASTER);
 		pci_sriov_host_drives(s->fn);
+		s->host_drives = true;
 		return 0;
 	}
-	rc = vfio_pci_bind(s->fn, &s->address, s->irqs, &hw->vdev);
-	if (rc) {
-		hw->vdev = NULL;
-		return rc;
+	if (!s->vdev) {
+		rc = vfio_pci_bind(s->fn, &s->address, s->irqs, &s->vdev);
+		if (rc) {
+			s->vdev = NULL;
+			return rc;
+		}
 	}
+	hw->vdev = s->vdev;
 	if (s->pf)
 		vfio_pci_set_pf(hw->vdev, s->pf->hw.vdev);
 	if (hw->face.sriov.total)
 		vfio_pci_on_token(hw->vdev, s->token_changed, s->arg);
 	return 0;
+}
+
+static void software_unbind(struct machine_hardware *hw)
+{
+	struct software *s = to_software(hw);
+
+	if (s->host_drives)
+		pci_function_reset(s->fn, UVFIO_RESET_POWER_ON);
+	else if (hw->vdev && hw->face.sriov.total)
+		vfio_pci_load_token(hw->vdev, (uint8_t[16]){ 0 }); /* it goes with the driver */
+	s->host_drives = false;
+	hw->vdev = NULL;
 }
 
 static int software_set_vfs(struct machine_hardware *pf, unsigned num)
@@ -203,6 +225,7 @@ const struct machine_provider machine_software = {
 	.tied_to = software_tied_to,
 	.make_vf = software_make_vf,
 	.bind = software_bind,
+	.unbind = software_unbind,
 	.set_vfs = software_set_vfs,
 	.lose = software_lose,
 	.error = software_error,

@@ -21,27 +21,6 @@ bool machine_vf_address(const struct plugged *pf, unsigned i, struct pci_address
 	return pci_address_of_vf(&pf->d.address, pf->layout.offset, pf->layout.stride, i, out);
 }
 
-/* Check that @dev can have the driver that the user wants. */
-static int check_driver(const struct plugged *dev, char **err)
-{
-	const char *driver = dev->spec.driver, *own = dev->hw->face.sriov.host_driver;
-
-	if (!driver)
-		return 0;
-	if (!own)
-		return machine_fail(err, -EINVAL, "%s: driver=%s: it can only have vfio-pci",
-				    dev->spec.model, driver);
-	if (strcmp(driver, own))
-		return machine_fail(err, -EINVAL, "%s: driver=%s: it can have vfio-pci or %s",
-				    dev->spec.model, driver, own);
-	if (dev->spec.has_group)
-		return machine_fail(err, -EINVAL,
-				    "%s: driver=%s with group=: a group with a driver of the host "
-				    "in it can be used by no program",
-				    dev->spec.model, driver);
-	return 0;
-}
-
 /* Check that there is room for the VFs, whether they are enabled or not. */
 static int check_places(struct plugged *dev, char **err)
 {
@@ -89,14 +68,14 @@ int machine_pf_init(struct plugged *dev, char **err)
 				"%s at %s: its virtual functions are not what they were "
 				"when the run began",
 				dev->spec.model, dev->d.addr);
-		return check_driver(dev, err);
+		return machine_check_driver(dev, err);
 	}
 	if (layout.total > RUN_VFS_MAX)
 		return machine_fail(err, -EINVAL, "%s: %u virtual functions, and there can be %u",
 				    dev->spec.model, layout.total, RUN_VFS_MAX);
 	dev->layout = layout;
 	rc = check_places(dev, err);
-	return rc ? rc : check_driver(dev, err);
+	return rc ? rc : machine_check_driver(dev, err);
 }
 
 int machine_alloc_vfs(struct plugged *dev)
@@ -122,7 +101,7 @@ static int add_vfs(struct plugged *pf, unsigned n)
 		vf->pf = pf;
 		vf->index = i;
 		vf->claim = -1;
-		vf->d.driver = "vfio-pci";
+		machine_set_driver(vf, NULL);
 		machine_vf_address(pf, i, &a);
 		machine_set_address(vf, &a);
 		pthread_mutex_lock(&pf->m->tables_lock);
@@ -353,6 +332,8 @@ int machine_sync(struct machine *m)
 		if (pf)
 			rc = follow(pf, &states[i]);
 	}
+	if (!rc)
+		machine_follow_drivers(m);
 	pthread_mutex_unlock(&m->plug_lock);
 	free(states);
 	return rc;

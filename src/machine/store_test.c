@@ -63,7 +63,7 @@ static void view_of(const char *const *specs)
 
 static long put(const char *path, const char *text)
 {
-	return run_store(dir, path, text, strlen(text));
+	return run_store(dir, path, text, strlen(text), NULL);
 }
 
 static void answers(const char *path, const char *text, long want)
@@ -162,56 +162,219 @@ static void take_away_and_give_back(void **state)
 	 * a bound one keeps its driver whatever the override becomes; "\0" is DPDK's way to clear
 	 * it
 	 */
-	assert_int_equal(run_store(dir, OVERRIDE, "", 1), 1);
-	assert_string_equal(text_of(OVERRIDE), "\n");
+	assert_int_equal(run_store(dir, OVERRIDE, "", 1, NULL), 1);
+	assert_string_equal(text_of(OVERRIDE), "(null)\n");
 	is_bound(true);
 	answers(BIND, D1, -ENODEV);
 	answers(PROBE, D1, 0);
 	memset(lots, 'x', sizeof(lots));
-	assert_int_equal(run_store(dir, OVERRIDE, lots, 4095), -EINVAL);
-	assert_int_equal(run_store(dir, OVERRIDE, lots, 4094), 4094);
+	assert_int_equal(run_store(dir, OVERRIDE, lots, 4095, NULL), -EINVAL);
+	assert_int_equal(run_store(dir, OVERRIDE, lots, 4094, NULL), 4094);
 	assert_int_equal(put(OVERRIDE, "vfio-pci\nwhatever"), 17);
 	assert_string_equal(text_of(OVERRIDE), "vfio-pci\n");
 }
 
-static void refused(void **state)
+/* The lock that a process has that has the device at @addr open, in group @id. */
+static int hold(unsigned id, off_t byte)
 {
 	char path[PATH_MAX];
 	int fd;
 
-	VIEW("igb", "igb,driver=igb", "edu,group=9", "edu,group=9");
-	/* the driver of a host belongs to the model */
-	answers(UNBIND, "0000:02:00.0", -ENODEV);
-	answers("/sys/bus/pci/drivers/igb/unbind", "0000:02:00.0", -EBUSY);
-	answers("/sys/bus/pci/drivers/igb/unbind", D1, -ENODEV);
-	answers(UNBIND, D1, 0);
-	answers(OVERRIDE, "igb", 0);
-	answers("/sys/bus/pci/drivers/igb/bind", D1, -ENODEV);
-	answers(OVERRIDE, "vfio-pci", 0);
-	answers(BIND, D1, 0);
-	/* one of two in a group */
-	answers(UNBIND, "0000:03:00.0", -EBUSY);
-	/* with VFs, and they themselves */
-	answers(DIR1 "/sriov_numvfs", "1", 0);
-	answers(UNBIND, D1, -EBUSY);
-	answers(UNBIND, "0000:01:10.0", -EBUSY);
-	answers(DIR1 "/sriov_numvfs", "0", 0);
-	/* open in some process */
-	snprintf(path, sizeof(path), "%s/claims/group-1", dir);
+	snprintf(path, sizeof(path), "%s/claims/group-%u", dir, id);
 	fd = open(path, O_RDWR);
-	assert_int_equal(run_lock_file(fd, F_WRLCK, false), 0);
-	answers(UNBIND, D1, -EBUSY);
+	assert_int_equal(run_lock_range(fd, F_WRLCK, false, byte, 1), 0);
+	return fd;
+}
+
+static off_t byte_of(const char *addr)
+{
+	struct pci_address a;
+
+	assert_int_equal(pci_address_parse(addr, &a), 0);
+	return run_device_byte(&a);
+}
+
+static const char *driver_of(const char *addr)
+{
+	static char name[RUN_DRIVER_NAME];
+
+	return run_driver(dir, addr, name) ? "gone" : name;
+}
+#define HAS(addr, driver) assert_string_equal(driver_of(addr), driver)
+
+static void waits(void **state)
+{
+	int fd;
+
+	VIEW("igb");
+	/* its group is open: that hinders nobody */
+	fd = hold(1, RUN_LOCK_GROUP);
+	answers(UNBIND, D1, 0);
+	answers(BIND, D1, 0);
 	close(fd);
+	/* the device is: the writer waits */
+	fd = hold(1, byte_of(D1));
+	answers(UNBIND, D1, -EINPROGRESS);
+	answers(DIR1 "/remove", "1", -EINPROGRESS);
 	is_bound(true);
+	close(fd);
+	/* so it does for a virtual function, which the driver would take along */
+	answers(DIR1 "/sriov_numvfs", "2", 0);
+	fd = hold(3, byte_of("0000:01:10.2"));
+	answers(UNBIND, D1, -EINPROGRESS);
+	answers("/sys/bus/pci/drivers/vfio-pci/unbind", "0000:01:10.2", -EINPROGRESS);
+	answers("/sys/bus/pci/drivers/vfio-pci/unbind", "0000:01:10.0", 0);
+	HAS("0000:01:10.0", "");
+	close(fd);
 	answers(UNBIND, D1, 0);
 	is_bound(false);
+	assert_string_equal(text_of(DIR1 "/sriov_numvfs"), "0\n");
+	HAS("0000:01:10.2", "gone");
+	/* and when they come again they have their driver */
+	answers(BIND, D1, 0);
+	answers(DIR1 "/sriov_numvfs", "1", 0);
+	HAS("0000:01:10.0", "vfio-pci");
+}
+
+static void drivers(void **state)
+{
+	int fd;
+
+	VIEW("igb,driver=igb", "edu,driver=none", "edu,driver=pci-stub", "edu");
+	HAS(D1, "igb");
+	HAS("0000:02:00.0", "");
+	HAS("0000:03:00.0", "pci-stub");
+	assert_false(there("/dev/vfio/1") || there("/dev/vfio/2") || there("/dev/vfio/3"));
+	assert_string_equal(text_of("/sys/devices/pci0000:02/0000:02:00.0/driver_override"),
+			    "(null)\n");
+	/* by its ID it goes to igb, by its override to vfio-pci */
+	answers(UNBIND, D1, -ENODEV);
+	answers("/sys/bus/pci/drivers/igb/unbind", D1, 0);
+	HAS(D1, "");
+	answers(BIND, D1, -ENODEV);
+	answers(PROBE, D1, 0);
+	HAS(D1, "igb");
+	answers("/sys/bus/pci/drivers/igb/unbind", D1, 0);
+	answers(OVERRIDE, "vfio-pci", 0);
+	answers(PROBE, D1, 0);
+	is_bound(true);
+	answers("/sys/bus/pci/drivers/igb/bind", D1, -ENODEV);
+	/* a driver that does DMA cannot have what a program owns; pci-stub can */
+	answers(UNBIND, D1, 0);
+	answers(OVERRIDE, "", 0);
+	answers(OVERRIDE, "\n", 0);
+	fd = hold(1, RUN_LOCK_OWNER);
+	answers("/sys/bus/pci/drivers/igb/bind", D1, -EBUSY);
+	answers(PROBE, D1, -EBUSY);
+	HAS(D1, "");
+	answers(OVERRIDE, "pci-stub", 0);
+	answers("/sys/bus/pci/drivers/pci-stub/bind", D1, 0);
+	HAS(D1, "pci-stub");
+	close(fd);
+	/* nvme is not loaded, since no device names it */
+	assert_false(there("/sys/bus/pci/drivers/nvme"));
+}
+
+#define NEW_ID	  DRIVER "/new_id"
+#define REMOVE_ID DRIVER "/remove_id"
+static void ids(void **state)
+{
+	VIEW("igb,driver=none", "edu,driver=none", "edu,driver=pci-stub");
+	answers(NEW_ID, "", 0);
+	answers(NEW_ID, "8086", -EINVAL);
+	answers(NEW_ID, "words", -EINVAL);
+	answers(REMOVE_ID, "8086", -EINVAL);
+	answers(REMOVE_ID, "8086 10c9", -ENODEV);
+	HAS(D1, "");
+	answers(NEW_ID, "8086 10c9\n", 0);
+	is_bound(true);
+	answers(NEW_ID, "8086 10c9", -EEXIST);
+	answers(NEW_ID, "8086 10c9 ffffffff ffffffff 0 0", -EEXIST);
+	answers(NEW_ID, "8086 10c9 ffffffff ffffffff 0 0 1", -EINVAL);
+	answers(NEW_ID, "8086 10c9 ffffffff ffffffff 0 0 0", 0);
+	answers(REMOVE_ID, "8086 10c9", 0);
+	answers(REMOVE_ID, "8086 10c9 ffffffff", 0);
+	answers(REMOVE_ID, "8086 10c9", -ENODEV);
+	is_bound(true);
+	answers(UNBIND, D1, 0);
+	answers(PROBE, D1, 0);
+	is_bound(false);
+	/* by class alone: both, but for the one that has a driver */
+	answers(NEW_ID, "ffffffff ffffffff ffffffff ffffffff 00ff00 ffff00", 0);
+	HAS("0000:02:00.0", "vfio-pci");
+	HAS("0000:03:00.0", "pci-stub");
+	is_bound(false);
+	answers(REMOVE_ID, "ffffffff ffffffff", 0);
+}
+
+#define D2 "0000:02:00.0"
+#define D3 "0000:03:00.0"
+static void groups(void **state)
+{
+	VIEW("edu,group=9", "edu,group=9", "edu,group=9,driver=none");
+	answers(UNBIND, D1, 0);
+	assert_true(there("/dev/vfio/9"));
+	answers(UNBIND, D2, 0);
+	assert_false(there("/dev/vfio/9"));
+	answers(OVERRIDE, "vfio-pci", 0);
+	answers(PROBE, D1, 0);
+	assert_true(there("/dev/vfio/9"));
+	answers("/sys/devices/pci0000:03/" D3 "/driver_override", "vfio-pci", 0);
+	answers(PROBE, D3, 0);
+	answers(UNBIND, D1, 0);
+	assert_true(there("/dev/vfio/9"));
+	HAS(D3, "vfio-pci");
+}
+
+static void leaves_the_bus(void **state)
+{
+	VIEW("edu,group=9", "edu,group=9", "edu");
+	answers(DIR1 "/remove", "x", -EINVAL);
+	answers(DIR1 "/remove", "-1", -EINVAL);
+	answers(DIR1 "/remove", "0", 0);
+	HAS(D1, "vfio-pci");
+	answers(DIR1 "/remove", "1\n", 0);
+	HAS(D1, "gone");
+	assert_false(there(DIR1) || there("/sys/bus/pci/devices/" D1) || there(DRIVER "/" D1) ||
+		     there("/sys/kernel/iommu_groups/9/devices/" D1));
+	assert_true(there("/sys/kernel/iommu_groups/9") && there("/dev/vfio/9"));
+	answers(BIND, D1, -ENODEV);
+	answers("/sys/devices/pci0000:02/" D2 "/remove", "1", 0);
+	assert_false(there("/sys/kernel/iommu_groups/9") || there("/dev/vfio/9"));
+	/* the other's bus has nothing to find */
+	answers("/sys/devices/pci0000:03/" D3 "/rescan", "1", 0);
+	HAS(D1, "gone");
+	answers("/sys/bus/pci/rescan", "yes", -EINVAL);
+	answers("/sys/bus/pci/rescan", "0", 0);
+	HAS(D1, "gone");
+	answers("/sys/bus/pci/rescan", "1", 0);
+	HAS(D1, "");
+	HAS(D2, "");
+	assert_string_equal(text_of(OVERRIDE), "(null)\n");
+	assert_true(there("/sys/kernel/iommu_groups/9/devices/" D1));
+	/* what vfio-pci was told to take it has at once, unless nobody is asked */
+	answers(NEW_ID, "1234 11e8", 0);
+	HAS(D1, "vfio-pci");
+	answers(DIR1 "/remove", "1", 0);
+	answers("/sys/bus/pci/drivers_autoprobe", "0", 0);
+	answers("/sys/bus/pci/rescan", "1", 0);
+	HAS(D1, "");
+	answers("/sys/bus/pci/drivers_autoprobe", "1", 0);
+	answers(DIR1 "/remove", "1", 0);
+	answers("/sys/bus/pci/rescan", "1", 0);
+	HAS(D1, "vfio-pci");
+	assert_true(there("/dev/vfio/9"));
 }
 
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(take_away_and_give_back, make_dir, drop_dir),
-		cmocka_unit_test_setup_teardown(refused, make_dir, drop_dir),
+		cmocka_unit_test_setup_teardown(waits, make_dir, drop_dir),
+		cmocka_unit_test_setup_teardown(drivers, make_dir, drop_dir),
+		cmocka_unit_test_setup_teardown(ids, make_dir, drop_dir),
+		cmocka_unit_test_setup_teardown(groups, make_dir, drop_dir),
+		cmocka_unit_test_setup_teardown(leaves_the_bus, make_dir, drop_dir),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

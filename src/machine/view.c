@@ -33,8 +33,9 @@ static struct view_device shown(const struct plugged *dev, char *parent)
 		.addr = dev->d.addr,
 		.pf_addr = dev->pf ? dev->pf->d.addr : NULL,
 		.parent = parent,
-		.driver = dev->d.driver,
-		.is_vfio = dev->d.vdev != NULL,
+		.driver = *dev->driver ? dev->driver : NULL,
+		.is_vfio = machine_is_vfio(dev),
+		.on = !run_driver_is_safe(dev->driver),
 		.bus_reset = found_alone(dev->m, dev),
 		.group = dev->d.group,
 	};
@@ -66,16 +67,18 @@ static int write_vfs(struct tree *t, const struct cpus *c, struct plugged *pf)
 	return t->err;
 }
 
-/* Write the drivers that devices have besides vfio-pci, each once. */
+/* Write the drivers that devices have besides those that are always there, each once. */
 static void write_drivers(struct tree *t, struct machine *m)
 {
 	for (unsigned i = 0; i < m->num_plugged; i++) {
-		bool first = !m->plugged[i]->d.vdev;
+		const char *driver = m->plugged[i]->driver;
+		bool first =
+			*driver && strcmp(driver, RUN_VFIO_PCI) && strcmp(driver, RUN_PCI_STUB);
 
 		for (unsigned k = 0; k < i; k++)
-			first &= strcmp(m->plugged[i]->d.driver, m->plugged[k]->d.driver) != 0;
+			first &= strcmp(driver, m->plugged[k]->driver) != 0;
 		if (first)
-			view_driver(t, m->plugged[i]->d.driver);
+			view_host_driver(t, driver, driver);
 	}
 }
 
@@ -160,11 +163,13 @@ static int write_bridge(struct tree *t, const struct cpus *c, struct plugged *de
 				  .addr = addr,
 				  .parent = parent,
 				  .driver = "pcieport",
+				  .on = true,
 				  .bridge = &behind };
 	if (b->type == PCI_EXP_TYPE_PCI_BRIDGE) {
 		/* what is behind it cannot be told apart from it, and Linux has no driver for it */
 		d.group = dev->d.group;
 		d.driver = NULL;
+		d.on = false;
 	} else {
 		d.group = bridge_group(dev->m, next);
 		view_group(t, d.group);

@@ -19,6 +19,7 @@
 #include <string.h>
 #include <sys/syscall.h>
 #include <sys/uio.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "base/guard.h"
@@ -183,15 +184,23 @@ void shim_attrs_init(void)
 
 static long store(const char *virt, const char *text, size_t n)
 {
+	static const struct timespec pause = { .tv_nsec = 50000000 };
 	struct machine *m;
+	unsigned tries = 0;
 	bool was;
 	long ret;
 
 	shim_handles_drain();
-	ret = run_store(shim.run_dir, virt, text, n);
+	ret = run_store(shim.run_dir, virt, text, n, &tries);
 	/* a close that came another way than through our wrapper may not have been taken in yet */
-	if (ret == -EBUSY && shim_handles_drain())
-		ret = run_store(shim.run_dir, virt, text, n);
+	if ((ret == -EBUSY || ret == -EINPROGRESS) && shim_handles_drain())
+		ret = run_store(shim.run_dir, virt, text, n, &tries);
+	/* as the kernel's writer, which no signal but SIGKILL ends */
+	while (ret == -EINPROGRESS) {
+		sys_call(SYS_clock_nanosleep, CLOCK_MONOTONIC, 0, (long)&pause, 0, 0, 0);
+		shim_handles_drain();
+		ret = run_store(shim.run_dir, virt, text, n, &tries);
+	}
 	/*
 	 * other processes look when they next open something; a PF that is open here has its VFs
 	 * now

@@ -37,6 +37,11 @@ static const struct {
 	{ "/sys/kernel/iommu_groups", true },
 	{ "/sys/class/iommu", true },
 	{ "/sys/module/vfio", false },
+	{ "/sys/module/pci_stub", true },
+	/* of drivers that the devices can have at the start */
+	{ "/sys/module/igb", true },
+	{ "/sys/module/igbvf", true },
+	{ "/sys/module/nvme", true },
 	{ "/sys/class/vfio", false }, /* and vfio-dev */
 	{ "/sys/devices/virtual/vfio", false },
 	{ "/sys/class/misc/vfio", true },

@@ -12,20 +12,21 @@
 static long get_status(struct uapi_file *f, unsigned long arg)
 {
 	struct vfio_group_status st;
+	int err;
 
 	if (uapi_get(&st, arg, sizeof(st)))
 		return -EFAULT;
 	if (st.argsz < sizeof(st))
 		return -EINVAL;
-	if (vfio_group_is_gone(f->group))
-		return -ENODEV;
-	st.flags = vfio_group_status(f->group);
-	return uapi_put(arg, &st, sizeof(st));
+	vfio_group_refresh(f->group);
+	err = vfio_group_status(f->group, &st.flags);
+	return err ? err : uapi_put(arg, &st, sizeof(st));
 }
 
 static long set_container(struct uapi_file *f, unsigned long arg)
 {
 	struct uapi_file *c;
+	uint32_t flags;
 	int fd, err;
 	long ret;
 
@@ -34,10 +35,12 @@ static long set_container(struct uapi_file *f, unsigned long arg)
 	c = f->fds.fget(f->fds.arg, fd, &err);
 	if (!c && err)
 		return err;
-	if (vfio_group_status(f->group) & VFIO_GROUP_FLAGS_CONTAINER_SET)
+	vfio_group_refresh(f->group);
+	err = vfio_group_status(f->group, &flags);
+	if (flags & VFIO_GROUP_FLAGS_CONTAINER_SET)
 		ret = -EINVAL;
-	else if (vfio_group_is_gone(f->group))
-		ret = -ENODEV;
+	else if (err)
+		ret = err;
 	else if (!c || c->ops->kind != VFIO_FILE_CONTAINER)
 		ret = -EBADFD;
 	else
@@ -134,6 +137,7 @@ static long get_device_fd(struct uapi_file *f, unsigned long arg)
 		return -EINVAL;
 	if (n < 0)
 		return n;
+	vfio_group_refresh(f->group);
 	err = parse_device(f->group, &want, text);
 	if (err)
 		return err;

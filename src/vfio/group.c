@@ -42,12 +42,44 @@ static void leave_container(struct vfio_group *g)
 	vfio_container_put(c);
 }
 
+static int own(struct vfio_group *g, bool take)
+{
+	struct vfio_system *s = g->system;
+
+	return s->env->own ? s->env->own(s->env_arg, g->iommu->id, take) : 0;
+}
+
+/* Leave the container, with the lock held. True: own(@g, false) is to follow without it. */
+static bool leave_with_lock(struct vfio_group *g)
+{
+	bool owned = g->owned;
+
+	leave_container(g);
+	g->owned = false;
+	return owned;
+}
+
+bool vfio_group_revoke(struct vfio_group *g)
+{
+	bool owned = false;
+
+	pthread_mutex_lock(&g->lock);
+	if (!g->n && g->container)
+		owned = leave_with_lock(g);
+	pthread_mutex_unlock(&g->lock);
+	return owned;
+}
+
 void vfio_group_release(struct vfio_system *s, struct vfio_group *g)
 {
+	bool owned = false;
+
 	pthread_mutex_lock(&g->lock);
 	if (g->container)
-		leave_container(g);
+		owned = leave_with_lock(g);
 	pthread_mutex_unlock(&g->lock);
+	if (owned)
+		own(g, false);
 	if (s->env->claim)
 		s->env->claim(s->env_arg, g->iommu->id, false);
 	pthread_mutex_lock(&g->lock);
@@ -82,6 +114,14 @@ int vfio_group_take(struct vfio_group *g)
 		if (ret)
 			drop_taker(g);
 	}
+	if (!ret && g->takers == 1) {
+		ret = own(g, true);
+		if (ret) {
+			if (s->env->claim)
+				s->env->claim(s->env_arg, g->iommu->id, false);
+			drop_taker(g);
+		}
+	}
 	pthread_mutex_unlock(&g->take_lock);
 	return ret;
 }
@@ -91,73 +131,78 @@ void vfio_group_give_back(struct vfio_group *g)
 	struct vfio_system *s = g->system;
 
 	pthread_mutex_lock(&g->take_lock);
+	if (g->takers == 1)
+		own(g, false);
 	if (g->takers == 1 && s->env->claim)
 		s->env->claim(s->env_arg, g->iommu->id, false);
 	drop_taker(g);
 	pthread_mutex_unlock(&g->take_lock);
 }
 
-uint32_t vfio_group_status(struct vfio_group *g)
+void vfio_group_refresh(struct vfio_group *g)
 {
-	/* no member can be bound to another driver: always viable */
-	uint32_t flags = VFIO_GROUP_FLAGS_VIABLE;
+	struct vfio_system *s = g->system;
 
+	if (s->env->refresh)
+		s->env->refresh(s->env_arg, g->iommu->id);
+}
+
+/* A group in a container owns its DMA, and is viable as long as that lasts. */
+int vfio_group_status(struct vfio_group *g, uint32_t *flags)
+{
+	struct vfio_system *s = g->system;
+	bool viable = !s->env->viable || s->env->viable(s->env_arg, g->iommu->id);
+	int ret = 0;
+
+	*flags = 0;
 	pthread_mutex_lock(&g->lock);
-	if (g->container)
-		flags |= VFIO_GROUP_FLAGS_CONTAINER_SET;
+	if (!g->n)
+		ret = -ENODEV;
+	else if (g->container)
+		*flags = VFIO_GROUP_FLAGS_CONTAINER_SET | VFIO_GROUP_FLAGS_VIABLE;
+	else if (viable)
+		*flags = VFIO_GROUP_FLAGS_VIABLE;
 	pthread_mutex_unlock(&g->lock);
-	return flags;
+	return ret;
 }
 
 int vfio_group_set_container(struct vfio_group *g, struct vfio_container *c)
 {
-	int ret = -EINVAL;
+	int owned = own(g, true), ret = -EINVAL;
 
 	pthread_mutex_lock(&g->lock);
 	if (!g->n) {
 		ret = -ENODEV;
 	} else if (!g->container) {
-		vfio_container_get(c);
-		vfio_container_attach(c, g);
-		g->container = c;
-		ret = 0;
+		ret = owned;
+		if (!ret) {
+			vfio_container_get(c);
+			vfio_container_attach(c, g);
+			g->container = c;
+			g->owned = true;
+		}
 	}
 	pthread_mutex_unlock(&g->lock);
+	if (ret && !owned)
+		own(g, false);
 	return ret;
-}
-
-bool vfio_group_is_gone(struct vfio_group *g)
-{
-	bool gone;
-
-	pthread_mutex_lock(&g->lock);
-	gone = !g->n;
-	pthread_mutex_unlock(&g->lock);
-	return gone;
-}
-
-void vfio_group_revoke(struct vfio_group *g)
-{
-	pthread_mutex_lock(&g->lock);
-	if (!g->n && g->container)
-		leave_container(g);
-	pthread_mutex_unlock(&g->lock);
 }
 
 int vfio_group_unset_container(struct vfio_group *g)
 {
-	int ret = -EINVAL;
+	bool owned = false;
+	int ret = 0;
 
 	pthread_mutex_lock(&g->lock);
 	if (!g->container)
-		goto out;
-	ret = -EBUSY;
-	if (g->device_files)
-		goto out;
-	leave_container(g);
-	ret = 0;
-out:
+		ret = -EINVAL;
+	else if (g->device_files)
+		ret = -EBUSY;
+	else
+		owned = leave_with_lock(g);
 	pthread_mutex_unlock(&g->lock);
+	if (owned)
+		own(g, false);
 	return ret;
 }
 

@@ -42,6 +42,7 @@ struct vfio_group {
 	bool opened;	       /* an open file, or a device file that came through it, holds it */
 	unsigned takers;       /* or, instead, so many openers; changed with take_lock held, too */
 	unsigned device_files; /* open device files that came through the group's */
+	bool owned;	       /* its file has it own the DMA (vfio_env.own) */
 	struct vfio_container *container; /* set by vfio_group_set_container */
 	/* or, instead, that of so many openers that came by themselves: vfio_device_attach() */
 	struct vfio_ioas *ioas;
@@ -88,6 +89,24 @@ struct vfio_env {
 	 * -ENOENT. NULL: the devices are counted, in the order of groups.
 	 */
 	int (*cdev)(void *arg, unsigned index, struct pci_address *out);
+	/*
+	 * Own the DMA of @group, which is open, or give that up (!@take): as long as somebody owns
+	 * it no driver binds to a device of the group whose DMA the user could not keep apart.
+	 * -EPERM: a device has such a driver. No lock is held but vfio_group.take_lock. NULL: 0.
+	 */
+	int (*own)(void *arg, unsigned group, bool take);
+	/* True if own() would succeed now. As own(). NULL: true. */
+	bool (*viable)(void *arg, unsigned group);
+	/*
+	 * Use the device @name of @group, which is open, or give that up (!@take): meanwhile its
+	 * driver keeps it. -ENODEV: it is not bound to vfio-pci any more. As own(). NULL: 0.
+	 */
+	int (*use)(void *arg, unsigned group, const char *name, bool take);
+	/*
+	 * Bring the devices of @group, which is open, into line with the drivers that they have by
+	 * now. As own(). NULL: nothing changes.
+	 */
+	void (*refresh)(void *arg, unsigned group);
 };
 
 struct vfio_system {
@@ -188,19 +207,32 @@ void vfio_group_release(struct vfio_system *s, struct vfio_group *g);
 /**
  * vfio_group_take - take @g without its file, for one more opener of a device (vfio/open.h)
  *
- * Return: 0; -EBUSY: it is open by its file, or another process has it; -ENODEV: no device.
+ * Return: 0; -EBUSY: it is open by its file, or another process has it; -ENODEV: no device;
+ * -EPERM: it is not viable.
  */
 int vfio_group_take(struct vfio_group *g);
 /** vfio_group_give_back - give back what vfio_group_take() took */
 void vfio_group_give_back(struct vfio_group *g);
-/** vfio_group_status - return VFIO_GROUP_FLAGS_* */
-uint32_t vfio_group_status(struct vfio_group *g);
-/** vfio_group_is_gone - true if its last device was taken away: it may be open all the same */
-bool vfio_group_is_gone(struct vfio_group *g);
-/** vfio_group_revoke - take @g out of its container if it is gone */
-void vfio_group_revoke(struct vfio_group *g);
-/** vfio_group_set_container - put @g into @c: 0; -EINVAL: it is in one; -ENODEV: it is gone */
+/**
+ * vfio_group_refresh - bring the devices of @g into line with the drivers that they have by now
+ *
+ * No lock of @g's is held.
+ */
+void vfio_group_refresh(struct vfio_group *g);
+/** vfio_group_status - get VFIO_GROUP_FLAGS_*. Return 0; -ENODEV: no device is left in @g */
+int vfio_group_status(struct vfio_group *g, uint32_t *flags);
+/**
+ * vfio_group_set_container - put @g into @c
+ *
+ * Return: 0; -EINVAL: it is in one; -EPERM: it is not viable; -ENODEV: no device is left in it.
+ */
 int vfio_group_set_container(struct vfio_group *g, struct vfio_container *c);
+/**
+ * vfio_group_revoke - take @g out of its container if no device is left in it
+ *
+ * True: it owned the DMA, which is over; the caller, who is vfio_env's, is not told.
+ */
+bool vfio_group_revoke(struct vfio_group *g);
 /** vfio_group_unset_container - 0; -EINVAL: it is in none; -EBUSY: a device is open */
 int vfio_group_unset_container(struct vfio_group *g);
 /** vfio_group_has_device - true if the device @name, "0000:01:00.0", is in @g */

@@ -17,14 +17,27 @@
 
 /* ---- opening and closing ---- */
 
+/* Say that @name of @g, which is open, is in use, or not any more. */
+static int use(struct vfio_group *g, const char *name, bool take)
+{
+	struct vfio_system *s = g->system;
+
+	return s->env->use ? s->env->use(s->env_arg, g->iommu->id, name, take) : 0;
+}
+
 int vfio_open_by_group(struct vfio_open *o, struct vfio_group *g, const char *name,
 		       const uint8_t *uuid)
 {
 	int ret;
 
 	*o = (struct vfio_open){ .via = VFIO_VIA_GROUP };
+	ret = use(g, name, true);
+	if (ret)
+		return ret;
 	ret = vfio_group_open_device(g, name, uuid, &o->dev, &o->ioas);
-	if (!ret)
+	if (ret)
+		use(g, name, false);
+	else
 		atomic_store(&o->bound, true);
 	return ret;
 }
@@ -49,6 +62,7 @@ int vfio_open_hold(struct vfio_open *o)
 	ret = vfio_group_take(o->place.group);
 	if (ret)
 		return ret;
+	vfio_group_refresh(o->place.group);
 	dev = vfio_group_device(o->place.group, &o->place.address);
 	if (!dev) {
 		vfio_group_give_back(o->place.group);
@@ -71,11 +85,18 @@ int vfio_open_bind(struct vfio_open *o)
 	ret = vfio_group_take(g);
 	if (ret)
 		return ret;
+	ret = use(g, o->dev->name, true);
+	if (ret)
+		goto give_back;
 	ret = vfio_device_open(o->dev);
 	if (ret)
-		vfio_group_give_back(g);
-	else
-		atomic_store(&o->bound, true);
+		goto unuse;
+	atomic_store(&o->bound, true);
+	return 0;
+unuse:
+	use(g, o->dev->name, false);
+give_back:
+	vfio_group_give_back(g);
 	return ret;
 }
 
@@ -87,9 +108,12 @@ int vfio_open_bind_iommufd(struct vfio_open *o, struct vfio_iommufd *ictx, uint3
 	ret = vfio_group_take(g);
 	if (ret)
 		return ret;
-	ret = vfio_iommufd_bind(ictx, o->dev, id);
+	ret = use(g, o->dev->name, true);
 	if (ret)
 		goto give_back;
+	ret = vfio_iommufd_bind(ictx, o->dev, id);
+	if (ret)
+		goto unuse;
 	ret = vfio_device_open(o->dev);
 	if (ret)
 		goto unbind;
@@ -98,6 +122,8 @@ int vfio_open_bind_iommufd(struct vfio_open *o, struct vfio_iommufd *ictx, uint3
 	return 0;
 unbind:
 	vfio_iommufd_unbind(o->dev);
+unuse:
+	use(g, o->dev->name, false);
 give_back:
 	vfio_group_give_back(g);
 	return ret;
@@ -116,12 +142,14 @@ void vfio_open_close(struct vfio_open *o)
 	pthread_mutex_unlock(&dev->mappers_lock);
 	if (o->via == VFIO_VIA_GROUP) {
 		vfio_group_close_device(dev->group, dev, o->ioas);
+		use(dev->group, dev->name, false);
 		return;
 	}
 	vfio_device_close(dev);
 	vfio_device_detach(o);
 	if (o->iommufd)
 		vfio_iommufd_unbind(dev);
+	use(dev->group, dev->name, false);
 	vfio_group_give_back(dev->group);
 }
 

@@ -142,7 +142,7 @@ int run_devices_write(const char *run_dir, struct run_devices *l)
 		fprintf(f, "%" PRIu64 " %" PRIu64 " %c%c %s\t%s\n", l->d[i].born, l->d[i].died,
 			flag(l->d[i].leaving, 'l'), flag(l->d[i].link_down, 'd'), l->d[i].place,
 			l->d[i].spec);
-	if (fclose(f)) {
+	if (fclose(f) || !text) { /* glibc says nothing when it cannot shrink it */
 		free(text);
 		return -ENOMEM;
 	}

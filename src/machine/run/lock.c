@@ -92,6 +92,30 @@ int run_lock_group(const char *run_dir, unsigned id)
 	return rc ? rc : fd;
 }
 
+int run_lock_byte(const char *run_dir, unsigned id, off_t byte)
+{
+	char name[32], path[PATH_MAX];
+	int fd, rc;
+
+	snprintf(name, sizeof(name), "claims/group-%u", id);
+	rc = run_path(run_dir, name, path);
+	if (rc)
+		return rc;
+	fd = sys_open(path, O_RDWR | O_CLOEXEC, 0);
+	rc = fd < 0 ? fd : run_lock_range(fd, F_WRLCK, false, byte, 1);
+	/* descriptors that outlived their process keep what was open then */
+	if (!rc && !run_lock_range(fd, F_WRLCK, false, RUN_LOCK_GROUP, 1)) {
+		if (run_is_left_open(fd, id))
+			rc = -EBUSY;
+		run_lock_range(fd, F_UNLCK, false, RUN_LOCK_GROUP, 1);
+	}
+	if (rc && fd >= 0)
+		sys_close(fd);
+	if (rc && rc != -EBUSY)
+		report_err("run-state", "machine", rc, "%s: %m", path);
+	return rc ? rc : fd;
+}
+
 void run_unlock(int fd)
 {
 	/* a child that was forked meanwhile has the description open, too, and with it the lock */

@@ -35,19 +35,43 @@ static void vf_address(const struct run_pf *st, unsigned i, char addr[PCI_ADDRES
 	pci_address_print(&a, addr);
 }
 
+/* A VF appears without a driver, and gets vfio-pci, whatever its PF has. */
 static void show(struct tree *t, const struct run_pf *st, unsigned i)
 {
 	char addr[PCI_ADDRESS_TEXT];
+	struct run_shown d;
+	int rc;
 
 	vf_address(st, i, addr);
 	view_show_vf(t, st->addr, i, addr, st->groups[i]);
+	rc = t->err ? t->err : run_find(t->root, addr, strlen(addr), &d);
+	if (!rc)
+		rc = run_write(&d, "driver_override", RUN_VFIO_PCI "\n", sizeof(RUN_VFIO_PCI));
+	if (!rc)
+		rc = run_link_driver(&d, RUN_VFIO_PCI);
+	if (!t->err)
+		t->err = rc;
+	view_group_node(t, st->groups[i]);
+	if (!rc)
+		view_cdev(t, d.dir);
 }
 
 static void hide(struct tree *t, const struct run_pf *st, unsigned i)
 {
 	char addr[PCI_ADDRESS_TEXT];
+	struct run_shown d;
+	char entry[64];
 
 	vf_address(st, i, addr);
+	view_drop_group_node(t, st->groups[i]);
+	if (!run_find(t->root, addr, strlen(addr), &d)) {
+		view_drop_cdev(t, d.dir);
+		if (*d.driver && run_unlink_driver(&d) && !t->err)
+			t->err = -EIO;
+	}
+	/* a writer that was killed may have left it */
+	snprintf(entry, sizeof(entry), "sys/bus/pci/drivers/" RUN_VFIO_PCI "/%s", addr);
+	tree_remove(t, entry);
 	view_hide_vf(t, st->addr, i, addr, st->groups[i]);
 }
 
@@ -97,6 +121,19 @@ out:
 	for (unsigned i = 0; i < num; i++)
 		if (fds[i] >= 0)
 			run_unlock(fds[i]);
+	return rc;
+}
+
+int run_disable_vfs(const char *run_dir, const char *addr)
+{
+	struct run_pf *all;
+	unsigned n;
+	int rc = run_pfs_read(run_dir, &all, &n);
+
+	for (unsigned i = 0; i < n && !rc; i++)
+		if (!strcmp(all[i].addr, addr) && all[i].num)
+			rc = disable(run_dir, all, n, &all[i]);
+	free(all);
 	return rc;
 }
 

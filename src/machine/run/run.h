@@ -12,6 +12,31 @@
 
 #include "base/pci_address.h"
 
+/* ---- drivers (drivers.c) ---- */
+
+#define RUN_VFIO_PCI	"vfio-pci"
+#define RUN_PCI_STUB	"pci-stub"
+#define RUN_DRIVER_NAME 64u /* bytes of a driver's name, with the null byte */
+
+/* The IDs by which a driver knows a device. */
+struct run_id {
+	unsigned vendor, device, subvendor, subdevice, class;
+};
+/* True if @driver is a driver of Linux's that has @id in its table. */
+bool run_driver_has_id(const char *driver, const struct run_id *id);
+/*
+ * True if a device that @driver has ("": that nobody has) leaves its group viable: the driver does
+ * no DMA of its own (driver_managed_dma of Linux's struct pci_driver).
+ */
+bool run_driver_is_safe(const char *driver);
+/*
+ * Read which driver the device at @addr has, or "". 0; -ENODEV: there is no such device; -ENOENT:
+ * there is no view.
+ */
+int run_driver(const char *run_dir, const char *addr, char name[RUN_DRIVER_NAME]);
+
+/* ---- virtual functions ---- */
+
 #define RUN_VFS_MAX 255u
 /* A PF of the run: its VFs, and which of them are enabled. */
 struct run_pf {
@@ -71,11 +96,21 @@ void run_unlock(int fd);
 bool run_acts(const char *path);
 /*
  * A program writes @text of @len bytes to it. The view changes. @len, or the kernel's -errno;
- * -EBUSY also where the kernel would wait until a device is closed. sriov_numvfs
- * (drivers/pci/iov.c): VFs come or go. bind, unbind, drivers_probe, driver_override: a device
- * leaves vfio-pci, or comes back. Calls back into no machine.
+ * -EINPROGRESS where the kernel waits until a device is closed: nothing is done yet, and the caller
+ * waits a while and asks again, with *@tries counted up from 0. Calls back into no machine.
  */
-long run_store(const char *run_dir, const char *path, const char *text, size_t len);
+long run_store(const char *run_dir, const char *path, const char *text, size_t len,
+	       unsigned *tries);
+
+/* The bytes of a group's file, claims/group-N, that are locked. */
+#define RUN_LOCK_GROUP 0 /* by the process that has it open */
+#define RUN_LOCK_UNIT  1 /* by the process that has the devices which hang together with it */
+#define RUN_LOCK_OWNER 2 /* by who owns its DMA, or binds a driver that does DMA */
+/* by the process that has the device at @a open, or by who takes its driver away */
+static inline off_t run_device_byte(const struct pci_address *a)
+{
+	return 16 + ((off_t)a->segment << 16 | a->bus << 8 | pci_address_devfn(a));
+}
 
 /* Lock @len bytes from @start on of a file; @wait for it, or -EBUSY. An OFD lock. */
 int run_lock_range(int fd, short type, bool wait, off_t start, off_t len);

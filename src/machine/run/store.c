@@ -10,7 +10,20 @@
 #include "base/util.h"
 #include "machine/run/internal.h"
 
-enum attribute { NONE, NUMVFS, OVERRIDE, BIND, UNBIND, PROBE };
+enum attribute {
+	NONE,
+	NUMVFS,
+	OVERRIDE,
+	BIND,
+	UNBIND,
+	PROBE,
+	AUTOPROBE,
+	NEW_ID,
+	REMOVE_ID,
+	REMOVE,
+	RESCAN,
+	RESCAN_ALL
+};
 
 /* Return the attribute at @path, from the view's root; @name gets its device or driver. */
 static enum attribute attribute(const char *path, char *name, size_t size)
@@ -21,9 +34,15 @@ static enum attribute attribute(const char *path, char *name, size_t size)
 	} all[] = {
 		{ "/sys/devices/", "sriov_numvfs", NUMVFS },
 		{ "/sys/devices/", "driver_override", OVERRIDE },
+		{ "/sys/devices/", "remove", REMOVE },
+		{ "/sys/devices/", "rescan", RESCAN },
 		{ "/sys/bus/pci/drivers/", "bind", BIND },
 		{ "/sys/bus/pci/drivers/", "unbind", UNBIND },
+		{ "/sys/bus/pci/drivers/", "new_id", NEW_ID },
+		{ "/sys/bus/pci/drivers/", "remove_id", REMOVE_ID },
 		{ "/sys/bus/", "drivers_probe", PROBE },
+		{ "/sys/bus/", "drivers_autoprobe", AUTOPROBE },
+		{ "/sys/bus/", "rescan", RESCAN_ALL },
 	};
 	const char *last = strrchr(path, '/'), *dir;
 
@@ -48,11 +67,50 @@ bool run_acts(const char *path)
 	return attribute(path, name, sizeof(name)) != NONE;
 }
 
-long run_store(const char *run_dir, const char *path, const char *text, size_t len)
+/* Answer as drivers_autoprobe_store(). */
+static int autoprobe_store(const char *run_dir, const struct run_text *t)
+{
+	struct run_shown bus = { .run_dir = run_dir, .dir = "sys/bus/pci" };
+
+	return run_write(&bus, "drivers_autoprobe", *t->text == '0' ? "0\n" : "1\n", 2);
+}
+
+static int act(enum attribute a, const char *run_dir, const char *name, const struct run_text *t)
+{
+	switch (a) {
+	case OVERRIDE:
+		return run_override_store(run_dir, name, t);
+	case BIND:
+		return run_bind_store(run_dir, name, t);
+	case UNBIND:
+		return run_unbind_store(run_dir, name, t);
+	case PROBE:
+		return run_probe_store(run_dir, t);
+	case AUTOPROBE:
+		return autoprobe_store(run_dir, t);
+	case NEW_ID:
+		return run_new_id_store(run_dir, name, t);
+	case REMOVE_ID:
+		return run_remove_id_store(run_dir, name, t);
+	case REMOVE:
+		return run_remove_store(run_dir, name, t);
+	case RESCAN:
+		return run_rescan_store(run_dir, name, t);
+	case RESCAN_ALL:
+		return run_rescan_store(run_dir, NULL, t);
+	case NONE:
+	case NUMVFS:
+		break;
+	}
+	return -EIO;
+}
+
+long run_store(const char *run_dir, const char *path, const char *text, size_t len, unsigned *tries)
 {
 	char name[64];
+	struct run_text t = { text, len, tries ? (*tries)++ : 0 };
 	enum attribute a = attribute(path, name, sizeof(name));
-	int fd, rc = -EIO;
+	int fd, rc;
 
 	if (a == NUMVFS)
 		return run_numvfs_store(run_dir, name, text, len);
@@ -61,14 +119,7 @@ long run_store(const char *run_dir, const char *path, const char *text, size_t l
 	fd = run_lock_view(run_dir);
 	if (fd < 0)
 		return fd;
-	if (a == OVERRIDE)
-		rc = run_override_store(run_dir, name, text, len);
-	else if (a == BIND)
-		rc = run_bind_store(run_dir, name, text, len);
-	else if (a == UNBIND)
-		rc = run_unbind_store(run_dir, name, text, len);
-	else if (a == PROBE)
-		rc = run_probe_store(run_dir, text, len);
+	rc = act(a, run_dir, name, &t);
 	run_unlock(fd);
 	return rc ? rc : (long)len;
 }

@@ -325,12 +325,12 @@ static void write_attributes(struct dev_view *v, const struct cpus *c)
 	write_vpd(v);
 	write_sriov(v);
 	ATTR(v, "irq", "%u\n", cfg(v, PCI_INTERRUPT_PIN, 1) ? cfg(v, PCI_INTERRUPT_LINE, 1) : 0);
-	ATTR(v, "enable", "%u\n", v->d->is_vfio || !v->d->driver ? 0 : 1);
+	ATTR(v, "enable", "%u\n", v->d->on);
 	ATTR(v, "numa_node", "-1\n");
 	ATTR(v, "local_cpus", "%s\n", c->cpumask);
 	ATTR(v, "local_cpulist", "%s\n", c->cpulist);
 	tree_text(v->t, RW, path_of(v, "driver_override"), "%s\n",
-		  v->d->is_vfio ? "vfio-pci" : "(null)");
+		  v->d->driver && !v->d->on ? v->d->driver : "(null)");
 	ATTR(v, "power_state", "%s\n", power_states[pci_face_power_state(v->f)]);
 	ATTR(v, "msi_bus", "1\n");
 	ATTR(v, "dma_mask_bits", "32\n");
@@ -342,8 +342,8 @@ static void write_attributes(struct dev_view *v, const struct cpus *c)
 	if (v->d->pf_addr) {
 		tree_text(v->t, WO, path_of(v, "sriov_vf_msix_count"), "%s", "");
 	} else {
-		tree_text(v->t, WO, path_of(v, "remove"), "%s", "");
-		tree_text(v->t, WO, path_of(v, "rescan"), "%s", "");
+		tree_text(v->t, ACTS, path_of(v, "remove"), "%s", "");
+		tree_text(v->t, ACTS, path_of(v, "rescan"), "%s", "");
 	}
 	tree_dir(v->t, path_of(v, "link"));
 	ATTR(v, "power/control", "on\n");
@@ -418,10 +418,13 @@ void view_device(struct tree *t, const struct cpus *c, const struct view_device 
 		view_cdev(t, v.dir);
 }
 
+/* It gets its driver when it is there (run/numvfs.c). */
 void view_vf_aside(struct tree *t, const struct cpus *c, const struct view_device *d)
 {
-	struct dev_view v = { .t = t, .f = d->face, .d = d };
+	struct view_device bare = *d;
+	struct dev_view v = { .t = t, .f = d->face, .d = &bare };
 
+	bare.driver = NULL;
 	way_up(d->parent, v.up);
 	snprintf(v.dir, sizeof(v.dir), VIEW_VFS_ASIDE "/%s", d->addr);
 	write_attributes(&v, c);

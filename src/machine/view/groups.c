@@ -25,6 +25,17 @@ void view_group(struct tree *t, unsigned id)
 	tree_lock(t, path);
 }
 
+void view_drop_group(struct tree *t, unsigned id)
+{
+	static const char *const files[] = { "/devices", "/reserved_regions", "/type", "" };
+	char path[PATH_MAX];
+
+	for (size_t k = 0; k < ARRAY_SIZE(files); k++) {
+		snprintf(path, sizeof(path), "sys/kernel/iommu_groups/%u%s", id, files[k]);
+		tree_remove(t, path);
+	}
+}
+
 /*
  * Write a character device that no bus has: its directory in devices/virtual/@class, and where it
  * is found. @node: its path in /dev. @mode: what udev is told, or "".

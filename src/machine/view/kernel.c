@@ -13,8 +13,8 @@ void view_driver(struct tree *t, const char *name)
 		unsigned mode;
 	} files[] = { { "bind", ACTS },
 		      { "unbind", ACTS },
-		      { "new_id", WO },
-		      { "remove_id", WO },
+		      { "new_id", ACTS },
+		      { "remove_id", ACTS },
 		      { "uevent", WO } };
 	char path[PATH_MAX];
 
@@ -24,15 +24,31 @@ void view_driver(struct tree *t, const char *name)
 	}
 }
 
+void view_host_driver(struct tree *t, const char *name, const char *module)
+{
+	char path[PATH_MAX], target[PATH_MAX];
+
+	view_driver(t, name);
+	snprintf(path, sizeof(path), "sys/module/%s/initstate", module);
+	tree_text(t, RO, path, "live\n");
+	snprintf(path, sizeof(path), "sys/module/%s/drivers/pci:%s", module, name);
+	snprintf(target, sizeof(target), "../../../bus/pci/drivers/%s", name);
+	tree_link(t, path, target);
+	snprintf(path, sizeof(path), "sys/bus/pci/drivers/%s/module", name);
+	snprintf(target, sizeof(target), "../../../../module/%s", module);
+	tree_link(t, path, target);
+}
+
 void view_bus(struct tree *t)
 {
 	tree_dir(t, "sys/bus/pci/devices");
 	tree_dir(t, "sys/bus/pci/slots");
-	tree_text(t, RO, "sys/bus/pci/drivers_autoprobe", "1\n");
+	tree_text(t, RW, "sys/bus/pci/drivers_autoprobe", "1\n");
 	tree_text(t, RO, "sys/bus/pci/resource_alignment", "\n");
 	tree_text(t, ACTS, "sys/bus/pci/drivers_probe", "%s", "");
-	tree_text(t, WO, "sys/bus/pci/rescan", "%s", "");
+	tree_text(t, ACTS, "sys/bus/pci/rescan", "%s", "");
 	tree_text(t, WO, "sys/bus/pci/uevent", "%s", "");
+	view_host_driver(t, "pci-stub", "pci_stub");
 	view_driver(t, "vfio-pci");
 	tree_link(t, "sys/bus/pci/drivers/vfio-pci/module", "../../../../module/vfio_pci");
 }

@@ -50,32 +50,22 @@ void view_show_vf(struct tree *t, const char *pf, unsigned index, const char *ad
 	snprintf(from, sizeof(from), VIEW_VFS_ASIDE "/%s", addr);
 	snprintf(to, sizeof(to), "sys/devices/%s/%s", parent, addr);
 	tree_move(t, from, to);
-	view_links(t, parent, addr, "vfio-pci", group, tree_link);
+	view_links(t, parent, addr, NULL, group, tree_link);
 	snprintf(from, sizeof(from), "sys/devices/%s/%s/virtfn%u", parent, pf, index);
 	snprintf(to, sizeof(to), "../%s", addr);
 	tree_link(t, from, to);
-	view_group_node(t, group);
-	snprintf(from, sizeof(from), "sys/devices/%s/%s", parent, addr);
-	view_cdev(t, from);
 }
 
 void view_hide_vf(struct tree *t, const char *pf, unsigned index, const char *addr, unsigned group)
 {
-	static const char *const files[] = { "/devices", "/reserved_regions", "/type", "" };
 	char parent[VIEW_PARENT], from[VIEW_PARENT + 64], to[VIEW_PARENT + 64];
 
 	if (!view_parent(t, pf, parent))
 		return;
-	snprintf(from, sizeof(from), "sys/devices/%s/%s", parent, addr);
-	view_drop_cdev(t, from);
-	view_drop_group_node(t, group);
 	snprintf(from, sizeof(from), "sys/devices/%s/%s/virtfn%u", parent, pf, index);
 	tree_remove(t, from);
-	view_links(t, parent, addr, "vfio-pci", group, remove_link);
-	for (size_t k = 0; k < ARRAY_SIZE(files); k++) {
-		snprintf(from, sizeof(from), "sys/kernel/iommu_groups/%u%s", group, files[k]);
-		tree_remove(t, from);
-	}
+	view_links(t, parent, addr, NULL, group, remove_link);
+	view_drop_group(t, group);
 	snprintf(from, sizeof(from), "sys/devices/%s/%s", parent, addr);
 	snprintf(to, sizeof(to), VIEW_VFS_ASIDE "/%s", addr);
 	if (exists(t, from))

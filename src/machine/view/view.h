@@ -4,10 +4,10 @@
  * files, directories and relative links.
  *
  * It shows what Linux shows (Documentation/ABI/testing/sysfs-bus-pci, sysfs-kernel-iommu_groups;
- * checked against a Linux 6.18), with two rules of its own. A file that acts when it is written
- * (remove, reset, new_id) is there, as clients look for it, but with no right to write: a plain
- * file would take the text and do nothing. Those for which somebody acts are in run/store.c. And
- * what uvfio cannot serve is absent as on a kernel that lacks it: resourceN and rom (a mapping of a
+ * checked against a Linux 6.18), with two rules of its own. A file that acts when it is written is
+ * there, as clients look for it, but with no right to write if nobody acts on it: a plain file
+ * would take the text and do nothing. Those for which somebody acts are in run/store.c. And what
+ * uvfio cannot serve is absent as on a kernel that lacks it: resourceN and rom (a mapping of a
  * plain file is no device). The files are a picture of the moment; what changes is config space,
  * which a client reads by VFIO.
  *
@@ -36,6 +36,7 @@ struct view_device {
 	const char *parent;	    /* its directory is in sys/devices/@parent */
 	const char *driver;	    /* NULL: none */
 	bool is_vfio;		    /* the driver is vfio-pci */
+	bool on;		    /* its driver has enabled it */
 	bool bus_reset;		    /* it can be reset with the bus that it is on */
 	unsigned group;
 	const struct view_bridge *bridge; /* what is behind it; NULL: it is no bridge */
@@ -58,7 +59,7 @@ void view_device(struct tree *t, const struct cpus *c, const struct view_device 
 void view_vf_aside(struct tree *t, const struct cpus *c, const struct view_device *d);
 /*
  * Call @fn for each link of the view that says that @addr, whose directory is in devices/@parent,
- * is there: to make or to take away.
+ * is there: to make or to take away. @driver: NULL: it has none.
  */
 void view_links(struct tree *t, const char *parent, const char *addr, const char *driver,
 		unsigned group, void (*fn)(struct tree *t, const char *path, const char *target));
@@ -72,8 +73,10 @@ void view_links(struct tree *t, const char *parent, const char *addr, const char
 bool view_parent(const struct tree *t, const char *addr, char parent[VIEW_PARENT]);
 
 /* ---- kernel.c ---- */
-void view_bus(struct tree *t); /* with vfio-pci */
+void view_bus(struct tree *t); /* with vfio-pci and pci-stub */
 void view_driver(struct tree *t, const char *name);
+/* The same of a driver that is no part of VFIO, with its module. */
+void view_host_driver(struct tree *t, const char *name, const char *module);
 void view_root_bus(struct tree *t, const struct cpus *c, const char *bus); /* "0000:01" */
 void view_iommu(struct tree *t);
 void view_modules(struct tree *t, unsigned dma_entry_limit);
@@ -81,6 +84,7 @@ void view_modules(struct tree *t, unsigned dma_entry_limit);
 /* ---- groups.c ---- */
 void view_container_node(struct tree *t);
 void view_group(struct tree *t, unsigned id);
+void view_drop_group(struct tree *t, unsigned id);
 /* Write /dev/vfio/N and what sysfs has of it, or take it away. */
 void view_group_node(struct tree *t, unsigned id);
 void view_drop_group_node(struct tree *t, unsigned id);
@@ -97,9 +101,9 @@ void view_drop_cdev(struct tree *t, const char *dir);
 int view_cdev_device(const char *root, unsigned id, struct pci_address *out);
 
 /* ---- vfs.c: VFs come and go; @pf and @addr are addresses ---- */
-/* Show VF @index of @pf, whose directory waits aside, in group @group. */
+/* Show VF @index of @pf, whose directory waits aside, in group @group, without a driver. */
 void view_show_vf(struct tree *t, const char *pf, unsigned index, const char *addr, unsigned group);
-/* Hide it, also what was shown of it only in part. */
+/* Hide it, also what was shown of it only in part; it has no driver any more. */
 void view_hide_vf(struct tree *t, const char *pf, unsigned index, const char *addr, unsigned group);
 /* Show how many VFs of @pf are enabled: in sriov_numvfs, and in config space. */
 void view_show_numvfs(struct tree *t, const char *pf, unsigned num);

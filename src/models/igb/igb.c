@@ -57,6 +57,8 @@ static void reset(struct uvfio_dev *dev, enum uvfio_reset_kind kind)
 	g->ioaddr = 0;
 	pthread_mutex_unlock(&g->ctl);
 	igb_carrier_update(g);
+	if (kind == UVFIO_RESET_POWER_ON)
+		atomic_store(&g->host_driver.drives, false);
 	if (atomic_load(&g->host_driver.drives))
 		igb_host_driver_start(g);
 }
