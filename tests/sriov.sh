@@ -71,7 +71,7 @@ opts=
 same "nothing stays behind" "" "$(shell 'cd $UVFIO_RUN_DIR; find sys dev | sort >$tmp/before; echo 4 >$N; echo 0 >$N; find sys dev | sort | diff $tmp/before -')"
 same "groups are taken where they are free" "2 3 4" "$(shell 'echo 3 >$N; for v in 0 1 2; do basename $(readlink /sys/bus/pci/devices/$P/virtfn$v/iommu_group); done' | xargs)"
 same "modes" "644 444" "$(shell 'stat -Lc %a $N /sys/bus/pci/devices/$P/sriov_totalvfs' | xargs)"
-for wrong in "sriov_numvfs=5:has 4 virtual functions" "sriov_numvfs=x:not a number" "driver=igb:it can have vfio-pci or sriovtest" "driver=sriovtest,group=3:group of its own|a group with a driver"; do
+for wrong in "sriov_numvfs=5:has 4 virtual functions" "sriov_numvfs=x:not a number" "driver=igb:it can have vfio-pci, pci-stub, none or sriovtest"; do
 	timeout 100 "$build/uvfio" run --device "$model,${wrong%%:*}" -- true 2>"$tmp/err"; same "${wrong%%:*}: status" 2 $?
 	has "${wrong%%:*}: says why" "${wrong#*:}" "$tmp/err"
 done
