@@ -65,9 +65,10 @@ CFLAGS_ALL += $(if $(WERROR),-Werror)
 # internal.h and test_*.h, and link with these folders alone: a call against the arrows is an
 # undefined symbol.
 folder = $(eval folders += $(1))$(eval sees_$(1) = $(2))$(eval tests_$(1) = $(1) $(2) $(3))
-$(call folder,shim,uapi machine machine/run machine/view pci/face.h vfio iommu x86 base,$$(core))
-$(call folder,cli,machine machine/run pci/face.h vfio iommu base,$$(core))
+$(call folder,shim,ctl uapi machine machine/run machine/view pci/face.h vfio iommu x86 base,$$(core))
+$(call folder,cli,ctl machine machine/run pci/face.h vfio iommu base,$$(core))
 $(call folder,api,machine pci/face.h vfio iommu base,$$(core))
+$(call folder,ctl,machine machine/run pci/face.h vfio iommu base,$$(core))
 $(call folder,machine,machine/run machine/view vfio_pci vfio models models/net pci iommu base,\
 	$$(models))
 $(call folder,machine/run,machine/view pci/face.h base,vfio pci iommu)

@@ -9,6 +9,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 
+#include "ctl/ctl.h"
 #include "machine/machine.h"
 
 #define CLI_USAGE 2 /* exit status: wrong arguments, or what they name cannot be used */
@@ -28,7 +29,7 @@ struct cli_option {
 	const char *help; /* may have several lines */
 };
 
-extern const struct cli_command cli_run, cli_models, cli_dump, cli_help, cli_version;
+extern const struct cli_command cli_run, cli_ctl, cli_models, cli_dump, cli_help, cli_version;
 /* All commands; ends with NULL. */
 extern const struct cli_command *const cli_commands[];
 
@@ -70,9 +71,10 @@ int program_check(const char *path, char **why);
 int rundir_new(char **dir, char **why);
 /*
  * Take it away; if a process that outlives the program still has a group open, a process of our own
- * waits for that and does it then.
+ * waits for that and does it then, and serves the control of the run, which is stopped (may be
+ * NULL).
  */
-void rundir_end(const char *dir);
+void rundir_end(const char *dir, struct ctl_server *ctl);
 
 /* ---- supervise.c ---- */
 /*

@@ -8,7 +8,7 @@
 #include "base/nearest.h"
 #include "cli/cli.h"
 
-const struct cli_command *const cli_commands[] = { &cli_run,  &cli_models,  &cli_dump,
+const struct cli_command *const cli_commands[] = { &cli_run,  &cli_ctl,	    &cli_models, &cli_dump,
 						   &cli_help, &cli_version, NULL };
 
 static const struct cli_command *find(const char *name)

@@ -36,6 +36,7 @@ struct run {
 	char *log_file;	  /* absolute, or NULL */
 	struct machine *m;
 	char *shim, *program, *dir;
+	struct ctl_server *ctl;
 };
 
 /* cli_error() with @why, which is freed. */
@@ -291,6 +292,13 @@ static int set_environment(struct run *r)
 	return rc ? explain(r, NULL, -ENOMEM) : 0;
 }
 
+static const char *program_name(const struct run *r)
+{
+	const char *slash = strrchr(r->program, '/');
+
+	return slash ? slash + 1 : r->program;
+}
+
 static int prepare(struct run *r, const char *program)
 {
 	char *why = NULL;
@@ -326,6 +334,12 @@ static int prepare(struct run *r, const char *program)
 	/* the program's own devices open the same images, which may be locked */
 	machine_free(r->m, false);
 	r->m = NULL;
+	/* the program runs without, too */
+	rc = ctl_server_new(r->dir, program_name(r), &r->ctl);
+	if (!rc)
+		rc = ctl_server_start(r->ctl);
+	if (rc)
+		report_warn("ctl-server", "run", rc, "`uvfio ctl` cannot reach this run: %m");
 	return set_environment(r);
 }
 
@@ -379,8 +393,10 @@ static int run(const struct cli_command *cmd, int argc, char **argv)
 		rc = cli_error(cmd, "%s: cannot be started: %s", r.program, strerror(-rc));
 out:
 	machine_free(r.m, false);
+	ctl_server_stop(r.ctl);
 	if (r.dir)
-		rundir_end(r.dir);
+		rundir_end(r.dir, r.ctl);
+	ctl_server_free(r.ctl);
 	run_devices_free(&r.devices);
 	free(r.log_file);
 	free(r.shim);

@@ -14,6 +14,7 @@
 #include <unistd.h>
 
 #include "base/report.h"
+#include "base/util.h"
 #include "cli/cli.h"
 
 #define PRESENCE "claims/processes"
@@ -141,7 +142,21 @@ static bool is_needed(const char *dir, bool wait)
 	return rc == EAGAIN || rc == EACCES;
 }
 
-void rundir_end(const char *dir)
+/* Close all but the three and those of the control. */
+static void close_others(const struct ctl_server *ctl)
+{
+	int fds[512];
+	unsigned n = ctl ? ctl_server_fds(ctl, fds, ARRAY_SIZE(fds)) : 0, from = 3;
+
+	for (unsigned i = 0; i < n; i++) {
+		if ((unsigned)fds[i] > from)
+			close_range(from, (unsigned)fds[i] - 1, 0);
+		from = (unsigned)fds[i] + 1;
+	}
+	close_range(from, ~0u, 0);
+}
+
+void rundir_end(const char *dir, struct ctl_server *ctl)
 {
 	int null;
 
@@ -173,7 +188,9 @@ void rundir_end(const char *dir)
 	null = open("/dev/null", O_RDWR);
 	for (int fd = 0; null >= 0 && fd < 3; fd++)
 		dup2(null, fd);
-	close_range(3, ~0u, 0);
+	close_others(ctl);
+	if (ctl)
+		ctl_server_start(ctl);
 	is_needed(dir, true);
 	remove_tree(AT_FDCWD, dir);
 	_exit(0);

@@ -153,7 +153,8 @@ struct machine_use {
 	unsigned by_group, by_itself; /* opens through its group's file, and others */
 	unsigned power;		      /* the D-state, 0 to 3 */
 	bool lost, leaving;
-	bool has_master; /* it may make DMA */
+	bool has_master;		 /* it may make DMA */
+	bool correctable, uncorrectable; /* its AER has noted such errors */
 };
 /* Call @fn for each device whose group this process has open. */
 void machine_each_use(struct machine *m, void (*fn)(void *arg, const struct machine_use *u),

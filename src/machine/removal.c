@@ -117,7 +117,7 @@ static void tell_use(const struct plugged *dev, void (*fn)(void *arg, const stru
 		.lost = dev->lost || (dev->pf && dev->pf->lost),
 		.leaving = dev->leaving,
 	};
-	unsigned open;
+	unsigned open, aer;
 
 	if (!vdev || dev->gone)
 		return;
@@ -127,6 +127,11 @@ static void tell_use(const struct plugged *dev, void (*fn)(void *arg, const stru
 	if (!u.lost)
 		u.power = pci_face_power_state(dev->d.face);
 	u.has_master = !u.lost && pci_face_read(dev->d.face, PCI_COMMAND, 2) & PCI_COMMAND_MASTER;
+	aer = u.lost ? 0 : pci_face_find_ext_cap(dev->d.face, PCI_EXT_CAP_ID_ERR);
+	if (aer) {
+		u.correctable = pci_face_read(dev->d.face, aer + PCI_ERR_COR_STATUS, 4);
+		u.uncorrectable = pci_face_read(dev->d.face, aer + PCI_ERR_UNCOR_STATUS, 4);
+	}
 	fn(arg, &u);
 }
 

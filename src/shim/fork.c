@@ -58,6 +58,8 @@ static long after_fork(void *unused)
 
 	shim_bars_abandon(); /* while the files are there to say what it is a mapping of */
 	shim_handles_abandon();
+	ctl_agent_abandon(shim.agent);
+	shim.agent = NULL;
 	m = atomic_exchange(&shim.machine, NULL);
 	if (m)
 		machine_free(m, true);

@@ -95,6 +95,7 @@ const struct uapi_fds shim_fds = { .fget = fds_fget, .install = fds_install };
 static int build(struct machine **out)
 {
 	struct machine *m = machine_new();
+	struct ctl_agent *agent = NULL;
 	int rc;
 
 	if (!m)
@@ -106,6 +107,8 @@ static int build(struct machine **out)
 			   "%s: cannot share groups with other processes: %m", shim.run_dir);
 		goto fail;
 	}
+	/* before the list is read: what changes later is told */
+	agent = ctl_agent_new(shim.run_dir);
 	rc = machine_sync(m);
 	if (rc)
 		goto fail;
@@ -116,9 +119,13 @@ static int build(struct machine **out)
 			   "UVFIO_MEMLOCK=%s: neither bytes nor \"unlimited\"", shim.memlock);
 		goto fail;
 	}
+	if (agent)
+		ctl_agent_start(agent, m, shim_drain_off);
+	shim.agent = agent;
 	*out = m;
 	return 0;
 fail:
+	ctl_agent_free(agent);
 	machine_free(m, false);
 	return rc;
 }

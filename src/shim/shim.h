@@ -44,6 +44,7 @@
 #include "base/report.h"
 #include "base/sys.h"
 #include "base/util.h"
+#include "ctl/ctl.h"
 #include "machine/machine.h"
 #include "shim/next.h"
 #include "uapi/uapi.h"
@@ -60,6 +61,7 @@ struct shim {
 	dev_t run_dev;
 	char *memlock; /* a copy: the program may change its environment */
 	_Atomic(struct machine *) machine;
+	struct ctl_agent *agent; /* of the machine, or NULL; build_lock */
 	pthread_mutex_t build_lock;
 	atomic_bool kvm; /* the program made a virtual machine */
 	/* the working directory is such that a relative path may lead into the view */

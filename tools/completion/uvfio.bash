@@ -29,7 +29,7 @@ _uvfio() {
 	n=$((${#words[@]} - 1)) cur=${words[n]} prev=${words[n - 1]}
 
 	if ((n == 1)); then
-		COMPREPLY=($(compgen -W "run models dump help version --help --version" -- "$cur"))
+		COMPREPLY=($(compgen -W "run ctl models dump help version --help --version" -- "$cur"))
 		return
 	fi
 	if [[ ${words[1]} == run ]]; then
@@ -58,10 +58,12 @@ _uvfio() {
 		COMPREPLY=($(compgen -W "--device --log --log-file --memlock --help --" -- "$cur"))
 		;;
 	run:*) COMPREPLY=($(compgen -c -- "$cur")) ;;
+	ctl:*:-*) COMPREPLY=($(compgen -W "--run --json --help" -- "$cur")) ;;
+	ctl:*) COMPREPLY=($(compgen -W "list" -- "$cur")) ;;
 	dump:*) COMPREPLY=($(compgen -W "--device --help" -- "$cur")) ;;
 	models:*:-*) COMPREPLY=($(compgen -W "--names --help" -- "$cur")) ;;
 	models:*) COMPREPLY=($(compgen -W "$("$uvfio" models --names 2>/dev/null)" -- "$cur")) ;;
-	help:*) COMPREPLY=($(compgen -W "run models dump help version" -- "$cur")) ;;
+	help:*) COMPREPLY=($(compgen -W "run ctl models dump help version" -- "$cur")) ;;
 	esac
 	# and give back what bash takes for the word
 	head=${cur%"${cur##*[=:]}"}

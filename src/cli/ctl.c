@@ -1,0 +1,229 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * cli/ctl.c: uvfio ctl: a request to a run, and its answer as text for people, or as it came.
+ */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/json.h"
+#include "base/nearest.h"
+#include "base/util.h"
+#include "cli/cli.h"
+
+#define ANSWER_NODES 65536u
+
+struct word {
+	const char *name, *args, *help;
+	unsigned least, most; /* arguments */
+	/* Write the members of the request from the arguments; CLI_USAGE after a message. */
+	int (*members)(const struct cli_command *cmd, FILE *f, int argc, char **argv);
+	void (*print)(const struct json *answer);
+};
+
+struct ctl {
+	const struct cli_command *cmd;
+	const char *run;
+	bool json;
+};
+
+enum { OPT_RUN, OPT_JSON };
+static const struct cli_option options[] = {
+	[OPT_RUN] = { "run", "NAME|PID|DIR",
+		      "which run: the name of its directory, a process of it, or the\n"
+		      "directory; else UVFIO_RUN; inside of a run that one; else the\n"
+		      "only one of this user" },
+	[OPT_JSON] = { "json", NULL, "print the answer as it comes, a line of JSON" },
+	{ 0 },
+};
+
+/* ---- list ---- */
+
+static const char *text_of(const struct json *o, const char *key)
+{
+	return json_text(o, key) ?: "-";
+}
+
+static long number_of(const struct json *o, const char *key)
+{
+	const struct json *j = json_member(o, key, JSON_NUMBER);
+
+	return j ? (long)j->number : 0;
+}
+
+static void print_openers(const struct json *open)
+{
+	if (!open->first)
+		putchar('-');
+	for (const struct json *j = open->first; j; j = j->next)
+		printf("%s%s (%ld) by %s", j == open->first ? "" : ", ", text_of(j, "command"),
+		       number_of(j, "pid"),
+		       !number_of(j, "by_cdev")	   ? "group"
+		       : !number_of(j, "by_group") ? "cdev"
+						   : "group and cdev");
+}
+
+static void print_list(const struct json *answer)
+{
+	const struct json *devices = json_member(answer, "devices", JSON_ARRAY), *open,
+			  *silent = json_member(answer, "silent", JSON_ARRAY);
+	int width = 5;
+
+	for (const struct json *d = devices ? devices->first : NULL; d; d = d->next) {
+		int n = (int)strlen(text_of(d, "model"));
+
+		width = n > width ? n : width;
+	}
+	printf("%-12s  %-*s  %5s  %-10s  %-7s  %-4s  %-13s  %s\n", "ADDRESS", width, "MODEL",
+	       "GROUP", "DRIVER", "STATE", "LINK", "ERROR", "OPEN IN");
+	for (const struct json *d = devices ? devices->first : NULL; d; d = d->next) {
+		printf("%-12s  %-*s  %5ld  %-10s  %-7s  %-4s  %-13s  ", text_of(d, "address"),
+		       width, text_of(d, "model"), number_of(d, "group"), text_of(d, "driver"),
+		       text_of(d, "state"), text_of(d, "link"), text_of(d, "error"));
+		open = json_member(d, "open", JSON_ARRAY);
+		if (open)
+			print_openers(open);
+		putchar('\n');
+	}
+	for (const struct json *j = silent ? silent->first : NULL; j; j = j->next)
+		printf("%s (%ld) does not answer\n", text_of(j, "command"), number_of(j, "pid"));
+}
+
+static const struct word words[] = {
+	{ "list", "", "what devices there are, and which process has them open", 0, 0, NULL,
+	  print_list },
+};
+
+/* ---- asking ---- */
+
+static const struct word *find(const struct cli_command *cmd, const char *name)
+{
+	const char *near = NULL;
+
+	for (size_t i = 0; i < ARRAY_SIZE(words); i++) {
+		if (!strcmp(words[i].name, name))
+			return &words[i];
+		near = nearest_word(name, near, words[i].name);
+	}
+	if (near)
+		cli_error(cmd, "there is no request '%s': did you mean '%s'?", name, near);
+	else
+		cli_error(cmd, "there is no request '%s': `uvfio ctl --help` lists them", name);
+	return NULL;
+}
+
+/* Print an answer; return the exit status. */
+static int show(const struct ctl *c, const struct word *w, char *line, size_t len)
+{
+	struct json *nodes = calloc(ANSWER_NODES, sizeof(*nodes));
+	const struct json *ok;
+	int rc = 1;
+
+	if (c->json)
+		printf("%s\n", line);
+	if (!nodes) {
+		cli_error(c->cmd, "out of memory");
+		return 1;
+	}
+	ok = json_parse(line, len, nodes, ANSWER_NODES) ? NULL
+							: json_member(nodes, "ok", JSON_BOOL);
+	if (!ok)
+		cli_error(c->cmd, "the answer is not understood");
+	else if (ok->number)
+		rc = 0;
+	else if (!c->json)
+		cli_error(c->cmd, "%s", text_of(nodes, "message"));
+	if (!rc && !c->json)
+		w->print(nodes);
+	free(nodes);
+	return rc;
+}
+
+static int ask(const struct ctl *c, const struct word *w, const char *request)
+{
+	char *why = NULL, *line = NULL;
+	int fd = ctl_connect(c->run, &why), rc;
+	ssize_t len;
+
+	if (fd < 0) {
+		rc = cli_error(c->cmd, "%s", why ? why : strerror(-fd));
+		free(why);
+		return rc;
+	}
+	rc = ctl_send(fd, request);
+	len = rc ? rc : ctl_receive(fd, &line);
+	if (len > 0) {
+		rc = show(c, w, line, (size_t)len);
+	} else {
+		cli_error(c->cmd, "the run does not answer%s%s", len ? ": " : ": it has ended",
+			  len ? strerror((int)-len) : "");
+		rc = 1;
+	}
+	free(line);
+	close(fd);
+	return rc;
+}
+
+static int serve_word(const struct ctl *c, int argc, char **argv)
+{
+	const struct word *w = find(c->cmd, argv[0]);
+	char *request = NULL;
+	size_t len;
+	FILE *f;
+	int rc;
+
+	if (!w)
+		return CLI_USAGE;
+	if ((unsigned)argc - 1 < w->least || (unsigned)argc - 1 > w->most)
+		return cli_error(c->cmd, "usage: uvfio ctl %s%s%s", w->name, *w->args ? " " : "",
+				 w->args);
+	f = open_memstream(&request, &len);
+	if (!f)
+		return cli_error(c->cmd, "out of memory");
+	putc('{', f);
+	json_write_member(f, "request", w->name);
+	rc = w->members ? w->members(c->cmd, f, argc - 1, argv + 1) : 0;
+	putc('}', f);
+	if (fclose(f))
+		rc = rc ? rc : cli_error(c->cmd, "out of memory");
+	if (!rc)
+		rc = ask(c, w, request);
+	free(request);
+	return rc;
+}
+
+static int ctl(const struct cli_command *cmd, int argc, char **argv)
+{
+	struct cli_args a = { .cmd = cmd, .argc = argc, .argv = argv };
+	struct ctl c = { .cmd = cmd, .run = getenv("UVFIO_RUN") };
+	int opt;
+
+	if (!c.run || !*c.run)
+		c.run = getenv("UVFIO_RUN_DIR");
+	if (c.run && !*c.run)
+		c.run = NULL;
+	while ((opt = cli_next_option(&a)) >= 0) {
+		if (opt == OPT_RUN)
+			c.run = a.value;
+		else
+			c.json = true;
+	}
+	if (opt != CLI_ARG)
+		return opt == CLI_HELP ? 0 : CLI_USAGE;
+	if (a.next >= argc) {
+		cli_print_help(cmd);
+		return 0;
+	}
+	return serve_word(&c, argc - a.next, argv + a.next);
+}
+
+const struct cli_command cli_ctl = {
+	.name = "ctl",
+	.args = "[--run NAME|PID|DIR] [--json] REQUEST [ARGUMENTS]",
+	.summary = "Look at the devices of a run, and change them",
+	.text = "\nRequests:\n"
+		"  list                  what devices there are, and which process has them open\n",
+	.options = options,
+	.run = ctl,
+};

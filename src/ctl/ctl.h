@@ -1,0 +1,74 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * ctl/ctl.h: the control of a run: `uvfio ctl` sends requests to a socket in the run directory,
+ * which `uvfio run` serves. Devices live in the processes of the program, so each of them that has
+ * a machine has an agent, which the server asks.
+ */
+#ifndef CTL_CTL_H
+#define CTL_CTL_H
+#include <stdbool.h>
+#include <stddef.h>
+#include <sys/types.h>
+
+#include "machine/machine.h"
+
+#define CTL_LINE_MAX 8192u /* bytes of a request, without the line break */
+#define CTL_NODES    64u   /* values in it */
+
+/* ---- agent.c: in a process of the program ---- */
+
+struct ctl_agent;
+/*
+ * Connect to the server of the run at @run_dir, before the machine is brought into line for the
+ * first time: what changes later is told. NULL: there is no server, or it cannot be reached (a line
+ * in the log says why); the machine works without.
+ */
+struct ctl_agent *ctl_agent_new(const char *run_dir);
+/*
+ * Answer for @m from now on, on a thread of the agent's. @quiet is called around what is done with
+ * the machine (true: it begins), and returns what it was before; may be NULL.
+ */
+void ctl_agent_start(struct ctl_agent *a, struct machine *m, bool (*quiet)(bool on));
+/* Stop, before the machine is freed; @a may be NULL. */
+void ctl_agent_free(struct ctl_agent *a);
+/* In a forked child: forget it. Its descriptors are closed with the other private ones. */
+void ctl_agent_abandon(struct ctl_agent *a);
+
+/* ---- server.c: in `uvfio run` ---- */
+
+struct ctl_server;
+/* Make the sockets of a run whose view is written. @program: for who asks. 0 or -errno. */
+int ctl_server_new(const char *run_dir, const char *program, struct ctl_server **out);
+/* Serve them on a thread. 0 or -errno. */
+int ctl_server_start(struct ctl_server *s);
+/*
+ * Stop the thread. What the server knows stays, and its descriptors: a forked child can start
+ * another one. @s may be NULL.
+ */
+void ctl_server_stop(struct ctl_server *s);
+void ctl_server_free(struct ctl_server *s);
+/* Return the descriptors that the server needs, in ascending order, and how many they are. */
+unsigned ctl_server_fds(const struct ctl_server *s, int *fds, unsigned max);
+
+/* ---- client.c ---- */
+
+struct ctl_run {
+	char dir[256]; /* as the server says */
+	pid_t pid;     /* of `uvfio run` */
+	char program[64];
+};
+/*
+ * Find the runs of this user that can be asked: an array to free. @n: how many.
+ */
+struct ctl_run *ctl_find_runs(unsigned *n);
+/*
+ * Connect to the run that @name means: the name of its directory or the end of that behind the
+ * dash, a directory, or a process of it; NULL: the only one. A descriptor, or -errno with a
+ * sentence in *@why (malloc'ed).
+ */
+int ctl_connect(const char *name, char **why);
+/* Send a line, without its break. 0 or -errno. */
+int ctl_send(int fd, const char *line);
+/* Read a line into *@line, which is malloc'ed and may be kept: its length, 0: the end, -errno. */
+ssize_t ctl_receive(int fd, char **line);
+#endif

@@ -1,0 +1,107 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * ctl/internal.h: the server from the inside. One thread does everything, by poll(): nothing here
+ * has a lock. What takes time is a struct that waits: a question until all agents answered it, a
+ * request until it can be answered, a removal until nobody has the device any more.
+ */
+#ifndef CTL_INTERNAL_H
+#define CTL_INTERNAL_H
+#include <limits.h>
+#include <pthread.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <urcu/list.h>
+
+#include "base/json.h"
+#include "base/sys.h"
+#include "base/util.h"
+#include "ctl/ctl.h"
+#include "ctl/packet.h"
+#include "machine/run/run.h"
+
+#define CLIENTS_MAX 32u	       /* more are told so */
+#define AGENTS_MAX  256u       /* more are not asked */
+#define OUT_MAX	    (1u << 22) /* bytes that a client leaves unread */
+/* A process that does not answer so soon is stopped, or its machine is busy. */
+#define ANSWER_NS 3000000000ull
+
+struct agent {
+	int fd; /* -1: free */
+	pid_t pid;
+};
+
+struct client {
+	int fd; /* -1: free */
+	char in[CTL_LINE_MAX + 1];
+	size_t in_len;
+	char *out; /* what could not be written so far */
+	size_t out_len;
+	bool closing;		 /* when @out is written */
+	bool eof;		 /* it sends no more; the same, and what it asked is answered */
+	struct request *request; /* that is being served; the next line waits */
+};
+
+/* Something that all agents are asked. */
+struct question {
+	struct cds_list_head node;
+	uint32_t seq;
+	uint64_t deadline;			    /* CLOCK_MONOTONIC */
+	unsigned waiting;			    /* for so many */
+	bool asked[AGENTS_MAX], failed[AGENTS_MAX]; /* who still has to answer, and who did not */
+	/* An agent says something; CTL_DONE is its last. May be NULL. */
+	void (*hear)(struct question *q, struct agent *a, const struct ctl_packet *p);
+	/* All have answered, or could not. Frees it, if it was allocated. */
+	void (*done)(struct question *q);
+	void *arg;
+};
+
+struct ctl_server {
+	char run_dir[PATH_MAX], program[64];
+	int clients_fd, agents_fd; /* that listen */
+	int stop_fd;		   /* an eventfd */
+	pthread_t thread;
+	bool started;
+	uint32_t next_seq;
+	struct agent agents[AGENTS_MAX];
+	struct client clients[CLIENTS_MAX];
+	struct cds_list_head questions, requests;
+};
+
+/* A request of a client. */
+struct request {
+	struct cds_list_head node;
+	struct ctl_server *s;
+	struct client *client; /* NULL: it went away */
+	const struct request_kind *kind;
+	struct json nodes[CTL_NODES];
+	char text[CTL_LINE_MAX + 1]; /* that @nodes point into */
+	struct question question;
+	FILE *out; /* the answer so far */
+	char *answer;
+	size_t answer_len;
+	void *data; /* the kind's own */
+};
+
+/* ---- server.c ---- */
+
+/* Ask all agents @p; @q->hear and @q->done are called later, or @q->done at once. */
+void server_ask(struct ctl_server *s, struct question *q, struct ctl_packet *p);
+/* Send a line to a client, which may be gone (NULL). */
+void server_say(struct client *c, const char *line, size_t len);
+
+/* ---- requests.c ---- */
+
+/* Serve a line of @c, @len bytes without the break. */
+void request_begin(struct ctl_server *s, struct client *c, const char *line, size_t len);
+/* The client of @r went away. */
+void request_abandon(struct request *r);
+/* Answer and free it: with what was written to r->out, or with an error. */
+void request_end(struct request *r);
+void request_fail(struct request *r, int err, const char *fmt, ...)
+	__attribute__((format(printf, 3, 4)));
+/* Return the address of the device that a request is about, or NULL: it was answered. */
+const char *request_device(struct request *r);
+
+/* ---- list.c ---- */
+void request_list(struct request *r);
+#endif

@@ -1,0 +1,223 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* ctl/server_test.c: clients and agents of all kinds, and what the list says. */
+#include <signal.h>
+#include <sys/eventfd.h>
+
+#include "ctl/test_run.h"
+
+static struct test_run run;
+static const char *const devices[] = { "edu", "testdev", NULL };
+
+static int start(void **state)
+{
+	run_start(&run, devices);
+	return 0;
+}
+static int stop(void **state)
+{
+	run_stop(&run);
+	return 0;
+}
+
+static void test_refused(void **state)
+{
+	static const struct {
+		const char *line, *error;
+	} cases[] = {
+		{ "", "EINVAL" },
+		{ "list", "EINVAL" },
+		{ "{}", "EINVAL" },
+		{ "[]", "EINVAL" },
+		{ "{\"request\":1}", "EINVAL" },
+		{ "{\"request\":\"lists\"}", "did you mean 'list'?" },
+		{ "{\"request\":\"x\"}", "EOPNOTSUPP" },
+		{ "{\"request\":\"list\",\"x\":1}", "the member 'x' is unknown" },
+		{ "{\"request\":\"list\"} ", "\"ok\":true" },
+		{ "[1,2,3,4,5,6,7,8,9,1,2,3,4,5,6,7,8,9,1,2,3,4,5,6,7,8,9,1,2,3,4,5,6,7,8,9,1,2,3,"
+		  "4,5,6,7,8,9,1,2,3,4,5,6,7,8,9,1,2,3,4,5,6,7,8,9,1,2,3,4,5,6,7,8,9,1,2,3,4]",
+		  "E2BIG" },
+	};
+
+	for (size_t i = 0; i < ARRAY_SIZE(cases); i++)
+		assert_true(says(&run, cases[i].line, cases[i].error));
+}
+
+static void test_lines(void **state)
+{
+	static const char list[] = "{\"request\":\"list\"}\n",
+			  run_line[] = "{\"request\":\"run\"}\n";
+	char big[CTL_LINE_MAX + 64];
+	int fd = run_connect(&run, CTL_SOCKET, SOCK_STREAM);
+
+	/* byte by byte, and several at once */
+	for (size_t i = 0; i < sizeof(list) - 1; i++)
+		put_all(fd, list + i, 1);
+	assert_non_null(strstr(next_answer(fd), "\"devices\":[{\"address\":\"0000:01:00.0\""));
+	snprintf(big, sizeof(big), "%s%s%s", list, run_line, list);
+	put_all(fd, big, strlen(big));
+	assert_non_null(strstr(next_answer(fd), "\"devices\""));
+	assert_non_null(strstr(next_answer(fd), "\"program\":\"test\""));
+	assert_non_null(strstr(next_answer(fd), "\"devices\""));
+	/* the longest there can be, and one byte more */
+	memset(big, ' ', sizeof(big));
+	memcpy(big, list, sizeof(list) - 2);
+	big[CTL_LINE_MAX] = '\n';
+	put_all(fd, big, CTL_LINE_MAX + 1);
+	assert_non_null(strstr(next_answer(fd), "\"devices\""));
+	big[CTL_LINE_MAX] = ' ';
+	put_all(fd, big, CTL_LINE_MAX + 1);
+	assert_non_null(strstr(next_answer(fd), "EMSGSIZE"));
+	assert_null(next_answer(fd));
+	close(fd);
+	/* bytes of all kinds */
+	fd = run_connect(&run, CTL_SOCKET, SOCK_STREAM);
+	for (unsigned i = 0; i < 256; i++)
+		big[i] = i == '\n' ? 0 : (char)i;
+	big[256] = '\n';
+	put_all(fd, big, 257);
+	assert_non_null(strstr(next_answer(fd), "EINVAL"));
+	/* half a line, and the answer to who sends no more */
+	put_all(fd, list, sizeof(list) - 1);
+	put_all(fd, list, 5);
+	shutdown(fd, SHUT_WR);
+	assert_non_null(strstr(next_answer(fd), "\"devices\""));
+	assert_null(next_answer(fd));
+	close(fd);
+}
+
+static void test_clients(void **state)
+{
+	int fd[40];
+	unsigned refused = 0;
+
+	for (unsigned i = 0; i < ARRAY_SIZE(fd); i++) {
+		fd[i] = run_connect(&run, CTL_SOCKET, SOCK_STREAM);
+		if (ctl_send(fd[i], "{\"request\":\"run\"}"))
+			refused++;
+	}
+	refused = 0;
+	for (unsigned i = 0; i < ARRAY_SIZE(fd); i++) {
+		const char *answer = next_answer(fd[i]);
+
+		refused += !answer || strstr(answer, "too many clients");
+	}
+	assert_int_equal(refused, ARRAY_SIZE(fd) - 32);
+	for (unsigned i = 0; i < ARRAY_SIZE(fd); i++)
+		close(fd[i]);
+	/* one that asks and goes, and one that never reads */
+	for (unsigned i = 0; i < 100; i++) {
+		int one = run_connect(&run, CTL_SOCKET, SOCK_STREAM);
+
+		ctl_send(one, "{\"request\":\"list\"}");
+		close(one);
+	}
+	while (!says(&run, "{\"request\":\"run\"}", "\"ok\":true"))
+		usleep(1000); /* its place may not be free yet */
+}
+
+static void test_open(void **state)
+{
+	char text[128];
+	struct vfio_open o;
+	struct vfio_group *g;
+	struct vfio_container *c;
+
+	assert_true(says(&run, "{\"request\":\"list\"}", "\"open\":[],\"state\":\"closed\""));
+	g = vfio_system_group(machine_system(run.m), 1);
+	c = vfio_container_new(machine_system(run.m));
+	assert_int_equal(vfio_group_open(machine_system(run.m), g), 0);
+	assert_true(says(&run, "{\"request\":\"list\"}", "\"open\":[],\"state\":\"D0\""));
+	assert_int_equal(vfio_group_set_container(g, c), 0);
+	assert_int_equal(vfio_container_set_iommu(c, 1), 0);
+	assert_int_equal(vfio_open_by_group(&o, g, "0000:01:00.0", NULL), 0);
+	snprintf(text, sizeof(text), "\"open\":[{\"pid\":%d,\"command\":\"", (int)getpid());
+	assert_true(says(&run, "{\"request\":\"list\"}", text));
+	assert_true(says(&run, "{\"request\":\"list\"}", "\"by_group\":1,\"by_cdev\":0}]"));
+	vfio_open_close(&o);
+	vfio_group_release(machine_system(run.m), g);
+	vfio_container_put(c);
+	assert_true(says(&run, "{\"request\":\"list\"}", "\"open\":[],\"state\":\"closed\""));
+}
+
+static void test_agents(void **state)
+{
+	struct ctl_packet p = { .op = CTL_USE, .seq = 1 };
+	char junk[200] = "junk";
+	int fd, quiet;
+
+	/* packets that nobody asked for, of another size, and one that goes in between */
+	fd = run_connect(&run, CTL_AGENTS, SOCK_SEQPACKET);
+	for (uint32_t i = 0; i < 100; i++) {
+		p.op = i;
+		p.seq = i;
+		memset(p.addr, 'x', sizeof(p.addr));
+		put_all(fd, &p, sizeof(p));
+	}
+	assert_true(says(&run, "{\"request\":\"run\"}", "\"ok\":true"));
+	send(fd, junk, sizeof(junk), MSG_NOSIGNAL);
+	assert_true(says(&run, "{\"request\":\"list\"}", "\"silent\":[]"));
+	close(fd);
+	/* one that does not answer is named, after a while */
+	quiet = run_connect(&run, CTL_AGENTS, SOCK_SEQPACKET);
+	assert_true(says(&run, "{\"request\":\"list\"}", "\"silent\":[{\"pid\":"));
+	close(quiet);
+	assert_true(says(&run, "{\"request\":\"list\"}", "\"silent\":[]"));
+}
+
+static void test_life(void **state)
+{
+	int fds[8], listening;
+
+	/* a server that goes on in another process keeps its clients and agents */
+	ctl_server_stop(run.server);
+	ctl_server_stop(run.server);
+	listening = (int)ctl_server_fds(run.server, fds, ARRAY_SIZE(fds));
+	assert_true(listening >= 4);
+	for (int i = 1; i < listening; i++)
+		assert_true(fds[i] > fds[i - 1]);
+	assert_int_equal(ctl_server_start(run.server), 0);
+	assert_true(says(&run, "{\"request\":\"list\"}", "\"silent\":[]"));
+}
+
+static void test_find(void **state)
+{
+	char *why, name[16];
+	int fd;
+
+	setenv("TMPDIR", "/tmp", 1);
+	fd = ctl_connect(run.dir, &why);
+	assert_true(fd >= 0);
+	close(fd);
+	fd = ctl_connect(strrchr(run.dir, '/') + 1, &why);
+	assert_true(fd >= 0);
+	close(fd);
+	snprintf(name, sizeof(name), "%d", (int)getpid());
+	fd = ctl_connect(name, &why);
+	assert_true(fd >= 0);
+	close(fd);
+	assert_int_equal(ctl_connect("no-such-run", &why), -ENOENT);
+	assert_non_null(strstr(why, strrchr(run.dir, '/') + 1));
+	free(why);
+	assert_int_equal(ctl_connect("/no/such/run", &why), -ENOENT);
+	free(why);
+}
+
+static void test_no_server(void **state)
+{
+	log_set(2, LOG_NONE);
+	assert_null(ctl_agent_new("/nonexistent"));
+	assert_null(ctl_agent_new("/tmp"));
+	log_set(2, LOG_ERR);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_refused), cmocka_unit_test(test_lines),
+		cmocka_unit_test(test_clients), cmocka_unit_test(test_open),
+		cmocka_unit_test(test_agents),	cmocka_unit_test(test_life),
+		cmocka_unit_test(test_find),	cmocka_unit_test(test_no_server),
+	};
+
+	return cmocka_run_group_tests(tests, start, stop);
+}
