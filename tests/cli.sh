@@ -55,6 +55,7 @@ refuses "there is no option --frobnicate" run --frobnicate -- "${T[@]}"
 refuses "there is no option -x" run -x "${T[@]}"
 refuses "--device needs a value" run --device
 refuses "--log loud" run --log loud "${T[@]}"
+refuses "--kernel 5.4" run --kernel 5.4 "${T[@]}"
 refuses "--memlock much" run --memlock much "${T[@]}"
 refuses "--memlock -1" run --memlock=-1 "${T[@]}"
 refuses "--log-file /nonexistent/log: No such file" run --log-file /nonexistent/log "${T[@]}"
@@ -129,12 +130,14 @@ is "arguments, as they are" "$("$U" run -- printf '<%s>' --device 'a b' '' --)" 
 is "without --" "$("$U" run --device edu echo --device)" "--device"
 is "standard input" "$(echo in | "$U" run -- cat)" in
 is "the device is there" "$("$U" run --device edu -- cat /sys/bus/pci/devices/0000:01:00.0/device)" 0x11e8
-is "three devices, two groups" "$("$U" run --device edu --device edu,group=1 --device=edu -- ls /dev/vfio | tr '\n' ' ')" "1 2 vfio "
+is "three devices, two groups" "$("$U" run --device edu --device edu,group=1 --device=edu -- ls /dev/vfio | tr '\n' ' ')" "1 2 devices vfio "
 mkdir "$tmp/dir" && truncate -s 1M "$tmp/dir/a,b.img"
 is "links of the view resolve in it" "$("$U" run --device edu -- sh -c 'cd /sys/bus/pci/devices && realpath 0000:01:00.0/iommu/devices/* /sys/class/iommu/*/devices/* 0000:01:00.0/iommu_group/devices/*' | sort -u)" "/sys/devices/pci0000:01/0000:01:00.0"
 is "a relative image stays where it is when the program moves" \
 	"$(cd "$tmp" && "$U" run --device 'nvme,image=dir/a,,b.img' -- sh -c 'cd /; sed 1d "$UVFIO_RUN_DIR/devices" | cut -f2')" "nvme,image=$tmp/dir/a,,b.img"
 is "a limit" "$("$U" run --memlock 64K -- sh -c 'echo $UVFIO_MEMLOCK')" 65536
+is "an older kernel has no /dev/iommu" "$("$U" run --kernel 6.1 --device edu -- sh -c 'cd /dev; ls -d iommu vfio/* 2>/dev/null; ls /sys/class/vfio-dev; ls /sys/class/vfio-dev/vfio0/dev 2>/dev/null' | tr '\n' ' ')" "vfio/1 vfio/vfio vfio0 "
+is "a child without an environment sees the same kernel" "$("$U" run --kernel 6.1 --device edu -- env -i ls -d /dev/iommu /dev/vfio/1 2>/dev/null)" "/dev/vfio/1"
 is "what was preloaded stays" "$(LD_PRELOAD=libm.so.6 "$U" run -- sh -c 'echo ${LD_PRELOAD#*:}')" libm.so.6
 is "uvfio in uvfio sees the inner devices" "$("$U" run --device edu -- "$U" run --device edu,addr=05:00.0 -- ls /sys/bus/pci/devices)" "0000:05:00.0"
 says 0 "" run --log-file "$tmp/log" --log debug --device edu -- ls /sys/bus/pci/devices
@@ -195,7 +198,7 @@ model empty '.name = "plug",'
 echo 'int x;' >"$tmp/none.c"; $CC -shared -o "$tmp/none.so" "$tmp/none.c"
 is "a plug-in" "$("$U" run --device "$tmp/plug.so" -- cat /sys/bus/pci/devices/0000:01:00.0/device)" 0x7777
 is "in this directory, without ./" "$(cd "$tmp" && "$U" run --device plug.so,file=text -- sh -c 'sed 1d "$UVFIO_RUN_DIR/devices" | cut -f2')" "$tmp/plug.so,file=$tmp/text"
-is "its options" "$("$U" models --names "$tmp/plug.so" | tr '\n' ' ')" "file= addr= group= driver= sriov_numvfs= mmap= id= "
+is "its options" "$("$U" models --names "$tmp/plug.so" | tr '\n' ' ')" "file= addr= bus= group= driver= sriov_numvfs= mmap= id= "
 refuses "version 99 of the model interface" run --device "$tmp/other.so" -- "${T[@]}"
 refuses "start it with UVFIO_MODEL_INIT" run --device "$tmp/unsized.so" -- "${T[@]}"
 is "a plug-in of the first ABI" "$("$U" run --device "$tmp/old.so" -- cat /sys/bus/pci/devices/0000:01:00.0/device)" 0x7777

@@ -22,6 +22,7 @@
 #include "base/util.h"
 #include "cli/cli.h"
 #include "machine/run/run.h"
+#include "vfio/kernel.h"
 
 #define SHIM "libuvfio-shim.so"
 
@@ -31,9 +32,10 @@ struct run {
 	const struct cli_command *cmd;
 	struct run_devices devices;
 	const char *log_level;
-	char memlock[24]; /* bytes, "unlimited", or empty: the limit that the program has when it
+	const char *kernel; /* as --kernel names it; NULL: the default */
+	char memlock[24];   /* bytes, "unlimited", or empty: the limit that the program has when it
 			     runs */
-	char *log_file;	  /* absolute, or NULL */
+	char *log_file;	    /* absolute, or NULL */
 	struct machine *m;
 	char *shim, *program, *dir;
 	struct ctl_server *ctl;
@@ -98,11 +100,13 @@ static int set_log_file(struct run *r, const char *path)
 	return 0;
 }
 
-enum { OPT_DEVICE, OPT_LOG, OPT_LOG_FILE, OPT_MEMLOCK };
+enum { OPT_DEVICE, OPT_KERNEL, OPT_LOG, OPT_LOG_FILE, OPT_MEMLOCK };
 static const struct cli_option options[] = {
 	[OPT_DEVICE] = { "device", "SPEC",
 			 "plug a device in: MODEL[,option=value]..., or ./PLUGIN.so[,...];\n"
 			 "may be given several times; `uvfio models` lists models" },
+	[OPT_KERNEL] = { "kernel", "VERSION",
+			 "which kernel's VFIO the program sees: 6.1, 6.12, or 7.3 (the default)" },
 	[OPT_LOG] = { "log", "LEVEL", "error, warn (the default), info, debug or none" },
 	[OPT_LOG_FILE] = { "log-file", "FILE", "append the log to FILE, not to stderr" },
 	[OPT_MEMLOCK] = { "memlock", "LIMIT",
@@ -119,6 +123,11 @@ static int set_option(struct run *r, int opt, const char *value)
 	switch (opt) {
 	case OPT_DEVICE:
 		return add_device(r, value);
+	case OPT_KERNEL:
+		if (vfio_kernel_choose(value))
+			return cli_error(r->cmd, "--kernel %s: write 6.1, 6.12 or 7.3", value);
+		r->kernel = value;
+		return 0;
 	case OPT_LOG:
 		if (log_parse_level(value) == -EINVAL)
 			return cli_error(r->cmd, "--log %s: write error, warn, info, debug or none",
@@ -285,6 +294,7 @@ static int set_environment(struct run *r)
 	rc |= setenv("UVFIO_RUN_DIR", r->dir, 1);
 	rc |= setenv("UVFIO_LOG", r->log_level, 1);
 	rc |= setenv("UVFIO_MEMLOCK", r->memlock, 1);
+	rc |= r->kernel ? setenv("UVFIO_KERNEL", r->kernel, 1) : unsetenv("UVFIO_KERNEL");
 	rc |= r->log_file ? setenv("UVFIO_LOG_FILE", r->log_file, 1) : unsetenv("UVFIO_LOG_FILE");
 	rc |= setenv("LD_PRELOAD", list, 1);
 	rc |= allow_asan();

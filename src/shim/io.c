@@ -359,7 +359,11 @@ static long run_io(void *arg)
 	}
 	shim_fd_mark(a->fd, true);
 	f = shim_handle_file(h);
-	a->ret = f ? may_transfer(h, f, write, at_pos, a->pos) : -ENODEV;
+	a->ret = 0;
+	if (what >= SHIM_READV && !vfio_kernel_has(VFIO_KERNEL_READABLE_FIRST))
+		a->ret = check_vector(a->buf, a->n);
+	if (a->ret >= 0)
+		a->ret = f ? may_transfer(h, f, write, at_pos, a->pos) : -ENODEV;
 	if (a->ret)
 		;
 	else if (what >= SHIM_READV)

@@ -310,6 +310,7 @@ static void init_alive(void)
 __attribute__((constructor(101))) static void shim_init(void)
 {
 	const char *dir = getenv("UVFIO_RUN_DIR"), *lock = getenv("UVFIO_MEMLOCK");
+	const char *kernel = getenv("UVFIO_KERNEL");
 	int rc;
 
 	for (struct shim_next *n = __start_shim_nexts; n < __stop_shim_nexts; n++)
@@ -329,6 +330,11 @@ __attribute__((constructor(101))) static void shim_init(void)
 			   "process %ld is a program in Go without libc: it cannot see uvfio's "
 			   "devices; build it with CGO_ENABLED=1 and import \"C\"",
 			   sys_call(SYS_getpid, 0, 0, 0, 0, 0, 0));
+		return;
+	}
+	if (kernel && vfio_kernel_choose(kernel)) {
+		report_err("environment", SHIM_WHO, 0,
+			   "UVFIO_KERNEL=%s: no such kernel; no device is seen", kernel);
 		return;
 	}
 	shim.memlock = lock ? strdup(lock) : NULL;

@@ -305,6 +305,8 @@ static long bind_iommufd(struct uapi_file *f, unsigned long arg)
 	struct vfio_device_bind_iommufd b;
 	long ret;
 
+	if (!vfio_kernel_has(VFIO_KERNEL_IOMMUFD))
+		return -ENOTTY;
 	if (uapi_get(&b.argsz, arg, sizeof(b.argsz)))
 		return -EFAULT;
 	if (b.argsz < minsz)

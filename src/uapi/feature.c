@@ -11,9 +11,10 @@
 #define SET   VFIO_DEVICE_FEATURE_SET
 
 struct feature {
-	int absent;   /* what a device without the feature answers, if that is not -ENOTTY */
-	uint32_t ops; /* GET, SET: what can be done with it */
-	size_t size;  /* bytes of the payload, at least */
+	int absent; /* what a device without the feature answers, if that is not -ENOTTY */
+	enum vfio_kernel_change since; /* an older kernel does not know the feature: -ENOTTY */
+	uint32_t ops;		       /* GET, SET: what can be done with it */
+	size_t size;		       /* bytes of the payload, at least */
 	bool (*has)(const struct uapi_file *f);
 	/*
 	 * Do @op, one of @ops; @size bytes of payload are at @arg. Return what the ioctl returns.
@@ -84,7 +85,7 @@ static const struct feature features[] = {
 	 * whether the device migrates with PRE_COPY before it looks at the rest, and not with
 	 * ENOTTY
 	 */
-	[12] = { .absent = -EINVAL },
+	[12] = { .absent = -EINVAL, .since = VFIO_KERNEL_PRECOPY_INFO_V2 },
 };
 
 long uapi_device_feature(struct uapi_file *f, unsigned long arg)
@@ -106,6 +107,8 @@ long uapi_device_feature(struct uapi_file *f, unsigned long arg)
 	if (nr >= ARRAY_SIZE(features))
 		return -ENOTTY;
 	ft = &features[nr];
+	if (!vfio_kernel_has(ft->since))
+		return -ENOTTY;
 	if (!ft->has || !ft->has(f))
 		return ft->absent ? ft->absent : -ENOTTY;
 	/* the kernel's vfio_check_feature() */

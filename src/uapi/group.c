@@ -42,7 +42,7 @@ static long set_container(struct uapi_file *f, unsigned long arg)
 	else if (err)
 		ret = err;
 	else if (!c || c->ops->kind != VFIO_FILE_CONTAINER)
-		ret = -EBADFD;
+		ret = vfio_kernel_has(VFIO_KERNEL_NO_CONTAINER_EBADFD) ? -EBADFD : -EINVAL;
 	else
 		ret = vfio_group_set_container(f->group, c->container);
 	if (c)

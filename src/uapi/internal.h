@@ -14,6 +14,7 @@
 #include "base/util.h"
 #include "uapi/uapi.h"
 #include "vfio/iommufd.h"
+#include "vfio/kernel.h"
 
 /* Names of a kind's ioctls by number (_IOC_NR) from @first on, for the log; NULL: none. */
 struct uapi_names {

@@ -204,7 +204,7 @@ static long dirty_pages(struct vfio_type1 *t, unsigned long arg)
 	return dirty_get(t, &d, arg);
 }
 
-long uapi_type1_ioctl(struct vfio_type1 *t, unsigned int cmd, unsigned long arg)
+static long type1_ioctl(struct vfio_type1 *t, unsigned int cmd, unsigned long arg)
 {
 	switch (cmd) {
 	case VFIO_IOMMU_GET_INFO:
@@ -217,4 +217,11 @@ long uapi_type1_ioctl(struct vfio_type1 *t, unsigned int cmd, unsigned long arg)
 		return dirty_pages(t, arg);
 	}
 	return -ENOTTY;
+}
+
+long uapi_type1_ioctl(struct vfio_type1 *t, unsigned int cmd, unsigned long arg)
+{
+	long ret = type1_ioctl(t, cmd, arg);
+
+	return ret == -EOVERFLOW && !vfio_kernel_has(VFIO_KERNEL_WRAP_EOVERFLOW) ? -EINVAL : ret;
 }

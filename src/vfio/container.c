@@ -11,6 +11,7 @@
 #include "base/report.h"
 #include "vfio/group.h"
 #include "vfio/internal.h"
+#include "vfio/kernel.h"
 #include "vfio/type1.h"
 
 struct vfio_container {
@@ -66,6 +67,8 @@ int vfio_container_check_extension(struct vfio_container *c, unsigned long ext)
 	int ret = 0;
 
 	switch (ext) {
+	case VFIO_TYPE1_NESTING_IOMMU:
+		return !vfio_kernel_has(VFIO_KERNEL_NO_NESTING);
 	case VFIO_TYPE1_IOMMU:
 	case VFIO_TYPE1v2_IOMMU:
 	case VFIO_UNMAP_ALL:
@@ -93,6 +96,8 @@ int vfio_container_set_iommu(struct vfio_container *c, unsigned long type)
 		goto out;
 	}
 	ret = -ENODEV;
+	if (type == VFIO_TYPE1_NESTING_IOMMU && !vfio_kernel_has(VFIO_KERNEL_NO_NESTING))
+		type = VFIO_TYPE1v2_IOMMU;
 	if (type != VFIO_TYPE1_IOMMU && type != VFIO_TYPE1v2_IOMMU) {
 		report_warn("set-iommu-type", "container", -ENODEV,
 			    "SET_IOMMU %lu: only type1 (1) and type1v2 (3) are there", type);

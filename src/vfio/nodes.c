@@ -17,12 +17,13 @@
 
 const struct vfio_node vfio_nodes[] = {
 	{ "/dev/vfio/vfio", MISC(VFIO_CONTAINER_MAJOR, VFIO_CONTAINER_MINOR), VFIO_FILE_CONTAINER,
-	  VFIO_CONTAINER_MAJOR, VFIO_CONTAINER_MINOR, 0666 },
+	  VFIO_CONTAINER_MAJOR, VFIO_CONTAINER_MINOR, 0666, VFIO_KERNEL_ALWAYS },
 	{ "/dev/iommu", MISC(VFIO_IOMMUFD_MAJOR, VFIO_IOMMUFD_MINOR), VFIO_FILE_IOMMUFD,
-	  VFIO_IOMMUFD_MAJOR, VFIO_IOMMUFD_MINOR, 0660 },
-	{ "/dev/vfio/", NUMBERED(VFIO_GROUP_MAJOR), VFIO_FILE_GROUP, VFIO_GROUP_MAJOR, 0, 0600 },
+	  VFIO_IOMMUFD_MAJOR, VFIO_IOMMUFD_MINOR, 0660, VFIO_KERNEL_IOMMUFD },
+	{ "/dev/vfio/", NUMBERED(VFIO_GROUP_MAJOR), VFIO_FILE_GROUP, VFIO_GROUP_MAJOR, 0, 0600,
+	  VFIO_KERNEL_ALWAYS },
 	{ "/dev/vfio/devices/vfio", NUMBERED(VFIO_CDEV_MAJOR), VFIO_FILE_DEVICE, VFIO_CDEV_MAJOR, 0,
-	  0600 },
+	  0600, VFIO_KERNEL_IOMMUFD },
 };
 const size_t vfio_num_nodes = ARRAY_SIZE(vfio_nodes);
 
@@ -55,6 +56,8 @@ const struct vfio_node *vfio_node_find(const char *path, unsigned *id, const cha
 		const char *end = path + len;
 
 		*id = 0;
+		if (!vfio_kernel_has(n->since))
+			continue;
 		if (strncmp(path, n->path, len) || (n->numbered && !number(&end, id)))
 			continue;
 		if (*end && (!rest || *end != '/'))

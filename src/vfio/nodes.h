@@ -9,6 +9,8 @@
 #include <stdbool.h>
 #include <stddef.h>
 
+#include "vfio/kernel.h"
+
 /* The kinds of open files. */
 enum vfio_file_kind {
 	VFIO_FILE_CONTAINER,
@@ -40,16 +42,17 @@ struct vfio_node {
 	const char *path;
 	/* The link in sysfs, "/sys/dev/char/10:196"; of a numbered node without its minor */
 	const char *sysfs;
-	bool numbered;		  /* one for each device or group, which come and go */
-	enum vfio_file_kind kind; /* of a file that is opened by it */
-	unsigned major, minor;	  /* of a numbered node: @minor + its number */
-	unsigned mode;		  /* permissions as the kernel makes it */
+	bool numbered;		       /* one for each device or group, which come and go */
+	enum vfio_file_kind kind;      /* of a file that is opened by it */
+	unsigned major, minor;	       /* of a numbered node: @minor + its number */
+	unsigned mode;		       /* permissions as the kernel makes it */
+	enum vfio_kernel_change since; /* a kernel without it has no such node */
 };
 extern const struct vfio_node vfio_nodes[];
 extern const size_t vfio_num_nodes;
 
 /*
- * Return the node that @path names, or NULL, with its number in *@id (0 for one that is not
+ * Return the node that @path names, or NULL: there is none, or the chosen kernel has none, with its number in *@id (0 for one that is not
  * numbered). If @rest is not NULL, @path may go on behind it with a slash, where *@rest points.
  */
 const struct vfio_node *vfio_node_find(const char *path, unsigned *id, const char **rest);

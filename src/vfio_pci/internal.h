@@ -34,6 +34,7 @@
 #include "pci/function.h"
 #include "vfio/group.h"
 #include "vfio/irqfd.h"
+#include "vfio/kernel.h"
 #include "vfio_pci/vfio_pci.h"
 
 /* no interrupt type active */

@@ -24,10 +24,14 @@ int vfio_pci_irq(struct vfio_device *dev, uint32_t index, struct vfio_irq *out)
 	case VFIO_PCI_MSIX_IRQ_INDEX: /* what there is may grow */
 		if (pci_msix_info(vd->fn, &msix))
 			out->count = msix.vectors;
-		else
+		if (!out->count || !vfio_kernel_has(VFIO_KERNEL_MSIX_GROWS))
 			out->flags |= VFIO_IRQ_INFO_NORESIZE;
 		return 0;
 	case VFIO_PCI_ERR_IRQ_INDEX:
+		if (!vfio_kernel_has(VFIO_KERNEL_ERR_OF_PCI) &&
+		    !pci_find_cap(vd->fn, PCI_CAP_ID_EXP))
+			return -EINVAL;
+		/* fall through */
 	case VFIO_PCI_REQ_IRQ_INDEX:
 		out->flags |= VFIO_IRQ_INFO_NORESIZE;
 		out->count = 1;
@@ -60,7 +64,9 @@ static int single_set(struct vfio_trigger *t, const struct vfio_irq_set_args *a)
 		return 0;
 	}
 	memcpy(&fd, a->data, sizeof(fd));
-	return fd < -1 ? -EINVAL : vfio_trigger_set(t, fd);
+	if (fd < -1)
+		return vfio_kernel_has(VFIO_KERNEL_FD_BELOW_NONE) ? -EINVAL : 0;
+	return vfio_trigger_set(t, fd);
 }
 
 int vfio_pci_set_irqs(struct vfio_device *dev, const struct vfio_irq_set_args *a)

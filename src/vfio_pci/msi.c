@@ -179,6 +179,9 @@ int vfio_pci_msi_set(struct vfio_pci_device *vd, const struct vfio_irq_set_args 
 	}
 	if (!active && vd->irq_type != VFIO_PCI_IRQ_NONE)
 		return -EINVAL;
+	if (active && !vfio_kernel_has(VFIO_KERNEL_MSIX_GROWS) &&
+	    a->start + a->count > vd->msi.vectors)
+		return -EINVAL;
 	if (a->flags & VFIO_IRQ_SET_DATA_EVENTFD) {
 		if (active)
 			return set_block(vd, a->start, a->count, a->data);

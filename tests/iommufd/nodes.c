@@ -24,7 +24,7 @@ void ask_nodes(void)
 	int a, c, r;
 	ssize_t n;
 	r = stat("/dev/iommu", &st);
-	say("stat /dev/iommu", r < 0 ? -errno : 0, "char %d major %d", S_ISCHR(st.st_mode),
+	say("stat /dev/iommu", r < 0 ? -errno : 0, "char %d major %d", !r && S_ISCHR(st.st_mode),
 	    r ? -1 : (int)major(st.st_rdev));
 	S("cdev found in sysfs", cdevpath[0] ? 0 : -ENOENT);
 	r = stat(cdevpath, &st);

@@ -51,11 +51,13 @@ _uvfio() {
 		_uvfio_device "$uvfio" "${cur#*=}"
 		COMPREPLY=("${COMPREPLY[@]/#/--device=}")
 		;;
+	run:--kernel:*) COMPREPLY=($(compgen -W "6.1 6.12 7.3" -- "$cur")) ;;
 	run:--log:*) COMPREPLY=($(compgen -W "error warn info debug none" -- "$cur")) ;;
 	run:--log-file:*) COMPREPLY=($(compgen -f -- "$cur")) ;;
 	run:--memlock:*) COMPREPLY=($(compgen -W "inherit unlimited" -- "$cur")) ;;
 	run:*:-*)
-		COMPREPLY=($(compgen -W "--device --log --log-file --memlock --help --" -- "$cur"))
+		COMPREPLY=($(compgen -W "--device --kernel --log --log-file --memlock --help --" \
+			-- "$cur"))
 		;;
 	run:*) COMPREPLY=($(compgen -c -- "$cur")) ;;
 	ctl:*:-*) COMPREPLY=($(compgen -W "--run --json --help" -- "$cur")) ;;

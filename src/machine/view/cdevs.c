@@ -66,11 +66,12 @@ void view_cdev(struct tree *t, const char *dir)
 	}
 	name = strrchr(vfio_node_name(n, (unsigned)id, node), '/') + 1;
 	snprintf(at, sizeof(at), "%s/" VIEW_CDEV_CLASS "/%s", dir, name);
-	snprintf(path, sizeof(path), "%s/dev", at);
-	tree_text(t, RO, path, "%u:%ld\n", n->major, id);
 	snprintf(path, sizeof(path), "%s/uevent", at);
-	tree_text(t, RO, path, "MAJOR=%u\nMINOR=%ld\nDEVNAME=%s\n", n->major, id,
-		  node + sizeof("/dev/") - 1);
+	if (vfio_kernel_has(n->since))
+		tree_text(t, RO, path, "MAJOR=%u\nMINOR=%ld\nDEVNAME=%s\n", n->major, id,
+			  node + sizeof("/dev/") - 1);
+	else
+		tree_text(t, RO, path, "%s", "");
 	snprintf(path, sizeof(path), "%s/device", at);
 	snprintf(target, sizeof(target), "../../../%s", strrchr(dir, '/') + 1);
 	tree_link(t, path, target);
@@ -80,6 +81,10 @@ void view_cdev(struct tree *t, const char *dir)
 	snprintf(target, sizeof(target), "../../%s", strchr(at, '/') + 1);
 	snprintf(path, sizeof(path), "sys/class/" VIEW_CDEV_CLASS "/%s", name);
 	tree_link(t, path, target);
+	if (!vfio_kernel_has(n->since))
+		return;
+	snprintf(path, sizeof(path), "%s/dev", at);
+	tree_text(t, RO, path, "%u:%ld\n", n->major, id);
 	snprintf(path, sizeof(path), "%s%ld", n->sysfs + 1, id);
 	tree_link(t, path, target);
 	tree_node(t, n->mode, node + 1);

@@ -67,6 +67,8 @@ static void write_node(struct tree *t, const struct vfio_node *n, unsigned id, c
 {
 	char path[VFIO_NODE_NAME];
 
+	if (!vfio_kernel_has(n->since))
+		return;
 	vfio_node_name(n, id, path);
 	write_chardev(t, class, path, n->major, n->minor + id, mode);
 	tree_node(t, n->mode, path + 1);
