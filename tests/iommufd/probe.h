@@ -214,7 +214,7 @@ const char *name_of(int e);
 void say(const char *q, long r, const char *more, ...);
 /* Return the text of a question, made up. */
 const char *f(const char *fmt, ...);
-/* Make a request by its number in ';' with a pointer, or (ov) a value; return 0, a value or -errno. */
+/* Make request @nr with a pointer, or (ov) a value; return its answer or -errno. */
 int io(int fd, unsigned nr, const void *arg);
 int ov(int fd, unsigned nr, unsigned long v);
 void shut(int fd);
