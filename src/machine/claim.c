@@ -44,13 +44,32 @@ static int take(struct machine *m, unsigned id, off_t byte)
 }
 
 /*
- * Note in a group's file whether it is open: '1' or '0'. A process that finds '1' though the lock
- * was free knows that the last owner is gone, or became another program, and may have left
- * descriptors of the group to others.
+ * Note in a group's file how it is open: '0', not; '1', '2': enum vfio_claim. A process that finds
+ * it open though the lock was free knows that the last owner is gone, or became another program, and
+ * may have left descriptors of the group to others.
  */
-static void note(int claim, bool open)
+static void note(int claim, enum vfio_claim how)
 {
-	sys_pwrite(claim, open ? "1" : "0", 1, 0);
+	char c = (char)('0' + how);
+
+	sys_pwrite(claim, &c, 1, 0);
+}
+
+/* Return what is noted of group @id, which another process has. */
+static enum vfio_claim noted(struct machine *m, unsigned id)
+{
+	char *path, c = '0';
+	int fd;
+
+	if (asprintf(&path, "%s/group-%u", m->claim_dir, id) < 0)
+		return VFIO_CLAIM_NONE;
+	fd = sys_open(path, O_RDONLY | O_NOFOLLOW | O_CLOEXEC, 0);
+	free(path);
+	if (fd < 0)
+		return VFIO_CLAIM_NONE;
+	sys_pread(fd, &c, 1, 0);
+	sys_close(fd);
+	return (enum vfio_claim)(c - '0');
 }
 
 static void drop(int *claim, bool abandon)
@@ -154,7 +173,7 @@ static struct plugged *lead_of(struct machine *m, const struct machine_group *g)
 	return g->pf ? g->pf->lead : NULL;
 }
 
-static int claim_take(struct machine *m, struct machine_group *g)
+static int claim_take(struct machine *m, struct machine_group *g, enum vfio_claim how)
 {
 	struct plugged *lead = lead_of(m, g);
 	int rc;
@@ -165,13 +184,18 @@ static int claim_take(struct machine *m, struct machine_group *g)
 	if (rc == -EBUSY)
 		report_info("group-open", "machine", 0, "group %u: another process has it open",
 			    g->id);
-	if (rc < 0)
-		return rc;
-	g->claim = rc;
-	if (run_is_left_open(g->claim, g->id)) {
-		drop(&g->claim, false);
-		return -EBUSY;
+	if (rc >= 0) {
+		g->claim = rc;
+		rc = 0;
+		if (run_is_left_open(g->claim, g->id)) {
+			drop(&g->claim, false);
+			rc = -EBUSY;
+		}
 	}
+	if (rc)
+		return rc == -EBUSY && how == VFIO_CLAIM_DEVICES && noted(m, g->id) == how
+			       ? -EALREADY
+			       : rc;
 	/* now it stays what it is, which it may not be any more */
 	rc = machine_is_behind(m);
 	machine_follow_drivers(m);
@@ -183,11 +207,11 @@ static int claim_take(struct machine *m, struct machine_group *g)
 	if (rc)
 		drop(&g->claim, false);
 	else
-		note(g->claim, true);
+		note(g->claim, how);
 	return rc;
 }
 
-int machine_claim(void *arg, unsigned group, bool take)
+int machine_claim(void *arg, unsigned group, enum vfio_claim how)
 {
 	struct machine_group *g = NULL;
 	struct machine *m = arg;
@@ -195,21 +219,30 @@ int machine_claim(void *arg, unsigned group, bool take)
 
 	if (!m->run_dir) /* nobody shares the machine */
 		return 0;
+again:
 	pthread_mutex_lock(&m->plug_lock);
 	for (unsigned i = 0; i < m->num_groups && !g; i++)
 		if (m->groups[i]->id == group)
 			g = m->groups[i];
 	if (!g) {
 		rc = -ENODEV;
-	} else if (take) {
-		rc = claim_take(m, g);
+	} else if (how) {
+		rc = claim_take(m, g, how);
 	} else if (g->claim >= 0) {
 		/* the hardware first: who gets the lock may have it */
 		unit_drop(m, g->lead);
-		note(g->claim, false);
+		note(g->claim, VFIO_CLAIM_NONE);
 		drop(&g->claim, false);
 	}
 	pthread_mutex_unlock(&m->plug_lock);
+	/* who opens the group's file looks for it again; who binds a device has it already */
+	if (rc == -EAGAIN && how == VFIO_CLAIM_DEVICES) {
+		rc = machine_sync(m);
+		if (!rc && !g->vfio->n)
+			rc = -ENODEV;
+		if (!rc)
+			goto again;
+	}
 	return rc;
 }
 

@@ -176,7 +176,7 @@ struct run_device;
 /* As machine_add_settled(), of a device of the run's list. */
 int machine_add_known(struct machine *m, const struct run_device *known, char **err);
 /* struct vfio_env's, whose argument is the machine. */
-int machine_claim(void *arg, unsigned group, bool take);
+int machine_claim(void *arg, unsigned group, enum vfio_claim claim);
 uint64_t machine_memlock(void *arg, uint64_t want);
 /* Say what @dev's provider is to make. */
 struct machine_request machine_request(struct plugged *dev);

@@ -183,7 +183,7 @@ static void firmware_assigns(void **state)
 
 static int claim(struct vfio_system *s, unsigned group, bool take)
 {
-	return s->env->claim(s->env_arg, group, take);
+	return s->env->claim(s->env_arg, group, take ? VFIO_CLAIM_FILE : VFIO_CLAIM_NONE);
 }
 
 static void claims_between_machines(void **state)

@@ -57,6 +57,7 @@ struct shim_handle {
 	int flags;
 	atomic_int lock_fds[SHIM_LOCKS]; /* private, or -1: shim_handle_lock_fd() */
 	bool dead;			 /* from before a fork */
+	atomic_bool free;		 /* nobody has used it yet (adopt.c) */
 	atomic_bool kvm;
 	int signal; /* of a stream: sets what poll says (pollable.c), or -1 */
 	char link[VFIO_NODE_NAME];
@@ -180,6 +181,11 @@ void shim_handle_put(struct shim_handle *h)
 	heap_free(h);
 }
 
+bool shim_handle_is_device(const struct shim_handle *h)
+{
+	return !h->dead && uapi_file_kind(h->file) == VFIO_FILE_DEVICE;
+}
+
 bool shim_handle_is_dead(const struct shim_handle *h)
 {
 	return h->dead;
@@ -194,6 +200,41 @@ struct uapi_file *shim_handle_file(struct shim_handle *h)
 		    "%s was opened before a fork: it belongs to the parent process and does not "
 		    "work in this one, which can open its own",
 		    h->link);
+	return NULL;
+}
+
+struct shim_handle *shim_handle_get_own(int fd, int *err)
+{
+	struct shim_handle *h = shim_handle_get(fd, NULL, err), *own;
+
+	if (h ? !h->dead : *err)
+		return h;
+	own = shim_adopt(fd);
+	if (!own)
+		return h;
+	if (h)
+		shim_handle_put(h);
+	return own;
+}
+
+struct uapi_file *shim_handle_use(struct shim_handle *h, int fd, bool take)
+{
+	int rc = 0;
+
+	if (!h->dead && atomic_load_explicit(&h->free, memory_order_relaxed)) {
+		if (take)
+			rc = shim_adopt_take(fd);
+		else if (!shim_adopt_is_free(fd))
+			rc = -ENODEV;
+		if (take && !rc)
+			atomic_store(&h->free, false);
+	}
+	if (!rc)
+		return shim_handle_file(h);
+	report_warn(REPORT_LIMITED("handle-taken"), SHIM_WHO, rc,
+		    "descriptor %d: %s: another process that has it has used it first: a device "
+		    "lives in the process that binds it",
+		    fd, h->link);
 	return NULL;
 }
 
@@ -495,16 +536,16 @@ static void take_slot(struct shim_handle *h, int fd)
  * Open the memfd once more, for the program, so that the kernel allows ioctl, fstat and close
  * alone. Closes @memfd.
  */
-static int reopen(int memfd, int flags)
+static int reopen(int memfd, int flags, bool free)
 {
+	long seals = F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_WRITE | (free ? 0 : F_SEAL_SEAL);
 	char path[SYS_FD_NAME];
 	int fd;
 
 	/*
 	 * whoever opens it past us by its link in /proc finds nothing, and can leave nothing there
 	 */
-	sys_call(SYS_fcntl, memfd, F_ADD_SEALS,
-		 F_SEAL_SEAL | F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_WRITE, 0, 0, 0);
+	sys_call(SYS_fcntl, memfd, F_ADD_SEALS, seals, 0, 0, 0);
 	fd = (int)fd_of_ours(SYS_openat, AT_FDCWD, (long)sys_fd_name(path, memfd),
 			     O_ACCMODE | O_CLOEXEC | (flags & KEPT), 0);
 	sys_close(memfd);
@@ -537,51 +578,41 @@ static void on_ready(void *arg, bool ready)
 	shim_pollable_set(h->signal, ready);
 }
 
-int shim_handle_install(struct uapi_file *file, int flags)
+/* Return a handle for @file that is in no table yet, or NULL. */
+static struct shim_handle *new_handle(struct uapi_file *file, int flags)
 {
-	char tag[64], name[128], path[SYS_FD_NAME];
-	struct shim_handle *h, *old, *next;
-	struct stat st;
-	uint64_t mask;
-	int fd, rc;
+	struct shim_handle *h = heap_alloc(sizeof(*h));
 
-	pthread_once(&table_once, table_init);
-	h = heap_alloc(sizeof(*h));
 	if (!h)
-		return -ENOMEM;
+		return NULL;
 	snprintf(h->link, sizeof(h->link), "%s", uapi_file_link(file));
-	shim_left_tag(tag, sizeof(tag), uapi_file_group_link(file));
-	h->signal = -1;
-	if (uapi_file_can(file) & UAPI_IS_STREAM) {
-		/* so that its link reads as a memfd's does */
-		snprintf(name, sizeof(name), "memfd:" NAME_PREFIX "%s%s", tag, h->link);
-		fd = shim_pollable_open(name, flags & KEPT, &h->signal);
-	} else {
-		snprintf(name, sizeof(name), NAME_PREFIX "%s%s", tag, h->link);
-		fd = shim_memfd(name);
-		if (fd >= 0)
-			fd = reopen(fd, flags);
-	}
-	if (fd < 0) {
-		rc = fd;
-		goto out_free;
-	}
-	rc = renumber(fd, flags, uapi_file_kind(file) == VFIO_FILE_DEVICE);
-	if (rc < 0)
-		goto out_free;
-	fd = rc;
-	rc = (int)sys_call(SYS_fstat, fd, (long)&st, 0, 0, 0, 0);
-	if (rc < 0)
-		goto out_close;
 	ref_init(&h->refs);
-	h->dev = st.st_dev;
-	h->ino = st.st_ino;
 	h->file = file;
 	h->opens = 1;
 	h->flags = flags & (O_ACCMODE | O_NOFOLLOW);
+	h->signal = -1;
 	for (unsigned i = 0; i < SHIM_LOCKS; i++)
 		atomic_init(&h->lock_fds[i], -1);
+	return h;
+}
 
+/*
+ * Watch for the last close of @fd, and put @h in the table as its handle. @mine: the description is
+ * this process's, which may set its position. 0 or -errno.
+ */
+static int enter(struct shim_handle *h, int fd, bool mine)
+{
+	struct shim_handle *old, *next;
+	char path[SYS_FD_NAME];
+	struct stat st;
+	uint64_t mask;
+	int rc;
+
+	rc = (int)sys_call(SYS_fstat, fd, (long)&st, 0, 0, 0, 0);
+	if (rc < 0)
+		return rc;
+	h->dev = st.st_dev;
+	h->ino = st.st_ino;
 	shim_block_signals(&mask);
 	pthread_mutex_lock(&release_lock);
 	rc = notify_start();
@@ -602,17 +633,61 @@ int shim_handle_install(struct uapi_file *file, int flags)
 				atomic_fetch_sub(&live, 1);
 			}
 		cds_list_add_rcu(&h->node, bucket(h->ino));
-		take_slot(h, fd);
+		if (mine)
+			take_slot(h, fd);
 		atomic_fetch_add_explicit(&live, 1, memory_order_release);
 		pthread_mutex_unlock(&table_lock);
 	}
 	pthread_mutex_unlock(&release_lock);
 	shim_restore_signals(&mask);
-	if (rc < 0) {
-		report_err("last-close-watch", SHIM_WHO, rc, "%s: cannot watch for its last close",
-			   h->link);
-		goto out_close;
+	if (rc < 0)
+		return report_err("last-close-watch", SHIM_WHO, rc,
+				  "%s: cannot watch for its last close", h->link);
+	return 0;
+}
+
+/* True if another process may have the file as long as nobody has used it: there is no state. */
+static bool begins_free(const struct uapi_file *file)
+{
+	enum vfio_file_kind kind = uapi_file_kind(file);
+
+	return uapi_file_link(file)[0] == '/' &&
+	       (kind == VFIO_FILE_DEVICE || kind == VFIO_FILE_IOMMUFD);
+}
+
+int shim_handle_install(struct uapi_file *file, int flags)
+{
+	char tag[64], name[128];
+	struct shim_handle *h;
+	int fd, rc;
+
+	pthread_once(&table_once, table_init);
+	h = new_handle(file, flags);
+	if (!h)
+		return -ENOMEM;
+	atomic_init(&h->free, begins_free(file));
+	shim_left_tag(tag, sizeof(tag), uapi_file_group(file), flags);
+	if (uapi_file_can(file) & UAPI_IS_STREAM) {
+		/* so that its link reads as a memfd's does */
+		snprintf(name, sizeof(name), "memfd:" NAME_PREFIX "%s%s", tag, h->link);
+		fd = shim_pollable_open(name, flags & KEPT, &h->signal);
+	} else {
+		snprintf(name, sizeof(name), NAME_PREFIX "%s%s", tag, h->link);
+		fd = shim_memfd(name);
+		if (fd >= 0)
+			fd = reopen(fd, flags, begins_free(file));
 	}
+	if (fd < 0) {
+		rc = fd;
+		goto out_free;
+	}
+	rc = renumber(fd, flags, uapi_file_kind(file) == VFIO_FILE_DEVICE);
+	if (rc < 0)
+		goto out_free;
+	fd = rc;
+	rc = enter(h, fd, true);
+	if (rc < 0)
+		goto out_close;
 	if (h->signal >= 0) {
 		/* the watch wanted the right to read: an open of its link in /proc is none, too */
 		sys_call(SYS_fchmod, fd, 0, 0, 0, 0, 0);
@@ -626,6 +701,26 @@ out_free:
 	fd_close_private(h->signal);
 	heap_free(h);
 	return rc;
+}
+
+struct shim_handle *shim_handle_enter(int fd, struct uapi_file *file, int flags, int *err)
+{
+	struct shim_handle *h;
+
+	pthread_once(&table_once, table_init);
+	h = new_handle(file, flags);
+	*err = -ENOMEM;
+	if (!h)
+		return NULL;
+	atomic_init(&h->free, true);
+	ref_get(&h->refs);
+	*err = enter(h, fd, false);
+	if (*err) {
+		heap_free(h);
+		return NULL;
+	}
+	shim_fd_mark(fd, true);
+	return h;
 }
 
 /* ---- fork ---- */
@@ -657,78 +752,10 @@ void shim_handles_abandon(void)
 	 */
 	pthread_mutex_init(&release_lock, NULL);
 	pthread_mutex_init(&table_lock, NULL);
+	shim_adopt_abandon();
 	if (service)
 		loop_abandon(service);
 	service = NULL;
 	service_watch = NULL;
 	notify_fd = -1; /* private: closed with all others */
-}
-
-/* ---- names ---- */
-
-size_t shim_link_text(char *text, size_t len)
-{
-	static const char tail[] = " (deleted)";
-	size_t prefix = sizeof(SHIM_MEMFD_LINK) - 1, t = sizeof(tail) - 1;
-	const char *colon;
-
-	if (len < prefix || memcmp(text, SHIM_MEMFD_LINK, prefix))
-		return len;
-	colon = memchr(text + prefix, ':', len - prefix);
-	if (!colon)
-		return len;
-	prefix = (size_t)(colon + 1 - text);
-	if (len >= prefix + t && !memcmp(text + len - t, tail, t))
-		len -= t;
-	memmove(text, text + prefix, len - prefix);
-	return len - prefix;
-}
-
-bool shim_link_is_ours(const char *text, size_t len)
-{
-	size_t prefix = sizeof(SHIM_MEMFD_LINK) - 1;
-
-	return !memcmp(text, SHIM_MEMFD_LINK, len < prefix ? len : prefix);
-}
-
-bool shim_fd_link(int fd, char *text, size_t size)
-{
-	size_t n;
-	long rc;
-
-	if (shim_foreign_link(fd, text, size))
-		return true;
-	rc = sys_readlink_fd(fd, text, size);
-	if (rc < 0)
-		return false;
-	n = shim_unmap(text, (size_t)rc);
-	text[n] = '\0';
-	return n != (size_t)rc;
-}
-
-bool shim_foreign_link(int fd, char *text, size_t size)
-{
-	size_t n;
-	long rc;
-
-	rc = sys_readlink_fd(fd, text, size);
-	if (rc < 0)
-		return false;
-	n = shim_link_text(text, (size_t)rc);
-	text[n] = '\0';
-	/* kvm.c's stand-in has a name like ours, but is no VFIO file */
-	return n != (size_t)rc && strncmp(text, "anon_inode:kvm", 14);
-}
-
-bool shim_is_foreign(int fd)
-{
-	char text[128];
-
-	if (!shim_foreign_link(fd, text, sizeof(text)))
-		return false;
-	report_warn(REPORT_LIMITED("handle-foreign"), SHIM_WHO, -ENODEV,
-		    "descriptor %d is %s of another process (or from before an exec): a device "
-		    "lives in the process that opened it",
-		    fd, text);
-	return true;
 }

@@ -17,9 +17,25 @@ struct shim_handle *shim_handle_get(int fd, struct stat *st, int *err);
 /* The same from a stat that was made already. */
 struct shim_handle *shim_handle_find(dev_t dev, ino_t ino);
 void shim_handle_put(struct shim_handle *h);
+/*
+ * The same as shim_handle_get(), for a call that goes to the file: what another process opened, and
+ * nobody has used yet, is made this one's (adopt.c).
+ */
+struct shim_handle *shim_handle_get_own(int fd, int *err);
 /* NULL: the handle came from before a fork; then a line was logged. */
 struct uapi_file *shim_handle_file(struct shim_handle *h);
+/*
+ * The same, for a call on @fd that leaves something with the file (@take), or finds what is there.
+ * NULL: also, another process has used it first; then a line was logged.
+ */
+struct uapi_file *shim_handle_use(struct shim_handle *h, int fd, bool take);
+/*
+ * Enter @file in the table as that of @fd, which is one already; its link is @link. A handle with a
+ * reference, which has the caller's of @file; or NULL with *@err.
+ */
+struct shim_handle *shim_handle_enter(int fd, struct uapi_file *file, int flags, int *err);
 bool shim_handle_is_dead(const struct shim_handle *h);
+bool shim_handle_is_device(const struct shim_handle *h); /* by its node or not */
 const char *shim_handle_link(const struct shim_handle *h);
 /* Of open(2): the access mode and O_NOFOLLOW. */
 int shim_handle_flags(const struct shim_handle *h);
@@ -90,14 +106,32 @@ long shim_fcntl(int fd, int cmd, unsigned long arg);
 long shim_close_range(unsigned first, unsigned last, unsigned flags);
 long shim_prlimit(pid_t pid, int what, const void *set, void *get);
 
+/* ---- adopt.c: handles that another process opened ---- */
+/*
+ * Make the file that @fd is a handle of this process's: a handle with a reference; NULL: it cannot
+ * be, which is not logged.
+ */
+struct shim_handle *shim_adopt(int fd);
+/*
+ * Have it for this process, if it is free: 0; -ENODEV: another process has it; -EMFILE and its kin.
+ */
+int shim_adopt_take(int fd);
+bool shim_adopt_is_free(int fd); /* nobody has used it yet; false also for those that never are */
+void shim_adopt_abandon(void);	 /* in a forked child */
+
 /* ---- left.c: handles that outlive the process that made them ---- */
 /* what a link in /proc to a handle begins with; then its tag */
 #define SHIM_MEMFD_LINK "/memfd:uvfio:"
 /*
  * Write the tag that stands in the name of a handle's memfd, between the colons, to @tag: of the
- * group with @group_link, or NULL.
+ * group, or -1, and the access mode in @flags.
  */
-void shim_left_tag(char *tag, size_t size, const char *group_link);
+void shim_left_tag(char *tag, size_t size, long group, int flags);
+/*
+ * Read the tag in a link that begins with SHIM_MEMFD_LINK: false: it is not of this run. *@file
+ * points to the file's own link.
+ */
+bool shim_left_read(const char *link, int *process, int *flags, const char **file);
 /* True if some process has a file of @group, or of a device in it. */
 bool shim_left_open(unsigned group);
 /* Lines about what came over an exec. */

@@ -57,7 +57,7 @@ static long vfio_ioctl(int fd, unsigned cmd, unsigned long arg)
 	long rc;
 	int err;
 
-	h = shim_handle_get(fd, NULL, &err);
+	h = shim_handle_get_own(fd, &err);
 	if (!h) {
 		if (err)
 			return err;
@@ -70,15 +70,20 @@ static long vfio_ioctl(int fd, unsigned cmd, unsigned long arg)
 		}
 		return sys_call(SYS_ioctl, SYS_PASS(fd), cmd, (long)arg, 0, 0, 0);
 	}
-	f = shim_handle_file(h);
+	/* a device is nobody's before it is bound */
+	f = shim_handle_use(h, fd, !shim_handle_is_device(h));
 	if (f) {
-		rc = uapi_ioctl(f, cmd, arg);
 		/*
-		 * a close that came another way than through our wrapper may not have been taken in
-		 * yet
+		 * a close that came another way than through our wrapper, or in another process,
+		 * may not have been taken in yet
 		 */
+		if (cmd == VFIO_DEVICE_BIND_IOMMUFD)
+			shim_handles_drain();
+		rc = uapi_ioctl(f, cmd, arg);
 		if (rc == -EBUSY && shim_handles_drain())
 			rc = uapi_ioctl(f, cmd, arg);
+		if (!rc && cmd == VFIO_DEVICE_BIND_IOMMUFD)
+			shim_handle_use(h, fd, true);
 	} else {
 		rc = -ENODEV;
 	}
@@ -345,7 +350,7 @@ static long run_io(void *arg)
 	int err;
 	SHIM_CALL(io_names[what]);
 
-	h = shim_handle_get(a->fd, NULL, &err);
+	h = shim_handle_get_own(a->fd, &err);
 	if (!h) {
 		if (err)
 			return false;
@@ -358,7 +363,7 @@ static long run_io(void *arg)
 		return true;
 	}
 	shim_fd_mark(a->fd, true);
-	f = shim_handle_file(h);
+	f = shim_handle_use(h, a->fd, false);
 	a->ret = 0;
 	if (what >= SHIM_READV && !vfio_kernel_has(VFIO_KERNEL_READABLE_FIRST))
 		a->ret = check_vector(a->buf, a->n);

@@ -88,6 +88,7 @@ long shim_kvm_ioctl(int fd, unsigned cmd, unsigned long arg)
 	struct shim_handle *h;
 	bool stand_in = false, file;
 	int32_t target;
+	int err = 0;
 	long rc;
 
 	if (cmd == KVM_CREATE_DEVICE)
@@ -116,7 +117,7 @@ long shim_kvm_ioctl(int fd, unsigned cmd, unsigned long arg)
 	}
 	if (!file || guard_copy(&target, (void *)(uintptr_t)a.addr, sizeof(target)))
 		goto kernel;
-	h = shim_handle_get(target, NULL, NULL);
+	h = shim_handle_get_own(target, &err);
 	if (!h)
 		goto kernel;
 	rc = set_attr(h, a.attr);

@@ -15,11 +15,12 @@
 #include <sys/syscall.h>
 
 #include "shim/handles.h"
+#include "shim/paths.h"
 #include "shim/shim.h"
 
-/* run, group (or "-"), process */
+/* run, group (or "-"), process, access mode */
 #define TAG_GROUP  "%016llx.%s."
-#define TAG_FORMAT TAG_GROUP "%d:"
+#define TAG_FORMAT TAG_GROUP "%d.%d:"
 
 /* The run's number: FNV-1a of its directory's name, which is drawn by lot. */
 static unsigned long long run_id(void)
@@ -31,11 +32,27 @@ static unsigned long long run_id(void)
 	return h;
 }
 
-void shim_left_tag(char *tag, size_t size, const char *group_link)
+void shim_left_tag(char *tag, size_t size, long group, int flags)
 {
-	const char *group = group_link ? strrchr(group_link, '/') + 1 : "-";
+	char text[24] = "-";
 
-	snprintf(tag, size, TAG_FORMAT, run_id(), group, (int)shim.pid);
+	if (group >= 0)
+		snprintf(text, sizeof(text), "%ld", group);
+	snprintf(tag, size, TAG_FORMAT, run_id(), text, (int)shim.pid, flags & O_ACCMODE);
+}
+
+bool shim_left_read(const char *link, int *process, int *flags, const char **file)
+{
+	size_t prefix = sizeof(SHIM_MEMFD_LINK) - 1;
+	char run[24];
+	int at = 0;
+
+	snprintf(run, sizeof(run), "%016llx.", run_id());
+	if (strncmp(link, SHIM_MEMFD_LINK, prefix) || strncmp(link + prefix, run, strlen(run)) ||
+	    sscanf(link + prefix, "%*[^.].%*[^.].%d.%d:%n", process, flags, &at) != 2 || !at)
+		return false;
+	*file = link + prefix + at;
+	return true;
 }
 
 struct visit {
@@ -90,15 +107,33 @@ bool shim_each_fd(const char *process, bool (*fn)(void *arg, int fd, const char 
 struct search {
 	char name[64];
 	size_t len;
+	const char *process;
 	int fd;
 };
 
+/*
+ * True if @fd of the process holds the group: a device that was opened by its node does if somebody
+ * has bound it.
+ */
 static bool is_of_group(void *arg, int fd, const char *link)
 {
 	struct search *s = arg;
+	char path[48];
+	bool bound;
+	int own;
 
 	s->fd = fd;
-	return !strncmp(link, s->name, s->len);
+	if (strncmp(link, s->name, s->len))
+		return false;
+	if (!strstr(link, vfio_node_of(VFIO_FILE_DEVICE)->path))
+		return true;
+	snprintf(path, sizeof(path), "/proc/%s/fd/%d", s->process, fd);
+	own = sys_open(path, O_RDONLY | O_CLOEXEC, 0);
+	if (own < 0)
+		return true;
+	bound = !shim_adopt_is_free(own);
+	sys_close(own);
+	return bound;
 }
 
 bool shim_left_open(unsigned group)
@@ -119,6 +154,7 @@ bool shim_left_open(unsigned group)
 	       (n = sys_call(SYS_getdents64, proc, (long)names, sizeof(names), 0, 0, 0)) > 0)
 		for (long at = 0; at < n && !found; at += d->d_reclen) {
 			d = (const struct dirent64 *)(names + at);
+			s.process = d->d_name;
 			if (d->d_name[0] < '0' || d->d_name[0] > '9' ||
 			    !shim_each_fd(d->d_name, is_of_group, &s))
 				continue;
@@ -136,17 +172,14 @@ bool shim_left_open(unsigned group)
 
 static bool say(void *arg, int fd, const char *link)
 {
-	char text[64], run[24];
-	int pid, at = 0;
-	size_t n = strlen(link), prefix = sizeof(SHIM_MEMFD_LINK) - 1;
+	char text[64];
+	const char *file;
+	int pid, flags;
 
-	snprintf(run, sizeof(run), "%016llx.", run_id());
-	if (n >= sizeof(text) + prefix + 40 || strncmp(link, SHIM_MEMFD_LINK, prefix) ||
-	    strncmp(link + prefix, run, strlen(run)))
+	/* one that nobody has used yet works here */
+	if (!shim_left_read(link, &pid, &flags, &file) || shim_adopt_is_free(fd))
 		return false;
-	if (sscanf(link + prefix, "%*[^.].%*[^.].%d:%n", &pid, &at) != 1 || !at)
-		return false;
-	snprintf(text, sizeof(text), "%s", link + prefix + at);
+	snprintf(text, sizeof(text), "%s", file);
 	if (strchr(text, ' '))
 		*strchr(text, ' ') = '\0';
 	/* what a child has by accident does no harm */
@@ -166,4 +199,73 @@ void shim_left_say(void)
 {
 	if (log_level() >= LOG_WARN)
 		shim_each_fd("self", say, NULL);
+}
+
+/* ---- what the link of a handle in /proc says ---- */
+
+size_t shim_link_text(char *text, size_t len)
+{
+	static const char tail[] = " (deleted)";
+	size_t prefix = sizeof(SHIM_MEMFD_LINK) - 1, t = sizeof(tail) - 1;
+	const char *colon;
+
+	if (len < prefix || memcmp(text, SHIM_MEMFD_LINK, prefix))
+		return len;
+	colon = memchr(text + prefix, ':', len - prefix);
+	if (!colon)
+		return len;
+	prefix = (size_t)(colon + 1 - text);
+	if (len >= prefix + t && !memcmp(text + len - t, tail, t))
+		len -= t;
+	memmove(text, text + prefix, len - prefix);
+	return len - prefix;
+}
+
+bool shim_link_is_ours(const char *text, size_t len)
+{
+	size_t prefix = sizeof(SHIM_MEMFD_LINK) - 1;
+
+	return !memcmp(text, SHIM_MEMFD_LINK, len < prefix ? len : prefix);
+}
+
+bool shim_fd_link(int fd, char *text, size_t size)
+{
+	size_t n;
+	long rc;
+
+	if (shim_foreign_link(fd, text, size))
+		return true;
+	rc = sys_readlink_fd(fd, text, size);
+	if (rc < 0)
+		return false;
+	n = shim_unmap(text, (size_t)rc);
+	text[n] = '\0';
+	return n != (size_t)rc;
+}
+
+bool shim_foreign_link(int fd, char *text, size_t size)
+{
+	size_t n;
+	long rc;
+
+	rc = sys_readlink_fd(fd, text, size);
+	if (rc < 0)
+		return false;
+	n = shim_link_text(text, (size_t)rc);
+	text[n] = '\0';
+	/* kvm.c's stand-in has a name like ours, but is no VFIO file */
+	return n != (size_t)rc && strncmp(text, "anon_inode:kvm", 14);
+}
+
+bool shim_is_foreign(int fd)
+{
+	char text[128];
+
+	if (!shim_foreign_link(fd, text, sizeof(text)))
+		return false;
+	report_warn(REPORT_LIMITED("handle-foreign"), SHIM_WHO, -ENODEV,
+		    "descriptor %d is %s of another process (or from before an exec): a device "
+		    "lives in the process that opened it",
+		    fd, text);
+	return true;
 }

@@ -69,13 +69,13 @@ static bool map_handle(void *addr, int fd, size_t len, int prot, int flags, off_
 	struct uapi_file *f;
 	int err, mode;
 
-	h = shim_handle_get(fd, NULL, &err);
+	h = shim_handle_get_own(fd, &err);
 	if (!h) {
 		if (!err)
 			shim_fd_no_handle(fd);
 		return false;
 	}
-	f = shim_handle_file(h);
+	f = shim_handle_use(h, fd, false);
 	mode = shim_handle_flags(h) & O_ACCMODE;
 	if (!f)
 		*ret = -ENODEV;

@@ -15,11 +15,10 @@
 #include "shim/scope.h"
 #include "shim/shim.h"
 
-static long open_handle(const char *virt, int flags)
+int shim_open_node(const char *virt, int flags, struct uapi_file **out)
 {
 	const struct vfio_node *node;
 	struct machine *m;
-	struct uapi_file *f;
 	unsigned id;
 	int rc = 0;
 	bool was;
@@ -37,14 +36,22 @@ static long open_handle(const char *virt, int flags)
 		if (node->numbered)
 			rc = machine_sync(m);
 		if (!rc)
-			rc = uapi_open(machine_system(m), &shim_fds, virt, flags, &f);
+			rc = uapi_open(machine_system(m), &shim_fds, virt, flags, out);
 	} while (rc == -EAGAIN);
 	/* now that it is open, it cannot go any more; before, it could */
 	if (!rc && !shim_node_is_there(virt)) {
-		uapi_file_put(f);
+		uapi_file_put(*out);
 		rc = -ENOENT;
 	}
 	shim_drain_off(was);
+	return rc;
+}
+
+static long open_handle(const char *virt, int flags)
+{
+	struct uapi_file *f;
+	int rc = shim_open_node(virt, flags, &f);
+
 	if (rc)
 		return rc;
 	/* fs/open.c, do_dentry_open(): asked of a file that is open already */

@@ -144,6 +144,8 @@ void shim_claim_rights(const char *virt); /* owner or mode of the node at @virt 
 bool shim_names(long nr, const long a[6], long *ret);
 
 /* ---- attrs.c: files of the view that are more than that ---- */
+/* open.c: open the node @virt of /dev, with the checks of an open but for its mode: 0 or -errno. */
+int shim_open_node(const char *virt, int flags, struct uapi_file **out);
 bool shim_config_name(const char *virt);
 /*
  * A descriptor with its bytes at this moment, as the bus reads them. -ENOENT: not one of ours, or

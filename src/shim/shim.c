@@ -68,7 +68,7 @@ void shim_report(const struct report_code *code, const char *who, int err, const
 
 static struct uapi_file *fds_fget(void *arg, int fd, int *err)
 {
-	struct shim_handle *h = shim_handle_get(fd, NULL, err);
+	struct shim_handle *h = shim_handle_get_own(fd, err);
 	struct uapi_file *f = NULL;
 
 	if (!h) {
@@ -77,7 +77,7 @@ static struct uapi_file *fds_fget(void *arg, int fd, int *err)
 		return NULL;
 	}
 	*err = 0;
-	f = shim_handle_file(h);
+	f = shim_handle_use(h, fd, !shim_handle_is_device(h));
 	if (f)
 		uapi_file_get(f);
 	shim_handle_put(h);

@@ -108,11 +108,13 @@ const char *uapi_file_link(const struct uapi_file *f)
 	return f->link;
 }
 
-const char *uapi_file_group_link(const struct uapi_file *f)
+long uapi_file_group(const struct uapi_file *f)
 {
+	if (f->ops->kind == VFIO_FILE_DEVICE && f->open.via == VFIO_VIA_CDEV)
+		return f->open.place.group->iommu->id;
 	if (f->ops->kind == VFIO_FILE_DEVICE)
 		f = f->group_file;
-	return f && f->ops->kind == VFIO_FILE_GROUP ? f->link : NULL;
+	return f && f->ops->kind == VFIO_FILE_GROUP ? (long)f->group->iommu->id : -1;
 }
 
 struct vfio_device *uapi_file_device(const struct uapi_file *f)

@@ -47,10 +47,8 @@ enum vfio_file_kind uapi_file_kind(const struct uapi_file *f);
  * "/dev/vfio/7", "anon_inode:[vfio-device]".
  */
 const char *uapi_file_link(const struct uapi_file *f);
-/*
- * Return the link of the group that @f is of, or NULL: it is a container, or came without a group.
- */
-const char *uapi_file_group_link(const struct uapi_file *f);
+/* Return the group that @f is of, or -1: it is a container, or an iommufd. */
+long uapi_file_group(const struct uapi_file *f);
 /* Return the device of a device file, or NULL. */
 struct vfio_device *uapi_file_device(const struct uapi_file *f);
 

@@ -24,7 +24,7 @@ int vfio_group_open(struct vfio_system *s, struct vfio_group *g)
 	pthread_mutex_unlock(&g->lock);
 	if (ret || !s->env->claim)
 		return ret;
-	ret = s->env->claim(s->env_arg, g->iommu->id, true);
+	ret = s->env->claim(s->env_arg, g->iommu->id, VFIO_CLAIM_FILE);
 	if (ret) {
 		pthread_mutex_lock(&g->lock);
 		g->opened = false;
@@ -81,7 +81,7 @@ void vfio_group_release(struct vfio_system *s, struct vfio_group *g)
 	if (owned)
 		own(g, false);
 	if (s->env->claim)
-		s->env->claim(s->env_arg, g->iommu->id, false);
+		s->env->claim(s->env_arg, g->iommu->id, VFIO_CLAIM_NONE);
 	pthread_mutex_lock(&g->lock);
 	g->opened = false;
 	pthread_mutex_unlock(&g->lock);
@@ -110,7 +110,7 @@ int vfio_group_take(struct vfio_group *g)
 	pthread_mutex_unlock(&g->lock);
 	/* takers changes with take_lock held only */
 	if (!ret && g->takers == 1 && s->env->claim) {
-		ret = s->env->claim(s->env_arg, g->iommu->id, true);
+		ret = s->env->claim(s->env_arg, g->iommu->id, VFIO_CLAIM_DEVICES);
 		if (ret)
 			drop_taker(g);
 	}
@@ -134,7 +134,7 @@ void vfio_group_give_back(struct vfio_group *g)
 	if (g->takers == 1)
 		own(g, false);
 	if (g->takers == 1 && s->env->claim)
-		s->env->claim(s->env_arg, g->iommu->id, false);
+		s->env->claim(s->env_arg, g->iommu->id, VFIO_CLAIM_NONE);
 	drop_taker(g);
 	pthread_mutex_unlock(&g->take_lock);
 }

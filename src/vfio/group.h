@@ -56,6 +56,13 @@ struct vfio_group {
 /* The default of the kernel's module parameter dma_entry_limit of vfio_iommu_type1. */
 #define VFIO_DMA_ENTRY_LIMIT 65535u
 
+/* What a process has of a group among those that share the machine, or wants of it. */
+enum vfio_claim {
+	VFIO_CLAIM_NONE,
+	VFIO_CLAIM_FILE,   /* its file is open */
+	VFIO_CLAIM_DEVICES /* devices in it are, by themselves */
+};
+
 /*
  * The questions of a system to its surroundings. Given to vfio_system_new() and not changed while
  * it lives; a function that is NULL is as if it returned what is said there. Called by any thread.
@@ -63,10 +70,11 @@ struct vfio_group {
 struct vfio_env {
 	/*
 	 * Claim @group among the processes that share the machine, before it is opened, and get
-	 * its devices; or give both up (!@take). No lock is held but vfio_group.take_lock. 0, or
-	 * -errno: it is not opened. NULL: 0.
+	 * its devices; or give both up (NONE). No lock is held but vfio_group.take_lock. 0, or
+	 * -errno: it is not opened; -EALREADY: it is -EBUSY, and DEVICES in both processes. NULL:
+	 * 0.
 	 */
-	int (*claim)(void *arg, unsigned group, bool take);
+	int (*claim)(void *arg, unsigned group, enum vfio_claim claim);
 	/*
 	 * Return the bytes that devices may have pinned, UINT64_MAX: any number. Asked at each
 	 * mapping, with the address space's lock held, as the kernel reads RLIMIT_MEMLOCK and
@@ -207,8 +215,8 @@ void vfio_group_release(struct vfio_system *s, struct vfio_group *g);
 /**
  * vfio_group_take - take @g without its file, for one more opener of a device (vfio/open.h)
  *
- * Return: 0; -EBUSY: it is open by its file, or another process has it; -ENODEV: no device;
- * -EPERM: it is not viable.
+ * Return: 0; -EBUSY: it is open by its file, or another process has it; -EALREADY: devices of it
+ * are open by themselves there; -ENODEV: no device; -EPERM: it is not viable.
  */
 int vfio_group_take(struct vfio_group *g);
 /** vfio_group_give_back - give back what vfio_group_take() took */

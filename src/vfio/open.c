@@ -60,6 +60,9 @@ int vfio_open_hold(struct vfio_open *o)
 	if (atomic_load(&o->bound))
 		return -EINVAL;
 	ret = vfio_group_take(o->place.group);
+	/* what another opener of this process gets, if it is the same device */
+	if (ret == -EALREADY)
+		ret = o->place.group->n == 1 ? -EINVAL : -EBUSY;
 	if (ret)
 		return ret;
 	vfio_group_refresh(o->place.group);
@@ -84,7 +87,7 @@ int vfio_open_bind(struct vfio_open *o)
 
 	ret = vfio_group_take(g);
 	if (ret)
-		return ret;
+		return ret == -EALREADY ? -EBUSY : ret;
 	ret = use(g, o->dev->name, true);
 	if (ret)
 		goto give_back;

@@ -208,7 +208,7 @@ struct world {
 	int claimed, refuse;
 };
 
-static int claim(void *arg, unsigned group, bool take)
+static int claim(void *arg, unsigned group, enum vfio_claim take)
 {
 	struct world *w = arg;
 

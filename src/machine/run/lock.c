@@ -49,7 +49,7 @@ bool run_is_left_open(int claim, unsigned group)
 {
 	char c = '0';
 
-	return sys_pread(claim, &c, 1, 0) == 1 && c == '1' && left_open && left_open(group);
+	return sys_pread(claim, &c, 1, 0) == 1 && c != '0' && left_open && left_open(group);
 }
 
 int run_lock_view(const char *run_dir)
