@@ -73,7 +73,7 @@ $(call folder,machine,machine/run machine/view vfio_pci vfio models models/net p
 	$$(models))
 $(call folder,machine/run,machine/view pci/face.h base,vfio pci iommu)
 $(call folder,machine/view,vfio/kernel.h vfio/nodes.h pci/face.h iommu base,pci)
-$(call folder,uapi,vfio iommu base)
+$(call folder,uapi,vfio iommu base,$$(core))
 $(call folder,vfio_pci,vfio pci iommu base,models/testdev)
 $(call folder,vfio,iommu base)
 $(call folder,models,$$(models),pci iommu base)

@@ -19,9 +19,10 @@
 #define FIRST_FD   1000 /* of ours; the real ones are below */
 #define CLOSED_FD  999
 
-static int events[4], null_fd, file_fd;
+/* each thread has its own */
+static __thread int events[4], null_fd, file_fd;
 /* nothing | arena: 2 pages | nothing | read only: 1 page | nothing | pool for DMA | nothing */
-static uint8_t *arena, *read_only, *pool;
+static __thread uint8_t *arena, *read_only, *pool;
 
 static void hostile_setup(void)
 {

@@ -1,12 +1,15 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * fuzz/uapi_args.h: arguments of the ioctls of containers, groups and devices (uapi.c).
+ * fuzz/uapi_args.h: one call of the ABI with whatever arguments an input says: those of containers,
+ * groups and devices here, those of an iommufd in iommufd_args.h. For uapi.c, and for threads that
+ * make such calls at the same time (src/uapi/race_test.c).
  */
 #ifndef FUZZ_UAPI_ARGS_H
 #define FUZZ_UAPI_ARGS_H
 #include "hostile.h"
 #include "iommufd_args.h"
 #include "machine/machine.h"
+#include "uapi/uapi.h"
 #include "vfio/uapi_defs.h"
 
 static struct machine *machine;
@@ -205,5 +208,70 @@ static void tame(struct in *in, unsigned int cmd, union arg *a)
 	if (cmd == VFIO_IOMMU_DIRTY_PAGES)
 		((struct vfio_iommu_type1_dirty_bitmap_get *)a->dirty.data)->bitmap.data =
 			(void *)some_vaddr(in);
+}
+/* Make some ioctl on @f. */
+static long call(struct in *in, struct uapi_file *f)
+{
+	unsigned int cmd = in8(in), raw = in8(in) % 8;
+	unsigned long p;
+	union arg a;
+	size_t n;
+
+	cmd %= NUM_CMDS + IOMMUFD_CMDS;
+	cmd = cmd < NUM_CMDS ? cmds[cmd] : IOMMUFD_CMD(IOMMUFD_CMD_FIRST + cmd - NUM_CMDS);
+	memset(&a, 0, sizeof(a));
+	if (cmd == VFIO_CHECK_EXTENSION || cmd == VFIO_SET_IOMMU)
+		return uapi_ioctl(f, cmd, raw ? raw : in64(in));
+	if (raw == 7 && in8(in) == 7) {
+		/* a number that is none of ours; its argument is not looked at */
+		return uapi_ioctl(f, IOMMUFD_CMD(IOMMUFD_CMD_LAST) + 1 + in8(in), 0);
+	}
+	if (raw >= 2) {
+		n = proper(in, cmd, &a);
+		/* one bit wrong */
+		if (raw == 2) {
+			a.bytes[in8(in) % n] ^= (uint8_t)(1u << in8(in) % 8);
+			tame(in, cmd, &a);
+		}
+	} else {
+		n = in8(in);
+		in_bytes(in, &a, n);
+		tame(in, cmd, &a);
+	}
+	p = (unsigned long)place(in, &a, n);
+	return uapi_ioctl(f, cmd, p);
+}
+
+/* Read or write somewhere in @f. */
+static long region(struct in *in, struct uapi_file *f)
+{
+	uint8_t data[2 * PAGE];
+	uint8_t how = in8(in);
+	uint64_t pos = (uint64_t)(in8(in) % 11) << 40;
+	size_t n;
+	void *p;
+
+	switch (how & 3) {
+	case 0:
+		pos += in16(in);
+		n = in8(in);
+		break;
+	case 1: /* a register */
+		n = 1ul << (how >> 6);
+		pos += (uint64_t)in8(in) * 4 & ~(n - 1);
+		break;
+	case 2: /* one of testdev's registers in its own width */
+		pos = 2ul << 40 | (in8(in) % 0x30) * 4u;
+		n = how & 8 ? 8 : 4;
+		break;
+	default:
+		pos = in8(in) & 1 ? in64(in) : pos + in32(in);
+		n = in16(in) % sizeof(data);
+	}
+	in_bytes(in, data, n < 16 ? n : 16);
+	p = place(in, data, n);
+	if (how & 4)
+		return uapi_pread(f, p, n, pos);
+	return uapi_pwrite(f, p, n, pos);
 }
 #endif

@@ -316,14 +316,17 @@ static long bind_iommufd(struct uapi_file *f, unsigned long arg)
 		return ret;
 	if (b.iommufd < 0 || b.flags & ~VFIO_DEVICE_BIND_FLAG_TOKEN || f->open.via != VFIO_VIA_CDEV)
 		return -EINVAL;
+	pthread_mutex_lock(&f->bind_lock);
 	ret = vfio_open_hold(&f->open);
 	if (ret)
-		return ret;
+		goto out;
 	ret = check_token(&f->open, &b);
 	if (!ret)
 		ret = bind_to(f, b.iommufd,
 			      arg + offsetof(struct vfio_device_bind_iommufd, out_devid));
 	vfio_open_let_go(&f->open);
+out:
+	pthread_mutex_unlock(&f->bind_lock);
 	return ret;
 }
 
@@ -414,7 +417,7 @@ static long call(struct uapi_file *f, unsigned int cmd, unsigned long arg)
 
 static long device_ioctl(struct uapi_file *f, unsigned int cmd, unsigned long arg)
 {
-	struct vfio_device *dev = f->open.dev;
+	struct vfio_device *dev;
 	long ret;
 
 	if (cmd == VFIO_DEVICE_BIND_IOMMUFD)
@@ -422,6 +425,7 @@ static long device_ioctl(struct uapi_file *f, unsigned int cmd, unsigned long ar
 	if (!atomic_load(&f->open.bound))
 		return report_info("device-not-bound", f->link, -EINVAL,
 				   "ioctl 0x%x before VFIO_DEVICE_BIND_IOMMUFD", cmd);
+	dev = f->open.dev; /* which binding sets */
 	vfio_device_use(dev);
 	ret = call(f, cmd, arg);
 	vfio_device_unuse(dev);

@@ -25,6 +25,7 @@ struct uapi_file *uapi_file_new(struct vfio_system *sys, const struct uapi_fds *
 	f->sys = sys;
 	f->fds = *fds;
 	snprintf(f->link, sizeof(f->link), "%s", link);
+	pthread_mutex_init(&f->bind_lock, NULL);
 	pthread_mutex_init(&f->pos_lock, NULL);
 	pthread_mutex_init(&f->ready_lock, NULL);
 	return f;
@@ -34,6 +35,7 @@ void uapi_file_free(struct uapi_file *f)
 {
 	pthread_mutex_destroy(&f->ready_lock);
 	pthread_mutex_destroy(&f->pos_lock);
+	pthread_mutex_destroy(&f->bind_lock);
 	heap_free(f);
 }
 

@@ -70,7 +70,8 @@ struct uapi_file {
 			struct uapi_file *group_file;
 		};
 	};
-	pthread_mutex_t pos_lock; /* guards pos, as the kernel's f_pos_lock; outermost */
+	pthread_mutex_t bind_lock; /* of a device: one BIND_IOMMUFD at a time; outermost */
+	pthread_mutex_t pos_lock;  /* guards pos, as the kernel's f_pos_lock; outermost */
 	uint64_t pos;
 };
 

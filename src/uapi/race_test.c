@@ -1,0 +1,190 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * uapi/race_test.c: threads that make any call with any argument on any of the open files at the
+ * same time, as a hostile program can: closes while a call is on its way, attaches against detaches
+ * against unmaps, a group against its devices' own files. For a run under ThreadSanitizer and
+ * AddressSanitizer above all; in the end nothing may be left open, mapped or pinned, and nobody may
+ * wait for ever. The calls are the fuzzer's.
+ */
+#include <errno.h>
+#include <pthread.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdlib.h>
+#include <cmocka.h>
+
+#include "../../fuzz/uapi_args.h"
+#include "base/guard.h"
+#include "base/log.h"
+#include "vfio/internal.h"
+
+#define THREADS 4
+
+static struct vfio_system *sys;
+static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER; /* of the table */
+static struct uapi_file *fds[NUM_FDS];
+static unsigned rounds;
+
+static struct uapi_file *get(unsigned i)
+{
+	struct uapi_file *f;
+
+	pthread_mutex_lock(&lock);
+	f = fds[i];
+	if (f)
+		uapi_file_get(f);
+	pthread_mutex_unlock(&lock);
+	return f;
+}
+
+static struct uapi_file *fget(void *arg, int fd, int *err)
+{
+	*err = fd == null_fd || fd == events[0] ? 0 : -EBADF;
+	return fd < FIRST_FD || fd >= FIRST_FD + NUM_FDS ? NULL : get((unsigned)fd - FIRST_FD);
+}
+
+static int install(void *arg, struct uapi_file *file, int flags)
+{
+	int ret = -EMFILE;
+
+	pthread_mutex_lock(&lock);
+	for (int i = 0; i < NUM_FDS && ret < 0; i++) {
+		if (!fds[i]) {
+			fds[i] = file;
+			ret = FIRST_FD + i;
+		}
+	}
+	pthread_mutex_unlock(&lock);
+	return ret;
+}
+
+static const struct uapi_fds table = { .fget = fget, .install = install };
+
+static void close_fd(unsigned i)
+{
+	struct uapi_file *f;
+
+	pthread_mutex_lock(&lock);
+	f = fds[i];
+	fds[i] = NULL;
+	pthread_mutex_unlock(&lock);
+	if (f)
+		uapi_file_put(f);
+}
+
+static int open_one(unsigned which)
+{
+	static const char *const paths[] = {
+		"/dev/vfio/vfio", "/dev/iommu",	    "/dev/vfio/devices/vfio0", "/dev/vfio/1",
+		"/dev/iommu",	  "/dev/vfio/vfio", "/dev/vfio/devices/vfio1", "/dev/vfio/2",
+	};
+	struct uapi_file *f;
+	int fd = uapi_open(sys, &table, paths[which % 8], O_RDWR, &f);
+
+	if (fd)
+		return fd;
+	fd = install(NULL, f, O_RDWR);
+	if (fd < 0)
+		uapi_file_put(f);
+	return fd;
+}
+
+/* Try to bring a device to an address space, in one of the two ways. */
+static void bring_up(struct in *in)
+{
+	uint8_t how = in8(in);
+	uint32_t *args = (uint32_t *)arena;
+	int dev, to = open_one(how & 1 ? 1 : 0);
+	struct uapi_file *f;
+
+	dev = open_one(how & 1 ? 2 + (how & 4) : 3 + (how & 4));
+	f = to < 0 || dev < 0 ? NULL : get((unsigned)dev - FIRST_FD);
+	if (!f)
+		return;
+	memset(args, 0, 64);
+	if (how & 1) {
+		args[0] = 16;
+		args[2] = (uint32_t)to;
+		uapi_ioctl(f, _IO(';', 118), (unsigned long)args); /* BIND_IOMMUFD */
+	} else {
+		args[0] = (uint32_t)to;
+		uapi_ioctl(f, VFIO_GROUP_SET_CONTAINER, (unsigned long)args);
+	}
+	uapi_file_put(f);
+}
+
+static void *racer(void *arg)
+{
+	unsigned seed = (unsigned)(uintptr_t)arg;
+
+	hostile_setup();
+	for (unsigned n = 0; n < rounds; n++) {
+		uint8_t bytes[256];
+		struct in in = { bytes, sizeof(bytes) };
+		struct uapi_file *f;
+		unsigned what;
+
+		for (unsigned i = 0; i < sizeof(bytes); i++)
+			bytes[i] = (uint8_t)(rand_r(&seed) >> 7);
+		what = in8(&in);
+		if (what < 24) {
+			open_one(in8(&in));
+			continue;
+		}
+		if (what < 40) {
+			close_fd(in8(&in) % NUM_FDS);
+			continue;
+		}
+		if (what < 56) {
+			bring_up(&in);
+			continue;
+		}
+		f = get(in8(&in) % NUM_FDS);
+		if (!f)
+			continue;
+		if (what < 100)
+			region(&in, f);
+		else if (what < 104)
+			uapi_mmap_check(f, some_size(&in), in8(&in) & 7, in8(&in), in64(&in));
+		else
+			call(&in, f);
+		uapi_file_put(f);
+	}
+	return NULL;
+}
+
+static void test_races(void **state)
+{
+	static const char *const specs[] = { "testdev", "testdev,group=1,msix=off", "edu" };
+	pthread_t t[THREADS];
+	char *err;
+
+	log_set(2, LOG_NONE);
+	guard_install();
+	machine = machine_new();
+	assert_non_null(machine);
+	for (unsigned i = 0; i < ARRAY_SIZE(specs); i++)
+		assert_int_equal(machine_add(machine, specs[i], &err), 0);
+	sys = machine_system(machine);
+	rounds = getenv("UVFIO_LONG") ? 10000000 : 100000;
+	for (unsigned i = 0; i < THREADS; i++)
+		assert_int_equal(
+			pthread_create(&t[i], NULL, racer, (void *)(uintptr_t)(i * 977 + 1)), 0);
+	for (unsigned i = 0; i < THREADS; i++)
+		pthread_join(t[i], NULL);
+	for (unsigned i = NUM_FDS; i--;)
+		close_fd(i);
+	assert_null(sys->ioases.asides.root);
+	assert_int_equal(atomic_load(&sys->ioases.mappings), 0);
+	assert_int_equal(atomic_load(&sys->ioases.pages_locked), 0);
+	for (unsigned i = 0; i < machine_num_devices(machine); i++)
+		assert_int_equal(machine_device(machine, i)->vdev->open_count, 0);
+	machine_free(machine, false);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = { cmocka_unit_test(test_races) };
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
