@@ -7,6 +7,7 @@
 
 #include "base/report.h"
 #include "vfio/group.h"
+#include "vfio/migrate.h"
 
 void vfio_device_init(struct vfio_device *dev, const struct vfio_device_ops *ops, const char *name,
 		      struct iommu_device *iommu)
@@ -50,6 +51,7 @@ void vfio_device_close(struct vfio_device *dev)
 	pthread_mutex_lock(&dev->lock);
 	if (!--dev->open_count) {
 		dev->ops->close(dev);
+		vfio_migrate_closed(dev);
 		released = atomic_load(&dev->leaving);
 	}
 	pthread_mutex_unlock(&dev->lock);

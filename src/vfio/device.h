@@ -21,6 +21,7 @@
 struct vfio_device;
 struct vfio_ioas;
 struct vfio_iommufd_device;
+struct vfio_migrate;
 
 enum vfio_area_kind {
 	/* each load or store in a mapping of it is a call of ops->mmio */
@@ -188,6 +189,7 @@ struct vfio_device {
 	struct vfio_access_lock access;
 	atomic_uint users;     /* calls that use it now: vfio_device_use() */
 	atomic_bool low_power; /* the device's word that it wants to be told of them */
+	struct vfio_migrate *migrate; /* NULL: it does not migrate; set before it is opened */
 };
 
 void vfio_device_init(struct vfio_device *dev, const struct vfio_device_ops *ops, const char *name,

@@ -413,6 +413,11 @@ int vfio_device_low_power(struct vfio_open *o, bool enter, int wake)
 	return vfio_device_has_low_power(o) ? o->dev->ops->low_power(o->dev, enter, wake) : -ENOTTY;
 }
 
+struct vfio_migrate *vfio_device_migrate(const struct vfio_open *o)
+{
+	return atomic_load(&o->bound) ? o->dev->migrate : NULL;
+}
+
 /* ---- resets ---- */
 
 int vfio_device_reset(struct vfio_open *o)

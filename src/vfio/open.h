@@ -248,6 +248,11 @@ static inline void vfio_device_unuse(struct vfio_device *dev)
 	if (atomic_fetch_sub(&dev->users, 1) == 1 && atomic_load(&dev->low_power))
 		dev->ops->use(dev, false);
 }
+/**
+ * vfio_device_migrate - return what the device migrates by (vfio/migrate.h), until the close; NULL:
+ * it does not.
+ */
+struct vfio_migrate *vfio_device_migrate(const struct vfio_open *o);
 
 /* ---- resets ---- */
 

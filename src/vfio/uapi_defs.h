@@ -40,4 +40,28 @@ struct vfio_device_detach_iommufd_pt {
 	uint32_t pasid; /* with DETACH_PASID */
 };
 #define VFIO_DEVICE_DETACH_PASID (1u << 0)
+
+/* ---- migration: Linux 6.2 and later ---- */
+
+#ifndef VFIO_MIGRATION_PRE_COPY
+#define VFIO_MIGRATION_PRE_COPY (1 << 2)
+/* enum vfio_device_mig_state */
+#define VFIO_DEVICE_STATE_PRE_COPY     6
+#define VFIO_DEVICE_STATE_PRE_COPY_P2P 7
+/* of the stream, in the PRE_COPY states */
+#define VFIO_MIG_GET_PRECOPY_INFO _IO(VFIO_TYPE, VFIO_BASE + 21)
+struct vfio_precopy_info {
+	uint32_t argsz, flags;
+	uint64_t initial_bytes, dirty_bytes;
+};
+#endif
+#ifndef VFIO_DEVICE_FEATURE_MIG_DATA_SIZE
+#define VFIO_DEVICE_FEATURE_MIG_DATA_SIZE 9
+struct vfio_device_feature_mig_data_size {
+	uint64_t stop_copy_length;
+};
+#endif
+#ifndef VFIO_DEVICE_FEATURE_MIG_PRECOPY_INFOv2 /* 7.1 */
+#define VFIO_DEVICE_FEATURE_MIG_PRECOPY_INFOv2 12
+#endif
 #endif

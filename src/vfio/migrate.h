@@ -1,0 +1,133 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * vfio/migrate.h: the migration of a device, version 2 (linux/vfio.h, enum vfio_device_mig_state):
+ * its states, the arcs between them, and the streams by which a state leaves a device or comes to
+ * it. Which bytes that are is the provider's matter; here they get a frame by which a stream that
+ * is damaged, cut short, or not of such a device is refused.
+ *
+ * The P2P states and STOP_COPY are offered always, PRE_COPY if the provider notes what changes.
+ *
+ * Threads: any. One lock of each device's guards its state and its stream; the provider is called
+ * with it held.
+ * Lock order: vfio_device.lock > vfio_migrate.lock > the provider's locks. In vfio_migrate_reset()
+ * the provider has locks of its own already, and this one is tried only.
+ */
+#ifndef VFIO_MIGRATE_H
+#define VFIO_MIGRATE_H
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+#include "vfio/uapi_defs.h"
+
+struct vfio_device;
+struct vfio_migrate;
+struct vfio_stream;
+
+enum vfio_halt {
+	VFIO_HALT_DMA, /* no DMA that the device begins */
+	VFIO_HALT_ALL, /* and no interrupt, nor any other change */
+};
+
+/* What a stream consists of, in this order. */
+enum vfio_part {
+	VFIO_PART_DEVICE = 1, /* what the other device must have alike; at any time */
+	VFIO_PART_MEMORY,     /* some of what changed, and is tracked; any number of them */
+	VFIO_PART_STATE,      /* all else; the device is halted */
+};
+
+/* A provider's part. Return values are 0 or -errno, with a line in the log. */
+struct vfio_migrate_ops {
+	/* Halt it, DMA first. Or let it go on, the other way round; what was not halted stays. */
+	int (*halt)(struct vfio_device *dev, enum vfio_halt how);
+	void (*go_on)(struct vfio_device *dev, enum vfio_halt how);
+	/* Save a part: *@out is memory of base/heap.h, the caller's from now on. */
+	int (*save)(struct vfio_device *dev, enum vfio_part part, void **out, size_t *len);
+	/*
+	 * Load it. An error of STATE leaves the device in no state. Of DEVICE and MEMORY it is
+	 * called as they come.
+	 */
+	int (*load)(struct vfio_device *dev, enum vfio_part part, const void *buf, size_t len);
+	/* Return about how many bytes all parts are. */
+	uint64_t (*size)(struct vfio_device *dev);
+	/* Note which memory changes; at first all of it did. NULL: there is no such memory. */
+	int (*track)(struct vfio_device *dev, bool on);
+	/* Return how many bytes MEMORY would have. */
+	uint64_t (*dirty)(struct vfio_device *dev);
+};
+
+/**
+ * vfio_migrate_new - let @dev migrate (vfio_device.migrate)
+ * @ops: outlives @dev
+ *
+ * Before @dev is opened.
+ *
+ * Return: 0 or -ENOMEM.
+ */
+int vfio_migrate_new(struct vfio_device *dev, const struct vfio_migrate_ops *ops);
+/** vfio_migrate_free - @dev, which is not open, goes; streams that are left say -ENODEV. */
+void vfio_migrate_free(struct vfio_device *dev);
+/** vfio_migrate_closed - the last opener has closed @dev: it is RUNNING for the next one. */
+void vfio_migrate_closed(struct vfio_device *dev);
+/**
+ * vfio_migrate_reset - @dev was reset: it is RUNNING, and its stream is dead
+ *
+ * Any thread, with the provider's locks held. If a change of state is under way, that is done by
+ * who makes it, when it is over.
+ */
+void vfio_migrate_reset(struct vfio_device *dev);
+
+/** vfio_migrate_flags - return VFIO_MIGRATION_*. */
+uint64_t vfio_migrate_flags(const struct vfio_migrate *m);
+/** vfio_migrate_state - return the state, enum vfio_device_mig_state. */
+uint32_t vfio_migrate_state(struct vfio_migrate *m);
+/**
+ * vfio_migrate_set - go to @state, by all arcs that lead there
+ * @out: gets the stream of an arc that begins one, with a reference; else NULL
+ *
+ * Return: 0; -EINVAL: no such state, or no way there; or what the device answered, or -ENOMEM: the
+ * state is that of the last arc that was done, or ERROR.
+ */
+int vfio_migrate_set(struct vfio_migrate *m, uint32_t state, struct vfio_stream **out);
+/** vfio_migrate_size - return about how many bytes the stream of STOP_COPY has. */
+uint64_t vfio_migrate_size(struct vfio_migrate *m);
+/** vfio_migrate_precopy_v2 - flags of struct vfio_precopy_info are an output from now on. */
+void vfio_migrate_precopy_v2(struct vfio_migrate *m);
+
+/* ---- streams ---- */
+
+/** vfio_stream_resuming - true if it is written, false if it is read. */
+bool vfio_stream_resuming(const struct vfio_stream *s);
+/** vfio_stream_put - give a reference back. */
+void vfio_stream_put(struct vfio_stream *s);
+/**
+ * vfio_stream_on_ready - have @fn called when it gets readable without waiting, or no more
+ *
+ * At once with what is so now; with the device's lock held. NULL: not any more.
+ */
+void vfio_stream_on_ready(struct vfio_stream *s, void (*fn)(void *arg, bool ready), void *arg);
+/**
+ * vfio_stream_read - read
+ * @addr: the client's memory
+ *
+ * Return: bytes; 0: that was all; -ENOMSG: all for now, while the device is in PRE_COPY; -ENODEV:
+ * the stream has ended (its state was left), or failed before; -EFAULT; or what the device
+ * answered.
+ */
+ssize_t vfio_stream_read(struct vfio_stream *s, uintptr_t addr, size_t count);
+/**
+ * vfio_stream_write - write
+ *
+ * Return: @count; -EINVAL: the bytes are not of a stream, or not of such a device; -ENODEV: as
+ * vfio_stream_read(); -EFAULT, -ENOMEM.
+ */
+ssize_t vfio_stream_write(struct vfio_stream *s, uintptr_t addr, size_t count);
+/**
+ * vfio_stream_precopy - say how much there is to read (VFIO_MIG_GET_PRECOPY_INFO)
+ * @info: filled in, but for argsz; and for flags, unless vfio_migrate_precopy_v2() was called
+ *
+ * Return: 0; -EINVAL: the device is in no PRE_COPY state; -ENODEV: as vfio_stream_read().
+ */
+int vfio_stream_precopy(struct vfio_stream *s, struct vfio_precopy_info *info);
+#endif
