@@ -161,6 +161,8 @@ bool pci_can_migrate(const pci_function *fn);
  * model's -errno: it goes on as before. Nothing to do: 0.
  */
 int pci_function_stop(pci_function *fn, enum uvfio_stop_kind kind);
+/* True if interrupts wait: it is stopped (UVFIO_STOP_ALL). */
+bool pci_irqs_wait(const pci_function *fn);
 /* Undo that, the other way round; nothing to do: nothing happens. */
 void pci_function_resume(pci_function *fn, enum uvfio_stop_kind kind);
 /* Say what both functions must have alike; loading, compare. Errors are in @s. */

@@ -91,6 +91,11 @@ int pci_function_stop(pci_function *fn, enum uvfio_stop_kind kind)
 	return atomic_load(&fn->halt.irqs) ? 0 : stop_all(fn);
 }
 
+bool pci_irqs_wait(const pci_function *fn)
+{
+	return atomic_load(&fn->halt.irqs);
+}
+
 void pci_function_resume(pci_function *fn, enum uvfio_stop_kind kind)
 {
 	if (kind == UVFIO_STOP_ALL) {

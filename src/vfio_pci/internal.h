@@ -35,6 +35,7 @@
 #include "vfio/group.h"
 #include "vfio/irqfd.h"
 #include "vfio/kernel.h"
+#include "vfio/migrate.h"
 #include "vfio_pci/vfio_pci.h"
 
 /* no interrupt type active */
@@ -98,6 +99,8 @@ struct vfio_pci_config {
 #define INTX_DISABLED 4u
 /* the mask was asked for, and COMMAND.DisINTx of the hardware follows it */
 #define INTX_HW 8u
+/* INTx was masked in the state that was loaded, and is not active here yet */
+#define INTX_CARRIED 16u
 
 struct vfio_pci_intx {
 	/*

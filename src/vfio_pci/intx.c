@@ -37,10 +37,13 @@ void vfio_pci_intx_line(void *arg, bool level)
 		intx_deliver(arg);
 }
 
-/* True if the function asks for an interrupt; not in D3hot, when it asks once it wakes. */
+/*
+ * True if the function asks for an interrupt; not in D3hot, or stopped for a migration: it asks
+ * again when it wakes, or goes on.
+ */
 static bool intx_asks(struct vfio_pci_device *vd)
 {
-	return pci_intx_level(vd->fn) && !pci_power_state(vd->fn);
+	return pci_intx_level(vd->fn) && !pci_power_state(vd->fn) && !pci_irqs_wait(vd->fn);
 }
 
 /* Bring DisINTx of the hardware to what it should be. config_lock held. */
@@ -164,6 +167,8 @@ static int intx_enable(struct vfio_pci_device *vd, int fd)
 		 * up
 		 */
 		on = INTX_ACTIVE | (s & INTX_DISABLED ? INTX_DISABLED | INTX_MASKED : 0);
+		if (s & INTX_CARRIED)
+			on |= INTX_MASKED;
 	} while (!atomic_compare_exchange_weak(&vd->intx.state, &s, on));
 	vfio_pci_intx_follow(vd);
 	pthread_mutex_unlock(&vd->config_lock);

@@ -51,6 +51,7 @@ static void reset_by(struct vfio_pci_device *vd, enum uvfio_reset_kind kind)
 	pci_function_reset(vd->fn, kind);
 	pci_restore_state(vd->fn, state);
 	vfio_pci_irqs_restore(vd);
+	vfio_migrate_reset(&vd->vdev);
 }
 
 void vfio_pci_reset_function(struct vfio_pci_device *vd)
@@ -370,6 +371,7 @@ void vfio_pci_unbind(struct vfio_device *dev)
 
 	if (vd->opened)
 		vfio_pci_close(dev);
+	vfio_migrate_free(dev);
 	vfio_device_fini(dev);
 	pthread_rwlock_destroy(&vd->memory_lock);
 	pthread_mutex_destroy(&vd->ioeventfds.lock);

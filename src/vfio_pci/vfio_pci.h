@@ -3,7 +3,7 @@
  * vfio_pci/vfio_pci.h: the vfio-pci driver on a software PCI function, as Linux's vfio-pci is on a
  * chip. Config-space virtualization by bit tables (config.c, config_tables.c, config_caps.c),
  * interrupts (irqs.c, intx.c, msi.c), region access (rdwr.c, ioeventfd.c, mmap.c), VFs and their
- * token (sriov.c), reset, power and saved state (vfio_pci.c).
+ * token (sriov.c), migration (migrate.c), reset, power and saved state (vfio_pci.c).
  */
 #ifndef VFIO_PCI_VFIO_PCI_H
 #define VFIO_PCI_VFIO_PCI_H
@@ -24,6 +24,11 @@ int vfio_pci_bind(pci_function *fn, const struct pci_address *at, struct loop *l
  */
 enum vfio_pci_mmap { VFIO_PCI_MMAP_AUTO, VFIO_PCI_MMAP_TRAP, VFIO_PCI_MMAP_OFF };
 void vfio_pci_set_mmap(struct vfio_device *dev, enum vfio_pci_mmap how);
+/*
+ * Offer migration of @dev, before it is opened. Return 0; -EOPNOTSUPP: its model cannot save its
+ * state; -ENOMEM.
+ */
+int vfio_pci_set_migration(struct vfio_device *dev);
 void vfio_pci_unbind(struct vfio_device *dev);
 /*
  * Tell @vf, a VF, its PF, which is bound, too, and outlives it; NULL: the PF has another driver.

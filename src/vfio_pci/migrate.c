@@ -1,0 +1,225 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * vfio_pci/migrate.c: what a device's stream holds (vfio/migrate.h): what the function and its
+ * model save (pci/migrate.c), and before it what the driver keeps for its user: the config space
+ * that the user sees, the mask of INTx, and the masks in the MSI-X table.
+ *
+ * Eventfds do not move: the user here sets up interrupts as the one there had, before or after the
+ * state is loaded. So who unmasks a vector is settled by what is set up here; only of a vector that
+ * had an eventfd there is the mask in the table the user's, and moves.
+ */
+#include <stdlib.h>
+
+#include "base/heap.h"
+#include "vfio_pci/internal.h"
+
+/* ---- saving ---- */
+
+static void save_driver(struct vfio_pci_device *vd, struct uvfio_state *s)
+{
+	uvfio_section(s, "vfio-pci");
+	pthread_mutex_lock(&vd->igate);
+	pthread_mutex_lock(&vd->config_lock);
+	uvfio_put_bytes(s, vd->config.vconfig, vd->config.size);
+	uvfio_put8(s, vd->saved.pm_valid);
+	if (vd->saved.pm_valid)
+		uvfio_put_bytes(s, vd->saved.pm, vd->config.size);
+	uvfio_put8(s, (uint8_t)(atomic_load(&vd->intx.state) &
+				(INTX_MASKED | INTX_HW | INTX_DISABLED)));
+	for (unsigned i = 0; vd->msix.there && i < vd->msix.info.vectors; i++)
+		uvfio_put8(s, vd->irq_type == VFIO_PCI_MSIX_IRQ_INDEX &&
+				      vfio_trigger_is_set(&vd->msi.triggers[i]));
+	pthread_mutex_unlock(&vd->config_lock);
+	pthread_mutex_unlock(&vd->igate);
+}
+
+static int vfio_pci_save(struct vfio_device *dev, enum vfio_part part, void **out, size_t *len)
+{
+	struct vfio_pci_device *vd = to_vfio_pci(dev);
+	struct uvfio_state s;
+	int ret = 0;
+
+	pci_state_save(&s, dev->name);
+	switch (part) {
+	case VFIO_PART_DEVICE:
+		pci_function_describe(vd->fn, &s);
+		break;
+	case VFIO_PART_MEMORY:
+		ret = pci_function_save_dirty(vd->fn, &s);
+		break;
+	case VFIO_PART_STATE:
+		save_driver(vd, &s);
+		ret = pci_function_save(vd->fn, &s);
+		break;
+	}
+	if (!ret)
+		ret = pci_state_end(&s);
+	if (ret) {
+		pci_state_free(&s);
+		return ret;
+	}
+	*out = s.buf;
+	*len = s.len;
+	return 0;
+}
+
+/* ---- loading ---- */
+
+/* What save_driver() saved, read before anything is changed. */
+struct driver {
+	uint8_t vconfig[PCI_CFG_EXP_SIZE], pm[PCI_CFG_EXP_SIZE];
+	bool pm_valid;
+	unsigned intx;
+	uint8_t *had_eventfd; /* of each MSI-X vector */
+};
+
+static int read_driver(struct vfio_pci_device *vd, struct driver *d, struct uvfio_state *s)
+{
+	uvfio_section(s, "vfio-pci");
+	uvfio_get_bytes(s, d->vconfig, vd->config.size);
+	d->pm_valid = uvfio_get8(s);
+	if (d->pm_valid)
+		uvfio_get_bytes(s, d->pm, vd->config.size);
+	d->intx = uvfio_get8(s) & (INTX_MASKED | INTX_HW | INTX_DISABLED);
+	if (vd->msix.there) {
+		d->had_eventfd = heap_alloc(vd->msix.info.vectors);
+		if (!d->had_eventfd)
+			return -ENOMEM;
+		uvfio_get_bytes(s, d->had_eventfd, vd->msix.info.vectors);
+	}
+	return s->err;
+}
+
+/* Bring the MSI-X table in line with the eventfds that are set here. igate held. */
+static void settle_masks(struct vfio_pci_device *vd, const struct driver *d)
+{
+	bool active = vd->irq_type == VFIO_PCI_MSIX_IRQ_INDEX;
+
+	for (unsigned i = 0; vd->msix.there && i < vd->msix.info.vectors; i++) {
+		bool set = active && vfio_trigger_is_set(&vd->msi.triggers[i]);
+
+		if (set && !d->had_eventfd[i])
+			pci_msix_entry(vd->fn, i, true);
+		else if (!set)
+			pci_msix_set_mask(vd->fn, i, true);
+	}
+}
+
+/* igate and config_lock held. */
+static void load_driver(struct vfio_pci_device *vd, const struct driver *d)
+{
+	struct vfio_pci_config *c = &vd->config;
+	bool active = vd->irq_type == VFIO_PCI_INTX_IRQ_INDEX;
+	unsigned state = active ? INTX_ACTIVE : 0;
+
+	memcpy(c->vconfig, d->vconfig, c->size);
+	c->bars_dirty = true;
+	vd->saved.pm_valid = d->pm_valid;
+	if (d->pm_valid) {
+		memcpy(vd->saved.pm, d->pm, c->size);
+		/* it is put back when the function wakes: with the addresses that it has here */
+		memcpy(vd->saved.pm + PCI_BASE_ADDRESS_0, c->real_bar, 4 * PCI_BARS);
+		put32(vd->saved.pm + PCI_ROM_ADDRESS, c->real_bar[6]);
+	}
+	/* a mask that is not the user's DisINTx waits for INTx to be active */
+	state |= active ? d->intx : d->intx & INTX_DISABLED;
+	if (!active && d->intx & INTX_MASKED)
+		state |= INTX_CARRIED;
+	atomic_store(&vd->intx.state, state);
+	vfio_pci_intx_follow(vd);
+}
+
+static int load_state(struct vfio_pci_device *vd, struct uvfio_state *s)
+{
+	struct driver *d = heap_alloc(sizeof(*d));
+	int ret = d ? read_driver(vd, d, s) : -ENOMEM;
+
+	if (ret)
+		goto out;
+	pthread_mutex_lock(&vd->igate);
+	pthread_mutex_lock(&vd->config_lock);
+	pthread_rwlock_wrlock(&vd->memory_lock);
+	ret = pci_function_load(vd->fn, s);
+	if (!ret) {
+		load_driver(vd, d);
+		settle_masks(vd, d);
+	}
+	pthread_rwlock_unlock(&vd->memory_lock);
+	pthread_mutex_unlock(&vd->config_lock);
+	pthread_mutex_unlock(&vd->igate);
+out:
+	if (d)
+		heap_free(d->had_eventfd);
+	heap_free(d);
+	return ret;
+}
+
+static int vfio_pci_load(struct vfio_device *dev, enum vfio_part part, const void *buf, size_t len)
+{
+	struct vfio_pci_device *vd = to_vfio_pci(dev);
+	struct uvfio_state s;
+	int ret = 0;
+
+	pci_state_load(&s, dev->name, buf, len);
+	switch (part) {
+	case VFIO_PART_DEVICE:
+		pci_function_describe(vd->fn, &s);
+		break;
+	case VFIO_PART_MEMORY:
+		ret = pci_function_load_dirty(vd->fn, &s);
+		break;
+	case VFIO_PART_STATE:
+		ret = load_state(vd, &s);
+		break;
+	}
+	return ret ? ret : pci_state_end(&s);
+}
+
+/* ---- halting ---- */
+
+static enum uvfio_stop_kind stop_kind(enum vfio_halt how)
+{
+	return how == VFIO_HALT_DMA ? UVFIO_STOP_DMA : UVFIO_STOP_ALL;
+}
+
+static int vfio_pci_halt(struct vfio_device *dev, enum vfio_halt how)
+{
+	return pci_function_stop(to_vfio_pci(dev)->fn, stop_kind(how));
+}
+
+static void vfio_pci_go_on(struct vfio_device *dev, enum vfio_halt how)
+{
+	pci_function_resume(to_vfio_pci(dev)->fn, stop_kind(how));
+}
+
+static uint64_t vfio_pci_size(struct vfio_device *dev)
+{
+	/* what the driver adds, and the frame of the stream */
+	return pci_function_state_size(to_vfio_pci(dev)->fn) + 3ull * PCI_CFG_EXP_SIZE;
+}
+
+static int vfio_pci_track(struct vfio_device *dev, bool on)
+{
+	return pci_function_track(to_vfio_pci(dev)->fn, on);
+}
+
+static uint64_t vfio_pci_dirty(struct vfio_device *dev)
+{
+	return pci_function_dirty(to_vfio_pci(dev)->fn);
+}
+
+#define OPS                                                                    \
+	.halt = vfio_pci_halt, .go_on = vfio_pci_go_on, .save = vfio_pci_save, \
+	.load = vfio_pci_load, .size = vfio_pci_size
+
+int vfio_pci_set_migration(struct vfio_device *dev)
+{
+	static const struct vfio_migrate_ops ops = { OPS };
+	static const struct vfio_migrate_ops tracking = { OPS, .track = vfio_pci_track,
+							  .dirty = vfio_pci_dirty };
+	struct vfio_pci_device *vd = to_vfio_pci(dev);
+
+	if (!pci_can_migrate(vd->fn))
+		return -EOPNOTSUPP;
+	return vfio_migrate_new(dev, pci_can_track(vd->fn) ? &tracking : &ops);
+}
