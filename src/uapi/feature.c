@@ -80,12 +80,29 @@ static const struct feature features[] = {
 	[VFIO_DEVICE_FEATURE_LOW_POWER_EXIT] = { .ops = SET,
 						 .has = has_low_power,
 						 .call = low_power_exit },
+	[VFIO_DEVICE_FEATURE_MIGRATION] = { .ops = GET,
+					    .size = sizeof(struct vfio_device_feature_migration),
+					    .has = uapi_has_migration,
+					    .call = uapi_migration },
+	[VFIO_DEVICE_FEATURE_MIG_DEVICE_STATE] = { .ops = GET | SET,
+						   .size = sizeof(
+							   struct vfio_device_feature_mig_state),
+						   .has = uapi_has_migration,
+						   .call = uapi_mig_state },
+	[VFIO_DEVICE_FEATURE_MIG_DATA_SIZE] = { .ops = GET,
+						.size = sizeof(
+							struct vfio_device_feature_mig_data_size),
+						.has = uapi_has_migration,
+						.call = uapi_mig_data_size },
 	/*
-	 * VFIO_DEVICE_FEATURE_MIG_PRECOPY_INFOv2 (Linux 7.x, not in older headers): the kernel asks
-	 * whether the device migrates with PRE_COPY before it looks at the rest, and not with
-	 * ENOTTY
+	 * the kernel asks whether the device migrates with PRE_COPY before it looks at the rest,
+	 * and not with ENOTTY
 	 */
-	[12] = { .absent = -EINVAL, .since = VFIO_KERNEL_PRECOPY_INFO_V2 },
+	[VFIO_DEVICE_FEATURE_MIG_PRECOPY_INFOv2] = { .absent = -EINVAL,
+						     .since = VFIO_KERNEL_PRECOPY_INFO_V2,
+						     .ops = SET,
+						     .has = uapi_has_precopy,
+						     .call = uapi_precopy_v2 },
 };
 
 long uapi_device_feature(struct uapi_file *f, unsigned long arg)

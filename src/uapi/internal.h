@@ -109,6 +109,14 @@ ssize_t uapi_device_write(struct uapi_file *f, const void *user, size_t count, u
 int uapi_device_mmap_check(struct uapi_file *f, size_t len, int prot, int flags, uint64_t pos);
 long uapi_device_feature(struct uapi_file *f, unsigned long arg);
 
+/* ---- migrate.c: for the table of features ---- */
+bool uapi_has_migration(const struct uapi_file *f);
+bool uapi_has_precopy(const struct uapi_file *f);
+long uapi_migration(struct uapi_file *f, uint32_t op, unsigned long arg);
+long uapi_mig_state(struct uapi_file *f, uint32_t op, unsigned long arg);
+long uapi_mig_data_size(struct uapi_file *f, uint32_t op, unsigned long arg);
+long uapi_precopy_v2(struct uapi_file *f, uint32_t op, unsigned long arg);
+
 /* Count the bytes up to and with @member: the kernel's name for it is minsz. */
 #define UAPI_SIZE_WITH(type, member) (offsetof(type, member) + sizeof(((type *)0)->member))
 
