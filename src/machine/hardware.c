@@ -77,6 +77,11 @@ int machine_make_hardware(struct plugged *dev, char **err)
 	if (rc)
 		return machine_fail(err, rc, "%s at %s: cannot have a driver: %s", dev->spec.model,
 				    dev->d.addr, strerror(-rc));
+	rc = machine_set_migration(dev, dev);
+	if (rc)
+		return machine_fail(
+			err, rc, "%s at %s: migration=on: %s", dev->spec.model, dev->d.addr,
+			rc == -EOPNOTSUPP ? "the model cannot save its state" : strerror(-rc));
 	/* the next device's begin behind it */
 	if (dev->bus)
 		machine_spaces_window(&spaces);
@@ -149,6 +154,14 @@ void machine_plugged_free(struct plugged *dev)
 	machine_spec_free(&dev->spec);
 	free(dev->d.id);
 	free(dev);
+}
+
+int machine_set_migration(struct plugged *dev, const struct plugged *as)
+{
+	if (!as->spec.migration || !dev->d.vdev)
+		return 0;
+	return dev->hw->provider->set_migration ? dev->hw->provider->set_migration(dev->hw)
+						: -EOPNOTSUPP;
 }
 
 void machine_set_mmap(struct plugged *dev, const struct plugged *as)

@@ -36,6 +36,7 @@ struct machine_spec {
 	const char *driver; /* NULL: vfio-pci; MACHINE_NO_DRIVER */
 	unsigned numvfs;
 	enum machine_mmap mmap;
+	bool migration;
 	unsigned group;
 	const char *id;
 	enum machine_bus_kind bus_kind;
@@ -197,6 +198,11 @@ void machine_unmake(struct plugged *dev);
 /* Put what was made into its group, or take it out. 0 or -ENOMEM. */
 int machine_plug(struct plugged *dev);
 void machine_unplug(struct plugged *dev);
+/*
+ * Have @dev's driver offer migration, if migration= of @as says so. 0; -EOPNOTSUPP: the device
+ * cannot; -ENOMEM.
+ */
+int machine_set_migration(struct plugged *dev, const struct plugged *as);
 /* Tell @dev's provider what mmap= of @as says. */
 void machine_set_mmap(struct plugged *dev, const struct plugged *as);
 /* Give up all claims; @abandon: close only, the lock is the parent's. */

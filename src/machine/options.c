@@ -87,7 +87,7 @@ static const char *value_of_numvfs(const struct machine_spec *s, char buf[MACHIN
 	return s->numvfs ? number(s->numvfs, buf) : NULL;
 }
 
-/* ---- driver, mmap, id ---- */
+/* ---- driver, mmap, migration, id ---- */
 
 static int parse_driver(struct machine_spec *s, const char *value, char **err)
 {
@@ -120,6 +120,20 @@ static int parse_mmap(struct machine_spec *s, const char *value, char **err)
 static const char *value_of_mmap(const struct machine_spec *s, char buf[MACHINE_OPTION_TEXT])
 {
 	return s->mmap == MACHINE_MMAP_AUTO ? NULL : mmap_words[s->mmap];
+}
+
+static int parse_migration(struct machine_spec *s, const char *value, char **err)
+{
+	s->migration = !strcmp(value, "on");
+	if (!s->migration && strcmp(value, "off"))
+		return machine_fail(err, -EINVAL, "%s: migration=%s: write on or off", s->model,
+				    value);
+	return 0;
+}
+
+static const char *value_of_migration(const struct machine_spec *s, char buf[MACHINE_OPTION_TEXT])
+{
+	return s->migration ? "on" : NULL;
 }
 
 static int parse_id(struct machine_spec *s, const char *value, char **err)
@@ -171,6 +185,11 @@ const struct machine_option machine_options[] = {
 	       "trap: BARs can be mapped, and every load and store is carried out by the device; "
 	       "off: pread and pwrite only; auto: off for a program that uses KVM, else trap with "
 	       "polled doorbells; default: auto"),
+	OPTION("migration", UVFIO_OPT_BOOL, migration,
+	       "on: the device's state can be saved and loaded (VFIO_DEVICE_FEATURE_MIGRATION), "
+	       "and its DMA writes logged, as by a migration driver of the kernel for a chip of "
+	       "its "
+	       "own; the model has to be able to; default: off, as with the kernel's vfio-pci"),
 	OPTION("id", UVFIO_OPT_STRING, id, "a name for the device"),
 	{ { 0 }, NULL, NULL },
 };

@@ -81,6 +81,11 @@ struct machine_provider {
 	 * nothing can be.
 	 */
 	void (*set_mmap)(struct machine_hardware *hw, enum machine_mmap how);
+	/*
+	 * Bound to vfio-pci, and not open: offer migration. 0; -EOPNOTSUPP: the device cannot be
+	 * saved; -ENOMEM. NULL: none can.
+	 */
+	int (*set_migration)(struct machine_hardware *hw);
 	/* Get, or set, the VF token of a bound PF. NULL: as make_vf. */
 	void (*token)(struct machine_hardware *pf, uint8_t uuid[16]);
 	void (*set_token)(struct machine_hardware *pf, const uint8_t uuid[16]);

@@ -204,6 +204,11 @@ static void software_set_mmap(struct machine_hardware *hw, enum machine_mmap how
 	vfio_pci_set_mmap(hw->vdev, all[how]);
 }
 
+static int software_set_migration(struct machine_hardware *hw)
+{
+	return vfio_pci_set_migration(hw->vdev);
+}
+
 static void software_token(struct machine_hardware *pf, uint8_t uuid[16])
 {
 	vfio_pci_token(pf->vdev, uuid);
@@ -231,6 +236,7 @@ const struct machine_provider machine_software = {
 	.error = software_error,
 	.link = software_link,
 	.set_mmap = software_set_mmap,
+	.set_migration = software_set_migration,
 	.token = software_token,
 	.set_token = software_set_token,
 	.free = software_free,

@@ -123,6 +123,12 @@ static int make_vf(struct plugged *vf, char **err)
 		vf->hw = NULL;
 	else
 		rc = machine_bind(vf, pf);
+	if (!rc) {
+		/* the PF's model can; if its VFs' cannot, they have none */
+		rc = machine_set_migration(vf, pf);
+		if (rc == -EOPNOTSUPP)
+			rc = 0;
+	}
 	if (rc) {
 		machine_unmake(vf);
 		machine_fail(err, rc, "%s at %s: virtual function %u cannot be made: %s",
