@@ -229,6 +229,50 @@ static void edu_reset(struct uvfio_dev *dev, enum uvfio_reset_kind kind)
 	edu->src = edu->dst = edu->count = edu->cmd = 0;
 }
 
+static int edu_save(struct uvfio_dev *dev, struct uvfio_state *s)
+{
+	struct edu *edu = uvfio_priv(dev);
+
+	uvfio_put32(s, edu->live);
+	uvfio_put32(s, edu->factorial);
+	uvfio_put32(s, edu->status);
+	uvfio_put32(s, edu->irq_status);
+	uvfio_put64(s, edu->src);
+	uvfio_put64(s, edu->dst);
+	uvfio_put64(s, edu->count);
+	uvfio_put64(s, edu->cmd);
+	uvfio_put64(s, uvfio_timer_left(edu->factorial_timer));
+	uvfio_put64(s, uvfio_timer_left(edu->dma_timer));
+	uvfio_put_bytes(s, edu->buf, sizeof(edu->buf));
+	return 0;
+}
+
+static int edu_load(struct uvfio_dev *dev, struct uvfio_state *s, uint32_t version)
+{
+	struct edu *edu = uvfio_priv(dev);
+
+	edu->live = uvfio_get32(s);
+	edu->factorial = uvfio_get32(s);
+	edu->status = uvfio_get32(s) & (STATUS_COMPUTING | STATUS_IRQ);
+	edu->irq_status = uvfio_get32(s);
+	/* any numbers: the engine checks them when it runs */
+	edu->src = uvfio_get64(s);
+	edu->dst = uvfio_get64(s);
+	edu->count = uvfio_get64(s);
+	edu->cmd = uvfio_get64(s);
+	uvfio_timer_set(edu->factorial_timer, uvfio_get64(s));
+	uvfio_timer_set(edu->dma_timer, uvfio_get64(s));
+	uvfio_get_bytes(s, edu->buf, sizeof(edu->buf));
+	return 0;
+}
+
+static void edu_describe(struct uvfio_dev *dev, struct uvfio_state *s)
+{
+	const struct edu *edu = uvfio_priv(dev);
+
+	uvfio_same(s, "dma_mask", edu->dma_mask);
+}
+
 static void edu_destroy(struct uvfio_dev *dev)
 {
 	struct edu *edu = uvfio_priv(dev);
@@ -332,4 +376,8 @@ const struct uvfio_model model_edu = {
 	.bar_read = edu_read,
 	.bar_write = edu_write,
 	.regs = edu_regs,
+	.state_version = 1,
+	.describe = edu_describe,
+	.save = edu_save,
+	.load = edu_load,
 };

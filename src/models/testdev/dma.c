@@ -121,8 +121,10 @@ static enum td_dma_status run_piece(struct uvfio_dev *dev, size_t len)
 	}
 	if (op == TD_OP_COMPARE || op == TD_OP_CHECK)
 		return mismatch(d, a, b, len, src);
-	if (op == TD_OP_LOAD)
+	if (op == TD_OP_LOAD) {
 		memcpy(td->ram + dst, a, len);
+		testdev_touched(td, dst, len);
+	}
 	if (writes_memory(op) && put(dev, d->cmd, dst, a, len)) {
 		d->addr = dst;
 		return TD_DMA_FAULT;
@@ -181,6 +183,8 @@ void testdev_dma_start(struct uvfio_dev *dev, uint32_t cmd)
 	d->status = TD_DMA_BUSY;
 	if (cmd & TD_DMA_ASYNC)
 		uvfio_timer_set(d->timer, (uint64_t)d->delay * 1000);
+	else if (td->stopped)
+		uvfio_timer_set(d->timer, 0);
 	else
 		run(dev, NULL);
 }

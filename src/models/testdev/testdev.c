@@ -278,6 +278,8 @@ static int access_bar(struct uvfio_dev *dev, unsigned bar, uint64_t offset, unsi
 	switch (bar) {
 	case BAR_RAM:
 		access_memory(td->ram + offset, size, value, write);
+		if (write)
+			testdev_touched(td, offset, size);
 		return 0;
 	case BAR_REGS:
 		return access_reg(dev, offset, size, value, write);
@@ -315,6 +317,7 @@ static void testdev_reset(struct uvfio_dev *dev, enum uvfio_reset_kind kind)
 	uvfio_intx(dev, false);
 	td->intx = false;
 	memset(td->ram, 0, td->ram_size);
+	testdev_touched(td, 0, td->ram_size);
 	memset(td->io, 0, sizeof(td->io));
 	memset(td->small, 0, sizeof(td->small));
 	td->reads = td->writes = td->last_access = td->last_offset = 0;
@@ -348,6 +351,7 @@ static void testdev_destroy(struct uvfio_dev *dev)
 
 	uvfio_timer_free(td->timer);
 	testdev_dma_fini(dev);
+	free(td->dirty);
 	free(td->ram);
 	free(td);
 }
@@ -648,4 +652,15 @@ const struct uvfio_model model_testdev = {
 	.config_written = testdev_config_written,
 	.power = testdev_power,
 	.regs = testdev_reg_names,
+	.state_version = 1,
+	.stop = testdev_stop,
+	.resume = testdev_resume,
+	.describe = testdev_describe,
+	.save = testdev_save,
+	.load = testdev_load,
+	.state_size = testdev_state_size,
+	.track = testdev_track,
+	.dirty = testdev_dirty,
+	.save_dirty = testdev_save_dirty,
+	.load_dirty = testdev_load_dirty,
 };
