@@ -1,0 +1,52 @@
+#!/bin/bash
+# SPDX-License-Identifier: BSD-3-Clause
+# migrate.sh: devices that move (tests/migrate/client.c): what the interface says, between two
+# processes of two runs over a pipe with I/O in flight, a model that is a user's shared object, and
+# states that a device cannot take, each with a line that says why.
+set -uo pipefail
+# shellcheck source=tests/lib/part.sh
+. "$(dirname "$0")/lib/part.sh"
+U=$build/uvfio C=$build/test/migrate_client
+[[ -x $C ]] || { echo "migrate: $C is missing: make migrate-programs" >&2; exit 1; }
+run() { timeout 100 "$U" run --log-file "$tmp/log" "$@"; }
+
+echo "# the interface"
+run --device testdev,migration=on --device testdev,migration=on --device edu -- "$C" cases >"$tmp/out" 2>&1
+cases "$tmp/out" "" ""
+grep -q '^ok' "$tmp/out" || no "migrate_client cases" "$(tail -n 3 "$tmp/out")"
+
+echo "# from one process to another"
+save() { run --device testdev,migration=on"${1-}" -- "$C" save; }
+save | run --device testdev,migration=on -- "$C" load >"$tmp/out" 2>&1
+cases "$tmp/out" "" ", over a pipe"
+grep -q '^ok' "$tmp/out" || no "save | load" "$(tail -n 3 "$tmp/out")"
+save >"$tmp/stream" || no "save"
+run --device testdev,migration=on,mmap=trap -- "$C" load <"$tmp/stream" >"$tmp/out" 2>&1
+cases "$tmp/out" "" ", by a file"
+
+echo "# a user's model"
+check "the example moves" run --device "$build/examples/counter.so,migration=on" --device "$build/examples/counter.so,migration=on" -- "$C" counter
+
+echo "# what a device cannot take"
+refused() { # WHAT LINE WRITE STREAM DEVICE
+	: >"$tmp/log"
+	same "$1" "write: $3"$'\nSTOP: Invalid argument, state 4' "$(run --device "$5" -- "$C" refused <"$4" 2>&1)"
+	has "$1: the line" "$2"
+}
+T=testdev,migration=on
+head -c 1000 "$tmp/stream" >"$tmp/short"
+refused "cut short" "the stream is cut short" all "$tmp/short" $T
+refused "nothing" "the stream is cut short" all /dev/null $T
+{ head -c 40000 "$tmp/stream"; printf xxxx; tail -c +40005 "$tmp/stream"; } >"$tmp/damaged"
+refused "damaged" "the stream is damaged: record" "Invalid argument" "$tmp/damaged" $T
+{ cat "$tmp/stream"; printf x; } >"$tmp/long"
+refused "too long" "goes on behind its end" "Invalid argument" "$tmp/long" $T
+refused "of another model" "whose model is 'testdev', not 'edu'" "Invalid argument" "$tmp/stream" edu,migration=on
+refused "of another size" "whose size of BAR0 is 65536 .*, not 131072" "Invalid argument" "$tmp/stream" $T,ram=128K
+refused "with other capabilities" "whose config space has 0x" "Invalid argument" "$tmp/stream" $T,msix=off
+refused "with other vectors" "whose config space has 0x3f at" "Invalid argument" "$tmp/stream" $T,vectors=32
+
+echo "# who cannot save"
+run --device "$build/test/polled_model.so,migration=on" -- true >"$tmp/out" 2>&1; same "the device is not made" 2 $?
+has "and says why" "migration=on: the model cannot save its state" "$tmp/out"
+counts
