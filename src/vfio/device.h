@@ -187,8 +187,8 @@ struct vfio_device {
 	pthread_mutex_t mappers_lock;
 	struct cds_list_head mappers; /* openers that mapped a region: struct vfio_open */
 	struct vfio_access_lock access;
-	atomic_uint users;     /* calls that use it now: vfio_device_use() */
-	atomic_bool low_power; /* the device's word that it wants to be told of them */
+	atomic_uint users;	      /* calls that use it now: vfio_device_use() */
+	atomic_bool low_power;	      /* the device's word that it wants to be told of them */
 	struct vfio_migrate *migrate; /* NULL: it does not migrate; set before it is opened */
 };
 
