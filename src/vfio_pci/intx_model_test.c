@@ -284,6 +284,7 @@ static int fake_event_new(struct vfio_virqfd **out)
 #define pci_intx_pin(fn)		       1
 #define pci_intx_level(fn)		       fake_level()
 #define pci_power_state(fn)		       0
+#define pci_irqs_wait(fn)		       false
 #define pci_config_read(fn, reg, size)	       fake_command_read()
 #define pci_config_write(fn, reg, size, value) fake_command_write(value)
 #include "intx.c"
