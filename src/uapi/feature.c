@@ -89,7 +89,8 @@ static const struct feature features[] = {
 							   struct vfio_device_feature_mig_state),
 						   .has = uapi_has_migration,
 						   .call = uapi_mig_state },
-	[VFIO_DEVICE_FEATURE_MIG_DATA_SIZE] = { .ops = GET,
+	[VFIO_DEVICE_FEATURE_MIG_DATA_SIZE] = { .since = VFIO_KERNEL_PRE_COPY,
+						.ops = GET,
 						.size = sizeof(
 							struct vfio_device_feature_mig_data_size),
 						.has = uapi_has_migration,

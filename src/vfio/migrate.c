@@ -12,6 +12,7 @@
 
 #include "base/heap.h"
 #include "base/report.h"
+#include "vfio/kernel.h"
 #include "vfio/stream.h"
 
 #define NO_WAY UINT32_MAX
@@ -136,7 +137,8 @@ void vfio_migrate_free(struct vfio_device *dev)
 uint64_t vfio_migrate_flags(const struct vfio_migrate *m)
 {
 	return VFIO_MIGRATION_STOP_COPY | VFIO_MIGRATION_P2P |
-	       (m->ops->track ? VFIO_MIGRATION_PRE_COPY : 0);
+	       (m->ops->track && vfio_kernel_has(VFIO_KERNEL_PRE_COPY) ? VFIO_MIGRATION_PRE_COPY
+								       : 0);
 }
 
 uint32_t vfio_migrate_state(struct vfio_migrate *m)

@@ -18,6 +18,7 @@
 #include "base/report.h"
 #include "base/util.h"
 #include "vfio/device.h"
+#include "vfio/kernel.h"
 #include "vfio/migrate.h"
 
 enum { ERR, STOP, RUNNING, STOP_COPY, RESUMING, P2P, PRE, PRE_P2P, STATES };
@@ -349,6 +350,13 @@ static void test_without_precopy(void **state)
 	assert_int_equal(go(&f, RUNNING, NULL), 0);
 	assert_int_equal(vfio_migrate_size(f.dev.migrate), 4711);
 	vfio_stream_put(s);
+	unmake(&f);
+	/* Linux 6.1 has none either, whatever the device could do */
+	make(&f, &tracking_ops);
+	assert_int_equal(vfio_kernel_choose("6.1"), 0);
+	assert_int_equal(vfio_migrate_flags(f.dev.migrate), 3);
+	assert_int_equal(go(&f, PRE, NULL), -EINVAL);
+	assert_int_equal(vfio_kernel_choose("7.3"), 0);
 	unmake(&f);
 }
 
