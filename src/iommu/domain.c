@@ -299,6 +299,16 @@ static int split_at(struct iommu_domain *d, uint64_t iova)
 	}
 }
 
+int iommu_domain_split(struct iommu_domain *d, uint64_t iova)
+{
+	int rc;
+
+	pthread_mutex_lock(&d->lock);
+	rc = split_at(d, iova);
+	pthread_mutex_unlock(&d->lock);
+	return rc;
+}
+
 /*
  * Take out all leaves in [@first, @last], none of which crosses an end, and put tables that are
  * empty then on @list. Returns the bytes that were mapped.

@@ -67,6 +67,12 @@ int iommu_domain_map(struct iommu_domain *d, uint64_t iova, void *mem, uint64_t 
  */
 uint64_t iommu_domain_unmap(struct iommu_domain *d, uint64_t iova, uint64_t size);
 /**
+ * iommu_domain_split - have no leaf reach over @iova, so that an unmap that ends there needs no memory
+ *
+ * Return: 0 or -ENOMEM.
+ */
+int iommu_domain_split(struct iommu_domain *d, uint64_t iova);
+/**
  * iommu_domain_remap - have the pages at [@iova, @iova + @size) be found at @mem from now on
  * @mem: where they are, since the program took its own view of them away
  *

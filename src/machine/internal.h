@@ -179,6 +179,8 @@ int machine_add_known(struct machine *m, const struct run_device *known, char **
 /* struct vfio_env's, whose argument is the machine. */
 int machine_claim(void *arg, unsigned group, enum vfio_claim claim);
 uint64_t machine_memlock(void *arg, uint64_t want);
+/* True if the process has the capability @cap in the first user namespace. */
+bool machine_capable(void *arg, unsigned cap);
 /* Say what @dev's provider is to make. */
 struct machine_request machine_request(struct plugged *dev);
 /*

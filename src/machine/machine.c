@@ -38,6 +38,7 @@ static const struct vfio_env env = {
 	.memlock = machine_memlock,
 	.device_memory = device_memory,
 	.released = machine_released,
+	.capable = machine_capable,
 	.dma_entry_limit = VFIO_DMA_ENTRY_LIMIT,
 	.own = machine_own,
 	.viable = machine_viable,

@@ -15,7 +15,7 @@
 #include "base/sys.h"
 #include "machine/internal.h"
 
-/* True if CAP_IPC_LOCK counts: the kernel asks capable(), which root of a user namespace is not. */
+/* True if capabilities count: the kernel asks capable(), which root of a user namespace is not. */
 static bool in_first_user_namespace(void)
 {
 	unsigned inside, outside, count;
@@ -37,15 +37,14 @@ static bool in_first_user_namespace(void)
 	       count == UINT32_MAX;
 }
 
-static bool may_lock_memory(void)
+bool machine_capable(void *arg, unsigned cap)
 {
 	struct __user_cap_header_struct head = { .version = _LINUX_CAPABILITY_VERSION_3 };
 	struct __user_cap_data_struct data[_LINUX_CAPABILITY_U32S_3] = { 0 };
 
 	if (sys_call(SYS_capget, (long)&head, (long)data, 0, 0, 0, 0) < 0)
 		return false;
-	return data[CAP_TO_INDEX(CAP_IPC_LOCK)].effective & CAP_TO_MASK(CAP_IPC_LOCK) &&
-	       in_first_user_namespace();
+	return data[CAP_TO_INDEX(cap)].effective & CAP_TO_MASK(cap) && in_first_user_namespace();
 }
 
 /* Return RLIMIT_MEMLOCK. A capability is looked for only if the limit does not do. */
@@ -56,7 +55,7 @@ static uint64_t process_limit(uint64_t want)
 	if (sys_call(SYS_prlimit64, 0, RLIMIT_MEMLOCK, 0, (long)&rl, 0, 0) < 0 ||
 	    rl.rlim_cur == RLIM_INFINITY)
 		return UINT64_MAX;
-	if (rl.rlim_cur < want && may_lock_memory())
+	if (rl.rlim_cur < want && machine_capable(NULL, CAP_IPC_LOCK))
 		return UINT64_MAX;
 	return rl.rlim_cur;
 }

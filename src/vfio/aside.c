@@ -35,12 +35,8 @@ static struct mapping *next_at(const struct mapping *m, uint64_t addr, uint64_t 
 	return of_mem(itree_next(&m->by_mem, addr, last));
 }
 
-/*
- * Return where the domain has the byte that the program gave at @addr, or 0: nowhere. @len gets how
- * much of @m lies there in one piece.
- */
-static uint64_t where(const struct vfio_ioas *io, const struct mapping *m, uint64_t addr,
-		      uint64_t *len)
+uint64_t aside_where(const struct vfio_ioas *io, const struct mapping *m, uint64_t addr,
+		     uint64_t *len)
 {
 	uint64_t contig = 0, left = m->by_mem.last - addr + 1;
 	enum iommu_fault_reason why;
@@ -66,7 +62,7 @@ static bool in_place(const struct vfio_ioas *io, const struct mapping *m, uint64
 		to = m->by_mem.last + 1;
 	*start = *end = 0;
 	for (; addr < to; addr += len) {
-		bool here = where(io, m, addr, &len) == addr;
+		bool here = aside_where(io, m, addr, &len) == addr;
 
 		if (len > to - addr)
 			len = to - addr;
@@ -204,7 +200,7 @@ void asides_put(struct vfio_ioas *io, struct mapping *m, struct aside **unused)
 		struct itree_node *n;
 		struct aside *as;
 
-		at = where(io, m, addr, &len);
+		at = aside_where(io, m, addr, &len);
 		if (!at || at == addr)
 			continue;
 		pthread_mutex_lock(&io->set->maps_lock);
@@ -227,6 +223,20 @@ void asides_put(struct vfio_ioas *io, struct mapping *m, struct aside **unused)
 		pthread_mutex_unlock(&io->set->maps_lock);
 	}
 	m->moved = false;
+}
+
+uint64_t aside_share(struct vfio_ioas_set *set, uint64_t at, uint64_t len)
+{
+	struct itree_node *n;
+
+	pthread_mutex_lock(&set->maps_lock);
+	n = itree_first(&set->asides, at, at);
+	if (n && len > n->last - at + 1)
+		len = n->last - at + 1;
+	if (n)
+		container_of_type(n, struct aside, node)->users += len;
+	pthread_mutex_unlock(&set->maps_lock);
+	return len;
 }
 
 void asides_free(struct vfio_ioas_set *s, struct aside *list)
@@ -351,7 +361,7 @@ static uint64_t redirect_aside(struct vfio_ioas_set *s, uint64_t start, uint64_t
 				continue;
 			for (addr = m->by_mem.start; addr - m->by_mem.start < mapping_size(m);
 			     addr += len) {
-				at = where(io, m, addr, &len);
+				at = aside_where(io, m, addr, &len);
 				a = at > start ? at : start;
 				b = at + len < end ? at + len : end;
 				if (!at || at == addr || a >= b)

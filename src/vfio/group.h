@@ -91,6 +91,11 @@ struct vfio_env {
 	 * may be held: take note, and no lock. NULL: nobody wants to know.
 	 */
 	void (*released)(void *arg);
+	/*
+	 * True if the caller has the capability @cap (linux/capability.h), as the kernel's
+	 * capable() asks. Any lock may be held. NULL: true.
+	 */
+	bool (*capable)(void *arg, unsigned cap);
 	unsigned dma_entry_limit; /* mappings that a type1 may have */
 	/*
 	 * Find the device whose /dev/vfio/devices/vfioN has number @index. No lock is held. 0 or

@@ -93,8 +93,8 @@ bool ioas_bisects(const struct vfio_ioas *io, uint64_t iova, uint64_t last);
 int ioas_check_map(uint64_t iova, uint64_t vaddr, uint64_t size, unsigned prot);
 /*
  * Map what ioas_check_map() let pass: the errors from -EEXIST on that vfio_ioas_map() has.
- * @mem: memory of another mapping that is to be shared, @mem_offset in it is at @vaddr; a reference
- * is taken. NULL: the program's, which is pinned and counted now.
+ * @mem: memory that is counted by somebody else and is pinned now, @mem_offset in it is at @vaddr;
+ * a reference is taken. NULL: the program's, which is pinned and counted now.
  */
 int ioas_map(struct vfio_ioas *io, uint64_t iova, uint64_t vaddr, uint64_t size, unsigned prot,
 	     struct vfio_memory *mem, uint64_t mem_offset);
@@ -109,10 +109,56 @@ uint64_t ioas_unmap(struct vfio_ioas *io, uint64_t iova, uint64_t last);
  */
 int ioas_set_vaddr(struct vfio_ioas *io, struct mapping *m, uint64_t vaddr);
 
+/*
+ * Return how many of @pages RLIMIT_MEMLOCK (*@limit, in bytes) lets in; they are counted if it is
+ * all of them. Takes no lock.
+ */
+uint64_t ioas_account(struct vfio_system *s, uint64_t pages, uint64_t *limit);
+/* Return memory of no pages with one reference, or NULL; and give a reference back. */
+struct vfio_memory *ioas_memory_new(void);
+void ioas_memory_put(struct vfio_ioas_set *set, struct vfio_memory *mem);
+
+/*
+ * Put @m, which has the program's memory at @vaddr, into the index by memory; and take it out, when
+ * the domain has nothing of it any more. Returns how much of its memory libc had given back, and is
+ * gone now.
+ */
+void ioas_index_mem(struct vfio_ioas *io, struct mapping *m, uint64_t vaddr, uint64_t size);
+uint64_t ioas_unindex_mem(struct vfio_ioas *io, struct mapping *m);
+/* Put @m, which is in that index and in the domain, into the books and the listeners': 0, or theirs. */
+int ioas_insert(struct vfio_ioas *io, struct mapping *m);
+
+/* ---- ioas_share.c; no space's lock is held ---- */
+
+/*
+ * Map in @dst at @iova what @src has at [@src_iova, @src_iova + @size), which is mapped as a whole:
+ * the same memory, wherever it is by now. 0, -ENOMEM or a listener's answer; then some of it may be
+ * mapped.
+ */
+int ioas_share(struct vfio_ioas *dst, uint64_t iova, unsigned prot, struct vfio_ioas *src,
+	       uint64_t src_iova, uint64_t size);
+/*
+ * Have a mapping end at @last, and another begin behind it, so that one of them can be unmapped. 0,
+ * also if there is none; -ENOMEM; -EOPNOTSUPP: somebody listens.
+ */
+int ioas_split(struct vfio_ioas *io, uint64_t last);
+
 /* The program's memory of @m is at @vaddr; while @m is in no tree, with maps_lock held. */
 void ioas_set_mem(struct vfio_ioas_set *set, struct mapping *m, uint64_t vaddr, uint64_t size);
 
 /* ---- aside.c ---- */
+
+/*
+ * Return where the domain has the byte that the program gave at @addr, or 0: nowhere. @len gets how
+ * much of @m lies there in one piece.
+ */
+uint64_t aside_where(const struct vfio_ioas *io, const struct mapping *m, uint64_t addr,
+		     uint64_t *len);
+/*
+ * One mapping more has @len bytes at @at, where a move has put them. Returns how many of them are
+ * of one aside, whose users they are now. The space's lock is held.
+ */
+uint64_t aside_share(struct vfio_ioas_set *set, uint64_t at, uint64_t len);
 
 /*
  * The mapping @m lets go of the memory aside that it uses. What nobody else uses is put on @free,

@@ -181,7 +181,7 @@ void ioas_set_mem(struct vfio_ioas_set *set, struct mapping *m, uint64_t vaddr, 
 		atomic_store(&set->highest, m->by_mem.last);
 }
 
-static void index_mem(struct vfio_ioas *io, struct mapping *m, uint64_t vaddr, uint64_t size)
+void ioas_index_mem(struct vfio_ioas *io, struct mapping *m, uint64_t vaddr, uint64_t size)
 {
 	struct vfio_ioas_set *set = io->set;
 
@@ -192,11 +192,7 @@ static void index_mem(struct vfio_ioas *io, struct mapping *m, uint64_t vaddr, u
 	pthread_mutex_unlock(&set->maps_lock);
 }
 
-/*
- * Take @m, of which the domain has nothing any more, out of the index. Returns how much of its
- * memory libc had given back, and is gone now.
- */
-static uint64_t unindex_mem(struct vfio_ioas *io, struct mapping *m)
+uint64_t ioas_unindex_mem(struct vfio_ioas *io, struct mapping *m)
 {
 	struct vfio_ioas_set *set = io->set;
 	uint64_t returned;
@@ -212,11 +208,7 @@ static uint64_t unindex_mem(struct vfio_ioas *io, struct mapping *m)
 	return returned;
 }
 
-/*
- * Return how many of @pages RLIMIT_MEMLOCK (*@limit, in bytes) lets in; they are counted if it is
- * all of them.
- */
-static uint64_t account(struct vfio_system *s, uint64_t pages, uint64_t *limit)
+uint64_t ioas_account(struct vfio_system *s, uint64_t pages, uint64_t *limit)
 {
 	unsigned long long locked = atomic_load(&s->ioases.pages_locked);
 
@@ -258,7 +250,7 @@ static bool is_returned(struct vfio_ioas_set *set, uint64_t vaddr, uint64_t size
  */
 static int pin(struct vfio_ioas *io, uint64_t vaddr, uint64_t iova, uint64_t size, unsigned prot)
 {
-	uint64_t limit, pages = size / PAGE_SIZE_4K, fit = account(io->sys, pages, &limit);
+	uint64_t limit, pages = size / PAGE_SIZE_4K, fit = ioas_account(io->sys, pages, &limit);
 	int ret;
 
 	if (is_returned(io->set, vaddr, size))
@@ -282,7 +274,7 @@ static int pin(struct vfio_ioas *io, uint64_t vaddr, uint64_t iova, uint64_t siz
 		(unsigned long long)atomic_load(&io->set->pages_locked) * PAGE_SIZE_4K);
 }
 
-static struct vfio_memory *memory_new(void)
+struct vfio_memory *ioas_memory_new(void)
 {
 	struct vfio_memory *mem = heap_alloc(sizeof(*mem));
 
@@ -293,12 +285,25 @@ static struct vfio_memory *memory_new(void)
 	return mem;
 }
 
-static void memory_put(struct vfio_ioas_set *set, struct vfio_memory *mem)
+void ioas_memory_put(struct vfio_ioas_set *set, struct vfio_memory *mem)
 {
 	if (!ref_put(&mem->ref))
 		return;
 	atomic_fetch_sub(&set->pages_locked, mem->pages);
 	heap_free(mem);
+}
+
+/*
+ * Have the pages of memory be there that is counted elsewhere. A device's registers are no memory
+ * (the kernel's iommufd finds no pages there).
+ */
+static int memory_populate(struct vfio_ioas *io, uint64_t vaddr, uint64_t size, unsigned prot)
+{
+	struct vfio_system *s = io->sys;
+
+	if (s->env->device_memory && s->env->device_memory(s->env_arg, vaddr, size))
+		return -EFAULT;
+	return is_returned(io->set, vaddr, size) ? -EFAULT : iommu_populate(vaddr, size, prot);
 }
 
 /* Pin and count the program's memory. */
@@ -416,6 +421,17 @@ int ioas_check_map(uint64_t iova, uint64_t vaddr, uint64_t size, unsigned prot)
 	return 0;
 }
 
+int ioas_insert(struct vfio_ioas *io, struct mapping *m)
+{
+	int ret = tell_map(io, m);
+
+	if (ret)
+		return ret;
+	itree_insert(&io->by_iova, &m->by_iova);
+	io->entries++;
+	return 0;
+}
+
 /* Put @m, which is in the index by memory, into the domain, the books, and the listeners'. */
 static int map_pinned(struct vfio_ioas *io, struct mapping *m)
 {
@@ -424,22 +440,18 @@ static int map_pinned(struct vfio_ioas *io, struct mapping *m)
 
 	if (ret)
 		return ret;
-	ret = tell_map(io, m);
-	if (ret) {
+	ret = ioas_insert(io, m);
+	if (ret)
 		iommu_domain_unmap(io->domain, iova, size);
-		return ret;
-	}
-	itree_insert(&io->by_iova, &m->by_iova);
-	io->entries++;
-	return 0;
+	return ret;
 }
 
 int ioas_map(struct vfio_ioas *io, uint64_t iova, uint64_t vaddr, uint64_t size, unsigned prot,
 	     struct vfio_memory *mem, uint64_t mem_offset)
 {
-	bool shared = mem;
+	bool counted = mem;
 	struct mapping *m;
-	int ret = 0;
+	int ret;
 
 	if (ioas_first(io, iova, iova + size - 1))
 		return -EEXIST;
@@ -457,10 +469,10 @@ int ioas_map(struct vfio_ioas *io, uint64_t iova, uint64_t vaddr, uint64_t size,
 	m = heap_alloc(sizeof(*m));
 	if (!m)
 		return -ENOMEM;
-	if (shared)
+	if (counted)
 		ref_get(&mem->ref);
 	else
-		mem = memory_new();
+		mem = ioas_memory_new();
 	if (!mem) {
 		heap_free(m);
 		return -ENOMEM;
@@ -471,14 +483,16 @@ int ioas_map(struct vfio_ioas *io, uint64_t iova, uint64_t vaddr, uint64_t size,
 	m->by_iova.start = iova;
 	m->by_iova.last = iova + size - 1;
 	/* indexed first: a munmap of this memory meanwhile waits for the lock and then moves it */
-	index_mem(io, m, vaddr, size);
-	if (!shared)
+	ioas_index_mem(io, m, vaddr, size);
+	if (counted)
+		ret = memory_populate(io, vaddr, size, prot);
+	else
 		ret = memory_take(io, mem, vaddr, iova, size, prot);
 	if (!ret)
 		ret = map_pinned(io, m);
 	if (ret) {
-		unindex_mem(io, m);
-		memory_put(io->set, mem);
+		ioas_unindex_mem(io, m);
+		ioas_memory_put(io->set, mem);
 		heap_free(m);
 	}
 	return ret;
@@ -514,8 +528,8 @@ int ioas_set_vaddr(struct vfio_ioas *io, struct mapping *m, uint64_t vaddr)
 	if (ret)
 		iommu_domain_unmap(io->domain, iova, size);
 	asides_free(io->set, unused);
-	unindex_mem(io, m);
-	index_mem(io, m, vaddr, size);
+	ioas_unindex_mem(io, m);
+	ioas_index_mem(io, m, vaddr, size);
 	return ret;
 }
 
@@ -532,9 +546,9 @@ static uint64_t forget(struct vfio_ioas *io, struct mapping *list, uint64_t *ret
 		list = m->next;
 		bytes += mapping_size(m);
 		itree_remove(&io->by_iova, &m->by_iova);
-		*returned += unindex_mem(io, m);
+		*returned += ioas_unindex_mem(io, m);
 		io->entries--;
-		memory_put(io->set, m->mem);
+		ioas_memory_put(io->set, m->mem);
 		heap_free(m);
 	}
 	return bytes;

@@ -56,6 +56,18 @@ void vfio_iommufd_put(struct vfio_iommufd *ictx)
 	heap_free(ictx);
 }
 
+bool iommufd_capable(struct vfio_iommufd *ictx, unsigned cap)
+{
+	const struct vfio_env *env = ictx->sys->env;
+
+	return !env->capable || env->capable(ictx->sys->env_arg, cap);
+}
+
+bool vfio_iommufd_capable(struct vfio_iommufd *ictx, unsigned cap)
+{
+	return iommufd_capable(ictx, cap);
+}
+
 /* ---- numbers ---- */
 
 int iommufd_object_add(struct vfio_iommufd *ictx, struct iommufd_object *o, enum iommufd_kind kind)

@@ -51,8 +51,121 @@ void vfio_iommufd_abort(struct vfio_iommufd *ictx, uint32_t id);
 /** vfio_iommufd_destroy - IOMMU_DESTROY: 0; -ENOENT; -EBUSY: something needs it */
 int vfio_iommufd_destroy(struct vfio_iommufd *ictx, uint32_t id);
 
+/** vfio_iommufd_capable - true if the caller has the capability @cap (linux/capability.h) */
+bool vfio_iommufd_capable(struct vfio_iommufd *ictx, unsigned cap);
+
+/* ---- IOASes; an @id that is no such object is -ENOENT ---- */
+
 /** vfio_iommufd_ioas_alloc - make an IOAS, with number *@id: 0 or -ENOMEM; then publish or abort */
 int vfio_iommufd_ioas_alloc(struct vfio_iommufd *ictx, uint32_t *id);
+/** vfio_iommufd_has_ioas - true if there is an IOAS @id */
+bool vfio_iommufd_has_ioas(struct vfio_iommufd *ictx, uint32_t id);
+/**
+ * vfio_iommufd_ioas_ranges - tell what can be mapped
+ * @out: gets the ranges, whose ends are inclusive
+ * @n: gets how many they are
+ * @alignment: gets what IOVAs, lengths and addresses are multiples of
+ */
+int vfio_iommufd_ioas_ranges(struct vfio_iommufd *ictx, uint32_t id, struct iommu_iova_range out[2],
+			     unsigned *n, uint64_t *alignment);
+
+/* Ranges for a map without FIXED; zeros are none. */
+struct vfio_iommufd_allowed {
+	struct itree tree;
+};
+/** vfio_iommufd_allowed_add - add a range: 0; -EINVAL: empty, or over another one; -ENOMEM */
+int vfio_iommufd_allowed_add(struct vfio_iommufd_allowed *list, uint64_t start, uint64_t last);
+/** vfio_iommufd_allowed_free - forget all ranges */
+void vfio_iommufd_allowed_free(struct vfio_iommufd_allowed *list);
+/**
+ * vfio_iommufd_ioas_allow - IOAS_ALLOW_IOVAS: have @list decide where a map without FIXED goes
+ * @list: gets what did so before, to be freed
+ *
+ * Return: 0; -ENOENT; -EADDRINUSE: some of it cannot be mapped.
+ */
+int vfio_iommufd_ioas_allow(struct vfio_iommufd *ictx, uint32_t id,
+			    struct vfio_iommufd_allowed *list);
+/**
+ * vfio_iommufd_ioas_map - IOAS_MAP, after the checks of flags and of values of 64 ones
+ * @vaddr: the program's memory
+ * @prot: IOMMU_READ, IOMMU_WRITE
+ * @fixed: at *@iova; else that gets the place that was found
+ *
+ * Return: 0; -ENOENT; -EOVERFLOW: a range wraps; -EINVAL: @length is 0, something is not aligned, or
+ * the range cannot be mapped; -EEXIST; -ENOSPC: there is no place; with a HWPT also -EFAULT: memory
+ * is not there, or not with these rights; -ENOMEM: over RLIMIT_MEMLOCK, or no memory.
+ */
+int vfio_iommufd_ioas_map(struct vfio_iommufd *ictx, uint32_t id, uint64_t vaddr, uint64_t length,
+			  unsigned prot, bool fixed, uint64_t *iova);
+/**
+ * vfio_iommufd_ioas_map_file - IOAS_MAP_FILE: the same with @length bytes of a file
+ * @fd: the program's
+ * @device: it is one of our files, which have no memory
+ *
+ * Return: as above; -EBADF; -EMFILE; with a HWPT -EINVAL: the file is not of shmem or hugetlb, or
+ * shorter; -EPERM, -EACCES: it cannot be written.
+ */
+int vfio_iommufd_ioas_map_file(struct vfio_iommufd *ictx, uint32_t id, int fd, bool device,
+			       uint64_t start, uint64_t length, unsigned prot, bool fixed,
+			       uint64_t *iova);
+/**
+ * vfio_iommufd_ioas_copy - IOAS_COPY: map what another place has
+ * @c: its ids, source, length, and FLAG_FIXED_IOVA
+ * @iova: as above
+ *
+ * Return: as above; -ENOENT also: not all of the source is mapped; -EPERM: more rights than it has.
+ */
+int vfio_iommufd_ioas_copy(struct vfio_iommufd *ictx, const struct iommu_ioas_copy *c,
+			   unsigned prot, uint64_t *iova);
+/**
+ * vfio_iommufd_ioas_unmap - IOAS_UNMAP: unmap the mappings in a range; 0 and UINT64_MAX: all
+ * @unmapped: gets their bytes; with an error, too: those before a mapping that is cut are gone
+ *
+ * Return: 0; -ENOENT: there is none, or one is cut; -EINVAL: @length is 0; -EOVERFLOW.
+ */
+int vfio_iommufd_ioas_unmap(struct vfio_iommufd *ictx, uint32_t id, uint64_t iova, uint64_t length,
+			    uint64_t *unmapped);
+/**
+ * vfio_iommufd_option - IOMMU_OPTION
+ * @value: is set, or gets what it is
+ *
+ * Return: 0; -EOPNOTSUPP: there is no such thing; -ENOENT; -EPERM; -EBUSY: there are objects;
+ * -EINVAL: the value, or pages are mapped; -EADDRINUSE: mappings are not aligned.
+ */
+int vfio_iommufd_option(struct vfio_iommufd *ictx, const struct iommu_option *o, uint64_t *value);
+/** vfio_iommufd_change_process - 0; -EINVAL: some mapping is not of a file */
+int vfio_iommufd_change_process(struct vfio_iommufd *ictx);
+/** vfio_iommufd_get_pa - -ENOENT: nothing is mapped at @iova; -EOPNOTSUPP: an IOMMU is there */
+int vfio_iommufd_get_pa(struct vfio_iommufd *ictx, uint32_t id, uint64_t iova);
+
+/* ---- HWPTs ---- */
+
+/**
+ * vfio_iommufd_hwpt_alloc - HWPT_ALLOC: make a page table, with number *@id; then publish or abort
+ *
+ * Return: 0; -EOPNOTSUPP: the IOMMU has no such thing; -EINVAL: of this object there is none;
+ * -ENOENT: no such device, or fault queue; -EADDRINUSE, -EFAULT, -ENOMEM: what its IOAS has.
+ */
+int vfio_iommufd_hwpt_alloc(struct vfio_iommufd *ictx, const struct iommu_hwpt_alloc *c,
+			    uint32_t *id);
+
+struct vfio_iommufd_hw_info {
+	struct iommu_hw_info_vtd vtd;
+	uint64_t capabilities;
+	uint8_t max_pasid_log2;
+};
+/** vfio_iommufd_hw_info - tell what the IOMMU of a device is: 0; -ENOENT: no such device */
+int vfio_iommufd_hw_info(struct vfio_iommufd *ictx, uint32_t dev_id,
+			 struct vfio_iommufd_hw_info *out);
+/** vfio_iommufd_has_device - true if there is a device @id */
+bool vfio_iommufd_has_device(struct vfio_iommufd *ictx, uint32_t id);
+/** vfio_iommufd_set_dirty_tracking - 0; -ENOENT; -EOPNOTSUPP: HWPT @id has none */
+int vfio_iommufd_set_dirty_tracking(struct vfio_iommufd *ictx, uint32_t id, bool on);
+/** vfio_iommufd_get_dirty_bitmap - 0; -ENOENT; -EINVAL, -EOVERFLOW: the range; -EOPNOTSUPP */
+int vfio_iommufd_get_dirty_bitmap(struct vfio_iommufd *ictx,
+				  const struct iommu_hwpt_get_dirty_bitmap *c);
+/** vfio_iommufd_invalidate - -ENOENT: no object @id; -EINVAL: it has no cache of the program's */
+int vfio_iommufd_invalidate(struct vfio_iommufd *ictx, uint32_t id);
 
 /* ---- devices: for those who open them (open.c, group.c) ---- */
 

@@ -83,29 +83,46 @@ static void detach(struct vfio_iommufd_device *idev)
 		return;
 	group_detach(idev->dev->group, idev->dev, h->space);
 	idev->hwpt = NULL;
+	idev->by_pasid_0 = false;
+	h->ioas->devices--;
 	put_hwpt(idev->ictx, h);
 }
 
-/* Attach @idev, and its group, to @h, or have that replace what it has. */
-static int attach(struct vfio_iommufd_device *idev, struct iommufd_hwpt *h)
+/* Attach @idev, which is not, to @h: its group as a whole if it is the first. */
+static int attach_first(struct vfio_iommufd_device *idev, struct iommufd_hwpt *h)
+{
+	struct vfio_group *g = idev->dev->group;
+	int ret;
+
+	if (g->attached && g->ioas != h->space)
+		return -EINVAL;
+	ret = iommufd_ioas_check_device(h->ioas);
+	if (!ret)
+		ret = group_attach(g, idev->dev, h->space);
+	if (ret)
+		return ret;
+	idev->hwpt = h;
+	h->obj.users++;
+	h->ioas->devices++;
+	return 0;
+}
+
+/* Have @h replace what @idev and the attached neighbours have. */
+static int replace(struct vfio_iommufd_device *idev, struct iommufd_hwpt *h)
 {
 	struct vfio_group *g = idev->dev->group;
 	struct iommufd_hwpt *old = idev->hwpt;
-	int ret;
+	int ret = 0;
 
 	if (h == old)
 		return 0;
-	if (!old) {
-		ret = group_attach(g, idev->dev, h->space);
-		if (ret)
-			return ret;
-		idev->hwpt = h;
-		h->obj.users++;
-		return 0;
-	}
-	ret = group_replace(g, old->space, h->space);
+	if (h->ioas != old->ioas)
+		ret = iommufd_ioas_check_device(h->ioas);
+	if (!ret)
+		ret = group_replace(g, old->space, h->space);
 	if (ret)
 		return ret;
+	old->obj.users++; /* until all have left it */
 	for (unsigned i = 0; i < g->n; i++) {
 		struct vfio_device *dev = g->places[i].dev;
 
@@ -113,27 +130,39 @@ static int attach(struct vfio_iommufd_device *idev, struct iommufd_hwpt *h)
 			continue;
 		dev->iommufd->hwpt = h;
 		h->obj.users++;
-		if (dev != idev->dev)
-			old->obj.users--;
+		h->ioas->devices++;
+		old->obj.users--;
+		old->ioas->devices--;
 	}
 	put_hwpt(idev->ictx, old);
 	return 0;
 }
 
+static int attach(struct vfio_iommufd_device *idev, struct iommufd_hwpt *h)
+{
+	return idev->hwpt ? replace(idev, h) : attach_first(idev, h);
+}
+
 /* Attach @idev to a HWPT of @ioas that was made by an attach, or to a new one. */
 static int attach_ioas(struct vfio_iommufd_device *idev, struct iommufd_ioas *ioas, uint32_t *pt_id)
 {
-	struct iommufd_hwpt *h;
+	struct iommufd_hwpt *h, *next;
 	int ret;
 
-	cds_list_for_each_entry(h, &ioas->hwpts, in_ioas) {
+	cds_list_for_each_entry_safe(h, next, &ioas->hwpts, in_ioas) {
 		if (!h->automatic)
 			continue;
 		ret = attach(idev, h);
 		if (ret == -EINVAL) /* it is not for this device */
 			continue;
-		*pt_id = h->obj.id;
+		if (!ret)
+			*pt_id = h->obj.id;
 		return ret;
+	}
+	if (!idev->hwpt) { /* before the memory is looked at */
+		ret = idev->dev->group->attached ? -EINVAL : iommufd_ioas_check_device(ioas);
+		if (ret)
+			return ret;
 	}
 	ret = iommufd_hwpt_new(idev->ictx, ioas, &h);
 	if (ret)
@@ -167,6 +196,37 @@ static int attach_id(struct vfio_iommufd_device *idev, uint32_t *pt_id)
 
 /* ---- from outside ---- */
 
+/*
+ * The kernel keeps apart what was attached with a PASID and what was not, and takes PASID 0 for
+ * none: so it can be attached in either way, not in both, and has to be detached in the same.
+ */
+static int attach_0(struct vfio_iommufd_device *idev, uint32_t *pt_id, bool by_pasid)
+{
+	int ret;
+
+	if (idev->hwpt && idev->by_pasid_0 != by_pasid)
+		return iommufd_object_get(idev->ictx, *pt_id, IOMMUFD_ANY) ? -EBUSY : -ENOENT;
+	ret = attach_id(idev, pt_id);
+	if (!ret)
+		idev->by_pasid_0 = by_pasid;
+	return ret;
+}
+
+/* No PASID can be attached: no device has them, nor has the IOMMU. */
+static int attach_pasid(struct vfio_iommufd_device *idev, uint32_t pt_id, uint32_t pasid)
+{
+	struct iommufd_object *o = iommufd_object_get(idev->ictx, pt_id, IOMMUFD_ANY);
+
+	if (pasid > INT32_MAX)
+		return -ENOSPC;
+	if (!o)
+		return -ENOENT;
+	if (o->kind != IOMMUFD_HWPT || !container_of_type(o, struct iommufd_hwpt, obj)->pasids)
+		return -EINVAL;
+	return report_warn("pasid-hardware", idev->dev->name, -EOPNOTSUPP,
+			   "attach of PASID %u: the IOMMU has none", pasid);
+}
+
 int vfio_iommufd_attach(struct vfio_device *dev, uint32_t *pt_id, const uint32_t *pasid)
 {
 	struct vfio_iommufd_device *idev;
@@ -174,9 +234,12 @@ int vfio_iommufd_attach(struct vfio_device *dev, uint32_t *pt_id, const uint32_t
 
 	pthread_mutex_lock(&dev->group->lock);
 	idev = dev->iommufd;
-	if (idev && !pasid) {
+	if (idev) {
 		pthread_mutex_lock(&idev->ictx->lock);
-		ret = attach_id(idev, pt_id);
+		if (pasid && *pasid)
+			ret = attach_pasid(idev, *pt_id, *pasid);
+		else
+			ret = attach_0(idev, pt_id, pasid);
 		pthread_mutex_unlock(&idev->ictx->lock);
 	}
 	pthread_mutex_unlock(&dev->group->lock);
@@ -192,7 +255,7 @@ int vfio_iommufd_detach(struct vfio_device *dev, const uint32_t *pasid)
 	idev = dev->iommufd;
 	if (idev) {
 		pthread_mutex_lock(&idev->ictx->lock);
-		if (!pasid)
+		if (pasid ? !*pasid && idev->by_pasid_0 : !idev->by_pasid_0)
 			detach(idev);
 		pthread_mutex_unlock(&idev->ictx->lock);
 		ret = 0;

@@ -4,7 +4,7 @@
  *
  * All of it is guarded by vfio_iommufd.lock; who has which page table also by the group's lock.
  * What an object counts in `users` are those that would be left without it: a HWPT its IOAS and its
- * fault queue, an attached group its HWPT, a binding its device, an open file its fault queue. An
+ * fault queue, an attached device its HWPT, a binding its device, an open file its fault queue. An
  * object can be destroyed when it has none; then it is nobody's.
  */
 #ifndef VFIO_IOMMUFD_OBJECTS_H
@@ -23,7 +23,46 @@ struct iommufd_object {
 
 struct iommufd_ioas {
 	struct iommufd_object obj;
+	struct itree areas;   /* iommufd_area.by_iova */
+	struct itree allowed; /* struct iommufd_allowed: where MAP without FIXED finds a place */
+	uint64_t alignment;   /* of IOVAs, lengths and addresses: 1 or 4096 */
+	/* all from the first page to here is in use, so that nobody looks for a place there */
+	uint64_t full_to;
+	bool small_pages;	    /* HUGE_PAGES 0: a mapping can be cut by type1 v1's unmap */
+	unsigned devices;	    /* attached: the window of interrupt messages is reserved */
 	struct cds_list_head hwpts; /* iommufd_hwpt.in_ioas */
+	struct vfio_ioas *space;    /* of one of them, which has all that is pinned; NULL: none */
+};
+
+/*
+ * Memory that a MAP named: whole pages of the program, or of a file. Pinned are those that an area
+ * has in a HWPT, and each is counted once.
+ */
+struct iommufd_pages {
+	unsigned refs;	/* of areas */
+	uint64_t vaddr; /* of the program; or of a file, where we see it; 0: not yet */
+	uint64_t npages;
+	bool writable;
+	bool is_file;
+	bool device;	 /* the file is a device's or one of ours: it has no memory to map */
+	int fd;		 /* private, or -1 */
+	uint64_t offset; /* in the file, of whole pages */
+	long view;	 /* our mapping of it, with @vaddr in it */
+	uint64_t view_size;
+	struct itree pinned;	 /* iommufd_area.by_page of areas that are filled */
+	struct vfio_memory *mem; /* that the HWPTs' mappings have; not before it is needed */
+};
+
+/* A mapping of an IOAS. */
+struct iommufd_area {
+	struct itree_node by_iova;
+	struct itree_node by_page; /* pages of @pages, from 0; in iommufd_pages.pinned if filled */
+	struct iommufd_ioas *ioas;
+	struct iommufd_pages *pages;
+	uint64_t start; /* the byte of @pages that it begins with */
+	unsigned prot;
+	bool filled;		   /* its pages are pinned, and mapped in the IOAS's HWPTs */
+	struct iommufd_area *next; /* of those that one call makes */
 };
 
 struct iommufd_hwpt {
@@ -31,6 +70,7 @@ struct iommufd_hwpt {
 	struct iommufd_ioas *ioas;
 	struct cds_list_head in_ioas;
 	struct vfio_ioas *space; /* what devices see */
+	bool pasids;		 /* ALLOC_PASID: it can be used together with PASIDs */
 	bool automatic;		 /* made by an attach to the IOAS, and goes with the last device */
 };
 
@@ -39,6 +79,7 @@ struct vfio_iommufd_device {
 	struct vfio_iommufd *ictx;
 	struct vfio_device *dev;
 	struct iommufd_hwpt *hwpt; /* that it is attached to, or NULL */
+	bool by_pasid_0;	   /* the client said "PASID 0", which is the same to the kernel */
 };
 
 struct vfio_iommufd {
@@ -49,7 +90,19 @@ struct vfio_iommufd {
 	uint32_t room;
 	uint32_t free_from; /* no number below is free */
 	unsigned count;
+	struct iommufd_ioas *compat; /* that type1's ioctls are for, or NULL */
+	bool process_limit;	     /* OPTION RLIMIT_MODE 1 */
 };
+
+static inline uint64_t area_iova(const struct iommufd_area *a)
+{
+	return a->by_iova.start;
+}
+
+static inline uint64_t area_size(const struct iommufd_area *a)
+{
+	return a->by_iova.last - a->by_iova.start + 1;
+}
 
 /* ---- iommufd.c ---- */
 
@@ -62,11 +115,58 @@ void iommufd_object_remove(struct vfio_iommufd *ictx, struct iommufd_object *o);
 /* Return the published object @id of @kind, or NULL. */
 struct iommufd_object *iommufd_object_get(struct vfio_iommufd *ictx, uint32_t id,
 					  enum iommufd_kind kind);
+/* True if the caller has the capability @cap. */
+bool iommufd_capable(struct vfio_iommufd *ictx, unsigned cap);
 
 /* ---- iommufd_ioas.c ---- */
 
-/* Free one that nobody uses, with its number. */
+/* Return the IOAS @id, or NULL. */
+struct iommufd_ioas *iommufd_ioas_get(struct vfio_iommufd *ictx, uint32_t id);
+/* Make an IOAS with a number, not published; free one that nobody uses, with its number. */
+struct iommufd_ioas *iommufd_ioas_new(struct vfio_iommufd *ictx);
 void iommufd_ioas_free(struct vfio_iommufd *ictx, struct iommufd_ioas *ioas);
+/*
+ * May the IOAS have a HWPT, which has an alignment and an aperture; a device, which has a window that
+ * is reserved? 0; -EADDRINUSE: an area or an allowed range is against it.
+ */
+int iommufd_ioas_check_hwpt(struct iommufd_ioas *ioas);
+int iommufd_ioas_check_device(struct iommufd_ioas *ioas);
+/* Find the alignment anew: a HWPT came or went, or HUGE_PAGES changed. */
+void iommufd_ioas_align(struct iommufd_ioas *ioas);
+/* HUGE_PAGES 0: 0; -EINVAL: there are mapped pages; -EADDRINUSE: something is not aligned. */
+int iommufd_ioas_small_pages(struct iommufd_ioas *ioas);
+/*
+ * Unmap [@iova, @last] by the rules of IOAS_UNMAP: mappings as a whole, from the first on until one
+ * is cut. @unmapped gets their bytes. 0, also if there is none; -ENOENT: one is cut.
+ */
+int iommufd_ioas_unmap(struct vfio_iommufd *ictx, struct iommufd_ioas *ioas, uint64_t iova,
+		       uint64_t last, uint64_t *unmapped);
+/* Map memory of the program. Flags and errors are those of IOAS_MAP from the IOAS on. */
+int iommufd_ioas_map(struct vfio_iommufd *ictx, struct iommufd_ioas *ioas, uint64_t vaddr,
+		     uint64_t length, unsigned prot, bool fixed, uint64_t *iova);
+
+/* ---- iommufd_area.c ---- */
+
+/* Return the first area that has some of [@iova, @last], or the one after @a; NULL: none. */
+struct iommufd_area *iommufd_area_first(const struct iommufd_ioas *ioas, uint64_t iova,
+					uint64_t last);
+struct iommufd_area *iommufd_area_next(const struct iommufd_area *a, uint64_t iova, uint64_t last);
+/*
+ * Pin what @a has that no other area has, and map it in all HWPTs of its IOAS. 0; -EFAULT, -EINVAL:
+ * its memory; -ENOMEM: over the limit, or no memory. Nothing is done if there is no HWPT.
+ */
+int iommufd_area_fill(struct vfio_iommufd *ictx, struct iommufd_area *a);
+/* Map all areas of @ioas in @space, of a HWPT that is not in its list yet. Errors as above. */
+int iommufd_areas_fill(struct vfio_iommufd *ictx, struct iommufd_ioas *ioas,
+		       struct vfio_ioas *space);
+/* The last HWPT of @ioas has gone: nothing is pinned any more. */
+void iommufd_areas_unpin(struct vfio_iommufd *ictx, struct iommufd_ioas *ioas);
+/* Unmap all mappings of @space that have some of [@iova, @last]. */
+void iommufd_space_unmap(struct vfio_ioas *space, uint64_t iova, uint64_t last);
+/* Free an area that is in no HWPT any more. */
+void iommufd_area_free(struct vfio_iommufd *ictx, struct iommufd_area *a);
+/* Give a reference back. */
+void iommufd_pages_put(struct vfio_iommufd *ictx, struct iommufd_pages *p);
 
 /* ---- iommufd_hwpt.c ---- */
 
