@@ -18,16 +18,20 @@
 #include "base/util.h"
 #include "iommu/device.h"
 #include "iommu/internal.h"
+#include "iommu/log.h"
 
 void iommu_device_init(struct iommu_device *dev, const char *name)
 {
 	memset(dev, 0, sizeof(*dev));
 	dev->name = name;
+	pthread_mutex_init(&dev->log_lock, NULL);
 }
 
 void iommu_device_fini(struct iommu_device *dev)
 {
 	iommu_device_attach(dev, NULL);
+	iommu_log_stop(dev);
+	pthread_mutex_destroy(&dev->log_lock);
 }
 
 void iommu_device_attach(struct iommu_device *dev, struct iommu_domain *d)
@@ -135,12 +139,16 @@ static size_t transfer(char *mem, char *buf, size_t n, bool write)
  * Mark what a device wrote, or is about to write, within rcu_read_begin/end. The page was reached
  * in the same section: so it has a bit.
  */
-static inline void mark_dirty(const struct iommu_domain *d, uint64_t iova, size_t len)
+static inline void mark_dirty(struct iommu_device *dev, const struct iommu_domain *d, uint64_t iova,
+			      size_t len)
 {
 	struct iommu_dirty *dirty = rcu_get(d->dirty);
+	struct iommu_log *log = rcu_get(dev->log);
 
 	if (__builtin_expect(dirty && len, 0))
 		iommu_dirty_mark(dirty, iova, len);
+	if (__builtin_expect(log && len, 0))
+		iommu_log_mark(log, iova, len);
 }
 
 static int dma(struct iommu_device *dev, uint64_t iova, void *buf, size_t len, bool write)
@@ -178,7 +186,7 @@ static int dma(struct iommu_device *dev, uint64_t iova, void *buf, size_t len, b
 		}
 	}
 	if (write)
-		mark_dirty(d, iova, done);
+		mark_dirty(dev, d, iova, done);
 out:
 	rcu_read_end();
 	return why == IOMMU_OK ? 0 : abort_at(dev, iova + done, len, write, why);
@@ -228,6 +236,6 @@ int iommu_dma_sg(struct iommu_device *dev, uint64_t iova, size_t len, bool write
 		done += n;
 	}
 	if (write)
-		mark_dirty(d, iova, len);
+		mark_dirty(dev, d, iova, len);
 	return pieces;
 }

@@ -16,6 +16,7 @@
 #include "iommu/domain.h"
 
 struct iommu_group;
+struct iommu_log;
 
 /* An access that was aborted. */
 struct iommu_fault {
@@ -31,6 +32,8 @@ struct iommu_device {
 	/* the function may not master the bus (COMMAND.MASTER, D-state): kept by pci/ */
 	atomic_bool blocked;
 	atomic_ullong faults;
+	struct iommu_log *log;	  /* RCU (log.c); NULL: its writes are not logged */
+	pthread_mutex_t log_lock; /* who changes or reads it; a leaf */
 	struct iommu_group *group;
 };
 
