@@ -89,6 +89,21 @@ static const struct feature features[] = {
 							   struct vfio_device_feature_mig_state),
 						   .has = uapi_has_migration,
 						   .call = uapi_mig_state },
+	[VFIO_DEVICE_FEATURE_DMA_LOGGING_START] = {
+		.ops = SET,
+		.size = sizeof(struct vfio_device_feature_dma_logging_control),
+		.has = uapi_has_migration,
+		.call = uapi_dma_log_start,
+	},
+	[VFIO_DEVICE_FEATURE_DMA_LOGGING_STOP] = { .ops = SET,
+						   .has = uapi_has_migration,
+						   .call = uapi_dma_log_stop },
+	[VFIO_DEVICE_FEATURE_DMA_LOGGING_REPORT] = {
+		.ops = GET,
+		.size = sizeof(struct vfio_device_feature_dma_logging_report),
+		.has = uapi_has_migration,
+		.call = uapi_dma_log_report,
+	},
 	[VFIO_DEVICE_FEATURE_MIG_DATA_SIZE] = { .since = VFIO_KERNEL_PRE_COPY,
 						.ops = GET,
 						.size = sizeof(

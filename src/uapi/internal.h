@@ -116,6 +116,10 @@ long uapi_migration(struct uapi_file *f, uint32_t op, unsigned long arg);
 long uapi_mig_state(struct uapi_file *f, uint32_t op, unsigned long arg);
 long uapi_mig_data_size(struct uapi_file *f, uint32_t op, unsigned long arg);
 long uapi_precopy_v2(struct uapi_file *f, uint32_t op, unsigned long arg);
+/* ---- dma_log.c: the same ---- */
+long uapi_dma_log_start(struct uapi_file *f, uint32_t op, unsigned long arg);
+long uapi_dma_log_stop(struct uapi_file *f, uint32_t op, unsigned long arg);
+long uapi_dma_log_report(struct uapi_file *f, uint32_t op, unsigned long arg);
 
 /* Count the bytes up to and with @member: the kernel's name for it is minsz. */
 #define UAPI_SIZE_WITH(type, member) (offsetof(type, member) + sizeof(((type *)0)->member))

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "base/report.h"
+#include "iommu/log.h"
 #include "vfio/group.h"
 #include "vfio/migrate.h"
 
@@ -52,6 +53,8 @@ void vfio_device_close(struct vfio_device *dev)
 	if (!--dev->open_count) {
 		dev->ops->close(dev);
 		vfio_migrate_closed(dev);
+		if (dev->migrate)
+			iommu_log_stop(dev->iommu);
 		released = atomic_load(&dev->leaving);
 	}
 	pthread_mutex_unlock(&dev->lock);

@@ -1,0 +1,142 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * vfio/dma_log.c: the log of a device's DMA writes for a client: its ranges are checked, and its
+ * bitmap is filled a piece at a time.
+ */
+#include <errno.h>
+#include <string.h>
+
+#include "base/guard.h"
+#include "base/heap.h"
+#include "base/rcu.h"
+#include "base/util.h"
+#include "vfio/dma_log.h"
+
+#define PIECE	   4096u /* bytes of the bitmap */
+#define PIECE_BITS (PIECE * 8ull)
+
+static int check_range(const struct vfio_device_feature_dma_logging_range *r, uint64_t page_size)
+{
+	if ((r->iova | r->length) & (page_size - 1))
+		return -EINVAL;
+	if (r->length && add_overflows(r->iova, r->length))
+		return -EOVERFLOW;
+	return r->length ? 0 : -EINVAL;
+}
+
+int vfio_dma_log_start(struct vfio_open *o, const struct vfio_device_feature_dma_logging_range *r,
+		       unsigned n, uint64_t *page_size)
+{
+	struct iommu_log_range *ranges;
+	unsigned shift;
+	int ret = 0;
+
+	if (!is_pow2(*page_size))
+		return -EINVAL;
+	ranges = heap_array(n, sizeof(*ranges));
+	if (!ranges)
+		return -ENOMEM;
+	for (unsigned i = 0; i < n && !ret; i++) {
+		ret = check_range(&r[i], *page_size);
+		if (ret)
+			break;
+		ranges[i] = (struct iommu_log_range){ r[i].iova, r[i].iova + r[i].length - 1 };
+		for (unsigned k = 0; k < i; k++)
+			if (ranges[i].first <= ranges[k].last && ranges[k].first <= ranges[i].last)
+				ret = -EINVAL;
+	}
+	shift = (unsigned)__builtin_ctzll(*page_size);
+	if (!ret)
+		ret = iommu_log_start(o->dev->iommu, ranges, n, &shift);
+	if (!ret)
+		*page_size = 1ull << shift;
+	heap_free(ranges);
+	return ret;
+}
+
+void vfio_dma_log_stop(struct vfio_open *o)
+{
+	iommu_log_stop(o->dev->iommu);
+}
+
+/* Set the bits of @bits in the @n bytes of the client's at @addr. 0 or -EFAULT. */
+static int set_bits(uintptr_t addr, const uint8_t *bits, size_t n)
+{
+	uint8_t now[PIECE];
+
+	if (guard_copy(now, (const void *)addr, n))
+		return -EFAULT;
+	for (size_t i = 0; i < n; i++)
+		now[i] |= bits[i];
+	return guard_copy((void *)addr, now, n) ? -EFAULT : 0;
+}
+
+/* Note again what @bits say was written from @first on. */
+static void take_back(struct iommu_device *dev, uint64_t first, unsigned shift,
+		      const uint64_t *bits)
+{
+	for (unsigned i = 0; i < PIECE_BITS; i++)
+		if (bits[i / 64] >> i % 64 & 1)
+			iommu_log_again(dev, first + ((uint64_t)i << shift),
+					first + ((uint64_t)i << shift) + ((1ull << shift) - 1));
+}
+
+/* Report [@first, @last], whose bits fit in a piece that begins with the byte at @addr. */
+static int report_piece(struct iommu_device *dev, uint64_t first, uint64_t last, unsigned shift,
+			uintptr_t addr, uint64_t *bits, bool *written)
+{
+	bool any = false;
+	int ret;
+
+	memset(bits, 0, PIECE);
+	ret = iommu_log_read(dev, first, last, shift, bits, &any);
+	if (ret || !any)
+		return ret;
+	ret = set_bits(addr, (const uint8_t *)bits, (size_t)((last - first) >> shift) / 8 + 1);
+	if (ret)
+		take_back(dev, first, shift, bits);
+	*written = true;
+	return ret;
+}
+
+int vfio_dma_log_report(struct vfio_open *o, uint64_t iova, uint64_t length, uint64_t page_size,
+			uintptr_t addr)
+{
+	struct iommu_device *dev = o->dev->iommu;
+	uint64_t at = iova, last = iova + length - 1, span, end, *bits;
+	bool any = false, written = false;
+	unsigned shift;
+	int ret;
+
+	if (page_size < PAGE_SIZE_4K || !is_pow2(page_size))
+		return -EINVAL;
+	if (length && add_overflows(iova, length))
+		return -EOVERFLOW;
+	shift = (unsigned)__builtin_ctzll(page_size);
+	span = shift > 63 - 15 ? UINT64_MAX : PIECE_BITS << shift;
+	bits = heap_alloc(PIECE);
+	if (!bits)
+		return -ENOMEM;
+	/* an empty question, to hear whether the log is on */
+	ret = length ? 0 : iommu_log_read(dev, 1, 0, shift, bits, &any);
+	while (length && !ret) {
+		at = iommu_log_next(dev, at);
+		if (at > last) {
+			if (at == UINT64_MAX)
+				ret = iommu_log_read(dev, 1, 0, shift, bits, &any);
+			break;
+		}
+		at -= (at - iova) % span;
+		end = last - at < span ? last : at + span - 1;
+		ret = report_piece(dev, at, end, shift,
+				   addr + (uintptr_t)((at - iova) >> shift) / 8, bits, &written);
+		if (end == last)
+			break;
+		at = end + 1;
+	}
+	heap_free(bits);
+	/* what was told is in memory when this returns */
+	if (written)
+		rcu_sync();
+	return ret;
+}
