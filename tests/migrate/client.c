@@ -379,6 +379,100 @@ static void both(void)
 	close(b);
 }
 
+/* ---- DMA logging ---- */
+
+enum { LOG_START = 6, LOG_STOP, LOG_REPORT };
+
+static int log_start(uint64_t page_size, uint32_t n, const void *ranges, uint64_t *got)
+{
+	struct vfio_device_feature_dma_logging_control c = { .page_size = page_size,
+							     .num_ranges = n,
+							     .ranges = (uintptr_t)ranges };
+	int ret = feature_raw(two.device, LOG_START | VFIO_DEVICE_FEATURE_SET, &c, sizeof(c));
+
+	if (got)
+		*got = c.page_size;
+	return ret;
+}
+
+static int log_report(uint64_t iova, uint64_t length, uint64_t page_size, void *bitmap)
+{
+	struct vfio_device_feature_dma_logging_report r = {
+		.iova = iova, .length = length, .page_size = page_size, .bitmap = (uintptr_t)bitmap
+	};
+
+	return feature_raw(two.device, LOG_REPORT | VFIO_DEVICE_FEATURE_GET, &r, sizeof(r));
+}
+
+static int log_stop(void)
+{
+	return feature_raw(two.device, LOG_STOP | VFIO_DEVICE_FEATURE_SET, NULL, 0);
+}
+
+/* Have the device write @len bytes of the driver's memory. */
+static void fill(uint64_t offset, uint64_t len)
+{
+	SET8(&two, TD_DMA_DST, IOVA + offset);
+	SET8(&two, TD_DMA_LEN, len);
+	SET(&two, TD_DMA_CMD, TD_OP_FILL);
+	CHECK(REG(&two, TD_DMA_STATUS) == TD_DMA_OK);
+}
+
+static void dma_logging(void)
+{
+	struct vfio_device_feature_dma_logging_range r[257] = { { IOVA, MEM } };
+	uint8_t bitmap[16] = { 0x80 };
+	uint64_t got;
+	int d = two.device;
+
+	CHECK(!feature_raw(d, LOG_START | VFIO_DEVICE_FEATURE_SET | VFIO_DEVICE_FEATURE_PROBE, NULL,
+			   0));
+	FAILS(feature_raw(d, LOG_START | VFIO_DEVICE_FEATURE_GET, NULL, 0), EINVAL);
+	FAILS(feature_raw(d, LOG_REPORT | VFIO_DEVICE_FEATURE_SET, NULL, 0), EINVAL);
+	CHECK(!log_stop()); /* it is off */
+	FAILS(log_report(IOVA, MEM, 4096, bitmap), EINVAL);
+	/* arguments of START */
+	FAILS(log_start(4096, 0, r, NULL), EINVAL);
+	FAILS(log_start(4096, 257, r, NULL), E2BIG);
+	FAILS(log_start(4096, 1, NULL, NULL), EFAULT);
+	FAILS(log_start(4097, 1, r, NULL), EINVAL);
+	FAILS(log_start(MEM * 2, 1, r, NULL), EINVAL);
+	r[1] = (struct vfio_device_feature_dma_logging_range){ IOVA + MEM - 4096, 8192 };
+	FAILS(log_start(4096, 2, r, NULL), EINVAL);
+	r[1].iova = -4096ull;
+	FAILS(log_start(4096, 2, r, NULL), EOVERFLOW);
+	r[1].length = 0;
+	FAILS(log_start(4096, 2, r, NULL), EINVAL);
+	CHECK(!log_start(1, 1, r, &got) && got == 4096);
+	FAILS(log_start(4096, 1, r, NULL), EINVAL);
+	/* arguments of REPORT */
+	FAILS(log_report(IOVA, MEM, 2048, bitmap), EINVAL);
+	FAILS(log_report(IOVA, MEM, 4097, bitmap), EINVAL);
+	FAILS(log_report(-4096ull, 8192, 4096, bitmap), EOVERFLOW);
+	CHECK(!log_report(IOVA, 0, 4096, bitmap));
+	/* what is written, and by whom */
+	fill(4096 + 5, 1);
+	fill(3 * 4096 - 1, 2);
+	memset(mem, 1, MEM);
+	FAILS(log_report(IOVA, MEM, 4096, NULL), EFAULT); /* and is told again */
+	CHECK(!log_report(IOVA, MEM, 4096, bitmap));
+	CHECK(bitmap[0] == (0x80 | 0xe) && !bitmap[1] && !bitmap[2]);
+	memset(bitmap, 0, sizeof(bitmap));
+	CHECK(!log_report(IOVA, MEM, 4096, bitmap) && !bitmap[0]);
+	fill(8 * 4096, 8 * 4096);
+	CHECK(!log_report(IOVA + 12 * 4096, 4 * 4096, 8192, bitmap) && bitmap[0] == 3);
+	memset(bitmap, 0, sizeof(bitmap));
+	CHECK(!log_report(0, 1ull << 62, 1ull << 20, bitmap) && bitmap[0] == 2 && !bitmap[1]);
+	/* the migration has nothing to do with it; the last close ends it */
+	CHECK(!set_state(d, STOP, NULL) && !set_state(d, RUNNING, NULL));
+	fill(0, 1);
+	CHECK(!log_report(IOVA, MEM, 4096, bitmap) && bitmap[0] == 3);
+	CHECK(!log_stop());
+	FAILS(log_report(IOVA, MEM, 4096, bitmap), EINVAL);
+	r[0] = (struct vfio_device_feature_dma_logging_range){ 0, 1ull << 63 };
+	CHECK(!log_start(4096, 1, r, &got) && got == 1 << 20);
+}
+
 /* A stream outlives its device's last descriptor, and is dead. */
 static void closed(void)
 {
@@ -391,6 +485,7 @@ static void closed(void)
 	close(fd);
 	start(&two, TWO);
 	CHECK(state_of(two.device) == RUNNING);
+	FAILS(log_report(IOVA, MEM, 4096, &b), EINVAL); /* of dma_logging() */
 }
 
 static int cases(void)
@@ -405,6 +500,7 @@ static int cases(void)
 	RUN(waiting);
 	RUN(stopped);
 	RUN(both);
+	RUN(dma_logging);
 	RUN(closed);
 	return any_failed;
 }
