@@ -1,0 +1,242 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * tests/migrate_models/igb.c: a driver of an igb whose cable leads to a socket, and its partner, a
+ * process that answers each frame. Frames are numbered: none may come twice, or damaged, or in
+ * another order; what is lost on the wire while the port migrates is counted.
+ */
+#include <errno.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "drivers/igb.h"
+#include "move.h"
+
+#define RING   64u
+#define BUFFER 2048u
+#define LENGTH 600u /* bytes of a frame */
+#define BURST  4u
+
+static struct partner {
+	uint64_t received, answered, bad;
+	uint32_t last;
+} * partner; /* shared */
+static pid_t partner_pid;
+
+struct state {
+	uint32_t tail, next, sent, last; /* of TX, of RX; numbers of frames */
+	uint64_t received, counted_in, counted_out;
+};
+
+static struct state *st(void)
+{
+	return (struct state *)ram;
+}
+static struct igb_descriptor *tx(void)
+{
+	return (void *)(ram + 4096);
+}
+static volatile struct igb_descriptor *rx(void)
+{
+	return (void *)(ram + 2 * 4096);
+}
+static char *tx_buffer(unsigned i)
+{
+	return ram + (1 << 20) + i * BUFFER;
+}
+static char *rx_buffer(unsigned i)
+{
+	return ram + (2 << 20) + i * BUFFER;
+}
+
+/* ---- frames: a header, the number, and what follows from it ---- */
+
+static void make_frame(char *f, uint32_t number)
+{
+	memset(f, 0xff, 6);
+	memcpy(f + 6, "\x02\x00\x00\x00\x00\x01\x88\xb5", 8);
+	memcpy(f + 16, &number, 4);
+	fill(f + 20, LENGTH - 20, number, 1);
+}
+
+/* Return its number; 0: it is damaged. */
+static uint32_t read_frame(const char *f, size_t len)
+{
+	uint32_t number;
+
+	memcpy(&number, f + 16, 4);
+	return len == LENGTH && is_filled(f + 20, LENGTH - 20, number, 1) ? number : 0;
+}
+
+static void answer(int fd)
+{
+	struct sockaddr_un from;
+	socklen_t size = sizeof(from);
+	char f[BUFFER];
+	ssize_t len = recvfrom(fd, f, sizeof(f), 0, (struct sockaddr *)&from, &size);
+	uint32_t number;
+
+	if (len < 20)
+		return;
+	number = read_frame(f, (size_t)len);
+	if (!number || number <= partner->last)
+		partner->bad++;
+	partner->last = number;
+	partner->received++;
+	make_frame(f, (uint32_t)++partner->answered);
+	/* lost if nobody is there, as on a cable */
+	sendto(fd, f, LENGTH, MSG_DONTWAIT, (struct sockaddr *)&from, size);
+}
+
+void igb_partner_start(const char *path)
+{
+	struct sockaddr_un a = { .sun_family = AF_UNIX };
+	int fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+
+	snprintf(a.sun_path, sizeof(a.sun_path), "%s", path);
+	partner = mmap(NULL, sizeof(*partner), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS,
+		       -1, 0);
+	if (fd < 0 || partner == MAP_FAILED || bind(fd, (struct sockaddr *)&a, sizeof(a)))
+		die("the partner's socket %s", path);
+	partner_pid = fork();
+	if (partner_pid < 0)
+		die("fork");
+	while (!partner_pid)
+		answer(fd);
+	close(fd);
+}
+
+void igb_partner_end(void)
+{
+	kill(partner_pid, SIGKILL);
+	waitpid(partner_pid, NULL, 0);
+	printf("partner: %llu frames, %llu bad\n", (unsigned long long)partner->received,
+	       (unsigned long long)partner->bad);
+	if (partner->bad || !partner->received)
+		die("frames came to the partner twice, damaged or in another order");
+}
+
+/* ---- the driver ---- */
+
+static uint32_t get(struct side *s, uint32_t off)
+{
+	return *(volatile uint32_t *)(s->bar + off);
+}
+static void put(struct side *s, uint32_t off, uint32_t v)
+{
+	*(volatile uint32_t *)(s->bar + off) = v;
+}
+
+static void give(unsigned i)
+{
+	rx()[i].address = ram_iova(rx_buffer(i));
+	rx()[i].command = rx()[i].options = 0;
+}
+
+static void igb_begin(struct side *s)
+{
+	put(s, CTRL, CTRL_RST);
+	put(s, CTRL, 1u << 6); /* SLU */
+	for (unsigned i = 0; i < RING; i++)
+		give(i);
+	put(s, RDBAL, (uint32_t)ram_iova(rx()));
+	put(s, RDBAH, 0);
+	put(s, RDLEN, RING * 16);
+	put(s, SRRCTL, SRRCTL_ADVANCED | 2);
+	put(s, RXDCTL, QUEUE_ENABLE);
+	put(s, TDBAL, (uint32_t)ram_iova(tx()));
+	put(s, TDBAH, 0);
+	put(s, TDLEN, RING * 16);
+	put(s, TXDCTL, QUEUE_ENABLE);
+	put(s, RCTL, RCTL_EN | RCTL_UPE | RCTL_MPE | RCTL_BAM | RCTL_SECRC);
+	put(s, TCTL, TCTL_EN | TCTL_PSP);
+	put(s, RDT, RING - 1);
+	if (!(get(s, STATUS) & 2))
+		die("no link");
+}
+
+static void igb_arrive(struct side *s)
+{
+}
+
+static void take_frames(struct side *s)
+{
+	uint32_t number;
+
+	while (rx()[st()->next].command & RX_DD) {
+		unsigned i = st()->next;
+
+		number = read_frame(rx_buffer(i), rx()[i].options & 0xffff);
+		if (!number || number <= st()->last)
+			die("frame %u came after frame %u", number, st()->last);
+		st()->last = number;
+		st()->received++;
+		give(i);
+		put(s, RDT, i);
+		st()->next = (i + 1) % RING;
+	}
+}
+
+static void send_frames(struct side *s)
+{
+	for (unsigned i = 0; i < BURST; i++) {
+		unsigned at = st()->tail;
+
+		make_frame(tx_buffer(at), ++st()->sent);
+		tx()[at] =
+			(struct igb_descriptor){ ram_iova(tx_buffer(at)),
+						 TX_DATA | TX_EOP | TX_RS | LENGTH, LENGTH << 14 };
+		st()->tail = (at + 1) % RING;
+	}
+	put(s, TDT, st()->tail);
+}
+
+/* The counters clear when they are read, and what is not read migrates. */
+static void count(struct side *s)
+{
+	st()->counted_in += get(s, GPRC);
+	st()->counted_out += get(s, GPTC);
+}
+
+static void igb_work(struct side *s, uint64_t ns)
+{
+	uint64_t end = now_ns() + ns;
+
+	do {
+		send_frames(s);
+		usleep(100);
+		take_frames(s);
+	} while (now_ns() < end);
+	if (st()->sent % 3 == 0)
+		count(s);
+	send_frames(s);
+}
+
+static void igb_finish(struct side *s)
+{
+	uint64_t limit = now_ns() + 1000000000ull;
+
+	while (get(s, TDH) != st()->tail)
+		if (now_ns() > limit)
+			die("frames stay in the ring");
+	/* until nothing comes any more */
+	for (uint64_t n = UINT64_MAX; n != st()->received; usleep(20000)) {
+		n = st()->received;
+		take_frames(s);
+	}
+	count(s);
+	printf("driver: %u frames sent, %llu received, counted %llu and %llu\n", st()->sent,
+	       (unsigned long long)st()->received, (unsigned long long)st()->counted_out,
+	       (unsigned long long)st()->counted_in);
+	if (st()->counted_out != st()->sent || st()->counted_in != st()->received)
+		die("the counters say something else");
+	if (st()->received < st()->sent / 4)
+		die("too little came back");
+}
+
+const struct driver igb_driver = { 0x20000, igb_begin, igb_arrive, igb_work, igb_finish };
