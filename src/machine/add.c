@@ -118,7 +118,7 @@ static int plan(struct machine *m, struct plugged *dev, char **err)
 	dev->index = m->num_plugged;
 	dev->claim = -1;
 	if (!dev->settled) {
-		dev->d.group = dev->spec.has_group ? dev->spec.group : machine_bus_group(m, dev);
+		dev->d.group = dev->spec.has_group ? dev->spec.group : machine_free_group(m);
 		dev->spaces = m->spaces;
 		/* windows of bridges begin at such addresses */
 		if (dev->bus)
@@ -197,6 +197,8 @@ static int add(struct machine *m, const struct machine_provider *provider, const
 		rc = machine_make_hardware(dev, err);
 	if (rc)
 		goto fail;
+	if (dev->bus && !dev->spec.has_group)
+		dev->d.group = machine_bus_group(m, dev);
 	rc = machine_alloc_vfs(dev);
 	if (!rc && !dev->gone)
 		rc = machine_join_group(m, dev, dev->d.group);

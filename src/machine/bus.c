@@ -185,6 +185,11 @@ int machine_bus_join(struct machine *m, struct plugged *dev, char **err)
 	bool any = false;
 	int rc;
 
+	/* the kernel would count it, and refuse a reset of the bus */
+	if (dev->spec.driver)
+		return machine_fail(err, -EINVAL,
+				    "%s: driver=%s cannot be on a bus that others share (bus=)",
+				    dev->spec.model, dev->spec.driver);
 	rc = find_bus(m, dev, err);
 	if (rc)
 		return rc;
@@ -213,15 +218,31 @@ int machine_bus_join(struct machine *m, struct plugged *dev, char **err)
 }
 
 /*
- * What Linux's IOMMU drivers do (pci_device_group()): functions of a device without ACS, as all are
- * here, are one group, and so is all that is behind a bridge to PCI. Root ports and the ports of a
- * switch have ACS.
+ * True if the function sends nothing to other functions of its device past the IOMMU: it has ACS,
+ * or is one of which Linux knows that it does not (pci_dev_acs_enabled[], the 82576).
  */
+static bool is_isolated(const struct plugged *dev)
+{
+	const struct pci_face *f = dev->d.face;
+
+	return f && (pci_face_find_ext_cap(f, PCI_EXT_CAP_ID_ACS) ||
+		     pci_face_read(f, PCI_VENDOR_ID, 4) == 0x10c98086);
+}
+
+/* True if both are one to the IOMMU, as pci_device_group() of Linux has it. */
+static bool share_group(const struct plugged *a, const struct plugged *b)
+{
+	if (!a->bus || a->bus != b->bus)
+		return false;
+	/* root ports and the ports of a switch have ACS, so only functions of a device can */
+	return a->bus->kind == MACHINE_BUS_PCI ||
+	       (a->bus->kind == MACHINE_BUS_PORT && !is_isolated(a) && !is_isolated(b));
+}
+
 unsigned machine_bus_group(struct machine *m, const struct plugged *dev)
 {
-	for (unsigned i = 0; i < m->num_plugged && dev->bus; i++)
-		if (m->plugged[i]->bus == dev->bus &&
-		    (dev->bus->kind == MACHINE_BUS_PORT || dev->bus->kind == MACHINE_BUS_PCI))
+	for (unsigned i = 0; i < m->num_plugged; i++)
+		if (share_group(m->plugged[i], dev))
 			return m->plugged[i]->d.group;
 	return machine_free_group(m);
 }

@@ -65,17 +65,28 @@ static void refused(struct machine *m, const char *spec, int want, const char *w
 
 static void places_and_groups(void **state)
 {
-	struct machine *m = MACHINE("edu,bus=pci:a", "edu", "edu,bus=pci:a", "edu,bus=b",
-				    "edu,bus=port:b", "edu,bus=switch:s", "edu,bus=switch:s",
-				    "edu,bus=root", "edu", "edu,bus=b,group=40");
+	struct machine *m =
+		MACHINE("edu,bus=pci:a", "edu", "edu,bus=pci:a", "edu,bus=b", "edu,bus=port:b",
+			"edu,bus=switch:s", "edu,bus=switch:s", "edu,bus=root", "edu",
+			"edu,bus=b,group=40", "igb,bus=b", "igb,bus=b", "edu,bus=b");
 	static const struct {
 		const char *addr;
 		unsigned group, together; /* places that are reset together; 0: no such reset */
 	} want[] = {
-		{ "0000:02:00.0", 1, 2 },  { "0000:03:00.0", 2, 1 }, { "0000:02:01.0", 1, 2 },
-		{ "0000:04:00.0", 3, 3 },  { "0000:04:00.1", 3, 3 }, { "0000:07:00.0", 4, 1 },
-		{ "0000:08:00.0", 5, 1 },  { "0000:00:10.0", 6, 0 }, { "0000:0f:00.0", 7, 1 },
-		{ "0000:04:00.2", 40, 3 },
+		{ "0000:02:00.0", 1, 2 },
+		{ "0000:03:00.0", 2, 1 },
+		{ "0000:02:01.0", 1, 2 },
+		{ "0000:04:00.0", 3, 6 },
+		{ "0000:04:00.1", 3, 6 },
+		{ "0000:07:00.0", 4, 1 },
+		{ "0000:08:00.0", 5, 1 },
+		{ "0000:00:10.0", 6, 0 },
+		{ "0000:0f:00.0", 7, 1 },
+		{ "0000:04:00.2", 40, 6 },
+		/* Linux knows of the 82576 that its functions are apart */
+		{ "0000:04:00.3", 8, 6 },
+		{ "0000:04:00.4", 9, 6 },
+		{ "0000:04:00.5", 3, 6 },
 	};
 
 	for (unsigned i = 0; i < ARRAY_SIZE(want); i++) {
@@ -100,6 +111,7 @@ static void what_cannot_be(void **state)
 	refused(m, "edu,bus=pci:", -EINVAL, "or a name");
 	refused(m, "edu,bus=isa:x", -EINVAL, "switch:");
 	refused(m, "edu,bus=pci:a", -EINVAL, "kind port");
+	refused(m, "igb,bus=a,driver=igb", -EINVAL, "cannot be on a bus");
 	refused(m, "edu,bus=a,addr=01:01.0", -EINVAL, "first one is 0000:01:00.0");
 	refused(m, "edu,bus=a,addr=01:00.7", -EBUSY, "taken");
 	refused(m, "edu,addr=01:00.1", -EBUSY, "behind one");

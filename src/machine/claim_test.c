@@ -383,7 +383,7 @@ static void neighbours(void **state)
 	assert_null(at[1].dev);
 	assert_int_equal(at[1].group->iommu->id, 2);
 	assert_int_equal(at[1].address.bus << 8 | pci_address_devfn(&at[1].address), 0x101);
-	assert_int_equal(vfio_slot_reset(dev), -ENODEV);
+	assert_int_equal(vfio_slot_reset(dev), -EINVAL);
 	give(b, 2);
 	assert_int_equal(take(a, 2), 0);
 	assert_int_equal(vfio_slot_reset(dev), 0);

@@ -248,7 +248,7 @@ int machine_bus_parse(struct machine_spec *s, const char *value, char **err);
 bool machine_bus_takes(const struct machine *m, const struct pci_address *a);
 /* Put @dev on the bus that its spec names, which is made if need be. The same, or -errno. */
 int machine_bus_join(struct machine *m, struct plugged *dev, char **err);
-/* Return the group in which a device on such a bus is. */
+/* Return the group in which @dev, which is made, is on its bus: that of another, or a free one. */
 unsigned machine_bus_group(struct machine *m, const struct plugged *dev);
 /* Tell what is reset together with @dev. */
 enum vfio_reset_scope machine_reset_scope(const struct plugged *dev);

@@ -133,125 +133,6 @@ static long set_irqs(struct vfio_open *o, unsigned long arg)
 	return ret;
 }
 
-/* VFIO_DEVICE_GET_PCI_HOT_RESET_INFO: tell group and address of each device of the slot. */
-static long hot_reset_info(struct vfio_open *o, unsigned long arg)
-{
-	const size_t minsz = UAPI_SIZE_WITH(struct vfio_pci_hot_reset_info, count);
-	struct vfio_pci_dependent_device *out = NULL;
-	struct vfio_pci_hot_reset_info info;
-	struct vfio_place *at = NULL;
-	int room, num;
-	long ret;
-
-	if (uapi_get(&info, arg, minsz))
-		return -EFAULT;
-	if (info.argsz < minsz)
-		return -EINVAL;
-	room = vfio_device_slot(o, NULL, 0);
-	if (room < 0)
-		return room;
-	info.flags = 0;
-	at = heap_array((size_t)room, sizeof(*at));
-	out = heap_array((size_t)room, sizeof(*out));
-	ret = -ENOMEM;
-	if (!at || !out)
-		goto out;
-	num = vfio_device_slot(o, at, (unsigned)room);
-	info.count = (uint32_t)(num > room ? room : num); /* VFs came meanwhile */
-	for (uint32_t i = 0; i < info.count; i++) {
-		out[i].group_id = at[i].group->iommu->id;
-		out[i].segment = at[i].address.segment;
-		out[i].bus = at[i].address.bus;
-		out[i].devfn = pci_address_devfn(&at[i].address);
-	}
-	ret = 0;
-	if (info.argsz - minsz < info.count * sizeof(out[0]))
-		ret = -ENOSPC; /* with the count */
-	else if (uapi_put(arg + minsz, out, info.count * sizeof(out[0])))
-		ret = -EFAULT;
-	if (ret != -EFAULT && uapi_put(arg, &info, minsz))
-		ret = -EFAULT;
-out:
-	heap_free(out);
-	heap_free(at);
-	return ret;
-}
-
-/* True if each device of the slot is in a group whose file is among @files. */
-static bool owns_slot(struct vfio_device *dev, const struct vfio_place *at, unsigned num,
-		      struct uapi_file **files, unsigned num_files)
-{
-	for (unsigned i = 0; i < num; i++) {
-		bool owned = false;
-
-		for (unsigned k = 0; k < num_files; k++)
-			owned |= files[k]->group == at[i].group;
-		if (!owned) {
-			char addr[PCI_ADDRESS_TEXT];
-
-			pci_address_print(&at[i].address, addr);
-			report_info("hot-reset-group", dev->name, 0,
-				    "hot reset: %s of the same slot is in group %u, which the "
-				    "caller does not name",
-				    addr, at[i].group->iommu->id);
-			return false;
-		}
-	}
-	return true;
-}
-
-/* The client shows by its group files that it owns every device that is reset. */
-static long hot_reset(struct uapi_file *f, unsigned long arg)
-{
-	const size_t minsz = UAPI_SIZE_WITH(struct vfio_pci_hot_reset, count);
-	struct uapi_file **files = NULL;
-	struct vfio_pci_hot_reset r;
-	struct vfio_place *at = NULL;
-	unsigned held = 0;
-	int32_t *fds = NULL;
-	long ret = 0;
-	int num, err;
-
-	if (uapi_get(&r, arg, minsz))
-		return -EFAULT;
-	if (r.argsz < minsz || r.flags || !r.count)
-		return -EINVAL;
-	num = vfio_device_slot(&f->open, NULL, 0);
-	if (num < 0)
-		return num;
-	if (r.count > (unsigned)num)
-		return -EINVAL;
-	at = heap_array((size_t)num, sizeof(*at));
-	files = heap_array((size_t)num, sizeof(*files));
-	fds = heap_array((size_t)num, sizeof(*fds));
-	ret = -ENOMEM;
-	if (!at || !files || !fds)
-		goto out;
-	ret = 0;
-	if (vfio_device_slot(&f->open, at, (unsigned)num) != num)
-		ret = -EINVAL; /* VFs came or went meanwhile, and the caller counted others */
-	else if (uapi_get(fds, arg + minsz, r.count * sizeof(fds[0])))
-		ret = -EFAULT;
-	while (held < r.count && !ret) {
-		files[held] = f->fds.fget(f->fds.arg, fds[held], &err);
-		if (!files[held])
-			ret = err ? err : -EINVAL;
-		else if (uapi_file_kind(files[held++]) != VFIO_FILE_GROUP)
-			ret = -EINVAL;
-	}
-	if (!ret)
-		ret = owns_slot(f->open.dev, at, (unsigned)num, files, held)
-			      ? vfio_device_slot_reset(&f->open)
-			      : -EINVAL;
-	while (held--)
-		uapi_file_put(files[held]);
-out:
-	heap_free(fds);
-	heap_free(files);
-	heap_free(at);
-	return ret;
-}
-
 static long ioeventfd(struct vfio_open *o, unsigned long arg)
 {
 	const size_t minsz = UAPI_SIZE_WITH(struct vfio_device_ioeventfd, fd);
@@ -403,9 +284,9 @@ static long call(struct uapi_file *f, unsigned int cmd, unsigned long arg)
 	case VFIO_DEVICE_RESET:
 		return vfio_device_reset(o);
 	case VFIO_DEVICE_GET_PCI_HOT_RESET_INFO:
-		return hot_reset_info(o, arg);
+		return uapi_hot_reset_info(o, arg);
 	case VFIO_DEVICE_PCI_HOT_RESET:
-		return hot_reset(f, arg);
+		return uapi_hot_reset(f, arg);
 	case VFIO_DEVICE_IOEVENTFD:
 		return ioeventfd(o, arg);
 	case VFIO_DEVICE_FEATURE:

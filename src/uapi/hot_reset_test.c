@@ -193,7 +193,7 @@ static void test_reset(void **state)
 	assert_int_equal(w.resets[1], 1);
 	assert_int_equal(w.resets[2], 0);
 	w.dev[1].ops = &ops_without;
-	assert_int_equal(ioc(4, VFIO_DEVICE_PCI_HOT_RESET, &h), -ENODEV);
+	assert_int_equal(ioc(4, VFIO_DEVICE_PCI_HOT_RESET, &h), -EINVAL);
 	assert_int_equal(w.resets[0], 1);
 }
 

@@ -99,7 +99,7 @@ struct vfio_env {
 	unsigned dma_entry_limit; /* mappings that a type1 may have */
 	/*
 	 * Find the device whose /dev/vfio/devices/vfioN has number @index. No lock is held. 0 or
-	 * -ENOENT. NULL: the devices are counted, in the order of groups.
+	 * -ENOENT. NULL: the devices are counted, in the order of the bus.
 	 */
 	int (*cdev)(void *arg, unsigned index, struct pci_address *out);
 	/*

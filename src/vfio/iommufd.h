@@ -203,4 +203,6 @@ struct vfio_iommufd *vfio_iommufd_of(const struct vfio_device *dev);
  * device of its group has; -ENODEV: the group is not @ictx's
  */
 int vfio_iommufd_dev_id(struct vfio_iommufd *ictx, struct vfio_device *dev);
+/** vfio_iommufd_place_id - the same of the device at a place, which may go or not be there */
+int vfio_iommufd_place_id(struct vfio_iommufd *ictx, const struct vfio_place *at);
 #endif

@@ -51,16 +51,37 @@ struct vfio_iommufd *vfio_iommufd_of(const struct vfio_device *dev)
 	return dev->iommufd ? dev->iommufd->ictx : NULL;
 }
 
+/* Return the number of @dev, or NULL, which is of @g, whose lock is held. */
+static int dev_id(const struct vfio_iommufd *ictx, const struct vfio_group *g,
+		  const struct vfio_device *dev)
+{
+	if (dev && dev->iommufd && dev->iommufd->ictx == ictx)
+		return (int)dev->iommufd->obj.id;
+	return g->iommufd_owner == ictx ? -ENOENT : -ENODEV;
+}
+
 int vfio_iommufd_dev_id(struct vfio_iommufd *ictx, struct vfio_device *dev)
 {
 	struct vfio_group *g = dev->group;
-	int ret = -ENODEV;
+	int ret;
 
 	pthread_mutex_lock(&g->lock);
-	if (dev->iommufd && dev->iommufd->ictx == ictx)
-		ret = (int)dev->iommufd->obj.id;
-	else if (g->iommufd_owner == ictx)
-		ret = -ENOENT;
+	ret = dev_id(ictx, g, dev);
+	pthread_mutex_unlock(&g->lock);
+	return ret;
+}
+
+int vfio_iommufd_place_id(struct vfio_iommufd *ictx, const struct vfio_place *at)
+{
+	struct vfio_group *g = at->group;
+	const struct vfio_device *dev = NULL;
+	int ret;
+
+	pthread_mutex_lock(&g->lock);
+	for (unsigned i = 0; i < g->n; i++)
+		if (pci_address_equal(&g->places[i].address, &at->address))
+			dev = g->places[i].dev;
+	ret = dev_id(ictx, g, dev);
 	pthread_mutex_unlock(&g->lock);
 	return ret;
 }

@@ -260,7 +260,7 @@ struct vfio_migrate *vfio_device_migrate(const struct vfio_open *o);
 int vfio_device_reset(struct vfio_open *o);
 /**
  * vfio_device_slot - tell what a reset of the device's slot resets
- * @out: gets the first @max places, in the order of groups
+ * @out: gets the first @max places, in the order of the bus
  *
  * Return: how many there are; -ENODEV: there is no such reset.
  */
@@ -270,7 +270,8 @@ int vfio_device_slot(struct vfio_open *o, struct vfio_place *out, unsigned max);
  *
  * The caller has checked that the client has all its groups, which are open.
  *
- * Return: 0; -ENODEV: one of the devices cannot be reset so; -EINVAL: one is a VF; -ENOMEM.
+ * Return: 0; -ENODEV: there is no such reset; -EINVAL: one of them is a VF, or has no driver that can
+ * take part; -ENOMEM.
  */
 int vfio_device_slot_reset(struct vfio_open *o);
 #endif

@@ -705,7 +705,7 @@ static void resets(void **state)
 	assert_int_equal(w->dev[1].slot_resets, 1);
 	w->dev[1].vdev.ops = &least_ops;
 	assert_int_equal(vfio_device_slot(&w->o, at, 2), 2);
-	assert_int_equal(vfio_device_slot_reset(&w->o), -ENODEV);
+	assert_int_equal(vfio_device_slot_reset(&w->o), -EINVAL);
 	w->dev[0].vdev.ops = &least_ops;
 	assert_int_equal(vfio_device_slot(&w->o, at, 2), -ENODEV);
 	assert_int_equal(w->dev[0].slot_resets, 1);

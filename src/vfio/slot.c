@@ -7,7 +7,7 @@
 
 #include "base/heap.h"
 #include "base/report.h"
-#include "vfio/group.h"
+#include "vfio/open.h"
 
 static bool same_place(const struct vfio_place *a, const struct vfio_place *b)
 {
@@ -118,6 +118,20 @@ static bool same_slot(const struct vfio_place *a, const struct vfio_place *b)
 		a->slot.device == b->slot.device);
 }
 
+/* Put @place among the @n places of @out, by address, as they are found on a bus. */
+static void insert_place(struct vfio_place *out, unsigned n, const struct vfio_place *place)
+{
+	for (; n; n--) {
+		const struct pci_address *a = &out[n - 1].address, *b = &place->address;
+
+		if (a->bus != b->bus ? a->bus < b->bus
+				     : pci_address_devfn(a) < pci_address_devfn(b))
+			break;
+		out[n] = out[n - 1];
+	}
+	out[n] = *place;
+}
+
 unsigned vfio_slot_places(struct vfio_device *dev, struct vfio_place *out, unsigned max)
 {
 	struct vfio_system *s = dev->group ? dev->group->system : NULL;
@@ -135,7 +149,7 @@ unsigned vfio_slot_places(struct vfio_device *dev, struct vfio_place *out, unsig
 			if (!same_slot(&s->groups[i]->places[k], &own))
 				continue;
 			if (n < max)
-				out[n] = s->groups[i]->places[k];
+				insert_place(out, n, &s->groups[i]->places[k]);
 			n++;
 		}
 	}
@@ -143,23 +157,49 @@ unsigned vfio_slot_places(struct vfio_device *dev, struct vfio_place *out, unsig
 	return n;
 }
 
+/* Reset what is at a place now. The group's lock keeps it there. */
+static int reset_place(const struct vfio_place *at)
+{
+	struct vfio_device *dev = at->group ? NULL : at->dev;
+	int ret = 0;
+
+	if (at->group)
+		pthread_mutex_lock(&at->group->lock);
+	for (unsigned i = 0; at->group && i < at->group->n; i++)
+		if (same_place(&at->group->places[i], at))
+			dev = at->group->places[i].dev;
+	/* one that went meanwhile is made anew when it comes back */
+	if (dev) {
+		vfio_device_use(dev);
+		pthread_mutex_lock(&dev->lock);
+		ret = dev->ops->slot_reset(dev);
+		pthread_mutex_unlock(&dev->lock);
+		vfio_device_unuse(dev);
+	}
+	if (at->group)
+		pthread_mutex_unlock(&at->group->lock);
+	return ret;
+}
+
 int vfio_slot_reset(struct vfio_device *dev)
 {
 	unsigned n = vfio_slot_places(dev, NULL, 0), now;
 	struct vfio_place *at;
-	int ret = -ENODEV;
+	int ret = -EINVAL;
 
+	if (!dev->ops->slot_reset || dev->reset_scope == VFIO_RESET_NONE)
+		return -ENODEV;
 	at = heap_array(n, sizeof(*at));
 	if (!at)
 		return -ENOMEM;
 	now = vfio_slot_places(dev, at, n);
 	if (now > n) /* VFs came meanwhile */
 		goto out;
+	/* the kernel resets only what are devices of vfio-pci all together */
 	for (unsigned i = 0; i < now; i++)
 		if (!at[i].dev || !at[i].dev->ops->slot_reset)
 			goto out;
-	/* the kernel has each VF in a set of devices of its own, and resets only what is one set */
-	ret = -EINVAL;
+	/* and it has each VF in a set of devices of its own */
 	for (unsigned i = 0; i < now; i++) {
 		if (!at[i].dev->pf)
 			continue;
@@ -172,11 +212,8 @@ int vfio_slot_reset(struct vfio_device *dev)
 	 * once
 	 */
 	ret = 0;
-	for (unsigned i = 0; i < now && !ret; i++) {
-		pthread_mutex_lock(&at[i].dev->lock);
-		ret = at[i].dev->ops->slot_reset(at[i].dev);
-		pthread_mutex_unlock(&at[i].dev->lock);
-	}
+	for (unsigned i = 0; i < now && !ret; i++)
+		ret = reset_place(&at[i]);
 out:
 	heap_free(at);
 	return ret;

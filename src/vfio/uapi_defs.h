@@ -14,6 +14,13 @@
 #define VFIO_REGION_INDEX(pos)	  ((uint32_t)((uint64_t)(pos) >> VFIO_REGION_SHIFT))
 #define VFIO_REGION_POS(pos)	  ((uint64_t)(pos) & (VFIO_REGION_OFFSET(1) - 1))
 
+/* ---- hot reset; vfio_pci_dependent_device.group_id is a number in the iommufd with DEV_ID ---- */
+
+#define VFIO_PCI_HOT_RESET_FLAG_DEV_ID	     (1u << 0)
+#define VFIO_PCI_HOT_RESET_FLAG_DEV_ID_OWNED (1u << 1) /* all are the iommufd's */
+#define VFIO_PCI_DEVID_OWNED		     0u
+#define VFIO_PCI_DEVID_NOT_OWNED	     (~0u)
+
 /* ---- of device files that were opened by /dev/vfio/devices/vfioN ---- */
 
 #define VFIO_DEVICE_BIND_IOMMUFD      _IO(VFIO_TYPE, VFIO_BASE + 18)
