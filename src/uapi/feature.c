@@ -63,6 +63,11 @@ static long low_power_exit(struct uapi_file *f, uint32_t op, unsigned long arg)
 }
 
 static const struct feature features[] = {
+	[VFIO_DEVICE_FEATURE_DMA_BUF] = { .since = VFIO_KERNEL_DMA_BUF,
+					  .ops = GET,
+					  .size = sizeof(struct vfio_device_feature_dma_buf),
+					  .has = uapi_has_dmabuf,
+					  .call = uapi_dmabuf },
 	/* never read, since it could be the token of an earlier user */
 	[VFIO_DEVICE_FEATURE_PCI_VF_TOKEN] = { .ops = SET,
 					       .size = 16,

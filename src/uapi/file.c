@@ -81,7 +81,8 @@ int uapi_open(struct vfio_system *sys, const struct uapi_fds *fds, const char *p
 		return uapi_iommufd_open(sys, fds, out);
 	case VFIO_FILE_DEVICE:
 		return uapi_cdev_open(sys, fds, id, &place, out);
-	case VFIO_FILE_STREAM: /* has no node */
+	case VFIO_FILE_DMABUF:
+	case VFIO_FILE_STREAM: /* have no node */
 		break;
 	}
 	return -ENXIO;

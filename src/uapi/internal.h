@@ -108,6 +108,10 @@ ssize_t uapi_device_read(struct uapi_file *f, void *user, size_t count, uint64_t
 ssize_t uapi_device_write(struct uapi_file *f, const void *user, size_t count, uint64_t pos);
 int uapi_device_mmap_check(struct uapi_file *f, size_t len, int prot, int flags, uint64_t pos);
 long uapi_device_feature(struct uapi_file *f, unsigned long arg);
+bool uapi_has_dmabuf(const struct uapi_file *f);
+long uapi_dmabuf(struct uapi_file *f, uint32_t op, unsigned long arg);
+/* Return the dma-buf that @f (may be NULL) is, or NULL: it is none. */
+struct vfio_dmabuf *uapi_file_dmabuf(const struct uapi_file *f);
 long uapi_hot_reset_info(struct vfio_open *o, unsigned long arg);
 long uapi_hot_reset(struct uapi_file *f, unsigned long arg);
 

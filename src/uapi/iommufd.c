@@ -127,6 +127,8 @@ static long ioas_map_file(struct call *c)
 {
 	struct iommu_ioas_map_file *cmd = c->cmd;
 	const uint64_t values[] = { cmd->iova, cmd->length };
+	bool fixed = cmd->flags & IOMMU_IOAS_MAP_FIXED_IOVA;
+	struct vfio_dmabuf *b;
 	struct uapi_file *ours;
 	unsigned prot;
 	int err = 0;
@@ -135,9 +137,11 @@ static long ioas_map_file(struct call *c)
 	if (ret)
 		return ret;
 	ours = c->f->fds.fget(c->f->fds.arg, cmd->fd, &err);
-	ret = vfio_iommufd_ioas_map_file(c->ictx, cmd->ioas_id, cmd->fd, ours, cmd->start,
-					 cmd->length, prot, cmd->flags & IOMMU_IOAS_MAP_FIXED_IOVA,
-					 &cmd->iova);
+	b = uapi_file_dmabuf(ours);
+	ret = b ? vfio_iommufd_ioas_map_dmabuf(c->ictx, cmd->ioas_id, cmd->fd, b, cmd->start,
+					       cmd->length, prot, fixed, &cmd->iova)
+		: vfio_iommufd_ioas_map_file(c->ictx, cmd->ioas_id, cmd->fd, ours, cmd->start,
+					     cmd->length, prot, fixed, &cmd->iova);
 	if (ours)
 		uapi_file_put(ours);
 	return ret ? ret : respond(c, sizeof(*cmd));

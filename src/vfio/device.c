@@ -7,7 +7,7 @@
 
 #include "base/report.h"
 #include "iommu/log.h"
-#include "vfio/group.h"
+#include "vfio/internal.h"
 #include "vfio/migrate.h"
 
 void vfio_device_init(struct vfio_device *dev, const struct vfio_device_ops *ops, const char *name,
@@ -51,6 +51,7 @@ void vfio_device_close(struct vfio_device *dev)
 
 	pthread_mutex_lock(&dev->lock);
 	if (!--dev->open_count) {
+		vfio_dmabufs_revoke(dev);
 		dev->ops->close(dev);
 		vfio_migrate_closed(dev);
 		if (dev->migrate)

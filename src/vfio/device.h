@@ -141,6 +141,13 @@ struct vfio_device_ops {
 	 * ended. May be late: the device looks at vfio_device.users. NULL: as low_power.
 	 */
 	void (*use)(struct vfio_device *dev, bool begins);
+	/*
+	 * May pages of region @index, a BAR that is there, be the memory of a dma-buf? Return 0, or
+	 * -EINVAL: it is no memory. NULL: the device has no dma-bufs, nor the next op.
+	 */
+	int (*check_dmabuf)(struct vfio_device *dev, uint32_t index);
+	/* True if the device's memory answers now: it decodes, and does not sleep. */
+	bool (*memory_answers)(struct vfio_device *dev);
 };
 
 /*

@@ -135,6 +135,8 @@ struct vfio_system {
 	unsigned n;
 	struct loop *loop;	     /* service thread for virqfds alone; owned */
 	struct vfio_ioas_set ioases; /* all address spaces */
+	pthread_mutex_t dmabuf_lock; /* guards the next, and what it says: vfio/dmabuf.h */
+	struct cds_list_head dmabufs;
 };
 
 /**

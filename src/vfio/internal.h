@@ -204,6 +204,11 @@ void group_detach(struct vfio_group *g, struct vfio_device *dev, struct vfio_ioa
  */
 int group_replace(struct vfio_group *g, struct vfio_ioas *from, struct vfio_ioas *to);
 
+/* ---- dmabuf.c ---- */
+
+/* Revoke all dma-bufs of @dev for good: it is closed. Its lock is held. */
+void vfio_dmabufs_revoke(struct vfio_device *dev);
+
 /* ---- container.c, with the lock held of the group that is in it ---- */
 
 /* Put @g into @c, and into its address space; and out again. */

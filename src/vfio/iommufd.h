@@ -22,6 +22,7 @@
 #include "vfio/open.h"
 
 struct vfio_iommufd;
+struct vfio_dmabuf;
 
 /* ---- the file ---- */
 
@@ -108,6 +109,15 @@ int vfio_iommufd_ioas_map(struct vfio_iommufd *ictx, uint32_t id, uint64_t vaddr
 int vfio_iommufd_ioas_map_file(struct vfio_iommufd *ictx, uint32_t id, int fd, bool device,
 			       uint64_t start, uint64_t length, unsigned prot, bool fixed,
 			       uint64_t *iova);
+/**
+ * vfio_iommufd_ioas_map_dmabuf - the same with @length bytes of a dma-buf, which is in no page table
+ * @fd: the program's, of @b
+ *
+ * Return: as vfio_iommufd_ioas_map(), and as vfio_dmabuf_can_map().
+ */
+int vfio_iommufd_ioas_map_dmabuf(struct vfio_iommufd *ictx, uint32_t id, int fd,
+				 struct vfio_dmabuf *b, uint64_t start, uint64_t length,
+				 unsigned prot, bool fixed, uint64_t *iova);
 /**
  * vfio_iommufd_ioas_copy - IOAS_COPY: map what another place has
  * @c: its ids, source, length, and FLAG_FIXED_IOVA

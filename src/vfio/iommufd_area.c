@@ -273,7 +273,7 @@ int iommufd_area_fill(struct vfio_iommufd *ictx, struct iommufd_area *a)
 	int ret;
 
 	first = ioas->space;
-	if (!first)
+	if (!first || a->pages->peer)
 		return 0;
 	ret = fill_first(ictx, a, first);
 	cds_list_for_each_entry(h, &ioas->hwpts, in_ioas) {
@@ -300,6 +300,8 @@ int iommufd_areas_fill(struct vfio_iommufd *ictx, struct iommufd_ioas *ioas,
 		ioas->space = space;
 	for (a = iommufd_area_first(ioas, 0, UINT64_MAX); a && !ret;
 	     a = iommufd_area_next(a, 0, UINT64_MAX)) {
+		if (a->pages->peer)
+			continue;
 		if (only)
 			ret = fill_first(ictx, a, space);
 		else

@@ -10,6 +10,7 @@
 
 #include "base/heap.h"
 #include "base/sys.h"
+#include "vfio/dmabuf.h"
 #include "vfio/iommufd_objects.h"
 
 #define IOVA_END  (1ull << IOMMU_IOVA_BITS)
@@ -496,11 +497,12 @@ int vfio_iommufd_ioas_map(struct vfio_iommufd *ictx, uint32_t id, uint64_t vaddr
 
 /* Map a part of the file behind the program's descriptor @fd. */
 static int map_file(struct vfio_iommufd *ictx, struct iommufd_ioas *ioas, int fd, bool device,
-		    uint64_t start, uint64_t length, unsigned prot, bool fixed, uint64_t *iova)
+		    struct vfio_dmabuf *dmabuf, uint64_t start, uint64_t length, unsigned prot,
+		    bool fixed, uint64_t *iova)
 {
 	uint64_t in_page = start % PAGE_SIZE_4K;
 	struct iommufd_pages *p;
-	int mine, flags;
+	int mine, flags, ret;
 
 	if (!length)
 		return -EINVAL;
@@ -511,10 +513,19 @@ static int map_file(struct vfio_iommufd *ictx, struct iommufd_ioas *ioas, int fd
 		return -EBADF;
 	if (length > UINT64_MAX - 2 * PAGE_SIZE_4K)
 		return -EINVAL;
+	ret = dmabuf ? vfio_dmabuf_can_map(dmabuf, start, length) : 0;
+	if (ret)
+		return ret;
 	p = new_pages(in_page, length, prot);
 	if (!p)
 		return -ENOMEM;
 	p->is_file = true;
+	p->peer = dmabuf;
+	if (p->peer)
+		report_info("dma-peer-to-peer", "dma", 0,
+			    "IOAS_MAP_FILE of 0x%llx bytes of a dma-buf: peer-to-peer accesses "
+			    "there abort",
+			    (unsigned long long)length);
 	p->device = device;
 	p->offset = start - in_page;
 	mine = fd_dup_private(fd);
@@ -526,9 +537,9 @@ static int map_file(struct vfio_iommufd *ictx, struct iommufd_ioas *ioas, int fd
 	return map_pages(ictx, ioas, p, in_page, length, prot, fixed, iova);
 }
 
-int vfio_iommufd_ioas_map_file(struct vfio_iommufd *ictx, uint32_t id, int fd, bool device,
-			       uint64_t start, uint64_t length, unsigned prot, bool fixed,
-			       uint64_t *iova)
+static int map_file_of(struct vfio_iommufd *ictx, uint32_t id, int fd, bool device,
+		       struct vfio_dmabuf *b, uint64_t start, uint64_t length, unsigned prot,
+		       bool fixed, uint64_t *iova)
 {
 	struct iommufd_ioas *ioas;
 	int ret = -ENOENT;
@@ -536,9 +547,23 @@ int vfio_iommufd_ioas_map_file(struct vfio_iommufd *ictx, uint32_t id, int fd, b
 	pthread_mutex_lock(&ictx->lock);
 	ioas = iommufd_ioas_get(ictx, id);
 	if (ioas)
-		ret = map_file(ictx, ioas, fd, device, start, length, prot, fixed, iova);
+		ret = map_file(ictx, ioas, fd, device, b, start, length, prot, fixed, iova);
 	pthread_mutex_unlock(&ictx->lock);
 	return ret;
+}
+
+int vfio_iommufd_ioas_map_file(struct vfio_iommufd *ictx, uint32_t id, int fd, bool device,
+			       uint64_t start, uint64_t length, unsigned prot, bool fixed,
+			       uint64_t *iova)
+{
+	return map_file_of(ictx, id, fd, device, NULL, start, length, prot, fixed, iova);
+}
+
+int vfio_iommufd_ioas_map_dmabuf(struct vfio_iommufd *ictx, uint32_t id, int fd,
+				 struct vfio_dmabuf *b, uint64_t start, uint64_t length,
+				 unsigned prot, bool fixed, uint64_t *iova)
+{
+	return map_file_of(ictx, id, fd, true, b, start, length, prot, fixed, iova);
 }
 
 /* ---- copying ---- */

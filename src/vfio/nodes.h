@@ -17,6 +17,7 @@ enum vfio_file_kind {
 	VFIO_FILE_GROUP,
 	VFIO_FILE_DEVICE, /* also what a group's file gave, without the node */
 	VFIO_FILE_IOMMUFD,
+	VFIO_FILE_DMABUF,
 	VFIO_FILE_STREAM, /* an anonymous file that is read and written from end to end */
 };
 

@@ -21,6 +21,14 @@
 #define VFIO_PCI_DEVID_OWNED		     0u
 #define VFIO_PCI_DEVID_NOT_OWNED	     (~0u)
 
+/* ---- dma-bufs (Linux 7.x) ---- */
+
+#define VFIO_DEVICE_FEATURE_DMA_BUF 11
+struct vfio_device_feature_dma_buf {
+	uint32_t region_index, open_flags, flags, nr_ranges;
+	/* and then nr_ranges of offset and length, uint64_t each */
+};
+
 /* ---- of device files that were opened by /dev/vfio/devices/vfioN ---- */
 
 #define VFIO_DEVICE_BIND_IOMMUFD      _IO(VFIO_TYPE, VFIO_BASE + 18)

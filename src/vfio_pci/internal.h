@@ -263,6 +263,8 @@ void vfio_pci_mmap_init(struct vfio_pci_device *vd);
 /* True if @bar can be mapped; adds to @out what GET_REGION_INFO says of that. */
 bool vfio_pci_mappable(struct vfio_pci_device *vd, unsigned bar, struct vfio_region *out);
 bool vfio_pci_polled_open(struct vfio_device *dev);
+int vfio_pci_check_dmabuf(struct vfio_device *dev, uint32_t index);
+bool vfio_pci_memory_answers(struct vfio_device *dev);
 extern const struct pci_pages_sink vfio_pci_pages_sink; /* but for its arg */
 
 /* sriov.c */

@@ -68,6 +68,25 @@ bool vfio_pci_mappable(struct vfio_pci_device *vd, unsigned bar, struct vfio_reg
 	return true;
 }
 
+int vfio_pci_check_dmabuf(struct vfio_device *dev, uint32_t index)
+{
+	const struct pci_bar *b = pci_function_bar(to_vfio_pci(dev)->fn, index);
+
+	return index < PCI_BARS && b->size && !(b->flags & UVFIO_BAR_IO) ? 0 : -EINVAL;
+}
+
+bool vfio_pci_memory_answers(struct vfio_device *dev)
+{
+	struct vfio_pci_device *vd = to_vfio_pci(dev);
+	bool answers;
+
+	pthread_rwlock_rdlock(&vd->memory_lock);
+	answers = !vd->low.engaged && pci_power_state(vd->fn) < 3 &&
+		  (vd->virtfn || vd->config.vconfig[PCI_COMMAND] & PCI_COMMAND_MEMORY);
+	pthread_rwlock_unlock(&vd->memory_lock);
+	return answers;
+}
+
 bool vfio_pci_polled_open(struct vfio_device *dev)
 {
 	return pci_pages_open(to_vfio_pci(dev)->fn);

@@ -285,7 +285,8 @@ static ssize_t vfio_pci_rw(struct vfio_device *dev, uint32_t index, uint64_t pos
 	.polled_open = vfio_pci_polled_open, .set_irqs = vfio_pci_set_irqs,        \
 	.reset = vfio_pci_reset, .ioeventfd = vfio_pci_ioeventfd,                  \
 	.check_token = vfio_pci_check_token, .request = vfio_pci_request,          \
-	.low_power = vfio_pci_low_power, .use = vfio_pci_use
+	.low_power = vfio_pci_low_power, .use = vfio_pci_use,                      \
+	.check_dmabuf = vfio_pci_check_dmabuf, .memory_answers = vfio_pci_memory_answers
 static const struct vfio_device_ops ops = { OPS, .slot_reset = vfio_pci_slot_reset };
 /* A PF, whose VFs' users must show a token. */
 static const struct vfio_device_ops pf_ops = { OPS, .slot_reset = vfio_pci_slot_reset,
