@@ -91,4 +91,24 @@ g, d = open_one("1", "0000:01:00.0")
 try: fcntl.ioctl(d, 0x3b71, struct.pack("IIIi", 16, 0, 1, g)); print("other process: 0")
 except OSError as e: print("other process:", errno.errorcode[e.errno])
 os.write(w2, b"x"); os.wait()' 2>&1)"
+echo "# a neighbour without vfio-pci"
+topology pci
+cat >"$tmp/unbind.py" <<'END'
+import errno, fcntl, os, struct, sys
+A, B = sys.argv[1:3]
+def e(f):
+    try: return f()
+    except OSError as x: return errno.errorcode[x.errno]
+group = os.path.basename(os.readlink(f"/sys/bus/pci/devices/{A}/iommu_group"))
+c = os.open("/dev/vfio/vfio", os.O_RDWR); g = os.open("/dev/vfio/" + group, os.O_RDWR)
+fcntl.ioctl(g, 0x3b68, struct.pack("i", c)); fcntl.ioctl(c, 0x3b66, 3)
+d = fcntl.ioctl(g, 0x3b6a, bytearray(A.encode() + b"\0"), True)
+def ask():
+    b = bytearray(struct.pack("III", 76, 0, 0) + bytes(64)); e(lambda: fcntl.ioctl(d, 0x3b70, b, True))
+    print(struct.unpack("III", b[:12])[2], e(lambda: fcntl.ioctl(d, 0x3b71, struct.pack("IIIi", 16, 0, 1, g)) and 0))
+def put(name): open("/sys/bus/pci/drivers/vfio-pci/" + name, "w").write(B)
+ask(); put("unbind"); ask(); put("bind"); ask()
+END
+# shellcheck disable=SC2086
+same "counted, and nothing can be reset with it" "2 0|2 EINVAL|2 0" "$(timeout 120 "$build/uvfio" run --log-file "$tmp/log" "${opts[@]}" -- python3 "$tmp/unbind.py" $at 2>&1 | paste -sd'|')"
 counts

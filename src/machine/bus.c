@@ -185,11 +185,6 @@ int machine_bus_join(struct machine *m, struct plugged *dev, char **err)
 	bool any = false;
 	int rc;
 
-	/* the kernel would count it, and refuse a reset of the bus */
-	if (dev->spec.driver)
-		return machine_fail(err, -EINVAL,
-				    "%s: driver=%s cannot be on a bus that others share (bus=)",
-				    dev->spec.model, dev->spec.driver);
 	rc = find_bus(m, dev, err);
 	if (rc)
 		return rc;

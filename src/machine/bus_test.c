@@ -111,7 +111,6 @@ static void what_cannot_be(void **state)
 	refused(m, "edu,bus=pci:", -EINVAL, "or a name");
 	refused(m, "edu,bus=isa:x", -EINVAL, "switch:");
 	refused(m, "edu,bus=pci:a", -EINVAL, "kind port");
-	refused(m, "igb,bus=a,driver=igb", -EINVAL, "cannot be on a bus");
 	refused(m, "edu,bus=a,addr=01:01.0", -EINVAL, "first one is 0000:01:00.0");
 	refused(m, "edu,bus=a,addr=01:00.7", -EBUSY, "taken");
 	refused(m, "edu,addr=01:00.1", -EBUSY, "behind one");
@@ -129,6 +128,22 @@ static void what_cannot_be(void **state)
 		assert_int_equal(machine_add(m, spec, NULL), 0);
 	}
 	refused(m, "edu,bus=y", -ENOSPC, "no root port");
+	machine_free(m, false);
+}
+
+/* What has another driver is counted, and is what nothing can be reset with. */
+static void other_drivers(void **state)
+{
+	struct machine *m = MACHINE("igb,bus=a", "igb,bus=a,driver=igb", "igb,bus=b");
+	struct vfio_device *dev = machine_device(m, 0)->vdev;
+	struct vfio_place at[3];
+
+	assert_int_equal(vfio_slot_places(dev, at, 3), 2);
+	assert_null(at[1].dev);
+	assert_int_equal(at[1].group->iommu->id, 2);
+	assert_int_equal(pci_address_devfn(&at[1].address), 1);
+	assert_int_equal(vfio_slot_reset(dev), -EINVAL);
+	assert_int_equal(vfio_slot_reset(machine_device(m, 2)->vdev), 0);
 	machine_free(m, false);
 }
 
@@ -230,6 +245,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(places_and_groups),
 		cmocka_unit_test(what_cannot_be),
+		cmocka_unit_test(other_drivers),
 		cmocka_unit_test(settled),
 		cmocka_unit_test_setup_teardown(view_has_bridges, make_dir, drop_dir),
 		cmocka_unit_test_setup_teardown(view_of_vfs, make_dir, drop_dir),

@@ -68,6 +68,8 @@ static void leave_vfio(struct plugged *dev)
 		machine_unbind(dev);
 	}
 	vfio_group_unreserve(dev->group->vfio, &dev->place);
+	if (vfio_group_set_foreign(dev->group->vfio, &dev->place, true))
+		report_err("device-forgotten", dev->d.addr, -ENOMEM, "unbind: %m");
 	if (!dev->group->vfio->n && vfio_group_revoke(dev->group->vfio))
 		machine_disown(dev->group);
 }
@@ -76,6 +78,7 @@ static int enter_vfio(struct plugged *dev)
 {
 	int rc = vfio_group_reserve(dev->group->vfio, &dev->place);
 
+	vfio_group_set_foreign(dev->group->vfio, &dev->place, false);
 	if (rc || !dev->hw)
 		return rc;
 	rc = machine_bind(dev, dev->pf ? dev->pf : dev);

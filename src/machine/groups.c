@@ -82,6 +82,8 @@ int machine_join_group(struct machine *m, struct plugged *dev, unsigned id)
 					  .scope = machine_reset_scope(in) };
 	if (machine_is_vfio(dev))
 		rc = vfio_group_reserve(g->vfio, &dev->place);
+	else
+		rc = vfio_group_set_foreign(g->vfio, &dev->place, true);
 	if (rc)
 		return rc;
 	g->pf = dev->pf;
@@ -94,5 +96,7 @@ void machine_leave_group(struct plugged *dev)
 {
 	if (dev->group && machine_is_vfio(dev))
 		vfio_group_unreserve(dev->group->vfio, &dev->place);
+	if (dev->group)
+		vfio_group_set_foreign(dev->group->vfio, &dev->place, false);
 	dev->group = NULL;
 }

@@ -133,6 +133,9 @@ struct vfio_system {
 	pthread_mutex_t topology_lock;
 	struct vfio_group **groups;
 	unsigned n;
+	/* functions that another driver has, or none; under topology_lock */
+	struct vfio_place *foreign;
+	unsigned num_foreign;
 	struct loop *loop;	     /* service thread for virqfds alone; owned */
 	struct vfio_ioas_set ioases; /* all address spaces */
 	pthread_mutex_t dmabuf_lock; /* guards the next, and what it says: vfio/dmabuf.h */
@@ -193,6 +196,15 @@ void vfio_group_remove_device(struct vfio_group *g, struct vfio_device *dev);
 int vfio_group_reserve(struct vfio_group *g, const struct vfio_place *place);
 /** vfio_group_unreserve - say that it is there no more */
 void vfio_group_unreserve(struct vfio_group *g, const struct vfio_place *place);
+/**
+ * vfio_group_set_foreign - say that the function at @place, in @g, is there without a driver of VFIO
+ * @is: false: it has one now, or is not there any more
+ *
+ * It is no member of the group, but what is reset with it cannot be reset.
+ *
+ * Return: 0 or -ENOMEM.
+ */
+int vfio_group_set_foreign(struct vfio_group *g, const struct vfio_place *place, bool is);
 /**
  * vfio_slot_places - tell what sits in @dev's slot, @dev among it: what is reset together
  * @out: gets the first @max, in the order of groups

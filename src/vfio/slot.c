@@ -111,6 +111,33 @@ void vfio_group_unreserve(struct vfio_group *g, const struct vfio_place *place)
 	unlock_places(g);
 }
 
+int vfio_group_set_foreign(struct vfio_group *g, const struct vfio_place *place, bool is)
+{
+	struct vfio_system *s = g->system;
+	struct vfio_place *places;
+	unsigned i = 0;
+	int ret = 0;
+
+	pthread_mutex_lock(&s->topology_lock);
+	while (i < s->num_foreign && !same_place(&s->foreign[i], place))
+		i++;
+	if (i < s->num_foreign && !is) {
+		s->foreign[i] = s->foreign[--s->num_foreign];
+	} else if (i == s->num_foreign && is) {
+		places = heap_resize(s->foreign, (i + 1) * sizeof(*places));
+		ret = places ? 0 : -ENOMEM;
+		if (places) {
+			s->foreign = places;
+			places[i] = *place;
+			places[i].group = g;
+			places[i].dev = NULL;
+			s->num_foreign++;
+		}
+	}
+	pthread_mutex_unlock(&s->topology_lock);
+	return ret;
+}
+
 static bool same_slot(const struct vfio_place *a, const struct vfio_place *b)
 {
 	return a->slot.segment == b->slot.segment && a->slot.bus == b->slot.bus &&
@@ -152,6 +179,13 @@ unsigned vfio_slot_places(struct vfio_device *dev, struct vfio_place *out, unsig
 				insert_place(out, n, &s->groups[i]->places[k]);
 			n++;
 		}
+	}
+	for (unsigned i = 0; i < s->num_foreign; i++) {
+		if (!same_slot(&s->foreign[i], &own))
+			continue;
+		if (n < max)
+			insert_place(out, n, &s->foreign[i]);
+		n++;
 	}
 	pthread_mutex_unlock(&s->topology_lock);
 	return n;

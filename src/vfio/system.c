@@ -45,6 +45,7 @@ void vfio_system_free(struct vfio_system *s)
 		heap_free(s->groups[i]);
 	}
 	heap_free(s->groups);
+	heap_free(s->foreign);
 	loop_free(s->loop);
 	vfio_ioas_set_destroy(&s->ioases);
 	pthread_mutex_destroy(&s->dmabuf_lock);
