@@ -219,6 +219,10 @@ static void view_has_bridges(void **state)
 	assert_memory_equal(text_of(BUS("0000:00:01.0/config")) + PCI_PRIMARY_BUS, numbers, 3);
 	assert_null(strstr(text_of(BUS("0000:01:00.0/uevent")), "DRIVER="));
 	assert_string_equal(text_of(BUS("0000:02:00.0/reset_method")), "bus\n");
+	/* of functions of one device the header says so, and after a reset as well */
+	assert_int_equal(pci_face_read(machine_find(m, "02:00.0")->face, PCI_HEADER_TYPE, 1), 0);
+	assert_int_equal(vfio_slot_reset(machine_find(m, "03:00.0")->vdev), 0);
+	assert_int_equal(pci_face_read(machine_find(m, "03:00.0")->face, PCI_HEADER_TYPE, 1), 0x80);
 	assert_string_equal(text_of(BUS("0000:03:00.0/reset_method")), "flr pm bus\n");
 	assert_string_equal(resolved(BUS("0000:00:10.0")), "/sys/devices/pci0000:00/0000:00:10.0");
 	text_of("sys/devices/pci0000:00/0000:00:02.0/pci_bus/0000:03/cpuaffinity");

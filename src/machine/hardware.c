@@ -24,6 +24,7 @@ struct machine_request machine_request(struct plugged *dev)
 		.num_opts = dev->spec.num_opts,
 		.address = dev->d.address,
 		.name = dev->d.addr,
+		.multi = dev->spec.bus_kind == MACHINE_BUS_PORT,
 		.run = dev->run,
 		.devices = dev->m->loop,
 		.irqs = dev->m->sys->loop,

@@ -38,6 +38,7 @@ struct machine_request {
 	unsigned num_opts;
 	struct pci_address address;
 	const char *name; /* the address as a text */
+	bool multi;	  /* it is a function of a device that may have several */
 	uint64_t run;	  /* uvfio_unique() */
 	/*
 	 * Threads to be called on: @devices for what may wait (timers, sockets), @irqs for

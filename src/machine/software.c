@@ -94,6 +94,8 @@ static int software_make(const struct machine_request *r, struct machine_hardwar
 		fail_model(err, rc, r->model, message);
 		goto fail;
 	}
+	if (r->multi)
+		pci_function_set_multi(s->fn);
 	pci_function_face(s->fn, NULL, &s->hw.face);
 	s->hw.iommu = pci_function_iommu(s->fn);
 	*out = &s->hw;

@@ -212,6 +212,13 @@ void pci_function_free(pci_function *fn)
 	free_memory(fn);
 }
 
+void pci_function_set_multi(pci_function *fn)
+{
+	/* PCIe 6.0, 7.5.1.1.9 */
+	fn->cfg.bytes[PCI_HEADER_TYPE] |= 0x80;
+	fn->cfg.init[PCI_HEADER_TYPE] |= 0x80;
+}
+
 const char *pci_function_name(const pci_function *fn)
 {
 	return fn->name;

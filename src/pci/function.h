@@ -70,6 +70,8 @@ int pci_vf_new(pci_function *pf, unsigned index, const char *name, char *err, si
 	       pci_function **out);
 /* Stop its threads, call model->destroy and free it; @fn may be NULL. */
 void pci_function_free(pci_function *fn);
+/* Say in the header type that the device may have other functions. Before @fn is used. */
+void pci_function_set_multi(pci_function *fn);
 const char *pci_function_name(const pci_function *fn);
 const struct uvfio_model *pci_function_model(const pci_function *fn);
 struct iommu_device *pci_function_iommu(pci_function *fn);

@@ -191,7 +191,12 @@ long uapi_hot_reset(struct uapi_file *f, unsigned long arg)
 
 	if (uapi_get(&r, arg, minsz))
 		return -EFAULT;
-	if (r.argsz < minsz || r.flags || !r.count != by_cdev(&f->open))
+	if (r.argsz < minsz || r.flags)
+		return -EINVAL;
+	if (!r.count && !by_cdev(&f->open) && !vfio_kernel_has(VFIO_KERNEL_RESET_COUNT_FIRST) &&
+	    vfio_device_slot(&f->open, NULL, 0) == -ENODEV)
+		return -ENODEV;
+	if (!r.count != by_cdev(&f->open))
 		return -EINVAL;
 	return r.count ? reset_by_groups(f, arg + minsz, r.count) : reset_by_iommufd(&f->open);
 }

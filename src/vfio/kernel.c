@@ -47,6 +47,8 @@ static const unsigned char since[] = {
 	[VFIO_KERNEL_FD_BELOW_NONE] = K6_12,
 	/* readv() asks whether the file can be read (EINVAL) before it looks at the vector (EFAULT) */
 	[VFIO_KERNEL_READABLE_FIRST] = K6_12,
+	/* PCI_HOT_RESET without groups is EINVAL, before ENODEV: there is no such reset */
+	[VFIO_KERNEL_RESET_COUNT_FIRST] = K6_12,
 };
 
 static unsigned chosen = K7_3;

@@ -25,6 +25,7 @@ enum vfio_kernel_change {
 	VFIO_KERNEL_MSIX_GROWS,
 	VFIO_KERNEL_FD_BELOW_NONE,
 	VFIO_KERNEL_READABLE_FIRST,
+	VFIO_KERNEL_RESET_COUNT_FIRST,
 };
 
 /* The names that can be chosen, oldest first, NULL behind them; the last is the default. */
