@@ -2,7 +2,7 @@
 /*
  * tests/shim/cdevs.c: /dev/vfio/devices/vfio0 and /dev/iommu in one process and in several: who has
  * the device, what keeps it, and what the one may do with what the other opened. Called again as
- * "shim_cdevs FDS" it is a program that got both by exec.
+ * "shim_cdevs bind CDEV IOMMU" it is a program that got both by exec.
  */
 #include <poll.h>
 #include <sys/socket.h>
@@ -399,7 +399,7 @@ static void over_exec(void)
 	fflush(stdout);
 	pid = fork();
 	if (!pid) {
-		execl(self, self, a, b, NULL);
+		execl(self, self, "bind", a, b, NULL);
 		_exit(99);
 	}
 	CHECK(wait_for(pid) == 0);
@@ -437,8 +437,10 @@ static void killed(void)
 int main(int argc, char **argv)
 {
 	self = argv[0];
-	if (argc > 2) {
-		CHECK(all_works(atoi(argv[1]), atoi(argv[2])));
+	if (argc > 3 && !strcmp(argv[1], "bind")) {
+		int cdev = atoi(argv[2]), iommu = atoi(argv[3]);
+
+		CHECK(!bind_cdev(cdev, iommu) && attach_new(cdev, iommu) && !get_info(cdev));
 		return case_failed;
 	}
 	RUN(node_and_sysfs);

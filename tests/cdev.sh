@@ -1,0 +1,36 @@
+#!/bin/bash
+# SPDX-License-Identifier: BSD-3-Clause
+# cdev.sh: /dev/vfio/devices/vfioN and /dev/iommu, handed on: the newest QEMU gets both as
+# descriptors (fd=), as from a manager, and by address; and whose they are. (tests/shim/cdevs.c has
+# the same between C programs.)
+set -uo pipefail
+# shellcheck source=tests/lib/part.sh
+. "$(dirname "$0")/lib/part.sh"
+qemu=$top/tools/qemu-newest
+run() { : >"$tmp/log"; timeout 120 "$build/uvfio" run --memlock unlimited --log info --log-file "$tmp/log" --device edu --device igb -- "$@" 2>"$tmp/err"; }
+
+# What a monitor sees of the devices 1234:11e8 (edu) and 8086:10c9 (igb). It ends by itself.
+cat >"$tmp/vm" <<'END'
+exec "$qemu" -m 64M -display none -nodefaults -S -monitor stdio "$@" < <(echo "info pci"; echo quit)
+END
+devices() { grep -aoE 'PCI device (1234:11e8|8086:10c9)' "$1" | paste -sd' '; }
+export qemu
+if "$qemu" --version >/dev/null; then
+	run bash "$tmp/vm" -object iommufd,id=i -device vfio-pci,host=01:00.0,iommufd=i -device vfio-pci,host=02:00.0,iommufd=i >"$tmp/out"
+	same "QEMU opens two devices for one iommufd" "PCI device 1234:11e8 PCI device 8086:10c9" "$(devices "$tmp/out")"
+	run bash -c 'exec 3<>/dev/vfio/devices/vfio0 4<>/dev/vfio/devices/vfio1 5<>/dev/iommu; exec bash "$@"' - "$tmp/vm" \
+		-object iommufd,id=i,fd=5 -device vfio-pci,id=a,fd=3,iommufd=i -device vfio-pci,id=b,fd=4,iommufd=i >"$tmp/out"
+	same "and gets them from who opened them" "PCI device 1234:11e8 PCI device 8086:10c9" "$(devices "$tmp/out")"
+	has "which is told" "descriptor 4, /dev/vfio/devices/vfio1, was opened by another process: nobody has used it"
+else
+	echo "     no QEMU 11.1 (tools/qemu-newest): it is left out"
+fi
+
+if [[ $(id -u) -eq 0 ]] && nobody="setpriv --reuid=65534 --regid=65534 --clear-groups" && $nobody test -x "$build/uvfio"; then
+	export nobody TMPDIR=$tmp/open prog=$build/test/shim_cdevs; mkdir -m 777 "$TMPDIR"; chmod 755 "$tmp"
+	same "the node's owner may bind it, others may not open it" "/dev/vfio/devices/vfio1: Permission denied|0" "$(run bash -c '
+		chown 65534 /dev/vfio/devices/vfio0 /dev/iommu
+		$nobody sh -c "exec 3<>/dev/vfio/devices/vfio1" 2>&1 | grep -o "/dev/vfio.*"
+		$nobody bash -c "exec 3<>/dev/vfio/devices/vfio0 4<>/dev/iommu; exec $prog bind 3 4"; echo $?' | paste -sd'|')"
+fi
+counts
