@@ -1,16 +1,20 @@
 #!/bin/bash
 # SPDX-License-Identifier: BSD-3-Clause
-# guest_migrate.sh: a guest with an nvme moves from one QEMU to another, each under an `uvfio run`
-# of its own, as QEMU migrates a machine with a device of vfio-pci: it copies the memory while the
-# guest runs, asks VFIO what the device wrote meanwhile, stops the device and hands its state over.
-# The guest's disk is busy all the time. The long form goes on to the next QEMU, and the next.
+# guest_migrate.sh: a guest with an nvme and two igbs, a cable between them, moves from one QEMU to
+# another, each under an `uvfio run` of its own, as QEMU migrates a machine with devices of vfio-pci:
+# it copies the memory while the guest runs, asks VFIO what the devices wrote meanwhile, stops all of
+# them and hands their states over. Disk and network are busy all the time, and what they carry is
+# compared. The long form goes on to the next QEMU, five times, also with unmapped BARs, and without
+# igbs.
 set -uo pipefail
 . "$(dirname "$0")/guest/driven"
-qemu=$top/tools/qemu-newest
-event() { # PATTERN: the next line of QEMU's control channel that has it
+qemu=$top/tools/qemu-newest long=${UVFIO_LONG-}
+nic=52:54:00:00:00:0a partner=52:54:00:00:00:0b
+declare -A qmp_in qmp_out
+event() { # NAME PATTERN: the next line of QEMU's control channel that has it
 	local line part
-	for _ in $(seq 120); do
-		IFS= read -r -t 2 -u "$1" part || { line+=$part; continue; }
+	for _ in $(seq 60); do
+		IFS= read -r -t 2 -u "${qmp_out[$1]}" part || { line+=$part; continue; }
 		line+=$part
 		[[ $line == *'"error"'* ]] && { echo "$line"; return 1; }
 		[[ $line =~ $2 ]] && return
@@ -18,53 +22,74 @@ event() { # PATTERN: the next line of QEMU's control channel that has it
 	done
 	echo "QEMU does not say $2"; return 1
 }
-declare -A qmp_in qmp_out
-qemu_with_control() { # NAME OPTIONS-OF-THE-DISK [QEMU-OPTION]...
-	local name=$1 opts=$2 fd; shift 2
+control() { printf '{"execute":"%s","arguments":{%s}}\n' "$2" "$3" >&"${qmp_in[$1]}"; event "$1" return; }
+machine() { # NAME OPTIONS-OF-THE-DISK [QEMU-OPTION]...
+	local name=$1 disk="nvme,image=$tmp/disk,serial=one,migration=on$opts$2" fd; shift 2
 	rm -f "$tmp/$name.qmp".*; mkfifo "$tmp/$name.qmp".{in,out}
 	exec {fd}<>"$tmp/$name.qmp.in"; qmp_in[$name]=$fd
 	exec {fd}<>"$tmp/$name.qmp.out"; qmp_out[$name]=$fd
-	functions="01:00.0,enable-migration=on" start "$name" "$qemu" "nvme,image=$tmp/disk,serial=one,migration=on,mmap=off$opts" "" \
-		-chardev "pipe,id=qmp,path=$tmp/$name.qmp" -mon chardev=qmp,mode=control "$@"
+	functions=$places start "$name" "$qemu" "$disk $nics" ipv6.disable=1 -chardev "pipe,id=qmp,path=$tmp/$name.qmp" -mon chardev=qmp,mode=control "$@"
+	control "$name" qmp_capabilities ""
 }
-control() { printf '{"execute":"%s","arguments":{%s}}\n' "$2" "$3" >&"${qmp_in[$1]}"; event "${qmp_out[$1]}" return; }
-# A program of the guest's writes and reads back, past its cache, until /tmp/stop is there; what is
-# wrong it says, and how often it was right.
-load='n=0; while [ ! -e /tmp/stop ]; do n=$((n+1)); dd if=/tmp/data of=/dev/nvme0n1 bs=64k oflag=direct seek=$((n%4*16)) 2>/tmp/err || cat /tmp/err; dd if=/dev/nvme0n1 bs=64k iflag=direct skip=$((n%4*16)) count=16 2>/tmp/err | cmp - /tmp/data || { echo "round $n"; cat /tmp/err; }; echo $n >/tmp/rounds; done'
+# Programs of the guest: one writes and reads back, past the cache, one copies over the cable, until
+# /tmp/stop is there; what is wrong they say, and in /tmp/*.n how often it was right.
+load_disk='n=0; while [ ! -e /tmp/stop ]; do n=$((n+1)); dd if=/tmp/data of=/dev/nvme0n1 bs=64k oflag=direct seek=$((n%4*16)) 2>/tmp/err || cat /tmp/err; dd if=/dev/nvme0n1 bs=64k iflag=direct skip=$((n%4*16)) count=16 2>/tmp/err | cmp - /tmp/data || { echo "round $n"; cat /tmp/err; }; echo $n >/tmp/disk.n; done'
+load_net='n=0; while [ ! -e /tmp/stop ]; do n=$((n+1)); wget -q -O - http://10.0.0.2/data | cmp - /tmp/data || echo "copy $n"; echo $n >/tmp/net.n; done'
+other() { echo "nsenter -t \$(cat /tmp/ns) -n sh -c '$1'"; }
+cable() { # two networks, so that what one end sends comes to the other by the cable
+	tell "$1" 'for i in $(seq 100); do [ -e /sys/class/net/eth1 ] && break; sleep 0.1; done; unshare -n sleep 100000 & echo $! >/tmp/ns; sleep 0.3; for i in eth0 eth1; do [ $(cat /sys/class/net/$i/address) = '$partner' ] && ip link set $i name far; done; ip link set far netns $(cat /tmp/ns); for i in /sys/class/net/eth*; do ip link set ${i##*/} name nic; done'
+	tell "$1" "$(other "ip link set lo up; ip link set far up; ip addr add 10.0.0.2/24 dev far; arp -s 10.0.0.1 $nic; httpd -h /tmp")"
+	tell "$1" "ip link set nic up; ip addr add 10.0.0.1/24 dev nic; arp -s 10.0.0.2 $partner; for i in \$(seq 100); do [ \$(cat /sys/class/net/nic/carrier) = 1 ] && break; sleep 0.1; done; [ \$i -lt 100 ]"
+}
+grows() { # NAME: all loads get further
+	tell "$1" 'cd /tmp; for f in *.n; do was=$(cat $f); for i in $(seq 300); do [ $(cat $f) -gt $((was + 2)) ] && break; sleep 0.1; done; [ $i -lt 300 ] || { echo "$f stays $was"; exit 1; }; done' 90
+}
 move() { # FROM TO
-	local rounds
-	qemu_with_control "$2" ",incoming=on" -incoming "unix:$tmp/$2.sock"
+	machine "$2" ",incoming=on" -incoming "unix:$tmp/$2.sock" || return
 	for _ in $(seq 300); do [[ -S $tmp/$2.sock ]] && break; sleep 0.1; done
-	# the guest's shell answers over there, and its first line may be half an answer of before
-	cp "$tmp/$1.number" "$tmp/$2.number" 2>/dev/null
-	rounds=$(tell "$1" "cat /tmp/rounds")
-	control "$1" migrate-set-parameters '"max-bandwidth":0,"downtime-limit":30000' || return
-	control "$1" migrate "\"uri\":\"unix:$tmp/$2.sock\"" || return
-	for _ in $(seq 600); do
+	control "$1" migrate-set-parameters '"max-bandwidth":0,"downtime-limit":5000' && control "$1" migrate "\"uri\":\"unix:$tmp/$2.sock\"" || return
+	for _ in $(seq 1200); do
 		printf '{"execute":"query-migrate"}\n' >&"${qmp_in[$1]}"
-		event "${qmp_out[$1]}" '"return".*"status": "([a-z-]+)"' || return
+		event "$1" '"return".*"status": "([a-z-]+)"' || return
 		case ${BASH_REMATCH[1]} in completed) break;; failed) return 1;; esac
 		sleep 0.1
 	done
-	tell "$2" "for i in \$(seq 200); do [ \$(cat /tmp/rounds) -gt $((rounds + 3)) ] && break; sleep 0.1; done; [ \$i -lt 200 ]" 60
+	grows "$2" # its shell answers over there
 }
-hand_over() { # FROM TO
-	check "from $1 to $2, with the disk busy" move "$1" "$2"
-	check "the QEMU that it left ends" eval "control $1 quit '' && wait ${pid[$1]}"
-	unset "pid[$1]"
-	check "QEMU $1 has nothing to say" eval '! grep -vE "dma-buf not supported in kernel|-mon.*deprecated|KVM VFIO device is|support device and IOMMU dirty tracking" "$tmp/'$1'.qemu"'
+quiet() { # NAME
+	check "QEMU $1 has nothing to say" eval '! grep -vE "dma-buf not supported in kernel|-mon.*deprecated|KVM VFIO device is" "$tmp/'"$1"'.qemu"'
 	check "uvfio of $1 has nothing to say" eval "cat '$tmp/$1.log'; [[ ! -s '$tmp/$1.log' ]]"
 }
-truncate -s 64M "$tmp/disk"
-vm=$("$top/tools/guest-initrd" -M nvme -i "$top/tests/guest/shell" -o "$tmp/initrd") || exit 1
-qemu_with_control a ""
-check "the guest is up" ready a || { counts; exit; }
-check "QEMU listens" control a qmp_capabilities ""
-tell a 'dd if=/dev/urandom of=/tmp/data bs=64k count=16 2>/dev/null; for i in $(seq 100); do [ -b /dev/nvme0n1 ] && break; sleep 0.1; done'
-tell a "( $load ) >/tmp/said 2>&1 & sleep 1"
-hand_over a b
-last=b
-check "all reads were right" eval "tell $last 'touch /tmp/stop; sleep 1; cat /tmp/said; [ ! -s /tmp/said ]'"
-check "the kernel has nothing to say" eval "! tell $last 'dmesg | grep -E \"nvme.*timeout|I/O error|WARNING|BUG:\"'"
-check "the guest ends well" end $last
+life() { # NETWORK OPTIONS QEMU...: the guest goes from the first to the last
+	local a=$3 b; opts=$2 nics= places="01:00.0,enable-migration=on"
+	if [[ $1 ]]; then
+		nics="igb,id=one,net=peer:two,mac=$nic,migration=on$opts igb,id=two,mac=$partner,migration=on$opts"
+		places+=" 02:00.0,enable-migration=on 03:00.0,enable-migration=on"
+	fi
+	rm -f "$tmp/disk"; truncate -s 64M "$tmp/disk"
+	check "QEMU listens" machine "$a" "" && check "the guest is up" ready "$a" || return
+	tell "$a" 'dd if=/dev/urandom of=/tmp/data bs=64k count=16 2>/dev/null; for i in $(seq 100); do [ -b /dev/nvme0n1 ] && break; sleep 0.1; done'
+	[[ ! $1 ]] || { check "the cable" cable "$a"; tell "$a" "( $load_net ) >/tmp/net.said 2>&1 &"; }
+	tell "$a" "( $load_disk ) >/tmp/disk.said 2>&1 & sleep 1"
+	check "disk and network are busy" grows "$a"
+	for b in "${@:4}"; do
+		check "from $a to $b" move "$a" "$b" || return
+		check "QEMU $a ends well" eval "control $a quit '' && wait ${pid[$a]}"
+		unset "pid[$a]"
+		quiet "$a"
+		a=$b
+	done
+	check "all that came was right" eval "tell $a 'touch /tmp/stop; sleep 2; cat /tmp/*.said; [ -z \"\$(cat /tmp/*.said)\" ]'"
+	check "the kernel has nothing to say" eval "! tell $a 'dmesg | grep -E \"nvme.*timeout|I/O error|igb.*([Hh]ang|timed out)|WARNING|BUG:\"'"
+	check "the guest ends well" end "$a"
+	quiet "$a"
+}
+vm=$("$top/tools/guest-initrd" -M nvme -M igb -i "$top/tests/guest/shell" -o "$tmp/initrd") || exit 1
+if [[ $long ]]; then
+	mode="disk"; life "" "" a b c d e f
+	mode="mmap=off"; life net ",mmap=off" a b c
+	mode="disk and network"; life net "" a b c d e f
+else
+	life net "" a b
+fi
 counts
