@@ -125,8 +125,9 @@ static bool has_carrier(struct igb *g)
 }
 
 /*
- * The partner's link goes when our PHY has no power, or the cable is out. It is told without ctl, as its answer may come
- * back to us; of two threads that tell at once, the last tells what is true then.
+ * The partner's link goes when our PHY has no power, or the cable is out. It is told without ctl,
+ * as its answer may come back to us; of two threads that tell at once, the last tells what is true
+ * then.
  */
 void igb_carrier_update(struct igb *g)
 {

@@ -71,7 +71,7 @@ int nvme_ns_take(struct nvme *n, struct nvme_ns *ns)
 	if (err)
 		return err;
 	ns->taken = true;
-	/* another machine may have written it: what is kept here of the image is not good any more */
+	/* another machine may have written it: what this one has of it in memory is old */
 	posix_fadvise(ns->fd, 0, 0, POSIX_FADV_DONTNEED);
 	return 0;
 }

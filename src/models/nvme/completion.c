@@ -176,7 +176,7 @@ void nvme_irq_update(struct nvme *n)
 	bool level = false;
 
 	if (atomic_load_explicit(&n->stopped, memory_order_relaxed))
-		return; /* resume comes back; the line keeps its level, also the one that is loaded */
+		return; /* resume comes back; the line keeps its level, also one that is loaded */
 	pthread_mutex_lock(&n->irq_lock);
 	if ((n->pending[0] || n->pending[1]) && uvfio_irq_mode(n->dev) == UVFIO_IRQ_INTX)
 		for (unsigned i = 0; i < NVME_QUEUES; i++)
