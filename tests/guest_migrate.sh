@@ -4,11 +4,11 @@
 # another, each under an `uvfio run` of its own, as QEMU migrates a machine with devices of vfio-pci:
 # it copies the memory while the guest runs, asks VFIO what the devices wrote meanwhile, stops all of
 # them and hands their states over. Disk and network are busy all the time, and what they carry is
-# compared. The long form goes on to the next QEMU, five times, also with unmapped BARs, and without
-# igbs.
+# compared. The long form goes on to the next QEMU, five times, also with unmapped BARs, without
+# igbs, and by way of iommufd.
 set -uo pipefail
 . "$(dirname "$0")/guest/driven"
-qemu=$top/tools/qemu-newest long=${UVFIO_LONG-}
+qemu=$top/tools/qemu-newest long=${UVFIO_LONG-} also=
 nic=52:54:00:00:00:0a partner=52:54:00:00:00:0b
 declare -A qmp_in qmp_out
 event() { # NAME PATTERN: the next line of QEMU's control channel that has it
@@ -57,14 +57,14 @@ move() { # FROM TO
 	grows "$2" # its shell answers over there
 }
 quiet() { # NAME
-	check "QEMU $1 has nothing to say" eval '! grep -vE "dma-buf not supported in kernel|-mon.*deprecated|KVM VFIO device is" "$tmp/'"$1"'.qemu"'
+	check "QEMU $1 has nothing to say" eval '! grep -vE "dma-buf not supported in kernel|-mon.*deprecated|KVM VFIO device is$also" "$tmp/'"$1"'.qemu"'
 	check "uvfio of $1 has nothing to say" eval "cat '$tmp/$1.log'; [[ ! -s '$tmp/$1.log' ]]"
 }
 life() { # NETWORK OPTIONS QEMU...: the guest goes from the first to the last
-	local a=$3 b; opts=$2 nics= places="01:00.0,enable-migration=on"
+	local a=$3 b with="enable-migration=on${before:+,iommufd=fd}"; opts=$2 nics= places="01:00.0,$with"
 	if [[ $1 ]]; then
 		nics="igb,id=one,net=peer:two,mac=$nic,migration=on$opts igb,id=two,mac=$partner,migration=on$opts"
-		places+=" 02:00.0,enable-migration=on 03:00.0,enable-migration=on"
+		places+=" 02:00.0,$with 03:00.0,$with"
 	fi
 	rm -f "$tmp/disk"; truncate -s 64M "$tmp/disk"
 	check "QEMU listens" machine "$a" "" && check "the guest is up" ready "$a" || return
@@ -89,6 +89,8 @@ if [[ $long ]]; then
 	mode="disk"; life "" "" a b c d e f
 	mode="mmap=off"; life net ",mmap=off" a b c
 	mode="disk and network"; life net "" a b c d e f
+	# iommufd maps no BARs for DMA, of which QEMU tells
+	mode="iommufd" before="-object iommufd,id=fd" also="|IOAS_MAP failed: Bad address, PCI BAR|dma_map.*Bad address|peer-to-peer transactions"; life net "" a b c
 else
 	life net "" a b
 fi
