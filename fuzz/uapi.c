@@ -193,6 +193,41 @@ static void usual_start(struct in *in)
 	}
 }
 
+/* The same by device files: two devices in one address space, which has memory. */
+static void usual_start_iommufd(struct in *in)
+{
+	int32_t i = open_one("/dev/iommu");
+	uint32_t *args = (uint32_t *)arena;
+	struct iommu_ioas_map *map = (struct iommu_ioas_map *)arena;
+	uint8_t how = in8(in);
+
+	memset(args, 0, 64);
+	args[0] = 12;
+	REQUIRE(!uapi_ioctl(fds[i - FIRST_FD], IOMMU_IOAS_ALLOC, (unsigned long)args), "IOAS");
+	for (unsigned n = 0; n < 3; n += 2) {
+		int32_t d = open_one(n ? "/dev/vfio/devices/vfio2" : "/dev/vfio/devices/vfio0");
+
+		memset(args, 0, 64);
+		args[0] = 16;
+		args[2] = (uint32_t)i;
+		REQUIRE(!uapi_ioctl(fds[d - FIRST_FD], _IO(';', 118), (unsigned long)args), "BIND");
+		if (!n || how & 1) {
+			memset(args, 0, 64);
+			args[0] = 12;
+			args[2] = 1;
+			REQUIRE(!uapi_ioctl(fds[d - FIRST_FD], _IO(';', 119), (unsigned long)args),
+				"ATTACH");
+		}
+		*map = (struct iommu_ioas_map){ .size = sizeof(*map),
+						.flags = 7,
+						.ioas_id = 1,
+						.user_va = (uintptr_t)pool,
+						.length = PAGE * 4,
+						.iova = n * 16 * PAGE };
+		REQUIRE(!uapi_ioctl(fds[i - FIRST_FD], IOMMU_IOAS_MAP, (unsigned long)map), "MAP");
+	}
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	static const char *const paths[] = { "/dev/vfio/vfio",
@@ -218,8 +253,14 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	if (!done)
 		once();
 	done = true;
-	if (in8(&in) & 1)
+	switch (in8(&in) & 3) {
+	case 1:
 		usual_start(&in);
+		break;
+	case 2:
+		usual_start_iommufd(&in);
+		break;
+	}
 	for (unsigned op = 0; op < MAX_OPS && !in_end(&in); op++) {
 		uint8_t what = in8(&in);
 		unsigned i = what >> 4;

@@ -89,11 +89,43 @@ static int open_one(unsigned which)
 	return fd;
 }
 
+/* Try to bring a device to an iommufd, with an address space that has memory. */
+static void bring_to_iommufd(struct in *in, int to, struct uapi_file *dev)
+{
+	uint32_t *args = (uint32_t *)arena;
+	struct iommu_ioas_map *map = (struct iommu_ioas_map *)arena;
+	struct uapi_file *ictx = get((unsigned)to - FIRST_FD);
+	uint32_t ioas;
+
+	if (!ictx)
+		return;
+	memset(args, 0, 64);
+	args[0] = 16;
+	args[2] = (uint32_t)to;
+	uapi_ioctl(dev, _IO(';', 118), (unsigned long)args); /* BIND_IOMMUFD */
+	memset(args, 0, 64);
+	args[0] = 12;
+	if (!uapi_ioctl(ictx, IOMMU_IOAS_ALLOC, (unsigned long)args)) {
+		ioas = args[2];
+		*map = (struct iommu_ioas_map){ .size = sizeof(*map),
+						.flags = 7,
+						.ioas_id = ioas,
+						.user_va = (uintptr_t)pool,
+						.length = PAGE << in8(in) % 7,
+						.iova = some_iova(in) };
+		uapi_ioctl(ictx, IOMMU_IOAS_MAP, (unsigned long)map);
+		memset(args, 0, 64);
+		args[0] = 12;
+		args[2] = ioas;
+		uapi_ioctl(dev, _IO(';', 119), (unsigned long)args); /* ATTACH_IOMMUFD_PT */
+	}
+	uapi_file_put(ictx);
+}
+
 /* Try to bring a device to an address space, in one of the two ways. */
 static void bring_up(struct in *in)
 {
 	uint8_t how = in8(in);
-	uint32_t *args = (uint32_t *)arena;
 	int dev, to = open_one(how & 1 ? 1 : 0);
 	struct uapi_file *f;
 
@@ -101,14 +133,20 @@ static void bring_up(struct in *in)
 	f = to < 0 || dev < 0 ? NULL : get((unsigned)dev - FIRST_FD);
 	if (!f)
 		return;
-	memset(args, 0, 64);
 	if (how & 1) {
-		args[0] = 16;
-		args[2] = (uint32_t)to;
-		uapi_ioctl(f, _IO(';', 118), (unsigned long)args); /* BIND_IOMMUFD */
+		bring_to_iommufd(in, to, f);
 	} else {
-		args[0] = (uint32_t)to;
-		uapi_ioctl(f, VFIO_GROUP_SET_CONTAINER, (unsigned long)args);
+		memcpy(arena, &to, sizeof(to));
+		if (!uapi_ioctl(f, VFIO_GROUP_SET_CONTAINER, (unsigned long)arena)) {
+			struct uapi_file *c = get((unsigned)to - FIRST_FD);
+
+			if (c) {
+				uapi_ioctl(c, VFIO_SET_IOMMU, VFIO_TYPE1v2_IOMMU);
+				uapi_file_put(c);
+			}
+			strcpy((char *)arena, how & 4 ? "0000:03:00.0" : "0000:01:00.0");
+			uapi_ioctl(f, VFIO_GROUP_GET_DEVICE_FD, (unsigned long)arena);
+		}
 	}
 	uapi_file_put(f);
 }

@@ -8,10 +8,10 @@
 
 static ssize_t device_rw(struct uapi_file *f, void *user, size_t count, uint64_t pos, bool write)
 {
-	struct vfio_device *dev = f->open.dev;
+	struct vfio_device *dev = uapi_file_device(f);
 	ssize_t ret;
 
-	if (!uapi_file_device(f))
+	if (!dev)
 		return -EINVAL;
 	if (!count)
 		return 0; /* even where there is no region */
