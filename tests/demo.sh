@@ -19,6 +19,7 @@ try 0 --nomsi
 try 0 --threaded
 try 0 --qemu-newest
 try 0 --qemu-newest --nomsi
+try 0 --qemu-newest --iommufd
 try 1 --corrupt
 echo "$passed passed, $failed failed"
 [[ $failed -eq 0 ]]
