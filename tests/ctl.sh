@@ -4,7 +4,7 @@
 set -uo pipefail
 # shellcheck source=tests/lib/part.sh
 . "$(dirname "$0")/lib/part.sh"
-U=$build/uvfio prog=$build/test/processes_client
+U=$build/uvfio prog=$build/test/ctl_client
 export U prog tmp TMPDIR=$tmp
 D1=0000:01:00.0
 # A run in which bash reads commands from standard input: `a COMMAND` is one of a client's, whose answer is printed; `ctl ...` asks the run.
@@ -25,8 +25,8 @@ in_run() { # OPTIONS... then commands on standard input
 # ---- who is asked ----
 same "the devices, before anybody opens one" "edu closed - igb vfio-pci 0000:02:10.0 closed" \
 	"$(in_run --device edu --device igb,sriov_numvfs=1 <<<'l=$(ctl list); echo $(field 0000:01:00.0 2 <<<"$l") $(field 0000:01:00.0 5 <<<"$l") $(field 0000:01:00.0 8 <<<"$l") $(field 0000:02:00.0 2 <<<"$l") $(field 0000:02:10.0 4 <<<"$l") $(field 0000:02:10.0 1 <<<"$l") $(field 0000:02:10.0 5 <<<"$l")')"
-same "and who has one open, by which way" "ok D0 processes_clien by group ok closed" \
-	"$(in_run --device edu <<<"a open 1 $D1; l=\$(ctl list); echo -n \"\$(field $D1 5 <<<\"\$l\") \$(field $D1 8 <<<\"\$l\") by \$(field $D1 11 <<<\"\$l\") \"; a close 1; echo \$(ctl list | field $D1 5)")"
+same "and who has one open, by which way" "ok D0 ctl_client by group ok closed" \
+	"$(in_run --device edu <<<"a open 1 $D1; l=\$(ctl list); echo -n \"\$(field $D1 5 <<<\"\$l\") \$(field $D1 8 <<<\"\$l\") by \$(field $D1 11 <<<\"\$l\") \"; a leave; echo \$(ctl list | field $D1 5)")"
 same "a process that became another has it no more" "ok ok closed" \
 	"$(in_run --device edu <<<"a open 1 $D1; exec 6>&-; read -r _ <&5; echo ok \$(ctl list | field $D1 5)")"
 same "a line of JSON" '{"ok":true,"run":' "$(in_run --device edu <<<'ctl --json list | cut -c1-17')"
@@ -46,4 +46,64 @@ same "who outlives uvfio is asked by the process that waits for it" "ok D0" "$(
 	echo "$said $("$U" ctl list 7>&- 8<&- | awk '/edu/ { print $5 }')")"
 for _ in $(seq 500); do compgen -G "$tmp/uvfio-*" >/dev/null || break; sleep 0.02; done
 same "and its directory goes with it" "" "$(compgen -G "$tmp/uvfio-*")"
+# ---- a device is taken away ----
+same "its user is asked, nobody opens it any more, and it goes when it is closed" \
+	"ok ok 1 ENODEV 3 010000ed 010000ed ok 0000:01:00.0 is gone ENODEV ENODEV ok ENOENT vfio 2 " "$(in_run --device edu --device edu <<END
+a open 1 $D1; a irq 4
+ctl unplug $D1 >$tmp/gone 2>$tmp/progress 5<&- 6>&- & u=\$!
+a hear 4; a again $D1; a status; a read 0; a close
+wait \$u; echo -n "\$(cat $tmp/gone) "
+a again $D1; a status; a leave; a open 1 $D1
+echo -n "\$(ls -r /dev/vfio | grep -v devices | tr '\n' ' ')"
+END
+)"
+has "and who asks is told what is waited for" "$D1: ctl_client \([0-9]*\) has it open" "$tmp/progress"
+same "a time to wait: it goes all the same" "ok ok 1 1 leaving ok ok gone" "$(in_run --device edu <<END
+a open 1 $D1; a irq 4; ctl unplug $D1 --timeout 0 2>$tmp/err2; echo -n "\$? "; a hear 4
+echo -n "\$(ctl list | field $D1 5) "; a close; a leave
+for _ in \$(seq 500); do ctl list | grep -q edu || { echo gone; break; }; sleep 0.02; done
+END
+)"
+has "of which the client is told" "is still open; nobody else can open it" "$tmp/err2"
+same "pulled out: it reads as ones, mapped or not, and nothing is a signal" \
+	"ok ok 010000ed 010000ed 1 ffffffff ffffffff ok 11e81234 ffffffff ENOTTY ok 0000:01:00.0 is gone" "$(in_run --device edu <<END
+a open 1 $D1; a irq 4; a read 0
+ctl unplug --surprise $D1 >$tmp/gone 2>/dev/null 5<&- 6>&- & u=\$!
+a hear 4; a read 0; a write 4 5; a config 0; a config 8; a reset; a close; wait \$u; cat $tmp/gone
+END
+)"
+same "its user ends without a word" "ok 0000:01:00.0 is gone" "$(in_run --device edu <<END
+a open 1 $D1; ctl unplug $D1 >$tmp/gone 2>/dev/null 5<&- 6>&- & u=\$!
+until ctl list | grep -q leaving; do sleep 0.02; done
+exec 6>&-; wait \$u; cat $tmp/gone
+END
+)"
+same "it is a process's that forked, as long as that has it open, and no child's" "ok ok 1 ENOENT" "$(in_run --device edu <<END
+a open 1 $D1; a fork; ctl unplug $D1 --timeout 0 2>/dev/null; echo -n "\$? "; a leave >/dev/null
+exec 6>&-; while ctl list | grep -q edu; do sleep 0.02; done; ls /dev/vfio/1 2>/dev/null || echo ENOENT
+END
+)"
+same "a port goes with its virtual functions, whose user is asked" "ok ok 1 ok 0000:01:00.0 is gone " "$(in_run --device igb,driver=igb,sriov_numvfs=2 <<END
+a open 2 0000:01:10.0; a irq 4
+ctl unplug $D1 >$tmp/gone 2>/dev/null 5<&- 6>&- & u=\$!
+a hear 4; a leave; wait \$u; echo "\$(cat $tmp/gone) \$(ls /sys/bus/pci/devices)"
+END
+)"
+# ---- errors, cables, virtual functions ----
+same "an error that is not correctable is heard" "ok ok 1 1 0 uncorrectable" "$(in_run --device testdev <<END
+a open 1 $D1; a irq 3; ctl aer $D1 nonfatal; a hear 3; ctl aer $D1 fatal; a hear 3; ctl aer $D1 correctable; a silent 3
+ctl list | field $D1 7
+END
+)" 
+same "a cable is pulled out, and is out for who opens the port next" "1 1 0 up down 1" "$(in_run --device igb,net=peer:b --device igb,id=b --device edu <<END
+ctl aer $D1 fatal 2>/dev/null; echo -n "\$? "; ctl link 03:00.0 down 2>/dev/null; echo -n "\$? "; ctl link $D1 down; echo -n "\$? "
+ctl link $D1 up; echo -n "\$(ctl list | field $D1 6) "; ctl link 0000:01:00.0 down; echo -n "\$(ctl list | field $D1 6) "; ctl list | grep -c ' down '
+END
+)"
+same "virtual functions come and go as by sysfs" "2 1 ok 1 ok 0" "$(in_run --device igb,driver=igb <<END
+n() { compgen -G "/sys/bus/pci/devices/0000:01:1*" | wc -l; }
+ctl sriov $D1 2; echo -n "\$(n) "; ctl sriov $D1 3 2>/dev/null; echo -n "\$? "
+a open 2 0000:01:10.0; ctl sriov $D1 0 2>/dev/null; echo -n "\$? "; a leave; ctl sriov 01:00.0 0; n
+END
+)"
 counts

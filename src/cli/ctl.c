@@ -15,7 +15,7 @@
 #define ANSWER_NODES 65536u
 
 struct word {
-	const char *name, *args, *help;
+	const char *name, *args;
 	unsigned least, most; /* arguments */
 	/* Write the members of the request from the arguments; CLI_USAGE after a message. */
 	int (*members)(const struct cli_command *cmd, FILE *f, int argc, char **argv);
@@ -90,9 +90,97 @@ static void print_list(const struct json *answer)
 		printf("%s (%ld) does not answer\n", text_of(j, "command"), number_of(j, "pid"));
 }
 
+/* ---- changes ---- */
+
+static void put_device(FILE *f, const char *device)
+{
+	putc(',', f);
+	json_write_member(f, "device", device);
+}
+
+/* Read a number of at most @most into @out; CLI_USAGE after a message. */
+static int read_number(const struct cli_command *cmd, const char *what, const char *text,
+		       unsigned long most, unsigned long *out)
+{
+	char *end;
+
+	errno = 0;
+	*out = strtoul(text, &end, 10);
+	if (*text < '0' || *text > '9' || *end || errno || *out > most)
+		return cli_error(cmd, "%s: '%s' is no number from 0 to %lu", what, text, most);
+	return 0;
+}
+
+static int unplug_members(const struct cli_command *cmd, FILE *f, int argc, char **argv)
+{
+	const char *device = NULL, *timeout = NULL;
+	unsigned long seconds;
+	int rc;
+
+	for (int i = 0; i < argc; i++) {
+		if (!strcmp(argv[i], "--surprise"))
+			fputs(",\"surprise\":true", f);
+		else if (!strcmp(argv[i], "--timeout") && i + 1 < argc)
+			timeout = argv[++i];
+		else if (!strncmp(argv[i], "--timeout=", 10))
+			timeout = argv[i] + 10;
+		else if (device || argv[i][0] == '-')
+			return cli_error(cmd, "unplug: '%s' is not understood", argv[i]);
+		else
+			device = argv[i];
+	}
+	if (!device)
+		return cli_error(cmd, "unplug: which device?");
+	put_device(f, device);
+	fputs(",\"progress\":true", f);
+	if (!timeout)
+		return 0;
+	rc = read_number(cmd, "unplug: --timeout", timeout, 1000000, &seconds);
+	fprintf(f, ",\"timeout\":%lu", rc ? 0 : seconds);
+	return rc;
+}
+
+static int aer_members(const struct cli_command *cmd, FILE *f, int argc, char **argv)
+{
+	put_device(f, argv[0]);
+	putc(',', f);
+	json_write_member(f, "severity", argv[1]);
+	return 0;
+}
+
+static int link_members(const struct cli_command *cmd, FILE *f, int argc, char **argv)
+{
+	put_device(f, argv[0]);
+	putc(',', f);
+	json_write_member(f, "state", argv[1]);
+	return 0;
+}
+
+static int sriov_members(const struct cli_command *cmd, FILE *f, int argc, char **argv)
+{
+	unsigned long n;
+	int rc = read_number(cmd, "sriov", argv[1], UINT16_MAX, &n);
+
+	put_device(f, argv[0]);
+	fprintf(f, ",\"numvfs\":%lu", rc ? 0 : n);
+	return rc;
+}
+
+static void print_gone(const struct json *answer)
+{
+	printf("%s is gone\n", text_of(answer, "device"));
+}
+
+static void print_nothing(const struct json *answer)
+{
+}
+
 static const struct word words[] = {
-	{ "list", "", "what devices there are, and which process has them open", 0, 0, NULL,
-	  print_list },
+	{ "list", "", 0, 0, NULL, print_list },
+	{ "unplug", "DEVICE [--surprise] [--timeout SECONDS]", 1, 4, unplug_members, print_gone },
+	{ "aer", "DEVICE correctable|nonfatal|fatal", 2, 2, aer_members, print_nothing },
+	{ "link", "DEVICE up|down", 2, 2, link_members, print_nothing },
+	{ "sriov", "DEVICE NUMBER", 2, 2, sriov_members, print_nothing },
 };
 
 /* ---- asking ---- */
@@ -140,6 +228,21 @@ static int show(const struct ctl *c, const struct word *w, char *line, size_t le
 	return rc;
 }
 
+/* True if @line is no answer, but says what is waited for; then it is told. */
+static bool is_progress(const struct ctl *c, const char *line)
+{
+	struct json nodes[4];
+	char *copy = strdup(line);
+	const char *text = NULL;
+
+	if (copy && !json_parse(copy, strlen(copy), nodes, 4))
+		text = json_text(nodes, "progress");
+	if (text && !c->json)
+		fprintf(stderr, "uvfio: ctl: %s\n", text);
+	free(copy);
+	return text;
+}
+
 static int ask(const struct ctl *c, const struct word *w, const char *request)
 {
 	char *why = NULL, *line = NULL;
@@ -152,7 +255,11 @@ static int ask(const struct ctl *c, const struct word *w, const char *request)
 		return rc;
 	}
 	rc = ctl_send(fd, request);
-	len = rc ? rc : ctl_receive(fd, &line);
+	do {
+		free(line);
+		line = NULL;
+		len = rc ? rc : ctl_receive(fd, &line);
+	} while (len > 0 && is_progress(c, line));
 	if (len > 0) {
 		rc = show(c, w, line, (size_t)len);
 	} else {
@@ -223,7 +330,15 @@ const struct cli_command cli_ctl = {
 	.args = "[--run NAME|PID|DIR] [--json] REQUEST [ARGUMENTS]",
 	.summary = "Look at the devices of a run, and change them",
 	.text = "\nRequests:\n"
-		"  list                  what devices there are, and which process has them open\n",
+		"  list                  what devices there are, and which process has them open\n"
+		"  unplug DEVICE         take a device away: its user is asked to close it, and\n"
+		"                        nobody can open it any more; waits until it is gone\n"
+		"    --surprise          pull it out at once: it reads as ones from then on\n"
+		"    --timeout SECONDS   wait no longer (it goes all the same, when it is closed)\n"
+		"  aer DEVICE SEVERITY   have it report an error: correctable, nonfatal or fatal\n"
+		"  link DEVICE up|down   put its network cable in, or pull it out\n"
+		"  sriov DEVICE NUMBER   how many virtual functions it has\n"
+		"\nDEVICE is an address, as 0000:01:00.0 or 01:00.0.\n",
 	.options = options,
 	.run = ctl,
 };

@@ -134,14 +134,20 @@ static bool ask(int fd, struct ctl_run *r)
 	return ok;
 }
 
-static void find_in(const char *tmp, struct ctl_run **runs, unsigned *n)
+struct ctl_run *ctl_find_runs(unsigned *n)
 {
+	const char *tmp = getenv("TMPDIR");
 	char path[PATH_MAX];
-	struct ctl_run r, *more;
+	struct ctl_run r, *runs = NULL, *more;
 	struct dirent *e;
-	DIR *d = opendir(tmp);
+	DIR *d;
 	int fd;
 
+	*n = 0;
+	/* where `uvfio run` makes them */
+	if (!tmp || !*tmp)
+		tmp = "/tmp";
+	d = opendir(tmp);
 	while (d && (e = readdir(d))) {
 		if (strncmp(e->d_name, PREFIX, strlen(PREFIX)))
 			continue;
@@ -149,26 +155,15 @@ static void find_in(const char *tmp, struct ctl_run **runs, unsigned *n)
 		fd = connect_dir(path);
 		if (fd < 0)
 			continue;
-		more = ask(fd, &r) ? realloc(*runs, (*n + 1) * sizeof(*more)) : NULL;
+		more = ask(fd, &r) ? realloc(runs, (*n + 1) * sizeof(*more)) : NULL;
 		close(fd);
 		if (!more)
 			continue;
-		*runs = more;
+		runs = more;
 		more[(*n)++] = r;
 	}
 	if (d)
 		closedir(d);
-}
-
-struct ctl_run *ctl_find_runs(unsigned *n)
-{
-	const char *tmp = getenv("TMPDIR");
-	struct ctl_run *runs = NULL;
-
-	*n = 0;
-	if (tmp && *tmp == '/' && strcmp(tmp, "/tmp"))
-		find_in(tmp, &runs, n);
-	find_in("/tmp", &runs, n);
 	return runs;
 }
 

@@ -64,7 +64,9 @@ struct ctl_server {
 	uint32_t next_seq;
 	struct agent agents[AGENTS_MAX];
 	struct client clients[CLIENTS_MAX];
-	struct cds_list_head questions, requests;
+	struct cds_list_head questions, requests, removals;
+	bool released; /* an agent said so since the last look */
+	bool over;     /* it is being freed: nothing is begun any more */
 };
 
 /* A request of a client. */
@@ -75,11 +77,13 @@ struct request {
 	const struct request_kind *kind;
 	struct json nodes[CTL_NODES];
 	char text[CTL_LINE_MAX + 1]; /* that @nodes point into */
+	char addr[PCI_ADDRESS_TEXT]; /* request_device() */
 	struct question question;
 	FILE *out; /* the answer so far */
 	char *answer;
 	size_t answer_len;
 	void *data; /* the kind's own */
+	int value;  /* the same */
 };
 
 /* ---- server.c ---- */
@@ -102,6 +106,22 @@ void request_fail(struct request *r, int err, const char *fmt, ...)
 /* Return the address of the device that a request is about, or NULL: it was answered. */
 const char *request_device(struct request *r);
 
+/* True if it waits for a removal. */
+bool request_waits(const struct request *r);
+/* Return the name of a process, in @name, or "". */
+const char *process_name(pid_t pid, char name[64]);
+
 /* ---- list.c ---- */
 void request_list(struct request *r);
+
+/* ---- changes.c ---- */
+void request_aer(struct request *r);
+void request_link(struct request *r);
+void request_sriov(struct request *r);
+
+/* ---- removal.c ---- */
+void request_unplug(struct request *r);
+/* Do what is due, or became possible. Return when to come again, CLOCK_MONOTONIC. */
+uint64_t removal_tick(struct ctl_server *s, bool released);
+void removal_free_all(struct ctl_server *s);
 #endif

@@ -36,21 +36,29 @@ static void hear(struct question *q, struct agent *a, const struct ctl_packet *p
 	l->uses[l->n++] = (struct use){ a->pid, *p };
 }
 
-static void write_command(FILE *f, pid_t pid)
+const char *process_name(pid_t pid, char name[64])
 {
-	char path[32], comm[64] = "";
+	char path[32];
 	FILE *in;
 
+	*name = '\0';
 	snprintf(path, sizeof(path), "/proc/%d/comm", (int)pid);
 	in = fopen(path, "re");
 	if (in) {
-		if (!fgets(comm, sizeof(comm), in))
-			*comm = '\0';
+		if (!fgets(name, 64, in))
+			*name = '\0';
 		fclose(in);
 	}
-	comm[strcspn(comm, "\n")] = '\0';
+	name[strcspn(name, "\n")] = '\0';
+	return name;
+}
+
+static void write_command(FILE *f, pid_t pid)
+{
+	char name[64];
+
 	fprintf(f, "{\"pid\":%d,", (int)pid);
-	json_write_member(f, "command", comm);
+	json_write_member(f, "command", process_name(pid, name));
 }
 
 /* Write who has @addr open, and what its hardware says there. */

@@ -38,6 +38,21 @@ static void request_run(struct request *r)
 static const struct request_kind kinds[] = {
 	{ "run", request_run, { { 0 } } },
 	{ "list", request_list, { { 0 } } },
+	{ "unplug",
+	  request_unplug,
+	  { { "device", JSON_STRING, true },
+	    { "surprise", JSON_BOOL, false },
+	    { "timeout", JSON_NUMBER, false },
+	    { "progress", JSON_BOOL, false } } },
+	{ "aer",
+	  request_aer,
+	  { { "device", JSON_STRING, true }, { "severity", JSON_STRING, true } } },
+	{ "link",
+	  request_link,
+	  { { "device", JSON_STRING, true }, { "state", JSON_STRING, true } } },
+	{ "sriov",
+	  request_sriov,
+	  { { "device", JSON_STRING, true }, { "numvfs", JSON_NUMBER, true } } },
 };
 
 static void request_free(struct request *r)
@@ -77,10 +92,20 @@ void request_fail(struct request *r, int err, const char *fmt, ...)
 	request_end(r);
 }
 
+/* A removal goes on without it; what agents are asked comes to an end by itself. */
 void request_abandon(struct request *r)
 {
 	r->client->request = NULL;
 	r->client = NULL;
+	if (!request_waits(r))
+		return;
+	free(r->data);
+	request_free(r);
+}
+
+bool request_waits(const struct request *r)
+{
+	return r->kind && r->kind->begin == request_unplug && r->data;
 }
 
 const char *request_device(struct request *r)
@@ -88,8 +113,10 @@ const char *request_device(struct request *r)
 	const char *text = json_text(r->nodes, "device");
 	struct pci_address a;
 
-	if (!pci_address_parse(text, &a))
-		return text;
+	if (!pci_address_parse(text, &a)) {
+		pci_address_print(&a, r->addr);
+		return r->addr;
+	}
 	request_fail(r, -EINVAL, "'%s' is no address of a device, as 0000:01:00.0", text);
 	return NULL;
 }

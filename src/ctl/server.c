@@ -139,6 +139,7 @@ static void drop_agent(struct ctl_server *s, unsigned i)
 
 	close(s->agents[i].fd);
 	s->agents[i].fd = -1;
+	s->released = true; /* what it had */
 	cds_list_for_each_entry_safe(q, next, &s->questions, node) {
 		if (!q->asked[i])
 			continue;
@@ -181,6 +182,7 @@ static void read_agent(struct ctl_server *s, unsigned i)
 		return;
 	}
 	p.addr[sizeof(p.addr) - 1] = '\0';
+	s->released |= p.op == CTL_RELEASED;
 	cds_list_for_each_entry_safe(q, next, &s->questions, node) {
 		if (q->seq != p.seq || !q->asked[i])
 			continue;
@@ -243,6 +245,11 @@ static unsigned watch(struct pollfd *p, unsigned n, int fd, short events)
 	return n + 1;
 }
 
+static uint64_t earlier(uint64_t a, uint64_t b)
+{
+	return a < b ? a : b;
+}
+
 static int until(uint64_t due)
 {
 	uint64_t now = now_ns();
@@ -284,7 +291,10 @@ static void *serve(void *arg)
 		uint64_t due;
 
 		tend_clients(s);
-		due = expire(s);
+		expire(s);
+		due = removal_tick(s, s->released);
+		s->released = false;
+		due = earlier(due, expire(s));
 		n = watch(p, 0, s->stop_fd, POLLIN);
 		n = watch(p, n, s->clients_fd, POLLIN);
 		n = watch(p, n, s->agents_fd, POLLIN);
@@ -350,6 +360,7 @@ int ctl_server_new(const char *run_dir, const char *program, struct ctl_server *
 		return -ENOMEM;
 	CDS_INIT_LIST_HEAD(&s->questions);
 	CDS_INIT_LIST_HEAD(&s->requests);
+	CDS_INIT_LIST_HEAD(&s->removals);
 	for (unsigned i = 0; i < AGENTS_MAX; i++)
 		s->agents[i].fd = -1;
 	for (unsigned i = 0; i < CLIENTS_MAX; i++)
@@ -432,6 +443,7 @@ void ctl_server_free(struct ctl_server *s)
 	if (!s)
 		return;
 	ctl_server_stop(s);
+	s->over = true;
 	for (unsigned i = 0; i < CLIENTS_MAX; i++)
 		if (s->clients[i].fd >= 0)
 			drop_client(&s->clients[i]);
@@ -442,6 +454,7 @@ void ctl_server_free(struct ctl_server *s)
 		q->waiting = 1;
 		answered(q);
 	}
+	removal_free_all(s);
 	close_fd(s->clients_fd);
 	close_fd(s->agents_fd);
 	close_fd(s->stop_fd);

@@ -6,7 +6,60 @@
 #include "ctl/test_run.h"
 
 static struct test_run run;
-static const char *const devices[] = { "edu", "testdev", NULL };
+static const char *const devices[] = { "edu", "testdev", "edu,group=7", "igb", NULL };
+
+/* A user of a device: group, container, device. */
+struct user {
+	struct vfio_group *g;
+	struct vfio_container *c;
+	struct vfio_open o;
+	int req, err;
+};
+
+static int user_open(struct user *u, unsigned group, const char *addr)
+{
+	struct vfio_irq_set_args a = {
+		.flags = VFIO_IRQ_SET_DATA_EVENTFD | VFIO_IRQ_SET_ACTION_TRIGGER, .count = 1
+	};
+	int rc;
+
+	u->g = vfio_system_group(machine_system(run.m), group);
+	u->c = vfio_container_new(machine_system(run.m));
+	rc = vfio_group_open(machine_system(run.m), u->g);
+	if (rc)
+		return rc;
+	assert_int_equal(vfio_group_set_container(u->g, u->c), 0);
+	assert_int_equal(vfio_container_set_iommu(u->c, 1), 0);
+	assert_int_equal(vfio_open_by_group(&u->o, u->g, addr, NULL), 0);
+	u->req = eventfd(0, EFD_NONBLOCK);
+	u->err = eventfd(0, EFD_NONBLOCK);
+	a.index = VFIO_PCI_REQ_IRQ_INDEX;
+	a.data = &u->req;
+	assert_int_equal(vfio_device_set_irqs(&u->o, &a), 0);
+	a.index = VFIO_PCI_ERR_IRQ_INDEX;
+	a.data = &u->err;
+	assert_int_equal(vfio_device_set_irqs(&u->o, &a), 0);
+	return 0;
+}
+
+static void user_close(struct user *u)
+{
+	vfio_open_close(&u->o);
+	vfio_group_release(machine_system(run.m), u->g);
+	vfio_container_put(u->c);
+	close(u->req);
+	close(u->err);
+}
+
+/* Wait for a signal of an eventfd, up to 30 s: how many there were. */
+static uint64_t heard(int fd)
+{
+	struct pollfd p = { .fd = fd, .events = POLLIN };
+	uint64_t n = 0;
+
+	poll(&p, 1, 30000);
+	return read(fd, &n, sizeof(n)) == sizeof(n) ? n : 0;
+}
 
 static int start(void **state)
 {
@@ -164,6 +217,114 @@ static void test_agents(void **state)
 	assert_true(says(&run, "{\"request\":\"list\"}", "\"silent\":[]"));
 }
 
+static void test_changes(void **state)
+{
+	struct user u;
+	uint64_t n;
+
+	assert_true(says(&run, "{\"request\":\"aer\",\"device\":\"01:00.0\"}",
+			 "the member 'severity' is missing"));
+	assert_true(says(&run, "{\"request\":\"aer\",\"device\":\"x\",\"severity\":\"fatal\"}",
+			 "no address"));
+	assert_true(says(&run, "{\"request\":\"aer\",\"device\":\"01:00.0\",\"severity\":\"bad\"}",
+			 "an error is correctable"));
+	assert_true(says(&run,
+			 "{\"request\":\"aer\",\"device\":\"01:00.0\",\"severity\":\"fatal\"}",
+			 "no process has it open"));
+	assert_int_equal(user_open(&u, 1, "0000:01:00.0"), 0);
+	assert_true(says(&run,
+			 "{\"request\":\"aer\",\"device\":\"01:00.0\",\"severity\":\"fatal\"}",
+			 "{\"ok\":true,\"device\":\"0000:01:00.0\"}"));
+	assert_int_equal(heard(u.err), 1);
+	assert_true(says(&run,
+			 "{\"request\":\"aer\",\"device\":\"01:00.0\",\"severity\":\"nonfatal\"}",
+			 "\"ok\":true"));
+	assert_int_equal(heard(u.err), 1);
+	assert_true(says(
+		&run, "{\"request\":\"aer\",\"device\":\"01:00.0\",\"severity\":\"correctable\"}",
+		"\"ok\":true"));
+	assert_int_equal(read(u.err, &n, sizeof(n)), -1);
+	user_close(&u);
+
+	assert_true(says(&run, "{\"request\":\"link\",\"device\":\"01:00.0\",\"state\":\"down\"}",
+			 "has no cable"));
+	assert_true(says(&run, "{\"request\":\"link\",\"device\":\"04:00.0\",\"state\":\"off\"}",
+			 "a link is up or down"));
+	assert_true(says(&run, "{\"request\":\"link\",\"device\":\"04:00.0\",\"state\":\"down\"}",
+			 "\"ok\":true"));
+	assert_true(says(&run, "{\"request\":\"list\"}", "\"link\":\"down\""));
+	assert_true(says(&run, "{\"request\":\"link\",\"device\":\"04:00.0\",\"state\":\"up\"}",
+			 "\"ok\":true"));
+	assert_true(says(&run, "{\"request\":\"sriov\",\"device\":\"01:00.0\",\"numvfs\":1}",
+			 "no such device with virtual functions"));
+	assert_true(says(&run, "{\"request\":\"sriov\",\"device\":\"04:00.0\",\"numvfs\":99}",
+			 "ERANGE"));
+	assert_true(says(&run, "{\"request\":\"sriov\",\"device\":\"04:00.0\",\"numvfs\":-1}",
+			 "EINVAL"));
+	assert_true(says(&run, "{\"request\":\"sriov\",\"device\":\"04:00.0\",\"numvfs\":2}",
+			 "\"ok\":true"));
+	assert_non_null(machine_find(run.m, "0000:04:10.2")); /* at once */
+	assert_true(says(&run, "{\"request\":\"list\"}", "\"physfn\":\"0000:04:00.0\""));
+}
+
+static void test_unplug(void **state)
+{
+	static const char unplug[] = "{\"request\":\"unplug\",\"device\":\"01:00.0\"}",
+			  quick[] = "{\"request\":\"unplug\",\"device\":\"01:00.0\",\"timeout\":0}",
+			  loud[] = "{\"request\":\"unplug\",\"device\":\"01:00.0\","
+				   "\"progress\":true}",
+			  pulled[] = "{\"request\":\"unplug\",\"device\":\"01:00.0\","
+				     "\"surprise\":true,\"timeout\":0}";
+	struct vfio_open other;
+	int waits, hears, gone;
+	uint32_t value = 0;
+	struct user u;
+
+	assert_int_equal(user_open(&u, 1, "0000:01:00.0"), 0);
+	waits = run_connect(&run, CTL_SOCKET, SOCK_STREAM);
+	assert_int_equal(ctl_send(waits, unplug), 0);
+	assert_true(heard(u.req) >= 1);
+	assert_int_equal(vfio_open_by_group(&other, u.g, "0000:01:00.0", NULL), -ENODEV);
+	assert_true(says(&run, quick, "ETIMEDOUT"));
+	assert_true(says(&run, "{\"request\":\"list\"}", "\"state\":\"leaving\""));
+	/* one that goes away while it waits, and one that is told what for */
+	gone = run_connect(&run, CTL_SOCKET, SOCK_STREAM);
+	assert_int_equal(ctl_send(gone, unplug), 0);
+	hears = run_connect(&run, CTL_SOCKET, SOCK_STREAM);
+	assert_int_equal(ctl_send(hears, loud), 0);
+	close(gone);
+	/* it works until it is pulled out */
+	assert_int_equal(vfio_device_rw(&u.o, 0, 0, &value, 4, false), 4);
+	assert_int_equal(value, 0x010000ed);
+	assert_true(says(&run, pulled, "ETIMEDOUT"));
+	assert_true(heard(u.req) >= 1);
+	assert_non_null(strstr(next_answer(hears), "{\"progress\":\"0000:01:00.0: "));
+	assert_int_equal(vfio_device_rw(&u.o, 0, 0, &value, 4, false), 4);
+	assert_int_equal(value, 0xffffffff);
+	assert_true(says(&run, "{\"request\":\"list\"}", "\"state\":\"lost\""));
+	vfio_open_close(&u.o);
+	assert_string_equal(next_answer(waits), "{\"ok\":true,\"device\":\"0000:01:00.0\"}");
+	while (strstr(next_answer(hears), "progress"))
+		;
+	assert_null(machine_find(run.m, "0000:01:00.0"));
+	close(waits);
+	close(hears);
+	assert_int_equal(vfio_group_status(u.g, &value), -ENODEV);
+	vfio_group_release(machine_system(run.m), u.g);
+	vfio_container_put(u.c);
+	close(u.req);
+	close(u.err);
+	assert_null(vfio_system_group(machine_system(run.m), 1));
+	assert_true(says(&run, unplug, "ENODEV"));
+
+	/* one that nobody has open, and a port with its VFs, of which one is open */
+	assert_true(says(&run, "{\"request\":\"unplug\",\"device\":\"03:00.0\"}", "\"ok\":true"));
+	assert_true(says(&run, "{\"request\":\"unplug\",\"device\":\"04:10.0\"}", "ENODEV"));
+	assert_true(says(&run, "{\"request\":\"unplug\",\"device\":\"04:00.0\"}", "\"ok\":true"));
+	assert_null(machine_find(run.m, "0000:04:10.2"));
+	assert_false(strstr(asked(&run, "{\"request\":\"list\"}"), "igb"));
+}
+
 static void test_life(void **state)
 {
 	int fds[8], listening;
@@ -215,7 +376,8 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_refused), cmocka_unit_test(test_lines),
 		cmocka_unit_test(test_clients), cmocka_unit_test(test_open),
-		cmocka_unit_test(test_agents),	cmocka_unit_test(test_life),
+		cmocka_unit_test(test_agents),	cmocka_unit_test(test_changes),
+		cmocka_unit_test(test_unplug),	cmocka_unit_test(test_life),
 		cmocka_unit_test(test_find),	cmocka_unit_test(test_no_server),
 	};
 

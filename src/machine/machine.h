@@ -145,6 +145,8 @@ unsigned machine_leave(struct machine *m, const char *addr, unsigned count, bool
 enum machine_severity { MACHINE_CORRECTABLE, MACHINE_NONFATAL, MACHINE_FATAL };
 /* Have a device that is open report an error. 0, -EINVAL, -ENODEV (machine_provider.error). */
 int machine_error(struct machine *m, const char *addr, enum machine_severity severity);
+/* True if devices of @spec have a cable (struct uvfio_model, link). Needs no machine. */
+bool machine_spec_has_link(const char *spec);
 /* Put the cable of the device in, or pull it out. 0, or -EOPNOTSUPP. -ENODEV: it is not made. */
 int machine_link(struct machine *m, const char *addr, bool up);
 /* How this process uses a device. */

@@ -41,6 +41,17 @@ static void lose(struct plugged *dev)
 		dev->hw->provider->lose(dev->hw);
 }
 
+static unsigned leave(struct plugged *dev, unsigned count)
+{
+	struct vfio_device *vdev = dev->d.vdev;
+	unsigned open = vdev ? vfio_device_leave(vdev, true) : 0;
+
+	dev->leaving = true;
+	if (open && vdev->ops->request)
+		vdev->ops->request(vdev, count);
+	return open;
+}
+
 unsigned machine_leave(struct machine *m, const char *addr, unsigned count, bool lost)
 {
 	struct plugged *dev;
@@ -48,15 +59,13 @@ unsigned machine_leave(struct machine *m, const char *addr, unsigned count, bool
 
 	pthread_mutex_lock(&m->plug_lock);
 	dev = find(m, addr);
-	if (dev) {
-		dev->leaving = true;
-		if (lost && !dev->lost)
-			lose(dev);
-		if (dev->d.vdev)
-			open = vfio_device_leave(dev->d.vdev, true);
-		if (open && dev->d.vdev->ops->request)
-			dev->d.vdev->ops->request(dev->d.vdev, count);
-	}
+	if (dev && lost && !dev->lost)
+		lose(dev);
+	/* a driver that leaves takes the VFs that it enabled along, at first */
+	for (unsigned i = 0; dev && i < dev->num_vfs; i++)
+		open += leave(dev->vfs[i], count);
+	if (dev)
+		open += leave(dev, count);
 	pthread_mutex_unlock(&m->plug_lock);
 	return open;
 }
@@ -93,6 +102,22 @@ int machine_error(struct machine *m, const char *addr, enum machine_severity sev
 					      : -EOPNOTSUPP;
 	pthread_mutex_unlock(&m->plug_lock);
 	return rc;
+}
+
+bool machine_spec_has_link(const char *text)
+{
+	const struct uvfio_model *model;
+	struct machine_plugin *plugin = NULL;
+	struct machine_spec spec;
+	bool has;
+
+	if (machine_spec_parse(text, &spec, NULL))
+		return false;
+	has = !machine_model(spec.model, &model, &plugin, NULL) &&
+	      model->size > offsetof(struct uvfio_model, link) && model->link;
+	machine_plugin_free(plugin);
+	machine_spec_free(&spec);
+	return has;
 }
 
 int machine_link(struct machine *m, const char *addr, bool up)

@@ -21,7 +21,7 @@ _uvfio_device() {
 }
 
 _uvfio() {
-	local uvfio=$1 line=${COMP_LINE:0:COMP_POINT} words n cur prev i head
+	local uvfio=$1 line=${COMP_LINE:0:COMP_POINT} words n cur prev i head names
 	COMPREPLY=()
 	# bash cuts words at '=' and ':', which devices are full of: take the line's own words
 	read -ra words <<<"$line"
@@ -60,8 +60,20 @@ _uvfio() {
 			-- "$cur"))
 		;;
 	run:*) COMPREPLY=($(compgen -c -- "$cur")) ;;
-	ctl:*:-*) COMPREPLY=($(compgen -W "--run --json --help" -- "$cur")) ;;
-	ctl:*) COMPREPLY=($(compgen -W "list" -- "$cur")) ;;
+	ctl:unplug:* | ctl:aer:* | ctl:link:* | ctl:sriov:*)
+		names=$("$uvfio" ctl list 2>/dev/null | awk 'NR > 1 { print $1 }')
+		COMPREPLY=($(compgen -W "$names" -- "$cur"))
+		;;
+	ctl:*:-*)
+		COMPREPLY=($(compgen -W "--run --json --help --surprise --timeout" -- "$cur"))
+		;;
+	ctl:*)
+		case ${words[n - 2]} in
+		aer) COMPREPLY=($(compgen -W "correctable nonfatal fatal" -- "$cur")) ;;
+		link) COMPREPLY=($(compgen -W "up down" -- "$cur")) ;;
+		*) COMPREPLY=($(compgen -W "list unplug aer link sriov" -- "$cur")) ;;
+		esac
+		;;
 	dump:*) COMPREPLY=($(compgen -W "--device --help" -- "$cur")) ;;
 	models:*:-*) COMPREPLY=($(compgen -W "--names --help" -- "$cur")) ;;
 	models:*) COMPREPLY=($(compgen -W "$("$uvfio" models --names 2>/dev/null)" -- "$cur")) ;;

@@ -87,6 +87,11 @@ int run_rescan_store(const char *run_dir, const char *addr, const struct run_tex
 
 /* ---- what they share ---- */
 
+/* In the run directory: where what the view had of devices that were removed waits. */
+#define RUN_REMOVED "removed"
+/* Take @d, which has no driver, out of the view, for rescan to find. 0 or -errno. */
+int run_hide(const struct run_shown *d);
+
 /* Take the driver of @d away, as device_release_driver(): 0, -EINPROGRESS, or -errno. */
 int run_release_driver(struct run_shown *d, unsigned tries);
 /* Give @d, which has no driver, the first one that takes it: 0; -EBUSY: that could not. */

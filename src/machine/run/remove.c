@@ -18,7 +18,7 @@
 #include "base/util.h"
 #include "machine/run/internal.h"
 
-#define REMOVED "removed"
+#define REMOVED RUN_REMOVED
 
 static void remove_link(struct tree *t, const char *path, const char *target)
 {
@@ -37,8 +37,8 @@ static int is_any(const char *name, void *arg)
 	return 1;
 }
 
-/* Take @d, which has no driver, out of the view: at first what clients list. */
-static int hide(const struct run_shown *d)
+/* At first what clients list. */
+int run_hide(const struct run_shown *d)
 {
 	struct tree t = { .root = d->run_dir };
 	char to[PATH_MAX], at[PATH_MAX], bus[RUN_DIR], place[RUN_DIR + 16];
@@ -68,7 +68,7 @@ int run_remove_store(const char *run_dir, const char *addr, const struct run_tex
 	if (rc || !v)
 		return rc;
 	rc = *d.driver ? run_release_driver(&d, t->tries) : 0;
-	return rc ? rc : hide(&d);
+	return rc ? rc : run_hide(&d);
 }
 
 /* ---- rescan ---- */

@@ -83,6 +83,19 @@ int run_devices_append(struct run_devices *l, const char *place, const char *spe
  * the lock of the view. 0 or -errno with a log line.
  */
 int run_devices_write(const char *run_dir, struct run_devices *l);
+/*
+ * Change what the list says of the device at @addr, as below, for all processes that follow it. 0,
+ * -ENODEV, or -errno.
+ */
+int run_change_device(const char *run_dir, const char *addr,
+		      void (*change)(struct run_device *d, bool on), bool on);
+void run_device_leaving(struct run_device *d, bool on);
+void run_device_link(struct run_device *d, bool on);
+/*
+ * Take the device at @addr out of the run, a PF with its VFs. 0; -ENODEV: there is none, or it is a
+ * VF; -EINPROGRESS: it, or a VF of it, is open; -errno.
+ */
+int run_unplug(const char *run_dir, const char *addr);
 /* Return the device that is at @addr, "0000:01:00.0" or "01:00.0"; NULL: there is none. */
 struct run_device *run_devices_find(struct run_devices *l, const char *addr);
 

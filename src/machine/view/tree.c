@@ -3,6 +3,7 @@
  * machine/view/tree.c: see tree.h. Straight to the kernel: a program that runs under the shim may
  * write a view, too.
  */
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
@@ -209,6 +210,49 @@ void tree_remove(struct tree *t, const char *path)
 		rc = sys_call(SYS_unlinkat, AT_FDCWD, (long)full, AT_REMOVEDIR, 0, 0, 0);
 	if (rc < 0 && rc != -ENOENT && rc != -ENOTDIR)
 		fail(t, full, rc);
+}
+
+/* Remove what is in the directory @full, which is open as @fd. */
+static void empty(struct tree *t, const char *path, int fd)
+{
+	char buf[1024] __attribute__((aligned(8))), name[PATH_MAX];
+	struct dirent64 *e;
+	long n;
+	bool any;
+
+	/* entries that go shift the others: it is read anew until nothing is left */
+	do {
+		any = false;
+		sys_call(SYS_lseek, fd, 0, SEEK_SET, 0, 0, 0);
+		n = sys_call(SYS_getdents64, fd, (long)buf, sizeof(buf), 0, 0, 0);
+		for (long at = 0; at < n && !t->err; at += e->d_reclen) {
+			e = (struct dirent64 *)(buf + at);
+			if (!strcmp(e->d_name, ".") || !strcmp(e->d_name, ".."))
+				continue;
+			if (snprintf(name, sizeof(name), "%s/%s", path, e->d_name) >=
+			    (int)sizeof(name)) {
+				fail(t, path, -ENAMETOOLONG);
+				return;
+			}
+			tree_remove_all(t, name);
+			any = true;
+		}
+	} while (any && !t->err);
+}
+
+void tree_remove_all(struct tree *t, const char *path)
+{
+	char full[PATH_MAX];
+	int fd;
+
+	if (name_of(t, path, full))
+		return;
+	fd = sys_open(full, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC, 0);
+	if (fd >= 0) {
+		empty(t, path, fd);
+		sys_close(fd);
+	}
+	tree_remove(t, path);
 }
 
 void tree_move(struct tree *t, const char *from, const char *to)

@@ -33,5 +33,7 @@ void tree_lock(struct tree *t, const char *path);
 void tree_link(struct tree *t, const char *path, const char *target);
 /* Take away a file or link, or an empty directory; what is not there is no error. */
 void tree_remove(struct tree *t, const char *path);
+/* The same of a directory with all that is in it; no link is followed. */
+void tree_remove_all(struct tree *t, const char *path);
 void tree_move(struct tree *t, const char *from, const char *to);
 #endif
