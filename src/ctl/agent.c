@@ -7,39 +7,26 @@
 #include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/eventfd.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
 #include <sys/un.h>
 
 #include "base/heap.h"
-#include "base/loop.h"
 #include "base/report.h"
 #include "base/sys.h"
+#include "base/thread.h"
 #include "ctl/ctl.h"
 #include "ctl/packet.h"
 
+/* Descriptors are few in some programs: one, and a thread that sleeps in a call on it. */
 struct ctl_agent {
 	struct machine *m;
 	bool (*quiet)(bool on);
-	struct loop *loop;
-	int fd, release_fd;
-	struct loop_watch *watch, *release_watch;
+	int fd;
+	pthread_t thread;
+	bool started;
 	uint32_t seq; /* of the question that is being answered */
 };
-
-/* Make a descriptor private, or close it. */
-static int private(long fd)
-{
-	int rc;
-
-	if (fd < 0)
-		return (int)fd;
-	rc = fd_make_private((int)fd);
-	if (rc < 0)
-		sys_close((int)fd);
-	return rc;
-}
 
 /* The directory by a descriptor: a path has no more than 107 bytes in an address. */
 static int connect_to(const char *run_dir, int fd)
@@ -60,25 +47,19 @@ static int connect_to(const char *run_dir, int fd)
 struct ctl_agent *ctl_agent_new(const char *run_dir)
 {
 	struct ctl_agent *a = heap_alloc(sizeof(*a));
-	int rc = -ENOMEM;
+	long fd;
+	int rc;
 
 	if (!a)
 		return NULL;
-	a->fd = a->release_fd = -1;
-	a->loop = loop_new();
-	if (!a->loop)
-		goto fail;
-	rc = a->fd = private(fd_of_ours(SYS_socket, AF_UNIX,
-					SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, 0));
-	if (rc < 0)
-		goto fail;
-	rc = a->release_fd = private(fd_of_ours(SYS_eventfd2, 0, EFD_CLOEXEC | EFD_NONBLOCK, 0, 0));
-	if (rc < 0)
-		goto fail;
-	rc = connect_to(run_dir, a->fd);
+	fd = fd_of_ours(SYS_socket, AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, 0);
+	rc = a->fd = fd < 0 ? (int)fd : fd_make_private((int)fd);
+	if (rc < 0 && fd >= 0)
+		sys_close((int)fd);
+	if (rc >= 0)
+		rc = connect_to(run_dir, a->fd);
 	if (!rc)
 		return a;
-fail:
 	/* a program that gave up its user, or its /proc; or a run without a server */
 	if (rc != -ENOENT)
 		report_info("ctl-agent", "ctl", rc, "`uvfio ctl` does not reach this process: %m");
@@ -137,38 +118,26 @@ static void answer(struct ctl_agent *a, struct ctl_packet *q)
 	send_packet(a, &p);
 }
 
-static void on_packet(void *arg)
+/* Until the run's end, or ctl_agent_free(). */
+static void *serve(void *arg)
 {
 	struct ctl_agent *a = arg;
 	struct ctl_packet q;
 	long n;
 
-	n = sys_call(SYS_recvfrom, a->fd, (long)&q, sizeof(q), MSG_DONTWAIT | MSG_TRUNC, 0, 0);
-	if (n == sizeof(q)) {
-		answer(a, &q);
-	} else if (n != -EAGAIN && n != -EINTR) {
-		/* the run's end */
-		loop_unwatch(a->watch);
-		a->watch = NULL;
-	}
-}
-
-static void on_release(void *arg)
-{
-	struct ctl_packet p = { .op = CTL_RELEASED };
-	struct ctl_agent *a = arg;
-	uint64_t n;
-
-	sys_read(a->release_fd, &n, sizeof(n));
-	send_packet(a, &p);
+	do {
+		n = sys_call(SYS_recvfrom, a->fd, (long)&q, sizeof(q), MSG_TRUNC, 0, 0);
+		if (n == sizeof(q))
+			answer(a, &q);
+	} while (n == sizeof(q) || n == -EINTR);
+	return NULL;
 }
 
 static void released(void *arg)
 {
-	const struct ctl_agent *a = arg;
-	uint64_t one = 1;
+	struct ctl_packet p = { .op = CTL_RELEASED };
 
-	sys_write(a->release_fd, &one, sizeof(one));
+	send_packet(arg, &p);
 }
 
 void ctl_agent_start(struct ctl_agent *a, struct machine *m, bool (*quiet)(bool on))
@@ -178,10 +147,9 @@ void ctl_agent_start(struct ctl_agent *a, struct machine *m, bool (*quiet)(bool 
 	a->m = m;
 	a->quiet = quiet;
 	machine_on_release(m, released, a);
-	a->release_watch = loop_watch(a->loop, a->release_fd, on_release, a, &err);
-	if (a->release_watch)
-		a->watch = loop_watch(a->loop, a->fd, on_packet, a, &err);
-	if (!a->watch)
+	err = thread_start(&a->thread, serve, a, "uvfio-ctl");
+	a->started = !err;
+	if (err)
 		report_warn("ctl-agent", "ctl", err, "`uvfio ctl` does not reach this process: %m");
 }
 
@@ -189,15 +157,14 @@ void ctl_agent_free(struct ctl_agent *a)
 {
 	if (!a)
 		return;
-	loop_unwatch(a->watch);
-	loop_unwatch(a->release_watch);
-	loop_free(a->loop);
+	if (a->started) {
+		sys_call(SYS_shutdown, a->fd, SHUT_RDWR, 0, 0, 0, 0);
+		pthread_join(a->thread, NULL);
+	}
 	if (a->m)
 		machine_on_release(a->m, NULL, NULL);
 	if (a->fd >= 0)
 		fd_close_private(a->fd);
-	if (a->release_fd >= 0)
-		fd_close_private(a->release_fd);
 	heap_free(a);
 }
 
@@ -206,9 +173,7 @@ static struct ctl_agent *abandoned;
 
 void ctl_agent_abandon(struct ctl_agent *a)
 {
-	if (!a)
-		return;
-	loop_abandon(a->loop);
-	abandoned = a;
+	if (a)
+		abandoned = a;
 	(void)abandoned;
 }
