@@ -94,6 +94,18 @@ ctl unplug $D1 >$tmp/gone 2>/dev/null 5<&- 6>&- & u=\$!
 a hear 4; a leave; wait \$u; echo "\$(cat $tmp/gone) \$(ls /sys/bus/pci/devices)"
 END
 )"
+# ---- a device comes ----
+same "a device comes while programs run, as one that was there" "ok 0000:02:00.0, IOMMU group 2 ok ok 010000ed 010000ed vfio-pci 1 0000:02:00.0 is gone 0000:02:00.0, IOMMU group 2 ok " "$(in_run --device edu <<END
+a open 1 $D1; echo -n "\$(ctl plug edu) "; a leave; a open 2 0000:02:00.0; a read 0
+echo -n "\$(basename \$(readlink /sys/bus/pci/devices/0000:02:00.0/driver)) \$(lspci | grep -c ^02:00.0) "; a leave >/dev/null
+echo -n "\$(ctl unplug 02:00.0) \$(ctl plug edu) "; a open 2 0000:02:00.0
+END
+)"
+same "a file in it is found from where ctl is" "0000:01:00.0, IOMMU group 1" "$(truncate -s 1M "$tmp/later.img"; in_run <<END
+cd $tmp; ctl plug nvme,image=later.img
+END
+)"
+same "and what cannot be is told" "edu: there is no option 'x'" "$(in_run --device edu <<<'ctl plug edu,x=1 2>&1' | sed 's/.*ctl: //;s/: the .*//' | head -1 | cut -c1-27)"
 # ---- errors, cables, virtual functions ----
 same "an error that is not correctable is heard" "ok ok 1 1 0 uncorrectable" "$(in_run --device testdev <<END
 a open 1 $D1; a irq 3; ctl aer $D1 nonfatal; a hear 3; ctl aer $D1 fatal; a hear 3; ctl aer $D1 correctable; a silent 3

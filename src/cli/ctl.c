@@ -140,6 +140,27 @@ static int unplug_members(const struct cli_command *cmd, FILE *f, int argc, char
 	return rc;
 }
 
+/* Paths in it are this process's. */
+static int plug_members(const struct cli_command *cmd, FILE *f, int argc, char **argv)
+{
+	char *absolute = NULL, *why = NULL;
+	int rc = machine_spec_absolute(argv[0], &absolute, &why);
+
+	if (rc) {
+		rc = cli_error(cmd, "%s", why ? why : strerror(-rc));
+		free(why);
+		return rc;
+	}
+	put_device(f, absolute);
+	free(absolute);
+	return 0;
+}
+
+static void print_plugged(const struct json *answer)
+{
+	printf("%s, IOMMU group %ld\n", text_of(answer, "device"), number_of(answer, "group"));
+}
+
 static int aer_members(const struct cli_command *cmd, FILE *f, int argc, char **argv)
 {
 	put_device(f, argv[0]);
@@ -177,6 +198,7 @@ static void print_nothing(const struct json *answer)
 
 static const struct word words[] = {
 	{ "list", "", 0, 0, NULL, print_list },
+	{ "plug", "SPEC", 1, 1, plug_members, print_plugged },
 	{ "unplug", "DEVICE [--surprise] [--timeout SECONDS]", 1, 4, unplug_members, print_gone },
 	{ "aer", "DEVICE correctable|nonfatal|fatal", 2, 2, aer_members, print_nothing },
 	{ "link", "DEVICE up|down", 2, 2, link_members, print_nothing },
@@ -331,6 +353,7 @@ const struct cli_command cli_ctl = {
 	.summary = "Look at the devices of a run, and change them",
 	.text = "\nRequests:\n"
 		"  list                  what devices there are, and which process has them open\n"
+		"  plug SPEC             plug a device in, as `uvfio run --device` takes it\n"
 		"  unplug DEVICE         take a device away: its user is asked to close it, and\n"
 		"                        nobody can open it any more; waits until it is gone\n"
 		"    --surprise          pull it out at once: it reads as ones from then on\n"

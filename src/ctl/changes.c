@@ -4,6 +4,7 @@
  * it: the cable of a device, an error of it, the number of its VFs.
  */
 #include <errno.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "ctl/internal.h"
@@ -123,6 +124,43 @@ void request_link(struct request *r)
 		request_fail(r, rc, "%s: %s", addr, strerror(-rc));
 	else
 		sync_all(r);
+}
+
+/* ---- plug ---- */
+
+static void plugged(struct question *q)
+{
+	struct request *r = q->arg;
+
+	fprintf(r->out, "{\"ok\":true,");
+	json_write_member(r->out, "device", r->addr);
+	fprintf(r->out, ",\"group\":%d}", r->value);
+	request_end(r);
+}
+
+void request_plug(struct request *r)
+{
+	const char *run_dir = r->s->run_dir, *spec = json_text(r->nodes, "device");
+	struct ctl_packet p = { .op = CTL_ASK_SYNC };
+	unsigned group = 0, numvfs = 0;
+	char *why = NULL;
+	int fd, rc;
+
+	fd = run_lock_view(run_dir);
+	rc = fd < 0 ? fd : machine_hotplug(run_dir, spec, r->addr, &group, &numvfs, &why);
+	if (fd >= 0)
+		run_unlock(fd);
+	if (!rc && numvfs)
+		rc = run_set_numvfs(run_dir, r->addr, numvfs);
+	if (rc) {
+		request_fail(r, rc, "%s", why ? why : strerror(-rc));
+		free(why);
+		return;
+	}
+	r->value = (int)group;
+	r->question.done = plugged;
+	r->question.arg = r;
+	server_ask(r->s, &r->question, &p);
 }
 
 /* ---- sriov ---- */

@@ -117,6 +117,7 @@ void request_list(struct request *r);
 /* ---- changes.c ---- */
 void request_aer(struct request *r);
 void request_link(struct request *r);
+void request_plug(struct request *r);
 void request_sriov(struct request *r);
 
 /* ---- removal.c ---- */

@@ -44,6 +44,7 @@ static const struct request_kind kinds[] = {
 	    { "surprise", JSON_BOOL, false },
 	    { "timeout", JSON_NUMBER, false },
 	    { "progress", JSON_BOOL, false } } },
+	{ "plug", request_plug, { { "device", JSON_STRING, true } } },
 	{ "aer",
 	  request_aer,
 	  { { "device", JSON_STRING, true }, { "severity", JSON_STRING, true } } },

@@ -325,6 +325,38 @@ static void test_unplug(void **state)
 	assert_false(strstr(asked(&run, "{\"request\":\"list\"}"), "igb"));
 }
 
+static void test_plug(void **state)
+{
+	struct user u, second;
+
+	assert_true(says(&run, "{\"request\":\"plug\",\"device\":\"none\"}", "there is no model"));
+	assert_true(says(&run, "{\"request\":\"plug\",\"device\":\"edu,bus=x\"}", "EOPNOTSUPP"));
+	assert_true(says(&run, "{\"request\":\"plug\",\"device\":\"edu,addr=02:00.0\"}", "EBUSY"));
+	/* where the one was that went */
+	assert_true(says(&run, "{\"request\":\"plug\",\"device\":\"edu,id=new\"}",
+			 "{\"ok\":true,\"device\":\"0000:01:00.0\",\"group\":1}"));
+	assert_non_null(machine_find(run.m, "0000:01:00.0")); /* at once */
+	assert_int_equal(user_open(&u, 1, "0000:01:00.0"), 0);
+	assert_true(says(&run, "{\"request\":\"plug\",\"device\":\"edu,id=new\"}", "EEXIST"));
+	/* into a group that is open */
+	assert_true(says(&run, "{\"request\":\"plug\",\"device\":\"edu,group=1,addr=05:00.0\"}",
+			 "\"ok\":true"));
+	assert_int_equal(vfio_open_by_group(&second.o, u.g, "0000:05:00.0", NULL), 0);
+	vfio_open_close(&second.o);
+	user_close(&u);
+	/* a cable between two that are there would make one unit of two */
+	assert_true(says(&run, "{\"request\":\"plug\",\"device\":\"igb,id=a\"}", "\"ok\":true"));
+	assert_true(
+		says(&run, "{\"request\":\"plug\",\"device\":\"igb,net=peer:a\"}", "\"ok\":true"));
+	assert_true(says(&run, "{\"request\":\"plug\",\"device\":\"igb,net=peer:a,group=2\"}",
+			 "EBUSY"));
+	assert_true(says(&run,
+			 "{\"request\":\"plug\",\"device\":\"igb,sriov_numvfs=1,addr=20:00.0\"}",
+			 "\"ok\":true"));
+	assert_non_null(machine_find(run.m, "0000:20:10.0"));
+	assert_true(says(&run, "{\"request\":\"unplug\",\"device\":\"20:00.0\"}", "\"ok\":true"));
+}
+
 static void test_life(void **state)
 {
 	int fds[8], listening;
@@ -374,11 +406,12 @@ static void test_no_server(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_refused), cmocka_unit_test(test_lines),
-		cmocka_unit_test(test_clients), cmocka_unit_test(test_open),
-		cmocka_unit_test(test_agents),	cmocka_unit_test(test_changes),
-		cmocka_unit_test(test_unplug),	cmocka_unit_test(test_life),
-		cmocka_unit_test(test_find),	cmocka_unit_test(test_no_server),
+		cmocka_unit_test(test_refused),	  cmocka_unit_test(test_lines),
+		cmocka_unit_test(test_clients),	  cmocka_unit_test(test_open),
+		cmocka_unit_test(test_agents),	  cmocka_unit_test(test_changes),
+		cmocka_unit_test(test_unplug),	  cmocka_unit_test(test_plug),
+		cmocka_unit_test(test_life),	  cmocka_unit_test(test_find),
+		cmocka_unit_test(test_no_server),
 	};
 
 	return cmocka_run_group_tests(tests, start, stop);

@@ -313,6 +313,10 @@ void machine_load_token(struct plugged *pf);
 /* Unplug all VFs, of which none is open. plug_lock is held. */
 void machine_disable_vfs(struct plugged *pf);
 
+/* ---- view.c ---- */
+/* Write the device that was added last into the view at @dir, which has the others. 0 or -errno. */
+int machine_view_add(struct machine *m, const char *dir);
+
 /* ---- removal.c ---- */
 void machine_released(void *arg); /* struct vfio_env's */
 /* Do with @dev's hardware, which was made just now, what happened before. */

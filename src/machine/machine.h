@@ -145,6 +145,14 @@ unsigned machine_leave(struct machine *m, const char *addr, unsigned count, bool
 enum machine_severity { MACHINE_CORRECTABLE, MACHINE_NONFATAL, MACHINE_FATAL };
 /* Have a device that is open report an error. 0, -EINVAL, -ENODEV (machine_provider.error). */
 int machine_error(struct machine *m, const char *addr, enum machine_severity severity);
+/*
+ * Plug a new device into the run at @run_dir, whose view is locked by the caller: it gets its place
+ * by the run's rules, and is in the run's list and in the view when this returns. *@addr
+ * (PCI_ADDRESS_TEXT bytes) and *@group say where; *@numvfs how many VFs it shall have, which
+ * run_set_numvfs() enables. 0 or -errno with a sentence.
+ */
+int machine_hotplug(const char *run_dir, const char *spec, char *addr, unsigned *group,
+		    unsigned *numvfs, char **err);
 /* True if devices of @spec have a cable (struct uvfio_model, link). Needs no machine. */
 bool machine_spec_has_link(const char *spec);
 /* Put the cable of the device in, or pull it out. 0, or -EOPNOTSUPP. -ENODEV: it is not made. */

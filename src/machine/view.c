@@ -2,6 +2,7 @@
 /* machine/view.c: the view of a whole machine, for `uvfio run` (machine/view/ has the pieces). */
 #include <errno.h>
 #include <linux/pci_regs.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -220,6 +221,36 @@ static int start_run(struct machine *m, const char *dir)
 		if (m->plugged[i]->spec.numvfs)
 			rc = run_set_numvfs(dir, m->plugged[i]->d.addr, m->plugged[i]->spec.numvfs);
 	return rc;
+}
+
+int machine_view_add(struct machine *m, const char *dir)
+{
+	struct plugged *dev = m->plugged[m->num_plugged - 1];
+	struct tree t = { .root = dir };
+	char path[VIEW_PARENT + 32], root[VIEW_PARENT];
+	struct cpus c;
+
+	view_cpus_read(&c);
+	machine_bus_path(dev, 0, root);
+	snprintf(path, sizeof(path), "sys/devices/%s", root);
+	if (!run_view_has(dir, path))
+		view_root_bus(&t, &c, root + strlen("pci"));
+	snprintf(path, sizeof(path), "sys/bus/pci/drivers/%s", dev->driver);
+	if (*dev->driver && !run_view_has(dir, path))
+		view_host_driver(&t, dev->driver, dev->driver);
+	snprintf(path, sizeof(path), "sys/kernel/iommu_groups/%u", dev->d.group);
+	if (!run_view_has(dir, path))
+		view_group(&t, dev->d.group);
+	snprintf(path, sizeof(path), "dev/vfio/%u", dev->d.group);
+	if (machine_is_vfio(dev) && !run_view_has(dir, path))
+		view_group_node(&t, dev->d.group);
+	write_device(&t, &c, m, m->num_plugged - 1);
+	if (!t.err && dev->layout.total)
+		t.err = run_add_pf(dir, &(struct run_pf){ .address = dev->d.address,
+							  .total = dev->layout.total,
+							  .offset = dev->layout.offset,
+							  .stride = dev->layout.stride });
+	return t.err;
 }
 
 int machine_write_view(struct machine *m, const char *dir)

@@ -60,6 +60,7 @@ _uvfio() {
 			-- "$cur"))
 		;;
 	run:*) COMPREPLY=($(compgen -c -- "$cur")) ;;
+	ctl:plug:*) _uvfio_device "$uvfio" "$cur" ;;
 	ctl:unplug:* | ctl:aer:* | ctl:link:* | ctl:sriov:*)
 		names=$("$uvfio" ctl list 2>/dev/null | awk 'NR > 1 { print $1 }')
 		COMPREPLY=($(compgen -W "$names" -- "$cur"))
@@ -71,7 +72,7 @@ _uvfio() {
 		case ${words[n - 2]} in
 		aer) COMPREPLY=($(compgen -W "correctable nonfatal fatal" -- "$cur")) ;;
 		link) COMPREPLY=($(compgen -W "up down" -- "$cur")) ;;
-		*) COMPREPLY=($(compgen -W "list unplug aer link sriov" -- "$cur")) ;;
+		*) COMPREPLY=($(compgen -W "list plug unplug aer link sriov" -- "$cur")) ;;
 		esac
 		;;
 	dump:*) COMPREPLY=($(compgen -W "--device --help" -- "$cur")) ;;

@@ -47,8 +47,6 @@ int run_find(const char *run_dir, const char *text, size_t len, struct run_shown
 /* Call @fn for each name in @dir of the run directory, sorted, until it returns not 0. */
 int run_each_name(const char *run_dir, const char *dir, int (*fn)(const char *name, void *arg),
 		  void *arg);
-/* True if the run directory has @name. */
-bool run_view_has(const char *run_dir, const char *name);
 /* True if a device that appears is offered to drivers (drivers_autoprobe). */
 bool run_autoprobe(const char *run_dir);
 /* Call @fn for each device of the bus, in the order of their names, until it returns not 0. */

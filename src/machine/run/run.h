@@ -47,6 +47,8 @@ struct run_pf {
 };
 /* At the start of a run, whose view is written: note the @n PFs in @pfs, which have no VFs. */
 int run_init(const char *run_dir, struct run_pf *pfs, unsigned n);
+/* Note one more, which has no VFs. The view is locked. 0 or -errno. */
+int run_add_pf(const char *run_dir, const struct run_pf *pf);
 /* Read the state of all PFs at some moment: an array to free. -ENOENT: no PF in this run. */
 int run_pfs_read(const char *run_dir, struct run_pf **out, unsigned *n);
 /*
@@ -105,6 +107,8 @@ int run_lock_view(const char *run_dir);
 int run_lock_group(const char *run_dir, unsigned id);
 void run_unlock(int fd);
 
+/* True if the run directory has @name. */
+bool run_view_has(const char *run_dir, const char *name);
 /* True if the file of the view at @path ("/sys/..."; without links) acts when it is written. */
 bool run_acts(const char *path);
 /*

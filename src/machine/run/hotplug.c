@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * machine/run/unplug.c: a device leaves the run for good (`uvfio ctl unplug`): from the run's list
- * and from the view. As when its slot is ejected, its driver goes first, which waits for its users
+ * machine/run/hotplug.c: a device leaves the run for good (`uvfio ctl unplug`): from the run's list
+ * and from the view; and what a new one needs besides these. As when its slot is ejected, its driver goes first, which waits for its users
  * (drivers/pci/remove.c, pci_stop_and_remove_bus_device()).
  */
 #include <errno.h>
@@ -46,6 +46,27 @@ void run_device_leaving(struct run_device *d, bool on)
 void run_device_link(struct run_device *d, bool on)
 {
 	d->link_down = !on;
+}
+
+int run_add_pf(const char *run_dir, const struct run_pf *pf)
+{
+	struct run_pf *all, *more;
+	unsigned n;
+	int rc = run_pfs_read(run_dir, &all, &n);
+
+	if (rc && rc != -ENOENT)
+		return rc;
+	more = realloc(all, (n + 1) * sizeof(*all));
+	if (more) {
+		all = more;
+		all[n] = *pf;
+		pci_address_print(&pf->address, all[n].addr);
+		rc = run_pfs_write(run_dir, all, n + 1);
+	} else {
+		rc = -ENOMEM;
+	}
+	free(all);
+	return rc;
 }
 
 /* Take the PF at @addr, which has no VFs, out of the state; one that is none is no error. */
