@@ -131,7 +131,7 @@ frame = $(if $(or $(SANITIZE),$(filter -O0,$(OPT))),,$(if $(findstring clang,$(C
 	-Wframe-larger-than=$(FRAME) -Werror=frame-larger-than,-Werror=frame-larger-than=$(FRAME)))
 $(BUILD)/obj/%.o: FRAME = 24576
 $(BUILD)/obj/src/shim/%.o: FRAME = 768
-deep := attrs handles keep keep_file keep_remap left openat2 shim sigopen vfs walk
+deep := attrs uevents handles keep keep_file keep_remap left openat2 shim sigopen vfs walk
 $(patsubst %,$(BUILD)/obj/src/shim/%.o,$(deep)): FRAME = 24576
 
 compile = $(CC) $(CFLAGS_ALL) -I$(call layer,$(patsubst src/%/,%,$(dir $<))) -MMD -MP -c -o $@ $<

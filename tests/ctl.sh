@@ -101,6 +101,17 @@ echo -n "\$(basename \$(readlink /sys/bus/pci/devices/0000:02:00.0/driver)) \$(l
 echo -n "\$(ctl unplug 02:00.0) \$(ctl plug edu) "; a open 2 0000:02:00.0
 END
 )"
+same "and who listens hears of it, as the kernel tells it" "ok add 0000:02:00.0 - bind 0000:02:00.0 vfio-pci unbind 0000:02:00.0 - remove 0000:02:00.0 - add 0000:03:10.0 - bind 0000:03:10.0 vfio-pci " \
+	"$(in_run --device edu --device igb,addr=03:00.0 <<END
+a listen; ctl plug edu >/dev/null; a event; a event; ctl unplug 02:00.0 >/dev/null; a event; a event; ctl sriov 03:00.0 1; a event; a event
+END
+)"
+same "by sysfs, too" "ok unbind $D1 - bind $D1 vfio-pci unbind $D1 - remove $D1 - add $D1 - bind $D1 vfio-pci " "$(in_run --device edu <<END
+a listen; s=/sys/bus/pci
+echo $D1 >\$s/drivers/vfio-pci/unbind; a event; echo $D1 >\$s/drivers/vfio-pci/bind; a event
+echo 1 >\$s/devices/$D1/remove; a event; a event; echo 1 >\$s/rescan; a event; echo vfio-pci >\$s/devices/$D1/driver_override; echo $D1 >\$s/drivers_probe; a event
+END
+)"
 same "a file in it is found from where ctl is" "0000:01:00.0, IOMMU group 1" "$(truncate -s 1M "$tmp/later.img"; in_run <<END
 cd $tmp; ctl plug nvme,image=later.img
 END

@@ -59,6 +59,7 @@ struct ctl_server {
 	char run_dir[PATH_MAX], program[64];
 	int clients_fd, agents_fd; /* that listen */
 	int stop_fd;		   /* an eventfd */
+	int host_fd;		   /* events of the host's devices, or -1 */
 	pthread_t thread;
 	bool started;
 	uint32_t next_seq;

@@ -6,6 +6,7 @@
  */
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/netlink.h>
 #include <poll.h>
 #include <stdlib.h>
 #include <string.h>
@@ -237,6 +238,35 @@ static uint64_t expire(struct ctl_server *s)
 	return due;
 }
 
+/* ---- what the host's kernel tells of its devices ---- */
+
+/* Open a socket for it; -1: there are no such events here. */
+static int open_host(void)
+{
+	struct sockaddr_nl a = { .nl_family = AF_NETLINK, .nl_groups = 1 };
+	int fd =
+		socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC | SOCK_NONBLOCK, NETLINK_KOBJECT_UEVENT);
+
+	if (fd >= 0 && bind(fd, (struct sockaddr *)&a, sizeof(a))) {
+		close(fd);
+		fd = -1;
+	}
+	return fd;
+}
+
+/* Pass one on to those who listen in this run instead. */
+static void read_host(struct ctl_server *s)
+{
+	struct sockaddr_nl from = { 0 };
+	socklen_t len = sizeof(from);
+	char text[8192];
+	ssize_t n;
+
+	n = recvfrom(s->host_fd, text, sizeof(text), MSG_DONTWAIT, (struct sockaddr *)&from, &len);
+	if (n > 0 && !from.nl_pid)
+		run_uevent_send(s->run_dir, text, (size_t)n);
+}
+
 /* ---- the thread ---- */
 
 static unsigned watch(struct pollfd *p, unsigned n, int fd, short events)
@@ -283,7 +313,7 @@ static void tend_clients(struct ctl_server *s)
 
 static void *serve(void *arg)
 {
-	struct pollfd p[3 + AGENTS_MAX + CLIENTS_MAX];
+	struct pollfd p[4 + AGENTS_MAX + CLIENTS_MAX];
 	struct ctl_server *s = arg;
 	unsigned n;
 
@@ -307,6 +337,7 @@ static void *serve(void *arg)
 				  (short)((c->in_len < sizeof(c->in) && !c->eof ? POLLIN : 0) |
 					  (c->out_len ? POLLOUT : 0)));
 		}
+		n = watch(p, n, s->host_fd, POLLIN);
 		if (poll(p, n, until(due)) < 0 && errno != EINTR) {
 			report_err("ctl-server", "ctl", -errno, "poll: %m: it ends");
 			return NULL;
@@ -319,6 +350,8 @@ static void *serve(void *arg)
 		for (unsigned i = 0; i < CLIENTS_MAX; i++)
 			if (s->clients[i].fd >= 0 && p[3 + AGENTS_MAX + i].fd >= 0)
 				serve_client(&s->clients[i], p[3 + AGENTS_MAX + i].revents);
+		if (p[n - 1].revents)
+			read_host(s);
 		if (p[2].revents)
 			accept_agent(s);
 		if (p[1].revents)
@@ -368,6 +401,7 @@ int ctl_server_new(const char *run_dir, const char *program, struct ctl_server *
 	snprintf(s->run_dir, sizeof(s->run_dir), "%s", run_dir);
 	snprintf(s->program, sizeof(s->program), "%s", program);
 	s->clients_fd = s->agents_fd = -1;
+	s->host_fd = open_host();
 	dir = open(run_dir, O_PATH | O_DIRECTORY | O_CLOEXEC);
 	s->stop_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 	if (dir < 0 || s->stop_fd < 0)
@@ -412,12 +446,13 @@ unsigned ctl_server_fds(const struct ctl_server *s, int *fds, unsigned max)
 {
 	unsigned n = 0;
 
-	for (int fd = 0; n < max && fd < (int)(3 + AGENTS_MAX + CLIENTS_MAX); fd++) {
-		int own = fd == 0		       ? s->stop_fd
-			  : fd == 1		       ? s->clients_fd
-			  : fd == 2		       ? s->agents_fd
-			  : fd < (int)(3 + AGENTS_MAX) ? s->agents[fd - 3].fd
-						       : s->clients[fd - 3 - (int)AGENTS_MAX].fd;
+	for (unsigned i = 0; n < max && i < 4 + AGENTS_MAX + CLIENTS_MAX; i++) {
+		int own = i == 0	       ? s->stop_fd
+			  : i == 1	       ? s->clients_fd
+			  : i == 2	       ? s->agents_fd
+			  : i == 3	       ? s->host_fd
+			  : i < 4 + AGENTS_MAX ? s->agents[i - 4].fd
+					       : s->clients[i - 4 - AGENTS_MAX].fd;
 		unsigned at = n;
 
 		if (own < 0)
@@ -458,5 +493,6 @@ void ctl_server_free(struct ctl_server *s)
 	close_fd(s->clients_fd);
 	close_fd(s->agents_fd);
 	close_fd(s->stop_fd);
+	close_fd(s->host_fd);
 	free(s);
 }

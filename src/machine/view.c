@@ -245,6 +245,13 @@ int machine_view_add(struct machine *m, const char *dir)
 	if (machine_is_vfio(dev) && !run_view_has(dir, path))
 		view_group_node(&t, dev->d.group);
 	write_device(&t, &c, m, m->num_plugged - 1);
+	if (!t.err) {
+		machine_bus_path(dev, MACHINE_BRIDGES, root);
+		snprintf(path, sizeof(path), "sys/devices/%s/%s", root, dev->d.addr);
+		run_uevent(dir, "add", "pci", path);
+		if (*dev->driver)
+			run_uevent(dir, "bind", "pci", path);
+	}
 	if (!t.err && dev->layout.total)
 		t.err = run_add_pf(dir, &(struct run_pf){ .address = dev->d.address,
 							  .total = dev->layout.total,

@@ -5,6 +5,8 @@
  */
 #ifndef SHIM_CALLS_H
 #define SHIM_CALLS_H
+#include <sys/socket.h>
+
 #include "shim/shim.h"
 
 /* ---- io.c ---- */
@@ -38,6 +40,16 @@ enum shim_io {
 long shim_io_call(long nr, const long a[6]);
 /* @call got EFAULT with these: a line in the log if one of them is in a mapped BAR. Keeps errno. */
 void shim_efault_iov(const char *call, const struct iovec *iov, size_t n);
+
+/* ---- uevents.c: sockets for events of devices ---- */
+/*
+ * Before a call that receives: return the room that an address has (@len may be NULL: 0), if @fd is
+ * such a socket; -1: it is another.
+ */
+long shim_uevents_room(int fd, const socklen_t *len);
+/* Something was received by one: the sender is the kernel. */
+void shim_uevents_from(void *from, socklen_t room, socklen_t *len);
+void shim_uevents_msg(struct msghdr *msg, socklen_t room);
 
 /* ---- vfs.c: calls on any file that are answered for a handle ---- */
 /* System call @nr if it is one of them, on a handle: true and *@ret. */

@@ -97,18 +97,28 @@ EXPORT ssize_t recv(int fd, void *buf, size_t n, int flags)
 EXPORT ssize_t recvfrom(int fd, void *restrict buf, size_t n, int flags,
 			struct sockaddr *restrict from, socklen_t *restrict len)
 {
+	long room = shim_uevents_room(fd, len);
+	ssize_t got;
+
 	NEXT(recvfrom);
-	return explained(real(fd, buf, n, flags, from, len), "recvfrom", buf, n);
+	got = explained(real(fd, buf, n, flags, from, len), "recvfrom", buf, n);
+	if (room >= 0 && got >= 0)
+		shim_uevents_from(from, (socklen_t)room, len);
+	return got;
 }
 
 EXPORT ssize_t recvmsg(int fd, struct msghdr *msg, int flags)
 {
+	long room = shim_uevents_room(fd, &msg->msg_namelen);
 	ssize_t n;
 
 	NEXT(recvmsg);
 	n = done_msg(real(fd, msg, flags), "recvmsg", msg);
-	if (n >= 0)
+	if (n >= 0) {
 		mark_received(msg);
+		if (room >= 0)
+			shim_uevents_msg(msg, (socklen_t)room);
+	}
 	return n;
 }
 

@@ -13,6 +13,8 @@
  *	write OFFSET VALUE	the same
  *	config OFFSET		4 bytes of config space
  *	reset			VFIO_DEVICE_RESET
+ *	listen			have a socket for the kernel's events of devices
+ *	event			wait up to 30 s for one: what, device, driver
  *	fork			go on in a child; the parent waits for it
  *	close			close the device
  *	leave			close group and container, too
@@ -20,12 +22,15 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
+#include <linux/netlink.h>
+#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/eventfd.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
+#include <sys/socket.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -115,6 +120,51 @@ static void write_bar(uint64_t off, uint32_t value)
 	answer(n == 4 ? 0 : -1);
 }
 
+static int events = -1;
+
+static int listen_to(void)
+{
+	struct sockaddr_nl a = { .nl_family = AF_NETLINK, .nl_groups = 0xffffffff }, got;
+	socklen_t len = sizeof(got);
+
+	events = socket(AF_NETLINK, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK,
+			NETLINK_KOBJECT_UEVENT);
+	if (events < 0 || bind(events, (struct sockaddr *)&a, sizeof(a)) ||
+	    getsockname(events, (struct sockaddr *)&got, &len))
+		return -1;
+	errno = EPROTO;
+	return got.nl_family == AF_NETLINK && got.nl_pid == (uint32_t)getpid() ? 0 : -1;
+}
+
+/* Print one of the PCI bus; the sender has to be the kernel. */
+static void next_event(void)
+{
+	struct pollfd p = { .fd = events, .events = POLLIN };
+	struct sockaddr_nl from;
+	socklen_t len = sizeof(from);
+	char text[4096];
+	const char *slot = "-", *driver = "-", *bus = "-", *action = "-", *seq = NULL;
+	ssize_t n;
+
+	do {
+		if (poll(&p, 1, 30000) != 1)
+			break;
+		n = recvfrom(events, text, sizeof(text) - 1, 0, (struct sockaddr *)&from, &len);
+		text[n > 0 ? n : 0] = '\0';
+		for (char *at = text; n > 0 && at < text + n; at += strlen(at) + 1) {
+			slot = strncmp(at, "PCI_SLOT_NAME=", 14) ? slot : at + 14;
+			driver = strncmp(at, "DRIVER=", 7) ? driver : at + 7;
+			bus = strncmp(at, "SUBSYSTEM=", 10) ? bus : at + 10;
+			action = strncmp(at, "ACTION=", 7) ? action : at + 7;
+			seq = strncmp(at, "SEQNUM=", 7) ? seq : at + 7;
+		}
+	} while (strcmp(bus, "pci"));
+	if (from.nl_family != AF_NETLINK || from.nl_pid || from.nl_groups != 1 || !seq)
+		printf("not the kernel's\n");
+	else
+		printf("%s %s %s\n", action, slot, driver);
+}
+
 static void status(void)
 {
 	struct vfio_group_status st = { .argsz = sizeof(st) };
@@ -134,6 +184,10 @@ static void serve(char *line)
 		answer(take(n, addr));
 	else if (sscanf(line, "again %63s", addr) == 1)
 		answer(again(addr));
+	else if (!strcmp(line, "listen"))
+		answer(listen_to());
+	else if (!strcmp(line, "event"))
+		next_event();
 	else if (!strcmp(line, "status"))
 		status();
 	else if (sscanf(line, "irq %u", &n) == 1 && n < 8)

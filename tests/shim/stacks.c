@@ -22,6 +22,7 @@
 #include <limits.h>
 #include <link.h>
 #include <linux/kvm.h>
+#include <linux/netlink.h>
 #include <linux/openat2.h>
 #include <poll.h>
 #include <pthread.h>
@@ -1133,6 +1134,28 @@ TALKS(recvmsg, f(A, &msg, 0), {
 });
 TALKS(__recv_chk, f(A, buf, 4, sizeof(buf), 0), f(A, M, 4, 4, 0));
 TALKS(__recvfrom_chk, f(A, buf, 4, sizeof(buf), 0, NULL, NULL), f(A, M, 4, 4, 0, NULL, NULL));
+/* one for the kernel's events of devices, which becomes another */
+static struct sockaddr_nl events = { .nl_family = AF_NETLINK, .nl_groups = 1 };
+static socklen_t events_len;
+static void event_socket(void)
+{
+	A = socket(AF_NETLINK, SOCK_DGRAM | SOCK_NONBLOCK, NETLINK_KOBJECT_UEVENT);
+	events_len = sizeof(events);
+}
+static void bound_socket(void)
+{
+	event_socket();
+	if (bind(A, (void *)&events, sizeof(events)))
+		perror("bind");
+}
+CALL(bind, "a socket", PLAIN, f(A, (void *)&events, 4), event_socket(), close(A));
+CALL(bind, "a socket for events", OURS, f(A, (void *)&events, sizeof(events)), event_socket(),
+     close(A));
+CALL(getsockname, "a socket for events", OURS, f(A, (void *)&events, &events_len), bound_socket(),
+     close(A));
+CALL(recvfrom, "a socket for events", OURS, f(A, buf, 4, 0, (void *)&events, &events_len),
+     bound_socket(), close(A));
+CALL(recvmsg, "a socket for events", OURS, f(A, &msg, 0), bound_socket(), close(A));
 CALL(read, "into a BAR", OURS, f(A, M, 4), sockets_and_bar(),
      (munmap(M, 8192), no_device(), close(A), close(B)));
 CALL(write, "out of a BAR", OURS, f(A, M, 4), sockets_and_bar(),

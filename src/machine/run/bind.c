@@ -34,8 +34,10 @@ static int release_locked(struct run_shown *d)
 		tree_remove(&t, path);
 	}
 	rc = t.err ? t.err : run_unlink_driver(d);
-	if (!rc)
+	if (!rc) {
 		*d->driver = '\0';
+		run_uevent(d->run_dir, "unbind", "pci", d->dir);
+	}
 	return rc;
 }
 
@@ -97,13 +99,15 @@ static int probe(struct run_shown *d, const char *driver)
 	if (rc)
 		return rc;
 	snprintf(d->driver, sizeof(d->driver), "%s", driver);
-	if (strcmp(driver, RUN_VFIO_PCI))
+	if (!strcmp(driver, RUN_VFIO_PCI)) {
+		if (!run_group_has_vfio(d))
+			view_group_node(&t, d->group);
+		view_cdev(&t, d->dir);
+	}
+	if (!t.err) {
+		run_uevent(d->run_dir, "bind", "pci", d->dir);
 		return 0;
-	if (!run_group_has_vfio(d))
-		view_group_node(&t, d->group);
-	view_cdev(&t, d->dir);
-	if (!t.err)
-		return 0;
+	}
 	run_unlink_driver(d);
 	*d->driver = '\0';
 	return t.err;

@@ -46,6 +46,8 @@ static void show(struct tree *t, const struct run_pf *st, unsigned i)
 	view_show_vf(t, st->addr, i, addr, st->groups[i]);
 	rc = t->err ? t->err : run_find(t->root, addr, strlen(addr), &d);
 	if (!rc)
+		run_uevent(t->root, "add", "pci", d.dir);
+	if (!rc)
 		rc = run_write(&d, "driver_override", RUN_VFIO_PCI "\n", sizeof(RUN_VFIO_PCI));
 	if (!rc)
 		rc = run_link_driver(&d, RUN_VFIO_PCI);
@@ -54,6 +56,8 @@ static void show(struct tree *t, const struct run_pf *st, unsigned i)
 	view_group_node(t, st->groups[i]);
 	if (!rc)
 		view_cdev(t, d.dir);
+	if (!rc && !t->err)
+		run_uevent(t->root, "bind", "pci", d.dir);
 }
 
 static void hide(struct tree *t, const struct run_pf *st, unsigned i)
@@ -68,6 +72,9 @@ static void hide(struct tree *t, const struct run_pf *st, unsigned i)
 		view_drop_cdev(t, d.dir);
 		if (*d.driver && run_unlink_driver(&d) && !t->err)
 			t->err = -EIO;
+		if (*d.driver)
+			run_uevent(t->root, "unbind", "pci", d.dir);
+		run_uevent(t->root, "remove", "pci", d.dir);
 	}
 	/* a writer that was killed may have left it */
 	snprintf(entry, sizeof(entry), "sys/bus/pci/drivers/" RUN_VFIO_PCI "/%s", addr);

@@ -48,6 +48,7 @@ int run_hide(const struct run_shown *d)
 	snprintf(place, sizeof(place), "%s %u", bus, d->group);
 	tree_replace(&t, 0600, at, place, strlen(place));
 	view_links(&t, bus + sizeof("sys/devices/") - 1, d->addr, NULL, d->group, remove_link);
+	run_uevent(d->run_dir, "remove", "pci", d->dir);
 	snprintf(to, sizeof(to), REMOVED "/%s", d->addr);
 	tree_move(&t, d->dir, to);
 	snprintf(to, sizeof(to), "sys/kernel/iommu_groups/%u/devices", d->group);
@@ -96,6 +97,7 @@ static int show(const char *run_dir, const char *addr, const char *bus, unsigned
 	if (!rc)
 		rc = run_write(d, "driver_override", "(null)\n", 7);
 	d->has_override = false;
+	run_uevent(run_dir, "add", "pci", d->dir);
 	/* what a driver answers is no matter of the bus */
 	if (!rc && run_autoprobe(run_dir))
 		run_attach(d);

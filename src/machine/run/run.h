@@ -107,6 +107,17 @@ int run_lock_view(const char *run_dir);
 int run_lock_group(const char *run_dir, unsigned id);
 void run_unlock(int fd);
 
+/* ---- what the kernel tells of devices (uevent.c) ---- */
+
+#define RUN_UEVENTS "uevents" /* in the run directory: the sockets of who listens */
+/*
+ * Tell all that @action ("add", "bind", "unbind", "remove") happened to what is at @dir of the view
+ * ("sys/devices/..."), of @subsystem, with what its file uevent says. The view is locked.
+ */
+void run_uevent(const char *run_dir, const char *action, const char *subsystem, const char *dir);
+/* Send them such a message, of another kernel's. */
+void run_uevent_send(const char *run_dir, const char *text, size_t len);
+
 /* True if the run directory has @name. */
 bool run_view_has(const char *run_dir, const char *name);
 /* True if the file of the view at @path ("/sys/..."; without links) acts when it is written. */
