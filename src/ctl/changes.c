@@ -67,7 +67,7 @@ void request_aer(struct request *r)
 		[MACHINE_NONFATAL] = "nonfatal",
 		[MACHINE_FATAL] = "fatal",
 	};
-	const char *addr = request_device(r), *severity = json_text(r->nodes, "severity");
+	const char *severity = json_text(r->nodes, "severity"), *addr = request_device(r);
 	struct ctl_packet p = { .op = CTL_ASK_ERROR };
 
 	if (!addr)
@@ -106,7 +106,7 @@ static int check_link(const char *run_dir, const char *addr)
 
 void request_link(struct request *r)
 {
-	const char *addr = request_device(r), *state = json_text(r->nodes, "state");
+	const char *state = json_text(r->nodes, "state"), *addr = request_device(r);
 	int rc;
 
 	if (!addr)

@@ -104,7 +104,7 @@ void request_abandon(struct request *r);
 void request_end(struct request *r);
 void request_fail(struct request *r, int err, const char *fmt, ...)
 	__attribute__((format(printf, 3, 4)));
-/* Return the address of the device that a request is about, or NULL: it was answered. */
+/* Return the address of the device that a request is about; NULL: it was answered, and is freed. */
 const char *request_device(struct request *r);
 
 /* True if it waits for a removal. */

@@ -167,6 +167,7 @@ void request_begin(struct ctl_server *s, struct client *c, const char *line, siz
 	static const char no_memory[] = "{\"ok\":false,\"error\":\"ENOMEM\",\"message\":"
 					"\"out of memory\"}";
 	struct request *r = calloc(1, sizeof(*r));
+	const struct request_kind *kind;
 	const char *name;
 	int rc;
 
@@ -188,7 +189,10 @@ void request_begin(struct ctl_server *s, struct client *c, const char *line, siz
 		request_fail(r, rc ? rc : -EINVAL, "a request is a line as {\"request\":\"list\"}");
 		return;
 	}
-	r->kind = find(r, name);
-	if (r->kind && check(r))
-		r->kind->begin(r);
+	kind = find(r, name); /* NULL: it was answered, and is gone */
+	if (!kind)
+		return;
+	r->kind = kind;
+	if (check(r))
+		kind->begin(r);
 }

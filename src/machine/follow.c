@@ -49,7 +49,9 @@ static void take_out(struct plugged *dev)
 	machine_leave_group(dev);
 	if (!dev->lead->claims)
 		machine_unmake(dev);
+	pthread_mutex_lock(&dev->m->tables_lock);
 	dev->gone = true;
+	pthread_mutex_unlock(&dev->m->tables_lock);
 	if (vfio_group_revoke(g->vfio))
 		machine_disown(g);
 }
