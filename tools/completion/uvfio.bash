@@ -29,7 +29,8 @@ _uvfio() {
 	n=$((${#words[@]} - 1)) cur=${words[n]} prev=${words[n - 1]}
 
 	if ((n == 1)); then
-		COMPREPLY=($(compgen -W "run ctl models dump help version --help --version" -- "$cur"))
+		names="run ctl models dump help version --help --version"
+		COMPREPLY=($(compgen -W "$names" -- "$cur"))
 		return
 	fi
 	if [[ ${words[1]} == run ]]; then

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
  * machine/run/hotplug.c: a device leaves the run for good (`uvfio ctl unplug`): from the run's list
- * and from the view; and what a new one needs besides these. As when its slot is ejected, its driver goes first, which waits for its users
- * (drivers/pci/remove.c, pci_stop_and_remove_bus_device()).
+ * and from the view; and what a new one needs besides these. As when its slot is ejected, its
+ * driver goes first, which waits for its users (drivers/pci/remove.c,
+ * pci_stop_and_remove_bus_device()).
  */
 #include <errno.h>
 #include <fcntl.h>
