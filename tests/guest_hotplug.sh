@@ -33,6 +33,12 @@ configure() {
 	tell a "ip link set eth0 name nic; ip link set nic up; ip addr add 10.0.0.1/24 dev nic; arp -s 10.0.0.2 $partner"
 	wait_for '[ "$(cat /sys/class/net/nic/carrier)" = 1 ]'
 }
+# the run takes a device away: QEMU is asked for it (REQ), asks its guest, and closes it
+taken() { # ADDRESS ID
+	local asked
+	timeout 200 "$build/uvfio" ctl --run "$(<"$tmp/a.qemu.pid")" unplug "$1" >"$tmp/taken" 2>/dev/null & asked=$!
+	event "DEVICE_DELETED.*\"$2\"" && wait "$asked" && [[ $(<"$tmp/taken") == "0000:$1 is gone" ]]
+}
 copy() {
 	local want got
 	want=$(tell a "sha256sum </tmp/data"); got=$(tell a "wget -q -O /tmp/got http://10.0.0.2/data; wc -c </tmp/got; sha256sum </tmp/got; rm /tmp/got") || return
@@ -73,6 +79,9 @@ life() { # KERNEL QEMU
 		check "$round: copy" copy
 		check "$round: disk" disk
 	done
+	check "the run takes the port away, QEMU gives it back" taken 01:00.0 nic
+	check "and the disk" taken 02:00.0 disk
+	check "both are gone from the guest" gone
 	check "the kernel has nothing to say" eval '! tell a "dmesg | grep -E \"igb.*(Hang|hang|timed out)|nvme.*timeout|WARNING|BUG:\""'
 	check "QEMU ends well" end a
 	check "QEMU has nothing to say" eval '! grep -vE "dma-buf not supported in kernel|-mon.*deprecated|KVM VFIO device is" "$tmp/a.qemu"'
