@@ -62,9 +62,9 @@ same "VFs go with their PF, and another card does not matter" "ok EBUSY ok ok ok
 modes() { # COMMAND in the run
 	"$build/uvfio" run --log none "$@" -- sh -c 'cd "$UVFIO_RUN_DIR" && find claims sriov -type f -printf "%p %m\n" | sort' 2>/dev/null
 }
-same "what is locked can be opened by its owner alone" "claims/group-1 600|claims/group-2 600|claims/processes 600|claims/view 600|sriov 644|" \
+same "what is locked can be opened by its owner alone" "claims/group-1 600|claims/group-2 600|claims/processes 600|claims/uevents 600|claims/view 600|sriov 644|" \
 	"$(modes --device igb,sriov_numvfs=1 | tr '\n' '|')"
-same "and so whatever the umask is" "claims/group-1 600|claims/group-2 600|claims/processes 600|claims/view 600|sriov 644|" \
+same "and so whatever the umask is" "claims/group-1 600|claims/group-2 600|claims/processes 600|claims/uevents 600|claims/view 600|sriov 644|" \
 	"$(umask 000; modes --device igb,sriov_numvfs=1 | tr '\n' '|')"
 same "a group's lock has the owner and mode of its node" "640 600 640 " \
 	"$("$build/uvfio" run --log none --device edu --device edu -- sh -c 'chmod 640 /dev/vfio/1; stat -c %a "$UVFIO_RUN_DIR/claims/group-1" "$UVFIO_RUN_DIR/claims/group-2" /dev/vfio/1' | tr '\n' ' ')"
