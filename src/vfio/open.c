@@ -60,9 +60,9 @@ int vfio_open_hold(struct vfio_open *o)
 	if (atomic_load(&o->bound))
 		return -EINVAL;
 	ret = vfio_group_take(o->place.group);
-	/* what another opener of this process gets, if it is the same device */
+	/* what this process would say: the device is open, or another iommufd has its group */
 	if (ret == -EALREADY)
-		ret = o->place.group->n == 1 ? -EINVAL : -EBUSY;
+		ret = o->place.group->n == 1 ? -EINVAL : -EPERM;
 	if (ret)
 		return ret;
 	vfio_group_refresh(o->place.group);

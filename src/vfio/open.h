@@ -75,8 +75,9 @@ void vfio_open_init_cdev(struct vfio_open *o, const struct vfio_place *place);
  *
  * Before it is bound: so that it can be asked whether it may be (vfio_device_check_token()).
  *
- * Return: 0; -EINVAL: it is bound, also by another process; -EBUSY: the group is open by its file, or
- * another process has it; -ENODEV: the device has gone; or what could not be made of it.
+ * Return: 0; -EINVAL: it is bound, also by another process; -EPERM: another process has devices of
+ * the group; -EBUSY: the group is open by its file, also there; -ENODEV: the device has gone; or
+ * what could not be made of it.
  */
 int vfio_open_hold(struct vfio_open *o);
 /** vfio_open_let_go - end what vfio_open_hold() began */

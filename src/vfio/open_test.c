@@ -213,7 +213,7 @@ static int claim(void *arg, unsigned group, enum vfio_claim take)
 	struct world *w = arg;
 
 	if (take && w->refuse)
-		return -EBUSY;
+		return w->refuse == 2 ? -EALREADY : -EBUSY;
 	w->claimed += take ? 1 : -1;
 	return 0;
 }
@@ -266,6 +266,42 @@ static int teardown(void **state)
 	iommu_group_free(w->ig);
 	free(w);
 	return 0;
+}
+
+/* An opener by the device's node has nothing before it holds the device. */
+static void by_node(void **state)
+{
+	struct world *w = *state;
+	struct vfio_place place;
+	struct vfio_open o;
+
+	vfio_open_close(&w->o);
+	assert_int_equal(vfio_system_cdev(w->s, 2, &place), -ENOENT);
+	assert_int_equal(vfio_system_cdev(w->s, 1, &place), 0);
+	assert_ptr_equal(place.group, w->g);
+	assert_int_equal(place.address.function, 1);
+	vfio_open_init_cdev(&o, &place);
+	assert_int_equal(w->claimed, 0);
+	vfio_open_close(&o);
+	assert_int_equal(vfio_open_hold(&o), 0);
+	assert_ptr_equal(o.dev, &w->dev[1].vdev);
+	assert_int_equal(w->claimed, 1);
+	assert_int_equal(w->dev[1].opens, 0);
+	vfio_open_let_go(&o);
+	assert_int_equal(w->claimed, 0);
+
+	/* another process has the group's file, or devices of it */
+	w->refuse = 1;
+	assert_int_equal(vfio_open_hold(&o), -EBUSY);
+	w->refuse = 2;
+	assert_int_equal(vfio_open_hold(&o), -EPERM);
+	assert_int_equal(vfio_open_bind(&w->o), -EBUSY);
+	vfio_group_remove_device(w->g, &w->dev[0].vdev);
+	assert_int_equal(vfio_open_hold(&o), -EINVAL);
+	w->refuse = 0;
+	vfio_group_remove_device(w->g, &w->dev[1].vdev);
+	assert_int_equal(vfio_open_hold(&o), -ENODEV);
+	assert_int_equal(w->claimed, 0);
 }
 
 /* A device file and an opener by itself keep each other out; openers of the second kind do not. */
@@ -722,6 +758,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(access_limits, setup, teardown),
 		cmocka_unit_test_setup_teardown(map_limits, setup, teardown),
 		cmocka_unit_test_setup_teardown(mappers, setup, teardown),
+		cmocka_unit_test_setup_teardown(by_node, setup, teardown),
 		cmocka_unit_test(parts),
 		cmocka_unit_test_setup_teardown(irq_set_checks, setup, teardown),
 		cmocka_unit_test_setup_teardown(ioeventfds, setup, teardown),
