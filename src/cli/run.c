@@ -100,7 +100,7 @@ static int set_log_file(struct run *r, const char *path)
 	return 0;
 }
 
-enum { OPT_DEVICE, OPT_KERNEL, OPT_LOG, OPT_LOG_FILE, OPT_MEMLOCK };
+enum { OPT_DEVICE, OPT_KERNEL, OPT_LOG, OPT_LOG_FILE, OPT_NOIOMMU, OPT_MEMLOCK };
 static const struct cli_option options[] = {
 	[OPT_DEVICE] = { "device", "SPEC",
 			 "plug a device in: MODEL[,option=value]..., or ./PLUGIN.so[,...];\n"
@@ -109,6 +109,10 @@ static const struct cli_option options[] = {
 			 "which kernel's VFIO the program sees: 6.1, 6.12, or 7.3 (the default)" },
 	[OPT_LOG] = { "log", "LEVEL", "error, warn (the default), info, debug or none" },
 	[OPT_LOG_FILE] = { "log-file", "FILE", "append the log to FILE, not to stderr" },
+	[OPT_NOIOMMU] = { "noiommu", "WHO",
+			  "have no IOMMU: groups are /dev/vfio/noiommu-N, and addresses are\n"
+			  "the program's own; for rawio: who has CAP_SYS_RAWIO (as in the\n"
+			  "kernel), or for all; before the first --device" },
 	[OPT_MEMLOCK] = { "memlock", "LIMIT",
 			  "how much memory the program may give to devices: bytes with K, M,\n"
 			  "G or T, unlimited, or inherit (the default: `ulimit -l`, as in the\n"
@@ -137,6 +141,12 @@ static int set_option(struct run *r, int opt, const char *value)
 		return 0;
 	case OPT_LOG_FILE:
 		return set_log_file(r, value);
+	case OPT_NOIOMMU:
+		if (machine_num_devices(r->m))
+			return cli_error(r->cmd, "--noiommu: write it before the first --device");
+		if (machine_set_noiommu(r->m, value))
+			return cli_error(r->cmd, "--noiommu %s: write rawio or all", value);
+		return 0;
 	case OPT_MEMLOCK:
 		if (machine_parse_memlock(value, &bytes))
 			return cli_error(r->cmd,

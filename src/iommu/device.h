@@ -35,6 +35,11 @@ struct iommu_device {
 	struct iommu_log *log;	  /* RCU (log.c); NULL: its writes are not logged */
 	pthread_mutex_t log_lock; /* who changes or reads it; a leaf */
 	struct iommu_group *group;
+	/*
+	 * there is no IOMMU before it: an address is a physical one, which of the program's memory
+	 * is the program's own. Set before the device is used.
+	 */
+	bool no_iommu;
 };
 
 /** iommu_device_init - make a requester that is attached to nothing. @name outlives it. */

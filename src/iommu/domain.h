@@ -90,6 +90,7 @@ enum iommu_fault_reason {
 	IOMMU_NO_RIGHT,
 	IOMMU_NO_DOMAIN,
 	IOMMU_BAD_MEMORY, /* the program unmapped it by a way that uvfio cannot see */
+	IOMMU_NO_MEMORY,  /* no IOMMU, and no memory there */
 	IOMMU_BLOCKED	  /* bus mastering off, D3 */
 };
 /**

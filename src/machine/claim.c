@@ -271,5 +271,9 @@ int machine_claim_dir(struct machine *m, const char *run_dir)
 	m->claim_dir = dir;
 	free(m->run_dir);
 	m->run_dir = strdup(run_dir);
+	if (run_view_has(run_dir, RUN_NOIOMMU "/all"))
+		m->noiommu = MACHINE_NOIOMMU_ALL;
+	else if (run_view_has(run_dir, RUN_NOIOMMU))
+		m->noiommu = MACHINE_NOIOMMU;
 	return m->run_dir ? 0 : -ENOMEM;
 }

@@ -11,6 +11,7 @@
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 #include <cmocka.h>
 
@@ -232,6 +233,53 @@ static void calls_of_the_view(void **state)
 	view_each(FAULT_CALLS);
 }
 
+static long store(const char *path, const char *text)
+{
+	return run_store("run", path, text, strlen(text), NULL);
+}
+
+/* Whatever failed while a device lost its driver and got it again: it can be had whole. */
+static void stores_each(unsigned kind)
+{
+	const char *unbind = "/sys/bus/pci/drivers/vfio-pci/unbind", *addr = "0000:01:00.0";
+	const char *bind = "/sys/bus/pci/drivers/vfio-pci/bind";
+	struct machine *m = machine_new();
+	char name[RUN_DRIVER_NAME];
+	bool failed = true;
+
+	assert_int_equal(mkdir("run", 0700), 0);
+	assert_int_equal(machine_add(m, "edu", NULL), 0);
+	assert_int_equal(machine_write_view(m, "run"), 0);
+	machine_free(m, false);
+	for (unsigned n = 1; failed; n++) {
+		fault_set(kind, n);
+		store(unbind, addr);
+		store(bind, addr);
+		failed = fault_clear();
+		store(unbind, addr);
+		if (store(bind, addr) != (long)strlen(addr))
+			fail_msg("%s, the %u., failed: it cannot be bound", fault.name, n);
+		assert_int_equal(run_driver("run", addr, name), 0);
+		assert_string_equal(name, "vfio-pci");
+		assert_int_equal(access("run/dev/vfio/1", F_OK), 0);
+		/* its number may have been lost */
+		assert_int_equal(system("[ $(ls run/dev/vfio/devices | wc -l) = 1 ]"), 0);
+		assert_int_equal(
+			access("run/sys/bus/pci/drivers/vfio-pci/0000:01:00.0/vendor", F_OK), 0);
+	}
+	assert_int_equal(system("rm -r run"), 0);
+}
+
+static void memory_of_stores(void **state)
+{
+	stores_each(FAULT_MEMORY);
+}
+
+static void calls_of_stores(void **state)
+{
+	stores_each(FAULT_CALLS);
+}
+
 static char dir[] = "/tmp/uvfio-machine-fault.XXXXXX";
 
 static int setup(void **state)
@@ -256,6 +304,7 @@ int main(void)
 		cmocka_unit_test(calls_of_devices),   cmocka_unit_test(calls_of_vfs),
 		cmocka_unit_test(a_machine),	      cmocka_unit_test(texts),
 		cmocka_unit_test(memory_of_the_view), cmocka_unit_test(calls_of_the_view),
+		cmocka_unit_test(memory_of_stores),   cmocka_unit_test(calls_of_stores),
 	};
 
 	return cmocka_run_group_tests(tests, setup, teardown);

@@ -42,6 +42,7 @@ static int add_group(struct machine *m, unsigned id, struct machine_group **out)
 	rc = vfio_system_add_group(m->sys, g->iommu, &g->vfio);
 	if (rc)
 		goto fail_iommu;
+	g->vfio->noiommu = m->noiommu != MACHINE_HAS_IOMMU;
 	pthread_mutex_lock(&m->tables_lock);
 	m->groups[m->num_groups++] = g;
 	pthread_mutex_unlock(&m->tables_lock);

@@ -110,6 +110,7 @@ int machine_plug(struct plugged *dev)
 {
 	int rc = iommu_group_add(dev->group->iommu, dev->hw->iommu);
 
+	dev->hw->iommu->no_iommu = dev->m->noiommu != MACHINE_HAS_IOMMU;
 	if (rc || !dev->d.vdev)
 		return rc;
 	dev->d.vdev->reset_scope = dev->place.scope;

@@ -154,6 +154,7 @@ struct machine {
 	uint64_t memlock_limit; /* else this; bytes */
 	bool (*device_memory)(uint64_t vaddr, uint64_t size); /* may be NULL */
 	bool mmap_auto_off;
+	enum machine_noiommu noiommu;  /* before the first device is added */
 	void (*on_release)(void *arg); /* machine_on_release() */
 	void *on_release_arg;
 	/*
@@ -282,6 +283,8 @@ void machine_disown(struct machine_group *g);
 /* struct vfio_env's, whose argument is the machine. */
 int machine_own(void *arg, unsigned group, bool take);
 bool machine_viable(void *arg, unsigned group);
+bool machine_noiommu_mode(void *arg);
+bool machine_may_rawio(void *arg);
 int machine_use_device(void *arg, unsigned group, const char *name, bool take);
 void machine_refresh(void *arg, unsigned group);
 

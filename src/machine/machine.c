@@ -44,6 +44,8 @@ static const struct vfio_env env = {
 	.viable = machine_viable,
 	.use = machine_use_device,
 	.refresh = machine_refresh,
+	.noiommu = machine_noiommu_mode,
+	.rawio = machine_may_rawio,
 };
 
 struct machine *machine_new(void)

@@ -38,7 +38,7 @@ static struct view_device shown(const struct plugged *dev, char *parent)
 		.is_vfio = machine_is_vfio(dev),
 		.on = !run_driver_is_safe(dev->driver),
 		.bus_reset = found_alone(dev->m, dev),
-		.group = dev->d.group,
+		.group = dev->m->noiommu ? VIEW_NO_GROUP : dev->d.group,
 	};
 }
 
@@ -85,7 +85,7 @@ static void write_drivers(struct tree *t, struct machine *m)
 
 static void write_groups(struct tree *t, struct machine *m)
 {
-	for (unsigned i = 0; i < m->num_groups; i++) {
+	for (unsigned i = 0; i < m->num_groups && !m->noiommu; i++) {
 		if (m->groups[i]->iommu->n)
 			view_group(t, m->groups[i]->id);
 		/* none for a group of a driver of the host */
@@ -223,6 +223,28 @@ static int start_run(struct machine *m, const char *dir)
 	return rc;
 }
 
+/* Each device is alone in its group, which it has as long as vfio-pci has it. */
+static int show_noiommu(struct tree *t, struct machine *m, unsigned i, const char *dir)
+{
+	const struct plugged *dev = m->plugged[i];
+	char path[VIEW_PARENT + 64], parent[VIEW_PARENT];
+	int rc;
+
+	for (unsigned k = 0; k < i; k++)
+		if (m->plugged[k]->group == dev->group)
+			return report_err("noiommu-group", dev->d.addr, -EINVAL,
+					  "without an IOMMU each device has a group of its own, "
+					  "and group %u would have two",
+					  dev->d.group);
+	rc = run_noiommu_note(dir, dev->d.addr, dev->d.group);
+	if (rc || !machine_is_vfio(dev))
+		return rc;
+	machine_bus_path(dev, MACHINE_BRIDGES, parent);
+	snprintf(path, sizeof(path), "sys/devices/%s/%s", parent, dev->d.addr);
+	view_noiommu_group(t, dev->d.group, path);
+	return t->err;
+}
+
 int machine_view_add(struct machine *m, const char *dir)
 {
 	struct plugged *dev = m->plugged[m->num_plugged - 1];
@@ -239,12 +261,14 @@ int machine_view_add(struct machine *m, const char *dir)
 	if (*dev->driver && !run_view_has(dir, path))
 		view_host_driver(&t, dev->driver, dev->driver);
 	snprintf(path, sizeof(path), "sys/kernel/iommu_groups/%u", dev->d.group);
-	if (!run_view_has(dir, path))
+	if (!m->noiommu && !run_view_has(dir, path))
 		view_group(&t, dev->d.group);
 	snprintf(path, sizeof(path), "dev/vfio/%u", dev->d.group);
-	if (machine_is_vfio(dev) && !run_view_has(dir, path))
+	if (!m->noiommu && machine_is_vfio(dev) && !run_view_has(dir, path))
 		view_group_node(&t, dev->d.group);
 	write_device(&t, &c, m, m->num_plugged - 1);
+	if (m->noiommu && !t.err)
+		t.err = show_noiommu(&t, m, m->num_plugged - 1, dir);
 	if (!t.err) {
 		machine_bus_path(dev, MACHINE_BRIDGES, root);
 		snprintf(path, sizeof(path), "sys/devices/%s/%s", root, dev->d.addr);
@@ -268,8 +292,9 @@ int machine_write_view(struct machine *m, const char *dir)
 	view_cpus_read(&c);
 	view_bus(&t);
 	write_drivers(&t, m);
-	view_iommu(&t);
-	view_modules(&t, m->sys->env->dma_entry_limit);
+	if (!m->noiommu)
+		view_iommu(&t);
+	view_modules(&t, m->sys->env->dma_entry_limit, m->noiommu);
 	view_container_node(&t);
 	write_groups(&t, m);
 	for (unsigned i = 0; i < m->num_plugged && !t.err; i++)
@@ -277,5 +302,9 @@ int machine_write_view(struct machine *m, const char *dir)
 	write_bridges(&t, &c, m);
 	for (unsigned i = 0; i < m->num_plugged && !t.err; i++)
 		write_device(&t, &c, m, i);
+	if (m->noiommu == MACHINE_NOIOMMU_ALL && !t.err)
+		t.err = run_noiommu_all(dir);
+	for (unsigned i = 0; m->noiommu && i < m->num_plugged && !t.err; i++)
+		t.err = show_noiommu(&t, m, i, dir);
 	return t.err ? t.err : start_run(m, dir);
 }

@@ -19,6 +19,9 @@ static long container_ioctl(struct uapi_file *f, unsigned int cmd, unsigned long
 		return vfio_container_set_iommu(f->container, arg);
 	}
 	t = vfio_container_type1_get(f->container);
+	if (!t && vfio_container_is_noiommu(f->container))
+		return report_warn("noiommu-ioctl", "container", -ENOTTY,
+				   "ioctl 0x%x: without an IOMMU there is nothing to map", cmd);
 	if (!t)
 		return -EINVAL;
 	ret = uapi_type1_ioctl(t, cmd, arg);

@@ -62,7 +62,7 @@ int uapi_open(struct vfio_system *sys, const struct uapi_fds *fds, const char *p
 		return -ENOENT;
 	if (node->kind == VFIO_FILE_GROUP) {
 		g = vfio_system_group(sys, id);
-		if (!g)
+		if (!g || node != vfio_node_of_group(g->noiommu))
 			return -ENOENT;
 	}
 	if (node->kind == VFIO_FILE_DEVICE && vfio_system_cdev(sys, id, &place))

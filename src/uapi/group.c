@@ -197,7 +197,7 @@ int uapi_group_open(struct vfio_system *sys, const struct uapi_fds *fds, unsigne
 	struct uapi_file *f;
 	int ret;
 
-	vfio_node_name(vfio_node_of(VFIO_FILE_GROUP), id, link);
+	vfio_node_name(vfio_node_of_group(g->noiommu), id, link);
 	f = uapi_file_new(sys, fds, &uapi_group_ops, link);
 	if (!f)
 		return -ENOMEM;

@@ -26,6 +26,8 @@ struct vfio_container {
 	pthread_rwlock_t lock;
 	struct cds_list_head groups;
 	struct vfio_type1 *type1;
+	bool noiommu; /* its groups have no IOMMU */
+	bool is_set;  /* and SET_IOMMU said so */
 };
 
 struct vfio_container *vfio_container_new(struct vfio_system *s)
@@ -62,25 +64,74 @@ void vfio_container_put(struct vfio_container *c)
 	heap_free(c);
 }
 
+static bool noiommu_mode(struct vfio_system *s)
+{
+	return s->env->noiommu && s->env->noiommu(s->env_arg);
+}
+
+bool vfio_may_rawio(struct vfio_system *s)
+{
+	if (!s->env->rawio || s->env->rawio(s->env_arg))
+		return true;
+	report_warn("noiommu-rawio", "machine", -EPERM,
+		    "devices without an IOMMU are for those who have CAP_SYS_RAWIO");
+	return false;
+}
+
+/* With groups it is theirs to say, without any it is type1 or none. The lock is held. */
+static bool may_have_type1(struct vfio_container *c)
+{
+	return cds_list_empty(&c->groups) || !c->noiommu;
+}
+
 int vfio_container_check_extension(struct vfio_container *c, unsigned long ext)
 {
 	int ret = 0;
 
+	pthread_rwlock_rdlock(&c->lock);
 	switch (ext) {
 	case VFIO_TYPE1_NESTING_IOMMU:
-		return !vfio_kernel_has(VFIO_KERNEL_NO_NESTING);
+		ret = may_have_type1(c) && !vfio_kernel_has(VFIO_KERNEL_NO_NESTING);
+		break;
 	case VFIO_TYPE1_IOMMU:
 	case VFIO_TYPE1v2_IOMMU:
 	case VFIO_UNMAP_ALL:
-		return 1;
+		ret = may_have_type1(c);
+		break;
 	case VFIO_UPDATE_VADDR: /* both are the address space's to tell: not before there is one */
 	case VFIO_DMA_CC_IOMMU:
-		pthread_rwlock_rdlock(&c->lock);
 		ret = c->type1 != NULL;
-		pthread_rwlock_unlock(&c->lock);
+		break;
+	case VFIO_NOIOMMU_IOMMU:
+		ret = (cds_list_empty(&c->groups) || c->noiommu) && noiommu_mode(c->sys);
 		break;
 	}
+	pthread_rwlock_unlock(&c->lock);
 	return ret;
+}
+
+bool vfio_container_is_noiommu(struct vfio_container *c)
+{
+	bool is;
+
+	pthread_rwlock_rdlock(&c->lock);
+	is = c->is_set;
+	pthread_rwlock_unlock(&c->lock);
+	return is;
+}
+
+/* SET_IOMMU of a container whose groups have no IOMMU: there is nothing to make. */
+static int set_noiommu(struct vfio_container *c, unsigned long type)
+{
+	if (type != VFIO_NOIOMMU_IOMMU || !noiommu_mode(c->sys))
+		return report_warn("set-noiommu-type", "container", -ENODEV,
+				   "SET_IOMMU %lu: its groups have no IOMMU, so that it takes 8, "
+				   "with enable_unsafe_noiommu_mode on",
+				   type);
+	if (!vfio_may_rawio(c->sys))
+		return -EPERM;
+	c->is_set = true;
+	return 0;
 }
 
 int vfio_container_set_iommu(struct vfio_container *c, unsigned long type)
@@ -89,10 +140,15 @@ int vfio_container_set_iommu(struct vfio_container *c, unsigned long type)
 	int ret = -EINVAL;
 
 	pthread_rwlock_wrlock(&c->lock);
-	if (cds_list_empty(&c->groups) || c->type1) {
+	if (cds_list_empty(&c->groups) || c->type1 || c->is_set) {
 		report_warn("set-iommu-order", "container", -EINVAL, "SET_IOMMU %s",
-			    c->type1 ? "a second time"
-				     : "before a group was added (GROUP_SET_CONTAINER)");
+			    c->type1 || c->is_set
+				    ? "a second time"
+				    : "before a group was added (GROUP_SET_CONTAINER)");
+		goto out;
+	}
+	if (c->noiommu) {
+		ret = set_noiommu(c, type);
 		goto out;
 	}
 	ret = -ENODEV;
@@ -139,13 +195,21 @@ struct vfio_ioas *vfio_container_ioas(struct vfio_container *c)
 	return io;
 }
 
-void vfio_container_attach(struct vfio_container *c, struct vfio_group *g)
+int vfio_container_attach(struct vfio_container *c, struct vfio_group *g)
 {
+	int ret = 0;
+
 	pthread_rwlock_wrlock(&c->lock);
-	cds_list_add_tail(&g->in_container, &c->groups);
-	if (c->type1)
-		vfio_ioas_attach(vfio_type1_ioas(c->type1), g->iommu);
+	if (!cds_list_empty(&c->groups) && c->noiommu != g->noiommu) {
+		ret = -EPERM;
+	} else {
+		c->noiommu = g->noiommu;
+		cds_list_add_tail(&g->in_container, &c->groups);
+		if (c->type1)
+			vfio_ioas_attach(vfio_type1_ioas(c->type1), g->iommu);
+	}
 	pthread_rwlock_unlock(&c->lock);
+	return ret;
 }
 
 void vfio_container_detach(struct vfio_container *c, struct vfio_group *g)
@@ -158,5 +222,7 @@ void vfio_container_detach(struct vfio_container *c, struct vfio_group *g)
 		vfio_type1_free(c->type1);
 		c->type1 = NULL;
 	}
+	if (cds_list_empty(&c->groups))
+		c->is_set = false;
 	pthread_rwlock_unlock(&c->lock);
 }

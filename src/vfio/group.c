@@ -17,6 +17,8 @@ int vfio_group_open(struct vfio_system *s, struct vfio_group *g)
 	pthread_mutex_lock(&g->lock);
 	if (!g->n)
 		ret = -ENODEV;
+	else if (g->noiommu && !vfio_may_rawio(s))
+		ret = -EPERM;
 	else if (g->opened || g->takers)
 		ret = -EBUSY;
 	else
@@ -174,10 +176,11 @@ int vfio_group_set_container(struct vfio_group *g, struct vfio_container *c)
 	if (!g->n) {
 		ret = -ENODEV;
 	} else if (!g->container) {
-		ret = owned;
+		ret = g->noiommu && !vfio_may_rawio(g->system) ? -EPERM : owned;
+		if (!ret)
+			ret = vfio_container_attach(c, g);
 		if (!ret) {
 			vfio_container_get(c);
-			vfio_container_attach(c, g);
 			g->container = c;
 			g->owned = true;
 		}
@@ -275,7 +278,11 @@ int vfio_group_open_device(struct vfio_group *g, const char *name, const uint8_t
 		goto out;
 	ret = -EINVAL;
 	*io = g->container ? vfio_container_ioas(g->container) : NULL;
-	if (!*io) {
+	if (!*io && g->noiommu && g->container && vfio_container_is_noiommu(g->container)) {
+		ret = vfio_may_rawio(g->system) ? 0 : -EPERM;
+		if (ret)
+			goto out;
+	} else if (!*io) {
 		report_warn("device-before-iommu", name, -EINVAL, "GROUP_GET_DEVICE_FD before %s",
 			    g->container ? "SET_IOMMU" : "GROUP_SET_CONTAINER");
 		goto out;
@@ -283,11 +290,15 @@ int vfio_group_open_device(struct vfio_group *g, const char *name, const uint8_t
 	ret = vfio_device_open(dev);
 	if (ret)
 		goto out;
-	ret = enter(dev, *io);
+	ret = *io ? enter(dev, *io) : 0;
 	if (ret) {
 		vfio_device_close(dev);
 		goto out;
 	}
+	if (!*io)
+		report_warn("noiommu-open", name, 0,
+			    "it is open, and no IOMMU keeps its DMA from memory that is not meant "
+			    "for it");
 	g->device_files++;
 	atomic_fetch_add(&dev->by_group, 1);
 	*out = dev;
@@ -301,7 +312,8 @@ void vfio_group_close_device(struct vfio_group *g, struct vfio_device *dev, stru
 	pthread_mutex_lock(&g->lock);
 	atomic_fetch_sub(&dev->by_group, 1);
 	vfio_device_close(dev);
-	leave(dev, io);
+	if (io)
+		leave(dev, io);
 	g->device_files--;
 	pthread_mutex_unlock(&g->lock);
 }

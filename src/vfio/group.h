@@ -43,6 +43,7 @@ struct vfio_group {
 	unsigned takers;       /* or, instead, so many openers; changed with take_lock held, too */
 	unsigned device_files; /* open device files that came through the group's */
 	bool owned;	       /* its file has it own the DMA (vfio_env.own) */
+	bool noiommu;	       /* there is no IOMMU before its device; set when it is made */
 	struct vfio_container *container; /* set by vfio_group_set_container */
 	/* or, instead, that of so many openers that came by themselves: vfio_device_attach() */
 	struct vfio_ioas *ioas;
@@ -120,6 +121,10 @@ struct vfio_env {
 	 * now. As own(). NULL: nothing changes.
 	 */
 	void (*refresh)(void *arg, unsigned group);
+	/* True if the mode without an IOMMU is on (enable_unsafe_noiommu_mode). NULL: false. */
+	bool (*noiommu)(void *arg);
+	/* True if the program may do raw I/O (CAP_SYS_RAWIO), which that mode needs. NULL: true. */
+	bool (*rawio)(void *arg);
 };
 
 struct vfio_system {
@@ -227,7 +232,12 @@ int vfio_slot_reset(struct vfio_device *dev);
 
 /* ---- the ioctls of a group (group.c); errors as in the kernel's drivers/vfio/group.c ---- */
 
-/** vfio_group_open - open @g by its file: 0; -EBUSY; -ENODEV: no device; or the claim's answer */
+/**
+ * vfio_group_open - open @g by its file
+ *
+ * Return: 0; -EBUSY; -ENODEV: no device; -EPERM: no IOMMU, and no right to that; or the claim's
+ * answer.
+ */
 int vfio_group_open(struct vfio_system *s, struct vfio_group *g);
 /** vfio_group_release - detach @g: its file, and all device files that came through it, are gone */
 void vfio_group_release(struct vfio_system *s, struct vfio_group *g);
@@ -251,7 +261,8 @@ int vfio_group_status(struct vfio_group *g, uint32_t *flags);
 /**
  * vfio_group_set_container - put @g into @c
  *
- * Return: 0; -EINVAL: it is in one; -EPERM: it is not viable; -ENODEV: no device is left in it.
+ * Return: 0; -EINVAL: it is in one; -EPERM: it is not viable, or only one of the two has an IOMMU;
+ * -ENODEV: no device is left in it.
  */
 int vfio_group_set_container(struct vfio_group *g, struct vfio_container *c);
 /**
@@ -283,11 +294,15 @@ void vfio_container_put(struct vfio_container *c);
 /** vfio_container_check_extension - return what VFIO_CHECK_EXTENSION answers for @ext */
 int vfio_container_check_extension(struct vfio_container *c, unsigned long ext);
 /**
- * vfio_container_set_iommu - give it an address space of type1 (1) or type1v2 (3)
+ * vfio_container_set_iommu - give it an address space of type1 (1) or type1v2 (3); or, if its
+ * groups have no IOMMU, none (8)
  *
- * Return: 0; -EINVAL: it has one, or no group; -ENODEV: another @type; -ENOMEM.
+ * Return: 0; -EINVAL: it has one, or no group; -ENODEV: another @type; -ENOMEM; -EPERM: no right
+ * to no IOMMU.
  */
 int vfio_container_set_iommu(struct vfio_container *c, unsigned long type);
+/** vfio_container_is_noiommu - true if SET_IOMMU said 8 */
+bool vfio_container_is_noiommu(struct vfio_container *c);
 /**
  * vfio_container_type1_get - return its address space for the length of one call
  *

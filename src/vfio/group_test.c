@@ -9,6 +9,7 @@
 #include <cmocka.h>
 
 #include "base/log.h"
+#include "vfio/internal.h"
 #include "vfio/open.h"
 #include "vfio/test_system.h"
 #include "vfio/type1.h"
@@ -50,6 +51,8 @@ struct world {
 	struct vfio_group *g[3]; /* 0: two devices, 1: one, 2: none */
 	struct fake dev[3];
 	int claimed, refuse;
+	bool mode, rawio;
+	int owners, using, owned, unusable; /* the last two: what own() and use() answer */
 };
 
 static int claim(void *arg, unsigned group, enum vfio_claim take)
@@ -62,7 +65,48 @@ static int claim(void *arg, unsigned group, enum vfio_claim take)
 	return 0;
 }
 
-static const struct vfio_env env = { .claim = claim, .dma_entry_limit = VFIO_DMA_ENTRY_LIMIT };
+static bool noiommu(void *arg)
+{
+	return ((struct world *)arg)->mode;
+}
+
+static bool rawio(void *arg)
+{
+	return ((struct world *)arg)->rawio;
+}
+
+static int own(void *arg, unsigned group, bool take)
+{
+	struct world *w = arg;
+
+	if (take && w->owned)
+		return w->owned;
+	w->owners += take ? 1 : -1;
+	return 0;
+}
+
+static bool viable(void *arg, unsigned group)
+{
+	return !((struct world *)arg)->owned;
+}
+
+static int use(void *arg, unsigned group, const char *name, bool take)
+{
+	struct world *w = arg;
+
+	if (take && w->unusable)
+		return w->unusable;
+	w->using += take ? 1 : -1;
+	return 0;
+}
+
+static const struct vfio_env env = { .own = own,
+				     .viable = viable,
+				     .use = use,
+				     .claim = claim,
+				     .dma_entry_limit = VFIO_DMA_ENTRY_LIMIT,
+				     .noiommu = noiommu,
+				     .rawio = rawio };
 
 static int setup(void **state)
 {
@@ -159,6 +203,124 @@ static void extensions(void **state)
 	for (unsigned i = 0; i < 12; i++)
 		assert_int_equal(vfio_container_check_extension(c, i), before[i]);
 	vfio_container_put(c);
+}
+
+/* What was taken is given back on each way out. */
+static void owned_and_used(void **state)
+{
+	struct world *w = *state;
+	struct vfio_container *c = vfio_container_new(w->s);
+	struct vfio_open o;
+
+	assert_int_equal(vfio_group_open(w->s, w->g[0]), 0);
+	w->owned = -EPERM;
+	assert_int_equal(status(w->g[0]), 0);
+	assert_int_equal(vfio_group_set_container(w->g[0], c), -EPERM);
+	w->owned = 0;
+	assert_int_equal(vfio_group_set_container(w->g[0], c), 0);
+	assert_int_equal(w->owners, 1);
+	w->owned = -EPERM;
+	assert_int_equal(status(w->g[0]), VFIO_GROUP_FLAGS_VIABLE | VFIO_GROUP_FLAGS_CONTAINER_SET);
+	w->owned = 0;
+	assert_int_equal(vfio_group_set_container(w->g[0], c), -EINVAL);
+	assert_int_equal(w->owners, 1);
+	assert_int_equal(vfio_open_by_group(&o, w->g[0], "0000:01:00.0", NULL), -EINVAL);
+	assert_int_equal(w->using, 0);
+	assert_int_equal(vfio_container_set_iommu(c, VFIO_TYPE1_IOMMU), 0);
+	w->unusable = -ENODEV;
+	assert_int_equal(vfio_open_by_group(&o, w->g[0], "0000:01:00.0", NULL), -ENODEV);
+	w->unusable = 0;
+	w->dev[0].fail = -EIO;
+	assert_int_equal(vfio_open_by_group(&o, w->g[0], "0000:01:00.0", NULL), -EIO);
+	w->dev[0].fail = 0;
+	assert_int_equal(w->using, 0);
+	assert_int_equal(vfio_open_by_group(&o, w->g[0], "0000:01:00.0", NULL), 0);
+	assert_int_equal(w->using, 1);
+	vfio_open_close(&o);
+	assert_int_equal(w->using, 0);
+	assert_int_equal(vfio_group_unset_container(w->g[0]), 0);
+	assert_int_equal(w->owners, 0);
+	assert_int_equal(vfio_group_set_container(w->g[0], c), 0);
+	vfio_group_release(w->s, w->g[0]);
+	assert_int_equal(w->owners, 0);
+	/* by itself: the claim is given back, too */
+	vfio_open_init(&o, &w->dev[0].vdev);
+	w->owned = -EPERM;
+	assert_int_equal(vfio_open_bind(&o), -EPERM);
+	w->owned = 0;
+	w->unusable = -ENODEV;
+	assert_int_equal(vfio_open_bind(&o), -ENODEV);
+	w->unusable = 0;
+	w->dev[0].fail = -EIO;
+	assert_int_equal(vfio_open_bind(&o), -EIO);
+	w->dev[0].fail = 0;
+	assert_true(!w->claimed && !w->owners && !w->using);
+	assert_int_equal(vfio_open_bind(&o), 0);
+	assert_true(w->claimed == 1 && w->owners == 1 && w->using == 1);
+	vfio_open_close(&o);
+	assert_true(!w->claimed && !w->owners && !w->using);
+	vfio_container_put(c);
+}
+
+static void without_iommu(void **state)
+{
+	struct world *w = *state;
+	struct vfio_container *c = vfio_container_new(w->s), *c2 = vfio_container_new(w->s);
+	struct vfio_device *dev;
+	struct vfio_ioas *io;
+
+	w->g[0]->noiommu = true;
+	/* in an empty container the mode is all that counts */
+	assert_int_equal(vfio_container_check_extension(c, VFIO_NOIOMMU_IOMMU), 0);
+	w->mode = true;
+	assert_int_equal(vfio_container_check_extension(c, VFIO_NOIOMMU_IOMMU), 1);
+	assert_int_equal(vfio_container_check_extension(c, VFIO_TYPE1_IOMMU), 1);
+	/* the right is asked for at each step */
+	assert_int_equal(vfio_group_open(w->s, w->g[0]), -EPERM);
+	w->rawio = true;
+	assert_int_equal(vfio_group_open(w->s, w->g[0]), 0);
+	w->rawio = false;
+	assert_int_equal(vfio_group_set_container(w->g[0], c), -EPERM);
+	w->rawio = true;
+	assert_int_equal(vfio_group_set_container(w->g[0], c), 0);
+	assert_int_equal(vfio_container_check_extension(c, VFIO_TYPE1_IOMMU), 0);
+	assert_int_equal(vfio_container_check_extension(c, VFIO_UNMAP_ALL), 0);
+	assert_int_equal(vfio_group_open_device(w->g[0], "0000:01:00.0", NULL, &dev, &io), -EINVAL);
+	assert_int_equal(vfio_container_set_iommu(c, VFIO_TYPE1_IOMMU), -ENODEV);
+	w->mode = false;
+	assert_int_equal(vfio_container_set_iommu(c, VFIO_NOIOMMU_IOMMU), -ENODEV);
+	assert_int_equal(vfio_container_check_extension(c, VFIO_NOIOMMU_IOMMU), 0);
+	w->mode = true;
+	w->rawio = false;
+	assert_int_equal(vfio_container_set_iommu(c, VFIO_NOIOMMU_IOMMU), -EPERM);
+	w->rawio = true;
+	assert_int_equal(vfio_container_set_iommu(c, VFIO_NOIOMMU_IOMMU), 0);
+	assert_int_equal(vfio_container_set_iommu(c, VFIO_NOIOMMU_IOMMU), -EINVAL);
+	assert_true(vfio_container_is_noiommu(c));
+	assert_null(vfio_container_type1_get(c));
+	w->rawio = false;
+	assert_int_equal(vfio_group_open_device(w->g[0], "0000:01:00.0", NULL, &dev, &io), -EPERM);
+	w->rawio = true;
+	assert_int_equal(vfio_group_open_device(w->g[0], "0000:01:00.0", NULL, &dev, &io), 0);
+	assert_null(io);
+	assert_int_equal(vfio_group_unset_container(w->g[0]), -EBUSY);
+	vfio_group_close_device(w->g[0], dev, io);
+	/* the two kinds do not mix */
+	assert_int_equal(vfio_group_set_container(w->g[1], c), -EPERM);
+	assert_int_equal(vfio_group_set_container(w->g[1], c2), 0);
+	assert_int_equal(vfio_container_check_extension(c2, VFIO_NOIOMMU_IOMMU), 0);
+	assert_int_equal(vfio_group_unset_container(w->g[0]), 0);
+	assert_int_equal(vfio_group_set_container(w->g[0], c2), -EPERM);
+	assert_int_equal(vfio_container_set_iommu(c2, VFIO_NOIOMMU_IOMMU), -ENODEV);
+	/* with the last group its kind goes, too */
+	assert_int_equal(vfio_group_unset_container(w->g[1]), 0);
+	assert_false(vfio_container_is_noiommu(c));
+	assert_int_equal(vfio_group_set_container(w->g[1], c), 0);
+	assert_int_equal(vfio_container_set_iommu(c, VFIO_TYPE1_IOMMU), 0);
+	assert_int_equal(vfio_group_unset_container(w->g[1]), 0);
+	vfio_group_release(w->s, w->g[0]);
+	vfio_container_put(c);
+	vfio_container_put(c2);
 }
 
 static void container_life(void **state)
@@ -315,6 +477,8 @@ int main(void)
 		cmocka_unit_test_setup_teardown(lookup, setup, teardown),
 		cmocka_unit_test_setup_teardown(open_a_group, setup, teardown),
 		cmocka_unit_test_setup_teardown(extensions, setup, teardown),
+		cmocka_unit_test_setup_teardown(owned_and_used, setup, teardown),
+		cmocka_unit_test_setup_teardown(without_iommu, setup, teardown),
 		cmocka_unit_test_setup_teardown(container_life, setup, teardown),
 		cmocka_unit_test_setup_teardown(open_devices, setup, teardown),
 		cmocka_unit_test_setup_teardown(unset_while_mapping, setup, teardown),

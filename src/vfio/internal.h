@@ -182,7 +182,7 @@ uint64_t returned_release(struct vfio_ioas_set *set, uint64_t start, uint64_t la
 
 /*
  * Open the device @name for a user who shows the VF token @uuid (NULL: none), in the address space
- * *@io of the group's container, and count its file. -ENODEV; -EINVAL, -EACCES: as
+ * *@io of the group's container (NULL: it has no IOMMU), and count its file. -ENODEV; -EINVAL, -EACCES: as
  * vfio_device_check_token(); -EINVAL: no container, or no IOMMU; or the device's answer.
  */
 int vfio_group_open_device(struct vfio_group *g, const char *name, const uint8_t *uuid,
@@ -209,10 +209,16 @@ int group_replace(struct vfio_group *g, struct vfio_ioas *from, struct vfio_ioas
 /* Revoke all dma-bufs of @dev for good: it is closed. Its lock is held. */
 void vfio_dmabufs_revoke(struct vfio_device *dev);
 
+/* True if the program may have devices without an IOMMU; else with a line. */
+bool vfio_may_rawio(struct vfio_system *s);
+
 /* ---- container.c, with the lock held of the group that is in it ---- */
 
-/* Put @g into @c, and into its address space; and out again. */
-void vfio_container_attach(struct vfio_container *c, struct vfio_group *g);
+/*
+ * Put @g into @c, and into its address space; and out again. 0, or -EPERM: one has an IOMMU, and
+ * one has none.
+ */
+int vfio_container_attach(struct vfio_container *c, struct vfio_group *g);
 void vfio_container_detach(struct vfio_container *c, struct vfio_group *g);
 /* Return its address space, or NULL before SET_IOMMU. It stays while a group's device is open. */
 struct vfio_ioas *vfio_container_ioas(struct vfio_container *c);

@@ -22,6 +22,8 @@ const struct vfio_node vfio_nodes[] = {
 	  VFIO_IOMMUFD_MAJOR, VFIO_IOMMUFD_MINOR, 0660, VFIO_KERNEL_IOMMUFD },
 	{ "/dev/vfio/", NUMBERED(VFIO_GROUP_MAJOR), VFIO_FILE_GROUP, VFIO_GROUP_MAJOR, 0, 0600,
 	  VFIO_KERNEL_ALWAYS },
+	{ "/dev/vfio/noiommu-", NUMBERED(VFIO_GROUP_MAJOR), VFIO_FILE_GROUP, VFIO_GROUP_MAJOR, 0,
+	  0600, VFIO_KERNEL_ALWAYS },
 	{ "/dev/vfio/devices/vfio", NUMBERED(VFIO_CDEV_MAJOR), VFIO_FILE_DEVICE, VFIO_CDEV_MAJOR, 0,
 	  0600, VFIO_KERNEL_IOMMUFD },
 };
@@ -76,6 +78,13 @@ char *vfio_node_name(const struct vfio_node *node, unsigned id, char name[VFIO_N
 	else
 		snprintf(name, VFIO_NODE_NAME, "%s", node->path);
 	return name;
+}
+
+const struct vfio_node *vfio_node_of_group(bool noiommu)
+{
+	const struct vfio_node *n = vfio_node_of(VFIO_FILE_GROUP);
+
+	return noiommu ? n + 1 : n;
 }
 
 const struct vfio_node *vfio_node_of(enum vfio_file_kind kind)

@@ -62,7 +62,9 @@ const struct vfio_node *vfio_node_find(const char *path, unsigned *id, const cha
 #define VFIO_NODE_NAME 40
 char *vfio_node_name(const struct vfio_node *node, unsigned id, char name[VFIO_NODE_NAME]);
 
-/* Return the node of @kind, or NULL: such a file has none. */
+/* Return the node of groups whose devices have no IOMMU, or have one. */
+const struct vfio_node *vfio_node_of_group(bool noiommu);
+/* Return the first node of @kind, or NULL: such a file has none. */
 const struct vfio_node *vfio_node_of(enum vfio_file_kind kind);
 
 /* True if @path is, or leads into, what the nodes have in /dev and in /sys/dev/char. */

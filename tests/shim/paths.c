@@ -223,8 +223,8 @@ static void files(void)
 /* Nobody would act on what is written there. */
 static void view_is_read_only(void)
 {
-	FAILS(open(DEV "/remove", O_WRONLY), EACCES);
-	FAILS(open("/sys/bus/pci/drivers/vfio-pci/new_id", O_WRONLY), EACCES);
+	FAILS(open(DEV "/vendor", O_WRONLY), EACCES);
+	FAILS(open("/sys/bus/pci/drivers/vfio-pci/uevent", O_WRONLY), EACCES);
 	FAILS(open(DEV "/config", O_RDWR), EACCES);
 	FAILS(open(DEV "/new", O_WRONLY | O_CREAT, 0600), EACCES);
 	FAILS(open("/dev/vfio/new", O_WRONLY | O_CREAT, 0600), EACCES);
@@ -232,7 +232,7 @@ static void view_is_read_only(void)
 	FAILS(open("/dev/vfio", O_RDWR | O_CREAT | O_DIRECTORY, 0600), EINVAL);
 	FAILS(open(GROUP, O_RDWR | O_CREAT | O_DIRECTORY, 0600), EINVAL);
 	FAILS(open(DEV "/new", O_RDONLY | O_CREAT | O_DIRECTORY, 0600), EINVAL);
-	CHECK(!fopen("/sys/bus/pci/drivers/vfio-pci/remove_id", "w") && errno == EACCES);
+	CHECK(!fopen("/sys/bus/pci/drivers/vfio-pci/uevent", "w") && errno == EACCES);
 	FAILS(open(DEV "/config2", O_RDWR), ENOENT);
 }
 

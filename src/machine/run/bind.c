@@ -27,7 +27,9 @@ static int release_locked(struct run_shown *d)
 
 	if (!strcmp(d->driver, RUN_VFIO_PCI)) {
 		view_drop_cdev(&t, d->dir);
-		if (!run_group_has_vfio(d))
+		if (run_noiommu_group(d, &d->group))
+			t.err = run_noiommu_hide(d);
+		else if (!run_group_has_vfio(d))
 			view_drop_group_node(&t, d->group);
 		/* the driver had it */
 		snprintf(path, sizeof(path), "claims/token-%s", d->addr);
@@ -99,9 +101,16 @@ static int probe(struct run_shown *d, const char *driver)
 	if (rc)
 		return rc;
 	snprintf(d->driver, sizeof(d->driver), "%s", driver);
-	if (!strcmp(driver, RUN_VFIO_PCI)) {
-		if (!run_group_has_vfio(d))
+	/* what a writer left that was killed, or failed, is taken away first */
+	if (!strcmp(driver, RUN_VFIO_PCI) && run_noiommu_group(d, &d->group)) {
+		run_noiommu_hide(d);
+		t.err = run_noiommu_show(d);
+	} else if (!strcmp(driver, RUN_VFIO_PCI)) {
+		if (!run_group_has_vfio(d)) {
+			view_drop_group_node(&t, d->group);
 			view_group_node(&t, d->group);
+		}
+		view_drop_cdev(&t, d->dir);
 		view_cdev(&t, d->dir);
 	}
 	if (!t.err) {

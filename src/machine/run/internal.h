@@ -79,6 +79,7 @@ int run_probe_store(const char *run_dir, const struct run_text *t);
 int run_override_store(const char *run_dir, const char *addr, const struct run_text *t);
 int run_new_id_store(const char *run_dir, const char *driver, const struct run_text *t);
 int run_remove_id_store(const char *run_dir, const char *driver, const struct run_text *t);
+int run_noiommu_store(const char *run_dir, const struct run_text *t);
 int run_remove_store(const char *run_dir, const char *addr, const struct run_text *t);
 /* @addr: of the device whose bus it is; NULL: all buses. */
 int run_rescan_store(const char *run_dir, const char *addr, const struct run_text *t);
@@ -89,6 +90,12 @@ int run_rescan_store(const char *run_dir, const char *addr, const struct run_tex
 #define RUN_REMOVED "removed"
 /* Take @d, which has no driver, out of the view, for rescan to find. 0 or -errno. */
 int run_hide(const struct run_shown *d);
+
+/* Read the group that @d gets when it is bound: false: the run has an IOMMU. */
+bool run_noiommu_group(const struct run_shown *d, unsigned *group);
+/* Show the group of @d, which gets vfio-pci, or is about to lose it. 0 or -errno. */
+int run_noiommu_show(const struct run_shown *d);
+int run_noiommu_hide(const struct run_shown *d);
 
 /* Take the driver of @d away, as device_release_driver(): 0, -EINPROGRESS, or -errno. */
 int run_release_driver(struct run_shown *d, unsigned tries);

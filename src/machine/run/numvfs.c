@@ -259,6 +259,9 @@ long run_numvfs_store(const char *run_dir, const char *addr, const char *text, s
 		return -EINVAL;
 	memcpy(copy, text, len);
 	copy[len] = '\0';
+	if (run_view_has(run_dir, RUN_NOIOMMU))
+		return report_warn("noiommu-vfs", addr, -EOPNOTSUPP,
+				   "sriov_numvfs: without an IOMMU uvfio has no virtual functions");
 	if (parse_number(copy, &num)) /* too large for 16 bits, too: iov.c */
 		return -EINVAL;
 	rc = run_set_numvfs(run_dir, addr, num);

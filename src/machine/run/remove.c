@@ -32,6 +32,12 @@ static const char *bus_dir(const struct run_shown *d, char dir[RUN_DIR])
 	return dir;
 }
 
+/* Return the group that links of the view lead to. */
+static unsigned link_group(const char *run_dir, unsigned group)
+{
+	return run_view_has(run_dir, RUN_NOIOMMU) ? VIEW_NO_GROUP : group;
+}
+
 static int is_any(const char *name, void *arg)
 {
 	return 1;
@@ -47,12 +53,14 @@ int run_hide(const struct run_shown *d)
 	snprintf(at, sizeof(at), REMOVED "/%s.at", d->addr);
 	snprintf(place, sizeof(place), "%s %u", bus, d->group);
 	tree_replace(&t, 0600, at, place, strlen(place));
-	view_links(&t, bus + sizeof("sys/devices/") - 1, d->addr, NULL, d->group, remove_link);
+	view_links(&t, bus + sizeof("sys/devices/") - 1, d->addr, NULL,
+		   link_group(d->run_dir, d->group), remove_link);
 	run_uevent(d->run_dir, "remove", "pci", d->dir);
 	snprintf(to, sizeof(to), REMOVED "/%s", d->addr);
 	tree_move(&t, d->dir, to);
 	snprintf(to, sizeof(to), "sys/kernel/iommu_groups/%u/devices", d->group);
-	if (!t.err && !run_each_name(d->run_dir, to, is_any, NULL))
+	if (!t.err && !run_view_has(d->run_dir, RUN_NOIOMMU) &&
+	    !run_each_name(d->run_dir, to, is_any, NULL))
 		view_drop_group(&t, d->group);
 	return t.err;
 }
@@ -82,12 +90,13 @@ static int show(const char *run_dir, const char *addr, const char *bus, unsigned
 	int rc;
 
 	snprintf(from, sizeof(from), "sys/kernel/iommu_groups/%u", group);
-	if (!run_view_has(run_dir, from))
+	if (!run_view_has(run_dir, from) && !run_view_has(run_dir, RUN_NOIOMMU))
 		view_group(&t, group);
 	snprintf(from, sizeof(from), REMOVED "/%s", addr);
 	snprintf(to, sizeof(to), "%s/%s", bus, addr);
 	tree_move(&t, from, to);
-	view_links(&t, bus + sizeof("sys/devices/") - 1, addr, NULL, group, tree_link);
+	view_links(&t, bus + sizeof("sys/devices/") - 1, addr, NULL, link_group(run_dir, group),
+		   tree_link);
 	snprintf(from, sizeof(from), REMOVED "/%s.at", addr);
 	tree_remove(&t, from);
 	d = t.err ? NULL : malloc(sizeof(*d));

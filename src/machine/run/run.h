@@ -35,6 +35,22 @@ bool run_driver_is_safe(const char *driver);
  */
 int run_driver(const char *run_dir, const char *addr, char name[RUN_DRIVER_NAME]);
 
+/* ---- without an IOMMU (noiommu.c) ---- */
+
+/*
+ * A directory of such a run: in it are files of the name of each device, with the number of its
+ * group, and "all" if all may use them.
+ */
+#define RUN_NOIOMMU "noiommu"
+/* True if the run directory has @name. */
+bool run_view_has(const char *run_dir, const char *name);
+/* Note the group of a device, at the start of a run. 0 or -errno with a log line. */
+int run_noiommu_note(const char *run_dir, const char *addr, unsigned group);
+/* Note that all may use the devices. The same. */
+int run_noiommu_all(const char *run_dir);
+/* True if the mode is on: vfio's parameter enable_unsafe_noiommu_mode. */
+bool run_noiommu_mode(const char *run_dir);
+
 /* ---- virtual functions ---- */
 
 #define RUN_VFS_MAX 255u

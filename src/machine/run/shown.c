@@ -145,6 +145,8 @@ int run_find(const char *run_dir, const char *text, size_t len, struct run_shown
 		return -ENODEV;
 	if (!path_to(d, "iommu_group", path) && link_name(path, group, sizeof(group)) > 0)
 		d->group = (unsigned)strtoul(group, NULL, 10);
+	else
+		run_noiommu_group(d, &d->group);
 	if (!path_to(d, "driver", path))
 		link_name(path, d->driver, sizeof(d->driver));
 	n = run_read(d, "driver_override", d->override);

@@ -22,7 +22,8 @@ enum attribute {
 	REMOVE_ID,
 	REMOVE,
 	RESCAN,
-	RESCAN_ALL
+	RESCAN_ALL,
+	NOIOMMU
 };
 
 /* Return the attribute at @path, from the view's root; @name gets its device or driver. */
@@ -43,6 +44,7 @@ static enum attribute attribute(const char *path, char *name, size_t size)
 		{ "/sys/bus/", "drivers_probe", PROBE },
 		{ "/sys/bus/", "drivers_autoprobe", AUTOPROBE },
 		{ "/sys/bus/", "rescan", RESCAN_ALL },
+		{ "/sys/module/vfio/", "enable_unsafe_noiommu_mode", NOIOMMU },
 	};
 	const char *last = strrchr(path, '/'), *dir;
 
@@ -98,6 +100,8 @@ static int act(enum attribute a, const char *run_dir, const char *name, const st
 		return run_rescan_store(run_dir, name, t);
 	case RESCAN_ALL:
 		return run_rescan_store(run_dir, NULL, t);
+	case NOIOMMU:
+		return run_noiommu_store(run_dir, t);
 	case NONE:
 	case NUMVFS:
 		break;

@@ -353,7 +353,8 @@ static void write_attributes(struct dev_view *v, const struct cpus *c)
 		snprintf(target, sizeof(target), "../bus/pci/drivers/%s", v->d->driver);
 		link_to(v, "driver", target);
 	}
-	link_to(v, "iommu", "virtual/iommu/" IOMMU_NAME);
+	if (v->d->group != VIEW_NO_GROUP)
+		link_to(v, "iommu", "virtual/iommu/" IOMMU_NAME);
 	if (v->d->pf_addr) {
 		snprintf(target, sizeof(target), "../%s", v->d->pf_addr);
 		tree_link(v->t, path_of(v, "physfn"), target);
@@ -365,18 +366,25 @@ void view_links(struct tree *t, const char *parent, const char *addr, const char
 {
 	char path[VIEW_PARENT + 64], target[VIEW_PARENT + 64], up[VIEW_PARENT];
 
-	snprintf(path, sizeof(path), "sys/devices/%s/%s/iommu_group", parent, addr);
-	snprintf(target, sizeof(target), "%s../kernel/iommu_groups/%u", way_up(parent, up), group);
-	fn(t, path, target);
+	if (group != VIEW_NO_GROUP) {
+		snprintf(path, sizeof(path), "sys/devices/%s/%s/iommu_group", parent, addr);
+		snprintf(target, sizeof(target), "%s../kernel/iommu_groups/%u", way_up(parent, up),
+			 group);
+		fn(t, path, target);
+	}
 	snprintf(target, sizeof(target), "../../../devices/%s/%s", parent, addr);
 	snprintf(path, sizeof(path), "sys/bus/pci/devices/%s", addr);
 	fn(t, path, target);
-	snprintf(path, sizeof(path), "sys/kernel/iommu_groups/%u/devices/%s", group, addr);
-	snprintf(target, sizeof(target), "../../../../devices/%s/%s", parent, addr);
-	fn(t, path, target);
+	if (group != VIEW_NO_GROUP) {
+		snprintf(path, sizeof(path), "sys/kernel/iommu_groups/%u/devices/%s", group, addr);
+		snprintf(target, sizeof(target), "../../../../devices/%s/%s", parent, addr);
+		fn(t, path, target);
+	}
 	snprintf(path, sizeof(path), "sys/bus/pci/drivers/%s/%s", driver ? driver : "", addr);
 	if (driver)
 		fn(t, path, target);
+	if (group == VIEW_NO_GROUP)
+		return;
 	snprintf(path, sizeof(path), "sys/devices/virtual/iommu/" IOMMU_NAME "/devices/%s", addr);
 	snprintf(target, sizeof(target), "../../../../%s/%s", parent, addr);
 	fn(t, path, target);
@@ -414,7 +422,7 @@ void view_device(struct tree *t, const struct cpus *c, const struct view_device 
 	if (d->bridge)
 		write_bridge(&v, c);
 	view_links(t, d->parent, d->addr, d->driver, d->group, tree_link);
-	if (d->is_vfio)
+	if (d->is_vfio && d->group != VIEW_NO_GROUP)
 		view_cdev(t, v.dir);
 }
 

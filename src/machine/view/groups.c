@@ -76,25 +76,76 @@ static void write_node(struct tree *t, const struct vfio_node *n, unsigned id, c
 
 void view_group_node(struct tree *t, unsigned id)
 {
-	write_node(t, vfio_node_of(VFIO_FILE_GROUP), id, "vfio", "");
+	write_node(t, vfio_node_of_group(false), id, "vfio", "");
+}
+
+static void drop_node(struct tree *t, const struct vfio_node *n, unsigned id)
+{
+	static const char *const names[] = { "sys/class/vfio/%s",
+					     "sys/devices/virtual/vfio/%s/subsystem",
+					     "sys/devices/virtual/vfio/%s/uevent",
+					     "sys/devices/virtual/vfio/%s/dev",
+					     "sys/devices/virtual/vfio/%s" };
+	char path[PATH_MAX], node[VFIO_NODE_NAME];
+
+	snprintf(path, sizeof(path), "%s%u", n->sysfs + 1, id);
+	tree_remove(t, path);
+	tree_remove(t, vfio_node_name(n, id, node) + 1);
+	for (size_t i = 0; i < ARRAY_SIZE(names); i++) {
+		snprintf(path, sizeof(path), names[i], strrchr(node, '/') + 1);
+		tree_remove(t, path);
+	}
 }
 
 void view_drop_group_node(struct tree *t, unsigned id)
 {
-	static const char *const names[] = { "dev/vfio/%u",
-					     "sys/class/vfio/%u",
-					     "sys/devices/virtual/vfio/%u/subsystem",
-					     "sys/devices/virtual/vfio/%u/uevent",
-					     "sys/devices/virtual/vfio/%u/dev",
-					     "sys/devices/virtual/vfio/%u" };
+	drop_node(t, vfio_node_of_group(false), id);
+}
+
+/* Call @fn for the links between a group without an IOMMU and its device in @dir. */
+static void noiommu_links(struct tree *t, unsigned id, const char *dir,
+			  void (*fn)(struct tree *t, const char *path, const char *target))
+{
+	char path[PATH_MAX], target[PATH_MAX], *p = target;
+
+	snprintf(path, sizeof(path), "%s/iommu_group", dir);
+	for (const char *at = dir; (at = strchr(at, '/')); at++)
+		p = stpcpy(p, "../");
+	snprintf(p, sizeof(target) - (size_t)(p - target), "kernel/iommu_groups/%u", id);
+	fn(t, path, target);
+	snprintf(path, sizeof(path), "sys/kernel/iommu_groups/%u/devices%s", id, strrchr(dir, '/'));
+	snprintf(target, sizeof(target), "../../../../%s", dir + sizeof("sys/") - 1);
+	fn(t, path, target);
+}
+
+void view_noiommu_group(struct tree *t, unsigned id, const char *dir)
+{
 	char path[PATH_MAX];
 
-	snprintf(path, sizeof(path), "%s%u", vfio_node_of(VFIO_FILE_GROUP)->sysfs + 1, id);
+	snprintf(path, sizeof(path), "sys/kernel/iommu_groups/%u/name", id);
+	tree_text(t, RO, path, "vfio-noiommu\n");
+	snprintf(path, sizeof(path), "sys/kernel/iommu_groups/%u/reserved_regions", id);
+	tree_text(t, RO, path, "%s", "");
+	snprintf(path, sizeof(path), "sys/kernel/iommu_groups/%u/type", id);
+	tree_text(t, RO, path, "unknown\n");
+	noiommu_links(t, id, dir, tree_link);
+	write_node(t, vfio_node_of_group(true), id, "vfio", "");
+}
+
+static void remove_link(struct tree *t, const char *path, const char *target)
+{
 	tree_remove(t, path);
-	for (size_t i = 0; i < ARRAY_SIZE(names); i++) {
-		snprintf(path, sizeof(path), names[i], id);
-		tree_remove(t, path);
-	}
+}
+
+void view_drop_noiommu_group(struct tree *t, unsigned id, const char *dir)
+{
+	char path[PATH_MAX];
+
+	drop_node(t, vfio_node_of_group(true), id);
+	noiommu_links(t, id, dir, remove_link);
+	snprintf(path, sizeof(path), "sys/kernel/iommu_groups/%u/name", id);
+	tree_remove(t, path);
+	view_drop_group(t, id);
 }
 
 void view_container_node(struct tree *t)

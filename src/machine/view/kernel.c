@@ -88,11 +88,10 @@ struct parameter {
 	const char *module, *name, *value;
 };
 
-void view_modules(struct tree *t, unsigned dma_entry_limit)
+void view_modules(struct tree *t, unsigned dma_entry_limit, bool noiommu)
 {
 	/* the defaults of Linux 6.1, as `modinfo` and drivers/vfio tell */
 	static const struct parameter parameters[] = {
-		{ "vfio", "enable_unsafe_noiommu_mode", "N" },
 		{ "vfio_iommu_type1", "allow_unsafe_interrupts", "N" },
 		{ "vfio_iommu_type1", "disable_hugepages", "N" },
 		{ "vfio_pci", "disable_denylist", "N" },
@@ -117,6 +116,8 @@ void view_modules(struct tree *t, unsigned dma_entry_limit)
 			 parameters[i].name);
 		tree_text(t, RO, path, "%s\n", parameters[i].value);
 	}
+	tree_text(t, RW, "sys/module/vfio/parameters/enable_unsafe_noiommu_mode", "%c\n",
+		  noiommu ? 'Y' : 'N');
 	tree_text(t, RO, "sys/module/vfio_iommu_type1/parameters/dma_entry_limit", "%u\n",
 		  dma_entry_limit);
 	tree_dir(t, "sys/module/vfio_pci/drivers");

@@ -59,7 +59,7 @@ void view_device(struct tree *t, const struct cpus *c, const struct view_device 
 void view_vf_aside(struct tree *t, const struct cpus *c, const struct view_device *d);
 /*
  * Call @fn for each link of the view that says that @addr, whose directory is in devices/@parent,
- * is there: to make or to take away. @driver: NULL: it has none.
+ * is there: to make or to take away. @driver: NULL: it has none. @group: or VIEW_NO_GROUP.
  */
 void view_links(struct tree *t, const char *parent, const char *addr, const char *driver,
 		unsigned group, void (*fn)(struct tree *t, const char *path, const char *target));
@@ -79,9 +79,17 @@ void view_driver(struct tree *t, const char *name);
 void view_host_driver(struct tree *t, const char *name, const char *module);
 void view_root_bus(struct tree *t, const struct cpus *c, const char *bus); /* "0000:01" */
 void view_iommu(struct tree *t);
-void view_modules(struct tree *t, unsigned dma_entry_limit);
+void view_modules(struct tree *t, unsigned dma_entry_limit, bool noiommu);
 
 /* ---- groups.c ---- */
+/* In place of a group: the device is in none. */
+#define VIEW_NO_GROUP (~0u)
+/*
+ * Write the group of a device in @dir ("sys/devices/...") that has no IOMMU, with its node, or take
+ * it away.
+ */
+void view_noiommu_group(struct tree *t, unsigned id, const char *dir);
+void view_drop_noiommu_group(struct tree *t, unsigned id, const char *dir);
 void view_container_node(struct tree *t);
 void view_group(struct tree *t, unsigned id);
 void view_drop_group(struct tree *t, unsigned id);
