@@ -595,6 +595,59 @@ UVFIO_PUBLIC int uvfio_add_cap(struct uvfio_dev *dev, uint8_t id, const void *da
 UVFIO_PUBLIC int uvfio_add_aer(struct uvfio_dev *dev);
 
 /**
+ * enum uvfio_atomics - Sizes of AtomicOps (PCIe 6.0, 7.5.3.15).
+ * @UVFIO_ATOMIC_32: 4 bytes.
+ * @UVFIO_ATOMIC_64: 8 bytes.
+ * @UVFIO_ATOMIC_128: compare and swap of 16 bytes.
+ */
+enum uvfio_atomics { UVFIO_ATOMIC_32 = 1, UVFIO_ATOMIC_64 = 2, UVFIO_ATOMIC_128 = 4 };
+
+/**
+ * uvfio_add_atomics() - Say that the device does AtomicOps (PCIe 6.0, 6.15).
+ * @dev: the function, no VF; it needs uvfio_add_pcie().
+ * @sizes: values of enum uvfio_atomics, together.
+ *
+ * The machine's memory and its root ports complete all of them. A VMM learns of it by
+ * VFIO_DEVICE_INFO_CAP_PCI_ATOMIC_COMP.
+ *
+ * Context: create only.
+ * Return: 0; -EINVAL: @dev is a VF or no PCI Express function, or there is no such size.
+ */
+UVFIO_PUBLIC int uvfio_add_atomics(struct uvfio_dev *dev, unsigned sizes);
+
+/**
+ * struct uvfio_region - A region of the device that is no BAR (VFIO_REGION_INFO_CAP_TYPE).
+ * @type: by which a driver knows it, with @subtype: 1 << 31 | vendor ID, or another type of
+ *	linux/vfio.h.
+ * @subtype: the vendor's own number.
+ * @size: bytes, less than 1 << 40.
+ * @writable: it can be written.
+ * @mappable: it can be mapped; loads and stores come as accesses of 1, 2, 4 or 8 bytes.
+ * @access: Read or write n bytes at offset, which are within it, of the region with this number
+ *	(uvfio_add_region()). Return 0, or -errno: the user's call fails with EIO. Called as
+ *	bar_read, also while memory is not decoded and in D3hot.
+ */
+struct uvfio_region {
+	uint32_t type, subtype;
+	uint64_t size;
+	bool writable, mappable;
+	int (*access)(struct uvfio_dev *dev, unsigned region, uint64_t offset, void *buf, size_t n,
+		      bool write);
+};
+
+/**
+ * uvfio_add_region() - Add such a region.
+ * @dev: the function.
+ * @region: copied.
+ *
+ * Users find them behind those of every PCI device, in the order in which they were added.
+ *
+ * Context: create only.
+ * Return: its number: 0, 1, ...; -EINVAL: a size or a function that cannot be, or more than 8.
+ */
+UVFIO_PUBLIC int uvfio_add_region(struct uvfio_dev *dev, const struct uvfio_region *region);
+
+/**
  * uvfio_add_dsn() - Add a Device Serial Number (PCIe 6.0, 7.9.3).
  * @dev: the function; it needs uvfio_add_pcie().
  * @serial: the number.

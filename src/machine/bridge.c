@@ -118,6 +118,12 @@ static void put_express(const struct machine_bridge *b, uint8_t *config)
 	put16(c + PCI_EXP_FLAGS, (uint16_t)(2 | b->type << 4));
 	put32(c + PCI_EXP_DEVCAP, 1u | PCI_EXP_DEVCAP_RBER);
 	put16(c + PCI_EXP_DEVCTL, PCI_EXP_DEVCTL_PAYLOAD_256B);
+	/* memory completes AtomicOps, and a switch lets them through: 6.15 */
+	put32(c + PCI_EXP_DEVCAP2, b->type == PCI_EXP_TYPE_ROOT_PORT
+					   ? PCI_EXP_DEVCAP2_ATOMIC_COMP32 |
+						     PCI_EXP_DEVCAP2_ATOMIC_COMP64 |
+						     PCI_EXP_DEVCAP2_ATOMIC_COMP128
+					   : PCI_EXP_DEVCAP2_ATOMIC_ROUTE);
 	put32(c + PCI_EXP_LNKCAP, LINK_SPEED_16GT | LINK_WIDTH << 4 |
 					  (port ? PCI_EXP_LNKCAP_DLLLARC : 0) |
 					  (uint32_t)b->address.device << 24);

@@ -82,6 +82,29 @@ int uvfio_add_pcie(struct uvfio_dev *dev, bool flr)
 	return off;
 }
 
+int uvfio_add_atomics(struct uvfio_dev *dev, unsigned sizes)
+{
+	static const uint32_t bits[] = { PCI_EXP_DEVCAP2_ATOMIC_COMP32,
+					 PCI_EXP_DEVCAP2_ATOMIC_COMP64,
+					 PCI_EXP_DEVCAP2_ATOMIC_COMP128 };
+	uint8_t *c = dev->cfg.bytes + dev->cap.exp, *w = dev->cfg.wmask + dev->cap.exp;
+	uint32_t cap;
+
+	if (!dev->create.now || !dev->cap.exp || dev->vf.pf || !sizes || sizes >> 3)
+		return -EINVAL;
+	cap = get32(c + PCI_EXP_DEVCAP2);
+	for (unsigned i = 0; i < 3; i++)
+		cap |= sizes >> i & 1 ? bits[i] : 0;
+	put32(c + PCI_EXP_DEVCAP2, cap);
+	/*
+	 * a firmware has found the way to memory free: without a root port to be seen, this is how
+	 * Linux learns of it
+	 */
+	put16(c + PCI_EXP_DEVCTL2, get16(c + PCI_EXP_DEVCTL2) | PCI_EXP_DEVCTL2_ATOMIC_REQ);
+	put16(w + PCI_EXP_DEVCTL2, get16(w + PCI_EXP_DEVCTL2) | PCI_EXP_DEVCTL2_ATOMIC_REQ);
+	return 0;
+}
+
 int uvfio_add_af(struct uvfio_dev *dev)
 {
 	/*

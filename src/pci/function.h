@@ -265,4 +265,12 @@ void pci_msix_disable(pci_function *fn);
  * nothing in D3hot: the table is in a BAR, which does not answer then.
  */
 void pci_msix_entry(pci_function *fn, unsigned vector, bool unmask);
+
+/* ---- regions that are no BAR (regions.c) ---- */
+
+unsigned pci_num_regions(const pci_function *fn);
+const struct uvfio_region *pci_region(const pci_function *fn, unsigned i);
+/* Read or write [@offset, @offset + @n), which is in region @i. 0, or -EIO: it was refused. */
+int pci_region_access(pci_function *fn, unsigned i, uint64_t offset, void *buf, size_t n,
+		      bool write);
 #endif

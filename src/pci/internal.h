@@ -90,6 +90,9 @@ struct uvfio_timer {
 	struct cds_list_head node; /* in timers.live or timers.dead, under uvfio_dev.lock */
 };
 
+#define PCI_REGIONS_MAX	     8u
+#define PCI_REGION_SIZE_BITS 40
+
 /* The VFs of a PF: sriov.c. */
 struct pci_sriov {
 	struct uvfio_sriov is;	    /* as the model said; sizes of BARs rounded up to pages */
@@ -217,6 +220,10 @@ struct uvfio_dev {
 
 	atomic_bool lost;      /* somebody pulled it out (removal.c) */
 	struct pci_sriov *iov; /* of a PF, or NULL */
+	struct {
+		struct uvfio_region is[PCI_REGIONS_MAX];
+		unsigned n;
+	} regions; /* regions.c */
 	struct {
 		pci_function *pf; /* NULL: this is no VF */
 		unsigned index;

@@ -12,17 +12,30 @@
 static long get_info(struct vfio_open *o, unsigned long arg)
 {
 	const size_t minsz = UAPI_SIZE_WITH(struct vfio_device_info, num_irqs);
-	struct vfio_device_info info = { 0 };
+	struct vfio_device_info_cap_pci_atomic_comp atomics = {
+		.header = { .id = VFIO_DEVICE_INFO_CAP_PCI_ATOMIC_COMP, .version = 1 },
+	};
+	struct vfio_device_info_padded padded = { 0 };
+	struct vfio_device_info *info = &padded.info;
+	struct uapi_caps caps = { 0 };
+	size_t size;
+	int ret;
 
-	if (uapi_get(&info, arg, minsz))
+	if (uapi_get(info, arg, minsz))
 		return -EFAULT;
-	if (info.argsz < minsz)
+	if (info->argsz < minsz)
 		return -EINVAL;
-	info.flags = o->dev->flags;
-	info.num_regions = o->dev->num_regions;
-	info.num_irqs = o->dev->num_irqs;
-	info.cap_offset = 0;
-	return uapi_put(arg, &info, info.argsz < sizeof(info) ? info.argsz : sizeof(info));
+	info->flags = o->dev->flags;
+	info->num_regions = o->dev->num_regions;
+	info->num_irqs = o->dev->num_irqs;
+	info->cap_offset = 0;
+	size = info->argsz < sizeof(padded) ? info->argsz : sizeof(padded);
+	atomics.flags = o->dev->ops->atomics ? o->dev->ops->atomics(o->dev) : 0;
+	ret = atomics.flags ? uapi_caps_add(&caps, &atomics, sizeof(atomics)) : 0;
+	if (!ret)
+		ret = uapi_caps_finish(&caps, arg, sizeof(padded), &info->argsz, &info->flags,
+				       VFIO_DEVICE_FLAGS_CAPS, &info->cap_offset);
+	return ret ? ret : uapi_put(arg, info, size);
 }
 
 /* Add the sparse-mmap capability, if not all of @r can be mapped. 0 or -ENOMEM. */
@@ -53,6 +66,9 @@ static long get_region_info(struct vfio_open *o, unsigned long arg)
 {
 	const struct vfio_info_cap_header msix = { .id = VFIO_REGION_INFO_CAP_MSIX_MAPPABLE,
 						   .version = 1 };
+	struct vfio_region_info_cap_type type = {
+		.header = { .id = VFIO_REGION_INFO_CAP_TYPE, .version = 1 },
+	};
 	struct vfio_region_info info;
 	struct vfio_region r;
 	struct uapi_caps caps = { 0 };
@@ -72,6 +88,10 @@ static long get_region_info(struct vfio_open *o, unsigned long arg)
 		ret = add_sparse(&caps, &r);
 	if (!ret && r.msix_mappable)
 		ret = uapi_caps_add(&caps, &msix, sizeof(msix));
+	type.type = r.type;
+	type.subtype = r.subtype;
+	if (!ret && r.type)
+		ret = uapi_caps_add(&caps, &type, sizeof(type));
 	if (ret) {
 		heap_free(caps.buf);
 		return ret;

@@ -60,6 +60,8 @@ static int fake_region(struct vfio_device *dev, uint32_t index, struct vfio_regi
 					     .areas = areas,
 					     .num_areas = 2,
 					     .msix_mappable = true };
+	if (index == 5) /* one that is no BAR, wherever it is */
+		*out = (struct vfio_region){ .flags = 3, .size = 8, .type = 9, .subtype = 6 };
 	if (index == 7)
 		*out = (struct vfio_region){ .flags = 3, .size = 4096 };
 	return 0;
@@ -134,6 +136,12 @@ static int fake_check_token(struct vfio_device *dev, const uint8_t *uuid)
 	return 0;
 }
 
+static uint32_t atomics; /* what the device says */
+static uint32_t fake_atomics(struct vfio_device *dev)
+{
+	return atomics;
+}
+
 static const struct vfio_device_ops fake_ops = {
 	.open = fake_open,
 	.close = fake_close,
@@ -144,6 +152,7 @@ static const struct vfio_device_ops fake_ops = {
 	.reset = fake_reset,
 	.mmio = fake_mmio,
 	.set_vf_token = fake_set_vf_token,
+	.atomics = fake_atomics,
 };
 
 static const struct vfio_device_ops fake_token_ops = {
@@ -514,6 +523,51 @@ static void test_dma(void **state)
 	assert_int_equal(iommu_dma_read(&w->dev.iommu, 0x10005, &byte, 1), -EFAULT);
 }
 
+static void test_atomics(void **state)
+{
+	struct world *w = *state;
+	struct {
+		struct vfio_device_info info;
+		uint32_t pad;
+		struct vfio_device_info_cap_pci_atomic_comp cap;
+	} a = { .info = { .argsz = sizeof(a.info) }, .cap.flags = 77 };
+
+	open_all(w);
+	atomics = 5;
+	assert_int_equal(ioc(w, 2, VFIO_DEVICE_GET_INFO, &a), 0);
+	assert_true(a.info.flags & VFIO_DEVICE_FLAGS_CAPS);
+	assert_int_equal(a.info.argsz, 24 + 16);
+	assert_true(!a.info.cap_offset && a.cap.flags == 77);
+	assert_int_equal(ioc(w, 2, VFIO_DEVICE_GET_INFO, &a), 0);
+	assert_int_equal(a.info.cap_offset, 24);
+	assert_int_equal(a.cap.header.id, 5);
+	assert_int_equal(a.cap.header.version, 1);
+	assert_int_equal(a.cap.header.next, 0);
+	assert_int_equal(a.cap.flags, 5);
+	atomics = 0;
+	assert_int_equal(ioc(w, 2, VFIO_DEVICE_GET_INFO, &a), 0);
+	assert_false(a.info.flags & VFIO_DEVICE_FLAGS_CAPS);
+}
+
+static void test_region_type(void **state)
+{
+	struct world *w = *state;
+	struct {
+		struct vfio_region_info info;
+		struct vfio_region_info_cap_type cap;
+	} r = { .info = { .argsz = sizeof(r.info), .index = 5 } };
+
+	open_all(w);
+	assert_int_equal(ioc(w, 2, VFIO_DEVICE_GET_REGION_INFO, &r), 0);
+	assert_true(r.info.argsz == sizeof(r) && !r.info.cap_offset && !r.cap.type);
+	assert_int_equal(ioc(w, 2, VFIO_DEVICE_GET_REGION_INFO, &r), 0);
+	assert_int_equal(r.info.cap_offset, sizeof(r.info));
+	assert_true(r.info.flags == (3 | VFIO_REGION_INFO_FLAG_CAPS) && r.info.size == 8);
+	assert_int_equal(r.cap.header.id, VFIO_REGION_INFO_CAP_TYPE);
+	assert_int_equal(r.cap.header.version, 1);
+	assert_true(r.cap.type == 9 && r.cap.subtype == 6);
+}
+
 static void test_device_info(void **state)
 {
 	struct world *w = *state;
@@ -753,6 +807,8 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_token, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_container, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_dma, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_atomics, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_region_type, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_device_info, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_mmap, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_irqs, setup, teardown),

@@ -50,6 +50,7 @@ struct vfio_region {
 	uint32_t flags;
 	uint64_t size;
 	bool msix_mappable;
+	uint32_t type, subtype; /* of a region behind those of every PCI device; 0: it is none */
 	/*
 	 * With FLAG_MMAP: the parts that can be mapped, by offset, none over another; 0: all of the
 	 * region, and all is trapped. The provider's; they live as long as the device.
@@ -148,6 +149,8 @@ struct vfio_device_ops {
 	int (*check_dmabuf)(struct vfio_device *dev, uint32_t index);
 	/* True if the device's memory answers now: it decodes, and does not sleep. */
 	bool (*memory_answers)(struct vfio_device *dev);
+	/* Return VFIO_PCI_ATOMIC_COMP*: AtomicOps that memory completes for it. NULL: 0. */
+	uint32_t (*atomics)(struct vfio_device *dev);
 };
 
 /*

@@ -29,6 +29,24 @@ struct vfio_device_feature_dma_buf {
 	/* and then nr_ranges of offset and length, uint64_t each */
 };
 
+/* ---- a capability of VFIO_DEVICE_GET_INFO ---- */
+
+/* struct vfio_device_info as it is since Linux 6.7: capabilities come behind the padding */
+struct vfio_device_info_padded {
+	struct vfio_device_info info;
+	uint32_t pad;
+};
+#ifndef VFIO_DEVICE_INFO_CAP_PCI_ATOMIC_COMP
+#define VFIO_DEVICE_INFO_CAP_PCI_ATOMIC_COMP 5
+struct vfio_device_info_cap_pci_atomic_comp {
+	struct vfio_info_cap_header header;
+	uint32_t flags, reserved;
+};
+#define VFIO_PCI_ATOMIC_COMP32	(1u << 0)
+#define VFIO_PCI_ATOMIC_COMP64	(1u << 1)
+#define VFIO_PCI_ATOMIC_COMP128 (1u << 2)
+#endif
+
 /* ---- of device files that were opened by /dev/vfio/devices/vfioN ---- */
 
 #define VFIO_DEVICE_BIND_IOMMUFD      _IO(VFIO_TYPE, VFIO_BASE + 18)

@@ -264,6 +264,59 @@ static void test_d3(void **state)
 	close(fd);
 }
 
+static void test_region(void **state)
+{
+	const uint32_t index = VFIO_PCI_NUM_REGIONS;
+	struct vfio_region r;
+	uint64_t v = 0x1122334455667788, got = 0;
+	char buf[8] = "abcdefg";
+
+	open_with("");
+	assert_int_equal(t.dev->num_regions, VFIO_PCI_NUM_REGIONS);
+	assert_int_equal(vfio_device_region(&t.open, index, &r), -EINVAL);
+	t_close(&t);
+	open_with("region=on");
+	assert_int_equal(t.dev->num_regions, VFIO_PCI_NUM_REGIONS + 1);
+	assert_int_equal(vfio_device_region(&t.open, index, &r), 0);
+	assert_true(r.type >> 31 && r.subtype == 7 && r.size == 4096);
+	assert_int_equal(r.flags, VFIO_REGION_INFO_FLAG_READ | VFIO_REGION_INFO_FLAG_WRITE |
+					  VFIO_REGION_INFO_FLAG_MMAP);
+	assert_int_equal(vfio_device_region(&t.open, index + 1, &r), -EINVAL);
+	/* it needs no memory decoding */
+	cw(&t, PCI_COMMAND, 2, 0);
+	assert_int_equal(vfio_device_rw(&t.open, index, 3, buf, 7, true), 7);
+	memset(buf, 0, 8);
+	assert_int_equal(vfio_device_rw(&t.open, index, 3, buf, 7, false), 7);
+	assert_string_equal(buf, "abcdefg");
+	/* mapped: a load or store is an access of its size */
+	assert_int_equal(vfio_device_check_map(&t.open, index, 0, 4096), 0);
+	assert_int_equal(vfio_device_mmio(&t.open, index, 16, 8, &v, true), 0);
+	assert_int_equal(vfio_device_mmio(&t.open, index, 18, 2, &got, false), 0);
+	assert_int_equal(got, 0x5566);
+	/* the end, what is behind it, and what the device refuses */
+	assert_int_equal(vfio_device_rw(&t.open, index, 4096, buf, 1, false), -EINVAL);
+	assert_int_equal(vfio_device_rw(&t.open, index, 4090, buf, 8, false), -EIO);
+	assert_int_equal(vfio_device_mmio(&t.open, index, 4088, 8, &v, false), -EIO);
+	assert_int_equal(vfio_device_rw(&t.open, index + 1, 0, buf, 1, false), -EINVAL);
+	t_close(&t);
+}
+
+static void test_atomics(void **state)
+{
+	unsigned exp;
+
+	open_with("");
+	assert_int_equal(t.dev->ops->atomics(t.dev), 0);
+	t_close(&t);
+	open_with("atomics=on");
+	assert_int_equal(t.dev->ops->atomics(t.dev), 7);
+	/* without a root port to be seen, it is what a firmware left that tells */
+	exp = pci_find_cap(t.fn, PCI_CAP_ID_EXP);
+	pci_config_write(t.fn, exp + PCI_EXP_DEVCTL2, 2, 0);
+	assert_int_equal(t.dev->ops->atomics(t.dev), 0);
+	t_close(&t);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -271,7 +324,8 @@ int main(void)
 		cmocka_unit_test(test_resets),	cmocka_unit_test(test_msi_forms),
 		cmocka_unit_test(test_lacking), cmocka_unit_test(test_timer),
 		cmocka_unit_test(test_error),	cmocka_unit_test(test_vendor),
-		cmocka_unit_test(test_d3),
+		cmocka_unit_test(test_d3),	cmocka_unit_test(test_region),
+		cmocka_unit_test(test_atomics),
 	};
 
 	return cmocka_run_group_tests_name("vfio_pci/testdev", tests, NULL, NULL);

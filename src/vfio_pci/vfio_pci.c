@@ -262,7 +262,67 @@ static int vfio_pci_region(struct vfio_device *dev, uint32_t index, struct vfio_
 		out->flags = VFIO_REGION_INFO_FLAG_READ | VFIO_REGION_INFO_FLAG_WRITE;
 		return 0;
 	}
+	if (index >= VFIO_PCI_NUM_REGIONS &&
+	    index - VFIO_PCI_NUM_REGIONS < pci_num_regions(vd->fn)) {
+		const struct uvfio_region *r = pci_region(vd->fn, index - VFIO_PCI_NUM_REGIONS);
+
+		out->size = r->size;
+		out->type = r->type;
+		out->subtype = r->subtype;
+		out->flags = VFIO_REGION_INFO_FLAG_READ |
+			     (r->writable ? VFIO_REGION_INFO_FLAG_WRITE : 0) |
+			     (r->mappable ? VFIO_REGION_INFO_FLAG_MMAP : 0);
+		return 0;
+	}
 	return -EINVAL;
+}
+
+/* Access a region that is no BAR: the part of it that is within. */
+static ssize_t region_rw(struct vfio_pci_device *vd, unsigned i, uint64_t pos, void *buf,
+			 size_t count, bool write)
+{
+	const struct uvfio_region *r = pci_region(vd->fn, i);
+	int ret;
+
+	if (pos >= r->size || (write && !r->writable))
+		return -EINVAL;
+	if (count > r->size - pos)
+		count = (size_t)(r->size - pos);
+	ret = pci_region_access(vd->fn, i, pos, buf, count, write);
+	return ret ? ret : (ssize_t)count;
+}
+
+static int region_mmio(struct vfio_device *dev, uint32_t index, uint64_t pos, unsigned size,
+		       uint64_t *value, bool write)
+{
+	struct vfio_pci_device *vd = to_vfio_pci(dev);
+
+	if (index < VFIO_PCI_NUM_REGIONS)
+		return vfio_pci_mmio(dev, index, pos, size, value, write);
+	if (!write)
+		*value = 0;
+	/* a mapping ends at a page, and the region may end before */
+	return region_rw(vd, index - VFIO_PCI_NUM_REGIONS, pos, value, size, write) < 0 ? -EIO : 0;
+}
+
+/* A VF does what its PF does (vfio_pci_info_atomic_cap()). */
+static uint32_t vfio_pci_atomics(struct vfio_device *dev)
+{
+	struct vfio_pci_device *vd = to_vfio_pci(dev);
+	pci_function *fn = pci_function_pf(vd->fn) ? pci_function_pf(vd->fn) : vd->fn;
+	unsigned exp = pci_find_cap(fn, PCI_CAP_ID_EXP);
+	uint32_t cap, flags = 0;
+
+	if (!exp || !(pci_config_read(fn, exp + PCI_EXP_DEVCTL2, 2) & PCI_EXP_DEVCTL2_ATOMIC_REQ))
+		return 0;
+	cap = pci_config_read(fn, exp + PCI_EXP_DEVCAP2, 4);
+	if (cap & PCI_EXP_DEVCAP2_ATOMIC_COMP32)
+		flags |= VFIO_PCI_ATOMIC_COMP32;
+	if (cap & PCI_EXP_DEVCAP2_ATOMIC_COMP64)
+		flags |= VFIO_PCI_ATOMIC_COMP64;
+	if (cap & PCI_EXP_DEVCAP2_ATOMIC_COMP128)
+		flags |= VFIO_PCI_ATOMIC_COMP128;
+	return flags;
 }
 
 static ssize_t vfio_pci_rw(struct vfio_device *dev, uint32_t index, uint64_t pos, void *buf,
@@ -276,17 +336,20 @@ static ssize_t vfio_pci_rw(struct vfio_device *dev, uint32_t index, uint64_t pos
 		return vfio_pci_config_rw(vd, pos, buf, count, write);
 	if (index <= VFIO_PCI_ROM_REGION_INDEX)
 		return vfio_pci_bar_rw(vd, index, pos, buf, count, write);
+	if (index >= VFIO_PCI_NUM_REGIONS && index - VFIO_PCI_NUM_REGIONS < pci_num_regions(vd->fn))
+		return region_rw(vd, index - VFIO_PCI_NUM_REGIONS, pos, buf, count, write);
 	return -EINVAL;
 }
 
-#define OPS                                                                        \
-	.open = vfio_pci_open, .close = vfio_pci_close, .region = vfio_pci_region, \
-	.irq = vfio_pci_irq, .rw = vfio_pci_rw, .mmio = vfio_pci_mmio,             \
-	.polled_open = vfio_pci_polled_open, .set_irqs = vfio_pci_set_irqs,        \
-	.reset = vfio_pci_reset, .ioeventfd = vfio_pci_ioeventfd,                  \
-	.check_token = vfio_pci_check_token, .request = vfio_pci_request,          \
-	.low_power = vfio_pci_low_power, .use = vfio_pci_use,                      \
-	.check_dmabuf = vfio_pci_check_dmabuf, .memory_answers = vfio_pci_memory_answers
+#define OPS                                                                               \
+	.open = vfio_pci_open, .close = vfio_pci_close, .region = vfio_pci_region,        \
+	.irq = vfio_pci_irq, .rw = vfio_pci_rw, .mmio = region_mmio,                      \
+	.polled_open = vfio_pci_polled_open, .set_irqs = vfio_pci_set_irqs,               \
+	.reset = vfio_pci_reset, .ioeventfd = vfio_pci_ioeventfd,                         \
+	.check_token = vfio_pci_check_token, .request = vfio_pci_request,                 \
+	.low_power = vfio_pci_low_power, .use = vfio_pci_use,                             \
+	.check_dmabuf = vfio_pci_check_dmabuf, .memory_answers = vfio_pci_memory_answers, \
+	.atomics = vfio_pci_atomics
 static const struct vfio_device_ops ops = { OPS, .slot_reset = vfio_pci_slot_reset };
 /* A PF, whose VFs' users must show a token. */
 static const struct vfio_device_ops pf_ops = { OPS, .slot_reset = vfio_pci_slot_reset,
@@ -348,7 +411,7 @@ int vfio_pci_bind(pci_function *fn, const struct pci_address *at, struct loop *l
 	}
 	vfio_device_init(&vd->vdev, vd->token ? &pf_ops : &ops, pci_function_name(fn),
 			 pci_function_iommu(fn));
-	vd->vdev.num_regions = VFIO_PCI_NUM_REGIONS;
+	vd->vdev.num_regions = VFIO_PCI_NUM_REGIONS + pci_num_regions(fn);
 	vd->vdev.num_irqs = VFIO_PCI_NUM_IRQS;
 	vd->vdev.flags = VFIO_DEVICE_FLAGS_PCI;
 	vd->vdev.address = *at;

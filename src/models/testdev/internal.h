@@ -22,6 +22,7 @@ struct testdev {
 	uint64_t num_dirty;
 	bool stopped;		    /* for a migration */
 	uint8_t io[64], small[256]; /* BAR3, BAR4 */
+	uint8_t region[4096];	    /* that is no BAR */
 	uint32_t reads, writes, last_access, last_offset;
 	uint8_t scratch8;
 	uint16_t scratch16;

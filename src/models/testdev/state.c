@@ -151,6 +151,10 @@ int testdev_save(struct uvfio_dev *dev, struct uvfio_state *s)
 	uvfio_section(s, "io and small");
 	uvfio_put_bytes(s, td->io, sizeof(td->io));
 	uvfio_put_bytes(s, td->small, sizeof(td->small));
+	if (uvfio_opt_bool(dev, "region", 0)) {
+		uvfio_section(s, "region");
+		uvfio_put_bytes(s, td->region, sizeof(td->region));
+	}
 	return 0;
 }
 
@@ -192,6 +196,10 @@ int testdev_load(struct uvfio_dev *dev, struct uvfio_state *s, uint32_t version)
 	uvfio_section(s, "io and small");
 	uvfio_get_bytes(s, td->io, sizeof(td->io));
 	uvfio_get_bytes(s, td->small, sizeof(td->small));
+	if (uvfio_opt_bool(dev, "region", 0)) {
+		uvfio_section(s, "region");
+		uvfio_get_bytes(s, td->region, sizeof(td->region));
+	}
 	/* what the engine is told to do is checked when it does it; this only once */
 	if (d->status > TD_DMA_BAD || d->done > d->len)
 		return uvfio_load_error(s, "the engine's status %u, %llu bytes done of %llu",

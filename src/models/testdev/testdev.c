@@ -557,7 +557,38 @@ static int add_capabilities(struct uvfio_dev *dev)
 		ret = uvfio_add_aer(dev);
 	if (ret >= 0 && uvfio_opt_bool(dev, "dsn", 0))
 		ret = uvfio_add_dsn(dev, 0x0001020304050607ull);
+	if (ret >= 0 && uvfio_opt_bool(dev, "atomics", 0))
+		ret = uvfio_add_atomics(dev, UVFIO_ATOMIC_32 | UVFIO_ATOMIC_64 | UVFIO_ATOMIC_128);
 	return ret;
+}
+
+/* A page of memory that is no BAR. Offset 0xff8 refuses, for tests of errors. */
+static int region_access(struct uvfio_dev *dev, unsigned region, uint64_t offset, void *buf,
+			 size_t n, bool write)
+{
+	struct testdev *td = uvfio_priv(dev);
+
+	if (offset + n > sizeof(td->region) - 8)
+		return -ENXIO;
+	if (write)
+		memcpy(td->region + offset, buf, n);
+	else
+		memcpy(buf, td->region + offset, n);
+	return 0;
+}
+
+static int add_regions(struct uvfio_dev *dev)
+{
+	const struct uvfio_region region = {
+		.type = 1u << 31 | VENDOR,
+		.subtype = 7,
+		.size = sizeof(((struct testdev *)0)->region),
+		.writable = true,
+		.mappable = true,
+		.access = region_access,
+	};
+
+	return uvfio_opt_bool(dev, "region", 0) ? uvfio_add_region(dev, &region) : 0;
 }
 
 static int testdev_create(struct uvfio_dev *dev)
@@ -586,6 +617,8 @@ static int testdev_create(struct uvfio_dev *dev)
 	if (ret >= 0)
 		ret = add_capabilities(dev);
 	if (ret >= 0)
+		ret = add_regions(dev);
+	if (ret >= 0)
 		return 0;
 fail:
 	testdev_destroy(dev);
@@ -604,6 +637,8 @@ static const struct uvfio_option testdev_options[] = {
 	  .min = 4096,
 	  .max = 1u << 30,
 	  .help = "size of BAR0, plain memory; a power of two" },
+	SWITCH("region", "off", "a region that is no BAR: a page of memory with a type of its own"),
+	SWITCH("atomics", "off", "AtomicOps of all sizes"),
 	SWITCH("io", "on", "BAR3, I/O"),
 	SWITCH("rom", "on", "expansion ROM"),
 	{ .name = "romfile",
