@@ -151,10 +151,12 @@ static bool all_asked(const struct iommu_log_range *r, uint64_t from, uint64_t t
 static bool take(struct iommu_log *log, const struct iommu_log_range *r, uint64_t first,
 		 uint64_t last, uint64_t base, unsigned shift, uint64_t *bitmap)
 {
-	uint64_t window[WINDOW / 8], size = 1ull << log->shift, span = WINDOW * 8 * size;
+	uint64_t window[WINDOW / 8], size = 1ull << log->shift, span = UINT64_MAX;
 	uint64_t end, at = align_down(first, size), from, to;
 	bool any = false;
 
+	if (size < UINT64_MAX / (WINDOW * 8))
+		span = WINDOW * 8 * size;
 	for (;; at = end + 1) {
 		end = last - at < span ? last : at + span - 1;
 		memset(window, 0, sizeof(window));
@@ -214,8 +216,16 @@ int iommu_log_read(struct iommu_device *dev, uint64_t first, uint64_t last, unsi
 
 void iommu_log_again(struct iommu_device *dev, uint64_t first, uint64_t last)
 {
+	uint64_t from, to;
+
 	pthread_mutex_lock(&dev->log_lock);
-	if (dev->log)
-		iommu_log_mark(dev->log, first, last - first + 1);
+	for (unsigned i = 0; dev->log && i < dev->log->n; i++) {
+		const struct iommu_log_range *r = &dev->log->r[i];
+
+		from = r->first > first ? r->first : first;
+		to = r->last < last ? r->last : last;
+		if (from <= to)
+			iommu_log_mark(dev->log, from, to - from + 1);
+	}
 	pthread_mutex_unlock(&dev->log_lock);
 }

@@ -49,7 +49,10 @@ int iommu_log_read(struct iommu_device *dev, uint64_t first, uint64_t last, unsi
  * none
  */
 uint64_t iommu_log_next(struct iommu_device *dev, uint64_t at);
-/** iommu_log_again - note that [@first, @last] was written: it was read, and could not be told. */
+/**
+ * iommu_log_again - note that what the ranges have of [@first, @last] was written: it was read, and
+ * could not be told
+ */
 void iommu_log_again(struct iommu_device *dev, uint64_t first, uint64_t last);
 
 /* For iommu/device.c: note a write, between rcu_read_begin and rcu_read_end. @len is not 0. */

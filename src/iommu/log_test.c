@@ -180,6 +180,24 @@ static void test_large(void **state)
 	iommu_log_stop(&dev);
 }
 
+/* Pages of the log, and of a question, of which one is more than all that there can be. */
+static void test_huge(void **state)
+{
+	for (unsigned shift = 47; shift <= 63; shift += 2) {
+		start(0, UINT64_MAX, shift, shift);
+		wrote(K4, 1);
+		assert_int_equal(look(0, 16 * K4 - 1, 12), 0xffff);
+		assert_int_equal(look(0, UINT64_MAX, 63), 1);
+		assert_int_equal(look(0, UINT64_MAX, 63), 0);
+		iommu_log_stop(&dev);
+	}
+	start(0, 64 * K4 - 1, 12, 12);
+	iommu_log_again(&dev, 0, UINT64_MAX);
+	iommu_log_again(&dev, 1ull << 48, UINT64_MAX);
+	assert_true(look(0, 64 * K4 - 1, 12) == UINT64_MAX);
+	iommu_log_stop(&dev);
+}
+
 static atomic_bool stop;
 static atomic_uint written; /* how many pages, of 64, in turn */
 
@@ -224,6 +242,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_on_off, set_up, take_down),
 		cmocka_unit_test_setup_teardown(test_ranges, set_up, take_down),
 		cmocka_unit_test_setup_teardown(test_large, set_up, take_down),
+		cmocka_unit_test_setup_teardown(test_huge, set_up, take_down),
 		cmocka_unit_test_setup_teardown(test_none_lost, set_up, take_down),
 	};
 
