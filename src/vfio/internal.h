@@ -22,6 +22,7 @@ struct vfio_memory {
 	uint64_t fd_offset;
 	uint64_t pages; /* counted in vfio_ioas_set.pages_locked */
 	bool device;	/* a mapped BAR: no pages, not counted */
+	bool writable;	/* its pages must allow writes, also where a mapping only reads */
 };
 
 /* One mapping as it was made. */

@@ -297,10 +297,13 @@ void ioas_memory_put(struct vfio_ioas_set *set, struct vfio_memory *mem)
  * Have the pages of memory be there that is counted elsewhere. A device's registers are no memory
  * (the kernel's iommufd finds no pages there).
  */
-static int memory_populate(struct vfio_ioas *io, uint64_t vaddr, uint64_t size, unsigned prot)
+static int memory_populate(struct vfio_ioas *io, const struct vfio_memory *mem, uint64_t vaddr,
+			   uint64_t size, unsigned prot)
 {
 	struct vfio_system *s = io->sys;
 
+	if (mem->writable)
+		prot |= IOMMU_WRITE;
 	if (s->env->device_memory && s->env->device_memory(s->env_arg, vaddr, size))
 		return -EFAULT;
 	return is_returned(io->set, vaddr, size) ? -EFAULT : iommu_populate(vaddr, size, prot);
@@ -485,7 +488,7 @@ int ioas_map(struct vfio_ioas *io, uint64_t iova, uint64_t vaddr, uint64_t size,
 	/* indexed first: a munmap of this memory meanwhile waits for the lock and then moves it */
 	ioas_index_mem(io, m, vaddr, size);
 	if (counted)
-		ret = memory_populate(io, vaddr, size, prot);
+		ret = memory_populate(io, mem, vaddr, size, prot);
 	else
 		ret = memory_take(io, mem, vaddr, iova, size, prot);
 	if (!ret)

@@ -140,6 +140,12 @@ static void unpin(struct vfio_iommufd *ictx, struct iommufd_area *a)
 			 unpinned(p, a->by_page.start, a->by_page.last));
 }
 
+/* The rights that @p's pages need, whichever of its areas has them: the kernel's pages->writable. */
+static unsigned pin_rights(const struct iommufd_pages *p)
+{
+	return IOMMU_READ | (p->writable ? IOMMU_WRITE : 0);
+}
+
 /* Count @a's pages that are not pinned. 0; -EFAULT: one before the limit is bad; -ENOMEM. */
 static int account(struct vfio_iommufd *ictx, const struct iommufd_area *a, uint64_t *counted)
 {
@@ -155,7 +161,7 @@ static int account(struct vfio_iommufd *ictx, const struct iommufd_area *a, uint
 	/* the kernel goes through them in order */
 	if (pages == a->by_page.last - a->by_page.start + 1 &&
 	    iommu_populate(p->vaddr + a->by_page.start * PAGE_SIZE_4K, (fit + 1) * PAGE_SIZE_4K,
-			   a->prot) == -EFAULT)
+			   pin_rights(p)) == -EFAULT)
 		return -EFAULT;
 	return report_err(REPORT_HINT("iommufd-memlock", ". Raise `ulimit -l`, or use `uvfio run "
 							 "--memlock unlimited`"),
@@ -192,7 +198,7 @@ static int map_fresh(struct vfio_ioas *space, const struct iommufd_area *a, uint
 		if (to > end)
 			to = end;
 		if (window) {
-			ret = iommu_populate(vaddr + (from - iova), to - from, a->prot);
+			ret = iommu_populate(vaddr + (from - iova), to - from, pin_rights(p));
 			continue;
 		}
 		pthread_mutex_lock(&space->lock);
@@ -247,6 +253,7 @@ static int fill_first(struct vfio_iommufd *ictx, struct iommufd_area *a, struct 
 			return -ENOMEM;
 		p->mem->fd = p->fd;
 		p->mem->fd_offset = p->offset;
+		p->mem->writable = p->writable;
 	}
 	if (p->is_file && !p->vaddr)
 		ret = file_view(p);

@@ -263,6 +263,25 @@ static void memory_that_moved(void **state)
 	assert_int_equal(f->mem[0], 0);
 }
 
+/* Memory that was named for writing must allow it, also for a copy that only reads. */
+static void copy_to_read(void **state)
+{
+	struct fixture *f = *state;
+	struct iommu_ioas_copy c = {
+		.src_ioas_id = f->a, .dst_ioas_id = f->b, .dst_iova = K, .length = K
+	};
+	uint64_t iova = 4 * K;
+
+	assert_int_equal(mprotect(f->mem, K, PROT_READ), 0);
+	assert_int_equal(map(f, f->a, 0, f->mem, 1), 0);
+	attach(f, f->b);
+	assert_int_equal(vfio_iommufd_ioas_copy(f->ictx, &c, IOMMU_READ, &iova), -EFAULT);
+	assert_int_equal(locked(f), 0);
+	assert_int_equal(
+		vfio_iommufd_ioas_map(f->ictx, f->b, (uintptr_t)f->mem, K, IOMMU_READ, true, &iova),
+		0);
+}
+
 static void files(void **state)
 {
 	struct fixture *f = *state;
@@ -366,6 +385,7 @@ int main(void)
 		TEST(what_cannot_be_pinned),
 		TEST(parts),
 		TEST(memory_that_moved),
+		TEST(copy_to_read),
 		TEST(files),
 		TEST(places),
 		TEST(cut),
