@@ -15,6 +15,7 @@ FUZZ_BUILD := $(BUILD)-fuzz
 fuzz_targets := config ctl uapi spec x86 state
 
 .PHONY: fuzz fuzz-short fuzz-programs fuzz-link
+fuzz_targets += migrate
 fuzz-programs:
 	@$(MAKE) --no-print-directory CC=$(FUZZ_CC) BUILD=$(FUZZ_BUILD) OPT=-O1 \
 		SANITIZE=fuzzer-no-link,address,undefined fuzz-link
