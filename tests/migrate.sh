@@ -24,7 +24,8 @@ save >"$tmp/stream" || no "save"
 run --device testdev,migration=on,mmap=trap -- "$C" load <"$tmp/stream" >"$tmp/out" 2>&1
 cases "$tmp/out" "" ", by a file"
 
-echo "# a user's model"
+echo "# other models"
+check "edu moves at work" run --device edu,migration=on --device edu,migration=on -- "$C" edu
 check "the example moves" run --device "$build/examples/counter.so,migration=on" --device "$build/examples/counter.so,migration=on" -- "$C" counter
 
 echo "# what a device cannot take"

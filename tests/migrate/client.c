@@ -7,6 +7,7 @@
  *	migrate_client save >STREAM	a testdev at work is stopped, and its state read
  *	migrate_client load <STREAM	it goes on here; each difference is a failure
  *	migrate_client counter		examples/counter.c moves from 01:00.0 to 02:00.0
+ *	migrate_client edu		the same with edu, at work
  *	migrate_client refused <STREAM	a state that the device at 01:00.0 cannot take
  *
  * What save has in flight is of every sort: a DMA command that was given and not begun, an
@@ -640,6 +641,52 @@ static int counter(void)
 	return 0;
 }
 
+/* edu, whose DMA and factorial take their time: both are under way when it moves. */
+static int edu(void)
+{
+	int from, to, fd;
+
+	start(&one, ONE);
+	/* given while it is stopped, and so not over when its state is saved */
+	must(!set_state(one.device, STOP, NULL), "STOP");
+	set(&one, 0, 0x04, 4, 0x12345678);
+	set(&one, 0, 0x20, 4, 0x80); /* interrupt after a factorial */
+	set(&one, 0, 0x08, 4, 10);
+	set(&one, 0, 0x80, 8, IOVA);
+	set(&one, 0, 0x88, 8, 0x40000);
+	set(&one, 0, 0x90, 8, 64);
+	set(&one, 0, 0x98, 8, 1 | 4);
+	must(!set_state(one.device, STOP_COPY, &from), "STOP_COPY");
+	must(drain(from, 4096) == 0, "the stream");
+	finish(&one);
+
+	start(&two, TWO);
+	fd = eventfd(0, EFD_CLOEXEC);
+	must(!vfio_set_irqs(two.device, VFIO_IRQ_SET_DATA_EVENTFD | VFIO_IRQ_SET_ACTION_TRIGGER,
+			    VFIO_PCI_MSI_IRQ_INDEX, 0, 1, &fd),
+	     "MSI");
+	memset(mem, 0x5c, 64);
+	must(!set_state(two.device, RESUMING, &to), "RESUMING");
+	must(write(to, stream, stream_len) == (ssize_t)stream_len, "write of the stream");
+	must(!set_state(two.device, STOP, NULL), "STOP");
+	must(get(&two, 0, 0x04, 4) == (uint32_t)~0x12345678 && get(&two, 0, 0x20, 4) == 0x81 &&
+		     get(&two, 0, 0x98, 8) == 5,
+	     "registers");
+	must(!set_state(two.device, RUNNING, NULL), "RUNNING");
+	for (int i = 0; i < 5000 && (get(&two, 0, 0x20, 4) & 1 || get(&two, 0, 0x98, 8) & 1); i++)
+		usleep(1000);
+	must(get(&two, 0, 0x08, 4) == 3628800 && get(&two, 0, 0x24, 4) == 0x101, "the factorial");
+	must(eventfd_wait(fd, 5000) >= 1, "the interrupt");
+	/* back from its buffer: what this driver has in its memory */
+	set(&two, 0, 0x80, 8, 0x40000);
+	set(&two, 0, 0x88, 8, IOVA + 4096);
+	set(&two, 0, 0x98, 8, 1 | 2);
+	for (int i = 0; i < 5000 && get(&two, 0, 0x98, 8) & 1; i++)
+		usleep(1000);
+	must(!memcmp(mem, mem + 4096, 64), "what the DMA brought");
+	return 0;
+}
+
 /* A state that cannot be loaded: at write, or when RESUMING is left. The device can be had again. */
 static int refused(void)
 {
@@ -669,8 +716,10 @@ int main(int argc, char **argv)
 		return load();
 	if (!strcmp(what, "counter"))
 		return counter();
+	if (!strcmp(what, "edu"))
+		return edu();
 	if (!strcmp(what, "refused"))
 		return refused();
-	fprintf(stderr, "migrate_client cases | save | load | counter | refused\n");
+	fprintf(stderr, "migrate_client cases | save | load | counter | edu | refused\n");
 	return 2;
 }

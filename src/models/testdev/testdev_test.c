@@ -4,6 +4,7 @@
  * and each register.
  */
 #include "models/testdev/testdev.h"
+#include "base/bytes.h"
 #include "pci/test_model.h"
 #include "pci/test_regs.h"
 
@@ -428,15 +429,76 @@ static void test_regs(void **state)
 	loop_free(loop);
 }
 
+/* Load @len bytes at @data, which one of the functions saved: 0 or -errno. */
+static int load(int (*fn_of)(pci_function *fn, struct uvfio_state *s), const void *data, size_t len)
+{
+	struct uvfio_state s;
+	int ret;
+
+	pci_state_load(&s, "dev", data, len);
+	ret = fn_of(fn, &s);
+	return ret ? ret : pci_state_end(&s);
+}
+
+/* What changes is told by pages, in portions, and comes again when it changes again. */
+static void test_memory_moves(void **state)
+{
+	struct uvfio_state s;
+	unsigned portions;
+
+	plug(&model_testdev, "ram", "512K");
+	assert_int_equal(pci_function_dirty(fn), 0);
+	assert_int_equal(pci_function_track(fn, true), 0);
+	assert_int_equal(pci_function_dirty(fn), 512 << 10);
+	for (portions = 0; pci_function_dirty(fn); portions++) {
+		pci_state_save(&s, "dev");
+		assert_int_equal(pci_function_save_dirty(fn, &s), 0);
+		assert_int_equal(pci_state_end(&s), 0);
+		assert_true(s.len < 1 << 20);
+		pci_state_free(&s);
+	}
+	assert_int_equal(portions, 2);
+	/* by a store over the end of a page, and by the engine */
+	wr(0, 8190, 2, 1);
+	wr(0, 8192, 8, 0x1122334455667788);
+	assert_int_equal(pci_function_dirty(fn), 2 * 4096);
+	assert_int_equal(run(TD_OP_LOAD, IOVA, 5 * 4096 - 1, 2), TD_DMA_OK);
+	assert_int_equal(pci_function_dirty(fn), 4 * 4096);
+	pci_state_save(&s, "dev");
+	assert_int_equal(pci_function_save_dirty(fn, &s), 0);
+	assert_int_equal(pci_state_end(&s), 0);
+	assert_int_equal(pci_function_dirty(fn), 0);
+	wr(0, 8192, 8, 0);
+	assert_int_equal(load(pci_function_load_dirty, s.buf, s.len), 0);
+	assert_int_equal(rd(0, 8192, 8), 0x1122334455667788);
+	/* more pages than there can be, and one that there is not */
+	log_set(-1, LOG_NONE);
+	assert_int_equal(load(pci_function_load_dirty, s.buf, s.len - 1), -EINVAL);
+	put32(s.buf + 4, 1000);
+	assert_int_equal(load(pci_function_load_dirty, s.buf, s.len), -EINVAL);
+	put32(s.buf + 4, 4);
+	put32(s.buf + 8, 128);
+	assert_int_equal(load(pci_function_load_dirty, s.buf, s.len), -EINVAL);
+	put32(s.buf + 8, UINT32_MAX);
+	assert_int_equal(load(pci_function_load_dirty, s.buf, s.len), -EINVAL);
+	log_set(2, LOG_WARN);
+	pci_state_free(&s);
+	assert_int_equal(pci_function_track(fn, false), 0);
+	wr(0, 0, 4, 1);
+	assert_int_equal(pci_function_dirty(fn), 0);
+	unplug();
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_regs),	    cmocka_unit_test(test_identity),
-		cmocka_unit_test(test_vpd),	    cmocka_unit_test(test_switches),
-		cmocka_unit_test(test_bad_options), cmocka_unit_test(test_romfile),
-		cmocka_unit_test(test_scratch),	    cmocka_unit_test(test_counters),
-		cmocka_unit_test(test_interrupts),  cmocka_unit_test(test_dma),
-		cmocka_unit_test(test_dma_faults),  cmocka_unit_test(test_dma_async),
+		cmocka_unit_test(test_regs),	     cmocka_unit_test(test_identity),
+		cmocka_unit_test(test_vpd),	     cmocka_unit_test(test_switches),
+		cmocka_unit_test(test_bad_options),  cmocka_unit_test(test_romfile),
+		cmocka_unit_test(test_scratch),	     cmocka_unit_test(test_counters),
+		cmocka_unit_test(test_interrupts),   cmocka_unit_test(test_dma),
+		cmocka_unit_test(test_dma_faults),   cmocka_unit_test(test_dma_async),
+		cmocka_unit_test(test_memory_moves),
 	};
 
 	log_set(2, LOG_WARN);
