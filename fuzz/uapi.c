@@ -55,7 +55,8 @@ static const struct uapi_fds table = { .fget = fget, .install = install };
 
 static void once(void)
 {
-	static const char *const specs[] = { "testdev", "testdev,group=1,msix=off",
+	static const char *const specs[] = { "testdev,migration=on,ram=8K",
+					     "testdev,group=1,msix=off",
 					     "edu,dma_delay=1,factorial_delay=1",
 					     "testdev,pcie=off,intx=off" };
 	char *err;

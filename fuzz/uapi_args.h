@@ -39,6 +39,7 @@ static const unsigned int cmds[] = {
 	_IO(';', 118), /* BIND_IOMMUFD */
 	_IO(';', 119), /* ATTACH_IOMMUFD_PT */
 	_IO(';', 120), /* DETACH_IOMMUFD_PT */
+	_IO(';', 121), /* MIG_GET_PRECOPY_INFO */
 };
 
 #define NUM_CMDS (sizeof(cmds) / sizeof(cmds[0]))
@@ -64,6 +65,43 @@ union arg {
 	int fd;
 };
 
+/* Make the pointers in the payload of a feature harmless. */
+static void feature_tame(struct in *in, union arg *a)
+{
+	uint64_t *data = (uint64_t *)a->feature.data;
+
+	switch (a->feature.flags & VFIO_DEVICE_FEATURE_MASK) {
+	case VFIO_DEVICE_FEATURE_DMA_LOGGING_START:
+		data[2] = some_vaddr(in);
+		break;
+	case VFIO_DEVICE_FEATURE_DMA_LOGGING_REPORT:
+		data[3] = some_vaddr(in);
+		break;
+	}
+}
+
+/* Fill in the payload of a feature whose number is in the flags. */
+static void feature_proper(struct in *in, union arg *a)
+{
+	uint64_t *data = (uint64_t *)a->feature.data;
+
+	switch (a->feature.flags & VFIO_DEVICE_FEATURE_MASK) {
+	case VFIO_DEVICE_FEATURE_MIG_DEVICE_STATE:
+		data[0] = in8(in) % 9;
+		break;
+	case VFIO_DEVICE_FEATURE_DMA_LOGGING_START:
+		data[0] = in8(in) & 3 ? PAGE : in64(in);
+		data[1] = in8(in) % 4;
+		break;
+	case VFIO_DEVICE_FEATURE_DMA_LOGGING_REPORT:
+		data[0] = some_iova(in);
+		data[1] = some_size(in);
+		data[2] = in8(in) & 7 ? PAGE : in64(in);
+		break;
+	}
+	feature_tame(in, a);
+}
+
 /*
  * An argument that gets past the first checks; what makes it proper in some field may still be
  * taken from it.
@@ -82,7 +120,7 @@ static size_t proper(struct in *in, unsigned int cmd, union arg *a)
 		iommufd_tame(in, cmd & 0xff, a);
 		return n;
 	}
-	if (cmd >= _IO(';', 118))
+	if (cmd >= _IO(';', 118) && cmd <= _IO(';', 120))
 		return cdev_proper(in, cmd, (uint32_t *)a);
 	if (cmd == VFIO_IOMMU_MAP_DMA && other) {
 		a->map = (struct vfio_iommu_type1_dma_map){ .argsz = sizeof(a->map),
@@ -176,6 +214,7 @@ static size_t proper(struct in *in, unsigned int cmd, union arg *a)
 	case VFIO_DEVICE_FEATURE:
 		a->feature.argsz = sizeof(a->feature) + 64;
 		a->feature.flags = in8(in) % 16 | (in8(in) & 7u) << 16;
+		feature_proper(in, a);
 		return a->feature.argsz;
 	case VFIO_DEVICE_GET_REGION_INFO:
 		a->region.argsz = in8(in);
@@ -201,6 +240,8 @@ static void tame(struct in *in, unsigned int cmd, union arg *a)
 		iommufd_tame(in, cmd & 0xff, a);
 	if (cmd == _IO(';', 118))
 		*(uint64_t *)(a->bytes + 16) = some_vaddr(in);
+	if (cmd == VFIO_DEVICE_FEATURE)
+		feature_tame(in, a);
 	if (cmd == VFIO_IOMMU_MAP_DMA)
 		a->map.vaddr = some_vaddr(in);
 	if (cmd == VFIO_IOMMU_UNMAP_DMA)
@@ -270,6 +311,8 @@ static long region(struct in *in, struct uapi_file *f)
 	}
 	in_bytes(in, data, n < 16 ? n : 16);
 	p = place(in, data, n);
+	if (uapi_file_can(f) & UAPI_IS_STREAM && how & 0x10)
+		return how & 4 ? uapi_read(f, p, n) : uapi_write(f, p, n);
 	if (how & 4)
 		return uapi_pread(f, p, n, pos);
 	return uapi_pwrite(f, p, n, pos);
