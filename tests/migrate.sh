@@ -2,7 +2,8 @@
 # SPDX-License-Identifier: BSD-3-Clause
 # migrate.sh: devices that move (tests/migrate/client.c): what the interface says, between two
 # processes of two runs over a pipe with I/O in flight, a model that is a user's shared object, and
-# states that a device cannot take, each with a line that says why.
+# states that a device cannot take, each with a line that says why. With UVFIO_LONG the newest QEMU
+# migrates with the device, too.
 set -uo pipefail
 # shellcheck source=tests/lib/part.sh
 . "$(dirname "$0")/lib/part.sh"
@@ -27,6 +28,13 @@ cases "$tmp/out" "" ", by a file"
 echo "# other models"
 check "edu moves at work" run --device edu,migration=on --device edu,migration=on -- "$C" edu
 check "the example moves" run --device "$build/examples/counter.so,migration=on" --device "$build/examples/counter.so,migration=on" -- "$C" counter
+
+if [[ ${UVFIO_LONG-} ]]; then
+	echo "# the newest QEMU"
+	qemu() { run --memlock unlimited --device testdev,migration=on -- "$top/tests/migrate/qemu" "$1" "$tmp/vm"; }
+	same "it saves a machine with the device, live" $'Status: \t\tcompleted\nall of BAR0, and more' "$(qemu save 2>&1)"
+	same "which goes on with the device's state" $'VM status: running\n0x5ca1ab1e' "$(qemu load 2>&1)"
+fi
 
 echo "# what a device cannot take"
 refused() { # WHAT LINE WRITE STREAM DEVICE

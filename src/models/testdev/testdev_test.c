@@ -3,8 +3,8 @@
  * models/testdev/testdev_test.c: testdev against docs/testdev.md: what it is, with every option,
  * and each register.
  */
-#include "models/testdev/testdev.h"
 #include "base/bytes.h"
+#include "models/testdev/testdev.h"
 #include "pci/test_model.h"
 #include "pci/test_regs.h"
 
