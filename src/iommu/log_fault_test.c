@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* iommu/log_fault_test.c: each allocation of a log fails in turn: it is off then, and can be had. */
+/* iommu/log_fault_test.c: each allocation of a log fails in turn: then it is off. */
 #include "base/log.h"
 #include "base/test_fault.h"
 #include "iommu/device.h"

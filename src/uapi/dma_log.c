@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* uapi/dma_log.c: the features of DMA logging: decode, copy; the order of checks is vfio_main.c's. */
+/* uapi/dma_log.c: the features of DMA logging: decode, copy; checks in vfio_main.c's order. */
 #include "base/heap.h"
 #include "uapi/internal.h"
 #include "vfio/dma_log.h"

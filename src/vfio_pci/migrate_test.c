@@ -355,7 +355,7 @@ static void test_resets(void **state)
 	assert_int_equal(reg(&a, TD_DMA_STATUS), TD_DMA_OK);
 }
 
-/* A state that ends too early, anywhere, or says other numbers: nothing breaks, and a reset helps. */
+/* A state that ends too early, or says other numbers: nothing breaks, and a reset helps. */
 static void test_hostile(void **state)
 {
 	const struct vfio_migrate_ops *ops = a.dev->migrate->ops;

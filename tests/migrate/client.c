@@ -146,7 +146,7 @@ enum { ERR, STOP, RUNNING, STOP_COPY, RESUMING, P2P, PRE, PRE_P2P };
 static uint8_t stream[4 << 20];
 static size_t stream_len;
 
-/* Read @fd to the end that it has now, in pieces of @piece; add it to the stream. errno of the end. */
+/* Add what @fd has now to the stream, in pieces of @piece. Return the errno of its end. */
 static int drain(int fd, size_t piece)
 {
 	ssize_t n;
@@ -304,7 +304,7 @@ static void precopy(void)
 	close(fd);
 }
 
-/* Wait for a stream that gets readable in another thread's good time: by epoll, and edge by edge. */
+/* Wait for a stream that gets readable: by epoll, edge by edge. */
 static void waiting(void)
 {
 	struct epoll_event e = { .events = EPOLLIN | EPOLLET };
@@ -687,7 +687,7 @@ static int edu(void)
 	return 0;
 }
 
-/* A state that cannot be loaded: at write, or when RESUMING is left. The device can be had again. */
+/* A state that cannot be loaded: at write, or when RESUMING is left; a reset leads out. */
 static int refused(void)
 {
 	int fd, ret;
