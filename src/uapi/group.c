@@ -41,6 +41,8 @@ static long set_container(struct uapi_file *f, unsigned long arg)
 		ret = -EINVAL;
 	else if (err)
 		ret = err;
+	else if (c && c->ops->kind == VFIO_FILE_IOMMUFD)
+		ret = vfio_group_set_iommufd(f->group, c->iommufd);
 	else if (!c || c->ops->kind != VFIO_FILE_CONTAINER)
 		ret = vfio_kernel_has(VFIO_KERNEL_NO_CONTAINER_EBADFD) ? -EBADFD : -EINVAL;
 	else
@@ -150,8 +152,10 @@ static long get_device_fd(struct uapi_file *f, unsigned long arg)
 		uapi_file_free(df);
 		return err;
 	}
-	df->group_file = f;
-	uapi_file_get(f);
+	if (!df->open.iommufd) {
+		df->group_file = f;
+		uapi_file_get(f);
+	}
 	return uapi_file_install(df, O_RDWR | O_CLOEXEC);
 }
 

@@ -207,6 +207,27 @@ static long get_pa(struct call *c)
 	return vfio_iommufd_get_pa(c->ictx, cmd->ioas_id, cmd->iova);
 }
 
+/* Which IOAS type1's ioctls are for. */
+static long vfio_ioas(struct call *c)
+{
+	struct iommu_vfio_ioas *cmd = c->cmd;
+	long ret;
+
+	if (cmd->__reserved)
+		return -EOPNOTSUPP;
+	switch (cmd->op) {
+	case IOMMU_VFIO_IOAS_GET:
+		ret = vfio_iommufd_compat_get(c->ictx, &cmd->ioas_id);
+		return ret ? ret : respond(c, sizeof(*cmd));
+	case IOMMU_VFIO_IOAS_SET:
+		return vfio_iommufd_compat_set(c->ictx, cmd->ioas_id);
+	case IOMMU_VFIO_IOAS_CLEAR:
+		vfio_iommufd_compat_clear(c->ictx);
+		return 0;
+	}
+	return -EOPNOTSUPP;
+}
+
 /* ---- HWPTs ---- */
 
 static long hwpt_alloc(struct call *c)
@@ -367,6 +388,7 @@ static const struct ioctl ioctls[] = {
 	IOCTL(IOMMU_IOAS_MAP, ioas_map, iommu_ioas_map, iova),
 	IOCTL(IOMMU_IOAS_UNMAP, ioas_unmap, iommu_ioas_unmap, length),
 	IOCTL(IOMMU_OPTION, option, iommu_option, val64),
+	IOCTL(IOMMU_VFIO_IOAS, vfio_ioas, iommu_vfio_ioas, __reserved),
 	IOCTL(IOMMU_HWPT_ALLOC, hwpt_alloc, iommu_hwpt_alloc, __reserved),
 	IOCTL(IOMMU_GET_HW_INFO, get_hw_info, iommu_hw_info, __reserved),
 	IOCTL(IOMMU_HWPT_SET_DIRTY_TRACKING, set_dirty_tracking, iommu_hwpt_set_dirty_tracking,
@@ -412,7 +434,7 @@ static long iommufd_ioctl(struct uapi_file *f, unsigned int cmd, unsigned long a
 	long ret;
 
 	if (nr >= ARRAY_SIZE(ioctls))
-		return -ENOTTY;
+		return uapi_iommufd_compat_ioctl(f, cmd, arg);
 	if (uapi_get(&c.user_size, arg, sizeof(c.user_size)))
 		return -EFAULT;
 	op = &ioctls[nr];

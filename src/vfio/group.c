@@ -8,13 +8,18 @@
 #include "base/report.h"
 #include "vfio/group.h"
 #include "vfio/internal.h"
+#include "vfio/iommufd.h"
 
 /* The claim is made with no lock of the group's: a second open meanwhile finds it open. */
 int vfio_group_open(struct vfio_system *s, struct vfio_group *g)
 {
 	int ret = 0;
 
+	bool ours;
+
+	pthread_mutex_lock(&g->take_lock);
 	pthread_mutex_lock(&g->lock);
+	ours = g->left;
 	if (!g->n)
 		ret = -ENODEV;
 	else if (g->noiommu && !vfio_may_rawio(s))
@@ -23,8 +28,11 @@ int vfio_group_open(struct vfio_system *s, struct vfio_group *g)
 		ret = -EBUSY;
 	else
 		g->opened = true;
+	if (!ret)
+		g->left = false;
 	pthread_mutex_unlock(&g->lock);
-	if (ret || !s->env->claim)
+	pthread_mutex_unlock(&g->take_lock);
+	if (ret || ours || !s->env->claim)
 		return ret;
 	ret = s->env->claim(s->env_arg, g->iommu->id, VFIO_CLAIM_FILE);
 	if (ret) {
@@ -39,6 +47,11 @@ static void leave_container(struct vfio_group *g)
 {
 	struct vfio_container *c = g->container;
 
+	if (g->iommufd)
+		vfio_iommufd_put(g->iommufd);
+	g->iommufd = NULL;
+	if (!c)
+		return;
 	g->container = NULL;
 	vfio_container_detach(c, g);
 	vfio_container_put(c);
@@ -54,10 +67,11 @@ static int own(struct vfio_group *g, bool take)
 /* Leave the container, with the lock held. True: own(@g, false) is to follow without it. */
 static bool leave_with_lock(struct vfio_group *g)
 {
-	bool owned = g->owned;
+	bool owned = g->owned && !g->iommufd_files;
 
 	leave_container(g);
-	g->owned = false;
+	if (owned)
+		g->owned = false;
 	return owned;
 }
 
@@ -66,7 +80,7 @@ bool vfio_group_revoke(struct vfio_group *g)
 	bool owned = false;
 
 	pthread_mutex_lock(&g->lock);
-	if (!g->n && g->container)
+	if (!g->n && (g->container || g->iommufd))
 		owned = leave_with_lock(g);
 	pthread_mutex_unlock(&g->lock);
 	return owned;
@@ -74,12 +88,21 @@ bool vfio_group_revoke(struct vfio_group *g)
 
 void vfio_group_release(struct vfio_system *s, struct vfio_group *g)
 {
-	bool owned = false;
+	bool owned = false, used;
 
+	pthread_mutex_lock(&g->take_lock);
 	pthread_mutex_lock(&g->lock);
-	if (g->container)
+	if (g->container || g->iommufd)
 		owned = leave_with_lock(g);
+	used = g->iommufd_files;
+	if (used) { /* the last of them gives the group up */
+		g->opened = false;
+		g->left = true;
+	}
 	pthread_mutex_unlock(&g->lock);
+	pthread_mutex_unlock(&g->take_lock);
+	if (used)
+		return;
 	if (owned)
 		own(g, false);
 	if (s->env->claim)
@@ -105,8 +128,8 @@ int vfio_group_take(struct vfio_group *g)
 	pthread_mutex_lock(&g->lock);
 	if (!g->n)
 		ret = -ENODEV;
-	else if (g->opened)
-		ret = -EBUSY;
+	else if (g->opened || g->iommufd_files) /* by a device, which cannot be opened again */
+		ret = g->opened ? -EBUSY : -EINVAL;
 	else
 		g->takers++;
 	pthread_mutex_unlock(&g->lock);
@@ -160,7 +183,7 @@ int vfio_group_status(struct vfio_group *g, uint32_t *flags)
 	pthread_mutex_lock(&g->lock);
 	if (!g->n)
 		ret = -ENODEV;
-	else if (g->container)
+	else if (g->container || g->iommufd)
 		*flags = VFIO_GROUP_FLAGS_CONTAINER_SET | VFIO_GROUP_FLAGS_VIABLE;
 	else if (viable)
 		*flags = VFIO_GROUP_FLAGS_VIABLE;
@@ -168,17 +191,32 @@ int vfio_group_status(struct vfio_group *g, uint32_t *flags)
 	return ret;
 }
 
-int vfio_group_set_container(struct vfio_group *g, struct vfio_container *c)
+/* Have @g in @c, or in @ictx. */
+static int set_either(struct vfio_group *g, struct vfio_container *c, struct vfio_iommufd *ictx)
 {
 	int owned = own(g, true), ret = -EINVAL;
 
 	pthread_mutex_lock(&g->lock);
 	if (!g->n) {
 		ret = -ENODEV;
-	} else if (!g->container) {
-		ret = g->noiommu && !vfio_may_rawio(g->system) ? -EPERM : owned;
-		if (!ret)
-			ret = vfio_container_attach(c, g);
+	} else if (g->container || g->iommufd) {
+		ret = -EINVAL;
+	} else if (g->noiommu && !vfio_may_rawio(g->system)) {
+		ret = -EPERM;
+	} else if (c && g->iommufd_owner) {
+		ret = -EPERM; /* a device is open, which an iommufd has */
+	} else if (ictx && g->noiommu) {
+		ret = report_warn("iommufd-noiommu", "group", -EINVAL,
+				  "SET_CONTAINER of an iommufd: the group has no IOMMU");
+	} else if (ictx) {
+		ret = owned ? owned : vfio_iommufd_compat_create(ictx);
+		if (!ret) {
+			vfio_iommufd_get(ictx);
+			g->iommufd = ictx;
+			g->owned = true;
+		}
+	} else {
+		ret = owned ? owned : vfio_container_attach(c, g);
 		if (!ret) {
 			vfio_container_get(c);
 			g->container = c;
@@ -191,15 +229,25 @@ int vfio_group_set_container(struct vfio_group *g, struct vfio_container *c)
 	return ret;
 }
 
+int vfio_group_set_container(struct vfio_group *g, struct vfio_container *c)
+{
+	return set_either(g, c, NULL);
+}
+
+int vfio_group_set_iommufd(struct vfio_group *g, struct vfio_iommufd *ictx)
+{
+	return set_either(g, NULL, ictx);
+}
+
 int vfio_group_unset_container(struct vfio_group *g)
 {
 	bool owned = false;
 	int ret = 0;
 
 	pthread_mutex_lock(&g->lock);
-	if (!g->container)
+	if (!g->container && !g->iommufd)
 		ret = -EINVAL;
-	else if (g->device_files)
+	else if (g->container && g->device_files)
 		ret = -EBUSY;
 	else
 		owned = leave_with_lock(g);
@@ -262,6 +310,35 @@ static void leave(struct vfio_device *dev, struct vfio_ioas *io)
 }
 
 /*
+ * Open @dev of a group in an iommufd: the first opener binds it, and attaches it. The group's lock is
+ * held.
+ */
+static int open_by_iommufd(struct vfio_group *g, struct vfio_device *dev)
+{
+	bool first = !dev->open_count;
+	uint32_t id;
+	int ret = 0;
+
+	if (first)
+		ret = iommufd_bind(g->iommufd, dev, &id);
+	if (ret)
+		return ret;
+	ret = vfio_device_open(dev);
+	if (!ret && first) {
+		ret = vfio_iommufd_compat_get(g->iommufd, &id);
+		if (!ret)
+			ret = iommufd_attach(dev, &id, NULL);
+		if (ret)
+			vfio_device_close(dev);
+	}
+	if (ret && first)
+		iommufd_unbind(dev);
+	if (!ret)
+		g->iommufd_files++;
+	return ret;
+}
+
+/*
  * The order of the kernel: a token is looked at, and may be set, before it is asked whether the
  * group is ready.
  */
@@ -276,6 +353,13 @@ int vfio_group_open_device(struct vfio_group *g, const char *name, const uint8_t
 	ret = dev ? vfio_device_check_token(dev, uuid) : -ENODEV;
 	if (ret)
 		goto out;
+	if (g->iommufd) {
+		*io = NULL;
+		ret = open_by_iommufd(g, dev);
+		if (!ret)
+			goto opened;
+		goto out;
+	}
 	ret = -EINVAL;
 	*io = g->container ? vfio_container_ioas(g->container) : NULL;
 	if (!*io && g->noiommu && g->container && vfio_container_is_noiommu(g->container)) {
@@ -299,6 +383,7 @@ int vfio_group_open_device(struct vfio_group *g, const char *name, const uint8_t
 		report_warn("noiommu-open", name, 0,
 			    "it is open, and no IOMMU keeps its DMA from memory that is not meant "
 			    "for it");
+opened:
 	g->device_files++;
 	atomic_fetch_add(&dev->by_group, 1);
 	*out = dev;
@@ -312,10 +397,37 @@ void vfio_group_close_device(struct vfio_group *g, struct vfio_device *dev, stru
 	pthread_mutex_lock(&g->lock);
 	atomic_fetch_sub(&dev->by_group, 1);
 	vfio_device_close(dev);
-	if (io)
+	if (io) {
 		leave(dev, io);
+	} else if (!g->noiommu) {
+		if (!dev->open_count)
+			iommufd_unbind(dev);
+		g->iommufd_files--;
+	}
 	g->device_files--;
 	pthread_mutex_unlock(&g->lock);
+}
+
+void vfio_group_closed_device(struct vfio_group *g)
+{
+	struct vfio_system *s = g->system;
+	bool owned = false, left = false;
+
+	pthread_mutex_lock(&g->take_lock);
+	pthread_mutex_lock(&g->lock);
+	if (!g->iommufd_files) {
+		left = g->left;
+		g->left = false;
+		owned = g->owned && !g->iommufd && !g->container;
+		if (owned)
+			g->owned = false;
+	}
+	pthread_mutex_unlock(&g->lock);
+	if (owned)
+		own(g, false);
+	if (left && s->env->claim)
+		s->env->claim(s->env_arg, g->iommu->id, VFIO_CLAIM_NONE);
+	pthread_mutex_unlock(&g->take_lock);
 }
 
 int group_attach(struct vfio_group *g, struct vfio_device *dev, struct vfio_ioas *io)

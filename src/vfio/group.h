@@ -45,6 +45,10 @@ struct vfio_group {
 	bool owned;	       /* its file has it own the DMA (vfio_env.own) */
 	bool noiommu;	       /* there is no IOMMU before its device; set when it is made */
 	struct vfio_container *container; /* set by vfio_group_set_container */
+	struct vfio_iommufd *iommufd;	  /* or, instead, by vfio_group_set_iommufd */
+	/* of device_files those that are of an iommufd, and do not keep the group's file open */
+	unsigned iommufd_files;
+	bool left; /* its file went first: the last of these gives up the claim */
 	/* or, instead, that of so many openers that came by themselves: vfio_device_attach() */
 	struct vfio_ioas *ioas;
 	unsigned attached;
@@ -271,6 +275,15 @@ int vfio_group_set_container(struct vfio_group *g, struct vfio_container *c);
  * True: it owned the DMA, which is over; the caller, who is vfio_env's, is not told.
  */
 bool vfio_group_revoke(struct vfio_group *g);
+/**
+ * vfio_group_set_iommufd - give @g an iommufd in a container's place
+ *
+ * Its devices are bound there when they are opened, and attached to the IOAS that is for that
+ * (vfio_iommufd_compat_get()). They stay so when the group leaves the iommufd, or its file is closed.
+ *
+ * Return: 0; -EINVAL: it has one, or a container; -ENODEV; -ENOMEM; or vfio_env.own's answer.
+ */
+int vfio_group_set_iommufd(struct vfio_group *g, struct vfio_iommufd *ictx);
 /** vfio_group_unset_container - 0; -EINVAL: it is in none; -EBUSY: a device is open */
 int vfio_group_unset_container(struct vfio_group *g);
 /** vfio_group_has_device - true if the device @name, "0000:01:00.0", is in @g */

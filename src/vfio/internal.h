@@ -189,6 +189,8 @@ uint64_t returned_release(struct vfio_ioas_set *set, uint64_t start, uint64_t la
 int vfio_group_open_device(struct vfio_group *g, const char *name, const uint8_t *uuid,
 			   struct vfio_device **out, struct vfio_ioas **io);
 void vfio_group_close_device(struct vfio_group *g, struct vfio_device *dev, struct vfio_ioas *io);
+/* Give up what the last device of an iommufd held, after its close; @g's devices may go with it. */
+void vfio_group_closed_device(struct vfio_group *g);
 /*
  * One opener more, or less, has @dev in @io, by itself: with the first of the group all functions
  * of it are. -EINVAL: the group is in another one; or the device's answer.
@@ -212,6 +214,12 @@ void vfio_dmabufs_revoke(struct vfio_device *dev);
 
 /* True if the program may have devices without an IOMMU; else with a line. */
 bool vfio_may_rawio(struct vfio_system *s);
+
+/* ---- iommufd_device.c: vfio_iommufd_bind() and so on, with the group's lock held ---- */
+
+int iommufd_bind(struct vfio_iommufd *ictx, struct vfio_device *dev, uint32_t *id);
+int iommufd_attach(struct vfio_device *dev, uint32_t *pt_id, const uint32_t *pasid);
+void iommufd_unbind(struct vfio_device *dev);
 
 /* ---- container.c, with the lock held of the group that is in it ---- */
 

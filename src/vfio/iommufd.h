@@ -177,6 +177,38 @@ int vfio_iommufd_get_dirty_bitmap(struct vfio_iommufd *ictx,
 /** vfio_iommufd_invalidate - -ENOENT: no object @id; -EINVAL: it has no cache of the program's */
 int vfio_iommufd_invalidate(struct vfio_iommufd *ictx, uint32_t id);
 
+/* ---- in the place of a container: -ENODEV: no IOAS is for that ---- */
+
+/** vfio_iommufd_compat_get - tell which IOAS it is: 0; -ENODEV */
+int vfio_iommufd_compat_get(struct vfio_iommufd *ictx, uint32_t *id);
+/** vfio_iommufd_compat_set - have another one: 0; -ENOENT: it is no IOAS */
+int vfio_iommufd_compat_set(struct vfio_iommufd *ictx, uint32_t id);
+/** vfio_iommufd_compat_clear - have none */
+void vfio_iommufd_compat_clear(struct vfio_iommufd *ictx);
+/** vfio_iommufd_compat_create - make one, if there is none: 0 or -ENOMEM */
+int vfio_iommufd_compat_create(struct vfio_iommufd *ictx);
+/** vfio_iommufd_compat_set_iommu - SET_IOMMU: 0; -EINVAL: another @type, or mapped pages; -ENODEV */
+int vfio_iommufd_compat_set_iommu(struct vfio_iommufd *ictx, unsigned long type);
+/** vfio_iommufd_compat_coherent - return what CHECK_EXTENSION says of VFIO_DMA_CC_IOMMU; -ENODEV */
+int vfio_iommufd_compat_coherent(struct vfio_iommufd *ictx);
+/** vfio_iommufd_compat_map - MAP_DMA, by the rules of vfio_iommufd_ioas_map(); no right is one, too */
+int vfio_iommufd_compat_map(struct vfio_iommufd *ictx, uint64_t vaddr, uint64_t iova, uint64_t size,
+			    unsigned prot);
+/**
+ * vfio_iommufd_compat_unmap - UNMAP_DMA
+ * @all: VFIO_DMA_UNMAP_FLAG_ALL
+ * @unmapped: gets the bytes that were unmapped, with an error, too
+ * @tell: gets whether the program is told that
+ *
+ * Return: 0, also if there was nothing; -ENOENT: a mapping is cut, and this is no type1 v1;
+ * -EINVAL; -EOVERFLOW; -ENODEV; -ENOMEM.
+ */
+int vfio_iommufd_compat_unmap(struct vfio_iommufd *ictx, bool all, uint64_t iova, uint64_t size,
+			      uint64_t *unmapped, bool *tell);
+/** vfio_iommufd_compat_info - tell page sizes and ranges of GET_INFO: 0; -ENODEV */
+int vfio_iommufd_compat_info(struct vfio_iommufd *ictx, uint64_t *pgsizes,
+			     struct iommu_iova_range out[2], unsigned *n);
+
 /* ---- devices: for those who open them (open.c, group.c) ---- */
 
 /**

@@ -11,15 +11,14 @@
 
 /* ---- binding ---- */
 
-int vfio_iommufd_bind(struct vfio_iommufd *ictx, struct vfio_device *dev, uint32_t *id)
+int iommufd_bind(struct vfio_iommufd *ictx, struct vfio_device *dev, uint32_t *id)
 {
-	struct vfio_group *g = dev->group;
 	struct vfio_iommufd_device *idev = heap_alloc(sizeof(*idev));
+	struct vfio_group *g = dev->group;
 	int ret;
 
 	if (!idev)
 		return -ENOMEM;
-	pthread_mutex_lock(&g->lock);
 	pthread_mutex_lock(&ictx->lock);
 	if (dev->iommufd)
 		ret = -EINVAL;
@@ -40,9 +39,18 @@ int vfio_iommufd_bind(struct vfio_iommufd *ictx, struct vfio_device *dev, uint32
 		*id = idev->obj.id;
 	}
 	pthread_mutex_unlock(&ictx->lock);
-	pthread_mutex_unlock(&g->lock);
 	if (ret)
 		heap_free(idev);
+	return ret;
+}
+
+int vfio_iommufd_bind(struct vfio_iommufd *ictx, struct vfio_device *dev, uint32_t *id)
+{
+	int ret;
+
+	pthread_mutex_lock(&dev->group->lock);
+	ret = iommufd_bind(ictx, dev, id);
+	pthread_mutex_unlock(&dev->group->lock);
 	return ret;
 }
 
@@ -248,21 +256,28 @@ static int attach_pasid(struct vfio_iommufd_device *idev, uint32_t pt_id, uint32
 			   "attach of PASID %u: the IOMMU has none", pasid);
 }
 
+int iommufd_attach(struct vfio_device *dev, uint32_t *pt_id, const uint32_t *pasid)
+{
+	struct vfio_iommufd_device *idev = dev->iommufd;
+	int ret;
+
+	if (!idev)
+		return -EINVAL;
+	pthread_mutex_lock(&idev->ictx->lock);
+	if (pasid && *pasid)
+		ret = attach_pasid(idev, *pt_id, *pasid);
+	else
+		ret = attach_0(idev, pt_id, pasid);
+	pthread_mutex_unlock(&idev->ictx->lock);
+	return ret;
+}
+
 int vfio_iommufd_attach(struct vfio_device *dev, uint32_t *pt_id, const uint32_t *pasid)
 {
-	struct vfio_iommufd_device *idev;
-	int ret = -EINVAL;
+	int ret;
 
 	pthread_mutex_lock(&dev->group->lock);
-	idev = dev->iommufd;
-	if (idev) {
-		pthread_mutex_lock(&idev->ictx->lock);
-		if (pasid && *pasid)
-			ret = attach_pasid(idev, *pt_id, *pasid);
-		else
-			ret = attach_0(idev, pt_id, pasid);
-		pthread_mutex_unlock(&idev->ictx->lock);
-	}
+	ret = iommufd_attach(dev, pt_id, pasid);
 	pthread_mutex_unlock(&dev->group->lock);
 	return ret;
 }
@@ -285,26 +300,29 @@ int vfio_iommufd_detach(struct vfio_device *dev, const uint32_t *pasid)
 	return ret;
 }
 
+void iommufd_unbind(struct vfio_device *dev)
+{
+	struct vfio_iommufd_device *idev = dev->iommufd;
+	struct vfio_group *g = dev->group;
+	struct vfio_iommufd *ictx;
+
+	if (!idev)
+		return;
+	ictx = idev->ictx;
+	pthread_mutex_lock(&ictx->lock);
+	detach(idev);
+	iommufd_object_remove(ictx, &idev->obj);
+	dev->iommufd = NULL;
+	if (!--g->iommufd_bound)
+		g->iommufd_owner = NULL;
+	pthread_mutex_unlock(&ictx->lock);
+	heap_free(idev);
+	vfio_iommufd_put(ictx);
+}
+
 void vfio_iommufd_unbind(struct vfio_device *dev)
 {
-	struct vfio_group *g = dev->group;
-	struct vfio_iommufd_device *idev;
-	struct vfio_iommufd *ictx = NULL;
-
-	pthread_mutex_lock(&g->lock);
-	idev = dev->iommufd;
-	if (idev) {
-		ictx = idev->ictx;
-		pthread_mutex_lock(&ictx->lock);
-		detach(idev);
-		iommufd_object_remove(ictx, &idev->obj);
-		dev->iommufd = NULL;
-		if (!--g->iommufd_bound)
-			g->iommufd_owner = NULL;
-		pthread_mutex_unlock(&ictx->lock);
-	}
-	pthread_mutex_unlock(&g->lock);
-	heap_free(idev);
-	if (ictx)
-		vfio_iommufd_put(ictx);
+	pthread_mutex_lock(&dev->group->lock);
+	iommufd_unbind(dev);
+	pthread_mutex_unlock(&dev->group->lock);
 }

@@ -132,12 +132,93 @@ static void attaching(void **state)
 	vfio_iommufd_put(ictx);
 }
 
+/* A group with an iommufd in a container's place. */
+static void compat(void **state)
+{
+	struct test_machine *t = *state;
+	struct vfio_iommufd *ictx = vfio_iommufd_new(t->sys);
+	struct vfio_container *c = vfio_container_new(t->sys);
+	struct vfio_open a, second, cdev;
+	uint32_t id, flags;
+
+	assert_int_equal(vfio_iommufd_compat_get(ictx, &id), -ENODEV);
+	assert_int_equal(vfio_iommufd_compat_set_iommu(ictx, 3), -ENODEV);
+	assert_int_equal(vfio_group_open(t->sys, t->group), 0);
+	assert_int_equal(vfio_group_set_iommufd(t->group, ictx), 0);
+	assert_int_equal(vfio_group_set_iommufd(t->group, ictx), -EINVAL);
+	assert_int_equal(vfio_group_set_container(t->group, c), -EINVAL);
+	assert_int_equal(vfio_group_status(t->group, &flags), 0);
+	assert_int_equal(flags, 3);
+	assert_int_equal(vfio_iommufd_compat_get(ictx, &id), 0);
+	assert_int_equal(id, 1);
+	assert_int_equal(vfio_iommufd_compat_coherent(ictx), 1);
+	/* before SET_IOMMU, as the IOAS is there */
+	assert_int_equal(vfio_open_by_group(&a, t->group, "0000:01:00.0", NULL), 0);
+	assert_int_equal(vfio_open_by_group(&second, t->group, "0000:01:00.0", NULL), 0);
+	assert_int_equal(t->dev[0].opens, 1);
+	assert_int_equal(vfio_iommufd_compat_coherent(ictx), 0);
+	assert_int_equal(vfio_iommufd_destroy(ictx, id), -EBUSY);
+	vfio_iommufd_compat_clear(ictx);
+	assert_int_equal(vfio_iommufd_compat_map(ictx, 0, 0, 4096, IOMMU_READ), -ENODEV);
+	/* the group may leave, and its file may go: the device stays */
+	assert_int_equal(vfio_group_unset_container(t->group), 0);
+	assert_int_equal(vfio_group_unset_container(t->group), -EINVAL);
+	assert_int_equal(vfio_group_set_container(t->group, c), -EPERM);
+	vfio_group_release(t->sys, t->group);
+	assert_int_equal(vfio_group_open(t->sys, t->group), 0);
+	vfio_group_release(t->sys, t->group);
+	vfio_open_init(&cdev, &t->dev[0].vdev);
+	assert_int_equal(vfio_open_bind(&cdev), -EINVAL);
+	vfio_open_close(&second);
+	vfio_iommufd_put(ictx);
+	assert_int_equal(t->dev[0].opens, 1);
+	vfio_open_close(&a);
+	assert_int_equal(t->dev[0].opens, 0);
+	assert_int_equal(vfio_open_bind(&cdev), 0);
+	vfio_open_close(&cdev);
+	vfio_container_put(c);
+}
+
+/* v1: an unmap cuts mappings at its ends. */
+static void compat_v1(void **state)
+{
+	struct test_machine *t = *state;
+	struct vfio_iommufd *ictx = vfio_iommufd_new(t->sys);
+	struct vfio_device *dev = &t->dev[0].vdev;
+	static char mem[4 * 4096] __attribute__((aligned(4096)));
+	uint64_t done, mem_at = (uintptr_t)mem;
+	struct vfio_open o;
+	bool tell;
+	char c;
+
+	assert_int_equal(vfio_group_open(t->sys, t->group), 0);
+	assert_int_equal(vfio_group_set_iommufd(t->group, ictx), 0);
+	assert_int_equal(vfio_iommufd_compat_set_iommu(ictx, 1), 0);
+	assert_int_equal(vfio_open_by_group(&o, t->group, "0000:01:00.0", NULL), 0);
+	assert_int_equal(vfio_iommufd_compat_map(ictx, mem_at, 0, sizeof(mem), 3), 0);
+	assert_int_equal(atomic_load(&t->sys->ioases.pages_locked), 4);
+	assert_int_equal(vfio_iommufd_compat_unmap(ictx, false, 4096, 4096, &done, &tell), 0);
+	assert_int_equal(done, 4096);
+	assert_int_equal(atomic_load(&t->sys->ioases.pages_locked), 3);
+	assert_int_equal(iommu_dma_read(dev->iommu, 0, &c, 1), 0);
+	assert_int_equal(iommu_dma_read(dev->iommu, 4096, &c, 1), -EFAULT);
+	assert_int_equal(iommu_dma_read(dev->iommu, 8192, &c, 1), 0);
+	assert_int_equal(vfio_iommufd_compat_unmap(ictx, true, 0, 0, &done, &tell), 0);
+	assert_int_equal(done, 3 * 4096);
+	vfio_open_close(&o);
+	vfio_group_release(t->sys, t->group);
+	vfio_iommufd_put(ictx);
+	assert_int_equal(atomic_load(&t->sys->ioases.mappings), 0);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(numbers, test_machine_new, test_machine_free),
 		cmocka_unit_test_setup_teardown(binding, test_machine_new, test_machine_free),
 		cmocka_unit_test_setup_teardown(attaching, test_machine_new, test_machine_free),
+		cmocka_unit_test_setup_teardown(compat, test_machine_new, test_machine_free),
+		cmocka_unit_test_setup_teardown(compat_v1, test_machine_new, test_machine_free),
 	};
 
 	log_set(2, LOG_NONE);

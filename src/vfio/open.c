@@ -35,11 +35,13 @@ int vfio_open_by_group(struct vfio_open *o, struct vfio_group *g, const char *na
 	if (ret)
 		return ret;
 	ret = vfio_group_open_device(g, name, uuid, &o->dev, &o->ioas);
-	if (ret)
+	if (ret) {
 		use(g, name, false);
-	else
-		atomic_store(&o->bound, true);
-	return ret;
+		return ret;
+	}
+	o->iommufd = !o->ioas && !g->noiommu;
+	atomic_store(&o->bound, true);
+	return 0;
 }
 
 void vfio_open_init(struct vfio_open *o, struct vfio_device *dev)
@@ -144,8 +146,12 @@ void vfio_open_close(struct vfio_open *o)
 	o->mapper = NULL;
 	pthread_mutex_unlock(&dev->mappers_lock);
 	if (o->via == VFIO_VIA_GROUP) {
-		vfio_group_close_device(dev->group, dev, o->ioas);
-		use(dev->group, dev->name, false);
+		struct vfio_group *g = dev->group;
+
+		vfio_group_close_device(g, dev, o->ioas);
+		use(g, dev->name, false);
+		if (o->iommufd)
+			vfio_group_closed_device(g);
 		return;
 	}
 	vfio_device_close(dev);
