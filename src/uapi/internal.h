@@ -103,6 +103,8 @@ int uapi_iommufd_open(struct vfio_system *sys, const struct uapi_fds *fds, struc
 /* Of /dev/vfio/devices/vfioN, which is the device at @place; not bound yet. */
 int uapi_cdev_open(struct vfio_system *sys, const struct uapi_fds *fds, unsigned id,
 		   const struct vfio_place *place, struct uapi_file **out);
+/* Make a fault queue of an iommufd, *@id: the number of its descriptor, or -errno. */
+int uapi_fault_open(struct uapi_file *iommufd, uint32_t *id);
 long uapi_iommufd_compat_ioctl(struct uapi_file *f, unsigned int cmd, unsigned long arg);
 long uapi_type1_ioctl(struct vfio_type1 *t, unsigned int cmd, unsigned long arg);
 ssize_t uapi_device_read(struct uapi_file *f, void *user, size_t count, uint64_t pos);

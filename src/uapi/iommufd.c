@@ -327,6 +327,24 @@ static long invalidate(struct call *c)
 	return respond(c, sizeof(*cmd)) ? -EFAULT : ret;
 }
 
+static long fault_queue_alloc(struct call *c)
+{
+	struct iommu_fault_alloc *cmd = c->cmd;
+	long ret;
+
+	if (cmd->flags)
+		return -EOPNOTSUPP;
+	/* a descriptor that was given cannot be taken back: so it is seen before whether it can be told */
+	ret = respond(c, sizeof(*cmd));
+	if (ret)
+		return ret;
+	ret = uapi_fault_open(c->f, &cmd->out_fault_id);
+	if (ret < 0)
+		return ret;
+	cmd->out_fault_fd = (uint32_t)ret;
+	return respond(c, sizeof(*cmd));
+}
+
 /* ---- objects of IOMMUs that guests see, of which this hardware has none ---- */
 
 static long viommu_alloc(struct call *c)
@@ -395,6 +413,7 @@ static const struct ioctl ioctls[] = {
 	      __reserved),
 	IOCTL(IOMMU_HWPT_GET_DIRTY_BITMAP, get_dirty_bitmap, iommu_hwpt_get_dirty_bitmap, data),
 	IOCTL(IOMMU_HWPT_INVALIDATE, invalidate, iommu_hwpt_invalidate, __reserved),
+	IOCTL(IOMMU_FAULT_QUEUE_ALLOC, fault_queue_alloc, iommu_fault_alloc, out_fault_fd),
 	IOCTL(IOMMU_IOAS_MAP_FILE, ioas_map_file, iommu_ioas_map_file, iova),
 	IOCTL(IOMMU_VIOMMU_ALLOC, viommu_alloc, iommu_viommu_alloc, out_viommu_id),
 	IOCTL(IOMMU_VDEVICE_ALLOC, vdevice_alloc, iommu_vdevice_alloc, virt_id),

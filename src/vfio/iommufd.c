@@ -36,6 +36,9 @@ static void object_free(struct vfio_iommufd *ictx, struct iommufd_object *o)
 	case IOMMUFD_HWPT:
 		iommufd_hwpt_free(ictx, container_of_type(o, struct iommufd_hwpt, obj));
 		break;
+	case IOMMUFD_FAULT:
+		iommufd_fault_free(ictx, container_of_type(o, struct vfio_iommufd_fault, obj));
+		break;
 	case IOMMUFD_DEVICE: /* while there is one its binding uses it */
 	case IOMMUFD_ANY:
 		break;

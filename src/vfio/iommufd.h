@@ -177,6 +177,21 @@ int vfio_iommufd_get_dirty_bitmap(struct vfio_iommufd *ictx,
 /** vfio_iommufd_invalidate - -ENOENT: no object @id; -EINVAL: it has no cache of the program's */
 int vfio_iommufd_invalidate(struct vfio_iommufd *ictx, uint32_t id);
 
+/* ---- fault queues ---- */
+
+struct vfio_iommufd_fault;
+/**
+ * vfio_iommufd_fault_alloc - make a fault queue, with number *@id: 0 or -ENOMEM; then publish or abort
+ * @out: gets it, open; the iommufd stays until it is released
+ */
+int vfio_iommufd_fault_alloc(struct vfio_iommufd *ictx, uint32_t *id,
+			     struct vfio_iommufd_fault **out);
+/** vfio_iommufd_fault_release - its file is closed */
+void vfio_iommufd_fault_release(struct vfio_iommufd_fault *q);
+/** vfio_iommufd_fault_respond - answer page requests: 0; -EINVAL: there are none of this cookie */
+int vfio_iommufd_fault_respond(struct vfio_iommufd_fault *q,
+			       const struct iommu_hwpt_page_response *r);
+
 /* ---- in the place of a container: -ENODEV: no IOAS is for that ---- */
 
 /** vfio_iommufd_compat_get - tell which IOAS it is: 0; -ENODEV */

@@ -117,6 +117,17 @@ static void detach(struct vfio_iommufd_device *idev)
 	put_hwpt(idev->ictx, h);
 }
 
+/* May @idev be attached to @h at all? 0 or -ENODEV. */
+static int check_fault(const struct vfio_iommufd_device *idev, const struct iommufd_hwpt *h)
+{
+	if (!h->fault)
+		return 0;
+	return report_warn(
+		"fault-queue-hardware", idev->dev->name, -ENODEV,
+		"attach to a HWPT with a fault queue: the device raises no page requests "
+		"(PRI)");
+}
+
 /* Attach @idev, which is not, to @h: its group as a whole if it is the first. */
 static int attach_first(struct vfio_iommufd_device *idev, struct iommufd_hwpt *h)
 {
@@ -126,6 +137,8 @@ static int attach_first(struct vfio_iommufd_device *idev, struct iommufd_hwpt *h
 	if (g->attached && g->ioas != h->space)
 		return -EINVAL;
 	ret = iommufd_ioas_check_device(h->ioas);
+	if (!ret)
+		ret = check_fault(idev, h);
 	if (!ret)
 		ret = group_attach(g, idev->dev, h->space);
 	if (ret)
@@ -147,6 +160,8 @@ static int replace(struct vfio_iommufd_device *idev, struct iommufd_hwpt *h)
 		return 0;
 	if (h->ioas != old->ioas)
 		ret = iommufd_ioas_check_device(h->ioas);
+	if (!ret)
+		ret = check_fault(idev, h);
 	if (!ret)
 		ret = group_replace(g, old->space, h->space);
 	if (ret)

@@ -58,6 +58,8 @@ void iommufd_hwpt_free(struct vfio_iommufd *ictx, struct iommufd_hwpt *h)
 		iommufd_areas_unpin(ictx, ioas);
 	iommufd_ioas_align(ioas);
 	ioas->obj.users--;
+	if (h->fault)
+		h->fault->obj.users--;
 	vfio_ioas_put(h->space);
 	heap_free(h);
 }
@@ -81,6 +83,7 @@ static int check_flags(const struct iommu_hwpt_alloc *c)
 static int alloc_of(struct vfio_iommufd *ictx, const struct iommu_hwpt_alloc *c,
 		    struct iommufd_object *pt, uint32_t *id)
 {
+	struct iommufd_object *fault;
 	struct iommufd_hwpt *h;
 	int ret;
 
@@ -100,8 +103,13 @@ static int alloc_of(struct vfio_iommufd *ictx, const struct iommu_hwpt_alloc *c,
 		return ret;
 	h->pasids = c->flags & IOMMU_HWPT_ALLOC_PASID;
 	if (c->flags & IOMMU_HWPT_FAULT_ID_VALID) {
-		iommufd_hwpt_free(ictx, h);
-		return -ENOENT;
+		fault = iommufd_object_get(ictx, c->fault_id, IOMMUFD_FAULT);
+		if (!fault) {
+			iommufd_hwpt_free(ictx, h);
+			return -ENOENT;
+		}
+		h->fault = container_of_type(fault, struct vfio_iommufd_fault, obj);
+		fault->users++;
 	}
 	*id = h->obj.id;
 	return 0;

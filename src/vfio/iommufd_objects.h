@@ -12,7 +12,7 @@
 #include "vfio/internal.h"
 #include "vfio/iommufd.h"
 
-enum iommufd_kind { IOMMUFD_ANY, IOMMUFD_IOAS, IOMMUFD_HWPT, IOMMUFD_DEVICE };
+enum iommufd_kind { IOMMUFD_ANY, IOMMUFD_IOAS, IOMMUFD_HWPT, IOMMUFD_DEVICE, IOMMUFD_FAULT };
 
 struct iommufd_object {
 	enum iommufd_kind kind;
@@ -66,13 +66,20 @@ struct iommufd_area {
 	struct iommufd_area *next; /* of those that one call makes */
 };
 
+struct vfio_iommufd_fault {
+	struct iommufd_object obj;
+	struct vfio_iommufd *ictx; /* a reference is its open file's */
+};
+
 struct iommufd_hwpt {
 	struct iommufd_object obj;
 	struct iommufd_ioas *ioas;
 	struct cds_list_head in_ioas;
 	struct vfio_ioas *space; /* what devices see */
-	bool pasids;		 /* ALLOC_PASID: it can be used together with PASIDs */
-	bool automatic;		 /* made by an attach to the IOAS, and goes with the last device */
+	struct vfio_iommufd_fault
+		*fault; /* FAULT_ID_VALID: where page requests are to go, or NULL */
+	bool pasids;	/* ALLOC_PASID: it can be used together with PASIDs */
+	bool automatic; /* made by an attach to the IOAS, and goes with the last device */
 };
 
 struct vfio_iommufd_device {
@@ -168,6 +175,11 @@ void iommufd_space_unmap(struct vfio_ioas *space, uint64_t iova, uint64_t last);
 void iommufd_area_free(struct vfio_iommufd *ictx, struct iommufd_area *a);
 /* Give a reference back. */
 void iommufd_pages_put(struct vfio_iommufd *ictx, struct iommufd_pages *p);
+
+/* ---- iommufd_fault.c ---- */
+
+/* Free a queue that nobody uses, with its number. */
+void iommufd_fault_free(struct vfio_iommufd *ictx, struct vfio_iommufd_fault *q);
 
 /* ---- iommufd_hwpt.c ---- */
 
