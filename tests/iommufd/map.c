@@ -396,7 +396,10 @@ void ask_mapfile(void)
 		F("the iommufd", FIXED | RW, s.i, 0, PG, 0x1b0000);
 		F("the device", FIXED | RW, s.d, 0, PG, 0x1b0000);
 		{
-			char p[] = "/tmp/probeXXXXXX";
+			/* of tmpfs, which /tmp is not everywhere */
+			char p[] = "/dev/shm/probeXXXXXX";
+			if (access("/dev/shm", W_OK))
+				memcpy(p, "/tmp/probeXXXXXX", sizeof("/tmp/probeXXXXXX"));
 			x = mkstemp(p);
 			(void)!ftruncate(x, 4 * PG);
 			F("a file in /tmp", FIXED | RW, x, 0, 4 * PG, 0x1c0000);
