@@ -56,6 +56,7 @@ refuses "there is no option -x" run -x "${T[@]}"
 refuses "--device needs a value" run --device
 refuses "--log loud" run --log loud "${T[@]}"
 refuses "--kernel 5.4" run --kernel 5.4 "${T[@]}"
+refuses "--iommu dirty-tracking" run --iommu dirty-tracking "${T[@]}"
 refuses "--memlock much" run --memlock much "${T[@]}"
 refuses "--memlock -1" run --memlock=-1 "${T[@]}"
 refuses "--log-file /nonexistent/log: No such file" run --log-file /nonexistent/log "${T[@]}"

@@ -22,6 +22,7 @@
 #include "base/util.h"
 #include "cli/cli.h"
 #include "machine/run/run.h"
+#include "vfio/iommu_hw.h"
 #include "vfio/kernel.h"
 
 #define SHIM "libuvfio-shim.so"
@@ -32,6 +33,7 @@ struct run {
 	const struct cli_command *cmd;
 	struct run_devices devices;
 	const char *log_level;
+	const char *iommu;  /* as --iommu has it; NULL: the default */
 	const char *kernel; /* as --kernel names it; NULL: the default */
 	char memlock[24];   /* bytes, "unlimited", or empty: the limit that the program has when it
 			     runs */
@@ -100,11 +102,13 @@ static int set_log_file(struct run *r, const char *path)
 	return 0;
 }
 
-enum { OPT_DEVICE, OPT_KERNEL, OPT_LOG, OPT_LOG_FILE, OPT_NOIOMMU, OPT_MEMLOCK };
+enum { OPT_DEVICE, OPT_IOMMU, OPT_KERNEL, OPT_LOG, OPT_LOG_FILE, OPT_NOIOMMU, OPT_MEMLOCK };
 static const struct cli_option options[] = {
 	[OPT_DEVICE] = { "device", "SPEC",
 			 "plug a device in: MODEL[,option=value]..., or ./PLUGIN.so[,...];\n"
 			 "may be given several times; `uvfio models` lists models" },
+	[OPT_IOMMU] = { "iommu", "OPTION",
+			"what the IOMMU has: dirty-tracking=on, or off (the default)" },
 	[OPT_KERNEL] = { "kernel", "VERSION",
 			 "which kernel's VFIO the program sees: 6.1, 6.12, or 7.3 (the default)" },
 	[OPT_LOG] = { "log", "LEVEL", "error, warn (the default), info, debug or none" },
@@ -127,6 +131,13 @@ static int set_option(struct run *r, int opt, const char *value)
 	switch (opt) {
 	case OPT_DEVICE:
 		return add_device(r, value);
+	case OPT_IOMMU:
+		if (vfio_iommu_choose(value))
+			return cli_error(
+				r->cmd, "--iommu %s: write dirty-tracking=on or dirty-tracking=off",
+				value);
+		r->iommu = value;
+		return 0;
 	case OPT_KERNEL:
 		if (vfio_kernel_choose(value))
 			return cli_error(r->cmd, "--kernel %s: write 6.1, 6.12 or 7.3", value);
@@ -304,6 +315,7 @@ static int set_environment(struct run *r)
 	rc |= setenv("UVFIO_RUN_DIR", r->dir, 1);
 	rc |= setenv("UVFIO_LOG", r->log_level, 1);
 	rc |= setenv("UVFIO_MEMLOCK", r->memlock, 1);
+	rc |= r->iommu ? setenv("UVFIO_IOMMU", r->iommu, 1) : unsetenv("UVFIO_IOMMU");
 	rc |= r->kernel ? setenv("UVFIO_KERNEL", r->kernel, 1) : unsetenv("UVFIO_KERNEL");
 	rc |= r->log_file ? setenv("UVFIO_LOG_FILE", r->log_file, 1) : unsetenv("UVFIO_LOG_FILE");
 	rc |= setenv("LD_PRELOAD", list, 1);

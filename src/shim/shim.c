@@ -24,6 +24,7 @@
 #include "shim/mem.h"
 #include "shim/paths.h"
 #include "shim/scope.h"
+#include "vfio/iommu_hw.h"
 
 /*
  * The one piece of state that hangs off nothing: there is one shim in a process, as there is one
@@ -310,7 +311,7 @@ static void init_alive(void)
 __attribute__((constructor(101))) static void shim_init(void)
 {
 	const char *dir = getenv("UVFIO_RUN_DIR"), *lock = getenv("UVFIO_MEMLOCK");
-	const char *kernel = getenv("UVFIO_KERNEL");
+	const char *kernel = getenv("UVFIO_KERNEL"), *iommu = getenv("UVFIO_IOMMU");
 	int rc;
 
 	for (struct shim_next *n = __start_shim_nexts; n < __stop_shim_nexts; n++)
@@ -330,6 +331,11 @@ __attribute__((constructor(101))) static void shim_init(void)
 			   "process %ld is a program in Go without libc: it cannot see uvfio's "
 			   "devices; build it with CGO_ENABLED=1 and import \"C\"",
 			   sys_call(SYS_getpid, 0, 0, 0, 0, 0, 0));
+		return;
+	}
+	if (iommu && vfio_iommu_choose(iommu)) {
+		report_err("environment", SHIM_WHO, 0,
+			   "UVFIO_IOMMU=%s: no such option; no device is seen", iommu);
 		return;
 	}
 	if (kernel && vfio_kernel_choose(kernel)) {

@@ -297,13 +297,54 @@ static long set_dirty_tracking(struct call *c)
 	return vfio_iommufd_set_dirty_tracking(c->ictx, cmd->hwpt_id, cmd->flags);
 }
 
+/* The program's bitmap, of which one word is here. */
+struct bitmap {
+	const struct iommu_hwpt_get_dirty_bitmap *cmd;
+	uint64_t at, word; /* which one, and its new bits */
+};
+
+/* OR the word's bits into the program's. */
+static int flush(struct bitmap *b)
+{
+	unsigned long to = b->cmd->data + b->at * sizeof(b->word);
+	uint64_t old;
+
+	if (!b->word)
+		return 0;
+	if (uapi_get(&old, to, sizeof(old)))
+		return -EFAULT;
+	old |= b->word;
+	b->word = 0;
+	return uapi_put(to, &old, sizeof(old));
+}
+
+/* A page is a bit, a part of one, or several. */
+static int put_dirty(void *arg, uint64_t iova)
+{
+	struct bitmap *b = arg;
+	uint64_t bit = (iova - b->cmd->iova) / b->cmd->page_size,
+		 n = b->cmd->page_size < PAGE_SIZE_4K ? PAGE_SIZE_4K / b->cmd->page_size : 1;
+	int ret = 0;
+
+	for (; n-- && !ret; bit++) {
+		if (bit / 64 != b->at)
+			ret = flush(b);
+		b->at = bit / 64;
+		b->word |= 1ull << bit % 64;
+	}
+	return ret;
+}
+
 static long get_dirty_bitmap(struct call *c)
 {
 	const struct iommu_hwpt_get_dirty_bitmap *cmd = c->cmd;
+	struct bitmap b = { .cmd = cmd };
+	long ret;
 
 	if (cmd->flags & ~IOMMU_HWPT_GET_DIRTY_BITMAP_NO_CLEAR || cmd->__reserved)
 		return -EOPNOTSUPP;
-	return vfio_iommufd_get_dirty_bitmap(c->ictx, cmd);
+	ret = vfio_iommufd_get_dirty_bitmap(c->ictx, cmd, put_dirty, &b);
+	return flush(&b) ? -EFAULT : ret;
 }
 
 /* iommufd/hw_pagetable.c, IOMMU_HWPT_INVALIDATE_ENTRY_NUM_MAX */

@@ -169,11 +169,25 @@ int vfio_iommufd_hw_info(struct vfio_iommufd *ictx, uint32_t dev_id,
 			 struct vfio_iommufd_hw_info *out);
 /** vfio_iommufd_has_device - true if there is a device @id */
 bool vfio_iommufd_has_device(struct vfio_iommufd *ictx, uint32_t id);
-/** vfio_iommufd_set_dirty_tracking - 0; -ENOENT; -EOPNOTSUPP: HWPT @id has none */
+/**
+ * vfio_iommufd_set_dirty_tracking - note which pages devices write in HWPT @id; what was noted is
+ * forgotten
+ *
+ * Return: 0; -ENOENT; -EOPNOTSUPP: it was made without; -ENOMEM.
+ */
 int vfio_iommufd_set_dirty_tracking(struct vfio_iommufd *ictx, uint32_t id, bool on);
-/** vfio_iommufd_get_dirty_bitmap - 0; -ENOENT; -EINVAL, -EOVERFLOW: the range; -EOPNOTSUPP */
+/* Take note of a page that was written: 0 or -errno, which ends the call. Locks are held. */
+typedef int vfio_iommufd_dirty_fn(void *arg, uint64_t iova);
+/**
+ * vfio_iommufd_get_dirty_bitmap - tell which pages were written
+ * @c: the HWPT, a range, the size that a bit is for, and FLAG_NO_CLEAR
+ *
+ * Return: 0; -ENOENT; -EINVAL, -EOVERFLOW: the range; -EOPNOTSUPP: it was made without; -EINVAL: it is
+ * off, or not all of the range is mapped: what is before the hole was told; or @put's answer.
+ */
 int vfio_iommufd_get_dirty_bitmap(struct vfio_iommufd *ictx,
-				  const struct iommu_hwpt_get_dirty_bitmap *c);
+				  const struct iommu_hwpt_get_dirty_bitmap *c,
+				  vfio_iommufd_dirty_fn *put, void *arg);
 /** vfio_iommufd_invalidate - -ENOENT: no object @id; -EINVAL: it has no cache of the program's */
 int vfio_iommufd_invalidate(struct vfio_iommufd *ictx, uint32_t id);
 

@@ -3,8 +3,10 @@
  * vfio/iommufd_hwpt.c: the page tables of an IOAS.
  */
 #include <errno.h>
+#include <string.h>
 
 #include "base/heap.h"
+#include "vfio/iommu_hw.h"
 #include "vfio/iommufd_objects.h"
 
 int iommufd_hwpt_new(struct vfio_iommufd *ictx, struct iommufd_ioas *ioas,
@@ -72,11 +74,14 @@ static int check_flags(const struct iommu_hwpt_alloc *c)
 
 	if (c->flags & ~known || c->data_len)
 		return -EOPNOTSUPP;
-	if (c->flags & (IOMMU_HWPT_ALLOC_NEST_PARENT | IOMMU_HWPT_ALLOC_DIRTY_TRACKING))
+	if (c->flags & IOMMU_HWPT_ALLOC_NEST_PARENT)
 		return report_warn("hwpt-hardware", "iommufd", -EOPNOTSUPP,
-				   "HWPT_ALLOC flags 0x%x: the IOMMU has no %s", c->flags,
-				   c->flags & IOMMU_HWPT_ALLOC_NEST_PARENT ? "nested translation"
-									   : "dirty tracking");
+				   "HWPT_ALLOC: the IOMMU has no nested translation");
+	if (c->flags & IOMMU_HWPT_ALLOC_DIRTY_TRACKING && !vfio_iommu_dirty_tracking())
+		return report_warn(
+			"hwpt-hardware", "iommufd", -EOPNOTSUPP,
+			"HWPT_ALLOC: the IOMMU has no dirty tracking (`uvfio run --iommu "
+			"dirty-tracking=on`)");
 	return 0;
 }
 
@@ -101,6 +106,7 @@ static int alloc_of(struct vfio_iommufd *ictx, const struct iommu_hwpt_alloc *c,
 	ret = iommufd_hwpt_new(ictx, container_of_type(pt, struct iommufd_ioas, obj), &h);
 	if (ret)
 		return ret;
+	h->dirty = c->flags & IOMMU_HWPT_ALLOC_DIRTY_TRACKING;
 	h->pasids = c->flags & IOMMU_HWPT_ALLOC_PASID;
 	if (c->flags & IOMMU_HWPT_FAULT_ID_VALID) {
 		fault = iommufd_object_get(ictx, c->fault_id, IOMMUFD_FAULT);
@@ -137,6 +143,9 @@ int vfio_iommufd_hwpt_alloc(struct vfio_iommufd *ictx, const struct iommu_hwpt_a
 	return ret;
 }
 
+/* Intel VT-d 4.1, 11.4.3: second-stage accessed and dirty bits */
+#define ECAP_SSADS (1ull << 45)
+
 int vfio_iommufd_hw_info(struct vfio_iommufd *ictx, uint32_t dev_id,
 			 struct vfio_iommufd_hw_info *out)
 {
@@ -147,6 +156,10 @@ int vfio_iommufd_hw_info(struct vfio_iommufd *ictx, uint32_t dev_id,
 		.vtd = { .flags = 1, .cap_reg = 0x80d2008c222f0686, .ecap_reg = 0xf00f4a },
 		.capabilities = IOMMU_HW_CAP_PCI_ATS_NOT_SUPPORTED,
 	};
+	if (vfio_iommu_dirty_tracking()) {
+		out->vtd.ecap_reg |= ECAP_SSADS;
+		out->capabilities |= IOMMU_HW_CAP_DIRTY_TRACKING;
+	}
 	pthread_mutex_lock(&ictx->lock);
 	has = iommufd_object_get(ictx, dev_id, IOMMUFD_DEVICE);
 	pthread_mutex_unlock(&ictx->lock);
@@ -155,24 +168,28 @@ int vfio_iommufd_hw_info(struct vfio_iommufd *ictx, uint32_t dev_id,
 
 /* ---- dirty tracking ---- */
 
-static bool has_hwpt(struct vfio_iommufd *ictx, uint32_t id, uint64_t *alignment)
+static struct iommufd_hwpt *get_hwpt(struct vfio_iommufd *ictx, uint32_t id)
 {
 	struct iommufd_object *o = iommufd_object_get(ictx, id, IOMMUFD_HWPT);
 
-	if (o)
-		*alignment = container_of_type(o, struct iommufd_hwpt, obj)->ioas->alignment;
-	return o;
+	return o ? container_of_type(o, struct iommufd_hwpt, obj) : NULL;
 }
 
 int vfio_iommufd_set_dirty_tracking(struct vfio_iommufd *ictx, uint32_t id, bool on)
 {
-	uint64_t alignment;
-	bool has;
+	struct iommufd_hwpt *h;
+	int ret = -ENOENT;
 
 	pthread_mutex_lock(&ictx->lock);
-	has = has_hwpt(ictx, id, &alignment);
+	h = get_hwpt(ictx, id);
+	if (h)
+		ret = h->dirty ? 0 : -EOPNOTSUPP;
+	if (!ret && on)
+		ret = iommu_domain_dirty_start(vfio_ioas_domain(h->space));
+	else if (!ret)
+		iommu_domain_dirty_stop(vfio_ioas_domain(h->space));
 	pthread_mutex_unlock(&ictx->lock);
-	return has ? -EOPNOTSUPP : -ENOENT;
+	return ret;
 }
 
 static int check_dirty_range(const struct iommu_hwpt_get_dirty_bitmap *c, uint64_t alignment)
@@ -190,18 +207,69 @@ static int check_dirty_range(const struct iommu_hwpt_get_dirty_bitmap *c, uint64
 	return 0;
 }
 
-int vfio_iommufd_get_dirty_bitmap(struct vfio_iommufd *ictx,
-				  const struct iommu_hwpt_get_dirty_bitmap *c)
+/* Pages that are looked at together. */
+#define CHUNK 16384u
+
+/* Tell @put the pages of [@iova, @last], which is mapped as a whole, that were written. */
+static int put_dirty(struct iommu_domain *d, uint64_t iova, uint64_t last, bool clear,
+		     vfio_iommufd_dirty_fn *put, void *arg)
 {
-	uint64_t alignment;
+	uint64_t bits[CHUNK / 64], size;
+	int ret = 0;
+
+	for (; !ret; iova += size) {
+		size = last - iova + 1;
+		if (size > CHUNK * PAGE_SIZE_4K)
+			size = CHUNK * PAGE_SIZE_4K;
+		memset(bits, 0, sizeof(bits));
+		ret = iommu_domain_dirty_read(d, iova, size, PAGE_SIZE_4K, clear, bits);
+		for (uint64_t w = 0; w < ARRAY_SIZE(bits) && !ret; w++) {
+			for (uint64_t b = bits[w]; b && !ret; b &= b - 1) {
+				uint64_t page = w * 64 + (unsigned)__builtin_ctzll(b);
+
+				ret = put(arg, iova + page * PAGE_SIZE_4K);
+			}
+		}
+		if (iova + size - 1 == last)
+			break;
+	}
+	return ret;
+}
+
+int vfio_iommufd_get_dirty_bitmap(struct vfio_iommufd *ictx,
+				  const struct iommu_hwpt_get_dirty_bitmap *c,
+				  vfio_iommufd_dirty_fn *put, void *arg)
+{
+	uint64_t iova = c->iova, last, to;
+	struct iommufd_area *a;
+	struct iommufd_hwpt *h;
 	int ret = -ENOENT;
 
 	pthread_mutex_lock(&ictx->lock);
-	if (has_hwpt(ictx, c->hwpt_id, &alignment)) {
-		ret = check_dirty_range(c, alignment);
-		if (!ret)
-			ret = -EOPNOTSUPP;
+	h = get_hwpt(ictx, c->hwpt_id);
+	if (!h)
+		goto out;
+	ret = check_dirty_range(c, h->ioas->alignment);
+	if (!ret && !h->dirty)
+		ret = -EOPNOTSUPP;
+	if (!ret && !is_pow2(c->page_size))
+		ret = -EINVAL;
+	if (ret)
+		goto out;
+	last = c->iova + c->length - 1;
+	/* from mapping to mapping, until a hole */
+	for (;; iova = to + 1) {
+		ret = -EINVAL;
+		a = iommufd_area_first(h->ioas, iova, iova);
+		if (!a)
+			break;
+		to = a->by_iova.last < last ? a->by_iova.last : last;
+		ret = put_dirty(vfio_ioas_domain(h->space), iova, to,
+				!(c->flags & IOMMU_HWPT_GET_DIRTY_BITMAP_NO_CLEAR), put, arg);
+		if (ret || to == last)
+			break;
 	}
+out:
 	pthread_mutex_unlock(&ictx->lock);
 	return ret;
 }

@@ -15,6 +15,7 @@
 #include "base/guard.h"
 #include "base/log.h"
 #include "base/test_signals.h"
+#include "vfio/iommu_hw.h"
 #include "vfio/iommufd_objects.h"
 #include "vfio/test_iommufd.h"
 
@@ -377,6 +378,61 @@ static void many(void **state)
 	assert_int_equal(locked(f), count);
 }
 
+static uint64_t found;
+
+static int note(void *arg, uint64_t iova)
+{
+	found |= 1ull << (iova - *(uint64_t *)arg) / K;
+	return 0;
+}
+
+/* With hardware for it: which pages a device wrote. */
+static void dirty(void **state)
+{
+	struct fixture *f = *state;
+	struct iommu_hwpt_alloc c = { .dev_id = f->dev_id,
+				      .pt_id = f->a,
+				      .flags = IOMMU_HWPT_ALLOC_DIRTY_TRACKING };
+	struct iommu_hwpt_get_dirty_bitmap g = { .length = 8 * K, .page_size = K };
+	struct vfio_iommufd_hw_info info;
+	uint64_t base = 0;
+	uint32_t id;
+
+	assert_int_equal(vfio_iommufd_hwpt_alloc(f->ictx, &c, &id), -EOPNOTSUPP);
+	assert_int_equal(vfio_iommu_choose("dirty-tracking"), -EINVAL);
+	assert_int_equal(vfio_iommu_choose("dirty-tracking=on"), 0);
+	assert_int_equal(vfio_iommufd_hw_info(f->ictx, f->dev_id, &info), 0);
+	assert_true(info.capabilities & IOMMU_HW_CAP_DIRTY_TRACKING);
+	assert_int_equal(vfio_iommufd_hwpt_alloc(f->ictx, &c, &id), 0);
+	vfio_iommufd_publish(f->ictx, id);
+	g.hwpt_id = id;
+	attach(f, id);
+	assert_int_equal(map(f, f->a, 0, f->mem, 4), 0);
+	assert_int_equal(map(f, f->a, 4 * K, f->mem + 8 * K, 4), 0);
+	assert_int_equal(vfio_iommufd_get_dirty_bitmap(f->ictx, &g, note, &base), -EINVAL);
+	assert_int_equal(vfio_iommufd_set_dirty_tracking(f->ictx, id, true), 0);
+	assert_int_equal(iommu_dma_write(f->dev->iommu, 3 * K + 4095, "ab", 2), 0);
+	g.flags = IOMMU_HWPT_GET_DIRTY_BITMAP_NO_CLEAR;
+	assert_int_equal(vfio_iommufd_get_dirty_bitmap(f->ictx, &g, note, &base), 0);
+	assert_int_equal(found, 3 << 3);
+	g.flags = found = 0;
+	assert_int_equal(vfio_iommufd_get_dirty_bitmap(f->ictx, &g, note, &base), 0);
+	assert_int_equal(found, 3 << 3);
+	found = 0;
+	assert_int_equal(vfio_iommufd_get_dirty_bitmap(f->ictx, &g, note, &base), 0);
+	assert_int_equal(found, 0);
+	/* before a hole */
+	assert_int_equal(iommu_dma_write(f->dev->iommu, 0, "a", 1), 0);
+	g.length = 16 * K;
+	assert_int_equal(vfio_iommufd_get_dirty_bitmap(f->ictx, &g, note, &base), -EINVAL);
+	assert_int_equal(found, 1);
+	assert_int_equal(vfio_iommufd_set_dirty_tracking(f->ictx, id, false), 0);
+	vfio_iommu_choose("dirty-tracking=off");
+	/* one that was made without has none */
+	assert_int_equal(vfio_iommufd_set_dirty_tracking(f->ictx, new_hwpt(f, f->b), true),
+			 -EOPNOTSUPP);
+}
+
 int main(void)
 {
 #define TEST(fn) cmocka_unit_test_setup_teardown(fn, setup, teardown)
@@ -390,6 +446,7 @@ int main(void)
 		TEST(places),
 		TEST(cut),
 		TEST(many),
+		TEST(dirty),
 	};
 
 	log_set(2, LOG_NONE);

@@ -78,6 +78,7 @@ struct iommufd_hwpt {
 	struct vfio_ioas *space; /* what devices see */
 	struct vfio_iommufd_fault
 		*fault; /* FAULT_ID_VALID: where page requests are to go, or NULL */
+	bool dirty;	/* ALLOC_DIRTY_TRACKING */
 	bool pasids;	/* ALLOC_PASID: it can be used together with PASIDs */
 	bool automatic; /* made by an attach to the IOAS, and goes with the last device */
 };

@@ -52,13 +52,15 @@ _uvfio() {
 		_uvfio_device "$uvfio" "${cur#*=}"
 		COMPREPLY=("${COMPREPLY[@]/#/--device=}")
 		;;
+	run:--iommu:*) COMPREPLY=($(compgen -W "dirty-tracking=on dirty-tracking=off" -- "$cur")) ;;
 	run:--kernel:*) COMPREPLY=($(compgen -W "6.1 6.12 7.3" -- "$cur")) ;;
 	run:--log:*) COMPREPLY=($(compgen -W "error warn info debug none" -- "$cur")) ;;
 	run:--log-file:*) COMPREPLY=($(compgen -f -- "$cur")) ;;
 	run:--noiommu:*) COMPREPLY=($(compgen -W "rawio all" -- "$cur")) ;;
 	run:--memlock:*) COMPREPLY=($(compgen -W "inherit unlimited" -- "$cur")) ;;
 	run:*:-*)
-		COMPREPLY=($(compgen -W "--device --kernel --log --log-file --noiommu --memlock --help --" \
+		COMPREPLY=($(compgen -W "--device --iommu --kernel --log --log-file --noiommu --memlock \
+			--help --" \
 			-- "$cur"))
 		;;
 	run:*) COMPREPLY=($(compgen -c -- "$cur")) ;;
