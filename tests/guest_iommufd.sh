@@ -3,7 +3,7 @@
 # guest_iommufd.sh: the newest QEMU with `-object iommufd`, which opens the devices by
 # /dev/vfio/devices/vfioN: an igb and an nvme that share a group in one guest, an igb in another, a
 # wire between (net=unix). Copies, the disk, and the disk taken away and given back by QEMU's
-# monitor. The long form takes the igb away under load, too, three times.
+# monitor, then taken by `uvfio ctl`. The long form takes the igb away under load, too, three times.
 # QEMU maps the BARs of a device for the others, and warns that it cannot: IOAS_MAP of device memory
 # is EFAULT in the kernel, too.
 set -uo pipefail
@@ -75,6 +75,10 @@ for round in 1 ${UVFIO_LONG:+2 3}; do
 	check "igb $round: links are up" configure
 	check "igb $round: a to b" copy a b 10.0.0.1
 done
+# the host wants the disk: QEMU hears of it by the REQ interrupt, and has the guest let go of it
+check "uvfio ctl unplug: QEMU gives the disk back" timeout 60 "$build/uvfio" ctl --run "$(<"$tmp/a.qemu.pid")" unplug 0000:02:00.0
+check "uvfio ctl unplug: gone from the guest" wait_for a '[ ! -e /dev/nvme0n1 ]'
+check "uvfio ctl unplug: the igb of its group goes on" copy b a 10.0.0.2
 for g in a b; do
 	check "$g: the kernel has nothing to say" eval "! tell $g 'dmesg | grep -E \"igb.*(Hang|hang|timed out)|nvme.*timeout|WARNING|BUG:\"'"
 	check "$g: QEMU ends well" end $g

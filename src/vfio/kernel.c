@@ -26,7 +26,7 @@ static const unsigned char since[] = {
 	 * configured in Debian's; vfio-dev/vfioN in sysfs is there all the same, without `dev`.
 	 */
 	[VFIO_KERNEL_IOMMUFD] = K7_3,
-	/* VFIO_TYPE1_NESTING_IOMMU is gone; before, it was type1v2 to a client that nests nothing */
+	/* VFIO_TYPE1_NESTING_IOMMU is gone; before, it was type1v2 to who nests nothing */
 	[VFIO_KERNEL_NO_NESTING] = K7_3,
 	/* a range that wraps around is EOVERFLOW; before, EINVAL */
 	[VFIO_KERNEL_WRAP_EOVERFLOW] = K7_3,
@@ -45,7 +45,7 @@ static const unsigned char since[] = {
 	[VFIO_KERNEL_MSIX_GROWS] = K6_12,
 	/* an eventfd of less than -1 for ERR and REQ is EINVAL; before, nothing happened */
 	[VFIO_KERNEL_FD_BELOW_NONE] = K6_12,
-	/* readv() asks whether the file can be read (EINVAL) before it looks at the vector (EFAULT) */
+	/* readv() asks whether a file can be read (EINVAL) before its vector (EFAULT) */
 	[VFIO_KERNEL_READABLE_FIRST] = K6_12,
 	/* PCI_HOT_RESET without groups is EINVAL, before ENODEV: there is no such reset */
 	[VFIO_KERNEL_RESET_COUNT_FIRST] = K6_12,

@@ -32,7 +32,7 @@ enum vfio_file_kind {
  * CHRDEV_MAJOR_DYN_END 234). The minor is the group.
  */
 #define VFIO_GROUP_MAJOR 243
-/* Of devices: the next one, which vfio asks for a moment later. The minor is the device's number. */
+/* Of devices: the next one, which vfio asks for a moment later. The minor is their number. */
 #define VFIO_CDEV_MAJOR 242
 
 struct vfio_node {
@@ -53,8 +53,9 @@ extern const struct vfio_node vfio_nodes[];
 extern const size_t vfio_num_nodes;
 
 /*
- * Return the node that @path names, or NULL: there is none, or the chosen kernel has none, with its number in *@id (0 for one that is not
- * numbered). If @rest is not NULL, @path may go on behind it with a slash, where *@rest points.
+ * Return the node that @path names, or NULL: there is none, or the chosen kernel has none. Its
+ * number is in *@id then (0 for one that is not numbered). If @rest is not NULL, @path may go on
+ * behind it with a slash, where *@rest points.
  */
 const struct vfio_node *vfio_node_find(const char *path, unsigned *id, const char **rest);
 
