@@ -306,6 +306,8 @@ void vfio_pci_intx_user_disable(struct vfio_pci_device *vd, bool on);
 /* msi.c */
 int vfio_pci_msi_set(struct vfio_pci_device *vd, const struct vfio_irq_set_args *a);
 void vfio_pci_msi_message(void *arg, unsigned vector);
+/* Return the register with MSI's mask bits, 0 if the function has none. */
+unsigned vfio_pci_msi_mask_reg(struct vfio_pci_device *vd);
 void vfio_pci_msi_disable_all(struct vfio_pci_device *vd); /* igate held */
 void vfio_pci_msi_restore(struct vfio_pci_device *vd);	   /* config_lock held */
 #endif

@@ -2,21 +2,34 @@
 /*
  * vfio_pci/migrate.c: what a device's stream holds (vfio/migrate.h): what the function and its
  * model save (pci/migrate.c), and before it what the driver keeps for its user: the config space
- * that the user sees, the mask of INTx, and the masks in the MSI-X table.
+ * that the user sees, and the masks: of INTx, of MSI, and in the MSI-X table.
  *
  * Eventfds do not move: the user here sets up interrupts as the one there had, before or after the
  * state is loaded. So who unmasks a vector is settled by what is set up here; only of a vector that
- * had an eventfd there is the mask in the table the user's, and moves.
+ * had an eventfd there is the mask the user's, and moves.
  */
 #include <stdlib.h>
 
 #include "base/heap.h"
 #include "vfio_pci/internal.h"
 
+/* Return a bit for each vector of MSI that has an eventfd. igate held. */
+static uint32_t msi_eventfds(struct vfio_pci_device *vd)
+{
+	uint32_t bits = 0;
+
+	if (vd->irq_type == VFIO_PCI_MSI_IRQ_INDEX)
+		for (unsigned i = 0; i < vd->msi.vectors; i++)
+			bits |= vfio_trigger_is_set(&vd->msi.triggers[i]) ? 1u << i : 0;
+	return bits;
+}
+
 /* ---- saving ---- */
 
 static void save_driver(struct vfio_pci_device *vd, struct uvfio_state *s)
 {
+	unsigned msi = vfio_pci_msi_mask_reg(vd);
+
 	uvfio_section(s, "vfio-pci");
 	pthread_mutex_lock(&vd->igate);
 	pthread_mutex_lock(&vd->config_lock);
@@ -26,6 +39,8 @@ static void save_driver(struct vfio_pci_device *vd, struct uvfio_state *s)
 		uvfio_put_bytes(s, vd->saved.pm, vd->config.size);
 	uvfio_put8(s, (uint8_t)(atomic_load(&vd->intx.state) &
 				(INTX_MASKED | INTX_HW | INTX_DISABLED)));
+	uvfio_put32(s, msi_eventfds(vd));
+	uvfio_put32(s, msi ? pci_config_read(vd->fn, msi, 4) : 0);
 	for (unsigned i = 0; vd->msix.there && i < vd->msix.info.vectors; i++)
 		uvfio_put8(s, vd->irq_type == VFIO_PCI_MSIX_IRQ_INDEX &&
 				      vfio_trigger_is_set(&vd->msi.triggers[i]));
@@ -70,7 +85,8 @@ struct driver {
 	uint8_t vconfig[PCI_CFG_EXP_SIZE], pm[PCI_CFG_EXP_SIZE];
 	bool pm_valid;
 	unsigned intx;
-	uint8_t *had_eventfd; /* of each MSI-X vector */
+	uint32_t msi_had, msi_mask; /* vectors with an eventfd; masked ones */
+	uint8_t *had_eventfd;	    /* of each MSI-X vector */
 };
 
 static int read_driver(struct vfio_pci_device *vd, struct driver *d, struct uvfio_state *s)
@@ -81,6 +97,8 @@ static int read_driver(struct vfio_pci_device *vd, struct driver *d, struct uvfi
 	if (d->pm_valid)
 		uvfio_get_bytes(s, d->pm, vd->config.size);
 	d->intx = uvfio_get8(s) & (INTX_MASKED | INTX_HW | INTX_DISABLED);
+	d->msi_had = uvfio_get32(s);
+	d->msi_mask = uvfio_get32(s);
 	if (vd->msix.there) {
 		d->had_eventfd = heap_alloc(vd->msix.info.vectors);
 		if (!d->had_eventfd)
@@ -90,11 +108,16 @@ static int read_driver(struct vfio_pci_device *vd, struct driver *d, struct uvfi
 	return s->err;
 }
 
-/* Bring the MSI-X table in line with the eventfds that are set here. igate held. */
+/* Bring the masks of MSI and MSI-X in line with the eventfds that are set here. igate held. */
 static void settle_masks(struct vfio_pci_device *vd, const struct driver *d)
 {
 	bool active = vd->irq_type == VFIO_PCI_MSIX_IRQ_INDEX;
+	uint32_t both = d->msi_had & msi_eventfds(vd);
+	unsigned msi = vfio_pci_msi_mask_reg(vd);
 
+	if (msi && both)
+		pci_config_write(vd->fn, msi, 4,
+				 (pci_config_read(vd->fn, msi, 4) & ~both) | (d->msi_mask & both));
 	for (unsigned i = 0; vd->msix.there && i < vd->msix.info.vectors; i++) {
 		bool set = active && vfio_trigger_is_set(&vd->msi.triggers[i]);
 

@@ -17,8 +17,7 @@ void vfio_pci_msi_message(void *arg, unsigned vector)
 		vfio_trigger_signal(&vd->msi.triggers[vector]);
 }
 
-/* Return the register with MSI's mask bits, 0 if the function has none. */
-static unsigned msi_mask_reg(struct vfio_pci_device *vd)
+unsigned vfio_pci_msi_mask_reg(struct vfio_pci_device *vd)
 {
 	unsigned flags;
 
@@ -40,7 +39,7 @@ static void vector_mask(struct vfio_pci_device *vd, unsigned vector, bool mask)
 		pci_msix_entry(vd->fn, vector, !mask);
 		return;
 	}
-	reg = msi_mask_reg(vd);
+	reg = vfio_pci_msi_mask_reg(vd);
 	if (!reg)
 		return;
 	bits = pci_config_read(vd->fn, reg, 4);
@@ -51,7 +50,7 @@ static void vector_mask(struct vfio_pci_device *vd, unsigned vector, bool mask)
 /* Turn on what irq_type and the eventfds say. config_lock held. */
 void vfio_pci_msi_restore(struct vfio_pci_device *vd)
 {
-	unsigned reg = msi_mask_reg(vd);
+	unsigned reg = vfio_pci_msi_mask_reg(vd);
 	uint32_t masked = ~0u;
 
 	if (vd->irq_type == VFIO_PCI_MSIX_IRQ_INDEX) {
@@ -152,7 +151,7 @@ void vfio_pci_msi_disable_all(struct vfio_pci_device *vd)
 		pci_msix_disable(vd->fn);
 	} else {
 		pci_msi_disable(vd->fn);
-		reg = msi_mask_reg(vd);
+		reg = vfio_pci_msi_mask_reg(vd);
 		if (reg)
 			pci_config_write(vd->fn, reg, 4, 0);
 	}

@@ -380,6 +380,63 @@ static void both(void)
 	close(b);
 }
 
+/* Return where MSI's mask bits are in config space. */
+static off_t msi_mask(struct vfio *v)
+{
+	unsigned at = (unsigned)get(v, 7, 0x34, 1);
+
+	while (at && get(v, 7, at, 1) != 5)
+		at = (unsigned)get(v, 7, at + 1, 1);
+	must(at, "MSI");
+	return (off_t)(at + (get(v, 7, at + 2, 2) & 0x80 ? 16 : 12));
+}
+
+/* A vector of MSI that the driver masked stays so, and what waits behind the mask comes after it. */
+static void msi_masks(void)
+{
+	int fds[2][4], a, b, d = two.device;
+	struct vfio *v[] = { &one, &two };
+	struct pollfd p = { .events = POLLIN };
+	off_t mask = msi_mask(&one);
+
+	for (unsigned n = 0; n < 2; n++) {
+		for (unsigned i = 0; i < 4; i++)
+			fds[n][i] = eventfd(0, EFD_CLOEXEC);
+		vfio_set_irqs(v[n]->device, VFIO_IRQ_SET_DATA_NONE | VFIO_IRQ_SET_ACTION_TRIGGER,
+			      VFIO_PCI_MSIX_IRQ_INDEX, 0, 0, NULL);
+		must(!vfio_set_irqs(v[n]->device,
+				    VFIO_IRQ_SET_DATA_EVENTFD | VFIO_IRQ_SET_ACTION_TRIGGER,
+				    VFIO_PCI_MSI_IRQ_INDEX, 0, 4, fds[n]),
+		     "MSI");
+	}
+	set(&one, 7, (uint64_t)mask, 4, 5);
+	SET(&one, TD_MSI, 2);
+	CHECK(!set_state(one.device, STOP_COPY, &a));
+	CHECK(!set_state(d, RESUMING, &b));
+	stream_len = 0;
+	CHECK(drain(a, 4096) == 0);
+	CHECK(write(b, stream, stream_len) == (ssize_t)stream_len);
+	CHECK(!set_state(d, RUNNING, NULL));
+	CHECK((get(&two, 7, (uint64_t)mask, 4) & 0xf) == 5);
+	p.fd = fds[1][2];
+	CHECK(poll(&p, 1, 20) == 0);
+	SET(&two, TD_MSI, 1);
+	CHECK(eventfd_wait(fds[1][1], 5000) == 1);
+	set(&two, 7, (uint64_t)mask, 4, 0);
+	CHECK(eventfd_wait(fds[1][2], 5000) == 1);
+	CHECK(!set_state(one.device, RUNNING, NULL));
+	for (unsigned n = 0; n < 2; n++) {
+		must(!vfio_set_irqs(v[n]->device,
+				    VFIO_IRQ_SET_DATA_NONE | VFIO_IRQ_SET_ACTION_TRIGGER,
+				    VFIO_PCI_MSI_IRQ_INDEX, 0, 0, NULL),
+		     "no MSI");
+		for (unsigned i = 0; i < 4; i++)
+			close(fds[n][i]);
+	}
+	close(a);
+	close(b);
+}
+
 /* ---- DMA logging ---- */
 
 enum { LOG_START = 6, LOG_STOP, LOG_REPORT };
@@ -501,6 +558,7 @@ static int cases(void)
 	RUN(waiting);
 	RUN(stopped);
 	RUN(both);
+	RUN(msi_masks);
 	RUN(dma_logging);
 	RUN(closed);
 	return any_failed;
