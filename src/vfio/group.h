@@ -29,6 +29,8 @@ struct vfio_place {
 	struct pci_address slot;     /* of the function whose slot it is in: its own, or its PF's */
 	enum vfio_reset_scope scope; /* that function's */
 	bool reserved;		     /* it stays when the device goes */
+	/* in an answer of vfio_slot_places(), when @dev may be gone: it can be reset; it is a VF */
+	bool resets, vf;
 };
 
 struct vfio_group {

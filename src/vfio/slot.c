@@ -145,7 +145,10 @@ static bool same_slot(const struct vfio_place *a, const struct vfio_place *b)
 		a->slot.device == b->slot.device);
 }
 
-/* Put @place among the @n places of @out, by address, as they are found on a bus. */
+/*
+ * Put @place among the @n places of @out, by address, as they are found on a bus. With what is asked
+ * of its device later, when that may be gone.
+ */
 static void insert_place(struct vfio_place *out, unsigned n, const struct vfio_place *place)
 {
 	for (; n; n--) {
@@ -157,6 +160,8 @@ static void insert_place(struct vfio_place *out, unsigned n, const struct vfio_p
 		out[n] = out[n - 1];
 	}
 	out[n] = *place;
+	out[n].resets = place->dev && place->dev->ops->slot_reset;
+	out[n].vf = place->dev && place->dev->pf;
 }
 
 unsigned vfio_slot_places(struct vfio_device *dev, struct vfio_place *out, unsigned max)
@@ -167,7 +172,7 @@ unsigned vfio_slot_places(struct vfio_device *dev, struct vfio_place *out, unsig
 
 	if (!s) {
 		if (max)
-			out[0] = own;
+			insert_place(out, 0, &own);
 		return 1;
 	}
 	pthread_mutex_lock(&s->topology_lock);
@@ -231,11 +236,11 @@ int vfio_slot_reset(struct vfio_device *dev)
 		goto out;
 	/* the kernel resets only what are devices of vfio-pci all together */
 	for (unsigned i = 0; i < now; i++)
-		if (!at[i].dev || !at[i].dev->ops->slot_reset)
+		if (!at[i].resets)
 			goto out;
 	/* and it has each VF in a set of devices of its own */
 	for (unsigned i = 0; i < now; i++) {
-		if (!at[i].dev->pf)
+		if (!at[i].vf)
 			continue;
 		report_info("hot-reset-vfs", dev->name, -EINVAL,
 			    "hot reset: with virtual functions there is none");
