@@ -23,7 +23,7 @@
 struct dev {
 	struct vfio_device vdev;
 	struct iommu_device iommu;
-	int opens, refuse;
+	int opens, refuse, uses;
 };
 
 static struct {
@@ -51,9 +51,20 @@ static void dev_close(struct vfio_device *dev)
 	container_of_type(dev, struct dev, vdev)->opens--;
 }
 
+/* The machine's part: a device that is used stays. */
+static int use(void *arg, unsigned group, const char *name, bool take)
+{
+	struct dev *d = &w.dev[strcmp(name, w.dev[0].vdev.name) ? 1 : 0];
+
+	assert_string_equal(name, d->vdev.name);
+	d->uses += take ? 1 : -1;
+	return 0;
+}
+
 /* The second device is a VF. */
 static int check_token(struct vfio_device *dev, const uint8_t *uuid)
 {
+	assert_true(container_of_type(dev, struct dev, vdev)->uses);
 	if (dev == &w.dev[0].vdev)
 		return uuid ? -EINVAL : 0;
 	return uuid && !memcmp(uuid, TOKEN, 16) ? 0 : -EACCES;
@@ -145,12 +156,13 @@ static long get_info(int fd)
 
 static int setup(void **state)
 {
+	static const struct vfio_env env = { .use = use };
 	static const char *const names[] = { "0000:01:00.0", "0000:01:00.1" };
 
 	log_set(2, LOG_NONE);
 	memset(&w, 0, sizeof(w));
 	w.table = (struct uapi_fds){ table_fget, table_install, NULL };
-	w.sys = vfio_system_new(NULL, NULL);
+	w.sys = vfio_system_new(&env, NULL);
 	w.ig = iommu_group_new(7);
 	assert_int_equal(vfio_system_add_group(w.sys, w.ig, &w.group), 0);
 	for (unsigned i = 0; i < 2; i++) {
@@ -174,6 +186,7 @@ static int teardown(void **state)
 		if (w.fds[fd])
 			close_fd(fd);
 	assert_int_equal(w.dev[0].opens + w.dev[1].opens, 0);
+	assert_int_equal(w.dev[0].uses | w.dev[1].uses, 0);
 	vfio_system_free(w.sys);
 	for (unsigned i = 0; i < 2; i++)
 		vfio_device_fini(&w.dev[i].vdev);

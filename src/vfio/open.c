@@ -56,6 +56,7 @@ void vfio_open_init_cdev(struct vfio_open *o, const struct vfio_place *place)
 
 int vfio_open_hold(struct vfio_open *o)
 {
+	char name[PCI_ADDRESS_TEXT];
 	struct vfio_device *dev;
 	int ret;
 
@@ -68,17 +69,27 @@ int vfio_open_hold(struct vfio_open *o)
 	if (ret)
 		return ret;
 	vfio_group_refresh(o->place.group);
+	/* before it is looked for: from here on it stays */
+	pci_address_print(&o->place.address, name);
+	ret = use(o->place.group, name, true);
+	if (ret)
+		goto give_back;
 	dev = vfio_group_device(o->place.group, &o->place.address);
-	if (!dev) {
-		vfio_group_give_back(o->place.group);
-		return -ENODEV;
-	}
+	ret = -ENODEV;
+	if (!dev)
+		goto unuse;
 	o->dev = dev;
 	return 0;
+unuse:
+	use(o->place.group, name, false);
+give_back:
+	vfio_group_give_back(o->place.group);
+	return ret;
 }
 
 void vfio_open_let_go(struct vfio_open *o)
 {
+	use(o->place.group, o->dev->name, false);
 	vfio_group_give_back(o->place.group);
 }
 
