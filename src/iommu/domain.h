@@ -67,7 +67,8 @@ int iommu_domain_map(struct iommu_domain *d, uint64_t iova, void *mem, uint64_t 
  */
 uint64_t iommu_domain_unmap(struct iommu_domain *d, uint64_t iova, uint64_t size);
 /**
- * iommu_domain_split - have no leaf reach over @iova, so that an unmap that ends there needs no memory
+ * iommu_domain_split - have no leaf reach over @iova, so that an unmap that ends there needs no
+ * memory
  *
  * Return: 0 or -ENOMEM.
  */

@@ -45,8 +45,8 @@ static int take(struct machine *m, unsigned id, off_t byte)
 
 /*
  * Note in a group's file how it is open: '0', not; '1', '2': enum vfio_claim. A process that finds
- * it open though the lock was free knows that the last owner is gone, or became another program, and
- * may have left descriptors of the group to others.
+ * it open though the lock was free knows that the last owner is gone, or became another program,
+ * and may have left descriptors of the group to others.
  */
 static void note(int claim, enum vfio_claim how)
 {

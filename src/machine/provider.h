@@ -75,7 +75,9 @@ struct machine_provider {
 	int (*bind)(struct machine_hardware *hw, const char *driver);
 	/* Enable VFs [0, @num), which are made; 0: disable them, none is open. NULL: as make_vf. */
 	int (*set_vfs)(struct machine_hardware *pf, unsigned num);
-	/* Take its driver away, if it has one; it is not open, and in no group. It may get another. */
+	/*
+	 * Take its driver away, if it has one; it is not open, and in no group. It may get another.
+	 */
 	void (*unbind)(struct machine_hardware *hw);
 	/*
 	 * Bound to vfio-pci: may BARs be mapped from now on? What is mapped stays. May be NULL:

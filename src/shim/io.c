@@ -399,7 +399,9 @@ static inline bool is_marked(struct io_args *a)
 	return shim_fd_maybe_handle(a->fd) && io_try(a);
 }
 
-/* True if the kernel says so of a handle: EINVAL of a write to a stream (pollable.c), else EBADF. */
+/*
+ * True if the kernel says so of a handle: EINVAL of a write to a stream (pollable.c), else EBADF.
+ */
 static bool is_refusal(int err, enum shim_io what)
 {
 	return err == EBADF || (err == EINVAL && what & 1);

@@ -233,8 +233,8 @@ static bool open_again(struct shim_path *p, int flags, long *fd)
 /* ---- /proc/self/fdinfo/N ---- */
 
 /*
- * Write what stands there of a handle to @text; @path, of the same PATH_MAX bytes, is room. As fs/proc/fd.c, and what
- * vfio_device_show_fdinfo() adds. Return its length.
+ * Write what stands there of a handle to @text; @path, of the same PATH_MAX bytes, is room. As
+ * fs/proc/fd.c, and what vfio_device_show_fdinfo() adds. Return its length.
  */
 static __attribute__((noinline)) size_t write_info(int fd, struct uapi_file *f, char *text,
 						   char *path)
@@ -293,7 +293,9 @@ static long run_open_info(void *arg, char *text)
 	return (long)n;
 }
 
-/* Open the information about a handle, which the kernel would give of a memfd; false: @p is none. */
+/*
+ * Open the information about a handle, which the kernel would give of a memfd; false: @p is none.
+ */
 static bool open_info(const struct shim_path *p, int flags, long *fd)
 {
 	struct info_args a = { p->info, flags };

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * uapi/cdev_fault_test.c: device files that are opened by their node: before BIND, BIND's checks and their
- * order, what a failed one leaves, ATTACH and DETACH, groups and closes; and each allocation failing.
+ * uapi/cdev_fault_test.c: device files that are opened by their node: before BIND, BIND's checks
+ * and their order, what a failed one leaves, ATTACH and DETACH, groups and closes; and each
+ * allocation failing.
  */
 #include <setjmp.h>
 #include <signal.h>

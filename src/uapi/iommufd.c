@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * uapi/iommufd.c: ioctls of /dev/iommu. A struct begins with its size, as the program knows it: what
- * is missing at its end counts as zeros, and what we do not know there has to be zeros. The order of
- * checks is the kernel's (drivers/iommu/iommufd/main.c).
+ * uapi/iommufd.c: ioctls of /dev/iommu. A struct begins with its size, as the program knows it:
+ * what is missing at its end counts as zeros, and what we do not know there has to be zeros. The
+ * order of checks is the kernel's (drivers/iommu/iommufd/main.c).
  */
 #include <linux/capability.h>
 #include <string.h>
@@ -375,7 +375,10 @@ static long fault_queue_alloc(struct call *c)
 
 	if (cmd->flags)
 		return -EOPNOTSUPP;
-	/* a descriptor that was given cannot be taken back: so it is seen before whether it can be told */
+	/*
+	 * a descriptor that was given cannot be taken back: so it is seen before whether it can be
+	 * told
+	 */
 	ret = respond(c, sizeof(*cmd));
 	if (ret)
 		return ret;

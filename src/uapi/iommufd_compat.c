@@ -58,8 +58,8 @@ static long unmap_dma(struct vfio_iommufd *ictx, unsigned long arg)
 }
 
 /*
- * The capabilities are written as far as there is room for each of them, and the offset of the first
- * only if there is room for all.
+ * The capabilities are written as far as there is room for each of them, and the offset of the
+ * first only if there is room for all.
  */
 static long put_caps(unsigned long arg, uint32_t argsz, const struct iommu_iova_range *r,
 		     unsigned n, size_t *total)

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
  * vfio/dmabuf.h: a dma-buf of a device: pages of a BAR as a thing of its own, which an IOAS can map
- * (IOAS_MAP_FILE), for peer-to-peer DMA of another device. Such DMA is not carried out here: what is
- * mapped is in no page table, and a device's access there aborts, with a line in the log.
+ * (IOAS_MAP_FILE), for peer-to-peer DMA of another device. Such DMA is not carried out here: what
+ * is mapped is in no page table, and a device's access there aborts, with a line in the log.
  *
  * It is revoked, and cannot be mapped, while the BAR does not answer (decoding off, D3hot, low
  * power), and for good when the device was closed.

@@ -310,8 +310,8 @@ static void leave(struct vfio_device *dev, struct vfio_ioas *io)
 }
 
 /*
- * Open @dev of a group in an iommufd: the first opener binds it, and attaches it. The group's lock is
- * held.
+ * Open @dev of a group in an iommufd: the first opener binds it, and attaches it. The group's lock
+ * is held.
  */
 static int open_by_iommufd(struct vfio_group *g, struct vfio_device *dev)
 {

@@ -208,7 +208,8 @@ int vfio_group_reserve(struct vfio_group *g, const struct vfio_place *place);
 /** vfio_group_unreserve - say that it is there no more */
 void vfio_group_unreserve(struct vfio_group *g, const struct vfio_place *place);
 /**
- * vfio_group_set_foreign - say that the function at @place, in @g, is there without a driver of VFIO
+ * vfio_group_set_foreign - say that the function at @place, in @g, is there without a driver of
+ * VFIO
  * @is: false: it has one now, or is not there any more
  *
  * It is no member of the group, but what is reset with it cannot be reset.
@@ -281,7 +282,8 @@ bool vfio_group_revoke(struct vfio_group *g);
  * vfio_group_set_iommufd - give @g an iommufd in a container's place
  *
  * Its devices are bound there when they are opened, and attached to the IOAS that is for that
- * (vfio_iommufd_compat_get()). They stay so when the group leaves the iommufd, or its file is closed.
+ * (vfio_iommufd_compat_get()). They stay so when the group leaves the iommufd, or its file is
+ * closed.
  *
  * Return: 0; -EINVAL: it has one, or a container; -ENODEV; -ENOMEM; or vfio_env.own's answer.
  */

@@ -126,7 +126,10 @@ void ioas_memory_put(struct vfio_ioas_set *set, struct vfio_memory *mem);
  */
 void ioas_index_mem(struct vfio_ioas *io, struct mapping *m, uint64_t vaddr, uint64_t size);
 uint64_t ioas_unindex_mem(struct vfio_ioas *io, struct mapping *m);
-/* Put @m, which is in that index and in the domain, into the books and the listeners': 0, or theirs. */
+/*
+ * Put @m, which is in that index and in the domain, into the books and the listeners': 0, or
+ * theirs.
+ */
 int ioas_insert(struct vfio_ioas *io, struct mapping *m);
 
 /* ---- ioas_share.c; no space's lock is held ---- */
@@ -183,8 +186,9 @@ uint64_t returned_release(struct vfio_ioas_set *set, uint64_t start, uint64_t la
 
 /*
  * Open the device @name for a user who shows the VF token @uuid (NULL: none), in the address space
- * *@io of the group's container (NULL: it has no IOMMU), and count its file. -ENODEV; -EINVAL, -EACCES: as
- * vfio_device_check_token(); -EINVAL: no container, or no IOMMU; or the device's answer.
+ * *@io of the group's container (NULL: it has no IOMMU), and count its file. -ENODEV; -EINVAL,
+ * -EACCES: as vfio_device_check_token(); -EINVAL: no container, or no IOMMU; or the device's
+ * answer.
  */
 int vfio_group_open_device(struct vfio_group *g, const char *name, const uint8_t *uuid,
 			   struct vfio_device **out, struct vfio_ioas **io);

@@ -11,8 +11,8 @@
 #include "vfio/internal.h"
 
 /*
- * Map the program's [@addr, @addr + @size) of @m, a mapping of @src, in the domain of @dst for @n. 0
- * or -ENOMEM.
+ * Map the program's [@addr, @addr + @size) of @m, a mapping of @src, in the domain of @dst for @n.
+ * 0 or -ENOMEM.
  */
 static int map_where(struct vfio_ioas *dst, struct mapping *n, const struct vfio_ioas *src,
 		     const struct mapping *m, uint64_t addr, uint64_t size)

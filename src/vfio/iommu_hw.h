@@ -10,8 +10,12 @@
 #define VFIO_IOMMU_HW_H
 #include <stdbool.h>
 
-/* Choose by the text of --iommu, "dirty-tracking=on" or "=off". 0 or -EINVAL: it says other things. */
+/*
+ * Choose by the text of --iommu, "dirty-tracking=on" or "=off". 0 or -EINVAL: it says other things.
+ */
 int vfio_iommu_choose(const char *text);
-/* True if page tables can tell which pages devices wrote (VT-d's SSADS). Any thread, takes no lock. */
+/*
+ * True if page tables can tell which pages devices wrote (VT-d's SSADS). Any thread, takes no lock.
+ */
 bool vfio_iommu_dirty_tracking(void);
 #endif

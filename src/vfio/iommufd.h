@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
  * vfio/iommufd.h: /dev/iommu: what one open of it (an iommufd) has. Objects with numbers: I/O
- * address spaces (IOAS), page tables that devices use (HWPT), bound devices, fault queues. Semantics
- * of Linux 7.3's drivers/iommu/iommufd, its errors and the order in which it looks for them
- * included; memory arguments are the library's own, but where it says "the program's".
+ * address spaces (IOAS), page tables that devices use (HWPT), bound devices, fault queues.
+ * Semantics of Linux 7.3's drivers/iommu/iommufd, its errors and the order in which it looks for
+ * them included; memory arguments are the library's own, but where it says "the program's".
  *
  * An IOAS is a list of areas: IOVA -> memory, with no page table. Nobody looks at the memory, and
  * anything may be mapped. A HWPT is a page table of an IOAS for devices: with the first one the
@@ -92,9 +92,9 @@ int vfio_iommufd_ioas_allow(struct vfio_iommufd *ictx, uint32_t id,
  * @prot: IOMMU_READ, IOMMU_WRITE
  * @fixed: at *@iova; else that gets the place that was found
  *
- * Return: 0; -ENOENT; -EOVERFLOW: a range wraps; -EINVAL: @length is 0, something is not aligned, or
- * the range cannot be mapped; -EEXIST; -ENOSPC: there is no place; with a HWPT also -EFAULT: memory
- * is not there, or not with these rights; -ENOMEM: over RLIMIT_MEMLOCK, or no memory.
+ * Return: 0; -ENOENT; -EOVERFLOW: a range wraps; -EINVAL: @length is 0, something is not aligned,
+ * or the range cannot be mapped; -EEXIST; -ENOSPC: there is no place; with a HWPT also -EFAULT:
+ * memory is not there, or not with these rights; -ENOMEM: over RLIMIT_MEMLOCK, or no memory.
  */
 int vfio_iommufd_ioas_map(struct vfio_iommufd *ictx, uint32_t id, uint64_t vaddr, uint64_t length,
 			  unsigned prot, bool fixed, uint64_t *iova);
@@ -110,7 +110,8 @@ int vfio_iommufd_ioas_map_file(struct vfio_iommufd *ictx, uint32_t id, int fd, b
 			       uint64_t start, uint64_t length, unsigned prot, bool fixed,
 			       uint64_t *iova);
 /**
- * vfio_iommufd_ioas_map_dmabuf - the same with @length bytes of a dma-buf, which is in no page table
+ * vfio_iommufd_ioas_map_dmabuf - the same with @length bytes of a dma-buf, which is in no page
+ * table
  * @fd: the program's, of @b
  *
  * Return: as vfio_iommufd_ioas_map(), and as vfio_dmabuf_can_map().
@@ -182,8 +183,8 @@ typedef int vfio_iommufd_dirty_fn(void *arg, uint64_t iova);
  * vfio_iommufd_get_dirty_bitmap - tell which pages were written
  * @c: the HWPT, a range, the size that a bit is for, and FLAG_NO_CLEAR
  *
- * Return: 0; -ENOENT; -EINVAL, -EOVERFLOW: the range; -EOPNOTSUPP: it was made without; -EINVAL: it is
- * off, or not all of the range is mapped: what is before the hole was told; or @put's answer.
+ * Return: 0; -ENOENT; -EINVAL, -EOVERFLOW: the range; -EOPNOTSUPP: it was made without; -EINVAL: it
+ * is off, or not all of the range is mapped: what is before the hole was told; or @put's answer.
  */
 int vfio_iommufd_get_dirty_bitmap(struct vfio_iommufd *ictx,
 				  const struct iommu_hwpt_get_dirty_bitmap *c,
@@ -195,7 +196,8 @@ int vfio_iommufd_invalidate(struct vfio_iommufd *ictx, uint32_t id);
 
 struct vfio_iommufd_fault;
 /**
- * vfio_iommufd_fault_alloc - make a fault queue, with number *@id: 0 or -ENOMEM; then publish or abort
+ * vfio_iommufd_fault_alloc - make a fault queue, with number *@id: 0 or -ENOMEM; then publish or
+ * abort
  * @out: gets it, open; the iommufd stays until it is released
  */
 int vfio_iommufd_fault_alloc(struct vfio_iommufd *ictx, uint32_t *id,
@@ -216,11 +218,11 @@ int vfio_iommufd_compat_set(struct vfio_iommufd *ictx, uint32_t id);
 void vfio_iommufd_compat_clear(struct vfio_iommufd *ictx);
 /** vfio_iommufd_compat_create - make one, if there is none: 0 or -ENOMEM */
 int vfio_iommufd_compat_create(struct vfio_iommufd *ictx);
-/** vfio_iommufd_compat_set_iommu - SET_IOMMU: 0; -EINVAL: another @type, or mapped pages; -ENODEV */
+/** vfio_iommufd_compat_set_iommu - 0; -EINVAL: another @type, or mapped pages; -ENODEV */
 int vfio_iommufd_compat_set_iommu(struct vfio_iommufd *ictx, unsigned long type);
 /** vfio_iommufd_compat_coherent - return what CHECK_EXTENSION says of VFIO_DMA_CC_IOMMU; -ENODEV */
 int vfio_iommufd_compat_coherent(struct vfio_iommufd *ictx);
-/** vfio_iommufd_compat_map - MAP_DMA, by the rules of vfio_iommufd_ioas_map(); no right is one, too */
+/** vfio_iommufd_compat_map - MAP_DMA, as vfio_iommufd_ioas_map(); no right is one, too */
 int vfio_iommufd_compat_map(struct vfio_iommufd *ictx, uint64_t vaddr, uint64_t iova, uint64_t size,
 			    unsigned prot);
 /**

@@ -2,8 +2,8 @@
 /*
  * vfio/iommufd_area.c: the memory of an IOAS: pages that were named by a MAP, areas that have some
  * of them, and their way into the page tables of devices. As in the kernel a page is pinned, and
- * counted, when the first area that has it comes into a HWPT, and once only: a COPY of an area, or a
- * second HWPT, has the same pages, whatever the program did to its own view of them meanwhile.
+ * counted, when the first area that has it comes into a HWPT, and once only: a COPY of an area, or
+ * a second HWPT, has the same pages, whatever the program did to its own view of them meanwhile.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -140,7 +140,9 @@ static void unpin(struct vfio_iommufd *ictx, struct iommufd_area *a)
 			 unpinned(p, a->by_page.start, a->by_page.last));
 }
 
-/* The rights that @p's pages need, whichever of its areas has them: the kernel's pages->writable. */
+/*
+ * The rights that @p's pages need, whichever of its areas has them: the kernel's pages->writable.
+ */
 static unsigned pin_rights(const struct iommufd_pages *p)
 {
 	return IOMMU_READ | (p->writable ? IOMMU_WRITE : 0);
@@ -178,7 +180,8 @@ static int account(struct vfio_iommufd *ictx, const struct iommufd_area *a, uint
 
 /*
  * Pin and map pages [@first, @last] of @a, which nobody has pinned. Nothing can be mapped where a
- * write is an interrupt message: the pages are pinned, and when a device comes the area is an error.
+ * write is an interrupt message: the pages are pinned, and when a device comes the area is an
+ * error.
  */
 static int map_fresh(struct vfio_ioas *space, const struct iommufd_area *a, uint64_t first,
 		     uint64_t last)

@@ -74,7 +74,10 @@ int vfio_iommufd_compat_set_iommu(struct vfio_iommufd *ictx, unsigned long type)
 	return ret;
 }
 
-/* The IOMMU does not enforce that devices' accesses are coherent: so it is only while there is none. */
+/*
+ * The IOMMU does not enforce that devices' accesses are coherent: so it is only while there is
+ * none.
+ */
 int vfio_iommufd_compat_coherent(struct vfio_iommufd *ictx)
 {
 	int ret = -ENODEV;

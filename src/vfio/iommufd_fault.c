@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * vfio/iommufd_fault.c: fault queues: where page requests of devices that are attached to a HWPT with
- * a queue would come. No device here raises any, as the IOMMU has no page request interface (PRI), and
- * none can be attached to such a HWPT: so a queue is empty, and no answer is one to a request.
+ * vfio/iommufd_fault.c: fault queues: where page requests of devices that are attached to a HWPT
+ * with a queue would come. No device here raises any, as the IOMMU has no page request interface
+ * (PRI), and none can be attached to such a HWPT: so a queue is empty, and no answer is one to a
+ * request.
  */
 #include <errno.h>
 

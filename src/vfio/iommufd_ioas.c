@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * vfio/iommufd_ioas.c: I/O address spaces of an iommufd: which ranges can be mapped, and the rules of
- * MAP, COPY and UNMAP. Without a HWPT nothing limits them, and no memory is looked at.
+ * vfio/iommufd_ioas.c: I/O address spaces of an iommufd: which ranges can be mapped, and the rules
+ * of MAP, COPY and UNMAP. Without a HWPT nothing limits them, and no memory is looked at.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -397,7 +397,9 @@ static int insert_all(struct iommufd_ioas *ioas, struct iommufd_area *list, uint
 	return ret;
 }
 
-/* Map the areas of @list, each of by_iova.last bytes, side by side; with an error they are freed. */
+/*
+ * Map the areas of @list, each of by_iova.last bytes, side by side; with an error they are freed.
+ */
 static int map_list(struct vfio_iommufd *ictx, struct iommufd_ioas *ioas, struct iommufd_area *list,
 		    uint64_t length, unsigned prot, bool fixed, uint64_t *iova)
 {

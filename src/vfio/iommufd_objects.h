@@ -135,8 +135,8 @@ struct iommufd_ioas *iommufd_ioas_get(struct vfio_iommufd *ictx, uint32_t id);
 struct iommufd_ioas *iommufd_ioas_new(struct vfio_iommufd *ictx);
 void iommufd_ioas_free(struct vfio_iommufd *ictx, struct iommufd_ioas *ioas);
 /*
- * May the IOAS have a HWPT, which has an alignment and an aperture; a device, which has a window that
- * is reserved? 0; -EADDRINUSE: an area or an allowed range is against it.
+ * May the IOAS have a HWPT, which has an alignment and an aperture; a device, which has a window
+ * that is reserved? 0; -EADDRINUSE: an area or an allowed range is against it.
  */
 int iommufd_ioas_check_hwpt(struct iommufd_ioas *ioas);
 int iommufd_ioas_check_device(struct iommufd_ioas *ioas);

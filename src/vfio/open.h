@@ -271,8 +271,8 @@ int vfio_device_slot(struct vfio_open *o, struct vfio_place *out, unsigned max);
  *
  * The caller has checked that the client has all its groups, which are open.
  *
- * Return: 0; -ENODEV: there is no such reset; -EINVAL: one of them is a VF, or has no driver that can
- * take part; -ENOMEM.
+ * Return: 0; -ENODEV: there is no such reset; -EINVAL: one of them is a VF, or has no driver that
+ * can take part; -ENOMEM.
  */
 int vfio_device_slot_reset(struct vfio_open *o);
 #endif

@@ -380,7 +380,9 @@ static void thread(void)
 
 static void make_thread(int id)
 {
-	/* what intx_model_switch() takes from it: six registers, where to go, and there is no back */
+	/*
+	 * what intx_model_switch() takes from it: six registers, where to go, and there is no back
+	 */
 	uintptr_t *top = (uintptr_t *)(stacks[id] + STACK) - 8;
 
 	top[6] = (uintptr_t)thread;
@@ -416,7 +418,9 @@ struct spec {
 /* What is still to do of an operation. */
 enum rest { NOTHING, IRQ, CHECK, SIGNAL, TAKE_MASK, TAKE_OFF, WAIT };
 
-/* The interrupt comes: it is masked, and then, without a lock, looked at once more and signalled. */
+/*
+ * The interrupt comes: it is masked, and then, without a lock, looked at once more and signalled.
+ */
 static enum rest spec_irq(struct spec *s)
 {
 	if (!s->active || s->masked)

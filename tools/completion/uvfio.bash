@@ -59,9 +59,8 @@ _uvfio() {
 	run:--noiommu:*) COMPREPLY=($(compgen -W "rawio all" -- "$cur")) ;;
 	run:--memlock:*) COMPREPLY=($(compgen -W "inherit unlimited" -- "$cur")) ;;
 	run:*:-*)
-		COMPREPLY=($(compgen -W "--device --iommu --kernel --log --log-file --noiommu --memlock \
-			--help --" \
-			-- "$cur"))
+		COMPREPLY=($(compgen -W "--device --iommu --kernel --log --log-file \
+			--memlock --noiommu --help --" -- "$cur"))
 		;;
 	run:*) COMPREPLY=($(compgen -c -- "$cur")) ;;
 	ctl:plug:*) _uvfio_device "$uvfio" "$cur" ;;
