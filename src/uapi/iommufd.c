@@ -319,9 +319,8 @@ static int flush(struct bitmap *b)
 }
 
 /* A page is a bit, a part of one, or several. */
-static int put_dirty(void *arg, uint64_t iova)
+static int put_page(struct bitmap *b, uint64_t iova)
 {
-	struct bitmap *b = arg;
 	uint64_t bit = (iova - b->cmd->iova) / b->cmd->page_size,
 		 n = b->cmd->page_size < PAGE_SIZE_4K ? PAGE_SIZE_4K / b->cmd->page_size : 1;
 	int ret = 0;
@@ -335,16 +334,25 @@ static int put_dirty(void *arg, uint64_t iova)
 	return ret;
 }
 
+static int put_dirty(void *arg, uint64_t iova, const uint64_t *bits, unsigned words)
+{
+	int ret = 0;
+
+	for (unsigned w = 0; w < words && !ret; w++)
+		for (uint64_t left = bits[w]; left && !ret; left &= left - 1)
+			ret = put_page(arg, iova + (w * 64ull + (unsigned)__builtin_ctzll(left)) *
+							    PAGE_SIZE_4K);
+	return ret ? ret : flush(arg);
+}
+
 static long get_dirty_bitmap(struct call *c)
 {
 	const struct iommu_hwpt_get_dirty_bitmap *cmd = c->cmd;
 	struct bitmap b = { .cmd = cmd };
-	long ret;
 
 	if (cmd->flags & ~IOMMU_HWPT_GET_DIRTY_BITMAP_NO_CLEAR || cmd->__reserved)
 		return -EOPNOTSUPP;
-	ret = vfio_iommufd_get_dirty_bitmap(c->ictx, cmd, put_dirty, &b);
-	return flush(&b) ? -EFAULT : ret;
+	return vfio_iommufd_get_dirty_bitmap(c->ictx, cmd, put_dirty, &b);
 }
 
 /* iommufd/hw_pagetable.c, IOMMU_HWPT_INVALIDATE_ENTRY_NUM_MAX */

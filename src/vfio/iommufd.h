@@ -177,8 +177,12 @@ bool vfio_iommufd_has_device(struct vfio_iommufd *ictx, uint32_t id);
  * Return: 0; -ENOENT; -EOPNOTSUPP: it was made without; -ENOMEM.
  */
 int vfio_iommufd_set_dirty_tracking(struct vfio_iommufd *ictx, uint32_t id, bool on);
-/* Take note of a page that was written: 0 or -errno, which ends the call. Locks are held. */
-typedef int vfio_iommufd_dirty_fn(void *arg, uint64_t iova);
+/*
+ * Take note of pages of 4 KiB that were written, a bit each, from the one at @iova on. 0 or -errno,
+ * which ends the call: they are told again by the next one. May come twice with the same. Locks are
+ * held.
+ */
+typedef int vfio_iommufd_dirty_fn(void *arg, uint64_t iova, const uint64_t *bits, unsigned words);
 /**
  * vfio_iommufd_get_dirty_bitmap - tell which pages were written
  * @c: the HWPT, a range, the size that a bit is for, and FLAG_NO_CLEAR

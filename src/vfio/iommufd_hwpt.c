@@ -210,25 +210,30 @@ static int check_dirty_range(const struct iommu_hwpt_get_dirty_bitmap *c, uint64
 /* Pages that are looked at together. */
 #define CHUNK 16384u
 
-/* Tell @put the pages of [@iova, @last], which is mapped as a whole, that were written. */
+/*
+ * Tell @put the pages of [@iova, @last], which is mapped as a whole, that were written. They are
+ * cleared only when it could take them, and told once more with those that came in between.
+ */
 static int put_dirty(struct iommu_domain *d, uint64_t iova, uint64_t last, bool clear,
 		     vfio_iommufd_dirty_fn *put, void *arg)
 {
-	uint64_t bits[CHUNK / 64], size;
+	uint64_t bits[CHUNK / 64], size, any;
 	int ret = 0;
 
 	for (; !ret; iova += size) {
 		size = last - iova + 1;
 		if (size > CHUNK * PAGE_SIZE_4K)
 			size = CHUNK * PAGE_SIZE_4K;
-		memset(bits, 0, sizeof(bits));
-		ret = iommu_domain_dirty_read(d, iova, size, PAGE_SIZE_4K, clear, bits);
-		for (uint64_t w = 0; w < ARRAY_SIZE(bits) && !ret; w++) {
-			for (uint64_t b = bits[w]; b && !ret; b &= b - 1) {
-				uint64_t page = w * 64 + (unsigned)__builtin_ctzll(b);
-
-				ret = put(arg, iova + page * PAGE_SIZE_4K);
-			}
+		for (unsigned pass = 0; pass < (clear ? 2 : 1) && !ret; pass++) {
+			memset(bits, 0, sizeof(bits));
+			ret = iommu_domain_dirty_read(d, iova, size, PAGE_SIZE_4K, pass, bits);
+			any = 0;
+			for (unsigned w = 0; w < ARRAY_SIZE(bits); w++)
+				any |= bits[w];
+			if (!any)
+				break;
+			if (!ret)
+				ret = put(arg, iova, bits, ARRAY_SIZE(bits));
 		}
 		if (iova + size - 1 == last)
 			break;
