@@ -12,10 +12,9 @@ FUZZ_SHORT ?= 20
 FUZZ_TIME  ?= 1800
 FUZZ_CC    ?= clang
 FUZZ_BUILD := $(BUILD)-fuzz
-fuzz_targets := config ctl uapi spec x86 state
+fuzz_targets := config ctl migrate uapi spec x86 state
 
 .PHONY: fuzz fuzz-short fuzz-programs fuzz-link
-fuzz_targets += migrate
 fuzz-programs:
 	@$(MAKE) --no-print-directory CC=$(FUZZ_CC) BUILD=$(FUZZ_BUILD) OPT=-O1 \
 		SANITIZE=fuzzer-no-link,address,undefined fuzz-link

@@ -21,7 +21,7 @@
 /* PCIe 6.0, 7.5.3: all of version 2 */
 #define LINK_SPEED_16GT 4u
 #define LINK_WIDTH	4u
-#define ACS_OF_PORT	(PCI_ACS_SV | PCI_ACS_TB | PCI_ACS_RR | PCI_ACS_CR | PCI_ACS_UF | PCI_ACS_DT)
+#define ACS_OF_PORT	(ACS_SET | PCI_ACS_TB | PCI_ACS_DT)
 #define ACS_SET		(PCI_ACS_SV | PCI_ACS_RR | PCI_ACS_CR | PCI_ACS_UF)
 
 static uint32_t bridge_read(void *hardware, unsigned off, unsigned size)

@@ -146,8 +146,8 @@ static bool same_slot(const struct vfio_place *a, const struct vfio_place *b)
 }
 
 /*
- * Put @place among the @n places of @out, by address, as they are found on a bus. With what is asked
- * of its device later, when that may be gone.
+ * Put @place among the @n places of @out, by address, as they are found on a bus. With what is
+ * asked of its device later, when that may be gone.
  */
 static void insert_place(struct vfio_place *out, unsigned n, const struct vfio_place *place)
 {

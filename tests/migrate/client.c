@@ -391,7 +391,9 @@ static off_t msi_mask(struct vfio *v)
 	return (off_t)(at + (get(v, 7, at + 2, 2) & 0x80 ? 16 : 12));
 }
 
-/* A vector of MSI that the driver masked stays so, and what waits behind the mask comes after it. */
+/*
+ * A vector of MSI that the driver masked stays so, and what waits behind the mask comes after it.
+ */
 static void msi_masks(void)
 {
 	int fds[2][4], a, b, d = two.device;
