@@ -80,9 +80,23 @@ int sys_close(int fd)
 #endif
 }
 
+/*
+ * A program's MemorySanitizer has libc's functions look whether what they are given was written,
+ * and does not see a system call of ours write.
+ */
+extern void __msan_unpoison(const volatile void *p, size_t n)
+	__attribute__((weak, visibility("default")));
+
+static ssize_t written(void *buf, ssize_t n)
+{
+	if (__msan_unpoison && n > 0)
+		__msan_unpoison(buf, (size_t)n);
+	return n;
+}
+
 ssize_t sys_pread(int fd, void *buf, size_t n, off_t off)
 {
-	return sys_call(SYS_pread64, SYS_PASS(fd), (long)buf, (long)n, off, 0, 0);
+	return written(buf, sys_call(SYS_pread64, SYS_PASS(fd), (long)buf, (long)n, off, 0, 0));
 }
 
 ssize_t sys_pwrite(int fd, const void *buf, size_t n, off_t off)
@@ -92,7 +106,7 @@ ssize_t sys_pwrite(int fd, const void *buf, size_t n, off_t off)
 
 ssize_t sys_read(int fd, void *buf, size_t n)
 {
-	return sys_call(SYS_read, fd, (long)buf, (long)n, 0, 0, 0);
+	return written(buf, sys_call(SYS_read, fd, (long)buf, (long)n, 0, 0, 0));
 }
 
 ssize_t sys_write(int fd, const void *buf, size_t n)
@@ -128,7 +142,7 @@ long sys_readlink_fd(int fd, char *text, size_t size)
 
 	if (n >= 0)
 		text[n] = '\0';
-	return n;
+	return written(text, n);
 }
 
 static void mark(int fd)
