@@ -24,17 +24,13 @@
 #include <cmocka.h>
 
 #include "base/rcu.h"
+#include "base/sanitize.h"
 #include "vfio_pci/internal.h"
 
 /* A sanitizer does not know of stacks that are copied; nor is there memory here for it to watch. */
-#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+#if defined(SANITIZED_ADDRESS) || defined(SANITIZED_THREAD)
 #define SANITIZED 1
-#elif defined(__has_feature)
-#if __has_feature(address_sanitizer) || __has_feature(thread_sanitizer)
-#define SANITIZED 1
-#endif
-#endif
-#ifndef SANITIZED
+#else
 #define SANITIZED 0
 #endif
 
