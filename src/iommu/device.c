@@ -59,7 +59,7 @@ const char *iommu_fault_reason_text(enum iommu_fault_reason r)
 	case IOMMU_NO_DOMAIN:
 		return "the device is attached to no I/O address space";
 	case IOMMU_BAD_MEMORY:
-		return "mapped, but the program's memory is gone";
+		return "mapped, but no memory of the program is there (it is gone, or a BAR)";
 	case IOMMU_NO_MEMORY:
 		return "there is no IOMMU, and no memory of the program at this address (physical "
 		       "addresses are the program's own)";

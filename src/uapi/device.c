@@ -30,7 +30,8 @@ static long get_info(struct vfio_open *o, unsigned long arg)
 	info->num_irqs = o->dev->num_irqs;
 	info->cap_offset = 0;
 	size = info->argsz < sizeof(padded) ? info->argsz : sizeof(padded);
-	atomics.flags = o->dev->ops->atomics ? o->dev->ops->atomics(o->dev) : 0;
+	if (o->dev->ops->atomics && vfio_kernel_has(VFIO_KERNEL_ATOMIC_COMP))
+		atomics.flags = o->dev->ops->atomics(o->dev);
 	ret = atomics.flags ? uapi_caps_add(&caps, &atomics, sizeof(atomics)) : 0;
 	if (!ret)
 		ret = uapi_caps_finish(&caps, arg, sizeof(padded), &info->argsz, &info->flags,

@@ -11,6 +11,7 @@
 #include <cmocka.h>
 
 #include "uapi/internal.h"
+#include "vfio/kernel.h"
 #include "vfio/type1.h"
 
 #define BAD_PTR 8ul /* page 0 is never mapped */
@@ -544,6 +545,10 @@ static void test_atomics(void **state)
 	assert_int_equal(a.cap.header.version, 1);
 	assert_int_equal(a.cap.header.next, 0);
 	assert_int_equal(a.cap.flags, 5);
+	assert_int_equal(vfio_kernel_choose("6.1"), 0);
+	assert_int_equal(ioc(w, 2, VFIO_DEVICE_GET_INFO, &a), 0);
+	assert_false(a.info.flags & VFIO_DEVICE_FLAGS_CAPS);
+	assert_int_equal(vfio_kernel_choose("7.3"), 0);
 	atomics = 0;
 	assert_int_equal(ioc(w, 2, VFIO_DEVICE_GET_INFO, &a), 0);
 	assert_false(a.info.flags & VFIO_DEVICE_FLAGS_CAPS);

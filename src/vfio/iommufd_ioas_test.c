@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
  * vfio/iommufd_ioas_test.c: mappings of an iommufd: that devices reach the memory, what is counted,
- * places without FIXED, copies, and many of them. (Which error wins is tests/golden's.)
+ * places without FIXED, copies, and many of them. (Which error wins is tests/iommufd's.)
  */
 #include <errno.h>
 #include <fcntl.h>

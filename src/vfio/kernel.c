@@ -39,6 +39,8 @@ static const unsigned char since[] = {
 
 	/* migration with PRE_COPY, MIG_GET_PRECOPY_INFO, and VFIO_DEVICE_FEATURE_MIG_DATA_SIZE */
 	[VFIO_KERNEL_PRE_COPY] = K6_12,
+	/* VFIO_DEVICE_INFO_CAP_PCI_ATOMIC_COMP: by their headers, QEMU's devices have none */
+	[VFIO_KERNEL_ATOMIC_COMP] = K6_12,
 	/* SET_CONTAINER of a file that is no container is EBADFD; before, EINVAL */
 	[VFIO_KERNEL_NO_CONTAINER_EBADFD] = K6_12,
 	/* MSI-X vectors can be added while it is on; before, NORESIZE */
