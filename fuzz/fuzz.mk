@@ -8,7 +8,7 @@
 # An input that fails is left in $(BUILD)-fuzz/found/; run it again with $(BUILD)-fuzz/fuzz/TARGET
 # FILE.
 
-FUZZ_SHORT ?= 20
+FUZZ_SHORT ?= 15
 FUZZ_TIME  ?= 1800
 FUZZ_CC    ?= clang
 FUZZ_BUILD := $(BUILD)-fuzz
