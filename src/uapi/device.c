@@ -180,10 +180,14 @@ static long check_token(struct vfio_open *o, const struct vfio_device_bind_iommu
 	return vfio_device_check_token(o->dev, uuid);
 }
 
+static int put_devid(void *out, uint32_t id)
+{
+	return uapi_put((unsigned long)out, &id, sizeof(id)) ? -EFAULT : 0;
+}
+
 static long bind_to(struct uapi_file *f, int fd, unsigned long out)
 {
 	struct uapi_file *to;
-	uint32_t id;
 	int err = 0;
 	long ret;
 
@@ -191,13 +195,9 @@ static long bind_to(struct uapi_file *f, int fd, unsigned long out)
 	if (!to)
 		return err ? err : -EBADFD;
 	ret = to->ops->kind == VFIO_FILE_IOMMUFD
-		      ? vfio_open_bind_iommufd(&f->open, to->iommufd, &id)
+		      ? vfio_open_bind_iommufd(&f->open, to->iommufd, put_devid, (void *)out)
 		      : -EBADFD;
 	uapi_file_put(to);
-	if (!ret && uapi_put(out, &id, sizeof(id))) {
-		vfio_open_close(&f->open);
-		ret = -EFAULT;
-	}
 	return ret;
 }
 

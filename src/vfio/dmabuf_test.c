@@ -64,6 +64,12 @@ static const struct vfio_device_ops ops = { .open = dev_open,
 					    .check_dmabuf = dev_check_dmabuf,
 					    .memory_answers = dev_memory_answers };
 
+static int put_id(void *id, uint32_t value)
+{
+	*(uint32_t *)id = value;
+	return 0;
+}
+
 static int setup(void **state)
 {
 	uint32_t id;
@@ -80,7 +86,7 @@ static int setup(void **state)
 	vfio_group_add_device(w.group, &w.dev);
 	w.ictx = vfio_iommufd_new(w.sys);
 	vfio_open_init(&w.o, &w.dev);
-	assert_int_equal(vfio_open_bind_iommufd(&w.o, w.ictx, &id), 0);
+	assert_int_equal(vfio_open_bind_iommufd(&w.o, w.ictx, put_id, &id), 0);
 	assert_int_equal(vfio_iommufd_ioas_alloc(w.ictx, &w.ioas), 0);
 	vfio_iommufd_publish(w.ictx, w.ioas);
 	w.answers = true;

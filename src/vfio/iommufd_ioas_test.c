@@ -61,7 +61,7 @@ static int setup(void **state)
 	f->a = new_ioas(f->ictx);
 	f->b = new_ioas(f->ictx);
 	vfio_open_init(&f->open, f->dev);
-	assert_int_equal(vfio_open_bind_iommufd(&f->open, f->ictx, &f->dev_id), 0);
+	assert_int_equal(test_bind(&f->open, f->ictx, &f->dev_id), 0);
 	f->mem = mmap(NULL, 64 * K, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 	*state = f;
 	return guard_install();

@@ -43,7 +43,7 @@ static void every_allocation(void **state)
 	vfio_open_init(&o, dev);
 	FAULT_LOOP(l, FAULT_MEMORY) {
 		fault_begin(&l);
-		rc = vfio_open_bind_iommufd(&o, ictx, &id);
+		rc = test_bind(&o, ictx, &id);
 		fault_end(&l, rc);
 		assert_int_equal(ictx->count, rc ? 2 : 3);
 		assert_int_equal(t->dev[0].opens, !rc);

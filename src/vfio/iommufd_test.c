@@ -59,16 +59,16 @@ static void binding(void **state)
 	vfio_open_init(&a, &t->dev[0].vdev);
 	vfio_open_init(&second, &t->dev[0].vdev);
 	vfio_open_init(&b, &t->dev[1].vdev);
-	assert_int_equal(vfio_open_bind_iommufd(&a, ictx, &id), 0);
+	assert_int_equal(test_bind(&a, ictx, &id), 0);
 	assert_int_equal(id, 2);
 	assert_int_equal(t->dev[0].opens, 1);
 	assert_int_equal(vfio_iommufd_destroy(ictx, id), -EBUSY);
-	assert_int_equal(vfio_open_bind_iommufd(&second, ictx, &id2), -EINVAL);
+	assert_int_equal(test_bind(&second, ictx, &id2), -EINVAL);
 	/* a neighbour in the group is the same iommufd's, or nobody's */
-	assert_int_equal(vfio_open_bind_iommufd(&b, other, &id2), -EPERM);
+	assert_int_equal(test_bind(&b, other, &id2), -EPERM);
 	assert_int_equal(vfio_iommufd_dev_id(ictx, &t->dev[1].vdev), -ENOENT);
 	assert_int_equal(vfio_iommufd_dev_id(other, &t->dev[1].vdev), -ENODEV);
-	assert_int_equal(vfio_open_bind_iommufd(&b, ictx, &id2), 0);
+	assert_int_equal(test_bind(&b, ictx, &id2), 0);
 	assert_int_equal(id2, 3);
 	assert_int_equal(vfio_iommufd_dev_id(ictx, &t->dev[1].vdev), 3);
 	assert_int_equal(vfio_group_open(t->sys, t->group), -EBUSY);
@@ -76,12 +76,38 @@ static void binding(void **state)
 	vfio_iommufd_put(ictx);
 	vfio_open_close(&a);
 	assert_int_equal(t->dev[0].opens, 0);
-	assert_int_equal(vfio_open_bind_iommufd(&a, other, &id), -EPERM);
+	assert_int_equal(test_bind(&a, other, &id), -EPERM);
 	vfio_open_close(&b);
-	assert_int_equal(vfio_open_bind_iommufd(&a, other, &id), 0);
+	assert_int_equal(test_bind(&a, other, &id), 0);
 	assert_int_equal(id, 1);
 	vfio_open_close(&a);
 	vfio_iommufd_put(other);
+	assert_int_equal(vfio_group_open(t->sys, t->group), 0);
+	vfio_group_release(t->sys, t->group);
+}
+
+static int cannot_tell(void *arg, uint32_t id)
+{
+	struct vfio_open *o = arg;
+	struct vfio_irq irq;
+
+	/* nobody else has it before the client knows its number */
+	assert_int_equal(id, 1);
+	assert_false(atomic_load(&o->bound));
+	assert_int_equal(vfio_device_irq(o, 0, &irq), -EINVAL);
+	return -EFAULT;
+}
+
+static void not_told(void **state)
+{
+	struct test_machine *t = *state;
+	struct vfio_iommufd *ictx = vfio_iommufd_new(t->sys);
+	struct vfio_open o;
+
+	vfio_open_init(&o, &t->dev[0].vdev);
+	assert_int_equal(vfio_open_bind_iommufd(&o, ictx, cannot_tell, &o), -EFAULT);
+	assert_int_equal(t->dev[0].opens, 0);
+	vfio_iommufd_put(ictx);
 	assert_int_equal(vfio_group_open(t->sys, t->group), 0);
 	vfio_group_release(t->sys, t->group);
 }
@@ -99,8 +125,8 @@ static void attaching(void **state)
 	pt = ioas;
 	assert_int_equal(vfio_iommufd_attach(a, &pt, NULL), -EINVAL);
 	assert_int_equal(vfio_iommufd_detach(a, NULL), -EINVAL);
-	assert_int_equal(vfio_open_bind_iommufd(&oa, ictx, &id), 0);
-	assert_int_equal(vfio_open_bind_iommufd(&ob, ictx, &id), 0);
+	assert_int_equal(test_bind(&oa, ictx, &id), 0);
+	assert_int_equal(test_bind(&ob, ictx, &id), 0);
 	assert_int_equal(vfio_iommufd_attach(a, &id, NULL), -EINVAL);
 	pt = 99;
 	assert_int_equal(vfio_iommufd_attach(a, &pt, NULL), -ENOENT);
@@ -216,6 +242,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(numbers, test_machine_new, test_machine_free),
 		cmocka_unit_test_setup_teardown(binding, test_machine_new, test_machine_free),
+		cmocka_unit_test_setup_teardown(not_told, test_machine_new, test_machine_free),
 		cmocka_unit_test_setup_teardown(attaching, test_machine_new, test_machine_free),
 		cmocka_unit_test_setup_teardown(compat, test_machine_new, test_machine_free),
 		cmocka_unit_test_setup_teardown(compat_v1, test_machine_new, test_machine_free),

@@ -116,9 +116,11 @@ give_back:
 	return ret;
 }
 
-int vfio_open_bind_iommufd(struct vfio_open *o, struct vfio_iommufd *ictx, uint32_t *id)
+int vfio_open_bind_iommufd(struct vfio_open *o, struct vfio_iommufd *ictx,
+			   int (*tell)(void *arg, uint32_t id), void *arg)
 {
 	struct vfio_group *g = o->dev->group;
+	uint32_t id;
 	int ret;
 
 	ret = vfio_group_take(g);
@@ -127,15 +129,20 @@ int vfio_open_bind_iommufd(struct vfio_open *o, struct vfio_iommufd *ictx, uint3
 	ret = use(g, o->dev->name, true);
 	if (ret)
 		goto give_back;
-	ret = vfio_iommufd_bind(ictx, o->dev, id);
+	ret = vfio_iommufd_bind(ictx, o->dev, &id);
 	if (ret)
 		goto unuse;
 	ret = vfio_device_open(o->dev);
 	if (ret)
 		goto unbind;
+	ret = tell(arg, id);
+	if (ret)
+		goto close;
 	o->iommufd = true;
 	atomic_store(&o->bound, true);
 	return 0;
+close:
+	vfio_device_close(o->dev);
 unbind:
 	vfio_iommufd_unbind(o->dev);
 unuse:

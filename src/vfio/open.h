@@ -94,14 +94,16 @@ int vfio_open_bind(struct vfio_open *o);
 struct vfio_iommufd;
 /**
  * vfio_open_bind_iommufd - the same, as a device of an iommufd (VFIO_DEVICE_BIND_IOMMUFD)
- * @id: gets its number there
+ * @tell: tells the client its number there, @id: 0 or -errno. Nobody can use the device through @o
+ *        before it has returned 0; after an error nothing is bound.
  *
  * It is attached by vfio_iommufd_attach(); the close detaches and unbinds it.
  *
  * Return: as vfio_open_bind(); -EINVAL: the device is open already; -EPERM: another iommufd has a
- * device of the group; -ENOMEM.
+ * device of the group; -ENOMEM; or what @tell returned.
  */
-int vfio_open_bind_iommufd(struct vfio_open *o, struct vfio_iommufd *ictx, uint32_t *id);
+int vfio_open_bind_iommufd(struct vfio_open *o, struct vfio_iommufd *ictx,
+			   int (*tell)(void *arg, uint32_t id), void *arg);
 /**
  * vfio_device_attach - have the device, and with it its group, in an address space
  * @o: came by itself, and is in none. Attach, detach and close are not called at the same time.

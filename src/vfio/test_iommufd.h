@@ -32,6 +32,18 @@ static void test_dev_close(struct vfio_device *dev)
 static const struct vfio_device_ops test_dev_ops = { .open = test_dev_open,
 						     .close = test_dev_close };
 
+static inline int test_put_id(void *id, uint32_t value)
+{
+	*(uint32_t *)id = value;
+	return 0;
+}
+
+/* Bind @o to @ictx; *@id gets the device's number. */
+static inline int test_bind(struct vfio_open *o, struct vfio_iommufd *ictx, uint32_t *id)
+{
+	return vfio_open_bind_iommufd(o, ictx, test_put_id, id);
+}
+
 static inline int test_machine_new_env(void **state, const struct vfio_env *env, void *arg)
 {
 	static const char *const names[] = { "0000:01:00.0", "0000:01:00.1" };
