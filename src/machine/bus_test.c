@@ -5,7 +5,6 @@
  * the same topology in QEMU.
  */
 #include <errno.h>
-#include <ftw.h>
 #include <limits.h>
 #include <linux/pci_regs.h>
 #include <setjmp.h>
@@ -17,40 +16,8 @@
 #include <cmocka.h>
 
 #include "machine/internal.h"
+#include "machine/test_dir.h"
 #include "vfio/test_system.h"
-
-static char dir[] = "/tmp/uvfio-test-XXXXXX";
-
-static int remove_one(const char *path, const struct stat *st, int type, struct FTW *ftw)
-{
-	return remove(path);
-}
-
-static int make_dir(void **state)
-{
-	memcpy(dir + sizeof(dir) - 7, "XXXXXX", 6);
-	return mkdtemp(dir) ? 0 : -1;
-}
-
-static int drop_dir(void **state)
-{
-	return nftw(dir, remove_one, 8, FTW_DEPTH | FTW_PHYS);
-}
-
-static struct machine *machine_with(const char *const *specs)
-{
-	struct machine *m = machine_new();
-
-	assert_non_null(m);
-	for (; *specs; specs++) {
-		char *err;
-
-		if (machine_add(m, *specs, &err))
-			fail_msg("%s: %s", *specs, err);
-	}
-	return m;
-}
-#define MACHINE(...) machine_with((const char *const[]){ __VA_ARGS__, NULL })
 
 static void refused(struct machine *m, const char *spec, int want, const char *word)
 {
@@ -251,8 +218,8 @@ int main(void)
 		cmocka_unit_test(what_cannot_be),
 		cmocka_unit_test(other_drivers),
 		cmocka_unit_test(settled),
-		cmocka_unit_test_setup_teardown(view_has_bridges, make_dir, drop_dir),
-		cmocka_unit_test_setup_teardown(view_of_vfs, make_dir, drop_dir),
+		cmocka_unit_test_setup_teardown(view_has_bridges, test_make_dir, test_drop_dir),
+		cmocka_unit_test_setup_teardown(view_of_vfs, test_make_dir, test_drop_dir),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -5,7 +5,6 @@
  */
 #include <errno.h>
 #include <fcntl.h>
-#include <ftw.h>
 #include <limits.h>
 #include <linux/pci_regs.h>
 #include <pthread.h>
@@ -22,25 +21,19 @@
 
 #include "machine/internal.h"
 #include "machine/run/run.h"
+#include "machine/test_dir.h"
 #include "pci/function.h"
 #include "vfio/test_system.h"
 
 #define MAX 4
 
-static char dir[64];
 static const char *specs[MAX + 1];
 static char *places[MAX];
-
-static int remove_one(const char *path, const struct stat *st, int type, struct FTW *ftw)
-{
-	return remove(path);
-}
 
 static int make_dir(void **state)
 {
 	log_set(2, LOG_NONE);
-	strcpy(dir, "/tmp/uvfio-claim-XXXXXX");
-	return mkdtemp(dir) ? 0 : -1;
+	return test_make_dir(state);
 }
 
 static int drop_dir(void **state)
@@ -49,7 +42,7 @@ static int drop_dir(void **state)
 		free(places[i]);
 		places[i] = NULL;
 	}
-	return nftw(dir, remove_one, 16, FTW_DEPTH | FTW_PHYS);
+	return test_drop_dir(state);
 }
 
 /* A file of 1 MiB in the directory: the option that names it. */

@@ -5,7 +5,6 @@
  */
 #include <errno.h>
 #include <fcntl.h>
-#include <ftw.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -17,26 +16,20 @@
 #include <cmocka.h>
 
 #include "machine/internal.h"
+#include "machine/test_dir.h"
 #include "vfio/open.h"
 
 #define MAX 4
 #define D1  "0000:01:00.0"
 #define D2  "0000:02:00.0"
 
-static char dir[64];
 static const char *specs[MAX + 1];
 static char *places[MAX];
-
-static int remove_one(const char *path, const struct stat *st, int type, struct FTW *ftw)
-{
-	return remove(path);
-}
 
 static int make_dir(void **state)
 {
 	log_set(2, LOG_NONE);
-	strcpy(dir, "/tmp/uvfio-drivers-XXXXXX");
-	return mkdtemp(dir) ? 0 : -1;
+	return test_make_dir(state);
 }
 
 static int drop_dir(void **state)
@@ -45,7 +38,7 @@ static int drop_dir(void **state)
 		free(places[i]);
 		places[i] = NULL;
 	}
-	return nftw(dir, remove_one, 16, FTW_DEPTH | FTW_PHYS);
+	return test_drop_dir(state);
 }
 
 /* What `uvfio run` does. */

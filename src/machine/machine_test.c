@@ -21,42 +21,9 @@
 
 #include "machine/internal.h"
 #include "machine/run/run.h"
+#include "machine/test_dir.h"
 #include "pci/function.h"
 #include "vfio/test_system.h"
-
-static char dir[] = "/tmp/uvfio-test-XXXXXX";
-
-static int remove_one(const char *path, const struct stat *st, int type, struct FTW *ftw)
-{
-	return remove(path);
-}
-
-static int make_dir(void **state)
-{
-	memcpy(dir + sizeof(dir) - 7, "XXXXXX", 6);
-	return mkdtemp(dir) ? 0 : -1;
-}
-
-static int drop_dir(void **state)
-{
-	return nftw(dir, remove_one, 8, FTW_DEPTH | FTW_PHYS);
-}
-
-static struct machine *machine_with(const char *const *specs)
-{
-	struct machine *m = machine_new();
-
-	assert_non_null(m);
-	for (; *specs; specs++) {
-		char *err;
-		int rc = machine_add(m, *specs, &err);
-
-		if (rc)
-			fail_msg("%s: %s", *specs, err);
-	}
-	return m;
-}
-#define MACHINE(...) machine_with((const char *const[]){ __VA_ARGS__, NULL })
 
 static void refused(struct machine *m, const char *spec, int want, const char *word)
 {
@@ -434,11 +401,13 @@ int main(void)
 		cmocka_unit_test(what_cannot_be_added),
 		cmocka_unit_test(buses_run_out),
 		cmocka_unit_test(firmware_assigns),
-		cmocka_unit_test_setup_teardown(claims_between_machines, make_dir, drop_dir),
-		cmocka_unit_test_setup_teardown(claims_need_their_directory, make_dir, drop_dir),
-		cmocka_unit_test_setup_teardown(the_view, make_dir, drop_dir),
-		cmocka_unit_test_setup_teardown(an_empty_machine, make_dir, drop_dir),
-		cmocka_unit_test_setup_teardown(the_dump, make_dir, drop_dir),
+		cmocka_unit_test_setup_teardown(claims_between_machines, test_make_dir,
+						test_drop_dir),
+		cmocka_unit_test_setup_teardown(claims_need_their_directory, test_make_dir,
+						test_drop_dir),
+		cmocka_unit_test_setup_teardown(the_view, test_make_dir, test_drop_dir),
+		cmocka_unit_test_setup_teardown(an_empty_machine, test_make_dir, test_drop_dir),
+		cmocka_unit_test_setup_teardown(the_dump, test_make_dir, test_drop_dir),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

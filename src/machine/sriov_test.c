@@ -5,7 +5,6 @@
  */
 #include <errno.h>
 #include <fcntl.h>
-#include <ftw.h>
 #include <limits.h>
 #include <linux/pci_regs.h>
 #include <pthread.h>
@@ -24,39 +23,16 @@
 
 #include "machine/internal.h"
 #include "machine/run/run.h"
+#include "machine/test_dir.h"
 #include "pci/function.h"
 #include "vfio_pci/vfio_pci.h"
 
 #define PF "0000:01:00.0"
 
-static char dir[64];
-
-static struct machine *machine(const char *spec)
-{
-	struct machine *m = machine_new();
-	char *err = NULL;
-
-	assert_non_null(m);
-	if (machine_add(m, spec, &err))
-		fail_msg("%s", err);
-	return m;
-}
-
-static int remove_one(const char *path, const struct stat *st, int type, struct FTW *ftw)
-{
-	return remove(path);
-}
-
 static int make_dir(void **state)
 {
 	log_set(2, LOG_ERR);
-	strcpy(dir, "/tmp/uvfio-sriov-XXXXXX");
-	return mkdtemp(dir) ? 0 : -1;
-}
-
-static int drop_dir(void **state)
-{
-	return nftw(dir, remove_one, 16, FTW_DEPTH | FTW_PHYS);
+	return test_make_dir(state);
 }
 
 static bool there(const char *name)
@@ -100,7 +76,7 @@ static void sync_now(struct machine *m)
 
 static void at_the_start(void **state)
 {
-	struct machine *m = machine("igb,sriov_numvfs=3");
+	struct machine *m = MACHINE("igb,sriov_numvfs=3");
 	struct machine_device *pf, *vf;
 	uint64_t bar;
 
@@ -156,7 +132,7 @@ static void refused(void **state)
 	char *err;
 
 	for (size_t i = 0; i < ARRAY_SIZE(bad); i++) {
-		m = machine(bad[i].first ? bad[i].first : "edu,addr=40:00.0");
+		m = MACHINE(bad[i].first ? bad[i].first : "edu,addr=40:00.0");
 		err = NULL;
 		assert_int_equal(machine_add(m, bad[i].spec, &err), bad[i].rc);
 		if (!strstr(err, bad[i].say))
@@ -166,7 +142,7 @@ static void refused(void **state)
 		machine_free(m, false);
 	}
 	/* the two ports of one card lie beside each other */
-	m = machine("igb,addr=01:00.0");
+	m = MACHINE("igb,addr=01:00.0");
 	assert_int_equal(machine_add(m, "igb,addr=01:00.1", NULL), 0);
 	machine_free(m, false);
 }
@@ -176,7 +152,7 @@ static const uint8_t token[16] = { 0x11, 0x11, 0x11, 0x11, 0x22, 0x22, 0x33, 0x3
 
 static void host_driver(void **state)
 {
-	struct machine *m = machine("igb,driver=igb,sriov_numvfs=1");
+	struct machine *m = MACHINE("igb,driver=igb,sriov_numvfs=1");
 	struct machine_device *pf = machine_device(m, 0), *vf;
 
 	assert_int_equal(machine_start(m, NULL), 0);
@@ -226,7 +202,7 @@ static void numbers(void **state)
 		{ "0", 1 },
 		{ "0X1\n", 4 },
 	};
-	struct machine *m = machine("igb");
+	struct machine *m = MACHINE("igb");
 	char big[200];
 
 	assert_int_equal(put("1"), -ENODEV); /* no view, no PF */
@@ -258,7 +234,7 @@ static void view(void **state)
 		"sys/devices/virtual/iommu/uvfio-iommu/devices/0000:01:10.2",
 		"dev/vfio/4",
 	};
-	struct machine *m = machine("igb");
+	struct machine *m = MACHINE("igb");
 
 	assert_int_equal(machine_add(m, "edu", NULL), 0);
 	assert_int_equal(machine_write_view(m, dir), 0);
@@ -300,7 +276,7 @@ static void view(void **state)
 /* A writer is killed on its way: it leaves any number of names made, or taken away. */
 static void killed_writer(void **state)
 {
-	struct machine *m = machine("igb");
+	struct machine *m = MACHINE("igb");
 	unsigned steps = 0, killed = 0;
 	bool done = false;
 
@@ -367,7 +343,7 @@ static void broken_state(void **state)
 					     PF " 8 128 2 9\n",
 					     PF " 8 128 2 1\n",
 					     PF " 999 128 2 0\n" };
-	struct machine *m = machine("igb");
+	struct machine *m = MACHINE("igb");
 	char path[PATH_MAX];
 	FILE *f;
 
@@ -396,7 +372,7 @@ static struct vfio_group *group(struct machine *m, unsigned id)
 
 static void two_processes(void **state)
 {
-	struct machine *first = machine("igb"), *a = machine("igb"), *b = machine("igb");
+	struct machine *first = MACHINE("igb"), *a = MACHINE("igb"), *b = MACHINE("igb");
 	struct machine_device *pf = machine_device(a, 0), *vf;
 	struct vfio_group *g;
 
@@ -451,7 +427,7 @@ static void two_processes(void **state)
 
 static void tokens(void **state)
 {
-	struct machine *a = machine("igb"), *b = machine("igb");
+	struct machine *a = MACHINE("igb"), *b = MACHINE("igb");
 
 	assert_int_equal(machine_write_view(a, dir), 0);
 	assert_int_equal(machine_claim_dir(a, dir), 0);
@@ -525,7 +501,7 @@ static void stress(void **state)
 {
 	pthread_t t[6];
 
-	shared = machine("igb");
+	shared = MACHINE("igb");
 	assert_int_equal(machine_write_view(shared, dir), 0);
 	assert_int_equal(machine_claim_dir(shared, dir), 0);
 	log_set(2, LOG_NONE);
@@ -556,7 +532,7 @@ static void stress(void **state)
 
 int main(void)
 {
-#define RUN(name) cmocka_unit_test_setup_teardown(name, make_dir, drop_dir)
+#define RUN(name) cmocka_unit_test_setup_teardown(name, make_dir, test_drop_dir)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(at_the_start),
 		cmocka_unit_test(refused),

@@ -5,7 +5,6 @@
  */
 #include <errno.h>
 #include <fcntl.h>
-#include <ftw.h>
 #include <limits.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -20,6 +19,7 @@
 
 #include "machine/internal.h"
 #include "machine/run/run.h"
+#include "machine/test_dir.h"
 
 #define D1	 "0000:01:00.0"
 #define DIR1	 "/sys/devices/pci0000:01/" D1
@@ -29,23 +29,10 @@
 #define PROBE	 "/sys/bus/pci/drivers_probe"
 #define OVERRIDE DIR1 "/driver_override"
 
-static char dir[64];
-
-static int remove_one(const char *path, const struct stat *st, int type, struct FTW *ftw)
-{
-	return remove(path);
-}
-
 static int make_dir(void **state)
 {
 	log_set(2, LOG_NONE);
-	strcpy(dir, "/tmp/uvfio-store-XXXXXX");
-	return mkdtemp(dir) ? 0 : -1;
-}
-
-static int drop_dir(void **state)
-{
-	return nftw(dir, remove_one, 16, FTW_DEPTH | FTW_PHYS);
+	return test_make_dir(state);
 }
 
 static void view_of(const char *const *specs)
@@ -369,12 +356,12 @@ static void leaves_the_bus(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test_setup_teardown(take_away_and_give_back, make_dir, drop_dir),
-		cmocka_unit_test_setup_teardown(waits, make_dir, drop_dir),
-		cmocka_unit_test_setup_teardown(drivers, make_dir, drop_dir),
-		cmocka_unit_test_setup_teardown(ids, make_dir, drop_dir),
-		cmocka_unit_test_setup_teardown(groups, make_dir, drop_dir),
-		cmocka_unit_test_setup_teardown(leaves_the_bus, make_dir, drop_dir),
+		cmocka_unit_test_setup_teardown(take_away_and_give_back, make_dir, test_drop_dir),
+		cmocka_unit_test_setup_teardown(waits, make_dir, test_drop_dir),
+		cmocka_unit_test_setup_teardown(drivers, make_dir, test_drop_dir),
+		cmocka_unit_test_setup_teardown(ids, make_dir, test_drop_dir),
+		cmocka_unit_test_setup_teardown(groups, make_dir, test_drop_dir),
+		cmocka_unit_test_setup_teardown(leaves_the_bus, make_dir, test_drop_dir),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
