@@ -15,6 +15,7 @@
 
 #include "base/test_fault.h"
 #include "uapi/internal.h"
+#include "uapi/test_table.h"
 
 #define CDEV(n) "/dev/vfio/devices/vfio" #n
 #define NODE	"/dev/iommu"
@@ -32,8 +33,6 @@ static struct {
 	struct iommu_group *ig;
 	struct vfio_group *group;
 	struct dev dev[2];
-	struct uapi_file *fds[16];
-	struct uapi_fds table;
 	char *mem; /* two pages: the first is the struct's, to its end; the second cannot be read */
 } w;
 
@@ -89,29 +88,6 @@ static const struct vfio_device_ops ops = {
 	.open = dev_open, .close = dev_close, .region = region, .rw = rw, .check_token = check_token
 };
 
-static struct uapi_file *table_fget(void *arg, int fd, int *err)
-{
-	*err = 0;
-	if (fd == 15) /* open, but somebody else's */
-		return NULL;
-	if (fd < 0 || fd >= 15 || !w.fds[fd]) {
-		*err = -EBADF;
-		return NULL;
-	}
-	uapi_file_get(w.fds[fd]);
-	return w.fds[fd];
-}
-
-static int table_install(void *arg, struct uapi_file *f, int flags)
-{
-	for (int fd = 0; fd < 15; fd++)
-		if (!w.fds[fd]) {
-			w.fds[fd] = f;
-			return fd;
-		}
-	return -EMFILE;
-}
-
 /* cmocka takes SIGSEGV over at each test: take it back for the guarded copies */
 static struct sigaction guarded;
 
@@ -121,21 +97,21 @@ static int open_fd(const char *path)
 	int ret;
 
 	sigaction(SIGSEGV, &guarded, NULL);
-	ret = uapi_open(w.sys, &w.table, path, 2, &f);
+	ret = uapi_open(w.sys, &test_table, path, 2, &f);
 	return ret ? ret : table_install(NULL, f, 2);
 }
 
 static void close_fd(int fd)
 {
-	struct uapi_file *f = w.fds[fd];
+	struct uapi_file *f = fds[fd];
 
-	w.fds[fd] = NULL;
+	fds[fd] = NULL;
 	uapi_file_put(f);
 }
 
 static long ioc(int fd, unsigned cmd, void *arg)
 {
-	return uapi_ioctl(w.fds[fd], cmd, (unsigned long)arg);
+	return uapi_ioctl(fds[fd], cmd, (unsigned long)arg);
 }
 
 static long bind_to(int fd, int iommufd, uint32_t *id)
@@ -162,7 +138,7 @@ static int setup(void **state)
 
 	log_set(2, LOG_NONE);
 	memset(&w, 0, sizeof(w));
-	w.table = (struct uapi_fds){ table_fget, table_install, NULL };
+	memset(fds, 0, sizeof(fds));
 	w.sys = vfio_system_new(&env, NULL);
 	w.ig = iommu_group_new(7);
 	assert_int_equal(vfio_system_add_group(w.sys, w.ig, &w.group), 0);
@@ -184,7 +160,7 @@ static int setup(void **state)
 static int teardown(void **state)
 {
 	for (int fd = 0; fd < 15; fd++)
-		if (w.fds[fd])
+		if (fds[fd])
 			close_fd(fd);
 	assert_int_equal(w.dev[0].opens + w.dev[1].opens, 0);
 	assert_int_equal(w.dev[0].uses | w.dev[1].uses, 0);
@@ -206,17 +182,17 @@ static void test_unbound(void **state)
 
 	assert_true(fd >= 0 && again >= 0);
 	assert_int_equal(open_fd(CDEV(2)), -ENOENT);
-	assert_string_equal(uapi_file_link(w.fds[fd]), CDEV(0));
-	assert_int_equal(uapi_file_group(w.fds[fd]), 7);
-	assert_true(uapi_file_address(w.fds[fd], &a) && a.bus == 1);
-	assert_null(uapi_file_device(w.fds[fd]));
+	assert_string_equal(uapi_file_link(fds[fd]), CDEV(0));
+	assert_int_equal(uapi_file_group(fds[fd]), 7);
+	assert_true(uapi_file_address(fds[fd], &a) && a.bus == 1);
+	assert_null(uapi_file_device(fds[fd]));
 	assert_int_equal(get_info(fd), -EINVAL);
 	assert_int_equal(ioc(fd, VFIO_GET_API_VERSION, NULL), -EINVAL);
 	assert_int_equal(ioc(fd, VFIO_DEVICE_ATTACH_IOMMUFD_PT, NULL), -EINVAL);
 	assert_int_equal(ioc(fd, 0xbeef, NULL), -EINVAL);
-	assert_int_equal(uapi_pread(w.fds[fd], &v, 4, 0), -EINVAL);
-	assert_int_equal(uapi_pread(w.fds[fd], &v, 0, 0), -EINVAL);
-	assert_int_equal(uapi_mmap_check(w.fds[fd], 4096, PROT_READ, MAP_SHARED, 0), -EINVAL);
+	assert_int_equal(uapi_pread(fds[fd], &v, 4, 0), -EINVAL);
+	assert_int_equal(uapi_pread(fds[fd], &v, 0, 0), -EINVAL);
+	assert_int_equal(uapi_mmap_check(fds[fd], 4096, PROT_READ, MAP_SHARED, 0), -EINVAL);
 	assert_int_equal(w.dev[0].opens, 0);
 	/* it is no reason not to open the group */
 	assert_true(open_fd("/dev/vfio/7") >= 0);
@@ -279,8 +255,8 @@ static void test_bound(void **state)
 
 	assert_int_equal(bind_to(fd, io, &id), 0);
 	assert_int_equal(id, 1);
-	assert_ptr_equal(uapi_file_device(w.fds[fd]), &w.dev[0].vdev);
-	assert_int_equal(uapi_pread(w.fds[fd], &v, 4, 0), 4);
+	assert_ptr_equal(uapi_file_device(fds[fd]), &w.dev[0].vdev);
+	assert_int_equal(uapi_pread(fds[fd], &v, 4, 0), 4);
 	assert_int_equal(v, 0x5a5a5a5a);
 	assert_int_equal(bind_to(other, io, NULL), -EINVAL);
 	assert_int_equal(get_info(other), -EINVAL);

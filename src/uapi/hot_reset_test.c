@@ -12,6 +12,7 @@
 #include <cmocka.h>
 
 #include "uapi/internal.h"
+#include "uapi/test_table.h"
 
 #define BAD_PTR 8ul /* page 0 is never mapped */
 
@@ -21,8 +22,6 @@ static struct {
 	struct vfio_group *group[3];
 	struct vfio_device dev[3];
 	unsigned resets[3];
-	struct uapi_file *fds[16];
-	struct uapi_fds table;
 } w;
 
 static int dev_open(struct vfio_device *dev)
@@ -42,40 +41,17 @@ static const struct vfio_device_ops ops = { .open = dev_open,
 					    .slot_reset = dev_slot_reset };
 static const struct vfio_device_ops ops_without = { .open = dev_open, .close = dev_close };
 
-static struct uapi_file *table_fget(void *arg, int fd, int *err)
-{
-	*err = 0;
-	if (fd == 15) /* open, but somebody else's */
-		return NULL;
-	if (fd < 0 || fd >= 15 || !w.fds[fd]) {
-		*err = -EBADF;
-		return NULL;
-	}
-	uapi_file_get(w.fds[fd]);
-	return w.fds[fd];
-}
-
-static int table_install(void *arg, struct uapi_file *f, int flags)
-{
-	for (int fd = 0; fd < 15; fd++)
-		if (!w.fds[fd]) {
-			w.fds[fd] = f;
-			return fd;
-		}
-	return -EMFILE;
-}
-
 static int open_fd(const char *path)
 {
 	struct uapi_file *f;
-	int ret = uapi_open(w.sys, &w.table, path, 2, &f);
+	int ret = uapi_open(w.sys, &test_table, path, 2, &f);
 
 	return ret ? ret : table_install(NULL, f, 2);
 }
 
 static long ioc(int fd, unsigned cmd, void *arg)
 {
-	return uapi_ioctl(w.fds[fd], cmd, (unsigned long)arg);
+	return uapi_ioctl(fds[fd], cmd, (unsigned long)arg);
 }
 
 /* cmocka takes SIGSEGV over at each test: take it back for the guarded copies */
@@ -94,7 +70,7 @@ static int setup(void **state)
 	memset(&w, 0, sizeof(w));
 	log_set(2, LOG_NONE);
 	w.sys = vfio_system_new(NULL, NULL);
-	w.table = (struct uapi_fds){ table_fget, table_install, NULL };
+	memset(fds, 0, sizeof(fds));
 	for (unsigned i = 0; i < 3; i++) {
 		w.ig[i] = iommu_group_new(i + 1);
 		vfio_device_init(&w.dev[i], &ops, names[i], NULL);
@@ -117,8 +93,8 @@ static int setup(void **state)
 static int teardown(void **state)
 {
 	for (int fd = 14; fd >= 0; fd--)
-		if (w.fds[fd])
-			uapi_file_put(w.fds[fd]);
+		if (fds[fd])
+			uapi_file_put(fds[fd]);
 	vfio_system_free(w.sys);
 	for (unsigned i = 0; i < 3; i++) {
 		vfio_device_fini(&w.dev[i]);
