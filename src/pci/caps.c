@@ -42,7 +42,7 @@ static void fill(pci_function *fn, unsigned off, size_t len, const void *data, c
 		memcpy(fn->cfg.wmask + off, writable, len);
 }
 
-unsigned pci_find_cap(pci_function *fn, uint8_t id)
+static unsigned find_cap(const pci_function *fn, uint8_t id)
 {
 	unsigned off, left = PCI_CFG_SIZE / 4;
 
@@ -58,7 +58,7 @@ unsigned pci_find_cap(pci_function *fn, uint8_t id)
 	return 0;
 }
 
-unsigned pci_find_ext_cap(pci_function *fn, uint16_t id)
+static unsigned find_ext_cap(const pci_function *fn, uint16_t id)
 {
 	unsigned off = fn->cfg.last_ext_cap ? FIRST_EXT_CAP : 0, left = PCI_CFG_EXP_SIZE / 4;
 	uint32_t header;
@@ -72,13 +72,34 @@ unsigned pci_find_ext_cap(pci_function *fn, uint16_t id)
 	return 0;
 }
 
+/* The lock, since a reset writes every byte of config space. */
+unsigned pci_find_cap(pci_function *fn, uint8_t id)
+{
+	unsigned off;
+
+	pthread_mutex_lock(&fn->lock);
+	off = find_cap(fn, id);
+	pthread_mutex_unlock(&fn->lock);
+	return off;
+}
+
+unsigned pci_find_ext_cap(pci_function *fn, uint16_t id)
+{
+	unsigned off;
+
+	pthread_mutex_lock(&fn->lock);
+	off = find_ext_cap(fn, id);
+	pthread_mutex_unlock(&fn->lock);
+	return off;
+}
+
 int pci_cap_new(pci_function *fn, uint8_t id, size_t len, const void *data, const void *writable)
 {
 	int off;
 
 	if (!fn->create.now || len < 2)
 		return -EINVAL;
-	if (id != PCI_CAP_ID_VNDR && pci_find_cap(fn, id)) {
+	if (id != PCI_CAP_ID_VNDR && find_cap(fn, id)) {
 		uvfio_error(fn, "capability 0x%02x is there already", id);
 		return -EEXIST;
 	}
@@ -104,7 +125,7 @@ int pci_ext_cap_new(pci_function *fn, uint16_t id, unsigned version, size_t len,
 
 	if (!fn->create.now || len < 4 || len % 4 || version > 0xf)
 		return -EINVAL;
-	if (id != PCI_EXT_CAP_ID_VNDR && id != PCI_EXT_CAP_ID_DVSEC && pci_find_ext_cap(fn, id)) {
+	if (id != PCI_EXT_CAP_ID_VNDR && id != PCI_EXT_CAP_ID_DVSEC && find_ext_cap(fn, id)) {
 		uvfio_error(fn, "extended capability 0x%04x is there already", id);
 		return -EEXIST;
 	}
