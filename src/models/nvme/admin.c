@@ -126,7 +126,7 @@ static uint16_t delete_sq(struct nvme *n, const struct nvme_cmd *cmd, uint16_t *
 		goto out;
 	}
 	atomic_store(&sq->deleting, false);
-	atomic_fetch_sub(&n->cq[sq->cqid].users, 1);
+	atomic_fetch_sub(&nvme_cq_of(sq)->users, 1);
 out:
 	pthread_mutex_unlock(&sq->lock);
 	return status;

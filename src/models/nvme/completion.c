@@ -149,7 +149,7 @@ void nvme_complete(struct nvme_sq *sq, const struct nvme_cmd *cmd, uint16_t stat
 		status |= NVME_MORE;
 		nvme_log_error(n, sq->id, cmd->cid, status, location, lba, cmd->nsid);
 	}
-	cq_post(n, &n->cq[sq->cqid], sq, cmd->cid, status, result);
+	cq_post(n, nvme_cq_of(sq), sq, cmd->cid, status, result);
 }
 
 void nvme_complete_plain(struct nvme_sq *sq, uint16_t cid, uint16_t status, uint32_t result,
@@ -160,7 +160,7 @@ void nvme_complete_plain(struct nvme_sq *sq, uint16_t cid, uint16_t status, uint
 	if (due)
 		nvme_delay_command(sq, &cmd, status, result, 0xffff, due);
 	else
-		cq_post(sq->n, &sq->n->cq[sq->cqid], sq, cid, status, result);
+		cq_post(sq->n, nvme_cq_of(sq), sq, cid, status, result);
 }
 
 /* ---- interrupts: 7.5 ---- */

@@ -203,7 +203,7 @@ void nvme_delay_command(struct nvme_sq *sq, const struct nvme_cmd *cmd, uint16_t
 
 	if (!r) {
 		nvme_complete(sq, cmd, status, result, location);
-		nvme_cq_notify(sq->n, &sq->n->cq[sq->cqid]);
+		nvme_cq_notify(sq->n, nvme_cq_of(sq));
 		return;
 	}
 	r->n = sq->n;

@@ -221,7 +221,7 @@ static void kick_users(struct nvme *n, struct nvme_cq *cq)
 	if (!cq->id)
 		nvme_events_deliver(n);
 	for (unsigned i = 0; i <= n->max_queues; i++)
-		if (atomic_load(&n->sq[i].size) && n->sq[i].cqid == cq->id)
+		if (atomic_load(&n->sq[i].size) && nvme_cq_of(&n->sq[i]) == cq)
 			nvme_sq_kick(&n->sq[i], false);
 }
 
@@ -382,6 +382,6 @@ void nvme_doorbells_look(struct nvme *n)
 		 * who ran it till now may have found the completion queue full before the driver
 		 * stored its head, and said so only after that
 		 */
-		nvme_cq_poll(n, &n->cq[atomic_load(&sq->cqid)]);
+		nvme_cq_poll(n, nvme_cq_of(sq));
 	}
 }

@@ -690,6 +690,15 @@ static inline void nvme_barrier(void)
 	__sync_synchronize();
 }
 
+/*
+ * Return where @sq completes. Not sq->n->cq[sq->cqid]: gcc 12 reads an atomic that is a subscript
+ * as if it were not atomic.
+ */
+static inline struct nvme_cq *nvme_cq_of(struct nvme_sq *sq)
+{
+	return &sq->n->cq[atomic_load_explicit(&sq->cqid, memory_order_relaxed)];
+}
+
 static inline struct nvme_ns *nvme_find_ns(struct nvme *n, uint32_t nsid)
 {
 	return nsid && nsid <= n->num_ns ? &n->ns[nsid - 1] : NULL;

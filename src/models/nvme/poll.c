@@ -132,10 +132,10 @@ static bool look(struct nvme_worker *w, struct nvme_sq *sq)
 {
 	struct nvme *n = w->n;
 	struct nvme_worker *owner = nvme_worker_of(n, sq->id);
-	bool any = nvme_cq_poll(n, &n->cq[atomic_load_explicit(&sq->cqid, memory_order_relaxed)]);
+	struct nvme_cq *cq = nvme_cq_of(sq);
+	bool any = nvme_cq_poll(n, cq);
 
-	if (!nvme_sq_rung(n, sq) ||
-	    atomic_load_explicit(&n->cq[sq->cqid].starved, memory_order_relaxed))
+	if (!nvme_sq_rung(n, sq) || atomic_load_explicit(&cq->starved, memory_order_relaxed))
 		return any;
 	if (owner == w)
 		nvme_sq_kick(sq, true);

@@ -105,11 +105,11 @@ static unsigned sq_fetch(struct nvme *n, struct nvme_sq *sq, struct nvme_cmd *cm
 	count = (tail > head ? tail : size) - head;
 	if (count > NVME_FETCH)
 		count = NVME_FETCH;
-	count = nvme_cq_reserve(n, &n->cq[sq->cqid], count);
+	count = nvme_cq_reserve(n, nvme_cq_of(sq), count);
 	if (count &&
 	    uvfio_dma_read(n->dev, sq->base + head * sizeof(*cmds), cmds, count * sizeof(*cmds))) {
 		nvme_fatal(n, "submission queue cannot be read", sq->base + head * sizeof(*cmds));
-		nvme_cq_unreserve(&n->cq[sq->cqid], count);
+		nvme_cq_unreserve(nvme_cq_of(sq), count);
 		return 0;
 	}
 	return count;
@@ -159,18 +159,16 @@ static bool sq_run(struct nvme *n, struct nvme_sq *sq, bool worker)
 				nvme_complete(sq, &cmds[i], status, result, location);
 		}
 		if (i < count)
-			nvme_cq_unreserve(&n->cq[sq->cqid], count - i);
+			nvme_cq_unreserve(nvme_cq_of(sq), count - i);
 	}
-	nvme_cq_notify(n, &n->cq[sq->cqid]);
+	nvme_cq_notify(n, nvme_cq_of(sq));
 	return more;
 }
 
 static bool sq_waiting(struct nvme *n, struct nvme_sq *sq)
 {
-	unsigned cqid = atomic_load(&sq->cqid);
-
 	return atomic_load(&n->open) && atomic_load(&sq->size) && nvme_sq_rung(n, sq) &&
-	       !atomic_load(&n->cq[cqid].starved);
+	       !atomic_load(&nvme_cq_of(sq)->starved);
 }
 
 /*
@@ -250,7 +248,7 @@ static void sq_deleted(struct nvme *n, struct nvme_sq *sq)
 	done = sq->deleting && !atomic_load(&sq->inflight);
 	if (done) {
 		sq->deleting = false;
-		atomic_fetch_sub(&n->cq[sq->cqid].users, 1);
+		atomic_fetch_sub(&nvme_cq_of(sq)->users, 1);
 	}
 	pthread_mutex_unlock(&sq->lock);
 	if (done) {
@@ -267,9 +265,9 @@ void nvme_req_end(struct nvme_req *r)
 	if (sq) {
 		nvme_complete(sq, &r->cmd, r->status, r->result, r->location);
 		if (r->due) /* the caller is no worker */
-			nvme_cq_notify(n, &n->cq[sq->cqid]);
+			nvme_cq_notify(n, nvme_cq_of(sq));
 		else
-			nvme_worker_notify(r->worker, &n->cq[sq->cqid]);
+			nvme_worker_notify(r->worker, nvme_cq_of(sq));
 		if (atomic_fetch_sub(&sq->inflight, 1) == 1 && atomic_load(&sq->deleting))
 			sq_deleted(n, sq);
 	}
