@@ -123,9 +123,20 @@ a open 1 $D1; a irq 3; ctl aer $D1 nonfatal; a hear 3; ctl aer $D1 fatal; a hear
 ctl list | field $D1 7
 END
 )" 
-same "a cable is pulled out, and is out for who opens the port next" "1 1 0 up down 1" "$(in_run --device igb,net=peer:b --device igb,id=b --device edu <<END
+same "a cable is pulled out, and is out for who opens the port next" "1 1 0 in out 1" "$(in_run --device igb,net=peer:b --device igb,id=b --device edu <<END
 ctl aer $D1 fatal 2>/dev/null; echo -n "\$? "; ctl link 03:00.0 down 2>/dev/null; echo -n "\$? "; ctl link $D1 down; echo -n "\$? "
-ctl link $D1 up; echo -n "\$(ctl list | field $D1 6) "; ctl link 0000:01:00.0 down; echo -n "\$(ctl list | field $D1 6) "; ctl list | grep -c ' down '
+ctl link $D1 up; echo -n "\$(ctl list | field $D1 6) "; ctl link 0000:01:00.0 down; echo -n "\$(ctl list | field $D1 6) "; ctl list | grep -c ' out '
+END
+)"
+same "the link is as its driver sees it, if there is a cable at all" "in none - - ok down in none " "$(in_run --device igb,net=peer:b --device igb,id=b --device igb,sriov_numvfs=1,net=pcap:"$tmp/pcap" --device edu <<END
+l() { field 0000:\$1 6 <<<"\$list" | tr '\n' ' '; }
+list=\$(ctl list); l 02:00.0; l 03:00.0; l 03:10.0; l 04:00.0
+a open 1 $D1; list=\$(ctl list); l 01:00.0; l 02:00.0; l 03:00.0
+END
+)"
+same "and in JSON" '"cable":"out" "link":null "bus_master":null ok "cable":"in" "link":"down" "bus_master":false ' "$(in_run --device igb,net=peer:b --device igb,id=b <<END
+of_first() { ctl --json list | sed 's/"address":"0000:02.*//' | grep -oE '"(cable|link|bus_master)":[^,}]*' | tr '\n' ' '; }
+ctl link $D1 down; of_first; ctl link $D1 up; a open 1 $D1; of_first
 END
 )"
 same "virtual functions come and go as by sysfs" "2 1 ok 1 ok 0" "$(in_run --device igb,driver=igb <<END

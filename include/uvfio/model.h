@@ -394,6 +394,14 @@ struct uvfio_model {
 	 * is at its other end. It is in at first. NULL: the device has none.
 	 */
 	void (*link)(struct uvfio_dev *dev, bool up);
+
+	/**
+	 * @link_up: Say if the link is up, as a driver would read it now, for `uvfio ctl list`.
+	 * NULL: this is not told.
+	 *
+	 * Return: true if it is up.
+	 */
+	bool (*link_up)(struct uvfio_dev *dev);
 };
 
 /** define UVFIO_MODEL_INIT - The first members, which say what the model was compiled with. */

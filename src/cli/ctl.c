@@ -64,6 +64,14 @@ static void print_openers(const struct json *open)
 						   : "group and cdev");
 }
 
+/* Return a word for the link of a device: what is known of it, else of its cable. */
+static const char *link_of(const struct json *device)
+{
+	const char *cable = text_of(device, "cable"), *link = json_text(device, "link");
+
+	return !strcmp(cable, "in") && link ? link : cable;
+}
+
 static void print_list(const struct json *answer)
 {
 	const struct json *devices = json_member(answer, "devices", JSON_ARRAY), *open,
@@ -80,7 +88,7 @@ static void print_list(const struct json *answer)
 	for (const struct json *d = devices ? devices->first : NULL; d; d = d->next) {
 		printf("%-12s  %-*s  %5ld  %-10s  %-7s  %-4s  %-13s  ", text_of(d, "address"),
 		       width, text_of(d, "model"), number_of(d, "group"), text_of(d, "driver"),
-		       text_of(d, "state"), text_of(d, "link"), text_of(d, "error"));
+		       text_of(d, "state"), link_of(d), text_of(d, "error"));
 		open = json_member(d, "open", JSON_ARRAY);
 		if (open)
 			print_openers(open);

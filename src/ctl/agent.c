@@ -83,7 +83,8 @@ static void tell_use(void *arg, const struct machine_use *u)
 		.c = u->power,
 		.d = (u->lost ? CTL_USE_LOST : 0) | (u->has_master ? CTL_USE_MASTER : 0) |
 		     (u->correctable ? CTL_USE_CORRECTABLE : 0) |
-		     (u->uncorrectable ? CTL_USE_UNCORRECTABLE : 0),
+		     (u->uncorrectable ? CTL_USE_UNCORRECTABLE : 0) |
+		     (u->link_up >= 0 ? CTL_USE_LINK : 0) | (u->link_up > 0 ? CTL_USE_LINK_UP : 0),
 	};
 
 	snprintf(p.addr, sizeof(p.addr), "%s", u->addr);

@@ -99,7 +99,9 @@ static int check_link(const char *run_dir, const char *addr)
 	if (rc)
 		return rc;
 	d = run_devices_find(&l, addr);
-	rc = !d ? -ENODEV : machine_spec_has_link(d->spec) ? 0 : -EOPNOTSUPP;
+	rc = !d								 ? -ENODEV
+	     : machine_spec_cable(d->spec, NULL, 0) == MACHINE_NO_SOCKET ? -EOPNOTSUPP
+									 : 0;
 	run_devices_free(&l);
 	return rc;
 }

@@ -19,6 +19,8 @@ struct use {
 struct list {
 	struct use *uses;
 	unsigned n;
+	const char **specs; /* of all devices that there are */
+	unsigned num_specs;
 };
 
 static void hear(struct question *q, struct agent *a, const struct ctl_packet *p)
@@ -61,8 +63,8 @@ static void write_command(FILE *f, pid_t pid)
 	json_write_member(f, "command", process_name(pid, name));
 }
 
-/* Write who has @addr open, and what its hardware says there. */
-static void write_uses(FILE *f, const struct list *l, const char *addr, bool leaving)
+/* Write who has @addr open, and what its hardware says there; @has_link: about its link, too. */
+static void write_uses(FILE *f, const struct list *l, const char *addr, bool leaving, bool has_link)
 {
 	static const char *const power[] = { "D0", "D1", "D2", "D3hot" };
 	const struct ctl_packet *seen = NULL;
@@ -95,6 +97,28 @@ static void write_uses(FILE *f, const struct list *l, const char *addr, bool lea
 			  : seen->d & CTL_USE_UNCORRECTABLE ? "uncorrectable"
 			  : seen->d & CTL_USE_CORRECTABLE   ? "correctable"
 							    : NULL);
+	putc(',', f);
+	json_write_member(f, "link",
+			  !has_link || !seen || !(seen->d & CTL_USE_LINK) ? NULL
+			  : seen->d & CTL_USE_LINK_UP			  ? "up"
+									  : "down");
+	fprintf(f, ",\"bus_master\":%s",
+		!seen			   ? "null"
+		: seen->d & CTL_USE_MASTER ? "true"
+					   : "false");
+}
+
+/* Return what is in the network socket of a device, in a word; NULL: it has none. */
+static const char *cable_of(const struct list *l, const struct run_device *d)
+{
+	switch (machine_spec_cable(d->spec, l->specs, l->num_specs)) {
+	case MACHINE_CABLE:
+		return d->link_down ? "out" : "in";
+	case MACHINE_NO_CABLE:
+		return d->link_down ? "out" : "none";
+	default:
+		return NULL;
+	}
 }
 
 /* Write the driver that the view shows. */
@@ -111,11 +135,12 @@ static void write_driver(FILE *f, const char *run_dir, const char *addr)
 	json_write_member(f, "driver", n > 0 ? (slash ? slash + 1 : target) : NULL);
 }
 
-static void write_device(struct request *r, const char *addr, const char *pf, const char *spec,
-			 unsigned group, bool leaving, bool link_down)
+/* Write the device @d; or its virtual function at @vf, which is in @group. */
+static void write_device(struct request *r, const struct run_device *d, const char *vf,
+			 unsigned group)
 {
-	size_t len = strcspn(spec, ",");
-	char *model = strndup(spec, len);
+	const char *addr = vf ?: d->addr, *cable = vf ? NULL : cable_of(r->data, d);
+	char *model = strndup(d->spec, strcspn(d->spec, ","));
 
 	putc('{', r->out);
 	json_write_member(r->out, "address", addr);
@@ -125,11 +150,11 @@ static void write_device(struct request *r, const char *addr, const char *pf, co
 	free(model);
 	write_driver(r->out, r->s->run_dir, addr);
 	putc(',', r->out);
-	json_write_member(r->out, "physfn", pf);
+	json_write_member(r->out, "physfn", vf ? d->addr : NULL);
 	putc(',', r->out);
-	json_write_member(r->out, "link", pf ? NULL : link_down ? "down" : "up");
+	json_write_member(r->out, "cable", cable);
 	putc(',', r->out);
-	write_uses(r->out, r->data, addr, leaving);
+	write_uses(r->out, r->data, addr, d->leaving, cable);
 	putc('}', r->out);
 }
 
@@ -150,8 +175,7 @@ static void write_vfs(struct request *r, const struct run_device *d)
 			pci_address_of_vf(&pfs[i].address, pfs[i].offset, pfs[i].stride, k, &a);
 			pci_address_print(&a, addr);
 			putc(',', r->out);
-			write_device(r, addr, d->addr, d->spec, pfs[i].groups[k], d->leaving,
-				     false);
+			write_device(r, d, addr, pfs[i].groups[k]);
 		}
 	}
 	free(pfs);
@@ -170,6 +194,10 @@ static void done(struct question *q)
 		request_fail(r, rc, "the list of devices cannot be read: %s", strerror(-rc));
 		goto out;
 	}
+	l->specs = calloc(devices.n + 1, sizeof(*l->specs));
+	for (unsigned i = 0; l->specs && i < devices.n; i++)
+		if (!devices.d[i].died)
+			l->specs[l->num_specs++] = devices.d[i].spec;
 	fprintf(r->out, "{\"ok\":true,");
 	json_write_member(r->out, "run", r->s->run_dir);
 	fprintf(r->out, ",\"pid\":%d,\"devices\":[", (int)getpid());
@@ -181,7 +209,7 @@ static void done(struct question *q)
 		if (!first)
 			putc(',', r->out);
 		first = false;
-		write_device(r, d->addr, NULL, d->spec, d->group, d->leaving, d->link_down);
+		write_device(r, d, NULL, d->group);
 		write_vfs(r, d);
 	}
 	/* who did not answer may have any of them open */
@@ -200,6 +228,7 @@ static void done(struct question *q)
 	run_devices_free(&devices);
 	request_end(r);
 out:
+	free(l->specs);
 	free(l->uses);
 	free(l);
 }

@@ -30,6 +30,8 @@ enum ctl_op {
 #define CTL_USE_MASTER	      2u
 #define CTL_USE_CORRECTABLE   4u /* AER has noted such an error */
 #define CTL_USE_UNCORRECTABLE 8u
+#define CTL_USE_LINK	      16u /* it is known if the link is up: */
+#define CTL_USE_LINK_UP	      32u
 
 struct ctl_packet {
 	uint32_t op, seq;

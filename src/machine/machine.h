@@ -160,8 +160,12 @@ int machine_error(struct machine *m, const char *addr, enum machine_severity sev
  */
 int machine_hotplug(const char *run_dir, const char *spec, char *addr, unsigned *group,
 		    unsigned *numvfs, char **err);
-/* True if devices of @spec have a cable (struct uvfio_model, link). Needs no machine. */
-bool machine_spec_has_link(const char *spec);
+/*
+ * Tell what is in the network socket of a device: of @spec, in a run that has the @n devices of
+ * @all, too. Needs no machine.
+ */
+enum machine_cable { MACHINE_NO_SOCKET, MACHINE_NO_CABLE, MACHINE_CABLE };
+enum machine_cable machine_spec_cable(const char *spec, const char *const *all, unsigned n);
 /* Put the cable of the device in, or pull it out. 0, or -EOPNOTSUPP. -ENODEV: it is not made. */
 int machine_link(struct machine *m, const char *addr, bool up);
 /* How this process uses a device. */
@@ -171,6 +175,7 @@ struct machine_use {
 	unsigned power;		      /* the D-state, 0 to 3 */
 	bool lost, leaving;
 	bool has_master;		 /* it may make DMA */
+	int link_up;			 /* 1, 0; -EOPNOTSUPP: not known */
 	bool correctable, uncorrectable; /* its AER has noted such errors */
 };
 /* Call @fn for each device whose group this process has open. */

@@ -104,6 +104,8 @@ struct machine_provider {
 	int (*error)(struct machine_hardware *hw, enum machine_severity severity);
 	/* Its cable is put in, or pulled out. 0; -EOPNOTSUPP, or NULL: it has none. */
 	int (*link)(struct machine_hardware *hw, bool up);
+	/* Return 1: its link is up; 0: down; -EOPNOTSUPP, or NULL: not known. */
+	int (*link_up)(struct machine_hardware *hw);
 	/* Unbind it if it is bound, and free it. It is not open and in no group. */
 	void (*free)(struct machine_hardware *hw);
 	/*

@@ -9,8 +9,10 @@
  */
 #include <errno.h>
 #include <linux/pci_regs.h>
+#include <string.h>
 
 #include "machine/internal.h"
+#include "models/net/net.h"
 
 void machine_released(void *arg)
 {
@@ -104,20 +106,58 @@ int machine_error(struct machine *m, const char *addr, enum machine_severity sev
 	return rc;
 }
 
-bool machine_spec_has_link(const char *text)
+/* True if the model of @s has a socket for a cable; *@net: which net= of its is about. */
+static bool has_socket(const struct machine_spec *s, bool *net)
 {
 	const struct uvfio_model *model;
 	struct machine_plugin *plugin = NULL;
-	struct machine_spec spec;
 	bool has;
 
-	if (machine_spec_parse(text, &spec, NULL))
-		return false;
-	has = !machine_model(spec.model, &model, &plugin, NULL) &&
+	has = !machine_model(s->model, &model, &plugin, NULL) &&
 	      model->size > offsetof(struct uvfio_model, link) && model->link;
+	*net = false;
+	for (const struct uvfio_option *o = has ? model->options : NULL; o && o->name; o++)
+		*net |= !strcmp(o->name, NET_OPTION);
 	machine_plugin_free(plugin);
-	machine_spec_free(&spec);
 	return has;
+}
+
+/* True if @s has a cable by its own net=; with @id, one whose other end is a device of that id. */
+static bool names_cable(const struct machine_spec *s, const char *id)
+{
+	const char *peer;
+
+	for (unsigned i = 0; i < s->num_opts; i++) {
+		if (strcmp(s->opts[i].name, NET_OPTION))
+			continue;
+		peer = net_peer_name(s->opts[i].value);
+		if (id ? peer && !strcmp(peer, id) : net_is_cable(s->opts[i].value))
+			return true;
+	}
+	return false;
+}
+
+enum machine_cable machine_spec_cable(const char *text, const char *const *all, unsigned n)
+{
+	struct machine_spec s, other;
+	bool net, cable;
+
+	if (machine_spec_parse(text, &s, NULL))
+		return MACHINE_NO_SOCKET;
+	if (!has_socket(&s, &net)) {
+		machine_spec_free(&s);
+		return MACHINE_NO_SOCKET;
+	}
+	/* a plug-in that has no such option knows itself what is at the other end */
+	cable = !net || names_cable(&s, NULL);
+	for (unsigned i = 0; i < n && !cable && s.id; i++) {
+		if (machine_spec_parse(all[i], &other, NULL))
+			continue;
+		cable = names_cable(&other, s.id);
+		machine_spec_free(&other);
+	}
+	machine_spec_free(&s);
+	return cable ? MACHINE_CABLE : MACHINE_NO_CABLE;
 }
 
 int machine_link(struct machine *m, const char *addr, bool up)
@@ -141,6 +181,7 @@ static void tell_use(const struct plugged *dev, void (*fn)(void *arg, const stru
 		.addr = dev->d.addr,
 		.lost = dev->lost || (dev->pf && dev->pf->lost),
 		.leaving = dev->leaving,
+		.link_up = -EOPNOTSUPP,
 	};
 	unsigned open, aer;
 
@@ -152,6 +193,8 @@ static void tell_use(const struct plugged *dev, void (*fn)(void *arg, const stru
 	if (!u.lost)
 		u.power = pci_face_power_state(dev->d.face);
 	u.has_master = !u.lost && pci_face_read(dev->d.face, PCI_COMMAND, 2) & PCI_COMMAND_MASTER;
+	if (dev->hw->provider->link_up && !u.lost)
+		u.link_up = dev->hw->provider->link_up(dev->hw);
 	aer = u.lost ? 0 : pci_face_find_ext_cap(dev->d.face, PCI_EXT_CAP_ID_ERR);
 	if (aer) {
 		u.correctable = pci_face_read(dev->d.face, aer + PCI_ERR_COR_STATUS, 4);

@@ -195,6 +195,11 @@ static int software_link(struct machine_hardware *hw, bool up)
 	return pci_function_link(to_software(hw)->fn, up);
 }
 
+static int software_link_up(struct machine_hardware *hw)
+{
+	return pci_function_link_up(to_software(hw)->fn);
+}
+
 static void software_set_mmap(struct machine_hardware *hw, enum machine_mmap how)
 {
 	static const enum vfio_pci_mmap all[] = {
@@ -237,6 +242,7 @@ const struct machine_provider machine_software = {
 	.lose = software_lose,
 	.error = software_error,
 	.link = software_link,
+	.link_up = software_link_up,
 	.set_mmap = software_set_mmap,
 	.set_migration = software_set_migration,
 	.token = software_token,

@@ -212,6 +212,8 @@ enum pci_severity { PCI_CORRECTABLE, PCI_NONFATAL, PCI_FATAL };
 int pci_function_error(pci_function *fn, enum pci_severity severity);
 /* Put its cable in, or pull it out. -EOPNOTSUPP: the model has none. */
 int pci_function_link(pci_function *fn, bool up);
+/* Return 1: its link is up; 0: it is down; -EOPNOTSUPP: the model does not tell. */
+int pci_function_link_up(pci_function *fn);
 
 /* ---- SR-IOV, the platform's side ---- */
 

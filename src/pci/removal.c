@@ -51,3 +51,15 @@ int pci_function_link(pci_function *fn, bool up)
 	pci_model_leave(fn);
 	return 0;
 }
+
+int pci_function_link_up(pci_function *fn)
+{
+	bool up;
+
+	if (!fn->model->link_up)
+		return -EOPNOTSUPP;
+	pci_model_enter(fn);
+	up = fn->model->link_up(fn);
+	pci_model_leave(fn);
+	return up;
+}

@@ -4,6 +4,11 @@
 
 static int linked;
 
+static bool t_link_up(struct uvfio_dev *dev)
+{
+	return linked;
+}
+
 static void t_link(struct uvfio_dev *dev, bool up)
 {
 	linked = up;
@@ -119,7 +124,15 @@ static void test_cable(void **state)
 	assert_int_equal(linked, 0);
 	assert_int_equal(pci_function_link(fn, true), 0);
 	assert_int_equal(linked, 1);
+	assert_int_equal(pci_function_link_up(fn), -EOPNOTSUPP);
 	t_free(fn);
+	t_model.link_up = t_link_up;
+	fn = t_new(NULL);
+	assert_int_equal(pci_function_link_up(fn), 1);
+	assert_int_equal(pci_function_link(fn, false), 0);
+	assert_int_equal(pci_function_link_up(fn), 0);
+	t_free(fn);
+	t_model.link_up = NULL;
 	t_model.link = NULL;
 	fn = t_new(NULL);
 	assert_int_equal(pci_function_link(fn, true), -EOPNOTSUPP);

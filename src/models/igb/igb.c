@@ -186,6 +186,13 @@ static void plug_cable(struct uvfio_dev *dev, bool in)
 	igb_host_driver_link(g);
 }
 
+static bool link_up(struct uvfio_dev *dev)
+{
+	struct igb *g = uvfio_priv(dev);
+
+	return atomic_load(&g->link);
+}
+
 static const struct net_ops net_ops = { .receive = net_receive, .link = net_link };
 
 static void destroy(struct uvfio_dev *dev)
@@ -384,4 +391,5 @@ const struct uvfio_model model_igb = {
 	.save = igb_save,
 	.load = igb_load,
 	.link = plug_cable,
+	.link_up = link_up,
 };

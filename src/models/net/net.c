@@ -149,6 +149,11 @@ const char *net_peer_name(const char *value)
 	return after(value, "peer:");
 }
 
+bool net_is_cable(const char *value)
+{
+	return !after(value, "pcap:");
+}
+
 static int parse(struct net_port *p, const char *text, const char **first, const char **pcap)
 {
 	const char *v;

@@ -67,6 +67,8 @@ struct net_ops {
 #define NET_OPTION "net"
 /* Return the NAME in the value peer:NAME of the option; NULL if it is of another kind. */
 const char *net_peer_name(const char *value);
+/* True if the value puts a cable in: all but pcap:FILE. */
+bool net_is_cable(const char *value);
 
 /* clang-format off */
 #define NET_OPTIONS \
