@@ -33,7 +33,7 @@ echo "# commands"
 is "uvfio help: the usage, status 0" "$("$U" help | head -c 6) $?" "usage: 0"
 is "uvfio --help" "$("$U" --help | head -c 6)" "usage:"
 is "uvfio version" "$("$U" version)" "$("$U" --version)"
-for c in run models dump help version; do
+for c in run ctl models dump help version; do
 	is "uvfio $c --help" "$("$U" "$c" --help | head -1 | cut -c1-$((13 + ${#c})))" "usage: uvfio $c"
 	is "uvfio help $c" "$("$U" help "$c")" "$("$U" "$c" --help)"
 done
@@ -242,6 +242,35 @@ is "every device's options" "$(completed 'uvfio dump --device edu,gr')" "edu,gro
 is "an option behind another" "$(completed 'uvfio run --device nvme,image=x,addr=1:0.0,bl')" "0.0,blocksize= "
 touch "$tmp/dir/disk.img"
 is "files" "$(completed 'uvfio run --device nvme,image=di')" "disk.img "
+is "files with a space in the name" "$(touch "$tmp/dir/my disk.img"; completed 'uvfio run --device nvme,image=my')" "my disk.img "
+is "what is on or off" "$(completed 'uvfio run --device nvme,readonly=')" "on off "
+is "a choice of words" "$(completed 'uvfio run --device edu,mmap=') $(completed 'uvfio run --device edu,driver=p')" "auto trap off  pci-stub "
+is "a word with something behind it" "$(completed 'uvfio run --device edu,bus=') $(completed 'uvfio run --device igb,net=p')" "pci: switch: root  peer: pcap: "
+is "a number is the user's" "$(completed 'uvfio run --device edu,group=')" " "
+is "which kernel" "$(completed 'uvfio run --kernel ') $(completed 'uvfio run --kernel=6.1')" "6.1 6.12 7.3  6.1 6.12 "
+is "what the IOMMU has, and who goes without" "$(completed 'uvfio run --iommu d') $(completed 'uvfio run --noiommu ')" "dirty-tracking=on dirty-tracking=off  rawio all "
+is "of a word that bash cuts, what is behind the cut" "$(completed 'uvfio run --iommu dirty-tracking=')" "on off "
+is "and of one that it does not cut, all" "$(COMP_WORDBREAKS=$' \t\n='; completed 'uvfio run --device nvme,addr=1:0.0,im')" "1:0.0,image= "
+is "the program without --" "$(completed 'uvfio run --kernel 7.3 --device=edu print' | grep -c 'printf ')" 1
+is "requests of ctl" "$(completed 'uvfio ctl ')" "runs list plug unplug aer link sriov "
+is "its options" "$(completed 'uvfio ctl -')" "--run --json --help "
+is "of unplug" "$(completed 'uvfio ctl --json unplug --')" "--surprise --timeout "
+is "a device to plug in" "$(completed 'uvfio ctl plug edu,mm')" "edu,mmap= "
+is "how severe, and up or down" "$(completed 'uvfio ctl aer 01:00.0 ') $(completed 'uvfio ctl link 0000:01:00.0 d')" "correctable nonfatal fatal  down "
+is "without a run no device" "$(completed 'uvfio ctl unplug ') $(completed 'uvfio ctl --run ')" "   "
+mkfifo "$tmp/wait1" "$tmp/wait2"
+"$U" run --device edu --device igb -- cat "$tmp/wait1" & one=$!
+exec 7>"$tmp/wait1"
+run_name() { "$U" ctl runs | awk -v pid="$1" '$2 == pid { print $1 }'; }
+is "devices of the run" "$(completed 'uvfio ctl unplug 0000:0') $(completed 'uvfio ctl aer ') $(completed 'uvfio ctl sriov 02')" "01:00.0 02:00.0  0000:01:00.0 0000:02:00.0  02:00.0 "
+is "of those with a cable" "$(completed 'uvfio ctl link ')" "0000:02:00.0 "
+is "one device is enough" "$(completed 'uvfio ctl unplug --surprise 01:00.0 ')" " "
+"$U" run --device testdev,addr=07:00.0 -- cat "$tmp/wait2" & two=$!
+exec 8>"$tmp/wait2"
+is "the runs, by name and process" "$(completed 'uvfio ctl --run ' | tr ' ' '\n' | sort | xargs)" "$({ run_name $one; run_name $two; echo $one; echo $two; } | sort | xargs)"
+is "the devices of one of two" "$(completed "uvfio ctl --run $(run_name $two) unplug ") $(completed "uvfio ctl --run=$(run_name $two) --json aer ") $(UVFIO_RUN=$two completed 'uvfio ctl aer ')" "0000:07:00.0  0000:07:00.0  0000:07:00.0 "
+is "of no run that is not there" "$(completed 'uvfio ctl --run nothing unplug ')" " "
+exec 7>&- 8>&-; wait $one $two
 is "the program" "$(completed 'uvfio run --device edu -- lspc' | grep -c lspci)" "$(type lspci >/dev/null 2>&1 && echo 1 || echo 0)"
 
 echo "# signals"

@@ -20,6 +20,8 @@ struct word {
 	/* Write the members of the request from the arguments; CLI_USAGE after a message. */
 	int (*members)(const struct cli_command *cmd, FILE *f, int argc, char **argv);
 	void (*print)(const struct json *answer);
+	/* Do it here, without asking a run: the exit status. NULL: a run is asked. */
+	int (*here)(const struct cli_command *cmd, bool json);
 };
 
 struct ctl {
@@ -96,6 +98,36 @@ static void print_list(const struct json *answer)
 	}
 	for (const struct json *j = silent ? silent->first : NULL; j; j = j->next)
 		printf("%s (%ld) does not answer\n", text_of(j, "command"), number_of(j, "pid"));
+}
+
+/* ---- runs ---- */
+
+static int list_runs(const struct cli_command *cmd, bool json)
+{
+	struct ctl_run *runs;
+	unsigned n;
+
+	runs = ctl_find_runs(&n);
+	if (json)
+		printf("{\"ok\":true,\"runs\":[");
+	else
+		printf("%-12s  %7s  %s\n", "RUN", "PID", "PROGRAM");
+	for (unsigned i = 0; i < n; i++) {
+		if (json) {
+			printf("%s{", i ? "," : "");
+			json_write_member(stdout, "run", runs[i].dir);
+			printf(",\"pid\":%d,", (int)runs[i].pid);
+			json_write_member(stdout, "program", runs[i].program);
+			putchar('}');
+		} else {
+			printf("%-12s  %7d  %s\n", ctl_run_name(&runs[i]), (int)runs[i].pid,
+			       runs[i].program);
+		}
+	}
+	if (json)
+		puts("]}");
+	free(runs);
+	return 0;
 }
 
 /* ---- changes ---- */
@@ -205,12 +237,14 @@ static void print_nothing(const struct json *answer)
 }
 
 static const struct word words[] = {
-	{ "list", "", 0, 0, NULL, print_list },
-	{ "plug", "SPEC", 1, 1, plug_members, print_plugged },
-	{ "unplug", "DEVICE [--surprise] [--timeout SECONDS]", 1, 4, unplug_members, print_gone },
-	{ "aer", "DEVICE correctable|nonfatal|fatal", 2, 2, aer_members, print_nothing },
-	{ "link", "DEVICE up|down", 2, 2, link_members, print_nothing },
-	{ "sriov", "DEVICE NUMBER", 2, 2, sriov_members, print_nothing },
+	{ "runs", "", 0, 0, NULL, NULL, list_runs },
+	{ "list", "", 0, 0, NULL, print_list, NULL },
+	{ "plug", "SPEC", 1, 1, plug_members, print_plugged, NULL },
+	{ "unplug", "DEVICE [--surprise] [--timeout SECONDS]", 1, 4, unplug_members, print_gone,
+	  NULL },
+	{ "aer", "DEVICE correctable|nonfatal|fatal", 2, 2, aer_members, print_nothing, NULL },
+	{ "link", "DEVICE up|down", 2, 2, link_members, print_nothing, NULL },
+	{ "sriov", "DEVICE NUMBER", 2, 2, sriov_members, print_nothing, NULL },
 };
 
 /* ---- asking ---- */
@@ -315,6 +349,8 @@ static int serve_word(const struct ctl *c, int argc, char **argv)
 	if ((unsigned)argc - 1 < w->least || (unsigned)argc - 1 > w->most)
 		return cli_error(c->cmd, "usage: uvfio ctl %s%s%s", w->name, *w->args ? " " : "",
 				 w->args);
+	if (w->here)
+		return w->here(c->cmd, c->json);
 	f = open_memstream(&request, &len);
 	if (!f)
 		return cli_error(c->cmd, "out of memory");
@@ -360,6 +396,7 @@ const struct cli_command cli_ctl = {
 	.args = "[--run NAME|PID|DIR] [--json] REQUEST [ARGUMENTS]",
 	.summary = "Look at the devices of a run, and change them",
 	.text = "\nRequests:\n"
+		"  runs                  your runs: name, process of `uvfio run`, program\n"
 		"  list                  what devices there are, and which process has them open\n"
 		"  plug SPEC             plug a device in, as `uvfio run --device` takes it\n"
 		"  unplug DEVICE         take a device away: its user is asked to close it, and\n"

@@ -167,6 +167,13 @@ struct ctl_run *ctl_find_runs(unsigned *n)
 	return runs;
 }
 
+const char *ctl_run_name(const struct ctl_run *r)
+{
+	const char *slash = strrchr(r->dir, '/');
+
+	return slash ? slash + 1 : r->dir;
+}
+
 /* Write the run directory that a process has in its environment to @dir; false: none. */
 static bool run_of_process(const char *pid, char dir[PATH_MAX])
 {
@@ -192,10 +199,9 @@ static bool run_of_process(const char *pid, char dir[PATH_MAX])
 /* True if @name means the run @r. */
 static bool is_named(const struct ctl_run *r, const char *name)
 {
-	const char *base = strrchr(r->dir, '/');
+	const char *base = ctl_run_name(r);
 	char pid[16];
 
-	base = base ? base + 1 : r->dir;
 	snprintf(pid, sizeof(pid), "%d", (int)r->pid);
 	return !strcmp(name, pid) || !strcmp(name, base) ||
 	       (!strncmp(base, PREFIX, strlen(PREFIX)) && !strcmp(name, base + strlen(PREFIX)));
@@ -226,12 +232,9 @@ static int choose(const struct ctl_run *runs, unsigned n, const char *name, char
 		fprintf(f, "'%s' is no run of yours; there are", name);
 	else
 		fprintf(f, "there are several runs: choose one with --run");
-	for (unsigned i = 0; i < n; i++) {
-		const char *base = strrchr(runs[i].dir, '/');
-
-		fprintf(f, "\n  %s  pid %d, %s", base ? base + 1 : runs[i].dir, (int)runs[i].pid,
+	for (unsigned i = 0; i < n; i++)
+		fprintf(f, "\n  %s  pid %d, %s", ctl_run_name(&runs[i]), (int)runs[i].pid,
 			runs[i].program);
-	}
 	if (fclose(f)) {
 		free(text);
 		return because(why, -ENOMEM, "out of memory");

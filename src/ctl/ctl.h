@@ -61,6 +61,8 @@ struct ctl_run {
  * Find the runs of this user that can be asked: an array to free. @n: how many.
  */
 struct ctl_run *ctl_find_runs(unsigned *n);
+/* Return the name of a run: the last part of its directory's. */
+const char *ctl_run_name(const struct ctl_run *r);
 /*
  * Connect to the run that @name means: the name of its directory or the end of that behind the
  * dash, a directory, or a process of it; NULL: the only one. A descriptor, or -errno with a

@@ -60,12 +60,13 @@ int machine_dump(struct machine_device *d, int fd)
 
 /* ---- models ---- */
 
-static void print_option(FILE *f, const struct uvfio_option *o)
+/* Print an option; @values: what its value may be, or NULL: as its type says. */
+static void print_option(FILE *f, const struct uvfio_option *o, const char *values)
 {
 	const char *type = (unsigned)o->type < ARRAY_SIZE(type_names) ? type_names[o->type] : "?";
-	int n = fprintf(f, "    %s=%s", o->name, type);
+	int n = fprintf(f, "    %s=%s", o->name, values ?: type);
 
-	fprintf(f, "%*s%s", n < 28 ? 28 - n : 1, "", o->help ? o->help : "");
+	fprintf(f, "%s%*s%s", n < 28 ? "" : "\n", n < 28 ? 28 - n : 28, "", o->help ? o->help : "");
 	if (o->required)
 		fputs(" (required)", f);
 	if (o->multiple)
@@ -82,7 +83,7 @@ static void print_model(FILE *f, const struct uvfio_model *m)
 {
 	fprintf(f, "%s\n    %s\n", m->name, m->summary ? m->summary : "");
 	for (const struct uvfio_option *o = m->options; o && o->name; o++)
-		print_option(f, o);
+		print_option(f, o, NULL);
 	fputc('\n', f);
 }
 
@@ -94,7 +95,7 @@ static void print_models(FILE *f, const struct uvfio_model *only)
 		print_model(f, *m);
 	fputs("options of every device\n", f);
 	for (const struct machine_option *o = machine_options; o->is.name; o++)
-		print_option(f, &o->is);
+		print_option(f, &o->is, o->values);
 }
 
 static void print_names(FILE *f, const struct uvfio_model *only)

@@ -53,6 +53,7 @@ int machine_fail(char **err, int rc, const char *fmt, ...) __attribute__((format
 /* An option that every device has. */
 struct machine_option {
 	struct uvfio_option is;
+	const char *values; /* "a|b|c", for `uvfio models`; NULL: as the type has it */
 	/* Read @value into the spec. 0 or -EINVAL with a sentence. */
 	int (*parse)(struct machine_spec *s, const char *value, char **err);
 	/* Return the value as a text, maybe in @buf; NULL: it was not given, or is the default. */

@@ -158,40 +158,42 @@ static const char *value_of_bus(const struct machine_spec *s, char buf[MACHINE_O
 
 /* ---- the table ---- */
 
-#define OPTION(option, type_, of, help_)                                                    \
-	{                                                                                   \
-		{ .name = option, .type = type_, .help = help_ }, parse_##of, value_of_##of \
+#define OPTION(option, type_, of, values_, help_)                                      \
+	{                                                                              \
+		{ .name = option, .type = type_, .help = help_ }, values_, parse_##of, \
+			value_of_##of                                                  \
 	}
 const struct machine_option machine_options[] = {
-	OPTION("addr", UVFIO_OPT_STRING, addr,
+	OPTION("addr", UVFIO_OPT_STRING, addr, NULL,
 	       "PCI address, [DOMAIN:]BUS:DEVICE.FUNCTION; default: 01:00.0, 02:00.0, ..."),
 	{ { .name = "bus",
 	    .type = UVFIO_OPT_STRING,
 	    .help = "a bus that several devices share, by a name of yours: functions behind a root "
 		    "port; pci:NAME: slots behind a bridge to PCI; switch:NAME: ports of a switch; "
 		    "root: the root bus 0000:00. Default: a bus of its own" },
+	  "NAME|pci:NAME|switch:NAME|root",
 	  machine_bus_parse,
 	  value_of_bus },
-	OPTION("group", UVFIO_OPT_UINT, group,
+	OPTION("group", UVFIO_OPT_UINT, group, NULL,
 	       "IOMMU group; default: 1, 2, ..., and with bus= as it would be on a host"),
-	OPTION("driver", UVFIO_OPT_STRING, driver,
+	OPTION("driver", UVFIO_OPT_STRING, driver, "vfio-pci|none|pci-stub|NAME",
 	       "that it has at the start: vfio-pci, none, pci-stub, or Linux's driver of such a "
 	       "device, which keeps it from its group's users (igb: its virtual functions are had "
 	       "from it, and need no token); default: vfio-pci"),
-	OPTION("sriov_numvfs", UVFIO_OPT_UINT, numvfs,
+	OPTION("sriov_numvfs", UVFIO_OPT_UINT, numvfs, NULL,
 	       "virtual functions at the start; a program changes it by writing sriov_numvfs in "
 	       "sysfs; default: 0"),
-	OPTION("mmap", UVFIO_OPT_STRING, mmap,
+	OPTION("mmap", UVFIO_OPT_STRING, mmap, "auto|trap|off",
 	       "trap: BARs can be mapped, and every load and store is carried out by the device; "
 	       "off: pread and pwrite only; auto: off for a program that uses KVM, else trap with "
 	       "polled doorbells; default: auto"),
-	OPTION("migration", UVFIO_OPT_BOOL, migration,
+	OPTION("migration", UVFIO_OPT_BOOL, migration, NULL,
 	       "on: the device's state can be saved and loaded (VFIO_DEVICE_FEATURE_MIGRATION), "
 	       "and its DMA writes logged, as by a migration driver of the kernel for a chip of "
 	       "its "
 	       "own; the model has to be able to; default: off, as with the kernel's vfio-pci"),
-	OPTION("id", UVFIO_OPT_STRING, id, "a name for the device"),
-	{ { 0 }, NULL, NULL },
+	OPTION("id", UVFIO_OPT_STRING, id, NULL, "a name for the device"),
+	{ { 0 }, NULL, NULL, NULL },
 };
 
 int machine_option_parse(struct machine_spec *s, const char *name, const char *value, char **err)

@@ -1,90 +1,213 @@
 # SPDX-License-Identifier: BSD-3-Clause
 # Completion of uvfio(1) for bash: commands and options; models and their options, from
-# `uvfio models --names`; behind `--`, whatever the program's own completion says.
+# `uvfio models`; the runs that there are and their devices, from `uvfio ctl`; behind `--`, whatever
+# the program's own completion says.
+#
+# The functions share variables of _uvfio(): $uvfio the command, $words the line as it is up to the
+# cursor, $n the index of the last one, $cur that word, which may be empty.
 
-# List what $2, a --device as far as it is typed, may become: "nv" -> models; "nvme,im" -> options
-# of nvme; "nvme,image=d" -> files.
+# Offer what compgen makes of its arguments, a line each, beside what is offered.
+_uvfio_offer() {
+	local more
+	mapfile -t more < <(compgen "$@")
+	COMPREPLY+=("${more[@]}")
+}
+
+# Offer those of the words $1 that begin as $cur does.
+_uvfio_words() { _uvfio_offer -W "$1" -- "$cur"; }
+
+# Offer the files that begin as $2 does, with $1 before each.
+_uvfio_files() {
+	compopt -o filenames
+	_uvfio_offer -f -P "$1" -- "$2"
+}
+
+# Print the words that a value is one of, from how `uvfio models` writes it, $1: "auto|trap|off",
+# "NAME|pci:NAME|root". Capitals stand for what the user has to find.
+_uvfio_choices() {
+	local word
+	for word in ${1//|/ }; do
+		word=${word%%[A-Z]*}
+		[[ -z $word ]] || echo "$word"
+	done
+}
+
+# Complete $cur, a --device as far as it is typed: "nv" -> models; "nvme,im" -> options of nvme;
+# "nvme,image=d" -> files; "nvme,readonly=o" -> on, off.
 _uvfio_device() {
-	local uvfio=$1 spec=$2 piece before names
-	piece=${spec##*,} before=${spec%"${spec##*,}"}
+	local piece=${cur##*,} before=${cur%"${cur##*,}"} names kind
+	compopt -o nospace
 	if [[ -z $before ]]; then
 		names=$("$uvfio" models --names 2>/dev/null)
-		COMPREPLY=($(compgen -W "$names" -- "$piece") $(compgen -f -X '!*.so' -- "$piece")
-			$(compgen -d -S / -- "$piece"))
-	elif [[ $piece == *=* ]]; then
-		COMPREPLY=($(compgen -f -P "$before${piece%%=*}=" -- "${piece#*=}"))
-	else
-		names=$("$uvfio" models --names "${spec%%,*}" 2>/dev/null)
-		COMPREPLY=($(compgen -W "$names" -P "$before" -- "$piece"))
+		_uvfio_words "$names"
+		_uvfio_offer -f -X '!*.so' -- "$piece"
+		_uvfio_offer -d -S / -- "$piece"
+		return
 	fi
-	compopt -o nospace
+	if [[ $piece != *=* ]]; then
+		names=$("$uvfio" models --names "${cur%%,*}" 2>/dev/null)
+		_uvfio_offer -W "$names" -P "$before" -- "$piece"
+		return
+	fi
+	kind=$("$uvfio" models "${cur%%,*}" 2>/dev/null |
+		sed -n "s/^    ${piece%%=*}=\([^ ]*\).*/\1/p" | head -n 1)
+	[[ ${piece%%=*}:$kind != net:TEXT ]] || kind="peer:NAME|tap:NAME|unix:PATH|pcap:FILE"
+	before+=${piece%%=*}= piece=${piece#*=}
+	case $kind:$piece in
+	FILE:*) _uvfio_files "$before" "$piece" ;;
+	*:unix:* | *:pcap:*) _uvfio_files "$before${piece%%:*}:" "${piece#*:}" ;;
+	*) _uvfio_offer -W "$(_uvfio_choices "$kind")" -P "$before" -- "$piece" ;;
+	esac
+}
+
+# Complete the value $cur of option $1. Status 1: it is none that takes a value.
+_uvfio_value() {
+	case $1 in
+	--device) _uvfio_device ;;
+	--iommu) _uvfio_words "dirty-tracking=on dirty-tracking=off" ;;
+	--kernel) _uvfio_words "6.1 6.12 7.3" ;;
+	--log) _uvfio_words "error warn info debug none" ;;
+	--log-file) _uvfio_files "" "$cur" ;;
+	--noiommu) _uvfio_words "rawio all" ;;
+	--memlock) _uvfio_words "inherit unlimited" ;;
+	--run) _uvfio_words "$("$uvfio" ctl runs 2>/dev/null | awk 'NR > 1 { print $1, $2 }')" ;;
+	--timeout) ;;
+	*) return 1 ;;
+	esac
+}
+
+# Put the index of the first word that is no option's into $at, from $1 on; status 1: the word at
+# the cursor belongs to an option.
+_uvfio_skip_options() {
+	for ((at = $1; at < n; at++)); do
+		case ${words[at]} in
+		--)
+			((at++))
+			return 0
+			;;
+		--device | --iommu | --kernel | --log | --log-file | --noiommu | --memlock | --run)
+			((++at < n)) || return 1
+			;;
+		-*) ;;
+		*) return 0 ;;
+		esac
+	done
+	[[ $cur != -* ]]
+}
+
+# Complete a program and its arguments, of which the first is word $1 of ours.
+_uvfio_program() {
+	local i=0 word at
+	whole="" option="" # what bash takes for the word is what comes back
+	if ((n == $1)); then
+		_uvfio_offer -c -- "$cur"
+		return
+	fi
+	if ! declare -F _command_offset >/dev/null; then
+		_uvfio_files "" "$cur"
+		return
+	fi
+	# which is another one of bash's, that cuts at more places
+	for ((at = 0; at < $1; at++)); do
+		word=
+		while ((${#word} < ${#words[at]} && i < COMP_CWORD)); do
+			word+=${COMP_WORDS[i++]}
+		done
+	done
+	_command_offset "$i"
+}
+
+# Offer the devices of the run that the line is about; "link": those that have a cable.
+_uvfio_run_devices() {
+	local run=() names i short
+	for ((i = 2; i < n; i++)); do
+		case ${words[i]} in
+		--run) run=(--run "${words[i + 1]}") ;;
+		--run=*) run=("${words[i]}") ;;
+		esac
+	done
+	names=$("$uvfio" ctl "${run[@]}" list 2>/dev/null |
+		awk -v kind="$1" 'NR > 1 && (kind != "link" || $6 != "-") { print $1 }')
+	_uvfio_words "$names"
+	# as 01:00.0, too
+	short=$(sed -n 's/^0000://p' <<<"$names")
+	[[ ${#COMPREPLY[@]} -gt 0 ]] || _uvfio_words "$short"
+}
+
+_uvfio_ctl() {
+	local request at i args=0
+	if ! _uvfio_skip_options 2; then
+		_uvfio_value "${words[n - 1]}" || _uvfio_words "--run --json --help"
+		return
+	fi
+	if ((at == n)); then
+		_uvfio_words "runs list plug unplug aer link sriov"
+		return
+	fi
+	request=${words[at]}
+	for ((i = at + 1; i < n; i++)); do
+		[[ ${words[i]} == -* || ${words[i - 1]} == --timeout ]] || ((args++))
+	done
+	case $request:$args:$cur in
+	unplug:*)
+		_uvfio_value "${words[n - 1]}" && return
+		case $cur:$args in
+		-*) _uvfio_words "--surprise --timeout" ;;
+		*:0) _uvfio_run_devices any ;;
+		esac
+		;;
+	plug:0:*) _uvfio_device ;;
+	aer:0:* | sriov:0:*) _uvfio_run_devices any ;;
+	link:0:*) _uvfio_run_devices link ;;
+	aer:1:*) _uvfio_words "correctable nonfatal fatal" ;;
+	link:1:*) _uvfio_words "up down" ;;
+	esac
+}
+
+_uvfio_run() {
+	local at
+	if _uvfio_skip_options 2; then
+		_uvfio_program "$at"
+	elif ! _uvfio_value "${words[n - 1]}"; then
+		_uvfio_words "--device --iommu --kernel --log --log-file --memlock --noiommu --help --"
+	fi
 }
 
 _uvfio() {
-	local uvfio=$1 line=${COMP_LINE:0:COMP_POINT} words n cur prev i head names
+	local uvfio=$1 line=${COMP_LINE:0:COMP_POINT} words n cur whole option="" i breaks
+	local commands="run ctl models dump help version"
 	COMPREPLY=()
 	# bash cuts words at '=' and ':', which devices are full of: take the line's own words
 	read -ra words <<<"$line"
 	[[ $line == *[[:space:]] ]] && words+=("")
-	n=$((${#words[@]} - 1)) cur=${words[n]} prev=${words[n - 1]}
-
-	if ((n == 1)); then
-		names="run ctl models dump help version --help --version"
-		COMPREPLY=($(compgen -W "$names" -- "$cur"))
-		return
+	n=$((${#words[@]} - 1)) whole=${words[n]}
+	# --option=value, which no program has typed behind it, is --option value
+	if [[ $whole == --*=* && " ${words[*]:2:n-2} " != *" -- "* ]]; then
+		option=${whole%%=*}=
+		words[n]=${whole%%=*} words+=("${whole#*=}")
+		((n++))
 	fi
-	if [[ ${words[1]} == run ]]; then
-		for ((i = 2; i < COMP_CWORD; i++)); do
-			[[ ${COMP_WORDS[i]} == -- ]] || continue
-			if declare -F _command_offset >/dev/null; then
-				_command_offset $((i + 1))
-			elif [[ $prev == -- ]]; then
-				COMPREPLY=($(compgen -c -- "$cur"))
-			else
-				COMPREPLY=($(compgen -f -- "$cur"))
-			fi
-			return
-		done
-	fi
-	case ${words[1]}:$prev:$cur in
-	run:--device:* | dump:--device:*) _uvfio_device "$uvfio" "$cur" ;;
-	run:*:--device=* | dump:*:--device=*)
-		_uvfio_device "$uvfio" "${cur#*=}"
-		COMPREPLY=("${COMPREPLY[@]/#/--device=}")
-		;;
-	run:--iommu:*) COMPREPLY=($(compgen -W "dirty-tracking=on dirty-tracking=off" -- "$cur")) ;;
-	run:--kernel:*) COMPREPLY=($(compgen -W "6.1 6.12 7.3" -- "$cur")) ;;
-	run:--log:*) COMPREPLY=($(compgen -W "error warn info debug none" -- "$cur")) ;;
-	run:--log-file:*) COMPREPLY=($(compgen -f -- "$cur")) ;;
-	run:--noiommu:*) COMPREPLY=($(compgen -W "rawio all" -- "$cur")) ;;
-	run:--memlock:*) COMPREPLY=($(compgen -W "inherit unlimited" -- "$cur")) ;;
-	run:*:-*)
-		COMPREPLY=($(compgen -W "--device --iommu --kernel --log --log-file \
-			--memlock --noiommu --help --" -- "$cur"))
-		;;
-	run:*) COMPREPLY=($(compgen -c -- "$cur")) ;;
-	ctl:plug:*) _uvfio_device "$uvfio" "$cur" ;;
-	ctl:unplug:* | ctl:aer:* | ctl:link:* | ctl:sriov:*)
-		names=$("$uvfio" ctl list 2>/dev/null | awk 'NR > 1 { print $1 }')
-		COMPREPLY=($(compgen -W "$names" -- "$cur"))
-		;;
-	ctl:*:-*)
-		COMPREPLY=($(compgen -W "--run --json --help --surprise --timeout" -- "$cur"))
-		;;
-	ctl:*)
-		case ${words[n - 2]} in
-		aer) COMPREPLY=($(compgen -W "correctable nonfatal fatal" -- "$cur")) ;;
-		link) COMPREPLY=($(compgen -W "up down" -- "$cur")) ;;
-		*) COMPREPLY=($(compgen -W "list plug unplug aer link sriov" -- "$cur")) ;;
+	cur=${words[n]}
+	case $((n > 1)):${words[1]} in
+	0:*) _uvfio_words "$commands --help --version" ;;
+	1:run) _uvfio_run ;;
+	1:ctl) _uvfio_ctl ;;
+	1:dump) _uvfio_value "${words[n - 1]}" || _uvfio_words "--device --help" ;;
+	1:models)
+		case $cur in
+		-*) _uvfio_words "--names --help" ;;
+		*) _uvfio_words "$("$uvfio" models --names 2>/dev/null)" ;;
 		esac
 		;;
-	dump:*) COMPREPLY=($(compgen -W "--device --help" -- "$cur")) ;;
-	models:*:-*) COMPREPLY=($(compgen -W "--names --help" -- "$cur")) ;;
-	models:*) COMPREPLY=($(compgen -W "$("$uvfio" models --names 2>/dev/null)" -- "$cur")) ;;
-	help:*) COMPREPLY=($(compgen -W "run ctl models dump help version" -- "$cur")) ;;
+	1:help) _uvfio_words "$commands" ;;
 	esac
-	# and give back what bash takes for the word
-	head=${cur%"${cur##*[=:]}"}
-	COMPREPLY=("${COMPREPLY[@]#"$head"}")
+	# give back what bash takes for the word, which ends at the last place where it cuts
+	COMPREPLY=("${COMPREPLY[@]/#/$option}")
+	for ((i = ${#whole}; i > 0; i--)); do
+		breaks=${whole:i-1:1}
+		[[ $breaks == [=:] && $COMP_WORDBREAKS == *"$breaks"* ]] || continue
+		COMPREPLY=("${COMPREPLY[@]#"${whole:0:i}"}")
+		break
+	done
 }
 complete -F _uvfio uvfio
