@@ -2,10 +2,10 @@
 # SPDX-License-Identifier: BSD-3-Clause
 # guest_migrate.sh: a guest with an nvme and two igbs, a cable between them, moves from one QEMU to
 # another, each under an `uvfio run` of its own, as QEMU migrates a machine with devices of vfio-pci:
-# it copies the memory while the guest runs, asks VFIO what the devices wrote meanwhile, stops all of
-# them and hands their states over. Disk and network are busy all the time, and what they carry is
-# compared. The long form goes on to the next QEMU, five times, also with unmapped BARs, without
-# igbs, and by way of iommufd.
+# it copies the memory and what of the devices can come early while the guest runs, asks VFIO what
+# the devices wrote meanwhile, stops all of them and hands their states over. Disk and network are
+# busy all the time, and what they carry is compared. The long form goes on to the next QEMU, five
+# times, also with unmapped BARs, without igbs, and by way of iommufd.
 set -uo pipefail
 . "$(dirname "$0")/guest/driven"
 qemu=$top/tools/qemu-newest long=${UVFIO_LONG-} also=
@@ -45,9 +45,11 @@ grows() { # NAME: all loads get further
 	tell "$1" 'cd /tmp; for f in *.n; do was=$(cat $f); for i in $(seq 300); do [ $(cat $f) -gt $((was + 2)) ] && break; sleep 0.1; done; [ $i -lt 300 ] || { echo "$f stays $was"; exit 1; }; done' 90
 }
 move() { # FROM TO
-	machine "$2" ",incoming=on" -incoming "unix:$tmp/$2.sock" || return
-	for _ in $(seq 300); do [[ -S $tmp/$2.sock ]] && break; sleep 0.1; done
-	control "$1" migrate-set-parameters '"max-bandwidth":0,"downtime-limit":5000' && control "$1" migrate "\"uri\":\"unix:$tmp/$2.sock\"" || return
+	local uri="\"uri\":\"unix:$tmp/$2.sock\"" both='"capabilities":[{"capability":"return-path","state":true},{"capability":"switchover-ack","state":true}]'
+	machine "$2" ",incoming=on" -incoming defer || return
+	# the guest does not stop before the other side has said that it can take what came in PRE_COPY
+	control "$1" migrate-set-capabilities "$both" && control "$2" migrate-set-capabilities "$both" && control "$2" migrate-incoming "$uri" || return
+	control "$1" migrate-set-parameters '"max-bandwidth":0,"downtime-limit":5000' && control "$1" migrate "$uri" || return
 	for _ in $(seq 1200); do
 		printf '{"execute":"query-migrate"}\n' >&"${qmp_in[$1]}"
 		event "$1" '"return".*"status": "([a-z-]+)"' || return

@@ -55,6 +55,26 @@ refused "of another size" "whose size of BAR0 is 65536 .*, not 131072" "Invalid 
 refused "with other capabilities" "whose config space has 0x" "Invalid argument" "$tmp/stream" $T,msix=off
 refused "with other vectors" "whose config space has 0x3f at" "Invalid argument" "$tmp/stream" $T,vectors=32
 
+refused "with a region more" "whose region is 0 .*, not 1" "Invalid argument" "$tmp/stream" $T,region=on
+
+echo "# what it says before the source stops"
+early() { # WHAT LINE DEVICE OTHER: the line is "" of two that are alike
+	: >"$tmp/log"
+	local says=all; [[ $2 ]] && says="Invalid argument"
+	same "$1" "write: $says; the source is in state 6" "$(run --device "$3" --device "$4" -- "$C" early 2>&1)"
+	[[ ! $2 ]] || has "$1: the line" "$2"
+}
+truncate -s 1M "$tmp/disk"
+N=nvme,image=$tmp/disk,serial=one,migration=on E=edu,migration=on I=igb,migration=on X=$build/examples/counter.so,migration=on
+early "testdev: nothing" "" $T $T
+early "edu: nothing" "" $E $E
+early "the example: nothing" "" "$X" "$X"
+early "nvme: nothing" "" "$N" "$N,incoming=on"
+early "nvme: other options" "whose mdts is" "$N" "$N,incoming=on,mdts=3"
+early "igb: nothing" "" $I $I
+early "igb: other options" "has 0x18 at" $I $I,vectors=10
+early "another model" "whose model is 'igb', not 'testdev'" $I $T
+
 echo "# who cannot save"
 run --device "$build/test/polled_model.so,migration=on" -- true >"$tmp/out" 2>&1; same "the device is not made" 2 $?
 has "and says why" "migration=on: the model cannot save its state" "$tmp/out"

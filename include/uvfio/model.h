@@ -316,8 +316,10 @@ struct uvfio_model {
 	 * @describe: Say with uvfio_same() and uvfio_same_text() what must be the same in two
 	 * devices for one to take the state of the other: sizes, numbers of queues. The same calls
 	 * for a device that saves, where they write, and for one that loads, where they compare. It
-	 * is called while the device runs, or is stopped. NULL: the same model and PCI function is
-	 * all it takes.
+	 * is called while the device runs, or is stopped, and again and again while a driver reads
+	 * what can come early: what changed then is said to the other device anew. So what does not
+	 * fit is found out before a device stops. NULL: the same model and PCI function is all it
+	 * takes.
 	 */
 	void (*describe)(struct uvfio_dev *dev, struct uvfio_state *s);
 

@@ -152,18 +152,43 @@ static void describe_config(pci_function *fn, struct uvfio_state *s)
 					 theirs[i], i, ours[i]);
 }
 
+/* Get the version of what the model saved. 0: it is none that the model can load. */
+static uint32_t get_version(pci_function *fn, struct uvfio_state *s)
+{
+	uint32_t version = uvfio_get32(s), newest = fn->model->state_version,
+		 oldest = fn->model->state_oldest ? fn->model->state_oldest : newest;
+
+	if (s->err)
+		return 0;
+	if (version >= oldest && version <= newest && version)
+		return version;
+	if (oldest == newest)
+		uvfio_load_error(s, "it is of version %u of model %s, which loads version %u",
+				 version, fn->model->name, newest);
+	else
+		uvfio_load_error(s, "it is of version %u of model %s, which loads %u to %u",
+				 version, fn->model->name, oldest, newest);
+	return 0;
+}
+
 void pci_function_describe(pci_function *fn, struct uvfio_state *s)
 {
 	char what[] = "size of BAR0";
 
 	uvfio_section(s, "function");
 	uvfio_same_text(s, "model", fn->model->name);
+	/* here, too, so that nobody stops for a state that cannot be loaded */
+	if (s->loading)
+		get_version(fn, s);
+	else
+		uvfio_put32(s, fn->model->state_version);
 	describe_config(fn, s);
 	for (unsigned i = 0; i <= PCI_BARS; i++) {
 		what[sizeof(what) - 2] = (char)('0' + i);
 		uvfio_same(s, i == PCI_ROM_BAR ? "size of the ROM" : what, fn->bars[i].size);
 	}
 	uvfio_same(s, "bytes of vital product data", fn->vpd.len);
+	uvfio_same(s, "number of VFs", uvfio_num_vfs(fn));
 	if (!fn->model->describe)
 		return;
 	uvfio_section(s, "model");
@@ -337,25 +362,6 @@ int pci_function_save(pci_function *fn, struct uvfio_state *s)
 	return answer(fn, s, ret, "save");
 }
 
-/* Get the version of what the model saved. 0: it is none that the model can load. */
-static uint32_t get_version(pci_function *fn, struct uvfio_state *s)
-{
-	uint32_t version = uvfio_get32(s), newest = fn->model->state_version,
-		 oldest = fn->model->state_oldest ? fn->model->state_oldest : newest;
-
-	if (s->err)
-		return 0;
-	if (version >= oldest && version <= newest && version)
-		return version;
-	if (oldest == newest)
-		uvfio_load_error(s, "it is of version %u of model %s, which loads version %u",
-				 version, fn->model->name, newest);
-	else
-		uvfio_load_error(s, "it is of version %u of model %s, which loads %u to %u",
-				 version, fn->model->name, oldest, newest);
-	return 0;
-}
-
 int pci_function_load(pci_function *fn, struct uvfio_state *s)
 {
 	uint32_t version;
@@ -369,6 +375,7 @@ int pci_function_load(pci_function *fn, struct uvfio_state *s)
 	uvfio_section(s, "memories");
 	move_memories(fn, s);
 	uvfio_section(s, "virtual functions");
+	/* once more: ours may have changed since it was described */
 	uvfio_same(s, "number of VFs", uvfio_num_vfs(fn));
 	uvfio_section(s, "state");
 	version = get_version(fn, s);

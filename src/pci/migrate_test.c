@@ -448,6 +448,16 @@ static int other_create(struct uvfio_dev *dev)
 					: uvfio_add_bar(dev, 2, 64, 0);
 }
 
+/* Compare @fn with a description. */
+static int understand(pci_function *fn, const struct uvfio_state *from)
+{
+	struct uvfio_state s;
+
+	pci_state_load(&s, "to", from->buf, from->len);
+	pci_function_describe(fn, &s);
+	return pci_state_end(&s);
+}
+
 static void test_refused(void **state)
 {
 	pci_function *fn = make(), *other;
@@ -480,6 +490,20 @@ static void test_refused(void **state)
 	assert_int_equal(m.version, 3);
 	m_model.state_version = m_model.state_oldest = 2;
 	assert_int_equal(load(fn, &s, s.len), -EINVAL);
+	m_model.state_version = 3;
+	m_model.state_oldest = 0;
+	pci_state_free(&s);
+	/* they are told of beforehand, too */
+	pci_state_save(&s, "from");
+	pci_function_describe(fn, &s);
+	assert_int_equal(pci_state_end(&s), 0);
+	assert_int_equal(understand(fn, &s), 0);
+	m_model.state_version = 4;
+	assert_int_equal(understand(fn, &s), -EINVAL);
+	m_model.state_oldest = 2;
+	assert_int_equal(understand(fn, &s), 0);
+	m_model.state_version = m_model.state_oldest = 2;
+	assert_int_equal(understand(fn, &s), -EINVAL);
 	m_model.state_version = 3;
 	m_model.state_oldest = 0;
 	pci_state_free(&s);

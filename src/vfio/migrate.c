@@ -137,8 +137,7 @@ void vfio_migrate_free(struct vfio_device *dev)
 uint64_t vfio_migrate_flags(const struct vfio_migrate *m)
 {
 	return VFIO_MIGRATION_STOP_COPY | VFIO_MIGRATION_P2P |
-	       (m->ops->track && vfio_kernel_has(VFIO_KERNEL_PRE_COPY) ? VFIO_MIGRATION_PRE_COPY
-								       : 0);
+	       (vfio_kernel_has(VFIO_KERNEL_PRE_COPY) ? VFIO_MIGRATION_PRE_COPY : 0);
 }
 
 uint32_t vfio_migrate_state(struct vfio_migrate *m)
@@ -224,7 +223,7 @@ static int start_tracking(struct vfio_migrate *m)
 	return ret;
 }
 
-/* Begin a stream, and save what comes before the memory. */
+/* Begin a stream, and save what the other device has to be like. */
 static int start_saving(struct vfio_migrate *m)
 {
 	int ret;
@@ -235,17 +234,19 @@ static int start_saving(struct vfio_migrate *m)
 	m->fresh = true;
 	ret = start_tracking(m);
 	if (!ret)
-		ret = vfio_stream_save(m->stream, VFIO_PART_DEVICE);
-	if (ret)
+		ret = vfio_stream_describe(m->stream);
+	if (ret < 0)
 		end_stream(m);
-	return ret;
+	return ret < 0 ? ret : 0;
 }
 
 /* Save all that is left. The device is halted. */
 static int save_rest(struct vfio_migrate *m)
 {
-	int ret = vfio_stream_save_memory(m->stream);
+	int ret = vfio_stream_describe(m->stream);
 
+	if (ret >= 0)
+		ret = vfio_stream_save_memory(m->stream);
 	if (!ret)
 		ret = vfio_stream_save(m->stream, VFIO_PART_STATE);
 	return ret ? ret : vfio_stream_finish(m->stream);

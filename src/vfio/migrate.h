@@ -5,7 +5,9 @@
  * it. Which bytes that are is the provider's matter; here they get a frame by which a stream that
  * is damaged, cut short, or not of such a device is refused.
  *
- * The P2P states and STOP_COPY are offered always, PRE_COPY if the provider notes what changes.
+ * All states are offered always. In PRE_COPY a stream begins with what the other device must have
+ * alike, so that one that has it not refuses while this one still runs; then comes memory, if the
+ * provider notes what of it changes.
  *
  * Threads: any. One lock of each device's guards its state and its stream; the provider is called
  * with it held.
@@ -30,7 +32,7 @@ enum vfio_halt {
 	VFIO_HALT_ALL, /* and no interrupt, nor any other change */
 };
 
-/* What a stream consists of, in this order. */
+/* What a stream consists of, in this order; DEVICE may come again before STATE, if it changed. */
 enum vfio_part {
 	VFIO_PART_DEVICE = 1, /* what the other device must have alike; at any time */
 	VFIO_PART_MEMORY,     /* some of what changed, and is tracked; any number of them */
@@ -51,7 +53,7 @@ struct vfio_migrate_ops {
 	int (*load)(struct vfio_device *dev, enum vfio_part part, const void *buf, size_t len);
 	/* Return about how many bytes all parts are. */
 	uint64_t (*size)(struct vfio_device *dev);
-	/* Note which memory changes; at first all of it did. NULL: there is no such memory. */
+	/* Note which memory changes; at first all of it did. NULL, both: there is no such memory. */
 	int (*track)(struct vfio_device *dev, bool on);
 	/* Return how many bytes MEMORY would have. */
 	uint64_t (*dirty)(struct vfio_device *dev);
@@ -127,7 +129,12 @@ ssize_t vfio_stream_write(struct vfio_stream *s, uintptr_t addr, size_t count);
  * vfio_stream_precopy - say how much there is to read (VFIO_MIG_GET_PRECOPY_INFO)
  * @info: filled in, but for argsz; and for flags, unless vfio_migrate_precopy_v2() was called
  *
- * Return: 0; -EINVAL: the device is in no PRE_COPY state; -ENODEV: as vfio_stream_read().
+ * If the device is not any more what the stream said it is, that is said in the stream again, and
+ * counts as initial data, with VFIO_PRECOPY_INFO_REINIT in the flags; as data that changed, if the
+ * client does not look at them.
+ *
+ * Return: 0; -EINVAL: the device is in no PRE_COPY state; -ENODEV: as vfio_stream_read(); or what
+ * the device answered, or -ENOMEM.
  */
 int vfio_stream_precopy(struct vfio_stream *s, struct vfio_precopy_info *info);
 #endif

@@ -34,6 +34,7 @@ struct fake {
 	unsigned saves;		/* calls */
 	int answer_halt[2], answer_save[4], answer_load[4], answer_track;
 	bool stuck;		   /* dirty does not get less */
+	bool follows;		   /* it becomes what a stream says that it is */
 	struct vfio_device *reset; /* while it is halted, it is reset */
 };
 
@@ -93,6 +94,8 @@ static int fake_load(struct vfio_device *dev, enum vfio_part part, const void *b
 	if (f->answer_load[part])
 		return f->answer_load[part];
 	memcpy(&v, buf, sizeof(v));
+	if (part == VFIO_PART_DEVICE)
+		f->identity = f->follows ? v : f->identity;
 	if (part == VFIO_PART_DEVICE)
 		return v == f->identity ? 0 : -EINVAL;
 	if (part == VFIO_PART_STATE)
@@ -332,26 +335,54 @@ static void test_ways(void **state)
 	report_unsubscribe(&sub);
 }
 
-static void test_without_precopy(void **state)
+/* The lengths of magic number and records. */
+enum { MAGIC = 16, HEAD = 24, DEVICE = HEAD + 4, MEMORY = HEAD + 5000, STATE = HEAD + 4 };
+
+/* A device that notes nothing: what comes early is what the other one must be like. */
+static void test_no_memory(void **state)
 {
-	struct vfio_stream *s;
-	struct fake f;
+	struct vfio_precopy_info info;
+	struct vfio_stream *s, *to;
+	struct fake f, other;
 
 	make(&f, &ops);
-	assert_int_equal(vfio_migrate_flags(f.dev.migrate), 3);
-	assert_int_equal(go(&f, PRE, NULL), -EINVAL);
-	assert_int_equal(go(&f, PRE_P2P, NULL), -EINVAL);
-	assert_int_equal(go(&f, STOP_COPY, &s), 0);
-	data_len = read_all(s, data, sizeof(data), 1, 0);
-	assert_int_equal(vfio_stream_precopy(s, &(struct vfio_precopy_info){ 0 }), -EINVAL);
+	f.identity = 5;
+	f.state = 1234;
+	assert_int_equal(vfio_migrate_flags(f.dev.migrate), 7);
+	assert_int_equal(vfio_migrate_size(f.dev.migrate), 4711);
+	assert_int_equal(go(&f, PRE, &s), 0);
+	assert_int_equal(vfio_stream_precopy(s, &info), 0);
+	assert_int_equal(info.initial_bytes, MAGIC + DEVICE);
+	assert_int_equal(info.dirty_bytes, 0);
+	assert_int_equal(vfio_stream_read(s, (uintptr_t)data, 20), 20);
+	assert_int_equal(vfio_stream_precopy(s, &info), 0);
+	assert_int_equal(info.initial_bytes, MAGIC + DEVICE - 20);
+	data_len = 20 + read_all(s, data + 20, sizeof(data) - 20, 5, -ENOMSG);
+	assert_int_equal(data_len, MAGIC + DEVICE);
+	assert_int_equal(vfio_stream_precopy(s, &info), 0);
+	assert_int_equal(info.initial_bytes + info.dirty_bytes, 0);
+	assert_int_equal(f.halted, 0);
+	/* another device says so before this one stops, and takes no more */
+	make(&other, &ops);
+	other.identity = 6;
+	assert_int_equal(go(&other, RESUMING, &to), 0);
+	assert_int_equal(vfio_stream_write(to, (uintptr_t)data, data_len), -EINVAL);
+	assert_int_equal(vfio_stream_write(to, (uintptr_t)data, 1), -ENODEV);
+	vfio_stream_put(to);
+	unmake(&other);
+	assert_int_equal(go(&f, STOP_COPY, NULL), 0);
+	data_len += read_all(s, data + data_len, sizeof(data) - data_len, 1, 0);
+	assert_int_equal(data_len, MAGIC + DEVICE + STATE + HEAD);
+	assert_int_equal(vfio_stream_precopy(s, &info), -EINVAL);
 	vfio_stream_put(s);
+	f.state = 0;
 	assert_int_equal(go(&f, RESUMING, &s), 0);
 	assert_int_equal(vfio_stream_write(s, (uintptr_t)data, data_len), data_len);
 	assert_int_equal(go(&f, RUNNING, NULL), 0);
-	assert_int_equal(vfio_migrate_size(f.dev.migrate), 4711);
+	assert_int_equal(f.state, 1234);
 	vfio_stream_put(s);
 	unmake(&f);
-	/* Linux 6.1 has none either, whatever the device could do */
+	/* Linux 6.1 has no PRE_COPY, whatever the device could do */
 	make(&f, &tracking_ops);
 	assert_int_equal(vfio_kernel_choose("6.1"), 0);
 	assert_int_equal(vfio_migrate_flags(f.dev.migrate), 3);
@@ -434,9 +465,6 @@ static void test_damaged(void **state)
 	data[data_len] = 0;
 	assert_int_equal(try_load(&f, data_len + 1, &stop), -EINVAL);
 }
-
-/* The lengths of magic number and records of record(). */
-enum { MAGIC = 16, HEAD = 24, DEVICE = HEAD + 4, MEMORY = HEAD + 5000, STATE = HEAD + 4 };
 
 static void test_records(void **state)
 {
@@ -602,6 +630,76 @@ static void test_precopy(void **state)
 	unmake(&f);
 }
 
+/* What the device is changes while it is copied: the other one learns of it, early if it can. */
+static void test_changed(void **state)
+{
+	struct vfio_precopy_info info = { .flags = 99 };
+	struct vfio_stream *s;
+	int is_ready = -1;
+	struct fake f;
+
+	make(&f, &tracking_ops);
+	f.identity = 1;
+	assert_int_equal(go(&f, PRE, &s), 0);
+	vfio_stream_on_ready(s, ready, &is_ready);
+	data_len = read_all(s, data, sizeof(data), 5000, -ENOMSG);
+	/* for a client that does not look at flags it is data that changed */
+	f.identity = 2;
+	assert_int_equal(vfio_stream_precopy(s, &info), 0);
+	assert_int_equal(info.flags, 99);
+	assert_int_equal(info.initial_bytes, 0);
+	assert_int_equal(info.dirty_bytes, DEVICE);
+	assert_int_equal(is_ready, 1);
+	data_len += read_all(s, data + data_len, sizeof(data) - data_len, 5000, -ENOMSG);
+	/* for one that does, all that there is now is initial data, and is that only once */
+	vfio_migrate_precopy_v2(f.dev.migrate);
+	f.identity = 3;
+	f.dirty = 1;
+	assert_int_equal(vfio_stream_precopy(s, &info), 0);
+	assert_int_equal(info.flags, VFIO_PRECOPY_INFO_REINIT);
+	assert_int_equal(info.initial_bytes, DEVICE + 5000);
+	assert_int_equal(info.dirty_bytes, 0);
+	assert_int_equal(vfio_stream_read(s, (uintptr_t)data + data_len, 10), 10);
+	data_len += 10;
+	assert_int_equal(vfio_stream_precopy(s, &info), 0);
+	assert_int_equal(info.flags, 0);
+	assert_int_equal(info.initial_bytes, DEVICE + 5000 - 10);
+	data_len += read_all(s, data + data_len, sizeof(data) - data_len, 5000, -ENOMSG);
+	assert_int_equal(vfio_stream_precopy(s, &info), 0);
+	assert_int_equal(info.initial_bytes + info.dirty_bytes, 0);
+	/* nobody asked: it is said before the state */
+	f.identity = 4;
+	f.state = 77;
+	assert_int_equal(go(&f, STOP_COPY, NULL), 0);
+	data_len += read_all(s, data + data_len, sizeof(data) - data_len, 5000, 0);
+	assert_int_equal(data_len, MAGIC + 4 * DEVICE + 4 * MEMORY + STATE + HEAD);
+	vfio_stream_on_ready(s, NULL, NULL);
+	vfio_stream_put(s);
+	/* a device that follows has the state in the end; one that is still the first refuses */
+	f.follows = true;
+	f.state = 0;
+	assert_int_equal(go(&f, RESUMING, &s), 0);
+	assert_int_equal(vfio_stream_write(s, (uintptr_t)data, data_len), data_len);
+	assert_int_equal(f.identity, 4);
+	assert_int_equal(go(&f, STOP, NULL), 0);
+	assert_int_equal(f.state, 77);
+	vfio_stream_put(s);
+	f.follows = false;
+	f.identity = 1;
+	assert_int_equal(go(&f, RESUMING, &s), 0);
+	assert_int_equal(vfio_stream_write(s, (uintptr_t)data, data_len), -EINVAL);
+	vfio_stream_put(s);
+	/* it cannot say what it is any more */
+	vfio_migrate_reset(&f.dev);
+	assert_int_equal(go(&f, PRE, &s), 0);
+	f.answer_save[VFIO_PART_DEVICE] = -EIO;
+	assert_int_equal(vfio_stream_precopy(s, &info), -EIO);
+	assert_int_equal(vfio_stream_precopy(s, &info), -ENODEV);
+	assert_int_equal(go(&f, RUNNING, NULL), 0);
+	vfio_stream_put(s);
+	unmake(&f);
+}
+
 /* A device that cannot halt, track or save: the way ends where it got to. */
 static void test_failures(void **state)
 {
@@ -692,11 +790,12 @@ static void test_resets(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_ways),	   cmocka_unit_test(test_without_precopy),
+		cmocka_unit_test(test_ways),	   cmocka_unit_test(test_no_memory),
 		cmocka_unit_test(test_pieces),	   cmocka_unit_test(test_damaged),
 		cmocka_unit_test(test_records),	   cmocka_unit_test(test_device_refuses),
 		cmocka_unit_test(test_bad_memory), cmocka_unit_test(test_precopy),
-		cmocka_unit_test(test_failures),   cmocka_unit_test(test_resets),
+		cmocka_unit_test(test_changed),	   cmocka_unit_test(test_failures),
+		cmocka_unit_test(test_resets),
 	};
 
 	log_set(-1, LOG_NONE);

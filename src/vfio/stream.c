@@ -2,8 +2,9 @@
 /*
  * vfio/stream.c: the stream of a migration. It begins with a magic number and the version of this
  * format; then come records: a header with kind, number, length and checksums, and that many bytes.
- * The first is DEVICE, then MEMORY as often as it likes, STATE, END. The number is the record's
- * place, so that one that is missing, or in another's place, is seen; numbers are little-endian.
+ * The first is DEVICE, then MEMORY as often as it likes, STATE, END. DEVICE may come again, up to
+ * STATE, when it says something else than before. The number is the record's place, so that one
+ * that is missing, or in another's place, is seen; numbers are little-endian.
  *
  * Who reads may take any number of bytes at a time, and who writes may bring them in any pieces.
  * What comes is loaded record by record, after its checksum was found right; but STATE only when
@@ -18,7 +19,7 @@
 #include "base/report.h"
 #include "vfio/stream.h"
 
-#define FORMAT	   1u
+#define FORMAT	   2u
 #define RECORD_MAX (1u << 30)  /* bytes of one that is accepted */
 #define ROOM	   (64u << 10) /* memory is taken as bytes come, not as they are announced */
 
@@ -64,6 +65,9 @@ struct vfio_stream {
 	uint64_t read;	  /* bytes that were read */
 	uint64_t initial; /* as many were there when it began, or were to come */
 	bool complete;	  /* nothing comes any more */
+	bool described;	  /* there was a DEVICE; of the last one: */
+	size_t device_len;
+	uint32_t device_crc;
 
 	/* of one that is written */
 	bool begun;	    /* the magic number has come */
@@ -206,6 +210,12 @@ static int put_record(struct vfio_stream *s, uint32_t kind, void *data, size_t l
 	return ret;
 }
 
+/* Return how many bytes of memory changed. */
+static uint64_t dirty(const struct vfio_migrate *m)
+{
+	return m->ops->dirty ? m->ops->dirty(m->dev) : 0;
+}
+
 int vfio_stream_save(struct vfio_stream *s, enum vfio_part part)
 {
 	struct vfio_migrate *m = s->m;
@@ -220,9 +230,39 @@ int vfio_stream_save(struct vfio_stream *s, enum vfio_part part)
 		ret = put_record(s, part, data, len);
 	if (ret)
 		vfio_stream_kill(s);
-	else if (part == VFIO_PART_DEVICE)
-		s->initial = s->waiting + (m->ops->dirty ? m->ops->dirty(m->dev) : 0);
 	return ret;
+}
+
+int vfio_stream_describe(struct vfio_stream *s)
+{
+	struct vfio_migrate *m = s->m;
+	bool again = s->described;
+	void *data = NULL;
+	size_t len = 0;
+	uint32_t crc;
+	int ret;
+
+	if (s->dead)
+		return -ENODEV;
+	ret = m->ops->save(m->dev, VFIO_PART_DEVICE, &data, &len);
+	if (!ret) {
+		crc = crc32_add(0, data, len);
+		if (again && len == s->device_len && crc == s->device_crc) {
+			heap_free(data);
+			return 0;
+		}
+		ret = put_record(s, VFIO_PART_DEVICE, data, len);
+	}
+	if (ret) {
+		vfio_stream_kill(s);
+		return ret;
+	}
+	s->described = true;
+	s->device_len = len;
+	s->device_crc = crc;
+	if (!again)
+		s->initial = s->waiting + dirty(m);
+	return again;
 }
 
 int vfio_stream_save_memory(struct vfio_stream *s)
@@ -231,8 +271,8 @@ int vfio_stream_save_memory(struct vfio_stream *s)
 	uint64_t left, before = UINT64_MAX;
 	int ret = 0;
 
-	while (m->ops->dirty && !ret) {
-		left = m->ops->dirty(m->dev);
+	while (!ret) {
+		left = dirty(m);
 		if (!left)
 			break;
 		if (left < before) {
@@ -287,7 +327,7 @@ static ssize_t read_some(struct vfio_stream *s, uintptr_t addr, size_t count)
 
 	if (s->dead)
 		return -ENODEV;
-	if (!s->first && !s->complete && m->ops->dirty(m->dev)) {
+	if (!s->first && !s->complete && dirty(m)) {
 		ret = vfio_stream_save(s, VFIO_PART_MEMORY);
 		if (ret)
 			return ret;
@@ -318,33 +358,44 @@ ssize_t vfio_stream_read(struct vfio_stream *s, uintptr_t addr, size_t count)
 	return ret;
 }
 
+/* Say how much there is to read. @again: the device was just described again. */
+static void fill_info(struct vfio_stream *s, bool again, struct vfio_precopy_info *info)
+{
+	struct vfio_migrate *m = s->m;
+	uint64_t all = s->waiting + dirty(m);
+
+	if (m->precopy_v2) {
+		info->flags = again ? VFIO_PRECOPY_INFO_REINIT : 0;
+		if (again) /* what is before it has to be read first, and counts, too */
+			s->initial = s->read + all;
+	}
+	info->initial_bytes = s->initial > s->read ? s->initial - s->read : 0;
+	/* what it was taken to be may have been too much */
+	if (info->initial_bytes > all)
+		info->initial_bytes = all;
+	info->dirty_bytes = all - info->initial_bytes;
+	if (!all)
+		s->initial = 0;
+	if (all && !s->waiting && s->on_ready)
+		s->on_ready(s->on_ready_arg, true);
+}
+
 int vfio_stream_precopy(struct vfio_stream *s, struct vfio_precopy_info *info)
 {
 	struct vfio_migrate *m = s->m;
-	uint64_t all;
-	int ret = 0;
+	int ret;
 
 	pthread_mutex_lock(&m->lock);
-	if (!in_precopy(m)) {
+	if (!in_precopy(m))
 		ret = -EINVAL;
-	} else if (s->dead || s->resuming) {
+	else if (s->resuming)
 		ret = -ENODEV;
-	} else {
-		all = s->waiting + m->ops->dirty(m->dev);
-		info->initial_bytes = s->initial > s->read ? s->initial - s->read : 0;
-		/* what it was taken to be may have been too much */
-		if (info->initial_bytes > all)
-			info->initial_bytes = all;
-		info->dirty_bytes = all - info->initial_bytes;
-		if (!all)
-			s->initial = 0;
-		if (m->precopy_v2)
-			info->flags = 0;
-		if (all && !s->waiting && s->on_ready)
-			s->on_ready(s->on_ready_arg, true);
-	}
+	else
+		ret = vfio_stream_describe(s);
+	if (ret >= 0)
+		fill_info(s, ret, info);
 	vfio_migrate_unlock(m);
-	return ret;
+	return ret < 0 ? ret : 0;
 }
 
 /* ---- loading ---- */
@@ -379,11 +430,10 @@ static int take_head(struct vfio_stream *s)
 			      s->number);
 	switch (r->kind) {
 	case VFIO_PART_DEVICE:
-		fits = !s->last_kind;
-		break;
 	case VFIO_PART_MEMORY:
 	case VFIO_PART_STATE:
-		fits = s->last_kind == VFIO_PART_DEVICE || s->last_kind == VFIO_PART_MEMORY;
+		fits = s->last_kind == VFIO_PART_DEVICE || s->last_kind == VFIO_PART_MEMORY ||
+		       (!s->last_kind && r->kind == VFIO_PART_DEVICE);
 		break;
 	default:
 		fits = r->kind == RECORD_END && s->last_kind == VFIO_PART_STATE && !r->len;

@@ -40,6 +40,8 @@ void vfio_stream_kill(struct vfio_stream *s);
 
 /* Save a part of the device at its end. 0 or -errno; then the stream is dead. */
 int vfio_stream_save(struct vfio_stream *s, enum vfio_part part);
+/* Save DEVICE, unless it is what was saved last. 1: it changed; 0 or -errno as above. */
+int vfio_stream_describe(struct vfio_stream *s);
 /* Put all memory that changed at its end. The device is halted. The same. */
 int vfio_stream_save_memory(struct vfio_stream *s);
 /* Nothing comes any more. The same. */

@@ -96,5 +96,6 @@ struct vfio_device_feature_mig_data_size {
 #endif
 #ifndef VFIO_DEVICE_FEATURE_MIG_PRECOPY_INFOv2 /* 7.1 */
 #define VFIO_DEVICE_FEATURE_MIG_PRECOPY_INFOv2 12
+#define VFIO_PRECOPY_INFO_REINIT	       (1 << 0) /* of vfio_precopy_info.flags */
 #endif
 #endif

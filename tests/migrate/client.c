@@ -9,6 +9,7 @@
  *	migrate_client counter		examples/counter.c moves from 01:00.0 to 02:00.0
  *	migrate_client edu		the same with edu, at work
  *	migrate_client refused <STREAM	a state that the device at 01:00.0 cannot take
+ *	migrate_client early		one that the device at 02:00.0 cannot, of 01:00.0 at work
  *
  * What save has in flight is of every sort: a DMA command that was given and not begun, an
  * interrupt that waits in the pending bits, timers, memory of the device that changed again and
@@ -764,6 +765,30 @@ static int refused(void)
 	return 0;
 }
 
+/* Have the one device learn that it cannot take the other's state while that one runs. */
+static int early(void)
+{
+	struct vfio_precopy_info info = { .argsz = sizeof(info) };
+	int from, to;
+	ssize_t n;
+
+	start(&one, ONE);
+	must(!set_state(one.device, PRE, &from), "PRE_COPY");
+	must(!ioctl(from, VFIO_MIG_GET_PRECOPY_INFO, &info) && info.initial_bytes, "initial bytes");
+	must(drain(from, 4096) == ENOMSG, "the stream, beforehand");
+	must(!ioctl(from, VFIO_MIG_GET_PRECOPY_INFO, &info) && !info.initial_bytes &&
+		     !info.dirty_bytes,
+	     "the end of the initial bytes");
+	start(&two, TWO);
+	must(!set_state(two.device, RESUMING, &to), "RESUMING");
+	n = write(to, stream, stream_len);
+	printf("write: %s; the source is in state %u\n", n < 0 ? strerror(errno) : "all",
+	       state_of(one.device));
+	must(!set_state(one.device, RUNNING, NULL), "RUNNING");
+	must(!ioctl(two.device, VFIO_DEVICE_RESET) && state_of(two.device) == RUNNING, "reset");
+	return 0;
+}
+
 int main(int argc, char **argv)
 {
 	const char *what = argc > 1 ? argv[1] : "";
@@ -780,6 +805,8 @@ int main(int argc, char **argv)
 		return edu();
 	if (!strcmp(what, "refused"))
 		return refused();
-	fprintf(stderr, "migrate_client cases | save | load | counter | edu | refused\n");
+	if (!strcmp(what, "early"))
+		return early();
+	fprintf(stderr, "migrate_client cases | save | load | counter | edu | refused | early\n");
 	return 2;
 }

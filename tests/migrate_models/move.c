@@ -22,6 +22,7 @@
 #include <unistd.h>
 
 #include "move.h"
+#include "vfio/uapi_defs.h"
 
 #define SLICE	  4000000ull /* ns between two moves */
 #define STATE_MAX (1u << 20)
@@ -141,7 +142,7 @@ static void check_able(struct side *s)
 	struct vfio_device_feature_migration m = { 0 };
 
 	if (feature(s, VFIO_DEVICE_FEATURE_GET | VFIO_DEVICE_FEATURE_MIGRATION, &m, sizeof(m)) ||
-	    !(m.flags & VFIO_MIGRATION_STOP_COPY))
+	    m.flags != (VFIO_MIGRATION_STOP_COPY | VFIO_MIGRATION_P2P | VFIO_MIGRATION_PRE_COPY))
 		die("%s cannot migrate", s->address);
 }
 
@@ -169,21 +170,40 @@ static void get(int fd, void *p, size_t len)
 	}
 }
 
-/* Send the driver and its device to the other side. */
-static void leave(struct side *s)
+/* Read what the stream has now behind @len bytes of @state; return how many bytes there are then. */
+static uint64_t read_state(struct side *s, int fd, char *state, uint64_t len, int end)
+{
+	ssize_t n;
+
+	while ((n = read(fd, state + len, STATE_MAX - len)) > 0)
+		len += (uint64_t)n;
+	if ((n ? errno : 0) != end || len == STATE_MAX)
+		die("%s: read of the state after %llu bytes", s->address, (unsigned long long)len);
+	return len;
+}
+
+/*
+ * Send the driver and its device to the other side. @early: what can be is read while the driver
+ * works.
+ */
+static void leave(const struct driver *d, struct side *s, bool early)
 {
 	char *state = malloc(STATE_MAX), *before = malloc(RAM_SIZE), ok;
-	int fd = set_state(s, VFIO_DEVICE_STATE_STOP_COPY);
 	uint64_t len = 0;
-	ssize_t n;
+	int fd = -1;
 
 	if (!state || !before)
 		die("malloc");
+	if (early) {
+		fd = set_state(s, VFIO_DEVICE_STATE_PRE_COPY);
+		len = read_state(s, fd, state, 0, ENOMSG);
+		d->work(s, SLICE / 4);
+		set_state(s, VFIO_DEVICE_STATE_STOP_COPY);
+	} else {
+		fd = set_state(s, VFIO_DEVICE_STATE_STOP_COPY);
+	}
 	memcpy(before, ram, RAM_SIZE);
-	while ((n = read(fd, state + len, STATE_MAX - len)) > 0)
-		len += (uint64_t)n;
-	if (n < 0 || len == STATE_MAX)
-		die("%s: read of the state after %llu bytes", s->address, (unsigned long long)len);
+	len = read_state(s, fd, state, len, 0);
 	close(fd);
 	put(s->peer, &len, sizeof(len));
 	put(s->peer, ram, RAM_SIZE);
@@ -237,7 +257,7 @@ static void live(const struct driver *d, struct side *s, unsigned me, unsigned m
 	for (unsigned i = 0; i < moves; i++) {
 		if (i % 2 == me) {
 			d->work(s, SLICE);
-			leave(s);
+			leave(d, s, i % 4 >= 2);
 		} else {
 			arrive(d, s);
 		}

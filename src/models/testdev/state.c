@@ -93,6 +93,7 @@ void testdev_describe(struct uvfio_dev *dev, struct uvfio_state *s)
 	const struct testdev *td = uvfio_priv(dev);
 
 	uvfio_same(s, "ram", td->ram_size);
+	uvfio_same(s, "region", uvfio_opt_bool(dev, "region", 0));
 }
 
 /* ---- what is not memory ---- */
