@@ -3,7 +3,6 @@
  * models/nvme/nvme_test.c: the controller's life: options and image locks, registers, enable,
  * shutdown, interrupts, resets and quiesce in the middle of I/O, a process that is killed.
  */
-#include <dirent.h>
 #include <pthread.h>
 #include <sched.h>
 #include <signal.h>
@@ -12,6 +11,7 @@
 #include <sys/wait.h>
 
 #include "base/sys.h"
+#include "base/test_threads.h"
 #include "models/nvme/test_driver.h"
 #include "pci/test_regs.h"
 
@@ -586,17 +586,6 @@ static void test_reset_in_flight(void **state)
 	check_alive(d);
 }
 
-static unsigned threads(void)
-{
-	DIR *dir = opendir("/proc/self/task");
-	unsigned n = 0;
-
-	while (readdir(dir))
-		n++;
-	closedir(dir);
-	return n - 2;
-}
-
 /* Descriptors in the program's numbers, and all of them. */
 static void count_fds(unsigned *programs, unsigned *all)
 {
@@ -644,28 +633,31 @@ static void test_quiesce(void **state)
 {
 	struct drv *d = *state;
 	struct nvme_cqe e;
-	unsigned before = threads(), done = 0;
+	unsigned done = 0;
 	uint64_t a, lists, s, end;
 	int status;
 	pid_t pid;
 
+	assert_true(threads_gone("nvme-"));
 	enable(d);
-	assert_true(threads() > before);
+	assert_true(threads_named("nvme-") > 0);
 	make_pair(d, 0, 64, 64);
 	make_pair(d, 1, 64, 8);
 	a = alloc_at(d, 512 << 10, 4096);
 	lists = alloc_at(d, 4096, 4096);
 	load(d, a, lists);
 	pci_function_quiesce(d->fn);
-	assert_int_equal(threads(), before);
+	assert_true(threads_gone("nvme-"));
 	s = sum(d->mem, d->used);
 	for (int i = 0; i < 10; i++)
 		nap();
 	assert_int_equal(sum(d->mem, d->used), s);
-	/* a child goes on with it as well as the parent */
+	/* a child, in which it does not go on: its doorbells are the parent's */
 	fflush(NULL);
 	pid = fork();
-	for (end = test_now() + 10000000000ull; done < 80;) {
+	if (!pid)
+		_exit(0);
+	for (end = test_now() + 60000000000ull; done < 80;) {
 		for (unsigned i = 0; i < 2; i++)
 			while (take(d, &d->io[i], &e)) {
 				assert_int_equal(e.status >> 1, 0);
@@ -677,10 +669,6 @@ static void test_quiesce(void **state)
 		nap();
 	}
 	assert_int_equal(io(d, (struct nvme_cmd){ .opc = NVME_IO_FLUSH, .nsid = 1 }), 0);
-	if (!pid) {
-		pci_function_quiesce(d->fn);
-		_exit(0);
-	}
 	assert_int_equal(waitpid(pid, &status, 0), pid);
 	assert_int_equal(status, 0);
 	/* twice, and while disabled */

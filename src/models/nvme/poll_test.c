@@ -711,19 +711,20 @@ static void test_interrupts(void **state)
 	memset(d->mem + q->cq, 0, 16 * 16);
 	assert_int_equal(create_cq(d, q, 1, true), 0);
 	assert_int_equal(create_sq(d, q, 2), 0);
-	open_it(d, q);
-	before = atomic_load(&d->irqs.msi[1]);
+	/* by another queue: a message of this one may come after the driver has found its entry */
+	open_it(d, plain);
+	assert_int_equal(atomic_load(&d->irqs.msi[1]), 0);
 	for (unsigned i = 0; i < 200; i++) {
 		struct nvme_cqe e;
 		uint64_t end = test_now() + 20000000000ull;
 
 		post(d, q, &(struct nvme_cmd){ .opc = NVME_IO_FLUSH, .nsid = 1 });
-		while (atomic_load(&d->irqs.msi[1]) == (int)(before + i))
+		while (atomic_load(&d->irqs.msi[1]) == (int)i)
 			assert_true(test_now() < end);
 		assert_true(take(d, q, &e));
 		ring_cq(d, q);
 	}
-	assert_int_equal(atomic_load(&d->irqs.msi[1]), before + 200);
+	assert_int_equal(atomic_load(&d->irqs.msi[1]), 200);
 	/* back to the pin while it is open */
 	open_it(d, q);
 	msix(d, false);

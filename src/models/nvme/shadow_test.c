@@ -8,6 +8,7 @@
 #include <signal.h>
 #include <sys/syscall.h>
 
+#include "base/test_threads.h"
 #include "models/nvme/test_driver.h"
 
 #define ROUNDS 6000
@@ -76,6 +77,7 @@ static void test_no_doorbell_is_lost(void **state)
 	pid_t worker;
 
 	*state = d;
+	assert_true(threads_gone("nvme-"));
 	enable(d);
 	data = alloc_at(d, 256 << 10, 4096);
 	list = alloc_at(d, 4096, 4096);
