@@ -62,6 +62,14 @@ fault_calls := sys_call sys_open sys_read sys_pread sys_pwrite fd_make_private f
 fault_tests := $(filter %fault_test,$(unit_tests))
 $(fault_tests): LDFLAGS_ALL += $(addprefix -Wl$(comma)--wrap=,$(fault_memory) $(fault_calls))
 
+# The unit tests of address spaces with a million mappings each, and the processor time that they
+# take; make check has 20000.
+.PHONY: million
+million: $(addprefix $(BUILD)/test/vfio-,type1_test iommufd_ioas_test)
+	@for t in $^; do \
+		UVFIO_TEST_MAPPINGS=1000000 $$t >$$t.log 2>&1 || { cat $$t.log; exit 1; }; \
+		grep ' mappings: ' $$t.log; done
+
 # Linux 7.3 with /dev/iommu, for the long forms of the parts oracle and iommufd: 22 minutes, once.
 .PHONY: kernel-7.3
 kernel-7.3: setup

@@ -22,6 +22,7 @@
 #include "iommu/device.h"
 #include "vfio/aside.h"
 #include "vfio/group.h"
+#include "vfio/test_mappings.h"
 #include "vfio/type1.h"
 
 #define R	VFIO_DMA_MAP_FLAG_READ
@@ -604,6 +605,31 @@ static void large_and_quick(void **state)
 	munmap(p, chunk);
 }
 
+/* As many as a larger dma_entry_limit lets in; each can be reached, and is unmapped by itself. */
+static void many(void **state)
+{
+	const uint64_t base = 1ull << 32;		       /* behind what is reserved */
+	uint64_t count = test_mappings(), stride = 0x9e3779b1; /* prime to any count below it */
+	struct vfio_type1 *t = vfio_type1_new(sys, true);
+	double start, mapped;
+
+	env.dma_entry_limit = (unsigned)count;
+	start = test_processor_time();
+	for (uint64_t i = 0; i < count; i++)
+		assert_int_equal(vfio_type1_map(t, RW, MEM + i % 64 * K, base + 2 * i * K, K), 0);
+	mapped = test_processor_time();
+	assert_int_equal(vfio_type1_map(t, RW, MEM, base + 2 * count * K, K), -ENOSPC);
+	for (uint64_t i = 0; i < count; i++)
+		assert_ptr_equal(translate(t, base + 2 * i * K, IOMMU_WRITE), mem + i % 64 * K);
+	assert_null(translate(t, base + K, IOMMU_READ));
+	print_message("type1, %lu mappings: map %.2f s", count, mapped - start);
+	start = test_processor_time();
+	for (uint64_t i = 0; i < count; i++)
+		assert_int_equal(unmap(t, 0, base + i * stride % count * 2 * K, K, K), 0);
+	print_message(", unmap one by one, at random, %.2f s\n", test_processor_time() - start);
+	vfio_type1_free(t);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -620,6 +646,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(random_v2, setup, teardown),
 		cmocka_unit_test_setup_teardown(threads, setup, teardown),
 		cmocka_unit_test_setup_teardown(large_and_quick, setup, teardown),
+		cmocka_unit_test_setup_teardown(many, setup, teardown),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
