@@ -22,7 +22,7 @@ cores=(--no-huge -m 128 --iova-mode=va -l 0,1)
 sources=("$top"/tests/dpdk/{frames,ports,events}.c)
 compile() { # PROGRAM FLAG...
 	local out=$1; shift
-	"${CC:-cc}" -std=gnu17 -O2 -g -Wall -Wextra -Wno-unused-parameter -Werror -DALLOW_EXPERIMENTAL_API -o "$out" "${sources[@]}" "$@"
+	${CC:-cc} -std=gnu17 -O2 -g -Wall -Wextra -Wno-unused-parameter -Werror -DALLOW_EXPERIMENTAL_API -o "$out" "${sources[@]}" "$@"
 }
 # use VERSION: $frames is the command that runs dpdk_frames with it
 use() {
