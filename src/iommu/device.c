@@ -19,6 +19,7 @@
 #include "iommu/device.h"
 #include "iommu/internal.h"
 #include "iommu/log.h"
+#include "iommu/page_request.h"
 
 void iommu_device_init(struct iommu_device *dev, const char *name)
 {
@@ -31,6 +32,7 @@ void iommu_device_fini(struct iommu_device *dev)
 {
 	iommu_device_attach(dev, NULL);
 	iommu_log_stop(dev);
+	iommu_pri_free(dev);
 	pthread_mutex_destroy(&dev->log_lock);
 }
 
@@ -43,6 +45,7 @@ void iommu_device_attach(struct iommu_device *dev, struct iommu_domain *d)
 	old = rcu_swap(dev->domain, d);
 	if (old) {
 		rcu_sync();
+		iommu_page_requests_end(dev, old, IOMMU_NO_PASID, d && d->faults);
 		iommu_domain_put(old);
 	}
 }

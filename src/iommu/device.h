@@ -17,6 +17,7 @@
 
 struct iommu_group;
 struct iommu_log;
+struct iommu_pri;
 
 /* An access that was aborted. */
 struct iommu_fault {
@@ -34,6 +35,7 @@ struct iommu_device {
 	atomic_ullong faults;
 	struct iommu_log *log;	  /* RCU (log.c); NULL: its writes are not logged */
 	pthread_mutex_t log_lock; /* who changes or reads it; a leaf */
+	struct iommu_pri *pri;	  /* NULL: it raises no page requests; set before it is used */
 	struct iommu_group *group;
 	/*
 	 * there is no IOMMU before it: an address is a physical one, which of the program's memory
@@ -49,8 +51,8 @@ void iommu_device_fini(struct iommu_device *dev);
 /**
  * iommu_device_attach - have @dev use @d, with a reference of its own (NULL: nothing)
  *
- * Waits until nobody uses the old one. Callers that do so at once for one device exclude each
- * other.
+ * Waits until nobody uses the old one; page requests in it are answered then. Callers that do so at
+ * once for one device exclude each other.
  */
 void iommu_device_attach(struct iommu_device *dev, struct iommu_domain *d);
 /**

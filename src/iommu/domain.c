@@ -21,6 +21,7 @@
 #include "base/rcu.h"
 #include "base/report.h"
 #include "iommu/internal.h"
+#include "iommu/page_request.h"
 
 #define PAGE_SHIFT   12u
 #define LEVEL_BITS   9u
@@ -120,6 +121,7 @@ void iommu_domain_put(struct iommu_domain *d)
 		return;
 	/* detaching the last device has waited for its readers */
 	iommu_dirty_free(d->dirty);
+	iommu_fault_queue_put(d->faults);
 	pool_destroy(&d->tables);
 	pthread_mutex_destroy(&d->lock);
 	heap_free(d);

@@ -66,6 +66,17 @@ void iommu_group_remove(struct iommu_group *g, struct iommu_device *dev)
 	pthread_mutex_unlock(&g->lock);
 }
 
+bool iommu_group_has_pri(struct iommu_group *g)
+{
+	bool has = true;
+
+	pthread_mutex_lock(&g->lock);
+	for (unsigned i = 0; i < g->n; i++)
+		has = has && g->devs[i]->pri;
+	pthread_mutex_unlock(&g->lock);
+	return has;
+}
+
 void iommu_group_attach(struct iommu_group *g, struct iommu_domain *d)
 {
 	struct iommu_domain *old;

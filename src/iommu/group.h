@@ -35,6 +35,8 @@ void iommu_group_free(struct iommu_group *g);
 int iommu_group_add(struct iommu_group *g, struct iommu_device *dev);
 /** iommu_group_remove - detach @dev and let go of it */
 void iommu_group_remove(struct iommu_group *g, struct iommu_device *dev);
+/** iommu_group_has_pri - true if all members raise page requests */
+bool iommu_group_has_pri(struct iommu_group *g);
 /**
  * iommu_group_attach - have all members use @d instead of what they have (NULL: nothing)
  *

@@ -24,7 +24,9 @@ struct table {
 struct iommu_domain {
 	struct table root;
 	struct iommu_dirty *dirty; /* RCU; NULL: nobody asks for it. Changed under lock. */
-	char apart[64];		   /* what writers change is on other cache lines */
+	/* where page requests go; NULL: nowhere. Set before a device uses it. */
+	struct iommu_fault_queue *faults;
+	char apart[64]; /* what writers change is on other cache lines */
 	struct ref ref;
 	pthread_mutex_t lock; /* writers */
 	struct pool tables;   /* but for the root */
