@@ -149,6 +149,13 @@ struct uvfio_reg {
 enum uvfio_stop_kind { UVFIO_STOP_DMA, UVFIO_STOP_ALL };
 
 /**
+ * enum uvfio_page_answer - What the driver says to page requests (PCIe 6.0, 10.4.2.1).
+ * @UVFIO_PAGE_SUCCESS: it has done what it could: try again.
+ * @UVFIO_PAGE_INVALID: some of it cannot be had; or nobody was there to ask.
+ */
+enum uvfio_page_answer { UVFIO_PAGE_SUCCESS, UVFIO_PAGE_INVALID };
+
+/**
  * struct uvfio_state - A device's state that is being saved or loaded. Opaque.
  *
  * Migration: a driver has a device's state read out, carries it to another process or machine, and
@@ -404,6 +411,16 @@ struct uvfio_model {
 	 * Return: true if it is up.
 	 */
 	bool (*link_up)(struct uvfio_dev *dev);
+
+	/**
+	 * @page_response: The driver has answered page requests (uvfio_page_request()): those of
+	 * one group, which is free for new ones now. The answer is UVFIO_PAGE_SUCCESS, and the
+	 * device tries again; or UVFIO_PAGE_INVALID, and there is no way. Called on uvfio's service
+	 * thread, as a timer is; not for what was asked before a reset. Required of a device with
+	 * uvfio_add_pri().
+	 */
+	void (*page_response)(struct uvfio_dev *dev, unsigned group, uint32_t pasid,
+			      enum uvfio_page_answer answer);
 };
 
 /** define UVFIO_MODEL_INIT - The first members, which say what the model was compiled with. */
@@ -683,6 +700,24 @@ UVFIO_PUBLIC int uvfio_add_dsn(struct uvfio_dev *dev, uint64_t serial);
  */
 UVFIO_PUBLIC int uvfio_add_ext_cap(struct uvfio_dev *dev, uint16_t id, unsigned version,
 				   const void *data, const void *writable, size_t len);
+
+/** define UVFIO_PRI_MAX - The most page requests that a device may have unanswered. */
+#define UVFIO_PRI_MAX 512u
+
+/**
+ * uvfio_add_pri() - Add the capabilities ATS and Page Request (PCIe 6.0, 7.8.9 and 10.5.2): the
+ * device can ask for pages that are not mapped.
+ * @dev: the function, with a PCI Express capability; no VF.
+ * @outstanding: how many requests may be unanswered at a time, 1 to UVFIO_PRI_MAX.
+ *
+ * Both are on, as the host's IOMMU driver has them, and a user cannot switch them off. The model
+ * needs @page_response of struct uvfio_model.
+ *
+ * Context: create only.
+ * Return: the offset of the Page Request capability; -EINVAL: arguments, a VF, or no
+ * @page_response; -EEXIST: it is there already; -ENOSPC: no room; -ENOMEM.
+ */
+UVFIO_PUBLIC int uvfio_add_pri(struct uvfio_dev *dev, unsigned outstanding);
 
 /* ---- SR-IOV: a physical function (PF) and its virtual functions (VFs); PCIe 6.0, 9 ---- */
 
@@ -1056,6 +1091,57 @@ UVFIO_PUBLIC void uvfio_dma_end(struct uvfio_dev *dev);
  */
 UVFIO_PUBLIC int uvfio_dma_sg(struct uvfio_dev *dev, uint64_t iova, size_t len, bool write,
 			      struct iovec *iov, int max);
+
+/* ---- page requests: a device with uvfio_add_pri() asks for memory that is not mapped ---- */
+
+/** define UVFIO_NO_PASID - In the place of a PASID: there is none. (To Linux, too, 0 is none.) */
+#define UVFIO_NO_PASID 0u
+/** define UVFIO_PAGE_READ - The device wants to read the page. */
+#define UVFIO_PAGE_READ 1u
+/** define UVFIO_PAGE_WRITE - It wants to write it. */
+#define UVFIO_PAGE_WRITE 2u
+/** define UVFIO_PAGE_EXEC - It wants to execute what it reads; with a PASID only. */
+#define UVFIO_PAGE_EXEC 4u
+/** define UVFIO_PAGE_GROUPS - Groups of page requests are numbered below this. */
+#define UVFIO_PAGE_GROUPS 512u
+
+/**
+ * uvfio_page_request() - Ask the driver for a page.
+ * @dev: the function.
+ * @iova: an I/O virtual address in the page of 4 KiB.
+ * @perm: UVFIO_PAGE_READ, UVFIO_PAGE_WRITE or both; and UVFIO_PAGE_EXEC.
+ * @pasid: whose address it is, or UVFIO_NO_PASID.
+ * @group: the number of the group that the request is part of, below UVFIO_PAGE_GROUPS.
+ * @last: it is the last one of its group.
+ *
+ * The driver sees a group when its last request has come, and answers it as a whole:
+ * @page_response of struct uvfio_model, once for each group, which is not to be used again before.
+ * A driver that takes no page requests, as most, has not to be asked: the answer is
+ * UVFIO_PAGE_INVALID then.
+ *
+ * Context: any thread.
+ * Return: 0; -EINVAL: arguments, or the device has no uvfio_add_pri(); -EBUSY: as many requests are
+ * unanswered as there may be; -EFAULT: bus mastering is off, or the device is stopped, with a line
+ * in the log.
+ */
+UVFIO_PUBLIC int uvfio_page_request(struct uvfio_dev *dev, uint64_t iova, unsigned perm,
+				    uint32_t pasid, unsigned group, bool last);
+
+/**
+ * uvfio_page_present() - Would an access be done? As an ATS translation request asks.
+ * @dev: the function.
+ * @iova: the I/O virtual address.
+ * @perm: what the device wants, as in uvfio_page_request().
+ * @pasid: whose address it is, or UVFIO_NO_PASID.
+ *
+ * For a device that asks for pages: a DMA that is tried and aborted is a fault in the log. The page
+ * may be gone a moment later.
+ *
+ * Context: any thread. Takes no lock.
+ * Return: true: the page is mapped with these rights, and the device may make DMA.
+ */
+UVFIO_PUBLIC bool uvfio_page_present(struct uvfio_dev *dev, uint64_t iova, unsigned perm,
+				     uint32_t pasid);
 
 /* ---- interrupts ---- */
 

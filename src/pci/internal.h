@@ -218,8 +218,9 @@ struct uvfio_dev {
 		atomic_bool irqs; /* and interrupts wait */
 	} halt;
 
-	atomic_bool lost;      /* somebody pulled it out (removal.c) */
-	struct pci_sriov *iov; /* of a PF, or NULL */
+	struct uvfio_timer *page_answers; /* of a device with page requests: brings the answers */
+	atomic_bool lost;		  /* somebody pulled it out (removal.c) */
+	struct pci_sriov *iov;		  /* of a PF, or NULL */
 	struct {
 		struct uvfio_region is[PCI_REGIONS_MAX];
 		unsigned n;

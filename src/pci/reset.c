@@ -4,6 +4,7 @@
  * and messages and waits for those under way; only then is the model asked, so that nothing it does
  * while it resets reaches memory.
  */
+#include "iommu/page_request.h"
 #include "pci/internal.h"
 
 bool pci_can_reset(const pci_function *fn)
@@ -27,6 +28,7 @@ void pci_function_reset(pci_function *fn, enum uvfio_reset_kind kind)
 	if (effects & EFFECT_VFS)
 		effects |= pci_vfs_derive(fn);
 	pci_config_effects(fn, effects & EFFECT_SYNC);
+	iommu_pri_reset(&fn->iommu);
 	if (fn->model->reset)
 		fn->model->reset(fn, kind);
 	pci_model_leave(fn);
