@@ -146,6 +146,30 @@ static bool valid(const struct testdev *td)
 	return d->src + d->len >= d->src && d->dst + d->len >= d->dst;
 }
 
+/* True if a page that the next piece needs is not there, and the engine waits for it. */
+static bool waits(struct uvfio_dev *dev)
+{
+	struct testdev *td = uvfio_priv(dev);
+	struct testdev_dma *d = &td->dma;
+	uint32_t op = d->cmd & TD_OP_MASK;
+
+	if (!(d->cmd & TD_DMA_PAGING))
+		return false;
+	return (reads_memory(op) && testdev_page_ask(dev, d->src + d->done, false)) ||
+	       (op == TD_OP_COMPARE && testdev_page_ask(dev, d->dst + d->done, false)) ||
+	       (writes_memory(op) && testdev_page_ask(dev, d->dst + d->done, true));
+}
+
+static void finish(struct uvfio_dev *dev, enum td_dma_status status)
+{
+	struct testdev *td = uvfio_priv(dev);
+	struct testdev_dma *d = &td->dma;
+
+	d->status = status;
+	if (d->cmd & TD_DMA_IRQ)
+		testdev_interrupt(dev, d->vector);
+}
+
 static void run(struct uvfio_dev *dev, void *arg)
 {
 	struct testdev *td = uvfio_priv(dev);
@@ -159,13 +183,25 @@ static void run(struct uvfio_dev *dev, void *arg)
 			n = to_page_end(d->src + d->done);
 		if (n > to_page_end(d->dst + d->done))
 			n = to_page_end(d->dst + d->done);
+		if (waits(dev))
+			return;
 		status = run_piece(dev, n);
 		if (status == TD_DMA_OK)
 			d->done += n;
 	}
-	d->status = status;
-	if (d->cmd & TD_DMA_IRQ)
-		testdev_interrupt(dev, d->vector);
+	finish(dev, status);
+}
+
+void testdev_dma_continue(struct uvfio_dev *dev, bool there)
+{
+	struct testdev *td = uvfio_priv(dev);
+
+	if (!there) {
+		finish(dev, TD_DMA_FAULT);
+		return;
+	}
+	td->dma.addr = 0;
+	run(dev, NULL);
 }
 
 void testdev_dma_start(struct uvfio_dev *dev, uint32_t cmd)
@@ -179,7 +215,7 @@ void testdev_dma_start(struct uvfio_dev *dev, uint32_t cmd)
 		return;
 	}
 	d->cmd = cmd;
-	d->done = d->addr = 0;
+	d->done = d->addr = d->asked = 0;
 	d->status = TD_DMA_BUSY;
 	if (cmd & TD_DMA_ASYNC)
 		uvfio_timer_set(d->timer, (uint64_t)d->delay * 1000);

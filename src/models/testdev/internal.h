@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * models/testdev/internal.h: the state of a testdev: testdev.c (registers), dma.c (the engine) and
- * state.c (migration).
+ * models/testdev/internal.h: the state of a testdev: testdev.c (registers), dma.c (the engine),
+ * pages.c (page requests) and state.c (migration).
  * The model is not concurrent: its callbacks come one at a time, and it has no lock.
  */
 #ifndef MODELS_TESTDEV_INTERNAL_H
@@ -11,8 +11,15 @@
 
 struct testdev_dma {
 	uint64_t src, dst, len, done, addr;
+	uint64_t asked; /* the page that was asked for last: its address, 1, and 2 to write it */
 	uint32_t cmd, status, pattern, vector, delay;
 	struct uvfio_timer *timer;
+};
+
+struct testdev_pages {
+	uint64_t addr;
+	uint32_t cmd, status, answers;
+	bool asking; /* the engine waits for an answer */
 };
 
 struct testdev {
@@ -34,6 +41,7 @@ struct testdev {
 	bool intx;
 	struct uvfio_timer *timer;
 	struct testdev_dma dma;
+	struct testdev_pages pages;
 };
 
 /* Interrupt: by message @vector, or with neither MSI nor MSI-X enabled by the line. */
@@ -44,6 +52,18 @@ void testdev_dma_fini(struct uvfio_dev *dev);
 void testdev_dma_reset(struct uvfio_dev *dev);
 /* Carry out a command that was written. */
 void testdev_dma_start(struct uvfio_dev *dev, uint32_t cmd);
+/* Go on: the page that the engine asked for is there, or (!@there) cannot be had. */
+void testdev_dma_continue(struct uvfio_dev *dev, bool there);
+
+/* pages.c */
+/* Carry out a command that was written. */
+void testdev_page_command(struct uvfio_dev *dev, uint32_t cmd);
+void testdev_page_response(struct uvfio_dev *dev, unsigned group, uint32_t pasid,
+			   enum uvfio_page_answer answer);
+/* Ask for the page at @addr, for the engine. False: it is there, or cannot be asked for. */
+bool testdev_page_ask(struct uvfio_dev *dev, uint64_t addr, bool write);
+void testdev_pages_save(struct uvfio_dev *dev, struct uvfio_state *s);
+void testdev_pages_load(struct uvfio_dev *dev, struct uvfio_state *s);
 
 /* state.c */
 /* Note that bytes of ram change. */

@@ -43,5 +43,9 @@ const struct uvfio_reg testdev_reg_names[] = {
 	REG("DMA_DELAY", TD_DMA_DELAY, 4, RW, 0),
 	REG("DMA_DONE", TD_DMA_DONE, 8, RO, 0),
 	REG("DMA_ADDR", TD_DMA_ADDR, 8, RO, 0),
+	REG("PAGE_ADDR", TD_PAGE_ADDR, 8, RW, 0),
+	REG("PAGE_CMD", TD_PAGE_CMD, 4, RW, 0),
+	REG("PAGE_STATUS", TD_PAGE_STATUS, 4, RO, 0),
+	REG("PAGE_ANSWERS", TD_PAGE_ANSWERS, 4, RO, 0),
 	{ 0 },
 };

@@ -44,7 +44,11 @@
 #define TD_DMA_DELAY	0x0a8
 #define TD_DMA_DONE	0x0b0
 #define TD_DMA_ADDR	0x0b8
-#define TD_REGS_END	0x0c0
+#define TD_PAGE_ADDR	0x0c0
+#define TD_PAGE_CMD	0x0c8
+#define TD_PAGE_STATUS	0x0cc
+#define TD_PAGE_ANSWERS 0x0d0
+#define TD_REGS_END	0x0d8
 
 #define TD_ID_VALUE    0x54465655u /* "UVFT" */
 #define TD_INTX_TIMER  0xffffffffu /* TIMER_VECTOR: raise the line */
@@ -61,7 +65,8 @@
 #define TD_DMA_IRQ	0x100u
 #define TD_DMA_ASYNC	0x200u
 #define TD_DMA_DIRECT	0x400u
-#define TD_DMA_CMD_BITS (TD_OP_MASK | TD_DMA_IRQ | TD_DMA_ASYNC | TD_DMA_DIRECT)
+#define TD_DMA_PAGING	0x800u
+#define TD_DMA_CMD_BITS (TD_OP_MASK | TD_DMA_IRQ | TD_DMA_ASYNC | TD_DMA_DIRECT | TD_DMA_PAGING)
 
 /* DMA_STATUS */
 enum td_dma_status {
@@ -71,5 +76,23 @@ enum td_dma_status {
 	TD_DMA_FAULT,
 	TD_DMA_MISMATCH,
 	TD_DMA_BAD
+};
+
+/* PAGE_CMD */
+#define TD_PAGE_PERM	    7u /* 1 read, 2 write, 4 execute */
+#define TD_PAGE_LAST	    0x100u
+#define TD_PAGE_IRQ	    0x200u
+#define TD_PAGE_GROUP_SHIFT 16
+#define TD_PAGE_CMD_BITS    (0x01ff0000u | TD_PAGE_IRQ | TD_PAGE_LAST | TD_PAGE_PERM)
+#define TD_PAGE_ENGINE	    511u /* the group of the DMA engine's requests */
+
+/* PAGE_STATUS: with the group, as in PAGE_CMD */
+#define TD_PAGE_STATE 7u
+enum td_page_status {
+	TD_PAGE_NONE,
+	TD_PAGE_WAITING,
+	TD_PAGE_SUCCESS,
+	TD_PAGE_INVALID,
+	TD_PAGE_REFUSED
 };
 #endif

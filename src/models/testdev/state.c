@@ -156,6 +156,8 @@ int testdev_save(struct uvfio_dev *dev, struct uvfio_state *s)
 		uvfio_section(s, "region");
 		uvfio_put_bytes(s, td->region, sizeof(td->region));
 	}
+	if (uvfio_opt_bool(dev, "pri", 0))
+		testdev_pages_save(dev, s);
 	return 0;
 }
 
@@ -201,6 +203,8 @@ int testdev_load(struct uvfio_dev *dev, struct uvfio_state *s, uint32_t version)
 		uvfio_section(s, "region");
 		uvfio_get_bytes(s, td->region, sizeof(td->region));
 	}
+	if (uvfio_opt_bool(dev, "pri", 0))
+		testdev_pages_load(dev, s);
 	/* what the engine is told to do is checked when it does it; this only once */
 	if (d->status > TD_DMA_BAD || d->done > d->len)
 		return uvfio_load_error(s, "the engine's status %u, %llu bytes done of %llu",

@@ -19,15 +19,16 @@
 #define DEVICE	   0x7e57
 #define CLASS_CODE 0x00ff00u /* no class of those defined */
 
-#define BAR_RAM	  0u
-#define BAR_REGS  2u
-#define BAR_IO	  3u
-#define BAR_SMALL 4u
-#define REGS_SIZE 0x10000u
-#define PBA_AT	  0x4000u
-#define TABLE_AT  0x8000u
-#define ROM_SIZE  4096u
-#define ROM_MAX	  (16u << 20)
+#define BAR_RAM	      0u
+#define BAR_REGS      2u
+#define BAR_IO	      3u
+#define BAR_SMALL     4u
+#define REGS_SIZE     0x10000u
+#define PBA_AT	      0x4000u
+#define TABLE_AT      0x8000u
+#define ROM_SIZE      4096u
+#define ROM_MAX	      (16u << 20)
+#define PAGE_REQUESTS 32u
 
 void testdev_interrupt(struct uvfio_dev *dev, uint32_t vector)
 {
@@ -72,6 +73,8 @@ static uint64_t *reg64(struct testdev *td, uint64_t offset, bool *read_only)
 	case TD_DMA_ADDR:
 		*read_only = true;
 		return &td->dma.addr;
+	case TD_PAGE_ADDR:
+		return &td->pages.addr;
 	default:
 		return NULL;
 	}
@@ -113,6 +116,9 @@ static const struct {
 	{ TD_DMA_PATTERN, offsetof(struct testdev, dma.pattern) },
 	{ TD_DMA_VECTOR, offsetof(struct testdev, dma.vector) },
 	{ TD_DMA_DELAY, offsetof(struct testdev, dma.delay) },
+	{ TD_PAGE_CMD, offsetof(struct testdev, pages.cmd) },
+	{ TD_PAGE_STATUS, offsetof(struct testdev, pages.status) },
+	{ TD_PAGE_ANSWERS, offsetof(struct testdev, pages.answers) },
 };
 
 static int read_reg(struct uvfio_dev *dev, uint64_t offset, uint64_t *value)
@@ -218,6 +224,9 @@ static int write_reg(struct uvfio_dev *dev, uint64_t offset, uint64_t value)
 	case TD_DMA_DELAY:
 		td->dma.delay = (uint32_t)value;
 		break;
+	case TD_PAGE_CMD:
+		testdev_page_command(dev, (uint32_t)value);
+		break;
 	default:
 		break; /* read-only, or nothing there */
 	}
@@ -314,6 +323,7 @@ static void testdev_reset(struct uvfio_dev *dev, enum uvfio_reset_kind kind)
 
 	uvfio_timer_set(td->timer, UINT64_MAX);
 	testdev_dma_reset(dev);
+	td->pages = (struct testdev_pages){ 0 };
 	uvfio_intx(dev, false);
 	td->intx = false;
 	memset(td->ram, 0, td->ram_size);
@@ -559,6 +569,8 @@ static int add_capabilities(struct uvfio_dev *dev)
 		ret = uvfio_add_dsn(dev, 0x0001020304050607ull);
 	if (ret >= 0 && uvfio_opt_bool(dev, "atomics", 0))
 		ret = uvfio_add_atomics(dev, UVFIO_ATOMIC_32 | UVFIO_ATOMIC_64 | UVFIO_ATOMIC_128);
+	if (ret >= 0 && uvfio_opt_bool(dev, "pri", 0))
+		ret = uvfio_add_pri(dev, PAGE_REQUESTS);
 	return ret;
 }
 
@@ -671,6 +683,7 @@ static const struct uvfio_option testdev_options[] = {
 	SWITCH("flr", "on", "FLR by PCI Express"),
 	SWITCH("aer", "on", "Advanced Error Reporting (with pcie)"),
 	SWITCH("dsn", "on", "Device Serial Number (with pcie)"),
+	SWITCH("pri", "off", "page requests, for fault queues of an iommufd (with pcie)"),
 	{ 0 },
 };
 
@@ -698,4 +711,5 @@ const struct uvfio_model model_testdev = {
 	.dirty = testdev_dirty,
 	.save_dirty = testdev_save_dirty,
 	.load_dirty = testdev_load_dirty,
+	.page_response = testdev_page_response,
 };

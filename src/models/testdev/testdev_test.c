@@ -373,7 +373,7 @@ static void test_dma_faults(void **state)
 		assert_int_equal(run(0 | ways[w], IOVA, IOVA, 8), TD_DMA_BAD);
 		assert_int_equal(run(7 | ways[w], IOVA, IOVA, 8), TD_DMA_BAD);
 	}
-	assert_int_equal(run(0x800 | TD_OP_COPY, IOVA, IOVA, 8), TD_DMA_BAD);
+	assert_int_equal(run(0x8000 | TD_OP_COPY, IOVA, IOVA, 8), TD_DMA_BAD);
 	/* the memory is gone behind uvfio's back: a fault of the device, not of the process */
 	munmap(mem + 0x4000, 4096);
 	assert_int_equal(run(TD_OP_LOAD | TD_DMA_DIRECT, IOVA + 0x4000, 0, 8), TD_DMA_FAULT);
