@@ -1,8 +1,8 @@
 #!/bin/bash
 # SPDX-License-Identifier: BSD-3-Clause
 # cdev.sh: /dev/vfio/devices/vfioN and /dev/iommu, handed on: the newest QEMU gets both as
-# descriptors (fd=), as from a manager, and by address; and whose they are. (tests/shim/cdevs.c has
-# the same between C programs.)
+# descriptors (fd=), as from a manager, and by address; and whose they are (tests/shim/cdevs.c has
+# the same between C programs); dirty pages, and page requests.
 set -uo pipefail
 # shellcheck source=tests/lib/part.sh
 . "$(dirname "$0")/lib/part.sh"
@@ -39,4 +39,38 @@ fi
 # the pages 3, 4 and 63 of 64; what could not be told is told again
 same "which pages a device wrote" "bind 0|ioas 0|hwpt 0|attach 0|map 0|track 0|nowhere EFAULT|look 0 8000000000000018|take 0 8000000000000018|again 0 0 5555" \
 	"$("$build/uvfio" run --log none --iommu dirty-tracking=on --device testdev -- "$build/test/cdev_dirty" | paste -sd'|')"
+
+# A driver that maps a page when the device asks for it. (status 1 busy, 2 done, 3 fault; page status with the group above: 2 success, 3 invalid)
+cat >"$tmp/expected" <<'END'
+bind 0
+ioas 0
+queue 0
+hwpt 0, destroy the queue EBUSY
+attach 0
+empty: out
+status 1
+request flags 2 ours pasid 0 group 511 perm 2 addr 100000 cookie 1
+map 0, another answer EINVAL, another cookie EINVAL, answer 0, again EINVAL
+request flags 2 ours pasid 0 group 511 perm 2 addr 101000 cookie 1
+map 0, another answer EINVAL, another cookie EINVAL, answer 0, again EINVAL
+status 2 right out
+invalid: status 3
+no map: status 3
+out, out, in out
+two of three EINVAL, 39 bytes ESPIPE, nowhere EFAULT, all 160
+request flags 0 ours pasid 0 group 7 perm 1 addr 8000 cookie 1
+request flags 0 ours pasid 0 group 7 perm 2 addr 9000 cookie 1
+request flags 2 ours pasid 0 group 7 perm 3 addr a000 cookie 1
+request flags 2 ours pasid 0 group 8 perm 1 addr a000 cookie 2
+a good answer and a bad one: 8, page status 80003, 70002
+a thread: status 2, 60 pages
+hwpt 0
+in out, attach 0
+left: 3 3 out, late EINVAL
+without: 3
+attach 0
+closed: out, late EINVAL
+END
+same "page requests are served, refused and left" "$(cat "$tmp/expected")" "$(timeout 100 "$build/uvfio" run --log none --device testdev,pri=on -- "$build/test/cdev_pages")"
+same "a device without them takes no HWPT with a fault queue" "attach ENODEV" "$(timeout 100 "$build/uvfio" run --log none --device testdev -- "$build/test/cdev_pages" 1 | tail -1)"
 counts

@@ -7,10 +7,22 @@
 
 #include "uapi/internal.h"
 
-/* No request comes (vfio/iommufd_fault.c), and a read does not wait for one. */
+/* The @i-th request goes to the program's memory at @arg. */
+static int put_fault(void *arg, size_t i, const struct iommu_hwpt_pgfault *fault)
+{
+	return (int)uapi_put((unsigned long)arg + i * sizeof(*fault), fault, sizeof(*fault));
+}
+
+/* It does not wait for a request. */
 static ssize_t fault_read(struct uapi_file *f, void *user, size_t count, uint64_t pos)
 {
-	return count % sizeof(struct iommu_hwpt_pgfault) ? -ESPIPE : 0;
+	const size_t size = sizeof(struct iommu_hwpt_pgfault);
+	long ret;
+
+	if (count % size)
+		return -ESPIPE;
+	ret = vfio_iommufd_fault_read(f->priv, count / size, put_fault, user);
+	return ret < 0 ? ret : ret * (ssize_t)size;
 }
 
 static ssize_t fault_write(struct uapi_file *f, const void *user, size_t count, uint64_t pos)
@@ -31,8 +43,14 @@ static ssize_t fault_write(struct uapi_file *f, const void *user, size_t count, 
 	return done ? (ssize_t)done : ret;
 }
 
+static void fault_ready(void *arg, bool ready)
+{
+	uapi_file_set_ready(arg, ready);
+}
+
 static void fault_release(struct uapi_file *f)
 {
+	vfio_iommufd_fault_on_ready(f->priv, NULL, NULL);
 	vfio_iommufd_fault_release(f->priv);
 }
 
@@ -57,6 +75,7 @@ int uapi_fault_open(struct uapi_file *iommufd, uint32_t *id)
 	f = uapi_file_new(iommufd->sys, &iommufd->fds, &fault_ops, "anon_inode:[iommufd-pgfault]");
 	if (f) {
 		f->priv = q;
+		vfio_iommufd_fault_on_ready(q, fault_ready, f);
 		ret = uapi_file_install(f, O_RDWR | O_CLOEXEC);
 	} else {
 		vfio_iommufd_fault_release(q);

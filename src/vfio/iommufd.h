@@ -206,10 +206,28 @@ struct vfio_iommufd_fault;
  */
 int vfio_iommufd_fault_alloc(struct vfio_iommufd *ictx, uint32_t *id,
 			     struct vfio_iommufd_fault **out);
-/** vfio_iommufd_fault_release - its file is closed */
-void vfio_iommufd_fault_release(struct vfio_iommufd_fault *q);
+/** vfio_iommufd_fault_release - its file is closed, and nobody is to be told any more */
+void vfio_iommufd_fault_release(struct vfio_iommufd_fault *f);
+/**
+ * vfio_iommufd_fault_on_ready - have @fn called when there is something to read, and when there is
+ * nothing any more; once at once. NULL: nobody. With the queue's lock held, a leaf but for what a
+ * device's answer takes
+ */
+void vfio_iommufd_fault_on_ready(struct vfio_iommufd_fault *f, void (*fn)(void *arg, bool ready),
+				 void *arg);
+/* Take the @i-th request. 0 or -errno: its group stays in the queue. The queue's lock is held. */
+typedef int vfio_iommufd_fault_fn(void *arg, size_t i, const struct iommu_hwpt_pgfault *fault);
+/**
+ * vfio_iommufd_fault_read - give page requests to @put, in whole groups; those are to be answered
+ * @room: how many requests there is room for
+ *
+ * Return: how many it were, 0: there are none; -EINVAL: the first group has more than @room;
+ * -ENOMEM; @put's error with the first group.
+ */
+long vfio_iommufd_fault_read(struct vfio_iommufd_fault *f, size_t room, vfio_iommufd_fault_fn *put,
+			     void *arg);
 /** vfio_iommufd_fault_respond - answer page requests: 0; -EINVAL: there are none of this cookie */
-int vfio_iommufd_fault_respond(struct vfio_iommufd_fault *q,
+int vfio_iommufd_fault_respond(struct vfio_iommufd_fault *f,
 			       const struct iommu_hwpt_page_response *r);
 
 /* ---- in the place of a container: -ENODEV: no IOAS is for that ---- */
@@ -265,7 +283,8 @@ void vfio_iommufd_unbind(struct vfio_device *dev);
  *
  * Return: 0; -EINVAL: not bound, or no such kind of object, or the HWPT cannot be used for this;
  * -ENOENT: no such object; -EADDRINUSE: the IOAS has something where @dev has something reserved;
- * -EFAULT, -ENOMEM: its memory; -ENODEV: @dev raises no page faults; -EBUSY, -ENOSPC: the PASID.
+ * -EFAULT, -ENOMEM: its memory; -ENODEV: the HWPT has a fault queue, and @dev, or one of its group,
+ * raises no page requests; -EBUSY, -ENOSPC: the PASID.
  */
 int vfio_iommufd_attach(struct vfio_device *dev, uint32_t *pt_id, const uint32_t *pasid);
 /**

@@ -7,6 +7,7 @@
 #include <errno.h>
 
 #include "base/heap.h"
+#include "iommu/page_request.h"
 #include "vfio/iommufd_objects.h"
 
 /* ---- binding ---- */
@@ -37,6 +38,7 @@ int iommufd_bind(struct vfio_iommufd *ictx, struct vfio_device *dev, uint32_t *i
 		g->iommufd_bound++;
 		dev->iommufd = idev;
 		*id = idev->obj.id;
+		iommu_pri_client(dev->iommu, *id);
 	}
 	pthread_mutex_unlock(&ictx->lock);
 	if (ret)
@@ -120,12 +122,12 @@ static void detach(struct vfio_iommufd_device *idev)
 /* May @idev be attached to @h at all? 0 or -ENODEV. */
 static int check_fault(const struct vfio_iommufd_device *idev, const struct iommufd_hwpt *h)
 {
-	if (!h->fault)
+	if (!h->fault || iommu_group_has_pri(idev->dev->group->iommu))
 		return 0;
 	return report_warn(
 		"fault-queue-hardware", idev->dev->name, -ENODEV,
-		"attach to a HWPT with a fault queue: the device raises no page requests "
-		"(PRI)");
+		"attach to a HWPT with a fault queue: the device, or one of its group, raises no "
+		"page requests (PRI; --device testdev has them with pri=on)");
 }
 
 /* Attach @idev, which is not, to @h: its group as a whole if it is the first. */
@@ -326,6 +328,7 @@ void iommufd_unbind(struct vfio_device *dev)
 	ictx = idev->ictx;
 	pthread_mutex_lock(&ictx->lock);
 	detach(idev);
+	iommu_pri_client(dev->iommu, 0);
 	iommufd_object_remove(ictx, &idev->obj);
 	dev->iommufd = NULL;
 	if (!--g->iommufd_bound)

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "base/heap.h"
+#include "iommu/page_request.h"
 #include "vfio/iommu_hw.h"
 #include "vfio/iommufd_objects.h"
 
@@ -116,6 +117,7 @@ static int alloc_of(struct vfio_iommufd *ictx, const struct iommu_hwpt_alloc *c,
 		}
 		h->fault = container_of_type(fault, struct vfio_iommufd_fault, obj);
 		fault->users++;
+		iommu_domain_set_faults(vfio_ioas_domain(h->space), h->fault->queue);
 	}
 	*id = h->obj.id;
 	return 0;
@@ -145,11 +147,18 @@ int vfio_iommufd_hwpt_alloc(struct vfio_iommufd *ictx, const struct iommu_hwpt_a
 
 /* Intel VT-d 4.1, 11.4.3: second-stage accessed and dirty bits */
 #define ECAP_SSADS (1ull << 45)
+/* what page requests take: device TLBs, scalable mode with a second stage, requests, drains */
+#define ECAP_DT	  (1ull << 2)
+#define ECAP_PRS  (1ull << 29)
+#define ECAP_PDS  (1ull << 42)
+#define ECAP_SMTS (1ull << 43)
+#define ECAP_SSTS (1ull << 46)
 
 int vfio_iommufd_hw_info(struct vfio_iommufd *ictx, uint32_t dev_id,
 			 struct vfio_iommufd_hw_info *out)
 {
-	bool has;
+	struct iommufd_object *o;
+	bool pri = false;
 
 	*out = (struct vfio_iommufd_hw_info){
 		/* as recorded of a VT-d without the rest: 48 bits, pages of 2 MiB and 1 GiB */
@@ -161,9 +170,15 @@ int vfio_iommufd_hw_info(struct vfio_iommufd *ictx, uint32_t dev_id,
 		out->capabilities |= IOMMU_HW_CAP_DIRTY_TRACKING;
 	}
 	pthread_mutex_lock(&ictx->lock);
-	has = iommufd_object_get(ictx, dev_id, IOMMUFD_DEVICE);
+	o = iommufd_object_get(ictx, dev_id, IOMMUFD_DEVICE);
+	if (o)
+		pri = container_of_type(o, struct vfio_iommufd_device, obj)->dev->iommu->pri;
 	pthread_mutex_unlock(&ictx->lock);
-	return has ? 0 : -ENOENT;
+	if (pri) {
+		out->vtd.ecap_reg |= ECAP_DT | ECAP_PRS | ECAP_PDS | ECAP_SMTS | ECAP_SSTS;
+		out->capabilities &= ~IOMMU_HW_CAP_PCI_ATS_NOT_SUPPORTED;
+	}
+	return o ? 0 : -ENOENT;
 }
 
 /* ---- dirty tracking ---- */

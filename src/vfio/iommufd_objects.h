@@ -68,18 +68,18 @@ struct iommufd_area {
 
 struct vfio_iommufd_fault {
 	struct iommufd_object obj;
-	struct vfio_iommufd *ictx; /* a reference is its open file's */
+	struct vfio_iommufd *ictx;	 /* a reference is its open file's */
+	struct iommu_fault_queue *queue; /* a reference */
 };
 
 struct iommufd_hwpt {
 	struct iommufd_object obj;
 	struct iommufd_ioas *ioas;
 	struct cds_list_head in_ioas;
-	struct vfio_ioas *space; /* what devices see */
-	struct vfio_iommufd_fault
-		*fault; /* FAULT_ID_VALID: where page requests are to go, or NULL */
-	bool dirty;	/* ALLOC_DIRTY_TRACKING */
-	bool pasids;	/* ALLOC_PASID: it can be used together with PASIDs */
+	struct vfio_ioas *space;	  /* what devices see */
+	struct vfio_iommufd_fault *fault; /* FAULT_ID_VALID: where page requests go, or NULL */
+	bool dirty;			  /* ALLOC_DIRTY_TRACKING */
+	bool pasids;			  /* ALLOC_PASID: it can be used together with PASIDs */
 	bool automatic; /* made by an attach to the IOAS, and goes with the last device */
 };
 
@@ -180,7 +180,7 @@ void iommufd_pages_put(struct vfio_iommufd *ictx, struct iommufd_pages *p);
 /* ---- iommufd_fault.c ---- */
 
 /* Free a queue that nobody uses, with its number. */
-void iommufd_fault_free(struct vfio_iommufd *ictx, struct vfio_iommufd_fault *q);
+void iommufd_fault_free(struct vfio_iommufd *ictx, struct vfio_iommufd_fault *f);
 
 /* ---- iommufd_hwpt.c ---- */
 
