@@ -117,6 +117,26 @@ cd $tmp; ctl plug nvme,image=later.img
 END
 )"
 same "and what cannot be is told" "edu: there is no option 'x'" "$(in_run --device edu <<<'ctl plug edu,x=1 2>&1' | sed 's/.*ctl: //;s/: the .*//' | head -1 | cut -c1-27)"
+# ---- buses that devices share ----
+same "a bridge comes with its device, and programs hear of both" "ok 0000:02:00.0, IOMMU group 2 add 0000:00:01.0 - add 0000:02:00.0 - bind 0000:00:01.0 pcieport bind 0000:02:00.0 vfio-pci ok 010000ed 010000ed 1 3 02 e0100000 " \
+	"$(in_run --device edu <<END
+a listen; echo -n "\$(ctl plug edu,bus=x) "; a event; a event; a event; a event; a open 2 0000:02:00.0; a read 0; a together
+p=/sys/bus/pci/devices/0000:00:01.0; basename \$(readlink \$p/iommu_group) | tr '\n' ' '; od -An -tx1 -j25 -N1 \$p/config | tr -d ' \n'; sed -n 's/^0x00000000\(e[0-9a-f]*\) .*/ \1 /p' \$p/resource | tr -d '\n'
+END
+)"
+same "who has one of a bus open sees the next: of its group, reset with it, in the windows" "ok 1 0000:01:00.1, IOMMU group 1 2 ok ok 010000ed 010000ed ok e00fffff e01fffff" "$(in_run --device edu,bus=x <<END
+end() { sed -n 's/^0x00000000e0000000 0x00000000\(e[0-9a-f]*\) .*/\1/p' /sys/bus/pci/devices/0000:00:01.0/resource; }
+was=\$(end); a open 1 $D1; a together; echo -n "\$(ctl plug edu,bus=x) "; a together; a leave; a open 1 0000:01:00.1; a read 0; a leave; echo "\$was \$(end)"
+END
+)"
+same "one that sends nothing to its neighbours has a group for itself" "0000:01:00.1, IOMMU group 3 0000:01:00.2, IOMMU group 4 0000:01:00.3, IOMMU group 4" \
+	"$(in_run --device igb,bus=x <<<'echo $(ctl plug igb,bus=x; ctl plug edu,bus=x; ctl plug edu,bus=x)')"
+same "a bus keeps its name and its bridge when its devices went" "0000:01:00.0 is gone 0000:01:00.0, IOMMU group 1 1 edu: bus=pci:x: x is a bus of the kind port" \
+	"$(in_run --device edu,bus=x <<<'echo $(ctl unplug 01:00.0; ctl plug edu,bus=x; lspci | grep -c "^00:.*bridge"; ctl plug edu,bus=pci:x 2>&1 | sed "s/.*ctl: //;s/: already//")')"
+same "a switch has a port for each, and others keep off its numbers" "0000:04:00.0, IOMMU group 5 0000:0c:00.0, IOMMU group 7 0000:0d:00.0, IOMMU group 9 0000:0e:00.0, IOMMU group 11" \
+	"$(in_run --device edu,bus=switch:s <<<'echo $(ctl plug edu,bus=switch:s; ctl plug edu,bus=pci:p; ctl plug edu,bus=q; ctl plug edu)')"
+same "on the root bus there is no bridge, and without an IOMMU no group" "0000:00:10.0, IOMMU group 2 0 0000:02:00.0, IOMMU group 2 1 noiommu-1 noiommu-2 2" \
+	"$(in_run --device edu <<<'echo -n "$(echo $(ctl plug edu,bus=root; lspci | grep -c bridge)) "'; in_run --noiommu all --device edu <<<'echo $(ctl plug edu,bus=x; lspci | grep -c bridge; cd /dev/vfio; ls -d noiommu*; ls /sys/kernel/iommu_groups 2>/dev/null | wc -l)')"
 # ---- errors, cables, virtual functions ----
 same "an error that is not correctable is heard" "ok ok 1 1 0 uncorrectable" "$(in_run --device testdev <<END
 a open 1 $D1; a irq 3; ctl aer $D1 nonfatal; a hear 3; ctl aer $D1 fatal; a hear 3; ctl aer $D1 correctable; a silent 3

@@ -151,13 +151,36 @@ static uint16_t device_id(unsigned type, uint16_t *vendor)
 	return type == PCI_EXP_TYPE_PCI_BRIDGE ? 0x000e : 0x000c;
 }
 
-void machine_bridge_show(struct machine *m, const struct machine_bridge *b,
+/* Read what put_windows() wrote. */
+static void get_windows(struct machine_bridge_face *b, const uint8_t *c)
+{
+	uint64_t base, limit;
+
+	base = (uint64_t)(c[PCI_IO_BASE] & 0xf0) << 8;
+	limit = (uint64_t)(c[PCI_IO_LIMIT] & 0xf0) << 8 | 0xfff;
+	if (limit > base)
+		b->windows[VIEW_WINDOW_IO] = (struct view_window){ base, limit + 1 - base };
+	base = (uint64_t)(get16(c + PCI_MEMORY_BASE) & 0xfff0) << 16;
+	limit = (uint64_t)(get16(c + PCI_MEMORY_LIMIT) & 0xfff0) << 16 | 0xfffff;
+	if (limit > base)
+		b->windows[VIEW_WINDOW_MEM] = (struct view_window){ base, limit + 1 - base };
+	base = (uint64_t)(get16(c + PCI_PREF_MEMORY_BASE) & 0xfff0) << 16 |
+	       (uint64_t)get32(c + PCI_PREF_BASE_UPPER32) << 32;
+	limit = (uint64_t)(get16(c + PCI_PREF_MEMORY_LIMIT) & 0xfff0) << 16 | 0xfffff |
+		(uint64_t)get32(c + PCI_PREF_LIMIT_UPPER32) << 32;
+	if (limit > base)
+		b->windows[VIEW_WINDOW_PREF] = (struct view_window){ base, limit + 1 - base };
+}
+
+void machine_bridge_show(struct machine *m, const struct machine_bridge *b, const uint8_t *config,
 			 struct machine_bridge_face *out)
 {
 	uint8_t *c = out->config;
 	uint16_t vendor;
 
 	memset(out, 0, sizeof(*out));
+	if (config)
+		get_windows(out, config);
 	for (unsigned i = 0; i < m->num_plugged; i++) {
 		const struct pci_address *a = &m->plugged[i]->d.address;
 

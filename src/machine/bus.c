@@ -16,15 +16,13 @@
 #define SWITCH_PORTS 8u
 #define DEVICES	     32u
 #define FUNCTIONS    8u
-/* root ports are below it, devices of the root bus from it on */
-#define ROOT_DEVICES 0x10u
 
 static const struct kind {
 	const char *word; /* before the name in bus= */
 	unsigned numbers; /* of buses that it takes */
 	unsigned places;  /* for devices */
 } kinds[] = {
-	[MACHINE_BUS_ROOT] = { "root", 0, DEVICES - ROOT_DEVICES },
+	[MACHINE_BUS_ROOT] = { "root", 0, DEVICES - MACHINE_ROOT_DEVICES },
 	[MACHINE_BUS_PORT] = { "port", 1, FUNCTIONS },
 	[MACHINE_BUS_PCI] = { "pci", 2, DEVICES },
 	[MACHINE_BUS_SWITCH] = { "switch", 2 + SWITCH_PORTS, SWITCH_PORTS },
@@ -102,7 +100,7 @@ static unsigned free_numbers(struct machine *m, unsigned n)
 /* Return the device number of a root port that is free on the root bus, or 0. */
 static unsigned free_port(struct machine *m)
 {
-	for (unsigned d = 1; d < ROOT_DEVICES; d++) {
+	for (unsigned d = 1; d < MACHINE_ROOT_DEVICES; d++) {
 		struct pci_address a = { .device = (uint8_t)d };
 
 		if (!machine_bus_takes(m, &a) && !machine_owner(m, &a))
@@ -145,6 +143,33 @@ fail:
 	return NULL;
 }
 
+int machine_bus_known(struct machine *m, const struct plugged *dev, unsigned port, unsigned first,
+		      unsigned last)
+{
+	struct machine_bus *b = calloc(1, sizeof(*b)), **buses;
+
+	buses = realloc(m->buses, (m->num_buses + 1) * sizeof(*buses));
+	if (buses)
+		m->buses = buses;
+	if (b)
+		*b = (struct machine_bus){ dev->spec.bus_kind, strdup(name_of(dev->spec.bus)), port,
+					   first };
+	if (!b || !buses || !b->name) {
+		if (b)
+			free(b->name);
+		free(b);
+		return -ENOMEM;
+	}
+	m->buses[m->num_buses++] = b;
+	for (unsigned i = 0; i < m->num_plugged; i++) {
+		const struct pci_address *a = &m->plugged[i]->d.address;
+
+		if (!m->plugged[i]->gone && !a->segment && a->bus >= first && a->bus <= last)
+			m->plugged[i]->bus = b;
+	}
+	return 0;
+}
+
 /* Find the bus of @dev, or make it. 0 or -errno with a sentence. */
 static int find_bus(struct machine *m, struct plugged *dev, char **err)
 {
@@ -169,7 +194,7 @@ static struct pci_address place(const struct machine_bus *b, unsigned i)
 {
 	switch (b->kind) {
 	case MACHINE_BUS_ROOT:
-		return (struct pci_address){ .device = (uint8_t)(ROOT_DEVICES + i) };
+		return (struct pci_address){ .device = (uint8_t)(MACHINE_ROOT_DEVICES + i) };
 	case MACHINE_BUS_PCI:
 		return (struct pci_address){ .bus = (uint8_t)(b->first + 1), .device = (uint8_t)i };
 	case MACHINE_BUS_SWITCH:
@@ -219,9 +244,16 @@ int machine_bus_join(struct machine *m, struct plugged *dev, char **err)
 static bool is_isolated(const struct plugged *dev)
 {
 	const struct pci_face *f = dev->d.face;
+	uint32_t id;
+	bool acs;
 
-	return f && (pci_face_find_ext_cap(f, PCI_EXT_CAP_ID_ACS) ||
-		     pci_face_read(f, PCI_VENDOR_ID, 4) == 0x10c98086);
+	if (f) {
+		acs = pci_face_find_ext_cap(f, PCI_EXT_CAP_ID_ACS);
+		id = pci_face_read(f, PCI_VENDOR_ID, 4);
+	} else {
+		acs = machine_shown_has_acs(dev->m, dev->d.addr, &id);
+	}
+	return acs || id == 0x10c98086;
 }
 
 /* True if both are one to the IOMMU, as pci_device_group() of Linux has it. */
@@ -237,7 +269,7 @@ static bool share_group(const struct plugged *a, const struct plugged *b)
 unsigned machine_bus_group(struct machine *m, const struct plugged *dev)
 {
 	for (unsigned i = 0; i < m->num_plugged; i++)
-		if (share_group(m->plugged[i], dev))
+		if (!m->plugged[i]->gone && share_group(m->plugged[i], dev))
 			return m->plugged[i]->d.group;
 	return machine_free_group(m);
 }

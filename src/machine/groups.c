@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* machine/groups.c: the groups of a machine, and who has a place in them. */
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 
 #include "machine/internal.h"
@@ -58,12 +59,19 @@ fail:
 unsigned machine_free_group(struct machine *m)
 {
 	struct machine_group *g;
+	char path[64];
 	unsigned id;
 
-	/* an empty one stays behind when a device could not be added, or a VF went */
-	for (id = 1; (g = find_group(m, id)) && (g->iommu->n || g->vfio->n); id++)
-		;
-	return id;
+	for (id = 1;; id++) {
+		/* an empty one stays behind when a device could not be added, or a VF went */
+		g = find_group(m, id);
+		if (g && (g->iommu->n || g->vfio->n))
+			continue;
+		/* one that only the view has is a bridge's, or a VF's */
+		snprintf(path, sizeof(path), "sys/kernel/iommu_groups/%u", id);
+		if (!m->run_dir || !run_view_has(m->run_dir, path))
+			return id;
+	}
 }
 
 int machine_join_group(struct machine *m, struct plugged *dev, unsigned id)

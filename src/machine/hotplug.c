@@ -27,37 +27,6 @@ static unsigned num_units(const struct machine *m)
 	return n;
 }
 
-/*
- * Make the text of the device: with the number of a group that the view has not, be it of a bridge
- * or a virtual function.
- */
-static int with_group(struct machine *m, const char *run_dir, const char *spec, char **out,
-		      char **err)
-{
-	struct machine_spec s;
-	char path[64];
-	unsigned id = 1;
-	bool has_group, has_bus;
-	int rc = machine_spec_parse(spec, &s, err);
-
-	if (rc)
-		return rc;
-	has_group = s.has_group;
-	has_bus = s.bus;
-	machine_spec_free(&s);
-	/* the windows of bridges are what the firmware made of the devices behind them */
-	if (has_bus)
-		return machine_fail(
-			err, -EOPNOTSUPP,
-			"bus=: a device that comes while programs run has a root bus of "
-			"its own");
-	do
-		snprintf(path, sizeof(path), "sys/kernel/iommu_groups/%u", id++);
-	while (run_view_has(run_dir, path));
-	rc = has_group ? asprintf(out, "%s", spec) : asprintf(out, "%s,group=%u", spec, id - 1);
-	return rc < 0 ? machine_fail(err, -ENOMEM, "out of memory") : 0;
-}
-
 static int plug(struct machine *m, const char *run_dir, struct run_devices *l, const char *spec,
 		char **err)
 {
@@ -100,7 +69,7 @@ int machine_hotplug(const char *run_dir, const char *spec, char *addr, unsigned 
 {
 	struct machine *m = machine_new();
 	struct run_devices l = { 0 };
-	char *absolute = NULL, *text = NULL;
+	char *absolute = NULL;
 	int rc = m ? 0 : -ENOMEM;
 
 	*err = NULL;
@@ -110,15 +79,15 @@ int machine_hotplug(const char *run_dir, const char *spec, char *addr, unsigned 
 		rc = machine_sync(m);
 	if (!rc)
 		rc = run_devices_read(run_dir, &l);
+	if (!rc)
+		rc = machine_shown_buses(m);
 	if (rc) {
 		machine_fail(err, rc, "the run cannot be looked at: %s", strerror(-rc));
 		goto out;
 	}
 	rc = machine_spec_absolute(spec, &absolute, err);
 	if (!rc)
-		rc = with_group(m, run_dir, absolute, &text, err);
-	if (!rc)
-		rc = plug(m, run_dir, &l, text, err);
+		rc = plug(m, run_dir, &l, absolute, err);
 	if (!rc) {
 		const struct plugged *dev = m->plugged[m->num_plugged - 1];
 
@@ -127,7 +96,6 @@ int machine_hotplug(const char *run_dir, const char *spec, char *addr, unsigned 
 		*numvfs = dev->spec.numvfs;
 	}
 out:
-	free(text);
 	free(absolute);
 	run_devices_free(&l);
 	machine_free(m, false);

@@ -250,6 +250,14 @@ int machine_bus_parse(struct machine_spec *s, const char *value, char **err);
 bool machine_bus_takes(const struct machine *m, const struct pci_address *a);
 /* Put @dev on the bus that its spec names, which is made if need be. The same, or -errno. */
 int machine_bus_join(struct machine *m, struct plugged *dev, char **err);
+/* Root ports are below it on the root bus, devices from it on. */
+#define MACHINE_ROOT_DEVICES 0x10u
+/*
+ * Note the bus on which @dev was put: it has the root port @port, and the numbers @first to @last.
+ * 0 or -ENOMEM.
+ */
+int machine_bus_known(struct machine *m, const struct plugged *dev, unsigned port, unsigned first,
+		      unsigned last);
 /* Return the group in which @dev, which is made, is on its bus: that of another, or a free one. */
 unsigned machine_bus_group(struct machine *m, const struct plugged *dev);
 /* Tell what is reset together with @dev. */
@@ -263,9 +271,21 @@ unsigned machine_bus_bridges(const struct plugged *dev, struct machine_bridge ou
 void machine_bus_path(const struct plugged *dev, unsigned depth, char path[VIEW_PARENT]);
 void machine_buses_free(struct machine *m);
 
+/* ---- shown.c: of the view of the run to which @m belongs ---- */
+/* Read the config space that it shows of the function at @addr. Returns how many bytes, or 0. */
+unsigned machine_shown_config(const struct machine *m, const char *addr,
+			      uint8_t config[PCI_CFG_EXP_SIZE]);
+/* True if this function has ACS. *@id: vendor and device, or all ones. */
+bool machine_shown_has_acs(const struct machine *m, const char *addr, uint32_t *id);
+/* Note all buses that are shown. 0 or -ENOMEM. */
+int machine_shown_buses(struct machine *m);
+
 /* ---- bridge.c ---- */
-/* Make the face of @b: it leads to all devices of @m on its buses, which are made. */
-void machine_bridge_show(struct machine *m, const struct machine_bridge *b,
+/*
+ * Make the face of @b: it leads to all devices of @m on its buses, which are made, and to where it
+ * led before (@config: its config space then; NULL: it is new).
+ */
+void machine_bridge_show(struct machine *m, const struct machine_bridge *b, const uint8_t *config,
 			 struct machine_bridge_face *out);
 
 /* ---- drivers.c; plug_lock is held but for vfio_env's ---- */

@@ -135,7 +135,7 @@ static bool has_been_shown(const struct machine *m, const struct plugged *dev, u
 	return false;
 }
 
-/* Return a number for the group of a bridge: behind all that devices have. */
+/* Return a number for the group of a bridge at the start: behind all that devices have. */
 static unsigned bridge_group(const struct machine *m, unsigned *next)
 {
 	for (unsigned i = 0; i < m->num_groups; i++)
@@ -144,6 +144,10 @@ static unsigned bridge_group(const struct machine *m, unsigned *next)
 	return (*next)++;
 }
 
+/*
+ * Write the bridge at @depth above @dev; or, if it is shown, open its windows for the device: then
+ * 1 is returned. @next: for bridge_group(); NULL: it comes while programs run.
+ */
 static int write_bridge(struct tree *t, const struct cpus *c, struct plugged *dev, unsigned depth,
 			unsigned *next)
 {
@@ -152,13 +156,16 @@ static int write_bridge(struct tree *t, const struct cpus *c, struct plugged *de
 	struct view_bridge behind;
 	struct view_device d;
 	char parent[VIEW_PARENT], addr[PCI_ADDRESS_TEXT];
+	uint8_t config[PCI_CFG_EXP_SIZE];
+	bool is_shown;
 
 	if (!f)
 		return -ENOMEM;
 	machine_bus_bridges(dev, up);
-	machine_bridge_show(dev->m, b, f);
-	machine_bus_path(dev, depth, parent);
 	pci_address_print(&b->address, addr);
+	is_shown = machine_shown_config(dev->m, addr, config) >= PCI_STD_HEADER_SIZEOF;
+	machine_bridge_show(dev->m, b, is_shown ? config : NULL, f);
+	machine_bus_path(dev, depth, parent);
 	behind = (struct view_bridge){ b->secondary, b->subordinate, f->windows };
 	d = (struct view_device){ .face = &f->face,
 				  .addr = addr,
@@ -166,13 +173,20 @@ static int write_bridge(struct tree *t, const struct cpus *c, struct plugged *de
 				  .driver = "pcieport",
 				  .on = true,
 				  .bridge = &behind };
+	if (is_shown) {
+		view_windows(t, &d);
+		free(f);
+		return t->err ? t->err : 1;
+	}
 	if (b->type == PCI_EXP_TYPE_PCI_BRIDGE) {
 		/* what is behind it cannot be told apart from it, and Linux has no driver for it */
-		d.group = dev->d.group;
+		d.group = dev->m->noiommu ? VIEW_NO_GROUP : dev->d.group;
 		d.driver = NULL;
 		d.on = false;
+	} else if (dev->m->noiommu) {
+		d.group = VIEW_NO_GROUP;
 	} else {
-		d.group = bridge_group(dev->m, next);
+		d.group = next ? bridge_group(dev->m, next) : machine_free_group(dev->m);
 		view_group(t, d.group);
 	}
 	view_device(t, c, &d);
@@ -245,11 +259,57 @@ static int show_noiommu(struct tree *t, struct machine *m, unsigned i, const cha
 	return t->err;
 }
 
+/* Write the bridges above @dev that are not there. *@n: how many are, which are the first. */
+static int add_bridges(struct tree *t, const struct cpus *c, struct plugged *dev, unsigned *n)
+{
+	struct machine_bridge up[MACHINE_BRIDGES];
+	unsigned depth = machine_bus_bridges(dev, up);
+	int rc = 0;
+
+	*n = 0;
+	if (depth && !run_view_has(t->root, "sys/bus/pci/drivers/pcieport"))
+		view_driver(t, "pcieport");
+	for (unsigned i = 0; i < depth && rc >= 0; i++) {
+		rc = write_bridge(t, c, dev, i, NULL);
+		*n += rc > 0;
+	}
+	return rc < 0 ? rc : 0;
+}
+
+/*
+ * Tell of @dev, which has its driver, and of the bridges above it but for the first @old: all are
+ * found at first, and then get their drivers.
+ */
+static void tell_added(const char *dir, const struct plugged *dev, unsigned old)
+{
+	static const char *const actions[] = { "add", "bind" };
+	struct machine_bridge up[MACHINE_BRIDGES];
+	unsigned n = machine_bus_bridges(dev, up);
+	char path[VIEW_PARENT + 64], parent[VIEW_PARENT], addr[PCI_ADDRESS_TEXT];
+
+	for (unsigned bind = 0; bind < ARRAY_SIZE(actions); bind++) {
+		for (unsigned i = old; i < n; i++) {
+			if (bind && up[i].type == PCI_EXP_TYPE_PCI_BRIDGE)
+				continue;
+			machine_bus_path(dev, i, parent);
+			pci_address_print(&up[i].address, addr);
+			snprintf(path, sizeof(path), "sys/devices/%s/%s", parent, addr);
+			run_uevent(dir, actions[bind], "pci", path);
+		}
+		if (bind && !*dev->driver)
+			continue;
+		machine_bus_path(dev, MACHINE_BRIDGES, parent);
+		snprintf(path, sizeof(path), "sys/devices/%s/%s", parent, dev->d.addr);
+		run_uevent(dir, actions[bind], "pci", path);
+	}
+}
+
 int machine_view_add(struct machine *m, const char *dir)
 {
 	struct plugged *dev = m->plugged[m->num_plugged - 1];
 	struct tree t = { .root = dir };
 	char path[VIEW_PARENT + 32], root[VIEW_PARENT];
+	unsigned old;
 	struct cpus c;
 
 	view_cpus_read(&c);
@@ -266,16 +326,14 @@ int machine_view_add(struct machine *m, const char *dir)
 	snprintf(path, sizeof(path), "dev/vfio/%u", dev->d.group);
 	if (!m->noiommu && machine_is_vfio(dev) && !run_view_has(dir, path))
 		view_group_node(&t, dev->d.group);
-	write_device(&t, &c, m, m->num_plugged - 1);
+	if (!t.err)
+		t.err = add_bridges(&t, &c, dev, &old);
+	if (!t.err)
+		write_device(&t, &c, m, m->num_plugged - 1);
 	if (m->noiommu && !t.err)
 		t.err = show_noiommu(&t, m, m->num_plugged - 1, dir);
-	if (!t.err) {
-		machine_bus_path(dev, MACHINE_BRIDGES, root);
-		snprintf(path, sizeof(path), "sys/devices/%s/%s", root, dev->d.addr);
-		run_uevent(dir, "add", "pci", path);
-		if (*dev->driver)
-			run_uevent(dir, "bind", "pci", path);
-	}
+	if (!t.err)
+		tell_added(dir, dev, old);
 	if (!t.err && dev->layout.total)
 		t.err = run_add_pf(dir, &(struct run_pf){ .address = dev->d.address,
 							  .total = dev->layout.total,

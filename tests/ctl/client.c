@@ -13,6 +13,7 @@
  *	write OFFSET VALUE	the same
  *	config OFFSET		4 bytes of config space
  *	reset			VFIO_DEVICE_RESET
+ *	together		how many devices are reset with it: GET_PCI_HOT_RESET_INFO
  *	listen			have a socket for the kernel's events of devices
  *	event			wait up to 30 s for one: what, device, driver
  *	fork			go on in a child; the parent waits for it
@@ -175,6 +176,17 @@ static void status(void)
 		printf("%u\n", st.flags);
 }
 
+static void together(void)
+{
+	struct vfio_pci_hot_reset_info info = { .argsz = sizeof(info) };
+
+	/* ENOSPC: how many there would be is told */
+	if (ioctl(v.device, VFIO_DEVICE_GET_PCI_HOT_RESET_INFO, &info) && errno != ENOSPC)
+		answer(-1);
+	else
+		printf("%u\n", info.count);
+}
+
 static void serve(char *line)
 {
 	unsigned n, value;
@@ -204,6 +216,8 @@ static void serve(char *line)
 		read_config(n);
 	else if (!strcmp(line, "reset"))
 		answer(ioctl(v.device, VFIO_DEVICE_RESET));
+	else if (!strcmp(line, "together"))
+		together();
 	else if (!strcmp(line, "close"))
 		answer(let_go());
 	else if (!strcmp(line, "leave"))

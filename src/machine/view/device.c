@@ -41,6 +41,8 @@ struct dev_view {
 	char dir[VIEW_PARENT + 32]; /* sys/devices/pci0000:01/0000:01:00.0 */
 	char path[160];		    /* for path_of() */
 	char up[VIEW_PARENT];	    /* the way from it to sys/: "../../../" */
+	/* tree_data(), or tree_replace() for what changes */
+	void (*put)(struct tree *t, unsigned mode, const char *path, const void *data, size_t len);
 };
 
 /* Return the path of @name of the device, until the next call. */
@@ -142,7 +144,7 @@ static void write_resource(struct dev_view *v)
 				      (unsigned long long)(open ? w->start + w->size - 1 : 0),
 				      (unsigned long long)(open ? flags[i] : 0));
 	}
-	tree_data(v->t, RO, path_of(v, "resource"), text, n);
+	v->put(v->t, RO, path_of(v, "resource"), text, n);
 }
 
 /* Return "5.0 GT/s PCIe" for a Link Speeds field (PCIe 6.0, 7.5.3.18). */
@@ -252,7 +254,7 @@ static void write_config(struct dev_view *v)
 	uint8_t buf[PCI_CFG_EXP_SIZE];
 	unsigned size = pci_face_config(v->f, buf);
 
-	tree_data(v->t, RO, path_of(v, "config"), buf, size);
+	v->put(v->t, RO, path_of(v, "config"), buf, size);
 }
 
 /* Write the IDs. A VF reads ones, and the kernel takes them from the PF. */
@@ -414,7 +416,7 @@ bool view_parent(const struct tree *t, const char *addr, char parent[VIEW_PARENT
 
 void view_device(struct tree *t, const struct cpus *c, const struct view_device *d)
 {
-	struct dev_view v = { .t = t, .f = d->face, .d = d };
+	struct dev_view v = { .t = t, .f = d->face, .d = d, .put = tree_data };
 
 	way_up(d->parent, v.up);
 	snprintf(v.dir, sizeof(v.dir), "sys/devices/%s/%s", d->parent, d->addr);
@@ -426,11 +428,20 @@ void view_device(struct tree *t, const struct cpus *c, const struct view_device 
 		view_cdev(t, v.dir);
 }
 
+void view_windows(struct tree *t, const struct view_device *d)
+{
+	struct dev_view v = { .t = t, .f = d->face, .d = d, .put = tree_replace };
+
+	snprintf(v.dir, sizeof(v.dir), "sys/devices/%s/%s", d->parent, d->addr);
+	write_resource(&v);
+	write_config(&v);
+}
+
 /* It gets its driver when it is there (run/numvfs.c). */
 void view_vf_aside(struct tree *t, const struct cpus *c, const struct view_device *d)
 {
 	struct view_device bare = *d;
-	struct dev_view v = { .t = t, .f = d->face, .d = &bare };
+	struct dev_view v = { .t = t, .f = d->face, .d = &bare, .put = tree_data };
 
 	bare.driver = NULL;
 	way_up(d->parent, v.up);

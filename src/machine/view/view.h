@@ -52,6 +52,8 @@ struct view_bridge {
 };
 /* Write the directory of a device, and the links to it. */
 void view_device(struct tree *t, const struct cpus *c, const struct view_device *d);
+/* Write the windows of a bridge, which is shown, anew. */
+void view_windows(struct tree *t, const struct view_device *d);
 /*
  * Write the directory of a VF aside, as it looks when it is enabled: who enables VFs may be a
  * shell, which has no devices to look at, and has only to move it to its place (vfs.c).
