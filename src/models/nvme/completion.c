@@ -123,13 +123,14 @@ static void cq_post(struct nvme *n, struct nvme_cq *cq, const struct nvme_sq *sq
 		cq->phase = !cq->phase;
 	}
 	if (cq->ien) {
-		atomic_store_explicit(&cq->irq_due, true, memory_order_relaxed);
 		if (uvfio_irq_mode(n->dev) != UVFIO_IRQ_MSIX) {
 			nvme_cq_look(n, cq);
 			/* the pin falls when the driver has taken all: it must ring */
 			nvme_cq_shadow(n, cq, true);
 			nvme_pending_set(n, cq->id, cq->head != cq->tail);
 		}
+		/* last: any thread that has run the queue may take it, and looks at what is pending */
+		atomic_store_explicit(&cq->irq_due, true, memory_order_release);
 	}
 out:
 	pthread_mutex_unlock(&cq->lock);
