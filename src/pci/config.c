@@ -47,7 +47,7 @@ int uvfio_set_ids(struct uvfio_dev *dev, const struct uvfio_ids *ids)
 	if (!dev->vf.pf) {
 		put16(dev->cfg.bytes + PCI_VENDOR_ID, ids->vendor);
 		put16(dev->cfg.bytes + PCI_DEVICE_ID, ids->device);
-	} else if (ids->vendor != get16(dev->vf.pf->cfg.bytes + PCI_VENDOR_ID) ||
+	} else if (ids->vendor != uvfio_config_get(dev->vf.pf, PCI_VENDOR_ID, 2) ||
 		   ids->device != dev->vf.pf->iov->is.vf_device_id) {
 		return uvfio_error(dev,
 				   "a VF has its PF's vendor, and the device ID that the SR-IOV "

@@ -322,8 +322,11 @@ static void move_memory(struct uvfio_state *s, void *mem, size_t len)
 
 static void move_memories(pci_function *fn, struct uvfio_state *s)
 {
-	if (fn->vpd.writable)
+	if (fn->vpd.writable) {
+		pthread_mutex_lock(&fn->lock);
 		move_memory(s, fn->vpd.data, fn->vpd.len);
+		pthread_mutex_unlock(&fn->lock);
+	}
 	for (unsigned i = 0; i < fn->pages.num; i++)
 		if (fn->pages.area[i].kind == UVFIO_PAGE_POLLED)
 			move_memory(s, fn->pages.area[i].mem, fn->pages.area[i].len);

@@ -224,7 +224,10 @@ void pci_msi_enable(pci_function *fn, unsigned log2_vectors)
 	data = flags & PCI_MSI_FLAGS_64BIT ? PCI_MSI_DATA_64 : PCI_MSI_DATA_32;
 	pci_config_write(fn, fn->cap.msi + data, 2, PLATFORM_MSI_DATA);
 	if (flags & PCI_MSI_FLAGS_MASKBIT)
-		pci_config_write(fn, fn->cap.msi + pci_msi_pending_offset(fn) - 4, 4, 0);
+		pci_config_write(fn,
+				 fn->cap.msi + (flags & PCI_MSI_FLAGS_64BIT ? PCI_MSI_MASK_64
+									    : PCI_MSI_MASK_32),
+				 4, 0);
 	flags |= (uint16_t)((log2_vectors & 7) << 4 | PCI_MSI_FLAGS_ENABLE);
 	pci_config_write(fn, fn->cap.msi + PCI_MSI_FLAGS, 2, flags);
 }
