@@ -117,12 +117,12 @@ static void config_written(struct uvfio_dev *dev, unsigned offset, unsigned size
 		igb_tx_kick_all(g);
 }
 
-/* Take every queue's lock once: a thread that had it is done, one that comes finds us quiet. */
-void igb_quiesce(struct igb_fn *fn)
+/* Take every queue's lock once: a thread that had it is done, one that comes sees the bit. */
+void igb_halt(struct igb_fn *fn, unsigned bit)
 {
 	struct igb *g = fn->g;
 
-	atomic_store(&fn->quiet, true);
+	atomic_fetch_or(&fn->halt, bit);
 	for (unsigned n = 0; n < IGB_QUEUES; n++) {
 		pthread_mutex_lock(&g->txq[n].lock);
 		pthread_mutex_unlock(&g->txq[n].lock);
@@ -135,7 +135,7 @@ static void quiesce(struct uvfio_dev *dev)
 {
 	struct igb *g = uvfio_priv(dev);
 
-	igb_quiesce(&g->fn[IGB_PF]);
+	igb_halt(&g->fn[IGB_PF], IGB_QUIET);
 }
 
 static bool net_receive(void *arg, const void *frame, size_t len)
@@ -146,9 +146,9 @@ static bool net_receive(void *arg, const void *frame, size_t len)
 	if (atomic_load_explicit(&g->phy_loopback, memory_order_relaxed) ||
 	    atomic_load_explicit(&g->unplugged, memory_order_relaxed))
 		return true; /* the PHY does not listen to the wire */
-	/* before the look at `stopped`: who stops us either waits for this frame or is seen */
+	/* before the look at halt: who stops us either waits for this frame or is seen */
 	atomic_fetch_add(&g->receiving, 1);
-	if (atomic_load(&g->stopped))
+	if (igb_stopped(&g->fn[IGB_PF]))
 		taken = false;
 	else
 		taken = igb_rx_frame(g, frame, len);
@@ -162,7 +162,7 @@ static void net_link(void *arg, bool up)
 
 	pthread_mutex_lock(&g->ctl);
 	atomic_store(&g->wire, up);
-	if (!atomic_load(&g->stopped))
+	if (!igb_stopped(&g->fn[IGB_PF]))
 		igb_link_update(g, false);
 	pthread_mutex_unlock(&g->ctl);
 	if (up)

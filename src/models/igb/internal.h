@@ -46,8 +46,11 @@ struct igb_fn {
 	struct igb *g;
 	struct uvfio_dev *dev; /* NULL: a virtual function that was not made yet */
 	unsigned index;	       /* of a virtual one; IGB_PF */
-	atomic_bool quiet;     /* uvfio_model.quiesce */
+	atomic_uint halt;      /* its queues stand: IGB_QUIET, IGB_STOPPED */
+	bool moved;	       /* its state was loaded; with ctl */
 };
+#define IGB_QUIET   1u /* uvfio_model.quiesce: until its driver stores to a register */
+#define IGB_STOPPED 2u /* for a migration */
 
 struct igb_context { /* 7.2.2.2 */
 	unsigned maclen, iplen, l4len, mss;
@@ -123,9 +126,7 @@ struct igb {
 	_Atomic uint32_t reg[IGB_BAR0_SIZE / 4];
 	struct igb_traffic traffic[2]; /* stats.c: IGB_RX, IGB_TX */
 	_Atomic uint64_t taken[IGB_VIEWS], shown[IGB_VIEWS];
-	atomic_bool stopped;   /* for a migration */
 	atomic_uint receiving; /* threads in igb_rx_frame() with a frame of the wire */
-	bool moved;	       /* the state was loaded; with ctl */
 	atomic_bool link;      /* STATUS.LU */
 	atomic_bool unplugged; /* somebody pulled the cable out of the socket */
 	atomic_bool wire;      /* somebody is at the other end */
@@ -193,8 +194,13 @@ static inline uint64_t igb_now_ns(void)
 
 static inline void igb_wake(struct igb_fn *fn)
 {
-	if (atomic_load_explicit(&fn->quiet, memory_order_relaxed) && !atomic_load(&fn->g->stopped))
-		atomic_store(&fn->quiet, false);
+	if (atomic_load_explicit(&fn->halt, memory_order_relaxed) & IGB_QUIET)
+		atomic_fetch_and(&fn->halt, ~IGB_QUIET);
+}
+/* True if the function is stopped for a migration. */
+static inline bool igb_stopped(struct igb_fn *fn)
+{
+	return atomic_load(&fn->halt) & IGB_STOPPED;
 }
 
 /* ---- regs.c ---- */
@@ -218,8 +224,8 @@ int igb_bar0_write(struct igb_fn *fn, uint32_t off, unsigned size, uint64_t valu
 int igb_add_pcie(struct uvfio_dev *dev);
 /* True if the function may make requests; if not, a read that failed was never made. */
 bool igb_is_master(struct igb_fn *fn);
-/* Keep the function's queues away from memory until igb_wake(). */
-void igb_quiesce(struct igb_fn *fn);
+/* Keep the function's queues away from memory, until no bit of its halt is set. */
+void igb_halt(struct igb_fn *fn, unsigned bit);
 /* Do what CTRL.RST asks for. With ctl. */
 void igb_software_reset(struct igb *g);
 

@@ -29,10 +29,10 @@ int igb_stop(struct uvfio_dev *dev, enum uvfio_stop_kind kind)
 
 	if (err)
 		return err;
+	/* with ctl, for those that see to the link */
 	pthread_mutex_lock(&g->ctl);
-	atomic_store(&g->stopped, true);
+	igb_halt(&g->fn[IGB_PF], IGB_STOPPED);
 	pthread_mutex_unlock(&g->ctl);
-	igb_quiesce(&g->fn[IGB_PF]);
 	while (atomic_load(&g->receiving))
 		nanosleep(&(struct timespec){ .tv_nsec = 20000 }, NULL);
 	return 0;
@@ -41,16 +41,17 @@ int igb_stop(struct uvfio_dev *dev, enum uvfio_stop_kind kind)
 void igb_resume(struct uvfio_dev *dev)
 {
 	struct igb *g = uvfio_priv(dev);
+	struct igb_fn *fn = &g->fn[IGB_PF];
 	bool moved;
 
 	pthread_mutex_lock(&g->ctl);
-	atomic_store(&g->stopped, false);
-	moved = g->moved;
-	g->moved = false;
+	atomic_fetch_and(&fn->halt, ~IGB_STOPPED);
+	moved = fn->moved;
+	fn->moved = false;
 	igb_link_update(g, false);
 	pthread_mutex_unlock(&g->ctl);
 	igb_carrier_update(g);
-	igb_wake(&g->fn[IGB_PF]);
+	igb_wake(fn); /* its driver may wait for a frame, and store nothing */
 	igb_irq_mode_changed(g);
 	if (moved)
 		igb_irq_again(g);
@@ -168,7 +169,7 @@ int igb_load(struct uvfio_dev *dev, struct uvfio_state *s, uint32_t version)
 		return err;
 	pthread_mutex_lock(&g->ctl);
 	err = load_all(g, s);
-	g->moved = !err;
+	g->fn[IGB_PF].moved = !err;
 	pthread_mutex_unlock(&g->ctl);
 	igb_steer_update(g);
 	return err;

@@ -228,7 +228,7 @@ static bool deliver(struct igb *g, unsigned n, const uint8_t *frame, size_t len,
 	}
 	pthread_mutex_lock(&q->lock);
 	running = igb_get(g, IGB_RXQ(n, RXDCTL)) & QUEUE_ENABLE && igb_get(g, IGB_RCTL) & RCTL_EN &&
-		  !q->wedged && !atomic_load(&q->fn->quiet) &&
+		  !q->wedged && !atomic_load(&q->fn->halt) &&
 		  !(igb_get(g, IGB_CTRL) & CTRL_GIO_DISABLE) &&
 		  igb_descriptor_type_known(igb_get(g, IGB_RXQ(n, SRRCTL)));
 	if (running)

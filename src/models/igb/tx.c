@@ -270,7 +270,7 @@ static bool enabled(struct igb *g, const struct igb_txq *q, unsigned n)
 	return igb_get(g, IGB_TXQ(n, TXDCTL)) & QUEUE_ENABLE && igb_get(g, IGB_TCTL) & TCTL_EN &&
 	       !(igb_get(g, IGB_CTRL) & CTRL_GIO_DISABLE) &&
 	       atomic_load_explicit(&g->link, memory_order_relaxed) &&
-	       !atomic_load_explicit(&q->fn->quiet, memory_order_relaxed);
+	       !atomic_load_explicit(&q->fn->halt, memory_order_relaxed);
 }
 
 /* Run queue @n up to its tail; true if something was reported. With its lock. */

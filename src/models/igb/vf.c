@@ -91,7 +91,7 @@ static void config_written(struct uvfio_dev *dev, unsigned offset, unsigned size
 
 static void quiesce(struct uvfio_dev *dev)
 {
-	igb_quiesce(uvfio_priv(dev));
+	igb_halt(uvfio_priv(dev), IGB_QUIET);
 }
 
 /* Switch its queues off and give them to @to; NULL: their owner stays. */
