@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * tests/migrate_models/igb.c: a driver of an igb whose cable leads to a socket, and its partner, a
- * process that answers each frame. Frames are numbered: none may come twice, or damaged, or in
- * another order; what is lost on the wire while the port migrates is counted.
+ * tests/migrate_models/igb.c: a driver of an igb whose cable leads to a socket, or of a virtual
+ * function of one, and its partner, a process that answers each frame. Frames are numbered: none
+ * may come twice, or damaged, or in another order; what is lost on the wire while the port migrates
+ * is counted. A virtual function gets the answers by the address that it asked the PF's driver for
+ * when it began.
  */
 #include <errno.h>
 #include <signal.h>
@@ -22,6 +24,22 @@
 #define LENGTH 600u /* bytes of a frame */
 #define BURST  4u
 
+/* Of a virtual function: 8.26; what its driver and Linux's igb say to each other by the mailbox */
+#define VF_BAR	    0x4000u
+#define VFGPRC	    0xf10u
+#define VFGPTC	    0xf14u
+#define V2PMAILBOX  0xc40u
+#define VMBMEM	    0x800u
+#define MAILBOX_REQ 1u
+#define MAILBOX_VFU 4u
+#define SAY_RESET   1u
+#define SAY_MAC	    2u
+
+static const char address[6] = "\x02\x00\x00\x00\x00\x07";
+/* where the registers of queue 0 are; they have the same places among themselves */
+static uint32_t rx_base = RDBAL, tx_base = TDBAL;
+static bool is_vf;
+
 static struct partner {
 	uint64_t received, answered, bad;
 	uint32_t last;
@@ -31,6 +49,7 @@ static pid_t partner_pid;
 struct state {
 	uint32_t tail, next, sent, last; /* of TX, of RX; numbers of frames */
 	uint64_t received, counted_in, counted_out;
+	uint32_t base_in, base_out; /* of a VF's counters, which nothing clears */
 };
 
 static struct state *st(void)
@@ -89,15 +108,21 @@ static void answer(int fd)
 	partner->last = number;
 	partner->received++;
 	make_frame(f, (uint32_t)++partner->answered);
+	memcpy(f, address, 6);
 	/* lost if nobody is there, as on a cable */
 	sendto(fd, f, LENGTH, MSG_DONTWAIT, (struct sockaddr *)&from, size);
 }
 
-void igb_partner_start(const char *path)
+void igb_partner_start(const char *path, bool vf)
 {
 	struct sockaddr_un a = { .sun_family = AF_UNIX };
 	int fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
 
+	is_vf = vf;
+	if (vf) {
+		rx_base = 0x2800;
+		tx_base = 0x3800;
+	}
 	snprintf(a.sun_path, sizeof(a.sun_path), "%s", path);
 	partner = mmap(NULL, sizeof(*partner), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS,
 		       -1, 0);
@@ -131,6 +156,14 @@ static void put(struct side *s, uint32_t off, uint32_t v)
 {
 	*(volatile uint32_t *)(s->bar + off) = v;
 }
+static void put_rx(struct side *s, uint32_t off, uint32_t v)
+{
+	put(s, off - RDBAL + rx_base, v);
+}
+static void put_tx(struct side *s, uint32_t off, uint32_t v)
+{
+	put(s, off - TDBAL + tx_base, v);
+}
 
 static void give(unsigned i)
 {
@@ -138,24 +171,53 @@ static void give(unsigned i)
 	rx()[i].command = rx()[i].options = 0;
 }
 
-static void igb_begin(struct side *s)
+/* Say something to the PF's driver, which answers at once. */
+static void say(struct side *s, uint32_t what, uint32_t a, uint32_t b)
 {
-	put(s, CTRL, CTRL_RST);
-	put(s, CTRL, 1u << 6); /* SLU */
+	put(s, V2PMAILBOX, MAILBOX_VFU);
+	put(s, VMBMEM, what);
+	put(s, VMBMEM + 4, a);
+	put(s, VMBMEM + 8, b);
+	put(s, V2PMAILBOX, MAILBOX_REQ);
+	if (!(get(s, V2PMAILBOX) & 1u << 4) || get(s, VMBMEM) >> 30 != 2)
+		die("the PF's driver answers %#x to %#x", get(s, VMBMEM), what);
+}
+
+static void begin_queues(struct side *s)
+{
 	for (unsigned i = 0; i < RING; i++)
 		give(i);
-	put(s, RDBAL, (uint32_t)ram_iova(rx()));
-	put(s, RDBAH, 0);
-	put(s, RDLEN, RING * 16);
-	put(s, SRRCTL, SRRCTL_ADVANCED | 2);
-	put(s, RXDCTL, QUEUE_ENABLE);
-	put(s, TDBAL, (uint32_t)ram_iova(tx()));
-	put(s, TDBAH, 0);
-	put(s, TDLEN, RING * 16);
-	put(s, TXDCTL, QUEUE_ENABLE);
-	put(s, RCTL, RCTL_EN | RCTL_UPE | RCTL_MPE | RCTL_BAM | RCTL_SECRC);
-	put(s, TCTL, TCTL_EN | TCTL_PSP);
-	put(s, RDT, RING - 1);
+	put_rx(s, RDBAL, (uint32_t)ram_iova(rx()));
+	put_rx(s, RDBAH, 0);
+	put_rx(s, RDLEN, RING * 16);
+	put_rx(s, SRRCTL, SRRCTL_ADVANCED | 2);
+	put_rx(s, RXDCTL, QUEUE_ENABLE);
+	put_tx(s, TDBAL, (uint32_t)ram_iova(tx()));
+	put_tx(s, TDBAH, 0);
+	put_tx(s, TDLEN, RING * 16);
+	put_tx(s, TXDCTL, QUEUE_ENABLE);
+}
+
+static void igb_begin(struct side *s)
+{
+	uint32_t words[2] = { 0, 0 };
+
+	put(s, CTRL, CTRL_RST);
+	if (is_vf) {
+		memcpy(words, address, sizeof(address));
+		say(s, SAY_RESET, 0, 0);
+		say(s, SAY_MAC, words[0], words[1]);
+		st()->base_in = get(s, VFGPRC);
+		st()->base_out = get(s, VFGPTC);
+	} else {
+		put(s, CTRL, 1u << 6); /* SLU */
+	}
+	begin_queues(s);
+	if (!is_vf) {
+		put(s, RCTL, RCTL_EN | RCTL_UPE | RCTL_MPE | RCTL_BAM | RCTL_SECRC);
+		put(s, TCTL, TCTL_EN | TCTL_PSP);
+	}
+	put_rx(s, RDT, RING - 1);
 	if (!(get(s, STATUS) & 2))
 		die("no link");
 }
@@ -177,7 +239,7 @@ static void take_frames(struct side *s)
 		st()->last = number;
 		st()->received++;
 		give(i);
-		put(s, RDT, i);
+		put_rx(s, RDT, i);
 		st()->next = (i + 1) % RING;
 	}
 }
@@ -193,12 +255,17 @@ static void send_frames(struct side *s)
 						 TX_DATA | TX_EOP | TX_RS | LENGTH, LENGTH << 14 };
 		st()->tail = (at + 1) % RING;
 	}
-	put(s, TDT, st()->tail);
+	put_tx(s, TDT, st()->tail);
 }
 
-/* The counters clear when they are read, and what is not read migrates. */
+/* The counters of a port clear when they are read, and what is not read migrates. */
 static void count(struct side *s)
 {
+	if (is_vf) {
+		st()->counted_in = get(s, VFGPRC) - st()->base_in;
+		st()->counted_out = get(s, VFGPTC) - st()->base_out;
+		return;
+	}
 	st()->counted_in += get(s, GPRC);
 	st()->counted_out += get(s, GPTC);
 }
@@ -221,7 +288,7 @@ static void igb_finish(struct side *s)
 {
 	uint64_t limit = now_ns() + 20000000000ull;
 
-	while (get(s, TDH) != st()->tail)
+	while (get(s, TDH - TDBAL + tx_base) != st()->tail)
 		if (now_ns() > limit)
 			die("frames stay in the ring");
 	/* until nothing comes any more */
@@ -244,3 +311,4 @@ static void igb_finish(struct side *s)
 }
 
 const struct driver igb_driver = { 0x20000, igb_begin, igb_arrive, igb_work, igb_finish };
+const struct driver igbvf_driver = { VF_BAR, igb_begin, igb_arrive, igb_work, igb_finish };

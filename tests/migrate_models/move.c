@@ -3,7 +3,7 @@
  * tests/migrate_models/move.c: see move.h.
  *
  *	migrate_models nvme FROM TO MOVES IMAGE [buffers] [interrupts]
- *	migrate_models igb FROM TO MOVES SOCKET
+ *	migrate_models igb|igbvf FROM TO MOVES SOCKET
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -295,9 +295,10 @@ void move(const struct driver *d, const char *const address[2], unsigned moves)
 int main(int argc, char **argv)
 {
 	bool nvme = argc >= 6 && !strcmp(argv[1], "nvme");
+	bool vf = argc >= 6 && !strcmp(argv[1], "igbvf");
 
-	if (argc < 6 || (!nvme && strcmp(argv[1], "igb")))
-		die("usage: migrate_models nvme|igb FROM TO MOVES IMAGE|SOCKET [buffers] "
+	if (argc < 6 || (!nvme && !vf && strcmp(argv[1], "igb")))
+		die("usage: migrate_models nvme|igb|igbvf FROM TO MOVES IMAGE|SOCKET [buffers] "
 		    "[interrupts]");
 	if (nvme) {
 		nvme_options.image = argv[5];
@@ -306,10 +307,12 @@ int main(int argc, char **argv)
 			nvme_options.interrupts |= !strcmp(argv[i], "interrupts");
 		}
 	} else {
-		igb_partner_start(argv[5]);
+		igb_partner_start(argv[5], vf);
 	}
-	move(nvme ? &nvme_driver : &igb_driver, (const char *const[]){ argv[2], argv[3] },
-	     (unsigned)atoi(argv[4]));
+	move(nvme ? &nvme_driver
+	     : vf ? &igbvf_driver
+		  : &igb_driver,
+	     (const char *const[]){ argv[2], argv[3] }, (unsigned)atoi(argv[4]));
 	if (!nvme)
 		igb_partner_end();
 	return 0;

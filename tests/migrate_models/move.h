@@ -63,8 +63,8 @@ extern struct nvme_options {
 	const char *image;
 	bool buffers, interrupts; /* doorbell buffers; completions are waited for by eventfds */
 } nvme_options;
-/* igb.c; the partner's socket is at @partner */
-extern const struct driver igb_driver;
-void igb_partner_start(const char *partner);
+/* igb.c; the partner's socket is at @partner. @vf: the driver will be igbvf_driver */
+extern const struct driver igb_driver, igbvf_driver;
+void igb_partner_start(const char *partner, bool vf);
 void igb_partner_end(void);
 #endif

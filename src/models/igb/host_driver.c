@@ -100,6 +100,12 @@ static bool promiscuous(struct igb *g, unsigned vf, uint32_t info)
 	return !(info & PROMISC_UNICAST); /* the chip has it for no pool */
 }
 
+/* True if a VF is in the VLAN of an entry that has the value @v. */
+static bool in_vlan(uint32_t v, unsigned vf)
+{
+	return v & VLVF_ENABLE && VLVF_POOLS(v) >> vf & 1;
+}
+
 static void leave_vlan(struct igb *g, unsigned vf, unsigned entry)
 {
 	uint32_t v = get(g, IGB_VLVF(entry)) & ~(1u << (12 + vf)), vid = v & 0xfff;
@@ -161,13 +167,19 @@ static void forget(struct igb *g, unsigned vf)
 	set_multicast(g);
 }
 
-static unsigned answer_reset(struct igb *g, unsigned vf, uint32_t *msg)
+/* Let a VF send and receive. */
+static void let_in(struct igb *g, unsigned vf)
 {
-	forget(g, vf);
 	set_address(g, vf);
 	change(g, IGB_VFRE, 0, 1u << vf);
 	change(g, IGB_VFTE, 0, 1u << vf);
 	g->host_driver.vf[vf].cts = true;
+}
+
+static unsigned answer_reset(struct igb *g, unsigned vf, uint32_t *msg)
+{
+	forget(g, vf);
+	let_in(g, vf);
 	msg[0] = VF_RESET | MSG_ACK;
 	memcpy(msg + 1, g->host_driver.vf[vf].mac, 6);
 	return 3;
@@ -260,6 +272,8 @@ void igb_host_driver_interrupt(struct igb *g)
 		return;
 	pthread_mutex_lock(&g->host_driver.lock);
 	for (unsigned vf = 0; vf < IGB_VFS; vf++) {
+		if (igb_stopped(&g->fn[vf]))
+			continue;
 		if (get(g, IGB_VFLRE) >> vf & 1) {
 			put(g, IGB_VFLRE, 1u << vf);
 			forget(g, vf);
@@ -281,27 +295,117 @@ void igb_host_driver_vf_gone(struct igb *g, unsigned vf)
 	pthread_mutex_unlock(&g->host_driver.lock);
 }
 
+/* With the lock. */
+static void tell_of_link(struct igb *g, unsigned vf)
+{
+	uint32_t msg = PF_CONTROL | (g->host_driver.vf[vf].cts ? MSG_CTS : 0);
+
+	if (!igb_vf_enabled(g, vf) || igb_stopped(&g->fn[vf]) || !take_buffer(g, vf))
+		return;
+	/*
+	 * With a message in it that waits for our lock, it is not ours to write to. The answer
+	 * wakes the VF as well.
+	 */
+	if (get(g, IGB_MBVFICR) & MBVFICR_REQ(vf))
+		put(g, IGB_P2VMAILBOX(vf), 0);
+	else
+		say(g, vf, &msg, 1);
+}
+
 void igb_host_driver_link(struct igb *g)
 {
-	uint32_t msg;
-
 	if (!atomic_load_explicit(&g->host_driver.drives, memory_order_acquire))
 		return;
 	pthread_mutex_lock(&g->host_driver.lock);
-	for (unsigned vf = 0; vf < IGB_VFS; vf++) {
-		msg = PF_CONTROL | (g->host_driver.vf[vf].cts ? MSG_CTS : 0);
-		if (!igb_vf_enabled(g, vf) || !take_buffer(g, vf))
-			continue;
-		/*
-		 * With a message in it that waits for our lock, it is not ours to write to. The
-		 * answer wakes the VF as well.
-		 */
-		if (get(g, IGB_MBVFICR) & MBVFICR_REQ(vf))
-			put(g, IGB_P2VMAILBOX(vf), 0);
-		else
-			say(g, vf, &msg, 1);
+	for (unsigned vf = 0; vf < IGB_VFS; vf++)
+		tell_of_link(g, vf);
+	pthread_mutex_unlock(&g->host_driver.lock);
+}
+
+/* ---- a VF that migrates ---- */
+
+void igb_host_driver_leave(struct igb *g)
+{
+	pthread_mutex_lock(&g->host_driver.lock);
+	pthread_mutex_unlock(&g->host_driver.lock);
+}
+
+void igb_host_driver_vf_moved(struct igb *g, unsigned vf)
+{
+	if (!atomic_load_explicit(&g->host_driver.drives, memory_order_acquire))
+		return;
+	pthread_mutex_lock(&g->host_driver.lock);
+	/* what it has not read yet is not written over */
+	if (!(igb_get(g, IGB_V2PMAILBOX(vf)) & V2PMAILBOX_PFSTS))
+		tell_of_link(g, vf);
+	pthread_mutex_unlock(&g->host_driver.lock);
+}
+
+void igb_host_driver_vf_save(struct igb *g, unsigned vf, struct uvfio_state *s)
+{
+	unsigned vlans = 0;
+	uint32_t v;
+
+	pthread_mutex_lock(&g->host_driver.lock);
+	v = get(g, IGB_VMOLR(vf));
+	uvfio_put8(s, g->host_driver.vf[vf].cts);
+	uvfio_put8(s, g->host_driver.vf[vf].all_multicast);
+	uvfio_put_bytes(s, g->host_driver.vf[vf].mac, 6);
+	uvfio_put16(s, v & VMOLR_LPE ? (uint16_t)VMOLR_RLPML(v) : 0);
+	uvfio_put8(s, (uint8_t)g->host_driver.vf[vf].hashes);
+	for (unsigned i = 0; i < g->host_driver.vf[vf].hashes; i++)
+		uvfio_put16(s, g->host_driver.vf[vf].hash[i]);
+	for (unsigned i = 0; i < IGB_VLVFS; i++)
+		vlans += in_vlan(get(g, IGB_VLVF(i)), vf);
+	uvfio_put8(s, (uint8_t)vlans);
+	for (unsigned i = 0; i < IGB_VLVFS; i++) {
+		v = get(g, IGB_VLVF(i));
+		if (in_vlan(v, vf))
+			uvfio_put16(s, v & 0xfff);
 	}
 	pthread_mutex_unlock(&g->host_driver.lock);
+}
+
+/* Do what a VF asked another one for. With the lock. */
+static int ask_again(struct igb *g, unsigned vf, struct uvfio_state *s)
+{
+	bool cts = uvfio_get8(s), all = uvfio_get8(s);
+	unsigned max, n, vid;
+	uint8_t mac[6];
+
+	uvfio_get_bytes(s, mac, 6);
+	max = uvfio_get16(s);
+	n = uvfio_get8(s);
+	if (mac[0] & 1 || n > MAX_HASHES)
+		return uvfio_load_error(s, "a group address, or %u hashes", n);
+	forget(g, vf);
+	g->host_driver.vf[vf].all_multicast = all;
+	g->host_driver.vf[vf].hashes = n;
+	for (unsigned i = 0; i < n; i++)
+		g->host_driver.vf[vf].hash[i] = uvfio_get16(s);
+	set_multicast(g);
+	memcpy(g->host_driver.vf[vf].mac, mac, 6);
+	if (max && !long_frames(g, vf, max))
+		return uvfio_load_error(s, "frames of %u bytes", max);
+	n = uvfio_get8(s);
+	for (unsigned i = 0; i < n; i++) {
+		vid = uvfio_get16(s);
+		if (vid > 0xfff || !vlan(g, vf, vid, true))
+			return uvfio_load_error(s, "no room for VLAN %u in this port", vid);
+	}
+	if (cts)
+		let_in(g, vf);
+	return 0;
+}
+
+int igb_host_driver_vf_restore(struct igb *g, unsigned vf, struct uvfio_state *s)
+{
+	int err;
+
+	pthread_mutex_lock(&g->host_driver.lock);
+	err = ask_again(g, vf, s);
+	pthread_mutex_unlock(&g->host_driver.lock);
+	return err;
 }
 
 /* ---- life ---- */

@@ -286,6 +286,11 @@ void igb_irq_vf_reset(struct igb *g, unsigned vf);
 void igb_irq_vfs_changed(struct igb *g);
 void igb_irq_save(struct igb *g, struct uvfio_state *s);
 void igb_irq_restore(struct igb *g, struct uvfio_state *s);
+/* Do the same for a VF's part. */
+void igb_irq_vf_save(struct igb *g, unsigned vf, struct uvfio_state *s);
+void igb_irq_vf_restore(struct igb *g, unsigned vf, struct uvfio_state *s);
+/* Go on with a VF. @again: its state was loaded, and messages are sent as by igb_irq_again(). */
+void igb_irq_vf_resume(struct igb *g, unsigned vf, bool again);
 /*
  * Go on after the state was loaded. Messages that were sent where it was saved may not have reached
  * the driver: those that it may be waiting for are sent once more.
@@ -300,9 +305,9 @@ void igb_tx_reset(struct igb *g);
 /* Run a queue up to its tail. */
 void igb_tx_kick(struct igb *g, unsigned queue);
 void igb_tx_kick_all(struct igb *g);
-/* Save the queues, and load them: 0 or an error. Nothing runs. */
-void igb_tx_save(struct igb *g, struct uvfio_state *s);
-int igb_tx_restore(struct igb *g, struct uvfio_state *s);
+/* Save a queue, which does not run, and load it: 0 or an error. */
+void igb_tx_save(struct igb *g, unsigned queue, struct uvfio_state *s);
+int igb_tx_restore(struct igb *g, unsigned queue, struct uvfio_state *s);
 /* Reset a queue, and give it to @fn unless that is NULL. */
 void igb_tx_own(struct igb *g, unsigned queue, struct igb_fn *fn);
 
@@ -311,8 +316,9 @@ void igb_tx_own(struct igb *g, unsigned queue, struct igb_fn *fn);
 int igb_rx_init(struct igb *g);
 void igb_rx_fini(struct igb *g);
 void igb_rx_reset(struct igb *g);
-void igb_rx_save(struct igb *g, struct uvfio_state *s);
-void igb_rx_restore(struct igb *g, struct uvfio_state *s);
+/* Save a queue, which does not run, and load it. */
+void igb_rx_save(struct igb *g, unsigned queue, struct uvfio_state *s);
+void igb_rx_restore(struct igb *g, unsigned queue, struct uvfio_state *s);
 /* Forget the descriptors that were fetched ahead. */
 void igb_rx_forget(struct igb *g, unsigned queue);
 /* Reset a queue, and give it to @fn unless that is NULL. */
@@ -423,10 +429,16 @@ void igb_mbx_write(struct igb *g, uint32_t off, uint32_t value);
 /* Note CTRL_EXT.PFRSTD: the PF's driver is ready. */
 void igb_mbx_pf_ready(struct igb *g);
 void igb_mbx_vf_reset(struct igb *g, unsigned vf);
+/* Save a VF's end of its mailbox, and what the PF has not taken of it; and load it. */
+void igb_mbx_vf_save(struct igb *g, unsigned vf, struct uvfio_state *s);
+void igb_mbx_vf_restore(struct igb *g, unsigned vf, struct uvfio_state *s);
+/* Tell the PF of what a VF had to say while it was stopped, or before it moved here. */
+void igb_mbx_vf_resume(struct igb *g, unsigned vf);
 
 /* ---- vf.c ---- */
 
-#define IGB_NOWHERE UINT32_MAX
+#define IGB_NOWHERE	UINT32_MAX
+#define IGB_VF_BAR_SIZE 16384u
 /*
  * Return the PF's register that a VF sees at @off of its own BAR; IGB_NOWHERE if it sees none
  * there, or if it cannot be written and @write.
@@ -436,6 +448,15 @@ uint32_t igb_vf_in_pf(unsigned vf, uint32_t off, bool write);
 int igb_vf_init(struct igb *g);
 /* Do what VTCTRL.RST, or an FLR of the VF, asks for. */
 void igb_vf_reset(struct igb *g, unsigned vf);
+
+/* ---- vf_migrate.c ---- */
+
+/* As in struct uvfio_model, of a VF. */
+int igb_vf_stop(struct uvfio_dev *dev, enum uvfio_stop_kind kind);
+void igb_vf_resume(struct uvfio_dev *dev);
+void igb_vf_describe(struct uvfio_dev *dev, struct uvfio_state *s);
+int igb_vf_save(struct uvfio_dev *dev, struct uvfio_state *s);
+int igb_vf_load(struct uvfio_dev *dev, struct uvfio_state *s, uint32_t version);
 
 /* ---- host_driver.c ---- */
 
@@ -447,6 +468,13 @@ void igb_host_driver_interrupt(struct igb *g);
 void igb_host_driver_vf_gone(struct igb *g, unsigned vf);
 /* Tell the VFs that the link came or went. Without locks. */
 void igb_host_driver_link(struct igb *g);
+/* Wait until it is not at a VF that was stopped; it leaves that alone until it goes on. */
+void igb_host_driver_leave(struct igb *g);
+/* Save what a VF has asked for, and do it for one whose state is loaded: 0 or an error. */
+void igb_host_driver_vf_save(struct igb *g, unsigned vf, struct uvfio_state *s);
+int igb_host_driver_vf_restore(struct igb *g, unsigned vf, struct uvfio_state *s);
+/* Tell a VF that is here now, and goes on, of the link. Without locks. */
+void igb_host_driver_vf_moved(struct igb *g, unsigned vf);
 
 /* ---- stats.c ---- */
 

@@ -115,12 +115,25 @@ static void update_vf(struct igb *g, unsigned vf)
 	update_bank(g, b);
 }
 
+/* Return the virtual function whose vector it is; NULL: it is the PF's. */
+static struct igb_fn *vec_vf(struct igb_vector *vec)
+{
+	unsigned v = (unsigned)(vec - vec->g->irq.vec);
+
+	for (unsigned vf = 0; vf < IGB_VFS; vf++)
+		if (igb_vf_enabled(vec->g, vf) && v >= IGB_VF_VECTOR(vf) &&
+		    v < IGB_VF_VECTOR(vf) + IGB_VF_VECTORS)
+			return &vec->g->fn[vf];
+	return NULL;
+}
+
 static void vector_timer(struct uvfio_dev *dev, void *arg)
 {
 	struct igb_vector *vec = arg;
 
 	pthread_mutex_lock(&vec->g->irq.lock);
-	if (vec->armed) {
+	/* of a VF that is stopped, though not its PF, it waits */
+	if (vec->armed && !(vec_vf(vec) && igb_stopped(vec_vf(vec)))) {
 		vec->armed = false;
 		vec->next = 0;
 		update(vec->g);
@@ -456,31 +469,47 @@ void igb_irq_reset(struct igb *g)
 
 /* ---- migration ---- */
 
+static void save_bank(const struct igb_bank *b, struct uvfio_state *s)
+{
+	uvfio_put32(s, b->eicr);
+	uvfio_put32(s, b->eims);
+	uvfio_put32(s, b->eiac);
+	uvfio_put32(s, b->eiam);
+	uvfio_put32(s, b->sent);
+}
+
+static void save_vector(const struct igb_vector *v, struct uvfio_state *s)
+{
+	uint64_t now = igb_now_ns(), left = v->armed ? uvfio_timer_left(v->timer) : UINT64_MAX;
+
+	/* it fired, and waits for its VF to go on */
+	if (v->armed && left == UINT64_MAX)
+		left = 0;
+	uvfio_put64(s, left);
+	uvfio_put64(s, v->next > now ? v->next - now : 0);
+}
+
 void igb_irq_save(struct igb *g, struct uvfio_state *s)
 {
-	uint64_t now = igb_now_ns();
-
 	pthread_mutex_lock(&g->irq.lock);
 	uvfio_put32(s, g->irq.icr);
 	uvfio_put32(s, g->irq.ims);
 	uvfio_put32(s, g->irq.iam);
 	uvfio_put32(s, g->irq.gpie);
 	uvfio_put32(s, g->irq.sent);
-	for (unsigned i = 0; i < IGB_FUNCTIONS; i++) {
-		struct igb_bank *b = &g->irq.bank[i];
+	for (unsigned i = 0; i < IGB_FUNCTIONS; i++)
+		save_bank(&g->irq.bank[i], s);
+	for (unsigned i = 0; i < IGB_VECTORS; i++)
+		save_vector(&g->irq.vec[i], s);
+	pthread_mutex_unlock(&g->irq.lock);
+}
 
-		uvfio_put32(s, b->eicr);
-		uvfio_put32(s, b->eims);
-		uvfio_put32(s, b->eiac);
-		uvfio_put32(s, b->eiam);
-		uvfio_put32(s, b->sent);
-	}
-	for (unsigned i = 0; i < IGB_VECTORS; i++) {
-		struct igb_vector *v = &g->irq.vec[i];
-
-		uvfio_put64(s, v->armed ? uvfio_timer_left(v->timer) : UINT64_MAX);
-		uvfio_put64(s, v->next > now ? v->next - now : 0);
-	}
+void igb_irq_vf_save(struct igb *g, unsigned vf, struct uvfio_state *s)
+{
+	pthread_mutex_lock(&g->irq.lock);
+	save_bank(&g->irq.bank[vf], s);
+	for (unsigned i = 0; i < IGB_VF_VECTORS; i++)
+		save_vector(&g->irq.vec[IGB_VF_VECTOR(vf) + i], s);
 	pthread_mutex_unlock(&g->irq.lock);
 }
 
@@ -494,10 +523,18 @@ static void load_bank(struct igb_bank *b, struct uvfio_state *s, uint32_t bits)
 	b->sent = uvfio_get32(s) & bits;
 }
 
+static void load_vector(struct igb_vector *v, struct uvfio_state *s)
+{
+	uint64_t longest = (EITR_INTERVAL >> 2) * 1000ull, left = uvfio_get64(s);
+
+	v->armed = left != UINT64_MAX;
+	uvfio_timer_set(v->timer, !v->armed ? UINT64_MAX : left < longest ? left : longest);
+	left = uvfio_get64(s);
+	v->next = left ? igb_now_ns() + (left < longest ? left : longest) : 0;
+}
+
 void igb_irq_restore(struct igb *g, struct uvfio_state *s)
 {
-	uint64_t longest = (EITR_INTERVAL >> 2) * 1000ull, left;
-
 	pthread_mutex_lock(&g->irq.lock);
 	g->irq.icr = uvfio_get32(s) & ICR_BITS;
 	g->irq.ims = uvfio_get32(s) & ICR_BITS;
@@ -509,14 +546,33 @@ void igb_irq_restore(struct igb *g, struct uvfio_state *s)
 			  i != IGB_PF		    ? 7
 			  : g->irq.gpie & GPIE_MSIX ? EICR_BITS
 						    : EICR_LEGACY_BITS);
-	for (unsigned i = 0; i < IGB_VECTORS; i++) {
-		struct igb_vector *v = &g->irq.vec[i];
+	for (unsigned i = 0; i < IGB_VECTORS; i++)
+		load_vector(&g->irq.vec[i], s);
+	pthread_mutex_unlock(&g->irq.lock);
+}
 
-		left = uvfio_get64(s);
-		v->armed = left != UINT64_MAX;
-		uvfio_timer_set(v->timer, !v->armed ? UINT64_MAX : left < longest ? left : longest);
-		left = uvfio_get64(s);
-		v->next = left ? igb_now_ns() + (left < longest ? left : longest) : 0;
+void igb_irq_vf_restore(struct igb *g, unsigned vf, struct uvfio_state *s)
+{
+	pthread_mutex_lock(&g->irq.lock);
+	load_bank(&g->irq.bank[vf], s, 7);
+	for (unsigned i = 0; i < IGB_VF_VECTORS; i++)
+		load_vector(&g->irq.vec[IGB_VF_VECTOR(vf) + i], s);
+	pthread_mutex_unlock(&g->irq.lock);
+}
+
+void igb_irq_vf_resume(struct igb *g, unsigned vf, bool again)
+{
+	struct igb_bank *b = &g->irq.bank[vf];
+
+	pthread_mutex_lock(&g->irq.lock);
+	for (unsigned i = 0; i < IGB_VF_VECTORS; i++) {
+		struct igb_vector *v = &g->irq.vec[IGB_VF_VECTOR(vf) + i];
+
+		if (v->armed && uvfio_timer_left(v->timer) == UINT64_MAX)
+			uvfio_timer_set(v->timer, 0);
+		/* as in igb_irq_again() */
+		if (again && b->fn->dev && (b->eims | b->eiam | b->eiac) >> i & 1)
+			uvfio_msi(b->fn->dev, i);
 	}
 	pthread_mutex_unlock(&g->irq.lock);
 }

@@ -124,7 +124,7 @@ static void from_vf(struct igb *g, unsigned vf, uint32_t value)
 		news |= MBVFICR_ACK(vf);
 	set(g, IGB_MBVFICR, 0, news);
 	own(g, vf, value, MAILBOX_VFU, MAILBOX_PFU);
-	wanted = igb_get(g, IGB_MBVFIMR) >> vf & 1;
+	wanted = igb_get(g, IGB_MBVFIMR) >> vf & 1 && !igb_stopped(&g->fn[vf]);
 	pthread_mutex_unlock(&g->mbx);
 	if (news && wanted)
 		tell_pf(g);
@@ -166,4 +166,52 @@ void igb_mbx_vf_reset(struct igb *g, unsigned vf)
 	set(g, IGB_VFLRE, 0, 1u << vf);
 	pthread_mutex_unlock(&g->mbx);
 	tell_pf(g);
+}
+
+/* ---- migration of a VF ---- */
+
+/*
+ * What the other side has in its hands stays with it: the PF has the buffer of the VF that it had,
+ * and is in reset, or not, here as it is.
+ */
+#define VF_STATE (MAILBOX_VFU | V2PMAILBOX_PFSTS | V2PMAILBOX_PFACK | V2PMAILBOX_RSTD)
+
+void igb_mbx_vf_save(struct igb *g, unsigned vf, struct uvfio_state *s)
+{
+	uint32_t news;
+
+	pthread_mutex_lock(&g->mbx);
+	news = igb_get(g, IGB_MBVFICR);
+	uvfio_put32(s, igb_get(g, IGB_V2PMAILBOX(vf)) & VF_STATE);
+	uvfio_put8(s, !!(news & MBVFICR_REQ(vf)));
+	uvfio_put8(s, !!(news & MBVFICR_ACK(vf)));
+	pthread_mutex_unlock(&g->mbx);
+}
+
+void igb_mbx_vf_restore(struct igb *g, unsigned vf, struct uvfio_state *s)
+{
+	uint32_t state = uvfio_get32(s) & VF_STATE, news = 0;
+
+	if (uvfio_get8(s))
+		news |= MBVFICR_REQ(vf);
+	if (uvfio_get8(s))
+		news |= MBVFICR_ACK(vf);
+	pthread_mutex_lock(&g->mbx);
+	set(g, IGB_V2PMAILBOX(vf), VF_STATE | MAILBOX_PFU, state);
+	set(g, IGB_MBVFICR, MBVFICR_REQ(vf) | MBVFICR_ACK(vf), news);
+	g->asked[vf] = news & MBVFICR_REQ(vf) ? igb_now_ns() : 0;
+	pthread_mutex_unlock(&g->mbx);
+}
+
+void igb_mbx_vf_resume(struct igb *g, unsigned vf)
+{
+	bool news;
+
+	pthread_mutex_lock(&g->mbx);
+	news = igb_get(g, IGB_VFLRE) >> vf & 1 ||
+	       (igb_get(g, IGB_MBVFICR) & (MBVFICR_REQ(vf) | MBVFICR_ACK(vf)) &&
+		igb_get(g, IGB_MBVFIMR) >> vf & 1);
+	pthread_mutex_unlock(&g->mbx);
+	if (news)
+		tell_pf(g);
 }

@@ -5,8 +5,8 @@
  * frames that come while the port is stopped are lost, as on a cable that is being plugged over,
  * and the port counts them; whether there is a link shows at the new place.
  *
- * A port with virtual functions enabled does not migrate, and none of them does: each is a device
- * of its own, whose driver may be another program's, and what it may do is in the PF's registers.
+ * A port with virtual functions enabled does not migrate: each of them is a device of its own,
+ * whose driver may be another program's. It migrates by itself (vf_migrate.c).
  */
 #include <errno.h>
 #include <time.h>
@@ -122,9 +122,11 @@ int igb_save(struct uvfio_dev *dev, struct uvfio_state *s)
 	uvfio_section(s, "interrupts");
 	igb_irq_save(g, s);
 	uvfio_section(s, "receive queues");
-	igb_rx_save(g, s);
+	for (unsigned n = 0; n < IGB_QUEUES; n++)
+		igb_rx_save(g, n, s);
 	uvfio_section(s, "transmit queues");
-	igb_tx_save(g, s);
+	for (unsigned n = 0; n < IGB_QUEUES; n++)
+		igb_tx_save(g, n, s);
 	uvfio_section(s, "PHY");
 	igb_phy_save(g, s);
 	uvfio_section(s, "EEPROM");
@@ -147,9 +149,11 @@ static int load_all(struct igb *g, struct uvfio_state *s)
 	uvfio_section(s, "interrupts");
 	igb_irq_restore(g, s);
 	uvfio_section(s, "receive queues");
-	igb_rx_restore(g, s);
+	for (unsigned n = 0; n < IGB_QUEUES; n++)
+		igb_rx_restore(g, n, s);
 	uvfio_section(s, "transmit queues");
-	err = igb_tx_restore(g, s);
+	for (unsigned n = 0; n < IGB_QUEUES && !err; n++)
+		err = igb_tx_restore(g, n, s);
 	if (err)
 		return err;
 	uvfio_section(s, "PHY");

@@ -203,6 +203,7 @@ static bool deliver(struct igb *g, unsigned n, const uint8_t *frame, size_t len,
 	uint8_t copy[IGB_FRAME_MAX + 4];
 	struct igb_rxq *q = &g->rxq[n];
 	bool running, stored = true;
+	unsigned halt;
 	size_t header = 0, at = p->tags.at;
 	uint32_t crc;
 
@@ -227,15 +228,16 @@ static bool deliver(struct igb *g, unsigned n, const uint8_t *frame, size_t len,
 		len += 4;
 	}
 	pthread_mutex_lock(&q->lock);
+	halt = atomic_load(&q->fn->halt);
 	running = igb_get(g, IGB_RXQ(n, RXDCTL)) & QUEUE_ENABLE && igb_get(g, IGB_RCTL) & RCTL_EN &&
-		  !q->wedged && !atomic_load(&q->fn->halt) &&
-		  !(igb_get(g, IGB_CTRL) & CTRL_GIO_DISABLE) &&
+		  !q->wedged && !halt && !(igb_get(g, IGB_CTRL) & CTRL_GIO_DISABLE) &&
 		  igb_descriptor_type_known(igb_get(g, IGB_RXQ(n, SRRCTL)));
 	if (running)
 		stored = store(g, n, frame, len, p, header, w->loopback);
 	pthread_mutex_unlock(&q->lock);
 	if (!running || !stored) {
-		no_room(g, n);
+		if (!(halt & IGB_STOPPED)) /* then it is lost on the way, and changes nothing */
+			no_room(g, n);
 		return false;
 	}
 	igb_irq_queue(g, n, false);
@@ -359,22 +361,21 @@ void igb_rx_reset(struct igb *g)
  * Whether a queue stands; the rest is in registers. Descriptors that were fetched ahead are fetched
  * again: the head does not tell of them.
  */
-void igb_rx_save(struct igb *g, struct uvfio_state *s)
+void igb_rx_save(struct igb *g, unsigned n, struct uvfio_state *s)
 {
-	for (unsigned n = 0; n < IGB_QUEUES; n++)
-		uvfio_put8(s, g->rxq[n].wedged);
+	pthread_mutex_lock(&g->rxq[n].lock);
+	uvfio_put8(s, g->rxq[n].wedged);
+	pthread_mutex_unlock(&g->rxq[n].lock);
 }
 
-void igb_rx_restore(struct igb *g, struct uvfio_state *s)
+void igb_rx_restore(struct igb *g, unsigned n, struct uvfio_state *s)
 {
-	for (unsigned n = 0; n < IGB_QUEUES; n++) {
-		struct igb_rxq *q = &g->rxq[n];
+	struct igb_rxq *q = &g->rxq[n];
 
-		pthread_mutex_lock(&q->lock);
-		q->wedged = uvfio_get8(s);
-		q->cached = q->next = 0;
-		pthread_mutex_unlock(&q->lock);
-	}
+	pthread_mutex_lock(&q->lock);
+	q->wedged = uvfio_get8(s);
+	q->cached = q->next = 0;
+	pthread_mutex_unlock(&q->lock);
 }
 
 int igb_rx_init(struct igb *g)

@@ -393,24 +393,22 @@ static void load_context(struct igb_context *c, struct uvfio_state *s)
 	c->tucmd = uvfio_get32(s);
 }
 
-void igb_tx_save(struct igb *g, struct uvfio_state *s)
+void igb_tx_save(struct igb *g, unsigned n, struct uvfio_state *s)
 {
-	for (unsigned n = 0; n < IGB_QUEUES; n++) {
-		struct igb_txq *q = &g->txq[n];
-		uint32_t len;
+	struct igb_txq *q = &g->txq[n];
+	uint32_t len;
 
-		pthread_mutex_lock(&q->lock);
-		len = q->started && !q->bad ? (uint32_t)q->len : 0;
-		uvfio_put8(s, (uint8_t)(q->wedged | q->bad << 1 | q->started << 2));
-		save_context(&q->ctx[0], s);
-		save_context(&q->ctx[1], s);
-		uvfio_put32(s, q->first_cmd);
-		uvfio_put32(s, q->first_opt);
-		uvfio_put32(s, len);
-		if (len)
-			uvfio_put_bytes(s, q->pkt + IGB_HEADROOM, len);
-		pthread_mutex_unlock(&q->lock);
-	}
+	pthread_mutex_lock(&q->lock);
+	len = q->started && !q->bad ? (uint32_t)q->len : 0;
+	uvfio_put8(s, (uint8_t)(q->wedged | q->bad << 1 | q->started << 2));
+	save_context(&q->ctx[0], s);
+	save_context(&q->ctx[1], s);
+	uvfio_put32(s, q->first_cmd);
+	uvfio_put32(s, q->first_opt);
+	uvfio_put32(s, len);
+	if (len)
+		uvfio_put_bytes(s, q->pkt + IGB_HEADROOM, len);
+	pthread_mutex_unlock(&q->lock);
 }
 
 /* With the queue's lock. */
@@ -443,15 +441,13 @@ static int load_queue(struct igb_txq *q, unsigned n, struct uvfio_state *s)
 	return 0;
 }
 
-int igb_tx_restore(struct igb *g, struct uvfio_state *s)
+int igb_tx_restore(struct igb *g, unsigned n, struct uvfio_state *s)
 {
-	int err = 0;
+	int err;
 
-	for (unsigned n = 0; n < IGB_QUEUES && !err; n++) {
-		pthread_mutex_lock(&g->txq[n].lock);
-		err = load_queue(&g->txq[n], n, s);
-		pthread_mutex_unlock(&g->txq[n].lock);
-	}
+	pthread_mutex_lock(&g->txq[n].lock);
+	err = load_queue(&g->txq[n], n, s);
+	pthread_mutex_unlock(&g->txq[n].lock);
 	return err;
 }
 

@@ -12,7 +12,6 @@
 #include "models/igb/internal.h"
 
 #define VF_DEVICE_ID 0x10cau
-#define VF_BAR_SIZE  16384u
 #define VF_MSIX_PBA  0x2000u
 #define VF_OFFSET    128u /* 7.10.2: routing IDs */
 #define VF_STRIDE    2u
@@ -184,6 +183,12 @@ static const struct uvfio_model model_igbvf = {
 	.config_written = config_written,
 	.quiesce = quiesce,
 	.regs = igb_vf_reg_names,
+	.state_version = 1,
+	.stop = igb_vf_stop,
+	.resume = igb_vf_resume,
+	.describe = igb_vf_describe,
+	.save = igb_vf_save,
+	.load = igb_vf_load,
 };
 
 static void vfs_changed(struct uvfio_dev *pf, unsigned num)
@@ -213,8 +218,8 @@ int igb_vf_init(struct igb *g)
 		.total_vfs = IGB_VFS,
 		.first_vf_offset = VF_OFFSET,
 		.vf_stride = VF_STRIDE,
-		.bars[0] = { VF_BAR_SIZE, UVFIO_BAR_64 | UVFIO_BAR_PREFETCH },
-		.bars[3] = { VF_BAR_SIZE, UVFIO_BAR_64 | UVFIO_BAR_PREFETCH },
+		.bars[0] = { IGB_VF_BAR_SIZE, UVFIO_BAR_64 | UVFIO_BAR_PREFETCH },
+		.bars[3] = { IGB_VF_BAR_SIZE, UVFIO_BAR_64 | UVFIO_BAR_PREFETCH },
 		.vfs_changed = vfs_changed,
 		.host_driver = "igb",
 		.host_drives = host_drives,
