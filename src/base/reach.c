@@ -90,9 +90,6 @@ static size_t by_proc(char *mem, char *buf, size_t n, bool write)
 	return done;
 }
 
-#define HUGE_2M (1ull << 21)
-#define HUGE_1G (1ull << 30)
-
 bool reach_is_mapped(uint64_t addr)
 {
 	unsigned char resident;

@@ -10,6 +10,8 @@
 #define ARRAY_SIZE(a)			     (sizeof(a) / sizeof((a)[0]))
 #define container_of_type(ptr, type, member) ((type *)((char *)(ptr)-offsetof(type, member)))
 #define PAGE_SIZE_4K			     4096ull
+#define HUGE_2M				     (1ull << 21)
+#define HUGE_1G				     (1ull << 30)
 
 /* True if @a + @b does not fit. */
 static inline bool add_overflows(uint64_t a, uint64_t b)

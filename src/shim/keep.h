@@ -6,9 +6,6 @@
 #define SHIM_KEEP_H
 #include "shim/shim.h"
 
-#define HUGE_2M (1ull << 21)
-#define HUGE_1G (1ull << 30)
-
 /* Memory that the program is about to lose. */
 struct loss {
 	struct vfio_system *system;
