@@ -101,25 +101,4 @@ same "a sibling with a driver of the host: no container, and then no such driver
 	echo vfio-pci >/sys/bus/pci/devices/0000:02:00.0/driver_override; echo 0000:02:00.0 >/sys/bus/pci/drivers_probe
 	basename $(readlink /sys/bus/pci/devices/0000:02:00.0/driver)' "$build/test/processes_client" | paste -sd' ')"
 
-echo "# without an IOMMU"
-noiommu() { : >"$tmp/log"; timeout 100 "$build/uvfio" run --log-file "$tmp/log" --noiommu "$1" --device edu -- "${@:2}" 2>"$tmp/err"; }
-client=$build/test/bind_noiommu
-same "what its ioctls answer, and a DMA" "extension 8: yes|extension 1: yes|status: 1|set_container: 0|status: 3|extension 8: yes|extension 1: 0|device before SET_IOMMU: EINVAL|SET_IOMMU 1: ENODEV|MAP_DMA before: EINVAL|SET_IOMMU 8: 0|SET_IOMMU again: EINVAL|MAP_DMA: ENOTTY|device: yes|there and back: yes|gone: survived|UNSET_CONTAINER: EBUSY" \
-	"$(noiommu all "$client" /dev/vfio/noiommu-1 0000:01:00.0 | paste -sd'|')"
-has "a line says what has no memory" "DMA fault: write of 64 bytes.*there is no IOMMU" "$tmp/log"
-has "and that nothing protects" "no IOMMU keeps its DMA from memory" "$tmp/log"
-same "its files" "noiommu-1 vfio|vfio-noiommu|1|Y" "$(noiommu all sh -c 'echo $(ls /dev/vfio); cat /sys/kernel/iommu_groups/1/name; basename $(readlink $0/iommu_group); cat /sys/module/vfio/parameters/enable_unsafe_noiommu_mode' $D1 | paste -sd'|')"
-same "no driver, no group; and no driver unless the mode is on" "vfio|N|EINVAL|EINVAL|Y|1" "$(noiommu all sh -c 'M=/sys/module/vfio/parameters/enable_unsafe_noiommu_mode
-	echo 0000:01:00.0 >$0/unbind; echo $(ls /dev/vfio /sys/kernel/iommu_groups | grep -v :); echo N >$M; cat $M
-	(/bin/echo 0000:01:00.0 >$0/bind; /bin/echo maybe >$M) 2>&1 | sed "s/.*Invalid argument/EINVAL/"; echo on >$M; cat $M
-	echo 0000:01:00.0 >$0/bind; ls /dev/vfio | grep -c noiommu-1' $V | paste -sd'|')"
-if [[ $(id -u) -eq 0 ]] && command -v setpriv >/dev/null; then
-	same "who has no CAP_SYS_RAWIO is refused" "open: EPERM" "$(noiommu rawio setpriv --inh-caps=-sys_rawio --bounding-set=-sys_rawio "$client" /dev/vfio/noiommu-1 0000:01:00.0 | grep open)"
-else
-	same "who has no CAP_SYS_RAWIO is refused" "open: EPERM" "$(noiommu rawio "$client" /dev/vfio/noiommu-1 0000:01:00.0 | grep open)"
-fi
-devices=(--device edu)
-same "with an IOMMU, the mode says only what there could be" "extension 8: 0|extension 8: yes" \
-	"$(sh_ '"$0" /dev/vfio/noiommu-1 x | head -n 1; echo 1 >/sys/module/vfio/parameters/enable_unsafe_noiommu_mode; "$0" /dev/vfio/noiommu-1 x | head -n 1' "$client" | paste -sd'|')"
-
 counts

@@ -114,9 +114,10 @@ static const struct cli_option options[] = {
 	[OPT_LOG] = { "log", "LEVEL", "error, warn (the default), info, debug or none" },
 	[OPT_LOG_FILE] = { "log-file", "FILE", "append the log to FILE, not to stderr" },
 	[OPT_NOIOMMU] = { "noiommu", "WHO",
-			  "have no IOMMU: groups are /dev/vfio/noiommu-N, and addresses are\n"
-			  "the program's own; for rawio: who has CAP_SYS_RAWIO (as in the\n"
-			  "kernel), or for all; before the first --device" },
+			  "have no IOMMU: nodes are noiommu-N and noiommu-vfioN, devices use\n"
+			  "physical addresses, of /proc/self/pagemap; for rawio: who has the\n"
+			  "capabilities (as in the kernel), or for all; before the first\n"
+			  "--device" },
 	[OPT_MEMLOCK] = { "memlock", "LIMIT",
 			  "how much memory the program may give to devices: bytes with K, M,\n"
 			  "G or T, unlimited, or inherit (the default: `ulimit -l`, as in the\n"

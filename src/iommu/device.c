@@ -64,8 +64,8 @@ const char *iommu_fault_reason_text(enum iommu_fault_reason r)
 	case IOMMU_BAD_MEMORY:
 		return "mapped, but no memory of the program is there (it is gone, or a BAR)";
 	case IOMMU_NO_MEMORY:
-		return "there is no IOMMU, and no memory of the program at this address (physical "
-		       "addresses are the program's own)";
+		return "there is no IOMMU, and this is no physical address of memory that the "
+		       "program has (/proc/self/pagemap tells them)";
 	case IOMMU_BLOCKED:
 		return "bus mastering is off, or the device is stopped for a migration";
 	}
@@ -111,6 +111,8 @@ static int abort_at(struct iommu_device *dev, uint64_t iova, size_t len, bool wr
 {
 	struct iommu_fault f = { .iova = iova, .len = len, .write = write, .reason = why };
 
+	if (dev->no_iommu && why == IOMMU_NOT_MAPPED)
+		f.reason = IOMMU_NO_MEMORY;
 	count_fault(dev, &f);
 	return -EFAULT;
 }
@@ -160,44 +162,6 @@ static inline void mark_dirty(struct iommu_device *dev, const struct iommu_domai
 		iommu_log_mark(log, iova, len);
 }
 
-static bool is_program(uint64_t addr, size_t len)
-{
-	/* the lower half is the program's; above it is nothing that a copy may be tried on */
-	return !(addr >> 47) && !((addr + len - 1) >> 47);
-}
-
-/*
- * Copy to or from physical memory: the program's, by its own addresses. What the program protected
- * against itself is memory all the same. Returns how much could be.
- */
-static size_t physical(uint64_t addr, void *buf, size_t len, bool write,
-		       enum iommu_fault_reason *why)
-{
-	size_t done = 0;
-
-	if (is_program(addr, len))
-		done = transfer((char *)(uintptr_t)addr, buf, len, write);
-	*why = done < len ? IOMMU_NO_MEMORY : IOMMU_OK;
-	return done;
-}
-
-static int physical_sg(struct iommu_device *dev, uint64_t addr, size_t len, bool write,
-		       struct iovec *iov, int max)
-{
-	uint64_t page = align_down(addr, PAGE_SIZE_4K);
-
-	for (; is_program(addr, len) && page < addr + len; page += PAGE_SIZE_4K)
-		if (!reach_is_mapped(page))
-			break;
-	if (page < addr + len)
-		return abort_at(dev, page > addr ? page : addr, len, write, IOMMU_NO_MEMORY);
-	if (max < 1)
-		return -E2BIG;
-	iov->iov_base = (void *)(uintptr_t)addr;
-	iov->iov_len = len;
-	return 1;
-}
-
 static int dma(struct iommu_device *dev, uint64_t iova, void *buf, size_t len, bool write)
 {
 	unsigned prot = write ? IOMMU_WRITE : IOMMU_READ;
@@ -211,8 +175,6 @@ static int dma(struct iommu_device *dev, uint64_t iova, void *buf, size_t len, b
 		return 0;
 	rcu_read_begin();
 	d = domain_of(dev, &why);
-	if (!d && why == IOMMU_NO_DOMAIN && dev->no_iommu)
-		done = physical(iova, buf, len, write, &why);
 	if (!d)
 		goto out;
 	while (done < len) {
@@ -265,8 +227,6 @@ int iommu_dma_sg(struct iommu_device *dev, uint64_t iova, size_t len, bool write
 	if (!len)
 		return 0;
 	d = domain_of(dev, &why);
-	if (!d && why == IOMMU_NO_DOMAIN && dev->no_iommu)
-		return physical_sg(dev, iova, len, write, iov, max);
 	if (!d)
 		return abort_at(dev, iova, len, write, why);
 	while (done < len) {

@@ -38,8 +38,8 @@ struct iommu_device {
 	struct iommu_pri *pri;	  /* NULL: it raises no page requests; set before it is used */
 	struct iommu_group *group;
 	/*
-	 * there is no IOMMU before it: an address is a physical one, which of the program's memory
-	 * is the program's own. Set before the device is used.
+	 * there is no IOMMU before it: its domain is the physical memory. Set before the device is
+	 * used; for the log.
 	 */
 	bool no_iommu;
 };

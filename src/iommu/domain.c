@@ -79,6 +79,11 @@ struct iommu_domain *iommu_domain_new(void)
 	return d;
 }
 
+void iommu_domain_set_whole(struct iommu_domain *d)
+{
+	d->whole = true;
+}
+
 void iommu_domain_get(struct iommu_domain *d)
 {
 	ref_get(&d->ref);
@@ -249,7 +254,7 @@ int iommu_domain_map(struct iommu_domain *d, uint64_t iova, void *mem, uint64_t 
 		return -EINVAL;
 	if (!range_within(iova, size, IOVA_END) || add_overflows(addr, size - 1))
 		return -EINVAL;
-	if (iova <= IOMMU_MSI_END && last >= IOMMU_MSI_START)
+	if (!d->whole && iova <= IOMMU_MSI_END && last >= IOMMU_MSI_START)
 		return -EINVAL;
 	pthread_mutex_lock(&d->lock);
 	rc = prepare(d, &d->root, TOP_LEVEL, iova, last);

@@ -39,6 +39,8 @@
 struct iommu_domain;
 /** iommu_domain_new - return a table of nothing with one reference, or NULL: no memory */
 struct iommu_domain *iommu_domain_new(void);
+/** iommu_domain_set_whole - let the MSI range be mapped: no device goes through @d, which is new */
+void iommu_domain_set_whole(struct iommu_domain *d);
 /** iommu_domain_get - take one more reference */
 void iommu_domain_get(struct iommu_domain *d);
 /** iommu_domain_put - give a reference back (@d may be NULL); with the last one the table goes */

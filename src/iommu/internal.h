@@ -28,6 +28,7 @@ struct iommu_domain {
 	struct iommu_fault_queue *faults;
 	char apart[64]; /* what writers change is on other cache lines */
 	struct ref ref;
+	bool whole;	      /* set when it is made */
 	pthread_mutex_t lock; /* writers */
 	struct pool tables;   /* but for the root */
 };

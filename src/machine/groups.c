@@ -5,6 +5,7 @@
 #include <stdlib.h>
 
 #include "machine/internal.h"
+#include "vfio/physical.h"
 
 /* Return group @id or NULL. For those who change groups: one thread at a time. */
 static struct machine_group *find_group(struct machine *m, unsigned id)
@@ -40,10 +41,13 @@ static int add_group(struct machine *m, unsigned id, struct machine_group **out)
 	pthread_mutex_unlock(&m->tables_lock);
 	if (!groups)
 		goto fail_iommu;
-	rc = vfio_system_add_group(m->sys, g->iommu, &g->vfio);
+	rc = m->noiommu ? vfio_physical_init(m->sys) : 0;
+	if (!rc)
+		rc = vfio_system_add_group(m->sys, g->iommu, &g->vfio);
 	if (rc)
 		goto fail_iommu;
-	g->vfio->noiommu = m->noiommu != MACHINE_HAS_IOMMU;
+	if (m->noiommu)
+		vfio_physical_join(g->vfio);
 	pthread_mutex_lock(&m->tables_lock);
 	m->groups[m->num_groups++] = g;
 	pthread_mutex_unlock(&m->tables_lock);

@@ -81,10 +81,15 @@ int machine_set_memlock(struct machine *m, const char *text);
 /* Is there no IOMMU? Then who may use the devices: who has CAP_SYS_RAWIO, or all. */
 enum machine_noiommu { MACHINE_HAS_IOMMU, MACHINE_NOIOMMU, MACHINE_NOIOMMU_ALL };
 /*
- * Have no IOMMU, before the first device is added: "rawio" or "all", who may use the devices. A
- * physical address of the program's memory is then its virtual one. 0 or -EINVAL.
+ * Have no IOMMU, before the first device is added: "rawio" or "all", who may use the devices. 0
+ * or -EINVAL.
  */
 int machine_set_noiommu(struct machine *m, const char *who);
+/*
+ * Return the physical address of the program's byte at @vaddr, whose page is there, or 0: there is
+ * an IOMMU, or the caller may not know it (CAP_SYS_ADMIN), or it is no memory. Any thread.
+ */
+uint64_t machine_physical_of(struct machine *m, uint64_t vaddr);
 /* Read such a text alone; "inherit" is the process's limit of now. 0 or -EINVAL. */
 int machine_parse_memlock(const char *text, uint64_t *bytes);
 /*

@@ -24,6 +24,7 @@
 #include "shim/calls.h"
 #include "shim/handles.h"
 #include "shim/mem.h"
+#include "shim/pagemap.h"
 #include "shim/paths.h"
 #include "shim/scope.h"
 
@@ -407,6 +408,18 @@ static bool is_refusal(int err, enum shim_io what)
 	return err == EBADF || (err == EINVAL && what & 1);
 }
 
+/* The kernel has read @len bytes. */
+static void was_read(const struct io_args *a, size_t len)
+{
+	const struct iovec one = { (void *)(uintptr_t)a->buf, a->n };
+	bool at_pos = a->what == SHIM_PREAD || a->what == SHIM_PREADV;
+
+	if (a->what < SHIM_READV)
+		shim_pagemap_read(a->fd, &one, 1, len, at_pos ? a->pos : -1);
+	else
+		shim_pagemap_read(a->fd, a->buf, a->n, len, at_pos ? a->pos : -1);
+}
+
 /* Return the result for the program; @result is that of libc's function. */
 static ssize_t finish(struct io_args *a, ssize_t result)
 {
@@ -416,6 +429,8 @@ static ssize_t finish(struct io_args *a, ssize_t result)
 		efault(a->what, a->buf, a->n);
 	if (a->what == SHIM_READ)
 		shim_signal_was_read(result);
+	if (shim.noiommu && result > 0 && !(a->what & 1))
+		was_read(a, (size_t)result);
 	return result;
 }
 
@@ -635,5 +650,7 @@ long shim_io_call(long nr, const long v[6])
 		return a.ret;
 	if (rc == -EFAULT)
 		efault(a.what, a.buf, a.n);
+	if (shim.noiommu && rc > 0 && !(a.what & 1))
+		was_read(&a, (size_t)rc);
 	return rc;
 }

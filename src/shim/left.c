@@ -125,7 +125,8 @@ static bool is_of_group(void *arg, int fd, const char *link)
 	s->fd = fd;
 	if (strncmp(link, s->name, s->len))
 		return false;
-	if (!strstr(link, vfio_node_of(VFIO_FILE_DEVICE)->path))
+	if (!strstr(link, vfio_node_of_cdev(false)->path) &&
+	    !strstr(link, vfio_node_of_cdev(true)->path))
 		return true;
 	snprintf(path, sizeof(path), "/proc/%s/fd/%d", s->process, fd);
 	own = sys_open(path, O_RDONLY | O_CLOEXEC, 0);

@@ -11,6 +11,7 @@
 
 #include "shim/handles.h"
 #include "shim/mem.h"
+#include "shim/pagemap.h"
 #include "shim/paths.h"
 #include "shim/scope.h"
 #include "shim/shim.h"
@@ -333,6 +334,8 @@ static long do_open(int dirfd, const char *path, int flags, mode_t mode, open_fn
 	} while (shim_path_again(fd, &dirfd, &use, !(flags & O_NOFOLLOW), &p));
 	if (fd >= 0 && (p.virt || p.above))
 		shim_fd_mark((int)fd, false);
+	if (fd >= 0 && shim_pagemap_path(path))
+		shim_pagemap_opened((int)fd);
 	if (fd >= 0 && self >= 0)
 		shim_fd_copy_marks(self, (int)fd);
 	shim_path_done(&p);

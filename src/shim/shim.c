@@ -333,6 +333,7 @@ __attribute__((constructor(101))) static void shim_init(void)
 			   sys_call(SYS_getpid, 0, 0, 0, 0, 0, 0));
 		return;
 	}
+	shim.noiommu = run_view_has(shim.run_dir, RUN_NOIOMMU);
 	if (iommu && vfio_iommu_choose(iommu)) {
 		report_err("environment", SHIM_WHO, 0,
 			   "UVFIO_IOMMU=%s: no such option; no device is seen", iommu);

@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "shim/handles.h"
+#include "shim/pagemap.h"
 #include "shim/paths.h"
 #include "shim/scope.h"
 #include "shim/shim.h"
@@ -56,7 +57,7 @@ EXPORT FILE *fopen(const char *restrict path, const char *restrict mode)
 	if (!p.virt && flags >= 0)
 		shim_keep_open(AT_FDCWD, path, flags);
 	/* of what the kernel says of a handle, open() knows better, too */
-	ours = p.virt || (p.info >= 0 && shim_fd_maybe_handle(p.info));
+	ours = p.virt || (p.info >= 0 && shim_fd_maybe_handle(p.info)) || shim_pagemap_path(path);
 	while (!ours || flags < 0) {
 		f = real(use, mode);
 		if (!f && shim_path_again(-errno, &dirfd, &use, true, &p)) {
@@ -70,7 +71,7 @@ EXPORT FILE *fopen(const char *restrict path, const char *restrict mode)
 	shim_path_done(&p);
 	if (fd < 0)
 		return NULL;
-	f = fdopen(fd, mode);
+	f = !p.virt && shim_pagemap_path(path) ? shim_pagemap_stream(fd, mode) : fdopen(fd, mode);
 	if (!f)
 		close(fd);
 	return f;

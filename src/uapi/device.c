@@ -371,7 +371,9 @@ int uapi_cdev_open(struct vfio_system *sys, const struct uapi_fds *fds, unsigned
 	char link[VFIO_NODE_NAME];
 	struct uapi_file *f;
 
-	vfio_node_name(vfio_node_of(VFIO_FILE_DEVICE), id, link);
+	if (!vfio_place_may_open(place))
+		return -EPERM;
+	vfio_node_name(vfio_node_of_cdev(place->group->noiommu), id, link);
 	f = uapi_file_new(sys, fds, &uapi_device_ops, link);
 	if (!f)
 		return -ENOMEM;

@@ -65,7 +65,8 @@ int uapi_open(struct vfio_system *sys, const struct uapi_fds *fds, const char *p
 		if (!g || node != vfio_node_of_group(g->noiommu))
 			return -ENOENT;
 	}
-	if (node->kind == VFIO_FILE_DEVICE && vfio_system_cdev(sys, id, &place))
+	if (node->kind == VFIO_FILE_DEVICE &&
+	    (vfio_system_cdev(sys, id, &place) || node != vfio_node_of_cdev(place.group->noiommu)))
 		return -ENOENT;
 	/* what open(2) says of any file that is there */
 	if (*rest || flags & O_DIRECTORY)

@@ -194,9 +194,10 @@ static long change_process(struct call *c)
 
 static long get_pa(struct call *c)
 {
-	const struct iommu_ioas_noiommu_get_pa *cmd = c->cmd;
+	struct iommu_ioas_noiommu_get_pa *cmd = c->cmd;
+	long ret;
 
-	if (!vfio_iommufd_capable(c->ictx, CAP_SYS_RAWIO))
+	if (!vfio_iommufd_rawio(c->ictx))
 		return -EPERM;
 	if (cmd->flags || cmd->__reserved)
 		return -EOPNOTSUPP;
@@ -204,7 +205,8 @@ static long get_pa(struct call *c)
 		return -EINVAL;
 	if (cmd->iova == UINT64_MAX)
 		return -EOVERFLOW;
-	return vfio_iommufd_get_pa(c->ictx, cmd->ioas_id, cmd->iova);
+	ret = vfio_iommufd_get_pa(c->ictx, cmd->ioas_id, cmd->iova, &cmd->length, &cmd->out_phys);
+	return ret ? ret : respond(c, sizeof(*cmd));
 }
 
 /* Which IOAS type1's ioctls are for. */

@@ -11,6 +11,7 @@ static long check_extension(struct vfio_iommufd *ictx, unsigned long ext)
 	case VFIO_TYPE1_IOMMU:
 	case VFIO_TYPE1v2_IOMMU:
 	case VFIO_UNMAP_ALL:
+		return !vfio_iommufd_compat_is_noiommu(ictx);
 	case VFIO_NOIOMMU_IOMMU: /* the kernel is built with it */
 		return 1;
 	case VFIO_DMA_CC_IOMMU:

@@ -283,8 +283,7 @@ bool vfio_pages_in_use(struct vfio_system *sys, const void *vaddr, uint64_t len)
 	return used;
 }
 
-/* Until all_unlock() no mapping of any address space comes or goes, nor does its memory move. */
-static void all_lock(struct vfio_ioas_set *s)
+void ioas_lock_all(struct vfio_ioas_set *s)
 {
 	struct vfio_ioas *io;
 
@@ -293,7 +292,7 @@ static void all_lock(struct vfio_ioas_set *s)
 		pthread_mutex_lock(&io->lock);
 }
 
-static void all_unlock(struct vfio_ioas_set *s)
+void ioas_unlock_all(struct vfio_ioas_set *s)
 {
 	struct vfio_ioas *io;
 
@@ -310,9 +309,9 @@ bool vfio_pages_in_place(struct vfio_system *sys, void *vaddr, uint64_t len)
 
 	if (!vfio_pages_in_use(sys, vaddr, len))
 		return false;
-	all_lock(s);
+	ioas_lock_all(s);
 	found = next_stretch(s, from, from + len, &a, &b);
-	all_unlock(s);
+	ioas_unlock_all(s);
 	return found;
 }
 
@@ -327,7 +326,8 @@ void vfio_preserve_pages(struct vfio_system *sys, void *vaddr, uint64_t len,
 	    (uint64_t)vaddr + len > UINT64_MAX - PAGE_SIZE_4K)
 		return;
 	to = align_up((uint64_t)vaddr + len, PAGE_SIZE_4K);
-	all_lock(s);
+	ioas_lock_all(s);
+	physical_lose(sys, from, to - 1);
 	/* memory that is mapped twice is moved once */
 	for (; from < to && next_stretch(s, from, to, &a, &b); from = b) {
 		/* a huge page goes with all that mappings have of it */
@@ -340,7 +340,7 @@ void vfio_preserve_pages(struct vfio_system *sys, void *vaddr, uint64_t len,
 		if (new)
 			keep(s, (uint64_t) new, b - a, users);
 	}
-	all_unlock(s);
+	ioas_unlock_all(s);
 }
 
 /*
@@ -388,7 +388,7 @@ void vfio_preserve_asides(struct vfio_system *sys, void *vaddr, uint64_t len,
 
 	if (!len)
 		return;
-	all_lock(s);
+	ioas_lock_all(s);
 	for (; from < to; from = b) {
 		pthread_mutex_lock(&s->maps_lock);
 		n = itree_first(&s->asides, from, to - 1);
@@ -412,7 +412,7 @@ void vfio_preserve_asides(struct vfio_system *sys, void *vaddr, uint64_t len,
 		if (new)
 			keep(s, (uint64_t) new, b - a, users);
 	}
-	all_unlock(s);
+	ioas_unlock_all(s);
 	asides_free(s, unused);
 }
 
@@ -448,9 +448,9 @@ bool vfio_can_follow(struct vfio_system *sys, void *vaddr, uint64_t len)
 	struct mapping *list;
 	bool can;
 
-	all_lock(s);
+	ioas_lock_all(s);
 	can = collect(s, (uint64_t)vaddr, (uint64_t)vaddr + len, &list);
-	all_unlock(s);
+	ioas_unlock_all(s);
 	return can;
 }
 
@@ -462,7 +462,7 @@ int vfio_follow_pages(struct vfio_system *sys, void *vaddr, uint64_t len,
 	struct mapping *list, *m;
 	int ret;
 
-	all_lock(s);
+	ioas_lock_all(s);
 	if (collect(s, from, to, &list))
 		at = move(arg);
 	for (m = at ? list : NULL; m; m = m->next) {
@@ -481,6 +481,6 @@ int vfio_follow_pages(struct vfio_system *sys, void *vaddr, uint64_t len,
 		itree_insert(&m->owner->by_mem, &m->by_mem);
 		pthread_mutex_unlock(&s->maps_lock);
 	}
-	all_unlock(s);
+	ioas_unlock_all(s);
 	return at ? 0 : -ENOMEM;
 }

@@ -10,6 +10,11 @@
 #include "vfio/internal.h"
 #include "vfio/iommufd.h"
 
+bool vfio_place_may_open(const struct vfio_place *place)
+{
+	return !place->group->noiommu || vfio_may_rawio(place->group->system);
+}
+
 /* The claim is made with no lock of the group's: a second open meanwhile finds it open. */
 int vfio_group_open(struct vfio_system *s, struct vfio_group *g)
 {
@@ -201,15 +206,14 @@ static int set_either(struct vfio_group *g, struct vfio_container *c, struct vfi
 		ret = -ENODEV;
 	} else if (g->container || g->iommufd) {
 		ret = -EINVAL;
-	} else if (g->noiommu && !vfio_may_rawio(g->system)) {
+	} else if (c && g->noiommu && !vfio_may_rawio(g->system)) {
 		ret = -EPERM;
 	} else if (c && g->iommufd_owner) {
 		ret = -EPERM; /* a device is open, which an iommufd has */
-	} else if (ictx && g->noiommu) {
-		ret = report_warn("iommufd-noiommu", "group", -EINVAL,
-				  "SET_CONTAINER of an iommufd: the group has no IOMMU");
 	} else if (ictx) {
-		ret = owned ? owned : vfio_iommufd_compat_create(ictx);
+		ret = owned	   ? owned
+		      : g->noiommu ? vfio_iommufd_compat_set_noiommu(ictx)
+				   : vfio_iommufd_compat_create(ictx);
 		if (!ret) {
 			vfio_iommufd_get(ictx);
 			g->iommufd = ictx;
@@ -247,7 +251,7 @@ int vfio_group_unset_container(struct vfio_group *g)
 	pthread_mutex_lock(&g->lock);
 	if (!g->container && !g->iommufd)
 		ret = -EINVAL;
-	else if (g->container && g->device_files)
+	else if (g->container && g->device_files > g->iommufd_files)
 		ret = -EBUSY;
 	else
 		owned = leave_with_lock(g);
@@ -296,7 +300,7 @@ static int enter(struct vfio_device *dev, struct vfio_ioas *io)
 {
 	int ret = 0;
 
-	if (!dev->attached && dev->ops->attach)
+	if (!dev->attached && dev->ops->attach && !io->noiommu)
 		ret = dev->ops->attach(dev, io);
 	if (!ret)
 		dev->attached++;
@@ -305,8 +309,38 @@ static int enter(struct vfio_device *dev, struct vfio_ioas *io)
 
 static void leave(struct vfio_device *dev, struct vfio_ioas *io)
 {
-	if (!--dev->attached && dev->ops->detach)
+	if (!--dev->attached && dev->ops->detach && !io->noiommu)
 		dev->ops->detach(dev, io);
+}
+
+static void say_noiommu(const struct vfio_device *dev)
+{
+	report_warn("noiommu-open", dev->name, 0,
+		    "it is open, and no IOMMU keeps its DMA from memory that is not meant for it");
+}
+
+/*
+ * Open @dev of a group without an IOMMU in an iommufd, of which it is no object. Who has an IOAS
+ * for type1's ioctls would wait for a translation. The group's lock is held.
+ */
+static int open_without_iommu(struct vfio_group *g, struct vfio_device *dev)
+{
+	uint32_t id;
+	int ret;
+
+	if (!dev->open_count) {
+		if (!vfio_may_rawio(g->system))
+			return -EPERM;
+		if (!vfio_iommufd_compat_get(g->iommufd, &id))
+			return report_warn("noiommu-ioas", dev->name, -EPERM,
+					   "GROUP_GET_DEVICE_FD: it has no IOMMU, and IOAS %u is "
+					   "set (IOMMU_VFIO_IOAS)",
+					   id);
+	}
+	ret = vfio_device_open(dev);
+	if (!ret)
+		g->iommufd_files++;
+	return ret;
 }
 
 /*
@@ -343,19 +377,20 @@ static int open_by_iommufd(struct vfio_group *g, struct vfio_device *dev)
  * group is ready.
  */
 int vfio_group_open_device(struct vfio_group *g, const char *name, const uint8_t *uuid,
-			   struct vfio_device **out, struct vfio_ioas **io)
+			   struct vfio_device **out, struct vfio_ioas **io, bool *by_iommufd)
 {
 	struct vfio_device *dev;
 	int ret;
 
 	pthread_mutex_lock(&g->lock);
+	*by_iommufd = g->iommufd;
 	dev = find(g, name);
 	ret = dev ? vfio_device_check_token(dev, uuid) : -ENODEV;
 	if (ret)
 		goto out;
 	if (g->iommufd) {
 		*io = NULL;
-		ret = open_by_iommufd(g, dev);
+		ret = g->noiommu ? open_without_iommu(g, dev) : open_by_iommufd(g, dev);
 		if (!ret)
 			goto opened;
 		goto out;
@@ -379,11 +414,9 @@ int vfio_group_open_device(struct vfio_group *g, const char *name, const uint8_t
 		vfio_device_close(dev);
 		goto out;
 	}
-	if (!*io)
-		report_warn("noiommu-open", name, 0,
-			    "it is open, and no IOMMU keeps its DMA from memory that is not meant "
-			    "for it");
 opened:
+	if (g->noiommu)
+		say_noiommu(dev);
 	g->device_files++;
 	atomic_fetch_add(&dev->by_group, 1);
 	*out = dev;
@@ -392,14 +425,15 @@ out:
 	return ret;
 }
 
-void vfio_group_close_device(struct vfio_group *g, struct vfio_device *dev, struct vfio_ioas *io)
+void vfio_group_close_device(struct vfio_group *g, struct vfio_device *dev, struct vfio_ioas *io,
+			     bool by_iommufd)
 {
 	pthread_mutex_lock(&g->lock);
 	atomic_fetch_sub(&dev->by_group, 1);
 	vfio_device_close(dev);
 	if (io) {
 		leave(dev, io);
-	} else if (!g->noiommu) {
+	} else if (by_iommufd) {
 		if (!dev->open_count)
 			iommufd_unbind(dev);
 		g->iommufd_files--;
@@ -440,7 +474,8 @@ int group_attach(struct vfio_group *g, struct vfio_device *dev, struct vfio_ioas
 	if (ret)
 		return ret;
 	if (!g->attached++) {
-		vfio_ioas_attach(io, g->iommu);
+		if (!io->noiommu)
+			vfio_ioas_attach(io, g->iommu);
 		g->ioas = io;
 	}
 	return 0;
@@ -449,7 +484,8 @@ int group_attach(struct vfio_group *g, struct vfio_device *dev, struct vfio_ioas
 void group_detach(struct vfio_group *g, struct vfio_device *dev, struct vfio_ioas *io)
 {
 	if (!--g->attached) {
-		vfio_ioas_detach(io, g->iommu);
+		if (!io->noiommu)
+			vfio_ioas_detach(io, g->iommu);
 		g->ioas = NULL;
 	}
 	leave(dev, io);
@@ -480,11 +516,12 @@ static int move_all(struct vfio_group *g, struct vfio_ioas *from, struct vfio_io
 
 int group_replace(struct vfio_group *g, struct vfio_ioas *from, struct vfio_ioas *to)
 {
-	int ret = move_all(g, from, to, g->n);
+	int ret = to->noiommu ? 0 : move_all(g, from, to, g->n);
 
 	if (ret)
 		return ret;
-	vfio_ioas_replace(from, to, g->iommu);
+	if (!to->noiommu)
+		vfio_ioas_replace(from, to, g->iommu);
 	g->ioas = to;
 	return 0;
 }

@@ -16,6 +16,7 @@
 
 struct vfio_container;
 struct vfio_iommufd;
+struct vfio_physical;
 struct vfio_type1;
 
 /*
@@ -149,6 +150,8 @@ struct vfio_system {
 	unsigned num_foreign;
 	struct loop *loop;	     /* service thread for virqfds alone; owned */
 	struct vfio_ioas_set ioases; /* all address spaces */
+	/* what devices without an IOMMU reach; NULL: there are none. Set once. */
+	struct vfio_physical *physical;
 	pthread_mutex_t dmabuf_lock; /* guards the next, and what it says: vfio/dmabuf.h */
 	struct cds_list_head dmabufs;
 };
@@ -175,6 +178,9 @@ void vfio_system_free(struct vfio_system *s);
 int vfio_system_add_group(struct vfio_system *s, struct iommu_group *ig, struct vfio_group **out);
 /** vfio_system_group - return group @id, or NULL: there is none, or one without places */
 struct vfio_group *vfio_system_group(struct vfio_system *s, unsigned id);
+
+/** vfio_place_may_open - true if the caller may open what is there: no IOMMU wants CAP_SYS_RAWIO */
+bool vfio_place_may_open(const struct vfio_place *place);
 
 /**
  * vfio_system_cdev - find the place of the device with /dev/vfio/devices/vfioN

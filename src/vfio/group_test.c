@@ -268,6 +268,7 @@ static void without_iommu(void **state)
 	struct vfio_container *c = vfio_container_new(w->s), *c2 = vfio_container_new(w->s);
 	struct vfio_device *dev;
 	struct vfio_ioas *io;
+	bool by_iommufd;
 
 	w->g[0]->noiommu = true;
 	/* in an empty container the mode is all that counts */
@@ -285,7 +286,9 @@ static void without_iommu(void **state)
 	assert_int_equal(vfio_group_set_container(w->g[0], c), 0);
 	assert_int_equal(vfio_container_check_extension(c, VFIO_TYPE1_IOMMU), 0);
 	assert_int_equal(vfio_container_check_extension(c, VFIO_UNMAP_ALL), 0);
-	assert_int_equal(vfio_group_open_device(w->g[0], "0000:01:00.0", NULL, &dev, &io), -EINVAL);
+	assert_int_equal(
+		vfio_group_open_device(w->g[0], "0000:01:00.0", NULL, &dev, &io, &by_iommufd),
+		-EINVAL);
 	assert_int_equal(vfio_container_set_iommu(c, VFIO_TYPE1_IOMMU), -ENODEV);
 	w->mode = false;
 	assert_int_equal(vfio_container_set_iommu(c, VFIO_NOIOMMU_IOMMU), -ENODEV);
@@ -299,12 +302,16 @@ static void without_iommu(void **state)
 	assert_true(vfio_container_is_noiommu(c));
 	assert_null(vfio_container_type1_get(c));
 	w->rawio = false;
-	assert_int_equal(vfio_group_open_device(w->g[0], "0000:01:00.0", NULL, &dev, &io), -EPERM);
+	assert_int_equal(
+		vfio_group_open_device(w->g[0], "0000:01:00.0", NULL, &dev, &io, &by_iommufd),
+		-EPERM);
 	w->rawio = true;
-	assert_int_equal(vfio_group_open_device(w->g[0], "0000:01:00.0", NULL, &dev, &io), 0);
+	assert_int_equal(
+		vfio_group_open_device(w->g[0], "0000:01:00.0", NULL, &dev, &io, &by_iommufd), 0);
 	assert_null(io);
 	assert_int_equal(vfio_group_unset_container(w->g[0]), -EBUSY);
-	vfio_group_close_device(w->g[0], dev, io);
+	assert_false(by_iommufd);
+	vfio_group_close_device(w->g[0], dev, io, by_iommufd);
 	/* the two kinds do not mix */
 	assert_int_equal(vfio_group_set_container(w->g[1], c), -EPERM);
 	assert_int_equal(vfio_group_set_container(w->g[1], c2), 0);

@@ -23,6 +23,7 @@ struct vfio_memory {
 	uint64_t pages; /* counted in vfio_ioas_set.pages_locked */
 	bool device;	/* a mapped BAR: no pages, not counted */
 	bool writable;	/* its pages must allow writes, also where a mapping only reads */
+	bool there;	/* its pages are there, and nobody asks for more */
 };
 
 /* One mapping as it was made. */
@@ -44,6 +45,7 @@ struct vfio_ioas {
 	struct vfio_system *sys;
 	struct vfio_ioas_set *set;
 	bool limited; /* dma_entry_limit is for it, too */
+	bool noiommu; /* of a HWPT that no device goes through; set when it is made */
 	struct iommu_domain *domain;
 	pthread_mutex_t lock; /* guards what follows; its place is said in ioas.h */
 	struct itree by_iova;
@@ -82,6 +84,9 @@ static inline uint64_t mapping_size(const struct mapping *m)
 /* Make a set of no address spaces; and give back what it has, when there are none any more. */
 void vfio_ioas_set_init(struct vfio_ioas_set *set);
 void vfio_ioas_set_destroy(struct vfio_ioas_set *set);
+
+/* Say that no device goes through @io, which is new: there is no IOMMU. */
+void ioas_set_noiommu(struct vfio_ioas *io);
 
 /* Below, the space's lock is held: by the caller, who looks first and then acts. */
 
@@ -150,7 +155,36 @@ int ioas_split(struct vfio_ioas *io, uint64_t last);
 /* The program's memory of @m is at @vaddr; while @m is in no tree, with maps_lock held. */
 void ioas_set_mem(struct vfio_ioas_set *set, struct mapping *m, uint64_t vaddr, uint64_t size);
 
+/* ---- physical.c ---- */
+
+/* Free what a system without an IOMMU has; no device is left. */
+void physical_free(struct vfio_system *s);
+/*
+ * Return the physical address of the byte that @io, of a HWPT, has at @iova; 0: there is none, or
+ * no memory for it. No space's lock is held.
+ */
+uint64_t physical_of_iova(struct vfio_ioas *io, uint64_t iova);
+/*
+ * The program takes its memory in [@from, @last] away: what nobody has pinned has no address any
+ * more. All spaces' locks are held.
+ */
+void physical_lose(struct vfio_system *s, uint64_t from, uint64_t last);
+/*
+ * A HWPT let go of memory that the program gave in [@from, @last]: the same for what the program
+ * does not see any more. No space's lock is held.
+ */
+void physical_unpinned(struct vfio_system *s, uint64_t from, uint64_t last);
+/* The same for our own view of a file, which goes. */
+void physical_gone(struct vfio_system *s, uint64_t from, uint64_t last);
+
 /* ---- aside.c ---- */
+
+/*
+ * Take all spaces' locks: until the other no mapping of any comes or goes, nor does its memory
+ * move.
+ */
+void ioas_lock_all(struct vfio_ioas_set *s);
+void ioas_unlock_all(struct vfio_ioas_set *s);
 
 /*
  * Return where the domain has the byte that the program gave at @addr, or 0: nowhere. @len gets how
@@ -191,8 +225,9 @@ uint64_t returned_release(struct vfio_ioas_set *set, uint64_t start, uint64_t la
  * answer.
  */
 int vfio_group_open_device(struct vfio_group *g, const char *name, const uint8_t *uuid,
-			   struct vfio_device **out, struct vfio_ioas **io);
-void vfio_group_close_device(struct vfio_group *g, struct vfio_device *dev, struct vfio_ioas *io);
+			   struct vfio_device **out, struct vfio_ioas **io, bool *by_iommufd);
+void vfio_group_close_device(struct vfio_group *g, struct vfio_device *dev, struct vfio_ioas *io,
+			     bool by_iommufd);
 /* Give up what the last device of an iommufd held, after its close; @g's devices may go with it. */
 void vfio_group_closed_device(struct vfio_group *g);
 /*

@@ -90,6 +90,12 @@ void vfio_ioas_put(struct vfio_ioas *io)
 	heap_free(io);
 }
 
+void ioas_set_noiommu(struct vfio_ioas *io)
+{
+	io->noiommu = true;
+	iommu_domain_set_whole(io->domain);
+}
+
 struct iommu_domain *vfio_ioas_domain(struct vfio_ioas *io)
 {
 	return io->domain;
@@ -306,7 +312,9 @@ static int memory_populate(struct vfio_ioas *io, const struct vfio_memory *mem, 
 		prot |= IOMMU_WRITE;
 	if (s->env->device_memory && s->env->device_memory(s->env_arg, vaddr, size))
 		return -EFAULT;
-	return is_returned(io->set, vaddr, size) ? -EFAULT : iommu_populate(vaddr, size, prot);
+	if (is_returned(io->set, vaddr, size))
+		return -EFAULT;
+	return mem->there ? 0 : iommu_populate(vaddr, size, prot);
 }
 
 /* Pin and count the program's memory. */
@@ -464,7 +472,7 @@ int ioas_map(struct vfio_ioas *io, uint64_t iova, uint64_t vaddr, uint64_t size,
 				  "MAP_DMA at IOVA 0x%" PRIx64
 				  ": %u mappings, the limit (dma_entry_limit), are in use",
 				  iova, io->entries);
-	if (!in_iova_ranges(iova, iova + size - 1))
+	if (!io->noiommu && !in_iova_ranges(iova, iova + size - 1))
 		return report_warn("dma-iova-range", "dma", -EINVAL,
 				   "MAP_DMA of 0x%" PRIx64 " bytes at IOVA 0x%" PRIx64
 				   ": outside of what the IOMMU can map (IOMMU_GET_INFO)",

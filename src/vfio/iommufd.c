@@ -66,9 +66,9 @@ bool iommufd_capable(struct vfio_iommufd *ictx, unsigned cap)
 	return !env->capable || env->capable(ictx->sys->env_arg, cap);
 }
 
-bool vfio_iommufd_capable(struct vfio_iommufd *ictx, unsigned cap)
+bool vfio_iommufd_rawio(struct vfio_iommufd *ictx)
 {
-	return iommufd_capable(ictx, cap);
+	return vfio_may_rawio(ictx->sys);
 }
 
 /* ---- numbers ---- */

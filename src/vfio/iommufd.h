@@ -52,8 +52,8 @@ void vfio_iommufd_abort(struct vfio_iommufd *ictx, uint32_t id);
 /** vfio_iommufd_destroy - IOMMU_DESTROY: 0; -ENOENT; -EBUSY: something needs it */
 int vfio_iommufd_destroy(struct vfio_iommufd *ictx, uint32_t id);
 
-/** vfio_iommufd_capable - true if the caller has the capability @cap (linux/capability.h) */
-bool vfio_iommufd_capable(struct vfio_iommufd *ictx, unsigned cap);
+/** vfio_iommufd_rawio - true if the caller may do raw I/O (CAP_SYS_RAWIO) */
+bool vfio_iommufd_rawio(struct vfio_iommufd *ictx);
 
 /* ---- IOASes; an @id that is no such object is -ENOENT ---- */
 
@@ -146,8 +146,16 @@ int vfio_iommufd_ioas_unmap(struct vfio_iommufd *ictx, uint32_t id, uint64_t iov
 int vfio_iommufd_option(struct vfio_iommufd *ictx, const struct iommu_option *o, uint64_t *value);
 /** vfio_iommufd_change_process - 0; -EINVAL: some mapping is not of a file */
 int vfio_iommufd_change_process(struct vfio_iommufd *ictx);
-/** vfio_iommufd_get_pa - -ENOENT: nothing is mapped at @iova; -EOPNOTSUPP: an IOMMU is there */
-int vfio_iommufd_get_pa(struct vfio_iommufd *ictx, uint32_t id, uint64_t iova);
+/**
+ * vfio_iommufd_get_pa - IOAS_NOIOMMU_GET_PA: tell the physical address of what an IOAS has
+ * @length: at most so many bytes, not 0; gets how many lie there in one piece
+ * @pa: gets the address
+ *
+ * Return: 0; -ENOENT: nothing is mapped at @iova; -EOPNOTSUPP: it is in no page table, or an IOMMU
+ * is there; -ENOMEM.
+ */
+int vfio_iommufd_get_pa(struct vfio_iommufd *ictx, uint32_t id, uint64_t iova, uint64_t *length,
+			uint64_t *pa);
 
 /* ---- HWPTs ---- */
 
@@ -165,7 +173,10 @@ struct vfio_iommufd_hw_info {
 	uint64_t capabilities;
 	uint8_t max_pasid_log2;
 };
-/** vfio_iommufd_hw_info - tell what the IOMMU of a device is: 0; -ENOENT: no such device */
+/**
+ * vfio_iommufd_hw_info - tell what the IOMMU of a device is: 0; -ENOENT: no such device;
+ * -EOPNOTSUPP: it has none
+ */
 int vfio_iommufd_hw_info(struct vfio_iommufd *ictx, uint32_t dev_id,
 			 struct vfio_iommufd_hw_info *out);
 /** vfio_iommufd_has_device - true if there is a device @id */
@@ -240,7 +251,17 @@ int vfio_iommufd_compat_set(struct vfio_iommufd *ictx, uint32_t id);
 void vfio_iommufd_compat_clear(struct vfio_iommufd *ictx);
 /** vfio_iommufd_compat_create - make one, if there is none: 0 or -ENOMEM */
 int vfio_iommufd_compat_create(struct vfio_iommufd *ictx);
-/** vfio_iommufd_compat_set_iommu - 0; -EINVAL: another @type, or mapped pages; -ENODEV */
+/**
+ * vfio_iommufd_compat_set_noiommu - have it be for groups without an IOMMU, from now on: 0;
+ * -EINVAL: there is one
+ */
+int vfio_iommufd_compat_set_noiommu(struct vfio_iommufd *ictx);
+/** vfio_iommufd_compat_is_noiommu - true if that was done: type1 is not to be had */
+bool vfio_iommufd_compat_is_noiommu(struct vfio_iommufd *ictx);
+/**
+ * vfio_iommufd_compat_set_iommu - 0; -EINVAL: another @type, or mapped pages; -ENODEV; -EPERM: no
+ * IOMMU, and no right to that
+ */
 int vfio_iommufd_compat_set_iommu(struct vfio_iommufd *ictx, unsigned long type);
 /** vfio_iommufd_compat_coherent - return what CHECK_EXTENSION says of VFIO_DMA_CC_IOMMU; -ENODEV */
 int vfio_iommufd_compat_coherent(struct vfio_iommufd *ictx);

@@ -101,6 +101,8 @@ void iommufd_pages_put(struct vfio_iommufd *ictx, struct iommufd_pages *p)
 	if (p->mem)
 		ioas_memory_put(&ictx->sys->ioases, p->mem);
 	if (p->view_size)
+		physical_gone(ictx->sys, (uint64_t)p->view, (uint64_t)p->view + p->view_size - 1);
+	if (p->view_size)
 		sys_call(SYS_munmap, p->view, (long)p->view_size, 0, 0, 0, 0);
 	if (p->fd >= 0)
 		sys_close(p->fd);
@@ -195,9 +197,12 @@ static int map_fresh(struct vfio_ioas *space, const struct iommufd_area *a, uint
 	if (!vaddr || add_overflows(vaddr, size - 1))
 		return -EFAULT;
 	for (; from < end && !ret; from = to) {
-		bool window = from >= IOMMU_MSI_START && from <= IOMMU_MSI_END;
+		bool window = !space->noiommu && from >= IOMMU_MSI_START && from <= IOMMU_MSI_END;
 
-		to = window ? IOMMU_MSI_END + 1 : from < IOMMU_MSI_START ? IOMMU_MSI_START : end;
+		to = space->noiommu	      ? end
+		     : window		      ? IOMMU_MSI_END + 1
+		     : from < IOMMU_MSI_START ? IOMMU_MSI_START
+					      : end;
 		if (to > end)
 			to = end;
 		if (window) {
@@ -337,9 +342,18 @@ void iommufd_areas_unpin(struct vfio_iommufd *ictx, struct iommufd_ioas *ioas)
 		unpin(ictx, a);
 }
 
+void iommufd_area_left(struct vfio_iommufd *ictx, const struct iommufd_area *a)
+{
+	uint64_t vaddr = a->pages->vaddr;
+
+	physical_unpinned(ictx->sys, vaddr + a->by_page.start * PAGE_SIZE_4K,
+			  vaddr + a->by_page.last * PAGE_SIZE_4K + PAGE_SIZE_4K - 1);
+}
+
 void iommufd_area_free(struct vfio_iommufd *ictx, struct iommufd_area *a)
 {
 	unpin(ictx, a);
+	iommufd_area_left(ictx, a);
 	iommufd_pages_put(ictx, a->pages);
 	heap_free(a);
 }

@@ -60,11 +60,40 @@ int vfio_iommufd_compat_create(struct vfio_iommufd *ictx)
 	return ret;
 }
 
+int vfio_iommufd_compat_set_noiommu(struct vfio_iommufd *ictx)
+{
+	int ret = 0;
+
+	pthread_mutex_lock(&ictx->lock);
+	if (ictx->compat)
+		ret = report_warn("noiommu-ioas", "iommufd", -EINVAL,
+				  "GROUP_SET_CONTAINER: the group has no IOMMU, and IOAS %u is set "
+				  "(IOMMU_VFIO_IOAS)",
+				  ictx->compat->obj.id);
+	else
+		ictx->noiommu = true;
+	pthread_mutex_unlock(&ictx->lock);
+	return ret;
+}
+
+bool vfio_iommufd_compat_is_noiommu(struct vfio_iommufd *ictx)
+{
+	bool is;
+
+	pthread_mutex_lock(&ictx->lock);
+	is = ictx->noiommu;
+	pthread_mutex_unlock(&ictx->lock);
+	return is;
+}
+
 int vfio_iommufd_compat_set_iommu(struct vfio_iommufd *ictx, unsigned long type)
 {
+	bool noiommu = vfio_iommufd_compat_is_noiommu(ictx);
 	int ret = -ENODEV;
 
-	if (type != VFIO_TYPE1_IOMMU && type != VFIO_TYPE1v2_IOMMU)
+	if (noiommu && type == VFIO_NOIOMMU_IOMMU)
+		return vfio_may_rawio(ictx->sys) ? 0 : -EPERM;
+	if (noiommu || (type != VFIO_TYPE1_IOMMU && type != VFIO_TYPE1v2_IOMMU))
 		return -EINVAL;
 	pthread_mutex_lock(&ictx->lock);
 	/* v1 may cut mappings, which large pages would not allow */

@@ -119,10 +119,17 @@ static void detach(struct vfio_iommufd_device *idev)
 	put_hwpt(idev->ictx, h);
 }
 
+/* May @ioas have @idev, which has a window that is reserved if there is an IOMMU? */
+static int check_window(const struct vfio_iommufd_device *idev, struct iommufd_ioas *ioas)
+{
+	return iommufd_is_noiommu(&idev->obj) ? 0 : iommufd_ioas_check_device(ioas);
+}
+
 /* May @idev be attached to @h at all? 0 or -ENODEV. */
 static int check_fault(const struct vfio_iommufd_device *idev, const struct iommufd_hwpt *h)
 {
-	if (!h->fault || iommu_group_has_pri(idev->dev->group->iommu))
+	if (!h->fault || iommufd_is_noiommu(&idev->obj) ||
+	    iommu_group_has_pri(idev->dev->group->iommu))
 		return 0;
 	return report_warn(
 		"fault-queue-hardware", idev->dev->name, -ENODEV,
@@ -138,7 +145,7 @@ static int attach_first(struct vfio_iommufd_device *idev, struct iommufd_hwpt *h
 
 	if (g->attached && g->ioas != h->space)
 		return -EINVAL;
-	ret = iommufd_ioas_check_device(h->ioas);
+	ret = check_window(idev, h->ioas);
 	if (!ret)
 		ret = check_fault(idev, h);
 	if (!ret)
@@ -161,7 +168,7 @@ static int replace(struct vfio_iommufd_device *idev, struct iommufd_hwpt *h)
 	if (h == old)
 		return 0;
 	if (h->ioas != old->ioas)
-		ret = iommufd_ioas_check_device(h->ioas);
+		ret = check_window(idev, h->ioas);
 	if (!ret)
 		ret = check_fault(idev, h);
 	if (!ret)
@@ -206,11 +213,11 @@ static int attach_ioas(struct vfio_iommufd_device *idev, struct iommufd_ioas *io
 		return ret;
 	}
 	if (!idev->hwpt) { /* before the memory is looked at */
-		ret = idev->dev->group->attached ? -EINVAL : iommufd_ioas_check_device(ioas);
+		ret = idev->dev->group->attached ? -EINVAL : check_window(idev, ioas);
 		if (ret)
 			return ret;
 	}
-	ret = iommufd_hwpt_new(idev->ictx, ioas, &h);
+	ret = iommufd_hwpt_new(idev->ictx, ioas, iommufd_is_noiommu(&idev->obj), &h);
 	if (ret)
 		return ret;
 	h->automatic = true;

@@ -10,7 +10,7 @@
 #include "vfio/iommu_hw.h"
 #include "vfio/iommufd_objects.h"
 
-int iommufd_hwpt_new(struct vfio_iommufd *ictx, struct iommufd_ioas *ioas,
+int iommufd_hwpt_new(struct vfio_iommufd *ictx, struct iommufd_ioas *ioas, bool noiommu,
 		     struct iommufd_hwpt **out)
 {
 	struct iommufd_hwpt *h = heap_alloc(sizeof(*h));
@@ -21,6 +21,8 @@ int iommufd_hwpt_new(struct vfio_iommufd *ictx, struct iommufd_ioas *ioas,
 	h->space = vfio_ioas_new(ictx->sys, false);
 	if (!h->space)
 		goto err;
+	if (noiommu)
+		ioas_set_noiommu(h->space);
 	ret = iommufd_object_add(ictx, &h->obj, IOMMUFD_HWPT);
 	if (ret)
 		goto err;
@@ -48,6 +50,7 @@ err:
 void iommufd_hwpt_free(struct vfio_iommufd *ictx, struct iommufd_hwpt *h)
 {
 	struct iommufd_ioas *ioas = h->ioas;
+	struct iommufd_area *a;
 
 	iommufd_object_remove(ictx, &h->obj);
 	cds_list_del(&h->in_ioas);
@@ -64,17 +67,22 @@ void iommufd_hwpt_free(struct vfio_iommufd *ictx, struct iommufd_hwpt *h)
 	if (h->fault)
 		h->fault->obj.users--;
 	vfio_ioas_put(h->space);
+	for (a = ioas->space ? NULL : iommufd_area_first(ioas, 0, UINT64_MAX); a;
+	     a = iommufd_area_next(a, 0, UINT64_MAX))
+		iommufd_area_left(ictx, a);
 	heap_free(h);
 }
 
 /* The checks of a new one that is of an IOAS: what this IOMMU can do. */
-static int check_flags(const struct iommu_hwpt_alloc *c)
+static int check_flags(const struct iommu_hwpt_alloc *c, bool noiommu)
 {
 	const uint32_t known = IOMMU_HWPT_ALLOC_NEST_PARENT | IOMMU_HWPT_ALLOC_DIRTY_TRACKING |
 			       IOMMU_HWPT_FAULT_ID_VALID | IOMMU_HWPT_ALLOC_PASID;
 
 	if (c->flags & ~known || c->data_len)
 		return -EOPNOTSUPP;
+	if (noiommu)
+		return c->flags & ~IOMMU_HWPT_FAULT_ID_VALID ? -EOPNOTSUPP : 0;
 	if (c->flags & IOMMU_HWPT_ALLOC_NEST_PARENT)
 		return report_warn("hwpt-hardware", "iommufd", -EOPNOTSUPP,
 				   "HWPT_ALLOC: the IOMMU has no nested translation");
@@ -87,7 +95,7 @@ static int check_flags(const struct iommu_hwpt_alloc *c)
 }
 
 static int alloc_of(struct vfio_iommufd *ictx, const struct iommu_hwpt_alloc *c,
-		    struct iommufd_object *pt, uint32_t *id)
+		    struct iommufd_object *pt, bool noiommu, uint32_t *id)
 {
 	struct iommufd_object *fault;
 	struct iommufd_hwpt *h;
@@ -95,16 +103,17 @@ static int alloc_of(struct vfio_iommufd *ictx, const struct iommu_hwpt_alloc *c,
 
 	/* nested: without a parent for it, and hardware */
 	if (pt->kind == IOMMUFD_HWPT)
-		return !c->data_len || c->flags &
+		return noiommu || !c->data_len ||
+				       c->flags &
 					       ~(IOMMU_HWPT_FAULT_ID_VALID | IOMMU_HWPT_ALLOC_PASID)
 			       ? -EOPNOTSUPP
 			       : -EINVAL;
 	if (pt->kind != IOMMUFD_IOAS)
 		return -EINVAL;
-	ret = check_flags(c);
+	ret = check_flags(c, noiommu);
 	if (ret)
 		return ret;
-	ret = iommufd_hwpt_new(ictx, container_of_type(pt, struct iommufd_ioas, obj), &h);
+	ret = iommufd_hwpt_new(ictx, container_of_type(pt, struct iommufd_ioas, obj), noiommu, &h);
 	if (ret)
 		return ret;
 	h->dirty = c->flags & IOMMU_HWPT_ALLOC_DIRTY_TRACKING;
@@ -126,7 +135,7 @@ static int alloc_of(struct vfio_iommufd *ictx, const struct iommu_hwpt_alloc *c,
 int vfio_iommufd_hwpt_alloc(struct vfio_iommufd *ictx, const struct iommu_hwpt_alloc *c,
 			    uint32_t *id)
 {
-	struct iommufd_object *pt;
+	struct iommufd_object *pt, *dev;
 	int ret;
 
 	if (c->__reserved)
@@ -135,12 +144,13 @@ int vfio_iommufd_hwpt_alloc(struct vfio_iommufd *ictx, const struct iommu_hwpt_a
 		return -EINVAL;
 	pthread_mutex_lock(&ictx->lock);
 	pt = iommufd_object_get(ictx, c->pt_id, IOMMUFD_ANY);
-	if (!iommufd_object_get(ictx, c->dev_id, IOMMUFD_DEVICE))
+	dev = iommufd_object_get(ictx, c->dev_id, IOMMUFD_DEVICE);
+	if (!dev)
 		ret = -ENOENT;
 	else if (!pt)
 		ret = -EINVAL;
 	else
-		ret = alloc_of(ictx, c, pt, id);
+		ret = alloc_of(ictx, c, pt, iommufd_is_noiommu(dev), id);
 	pthread_mutex_unlock(&ictx->lock);
 	return ret;
 }
@@ -159,6 +169,7 @@ int vfio_iommufd_hw_info(struct vfio_iommufd *ictx, uint32_t dev_id,
 {
 	struct iommufd_object *o;
 	bool pri = false;
+	int ret = 0;
 
 	*out = (struct vfio_iommufd_hw_info){
 		/* as recorded of a VT-d without the rest: 48 bits, pages of 2 MiB and 1 GiB */
@@ -171,14 +182,18 @@ int vfio_iommufd_hw_info(struct vfio_iommufd *ictx, uint32_t dev_id,
 	}
 	pthread_mutex_lock(&ictx->lock);
 	o = iommufd_object_get(ictx, dev_id, IOMMUFD_DEVICE);
-	if (o)
+	if (!o)
+		ret = -ENOENT;
+	else if (iommufd_is_noiommu(o))
+		ret = -EOPNOTSUPP;
+	else
 		pri = container_of_type(o, struct vfio_iommufd_device, obj)->dev->iommu->pri;
 	pthread_mutex_unlock(&ictx->lock);
 	if (pri) {
 		out->vtd.ecap_reg |= ECAP_DT | ECAP_PRS | ECAP_PDS | ECAP_SMTS | ECAP_SSTS;
 		out->capabilities &= ~IOMMU_HW_CAP_PCI_ATS_NOT_SUPPORTED;
 	}
-	return o ? 0 : -ENOENT;
+	return ret;
 }
 
 /* ---- dirty tracking ---- */

@@ -70,12 +70,18 @@ void iommufd_ioas_free(struct vfio_iommufd *ictx, struct iommufd_ioas *ioas)
 
 /* ---- what can be mapped ---- */
 
+/* True if what a device writes at 0xfee00000 are interrupt messages to the IOMMU. */
+static bool has_window(const struct iommufd_ioas *ioas)
+{
+	return ioas->devices && !ioas->space->noiommu;
+}
+
 /* Return the ranges that can be mapped, in order. */
 static unsigned ranges(const struct iommufd_ioas *ioas, struct iommu_iova_range r[2])
 {
 	uint64_t end = ioas->space ? IOVA_END - 1 : UINT64_MAX;
 
-	if (!ioas->devices) {
+	if (!has_window(ioas)) {
 		r[0] = (struct iommu_iova_range){ 0, end };
 		return 1;
 	}
@@ -210,7 +216,7 @@ int vfio_iommufd_ioas_allow(struct vfio_iommufd *ictx, uint32_t id,
 		ret = -ENOENT;
 	else if (ioas->space && itree_first(&list->tree, IOVA_END, UINT64_MAX))
 		ret = -EADDRINUSE;
-	else if (ioas->devices && itree_first(&list->tree, IOMMU_MSI_START, IOMMU_MSI_END))
+	else if (has_window(ioas) && itree_first(&list->tree, IOMMU_MSI_START, IOMMU_MSI_END))
 		ret = -EADDRINUSE;
 	if (!ret) {
 		old = ioas->allowed;
@@ -779,20 +785,6 @@ int vfio_iommufd_change_process(struct vfio_iommufd *ictx)
 			if (!a->pages->is_file)
 				ret = -EINVAL;
 	}
-	pthread_mutex_unlock(&ictx->lock);
-	return ret;
-}
-
-/* No IOVA is a physical address: the IOMMU is there. */
-int vfio_iommufd_get_pa(struct vfio_iommufd *ictx, uint32_t id, uint64_t iova)
-{
-	struct iommufd_ioas *ioas;
-	int ret = -ENOENT;
-
-	pthread_mutex_lock(&ictx->lock);
-	ioas = iommufd_ioas_get(ictx, id);
-	if (ioas && iommufd_area_first(ioas, iova, iova))
-		ret = -EOPNOTSUPP;
 	pthread_mutex_unlock(&ictx->lock);
 	return ret;
 }

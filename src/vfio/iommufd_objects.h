@@ -100,8 +100,15 @@ struct vfio_iommufd {
 	uint32_t free_from; /* no number below is free */
 	unsigned count;
 	struct iommufd_ioas *compat; /* that type1's ioctls are for, or NULL */
+	bool noiommu;		     /* a group without an IOMMU is, or was, in it */
 	bool process_limit;	     /* OPTION RLIMIT_MODE 1 */
 };
+
+/* True if there is no IOMMU before the device @o. */
+static inline bool iommufd_is_noiommu(const struct iommufd_object *o)
+{
+	return container_of_type(o, struct vfio_iommufd_device, obj)->dev->group->noiommu;
+}
 
 static inline uint64_t area_iova(const struct iommufd_area *a)
 {
@@ -172,6 +179,8 @@ int iommufd_areas_fill(struct vfio_iommufd *ictx, struct iommufd_ioas *ioas,
 void iommufd_areas_unpin(struct vfio_iommufd *ictx, struct iommufd_ioas *ioas);
 /* Unmap all mappings of @space that have some of [@iova, @last]. */
 void iommufd_space_unmap(struct vfio_ioas *space, uint64_t iova, uint64_t last);
+/* @a, which a HWPT had, is not in it any more: what the program does not see may have gone. */
+void iommufd_area_left(struct vfio_iommufd *ictx, const struct iommufd_area *a);
 /* Free an area that is in no HWPT any more. */
 void iommufd_area_free(struct vfio_iommufd *ictx, struct iommufd_area *a);
 /* Give a reference back. */
@@ -185,10 +194,10 @@ void iommufd_fault_free(struct vfio_iommufd *ictx, struct vfio_iommufd_fault *f)
 /* ---- iommufd_hwpt.c ---- */
 
 /*
- * Make a HWPT of @ioas, with all its areas mapped, not published; free one that nobody uses, with
- * its number.
+ * Make a HWPT of @ioas, with all its areas mapped, not published; @noiommu: for devices that do not
+ * go through it. Free one that nobody uses, with its number.
  */
-int iommufd_hwpt_new(struct vfio_iommufd *ictx, struct iommufd_ioas *ioas,
+int iommufd_hwpt_new(struct vfio_iommufd *ictx, struct iommufd_ioas *ioas, bool noiommu,
 		     struct iommufd_hwpt **out);
 void iommufd_hwpt_free(struct vfio_iommufd *ictx, struct iommufd_hwpt *h);
 #endif

@@ -26,6 +26,8 @@ const struct vfio_node vfio_nodes[] = {
 	  0600, VFIO_KERNEL_ALWAYS },
 	{ "/dev/vfio/devices/vfio", NUMBERED(VFIO_CDEV_MAJOR), VFIO_FILE_DEVICE, VFIO_CDEV_MAJOR, 0,
 	  0600, VFIO_KERNEL_IOMMUFD },
+	{ "/dev/vfio/devices/noiommu-vfio", NUMBERED(VFIO_CDEV_MAJOR), VFIO_FILE_DEVICE,
+	  VFIO_CDEV_MAJOR, 0, 0600, VFIO_KERNEL_IOMMUFD },
 };
 const size_t vfio_num_nodes = ARRAY_SIZE(vfio_nodes);
 
@@ -83,6 +85,13 @@ char *vfio_node_name(const struct vfio_node *node, unsigned id, char name[VFIO_N
 const struct vfio_node *vfio_node_of_group(bool noiommu)
 {
 	const struct vfio_node *n = vfio_node_of(VFIO_FILE_GROUP);
+
+	return noiommu ? n + 1 : n;
+}
+
+const struct vfio_node *vfio_node_of_cdev(bool noiommu)
+{
+	const struct vfio_node *n = vfio_node_of(VFIO_FILE_DEVICE);
 
 	return noiommu ? n + 1 : n;
 }

@@ -60,11 +60,13 @@ extern const size_t vfio_num_nodes;
 const struct vfio_node *vfio_node_find(const char *path, unsigned *id, const char **rest);
 
 /* Write the path of @node with number @id to @name, and return it. */
-#define VFIO_NODE_NAME 40
+#define VFIO_NODE_NAME 48
 char *vfio_node_name(const struct vfio_node *node, unsigned id, char name[VFIO_NODE_NAME]);
 
 /* Return the node of groups whose devices have no IOMMU, or have one. */
 const struct vfio_node *vfio_node_of_group(bool noiommu);
+/* The same of the nodes of devices. */
+const struct vfio_node *vfio_node_of_cdev(bool noiommu);
 /* Return the first node of @kind, or NULL: such a file has none. */
 const struct vfio_node *vfio_node_of(enum vfio_file_kind kind);
 

@@ -34,12 +34,11 @@ int vfio_open_by_group(struct vfio_open *o, struct vfio_group *g, const char *na
 	ret = use(g, name, true);
 	if (ret)
 		return ret;
-	ret = vfio_group_open_device(g, name, uuid, &o->dev, &o->ioas);
+	ret = vfio_group_open_device(g, name, uuid, &o->dev, &o->ioas, &o->iommufd);
 	if (ret) {
 		use(g, name, false);
 		return ret;
 	}
-	o->iommufd = !o->ioas && !g->noiommu;
 	atomic_store(&o->bound, true);
 	return 0;
 }
@@ -166,7 +165,7 @@ void vfio_open_close(struct vfio_open *o)
 	if (o->via == VFIO_VIA_GROUP) {
 		struct vfio_group *g = dev->group;
 
-		vfio_group_close_device(g, dev, o->ioas);
+		vfio_group_close_device(g, dev, o->ioas, o->iommufd);
 		use(g, dev->name, false);
 		if (o->iommufd)
 			vfio_group_closed_device(g);

@@ -38,6 +38,7 @@ void vfio_system_free(struct vfio_system *s)
 {
 	if (!s)
 		return;
+	physical_free(s);
 	for (unsigned i = 0; i < s->n; i++) {
 		pthread_mutex_destroy(&s->groups[i]->lock);
 		pthread_mutex_destroy(&s->groups[i]->take_lock);

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-3-Clause
-# What tests/bind.sh runs: a VFIO client of libc alone.
-$(BUILD)/test/bind_noiommu: tests/bind/noiommu.c
+# What tests/noiommu.sh runs: a VFIO client of libc alone.
+$(BUILD)/test/noiommu_client: tests/noiommu/client.c
 	$(test_link)
-test-programs: $(BUILD)/test/bind_noiommu
+test-programs: $(BUILD)/test/noiommu_client

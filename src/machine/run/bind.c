@@ -23,11 +23,13 @@ static int release_locked(struct run_shown *d)
 {
 	struct tree t = { .root = d->run_dir };
 	char path[64];
+	bool noiommu;
 	int rc;
 
 	if (!strcmp(d->driver, RUN_VFIO_PCI)) {
-		view_drop_cdev(&t, d->dir);
-		if (run_noiommu_group(d, &d->group))
+		noiommu = run_noiommu_group(d, &d->group);
+		view_drop_cdev(&t, d->dir, noiommu);
+		if (noiommu)
 			t.err = run_noiommu_hide(d);
 		else if (!run_group_has_vfio(d))
 			view_drop_group_node(&t, d->group);
@@ -110,8 +112,8 @@ static int probe(struct run_shown *d, const char *driver)
 			view_drop_group_node(&t, d->group);
 			view_group_node(&t, d->group);
 		}
-		view_drop_cdev(&t, d->dir);
-		view_cdev(&t, d->dir);
+		view_drop_cdev(&t, d->dir, false);
+		view_cdev(&t, d->dir, false);
 	}
 	if (!t.err) {
 		run_uevent(d->run_dir, "bind", "pci", d->dir);

@@ -85,6 +85,8 @@ int run_noiommu_show(const struct run_shown *d)
 	report_warn("noiommu-taint", d->addr, 0,
 		    "Adding kernel taint for vfio-noiommu group on device");
 	view_noiommu_group(&t, d->group, d->dir);
+	view_drop_cdev(&t, d->dir, true);
+	view_cdev(&t, d->dir, true);
 	return t.err;
 }
 

@@ -55,7 +55,7 @@ static void show(struct tree *t, const struct run_pf *st, unsigned i)
 		t->err = rc;
 	view_group_node(t, st->groups[i]);
 	if (!rc)
-		view_cdev(t, d.dir);
+		view_cdev(t, d.dir, false);
 	if (!rc && !t->err)
 		run_uevent(t->root, "bind", "pci", d.dir);
 }
@@ -69,7 +69,7 @@ static void hide(struct tree *t, const struct run_pf *st, unsigned i)
 	vf_address(st, i, addr);
 	view_drop_group_node(t, st->groups[i]);
 	if (!run_find(t->root, addr, strlen(addr), &d)) {
-		view_drop_cdev(t, d.dir);
+		view_drop_cdev(t, d.dir, false);
 		if (*d.driver && run_unlink_driver(&d) && !t->err)
 			t->err = -EIO;
 		if (*d.driver)

@@ -53,9 +53,15 @@ void view_cdev_class(struct tree *t)
 	tree_dir(t, "sys/class/" VIEW_CDEV_CLASS);
 }
 
-void view_cdev(struct tree *t, const char *dir)
+/* Return the node; before Linux 7.3 there is no other name, since there is none. */
+static const struct vfio_node *node_of(bool noiommu)
 {
-	const struct vfio_node *n = vfio_node_of(VFIO_FILE_DEVICE);
+	return vfio_node_of_cdev(noiommu && vfio_kernel_has(VFIO_KERNEL_IOMMUFD));
+}
+
+void view_cdev(struct tree *t, const char *dir, bool noiommu)
+{
+	const struct vfio_node *n = node_of(noiommu);
 	char node[VFIO_NODE_NAME], at[128], path[PATH_MAX], target[PATH_MAX];
 	const char *name;
 	long id = take_number(t, strrchr(dir, '/') + 1);
@@ -103,18 +109,18 @@ static long number_of(const struct tree *t, const char *dir)
 	while (fd >= 0 && (n = sys_call(SYS_getdents64, fd, (long)buf, sizeof(buf), 0, 0, 0)) > 0)
 		for (long at = 0; at < n; at += e->d_reclen) {
 			e = (const struct dirent64 *)(buf + at);
-			if (!strncmp(e->d_name, "vfio", 4))
-				id = strtol(e->d_name + 4, NULL, 10);
+			if (strstr(e->d_name, "vfio"))
+				id = strtol(strstr(e->d_name, "vfio") + 4, NULL, 10);
 		}
 	if (fd >= 0)
 		sys_close(fd);
 	return id;
 }
 
-void view_drop_cdev(struct tree *t, const char *dir)
+void view_drop_cdev(struct tree *t, const char *dir, bool noiommu)
 {
 	static const char *const files[] = { "/subsystem", "/device", "/uevent", "/dev", "" };
-	const struct vfio_node *n = vfio_node_of(VFIO_FILE_DEVICE);
+	const struct vfio_node *n = node_of(noiommu);
 	char node[VFIO_NODE_NAME], path[PATH_MAX];
 	const char *name;
 	long id = number_of(t, dir);

@@ -424,8 +424,8 @@ void view_device(struct tree *t, const struct cpus *c, const struct view_device 
 	if (d->bridge)
 		write_bridge(&v, c);
 	view_links(t, d->parent, d->addr, d->driver, d->group, tree_link);
-	if (d->is_vfio && d->group != VIEW_NO_GROUP)
-		view_cdev(t, v.dir);
+	if (d->is_vfio)
+		view_cdev(t, v.dir, d->group == VIEW_NO_GROUP);
 }
 
 void view_windows(struct tree *t, const struct view_device *d)

@@ -105,8 +105,8 @@ void view_cdev_class(struct tree *t); /* what is there without a device */
  * Give the device in @dir, "sys/devices/pci0000:01/0000:01:00.0", a number and show its character
  * device, or take both away. A device that has none is no error then.
  */
-void view_cdev(struct tree *t, const char *dir);
-void view_drop_cdev(struct tree *t, const char *dir);
+void view_cdev(struct tree *t, const char *dir, bool noiommu);
+void view_drop_cdev(struct tree *t, const char *dir, bool noiommu);
 /* Find the device that has number @id in the view below @root: 0 or -ENOENT. */
 int view_cdev_device(const char *root, unsigned id, struct pci_address *out);
 
