@@ -1,14 +1,15 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * tests/iommufd/probe.c: `iommufd_probe [-s SECTION]... ADDRESS`: all sections, or these. Each runs
- * in a process of its own, from nothing open, for at most 60 seconds. Also the helpers that the
- * sections share.
+ * tests/iommufd/probe.c: `iommufd_probe [-s SECTION]... ADDRESS`: all sections, or these; section
+ * noiommu if the device has no IOMMU. Each runs in a process of its own, from nothing open, for at
+ * most 60 seconds. Also the helpers that the sections share.
  */
 #include "probe.h"
 
 const char *bdf, *section;
 char cdevpath[64], grouppath[64], cdevname[64];
 u8 *mem;
+static int has_iommu = 1;
 
 const char *name_of(int e)
 {
@@ -246,7 +247,7 @@ static const struct {
 	{ "vfioioas", ask_vfioioas },	{ "compat", ask_compat },   { "type1", ask_type1 },
 	{ "virt", ask_virt },		{ "sizes", ask_sizes },	    { "features", ask_features },
 	{ "gfeatures", ask_gfeatures }, { "dmabuf", ask_dmabuf },   { "device", ask_device },
-	{ "closing", ask_closing }
+	{ "closing", ask_closing },	{ "noiommu", ask_noiommu }
 };
 int main(int argc, char **argv)
 {
@@ -268,7 +269,7 @@ int main(int argc, char **argv)
 	struct dirent *e;
 	if (dir) {
 		while ((e = readdir(dir)))
-			if (!strncmp(e->d_name, "vfio", 4)) {
+			if (strstr(e->d_name, "vfio")) {
 				snprintf(cdevname, sizeof cdevname, "%.40s", e->d_name);
 				snprintf(cdevpath, sizeof cdevpath, "/dev/vfio/devices/%.40s",
 					 e->d_name);
@@ -280,12 +281,17 @@ int main(int argc, char **argv)
 	ssize_t n = readlink(p, l, sizeof l - 1);
 	if (n > 0) {
 		l[n] = 0;
-		snprintf(grouppath, sizeof grouppath, "/dev/vfio/%.40s", strrchr(l, '/') + 1);
+		snprintf(grouppath, sizeof grouppath, "/dev/vfio/noiommu-%.40s",
+			 strrchr(l, '/') + 1);
+		has_iommu = access(grouppath, F_OK);
+		if (has_iommu)
+			snprintf(grouppath, sizeof grouppath, "/dev/vfio/%.40s",
+				 strrchr(l, '/') + 1);
 	}
 	mem = mmap(NULL, 64 * PG, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 	memset(mem, 1, 64 * PG);
 	for (unsigned k = 0; k < sizeof all / sizeof *all; k++) {
-		int want = !no;
+		int want = !no && (!has_iommu || all[k].f != ask_noiommu);
 		for (int j = 0; j < no; j++)
 			want |= !strcmp(only[j], all[k].n);
 		if (!want)

@@ -272,4 +272,5 @@ void ask_gfeatures(void);
 void ask_dmabuf(void);
 void ask_device(void);
 void ask_closing(void);
+void ask_noiommu(void);
 #endif
