@@ -182,8 +182,9 @@ unsigned pci_config_derive(pci_function *fn)
 	if (msi || msix || !awake || atomic_load(&fn->halt.irqs) ||
 	    (fn->intx.can_disable && command & PCI_COMMAND_INTX_DISABLE))
 		atomic_fetch_or(&fn->intx.state, INTX_INHIBIT);
-	else
-		atomic_fetch_and(&fn->intx.state, ~INTX_INHIBIT);
+	/* a fall may have gone unseen meanwhile: a sink that looked is told again */
+	else if (atomic_fetch_and(&fn->intx.state, ~INTX_INHIBIT) & INTX_INHIBIT)
+		atomic_fetch_or(&fn->intx.state, INTX_ROSE);
 	if (fn->iov)
 		effects |= pci_sriov_derive(fn);
 	return effects;
