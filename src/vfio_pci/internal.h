@@ -300,6 +300,12 @@ void vfio_pci_intx_follow(struct vfio_pci_device *vd);
  */
 bool vfio_pci_intx_hold(struct vfio_pci_device *vd);
 void vfio_pci_intx_let_go(struct vfio_pci_device *vd);
+/*
+ * Migration: return the masks that move, a byte of INTX_ bits; and take over what @saved says, with
+ * INTx active here or not. igate and config_lock held, and the function is halted.
+ */
+unsigned vfio_pci_intx_saved(struct vfio_pci_device *vd);
+void vfio_pci_intx_load(struct vfio_pci_device *vd, unsigned saved);
 /* The user wrote COMMAND.DisINTx. config_lock held. */
 void vfio_pci_intx_user_disable(struct vfio_pci_device *vd, bool on);
 

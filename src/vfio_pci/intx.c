@@ -39,11 +39,13 @@ void vfio_pci_intx_line(void *arg, bool level)
 
 /*
  * True if the function asks for an interrupt; not in D3hot, or stopped for a migration: it asks
- * again when it wakes, or goes on.
+ * again when it wakes, or goes on. The line is looked at last (and first, since mostly it is down):
+ * what it was before the function woke is not what counts.
  */
 static bool intx_asks(struct vfio_pci_device *vd)
 {
-	return pci_intx_level(vd->fn) && !pci_power_state(vd->fn) && !pci_irqs_wait(vd->fn);
+	return pci_intx_level(vd->fn) && !pci_power_state(vd->fn) && !pci_irqs_wait(vd->fn) &&
+	       pci_intx_level(vd->fn);
 }
 
 /* Bring DisINTx of the hardware to what it should be. config_lock held. */
@@ -141,10 +143,38 @@ void vfio_pci_intx_user_disable(struct vfio_pci_device *vd, bool on)
 		vfio_pci_intx_follow(vd);
 	} else {
 		atomic_fetch_and(&vd->intx.state, ~INTX_DISABLED);
-		atomic_fetch_and(&vd->intx.state, ~INTX_HW);
+		/* there is one mask: one that waits for INTx to be active goes, too */
+		atomic_fetch_and(&vd->intx.state, ~(INTX_HW | INTX_CARRIED));
 		vfio_pci_intx_follow(vd);
 		intx_try_unmask(vd, true);
 	}
+}
+
+/* ---- migration, igate and config_lock held, and the function halted ---- */
+
+unsigned vfio_pci_intx_saved(struct vfio_pci_device *vd)
+{
+	unsigned s = atomic_load(&vd->intx.state);
+
+	if (s & INTX_ACTIVE)
+		return s & (INTX_MASKED | INTX_HW | INTX_DISABLED);
+	/* MASKED says nothing then: a rise of the line sets it, whoever hears of that */
+	return (s & INTX_DISABLED) | (s & INTX_CARRIED ? INTX_MASKED : 0);
+}
+
+void vfio_pci_intx_load(struct vfio_pci_device *vd, unsigned saved)
+{
+	unsigned s = saved & INTX_DISABLED;
+
+	if (saved & INTX_DISABLED)
+		saved |= INTX_MASKED;
+	/* a mask that is not the user's DisINTx waits for INTx to be active */
+	if (vd->irq_type == VFIO_PCI_INTX_IRQ_INDEX)
+		s = INTX_ACTIVE | (saved & (INTX_MASKED | INTX_HW | INTX_DISABLED));
+	else if (saved & INTX_MASKED)
+		s |= INTX_CARRIED;
+	atomic_store(&vd->intx.state, s);
+	vfio_pci_intx_follow(vd);
 }
 
 /* ---- SET_IRQS, igate held ---- */

@@ -8,11 +8,14 @@
  * coroutine; a state of the whole is the shared words and the coroutines' stacks, which are copied
  * and brought back, so that each state that can be reached is looked at once, and all are.
  *
+ * The function also goes to sleep and wakes (low power holds the mask meanwhile), is halted and goes
+ * on (a migration's source), and takes over the masks of another one (its destination), while INTx
+ * is active or before.
+ *
  * What is checked: no eventfd is written after the call that took it away has returned; nobody
  * waits for ever; at the end nothing is lost (the line up, no mask, no signal), and the hardware's
  * DisINTx is what it should be; and the whole (what each call returned, how often each eventfd was
- * signalled, the mask) is what the kernel's driver can come to. That driver is `struct spec`: the
- * steps that Linux 7.3 makes under a lock, one by one, in eighty lines of its own.
+ * signalled, the mask) is what the kernel's driver can come to (test_intx_spec.h).
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -26,6 +29,7 @@
 #include "base/rcu.h"
 #include "base/sanitize.h"
 #include "vfio_pci/internal.h"
+#include "vfio_pci/test_intx_spec.h"
 
 /* A sanitizer does not know of stacks that are copied; nor is there memory here for it to watch. */
 #if defined(SANITIZED_ADDRESS) || defined(SANITIZED_THREAD)
@@ -34,42 +38,16 @@
 #define SANITIZED 0
 #endif
 
-enum { THREADS = 4, OPS = 3, STACK = 16 << 10 };
-enum eventfd { NONE, FD_A, FD_B, FDS };
+enum { STACK = 16 << 10 };
 enum lock { IGATE, CONFIG, LOCKS };
-
-enum op {
-	END,
-	/* the device */
-	RAISE,
-	FALL,
-	/* SET_IRQS */
-	MASK,
-	UNMASK,
-	SET_A,
-	SET_B,
-	SET_NONE,
-	DISABLE,
-	SEND,
-	EVENT_SET,
-	EVENT_DROP,
-	/* config space */
-	DIS_ON,
-	DIS_OFF,
-	/* the loop's thread: somebody wrote the unmask eventfd */
-	EVENT,
-};
-static const char *const op_names[] = {
-	"end",	     "raise",	  "fall",    "mask",	"unmask",	  "set A",
-	"set B",     "set -1",	  "disable", "trigger", "unmask eventfd", "drop unmask eventfd",
-	"DisINTx 1", "DisINTx 0", "event",
-};
 
 /* ---- the threads ---- */
 
 /* All that the threads share, but for the words of the device itself. */
 static struct world {
 	bool level, rose, told, hw_disabled; /* the function's pin (pci/intx.c) */
+	bool asleep, halted, inhibit;	     /* and what keeps it quiet */
+	bool held;			     /* the mask, by low power */
 	unsigned busy;
 	bool old_chip;
 	enum eventfd trigger;
@@ -86,7 +64,6 @@ static struct world {
 	} t[THREADS];
 } w;
 static struct vfio_pci_device *vd;
-static enum op program[THREADS][OPS + 1];
 
 static int self;		      /* which thread runs */
 static char *scheduler, *sp[THREADS]; /* stack pointers of those who do not run */
@@ -200,7 +177,7 @@ static void pin_update(void)
 		seen = w.busy;
 		rose = w.rose;
 		w.rose = false;
-		out = w.level && !w.hw_disabled;
+		out = w.level && !w.inhibit;
 		if (out != w.told || (out && rose)) {
 			w.told = out;
 			fake_read_begin();
@@ -210,6 +187,19 @@ static void pin_update(void)
 		point();
 	} while (w.busy != seen);
 	w.busy = 0;
+}
+
+/* pci_config_derive() and its effects; the former is one step with what changed config space */
+static void pin_derive(void)
+{
+	bool inhibit = w.hw_disabled || w.asleep || w.halted, was = w.inhibit;
+
+	w.inhibit = inhibit;
+	if (was && !inhibit) {
+		point();
+		w.rose = true;
+	}
+	pin_update();
 }
 
 static unsigned fake_command_read(void)
@@ -225,7 +215,7 @@ static void fake_command_write(unsigned v)
 	point();
 	if (disabled != w.hw_disabled) {
 		w.hw_disabled = disabled;
-		pin_update();
+		pin_derive();
 	}
 }
 
@@ -233,6 +223,22 @@ static bool fake_level(void)
 {
 	point();
 	return w.level;
+}
+
+static bool power_changes; /* some thread has SLEEP, HALT or the like in its program */
+
+static bool fake_asleep(void)
+{
+	if (power_changes)
+		point();
+	return w.asleep;
+}
+
+static bool fake_halted(void)
+{
+	if (power_changes)
+		point();
+	return w.halted;
 }
 
 static void fake_event_free(bool had)
@@ -279,8 +285,8 @@ static int fake_event_new(struct vfio_virqfd **out)
 #define vfio_virqfd_orphaned(v)		       ((void)(v), false)
 #define pci_intx_pin(fn)		       1
 #define pci_intx_level(fn)		       fake_level()
-#define pci_power_state(fn)		       0
-#define pci_irqs_wait(fn)		       false
+#define pci_power_state(fn)		       fake_asleep()
+#define pci_irqs_wait(fn)		       fake_halted()
 #define pci_config_read(fn, reg, size)	       fake_command_read()
 #define pci_config_write(fn, reg, size, value) fake_command_write(value)
 #include "intx.c"
@@ -298,6 +304,44 @@ static int set_irqs(uint32_t action, uint32_t data, uint32_t count, int32_t fd)
 	ret = vfio_pci_intx_set(vd, &a);
 	fake_unlock(IGATE);
 	return ret;
+}
+
+/* As low_power.c does it. */
+static void low_power(bool sleeps)
+{
+	fake_lock(CONFIG);
+	if (sleeps)
+		w.held = vfio_pci_intx_hold(vd);
+	point();
+	w.asleep = sleeps;
+	pin_derive();
+	if (!sleeps && w.held) {
+		vfio_pci_intx_let_go(vd);
+		w.held = false;
+	}
+	fake_unlock(CONFIG);
+}
+
+/* As pci/migrate.c and migrate.c do it. */
+static void halt(bool on)
+{
+	point();
+	w.halted = on;
+	point();
+	pin_derive();
+	if (on)
+		fake_sync();
+}
+
+static void load(enum op op)
+{
+	fake_lock(IGATE);
+	fake_lock(CONFIG);
+	point();
+	w.level = w.rose = loads[op].level;
+	vfio_pci_intx_load(vd, loads[op].saved);
+	fake_unlock(CONFIG);
+	fake_unlock(IGATE);
 }
 
 static int do_op(enum op op)
@@ -356,6 +400,21 @@ static int do_op(enum op op)
 			w.in_event = false;
 		}
 		return 0;
+	case SLEEP:
+	case WAKE:
+		low_power(op == SLEEP);
+		return 0;
+	case HALT:
+	case GO_ON:
+		halt(op == HALT);
+		return 0;
+	case LOAD_DOWN:
+	case LOAD_FREE:
+	case LOAD_AUTOMASKED:
+	case LOAD_MASKED:
+	case LOAD_DISABLED:
+		load(op);
+		return 0;
 	case END:
 		break;
 	}
@@ -400,191 +459,6 @@ static bool can_run(int id)
 		break;
 	}
 	return false;
-}
-
-/* ---- the kernel's driver, each step of which is one ---- */
-
-struct spec {
-	bool active, masked, disabled, level, event;
-	enum eventfd trigger;
-	unsigned signals[FDS];
-	int8_t ret[THREADS][OPS];
-};
-
-/* What is still to do of an operation. */
-enum rest { NOTHING, IRQ, CHECK, SIGNAL, TAKE_MASK, TAKE_OFF, WAIT };
-
-/*
- * The interrupt comes: it is masked, and then, without a lock, looked at once more and signalled.
- */
-static enum rest spec_irq(struct spec *s)
-{
-	if (!s->active || s->masked)
-		return NOTHING;
-	s->masked = true;
-	return CHECK;
-}
-
-static enum rest spec_check(const struct spec *s)
-{
-	return s->active && !s->disabled ? SIGNAL : NOTHING;
-}
-
-static enum rest spec_unmask(struct spec *s)
-{
-	if (!s->active || !s->masked || s->disabled)
-		return NOTHING;
-	if (s->level)
-		return CHECK; /* and the mask stays */
-	s->masked = false;
-	return NOTHING;
-}
-
-static enum rest spec_trigger(struct spec *s, enum eventfd fd)
-{
-	bool was = s->active;
-
-	s->trigger = fd;
-	s->active = true;
-	if (!was)
-		s->masked = s->disabled;
-	return was ? WAIT : s->level ? IRQ : NOTHING;
-}
-
-static int spec_op(struct spec *s, enum op op, enum rest *rest)
-{
-	switch (op) {
-	case SET_A:
-		*rest = spec_trigger(s, FD_A);
-		return 0;
-	case SET_B:
-		*rest = spec_trigger(s, FD_B);
-		return 0;
-	case SET_NONE:
-		*rest = spec_trigger(s, NONE);
-		return 0;
-	case DIS_ON: /* what config space says first, then the mask */
-		*rest = s->disabled ? NOTHING : TAKE_MASK;
-		s->disabled = true;
-		return 0;
-	case DIS_OFF:
-		*rest = s->disabled ? TAKE_OFF : NOTHING;
-		s->disabled = false;
-		return 0;
-	case EVENT:
-		if (s->event)
-			*rest = spec_unmask(s);
-		return 0;
-	default:
-		break;
-	}
-	if (!s->active)
-		return -EINVAL;
-	switch (op) {
-	case MASK:
-		s->masked = true;
-		break;
-	case UNMASK:
-		*rest = spec_unmask(s);
-		break;
-	case DISABLE:
-		s->active = s->event = false;
-		s->trigger = NONE;
-		break;
-	case SEND:
-		*rest = spec_check(s);
-		break;
-	case EVENT_SET:
-		if (s->event)
-			return -EBUSY;
-		s->event = true;
-		break;
-	default:
-		s->event = false;
-	}
-	return 0;
-}
-
-/* A result, as a number: what the spec and the implementation are compared by. */
-static uint64_t result_of(const struct spec *s)
-{
-	uint64_t r = s->active | s->disabled << 1 | s->level << 2 | (s->active && s->masked) << 3 |
-		     s->event << 4 | (unsigned)s->trigger << 5;
-
-	for (int f = FD_A; f < FDS; f++)
-		r = r << 4 | s->signals[f];
-	for (int t = 0; t < THREADS; t++)
-		for (int i = 0; i < OPS; i++)
-			r = r << 2 | (s->ret[t][i] == -EINVAL ? 1 : s->ret[t][i] == -EBUSY ? 2 : 0);
-	return r;
-}
-
-enum { RESULTS = 4096 };
-static uint64_t results[RESULTS];
-static unsigned num_results;
-
-static bool is_result(uint64_t r)
-{
-	for (unsigned i = 0; i < num_results; i++)
-		if (results[i] == r)
-			return true;
-	return false;
-}
-
-/* True if the device's interrupt is between its mask and its signal: free_irq() waits for it. */
-static bool in_handler(const uint8_t at[THREADS], const uint8_t rest[THREADS])
-{
-	for (int t = 0; t < THREADS; t++)
-		if (program[t][at[t]] == RAISE && (rest[t] == CHECK || rest[t] == SIGNAL))
-			return true;
-	return false;
-}
-
-/*
- * Find all results that there can be. at[t]: the thread's operation; rest[t]: what is to do of it,
- * if it has begun.
- */
-static void spec_all(const struct spec *s, const uint8_t at[THREADS], const uint8_t rest[THREADS])
-{
-	bool end = true;
-
-	for (int t = 0; t < THREADS; t++) {
-		enum op op = program[t][at[t]];
-		uint8_t next_at[THREADS], next_rest[THREADS];
-		struct spec next = *s;
-		enum rest r = NOTHING;
-
-		if (!op)
-			continue;
-		end = false;
-		if ((rest[t] == WAIT || op == DISABLE) && in_handler(at, rest))
-			continue;
-		if (rest[t] == IRQ) {
-			r = spec_irq(&next);
-		} else if (rest[t] == CHECK) {
-			r = spec_check(&next);
-		} else if (rest[t] == TAKE_MASK) {
-			next.masked = true;
-		} else if (rest[t] == TAKE_OFF) {
-			r = spec_unmask(&next);
-		} else if (rest[t] == WAIT) {
-			r = NOTHING;
-		} else if (rest[t] == SIGNAL) {
-			next.signals[next.trigger] += !!next.trigger;
-		} else if (op == RAISE || op == FALL) {
-			r = op == RAISE && !s->level ? IRQ : NOTHING;
-			next.level = op == RAISE;
-		} else {
-			next.ret[t][at[t]] = (int8_t)spec_op(&next, op, &r);
-		}
-		memcpy(next_at, at, sizeof(next_at));
-		memcpy(next_rest, rest, sizeof(next_rest));
-		next_at[t] += r == NOTHING;
-		next_rest[t] = (uint8_t)r;
-		spec_all(&next, next_at, next_rest);
-	}
-	if (end && !is_result(result_of(s)) && num_results < RESULTS)
-		results[num_results++] = result_of(s);
 }
 
 /* ---- all states ---- */
@@ -685,6 +559,7 @@ static void check_end(void)
 		.level = w.level,
 		.event = w.event,
 		.trigger = w.trigger,
+		.carried = word & INTX_CARRIED,
 	};
 
 	ends++;
@@ -775,9 +650,12 @@ static void run(enum start start, bool old_chip, const enum op *a, const enum op
 	memset(vd, 0, sizeof(*vd));
 	memset(stacks, 0, sizeof(stacks));
 	memset(program, 0, sizeof(program));
+	power_changes = false;
 	for (int t = 0; t < THREADS; t++) {
-		for (unsigned i = 0; ops[t][i]; i++)
+		for (unsigned i = 0; ops[t][i]; i++) {
 			program[t][i] = ops[t][i];
+			power_changes |= ops[t][i] >= SLEEP;
+		}
 		make_thread(t);
 		if (!ops[t][0])
 			w.t[t].is = DONE;
@@ -787,8 +665,12 @@ static void run(enum start start, bool old_chip, const enum op *a, const enum op
 	vd->irq_type = start ? VFIO_PCI_INTX_IRQ_INDEX : VFIO_PCI_IRQ_NONE;
 	*plain(&vd->intx.state) = words[start];
 	w.trigger = start ? FD_A : NONE;
-	w.level = w.told = start == AUTOMASKED;
+	w.level = start == AUTOMASKED;
 	w.hw_disabled = !old_chip && start >= HELD;
+	/* a state is loaded into a function that is halted */
+	w.halted = a[0] >= LOAD_DOWN && a[0] <= LOAD_DISABLED;
+	w.inhibit = w.hw_disabled || w.halted;
+	w.told = w.level && !w.inhibit;
 	if (start == AUTOMASKED) {
 		vd->intx.unmask = (struct vfio_virqfd *)&w.event;
 		w.event = true;
@@ -797,6 +679,7 @@ static void run(enum start start, bool old_chip, const enum op *a, const enum op
 			   .masked = start >= AUTOMASKED,
 			   .disabled = start == USER_DISABLED,
 			   .level = w.level,
+			   .halted = w.halted,
 			   .event = w.event,
 			   .trigger = w.trigger };
 	num_results = 0;
@@ -874,6 +757,61 @@ static void test_three_calls(void **state)
 	print_message("%lu states, %lu of them ends\n", states, ends);
 }
 
+/* Low power: the function sleeps and wakes while its line changes, and one other call is made. */
+static void test_low_power(void **state)
+{
+	static const enum op power[] = { SLEEP, WAKE, END };
+
+	for (int start = 0; start < START_KINDS; start++)
+		for (unsigned d = 0; d < 2; d++) {
+			run(start, d, device(start, d), nothing, power, event[1]);
+			for (enum op o = MASK; o <= EVENT_DROP; o++) {
+				const enum op call[] = { o, END };
+
+				run(start, d, device(start, d), call, power, nothing);
+			}
+		}
+	print_message("%lu states, %lu of them ends\n", states, ends);
+}
+
+/* The source of a migration that fails: halted, and then it goes on. */
+static void test_halted(void **state)
+{
+	static const enum op halted[] = { HALT, GO_ON, END };
+
+	for (int start = 0; start < START_KINDS; start++)
+		for (unsigned d = 0; d < 2; d++) {
+			run(start, d, device(start, d), nothing, halted, event[1]);
+			for (enum op o = MASK; o <= EVENT_DROP; o++) {
+				const enum op call[] = { o, END };
+
+				run(start, d, device(start, d), call, halted, nothing);
+			}
+		}
+	print_message("%lu states, %lu of them ends\n", states, ends);
+}
+
+/* The destination: the user sets INTx up before the state comes, or after, and uses it. */
+static void test_loaded(void **state)
+{
+	for (int start = 0; start < START_KINDS; start++)
+		for (enum op l = LOAD_DOWN; l <= LOAD_DISABLED; l++)
+			for (enum op o = MASK; o <= EVENT_DROP; o++) {
+				const enum op moved[] = { l, GO_ON, END };
+				const enum op call[] = { o, END };
+
+				run(start, false, moved, call, nothing, event[1]);
+				run(start, false, moved, call, config[1], nothing);
+				run(start, true, moved, call, config[2], nothing);
+				for (enum op p = MASK; p <= EVENT_DROP; p++) {
+					const enum op calls[] = { o, p, END };
+
+					run(start, true, moved, calls, nothing, nothing);
+				}
+			}
+	print_message("%lu states, %lu of them ends\n", states, ends);
+}
+
 static int setup(void **state)
 {
 	vd = calloc(1, sizeof(*vd));
@@ -892,6 +830,9 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_one_call, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_two_calls, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_three_calls, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_low_power, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_halted, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_loaded, setup, teardown),
 	};
 
 	if (SANITIZED)

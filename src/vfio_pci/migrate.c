@@ -37,8 +37,7 @@ static void save_driver(struct vfio_pci_device *vd, struct uvfio_state *s)
 	uvfio_put8(s, vd->saved.pm_valid);
 	if (vd->saved.pm_valid)
 		uvfio_put_bytes(s, vd->saved.pm, vd->config.size);
-	uvfio_put8(s, (uint8_t)(atomic_load(&vd->intx.state) &
-				(INTX_MASKED | INTX_HW | INTX_DISABLED)));
+	uvfio_put8(s, (uint8_t)vfio_pci_intx_saved(vd));
 	uvfio_put32(s, msi_eventfds(vd));
 	uvfio_put32(s, msi ? pci_config_read(vd->fn, msi, 4) : 0);
 	for (unsigned i = 0; vd->msix.there && i < vd->msix.info.vectors; i++)
@@ -96,7 +95,7 @@ static int read_driver(struct vfio_pci_device *vd, struct driver *d, struct uvfi
 	d->pm_valid = uvfio_get8(s);
 	if (d->pm_valid)
 		uvfio_get_bytes(s, d->pm, vd->config.size);
-	d->intx = uvfio_get8(s) & (INTX_MASKED | INTX_HW | INTX_DISABLED);
+	d->intx = uvfio_get8(s);
 	d->msi_had = uvfio_get32(s);
 	d->msi_mask = uvfio_get32(s);
 	if (vd->msix.there) {
@@ -132,8 +131,6 @@ static void settle_masks(struct vfio_pci_device *vd, const struct driver *d)
 static void load_driver(struct vfio_pci_device *vd, const struct driver *d)
 {
 	struct vfio_pci_config *c = &vd->config;
-	bool active = vd->irq_type == VFIO_PCI_INTX_IRQ_INDEX;
-	unsigned state = active ? INTX_ACTIVE : 0;
 
 	memcpy(c->vconfig, d->vconfig, c->size);
 	c->bars_dirty = true;
@@ -144,12 +141,7 @@ static void load_driver(struct vfio_pci_device *vd, const struct driver *d)
 		memcpy(vd->saved.pm + PCI_BASE_ADDRESS_0, c->real_bar, 4 * PCI_BARS);
 		put32(vd->saved.pm + PCI_ROM_ADDRESS, c->real_bar[6]);
 	}
-	/* a mask that is not the user's DisINTx waits for INTx to be active */
-	state |= active ? d->intx : d->intx & INTX_DISABLED;
-	if (!active && d->intx & INTX_MASKED)
-		state |= INTX_CARRIED;
-	atomic_store(&vd->intx.state, state);
-	vfio_pci_intx_follow(vd);
+	vfio_pci_intx_load(vd, d->intx);
 }
 
 static int load_state(struct vfio_pci_device *vd, struct uvfio_state *s)

@@ -75,12 +75,12 @@ static int go(struct tdev *t, uint32_t state, struct vfio_stream **s)
 	return ret;
 }
 
-static void save(void)
+static void save_from(struct tdev *t)
 {
 	struct vfio_stream *s;
 	ssize_t n;
 
-	assert_int_equal(go(&a, VFIO_DEVICE_STATE_STOP_COPY, &s), 0);
+	assert_int_equal(go(t, VFIO_DEVICE_STATE_STOP_COPY, &s), 0);
 	n = vfio_stream_read(s, (uintptr_t)stream, STREAM);
 	assert_true(n > 0 && n < STREAM);
 	len = (size_t)n;
@@ -88,14 +88,24 @@ static void save(void)
 	vfio_stream_put(s);
 }
 
-static void load(void)
+static void load_into(struct tdev *t)
 {
 	struct vfio_stream *s;
 
-	assert_int_equal(go(&b, VFIO_DEVICE_STATE_RESUMING, &s), 0);
+	assert_int_equal(go(t, VFIO_DEVICE_STATE_RESUMING, &s), 0);
 	assert_int_equal(vfio_stream_write(s, (uintptr_t)stream, len), len);
 	vfio_stream_put(s);
-	assert_int_equal(go(&b, VFIO_DEVICE_STATE_STOP, NULL), 0);
+	assert_int_equal(go(t, VFIO_DEVICE_STATE_STOP, NULL), 0);
+}
+
+static void save(void)
+{
+	save_from(&a);
+}
+
+static void load(void)
+{
+	load_into(&b);
 }
 
 static void run(struct tdev *t)
@@ -187,6 +197,52 @@ static void test_unmask_stopped(void **state)
 	assert_int_equal(set_irqs(&a, INTX, 0, 1, UNMASK | NONE, NULL), 0);
 	assert_int_equal(taken(fa), 0);
 	run(&a);
+	assert_int_equal(taken(fa), 1);
+	close(fa);
+}
+
+/* A line that went up while nobody listened is no mask. */
+static void test_unheard_line(void **state)
+{
+	int fb;
+
+	set_reg(&a, TD_INTX, 1);
+	set_reg(&a, TD_INTX, 0);
+	save();
+	load();
+	run(&b);
+	fb = intx(&b);
+	set_reg(&b, TD_INTX, 1);
+	assert_int_equal(taken(fb), 1);
+	close(fb);
+}
+
+/* A mask that waits for INTx moves on with the device; the user's DisINTx takes it off, as any. */
+static void test_carried_mask(void **state)
+{
+	int fa = intx(&a);
+
+	set_reg(&a, TD_INTX, 1);
+	assert_int_equal(taken(fa), 1);
+	close(fa);
+	save();
+	load();
+	/* and back, to a device on which nothing is set up */
+	assert_int_equal(set_irqs(&a, INTX, 0, 0, TRIGGER | NONE, NULL), 0);
+	save_from(&b);
+	load_into(&a);
+	run(&a);
+	fa = intx(&a);
+	assert_int_equal(taken(fa), 0);
+	assert_int_equal(set_irqs(&a, INTX, 0, 1, UNMASK | NONE, NULL), 0);
+	assert_int_equal(taken(fa), 1);
+	assert_int_equal(set_irqs(&a, INTX, 0, 0, TRIGGER | NONE, NULL), 0);
+	close(fa);
+	/* b has it still, and is not active */
+	run(&b);
+	cw(&b, PCI_COMMAND, 2, 7 | PCI_COMMAND_INTX_DISABLE);
+	cw(&b, PCI_COMMAND, 2, 7);
+	fa = intx(&b);
 	assert_int_equal(taken(fa), 1);
 	close(fa);
 }
@@ -385,10 +441,11 @@ int main(void)
 {
 #define TEST(t) cmocka_unit_test_setup_teardown(t, set_up, take_down)
 	const struct CMUnitTest tests[] = {
-		TEST(test_line),	   TEST(test_masked_line), TEST(test_masked_line_late),
-		TEST(test_unmask_stopped), TEST(test_user_masks),  TEST(test_pending),
-		TEST(test_pending_late),   TEST(test_table),	   TEST(test_config),
-		TEST(test_asleep),	   TEST(test_resets),	   TEST(test_hostile),
+		TEST(test_line),	   TEST(test_masked_line),  TEST(test_masked_line_late),
+		TEST(test_unmask_stopped), TEST(test_unheard_line), TEST(test_carried_mask),
+		TEST(test_user_masks),	   TEST(test_pending),	    TEST(test_pending_late),
+		TEST(test_table),	   TEST(test_config),	    TEST(test_asleep),
+		TEST(test_resets),	   TEST(test_hostile),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
