@@ -440,6 +440,77 @@ static void msi_masks(void)
 	close(b);
 }
 
+/* True if vector 2 is masked: of MSI-X by the @table, which nothing but a mapping reaches; of MSI. */
+static bool msi_masked(struct vfio *v, volatile uint32_t *table)
+{
+	return table ? table[2 * 4 + 3] & 1 : get(v, 7, (uint64_t)msi_mask(v), 4) & 1 << 2;
+}
+
+static void mask_msi(struct vfio *v, volatile uint32_t *table, bool on)
+{
+	if (table)
+		table[2 * 4 + 3] = on;
+	else
+		set(v, 7, (uint64_t)msi_mask(v), 4, on << 2);
+}
+
+/*
+ * Eventfds that are set after the state was loaded unmask their vectors, as the kernel's SET_IRQS
+ * does. Who had masked one masks it again before the device goes on, and what waited still waits.
+ */
+static void late_masks(void)
+{
+	const uint32_t trigger = VFIO_IRQ_SET_ACTION_TRIGGER;
+	struct vfio *v[] = { &one, &two };
+	volatile uint32_t *table[2] = { NULL, NULL }; /* of MSI-X, in BAR2 */
+	int fds[2][4], a, b;
+
+	for (unsigned index = VFIO_PCI_MSI_IRQ_INDEX; index <= VFIO_PCI_MSIX_IRQ_INDEX; index++) {
+		struct pollfd p = { .events = POLLIN };
+
+		for (unsigned i = 0; i < 8; i++)
+			fds[i / 4][i % 4] = eventfd(0, EFD_CLOEXEC);
+		for (unsigned n = 0; n < 2; n++) {
+			if (index == VFIO_PCI_MSIX_IRQ_INDEX)
+				table[n] = mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_SHARED,
+						v[n]->device, (off_t)(VFIO_REGION(2) + 0x8000));
+			if (n) { /* the state of the first one comes to the second */
+				CHECK(!set_state(one.device, STOP_COPY, &a));
+				CHECK(!set_state(two.device, RESUMING, &b));
+				stream_len = 0;
+				CHECK(drain(a, 4096) == 0);
+				CHECK(write(b, stream, stream_len) == (ssize_t)stream_len);
+				CHECK(!set_state(two.device, STOP, NULL));
+			}
+			must(table[n] != MAP_FAILED &&
+				     !vfio_set_irqs(v[n]->device,
+						    VFIO_IRQ_SET_DATA_EVENTFD | trigger, index, 0,
+						    4, fds[n]),
+			     "eventfds");
+			CHECK(!msi_masked(v[n], table[n]));
+			mask_msi(v[n], table[n], true);
+			if (!n)
+				SET(&one, TD_MSI, 2);
+		}
+		CHECK(!set_state(two.device, RUNNING, NULL));
+		p.fd = fds[1][2];
+		CHECK(poll(&p, 1, 20) == 0);
+		mask_msi(&two, table[1], false);
+		CHECK(eventfd_wait(p.fd, 5000) == 1);
+		CHECK(!set_state(one.device, RUNNING, NULL));
+		for (unsigned n = 0; n < 2; n++) {
+			vfio_set_irqs(v[n]->device, VFIO_IRQ_SET_DATA_NONE | trigger, index, 0, 0,
+				      NULL);
+			if (table[n])
+				munmap((void *)table[n], 4096);
+		}
+		for (unsigned i = 0; i < 8; i++)
+			close(fds[i / 4][i % 4]);
+		close(a);
+		close(b);
+	}
+}
+
 /* ---- DMA logging ---- */
 
 enum { LOG_START = 6, LOG_STOP, LOG_REPORT };
@@ -562,6 +633,7 @@ static int cases(void)
 	RUN(stopped);
 	RUN(both);
 	RUN(msi_masks);
+	RUN(late_masks);
 	RUN(dma_logging);
 	RUN(closed);
 	return any_failed;
