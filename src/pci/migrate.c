@@ -320,6 +320,21 @@ static void move_memory(struct uvfio_state *s, void *mem, size_t len)
 		uvfio_load_error(s, "memory of %zu bytes is cut short", len);
 }
 
+/* The same with a page that a driver may store to meanwhile, word by word as it does. */
+static void move_page(struct uvfio_state *s, _Atomic uint32_t *mem, size_t len)
+{
+	if (s->loading && len > s->end - s->pos) {
+		uvfio_load_error(s, "memory of %zu bytes is cut short", len);
+		return;
+	}
+	for (size_t i = 0; i < len / 4; i++) {
+		if (s->loading)
+			atomic_store(&mem[i], uvfio_get32(s));
+		else
+			uvfio_put32(s, atomic_load(&mem[i]));
+	}
+}
+
 static void move_memories(pci_function *fn, struct uvfio_state *s)
 {
 	if (fn->vpd.writable) {
@@ -329,7 +344,7 @@ static void move_memories(pci_function *fn, struct uvfio_state *s)
 	}
 	for (unsigned i = 0; i < fn->pages.num; i++)
 		if (fn->pages.area[i].kind == UVFIO_PAGE_POLLED)
-			move_memory(s, fn->pages.area[i].mem, fn->pages.area[i].len);
+			move_page(s, fn->pages.area[i].mem, fn->pages.area[i].len);
 }
 
 /* ---- all of it ---- */

@@ -598,11 +598,10 @@ struct nvme {
 	struct nvme_ns ns[NVME_MAX_NS];
 
 	pthread_mutex_t life;
-	/* registers; written under life, read by anyone */
+	/* registers; written under life, but for what the driver writes when it likes; read by anyone */
 	uint64_t cap;
-	_Atomic uint32_t cc, csts, intms;
-	uint32_t aqa;
-	uint64_t asq, acq;
+	_Atomic uint32_t cc, csts, intms, aqa;
+	_Atomic uint64_t asq, acq;
 	unsigned page_shift; /* of CC.MPS; valid while ready */
 
 	_Atomic uint32_t *doorbells; /* the polled page: NVME_DOORBELL_PAGE bytes */

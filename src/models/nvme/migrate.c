@@ -77,9 +77,9 @@ static void save_registers(struct nvme *n, struct uvfio_state *s)
 	uvfio_put32(s, atomic_load(&n->cc));
 	uvfio_put32(s, atomic_load(&n->csts));
 	uvfio_put32(s, atomic_load(&n->intms));
-	uvfio_put32(s, n->aqa);
-	uvfio_put64(s, n->asq);
-	uvfio_put64(s, n->acq);
+	uvfio_put32(s, atomic_load(&n->aqa));
+	uvfio_put64(s, atomic_load(&n->asq));
+	uvfio_put64(s, atomic_load(&n->acq));
 	uvfio_put64(s, atomic_load(&n->shadow));
 	uvfio_put64(s, n->eventidx);
 	uvfio_put32(s, n->admin_start);
@@ -124,9 +124,9 @@ static int load_registers(struct nvme *n, struct uvfio_state *s, bool *admin_sha
 	atomic_store(&n->cc, cc);
 	atomic_store(&n->csts, csts);
 	atomic_store(&n->intms, intms);
-	n->aqa = aqa;
-	n->asq = asq;
-	n->acq = acq;
+	atomic_store(&n->aqa, aqa);
+	atomic_store(&n->asq, asq);
+	atomic_store(&n->acq, acq);
 	n->page_shift = csts & NVME_CSTS_RDY ? 12 + NVME_CC_MPS(cc) : 12;
 	atomic_store(&n->shadow, shadow);
 	n->eventidx = eventidx;
@@ -493,7 +493,8 @@ int nvme_load(struct uvfio_dev *dev, struct uvfio_state *s, uint32_t version)
 
 	pthread_mutex_lock(&n->life);
 	/* what was there before goes, but the doorbells: they are those of the state already */
-	memcpy(page, (void *)n->doorbells, sizeof(page));
+	for (unsigned i = 0; i < NVME_DOORBELL_PAGE / 4; i++)
+		page[i] = atomic_load(&n->doorbells[i]);
 	err = load_all(n, s);
 	for (unsigned i = 0; i < NVME_DOORBELL_PAGE / 4; i++)
 		atomic_store(&n->doorbells[i], page[i]);

@@ -115,8 +115,10 @@ static void wake(struct nvme *n)
 static void enable(struct nvme *n, uint32_t cc)
 {
 	unsigned mps = NVME_CC_MPS(cc);
-	uint64_t mask = (4096ull << mps) - 1;
-	unsigned sqs = (n->aqa & 0xfff) + 1, cqs = (n->aqa >> 16 & 0xfff) + 1;
+	uint64_t mask = (4096ull << mps) - 1, asq = atomic_load(&n->asq),
+		 acq = atomic_load(&n->acq);
+	uint32_t aqa = atomic_load(&n->aqa);
+	unsigned sqs = (aqa & 0xfff) + 1, cqs = (aqa >> 16 & 0xfff) + 1;
 	const char *why = NULL;
 	uint64_t value = cc;
 
@@ -131,11 +133,11 @@ static void enable(struct nvme *n, uint32_t cc)
 	else if (NVME_CC_IOCQES(cc) && NVME_CC_IOCQES(cc) != NVME_CQES)
 		why = "CC.IOCQES is not 4";
 	else if (sqs < 2 || cqs < 2)
-		why = "AQA: an admin queue needs two entries or more", value = n->aqa;
-	else if (n->asq & mask)
-		why = "ASQ is not aligned to the page size", value = n->asq;
-	else if (n->acq & mask)
-		why = "ACQ is not aligned to the page size", value = n->acq;
+		why = "AQA: an admin queue needs two entries or more", value = aqa;
+	else if (asq & mask)
+		why = "ASQ is not aligned to the page size", value = asq;
+	else if (acq & mask)
+		why = "ACQ is not aligned to the page size", value = acq;
 	else if (!atomic_load(&n->stopped) && nvme_take_images(n))
 		why = "an image is not to be had";
 	if (why) { /* 3.1.6: CFS instead of RDY */
@@ -143,9 +145,9 @@ static void enable(struct nvme *n, uint32_t cc)
 		return;
 	}
 	n->page_shift = 12 + mps;
-	nvme_cq_setup(&n->cq[0], n, n->acq, cqs, 0, true);
+	nvme_cq_setup(&n->cq[0], n, acq, cqs, 0, true);
 	pthread_mutex_lock(&n->sq[0].lock);
-	nvme_sq_setup(&n->sq[0], 0, n->asq, sqs);
+	nvme_sq_setup(&n->sq[0], 0, asq, sqs);
 	pthread_mutex_unlock(&n->sq[0].lock);
 	atomic_fetch_or(&n->csts, NVME_CSTS_RDY);
 	go(n);
@@ -218,6 +220,14 @@ static void write_cc(struct nvme *n, uint32_t value)
 
 static uint32_t read32(struct nvme *n, uint64_t offset)
 {
+	/*
+	 * 3.1.24: what a doorbell reads as is not defined: what was written last, as when the page
+	 * is open
+	 */
+	if (offset >= NVME_DOORBELLS)
+		return offset < NVME_DOORBELLS + NVME_DOORBELL_PAGE
+			       ? atomic_load(&n->doorbells[(offset - NVME_DOORBELLS) / 4])
+			       : 0;
 	switch (offset) {
 	case NVME_REG_CAP:
 		return (uint32_t)n->cap;
@@ -233,15 +243,15 @@ static uint32_t read32(struct nvme *n, uint64_t offset)
 	case NVME_REG_CSTS:
 		return atomic_load(&n->csts);
 	case NVME_REG_AQA:
-		return n->aqa;
+		return atomic_load(&n->aqa);
 	case NVME_REG_ASQ:
-		return (uint32_t)n->asq;
+		return (uint32_t)atomic_load(&n->asq);
 	case NVME_REG_ASQ + 4:
-		return (uint32_t)(n->asq >> 32);
+		return (uint32_t)(atomic_load(&n->asq) >> 32);
 	case NVME_REG_ACQ:
-		return (uint32_t)n->acq;
+		return (uint32_t)atomic_load(&n->acq);
 	case NVME_REG_ACQ + 4:
-		return (uint32_t)(n->acq >> 32);
+		return (uint32_t)(atomic_load(&n->acq) >> 32);
 	default:
 		return 0; /* reserved, or of a feature that CAP does not have */
 	}
@@ -252,16 +262,6 @@ static int bar_read(struct uvfio_dev *dev, unsigned bar, uint64_t offset, unsign
 {
 	struct nvme *n = uvfio_priv(dev);
 
-	*value = 0;
-	/*
-	 * 3.1.24: what a doorbell reads as is not defined: what was written last, as when the page
-	 * is open
-	 */
-	if (offset >= NVME_DOORBELLS) {
-		if (offset < NVME_DOORBELLS + NVME_DOORBELL_PAGE)
-			memcpy(value, (char *)n->doorbells + (offset - NVME_DOORBELLS), size);
-		return 0;
-	}
 	if (size == 8)
 		*value = (uint64_t)read32(n, offset + 4) << 32 | read32(n, offset);
 	else
@@ -269,12 +269,14 @@ static int bar_read(struct uvfio_dev *dev, unsigned bar, uint64_t offset, unsign
 	return 0;
 }
 
-static void half(uint64_t *reg, bool upper, uint32_t value)
+static void half(_Atomic uint64_t *reg, bool upper, uint32_t value)
 {
-	if (upper)
-		*reg = (*reg & 0xffffffffull) | (uint64_t)value << 32;
-	else
-		*reg = (*reg & ~0xffffffffull) | value;
+	uint64_t old = atomic_load(reg), new;
+
+	do {
+		new = upper ? (old & 0xffffffffull) | (uint64_t)value << 32
+			    : (old & ~0xffffffffull) | value;
+	} while (!atomic_compare_exchange_weak(reg, &old, new));
 }
 
 static void write32(struct nvme *n, uint64_t offset, uint32_t value)
@@ -294,7 +296,7 @@ static void write32(struct nvme *n, uint64_t offset, uint32_t value)
 		write_cc(n, value);
 		break;
 	case NVME_REG_AQA:
-		n->aqa = value & 0x0fff0fff;
+		atomic_store(&n->aqa, value & 0x0fff0fff);
 		break;
 	case NVME_REG_ASQ:
 	case NVME_REG_ASQ + 4:
@@ -346,8 +348,9 @@ static void reset(struct uvfio_dev *dev, enum uvfio_reset_kind kind)
 	stop(n);
 	atomic_store(&n->paused, false);
 	atomic_store(&n->cc, 0);
-	n->aqa = 0;
-	n->asq = n->acq = 0;
+	atomic_store(&n->aqa, 0);
+	atomic_store(&n->asq, 0);
+	atomic_store(&n->acq, 0);
 	atomic_store(&n->warned, 0);
 	/* of a migration that failed: whose they were may have them back */
 	for (unsigned i = 0; i < n->num_ns && atomic_load(&n->stopped); i++)
