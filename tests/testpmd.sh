@@ -88,8 +88,15 @@ reset=("port stop all" "port reset all" "port start all")
 again=("port stop 1" "port close 1" "device detach 0000:02:00.0" "port attach 0000:02:00.0" "port start 1")
 queues() { echo "port stop all"; printf 'port config all %s\n' "rxq $1" "txq $1" "rxd $2" "txd $2"; echo "port start all"; [[ $1 -eq 1 ]] || echo "port config all rss udp"; }
 
+# how the program opens devices: by groups, also the newest, though there are character devices
+opened() {
+	local said; said=$("$build/uvfio" ctl --run "$pmd_pid" list)
+	if [[ $(grep -c "by group" <<<"$said") -eq 2 && $said != *"by cdev"* ]]; then yes "testpmd $version: both devices are open by group"; else no "testpmd $version: how devices are open: $said"; fi
+}
+
 short() {
 	pmd_start "${back_to_back[@]}" -- "${both[@]}" -- || return
+	opened
 	forward "io"
 	forward "mac" "set fwd mac"
 	forward "io after a reset of both ports" "set fwd io" "${reset[@]}"
