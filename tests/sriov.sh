@@ -28,6 +28,7 @@ if [[ ${UVFIO_LONG-} ]]; then
 fi
 echo "# the same asked of igb here"
 same "all of them" "" "$(timeout 300 "$build/uvfio" run --log none --device igb -- "$build/test/sriov_client" $P | diff "$recorded" - 2>&1)"
+for k in 6.1 6.12; do same "--kernel $k: all of them" "" "$(timeout 300 "$build/uvfio" run --kernel $k --log none --device igb -- "$build/test/sriov_client" $P | diff "$recorded" - 2>&1)"; done
 echo "# and of the test's own device, one by one"
 run "$build/test/sriov_client" $P >"$tmp/client"
 exec 3<"$tmp/client"
