@@ -152,6 +152,9 @@ struct vfio_system {
 	struct vfio_ioas_set ioases; /* all address spaces */
 	/* what devices without an IOMMU reach; NULL: there are none. Set once. */
 	struct vfio_physical *physical;
+	/* what the interface of 2010 keeps here (v3/), made at its first use, under lock */
+	void *v3;
+	void (*v3_free)(void *v3);
 	pthread_mutex_t dmabuf_lock; /* guards the next, and what it says: vfio/dmabuf.h */
 	struct cds_list_head dmabufs;
 };

@@ -236,6 +236,15 @@ uint64_t ioas_account(struct vfio_system *s, uint64_t pages, uint64_t *limit)
 	return pages;
 }
 
+bool vfio_ioas_fits(struct vfio_system *s, uint64_t pages)
+{
+	uint64_t limit, fit = ioas_account(s, pages, &limit);
+
+	if (fit == pages)
+		atomic_fetch_sub(&s->ioases.pages_locked, pages);
+	return fit == pages;
+}
+
 /*
  * True if libc gave some of the memory back. Then there is nothing to pin, though it has to stay
  * for another mapping.

@@ -115,6 +115,8 @@ void vfio_ioas_replace(struct vfio_ioas *from, struct vfio_ioas *to, struct iomm
  */
 int vfio_ioas_map(struct vfio_ioas *io, uint64_t iova, uint64_t vaddr, uint64_t size,
 		  unsigned prot);
+/** vfio_ioas_fits - true if @pages more may be pinned now, by RLIMIT_MEMLOCK */
+bool vfio_ioas_fits(struct vfio_system *s, uint64_t pages);
 /**
  * vfio_ioas_unmap - unmap all mappings that lie in [@iova, @iova + @size)
  * @unmapped: gets how many bytes it was; 0 with an error

@@ -53,18 +53,14 @@ void vfio_open_init_cdev(struct vfio_open *o, const struct vfio_place *place)
 	*o = (struct vfio_open){ .via = VFIO_VIA_CDEV, .place = *place };
 }
 
-int vfio_open_hold(struct vfio_open *o)
+/* Have the device at @o's place in this process, by taking its group. */
+static int hold(struct vfio_open *o)
 {
 	char name[PCI_ADDRESS_TEXT];
 	struct vfio_device *dev;
 	int ret;
 
-	if (atomic_load(&o->bound))
-		return -EINVAL;
 	ret = vfio_group_take(o->place.group);
-	/* what this process would say: the device is open, or another iommufd has its group */
-	if (ret == -EALREADY)
-		ret = o->place.group->n == 1 ? -EINVAL : -EPERM;
 	if (ret)
 		return ret;
 	vfio_group_refresh(o->place.group);
@@ -84,6 +80,34 @@ unuse:
 give_back:
 	vfio_group_give_back(o->place.group);
 	return ret;
+}
+
+int vfio_open_hold(struct vfio_open *o)
+{
+	int ret;
+
+	if (atomic_load(&o->bound))
+		return -EINVAL;
+	ret = hold(o);
+	/* what this process would say: the device is open, or another iommufd has its group */
+	if (ret == -EALREADY)
+		ret = o->place.group->n == 1 ? -EINVAL : -EPERM;
+	return ret;
+}
+
+int vfio_open_place(struct vfio_open *o)
+{
+	int ret = hold(o);
+
+	if (ret)
+		return ret == -EALREADY ? -EBUSY : ret;
+	ret = vfio_device_open(o->dev);
+	if (ret) {
+		vfio_open_let_go(o);
+		return ret;
+	}
+	atomic_store(&o->bound, true);
+	return 0;
 }
 
 void vfio_open_let_go(struct vfio_open *o)

@@ -82,6 +82,15 @@ void vfio_open_init_cdev(struct vfio_open *o, const struct vfio_place *place);
 int vfio_open_hold(struct vfio_open *o);
 /** vfio_open_let_go - end what vfio_open_hold() began */
 void vfio_open_let_go(struct vfio_open *o);
+/**
+ * vfio_open_place - open the device of a VFIO_VIA_CDEV by itself, as the interface of 2010 has it
+ *
+ * Any number of openers of this process may. Its address space is the caller's affair.
+ *
+ * Return: 0; -EBUSY: another process has it, or its group; -ENODEV: the device has gone; or what
+ * could not be made of it.
+ */
+int vfio_open_place(struct vfio_open *o);
 /** vfio_open_init - make @o an opener of @dev, by itself, which has to be bound. */
 void vfio_open_init(struct vfio_open *o, struct vfio_device *dev);
 /**

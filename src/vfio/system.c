@@ -47,6 +47,8 @@ void vfio_system_free(struct vfio_system *s)
 	}
 	heap_free(s->groups);
 	heap_free(s->foreign);
+	if (s->v3)
+		s->v3_free(s->v3);
 	loop_free(s->loop);
 	vfio_ioas_set_destroy(&s->ioases);
 	pthread_mutex_destroy(&s->dmabuf_lock);
