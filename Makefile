@@ -65,16 +65,18 @@ CFLAGS_ALL += $(if $(WERROR),-Werror)
 # internal.h and test_*.h, and link with these folders alone: a call against the arrows is an
 # undefined symbol.
 folder = $(eval folders += $(1))$(eval sees_$(1) = $(2))$(eval tests_$(1) = $(1) $(2) $(3))
-$(call folder,shim,ctl uapi machine machine/run machine/view pci/face.h vfio iommu x86 base,\
+$(call folder,shim,ctl uapi v3/v3.h machine machine/run machine/view pci/face.h vfio iommu x86 base,\
 	$$(core))
 $(call folder,cli,ctl machine machine/run pci/face.h vfio iommu base,$$(core))
 $(call folder,api,machine pci/face.h vfio iommu base,$$(core))
 $(call folder,ctl,machine machine/run pci/face.h vfio iommu base,$$(core))
-$(call folder,machine,machine/run machine/view vfio_pci vfio models models/net pci iommu base,\
+$(call folder,machine,machine/run machine/view v3 vfio_pci vfio models models/net pci iommu base,\
 	$$(models))
-$(call folder,machine/run,machine/view pci/face.h base,vfio pci iommu)
-$(call folder,machine/view,vfio/kernel.h vfio/nodes.h pci/face.h iommu base,pci)
-$(call folder,uapi,vfio iommu base,$$(core))
+$(call folder,machine/run,machine/view vfio/abi.h pci/face.h base,v3 vfio pci iommu)
+$(call folder,machine/view,v3/map.h vfio/abi.h vfio/kernel.h vfio/nodes.h pci/face.h iommu base,\
+	v3 vfio pci)
+$(call folder,uapi,v3/v3.h vfio iommu base,$$(core))
+$(call folder,v3,vfio pci iommu base,models/testdev)
 $(call folder,vfio_pci,vfio pci iommu base,models/testdev)
 $(call folder,vfio,iommu base)
 $(call folder,models,$$(models),pci iommu base)

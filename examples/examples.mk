@@ -3,7 +3,8 @@
 # native one, libuvfio.
 EXAMPLE_CFLAGS := -std=gnu17 -D_GNU_SOURCE $(OPT) -g $(WARN) $(if $(WERROR),-Werror) -Iinclude
 
-EXAMPLES := $(addprefix $(BUILD)/examples/,counter.so counter_driver counter_native)
+EXAMPLES := $(addprefix $(BUILD)/examples/,counter.so counter_driver counter_native \
+	v3_driver)
 examples: $(EXAMPLES)
 $(EXAMPLES): $(FLAGS)
 
@@ -11,7 +12,8 @@ $(BUILD)/examples/%.so: examples/%.c include/uvfio/model.h
 	@mkdir -p $(@D)
 	$(call say,LINK,$@)
 	$(Q)$(CC) $(EXAMPLE_CFLAGS) -fvisibility=hidden -shared -fPIC -o $@ $<
-$(BUILD)/examples/counter_driver: examples/counter_driver.c
+$(BUILD)/examples/v3_driver: include/uvfio/vfio_v3.h
+$(BUILD)/examples/counter_driver $(BUILD)/examples/v3_driver: $(BUILD)/examples/%: examples/%.c
 	@mkdir -p $(@D)
 	$(call say,LINK,$@)
 	$(Q)$(CC) $(EXAMPLE_CFLAGS) -o $@ $<
