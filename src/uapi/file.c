@@ -68,6 +68,8 @@ int uapi_open(struct vfio_system *sys, const struct uapi_fds *fds, const char *p
 	if (node->kind == VFIO_FILE_DEVICE &&
 	    (vfio_system_cdev(sys, id, &place) || node != vfio_node_of_cdev(place.group->noiommu)))
 		return -ENOENT;
+	if (node->kind == VFIO_FILE_V3_DEVICE && vfio_system_cdev(sys, id, &place))
+		return -ENOENT;
 	/* what open(2) says of any file that is there */
 	if (*rest || flags & O_DIRECTORY)
 		return -ENOTDIR;
@@ -82,6 +84,10 @@ int uapi_open(struct vfio_system *sys, const struct uapi_fds *fds, const char *p
 		return uapi_iommufd_open(sys, fds, out);
 	case VFIO_FILE_DEVICE:
 		return uapi_cdev_open(sys, fds, id, &place, out);
+	case VFIO_FILE_V3_DEVICE:
+		return uapi_v3_open(sys, fds, id, &place, out);
+	case VFIO_FILE_UIOMMU:
+		return uapi_uiommu_open(sys, fds, out);
 	case VFIO_FILE_DMABUF:
 	case VFIO_FILE_STREAM: /* have no node */
 		break;
@@ -112,9 +118,15 @@ const char *uapi_file_link(const struct uapi_file *f)
 	return f->link;
 }
 
+/* True if @f has a struct vfio_open. */
+static bool is_device(const struct uapi_file *f)
+{
+	return f->ops->kind == VFIO_FILE_DEVICE || f->ops->kind == VFIO_FILE_V3_DEVICE;
+}
+
 long uapi_file_group(const struct uapi_file *f)
 {
-	if (f->ops->kind == VFIO_FILE_DEVICE && f->open.via == VFIO_VIA_CDEV)
+	if (is_device(f) && f->open.via == VFIO_VIA_CDEV)
 		return f->open.place.group->iommu->id;
 	if (f->ops->kind == VFIO_FILE_DEVICE)
 		f = f->group_file;
@@ -123,12 +135,12 @@ long uapi_file_group(const struct uapi_file *f)
 
 struct vfio_device *uapi_file_device(const struct uapi_file *f)
 {
-	return f->ops->kind == VFIO_FILE_DEVICE && atomic_load(&f->open.bound) ? f->open.dev : NULL;
+	return is_device(f) && atomic_load(&f->open.bound) ? f->open.dev : NULL;
 }
 
 bool uapi_file_address(const struct uapi_file *f, struct pci_address *out)
 {
-	if (f->ops->kind != VFIO_FILE_DEVICE)
+	if (!is_device(f))
 		return false;
 	*out = f->open.via == VFIO_VIA_CDEV ? f->open.place.address : f->open.dev->address;
 	return true;

@@ -13,6 +13,7 @@
 #include "base/report.h"
 #include "base/util.h"
 #include "uapi/uapi.h"
+#include "v3/v3.h"
 #include "vfio/iommufd.h"
 #include "vfio/kernel.h"
 
@@ -31,6 +32,7 @@ struct uapi_file_ops {
 	enum vfio_file_kind kind;
 	/* it has no position, and is ready when uapi_file_set_ready() says so; else always */
 	bool stream;
+	bool seeks; /* its position is the program's to move (lseek) */
 	long (*ioctl)(struct uapi_file *f, unsigned int cmd, unsigned long arg); /* else -ENOTTY */
 	/*
 	 * Read or write @count bytes of the program's memory at @user; @pos is of a file that has
@@ -69,6 +71,7 @@ struct uapi_file {
 			 */
 			struct uapi_file *group_file;
 		};
+		struct v3_opener v3; /* which begins with a struct vfio_open, as the one before */
 	};
 	pthread_mutex_t bind_lock; /* of a device: one BIND_IOMMUFD at a time; outermost */
 	pthread_mutex_t pos_lock;  /* guards pos, as the kernel's f_pos_lock; outermost */
@@ -103,6 +106,12 @@ int uapi_iommufd_open(struct vfio_system *sys, const struct uapi_fds *fds, struc
 /* Of /dev/vfio/devices/vfioN, which is the device at @place; not bound yet. */
 int uapi_cdev_open(struct vfio_system *sys, const struct uapi_fds *fds, unsigned id,
 		   const struct vfio_place *place, struct uapi_file **out);
+/* Of the interface of 2010: /dev/vfioN, which is the device at @place, and /dev/uiommu. */
+int uapi_v3_open(struct vfio_system *sys, const struct uapi_fds *fds, unsigned id,
+		 const struct vfio_place *place, struct uapi_file **out);
+int uapi_uiommu_open(struct vfio_system *sys, const struct uapi_fds *fds, struct uapi_file **out);
+/* Return @pos of such a device as it is here: region << 40 | offset. */
+uint64_t uapi_v3_region_pos(const struct uapi_file *f, uint64_t pos);
 /* Make a fault queue of an iommufd, *@id: the number of its descriptor, or -errno. */
 int uapi_fault_open(struct uapi_file *iommufd, uint32_t *id);
 long uapi_iommufd_compat_ioctl(struct uapi_file *f, unsigned int cmd, unsigned long arg);

@@ -3,6 +3,7 @@
  * uapi/rw.c: read, write and mmap: of a device at region index << 40, and of any file.
  */
 #include <sys/mman.h>
+#include <unistd.h>
 
 #include "uapi/internal.h"
 
@@ -96,12 +97,39 @@ ssize_t uapi_write(struct uapi_file *f, const void *buf, size_t count)
 	return ret;
 }
 
+/* The kernel's default_llseek() of 2010: an end is 0, of a file without a size. */
+int64_t uapi_lseek(struct uapi_file *f, int64_t offset, int whence)
+{
+	int64_t pos = -EINVAL;
+
+	if (!f->ops->seeks)
+		return -ESPIPE;
+	pthread_mutex_lock(&f->pos_lock);
+	if (whence == SEEK_CUR && !__builtin_add_overflow(offset, (int64_t)f->pos, &offset))
+		whence = SEEK_SET;
+	if ((whence == SEEK_SET || whence == SEEK_END) && offset >= 0)
+		f->pos = (uint64_t)(pos = offset);
+	pthread_mutex_unlock(&f->pos_lock);
+	return pos;
+}
+
+uint64_t uapi_mmap_pos(const struct uapi_file *f, uint64_t pos)
+{
+	return f->ops->kind == VFIO_FILE_V3_DEVICE ? uapi_v3_region_pos(f, pos) : pos;
+}
+
 int uapi_mmap_check(struct uapi_file *f, size_t len, int prot, int flags, uint64_t pos)
 {
 	if (!f->ops->mmap_check)
 		return report_warn("no-file-operation", f->link, -ENODEV,
 				   "mmap on a file that has none");
 	return f->ops->mmap_check(f, len, prot, flags, pos);
+}
+
+bool uapi_mmap_may_write(const struct uapi_file *f, uint64_t pos, uint64_t len)
+{
+	return f->ops->kind != VFIO_FILE_V3_DEVICE ||
+	       v3_may_write(&f->v3, VFIO_REGION_INDEX(pos), (uint32_t)VFIO_REGION_POS(pos), len);
 }
 
 unsigned uapi_mmap_areas(struct uapi_file *f, uint64_t pos, const struct vfio_region_area **out)

@@ -74,16 +74,21 @@ ssize_t uapi_pread(struct uapi_file *f, void *buf, size_t count, uint64_t pos);
 ssize_t uapi_pwrite(struct uapi_file *f, const void *buf, size_t count, uint64_t pos);
 /*
  * Read and write at the file's own position, which starts at 0, as read(2) and write(2) do.
- * (lseek(2) on any of our files is -ESPIPE.)
  */
 ssize_t uapi_read(struct uapi_file *f, void *buf, size_t count);
 ssize_t uapi_write(struct uapi_file *f, const void *buf, size_t count);
+/* Move the position, as lseek(2). -ESPIPE: it cannot be moved, which is so today. */
+int64_t uapi_lseek(struct uapi_file *f, int64_t offset, int whence);
+/* Return @pos, of mmap(2), in the form that the functions below take: region << 40 | offset. */
+uint64_t uapi_mmap_pos(const struct uapi_file *f, uint64_t pos);
 /*
  * Make the checks of mmap(2) on @f. Return 0: the range can be mapped; -EINVAL, -ENODEV. The caller
  * that then makes the mapping keeps a reference on @f, as the kernel's does, and sends its loads
  * and stores to uapi_mmio().
  */
 int uapi_mmap_check(struct uapi_file *f, size_t len, int prot, int flags, uint64_t pos);
+/* True if what was mapped, of a device, at @pos may be made writable. */
+bool uapi_mmap_may_write(const struct uapi_file *f, uint64_t pos, uint64_t len);
 /*
  * Return how many areas (vfio/device.h) the region at @pos has; *@out are the areas, which live as
  * long as @f. The memory of polled ones shows in a mapping while they are open, that of direct ones

@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "base/util.h"
+#include "vfio/abi.h"
 #include "vfio/nodes.h"
 
 #define TEXT_OF(x)     #x
@@ -17,17 +18,21 @@
 
 const struct vfio_node vfio_nodes[] = {
 	{ "/dev/vfio/vfio", MISC(VFIO_CONTAINER_MAJOR, VFIO_CONTAINER_MINOR), VFIO_FILE_CONTAINER,
-	  VFIO_CONTAINER_MAJOR, VFIO_CONTAINER_MINOR, 0666, VFIO_KERNEL_ALWAYS },
+	  VFIO_CONTAINER_MAJOR, VFIO_CONTAINER_MINOR, 0666, VFIO_KERNEL_ALWAYS, false },
 	{ "/dev/iommu", MISC(VFIO_IOMMUFD_MAJOR, VFIO_IOMMUFD_MINOR), VFIO_FILE_IOMMUFD,
-	  VFIO_IOMMUFD_MAJOR, VFIO_IOMMUFD_MINOR, 0660, VFIO_KERNEL_IOMMUFD },
+	  VFIO_IOMMUFD_MAJOR, VFIO_IOMMUFD_MINOR, 0660, VFIO_KERNEL_IOMMUFD, false },
 	{ "/dev/vfio/", NUMBERED(VFIO_GROUP_MAJOR), VFIO_FILE_GROUP, VFIO_GROUP_MAJOR, 0, 0600,
-	  VFIO_KERNEL_ALWAYS },
+	  VFIO_KERNEL_ALWAYS, false },
 	{ "/dev/vfio/noiommu-", NUMBERED(VFIO_GROUP_MAJOR), VFIO_FILE_GROUP, VFIO_GROUP_MAJOR, 0,
-	  0600, VFIO_KERNEL_ALWAYS },
+	  0600, VFIO_KERNEL_ALWAYS, false },
 	{ "/dev/vfio/devices/vfio", NUMBERED(VFIO_CDEV_MAJOR), VFIO_FILE_DEVICE, VFIO_CDEV_MAJOR, 0,
-	  0600, VFIO_KERNEL_IOMMUFD },
+	  0600, VFIO_KERNEL_IOMMUFD, false },
 	{ "/dev/vfio/devices/noiommu-vfio", NUMBERED(VFIO_CDEV_MAJOR), VFIO_FILE_DEVICE,
-	  VFIO_CDEV_MAJOR, 0, 0600, VFIO_KERNEL_IOMMUFD },
+	  VFIO_CDEV_MAJOR, 0, 0600, VFIO_KERNEL_IOMMUFD, false },
+	{ "/dev/vfio", NUMBERED(VFIO_V3_MAJOR), VFIO_FILE_V3_DEVICE, VFIO_V3_MAJOR, 0, 0600,
+	  VFIO_KERNEL_ALWAYS, true },
+	{ "/dev/uiommu", MISC(VFIO_UIOMMU_MAJOR, VFIO_UIOMMU_MINOR), VFIO_FILE_UIOMMU,
+	  VFIO_UIOMMU_MAJOR, VFIO_UIOMMU_MINOR, 0600, VFIO_KERNEL_ALWAYS, true },
 };
 const size_t vfio_num_nodes = ARRAY_SIZE(vfio_nodes);
 
@@ -52,6 +57,11 @@ static bool number(const char **text, unsigned *id)
 	return true;
 }
 
+bool vfio_node_is_there(const struct vfio_node *n)
+{
+	return vfio_kernel_has(n->since) && n->v3 == vfio_abi()->v3;
+}
+
 const struct vfio_node *vfio_node_find(const char *path, unsigned *id, const char **rest)
 {
 	for (size_t i = 0; i < vfio_num_nodes; i++) {
@@ -60,7 +70,7 @@ const struct vfio_node *vfio_node_find(const char *path, unsigned *id, const cha
 		const char *end = path + len;
 
 		*id = 0;
-		if (!vfio_kernel_has(n->since))
+		if (!vfio_node_is_there(n))
 			continue;
 		if (strncmp(path, n->path, len) || (n->numbered && !number(&end, id)))
 			continue;
@@ -118,13 +128,21 @@ static bool leads_to(const char *path, const char *text, size_t n)
 	return !strncmp(path, text, n) && (!path[n] || path[n] == '/');
 }
 
+/* What today's interface has in /dev is ours also where it is not there: it is not the host's. */
 bool vfio_nodes_have(const char *path)
 {
 	for (size_t i = 0; i < vfio_num_nodes; i++) {
 		const struct vfio_node *n = &vfio_nodes[i];
-		size_t len = strlen(n->sysfs);
+		size_t len = strlen(n->sysfs), top = top_of(n);
+		const char *end = path + top;
+		unsigned id;
 
-		if (leads_to(path, n->path, top_of(n)))
+		if (n->v3 && !vfio_node_is_there(n))
+			continue;
+		if (n->numbered && !n->path[top] && !strncmp(path, n->path, top) &&
+		    number(&end, &id) && (!*end || *end == '/'))
+			return true;
+		if ((!n->numbered || n->path[top]) && leads_to(path, n->path, top))
 			return true;
 		if (n->numbered ? !strncmp(path, n->sysfs, len) : leads_to(path, n->sysfs, len))
 			return true;

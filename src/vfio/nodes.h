@@ -18,6 +18,8 @@ enum vfio_file_kind {
 	VFIO_FILE_DEVICE, /* also what a group's file gave, without the node */
 	VFIO_FILE_IOMMUFD,
 	VFIO_FILE_DMABUF,
+	VFIO_FILE_V3_DEVICE, /* these two of the interface of 2010 */
+	VFIO_FILE_UIOMMU,
 	VFIO_FILE_STREAM, /* an anonymous file that is read and written from end to end */
 };
 
@@ -35,6 +37,11 @@ enum vfio_file_kind {
 /* Of devices: the next one, which vfio asks for a moment later. The minor is their number. */
 #define VFIO_CDEV_MAJOR 242
 
+/* Of the interface of 2010: its driver's devices, and a misc device. */
+#define VFIO_V3_MAJOR	  251
+#define VFIO_UIOMMU_MAJOR 10
+#define VFIO_UIOMMU_MINOR 59
+
 struct vfio_node {
 	/*
 	 * The path; of a numbered node, what comes before its number. It is also what a link in
@@ -48,6 +55,7 @@ struct vfio_node {
 	unsigned major, minor;	       /* of a numbered node: @minor + its number */
 	unsigned mode;		       /* permissions as the kernel makes it */
 	enum vfio_kernel_change since; /* a kernel without it has no such node */
+	bool v3;		       /* of the interface of 2010, and not of today's */
 };
 extern const struct vfio_node vfio_nodes[];
 extern const size_t vfio_num_nodes;
@@ -59,6 +67,8 @@ extern const size_t vfio_num_nodes;
  */
 const struct vfio_node *vfio_node_find(const char *path, unsigned *id, const char **rest);
 
+/* True if the chosen kernel and interface have @n. */
+bool vfio_node_is_there(const struct vfio_node *n);
 /* Write the path of @node with number @id to @name, and return it. */
 #define VFIO_NODE_NAME 48
 char *vfio_node_name(const struct vfio_node *node, unsigned id, char name[VFIO_NODE_NAME]);

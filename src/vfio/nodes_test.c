@@ -8,6 +8,7 @@
 #include <string.h>
 #include <cmocka.h>
 
+#include "vfio/abi.h"
 #include "vfio/nodes.h"
 
 static void test_find(void **state)
@@ -82,6 +83,13 @@ static void test_name(void **state)
 	assert_null(vfio_node_of(VFIO_FILE_STREAM));
 }
 
+static void choose(const char *abi)
+{
+	char why[64];
+
+	assert_int_equal(vfio_abi_choose(abi, why, sizeof(why)), 0);
+}
+
 /* Each line of the table by itself: what a new one has to be. */
 static void test_table(void **state)
 {
@@ -91,6 +99,7 @@ static void test_table(void **state)
 	for (size_t i = 0; i < vfio_num_nodes; i++) {
 		const struct vfio_node *n = &vfio_nodes[i];
 
+		choose(n->v3 ? "v3" : "vfio");
 		assert_int_equal(strncmp(n->path, "/dev/", 5), 0);
 		assert_true(strlen(n->path) + (n->numbered ? 10 : 0) < VFIO_NODE_NAME);
 		assert_ptr_equal(vfio_node_find(vfio_node_name(n, 4294967295u, name), &id, NULL),
@@ -98,7 +107,11 @@ static void test_table(void **state)
 		assert_int_equal(id, n->numbered ? 4294967295u : 0);
 		assert_true(vfio_nodes_have(name));
 		assert_true(n->major && n->mode);
+		choose(n->v3 ? "vfio" : "v3");
+		assert_false(vfio_node_is_there(n));
+		assert_ptr_not_equal(vfio_node_find(name, &id, NULL), n);
 	}
+	choose("vfio");
 }
 
 static void test_have(void **state)
@@ -127,12 +140,39 @@ static void test_have(void **state)
 	assert_false(vfio_nodes_below("/sys/dev/char/10:196", 20));
 }
 
+/* In 2010's world what is today's is there no more, and is still not the host's. */
+static void test_v3(void **state)
+{
+	unsigned id;
+
+	assert_false(vfio_nodes_have("/dev/vfio0"));
+	assert_false(vfio_nodes_have("/dev/uiommu"));
+	choose("v3");
+	assert_int_equal(vfio_node_find("/dev/vfio7", &id, NULL)->kind, VFIO_FILE_V3_DEVICE);
+	assert_int_equal(id, 7);
+	assert_null(vfio_node_find("/dev/vfio/vfio", &id, NULL));
+	assert_null(vfio_node_find("/dev/vfio", &id, NULL));
+	assert_null(vfio_node_find("/dev/vfio07", &id, NULL));
+	assert_null(vfio_node_find("/dev/iommu", &id, NULL));
+	assert_true(vfio_nodes_have("/dev/vfio7"));
+	assert_true(vfio_nodes_have("/dev/vfio7/x"));
+	assert_false(vfio_nodes_have("/dev/vfiox"));
+	assert_false(vfio_nodes_have("/dev/vfio7x"));
+	assert_true(vfio_nodes_have("/dev/vfio"));
+	assert_true(vfio_nodes_have("/dev/vfio/vfio"));
+	assert_true(vfio_nodes_have("/dev/iommu"));
+	assert_true(vfio_nodes_have("/dev/uiommu"));
+	assert_true(vfio_nodes_have("/sys/dev/char/251:7"));
+	assert_true(vfio_nodes_below("/dev", 4));
+	choose("vfio");
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_find), cmocka_unit_test(test_rest),
 		cmocka_unit_test(test_name), cmocka_unit_test(test_table),
-		cmocka_unit_test(test_have),
+		cmocka_unit_test(test_have), cmocka_unit_test(test_v3),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
