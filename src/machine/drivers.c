@@ -16,15 +16,16 @@
 
 #include "machine/internal.h"
 #include "machine/run/run.h"
+#include "vfio/abi.h"
 
 bool machine_is_vfio(const struct plugged *dev)
 {
-	return !strcmp(dev->driver, RUN_VFIO_PCI);
+	return !strcmp(dev->driver, vfio_abi_driver());
 }
 
 void machine_set_driver(struct plugged *dev, const char *driver)
 {
-	snprintf(dev->driver, sizeof(dev->driver), "%s", driver ? driver : RUN_VFIO_PCI);
+	snprintf(dev->driver, sizeof(dev->driver), "%s", driver ? driver : vfio_abi_driver());
 	if (!strcmp(dev->driver, MACHINE_NO_DRIVER))
 		*dev->driver = '\0';
 	dev->d.driver = dev->driver;

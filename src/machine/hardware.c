@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "machine/internal.h"
+#include "vfio/abi.h"
 
 /* Show in dev->d what the provider made. */
 static void show(struct plugged *dev)
@@ -75,6 +76,11 @@ int machine_make_hardware(struct plugged *dev, char **err)
 	if (rc)
 		return rc;
 	rc = machine_bind(dev, dev);
+	/* the driver of 2010 refuses it: then it has none, which the log says */
+	if (rc && vfio_abi()->v3) {
+		machine_set_driver(dev, MACHINE_NO_DRIVER);
+		rc = 0;
+	}
 	if (rc)
 		return machine_fail(err, rc, "%s at %s: cannot have a driver: %s", dev->spec.model,
 				    dev->d.addr, strerror(-rc));
@@ -96,6 +102,7 @@ int machine_make(struct plugged *dev, char **err)
 	int rc = machine_make_hardware(dev, err);
 
 	if (!rc) {
+		machine_take_state(dev);
 		rc = machine_plug(dev);
 		if (rc)
 			machine_fail(err, rc, "%s at %s: cannot be plugged in: %s", dev->spec.model,
@@ -134,6 +141,7 @@ void machine_unmake(struct plugged *dev)
 	if (dev->vfs)
 		machine_unmake_vfs(dev);
 	machine_unplug(dev);
+	machine_leave_state(dev);
 	if (dev->hw)
 		dev->hw->provider->free(dev->hw);
 	dev->hw = NULL;

@@ -356,4 +356,9 @@ int machine_has_changed(struct machine *m);
 
 /* Return 1 if the run has other devices than @m (see machine_sync()), 0, or -errno with a line. */
 int machine_is_behind(struct machine *m);
+
+/* ---- kept.c: of the interface of 2010 ---- */
+/* Keep what @dev, which goes, holds; give it to one that is just bound. */
+void machine_leave_state(struct plugged *dev);
+void machine_take_state(struct plugged *dev);
 #endif

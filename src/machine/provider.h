@@ -89,6 +89,13 @@ struct machine_provider {
 	 * saved; -ENOMEM. NULL: none can.
 	 */
 	int (*set_migration)(struct machine_hardware *hw);
+	/*
+	 * Bound, and never to be opened any more: have what it holds in *@out, of heap_alloc(), for
+	 * load_state() of another one, which is just bound. 0; -EOPNOTSUPP: it holds nothing, or
+	 * none does; or -errno. NULL: a device is as at power-on for each process.
+	 */
+	int (*save_state)(struct machine_hardware *hw, void **out, size_t *len);
+	int (*load_state)(struct machine_hardware *hw, const void *buf, size_t len);
 	/* Get, or set, the VF token of a bound PF. NULL: as make_vf. */
 	void (*token)(struct machine_hardware *pf, uint8_t uuid[16]);
 	void (*set_token)(struct machine_hardware *pf, const uint8_t uuid[16]);

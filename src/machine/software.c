@@ -11,6 +11,8 @@
 #include "machine/internal.h"
 #include "models/net/net.h"
 #include "pci/function.h"
+#include "v3/driver.h"
+#include "vfio/abi.h"
 #include "vfio_pci/vfio_pci.h"
 
 #define MESSAGE_MAX 512
@@ -55,7 +57,9 @@ static void software_free(struct machine_hardware *hw)
 {
 	struct software *s = to_software(hw);
 
-	if (s->vdev)
+	if (s->vdev && vfio_abi()->v3)
+		v3_unbind(s->vdev);
+	else if (s->vdev)
 		vfio_pci_unbind(s->vdev);
 	if (s->fn)
 		pci_function_free(s->fn);
@@ -142,13 +146,16 @@ static int software_bind(struct machine_hardware *hw, const char *driver)
 		return 0;
 	}
 	if (!s->vdev) {
-		rc = vfio_pci_bind(s->fn, &s->address, s->irqs, &s->vdev);
+		rc = vfio_abi()->v3 ? v3_bind(s->fn, &s->address, &s->vdev)
+				    : vfio_pci_bind(s->fn, &s->address, s->irqs, &s->vdev);
 		if (rc) {
 			s->vdev = NULL;
 			return rc;
 		}
 	}
 	hw->vdev = s->vdev;
+	if (vfio_abi()->v3)
+		return 0; /* which has no tokens, and whose VFs know nothing of their PF */
 	if (s->pf)
 		vfio_pci_set_pf(hw->vdev, s->pf->hw.vdev);
 	if (hw->face.sriov.total)
@@ -162,7 +169,7 @@ static void software_unbind(struct machine_hardware *hw)
 
 	if (s->host_drives)
 		pci_function_reset(s->fn, UVFIO_RESET_POWER_ON);
-	else if (hw->vdev && hw->face.sriov.total)
+	else if (hw->vdev && hw->face.sriov.total && !vfio_abi()->v3)
 		vfio_pci_load_token(hw->vdev, (uint8_t[16]){ 0 }); /* it goes with the driver */
 	s->host_drives = false;
 	hw->vdev = NULL;
@@ -170,8 +177,8 @@ static void software_unbind(struct machine_hardware *hw)
 
 static int software_set_vfs(struct machine_hardware *pf, unsigned num)
 {
-	return pf->vdev ? vfio_pci_sriov_configure(pf->vdev, num)
-			: pci_sriov_set(to_software(pf)->fn, num);
+	return pf->vdev && !vfio_abi()->v3 ? vfio_pci_sriov_configure(pf->vdev, num)
+					   : pci_sriov_set(to_software(pf)->fn, num);
 }
 
 static void software_lose(struct machine_hardware *hw)
@@ -208,22 +215,37 @@ static void software_set_mmap(struct machine_hardware *hw, enum machine_mmap how
 		[MACHINE_MMAP_OFF] = VFIO_PCI_MMAP_OFF,
 	};
 
-	vfio_pci_set_mmap(hw->vdev, all[how]);
+	if (!vfio_abi()->v3)
+		vfio_pci_set_mmap(hw->vdev, all[how]);
 }
 
 static int software_set_migration(struct machine_hardware *hw)
 {
-	return vfio_pci_set_migration(hw->vdev);
+	return vfio_abi()->v3 ? 0 : vfio_pci_set_migration(hw->vdev);
+}
+
+static int software_save_state(struct machine_hardware *hw, void **out, size_t *len)
+{
+	return vfio_abi()->v3 ? v3_save(hw->vdev, out, len) : -EOPNOTSUPP;
+}
+
+static int software_load_state(struct machine_hardware *hw, const void *buf, size_t len)
+{
+	return v3_load(hw->vdev, buf, len);
 }
 
 static void software_token(struct machine_hardware *pf, uint8_t uuid[16])
 {
-	vfio_pci_token(pf->vdev, uuid);
+	if (vfio_abi()->v3)
+		memset(uuid, 0, 16);
+	else
+		vfio_pci_token(pf->vdev, uuid);
 }
 
 static void software_set_token(struct machine_hardware *pf, const uint8_t uuid[16])
 {
-	vfio_pci_load_token(pf->vdev, uuid);
+	if (!vfio_abi()->v3)
+		vfio_pci_load_token(pf->vdev, uuid);
 }
 
 static const char *software_tied_to(const struct pci_option *opt)
@@ -245,6 +267,8 @@ const struct machine_provider machine_software = {
 	.link_up = software_link_up,
 	.set_mmap = software_set_mmap,
 	.set_migration = software_set_migration,
+	.save_state = software_save_state,
+	.load_state = software_load_state,
 	.token = software_token,
 	.set_token = software_set_token,
 	.free = software_free,

@@ -10,6 +10,7 @@
 #include "machine/internal.h"
 #include "machine/run/run.h"
 #include "machine/view/view.h"
+#include "vfio/abi.h"
 
 /* True if a bus reset was to be had when Linux found the device: nothing was before it there. */
 static bool found_alone(const struct machine *m, const struct plugged *dev)
@@ -73,8 +74,8 @@ static void write_drivers(struct tree *t, struct machine *m)
 {
 	for (unsigned i = 0; i < m->num_plugged; i++) {
 		const char *driver = m->plugged[i]->driver;
-		bool first =
-			*driver && strcmp(driver, RUN_VFIO_PCI) && strcmp(driver, RUN_PCI_STUB);
+		bool first = *driver && strcmp(driver, vfio_abi_driver()) &&
+			     strcmp(driver, RUN_PCI_STUB);
 
 		for (unsigned k = 0; k < i; k++)
 			first &= strcmp(driver, m->plugged[k]->driver) != 0;

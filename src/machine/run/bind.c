@@ -13,6 +13,7 @@
 #include "base/report.h"
 #include "base/util.h"
 #include "machine/run/internal.h"
+#include "vfio/abi.h"
 
 /* Another REQ, and another line, after so many tries of run_store(): about 10 s, as the kernel. */
 #define TRIES_A_REQUEST 200u
@@ -26,7 +27,7 @@ static int release_locked(struct run_shown *d)
 	bool noiommu;
 	int rc;
 
-	if (!strcmp(d->driver, RUN_VFIO_PCI)) {
+	if (!strcmp(d->driver, vfio_abi_driver())) {
 		noiommu = run_noiommu_group(d, &d->group);
 		view_drop_cdev(&t, d->dir, noiommu);
 		if (noiommu)
@@ -96,7 +97,7 @@ static int probe(struct run_shown *d, const char *driver)
 	int rc;
 
 	/* vfio_pci_core_register_device() takes endpoints only */
-	if (!strcmp(driver, RUN_VFIO_PCI) && run_has(d, "secondary_bus_number"))
+	if (!strcmp(driver, vfio_abi_driver()) && run_has(d, "secondary_bus_number"))
 		return report_info("bind-bridge", d->addr, -EINVAL, "bind to %s: it is a bridge",
 				   driver);
 	rc = run_link_driver(d, driver);
@@ -104,10 +105,10 @@ static int probe(struct run_shown *d, const char *driver)
 		return rc;
 	snprintf(d->driver, sizeof(d->driver), "%s", driver);
 	/* what a writer left that was killed, or failed, is taken away first */
-	if (!strcmp(driver, RUN_VFIO_PCI) && run_noiommu_group(d, &d->group)) {
+	if (!strcmp(driver, vfio_abi_driver()) && run_noiommu_group(d, &d->group)) {
 		run_noiommu_hide(d);
 		t.err = run_noiommu_show(d);
-	} else if (!strcmp(driver, RUN_VFIO_PCI)) {
+	} else if (!strcmp(driver, vfio_abi_driver())) {
 		if (!run_group_has_vfio(d)) {
 			view_drop_group_node(&t, d->group);
 			view_group_node(&t, d->group);
@@ -163,9 +164,8 @@ int run_bind_store(const char *run_dir, const char *driver, const struct run_tex
 }
 
 /* Drivers in the order in which they are asked: those of a host are there first. */
-static const char *const asked[] = {
-	"pcieport", "igb", "igbvf", "nvme", RUN_PCI_STUB, RUN_VFIO_PCI
-};
+static const char *const asked[] = { "pcieport",   "igb",  "igbvf",   "nvme",
+				     RUN_PCI_STUB, "vfio", "vfio-pci" };
 
 static bool is_there(const struct run_shown *d, const char *driver)
 {

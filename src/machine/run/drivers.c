@@ -9,6 +9,7 @@
 
 #include "base/util.h"
 #include "machine/run/internal.h"
+#include "vfio/abi.h"
 
 #define ANY_ID 0xffffffffu
 
@@ -38,6 +39,6 @@ bool run_driver_has_id(const char *driver, const struct run_id *id)
 
 bool run_driver_is_safe(const char *driver)
 {
-	return !*driver || !strcmp(driver, RUN_VFIO_PCI) || !strcmp(driver, RUN_PCI_STUB) ||
+	return !*driver || !strcmp(driver, vfio_abi_driver()) || !strcmp(driver, RUN_PCI_STUB) ||
 	       !strcmp(driver, "pcieport");
 }

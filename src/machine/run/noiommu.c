@@ -80,7 +80,7 @@ int run_noiommu_show(const struct run_shown *d)
 
 	if (!run_noiommu_mode(d->run_dir))
 		return report_info("noiommu-off", d->addr, -EINVAL,
-				   "bind to " RUN_VFIO_PCI ": there is no IOMMU, and "
+				   "bind to vfio-pci: there is no IOMMU, and "
 				   "enable_unsafe_noiommu_mode is off");
 	report_warn("noiommu-taint", d->addr, 0,
 		    "Adding kernel taint for vfio-noiommu group on device");

@@ -16,6 +16,7 @@
 #include "base/report.h"
 #include "base/sys.h"
 #include "machine/run/internal.h"
+#include "vfio/abi.h"
 
 static bool group_exists(const char *run_dir, unsigned id)
 {
@@ -38,7 +39,7 @@ static void vf_address(const struct run_pf *st, unsigned i, char addr[PCI_ADDRES
 /* A VF appears without a driver, and gets vfio-pci, whatever its PF has. */
 static void show(struct tree *t, const struct run_pf *st, unsigned i)
 {
-	char addr[PCI_ADDRESS_TEXT];
+	char addr[PCI_ADDRESS_TEXT], text[16];
 	struct run_shown d;
 	int rc;
 
@@ -48,9 +49,10 @@ static void show(struct tree *t, const struct run_pf *st, unsigned i)
 	if (!rc)
 		run_uevent(t->root, "add", "pci", d.dir);
 	if (!rc)
-		rc = run_write(&d, "driver_override", RUN_VFIO_PCI "\n", sizeof(RUN_VFIO_PCI));
+		rc = run_write(&d, "driver_override", text,
+			       (size_t)snprintf(text, sizeof(text), "%s\n", vfio_abi_driver()));
 	if (!rc)
-		rc = run_link_driver(&d, RUN_VFIO_PCI);
+		rc = run_link_driver(&d, vfio_abi_driver());
 	if (!t->err)
 		t->err = rc;
 	view_group_node(t, st->groups[i]);
@@ -77,7 +79,7 @@ static void hide(struct tree *t, const struct run_pf *st, unsigned i)
 		run_uevent(t->root, "remove", "pci", d.dir);
 	}
 	/* a writer that was killed may have left it */
-	snprintf(entry, sizeof(entry), "sys/bus/pci/drivers/" RUN_VFIO_PCI "/%s", addr);
+	snprintf(entry, sizeof(entry), "sys/bus/pci/drivers/%s/%s", vfio_abi_driver(), addr);
 	tree_remove(t, entry);
 	view_hide_vf(t, st->addr, i, addr, st->groups[i]);
 }

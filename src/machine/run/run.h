@@ -14,7 +14,6 @@
 
 /* ---- drivers (drivers.c) ---- */
 
-#define RUN_VFIO_PCI	"vfio-pci"
 #define RUN_PCI_STUB	"pci-stub"
 #define RUN_DRIVER_NAME 64u /* bytes of a driver's name, with the null byte */
 

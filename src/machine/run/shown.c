@@ -12,6 +12,7 @@
 #include "base/report.h"
 #include "base/sys.h"
 #include "machine/run/internal.h"
+#include "vfio/abi.h"
 
 static int path_to(const struct run_shown *d, const char *name, char path[PATH_MAX])
 {
@@ -266,7 +267,7 @@ static int is_vfio_member(const char *name, void *arg)
 	char driver[RUN_DRIVER_NAME];
 
 	return strcmp(name, d->addr) && !run_driver(d->run_dir, name, driver) &&
-	       !strcmp(driver, RUN_VFIO_PCI);
+	       !strcmp(driver, vfio_abi_driver());
 }
 
 bool run_group_has_vfio(const struct run_shown *d)

@@ -20,6 +20,8 @@
 #include "base/sys.h"
 #include "base/util.h"
 #include "machine/view/internal.h"
+#include "v3/map.h"
+#include "vfio/abi.h"
 #include "vfio/nodes.h"
 
 /* Return @link, the rest of @dir behind "sys/", with a way up to "sys/" before it. */
@@ -49,20 +51,48 @@ static long take_number(struct tree *t, const char *addr)
 
 void view_cdev_class(struct tree *t)
 {
+	char path[64];
+
 	tree_dir(t, VIEW_CDEVS);
-	tree_dir(t, "sys/class/" VIEW_CDEV_CLASS);
+	snprintf(path, sizeof(path), "sys/class/%s", VIEW_CDEV_CLASS);
+	tree_dir(t, path);
+}
+
+/*
+ * Write what the driver of 2010 adds: who owns which byte of config space, and what is locked, which
+ * the process that has it open shows instead.
+ */
+static void write_v3(struct tree *t, const char *dir, const char *at)
+{
+	uint8_t cfg[PCI_CFG_SIZE] = { 0 }, map[V3_MAP_SIZE];
+	char path[PATH_MAX];
+	int fd;
+
+	snprintf(path, sizeof(path), "%s/%s/config", t->root, dir);
+	fd = sys_open(path, O_RDONLY | O_CLOEXEC, 0);
+	if (fd >= 0) {
+		sys_call(SYS_read, fd, (long)cfg, sizeof(cfg), 0, 0, 0);
+		sys_close(fd);
+	}
+	v3_map_of(cfg, map);
+	snprintf(path, sizeof(path), "%s/config_map", at);
+	tree_data(t, RO, path, map, sizeof(map));
+	snprintf(path, sizeof(path), "%s/locked_pages", at);
+	tree_text(t, RO, path, "0\n");
 }
 
 /* Return the node; before Linux 7.3 there is no other name, since there is none. */
 static const struct vfio_node *node_of(bool noiommu)
 {
+	if (vfio_abi()->v3)
+		return vfio_node_of(VFIO_FILE_V3_DEVICE);
 	return vfio_node_of_cdev(noiommu && vfio_kernel_has(VFIO_KERNEL_IOMMUFD));
 }
 
 void view_cdev(struct tree *t, const char *dir, bool noiommu)
 {
 	const struct vfio_node *n = node_of(noiommu);
-	char node[VFIO_NODE_NAME], at[128], path[PATH_MAX], target[PATH_MAX];
+	char node[VFIO_NODE_NAME], at[128], class[32], path[PATH_MAX], target[PATH_MAX];
 	const char *name;
 	long id = take_number(t, strrchr(dir, '/') + 1);
 
@@ -71,7 +101,7 @@ void view_cdev(struct tree *t, const char *dir, bool noiommu)
 		return;
 	}
 	name = strrchr(vfio_node_name(n, (unsigned)id, node), '/') + 1;
-	snprintf(at, sizeof(at), "%s/" VIEW_CDEV_CLASS "/%s", dir, name);
+	snprintf(at, sizeof(at), "%s/%s/%s", dir, VIEW_CDEV_CLASS, name);
 	snprintf(path, sizeof(path), "%s/uevent", at);
 	if (vfio_kernel_has(n->since))
 		tree_text(t, RO, path, "MAJOR=%u\nMINOR=%ld\nDEVNAME=%s\n", n->major, id,
@@ -82,13 +112,16 @@ void view_cdev(struct tree *t, const char *dir, bool noiommu)
 	snprintf(target, sizeof(target), "../../../%s", strrchr(dir, '/') + 1);
 	tree_link(t, path, target);
 	snprintf(path, sizeof(path), "%s/subsystem", at);
-	up_from(strchr(at, '/') + 1, "class/" VIEW_CDEV_CLASS, target, sizeof(target));
+	snprintf(class, sizeof(class), "class/%s", VIEW_CDEV_CLASS);
+	up_from(strchr(at, '/') + 1, class, target, sizeof(target));
 	tree_link(t, path, target);
 	snprintf(target, sizeof(target), "../../%s", strchr(at, '/') + 1);
-	snprintf(path, sizeof(path), "sys/class/" VIEW_CDEV_CLASS "/%s", name);
+	snprintf(path, sizeof(path), "sys/class/%s/%s", VIEW_CDEV_CLASS, name);
 	tree_link(t, path, target);
 	if (!vfio_kernel_has(n->since))
 		return;
+	if (vfio_abi()->v3)
+		write_v3(t, dir, at);
 	snprintf(path, sizeof(path), "%s/dev", at);
 	tree_text(t, RO, path, "%u:%ld\n", n->major, id);
 	snprintf(path, sizeof(path), "%s%ld", n->sysfs + 1, id);
@@ -104,7 +137,7 @@ static long number_of(const struct tree *t, const char *dir)
 	long n, id = -1;
 	int fd;
 
-	snprintf(path, sizeof(path), "%s/%s/" VIEW_CDEV_CLASS, t->root, dir);
+	snprintf(path, sizeof(path), "%s/%s/%s", t->root, dir, VIEW_CDEV_CLASS);
 	fd = sys_open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC, 0);
 	while (fd >= 0 && (n = sys_call(SYS_getdents64, fd, (long)buf, sizeof(buf), 0, 0, 0)) > 0)
 		for (long at = 0; at < n; at += e->d_reclen) {
@@ -119,7 +152,8 @@ static long number_of(const struct tree *t, const char *dir)
 
 void view_drop_cdev(struct tree *t, const char *dir, bool noiommu)
 {
-	static const char *const files[] = { "/subsystem", "/device", "/uevent", "/dev", "" };
+	static const char *const files[] = { "/subsystem",  "/device",	     "/uevent", "/dev",
+					     "/config_map", "/locked_pages", "" };
 	const struct vfio_node *n = node_of(noiommu);
 	char node[VFIO_NODE_NAME], path[PATH_MAX];
 	const char *name;
@@ -134,13 +168,13 @@ void view_drop_cdev(struct tree *t, const char *dir, bool noiommu)
 	sys_call(SYS_unlinkat, AT_FDCWD, (long)path, AT_REMOVEDIR, 0, 0, 0);
 	snprintf(path, sizeof(path), "%s%ld", n->sysfs + 1, id);
 	tree_remove(t, path);
-	snprintf(path, sizeof(path), "sys/class/" VIEW_CDEV_CLASS "/%s", name);
+	snprintf(path, sizeof(path), "sys/class/%s/%s", VIEW_CDEV_CLASS, name);
 	tree_remove(t, path);
 	for (size_t i = 0; i < ARRAY_SIZE(files); i++) {
-		snprintf(path, sizeof(path), "%s/" VIEW_CDEV_CLASS "/%s%s", dir, name, files[i]);
+		snprintf(path, sizeof(path), "%s/%s/%s%s", dir, VIEW_CDEV_CLASS, name, files[i]);
 		tree_remove(t, path);
 	}
-	snprintf(path, sizeof(path), "%s/" VIEW_CDEV_CLASS, dir);
+	snprintf(path, sizeof(path), "%s/%s", dir, VIEW_CDEV_CLASS);
 	tree_remove(t, path);
 	/* now another device may have the number */
 	snprintf(path, sizeof(path), VIEW_CDEVS "/%ld", id);

@@ -67,7 +67,7 @@ static void write_node(struct tree *t, const struct vfio_node *n, unsigned id, c
 {
 	char path[VFIO_NODE_NAME];
 
-	if (!vfio_kernel_has(n->since))
+	if (!vfio_node_is_there(n))
 		return;
 	vfio_node_name(n, id, path);
 	write_chardev(t, class, path, n->major, n->minor + id, mode);
@@ -152,6 +152,7 @@ void view_container_node(struct tree *t)
 {
 	write_node(t, vfio_node_of(VFIO_FILE_CONTAINER), 0, "misc", "DEVMODE=0666\n");
 	write_node(t, vfio_node_of(VFIO_FILE_IOMMUFD), 0, "misc", "DEVMODE=0660\n");
+	write_node(t, vfio_node_of(VFIO_FILE_UIOMMU), 0, "misc", "");
 	tree_dir(t, "sys/class/vfio");
 	view_cdev_class(t);
 	tree_dir(t, "sys/kernel/iommu_groups");

@@ -21,5 +21,5 @@ void view_bus_dir(struct tree *t, const struct cpus *c, const char *dir, const c
 #define IOMMU_NAME	"uvfio-iommu"
 #define VIEW_VFS_ASIDE	"vfs"	/* where the directories of VFs that are not enabled wait */
 #define VIEW_CDEVS	"cdevs" /* the numbers of /dev/vfio/devices/vfioN, each with its address */
-#define VIEW_CDEV_CLASS "vfio-dev"
+#define VIEW_CDEV_CLASS (vfio_abi()->v3 ? "vfio" : "vfio-dev")
 #endif

@@ -5,6 +5,7 @@
 
 #include "base/util.h"
 #include "machine/view/internal.h"
+#include "vfio/abi.h"
 
 void view_driver(struct tree *t, const char *name)
 {
@@ -49,6 +50,10 @@ void view_bus(struct tree *t)
 	tree_text(t, ACTS, "sys/bus/pci/rescan", "%s", "");
 	tree_text(t, WO, "sys/bus/pci/uevent", "%s", "");
 	view_host_driver(t, "pci-stub", "pci_stub");
+	if (vfio_abi()->v3) {
+		view_host_driver(t, "vfio", "vfio");
+		return;
+	}
 	view_driver(t, "vfio-pci");
 	tree_link(t, "sys/bus/pci/drivers/vfio-pci/module", "../../../../module/vfio_pci");
 }
@@ -105,6 +110,12 @@ void view_modules(struct tree *t, unsigned dma_entry_limit, bool noiommu)
 					       "vfio_pci_core" };
 	char path[PATH_MAX];
 
+	if (vfio_abi()->v3) {
+		tree_text(t, RO, "sys/module/vfio/version", "0.1\n");
+		tree_text(t, RO, "sys/module/uiommu/initstate", "live\n");
+		tree_text(t, RO, "sys/module/uiommu/version", "0.1\n");
+		return;
+	}
 	for (unsigned i = 0; i < ARRAY_SIZE(modules); i++) {
 		snprintf(path, sizeof(path), "sys/module/%s/initstate", modules[i]);
 		tree_text(t, RO, path, "live\n");
