@@ -22,6 +22,7 @@
 #include "base/util.h"
 #include "cli/cli.h"
 #include "machine/run/run.h"
+#include "vfio/abi.h"
 #include "vfio/iommu_hw.h"
 #include "vfio/kernel.h"
 
@@ -34,6 +35,7 @@ struct run {
 	struct run_devices devices;
 	const char *log_level;
 	const char *iommu;  /* as --iommu has it; NULL: the default */
+	const char *abi;    /* as --abi has it; NULL: the default */
 	const char *kernel; /* as --kernel names it; NULL: the default */
 	char memlock[24];   /* bytes, "unlimited", or empty: the limit that the program has when it
 			     runs */
@@ -102,8 +104,21 @@ static int set_log_file(struct run *r, const char *path)
 	return 0;
 }
 
-enum { OPT_DEVICE, OPT_IOMMU, OPT_KERNEL, OPT_LOG, OPT_LOG_FILE, OPT_NOIOMMU, OPT_MEMLOCK };
+enum {
+	OPT_ABI,
+	OPT_DEVICE,
+	OPT_IOMMU,
+	OPT_KERNEL,
+	OPT_LOG,
+	OPT_LOG_FILE,
+	OPT_NOIOMMU,
+	OPT_MEMLOCK
+};
 static const struct cli_option options[] = {
+	[OPT_ABI] = { "abi", "NAME",
+		      "which of VFIO's interfaces the program sees: vfio (the default), or v3,\n"
+		      "the first one, of July 2010: v3[,allow_unsafe_intrs=1][,intr_remap=off]\n"
+		      "[,mmu_notifier=off]; before the first --device" },
 	[OPT_DEVICE] = { "device", "SPEC",
 			 "plug a device in: MODEL[,option=value]..., or ./PLUGIN.so[,...];\n"
 			 "may be given several times; `uvfio models` lists models" },
@@ -127,9 +142,17 @@ static const struct cli_option options[] = {
 
 static int set_option(struct run *r, int opt, const char *value)
 {
+	char why[128];
 	uint64_t bytes;
 
 	switch (opt) {
+	case OPT_ABI:
+		if (machine_num_devices(r->m))
+			return cli_error(r->cmd, "--abi: write it before the first --device");
+		if (vfio_abi_choose(value, why, sizeof(why)))
+			return cli_error(r->cmd, "--abi %s: %s", value, why);
+		r->abi = value;
+		return 0;
 	case OPT_DEVICE:
 		return add_device(r, value);
 	case OPT_IOMMU:
@@ -317,6 +340,7 @@ static int set_environment(struct run *r)
 	rc |= setenv("UVFIO_LOG", r->log_level, 1);
 	rc |= setenv("UVFIO_MEMLOCK", r->memlock, 1);
 	rc |= r->iommu ? setenv("UVFIO_IOMMU", r->iommu, 1) : unsetenv("UVFIO_IOMMU");
+	rc |= r->abi ? setenv("UVFIO_ABI", r->abi, 1) : unsetenv("UVFIO_ABI");
 	rc |= r->kernel ? setenv("UVFIO_KERNEL", r->kernel, 1) : unsetenv("UVFIO_KERNEL");
 	rc |= r->log_file ? setenv("UVFIO_LOG_FILE", r->log_file, 1) : unsetenv("UVFIO_LOG_FILE");
 	rc |= setenv("LD_PRELOAD", list, 1);

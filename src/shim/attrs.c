@@ -41,6 +41,11 @@ bool shim_config_name(const char *virt)
 	return slash && !strcmp(slash, "/config");
 }
 
+bool shim_attr_shows(const char *virt)
+{
+	return shim_config_name(virt) || shim_v3_shows(virt);
+}
+
 /* The directory in "/sys/.../0000:01:00.0/config" as an address, or false. */
 static bool config_address(const char *virt, char *addr, size_t size)
 {
@@ -67,10 +72,13 @@ long shim_config_open(const char *virt, int flags)
 	long fd, out;
 	int size;
 
-	if (!m || !config_address(virt, addr, sizeof(addr)))
+	if (m && shim_v3_shows(virt))
+		size = shim_v3_show(virt, (char *)buf, sizeof(buf));
+	else if (m && config_address(virt, addr, sizeof(addr)))
+		size = machine_config(m, addr, buf);
+	else
 		return -ENOENT;
-	size = machine_config(m, addr, buf);
-	if (size < 0)
+	if (size <= 0)
 		return -ENOENT;
 	fd = shim_memfd("pci-config");
 	if (fd < 0)

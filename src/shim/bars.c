@@ -385,6 +385,7 @@ long shim_bar_map(struct uapi_file *f, void *addr, size_t len, int prot, int fla
 		return at;
 	/* the kernel asks the file last, too: with MAP_FIXED, what was there is gone then */
 	err = uapi_mmap_check(f, len, prot, flags, pos);
+	pos = uapi_mmap_pos(f, pos);
 	if (err) {
 		sys_call(SYS_munmap, at, (long)size, 0, 0, 0, 0);
 		return err;
@@ -414,6 +415,11 @@ static uintptr_t stretch(const struct ranges *t, uintptr_t at, uintptr_t end, bo
 	return end;
 }
 
+static bool may_write(const struct shim_range *r, uintptr_t start, uintptr_t end)
+{
+	return r->dead || uapi_mmap_may_write(r->file, r->pos + (start - r->start), end - start);
+}
+
 /*
  * Change the protection of [start, end), with bars_lock. A BAR's pages stay PROT_NONE to the
  * kernel, which is asked only whether it would change them; what lies beside them is the program's
@@ -432,6 +438,9 @@ static long protect(uintptr_t start, uintptr_t end, int prot, int pkey)
 		next = stretch(old, at, end, &bar);
 		ret = sys_call(nr, (long)at, (long)(next - at), bar ? prot & ~rights : prot, pkey,
 			       0, 0);
+		/* not all that can be read may be written */
+		if (!ret && bar && prot & PROT_WRITE && !may_write(find(old, at), at, next))
+			ret = -EACCES;
 		/* a mapping of a file on a noexec file system */
 		if (!ret && bar && prot & PROT_EXEC)
 			ret = -EACCES;

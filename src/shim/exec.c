@@ -23,7 +23,7 @@
 extern char **environ;
 static const char *const names[] = { "LD_PRELOAD",     "UVFIO_RUN_DIR", "UVFIO_LOG",
 				     "UVFIO_LOG_FILE", "UVFIO_MEMLOCK", "UVFIO_KERNEL",
-				     "UVFIO_IOMMU" };
+				     "UVFIO_IOMMU",    "UVFIO_ABI" };
 static char *entries[ARRAY_SIZE(names)]; /* "NAME=value" as the shim found it, or NULL */
 static char preload[PATH_MAX];		 /* the shim's own path, as in LD_PRELOAD */
 

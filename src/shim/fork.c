@@ -13,6 +13,7 @@
 #include "base/fork.h"
 #include "shim/bars.h"
 #include "shim/handles.h"
+#include "shim/mem.h"
 #include "shim/paths.h"
 #include "shim/scope.h"
 #include "vfio/keeper.h"
@@ -23,6 +24,7 @@ static void before(void)
 {
 	struct machine *m;
 
+	shim_v3_forks();
 	shim_block_signals(&fork_mask);
 	pthread_mutex_lock(&shim.build_lock);
 	shim_handles_lock();

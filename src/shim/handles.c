@@ -181,9 +181,16 @@ void shim_handle_put(struct shim_handle *h)
 	heap_free(h);
 }
 
+static bool is_device(const struct uapi_file *f)
+{
+	enum vfio_file_kind kind = uapi_file_kind(f);
+
+	return kind == VFIO_FILE_DEVICE || kind == VFIO_FILE_V3_DEVICE;
+}
+
 bool shim_handle_is_device(const struct shim_handle *h)
 {
-	return !h->dead && uapi_file_kind(h->file) == VFIO_FILE_DEVICE;
+	return !h->dead && is_device(h->file);
 }
 
 bool shim_handle_is_dead(const struct shim_handle *h)
@@ -681,7 +688,7 @@ int shim_handle_install(struct uapi_file *file, int flags)
 		rc = fd;
 		goto out_free;
 	}
-	rc = renumber(fd, flags, uapi_file_kind(file) == VFIO_FILE_DEVICE);
+	rc = renumber(fd, flags, is_device(file));
 	if (rc < 0)
 		goto out_free;
 	fd = rc;

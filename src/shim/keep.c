@@ -372,7 +372,7 @@ static bool is_next_private(const char *line, void *arg)
 	return true;
 }
 
-static bool is_private(void *addr, size_t len, bool anonymous)
+bool keep_is_private(void *addr, size_t len, bool anonymous)
 {
 	struct loss l = { NULL, addr, len, anonymous };
 
@@ -391,7 +391,8 @@ static long free_rest(void *arg)
 	uint64_t at = (uint64_t)l->addr, to = at + l->len, a, b;
 	long rc = 0;
 
-	if (!vfio_pages_in_place(l->system, l->addr, l->len) || !is_private(l->addr, l->len, true))
+	if (!vfio_pages_in_place(l->system, l->addr, l->len) ||
+	    !keep_is_private(l->addr, l->len, true))
 		return sys_call(SYS_madvise, (long)at, (long)l->len, MADV_FREE, 0, 0, 0);
 	for (; at < to && !rc; at = b) {
 		if (!vfio_next_in_use(l->system, at, to, false, &a, &b))
@@ -410,7 +411,7 @@ static long lose_huge(void *arg)
 {
 	struct loss *l = arg;
 
-	if (is_private(l->addr, l->len, false))
+	if (keep_is_private(l->addr, l->len, false))
 		vfio_preserve_pages(l->system, l->addr, l->len, keep_copy, NULL);
 	return 0;
 }

@@ -36,6 +36,8 @@ int keep_each_mapping(bool (*fn)(const char *line, void *arg), void *arg);
 /* Read where the mapping of @line lies. */
 void keep_bounds(const char *line, uint64_t *start, uint64_t *end);
 
+/* True if all of [addr, addr + len) is private memory, of no file if @anonymous. */
+bool keep_is_private(void *addr, size_t len, bool anonymous);
 /* keep_file.c: MADV_REMOVE of [addr, addr + len) is about to make a hole in files. */
 void shim_keep_removal(void *addr, size_t len);
 #endif

@@ -56,6 +56,7 @@ static bool lose_of_file(const char *line, void *arg)
 	if (from >= to)
 		return true;
 	at = (void *)(uintptr_t)(start + (from - off));
+	shim_v3_goes(at, to - from, "a file that was cut");
 	vfio_preserve_pages(f->system, at, to - from, keep_copy, NULL);
 	/* or the view is ours */
 	vfio_preserve_asides(f->system, at, to - from, keep_copy, NULL);

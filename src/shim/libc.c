@@ -101,6 +101,8 @@ static long give_back(long nr, void *addr, size_t len, int advice)
 	struct give_back g = { nr, (uint64_t)addr, (uint64_t)addr + align_up(len, PAGE_SIZE_4K),
 			       advice };
 
+	if (nr != SYS_brk)
+		shim_v3_goes(addr, len, nr == SYS_munmap ? "munmap" : "madvise");
 	if (g.start % PAGE_SIZE_4K || !near_device(g.start, g.end))
 		return sys_call(nr, (long)addr, (long)len, advice, 0, 0, 0);
 	return shim_run(give_back_rest, &g);
@@ -160,6 +162,8 @@ static int libc_brk(void *addr)
 
 	if (!from_libc(__builtin_return_address(0)))
 		return shim_brk(addr);
+	if (addr && g.start < g.end)
+		shim_v3_goes((void *)g.start, g.end - g.start, "brk");
 	/* malloc goes on with a heap that did not become smaller */
 	if (addr && near_device(g.start, g.end) && shim_run(is_in_use, &g)) {
 		errno = ENOMEM;

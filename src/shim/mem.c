@@ -20,6 +20,7 @@
 #include "shim/handles.h"
 #include "shim/mem.h"
 #include "shim/scope.h"
+#include "vfio/abi.h"
 #include "vfio/aside.h"
 
 #ifndef MREMAP_DONTUNMAP
@@ -40,6 +41,7 @@
 
 static long do_munmap(void *addr, size_t len)
 {
+	shim_v3_goes(addr, len, "munmap");
 	shim_keep(addr, len, true);
 	return shim_bar_munmap(addr, len);
 }
@@ -48,6 +50,7 @@ static long do_pkey_mprotect(void *addr, size_t len, int prot, int pkey)
 {
 	long rc;
 
+	shim_v3_protect(addr, len, prot);
 	if (shim_bar_protect(addr, len, prot, pkey, &rc))
 		return rc;
 	return sys_call(SYS_pkey_mprotect, (long)addr, (long)len, prot, pkey, 0, 0);
@@ -57,6 +60,7 @@ static long do_mprotect(void *addr, size_t len, int prot)
 {
 	long rc;
 
+	shim_v3_protect(addr, len, prot);
 	if (shim_bar_protect(addr, len, prot, -1, &rc))
 		return rc;
 	return sys_call(SYS_mprotect, (long)addr, (long)len, prot, 0, 0, 0);
@@ -96,6 +100,8 @@ static long do_mmap(void *addr, size_t len, int prot, int flags, int fd, off_t p
 	const long a[6] = { (long)addr, (long)len, prot, flags, SYS_PASS(fd), pos };
 	long rc;
 
+	if (flags & MAP_FIXED)
+		shim_v3_goes(addr, len, "mmap with MAP_FIXED");
 	if (flags & MAP_FIXED)
 		shim_keep_mmap(addr, len, prot, flags, fd, pos);
 	if (!(flags & MAP_ANONYMOUS) && shim_fd_maybe_handle(fd) &&
@@ -175,6 +181,8 @@ static long do_madvise(void *addr, size_t len, int advice)
 {
 	long refusal = advice_refusal(advice), rc;
 
+	if (shim_advice_loses(advice) || advice == MADV_REMOVE)
+		shim_v3_goes(addr, len, "madvise");
 	if (shim_keep_madvise(addr, len, advice, &rc))
 		return rc;
 	if (refusal && of_bar(addr, len))
@@ -237,6 +245,8 @@ static long do_mremap(void *old, size_t old_len, size_t new_len, int flags, void
 	if (!have || !want || have < old_len || want < new_len ||
 	    (uint64_t)old & (PAGE_SIZE_4K - 1) || add_overflows((uint64_t)old, have))
 		goto plain;
+	if (shim_v3_mremap(old, have, want, flags, to, &rc))
+		return rc;
 	if (shim_keep_mremap(old, have, want, flags, to, &rc))
 		return rc;
 plain:
@@ -253,6 +263,8 @@ static void break_falls(void *addr, void *now)
 	uint64_t from = align_up((uint64_t)addr, PAGE_SIZE_4K);
 
 	if (addr && from < (uint64_t)now)
+		shim_v3_goes((void *)from, (uint64_t)now - from, "brk");
+	if (addr && from < (uint64_t)now)
 		shim_keep((void *)from, (uint64_t)now - from, true);
 }
 
@@ -264,6 +276,7 @@ int shim_brk(void *addr)
 
 static long do_shmdt(void *addr)
 {
+	shim_v3_shmdt(addr);
 	shim_keep_segment(addr);
 	return sys_call(SYS_shmdt, (long)addr, 0, 0, 0, 0, 0);
 }
@@ -555,7 +568,7 @@ bool shim_memory(long nr, const long a[6], long *ret)
 	case SYS_mlock2:
 	case SYS_mlockall:
 	case NR_MSEAL:
-		concerned = shim_bar_any();
+		concerned = shim_bar_any() || (vfio_abi()->v3 && shim_machine_if_built());
 		break;
 	case SYS_brk:
 		break_falls((void *)a[0], __curbrk);

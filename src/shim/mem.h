@@ -38,6 +38,18 @@ void shim_keep_ftruncate(int fd, off_t len);
 void shim_keep_truncate(const char *path, off_t len);
 void shim_keep_fallocate(int fd, int mode, off_t pos, off_t len);
 
+/* ---- v3.c: memory that goes away together with what devices have of it (--abi v3) ---- */
+/* The memory [addr, addr + len) goes, or changes, by the call @how. */
+void shim_v3_goes(const void *addr, size_t len, const char *how);
+/* It gets another protection, maybe. */
+void shim_v3_protect(const void *addr, size_t len, int prot);
+/* The same of mremap(2), of whole pages. True, and *@ret: all is done. */
+bool shim_v3_mremap(void *old, size_t have, size_t want, int flags, void *to, long *ret);
+/* The same of shmdt(2). */
+void shim_v3_shmdt(void *addr);
+/* This process is about to fork. */
+void shim_v3_forks(void);
+
 /* ---- libc.c: what libc does inside of itself ---- */
 void shim_libc_init(void);
 /* Find out where libc's code lies. */

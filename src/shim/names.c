@@ -232,7 +232,7 @@ static long run_claim_rights(void *arg, char *path)
 	node = vfio_node_find(virt, &id, NULL);
 	if (!node || !node->numbered)
 		return 0;
-	if (node->kind == VFIO_FILE_DEVICE) {
+	if (node->kind == VFIO_FILE_DEVICE || node->kind == VFIO_FILE_V3_DEVICE) {
 		snprintf(path, SHIM_PATH_LONG, "%s%s%u/device/iommu_group", shim.run_dir,
 			 node->sysfs, id);
 		n = sys_call(SYS_readlinkat, AT_FDCWD, (long)path, (long)path, SHIM_PATH_LONG - 1,

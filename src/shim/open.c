@@ -158,7 +158,7 @@ static bool open_view(const struct shim_path *p, int flags, long *fd)
 		/* it is none, and so the kernel will say of what stands there */
 		if (flags & O_DIRECTORY || flags & O_PATH)
 			return false;
-	} else if (!opens_to_write(flags) && !shim_config_name(p->virt)) {
+	} else if (!opens_to_write(flags) && !shim_attr_shows(p->virt)) {
 		return false;
 	}
 	return shim_run(run_open_view, &a);

@@ -147,6 +147,11 @@ bool shim_names(long nr, const long a[6], long *ret);
 /* open.c: open the node @virt of /dev, with the checks of an open but for its mode: 0 or -errno. */
 int shim_open_node(const char *virt, int flags, struct uapi_file **out);
 bool shim_config_name(const char *virt);
+/* True for a file that may show what is in this process: shim_config_open() makes it. */
+bool shim_attr_shows(const char *virt);
+/* v3.c: the same, of the interface of 2010; and its text: its length, or -ENOENT */
+bool shim_v3_shows(const char *virt);
+int shim_v3_show(const char *virt, char *text, size_t size);
 /*
  * A descriptor with its bytes at this moment, as the bus reads them. -ENOENT: not one of ours, or
  * not made in this process.

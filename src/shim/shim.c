@@ -24,6 +24,7 @@
 #include "shim/mem.h"
 #include "shim/paths.h"
 #include "shim/scope.h"
+#include "vfio/abi.h"
 #include "vfio/iommu_hw.h"
 
 /*
@@ -311,7 +312,9 @@ static void init_alive(void)
 __attribute__((constructor(101))) static void shim_init(void)
 {
 	const char *dir = getenv("UVFIO_RUN_DIR"), *lock = getenv("UVFIO_MEMLOCK");
-	const char *kernel = getenv("UVFIO_KERNEL"), *iommu = getenv("UVFIO_IOMMU");
+	const char *abi = getenv("UVFIO_ABI"), *kernel = getenv("UVFIO_KERNEL"),
+		   *iommu = getenv("UVFIO_IOMMU");
+	char why[128];
 	int rc;
 
 	for (struct shim_next *n = __start_shim_nexts; n < __stop_shim_nexts; n++)
@@ -334,6 +337,11 @@ __attribute__((constructor(101))) static void shim_init(void)
 		return;
 	}
 	shim.noiommu = run_view_has(shim.run_dir, RUN_NOIOMMU);
+	if (abi && vfio_abi_choose(abi, why, sizeof(why))) {
+		report_err("environment", SHIM_WHO, 0, "UVFIO_ABI=%s: %s; no device is seen", abi,
+			   why);
+		return;
+	}
 	if (iommu && vfio_iommu_choose(iommu)) {
 		report_err("environment", SHIM_WHO, 0,
 			   "UVFIO_IOMMU=%s: no such option; no device is seen", iommu);

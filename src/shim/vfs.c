@@ -377,6 +377,13 @@ static long unless_usable(long rc, bool ok, long err)
 	return rc == -EBADF && ok ? err : rc;
 }
 
+static long on_lseek(struct shim_handle *h, int64_t offset, int whence)
+{
+	struct uapi_file *f = shim_handle_is_dead(h) ? NULL : shim_handle_file(h);
+
+	return f ? uapi_lseek(f, offset, whence) : -ESPIPE;
+}
+
 static long on_handle(long nr, const long a[6], struct shim_handle *h)
 {
 	struct statfs sf;
@@ -385,7 +392,9 @@ static long on_handle(long nr, const long a[6], struct shim_handle *h)
 	switch (nr) {
 	case SYS_lseek:
 		/* linux/fs.h, SEEK_MAX */
-		return (unsigned)a[2] > SEEK_HOLE ? -EINVAL : -ESPIPE;
+		if ((unsigned)a[2] > SEEK_HOLE)
+			return -EINVAL;
+		return on_lseek(h, a[1], (int)a[2]);
 	case SYS_fsync:
 	case SYS_fdatasync:
 		return -EINVAL;

@@ -64,6 +64,7 @@ _uvfio_device() {
 _uvfio_value() {
 	case $1 in
 	--device) _uvfio_device ;;
+	--abi) _uvfio_words "vfio v3 v3,allow_unsafe_intrs=1 v3,intr_remap=off v3,mmu_notifier=off" ;;
 	--iommu) _uvfio_words "dirty-tracking=on dirty-tracking=off" ;;
 	--kernel) _uvfio_words "6.1 6.12 7.3" ;;
 	--log) _uvfio_words "error warn info debug none" ;;
