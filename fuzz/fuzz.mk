@@ -12,7 +12,7 @@ FUZZ_SHORT ?= 15
 FUZZ_TIME  ?= 1800
 FUZZ_CC    ?= clang
 FUZZ_BUILD := $(BUILD)-fuzz
-fuzz_targets := config ctl migrate uapi spec x86 state
+fuzz_targets := config ctl migrate uapi v3 spec x86 state
 
 .PHONY: fuzz fuzz-short fuzz-programs fuzz-link
 fuzz-programs:

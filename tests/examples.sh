@@ -22,6 +22,8 @@ for step in 1 3 1000; do
 	runs "the VFIO program, step $step" 0 $'stopped the device\nok' "$U" run --log error --device "$E/counter.so,step=$step" -- "$E/counter_driver"
 	runs "the native program, step $step" 0 $'stopped the device\nok' "$E/counter_native" "$E/counter.so,step=$step"
 done
+runs "the driver of 2010 and today, by 2010's interface" 0 $'VFIO of July 2010\na lap by MSI-X\ntwo laps by INTx\nok' "$U" run --abi v3 --log error --device "$E/counter.so" -- "$E/v3_driver"
+runs "and by today's" 0 $'VFIO of today\na lap by MSI-X\ntwo laps by INTx\nok' "$U" run --log error --device "$E/counter.so" -- "$E/v3_driver"
 runs "the VFIO program, elsewhere" 0 "ok" "$U" run --log error --device edu --device "$E/counter.so,addr=0000:2a:03.1" -- "$E/counter_driver" 0000:2a:03.1
 runs "the log names the stray DMA" 0 "0000:01:00.0: DMA fault: write of 8 bytes at IOVA 0x100040: not mapped" "$U" run --device "$E/counter.so" -- "$E/counter_driver"
 runs "two drivers, one device after the other" 0 "ok" "$U" run --log error --device "$E/counter.so" -- sh -c "'$E/counter_driver' && '$E/counter_driver'"
@@ -33,6 +35,7 @@ broken() {
 	if cmp -s examples/counter.c "$tmp/broken.c"; then no "a counter that $1: the source has changed, change this test"; return; fi
 	$CC -D_GNU_SOURCE -shared -fPIC -fvisibility=hidden -Iinclude -o "$tmp/broken.so" "$tmp/broken.c" || { no "a counter that $1 builds"; return; }
 	runs "the VFIO program notices a counter that $1" 1 "$2" "$U" run --log error --device "$tmp/broken.so" -- "$E/counter_driver"
+	runs "the driver of 2010 notices a counter that $1" 1 "not so" "$U" run --abi v3 --log error --device "$tmp/broken.so" -- "$E/v3_driver"
 	runs "the native program notices a counter that $1" 1 "$2" "$E/counter_native" "$tmp/broken.so"
 }
 broken "does not interrupt" "interrupts(irq, 1000) == 1: not so" 's/uvfio_msi(dev, 0)/(void)0/'
