@@ -22,7 +22,7 @@ checks v3 testdev,disintx=off -- a_no_node
 has "A8: and a line says why" "COMMAND.DisINTx does not work" "$tmp/out"
 checks v3 testdev,intx=off -- a_no_pin i_no_pin
 checks v3 testdev,driver=none -- a_bind
-checks v3 testdev -- b_open c_domain d_bar_len e_config f_bars g_mmap h_dma
+checks v3 testdev -- b_open b_raw c_domain d_bar_len e_config f_bars g_mmap h_dma
 checks v3 testdev -- h_memory
 has "H22: a line names the cause" "munmap: the mapping of 12288 bytes at 0x[0-9a-f]+ to IOVA 0x10000 is gone"
 checks v3 testdev -- i_intx j_msi k_msix l_life m_flow n_more

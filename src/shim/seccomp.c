@@ -28,6 +28,7 @@
 #include "shim/calls.h"
 #include "shim/mem.h"
 #include "shim/shim.h"
+#include "vfio/abi.h"
 
 unsigned shim_fd_base, shim_fd_end;
 volatile sig_atomic_t shim_trap_probe;
@@ -205,6 +206,8 @@ void shim_seccomp_trap_device(int fd)
 
 	if (fd < (int)FD_BASE || fd >= (int)FD_END || bit & atomic_fetch_or(&done, bit))
 		return;
+	/* upper halves of offsets: region 0 alone; in 2010's interface all spaces lie there */
+	const uint32_t end = vfio_abi()->v3 ? 16 : 1;
 	const struct sock_filter region[] = {
 		NUMBER_OF_CALL,
 
@@ -216,10 +219,20 @@ void shim_seccomp_trap_device(int fd)
 		/* 3 */ LOAD(HI(4)),
 		/* 4 */ IF_EQ(SYS_PASS_MARK, 4, 0),
 		/* 5 */ LOAD(HI(5)),
-		/* 6 */ IF_EQ(0, 0, 2),
+		/* 6 */ IF_GE(end, 2, 0),
 		/* 7 */ LOAD(LO(4)),
-		/* 8 */ IF_GE(first, 12, 0), /* to the other end of the block, below */
+		/* 8 */ IF_GE(first, 20, 0), /* to the other end of the block, below */
 		/* 9 */ ALLOW,
+
+		/* pread64(fd, buffer, n, offset), of a space other than the first */
+		IF_EQ(SYS_pread64, 0, 7),
+		/* 0 */ LOAD(HI(0)),
+		/* 1 */ IF_EQ(SYS_PASS_MARK, 4, 0),
+		/* 2 */ LOAD(HI(3)),
+		/* 3 */ IF_EQ(0, 2, 0),
+		/* 4 */ IF_GE(end, 1, 0),
+		/* 5 */ IF_GE(1, 10, 10), /* as what follows, from 4 on */
+		/* 6 */ ALLOW,
 
 		/* pwrite64 and its kin(fd, buffer or iov, n, offset) */
 		IF_EQ(SYS_pwrite64, 4, 0),
@@ -230,7 +243,7 @@ void shim_seccomp_trap_device(int fd)
 		/* 0 */ LOAD(HI(0)),
 		/* 1 */ IF_EQ(SYS_PASS_MARK, 6, 0),
 		/* 2 */ LOAD(HI(3)),
-		/* 3 */ IF_EQ(0, 0, 4),
+		/* 3 */ IF_GE(end, 4, 0),
 		/* 4 */ LOAD(LO(0)),
 		/* 5 */ IF_GE(first, 0, 2),
 		/* 6 */ IF_GE(first + BLOCK, 1, 0),

@@ -4,6 +4,7 @@
  * client of 2010's interface, on testdev.
  */
 #include <dirent.h>
+#include <sys/syscall.h>
 
 #include "checks.h"
 
@@ -135,6 +136,43 @@ void b_open(void)
 	is("B9", r32(fd, TD_SCRATCH32), 0xcafe, "a register after close and open");
 	close(fd);
 	close(d);
+}
+
+/* A system call that does not come through libc. */
+static long raw(long nr, long a, long b, long c, long d, long e, long f)
+{
+	register long r10 __asm__("r10") = d;
+	register long r8 __asm__("r8") = e;
+	register long r9 __asm__("r9") = f;
+	long ret;
+
+	__asm__ volatile("syscall"
+			 : "=a"(ret)
+			 : "0"(nr), "D"(a), "S"(b), "d"(c), "r"(r10), "r"(r8), "r"(r9)
+			 : "rcx", "r11", "memory");
+	return ret;
+}
+
+void b_raw(void)
+{
+	int fd = ready_dev();
+	uint32_t v = 0, words[64];
+	long p;
+
+	is("B12", raw(SYS_pread64, fd, (long)&v, 4, CONFIG(0), 0, 0), 4, "pread64 of config");
+	is("B12", v, 0x7e571234, "IDs");
+	is("B12", raw(SYS_pread64, fd, (long)words, 256, CONFIG(0), 0, 0), 256, "of all of it");
+	is("B12", words[0], 0x7e571234, "IDs");
+	v = 77;
+	is("B12", raw(SYS_pwrite64, fd, (long)&v, 4, BAR(2, TD_SCRATCH32), 0, 0), 4, "pwrite64");
+	is("B12", r32(fd, TD_SCRATCH32), 77, "what it wrote");
+	is("B12", raw(SYS_ioctl, fd, (long)VFIO_DOMAIN_SET, 8, 0, 0, 0), -EFAULT, "ioctl");
+	p = raw(SYS_mmap, 0, PAGE, PROT_READ, MAP_SHARED, fd, BAR(2, 0));
+	is("B12", p > 0, true, "mmap");
+	if (p > 0)
+		is("B12", *(volatile uint32_t *)p, TD_ID_VALUE, "what it maps");
+	munmap((void *)p, PAGE);
+	close(fd);
 }
 
 void c_domain(void)
