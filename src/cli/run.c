@@ -34,8 +34,9 @@ struct run {
 	const struct cli_command *cmd;
 	struct run_devices devices;
 	const char *log_level;
-	const char *iommu;  /* as --iommu has it; NULL: the default */
-	const char *abi;    /* as --abi has it; NULL: the default */
+	const char *iommu; /* as --iommu has it; NULL: the default */
+	const char *abi;   /* as --abi has it; NULL: the default */
+	bool noiommu;
 	const char *kernel; /* as --kernel names it; NULL: the default */
 	char memlock[24];   /* bytes, "unlimited", or empty: the limit that the program has when it
 			     runs */
@@ -140,6 +141,9 @@ static const struct cli_option options[] = {
 	{ 0 },
 };
 
+#define NOT_2010 \
+	"--abi v3: its world has one kernel and an IOMMU: no --kernel, --iommu or --noiommu"
+
 static int set_option(struct run *r, int opt, const char *value)
 {
 	char why[128];
@@ -151,11 +155,15 @@ static int set_option(struct run *r, int opt, const char *value)
 			return cli_error(r->cmd, "--abi: write it before the first --device");
 		if (vfio_abi_choose(value, why, sizeof(why)))
 			return cli_error(r->cmd, "--abi %s: %s", value, why);
+		if (vfio_abi()->v3 && (r->kernel || r->iommu || r->noiommu))
+			return cli_error(r->cmd, NOT_2010);
 		r->abi = value;
 		return 0;
 	case OPT_DEVICE:
 		return add_device(r, value);
 	case OPT_IOMMU:
+		if (vfio_abi()->v3)
+			return cli_error(r->cmd, NOT_2010);
 		if (vfio_iommu_choose(value))
 			return cli_error(
 				r->cmd, "--iommu %s: write dirty-tracking=on or dirty-tracking=off",
@@ -163,6 +171,8 @@ static int set_option(struct run *r, int opt, const char *value)
 		r->iommu = value;
 		return 0;
 	case OPT_KERNEL:
+		if (vfio_abi()->v3)
+			return cli_error(r->cmd, NOT_2010);
 		if (vfio_kernel_choose(value))
 			return cli_error(r->cmd, "--kernel %s: write 6.1, 6.12 or 7.3", value);
 		r->kernel = value;
@@ -177,10 +187,13 @@ static int set_option(struct run *r, int opt, const char *value)
 	case OPT_LOG_FILE:
 		return set_log_file(r, value);
 	case OPT_NOIOMMU:
+		if (vfio_abi()->v3)
+			return cli_error(r->cmd, NOT_2010);
 		if (machine_num_devices(r->m))
 			return cli_error(r->cmd, "--noiommu: write it before the first --device");
 		if (machine_set_noiommu(r->m, value))
 			return cli_error(r->cmd, "--noiommu %s: write rawio or all", value);
+		r->noiommu = true;
 		return 0;
 	case OPT_MEMLOCK:
 		if (machine_parse_memlock(value, &bytes))

@@ -88,7 +88,9 @@ int machine_make_hardware(struct plugged *dev, char **err)
 	if (rc)
 		return machine_fail(
 			err, rc, "%s at %s: migration=on: %s", dev->spec.model, dev->d.addr,
-			rc == -EOPNOTSUPP ? "the model cannot save its state" : strerror(-rc));
+			rc == -EOPNOTSUPP ? "the model cannot save its state"
+			: rc == -ENOSYS	  ? "the interface of 2010 (--abi v3) has no migration"
+					  : strerror(-rc));
 	/* the next device's begin behind it */
 	if (dev->bus)
 		machine_spaces_window(&spaces);

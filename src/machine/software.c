@@ -215,13 +215,15 @@ static void software_set_mmap(struct machine_hardware *hw, enum machine_mmap how
 		[MACHINE_MMAP_OFF] = VFIO_PCI_MMAP_OFF,
 	};
 
-	if (!vfio_abi()->v3)
+	if (vfio_abi()->v3)
+		v3_set_mmap(hw->vdev, how != MACHINE_MMAP_OFF);
+	else
 		vfio_pci_set_mmap(hw->vdev, all[how]);
 }
 
 static int software_set_migration(struct machine_hardware *hw)
 {
-	return vfio_abi()->v3 ? 0 : vfio_pci_set_migration(hw->vdev);
+	return vfio_abi()->v3 ? -ENOSYS : vfio_pci_set_migration(hw->vdev);
 }
 
 static int software_save_state(struct machine_hardware *hw, void **out, size_t *len)

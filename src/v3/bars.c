@@ -123,6 +123,10 @@ int v3_check_map(struct v3_opener *o, unsigned space, uint32_t pos, uint64_t len
 	if (pos % PAGE_SIZE_4K ||
 	    !range_within(pos, align_up(len, PAGE_SIZE_4K), align_down(b->size, PAGE_SIZE_4K)))
 		return -EINVAL;
+	if (atomic_load(&v->no_mmap))
+		return report_warn("mmap-refused", v->vdev.name, -EINVAL,
+				   "mmap of BAR%u: the run's options forbid it, use read and write",
+				   space);
 	return write && guards_table(o, space, pos, len) ? -EINVAL : 0;
 }
 

@@ -244,6 +244,11 @@ int v3_bind(pci_function *fn, const struct pci_address *at, struct vfio_device *
 	return 0;
 }
 
+void v3_set_mmap(struct vfio_device *dev, bool may)
+{
+	atomic_store(&to_v3(dev)->no_mmap, !may);
+}
+
 void v3_unbind(struct vfio_device *dev)
 {
 	struct v3_device *v = to_v3(dev);

@@ -25,6 +25,8 @@ int v3_bind(pci_function *fn, const struct pci_address *at, struct vfio_device *
 int v3_save(struct vfio_device *dev, void **out, size_t *len);
 /** v3_load - give it to a device that is just bound. 0, or -errno: it is as at power-on. */
 int v3_load(struct vfio_device *dev, const void *buf, size_t len);
+/** v3_set_mmap - may BARs be mapped from now on? What is mapped stays. */
+void v3_set_mmap(struct vfio_device *dev, bool may);
 /** v3_unbind - undo that, of a device that is not open */
 void v3_unbind(struct vfio_device *dev);
 #endif

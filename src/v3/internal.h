@@ -69,6 +69,7 @@ struct v3_config {
 struct v3_device {
 	struct vfio_device vdev;
 	pci_function *fn;
+	atomic_bool no_mmap;
 	bool used; /* it was open, so that it may hold something */
 	pthread_mutex_t igate;
 	pthread_mutex_t config_lock;
