@@ -6,6 +6,8 @@ set -uo pipefail
 # shellcheck source=tests/lib/part.sh
 . "$(dirname "$0")/lib/part.sh"
 PATH=$PATH:/usr/sbin:/sbin
+record=
+[[ ${1-} == -K ]] && record=1
 for c in udevadm dpdk-devbind.py driverctl python3 lspci; do
 	command -v "$c" >/dev/null || { echo "SKIP: $c (tools/setup installs it)"; exit 77; }
 done
@@ -84,6 +86,33 @@ same "two writers at once: one has it" "1 1 1" "$(sh_ '
 		(echo 0000:01:00.0 >$0/bind && echo won) 2>/dev/null & (echo 0000:01:00.0 >$0/bind && echo won) 2>/dev/null & wait
 	done | sort | uniq -c | sed "s/ *10 won/1/"
 	ls $0 | grep -c 0000:01; ls /dev/vfio | grep -c "^1$"' $V | paste -sd' ')"
+
+echo "# resets, as the kernel's answers"
+recorded=$(dirname "$0")/bind/kernel-7.3
+kernel() { # PART
+	QEMU=$top/tools/qemu-newest "$top/tools/kernel-vfio-guest" -k 7.3 -p -d igb -f "$build/test/bind_client" -a vfio_pci.enable_sriov=1 -- "bind_client $1 0000:01:00.0"
+}
+asked() { # PART: Linux's answers (recorded anew with -K), and ours
+	if [[ $record ]]; then kernel "$1" >"$tmp/kernel" && cp "$tmp/kernel" "$recorded-$1.txt"; fi
+	if [[ ${UVFIO_LONG-} ]]; then same "Linux 7.3 says what is recorded ($1)" "" "$(kernel "$1" | diff "$recorded-$1.txt" - 2>&1)"; fi
+	run "$build/test/bind_client" "$1" 0000:01:00.0 >"$tmp/client"
+	same "all of them, of igb here ($1)" "" "$(diff "$recorded-$1.txt" "$tmp/client")"
+}
+devices=(--device igb)
+asked reset
+devices=(--device edu --device edu,bus=a --device edu,bus=a --device edu,bus=root)
+same "who can be reset, also when nobody has it open; on a root bus nobody" "0000:01:00.0 bus ok|0000:02:00.0 bus ok" \
+	"$(sh_ 'cd /sys/bus/pci/devices; for d in 0000:0[1-9]*; do [ -e $d/reset ] && { echo 1 >$d/reset; } 2>/dev/null && echo $d $(cat $d/reset_method) ok; done' | paste -sd'|')"
+same "a function that got a neighbour cannot be reset by its bus any more, and then it can" "EINVAL 8 '' 1 8 'bus'" \
+	"$(run python3 -c '
+import errno, os
+D = "/sys/bus/pci/devices/0000:02:00."
+def put(path, text):
+    try:
+        fd = os.open(path, os.O_WRONLY); n = os.write(fd, text.encode()); os.close(fd); return n
+    except OSError as e: return errno.errorcode[e.errno]
+def is_now(): return repr(open(D + "0/reset_method").read().strip())
+print(put(D + "0/reset_method", "bus"), put(D + "0/reset_method", "default\n"), is_now(), put(D + "1/remove", "1"), put(D + "0/reset_method", "default\n"), is_now())')"
 
 echo "# what is open"
 # the writer waits for the close, which the program makes when it is told to

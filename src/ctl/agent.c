@@ -4,12 +4,10 @@
  * asks of the machine may wait for the devices' thread, and for calls of the program.
  */
 #include <errno.h>
-#include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
-#include <sys/un.h>
 
 #include "base/heap.h"
 #include "base/report.h"
@@ -28,41 +26,19 @@ struct ctl_agent {
 	uint32_t seq; /* of the question that is being answered */
 };
 
-/* The directory by a descriptor: a path has no more than 107 bytes in an address. */
-static int connect_to(const char *run_dir, int fd)
-{
-	struct sockaddr_un a = { .sun_family = AF_UNIX };
-	char name[SYS_FD_NAME];
-	int dir, rc;
-
-	dir = sys_open(run_dir, O_PATH | O_DIRECTORY | O_CLOEXEC, 0);
-	if (dir < 0)
-		return dir;
-	snprintf(a.sun_path, sizeof(a.sun_path), "%s/" CTL_AGENTS, sys_fd_name(name, dir));
-	rc = (int)sys_call(SYS_connect, fd, (long)&a, sizeof(a), 0, 0, 0);
-	sys_close(dir);
-	return rc;
-}
-
 struct ctl_agent *ctl_agent_new(const char *run_dir)
 {
 	struct ctl_agent *a = heap_alloc(sizeof(*a));
-	long fd;
-	int rc;
 
 	if (!a)
 		return NULL;
-	fd = fd_of_ours(SYS_socket, AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, 0);
-	rc = a->fd = fd < 0 ? (int)fd : fd_make_private((int)fd);
-	if (rc < 0 && fd >= 0)
-		sys_close((int)fd);
-	if (rc >= 0)
-		rc = connect_to(run_dir, a->fd);
-	if (!rc)
+	a->fd = ctl_packet_connect(run_dir);
+	if (a->fd >= 0)
 		return a;
 	/* a program that gave up its user, or its /proc; or a run without a server */
-	if (rc != -ENOENT)
-		report_info("ctl-agent", "ctl", rc, "`uvfio ctl` does not reach this process: %m");
+	if (a->fd != -ENOENT)
+		report_info("ctl-agent", "ctl", a->fd,
+			    "`uvfio ctl` does not reach this process: %m");
 	ctl_agent_free(a);
 	return NULL;
 }
@@ -110,6 +86,9 @@ static void answer(struct ctl_agent *a, struct ctl_packet *q)
 		break;
 	case CTL_ASK_ERROR:
 		p.value = q->a <= MACHINE_FATAL ? machine_error(a->m, q->addr, q->a) : -EINVAL;
+		break;
+	case CTL_ASK_RESET:
+		p.value = machine_reset(a->m, q->addr);
 		break;
 	default:
 		p.value = -EOPNOTSUPP;

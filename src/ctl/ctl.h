@@ -34,6 +34,15 @@ void ctl_agent_free(struct ctl_agent *a);
 /* In a forked child: forget it. Its descriptors are closed with the other private ones. */
 void ctl_agent_abandon(struct ctl_agent *a);
 
+/* ---- packet.c: in a process of the program, with a machine or without ---- */
+
+/*
+ * Have the device at @addr reset by the process that has it, this one too: 0 or as machine_reset();
+ * -ENODEV: nobody has it, of all but @silent processes that did not answer. Or -errno: the server
+ * cannot be reached. Holds no lock of the machine's.
+ */
+int ctl_ask_reset(const char *run_dir, const char *addr, unsigned *silent);
+
 /* ---- server.c: in `uvfio run` ---- */
 
 struct ctl_server;

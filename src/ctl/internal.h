@@ -28,6 +28,8 @@
 struct agent {
 	int fd; /* -1: free */
 	pid_t pid;
+	uint32_t id; /* no other has, or had */
+	bool asks;   /* it is none, and has agents asked something (relay.c) */
 };
 
 struct client {
@@ -62,7 +64,7 @@ struct ctl_server {
 	int host_fd;		   /* events of the host's devices, or -1 */
 	pthread_t thread;
 	bool started;
-	uint32_t next_seq;
+	uint32_t next_seq, next_agent;
 	struct agent agents[AGENTS_MAX];
 	struct client clients[CLIENTS_MAX];
 	struct cds_list_head questions, requests, removals;
@@ -93,6 +95,11 @@ struct request {
 void server_ask(struct ctl_server *s, struct question *q, struct ctl_packet *p);
 /* Send a line to a client, which may be gone (NULL). */
 void server_say(struct client *c, const char *line, size_t len);
+
+/* ---- relay.c ---- */
+
+/* Ask all agents what @p, of the one at @i, says, and tell the answer. */
+void relay_begin(struct ctl_server *s, unsigned i, const struct ctl_packet *p);
 
 /* ---- requests.c ---- */
 

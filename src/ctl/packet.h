@@ -21,10 +21,16 @@ enum ctl_op {
 	CTL_ASK_SYNC,	  /* the run's list changed: follow it (machine_sync) */
 	CTL_ASK_LEAVE, /* @addr, for the a-th time; b: it is lost. value: how many have it open */
 	CTL_ASK_ERROR, /* @addr reports an error; a: enum machine_severity */
+	CTL_ASK_RESET, /* reset @addr (machine_reset) */
 	/* from the agent */
 	CTL_USE,      /* @addr; a, b: opens by its group and by itself; c: D-state; d: CTL_USE_* */
 	CTL_DONE,     /* value: -errno, or as the question says */
 	CTL_RELEASED, /* by itself: some device that leaves was closed */
+	/*
+	 * From who is no agent (relay.c): ask all agents @a, which is a CTL_ASK_*, with @b as its
+	 * a. Answered by CTL_DONE: value as the question says, a: how many did not answer.
+	 */
+	CTL_RELAY,
 };
 #define CTL_USE_LOST	      1u
 #define CTL_USE_MASTER	      2u
@@ -39,4 +45,7 @@ struct ctl_packet {
 	uint32_t a, b, c, d;
 	char addr[PCI_ADDRESS_TEXT];
 };
+
+/* Connect to where the server of the run at @run_dir expects agents: a private descriptor. */
+int ctl_packet_connect(const char *run_dir);
 #endif

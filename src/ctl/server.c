@@ -134,19 +134,25 @@ static void answered(struct question *q)
 	q->done(q);
 }
 
-static void drop_agent(struct ctl_server *s, unsigned i)
+/* Nobody waits for an answer of agent @i any more. */
+static void excuse(struct ctl_server *s, unsigned i)
 {
 	struct question *q, *next;
 
-	close(s->agents[i].fd);
-	s->agents[i].fd = -1;
-	s->released = true; /* what it had */
 	cds_list_for_each_entry_safe(q, next, &s->questions, node) {
 		if (!q->asked[i])
 			continue;
 		q->asked[i] = false;
 		answered(q);
 	}
+}
+
+static void drop_agent(struct ctl_server *s, unsigned i)
+{
+	close(s->agents[i].fd);
+	s->agents[i].fd = -1;
+	s->released = true; /* what it had */
+	excuse(s, i);
 }
 
 static void accept_agent(struct ctl_server *s)
@@ -162,7 +168,7 @@ static void accept_agent(struct ctl_server *s)
 	for (unsigned i = 0; i < AGENTS_MAX; i++) {
 		if (s->agents[i].fd >= 0)
 			continue;
-		s->agents[i] = (struct agent){ fd, cred.pid };
+		s->agents[i] = (struct agent){ fd, cred.pid, ++s->next_agent, false };
 		return;
 	}
 	report_warn("ctl-agent", "ctl", 0, "process %d: too many processes to ask", cred.pid);
@@ -183,6 +189,12 @@ static void read_agent(struct ctl_server *s, unsigned i)
 		return;
 	}
 	p.addr[sizeof(p.addr) - 1] = '\0';
+	if (p.op == CTL_RELAY) {
+		s->agents[i].asks = true;
+		excuse(s, i);
+		relay_begin(s, i, &p);
+		return;
+	}
 	s->released |= p.op == CTL_RELEASED;
 	cds_list_for_each_entry_safe(q, next, &s->questions, node) {
 		if (q->seq != p.seq || !q->asked[i])
@@ -206,7 +218,7 @@ void server_ask(struct ctl_server *s, struct question *q, struct ctl_packet *p)
 	memset(q->failed, 0, sizeof(q->failed));
 	cds_list_add_tail(&q->node, &s->questions);
 	for (unsigned i = 0; i < AGENTS_MAX; i++) {
-		if (s->agents[i].fd < 0)
+		if (s->agents[i].fd < 0 || s->agents[i].asks)
 			continue;
 		if (send(s->agents[i].fd, p, sizeof(*p), MSG_NOSIGNAL | MSG_DONTWAIT) ==
 		    sizeof(*p)) {

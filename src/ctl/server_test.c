@@ -267,6 +267,87 @@ static void test_changes(void **state)
 	assert_true(says(&run, "{\"request\":\"list\"}", "\"physfn\":\"0000:04:00.0\""));
 }
 
+/* By sysfs: whoever writes asks the process that has the device. */
+static void test_reset(void **state)
+{
+	static const char reset[] = "/sys/devices/pci0000:02/0000:02:00.0/reset",
+			  method[] = "/sys/devices/pci0000:02/0000:02:00.0/reset_method";
+	static const struct {
+		const char *method;
+		uint32_t kind;
+	} cases[] = {
+		{ "flr", UVFIO_RESET_FLR },	{ "pm", UVFIO_RESET_D3 },
+		{ "bus", UVFIO_RESET_BUS },	{ "bus flr", UVFIO_RESET_BUS },
+		{ "default", UVFIO_RESET_FLR },
+	};
+	struct run_wait w = { 0 };
+	uint32_t n, kind, scratch = 5, value;
+	struct ctl_packet p = { .op = CTL_RELAY, .seq = 9, .a = CTL_ASK_LEAVE };
+	unsigned silent;
+	struct user u;
+	int quiet;
+
+	assert_int_equal(ctl_ask_reset("/nonexistent", "0000:02:00.0", &silent), -ENOENT);
+	/* nobody has it */
+	assert_int_equal(ctl_ask_reset(run.dir, "0000:02:00.0", &silent), -ENODEV);
+	assert_int_equal(silent, 0);
+	assert_false(run_is_open(run.dir, "0000:02:00.0", 2));
+	assert_int_equal(user_open(&u, 2, "0000:02:00.0"), 0);
+	assert_true(run_is_open(run.dir, "0000:02:00.0", 2));
+	value = 6;
+	assert_int_equal(vfio_device_rw(&u.o, 7, 4, &value, 2, true), 2);
+	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+		assert_int_equal(
+			run_store(run.dir, method, cases[i].method, strlen(cases[i].method), NULL),
+			strlen(cases[i].method));
+		assert_int_equal(vfio_device_rw(&u.o, 2, 0x60, &n, 4, false), 4);
+		assert_int_equal(vfio_device_rw(&u.o, 2, 0x24, &scratch, 4, true), 4);
+		assert_int_equal(run_store(run.dir, reset, "1", 1, &w), -EINPROGRESS);
+		assert_int_equal(w.what, RUN_WAIT_RESET);
+		assert_int_equal(ctl_ask_reset(run.dir, w.addr, &silent), 0);
+		assert_int_equal(vfio_device_rw(&u.o, 2, 0x60, &value, 4, false), 4);
+		assert_int_equal(value, n + 1);
+		assert_int_equal(vfio_device_rw(&u.o, 2, 0x64, &kind, 4, false), 4);
+		assert_int_equal(kind, cases[i].kind);
+		assert_int_equal(vfio_device_rw(&u.o, 2, 0x24, &value, 4, false), 4);
+		assert_int_equal(value, 0);
+		/* the user's own reset goes the same way */
+		assert_int_equal(vfio_device_reset(&u.o), 0);
+		assert_int_equal(vfio_device_rw(&u.o, 2, 0x64, &kind, 4, false), 4);
+		assert_int_equal(kind, cases[i].kind);
+	}
+	/* set up as it was */
+	value = 0;
+	assert_int_equal(vfio_device_rw(&u.o, 7, 4, &value, 2, false), 2);
+	assert_int_equal(value & 6, 6);
+	/* by none: nothing is asked of anybody */
+	assert_int_equal(run_store(run.dir, method, "\n", 1, NULL), 1);
+	assert_int_equal(run_store(run.dir, reset, "1", 1, &w), -ENOTTY);
+	assert_int_equal(ctl_ask_reset(run.dir, "0000:02:00.0", &silent), -ENOTTY);
+	assert_int_equal(vfio_device_reset(&u.o), -ENOTTY);
+	user_close(&u);
+	/* a process that does not answer is counted; who asks is none */
+	quiet = run_connect(&run, CTL_AGENTS, SOCK_SEQPACKET);
+	assert_int_equal(ctl_ask_reset(run.dir, "0000:02:00.0", &silent), -ENODEV);
+	assert_int_equal(silent, 1);
+	put_all(quiet, &p, sizeof(p));
+	do
+		assert_int_equal(recv(quiet, &p, sizeof(p), 0), sizeof(p));
+	while (p.op != CTL_DONE);
+	assert_int_equal(p.seq, 9);
+	assert_int_equal(p.value, -EINVAL);
+	assert_int_equal(ctl_ask_reset(run.dir, "0000:02:00.0", &silent), -ENODEV);
+	assert_int_equal(silent, 0);
+	close(quiet);
+	/* it cannot be reset when it is opened, and then it can */
+	assert_int_equal(user_open(&u, 2, "0000:02:00.0"), 0);
+	assert_int_equal(vfio_device_reset(&u.o), -EINVAL);
+	assert_int_equal(run_store(run.dir, method, "default", 7, NULL), 7);
+	assert_int_equal(vfio_device_reset(&u.o), -EINVAL);
+	assert_int_equal(ctl_ask_reset(run.dir, "0000:02:00.0", &silent), 0);
+	user_close(&u);
+}
+
 static void test_unplug(void **state)
 {
 	static const char unplug[] = "{\"request\":\"unplug\",\"device\":\"01:00.0\"}",
@@ -406,12 +487,12 @@ static void test_no_server(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_refused),	  cmocka_unit_test(test_lines),
-		cmocka_unit_test(test_clients),	  cmocka_unit_test(test_open),
-		cmocka_unit_test(test_agents),	  cmocka_unit_test(test_changes),
-		cmocka_unit_test(test_unplug),	  cmocka_unit_test(test_plug),
-		cmocka_unit_test(test_life),	  cmocka_unit_test(test_find),
-		cmocka_unit_test(test_no_server),
+		cmocka_unit_test(test_refused), cmocka_unit_test(test_lines),
+		cmocka_unit_test(test_clients), cmocka_unit_test(test_open),
+		cmocka_unit_test(test_agents),	cmocka_unit_test(test_changes),
+		cmocka_unit_test(test_reset),	cmocka_unit_test(test_unplug),
+		cmocka_unit_test(test_plug),	cmocka_unit_test(test_life),
+		cmocka_unit_test(test_find),	cmocka_unit_test(test_no_server),
 	};
 
 	return cmocka_run_group_tests(tests, start, stop);

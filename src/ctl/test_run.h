@@ -21,6 +21,7 @@
 #include <unistd.h>
 #include <cmocka.h>
 
+#include "uvfio/model.h"
 #include "base/json.h"
 #include "base/report.h"
 #include "ctl/ctl.h"

@@ -308,6 +308,7 @@ bool machine_noiommu_mode(void *arg);
 bool machine_may_rawio(void *arg);
 int machine_use_device(void *arg, unsigned group, const char *name, bool take);
 void machine_refresh(void *arg, unsigned group);
+int machine_reset_methods(void *arg, const struct pci_address *at, enum vfio_reset_method *out);
 
 /* ---- sriov.c ---- */
 /*

@@ -46,6 +46,7 @@ static const struct vfio_env env = {
 	.refresh = machine_refresh,
 	.noiommu = machine_noiommu_mode,
 	.rawio = machine_may_rawio,
+	.reset_methods = machine_reset_methods,
 };
 
 struct machine *machine_new(void)

@@ -155,6 +155,11 @@ void machine_on_release(struct machine *m, void (*fn)(void *arg), void *arg);
 unsigned machine_leave(struct machine *m, const char *addr, unsigned count, bool lost);
 /* Errors that a device can report (PCIe 6.0, 6.2.2). */
 enum machine_severity { MACHINE_CORRECTABLE, MACHINE_NONFATAL, MACHINE_FATAL };
+/*
+ * Reset the device at @addr, open or not, as the host does. 0; -ENODEV: it is not in this process;
+ * -ENOTTY: it cannot be reset alone, or does not answer.
+ */
+int machine_reset(struct machine *m, const char *addr);
 /* Have a device that is open report an error. 0, -EINVAL, -ENODEV (machine_provider.error). */
 int machine_error(struct machine *m, const char *addr, enum machine_severity severity);
 /*

@@ -113,6 +113,11 @@ struct machine_provider {
 	int (*link)(struct machine_hardware *hw, bool up);
 	/* Return 1: its link is up; 0: down; -EOPNOTSUPP, or NULL: not known. */
 	int (*link_up)(struct machine_hardware *hw);
+	/*
+	 * Reset it by @how, as the host does; vfio-pci does not have it. 0; -ENOTTY: it cannot be
+	 * reset so, or does not answer. NULL: the same.
+	 */
+	int (*reset)(struct machine_hardware *hw, enum vfio_reset_method how);
 	/* Unbind it if it is bound, and free it. It is not open and in no group. */
 	void (*free)(struct machine_hardware *hw);
 	/*

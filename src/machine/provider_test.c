@@ -323,7 +323,7 @@ static void shown_in_the_view(void **state)
 	assert_string_equal(text_of("sys/bus/pci/devices/" PF "/vendor"), "0x1234\n");
 	assert_string_equal(text_of("sys/bus/pci/devices/" PF "/class"), "0x010802\n");
 	assert_string_equal(text_of("sys/bus/pci/devices/" PF "/sriov_totalvfs"), "2\n");
-	assert_string_equal(text_of("sys/bus/pci/devices/" PF "/reset_method"), "flr\n");
+	assert_string_equal(text_of("sys/bus/pci/devices/" PF "/reset_method"), "flr bus\n");
 	snprintf(line, sizeof(line), "0x%016llx ",
 		 (unsigned long long)pci_face_bar_address(machine_device(m, 0)->face, 0));
 	assert_memory_equal(text_of("sys/bus/pci/devices/" PF "/resource"), line, strlen(line));

@@ -99,7 +99,7 @@ int machine_error(struct machine *m, const char *addr, enum machine_severity sev
 
 	pthread_mutex_lock(&m->plug_lock);
 	dev = find(m, addr);
-	if (dev && dev->d.vdev && vfio_device_leave(dev->d.vdev, dev->leaving))
+	if (dev && dev->d.vdev && vfio_device_opens(dev->d.vdev))
 		rc = dev->hw->provider->error ? dev->hw->provider->error(dev->hw, severity)
 					      : -EOPNOTSUPP;
 	pthread_mutex_unlock(&m->plug_lock);
@@ -187,7 +187,7 @@ static void tell_use(const struct plugged *dev, void (*fn)(void *arg, const stru
 
 	if (!vdev || dev->gone)
 		return;
-	open = vfio_device_leave(vdev, dev->leaving);
+	open = vfio_device_opens(vdev);
 	u.by_group = atomic_load(&vdev->by_group);
 	u.by_itself = open > u.by_group ? open - u.by_group : 0;
 	if (!u.lost)

@@ -207,6 +207,25 @@ static int software_link_up(struct machine_hardware *hw)
 	return pci_function_link_up(to_software(hw)->fn);
 }
 
+static int software_reset(struct machine_hardware *hw, enum vfio_reset_method how)
+{
+	pci_function *fn = to_software(hw)->fn;
+	uint8_t state[PCI_CFG_EXP_SIZE];
+
+	if (how != VFIO_RESET_BY_BUS &&
+	    !pci_can_reset_by(fn, how == VFIO_RESET_BY_FLR	? PCI_RESET_FLR
+				  : how == VFIO_RESET_BY_AF_FLR ? PCI_RESET_AF_FLR
+								: PCI_RESET_PM))
+		return -ENOTTY;
+	pci_save_state(fn, state);
+	pci_config_write(fn, PCI_COMMAND, 2, PCI_COMMAND_INTX_DISABLE);
+	pci_function_reset(fn, how == VFIO_RESET_BY_BUS	 ? UVFIO_RESET_BUS
+			       : how == VFIO_RESET_BY_PM ? UVFIO_RESET_D3
+							 : UVFIO_RESET_FLR);
+	pci_restore_state(fn, state);
+	return pci_function_is_lost(fn) ? -ENOTTY : 0;
+}
+
 static void software_set_mmap(struct machine_hardware *hw, enum machine_mmap how)
 {
 	static const enum vfio_pci_mmap all[] = {
@@ -267,6 +286,7 @@ const struct machine_provider machine_software = {
 	.error = software_error,
 	.link = software_link,
 	.link_up = software_link_up,
+	.reset = software_reset,
 	.set_mmap = software_set_mmap,
 	.set_migration = software_set_migration,
 	.save_state = software_save_state,

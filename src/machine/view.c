@@ -12,18 +12,23 @@
 #include "machine/view/view.h"
 #include "vfio/abi.h"
 
-/* True if a bus reset was to be had when Linux found the device: nothing was before it there. */
+/* True if the bus that @dev is on can be reset, with all that is on it. */
+static bool has_bus_reset(const struct plugged *dev)
+{
+	return !dev->pf && dev->spec.bus_kind != MACHINE_BUS_ROOT;
+}
+
+/* True if nothing was on its bus when Linux found the device. */
 static bool found_alone(const struct machine *m, const struct plugged *dev)
 {
-	bool alone = dev->bus && dev->bus->kind != MACHINE_BUS_ROOT;
-
-	for (unsigned i = 0; i < m->num_plugged && alone; i++) {
+	for (unsigned i = 0; i < m->num_plugged; i++) {
 		const struct pci_address *a = &m->plugged[i]->d.address;
 
-		alone = a->segment || a->bus != dev->d.address.bus ||
-			pci_address_devfn(a) >= pci_address_devfn(&dev->d.address);
+		if (!a->segment && a->bus == dev->d.address.bus &&
+		    pci_address_devfn(a) < pci_address_devfn(&dev->d.address))
+			return false;
 	}
-	return alone;
+	return true;
 }
 
 /* Describe @dev, whose directory is in @parent (VIEW_PARENT bytes, which are filled). */
@@ -38,7 +43,8 @@ static struct view_device shown(const struct plugged *dev, char *parent)
 		.driver = *dev->driver ? dev->driver : NULL,
 		.is_vfio = machine_is_vfio(dev),
 		.on = !run_driver_is_safe(dev->driver),
-		.bus_reset = found_alone(dev->m, dev),
+		.bus_above = has_bus_reset(dev),
+		.bus_reset = has_bus_reset(dev) && found_alone(dev->m, dev),
 		.group = dev->m->noiommu ? VIEW_NO_GROUP : dev->d.group,
 	};
 }

@@ -138,7 +138,11 @@ bool pci_pages_open(const pci_function *fn);
 
 /* ---- reset, power ---- */
 
-/* True if the function has PCIe FLR, AF FLR, or a reset on its way from D3hot to D0. */
+/* How a function can be reset alone: PCIe FLR, AF FLR, or on its way from D3hot to D0. */
+enum pci_reset_method { PCI_RESET_FLR, PCI_RESET_AF_FLR, PCI_RESET_PM };
+/* True if it has this one. */
+bool pci_can_reset_by(const pci_function *fn, enum pci_reset_method how);
+/* True if it has any of them. */
 bool pci_can_reset(const pci_function *fn);
 /* Put config space (BARs too) back to its defaults, then call model->reset. */
 void pci_function_reset(pci_function *fn, enum uvfio_reset_kind kind);

@@ -7,9 +7,23 @@
 #include "iommu/page_request.h"
 #include "pci/internal.h"
 
+bool pci_can_reset_by(const pci_function *fn, enum pci_reset_method how)
+{
+	switch (how) {
+	case PCI_RESET_FLR:
+		return fn->cap.exp_flr;
+	case PCI_RESET_AF_FLR:
+		return fn->cap.af;
+	case PCI_RESET_PM:
+		return fn->cap.pm && !fn->cap.no_soft_reset;
+	}
+	return false;
+}
+
 bool pci_can_reset(const pci_function *fn)
 {
-	return fn->cap.exp_flr || fn->cap.af || (fn->cap.pm && !fn->cap.no_soft_reset);
+	return pci_can_reset_by(fn, PCI_RESET_FLR) || pci_can_reset_by(fn, PCI_RESET_AF_FLR) ||
+	       pci_can_reset_by(fn, PCI_RESET_PM);
 }
 
 void pci_function_reset(pci_function *fn, enum uvfio_reset_kind kind)

@@ -23,6 +23,8 @@
 #include <unistd.h>
 
 #include "base/guard.h"
+#include "base/report.h"
+#include "ctl/ctl.h"
 #include "machine/run/run.h"
 #include "shim/calls.h"
 #include "shim/handles.h"
@@ -190,25 +192,43 @@ void shim_attrs_init(void)
 		}
 }
 
+/* Have the device that @w names reset by the process that has it: @n, or the kernel's errno. */
+static long reset(const struct run_wait *w, size_t n)
+{
+	unsigned silent;
+	int rc = ctl_ask_reset(shim.run_dir, w->addr, &silent);
+
+	if (!rc || rc == -ENOTTY)
+		return rc ? rc : (long)n;
+	/* one that nobody has is as after a reset */
+	if (rc == -ENODEV && !silent && !run_is_open(shim.run_dir, w->addr, w->group))
+		return (long)n;
+	return report_warn("reset-not-asked", w->addr, -EIO,
+			   "reset: the process that has it cannot be asked: %s",
+			   rc == -ENODEV ? "it does not answer" : strerror(-rc));
+}
+
 static long store(const char *virt, const char *text, size_t n)
 {
 	static const struct timespec pause = { .tv_nsec = 50000000 };
+	struct run_wait w = { 0 };
 	struct machine *m;
-	unsigned tries = 0;
 	bool was;
 	long ret;
 
 	shim_handles_drain();
-	ret = run_store(shim.run_dir, virt, text, n, &tries);
+	ret = run_store(shim.run_dir, virt, text, n, &w);
 	/* a close that came another way than through our wrapper may not have been taken in yet */
 	if ((ret == -EBUSY || ret == -EINPROGRESS) && shim_handles_drain())
-		ret = run_store(shim.run_dir, virt, text, n, &tries);
+		ret = run_store(shim.run_dir, virt, text, n, &w);
 	/* as the kernel's writer, which no signal but SIGKILL ends */
-	while (ret == -EINPROGRESS) {
+	while (ret == -EINPROGRESS && w.what == RUN_WAIT_CLOSE) {
 		sys_call(SYS_clock_nanosleep, CLOCK_MONOTONIC, 0, (long)&pause, 0, 0, 0);
 		shim_handles_drain();
-		ret = run_store(shim.run_dir, virt, text, n, &tries);
+		ret = run_store(shim.run_dir, virt, text, n, &w);
 	}
+	if (ret == -EINPROGRESS)
+		ret = reset(&w, n);
 	/*
 	 * other processes look when they next open something; a PF that is open here has its VFs
 	 * now

@@ -9,6 +9,7 @@
 #include "iommu/log.h"
 #include "vfio/internal.h"
 #include "vfio/migrate.h"
+#include "vfio/open.h"
 
 void vfio_device_init(struct vfio_device *dev, const struct vfio_device_ops *ops, const char *name,
 		      struct iommu_device *iommu)
@@ -72,6 +73,46 @@ unsigned vfio_device_leave(struct vfio_device *dev, bool leaving)
 	n = dev->open_count;
 	pthread_mutex_unlock(&dev->lock);
 	return n;
+}
+
+unsigned vfio_device_opens(struct vfio_device *dev)
+{
+	unsigned n;
+
+	pthread_mutex_lock(&dev->lock);
+	n = dev->open_count;
+	pthread_mutex_unlock(&dev->lock);
+	return n;
+}
+
+unsigned vfio_device_reset_methods(struct vfio_device *dev,
+				   enum vfio_reset_method out[VFIO_RESET_METHODS])
+{
+	/* Linux's order */
+	static const enum vfio_reset_method all[] = { VFIO_RESET_BY_FLR, VFIO_RESET_BY_AF_FLR,
+						      VFIO_RESET_BY_PM, VFIO_RESET_BY_BUS };
+	struct vfio_system *s = dev->group ? dev->group->system : NULL;
+	int n = s && s->env->reset_methods ? s->env->reset_methods(s->env_arg, &dev->address, out)
+					   : -1;
+
+	if (n >= 0)
+		return (unsigned)n;
+	memcpy(out, all, sizeof(all));
+	return ARRAY_SIZE(all);
+}
+
+int vfio_device_host_reset(struct vfio_device *dev)
+{
+	int ret;
+
+	if (!dev->ops->host_reset)
+		return -ENOTTY;
+	vfio_device_use(dev);
+	pthread_mutex_lock(&dev->lock);
+	ret = dev->ops->host_reset(dev);
+	pthread_mutex_unlock(&dev->lock);
+	vfio_device_unuse(dev);
+	return ret;
 }
 
 int vfio_device_check_token(struct vfio_device *dev, const uint8_t *uuid)

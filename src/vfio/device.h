@@ -108,6 +108,11 @@ struct vfio_device_ops {
 	int (*set_irqs)(struct vfio_device *dev, const struct vfio_irq_set_args *a);
 	int (*reset)(struct vfio_device *dev);
 	/*
+	 * Reset it as the host does by itself, open or not (vfio_device.lock is held). The client's
+	 * set-up stays, as with reset. 0; -ENOTTY: by no method, or it does not answer.
+	 */
+	int (*host_reset)(struct vfio_device *dev);
+	/*
 	 * Do this device's part of a reset of the slot, open or not (vfio_device.lock is held). The
 	 * client's set-up stays, as with reset. Return 0 or -errno. NULL: there is no such reset.
 	 */
@@ -174,6 +179,15 @@ enum vfio_reset_scope {
 	VFIO_RESET_NONE, /* there is no hot reset: no bridge is above it */
 };
 
+/* How a function is reset alone (Linux's reset_method of sysfs). */
+enum vfio_reset_method {
+	VFIO_RESET_BY_FLR,
+	VFIO_RESET_BY_AF_FLR, /* that of conventional PCI's Advanced Features */
+	VFIO_RESET_BY_PM,     /* by D3hot */
+	VFIO_RESET_BY_BUS,    /* of all that is reset with it, if that is nothing else */
+};
+#define VFIO_RESET_METHODS 7u /* so many can be chosen, one also twice */
+
 struct vfio_device {
 	const struct vfio_device_ops *ops;
 	const char *name; /* "0000:01:00.0" */
@@ -213,6 +227,16 @@ void vfio_device_close(struct vfio_device *dev);
  * open; when the last of them closes it, vfio_env.released is called.
  */
 unsigned vfio_device_leave(struct vfio_device *dev, bool leaving);
+/* Return how many have @dev open. */
+unsigned vfio_device_opens(struct vfio_device *dev);
+/* List the methods by which @dev is reset, the first one that it can at first: how many. */
+unsigned vfio_device_reset_methods(struct vfio_device *dev,
+				   enum vfio_reset_method out[VFIO_RESET_METHODS]);
+/*
+ * Reset @dev for the host, whether it is open or not: 0; -ENOTTY: it cannot be reset, or does not
+ * answer.
+ */
+int vfio_device_host_reset(struct vfio_device *dev);
 /*
  * Check that @dev may be opened by a user who shows @uuid, 16 bytes as in the token's text (NULL:
  * none). Return 0; -EACCES: it is a wrong one, or one must be shown; -EINVAL: none is asked for.

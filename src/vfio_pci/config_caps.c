@@ -210,21 +210,23 @@ void vfio_pci_write_msi(struct vfio_pci_device *vd, const struct vfio_pci_cap *c
 /* ---- resets of the function ---- */
 
 /*
- * Reset the function as a write to config space asks. The kernel wakes it first. After
- * VFIO_DEVICE_RESET vfio-pci does that, and puts back what the function had before it fell asleep;
- * after such a write the PCI core does, which does not know of that: what a function without
- * NoSoftRst lost stays lost, but for its BARs.
+ * The kernel wakes the function first. Before VFIO_DEVICE_RESET vfio-pci does that, and puts back
+ * what the function had before it fell asleep; here the PCI core does, which does not know of that:
+ * what a function without NoSoftRst lost stays lost, but for its BARs.
  */
-static void user_flr(struct vfio_pci_device *vd)
+int vfio_pci_core_reset(struct vfio_pci_device *vd)
 {
+	int ret;
+
 	pthread_rwlock_wrlock(&vd->memory_lock);
 	if (vd->saved.pm_valid && pci_power_state(vd->fn)) {
 		vd->saved.pm_valid = false;
 		vfio_pci_set_power(vd, 0);
 		bars_restore(vd);
 	}
-	vfio_pci_reset_function(vd);
+	ret = vfio_pci_reset_function(vd);
 	pthread_rwlock_unlock(&vd->memory_lock);
+	return ret;
 }
 
 /* PCIe 6.0, 7.5.3.4: sizes are 128 << n, n up to 5 */
@@ -243,7 +245,7 @@ void vfio_pci_write_exp(struct vfio_pci_device *vd, const struct vfio_pci_cap *c
 		ctrl &= ~PCI_EXP_DEVCTL_BCR_FLR;
 		put16(v, ctrl);
 		if (pci_config_read(vd->fn, cap->pos + PCI_EXP_DEVCAP, 4) & PCI_EXP_DEVCAP_FLR)
-			user_flr(vd);
+			vfio_pci_core_reset(vd);
 	}
 	/*
 	 * The payload size is the system's: virtual only. A read request may be anything that is
@@ -272,5 +274,5 @@ void vfio_pci_write_af(struct vfio_pci_device *vd, const struct vfio_pci_cap *ca
 	*ctrl &= ~PCI_AF_CTRL_FLR;
 	features = pci_config_read(vd->fn, cap->pos + PCI_AF_CAP, 1);
 	if (features & PCI_AF_CAP_FLR && features & PCI_AF_CAP_TP)
-		user_flr(vd);
+		vfio_pci_core_reset(vd);
 }

@@ -154,10 +154,7 @@ struct vfio_pci_device {
 		bool there;
 		struct pci_msix_info info;
 	} msix;
-	struct {
-		bool works;
-		bool alone; /* in its slot: a reset of the slot resets nothing else */
-	} reset;
+	bool reset_works; /* by the methods that it had then */
 	struct {
 		atomic_uint how; /* enum vfio_pci_mmap */
 		/* of each BAR; none: all of it can be mapped, and is trapped */
@@ -208,7 +205,8 @@ static inline struct vfio_pci_device *to_vfio_pci(struct vfio_device *dev)
 }
 
 /* vfio_pci.c. Call these with config_lock held, and memory_lock for writing. */
-void vfio_pci_reset_function(struct vfio_pci_device *vd);
+/* Reset the function alone: 0; -ENOTTY: by no method, or it does not answer. */
+int vfio_pci_reset_function(struct vfio_pci_device *vd);
 void vfio_pci_set_power(struct vfio_pci_device *vd, unsigned state);
 
 /* low_power.c */
@@ -234,6 +232,8 @@ unsigned vfio_pci_std_cap_len(pci_function *fn, uint8_t id, unsigned pos); /* 0:
 unsigned vfio_pci_ext_cap_len(pci_function *fn, uint16_t id, unsigned pos);
 
 /* config_caps.c */
+/* Reset it as the PCI core does by itself: as vfio_pci_reset_function(). config_lock held. */
+int vfio_pci_core_reset(struct vfio_pci_device *vd);
 void vfio_pci_write_header(struct vfio_pci_device *vd, const struct vfio_pci_cap *cap, unsigned pos,
 			   unsigned size, uint32_t value);
 void vfio_pci_write_pm(struct vfio_pci_device *vd, const struct vfio_pci_cap *cap, unsigned pos,

@@ -18,22 +18,38 @@ static void command_change(struct vfio_pci_device *vd, uint16_t clear, uint16_t 
 
 /* ---- reset and power; config_lock held, memory_lock held for writing ---- */
 
-/*
- * Choose the reset, in the kernel's order: the function's own ones, then that of the slot, which is
- * only used if nothing else is in it.
- */
-static enum uvfio_reset_kind reset_kind(struct vfio_pci_device *vd)
+/* True if the function can be reset by @m, which is @kind then. */
+static bool can_reset_by(struct vfio_pci_device *vd, enum vfio_reset_method m,
+			 enum uvfio_reset_kind *kind)
 {
-	if (!pci_can_reset(vd->fn))
-		return UVFIO_RESET_BUS;
-	unsigned exp = pci_find_cap(vd->fn, PCI_CAP_ID_EXP),
-		 af = pci_find_cap(vd->fn, PCI_CAP_ID_AF);
+	static const struct {
+		enum pci_reset_method how;
+		enum uvfio_reset_kind kind;
+	} own[] = {
+		[VFIO_RESET_BY_FLR] = { PCI_RESET_FLR, UVFIO_RESET_FLR },
+		[VFIO_RESET_BY_AF_FLR] = { PCI_RESET_AF_FLR, UVFIO_RESET_FLR },
+		[VFIO_RESET_BY_PM] = { PCI_RESET_PM, UVFIO_RESET_D3 },
+	};
 
-	if (exp && pci_config_read(vd->fn, exp + PCI_EXP_DEVCAP, 4) & PCI_EXP_DEVCAP_FLR)
-		return UVFIO_RESET_FLR;
-	if (af && pci_config_read(vd->fn, af + PCI_AF_CAP, 1) & PCI_AF_CAP_FLR)
-		return UVFIO_RESET_FLR;
-	return UVFIO_RESET_D3;
+	if (m == VFIO_RESET_BY_BUS) {
+		*kind = UVFIO_RESET_BUS;
+		return vd->vdev.reset_scope != VFIO_RESET_NONE &&
+		       vfio_slot_places(&vd->vdev, NULL, 0) == 1;
+	}
+	*kind = own[m].kind;
+	return pci_can_reset_by(vd->fn, own[m].how);
+}
+
+/* Choose the reset: the first of the device's methods by which it can be. False: by none. */
+static bool choose_reset(struct vfio_pci_device *vd, enum uvfio_reset_kind *kind)
+{
+	enum vfio_reset_method all[VFIO_RESET_METHODS];
+	unsigned n = vfio_device_reset_methods(&vd->vdev, all);
+
+	for (unsigned i = 0; i < n; i++)
+		if (can_reset_by(vd, all[i], kind))
+			return true;
+	return false;
 }
 
 /*
@@ -54,9 +70,15 @@ static void reset_by(struct vfio_pci_device *vd, enum uvfio_reset_kind kind)
 	vfio_migrate_reset(&vd->vdev);
 }
 
-void vfio_pci_reset_function(struct vfio_pci_device *vd)
+int vfio_pci_reset_function(struct vfio_pci_device *vd)
 {
-	reset_by(vd, reset_kind(vd));
+	enum uvfio_reset_kind kind;
+
+	if (!choose_reset(vd, &kind))
+		return -ENOTTY;
+	reset_by(vd, kind);
+	/* the kernel waits for the device to answer again (pci_dev_wait()) */
+	return pci_function_is_lost(vd->fn) ? -ENOTTY : 0;
 }
 
 void vfio_pci_set_power(struct vfio_pci_device *vd, unsigned state)
@@ -102,16 +124,27 @@ void vfio_pci_set_power(struct vfio_pci_device *vd, unsigned state)
 static int vfio_pci_reset(struct vfio_device *dev)
 {
 	struct vfio_pci_device *vd = to_vfio_pci(dev);
+	int ret;
 
-	if (!vd->reset.works)
+	if (!vd->reset_works)
 		return -EINVAL;
 	pthread_mutex_lock(&vd->config_lock);
 	pthread_rwlock_wrlock(&vd->memory_lock);
-	vfio_pci_reset_function(vd);
+	ret = vfio_pci_reset_function(vd);
 	pthread_rwlock_unlock(&vd->memory_lock);
 	pthread_mutex_unlock(&vd->config_lock);
-	/* the kernel waits for the device to answer again (pci_dev_wait()) */
-	return pci_function_is_lost(vd->fn) ? -ENOTTY : 0;
+	return ret;
+}
+
+static int vfio_pci_host_reset(struct vfio_device *dev)
+{
+	struct vfio_pci_device *vd = to_vfio_pci(dev);
+	int ret;
+
+	pthread_mutex_lock(&vd->config_lock);
+	ret = vfio_pci_core_reset(vd);
+	pthread_mutex_unlock(&vd->config_lock);
+	return ret;
 }
 
 static int vfio_pci_slot_reset(struct vfio_device *dev)
@@ -175,18 +208,14 @@ static int vfio_pci_open(struct vfio_device *dev)
 
 	vfio_pci_set_power(vd, 0);
 	command_change(vd, PCI_COMMAND_MASTER, decode_bits(vd));
-	vd->reset.alone =
-		dev->reset_scope != VFIO_RESET_NONE && vfio_slot_places(dev, NULL, 0) == 1;
-	vd->reset.works = pci_can_reset(vd->fn) || vd->reset.alone;
-	if (vd->reset.works)
-		vfio_pci_reset_function(vd);
+	vd->reset_works = vfio_pci_reset_function(vd) != -ENOTTY;
 	pci_save_state(vd->fn, vd->saved.open);
 	if (vd->pci_2_3)
 		command_change(vd, PCI_COMMAND_INTX_DISABLE, 0);
 	vd->rom_size = probe_rom(vd);
 	vfio_pci_config_init(vd);
 	vd->msix.there = pci_msix_info(vd->fn, &vd->msix.info);
-	dev->flags = VFIO_DEVICE_FLAGS_PCI | (vd->reset.works ? VFIO_DEVICE_FLAGS_RESET : 0);
+	dev->flags = VFIO_DEVICE_FLAGS_PCI | (vd->reset_works ? VFIO_DEVICE_FLAGS_RESET : 0);
 	pthread_rwlock_unlock(&vd->memory_lock);
 	pthread_mutex_unlock(&vd->config_lock);
 
@@ -202,6 +231,7 @@ static int vfio_pci_open(struct vfio_device *dev)
 static void vfio_pci_close(struct vfio_device *dev)
 {
 	struct vfio_pci_device *vd = to_vfio_pci(dev);
+	enum uvfio_reset_kind kind;
 
 	vfio_pci_vf_users(vd, -1);
 	pthread_mutex_lock(&vd->config_lock);
@@ -224,8 +254,8 @@ static void vfio_pci_close(struct vfio_device *dev)
 	pthread_rwlock_wrlock(&vd->memory_lock);
 	atomic_store(&vd->intx.state, 0);
 	pci_config_write(vd->fn, PCI_COMMAND, 2, PCI_COMMAND_INTX_DISABLE);
-	if (vd->reset.works)
-		pci_function_reset(vd->fn, reset_kind(vd));
+	if (vd->reset_works && choose_reset(vd, &kind))
+		pci_function_reset(vd->fn, kind);
 	pci_restore_state(vd->fn, vd->saved.open);
 	pthread_rwlock_unlock(&vd->memory_lock);
 	pthread_mutex_unlock(&vd->config_lock);
@@ -341,14 +371,14 @@ static ssize_t vfio_pci_rw(struct vfio_device *dev, uint32_t index, uint64_t pos
 	return -EINVAL;
 }
 
-#define OPS                                                                               \
-	.open = vfio_pci_open, .close = vfio_pci_close, .region = vfio_pci_region,        \
-	.irq = vfio_pci_irq, .rw = vfio_pci_rw, .mmio = region_mmio,                      \
-	.polled_open = vfio_pci_polled_open, .set_irqs = vfio_pci_set_irqs,               \
-	.reset = vfio_pci_reset, .ioeventfd = vfio_pci_ioeventfd,                         \
-	.check_token = vfio_pci_check_token, .request = vfio_pci_request,                 \
-	.low_power = vfio_pci_low_power, .use = vfio_pci_use,                             \
-	.check_dmabuf = vfio_pci_check_dmabuf, .memory_answers = vfio_pci_memory_answers, \
+#define OPS                                                                                \
+	.open = vfio_pci_open, .close = vfio_pci_close, .region = vfio_pci_region,         \
+	.irq = vfio_pci_irq, .rw = vfio_pci_rw, .mmio = region_mmio,                       \
+	.polled_open = vfio_pci_polled_open, .set_irqs = vfio_pci_set_irqs,                \
+	.reset = vfio_pci_reset, .host_reset = vfio_pci_host_reset,                        \
+	.ioeventfd = vfio_pci_ioeventfd, .check_token = vfio_pci_check_token,              \
+	.request = vfio_pci_request, .low_power = vfio_pci_low_power, .use = vfio_pci_use, \
+	.check_dmabuf = vfio_pci_check_dmabuf, .memory_answers = vfio_pci_memory_answers,  \
 	.atomics = vfio_pci_atomics
 static const struct vfio_device_ops ops = { OPS, .slot_reset = vfio_pci_slot_reset };
 /* A PF, whose VFs' users must show a token. */

@@ -452,9 +452,9 @@ static void owner_and_mode(void)
 	FAILS(chown("/dev/vfio/77", 0, 0), ENOENT);
 	FAILS(chmod(DEV "/nothing", 0600), ENOENT);
 	/* a mode does not make a file of the view one that can be written */
-	CHECK(!chmod(DEV "/reset_method", 0644));
-	FAILS(open(DEV "/reset_method", O_WRONLY), EACCES);
-	CHECK(!chmod(DEV "/reset_method", 0444));
+	CHECK(!chmod(DEV "/numa_node", 0644));
+	FAILS(open(DEV "/numa_node", O_WRONLY), EACCES);
+	CHECK(!chmod(DEV "/numa_node", 0444));
 	CHECK(listxattr(DEV "/vendor", buf, sizeof(buf)) >= 0);
 	in = inotify_init1(IN_NONBLOCK);
 	CHECK(inotify_add_watch(in, "/dev/vfio", IN_ATTRIB) >= 0);

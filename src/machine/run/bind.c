@@ -46,7 +46,7 @@ static int release_locked(struct run_shown *d)
 	return rc;
 }
 
-int run_release_driver(struct run_shown *d, unsigned tries)
+int run_release_driver(struct run_shown *d, struct run_wait *w)
 {
 	int fd, rc;
 
@@ -58,10 +58,10 @@ int run_release_driver(struct run_shown *d, unsigned tries)
 		return rc;
 	fd = run_lock_byte(d->run_dir, d->group, run_device_byte(&d->address));
 	if (fd == -EBUSY) {
-		if (tries % TRIES_A_REQUEST == 0)
+		if (w->tries % TRIES_A_REQUEST == 0)
 			report_warn("unbind-waits", d->addr, 0,
 				    "unbind: it is open; the writer waits until it is closed");
-		return -EINPROGRESS;
+		return run_wait_for(w, RUN_WAIT_CLOSE, d);
 	}
 	if (fd < 0)
 		return fd;
@@ -78,7 +78,7 @@ int run_unbind_store(const char *run_dir, const char *driver, const struct run_t
 
 	if (rc)
 		return rc;
-	return strcmp(d.driver, driver) ? -ENODEV : run_release_driver(&d, t->tries);
+	return strcmp(d.driver, driver) ? -ENODEV : run_release_driver(&d, t->wait);
 }
 
 /* ---- giving one ---- */

@@ -99,12 +99,11 @@ static int drop_pf(const char *run_dir, const char *addr)
 	return rc ? rc : t.err;
 }
 
-/* Who asks says what is waited for: run_release_driver() says so at times that this is none of. */
-#define NO_LINE 1u
-
 static int unplug(const char *run_dir, struct run_devices *l, struct run_device *dev)
 {
 	struct tree t = { .root = run_dir };
+	/* who asks says what is waited for: run_release_driver() does that at the first try */
+	struct run_wait w = { .tries = 1 };
 	char name[64];
 	struct run_shown *d = malloc(sizeof(*d));
 	int rc;
@@ -113,7 +112,7 @@ static int unplug(const char *run_dir, struct run_devices *l, struct run_device 
 		return -ENOMEM;
 	rc = run_find(run_dir, dev->addr, strlen(dev->addr), d);
 	if (!rc && *d->driver)
-		rc = run_release_driver(d, NO_LINE);
+		rc = run_release_driver(d, &w);
 	if (!rc)
 		rc = run_hide(d);
 	free(d);
@@ -123,6 +122,8 @@ static int unplug(const char *run_dir, struct run_devices *l, struct run_device 
 	snprintf(name, sizeof(name), RUN_REMOVED "/%s", dev->addr);
 	tree_remove_all(&t, name);
 	snprintf(name, sizeof(name), RUN_REMOVED "/%s.at", dev->addr);
+	tree_remove(&t, name);
+	snprintf(name, sizeof(name), VIEW_RESETS "/%s", dev->addr);
 	tree_remove(&t, name);
 	rc = t.err ? t.err : drop_pf(run_dir, dev->addr);
 	dev->died = l->serial + 1;

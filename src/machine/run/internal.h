@@ -67,11 +67,11 @@ int run_number(const char *text, size_t len, unsigned long *out);
 
 /* ---- stores to attributes, by run_store(): 0 or the kernel's -errno. The view is locked. ---- */
 
-/* What is written, and how often it was tried before (-EINPROGRESS). */
+/* What is written; @wait is filled in for -EINPROGRESS. */
 struct run_text {
 	const char *text;
 	size_t len;
-	unsigned tries;
+	struct run_wait *wait;
 };
 int run_bind_store(const char *run_dir, const char *driver, const struct run_text *t);
 int run_unbind_store(const char *run_dir, const char *driver, const struct run_text *t);
@@ -80,6 +80,8 @@ int run_override_store(const char *run_dir, const char *addr, const struct run_t
 int run_new_id_store(const char *run_dir, const char *driver, const struct run_text *t);
 int run_remove_id_store(const char *run_dir, const char *driver, const struct run_text *t);
 int run_noiommu_store(const char *run_dir, const struct run_text *t);
+int run_reset_store(const char *run_dir, const char *addr, const struct run_text *t);
+int run_reset_method_store(const char *run_dir, const char *addr, const struct run_text *t);
 int run_remove_store(const char *run_dir, const char *addr, const struct run_text *t);
 /* @addr: of the device whose bus it is; NULL: all buses. */
 int run_rescan_store(const char *run_dir, const char *addr, const struct run_text *t);
@@ -98,7 +100,11 @@ int run_noiommu_show(const struct run_shown *d);
 int run_noiommu_hide(const struct run_shown *d);
 
 /* Take the driver of @d away, as device_release_driver(): 0, -EINPROGRESS, or -errno. */
-int run_release_driver(struct run_shown *d, unsigned tries);
+int run_release_driver(struct run_shown *d, struct run_wait *w);
+/* Have all its methods of reset again, as a device that was found just now. 0 or -errno. */
+int run_reset_default(const struct run_shown *d);
+/* Note that @d has to be closed, or reset: -EINPROGRESS. */
+int run_wait_for(struct run_wait *w, enum run_wait_for what, const struct run_shown *d);
 /* Give @d, which has no driver, the first one that takes it: 0; -EBUSY: that could not. */
 int run_attach(struct run_shown *d);
 /* The same of every device without a driver, with @driver alone. */

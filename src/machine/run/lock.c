@@ -116,6 +116,19 @@ int run_lock_byte(const char *run_dir, unsigned id, off_t byte)
 	return rc ? rc : fd;
 }
 
+bool run_is_open(const char *run_dir, const char *addr, unsigned group)
+{
+	struct pci_address a;
+	int fd;
+
+	if (pci_address_parse(addr, &a))
+		return true;
+	fd = run_lock_byte(run_dir, group, run_device_byte(&a));
+	if (fd >= 0)
+		run_unlock(fd);
+	return fd < 0;
+}
+
 void run_unlock(int fd)
 {
 	/* a child that was forked meanwhile has the description open, too, and with it the lock */

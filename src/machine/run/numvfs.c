@@ -52,6 +52,8 @@ static void show(struct tree *t, const struct run_pf *st, unsigned i)
 		rc = run_write(&d, "driver_override", text,
 			       (size_t)snprintf(text, sizeof(text), "%s\n", vfio_abi_driver()));
 	if (!rc)
+		rc = run_reset_default(&d);
+	if (!rc)
 		rc = run_link_driver(&d, vfio_abi_driver());
 	if (!t->err)
 		t->err = rc;

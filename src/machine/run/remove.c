@@ -76,7 +76,7 @@ int run_remove_store(const char *run_dir, const char *addr, const struct run_tex
 		rc = run_find(run_dir, addr, strlen(addr), &d);
 	if (rc || !v)
 		return rc;
-	rc = *d.driver ? run_release_driver(&d, t->tries) : 0;
+	rc = *d.driver ? run_release_driver(&d, t->wait) : 0;
 	return rc ? rc : run_hide(&d);
 }
 
@@ -105,6 +105,8 @@ static int show(const char *run_dir, const char *addr, const char *bus, unsigned
 	rc = run_find(run_dir, addr, strlen(addr), d);
 	if (!rc)
 		rc = run_write(d, "driver_override", "(null)\n", 7);
+	if (!rc)
+		rc = run_reset_default(d);
 	d->has_override = false;
 	run_uevent(run_dir, "add", "pci", d->dir);
 	/* what a driver answers is no matter of the bus */

@@ -34,6 +34,18 @@ bool run_driver_is_safe(const char *driver);
  */
 int run_driver(const char *run_dir, const char *addr, char name[RUN_DRIVER_NAME]);
 
+/* ---- resets (reset.c) ---- */
+
+/* How a device is reset alone; Linux has others, which no device here can. */
+enum run_reset_method { RUN_RESET_FLR, RUN_RESET_AF_FLR, RUN_RESET_PM, RUN_RESET_BUS };
+#define RUN_RESET_METHODS 7u /* so many can be chosen, one also twice */
+/*
+ * Read by which methods the device at @addr is reset now (reset_method): how many; -ENOENT: the
+ * view does not say so.
+ */
+int run_reset_methods(const char *run_dir, const char *addr,
+		      enum run_reset_method out[RUN_RESET_METHODS]);
+
 /* ---- without an IOMMU (noiommu.c) ---- */
 
 /*
@@ -137,13 +149,25 @@ void run_uevent_send(const char *run_dir, const char *text, size_t len);
 bool run_view_has(const char *run_dir, const char *name);
 /* True if the file of the view at @path ("/sys/..."; without links) acts when it is written. */
 bool run_acts(const char *path);
+/* What a write waits for. */
+struct run_wait {
+	unsigned tries; /* how often run_store() was called for it so far */
+	enum run_wait_for {
+		RUN_WAIT_CLOSE, /* that the device at @addr is closed */
+		RUN_WAIT_RESET, /* that who has it resets it, and the write is done */
+	} what;
+	char addr[PCI_ADDRESS_TEXT];
+	unsigned group; /* the device's */
+};
 /*
  * A program writes @text of @len bytes to it. The view changes. @len, or the kernel's -errno;
- * -EINPROGRESS where the kernel waits until a device is closed: nothing is done yet, and the caller
- * waits a while and asks again, with *@tries counted up from 0. Calls back into no machine.
+ * -EINPROGRESS: *@w, which is 0 at first, says what has to happen before; NULL: nobody wants to
+ * know. Where it is a close, the caller waits a while and calls again. Calls back into no machine.
  */
 long run_store(const char *run_dir, const char *path, const char *text, size_t len,
-	       unsigned *tries);
+	       struct run_wait *w);
+/* True if a process has the device open, its own or another; also if that cannot be told. */
+bool run_is_open(const char *run_dir, const char *addr, unsigned group);
 
 /* The bytes of a group's file, claims/group-N, that are locked. */
 #define RUN_LOCK_GROUP 0 /* by the process that has it open */

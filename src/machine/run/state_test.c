@@ -85,6 +85,8 @@ static void attributes(void **state)
 	assert_true(run_acts("/sys/bus/pci/drivers/vfio-pci/new_id"));
 	assert_true(run_acts("/sys/devices/pci0000:01/0000:01:00.0/remove"));
 	assert_true(run_acts("/sys/bus/pci/rescan"));
+	assert_true(run_acts("/sys/devices/pci0000:01/0000:01:00.0/reset"));
+	assert_true(run_acts("/sys/devices/pci0000:01/0000:01:00.0/reset_method"));
 	assert_false(run_acts("/sys/devices/pci0000:01/0000:01:00.0/vendor"));
 	assert_false(run_acts("/sys/bus/pci/drivers/vfio-pci/sriov_numvfs"));
 	assert_false(run_acts(""));

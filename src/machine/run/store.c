@@ -21,6 +21,8 @@ enum attribute {
 	NEW_ID,
 	REMOVE_ID,
 	REMOVE,
+	RESET,
+	RESET_METHOD,
 	RESCAN,
 	RESCAN_ALL,
 	NOIOMMU
@@ -37,6 +39,8 @@ static enum attribute attribute(const char *path, char *name, size_t size)
 		{ "/sys/devices/", "driver_override", OVERRIDE },
 		{ "/sys/devices/", "remove", REMOVE },
 		{ "/sys/devices/", "rescan", RESCAN },
+		{ "/sys/devices/", "reset", RESET },
+		{ "/sys/devices/", "reset_method", RESET_METHOD },
 		{ "/sys/bus/pci/drivers/", "bind", BIND },
 		{ "/sys/bus/pci/drivers/", "unbind", UNBIND },
 		{ "/sys/bus/pci/drivers/", "new_id", NEW_ID },
@@ -96,6 +100,10 @@ static int act(enum attribute a, const char *run_dir, const char *name, const st
 		return run_remove_id_store(run_dir, name, t);
 	case REMOVE:
 		return run_remove_store(run_dir, name, t);
+	case RESET:
+		return run_reset_store(run_dir, name, t);
+	case RESET_METHOD:
+		return run_reset_method_store(run_dir, name, t);
 	case RESCAN:
 		return run_rescan_store(run_dir, name, t);
 	case RESCAN_ALL:
@@ -109,13 +117,24 @@ static int act(enum attribute a, const char *run_dir, const char *name, const st
 	return -EIO;
 }
 
-long run_store(const char *run_dir, const char *path, const char *text, size_t len, unsigned *tries)
+int run_wait_for(struct run_wait *w, enum run_wait_for what, const struct run_shown *d)
 {
+	w->what = what;
+	w->group = d->group;
+	strcpy(w->addr, d->addr);
+	return -EINPROGRESS;
+}
+
+long run_store(const char *run_dir, const char *path, const char *text, size_t len,
+	       struct run_wait *w)
+{
+	struct run_wait own = { 0 };
+	struct run_text t = { text, len, w ? w : &own };
+	enum attribute a;
 	char name[64];
-	struct run_text t = { text, len, tries ? (*tries)++ : 0 };
-	enum attribute a = attribute(path, name, sizeof(name));
 	int fd, rc;
 
+	a = attribute(path, name, sizeof(name));
 	if (a == NUMVFS)
 		return run_numvfs_store(run_dir, name, text, len);
 	if (!len)
@@ -125,5 +144,6 @@ long run_store(const char *run_dir, const char *path, const char *text, size_t l
 		return fd;
 	rc = act(a, run_dir, name, &t);
 	run_unlock(fd);
+	t.wait->tries++;
 	return rc ? rc : (long)len;
 }

@@ -173,13 +173,21 @@ static void write_link(struct dev_view *v)
 	     (now & PCI_EXP_LNKSTA_NLW) >> PCI_EXP_LNKSTA_NLW_SHIFT);
 }
 
+/* Put " flr pm" and maybe "bus" together, in @line. */
+static const char *add_bus(const char *text, bool bus, char line[32])
+{
+	snprintf(line, 32, "%s%s", text, bus ? " bus" : "");
+	memmove(line, line + (*line == ' '), strlen(line) + (*line != ' '));
+	return line;
+}
+
 /* Write the reset methods that Linux would list, in its order. */
 static void write_reset(struct dev_view *v)
 {
 	unsigned exp = pci_face_find_cap(v->f, PCI_CAP_ID_EXP),
 		 af = pci_face_find_cap(v->f, PCI_CAP_ID_AF);
 	unsigned pm = pci_face_find_cap(v->f, PCI_CAP_ID_PM);
-	char text[32] = "";
+	char text[32] = "", line[32];
 
 	if (exp && cfg(v, exp + PCI_EXP_DEVCAP, 4) & PCI_EXP_DEVCAP_FLR)
 		strcat(text, " flr");
@@ -188,12 +196,15 @@ static void write_reset(struct dev_view *v)
 		strcat(text, " af_flr");
 	if (pm && !(cfg(v, pm + PCI_PM_CTRL, 2) & PCI_PM_CTRL_NO_SOFT_RESET))
 		strcat(text, " pm");
-	if (v->d->bus_reset)
-		strcat(text, " bus");
-	if (!*text)
+	if (!*text && !v->d->bus_reset)
 		return;
-	ATTR(v, "reset_method", "%s\n", text + 1);
-	tree_text(v->t, WO, path_of(v, "reset"), "%s", "");
+	tree_text(v->t, RW, path_of(v, "reset_method"), "%s\n",
+		  add_bus(text, v->d->bus_reset, line));
+	tree_text(v->t, ACTS, path_of(v, "reset"), "%s", "");
+	/* what can be chosen among: a device may be here that was another before */
+	snprintf(v->path, sizeof(v->path), VIEW_RESETS "/%s", v->d->addr);
+	add_bus(text, v->d->bus_above, line);
+	tree_replace(v->t, RO, v->path, line, strlen(line));
 }
 
 /*

@@ -37,7 +37,8 @@ struct view_device {
 	const char *driver;	    /* NULL: none */
 	bool is_vfio;		    /* the driver is vfio-pci */
 	bool on;		    /* its driver has enabled it */
-	bool bus_reset;		    /* it can be reset with the bus that it is on */
+	bool bus_above;		    /* the bus that it is on can be reset */
+	bool bus_reset;		    /* and nothing else was there when the device was found */
 	unsigned group;
 	const struct view_bridge *bridge; /* what is behind it; NULL: it is no bridge */
 };
@@ -73,6 +74,12 @@ void view_links(struct tree *t, const char *parent, const char *addr, const char
  * False: there is no such device.
  */
 bool view_parent(const struct tree *t, const char *addr, char parent[VIEW_PARENT]);
+
+/*
+ * In the run directory: a file of each device's name with the methods by which it can be reset, as
+ * its file reset_method has them; "bus" is one if nothing else is on the bus.
+ */
+#define VIEW_RESETS "resets"
 
 /* ---- kernel.c ---- */
 void view_bus(struct tree *t); /* with vfio-pci and pci-stub */

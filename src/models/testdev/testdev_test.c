@@ -30,7 +30,7 @@ static void test_identity(void **state)
 	assert_true(pci_find_ext_cap(fn, PCI_EXT_CAP_ID_ERR) &&
 		    pci_find_ext_cap(fn, PCI_EXT_CAP_ID_DSN));
 	assert_int_equal(pci_msi_vectors(fn), 32);
-	assert_true(pci_can_reset(fn));
+	assert_true(pci_can_reset_by(fn, PCI_RESET_FLR));
 	assert_int_equal(rd(REGS, TD_ID, 4), TD_ID_VALUE);
 	assert_int_equal(rd(REGS, TD_VERSION, 4), 1);
 	/* the ROM sums to zero */
@@ -109,7 +109,8 @@ static void test_switches(void **state)
 	plug(&model_testdev, "flr", "off");
 	assert_false(pci_config_read(fn, pci_find_cap(fn, PCI_CAP_ID_EXP) + PCI_EXP_DEVCAP, 4) &
 		     PCI_EXP_DEVCAP_FLR);
-	assert_true(pci_can_reset(fn)); /* by D3hot */
+	assert_false(pci_can_reset_by(fn, PCI_RESET_FLR));
+	assert_true(pci_can_reset_by(fn, PCI_RESET_PM));
 	unplug();
 	plug(&model_testdev, "no_soft_reset", "on");
 	assert_true(pci_config_read(fn, pci_find_cap(fn, PCI_CAP_ID_PM) + PCI_PM_CTRL, 2) &

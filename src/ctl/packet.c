@@ -1,0 +1,87 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * ctl/packet.c: a process of the program connects to the server: to be asked, as an agent, or to
+ * have all agents asked something.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/syscall.h>
+#include <sys/time.h>
+#include <sys/un.h>
+
+#include "base/sys.h"
+#include "ctl/ctl.h"
+#include "ctl/packet.h"
+
+/* The directory by a descriptor: a path has no more than 107 bytes in an address. */
+static int connect_to(const char *run_dir, int fd)
+{
+	struct sockaddr_un a = { .sun_family = AF_UNIX };
+	char name[SYS_FD_NAME];
+	int dir, rc;
+
+	dir = sys_open(run_dir, O_PATH | O_DIRECTORY | O_CLOEXEC, 0);
+	if (dir < 0)
+		return dir;
+	snprintf(a.sun_path, sizeof(a.sun_path), "%s/" CTL_AGENTS, sys_fd_name(name, dir));
+	rc = (int)sys_call(SYS_connect, fd, (long)&a, sizeof(a), 0, 0, 0);
+	sys_close(dir);
+	return rc;
+}
+
+int ctl_packet_connect(const char *run_dir)
+{
+	long fd = fd_of_ours(SYS_socket, AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, 0);
+	int own, rc;
+
+	if (fd < 0)
+		return (int)fd;
+	own = fd_make_private((int)fd);
+	if (own < 0) {
+		sys_close((int)fd);
+		return own;
+	}
+	rc = connect_to(run_dir, own);
+	if (!rc)
+		return own;
+	fd_close_private(own);
+	return rc;
+}
+
+static int ask(int fd, const struct ctl_packet *q, struct ctl_packet *answer)
+{
+	/* the server answers in time, whoever does not answer it */
+	static const struct timeval wait = { .tv_sec = 20 };
+	long n;
+
+	n = sys_call(SYS_setsockopt, fd, SOL_SOCKET, SO_RCVTIMEO, (long)&wait, sizeof(wait), 0);
+	if (!n)
+		n = sys_call(SYS_sendto, fd, (long)q, sizeof(*q), MSG_NOSIGNAL, 0, 0);
+	/* before it knew that this is no agent, it may have asked */
+	do {
+		if (n >= 0)
+			n = sys_call(SYS_recvfrom, fd, (long)answer, sizeof(*answer), 0, 0, 0);
+	} while (n == -EINTR ||
+		 (n == sizeof(*answer) && (answer->op != CTL_DONE || answer->seq != q->seq)));
+	return n < 0 ? (int)n : n == sizeof(*answer) ? 0 : -EPIPE;
+}
+
+int ctl_ask_reset(const char *run_dir, const char *addr, unsigned *silent)
+{
+	struct ctl_packet q = { .op = CTL_RELAY, .seq = 1, .a = CTL_ASK_RESET }, p;
+	int fd = ctl_packet_connect(run_dir), rc;
+
+	*silent = 0;
+	if (fd < 0)
+		return fd;
+	snprintf(q.addr, sizeof(q.addr), "%s", addr);
+	rc = ask(fd, &q, &p);
+	fd_close_private(fd);
+	if (rc)
+		return rc;
+	*silent = p.a;
+	return p.value;
+}
