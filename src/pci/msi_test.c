@@ -499,7 +499,7 @@ static void test_mask_stream(void **state)
 
 /* A sink in which one can stand, so that what must wait for it is caught if it does not. */
 static atomic_int inside, ups, downs;
-static atomic_bool told_after;
+static atomic_bool told_after, may_leave;
 
 static void slow_msi(void *arg, unsigned vector)
 {
@@ -514,7 +514,8 @@ static void slow_intx(void *arg, bool level)
 {
 	atomic_fetch_add(level ? &ups : &downs, 1);
 	atomic_fetch_add(&inside, 1);
-	usleep(20000);
+	while (!atomic_load(&may_leave))
+		usleep(1000);
 	atomic_store(&t.irqs.intx_level, level);
 	atomic_fetch_sub(&inside, 1);
 }
@@ -629,12 +630,14 @@ static void test_intx_while_told(void **state)
 	for (int again = 0; again < 2; again++) {
 		atomic_store(&ups, 0);
 		atomic_store(&downs, 0);
+		atomic_store(&may_leave, false);
 		assert_int_equal(pthread_create(&thread, NULL, raise_line, fn), 0);
 		wait_inside();
 		uvfio_intx(fn, false);
 		if (again)
 			uvfio_intx(fn, true);
 		assert_int_equal(inside, 1);
+		atomic_store(&may_leave, true);
 		pthread_join(thread, NULL);
 		assert_int_equal(t.irqs.intx_level, again);
 		/* a fall may go unseen, a rise may not */
