@@ -39,6 +39,11 @@ checks v3 testdev,msix=off -- k_none
 checks v3 testdev,vectors=2048 -- k_many
 run v3 igb,driver=igb -- sh -c 'echo 1 >/sys/bus/pci/devices/0000:01:00.0/sriov_numvfs && exec "$0" e_vf' "$build/test/v3_checks" >"$tmp/out" 2>&1
 cases "$tmp/out" "" " (a VF of igb)"
+UNPLUG="$build/uvfio ctl unplug 0000:01:00.0" checks v3 testdev -- l_remove
+truncate -s 1M "$tmp/disk"
+checks v3 "nvme,image=$tmp/disk" edu igb testdev -- o_any
+same "every model: nothing in the log" "" "$(cat "$tmp/log")"
+
 # a driver as they were written then: two VFs through the switch, and each with a wire to the other
 vfs() { # NET VFS ARGUMENT...
 	run v3 "igb,driver=igb,net=unix:$1" -- sh -c 'echo '"$2"' >/sys/bus/pci/devices/0000:01:00.0/sriov_numvfs && exec "$0" "$@"' "$build/test/v3_vf82576" "${@:3}"

@@ -7,6 +7,7 @@
 #include "uvfio/vfio_v3.h"
 #include "v3/driver.h"
 #include "v3/internal.h"
+#include "vfio/group.h"
 
 /* ---- COMMAND, reset, power ---- */
 
@@ -22,6 +23,8 @@ static enum uvfio_reset_kind reset_kind(struct v3_device *v)
 {
 	unsigned exp = pci_find_cap(v->fn, PCI_CAP_ID_EXP), af = pci_find_cap(v->fn, PCI_CAP_ID_AF);
 
+	if (!pci_can_reset(v->fn))
+		return UVFIO_RESET_BUS;
 	if (exp && pci_config_read(v->fn, exp + PCI_EXP_DEVCAP, 4) & PCI_EXP_DEVCAP_FLR)
 		return UVFIO_RESET_FLR;
 	if (af && pci_config_read(v->fn, af + PCI_AF_CAP, 1) & PCI_AF_CAP_FLR)
@@ -76,7 +79,9 @@ int v3_reset(struct v3_opener *o)
 {
 	struct v3_device *v = o->dev;
 
-	if (!pci_can_reset(v->fn))
+	/* its own, or that of a slot in which nothing else is */
+	if (!pci_can_reset(v->fn) &&
+	    (v->vdev.reset_scope == VFIO_RESET_NONE || vfio_slot_places(&v->vdev, NULL, 0) != 1))
 		return -EINVAL;
 	pthread_mutex_lock(&v->config_lock);
 	pthread_rwlock_wrlock(&v->memory_lock);

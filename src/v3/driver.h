@@ -18,7 +18,7 @@ int v3_bind(pci_function *fn, const struct pci_address *at, struct vfio_device *
 /**
  * v3_save - have what the device holds in *@out, of heap_alloc(): for v3_load() of its like
  *
- * Nobody has it open, nor will.
+ * Nobody has it open.
  *
  * Return: 0; -EOPNOTSUPP: nobody used it, or it cannot be saved; or what the model answered.
  */

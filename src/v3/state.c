@@ -50,6 +50,7 @@ int v3_save(struct vfio_device *dev, void **out, size_t *len)
 		return -EOPNOTSUPP;
 	pci_state_save(&s, dev->name);
 	ret = save(v, &s);
+	resume(v);
 	if (!ret)
 		ret = pci_state_end(&s);
 	if (ret) {

@@ -578,3 +578,69 @@ void n_more(void)
 	is("N3", x(read(ev, buf, sizeof(buf))), -EAGAIN, "after close of the device");
 	close(ev);
 }
+
+/* The host takes the device away while it is open: $UNPLUG does it, and ends when it is let go. */
+void l_remove(void)
+{
+	int fd = ready_dev(), ev = (int)io(fd, VFIO_V3_EVENTS, NULL);
+	struct pollfd p = { ev, POLLIN, 0 };
+	char buf[512];
+	struct genlmsghdr *genl = (void *)(buf + sizeof(struct nlmsghdr));
+	pid_t pid;
+
+	fcntl(fd, F_SETFD, FD_CLOEXEC);
+	pid = fork();
+	if (!pid) {
+		execl("/bin/sh", "sh", "-c", getenv("UNPLUG"), (char *)NULL);
+		_exit(127);
+	}
+	is("L8", x(poll(&p, 1, 30000)), 1, "an event");
+	is("L8", x(read(ev, buf, sizeof(buf))) > 0, true, "a message");
+	is("L8", genl->cmd, VFIO_V3_EVENT_REMOVE, "remove");
+	is("L8", r32(fd, TD_ID), TD_ID_VALUE, "the device works until it is let go");
+	is("L8", dev_open(), -ENODEV, "nobody else opens it");
+	close(ev);
+	close(fd);
+	is("L8", x(waitpid(pid, NULL, 0)), pid, "it is taken away");
+	is("L8", dev_open(), -ENOENT, "and gone");
+}
+
+/* Whatever device it is: what all have. */
+static void use_any(int n)
+{
+	int vec[2] = { 1, eventfd(0, EFD_NONBLOCK) }, fd;
+	char node[32], *p = pages(2);
+	uint32_t v, len;
+
+	snprintf(node, sizeof(node), "/dev/vfio%d", n);
+	fd = open(node, O_RDWR);
+	is("O", fd >= 0, true, "%s", node);
+	if (fd < 0)
+		return;
+	give_domain(fd);
+	is("O", cw(fd, 4, 2, cr(fd, 4, 2) | MASTER), 2, "%s: bus mastering", node);
+	is("O", dma(fd, true, p, 0x10000, 2 * PAGE, 1), 0, "%s: MAP", node);
+	len = 0;
+	is("O", io(fd, VFIO_BAR_LEN, &len), 0, "%s: BAR_LEN", node);
+	is("O", len > 0, true, "%s: BAR0", node);
+	is("O", rd(fd, BAR(0, 0), &v, 4), 4, "%s: BAR0", node);
+	is("O", io(fd, VFIO_EVENTFDS_MSIX, vec) == 0 || io_int(fd, VFIO_EVENTFD_MSI, vec[1]) == 0,
+	   true, "%s: messages", node);
+	is("O", io(fd, VFIO_V3_RESET, NULL), 0, "%s: RESET", node);
+	is("O", cr(fd, 4, 2) & MASTER, MASTER, "%s: COMMAND after it", node);
+	is("O", rd(fd, BAR(0, 0), &v, 4), 4, "%s: BAR0 after it", node);
+	is("O", dma(fd, false, p, 0x10000, 2 * PAGE, 1), 0, "%s: UNMAP", node);
+	close(fd);
+	munmap(p, 2 * PAGE);
+}
+
+void o_any(void)
+{
+	struct stat st;
+	char node[32];
+
+	for (unsigned round = 0; round < 2; round++)
+		for (int n = 0; snprintf(node, sizeof(node), "/dev/vfio%d", n), !stat(node, &st);
+		     n++)
+			use_any(n);
+}
