@@ -15,7 +15,8 @@
  * that the device owns), timers included. A concurrent model is called by any thread at any time
  * and locks for itself. The functions that a model calls (uvfio_dma_*, uvfio_msi, uvfio_intx,
  * uvfio_timer_set, uvfio_log) may be called by any thread of the model, from inside and outside of
- * callbacks, and never call back into the model.
+ * callbacks, and never call back into the model. But while uvfio_dma_read() or uvfio_dma_write()
+ * reaches a BAR, another device's or the device's own, other callbacks of the device may come.
  */
 #ifndef UVFIO_MODEL_H
 #define UVFIO_MODEL_H
@@ -1019,9 +1020,18 @@ UVFIO_PUBLIC unsigned uvfio_opt_count(const struct uvfio_dev *dev, const char *n
  * An access is one transaction to the log: a line names the first address that failed. Order:
  * ascending; a naturally aligned 2, 4 or 8 bytes are read in one load.
  *
- * Context: any thread of the model. Takes no lock.
- * Return: 0; -EFAULT: aborted (not mapped, no right, no address space, bus mastering off, D3hot).
- * Bytes before the failing page were transferred.
+ * A driver may have mapped the BAR of a device there (peer to peer). Then that device's bar_read is
+ * called, by accesses of up to 8 bytes, aligned; where it does not answer @buf has ones. If this
+ * call was made in a callback, other callbacks of this device may come meanwhile, a reset, too:
+ * what the model looked at before the call may have changed. Devices whose models are both
+ * concurrent cannot reach each other (-EFAULT): each could be called with locks held that the other
+ * waits for.
+ *
+ * Context: any thread of the model. Takes no lock, but for peer to peer: so the model holds none
+ * that its callbacks take, unless it is concurrent.
+ * Return: 0; -EFAULT: aborted (not mapped, no right, no address space, bus mastering off, D3hot; a
+ * BAR that does not answer, or between uvfio_dma_begin() and uvfio_dma_end()). Bytes before the
+ * failing page were transferred.
  */
 UVFIO_PUBLIC int uvfio_dma_read(struct uvfio_dev *dev, uint64_t iova, void *buf, size_t len);
 
@@ -1035,8 +1045,8 @@ UVFIO_PUBLIC int uvfio_dma_read(struct uvfio_dev *dev, uint64_t iova, void *buf,
  * As uvfio_dma_read(). A naturally aligned 2, 4 or 8 bytes go in one store, so that a driver that
  * polls the last word of a descriptor finds all before it in place.
  *
- * Context: any thread of the model. Takes no lock.
- * Return: 0; -EFAULT: aborted (not mapped, no right, no address space, bus mastering off, D3hot).
+ * Context: as uvfio_dma_read().
+ * Return: 0; -EFAULT: aborted, as there.
  * Bytes before the failing page were transferred.
  */
 UVFIO_PUBLIC int uvfio_dma_write(struct uvfio_dev *dev, uint64_t iova, const void *buf, size_t len);
@@ -1087,7 +1097,7 @@ UVFIO_PUBLIC void uvfio_dma_end(struct uvfio_dev *dev);
  *
  * Context: between uvfio_dma_begin() and uvfio_dma_end(). Takes no lock.
  * Return: the number of pieces; -EFAULT: aborted, with a line in the log; -E2BIG: more than @max
- * pieces.
+ * pieces, or some of it is a device's BAR, which uvfio_dma_read() and uvfio_dma_write() reach.
  */
 UVFIO_PUBLIC int uvfio_dma_sg(struct uvfio_dev *dev, uint64_t iova, size_t len, bool write,
 			      struct iovec *iov, int max);

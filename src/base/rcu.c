@@ -17,15 +17,27 @@ static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER; /* of writers; nothing 
 #define SPINS 200u
 static const struct timespec nap = { .tv_nsec = 20000 };
 
+/* ---- long sections: few, so that one counter does ---- */
+
+static struct rcu_counter long_counter;
+static atomic_uint long_current;
+static __thread unsigned long_depth;
+static pthread_mutex_t long_lock = PTHREAD_MUTEX_INITIALIZER; /* of those who wait for them */
+
+static void wait_until_none(atomic_uint *in)
+{
+	for (unsigned n = 0; atomic_load(in); n++) {
+		if (n < SPINS)
+			__builtin_ia32_pause();
+		else
+			sys_call(SYS_nanosleep, (long)&nap, 0, 0, 0, 0, 0);
+	}
+}
+
 static void wait_for(unsigned side)
 {
 	for (unsigned i = 0; i < RCU_COUNTERS; i++)
-		for (unsigned n = 0; atomic_load(&rcu_counters[i].in[side]); n++) {
-			if (n < SPINS)
-				__builtin_ia32_pause();
-			else
-				sys_call(SYS_nanosleep, (long)&nap, 0, 0, 0, 0, 0);
-		}
+		wait_until_none(&rcu_counters[i].in[side]);
 }
 
 void rcu_sync(void)
@@ -42,6 +54,36 @@ void rcu_sync(void)
 	pthread_mutex_unlock(&lock);
 }
 
+unsigned rcu_long_begin(void)
+{
+	unsigned side = atomic_load(&long_current);
+
+	atomic_fetch_add(&long_counter.in[side], 1);
+	long_depth++;
+	return side;
+}
+
+void rcu_long_end(unsigned side)
+{
+	long_depth--;
+	atomic_fetch_sub(&long_counter.in[side], 1);
+}
+
+void rcu_sync_all(void)
+{
+	unsigned side;
+
+	rcu_sync(); /* from here on nobody begins a long one who has not seen what was written */
+	if (long_depth)
+		return;
+	pthread_mutex_lock(&long_lock);
+	side = atomic_load(&long_current);
+	wait_until_none(&long_counter.in[!side]);
+	atomic_store(&long_current, !side);
+	wait_until_none(&long_counter.in[side]);
+	pthread_mutex_unlock(&long_lock);
+}
+
 void rcu_before_fork(void)
 {
 	pthread_mutex_lock(&lock);
@@ -55,6 +97,10 @@ void rcu_after_fork_in_parent(void)
 void rcu_after_fork_in_child(void)
 {
 	pthread_mutex_init(&lock, NULL);
+	pthread_mutex_init(&long_lock, NULL);
+	atomic_store(&long_counter.in[0], 0);
+	atomic_store(&long_counter.in[1], 0);
+	long_depth = 0;
 	for (unsigned i = 0; i < RCU_COUNTERS; i++)
 		for (unsigned side = 0; side < 2; side++)
 			atomic_store(&rcu_counters[i].in[side], 0);

@@ -14,6 +14,7 @@
 #ifndef BASE_RCU_H
 #define BASE_RCU_H
 #include <stdatomic.h>
+#include <stdbool.h>
 #include <stdint.h>
 
 #define RCU_COUNTERS 64u
@@ -74,6 +75,24 @@ static inline void rcu_read_end(void)
 
 /* Wait until all sections that have begun are over. Not within one. */
 void rcu_sync(void);
+/* True if this thread is in a section. */
+static inline bool rcu_reading(void)
+{
+	return rcu_self;
+}
+
+/*
+ * Long sections, of their own kind: a device is called in one, which may take locks and its time,
+ * and must not keep those waiting that sync for memory alone. They nest; rcu_long_begin() returns
+ * what rcu_long_end() wants.
+ */
+unsigned rcu_long_begin(void);
+void rcu_long_end(unsigned side);
+/*
+ * Wait until all sections of both kinds that have begun are over, but for long ones of this thread,
+ * which then has to wait for none. Not with a lock that a device, or its callback, may want.
+ */
+void rcu_sync_all(void);
 /* To be called around a fork: the child has the thread that forked, in no section, and no other. */
 void rcu_before_fork(void);
 void rcu_after_fork_in_parent(void);

@@ -171,11 +171,63 @@ static void test_who_is_waited_for(void **state)
 	pthread_join(r, NULL);
 }
 
+static void *stays_long(void *arg)
+{
+	unsigned side = rcu_long_begin();
+
+	atomic_store(&inside, true);
+	while (!atomic_load(&leave))
+		usleep(100);
+	rcu_sync_all(); /* not for itself */
+	rcu_long_end(side);
+	return NULL;
+}
+
+static void *syncs_all(void *arg)
+{
+	rcu_sync_all();
+	atomic_store(&synced, true);
+	return NULL;
+}
+
+/* Long sections keep those waiting that wait for all, and nobody else. */
+static void test_long_sections(void **state)
+{
+	struct timespec end;
+	pthread_t r, w;
+	unsigned side;
+
+	atomic_store(&inside, false);
+	atomic_store(&leave, false);
+	atomic_store(&synced, false);
+	rcu_sync_all();
+	assert_int_equal(pthread_create(&r, NULL, stays_long, NULL), 0);
+	while (!atomic_load(&inside))
+		usleep(100);
+	rcu_sync();
+	assert_int_equal(pthread_create(&w, NULL, syncs_all, NULL), 0);
+	for (int i = 0; i < 1000; i++) {
+		side = rcu_long_begin();
+		rcu_long_end(side);
+	}
+	clock_gettime(CLOCK_REALTIME, &end);
+	end.tv_nsec += 200000000;
+	end.tv_sec += end.tv_nsec / 1000000000;
+	end.tv_nsec %= 1000000000;
+	assert_int_equal(pthread_timedjoin_np(w, NULL, &end), ETIMEDOUT);
+	assert_false(atomic_load(&synced));
+	atomic_store(&leave, true);
+	pthread_join(r, NULL);
+	pthread_join(w, NULL);
+	assert_true(atomic_load(&synced));
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_readers_and_a_writer),
 		cmocka_unit_test(test_who_is_waited_for),
+		cmocka_unit_test(test_long_sections),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -20,6 +20,7 @@
 #include "iommu/internal.h"
 #include "iommu/log.h"
 #include "iommu/page_request.h"
+#include "iommu/peer.h"
 
 void iommu_device_init(struct iommu_device *dev, const char *name)
 {
@@ -44,7 +45,7 @@ void iommu_device_attach(struct iommu_device *dev, struct iommu_domain *d)
 		iommu_domain_get(d);
 	old = rcu_swap(dev->domain, d);
 	if (old) {
-		rcu_sync();
+		rcu_sync_all();
 		iommu_page_requests_end(dev, old, IOMMU_NO_PASID, d && d->faults);
 		iommu_domain_put(old);
 	}
@@ -62,12 +63,22 @@ const char *iommu_fault_reason_text(enum iommu_fault_reason r)
 	case IOMMU_NO_DOMAIN:
 		return "the device is attached to no I/O address space";
 	case IOMMU_BAD_MEMORY:
-		return "mapped, but no memory of the program is there (it is gone, or a BAR)";
+		return "mapped, but no memory of the program is there any more";
 	case IOMMU_NO_MEMORY:
 		return "there is no IOMMU, and this is no physical address of memory that the "
 		       "program has (/proc/self/pagemap tells them)";
 	case IOMMU_BLOCKED:
 		return "bus mastering is off, or the device is stopped for a migration";
+	case IOMMU_PEER_SILENT:
+		return "unsupported request: it decodes no memory, sleeps, is gone, or refused it";
+	case IOMMU_PEER_REVOKED:
+		return "the dma-buf was revoked (memory decoding off, D3, reset, or closed)";
+	case IOMMU_PEER_BUSY:
+		return "the models of both are concurrent, and might wait for each other";
+	case IOMMU_PEER_LOOP:
+		return "accesses of devices to devices led on for too long";
+	case IOMMU_PEER_SECTION:
+		return "it is a BAR, which cannot be reached between uvfio_dma_begin and _end";
 	}
 	return "unknown";
 }
@@ -81,6 +92,7 @@ static const struct report_code *fault_code(enum iommu_fault_reason r)
 	REPORT_CODE(bad_memory, LOG_WARN, REPORT_LIMITED("dma-memory-gone"));
 	REPORT_CODE(no_memory, LOG_WARN, REPORT_LIMITED("dma-no-memory"));
 	REPORT_CODE(blocked, LOG_WARN, REPORT_LIMITED("dma-no-bus-master"));
+	REPORT_CODE(peer, LOG_WARN, REPORT_LIMITED("dma-peer"));
 
 	switch (r) {
 	case IOMMU_NO_RIGHT:
@@ -93,6 +105,12 @@ static const struct report_code *fault_code(enum iommu_fault_reason r)
 		return &no_memory;
 	case IOMMU_BLOCKED:
 		return &blocked;
+	case IOMMU_PEER_SILENT:
+	case IOMMU_PEER_REVOKED:
+	case IOMMU_PEER_BUSY:
+	case IOMMU_PEER_LOOP:
+	case IOMMU_PEER_SECTION:
+		return &peer;
 	default:
 		return &not_mapped;
 	}
@@ -162,12 +180,67 @@ static inline void mark_dirty(struct iommu_device *dev, const struct iommu_domai
 		iommu_log_mark(log, iova, len);
 }
 
+/* ---- from device to device ---- */
+
+static enum iommu_fault_reason peer_reason(int err)
+{
+	switch (err) {
+	case 0:
+		return IOMMU_OK;
+	case -EBUSY:
+		return IOMMU_PEER_BUSY;
+	case -ELOOP:
+		return IOMMU_PEER_LOOP;
+	default:
+		return IOMMU_PEER_SILENT;
+	}
+}
+
+/*
+ * Make the access of @len bytes at @mem, which is in a BAR; what is not read is ones. Called within
+ * rcu_read_begin/end, and returns so, but is out of it while the other device is called: whatever
+ * was read before has to be read again. A fault names both devices.
+ */
+static enum iommu_fault_reason peer(struct iommu_device *dev, const void *mem, uint64_t iova,
+				    void *buf, size_t len, bool write)
+{
+	enum iommu_fault_reason why = IOMMU_PEER_SECTION;
+	struct iommu_peer_at at;
+	bool parked = false;
+	unsigned side;
+
+	if (!write) /* unless it is answered */
+		memset(buf, 0xff, len);
+	iommu_peer_find(mem, &at);
+	side = rcu_long_begin();
+	rcu_read_end();
+	if (at.revoked) {
+		why = IOMMU_PEER_REVOKED;
+	} else if (!rcu_reading()) {
+		parked = dev->park && dev->park(dev);
+		why = peer_reason(iommu_peer_access(&at, dev, buf, len, write));
+	}
+	if (why != IOMMU_OK) {
+		atomic_fetch_add_explicit(&dev->faults, 1, memory_order_relaxed);
+		report_say(fault_code(why), dev->name, 0,
+			   "DMA fault: %s of %zu bytes at IOVA %#llx, BAR%u of %s at 0x%llx: %s",
+			   write ? "write" : "read", len, (unsigned long long)iova, at.bar,
+			   at.target ? iommu_target_name(at.target) : "no device",
+			   (unsigned long long)at.off, iommu_fault_reason_text(why));
+	}
+	rcu_long_end(side);
+	if (parked)
+		dev->unpark(dev);
+	rcu_read_begin();
+	return why;
+}
+
 static int dma(struct iommu_device *dev, uint64_t iova, void *buf, size_t len, bool write)
 {
 	unsigned prot = write ? IOMMU_WRITE : IOMMU_READ;
 	enum iommu_fault_reason why = IOMMU_OK;
 	const struct iommu_domain *d;
-	size_t done = 0, n, copied;
+	size_t done = 0, n, copied, marked = 0;
 	uint64_t contig;
 	char *mem;
 
@@ -189,6 +262,21 @@ static int dma(struct iommu_device *dev, uint64_t iova, void *buf, size_t len, b
 		if (!mem)
 			break;
 		n = len - done < contig ? len - done : (size_t)contig;
+		if (__builtin_expect(iommu_is_peer(mem), 0)) {
+			if (write)
+				mark_dirty(dev, d, iova + marked, done + n - marked);
+			marked = done + n;
+			why = peer(dev, mem, iova + done, (char *)buf + done, n, write);
+			if (why != IOMMU_OK) {
+				rcu_read_end();
+				return -EFAULT;
+			}
+			done += n;
+			d = domain_of(dev, &why);
+			if (!d)
+				break;
+			continue;
+		}
 		copied = transfer(mem, (char *)buf + done, n, write);
 		done += copied;
 		if (copied < n) {
@@ -196,8 +284,8 @@ static int dma(struct iommu_device *dev, uint64_t iova, void *buf, size_t len, b
 			break;
 		}
 	}
-	if (write)
-		mark_dirty(dev, d, iova, done);
+	if (write && d)
+		mark_dirty(dev, d, iova + marked, done - marked);
 out:
 	rcu_read_end();
 	return why == IOMMU_OK ? 0 : abort_at(dev, iova + done, len, write, why);
@@ -235,6 +323,8 @@ int iommu_dma_sg(struct iommu_device *dev, uint64_t iova, size_t len, bool write
 		mem = iommu_domain_translate(d, iova + done, prot, &contig, &why);
 		if (!mem)
 			return abort_at(dev, iova + done, len, write, why);
+		if (iommu_is_peer(mem))
+			return -E2BIG;
 		n = len - done < contig ? len - done : (size_t)contig;
 		if (pieces && (char *)iov[pieces - 1].iov_base + iov[pieces - 1].iov_len == mem) {
 			iov[pieces - 1].iov_len += n;

@@ -42,6 +42,15 @@ struct iommu_device {
 	 * used; for the log.
 	 */
 	bool no_iommu;
+	/*
+	 * The function whose requester this is: what @park and @unpark, and the device that it
+	 * reaches in another's BAR, are to know of it. @park lets go of what this thread holds of
+	 * the requester while another device is called; true: @unpark takes it again, without any
+	 * section. NULL: nothing is held.
+	 */
+	void *owner;
+	bool (*park)(struct iommu_device *dev);
+	void (*unpark)(struct iommu_device *dev);
 };
 
 /** iommu_device_init - make a requester that is attached to nothing. @name outlives it. */
@@ -58,7 +67,8 @@ void iommu_device_attach(struct iommu_device *dev, struct iommu_domain *d);
 /**
  * iommu_dma_read - copy memory at @iova, for @dev
  *
- * The copy is guarded: memory that is gone is an error, not a crash.
+ * The copy is guarded: memory that is gone is an error, not a crash. What is a BAR of a device is
+ * read there (iommu/peer.h): ones, and an abort, if it does not answer.
  *
  * Return: 0, or -EFAULT: aborted, counted, logged; bytes before the failing page were copied.
  */
@@ -73,7 +83,8 @@ int iommu_dma_write(struct iommu_device *dev, uint64_t iova, const void *buf, si
  *
  * Between rcu_read_begin and rcu_read_end, until which the memory is the device's.
  *
- * Return: how many pieces; -EFAULT: aborted, counted, logged; -E2BIG: more than @max.
+ * Return: how many pieces; -EFAULT: aborted, counted, logged; -E2BIG: more than @max,
+ * or some of it is no memory, but a device's BAR.
  */
 int iommu_dma_sg(struct iommu_device *dev, uint64_t iova, size_t len, bool write, struct iovec *iov,
 		 int max);

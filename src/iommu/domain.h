@@ -49,7 +49,7 @@ void iommu_domain_put(struct iommu_domain *d);
 /**
  * iommu_domain_map - map [@mem, @mem + @size) at @iova, all of it or nothing
  * @iova: a multiple of 4 KiB
- * @mem: memory of this process, a multiple of 4 KiB; not looked at
+ * @mem: memory of this process, or an address of iommu/peer.h, a multiple of 4 KiB; not looked at
  * @size: bytes, a multiple of 4 KiB
  * @prot: IOMMU_READ, IOMMU_WRITE
  *
@@ -94,7 +94,13 @@ enum iommu_fault_reason {
 	IOMMU_NO_DOMAIN,
 	IOMMU_BAD_MEMORY, /* the program unmapped it by a way that uvfio cannot see */
 	IOMMU_NO_MEMORY,  /* no IOMMU, and no memory there */
-	IOMMU_BLOCKED	  /* bus mastering off, D3 */
+	IOMMU_BLOCKED,	  /* bus mastering off, D3 */
+	/* it is a BAR of another device (iommu/peer.h) ... */
+	IOMMU_PEER_SILENT,  /* that does not answer */
+	IOMMU_PEER_REVOKED, /* whose dma-buf was revoked */
+	IOMMU_PEER_BUSY,    /* and the two could wait for each other */
+	IOMMU_PEER_LOOP,    /* and it is not the first on this way */
+	IOMMU_PEER_SECTION  /* and the requester is in an RCU section */
 };
 /**
  * iommu_domain_translate - find the memory at @iova

@@ -9,11 +9,11 @@
 #include "machine/internal.h"
 #include "machine/view/view.h"
 
-static bool device_memory(void *arg, uint64_t vaddr, uint64_t size)
+static bool device_memory(void *arg, uint64_t vaddr, uint64_t size, struct vfio_bar *first)
 {
 	struct machine *m = arg;
 
-	return m->device_memory && m->device_memory(vaddr, size);
+	return m->device_memory && m->device_memory(vaddr, size, first);
 }
 
 /* Without a run, devices are counted in the order in which they were added. */
@@ -71,7 +71,8 @@ struct machine *machine_new(void)
 	return m;
 }
 
-void machine_set_device_memory(struct machine *m, bool (*is)(uint64_t vaddr, uint64_t size))
+void machine_set_device_memory(struct machine *m,
+			       bool (*is)(uint64_t vaddr, uint64_t size, struct vfio_bar *first))
 {
 	m->device_memory = is;
 }

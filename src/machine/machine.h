@@ -96,7 +96,8 @@ int machine_parse_memlock(const char *text, uint64_t *bytes);
  * Have @is say what memory is a mapped BAR (struct vfio_env's device_memory), before anything is
  * mapped.
  */
-void machine_set_device_memory(struct machine *m, bool (*is)(uint64_t vaddr, uint64_t size));
+void machine_set_device_memory(struct machine *m,
+			       bool (*is)(uint64_t vaddr, uint64_t size, struct vfio_bar *first));
 /*
  * Return @spec with every path in it made absolute, for a program that changes its directory, in
  * *@out (malloc'ed). 0 or -errno with a sentence.

@@ -118,18 +118,24 @@ static void report_refused(pci_function *fn, bool write, unsigned bar, uint64_t 
 			    bar_name(bar), what, off, size);
 }
 
+static bool decodes(pci_function *fn, unsigned bar)
+{
+	unsigned need = pci_function_bar(fn, bar)->flags & UVFIO_BAR_IO ? DECODE_IO : DECODE_MEM;
+
+	return atomic_load_explicit(&fn->decode, memory_order_acquire) & need;
+}
+
 /* Return 0 if the bus could make this access and the function answers it, else -EIO. */
 static int check_access(pci_function *fn, bool write, unsigned bar, uint64_t off, unsigned size)
 {
 	const struct pci_bar *b = pci_function_bar(fn, bar);
-	unsigned need = b->flags & UVFIO_BAR_IO ? DECODE_IO : DECODE_MEM;
 
 	if ((size != 1 && size != 2 && size != 4 && size != 8) || off % size ||
 	    !range_within(off, size, b->size)) {
 		report_refused(fn, write, bar, off, size, -EINVAL);
 		return -EIO;
 	}
-	return atomic_load_explicit(&fn->decode, memory_order_acquire) & need ? 0 : -EIO;
+	return decodes(fn, bar) ? 0 : -EIO;
 }
 
 static uint64_t all_ones(unsigned size)
@@ -147,19 +153,26 @@ static uint64_t rom_read(const pci_function *fn, uint64_t off, unsigned size)
 	return v;
 }
 
-static int model_read(pci_function *fn, unsigned bar, uint64_t off, unsigned size, uint64_t *value)
+/*
+ * Have the model read. What another device's access waited for may have been a reset: -ESHUTDOWN,
+ * it does not decode any more (unless @anyway), which is nobody's mistake.
+ */
+static int model_read(pci_function *fn, unsigned bar, uint64_t off, unsigned size, uint64_t *value,
+		      bool anyway)
 {
-	int ret;
+	int ret = -ESHUTDOWN;
 
 	*value = 0;
 	/* decoded, and no register there: such reads complete with zero */
 	if (!fn->model->bar_read)
 		return 0;
 	pci_model_enter(fn);
-	ret = fn->model->bar_read(fn, bar, off, size, value);
+	if (anyway || decodes(fn, bar))
+		ret = fn->model->bar_read(fn, bar, off, size, value);
 	pci_model_leave(fn);
 	if (ret < 0) {
-		report_refused(fn, false, bar, off, size, ret);
+		if (ret != -ESHUTDOWN)
+			report_refused(fn, false, bar, off, size, ret);
 		*value = all_ones(size);
 		return -EIO;
 	}
@@ -180,7 +193,7 @@ int pci_bar_read(pci_function *fn, unsigned bar, uint64_t off, unsigned size, ui
 		*value = rom_read(fn, off, size);
 		return 0;
 	}
-	return model_read(fn, bar, off, size, value);
+	return model_read(fn, bar, off, size, value, false);
 }
 
 int pci_bar_write(pci_function *fn, unsigned bar, uint64_t off, unsigned size, uint64_t value)
@@ -192,9 +205,13 @@ int pci_bar_write(pci_function *fn, unsigned bar, uint64_t off, unsigned size, u
 	if (!pci_msix_write(fn, bar, off, size, value & all_ones(size), &ret)) {
 		if (!fn->model->bar_write || (bar == PCI_ROM_BAR && fn->rom.image))
 			return 0; /* dropped, as by any read-only memory */
+		ret = -ESHUTDOWN;
 		pci_model_enter(fn);
-		ret = fn->model->bar_write(fn, bar, off, size, value & all_ones(size));
+		if (decodes(fn, bar))
+			ret = fn->model->bar_write(fn, bar, off, size, value & all_ones(size));
 		pci_model_leave(fn);
+		if (ret == -ESHUTDOWN)
+			return -EIO;
 	}
 	if (ret < 0) {
 		report_refused(fn, true, bar, off, size, ret);
@@ -211,7 +228,7 @@ bool pci_rom_valid(pci_function *fn)
 		return false;
 	if (fn->rom.image)
 		v = rom_read(fn, 0, 2);
-	else if (model_read(fn, PCI_ROM_BAR, 0, 2, &v))
+	else if (model_read(fn, PCI_ROM_BAR, 0, 2, &v, true))
 		return false;
 	return v == 0xaa55; /* PCI Firmware 3.0, 5.1.1: 55 aa */
 }

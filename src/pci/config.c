@@ -172,7 +172,8 @@ unsigned pci_config_derive(pci_function *fn)
 		decode |= DECODE_MEM;
 	if (awake && command & PCI_COMMAND_IO)
 		decode |= DECODE_IO;
-	atomic_store(&fn->decode, decode);
+	if (atomic_exchange(&fn->decode, decode) & ~decode)
+		effects |= EFFECT_SYNC; /* who is in a BAR leaves it first */
 
 	if (!dma && !atomic_exchange(&fn->iommu.blocked, true))
 		effects |= EFFECT_SYNC; /* DMA that began before ends before the write does */
@@ -197,7 +198,7 @@ void pci_config_effects(pci_function *fn, unsigned effects)
 		effects |= pci_vfs_derive(fn);
 	pci_pages_follow(fn);
 	if (effects & EFFECT_SYNC)
-		rcu_sync();
+		rcu_sync_all();
 	if (effects & EFFECT_FLUSH)
 		pci_msi_flush(fn);
 	if (effects & EFFECT_FLR)

@@ -157,6 +157,11 @@ static int function_new(const struct uvfio_model *model, const char *name, uint6
 	if (ret)
 		goto fail;
 	iommu_device_init(&fn->iommu, fn->name);
+	ret = pci_peer_init(fn);
+	if (ret) {
+		iommu_device_fini(&fn->iommu);
+		goto fail;
+	}
 	atomic_store(&fn->iommu.blocked, true); /* COMMAND.MASTER is off at power-on */
 	pci_header_init(fn);
 	ret = run_create(fn);
@@ -164,6 +169,7 @@ static int function_new(const struct uvfio_model *model, const char *name, uint6
 		pci_timers_stop(fn);
 		pci_timers_free(fn);
 		pci_pages_free(fn);
+		pci_peer_fini(fn);
 		iommu_device_fini(&fn->iommu);
 		goto fail;
 	}
@@ -201,6 +207,7 @@ void pci_function_free(pci_function *fn)
 		return;
 	if (fn->vf.pf)
 		pci_vf_detach(fn);
+	pci_peer_fini(fn);
 	pci_timers_stop(fn);
 	if (fn->model->destroy)
 		fn->model->destroy(fn);

@@ -75,6 +75,8 @@ void pci_function_set_multi(pci_function *fn);
 const char *pci_function_name(const pci_function *fn);
 const struct uvfio_model *pci_function_model(const pci_function *fn);
 struct iommu_device *pci_function_iommu(pci_function *fn);
+/* Return what a page table has of its BARs (iommu/peer.h), which lives as long as @fn. */
+struct iommu_target *pci_function_target(pci_function *fn);
 /* Fill @out with what the bus sees of @fn; @pf is the face of its PF, if it is a VF, else NULL. */
 void pci_function_face(pci_function *fn, const struct pci_face *pf, struct pci_face *out);
 

@@ -129,6 +129,7 @@ struct uvfio_dev {
 
 	void *priv; /* the model's */
 	struct iommu_device iommu;
+	struct iommu_target *target; /* what others' page tables have of it */
 	pthread_mutex_t lock;
 
 	struct {
@@ -254,6 +255,11 @@ static inline pci_function *pci_serial(const pci_function *fn)
 {
 	return fn->vf.pf ? fn->vf.pf : (pci_function *)fn;
 }
+
+/* ---- peer.c ---- */
+
+int pci_peer_init(pci_function *fn); /* after iommu is; 0 or -ENOMEM */
+void pci_peer_fini(pci_function *fn);
 
 /* ---- sriov.c ---- */
 

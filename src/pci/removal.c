@@ -30,7 +30,7 @@ void pci_function_lose(pci_function *fn)
 		effects |= pci_vfs_derive(fn);
 	pci_pages_follow(fn);
 	if (effects & EFFECT_SYNC)
-		rcu_sync();
+		rcu_sync_all();
 	pci_function_quiesce(fn);
 	for (unsigned i = 0; i < pci_sriov_total(fn); i++) {
 		pci_function *vf = uvfio_vf(fn, i);

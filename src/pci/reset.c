@@ -41,7 +41,13 @@ void pci_function_reset(pci_function *fn, enum uvfio_reset_kind kind)
 	atomic_fetch_and(&fn->intx.state, ~INTX_LEVEL);
 	if (effects & EFFECT_VFS)
 		effects |= pci_vfs_derive(fn);
-	pci_config_effects(fn, effects & EFFECT_SYNC);
+	pci_intx_update(fn);
+	pci_pages_follow(fn);
+	/* another device's access ends before this; or it waits for the turn, so not for it here */
+	if (effects & EFFECT_SYNC && fn->model->concurrent)
+		rcu_sync_all();
+	else if (effects & EFFECT_SYNC)
+		rcu_sync();
 	iommu_pri_reset(&fn->iommu);
 	if (fn->model->reset)
 		fn->model->reset(fn, kind);

@@ -80,10 +80,10 @@ bool shim_bar_any(void)
 	return rcu_get(table);
 }
 
-bool shim_bar_memory(uint64_t vaddr, uint64_t size)
+bool shim_bar_memory(uint64_t vaddr, uint64_t size, struct vfio_bar *first)
 {
 	uint64_t at = vaddr, end = vaddr + size;
-	struct shim_range *r;
+	struct shim_range *r, part;
 
 	if (end <= at)
 		return false;
@@ -91,7 +91,16 @@ bool shim_bar_memory(uint64_t vaddr, uint64_t size)
 	while (at < end && (r = find(rcu_get(table), at)))
 		at = r->end;
 	rcu_read_end();
-	return at >= end;
+	if (at < end || !shim_bar_get((void *)vaddr, &part))
+		return false;
+	*first = (struct vfio_bar){ 0 };
+	if (!part.dead)
+		uapi_mmap_bar(part.file, part.pos + (vaddr - part.start), first);
+	first->length = (part.end < end ? part.end : end) - vaddr;
+	first->prot = (part.prot & PROT_READ ? IOMMU_READ : 0) |
+		      (part.prot & PROT_WRITE ? IOMMU_WRITE : 0);
+	shim_bar_put(&part);
+	return true;
 }
 
 /* Cut what lies before @start off @r. */

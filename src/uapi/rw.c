@@ -152,6 +152,11 @@ bool uapi_mmap_open(struct uapi_file *f)
 	return vfio_device_polled_open(&f->open);
 }
 
+void uapi_mmap_bar(struct uapi_file *f, uint64_t pos, struct vfio_bar *out)
+{
+	vfio_device_bar(&f->open, VFIO_REGION_INDEX(pos), VFIO_REGION_POS(pos), out);
+}
+
 int uapi_mmio(struct uapi_file *f, uint64_t pos, unsigned size, uint64_t *value, bool write)
 {
 	return vfio_device_mmio(&f->open, VFIO_REGION_INDEX(pos), VFIO_REGION_POS(pos), size, value,

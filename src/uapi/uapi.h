@@ -97,6 +97,8 @@ bool uapi_mmap_may_write(const struct uapi_file *f, uint64_t pos, uint64_t len);
 unsigned uapi_mmap_areas(struct uapi_file *f, uint64_t pos, const struct vfio_region_area **out);
 /* Have @mapper called with @f when polled areas open or close, until the last put. */
 void uapi_mmap_tell(struct uapi_file *f, vfio_mapper_fn *mapper);
+/* Say in @out, but for length and rights, what other devices reach at @pos. With a reference. */
+void uapi_mmap_bar(struct uapi_file *f, uint64_t pos, struct vfio_bar *out);
 bool uapi_mmap_open(struct uapi_file *f); /* True if polled areas are open now. Takes no lock. */
 /*
  * Make a load or store of 1..8 bytes at @pos (region << 40 | offset) of a mapping. Return 0 or

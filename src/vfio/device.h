@@ -152,8 +152,16 @@ struct vfio_device_ops {
 	 * -EINVAL: it is no memory. NULL: the device has no dma-bufs, nor the next op.
 	 */
 	int (*check_dmabuf)(struct vfio_device *dev, uint32_t index);
-	/* True if the device's memory answers now: it decodes, and does not sleep. */
+	/*
+	 * True if the device's memory answers now: it decodes, and does not sleep. Where that ends
+	 * the device calls vfio_dmabufs_cut().
+	 */
 	bool (*memory_answers)(struct vfio_device *dev);
+	/*
+	 * Return what other devices reach of it, which lives as long as the device. NULL: they do
+	 * not.
+	 */
+	struct iommu_target *(*target)(struct vfio_device *dev);
 	/* Return VFIO_PCI_ATOMIC_COMP*: AtomicOps that memory completes for it. NULL: 0. */
 	uint32_t (*atomics)(struct vfio_device *dev);
 };
@@ -242,6 +250,12 @@ int vfio_device_host_reset(struct vfio_device *dev);
  * none). Return 0; -EACCES: it is a wrong one, or one must be shown; -EINVAL: none is asked for.
  */
 int vfio_device_check_token(struct vfio_device *dev, const uint8_t *uuid);
+/*
+ * The memory of @dev ceases to answer, for a moment or longer: nobody reaches it any more by what
+ * was mapped of its dma-bufs before. For the provider: any thread, with any of its locks held that
+ * no callback of a device wants.
+ */
+void vfio_dmabufs_cut(struct vfio_device *dev);
 /*
  * Have all mappings of @dev's polled areas opened, or closed. That is done when it returns. Return
  * how many there are. For the provider: any thread, with any of its locks held.

@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* vfio/dmabuf.c: dma-bufs of BARs: what they are of, and whether they can be mapped now. */
+/* vfio/dmabuf.c: dma-bufs of BARs: what they are of, who has them mapped, and when that ends. */
 #include <errno.h>
 
 #include "base/heap.h"
+#include "base/rcu.h"
+#include "iommu/peer.h"
 #include "vfio/dmabuf.h"
 #include "vfio/internal.h"
 
@@ -11,7 +13,16 @@ struct vfio_dmabuf {
 	struct vfio_device *dev; /* NULL: it was closed. Under the system's dmabuf_lock. */
 	struct cds_list_head in_sys;
 	uint64_t size;
-	uint32_t ranges;
+	uint32_t ranges, index;
+	uint64_t offset; /* of the first range */
+};
+
+struct vfio_dmabuf_import {
+	struct vfio_system *sys;
+	struct vfio_device *dev; /* NULL: revoked. Under the system's imports_lock. */
+	struct cds_list_head in_sys;
+	struct iommu_window *window;
+	uint64_t address;
 };
 
 bool vfio_device_has_dmabuf(const struct vfio_open *o)
@@ -72,7 +83,12 @@ int vfio_dmabuf_new(struct vfio_open *o, uint32_t index, const struct vfio_dma_r
 	if (!b)
 		return -ENOMEM;
 	*b = (struct vfio_dmabuf){
-		.sys = dev->group->system, .dev = dev, .size = size, .ranges = n
+		.sys = dev->group->system,
+		.dev = dev,
+		.size = size,
+		.ranges = n,
+		.index = index,
+		.offset = ranges[0].offset,
 	};
 	pthread_mutex_lock(&b->sys->dmabuf_lock);
 	cds_list_add_tail(&b->in_sys, &b->sys->dmabufs);
@@ -91,18 +107,97 @@ void vfio_dmabuf_put(struct vfio_dmabuf *b)
 	heap_free(b);
 }
 
-int vfio_dmabuf_can_map(struct vfio_dmabuf *b, uint64_t start, uint64_t length)
+/* ---- imports ---- */
+
+/* Let nobody through @i any more. With imports_lock. */
+static void cut(struct vfio_dmabuf_import *i)
 {
-	bool answers;
+	iommu_window_revoke(i->window);
+	i->dev = NULL;
+}
+
+/*
+ * Put @i into the list, where a revocation finds it, then look whether it came too late. With
+ * dmabuf_lock.
+ */
+static int join(struct vfio_dmabuf_import *i, struct vfio_dmabuf *b)
+{
+	if (!b->dev)
+		return -ENODEV;
+	i->dev = b->dev;
+	pthread_mutex_lock(&b->sys->imports_lock);
+	cds_list_add_tail(&i->in_sys, &b->sys->imports);
+	pthread_mutex_unlock(&b->sys->imports_lock);
+	if (!b->dev->ops->memory_answers(b->dev))
+		return -ENODEV;
+	return b->ranges == 1 ? 0 : -EOPNOTSUPP;
+}
+
+int vfio_dmabuf_import(struct vfio_dmabuf *b, uint64_t start, uint64_t length,
+		       struct vfio_dmabuf_import **out)
+{
+	struct iommu_target *t = NULL;
+	struct vfio_dmabuf_import *i;
+	int ret;
 
 	if (!range_within(start, length, b->size))
 		return -EINVAL;
+	i = heap_alloc(sizeof(*i));
+	if (!i)
+		return -ENOMEM;
+	i->sys = b->sys;
+	CDS_INIT_LIST_HEAD(&i->in_sys);
 	pthread_mutex_lock(&b->sys->dmabuf_lock);
-	answers = b->dev && b->dev->ops->memory_answers(b->dev);
+	if (b->dev && b->dev->ops->target)
+		t = b->dev->ops->target(b->dev);
+	i->window = iommu_window_new(t, b->index);
+	ret = i->window ? join(i, b) : -ENOMEM;
 	pthread_mutex_unlock(&b->sys->dmabuf_lock);
-	if (!answers)
-		return -ENODEV;
-	return b->ranges == 1 ? 0 : -EOPNOTSUPP;
+	if (ret) {
+		vfio_dmabuf_import_free(i);
+		return ret;
+	}
+	i->address = iommu_window_address(i->window, b->offset + align_down(start, PAGE_SIZE_4K));
+	*out = i;
+	return 0;
+}
+
+uint64_t vfio_dmabuf_import_address(const struct vfio_dmabuf_import *i)
+{
+	return i->address;
+}
+
+void vfio_dmabuf_import_free(struct vfio_dmabuf_import *i)
+{
+	if (!i)
+		return;
+	pthread_mutex_lock(&i->sys->imports_lock);
+	cds_list_del(&i->in_sys);
+	pthread_mutex_unlock(&i->sys->imports_lock);
+	iommu_window_free(i->window);
+	heap_free(i);
+}
+
+/* ---- revocation ---- */
+
+void vfio_dmabufs_cut(struct vfio_device *dev)
+{
+	struct vfio_system *s = dev->group ? dev->group->system : NULL;
+	struct vfio_dmabuf_import *i;
+	bool any = false;
+
+	if (!s)
+		return;
+	pthread_mutex_lock(&s->imports_lock);
+	cds_list_for_each_entry(i, &s->imports, in_sys) {
+		if (i->dev != dev)
+			continue;
+		cut(i);
+		any = true;
+	}
+	pthread_mutex_unlock(&s->imports_lock);
+	if (any)
+		rcu_sync_all();
 }
 
 void vfio_dmabufs_revoke(struct vfio_device *dev)
@@ -117,4 +212,5 @@ void vfio_dmabufs_revoke(struct vfio_device *dev)
 		if (b->dev == dev)
 			b->dev = NULL;
 	pthread_mutex_unlock(&s->dmabuf_lock);
+	vfio_dmabufs_cut(dev);
 }

@@ -1,14 +1,16 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
  * vfio/dmabuf.h: a dma-buf of a device: pages of a BAR as a thing of its own, which an IOAS can map
- * (IOAS_MAP_FILE), for peer-to-peer DMA of another device. Such DMA is not carried out here: what
- * is mapped is in no page table, and a device's access there aborts, with a line in the log.
+ * (IOAS_MAP_FILE), for peer-to-peer DMA of another device.
  *
- * It is revoked, and cannot be mapped, while the BAR does not answer (decoding off, D3hot, low
- * power), and for good when the device was closed.
+ * It cannot be mapped while the BAR does not answer (decoding off, D3hot, low power), and never
+ * again when the device was closed. Who has it mapped is an import. When the BAR ceases to answer,
+ * or the device is reset, imports are cut off, for good: as in the kernel, devices find nothing
+ * mapped there from then on, until it is unmapped and mapped again.
  *
- * Threads: any. The list of all is vfio_system.dmabufs, under dmabuf_lock: after vfio_device.lock,
- * before the locks of a provider.
+ * Threads: any. Locks: vfio_system.dmabuf_lock (the list of all dma-bufs, and which device they are
+ * of) after vfio_device.lock and before the locks of a provider; imports_lock (the list of imports)
+ * is a leaf, after those.
  */
 #ifndef VFIO_DMABUF_H
 #define VFIO_DMABUF_H
@@ -42,10 +44,21 @@ int vfio_dmabuf_new(struct vfio_open *o, uint32_t index, const struct vfio_dma_r
 		    uint32_t n, struct vfio_dmabuf **out);
 /** vfio_dmabuf_put - let it go; @b may be NULL */
 void vfio_dmabuf_put(struct vfio_dmabuf *b);
+struct vfio_dmabuf_import;
 /**
- * vfio_dmabuf_can_map - can @length bytes from @start on be mapped?
+ * vfio_dmabuf_import - have @length bytes from @start on for devices
+ * @out: gets the import, which does not need @b any more
  *
- * Return: 0; -EINVAL: it is shorter; -ENODEV: it is revoked; -EOPNOTSUPP: it has several ranges.
+ * Return: 0; -EINVAL: it is shorter; -ENODEV: it is revoked; -EOPNOTSUPP: it has several ranges;
+ * -ENOMEM.
  */
-int vfio_dmabuf_can_map(struct vfio_dmabuf *b, uint64_t start, uint64_t length);
+int vfio_dmabuf_import(struct vfio_dmabuf *b, uint64_t start, uint64_t length,
+		       struct vfio_dmabuf_import **out);
+/**
+ * vfio_dmabuf_import_address - return the address (iommu/peer.h) of the page that has its first
+ * byte
+ */
+uint64_t vfio_dmabuf_import_address(const struct vfio_dmabuf_import *i);
+/** vfio_dmabuf_import_free - let go of it (may be NULL); no page table has it any more */
+void vfio_dmabuf_import_free(struct vfio_dmabuf_import *i);
 #endif

@@ -12,6 +12,8 @@
 #include <cmocka.h>
 
 #include "base/log.h"
+#include "base/rcu.h"
+#include "iommu/peer.h"
 #include "vfio/dmabuf.h"
 #include "vfio/internal.h"
 #include "vfio/iommufd.h"
@@ -29,7 +31,27 @@ static struct {
 	struct vfio_open o;
 	uint32_t ioas;
 	bool answers;
+	struct iommu_target *target;
+	uint8_t bar0[SIZE];
 } w;
+
+static int on_access(void *arg, struct iommu_device *from, unsigned bar, uint64_t off, void *buf,
+		     size_t len, bool write)
+{
+	assert_ptr_equal(from, &w.requester);
+	assert_int_equal(bar, 0);
+	assert_true(range_within(off, len, SIZE));
+	if (write)
+		memcpy(w.bar0 + off, buf, len);
+	else
+		memcpy(buf, w.bar0 + off, len);
+	return 0;
+}
+
+static struct iommu_target *dev_target(struct vfio_device *dev)
+{
+	return w.target;
+}
 
 static int dev_open(struct vfio_device *dev)
 {
@@ -62,7 +84,8 @@ static const struct vfio_device_ops ops = { .open = dev_open,
 					    .close = dev_close,
 					    .region = dev_region,
 					    .check_dmabuf = dev_check_dmabuf,
-					    .memory_answers = dev_memory_answers };
+					    .memory_answers = dev_memory_answers,
+					    .target = dev_target };
 
 static int put_id(void *id, uint32_t value)
 {
@@ -90,6 +113,8 @@ static int setup(void **state)
 	assert_int_equal(vfio_iommufd_ioas_alloc(w.ictx, &w.ioas), 0);
 	vfio_iommufd_publish(w.ictx, w.ioas);
 	w.answers = true;
+	w.target = iommu_target_new("0000:01:00.0", on_access, &w);
+	assert_non_null(w.target);
 	return 0;
 }
 
@@ -103,6 +128,7 @@ static int teardown(void **state)
 	iommu_group_remove(w.ig, &w.requester);
 	iommu_group_free(w.ig);
 	iommu_device_fini(&w.requester);
+	iommu_target_put(w.target);
 	return 0;
 }
 
@@ -111,6 +137,15 @@ static int make(uint32_t index, uint64_t offset, uint64_t length, struct vfio_dm
 	const struct vfio_dma_range r = { offset, length };
 
 	return vfio_dmabuf_new(&w.o, index, &r, 1, out);
+}
+
+static int import(struct vfio_dmabuf *b, uint64_t start, uint64_t length)
+{
+	struct vfio_dmabuf_import *i = NULL;
+	int ret = vfio_dmabuf_import(b, start, length, &i);
+
+	vfio_dmabuf_import_free(i);
+	return ret;
 }
 
 static void what_it_can_be_of(void **state)
@@ -135,13 +170,13 @@ static void what_it_can_be_of(void **state)
 	assert_int_equal(make(1, 0, PAGE, &b), -EINVAL);
 	assert_null(b);
 	assert_int_equal(make(0, PAGE, SIZE - PAGE, &b), 0);
-	assert_int_equal(vfio_dmabuf_can_map(b, 0, SIZE - PAGE), 0);
-	assert_int_equal(vfio_dmabuf_can_map(b, PAGE, SIZE - PAGE), -EINVAL);
-	assert_int_equal(vfio_dmabuf_can_map(b, UINT64_MAX, 2), -EINVAL);
+	assert_int_equal(import(b, 0, SIZE - PAGE), 0);
+	assert_int_equal(import(b, PAGE, SIZE - PAGE), -EINVAL);
+	assert_int_equal(import(b, UINT64_MAX, 2), -EINVAL);
 	vfio_dmabuf_put(b);
 	/* of several ranges there can be one, but no IOAS takes it */
 	assert_int_equal(vfio_dmabuf_new(&w.o, 0, two, 2, &b), 0);
-	assert_int_equal(vfio_dmabuf_can_map(b, 0, PAGE), -EOPNOTSUPP);
+	assert_int_equal(import(b, 0, PAGE), -EOPNOTSUPP);
 	vfio_dmabuf_put(b);
 }
 
@@ -152,51 +187,96 @@ static void revoked(void **state)
 	w.answers = false; /* also at its making */
 	assert_int_equal(make(0, 0, PAGE, &b), 0);
 	assert_int_equal(make(0, 0, PAGE, &other), 0);
-	assert_int_equal(vfio_dmabuf_can_map(b, 0, PAGE), -ENODEV);
+	assert_int_equal(import(b, 0, PAGE), -ENODEV);
 	w.answers = true;
-	assert_int_equal(vfio_dmabuf_can_map(b, 0, PAGE), 0);
+	assert_int_equal(import(b, 0, PAGE), 0);
 	vfio_dmabuf_put(other);
 	/* closed: for good */
 	vfio_open_close(&w.o);
-	assert_int_equal(vfio_dmabuf_can_map(b, 0, PAGE), -ENODEV);
+	assert_int_equal(import(b, 0, PAGE), -ENODEV);
 	vfio_dmabuf_put(b);
 }
 
-/* What is mapped is in the IOAS, and in no page table: a device's access aborts. */
+static int map(struct vfio_dmabuf *b, uint64_t start, uint64_t length, uint64_t iova)
+{
+	int fd = open("/dev/null", O_RDWR), ret;
+
+	ret = vfio_iommufd_ioas_map_dmabuf(w.ictx, w.ioas, fd, b, start, length, 3, true, &iova);
+	close(fd);
+	return ret;
+}
+
+static int put(uint64_t iova, uint8_t byte)
+{
+	return iommu_dma_write(&w.requester, iova, &byte, 1);
+}
+
+/* Mapped before a device comes, and after: devices reach the BAR. */
 static void mapped(void **state)
 {
-	int fd = open("/dev/null", O_RDWR);
-	uint64_t iova = 0x100000, bytes;
-	uint32_t pt = w.ioas, byte = 1;
+	struct iovec iov;
 	struct vfio_dmabuf *b;
+	uint64_t iova, bytes, locked = atomic_load(&w.sys->ioases.pages_locked);
+	uint32_t pt = w.ioas, got = 0;
 
-	assert_int_equal(make(0, 0, 2 * PAGE, &b), 0);
+	assert_int_equal(make(0, PAGE, 2 * PAGE, &b), 0);
 	for (unsigned attached = 0; attached < 2; attached++) {
-		if (attached) {
+		if (attached)
 			assert_int_equal(vfio_iommufd_attach(&w.dev, &pt, NULL), 0);
-			assert_int_equal(iommu_dma_write(&w.requester, iova, &byte, 1), -EFAULT);
-		}
 		iova = 0x100000 + 0x100000 * attached;
 		w.answers = false;
-		assert_int_equal(vfio_iommufd_ioas_map_dmabuf(w.ictx, w.ioas, fd, b, 0, PAGE, 3,
-							      true, &iova),
-				 -ENODEV);
+		assert_int_equal(map(b, 0, PAGE, iova), -ENODEV);
 		w.answers = true;
-		assert_int_equal(vfio_iommufd_ioas_map_dmabuf(w.ictx, w.ioas, fd, b, 0, 3 * PAGE, 3,
-							      true, &iova),
-				 -EINVAL);
-		assert_int_equal(vfio_iommufd_ioas_map_dmabuf(w.ictx, w.ioas, fd, b, 0, 2 * PAGE, 3,
-							      true, &iova),
-				 0);
-		assert_int_equal(vfio_iommufd_ioas_map_dmabuf(w.ictx, w.ioas, fd, b, PAGE, PAGE, 3,
-							      true, &iova),
-				 -EEXIST);
+		assert_int_equal(map(b, 0, 3 * PAGE, iova), -EINVAL);
+		assert_int_equal(map(b, 0, 2 * PAGE, iova), 0);
+		assert_int_equal(map(b, PAGE, PAGE, iova), -EEXIST);
 	}
-	assert_int_equal(iommu_dma_write(&w.requester, iova, &byte, 1), -EFAULT);
+	assert_int_equal(map(b, PAGE, PAGE, 0x300000), 0);
+	assert_int_equal(atomic_load(&w.sys->ioases.pages_locked), locked);
 	vfio_dmabuf_put(b); /* the mapping does not need it */
+	assert_int_equal(put(0x100000 + 2 * PAGE - 1, 1), 0);
+	assert_int_equal(put(0x200007, 2), 0);
+	assert_int_equal(put(0x300001, 3), 0);
+	assert_int_equal(w.bar0[3 * PAGE - 1], 1);
+	assert_int_equal(w.bar0[PAGE + 7], 2);
+	assert_int_equal(w.bar0[2 * PAGE + 1], 3);
+	assert_int_equal(iommu_dma_read(&w.requester, 0x100004, &got, 4), 0);
+	assert_int_equal(got, 0x02000000);
+	rcu_read_begin();
+	assert_int_equal(iommu_dma_sg(&w.requester, 0x100004, 4, false, &iov, 1), -E2BIG);
+	rcu_read_end();
 	assert_int_equal(vfio_iommufd_ioas_unmap(w.ictx, w.ioas, 0, UINT64_MAX, &bytes), 0);
-	assert_int_equal(bytes, 4 * PAGE);
-	close(fd);
+	assert_int_equal(bytes, 5 * PAGE);
+	assert_int_equal(put(0x200007, 2), -EFAULT);
+	assert_int_equal(atomic_load(&w.sys->ioases.pages_locked), locked);
+}
+
+/* What was mapped when the BAR ceased to answer leads nowhere any more; a new mapping does. */
+static void cut_off(void **state)
+{
+	struct vfio_device other = { .group = w.group };
+	struct vfio_dmabuf *b;
+	uint32_t pt = w.ioas;
+	uint64_t bytes;
+
+	assert_int_equal(vfio_iommufd_attach(&w.dev, &pt, NULL), 0);
+	assert_int_equal(make(0, 0, PAGE, &b), 0);
+	assert_int_equal(map(b, 0, PAGE, 0x100000), 0);
+	vfio_dmabufs_cut(&other);
+	assert_int_equal(put(0x100000, 1), 0);
+	vfio_dmabufs_cut(&w.dev);
+	assert_int_equal(put(0x100000, 1), -EFAULT);
+	assert_int_equal(map(b, 0, PAGE, 0x100000), -EEXIST);
+	assert_int_equal(map(b, 0, PAGE, 0x200000), 0);
+	assert_int_equal(put(0x200000, 1), 0);
+	assert_int_equal(put(0x100000, 1), -EFAULT);
+	assert_int_equal(vfio_iommufd_ioas_unmap(w.ictx, w.ioas, 0x100000, PAGE, &bytes), 0);
+	assert_int_equal(map(b, 0, PAGE, 0x100000), 0);
+	assert_int_equal(put(0x100000, 1), 0);
+	/* lost */
+	iommu_target_lose(w.target);
+	assert_int_equal(put(0x100000, 1), -EFAULT);
+	vfio_dmabuf_put(b);
 }
 
 int main(void)
@@ -205,6 +285,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(what_it_can_be_of, setup, teardown),
 		cmocka_unit_test_setup_teardown(revoked, setup, teardown),
 		cmocka_unit_test_setup_teardown(mapped, setup, teardown),
+		cmocka_unit_test_setup_teardown(cut_off, setup, teardown),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -61,6 +61,15 @@ struct vfio_group {
 	struct cds_list_head in_container; /* under the container's lock */
 };
 
+/* A part of a BAR, as a program has it mapped. */
+struct vfio_bar {
+	struct iommu_target *target; /* NULL: nobody will answer (it is no BAR) */
+	unsigned bar;
+	uint64_t offset, length;
+	unsigned prot; /* IOMMU_READ, IOMMU_WRITE: the mapping's */
+	bool answers;  /* now: an access of the mapping would be no bus error */
+};
+
 /* The default of the kernel's module parameter dma_entry_limit of vfio_iommu_type1. */
 #define VFIO_DMA_ENTRY_LIMIT 65535u
 
@@ -90,10 +99,11 @@ struct vfio_env {
 	 */
 	uint64_t (*memlock)(void *arg, uint64_t want);
 	/*
-	 * True if all of [vaddr, vaddr + size) is a mapped BAR. Such memory has no pages: mapping
-	 * it for DMA succeeds, as in the kernel. The address space's lock is held. NULL: false.
+	 * True if all of [vaddr, vaddr + size) is mapped BARs; @first gets the first of them, with
+	 * a reference of its target. Such memory has no pages: devices that have it mapped reach
+	 * the BAR. The address space's lock is held. NULL: false.
 	 */
-	bool (*device_memory)(void *arg, uint64_t vaddr, uint64_t size);
+	bool (*device_memory)(void *arg, uint64_t vaddr, uint64_t size, struct vfio_bar *first);
 	/*
 	 * A device that is leaving (vfio_device_leave()) was closed by its last opener, whose locks
 	 * may be held: take note, and no lock. NULL: nobody wants to know.
@@ -162,6 +172,8 @@ struct vfio_system {
 	void (*v3_free)(void *v3);
 	pthread_mutex_t dmabuf_lock; /* guards the next, and what it says: vfio/dmabuf.h */
 	struct cds_list_head dmabufs;
+	pthread_mutex_t imports_lock; /* guards the next: vfio/dmabuf.h */
+	struct cds_list_head imports;
 };
 
 /**

@@ -21,9 +21,21 @@ struct vfio_memory {
 	int fd;		/* the file that it is of, or -1: not known */
 	uint64_t fd_offset;
 	uint64_t pages; /* counted in vfio_ioas_set.pages_locked */
-	bool device;	/* a mapped BAR: no pages, not counted */
-	bool writable;	/* its pages must allow writes, also where a mapping only reads */
-	bool there;	/* its pages are there, and nobody asks for more */
+	/*
+	 * BARs: no pages, not counted. Where in the BAR a mapping is says its by_mem, an address of
+	 * iommu/peer.h: of the first window, if it is of several.
+	 */
+	bool device;
+	struct bar_window *windows; /* of a program's mapping of BARs; NULL: somebody else's */
+	bool writable; /* its pages must allow writes, also where a mapping only reads */
+	bool there;    /* its pages are there, and nobody asks for more */
+};
+
+/* A BAR that is mapped for DMA, in the order of the mapping. */
+struct bar_window {
+	struct iommu_window *window;
+	uint64_t offset, length;
+	struct bar_window *next;
 };
 
 /* One mapping as it was made. */

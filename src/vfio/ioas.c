@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "base/heap.h"
+#include "iommu/peer.h"
 #include "iommu/populate.h"
 #include "vfio/internal.h"
 
@@ -181,6 +182,8 @@ void ioas_set_mem(struct vfio_ioas_set *set, struct mapping *m, uint64_t vaddr, 
 {
 	m->by_mem.start = vaddr;
 	m->by_mem.last = vaddr + size - 1;
+	if (m->mem && m->mem->device)
+		return; /* none of the program's */
 	if (m->by_mem.start < atomic_load(&set->lowest))
 		atomic_store(&set->lowest, m->by_mem.start);
 	if (m->by_mem.last > atomic_load(&set->highest))
@@ -302,10 +305,23 @@ struct vfio_memory *ioas_memory_new(void)
 
 void ioas_memory_put(struct vfio_ioas_set *set, struct vfio_memory *mem)
 {
+	struct bar_window *w;
+
 	if (!ref_put(&mem->ref))
 		return;
 	atomic_fetch_sub(&set->pages_locked, mem->pages);
+	while ((w = mem->windows)) {
+		mem->windows = w->next;
+		iommu_window_free(w->window);
+		heap_free(w);
+	}
 	heap_free(mem);
+}
+
+/* True if the program has nothing but BARs at [@vaddr, @vaddr + @size); *@first gets the first. */
+static bool bar_at(struct vfio_system *s, uint64_t vaddr, uint64_t size, struct vfio_bar *first)
+{
+	return s->env->device_memory && s->env->device_memory(s->env_arg, vaddr, size, first);
 }
 
 /*
@@ -316,11 +332,16 @@ static int memory_populate(struct vfio_ioas *io, const struct vfio_memory *mem, 
 			   uint64_t size, unsigned prot)
 {
 	struct vfio_system *s = io->sys;
+	struct vfio_bar bar;
 
 	if (mem->writable)
 		prot |= IOMMU_WRITE;
-	if (s->env->device_memory && s->env->device_memory(s->env_arg, vaddr, size))
+	if (mem->device)
+		return 0;
+	if (bar_at(s, vaddr, size, &bar)) {
+		iommu_target_put(bar.target);
 		return -EFAULT;
+	}
 	if (is_returned(io->set, vaddr, size))
 		return -EFAULT;
 	return mem->there ? 0 : iommu_populate(vaddr, size, prot);
@@ -330,21 +351,43 @@ static int memory_populate(struct vfio_ioas *io, const struct vfio_memory *mem, 
 static int memory_take(struct vfio_ioas *io, struct vfio_memory *mem, uint64_t vaddr, uint64_t iova,
 		       uint64_t size, unsigned prot)
 {
-	struct vfio_system *s = io->sys;
-	int ret;
+	int ret = pin(io, vaddr, iova, size, prot);
 
-	mem->device = s->env->device_memory && s->env->device_memory(s->env_arg, vaddr, size);
-	if (mem->device) {
-		report_info("dma-peer-to-peer", "dma", 0,
-			    "MAP_DMA of 0x%" PRIx64 " bytes at IOVA 0x%" PRIx64
-			    ": a mapped BAR; peer-to-peer accesses there abort",
-			    size, iova);
-		return 0;
-	}
-	ret = pin(io, vaddr, iova, size, prot);
 	if (!ret)
 		mem->pages = size / PAGE_SIZE_4K;
 	return ret;
+}
+
+/*
+ * If all of the program's memory at [@vaddr, @vaddr + @size) is mapped BARs, make windows on them
+ * for @mem. The kernel follows such a mapping as an access of it would: -EFAULT if it has not the
+ * rights, or the device does not answer now.
+ */
+static int bars_take(struct vfio_ioas *io, struct vfio_memory *mem, uint64_t vaddr, uint64_t size,
+		     unsigned prot)
+{
+	struct bar_window **end = &mem->windows, *w;
+	struct vfio_bar bar;
+
+	for (; size && bar_at(io->sys, vaddr, size, &bar);
+	     vaddr += bar.length, size -= bar.length) {
+		mem->device = true;
+		w = !bar.answers || prot & ~bar.prot ? NULL : heap_alloc(sizeof(*w));
+		if (w)
+			w->window = iommu_window_new(bar.target, bar.bar);
+		iommu_target_put(bar.target);
+		if (!bar.answers || prot & ~bar.prot)
+			return -EFAULT;
+		if (!w || !w->window) {
+			heap_free(w);
+			return -ENOMEM;
+		}
+		w->offset = bar.offset;
+		w->length = bar.length;
+		*end = w;
+		end = &w->next;
+	}
+	return mem->device && size ? -EFAULT : 0; /* it was unmapped meanwhile */
 }
 
 /* ---- listeners ---- */
@@ -355,7 +398,7 @@ static struct vfio_ioas_range range_of(const struct mapping *m)
 		.iova = mapping_iova(m),
 		.size = mapping_size(m),
 		.prot = m->prot,
-		.vaddr = m->by_mem.start,
+		.vaddr = m->mem->device ? 0 : m->by_mem.start,
 		.fd = m->mem->fd,
 		.fd_offset = m->mem->fd_offset + m->mem_offset,
 		.device = m->mem->device,
@@ -452,17 +495,32 @@ int ioas_insert(struct vfio_ioas *io, struct mapping *m)
 	return 0;
 }
 
+/* Put the memory of @m into the domain; with an error some of it may be there. */
+static int map_memory(struct vfio_ioas *io, const struct mapping *m)
+{
+	uint64_t iova = mapping_iova(m), at;
+	struct bar_window *w = m->mem->windows;
+	int ret = 0;
+
+	if (!w)
+		return iommu_domain_map(io->domain, iova, (void *)m->by_mem.start, mapping_size(m),
+					m->prot);
+	for (; w && !ret; iova += w->length, w = w->next) {
+		at = iommu_window_address(w->window, w->offset);
+		ret = iommu_domain_map(io->domain, iova, (void *)at, w->length, m->prot);
+	}
+	return ret;
+}
+
 /* Put @m, which is in the index by memory, into the domain, the books, and the listeners'. */
 static int map_pinned(struct vfio_ioas *io, struct mapping *m)
 {
-	uint64_t iova = mapping_iova(m), size = mapping_size(m);
-	int ret = iommu_domain_map(io->domain, iova, (void *)m->by_mem.start, size, m->prot);
+	int ret = map_memory(io, m);
 
+	if (!ret)
+		ret = ioas_insert(io, m);
 	if (ret)
-		return ret;
-	ret = ioas_insert(io, m);
-	if (ret)
-		iommu_domain_unmap(io->domain, iova, size);
+		iommu_domain_unmap(io->domain, mapping_iova(m), mapping_size(m));
 	return ret;
 }
 
@@ -502,19 +560,25 @@ int ioas_map(struct vfio_ioas *io, uint64_t iova, uint64_t vaddr, uint64_t size,
 	m->prot = prot;
 	m->by_iova.start = iova;
 	m->by_iova.last = iova + size - 1;
+	ret = counted ? 0 : bars_take(io, mem, vaddr, size, prot);
+	if (ret)
+		goto fail;
+	if (mem->windows)
+		vaddr = iommu_window_address(mem->windows->window, mem->windows->offset);
 	/* indexed first: a munmap of this memory meanwhile waits for the lock and then moves it */
 	ioas_index_mem(io, m, vaddr, size);
 	if (counted)
 		ret = memory_populate(io, mem, vaddr, size, prot);
-	else
+	else if (!mem->device)
 		ret = memory_take(io, mem, vaddr, iova, size, prot);
 	if (!ret)
 		ret = map_pinned(io, m);
-	if (ret) {
-		ioas_unindex_mem(io, m);
-		ioas_memory_put(io->set, mem);
-		heap_free(m);
-	}
+	if (!ret)
+		return 0;
+	ioas_unindex_mem(io, m);
+fail:
+	ioas_memory_put(io->set, mem);
+	heap_free(m);
 	return ret;
 }
 
@@ -536,6 +600,8 @@ int ioas_set_vaddr(struct vfio_ioas *io, struct mapping *m, uint64_t vaddr)
 	struct aside *unused = NULL;
 	int ret;
 
+	if (m->mem->device) /* it stays where it is */
+		return 0;
 	if (iommu_populate(vaddr, size, m->prot))
 		return -EFAULT;
 	asides_put(io, m, &unused);

@@ -110,11 +110,11 @@ int vfio_iommufd_ioas_map_file(struct vfio_iommufd *ictx, uint32_t id, int fd, b
 			       uint64_t start, uint64_t length, unsigned prot, bool fixed,
 			       uint64_t *iova);
 /**
- * vfio_iommufd_ioas_map_dmabuf - the same with @length bytes of a dma-buf, which is in no page
- * table
+ * vfio_iommufd_ioas_map_dmabuf - the same with @length bytes of a dma-buf, for DMA from device to
+ * device
  * @fd: the program's, of @b
  *
- * Return: as vfio_iommufd_ioas_map(), and as vfio_dmabuf_can_map().
+ * Return: as vfio_iommufd_ioas_map(), and as vfio_dmabuf_import().
  */
 int vfio_iommufd_ioas_map_dmabuf(struct vfio_iommufd *ictx, uint32_t id, int fd,
 				 struct vfio_dmabuf *b, uint64_t start, uint64_t length,

@@ -17,6 +17,7 @@
 #include "base/heap.h"
 #include "base/sys.h"
 #include "iommu/populate.h"
+#include "vfio/dmabuf.h"
 #include "vfio/iommufd_objects.h"
 
 static struct iommufd_area *of_iova(struct itree_node *n)
@@ -106,6 +107,7 @@ void iommufd_pages_put(struct vfio_iommufd *ictx, struct iommufd_pages *p)
 		sys_call(SYS_munmap, p->view, (long)p->view_size, 0, 0, 0, 0);
 	if (p->fd >= 0)
 		sys_close(p->fd);
+	vfio_dmabuf_import_free(p->import);
 	heap_free(p);
 }
 
@@ -138,6 +140,8 @@ static void unpin(struct vfio_iommufd *ictx, struct iommufd_area *a)
 		return;
 	itree_remove(&p->pinned, &a->by_page);
 	a->filled = false;
+	if (p->import)
+		return;
 	atomic_fetch_sub(&ictx->sys->ioases.pages_locked,
 			 unpinned(p, a->by_page.start, a->by_page.last));
 }
@@ -157,6 +161,8 @@ static int account(struct vfio_iommufd *ictx, const struct iommufd_area *a, uint
 	uint64_t pages = unpinned(p, a->by_page.start, a->by_page.last), limit, fit;
 
 	*counted = 0;
+	if (p->import) /* no pages */
+		return 0;
 	fit = ioas_account(ictx->sys, pages, &limit);
 	if (fit == pages) {
 		*counted = pages;
@@ -206,7 +212,9 @@ static int map_fresh(struct vfio_ioas *space, const struct iommufd_area *a, uint
 		if (to > end)
 			to = end;
 		if (window) {
-			ret = iommu_populate(vaddr + (from - iova), to - from, pin_rights(p));
+			if (!p->import)
+				ret = iommu_populate(vaddr + (from - iova), to - from,
+						     pin_rights(p));
 			continue;
 		}
 		pthread_mutex_lock(&space->lock);
@@ -262,6 +270,7 @@ static int fill_first(struct vfio_iommufd *ictx, struct iommufd_area *a, struct 
 		p->mem->fd = p->fd;
 		p->mem->fd_offset = p->offset;
 		p->mem->writable = p->writable;
+		p->mem->device = p->import;
 	}
 	if (p->is_file && !p->vaddr)
 		ret = file_view(p);
@@ -288,7 +297,7 @@ int iommufd_area_fill(struct vfio_iommufd *ictx, struct iommufd_area *a)
 	int ret;
 
 	first = ioas->space;
-	if (!first || a->pages->peer)
+	if (!first)
 		return 0;
 	ret = fill_first(ictx, a, first);
 	cds_list_for_each_entry(h, &ioas->hwpts, in_ioas) {
@@ -315,8 +324,6 @@ int iommufd_areas_fill(struct vfio_iommufd *ictx, struct iommufd_ioas *ioas,
 		ioas->space = space;
 	for (a = iommufd_area_first(ioas, 0, UINT64_MAX); a && !ret;
 	     a = iommufd_area_next(a, 0, UINT64_MAX)) {
-		if (a->pages->peer)
-			continue;
 		if (only)
 			ret = fill_first(ictx, a, space);
 		else

@@ -141,7 +141,7 @@ static int split(struct iommufd_ioas *ioas, uint64_t last)
 	/* the kernel takes one byte for no cut, too */
 	if (!a || last == area_iova(a) || last == a->by_iova.last)
 		return 0;
-	if (a->pages->peer)
+	if (a->pages->import)
 		return -EOPNOTSUPP;
 	head = last - area_iova(a) + 1;
 	if ((last + 1) & (ioas->alignment - 1) || (a->start + head) & (ioas->alignment - 1))

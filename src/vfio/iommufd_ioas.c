@@ -521,19 +521,19 @@ static int map_file(struct vfio_iommufd *ictx, struct iommufd_ioas *ioas, int fd
 		return -EBADF;
 	if (length > UINT64_MAX - 2 * PAGE_SIZE_4K)
 		return -EINVAL;
-	ret = dmabuf ? vfio_dmabuf_can_map(dmabuf, start, length) : 0;
-	if (ret)
-		return ret;
 	p = new_pages(in_page, length, prot);
 	if (!p)
 		return -ENOMEM;
 	p->is_file = true;
-	p->peer = dmabuf;
-	if (p->peer)
-		report_info("dma-peer-to-peer", "dma", 0,
-			    "IOAS_MAP_FILE of 0x%llx bytes of a dma-buf: peer-to-peer accesses "
-			    "there abort",
-			    (unsigned long long)length);
+	if (dmabuf) {
+		ret = vfio_dmabuf_import(dmabuf, start, length, &p->import);
+		if (ret) {
+			iommufd_pages_put(ictx, p);
+			return ret;
+		}
+		p->vaddr = vfio_dmabuf_import_address(p->import);
+		return map_pages(ictx, ioas, p, in_page, length, prot, fixed, iova);
+	}
 	p->device = device;
 	p->offset = start - in_page;
 	mine = fd_dup_private(fd);

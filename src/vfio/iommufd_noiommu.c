@@ -15,6 +15,11 @@ static int get_pa(const struct iommufd_ioas *ioas, const struct iommufd_area *a,
 
 	if (!a->filled || !ioas->space->noiommu)
 		return -EOPNOTSUPP;
+	if (a->pages->import)
+		return report_warn(
+			"noiommu-dmabuf", "iommufd", -EOPNOTSUPP,
+			"NOIOMMU_GET_PA of a dma-buf: a device without an IOMMU does not "
+			"reach the BARs of others");
 	*pa = physical_of_iova(ioas->space, iova);
 	if (!*pa)
 		return -ENOMEM;

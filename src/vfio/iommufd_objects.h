@@ -44,7 +44,7 @@ struct iommufd_pages {
 	uint64_t npages;
 	bool writable;
 	bool is_file;
-	bool peer;	 /* of a dma-buf: in no page table */
+	struct vfio_dmabuf_import *import; /* of a dma-buf; then there are no pages, nor vaddr */
 	bool device;	 /* the file is a device's or one of ours: it has no memory to map */
 	int fd;		 /* private, or -1 */
 	uint64_t offset; /* in the file, of whole pages */

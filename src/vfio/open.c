@@ -8,6 +8,7 @@
 
 #include "base/guard.h"
 #include "base/report.h"
+#include "iommu/peer.h"
 #include "vfio/internal.h"
 #include "vfio/iommufd.h"
 #include "vfio/open.h"
@@ -359,6 +360,19 @@ void vfio_open_set_mapper(struct vfio_open *o, vfio_mapper_fn *mapper, void *arg
 		cds_list_add_tail(&o->in_mappers, &o->dev->mappers);
 	}
 	pthread_mutex_unlock(&o->dev->mappers_lock);
+}
+
+void vfio_device_bar(struct vfio_open *o, uint32_t index, uint64_t pos, struct vfio_bar *out)
+{
+	const struct vfio_device_ops *ops = o->dev->ops;
+	bool bar = index <= VFIO_PCI_BAR5_REGION_INDEX;
+
+	*out = (struct vfio_bar){ .bar = index, .offset = pos };
+	out->answers = !bar || !ops->memory_answers || ops->memory_answers(o->dev);
+	if (!bar || !ops->target)
+		return;
+	out->target = ops->target(o->dev);
+	iommu_target_get(out->target);
 }
 
 bool vfio_device_polled_open(const struct vfio_open *o)

@@ -191,6 +191,11 @@ bool vfio_region_part(const struct vfio_region *r, unsigned *i, uint64_t *offset
  * Before the opener's first mapping. Once is enough; later calls change nothing.
  */
 void vfio_open_set_mapper(struct vfio_open *o, vfio_mapper_fn *mapper, void *arg);
+/**
+ * vfio_device_bar - say what other devices reach at @pos of region @index, which is mapped
+ * @out: gets all but length and rights, with a reference of the target
+ */
+void vfio_device_bar(struct vfio_open *o, uint32_t index, uint64_t pos, struct vfio_bar *out);
 /** vfio_device_polled_open - true if the polled areas are open now. Takes no lock. */
 bool vfio_device_polled_open(const struct vfio_open *o);
 

@@ -28,6 +28,8 @@ struct vfio_system *vfio_system_new(const struct vfio_env *env, void *arg)
 	pthread_mutex_init(&s->lock, NULL);
 	pthread_mutex_init(&s->topology_lock, NULL);
 	pthread_mutex_init(&s->dmabuf_lock, NULL);
+	pthread_mutex_init(&s->imports_lock, NULL);
+	CDS_INIT_LIST_HEAD(&s->imports);
 	CDS_INIT_LIST_HEAD(&s->dmabufs);
 	vfio_ioas_set_init(&s->ioases);
 	reach_init();
@@ -51,6 +53,7 @@ void vfio_system_free(struct vfio_system *s)
 		s->v3_free(s->v3);
 	loop_free(s->loop);
 	vfio_ioas_set_destroy(&s->ioases);
+	pthread_mutex_destroy(&s->imports_lock);
 	pthread_mutex_destroy(&s->dmabuf_lock);
 	pthread_mutex_destroy(&s->topology_lock);
 	pthread_mutex_destroy(&s->lock);

@@ -83,6 +83,8 @@ static void write_command(struct vfio_pci_device *vd, unsigned pos, unsigned siz
 	if (vd->virtfn)
 		on &= ~PCI_COMMAND_MEMORY; /* the hardware does not have this bit */
 	pthread_rwlock_wrlock(&vd->memory_lock);
+	if (!(value & PCI_COMMAND_MEMORY))
+		vfio_dmabufs_cut(&vd->vdev);
 	/* a bit that the user believes to be on, and writes on again, is off */
 	if (on & ~pci_config_read(vd->fn, PCI_COMMAND, 2) || bars_lost(vd))
 		bars_restore(vd);

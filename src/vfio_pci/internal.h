@@ -265,6 +265,7 @@ bool vfio_pci_mappable(struct vfio_pci_device *vd, unsigned bar, struct vfio_reg
 bool vfio_pci_polled_open(struct vfio_device *dev);
 int vfio_pci_check_dmabuf(struct vfio_device *dev, uint32_t index);
 bool vfio_pci_memory_answers(struct vfio_device *dev);
+struct iommu_target *vfio_pci_target(struct vfio_device *dev);
 extern const struct pci_pages_sink vfio_pci_pages_sink; /* but for its arg */
 
 /* sriov.c */

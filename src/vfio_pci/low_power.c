@@ -89,6 +89,7 @@ int vfio_pci_low_power(struct vfio_device *dev, bool enter, int wake)
 			vd->low.engaged = true;
 			atomic_store(&dev->low_power, true);
 			pci_pages_hold(vd->fn, true);
+			vfio_dmabufs_cut(dev);
 		}
 	}
 	unlock(vd);

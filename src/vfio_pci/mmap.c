@@ -87,6 +87,11 @@ bool vfio_pci_memory_answers(struct vfio_device *dev)
 	return answers;
 }
 
+struct iommu_target *vfio_pci_target(struct vfio_device *dev)
+{
+	return pci_function_target(to_vfio_pci(dev)->fn);
+}
+
 bool vfio_pci_polled_open(struct vfio_device *dev)
 {
 	return pci_pages_open(to_vfio_pci(dev)->fn);

@@ -60,6 +60,7 @@ static void reset_by(struct vfio_pci_device *vd, enum uvfio_reset_kind kind)
 {
 	uint8_t state[PCI_CFG_EXP_SIZE];
 
+	vfio_dmabufs_cut(&vd->vdev);
 	vfio_pci_set_power(vd, 0);
 	pci_save_state(vd->fn, state);
 	/* no decoding, no bus mastering, no interrupt while it is reset */
@@ -111,6 +112,8 @@ void vfio_pci_set_power(struct vfio_pci_device *vd, unsigned state)
 		pci_save_state(vd->fn, vd->saved.pm);
 		vd->saved.pm_valid = true;
 	}
+	if (state == 3)
+		vfio_dmabufs_cut(&vd->vdev);
 	/* PME_Status is cleared by writing it: not here */
 	ctrl &= ~(PCI_PM_CTRL_STATE_MASK | PCI_PM_CTRL_PME_STATUS);
 	pci_config_write(vd->fn, pm + PCI_PM_CTRL, 2, ctrl | state);
@@ -379,7 +382,7 @@ static ssize_t vfio_pci_rw(struct vfio_device *dev, uint32_t index, uint64_t pos
 	.ioeventfd = vfio_pci_ioeventfd, .check_token = vfio_pci_check_token,              \
 	.request = vfio_pci_request, .low_power = vfio_pci_low_power, .use = vfio_pci_use, \
 	.check_dmabuf = vfio_pci_check_dmabuf, .memory_answers = vfio_pci_memory_answers,  \
-	.atomics = vfio_pci_atomics
+	.target = vfio_pci_target, .atomics = vfio_pci_atomics
 static const struct vfio_device_ops ops = { OPS, .slot_reset = vfio_pci_slot_reset };
 /* A PF, whose VFs' users must show a token. */
 static const struct vfio_device_ops pf_ops = { OPS, .slot_reset = vfio_pci_slot_reset,

@@ -98,11 +98,10 @@ static enum td_dma_status mismatch(struct testdev_dma *d, const uint8_t *a, cons
 	return TD_DMA_MISMATCH;
 }
 
-/* Do one piece of @len bytes. TD_DMA_OK: go on. */
-static enum td_dma_status run_piece(struct uvfio_dev *dev, size_t len)
+/* Do one piece of @len bytes of @d. TD_DMA_OK: go on. */
+static enum td_dma_status run_piece(struct uvfio_dev *dev, struct testdev_dma *d, size_t len)
 {
 	struct testdev *td = uvfio_priv(dev);
-	struct testdev_dma *d = &td->dma;
 	uint64_t src = d->src + d->done, dst = d->dst + d->done;
 	uint32_t op = d->cmd & TD_OP_MASK;
 	uint8_t a[PIECE], b[PIECE];
@@ -132,9 +131,8 @@ static enum td_dma_status run_piece(struct uvfio_dev *dev, size_t len)
 	return TD_DMA_OK;
 }
 
-static bool valid(const struct testdev *td)
+static bool valid(const struct testdev *td, const struct testdev_dma *d)
 {
-	const struct testdev_dma *d = &td->dma;
 	uint32_t op = d->cmd & TD_OP_MASK;
 
 	if (d->cmd & ~TD_DMA_CMD_BITS || op < TD_OP_COPY || op > TD_OP_CHECK)
@@ -147,10 +145,8 @@ static bool valid(const struct testdev *td)
 }
 
 /* True if a page that the next piece needs is not there, and the engine waits for it. */
-static bool waits(struct uvfio_dev *dev)
+static bool waits(struct uvfio_dev *dev, const struct testdev_dma *d)
 {
-	struct testdev *td = uvfio_priv(dev);
-	struct testdev_dma *d = &td->dma;
 	uint32_t op = d->cmd & TD_OP_MASK;
 
 	if (!(d->cmd & TD_DMA_PAGING))
@@ -170,25 +166,35 @@ static void finish(struct uvfio_dev *dev, enum td_dma_status status)
 		testdev_interrupt(dev, d->vector);
 }
 
+/*
+ * Run the engine. Where it reaches a BAR, of another device or this one, other callbacks may come
+ * in between: it works on the command as it was when it began, and a reset ends it.
+ */
 static void run(struct uvfio_dev *dev, void *arg)
 {
 	struct testdev *td = uvfio_priv(dev);
-	struct testdev_dma *d = &td->dma;
-	enum td_dma_status status = valid(td) ? TD_DMA_OK : TD_DMA_BAD;
+	struct testdev_dma d = td->dma;
+	enum td_dma_status status = valid(td, &d) ? TD_DMA_OK : TD_DMA_BAD;
+	uint32_t resets = td->resets;
 	uint64_t n;
 
-	while (status == TD_DMA_OK && d->done < d->len) {
-		n = d->len - d->done;
-		if (n > to_page_end(d->src + d->done))
-			n = to_page_end(d->src + d->done);
-		if (n > to_page_end(d->dst + d->done))
-			n = to_page_end(d->dst + d->done);
-		if (waits(dev))
+	while (status == TD_DMA_OK && d.done < d.len) {
+		n = d.len - d.done;
+		if (n > to_page_end(d.src + d.done))
+			n = to_page_end(d.src + d.done);
+		if (n > to_page_end(d.dst + d.done))
+			n = to_page_end(d.dst + d.done);
+		td->dma.done = d.done;
+		if (waits(dev, &d))
 			return;
-		status = run_piece(dev, n);
+		status = run_piece(dev, &d, n);
+		if (td->resets != resets)
+			return;
 		if (status == TD_DMA_OK)
-			d->done += n;
+			d.done += n;
 	}
+	td->dma.done = d.done;
+	td->dma.addr = d.addr;
 	finish(dev, status);
 }
 
