@@ -516,6 +516,18 @@ UVFIO_PUBLIC int uvfio_add_intx(struct uvfio_dev *dev, unsigned pin, bool disint
 UVFIO_PUBLIC int uvfio_add_pm(struct uvfio_dev *dev, bool no_soft_reset);
 
 /**
+ * uvfio_add_pme() - The device can send PME from some D-states (PCI PM 1.2, 3.2.3 and 3.2.4).
+ * @dev: the function, which has uvfio_add_pm().
+ * @states: a bit for each state, as PMC has them: 1 D0, 8 D3hot, 16 D3cold.
+ *
+ * PMCSR gets PME_En and PME_Status, which outlive a reset. A user of vfio-pci does not see them.
+ *
+ * Context: create only.
+ * Return: 0; -EINVAL: no power management, or other bits.
+ */
+UVFIO_PUBLIC int uvfio_add_pme(struct uvfio_dev *dev, unsigned states);
+
+/**
  * uvfio_add_msi() - Add the MSI capability (PCI 3.0, 6.8.1).
  * @dev: the function.
  * @vectors: 1, 2, 4, 8, 16 or 32.
@@ -1292,6 +1304,19 @@ UVFIO_PUBLIC void uvfio_config_set(struct uvfio_dev *dev, unsigned offset, unsig
  * Context: any thread.
  */
 UVFIO_PUBLIC void uvfio_report_error(struct uvfio_dev *dev, unsigned bit, bool fatal);
+
+/**
+ * uvfio_pme() - The device has an event for which it wants to be awake: it sends PME.
+ * @dev: the function.
+ *
+ * Sets PME_Status if uvfio_add_pme() has the D-state that the function is in, and wakes it if
+ * PME_En is set: the driver sets it for low power that the user asked for
+ * (VFIO_DEVICE_FEATURE_LOW_POWER_ENTRY_WITH_WAKEUP and its kin). The way back to D0 comes a moment
+ * later, on another thread. Else it is a line at level debug.
+ *
+ * Context: any thread, also from a callback.
+ */
+UVFIO_PUBLIC void uvfio_pme(struct uvfio_dev *dev);
 
 /* ---- timers ---- */
 

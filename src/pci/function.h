@@ -33,12 +33,14 @@
  * @intx: the line (after COMMAND.DisINTx) went to @level; it may be told that it is up when it was
  *	up already and fell in between
  * @err: an error message that AER does not mask; @fatal: uncorrectable. May be NULL
+ * @pme: it wants to be awake (PME_En is set). May be NULL
  */
 struct pci_irq_sink {
 	void (*msi)(void *arg, unsigned vector);
 	void (*intx)(void *arg, bool level);
 	void *arg;
 	void (*err)(void *arg, bool fatal);
+	void (*pme)(void *arg);
 };
 
 /* The struct itself is defined in internal.h, for pci/ alone. */

@@ -188,7 +188,8 @@ struct vfio_pci_device {
 		bool suspended; /* asleep, as nobody uses the function now */
 		bool intx_held; /* INTx was masked for that */
 		struct vfio_trigger wake;
-	} low; /* low_power.c */
+		struct loop_timer *pme; /* fires for a PME; NULL: the function has none in D3hot */
+	} low;				/* low_power.c */
 	struct vfio_trigger err;
 	struct vfio_trigger req; /* the host wants the device back */
 
@@ -212,6 +213,9 @@ void vfio_pci_set_power(struct vfio_pci_device *vd, unsigned state);
 /* low_power.c */
 int vfio_pci_low_power(struct vfio_device *dev, bool enter, int wake);
 void vfio_pci_use(struct vfio_device *dev, bool begins);
+int vfio_pci_low_power_init(struct vfio_pci_device *vd); /* 0 or -ENOMEM */
+void vfio_pci_low_power_fini(struct vfio_pci_device *vd);
+void vfio_pci_pme(void *arg); /* the sink's */
 /* Be awake, and no longer in low power. config_lock held, and memory_lock for writing. */
 void vfio_pci_low_power_end(struct vfio_pci_device *vd);
 

@@ -149,4 +149,5 @@ const struct pci_irq_sink vfio_pci_sink = {
 	.msi = vfio_pci_msi_message,
 	.intx = vfio_pci_intx_line,
 	.err = on_error,
+	.pme = vfio_pci_pme,
 };

@@ -2,7 +2,8 @@
 /*
  * vfio_pci/low_power.c: low power by the user's wish (VFIO_DEVICE_FEATURE_LOW_POWER_*), as the
  * kernel does it with runtime power management. From the entry on the function is put into D3hot
- * whenever nobody uses it, and brought back for each call that does; mapped BARs do not answer. It
+ * whenever nobody uses it, and brought back for each call that does, and by its own wish (PME), if
+ * it can have one; mapped BARs do not answer. It
  * ends by the exit or, if the user gave an eventfd, when the function is brought back: the eventfd
  * is signalled then. "Uses" are calls of the device's file; who makes them calls vfio_device_use().
  *
@@ -35,6 +36,22 @@ static void disengage(struct vfio_pci_device *vd)
 }
 
 /*
+ * Have the function send PME, or not; what it sent is forgotten. As Linux enables and disables it
+ * around low power. A user sees nothing of this (config_tables.c). Both locks held.
+ */
+static void enable_pme(struct vfio_pci_device *vd, bool on)
+{
+	unsigned ctrl = pci_find_cap(vd->fn, PCI_CAP_ID_PM) + PCI_PM_CTRL;
+	uint32_t v;
+
+	if (!vd->low.pme)
+		return;
+	v = pci_config_read(vd->fn, ctrl, 2) & ~PCI_PM_CTRL_PME_ENABLE;
+	pci_config_write(vd->fn, ctrl, 2,
+			 v | PCI_PM_CTRL_PME_STATUS | (on ? PCI_PM_CTRL_PME_ENABLE : 0));
+}
+
+/*
  * Put the function to sleep: from D0, where the user may have left another state, so that what it
  * loses on the way back is saved. Both locks held.
  */
@@ -42,6 +59,7 @@ static void suspend(struct vfio_pci_device *vd)
 {
 	vfio_pci_set_power(vd, 0);
 	vd->low.intx_held = vfio_pci_intx_hold(vd);
+	enable_pme(vd, true);
 	vfio_pci_set_power(vd, 3);
 	vd->low.suspended = true;
 }
@@ -52,6 +70,7 @@ static void resume(struct vfio_pci_device *vd)
 		return;
 	vd->low.suspended = false;
 	vfio_pci_set_power(vd, 0);
+	enable_pme(vd, false);
 	if (vfio_trigger_is_set(&vd->low.wake)) {
 		vfio_trigger_signal(&vd->low.wake);
 		disengage(vd);
@@ -71,6 +90,41 @@ void vfio_pci_use(struct vfio_device *dev, bool begins)
 	else if (vd->low.engaged && !vd->low.suspended && !atomic_load(&dev->users))
 		suspend(vd);
 	unlock(vd);
+}
+
+/* ---- the function's own wish (PME) ---- */
+
+void vfio_pci_pme(void *arg)
+{
+	struct vfio_pci_device *vd = arg;
+
+	if (vd->low.pme)
+		loop_timer_set(vd->low.pme, 0);
+}
+
+/* On the service thread: as a use of the function that is over at once. */
+static void woken(void *arg)
+{
+	struct vfio_pci_device *vd = arg;
+
+	vfio_pci_use(&vd->vdev, true);
+	vfio_pci_use(&vd->vdev, false);
+}
+
+int vfio_pci_low_power_init(struct vfio_pci_device *vd)
+{
+	unsigned pm = pci_find_cap(vd->fn, PCI_CAP_ID_PM);
+	uint32_t pmc = pm ? pci_config_read(vd->fn, pm + PCI_PM_PMC, 2) : 0;
+
+	if (!(pmc & PCI_PM_CAP_PME_D3hot))
+		return 0;
+	vd->low.pme = loop_timer_new(vd->loop, woken, vd);
+	return vd->low.pme ? 0 : -ENOMEM;
+}
+
+void vfio_pci_low_power_fini(struct vfio_pci_device *vd)
+{
+	loop_timer_free(vd->low.pme);
 }
 
 int vfio_pci_low_power(struct vfio_device *dev, bool enter, int wake)

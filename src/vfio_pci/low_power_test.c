@@ -163,6 +163,77 @@ static void intx_is_masked(void **state)
 	close(fd);
 }
 
+static int create_with_pme(struct uvfio_dev *dev)
+{
+	int ret = t_model_full.create(dev);
+
+	return ret ? ret : uvfio_add_pme(dev, 8); /* D3hot */
+}
+
+static atomic_uint powers;
+
+static void on_power(struct uvfio_dev *dev, unsigned d)
+{
+	atomic_fetch_add(&powers, 1);
+}
+
+/* The function's own wish to be awake ends low power with an eventfd, else it is for a moment. */
+static void pme(void **state)
+{
+	struct uvfio_model model = t_model_full;
+	int fd = t_eventfd();
+	unsigned pm, wakes;
+	struct tdev t;
+
+	model.create = create_with_pme;
+	model.power = on_power;
+	t_open(&t, &model);
+	pm = pci_find_cap(t.fn, PCI_CAP_ID_PM);
+	assert_int_equal(hr(&t, pm + PCI_PM_PMC, 2) & PCI_PM_CAP_PME_MASK, PCI_PM_CAP_PME_D3hot);
+	/* a user sees nothing of it, and cannot enable it */
+	assert_int_equal(cr(&t, pm + PCI_PM_PMC, 2) & PCI_PM_CAP_PME_MASK, 0);
+	cw(&t, pm + PCI_PM_CTRL, 2, PCI_PM_CTRL_PME_ENABLE);
+	assert_int_equal(hr(&t, pm + PCI_PM_CTRL, 2) & PCI_PM_CTRL_PME_ENABLE, 0);
+	/* not from D0, and not enabled in the user's own D3hot */
+	uvfio_pme(t.fn);
+	assert_int_equal(hr(&t, pm + PCI_PM_CTRL, 2) & PCI_PM_CTRL_PME_STATUS, 0);
+	cw(&t, pm + PCI_PM_CTRL, 2, 3);
+	uvfio_pme(t.fn);
+	assert_int_equal(hr(&t, pm + PCI_PM_CTRL, 2) & PCI_PM_CTRL_PME_STATUS,
+			 PCI_PM_CTRL_PME_STATUS);
+	assert_int_equal(pci_power_state(t.fn), 3);
+	cw(&t, pm + PCI_PM_CTRL, 2, 0);
+
+	for (int i = 0; i < 2; i++) {
+		assert_int_equal(enter(&t, fd), 0);
+		assert_int_equal(pci_power_state(t.fn), 3);
+		assert_int_equal(hr(&t, pm + PCI_PM_CTRL, 2) &
+					 (PCI_PM_CTRL_PME_ENABLE | PCI_PM_CTRL_PME_STATUS),
+				 PCI_PM_CTRL_PME_ENABLE);
+		uvfio_pme(t.fn);
+		assert_int_equal(taken_soon(fd), 1);
+		use(&t);
+		assert_int_equal(pci_power_state(t.fn), 0);
+		assert_int_equal(hr(&t, pm + PCI_PM_CTRL, 2) &
+					 (PCI_PM_CTRL_PME_ENABLE | PCI_PM_CTRL_PME_STATUS),
+				 0);
+		assert_int_equal(taken(fd), 0);
+	}
+	/* without an eventfd it sleeps again, and so does a function that nobody listens to */
+	assert_int_equal(enter(&t, -1), 0);
+	wakes = atomic_load(&powers);
+	uvfio_pme(t.fn);
+	for (int i = 0; i < 10000 && atomic_load(&powers) < wakes + 2; i++)
+		usleep(1000);
+	assert_int_equal(atomic_load(&powers), wakes + 2);
+	assert_int_equal(pci_power_state(t.fn), 3);
+	assert_int_equal(leave(&t), 0);
+	uvfio_pme(t.fn);
+	assert_int_equal(pci_power_state(t.fn), 0);
+	t_close(&t);
+	close(fd);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -170,6 +241,7 @@ int main(void)
 		cmocka_unit_test(entered_from_d3),
 		cmocka_unit_test(eventfd_of_the_wakeup),
 		cmocka_unit_test(intx_is_masked),
+		cmocka_unit_test(pme),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

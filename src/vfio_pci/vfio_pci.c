@@ -435,8 +435,11 @@ int vfio_pci_bind(pci_function *fn, const struct pci_address *at, struct loop *l
 	vfio_pci_mmap_init(vd);
 	ret = init_triggers(vd);
 	if (!ret)
+		ret = vfio_pci_low_power_init(vd);
+	if (!ret)
 		ret = vfio_pci_sriov_init(vd);
 	if (ret) {
+		vfio_pci_low_power_fini(vd);
 		heap_free(vd->msi.old_fds);
 		heap_free(vd->msi.triggers);
 		heap_free(vd);
@@ -468,6 +471,7 @@ void vfio_pci_unbind(struct vfio_device *dev)
 
 	if (vd->opened)
 		vfio_pci_close(dev);
+	vfio_pci_low_power_fini(vd);
 	vfio_migrate_free(dev);
 	vfio_device_fini(dev);
 	pthread_rwlock_destroy(&vd->memory_lock);

@@ -52,6 +52,7 @@
 
 #define TD_ID_VALUE    0x54465655u /* "UVFT" */
 #define TD_INTX_TIMER  0xffffffffu /* TIMER_VECTOR: raise the line */
+#define TD_PME_TIMER   0xfffffffeu /* send PME */
 #define TD_ERROR_FATAL 0x80000000u
 
 /* DMA_CMD */

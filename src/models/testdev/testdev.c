@@ -49,6 +49,8 @@ static void timer_fired(struct uvfio_dev *dev, void *arg)
 	if (td->timer_vector == TD_INTX_TIMER) {
 		td->intx = true;
 		uvfio_intx(dev, true);
+	} else if (td->timer_vector == TD_PME_TIMER) {
+		uvfio_pme(dev);
 	} else {
 		uvfio_msi(dev, td->timer_vector);
 	}
@@ -552,6 +554,8 @@ static int add_capabilities(struct uvfio_dev *dev)
 
 	if (uvfio_opt_bool(dev, "pm", 0))
 		ret = uvfio_add_pm(dev, uvfio_opt_bool(dev, "no_soft_reset", 0));
+	if (ret > 0 && uvfio_opt_bool(dev, "pme", 0))
+		ret = uvfio_add_pme(dev, 0x9); /* from D0 and D3hot */
 	if (ret >= 0)
 		ret = add_interrupts(dev);
 	if (ret >= 0 && uvfio_opt_bool(dev, "vpd", 0))
@@ -657,6 +661,7 @@ static const struct uvfio_option testdev_options[] = {
 	  .type = UVFIO_OPT_PATH,
 	  .help = "the ROM's image, instead of the built-in one" },
 	SWITCH("pm", "on", "power management capability"),
+	SWITCH("pme", "off", "it can send PME (with pm)"),
 	SWITCH("no_soft_reset", "off", "D3hot to D0 keeps the state"),
 	SWITCH("intx", "on", "interrupt pin"),
 	SWITCH("disintx", "on", "COMMAND.DisINTx works; off: a function from before PCI 2.3"),

@@ -292,6 +292,25 @@ static void test_interrupts(void **state)
 	unplug();
 }
 
+static void sends_pme(void **state)
+{
+	const unsigned both = PCI_PM_CTRL_PME_STATUS | PCI_PM_CTRL_PME_ENABLE;
+	unsigned ctrl;
+
+	plug(&model_testdev, "pme", "on");
+	ctrl = pci_find_cap(fn, PCI_CAP_ID_PM) + PCI_PM_CTRL;
+	pci_config_write(fn, ctrl, 2, PCI_PM_CTRL_PME_ENABLE);
+	wr(REGS, TD_TIMER_VECTOR, 4, TD_PME_TIMER);
+	wr(REGS, TD_TIMER, 4, 0);
+	WAIT(pci_config_read(fn, ctrl, 2) & PCI_PM_CTRL_PME_STATUS);
+	/* both outlive a reset; the status goes by writing it */
+	pci_function_reset(fn, UVFIO_RESET_FLR);
+	assert_int_equal(pci_config_read(fn, ctrl, 2) & both, both);
+	pci_config_write(fn, ctrl, 2, PCI_PM_CTRL_PME_STATUS);
+	assert_int_equal(pci_config_read(fn, ctrl, 2) & both, 0);
+	unplug();
+}
+
 /* ---- the engine ---- */
 
 static uint32_t run(uint32_t cmd, uint64_t src, uint64_t dst, uint64_t len)
@@ -493,13 +512,13 @@ static void test_memory_moves(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_regs),	     cmocka_unit_test(test_identity),
-		cmocka_unit_test(test_vpd),	     cmocka_unit_test(test_switches),
-		cmocka_unit_test(test_bad_options),  cmocka_unit_test(test_romfile),
-		cmocka_unit_test(test_scratch),	     cmocka_unit_test(test_counters),
-		cmocka_unit_test(test_interrupts),   cmocka_unit_test(test_dma),
-		cmocka_unit_test(test_dma_faults),   cmocka_unit_test(test_dma_async),
-		cmocka_unit_test(test_memory_moves),
+		cmocka_unit_test(test_regs),	    cmocka_unit_test(test_identity),
+		cmocka_unit_test(test_vpd),	    cmocka_unit_test(test_switches),
+		cmocka_unit_test(test_bad_options), cmocka_unit_test(test_romfile),
+		cmocka_unit_test(sends_pme),	    cmocka_unit_test(test_scratch),
+		cmocka_unit_test(test_counters),    cmocka_unit_test(test_interrupts),
+		cmocka_unit_test(test_dma),	    cmocka_unit_test(test_dma_faults),
+		cmocka_unit_test(test_dma_async),   cmocka_unit_test(test_memory_moves),
 	};
 
 	log_set(2, LOG_WARN);
