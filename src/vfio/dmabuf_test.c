@@ -5,9 +5,12 @@
  */
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/udmabuf.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <string.h>
+#include <sys/ioctl.h>
+#include <sys/mman.h>
 #include <unistd.h>
 #include <cmocka.h>
 
@@ -279,6 +282,42 @@ static void cut_off(void **state)
 	vfio_dmabuf_put(b);
 }
 
+/* A dma-buf of the kernel's own, where it has udmabuf: the answers of Linux 7.3. */
+static void of_the_kernel(void **state)
+{
+	const struct {
+		uint64_t start, length;
+		int answer;
+	} cases[] = { { 0, PAGE, -EOPNOTSUPP },
+		      { 0, SIZE, -EOPNOTSUPP },
+		      { 0, SIZE + PAGE, -EINVAL },
+		      { SIZE, PAGE, -EINVAL },
+		      { 0, 0, -EINVAL },
+		      { 1, PAGE, -EOPNOTSUPP },
+		      { 100, SIZE - 100, -EOPNOTSUPP },
+		      { 100, SIZE - 99, -EINVAL } };
+	int node = open("/dev/udmabuf", O_RDWR), mem, fd;
+	struct udmabuf_create c = { .flags = UDMABUF_FLAGS_CLOEXEC, .size = SIZE };
+	uint64_t iova = 0x100000;
+
+	if (node < 0)
+		skip();
+	mem = memfd_create("udmabuf", MFD_CLOEXEC | MFD_ALLOW_SEALING);
+	assert_int_equal(ftruncate(mem, SIZE), 0);
+	assert_int_equal(fcntl(mem, F_ADD_SEALS, F_SEAL_SHRINK), 0);
+	c.memfd = (uint32_t)mem;
+	fd = ioctl(node, UDMABUF_CREATE, &c);
+	assert_true(fd >= 0);
+	for (unsigned i = 0; i < ARRAY_SIZE(cases); i++)
+		assert_int_equal(vfio_iommufd_ioas_map_file(w.ictx, w.ioas, fd, false,
+							    cases[i].start, cases[i].length, 3,
+							    true, &iova),
+				 cases[i].answer);
+	close(fd);
+	close(mem);
+	close(node);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -286,6 +325,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(revoked, setup, teardown),
 		cmocka_unit_test_setup_teardown(mapped, setup, teardown),
 		cmocka_unit_test_setup_teardown(cut_off, setup, teardown),
+		cmocka_unit_test_setup_teardown(of_the_kernel, setup, teardown),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

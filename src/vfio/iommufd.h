@@ -103,8 +103,9 @@ int vfio_iommufd_ioas_map(struct vfio_iommufd *ictx, uint32_t id, uint64_t vaddr
  * @fd: the program's
  * @device: it is one of our files, which have no memory
  *
- * Return: as above; -EBADF; -EMFILE; with a HWPT -EINVAL: the file is not of shmem or hugetlb, or
- * shorter; -EPERM, -EACCES: it cannot be written.
+ * Return: as above; -EBADF; -EMFILE; -EOPNOTSUPP: a dma-buf of the kernel's (-EINVAL: shorter);
+ * with a HWPT -EINVAL: the file is not of shmem or hugetlb, or shorter; -EPERM, -EACCES: it cannot
+ * be written.
  */
 int vfio_iommufd_ioas_map_file(struct vfio_iommufd *ictx, uint32_t id, int fd, bool device,
 			       uint64_t start, uint64_t length, unsigned prot, bool fixed,

@@ -6,7 +6,10 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/capability.h>
+#include <linux/magic.h>
 #include <sys/syscall.h>
+#include <sys/vfs.h>
+#include <unistd.h>
 
 #include "base/heap.h"
 #include "base/sys.h"
@@ -503,6 +506,24 @@ int vfio_iommufd_ioas_map(struct vfio_iommufd *ictx, uint32_t id, uint64_t vaddr
 	return ret;
 }
 
+/*
+ * Refuse a dma-buf of the kernel's, if @fd is one: an IOAS takes those of vfio alone, and looks at
+ * the size first.
+ */
+static int check_no_dmabuf(int fd, uint64_t start, uint64_t length)
+{
+	struct statfs fs;
+	long size;
+
+	if (sys_call(SYS_fstatfs, fd, (long)&fs, 0, 0, 0, 0) < 0 || fs.f_type != DMA_BUF_MAGIC)
+		return 0;
+	size = sys_call(SYS_lseek, fd, 0, SEEK_END, 0, 0, 0);
+	if (size < 0 || !range_within(start, length, (uint64_t)size))
+		return -EINVAL;
+	return report_warn("map-file-dmabuf", "iommufd", -EOPNOTSUPP,
+			   "IOAS_MAP_FILE of a dma-buf that is of no VFIO device");
+}
+
 /* Map a part of the file behind the program's descriptor @fd. */
 static int map_file(struct vfio_iommufd *ictx, struct iommufd_ioas *ioas, int fd, bool device,
 		    struct vfio_dmabuf *dmabuf, uint64_t start, uint64_t length, unsigned prot,
@@ -519,6 +540,9 @@ static int map_file(struct vfio_iommufd *ictx, struct iommufd_ioas *ioas, int fd
 	flags = (int)sys_call(SYS_fcntl, fd, F_GETFL, 0, 0, 0, 0);
 	if (flags < 0 || flags & O_PATH)
 		return -EBADF;
+	ret = device ? 0 : check_no_dmabuf(fd, start, length);
+	if (ret)
+		return ret;
 	if (length > UINT64_MAX - 2 * PAGE_SIZE_4K)
 		return -EINVAL;
 	p = new_pages(in_page, length, prot);
