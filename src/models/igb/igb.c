@@ -179,7 +179,8 @@ static void plug_cable(struct uvfio_dev *dev, bool in)
 		return;
 	igb_carrier_update(g);
 	pthread_mutex_lock(&g->ctl);
-	igb_link_update(g, false);
+	if (!igb_stopped(&g->fn[IGB_PF]))
+		igb_link_update(g, false);
 	pthread_mutex_unlock(&g->ctl);
 	if (in)
 		igb_tx_kick_all(g);

@@ -289,6 +289,15 @@ static void test_wire(void **state)
 	r(IGB_ICR);
 	missed = r(IGB_MPC);
 	assert_int_equal(missed, 0);
+	/* the cable out, and in again */
+	for (unsigned in = 0; in < 2; in++) {
+		assert_int_equal(try_stop(fn), 0);
+		assert_int_equal(pci_function_link(fn, in), 0);
+		assert_int_equal(!!(r(IGB_STATUS) & STATUS_LU), !in);
+		resume_function(fn);
+		assert_int_equal(!!(r(IGB_STATUS) & STATUS_LU), in);
+		assert_true(r(IGB_ICR) & ICR_LSC);
+	}
 	assert_int_equal(try_stop(fn), 0);
 	pci_function_free(far);
 	assert_true(r(IGB_STATUS) & STATUS_LU);
