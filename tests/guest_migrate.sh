@@ -5,7 +5,8 @@
 # it copies the memory and what of the devices can come early while the guest runs, asks VFIO what
 # the devices wrote meanwhile, stops all of them and hands their states over. Disk and network are
 # busy all the time, and what they carry is compared. The long form goes on to the next QEMU, five
-# times, also with unmapped BARs, without igbs, and by way of iommufd.
+# times, also with unmapped BARs, without igbs, with two virtual functions of one igb instead, and by
+# way of iommufd.
 set -uo pipefail
 . "$(dirname "$0")/guest/driven"
 qemu=$top/tools/qemu-newest long=${UVFIO_LONG-} also=
@@ -28,7 +29,7 @@ machine() { # NAME OPTIONS-OF-THE-DISK [QEMU-OPTION]...
 	rm -f "$tmp/$name.qmp".*; mkfifo "$tmp/$name.qmp".{in,out}
 	exec {fd}<>"$tmp/$name.qmp.in"; qmp_in[$name]=$fd
 	exec {fd}<>"$tmp/$name.qmp.out"; qmp_out[$name]=$fd
-	functions=$places start "$name" "$qemu" "$disk $nics" ipv6.disable=1 -chardev "pipe,id=qmp,path=$tmp/$name.qmp" -mon chardev=qmp,mode=control "$@"
+	functions=$places start "$name" "$qemu" "$disk ${nics//NAME/$name}" ipv6.disable=1 -chardev "pipe,id=qmp,path=$tmp/$name.qmp" -mon chardev=qmp,mode=control "$@"
 	control "$name" qmp_capabilities ""
 }
 # Programs of the guest: one writes and reads back, past the cache, one copies over the cable, until
@@ -64,15 +65,18 @@ quiet() { # NAME
 }
 life() { # NETWORK OPTIONS QEMU...: the guest goes from the first to the last
 	local a=$3 b with="enable-migration=on${before:+,iommufd=fd}"; opts=$2 nics= places="01:00.0,$with"
-	if [[ $1 ]]; then
+	if [[ $1 == vfs ]]; then # they are at one port, whose switch is between them
+		nics="igb,net=unix:$tmp/NAME.wire:$tmp/nobody,mac=${nic/54/d4},driver=igb,sriov_numvfs=2,migration=on$opts"
+		places+=" 02:10.0,$with 02:10.2,$with"
+	elif [[ $1 ]]; then
 		nics="igb,id=one,net=peer:two,mac=$nic,migration=on$opts igb,id=two,mac=$partner,migration=on$opts"
 		places+=" 02:00.0,$with 03:00.0,$with"
 	fi
 	rm -f "$tmp/disk"; truncate -s 64M "$tmp/disk"
 	check "QEMU listens" machine "$a" "" && check "the guest is up" ready "$a" || return
 	tell "$a" 'dd if=/dev/urandom of=/tmp/data bs=64k count=16 2>/dev/null; for i in $(seq 100); do [ -b /dev/nvme0n1 ] && break; sleep 0.1; done'
-	[[ ! $1 ]] || { check "the cable" cable "$a"; tell "$a" "( $load_net ) >/tmp/net.said 2>&1 &"; }
-	tell "$a" "( $load_disk ) >/tmp/disk.said 2>&1 & sleep 1"
+	[[ ! $1 ]] || { check "the cable" cable "$a"; tell "$a" "echo 0 >/tmp/net.n; ( $load_net ) >/tmp/net.said 2>&1 &"; }
+	tell "$a" "echo 0 >/tmp/disk.n; ( $load_disk ) >/tmp/disk.said 2>&1 & sleep 1"
 	check "disk and network are busy" grows "$a"
 	for b in "${@:4}"; do
 		check "from $a to $b" move "$a" "$b" || return
@@ -86,11 +90,12 @@ life() { # NETWORK OPTIONS QEMU...: the guest goes from the first to the last
 	check "the guest ends well" end "$a"
 	quiet "$a"
 }
-vm=$("$top/tools/guest-initrd" -M nvme -M igb -i "$top/tests/guest/shell" -o "$tmp/initrd") || exit 1
+vm=$("$top/tools/guest-initrd" -M nvme -M igb -M igbvf -i "$top/tests/guest/shell" -o "$tmp/initrd") || exit 1
 if [[ $long ]]; then
 	mode="disk"; life "" "" a b c d e f
 	mode="mmap=off"; life net ",mmap=off" a b c
 	mode="disk and network"; life net "" a b c d e f
+	mode="virtual functions"; life vfs "" a b c d
 	# QEMU maps BARs for DMA, by dma-bufs; on the way in before it writes the COMMAND register that
 	# came: they are revoked then, as the kernel's are, and it warns
 	mode="iommufd" before="-object iommufd,id=fd" also="|dma_map.*No such device|peer-to-peer transactions"; life net "" a b c
