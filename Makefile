@@ -65,8 +65,8 @@ CFLAGS_ALL += $(if $(WERROR),-Werror)
 # internal.h and test_*.h, and link with these folders alone: a call against the arrows is an
 # undefined symbol.
 folder = $(eval folders += $(1))$(eval sees_$(1) = $(2))$(eval tests_$(1) = $(1) $(2) $(3))
-$(call folder,shim,ctl uapi v3/v3.h machine machine/run machine/view pci/face.h vfio iommu x86 base,\
-	$$(core))
+$(call folder,shim,ctl uapi v3/v3.h machine machine/run machine/view pci/face.h vfio iommu x86 \
+	base,$$(core))
 $(call folder,cli,ctl machine machine/run pci/face.h vfio iommu base,$$(core))
 $(call folder,api,machine pci/face.h vfio iommu base,$$(core))
 $(call folder,ctl,machine machine/run pci/face.h vfio iommu base,$$(core))

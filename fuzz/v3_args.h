@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * fuzz/v3_args.h: one call of the interface of 2010 with whatever arguments an input says. For v3.c,
- * and for threads that make such calls at the same time (src/uapi/v3_race_test.c).
+ * fuzz/v3_args.h: one call of the interface of 2010 with whatever arguments an input says. For
+ * v3.c, and for threads that make such calls at the same time (src/uapi/v3_race_test.c).
  */
 #ifndef FUZZ_V3_ARGS_H
 #define FUZZ_V3_ARGS_H

@@ -2,8 +2,8 @@
 /*
  * uapi/v3_race_test.c: threads that make any call of 2010's interface with any argument on any of
  * the open files at the same time, while memory goes away and files are closed: V3 had no lock
- * around its domains, and one that its own notifier waited for. For a run under the sanitizers above
- * all; in the end nothing may be left open, mapped or pinned, and nobody may wait for ever.
+ * around its domains, and one that its own notifier waited for. For a run under the sanitizers
+ * above all; in the end nothing may be left open, mapped or pinned, and nobody may wait for ever.
  */
 #include <errno.h>
 #include <pthread.h>

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
  * v3/events.c: what the host tells a device's users: that it wants the device back, and that it
- * went to sleep or woke. V3's author planned it by generic netlink; here a message is a descriptor's to
- * read. A queue is short and keeps the first of what comes: an event that is there already is not
- * queued again, so nothing can be lost that the reader does not know.
+ * went to sleep or woke. V3's author planned it by generic netlink; here a message is a
+ * descriptor's to read. A queue is short and keeps the first of what comes: an event that is there
+ * already is not queued again, so nothing can be lost that the reader does not know.
  */
 #include <linux/genetlink.h>
 #include <linux/netlink.h>

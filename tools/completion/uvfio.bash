@@ -64,7 +64,9 @@ _uvfio_device() {
 _uvfio_value() {
 	case $1 in
 	--device) _uvfio_device ;;
-	--abi) _uvfio_words "vfio v3 v3,allow_unsafe_intrs=1 v3,intr_remap=off v3,mmu_notifier=off" ;;
+	--abi)
+		_uvfio_words "vfio v3 v3,allow_unsafe_intrs=1 v3,intr_remap=off v3,mmu_notifier=off"
+		;;
 	--iommu) _uvfio_words "dirty-tracking=on dirty-tracking=off" ;;
 	--kernel) _uvfio_words "6.1 6.12 7.3" ;;
 	--log) _uvfio_words "error warn info debug none" ;;
@@ -86,7 +88,8 @@ _uvfio_skip_options() {
 			((at++))
 			return 0
 			;;
-		--device | --iommu | --kernel | --log | --log-file | --noiommu | --memlock | --run)
+		--abi | --device | --iommu | --kernel | --log | --log-file | --noiommu | \
+			--memlock | --run)
 			((++at < n)) || return 1
 			;;
 		-*) ;;
@@ -170,7 +173,8 @@ _uvfio_run() {
 	if _uvfio_skip_options 2; then
 		_uvfio_program "$at"
 	elif ! _uvfio_value "${words[n - 1]}"; then
-		_uvfio_words "--device --iommu --kernel --log --log-file --memlock --noiommu --help --"
+		_uvfio_words "--abi --device --iommu --kernel --log --log-file --memlock
+			--noiommu --help --"
 	fi
 }
 

@@ -59,8 +59,8 @@ void view_cdev_class(struct tree *t)
 }
 
 /*
- * Write what the driver of 2010 adds: who owns which byte of config space, and what is locked, which
- * the process that has it open shows instead.
+ * Write what the driver of 2010 adds: who owns which byte of config space, and what is locked,
+ * which the process that has it open shows instead.
  */
 static void write_v3(struct tree *t, const char *dir, const char *at)
 {
