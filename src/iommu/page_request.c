@@ -109,16 +109,25 @@ static void drop_partial(struct iommu_pri *pri)
 	CDS_INIT_LIST_HEAD(&pri->partial);
 }
 
-/* Answer a group, which is in no list. With the lock of its queue, if it was in one. */
+/*
+ * Answer a group, which is in no list; not if the device was reset meanwhile, which has forgotten
+ * it. With the lock of its queue, if it was in one.
+ */
 static void answer(struct slot *s, unsigned code)
 {
 	struct iommu_pri *pri = s->pri;
+	bool old;
 
 	pthread_mutex_lock(&pri->lock);
+	old = s->epoch != pri->epoch;
 	s->answer = code;
-	cds_list_add_tail(&s->node, &pri->answered);
+	if (old)
+		release(s);
+	else
+		cds_list_add_tail(&s->node, &pri->answered);
 	pthread_mutex_unlock(&pri->lock);
-	pri->fn(pri->arg);
+	if (!old)
+		pri->fn(pri->arg);
 }
 
 /* Return the slot of @r: of a group that is complete now, or NULL: it is not. -EBUSY. */
@@ -207,13 +216,11 @@ int iommu_page_answer(struct iommu_device *dev, struct iommu_page_request *last)
 	struct slot *s;
 
 	pthread_mutex_lock(&pri->lock);
-	while (ret < 0 && !cds_list_empty(&pri->answered)) {
+	if (!cds_list_empty(&pri->answered)) {
 		s = cds_list_first_entry(&pri->answered, struct slot, node);
 		cds_list_del(&s->node);
-		if (s->epoch == pri->epoch) {
-			*last = s->r;
-			ret = (int)s->answer;
-		}
+		*last = s->r;
+		ret = (int)s->answer;
 		release(s);
 	}
 	pthread_mutex_unlock(&pri->lock);
@@ -223,12 +230,18 @@ int iommu_page_answer(struct iommu_device *dev, struct iommu_page_request *last)
 void iommu_pri_reset(struct iommu_device *dev)
 {
 	struct iommu_pri *pri = dev->pri;
+	struct slot *s, *next;
 
 	if (!pri)
 		return;
 	pthread_mutex_lock(&pri->lock);
 	pri->epoch++;
 	drop_partial(pri);
+	/* who would take these may not come any more */
+	cds_list_for_each_entry_safe(s, next, &pri->answered, node) {
+		cds_list_del(&s->node);
+		release(s);
+	}
 	pthread_mutex_unlock(&pri->lock);
 }
 
