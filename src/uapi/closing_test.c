@@ -7,6 +7,7 @@
  * device can be opened again; memory is AddressSanitizer's to count.
  */
 #include <fcntl.h>
+#include <sched.h>
 #include <setjmp.h>
 #include <signal.h>
 #include <stdarg.h>
@@ -48,7 +49,7 @@ static struct {
 	int container, iommufd, group, device, sibling, dmabuf, stream, event, fault;
 	struct uapi_file *mapping; /* an mmap() of a BAR: the kernel's holds the file */
 	uint32_t ioas, hwpt, queue, hwpt_with_queue, dev_id;
-	bool attached;
+	uint32_t attached_to; /* of the objects: a HWPT */
 } o;
 
 /* ---- what a failure says */
@@ -312,12 +313,13 @@ static void open_cdevs(void)
 }
 
 /* Objects that hold each other: a device > HWPT > IOAS; another HWPT > fault queue, IOAS. */
-static void open_objects(void)
+static void make_objects(void)
 {
 	struct iommu_fault_alloc q = { .size = sizeof(q) };
 	struct iommu_hwpt_alloc h = { .size = sizeof(h) };
 	uint16_t command = 6;
 
+	o.hwpt = 0;
 	o.iommufd = open_fd("/dev/iommu");
 	o.device = open_fd(CDEV(0));
 	EXPECT(bind_to(o.device, o.iommufd, &o.dev_id), 0);
@@ -328,18 +330,41 @@ static void open_objects(void)
 	o.fault = (int)q.out_fault_fd;
 	h.dev_id = o.dev_id;
 	h.pt_id = o.ioas;
-	EXPECT(ioc(o.iommufd, IOMMU_HWPT_ALLOC, &h), 0);
-	o.hwpt = h.out_hwpt_id;
 	h.flags = IOMMU_HWPT_FAULT_ID_VALID;
 	h.fault_id = o.queue;
 	EXPECT(ioc(o.iommufd, IOMMU_HWPT_ALLOC, &h), 0);
 	o.hwpt_with_queue = h.out_hwpt_id;
-	EXPECT(attach(o.device, o.hwpt), 0);
-	o.attached = true;
 	EXPECT(uapi_pwrite(fds[o.device], &command, 2, COMMAND), 2);
 	set_reg(fds[o.device], TD_DMA_DST, IOVA, 8);
 	set_reg(fds[o.device], TD_DMA_LEN, 4, 4);
-	EXPECT(dma(fds[o.device]), 1);
+}
+
+static void open_objects(void)
+{
+	struct iommu_hwpt_alloc h = { .size = sizeof(h) };
+
+	make_objects();
+	h.dev_id = o.dev_id;
+	h.pt_id = o.ioas;
+	EXPECT(ioc(o.iommufd, IOMMU_HWPT_ALLOC, &h), 0);
+	o.hwpt = h.out_hwpt_id;
+	EXPECT(attach(o.device, o.hwpt), 0);
+	o.attached_to = o.hwpt;
+}
+
+/* The device uses the HWPT with the queue, and one of its page requests is not answered. */
+static void open_faults(void)
+{
+	struct iommu_hwpt_pgfault fault;
+
+	make_objects();
+	EXPECT(attach(o.device, o.hwpt_with_queue), 0);
+	o.attached_to = o.hwpt_with_queue;
+	set_reg(fds[o.device], TD_PAGE_ADDR, IOVA + K, 8);
+	set_reg(fds[o.device], TD_PAGE_CMD, TD_PAGE_LAST | 1, 4);
+	/* it comes, and is answered, by a thread of its own */
+	while (!uapi_read(fds[o.fault], &fault, sizeof(fault)))
+		sched_yield();
 }
 
 /* ---- closing */
@@ -362,7 +387,7 @@ static void shut_group(void)
 static void shut_device(void)
 {
 	close_fd(&o.device);
-	o.attached = false;
+	o.attached_to = 0;
 }
 
 static void shut_sibling(void)
@@ -392,7 +417,7 @@ static void detach(void)
 	if (o.device < 0)
 		return;
 	EXPECT(ioc(o.device, VFIO_DEVICE_DETACH_IOMMUFD_PT, &d), 0);
-	o.attached = false;
+	o.attached_to = 0;
 }
 
 /* Destroy an object that nothing needs, or see that it is kept. */
@@ -407,12 +432,12 @@ static void destroy_unless(uint32_t *id, bool needed)
 
 static void destroy_hwpt(void)
 {
-	destroy_unless(&o.hwpt, o.attached);
+	destroy_unless(&o.hwpt, o.attached_to == o.hwpt);
 }
 
 static void destroy_hwpt_with_queue(void)
 {
-	destroy_unless(&o.hwpt_with_queue, false);
+	destroy_unless(&o.hwpt_with_queue, o.attached_to == o.hwpt_with_queue);
 }
 
 static void destroy_ioas(void)
@@ -527,13 +552,26 @@ static void check_objects(void)
 
 	if (o.device >= 0) {
 		EXPECT(reg(fds[o.device], TD_ID), TD_ID_VALUE);
-		EXPECT(dma(fds[o.device]), o.attached);
+		EXPECT(dma(fds[o.device]), o.attached_to != 0);
 	}
 	if (o.iommufd >= 0)
 		check_numbers();
 	if (o.fault >= 0)
 		EXPECT(uapi_read(fds[o.fault], &fault, sizeof(fault)), 0);
 	check_group(o.device >= 0);
+}
+
+/* It waits, also when the queue's file was closed; who detaches the device answers for it: no. */
+static void check_faults(void)
+{
+	check_objects();
+	if (o.device < 0)
+		return;
+	while (!o.attached_to &&
+	       (reg(fds[o.device], TD_PAGE_STATUS) & TD_PAGE_STATE) == TD_PAGE_WAITING)
+		sched_yield();
+	EXPECT(reg(fds[o.device], TD_PAGE_STATUS) & TD_PAGE_STATE,
+	       o.attached_to ? TD_PAGE_WAITING : TD_PAGE_INVALID);
 }
 
 /* ---- the orders */
@@ -612,6 +650,19 @@ static const struct set objects = {
 	8,
 };
 
+static const struct set faults = {
+	open_faults,
+	check_faults,
+	{ { "detach", detach },
+	  { "device", shut_device },
+	  { "HWPT with queue", destroy_hwpt_with_queue },
+	  { "IOAS", destroy_ioas },
+	  { "queue", destroy_queue },
+	  { "queue's file", shut_fault },
+	  { "iommufd", shut_iommufd } },
+	7,
+};
+
 /* Nothing is left of an order. */
 static void check_end(void)
 {
@@ -629,7 +680,7 @@ static void run_order(const struct set *s, const unsigned order[MOST])
 {
 	memset(&o, 0xff, sizeof(o));
 	o.mapping = NULL;
-	o.attached = false;
+	o.attached_to = 0;
 	done[0] = '\0';
 	s->open();
 	s->check();
@@ -695,6 +746,7 @@ static void test_cdevs(void **state)
 static void test_objects(void **state)
 {
 	each_order(&objects);
+	each_order(&faults);
 }
 
 /* ---- the machine, which all of them share */
@@ -710,9 +762,10 @@ static int take_signal(void **state)
 
 static int setup(void **state)
 {
-	static const char *const specs[] = { "testdev,migration=on,group=1",
-					     "testdev,migration=on,group=1" };
+	static const char *const specs[] = { "testdev,migration=on,pri=on,group=1",
+					     "testdev,migration=on,pri=on,group=1" };
 
+	alarm(1000); /* that a wait has no end is a failure, too */
 	log_set(2, LOG_NONE);
 	machine = machine_new();
 	for (unsigned i = 0; i < ARRAY_SIZE(specs); i++)
