@@ -23,6 +23,9 @@
 static __thread int events[4], null_fd, file_fd;
 /* nothing | arena: 2 pages | nothing | read only: 1 page | nothing | pool for DMA | nothing */
 static __thread uint8_t *arena, *read_only, *pool;
+/* of virtual functions: 01010101-0101-0101-0101-010101010101 */
+static const uint8_t some_token[16] = { 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1 };
+#define TOKEN_TEXT "01010101-0101-0101-0101-010101010101"
 
 static void hostile_setup(void)
 {
@@ -98,6 +101,14 @@ static int some_fd(struct in *in)
 	default:
 		return events[(c >> 3) % 4];
 	}
+}
+
+/* Mostly one that was given for a file of ours. */
+static int some_file_of_ours(struct in *in)
+{
+	uint8_t c = in8(in);
+
+	return c & 7 ? FIRST_FD + (c >> 3) % NUM_FDS : some_fd(in);
 }
 
 /* Where DMA goes to: the pool, over its end, or nothing. Never memory of the fuzzer's own. */

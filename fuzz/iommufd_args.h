@@ -18,12 +18,12 @@ static uint32_t some_id(struct in *in)
 	return v < 0xf0 ? v % 12 : v < 0xf8 ? v : -(uint32_t)(v & 7);
 }
 
-/* A descriptor that can be mapped, or cannot. */
+/* A descriptor that can be mapped, or cannot: among ours are dma-bufs. */
 static int some_file(struct in *in)
 {
 	uint8_t v = in8(in);
 
-	return v & 3 ? file_fd : v & 4 ? FIRST_FD + (v >> 4) : null_fd;
+	return v & 1 ? file_fd : v & 2 ? FIRST_FD + (v >> 2) % NUM_FDS : null_fd;
 }
 
 /* Whatever the structure holds: pointers lead to the pool, or to nothing. */
@@ -178,6 +178,9 @@ static size_t iommufd_proper(struct in *in, unsigned nr, void *arg)
 		dirty->length = some_size(in);
 		dirty->page_size = in8(in) & 7 ? PAGE << in8(in) % 10 : in64(in);
 		return dirty->size;
+	case IOMMU_FAULT_QUEUE_ALLOC:
+		words[0] = 16;
+		return 16;
 	case IOMMU_IOAS_NOIOMMU_GET_PA:
 		pa->size = sizeof(*pa);
 		pa->ioas_id = some_id(in);
@@ -201,7 +204,7 @@ static size_t cdev_proper(struct in *in, unsigned int cmd, uint32_t *words)
 	if (cmd == _IO(';', 118)) {
 		words[0] = how & 1 ? 24 : 16;
 		words[2] = FIRST_FD + in8(in) % NUM_FDS;
-		*(uint64_t *)(words + 4) = some_vaddr(in);
+		*(uint64_t *)(words + 4) = how & 6 ? (uintptr_t)some_token : some_vaddr(in);
 		return words[0];
 	}
 	words[0] = 16;

@@ -8,11 +8,8 @@
 #define FUZZ_UAPI_ARGS_H
 #include "hostile.h"
 #include "iommufd_args.h"
-#include "machine/machine.h"
-#include "uapi/uapi.h"
+#include "machines.h"
 #include "vfio/uapi_defs.h"
-
-static struct machine *machine;
 
 static const unsigned int cmds[] = {
 	VFIO_GET_API_VERSION,
@@ -80,14 +77,48 @@ static void feature_tame(struct in *in, union arg *a)
 	}
 }
 
+/* How a feature is used: GET, SET, or whichever the input says. */
+static uint32_t feature_op(struct in *in, uint32_t nr)
+{
+	static const uint8_t gets[] = { VFIO_DEVICE_FEATURE_MIGRATION,
+					VFIO_DEVICE_FEATURE_DMA_LOGGING_REPORT,
+					VFIO_DEVICE_FEATURE_MIG_DATA_SIZE,
+					VFIO_DEVICE_FEATURE_DMA_BUF };
+	uint8_t how = in8(in);
+
+	if (!(how & 3))
+		return (uint32_t)(how >> 2 & 7) << 16;
+	for (unsigned i = 0; i < sizeof(gets); i++)
+		if (nr == gets[i])
+			return VFIO_DEVICE_FEATURE_GET;
+	return VFIO_DEVICE_FEATURE_SET;
+}
+
 /* Fill in the payload of a feature whose number is in the flags. */
 static void feature_proper(struct in *in, union arg *a)
 {
 	uint64_t *data = (uint64_t *)a->feature.data;
+	uint32_t *words = (uint32_t *)a->feature.data;
 
 	switch (a->feature.flags & VFIO_DEVICE_FEATURE_MASK) {
 	case VFIO_DEVICE_FEATURE_MIG_DEVICE_STATE:
 		data[0] = in8(in) % 9;
+		break;
+	case VFIO_DEVICE_FEATURE_PCI_VF_TOKEN:
+		memcpy(data, some_token, sizeof(some_token));
+		break;
+	case VFIO_DEVICE_FEATURE_LOW_POWER_ENTRY_WITH_WAKEUP:
+		words[0] = (uint32_t)some_fd(in);
+		break;
+	case VFIO_DEVICE_FEATURE_DMA_BUF:
+		words[0] = in8(in) % 9;
+		words[1] = in8(in) & 1 ? O_RDWR | O_CLOEXEC : in16(in);
+		words[2] = in8(in) == 1;
+		words[3] = in8(in) & 15 ? 1u + in8(in) % 3u : in32(in);
+		for (unsigned i = 2; i < 8; i += 2) {
+			data[i] = in8(in) & 7 ? in8(in) % 4 * PAGE : in64(in);
+			data[i + 1] = in8(in) & 7 ? in8(in) % 4 * PAGE : in64(in);
+		}
 		break;
 	case VFIO_DEVICE_FEATURE_DMA_LOGGING_START:
 		data[0] = in8(in) & 3 ? PAGE : in64(in);
@@ -135,7 +166,7 @@ static size_t proper(struct in *in, unsigned int cmd, union arg *a)
 		a->hot.flags = 0;
 		a->hot.count = in8(in) % 3;
 		for (unsigned i = 0; i < 2; i++)
-			a->hot.group_fds[i] = some_fd(in);
+			a->hot.group_fds[i] = some_file_of_ours(in);
 		return sizeof(a->hot) + 8;
 	}
 	if (cmd == VFIO_IOMMU_UNMAP_DMA) {
@@ -171,13 +202,14 @@ static size_t proper(struct in *in, unsigned int cmd, union arg *a)
 		a->fd = in8(in) & 1 ? some_fd(in) : FIRST_FD + in8(in) % NUM_FDS;
 		return sizeof(int);
 	case VFIO_GROUP_GET_DEVICE_FD: {
-		unsigned i = in8(in) % machine_num_devices(machine);
+		static const char *const tokens[] = {
+			"", "", (" vf_token=" TOKEN_TEXT),
+			" vf_token=00000000-0000-0000-0000-00000000000g"
+		};
+		const char *name = some_name(in);
 
-		return 1 +
-		       (size_t)snprintf(
-			       (char *)a->bytes, sizeof(a->bytes), "%s%s",
-			       machine_device(machine, i)->addr,
-			       in8(in) & 7 ? "" : " vf_token=00000000-0000-0000-0000-00000000000g");
+		return 1 + (size_t)snprintf((char *)a->bytes, sizeof(a->bytes), "%s%s", name,
+					    tokens[in8(in) & 3]);
 	}
 	case VFIO_DEVICE_SET_IRQS: {
 		int32_t *data = (int32_t *)a->irqs.data;
@@ -213,7 +245,8 @@ static size_t proper(struct in *in, unsigned int cmd, union arg *a)
 		return sizeof(a->io);
 	case VFIO_DEVICE_FEATURE:
 		a->feature.argsz = sizeof(a->feature) + 64;
-		a->feature.flags = in8(in) % 16 | (in8(in) & 7u) << 16;
+		a->feature.flags = in8(in) % 16;
+		a->feature.flags |= feature_op(in, a->feature.flags);
 		feature_proper(in, a);
 		return a->feature.argsz;
 	case VFIO_DEVICE_GET_REGION_INFO:
@@ -283,7 +316,7 @@ static long call(struct in *in, struct uapi_file *f)
 	return uapi_ioctl(f, cmd, p);
 }
 
-/* Read or write somewhere in @f. */
+/* Read or write somewhere in @f: without an IOMMU nothing that would have a device make DMA. */
 static long region(struct in *in, struct uapi_file *f)
 {
 	uint8_t data[2 * PAGE];
@@ -313,7 +346,7 @@ static long region(struct in *in, struct uapi_file *f)
 	p = place(in, data, n);
 	if (uapi_file_can(f) & UAPI_IS_STREAM && how & 0x10)
 		return how & 4 ? uapi_read(f, p, n) : uapi_write(f, p, n);
-	if (how & 4)
+	if (how & 4 || (no_iommu && pos >> 40 != VFIO_PCI_CONFIG_REGION_INDEX))
 		return uapi_pread(f, p, n, pos);
 	return uapi_pwrite(f, p, n, pos);
 }

@@ -16,6 +16,7 @@
 #include "../../fuzz/uapi_args.h"
 #include "base/guard.h"
 #include "base/log.h"
+#include "base/test_signals.h"
 #include "vfio/internal.h"
 
 #define THREADS 4
@@ -72,14 +73,10 @@ static void close_fd(unsigned i)
 		uapi_file_put(f);
 }
 
-static int open_one(unsigned which)
+static int open_path(const char *path)
 {
-	static const char *const paths[] = {
-		"/dev/vfio/vfio", "/dev/iommu",	    "/dev/vfio/devices/vfio0", "/dev/vfio/1",
-		"/dev/iommu",	  "/dev/vfio/vfio", "/dev/vfio/devices/vfio1", "/dev/vfio/2",
-	};
 	struct uapi_file *f;
-	int fd = uapi_open(sys, &table, paths[which % 8], O_RDWR, &f);
+	int fd = uapi_open(sys, &table, path, O_RDWR, &f);
 
 	if (fd)
 		return fd;
@@ -87,6 +84,11 @@ static int open_one(unsigned which)
 	if (fd < 0)
 		uapi_file_put(f);
 	return fd;
+}
+
+static int open_one(unsigned which)
+{
+	return open_path(nodes[which % NUM_NODES]);
 }
 
 /* Try to bring a device to an iommufd, with an address space that has memory. */
@@ -126,10 +128,18 @@ static void bring_to_iommufd(struct in *in, int to, struct uapi_file *dev)
 static void bring_up(struct in *in)
 {
 	uint8_t how = in8(in);
-	int dev, to = open_one(how & 1 ? 1 : 0);
+	struct machine_device *md = device_at(in8(in) % 10);
+	int dev, to = open_path(how & 1 ? "/dev/iommu" : "/dev/vfio/vfio");
 	struct uapi_file *f;
+	char path[64];
 
-	dev = open_one(how & 1 ? 2 + (how & 4) : 3 + (how & 4));
+	md = md ? md : device_at(0);
+	if (how & 1)
+		snprintf(path, sizeof(path), "/dev/vfio/devices/vfio%u", in8(in) % 10);
+	else
+		snprintf(path, sizeof(path), no_iommu ? "/dev/vfio/noiommu-%u" : "/dev/vfio/%u",
+			 md->group);
+	dev = open_path(path);
 	f = to < 0 || dev < 0 ? NULL : get((unsigned)dev - FIRST_FD);
 	if (!f)
 		return;
@@ -141,10 +151,12 @@ static void bring_up(struct in *in)
 			struct uapi_file *c = get((unsigned)to - FIRST_FD);
 
 			if (c) {
-				uapi_ioctl(c, VFIO_SET_IOMMU, VFIO_TYPE1v2_IOMMU);
+				uapi_ioctl(c, VFIO_SET_IOMMU,
+					   no_iommu ? VFIO_NOIOMMU_IOMMU : VFIO_TYPE1v2_IOMMU);
 				uapi_file_put(c);
 			}
-			strcpy((char *)arena, how & 4 ? "0000:03:00.0" : "0000:01:00.0");
+			snprintf((char *)arena, PAGE, "%s%s", md->addr,
+				 how & 2 ? " vf_token=" TOKEN_TEXT : "");
 			uapi_ioctl(f, VFIO_GROUP_GET_DEVICE_FD, (unsigned long)arena);
 		}
 	}
@@ -180,8 +192,10 @@ static void *racer(void *arg)
 		f = get(in8(&in) % NUM_FDS);
 		if (!f)
 			continue;
-		if (what < 100)
+		if (what < 80)
 			region(&in, f);
+		else if (what < 100)
+			device_acts(&in, f);
 		else if (what < 104)
 			uapi_mmap_check(f, some_size(&in), in8(&in) & 7, in8(&in), in64(&in));
 		else
@@ -191,21 +205,16 @@ static void *racer(void *arg)
 	return NULL;
 }
 
-static void test_races(void **state)
+/* Race with the devices of a machine, as one kernel has them. */
+static void races(struct machine *m, const char *kernel, unsigned n)
 {
-	static const char *const specs[] = { "testdev", "testdev,group=1,msix=off", "edu" };
 	pthread_t t[THREADS];
-	char *err;
 
-	log_set(2, LOG_NONE);
-	guard_install();
-	machine = machine_new();
-	assert_non_null(machine);
-	for (unsigned i = 0; i < ARRAY_SIZE(specs); i++)
-		assert_int_equal(machine_add(machine, specs[i], &err), 0);
-	sys = machine_system(machine);
+	assert_int_equal(vfio_kernel_choose(kernel), 0);
+	machine = m;
+	sys = machine_system(m);
+	rounds = getenv("UVFIO_LONG") ? 100 * n : n;
 	alarm(600); /* that all wait for one another is a failure, too */
-	rounds = getenv("UVFIO_LONG") ? 10000000 : 100000;
 	for (unsigned i = 0; i < THREADS; i++)
 		assert_int_equal(
 			pthread_create(&t[i], NULL, racer, (void *)(uintptr_t)(i * 977 + 1)), 0);
@@ -213,17 +222,40 @@ static void test_races(void **state)
 		pthread_join(t[i], NULL);
 	for (unsigned i = NUM_FDS; i--;)
 		close_fd(i);
-	assert_null(sys->ioases.asides.root);
-	assert_int_equal(atomic_load(&sys->ioases.mappings), 0);
-	assert_int_equal(atomic_load(&sys->ioases.pages_locked), 0);
-	for (unsigned i = 0; i < machine_num_devices(machine); i++)
-		assert_int_equal(machine_device(machine, i)->vdev->open_count, 0);
-	machine_free(machine, false);
+	require_all_closed();
+}
+
+static void test_races(void **state)
+{
+	struct machine *m = machine_of_all();
+
+	races(m, "6.1", 10000);
+	races(m, "6.12", 10000);
+	races(m, "7.3", 60000);
+	machine_free(m, false);
+}
+
+static void test_races_without_iommu(void **state)
+{
+	struct machine *m = machine_without_iommu();
+
+	no_iommu = true;
+	races(m, "7.3", 10000);
+	machine_free(m, false);
+}
+
+static int setup(void **state)
+{
+	log_set(2, LOG_NONE);
+	return guard_install();
 }
 
 int main(void)
 {
-	const struct CMUnitTest tests[] = { cmocka_unit_test(test_races) };
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test_setup(test_races, setup),
+		cmocka_unit_test_setup(test_races_without_iommu, setup),
+	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
