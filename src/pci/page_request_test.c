@@ -15,15 +15,15 @@ static int create(struct uvfio_dev *dev)
 	return ret < 0 ? ret : 0;
 }
 
-static unsigned answers, answer_group;
+static atomic_uint answers, answer_group;
 
 static void on_answer(struct uvfio_dev *dev, unsigned group, uint32_t pasid,
 		      enum uvfio_page_answer answer)
 {
 	assert_int_equal(answer, UVFIO_PAGE_INVALID);
 	assert_int_equal(pasid, UVFIO_NO_PASID);
-	answer_group = group;
-	answers++;
+	atomic_store(&answer_group, group);
+	atomic_fetch_add(&answers, 1);
 }
 
 static void who(void **state)
@@ -59,8 +59,8 @@ static void requests(void **state)
 	for (unsigned i = 1; i <= 3; i++) {
 		assert_int_equal(uvfio_page_request(fn, 0, 1, UVFIO_NO_PASID, 100 + i, false), 0);
 		assert_int_equal(uvfio_page_request(fn, 0, 2, UVFIO_NO_PASID, 100 + i, true), 0);
-		WAIT(__atomic_load_n(&answers, __ATOMIC_ACQUIRE) == i);
-		assert_int_equal(answer_group, 100 + i);
+		WAIT(atomic_load(&answers) == i);
+		assert_int_equal(atomic_load(&answer_group), 100 + i);
 	}
 	t_free(fn);
 }

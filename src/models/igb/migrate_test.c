@@ -214,6 +214,8 @@ static void test_all_registers(void **state)
 
 static void test_interrupts(void **state)
 {
+	int sent;
+
 	start();
 	rings(2 << 24);
 	w(IGB_IMS, ICR_RXDW);
@@ -235,11 +237,18 @@ static void test_interrupts(void **state)
 	w(IGB_EIMS, 1);
 	send_frame(4);
 	assert_int_equal(atomic_load(&irqs.msi[0]), 1);
-	w(IGB_EICR, 1);
-	send_frame(5);
-	assert_int_equal(try_stop(fn), 0);
+	/* where others have the processor its time may be over before it is held back */
+	for (;;) {
+		sent = atomic_load(&irqs.msi[0]);
+		w(IGB_EICR, 1);
+		send_frame(5);
+		assert_int_equal(try_stop(fn), 0);
+		if (atomic_load(&irqs.msi[0]) == sent)
+			break;
+		resume_function(fn);
+	}
 	usleep(12000);
-	assert_int_equal(atomic_load(&irqs.msi[0]), 1); /* time stands still */
+	assert_int_equal(atomic_load(&irqs.msi[0]), sent); /* time stands still */
 	assert_true(r(IGB_EICR) & 1);
 	w(IGB_EICS, 1);
 	{
