@@ -336,11 +336,28 @@ static void threads(void **state)
 
 #define TEST(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
 
+/* A reset gives all requests back: those whose answer nobody took, and those answered after it. */
+static void resets_give_back(void **state)
+{
+	for (unsigned i = 0; i < 4 * MAX; i++) {
+		assert_int_equal(ask(&a, 0x1000, i, true), 0);
+		assert_int_equal(take(MAX), 1);
+		if (i & 1)
+			iommu_pri_reset(&a.dev);
+		iommu_device_attach(&a.dev, without);
+		if (!(i & 1))
+			iommu_pri_reset(&a.dev);
+		iommu_device_attach(&a.dev, with);
+	}
+	assert_int_equal(answer_to(&a, 0), -ENOENT);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		TEST(in_groups), TEST(put_fails), TEST(full),	     TEST(nobody),
-		TEST(leaving),	 TEST(present),	  TEST(groups_have), TEST(threads),
+		TEST(in_groups),   TEST(put_fails), TEST(full),
+		TEST(nobody),	   TEST(leaving),   TEST(present),
+		TEST(groups_have), TEST(threads),   TEST(resets_give_back),
 	};
 
 	log_set(2, LOG_NONE);
