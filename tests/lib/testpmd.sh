@@ -41,15 +41,16 @@ until_says() {
 
 # pmd_start UVFIO-OPTION... -- EAL-OPTION... -- OPTION...: without the first, by itself; through
 # what is in pmd_as. The first bursts of `start tx_first` are of many UDP flows (22.11 varies the
-# address, 25.11 the port)
+# address, 25.11 the port). Memory is ordinary memory, $pmd_memory MiB, or as pmd_eal says.
 pmd_start() {
-	local run=() eal=() under=()
+	local run=() eal=() under=() memory=(--no-huge -m "${pmd_memory:-64}" --iova-mode=va)
+	[[ ! ${pmd_eal-} ]] || memory=("${pmd_eal[@]}")
 	while [[ $1 != -- ]]; do run+=("$1"); shift; done; shift
 	while [[ $1 != -- ]]; do eal+=("$1"); shift; done; shift
 	[[ ${#run[@]} -eq 0 ]] || under=("$build/uvfio" run --memlock unlimited "${run[@]}" --)
 	pmd_mark=60000
 	rm -f "$tmp/in" "$tmp/out"; mkfifo "$tmp/in"; : >"$tmp/out"
-	stdbuf -oL ${pmd_as[@]+"${pmd_as[@]}"} "${under[@]}" "${pmd[@]}" --file-prefix="uvfio$$.${tmp##*.}" --no-huge -m "${pmd_memory:-64}" --iova-mode=va \
+	stdbuf -oL ${pmd_as[@]+"${pmd_as[@]}"} "${under[@]}" "${pmd[@]}" --file-prefix="uvfio$$.${tmp##*.}" "${memory[@]}" \
 		-l 0,1 "${eal[@]}" -- --no-mlockall -i --txonly-multi-flow --total-num-mbufs="${pmd_mbufs:-8192}" "$@" <"$tmp/in" >"$tmp/out" 2>&1 &
 	pmd_pid=$!
 	exec {pmd_in}>"$tmp/in"
