@@ -41,7 +41,7 @@ struct remap {
 	struct loss l; /* what moves */
 	size_t want;
 	int flags;
-	char *to; /* with MREMAP_FIXED, where nothing is any more */
+	char *to; /* with MREMAP_FIXED, where nothing of the program's is any more */
 };
 
 /* Let what is at @at, of @have bytes, become @want: what was reserved behind it goes for that. */
@@ -178,12 +178,22 @@ static long move_private(struct remap *r)
 				  "in part, or huge pages: uvfio cannot keep it for the device",
 				  (void *)old);
 	if (r->flags & MREMAP_FIXED) {
+		/* never nothing: another thread's memory could come there */
+		const long nobody[6] = {
+			(long)r->to, (long)r->want,
+			PROT_NONE,   MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_FIXED,
+			-1,	     0
+		};
+
 		shim_keep(r->to, r->want, true);
-		rc = shim_bar_munmap(r->to, r->want);
-		if (rc)
+		rc = shim_bar_replace(r->to, r->want, SYS_mmap, nobody);
+		if (sys_failed(rc))
 			return rc;
 	}
-	return shim_run(follow, r);
+	rc = shim_run(follow, r);
+	if (sys_failed(rc) && r->flags & MREMAP_FIXED)
+		sys_call(SYS_munmap, (long)r->to, (long)r->want, 0, 0, 0, 0);
+	return rc;
 }
 
 bool shim_keep_mremap(void *old, size_t have, size_t want, int flags, void *to, long *ret)

@@ -8,6 +8,7 @@
 #include <dlfcn.h>
 #include <malloc.h>
 #include <pthread.h>
+#include <stdatomic.h>
 #include <sys/shm.h>
 #include <sys/uio.h>
 
@@ -433,6 +434,47 @@ static void moves(const struct kind *k)
 	have_both(p, 0, SIZE);
 	CHECK(all(q, SIZE, 0x55));
 	munmap(q, SIZE);
+	CHECK(dma_unmap(&v, IOVA, SIZE) == SIZE);
+	munmap(p, SIZE);
+}
+
+static _Atomic(unsigned char *) coveted;
+static atomic_bool got_in, moved_enough;
+
+static void *intrude(void *arg)
+{
+	unsigned char *at;
+
+	while (!atomic_load(&moved_enough)) {
+		at = atomic_load(&coveted);
+		if (!at || mmap(at, SIZE, PROT_READ | PROT_WRITE,
+				MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED_NOREPLACE, -1, 0) != at)
+			continue;
+		/* else it has moved on */
+		if (atomic_load(&coveted) == at)
+			atomic_store(&got_in, true);
+		munmap(at, SIZE);
+	}
+	return NULL;
+}
+
+/* The place that private memory moves to is nobody else's in the meantime. */
+static void nobody_comes_in(void)
+{
+	unsigned char *p = anonymous(), *to;
+	pthread_t t;
+
+	CHECK(!dma_map(&v, p, IOVA, SIZE));
+	CHECK(!pthread_create(&t, NULL, intrude, NULL));
+	for (int i = 0; i < 2000 && !atomic_load(&got_in); i++) {
+		to = mmap(NULL, SIZE, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+		atomic_store(&coveted, to);
+		CHECK(mremap(p, SIZE, SIZE, MREMAP_MAYMOVE | MREMAP_FIXED, to) == to);
+		p = to;
+	}
+	atomic_store(&moved_enough, true);
+	pthread_join(t, NULL);
+	CHECK(!atomic_load(&got_in));
 	CHECK(dma_unmap(&v, IOVA, SIZE) == SIZE);
 	munmap(p, SIZE);
 }
@@ -1254,6 +1296,7 @@ int main(int argc, char **argv)
 		moves(k);
 		report("moves", k->name);
 	}
+	RUN(nobody_comes_in);
 	RUN(locked);
 	RUN(refused);
 	RUN(sealed);
