@@ -20,6 +20,7 @@
 #include "iommu/internal.h"
 #include "iommu/log.h"
 #include "iommu/page_request.h"
+#include "iommu/pasid.h"
 #include "iommu/peer.h"
 
 void iommu_device_init(struct iommu_device *dev, const char *name)
@@ -32,6 +33,7 @@ void iommu_device_init(struct iommu_device *dev, const char *name)
 void iommu_device_fini(struct iommu_device *dev)
 {
 	iommu_device_attach(dev, NULL);
+	iommu_pasid_free(dev);
 	iommu_log_stop(dev);
 	iommu_pri_free(dev);
 	pthread_mutex_destroy(&dev->log_lock);
@@ -116,18 +118,34 @@ static const struct report_code *fault_code(enum iommu_fault_reason r)
 	}
 }
 
-static void count_fault(struct iommu_device *dev, const struct iommu_fault *f)
+#define PASID_TEXT 24u
+
+/* Return words for the log, in @buf; of no PASID none. */
+static const char *pasid_text(char buf[PASID_TEXT], uint32_t pasid)
 {
-	atomic_fetch_add_explicit(&dev->faults, 1, memory_order_relaxed);
-	report_say(fault_code(f->reason), dev->name, 0,
-		   "DMA fault: %s of %zu bytes at IOVA %#llx: %s", f->write ? "write" : "read",
-		   f->len, (unsigned long long)f->iova, iommu_fault_reason_text(f->reason));
+	buf[0] = '\0';
+	if (pasid != IOMMU_NO_PASID)
+		snprintf(buf, PASID_TEXT, " of PASID %u", pasid);
+	return buf;
 }
 
-static int abort_at(struct iommu_device *dev, uint64_t iova, size_t len, bool write,
-		    enum iommu_fault_reason why)
+static void count_fault(struct iommu_device *dev, const struct iommu_fault *f)
 {
-	struct iommu_fault f = { .iova = iova, .len = len, .write = write, .reason = why };
+	char pasid[PASID_TEXT];
+
+	atomic_fetch_add_explicit(&dev->faults, 1, memory_order_relaxed);
+	report_say(fault_code(f->reason), dev->name, 0,
+		   "DMA fault: %s of %zu bytes at IOVA %#llx%s: %s", f->write ? "write" : "read",
+		   f->len, (unsigned long long)f->iova, pasid_text(pasid, f->pasid),
+		   iommu_fault_reason_text(f->reason));
+}
+
+static int abort_pasid(struct iommu_device *dev, uint32_t pasid, uint64_t iova, size_t len,
+		       bool write, enum iommu_fault_reason why)
+{
+	struct iommu_fault f = {
+		.pasid = pasid, .iova = iova, .len = len, .write = write, .reason = why
+	};
 
 	if (dev->no_iommu && why == IOMMU_NOT_MAPPED)
 		f.reason = IOMMU_NO_MEMORY;
@@ -135,11 +153,19 @@ static int abort_at(struct iommu_device *dev, uint64_t iova, size_t len, bool wr
 	return -EFAULT;
 }
 
+static int abort_at(struct iommu_device *dev, uint64_t iova, size_t len, bool write,
+		    enum iommu_fault_reason why)
+{
+	return abort_pasid(dev, IOMMU_NO_PASID, iova, len, write, why);
+}
+
 /* Return the domain to go through, or NULL and why not. Within rcu_read_begin/end. */
-static inline const struct iommu_domain *domain_of(struct iommu_device *dev,
+static inline const struct iommu_domain *domain_of(struct iommu_device *dev, uint32_t pasid,
 						   enum iommu_fault_reason *why)
 {
-	const struct iommu_domain *d = rcu_get(dev->domain);
+	const struct iommu_domain *d = __builtin_expect(pasid != IOMMU_NO_PASID, 0)
+					       ? iommu_pasid_domain(dev, pasid)
+					       : rcu_get(dev->domain);
 
 	if (atomic_load_explicit(&dev->blocked, memory_order_acquire)) {
 		*why = IOMMU_BLOCKED;
@@ -201,10 +227,11 @@ static enum iommu_fault_reason peer_reason(int err)
  * rcu_read_begin/end, and returns so, but is out of it while the other device is called: whatever
  * was read before has to be read again. A fault names both devices.
  */
-static enum iommu_fault_reason peer(struct iommu_device *dev, const void *mem, uint64_t iova,
-				    void *buf, size_t len, bool write)
+static enum iommu_fault_reason peer(struct iommu_device *dev, uint32_t pasid, const void *mem,
+				    uint64_t iova, void *buf, size_t len, bool write)
 {
 	enum iommu_fault_reason why = IOMMU_PEER_SECTION;
+	char text[PASID_TEXT];
 	struct iommu_peer_at at;
 	bool parked = false;
 	unsigned side;
@@ -223,8 +250,9 @@ static enum iommu_fault_reason peer(struct iommu_device *dev, const void *mem, u
 	if (why != IOMMU_OK) {
 		atomic_fetch_add_explicit(&dev->faults, 1, memory_order_relaxed);
 		report_say(fault_code(why), dev->name, 0,
-			   "DMA fault: %s of %zu bytes at IOVA %#llx, BAR%u of %s at 0x%llx: %s",
-			   write ? "write" : "read", len, (unsigned long long)iova, at.bar,
+			   "DMA fault: %s of %zu bytes at IOVA %#llx%s, BAR%u of %s at 0x%llx: %s",
+			   write ? "write" : "read", len, (unsigned long long)iova,
+			   pasid_text(text, pasid), at.bar,
 			   at.target ? iommu_target_name(at.target) : "no device",
 			   (unsigned long long)at.off, iommu_fault_reason_text(why));
 	}
@@ -235,7 +263,8 @@ static enum iommu_fault_reason peer(struct iommu_device *dev, const void *mem, u
 	return why;
 }
 
-static int dma(struct iommu_device *dev, uint64_t iova, void *buf, size_t len, bool write)
+static int dma(struct iommu_device *dev, uint32_t pasid, uint64_t iova, void *buf, size_t len,
+	       bool write)
 {
 	unsigned prot = write ? IOMMU_WRITE : IOMMU_READ;
 	enum iommu_fault_reason why = IOMMU_OK;
@@ -247,7 +276,7 @@ static int dma(struct iommu_device *dev, uint64_t iova, void *buf, size_t len, b
 	if (!len)
 		return 0;
 	rcu_read_begin();
-	d = domain_of(dev, &why);
+	d = domain_of(dev, pasid, &why);
 	if (!d)
 		goto out;
 	while (done < len) {
@@ -266,13 +295,13 @@ static int dma(struct iommu_device *dev, uint64_t iova, void *buf, size_t len, b
 			if (write)
 				mark_dirty(dev, d, iova + marked, done + n - marked);
 			marked = done + n;
-			why = peer(dev, mem, iova + done, (char *)buf + done, n, write);
+			why = peer(dev, pasid, mem, iova + done, (char *)buf + done, n, write);
 			if (why != IOMMU_OK) {
 				rcu_read_end();
 				return -EFAULT;
 			}
 			done += n;
-			d = domain_of(dev, &why);
+			d = domain_of(dev, pasid, &why);
 			if (!d)
 				break;
 			continue;
@@ -288,17 +317,29 @@ static int dma(struct iommu_device *dev, uint64_t iova, void *buf, size_t len, b
 		mark_dirty(dev, d, iova + marked, done - marked);
 out:
 	rcu_read_end();
-	return why == IOMMU_OK ? 0 : abort_at(dev, iova + done, len, write, why);
+	return why == IOMMU_OK ? 0 : abort_pasid(dev, pasid, iova + done, len, write, why);
 }
 
 int iommu_dma_read(struct iommu_device *dev, uint64_t iova, void *buf, size_t len)
 {
-	return dma(dev, iova, buf, len, false);
+	return dma(dev, IOMMU_NO_PASID, iova, buf, len, false);
+}
+
+int iommu_dma_read_pasid(struct iommu_device *dev, uint32_t pasid, uint64_t iova, void *buf,
+			 size_t len)
+{
+	return dma(dev, pasid, iova, buf, len, false);
 }
 
 int iommu_dma_write(struct iommu_device *dev, uint64_t iova, const void *buf, size_t len)
 {
-	return dma(dev, iova, (void *)buf, len, true);
+	return dma(dev, IOMMU_NO_PASID, iova, (void *)buf, len, true);
+}
+
+int iommu_dma_write_pasid(struct iommu_device *dev, uint32_t pasid, uint64_t iova, const void *buf,
+			  size_t len)
+{
+	return dma(dev, pasid, iova, (void *)buf, len, true);
 }
 
 int iommu_dma_sg(struct iommu_device *dev, uint64_t iova, size_t len, bool write, struct iovec *iov,
@@ -314,7 +355,7 @@ int iommu_dma_sg(struct iommu_device *dev, uint64_t iova, size_t len, bool write
 
 	if (!len)
 		return 0;
-	d = domain_of(dev, &why);
+	d = domain_of(dev, IOMMU_NO_PASID, &why);
 	if (!d)
 		return abort_at(dev, iova, len, write, why);
 	while (done < len) {

@@ -17,10 +17,12 @@
 
 struct iommu_group;
 struct iommu_log;
+struct iommu_pasids;
 struct iommu_pri;
 
 /* An access that was aborted. */
 struct iommu_fault {
+	uint32_t pasid;
 	uint64_t iova; /* the first address that failed */
 	size_t len;    /* of the whole transaction */
 	bool write;
@@ -33,9 +35,10 @@ struct iommu_device {
 	/* the function may not master the bus (COMMAND.MASTER, D-state): kept by pci/ */
 	atomic_bool blocked;
 	atomic_ullong faults;
-	struct iommu_log *log;	  /* RCU (log.c); NULL: its writes are not logged */
-	pthread_mutex_t log_lock; /* who changes or reads it; a leaf */
-	struct iommu_pri *pri;	  /* NULL: it raises no page requests; set before it is used */
+	struct iommu_log *log;	     /* RCU (log.c); NULL: its writes are not logged */
+	pthread_mutex_t log_lock;    /* who changes or reads it; a leaf */
+	struct iommu_pasids *pasids; /* NULL: it has none; set before it is used */
+	struct iommu_pri *pri;	     /* NULL: it raises no page requests; set before it is used */
 	struct iommu_group *group;
 	/*
 	 * there is no IOMMU before it: its domain is the physical memory. Set before the device is
@@ -73,6 +76,12 @@ void iommu_device_attach(struct iommu_device *dev, struct iommu_domain *d);
  * Return: 0, or -EFAULT: aborted, counted, logged; bytes before the failing page were copied.
  */
 int iommu_dma_read(struct iommu_device *dev, uint64_t iova, void *buf, size_t len);
+/** iommu_dma_read_pasid - the same with a PASID (iommu/pasid.h), or IOMMU_NO_PASID */
+int iommu_dma_read_pasid(struct iommu_device *dev, uint32_t pasid, uint64_t iova, void *buf,
+			 size_t len);
+/** iommu_dma_write_pasid - to memory */
+int iommu_dma_write_pasid(struct iommu_device *dev, uint32_t pasid, uint64_t iova, const void *buf,
+			  size_t len);
 /** iommu_dma_write - the same to memory, which is dirty then (iommu/domain.h) */
 int iommu_dma_write(struct iommu_device *dev, uint64_t iova, const void *buf, size_t len);
 /**

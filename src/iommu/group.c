@@ -5,6 +5,7 @@
 
 #include "base/heap.h"
 #include "iommu/group.h"
+#include "iommu/pasid.h"
 
 struct iommu_group *iommu_group_new(unsigned id)
 {
@@ -61,9 +62,42 @@ void iommu_group_remove(struct iommu_group *g, struct iommu_device *dev)
 		g->devs[i] = g->devs[--g->n];
 		dev->group = NULL;
 		iommu_device_attach(dev, NULL);
+		iommu_pasid_detach_all(dev);
 		break;
 	}
 	pthread_mutex_unlock(&g->lock);
+}
+
+unsigned iommu_group_pasid_bits(struct iommu_group *g)
+{
+	unsigned least = 0, bits;
+
+	pthread_mutex_lock(&g->lock);
+	for (unsigned i = 0; i < g->n; i++) {
+		bits = iommu_pasid_bits(g->devs[i]);
+		if (bits && (!least || bits < least))
+			least = bits;
+	}
+	pthread_mutex_unlock(&g->lock);
+	return least;
+}
+
+int iommu_group_attach_pasid(struct iommu_group *g, uint32_t pasid, struct iommu_domain *d)
+{
+	int rc = 0;
+
+	pthread_mutex_lock(&g->lock);
+	for (unsigned i = 0; i < g->n && !rc; i++) {
+		if (!iommu_pasid_bits(g->devs[i]))
+			continue;
+		rc = iommu_pasid_attach(g->devs[i], pasid, d);
+		/* without memory for it there was nothing before either */
+		for (unsigned k = 0; rc && k < i; k++)
+			if (iommu_pasid_bits(g->devs[k]))
+				iommu_pasid_attach(g->devs[k], pasid, NULL);
+	}
+	pthread_mutex_unlock(&g->lock);
+	return rc;
 }
 
 bool iommu_group_has_pri(struct iommu_group *g)

@@ -35,6 +35,16 @@ void iommu_group_free(struct iommu_group *g);
 int iommu_group_add(struct iommu_group *g, struct iommu_device *dev);
 /** iommu_group_remove - detach @dev and let go of it */
 void iommu_group_remove(struct iommu_group *g, struct iommu_device *dev);
+/** iommu_group_pasid_bits - return the least width of those that have PASIDs; 0: none has */
+unsigned iommu_group_pasid_bits(struct iommu_group *g);
+/**
+ * iommu_group_attach_pasid - have all members with PASIDs use @d for @pasid (NULL: nothing)
+ *
+ * To replace another one, or by nothing, needs no memory.
+ *
+ * Return: 0 or -ENOMEM: then nothing changed.
+ */
+int iommu_group_attach_pasid(struct iommu_group *g, uint32_t pasid, struct iommu_domain *d);
 /** iommu_group_has_pri - true if all members raise page requests */
 bool iommu_group_has_pri(struct iommu_group *g);
 /**

@@ -168,12 +168,6 @@ static void queue_add(struct iommu_fault_queue *q, struct slot *group)
 	pthread_mutex_unlock(&q->lock);
 }
 
-/* Return what @dev uses for @pasid, or NULL. Within rcu_read_begin/end. */
-static struct iommu_domain *domain_for(struct iommu_device *dev, uint32_t pasid)
-{
-	return pasid == IOMMU_NO_PASID ? rcu_get(dev->domain) : NULL;
-}
-
 /*
  * From finding the address space to the place in its queue it is one section, so that whoever takes
  * the device out of that address space meets the group.
@@ -194,7 +188,7 @@ int iommu_page_request(struct iommu_device *dev, const struct iommu_page_request
 		pthread_mutex_unlock(&pri->lock);
 	}
 	if (group) {
-		d = domain_for(dev, r->pasid);
+		d = iommu_pasid_domain(dev, r->pasid);
 		group->domain = d;
 		if (d && d->faults && group->client)
 			queue_add(d->faults, group);
@@ -255,7 +249,7 @@ bool iommu_page_present(struct iommu_device *dev, uint64_t addr, unsigned perm, 
 	bool is;
 
 	rcu_read_begin();
-	d = domain_for(dev, pasid);
+	d = iommu_pasid_domain(dev, pasid);
 	is = d && !atomic_load_explicit(&dev->blocked, memory_order_relaxed) &&
 	     iommu_domain_translate(d, addr, prot, &contig, &why);
 	rcu_read_end();

@@ -22,12 +22,11 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "iommu/pasid.h"
+
 struct iommu_device;
 struct iommu_domain;
 struct iommu_fault_queue;
-
-/* A PASID of 0 is none, as to Linux. */
-#define IOMMU_NO_PASID 0u
 
 #define IOMMU_PAGE_READ	 1u
 #define IOMMU_PAGE_WRITE 2u
@@ -38,8 +37,8 @@ struct iommu_fault_queue;
 #define IOMMU_PAGE_INVALID 1u
 
 struct iommu_page_request {
-	uint64_t addr; /* of a page of 4 KiB */
-	uint32_t pasid;
+	uint64_t addr;	/* of a page of 4 KiB */
+	uint32_t pasid; /* or IOMMU_NO_PASID */
 	uint32_t group;
 	unsigned perm; /* IOMMU_PAGE_* */
 	bool last;     /* of its group */

@@ -111,7 +111,7 @@ static int answer_to(struct end *e, unsigned group)
 static void in_groups(void **state)
 {
 	assert_int_equal(take(4), 0);
-	/* two groups, mixed: each is seen when its last has come, in the order in which they came */
+	/* two groups, mixed: each is seen when its last has come, in this order */
 	assert_int_equal(ask(&a, 0x1000, 1, false), 0);
 	assert_int_equal(ask(&a, 0x2000, 2, false), 0);
 	assert_int_equal(ask(&a, 0x3000, 1, false), 0);
