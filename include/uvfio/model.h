@@ -714,6 +714,24 @@ UVFIO_PUBLIC int uvfio_add_dsn(struct uvfio_dev *dev, uint64_t serial);
 UVFIO_PUBLIC int uvfio_add_ext_cap(struct uvfio_dev *dev, uint16_t id, unsigned version,
 				   const void *data, const void *writable, size_t len);
 
+/** define UVFIO_PASID_BITS_MAX - PASIDs have so many bits at most. */
+#define UVFIO_PASID_BITS_MAX 20u
+
+/**
+ * uvfio_add_pasid() - Add a PASID capability (PCIe 6.0, 7.8.8): the device can say with an access
+ * whose it is, and a driver can give each PASID an address space of its own.
+ * @dev: the function, with a PCI Express capability; no VF.
+ * @width: its PASIDs are below 1 << @width; 1 to UVFIO_PASID_BITS_MAX.
+ * @exec: it may ask to execute what it reads (UVFIO_PAGE_EXEC).
+ *
+ * It is on, as the host's IOMMU driver has it, and is not shown to a user: vfio-pci hides it.
+ *
+ * Context: create only.
+ * Return: its offset; -EINVAL: arguments, a VF, or no uvfio_add_pcie(); -EEXIST: it is there
+ * already; -ENOSPC: no room; -ENOMEM.
+ */
+UVFIO_PUBLIC int uvfio_add_pasid(struct uvfio_dev *dev, unsigned width, bool exec);
+
 /** define UVFIO_PRI_MAX - The most page requests that a device may have unanswered. */
 #define UVFIO_PRI_MAX 512u
 
@@ -1063,6 +1081,39 @@ UVFIO_PUBLIC int uvfio_dma_read(struct uvfio_dev *dev, uint64_t iova, void *buf,
  */
 UVFIO_PUBLIC int uvfio_dma_write(struct uvfio_dev *dev, uint64_t iova, const void *buf, size_t len);
 
+/** define UVFIO_NO_PASID - In the place of a PASID: there is none. (To Linux, too, 0 is none.) */
+#define UVFIO_NO_PASID 0u
+
+/**
+ * uvfio_dma_read_pasid() - The device reads memory of one of the driver's address spaces.
+ * @dev: the function, with uvfio_add_pasid().
+ * @pasid: whose address it is; UVFIO_NO_PASID: as uvfio_dma_read().
+ * @iova: the I/O virtual address.
+ * @buf: gets the bytes.
+ * @len: how many.
+ *
+ * Context: any thread of the model. Takes no lock.
+ * Return: 0; -EFAULT: aborted, as in uvfio_dma_read(), or the driver gave this PASID no address
+ * space; a line in the log names the PASID. -EINVAL: the device has no such PASID.
+ */
+UVFIO_PUBLIC int uvfio_dma_read_pasid(struct uvfio_dev *dev, uint32_t pasid, uint64_t iova,
+				      void *buf, size_t len);
+
+/**
+ * uvfio_dma_write_pasid() - The device writes memory of one of the driver's address spaces.
+ * @dev: the function, with uvfio_add_pasid().
+ * @pasid: whose address it is; UVFIO_NO_PASID: as uvfio_dma_write().
+ * @iova: the I/O virtual address.
+ * @buf: the bytes.
+ * @len: how many.
+ *
+ * Context: any thread of the model. Takes no lock.
+ * Return: 0; -EFAULT: aborted, as in uvfio_dma_write(), or the driver gave this PASID no address
+ * space; a line in the log names the PASID. -EINVAL: the device has no such PASID.
+ */
+UVFIO_PUBLIC int uvfio_dma_write_pasid(struct uvfio_dev *dev, uint32_t pasid, uint64_t iova,
+				       const void *buf, size_t len);
+
 /**
  * uvfio_dma_allowed() - May the device make DMA and send messages now?
  * @dev: the function.
@@ -1116,8 +1167,6 @@ UVFIO_PUBLIC int uvfio_dma_sg(struct uvfio_dev *dev, uint64_t iova, size_t len, 
 
 /* ---- page requests: a device with uvfio_add_pri() asks for memory that is not mapped ---- */
 
-/** define UVFIO_NO_PASID - In the place of a PASID: there is none. (To Linux, too, 0 is none.) */
-#define UVFIO_NO_PASID 0u
 /** define UVFIO_PAGE_READ - The device wants to read the page. */
 #define UVFIO_PAGE_READ 1u
 /** define UVFIO_PAGE_WRITE - It wants to write it. */

@@ -374,6 +374,11 @@ int pci_pages_check(pci_function *fn);
 void pci_pages_follow(pci_function *fn);
 void pci_pages_free(pci_function *fn);
 
+/* ---- pasid.c ---- */
+
+/* True if @pasid is one that the function can send, or none. */
+bool pci_pasid_valid(const pci_function *fn, uint32_t pasid);
+
 /* ---- vpd.c ---- */
 
 /* Do the transfer that a write to the address register asks for. Under lock. */

@@ -28,7 +28,8 @@ static void answered(void *arg)
 
 /*
  * Enabled from power-on: the host's IOMMU driver does that before anybody has the device, and again
- * after each reset. A request is for a whole page, and answers need no PASID.
+ * after each reset. A request is for a whole page, and an answer has the PASID of its request,
+ * without which Linux does not enable requests of a device with PASIDs.
  */
 static int add_capabilities(pci_function *fn, unsigned outstanding)
 {
@@ -38,6 +39,7 @@ static int add_capabilities(pci_function *fn, unsigned outstanding)
 	put16(ats + PCI_ATS_CAP, PCI_ATS_CAP_PAGE_ALIGNED);
 	put16(ats + PCI_ATS_CTRL, PCI_ATS_CTRL_ENABLE);
 	put16(pri + PCI_PRI_CTRL, PCI_PRI_CTRL_ENABLE);
+	put16(pri + PCI_PRI_STATUS, PCI_PRI_STATUS_PASID);
 	put32(pri + PCI_PRI_MAX_REQ, outstanding);
 	put32(pri + PCI_PRI_ALLOC_REQ, outstanding);
 	off = pci_ext_cap_new(fn, PCI_EXT_CAP_ID_ATS, 1, sizeof(ats), ats + 4, NULL);
@@ -66,7 +68,9 @@ static bool valid(const pci_function *fn, unsigned perm, uint32_t pasid)
 	const unsigned known = UVFIO_PAGE_READ | UVFIO_PAGE_WRITE | UVFIO_PAGE_EXEC;
 
 	return !(perm & ~known) && perm & (UVFIO_PAGE_READ | UVFIO_PAGE_WRITE) &&
-	       (pasid == UVFIO_NO_PASID ? !(perm & UVFIO_PAGE_EXEC) : false);
+	       pci_pasid_valid(fn, pasid) &&
+	       (!(perm & UVFIO_PAGE_EXEC) ||
+		(pasid != UVFIO_NO_PASID && iommu_pasid_exec(&fn->iommu)));
 }
 
 int uvfio_page_request(struct uvfio_dev *dev, uint64_t iova, unsigned perm, uint32_t pasid,

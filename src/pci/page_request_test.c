@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * pci/page_request_test.c: who can have page requests, and what is one. (models/testdev has the
- * rest: requests and answers of a whole device.)
+ * pci/page_request_test.c: who can have page requests and PASIDs, and what is one. (models/testdev
+ * has the rest: requests and answers of a whole device.)
  */
 #include "pci/test_function.h"
 
@@ -65,9 +65,56 @@ static void requests(void **state)
 	t_free(fn);
 }
 
+static unsigned width;
+static bool exec;
+
+static int create_pasid(struct uvfio_dev *dev)
+{
+	int ret;
+
+	assert_int_equal(uvfio_add_pasid(dev, 4, false), -EINVAL); /* without PCI Express */
+	ret = create(dev);
+	ret = ret < 0 ? ret : uvfio_add_pasid(dev, width, exec);
+	return ret < 0 ? ret : 0;
+}
+
+static void pasids(void **state)
+{
+	pci_function *fn;
+	unsigned off;
+	char c = 0;
+
+	for (width = 0; width <= 21; width += 21)
+		assert_int_equal(t_try(create_pasid, NULL, 0, NULL, 0, &fn), -EINVAL);
+	width = 4;
+	for (exec = false;; exec = true) {
+		fn = t_new(create_pasid);
+		pci_config_write(fn, PCI_COMMAND, 2, PCI_COMMAND_MASTER);
+		off = pci_find_ext_cap(fn, PCI_EXT_CAP_ID_PASID);
+		assert_int_equal(rd16(off + PCI_PASID_CAP),
+				 4 << 8 | (exec ? PCI_PASID_CAP_EXEC : 0));
+		assert_int_equal(rd16(off + PCI_PASID_CTRL), exec ? 3 : 1);
+		answers = 0;
+		assert_int_equal(uvfio_page_request(fn, 0, 1, 16, 0, true), -EINVAL);
+		assert_int_equal(uvfio_page_request(fn, 0, 5, UVFIO_NO_PASID, 0, true), -EINVAL);
+		assert_int_equal(uvfio_page_request(fn, 0, 5, 15, 0, false), exec ? 0 : -EINVAL);
+		assert_int_equal(uvfio_dma_read_pasid(fn, 16, 0, &c, 1), -EINVAL);
+		assert_int_equal(uvfio_dma_write_pasid(fn, UINT32_MAX, 0, &c, 1), -EINVAL);
+		assert_int_equal(uvfio_dma_write_pasid(fn, 15, 0, &c, 1), -EFAULT);
+		assert_int_equal(uvfio_dma_read_pasid(fn, UVFIO_NO_PASID, 0, &c, 1), -EFAULT);
+		t_free(fn);
+		if (exec)
+			break;
+	}
+}
+
 int main(void)
 {
-	const struct CMUnitTest tests[] = { cmocka_unit_test(who), cmocka_unit_test(requests) };
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(who),
+		cmocka_unit_test(requests),
+		cmocka_unit_test(pasids),
+	};
 
 	log_set(2, LOG_NONE);
 	return cmocka_run_group_tests(tests, NULL, NULL);
