@@ -67,14 +67,18 @@ out:
 
 static int get(struct uvfio_dev *dev, uint32_t cmd, uint64_t iova, void *buf, size_t len)
 {
+	struct testdev *td = uvfio_priv(dev);
+
 	return cmd & TD_DMA_DIRECT ? direct(dev, iova, buf, len, false)
-				   : uvfio_dma_read(dev, iova, buf, len);
+				   : uvfio_dma_read_pasid(dev, td->dma.pasid, iova, buf, len);
 }
 
 static int put(struct uvfio_dev *dev, uint32_t cmd, uint64_t iova, void *buf, size_t len)
 {
+	struct testdev *td = uvfio_priv(dev);
+
 	return cmd & TD_DMA_DIRECT ? direct(dev, iova, buf, len, true)
-				   : uvfio_dma_write(dev, iova, buf, len);
+				   : uvfio_dma_write_pasid(dev, td->dma.pasid, iova, buf, len);
 }
 
 /* Fill @buf with the pattern as it stands in memory at distance @done from the start. */
@@ -135,7 +139,8 @@ static bool valid(const struct testdev *td, const struct testdev_dma *d)
 {
 	uint32_t op = d->cmd & TD_OP_MASK;
 
-	if (d->cmd & ~TD_DMA_CMD_BITS || op < TD_OP_COPY || op > TD_OP_CHECK)
+	if (d->cmd & ~TD_DMA_CMD_BITS || op < TD_OP_COPY || op > TD_OP_CHECK ||
+	    (d->pasid && (d->cmd & TD_DMA_DIRECT || d->pasid >> td->pasid_bits)))
 		return false;
 	if ((op == TD_OP_LOAD && !in_ram(td, d->dst, d->len)) ||
 	    (op == TD_OP_STORE && !in_ram(td, d->src, d->len)))

@@ -12,13 +12,13 @@
 struct testdev_dma {
 	uint64_t src, dst, len, done, addr;
 	uint64_t asked; /* the page that was asked for last: its address, 1, and 2 to write it */
-	uint32_t cmd, status, pattern, vector, delay;
+	uint32_t cmd, status, pattern, vector, delay, pasid;
 	struct uvfio_timer *timer;
 };
 
 struct testdev_pages {
 	uint64_t addr;
-	uint32_t cmd, status, answers;
+	uint32_t cmd, status, answers, pasid;
 	bool asking; /* the engine waits for an answer */
 };
 
@@ -27,7 +27,8 @@ struct testdev {
 	uint64_t ram_size;
 	bool *dirty; /* of each page of ram, while that is noted; else NULL */
 	uint64_t num_dirty;
-	bool stopped;		    /* for a migration */
+	bool stopped; /* for a migration */
+	unsigned pasid_bits;
 	uint8_t io[64], small[256]; /* BAR3, BAR4 */
 	uint8_t region[4096];	    /* that is no BAR */
 	uint32_t reads, writes, last_access, last_offset;

@@ -17,7 +17,7 @@ void testdev_page_command(struct uvfio_dev *dev, uint32_t cmd)
 
 	p->cmd = cmd;
 	if (!(cmd & ~TD_PAGE_CMD_BITS) && group != TD_PAGE_ENGINE)
-		ret = uvfio_page_request(dev, p->addr, cmd & TD_PAGE_PERM, UVFIO_NO_PASID, group,
+		ret = uvfio_page_request(dev, p->addr, cmd & TD_PAGE_PERM, p->pasid, group,
 					 cmd & TD_PAGE_LAST);
 	if (ret)
 		p->status = group << TD_PAGE_GROUP_SHIFT | TD_PAGE_REFUSED;
@@ -50,8 +50,8 @@ bool testdev_page_ask(struct uvfio_dev *dev, uint64_t addr, bool write)
 	unsigned perm = write ? UVFIO_PAGE_WRITE : UVFIO_PAGE_READ;
 	uint64_t what = (addr & ~4095ull) | 1u | (write ? 2u : 0);
 
-	if (td->dma.asked == what || uvfio_page_present(dev, addr, perm, UVFIO_NO_PASID) ||
-	    uvfio_page_request(dev, addr, perm, UVFIO_NO_PASID, TD_PAGE_ENGINE, true))
+	if (td->dma.asked == what || uvfio_page_present(dev, addr, perm, td->dma.pasid) ||
+	    uvfio_page_request(dev, addr, perm, td->dma.pasid, TD_PAGE_ENGINE, true))
 		return false;
 	td->dma.asked = what;
 	td->dma.addr = addr;

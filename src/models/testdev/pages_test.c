@@ -16,10 +16,19 @@ static struct iommu_fault_queue *q;
 static struct iommu_domain *d;
 static char page[4096] __attribute__((aligned(4096)));
 
-/* A testdev with a queue for its address space. */
+/* A testdev with PASIDs, and a queue for its address space. */
 static void plug_paged(void)
 {
-	plug(&model_testdev, "pri", "on");
+	static const struct pci_option opts[] = { { "pri", "on" }, { "pasid_bits", "4" } };
+	char err[256];
+
+	loop = loop_new();
+	if (pci_function_new(&model_testdev, "0000:01:00.0", 0, loop, opts, 2, err, sizeof(err),
+			     &fn))
+		fail_msg("%s", err);
+	test_irqs_watch(&irqs, fn);
+	mem = test_memory_give(fn, IOVA, MEM_SIZE, 4096, NULL);
+	pci_config_write(fn, PCI_COMMAND, 2, PCI_COMMAND_MEMORY | PCI_COMMAND_MASTER);
 	q = iommu_fault_queue_new();
 	d = iommu_domain_new();
 	iommu_domain_set_faults(d, q);
@@ -209,13 +218,58 @@ static void moved(void **state)
 	pci_state_free(&s);
 }
 
+/* Each PASID sees memory of its own at the same address, and asks for its own pages. */
+static void pasids(void **state)
+{
+	plug_paged();
+	assert_int_equal(iommu_pasid_attach(pci_function_iommu(fn), 3, d), 0);
+	assert_int_equal(iommu_domain_map(d, PAGED, page, 4096, 3), 0);
+	iommu_device_attach(pci_function_iommu(fn), NULL);
+	wr(REGS, TD_DMA_PATTERN, 4, 0x41414141);
+	wr(REGS, TD_DMA_PASID, 4, 3);
+	start(TD_OP_FILL, 0, PAGED, 4);
+	assert_int_equal(rd(REGS, TD_DMA_STATUS, 4), TD_DMA_OK);
+	assert_memory_equal(page, "AAAA", 5);
+	start(TD_OP_CHECK, PAGED, 0, 4);
+	assert_int_equal(rd(REGS, TD_DMA_STATUS, 4), TD_DMA_OK);
+	/* of no PASID, and of one that has nothing */
+	for (unsigned pasid = 0; pasid <= 4; pasid += 4) {
+		wr(REGS, TD_DMA_PASID, 4, pasid);
+		wr(REGS, TD_DMA_CMD, 4, TD_OP_CHECK);
+		assert_int_equal(rd(REGS, TD_DMA_STATUS, 4), TD_DMA_FAULT);
+	}
+	/* one that there is not; pointers are without */
+	wr(REGS, TD_DMA_PASID, 4, 16);
+	wr(REGS, TD_DMA_CMD, 4, TD_OP_CHECK);
+	assert_int_equal(rd(REGS, TD_DMA_STATUS, 4), TD_DMA_BAD);
+	wr(REGS, TD_DMA_PASID, 4, 3);
+	wr(REGS, TD_DMA_CMD, 4, TD_OP_CHECK | TD_DMA_DIRECT);
+	assert_int_equal(rd(REGS, TD_DMA_STATUS, 4), TD_DMA_BAD);
+	/* requests, to execute as well */
+	wr(REGS, TD_PAGE_PASID, 4, 3);
+	wr(REGS, TD_PAGE_CMD, 4, TD_PAGE_LAST | 5);
+	start(TD_OP_FILL, 0, PAGED + 0x1000, 4);
+	assert_int_equal(take(), 2);
+	assert_int_equal(rec[0].r.perm, IOMMU_PAGE_READ | IOMMU_PAGE_EXEC);
+	assert_int_equal(rec[0].r.pasid, 3);
+	assert_int_equal(rec[1].r.pasid, 3);
+	assert_int_equal(iommu_domain_map(d, PAGED + 0x1000, mem, 4096, 3), 0);
+	iommu_fault_queue_answer(q, rec[1].cookie, IOMMU_PAGE_SUCCESS);
+	WAIT(rd(REGS, TD_DMA_STATUS, 4) == TD_DMA_OK);
+	assert_memory_equal(mem, "AAAA", 4);
+	/* the PASID leaves: its request is answered */
+	assert_int_equal(iommu_pasid_attach(pci_function_iommu(fn), 3, NULL), 0);
+	WAIT(rd(REGS, TD_PAGE_ANSWERS, 4) == 1);
+	assert_int_equal(status(), TD_PAGE_INVALID);
+	unplug_paged();
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(capabilities),
-		cmocka_unit_test(by_register),
-		cmocka_unit_test(copy),
-		cmocka_unit_test(moved),
+		cmocka_unit_test(capabilities), cmocka_unit_test(by_register),
+		cmocka_unit_test(copy),		cmocka_unit_test(moved),
+		cmocka_unit_test(pasids),
 	};
 
 	log_set(2, LOG_NONE);

@@ -47,5 +47,7 @@ const struct uvfio_reg testdev_reg_names[] = {
 	REG("PAGE_CMD", TD_PAGE_CMD, 4, RW, 0),
 	REG("PAGE_STATUS", TD_PAGE_STATUS, 4, RO, 0),
 	REG("PAGE_ANSWERS", TD_PAGE_ANSWERS, 4, RO, 0),
+	REG("PAGE_PASID", TD_PAGE_PASID, 4, RW, 0),
+	REG("DMA_PASID", TD_DMA_PASID, 4, RW, 0),
 	{ 0 },
 };

@@ -48,7 +48,9 @@
 #define TD_PAGE_CMD	0x0c8
 #define TD_PAGE_STATUS	0x0cc
 #define TD_PAGE_ANSWERS 0x0d0
-#define TD_REGS_END	0x0d8
+#define TD_PAGE_PASID	0x0d4
+#define TD_DMA_PASID	0x0d8
+#define TD_REGS_END	0x0e0
 
 #define TD_ID_VALUE    0x54465655u /* "UVFT" */
 #define TD_INTX_TIMER  0xffffffffu /* TIMER_VECTOR: raise the line */

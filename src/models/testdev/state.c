@@ -158,6 +158,11 @@ int testdev_save(struct uvfio_dev *dev, struct uvfio_state *s)
 	}
 	if (uvfio_opt_bool(dev, "pri", 0))
 		testdev_pages_save(dev, s);
+	if (td->pasid_bits) {
+		uvfio_section(s, "pasids");
+		uvfio_put32(s, td->pages.pasid);
+		uvfio_put32(s, d->pasid);
+	}
 	return 0;
 }
 
@@ -205,6 +210,11 @@ int testdev_load(struct uvfio_dev *dev, struct uvfio_state *s, uint32_t version)
 	}
 	if (uvfio_opt_bool(dev, "pri", 0))
 		testdev_pages_load(dev, s);
+	if (td->pasid_bits) {
+		uvfio_section(s, "pasids");
+		td->pages.pasid = uvfio_get32(s);
+		d->pasid = uvfio_get32(s);
+	}
 	/* what the engine is told to do is checked when it does it; this only once */
 	if (d->status > TD_DMA_BAD || d->done > d->len)
 		return uvfio_load_error(s, "the engine's status %u, %llu bytes done of %llu",

@@ -121,6 +121,8 @@ static const struct {
 	{ TD_PAGE_CMD, offsetof(struct testdev, pages.cmd) },
 	{ TD_PAGE_STATUS, offsetof(struct testdev, pages.status) },
 	{ TD_PAGE_ANSWERS, offsetof(struct testdev, pages.answers) },
+	{ TD_PAGE_PASID, offsetof(struct testdev, pages.pasid) },
+	{ TD_DMA_PASID, offsetof(struct testdev, dma.pasid) },
 };
 
 static int read_reg(struct uvfio_dev *dev, uint64_t offset, uint64_t *value)
@@ -225,6 +227,12 @@ static int write_reg(struct uvfio_dev *dev, uint64_t offset, uint64_t value)
 		break;
 	case TD_DMA_DELAY:
 		td->dma.delay = (uint32_t)value;
+		break;
+	case TD_PAGE_PASID:
+		td->pages.pasid = (uint32_t)value;
+		break;
+	case TD_DMA_PASID:
+		td->dma.pasid = (uint32_t)value;
 		break;
 	case TD_PAGE_CMD:
 		testdev_page_command(dev, (uint32_t)value);
@@ -550,6 +558,7 @@ static int add_capabilities(struct uvfio_dev *dev)
 	/* After the length byte: the last four bytes can be written, the rest cannot. */
 	static const uint8_t vendor[13] = { 1, 'u', 'v', 'f', 'i', 'o', 0, 0, 0, 0, 0, 0, 0 };
 	static const uint8_t vendor_writable[13] = { [9] = 0xff, 0xff, 0xff, 0xff };
+	struct testdev *td = uvfio_priv(dev);
 	int ret = 0;
 
 	if (uvfio_opt_bool(dev, "pm", 0))
@@ -575,6 +584,9 @@ static int add_capabilities(struct uvfio_dev *dev)
 		ret = uvfio_add_atomics(dev, UVFIO_ATOMIC_32 | UVFIO_ATOMIC_64 | UVFIO_ATOMIC_128);
 	if (ret >= 0 && uvfio_opt_bool(dev, "pri", 0))
 		ret = uvfio_add_pri(dev, PAGE_REQUESTS);
+	td->pasid_bits = (unsigned)uvfio_opt_uint(dev, "pasid_bits", 0);
+	if (ret >= 0 && td->pasid_bits)
+		ret = uvfio_add_pasid(dev, td->pasid_bits, true);
 	return ret;
 }
 
@@ -689,6 +701,11 @@ static const struct uvfio_option testdev_options[] = {
 	SWITCH("aer", "on", "Advanced Error Reporting (with pcie)"),
 	SWITCH("dsn", "on", "Device Serial Number (with pcie)"),
 	SWITCH("pri", "off", "page requests, for fault queues of an iommufd (with pcie)"),
+	{ .name = "pasid_bits",
+	  .type = UVFIO_OPT_UINT,
+	  .def = "0",
+	  .max = UVFIO_PASID_BITS_MAX,
+	  .help = "width of PASIDs (with pcie); 0: it has none" },
 	{ 0 },
 };
 
