@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: BSD-3-Clause
 # cdev.sh: /dev/vfio/devices/vfioN and /dev/iommu, handed on: the newest QEMU gets both as
 # descriptors (fd=), as from a manager, and by address; and whose they are (tests/shim/cdevs.c has
-# the same between C programs); dirty pages, and page requests.
+# the same between C programs); dirty pages, page requests, PASIDs.
 set -uo pipefail
 # shellcheck source=tests/lib/part.sh
 . "$(dirname "$0")/lib/part.sh"
@@ -73,4 +73,30 @@ closed: out, late EINVAL
 END
 same "page requests are served, refused and left" "$(cat "$tmp/expected")" "$(timeout 100 "$build/uvfio" run --log none --device testdev,pri=on -- "$build/test/cdev_pages")"
 same "a device without them takes no HWPT with a fault queue" "attach ENODEV" "$(timeout 100 "$build/uvfio" run --log none --device testdev -- "$build/test/cdev_pages" 1 | tail -1)"
+
+# An address space for each PASID. (caps 2: execute)
+cat >"$tmp/expected" <<'END'
+bind 0
+hw info 0 caps 2, PASIDs of 8 bits
+ATS 1, PRI 1, PASID 0
+queue 0
+hwpt 0
+hwpt 0
+hwpt 0
+map 0
+attach: too large ENOSPC, no such ENOENT, an IOAS EINVAL, not made for it EINVAL, 9 bits EINVAL, right 0
+beside it: an IOAS EINVAL, not made for it EINVAL, another PASID 0
+PASID 5: status 2, aaaa
+request flags 3 pasid 6 perm 2 addr 100000
+map 0
+PASID 6: status 2, bbbb
+PASID 7: status 3
+without: status 3
+replace 0, detach 0, again 0
+PASID 6: status 2, eeee bbbb
+PASID 5: status 3, eeee
+without, not made for it: EINVAL, detach 0, then 0, and a PASID EINVAL
+END
+same "a device with PASIDs sees an address space for each" "$(cat "$tmp/expected")" "$(timeout 100 "$build/uvfio" run --log warn --log-file "$tmp/log" --device testdev,pri=on,pasid_bits=8 -- "$build/test/cdev_pasids")"
+has "and a fault names its PASID" "write of 4 bytes at IOVA 0x100000 of PASID 7: the device is attached to no I/O address space"
 counts

@@ -306,7 +306,7 @@ void vfio_iommufd_unbind(struct vfio_device *dev);
  * Return: 0; -EINVAL: not bound, or no such kind of object, or the HWPT cannot be used for this;
  * -ENOENT: no such object; -EADDRINUSE: the IOAS has something where @dev has something reserved;
  * -EFAULT, -ENOMEM: its memory; -ENODEV: the HWPT has a fault queue, and @dev, or one of its group,
- * raises no page requests; -EBUSY, -ENOSPC: the PASID.
+ * raises no page requests; -EBUSY, -ENOSPC: the PASID; -EOPNOTSUPP: @dev has no PASIDs.
  */
 int vfio_iommufd_attach(struct vfio_device *dev, uint32_t *pt_id, const uint32_t *pasid);
 /**

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
  * vfio/iommufd_device.c: devices that are bound to an iommufd, and the page tables that they are
- * attached to. A group has one page table for each PASID: the first device that is attached takes
- * its neighbours along, which then can be attached to the same one only, or replace it for all.
+ * attached to. A group has one page table: the first device that is attached takes its neighbours
+ * along, which then can be attached to the same one only, or replace it for all. (iommufd_pasid.c
+ * has those of PASIDs.)
  */
 #include <errno.h>
 
@@ -125,8 +126,7 @@ static int check_window(const struct vfio_iommufd_device *idev, struct iommufd_i
 	return iommufd_is_noiommu(&idev->obj) ? 0 : iommufd_ioas_check_device(ioas);
 }
 
-/* May @idev be attached to @h at all? 0 or -ENODEV. */
-static int check_fault(const struct vfio_iommufd_device *idev, const struct iommufd_hwpt *h)
+int iommufd_check_fault(const struct vfio_iommufd_device *idev, const struct iommufd_hwpt *h)
 {
 	if (!h->fault || iommufd_is_noiommu(&idev->obj) ||
 	    iommu_group_has_pri(idev->dev->group->iommu))
@@ -146,8 +146,10 @@ static int attach_first(struct vfio_iommufd_device *idev, struct iommufd_hwpt *h
 	if (g->attached && g->ioas != h->space)
 		return -EINVAL;
 	ret = check_window(idev, h->ioas);
+	if (!ret && !iommufd_group_allows(idev->dev->group, h))
+		ret = -EINVAL;
 	if (!ret)
-		ret = check_fault(idev, h);
+		ret = iommufd_check_fault(idev, h);
 	if (!ret)
 		ret = group_attach(g, idev->dev, h->space);
 	if (ret)
@@ -169,8 +171,10 @@ static int replace(struct vfio_iommufd_device *idev, struct iommufd_hwpt *h)
 		return 0;
 	if (h->ioas != old->ioas)
 		ret = check_window(idev, h->ioas);
+	if (!ret && !iommufd_group_allows(idev->dev->group, h))
+		ret = -EINVAL;
 	if (!ret)
-		ret = check_fault(idev, h);
+		ret = iommufd_check_fault(idev, h);
 	if (!ret)
 		ret = group_replace(g, old->space, h->space);
 	if (ret)
@@ -214,6 +218,8 @@ static int attach_ioas(struct vfio_iommufd_device *idev, struct iommufd_ioas *io
 	}
 	if (!idev->hwpt) { /* before the memory is looked at */
 		ret = idev->dev->group->attached ? -EINVAL : check_window(idev, ioas);
+		if (!ret && !iommufd_group_allows(idev->dev->group, NULL))
+			ret = -EINVAL;
 		if (ret)
 			return ret;
 	}
@@ -265,21 +271,6 @@ static int attach_0(struct vfio_iommufd_device *idev, uint32_t *pt_id, bool by_p
 	return ret;
 }
 
-/* No PASID can be attached: no device has them, nor has the IOMMU. */
-static int attach_pasid(struct vfio_iommufd_device *idev, uint32_t pt_id, uint32_t pasid)
-{
-	struct iommufd_object *o = iommufd_object_get(idev->ictx, pt_id, IOMMUFD_ANY);
-
-	if (pasid > INT32_MAX)
-		return -ENOSPC;
-	if (!o)
-		return -ENOENT;
-	if (o->kind != IOMMUFD_HWPT || !container_of_type(o, struct iommufd_hwpt, obj)->pasids)
-		return -EINVAL;
-	return report_warn("pasid-hardware", idev->dev->name, -EOPNOTSUPP,
-			   "attach of PASID %u: the IOMMU has none", pasid);
-}
-
 int iommufd_attach(struct vfio_device *dev, uint32_t *pt_id, const uint32_t *pasid)
 {
 	struct vfio_iommufd_device *idev = dev->iommufd;
@@ -289,7 +280,7 @@ int iommufd_attach(struct vfio_device *dev, uint32_t *pt_id, const uint32_t *pas
 		return -EINVAL;
 	pthread_mutex_lock(&idev->ictx->lock);
 	if (pasid && *pasid)
-		ret = attach_pasid(idev, *pt_id, *pasid);
+		ret = iommufd_pasid_attach(idev, *pt_id, *pasid);
 	else
 		ret = attach_0(idev, pt_id, pasid);
 	pthread_mutex_unlock(&idev->ictx->lock);
@@ -315,7 +306,9 @@ int vfio_iommufd_detach(struct vfio_device *dev, const uint32_t *pasid)
 	idev = dev->iommufd;
 	if (idev) {
 		pthread_mutex_lock(&idev->ictx->lock);
-		if (pasid ? !*pasid && idev->by_pasid_0 : !idev->by_pasid_0)
+		if (pasid && *pasid)
+			iommufd_pasid_detach(idev, *pasid);
+		else if (!pasid == !idev->by_pasid_0)
 			detach(idev);
 		pthread_mutex_unlock(&idev->ictx->lock);
 		ret = 0;
@@ -334,6 +327,7 @@ void iommufd_unbind(struct vfio_device *dev)
 		return;
 	ictx = idev->ictx;
 	pthread_mutex_lock(&ictx->lock);
+	iommufd_pasid_detach_all(idev);
 	detach(idev);
 	iommu_pri_client(dev->iommu, 0);
 	iommufd_object_remove(ictx, &idev->obj);

@@ -163,12 +163,14 @@ int vfio_iommufd_hwpt_alloc(struct vfio_iommufd *ictx, const struct iommu_hwpt_a
 #define ECAP_PDS  (1ull << 42)
 #define ECAP_SMTS (1ull << 43)
 #define ECAP_SSTS (1ull << 46)
+/* and PASIDs, of 20 bits */
+#define ECAP_PASID (1ull << 40 | 19ull << 35)
 
 int vfio_iommufd_hw_info(struct vfio_iommufd *ictx, uint32_t dev_id,
 			 struct vfio_iommufd_hw_info *out)
 {
+	const struct iommu_device *dev = NULL;
 	struct iommufd_object *o;
-	bool pri = false;
 	int ret = 0;
 
 	*out = (struct vfio_iommufd_hw_info){
@@ -187,12 +189,17 @@ int vfio_iommufd_hw_info(struct vfio_iommufd *ictx, uint32_t dev_id,
 	else if (iommufd_is_noiommu(o))
 		ret = -EOPNOTSUPP;
 	else
-		pri = container_of_type(o, struct vfio_iommufd_device, obj)->dev->iommu->pri;
-	pthread_mutex_unlock(&ictx->lock);
-	if (pri) {
+		dev = container_of_type(o, struct vfio_iommufd_device, obj)->dev->iommu;
+	if (dev && dev->pri) {
 		out->vtd.ecap_reg |= ECAP_DT | ECAP_PRS | ECAP_PDS | ECAP_SMTS | ECAP_SSTS;
 		out->capabilities &= ~IOMMU_HW_CAP_PCI_ATS_NOT_SUPPORTED;
 	}
+	if (dev && dev->pasids) {
+		out->vtd.ecap_reg |= ECAP_PASID | ECAP_SMTS | ECAP_SSTS;
+		out->max_pasid_log2 = (uint8_t)iommu_pasid_bits(dev);
+		out->capabilities |= iommu_pasid_exec(dev) ? IOMMU_HW_CAP_PCI_PASID_EXEC : 0;
+	}
+	pthread_mutex_unlock(&ictx->lock);
 	return ret;
 }
 

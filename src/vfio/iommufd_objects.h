@@ -83,12 +83,19 @@ struct iommufd_hwpt {
 	bool automatic; /* made by an attach to the IOAS, and goes with the last device */
 };
 
+struct iommufd_pasid {
+	uint32_t pasid;
+	struct iommufd_hwpt *hwpt;
+};
+
 struct vfio_iommufd_device {
 	struct iommufd_object obj;
 	struct vfio_iommufd *ictx;
 	struct vfio_device *dev;
 	struct iommufd_hwpt *hwpt; /* that it is attached to, or NULL */
 	bool by_pasid_0;	   /* the client said "PASID 0", which is the same to the kernel */
+	struct iommufd_pasid *pasids; /* those that are attached, by number */
+	unsigned num_pasids;
 };
 
 struct vfio_iommufd {
@@ -190,6 +197,20 @@ void iommufd_pages_put(struct vfio_iommufd *ictx, struct iommufd_pages *p);
 
 /* Free a queue that nobody uses, with its number. */
 void iommufd_fault_free(struct vfio_iommufd *ictx, struct vfio_iommufd_fault *f);
+
+/* ---- iommufd_device.c ---- */
+
+/* May the group of @idev be attached to @h, which may have a fault queue? 0 or -ENODEV. */
+int iommufd_check_fault(const struct vfio_iommufd_device *idev, const struct iommufd_hwpt *h);
+
+/* ---- iommufd_pasid.c ---- */
+
+/* True if @g may use @h (NULL: one that an attach makes) without a PASID beside those it has. */
+bool iommufd_group_allows(const struct vfio_group *g, const struct iommufd_hwpt *h);
+/* Attach @pasid of @idev, not 0, to the object @pt_id, or have that replace what it has. */
+int iommufd_pasid_attach(struct vfio_iommufd_device *idev, uint32_t pt_id, uint32_t pasid);
+void iommufd_pasid_detach(struct vfio_iommufd_device *idev, uint32_t pasid);
+void iommufd_pasid_detach_all(struct vfio_iommufd_device *idev);
 
 /* ---- iommufd_hwpt.c ---- */
 

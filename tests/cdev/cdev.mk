@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: BSD-3-Clause
-# The programs of tests/cdev.sh, which ask for dirty pages and serve page requests: libc alone.
-cdev_programs := $(BUILD)/test/cdev_dirty $(BUILD)/test/cdev_pages
+# The programs of tests/cdev.sh, for dirty pages, page requests and PASIDs: libc alone.
+cdev_programs := $(addprefix $(BUILD)/test/cdev_,dirty pages pasids)
 $(cdev_programs): $(BUILD)/test/cdev_%: tests/cdev/%.c $(tests_headers)
 	$(test_link)
 test-programs: $(cdev_programs)
