@@ -114,11 +114,23 @@ def put(path, text):
 def is_now(): return repr(open(D + "0/reset_method").read().strip())
 print(put(D + "0/reset_method", "bus"), put(D + "0/reset_method", "default\n"), is_now(), put(D + "1/remove", "1"), put(D + "0/reset_method", "default\n"), is_now())')"
 
-echo "# what is open"
+echo "# what is open: the same as the kernel says, and the user is asked for it"
+devices=(--device igb)
+asked leave
+same "dpdk-devbind -u of a device in use waits for its user" "ok waits ok 0 unused=vfio-pci" "$(run bash -c '
+	coproc "$0"; echo "open 1 0000:01:00.0" >&${COPROC[1]}; read -r r <&${COPROC[0]}; echo $r
+	dpdk-devbind.py -u 01:00.0 >/dev/null & sleep 1; kill -0 $! && echo waits
+	echo "close 1" >&${COPROC[1]}; read -r r <&${COPROC[0]}; echo $r; wait $!; echo $?
+	dpdk-devbind.py --status-dev net | grep -o "unused=.*"' "$build/test/processes_client" | paste -sd' ')"
+same "a writer that was killed leaves it without a driver, and who binds it goes on" "ok killed no driver ok bound ok" "$(run bash -c '
+	coproc "$1"; c() { echo "$@" >&${COPROC[1]}; read -r r <&${COPROC[0]}; echo $r; }
+	c open 1 0000:01:00.0; sh -c "echo 0000:01:00.0 >$0/unbind" & sleep 0.5; kill -KILL $!; wait $! 2>/dev/null || echo killed
+	[ -e $0/0000:01:00.0 ] || echo no driver; c close 1
+	echo 0000:01:00.0 >$0/bind; [ -e $0/0000:01:00.0 ] && echo bound; c open 1 0000:01:00.0' $V "$build/test/processes_client" | paste -sd' ')"
 # the writer waits for the close, which the program makes when it is told to
 same "unbind waits until the device is closed" "ok waits ok done ENOENT" "$(run bash -c '
 	coproc "$1"; echo "open 1 0000:01:00.0" >&${COPROC[1]}; read -r r <&${COPROC[0]}; echo $r
-	echo 0000:01:00.0 >$0/unbind & sleep 0.3; [ -e $0/0000:01:00.0 ] && echo waits
+	echo 0000:01:00.0 >$0/unbind & sleep 0.3; kill -0 $! && echo waits
 	echo "close 1" >&${COPROC[1]}; read -r r <&${COPROC[0]}; echo $r; wait $!; [ -e $0/0000:01:00.0 ] || echo done
 	echo "open 1 0000:01:00.0" >&${COPROC[1]}; read -r r <&${COPROC[0]}; echo $r' $V "$build/test/processes_client" | paste -sd' ')"
 devices=(--device igb,group=4 --device igb,group=4,driver=none --device igb,driver=igb)

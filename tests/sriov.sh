@@ -84,7 +84,7 @@ same "dump" "3" "$("$build/uvfio" dump --device "$model,sriov_numvfs=2" | grep -
 echo "# PF and VFs in one process"
 run "$use" open $P $T vfs $P read $P 0xc stdio $P 2 vfs $P read $P 0xc open $V0 $T open $V1 $T read $V0 0 read $V1 0 \
 	write $V1 0x40 0x77 read $P 0x44 read $V0 0x40 write $P 0x40 0x99 read $V0 0x40 dma $V0 dma $V1 alias $V0 $V1 dma $P msi $V0 msi $V1 msi $P \
-	map $V1 0 map $P 0 numvfs $P 0 close $V0 numvfs $P 0 close $V1 numvfs $P 0 vfs $P read $P 0xc open $V0 $T numvfs $P 1 open $V0 $T read $V0 8 open $V1 $T >"$tmp/out"
+	map $V1 0 map $P 0 close $V0 close $V1 numvfs $P 0 vfs $P read $P 0xc open $V0 $T numvfs $P 1 open $V0 $T read $V0 8 open $V1 $T >"$tmp/out"
 same "the whole story" "open $P: 0x0
 vfs $P: 0x0
 read $P: 0x0
@@ -109,8 +109,6 @@ msi $V1: 0x1
 msi $P: 0x1
 map $V1: 0x101
 map $P: 0x5046
-numvfs 0: EBUSY
-numvfs 0: EBUSY
 numvfs 0: 0x1
 vfs $P: 0x0
 read $P: 0x0
@@ -135,11 +133,13 @@ same "the PF is taken: itself" "group $P: EBUSY" "$(pair $P $P $use group $P)"
 same "a VF is taken: the PF, the other VF, itself" "group $P: EBUSY|group $V1: EBUSY|group $V0: EBUSY" "$(pair $P $V0 $use group $P group $V1 group $V0 | paste -sd'|')"
 same "VFs of a PF that another process has can be disabled" "numvfs 0: 0x1" "$(pair $P $P $use numvfs $P 0)"
 : >"$tmp/log"
-same "not while one is open there" "numvfs 0: EBUSY|numvfs 2: 0x1|numvfs 1: EBUSY" "$(pair $P $V1 $use numvfs $P 0 numvfs $P 2 numvfs $P 1 | paste -sd'|')"
-has "and a line says which" "$V1 \(group 3\) is open" "$tmp/log"
+same "while one is open there the writer waits, and the others go" "waits|first gone|numvfs 0: 0x1" \
+	"$(shell 'mkfifo $tmp/go $tmp/said; $use open $P $T open $V1 $T wait <$tmp/go >$tmp/said 2>/dev/null & exec 4>$tmp/go; while read l && [ "$l" != ready ]; do :; done <$tmp/said
+	$use numvfs $P 0 >$tmp/w 4>&- & sleep 0.5; [ -s $tmp/w ] || echo waits; [ -e /sys/bus/pci/devices/$V0 ] || echo first gone; exec 4>&-; wait; cat $tmp/w; rm $tmp/go $tmp/said' | paste -sd'|')"
+has "and a line says which" "$V1: it is open; the writer waits" "$tmp/log"
 : >"$tmp/log"
-same "nor while a descriptor is left of one whose process ended" "numvfs 0: EBUSY|closed|numvfs 0: 0x1" \
-	"$(shell 'mkfifo $tmp/go $tmp/said; (exec 9<>/dev/vfio/3; (echo >$tmp/said; read l <$tmp/go; exec 9>&-; echo closed >$tmp/said) & read l <$tmp/said); $use numvfs $P 0; echo >$tmp/go; cat $tmp/said; $use numvfs $P 0; rm $tmp/go $tmp/said' | paste -sd'|')"
+same "so while a descriptor is left of one whose process ended" "waits|closed|numvfs 0: 0x1" \
+	"$(shell 'mkfifo $tmp/go $tmp/said; (exec 9<>/dev/vfio/3; (echo >$tmp/said; read l <$tmp/go; exec 9>&-; echo closed >$tmp/said) & read l <$tmp/said); $use numvfs $P 0 >$tmp/w & sleep 0.5; [ -s $tmp/w ] || echo waits; echo >$tmp/go; cat $tmp/said; wait; cat $tmp/w; rm $tmp/go $tmp/said' | paste -sd'|')"
 has "which a line says, too" "group 3: process [0-9]+ still has it open" "$tmp/log"
 same "after its end it can" "open $V0: EACCES|open $P: 0x0|open $V0: 0x0|numvfs 0: 0x1" "$(shell '$use open $V0 $T open $P $T open $V0 $T; $use numvfs $P 0' | paste -sd'|')"
 same "a token outlives the process that set it" "open $P: 0x0|open $V0: EACCES|open $V0: EACCES|open $V1: 0x0" \

@@ -87,6 +87,9 @@ static void answer(struct ctl_agent *a, struct ctl_packet *q)
 	case CTL_ASK_ERROR:
 		p.value = q->a <= MACHINE_FATAL ? machine_error(a->m, q->addr, q->a) : -EINVAL;
 		break;
+	case CTL_ASK_BACK:
+		p.value = (int)machine_ask_back(a->m, q->addr, q->a);
+		break;
 	case CTL_ASK_RESET:
 		p.value = machine_reset(a->m, q->addr);
 		break;

@@ -153,7 +153,7 @@ void request_plug(struct request *r)
 	if (fd >= 0)
 		run_unlock(fd);
 	if (!rc && numvfs)
-		rc = run_set_numvfs(run_dir, r->addr, numvfs);
+		rc = run_set_numvfs(run_dir, r->addr, numvfs, NULL);
 	if (rc) {
 		request_fail(r, rc, "%s", why ? why : strerror(-rc));
 		free(why);
@@ -177,7 +177,7 @@ void request_sriov(struct request *r)
 		return;
 	rc = num->number < 0 || num->number > UINT16_MAX
 		     ? -EINVAL
-		     : run_set_numvfs(r->s->run_dir, addr, (unsigned)num->number);
+		     : run_set_numvfs(r->s->run_dir, addr, (unsigned)num->number, NULL);
 	if (rc == -EBUSY)
 		request_fail(r, rc,
 			     "%s: a virtual function is open, or there are some: set 0 first",

@@ -43,6 +43,12 @@ void ctl_agent_abandon(struct ctl_agent *a);
  */
 int ctl_ask_reset(const char *run_dir, const char *addr, unsigned *silent);
 
+/*
+ * Have whoever has the device at @addr open asked for it, which is losing its driver, for the
+ * @count-th time from 0 on (machine_ask_back()): how often it is open, or -errno. As above.
+ */
+int ctl_ask_back(const char *run_dir, const char *addr, unsigned count);
+
 /* ---- server.c: in `uvfio run` ---- */
 
 struct ctl_server;

@@ -69,9 +69,11 @@ static int ask(int fd, const struct ctl_packet *q, struct ctl_packet *answer)
 	return n < 0 ? (int)n : n == sizeof(*answer) ? 0 : -EPIPE;
 }
 
-int ctl_ask_reset(const char *run_dir, const char *addr, unsigned *silent)
+/* Have all agents asked @what: the value that the server tells, or -errno. */
+static int relay(const char *run_dir, enum ctl_op what, const char *addr, unsigned count,
+		 unsigned *silent)
 {
-	struct ctl_packet q = { .op = CTL_RELAY, .seq = 1, .a = CTL_ASK_RESET }, p;
+	struct ctl_packet q = { .op = CTL_RELAY, .seq = 1, .a = what, .b = count }, p;
 	int fd = ctl_packet_connect(run_dir), rc;
 
 	*silent = 0;
@@ -84,4 +86,16 @@ int ctl_ask_reset(const char *run_dir, const char *addr, unsigned *silent)
 		return rc;
 	*silent = p.a;
 	return p.value;
+}
+
+int ctl_ask_reset(const char *run_dir, const char *addr, unsigned *silent)
+{
+	return relay(run_dir, CTL_ASK_RESET, addr, 0, silent);
+}
+
+int ctl_ask_back(const char *run_dir, const char *addr, unsigned count)
+{
+	unsigned silent;
+
+	return relay(run_dir, CTL_ASK_BACK, addr, count, &silent);
 }

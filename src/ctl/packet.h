@@ -22,6 +22,7 @@ enum ctl_op {
 	CTL_ASK_LEAVE, /* @addr, for the a-th time; b: it is lost. value: how many have it open */
 	CTL_ASK_ERROR, /* @addr reports an error; a: enum machine_severity */
 	CTL_ASK_RESET, /* reset @addr (machine_reset) */
+	CTL_ASK_BACK,  /* @addr loses its driver, for the a-th time: value as CTL_ASK_LEAVE */
 	/* from the agent */
 	CTL_USE,      /* @addr; a, b: opens by its group and by itself; c: D-state; d: CTL_USE_* */
 	CTL_DONE,     /* value: -errno, or as the question says */

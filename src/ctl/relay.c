@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
  * ctl/relay.c: a process of the program, which writes to a file of sysfs, has the others do what
- * the kernel would: reset a device that one of them has. It is a question to all agents, and what
- * the one answered that has the device is the answer.
+ * the kernel would: reset a device that one of them has, or ask its user for it. It is a question
+ * to all agents, and what the one answered that has the device is the answer.
  */
 #include <errno.h>
 #include <stdlib.h>
@@ -16,6 +16,7 @@ struct relay {
 	struct ctl_server *s;
 	unsigned agent; /* who asked: its place, and its number */
 	uint32_t id;
+	int nothing; /* the value of who does not have the device */
 	struct ctl_packet answer;
 };
 
@@ -30,8 +31,7 @@ static void hear(struct question *q, struct agent *a, const struct ctl_packet *p
 {
 	struct relay *r = q->arg;
 
-	/* one process has it, and the others say -ENODEV */
-	if (p->op == CTL_DONE && p->value != -ENODEV)
+	if (p->op == CTL_DONE && p->value != r->nothing)
 		r->answer.value = p->value;
 }
 
@@ -54,7 +54,7 @@ void relay_begin(struct ctl_server *s, unsigned i, const struct ctl_packet *p)
 			  wrong = { .op = CTL_DONE, .seq = p->seq, .value = -EINVAL };
 	struct relay *r;
 
-	if (p->a != CTL_ASK_RESET) {
+	if (p->a != CTL_ASK_RESET && p->a != CTL_ASK_BACK) {
 		tell(s, i, &wrong);
 		return;
 	}
@@ -67,7 +67,8 @@ void relay_begin(struct ctl_server *s, unsigned i, const struct ctl_packet *p)
 	r->s = s;
 	r->agent = i;
 	r->id = s->agents[i].id;
-	r->answer = (struct ctl_packet){ .op = CTL_DONE, .seq = p->seq, .value = -ENODEV };
+	r->nothing = p->a == CTL_ASK_RESET ? -ENODEV : 0;
+	r->answer = (struct ctl_packet){ .op = CTL_DONE, .seq = p->seq, .value = r->nothing };
 	r->question = (struct question){ .hear = hear, .done = done, .arg = r };
 	server_ask(s, &r->question, &question);
 }

@@ -348,6 +348,40 @@ static void test_reset(void **state)
 	user_close(&u);
 }
 
+/* A write to sysfs that takes a device away asks for it. */
+static void test_asked_back(void **state)
+{
+	static const char unbind[] = "/sys/bus/pci/drivers/vfio-pci/unbind",
+			  bind[] = "/sys/bus/pci/drivers/vfio-pci/bind", addr[] = "0000:02:00.0";
+	const long len = sizeof(addr) - 1;
+	struct run_wait w = { 0 };
+	struct vfio_open other;
+	struct user u;
+
+	assert_int_equal(ctl_ask_back("/nonexistent", addr, 0), -ENOENT);
+	assert_int_equal(user_open(&u, 2, addr), 0);
+	/* it has its driver: a question that comes late is none */
+	assert_int_equal(ctl_ask_back(run.dir, addr, 0), 0);
+	assert_int_equal(run_store(run.dir, unbind, addr, (size_t)len, &w), -EINPROGRESS);
+	assert_int_equal(w.what, RUN_WAIT_CLOSE);
+	assert_string_equal(w.addr, addr);
+	for (unsigned i = 0; i < 3; i++) {
+		assert_int_equal(ctl_ask_back(run.dir, addr, i), 1);
+		assert_int_equal(heard(u.req), 1);
+	}
+	assert_int_equal(vfio_open_by_group(&other, u.g, addr, NULL), -ENODEV);
+	assert_true(says(&run, "{\"request\":\"list\"}", "\"ok\":true"));
+	assert_int_equal(vfio_open_by_group(&other, u.g, addr, NULL), -ENODEV);
+	assert_int_equal(run_store(run.dir, unbind, addr, (size_t)len, &w), -EINPROGRESS);
+	user_close(&u);
+	assert_int_equal(run_store(run.dir, unbind, addr, (size_t)len, &w), len);
+	assert_int_equal(ctl_ask_back(run.dir, addr, 0), 0);
+	/* with a driver again it can be opened, though this process saw nothing in between */
+	assert_int_equal(run_store(run.dir, bind, addr, (size_t)len, NULL), len);
+	assert_int_equal(user_open(&u, 2, addr), 0);
+	user_close(&u);
+}
+
 static void test_unplug(void **state)
 {
 	static const char unplug[] = "{\"request\":\"unplug\",\"device\":\"01:00.0\"}",
@@ -487,12 +521,13 @@ static void test_no_server(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_refused), cmocka_unit_test(test_lines),
-		cmocka_unit_test(test_clients), cmocka_unit_test(test_open),
-		cmocka_unit_test(test_agents),	cmocka_unit_test(test_changes),
-		cmocka_unit_test(test_reset),	cmocka_unit_test(test_unplug),
-		cmocka_unit_test(test_plug),	cmocka_unit_test(test_life),
-		cmocka_unit_test(test_find),	cmocka_unit_test(test_no_server),
+		cmocka_unit_test(test_refused),	  cmocka_unit_test(test_lines),
+		cmocka_unit_test(test_clients),	  cmocka_unit_test(test_open),
+		cmocka_unit_test(test_agents),	  cmocka_unit_test(test_changes),
+		cmocka_unit_test(test_reset),	  cmocka_unit_test(test_asked_back),
+		cmocka_unit_test(test_unplug),	  cmocka_unit_test(test_plug),
+		cmocka_unit_test(test_life),	  cmocka_unit_test(test_find),
+		cmocka_unit_test(test_no_server),
 	};
 
 	return cmocka_run_group_tests(tests, start, stop);

@@ -102,8 +102,10 @@ static void follow(struct plugged *dev)
 		return;
 	rc = run_driver(dev->m->run_dir, dev->d.addr, now);
 	/* one that is not there was removed */
-	if ((rc && rc != -ENODEV) || !strcmp(now, dev->driver))
+	if ((rc && rc != -ENODEV) || (!strcmp(now, dev->driver) && !dev->asked_back))
 		return;
+	/* one that was asked back left its driver meanwhile, and may have the same one again */
+	dev->asked_back = false;
 	strcpy(was, dev->driver);
 	if (machine_is_vfio(dev))
 		leave_vfio(dev);

@@ -256,13 +256,18 @@ static void stores_each(unsigned kind)
 		store(unbind, addr);
 		store(bind, addr);
 		failed = fault_clear();
+		/* a bind that failed leaves nothing behind */
+		if (!run_driver("run", addr, name) && !*name &&
+		    access("run/leaving/0000:01:00.0", F_OK))
+			assert_int_equal(system("[ $(ls run/cdevs | wc -l) = 0 ]"), 0);
 		store(unbind, addr);
 		if (store(bind, addr) != (long)strlen(addr))
 			fail_msg("%s, the %u., failed: it cannot be bound", fault.name, n);
 		assert_int_equal(run_driver("run", addr, name), 0);
 		assert_string_equal(name, "vfio-pci");
 		assert_int_equal(access("run/dev/vfio/1", F_OK), 0);
-		/* its number may have been lost */
+		/* and its number was not lost */
+		assert_int_equal(access("run/dev/vfio/devices/vfio0", F_OK), 0);
 		assert_int_equal(system("[ $(ls run/dev/vfio/devices | wc -l) = 1 ]"), 0);
 		assert_int_equal(
 			access("run/sys/bus/pci/drivers/vfio-pci/0000:01:00.0/vendor", F_OK), 0);

@@ -117,6 +117,7 @@ struct plugged {
 	unsigned index;	     /* in machine.plugged; of a VF, which one it is */
 	uint64_t born, died; /* as in the run's list (run_device) */
 	bool leaving;	     /* the same, or a VF whose PF is */
+	bool asked_back;     /* machine_ask_back(), and no driver since */
 	bool lost;	     /* machine_leave() said so */
 	bool link_down;	     /* as in the run's list */
 	bool gone;	     /* out of its group, never to come back */

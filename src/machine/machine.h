@@ -157,6 +157,12 @@ unsigned machine_leave(struct machine *m, const char *addr, unsigned count, bool
 /* Errors that a device can report (PCIe 6.0, 6.2.2). */
 enum machine_severity { MACHINE_CORRECTABLE, MACHINE_NONFATAL, MACHINE_FATAL };
 /*
+ * Ask the users of the device at @addr, whose driver is being taken away, to close it, for the
+ * @count-th time from 0 on; nobody can open it until it has a driver again. Returns how often it is
+ * open in this process.
+ */
+unsigned machine_ask_back(struct machine *m, const char *addr, unsigned count);
+/*
  * Reset the device at @addr, open or not, as the host does. 0; -ENODEV: it is not in this process;
  * -ENOTTY: it cannot be reset alone, or does not answer.
  */

@@ -12,6 +12,7 @@
 #include <string.h>
 
 #include "machine/internal.h"
+#include "machine/run/run.h"
 #include "models/net/net.h"
 
 void machine_released(void *arg)
@@ -72,6 +73,27 @@ unsigned machine_leave(struct machine *m, const char *addr, unsigned count, bool
 	return open;
 }
 
+unsigned machine_ask_back(struct machine *m, const char *addr, unsigned count)
+{
+	char driver[RUN_DRIVER_NAME];
+	struct vfio_device *vdev;
+	struct plugged *dev;
+	unsigned open = 0;
+
+	pthread_mutex_lock(&m->plug_lock);
+	dev = find(m, addr);
+	vdev = dev ? dev->d.vdev : NULL;
+	/* a question that comes late is none: it has a driver again */
+	if (vdev && m->run_dir && (run_driver(m->run_dir, addr, driver) || !*driver)) {
+		open = vfio_device_leave(vdev, true);
+		dev->asked_back = true;
+		if (open && vdev->ops->request)
+			vdev->ops->request(vdev, count);
+	}
+	pthread_mutex_unlock(&m->plug_lock);
+	return open;
+}
+
 int machine_set_link(struct plugged *dev, bool up)
 {
 	dev->link_down = !up;
@@ -84,8 +106,9 @@ int machine_set_link(struct plugged *dev, bool up)
 
 void machine_catch_up(struct plugged *dev)
 {
-	if (dev->leaving && dev->d.vdev)
-		vfio_device_leave(dev->d.vdev, true);
+	/* the device may have been bound before, and left */
+	if (dev->d.vdev)
+		vfio_device_leave(dev->d.vdev, dev->leaving);
 	if (dev->lost)
 		lose(dev);
 	if (dev->link_down)

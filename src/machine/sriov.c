@@ -183,7 +183,7 @@ void machine_disable_vfs(struct plugged *pf)
 		machine_unplug(pf->vfs[i]);
 		machine_leave_group(pf->vfs[i]);
 		/* it may come back as another */
-		pf->vfs[i]->leaving = false;
+		pf->vfs[i]->leaving = pf->vfs[i]->asked_back = false;
 		if (pf->vfs[i]->d.vdev)
 			vfio_device_leave(pf->vfs[i]->d.vdev, false);
 	}

@@ -191,6 +191,7 @@ static const char *driver_of(const char *addr)
 
 static void waits(void **state)
 {
+	struct run_wait w;
 	int fd;
 
 	VIEW("igb");
@@ -203,15 +204,35 @@ static void waits(void **state)
 	fd = hold(1, byte_of(D1));
 	answers(UNBIND, D1, -EINPROGRESS);
 	answers(DIR1 "/remove", "1", -EINPROGRESS);
-	is_bound(true);
+	/* its own node and its links are gone, and the group's node is there for who has it */
+	HAS(D1, "");
+	assert_false(there(DRIVER "/" D1) || there("/dev/vfio/devices/vfio0") ||
+		     there(DIR1 "/vfio-dev") || there(DIR1 "/remove"));
+	assert_true(there("/dev/vfio/1"));
+	assert_int_equal(strncmp(text_of(DIR1 "/uevent"), "DRIVER=vfio-pci\n", 16), 0);
+	/* it does not want another driver yet, who binds waits, and who resets */
+	answers(PROBE, D1, 0);
+	answers(BIND, D1, -EINPROGRESS);
+	answers(DIR1 "/reset", "1", -EINPROGRESS);
+	HAS(D1, "");
 	close(fd);
+	/* whoever comes next goes on with it; a writer that waited does not take it away again */
+	w = (struct run_wait){ .addr = D1 };
+	answers(BIND, D1, 0);
+	is_bound(true);
+	assert_true(there("/dev/vfio/devices/vfio0"));
+	assert_int_equal(run_store(dir, UNBIND, D1, strlen(D1), &w), strlen(D1));
+	is_bound(true);
 	/* so it does for a virtual function, which the driver would take along */
 	answers(DIR1 "/sriov_numvfs", "2", 0);
 	fd = hold(3, byte_of("0000:01:10.2"));
 	answers(UNBIND, D1, -EINPROGRESS);
 	answers("/sys/bus/pci/drivers/vfio-pci/unbind", "0000:01:10.2", -EINPROGRESS);
-	answers("/sys/bus/pci/drivers/vfio-pci/unbind", "0000:01:10.0", 0);
-	HAS("0000:01:10.0", "");
+	/* the first one went at once; the PF has its driver until they all have */
+	HAS("0000:01:10.0", "gone");
+	HAS("0000:01:10.2", "");
+	HAS(D1, "vfio-pci");
+	assert_false(there(DIR1 "/virtfn0") || there(DIR1 "/virtfn1"));
 	close(fd);
 	answers(UNBIND, D1, 0);
 	is_bound(false);
@@ -221,6 +242,27 @@ static void waits(void **state)
 	answers(BIND, D1, 0);
 	answers(DIR1 "/sriov_numvfs", "1", 0);
 	HAS("0000:01:10.0", "vfio-pci");
+}
+
+/* Of two in a group the node stays for the one that is open. */
+static void waits_in_a_group(void **state)
+{
+	int fd;
+
+	VIEW("edu,group=5", "edu,group=5");
+	fd = hold(5, byte_of(D1));
+	answers(UNBIND, D1, -EINPROGRESS);
+	answers(UNBIND, "0000:02:00.0", 0);
+	assert_true(there("/dev/vfio/5"));
+	/* a number is kept for as long as its device is open */
+	answers(BIND, "0000:02:00.0", 0);
+	assert_true(there("/dev/vfio/devices/vfio1"));
+	answers(UNBIND, "0000:02:00.0", 0);
+	close(fd);
+	answers(UNBIND, D1, 0);
+	assert_false(there("/dev/vfio/5"));
+	answers(BIND, "0000:02:00.0", 0);
+	assert_true(there("/dev/vfio/devices/vfio0"));
 }
 
 static void drivers(void **state)
@@ -358,6 +400,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(take_away_and_give_back, make_dir, test_drop_dir),
 		cmocka_unit_test_setup_teardown(waits, make_dir, test_drop_dir),
+		cmocka_unit_test_setup_teardown(waits_in_a_group, make_dir, test_drop_dir),
 		cmocka_unit_test_setup_teardown(drivers, make_dir, test_drop_dir),
 		cmocka_unit_test_setup_teardown(ids, make_dir, test_drop_dir),
 		cmocka_unit_test_setup_teardown(groups, make_dir, test_drop_dir),

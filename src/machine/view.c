@@ -240,7 +240,8 @@ static int start_run(struct machine *m, const char *dir)
 	free(pfs);
 	for (unsigned i = 0; i < m->num_plugged && !rc; i++)
 		if (m->plugged[i]->spec.numvfs)
-			rc = run_set_numvfs(dir, m->plugged[i]->d.addr, m->plugged[i]->spec.numvfs);
+			rc = run_set_numvfs(dir, m->plugged[i]->d.addr, m->plugged[i]->spec.numvfs,
+					    NULL);
 	return rc;
 }
 

@@ -208,9 +208,39 @@ static long reset(const struct run_wait *w, size_t n)
 			   rc == -ENODEV ? "it does not answer" : strerror(-rc));
 }
 
+/* What a write that waits asks for. */
+struct asking {
+	char addr[PCI_ADDRESS_TEXT];
+	unsigned count;
+	time_t next; /* CLOCK_MONOTONIC, seconds */
+};
+
+/* Ask for the device that @w names, at once and every ten seconds: vfio_unregister_group_dev(). */
+static void ask_back(struct asking *a, const struct run_wait *w)
+{
+	struct timespec now = { 0 };
+	int rc;
+
+	sys_call(SYS_clock_gettime, CLOCK_MONOTONIC, (long)&now, 0, 0, 0, 0);
+	if (strcmp(a->addr, w->addr)) {
+		strcpy(a->addr, w->addr);
+		a->count = 0;
+		a->next = now.tv_sec;
+	}
+	if (now.tv_sec < a->next)
+		return;
+	a->next = now.tv_sec + 10;
+	rc = ctl_ask_back(shim.run_dir, a->addr, a->count++);
+	report_warn("close-waits", a->addr, 0,
+		    rc > 0 ? "it is open; the writer waits until it is closed"
+			   : "it, or its group, is open where nobody can be asked for it; the "
+			     "writer waits until it is closed");
+}
+
 static long store(const char *virt, const char *text, size_t n)
 {
 	static const struct timespec pause = { .tv_nsec = 50000000 };
+	struct asking asking = { 0 };
 	struct run_wait w = { 0 };
 	struct machine *m;
 	bool was;
@@ -221,8 +251,10 @@ static long store(const char *virt, const char *text, size_t n)
 	/* a close that came another way than through our wrapper may not have been taken in yet */
 	if ((ret == -EBUSY || ret == -EINPROGRESS) && shim_handles_drain())
 		ret = run_store(shim.run_dir, virt, text, n, &w);
-	/* as the kernel's writer, which no signal but SIGKILL ends */
+	/* as the kernel's writer, which no signal ends before */
 	while (ret == -EINPROGRESS && w.what == RUN_WAIT_CLOSE) {
+		shim_begin_wait();
+		ask_back(&asking, &w);
 		sys_call(SYS_clock_nanosleep, CLOCK_MONOTONIC, 0, (long)&pause, 0, 0, 0);
 		shim_handles_drain();
 		ret = run_store(shim.run_dir, virt, text, n, &w);

@@ -14,7 +14,8 @@
  * handler they are saved; the call that sets the first one waits until no thread is in a call that
  * counts on there being none. That is known by the stack that such a call is on.
  *
- * No call waits for another process today, so none keeps a Ctrl-C from the program for long. One
+ * One call waits for other processes: a write to sysfs that takes a device away, as the kernel's,
+ * which no signal ends; it has them blocked then, with or without handlers (shim_begin_wait()). One
  * that will (for the server of a device) must be let go when a signal is there that the program has
  * open: it waits in poll(2), with no lock that another call needs, on its answer together with a
  * private signalfd of all signals but those in the mask that shim_run() saved, and does not read
@@ -46,6 +47,24 @@ __attribute__((constructor(101))) static void resolve(void)
 		return;
 	set_state = (int (*)(int, int *))(uintptr_t)dlsym(libc, "pthread_setcancelstate");
 	set_type = (int (*)(int, int *))(uintptr_t)dlsym(libc, "pthread_setcanceltype");
+}
+
+/* The mask from before shim_begin_wait(). */
+static __thread uint64_t wait_mask __attribute__((tls_model("initial-exec")));
+static __thread bool waiting __attribute__((tls_model("initial-exec")));
+
+void shim_begin_wait(void)
+{
+	uint64_t mask;
+
+	if (waiting)
+		return;
+	shim_block_signals(&mask);
+	waiting = shim_stack_close();
+	if (waiting)
+		wait_mask = mask;
+	else
+		shim_raw_sigmask(SIG_SETMASK, &mask, NULL);
 }
 
 bool shim_inside(void)
@@ -164,6 +183,11 @@ long shim_run(long (*fn)(void *arg), void *arg)
 	if (open >= 0)
 		shim_stack_give(open);
 	leave(&c);
+	if (waiting && !depth) {
+		mask = wait_mask;
+		waiting = false;
+		open = -1;
+	}
 	if (open < 0)
 		shim_restore_signals(&mask);
 	else

@@ -51,6 +51,8 @@ long shim_on_stack(long (*fn)(void *arg), void *arg);
 int shim_stack_take(bool open);
 void shim_stack_give(int i);
 long shim_stack_use(int i, long (*fn)(void *arg), void *arg);
+/* The call that runs has signals blocked from now on. False: it always had. */
+bool shim_stack_close(void);
 void shim_stacks_wait_open(void); /* until those that were taken by such a call are given back */
 /* fn(arg), and the thread has no alternate signal stack meanwhile. */
 long shim_without_alternate(long (*fn)(void *arg), void *arg);
@@ -74,6 +76,11 @@ struct shim_ksigaction {
 };
 long shim_sigaction(int sig, const struct shim_ksigaction *act, struct shim_ksigaction *old);
 long shim_sigmask(int how, const uint64_t *set, uint64_t *old);
+/*
+ * The call that runs will wait for what another process or thread does, maybe long: until it
+ * returns no signal ends it, and who sets a handler does not wait for it.
+ */
+void shim_begin_wait(void);
 /* Block everything but our three; for the time that one of our locks is held. */
 void shim_block_signals(uint64_t *saved);
 /* In the handler of a fault: our three are open, where @mask is what was interrupted. */

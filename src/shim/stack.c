@@ -131,6 +131,16 @@ long shim_stack_use(int i, long (*fn)(void *arg), void *arg)
 	return use(stacks + (size_t)i * EACH, fn, arg);
 }
 
+bool shim_stack_close(void)
+{
+	char *s = atomic_load_explicit(&stacks, memory_order_relaxed);
+	size_t at = (size_t)((char *)__builtin_frame_address(0) - s);
+	unsigned was = TAKEN_OPEN;
+
+	return s && at < (size_t)NUM_STACKS * EACH &&
+	       atomic_compare_exchange_strong(&state[at / EACH].taken, &was, TAKEN);
+}
+
 void shim_stacks_wait_open(void)
 {
 	for (unsigned i = 0; i < NUM_STACKS; i++)

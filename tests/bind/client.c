@@ -17,6 +17,7 @@
 #include <string.h>
 #include <sys/eventfd.h>
 #include <sys/ioctl.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -284,6 +285,245 @@ static void what_vfs_have(void)
 	printf("when they are gone: %s\n", text_of(path_to(device, "reset_method")));
 }
 
+/* ---- taken away while it is open ---- */
+
+#define DRIVER "/sys/bus/pci/drivers/vfio-pci/"
+
+/* A process that writes when it is told to, and knows nothing of what is open here. */
+struct writer {
+	pid_t pid;
+	int order;
+};
+
+struct order {
+	char path[160], text[64];
+};
+
+static struct writer writer(void)
+{
+	struct writer w;
+	struct order o;
+	int p[2];
+
+	if (pipe2(p, O_CLOEXEC))
+		exit(3);
+	w.pid = fork();
+	w.order = p[1];
+	if (!w.pid) {
+		close(p[1]);
+		if (read(p[0], &o, sizeof(o)) != sizeof(o))
+			_exit(0);
+		_exit(put(o.path, o.text) ? errno : 0);
+	}
+	close(p[0]);
+	return w;
+}
+
+static void tell(struct writer *w, const char *path, const char *text)
+{
+	struct order o = { 0 };
+
+	snprintf(o.path, sizeof(o.path), "%s", path);
+	snprintf(o.text, sizeof(o.text), "%s", text);
+	if (write(w->order, &o, sizeof(o)) != sizeof(o))
+		puts("the writer is gone");
+	close(w->order);
+}
+
+/* Look for a while whether it is still there. */
+static const char *waits(const struct writer *w)
+{
+	usleep(300000);
+	return waitpid(w->pid, NULL, WNOHANG) ? "no" : "yes";
+}
+
+static const char *ends(const struct writer *w)
+{
+	int status = 0;
+
+	waitpid(w->pid, &status, 0);
+	if (WIFSIGNALED(status))
+		return WTERMSIG(status) == SIGINT ? "ended by SIGINT" : "ended by a signal";
+	return WEXITSTATUS(status) ? strerrorname_np(WEXITSTATUS(status)) : "ok";
+}
+
+static const char *is_there(const char *path)
+{
+	return access(path, F_OK) ? "no" : "yes";
+}
+
+static const char *asked(int fd)
+{
+	return eventfd_wait(fd, 60000) ? "yes" : "no";
+}
+
+static void what_is_shown(const char *addr)
+{
+	char name_of[64], node[96] = "no";
+	struct stat st;
+
+	snprintf(name_of, sizeof(name_of), DRIVER "%s", addr);
+	printf("shown: device %s, driver %s, of the driver %s, in uevent %s, vfio-dev %s, ",
+	       is_there(path_to(addr, "vendor")), is_there(path_to(addr, "driver")),
+	       is_there(name_of),
+	       strstr(text_of(path_to(addr, "uevent")), "DRIVER=") ? "yes" : "no",
+	       is_there(path_to(addr, "vfio-dev/.")));
+	if (vfio_group_path(addr, node, sizeof(node)))
+		strcpy(node, "/");
+	printf("group %s\n", node[1] ? !stat(node, &st) ? "yes" : "no" : "none");
+}
+
+static void unbind_waits(void)
+{
+	struct writer unbinds = writer(), binds = writer();
+	char group[64];
+
+	printf("open: %s\n", name(take(device, "")));
+	printf("cdev: %s\n", is_there("/dev/vfio/devices/vfio0"));
+	tell(&unbinds, DRIVER "unbind", device);
+	printf("asked: %s\n", asked(req));
+	what_is_shown(device);
+	printf("cdev: %s\n", is_there("/dev/vfio/devices/vfio0"));
+	printf("open once more: %s\n", name(ioctl(v.group, VFIO_GROUP_GET_DEVICE_FD, device)));
+	set(CONFIG + PCI_COMMAND, 2, PCI_COMMAND_MEMORY);
+	set(RDBAL0, 4, ADDRESS);
+	printf("it works: %s\n", get(RDBAL0, 4) == ADDRESS ? "yes" : "no");
+	printf("drivers_probe: %s, ", name(put("/sys/bus/pci/drivers_probe", device)));
+	printf("driver %s\n", is_there(path_to(device, "driver")));
+	kill(unbinds.pid, SIGINT);
+	printf("SIGINT, and the writer waits: %s\n", waits(&unbinds));
+	tell(&binds, DRIVER "bind", device);
+	printf("who binds waits, too: %s\n", waits(&binds));
+	printf("asked again: %s\n", asked(req));
+	drop();
+	printf("unbind: %s\n", ends(&unbinds));
+	printf("bind: %s\n", ends(&binds));
+	what_is_shown(device);
+	printf("cdev: %s\n", is_there("/dev/vfio/devices/vfio0"));
+	printf("open: %s\n", name(take(device, "")));
+	drop();
+
+	/* without anybody who could be asked for it */
+	unbinds = writer();
+	vfio_group_path(device, group, sizeof(group));
+	printf("open without REQ: %s\n", name(vfio_open_device(&v, group, device)));
+	tell(&unbinds, DRIVER "unbind", device);
+	printf("unbind waits: %s\n", waits(&unbinds));
+	vfio_close(&v);
+	printf("unbind: %s\n", ends(&unbinds));
+	what_is_shown(device);
+	printf("bind: %s\n", name(put(DRIVER "bind", device)));
+}
+
+static void *unbind_here(void *arg)
+{
+	return (void *)name(put(DRIVER "unbind", device));
+}
+
+static void unbind_by_itself(void)
+{
+	void *result = "";
+	pthread_t thread;
+
+	printf("open: %s\n", name(take(device, "")));
+	pthread_create(&thread, NULL, unbind_here, NULL);
+	printf("asked: %s\n", asked(req));
+	drop();
+	pthread_join(thread, &result);
+	printf("unbind by a thread of the user: %s\n", (char *)result);
+	printf("bind: %s, ", name(put(DRIVER "bind", device)));
+	printf("open: %s\n", name(take(device, "")));
+	drop();
+}
+
+static void remove_waits(void)
+{
+	struct writer removes = writer();
+
+	printf("open: %s\n", name(take(device, "")));
+	tell(&removes, path_to(device, "remove"), "1");
+	printf("asked: %s\n", asked(req));
+	what_is_shown(device);
+	printf("remove once more: %s\n", name(put(path_to(device, "remove"), "1")));
+	drop();
+	printf("remove: %s\n", ends(&removes));
+	what_is_shown(device);
+	printf("rescan: %s\n", name(put("/sys/bus/pci/rescan", "1")));
+	what_is_shown(device);
+	put(path_to(device, "driver_override"), "vfio-pci");
+	printf("drivers_probe: %s\n", name(put("/sys/bus/pci/drivers_probe", device)));
+	printf("open: %s\n", name(take(device, "")));
+	drop();
+}
+
+/* Enable two VFs and open the first one, with its PF: the PF, in @pf, with its REQ. */
+static void take_vf(struct vfio *pf, int *pf_req, char vf[64])
+{
+	ssize_t n;
+
+	put(path_to(device, "sriov_numvfs"), "2");
+	n = readlink(path_to(device, "virtfn0"), vf, 63);
+	vf[n > 0 ? n : 0] = '\0';
+	memmove(vf, vf + 3, strlen(vf) - 2);
+	printf("open PF: %s, ", name(take(device, " vf_token=" TOKEN)));
+	*pf = v;
+	*pf_req = req;
+	printf("VF: %s\n", name(take(vf, " vf_token=" TOKEN)));
+}
+
+static void numvfs_waits(void)
+{
+	struct writer disables = writer();
+	char vf[64], second[64] = "";
+	struct vfio pf;
+	int pf_req;
+
+	take_vf(&pf, &pf_req, vf);
+	if (readlink(path_to(device, "virtfn1"), second, sizeof(second) - 1) < 0)
+		puts("no second VF");
+	tell(&disables, path_to(device, "sriov_numvfs"), "0");
+	printf("asked for the VF: %s\n", asked(req));
+	printf("for the PF: %s\n", eventfd_wait(pf_req, 0) ? "yes" : "no");
+	what_is_shown(vf);
+	printf("its link: %s\n", is_there(path_to(device, "virtfn0")));
+	what_is_shown(second + 3);
+	printf("its link: %s\n", is_there(path_to(device, "virtfn1")));
+	drop();
+	printf("sriov_numvfs: %s, ", ends(&disables));
+	printf("%s\n", text_of(path_to(device, "sriov_numvfs")));
+	what_is_shown(vf);
+	what_is_shown(second + 3);
+	vfio_close(&pf);
+	close(pf_req);
+}
+
+static void unbind_with_vfs(void)
+{
+	struct writer unbinds = writer();
+	struct vfio pf, open_vf;
+	int pf_req, vf_req;
+	char vf[64];
+
+	take_vf(&pf, &pf_req, vf);
+	open_vf = v;
+	vf_req = req;
+	tell(&unbinds, DRIVER "unbind", device);
+	printf("asked for the VF: %s\n", asked(vf_req));
+	printf("for the PF: %s\n", eventfd_wait(pf_req, 0) ? "yes" : "no");
+	vfio_close(&open_vf);
+	close(vf_req);
+	printf("now for the PF: %s\n", asked(pf_req));
+	what_is_shown(vf);
+	vfio_close(&pf);
+	close(pf_req);
+	printf("unbind: %s, ", ends(&unbinds));
+	printf("sriov_numvfs %s\n", text_of(path_to(device, "sriov_numvfs")));
+	what_is_shown(device);
+	printf("bind: %s\n", name(put(DRIVER "bind", device)));
+	printf("open: %s\n", name(take(device, "")));
+	drop();
+}
+
 int main(int argc, char **argv)
 {
 	setvbuf(stdout, NULL, _IOLBF, 0);
@@ -294,6 +534,12 @@ int main(int argc, char **argv)
 		what_is_written();
 		what_a_user_sees();
 		what_vfs_have();
+	} else {
+		unbind_waits();
+		unbind_by_itself();
+		remove_waits();
+		numvfs_waits();
+		unbind_with_vfs();
 	}
 	return 0;
 }

@@ -4,7 +4,8 @@
  * dd.c and drivers/pci/pci-driver.c of Linux 7.3 say what the answers are.
  *
  * The order is the kernel's. A device that gets a driver has its links before the driver makes the
- * group's node; one that loses it loses the node first.
+ * group's node. One that loses it loses the links and its own node at first; then its users are
+ * waited for, and the group's node goes at last.
  */
 #include <errno.h>
 #include <stdio.h>
@@ -15,17 +16,28 @@
 #include "machine/run/internal.h"
 #include "vfio/abi.h"
 
-/* Another REQ, and another line, after so many tries of run_store(): about 10 s, as the kernel. */
-#define TRIES_A_REQUEST 200u
-
 /* ---- taking a driver away ---- */
 
-static int release_locked(struct run_shown *d)
+int run_release_begin(struct run_shown *d)
+{
+	struct tree t = { .root = d->run_dir };
+	char path[64];
+
+	snprintf(path, sizeof(path), RUN_LEAVING "/%s", d->addr);
+	tree_replace(&t, 0644, path, d->driver, strlen(d->driver));
+	if (!t.err)
+		t.err = run_unlink_driver(d);
+	if (!t.err && !strcmp(d->driver, vfio_abi_driver()))
+		view_hide_cdev(&t, d->dir, run_noiommu_group(d, &d->group));
+	d->leaving = !t.err;
+	return t.err;
+}
+
+int run_release_end(struct run_shown *d)
 {
 	struct tree t = { .root = d->run_dir };
 	char path[64];
 	bool noiommu;
-	int rc;
 
 	if (!strcmp(d->driver, vfio_abi_driver())) {
 		noiommu = run_noiommu_group(d, &d->group);
@@ -38,12 +50,16 @@ static int release_locked(struct run_shown *d)
 		snprintf(path, sizeof(path), "claims/token-%s", d->addr);
 		tree_remove(&t, path);
 	}
-	rc = t.err ? t.err : run_unlink_driver(d);
-	if (!rc) {
-		*d->driver = '\0';
-		run_uevent(d->run_dir, "unbind", "pci", d->dir);
-	}
-	return rc;
+	if (!t.err)
+		t.err = run_show_driver(d, "");
+	snprintf(path, sizeof(path), RUN_LEAVING "/%s", d->addr);
+	tree_remove(&t, path);
+	if (t.err)
+		return t.err;
+	*d->driver = '\0';
+	d->leaving = false;
+	run_uevent(d->run_dir, "unbind", "pci", d->dir);
+	return 0;
 }
 
 int run_release_driver(struct run_shown *d, struct run_wait *w)
@@ -51,21 +67,17 @@ int run_release_driver(struct run_shown *d, struct run_wait *w)
 	int fd, rc;
 
 	/* a driver that leaves disables the VFs that it enabled */
-	rc = run_has(d, "sriov_numvfs") ? run_disable_vfs(d->run_dir, d->addr) : 0;
-	if (rc == -EBUSY)
-		rc = -EINPROGRESS;
+	rc = run_has(d, "sriov_numvfs") ? run_disable_vfs(d->run_dir, d->addr, w) : 0;
+	if (!rc && !d->leaving)
+		rc = run_release_begin(d);
 	if (rc)
 		return rc;
 	fd = run_lock_byte(d->run_dir, d->group, run_device_byte(&d->address));
-	if (fd == -EBUSY) {
-		if (w->tries % TRIES_A_REQUEST == 0)
-			report_warn("unbind-waits", d->addr, 0,
-				    "unbind: it is open; the writer waits until it is closed");
+	if (fd == -EBUSY)
 		return run_wait_for(w, RUN_WAIT_CLOSE, d);
-	}
 	if (fd < 0)
 		return fd;
-	rc = release_locked(d);
+	rc = run_release_end(d);
 	run_unlock(fd);
 	return rc;
 }
@@ -78,6 +90,9 @@ int run_unbind_store(const char *run_dir, const char *driver, const struct run_t
 
 	if (rc)
 		return rc;
+	/* what was waited for is done, by another writer; it may be bound again by now */
+	if (!strcmp(t->wait->addr, d.addr) && !d.leaving)
+		return 0;
 	return strcmp(d.driver, driver) ? -ENODEV : run_release_driver(&d, t->wait);
 }
 
@@ -120,9 +135,15 @@ static int probe(struct run_shown *d, const char *driver)
 		run_uevent(d->run_dir, "bind", "pci", d->dir);
 		return 0;
 	}
+	rc = t.err;
+	t.err = 0;
+	view_drop_cdev(&t, d->dir, run_noiommu_group(d, &d->group));
+	if (!run_noiommu_group(d, &d->group) && !run_group_has_vfio(d))
+		view_drop_group_node(&t, d->group);
 	run_unlink_driver(d);
+	run_show_driver(d, "");
 	*d->driver = '\0';
-	return t.err;
+	return rc;
 }
 
 /*
@@ -160,6 +181,10 @@ int run_bind_store(const char *run_dir, const char *driver, const struct run_tex
 				   "bind to %s: driver_override is \"%s\", and its IDs are not the "
 				   "driver's",
 				   driver, d.override);
+	/* one that is losing its driver is waited for */
+	rc = d.leaving ? run_release_driver(&d, t->wait) : 0;
+	if (rc)
+		return rc;
 	return *d.driver ? -EBUSY : attach(&d, driver);
 }
 

@@ -102,8 +102,7 @@ static int drop_pf(const char *run_dir, const char *addr)
 static int unplug(const char *run_dir, struct run_devices *l, struct run_device *dev)
 {
 	struct tree t = { .root = run_dir };
-	/* who asks says what is waited for: run_release_driver() does that at the first try */
-	struct run_wait w = { .tries = 1 };
+	struct run_wait w = { 0 };
 	char name[64];
 	struct run_shown *d = malloc(sizeof(*d));
 	int rc;

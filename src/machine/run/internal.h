@@ -33,7 +33,8 @@ struct run_shown {
 	struct pci_address address;
 	char addr[PCI_ADDRESS_TEXT];
 	char dir[RUN_DIR];	      /* sys/devices/pci0000:01/0000:01:00.0 */
-	char driver[RUN_DRIVER_NAME]; /* that it has, or "" */
+	char driver[RUN_DRIVER_NAME]; /* that it has, or is leaving it; or "" */
+	bool leaving;		      /* its driver is being taken away, which waits for a close */
 	char override[RUN_PAGE_MAX];  /* driver_override, if it has one */
 	bool has_override;
 	struct run_id id;
@@ -57,9 +58,14 @@ long run_read(const struct run_shown *d, const char *name, char text[RUN_PAGE_MA
 int run_write(const struct run_shown *d, const char *name, const char *text, size_t n);
 /* True if the device has a file, or link, of this name. */
 bool run_has(const struct run_shown *d, const char *name);
-/* Make, or take away, the links that say that @d has @driver, and what its uevent says. */
+/* Make the links that say that @d has @driver, and say so in its uevent. 0 or -errno. */
 int run_link_driver(const struct run_shown *d, const char *driver);
+/* Take the links away. */
 int run_unlink_driver(const struct run_shown *d);
+/* Say in uevent that @d has @driver, or none (""). */
+int run_show_driver(const struct run_shown *d, const char *driver);
+/* True if no device is in group @id, if there is one. */
+bool run_group_is_empty(const char *run_dir, unsigned id);
 /* True if another device of its group has vfio-pci. */
 bool run_group_has_vfio(const struct run_shown *d);
 /* Read a number as kstrtoul(text, 0): one line break at the end does not count. 0 or -EINVAL. */
@@ -99,8 +105,16 @@ bool run_noiommu_group(const struct run_shown *d, unsigned *group);
 int run_noiommu_show(const struct run_shown *d);
 int run_noiommu_hide(const struct run_shown *d);
 
-/* Take the driver of @d away, as device_release_driver(): 0, -EINPROGRESS, or -errno. */
+/*
+ * Take the driver of @d away, as device_release_driver(): 0, -EINPROGRESS, or -errno. From the
+ * first call on nobody can open it, and whoever calls next goes on with it.
+ */
 int run_release_driver(struct run_shown *d, struct run_wait *w);
+/* The two halves of that: before the wait, and after it, with the device's byte locked. */
+int run_release_begin(struct run_shown *d);
+int run_release_end(struct run_shown *d);
+/* In the run directory: for each such device the name of the driver that it is leaving. */
+#define RUN_LEAVING "leaving"
 /* Have all its methods of reset again, as a device that was found just now. 0 or -errno. */
 int run_reset_default(const struct run_shown *d);
 /* Note that @d has to be closed, or reset: -EINPROGRESS. */
@@ -112,7 +126,7 @@ int run_attach_driver(const char *run_dir, const char *driver);
 /* True if an ID that was written to new_id of @driver is the device's. */
 bool run_has_dynamic_id(const char *run_dir, const char *driver, const struct run_id *id);
 /* Disable the VFs of the PF at @addr, if there are any. 0, -EINPROGRESS, or -errno. */
-int run_disable_vfs(const char *run_dir, const char *addr);
+int run_disable_vfs(const char *run_dir, const char *addr, struct run_wait *w);
 /* The store of sriov_numvfs, of the PF at @addr; the view is not locked. @len or -errno. */
-long run_numvfs_store(const char *run_dir, const char *addr, const char *text, size_t len);
+long run_numvfs_store(const char *run_dir, const char *addr, const struct run_text *t);
 #endif

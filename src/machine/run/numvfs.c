@@ -71,15 +71,14 @@ static void hide(struct tree *t, const struct run_pf *st, unsigned i)
 	char entry[64];
 
 	vf_address(st, i, addr);
-	view_drop_group_node(t, st->groups[i]);
 	if (!run_find(t->root, addr, strlen(addr), &d)) {
-		view_drop_cdev(t, d.dir, false);
-		if (*d.driver && run_unlink_driver(&d) && !t->err)
-			t->err = -EIO;
-		if (*d.driver)
-			run_uevent(t->root, "unbind", "pci", d.dir);
+		if (*d.driver && !t->err)
+			t->err = d.leaving ? 0 : run_release_begin(&d);
+		if (*d.driver && !t->err)
+			t->err = run_release_end(&d);
 		run_uevent(t->root, "remove", "pci", d.dir);
 	}
+	view_drop_group_node(t, st->groups[i]);
 	/* a writer that was killed may have left it */
 	snprintf(entry, sizeof(entry), "sys/bus/pci/drivers/%s/%s", vfio_abi_driver(), addr);
 	tree_remove(t, entry);
@@ -99,9 +98,7 @@ static int lock_groups(const char *run_dir, const struct run_pf *st, int *fds)
 			continue; /* it was never shown */
 		vf_address(st, i, addr);
 		if (fds[i] == -EBUSY)
-			report_warn(REPORT_HINT("vf-open",
-						" (the kernel would wait until it is closed)"),
-				    st->addr, -EBUSY,
+			report_warn("vf-open", st->addr, -EBUSY,
 				    "sriov_numvfs: virtual function %s (group %u) is open", addr,
 				    st->groups[i]);
 		if (fds[i] < 0)
@@ -110,19 +107,57 @@ static int lock_groups(const char *run_dir, const struct run_pf *st, int *fds)
 	return 0;
 }
 
-static int disable(const char *run_dir, struct run_pf *all, unsigned n, struct run_pf *st)
+/*
+ * Take VF @i of @st away, as pci_iov_remove_virtfn(): its link first, then its driver, which waits
+ * for its user. 0, -EINPROGRESS, or -errno.
+ */
+static int leave(struct tree *t, const struct run_pf *st, unsigned i, struct run_wait *w)
+{
+	char addr[PCI_ADDRESS_TEXT], name[64];
+	struct run_shown d;
+	int fd, rc;
+
+	vf_address(st, i, addr);
+	/* one that went when this was tried before; its group may be another's by now */
+	snprintf(name, sizeof(name), "vfs/%s", addr);
+	if (run_view_has(t->root, name) && !run_group_is_empty(t->root, st->groups[i]))
+		return 0;
+	rc = run_find(t->root, addr, strlen(addr), &d);
+	if (!rc && *d.driver && !d.leaving) {
+		view_drop_virtfn(t, st->addr, i);
+		rc = t->err ? t->err : run_release_begin(&d);
+		if (rc)
+			return rc;
+	}
+	fd = run_lock_group(t->root, st->groups[i]);
+	if (fd == -EBUSY)
+		return rc ? rc : run_wait_for(w, RUN_WAIT_CLOSE, &d);
+	if (fd < 0 && fd != -ENOENT)
+		return fd;
+	hide(t, st, i);
+	if (fd >= 0)
+		run_unlock(fd);
+	return t->err;
+}
+
+/* Without @w none goes if one is open. */
+static int disable(const char *run_dir, struct run_pf *all, unsigned n, struct run_pf *st,
+		   struct run_wait *w)
 {
 	struct tree t = { .root = run_dir };
 	int fds[RUN_VFS_MAX], rc;
 	unsigned num = st->num;
 
 	memset(fds, -1, sizeof(fds));
-	rc = lock_groups(run_dir, st, fds);
-	if (rc)
-		goto out;
-	for (unsigned i = num; i-- > 0;)
-		hide(&t, st, i);
-	rc = t.err;
+	rc = w ? 0 : lock_groups(run_dir, st, fds);
+	for (unsigned i = 0; i < num && !rc; i++) {
+		if (w)
+			rc = leave(&t, st, i, w);
+		else
+			hide(&t, st, i);
+		if (t.err)
+			rc = t.err;
+	}
 	if (rc)
 		goto out;
 	st->num = 0;
@@ -135,7 +170,7 @@ out:
 	return rc;
 }
 
-int run_disable_vfs(const char *run_dir, const char *addr)
+int run_disable_vfs(const char *run_dir, const char *addr, struct run_wait *w)
 {
 	struct run_pf *all;
 	unsigned n;
@@ -143,7 +178,7 @@ int run_disable_vfs(const char *run_dir, const char *addr)
 
 	for (unsigned i = 0; i < n && !rc; i++)
 		if (!strcmp(all[i].addr, addr) && all[i].num)
-			rc = disable(run_dir, all, n, &all[i]);
+			rc = disable(run_dir, all, n, &all[i], w);
 	free(all);
 	return rc;
 }
@@ -181,10 +216,9 @@ static int enable(const char *run_dir, struct run_pf *all, unsigned n, struct ru
 
 /*
  * Enable or disable VFs, with the checks of drivers/pci/iov.c, sriov_numvfs_store(), in their
- * order, and vfio-pci's sriov_configure behind it. Disabling removes the devices in the kernel,
- * which waits for their users; here it is refused.
+ * order, and vfio-pci's sriov_configure behind it.
  */
-int run_set_numvfs(const char *run_dir, const char *addr, unsigned num)
+int run_set_numvfs(const char *run_dir, const char *addr, unsigned num, struct run_wait *w)
 {
 	struct run_pf *all = NULL, *st = NULL;
 	unsigned n = 0;
@@ -213,7 +247,7 @@ int run_set_numvfs(const char *run_dir, const char *addr, unsigned num)
 			    st->num, num);
 		rc = -EBUSY;
 	} else if (num != st->num) {
-		rc = num ? enable(run_dir, all, n, st, num) : disable(run_dir, all, n, st);
+		rc = num ? enable(run_dir, all, n, st, num) : disable(run_dir, all, n, st, w);
 	}
 out:
 	free(all);
@@ -251,23 +285,23 @@ static int parse_number(const char *text, unsigned *out)
 	return *p ? -EINVAL : 0;
 }
 
-long run_numvfs_store(const char *run_dir, const char *addr, const char *text, size_t len)
+long run_numvfs_store(const char *run_dir, const char *addr, const struct run_text *t)
 {
 	char copy[64];
 	unsigned num;
 	int rc;
 
-	if (!len)
+	if (!t->len)
 		return 0;
-	if (len >= sizeof(copy))
+	if (t->len >= sizeof(copy))
 		return -EINVAL;
-	memcpy(copy, text, len);
-	copy[len] = '\0';
+	memcpy(copy, t->text, t->len);
+	copy[t->len] = '\0';
 	if (run_view_has(run_dir, RUN_NOIOMMU))
 		return report_warn("noiommu-vfs", addr, -EOPNOTSUPP,
 				   "sriov_numvfs: without an IOMMU uvfio has no virtual functions");
 	if (parse_number(copy, &num)) /* too large for 16 bits, too: iov.c */
 		return -EINVAL;
-	rc = run_set_numvfs(run_dir, addr, num);
-	return rc ? rc : (long)len;
+	rc = run_set_numvfs(run_dir, addr, num, t->wait);
+	return rc ? rc : (long)t->len;
 }

@@ -38,11 +38,6 @@ static unsigned link_group(const char *run_dir, unsigned group)
 	return run_view_has(run_dir, RUN_NOIOMMU) ? VIEW_NO_GROUP : group;
 }
 
-static int is_any(const char *name, void *arg)
-{
-	return 1;
-}
-
 /* At first what clients list. */
 int run_hide(const struct run_shown *d)
 {
@@ -58,9 +53,8 @@ int run_hide(const struct run_shown *d)
 	run_uevent(d->run_dir, "remove", "pci", d->dir);
 	snprintf(to, sizeof(to), REMOVED "/%s", d->addr);
 	tree_move(&t, d->dir, to);
-	snprintf(to, sizeof(to), "sys/kernel/iommu_groups/%u/devices", d->group);
 	if (!t.err && !run_view_has(d->run_dir, RUN_NOIOMMU) &&
-	    !run_each_name(d->run_dir, to, is_any, NULL))
+	    run_group_is_empty(d->run_dir, d->group))
 		view_drop_group(&t, d->group);
 	return t.err;
 }
@@ -68,6 +62,8 @@ int run_hide(const struct run_shown *d)
 /* Answer as remove_store(). */
 int run_remove_store(const char *run_dir, const char *addr, const struct run_text *t)
 {
+	struct tree tree = { .root = run_dir };
+	char path[RUN_DIR + 16];
 	struct run_shown d;
 	unsigned long v;
 	int rc = run_number(t->text, t->len, &v);
@@ -76,7 +72,12 @@ int run_remove_store(const char *run_dir, const char *addr, const struct run_tex
 		rc = run_find(run_dir, addr, strlen(addr), &d);
 	if (rc || !v)
 		return rc;
-	rc = *d.driver ? run_release_driver(&d, t->wait) : 0;
+	/* the kernel takes the file away before all: it is written once */
+	snprintf(path, sizeof(path), "%s/remove", d.dir);
+	tree_remove(&tree, path);
+	rc = tree.err;
+	if (!rc && *d.driver)
+		rc = run_release_driver(&d, t->wait);
 	return rc ? rc : run_hide(&d);
 }
 
@@ -107,6 +108,8 @@ static int show(const char *run_dir, const char *addr, const char *bus, unsigned
 		rc = run_write(d, "driver_override", "(null)\n", 7);
 	if (!rc)
 		rc = run_reset_default(d);
+	if (!rc)
+		rc = view_remove_file(&t, d->dir);
 	d->has_override = false;
 	run_uevent(run_dir, "add", "pci", d->dir);
 	/* what a driver answers is no matter of the bus */

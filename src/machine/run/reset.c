@@ -210,5 +210,7 @@ int run_reset_store(const char *run_dir, const char *addr, const struct run_text
 		return rc ? rc
 			  : report_info("reset-none", d.addr, -ENOTTY,
 					"reset: its reset_method is empty");
-	return run_wait_for(t->wait, RUN_WAIT_RESET, &d);
+	/* whoever takes its driver away has its lock in the kernel */
+	rc = d.leaving ? run_release_driver(&d, t->wait) : 0;
+	return rc ? rc : run_wait_for(t->wait, RUN_WAIT_RESET, &d);
 }

@@ -78,11 +78,13 @@ int run_init(const char *run_dir, struct run_pf *pfs, unsigned n);
 int run_add_pf(const char *run_dir, const struct run_pf *pf);
 /* Read the state of all PFs at some moment: an array to free. -ENOENT: no PF in this run. */
 int run_pfs_read(const char *run_dir, struct run_pf **out, unsigned *n);
+struct run_wait;
 /*
  * Enable @num VFs of the PF at @addr, or disable them (0), in state and view, with the kernel's
- * rules and errnos.
+ * rules and errnos. Where one that goes is open: -EINPROGRESS, as run_store(); without @w -EBUSY,
+ * and all stay.
  */
-int run_set_numvfs(const char *run_dir, const char *addr, unsigned num);
+int run_set_numvfs(const char *run_dir, const char *addr, unsigned num, struct run_wait *w);
 
 /* A device of the run; devices.c. VFs are not among them. */
 struct run_device {
@@ -151,7 +153,6 @@ bool run_view_has(const char *run_dir, const char *name);
 bool run_acts(const char *path);
 /* What a write waits for. */
 struct run_wait {
-	unsigned tries; /* how often run_store() was called for it so far */
 	enum run_wait_for {
 		RUN_WAIT_CLOSE, /* that the device at @addr is closed */
 		RUN_WAIT_RESET, /* that who has it resets it, and the write is done */

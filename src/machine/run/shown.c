@@ -129,6 +129,22 @@ static int find_dir(struct run_shown *d)
 	return n > 0 && (size_t)n < sizeof(d->dir) ? 0 : -ENODEV;
 }
 
+/* Read which driver @d is leaving, which it has no link to any more. */
+static void read_leaving(struct run_shown *d)
+{
+	char path[PATH_MAX];
+	int fd, n;
+
+	n = snprintf(path, sizeof(path), "%s/" RUN_LEAVING "/%s", d->run_dir, d->addr);
+	fd = n > 0 && n < PATH_MAX ? sys_open(path, O_RDONLY | O_CLOEXEC, 0) : -1;
+	if (fd < 0)
+		return;
+	n = (int)sys_read(fd, d->driver, sizeof(d->driver) - 1);
+	sys_close(fd);
+	d->driver[n > 0 ? n : 0] = '\0';
+	d->leaving = n > 0;
+}
+
 int run_find(const char *run_dir, const char *text, size_t len, struct run_shown *d)
 {
 	static const char no_override[] = "(null)\n";
@@ -150,6 +166,8 @@ int run_find(const char *run_dir, const char *text, size_t len, struct run_shown
 		run_noiommu_group(d, &d->group);
 	if (!path_to(d, "driver", path))
 		link_name(path, d->driver, sizeof(d->driver));
+	if (!*d->driver)
+		read_leaving(d);
 	n = run_read(d, "driver_override", d->override);
 	if (n < 0)
 		return (int)n;
@@ -264,10 +282,29 @@ int run_each_device(const char *run_dir, int (*fn)(struct run_shown *d, void *ar
 static int is_vfio_member(const char *name, void *arg)
 {
 	const struct run_shown *d = arg;
-	char driver[RUN_DRIVER_NAME];
+	char driver[RUN_DRIVER_NAME], leaving[64];
 
-	return strcmp(name, d->addr) && !run_driver(d->run_dir, name, driver) &&
-	       !strcmp(driver, vfio_abi_driver());
+	if (!strcmp(name, d->addr))
+		return 0;
+	snprintf(leaving, sizeof(leaving), RUN_LEAVING "/%s", name);
+	return run_view_has(d->run_dir, leaving) ||
+	       (!run_driver(d->run_dir, name, driver) && !strcmp(driver, vfio_abi_driver()));
+}
+
+static int is_any(const char *name, void *arg)
+{
+	return 1;
+}
+
+bool run_group_is_empty(const char *run_dir, unsigned id)
+{
+	char dir[64];
+	int rc;
+
+	snprintf(dir, sizeof(dir), "sys/kernel/iommu_groups/%u/devices", id);
+	rc = run_each_name(run_dir, dir, is_any, NULL);
+	/* one that a writer who was killed had begun to make, or to take away */
+	return !rc || rc == -ENOENT;
 }
 
 bool run_group_has_vfio(const struct run_shown *d)
@@ -302,8 +339,8 @@ bool run_autoprobe(const char *run_dir)
 
 /* ---- the driver ---- */
 
-/* Change the first line of uevent, which says what the driver is. */
-static int show_driver(const struct run_shown *d, const char *driver)
+/* Changes the first line of uevent. */
+int run_show_driver(const struct run_shown *d, const char *driver)
 {
 	static const char key[] = "DRIVER=";
 	struct tree t = { .root = d->run_dir };
@@ -349,7 +386,7 @@ int run_link_driver(const struct run_shown *d, const char *driver)
 		p = stpcpy(p, "../");
 	snprintf(p, PATH_MAX - (size_t)(p - target), "bus/pci/drivers/%s", driver);
 	tree_link(&t, link, target);
-	rc = t.err ? t.err : show_driver(d, driver);
+	rc = t.err ? t.err : run_show_driver(d, driver);
 	if (rc) {
 		t.err = 0;
 		tree_remove(&t, link);
@@ -366,7 +403,7 @@ int run_unlink_driver(const struct run_shown *d)
 	driver_paths(d, d->driver, link, entry);
 	tree_remove(&t, entry);
 	tree_remove(&t, link);
-	return t.err ? t.err : show_driver(d, "");
+	return t.err;
 }
 
 int run_number(const char *text, size_t len, unsigned long *out)

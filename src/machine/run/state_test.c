@@ -69,10 +69,10 @@ static void pfs(void **state)
 	}
 	/* what is not there, and more than there are */
 	assert_int_equal(run_pfs_write(dir, all, 2), 0);
-	assert_int_equal(run_set_numvfs(dir, "0000:03:00.0", 1), -ENODEV);
-	assert_int_equal(run_set_numvfs(dir, "0000:01:00.0", 9), -ERANGE);
-	assert_int_equal(run_set_numvfs(dir, "0000:01:00.0", 3), -EBUSY);
-	assert_int_equal(run_set_numvfs(dir, "0000:01:00.0", 2), 0);
+	assert_int_equal(run_set_numvfs(dir, "0000:03:00.0", 1, NULL), -ENODEV);
+	assert_int_equal(run_set_numvfs(dir, "0000:01:00.0", 9, NULL), -ERANGE);
+	assert_int_equal(run_set_numvfs(dir, "0000:01:00.0", 3, NULL), -EBUSY);
+	assert_int_equal(run_set_numvfs(dir, "0000:01:00.0", 2, NULL), 0);
 }
 
 static void attributes(void **state)

@@ -136,7 +136,7 @@ long run_store(const char *run_dir, const char *path, const char *text, size_t l
 
 	a = attribute(path, name, sizeof(name));
 	if (a == NUMVFS)
-		return run_numvfs_store(run_dir, name, text, len);
+		return run_numvfs_store(run_dir, name, &t);
 	if (!len)
 		return 0;
 	fd = run_lock_view(run_dir);
@@ -144,6 +144,5 @@ long run_store(const char *run_dir, const char *path, const char *text, size_t l
 		return fd;
 	rc = act(a, run_dir, name, &t);
 	run_unlock(fd);
-	t.wait->tries++;
 	return rc ? rc : (long)len;
 }

@@ -129,7 +129,22 @@ void view_cdev(struct tree *t, const char *dir, bool noiommu)
 	tree_node(t, n->mode, node + 1);
 }
 
-/* Find the number of the device in @dir, by the name in its directory: -1: it has none. */
+/* True if number @name of VIEW_CDEVS is the device's. */
+static bool is_number_of(const struct tree *t, const char *name, const char *addr)
+{
+	char path[PATH_MAX], target[64];
+	long n;
+
+	snprintf(path, sizeof(path), "%s/" VIEW_CDEVS "/%s", t->root, name);
+	n = sys_call(SYS_readlinkat, AT_FDCWD, (long)path, (long)target, sizeof(target) - 1, 0, 0);
+	target[n > 0 ? n : 0] = '\0';
+	return !strcmp(basename(target), addr);
+}
+
+/*
+ * Find the number of the device in @dir; -1: it has none. By the numbers themselves: of a device
+ * that was not bound altogether there may be nothing else.
+ */
 static long number_of(const struct tree *t, const char *dir)
 {
 	char path[PATH_MAX], buf[512] __attribute__((aligned(8)));
@@ -137,20 +152,20 @@ static long number_of(const struct tree *t, const char *dir)
 	long n, id = -1;
 	int fd;
 
-	snprintf(path, sizeof(path), "%s/%s/%s", t->root, dir, VIEW_CDEV_CLASS);
+	snprintf(path, sizeof(path), "%s/" VIEW_CDEVS, t->root);
 	fd = sys_open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC, 0);
 	while (fd >= 0 && (n = sys_call(SYS_getdents64, fd, (long)buf, sizeof(buf), 0, 0, 0)) > 0)
 		for (long at = 0; at < n; at += e->d_reclen) {
 			e = (const struct dirent64 *)(buf + at);
-			if (strstr(e->d_name, "vfio"))
-				id = strtol(strstr(e->d_name, "vfio") + 4, NULL, 10);
+			if (*e->d_name != '.' && is_number_of(t, e->d_name, strrchr(dir, '/') + 1))
+				id = strtol(e->d_name, NULL, 10);
 		}
 	if (fd >= 0)
 		sys_close(fd);
 	return id;
 }
 
-void view_drop_cdev(struct tree *t, const char *dir, bool noiommu)
+void view_hide_cdev(struct tree *t, const char *dir, bool noiommu)
 {
 	static const char *const files[] = { "/subsystem",  "/device",	     "/uevent", "/dev",
 					     "/config_map", "/locked_pages", "" };
@@ -176,6 +191,16 @@ void view_drop_cdev(struct tree *t, const char *dir, bool noiommu)
 	}
 	snprintf(path, sizeof(path), "%s/%s", dir, VIEW_CDEV_CLASS);
 	tree_remove(t, path);
+}
+
+void view_drop_cdev(struct tree *t, const char *dir, bool noiommu)
+{
+	char path[64];
+	long id = number_of(t, dir);
+
+	if (id < 0)
+		return;
+	view_hide_cdev(t, dir, noiommu);
 	/* now another device may have the number */
 	snprintf(path, sizeof(path), VIEW_CDEVS "/%ld", id);
 	tree_remove(t, path);

@@ -323,6 +323,15 @@ static void write_bridge(struct dev_view *v, const struct cpus *c)
 	view_bus_dir(v->t, c, v->dir, name);
 }
 
+int view_remove_file(struct tree *t, const char *dir)
+{
+	char path[160];
+
+	snprintf(path, sizeof(path), "%s/remove", dir);
+	tree_replace(t, ACTS, path, "", 0);
+	return t->err;
+}
+
 /* Write the attributes, and the links that do not depend on the group. */
 static void write_attributes(struct dev_view *v, const struct cpus *c)
 {
@@ -355,7 +364,7 @@ static void write_attributes(struct dev_view *v, const struct cpus *c)
 	if (v->d->pf_addr) {
 		tree_text(v->t, WO, path_of(v, "sriov_vf_msix_count"), "%s", "");
 	} else {
-		tree_text(v->t, ACTS, path_of(v, "remove"), "%s", "");
+		view_remove_file(v->t, v->dir);
 		tree_text(v->t, ACTS, path_of(v, "rescan"), "%s", "");
 	}
 	tree_dir(v->t, path_of(v, "link"));

@@ -56,14 +56,23 @@ void view_show_vf(struct tree *t, const char *pf, unsigned index, const char *ad
 	tree_link(t, from, to);
 }
 
+void view_drop_virtfn(struct tree *t, const char *pf, unsigned index)
+{
+	char parent[VIEW_PARENT], path[VIEW_PARENT + 64];
+
+	if (!view_parent(t, pf, parent))
+		return;
+	snprintf(path, sizeof(path), "sys/devices/%s/%s/virtfn%u", parent, pf, index);
+	tree_remove(t, path);
+}
+
 void view_hide_vf(struct tree *t, const char *pf, unsigned index, const char *addr, unsigned group)
 {
 	char parent[VIEW_PARENT], from[VIEW_PARENT + 64], to[VIEW_PARENT + 64];
 
 	if (!view_parent(t, pf, parent))
 		return;
-	snprintf(from, sizeof(from), "sys/devices/%s/%s/virtfn%u", parent, pf, index);
-	tree_remove(t, from);
+	view_drop_virtfn(t, pf, index);
 	view_links(t, parent, addr, NULL, group, remove_link);
 	view_drop_group(t, group);
 	snprintf(from, sizeof(from), "sys/devices/%s/%s", parent, addr);

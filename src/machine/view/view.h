@@ -55,6 +55,8 @@ struct view_bridge {
 void view_device(struct tree *t, const struct cpus *c, const struct view_device *d);
 /* Write the windows of a bridge, which is shown, anew. */
 void view_windows(struct tree *t, const struct view_device *d);
+/* Write the file `remove` of the device in @dir ("sys/devices/..."), which may be there. t->err. */
+int view_remove_file(struct tree *t, const char *dir);
 /*
  * Write the directory of a VF aside, as it looks when it is enabled: who enables VFs may be a
  * shell, which has no devices to look at, and has only to move it to its place (vfs.c).
@@ -114,12 +116,16 @@ void view_cdev_class(struct tree *t); /* what is there without a device */
  */
 void view_cdev(struct tree *t, const char *dir, bool noiommu);
 void view_drop_cdev(struct tree *t, const char *dir, bool noiommu);
+/* Show it no more, but keep the number for as long as a program has it open. */
+void view_hide_cdev(struct tree *t, const char *dir, bool noiommu);
 /* Find the device that has number @id in the view below @root: 0 or -ENOENT. */
 int view_cdev_device(const char *root, unsigned id, struct pci_address *out);
 
 /* ---- vfs.c: VFs come and go; @pf and @addr are addresses ---- */
 /* Show VF @index of @pf, whose directory waits aside, in group @group, without a driver. */
 void view_show_vf(struct tree *t, const char *pf, unsigned index, const char *addr, unsigned group);
+/* Take the link from its PF away. */
+void view_drop_virtfn(struct tree *t, const char *pf, unsigned index);
 /* Hide it, also what was shown of it only in part; it has no driver any more. */
 void view_hide_vf(struct tree *t, const char *pf, unsigned index, const char *addr, unsigned group);
 /* Show how many VFs of @pf are enabled: in sriov_numvfs, and in config space. */
