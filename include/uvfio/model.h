@@ -1187,8 +1187,9 @@ UVFIO_PUBLIC int uvfio_dma_sg(struct uvfio_dev *dev, uint64_t iova, size_t len, 
  *
  * The driver sees a group when its last request has come, and answers it as a whole:
  * @page_response of struct uvfio_model, once for each group, which is not to be used again before.
- * A driver that takes no page requests, as most, has not to be asked: the answer is
- * UVFIO_PAGE_INVALID then.
+ * A driver that takes no page requests, as most, is not asked: the answer is UVFIO_PAGE_INVALID
+ * then. No request moves with a device's state: a model that waits for an answer when it is saved
+ * asks again after load.
  *
  * Context: any thread.
  * Return: 0; -EINVAL: arguments, or the device has no uvfio_add_pri(); -EBUSY: as many requests are
