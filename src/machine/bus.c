@@ -286,6 +286,13 @@ enum vfio_reset_scope machine_reset_scope(const struct plugged *dev)
 	}
 }
 
+bool machine_below_port(const struct plugged *dev)
+{
+	enum machine_bus_kind kind = (dev->pf ? dev->pf : dev)->spec.bus_kind;
+
+	return kind != MACHINE_BUS_OWN && kind != MACHINE_BUS_ROOT;
+}
+
 /* ---- the way to a device ---- */
 
 unsigned machine_bus_bridges(const struct plugged *dev, struct machine_bridge out[MACHINE_BRIDGES])

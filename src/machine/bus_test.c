@@ -65,6 +65,8 @@ static void places_and_groups(void **state)
 			assert_int_equal(vfio_slot_places(d->vdev, NULL, 0), want[i].together);
 		else
 			assert_int_equal(d->vdev->reset_scope, VFIO_RESET_NONE);
+		/* 1, 7 and 8 have no bridge that is shown */
+		assert_int_equal(d->vdev->below_port, i != 1 && i != 7 && i != 8);
 	}
 	machine_free(m, false);
 }

@@ -123,6 +123,7 @@ int machine_plug(struct plugged *dev)
 	if (rc || !dev->d.vdev)
 		return rc;
 	dev->d.vdev->reset_scope = dev->place.scope;
+	dev->d.vdev->below_port = machine_below_port(dev);
 	rc = vfio_group_add_device(dev->group->vfio, dev->d.vdev);
 	if (rc)
 		iommu_group_remove(dev->group->iommu, dev->hw->iommu);

@@ -263,6 +263,8 @@ int machine_bus_known(struct machine *m, const struct plugged *dev, unsigned por
 unsigned machine_bus_group(struct machine *m, const struct plugged *dev);
 /* Tell what is reset together with @dev. */
 enum vfio_reset_scope machine_reset_scope(const struct plugged *dev);
+/* True if there is a root port above it. */
+bool machine_below_port(const struct plugged *dev);
 /* List the bridges on the way to @dev, from the top. Returns how many. */
 unsigned machine_bus_bridges(const struct plugged *dev, struct machine_bridge out[MACHINE_BRIDGES]);
 /*

@@ -207,6 +207,7 @@ struct vfio_device {
 	/* of a VF whose PF has the same driver: they share its slot; else NULL */
 	struct vfio_device *pf;
 	enum vfio_reset_scope reset_scope; /* of a VF whose PF is here: unused, it is the PF's */
+	bool below_port;		   /* the host shows a root port above it */
 	pthread_mutex_t lock;		   /* guards open_count and orders open/close */
 	unsigned open_count;
 	atomic_uint by_group; /* of these, opens that came through the group's file */

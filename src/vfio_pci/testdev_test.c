@@ -314,6 +314,19 @@ static void test_atomics(void **state)
 	exp = pci_find_cap(t.fn, PCI_CAP_ID_EXP);
 	pci_config_write(t.fn, exp + PCI_EXP_DEVCTL2, 2, 0);
 	assert_int_equal(t.dev->ops->atomics(t.dev), 0);
+	assert_int_equal(pci_config_read(t.fn, exp + PCI_EXP_DEVCTL2, 2), 0);
+	/* with one the driver sees for itself, and has the device make them from then on */
+	t.dev->below_port = true;
+	assert_int_equal(t.dev->ops->atomics(t.dev), 7);
+	assert_int_equal(pci_config_read(t.fn, exp + PCI_EXP_DEVCTL2, 2),
+			 PCI_EXP_DEVCTL2_ATOMIC_REQ);
+	t_close(&t);
+	/* memory completes what the device does not: nothing is offered, and nothing written */
+	open_with("");
+	t.dev->below_port = true;
+	exp = pci_find_cap(t.fn, PCI_CAP_ID_EXP);
+	assert_int_equal(t.dev->ops->atomics(t.dev), 0);
+	assert_int_equal(pci_config_read(t.fn, exp + PCI_EXP_DEVCTL2, 2), 0);
 	t_close(&t);
 }
 

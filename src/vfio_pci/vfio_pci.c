@@ -338,15 +338,22 @@ static int region_mmio(struct vfio_device *dev, uint32_t index, uint64_t pos, un
 	return region_rw(vd, index - VFIO_PCI_NUM_REGIONS, pos, value, size, write) < 0 ? -EIO : 0;
 }
 
-/* A VF does what its PF does (vfio_pci_info_atomic_cap()). */
+/*
+ * A VF does what its PF does (vfio_pci_info_atomic_cap()). Linux looks at the way to the root port,
+ * which is free here (machine/bridge.c), and opens it; where it sees none, it takes AtomicOp
+ * Requester Enable for the word of who knows the way, and a user may clear that.
+ */
 static uint32_t vfio_pci_atomics(struct vfio_device *dev)
 {
 	struct vfio_pci_device *vd = to_vfio_pci(dev);
 	pci_function *fn = pci_function_pf(vd->fn) ? pci_function_pf(vd->fn) : vd->fn;
 	unsigned exp = pci_find_cap(fn, PCI_CAP_ID_EXP);
-	uint32_t cap, flags = 0;
+	uint32_t cap, ctl2, flags = 0;
 
-	if (!exp || !(pci_config_read(fn, exp + PCI_EXP_DEVCTL2, 2) & PCI_EXP_DEVCTL2_ATOMIC_REQ))
+	if (!exp)
+		return 0;
+	ctl2 = pci_config_read(fn, exp + PCI_EXP_DEVCTL2, 2);
+	if (!dev->below_port && !(ctl2 & PCI_EXP_DEVCTL2_ATOMIC_REQ))
 		return 0;
 	cap = pci_config_read(fn, exp + PCI_EXP_DEVCAP2, 4);
 	if (cap & PCI_EXP_DEVCAP2_ATOMIC_COMP32)
@@ -355,6 +362,8 @@ static uint32_t vfio_pci_atomics(struct vfio_device *dev)
 		flags |= VFIO_PCI_ATOMIC_COMP64;
 	if (cap & PCI_EXP_DEVCAP2_ATOMIC_COMP128)
 		flags |= VFIO_PCI_ATOMIC_COMP128;
+	if (flags && !(ctl2 & PCI_EXP_DEVCTL2_ATOMIC_REQ))
+		pci_config_write(fn, exp + PCI_EXP_DEVCTL2, 2, ctl2 | PCI_EXP_DEVCTL2_ATOMIC_REQ);
 	return flags;
 }
 
