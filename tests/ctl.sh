@@ -143,6 +143,20 @@ a open 1 $D1; a irq 3; ctl aer $D1 nonfatal; a hear 3; ctl aer $D1 fatal; a hear
 ctl list | field $D1 7
 END
 )" 
+# testdev's AER is at 100: what could not be corrected, what was; behind Device Control at 8c is Device Status
+same "AER and the device status show it, and the user clears it" \
+	"ok 00000000 00000001 1 00001000 00000001 3 00001010 00000001 7 ok ok ok 00000000 00000000 0 " "$(in_run --device testdev <<END
+regs() { a config 104; a config 110; x=\$(a config 8c); echo -n "\${x:3:1} "; }
+a open 1 $D1; for s in correctable nonfatal fatal; do ctl aer $D1 \$s; regs; done
+a set 104 ffffffff; a set 110 ffffffff; a set 8c 000f0000; regs
+END
+)"
+same "one that is masked cannot be reported, nor one of a device that is not open" "ok ok 1 0 ok 1" "$(in_run --device testdev <<END
+a open 1 $D1; a set 108 ffffffff; ctl aer $D1 nonfatal 2>$tmp/masked; echo -n "\$? "; ctl aer $D1 correctable; echo -n "\$? "; a leave; ctl aer $D1 fatal 2>$tmp/closed; echo \$?
+END
+)"
+has "which is told" "$D1: all errors of this severity are masked, or have another one" "$tmp/masked"
+has "each" "$D1: no process has it open, to hear of an error" "$tmp/closed"
 same "a cable is pulled out, and is out for who opens the port next" "1 1 0 in out 1" "$(in_run --device igb,net=peer:b --device igb,id=b --device edu <<END
 ctl aer $D1 fatal 2>/dev/null; echo -n "\$? "; ctl link 03:00.0 down 2>/dev/null; echo -n "\$? "; ctl link $D1 down; echo -n "\$? "
 ctl link $D1 up; echo -n "\$(ctl list | field $D1 6) "; ctl link 0000:01:00.0 down; echo -n "\$(ctl list | field $D1 6) "; ctl list | grep -c ' out '

@@ -403,7 +403,8 @@ const struct cli_command cli_ctl = {
 		"                        nobody can open it any more; waits until it is gone\n"
 		"    --surprise          pull it out at once: it reads as ones from then on\n"
 		"    --timeout SECONDS   wait no longer (it goes all the same, when it is closed)\n"
-		"  aer DEVICE SEVERITY   have it report an error: correctable, nonfatal or fatal\n"
+		"  aer DEVICE SEVERITY   have it report an error: correctable, nonfatal or fatal;\n"
+		"                        a program must have it open\n"
 		"  link DEVICE up|down   put its network cable in, or pull it out\n"
 		"  sriov DEVICE NUMBER   how many virtual functions it has\n"
 		"\nDEVICE is an address, as 0000:01:00.0 or 01:00.0.\n",

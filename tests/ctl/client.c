@@ -12,6 +12,7 @@
  *	read OFFSET		4 bytes of BAR 0, by read and by a mapping
  *	write OFFSET VALUE	the same
  *	config OFFSET		4 bytes of config space
+ *	set OFFSET VALUE	write them
  *	reset			VFIO_DEVICE_RESET
  *	together		how many devices are reset with it: GET_PCI_HOT_RESET_INFO
  *	listen			have a socket for the kernel's events of devices
@@ -110,6 +111,14 @@ static void read_config(uint64_t off)
 		answer(-1);
 	else
 		printf("%08x\n", value);
+}
+
+static void write_config(uint64_t off, uint32_t value)
+{
+	answer(pwrite(v.device, &value, 4,
+		      (off_t)(VFIO_REGION(VFIO_PCI_CONFIG_REGION_INDEX) + off)) == 4
+		       ? 0
+		       : -1);
 }
 
 static void write_bar(uint64_t off, uint32_t value)
@@ -214,6 +223,8 @@ static void serve(char *line)
 		write_bar(n, value);
 	else if (sscanf(line, "config %x", &n) == 1)
 		read_config(n);
+	else if (sscanf(line, "set %x %x", &n, &value) == 2)
+		write_config(n, value);
 	else if (!strcmp(line, "reset"))
 		answer(ioctl(v.device, VFIO_DEVICE_RESET));
 	else if (!strcmp(line, "together"))
