@@ -70,6 +70,11 @@ refuses "--memlock -1" run --memlock=-1 "${T[@]}"
 refuses "--log-file /nonexistent/log: No such file" run --log-file /nonexistent/log "${T[@]}"
 refuses "--names takes no value" models --names=x
 
+refuses "--iommu dirty-tracking=yes: write dirty-tracking=on or" run --iommu dirty-tracking=yes "${T[@]}"
+refuses "--noiommu nobody: write rawio or all" run --noiommu nobody "${T[@]}"
+refuses "--noiommu: write it before the first --device" run --device edu --noiommu all "${T[@]}"
+refuses "--kernel needs a value: --kernel VERSION" run --kernel
+
 echo "# devices"
 refuses "there is no model 'nothing'" run --device nothing -- "${T[@]}"
 refuses "did you mean 'nvme'" run --device nmve,image=x -- "${T[@]}"
@@ -281,6 +286,57 @@ is "the devices of one of two" "$(completed "uvfio ctl --run $(run_name $two) un
 is "of no run that is not there" "$(completed 'uvfio ctl --run nothing unplug ')" " "
 exec 7>&- 8>&-; wait $one $two
 is "the program" "$(completed 'uvfio run --device edu -- lspc' | grep -c lspci)" "$(type lspci >/dev/null 2>&1 && echo 1 || echo 0)"
+
+echo "# ctl, from outside and inside of a run"
+C() { says "$1" "$2" ctl "${@:3}"; }
+C 2 "no run of yours is there" list
+C 2 "no run of yours is there" --run nothing list
+C 2 "no run is there" --run "$tmp/dir" list
+C 2 "$tmp/no: No such file" --run "$tmp/no" list
+C 2 "did you mean 'list'" lits
+C 2 "did you mean --json" --jsno list
+C 2 "--run needs a value" --run
+C 2 "usage: uvfio ctl list" list more
+C 2 "usage: uvfio ctl aer DEVICE correctable" aer 01:00.0
+C 2 "unplug: --timeout needs a value" unplug 01:00.0 --timeout
+C 2 "'x' is no number from 0 to 1000000" unplug 01:00.0 --timeout=x
+C 2 "there is no option --surprize" unplug 01:00.0 --surprize
+C 2 "'02:00.0' is one argument too many" unplug 01:00.0 02:00.0
+C 2 "sriov: '-1' is no number from 0 to 65535" sriov 01:00.0 -1
+C 2 "there is no model 'nothing'" plug nothing
+is "ctl alone, and with --help behind a request: its help" "$("$U" ctl | md5sum) $("$U" ctl unplug --help | md5sum)" "$("$U" help ctl | md5sum) $("$U" help ctl | md5sum)"
+is "no runs are no error" "$("$U" ctl runs; "$U" ctl --json runs)" $'RUN               PID  PROGRAM\n{"ok":true,"runs":[]}'
+mkfifo "$tmp/wait3" "$tmp/wait4"
+"$U" run --device edu --device igb -- cat "$tmp/wait3" & one=$!
+exec 7>"$tmp/wait3"
+C 1 "there is no device at 0000:09:00.0" unplug 09:00.0
+C 1 "'x' is no address of a device" unplug x
+C 1 "0000:01:00.0 has no cable" link 01:00.0 up
+C 1 "'sideways': a link is up or down" link 02:00.0 sideways
+C 1 "0000:01:00.0 has no virtual functions" sriov 01:00.0 1
+C 1 "0000:02:00.0 has not so many" sriov 02:00.0 9
+C 1 "'bad': an error is correctable, nonfatal or fatal" aer 01:00.0 bad
+is "a name that is none: which there are" "$("$U" ctl --run nothing list 2>&1)" "uvfio: ctl: 'nothing' is no run of yours; there are"$'\n'"  $(run_name $one)  pid $one, cat"
+is "a refusal as it comes, with status 1" "$("$U" ctl --json unplug 09:00.0; echo $?)" $'{"ok":false,"error":"ENODEV","message":"there is no device at 0000:09:00.0: `uvfio ctl list` shows all"}\n1'
+is "options behind the request" "$("$U" ctl list --json | cut -c1-17) $("$U" ctl list --run=$one | wc -l)" '{"ok":true,"run": 3'
+"$U" ctl list >/dev/full 2>/dev/null; is "a write error of it is an error" $? 1
+is "names in any language" "$("$U" ctl plug $'edu,id=\u00fcn\u00efc\u00f8de \U0001f600 "x"'; tail -n 1 "$TMPDIR/$(run_name $one)/devices" | cut -f2)" $'0000:03:00.0, IOMMU group 3\nedu,id=\u00fcn\u00efc\u00f8de \U0001f600 "x"'
+dir=$TMPDIR/$(run_name $one)
+is "only the user can connect" "$(stat -c %a "$dir/ctl")" 600
+if [[ $(id -u) -eq 0 ]]; then
+	chmod 755 "$tmp" "$TMPDIR"
+	is "and no other is let in" "$(cp "$U" "$tmp/copy"; setpriv --reuid 65534 --regid 65534 --clear-groups "$tmp/copy" ctl --run "$dir" list 2>&1 | grep -c 'Permission denied')" 1
+fi
+"$U" run --device testdev -- cat "$tmp/wait4" & two=$!
+exec 8>"$tmp/wait4"
+for ((n = 0; n < 500; n++)); do [[ $(run_name $two) ]] && break; sleep 0.02; done
+err=$("$U" ctl list 2>&1); is "several runs: which there are" "$? $(sort <<<"$err" | head -n 2 | xargs) $(sort <<<"$err" | tail -n 1)" \
+	"2 $({ echo "  $(run_name $one)  pid $one, cat"; echo "  $(run_name $two)  pid $two, cat"; } | sort | xargs) uvfio: ctl: there are several runs: choose one with --run"
+is "inside of a run, that one" "$("$U" run --device edu,addr=09:00.0 -- "$U" ctl list | awk 'NR == 2 { print $1 }')" 0000:09:00.0
+is "or another, by name" "$("$U" run -- "$U" ctl --run "$(run_name $two)" list | awk 'NR == 2 { print $2 }')" testdev
+is "two at the same time" "$(for i in {1..8}; do "$U" ctl --run "$two" plug edu & done | sort | xargs; wait $(jobs -p | grep -vx -e $one -e $two); "$U" ctl --run $two list | grep -c edu)" \
+	"$(for i in {2..9}; do echo "0000:0$i:00.0, IOMMU group $i"; done | xargs)"$'\n'8
+exec 7>&- 8>&-; wait $one $two
 
 echo "# signals"
 "$U" run -- sh -c 'kill -TERM $$' & wait $! 2>/dev/null; is "killed by a signal" $? 143

@@ -14,7 +14,8 @@ struct parser {
 
 static void skip_space(struct parser *s)
 {
-	while (s->p < s->end && strchr(" \t\r\n", *s->p))
+	/* strchr() would find the end of the list, too */
+	while (s->p < s->end && memchr(" \t\r\n", *s->p, 4))
 		s->p++;
 }
 

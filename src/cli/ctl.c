@@ -164,8 +164,15 @@ static int unplug_members(const struct cli_command *cmd, FILE *f, int argc, char
 			timeout = argv[++i];
 		else if (!strncmp(argv[i], "--timeout=", 10))
 			timeout = argv[i] + 10;
-		else if (device || argv[i][0] == '-')
-			return cli_error(cmd, "unplug: '%s' is not understood", argv[i]);
+		else if (!strcmp(argv[i], "--timeout"))
+			return cli_error(cmd, "unplug: --timeout needs a value: --timeout SECONDS");
+		else if (argv[i][0] == '-')
+			return cli_error(cmd,
+					 "unplug: there is no option %s: there are --surprise and "
+					 "--timeout SECONDS",
+					 argv[i]);
+		else if (device)
+			return cli_error(cmd, "unplug: '%s' is one argument too many", argv[i]);
 		else
 			device = argv[i];
 	}
@@ -366,29 +373,59 @@ static int serve_word(const struct ctl *c, int argc, char **argv)
 	return rc;
 }
 
+/* True if @arg is an option of every request, which may stand behind it, too. */
+static bool is_common(const char *arg)
+{
+	static const char *const names[] = { "--json", "--run", "--help", "-h" };
+
+	for (size_t i = 0; i < ARRAY_SIZE(names); i++) {
+		size_t len = strlen(names[i]);
+
+		if (!strncmp(arg, names[i], len) && (!arg[len] || arg[len] == '='))
+			return true;
+	}
+	return false;
+}
+
+/* Take an option that cli_next_option() found. */
+static void take(struct ctl *c, const struct cli_args *a, int opt)
+{
+	if (opt == OPT_RUN)
+		c->run = a->value;
+	else
+		c->json = true;
+}
+
 static int ctl(const struct cli_command *cmd, int argc, char **argv)
 {
 	struct cli_args a = { .cmd = cmd, .argc = argc, .argv = argv };
 	struct ctl c = { .cmd = cmd, .run = getenv("UVFIO_RUN") };
-	int opt;
+	int opt, first, n = 0;
 
 	if (!c.run || !*c.run)
 		c.run = getenv("UVFIO_RUN_DIR");
 	if (c.run && !*c.run)
 		c.run = NULL;
-	while ((opt = cli_next_option(&a)) >= 0) {
-		if (opt == OPT_RUN)
-			c.run = a.value;
-		else
-			c.json = true;
-	}
-	if (opt != CLI_ARG)
-		return opt == CLI_HELP ? 0 : CLI_USAGE;
-	if (a.next >= argc) {
+	while ((opt = cli_next_option(&a)) >= 0)
+		take(&c, &a, opt);
+	if (opt == CLI_ARG && a.next >= argc) {
 		cli_print_help(cmd);
 		return 0;
 	}
-	return serve_word(&c, argc - a.next, argv + a.next);
+	for (first = a.next; opt == CLI_ARG && a.next < argc;) {
+		if (!is_common(argv[a.next])) {
+			argv[first + n++] = argv[a.next++];
+			continue;
+		}
+		opt = cli_next_option(&a);
+		if (opt < 0)
+			break;
+		take(&c, &a, opt);
+		opt = CLI_ARG;
+	}
+	if (opt != CLI_ARG)
+		return opt == CLI_HELP ? 0 : CLI_USAGE;
+	return serve_word(&c, n, argv + first);
 }
 
 const struct cli_command cli_ctl = {

@@ -79,6 +79,8 @@ void request_aer(struct request *r)
 			     severity);
 		return;
 	}
+	if (!request_finds_device(r))
+		return;
 	snprintf(p.addr, sizeof(p.addr), "%s", addr);
 	r->value = -ENODEV;
 	r->question.hear = hear_error;
@@ -120,8 +122,10 @@ void request_link(struct request *r)
 	rc = check_link(r->s->run_dir, addr);
 	if (!rc)
 		rc = run_change_device(r->s->run_dir, addr, run_device_link, !strcmp(state, "up"));
-	if (rc == -EOPNOTSUPP)
-		request_fail(r, rc, "%s has no cable", addr);
+	if (rc == -ENODEV && !request_finds_device(r))
+		return;
+	if (rc == -ENODEV || rc == -EOPNOTSUPP)
+		request_fail(r, -EOPNOTSUPP, "%s has no cable", addr);
 	else if (rc)
 		request_fail(r, rc, "%s: %s", addr, strerror(-rc));
 	else
@@ -173,7 +177,7 @@ void request_sriov(struct request *r)
 	const char *addr = request_device(r);
 	int rc;
 
-	if (!addr)
+	if (!addr || !request_finds_device(r))
 		return;
 	rc = num->number < 0 || num->number > UINT16_MAX
 		     ? -EINVAL
@@ -185,7 +189,7 @@ void request_sriov(struct request *r)
 	else if (rc == -ERANGE)
 		request_fail(r, rc, "%s has not so many virtual functions", addr);
 	else if (rc == -ENODEV)
-		request_fail(r, rc, "%s: there is no such device with virtual functions", addr);
+		request_fail(r, rc, "%s has no virtual functions", addr);
 	else if (rc)
 		request_fail(r, rc, "%s: %s", addr, strerror(-rc));
 	else

@@ -255,6 +255,8 @@ int ctl_connect(const char *name, char **why)
 		if (strchr(name, '/'))
 			snprintf(dir, sizeof(dir), "%s", name);
 		fd = connect_dir(dir);
+		if (fd == -ECONNREFUSED || (fd == -ENOENT && !access(dir, F_OK)))
+			return because(why, fd, "%s: no run is there", dir);
 		return fd < 0 ? because(why, fd, "%s: %s", dir, strerror(-fd)) : fd;
 	}
 	runs = ctl_find_runs(&n);

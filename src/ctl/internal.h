@@ -114,6 +114,8 @@ void request_fail(struct request *r, int err, const char *fmt, ...)
 /* Return the address of the device that a request is about; NULL: it was answered, and is freed. */
 const char *request_device(struct request *r);
 
+/* True if the run shows the device; else it was answered so. */
+bool request_finds_device(struct request *r);
 /* True if it waits for a removal. */
 bool request_waits(const struct request *r);
 /* Return the name of a process, in @name, or "". */

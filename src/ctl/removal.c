@@ -238,8 +238,12 @@ static struct removal *begin(struct request *r, const char *addr, bool lost)
 		return v;
 	}
 	rc = run_change_device(r->s->run_dir, addr, run_device_leaving, true);
+	if (rc == -ENODEV && !request_finds_device(r))
+		return NULL;
 	if (rc) {
-		request_fail(r, rc, "%s: %s", addr, strerror(-rc));
+		request_fail(r, rc, "%s: %s", addr,
+			     rc == -ENODEV ? "a virtual function goes by `uvfio ctl sriov`"
+					   : strerror(-rc));
 		return NULL;
 	}
 	v = calloc(1, sizeof(*v));

@@ -122,6 +122,17 @@ const char *request_device(struct request *r)
 	return NULL;
 }
 
+bool request_finds_device(struct request *r)
+{
+	char path[64];
+
+	snprintf(path, sizeof(path), "sys/bus/pci/devices/%s", r->addr);
+	if (run_view_has(r->s->run_dir, path))
+		return true;
+	request_fail(r, -ENODEV, "there is no device at %s: `uvfio ctl list` shows all", r->addr);
+	return false;
+}
+
 static const struct request_kind *find(struct request *r, const char *name)
 {
 	const char *near = NULL;
@@ -186,7 +197,10 @@ void request_begin(struct ctl_server *s, struct client *c, const char *line, siz
 	rc = json_parse(r->text, len, r->nodes, CTL_NODES);
 	name = rc ? NULL : json_text(r->nodes, "request");
 	if (!name) {
-		request_fail(r, rc ? rc : -EINVAL, "a request is a line as {\"request\":\"list\"}");
+		request_fail(r, rc ?: -EINVAL, "%s: a request is a line as {\"request\":\"list\"}",
+			     rc == -E2BIG ? "too many values"
+			     : rc	  ? "no line of JSON, with whole numbers, no member twice"
+					  : "no request");
 		return;
 	}
 	kind = find(r, name); /* NULL: it was answered, and is gone */
