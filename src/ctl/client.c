@@ -134,9 +134,16 @@ static bool ask(int fd, struct ctl_run *r)
 	return ok;
 }
 
-struct ctl_run *ctl_find_runs(unsigned *n)
+/* Return where `uvfio run` makes its directories. */
+static const char *place(void)
 {
 	const char *tmp = getenv("TMPDIR");
+
+	return tmp && *tmp ? tmp : "/tmp";
+}
+
+struct ctl_run *ctl_find_runs(unsigned *n)
+{
 	char path[PATH_MAX];
 	struct ctl_run r, *runs = NULL, *more;
 	struct dirent *e;
@@ -144,14 +151,11 @@ struct ctl_run *ctl_find_runs(unsigned *n)
 	int fd;
 
 	*n = 0;
-	/* where `uvfio run` makes them */
-	if (!tmp || !*tmp)
-		tmp = "/tmp";
-	d = opendir(tmp);
+	d = opendir(place());
 	while (d && (e = readdir(d))) {
 		if (strncmp(e->d_name, PREFIX, strlen(PREFIX)))
 			continue;
-		snprintf(path, sizeof(path), "%s/%s", tmp, e->d_name);
+		snprintf(path, sizeof(path), "%s/%s", place(), e->d_name);
 		fd = connect_dir(path);
 		if (fd < 0)
 			continue;
@@ -224,7 +228,11 @@ static int choose(const struct ctl_run *runs, unsigned n, const char *name, char
 	if (found == 1)
 		return connect_dir(only->dir);
 	if (!n)
-		return because(why, -ENOENT, "no run of yours is there: `uvfio run` starts one");
+		return because(
+			why, -ENOENT,
+			"no run of yours is there in %s: `uvfio run` starts one, where TMPDIR "
+			"says",
+			place());
 	f = open_memstream(&text, &len);
 	if (!f)
 		return because(why, -ENOMEM, "out of memory");
