@@ -114,6 +114,13 @@ def put(path, text):
 def is_now(): return repr(open(D + "0/reset_method").read().strip())
 print(put(D + "0/reset_method", "bus"), put(D + "0/reset_method", "default\n"), is_now(), put(D + "1/remove", "1"), put(D + "0/reset_method", "default\n"), is_now())')"
 
+devices=(--device edu,bus=a --device edu,bus=a --device edu)
+same "remove of a bridge takes what is below it along, and rescan finds all again" "2|waits|none|4 4 1 1 2 devices vfio ok" "$(run bash -c '
+	coproc "$0"; c() { echo "$@" >&${COPROC[1]}; read -r r <&${COPROC[0]}; }; cd /sys/bus/pci/devices
+	c open 1 0000:01:00.0; echo 1 >0000:00:01.0/remove & sleep 0.5; ls -d */driver | wc -l; kill -0 $! && echo waits; c close 1; wait $!
+	ls | grep -c 0000:0[01] | sed s/^0$/none/; echo 1 >/sys/bus/pci/rescan; for d in 0000:01:*; do echo vfio-pci >$d/driver_override; echo $d >/sys/bus/pci/drivers_probe; done
+	set -- $(ls | wc -l) $(ls -d */driver | wc -l) $(ls /sys/kernel/iommu_groups | head -n 1) $(ls /dev/vfio); c open 1 0000:01:00.1; echo $* $r' "$build/test/processes_client" | paste -sd'|')"
+
 echo "# what is open: the same as the kernel says, and the user is asked for it"
 devices=(--device igb)
 asked leave

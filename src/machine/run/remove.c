@@ -38,25 +38,74 @@ static unsigned link_group(const char *run_dir, unsigned group)
 	return run_view_has(run_dir, RUN_NOIOMMU) ? VIEW_NO_GROUP : group;
 }
 
+/* Return the group of @d; a bridge is in none. */
+static unsigned group_of(const struct run_shown *d)
+{
+	return run_has(d, "secondary_bus_number") && !run_has(d, "iommu_group") ? VIEW_NO_GROUP
+										: d->group;
+}
+
 /* At first what clients list. */
 int run_hide(const struct run_shown *d)
 {
 	struct tree t = { .root = d->run_dir };
 	char to[PATH_MAX], at[PATH_MAX], bus[RUN_DIR], place[RUN_DIR + 16];
+	unsigned group = group_of(d);
 
 	bus_dir(d, bus);
 	snprintf(at, sizeof(at), REMOVED "/%s.at", d->addr);
-	snprintf(place, sizeof(place), "%s %u", bus, d->group);
+	snprintf(place, sizeof(place), "%s %u", bus, group);
 	tree_replace(&t, 0600, at, place, strlen(place));
 	view_links(&t, bus + sizeof("sys/devices/") - 1, d->addr, NULL,
-		   link_group(d->run_dir, d->group), remove_link);
+		   link_group(d->run_dir, group), remove_link);
 	run_uevent(d->run_dir, "remove", "pci", d->dir);
 	snprintf(to, sizeof(to), REMOVED "/%s", d->addr);
 	tree_move(&t, d->dir, to);
-	if (!t.err && !run_view_has(d->run_dir, RUN_NOIOMMU) &&
-	    run_group_is_empty(d->run_dir, d->group))
-		view_drop_group(&t, d->group);
+	if (!t.err && link_group(d->run_dir, group) != VIEW_NO_GROUP &&
+	    run_group_is_empty(d->run_dir, group))
+		view_drop_group(&t, group);
 	return t.err;
+}
+
+/* The last device below a bridge, by address, so that what is below another one is before it. */
+struct below {
+	const struct run_shown *bridge;
+	bool with_driver; /* of those that have one */
+	bool any;
+	struct run_shown last;
+};
+
+static int look_below(struct run_shown *d, void *arg)
+{
+	struct below *b = arg;
+	size_t n = strlen(b->bridge->dir);
+
+	if (!strncmp(d->dir, b->bridge->dir, n) && d->dir[n] == '/' &&
+	    (*d->driver || !b->with_driver)) {
+		b->any = true;
+		b->last = *d;
+	}
+	return 0;
+}
+
+/* Take what is below @d away, as pci_stop_and_remove_bus_device(): first the drivers of all. */
+static int remove_below(const struct run_shown *d, struct run_wait *w)
+{
+	struct below *b = malloc(sizeof(*b));
+	int rc = b ? 0 : -ENOMEM;
+
+	for (unsigned step = 0; step < 2 && !rc; step++) {
+		do {
+			b->bridge = d;
+			b->with_driver = !step;
+			b->any = false;
+			rc = run_each_device(d->run_dir, look_below, b);
+			if (!rc && b->any)
+				rc = step ? run_hide(&b->last) : run_release_driver(&b->last, w);
+		} while (!rc && b->any);
+	}
+	free(b);
+	return rc;
 }
 
 /* Answer as remove_store(). */
@@ -76,6 +125,8 @@ int run_remove_store(const char *run_dir, const char *addr, const struct run_tex
 	snprintf(path, sizeof(path), "%s/remove", d.dir);
 	tree_remove(&tree, path);
 	rc = tree.err;
+	if (!rc && run_has(&d, "secondary_bus_number"))
+		rc = remove_below(&d, t->wait);
 	if (!rc && *d.driver)
 		rc = run_release_driver(&d, t->wait);
 	return rc ? rc : run_hide(&d);
@@ -91,7 +142,7 @@ static int show(const char *run_dir, const char *addr, const char *bus, unsigned
 	int rc;
 
 	snprintf(from, sizeof(from), "sys/kernel/iommu_groups/%u", group);
-	if (!run_view_has(run_dir, from) && !run_view_has(run_dir, RUN_NOIOMMU))
+	if (!run_view_has(run_dir, from) && link_group(run_dir, group) != VIEW_NO_GROUP)
 		view_group(&t, group);
 	snprintf(from, sizeof(from), REMOVED "/%s", addr);
 	snprintf(to, sizeof(to), "%s/%s", bus, addr);
