@@ -13,24 +13,34 @@
 #include "machine/internal.h"
 #include "machine/run/run.h"
 
-/* Plug in @known. If this process has its unit claimed, its hardware is made at once. */
-static int add(struct machine *m, const struct run_device *known)
+/* Say why the device of @known is not there, and free it. */
+static int not_made(const struct run_device *known, int rc, char *why)
 {
-	struct plugged *dev;
-	char *why = NULL;
-	int rc;
-
-	rc = machine_add_known(m, known, &why);
-	if (!rc) {
-		dev = m->plugged[m->num_plugged - 1];
-		if (!dev->gone && dev->lead != dev && dev->lead->made)
-			rc = machine_make(dev, &why);
-	}
 	if (rc)
 		report_err("device-not-made", "machine", 0, "--device %s: %s", known->spec,
 			   why ? why : strerror(-rc));
 	free(why);
 	return rc;
+}
+
+/* If this process has the unit of @dev claimed, its hardware is made at once. */
+static int make_with_unit(struct plugged *dev, const struct run_device *known)
+{
+	char *why = NULL;
+
+	if (dev->gone || dev->made || dev->lead == dev || !dev->lead->made)
+		return 0;
+	return not_made(known, machine_make(dev, &why), why);
+}
+
+/* Plug in @known. */
+static int add(struct machine *m, const struct run_device *known)
+{
+	char *why = NULL;
+	int rc = machine_add_known(m, known, &why);
+
+	return rc ? not_made(known, rc, why)
+		  : make_with_unit(m->plugged[m->num_plugged - 1], known);
 }
 
 /*
@@ -59,10 +69,16 @@ static void take_out(struct plugged *dev)
 static int follow(struct machine *m, unsigned i, const struct run_device *known)
 {
 	struct plugged *dev;
-	int rc = i < m->num_plugged ? 0 : add(m, known);
+	int rc;
 
-	if (rc)
-		return rc;
+	if (i >= m->num_plugged) {
+		rc = add(m, known);
+		if (rc)
+			return rc;
+	} else if (!known->died) {
+		/* it failed before: what it lacked then may be there. Nobody else waits for that */
+		make_with_unit(m->plugged[i], known);
+	}
 	dev = m->plugged[i];
 	dev->died = known->died;
 	if (known->leaving && !dev->leaving && dev->d.vdev)

@@ -312,8 +312,34 @@ static void tell_added(const char *dir, const struct plugged *dev, unsigned old)
 	}
 }
 
+static void drop_link(struct tree *t, const char *path, const char *target)
+{
+	tree_remove(t, path);
+}
+
+/* Take back what was written of @dev, and of its group if that came with it. */
+static void take_back(struct machine *m, const char *dir, struct plugged *dev, bool new_group)
+{
+	struct tree t = { .root = dir };
+	char parent[VIEW_PARENT], path[2 * VIEW_PARENT];
+	struct view_device d = shown(dev, parent);
+
+	snprintf(path, sizeof(path), "sys/devices/%s/%s", parent, d.addr);
+	view_drop_cdev(&t, path, m->noiommu);
+	if (m->noiommu)
+		view_drop_noiommu_group(&t, dev->d.group, path);
+	view_links(&t, parent, d.addr, *dev->driver ? dev->driver : NULL,
+		   m->noiommu ? VIEW_NO_GROUP : dev->d.group, drop_link);
+	tree_remove_all(&t, path);
+	if (new_group) {
+		view_drop_group_node(&t, dev->d.group);
+		view_drop_group(&t, dev->d.group);
+	}
+}
+
 int machine_view_add(struct machine *m, const char *dir)
 {
+	bool new_group = false;
 	struct plugged *dev = m->plugged[m->num_plugged - 1];
 	struct tree t = { .root = dir };
 	char path[VIEW_PARENT + 32], root[VIEW_PARENT];
@@ -329,8 +355,10 @@ int machine_view_add(struct machine *m, const char *dir)
 	if (*dev->driver && !run_view_has(dir, path))
 		view_host_driver(&t, dev->driver, dev->driver);
 	snprintf(path, sizeof(path), "sys/kernel/iommu_groups/%u", dev->d.group);
-	if (!m->noiommu && !run_view_has(dir, path))
+	if (!m->noiommu && !run_view_has(dir, path)) {
+		new_group = true;
 		view_group(&t, dev->d.group);
+	}
 	snprintf(path, sizeof(path), "dev/vfio/%u", dev->d.group);
 	if (!m->noiommu && machine_is_vfio(dev) && !run_view_has(dir, path))
 		view_group_node(&t, dev->d.group);
@@ -340,13 +368,15 @@ int machine_view_add(struct machine *m, const char *dir)
 		write_device(&t, &c, m, m->num_plugged - 1);
 	if (m->noiommu && !t.err)
 		t.err = show_noiommu(&t, m, m->num_plugged - 1, dir);
-	if (!t.err)
-		tell_added(dir, dev, old);
 	if (!t.err && dev->layout.total)
 		t.err = run_add_pf(dir, &(struct run_pf){ .address = dev->d.address,
 							  .total = dev->layout.total,
 							  .offset = dev->layout.offset,
 							  .stride = dev->layout.stride });
+	if (t.err)
+		take_back(m, dir, dev, new_group);
+	else
+		tell_added(dir, dev, old);
 	return t.err;
 }
 

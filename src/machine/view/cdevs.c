@@ -142,14 +142,15 @@ static bool is_number_of(const struct tree *t, const char *name, const char *add
 }
 
 /*
- * Find the number of the device in @dir; -1: it has none. By the numbers themselves: of a device
- * that was not bound altogether there may be nothing else.
+ * Find the number of the device in @dir; negative: it has none, or the tree has an error, so that
+ * the driver stays. By the numbers themselves: of a device that was not bound altogether there may
+ * be nothing else.
  */
-static long number_of(const struct tree *t, const char *dir)
+static long number_of(struct tree *t, const char *dir)
 {
 	char path[PATH_MAX], buf[512] __attribute__((aligned(8)));
 	const struct dirent64 *e;
-	long n, id = -1;
+	long n = 0, id = -ENOENT;
 	int fd;
 
 	snprintf(path, sizeof(path), "%s/" VIEW_CDEVS, t->root);
@@ -162,7 +163,11 @@ static long number_of(const struct tree *t, const char *dir)
 		}
 	if (fd >= 0)
 		sys_close(fd);
-	return id;
+	else
+		n = fd;
+	if (n < 0 && n != -ENOENT && !t->err)
+		t->err = (int)n;
+	return n < 0 ? n : id;
 }
 
 void view_hide_cdev(struct tree *t, const char *dir, bool noiommu)
