@@ -104,7 +104,7 @@ static int some_fd(struct in *in)
 }
 
 /* Mostly one that was given for a file of ours. */
-static int some_file_of_ours(struct in *in)
+static inline int some_file_of_ours(struct in *in)
 {
 	uint8_t c = in8(in);
 
