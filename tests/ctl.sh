@@ -133,6 +133,11 @@ same "one that sends nothing to its neighbours has a group for itself" "0000:01:
 	"$(in_run --device igb,bus=x <<<'echo $(ctl plug igb,bus=x; ctl plug edu,bus=x; ctl plug edu,bus=x)')"
 same "a bus keeps its name and its bridge when its devices went" "0000:01:00.0 is gone 0000:01:00.0, IOMMU group 1 1 edu: bus=pci:x: x is a bus of the kind port" \
 	"$(in_run --device edu,bus=x <<<'echo $(ctl unplug 01:00.0; ctl plug edu,bus=x; lspci | grep -c "^00:.*bridge"; ctl plug edu,bus=pci:x 2>&1 | sed "s/.*ctl: //;s/: already//")')"
+same "one whose bridge was removed takes nobody until that is back, and keeps its numbers" "edu: bus=x: its bridge was removed 0000:03:00.0, IOMMU group 3 0 0000:01:00.1, IOMMU group 1" "$(in_run --device edu,bus=x --device edu,bus=y <<'END'
+echo 1 >/sys/bus/pci/devices/0000:00:01.0/remove
+echo $(ctl plug edu,bus=x 2>&1 | sed 's/.*ctl: //; s/: a write.*//'; ctl plug edu; echo 1 >/sys/bus/pci/rescan; echo $?; ctl plug edu,bus=x)
+END
+)"
 same "a switch has a port for each, and others keep off its numbers" "0000:04:00.0, IOMMU group 5 0000:0c:00.0, IOMMU group 7 0000:0d:00.0, IOMMU group 9 0000:0e:00.0, IOMMU group 11" \
 	"$(in_run --device edu,bus=switch:s <<<'echo $(ctl plug edu,bus=switch:s; ctl plug edu,bus=pci:p; ctl plug edu,bus=q; ctl plug edu)')"
 same "on the root bus there is no bridge, and without an IOMMU no group" "0000:00:10.0, IOMMU group 2 0 0000:02:00.0, IOMMU group 2 1 noiommu-1 noiommu-2 2" \

@@ -144,7 +144,7 @@ fail:
 }
 
 int machine_bus_known(struct machine *m, const struct plugged *dev, unsigned port, unsigned first,
-		      unsigned last)
+		      unsigned last, bool removed)
 {
 	struct machine_bus *b = calloc(1, sizeof(*b)), **buses;
 
@@ -153,7 +153,7 @@ int machine_bus_known(struct machine *m, const struct plugged *dev, unsigned por
 		m->buses = buses;
 	if (b)
 		*b = (struct machine_bus){ dev->spec.bus_kind, strdup(name_of(dev->spec.bus)), port,
-					   first };
+					   first, removed };
 	if (!b || !buses || !b->name) {
 		if (b)
 			free(b->name);
@@ -182,6 +182,11 @@ static int find_bus(struct machine *m, struct plugged *dev, char **err)
 			return machine_fail(
 				err, -EINVAL, "%s: bus=%s: %s is a bus of the kind %s: already",
 				dev->spec.model, dev->spec.bus, b->name, kinds[b->kind].word);
+		if (b->removed)
+			return machine_fail(err, -ENODEV,
+					    "%s: bus=%s: its bridge was removed: a write to "
+					    "/sys/bus/pci/rescan brings it back",
+					    dev->spec.model, dev->spec.bus);
 		dev->bus = b;
 		return 0;
 	}

@@ -231,6 +231,7 @@ struct machine_bus {
 	char *name;
 	unsigned port;	/* device number of its root port; but for the root bus: */
 	unsigned first; /* number of the bus behind that */
+	bool removed;	/* somebody wrote to `remove` of that */
 };
 /* A bridge above a device. */
 struct machine_bridge {
@@ -254,11 +255,11 @@ int machine_bus_join(struct machine *m, struct plugged *dev, char **err);
 /* Root ports are below it on the root bus, devices from it on. */
 #define MACHINE_ROOT_DEVICES 0x10u
 /*
- * Note the bus on which @dev was put: it has the root port @port, and the numbers @first to @last.
- * 0 or -ENOMEM.
+ * Note the bus on which @dev was put: it has the root port @port, which may be @removed, and the
+ * numbers @first to @last. 0 or -ENOMEM.
  */
 int machine_bus_known(struct machine *m, const struct plugged *dev, unsigned port, unsigned first,
-		      unsigned last);
+		      unsigned last, bool removed);
 /* Return the group in which @dev, which is made, is on its bus: that of another, or a free one. */
 unsigned machine_bus_group(struct machine *m, const struct plugged *dev);
 /* Tell what is reset together with @dev. */

@@ -13,9 +13,11 @@
 #include "base/bytes.h"
 #include "base/sys.h"
 #include "machine/internal.h"
+#include "machine/run/run.h"
 
-unsigned machine_shown_config(const struct machine *m, const char *addr,
-			      uint8_t config[PCI_CFG_EXP_SIZE])
+/* Read the config space of the function at @addr that is in @where. Returns how many bytes, or 0. */
+static unsigned read_config(const struct machine *m, const char *where, const char *addr,
+			    uint8_t config[PCI_CFG_EXP_SIZE])
 {
 	char path[PATH_MAX];
 	int fd, n;
@@ -23,7 +25,7 @@ unsigned machine_shown_config(const struct machine *m, const char *addr,
 
 	if (!m->run_dir)
 		return 0;
-	n = snprintf(path, sizeof(path), "%s/sys/bus/pci/devices/%s/config", m->run_dir, addr);
+	n = snprintf(path, sizeof(path), "%s/%s/%s/config", m->run_dir, where, addr);
 	if (n < 0 || n >= PATH_MAX)
 		return 0;
 	fd = sys_open(path, O_RDONLY | O_CLOEXEC, 0);
@@ -32,6 +34,12 @@ unsigned machine_shown_config(const struct machine *m, const char *addr,
 	len = sys_read(fd, config, PCI_CFG_EXP_SIZE);
 	sys_close(fd);
 	return len < 0 ? 0 : (unsigned)len;
+}
+
+unsigned machine_shown_config(const struct machine *m, const char *addr,
+			      uint8_t config[PCI_CFG_EXP_SIZE])
+{
+	return read_config(m, "sys/bus/pci/devices", addr, config);
 }
 
 bool machine_shown_has_acs(const struct machine *m, const char *addr, uint32_t *id)
@@ -72,15 +80,18 @@ int machine_shown_buses(struct machine *m)
 
 	for (a.device = 1; a.device < MACHINE_ROOT_DEVICES && !rc; a.device++) {
 		const struct plugged *dev;
+		bool removed;
 
 		pci_address_print(&a, addr);
-		if (machine_shown_config(m, addr, c) < PCI_STD_HEADER_SIZEOF)
+		removed = machine_shown_config(m, addr, c) < PCI_STD_HEADER_SIZEOF;
+		/* a rescan brings it back, with its numbers */
+		if (removed && read_config(m, RUN_REMOVED, addr, c) < PCI_STD_HEADER_SIZEOF)
 			continue;
 		/* it has the name under which a device was put there */
 		dev = last_behind(m, c[PCI_SECONDARY_BUS], c[PCI_SUBORDINATE_BUS]);
 		if (dev && dev->spec.bus)
 			rc = machine_bus_known(m, dev, a.device, c[PCI_SECONDARY_BUS],
-					       c[PCI_SUBORDINATE_BUS]);
+					       c[PCI_SUBORDINATE_BUS], removed);
 	}
 	return rc;
 }

@@ -94,8 +94,6 @@ int run_rescan_store(const char *run_dir, const char *addr, const struct run_tex
 
 /* ---- what they share ---- */
 
-/* In the run directory: where what the view had of devices that were removed waits. */
-#define RUN_REMOVED "removed"
 /* Take @d, which has no driver, out of the view, for rescan to find. 0 or -errno. */
 int run_hide(const struct run_shown *d);
 

@@ -53,6 +53,8 @@ int run_reset_methods(const char *run_dir, const char *addr,
  * group, and "all" if all may use them.
  */
 #define RUN_NOIOMMU "noiommu"
+/* In the run directory: where what the view had of devices that were removed waits. */
+#define RUN_REMOVED "removed"
 /* True if the run directory has @name. */
 bool run_view_has(const char *run_dir, const char *name);
 /* Note the group of a device, at the start of a run. 0 or -errno with a log line. */
