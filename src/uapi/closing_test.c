@@ -220,7 +220,9 @@ static void map_ioas(int iommufd, uint32_t ioas)
 
 /* ---- opening */
 
-/* What a device has besides: registers set for DMA, an interrupt, a dma-buf, a stream, a mapping. */
+/*
+ * What a device has besides: registers set for DMA, an interrupt, a dma-buf, a stream, a mapping.
+ */
 static void use_device(void)
 {
 	struct {

@@ -139,8 +139,8 @@ struct vfio_env {
 	 */
 	void (*refresh)(void *arg, unsigned group);
 	/*
-	 * List the methods by which the device at @at is reset now (VFIO_RESET_METHODS at most): how
-	 * many; negative: all that it has. Any lock may be held. NULL: all.
+	 * List the methods by which the device at @at is reset now (VFIO_RESET_METHODS at most):
+	 * how many; negative: all that it has. Any lock may be held. NULL: all.
 	 */
 	int (*reset_methods)(void *arg, const struct pci_address *at, enum vfio_reset_method *out);
 	/* True if the mode without an IOMMU is on (enable_unsafe_noiommu_mode). NULL: false. */

@@ -53,7 +53,9 @@ struct vfio_migrate_ops {
 	int (*load)(struct vfio_device *dev, enum vfio_part part, const void *buf, size_t len);
 	/* Return about how many bytes all parts are. */
 	uint64_t (*size)(struct vfio_device *dev);
-	/* Note which memory changes; at first all of it did. NULL, both: there is no such memory. */
+	/*
+	 * Note which memory changes; at first all of it did. NULL, both: there is no such memory.
+	 */
 	int (*track)(struct vfio_device *dev, bool on);
 	/* Return how many bytes MEMORY would have. */
 	uint64_t (*dirty)(struct vfio_device *dev);

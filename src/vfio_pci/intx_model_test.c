@@ -8,9 +8,9 @@
  * coroutine; a state of the whole is the shared words and the coroutines' stacks, which are copied
  * and brought back, so that each state that can be reached is looked at once, and all are.
  *
- * The function also goes to sleep and wakes (low power holds the mask meanwhile), is halted and goes
- * on (a migration's source), and takes over the masks of another one (its destination), while INTx
- * is active or before.
+ * The function also goes to sleep and wakes (low power holds the mask meanwhile), is halted and
+ * goes on (a migration's source), and takes over the masks of another one (its destination), while
+ * INTx is active or before.
  *
  * What is checked: no eventfd is written after the call that took it away has returned; nobody
  * waits for ever; at the end nothing is lost (the line up, no mask, no signal), and the hardware's

@@ -38,7 +38,10 @@ enum op {
 	/* low power: the mask is held, and the function put into D3hot; and back */
 	SLEEP,
 	WAKE,
-	/* migration: no interrupts; a state is loaded, which has these masks, and the line up or not */
+	/*
+	 * migration: no interrupts; a state is loaded, which has these masks, and the line up or
+	 * not
+	 */
 	HALT,
 	LOAD_DOWN,
 	LOAD_FREE,

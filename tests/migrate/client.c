@@ -440,7 +440,9 @@ static void msi_masks(void)
 	close(b);
 }
 
-/* True if vector 2 is masked: of MSI-X by the @table, which nothing but a mapping reaches; of MSI. */
+/*
+ * True if vector 2 is masked: of MSI-X by the @table, which nothing but a mapping reaches; of MSI.
+ */
 static bool msi_masked(struct vfio *v, volatile uint32_t *table)
 {
 	return table ? table[2 * 4 + 3] & 1 : get(v, 7, (uint64_t)msi_mask(v), 4) & 1 << 2;

@@ -170,7 +170,9 @@ static void get(int fd, void *p, size_t len)
 	}
 }
 
-/* Read what the stream has now behind @len bytes of @state; return how many bytes there are then. */
+/*
+ * Read what the stream has now behind @len bytes of @state; return how many bytes there are then.
+ */
 static uint64_t read_state(struct side *s, int fd, char *state, uint64_t len, int end)
 {
 	ssize_t n;

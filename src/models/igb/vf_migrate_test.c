@@ -119,7 +119,9 @@ static void test_moves(void **state)
 	assert_int_equal(who(), 1 << 0);
 	send_to(0, FAR);
 	assert_int_equal(who(), 1 << FAR);
-	/* stopped: what comes is lost, and the VF has not seen it; what it gives lies in its ring */
+	/*
+	 * stopped: what comes is lost, and the VF has not seen it; what it gives lies in its ring
+	 */
 	stop_vf(0);
 	lost = pr(&port[0], 0x2830);
 	received = pr(&port[0], 0xf10);

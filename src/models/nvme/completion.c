@@ -129,7 +129,9 @@ static void cq_post(struct nvme *n, struct nvme_cq *cq, const struct nvme_sq *sq
 			nvme_cq_shadow(n, cq, true);
 			nvme_pending_set(n, cq->id, cq->head != cq->tail);
 		}
-		/* last: any thread that has run the queue may take it, and looks at what is pending */
+		/*
+		 * last: any thread that has run the queue may take it, and looks at what is pending
+		 */
 		atomic_store_explicit(&cq->irq_due, true, memory_order_release);
 	}
 out:

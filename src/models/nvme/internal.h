@@ -598,7 +598,10 @@ struct nvme {
 	struct nvme_ns ns[NVME_MAX_NS];
 
 	pthread_mutex_t life;
-	/* registers; written under life, but for what the driver writes when it likes; read by anyone */
+	/*
+	 * registers; written under life, but for what the driver writes when it likes; read by
+	 * anyone
+	 */
 	uint64_t cap;
 	_Atomic uint32_t cc, csts, intms, aqa;
 	_Atomic uint64_t asq, acq;
