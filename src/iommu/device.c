@@ -301,7 +301,8 @@ static int dma(struct iommu_device *dev, uint32_t pasid, uint64_t iova, void *bu
 				return -EFAULT;
 			}
 			done += n;
-			d = domain_of(dev, pasid, &why);
+			/* the address space may be gone, which is no fault of what is done */
+			d = done < len ? domain_of(dev, pasid, &why) : NULL;
 			if (!d)
 				break;
 			continue;

@@ -73,7 +73,7 @@ static void swap(struct iommu_device *dev, uint32_t pasid, struct iommu_domain *
 	old = rcu_swap(*slot, d);
 	if (!old)
 		return;
-	rcu_sync();
+	rcu_sync_all();
 	iommu_page_requests_end(dev, old, pasid, d && d->faults);
 	iommu_domain_put(old);
 }

@@ -4,6 +4,7 @@
  * answer, and of two that do it to each other at the same time.
  */
 #include "base/rcu.h"
+#include "iommu/pasid.h"
 #include "iommu/peer.h"
 #include "pci/test_function.h"
 
@@ -293,45 +294,73 @@ static void to_each_other(void **state)
 	end();
 }
 
-static atomic_bool decoding_ended;
+static atomic_bool ended;
 
 static void *dma_to_b(void *arg)
 {
 	return (void *)(intptr_t)dma(&a, IOVA_B, 1);
 }
 
+static void *pasid_dma_to_b(void *arg)
+{
+	return (void *)(intptr_t)uvfio_dma_write_pasid(a.fn, 1, IOVA_B, "12345678", 8);
+}
+
 static void *end_decoding(void *arg)
 {
 	pci_config_write(b.fn, PCI_COMMAND, 2, 0);
-	atomic_store(&decoding_ended, true);
+	atomic_store(&ended, true);
 	return NULL;
 }
 
-/* Whoever ends decoding waits until nobody is in the device: so it may be reset then. */
-static void who_is_inside_is_waited_for(void **state)
+static void *end_pasid(void *arg)
+{
+	iommu_pasid_attach(pci_function_iommu(a.fn), 1, NULL);
+	atomic_store(&ended, true);
+	return NULL;
+}
+
+/* See that @end waits until the access of @access, which is inside of b, is over. */
+static void see_wait(void *(*access)(void *arg), void *(*end)(void *arg))
 {
 	struct timespec soon;
 	pthread_t t1, t2;
 	void *ret;
 
-	begin(&serial, &concurrent);
-	atomic_store(&decoding_ended, false);
+	atomic_store(&ended, false);
 	b.hold = true;
-	assert_int_equal(pthread_create(&t1, NULL, dma_to_b, NULL), 0);
+	assert_int_equal(pthread_create(&t1, NULL, access, NULL), 0);
 	while (!atomic_load(&b.waits))
 		usleep(100);
-	assert_int_equal(pthread_create(&t2, NULL, end_decoding, NULL), 0);
+	assert_int_equal(pthread_create(&t2, NULL, end, NULL), 0);
 	/* long enough for one that does not wait; one that does is not in a hurry */
 	clock_gettime(CLOCK_REALTIME, &soon);
 	soon.tv_nsec += 200000000;
 	soon.tv_sec += soon.tv_nsec / 1000000000;
 	soon.tv_nsec %= 1000000000;
 	assert_int_equal(pthread_timedjoin_np(t2, NULL, &soon), ETIMEDOUT);
-	assert_false(atomic_load(&decoding_ended));
+	assert_false(atomic_load(&ended));
 	atomic_store(&b.go_on, true);
 	pthread_join(t2, NULL);
 	pthread_join(t1, &ret);
 	assert_null(ret);
+}
+
+/* Whoever ends decoding waits until nobody is in the device: so it may be reset then. */
+static void who_is_inside_is_waited_for(void **state)
+{
+	begin(&serial, &concurrent);
+	see_wait(dma_to_b, end_decoding);
+	end();
+}
+
+/* Whoever takes an address space from a PASID waits until nobody is in a BAR by way of it. */
+static void so_it_is_with_a_pasid(void **state)
+{
+	begin(&serial, &concurrent);
+	assert_int_equal(iommu_pasid_add(pci_function_iommu(a.fn), 4, false), 0);
+	assert_int_equal(iommu_pasid_attach(pci_function_iommu(a.fn), 1, domain), 0);
+	see_wait(pasid_dma_to_b, end_pasid);
 	end();
 }
 
@@ -344,6 +373,7 @@ int main(void)
 		cmocka_unit_test(both_concurrent),
 		cmocka_unit_test(to_each_other),
 		cmocka_unit_test(who_is_inside_is_waited_for),
+		cmocka_unit_test(so_it_is_with_a_pasid),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
