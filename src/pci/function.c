@@ -33,6 +33,29 @@ void pci_model_leave(pci_function *fn)
 		pci_timers_reap(fn);
 }
 
+void pci_model_step_out(pci_function *fn)
+{
+	pci_serial(fn)->turn.away++;
+	pci_model_leave(fn);
+}
+
+void pci_model_step_in(pci_function *fn)
+{
+	pci_model_enter(fn);
+	pci_serial(fn)->turn.away--;
+}
+
+void pci_model_enter_between(pci_function *fn)
+{
+	for (;;) {
+		pci_model_enter(fn);
+		if (fn->model->concurrent || !pci_serial(fn)->turn.away)
+			return;
+		pci_model_leave(fn);
+		sched_yield();
+	}
+}
+
 bool pci_model_inside(pci_function *fn)
 {
 	return atomic_load_explicit(&pci_serial(fn)->turn.owner, memory_order_relaxed) ==

@@ -135,6 +135,7 @@ struct uvfio_dev {
 	struct {
 		pthread_mutex_t lock;
 		atomic_ulong owner; /* pthread_self() of the thread that holds it, or 0 */
+		unsigned away;	    /* callbacks that gave it up, to come back; under the lock */
 	} turn;
 
 	struct {
@@ -247,6 +248,11 @@ static inline const struct pci_irq_sink *pci_sink(pci_function *fn)
  */
 void pci_model_enter(pci_function *fn);
 void pci_model_leave(pci_function *fn);
+/* Enter when no callback is in the middle, either: one that reaches another device (peer.c). */
+void pci_model_enter_between(pci_function *fn);
+/* Leave in the middle of a callback, and come back. */
+void pci_model_step_out(pci_function *fn);
+void pci_model_step_in(pci_function *fn);
 /* True if this thread is in a callback of a model that is not concurrent. */
 bool pci_model_inside(pci_function *fn);
 

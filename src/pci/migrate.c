@@ -42,10 +42,9 @@ static int tell_stop(pci_function *fn, enum uvfio_stop_kind kind)
 {
 	int ret = 0;
 
-	if (!fn->model->stop)
-		return 0;
-	pci_model_enter(fn);
-	ret = fn->model->stop(fn, kind);
+	pci_model_enter_between(fn);
+	if (fn->model->stop)
+		ret = fn->model->stop(fn, kind);
 	pci_model_leave(fn);
 	if (ret)
 		report_err("migration-stop", fn->name, ret, "model %s cannot stop: %m",

@@ -30,13 +30,13 @@ static bool park(struct iommu_device *from)
 
 	if (fn->model->concurrent || !pci_model_inside(fn))
 		return false;
-	pci_model_leave(fn);
+	pci_model_step_out(fn);
 	return true;
 }
 
 static void unpark(struct iommu_device *from)
 {
-	pci_model_enter(from->owner);
+	pci_model_step_in(from->owner);
 }
 
 /* Return the size of the next access: aligned, and no more than @len. */

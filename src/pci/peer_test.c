@@ -14,6 +14,7 @@
 #define GO     0x100u /* a write there starts a DMA write of the value: */
 #define WHERE  0x108u /* to here */
 #define GONE   0x110u /* refused */
+#define TWICE  0x118u /* as GO, and once more to what is behind */
 
 /* A device with a page of memory, which makes DMA when it is told. */
 struct dev {
@@ -75,6 +76,11 @@ static int d_write(struct uvfio_dev *dev, unsigned bar, uint64_t off, unsigned s
 	if (off == GO) {
 		memcpy(&where, d->mem + WHERE, 8);
 		d->result = uvfio_dma_write(dev, where, &value, size);
+	}
+	if (off == TWICE) {
+		memcpy(&where, d->mem + WHERE, 8);
+		d->result = uvfio_dma_write(dev, where, &value, size);
+		d->result |= uvfio_dma_write(dev, where + 8, &value, size);
 	}
 	return 0;
 }
@@ -313,6 +319,20 @@ static void *end_decoding(void *arg)
 	return NULL;
 }
 
+static void *dma_to_b_twice(void *arg)
+{
+	put(&a, WHERE, IOVA_B);
+	put(&a, TWICE, 1);
+	return (void *)(intptr_t)a.result;
+}
+
+static void *stop_a(void *arg)
+{
+	pci_function_stop(a.fn, UVFIO_STOP_DMA);
+	atomic_store(&ended, true);
+	return NULL;
+}
+
 static void *end_pasid(void *arg)
 {
 	iommu_pasid_attach(pci_function_iommu(a.fn), 1, NULL);
@@ -364,6 +384,16 @@ static void so_it_is_with_a_pasid(void **state)
 	end();
 }
 
+/* A function stops between callbacks, not in one that is inside of another function. */
+static void so_it_is_when_it_stops(void **state)
+{
+	begin(&serial, &concurrent);
+	see_wait(dma_to_b_twice, stop_a);
+	assert_int_equal(b.mem[8], 1);
+	pci_function_resume(a.fn, UVFIO_STOP_DMA);
+	end();
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -374,6 +404,7 @@ int main(void)
 		cmocka_unit_test(to_each_other),
 		cmocka_unit_test(who_is_inside_is_waited_for),
 		cmocka_unit_test(so_it_is_with_a_pasid),
+		cmocka_unit_test(so_it_is_when_it_stops),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
