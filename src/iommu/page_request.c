@@ -26,7 +26,10 @@ struct slot {
 	unsigned n;		     /* how many it has */
 	const struct iommu_domain *domain;
 	uint32_t client, cookie;
-	unsigned epoch, answer;
+	unsigned answer;
+	/* of each: */
+	unsigned epoch;
+	bool more; /* it is none of those that the device has from the beginning */
 };
 
 struct iommu_pri {
@@ -36,7 +39,8 @@ struct iommu_pri {
 	struct cds_list_head partial;  /* of groups whose last has not come; the newest first */
 	struct cds_list_head answered; /* groups */
 	uint32_t client;
-	unsigned epoch; /* how often the device was reset */
+	unsigned epoch;	    /* how often the device was reset */
+	unsigned max, open; /* requests unanswered since: as many as there may be, and are */
 	void (*fn)(void *arg);
 	void *arg;
 	struct slot slots[];
@@ -63,6 +67,7 @@ int iommu_pri_add(struct iommu_device *dev, unsigned max, void (*answered)(void 
 	pri->dev = dev;
 	pri->fn = answered;
 	pri->arg = arg;
+	pri->max = max;
 	pthread_mutex_init(&pri->lock, NULL);
 	CDS_INIT_LIST_HEAD(&pri->unused);
 	CDS_INIT_LIST_HEAD(&pri->partial);
@@ -80,6 +85,7 @@ void iommu_pri_free(struct iommu_device *dev)
 {
 	if (!dev->pri)
 		return;
+	iommu_pri_reset(dev); /* for slots that were made */
 	pthread_mutex_destroy(&dev->pri->lock);
 	heap_free(dev->pri);
 	dev->pri = NULL;
@@ -94,19 +100,65 @@ void iommu_pri_client(struct iommu_device *dev, uint32_t number)
 	pthread_mutex_unlock(&dev->pri->lock);
 }
 
+/* Give a slot back, which is in no list. With the device's lock. */
+static void put_slot(struct slot *s)
+{
+	if (s->epoch == s->pri->epoch)
+		s->pri->open--;
+	if (s->more)
+		heap_free(s);
+	else
+		cds_list_add(&s->node, &s->pri->unused);
+}
+
+/* Give all slots of a list back. With the device's lock. */
+static void put_slots(struct cds_list_head *list)
+{
+	struct slot *s, *next;
+
+	cds_list_for_each_entry_safe(s, next, list, node) {
+		cds_list_del(&s->node);
+		put_slot(s);
+	}
+}
+
 /* Give the slots of a group back. With the device's lock. */
 static void release(struct slot *s)
 {
-	cds_list_splice(&s->before, &s->pri->unused);
-	CDS_INIT_LIST_HEAD(&s->before);
-	cds_list_add(&s->node, &s->pri->unused);
+	put_slots(&s->before);
+	put_slot(s);
 }
 
 /* Forget the requests of groups whose last has not come. With the device's lock. */
 static void drop_partial(struct iommu_pri *pri)
 {
-	cds_list_splice(&pri->partial, &pri->unused);
-	CDS_INIT_LIST_HEAD(&pri->partial);
+	put_slots(&pri->partial);
+}
+
+/*
+ * Return a slot, or NULL: as many are unanswered as there may be. What was asked before a reset
+ * does not count, but has its slots until its client answers it: then more are made.
+ */
+static struct slot *get_slot(struct iommu_pri *pri)
+{
+	struct slot *s;
+
+	if (pri->open == pri->max)
+		return NULL;
+	if (!cds_list_empty(&pri->unused)) {
+		s = cds_list_first_entry(&pri->unused, struct slot, node);
+		cds_list_del(&s->node);
+	} else {
+		s = heap_alloc(sizeof(*s));
+		if (!s)
+			return NULL;
+		s->pri = pri;
+		s->more = true;
+		CDS_INIT_LIST_HEAD(&s->before);
+	}
+	s->epoch = pri->epoch;
+	pri->open++;
+	return s;
 }
 
 /*
@@ -133,12 +185,10 @@ static void answer(struct slot *s, unsigned code)
 /* Return the slot of @r: of a group that is complete now, or NULL: it is not. -EBUSY. */
 static int take_slot(struct iommu_pri *pri, const struct iommu_page_request *r, struct slot **group)
 {
-	struct slot *s, *at, *next;
+	struct slot *s = get_slot(pri), *at, *next;
 
-	if (cds_list_empty(&pri->unused))
+	if (!s)
 		return -EBUSY;
-	s = cds_list_first_entry(&pri->unused, struct slot, node);
-	cds_list_del(&s->node);
 	s->r = *r;
 	*group = NULL;
 	if (!r->last) {
@@ -147,7 +197,6 @@ static int take_slot(struct iommu_pri *pri, const struct iommu_page_request *r, 
 	}
 	s->n = 1;
 	s->client = pri->client;
-	s->epoch = pri->epoch;
 	/* the kernel, too, looks at the group's number alone */
 	cds_list_for_each_entry_safe(at, next, &pri->partial, node) {
 		if (at->r.group != r->group)
@@ -229,13 +278,14 @@ void iommu_pri_reset(struct iommu_device *dev)
 	if (!pri)
 		return;
 	pthread_mutex_lock(&pri->lock);
-	pri->epoch++;
 	drop_partial(pri);
 	/* who would take these may not come any more */
 	cds_list_for_each_entry_safe(s, next, &pri->answered, node) {
 		cds_list_del(&s->node);
 		release(s);
 	}
+	pri->epoch++;
+	pri->open = 0;
 	pthread_mutex_unlock(&pri->lock);
 }
 

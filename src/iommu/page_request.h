@@ -7,7 +7,8 @@
  *
  * Requests come in groups, which are asked and answered as a whole: the device says which request
  * is the last of its group. A device may have so many requests unanswered at a time, and memory for
- * these is there from the beginning: so none is ever lost.
+ * these is there from the beginning: so none is ever lost. After a reset it may have as many again,
+ * while its client still has the old ones to answer.
  *
  * A group leaves the queue before its device leaves the address space, answered "invalid", whoever
  * takes it out (iommu_device_attach()): so a queue never knows of a device that is gone.
