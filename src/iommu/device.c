@@ -79,6 +79,8 @@ const char *iommu_fault_reason_text(enum iommu_fault_reason r)
 		return "the models of both are concurrent, and might wait for each other";
 	case IOMMU_PEER_LOOP:
 		return "accesses of devices to devices led on for too long";
+	case IOMMU_PEER_STOPPED:
+		return "it is stopped for a migration";
 	case IOMMU_PEER_SECTION:
 		return "it is a BAR, which cannot be reached between uvfio_dma_begin and _end";
 	}
@@ -111,6 +113,7 @@ static const struct report_code *fault_code(enum iommu_fault_reason r)
 	case IOMMU_PEER_REVOKED:
 	case IOMMU_PEER_BUSY:
 	case IOMMU_PEER_LOOP:
+	case IOMMU_PEER_STOPPED:
 	case IOMMU_PEER_SECTION:
 		return &peer;
 	default:
@@ -217,6 +220,8 @@ static enum iommu_fault_reason peer_reason(int err)
 		return IOMMU_PEER_BUSY;
 	case -ELOOP:
 		return IOMMU_PEER_LOOP;
+	case -EHOSTDOWN:
+		return IOMMU_PEER_STOPPED;
 	default:
 		return IOMMU_PEER_SILENT;
 	}

@@ -100,6 +100,7 @@ enum iommu_fault_reason {
 	IOMMU_PEER_REVOKED, /* whose dma-buf was revoked */
 	IOMMU_PEER_BUSY,    /* and the two could wait for each other */
 	IOMMU_PEER_LOOP,    /* and it is not the first on this way */
+	IOMMU_PEER_STOPPED, /* that is stopped for a migration */
 	IOMMU_PEER_SECTION  /* and the requester is in an RCU section */
 };
 /**

@@ -79,7 +79,7 @@ static int stop_all(pci_function *fn)
 	atomic_store(&fn->halt.irqs, true);
 	pci_msi_stop(fn, true);
 	derive(fn);
-	rcu_sync(); /* messages that did not see it are delivered */
+	rcu_sync_all(); /* messages and accesses of others that did not see it are through */
 	return 0;
 }
 

@@ -93,6 +93,9 @@ static int access_bar(void *arg, struct iommu_device *from, unsigned bar, uint64
 		return -EBUSY;
 	if (above.depth == DEEPEST)
 		return -ELOOP;
+	/* its state may have been saved: what came now would be lost, and told as done */
+	if (pci_irqs_wait(fn))
+		return -EHOSTDOWN;
 	above.depth++;
 	above.concurrent += concurrent;
 	ret = write ? write_all(fn, bar, off, buf, len) : read_all(fn, bar, off, buf, len);

@@ -394,6 +394,27 @@ static void so_it_is_when_it_stops(void **state)
 	end();
 }
 
+/* One that is stopped for good is not reached; one that only makes no DMA is. */
+static void a_stopped_one(void **state)
+{
+	uint64_t got = 0;
+
+	begin(&serial, &serial);
+	assert_int_equal(pci_function_stop(b.fn, UVFIO_STOP_DMA), 0);
+	assert_int_equal(dma(&a, IOVA_B, 1), 0);
+	assert_int_equal(b.mem[0], 1);
+	assert_int_equal(pci_function_stop(b.fn, UVFIO_STOP_ALL), 0);
+	assert_int_equal(dma(&a, IOVA_B, 2), -EFAULT);
+	assert_int_equal(uvfio_dma_read(a.fn, IOVA_B, &got, 8), -EFAULT);
+	assert_true(got == UINT64_MAX);
+	assert_int_equal(b.mem[0], 1);
+	pci_function_resume(b.fn, UVFIO_STOP_ALL);
+	assert_int_equal(dma(&a, IOVA_B, 3), 0);
+	pci_function_resume(b.fn, UVFIO_STOP_DMA);
+	assert_int_equal(b.mem[0], 3);
+	end();
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -405,6 +426,7 @@ int main(void)
 		cmocka_unit_test(who_is_inside_is_waited_for),
 		cmocka_unit_test(so_it_is_with_a_pasid),
 		cmocka_unit_test(so_it_is_when_it_stops),
+		cmocka_unit_test(a_stopped_one),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
