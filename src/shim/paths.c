@@ -37,6 +37,7 @@ static const struct {
 	{ "/sys/kernel/iommu_groups", true },
 	{ "/sys/class/iommu", true },
 	{ "/sys/module/vfio", false },
+	{ "/sys/module/uiommu", true },
 	{ "/sys/module/pci_stub", true },
 	/* of drivers that the devices can have at the start */
 	{ "/sys/module/igb", true },
@@ -53,6 +54,8 @@ static const struct {
 	{ "/dev/iommu", true },
 	{ "/sys/class/misc/iommu", true },
 	{ "/sys/devices/virtual/misc/iommu", true },
+	{ "/sys/class/misc/uiommu", true },
+	{ "/sys/devices/virtual/misc/uiommu", true },
 };
 
 /* False for most paths: all of the view begin with one of two letters. */
