@@ -40,6 +40,9 @@ checks v3 testdev,vectors=2048 -- k_many
 run v3 igb,driver=igb -- sh -c 'echo 1 >/sys/bus/pci/devices/0000:01:00.0/sriov_numvfs && exec "$0" e_vf' "$build/test/v3_checks" >"$tmp/out" 2>&1
 cases "$tmp/out" "" " (a VF of igb)"
 UNPLUG="$build/uvfio ctl unplug 0000:01:00.0" checks v3 testdev -- l_remove
+# what comes to the place of a device that was unplugged does not find what that one left
+run v3 testdev -- sh -c '"$0" l_life >/dev/null 2>&1; ls "$UVFIO_RUN_DIR/kept"; "$1" ctl unplug 0000:01:00.0 >/dev/null; ls "$UVFIO_RUN_DIR/kept"' "$build/test/v3_checks" "$build/uvfio" >"$tmp/out" 2>&1
+same "an unplugged device leaves nothing to the next one" "0000:01:00.0" "$(cat "$tmp/out")"
 truncate -s 1M "$tmp/disk"
 checks v3 "nvme,image=$tmp/disk" edu igb testdev -- o_any
 same "every model: nothing in the log" "" "$(cat "$tmp/log")"

@@ -16,12 +16,10 @@
 #include "base/heap.h"
 #include "machine/internal.h"
 
-#define DIR_NAME "kept"
-
 static bool path_of(const struct plugged *dev, char path[PATH_MAX])
 {
 	return dev->m->run_dir && dev->hw && dev->hw->provider->save_state &&
-	       snprintf(path, PATH_MAX, "%s/" DIR_NAME "/%s", dev->m->run_dir, dev->d.addr) <
+	       snprintf(path, PATH_MAX, "%s/" RUN_KEPT "/%s", dev->m->run_dir, dev->d.addr) <
 		       PATH_MAX;
 }
 
@@ -69,7 +67,7 @@ void machine_take_state(struct plugged *dev)
 
 	if (!dev->d.vdev || !path_of(dev, path))
 		return;
-	fd = open(path, O_RDONLY | O_CLOEXEC);
+	fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
 	if (fd < 0)
 		return;
 	unlink(path);

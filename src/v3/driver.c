@@ -113,6 +113,8 @@ static void driver_close(struct vfio_device *dev)
 	pthread_mutex_lock(&v->config_lock);
 	v3_config_drop(v);
 	v3_command_change(v, PCI_COMMAND_MASTER, 0);
+	/* and not by the way back from D3hot, which the next user may go */
+	v->asleep.state[PCI_COMMAND] &= (uint8_t)~PCI_COMMAND_MASTER;
 	pthread_mutex_unlock(&v->config_lock);
 	pci_function_quiesce(v->fn);
 }

@@ -27,6 +27,10 @@ static int save(struct v3_device *v, struct uvfio_state *s)
 	pci_function_describe(v->fn, s);
 	uvfio_section(s, "v3");
 	uvfio_put8(s, atomic_load(&v->intx.masked));
+	/* what the way back from D3hot puts back */
+	uvfio_put8(s, v->asleep.valid);
+	if (v->asleep.valid)
+		uvfio_put_bytes(s, v->asleep.state, sizeof(v->asleep.state));
 	ret = stop(v);
 	if (ret)
 		return ret;
@@ -69,6 +73,9 @@ static int load(struct v3_device *v, struct uvfio_state *s)
 	pci_function_describe(v->fn, s);
 	uvfio_section(s, "v3");
 	atomic_store(&v->intx.masked, uvfio_get8(s));
+	v->asleep.valid = uvfio_get8(s);
+	if (v->asleep.valid)
+		uvfio_get_bytes(s, v->asleep.state, sizeof(v->asleep.state));
 	while (!ret && !s->err && uvfio_get8(s))
 		ret = pci_function_load_dirty(v->fn, s);
 	return ret ? ret : pci_function_load(v->fn, s);
@@ -77,18 +84,23 @@ static int load(struct v3_device *v, struct uvfio_state *s)
 int v3_load(struct vfio_device *dev, const void *buf, size_t len)
 {
 	struct v3_device *v = to_v3(dev);
+	uint8_t bound[PCI_CFG_EXP_SIZE];
 	struct uvfio_state s;
 	int ret = stop(v);
 
 	if (ret)
 		return ret;
+	pci_save_state(v->fn, bound);
 	pci_state_load(&s, dev->name, buf, len);
 	ret = load(v, &s);
 	if (!ret)
 		ret = pci_state_end(&s);
 	if (ret) {
 		atomic_store(&v->intx.masked, false);
+		v->asleep.valid = false;
 		pci_function_reset(v->fn, UVFIO_RESET_POWER_ON);
+		/* its addresses, and decoding, which no user can switch on */
+		pci_restore_state(v->fn, bound);
 	}
 	resume(v);
 	v3_command_change(v, PCI_COMMAND_MASTER, 0);

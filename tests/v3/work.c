@@ -454,6 +454,32 @@ static int dies(int arg)
 	return 0;
 }
 
+/* What the last user left: asleep, from which the way back is the same; or a file that is cut. */
+static void left(void)
+{
+	char path[512];
+	int fd = ready_dev();
+	uint32_t v = 0;
+
+	w32(fd, TD_SCRATCH32, 0x1234);
+	cw(fd, 0x44, 2, 3);
+	close(fd);
+	fd = (int)dev_open();
+	give_domain(fd);
+	is("L8", cr(fd, 0x44, 2) & 3, 3, "still asleep");
+	cw(fd, 0x44, 2, 0);
+	is("L8", cr(fd, 4, 2), 3, "COMMAND as it was, but for bus mastering");
+	is("L8", rd(fd, BAR(2, 0), &v, 4) == 4 && v != ~0u, true, "BAR2 is reached");
+	close(fd);
+	snprintf(path, sizeof(path), "%s/kept/0000:01:00.0", getenv("UVFIO_RUN_DIR"));
+	is("L8", x(truncate(path, 300)), 0, "the file of its state");
+	fd = (int)dev_open();
+	give_domain(fd);
+	is("L8", cr(fd, 4, 2), 3, "decoding, where the state is damaged");
+	is("L8", r32(fd, TD_SCRATCH32), 0, "and a register as after a power cycle");
+	close(fd);
+}
+
 void l_life(void)
 {
 	int a = ready_dev(), b = (int)dev_open(), irq = eventfd(0, EFD_NONBLOCK),
@@ -482,6 +508,7 @@ void l_life(void)
 	is("L3", cr(a, 0x62, 2), 0x3f, "no MSI-X");
 	is("L7", locked_pages(0), 0, "locked_pages");
 	close(a);
+	left();
 }
 
 /* The flow that the documentation of 2010 describes. */

@@ -124,6 +124,9 @@ static int unplug(const char *run_dir, struct run_devices *l, struct run_device 
 	tree_remove(&t, name);
 	snprintf(name, sizeof(name), VIEW_RESETS "/%s", dev->addr);
 	tree_remove(&t, name);
+	/* what comes to its place is another one */
+	snprintf(name, sizeof(name), RUN_KEPT "/%s", dev->addr);
+	tree_remove(&t, name);
 	rc = t.err ? t.err : drop_pf(run_dir, dev->addr);
 	dev->died = l->serial + 1;
 	return rc ? rc : run_devices_write(run_dir, l);

@@ -124,6 +124,9 @@ int run_change_device(const char *run_dir, const char *addr,
 		      void (*change)(struct run_device *d, bool on), bool on);
 void run_device_leaving(struct run_device *d, bool on);
 void run_device_link(struct run_device *d, bool on);
+/* What devices of the interface of 2010 hold between two users: a file each (machine/kept.c). */
+#define RUN_KEPT "kept"
+
 /*
  * Take the device at @addr out of the run, a PF with its VFs. 0; -ENODEV: there is none, or it is a
  * VF; -EINPROGRESS: it, or a VF of it, is open; -errno.
