@@ -40,10 +40,9 @@ static ssize_t v3_file_rw(struct uapi_file *f, uintptr_t user, size_t count, uin
 	size_t done = 0, n;
 	ssize_t ret;
 
-	ret = v3_check_rw(&f->v3, space, at, count, write);
+	ret = v3_check_rw(&f->v3, space, at, &count, write);
 	if (ret)
 		return ret;
-	/* pieces end at pages of the space, so that each is cut as the whole would be */
 	do {
 		n = PIECE - (size_t)(at % PIECE);
 		if (n > count - done)

@@ -45,29 +45,35 @@ static bool guards_table(const struct v3_opener *o, unsigned space, uint32_t pos
 	return pos < end && pos + len > start;
 }
 
-int v3_check_rw(struct v3_opener *o, unsigned space, uint32_t pos, size_t count, bool write)
+/* Cut @count at the end of a space of @size bytes. -EINVAL: @pos is behind it. */
+static int cut(uint32_t pos, size_t *count, uint64_t size)
+{
+	if (pos > size)
+		return -EINVAL;
+	if (*count > size - pos)
+		*count = (size_t)(size - pos);
+	return 0;
+}
+
+int v3_check_rw(struct v3_opener *o, unsigned space, uint32_t pos, size_t *count, bool write)
 {
 	struct v3_device *v = o->dev;
 	const struct pci_bar *b;
 
-	if (space == V3_SPACE_CONFIG && !write)
-		return 0;
-	if (!atomic_load(&v->has_domain))
+	if (!(space == V3_SPACE_CONFIG && !write) && !atomic_load(&v->has_domain))
 		return -EINVAL;
 	if (space == V3_SPACE_CONFIG)
-		return 0;
+		return cut(pos, count, pci_config_size(v->fn));
 	if (space > V3_SPACE_ROM)
 		return -EINVAL;
 	b = bar_of(v, space);
 	if (!b->size)
 		return -EINVAL;
 	if (b->flags & UVFIO_BAR_IO && space != V3_SPACE_ROM)
-		return range_within(pos, count, b->size) ? 0 : -EINVAL; /* never short */
-	if (pos > b->size)
+		return range_within(pos, *count, b->size) ? 0 : -EINVAL; /* never short */
+	if (cut(pos, count, b->size))
 		return -EINVAL;
-	if (write && count > b->size - pos)
-		count = (size_t)(b->size - pos);
-	if (write && guards_table(o, space, pos, count))
+	if (write && guards_table(o, space, pos, *count))
 		return report_warn("msix-table", v->vdev.name, -EINVAL,
 				   "write of BAR%u at 0x%x: the MSI-X table's page is protected, "
 				   "as interrupts are not remapped (allow_unsafe_intrs)",

@@ -79,7 +79,11 @@ void v3_config_drop(struct v3_device *v)
 static void write_device(struct v3_device *v, unsigned pos, unsigned size, uint32_t bits,
 			 uint32_t value)
 {
-	if (size > 1 && (!(bits & (size == 4 ? 0xffffu : 0xffu)) || !(bits >> 4 * size))) {
+	bool all = true;
+
+	for (unsigned i = 0; i < size; i++)
+		all = all && bits >> 8 * i & 0xff;
+	if (size > 1 && !all) {
 		write_device(v, pos, size / 2, bits & ((1u << 4 * size) - 1), value);
 		write_device(v, pos + size / 2, size / 2, bits >> 4 * size, value >> 4 * size);
 		return;

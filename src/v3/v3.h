@@ -51,10 +51,11 @@ void v3_close(struct v3_opener *o);
 
 /**
  * v3_check_rw - make the checks of read and write that come before any byte
+ * @count: is cut at the end of the space, so that no byte behind is asked of the user
  *
  * Return: 0; -EINVAL: no domain (but to read config space), or no such space.
  */
-int v3_check_rw(struct v3_opener *o, unsigned space, uint32_t pos, size_t count, bool write);
+int v3_check_rw(struct v3_opener *o, unsigned space, uint32_t pos, size_t *count, bool write);
 /**
  * v3_rw - read or write a piece, after v3_check_rw()
  *

@@ -46,6 +46,11 @@ void a_discovery(void)
 	stat(DEV, &st);
 	snprintf(node, sizeof(node), "%u:%u\n", major(st.st_rdev), minor(st.st_rdev));
 	is("A3", strcmp(text, node), 0, "dev: %s, st_rdev: %s", text, node);
+	read_text("/sys/class/misc/uiommu/dev", text, sizeof(text));
+	stat("/dev/uiommu", &st);
+	snprintf(node, sizeof(node), "%u:%u\n", major(st.st_rdev), minor(st.st_rdev));
+	is("A3", strcmp(text, node), 0, "uiommu's dev: %s, st_rdev: %s", text, node);
+	is("A3", x(access("/sys/module/uiommu/version", F_OK)), 0, "its module");
 	is("A4", x(stat("/dev/vfio1", &st)), 0, "the second device");
 	is("A4", x(stat("/dev/vfio2", &st)), -ENOENT, "no third");
 	is("A5", read_text("/sys/class/vfio/vfio0/locked_pages", text, sizeof(text)), 2, "length");
@@ -491,6 +496,7 @@ void f_bars(void)
 	uint64_t q = 0x1122334455667788, back = 0;
 	uint32_t v = 0;
 	int fd = (int)dev_open();
+	void *p;
 
 	is("F1", rd(fd, BAR(2, 0), &v, 4), -EINVAL, "before a domain");
 	is("F1", rd(fd, BAR(2, 0), &v, 0), -EINVAL, "nothing");
@@ -526,6 +532,10 @@ void f_bars(void)
 	is("F11", rd(fd, BAR(2, TD_SCRATCH64), &back, 8) == 8 && back == q, 1, "in one access");
 	is("F12", rd(fd, BAR(0, 0), (void *)8, 4), -EFAULT, "bad buffer");
 	is("F12", wr(fd, BAR(0, 0), (void *)8, 4), -EFAULT, "to write from");
+	p = mmap(NULL, 2 * PAGE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	munmap((char *)p + PAGE, PAGE);
+	is("F12", wr(fd, BAR(0, 0xfff0), (char *)p + PAGE - 16, PAGE), 16, "none behind the end");
+	is("F12", wr(fd, CONFIG(0xff0), (char *)p + PAGE - 16, PAGE), 16, "nor of config space");
 	lseek(fd, BAR(0, 0xfffe), SEEK_SET);
 	is("F13", x(read(fd, buf, 8)), 2, "read");
 	is("F13", x(lseek(fd, 0, SEEK_CUR)), BAR(0, 0x10000), "position");
