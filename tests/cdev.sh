@@ -47,7 +47,7 @@ ioas 0
 queue 0
 hwpt 0, destroy the queue EBUSY
 attach 0
-empty: out
+empty: out, cut: EINVAL
 status 1
 request flags 2 ours pasid 0 group 511 perm 2 addr 100000 cookie 1
 map 0, another answer EINVAL, another cookie EINVAL, answer 0, again EINVAL

@@ -67,8 +67,11 @@ EXPORT int fallocate(int fd, int mode, off_t pos, off_t len) __attribute__((alia
 
 EXPORT int ftruncate64(int fd, off64_t len)
 {
-	shim_keep_ftruncate(fd, len);
-	return (int)shim_ret(sys_call(SYS_ftruncate, fd, len, 0, 0, 0, 0));
+	long rc;
+
+	if (!shim_vfs(SYS_ftruncate, (const long[6]){ fd, len }, &rc))
+		rc = sys_call(SYS_ftruncate, fd, len, 0, 0, 0, 0);
+	return (int)shim_ret(rc);
 }
 EXPORT int ftruncate(int fd, off_t len) __attribute__((alias("ftruncate64")));
 

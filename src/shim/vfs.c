@@ -408,6 +408,8 @@ static long on_handle(long nr, const long a[6], struct shim_handle *h)
 	}
 	rc = sys_call(nr, a[0], a[1], a[2], a[3], a[4], a[5]);
 	switch (nr) {
+	case SYS_ftruncate: /* what a stream is here can be cut */
+		return rc ? rc : -EINVAL;
 	case SYS_fallocate:
 		return unless_usable(rc, usable(a[0], true), -ENODEV);
 	case SYS_readahead:
@@ -504,7 +506,7 @@ bool shim_vfs(long nr, const long a[6], long *ret)
 		break;
 	case SYS_ftruncate:
 		shim_keep_ftruncate((int)a[0], a[1]);
-		return false;
+		break;
 	case SYS_fallocate:
 		shim_keep_fallocate((int)a[0], (int)a[1], a[2], a[3]);
 		break;

@@ -156,7 +156,7 @@ static void serve(void)
 	struct iommu_hwpt_pgfault f;
 	bool right = true;
 
-	printf("empty: %s\n", events());
+	printf("empty: %s, cut: %s\n", events(), result(ftruncate(queue, 0)));
 	fill(IOVA + 100, PAGE);
 	printf("status %u\n", (unsigned)get(TD_DMA_STATUS, 4));
 	for (unsigned i = 0; i < 2; i++) {
