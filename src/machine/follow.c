@@ -28,7 +28,7 @@ static int make_with_unit(struct plugged *dev, const struct run_device *known)
 {
 	char *why = NULL;
 
-	if (dev->gone || dev->made || dev->lead == dev || !dev->lead->made)
+	if (dev->gone || dev->hw || dev->lead == dev || !dev->lead->made)
 		return 0;
 	return not_made(known, machine_make(dev, &why), why);
 }

@@ -60,6 +60,15 @@ fail:
 	return rc;
 }
 
+/* True if a device of the run has it, also one that was removed by sysfs and may come back. */
+static bool has_device(struct machine *m, unsigned id)
+{
+	for (unsigned i = 0; i < m->num_plugged; i++)
+		if (!m->plugged[i]->gone && m->plugged[i]->d.group == id)
+			return true;
+	return false;
+}
+
 unsigned machine_free_group(struct machine *m)
 {
 	struct machine_group *g;
@@ -69,7 +78,7 @@ unsigned machine_free_group(struct machine *m)
 	for (id = 1;; id++) {
 		/* an empty one stays behind when a device could not be added, or a VF went */
 		g = find_group(m, id);
-		if (g && (g->iommu->n || g->vfio->n))
+		if (has_device(m, id) || (g && (g->iommu->n || g->vfio->n)))
 			continue;
 		/* one that only the view has is a bridge's, or a VF's */
 		snprintf(path, sizeof(path), "sys/kernel/iommu_groups/%u", id);

@@ -15,7 +15,9 @@
 #include "machine/internal.h"
 #include "machine/run/run.h"
 
-/* Read the config space of the function at @addr that is in @where. Returns how many bytes, or 0. */
+/*
+ * Read the config space of the function at @addr that is in @where. Returns how many bytes, or 0.
+ */
 static unsigned read_config(const struct machine *m, const char *where, const char *addr,
 			    uint8_t config[PCI_CFG_EXP_SIZE])
 {
