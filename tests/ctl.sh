@@ -184,4 +184,5 @@ ctl sriov $D1 2; echo -n "\$(n) "; ctl sriov $D1 3 2>/dev/null; echo -n "\$? "
 a open 2 0000:01:10.0; ctl sriov $D1 0 2>/dev/null; echo -n "\$? "; a leave; ctl sriov 01:00.0 0; n
 END
 )"
+settle
 counts
