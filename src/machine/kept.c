@@ -2,7 +2,7 @@
 /*
  * machine/kept.c: what a device of the interface of 2010 holds when nobody has it open, which its
  * next user finds, in whichever process: a file in the run directory for each such device. A
- * process that was killed leaves none: then it is as after a power cycle.
+ * process that ends without closing it leaves none: then it is as after a power cycle.
  */
 #include <errno.h>
 #include <fcntl.h>
