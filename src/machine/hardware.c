@@ -10,11 +10,19 @@
 #include "machine/internal.h"
 #include "vfio/abi.h"
 
-/* Show in dev->d what the provider made. */
+/*
+ * Show in dev->d what the provider made. What stays is not written: who has the device open may
+ * look at its face while it gets another driver.
+ */
 static void show(struct plugged *dev)
 {
-	dev->d.face = dev->hw ? &dev->hw->face : NULL;
-	dev->d.vdev = dev->hw ? dev->hw->vdev : NULL;
+	const struct pci_face *face = dev->hw ? &dev->hw->face : NULL;
+	struct vfio_device *vdev = dev->hw ? dev->hw->vdev : NULL;
+
+	if (dev->d.face != face)
+		dev->d.face = face;
+	if (dev->d.vdev != vdev)
+		dev->d.vdev = vdev;
 }
 
 struct machine_request machine_request(struct plugged *dev)

@@ -343,7 +343,7 @@ int machine_view_add(struct machine *m, const char *dir)
 	struct plugged *dev = m->plugged[m->num_plugged - 1];
 	struct tree t = { .root = dir };
 	char path[VIEW_PARENT + 32], root[VIEW_PARENT];
-	unsigned old;
+	unsigned old = 0;
 	struct cpus c;
 
 	view_cpus_read(&c);

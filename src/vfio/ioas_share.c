@@ -74,14 +74,15 @@ int ioas_share(struct vfio_ioas *dst, uint64_t iova, unsigned prot, struct vfio_
 	       uint64_t src_iova, uint64_t size)
 {
 	uint64_t last = src_iova + size - 1, from, to;
+	struct vfio_ioas *io;
 	struct mapping *m;
 	int ret = 0;
 
-	/* the set's: it orders the two, and no memory moves meanwhile */
+	/* no memory moves meanwhile; and the two in the order of all (ioas_lock_all()) */
 	pthread_mutex_lock(&dst->set->lock);
-	pthread_mutex_lock(&src->lock);
-	if (dst != src)
-		pthread_mutex_lock(&dst->lock);
+	cds_list_for_each_entry(io, &dst->set->spaces, in_set)
+		if (io == src || io == dst)
+			pthread_mutex_lock(&io->lock);
 	for (m = ioas_first(src, src_iova, last); m && !ret; m = ioas_next(m, src_iova, last)) {
 		from = mapping_iova(m) > src_iova ? mapping_iova(m) : src_iova;
 		to = m->by_iova.last < last ? m->by_iova.last : last;
