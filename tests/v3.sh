@@ -45,6 +45,7 @@ run v3 testdev -- sh -c '"$0" l_life >/dev/null 2>&1; ls "$UVFIO_RUN_DIR/kept"; 
 same "an unplugged device leaves nothing to the next one" "0000:01:00.0" "$(cat "$tmp/out")"
 truncate -s 1M "$tmp/disk"
 checks v3 "nvme,image=$tmp/disk" edu igb testdev -- o_any
+checks v3 "nvme,image=$tmp/disk" -- o_nvme
 same "every model: nothing in the log" "" "$(cat "$tmp/log")"
 
 # a driver as they were written then: two VFs through the switch, and each with a wire to the other

@@ -19,6 +19,7 @@ static const struct {
 	SECTION(i_intx),      SECTION(i_no_pin),       SECTION(j_msi),	   SECTION(j_none),
 	SECTION(k_msix),      SECTION(k_none),	       SECTION(k_many),	   SECTION(l_life),
 	SECTION(m_flow),      SECTION(n_more),	       SECTION(l_remove),  SECTION(o_any),
+	SECTION(o_nvme),
 };
 
 int main(int argc, char **argv)

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: BSD-3-Clause
 # The clients of tests/v3.sh: libc, and the public header of 2010's interface.
-$(BUILD)/test/v3_checks: $(addprefix tests/v3/,main.c checks.c work.c v3.c) $(tests_headers) \
-		include/uvfio/vfio_v3.h
+$(BUILD)/test/v3_checks: $(addprefix tests/v3/,main.c checks.c work.c nvme.c v3.c) \
+		$(tests_headers) include/uvfio/vfio_v3.h
 	@mkdir -p $(@D)
 	$(call say,LINK,$@)
 	$(Q)$(test_cc) -Itests -Isrc -Iinclude -o $@ $(filter %.c,$^)
