@@ -53,7 +53,9 @@ life() { # KERNEL QEMU
 	check "disk after it" disk
 	check "the kernel has nothing to say" eval '! tell a "dmesg | grep -E \"DMAR:.*fault|igb.*(Hang|hang|timed out)|nvme.*timeout|WARNING|BUG:\""'
 	check "QEMU ends well" end a
-	check "QEMU has nothing to say" eval '! grep -vE "vfio_iommu_map_notify|dma-buf not supported in kernel" "$tmp/a.qemu"'
+	# at its end the guest puts igb to sleep with its BARs enabled, and QEMU maps them for DMA as all memory: EFAULT, as by a
+	# kernel, whose vfio-pci has no pages of a BAR in D3hot (__vfio_pci_memory_enabled())
+	check "QEMU has nothing to say" eval '! grep -vE "vfio_iommu_map_notify|dma-buf not supported in kernel|VFIO_MAP_DMA failed: Bad address|dma_map.*0xfeb.*Bad address" "$tmp/a.qemu"'
 	check "uvfio has nothing to say" eval "cat '$tmp/a.log'; [[ ! -s '$tmp/a.log' ]]"
 }
 
