@@ -27,10 +27,12 @@ static int not_made(const struct run_device *known, int rc, char *why)
 static int make_with_unit(struct plugged *dev, const struct run_device *known)
 {
 	char *why = NULL;
+	int rc;
 
 	if (dev->gone || dev->hw || dev->lead == dev || !dev->lead->made)
 		return 0;
-	return not_made(known, machine_make(dev, &why), why);
+	rc = machine_make(dev, &why);
+	return not_made(known, rc, why);
 }
 
 /* Plug in @known. */
