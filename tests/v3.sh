@@ -25,7 +25,7 @@ checks v3 testdev,driver=none -- a_bind
 checks v3 testdev -- b_open b_raw c_domain d_bar_len e_config f_bars g_mmap h_dma
 checks v3 testdev -- h_memory
 has "H22: a line names the cause" "munmap: the mapping of 12288 bytes at 0x[0-9a-f]+ to IOVA 0x10000 is gone"
-checks v3 testdev -- i_intx j_msi k_msix l_life m_flow n_more
+checks v3 testdev -- i_intx j_msi k_msix l_life l_reset m_flow n_more
 has "K4: a line about fewer vectors" "65 vectors were asked for, and there are 64"
 checks v3,intr_remap=off testdev -- c_remap
 checks v3,intr_remap=off,allow_unsafe_intrs=1 testdev -- c_unsafe f_unsafe

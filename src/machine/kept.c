@@ -31,7 +31,8 @@ void machine_leave_state(struct plugged *dev)
 	ssize_t n;
 	int fd, rc;
 
-	if (!dev->d.vdev || !path_of(dev, path))
+	/* a VF is made with its PF, and as its PF's reset leaves it */
+	if (!dev->d.vdev || dev->pf || !path_of(dev, path))
 		return;
 	unlink(path);
 	rc = dev->hw->provider->save_state(dev->hw, &buf, &len);

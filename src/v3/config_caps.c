@@ -49,11 +49,11 @@ void v3_write_pm(struct v3_device *v, const struct v3_cap *cap, unsigned pos, un
 	pthread_rwlock_unlock(&v->memory_lock);
 }
 
-/* Reset the function by the driver, which keeps what the user could not put back. */
+/* Reset the function (FLR) by the driver, which keeps what the user could not put back. */
 static void reset(struct v3_device *v)
 {
 	pthread_rwlock_wrlock(&v->memory_lock);
-	v3_reset_function(v);
+	v3_reset_function(v, UVFIO_RESET_FLR);
 	pthread_rwlock_unlock(&v->memory_lock);
 }
 

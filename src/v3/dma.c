@@ -150,21 +150,21 @@ static void drop(struct v3_opener *o, struct v3_mapping *m)
 	heap_free(m);
 }
 
-/* Map @new in the device's domain. The set's lock is held. */
-static int map(struct v3_opener *o, struct v3_mapping *new, unsigned prot)
+/* Map @m in the device's domain. The set's lock is held. */
+static int map(struct v3_opener *o, struct v3_mapping *m, unsigned prot)
 {
 	struct v3_device *v = o->dev;
-	uint64_t last = new->iova + new->size - 1;
+	uint64_t last = m->iova + m->size - 1;
 	int ret;
 
 	if (!v->domain)
 		return -EINVAL;
-	if (new->iova <= IOMMU_MSI_END && last >= IOMMU_MSI_START &&last >= new->iova)
+	if (m->iova <= IOMMU_MSI_END && last >= IOMMU_MSI_START && last >= m->iova)
 		return report_warn("v3-dma", v->vdev.name, -EINVAL,
 				   "DMA_MAP_IOVA at 0x%" PRIx64
 				   ": writes to 0xfee00000-0xfeefffff are interrupt messages",
-				   new->iova);
-	ret = vfio_ioas_map(v->domain->ioas, new->iova, new->vaddr, new->size, prot);
+				   m->iova);
+	ret = vfio_ioas_map(v->domain->ioas, m->iova, m->vaddr, m->size, prot);
 	if (ret == -EEXIST)
 		return -EBUSY;
 	if (ret == -EINVAL || ret == -EOVERFLOW)
@@ -172,10 +172,10 @@ static int map(struct v3_opener *o, struct v3_mapping *new, unsigned prot)
 	if (ret)
 		return ret;
 	v3_domain_get(v->domain);
-	new->domain = v->domain;
-	cds_list_add(&new->node, &o->maps);
+	m->domain = v->domain;
+	cds_list_add(&m->node, &o->maps);
 	v->num_maps++;
-	atomic_fetch_add(&v->locked_pages, new->size / PAGE_SIZE_4K);
+	atomic_fetch_add(&v->locked_pages, m->size / PAGE_SIZE_4K);
 	return 0;
 }
 

@@ -7,7 +7,7 @@
 #include "uvfio/vfio_v3.h"
 #include "v3/driver.h"
 #include "v3/internal.h"
-#include "vfio/group.h"
+#include "vfio_pci/reset.h"
 
 /* ---- COMMAND, reset, power ---- */
 
@@ -19,20 +19,7 @@ void v3_command_change(struct v3_device *v, uint16_t clear, uint16_t set)
 		pci_config_write(v->fn, PCI_COMMAND, 2, want);
 }
 
-static enum uvfio_reset_kind reset_kind(struct v3_device *v)
-{
-	unsigned exp = pci_find_cap(v->fn, PCI_CAP_ID_EXP), af = pci_find_cap(v->fn, PCI_CAP_ID_AF);
-
-	if (!pci_can_reset(v->fn))
-		return UVFIO_RESET_BUS;
-	if (exp && pci_config_read(v->fn, exp + PCI_EXP_DEVCAP, 4) & PCI_EXP_DEVCAP_FLR)
-		return UVFIO_RESET_FLR;
-	if (af && pci_config_read(v->fn, af + PCI_AF_CAP, 1) & PCI_AF_CAP_FLR)
-		return UVFIO_RESET_FLR;
-	return UVFIO_RESET_D3;
-}
-
-void v3_reset_function(struct v3_device *v)
+void v3_reset_function(struct v3_device *v, enum uvfio_reset_kind kind)
 {
 	uint8_t state[PCI_CFG_EXP_SIZE];
 
@@ -40,7 +27,7 @@ void v3_reset_function(struct v3_device *v)
 	pci_save_state(v->fn, state);
 	/* no decoding, no bus mastering, no interrupt while it is reset */
 	pci_config_write(v->fn, PCI_COMMAND, 2, PCI_COMMAND_INTX_DISABLE);
-	pci_function_reset(v->fn, reset_kind(v));
+	pci_function_reset(v->fn, kind);
 	pci_restore_state(v->fn, state);
 	v3_irqs_restore(v);
 }
@@ -75,20 +62,31 @@ void v3_set_power(struct v3_device *v, unsigned state)
 		v3_event(v, VFIO_V3_EVENT_RESUME);
 }
 
-int v3_reset(struct v3_opener *o)
+/* Reset it by @kind. 0; -ENOTTY: it does not answer. */
+static int reset(struct v3_device *v, enum uvfio_reset_kind kind)
 {
-	struct v3_device *v = o->dev;
-
-	/* its own, or that of a slot in which nothing else is */
-	if (!pci_can_reset(v->fn) &&
-	    (v->vdev.reset_scope == VFIO_RESET_NONE || vfio_slot_places(&v->vdev, NULL, 0) != 1))
-		return -EINVAL;
 	pthread_mutex_lock(&v->config_lock);
 	pthread_rwlock_wrlock(&v->memory_lock);
-	v3_reset_function(v);
+	v3_reset_function(v, kind);
 	pthread_rwlock_unlock(&v->memory_lock);
 	pthread_mutex_unlock(&v->config_lock);
 	return pci_function_is_lost(v->fn) ? -ENOTTY : 0;
+}
+
+int v3_reset(struct v3_opener *o)
+{
+	enum uvfio_reset_kind kind;
+
+	return vfio_pci_choose_reset(&o->dev->vdev, o->dev->fn, &kind) ? reset(o->dev, kind)
+								       : -EINVAL;
+}
+
+static int driver_host_reset(struct vfio_device *dev)
+{
+	enum uvfio_reset_kind kind;
+
+	return vfio_pci_choose_reset(dev, to_v3(dev)->fn, &kind) ? reset(to_v3(dev), kind)
+								 : -ENOTTY;
 }
 
 /* ---- users ---- */
@@ -138,6 +136,7 @@ static const struct vfio_device_ops ops = {
 	.region = driver_region,
 	.mmio = v3_mmio,
 	.request = driver_request,
+	.host_reset = driver_host_reset,
 };
 
 int v3_open(struct v3_opener *o, const struct vfio_place *place)

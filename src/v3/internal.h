@@ -147,7 +147,7 @@ int v3_mmio(struct vfio_device *dev, uint32_t index, uint64_t pos, unsigned size
 /* Change bits of the hardware's COMMAND; without memory_lock if decoding stays. */
 void v3_command_change(struct v3_device *v, uint16_t clear, uint16_t set);
 /* Reset it alone and put config space and interrupts back. */
-void v3_reset_function(struct v3_device *v);
+void v3_reset_function(struct v3_device *v, enum uvfio_reset_kind kind);
 void v3_set_power(struct v3_device *v, unsigned state);
 
 /* ---- events.c ---- */

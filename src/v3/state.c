@@ -50,8 +50,12 @@ int v3_save(struct vfio_device *dev, void **out, size_t *len)
 	struct uvfio_state s;
 	int ret;
 
-	if (!v->used || !pci_can_migrate(v->fn) || pci_function_is_lost(v->fn))
+	if (!v->used || pci_function_is_lost(v->fn))
 		return -EOPNOTSUPP;
+	if (!pci_can_migrate(v->fn))
+		return report_info("state-kept", dev->name, -EOPNOTSUPP,
+				   "its model cannot save its state: the next user finds it as "
+				   "after a power cycle");
 	pci_state_save(&s, dev->name);
 	ret = save(v, &s);
 	resume(v);

@@ -6,6 +6,7 @@
  */
 #include "base/heap.h"
 #include "vfio_pci/internal.h"
+#include "vfio_pci/reset.h"
 
 /* Change some bits of the hardware's COMMAND. config_lock held. */
 static void command_change(struct vfio_pci_device *vd, uint16_t clear, uint16_t set)
@@ -17,40 +18,6 @@ static void command_change(struct vfio_pci_device *vd, uint16_t clear, uint16_t 
 }
 
 /* ---- reset and power; config_lock held, memory_lock held for writing ---- */
-
-/* True if the function can be reset by @m, which is @kind then. */
-static bool can_reset_by(struct vfio_pci_device *vd, enum vfio_reset_method m,
-			 enum uvfio_reset_kind *kind)
-{
-	static const struct {
-		enum pci_reset_method how;
-		enum uvfio_reset_kind kind;
-	} own[] = {
-		[VFIO_RESET_BY_FLR] = { PCI_RESET_FLR, UVFIO_RESET_FLR },
-		[VFIO_RESET_BY_AF_FLR] = { PCI_RESET_AF_FLR, UVFIO_RESET_FLR },
-		[VFIO_RESET_BY_PM] = { PCI_RESET_PM, UVFIO_RESET_D3 },
-	};
-
-	if (m == VFIO_RESET_BY_BUS) {
-		*kind = UVFIO_RESET_BUS;
-		return vd->vdev.reset_scope != VFIO_RESET_NONE &&
-		       vfio_slot_places(&vd->vdev, NULL, 0) == 1;
-	}
-	*kind = own[m].kind;
-	return pci_can_reset_by(vd->fn, own[m].how);
-}
-
-/* Choose the reset: the first of the device's methods by which it can be. False: by none. */
-static bool choose_reset(struct vfio_pci_device *vd, enum uvfio_reset_kind *kind)
-{
-	enum vfio_reset_method all[VFIO_RESET_METHODS];
-	unsigned n = vfio_device_reset_methods(&vd->vdev, all);
-
-	for (unsigned i = 0; i < n; i++)
-		if (can_reset_by(vd, all[i], kind))
-			return true;
-	return false;
-}
 
 /*
  * Reset the function and put its config space back, bus mastering and interrupts included: the
@@ -75,7 +42,7 @@ int vfio_pci_reset_function(struct vfio_pci_device *vd)
 {
 	enum uvfio_reset_kind kind;
 
-	if (!choose_reset(vd, &kind))
+	if (!vfio_pci_choose_reset(&vd->vdev, vd->fn, &kind))
 		return -ENOTTY;
 	reset_by(vd, kind);
 	/* the kernel waits for the device to answer again (pci_dev_wait()) */
@@ -257,7 +224,7 @@ static void vfio_pci_close(struct vfio_device *dev)
 	pthread_rwlock_wrlock(&vd->memory_lock);
 	atomic_store(&vd->intx.state, 0);
 	pci_config_write(vd->fn, PCI_COMMAND, 2, PCI_COMMAND_INTX_DISABLE);
-	if (vd->reset_works && choose_reset(vd, &kind))
+	if (vd->reset_works && vfio_pci_choose_reset(&vd->vdev, vd->fn, &kind))
 		pci_function_reset(vd->fn, kind);
 	pci_restore_state(vd->fn, vd->saved.open);
 	pthread_rwlock_unlock(&vd->memory_lock);

@@ -12,7 +12,7 @@ void a_discovery(void), a_no_node(void), a_no_pin(void), a_bind(void), b_open(vo
 /* work.c */
 void h_dma(void), h_limit(void), h_two(void), h_memory(void), h_kept(void), i_intx(void),
 	i_no_pin(void), j_msi(void), j_none(void), k_msix(void), k_none(void), k_many(void),
-	l_life(void), m_flow(void), n_more(void), l_remove(void), o_any(void);
+	l_life(void), m_flow(void), n_more(void), l_remove(void), l_reset(void), o_any(void);
 /* nvme.c */
 void o_nvme(void);
 #endif

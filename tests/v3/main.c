@@ -18,8 +18,8 @@ static const struct {
 	SECTION(h_limit),     SECTION(h_two),	       SECTION(h_memory),  SECTION(h_kept),
 	SECTION(i_intx),      SECTION(i_no_pin),       SECTION(j_msi),	   SECTION(j_none),
 	SECTION(k_msix),      SECTION(k_none),	       SECTION(k_many),	   SECTION(l_life),
-	SECTION(m_flow),      SECTION(n_more),	       SECTION(l_remove),  SECTION(o_any),
-	SECTION(o_nvme),
+	SECTION(m_flow),      SECTION(n_more),	       SECTION(l_remove),  SECTION(l_reset),
+	SECTION(o_any),	      SECTION(o_nvme),
 };
 
 int main(int argc, char **argv)

@@ -636,6 +636,33 @@ void l_remove(void)
 	is("L8", dev_open(), -ENOENT, "and gone");
 }
 
+static void sysfs_reset(void)
+{
+	int fd = open("/sys/bus/pci/devices/0000:01:00.0/reset", O_WRONLY);
+
+	is("L10", x(write(fd, "1", 1)), 1, "sysfs");
+	close(fd);
+}
+
+/* The host resets it, while it is open and while it is not. */
+void l_reset(void)
+{
+	int fd = ready_dev();
+	uint32_t resets = r32(fd, TD_RESETS);
+
+	w32(fd, TD_SCRATCH32, 5);
+	sysfs_reset();
+	is("L10", r32(fd, TD_SCRATCH32), 0, "a register of an open one");
+	is("L10", r32(fd, TD_RESETS), resets + 1, "resets");
+	is("L10", cr(fd, 4, 2) & 7, 7, "COMMAND");
+	w32(fd, TD_SCRATCH32, 6);
+	close(fd);
+	sysfs_reset();
+	fd = ready_dev();
+	is("L10", r32(fd, TD_SCRATCH32), 0, "of one that was closed");
+	close(fd);
+}
+
 /* Whatever device it is: what all have. */
 static void use_any(int n)
 {

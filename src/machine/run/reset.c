@@ -196,6 +196,8 @@ int run_reset_method_store(const char *run_dir, const char *addr, const struct r
 int run_reset_store(const char *run_dir, const char *addr, const struct run_text *t)
 {
 	enum run_reset_method methods[RUN_RESET_METHODS];
+	struct tree tree = { .root = run_dir };
+	char kept[64];
 	struct run_shown d;
 	unsigned long v;
 	int rc = run_number(t->text, t->len, &v);
@@ -212,5 +214,10 @@ int run_reset_store(const char *run_dir, const char *addr, const struct run_text
 					"reset: its reset_method is empty");
 	/* whoever takes its driver away has its lock in the kernel */
 	rc = d.leaving ? run_release_driver(&d, t->wait) : 0;
-	return rc ? rc : run_wait_for(t->wait, RUN_WAIT_RESET, &d);
+	if (rc)
+		return rc;
+	/* what a device of 2010's interface holds that no process has open */
+	snprintf(kept, sizeof(kept), RUN_KEPT "/%s", d.addr);
+	tree_remove(&tree, kept);
+	return tree.err ? tree.err : run_wait_for(t->wait, RUN_WAIT_RESET, &d);
 }
