@@ -16,6 +16,7 @@
 
 #include "base/guard.h"
 #include "base/log.h"
+#include "files.h"
 #include "fuzz.h"
 #include "hostile.h"
 #include "uapi_args.h"
@@ -25,31 +26,6 @@
 #define MAX_OPS 100
 
 static struct vfio_system *sys;
-static struct uapi_file *fds[NUM_FDS];
-
-static struct uapi_file *fget(void *arg, int fd, int *err)
-{
-	*err = -EBADF;
-	if (fd == null_fd || fd == events[0])
-		*err = 0;
-	if (fd < FIRST_FD || fd >= FIRST_FD + NUM_FDS || !fds[fd - FIRST_FD])
-		return NULL;
-	uapi_file_get(fds[fd - FIRST_FD]);
-	return fds[fd - FIRST_FD];
-}
-
-static int install(void *arg, struct uapi_file *file, int flags)
-{
-	for (int i = 0; i < NUM_FDS; i++) {
-		if (!fds[i]) {
-			fds[i] = file;
-			return FIRST_FD + i;
-		}
-	}
-	return -EMFILE;
-}
-
-static const struct uapi_fds table = { .fget = fget, .install = install };
 
 static struct machine *with_iommu, *without_iommu;
 
@@ -93,15 +69,6 @@ static void lose_memory(struct in *in)
 	if (mmap(p, n * PAGE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1,
 		 0) == MAP_FAILED)
 		abort();
-}
-
-static void close_fd(unsigned i)
-{
-	struct uapi_file *f = fds[i];
-
-	fds[i] = NULL;
-	if (f)
-		uapi_file_put(f);
 }
 
 static int open_one(const char *path)

@@ -8,6 +8,7 @@
 
 #include "base/guard.h"
 #include "base/log.h"
+#include "files.h"
 #include "fuzz.h"
 #include "machine/machine.h"
 #include "v3_args.h"
@@ -17,29 +18,6 @@
 
 static struct machine *machine;
 static struct vfio_system *sys;
-static struct uapi_file *fds[NUM_FDS];
-
-static struct uapi_file *fget(void *arg, int fd, int *err)
-{
-	*err = fd == null_fd || fd == events[0] ? 0 : -EBADF;
-	if (fd < FIRST_FD || fd >= FIRST_FD + NUM_FDS || !fds[fd - FIRST_FD])
-		return NULL;
-	uapi_file_get(fds[fd - FIRST_FD]);
-	return fds[fd - FIRST_FD];
-}
-
-static int install(void *arg, struct uapi_file *file, int flags)
-{
-	for (int i = 0; i < NUM_FDS; i++) {
-		if (!fds[i]) {
-			fds[i] = file;
-			return FIRST_FD + i;
-		}
-	}
-	return -EMFILE;
-}
-
-static const struct uapi_fds table = { .fget = fget, .install = install };
 
 static void once(void)
 {
@@ -55,15 +33,6 @@ static void once(void)
 	for (unsigned i = 0; i < 3; i++)
 		REQUIRE(!machine_add(machine, specs[i], &err), "%s: %s", specs[i], err);
 	sys = machine_system(machine);
-}
-
-static void close_fd(unsigned i)
-{
-	struct uapi_file *f = fds[i];
-
-	fds[i] = NULL;
-	if (f)
-		uapi_file_put(f);
 }
 
 static int open_one(unsigned which)

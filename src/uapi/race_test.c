@@ -13,6 +13,7 @@
 #include <stdlib.h>
 #include <cmocka.h>
 
+#include "../../fuzz/files.h"
 #include "../../fuzz/uapi_args.h"
 #include "base/guard.h"
 #include "base/log.h"
@@ -22,56 +23,7 @@
 #define THREADS 4
 
 static struct vfio_system *sys;
-static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER; /* of the table */
-static struct uapi_file *fds[NUM_FDS];
 static unsigned rounds;
-
-static struct uapi_file *get(unsigned i)
-{
-	struct uapi_file *f;
-
-	pthread_mutex_lock(&lock);
-	f = fds[i];
-	if (f)
-		uapi_file_get(f);
-	pthread_mutex_unlock(&lock);
-	return f;
-}
-
-static struct uapi_file *fget(void *arg, int fd, int *err)
-{
-	*err = fd == null_fd || fd == events[0] ? 0 : -EBADF;
-	return fd < FIRST_FD || fd >= FIRST_FD + NUM_FDS ? NULL : get((unsigned)fd - FIRST_FD);
-}
-
-static int install(void *arg, struct uapi_file *file, int flags)
-{
-	int ret = -EMFILE;
-
-	pthread_mutex_lock(&lock);
-	for (int i = 0; i < NUM_FDS && ret < 0; i++) {
-		if (!fds[i]) {
-			fds[i] = file;
-			ret = FIRST_FD + i;
-		}
-	}
-	pthread_mutex_unlock(&lock);
-	return ret;
-}
-
-static const struct uapi_fds table = { .fget = fget, .install = install };
-
-static void close_fd(unsigned i)
-{
-	struct uapi_file *f;
-
-	pthread_mutex_lock(&lock);
-	f = fds[i];
-	fds[i] = NULL;
-	pthread_mutex_unlock(&lock);
-	if (f)
-		uapi_file_put(f);
-}
 
 static int open_path(const char *path)
 {
