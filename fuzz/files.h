@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * fuzz/files.h: a program's table of descriptors that is an array, for a fuzz target and for threads
- * that open, use and close at the same time. One of its own: include it where the calls are made.
+ * fuzz/files.h: a program's table of descriptors, an array, for a fuzz target and for threads that
+ * open, use and close at the same time. Each file that includes it has one of its own.
  */
 #ifndef FUZZ_FILES_H
 #define FUZZ_FILES_H
