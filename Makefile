@@ -70,14 +70,15 @@ $(call folder,shim,ctl uapi v3/v3.h machine machine/run machine/view pci/face.h 
 $(call folder,cli,ctl machine machine/run pci/face.h vfio iommu base,$$(core))
 $(call folder,api,machine pci/face.h vfio iommu base,$$(core))
 $(call folder,ctl,machine machine/run pci/face.h vfio iommu base,$$(core))
-$(call folder,machine,machine/run machine/view v3 vfio_pci vfio models models/net pci iommu base,\
-	$$(models))
+$(call folder,machine,machine/run machine/view v3 vfio_pci host vfio models models/net pci iommu \
+	base,$$(models))
 $(call folder,machine/run,machine/view vfio/abi.h pci/face.h base,v3 vfio_pci vfio pci iommu)
 $(call folder,machine/view,v3/map.h vfio/abi.h vfio/kernel.h vfio/nodes.h pci/face.h iommu base,\
 	v3 vfio_pci vfio pci)
 $(call folder,uapi,v3/v3.h vfio iommu base,$$(core))
 $(call folder,v3,vfio_pci/reset.h vfio pci iommu base,vfio_pci models/testdev)
 $(call folder,vfio_pci,vfio pci iommu base,models/testdev)
+$(call folder,host,vfio pci/face.h iommu base)
 $(call folder,vfio,iommu base)
 $(call folder,models,$$(models),pci iommu base)
 $(call folder,models/nvme,,pci iommu base)
