@@ -365,12 +365,10 @@ static void test_msix(void **state)
 	assert_int_equal(create_sq(d, q, 1), 0);
 	assert_int_equal(atomic_load(&d->irqs.msi[64]), 0);
 	assert_int_equal(io(d, (struct nvme_cmd){ .opc = NVME_IO_FLUSH, .nsid = 1 }), 0);
-	for (int i = 0; i < 100 && !atomic_load(&d->irqs.msi[64]); i++)
-		nap();
+	WAIT(atomic_load(&d->irqs.msi[64]));
 	assert_int_equal(atomic_load(&d->irqs.msi[64]), 1);
 	assert_int_equal(io(d, rw(NVME_IO_READ, 0, 1, iova(alloc_at(d, 4096, 4096)), 0)), 0);
-	for (int i = 0; i < 100 && atomic_load(&d->irqs.msi[64]) < 2; i++)
-		nap();
+	WAIT(atomic_load(&d->irqs.msi[64]) >= 2);
 	assert_int_equal(atomic_load(&d->irqs.msi[64]), 2);
 	assert_int_equal(atomic_load(&d->irqs.intx_level), 0);
 	/* without IEN none */
@@ -439,8 +437,7 @@ static void test_msi(void **state)
 	struct nvme_cmd c = rw(NVME_IO_READ, 0, 1, iova(a), 0);
 
 	assert_int_equal(io(d, c), 0);
-	for (int i = 0; i < 100 && !atomic_load(&d->irqs.msi[3]); i++)
-		nap();
+	WAIT(atomic_load(&d->irqs.msi[3]));
 	assert_int_equal(atomic_load(&d->irqs.msi[3]), 1);
 	wr(d, NVME_REG_INTMS, 4, 8);
 	post(d, q, &c);
