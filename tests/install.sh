@@ -34,8 +34,8 @@ check "the completion is bash" bash -n "$root/share/bash-completion/completions/
 check "each header stands alone, in C and C++" bash -c 'for h in "$1"/include/uvfio/*.h; do
 	for l in "c -std=c11" "c++ -std=c++17"; do
 		# a compiler without its C++ part (gcc without g++) says that cc1plus is missing
-		echo "int main(void) { return 0; }" | "$2" -x ${l% *} -fsyntax-only - 2>/dev/null || continue
-		"$2" -Wall -Wextra -Werror -fsyntax-only -x $l "$h" || exit 1
+		echo "int main(void) { return 0; }" | $2 -x ${l% *} -fsyntax-only - 2>/dev/null || continue
+		$2 -Wall -Wextra -Werror -fsyntax-only -x $l "$h" || exit 1
 	done; done' - "$root" "$CC"
 
 # pkg-config, or what it would say, where it is not installed
