@@ -88,6 +88,12 @@ unsigned host_config_size(struct host_device *h);
  */
 uint32_t host_config_read(struct host_device *h, unsigned offset, unsigned size);
 /**
+ * host_vpd_read - read the four bytes of product data (VPD) at @offset, by sysfs
+ *
+ * Return: 0, or -errno: -EIO: there are no more; -ENOENT, -EACCES: sysfs does not show it.
+ */
+int host_vpd_read(struct host_device *h, unsigned offset, uint32_t *out);
+/**
  * host_bar - describe BAR @bar (6: the ROM) as sysfs has it (resource)
  *
  * Flags are UVFIO_BAR_* (uvfio/model.h).

@@ -143,6 +143,13 @@ unsigned host_config_size(struct host_device *h)
 					      : PCI_STD_HEADER_SIZEOF;
 }
 
+int host_vpd_read(struct host_device *h, unsigned offset, uint32_t *out)
+{
+	ssize_t n = read_at(h->env, h->name, "vpd", out, sizeof(*out), offset);
+
+	return n < 0 ? (int)n : n == sizeof(*out) ? 0 : -EIO;
+}
+
 uint32_t host_config_read(struct host_device *h, unsigned offset, unsigned size)
 {
 	uint32_t v = UINT32_MAX;

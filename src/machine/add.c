@@ -14,6 +14,7 @@
 
 #include "machine/internal.h"
 #include "machine/run/run.h"
+#include "vfio/abi.h"
 
 void machine_set_address(struct plugged *dev, const struct pci_address *a)
 {
@@ -102,11 +103,66 @@ static void join_unit(struct plugged *dev)
 	}
 }
 
+/*
+ * Return the group in our machine of devices that are in group @own elsewhere: that in which one of
+ * them is already, else that number, if it is free.
+ */
+static unsigned group_of_own(struct machine *m, unsigned own)
+{
+	struct pci_address a;
+	unsigned other;
+
+	for (unsigned i = 0; i < m->num_plugged; i++) {
+		const struct plugged *o = m->plugged[i];
+
+		if (!o->gone && o->provider->place &&
+		    !o->provider->place(o->spec.model, &a, &other, NULL) && other == own)
+			return o->d.group;
+	}
+	return machine_group_is_free(m, own) ? own : machine_free_group(m);
+}
+
+/* Look where the device is that @dev will be: there it is in the machine, too, by default. */
+static int find_own_place(struct machine *m, struct plugged *dev, char **err)
+{
+	struct machine_spec *s = &dev->spec;
+	struct pci_address a;
+	unsigned group;
+	int rc = dev->provider->place(s->model, &a, &group, err);
+
+	if (rc)
+		return rc;
+	if (!s->has_addr)
+		s->addr = a;
+	if (!s->has_group)
+		s->group = group_of_own(m, group);
+	s->has_addr = s->has_group = true;
+	return 0;
+}
+
+static int check_real(const struct machine *m, const struct plugged *dev, char **err)
+{
+	if (vfio_abi()->v3)
+		return machine_fail(err, -EINVAL,
+				    "%s: the interface of 2010 (--abi v3) has no real devices",
+				    dev->spec.model);
+	if (m->noiommu)
+		return machine_fail(err, -EINVAL,
+				    "%s: a real device is behind the kernel's IOMMU: it cannot be "
+				    "in a run without one (--noiommu)",
+				    dev->spec.model);
+	return machine_options_of_real(dev->provider, &dev->spec, err);
+}
+
 /* Decide what follows for @dev from its spec and from the devices before it. */
 static int plan(struct machine *m, struct plugged *dev, char **err)
 {
-	int rc = choose_address(m, dev, err);
+	int rc = dev->provider->is_real ? check_real(m, dev, err) : 0;
 
+	if (!rc && dev->provider->place && !dev->settled)
+		rc = find_own_place(m, dev, err);
+	if (!rc)
+		rc = choose_address(m, dev, err);
 	if (rc)
 		return rc;
 	for (unsigned i = 0; dev->spec.id && i < m->num_plugged; i++)
@@ -163,7 +219,10 @@ static int append(struct machine *m, struct plugged *dev)
 	return plugged ? 0 : -ENOMEM;
 }
 
-/* @known: of a device that is settled, when it came and went; may be NULL. */
+/*
+ * @provider: NULL: as the spec says. @known: of a device that is settled, when it came and went;
+ * may be NULL.
+ */
 static int add(struct machine *m, const struct machine_provider *provider, const char *text,
 	       const char *settled, const struct run_device *known, char **err)
 {
@@ -188,7 +247,7 @@ static int add(struct machine *m, const struct machine_provider *provider, const
 		dev->gone = known->died;
 	}
 	dev->m = m;
-	dev->provider = provider;
+	dev->provider = provider ? provider : machine_provider_of(dev->spec.model);
 	dev->run = m->run;
 	rc = settled ? read_settled(dev, settled, err) : 0;
 	if (!rc)
@@ -251,17 +310,17 @@ int machine_add_from(struct machine *m, const struct machine_provider *provider,
 
 int machine_add(struct machine *m, const char *spec, char **err)
 {
-	return machine_add_from(m, &machine_software, spec, err);
+	return machine_add_from(m, NULL, spec, err);
 }
 
 int machine_add_settled(struct machine *m, const char *spec, const char *settled, char **err)
 {
-	return add(m, &machine_software, spec, settled, NULL, err);
+	return add(m, NULL, spec, settled, NULL, err);
 }
 
 int machine_add_known(struct machine *m, const struct run_device *known, char **err)
 {
-	return add(m, &machine_software, known->spec, known->place, known, err);
+	return add(m, NULL, known->spec, known->place, known, err);
 }
 
 void machine_next(const struct machine *m, uint64_t spaces[3], uint64_t *run)

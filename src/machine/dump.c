@@ -87,44 +87,94 @@ static void print_model(FILE *f, const struct uvfio_model *m)
 	fputc('\n', f);
 }
 
-static void print_models(FILE *f, const struct uvfio_model *only)
+/* What of all is listed: a model, what a provider without models has, or (both NULL) all. */
+struct choice {
+	const struct uvfio_model *model;
+	const struct machine_provider *provider;
+};
+
+static bool is_all(const struct choice *c)
 {
-	if (only)
-		print_model(f, only);
-	for (const struct uvfio_model *const *m = models_builtin; !only && *m; m++)
-		print_model(f, *m);
-	fputs("options of every device\n", f);
-	for (const struct machine_option *o = machine_options; o->is.name; o++)
-		print_option(f, &o->is, o->values);
+	return !c->model && !c->provider;
 }
 
-static void print_names(FILE *f, const struct uvfio_model *only)
+/* True if the chosen device has the option @o of every device. */
+static bool has(const struct choice *c, const struct machine_option *o)
 {
-	for (const struct uvfio_model *const *m = models_builtin; !only && *m; m++)
+	return !c->provider || !c->provider->is_real || o->of_real;
+}
+
+static void print_provider(FILE *f, const struct machine_provider *p)
+{
+	const char *comma = "";
+
+	fprintf(f, "%s%s\n    %s\n", p->prefix, p->argument, p->summary);
+	for (const struct uvfio_option *o = p->options; o && o->name; o++)
+		print_option(f, o, NULL);
+	fputs("    of the options of every device: ", f);
+	for (const struct machine_option *o = machine_options; o->is.name; o++) {
+		if (!has(&(struct choice){ .provider = p }, o))
+			continue;
+		fprintf(f, "%s%s=", comma, o->is.name);
+		comma = ", ";
+	}
+	fputs("\n\n", f);
+}
+
+static void print_models(FILE *f, const struct choice *c)
+{
+	if (c->model)
+		print_model(f, c->model);
+	for (const struct uvfio_model *const *m = models_builtin; is_all(c) && *m; m++)
+		print_model(f, *m);
+	for (const struct machine_provider *const *p = machine_providers; (*p)->prefix; p++)
+		if (is_all(c) || *p == c->provider)
+			print_provider(f, *p);
+	fputs("options of every device\n", f);
+	for (const struct machine_option *o = machine_options; o->is.name; o++)
+		if (has(c, o))
+			print_option(f, &o->is, o->values);
+}
+
+static void print_names(FILE *f, const struct choice *c)
+{
+	const struct uvfio_option *own = c->model      ? c->model->options
+					 : c->provider ? c->provider->options
+						       : NULL;
+
+	for (const struct uvfio_model *const *m = models_builtin; is_all(c) && *m; m++)
 		fprintf(f, "%s\n", (*m)->name);
-	for (const struct uvfio_option *o = only ? only->options : NULL; o && o->name; o++)
+	for (const struct machine_provider *const *p = machine_providers; is_all(c) && (*p)->prefix;
+	     p++)
+		fprintf(f, "%s\n", (*p)->prefix);
+	for (const struct uvfio_option *o = own; o && o->name; o++)
 		fprintf(f, "%s=\n", o->name);
-	for (const struct machine_option *o = machine_options; only && o->is.name; o++)
-		fprintf(f, "%s=\n", o->is.name);
+	for (const struct machine_option *o = machine_options; !is_all(c) && o->is.name; o++)
+		if (has(c, o))
+			fprintf(f, "%s=\n", o->is.name);
 }
 
 /* Find the model @only, unless it is NULL, and let @print write to @fd. */
-static int list(int fd, const char *only, void (*print)(FILE *f, const struct uvfio_model *only))
+static int list(int fd, const char *only, void (*print)(FILE *f, const struct choice *c))
 {
-	const struct uvfio_model *model = NULL;
+	struct choice choice = { 0 };
 	struct machine_plugin *plugin = NULL;
 	FILE *f;
 	int rc;
 
 	if (only) {
-		rc = machine_model(only, &model, &plugin, NULL);
-		if (rc)
-			return rc;
+		choice.provider = machine_provider_of(only);
+		if (!choice.provider->prefix) {
+			choice.provider = NULL;
+			rc = machine_model(only, &choice.model, &plugin, NULL);
+			if (rc)
+				return rc;
+		}
 	}
 	f = stream(fd);
 	rc = f ? 0 : -errno;
 	if (f) {
-		print(f, model);
+		print(f, &choice);
 		rc = finish(f);
 	}
 	machine_plugin_free(plugin);

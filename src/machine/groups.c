@@ -69,22 +69,26 @@ static bool has_device(struct machine *m, unsigned id)
 	return false;
 }
 
+bool machine_group_is_free(struct machine *m, unsigned id)
+{
+	/* an empty one stays behind when a device could not be added, or a VF went */
+	struct machine_group *g = find_group(m, id);
+	char path[64];
+
+	if (has_device(m, id) || (g && (g->iommu->n || g->vfio->n)))
+		return false;
+	/* one that only the view has is a bridge's, or a VF's */
+	snprintf(path, sizeof(path), "sys/kernel/iommu_groups/%u", id);
+	return !m->run_dir || !run_view_has(m->run_dir, path);
+}
+
 unsigned machine_free_group(struct machine *m)
 {
-	struct machine_group *g;
-	char path[64];
-	unsigned id;
+	unsigned id = 1;
 
-	for (id = 1;; id++) {
-		/* an empty one stays behind when a device could not be added, or a VF went */
-		g = find_group(m, id);
-		if (has_device(m, id) || (g && (g->iommu->n || g->vfio->n)))
-			continue;
-		/* one that only the view has is a bridge's, or a VF's */
-		snprintf(path, sizeof(path), "sys/kernel/iommu_groups/%u", id);
-		if (!m->run_dir || !run_view_has(m->run_dir, path))
-			return id;
-	}
+	while (!machine_group_is_free(m, id))
+		id++;
+	return id;
 }
 
 int machine_join_group(struct machine *m, struct plugged *dev, unsigned id)

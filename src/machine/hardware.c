@@ -78,7 +78,8 @@ int machine_make_hardware(struct plugged *dev, char **err)
 		return rc;
 	}
 	show(dev);
-	rc = machine_assign(&spaces, &dev->hw->face, dev->d.addr, err);
+	if (!dev->provider->is_real)
+		rc = machine_assign(&spaces, &dev->hw->face, dev->d.addr, err);
 	if (!rc)
 		rc = machine_pf_init(dev, err);
 	if (rc)
@@ -187,7 +188,8 @@ int machine_set_migration(struct plugged *dev, const struct plugged *as)
 
 void machine_set_mmap(struct plugged *dev, const struct plugged *as)
 {
-	bool off = dev->m->mmap_auto_off && as->spec.mmap == MACHINE_MMAP_AUTO;
+	bool off = dev->m->mmap_auto_off && as->spec.mmap == MACHINE_MMAP_AUTO &&
+		   !dev->hw->provider->is_real;
 
 	if (dev->hw->provider->set_mmap)
 		dev->hw->provider->set_mmap(dev->hw, off ? MACHINE_MMAP_OFF : as->spec.mmap);

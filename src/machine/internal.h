@@ -45,6 +45,10 @@ struct machine_spec {
 /* Cut @text in pieces and read the options of every device. 0 or -errno with a sentence. */
 int machine_spec_parse(const char *text, struct machine_spec *s, char **err);
 void machine_spec_free(struct machine_spec *s);
+/* All providers; the last one, which has no prefix, ends the list. */
+extern const struct machine_provider *const machine_providers[];
+/* Return the provider of the device whose spec begins with @model. */
+const struct machine_provider *machine_provider_of(const char *model);
 /* Give the user a sentence (unless @err is NULL) and return @rc. */
 int machine_fail(char **err, int rc, const char *fmt, ...) __attribute__((format(printf, 3, 4)));
 
@@ -54,12 +58,16 @@ int machine_fail(char **err, int rc, const char *fmt, ...) __attribute__((format
 struct machine_option {
 	struct uvfio_option is;
 	const char *values; /* "a|b|c", for `uvfio models`; NULL: as the type has it */
+	bool of_real;	    /* a real device has it, too (machine_provider.is_real) */
 	/* Read @value into the spec. 0 or -EINVAL with a sentence. */
 	int (*parse)(struct machine_spec *s, const char *value, char **err);
 	/* Return the value as a text, maybe in @buf; NULL: it was not given, or is the default. */
 	const char *(*value)(const struct machine_spec *s, char buf[MACHINE_OPTION_TEXT]);
 };
 extern const struct machine_option machine_options[]; /* ends with an is.name of NULL */
+/* Check that @s has no options that a real device of @p cannot have. 0 or -EINVAL. */
+int machine_options_of_real(const struct machine_provider *p, const struct machine_spec *s,
+			    char **err);
 /* Return 1: it was one of these, and is read; 0: it is none; -EINVAL with a sentence. */
 int machine_option_parse(struct machine_spec *s, const char *name, const char *value, char **err);
 
@@ -173,7 +181,7 @@ struct machine {
 	pthread_mutex_t plug_lock, tables_lock, token_lock;
 	struct machine *next_abandoned;
 };
-/* As machine_add(), from another provider than that of models. */
+/* As machine_add(), from this provider, whatever the spec says (NULL: as that says). */
 int machine_add_from(struct machine *m, const struct machine_provider *provider, const char *spec,
 		     char **err);
 struct run_device;
@@ -216,6 +224,8 @@ void machine_claims_drop(struct machine *m, bool abandon);
 int machine_join_group(struct machine *m, struct plugged *dev, unsigned id);
 void machine_leave_group(struct plugged *dev);
 void machine_group_free(struct machine_group *g);
+/* True if nobody is in group @id. */
+bool machine_group_is_free(struct machine *m, unsigned id);
 /* Return the number of the first group that nobody is in. */
 unsigned machine_free_group(struct machine *m);
 void machine_plugged_free(struct plugged *dev);

@@ -39,8 +39,8 @@ void machine_unhold(struct machine *m);
 /* ---- plugging in ---- */
 
 /*
- * Plug in the device of @spec: "MODEL[,opt=val...]" or "./plugin.so[,...]"; a comma in a value is
- * written ",,". options.c has the options of every device. Without addr= it gets 0000:01:00.0,
+ * Plug in the device of @spec: "MODEL[,opt=val...]", "./plugin.so[,...]", or "host=ADDRESS[,...]",
+ * a real one, whose place here is that in the host by default; a comma in a value is written ",,". options.c has the options of every device. Without addr= it gets 0000:01:00.0,
  * 0000:02:00.0, ..., without group= the first free one of 1, 2, ... 0 or -errno with a sentence.
  */
 int machine_add(struct machine *m, const char *spec, char **err);
@@ -67,9 +67,9 @@ void machine_next(const struct machine *m, uint64_t spaces[3], uint64_t *run);
  */
 int machine_add_settled(struct machine *m, const char *spec, const char *settled, char **err);
 /*
- * Allow no BAR of devices with mmap=auto to be mapped any more: the program is one whose accesses
- * of a mapped BAR nobody could carry out (a virtual machine monitor on KVM: the BAR would become
- * memory of the guest).
+ * Allow no BAR of devices with mmap=auto to be mapped any more, but of real ones: the program is
+ * one whose accesses of a mapped BAR nobody could carry out (a virtual machine monitor on KVM: the
+ * BAR would become memory of the guest).
  */
 void machine_auto_mmap_off(struct machine *m);
 /*

@@ -94,6 +94,8 @@ int machine_model(const char *name, const struct uvfio_model **model,
 		return 0;
 	for (const struct uvfio_model *const *m = models_builtin; *m; m++)
 		near = nearest_word(name, near, (*m)->name);
+	for (const struct machine_provider *const *p = machine_providers; (*p)->prefix; p++)
+		near = nearest_word(name, near, (*p)->prefix);
 	if (near)
 		return machine_fail(err, -ENOENT,
 				    "there is no model '%s': did you mean '%s'? "

@@ -158,42 +158,46 @@ static const char *value_of_bus(const struct machine_spec *s, char buf[MACHINE_O
 
 /* ---- the table ---- */
 
-#define OPTION(option, type_, of, values_, help_)                                      \
-	{                                                                              \
-		{ .name = option, .type = type_, .help = help_ }, values_, parse_##of, \
-			value_of_##of                                                  \
+#define OPTION(option, type_, of, real, values_, help_)                                      \
+	{                                                                                    \
+		{ .name = option, .type = type_, .help = help_ }, values_, real, parse_##of, \
+			value_of_##of                                                        \
 	}
 const struct machine_option machine_options[] = {
-	OPTION("addr", UVFIO_OPT_STRING, addr, NULL,
-	       "PCI address, [DOMAIN:]BUS:DEVICE.FUNCTION; default: 01:00.0, 02:00.0, ..."),
+	OPTION("addr", UVFIO_OPT_STRING, addr, true, NULL,
+	       "PCI address, [DOMAIN:]BUS:DEVICE.FUNCTION; default: 01:00.0, 02:00.0, ..., and of "
+	       "a "
+	       "real device its own"),
 	{ { .name = "bus",
 	    .type = UVFIO_OPT_STRING,
 	    .help = "a bus that several devices share, by a name of yours: functions behind a root "
 		    "port; pci:NAME: slots behind a bridge to PCI; switch:NAME: ports of a switch; "
 		    "root: the root bus 0000:00. Default: a bus of its own" },
 	  "NAME|pci:NAME|switch:NAME|root",
+	  false,
 	  machine_bus_parse,
 	  value_of_bus },
-	OPTION("group", UVFIO_OPT_UINT, group, NULL,
-	       "IOMMU group; default: 1, 2, ..., and with bus= as it would be on a host"),
-	OPTION("driver", UVFIO_OPT_STRING, driver, "vfio-pci|none|pci-stub|NAME",
+	OPTION("group", UVFIO_OPT_UINT, group, true, NULL,
+	       "IOMMU group; default: 1, 2, ..., with bus= as it would be on a host, and of a real "
+	       "device its own"),
+	OPTION("driver", UVFIO_OPT_STRING, driver, false, "vfio-pci|none|pci-stub|NAME",
 	       "that it has at the start: vfio-pci, none, pci-stub, or Linux's driver of such a "
 	       "device, which keeps it from its group's users (igb: its virtual functions are had "
 	       "from it, and need no token); default: vfio-pci"),
-	OPTION("sriov_numvfs", UVFIO_OPT_UINT, numvfs, NULL,
+	OPTION("sriov_numvfs", UVFIO_OPT_UINT, numvfs, false, NULL,
 	       "virtual functions at the start; a program changes it by writing sriov_numvfs in "
 	       "sysfs; default: 0"),
-	OPTION("mmap", UVFIO_OPT_STRING, mmap, "auto|trap|off",
+	OPTION("mmap", UVFIO_OPT_STRING, mmap, false, "auto|trap|off",
 	       "trap: BARs can be mapped, and every load and store is carried out by the device; "
 	       "off: pread and pwrite only; auto: off for a program that uses KVM, else trap with "
 	       "polled doorbells; default: auto"),
-	OPTION("migration", UVFIO_OPT_BOOL, migration, NULL,
+	OPTION("migration", UVFIO_OPT_BOOL, migration, false, NULL,
 	       "on: the device's state can be saved and loaded (VFIO_DEVICE_FEATURE_MIGRATION), "
 	       "and its DMA writes logged, as by a migration driver of the kernel for a chip of "
 	       "its "
 	       "own; the model has to be able to; default: off, as with the kernel's vfio-pci"),
-	OPTION("id", UVFIO_OPT_STRING, id, NULL, "a name for the device"),
-	{ { 0 }, NULL, NULL, NULL },
+	OPTION("id", UVFIO_OPT_STRING, id, true, NULL, "a name for the device"),
+	{ { 0 }, NULL, false, NULL, NULL },
 };
 
 int machine_option_parse(struct machine_spec *s, const char *name, const char *value, char **err)
@@ -206,5 +210,47 @@ int machine_option_parse(struct machine_spec *s, const char *name, const char *v
 		rc = o->parse(s, value, err);
 		return rc ? rc : 1;
 	}
+	return 0;
+}
+
+/* Return what a user of a real device can do in place of an option, or what there is of it. */
+static const char *of_real(const char *option)
+{
+	static const char *const all[][2] = {
+		{ "bus", "it has a place; addr= is for another one" },
+		{ "driver", "it has vfio-pci in the host, and here, too" },
+		{ "sriov_numvfs", "virtual functions of the host are devices of their own, each "
+				  "with a --device" },
+		{ "migration", "it can migrate if its driver in the host can" },
+	};
+
+	for (size_t i = 0; i < ARRAY_SIZE(all); i++)
+		if (!strcmp(all[i][0], option))
+			return all[i][1];
+	return "it is no model";
+}
+
+static int not_of_real(const struct machine_spec *s, const char *option, char **err)
+{
+	return machine_fail(err, -EINVAL, "%s: a real device has no %s=: %s", s->model, option,
+			    of_real(option));
+}
+
+int machine_options_of_real(const struct machine_provider *p, const struct machine_spec *s,
+			    char **err)
+{
+	char buf[MACHINE_OPTION_TEXT];
+
+	for (unsigned i = 0; i < s->num_opts; i++) {
+		const struct uvfio_option *o = p->options;
+
+		while (o && o->name && strcmp(o->name, s->opts[i].name))
+			o++;
+		if (!o || !o->name)
+			return not_of_real(s, s->opts[i].name, err);
+	}
+	for (const struct machine_option *o = machine_options; o->is.name; o++)
+		if (!o->of_real && o->value(s, buf))
+			return not_of_real(s, o->is.name, err);
 	return 0;
 }

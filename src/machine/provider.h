@@ -2,7 +2,7 @@
 /*
  * machine/provider.h: the seam between the machine and those who make devices for it. The machine
  * knows places, groups, claims and the view; a provider knows what a device is: a function in this
- * process (software.c), later a process at the other end of a socket, or a real device.
+ * process (software.c), a real device (host.c), later a process at the other end of a socket.
  *
  * The machine calls a provider with plug_lock held, so never twice at a time for one device.
  */
@@ -55,6 +55,25 @@ struct machine_request {
 
 struct machine_provider {
 	const char *name;
+	/*
+	 * The first word of the specs whose devices it makes begins with this: "host=". NULL: it
+	 * makes those that no other one does. What follows in such a word, for a user: "ADDRESS";
+	 * and what such a device is.
+	 */
+	const char *prefix, *argument, *summary;
+	/*
+	 * Its devices are real: they have addresses when they are made, the kernel's IOMMU is
+	 * before them, and their mapped BARs are memory that a guest of KVM can have, too.
+	 */
+	bool is_real;
+	/* With @prefix: the options that such a device has of its own; ends with no name. */
+	const struct uvfio_option *options;
+	/*
+	 * Tell where the device of @model is by itself, which is its place in a machine unless the
+	 * user chose another one: its address, and its IOMMU group, which others may share. 0 or
+	 * -errno with a sentence. NULL: it has no place of its own.
+	 */
+	int (*place)(const char *model, struct pci_address *address, unsigned *group, char **err);
 	/*
 	 * Make a device that has a face and an iommu: powered on, BARs without addresses. 0 or
 	 * -errno with a sentence in *@err (malloc'ed, or NULL).
@@ -130,4 +149,6 @@ struct machine_provider {
 
 /* Devices that are functions of models in this process. */
 extern const struct machine_provider machine_software;
+/* Real devices, which the kernel's VFIO has. */
+extern const struct machine_provider machine_host;
 #endif

@@ -27,6 +27,17 @@ int machine_fail(char **err, int rc, const char *fmt, ...)
 	return rc;
 }
 
+const struct machine_provider *const machine_providers[] = { &machine_host, &machine_software };
+
+const struct machine_provider *machine_provider_of(const char *model)
+{
+	const struct machine_provider *const *p = machine_providers;
+
+	while ((*p)->prefix && strncmp(model, (*p)->prefix, strlen((*p)->prefix)))
+		p++;
+	return *p;
+}
+
 /*
  * Cut the piece that starts at *@p off at the next single comma, "double comma" becomes one. *@p:
  * the next piece, or NULL.
@@ -146,7 +157,7 @@ static void put_path(FILE *f, const char *cwd, const char *path)
 
 static bool is_path_option(const struct uvfio_model *model, const char *name)
 {
-	for (const struct uvfio_option *o = model->options; o && o->name; o++)
+	for (const struct uvfio_option *o = model ? model->options : NULL; o && o->name; o++)
 		if (!strcmp(o->name, name))
 			return o->type == UVFIO_OPT_PATH;
 	return false;
@@ -154,7 +165,7 @@ static bool is_path_option(const struct uvfio_model *model, const char *name)
 
 int machine_spec_absolute(const char *spec, char **out, char **err)
 {
-	const struct uvfio_model *model;
+	const struct uvfio_model *model = NULL;
 	struct machine_spec s;
 	struct machine_plugin *plugin = NULL;
 	char *cwd = NULL, buf[MACHINE_OPTION_TEXT];
@@ -168,7 +179,8 @@ int machine_spec_absolute(const char *spec, char **out, char **err)
 	rc = machine_spec_parse(spec, &s, err);
 	if (rc)
 		return rc;
-	rc = machine_model(s.model, &model, &plugin, err);
+	if (!machine_provider_of(s.model)->prefix)
+		rc = machine_model(s.model, &model, &plugin, err);
 	if (rc)
 		goto out;
 	cwd = getcwd(NULL, 0);
@@ -182,7 +194,7 @@ int machine_spec_absolute(const char *spec, char **out, char **err)
 		rc = machine_fail(err, -ENOMEM, "out of memory");
 		goto out;
 	}
-	if (machine_model_is_path(s.model))
+	if (model && machine_model_is_path(s.model))
 		put_path(f, cwd, s.model);
 	else
 		put_escaped(f, s.model);

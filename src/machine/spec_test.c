@@ -110,6 +110,13 @@ static void paths_become_absolute(void **state)
 	assert_null(out);
 	assert_non_null(strstr(err, "did you mean 'nvme'"));
 	free(err);
+	/* a real device: nothing is a path */
+	assert_int_equal(machine_spec_absolute("host=01:00.0,group=3,via=./z", &out, &err), 0);
+	assert_string_equal(out, "host=01:00.0,via=./z,group=3");
+	free(out);
+	assert_int_equal(machine_spec_absolute("host", &out, &err), -ENOENT);
+	assert_non_null(strstr(err, "did you mean 'host='"));
+	free(err);
 	assert_int_equal(machine_spec_absolute("./no-such.so", &out, &err), -ENOENT);
 	assert_non_null(strstr(err, "./no-such.so"));
 	free(err);
