@@ -14,7 +14,7 @@
 /* asm/page_64_types.h, TASK_SIZE_MAX with four levels */
 #define USER_END 0x7ffffffff000ull
 
-static int add_caps(struct vfio_type1 *t, struct uapi_caps *caps)
+static int add_caps(const struct vfio_ioas_limits *limits, struct uapi_caps *caps)
 {
 	struct vfio_iommu_type1_info_cap_migration mig = {
 		.header = { .id = VFIO_IOMMU_TYPE1_INFO_CAP_MIGRATION, .version = 1 },
@@ -23,11 +23,10 @@ static int add_caps(struct vfio_type1 *t, struct uapi_caps *caps)
 	};
 	struct vfio_iommu_type1_info_dma_avail avail = {
 		.header = { .id = VFIO_IOMMU_TYPE1_INFO_DMA_AVAIL, .version = 1 },
-		.avail = vfio_type1_avail(t),
+		.avail = limits->avail,
 	};
 	struct vfio_iommu_type1_info_cap_iova_range *iova;
-	struct vfio_iova_range *r;
-	unsigned n = vfio_ioas_ranges(NULL, 0), i;
+	unsigned n = limits->num_ranges;
 	size_t size = sizeof(*iova) + n * sizeof(iova->iova_ranges[0]);
 	int ret;
 
@@ -38,22 +37,14 @@ static int add_caps(struct vfio_type1 *t, struct uapi_caps *caps)
 	if (ret)
 		return ret;
 	iova = heap_alloc(size);
-	r = heap_array(n ? n : 1, sizeof(*r));
-	if (!iova || !r) {
-		ret = -ENOMEM;
-		goto out;
-	}
-	vfio_ioas_ranges(r, n);
+	if (!iova)
+		return -ENOMEM;
 	iova->header.id = VFIO_IOMMU_TYPE1_INFO_CAP_IOVA_RANGE;
 	iova->header.version = 1;
 	iova->nr_iovas = n;
-	for (i = 0; i < n; i++) {
-		iova->iova_ranges[i].start = r[i].start;
-		iova->iova_ranges[i].end = r[i].end;
-	}
+	for (unsigned i = 0; i < n; i++)
+		iova->iova_ranges[i] = limits->ranges[i];
 	ret = uapi_caps_add(caps, iova, size);
-out:
-	heap_free(r);
 	heap_free(iova);
 	return ret;
 }
@@ -61,6 +52,7 @@ out:
 static long get_info(struct vfio_type1 *t, unsigned long arg)
 {
 	struct vfio_iommu_type1_info info = { 0 };
+	struct vfio_ioas_limits limits;
 	struct uapi_caps caps = { 0 };
 	size_t n;
 	int ret;
@@ -71,8 +63,9 @@ static long get_info(struct vfio_type1 *t, unsigned long arg)
 		return -EINVAL;
 	n = info.argsz < sizeof(info) ? info.argsz : sizeof(info);
 	info.flags = VFIO_IOMMU_INFO_PGSIZES;
-	info.iova_pgsizes = vfio_ioas_pgsizes();
-	ret = add_caps(t, &caps);
+	vfio_ioas_limits(vfio_type1_ioas(t), &limits);
+	info.iova_pgsizes = limits.pgsizes;
+	ret = add_caps(&limits, &caps);
 	if (ret) {
 		heap_free(caps.buf);
 		return ret;

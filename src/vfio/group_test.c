@@ -383,7 +383,7 @@ static void container_life(void **state)
 	assert_int_equal(vfio_container_set_iommu(c2, VFIO_TYPE1_IOMMU), 0);
 	t = vfio_container_type1_get(c2);
 	assert_false(vfio_type1_is_v2(t));
-	assert_int_equal(vfio_type1_avail(t), 65535);
+	assert_int_equal(test_avail(vfio_type1_ioas(t)), 65535);
 	vfio_container_type1_put(c2);
 	assert_int_equal(vfio_group_unset_container(w->g[0]), 0);
 	vfio_container_put(c2);

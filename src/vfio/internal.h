@@ -65,8 +65,9 @@ struct vfio_ioas {
 	unsigned entries;
 	struct cds_list_head groups; /* iommu_group.attached */
 	struct cds_list_head listeners;
-	bool closing;		     /* nobody asks for the unmap */
-	struct cds_list_head in_set; /* the set's locks */
+	struct vfio_ioas_limits limits; /* of all of them; avail is nothing here */
+	bool closing;			/* nobody asks for the unmap */
+	struct cds_list_head in_set;	/* the set's locks */
 };
 
 /* Memory that libc gave back while it was mapped. */
@@ -148,6 +149,17 @@ uint64_t ioas_unindex_mem(struct vfio_ioas *io, struct mapping *m);
  * theirs.
  */
 int ioas_insert(struct vfio_ioas *io, struct mapping *m);
+
+/* ---- ioas_listen.c, with the space's lock held ---- */
+
+/* Find the limits of all who listen to @io. */
+void ioas_update_limits(struct vfio_ioas *io);
+/* True if [@iova, @iova + @size), which does not wrap, can be mapped; else with a line. */
+bool ioas_in_ranges(const struct vfio_ioas *io, uint64_t iova, uint64_t size);
+/* Tell the listeners that @m is there. 0, or what one answered: then nobody has it. */
+int ioas_tell_map(struct vfio_ioas *io, const struct mapping *m);
+/* Tell them that it goes, the latest first. */
+void ioas_tell_unmap(struct vfio_ioas *io, const struct mapping *m);
 
 /* ---- ioas_share.c; no space's lock is held ---- */
 

@@ -13,17 +13,6 @@
 #include "iommu/populate.h"
 #include "vfio/internal.h"
 
-/*
- * what a VT-d with second-level pages of 2 MiB and 1 GiB has the kernel report, and what
- * iommu/domain.c has leaves for
- */
-#define PGSIZES ((1ull << 12) | (1ull << 21) | (1ull << 30))
-
-static const struct vfio_iova_range iova_ranges[] = {
-	{ 0, IOMMU_MSI_START - 1 },
-	{ IOMMU_MSI_END + 1, (1ull << IOMMU_IOVA_BITS) - 1 },
-};
-
 void vfio_ioas_set_init(struct vfio_ioas_set *set)
 {
 	pthread_mutex_init(&set->lock, NULL);
@@ -60,6 +49,7 @@ struct vfio_ioas *vfio_ioas_new(struct vfio_system *s, bool limited)
 	pthread_mutex_init(&io->lock, NULL);
 	CDS_INIT_LIST_HEAD(&io->groups);
 	CDS_INIT_LIST_HEAD(&io->listeners);
+	ioas_update_limits(io);
 	pthread_mutex_lock(&io->set->lock);
 	pthread_mutex_lock(&io->set->maps_lock);
 	cds_list_add_tail(&io->in_set, &io->set->spaces);
@@ -100,18 +90,6 @@ void ioas_set_noiommu(struct vfio_ioas *io)
 struct iommu_domain *vfio_ioas_domain(struct vfio_ioas *io)
 {
 	return io->domain;
-}
-
-unsigned vfio_ioas_ranges(struct vfio_iova_range *r, unsigned max)
-{
-	for (unsigned i = 0; i < max && i < ARRAY_SIZE(iova_ranges); i++)
-		r[i] = iova_ranges[i];
-	return ARRAY_SIZE(iova_ranges);
-}
-
-uint64_t vfio_ioas_pgsizes(void)
-{
-	return PGSIZES;
 }
 
 /* ---- attachments ---- */
@@ -165,15 +143,6 @@ bool ioas_bisects(const struct vfio_ioas *io, uint64_t iova, uint64_t last)
 		return true;
 	m = ioas_first(io, last, last);
 	return m && m->by_iova.last != last;
-}
-
-static bool in_iova_ranges(uint64_t iova, uint64_t last)
-{
-	for (unsigned i = 0; i < ARRAY_SIZE(iova_ranges); i++) {
-		if (iova >= iova_ranges[i].start && last <= iova_ranges[i].end)
-			return true;
-	}
-	return false;
 }
 
 /* ---- memory: the index by address, and pinning ---- */
@@ -390,87 +359,6 @@ static int bars_take(struct vfio_ioas *io, struct vfio_memory *mem, uint64_t vad
 	return mem->device && size ? -EFAULT : 0; /* it was unmapped meanwhile */
 }
 
-/* ---- listeners ---- */
-
-static struct vfio_ioas_range range_of(const struct mapping *m)
-{
-	return (struct vfio_ioas_range){
-		.iova = mapping_iova(m),
-		.size = mapping_size(m),
-		.prot = m->prot,
-		.vaddr = m->mem->device ? 0 : m->by_mem.start,
-		.fd = m->mem->fd,
-		.fd_offset = m->mem->fd_offset + m->mem_offset,
-		.device = m->mem->device,
-	};
-}
-
-/* Tell the listeners before @end (the list's head: all) that @m goes, the latest first. */
-static void tell_unmap(struct vfio_ioas *io, const struct mapping *m, struct cds_list_head *end)
-{
-	struct vfio_ioas_range r = range_of(m);
-
-	for (struct cds_list_head *p = end->prev; p != &io->listeners; p = p->prev) {
-		struct vfio_ioas_listener *l = cds_list_entry(p, struct vfio_ioas_listener, node);
-
-		l->unmap(l, &r);
-	}
-}
-
-static int tell_map(struct vfio_ioas *io, const struct mapping *m)
-{
-	struct vfio_ioas_range r = range_of(m);
-	struct vfio_ioas_listener *l;
-	int ret;
-
-	cds_list_for_each_entry(l, &io->listeners, node) {
-		ret = l->map(l, &r);
-		if (ret) {
-			tell_unmap(io, m, &l->node);
-			return ret;
-		}
-	}
-	return 0;
-}
-
-int vfio_ioas_listen(struct vfio_ioas *io, struct vfio_ioas_listener *l)
-{
-	struct vfio_ioas_range r;
-	struct mapping *m;
-	int ret = 0;
-
-	pthread_mutex_lock(&io->lock);
-	for (m = ioas_first(io, 0, UINT64_MAX); m && !ret; m = ioas_next(m, 0, UINT64_MAX)) {
-		r = range_of(m);
-		ret = l->map(l, &r);
-		if (!ret)
-			continue;
-		for (struct mapping *undo = ioas_first(io, 0, UINT64_MAX); undo != m;
-		     undo = ioas_next(undo, 0, UINT64_MAX)) {
-			r = range_of(undo);
-			l->unmap(l, &r);
-		}
-	}
-	if (!ret)
-		cds_list_add_tail(&l->node, &io->listeners);
-	pthread_mutex_unlock(&io->lock);
-	return ret;
-}
-
-void vfio_ioas_unlisten(struct vfio_ioas *io, struct vfio_ioas_listener *l)
-{
-	struct vfio_ioas_range r;
-
-	pthread_mutex_lock(&io->lock);
-	cds_list_del(&l->node);
-	for (struct mapping *m = ioas_first(io, 0, UINT64_MAX); m;
-	     m = ioas_next(m, 0, UINT64_MAX)) {
-		r = range_of(m);
-		l->unmap(l, &r);
-	}
-	pthread_mutex_unlock(&io->lock);
-}
-
 /* ---- mapping ---- */
 
 int ioas_check_map(uint64_t iova, uint64_t vaddr, uint64_t size, unsigned prot)
@@ -486,7 +374,7 @@ int ioas_check_map(uint64_t iova, uint64_t vaddr, uint64_t size, unsigned prot)
 
 int ioas_insert(struct vfio_ioas *io, struct mapping *m)
 {
-	int ret = tell_map(io, m);
+	int ret = ioas_tell_map(io, m);
 
 	if (ret)
 		return ret;
@@ -539,11 +427,8 @@ int ioas_map(struct vfio_ioas *io, uint64_t iova, uint64_t vaddr, uint64_t size,
 				  "MAP_DMA at IOVA 0x%" PRIx64
 				  ": %u mappings, the limit (dma_entry_limit), are in use",
 				  iova, io->entries);
-	if (!io->noiommu && !in_iova_ranges(iova, iova + size - 1))
-		return report_warn("dma-iova-range", "dma", -EINVAL,
-				   "MAP_DMA of 0x%" PRIx64 " bytes at IOVA 0x%" PRIx64
-				   ": outside of what the IOMMU can map (IOMMU_GET_INFO)",
-				   size, iova);
+	if (!io->noiommu && !ioas_in_ranges(io, iova, size))
+		return -EINVAL;
 	m = heap_alloc(sizeof(*m));
 	if (!m)
 		return -ENOMEM;
@@ -653,7 +538,7 @@ uint64_t ioas_unmap(struct vfio_ioas *io, uint64_t iova, uint64_t last)
 		m->next = list;
 		list = m;
 		to = m->by_iova.last;
-		tell_unmap(io, m, &io->listeners);
+		ioas_tell_unmap(io, m);
 		asides_put(io, m, &unused);
 	}
 	/* one call for the lot, as each waits for the devices */

@@ -138,6 +138,28 @@ unsigned vfio_ioas_ranges(struct vfio_iova_range *r, unsigned max);
 /** vfio_ioas_pgsizes - return the sizes of the IOMMU's pages, a bit each. */
 uint64_t vfio_ioas_pgsizes(void);
 
+/* What can be mapped in an address space, with what listens to it. */
+#define VFIO_IOAS_RANGES 16u
+struct vfio_ioas_limits {
+	unsigned num_ranges;
+	struct vfio_iova_range ranges[VFIO_IOAS_RANGES]; /* by address; their ends are inclusive */
+	uint64_t pgsizes; /* sizes of the IOMMU's pages, a bit each */
+	uint32_t avail;	  /* so many mappings more can be made */
+};
+/**
+ * vfio_ioas_limits - tell what can be mapped in @io now
+ *
+ * What vfio_ioas_ranges() and vfio_ioas_pgsizes() say, if no listener has limits of its own; else
+ * what is within the limits of all.
+ */
+void vfio_ioas_limits(struct vfio_ioas *io, struct vfio_ioas_limits *out);
+/**
+ * vfio_ioas_limits_cut - cut @limits down to what is also within @by
+ *
+ * Of more ranges than there is room for, the first ones stay.
+ */
+void vfio_ioas_limits_cut(struct vfio_ioas_limits *limits, const struct vfio_ioas_limits *by);
+
 /* A mapping, as a listener is told of it. */
 struct vfio_ioas_range {
 	uint64_t iova, size;
@@ -146,6 +168,8 @@ struct vfio_ioas_range {
 	int fd;		/* the file that the memory is of, or -1: not known. Not the listener's. */
 	uint64_t fd_offset;
 	bool device; /* the program's mapping of a device's registers, which has no pages */
+	/* the program took some of it away since, and it is elsewhere now, where only we know */
+	bool moved;
 };
 
 /*
@@ -161,6 +185,12 @@ struct vfio_ioas_listener {
 	int (*map)(struct vfio_ioas_listener *l, const struct vfio_ioas_range *r);
 	/* @r goes, as it came. When this returns nobody uses it who has it by this listener. */
 	void (*unmap)(struct vfio_ioas_listener *l, const struct vfio_ioas_range *r);
+	/*
+	 * Fill in what it can map, and take no lock that is held around vfio_ioas_listen(). A
+	 * mapping outside is refused before @map is asked. Asked when the listener comes, when it
+	 * says that its limits have changed, and for @avail each time. NULL: it has none.
+	 */
+	void (*limits)(struct vfio_ioas_listener *l, struct vfio_ioas_limits *out);
 	struct cds_list_head node; /* the address space's */
 };
 
@@ -172,6 +202,8 @@ struct vfio_ioas_listener {
  * those before, and is not called again.
  */
 int vfio_ioas_listen(struct vfio_ioas *io, struct vfio_ioas_listener *l);
+/** vfio_ioas_relisten - the limits of one who listens to @io have changed. */
+void vfio_ioas_relisten(struct vfio_ioas *io);
 /** vfio_ioas_unlisten - tell @l the unmap of all mappings, and nothing from then on. */
 void vfio_ioas_unlisten(struct vfio_ioas *io, struct vfio_ioas_listener *l);
 #endif

@@ -294,6 +294,73 @@ static void failing_listener(void **state)
 	}
 }
 
+static struct vfio_ioas_limits ear_has;
+
+static void ear_limits(struct vfio_ioas_listener *l, struct vfio_ioas_limits *out)
+{
+	*out = ear_has;
+}
+
+/* What a listener can map is what can be mapped: all others' limits are within ours. */
+static void limits(void **state)
+{
+	struct vfio_ioas *in = vfio_ioas_new(sys, true);
+	struct vfio_ioas_limits l;
+	static struct ear e, deaf;
+
+	vfio_ioas_limits(io, &l);
+	assert_int_equal(l.num_ranges, 2);
+	assert_int_equal(l.pgsizes, vfio_ioas_pgsizes());
+	assert_int_equal(l.avail, UINT32_MAX);
+	vfio_ioas_limits(in, &l);
+	assert_int_equal(l.avail, VFIO_DMA_ENTRY_LIMIT);
+
+	/* a hole of its own, an end of its own, and one that touches ours */
+	ear_has = (struct vfio_ioas_limits){
+		.num_ranges = 3,
+		.ranges = { { 0x2000, 0x7fffffff },
+			    { 0x90000000, 0xfee0ffff },
+			    { TOP / 2, -1ull } },
+		.pgsizes = 3ull << 12,
+		.avail = 7,
+	};
+	ear_open(&e, in);
+	ear_open(&deaf, in);
+	e.l.limits = ear_limits;
+	assert_int_equal(vfio_ioas_listen(in, &e.l), 0);
+	assert_int_equal(vfio_ioas_listen(in, &deaf.l), 0);
+	vfio_ioas_limits(in, &l);
+	assert_int_equal(l.num_ranges, 3);
+	assert_int_equal(l.ranges[0].start, 0x2000);
+	assert_int_equal(l.ranges[0].end, 0x7fffffff);
+	assert_int_equal(l.ranges[1].start, 0x90000000);
+	assert_int_equal(l.ranges[1].end, 0xfedfffff);
+	assert_int_equal(l.ranges[2].start, TOP / 2);
+	assert_int_equal(l.ranges[2].end, TOP - 1);
+	assert_int_equal(l.pgsizes, 1ull << 12);
+	assert_int_equal(l.avail, 7);
+	assert_int_equal(vfio_ioas_map(in, K, MEM, 2 * K, RW), -EINVAL);
+	assert_int_equal(vfio_ioas_map(in, 0x7ffff000, MEM, 2 * K, RW), -EINVAL);
+	assert_int_equal(vfio_ioas_map(in, TOP / 2, MEM, K, RW), 0);
+	assert_int_equal(e.maps, 1);
+
+	/* they change; half of these lie in our window of messages */
+	ear_has.num_ranges = VFIO_IOAS_RANGES;
+	for (unsigned i = 0; i < VFIO_IOAS_RANGES; i++)
+		ear_has.ranges[i] = (struct vfio_iova_range){ 0xfed00000 + 0x20000 * i,
+							      0xfed00000 + 0x20000 * i + 0x1ffff };
+	vfio_ioas_relisten(in);
+	assert_int_equal(vfio_ioas_map(in, 0x2000, MEM, K, RW), -EINVAL);
+	vfio_ioas_limits(in, &l);
+	assert_int_equal(l.num_ranges, VFIO_IOAS_RANGES / 2);
+	vfio_ioas_unlisten(in, &e.l);
+	vfio_ioas_unlisten(in, &deaf.l);
+	vfio_ioas_limits(in, &l);
+	assert_int_equal(l.num_ranges, 2);
+	assert_int_equal(l.avail, VFIO_DMA_ENTRY_LIMIT - 1);
+	vfio_ioas_put(in);
+}
+
 /* ---- memory ---- */
 
 /* A view of its own for the device, as the shim's munmap() makes one. */
@@ -468,6 +535,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(attachments, setup, teardown),
 		cmocka_unit_test_setup_teardown(listeners, setup, teardown),
 		cmocka_unit_test_setup_teardown(failing_listener, setup, teardown),
+		cmocka_unit_test_setup_teardown(limits, setup, teardown),
 		cmocka_unit_test_setup_teardown(two_spaces, setup, teardown),
 		cmocka_unit_test_setup_teardown(random_calls, setup, teardown),
 	};

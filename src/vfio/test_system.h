@@ -18,4 +18,13 @@ static inline struct vfio_device *test_find_device(struct vfio_system *s, const 
 	}
 	return NULL;
 }
+
+/* Return how many mappings more @io may have. */
+static inline uint32_t test_avail(struct vfio_ioas *io)
+{
+	struct vfio_ioas_limits l;
+
+	vfio_ioas_limits(io, &l);
+	return l.avail;
+}
 #endif

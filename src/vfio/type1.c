@@ -274,13 +274,3 @@ int vfio_type1_dirty_get(struct vfio_type1 *t, uint64_t iova, uint64_t size, uin
 	pthread_mutex_unlock(&t->ioas->lock);
 	return ret;
 }
-
-uint32_t vfio_type1_avail(struct vfio_type1 *t)
-{
-	uint32_t n;
-
-	pthread_mutex_lock(&t->ioas->lock);
-	n = t->ioas->sys->env->dma_entry_limit - t->ioas->entries;
-	pthread_mutex_unlock(&t->ioas->lock);
-	return n;
-}

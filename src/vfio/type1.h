@@ -40,8 +40,8 @@ bool vfio_type1_is_v2(const struct vfio_type1 *t);
  * @flags: VFIO_DMA_MAP_FLAG_READ, _WRITE; or _VADDR: the program sees the memory of this mapping,
  * whose address was invalidated, at @vaddr now
  *
- * Return: 0; -EINVAL, -EOVERFLOW: arguments; -EEXIST; -ENOSPC: vfio_type1_avail() is 0; -EFAULT,
- * -ENOMEM: the memory; -ENOENT: nothing is mapped there (_VADDR).
+ * Return: 0; -EINVAL, -EOVERFLOW: arguments; -EEXIST; -ENOSPC: none is left (vfio_ioas_limits());
+ * -EFAULT, -ENOMEM: the memory; -ENOENT: nothing is mapped there (_VADDR).
  */
 int vfio_type1_map(struct vfio_type1 *t, uint32_t flags, uint64_t vaddr, uint64_t iova,
 		   uint64_t size);
@@ -56,8 +56,6 @@ int vfio_type1_map(struct vfio_type1 *t, uint32_t flags, uint64_t vaddr, uint64_
  */
 int vfio_type1_unmap(struct vfio_type1 *t, uint32_t flags, uint64_t iova, uint64_t size,
 		     uint64_t *unmapped, uint64_t pgsize, uint64_t bitmap_bytes, void *bitmap);
-/** vfio_type1_avail - return how many mappings there may be more (DMA_AVAIL) */
-uint32_t vfio_type1_avail(struct vfio_type1 *t);
 
 /** vfio_type1_dirty_start - DIRTY_PAGES of FLAG_START: 0, or -EACCES: this is v1 */
 int vfio_type1_dirty_start(struct vfio_type1 *t);

@@ -23,6 +23,7 @@
 #include "vfio/aside.h"
 #include "vfio/group.h"
 #include "vfio/test_mappings.h"
+#include "vfio/test_system.h"
 #include "vfio/type1.h"
 
 #define R	VFIO_DMA_MAP_FLAG_READ
@@ -145,9 +146,9 @@ static void map_errors(void **state)
 		assert_int_equal(vfio_type1_map(t, RW, MEM, TOP - K, 2 * K), -EEXIST);
 		assert_int_equal(vfio_type1_map(t, RW, K, K, K), -EEXIST);
 		assert_int_equal(vfio_type1_map(t, RW, MEM + K, 2 * K, K), 0);
-		assert_int_equal(vfio_type1_avail(t), 65535 - 5);
+		assert_int_equal(test_avail(vfio_type1_ioas(t)), 65535 - 5);
 		assert_int_equal(unmap(t, U_ALL, 0, 0, 6 * K), 0);
-		assert_int_equal(vfio_type1_avail(t), 65535);
+		assert_int_equal(test_avail(vfio_type1_ioas(t)), 65535);
 		vfio_type1_free(t);
 	}
 }
@@ -308,10 +309,10 @@ static void limits(void **state)
 	char *bad = anon(4 * K, PROT_READ | PROT_WRITE);
 
 	env.dma_entry_limit = 2;
-	assert_int_equal(vfio_type1_avail(t), 2);
+	assert_int_equal(test_avail(vfio_type1_ioas(t)), 2);
 	assert_int_equal(vfio_type1_map(t, RW, MEM, 0, K), 0);
 	assert_int_equal(vfio_type1_map(t, RW, MEM, K, K), 0);
-	assert_int_equal(vfio_type1_avail(t), 0);
+	assert_int_equal(test_avail(vfio_type1_ioas(t)), 0);
 	assert_int_equal(vfio_type1_map(t, RW, MEM, 2 * K, K), -ENOSPC);
 	assert_int_equal(vfio_type1_map(t, RW, MEM, TOP, K), -ENOSPC); /* before the range check */
 	assert_int_equal(vfio_type1_map(t, RW, MEM, 0, K), -EEXIST);
@@ -555,7 +556,7 @@ static void *map_and_unmap(void *arg)
 	for (unsigned i = 0; i < 100; i++) {
 		assert_int_equal(vfio_type1_map(t, RW, MEM, own + (1ull << 32) * 2, K), 0);
 		vfio_type1_map(t, RW, MEM + K, 0, K);
-		vfio_type1_avail(t);
+		test_avail(vfio_type1_ioas(t));
 		vfio_pages_in_use(sys, mem, 3 * K);
 		vfio_type1_unmap(t, 0, 0, K, &done, 0, 0, NULL);
 		assert_int_equal(

@@ -1,0 +1,221 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * vfio/ioas_listen.c: who is told of the mappings of an address space, and what can be mapped: our
+ * IOMMU's limits, and within these what each listener's lets in.
+ */
+#include <errno.h>
+#include <inttypes.h>
+#include <stdio.h>
+
+#include "vfio/internal.h"
+
+/*
+ * what a VT-d with second-level pages of 2 MiB and 1 GiB has the kernel report, and what
+ * iommu/domain.c has leaves for
+ */
+#define PGSIZES ((1ull << 12) | (1ull << 21) | (1ull << 30))
+
+static const struct vfio_iova_range iova_ranges[] = {
+	{ 0, IOMMU_MSI_START - 1 },
+	{ IOMMU_MSI_END + 1, (1ull << IOMMU_IOVA_BITS) - 1 },
+};
+
+/* ---- limits ---- */
+
+unsigned vfio_ioas_ranges(struct vfio_iova_range *r, unsigned max)
+{
+	for (unsigned i = 0; i < max && i < ARRAY_SIZE(iova_ranges); i++)
+		r[i] = iova_ranges[i];
+	return ARRAY_SIZE(iova_ranges);
+}
+
+uint64_t vfio_ioas_pgsizes(void)
+{
+	return PGSIZES;
+}
+
+void vfio_ioas_limits_cut(struct vfio_ioas_limits *limits, const struct vfio_ioas_limits *by)
+{
+	struct vfio_ioas_limits out = { .pgsizes = limits->pgsizes & by->pgsizes };
+	unsigned i = 0, k = 0;
+
+	while (i < limits->num_ranges && k < by->num_ranges && out.num_ranges < VFIO_IOAS_RANGES) {
+		const struct vfio_iova_range *a = &limits->ranges[i], *b = &by->ranges[k];
+		struct vfio_iova_range both = {
+			.start = a->start > b->start ? a->start : b->start,
+			.end = a->end < b->end ? a->end : b->end,
+		};
+
+		if (both.start <= both.end)
+			out.ranges[out.num_ranges++] = both;
+		if (a->end < b->end)
+			i++;
+		else
+			k++;
+	}
+	out.avail = limits->avail < by->avail ? limits->avail : by->avail;
+	*limits = out;
+}
+
+void ioas_update_limits(struct vfio_ioas *io)
+{
+	struct vfio_ioas_limits all = { .pgsizes = PGSIZES, .avail = UINT32_MAX }, own;
+	struct vfio_ioas_listener *l;
+
+	all.num_ranges = vfio_ioas_ranges(all.ranges, VFIO_IOAS_RANGES);
+	cds_list_for_each_entry(l, &io->listeners, node) {
+		if (!l->limits)
+			continue;
+		l->limits(l, &own);
+		vfio_ioas_limits_cut(&all, &own);
+	}
+	io->limits = all;
+}
+
+void vfio_ioas_limits(struct vfio_ioas *io, struct vfio_ioas_limits *out)
+{
+	struct vfio_ioas_listener *l;
+	bool asked = false;
+	uint32_t left;
+
+	pthread_mutex_lock(&io->lock);
+	/* how many mappings are left changes with each of them */
+	cds_list_for_each_entry(l, &io->listeners, node)
+		asked |= l->limits != NULL;
+	if (asked)
+		ioas_update_limits(io);
+	*out = io->limits;
+	if (io->limited) {
+		left = io->sys->env->dma_entry_limit - io->entries;
+		out->avail = left < out->avail ? left : out->avail;
+	}
+	pthread_mutex_unlock(&io->lock);
+}
+
+/* True if one of the ranges that can be mapped has all of [@iova, @last]. */
+static bool in_ranges(const struct vfio_ioas *io, uint64_t iova, uint64_t last)
+{
+	for (unsigned i = 0; i < io->limits.num_ranges; i++) {
+		const struct vfio_iova_range *r = &io->limits.ranges[i];
+
+		if (iova >= r->start && last <= r->end)
+			return true;
+	}
+	return false;
+}
+
+bool ioas_in_ranges(const struct vfio_ioas *io, uint64_t iova, uint64_t size)
+{
+	char text[160] = "";
+	size_t len = 0;
+
+	if (in_ranges(io, iova, iova + size - 1))
+		return true;
+	for (unsigned i = 0; i < io->limits.num_ranges && len < sizeof(text); i++)
+		len += (size_t)snprintf(text + len, sizeof(text) - len, "%s0x%llx-0x%llx",
+					i ? ", " : "",
+					(unsigned long long)io->limits.ranges[i].start,
+					(unsigned long long)io->limits.ranges[i].end);
+	report_warn("dma-iova-range", "dma", -EINVAL,
+		    "MAP_DMA of 0x%" PRIx64 " bytes at IOVA 0x%" PRIx64
+		    ": outside of what the IOMMU can map (IOMMU_GET_INFO): %s",
+		    size, iova, text);
+	return false;
+}
+
+/* ---- listeners ---- */
+
+static struct vfio_ioas_range range_of(const struct mapping *m)
+{
+	return (struct vfio_ioas_range){
+		.iova = mapping_iova(m),
+		.size = mapping_size(m),
+		.prot = m->prot,
+		.vaddr = m->mem->device ? 0 : m->by_mem.start,
+		.fd = m->mem->fd,
+		.fd_offset = m->mem->fd_offset + m->mem_offset,
+		.device = m->mem->device,
+		.moved = m->moved,
+	};
+}
+
+/* Tell the listeners before @end (the list's head: all) that @m goes, the latest first. */
+static void tell_unmap(struct vfio_ioas *io, const struct mapping *m, struct cds_list_head *end)
+{
+	struct vfio_ioas_range r = range_of(m);
+
+	for (struct cds_list_head *p = end->prev; p != &io->listeners; p = p->prev) {
+		struct vfio_ioas_listener *l = cds_list_entry(p, struct vfio_ioas_listener, node);
+
+		l->unmap(l, &r);
+	}
+}
+
+void ioas_tell_unmap(struct vfio_ioas *io, const struct mapping *m)
+{
+	tell_unmap(io, m, &io->listeners);
+}
+
+int ioas_tell_map(struct vfio_ioas *io, const struct mapping *m)
+{
+	struct vfio_ioas_range r = range_of(m);
+	struct vfio_ioas_listener *l;
+	int ret;
+
+	cds_list_for_each_entry(l, &io->listeners, node) {
+		ret = l->map(l, &r);
+		if (ret) {
+			tell_unmap(io, m, &l->node);
+			return ret;
+		}
+	}
+	return 0;
+}
+
+int vfio_ioas_listen(struct vfio_ioas *io, struct vfio_ioas_listener *l)
+{
+	struct vfio_ioas_range r;
+	struct mapping *m;
+	int ret = 0;
+
+	pthread_mutex_lock(&io->lock);
+	for (m = ioas_first(io, 0, UINT64_MAX); m && !ret; m = ioas_next(m, 0, UINT64_MAX)) {
+		r = range_of(m);
+		ret = l->map(l, &r);
+		if (!ret)
+			continue;
+		for (struct mapping *undo = ioas_first(io, 0, UINT64_MAX); undo != m;
+		     undo = ioas_next(undo, 0, UINT64_MAX)) {
+			r = range_of(undo);
+			l->unmap(l, &r);
+		}
+	}
+	if (!ret) {
+		cds_list_add_tail(&l->node, &io->listeners);
+		ioas_update_limits(io);
+	}
+	pthread_mutex_unlock(&io->lock);
+	return ret;
+}
+
+void vfio_ioas_relisten(struct vfio_ioas *io)
+{
+	pthread_mutex_lock(&io->lock);
+	ioas_update_limits(io);
+	pthread_mutex_unlock(&io->lock);
+}
+
+void vfio_ioas_unlisten(struct vfio_ioas *io, struct vfio_ioas_listener *l)
+{
+	struct vfio_ioas_range r;
+
+	pthread_mutex_lock(&io->lock);
+	cds_list_del(&l->node);
+	ioas_update_limits(io);
+	for (struct mapping *m = ioas_first(io, 0, UINT64_MAX); m;
+	     m = ioas_next(m, 0, UINT64_MAX)) {
+		r = range_of(m);
+		l->unmap(l, &r);
+	}
+	pthread_mutex_unlock(&io->lock);
+}
