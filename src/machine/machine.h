@@ -40,8 +40,9 @@ void machine_unhold(struct machine *m);
 
 /*
  * Plug in the device of @spec: "MODEL[,opt=val...]", "./plugin.so[,...]", or "host=ADDRESS[,...]",
- * a real one, whose place here is that in the host by default; a comma in a value is written ",,". options.c has the options of every device. Without addr= it gets 0000:01:00.0,
- * 0000:02:00.0, ..., without group= the first free one of 1, 2, ... 0 or -errno with a sentence.
+ * a real one; a comma in a value is written ",,". options.c has the options of every device.
+ * Without addr= it gets 0000:01:00.0, 0000:02:00.0, ..., without group= the first free one of 1, 2,
+ * ..., and a real one what it has in the host. 0 or -errno with a sentence.
  */
 int machine_add(struct machine *m, const char *spec, char **err);
 /*

@@ -165,8 +165,7 @@ static const char *value_of_bus(const struct machine_spec *s, char buf[MACHINE_O
 	}
 const struct machine_option machine_options[] = {
 	OPTION("addr", UVFIO_OPT_STRING, addr, true, NULL,
-	       "PCI address, [DOMAIN:]BUS:DEVICE.FUNCTION; default: 01:00.0, 02:00.0, ..., and of "
-	       "a "
+	       "PCI address, [DOMAIN:]BUS:DEVICE.FUNCTION; default: 01:00.0, 02:00.0, ..., of a "
 	       "real device its own"),
 	{ { .name = "bus",
 	    .type = UVFIO_OPT_STRING,
