@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "base/heap.h"
+#include "base/uuid.h"
 #include "uapi/internal.h"
 
 static long get_status(struct uapi_file *f, unsigned long arg)
@@ -55,7 +56,6 @@ static long set_container(struct uapi_file *f, unsigned long arg)
 /* ---- GROUP_GET_DEVICE_FD ---- */
 
 #define TOKEN_ARG "vf_token="
-#define UUID_TEXT 36u
 
 /* The device that a text asks for: "0000:05:00.0", or "0000:05:10.0 vf_token=UUID". */
 struct device_arg {
@@ -63,33 +63,6 @@ struct device_arg {
 	bool has_token;
 	uint8_t token[16]; /* in the order of the text */
 };
-
-static int hex(char c)
-{
-	if (c >= '0' && c <= '9')
-		return c - '0';
-	c |= 0x20;
-	return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
-}
-
-/* Parse a UUID (RFC 4122, 3): 8-4-4-4-12 digits; the bytes are in the order of the text. */
-static bool parse_uuid(const char *s, uint8_t uuid[16])
-{
-	unsigned n = 0;
-
-	for (unsigned i = 0; i < UUID_TEXT; i++) {
-		if (i == 8 || i == 13 || i == 18 || i == 23) {
-			if (s[i] != '-')
-				return false;
-			continue;
-		}
-		if (hex(s[i]) < 0 || hex(s[i + 1]) < 0)
-			return false;
-		uuid[n++] = (uint8_t)(hex(s[i]) << 4 | hex(s[i + 1]));
-		i++;
-	}
-	return true;
-}
 
 /* Parse what stands behind the name in a text of GROUP_GET_DEVICE_FD. 0 or -EINVAL. */
 static int parse_options(struct device_arg *a, const char *text)
@@ -100,7 +73,7 @@ static int parse_options(struct device_arg *a, const char *text)
 			continue;
 		}
 		if (a->has_token || strncmp(text, TOKEN_ARG, sizeof(TOKEN_ARG) - 1) ||
-		    !parse_uuid(text + sizeof(TOKEN_ARG) - 1, a->token))
+		    !uuid_parse(text + sizeof(TOKEN_ARG) - 1, a->token))
 			return report_warn("token-malformed", a->name, -EINVAL,
 					   "GROUP_GET_DEVICE_FD: \"%s\" is not " TOKEN_ARG "UUID",
 					   text);
