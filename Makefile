@@ -68,6 +68,7 @@ folder = $(eval folders += $(1))$(eval sees_$(1) = $(2))$(eval tests_$(1) = $(1)
 $(call folder,shim,ctl uapi v3/v3.h machine machine/run machine/view pci/face.h vfio iommu x86 \
 	base,$$(core))
 $(call folder,cli,ctl machine machine/run pci/face.h vfio iommu base,$$(core))
+$(call folder,vmm,machine pci/face.h vfio iommu base,$$(core))
 $(call folder,api,machine pci/face.h vfio iommu base,$$(core))
 $(call folder,ctl,machine machine/run pci/face.h vfio iommu base,$$(core))
 $(call folder,machine,machine/run machine/view v3 vfio_pci host vfio models models/net pci iommu \

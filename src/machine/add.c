@@ -323,6 +323,34 @@ int machine_add_known(struct machine *m, const struct run_device *known, char **
 	return add(m, NULL, known->spec, known->place, known, err);
 }
 
+void machine_remove(struct machine *m, struct machine_device *d)
+{
+	struct plugged *dev = container_of_type(d, struct plugged, d), *lead = NULL;
+
+	pthread_mutex_lock(&m->plug_lock);
+	pthread_mutex_lock(&m->tables_lock);
+	for (unsigned i = dev->index + 1; i < m->num_plugged; i++) {
+		m->plugged[i - 1] = m->plugged[i];
+		m->plugged[i - 1]->index = i - 1;
+	}
+	m->num_plugged--;
+	pthread_mutex_unlock(&m->tables_lock);
+	/* the unit goes on with the first of the others */
+	for (unsigned i = 0; i < m->num_plugged; i++) {
+		if (m->plugged[i]->lead != dev)
+			continue;
+		lead = lead ? lead : m->plugged[i];
+		m->plugged[i]->lead = lead;
+	}
+	machine_unmake(dev);
+	machine_leave_group(dev);
+	/* the bus's addresses of the last one are free again */
+	if (dev->index == m->num_plugged)
+		m->spaces = dev->spaces;
+	machine_plugged_free(dev);
+	pthread_mutex_unlock(&m->plug_lock);
+}
+
 void machine_next(const struct machine *m, uint64_t spaces[3], uint64_t *run)
 {
 	spaces[0] = m->spaces.io;

@@ -46,6 +46,11 @@ void machine_unhold(struct machine *m);
  */
 int machine_add(struct machine *m, const char *spec, char **err);
 /*
+ * Take @d out again, which is none of a run and not open, nor are its VFs: what it had is free, and
+ * so is @d.
+ */
+void machine_remove(struct machine *m, struct machine_device *d);
+/*
  * Enable the VFs that specs of devices added since the last call ask for; their groups are the next
  * that are free. Not for a machine that goes by a run directory, whose processes all have the same
  * VFs (machine_sync). 0 or -errno with a sentence.

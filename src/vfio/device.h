@@ -223,6 +223,15 @@ struct vfio_device {
 	atomic_uint users;	      /* calls that use it now: vfio_device_use() */
 	atomic_bool low_power;	      /* the device's word that it wants to be told of them */
 	struct vfio_migrate *migrate; /* NULL: it does not migrate; set before it is opened */
+	bool pins; /* its IOMMU keeps the pages that are mapped: they must not be dropped */
+	/*
+	 * For a front, set before it opens the device; NULL: nobody wants to know. A provider of
+	 * kernel devices calls it with the kernel's VFIO file, of a group or a character device:
+	 * before the device is fetched by it (@add), and before the file is closed. Returns 0 or
+	 * -errno: then the device is not opened.
+	 */
+	int (*file_changed)(void *arg, int fd, bool add);
+	void *file_changed_arg;
 };
 
 void vfio_device_init(struct vfio_device *dev, const struct vfio_device_ops *ops, const char *name,

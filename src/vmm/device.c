@@ -1,0 +1,333 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * vmm/device.c: a device comes to the guest and leaves it. What assign does is undone in reverse,
+ * by unassign or when a step fails.
+ */
+#include <errno.h>
+#include <limits.h>
+#include <linux/futex.h>
+#include <linux/vfio.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include "vmm/internal.h"
+#include "vmm/kvm.h"
+
+/* ---- who is inside ---- */
+
+bool vm_enter(struct uvfio_vm_device *dev)
+{
+	if (!(atomic_fetch_add(&dev->inside, 1) & VM_LEAVING))
+		return true;
+	vm_leave(dev);
+	return false;
+}
+
+void vm_leave(struct uvfio_vm_device *dev)
+{
+	if (atomic_fetch_sub(&dev->inside, 1) == (VM_LEAVING | 1))
+		syscall(SYS_futex, &dev->inside, FUTEX_WAKE_PRIVATE, INT_MAX, NULL, NULL, 0);
+}
+
+/* Let nobody in any more, and wait for those that are inside. */
+static void close_door(struct uvfio_vm_device *dev)
+{
+	uint32_t n = atomic_fetch_or(&dev->inside, VM_LEAVING) | VM_LEAVING;
+
+	while (n != VM_LEAVING) {
+		syscall(SYS_futex, &dev->inside, FUTEX_WAIT_PRIVATE, n, NULL, NULL, 0);
+		n = atomic_load(&dev->inside);
+	}
+}
+
+/* ---- small things ---- */
+
+bool vm_device_rw(struct uvfio_vm_device *dev, unsigned region, uint64_t pos, void *buf,
+		  size_t size, bool write)
+{
+	return vfio_device_rw(&dev->open, region, pos, buf, size, write) == (ssize_t)size;
+}
+
+const char *uvfio_vm_device_name(const struct uvfio_vm_device *dev)
+{
+	return dev->name;
+}
+
+void uvfio_vm_device_set_priv(struct uvfio_vm_device *dev, void *priv)
+{
+	atomic_store(&dev->priv, priv);
+}
+
+void *uvfio_vm_device_priv(const struct uvfio_vm_device *dev)
+{
+	return atomic_load(&dev->priv);
+}
+
+int uvfio_vm_can_migrate(struct uvfio_vm_device *dev)
+{
+	return vm_fail(dev->vm, -ENOTSUP,
+		       "%s: the state that the guest has of an assigned device cannot be moved yet",
+		       dev->name);
+}
+
+/* ---- the machine's part ---- */
+
+/* Find the device of @spec in the machine, or plug it in. 0 or -errno with a sentence. */
+static int plug(struct uvfio_vm *vm, const char *spec, struct uvfio_vm_device *dev)
+{
+	struct uvfio_vm_device *other;
+	char *err = NULL, *host = NULL;
+	struct pci_address a;
+	int rc;
+
+	if (!strncmp(spec, "vfio-user:", 10))
+		return vm_fail(vm, -ENOTSUP, "%s: devices behind a socket are not supported yet",
+			       spec);
+	dev->plugged = machine_find(vm->machine, spec);
+	if (!dev->plugged) {
+		if (!pci_address_parse(spec, &a) || !strncmp(spec, "fd:", 3) ||
+		    !strncmp(spec, "cdev:", 5)) {
+			if (asprintf(&host, "host=%s", spec) < 0)
+				return vm_fail(vm, -ENOMEM, "out of memory");
+			spec = host;
+		}
+		rc = machine_add(vm->machine, spec, &err);
+		if (!rc) {
+			unsigned last = machine_num_devices(vm->machine) - 1;
+
+			dev->plugged = machine_device(vm->machine, last);
+			dev->added = true;
+			rc = machine_start(vm->machine, &err);
+		}
+		if (rc)
+			vm_fail(vm, rc, "%s", err ? err : strerror(-rc));
+		free(err);
+		free(host);
+		if (rc)
+			return rc;
+	}
+	cds_list_for_each_entry(other, &vm->devices, node)
+		if (other->plugged == dev->plugged)
+			return vm_fail(vm, -EBUSY, "%s is assigned to this guest already",
+				       dev->plugged->addr);
+	if (!dev->plugged->vdev)
+		return vm_fail(vm, -ENODEV, "%s has the driver %s: it cannot be assigned",
+			       dev->plugged->addr, dev->plugged->driver);
+	strcpy(dev->name, dev->plugged->addr);
+	return 0;
+}
+
+static void unplug(struct uvfio_vm_device *dev)
+{
+	if (dev->added)
+		machine_remove(dev->vm->machine, dev->plugged);
+}
+
+/* Check that it is what a guest can have: a PCI function with config space and vectors' index. */
+static int check(struct uvfio_vm_device *dev)
+{
+	const struct vfio_device *v = dev->plugged->vdev;
+
+	if (!(v->flags & VFIO_DEVICE_FLAGS_PCI) || v->num_regions <= VFIO_PCI_CONFIG_REGION_INDEX ||
+	    v->num_irqs <= VFIO_PCI_MSIX_IRQ_INDEX)
+		return vm_fail(dev->vm, -ENOTSUP, "%s is no PCI device", dev->name);
+	return 0;
+}
+
+/* Open it, in its address space. 0 or -errno with a sentence. */
+static int open_device(struct uvfio_vm_device *dev)
+{
+	struct vfio_device *v = dev->plugged->vdev;
+	int rc;
+
+	rc = vfio_device_check_token(v, dev->options.has_token ? dev->options.token : NULL);
+	if (rc)
+		return vm_fail(dev->vm, rc,
+			       rc == -EACCES ? "%s wants the VF token of its PF: vf_token="
+					     : "%s wants no VF token",
+			       dev->name);
+	v->file_changed = dev->vm->kvm ? vm_kvm_file : NULL;
+	v->file_changed_arg = dev->vm->kvm;
+	vfio_open_init(&dev->open, v);
+	rc = vfio_open_bind(&dev->open);
+	if (rc) {
+		vfio_open_close(&dev->open);
+		return vm_fail(dev->vm, rc, "%s cannot be opened: %s", dev->name, strerror(-rc));
+	}
+	rc = check(dev);
+	if (!rc) {
+		rc = vfio_device_attach(&dev->open, dev->dma.ioas);
+		if (rc)
+			vm_fail(dev->vm, rc, "%s: the guest's memory cannot be mapped: %s",
+				dev->name, strerror(-rc));
+	}
+	if (rc)
+		vfio_open_close(&dev->open);
+	return rc;
+}
+
+/* ---- assign ---- */
+
+/* All that comes once it is open: undone here where a step fails. */
+static int set_up(struct uvfio_vm_device *dev)
+{
+	int rc = vm_config_init(dev);
+
+	if (rc)
+		return rc;
+	rc = vm_irq_init(dev);
+	if (rc)
+		goto fail_config;
+	rc = vm_bars_init(dev);
+	if (rc)
+		goto fail_irq;
+	rc = vm_quirks_init(dev);
+	if (rc)
+		goto fail_bars;
+	vm_reset_init(dev);
+	rc = vm_irq_listen(dev);
+	if (rc)
+		goto fail_quirks;
+	pthread_mutex_lock(&dev->lock);
+	rc = vm_irq_to_intx(dev);
+	pthread_mutex_unlock(&dev->lock);
+	if (!rc)
+		return 0;
+	vm_irq_unlisten(dev);
+fail_quirks:
+	vm_quirks_fini(dev);
+fail_bars:
+	vm_bars_fini(dev);
+fail_irq:
+	vm_irq_fini(dev);
+fail_config:
+	vm_config_fini(dev);
+	return rc;
+}
+
+static int assign(struct uvfio_vm *vm, const char *spec, const char *options,
+		  struct uvfio_vm_device **out)
+{
+	struct uvfio_vm_device *dev;
+	int rc;
+
+	if (!vm->has_irq)
+		return vm_fail(vm, -EINVAL,
+			       "the guest has no way for interrupts: uvfio_vm_use_kvm() or "
+			       "uvfio_vm_use_irq_ops() comes first");
+	dev = calloc(1, sizeof(*dev));
+	if (!dev)
+		return vm_fail(vm, -ENOMEM, "out of memory");
+	dev->vm = vm;
+	pthread_mutex_init(&dev->lock, NULL);
+	rc = vm_options_parse(vm, options, &dev->options);
+	if (rc)
+		goto fail;
+	rc = plug(vm, spec, dev);
+	if (rc)
+		goto fail_plug;
+	rc = vm_dma_init(dev);
+	if (rc)
+		goto fail_plug;
+	rc = open_device(dev);
+	if (rc)
+		goto fail_dma;
+	rc = set_up(dev);
+	if (rc)
+		goto fail_open;
+	pthread_mutex_lock(&vm->memory.lock);
+	cds_list_add_tail(&dev->node, &vm->devices);
+	pthread_mutex_unlock(&vm->memory.lock);
+	*out = dev;
+	return 0;
+fail_open:
+	vfio_open_close(&dev->open);
+fail_dma:
+	vm_dma_fini(dev);
+fail_plug:
+	unplug(dev);
+	vm_options_fini(&dev->options);
+fail:
+	pthread_mutex_destroy(&dev->lock);
+	free(dev);
+	return rc;
+}
+
+int uvfio_vm_assign(struct uvfio_vm *vm, const char *spec, const char *options,
+		    struct uvfio_vm_device **out)
+{
+	VM_CALL();
+	int rc;
+
+	pthread_mutex_lock(&vm->devices_lock);
+	rc = assign(vm, spec, options, out);
+	pthread_mutex_unlock(&vm->devices_lock);
+	return rc;
+}
+
+/*
+ * The order: nobody comes in, nothing of the owner's is heard, interrupts end, DMA ends, BARs go,
+ * and then the device. Each step is made whatever became of the one before.
+ */
+void uvfio_vm_unassign(struct uvfio_vm_device *dev)
+{
+	VM_CALL();
+	struct uvfio_vm *vm;
+
+	if (!dev)
+		return;
+	vm = dev->vm;
+	close_door(dev);
+	vm_irq_unlisten(dev);
+	pthread_mutex_lock(&vm->devices_lock);
+	pthread_mutex_lock(&vm->memory.lock);
+	cds_list_del(&dev->node);
+	pthread_mutex_unlock(&vm->memory.lock);
+	pthread_mutex_lock(&dev->lock);
+	vm_reset_before(dev);
+	vm_irq_off(dev);
+	vm_bars_down(dev);
+	pthread_mutex_unlock(&dev->lock);
+	vm_quirks_fini(dev);
+	vm_bars_fini(dev);
+	vm_irq_fini(dev);
+	vm_config_fini(dev);
+	vfio_open_close(&dev->open);
+	vm_dma_fini(dev);
+	unplug(dev);
+	pthread_mutex_unlock(&vm->devices_lock);
+	vm_options_fini(&dev->options);
+	pthread_mutex_destroy(&dev->lock);
+	free(dev);
+}
+
+int uvfio_vm_device_state(struct uvfio_vm_device *dev, char *buf, size_t size)
+{
+	VM_CALL();
+	char *text = NULL;
+	size_t len = 0;
+	FILE *f;
+
+	if (!vm_enter(dev))
+		return snprintf(buf, size, "leaving");
+	f = open_memstream(&text, &len);
+	if (!f) {
+		vm_leave(dev);
+		return vm_fail(dev->vm, -ENOMEM, "out of memory");
+	}
+	pthread_mutex_lock(&dev->lock);
+	vm_irq_describe(dev, f);
+	vm_bars_describe(dev, f);
+	pthread_mutex_unlock(&dev->lock);
+	vm_leave(dev);
+	if (fclose(f)) {
+		free(text);
+		return vm_fail(dev->vm, -ENOMEM, "out of memory");
+	}
+	snprintf(buf, size, "%s", text);
+	free(text);
+	return (int)len;
+}
