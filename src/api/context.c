@@ -144,6 +144,7 @@ static int open_device(struct uvfio *u, struct machine_device *d, struct uvfio_d
 	dev->u = u;
 	dev->plugged = d;
 	vfio_open_init(&dev->open, d->vdev);
+	vfio_open_expect(&dev->open, u->ioas);
 	rc = vfio_open_bind(&dev->open);
 	if (!rc)
 		rc = vfio_device_attach(&dev->open, u->ioas);

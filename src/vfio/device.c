@@ -26,7 +26,7 @@ void vfio_device_fini(struct vfio_device *dev)
 	pthread_mutex_destroy(&dev->lock);
 }
 
-int vfio_device_open(struct vfio_device *dev)
+int vfio_device_open_for(struct vfio_device *dev, struct vfio_ioas *io)
 {
 	int ret = 0;
 
@@ -35,14 +35,21 @@ int vfio_device_open(struct vfio_device *dev)
 		pthread_mutex_unlock(&dev->lock);
 		return -ENODEV;
 	}
+	dev->opens_for = io;
 	if (!dev->open_count)
 		ret = dev->ops->open(dev);
+	dev->opens_for = NULL;
 	if (!ret)
 		dev->open_count++;
 	pthread_mutex_unlock(&dev->lock);
 	if (ret)
 		report_err("device-open", dev->name, ret, "open: %m");
 	return ret;
+}
+
+int vfio_device_open(struct vfio_device *dev)
+{
+	return vfio_device_open_for(dev, NULL);
 }
 
 void vfio_device_close(struct vfio_device *dev)

@@ -210,6 +210,11 @@ struct vfio_device {
 	bool below_port;		   /* the host shows a root port above it */
 	pthread_mutex_t lock;		   /* guards open_count and orders open/close */
 	unsigned open_count;
+	/*
+	 * During ops->open: the address space that it will be attached to at once, for a provider
+	 * who can do better if it knows; NULL: that is not known. Under @lock.
+	 */
+	struct vfio_ioas *opens_for;
 	atomic_uint by_group; /* of these, opens that came through the group's file */
 	/* nobody may open it any more: the host takes it away; changed with the lock held */
 	atomic_bool leaving;
@@ -237,7 +242,11 @@ struct vfio_device {
 void vfio_device_init(struct vfio_device *dev, const struct vfio_device_ops *ops, const char *name,
 		      struct iommu_device *iommu);
 void vfio_device_fini(struct vfio_device *dev);
-/* Open and close, counted: ops->open is called at the first, ops->close at the last. */
+/*
+ * Open and close, counted: ops->open is called at the first, ops->close at the last. @io: the
+ * address space that the device will be attached to; NULL: not known.
+ */
+int vfio_device_open_for(struct vfio_device *dev, struct vfio_ioas *io);
 int vfio_device_open(struct vfio_device *dev);
 void vfio_device_close(struct vfio_device *dev);
 /*

@@ -406,7 +406,7 @@ int vfio_group_open_device(struct vfio_group *g, const char *name, const uint8_t
 			    g->container ? "SET_IOMMU" : "GROUP_SET_CONTAINER");
 		goto out;
 	}
-	ret = vfio_device_open(dev);
+	ret = vfio_device_open_for(dev, *io);
 	if (ret)
 		goto out;
 	ret = *io ? enter(dev, *io) : 0;

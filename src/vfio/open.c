@@ -49,6 +49,11 @@ void vfio_open_init(struct vfio_open *o, struct vfio_device *dev)
 	*o = (struct vfio_open){ .dev = dev, .via = VFIO_VIA_OWN };
 }
 
+void vfio_open_expect(struct vfio_open *o, struct vfio_ioas *io)
+{
+	o->opens_for = io;
+}
+
 void vfio_open_init_cdev(struct vfio_open *o, const struct vfio_place *place)
 {
 	*o = (struct vfio_open){ .via = VFIO_VIA_CDEV, .place = *place };
@@ -128,7 +133,7 @@ int vfio_open_bind(struct vfio_open *o)
 	ret = use(g, o->dev->name, true);
 	if (ret)
 		goto give_back;
-	ret = vfio_device_open(o->dev);
+	ret = vfio_device_open_for(o->dev, o->opens_for);
 	if (ret)
 		goto unuse;
 	atomic_store(&o->bound, true);

@@ -44,8 +44,9 @@ struct vfio_open {
 	enum vfio_via via;
 	/* the device is open for it; before that, every call is -EINVAL, but to bind it */
 	atomic_bool bound;
-	bool iommufd;		/* it bound the device to an iommufd, where that is attached */
-	struct vfio_ioas *ioas; /* else: that it has the device in, or NULL */
+	struct vfio_ioas *opens_for; /* vfio_open_expect() */
+	bool iommufd;		     /* it bound the device to an iommufd, where that is attached */
+	struct vfio_ioas *ioas;	     /* else: that it has the device in, or NULL */
 	struct cds_list_head in_mappers; /* vfio_device.mappers, whose lock guards it and these: */
 	vfio_mapper_fn *mapper;		 /* NULL: it mapped nothing yet */
 	void *mapper_arg;
@@ -93,6 +94,13 @@ void vfio_open_let_go(struct vfio_open *o);
 int vfio_open_place(struct vfio_open *o);
 /** vfio_open_init - make @o an opener of @dev, by itself, which has to be bound. */
 void vfio_open_init(struct vfio_open *o, struct vfio_device *dev);
+/**
+ * vfio_open_expect - say that @o, which is not bound yet, will have the device in @io
+ *
+ * Only for the better: devices of the host that are opened for one address space share a container
+ * of the kernel's, in which its memory is pinned once.
+ */
+void vfio_open_expect(struct vfio_open *o, struct vfio_ioas *io);
 /**
  * vfio_open_bind - open the device, and take its group, as other openers of this kind may have
  *

@@ -26,7 +26,8 @@
 struct fake {
 	struct vfio_device vdev;
 	struct iommu_device iommu;
-	struct vfio_ioas *in; /* what attach and detach said */
+	struct vfio_ioas *in;	      /* what attach and detach said */
+	struct vfio_ioas *opened_for; /* what was known at the open */
 	int refuse;
 	int opens, fail, sets, resets, calls;
 	unsigned slot_resets;
@@ -44,6 +45,7 @@ static int fake_open(struct vfio_device *dev)
 {
 	if (!fake_of(dev)->fail)
 		fake_of(dev)->opens++;
+	fake_of(dev)->opened_for = dev->opens_for;
 	return fake_of(dev)->fail;
 }
 
@@ -361,7 +363,10 @@ static void address_spaces(void **state)
 	vfio_open_init(&other, &w->dev[1].vdev);
 	assert_int_equal(vfio_device_attach(&other, io), -EINVAL); /* not bound */
 	assert_int_equal(vfio_open_bind(&again), 0);
+	vfio_open_expect(&other, io);
 	assert_int_equal(vfio_open_bind(&other), 0);
+	assert_ptr_equal(w->dev[1].opened_for, io);
+	assert_null(w->dev[0].opened_for);
 	w->dev[0].refuse = -EIO;
 	assert_int_equal(vfio_device_attach(&w->o, io), -EIO);
 	assert_false(reaches(w, 0));
@@ -405,6 +410,8 @@ static void by_group(void **state)
 	assert_int_equal(vfio_open_by_group(&o, w->g, "0000:01:00.0", NULL), 0);
 	assert_int_equal(vfio_open_by_group(&o2, w->g, "0000:01:00.0", NULL), 0);
 	assert_ptr_equal(w->dev[0].in, vfio_container_ioas(c));
+	assert_ptr_equal(w->dev[0].opened_for, w->dev[0].in);
+	assert_null(w->dev[0].vdev.opens_for);
 	assert_int_equal(vfio_device_attach(&o, o.ioas), -EINVAL); /* the group's affair */
 	vfio_device_detach(&o);
 	vfio_open_close(&o);
