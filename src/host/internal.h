@@ -19,6 +19,8 @@
 
 struct host_way;
 
+#define HOST_PATH 320u /* bytes of a path */
+
 /* Where the kernel is: a unit test puts a kernel of its own there. */
 struct host_env {
 	const char *sysfs, *dev;			    /* "/sys", "/dev" */
@@ -65,6 +67,13 @@ struct host_way {
 };
 extern const struct host_way host_by_group, host_by_cdev;
 
+/* ---- cdev.c ---- */
+
+/* Write the path of the device's character device. 0; -ENODEV: it has none; -errno. */
+int host_cdev_path(const struct host_device *h, char path[HOST_PATH]);
+/* Return by whom the IOAS hears of mappings to which the device is attached. For tests. */
+struct vfio_ioas_listener *host_cdev_listener(const struct host_device *h);
+
 /* ---- host.c ---- */
 
 /* As host_open(), of the kernel that @env has, which outlives the device. */
@@ -74,8 +83,6 @@ int host_open_in(const struct host_env *env, const char *spec, struct host_devic
 int host_fail(char **err, int rc, const char *format, ...) __attribute__((format(printf, 3, 4)));
 
 /* ---- sysfs.c: files of the host's /sys, past the shim ---- */
-
-#define HOST_PATH 320u
 
 /*
  * Read the last component of the link /sys/bus/pci/devices/@name/@link: its length, or -errno
