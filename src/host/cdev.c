@@ -98,14 +98,16 @@ static void put_ictx(struct ictx *c)
 
 /* ---- the IOAS ---- */
 
-static void say_unmapped(const struct space *s, const struct vfio_ioas_range *r, int rc)
+static int say_unmapped(const struct space *s, const struct vfio_ioas_range *r, int rc)
 {
-	report_warn(REPORT_LIMITED("host-map"), "iommufd", rc,
-		    "IOVA 0x%" PRIx64 ", %" PRIu64 " bytes%s: the host's IOMMU does not take it%s",
-		    r->iova, r->size, r->device ? " of a device's registers" : "",
-		    r->device	    ? ": an iommufd maps no mapped BARs"
-		    : rc == -ENOMEM ? " (is RLIMIT_MEMLOCK too small?)"
-				    : "");
+	return report_warn(REPORT_LIMITED("host-map"), "iommufd", rc,
+			   "IOVA 0x%" PRIx64 ", %" PRIu64
+			   " bytes%s: the host's IOMMU does not get it%s",
+			   r->iova, r->size, r->device ? " of a device's registers" : "",
+			   r->device	   ? ": an iommufd maps memory only"
+			   : r->moved	   ? ": the program took its view of the memory away before"
+			   : rc == -ENOMEM ? " (is RLIMIT_MEMLOCK too small?)"
+					   : "");
 }
 
 static int map_by_file(struct space *s, const struct vfio_ioas_range *r, uint32_t flags)
@@ -150,11 +152,9 @@ static int map(struct vfio_ioas_listener *l, const struct vfio_ioas_range *r)
 		s->by_address = rc == -ENOTTY;
 	}
 	/* what is no memfd has pages of the program's that the kernel finds by the address, too */
-	if (rc == -ENOTTY || (rc == -EINVAL && r->fd >= 0) || (rc == -EBADF && r->fd >= 0))
-		rc = map_by_address(s, r, flags);
-	if (rc < 0)
-		say_unmapped(s, r, rc);
-	return rc < 0 ? rc : 0;
+	if (rc == -ENOTTY || rc == -EINVAL || rc == -EBADF)
+		rc = r->device || r->moved ? -EFAULT : map_by_address(s, r, flags);
+	return rc < 0 ? say_unmapped(s, r, rc) : 0;
 }
 
 static void unmap(struct vfio_ioas_listener *l, const struct vfio_ioas_range *r)
@@ -173,6 +173,35 @@ static void unmap(struct vfio_ioas_listener *l, const struct vfio_ioas_range *r)
 			   "IOVA 0x%" PRIx64 ", %" PRIu64 " bytes cannot be unmapped in the host's "
 			   "IOMMU",
 			   r->iova, r->size);
+}
+
+/*
+ * Ask the kernel, which knows what the devices that are attached can reach. Without an answer
+ * nothing more can be mapped.
+ */
+static void limits(struct vfio_ioas_listener *l, struct vfio_ioas_limits *out)
+{
+	struct space *s = container_of_type(l, struct space, listener);
+	struct iommu_iova_range r[VFIO_IOAS_RANGES];
+	struct iommu_ioas_iova_ranges q = {
+		.size = sizeof(q),
+		.ioas_id = s->id,
+		.num_iovas = VFIO_IOAS_RANGES,
+		.allowed_iovas = (uintptr_t)r,
+	};
+	int rc = s->ictx->env->ioctl(s->ictx->fd, IOMMU_IOAS_IOVA_RANGES, &q);
+
+	*out = (struct vfio_ioas_limits){ .avail = UINT32_MAX };
+	/* -EMSGSIZE: there are more, and the first ones are here */
+	if (rc < 0 && rc != -EMSGSIZE) {
+		report_err("host-ranges", "iommufd", rc, "what can be mapped is not known: %m");
+		return;
+	}
+	out->num_ranges = q.num_iovas < VFIO_IOAS_RANGES ? q.num_iovas : VFIO_IOAS_RANGES;
+	for (unsigned i = 0; i < out->num_ranges; i++)
+		out->ranges[i] = (struct vfio_iova_range){ r[i].start, r[i].last };
+	if (q.out_iova_alignment)
+		out->pgsizes = -q.out_iova_alignment;
 }
 
 static void destroy(struct ictx *c, uint32_t id)
@@ -211,6 +240,7 @@ static int get_space(struct ictx *c, struct vfio_ioas *io, struct space **out)
 	s->id = a.out_ioas_id;
 	s->listener.map = map;
 	s->listener.unmap = unmap;
+	s->listener.limits = limits;
 	cds_list_add(&s->node, &spaces);
 	*out = s;
 	return 0;
@@ -419,6 +449,8 @@ static int cdev_attach(struct host_device *h, struct vfio_ioas *io)
 	} else {
 		s->devices++;
 		own->space = s;
+		/* a further device may reach less than those before */
+		vfio_ioas_relisten(io);
 	}
 out:
 	pthread_mutex_unlock(&lock);
@@ -435,7 +467,9 @@ static void cdev_detach(struct host_device *h, struct vfio_ioas *io)
 	s = own->space;
 	detach_device(h);
 	own->space = NULL;
-	if (!--s->devices)
+	if (--s->devices)
+		vfio_ioas_relisten(io);
+	else
 		vfio_ioas_unlisten(io, &s->listener);
 	put_space(s);
 	drop(h);
