@@ -4,7 +4,8 @@
  *
  * The same device, driver and IOMMU as a VFIO program under `uvfio run` sees, by function calls. A
  * context (struct uvfio) is a machine with its devices and one IOMMU address space; a device is
- * opened by address or by what --device takes.
+ * opened by address or by what --device takes. It may be a real one, which the kernel's vfio-pci
+ * has (uvfio_open_host()): the same calls drive it, and its DMA goes by the IOMMU of the computer.
  *
  * Threads: every function may be called by any thread, except that uvfio_close()/uvfio_free() must
  * be the last use of their argument.
@@ -121,10 +122,33 @@ UVFIO_PUBLIC int uvfio_open(struct uvfio *u, const char *addr, struct uvfio_devi
 UVFIO_PUBLIC int uvfio_open_model(struct uvfio *u, const char *spec, struct uvfio_device **out);
 
 /**
+ * uvfio_open_host() - Open a real device, which the kernel's vfio-pci has.
+ * @u: the machine.
+ * @addr: its address in the computer, "0000:01:00.0"; "0000:" may be left out.
+ * @out: gets the device, to be closed with uvfio_close().
+ *
+ * The device is plugged into @u as by uvfio_add() of "host=" and its address, where it stays, and
+ * opened; options go that other way ("host=0000:01:00.0,via=group"). The program needs the right to
+ * open the files of /dev/vfio that are the device's group's, or its own and /dev/iommu. What
+ * uvfio_dma_map() and uvfio_dma_alloc() gave before, and will give, is mapped in the computer's
+ * IOMMU, too, pinned, and counted against RLIMIT_MEMLOCK by the kernel.
+ *
+ * Context: any thread. It waits for other calls that plug, open or close devices of @u.
+ * Return: 0; -EINVAL: no address, or some memory that is mapped is where the computer's IOMMU maps
+ * nothing; -ENODEV: there is no such device, or vfio-pci does not have it (uvfio_strerror() has the
+ * commands that change that); -EBUSY: it or its group is open, here or elsewhere, or another device
+ * of @u is at @addr; -EPERM: a driver of the kernel has another device of its group; -EACCES: a
+ * file of /dev/vfio cannot be opened; -ENOMEM: no memory, or more would be pinned than may be; or
+ * what else the kernel answered.
+ */
+UVFIO_PUBLIC int uvfio_open_host(struct uvfio *u, const char *addr, struct uvfio_device **out);
+
+/**
  * uvfio_close() - Close a device.
  * @dev: the device; NULL: nothing happens.
  *
- * It is reset and does no more DMA. It stays plugged in and can be opened again.
+ * It is reset and does no more DMA. It stays plugged in and can be opened again. What
+ * uvfio_bar_map() gave of it is unmapped.
  *
  * Context: any thread; the last use of @dev. It waits for other calls that plug, open or close
  * devices of the machine.
@@ -156,13 +180,15 @@ UVFIO_PUBLIC const char *uvfio_device_address(const struct uvfio_device *dev);
  * @prot: UVFIO_DMA_READ, UVFIO_DMA_WRITE, or both.
  *
  * Every open device of @u finds [@vaddr, @vaddr + @size) at @iova; those that are opened later do,
- * too. The memory must stay where it is until uvfio_dma_unmap(). No limit of locked memory applies.
+ * too. The memory must stay where it is until uvfio_dma_unmap(). No limit of locked memory applies,
+ * unless a real device is open (uvfio_open_host()).
  *
  * Context: any thread.
  * Return: 0; -EINVAL: not whole pages, no right or another one, or an IOVA that no device can have
- * (the messages' range, 0xfee00000 to 0xfeefffff, and what is beyond the IOMMU's width); -EEXIST:
+ * (the messages' range, 0xfee00000 to 0xfeefffff, and what is beyond the IOMMU's width, or
+ * what the IOMMU before a real device does not map); -EEXIST:
  * something is mapped in the range; -ENOSPC: 65535 mappings are in use; -EFAULT: no memory of the
- * program's with these rights; -ENOMEM.
+ * program's with these rights; -ENOMEM: no memory, or with a real device more than RLIMIT_MEMLOCK.
  */
 UVFIO_PUBLIC int uvfio_dma_map(struct uvfio *u, uint64_t iova, void *vaddr, uint64_t size,
 			       unsigned prot);
@@ -313,6 +339,37 @@ UVFIO_PUBLIC int uvfio_write32(struct uvfio_device *dev, unsigned bar, uint64_t 
 UVFIO_PUBLIC int uvfio_write64(struct uvfio_device *dev, unsigned bar, uint64_t offset,
 			       uint64_t value);
 
+/**
+ * uvfio_bar_map() - Map a part of a BAR into the program.
+ * @dev: the device.
+ * @bar: 0 to 5.
+ * @offset: bytes from the BAR's start; a multiple of 4096.
+ * @size: bytes, of which the last page may have a part only.
+ * @out: gets the registers.
+ *
+ * A load or store there is one of the device, with nothing in between: of a BAR that is plain
+ * memory, as those of real devices are (uvfio_open_host()). It may be a bus error (SIGBUS) while
+ * memory decoding is off, in D3hot, and during a reset. Other BARs are for uvfio_read() and
+ * uvfio_write().
+ *
+ * Context: any thread.
+ * Return: 0, and *@out is good until uvfio_bar_unmap() or uvfio_close(); -EINVAL: no such BAR, or
+ * not within it; -ENOTSUP: it is no plain memory, or not all of this part; -ENOMEM.
+ */
+UVFIO_PUBLIC int uvfio_bar_map(struct uvfio_device *dev, unsigned bar, uint64_t offset, size_t size,
+			       volatile void **out);
+
+/**
+ * uvfio_bar_unmap() - Undo uvfio_bar_map().
+ * @dev: the device.
+ * @mapped: what that gave; NULL: nothing happens.
+ *
+ * What it did not give stays as it is, and the log says so.
+ *
+ * Context: any thread; nobody uses the registers there any more.
+ */
+UVFIO_PUBLIC void uvfio_bar_unmap(struct uvfio_device *dev, volatile void *mapped);
+
 /* ---- interrupts ---- */
 
 /**
@@ -424,7 +481,8 @@ UVFIO_PUBLIC int uvfio_reset(struct uvfio_device *dev);
  * @dev: the device.
  *
  * Context: any thread.
- * Return: the number since uvfio_open(). The log has a line for each, up to a rate.
+ * Return: the number since uvfio_open(). The log has a line for each, up to a rate. 0 for a real
+ * device, whose faults are in the kernel's log.
  */
 UVFIO_PUBLIC uint64_t uvfio_dma_faults(const struct uvfio_device *dev);
 

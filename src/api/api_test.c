@@ -190,6 +190,40 @@ static void test_registers(void **state)
 	assert_int_equal(uvfio_read32(dev, 2, TD_ID), UINT32_MAX);
 }
 
+static void test_map_bars(void **state)
+{
+	struct uvfio *u = *state;
+	struct uvfio_device *dev = open_model(u, "testdev");
+	volatile void *at = &at;
+
+	/* its registers are a model's: no plain memory */
+	assert_int_equal(uvfio_bar_map(dev, 0, 0, 4096, &at), -ENOTSUP);
+	assert_non_null(strstr(uvfio_strerror(u), "no plain memory"));
+	assert_int_equal(uvfio_bar_map(dev, 0, 8, 4096, &at), -EINVAL);
+	assert_int_equal(uvfio_bar_map(dev, 0, 0, 0, &at), -EINVAL);
+	assert_int_equal(uvfio_bar_map(dev, 0, 61440, 4097, &at), -EINVAL);
+	assert_int_equal(uvfio_bar_map(dev, 1, 0, 4096, &at), -EINVAL);
+	assert_int_equal(uvfio_bar_map(dev, UVFIO_REGION_CONFIG, 0, 4096, &at), -EINVAL);
+	assert_int_equal(uvfio_bar_map(dev, 99, 0, 4096, &at), -EINVAL);
+	assert_ptr_equal(at, &at);
+	uvfio_bar_unmap(dev, NULL);
+	uvfio_bar_unmap(dev, at); /* not what it gave: a line in the log */
+}
+
+static void test_no_real_device(void **state)
+{
+	struct uvfio *u = *state;
+	struct uvfio_device *dev;
+
+	assert_true(uvfio_open_host(u, "fffe:ff:1f.7", &dev) < 0);
+	assert_non_null(strstr(uvfio_strerror(u), "fffe:ff:1f.7"));
+	assert_int_equal(uvfio_open_host(u, "01:00.0,id=x", &dev), -EINVAL);
+	assert_int_equal(uvfio_add(u, "host=01:00.0,sriov_numvfs=1", NULL), -EINVAL);
+	assert_non_null(strstr(uvfio_strerror(u), "devices of their own"));
+	assert_int_equal(uvfio_add(u, "host=01:00.0,image=x", NULL), -EINVAL);
+	assert_int_equal(uvfio_add(u, "host=01:00.0,bus=x", NULL), -EINVAL);
+}
+
 static void test_no_reset(void **state)
 {
 	static const char spec[] = "testdev,flr=off,no_soft_reset=on,addr=01:00.1,group=1";
@@ -548,6 +582,8 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_vfs, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_registers, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_no_reset, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_map_bars, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_no_real_device, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_dma, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_dma_limit, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_dma_alloc, setup, teardown),

@@ -156,6 +156,8 @@ static int open_device(struct uvfio *u, struct machine_device *d, struct uvfio_d
 	}
 	dev->faults_before = atomic_load(&d->vdev->iommu->faults);
 	pthread_mutex_init(&dev->command_lock, NULL);
+	pthread_mutex_init(&dev->bars_lock, NULL);
+	CDS_INIT_LIST_HEAD(&dev->bars);
 	cds_list_add_tail(&dev->node, &u->devices);
 	*out = dev;
 	return 0;
@@ -190,6 +192,37 @@ int uvfio_open_model(struct uvfio *u, const char *spec, struct uvfio_device **ou
 	return rc;
 }
 
+/* Return the real device at @addr that is plugged in already, or NULL. */
+static struct machine_device *find_host(struct uvfio *u, const char *addr)
+{
+	struct machine_device *d = machine_find(u->machine, addr);
+
+	return d && machine_device_is_real(d) ? d : NULL;
+}
+
+int uvfio_open_host(struct uvfio *u, const char *addr, struct uvfio_device **out)
+{
+	API_CALL();
+	struct machine_device *d;
+	char *spec;
+	int rc = 0;
+
+	/* options have another way */
+	if (strchr(addr, ','))
+		return api_fail(u, -EINVAL, "'%s' is not the address of a device", addr);
+	if (asprintf(&spec, "host=%s", addr) < 0)
+		return api_fail(u, -ENOMEM, "%s: out of memory", addr);
+	pthread_mutex_lock(&u->lock);
+	d = find_host(u, addr);
+	if (!d)
+		rc = add(u, spec, &d);
+	if (!rc)
+		rc = open_device(u, d, out);
+	pthread_mutex_unlock(&u->lock);
+	free(spec);
+	return rc;
+}
+
 void uvfio_close(struct uvfio_device *dev)
 {
 	API_CALL();
@@ -198,10 +231,13 @@ void uvfio_close(struct uvfio_device *dev)
 	if (!dev)
 		return;
 	u = dev->u;
+	/* a mapping keeps a real device open */
+	api_unmap_bars(dev);
 	pthread_mutex_lock(&u->lock);
 	cds_list_del(&dev->node);
 	vfio_open_close(&dev->open);
 	pthread_mutex_unlock(&u->lock);
+	pthread_mutex_destroy(&dev->bars_lock);
 	pthread_mutex_destroy(&dev->command_lock);
 	free(dev);
 }

@@ -82,22 +82,27 @@ static int place(struct uvfio *u, struct api_memory *m, uint64_t from, uint64_t 
 	return rc;
 }
 
-/* Do as place(), but for the range of interrupt messages. */
-static int place_outside_msi(struct uvfio *u, struct api_memory *m, uint64_t from, uint64_t end)
+/* Do as place(), within what the IOMMU maps. */
+static int place_in(struct uvfio *u, struct api_memory *m, uint64_t from, uint64_t end,
+		    const struct vfio_ioas_limits *limits)
 {
 	int rc = -EEXIST;
 
-	if (from < IOMMU_MSI_START)
-		rc = place(u, m, from, end < IOMMU_MSI_START ? end : IOMMU_MSI_START);
-	if (rc != -EEXIST || end <= IOMMU_MSI_END + 1)
-		return rc;
-	return place(u, m, from > IOMMU_MSI_END ? from : IOMMU_MSI_END + 1, end);
+	for (unsigned i = 0; i < limits->num_ranges && rc == -EEXIST; i++) {
+		const struct vfio_iova_range *r = &limits->ranges[i];
+		uint64_t last = r->end < end - 1 ? r->end : end - 1;
+
+		if (r->start <= last && from <= last)
+			rc = place(u, m, from > r->start ? from : r->start, last + 1);
+	}
+	return rc;
 }
 
 /*
  * Map @m in the first gap behind @prev (the list's head: from the start) that takes it. Lock held.
  */
-static int insert(struct uvfio *u, struct api_memory *m, struct cds_list_head *prev)
+static int insert(struct uvfio *u, struct api_memory *m, struct cds_list_head *prev,
+		  const struct vfio_ioas_limits *limits)
 {
 	struct api_memory *p;
 	uint64_t from, end;
@@ -108,7 +113,7 @@ static int insert(struct uvfio *u, struct api_memory *m, struct cds_list_head *p
 		from = prev == &u->memory ? LOWEST_IOVA : p->iova + p->size;
 		p = cds_list_entry(prev->next, struct api_memory, node);
 		end = prev->next == &u->memory ? IOVA_END : p->iova;
-		rc = place_outside_msi(u, m, from, end);
+		rc = place_in(u, m, from, end, limits);
 		if (!rc) {
 			cds_list_add(&m->node, prev);
 			u->hint = m;
@@ -124,6 +129,7 @@ void *uvfio_dma_alloc(struct uvfio *u, size_t size, uint64_t *iova)
 {
 	API_CALL();
 	struct api_memory *m = calloc(1, sizeof(*m));
+	struct vfio_ioas_limits limits;
 	int rc = -ENOMEM;
 
 	if (!m || !size || size > SIZE_MAX - PAGE_SIZE_4K)
@@ -133,9 +139,10 @@ void *uvfio_dma_alloc(struct uvfio *u, size_t size, uint64_t *iova)
 	if (m->vaddr == MAP_FAILED)
 		goto fail;
 	pthread_mutex_lock(&u->lock);
-	rc = insert(u, m, u->hint ? &u->hint->node : &u->memory);
+	vfio_ioas_limits(u->ioas, &limits);
+	rc = insert(u, m, u->hint ? &u->hint->node : &u->memory, &limits);
 	if (rc == -ENOSPC && u->hint)
-		rc = insert(u, m, &u->memory);
+		rc = insert(u, m, &u->memory, &limits);
 	pthread_mutex_unlock(&u->lock);
 	if (rc)
 		goto unmap;

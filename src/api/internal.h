@@ -42,6 +42,9 @@ struct uvfio_device {
 	struct vfio_open open;
 	struct machine_device *plugged;
 	uint64_t faults_before; /* at open */
+	/* guards bars; a leaf */
+	pthread_mutex_t bars_lock;
+	struct cds_list_head bars; /* struct api_bar of uvfio_bar_map() */
 	/* read, change, write of COMMAND; a leaf but for the driver's */
 	pthread_mutex_t command_lock;
 };
@@ -56,4 +59,6 @@ int api_fail(const struct uvfio *u, int rc, const char *fmt, ...)
 #define API_CALL() CALL_FRAME_STACK(__func__, __builtin_return_address(0))
 /* Unmap and give back everything of uvfio_dma_alloc(). */
 void api_free_memory(struct uvfio *u);
+/* Undo all of uvfio_bar_map(). */
+void api_unmap_bars(struct uvfio_device *dev);
 #endif

@@ -127,6 +127,17 @@ struct machine_device *machine_find(struct machine *m, const char *addr)
 	return d;
 }
 
+bool machine_device_is_real(const struct machine_device *d)
+{
+	const struct plugged *dev = container_of_type(d, struct plugged, d);
+	struct pci_address own;
+	unsigned group;
+
+	return dev->provider && dev->provider->is_real && dev->provider->place &&
+	       !dev->provider->place(dev->spec.model, &own, &group, NULL) &&
+	       pci_address_equal(&own, &d->address);
+}
+
 const struct plugged *machine_owner(struct machine *m, const struct pci_address *a)
 {
 	struct pci_address vf;

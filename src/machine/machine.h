@@ -120,6 +120,8 @@ struct machine_device *machine_device(struct machine *m, unsigned i); /* NULL: t
 struct machine_device *machine_vf(struct machine *m, const struct machine_device *pf, unsigned i);
 /* Return the device or VF at @addr, with or without "0000:"; NULL: there is none. */
 struct machine_device *machine_find(struct machine *m, const char *addr);
+/* True if @d is a real device, at the address that it has in the host. */
+bool machine_device_is_real(const struct machine_device *d);
 /*
  * Read the config space of the device at @addr as the bus sees it. How many bytes, or -ENODEV:
  * there is no such device, or it is not made in this process.
