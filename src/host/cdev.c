@@ -69,7 +69,7 @@ static int get_ictx(struct host_device *h, struct ictx **out)
 	if (!c)
 		return -ENOMEM;
 	snprintf(path, sizeof(path), "%s/iommu", h->env->dev);
-	fd = sys_open(path, O_RDWR | O_CLOEXEC, 0);
+	fd = h->env->open(path, O_RDWR | O_CLOEXEC, 0);
 	c->fd = fd < 0 ? fd : fd_make_private(fd);
 	if (c->fd < 0) {
 		report_err("host-iommufd", h->vdev.name, c->fd, "%s cannot be opened: %m", path);
@@ -301,7 +301,7 @@ static int open_file(struct host_device *h)
 				  rc == -ENODEV ? "its driver in the host is not of VFIO, or the "
 						  "kernel has none (CONFIG_VFIO_DEVICE_CDEV)"
 						: "sysfs cannot be read");
-	fd = sys_open(path, O_RDWR | O_CLOEXEC, 0);
+	fd = h->env->open(path, O_RDWR | O_CLOEXEC, 0);
 	if (fd < 0)
 		return report_err("host-cdev", h->vdev.name, fd, "%s cannot be opened: %m", path);
 	rc = fd_make_private(fd);
@@ -310,7 +310,8 @@ static int open_file(struct host_device *h)
 	return rc;
 }
 
-static int bind(struct host_device *h, int fd, const struct ictx *c)
+/* Bind the open file @fd to the iommufd, by this token (NULL: none). 0 or the kernel's answer. */
+static int bind(const struct host_device *h, int fd, const struct ictx *c, const uint8_t *uuid)
 {
 	struct vfio_device_bind_iommufd b = {
 		/* kernels before the token know no more */
@@ -319,23 +320,32 @@ static int bind(struct host_device *h, int fd, const struct ictx *c)
 	};
 	int rc;
 
-	if (h->has_token) {
+	if (uuid) {
 		b.argsz = sizeof(b);
 		b.flags = VFIO_DEVICE_BIND_FLAG_TOKEN;
-		b.token_uuid_ptr = (uintptr_t)h->token;
+		b.token_uuid_ptr = (uintptr_t)uuid;
 	}
 	rc = h->env->ioctl(fd, VFIO_DEVICE_BIND_IOMMUFD, &b);
-	if (rc >= 0)
-		return 0;
-	/* the kernel's word for a device that is open */
-	if (rc == -EINVAL && !h->has_token)
-		rc = -EBUSY;
-	return report_err("host-bind", h->vdev.name, rc, "it cannot be had from the host: %s",
-			  rc == -EBUSY	  ? "somebody else has it, or its group, open"
-			  : rc == -EACCES ? "a VF token is asked for (vf_token=)"
-			  : rc == -EPERM  ? "its group is not viable: a driver of the host has "
-					    "another device of it"
-					  : "the kernel does not bind it");
+	return rc < 0 ? rc : 0;
+}
+
+static int say_not_bound(const struct host_device *h, int err, bool has_token)
+{
+	const char *why = "the kernel does not bind it";
+
+	/* a device that is open is the kernel's EINVAL; so is a token that is not asked for */
+	if (err == -EINVAL && !has_token)
+		err = -EBUSY;
+	if (err == -EBUSY)
+		why = "somebody else has it, or its group, open";
+	else if (err == -EINVAL)
+		why = "it is open, or takes no VF token";
+	else if (err == -EACCES)
+		why = "its PF's user has set a VF token (vf_token=)";
+	else if (err == -EPERM)
+		why = "its group is not viable: a driver of the host has another device of it";
+	return report_err("host-bind", h->vdev.name, err, "it cannot be had from the host: %s",
+			  why);
 }
 
 /* Forget what @h has of this way, when it is neither open nor attached. */
@@ -369,35 +379,56 @@ static int get_own(struct host_device *h)
 	return 0;
 }
 
-static int cdev_open(struct host_device *h, struct vfio_ioas *io)
+static int open_by_cdev(struct host_device *h, struct vfio_ioas *io)
 {
+	const uint8_t *uuid = h->shown ? h->shown_token : h->has_token ? h->token : NULL;
 	int fd, rc;
 
 	pthread_mutex_lock(&lock);
 	rc = get_own(h);
 	if (rc)
 		goto out;
-	fd = open_file(h);
-	rc = fd < 0 ? fd : bind(h, fd, ((struct cdev *)h->own)->ictx);
-	if (!rc)
-		h->fd = fd;
-	else if (fd >= 0)
+	fd = rc = open_file(h);
+	if (fd >= 0)
+		rc = bind(h, fd, ((struct cdev *)h->own)->ictx, uuid);
+	if (fd >= 0 && rc) {
+		rc = say_not_bound(h, rc, uuid);
 		fd_close_private(fd);
+	}
 	if (rc)
 		drop(h);
+	else
+		rc = fd;
 out:
 	pthread_mutex_unlock(&lock);
 	return rc;
 }
 
-/* Closing is unbinding: the kernel detaches it, too. */
-static void cdev_close(struct host_device *h)
+/* To close it was to unbind it: the kernel has detached it, too. */
+static void closed_by_cdev(struct host_device *h)
 {
 	pthread_mutex_lock(&lock);
-	fd_close_private(h->fd);
-	h->fd = -1;
 	drop(h);
 	pthread_mutex_unlock(&lock);
+}
+
+/*
+ * The kernel looks at the token of a bind before it finds that the device is bound already. It has
+ * one answer for that and for a token that is not asked for: then the first open had none.
+ */
+static int check_token_by_cdev(struct host_device *h, const uint8_t *uuid)
+{
+	int fd = open_file(h), rc;
+
+	if (fd < 0)
+		return fd;
+	pthread_mutex_lock(&lock);
+	rc = bind(h, fd, ((struct cdev *)h->own)->ictx, uuid);
+	pthread_mutex_unlock(&lock);
+	fd_close_private(fd);
+	if (rc == -EACCES || (rc == -EINVAL && uuid && !h->has_token && !h->shown))
+		return say_not_bound(h, rc, true);
+	return 0;
 }
 
 static int attach_device(struct host_device *h, const struct space *s)
@@ -427,7 +458,7 @@ static void detach_device(struct host_device *h)
 }
 
 /* The device comes first: what it cannot reach (reserved ranges) is then in no mapping. */
-static int cdev_attach(struct host_device *h, struct vfio_ioas *io)
+static int attach_by_cdev(struct host_device *h, struct vfio_ioas *io)
 {
 	struct space *s;
 	struct cdev *own;
@@ -457,7 +488,7 @@ out:
 	return rc;
 }
 
-static void cdev_detach(struct host_device *h, struct vfio_ioas *io)
+static void detach_by_cdev(struct host_device *h, struct vfio_ioas *io)
 {
 	struct cdev *own;
 	struct space *s;
@@ -477,7 +508,7 @@ static void cdev_detach(struct host_device *h, struct vfio_ioas *io)
 }
 
 /* All of them: a child has no use for any. */
-static void cdev_abandon(struct host_device *h)
+static void abandon_by_cdev(struct host_device *h)
 {
 	struct cdev *own = h->own;
 
@@ -498,9 +529,10 @@ struct vfio_ioas_listener *host_cdev_listener(const struct host_device *h)
 }
 
 const struct host_way host_by_cdev = {
-	.open = cdev_open,
-	.close = cdev_close,
-	.attach = cdev_attach,
-	.detach = cdev_detach,
-	.abandon = cdev_abandon,
+	.open = open_by_cdev,
+	.closed = closed_by_cdev,
+	.attach = attach_by_cdev,
+	.detach = detach_by_cdev,
+	.check_token = check_token_by_cdev,
+	.abandon = abandon_by_cdev,
 };

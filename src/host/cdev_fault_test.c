@@ -136,7 +136,7 @@ static int kernel_ioctl(int fd, unsigned long cmd, void *arg)
 	return answer(fd, cmd, arg);
 }
 
-static const struct host_env env = { sysfs, dev_dir, kernel_ioctl };
+static const struct host_env env = { sysfs, dev_dir, sys_open, kernel_ioctl };
 
 /* ---- a device of it ---- */
 
@@ -160,13 +160,25 @@ static void fini(struct host_device *h)
 	iommu_device_fini(&h->iommu);
 }
 
+static int open_device(struct host_device *h, struct vfio_ioas *io)
+{
+	int fd = h->way->open(h, io);
+
+	if (fd < 0)
+		return fd;
+	assert_true(fd_is_private(fd));
+	h->fd = fd;
+	return 0;
+}
+
 /* The kernel's view when a device's file is closed: it is neither bound nor attached. */
 static void close_device(struct host_device *h)
 {
 	bool was_attached = kernel.attached;
 
-	h->way->close(h);
-	assert_int_equal(h->fd, -1);
+	fd_close_private(h->fd);
+	h->fd = -1;
+	h->way->closed(h);
 	kernel.bound--;
 	kernel.attached -= was_attached;
 }
@@ -238,7 +250,7 @@ static void the_path(void **state)
 	assert_string_equal(path, want);
 	strcpy(h.name, "0000:02:00.0");
 	assert_int_equal(host_cdev_path(&h, path), -ENODEV);
-	assert_int_equal(h.way->open(&h, NULL), -ENODEV);
+	assert_int_equal(open_device(&h, NULL), -ENODEV);
 	fini(&h);
 }
 
@@ -253,8 +265,8 @@ static void memory_is_mirrored(void **state)
 	init(&a);
 	init(&b);
 	assert_int_equal(vfio_ioas_map(io, 2 * K, (uintptr_t)mem, K, IOMMU_READ), 0);
-	assert_int_equal(a.way->open(&a, io), 0);
-	assert_int_equal(b.way->open(&b, io), 0);
+	assert_int_equal(open_device(&a, io), 0);
+	assert_int_equal(open_device(&b, io), 0);
 	assert_int_equal(a.way->attach(&a, io), 0);
 	assert_int_equal(kernel.maps, 1);
 	assert_int_equal(kernel.map[0].iova, 2 * K);
@@ -303,7 +315,7 @@ static void memory_by_file(void **state)
 	struct host_device h;
 
 	init(&h);
-	assert_int_equal(h.way->open(&h, io), 0);
+	assert_int_equal(open_device(&h, io), 0);
 	assert_int_equal(h.way->attach(&h, io), 0);
 	l = host_cdev_listener(&h);
 	assert_int_equal(l->map(l, &r), 0);
@@ -337,13 +349,22 @@ static void errors(void **state)
 	init(&h);
 	/* somebody else has it */
 	kernel.busy = true;
-	assert_int_equal(h.way->open(&h, io), -EBUSY);
+	assert_int_equal(open_device(&h, io), -EBUSY);
 	kernel.busy = false;
 	assert_int_equal(h.fd, -1);
 	assert_null(h.own);
-	/* with a token */
+	/* with a token; then a wrong one, a right one */
 	h.has_token = true;
-	assert_int_equal(h.way->open(&h, io), 0);
+	assert_int_equal(open_device(&h, io), 0);
+	kernel.fail = VFIO_DEVICE_BIND_IOMMUFD;
+	kernel.error = -EACCES;
+	assert_int_equal(h.way->check_token(&h, h.shown_token), -EACCES);
+	kernel.busy = true;
+	assert_int_equal(h.way->check_token(&h, h.token), 0);
+	assert_int_equal(h.way->check_token(&h, NULL), 0);
+	h.has_token = false;
+	assert_int_equal(h.way->check_token(&h, h.token), -EINVAL);
+	kernel.busy = false;
 	assert_int_equal(vfio_ioas_map(io, 2 * K, (uintptr_t)mem, K, IOMMU_READ), 0);
 	/* its reserved ranges are in the way; no IOAS stays */
 	kernel.fail = VFIO_DEVICE_ATTACH_IOMMUFD_PT;
@@ -373,7 +394,7 @@ static void a_life_that_fails(void **state)
 
 		init(&h);
 		fault_begin(&l);
-		rc = h.way->open(&h, io);
+		rc = open_device(&h, io);
 		if (!rc)
 			rc = h.way->attach(&h, io);
 		fault_end(&l, rc);

@@ -12,7 +12,9 @@
 #include "base/heap.h"
 #include "host/internal.h"
 
-const struct host_env host_kernel = { .sysfs = "/sys", .dev = "/dev", .ioctl = sys_ioctl };
+const struct host_env host_kernel = {
+	.sysfs = "/sys", .dev = "/dev", .open = sys_open, .ioctl = sys_ioctl
+};
 
 int host_fail(char **err, int rc, const char *format, ...)
 {

@@ -24,6 +24,7 @@ struct host_way;
 /* Where the kernel is: a unit test puts a kernel of its own there. */
 struct host_env {
 	const char *sysfs, *dev;			    /* "/sys", "/dev" */
+	int (*open)(const char *path, int flags, int mode); /* a descriptor, or -errno */
 	int (*ioctl)(int fd, unsigned long cmd, void *arg); /* the value, or -errno */
 };
 extern const struct host_env host_kernel;
@@ -38,11 +39,13 @@ struct host_device {
 	char name[PCI_ADDRESS_TEXT];
 	unsigned group;
 	int given; /* the file of its group or its own, of who opened it before us; -1: none */
-	/* below: changed when it is opened and closed, under vfio_device.lock */
-	int fd;	   /* the device's file; -1: not open */
-	void *own; /* the way's */
 	bool has_token;
-	uint8_t token[16];
+	uint8_t token[16]; /* for opens of clients who show none */
+	/* below: changed when it is opened and closed, under vfio_device.lock */
+	int fd;	    /* the device's file; -1: not open */
+	bool shown; /* the client of the next open shows this one: */
+	uint8_t shown_token[16];
+	void *own; /* the way's */
 };
 
 static inline struct host_device *to_host(struct vfio_device *dev)
@@ -53,15 +56,25 @@ static inline struct host_device *to_host(struct vfio_device *dev)
 /* A way to the device's file. Errors are -errno, with a line in the log. */
 struct host_way {
 	/*
-	 * Open the device's file: h->fd. @io: the address space that it will be attached to next;
-	 * NULL: not known yet.
+	 * Open the device's file: return a private descriptor. @io: the address space that it will
+	 * be attached to next; NULL: not known yet.
 	 */
 	int (*open)(struct host_device *h, struct vfio_ioas *io);
-	/* Close it; what a later detach() needs stays. */
-	void (*close)(struct host_device *h);
+	/* Its file, h->fd, was closed; what a later detach() needs stays. */
+	void (*closed)(struct host_device *h);
 	/* vfio_device_ops.attach, detach: have the device reach what @io has, or nothing. */
 	int (*attach)(struct host_device *h, struct vfio_ioas *io);
 	void (*detach)(struct host_device *h, struct vfio_ioas *io);
+	/*
+	 * May the device, which is open, be opened once more with this VF token (NULL: none)? 0 or
+	 * the kernel's answer.
+	 */
+	int (*check_token)(struct host_device *h, const uint8_t *uuid);
+	/*
+	 * Return the file of the host's group @group that shows the kernel that its devices are
+	 * ours to reset; -1: it is not open here. NULL: the kernel knows without.
+	 */
+	int (*reset_file)(struct host_device *h, unsigned group);
 	/* In a forked child: close what both have open, but h->fd and h->given. */
 	void (*abandon)(struct host_device *h);
 };
