@@ -62,6 +62,9 @@ fault_calls := sys_call sys_open sys_read sys_pread sys_pwrite fd_make_private f
 fault_tests := $(filter %fault_test,$(unit_tests))
 $(fault_tests): LDFLAGS_ALL += $(addprefix -Wl$(comma)--wrap=,$(fault_memory) $(fault_calls))
 
+# its KVM is made up
+$(BUILD)/test/vmm-kvm_test: LDFLAGS_ALL += -Wl,--wrap=sys_ioctl
+
 # The unit tests of address spaces with a million mappings each, and the processor time that they
 # take; make check has 20000.
 .PHONY: million

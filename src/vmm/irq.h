@@ -47,6 +47,7 @@ struct vm_irq {
 	uint8_t *table;	  /* the guest's MSI-X table: msix_count * 16 bytes */
 	bool msix_masked; /* function mask, or not enabled */
 	int err_fd, req_fd, err_watch, req_watch; /* -1: none */
+	int kvm_line; /* of kvm.c: the GSI whose line it holds, + 1; 0: none */
 };
 
 /* ---- irq.c ---- */
