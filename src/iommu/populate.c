@@ -46,6 +46,12 @@ static int touch_each(uint64_t vaddr, uint64_t size, unsigned prot)
 	return 0;
 }
 
+int iommu_check_mapped(uint64_t vaddr, uint64_t size)
+{
+	/* it walks the areas and does nothing else */
+	return sys_call(SYS_msync, (long)vaddr, (long)size, MS_ASYNC, 0, 0, 0) ? -EFAULT : 0;
+}
+
 int iommu_populate(uint64_t vaddr, uint64_t size, unsigned prot)
 {
 	int advice = prot & IOMMU_WRITE ? MADV_POPULATE_WRITE : MADV_POPULATE_READ;
@@ -58,9 +64,8 @@ int iommu_populate(uint64_t vaddr, uint64_t size, unsigned prot)
 	case 0:
 		return 0;
 	case -ENOMEM:
-		/* a hole, or no memory? msync walks the areas and does nothing else */
-		ret = sys_call(SYS_msync, (long)vaddr, (long)size, MS_ASYNC, 0, 0, 0);
-		return ret == -ENOMEM ? -EFAULT : -ENOMEM;
+		/* a hole, or no memory? */
+		return iommu_check_mapped(vaddr, size) ? -EFAULT : -ENOMEM;
 	case -EINVAL:
 		/* rights that are missing, memory that is a device's, or an old kernel */
 		return touch_each(vaddr, size, prot);

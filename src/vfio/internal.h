@@ -28,7 +28,7 @@ struct vfio_memory {
 	bool device;
 	struct bar_window *windows; /* of a program's mapping of BARs; NULL: somebody else's */
 	bool writable; /* its pages must allow writes, also where a mapping only reads */
-	bool there;    /* its pages are there, and nobody asks for more */
+	bool there;    /* nobody asks for its pages: they are there, or come when they are used */
 };
 
 /* A BAR that is mapped for DMA, in the order of the mapping. */

@@ -479,6 +479,29 @@ int vfio_ioas_map(struct vfio_ioas *io, uint64_t iova, uint64_t vaddr, uint64_t 
 	return ret;
 }
 
+int vfio_ioas_map_kept(struct vfio_ioas *io, uint64_t iova, uint64_t vaddr, uint64_t size,
+		       unsigned prot, int fd, uint64_t fd_offset)
+{
+	int ret = ioas_check_map(iova, vaddr, size, prot);
+	struct vfio_memory *mem;
+
+	if (ret)
+		return ret;
+	if (iommu_check_mapped(vaddr, size))
+		return -EFAULT;
+	mem = ioas_memory_new();
+	if (!mem)
+		return -ENOMEM;
+	mem->there = true;
+	mem->fd = fd;
+	mem->fd_offset = fd_offset;
+	pthread_mutex_lock(&io->lock);
+	ret = ioas_map(io, iova, vaddr, size, prot, mem, 0);
+	pthread_mutex_unlock(&io->lock);
+	ioas_memory_put(io->set, mem);
+	return ret;
+}
+
 int ioas_set_vaddr(struct vfio_ioas *io, struct mapping *m, uint64_t vaddr)
 {
 	uint64_t iova = mapping_iova(m), size = mapping_size(m);

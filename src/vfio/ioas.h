@@ -115,6 +115,19 @@ void vfio_ioas_replace(struct vfio_ioas *from, struct vfio_ioas *to, struct iomm
  */
 int vfio_ioas_map(struct vfio_ioas *io, uint64_t iova, uint64_t vaddr, uint64_t size,
 		  unsigned prot);
+/**
+ * vfio_ioas_map_kept - the same for memory that its owner keeps until the unmap
+ * @fd: the file that the memory is of, which is open until the unmap; -1: none
+ * @fd_offset: where it is in there
+ *
+ * Of a guest, which has far more than devices use: nothing is faulted in, and nothing counted.
+ * Devices of this process meet the pages as the program itself would; a listener who pins does it
+ * by itself, and counts. What is not there any more when a device comes is a fault.
+ *
+ * Return: as vfio_ioas_map(), but rights are not looked at.
+ */
+int vfio_ioas_map_kept(struct vfio_ioas *io, uint64_t iova, uint64_t vaddr, uint64_t size,
+		       unsigned prot, int fd, uint64_t fd_offset);
 /** vfio_ioas_fits - true if @pages more may be pinned now, by RLIMIT_MEMLOCK */
 bool vfio_ioas_fits(struct vfio_system *s, uint64_t pages);
 /**

@@ -56,6 +56,14 @@ static void every_allocation(void **state)
 	assert_false(fault_clear());
 	assert_int_equal(bytes, 4 * K);
 	assert_int_equal(told, 0);
+	FAULT_LOOP(l, FAULT_MEMORY) {
+		fault_begin(&l);
+		rc = vfio_ioas_map_kept(io, 0x1ff000, (uintptr_t)mem, 4 * K, RW, -1, 0);
+		fault_end(&l, rc);
+		assert_int_equal(told, !rc);
+		assert_int_equal(io->entries, !rc);
+	}
+	assert_int_equal(vfio_ioas_unmap(io, 0, 1ull << 40, &bytes), 0);
 	vfio_ioas_unlisten(io, &listener);
 	vfio_ioas_put(io);
 	vfio_system_free(s);

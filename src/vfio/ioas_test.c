@@ -527,6 +527,49 @@ static void random_calls(void **state)
 	vfio_ioas_unlisten(io, &e.l);
 }
 
+/* Memory of a guest: no page comes before a device does, and one that is gone is a fault. */
+static void kept(void **state)
+{
+	struct iommu_group *g = iommu_group_new(1);
+	unsigned char resident[PAGES];
+	struct iommu_device dev;
+	struct ear e;
+	char c = 7;
+
+	iommu_device_init(&dev, "dev");
+	assert_int_equal(iommu_group_add(g, &dev), 0);
+	vfio_ioas_attach(io, g);
+	ear_open(&e, io);
+	assert_int_equal(vfio_ioas_listen(io, &e.l), 0);
+	munmap(mem + 9 * K, K);
+	assert_int_equal(vfio_ioas_map_kept(io, 0, MEM, PAGES * K, RW, 5, 3 * K), -EFAULT);
+	assert_int_equal(vfio_ioas_map_kept(io, 1, MEM, K, RW, 5, 3 * K), -EINVAL);
+	assert_int_equal(e.maps, 0);
+	assert_int_equal(vfio_ioas_map_kept(io, K, MEM, 8 * K, RW, 5, 3 * K), 0);
+	assert_int_equal(vfio_ioas_map_kept(io, 4 * K, MEM, K, RW, 5, 3 * K), -EEXIST);
+	assert_int_equal(e.told[0].fd, 5);
+	assert_int_equal(e.told[0].fd_offset, 3 * K);
+	assert_int_equal(atomic_load(&sys->ioases.pages_locked), 0);
+	assert_int_equal(mincore(mem, 8 * K, resident), 0);
+	for (unsigned i = 0; i < 8; i++)
+		assert_int_equal(resident[i] & 1, 0);
+	assert_int_equal(iommu_dma_write(&dev, K + 5, &c, 1), 0);
+	assert_int_equal(mem[5], 7);
+	assert_int_equal(mincore(mem, 8 * K, resident), 0);
+	assert_int_equal(resident[0] & 1, 1);
+	assert_int_equal(resident[1] & 1, 0);
+	munmap(mem + K, K);
+	assert_int_equal(iommu_dma_write(&dev, 2 * K, &c, 1), -EFAULT);
+	assert_int_equal(iommu_dma_read(&dev, 3 * K, &c, 1), 0);
+	assert_int_equal(unmap(io, K, 8 * K, 8 * K), 0);
+	assert_int_equal(e.n, 0);
+	vfio_ioas_unlisten(io, &e.l);
+	vfio_ioas_detach(io, g);
+	iommu_group_remove(g, &dev);
+	iommu_device_fini(&dev);
+	iommu_group_free(g);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -537,6 +580,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(failing_listener, setup, teardown),
 		cmocka_unit_test_setup_teardown(limits, setup, teardown),
 		cmocka_unit_test_setup_teardown(two_spaces, setup, teardown),
+		cmocka_unit_test_setup_teardown(kept, setup, teardown),
 		cmocka_unit_test_setup_teardown(random_calls, setup, teardown),
 	};
 
