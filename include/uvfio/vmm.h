@@ -279,7 +279,8 @@ UVFIO_PUBLIC void uvfio_vm_pause(struct uvfio_vm *vm, bool paused);
  * @gpa: The guest's physical address, which is the address for DMA, too.
  * @size: Bytes. What is not a whole page at either end is left out.
  * @host: The memory in this process. NULL: it has none, or must not be touched: it is not mapped.
- * @fd: The same memory as a file; -1: none. Devices in other processes need it.
+ * @fd: The same memory as a file; -1: none. Devices in other processes need it. The library makes a
+ *	descriptor of its own of it.
  * @fd_offset: Where @host is in the file.
  * @granularity: Of UVFIO_VM_MEM_DISCARDABLE: bytes that come and go together, a power of two.
  * @flags: UVFIO_VM_MEM_*.
@@ -298,9 +299,9 @@ struct uvfio_vm_memory {
  * @vm: the guest.
  *
  * Until uvfio_vm_memory_commit(), which must follow in the same thread, changes are collected.
- * Calls may be nested.
+ * Calls may be nested. In between the thread calls no function about devices.
  *
- * Context: any thread; others' changes wait.
+ * Context: any thread, also a callback, as for all functions about memory; others' changes wait.
  */
 UVFIO_PUBLIC void uvfio_vm_memory_begin(struct uvfio_vm *vm);
 
@@ -311,7 +312,7 @@ UVFIO_PUBLIC void uvfio_vm_memory_begin(struct uvfio_vm *vm);
  *
  * Context: the thread that began.
  * Return: 0, or the first error, as of uvfio_vm_memory_add(): what failed is not there, all else
- * is.
+ * is; -EINVAL: nothing was begun.
  */
 UVFIO_PUBLIC int uvfio_vm_memory_commit(struct uvfio_vm *vm);
 
@@ -325,8 +326,9 @@ UVFIO_PUBLIC int uvfio_vm_memory_commit(struct uvfio_vm *vm);
  * Context: any thread.
  * Return: 0; -EEXIST: it overlaps other memory; -EINVAL: @gpa and @host lie differently in a page,
  * or it is outside of uvfio_vm_iova_ranges(); -ENOMEM: over the limit of locked memory (the
- * sentence says how much is wanted); -ENOSPC: a device has no mapping left. Between begin and
- * commit, commit answers for the devices.
+ * sentence says how much is wanted); -ENOSPC: a device has no mapping left; -EFAULT: the memory is
+ * not there, or not with the rights; -EBADF: @fd. Between begin and commit, commit answers for the
+ * devices and for what overlaps.
  */
 UVFIO_PUBLIC int uvfio_vm_memory_add(struct uvfio_vm *vm, const struct uvfio_vm_memory *m);
 
@@ -416,11 +418,13 @@ UVFIO_PUBLIC unsigned uvfio_vm_iova_ranges(const struct uvfio_vm *vm, struct uvf
  * @size: bytes, a multiple of a page.
  * @prot: UVFIO_VM_READ, UVFIO_VM_WRITE.
  *
- * Memory that is removed goes here, too.
+ * Memory that is removed or discarded goes here, too. Read-only memory stays so. Devices of one
+ * group share the space.
  *
  * Context: any thread.
- * Return: 0; -EINVAL: not such a device, or a wrong number; -ENOENT: no such memory; -EEXIST:
- * something is mapped there; -ENOMEM, -ENOSPC as uvfio_vm_memory_add().
+ * Return: 0; -EINVAL: not such a device, a wrong number, or nothing but writes of read-only memory;
+ * -ENOENT: no such memory; -EEXIST: something is mapped there; -ENOMEM, -ENOSPC, -EFAULT as
+ * uvfio_vm_memory_add().
  */
 UVFIO_PUBLIC int uvfio_vm_dma_map(struct uvfio_vm_device *dev, uint64_t iova, uint64_t gpa,
 				  uint64_t size, unsigned prot);

@@ -152,18 +152,15 @@ static int open_device(struct uvfio_vm_device *dev)
 	v->file_changed = dev->vm->kvm ? vm_kvm_file : NULL;
 	v->file_changed_arg = dev->vm->kvm;
 	vfio_open_init(&dev->open, v);
+	vfio_open_expect(&dev->open, dev->dma.ioas);
 	rc = vfio_open_bind(&dev->open);
 	if (rc) {
 		vfio_open_close(&dev->open);
 		return vm_fail(dev->vm, rc, "%s cannot be opened: %s", dev->name, strerror(-rc));
 	}
 	rc = check(dev);
-	if (!rc) {
-		rc = vfio_device_attach(&dev->open, dev->dma.ioas);
-		if (rc)
-			vm_fail(dev->vm, rc, "%s: the guest's memory cannot be mapped: %s",
-				dev->name, strerror(-rc));
-	}
+	if (!rc)
+		rc = vm_dma_attach(dev);
 	if (rc)
 		vfio_open_close(&dev->open);
 	return rc;
@@ -238,9 +235,7 @@ static int assign(struct uvfio_vm *vm, const char *spec, const char *options,
 	rc = set_up(dev);
 	if (rc)
 		goto fail_open;
-	pthread_mutex_lock(&vm->memory.lock);
 	cds_list_add_tail(&dev->node, &vm->devices);
-	pthread_mutex_unlock(&vm->memory.lock);
 	*out = dev;
 	return 0;
 fail_open:
@@ -283,9 +278,7 @@ void uvfio_vm_unassign(struct uvfio_vm_device *dev)
 	close_door(dev);
 	vm_irq_unlisten(dev);
 	pthread_mutex_lock(&vm->devices_lock);
-	pthread_mutex_lock(&vm->memory.lock);
 	cds_list_del(&dev->node);
-	pthread_mutex_unlock(&vm->memory.lock);
 	pthread_mutex_lock(&dev->lock);
 	vm_reset_before(dev);
 	vm_irq_off(dev);

@@ -4,7 +4,7 @@
  * one. A subject with a state of its own has a header of its own: config.h, bars.h, irq.h,
  * memory.h, reset.h, events.h.
  *
- * Lock order: uvfio_vm.devices_lock > vm_memory.lock > uvfio_vm_device.lock > the lock of KVM's
+ * Lock order: uvfio_vm.devices_lock > uvfio_vm_device.lock > vm_memory.lock > the lock of KVM's
  * routes > vfio's locks; leaves: vm_map.lock, vm_events.lock. Callbacks of the monitor come with
  * the device's lock held, but for error() and unplug_requested(), which come with none.
  */
@@ -45,7 +45,7 @@ struct uvfio_vm {
 	atomic_bool paused;
 	/* devices come and go; held around whole calls of assign and unassign */
 	pthread_mutex_t devices_lock;
-	/* uvfio_vm_device.node; changed with devices_lock and memory_lock held */
+	/* uvfio_vm_device.node; devices_lock */
 	struct cds_list_head devices;
 };
 
