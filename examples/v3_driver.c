@@ -42,7 +42,7 @@
 #define REPORT 0x10
 #define STEP   0x18
 
-/* What the driver asks of an interface. */
+/* The calls that the driver makes of an interface. */
 struct interface {
 	const char *name;
 	void (*open)(const char *address);
@@ -157,7 +157,7 @@ static const struct interface july_2010 = {
 static int container = -1, group = -1;
 
 /*
- * What the IOMMU cannot keep apart is a group, and a group is what a user owns: of the device one
+ * Devices that the IOMMU cannot keep apart are a group, and a user owns a group: of the device one
  * learns its group, and a container is the address space of all groups in it.
  */
 static void now_open(const char *address)

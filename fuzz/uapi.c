@@ -256,7 +256,7 @@ static void stream_copy(struct in *in)
 	}
 }
 
-/* What an input begins with: a machine, a kernel, and maybe a good start. */
+/* The begin of an input: a machine, a kernel, and maybe a good start. */
 static void begin(struct in *in)
 {
 	uint8_t how = in8(in);

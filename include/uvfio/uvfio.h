@@ -364,7 +364,7 @@ UVFIO_PUBLIC int uvfio_bar_map(struct uvfio_device *dev, unsigned bar, uint64_t 
  * @dev: the device.
  * @mapped: what that gave; NULL: nothing happens.
  *
- * What it did not give stays as it is, and the log says so.
+ * Memory that it did not give stays as it is, and the log says so.
  *
  * Context: any thread; nobody uses the registers there any more.
  */

@@ -9,7 +9,7 @@
 
 #include "ctl/internal.h"
 
-/* What one process says of one device. */
+/* The words of one process about one device. */
 struct use {
 	pid_t pid;
 	struct ctl_packet p;

@@ -307,7 +307,7 @@ static void serve_client(struct client *c, short events)
 		drop_client(c);
 }
 
-/* What was read is served, what is answered is written, and who is through goes. */
+/* Serve requests that were read, write answers, and close connections that are through. */
 static void tend_clients(struct ctl_server *s)
 {
 	for (unsigned i = 0; i < CLIENTS_MAX; i++) {

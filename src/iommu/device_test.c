@@ -286,7 +286,7 @@ static void test_quiet_after(void **state)
 	pthread_join(t, NULL);
 }
 
-/* What is no physical address is said to be none. */
+/* An address that is no physical one is said to be none. */
 static void test_no_iommu(void **state)
 {
 	struct fix *f = *state;

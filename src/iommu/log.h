@@ -38,7 +38,7 @@ void iommu_log_stop(struct iommu_device *dev);
  * @bitmap: bit 0 is at @first; bits are set, and none is cleared
  * @any: set to true if there was something
  *
- * What was found is in memory only after rcu_sync(), which the caller makes once.
+ * The pages that were found are complete only after rcu_sync(), which the caller makes once.
  *
  * Return: 0; -EINVAL: it is off.
  */

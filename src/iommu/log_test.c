@@ -212,7 +212,7 @@ static void *writer(void *arg)
 	return NULL;
 }
 
-/* What was written before a read began is told by it, or was told before. */
+/* A write that came before a read began is told by that read, or by one before it. */
 static void test_none_lost(void **state)
 {
 	unsigned before, after, told_upto = 0;

@@ -225,7 +225,7 @@ static void nobody(void **state)
 	assert_false(ready);
 }
 
-/* Who leaves has its answers: those that were read, and those that were not. */
+/* A device that leaves has its answers: those that were read, and those that were not. */
 static void leaving(void **state)
 {
 	assert_int_equal(ask(&a, 0x1000, 1, true), 0);

@@ -42,7 +42,7 @@ static int teardown(void **state)
 	return 0;
 }
 
-/* What the device reads with @pasid, or 0: it is aborted. */
+/* Return the byte that the device reads with @pasid, or 0: it is aborted. */
 static char reads(uint32_t pasid)
 {
 	char c = 0;

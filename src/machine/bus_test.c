@@ -100,7 +100,7 @@ static void what_cannot_be(void **state)
 	machine_free(m, false);
 }
 
-/* What has another driver is counted, and is what nothing can be reset with. */
+/* A function with another driver counts, and nothing can be reset together with it. */
 static void other_drivers(void **state)
 {
 	struct machine *m = MACHINE("igb,bus=a", "igb,bus=a,driver=igb", "igb,bus=b");

@@ -41,7 +41,7 @@ static int drop_dir(void **state)
 	return test_drop_dir(state);
 }
 
-/* What `uvfio run` does. */
+/* The steps of `uvfio run`. */
 static void begin(const char *const *list)
 {
 	struct machine *m = machine_new();

@@ -249,7 +249,7 @@ struct machine_bridge {
 	struct pci_address address;
 	unsigned secondary, subordinate;
 };
-/* What a bus sees of one. */
+/* The face of one: how a bus sees it. */
 struct machine_bridge_face {
 	struct pci_face face;
 	struct view_window windows[VIEW_WINDOWS];

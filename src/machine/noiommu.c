@@ -2,7 +2,7 @@
 /*
  * machine/noiommu.c: a machine without an IOMMU, whose devices vfio-pci has all the same
  * (CONFIG_VFIO_NOIOMMU). Each gets a group of its own when it is bound, with a node that says so.
- * What a device reads and writes are physical addresses, which are made up (vfio/physical.h): no
+ * A device reads and writes physical addresses, which are made up (vfio/physical.h): no
  * page table of the host's, and no right, is needed.
  */
 #include <errno.h>

@@ -12,7 +12,7 @@
 
 #include "pci/internal.h"
 
-/* What a model without state_size is taken to have. */
+/* The size of the state that a model without state_size is taken to have. */
 #define STATE_SIZE_GUESS (64u << 10)
 
 bool pci_can_migrate(const pci_function *fn)
@@ -348,7 +348,7 @@ static void move_memories(pci_function *fn, struct uvfio_state *s)
 
 /* ---- all of it ---- */
 
-/* What the model answered, or the state's error, which was reported when it came. */
+/* The model's answer, or the state's error, which was reported when it came. */
 static int answer(pci_function *fn, struct uvfio_state *s, int ret, const char *what)
 {
 	if (s->err)

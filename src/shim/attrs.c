@@ -208,7 +208,7 @@ static long reset(const struct run_wait *w, size_t n)
 			   rc == -ENODEV ? "it does not answer" : strerror(-rc));
 }
 
-/* What a write that waits asks for. */
+/* The wish of a write that waits. */
 struct asking {
 	char addr[PCI_ADDRESS_TEXT];
 	unsigned count;

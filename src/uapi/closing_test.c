@@ -44,7 +44,7 @@ static struct machine *machine;
 static struct vfio_system *sys;
 static uint32_t *mem; /* a page that the device reaches at IOVA */
 
-/* What is open; -1: it is not. */
+/* Open descriptors; -1: it is not open. */
 static struct {
 	int container, iommufd, group, device, sibling, dmabuf, stream, event, fault;
 	struct uapi_file *mapping; /* an mmap() of a BAR: the kernel's holds the file */

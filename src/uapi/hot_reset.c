@@ -9,7 +9,7 @@
 #include "uapi/internal.h"
 #include "vfio/iommufd.h"
 
-/* What a reset of a device's slot or bus resets. */
+/* The functions that a reset of a device's slot or bus resets. */
 struct affected {
 	struct vfio_place *at;
 	unsigned n;

@@ -520,7 +520,7 @@ static long iommufd_ioctl(struct uapi_file *f, unsigned int cmd, unsigned long a
 	return ret ? ret : op->call(&c);
 }
 
-/* What could be mapped are queues of hardware that is not there. */
+/* Only queues of hardware that is not there could be mapped. */
 static int iommufd_mmap_check(struct uapi_file *f, size_t len, int prot, int flags, uint64_t pos)
 {
 	int type = flags & MAP_TYPE;

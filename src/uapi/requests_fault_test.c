@@ -232,7 +232,7 @@ static long compat(void)
 	return ret;
 }
 
-/* What a failed one got done is the program's to take back, as it does. */
+/* The program takes back the part that a failed request got done. */
 static void compat_undo(void)
 {
 	struct vfio_iommu_type1_dma_unmap all = { .argsz = sizeof(all), .size = PAGE };

@@ -117,7 +117,7 @@ static void driver_close(struct vfio_device *dev)
 	pci_function_quiesce(v->fn);
 }
 
-/* What can be mapped: v3_check_map() decides; all of it is trapped. */
+/* v3_check_map() decides which parts can be mapped; all of it is trapped. */
 static int driver_region(struct vfio_device *dev, uint32_t index, struct vfio_region *out)
 {
 	*out = (struct vfio_region){ 0 };

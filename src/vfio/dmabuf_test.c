@@ -254,7 +254,7 @@ static void mapped(void **state)
 	assert_int_equal(atomic_load(&w.sys->ioases.pages_locked), locked);
 }
 
-/* What was mapped when the BAR ceased to answer leads nowhere any more; a new mapping does. */
+/* Mappings from before the BAR ceased to answer lead nowhere any more; a new one leads there. */
 static void cut_off(void **state)
 {
 	struct vfio_device other = { .group = w.group };

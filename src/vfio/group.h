@@ -73,7 +73,7 @@ struct vfio_bar {
 /* The default of the kernel's module parameter dma_entry_limit of vfio_iommu_type1. */
 #define VFIO_DMA_ENTRY_LIMIT 65535u
 
-/* What a process has of a group among those that share the machine, or wants of it. */
+/* How much a process has of a group among those that share the machine, or wants of it. */
 enum vfio_claim {
 	VFIO_CLAIM_NONE,
 	VFIO_CLAIM_FILE,   /* its file is open */

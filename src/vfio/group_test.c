@@ -205,7 +205,7 @@ static void extensions(void **state)
 	vfio_container_put(c);
 }
 
-/* What was taken is given back on each way out. */
+/* All that was taken is given back on each way out. */
 static void owned_and_used(void **state)
 {
 	struct world *w = *state;

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
  * vfio/iommufd_noiommu.c: page tables of devices that have no IOMMU: no device goes through them.
- * What is mapped there is pinned, and has physical addresses (vfio/physical.h), which the program
- * asks for to tell its devices.
+ * Memory that is mapped there is pinned, and has physical addresses (vfio/physical.h), which the
+ * program asks for to tell its devices.
  */
 #include <errno.h>
 

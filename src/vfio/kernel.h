@@ -11,7 +11,7 @@
 #define VFIO_KERNEL_H
 #include <stdbool.h>
 
-/* What changed between these kernels. */
+/* The differences between these kernels. */
 enum vfio_kernel_change {
 	VFIO_KERNEL_ALWAYS, /* nothing: all of them are so */
 	VFIO_KERNEL_IOMMUFD,

@@ -32,7 +32,7 @@ enum vfio_halt {
 	VFIO_HALT_ALL, /* and no interrupt, nor any other change */
 };
 
-/* What a stream consists of, in this order; DEVICE may come again before STATE, if it changed. */
+/* Records of a stream, in this order; DEVICE may come again before STATE, if it changed. */
 enum vfio_part {
 	VFIO_PART_DEVICE = 1, /* what the other device must have alike; at any time */
 	VFIO_PART_MEMORY,     /* some of what changed, and is tracked; any number of them */

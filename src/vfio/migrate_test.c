@@ -283,7 +283,7 @@ static void be_in(struct fake *f, int state)
 		vfio_stream_put(s);
 }
 
-/* What the device is in each state. */
+/* The device in each state: running, stopped, saving, loading. */
 static void is_in(struct fake *f, int state)
 {
 	static const int halted[STATES] = {
@@ -630,7 +630,7 @@ static void test_precopy(void **state)
 	unmake(&f);
 }
 
-/* What the device is changes while it is copied: the other one learns of it, early if it can. */
+/* The device's kind changes while it is copied: the other one learns of it, early if it can. */
 static void test_changed(void **state)
 {
 	struct vfio_precopy_info info = { .flags = 99 };

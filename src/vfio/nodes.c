@@ -128,7 +128,7 @@ static bool leads_to(const char *path, const char *text, size_t n)
 	return !strncmp(path, text, n) && (!path[n] || path[n] == '/');
 }
 
-/* What today's interface has in /dev is ours also where it is not there: it is not the host's. */
+/* Names of today's interface in /dev are ours also where they are not there: never the host's. */
 bool vfio_nodes_have(const char *path)
 {
 	for (size_t i = 0; i < vfio_num_nodes; i++) {

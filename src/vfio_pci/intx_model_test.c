@@ -12,7 +12,7 @@
  * goes on (a migration's source), and takes over the masks of another one (its destination), while
  * INTx is active or before.
  *
- * What is checked: no eventfd is written after the call that took it away has returned; nobody
+ * The checks: no eventfd is written after the call that took it away has returned; nobody
  * waits for ever; at the end nothing is lost (the line up, no mask, no signal), and the hardware's
  * DisINTx is what it should be; and the whole (what each call returned, how often each eventfd was
  * signalled, the mask) is what the kernel's driver can come to (test_intx_spec.h).
@@ -704,7 +704,7 @@ static const enum op nothing[] = { END };
 static const enum op config[][3] = { { END }, { DIS_OFF }, { DIS_ON, DIS_OFF } };
 static const enum op event[][2] = { { END }, { EVENT } };
 
-/* What the device does: another rise needs a line that is up. */
+/* Steps of the device: another rise needs a line that is up. */
 static const enum op *device(int start, unsigned i)
 {
 	static const enum op ops[][3] = { { RAISE }, { RAISE, FALL }, { FALL, RAISE } };

@@ -7,7 +7,7 @@
  * ends by the exit or, if the user gave an eventfd, when the function is brought back: the eventfd
  * is signalled then. "Uses" are calls of the device's file; who makes them calls vfio_device_use().
  *
- * What is said here stands in vfio_pci_device.low: engaged and suspended under config_lock and
+ * The state of it stands in vfio_pci_device.low: engaged and suspended under config_lock and
  * memory_lock, so either is enough to read.
  */
 #include "vfio_pci/internal.h"

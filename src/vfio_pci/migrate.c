@@ -79,7 +79,7 @@ static int vfio_pci_save(struct vfio_device *dev, enum vfio_part part, void **ou
 
 /* ---- loading ---- */
 
-/* What save_driver() saved, read before anything is changed. */
+/* The bytes of save_driver(), read before anything is changed. */
 struct driver {
 	uint8_t vconfig[PCI_CFG_EXP_SIZE], pm[PCI_CFG_EXP_SIZE];
 	bool pm_valid;

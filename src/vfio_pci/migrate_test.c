@@ -279,7 +279,7 @@ static void test_user_masks(void **state)
 
 /* ---- messages ---- */
 
-/* What is pending waits for an eventfd, before the state comes or after it. */
+/* A pending interrupt waits for an eventfd, before the state comes or after it. */
 static void test_pending(void **state)
 {
 	int fa = msix(&a, 0), f0, f1, f2;

@@ -61,7 +61,7 @@ static const char *const op_names[] = {
 	"load masked", "load DisINTx",	 "go on",
 };
 
-/* What a state that is loaded says: the line, and the masks. */
+/* The line and the masks of a state that is loaded. */
 static const struct {
 	bool level;
 	unsigned saved;
@@ -83,7 +83,7 @@ struct spec {
 	int8_t ret[THREADS][OPS];
 };
 
-/* What is still to do of an operation. */
+/* The steps of an operation that are still to do. */
 enum rest { NOTHING, IRQ, CHECK, SIGNAL, TAKE_MASK, TAKE_OFF, WAIT, TAKE_POWER };
 
 /* True if the device's line is seen to be up. */

@@ -2,7 +2,7 @@
 /*
  * vfio_pci/testdev_test.c: the driver on the testdev model in its many shapes: forms of MSI, ways
  * to be reset, functions that lack something, interrupts that come from a thread of the device.
- * What the device saw is asked of the device.
+ * The device itself is asked what it saw.
  */
 #include "models/testdev/testdev.h"
 #include "vfio_pci/test_device.h"

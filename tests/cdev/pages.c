@@ -124,7 +124,7 @@ static int answer(uint32_t cookie, uint32_t code)
 	return write(queue, &r, sizeof(r)) == sizeof(r) ? 0 : -1;
 }
 
-/* What poll says of the queue at once. */
+/* Return poll's answer about the queue, without waiting. */
 static const char *events(void)
 {
 	struct pollfd p = { .fd = queue, .events = POLLIN | POLLOUT };

@@ -645,7 +645,7 @@ static int cases(void)
 
 #define RAM 65536u
 
-/* What is in BAR0 in the end. */
+/* The contents of BAR0 in the end. */
 static uint32_t ram_word(unsigned i)
 {
 	return i * 2654435761u;

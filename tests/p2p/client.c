@@ -233,7 +233,7 @@ static void to_each_other_at_once(void)
 	CHECK(!atomic_load(&bad));
 }
 
-/* What the kernel looks at when a BAR's mapping is mapped by type1. */
+/* The kernel's checks when a BAR's mapping is mapped by type1. */
 static void what_type1_takes(void)
 {
 	char *two = mmap(NULL, 2 * PAGE, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);

@@ -311,7 +311,7 @@ static void one_process_has_it(void)
 	CHECK(is_free());
 }
 
-/* Who opened them has not used them: who gets them has the device. */
+/* The opener has not used them: the process that gets them has the device. */
 static void passed_on(void)
 {
 	int cdev, iommu, sv[2], fds[2];

@@ -396,7 +396,7 @@ static void *cancelled(void *arg)
 	return NULL;
 }
 
-/* What the cancelled thread left does not hinder others. */
+/* The remains of the cancelled thread do not hinder others. */
 static void after_cancel(void)
 {
 	void *p = map_regs();

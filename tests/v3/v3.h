@@ -31,7 +31,7 @@
 #define CONFIG(at) ((off_t)VFIO_V3_OFFSET(VFIO_V3_SPACE_CONFIG, at))
 #define BAR(n, at) ((off_t)VFIO_V3_OFFSET(n, at))
 
-/* What a check saw and what it should have seen; the first line of a number counts for all. */
+/* The value that a check saw and the right one; the first line of a number counts for all. */
 void is(const char *id, long got, long want, const char *what, ...)
 	__attribute__((format(printf, 4, 5)));
 void say_end(void);

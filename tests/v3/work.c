@@ -454,7 +454,7 @@ static int dies(int arg)
 	return 0;
 }
 
-/* What the last user left: asleep, from which the way back is the same; or a file that is cut. */
+/* States that the last user left: asleep, from which the way back is the same; a file cut. */
 static void left(void)
 {
 	char path[512];
@@ -552,7 +552,7 @@ void m_flow(void)
 	close(d);
 }
 
-/* What is not of 2010. */
+/* Parts that are not of 2010. */
 void n_more(void)
 {
 	int fd = ready_dev(), e[4], vec[5] = { 4 }, ev, before;

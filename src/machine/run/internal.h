@@ -73,7 +73,7 @@ int run_number(const char *text, size_t len, unsigned long *out);
 
 /* ---- stores to attributes, by run_store(): 0 or the kernel's -errno. The view is locked. ---- */
 
-/* What is written; @wait is filled in for -EINPROGRESS. */
+/* The text that is written; @wait is filled in for -EINPROGRESS. */
 struct run_text {
 	const char *text;
 	size_t len;

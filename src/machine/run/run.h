@@ -124,7 +124,7 @@ int run_change_device(const char *run_dir, const char *addr,
 		      void (*change)(struct run_device *d, bool on), bool on);
 void run_device_leaving(struct run_device *d, bool on);
 void run_device_link(struct run_device *d, bool on);
-/* What devices of the interface of 2010 hold between two users: a file each (machine/kept.c). */
+/* The state of devices of 2010's interface between two users: a file each (machine/kept.c). */
 #define RUN_KEPT "kept"
 
 /*
@@ -156,7 +156,7 @@ void run_uevent_send(const char *run_dir, const char *text, size_t len);
 bool run_view_has(const char *run_dir, const char *name);
 /* True if the file of the view at @path ("/sys/..."; without links) acts when it is written. */
 bool run_acts(const char *path);
-/* What a write waits for. */
+/* The reason why a write waits. */
 struct run_wait {
 	enum run_wait_for {
 		RUN_WAIT_CLOSE, /* that the device at @addr is closed */

@@ -192,7 +192,7 @@ static void test_buffers(void **state)
 	queue_moves(true);
 }
 
-/* What a driver does to a controller that is stopped waits until that goes on, here or there. */
+/* Stores of a driver to a stopped controller wait until that goes on, here or there. */
 static void test_stopped(void **state)
 {
 	struct drv *d = drv_new(IMAGE, "/dev/shm", NULL, 0);

@@ -460,7 +460,7 @@ static int load(int (*fn_of)(pci_function *fn, struct uvfio_state *s), const voi
 	return ret ? ret : pci_state_end(&s);
 }
 
-/* What changes is told by pages, in portions, and comes again when it changes again. */
+/* Changes are told by pages, in portions, and come again when a page changes again. */
 static void test_memory_moves(void **state)
 {
 	struct uvfio_state s;
