@@ -3,10 +3,15 @@
  * vmm/bars.h: BARs of a device in the guest: where they are, and of which pieces each consists:
  * direct ones, which the guest reaches without a trap, and trapped ones. With the device's lock
  * held, where nothing else is said.
+ *
+ * The registers: vm_bars_init() has them in the copy of config space, with the bits that the guest
+ * can write (vm_config_set()), so that what reads back is a BAR's. What a write of them, of COMMAND
+ * or of the power state changes is done by vm_bars_update().
  */
 #ifndef VMM_BARS_H
 #define VMM_BARS_H
 #include <pthread.h>
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -17,21 +22,24 @@ struct uvfio_vm_device;
 
 #define VM_BARS 7u /* with the ROM */
 
-/* A part of a BAR that the host maps. */
+/* A part of a BAR that can be direct. All of it is guarded by vm_map.place. */
 struct vm_piece {
-	uint64_t offset, size;	/* in the BAR as the guest has it */
-	uint64_t region_offset; /* in the region of the device */
-	void *host;		/* mapped, or NULL: that failed, it is trapped */
-	bool readonly;
-	bool up; /* the guest reaches it now, at @gpa */
+	uint64_t offset, size; /* in the BAR as the guest has it, and in the device's region */
+	int fd;		       /* of the region's area; the byte at @offset is at @fd_offset */
+	uint64_t fd_offset;
+	void *host;   /* mapped, or NULL: not yet, or that failed */
+	bool failed;  /* it cannot be mapped: it is trapped */
+	bool refused; /* the guest cannot have it where the BAR is now: it is trapped there */
+	bool up;      /* the guest reaches it now, at @gpa */
 	uint64_t gpa;
-	unsigned kvm_slot;
+	int kvm_slot; /* that it has there; -1: it came by bar_map() */
 };
 
 /* A part of a BAR for which a quirk answers. */
 struct vm_window {
 	struct cds_list_head node;
 	uint64_t offset, size;
+	/* offsets in the window; NULL: the device answers */
 	uint64_t (*read)(struct uvfio_vm_device *dev, uint64_t offset, unsigned size);
 	void (*write)(struct uvfio_vm_device *dev, uint64_t offset, unsigned size, uint64_t value);
 	/* or, instead, of a generic handler: */
@@ -43,15 +51,23 @@ struct vm_window {
 };
 
 struct vm_bar {
+	struct uvfio_vm_device *dev;
+	unsigned index;
+	/* from here on fixed once the device is assigned */
 	uint64_t size;	      /* as the guest has it; 0: absent */
 	uint64_t region_size; /* of the device's region */
 	bool io, is64, prefetch;
-	bool mappable;		 /* pieces may be direct: false with mmap=off, bars=, a quirk */
-	uint64_t gpa;		 /* where it is live; UVFIO_VM_UNMAPPED: it is not */
+	bool mappable;		 /* pieces may be direct: false with mmap=off, bars= */
+	bool readonly;		 /* the region takes no writes */
 	struct vm_piece *pieces; /* by offset; between them it is trapped */
 	unsigned num_pieces;
 	struct cds_list_head windows;
-	struct cds_list_head in_map; /* uvfio_vm.map, while it is live; map_lock */
+	atomic_bool answers; /* it decodes: else reads are all ones */
+	atomic_bool said;    /* a line told that the device does not answer there */
+	/* where it is live; UVFIO_VM_UNMAPPED: it is not. Changed with vm_map.lock and place held */
+	uint64_t gpa;
+	struct cds_list_head in_map; /* vm_map's list, while it is live; the same */
+	bool dead; /* its memory was away when the guest touched it: no piece is up; vm_map.place */
 };
 
 /* Where the MSI-X table and the pending bits are in the BARs as the guest has them. */
@@ -63,27 +79,46 @@ struct vm_msix_place {
 struct vm_bars {
 	struct vm_bar bar[VM_BARS];
 	struct vm_msix_place msix;
-	bool held_trapped; /* INTx waits for an access: no piece is direct */
-	bool moved_msix;   /* the table is not where the device has it (msix=barN) */
-	bool asleep;	   /* in D3 nothing is live */
+	/* INTx waits for an access: no piece is direct. Changed with vm_map.place held, too */
+	bool held_trapped;
+	bool moved_msix; /* the table is not where the device has it (msix=barN) */
+	bool asleep;	 /* in D3 nothing is live; config.c sets it, and calls vm_bars_update() */
+	/* vm_bars_update() is done with; vm_bars_fini() has something to do */
+	bool there;
 };
 
-/* Which BAR is at a guest address: of all devices. */
+/* Memory of the guest, over which no piece of a BAR is put. */
+struct vm_ram {
+	struct cds_list_head node;
+	uint64_t gpa, size;
+};
+
+/*
+ * Which BAR is at a guest address, of all devices; and which pieces are up. Lock order:
+ * uvfio_vm_device.lock (or vm_memory.lock) > place > KVM's routes and slots > lock, a leaf.
+ * Callbacks bar_map, bar_unmap and bar_moved come with place held.
+ */
 struct vm_map {
-	pthread_rwlock_t lock;		    /* uvfio_vm.map_lock: a leaf */
-	struct cds_list_head memory, ports; /* struct vm_bar.in_map */
+	pthread_mutex_t place;		    /* orders changes, and guards pieces */
+	pthread_rwlock_t lock;		    /* guards what follows */
+	struct cds_list_head memory, ports; /* struct vm_bar.in_map: who came first comes first */
+	struct cds_list_head ram;	    /* struct vm_ram; place alone */
 };
 
 /* ---- bars.c ---- */
 /* Find sizes, types and pieces; config space and MSI-X are known. 0 or -errno with a sentence. */
 int vm_bars_init(struct uvfio_vm_device *dev);
+/* Nothing of it is live. Without the device's lock, or nobody else is there. */
 void vm_bars_fini(struct uvfio_vm_device *dev);
 /*
  * Have each BAR where the guest's registers, COMMAND and the power state say: those that go go down
  * first. Config space's copy has changed.
  */
 void vm_bars_update(struct uvfio_vm_device *dev);
-/* The same with @command as COMMAND, which the device has not seen yet: what goes off goes now. */
+/*
+ * The guest writes @command, which the device has not seen yet: what goes off goes now. What comes
+ * comes with vm_bars_update(), when the device has it.
+ */
 void vm_bars_update_command(struct uvfio_vm_device *dev, uint16_t command);
 /* Take all of it away, as if decoding were off. */
 void vm_bars_down(struct uvfio_vm_device *dev);
@@ -94,12 +129,15 @@ void vm_bars_describe(struct uvfio_vm_device *dev, FILE *f);
 /* True if the byte at @offset of @bar is of the MSI-X table, or of the pending bits. */
 bool vm_bars_in_table(const struct uvfio_vm_device *dev, unsigned bar, uint64_t offset);
 bool vm_bars_in_pba(const struct uvfio_vm_device *dev, unsigned bar, uint64_t offset);
-/* Add a window of a quirk. 0, -EINVAL, -ENOMEM. @w is copied. */
+/*
+ * Add a window of a quirk, while the device is assigned. 0, -EINVAL, -ENOMEM. @w is copied, and its
+ * arg is the window's then.
+ */
 int vm_bars_window(struct uvfio_vm_device *dev, unsigned bar, const struct vm_window *w);
 /* ---- mmio.c ---- */
 int vm_map_init(struct vm_map *map);
 void vm_map_fini(struct vm_map *map);
-/* Put a BAR at its address, or take it away; no lock of the map's is held. */
-void vm_map_add(struct uvfio_vm_device *dev, unsigned bar);
-void vm_map_del(struct uvfio_vm_device *dev, unsigned bar);
+/* Put a BAR at @gpa, or take it away. With vm_map.place held. */
+void vm_map_add(struct vm_bar *bar, uint64_t gpa);
+void vm_map_del(struct vm_bar *bar);
 #endif
