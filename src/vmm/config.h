@@ -6,6 +6,7 @@
  */
 #ifndef VMM_CONFIG_H
 #define VMM_CONFIG_H
+#include <pthread.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -18,27 +19,33 @@ struct uvfio_vm_device;
 /* Where capabilities are; 0: there is none, or the guest does not see it. */
 struct vm_caps {
 	unsigned pm, msi, msix, pcie, af;
-	bool flr;      /* the device has a function-level reset (DEVCAP or AF) */
-	bool pm_reset; /* D3hot to D0 resets it: PMCSR.NoSoftReset is 0 */
+	unsigned msi_size;    /* bytes, from @msi */
+	bool has_pcie;	      /* the device has it, whether the guest sees it or not */
+	bool exp_flr, af_flr; /* the guest can reset the function by DEVCTL, by AF */
+	bool flr;	      /* the device has a function-level reset, by the one or the other */
+	bool pm_reset;	      /* D3hot to D0 resets it: PMCSR.NoSoftReset is 0 */
 };
 
-/* The ROM's image, read when the guest first looks; rom.c. */
+/* The ROM; rom.c. */
 struct vm_rom {
-	uint8_t *image; /* or NULL: not read so far */
-	uint64_t size;	/* 0: there is none */
-	bool tried;
+	uint64_t size;	      /* as the guest has it, a power of two; 0: there is none */
+	pthread_mutex_t lock; /* guards what follows; after the device's lock, before vfio's */
+	uint8_t *image;	      /* @size bytes; NULL: not read so far, or that failed */
+	bool tried;	      /* the device was asked */
 };
 
 struct vm_config {
 	unsigned size; /* 256 or 4096 */
 	uint8_t copy[PCI_CFG_EXP_SIZE], emulated[PCI_CFG_EXP_SIZE], writable[PCI_CFG_EXP_SIZE];
 	uint8_t at_reset[PCI_CFG_EXP_SIZE]; /* the copy as after power-on */
-	uint8_t hidden[PCI_CFG_EXP_SIZE];   /* of a capability that the guest does not see */
+	uint8_t hidden[PCI_CFG_EXP_SIZE];   /* 1: of a capability that the guest does not see */
 	struct vm_caps caps;
 	struct vm_rom rom;
-	const struct uvfio_vm_quirk *quirks[4]; /* those that the device has; quirks.c */
+	uint16_t vendor, device; /* the device's own, whatever the guest sees */
+	uint32_t class_code;	 /* 24 bits */
+	/* those of the device; quirks.c */
+	const struct uvfio_vm_quirk **quirks;
 	unsigned num_quirks;
-	void *quirk_state; /* of generic handlers of BAR windows: quirks.c */
 };
 
 /* ---- config.c ---- */
@@ -49,25 +56,44 @@ void vm_config_fini(struct uvfio_vm_device *dev);
 uint32_t vm_config_get(struct uvfio_vm_device *dev, unsigned offset, unsigned size);
 /* Do what the guest's write does, with all that follows; aligned, inside. */
 void vm_config_put(struct uvfio_vm_device *dev, unsigned offset, unsigned size, uint32_t value);
-/* Set bits of the copy, the mask of emulated ones and of writable ones. */
+/*
+ * Set bits of the copy, and add to the masks: of @emulated bits, which have @value now and after a
+ * reset, and @writable ones; bits that are emulated here and are not in @writable become fixed. For
+ * the time until the device is assigned.
+ */
 void vm_config_set(struct uvfio_vm_device *dev, unsigned offset, unsigned size, uint32_t value,
 		   uint32_t emulated, uint32_t writable);
-/* Return bits of the copy alone. */
+/* Have the device answer there; the copy, 0 at first, keeps the @kept bits of what is written. */
+void vm_config_pass(struct uvfio_vm_device *dev, unsigned offset, unsigned size, uint32_t kept);
+/* Have the guest read zeroes there, and lose its writes. */
+void vm_config_hide(struct uvfio_vm_device *dev, unsigned offset, unsigned size);
+/*
+ * Return bits of the copy alone. It has all that is emulated, COMMAND, and MSI's mask bits as the
+ * guest wrote them.
+ */
 uint32_t vm_config_copy(const struct uvfio_vm_device *dev, unsigned offset, unsigned size);
 /* Set the copy alone. */
 void vm_config_set_copy(struct uvfio_vm_device *dev, unsigned offset, unsigned size,
 			uint32_t value);
-/* Have the copy as after power-on: the device was reset. */
+/*
+ * The device was reset: have the copy as after power-on, and of the device COMMAND's switches off
+ * and the BARs' registers 0.
+ */
 void vm_config_after_reset(struct uvfio_vm_device *dev);
 /* ---- caps.c ---- */
 /* Walk the capabilities of the device, and hide those that the guest shall not see. */
 int vm_caps_init(struct uvfio_vm_device *dev);
 /* ---- rom.c ---- */
+/* Find its size; read the file that stands for it. 0 or -errno with a sentence. */
 int vm_rom_init(struct uvfio_vm_device *dev);
 void vm_rom_fini(struct uvfio_vm_device *dev);
-/* Read the ROM as the guest does: all ones behind its end. */
+/* Read the ROM as the guest does: all ones behind its end. With the device's lock, or without. */
 uint64_t vm_rom_read(struct uvfio_vm_device *dev, uint64_t offset, unsigned size);
 /* ---- quirks.c ---- */
+/* True if its ROM is known to hang guests. */
+bool vm_quirks_rom_hangs(const struct uvfio_vm_device *dev);
+/* Mend the copy of config space where devices are known to be wrong. */
+void vm_quirks_config(struct uvfio_vm_device *dev);
 /* Find the quirks of the device and have them set up. 0 or -errno with a sentence. */
 int vm_quirks_init(struct uvfio_vm_device *dev);
 void vm_quirks_fini(struct uvfio_vm_device *dev);

@@ -31,6 +31,7 @@ static bool parse_switch(const char *text, bool *out)
 
 static int read_rom(struct vm_options *o, const char *value)
 {
+	o->rom_asked = true;
 	if (parse_switch(value, &o->rom))
 		return 0;
 	if (!*value)

@@ -16,6 +16,7 @@ enum vm_bus { VM_BUS_PORT, VM_BUS_ROOT, VM_BUS_PCI };
 
 struct vm_options {
 	bool rom, mmap, pba_trapped, io, multifunction;
+	bool rom_asked;	       /* rom= was given */
 	char *rom_file;	       /* or NULL; its own copy */
 	unsigned trapped_bars; /* a bit for each BAR that is never mapped */
 	unsigned intx_timeout; /* ms; 0: none */

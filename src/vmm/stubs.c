@@ -5,33 +5,6 @@
  */
 #include "vmm/internal.h"
 
-/* config.c */
-void vm_config_set(struct uvfio_vm_device *dev, unsigned offset, unsigned size, uint32_t value,
-		   uint32_t emulated, uint32_t writable)
-{
-	(void)dev;
-	(void)offset;
-	(void)size;
-	(void)value;
-	(void)emulated;
-	(void)writable;
-}
-uint32_t vm_config_copy(const struct uvfio_vm_device *dev, unsigned offset, unsigned size)
-{
-	(void)dev;
-	(void)offset;
-	(void)size;
-	return 0;
-}
-
-/* rom.c */
-uint64_t vm_rom_read(struct uvfio_vm_device *dev, uint64_t offset, unsigned size)
-{
-	(void)dev;
-	(void)offset;
-	return size < 8 ? (1ull << 8 * size) - 1 : UINT64_MAX;
-}
-
 /* intx.c */
 void vm_intx_access(struct uvfio_vm_device *dev)
 {
@@ -58,4 +31,22 @@ uint64_t vm_msix_pba_read(struct uvfio_vm_device *dev, uint64_t offset, unsigned
 	(void)dev;
 	(void)offset;
 	return size < 8 ? (1ull << 8 * size) - 1 : UINT64_MAX;
+}
+
+/* msi.c */
+void vm_msi_written(struct uvfio_vm_device *dev, uint16_t old)
+{
+	(void)dev;
+	(void)old;
+}
+/* msix.c */
+void vm_msix_written(struct uvfio_vm_device *dev, uint16_t old)
+{
+	(void)dev;
+	(void)old;
+}
+/* reset.c */
+void vm_reset_after(struct uvfio_vm_device *dev)
+{
+	vm_config_after_reset(dev);
 }
