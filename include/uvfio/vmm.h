@@ -45,6 +45,7 @@ struct uvfio_vm;
 /** struct uvfio_vm_device - A function that is assigned to a guest. Opaque. */
 struct uvfio_vm_device;
 
+/** struct kvm_irq_routing_entry - A route of KVM's, of <linux/kvm.h>. */
 struct kvm_irq_routing_entry;
 
 /** define UVFIO_VM_UNMAPPED - No guest address: the BAR is not there. */
@@ -90,12 +91,12 @@ struct uvfio_vm_ops {
  * @intx_gsi: Return the GSI where the pin ends now; -1: nowhere. With exact_eoi, or for a bypass.
  * @route_add: Return a new GSI that delivers this message, effective with the next commit, or
  *	-errno: this vector's messages go through @msi.
- * @route_update: Have @gsi deliver this message from the next commit on. 0 or -errno.
+ * @route_update: Have @gsi deliver this message from the next commit on. Return 0 or -errno.
  * @route_del: Give @gsi back. No irqfd has it any more.
- * @route_commit: Make all changes since the last commit effective. 0 or -errno.
+ * @route_commit: Make all changes since the last commit effective. Return 0 or -errno.
  * @irqfd: Have each event of @eventfd raise @gsi (@assign), or no more: when that returns no
  *	interrupt of it comes. @resamplefd: of a level interrupt: signalled when the guest ended it;
- *	-1: of an edge. 0; -EINVAL: it cannot resample: INTx goes through @intx; or -errno.
+ *	-1: of an edge. Return 0; -EINVAL: it cannot resample: INTx goes through @intx; or -errno.
  *
  * The last five, and @intx_gsi, let interrupts pass without the monitor: all of them or none.
  */
@@ -163,8 +164,9 @@ UVFIO_PUBLIC int uvfio_vm_use_irq_ops(struct uvfio_vm *vm, const struct uvfio_vm
  * @kvm_slot: The first memory slot that the library may use for BARs.
  * @kvm_slots: How many it may; 0: none, BARs are trapped or mapped by bar_map.
  * @table: For a monitor that sets the routing table itself: called with all routes of the library
- *	when they changed. 0 or -errno. NULL: the library sets the table; it begins with the routes
- *	of a new irqchip of the kernel's, and the monitor tells others by uvfio_vm_kvm_route().
+ *	when they changed. Return 0 or -errno. NULL: the library sets the table; it begins with the
+ *	routes of a new irqchip of the kernel's, and the monitor tells others by
+ *	uvfio_vm_kvm_route().
  * @intx_gsi: Return the GSI where pin @pin (0: INTA) of @dev ends now; -1: nowhere. Required.
  */
 struct uvfio_vm_kvm {
@@ -374,12 +376,13 @@ UVFIO_PUBLIC int uvfio_vm_memory_populate(struct uvfio_vm *vm, uint64_t gpa, uin
 UVFIO_PUBLIC int uvfio_vm_memory_discard(struct uvfio_vm *vm, uint64_t gpa, uint64_t size);
 
 /**
- * uvfio_vm_may_discard() - Return true if memory may be dropped without a word, as a balloon does.
+ * uvfio_vm_may_discard() - May memory be dropped without a word, as a balloon does?
  * @vm: the guest.
  *
- * A device whose IOMMU pins pages would keep the old ones. It is false while the guest has one.
+ * A device whose IOMMU pins pages would keep the old ones.
  *
  * Context: any thread.
+ * Return: true: it may; false: the guest has such a device.
  */
 UVFIO_PUBLIC bool uvfio_vm_may_discard(const struct uvfio_vm *vm);
 
@@ -484,10 +487,11 @@ UVFIO_PUBLIC int uvfio_vm_assign(struct uvfio_vm *vm, const char *spec, const ch
 UVFIO_PUBLIC void uvfio_vm_unassign(struct uvfio_vm_device *dev);
 
 /**
- * uvfio_vm_device_name() - Return the device's address, "0000:01:00.0".
+ * uvfio_vm_device_name() - The address of a device.
  * @dev: the device.
  *
  * Context: any thread.
+ * Return: "0000:01:00.0"; good until the device is unassigned.
  */
 UVFIO_PUBLIC const char *uvfio_vm_device_name(const struct uvfio_vm_device *dev);
 
@@ -501,10 +505,11 @@ UVFIO_PUBLIC const char *uvfio_vm_device_name(const struct uvfio_vm_device *dev)
 UVFIO_PUBLIC void uvfio_vm_device_set_priv(struct uvfio_vm_device *dev, void *priv);
 
 /**
- * uvfio_vm_device_priv() - Return the pointer that was set last, NULL at first.
+ * uvfio_vm_device_priv() - The pointer of the monitor's that is with a device.
  * @dev: the device.
  *
  * Context: any thread.
+ * Return: the one that was set last; NULL at first.
  */
 UVFIO_PUBLIC void *uvfio_vm_device_priv(const struct uvfio_vm_device *dev);
 
@@ -692,9 +697,9 @@ UVFIO_PUBLIC int uvfio_vm_device_state(struct uvfio_vm_device *dev, char *buf, s
  * @class_value: See @class_mask.
  * @name: For messages.
  * @setup: Called when such a device is assigned, after its config space was read. May call the
- *	functions below. -errno: the device is not assigned. NULL: nothing.
+ *	functions below. Return 0; -errno: the device is not assigned. NULL: nothing.
  * @teardown: Called when it is unassigned. NULL: nothing.
- * @reset: Resets it; -errno: another way is tried. NULL: it has no way of its own.
+ * @reset: Resets it. Return 0; -errno: another way is tried. NULL: it has no way of its own.
  */
 struct uvfio_vm_quirk {
 	uint16_t vendor, device;
