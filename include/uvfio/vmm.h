@@ -69,6 +69,9 @@ struct kvm_irq_routing_entry;
  *	about @dev.
  * @unplug_requested: The owner of the device wants it back: have the guest give it up, then call
  *	uvfio_vm_unassign(). Once for each device. May call any function about @dev, also that.
+ *
+ * The first three may come from inside of a call about another device, since a BAR has to give way
+ * to others. They may call functions about memory, and none about any device.
  */
 struct uvfio_vm_ops {
 	int (*bar_map)(void *ctx, struct uvfio_vm_device *dev, unsigned bar, uint64_t gpa,

@@ -322,6 +322,13 @@ void vm_bars_hold_trapped(struct uvfio_vm_device *dev, bool trapped)
 	pthread_mutex_unlock(&dev->vm->map.place);
 }
 
+void vm_bars_settle(struct uvfio_vm *vm)
+{
+	pthread_mutex_lock(&vm->map.place);
+	vm_pieces_settle(vm);
+	pthread_mutex_unlock(&vm->map.place);
+}
+
 /* ---- for a monitor's console ---- */
 
 static void describe_part(FILE *f, const char *kind, uint64_t from, uint64_t to)

@@ -89,20 +89,24 @@ struct vm_bars {
 
 /* Memory of the guest, over which no piece of a BAR is put. */
 struct vm_ram {
+	struct vm_map *map; /* that it is in, or NULL */
 	struct cds_list_head node;
 	uint64_t gpa, size;
 };
 
 /*
  * Which BAR is at a guest address, of all devices; and which pieces are up. Lock order:
- * uvfio_vm_device.lock (or vm_memory.lock) > place > KVM's routes and slots > lock, a leaf.
- * Callbacks bar_map, bar_unmap and bar_moved come with place held.
+ * uvfio_vm_device.lock > place > vm_memory.lock, KVM's slots, vfio's > lock, a leaf. Callbacks
+ * bar_map, bar_unmap and bar_moved come with place held; it is recursive for those that change
+ * memory.
  */
 struct vm_map {
-	pthread_mutex_t place;		    /* orders changes, and guards pieces */
-	pthread_rwlock_t lock;		    /* guards what follows */
+	pthread_mutex_t place; /* orders changes, and guards these and pieces: */
+	bool settling, again;
+	unsigned patience;     /* faults of the guest that are still put down to a BAR that went */
+	pthread_rwlock_t lock; /* guards what follows; BARs change with place, too */
 	struct cds_list_head memory, ports; /* struct vm_bar.in_map: who came first comes first */
-	struct cds_list_head ram;	    /* struct vm_ram; place alone */
+	struct cds_list_head ram;	    /* struct vm_ram.node */
 };
 
 /* ---- bars.c ---- */
@@ -124,6 +128,8 @@ void vm_bars_update_command(struct uvfio_vm_device *dev, uint16_t command);
 void vm_bars_down(struct uvfio_vm_device *dev);
 /* Have no piece direct while @trapped: INTx waits for an access as a sign of its end. */
 void vm_bars_hold_trapped(struct uvfio_vm_device *dev, bool trapped);
+/* Memory has changed: have those pieces direct that can be. No lock behind vm_map.place is held. */
+void vm_bars_settle(struct uvfio_vm *vm);
 /* Write where BARs are: "; bar0 0xfe000000 direct 0-0x1fff trapped 0x2000-0x3fff". */
 void vm_bars_describe(struct uvfio_vm_device *dev, FILE *f);
 /* True if the byte at @offset of @bar is of the MSI-X table, or of the pending bits. */
@@ -137,6 +143,9 @@ int vm_bars_window(struct uvfio_vm_device *dev, unsigned bar, const struct vm_wi
 /* ---- mmio.c ---- */
 int vm_map_init(struct vm_map *map);
 void vm_map_fini(struct vm_map *map);
+/* The guest has memory there, or no more (it need not be in a map). Then vm_bars_settle(). */
+void vm_ram_add(struct vm_map *map, struct vm_ram *ram, uint64_t gpa, uint64_t size);
+void vm_ram_del(struct vm_ram *ram);
 /* Put a BAR at @gpa, or take it away. With vm_map.place held. */
 void vm_map_add(struct vm_bar *bar, uint64_t gpa);
 void vm_map_del(struct vm_bar *bar);

@@ -32,6 +32,7 @@ struct section {
 	unsigned prot;
 	bool mapped;	       /* of one that is not discardable: in the guest's space */
 	bool lost;	       /* a BAR that is not at @host any more */
+	struct vm_ram ram;     /* no piece of a BAR is put over it */
 	unsigned long there[]; /* of a discardable one: a bit for each granule */
 };
 
@@ -375,6 +376,7 @@ int vm_memory_init(struct uvfio_vm *vm)
 
 static void section_free(struct section *s)
 {
+	vm_ram_del(&s->ram);
 	if (s->m.fd >= 0)
 		close(s->m.fd);
 	free(s);
@@ -506,6 +508,8 @@ static int insert(struct uvfio_vm *vm, struct section *s)
 		rc = map_section(vm, s);
 	if (rc)
 		itree_remove(&mem->sections, &s->node);
+	else if (!(s->m.flags & UVFIO_VM_MEM_PEER))
+		vm_ram_add(&vm->map, &s->ram, s->m.gpa, s->m.size);
 	return rc;
 }
 
@@ -568,6 +572,7 @@ int uvfio_vm_memory_commit(struct uvfio_vm *vm)
 	pthread_mutex_unlock(&mem->lock);
 	/* that of begin */
 	pthread_mutex_unlock(&mem->lock);
+	vm_bars_settle(vm);
 	return rc;
 }
 
@@ -589,6 +594,7 @@ int uvfio_vm_memory_add(struct uvfio_vm *vm, const struct uvfio_vm_memory *m)
 	pthread_mutex_unlock(&mem->lock);
 	if (rc)
 		section_free(s);
+	vm_bars_settle(vm);
 	return rc;
 }
 
@@ -624,6 +630,7 @@ int uvfio_vm_memory_remove(struct uvfio_vm *vm, uint64_t gpa, uint64_t size)
 		}
 	}
 	pthread_mutex_unlock(&mem->lock);
+	vm_bars_settle(vm);
 	if (found)
 		return 0;
 	return vm_fail(vm, -ENOENT,

@@ -13,11 +13,15 @@
 
 int vm_map_init(struct vm_map *map)
 {
+	pthread_mutexattr_t attr;
 	int rc = -pthread_rwlock_init(&map->lock, NULL);
 
 	if (rc)
 		return rc;
-	pthread_mutex_init(&map->place, NULL);
+	pthread_mutexattr_init(&attr);
+	pthread_mutexattr_settype(&attr, PTHREAD_MUTEX_RECURSIVE);
+	pthread_mutex_init(&map->place, &attr);
+	pthread_mutexattr_destroy(&attr);
 	CDS_INIT_LIST_HEAD(&map->memory);
 	CDS_INIT_LIST_HEAD(&map->ports);
 	CDS_INIT_LIST_HEAD(&map->ram);
@@ -48,6 +52,26 @@ void vm_map_del(struct vm_bar *bar)
 	bar->gpa = UVFIO_VM_UNMAPPED;
 	cds_list_del(&bar->in_map);
 	pthread_rwlock_unlock(&map->lock);
+}
+
+void vm_ram_add(struct vm_map *map, struct vm_ram *ram, uint64_t gpa, uint64_t size)
+{
+	pthread_rwlock_wrlock(&map->lock);
+	*ram = (struct vm_ram){ .map = map, .gpa = gpa, .size = size };
+	cds_list_add_tail(&ram->node, &map->ram);
+	pthread_rwlock_unlock(&map->lock);
+}
+
+void vm_ram_del(struct vm_ram *ram)
+{
+	struct vm_map *map = ram->map;
+
+	if (!map)
+		return;
+	pthread_rwlock_wrlock(&map->lock);
+	cds_list_del(&ram->node);
+	pthread_rwlock_unlock(&map->lock);
+	ram->map = NULL;
 }
 
 /*

@@ -8,6 +8,7 @@
  */
 #include <errno.h>
 #include <inttypes.h>
+#include <linux/pci_regs.h>
 #include <linux/vfio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -235,9 +236,22 @@ static void put_up(struct vm_bar *b, struct vm_piece *p)
 	p->up = true;
 }
 
+/* None of them is empty; memory of the guest may reach to the last address. */
 static bool overlap(uint64_t a, uint64_t a_size, uint64_t b, uint64_t b_size)
 {
-	return a < b + b_size && b < a + a_size;
+	return a <= b + (b_size - 1) && b <= a + (a_size - 1);
+}
+
+static bool is_ram(struct vm_map *map, uint64_t gpa, uint64_t size)
+{
+	struct vm_ram *ram;
+	bool found = false;
+
+	pthread_rwlock_rdlock(&map->lock);
+	cds_list_for_each_entry(ram, &map->ram, node)
+		found = found || overlap(gpa, size, ram->gpa, ram->size);
+	pthread_rwlock_unlock(&map->lock);
+	return found;
 }
 
 /*
@@ -251,11 +265,9 @@ static bool is_covered(const struct vm_bar *b, const struct vm_piece *p)
 	uint64_t gpa = b->gpa + p->offset;
 	bool longer = p->offset + p->size > b->size, first = false;
 	struct vm_bar *other;
-	struct vm_ram *ram;
 
-	cds_list_for_each_entry(ram, &map->ram, node)
-		if (overlap(gpa, p->size, ram->gpa, ram->size))
-			return true;
+	if (is_ram(map, gpa, p->size))
+		return true;
 	cds_list_for_each_entry(other, &map->memory, in_map) {
 		if (other == b)
 			first = true;
@@ -272,7 +284,7 @@ static bool may_be_up(const struct vm_bar *b, const struct vm_piece *p)
 	       !((b->gpa + p->offset) % PAGE_SIZE_4K) && !(b->gpa >> 63) && !is_covered(b, p);
 }
 
-void vm_pieces_settle(struct uvfio_vm *vm)
+static void settle_once(struct uvfio_vm *vm)
 {
 	struct vm_bar *b;
 
@@ -287,4 +299,75 @@ void vm_pieces_settle(struct uvfio_vm *vm)
 		for (unsigned i = 0; i < b->num_pieces; i++)
 			if (!b->pieces[i].up && may_be_up(b, &b->pieces[i]))
 				put_up(b, &b->pieces[i]);
+}
+
+void vm_pieces_settle(struct uvfio_vm *vm)
+{
+	struct vm_map *map = &vm->map;
+
+	map->again = true;
+	/* from a callback that changed memory: the one that called it goes on with that */
+	if (map->settling)
+		return;
+	map->settling = true;
+	while (map->again) {
+		map->again = false;
+		settle_once(vm);
+	}
+	map->settling = false;
+}
+
+/* ---- memory that is away ---- */
+
+/*
+ * After one fault there are more of it: of other processors that were there at the same moment, and
+ * of the same when its slot goes only now.
+ */
+#define PATIENCE 1024u
+
+/* True if the device answers in memory, as far as config space tells. */
+static bool is_awake(struct uvfio_vm_device *dev)
+{
+	unsigned pm = dev->config.caps.pm;
+	uint16_t command, power;
+
+	if (!vm_device_rw(dev, VFIO_PCI_CONFIG_REGION_INDEX, PCI_COMMAND, &command, 2, false) ||
+	    command == UINT16_MAX || !(command & PCI_COMMAND_MEMORY))
+		return false;
+	return !pm || (vm_device_rw(dev, VFIO_PCI_CONFIG_REGION_INDEX, pm + PCI_PM_CTRL, &power, 2,
+				    false) &&
+		       (power & PCI_PM_CTRL_STATE_MASK) < 3);
+}
+
+static bool has_up(const struct vm_bar *b)
+{
+	for (unsigned i = 0; i < b->num_pieces; i++)
+		if (b->pieces[i].up)
+			return true;
+	return false;
+}
+
+int uvfio_vm_fault(struct uvfio_vm *vm)
+{
+	VM_CALL();
+	struct vm_map *map = &vm->map;
+	struct vm_bar *b;
+	int ours;
+
+	pthread_mutex_lock(&map->place);
+	cds_list_for_each_entry(b, &map->memory, in_map) {
+		if (!has_up(b) || is_awake(b->dev))
+			continue;
+		vm_warn("bar-away", b->dev, 0,
+			"BAR%u at 0x%" PRIx64
+			" is away, and the guest did not do that: it is trapped from now on",
+			b->index, b->gpa);
+		b->dead = true;
+		vm_pieces_down(b);
+		map->patience = PATIENCE;
+	}
+	ours = map->patience > 0;
+	map->patience -= ours;
+	pthread_mutex_unlock(&map->place);
+	return ours;
 }
