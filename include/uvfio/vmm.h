@@ -459,9 +459,11 @@ UVFIO_PUBLIC int64_t uvfio_vm_dma_unmap(struct uvfio_vm_device *dev, uint64_t io
  *	rom=on|off|FILE (on); mmap=on|off (on): are BARs mapped; bars=-2-4: never these;
  *	pba=on|off (on): trap the page of the MSI-X pending bits; intx_timeout=MS (1100; 0: none):
  *	so long after the last INTx BARs are mapped again; io=on|off (on): does the guest see I/O
- *	BARs; msix=keep|barN (keep): where the MSI-X table is shown; bus=root|port|pci (port): what
- *	it hangs on in the guest; vendor=, device=, subvendor=, subdevice=: ids to show;
- *	multifunction=on|off (off); hide=0x10+0xe: extended capabilities not to show;
+ *	BARs; msix=keep|barN (keep): where the MSI-X table is shown;
+ *	bus=port|root|pci|conventional (port): what it hangs on in the guest: a port of PCI Express,
+ *	the root bus, a conventional bus, or one of a machine that has no PCI Express at all;
+ *	vendor=, device=, subvendor=, subdevice=: ids to show; multifunction=on|off (off);
+ *	hide=0x10+0xe: extended capabilities not to show;
  *	iommu=guest|vmm (guest): DMA addresses are the guest's physical ones, or of
  *	uvfio_vm_dma_map(); vf_token=UUID.
  * @out: gets the device.
@@ -737,6 +739,23 @@ UVFIO_PUBLIC int uvfio_vm_quirk_register(const struct uvfio_vm_quirk *q);
 UVFIO_PUBLIC int uvfio_vm_config_emulate(struct uvfio_vm_device *dev, unsigned offset,
 					 unsigned size, uint32_t value, uint32_t emulated,
 					 uint32_t writable);
+
+/**
+ * uvfio_vm_quirk_access() - Of a quirk: access the device itself, past what the guest sees of it.
+ * @dev: the device.
+ * @region: 0 to 5: a BAR; 6: the ROM; 7: config space.
+ * @offset: bytes from its begin.
+ * @buf: what is written, or gets what is read, as it lies in the device (little-endian).
+ * @size: bytes.
+ * @write: it is a write.
+ *
+ * BARs answer while the guest has decoding on.
+ *
+ * Context: functions of a quirk, also those of its windows.
+ * Return: 0; -EINVAL: there is no such region; -EIO: the device does not answer there.
+ */
+UVFIO_PUBLIC int uvfio_vm_quirk_access(struct uvfio_vm_device *dev, unsigned region,
+				       uint64_t offset, void *buf, size_t size, bool write);
 
 /**
  * uvfio_vm_bar_window() - Of a quirk's setup: have functions answer for a part of a BAR.

@@ -393,7 +393,7 @@ int vm_caps_init(struct uvfio_vm_device *dev)
 	if (rc)
 		return rc;
 	/* a conventional bus does not reach further */
-	if (dev->options.bus == VM_BUS_PCI)
+	if (dev->options.bus == VM_BUS_PCI || dev->options.bus == VM_BUS_CONVENTIONAL)
 		dev->config.size = PCI_CFG_SIZE;
 	if (dev->config.size > PCI_CFG_SIZE)
 		init_ext_chain(dev);

@@ -6,7 +6,6 @@
  */
 #ifndef VMM_CONFIG_H
 #define VMM_CONFIG_H
-#include <pthread.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -28,10 +27,9 @@ struct vm_caps {
 
 /* The ROM; rom.c. */
 struct vm_rom {
-	uint64_t size;	      /* as the guest has it, a power of two; 0: there is none */
-	pthread_mutex_t lock; /* guards what follows; after the device's lock, before vfio's */
-	uint8_t *image;	      /* @size bytes; NULL: not read so far, or that failed */
-	bool tried;	      /* the device was asked */
+	uint64_t size;	/* as the guest has it, a power of two; 0: there is none */
+	uint8_t *image; /* @size bytes; NULL: not read so far, or that failed */
+	bool tried;	/* the device was asked */
 };
 
 struct vm_config {
@@ -87,7 +85,7 @@ int vm_caps_init(struct uvfio_vm_device *dev);
 /* Find its size; read the file that stands for it. 0 or -errno with a sentence. */
 int vm_rom_init(struct uvfio_vm_device *dev);
 void vm_rom_fini(struct uvfio_vm_device *dev);
-/* Read the ROM as the guest does: all ones behind its end. With the device's lock, or without. */
+/* Read the ROM as the guest does: all ones behind its end. */
 uint64_t vm_rom_read(struct uvfio_vm_device *dev, uint64_t offset, unsigned size);
 /* ---- quirks.c ---- */
 /* True if its ROM is known to hang guests. */

@@ -13,18 +13,6 @@
 #include "vmm/internal.h"
 #include "vmm/pieces.h"
 
-/* The offset of the pending bits of Chelsio's T5 VFs, which tell another one. */
-static bool known_pba(const struct uvfio_vm_device *dev, uint64_t *offset)
-{
-	uint32_t ids;
-
-	ids = vm_config_copy(dev, PCI_VENDOR_ID, 4);
-	if ((ids & 0xffff) != 0x1425 || (ids >> 24) != 0x58)
-		return false;
-	*offset = 0x1000;
-	return true;
-}
-
 /* Have what the capability says in the copy. */
 static void set_capability(struct uvfio_vm_device *dev)
 {
@@ -119,10 +107,6 @@ static int learn(struct uvfio_vm_device *dev)
 	rc = check(dev, "table", m->table_bar, m->table_offset, m->table_size);
 	if (rc)
 		return rc;
-	rc = check(dev, "pending bits", m->pba_bar, m->pba_offset, m->pba_size);
-	if (!rc || !known_pba(dev, &m->pba_offset))
-		return rc;
-	set_capability(dev);
 	return check(dev, "pending bits", m->pba_bar, m->pba_offset, m->pba_size);
 }
 

@@ -95,9 +95,10 @@ static int read_msix(struct vm_options *o, const char *value)
 
 static int read_bus(struct vm_options *o, const char *value)
 {
-	static const char *const names[] = {
-		[VM_BUS_PORT] = "port", [VM_BUS_ROOT] = "root", [VM_BUS_PCI] = "pci"
-	};
+	static const char *const names[] = { [VM_BUS_PORT] = "port",
+					     [VM_BUS_ROOT] = "root",
+					     [VM_BUS_PCI] = "pci",
+					     [VM_BUS_CONVENTIONAL] = "conventional" };
 
 	for (unsigned i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
 		if (!strcmp(value, names[i])) {
@@ -179,7 +180,7 @@ static const struct option {
 	{ "intx_timeout", "milliseconds, up to 3600000", read_timeout },
 	{ "io", "on or off", read_io },
 	{ "msix", "keep, or bar0 to bar5", read_msix },
-	{ "bus", "port, root or pci", read_bus },
+	{ "bus", "port, root, pci or conventional", read_bus },
 	{ "vendor", "an id up to 0xfffe", read_vendor },
 	{ "device", "an id up to 0xffff", read_device },
 	{ "subvendor", "an id up to 0xffff", read_subvendor },

@@ -8,7 +8,12 @@
 struct uvfio_vm;
 
 /* Where the device hangs in the guest. */
-enum vm_bus { VM_BUS_PORT, VM_BUS_ROOT, VM_BUS_PCI };
+enum vm_bus {
+	VM_BUS_PORT,
+	VM_BUS_ROOT,
+	VM_BUS_PCI,
+	VM_BUS_CONVENTIONAL, /* of a machine without PCI Express */
+};
 
 #define VM_HIDDEN_CAPS 32u
 #define VM_MSIX_KEEP   UINT32_MAX

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
  * vmm/quirks.c: what single kinds of devices need besides: rows of ours, and those that were
- * registered. Generic handlers of windows in BARs are in quirk_windows.c.
+ * registered. Windows in BARs: quirk_windows.c.
  */
 #include <errno.h>
 #include <linux/pci_regs.h>
@@ -178,7 +178,7 @@ int vm_quirks_reset(struct uvfio_vm_device *dev)
 	return rc;
 }
 
-/* ---- of a quirk's setup ---- */
+/* ---- for quirks ---- */
 
 int uvfio_vm_config_emulate(struct uvfio_vm_device *dev, unsigned offset, unsigned size,
 			    uint32_t value, uint32_t emulated, uint32_t writable)
@@ -193,14 +193,15 @@ int uvfio_vm_config_emulate(struct uvfio_vm_device *dev, unsigned offset, unsign
 	return 0;
 }
 
-int uvfio_vm_bar_window(struct uvfio_vm_device *dev, unsigned bar, uint64_t offset, uint64_t size,
-			uint64_t (*read)(struct uvfio_vm_device *dev, uint64_t offset,
-					 unsigned size),
-			void (*write)(struct uvfio_vm_device *dev, uint64_t offset, unsigned size,
-				      uint64_t value))
+int uvfio_vm_quirk_access(struct uvfio_vm_device *dev, unsigned region, uint64_t offset, void *buf,
+			  size_t size, bool write)
 {
 	VM_CALL();
-	const struct vm_window w = { .offset = offset, .size = size, .read = read, .write = write };
 
-	return vm_bars_window(dev, bar, &w);
+	if (region >= dev->open.dev->num_regions)
+		return vm_fail(dev->vm, -EINVAL, "%s has no region %u", dev->name, region);
+	if (!vm_device_rw(dev, region, offset, buf, size, write))
+		return vm_fail(dev->vm, -EIO, "%s does not answer at 0x%llx of region %u",
+			       dev->name, (unsigned long long)offset, region);
+	return 0;
 }

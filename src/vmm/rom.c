@@ -86,7 +86,7 @@ static int64_t read_device(struct uvfio_vm_device *dev, uint8_t *image, uint64_t
 	return (int64_t)done;
 }
 
-/* Read it, when the guest looks for the first time. The lock is held. */
+/* Read it, when the guest looks for the first time. */
 static void read_once(struct uvfio_vm_device *dev)
 {
 	struct vm_rom *rom = &dev->config.rom;
@@ -113,7 +113,6 @@ uint64_t vm_rom_read(struct uvfio_vm_device *dev, uint64_t offset, unsigned size
 	struct vm_rom *rom = &dev->config.rom;
 	uint64_t value = 0;
 
-	pthread_mutex_lock(&rom->lock);
 	if (!rom->tried && rom->size)
 		read_once(dev);
 	for (unsigned i = 0; i < size && i < 8; i++) {
@@ -122,7 +121,6 @@ uint64_t vm_rom_read(struct uvfio_vm_device *dev, uint64_t offset, unsigned size
 
 		value |= (uint64_t)(there ? rom->image[offset + i] : 0xff) << 8 * i;
 	}
-	pthread_mutex_unlock(&rom->lock);
 	return value;
 }
 
@@ -208,7 +206,6 @@ int vm_rom_init(struct uvfio_vm_device *dev)
 	struct vfio_region r;
 	int rc = 0;
 
-	pthread_mutex_init(&rom->lock, NULL);
 	if (dev->options.rom_file) {
 		rc = read_file(dev, dev->options.rom_file);
 	} else if (dev->options.rom && (dev->options.rom_asked || !vm_quirks_rom_hangs(dev))) {
@@ -220,13 +217,11 @@ int vm_rom_init(struct uvfio_vm_device *dev)
 		if (rom->size < MIN_SIZE || rom->size > MAX_SIZE || rom->size & (rom->size - 1))
 			rom->size = 0;
 	}
-	if (rc)
-		pthread_mutex_destroy(&rom->lock);
 	return rc;
 }
 
 void vm_rom_fini(struct uvfio_vm_device *dev)
 {
 	free(dev->config.rom.image);
-	pthread_mutex_destroy(&dev->config.rom.lock);
+	dev->config.rom.image = NULL;
 }
