@@ -1,10 +1,10 @@
 # SPDX-License-Identifier: BSD-3-Clause
 # The examples, built as a user would build them: nothing but the installed headers and, for the
-# native one, libuvfio.
+# native ones, libuvfio.
 EXAMPLE_CFLAGS := -std=gnu17 -D_GNU_SOURCE $(OPT) -g $(WARN) $(if $(WERROR),-Werror) -Iinclude
 
 EXAMPLES := $(addprefix $(BUILD)/examples/,counter.so counter_driver counter_native \
-	v3_driver)
+	v3_driver vmm)
 examples: $(EXAMPLES)
 $(EXAMPLES): $(FLAGS)
 
@@ -17,8 +17,11 @@ $(BUILD)/examples/counter_driver $(BUILD)/examples/v3_driver: $(BUILD)/examples/
 	@mkdir -p $(@D)
 	$(call say,LINK,$@)
 	$(Q)$(CC) $(EXAMPLE_CFLAGS) -o $@ $<
-$(BUILD)/examples/counter_native: examples/counter_native.c include/uvfio/uvfio.h $(LIBUVFIO)
+$(BUILD)/examples/counter_native: include/uvfio/uvfio.h
+$(BUILD)/examples/vmm: include/uvfio/vmm.h
+$(BUILD)/examples/counter_native $(BUILD)/examples/vmm: $(BUILD)/examples/%: examples/%.c \
+		$(LIBUVFIO)
 	@mkdir -p $(@D)
 	$(call say,LINK,$@)
 	$(Q)$(CC) $(EXAMPLE_CFLAGS) $(if $(SANITIZE),-fsanitize=$(SANITIZE)) -o $@ $< \
-		$(LIBUVFIO) -Wl,-rpath,'$$ORIGIN/..'
+		$(LIBUVFIO) -Wl,-rpath,'$$ORIGIN/..' -lpthread

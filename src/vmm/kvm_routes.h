@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * vmm/kvm_routes.h: the table by which KVM knows what a GSI does, and which GSIs are free. KVM takes
- * the table as a whole, so it has one owner: this library, with the monitor's routes in it, or the
- * monitor, who is told the library's.
+ * vmm/kvm_routes.h: the table by which KVM knows what a GSI does, and which GSIs are free. KVM
+ * takes the table as a whole, so it has one owner: this library, with the monitor's routes in it,
+ * or the monitor, who is told the library's.
  */
 #ifndef VMM_KVM_ROUTES_H
 #define VMM_KVM_ROUTES_H
