@@ -35,6 +35,11 @@ static bool by_cdev(const struct vfio_open *o)
 	return o->via == VFIO_VIA_CDEV;
 }
 
+static unsigned group_number(const struct vfio_place *at)
+{
+	return at->group ? at->group->iommu->id : at->outside;
+}
+
 /* Tell of a device to who has an iommufd, or a group. */
 static void fill(struct vfio_pci_dependent_device *out, const struct vfio_place *at,
 		 struct vfio_iommufd *ictx, uint32_t *flags)
@@ -45,7 +50,7 @@ static void fill(struct vfio_pci_dependent_device *out, const struct vfio_place 
 	out->bus = at->address.bus;
 	out->devfn = pci_address_devfn(&at->address);
 	if (!(*flags & VFIO_PCI_HOT_RESET_FLAG_DEV_ID)) {
-		out->group_id = at->group->iommu->id;
+		out->group_id = group_number(at);
 		return;
 	}
 	id = vfio_iommufd_place_id(ictx, at);
@@ -103,7 +108,7 @@ static long not_owned(struct vfio_open *o, const struct vfio_place *at, const ch
 	pci_address_print(&at->address, addr);
 	return report_info("hot-reset-group", o->dev->name, -EINVAL,
 			   "hot reset: %s, which is reset with it, is in group %u, %s", addr,
-			   at->group->iommu->id, what);
+			   group_number(at), what);
 }
 
 /* The form without files. */

@@ -22,6 +22,7 @@ struct vfio_device;
 struct vfio_ioas;
 struct vfio_iommufd_device;
 struct vfio_migrate;
+struct vfio_place;
 
 enum vfio_area_kind {
 	/* each load or store in a mapping of it is a call of ops->mmio */
@@ -117,6 +118,15 @@ struct vfio_device_ops {
 	 * client's set-up stays, as with reset. Return 0 or -errno. NULL: there is no such reset.
 	 */
 	int (*slot_reset)(struct vfio_device *dev);
+	/*
+	 * Instead of the latter, where somebody else knows what is reset together, and resets it at
+	 * once: list the first @max of it, the device among it, by address, and return how many
+	 * there are; -ENODEV: there is no such reset; or -errno. And do it. A place that is not in
+	 * the device's system has no group, but the number that its group has there. NULL, both:
+	 * the waist knows (vfio_slot_places()).
+	 */
+	int (*slot)(struct vfio_device *dev, struct vfio_place *out, unsigned max);
+	int (*hot_reset)(struct vfio_device *dev);
 	/*
 	 * May the device be opened by a user who shows this VF token (16 bytes as in the text;
 	 * NULL: none)? Return 0, -EACCES, -EINVAL. NULL: without one.

@@ -32,6 +32,7 @@ struct vfio_place {
 	bool reserved;		     /* it stays when the device goes */
 	/* in an answer of vfio_slot_places(), when @dev may be gone: it can be reset; it is a VF */
 	bool resets, vf;
+	unsigned outside; /* in such an answer, if @group is NULL: its group's number elsewhere */
 };
 
 struct vfio_group {
@@ -170,6 +171,9 @@ struct vfio_system {
 	/* what the interface of 2010 keeps here (v3/), made at its first use, under lock */
 	void *v3;
 	void (*v3_free)(void *v3);
+	/* what devices of the host keep here (host/); the same */
+	void *host;
+	void (*host_free)(void *host);
 	pthread_mutex_t dmabuf_lock; /* guards the next, and what it says: vfio/dmabuf.h */
 	struct cds_list_head dmabufs;
 	pthread_mutex_t imports_lock; /* guards the next: vfio/dmabuf.h */

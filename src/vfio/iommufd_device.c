@@ -88,6 +88,8 @@ int vfio_iommufd_place_id(struct vfio_iommufd *ictx, const struct vfio_place *at
 	const struct vfio_device *dev = NULL;
 	int ret;
 
+	if (!g) /* of a real device's slot, and not here */
+		return -ENODEV;
 	pthread_mutex_lock(&g->lock);
 	for (unsigned i = 0; i < g->n; i++)
 		if (pci_address_equal(&g->places[i].address, &at->address))

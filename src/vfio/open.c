@@ -497,6 +497,8 @@ int vfio_device_slot(struct vfio_open *o, struct vfio_place *out, unsigned max)
 {
 	if (!atomic_load(&o->bound))
 		return -EINVAL;
+	if (o->dev->ops->slot)
+		return o->dev->ops->slot(o->dev, out, max);
 	if (!o->dev->ops->slot_reset || o->dev->reset_scope == VFIO_RESET_NONE)
 		return -ENODEV;
 	return (int)vfio_slot_places(o->dev, out, max);
@@ -504,5 +506,7 @@ int vfio_device_slot(struct vfio_open *o, struct vfio_place *out, unsigned max)
 
 int vfio_device_slot_reset(struct vfio_open *o)
 {
-	return atomic_load(&o->bound) ? vfio_slot_reset(o->dev) : -EINVAL;
+	if (!atomic_load(&o->bound))
+		return -EINVAL;
+	return o->dev->ops->hot_reset ? o->dev->ops->hot_reset(o->dev) : vfio_slot_reset(o->dev);
 }

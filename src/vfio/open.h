@@ -285,9 +285,11 @@ struct vfio_migrate *vfio_device_migrate(const struct vfio_open *o);
 int vfio_device_reset(struct vfio_open *o);
 /**
  * vfio_device_slot - tell what a reset of the device's slot resets
- * @out: gets the first @max places, in the order of the bus
+ * @out: gets the first @max places, in the order of the bus; one of a real device's slot that is
+ *       not in this system has no group
  *
- * Return: how many there are; -ENODEV: there is no such reset.
+ * Return: how many there are; -ENODEV: there is no such reset; or what the kernel said of a real
+ * device.
  */
 int vfio_device_slot(struct vfio_open *o, struct vfio_place *out, unsigned max);
 /**
@@ -295,8 +297,8 @@ int vfio_device_slot(struct vfio_open *o, struct vfio_place *out, unsigned max);
  *
  * The caller has checked that the client has all its groups, which are open.
  *
- * Return: 0; -ENODEV: there is no such reset; -EINVAL: one of them is a VF, or has no driver that
- * can take part; -ENOMEM.
+ * Return: 0; -ENODEV: there is no such reset; -EINVAL: one of them is a VF, has no driver that can
+ * take part, or is not the client's; -ENOMEM; or what the kernel said of a real device.
  */
 int vfio_device_slot_reset(struct vfio_open *o);
 #endif

@@ -51,6 +51,8 @@ void vfio_system_free(struct vfio_system *s)
 	heap_free(s->foreign);
 	if (s->v3)
 		s->v3_free(s->v3);
+	if (s->host)
+		s->host_free(s->host);
 	loop_free(s->loop);
 	vfio_ioas_set_destroy(&s->ioases);
 	pthread_mutex_destroy(&s->imports_lock);
