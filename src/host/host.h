@@ -30,7 +30,7 @@ struct host_device;
 /**
  * host_open - find a device of the host
  * @spec: "0000:01:00.0", or a descriptor that somebody opened who may: "fd:GROUPFD,0000:01:00.0",
- *        that of its group, which may have a container, or "cdev:FD", that of its
+ *        that of its group, which has no container yet, or "cdev:FD", that of its
  *        /dev/vfio/devices/vfioN. The descriptor stays the caller's, a duplicate is made.
  * @out: gets the device
  * @err: gets a sentence of malloc's, or NULL, if it fails
@@ -78,11 +78,10 @@ struct iommu_device *host_iommu(struct host_device *h);
 /** host_config_size - return the bytes of config space that can be read: 64, 256 or 4096 */
 unsigned host_config_size(struct host_device *h);
 /**
- * host_config_read - read config space: by the device's file if it is open, else by sysfs
+ * host_config_read - read config space as it is, by sysfs
  * @size: 1, 2 or 4, aligned
  *
- * The kernel's vfio-pci shows the same there as to a user of the device, but for what it has
- * virtual (BARs, MSI), which sysfs shows as it is.
+ * A user of the device sees BARs, MSI and some more as vfio-pci has them.
  *
  * Return: the value; all ones where nothing answers.
  */

@@ -29,9 +29,19 @@ struct host_env {
 };
 extern const struct host_env host_kernel;
 
+/* A region, as the kernel told of it when the device was opened. */
+struct host_region {
+	bool there;
+	struct vfio_region info;
+	uint64_t offset; /* in the device's file */
+	struct vfio_region_area *areas;
+};
+/* More than any device has; the kernel counts them in 32 bits. */
+#define HOST_REGIONS 64u
+#define HOST_IRQS    16u
+
 struct host_device {
 	struct vfio_device vdev;
-	struct vfio_device_ops ops; /* the vdev's, without those that the kernel's has not */
 	struct iommu_device iommu;
 	const struct host_env *env;
 	const struct host_way *way;
@@ -42,10 +52,14 @@ struct host_device {
 	bool has_token;
 	uint8_t token[16]; /* for opens of clients who show none */
 	/* below: changed when it is opened and closed, under vfio_device.lock */
-	int fd;	    /* the device's file; -1: not open */
-	bool shown; /* the client of the next open shows this one: */
+	int fd; /* the device's file; -1: not open */
+	struct host_region regions[HOST_REGIONS];
+	struct vfio_irq irqs[HOST_IRQS]; /* flags and count 0: it is not there */
+	uint32_t atomics;		 /* VFIO_PCI_ATOMIC_COMP* */
+	bool shown;			 /* the client of the next open shows this one: */
 	uint8_t shown_token[16];
-	void *own; /* the way's */
+	void *own;		    /* the way's */
+	struct vfio_ioas *attached; /* under the locks of vfio_device_ops.attach */
 };
 
 static inline struct host_device *to_host(struct vfio_device *dev)
@@ -95,6 +109,75 @@ int host_open_in(const struct host_env *env, const char *spec, struct host_devic
 /* Have the sentence FORMAT in *@err, and return @rc. */
 int host_fail(char **err, int rc, const char *format, ...) __attribute__((format(printf, 3, 4)));
 
+/* ---- device.c: what is asked of an open device ---- */
+
+/* Give @h, which is all zeros but for its names, its struct vfio_device. */
+void host_device_init(struct host_device *h);
+/* Return the device of the host that @dev is, or NULL: it is another provider's. */
+struct host_device *host_of(struct vfio_device *dev);
+
+/* ---- info.c: structures of the kernel's that grow ---- */
+
+/*
+ * Have the ioctl @cmd fill a struct that begins with argsz: @size bytes at @head at first, as many
+ * as it has to say in the end. *@out is memory of base/heap.h. Return its size, or -errno.
+ */
+int host_info(const struct host_env *env, int fd, unsigned long cmd, const void *head, size_t size,
+	      void **out);
+/*
+ * Find capability @id in such a struct, whose chain begins at @at (0: there is none). NULL: it has
+ * none, or not with @min bytes. *@room gets how many bytes there are from its begin on.
+ */
+const void *host_info_cap(const void *info, size_t size, uint32_t at, uint16_t id, size_t min,
+			  size_t *room);
+
+/* ---- regions.c ---- */
+
+/* Ask the kernel for the regions and interrupts of @h, which is just open. 0 or -errno. */
+int host_regions_get(struct host_device *h, unsigned regions, unsigned irqs);
+/* Free what the last open found. */
+void host_regions_free(struct host_device *h);
+int host_get_region(struct vfio_device *dev, uint32_t index, struct vfio_region *out);
+int host_get_irq(struct vfio_device *dev, uint32_t index, struct vfio_irq *out);
+ssize_t host_rw(struct vfio_device *dev, uint32_t index, uint64_t pos, void *buf, size_t count,
+		bool write);
+int host_mmio(struct vfio_device *dev, uint32_t index, uint64_t pos, unsigned size, uint64_t *value,
+	      bool write);
+int host_ioeventfd(struct vfio_device *dev, uint32_t flags, uint64_t offset, uint64_t data, int fd);
+int host_set_irqs(struct vfio_device *dev, const struct vfio_irq_set_args *a);
+
+/* ---- reset.c ---- */
+
+int host_reset(struct vfio_device *dev);
+int host_host_reset(struct vfio_device *dev);
+int host_slot(struct vfio_device *dev, struct vfio_place *out, unsigned max);
+int host_hot_reset(struct vfio_device *dev);
+
+/* ---- container.c: a container of the kernel's, in which an address space is mirrored ---- */
+
+struct kernel_container {
+	struct vfio_ioas_listener listener;
+	struct cds_list_head node; /* host_system.containers */
+	const struct host_env *env;
+	int fd;
+	unsigned groups; /* of the kernel's, in it */
+	bool v2;	 /* type1v2: an unmap cuts no mapping */
+	/* what it mirrors, for so many devices; NULL: it is empty */
+	struct vfio_ioas *io;
+	unsigned attached;
+	uint64_t bytes; /* mapped; under the address space's lock */
+	char who[32];	/* for the log: the device that it was made for */
+};
+
+/* Open a container without a group in it. 0 or -errno, with a line. */
+int host_container_new(const struct host_env *env, const char *who, struct kernel_container **out);
+void host_container_free(struct kernel_container *c);
+/* Choose its IOMMU; it has a group. 0 or -errno, with a line. */
+int host_container_set_iommu(struct kernel_container *c);
+/* One device more is in @io by it: 0; -EBUSY: it mirrors another one; or what cannot be mapped. */
+int host_container_attach(struct kernel_container *c, struct vfio_ioas *io, const char *who);
+void host_container_detach(struct kernel_container *c);
+
 /* ---- sysfs.c: files of the host's /sys, past the shim ---- */
 
 /*
@@ -106,6 +189,13 @@ int host_sysfs_link(const struct host_env *env, const char *name, const char *li
 /* Read a file of the device @name, ended by a null byte: its length, or -errno. */
 int host_sysfs_read(const struct host_env *env, const char *name, const char *file, char *out,
 		    size_t size);
+/* @name of a file that is no device's, but has a path from /sys on. */
+#define HOST_SYSFS_TOP "../../.."
+/* Find the name of the device whose character device @fd is. Its length, or -errno. */
+int host_sysfs_of_cdev(const struct host_env *env, int fd, char *out, size_t size);
+/* Write @text to a file of the device @name. Return its length, or -errno. */
+int host_sysfs_write(const struct host_env *env, const char *name, const char *file,
+		     const char *text);
 /*
  * Call @fn for each name in the directory @path below /sys, until it returns something else than
  * 0, which is returned. -errno: it cannot be read.

@@ -9,7 +9,9 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <sys/syscall.h>
+#include <sys/sysmacros.h>
 
 #include "uvfio/model.h"
 #include "host/internal.h"
@@ -46,6 +48,18 @@ int host_sysfs_link(const struct host_env *env, const char *name, const char *li
 	return (int)strlen(out);
 }
 
+int host_sysfs_of_cdev(const struct host_env *env, int fd, char *out, size_t size)
+{
+	struct stat st;
+	char dir[64];
+	long rc = sys_call(SYS_fstat, fd, (long)&st, 0, 0, 0, 0);
+
+	if (rc < 0)
+		return (int)rc;
+	snprintf(dir, sizeof(dir), "dev/char/%u:%u/device", major(st.st_rdev), minor(st.st_rdev));
+	return host_sysfs_link(env, HOST_SYSFS_TOP, dir, out, size);
+}
+
 /* Read at most @size bytes of a file from @offset on: how many, or -errno. */
 static ssize_t read_at(const struct host_env *env, const char *name, const char *file, void *out,
 		       size_t size, off_t offset)
@@ -67,6 +81,20 @@ int host_sysfs_read(const struct host_env *env, const char *name, const char *fi
 	ssize_t n = read_at(env, name, file, out, size - 1, 0);
 
 	out[n < 0 ? 0 : n] = '\0';
+	return (int)n;
+}
+
+int host_sysfs_write(const struct host_env *env, const char *name, const char *file,
+		     const char *text)
+{
+	char path[HOST_PATH];
+	int fd = sys_open(path_of(env, name, file, path), O_WRONLY | O_CLOEXEC, 0);
+	ssize_t n;
+
+	if (fd < 0)
+		return fd;
+	n = sys_write(fd, text, strlen(text));
+	sys_close(fd);
 	return (int)n;
 }
 
