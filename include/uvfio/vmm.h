@@ -72,6 +72,9 @@ struct kvm_irq_routing_entry;
  *
  * The first three may come from inside of a call about another device, since a BAR has to give way
  * to others. They may call functions about memory, and none about any device.
+ *
+ * The last two come from the thread that runs uvfio_vm_dispatch(), maybe before the
+ * uvfio_vm_assign() of the device has returned.
  */
 struct uvfio_vm_ops {
 	int (*bar_map)(void *ctx, struct uvfio_vm_device *dev, unsigned bar, uint64_t gpa,
@@ -226,7 +229,7 @@ UVFIO_PUBLIC void uvfio_vm_intx_route_changed(struct uvfio_vm *vm);
  *
  * Every device whose interrupt is pending there lowers its line and may interrupt again.
  *
- * Context: any thread.
+ * Context: any thread, with no lock that intx() takes.
  */
 UVFIO_PUBLIC void uvfio_vm_intx_eoi(struct uvfio_vm *vm, int gsi);
 

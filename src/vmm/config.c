@@ -192,6 +192,7 @@ static void write_command(struct uvfio_vm_device *dev, const struct write *w)
 	to_copy(dev, w);
 	follow_command(dev);
 	vm_bars_update(dev);
+	vm_intx_command(dev);
 }
 
 static void write_bar(struct uvfio_vm_device *dev, const struct write *w)

@@ -185,15 +185,18 @@ static int set_up(struct uvfio_vm_device *dev)
 	if (rc)
 		goto fail_bars;
 	vm_reset_init(dev);
-	rc = vm_irq_listen(dev);
-	if (rc)
-		goto fail_quirks;
 	pthread_mutex_lock(&dev->lock);
 	rc = vm_irq_to_intx(dev);
 	pthread_mutex_unlock(&dev->lock);
+	if (rc)
+		goto fail_quirks;
+	/* last: from here on the monitor may be called, and take the device away */
+	rc = vm_irq_listen(dev);
 	if (!rc)
 		return 0;
-	vm_irq_unlisten(dev);
+	pthread_mutex_lock(&dev->lock);
+	vm_irq_off(dev);
+	pthread_mutex_unlock(&dev->lock);
 fail_quirks:
 	vm_quirks_fini(dev);
 fail_bars:

@@ -9,7 +9,7 @@
 #include <string.h>
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
-#include <unistd.h>
+#include <sys/syscall.h>
 
 #include "base/sys.h"
 #include "base/thread.h"
@@ -25,6 +25,7 @@ struct vm_watch {
 	int fd;
 	uint32_t generation;
 	bool is_free; /* called without lock */
+	bool asleep;  /* vm_watch_set() */
 };
 
 static uint64_t event_of(unsigned index, uint32_t generation)
@@ -32,31 +33,36 @@ static uint64_t event_of(unsigned index, uint32_t generation)
 	return (uint64_t)generation << 32 | index;
 }
 
+/* epoll_ctl(2): 0 or -errno. */
+static int epoll_change(struct vm_events *e, int op, int fd, uint32_t events, uint64_t data)
+{
+	struct epoll_event ev = { .events = events, .data.u64 = data };
+
+	return (int)sys_call(SYS_epoll_ctl, e->epoll, op, fd, (long)&ev, 0, 0);
+}
+
 int vm_events_init(struct uvfio_vm *vm)
 {
 	struct vm_events *e = &vm->events;
-	struct epoll_event ev = { .events = EPOLLIN, .data.u64 = NO_WATCH };
 	int rc;
 
-	e->epoll = epoll_create1(EPOLL_CLOEXEC);
+	e->epoll = (int)fd_of_ours(SYS_epoll_create1, EPOLL_CLOEXEC, 0, 0, 0);
 	if (e->epoll < 0)
-		return -errno;
-	e->wake = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-	if (e->wake < 0)
+		return e->epoll;
+	rc = e->wake = vm_eventfd();
+	if (rc < 0)
 		goto fail_epoll;
-	if (epoll_ctl(e->epoll, EPOLL_CTL_ADD, e->wake, &ev))
+	rc = epoll_change(e, EPOLL_CTL_ADD, e->wake, EPOLLIN, NO_WATCH);
+	if (rc)
 		goto fail;
 	e->first_free = NO_WATCH;
 	pthread_mutex_init(&e->lock, NULL);
 	pthread_cond_init(&e->idle, NULL);
 	return 0;
 fail:
-	rc = -errno;
-	close(e->wake);
-	errno = -rc;
+	sys_close(e->wake);
 fail_epoll:
-	rc = -errno;
-	close(e->epoll);
+	sys_close(e->epoll);
 	return rc;
 }
 
@@ -81,8 +87,8 @@ void vm_events_fini(struct uvfio_vm *vm)
 	free(e->watches);
 	pthread_cond_destroy(&e->idle);
 	pthread_mutex_destroy(&e->lock);
-	close(e->wake);
-	close(e->epoll);
+	sys_close(e->wake);
+	sys_close(e->epoll);
 }
 
 /* Take a free entry, making the table larger if there is none. The lock is held. */
@@ -118,7 +124,6 @@ static void give_entry(struct vm_events *e, unsigned index)
 static int add(struct uvfio_vm_device *dev, int fd, vm_event_fn *fn, uint64_t arg, bool is_free)
 {
 	struct vm_events *e = &dev->vm->events;
-	struct epoll_event ev = { .events = EPOLLIN };
 	unsigned index;
 	int rc;
 
@@ -131,15 +136,13 @@ static int add(struct uvfio_vm_device *dev, int fd, vm_event_fn *fn, uint64_t ar
 	e->watches[index].arg = arg;
 	e->watches[index].fd = fd;
 	e->watches[index].is_free = is_free;
-	ev.data.u64 = event_of(index, e->watches[index].generation);
-	rc = (int)index;
-	if (epoll_ctl(e->epoll, EPOLL_CTL_ADD, fd, &ev)) {
-		rc = -errno;
+	rc = epoll_change(e, EPOLL_CTL_ADD, fd, EPOLLIN,
+			  event_of(index, e->watches[index].generation));
+	if (rc)
 		give_entry(e, index);
-	}
 out:
 	pthread_mutex_unlock(&e->lock);
-	return rc;
+	return rc ? rc : (int)index;
 }
 
 int vm_watch_add(struct uvfio_vm_device *dev, int fd, vm_event_fn *fn, uint64_t arg)
@@ -152,6 +155,22 @@ int vm_watch_add_free(struct uvfio_vm_device *dev, int fd, vm_event_fn *fn, uint
 	return add(dev, fd, fn, arg, true);
 }
 
+void vm_watch_set(struct uvfio_vm_device *dev, int watch, bool on)
+{
+	struct vm_events *e = &dev->vm->events;
+	struct vm_watch *w;
+
+	pthread_mutex_lock(&e->lock);
+	w = &e->watches[watch];
+	if (w->asleep == on) {
+		w->asleep = !on;
+		/* it is there, so this takes no memory and does not fail */
+		epoll_change(e, EPOLL_CTL_MOD, w->fd, on ? EPOLLIN : 0,
+			     event_of((unsigned)watch, w->generation));
+	}
+	pthread_mutex_unlock(&e->lock);
+}
+
 void vm_watch_del(struct uvfio_vm_device *dev, int watch)
 {
 	struct vm_events *e = &dev->vm->events;
@@ -159,7 +178,7 @@ void vm_watch_del(struct uvfio_vm_device *dev, int watch)
 	if (watch < 0)
 		return;
 	pthread_mutex_lock(&e->lock);
-	epoll_ctl(e->epoll, EPOLL_CTL_DEL, e->watches[watch].fd, NULL);
+	epoll_change(e, EPOLL_CTL_DEL, e->watches[watch].fd, 0, 0);
 	give_entry(e, (unsigned)watch);
 	pthread_mutex_unlock(&e->lock);
 }
@@ -205,7 +224,7 @@ static void call_free(struct vm_events *e, const struct vm_watch *w)
 /*
  * Do what one event asks for: true if there was something. A device with a watch is there; to be
  * there still when its lock is taken it is entered, which fails only where it is on its way out,
- * and all its interrupts are.
+ * and all its interrupts are: then the watch stays silent until it is ended.
  */
 static bool handle(struct vm_events *e, uint64_t event)
 {
@@ -216,7 +235,11 @@ static bool handle(struct vm_events *e, uint64_t event)
 
 	pthread_mutex_lock(&e->lock);
 	w = watch_of(e, event);
-	if (!w || (!w->is_free && !vm_enter(w->dev))) {
+	if (w && !w->is_free && !vm_enter(w->dev)) {
+		epoll_change(e, EPOLL_CTL_MOD, w->fd, 0, event);
+		w = NULL;
+	}
+	if (!w) {
 		pthread_mutex_unlock(&e->lock);
 		return false;
 	}
@@ -232,6 +255,8 @@ static bool handle(struct vm_events *e, uint64_t event)
 	pthread_mutex_lock(&dev->lock);
 	pthread_mutex_lock(&e->lock);
 	w = watch_of(e, event);
+	if (w && w->asleep)
+		w = NULL;
 	if (w)
 		now = *w;
 	pthread_mutex_unlock(&e->lock);

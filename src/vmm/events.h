@@ -46,6 +46,8 @@ void vm_events_fini(struct uvfio_vm *vm);
 int vm_watch_add(struct uvfio_vm_device *dev, int fd, vm_event_fn *fn, uint64_t arg);
 /* The same, but @fn is called with no lock, and the caller holds none. */
 int vm_watch_add_free(struct uvfio_vm_device *dev, int fd, vm_event_fn *fn, uint64_t arg);
+/* Have a watch of the first kind sleep, or wake it (@on), with the lock. Events wait meanwhile. */
+void vm_watch_set(struct uvfio_vm_device *dev, int watch, bool on);
 /*
  * End a watch (-1: nothing happens), with the lock of its device held. An event that nobody has
  * read stays in the descriptor.

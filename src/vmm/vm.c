@@ -171,6 +171,8 @@ void uvfio_vm_intx_eoi(struct uvfio_vm *vm, int gsi)
 	VM_CALL();
 	struct uvfio_vm_device *dev;
 
+	if (gsi < 0)
+		return;
 	pthread_mutex_lock(&vm->devices_lock);
 	cds_list_for_each_entry(dev, &vm->devices, node) {
 		pthread_mutex_lock(&dev->lock);
