@@ -20,6 +20,8 @@
  * Callbacks come from the thread that runs uvfio_vm_dispatch(), or from inside of a call about the
  * same device. A callback must not call functions about the device that it is for, unless it says
  * that it may.
+ * A call may bring callbacks, and may wait for one that runs in another thread: in a call, hold no
+ * lock that a callback takes.
  *
  * Errors: 0 or a count, or -errno; uvfio_vm_strerror() has the sentence.
  */
