@@ -20,8 +20,6 @@
  * Callbacks come from the thread that runs uvfio_vm_dispatch(), or from inside of a call about the
  * same device. A callback must not call functions about the device that it is for, unless it says
  * that it may.
- * A call may bring callbacks, and may wait for one that runs in another thread: in a call, hold no
- * lock that a callback takes.
  *
  * Errors: 0 or a count, or -errno; uvfio_vm_strerror() has the sentence.
  */
@@ -648,10 +646,13 @@ UVFIO_PUBLIC int uvfio_vm_fault(struct uvfio_vm *vm);
  * uvfio_vm_reset_device() - Reset one device, as a reset of the bus above it does.
  * @dev: the device.
  *
+ * Afterwards DMA is off, and the guest sees config space, BARs and interrupts as after power-on, also
+ * where the device could not be reset and has other registers as they were.
+ *
  * Context: any thread.
- * Return: 0; -ENOTSUP: it cannot be reset alone: its registers are as they were, DMA and interrupts
- * are off; -EINVAL: only together with other devices of the guest (uvfio_vm_reset()); -EPERM: only
- * together with a device that is not the guest's; or what the device answered.
+ * Return: 0; -ENOTSUP: it cannot be reset alone; -EINVAL: only together with other devices of the
+ * guest (uvfio_vm_reset()); -EPERM: only together with a device that is not the guest's; -ENODEV:
+ * it is being unassigned; or what the device answered.
  */
 UVFIO_PUBLIC int uvfio_vm_reset_device(struct uvfio_vm_device *dev);
 

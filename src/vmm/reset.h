@@ -1,22 +1,23 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* vmm/reset.h: resets of devices. With the device's lock held, where nothing else is said. */
+/*
+ * vmm/reset.h: resets of devices. A reset is three steps: before it, with the device's lock held;
+ * the reset itself, without, since it may take long and the device be another's, too; and after it,
+ * with the lock again, whatever became of it.
+ */
 #ifndef VMM_RESET_H
 #define VMM_RESET_H
 #include <stdbool.h>
 
 struct uvfio_vm_device;
 
-enum vm_reset_kind { VM_RESET_NONE, VM_RESET_QUIRK, VM_RESET_FLR, VM_RESET_BUS, VM_RESET_PM };
-
 struct vm_reset {
-	enum vm_reset_kind kind; /* how the device alone is reset */
-	bool done;		 /* in a reset of the guest: it was reset with another one */
+	bool done; /* in a reset of the guest: it was reset with another one; devices_lock */
 };
 
-/* Find out how @dev can be reset; say it once if it cannot. */
+/* Say once how @dev can be reset alone, and if it cannot. Its lock or vm.devices_lock is held. */
 void vm_reset_init(struct uvfio_vm_device *dev);
-/* Before a reset: interrupts off, D0, DMA and decoding off. */
+/* Before a reset: interrupts off, D0, BARs down, DMA and decoding off. Lock held. */
 void vm_reset_before(struct uvfio_vm_device *dev);
-/* The device was reset: its copies are as after power-on, INTx is on. */
+/* The device was reset: its copies are as after power-on, INTx is on. Lock held. */
 void vm_reset_after(struct uvfio_vm_device *dev);
 #endif
