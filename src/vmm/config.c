@@ -22,7 +22,7 @@
 
 static uint32_t all_ones(unsigned size)
 {
-	return size >= 4 ? UINT32_MAX : (1u << 8 * size) - 1;
+	return size == 1 ? 0xff : size == 2 ? 0xffff : UINT32_MAX;
 }
 
 static uint32_t get_bytes(const uint8_t *from, unsigned size)
@@ -227,15 +227,16 @@ static void write_msi(struct uvfio_vm_device *dev, const struct write *w)
 
 	to_copy(dev, w);
 	now = (uint16_t)vm_config_copy(dev, flags, 2);
+	/* vfio-pci keeps the enable bit only while SET_IRQS has MSI on */
 	if (now & ~old & PCI_MSI_FLAGS_ENABLE) {
-		/* vfio-pci keeps the enable bit only while SET_IRQS has MSI on */
 		vm_msi_written(dev, old);
 		to_device(dev, w);
-		push_msi_mask(dev);
-		return;
+	} else {
+		to_device(dev, w);
+		vm_msi_written(dev, old);
 	}
-	to_device(dev, w);
-	vm_msi_written(dev, old);
+	if (now & PCI_MSI_FLAGS_ENABLE && now != old)
+		push_msi_mask(dev);
 }
 
 static void write_msix(struct uvfio_vm_device *dev, const struct write *w)
