@@ -198,6 +198,8 @@ static inline int fake_set(struct fake *f, const struct vfio_irq_set_args *a)
 	}
 	for (unsigned i = 0; i < a->count && !rc; i++)
 		rc = fake_take(&f->fd[a->index][a->start + i], fds[i]);
+	if (rc && !single && !is_on)
+		fake_off(f);
 	fake_look(f);
 	return rc;
 }
