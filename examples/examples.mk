@@ -4,7 +4,7 @@
 EXAMPLE_CFLAGS := -std=gnu17 -D_GNU_SOURCE $(OPT) -g $(WARN) $(if $(WERROR),-Werror) -Iinclude
 
 EXAMPLES := $(addprefix $(BUILD)/examples/,counter.so counter_driver counter_native \
-	v3_driver vmm)
+	kvm_assign v3_driver vmm)
 examples: $(EXAMPLES)
 $(EXAMPLES): $(FLAGS)
 
@@ -18,9 +18,10 @@ $(BUILD)/examples/counter_driver $(BUILD)/examples/v3_driver: $(BUILD)/examples/
 	$(call say,LINK,$@)
 	$(Q)$(CC) $(EXAMPLE_CFLAGS) -o $@ $<
 $(BUILD)/examples/counter_native: include/uvfio/uvfio.h
+$(BUILD)/examples/kvm_assign: include/uvfio/kvm_assign.h include/uvfio/vmm.h
 $(BUILD)/examples/vmm: include/uvfio/vmm.h
-$(BUILD)/examples/counter_native $(BUILD)/examples/vmm: $(BUILD)/examples/%: examples/%.c \
-		$(LIBUVFIO)
+$(addprefix $(BUILD)/examples/,counter_native kvm_assign vmm): $(BUILD)/examples/%: \
+		examples/%.c $(LIBUVFIO)
 	@mkdir -p $(@D)
 	$(call say,LINK,$@)
 	$(Q)$(CC) $(EXAMPLE_CFLAGS) $(if $(SANITIZE),-fsanitize=$(SANITIZE)) -o $@ $< \

@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: BSD-3-Clause
 # examples.sh: the example device, a shared object, under the example driver both ways: a plain VFIO
 # program through the shim, and the native API. And that the driver's checks can fail: a device that
-# counts otherwise, a device that is another one.
+# counts otherwise, a device that is another one. And KVM's own requests of old.
 set -u
 # shellcheck source=tests/lib/part.sh
 . "$(dirname "$0")/lib/part.sh"; cd "$top"
@@ -28,6 +28,8 @@ runs "the VFIO program, elsewhere" 0 "ok" "$U" run --log error --device edu --de
 runs "the log names the stray DMA" 0 "0000:01:00.0: DMA fault: write of 8 bytes at IOVA 0x100040: not mapped" "$U" run --device "$E/counter.so" -- "$E/counter_driver"
 runs "two drivers, one device after the other" 0 "ok" "$U" run --log error --device "$E/counter.so" -- sh -c "'$E/counter_driver' && '$E/counter_driver'"
 runs "an option out of range" 2 "counter: option 'step=1001': must be from 1 to 1000" "$U" run --device "$E/counter.so,step=1001" -- "$E/counter_driver"
+
+runs "the requests that KVM had" 0 $'by line 11\nan interrupt by message, GSI 24\nok' "$E/kvm_assign"
 
 # a counter that forgets to interrupt, one that writes the wrong number, one whose count is off
 broken() {
