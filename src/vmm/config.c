@@ -123,6 +123,23 @@ static void write_device(struct uvfio_vm_device *dev, unsigned offset, unsigned 
 
 /* ---- reading ---- */
 
+/*
+ * Return bits of [@offset, @offset + @size) that are pending bits of MSI which the device does not
+ * have: it knows nothing of a mask of ours.
+ */
+static uint32_t pending_bits(const struct uvfio_vm_device *dev, unsigned offset, unsigned size)
+{
+	unsigned msi = dev->config.caps.msi, flags, at;
+
+	if (!msi || offset < msi || offset >= msi + dev->config.caps.msi_size)
+		return 0;
+	flags = vm_config_copy(dev, msi + PCI_MSI_FLAGS, 2);
+	at = msi + (flags & PCI_MSI_FLAGS_64BIT ? PCI_MSI_PENDING_64 : PCI_MSI_PENDING_32);
+	if (!(flags & PCI_MSI_FLAGS_MASKBIT) || offset < at)
+		return 0;
+	return vm_msi_pending(dev) >> 8 * (offset - at) & all_ones(size);
+}
+
 uint32_t vm_config_get(struct uvfio_vm_device *dev, unsigned offset, unsigned size)
 {
 	uint32_t emulated = get_bytes(dev->config.emulated + offset, size), value;
@@ -132,6 +149,7 @@ uint32_t vm_config_get(struct uvfio_vm_device *dev, unsigned offset, unsigned si
 		return vm_config_copy(dev, offset, size);
 	if (!read_device(dev, offset, size, &value))
 		return value;
+	value |= pending_bits(dev, offset, size);
 	return (vm_config_copy(dev, offset, size) & emulated) | (value & ~emulated);
 }
 

@@ -121,6 +121,8 @@ void vm_vectors_commit(struct uvfio_vm_device *dev);
 /* Have events of a vector that is prepared become interrupts, or wait in its eventfd. */
 void vm_vector_connect(struct uvfio_vm_device *dev, unsigned i);
 void vm_vector_disconnect(struct uvfio_vm_device *dev, unsigned i);
+/* Give back all that vector @i has; VFIO does not have its eventfd. */
+void vm_vector_drop(struct uvfio_vm_device *dev, unsigned i);
 /* True if vector @i is prepared. */
 bool vm_vector_usable(const struct uvfio_vm_device *dev, unsigned i);
 /* Return which of the @n (64 at most) vectors from @first on have an event that waits. */

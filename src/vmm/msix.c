@@ -74,9 +74,10 @@ static bool is_new(const struct uvfio_vm_device *dev, unsigned i)
 	return v->connected && !v->in_vfio;
 }
 
+/* What it has is for others; the guest's next unmasking tries again. */
 static void lose_vector(struct uvfio_vm_device *dev, unsigned i, int rc)
 {
-	vm_vector_disconnect(dev, i);
+	vm_vector_drop(dev, i);
 	vm_warn(REPORT_HINT("vmm-vector",
 			    "; the limit of open files may be too low (RLIMIT_NOFILE)"),
 		dev, rc, "MSI-X vector %u has no interrupt", i);
@@ -91,6 +92,16 @@ static void give_run(struct uvfio_vm_device *dev, unsigned first, unsigned end)
 	for (unsigned i = first; i < end; i++)
 		irq->fds[i] = is_new(dev, i) ? irq->vectors[i].eventfd : -1;
 	rc = set(dev, first, end - first, irq->fds + first);
+	if (rc == -EMFILE && end - first > 1) {
+		/* VFIO needs numbers of files, too: half of the vectors get them all */
+		unsigned middle = first + (end - first) / 2;
+
+		for (unsigned i = middle; i < end; i++)
+			if (irq->fds[i] >= 0)
+				lose_vector(dev, i, rc);
+		give_run(dev, first, middle);
+		return;
+	}
 	for (unsigned i = first; i < end; i++) {
 		if (irq->fds[i] < 0)
 			continue;
@@ -126,9 +137,21 @@ static void give(struct uvfio_vm_device *dev, unsigned first, unsigned end)
 	}
 }
 
+/* Lose the vectors from @count on, because of @rc. */
+static void cut(struct uvfio_vm_device *dev, unsigned count, int rc)
+{
+	struct vm_irq *irq = &dev->irq;
+
+	for (unsigned i = count; i < irq->num_vectors; i++)
+		if (irq->fds[i] >= 0)
+			lose_vector(dev, i, rc > 0 ? -ENOSPC : rc);
+	for (unsigned i = count; i < irq->num_vectors; i++)
+		irq->fds[i] = -1;
+}
+
 /*
- * Have VFIO's number of vectors at @count at least, where that is fixed when they are switched on:
- * what the device sends meanwhile is lost.
+ * Have VFIO's number of vectors at @count, where that is fixed when they are switched on: what the
+ * device sends meanwhile is lost.
  */
 static void grow(struct uvfio_vm_device *dev, unsigned count)
 {
@@ -138,28 +161,26 @@ static void grow(struct uvfio_vm_device *dev, unsigned count)
 
 	if (had)
 		set_off(dev);
-	irq->in_vfio = 0;
-	for (unsigned i = 0; i < irq->num_vectors; i++)
-		irq->fds[i] =
-			irq->vectors[i].in_vfio || is_new(dev, i) ? irq->vectors[i].eventfd : -1;
-	for (;;) {
-		rc = set(dev, 0, count, irq->fds);
-		if (rc > 0 && (unsigned)rc < count)
-			count = (unsigned)rc;
-		else if (rc && count > had && had)
-			count = had;
-		else
-			break;
-	}
-	if (!rc)
-		irq->in_vfio = count;
 	for (unsigned i = 0; i < irq->num_vectors; i++) {
 		struct vm_vector *v = &irq->vectors[i];
 
-		v->in_vfio = i < irq->in_vfio && irq->fds[i] >= 0;
-		if (irq->fds[i] >= 0 && !v->in_vfio)
-			lose_vector(dev, i, rc < 0 ? rc : -ENOSPC);
+		irq->fds[i] = v->in_vfio || is_new(dev, i) ? v->eventfd : -1;
+		v->in_vfio = false;
 	}
+	while ((rc = set(dev, 0, count, irq->fds))) {
+		if (rc > 0 && (unsigned)rc < count)
+			count = (unsigned)rc;
+		else if (rc == -EMFILE && count / 2 > had)
+			count /= 2; /* as above */
+		else
+			count = count > had ? had : 0;
+		cut(dev, count, rc);
+		if (!count)
+			break;
+	}
+	irq->in_vfio = count;
+	for (unsigned i = 0; i < count; i++)
+		irq->vectors[i].in_vfio = irq->fds[i] >= 0;
 }
 
 /*

@@ -505,6 +505,17 @@ static inline void mon_ops(struct uvfio_vm_irq_ops *ops, bool bypass)
 	ops->irqfd = mon_irqfd;
 }
 
+/* Return how many messages came so far. */
+static inline uint64_t mon_messages(struct monitor *m)
+{
+	uint64_t n;
+
+	pthread_mutex_lock(&m->lock);
+	n = m->messages;
+	pthread_mutex_unlock(&m->lock);
+	return n;
+}
+
 /* Do what the kernel does with events of irqfds. */
 static inline void mon_run(struct monitor *m)
 {
@@ -570,6 +581,28 @@ static inline void tvm_begin(struct tvm *t, const struct uvfio_vm_ops *vm_ops, v
 	atomic_store(&dev->open.bound, true);
 	cds_list_add_tail(&dev->node, &t->vm->devices);
 	t->dev = dev;
+}
+
+/* Set up config space, interrupts and BARs, as an assignment does. */
+static inline void tvm_set_up(struct tvm *t)
+{
+	assert_int_equal(vm_config_init(t->dev), 0);
+	assert_int_equal(vm_irq_init(t->dev), 0);
+	assert_int_equal(vm_bars_init(t->dev), 0);
+	pthread_mutex_lock(&t->dev->lock);
+	assert_int_equal(vm_irq_to_intx(t->dev), 0);
+	pthread_mutex_unlock(&t->dev->lock);
+}
+
+static inline void tvm_tear_down(struct tvm *t)
+{
+	pthread_mutex_lock(&t->dev->lock);
+	vm_irq_off(t->dev);
+	vm_bars_down(t->dev);
+	pthread_mutex_unlock(&t->dev->lock);
+	vm_bars_fini(t->dev);
+	vm_irq_fini(t->dev);
+	vm_config_fini(t->dev);
 }
 
 static inline void tvm_end(struct tvm *t)

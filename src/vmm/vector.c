@@ -57,19 +57,25 @@ static void drop_irqfd(struct uvfio_vm_device *dev, struct vm_vector *v)
 	v->irqfd = false;
 }
 
+void vm_vector_drop(struct uvfio_vm_device *dev, unsigned i)
+{
+	struct vm_vector *v = &dev->irq.vectors[i];
+
+	vm_watch_del(dev, v->watch);
+	drop_irqfd(dev, v);
+	drop_route(dev, v);
+	if (v->eventfd >= 0)
+		sys_close(v->eventfd);
+	v->eventfd = v->watch = -1;
+	v->connected = false;
+}
+
 void vm_vectors_free(struct uvfio_vm_device *dev)
 {
 	struct vm_irq *irq = &dev->irq;
 
-	for (unsigned i = 0; i < irq->num_vectors; i++) {
-		struct vm_vector *v = &irq->vectors[i];
-
-		vm_watch_del(dev, v->watch);
-		drop_irqfd(dev, v);
-		drop_route(dev, v);
-		if (v->eventfd >= 0)
-			sys_close(v->eventfd);
-	}
+	for (unsigned i = 0; i < irq->num_vectors; i++)
+		vm_vector_drop(dev, i);
 	irq->num_vectors = 0;
 	/* so that the table has no routes of ours that are not used */
 	vm_vectors_commit(dev);

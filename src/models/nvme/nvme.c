@@ -497,6 +497,10 @@ static const struct uvfio_option options[] = {
 	  .help = "MSI-X vectors",
 	  .min = 1,
 	  .max = NVME_QUEUES },
+	{ .name = "msix",
+	  .type = UVFIO_OPT_BOOL,
+	  .def = "on",
+	  .help = "MSI-X capability; off: drivers use MSI" },
 	{ .name = "mdts",
 	  .type = UVFIO_OPT_UINT,
 	  .def = "7",
@@ -603,11 +607,14 @@ static int describe(struct nvme *n)
 	 * class is what drivers bind to.
 	 */
 	static const struct uvfio_ids ids = { 0x1b36, 0x0010, 0x1af4, 0x1100, 0x010802, 2 };
+	bool msix = uvfio_opt_bool(n->dev, "msix", 0);
 	unsigned msi = 32;
 	int err;
 
 	while (msi > n->vectors)
 		msi /= 2;
+	if (!msix)
+		n->vectors = msi;
 	if ((err = uvfio_set_ids(n->dev, &ids)) < 0 ||
 	    (err = uvfio_add_bar(n->dev, 0, BAR_SIZE, UVFIO_BAR_64)) < 0 ||
 	    (err = uvfio_set_pages(n->dev, 0, NVME_DOORBELLS, NVME_DOORBELL_PAGE,
@@ -616,7 +623,8 @@ static int describe(struct nvme *n)
 	    (err = uvfio_add_pm(n->dev, false)) < 0 ||
 	    (err = uvfio_add_msi(n->dev, msi, true, true)) < 0 ||
 	    (err = uvfio_add_pcie(n->dev, true)) < 0 ||
-	    (err = uvfio_add_msix(n->dev, n->vectors, 0, MSIX_TABLE, 0, MSIX_PENDING)) < 0 ||
+	    (msix &&
+	     (err = uvfio_add_msix(n->dev, n->vectors, 0, MSIX_TABLE, 0, MSIX_PENDING)) < 0) ||
 	    (err = uvfio_add_aer(n->dev)) < 0 ||
 	    (err = uvfio_add_dsn(n->dev,
 				 hash(0xcbf29ce484222325ull, n->serial, sizeof(n->serial)))) < 0)

@@ -106,6 +106,20 @@ static void test_options(void **state)
 	unlink(path);
 }
 
+/* Without MSI-X there are as many vectors as MSI can have. */
+static void test_msix_off(void **state)
+{
+	static const struct pci_option off = { "msix", "off" };
+	struct drv *d = drv_new(SIZE, "/var/tmp", &off, 1);
+	unsigned at = pci_find_cap(d->fn, PCI_CAP_ID_MSI);
+
+	assert_int_equal(pci_find_cap(d->fn, PCI_CAP_ID_MSIX), 0);
+	assert_int_not_equal(at, 0);
+	assert_int_equal(pci_config_read(d->fn, at + PCI_MSI_FLAGS, 2) & PCI_MSI_FLAGS_QMASK,
+			 5 << 1);
+	unplug(d);
+}
+
 /* One writer or many readers, in this process and in others; the lock goes with the process. */
 static void test_lock(void **state)
 {
@@ -831,6 +845,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_options),
+		cmocka_unit_test(test_msix_off),
 		cmocka_unit_test_setup_teardown(test_lock, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_killed, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_registers, setup, teardown),

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
  * models/testdev/internal.h: the state of a testdev: testdev.c (registers), dma.c (the engine),
- * pages.c (page requests) and state.c (migration).
+ * pages.c (page requests), oddities.c (what single kinds of devices have) and state.c (migration).
  * The model is not concurrent: its callbacks come one at a time, and it has no lock.
  */
 #ifndef MODELS_TESTDEV_INTERNAL_H
@@ -29,6 +29,8 @@ struct testdev {
 	uint64_t num_dirty;
 	bool stopped; /* for a migration */
 	unsigned pasid_bits;
+	bool mirror, own_reset;	    /* oddities.c */
+	uint32_t window;	    /* WINDOW_ADDRESS */
 	uint8_t io[64], small[256]; /* BAR3, BAR4 */
 	uint8_t region[4096];	    /* that is no BAR */
 	uint32_t reads, writes, last_access, last_offset;
@@ -45,6 +47,8 @@ struct testdev {
 	struct testdev_pages pages;
 };
 
+/* Clear what a reset clears. */
+void testdev_reset(struct uvfio_dev *dev, enum uvfio_reset_kind kind);
 /* Interrupt: by message @vector, or with neither MSI nor MSI-X enabled by the line. */
 void testdev_interrupt(struct uvfio_dev *dev, uint32_t vector);
 
@@ -79,6 +83,15 @@ int testdev_track(struct uvfio_dev *dev, bool on);
 uint64_t testdev_dirty(struct uvfio_dev *dev);
 int testdev_save_dirty(struct uvfio_dev *dev, struct uvfio_state *s);
 int testdev_load_dirty(struct uvfio_dev *dev, struct uvfio_state *s, uint32_t version);
+
+/* oddities.c */
+/* Access BAR2 where an oddity has something there: false, or true and *@ret is the answer. */
+bool testdev_odd_access(struct uvfio_dev *dev, uint64_t offset, unsigned size, uint64_t *value,
+			bool write, int *ret);
+void testdev_odd_ids(struct uvfio_dev *dev, struct uvfio_ids *ids);
+/* Have the capability at @cap as the options want it. */
+void testdev_odd_pcie(struct uvfio_dev *dev, unsigned cap);
+void testdev_odd_msix(struct uvfio_dev *dev, unsigned cap, unsigned bar);
 
 /* reg_names.c */
 extern const struct uvfio_reg testdev_reg_names[];

@@ -49,5 +49,8 @@ const struct uvfio_reg testdev_reg_names[] = {
 	REG("PAGE_ANSWERS", TD_PAGE_ANSWERS, 4, RO, 0),
 	REG("PAGE_PASID", TD_PAGE_PASID, 4, RW, 0),
 	REG("DMA_PASID", TD_DMA_PASID, 4, RW, 0),
+	REG("WINDOW_ADDRESS", TD_WINDOW_ADDRESS, 4, RW, 0),
+	REG("WINDOW_DATA", TD_WINDOW_DATA, 4, RO, 0),
+	REG("OWN_RESET", TD_OWN_RESET, 4, WO, 0),
 	{ 0 },
 };

@@ -10,52 +10,60 @@
  * BAR2: control registers. Any 64-bit one takes 8 bytes, or 4 at a time; any 32-bit one takes 4,
  * unless it says otherwise.
  */
-#define TD_ID		0x000
-#define TD_VERSION	0x004
-#define TD_READS	0x008
-#define TD_WRITES	0x00c
-#define TD_LAST_ACCESS	0x010
-#define TD_LAST_OFFSET	0x014
-#define TD_SCRATCH8	0x020
-#define TD_SCRATCH16	0x022
-#define TD_SCRATCH32	0x024
-#define TD_SCRATCH64	0x028
-#define TD_FAIL		0x030
-#define TD_ONLY4	0x034
-#define TD_MSI		0x040
-#define TD_INTX		0x044
-#define TD_MSI_BURST	0x048
-#define TD_IRQ_MODE	0x04c
-#define TD_TIMER_VECTOR 0x050
-#define TD_TIMER	0x054
-#define TD_ERROR	0x058
-#define TD_POWER	0x05c
-#define TD_RESETS	0x060
-#define TD_LAST_RESET	0x064
-#define TD_CFG_WRITES	0x068
-#define TD_LAST_CFG	0x06c
-#define TD_DMA_SRC	0x080
-#define TD_DMA_DST	0x088
-#define TD_DMA_LEN	0x090
-#define TD_DMA_CMD	0x098
-#define TD_DMA_STATUS	0x09c
-#define TD_DMA_PATTERN	0x0a0
-#define TD_DMA_VECTOR	0x0a4
-#define TD_DMA_DELAY	0x0a8
-#define TD_DMA_DONE	0x0b0
-#define TD_DMA_ADDR	0x0b8
-#define TD_PAGE_ADDR	0x0c0
-#define TD_PAGE_CMD	0x0c8
-#define TD_PAGE_STATUS	0x0cc
-#define TD_PAGE_ANSWERS 0x0d0
-#define TD_PAGE_PASID	0x0d4
-#define TD_DMA_PASID	0x0d8
-#define TD_REGS_END	0x0e0
+#define TD_ID		  0x000
+#define TD_VERSION	  0x004
+#define TD_READS	  0x008
+#define TD_WRITES	  0x00c
+#define TD_LAST_ACCESS	  0x010
+#define TD_LAST_OFFSET	  0x014
+#define TD_SCRATCH8	  0x020
+#define TD_SCRATCH16	  0x022
+#define TD_SCRATCH32	  0x024
+#define TD_SCRATCH64	  0x028
+#define TD_FAIL		  0x030
+#define TD_ONLY4	  0x034
+#define TD_MSI		  0x040
+#define TD_INTX		  0x044
+#define TD_MSI_BURST	  0x048
+#define TD_IRQ_MODE	  0x04c
+#define TD_TIMER_VECTOR	  0x050
+#define TD_TIMER	  0x054
+#define TD_ERROR	  0x058
+#define TD_POWER	  0x05c
+#define TD_RESETS	  0x060
+#define TD_LAST_RESET	  0x064
+#define TD_CFG_WRITES	  0x068
+#define TD_LAST_CFG	  0x06c
+#define TD_DMA_SRC	  0x080
+#define TD_DMA_DST	  0x088
+#define TD_DMA_LEN	  0x090
+#define TD_DMA_CMD	  0x098
+#define TD_DMA_STATUS	  0x09c
+#define TD_DMA_PATTERN	  0x0a0
+#define TD_DMA_VECTOR	  0x0a4
+#define TD_DMA_DELAY	  0x0a8
+#define TD_DMA_DONE	  0x0b0
+#define TD_DMA_ADDR	  0x0b8
+#define TD_PAGE_ADDR	  0x0c0
+#define TD_PAGE_CMD	  0x0c8
+#define TD_PAGE_STATUS	  0x0cc
+#define TD_PAGE_ANSWERS	  0x0d0
+#define TD_PAGE_PASID	  0x0d4
+#define TD_DMA_PASID	  0x0d8
+#define TD_WINDOW_ADDRESS 0x0e0
+#define TD_WINDOW_DATA	  0x0e4
+#define TD_OWN_RESET	  0x0e8
+#define TD_REGS_END	  0x0f0
+#define TD_MIRROR	  0x2000
+#define TD_MIRROR_SIZE	  0x1000
 
-#define TD_ID_VALUE    0x54465655u /* "UVFT" */
-#define TD_INTX_TIMER  0xffffffffu /* TIMER_VECTOR: raise the line */
-#define TD_PME_TIMER   0xfffffffeu /* send PME */
-#define TD_ERROR_FATAL 0x80000000u
+#define TD_ID_VALUE	 0x54465655u /* "UVFT" */
+#define TD_INTX_TIMER	 0xffffffffu /* TIMER_VECTOR: raise the line */
+#define TD_PME_TIMER	 0xfffffffeu /* send PME */
+#define TD_ERROR_FATAL	 0x80000000u
+#define TD_WINDOW_CONFIG 0x80000000u /* WINDOW_ADDRESS bits 31:12: data is of config space */
+#define TD_OWN_RESET_KEY 0x52455345u
+#define TD_RESET_OWN	 4u /* LAST_RESET */
 
 /* DMA_CMD */
 #define TD_OP_COPY	1u

@@ -94,6 +94,7 @@ void testdev_describe(struct uvfio_dev *dev, struct uvfio_state *s)
 
 	uvfio_same(s, "ram", td->ram_size);
 	uvfio_same(s, "region", uvfio_opt_bool(dev, "region", 0));
+	uvfio_same(s, "mirror", td->mirror);
 }
 
 /* ---- what is not memory ---- */
@@ -163,6 +164,10 @@ int testdev_save(struct uvfio_dev *dev, struct uvfio_state *s)
 		uvfio_put32(s, td->pages.pasid);
 		uvfio_put32(s, d->pasid);
 	}
+	if (td->mirror) {
+		uvfio_section(s, "window");
+		uvfio_put32(s, td->window);
+	}
 	return 0;
 }
 
@@ -214,6 +219,10 @@ int testdev_load(struct uvfio_dev *dev, struct uvfio_state *s, uint32_t version)
 		uvfio_section(s, "pasids");
 		td->pages.pasid = uvfio_get32(s);
 		d->pasid = uvfio_get32(s);
+	}
+	if (td->mirror) {
+		uvfio_section(s, "window");
+		td->window = uvfio_get32(s);
 	}
 	/* what the engine is told to do is checked when it does it; this only once */
 	if (d->status > TD_DMA_BAD || d->done > d->len)

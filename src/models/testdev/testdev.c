@@ -25,6 +25,7 @@
 #define BAR_SMALL     4u
 #define REGS_SIZE     0x10000u
 #define PBA_AT	      0x4000u
+#define PBA_ODD	      0x1000u
 #define TABLE_AT      0x8000u
 #define ROM_SIZE      4096u
 #define ROM_MAX	      (16u << 20)
@@ -250,7 +251,10 @@ static int access_reg(struct uvfio_dev *dev, uint64_t offset, unsigned size, uin
 	unsigned shift = offset % 8 * 8;
 	bool read_only;
 	uint64_t *wide, mask;
+	int ret;
 
+	if (testdev_odd_access(dev, offset, size, value, write, &ret))
+		return ret;
 	if (offset >= TD_REGS_END)
 		return write ? 0 : (*value = 0, 0);
 	wide = reg64(td, offset, &read_only);
@@ -327,7 +331,7 @@ static int testdev_write(struct uvfio_dev *dev, unsigned bar, uint64_t offset, u
 
 /* ---- reset, power, config space ---- */
 
-static void testdev_reset(struct uvfio_dev *dev, enum uvfio_reset_kind kind)
+void testdev_reset(struct uvfio_dev *dev, enum uvfio_reset_kind kind)
 {
 	struct testdev *td = uvfio_priv(dev);
 
@@ -345,6 +349,7 @@ static void testdev_reset(struct uvfio_dev *dev, enum uvfio_reset_kind kind)
 	td->scratch16 = 0;
 	td->scratch32 = td->only4 = td->timer_vector = 0;
 	td->scratch64 = 0;
+	td->window = 0;
 	if (kind != UVFIO_RESET_POWER_ON)
 		td->resets++;
 	td->last_reset = kind;
@@ -547,9 +552,13 @@ static int add_interrupts(struct uvfio_dev *dev)
 		ret = uvfio_add_msi(dev, (unsigned)uvfio_opt_uint(dev, "msi_vectors", 0),
 				    uvfio_opt_bool(dev, "msi64", 0),
 				    uvfio_opt_bool(dev, "msi_mask", 0));
-	if (ret >= 0 && uvfio_opt_bool(dev, "msix", 0))
+	if (ret >= 0 && uvfio_opt_bool(dev, "msix", 0)) {
 		ret = uvfio_add_msix(dev, (unsigned)uvfio_opt_uint(dev, "vectors", 0), BAR_REGS,
-				     TABLE_AT, BAR_REGS, PBA_AT);
+				     TABLE_AT, BAR_REGS,
+				     uvfio_opt_bool(dev, "wrong_pba", 0) ? PBA_ODD : PBA_AT);
+		if (ret > 0)
+			testdev_odd_msix(dev, (unsigned)ret, BAR_REGS);
+	}
 	return ret;
 }
 
@@ -576,6 +585,8 @@ static int add_capabilities(struct uvfio_dev *dev)
 	if (ret < 0 || !uvfio_opt_bool(dev, "pcie", 0))
 		return ret;
 	ret = uvfio_add_pcie(dev, uvfio_opt_bool(dev, "flr", 0));
+	if (ret > 0)
+		testdev_odd_pcie(dev, (unsigned)ret);
 	if (ret >= 0 && uvfio_opt_bool(dev, "aer", 0))
 		ret = uvfio_add_aer(dev);
 	if (ret >= 0 && uvfio_opt_bool(dev, "dsn", 0))
@@ -621,9 +632,7 @@ static int add_regions(struct uvfio_dev *dev)
 
 static int testdev_create(struct uvfio_dev *dev)
 {
-	static const struct uvfio_ids ids = {
-		.vendor = VENDOR,
-		.device = DEVICE,
+	struct uvfio_ids ids = {
 		.subsystem_vendor = VENDOR,
 		.subsystem = 1,
 		.class_code = CLASS_CODE,
@@ -639,6 +648,9 @@ static int testdev_create(struct uvfio_dev *dev)
 	td->timer = uvfio_timer_new(dev, timer_fired, td);
 	if (!td->timer || testdev_dma_init(dev))
 		goto fail;
+	td->mirror = uvfio_opt_bool(dev, "mirror", 0);
+	td->own_reset = uvfio_opt_bool(dev, "own_reset", 0);
+	testdev_odd_ids(dev, &ids);
 	ret = uvfio_set_ids(dev, &ids);
 	if (ret >= 0)
 		ret = add_bars(dev);
@@ -706,6 +718,29 @@ static const struct uvfio_option testdev_options[] = {
 	  .def = "0",
 	  .max = UVFIO_PASID_BITS_MAX,
 	  .help = "width of PASIDs (with pcie); 0: it has none" },
+	{ .name = "vendor_id",
+	  .type = UVFIO_OPT_UINT,
+	  .def = "0x1234",
+	  .max = 0xfffe,
+	  .help = "its ids, as of another device; the ROM keeps its own" },
+	{ .name = "device_id",
+	  .type = UVFIO_OPT_UINT,
+	  .def = "0x7e57",
+	  .max = 0xffff,
+	  .help = "the same" },
+	{ .name = "pcie_version",
+	  .type = UVFIO_OPT_UINT,
+	  .def = "2",
+	  .max = 2,
+	  .help = "what the PCI Express capability says" },
+	{ .name = "pcie_type",
+	  .type = UVFIO_OPT_UINT,
+	  .def = "0",
+	  .max = 15,
+	  .help = "the same: 0 endpoint, 1 legacy endpoint, 9 integrated endpoint" },
+	SWITCH("mirror", "off", "config space can be read in BAR2, too"),
+	SWITCH("wrong_pba", "off", "MSI-X says that the pending bits are behind the BAR"),
+	SWITCH("own_reset", "off", "a register that resets it"),
 	{ 0 },
 };
 

@@ -509,6 +509,62 @@ static void test_memory_moves(void **state)
 	unplug();
 }
 
+/* What the options of oddities.c change. */
+static void test_oddities(void **state)
+{
+	unsigned cap;
+
+	plug(&model_testdev, NULL, NULL);
+	assert_int_equal(rd(REGS, TD_MIRROR, 4), 0);
+	wr(REGS, TD_WINDOW_ADDRESS, 4, TD_WINDOW_CONFIG);
+	assert_int_equal(rd(REGS, TD_WINDOW_DATA, 4), 0);
+	wr(REGS, TD_OWN_RESET, 4, TD_OWN_RESET_KEY);
+	assert_int_equal(rd(REGS, TD_RESETS, 4), 0);
+	unplug();
+
+	plug(&model_testdev, "vendor_id", "0x14e4");
+	assert_int_equal(pci_config_read(fn, 0, 4), 0x7e5714e4);
+	unplug();
+	plug(&model_testdev, "device_id", "0x168e");
+	assert_int_equal(pci_config_read(fn, 0, 4), 0x168e1234);
+	unplug();
+	plug(&model_testdev, "pcie_version", "0");
+	cap = pci_find_cap(fn, PCI_CAP_ID_EXP);
+	assert_int_equal(pci_config_read(fn, cap + PCI_EXP_FLAGS, 2), 0);
+	unplug();
+	plug(&model_testdev, "pcie_type", "9");
+	assert_int_equal(pci_config_read(fn, cap + PCI_EXP_FLAGS, 2), 0x92);
+	unplug();
+	plug(&model_testdev, "wrong_pba", "on");
+	cap = pci_find_cap(fn, PCI_CAP_ID_MSIX);
+	assert_int_equal(pci_config_read(fn, cap + PCI_MSIX_PBA, 4), 0x10002);
+	unplug();
+
+	plug(&model_testdev, "mirror", "on");
+	for (unsigned i = 0; i < 256; i += 4)
+		assert_int_equal(rd(REGS, TD_MIRROR + i, 4), pci_config_read(fn, i, 4));
+	assert_int_equal(rd(REGS, TD_MIRROR + 1, 1), 0x12);
+	assert_int_equal(rd(REGS, TD_MIRROR, 8), rd(REGS, TD_MIRROR + 4, 4) << 32 | 0x7e571234);
+	wr(REGS, TD_WINDOW_ADDRESS, 4, TD_WINDOW_CONFIG | cap);
+	assert_int_equal(rd(REGS, TD_WINDOW_ADDRESS, 4), TD_WINDOW_CONFIG | cap);
+	assert_int_equal(rd(REGS, TD_WINDOW_DATA, 4), pci_config_read(fn, cap, 4));
+	assert_int_equal(rd(REGS, TD_WINDOW_DATA + 2, 2), pci_config_read(fn, cap + 2, 2));
+	assert_true(refused(REGS, TD_WINDOW_ADDRESS, 2));
+	wr(REGS, TD_WINDOW_ADDRESS, 4, 0x1000);
+	assert_int_equal(rd(REGS, TD_WINDOW_DATA, 4), 0);
+	unplug();
+
+	plug(&model_testdev, "own_reset", "on");
+	wr(REGS, TD_SCRATCH32, 4, 5);
+	wr(REGS, TD_OWN_RESET, 4, 5);
+	assert_int_equal(rd(REGS, TD_SCRATCH32, 4), 5);
+	wr(REGS, TD_OWN_RESET, 4, TD_OWN_RESET_KEY);
+	assert_int_equal(rd(REGS, TD_SCRATCH32, 4), 0);
+	assert_int_equal(rd(REGS, TD_RESETS, 4), 1);
+	assert_int_equal(rd(REGS, TD_LAST_RESET, 4), TD_RESET_OWN);
+	unplug();
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -519,6 +575,7 @@ int main(void)
 		cmocka_unit_test(test_counters),    cmocka_unit_test(test_interrupts),
 		cmocka_unit_test(test_dma),	    cmocka_unit_test(test_dma_faults),
 		cmocka_unit_test(test_dma_async),   cmocka_unit_test(test_memory_moves),
+		cmocka_unit_test(test_oddities),
 	};
 
 	log_set(2, LOG_WARN);
