@@ -262,11 +262,8 @@ static bool access_aligned(struct vm_bar *b, uint64_t offset, unsigned size, uin
 		access_msix(b, a.who == BY_TABLE, offset - a.begin, size, value, write);
 		return false;
 	case BY_ROM:
-		if (!write) {
-			pthread_mutex_lock(&b->dev->lock);
+		if (!write)
 			*value = vm_rom_read(b->dev, offset, size);
-			pthread_mutex_unlock(&b->dev->lock);
-		}
 		return false;
 	default:
 		if (!write)
