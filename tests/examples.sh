@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: BSD-3-Clause
 # examples.sh: the example device, a shared object, under the example driver both ways: a plain VFIO
 # program through the shim, and the native API. And that the driver's checks can fail: a device that
-# counts otherwise, a device that is another one. And KVM's own requests of old.
+# counts otherwise, a device that is another one. And the monitors that need no KVM.
 set -u
 # shellcheck source=tests/lib/part.sh
 . "$(dirname "$0")/lib/part.sh"; cd "$top"
@@ -29,6 +29,12 @@ runs "the log names the stray DMA" 0 "0000:01:00.0: DMA fault: write of 8 bytes 
 runs "two drivers, one device after the other" 0 "ok" "$U" run --log error --device "$E/counter.so" -- sh -c "'$E/counter_driver' && '$E/counter_driver'"
 runs "an option out of range" 2 "counter: option 'step=1001': must be from 1 to 1000" "$U" run --device "$E/counter.so,step=1001" -- "$E/counter_driver"
 
+truncate -s 16M "$tmp/disk.img"
+runs "a monitor without KVM: edu" 0 $'\nmessages: all as it should be\n' "$E/vmm_soft" edu
+runs "and it goes on to the end" 0 $'the line: all as it should be\nok' "$E/vmm_soft" edu
+runs "a monitor without KVM: nvme" 0 $'the line: all as it should be\nok' "$E/vmm_soft" "nvme,image=$tmp/disk.img"
+runs "its guest sees DMA that goes astray" 1 "not so" "$E/vmm_soft" edu,dma_mask=0xffff
+runs "its guest has no driver for another device" 1 "nvme and edu alone" "$E/vmm_soft" testdev
 runs "the requests that KVM had" 0 $'by line 11\nan interrupt by message, GSI 24\nok' "$E/kvm_assign"
 
 # a counter that forgets to interrupt, one that writes the wrong number, one whose count is off
