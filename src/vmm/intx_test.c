@@ -106,6 +106,100 @@ static void test_guess(void **state)
 	finish();
 }
 
+/* ---- direct pieces ---- */
+
+#define GPA 0x80000000ull
+
+static unsigned mapped;
+
+static int bar_map(void *ctx, struct uvfio_vm_device *dev, unsigned bar, uint64_t gpa,
+		   uint64_t size, void *host, bool readonly)
+{
+	mapped++;
+	/* never while the line is up */
+	assert_int_equal(m->level, 0);
+	return 0;
+}
+
+static void bar_unmap(void *ctx, struct uvfio_vm_device *dev, unsigned bar, uint64_t gpa,
+		      uint64_t size)
+{
+	assert_true(mapped--);
+	assert_int_equal(m->level, 0);
+}
+
+static uint32_t load(uint64_t at)
+{
+	uint64_t v = 0;
+
+	assert_int_equal(uvfio_vm_mmio(t.vm, at, 4, &v, false), 0);
+	return (uint32_t)v;
+}
+
+/*
+ * A BAR that the guest reaches without a trap: it is trapped before the line goes up, and until no
+ * interrupt has come for a while; with exact ends of interrupts never (tests 44, 45, 46).
+ */
+static void run_pieces(bool exact)
+{
+	const struct uvfio_vm_ops vm_ops = { .bar_map = bar_map, .bar_unmap = bar_unmap };
+	struct vfio_region_area area = { .size = 0x4000, .kind = VFIO_AREA_DIRECT };
+	struct uvfio_vm_irq_ops ops;
+
+	fake_init(f);
+	mon_init(m);
+	mon_ops(&ops, false);
+	ops.exact_eoi = exact;
+	ops.intx_gsi = mon_intx_gsi;
+	area.fd = memfd_create("bar", MFD_CLOEXEC);
+	assert_int_equal(ftruncate(area.fd, 0x4000), 0);
+	f->region[0] = (struct vfio_region){ .size = 0x4000,
+					     .flags = VFIO_REGION_INFO_FLAG_READ |
+						      VFIO_REGION_INFO_FLAG_WRITE |
+						      VFIO_REGION_INFO_FLAG_MMAP,
+					     .areas = &area,
+					     .num_areas = 1 };
+	f->bar[0] = calloc(1, 0x4000);
+	memcpy(f->bar[0] + 4, "abcd", 4);
+	tvm_begin(&t, &vm_ops, NULL, &ops);
+	t.dev->options.intx_timeout = 5;
+	tvm_set_up(&t);
+	pthread_mutex_lock(&t.dev->lock);
+	vm_config_put(t.dev, PCI_BASE_ADDRESS_0, 4, GPA);
+	vm_config_put(t.dev, PCI_COMMAND, 2, PCI_COMMAND_MEMORY);
+	pthread_mutex_unlock(&t.dev->lock);
+	assert_int_equal(mapped, 1);
+	for (int i = 0; i < 3; i++) {
+		fake_line(f, true);
+		assert_int_equal(uvfio_vm_dispatch(t.vm, -1), 1);
+		assert_int_equal(m->level, 1);
+		assert_int_equal(mapped, exact);
+		fake_line(f, false);
+		assert_int_equal(load(GPA + 4), 0x64636261);
+		assert_int_equal(m->level, exact);
+		if (exact)
+			uvfio_vm_intx_eoi(t.vm, 10);
+		else
+			assert_int_equal(uvfio_vm_dispatch(t.vm, -1), 1);
+		assert_int_equal(m->level, 0);
+		assert_int_equal(mapped, 1);
+	}
+	tvm_tear_down(&t);
+	assert_int_equal(mapped, 0);
+	tvm_end(&t);
+	free(f->bar[0]);
+	close(area.fd);
+	fake_fini(f);
+}
+
+static void test_pieces(void **state)
+{
+	run_pieces(false);
+	run_pieces(true);
+}
+
+/* ---- the timer ---- */
+
 static uint64_t timer_left(void)
 {
 	struct itimerspec now;
@@ -501,14 +595,14 @@ static void test_describe(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_guess),	     cmocka_unit_test(test_timer),
-		cmocka_unit_test(test_timer_over),   cmocka_unit_test(test_no_timer),
-		cmocka_unit_test(test_exact),	     cmocka_unit_test(test_disable),
-		cmocka_unit_test(test_bypass),	     cmocka_unit_test(test_no_resample),
-		cmocka_unit_test(test_bypass_fails), cmocka_unit_test(test_route),
-		cmocka_unit_test(test_route_user),   cmocka_unit_test(test_again),
-		cmocka_unit_test(test_none),	     cmocka_unit_test(test_shared),
-		cmocka_unit_test(test_describe),
+		cmocka_unit_test(test_pieces),	    cmocka_unit_test(test_guess),
+		cmocka_unit_test(test_timer),	    cmocka_unit_test(test_timer_over),
+		cmocka_unit_test(test_no_timer),    cmocka_unit_test(test_exact),
+		cmocka_unit_test(test_disable),	    cmocka_unit_test(test_bypass),
+		cmocka_unit_test(test_no_resample), cmocka_unit_test(test_bypass_fails),
+		cmocka_unit_test(test_route),	    cmocka_unit_test(test_route_user),
+		cmocka_unit_test(test_again),	    cmocka_unit_test(test_none),
+		cmocka_unit_test(test_shared),	    cmocka_unit_test(test_describe),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
