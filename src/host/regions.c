@@ -11,7 +11,7 @@
 
 /* ---- what there is ---- */
 
-/* Note the parts of a region that can be mapped: those of SPARSE_MMAP that are not empty, or all. */
+/* Note the parts of a region that can be mapped: those of SPARSE_MMAP, but empty ones, or all. */
 static int note_areas(struct host_device *h, struct host_region *r, const void *info, size_t size,
 		      uint32_t caps)
 {

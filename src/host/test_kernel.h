@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * host/test_kernel.h: a kernel for unit tests, with VFIO's groups, containers of type1, and devices,
+ * host/test_kernel.h: a kernel for unit tests, with VFIO's groups, containers of type1 and devices,
  * and a sysfs for them in a folder. A file of it is a memfd whose name says what it is, so that
  * duplicates, and numbers that are used again, are what they are in Linux. One thread.
  */
@@ -618,8 +618,8 @@ static void fake_add(unsigned i, const char *name, unsigned group)
 }
 
 /*
- * 0000:01:00.0 and .1 are in group 1, FAKE_ALONE in group 2, 0000:03:00.0 in group 3 before an IOMMU
- * of its own; 0000:04:00.0 is a VF in group 4.
+ * 0000:01:00.0 and .1 are in group 1, FAKE_ALONE in group 2, 0000:03:00.0 in group 3 before an
+ * IOMMU of its own; 0000:04:00.0 is a VF in group 4.
  */
 static void fake_start(void)
 {

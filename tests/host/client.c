@@ -575,7 +575,7 @@ static void tokens(void)
 	host_set_token(vf.h, uuid);
 	CHECK(use(&vf, io) == 0);
 	CHECK(!vfio_device_has_vf_token(&vf.o));
-	/* vendor and device id of a VF are its PF's affair, and the kernel shows them all the same */
+	/* a VF's own ids read as ones; the kernel shows a user what they are */
 	CHECK(reg(&vf, 7, PCI_VENDOR_ID, 2) == 0x8086);
 	CHECK(reg(&vf, 7, PCI_DEVICE_ID, 2) == 0x10ca);
 	forget(&vf);
