@@ -646,8 +646,8 @@ UVFIO_PUBLIC int uvfio_vm_fault(struct uvfio_vm *vm);
  * uvfio_vm_reset_device() - Reset one device, as a reset of the bus above it does.
  * @dev: the device.
  *
- * Afterwards DMA is off, and the guest sees config space, BARs and interrupts as after power-on, also
- * where the device could not be reset and has other registers as they were.
+ * Afterwards DMA is off, and the guest sees config space, BARs and interrupts as after power-on,
+ * also where the device could not be reset and has other registers as they were.
  *
  * Context: any thread.
  * Return: 0; -ENOTSUP: it cannot be reset alone; -EINVAL: only together with other devices of the

@@ -277,6 +277,9 @@ fail:
 	m->spaces = spaces;
 	machine_unmake(dev);
 	machine_leave_group(dev);
+	/* a bus of a run's may be in the view */
+	if (!m->run_dir)
+		machine_bus_leave(dev);
 	machine_plugged_free(dev);
 	return rc;
 fail_spec:
@@ -323,30 +326,50 @@ int machine_add_known(struct machine *m, const struct run_device *known, char **
 	return add(m, NULL, known->spec, known->place, known, err);
 }
 
-void machine_remove(struct machine *m, struct machine_device *d)
+/* Take @dev out of the table. */
+static void take_out(struct machine *m, struct plugged *dev)
 {
-	struct plugged *dev = container_of_type(d, struct plugged, d), *lead = NULL;
-
-	pthread_mutex_lock(&m->plug_lock);
 	pthread_mutex_lock(&m->tables_lock);
-	for (unsigned i = dev->index + 1; i < m->num_plugged; i++) {
-		m->plugged[i - 1] = m->plugged[i];
-		m->plugged[i - 1]->index = i - 1;
-	}
 	m->num_plugged--;
+	for (unsigned i = dev->index; i < m->num_plugged; i++) {
+		m->plugged[i] = m->plugged[i + 1];
+		m->plugged[i]->index = i;
+	}
 	pthread_mutex_unlock(&m->tables_lock);
-	/* the unit goes on with the first of the others */
+}
+
+/* Have the unit of @dev, which is out of the table, go on with the first of the others. */
+static void leave_unit(struct machine *m, struct plugged *dev)
+{
+	struct plugged *lead = NULL;
+
 	for (unsigned i = 0; i < m->num_plugged; i++) {
 		if (m->plugged[i]->lead != dev)
 			continue;
 		lead = lead ? lead : m->plugged[i];
 		m->plugged[i]->lead = lead;
 	}
+}
+
+void machine_remove(struct machine *m, struct machine_device *d)
+{
+	struct plugged *dev = container_of_type(d, struct plugged, d);
+
+	pthread_mutex_lock(&m->plug_lock);
+	if (dev->num_vfs)
+		machine_disable_vfs(dev);
+	for (unsigned i = 0; i < m->num_groups; i++)
+		if (m->groups[i]->pf == dev)
+			m->groups[i]->pf = NULL;
+	take_out(m, dev);
+	leave_unit(m, dev);
 	machine_unmake(dev);
 	machine_leave_group(dev);
-	/* the bus's addresses of the last one are free again */
-	if (dev->index == m->num_plugged)
-		m->spaces = dev->spaces;
+	machine_bus_leave(dev);
+	/* those behind the last one's are free again; those in between when there are no others */
+	machine_spaces_init(&m->spaces);
+	for (unsigned i = 0; i < m->num_plugged; i++)
+		machine_spaces_raise(&m->spaces, &m->plugged[i]->after);
 	machine_plugged_free(dev);
 	pthread_mutex_unlock(&m->plug_lock);
 }

@@ -351,6 +351,26 @@ void machine_bus_path(const struct plugged *dev, unsigned depth, char path[VIEW_
 	}
 }
 
+void machine_bus_leave(struct plugged *dev)
+{
+	struct machine *m = dev->m;
+	struct machine_bus *b = dev->bus;
+	unsigned i;
+
+	dev->bus = NULL;
+	for (i = 0; b && i < m->num_plugged; i++)
+		if (m->plugged[i]->bus == b)
+			return;
+	for (i = 0; b && i < m->num_buses; i++) {
+		if (m->buses[i] != b)
+			continue;
+		m->buses[i] = m->buses[--m->num_buses];
+		free(b->name);
+		free(b);
+		return;
+	}
+}
+
 void machine_buses_free(struct machine *m)
 {
 	for (unsigned i = 0; i < m->num_buses; i++) {

@@ -38,6 +38,21 @@ void machine_spaces_window(struct machine_spaces *s)
 	s->mem64 = align_up(s->mem64, 0x100000);
 }
 
+void machine_spaces_raise(struct machine_spaces *s, const struct machine_spaces *to)
+{
+	s->io = s->io > to->io ? s->io : to->io;
+	s->mem32 = s->mem32 > to->mem32 ? s->mem32 : to->mem32;
+	s->mem64 = s->mem64 > to->mem64 ? s->mem64 : to->mem64;
+}
+
+bool machine_spaces_overlap(const struct machine_spaces *from, const struct machine_spaces *to,
+			    const struct machine_spaces *other, const struct machine_spaces *end)
+{
+	return (from->io < end->io && other->io < to->io) ||
+	       (from->mem32 < end->mem32 && other->mem32 < to->mem32) ||
+	       (from->mem64 < end->mem64 && other->mem64 < to->mem64);
+}
+
 /*
  * Return a naturally aligned piece of a window, or 0. A BAR of memory gets whole pages: a page that
  * two devices share could be mapped by neither.

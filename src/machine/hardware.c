@@ -66,6 +66,45 @@ void machine_unbind(struct plugged *dev)
 	show(dev);
 }
 
+/* True if no device has any of the bus's addresses in [@from, @to). */
+static bool are_free(const struct machine *m, const struct machine_spaces *from,
+		     const struct machine_spaces *to)
+{
+	for (unsigned i = 0; i < m->num_plugged; i++)
+		if (machine_spaces_overlap(from, to, &m->plugged[i]->spaces, &m->plugged[i]->after))
+			return false;
+	return true;
+}
+
+/* Give @dev addresses behind those of others or, if there are none left, where some went. */
+static int find_addresses(struct plugged *dev, struct machine_spaces *end, char **err)
+{
+	const struct machine *m = dev->m;
+	struct machine_spaces from, to;
+	int rc = machine_assign(end, &dev->hw->face, dev->d.addr, err);
+
+	for (unsigned i = 0; rc == -ENOSPC && !dev->settled && i <= m->num_plugged; i++) {
+		machine_spaces_init(&from);
+		if (i)
+			from = m->plugged[i - 1]->after;
+		to = from;
+		if (machine_assign(&to, &dev->hw->face, dev->d.addr, NULL))
+			continue;
+		if (dev->bus)
+			machine_spaces_window(&to);
+		if (!are_free(m, &from, &to))
+			continue;
+		if (err) {
+			free(*err);
+			*err = NULL;
+		}
+		dev->spaces = from;
+		*end = to;
+		rc = 0;
+	}
+	return rc;
+}
+
 int machine_make_hardware(struct plugged *dev, char **err)
 {
 	struct machine_request r = machine_request(dev);
@@ -79,7 +118,7 @@ int machine_make_hardware(struct plugged *dev, char **err)
 	}
 	show(dev);
 	if (!dev->provider->is_real)
-		rc = machine_assign(&spaces, &dev->hw->face, dev->d.addr, err);
+		rc = find_addresses(dev, &spaces, err);
 	if (!rc)
 		rc = machine_pf_init(dev, err);
 	if (rc)
@@ -103,8 +142,10 @@ int machine_make_hardware(struct plugged *dev, char **err)
 	/* the next device's begin behind it */
 	if (dev->bus)
 		machine_spaces_window(&spaces);
-	if (!dev->settled)
-		dev->m->spaces = spaces;
+	if (!dev->settled) {
+		dev->after = spaces;
+		machine_spaces_raise(&dev->m->spaces, &spaces);
+	}
 	return 0;
 }
 

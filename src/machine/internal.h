@@ -86,6 +86,11 @@ bool machine_model_is_path(const char *name);
 void machine_spaces_init(struct machine_spaces *s);
 /* Go on to where a window of a bridge can begin. */
 void machine_spaces_window(struct machine_spaces *s);
+/* Go on to where @to is, in each space where that is further on. */
+void machine_spaces_raise(struct machine_spaces *s, const struct machine_spaces *to);
+/* True if some address of [@from, @to) is in [@other, @end), too. */
+bool machine_spaces_overlap(const struct machine_spaces *from, const struct machine_spaces *to,
+			    const struct machine_spaces *other, const struct machine_spaces *end);
 /*
  * Give every BAR and the ROM of the device at @addr an address and turn decoding on, as a firmware
  * does at boot. -ENOSPC.
@@ -120,7 +125,8 @@ struct plugged {
 	unsigned opens;		      /* by this process (vfio_env.use); plug_lock */
 	bool settled; /* the next three, with address and group, were said and are not found out */
 	uint64_t run; /* the machine's, or of the one in which the device was settled */
-	struct machine_spaces spaces; /* before it got its own addresses */
+	/* where its own addresses begin and, if they were not said, where they end */
+	struct machine_spaces spaces, after;
 	struct machine_vf_layout layout;
 	unsigned index;	     /* in machine.plugged; of a VF, which one it is */
 	uint64_t born, died; /* as in the run's list (run_device) */
@@ -262,6 +268,8 @@ int machine_bus_parse(struct machine_spec *s, const char *value, char **err);
 bool machine_bus_takes(const struct machine *m, const struct pci_address *a);
 /* Put @dev on the bus that its spec names, which is made if need be. The same, or -errno. */
 int machine_bus_join(struct machine *m, struct plugged *dev, char **err);
+/* Take @dev, which is not in the table, off its bus, which goes with the last one on it. */
+void machine_bus_leave(struct plugged *dev);
 /* Root ports are below it on the root bus, devices from it on. */
 #define MACHINE_ROOT_DEVICES 0x10u
 /*

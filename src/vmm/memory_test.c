@@ -50,7 +50,7 @@ static bool says(const char *text)
 	return false;
 }
 
-/* (test 9) and (test 20): memory is where the guest has it, for the device that comes second, too */
+/* (test 9) and (test 20): memory is where the guest has it, also for a device that comes second */
 static void ram(void **state)
 {
 	struct uvfio_vm_device *other;
