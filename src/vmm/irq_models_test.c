@@ -3,6 +3,7 @@
  * vmm/irq_models_test.c: interrupts of uvfio's own devices, end to end: a guest's driver that uses
  * the public functions alone, as a monitor's processor would, over testdev, edu and nvme.
  */
+#include <errno.h>
 #include <linux/pci_regs.h>
 #include <sched.h>
 #include <setjmp.h>
@@ -369,6 +370,53 @@ static void test_events(void **state)
 
 static atomic_bool stop;
 
+static void *request(void *arg)
+{
+	struct vfio_device *v = arg;
+
+	for (unsigned n = 0; !stop; n++) {
+		v->ops->request(v, n);
+		sched_yield();
+	}
+	return NULL;
+}
+
+/*
+ * Requests come all the time, also while the device is being assigned: its handler takes it away,
+ * whoever has heard of it by then (test 65: both may come meanwhile).
+ */
+static void test_early(void **state)
+{
+	static const struct uvfio_vm_ops vm_ops = { .unplug_requested = on_request };
+	static const struct uvfio_vm_irq_ops ops = { .intx = intx, .msi = msi };
+	struct machine_device *plugged;
+	pthread_t thread;
+
+	vm = uvfio_vm_new(&vm_ops, NULL);
+	assert_int_equal(uvfio_vm_use_irq_ops(vm, &ops, NULL), 0);
+	assert_int_equal(machine_add(vm->machine, "testdev", NULL), 0);
+	plugged = machine_device(vm->machine, 0);
+	leave = true;
+	stop = false;
+	requests = 0;
+	assert_int_equal(uvfio_vm_start_thread(vm), 0);
+	assert_int_equal(pthread_create(&thread, NULL, request, plugged->vdev), 0);
+	for (unsigned i = 0; i < 100; i++) {
+		int rc;
+
+		/* the one before may be on its way out */
+		while ((rc = uvfio_vm_assign(vm, plugged->addr, NULL, &dev)) == -EBUSY)
+			sched_yield();
+		assert_int_equal(rc, 0);
+		while (get(&requests) == i)
+			usleep(50);
+	}
+	stop = true;
+	pthread_join(thread, NULL);
+	leave = false;
+	finish();
+}
+
 static void *storm(void *arg)
 {
 	while (!stop) {
@@ -553,8 +601,9 @@ int main(void)
 		cmocka_unit_test(test_intx),	   cmocka_unit_test(test_msi),
 		cmocka_unit_test(test_msix),	   cmocka_unit_test(test_function_mask),
 		cmocka_unit_test(test_open_files), cmocka_unit_test(test_events),
-		cmocka_unit_test(test_storm),	   cmocka_unit_test(test_edu),
-		cmocka_unit_test(test_nvme),	   cmocka_unit_test(test_noresize),
+		cmocka_unit_test(test_early),	   cmocka_unit_test(test_storm),
+		cmocka_unit_test(test_edu),	   cmocka_unit_test(test_nvme),
+		cmocka_unit_test(test_noresize),
 	};
 
 	return cmocka_run_group_tests(tests, setup, NULL);

@@ -25,9 +25,9 @@ static void on_error(void *ctx, struct uvfio_vm_device *dev)
 
 static void on_request(void *ctx, struct uvfio_vm_device *dev)
 {
-	requests++;
 	if (leave)
 		vm_irq_unlisten(dev);
+	requests++;
 }
 
 static void listen(bool heard)
