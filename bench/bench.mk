@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: BSD-3-Clause
 # make bench: how to read what it prints is in docs/benchmarks.md
 
-bench_programs := dma msi nvme ioctl mmio polled
+bench_programs := dma msi nvme ioctl mmio polled vmm
 bench_bins := $(addprefix $(BUILD)/bench/,$(bench_programs))
 
 # What measures the inside links with the archives; ioctl and mmio know nothing of uvfio and meet it
@@ -19,13 +19,23 @@ $(BUILD)/bench/polled: bench/bench_polled.c bench/bench.c bench/bench.h \
 bench_below_dma  := $(foreach d,vfio iommu base,$(BUILD)/lib/$(d).a)
 bench_below_msi  := $(archives)
 bench_below_nvme := $(archives)
+bench_below_vmm := $(archives)
 define bench_rule
 $(BUILD)/bench/$(1): bench/bench_$(1).c bench/bench.c bench/bench.h $(bench_below_$(1))
 	@mkdir -p $$(@D)
 	$(CC) $(CFLAGS_ALL) -Isrc -Ibench -o $$@ $$(filter %.c,$$^) $$(filter %.a,$$^) \
 		$(LDFLAGS_ALL) $(LIBS)
 endef
-$(foreach p,dma msi nvme,$(eval $(call bench_rule,$(p))))
+$(foreach p,dma msi nvme vmm,$(eval $(call bench_rule,$(p))))
+
+# the guest in which vmm measures: an image that QEMU loads, too
+$(BUILD)/bench/vmm_guest.elf: bench/vmm_guest.c
+	@mkdir -p $(@D)
+	$(CC) -m32 -std=gnu17 -O2 -ffreestanding -fno-pic -fno-stack-protector \
+		-fno-asynchronous-unwind-tables -mgeneral-regs-only $(WARN) -nostdlib -static \
+		-Wl,-Ttext=0x100000 -Wl,-N -Wl,-e,start -Wl,--build-id=none \
+		-Wl,--no-warn-rwx-segments -o $@ $<
+bench_bins += $(BUILD)/bench/vmm_guest.elf
 
 $(bench_bins): $(FLAGS)
 .PHONY: bench
