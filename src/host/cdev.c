@@ -9,6 +9,8 @@
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/syscall.h>
+#include <unistd.h>
 
 #include "base/heap.h"
 #include "host/internal.h"
@@ -51,6 +53,13 @@ static CDS_LIST_HEAD(spaces);
 
 /* ---- the iommufd ---- */
 
+/* Write the path of the file by which iommufds are made. */
+static char *iommu_path(const struct host_env *env, char path[HOST_PATH])
+{
+	snprintf(path, HOST_PATH, "%s/iommu", env->dev);
+	return path;
+}
+
 static int get_ictx(struct host_device *h, struct ictx **out)
 {
 	const struct vfio_system *system = h->vdev.group ? h->vdev.group->system : NULL;
@@ -68,7 +77,7 @@ static int get_ictx(struct host_device *h, struct ictx **out)
 	c = heap_alloc(sizeof(*c));
 	if (!c)
 		return -ENOMEM;
-	snprintf(path, sizeof(path), "%s/iommu", h->env->dev);
+	iommu_path(h->env, path);
 	fd = h->env->open(path, O_RDWR | O_CLOEXEC, 0);
 	c->fd = fd < 0 ? fd : fd_make_private(fd);
 	if (c->fd < 0) {
@@ -285,6 +294,18 @@ int host_cdev_path(const struct host_device *h, char path[HOST_PATH])
 		return !rc || rc == -ENOENT ? -ENODEV : rc;
 	snprintf(path, HOST_PATH, "%s/vfio/devices/%s", h->env->dev, f.name);
 	return 0;
+}
+
+static bool may_open(const char *path)
+{
+	return !sys_call(SYS_faccessat, AT_FDCWD, (long)path, R_OK | W_OK, 0, 0, 0);
+}
+
+bool host_cdev_usable(const struct host_device *h)
+{
+	char path[HOST_PATH];
+
+	return !host_cdev_path(h, path) && may_open(path) && may_open(iommu_path(h->env, path));
 }
 
 static int open_file(struct host_device *h)

@@ -175,12 +175,37 @@ int host_open_in(const struct host_env *env, const char *spec, struct host_devic
 		rc = check_driver(h, err);
 	if (!rc && w.fd >= 0)
 		rc = take_given(h, w.fd, err);
+	if (!rc && w.fd < 0)
+		rc = host_set_via(h, HOST_VIA_ANY, err);
 	if (rc) {
 		host_close(h);
 		return rc;
 	}
 	*out = h;
 	return 0;
+}
+
+int host_set_via(struct host_device *h, enum host_via via, char **err)
+{
+	char path[HOST_PATH];
+
+	*err = NULL;
+	if (via == HOST_VIA_ANY)
+		via = host_cdev_usable(h) ? HOST_VIA_CDEV : HOST_VIA_GROUP;
+	if (via == HOST_VIA_CDEV && host_cdev_path(h, path))
+		return host_fail(err, -EOPNOTSUPP,
+				 "%s has no character device: this kernel has none "
+				 "(CONFIG_VFIO_DEVICE_CDEV, since 6.6)",
+				 h->name);
+	h->way = via == HOST_VIA_CDEV ? &host_by_cdev : &host_by_group;
+	return 0;
+}
+
+void host_set_mmap(struct host_device *h, enum host_mmap how)
+{
+	/* a monitor on KVM says it again, with nothing new, while others look */
+	if (h->mmap != how)
+		h->mmap = how;
 }
 
 int host_open(const char *spec, struct host_device **out, char **err)

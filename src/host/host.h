@@ -63,6 +63,29 @@ unsigned host_group(const struct host_device *h);
  * Before it is in a group of the waist. Lines of the log go by this name.
  */
 void host_set_place(struct host_device *h, const char *name, const struct pci_address *at);
+/* By which of the kernel's files a device is opened. */
+enum host_via {
+	HOST_VIA_ANY,	/* its character device, if it can be used, else its group's */
+	HOST_VIA_GROUP, /* that of its group, with a container */
+	HOST_VIA_CDEV,	/* its character device, with an iommufd (Linux 6.6) */
+};
+/**
+ * host_set_via - choose by which files the device, which was named by its address, is opened
+ * @err: gets a sentence of malloc's, or NULL, if it fails
+ *
+ * Before it is open. It is HOST_VIA_ANY at first.
+ *
+ * Return: 0; -EOPNOTSUPP: the kernel has no character device of it, or no iommufd.
+ */
+int host_set_via(struct host_device *h, enum host_via via, char **err);
+/* How regions can be mapped that the kernel lets be mapped. */
+enum host_mmap {
+	HOST_MMAP_DIRECT, /* as the kernel's own memory */
+	HOST_MMAP_TRAP,	  /* each access is made by us */
+	HOST_MMAP_OFF,	  /* not at all */
+};
+/** host_set_mmap - choose that, for opens from now on. It is HOST_MMAP_DIRECT at first. */
+void host_set_mmap(struct host_device *h, enum host_mmap how);
 /**
  * host_set_token - the VF token that is shown to the kernel at each open, unless the client shows
  * one

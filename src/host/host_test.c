@@ -10,6 +10,7 @@
 #include "uvfio/model.h"
 #include "base/guard.h"
 #include "base/log.h"
+#include "base/test_signals.h"
 #include "host/test_kernel.h"
 #include "vfio/open.h"
 
@@ -577,7 +578,13 @@ static void regions(void **state)
 	assert_int_equal(vfio_device_mmio(o, 0, 0x11, 3, &value, true), 0);
 	assert_int_equal(vfio_device_mmio(o, 0, 0x10, 8, &value, false), 0);
 	assert_int_equal(value, 0x08070605aabbcc01);
-	assert_int_equal(vfio_device_mmio(o, 0, FAKE_BAR0 + 8, 4, &value, false), 0);
+	/* behind it, between the areas of one that has two, and where nobody answers */
+	assert_int_equal(vfio_device_mmio(o, 0, FAKE_BAR0 + 8, 4, &value, false), -EIO);
+	assert_int_equal(vfio_device_mmio(o, 2, 0x2000, 4, &value, false), -EIO);
+	assert_int_equal(vfio_device_mmio(o, 2, 0x9ffc, 4, &value, false), 0);
+	assert_int_equal(ftruncate(w->h[0]->fd, 0x10), 0);
+	assert_int_equal(vfio_device_mmio(o, 0, 0x1000, 4, &value, false), -EIO);
+	assert_int_equal(vfio_device_mmio(o, 0, 0x1000, 4, &value, true), -EIO);
 
 	assert_int_equal(vfio_device_irq(o, VFIO_PCI_MSIX_IRQ_INDEX, &irq), 0);
 	assert_int_equal(irq.count, 2048);

@@ -49,6 +49,7 @@ struct host_device {
 	char name[PCI_ADDRESS_TEXT];
 	unsigned group;
 	int given; /* the file of its group or its own, of who opened it before us; -1: none */
+	enum host_mmap mmap;
 	bool has_token;
 	uint8_t token[16]; /* for opens of clients who show none */
 	/* below: changed when it is opened and closed, under vfio_device.lock */
@@ -98,6 +99,8 @@ extern const struct host_way host_by_group, host_by_cdev;
 
 /* Write the path of the device's character device. 0; -ENODEV: it has none; -errno. */
 int host_cdev_path(const struct host_device *h, char path[HOST_PATH]);
+/* True if it and the iommufd can be opened, as far as their modes tell. */
+bool host_cdev_usable(const struct host_device *h);
 /* Return by whom the IOAS hears of mappings to which the device is attached. For tests. */
 struct vfio_ioas_listener *host_cdev_listener(const struct host_device *h);
 

@@ -5,7 +5,10 @@
  * mapped of it.
  */
 #include <string.h>
+#include <sys/mman.h>
+#include <sys/syscall.h>
 
+#include "base/guard.h"
 #include "base/heap.h"
 #include "host/internal.h"
 
@@ -42,13 +45,13 @@ static int note_areas(struct host_device *h, struct host_region *r, const void *
 		a[r->info.num_areas++] = (struct vfio_region_area){
 			.offset = offset,
 			.size = len,
-			.kind = VFIO_AREA_DIRECT,
+			.kind = h->mmap == HOST_MMAP_TRAP ? VFIO_AREA_TRAPPED : VFIO_AREA_DIRECT,
 			.fd = h->fd,
 			.fd_offset = r->offset + offset,
 		};
 	}
 	r->info.areas = a;
-	if (!r->info.num_areas)
+	if (!r->info.num_areas || h->mmap == HOST_MMAP_OFF)
 		r->info.flags &= ~VFIO_REGION_INFO_FLAG_MMAP;
 	return 0;
 }
@@ -167,30 +170,45 @@ ssize_t host_rw(struct vfio_device *dev, uint32_t index, uint64_t pos, void *buf
 		     : sys_pread(h->fd, buf, count, (off_t)(r->offset + pos));
 }
 
-/* In pieces that are naturally aligned, as the kernel makes them, too. */
+/* Find the part that can be mapped in which [@pos, @pos + @size) is, up to the end of its last page. */
+static const struct vfio_region_area *find_area(const struct host_region *r, uint64_t pos,
+						unsigned size)
+{
+	for (unsigned i = 0; i < r->info.num_areas; i++) {
+		const struct vfio_region_area *a = &r->areas[i];
+
+		if (pos >= a->offset &&
+		    range_within(pos - a->offset, size, align_up(a->size, PAGE_SIZE_4K)))
+			return a;
+	}
+	return NULL;
+}
+
+/*
+ * In a mapping for the moment, since that is what it is instead of: the kernel's read and write
+ * keep the MSI-X table from users, and answer for it also while memory decoding is off.
+ */
 int host_mmio(struct vfio_device *dev, uint32_t index, uint64_t pos, unsigned size, uint64_t *value,
 	      bool write)
 {
-	uint8_t bytes[sizeof(*value)];
-	unsigned piece;
-	ssize_t n;
+	const struct host_region *r = find(dev, index);
+	const struct vfio_region_area *a = r ? find_area(r, pos, size) : NULL;
+	uint64_t page = pos & ~(PAGE_SIZE_4K - 1);
+	size_t len = align_up(pos - page + size, PAGE_SIZE_4K);
+	int prot = write ? PROT_READ | PROT_WRITE : PROT_READ, rc;
+	uint8_t *reg;
+	long at;
 
-	memcpy(bytes, value, sizeof(bytes));
-	for (unsigned done = 0; done < size; done += piece) {
-		for (piece = 8; piece > size - done || (pos + done) % piece;)
-			piece /= 2;
-		n = host_rw(dev, index, pos + done, bytes + done, piece, write);
-		if (n == (ssize_t)piece)
-			continue;
-		/* a mapping ends at a page, and the region may end before */
-		if (n != -EINVAL && (n < 0 || write))
-			return -EIO;
-		if (!write)
-			memset(bytes + done, 0, piece);
-	}
-	if (!write)
-		memcpy(value, bytes, size);
-	return 0;
+	if (!a)
+		return -EIO;
+	at = sys_call(SYS_mmap, 0, (long)len, prot, MAP_SHARED, SYS_PASS(a->fd),
+		      (long)(a->fd_offset + page - a->offset));
+	if (sys_failed(at))
+		return -EIO;
+	reg = (uint8_t *)at + (pos - page);
+	rc = write ? guard_copy(reg, value, size) : guard_copy(value, reg, size);
+	sys_call(SYS_munmap, at, (long)len, 0, 0, 0, 0);
+	return rc ? -EIO : 0;
 }
 
 int host_ioeventfd(struct vfio_device *dev, uint32_t flags, uint64_t offset, uint64_t data, int fd)

@@ -10,6 +10,7 @@
 #include <string.h>
 
 #include "base/util.h"
+#include "base/uuid.h"
 #include "host/host.h"
 #include "machine/internal.h"
 
@@ -73,6 +74,68 @@ static void make_face(struct host *h)
 	h->vpd = pci_face_find_cap(f, PCI_CAP_ID_VPD);
 }
 
+/* ---- options ---- */
+
+#define OPTION_VIA   "via"
+#define OPTION_TOKEN "vf_token"
+
+static const struct uvfio_option options[] = {
+	{ .name = OPTION_VIA,
+	  .type = UVFIO_OPT_STRING,
+	  .help = "the kernel's files by which it is had: group, or cdev (with an iommufd; Linux "
+		  "6.6); default: cdev, if these are there and can be opened, else group" },
+	{ .name = OPTION_TOKEN,
+	  .type = UVFIO_OPT_STRING,
+	  .help = "VF token, a UUID, that is shown to the kernel if the program shows none" },
+	{ 0 },
+};
+
+static int set_via(struct host_device *dev, const char *model, const char *value, char **err)
+{
+	enum host_via via = !strcmp(value, "cdev")    ? HOST_VIA_CDEV
+			    : !strcmp(value, "group") ? HOST_VIA_GROUP
+						      : HOST_VIA_ANY;
+	char *why = NULL;
+	int rc;
+
+	if (via == HOST_VIA_ANY)
+		return machine_fail(err, -EINVAL, "%s: " OPTION_VIA "=%s: write group or cdev",
+				    model, value);
+	rc = host_set_via(dev, via, &why);
+	if (rc)
+		machine_fail(err, rc, "%s: " OPTION_VIA "=%s: %s", model, value,
+			     why ? why : strerror(-rc));
+	free(why);
+	return rc;
+}
+
+static int set_token(struct host_device *dev, const char *model, const char *value, char **err)
+{
+	uint8_t uuid[16];
+
+	if (strlen(value) != UUID_TEXT || !uuid_parse(value, uuid))
+		return machine_fail(err, -EINVAL, "%s: " OPTION_TOKEN "=%s is not a UUID", model,
+				    value);
+	host_set_token(dev, uuid);
+	return 0;
+}
+
+/* The machine has let no others through. */
+static int set_options(struct host_device *dev, const struct machine_request *r, char **err)
+{
+	int rc = 0;
+
+	for (unsigned i = 0; i < r->num_opts && !rc; i++) {
+		const struct pci_option *o = &r->opts[i];
+
+		if (!strcmp(o->name, OPTION_VIA))
+			rc = set_via(dev, r->model, o->value, err);
+		else if (!strcmp(o->name, OPTION_TOKEN))
+			rc = set_token(dev, r->model, o->value, err);
+	}
+	return rc;
+}
+
 /* ---- the provider ---- */
 
 /* Open what @model names. 0 or -errno with a sentence. */
@@ -108,7 +171,10 @@ static int host_make(const struct machine_request *r, struct machine_hardware **
 	if (!h)
 		return machine_fail(err, -ENOMEM, "out of memory");
 	rc = find(r->model, &h->dev, err);
+	if (!rc)
+		rc = set_options(h->dev, r, err);
 	if (rc) {
+		host_close(h->dev);
 		free(h);
 		return rc;
 	}
@@ -132,6 +198,17 @@ static void host_unbind(struct machine_hardware *hw)
 	hw->vdev = NULL;
 }
 
+static void host_mmap(struct machine_hardware *hw, enum machine_mmap how)
+{
+	static const enum host_mmap all[] = {
+		[MACHINE_MMAP_AUTO] = HOST_MMAP_DIRECT,
+		[MACHINE_MMAP_TRAP] = HOST_MMAP_TRAP,
+		[MACHINE_MMAP_OFF] = HOST_MMAP_OFF,
+	};
+
+	host_set_mmap(to_host(hw)->dev, all[how]);
+}
+
 static void host_free(struct machine_hardware *hw)
 {
 	struct host *h = to_host(hw);
@@ -151,10 +228,12 @@ const struct machine_provider machine_host = {
 	.argument = "ADDRESS",
 	.summary = "a real device, which the host's vfio-pci has",
 	.is_real = true,
+	.options = options,
 	.place = host_place,
 	.make = host_make,
 	.bind = host_bind,
 	.unbind = host_unbind,
+	.set_mmap = host_mmap,
 	.free = host_free,
 	.abandon = host_drop,
 };

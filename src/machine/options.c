@@ -186,10 +186,10 @@ const struct machine_option machine_options[] = {
 	OPTION("sriov_numvfs", UVFIO_OPT_UINT, numvfs, false, NULL,
 	       "virtual functions at the start; a program changes it by writing sriov_numvfs in "
 	       "sysfs; default: 0"),
-	OPTION("mmap", UVFIO_OPT_STRING, mmap, false, "auto|trap|off",
+	OPTION("mmap", UVFIO_OPT_STRING, mmap, true, "auto|trap|off",
 	       "trap: BARs can be mapped, and every load and store is carried out by the device; "
 	       "off: pread and pwrite only; auto: off for a program that uses KVM, else trap with "
-	       "polled doorbells; default: auto"),
+	       "polled doorbells, and of a real device always its own memory; default: auto"),
 	OPTION("migration", UVFIO_OPT_BOOL, migration, false, NULL,
 	       "on: the device's state can be saved and loaded (VFIO_DEVICE_FEATURE_MIGRATION), "
 	       "and its DMA writes logged, as by a migration driver of the kernel for a chip of "
@@ -220,7 +220,7 @@ static const char *of_real(const char *option)
 		{ "driver", "it has vfio-pci in the host, and here, too" },
 		{ "sriov_numvfs", "virtual functions of the host are devices of their own, each "
 				  "with a --device" },
-		{ "migration", "it can migrate if its driver in the host can" },
+		{ "migration", "its state stays in the chip" },
 	};
 
 	for (size_t i = 0; i < ARRAY_SIZE(all); i++)
