@@ -76,6 +76,12 @@ refuses "--noiommu: write it before the first --device" run --device edu --noiom
 refuses "--kernel needs a value: --kernel VERSION" run --kernel
 
 echo "# devices"
+refuses "fffe:ff:1f.7" run --device host=fffe:ff:1f.7 -- "${T[@]}"
+refuses "not a PCI address" run --device host=nothing -- "${T[@]}"
+refuses "a real device has no bus=: it has a place" run --device host=01:00.0,bus=a -- "${T[@]}"
+refuses "a real device has no image=" run --device host=01:00.0,image=x -- "${T[@]}"
+refuses "in a run without one (--noiommu)" run --noiommu all --device host=01:00.0 -- "${T[@]}"
+refuses "has no real devices" run --abi v3 --device host=01:00.0 -- "${T[@]}"
 refuses "there is no model 'nothing'" run --device nothing -- "${T[@]}"
 refuses "did you mean 'nvme'" run --device nmve,image=x -- "${T[@]}"
 refuses "did you mean 'edu'" models edi
@@ -225,7 +231,7 @@ refuses "cannot load this model" run --device "$tmp/text" -- "${T[@]}"
 refuses "cannot load this model" run --device ./no-such.so -- "${T[@]}"
 
 echo "# models and dump"
-is "models" "$("$U" models --names | tr '\n' ' ')" "nvme edu testdev igb "
+is "models" "$("$U" models --names | tr '\n' ' ')" "nvme edu testdev igb host= "
 is "every model is explained" "$("$U" models | grep -cE '^(edu|testdev|nvme|igb)$')" 4
 is "one model" "$("$U" models edu | grep -c '^testdev')" 0
 if command -v lspci >/dev/null; then
@@ -252,6 +258,7 @@ is "interfaces" "$(completed 'uvfio run --abi v3,i')" "v3,intr_remap=off "
 is "models" "$(completed 'uvfio run --device ed')" "edu "
 is "models after =" "$(completed 'uvfio run --device=ed')" "edu "
 is "a model's options" "$(completed 'uvfio run --device nvme,im')" "nvme,image= "
+is "a real device's options" "$(completed 'uvfio dump --device host=01:00.0,gr') $(completed 'uvfio dump --device host=01:00.0,dr')" "00.0,group=   "
 is "every device's options" "$(completed 'uvfio dump --device edu,gr')" "edu,group= "
 is "an option behind another" "$(completed 'uvfio run --device nvme,image=x,addr=1:0.0,bl')" "0.0,blocksize= "
 touch "$tmp/dir/disk.img"

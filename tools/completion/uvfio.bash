@@ -37,6 +37,12 @@ _uvfio_choices() {
 _uvfio_device() {
 	local piece=${cur##*,} before=${cur%"${cur##*,}"} names kind
 	compopt -o nospace
+	if [[ -z $before && $cur == host=* ]]; then
+		# what this computer has for it
+		names=$(basename -a /sys/bus/pci/drivers/vfio-pci/*:* 2>/dev/null)
+		_uvfio_offer -W "$names" -P host= -- "${cur#host=}"
+		return
+	fi
 	if [[ -z $before ]]; then
 		names=$("$uvfio" models --names 2>/dev/null)
 		_uvfio_words "$names"
