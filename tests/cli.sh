@@ -77,7 +77,7 @@ refuses "--kernel needs a value: --kernel VERSION" run --kernel
 
 echo "# devices"
 refuses "fffe:ff:1f.7" run --device host=fffe:ff:1f.7 -- "${T[@]}"
-refuses "not a PCI address" run --device host=nothing -- "${T[@]}"
+refuses "no PCI address" run --device host=nothing -- "${T[@]}"
 refuses "a real device has no bus=: it has a place" run --device host=01:00.0,bus=a -- "${T[@]}"
 refuses "a real device has no image=" run --device host=01:00.0,image=x -- "${T[@]}"
 refuses "in a run without one (--noiommu)" run --noiommu all --device host=01:00.0 -- "${T[@]}"

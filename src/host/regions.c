@@ -170,7 +170,7 @@ ssize_t host_rw(struct vfio_device *dev, uint32_t index, uint64_t pos, void *buf
 		     : sys_pread(h->fd, buf, count, (off_t)(r->offset + pos));
 }
 
-/* Find the part that can be mapped in which [@pos, @pos + @size) is, up to the end of its last page. */
+/* Find the part that can be mapped in which [@pos, @pos + @size) is, or on its last page. */
 static const struct vfio_region_area *find_area(const struct host_region *r, uint64_t pos,
 						unsigned size)
 {
