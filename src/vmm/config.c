@@ -417,13 +417,15 @@ static void init_ids(struct uvfio_vm_device *dev)
 			vm_config_set(dev, ids[i].at, 2, ids[i].id, 0xffff, 0);
 }
 
-/* Have nothing of the device decode, nor do DMA, and BARs at no address. */
+/*
+ * Have nothing of the device decode, nor do DMA, and BARs at no address; other bits of COMMAND are
+ * as the host has set them up.
+ */
 static void quiet(struct uvfio_vm_device *dev)
 {
-	uint32_t command;
+	uint32_t command = get_bytes(dev->config.at_reset + PCI_COMMAND, 2);
 
-	if (read_device(dev, PCI_COMMAND, 2, &command))
-		write_device(dev, PCI_COMMAND, 2, command & ~(uint32_t)COMMAND_BITS);
+	write_device(dev, PCI_COMMAND, 2, command & ~(uint32_t)COMMAND_BITS);
 	for (unsigned i = 0; i < PCI_BARS; i++)
 		write_device(dev, PCI_BASE_ADDRESS_0 + 4 * i, 4, 0);
 	follow_command(dev);
