@@ -109,9 +109,11 @@ static unsigned free_port(struct machine *m)
 	return 0;
 }
 
-static struct machine_bus *new_bus(struct machine *m, const struct plugged *dev, char **err)
+/* Put @dev on a bus of the name that its spec has, which is not there yet. 0 or -errno. */
+static int new_bus(struct machine *m, struct plugged *dev, char **err)
 {
 	struct machine_bus *b = calloc(1, sizeof(*b)), **buses;
+	int rc;
 
 	buses = realloc(m->buses, (m->num_buses + 1) * sizeof(*buses));
 	if (buses)
@@ -119,7 +121,7 @@ static struct machine_bus *new_bus(struct machine *m, const struct plugged *dev,
 	if (b)
 		b->name = strdup(name_of(dev->spec.bus));
 	if (!b || !buses || !b->name) {
-		machine_fail(err, -ENOMEM, "out of memory");
+		rc = machine_fail(err, -ENOMEM, "out of memory");
 		goto fail;
 	}
 	b->kind = dev->spec.bus_kind;
@@ -127,20 +129,21 @@ static struct machine_bus *new_bus(struct machine *m, const struct plugged *dev,
 		b->port = free_port(m);
 		b->first = free_numbers(m, kinds[b->kind].numbers);
 		if (!b->port || !b->first) {
-			machine_fail(err, -ENOSPC,
-				     "%s: bus=%s: no %s left for another bus with bridges",
-				     dev->spec.model, dev->spec.bus,
-				     b->port ? "bus numbers are" : "root port is");
+			rc = machine_fail(err, -ENOSPC,
+					  "%s: bus=%s: no %s left for another bus with bridges",
+					  dev->spec.model, dev->spec.bus,
+					  b->port ? "bus numbers are" : "root port is");
 			goto fail;
 		}
 	}
 	m->buses[m->num_buses++] = b;
-	return b;
+	dev->bus = b;
+	return 0;
 fail:
 	if (b)
 		free(b->name);
 	free(b);
-	return NULL;
+	return rc;
 }
 
 int machine_bus_known(struct machine *m, const struct plugged *dev, unsigned port, unsigned first,
@@ -190,8 +193,7 @@ static int find_bus(struct machine *m, struct plugged *dev, char **err)
 		dev->bus = b;
 		return 0;
 	}
-	dev->bus = new_bus(m, dev, err);
-	return dev->bus ? 0 : -ENOSPC;
+	return new_bus(m, dev, err);
 }
 
 /* Compute place @i of the bus. */

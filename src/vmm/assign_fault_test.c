@@ -161,6 +161,8 @@ static void test_assign(void **state)
 	run_assign("testdev", NULL, false);
 	run_assign("testdev,vectors=8", "hide=0x10+0xe,vendor=0x1234", true);
 	run_assign("edu", "iommu=vmm,rom=off", false);
+	run_assign("igb,sriov_numvfs=2", NULL, false);
+	run_assign("testdev,bus=shelf,group=4,id=x", NULL, false);
 }
 
 /* What a guest does with the device: nothing fails in it, and less may work. */

@@ -75,12 +75,72 @@ int uvfio_vm_can_migrate(struct uvfio_vm_device *dev)
 
 /* ---- the machine's part ---- */
 
+/* A device that was plugged in for an assignment. */
+struct plugged {
+	struct cds_list_head node; /* uvfio_vm.plugged */
+	struct machine_device *d;
+};
+
+/* True if @d is assigned, or a VF of it. */
+static bool is_in_use(struct uvfio_vm *vm, const struct machine_device *d)
+{
+	struct uvfio_vm_device *dev;
+	struct machine_device *vf;
+
+	cds_list_for_each_entry(dev, &vm->devices, node) {
+		if (dev->plugged == d)
+			return true;
+		for (unsigned i = 0; (vf = machine_vf(vm->machine, d, i)); i++)
+			if (dev->plugged == vf)
+				return true;
+	}
+	return false;
+}
+
+/* Take out of the machine what was plugged in for a device, and is for none any more. */
+static void unplug(struct uvfio_vm *vm)
+{
+	struct plugged *p, *next;
+
+	cds_list_for_each_entry_safe(p, next, &vm->plugged, node) {
+		if (is_in_use(vm, p->d))
+			continue;
+		machine_remove(vm->machine, p->d);
+		cds_list_del(&p->node);
+		free(p);
+	}
+}
+
+/* Plug the device of @spec in. 0 or -errno with a sentence; unplug() takes it out again. */
+static int plug_new(struct uvfio_vm *vm, const char *spec, struct machine_device **out)
+{
+	struct plugged *p = malloc(sizeof(*p));
+	struct machine *m = vm->machine;
+	char *err = NULL;
+	int rc;
+
+	if (!p)
+		return vm_fail(vm, -ENOMEM, "out of memory");
+	rc = machine_add(m, spec, &err);
+	if (!rc) {
+		*out = p->d = machine_device(m, machine_num_devices(m) - 1);
+		cds_list_add_tail(&p->node, &vm->plugged);
+		rc = machine_start(m, &err);
+	} else {
+		free(p);
+	}
+	if (rc)
+		vm_fail(vm, rc, "%s", err ? err : strerror(-rc));
+	free(err);
+	return rc;
+}
+
 /* Find the device of @spec in the machine, or plug it in. 0 or -errno with a sentence. */
 static int plug(struct uvfio_vm *vm, const char *spec, struct uvfio_vm_device *dev)
 {
 	struct uvfio_vm_device *other;
-	char *err = NULL, *host = NULL;
 	struct pci_address a;
+	char *host = NULL;
 	int rc;
 
 	if (!strncmp(spec, "vfio-user:", 10))
@@ -92,19 +152,8 @@ static int plug(struct uvfio_vm *vm, const char *spec, struct uvfio_vm_device *d
 		    !strncmp(spec, "cdev:", 5)) {
 			if (asprintf(&host, "host=%s", spec) < 0)
 				return vm_fail(vm, -ENOMEM, "out of memory");
-			spec = host;
 		}
-		rc = machine_add(vm->machine, spec, &err);
-		if (!rc) {
-			unsigned last = machine_num_devices(vm->machine) - 1;
-
-			dev->plugged = machine_device(vm->machine, last);
-			dev->added = true;
-			rc = machine_start(vm->machine, &err);
-		}
-		if (rc)
-			vm_fail(vm, rc, "%s", err ? err : strerror(-rc));
-		free(err);
+		rc = plug_new(vm, host ? host : spec, &dev->plugged);
 		free(host);
 		if (rc)
 			return rc;
@@ -118,12 +167,6 @@ static int plug(struct uvfio_vm *vm, const char *spec, struct uvfio_vm_device *d
 			       dev->plugged->addr, dev->plugged->driver);
 	strcpy(dev->name, dev->plugged->addr);
 	return 0;
-}
-
-static void unplug(struct uvfio_vm_device *dev)
-{
-	if (dev->added)
-		machine_remove(dev->vm->machine, dev->plugged);
 }
 
 /* Check that it is what a guest can have: a PCI function with config space and vectors' index. */
@@ -246,7 +289,7 @@ fail_open:
 fail_dma:
 	vm_dma_fini(dev);
 fail_plug:
-	unplug(dev);
+	unplug(vm);
 	vm_options_fini(&dev->options);
 fail:
 	pthread_mutex_destroy(&dev->lock);
@@ -283,8 +326,8 @@ void uvfio_vm_unassign(struct uvfio_vm_device *dev)
 	pthread_mutex_lock(&vm->devices_lock);
 	cds_list_del(&dev->node);
 	pthread_mutex_lock(&dev->lock);
+	/* interrupts, bus mastering, decoding; and BARs once more, should the device not answer */
 	vm_reset_before(dev);
-	vm_irq_off(dev);
 	vm_bars_down(dev);
 	pthread_mutex_unlock(&dev->lock);
 	vm_quirks_fini(dev);
@@ -293,7 +336,7 @@ void uvfio_vm_unassign(struct uvfio_vm_device *dev)
 	vm_config_fini(dev);
 	vfio_open_close(&dev->open);
 	vm_dma_fini(dev);
-	unplug(dev);
+	unplug(vm);
 	pthread_mutex_unlock(&vm->devices_lock);
 	vm_options_fini(&dev->options);
 	pthread_mutex_destroy(&dev->lock);

@@ -45,8 +45,8 @@ struct uvfio_vm {
 	atomic_bool paused;
 	/* devices come and go; held around whole calls of assign and unassign */
 	pthread_mutex_t devices_lock;
-	/* uvfio_vm_device.node; devices_lock */
-	struct cds_list_head devices;
+	/* uvfio_vm_device.node, and device.c's: what was plugged in for a device; devices_lock */
+	struct cds_list_head devices, plugged;
 };
 
 /* In uvfio_vm_device.inside: it is being unassigned. */
@@ -56,7 +56,6 @@ struct uvfio_vm_device {
 	struct uvfio_vm *vm;
 	struct cds_list_head node;
 	struct machine_device *plugged;
-	bool added; /* by the assignment: the machine gives it up again */
 	struct vfio_open open;
 	struct vm_options options;
 	char name[PCI_ADDRESS_TEXT];

@@ -13,8 +13,9 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
-#include <unistd.h>
+#include <sys/syscall.h>
 
+#include "base/sys.h"
 #include "base/util.h"
 #include "iommu/populate.h"
 #include "vmm/internal.h"
@@ -378,7 +379,7 @@ static void section_free(struct section *s)
 {
 	vm_ram_del(&s->ram);
 	if (s->m.fd >= 0)
-		close(s->m.fd);
+		sys_close(s->m.fd);
 	free(s);
 }
 
@@ -480,10 +481,11 @@ static struct section *section_new(struct uvfio_vm *vm, const struct uvfio_vm_me
 	s->node.start = m->gpa;
 	s->node.last = m->gpa + (m->size - 1);
 	/* our own: a device may come when the monitor has closed it */
-	s->m.fd = m->fd < 0 || !m->host ? -1 : fcntl(m->fd, F_DUPFD_CLOEXEC, 0);
+	s->m.fd = m->fd < 0 || !m->host ? -1
+					: (int)fd_of_ours(SYS_fcntl, m->fd, F_DUPFD_CLOEXEC, 0, 0);
 	if (m->fd >= 0 && m->host && s->m.fd < 0) {
-		*rc = vm_fail(vm, -errno, "guest memory at 0x%" PRIx64 ": its file, %d: %s", m->gpa,
-			      m->fd, strerror(errno));
+		*rc = vm_fail(vm, s->m.fd, "guest memory at 0x%" PRIx64 ": its file, %d: %s",
+			      m->gpa, m->fd, strerror(-s->m.fd));
 		free(s);
 		return NULL;
 	}

@@ -52,6 +52,7 @@ struct uvfio_vm *uvfio_vm_new(const struct uvfio_vm_ops *ops, void *ctx)
 	/* software devices pin nothing: a limit that stands for pinning is the kernel's affair */
 	machine_set_memlock(vm->machine, "unlimited");
 	CDS_INIT_LIST_HEAD(&vm->devices);
+	CDS_INIT_LIST_HEAD(&vm->plugged);
 	if (vm_events_init(vm))
 		goto fail_machine;
 	if (vm_map_init(&vm->map))
