@@ -66,6 +66,8 @@ static int add_device(struct run *r, const char *spec)
 		return explain(r, why, rc);
 	/* the user's own text, for messages with the user's own paths */
 	rc = machine_add(r->m, spec, &why);
+	if (!rc)
+		rc = machine_check(r->m, &why);
 	if (rc) {
 		free(absolute);
 		return explain(r, why, rc);

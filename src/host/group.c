@@ -9,6 +9,8 @@
 #include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/syscall.h>
+#include <unistd.h>
 
 #include "base/heap.h"
 #include "host/internal.h"
@@ -142,6 +144,24 @@ static int open_file(struct host_device *h)
 		return ret;
 	}
 	return fd;
+}
+
+int host_check(struct host_device *h)
+{
+	bool by_group = h->way == &host_by_group;
+	char path[HOST_PATH];
+	int fd;
+
+	/* who has the right to the device alone cannot ask */
+	snprintf(path, sizeof(path), "%s/vfio/%u", h->env->dev, h->group);
+	if (h->given >= 0 ||
+	    (!by_group && sys_call(SYS_faccessat, AT_FDCWD, (long)path, R_OK | W_OK, 0, 0, 0)))
+		return 0;
+	fd = open_file(h);
+	if (fd < 0)
+		return fd;
+	fd_close_private(fd);
+	return 0;
 }
 
 static int set_container(const struct host_device *h, int group, const struct kernel_container *c)

@@ -16,6 +16,8 @@ const struct host_env host_kernel = {
 	.sysfs = "/sys", .dev = "/dev", .open = sys_open, .ioctl = sys_ioctl
 };
 
+const struct host_env *host_env = &host_kernel;
+
 int host_fail(char **err, int rc, const char *format, ...)
 {
 	va_list ap;
@@ -211,7 +213,7 @@ void host_set_mmap(struct host_device *h, enum host_mmap how)
 int host_open(const char *spec, struct host_device **out, char **err)
 {
 	*err = NULL;
-	return host_open_in(&host_kernel, spec, out, err);
+	return host_open_in(host_env, spec, out, err);
 }
 
 void host_close(struct host_device *h)

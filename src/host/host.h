@@ -91,6 +91,16 @@ void host_set_mmap(struct host_device *h, enum host_mmap how);
  * one
  */
 void host_set_token(struct host_device *h, const uint8_t uuid[16]);
+/**
+ * host_check - see whether the kernel would give the device now
+ *
+ * For a user who wants to know before anything begins: its group's file is opened for a moment. Not
+ * while this process has a device of the group open.
+ *
+ * Return: 0; -EBUSY: somebody has it, or another device of its group; -EPERM: the group is not
+ * viable; or what else keeps the file from being opened. With a line in the log.
+ */
+int host_check(struct host_device *h);
 /** host_vdev - return the device for the waist, which lives as long as @h */
 struct vfio_device *host_vdev(struct host_device *h);
 /** host_iommu - return its requester, for a group of the waist; no DMA of ours passes there */
@@ -104,7 +114,8 @@ unsigned host_config_size(struct host_device *h);
  * host_config_read - read config space as it is, by sysfs
  * @size: 1, 2 or 4, aligned
  *
- * A user of the device sees BARs, MSI and some more as vfio-pci has them.
+ * A user of the device sees BARs, MSI and some more as vfio-pci has them. The ids and BARs of a VF,
+ * which has none of its own, are those that Linux gave it.
  *
  * Return: the value; all ones where nothing answers.
  */

@@ -28,6 +28,8 @@ struct host_env {
 	int (*ioctl)(int fd, unsigned long cmd, void *arg); /* the value, or -errno */
 };
 extern const struct host_env host_kernel;
+/* That of host_open(): a unit test of others puts its own here. */
+extern const struct host_env *host_env;
 
 /* A region, as the kernel told of it when the device was opened. */
 struct host_region {

@@ -132,31 +132,46 @@ int host_sysfs_each(const struct host_env *env, const char *path,
 
 /* ---- what a bus sees ---- */
 
-int host_bar(struct host_device *h, unsigned bar, struct pci_bar *out)
+/* A line of `resource`; flags 0: there is no such BAR. */
+struct resource {
+	uint64_t start, end, flags;
+};
+
+static int read_resource(const struct host_device *h, unsigned bar, struct resource *out)
 {
 	char text[2048], *line = text;
-	uint64_t start, end, flags;
-	int rc;
+	int rc = host_sysfs_read(h->env, h->name, "resource", text, sizeof(text));
 
-	*out = (struct pci_bar){ 0 };
-	if (bar > PCI_ROM_BAR)
-		return -EINVAL;
-	rc = host_sysfs_read(h->env, h->name, "resource", text, sizeof(text));
+	*out = (struct resource){ 0 };
 	if (rc < 0)
 		return rc;
 	for (; bar && line; bar--) {
 		line = strchr(line, '\n');
 		line = line ? line + 1 : NULL;
 	}
-	if (!line || sscanf(line, "%" SCNx64 " %" SCNx64 " %" SCNx64, &start, &end, &flags) != 3 ||
-	    !flags)
-		return 0;
-	out->size = end - start + 1;
-	if (flags & RESOURCE_IO)
+	if (!line || sscanf(line, "%" SCNx64 " %" SCNx64 " %" SCNx64, &out->start, &out->end,
+			    &out->flags) != 3)
+		out->flags = 0;
+	return 0;
+}
+
+int host_bar(struct host_device *h, unsigned bar, struct pci_bar *out)
+{
+	struct resource r;
+	int rc;
+
+	*out = (struct pci_bar){ 0 };
+	if (bar > PCI_ROM_BAR)
+		return -EINVAL;
+	rc = read_resource(h, bar, &r);
+	if (rc || !r.flags)
+		return rc;
+	out->size = r.end - r.start + 1;
+	if (r.flags & RESOURCE_IO)
 		out->flags |= UVFIO_BAR_IO;
-	if (flags & RESOURCE_MEM_64)
+	if (r.flags & RESOURCE_MEM_64)
 		out->flags |= UVFIO_BAR_64;
-	if (flags & RESOURCE_PREFETCH)
+	if (r.flags & RESOURCE_PREFETCH)
 		out->flags |= UVFIO_BAR_PREFETCH;
 	return 0;
 }
@@ -178,12 +193,50 @@ int host_vpd_read(struct host_device *h, unsigned offset, uint32_t *out)
 	return n < 0 ? (int)n : n == sizeof(*out) ? 0 : -EIO;
 }
 
+static bool is_vf(const struct host_device *h)
+{
+	char pf[32];
+
+	return host_sysfs_link(h->env, h->name, "physfn", pf, sizeof(pf)) > 0;
+}
+
+static uint32_t read_hex(const struct host_device *h, const char *file)
+{
+	char text[32];
+
+	return host_sysfs_read(h->env, h->name, file, text, sizeof(text)) > 0
+		       ? (uint32_t)strtoul(text, NULL, 16)
+		       : UINT32_MAX;
+}
+
+/* Find what register @reg of a VF has, which reads as ones, or as 0. False: it is as it is. */
+static bool vf_register(const struct host_device *h, unsigned reg, uint32_t *v)
+{
+	unsigned bar = (reg - PCI_BASE_ADDRESS_0) / 4;
+	struct resource r;
+
+	if (reg == PCI_VENDOR_ID) {
+		*v = (read_hex(h, "vendor") & 0xffff) | read_hex(h, "device") << 16;
+		return true;
+	}
+	if (reg < PCI_BASE_ADDRESS_0 || bar >= PCI_BARS || read_resource(h, bar, &r))
+		return false;
+	*v = (uint32_t)r.start |
+	     (r.flags & (PCI_BASE_ADDRESS_MEM_TYPE_64 | PCI_BASE_ADDRESS_MEM_PREFETCH));
+	if (!r.flags && bar && !read_resource(h, bar - 1, &r) && r.flags & RESOURCE_MEM_64)
+		*v = (uint32_t)(r.start >> 32);
+	return true;
+}
+
 uint32_t host_config_read(struct host_device *h, unsigned offset, unsigned size)
 {
+	unsigned reg = offset & ~3u;
 	uint32_t v = UINT32_MAX;
 	ssize_t n = read_at(h->env, h->name, "config", &v, size, offset);
 
 	if (n != (ssize_t)size)
 		v = UINT32_MAX;
+	if (reg < PCI_STD_HEADER_SIZEOF && is_vf(h) && vf_register(h, reg, &v))
+		v >>= 8 * (offset - reg);
 	return size == 4 ? v : v & ((1u << 8 * size) - 1);
 }

@@ -316,6 +316,18 @@ int machine_add(struct machine *m, const char *spec, char **err)
 	return machine_add_from(m, NULL, spec, err);
 }
 
+int machine_check(struct machine *m, char **err)
+{
+	const struct plugged *dev = m->plugged[m->num_plugged - 1];
+	int rc = dev->provider->check ? dev->provider->check(dev->hw) : 0;
+
+	if (err)
+		*err = NULL;
+	return rc ? machine_fail(err, rc, "%s: it could not be opened now: %s", dev->spec.model,
+				 strerror(-rc))
+		  : 0;
+}
+
 int machine_add_settled(struct machine *m, const char *spec, const char *settled, char **err)
 {
 	return add(m, NULL, spec, settled, NULL, err);

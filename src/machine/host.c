@@ -217,6 +217,11 @@ static void host_free(struct machine_hardware *hw)
 	free(h);
 }
 
+static int host_available(struct machine_hardware *hw)
+{
+	return host_check(to_host(hw)->dev);
+}
+
 static void host_drop(struct machine_hardware *hw)
 {
 	host_abandon(to_host(hw)->dev);
@@ -231,6 +236,7 @@ const struct machine_provider machine_host = {
 	.options = options,
 	.place = host_place,
 	.make = host_make,
+	.check = host_available,
 	.bind = host_bind,
 	.unbind = host_unbind,
 	.set_mmap = host_mmap,

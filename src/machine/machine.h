@@ -51,6 +51,11 @@ int machine_add(struct machine *m, const char *spec, char **err);
  */
 void machine_remove(struct machine *m, struct machine_device *d);
 /*
+ * Check that the device that was added last could be opened now: nobody else has a real one. Before
+ * any is open. 0 or -errno with a sentence.
+ */
+int machine_check(struct machine *m, char **err);
+/*
  * Enable the VFs that specs of devices added since the last call ask for; their groups are the next
  * that are free. Not for a machine that goes by a run directory, whose processes all have the same
  * VFs (machine_sync). 0 or -errno with a sentence.

@@ -88,6 +88,11 @@ struct machine_provider {
 	int (*make_vf)(struct machine_hardware *pf, unsigned index, const struct machine_request *r,
 		       struct machine_hardware **out, char **err);
 	/*
+	 * See whether it could be opened now, which only that would show otherwise. 0 or -errno,
+	 * with a line in the log. NULL: who made it can open it.
+	 */
+	int (*check)(struct machine_hardware *hw);
+	/*
 	 * The device has its addresses: now it gets its driver. NULL: vfio-pci, and hw->vdev is
 	 * set; else face.sriov.host_driver. 0 or -errno.
 	 */
