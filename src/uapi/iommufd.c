@@ -55,7 +55,7 @@ static long ioas_alloc(struct call *c)
 static long iova_ranges(struct call *c)
 {
 	struct iommu_ioas_iova_ranges *cmd = c->cmd;
-	struct iommu_iova_range r[2];
+	struct iommu_iova_range r[VFIO_IOAS_RANGES];
 	uint32_t room = cmd->num_iovas;
 	unsigned n;
 	long ret;

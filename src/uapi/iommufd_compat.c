@@ -96,7 +96,7 @@ static long get_info(struct vfio_iommufd *ictx, unsigned long arg)
 {
 	const size_t minsz = UAPI_SIZE_WITH(struct vfio_iommu_type1_info, iova_pgsizes);
 	struct vfio_iommu_type1_info info = { 0 };
-	struct iommu_iova_range r[2];
+	struct iommu_iova_range r[VFIO_IOAS_RANGES];
 	uint64_t pgsizes;
 	size_t total, n;
 	unsigned num;

@@ -152,6 +152,8 @@ int ioas_insert(struct vfio_ioas *io, struct mapping *m);
 
 /* ---- ioas_listen.c, with the space's lock held ---- */
 
+/* Cut @limits to those of @io, as they are known. Takes the space's lock, which is not held. */
+void ioas_cut_limits(struct vfio_ioas *io, struct vfio_ioas_limits *limits);
 /* Find the limits of all who listen to @io. */
 void ioas_update_limits(struct vfio_ioas *io);
 /* True if [@iova, @iova + @size), which does not wrap, can be mapped; else with a line. */

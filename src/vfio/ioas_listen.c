@@ -92,6 +92,13 @@ void vfio_ioas_limits(struct vfio_ioas *io, struct vfio_ioas_limits *out)
 	pthread_mutex_unlock(&io->lock);
 }
 
+void ioas_cut_limits(struct vfio_ioas *io, struct vfio_ioas_limits *limits)
+{
+	pthread_mutex_lock(&io->lock);
+	vfio_ioas_limits_cut(limits, &io->limits);
+	pthread_mutex_unlock(&io->lock);
+}
+
 /* True if one of the ranges that can be mapped has all of [@iova, @last]. */
 static bool in_ranges(const struct vfio_ioas *io, uint64_t iova, uint64_t last)
 {

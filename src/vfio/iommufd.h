@@ -67,8 +67,9 @@ bool vfio_iommufd_has_ioas(struct vfio_iommufd *ictx, uint32_t id);
  * @n: gets how many they are
  * @alignment: gets what IOVAs, lengths and addresses are multiples of
  */
-int vfio_iommufd_ioas_ranges(struct vfio_iommufd *ictx, uint32_t id, struct iommu_iova_range out[2],
-			     unsigned *n, uint64_t *alignment);
+int vfio_iommufd_ioas_ranges(struct vfio_iommufd *ictx, uint32_t id,
+			     struct iommu_iova_range out[VFIO_IOAS_RANGES], unsigned *n,
+			     uint64_t *alignment);
 
 /* Ranges for a map without FIXED; zeros are none. */
 struct vfio_iommufd_allowed {
@@ -282,7 +283,7 @@ int vfio_iommufd_compat_unmap(struct vfio_iommufd *ictx, bool all, uint64_t iova
 			      uint64_t *unmapped, bool *tell);
 /** vfio_iommufd_compat_info - tell page sizes and ranges of GET_INFO: 0; -ENODEV */
 int vfio_iommufd_compat_info(struct vfio_iommufd *ictx, uint64_t *pgsizes,
-			     struct iommu_iova_range out[2], unsigned *n);
+			     struct iommu_iova_range out[VFIO_IOAS_RANGES], unsigned *n);
 
 /* ---- devices: for those who open them (open.c, group.c) ---- */
 

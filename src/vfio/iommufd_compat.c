@@ -229,8 +229,9 @@ out:
 }
 
 int vfio_iommufd_compat_info(struct vfio_iommufd *ictx, uint64_t *pgsizes,
-			     struct iommu_iova_range out[2], unsigned *n)
+			     struct iommu_iova_range out[VFIO_IOAS_RANGES], unsigned *n)
 {
+	struct vfio_ioas_limits limits;
 	uint64_t alignment;
 	uint32_t id;
 	int ret = vfio_iommufd_compat_get(ictx, &id);
@@ -241,7 +242,11 @@ int vfio_iommufd_compat_info(struct vfio_iommufd *ictx, uint64_t *pgsizes,
 		return -ENODEV;
 	pthread_mutex_lock(&ictx->lock);
 	/* without a page table any size of whole pages will do */
-	*pgsizes = ictx->compat && ictx->compat->space ? vfio_ioas_pgsizes() : -PAGE_SIZE_4K;
+	*pgsizes = -PAGE_SIZE_4K;
+	if (ictx->compat && ictx->compat->space) {
+		vfio_ioas_limits(ictx->compat->space, &limits);
+		*pgsizes = limits.pgsizes;
+	}
 	pthread_mutex_unlock(&ictx->lock);
 	return 0;
 }

@@ -139,6 +139,19 @@ int iommufd_check_fault(const struct vfio_iommufd_device *idev, const struct iom
 		"page requests (PRI; --device testdev has them with pri=on)");
 }
 
+/*
+ * May @idev be in @h, if that tracks what devices write? Of a device whose DMA does not pass our
+ * IOMMU nothing is seen, and all pages would be clean.
+ */
+static int check_dirty(const struct vfio_iommufd_device *idev, const struct iommufd_hwpt *h)
+{
+	if (!h->dirty || !iommufd_is_outside(&idev->obj))
+		return 0;
+	return report_warn("hwpt-dirty-host", idev->dev->name, -EINVAL,
+			   "attach to a HWPT with dirty tracking: the device's DMA goes by the "
+			   "host's IOMMU, which we do not ask for what it wrote");
+}
+
 /* Attach @idev, which is not, to @h: its group as a whole if it is the first. */
 static int attach_first(struct vfio_iommufd_device *idev, struct iommufd_hwpt *h)
 {
@@ -152,6 +165,8 @@ static int attach_first(struct vfio_iommufd_device *idev, struct iommufd_hwpt *h
 		ret = -EINVAL;
 	if (!ret)
 		ret = iommufd_check_fault(idev, h);
+	if (!ret)
+		ret = check_dirty(idev, h);
 	if (!ret)
 		ret = group_attach(g, idev->dev, h->space);
 	if (ret)
@@ -177,6 +192,8 @@ static int replace(struct vfio_iommufd_device *idev, struct iommufd_hwpt *h)
 		ret = -EINVAL;
 	if (!ret)
 		ret = iommufd_check_fault(idev, h);
+	if (!ret)
+		ret = check_dirty(idev, h);
 	if (!ret)
 		ret = group_replace(g, old->space, h->space);
 	if (ret)

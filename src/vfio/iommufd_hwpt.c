@@ -74,7 +74,7 @@ void iommufd_hwpt_free(struct vfio_iommufd *ictx, struct iommufd_hwpt *h)
 }
 
 /* The checks of a new one that is of an IOAS: what this IOMMU can do. */
-static int check_flags(const struct iommu_hwpt_alloc *c, bool noiommu)
+static int check_flags(const struct iommu_hwpt_alloc *c, bool noiommu, bool outside)
 {
 	const uint32_t known = IOMMU_HWPT_ALLOC_NEST_PARENT | IOMMU_HWPT_ALLOC_DIRTY_TRACKING |
 			       IOMMU_HWPT_FAULT_ID_VALID | IOMMU_HWPT_ALLOC_PASID;
@@ -91,12 +91,18 @@ static int check_flags(const struct iommu_hwpt_alloc *c, bool noiommu)
 			"hwpt-hardware", "iommufd", -EOPNOTSUPP,
 			"HWPT_ALLOC: the IOMMU has no dirty tracking (`uvfio run --iommu "
 			"dirty-tracking=on`)");
+	if (c->flags & IOMMU_HWPT_ALLOC_DIRTY_TRACKING && outside)
+		return report_warn(
+			"hwpt-hardware", "iommufd", -EOPNOTSUPP,
+			"HWPT_ALLOC: no dirty tracking of a real device: its DMA goes by "
+			"the host's IOMMU, which is not asked for what it wrote");
 	return 0;
 }
 
 static int alloc_of(struct vfio_iommufd *ictx, const struct iommu_hwpt_alloc *c,
-		    struct iommufd_object *pt, bool noiommu, uint32_t *id)
+		    struct iommufd_object *pt, struct iommufd_object *dev, uint32_t *id)
 {
+	bool noiommu = iommufd_is_noiommu(dev);
 	struct iommufd_object *fault;
 	struct iommufd_hwpt *h;
 	int ret;
@@ -110,7 +116,7 @@ static int alloc_of(struct vfio_iommufd *ictx, const struct iommu_hwpt_alloc *c,
 			       : -EINVAL;
 	if (pt->kind != IOMMUFD_IOAS)
 		return -EINVAL;
-	ret = check_flags(c, noiommu);
+	ret = check_flags(c, noiommu, iommufd_is_outside(dev));
 	if (ret)
 		return ret;
 	ret = iommufd_hwpt_new(ictx, container_of_type(pt, struct iommufd_ioas, obj), noiommu, &h);
@@ -150,7 +156,7 @@ int vfio_iommufd_hwpt_alloc(struct vfio_iommufd *ictx, const struct iommu_hwpt_a
 	else if (!pt)
 		ret = -EINVAL;
 	else
-		ret = alloc_of(ictx, c, pt, iommufd_is_noiommu(dev), id);
+		ret = alloc_of(ictx, c, pt, dev, id);
 	pthread_mutex_unlock(&ictx->lock);
 	return ret;
 }
@@ -178,10 +184,6 @@ int vfio_iommufd_hw_info(struct vfio_iommufd *ictx, uint32_t dev_id,
 		.vtd = { .flags = 1, .cap_reg = 0x80d2008c222f0686, .ecap_reg = 0xf00f4a },
 		.capabilities = IOMMU_HW_CAP_PCI_ATS_NOT_SUPPORTED,
 	};
-	if (vfio_iommu_dirty_tracking()) {
-		out->vtd.ecap_reg |= ECAP_SSADS;
-		out->capabilities |= IOMMU_HW_CAP_DIRTY_TRACKING;
-	}
 	pthread_mutex_lock(&ictx->lock);
 	o = iommufd_object_get(ictx, dev_id, IOMMUFD_DEVICE);
 	if (!o)
@@ -190,6 +192,10 @@ int vfio_iommufd_hw_info(struct vfio_iommufd *ictx, uint32_t dev_id,
 		ret = -EOPNOTSUPP;
 	else
 		dev = container_of_type(o, struct vfio_iommufd_device, obj)->dev->iommu;
+	if (dev && vfio_iommu_dirty_tracking() && !iommufd_is_outside(o)) {
+		out->vtd.ecap_reg |= ECAP_SSADS;
+		out->capabilities |= IOMMU_HW_CAP_DIRTY_TRACKING;
+	}
 	if (dev && dev->pri) {
 		out->vtd.ecap_reg |= ECAP_DT | ECAP_PRS | ECAP_PDS | ECAP_SMTS | ECAP_SSTS;
 		out->capabilities &= ~IOMMU_HW_CAP_PCI_ATS_NOT_SUPPORTED;

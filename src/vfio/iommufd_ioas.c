@@ -79,23 +79,28 @@ static bool has_window(const struct iommufd_ioas *ioas)
 	return ioas->devices && !ioas->space->noiommu;
 }
 
-/* Return the ranges that can be mapped, in order. */
-static unsigned ranges(const struct iommufd_ioas *ioas, struct iommu_iova_range r[2])
+/*
+ * Return the ranges that can be mapped, in order: what is within the limits of all its page tables,
+ * if devices are attached.
+ */
+static unsigned ranges(const struct iommufd_ioas *ioas, struct iommu_iova_range r[VFIO_IOAS_RANGES])
 {
-	uint64_t end = ioas->space ? IOVA_END - 1 : UINT64_MAX;
+	struct vfio_ioas_limits all = { .num_ranges = 1, .ranges = { { 0, UINT64_MAX } } };
+	const struct iommufd_hwpt *h;
 
-	if (!has_window(ioas)) {
-		r[0] = (struct iommu_iova_range){ 0, end };
-		return 1;
-	}
-	r[0] = (struct iommu_iova_range){ 0, IOMMU_MSI_START - 1 };
-	r[1] = (struct iommu_iova_range){ IOMMU_MSI_END + 1, end };
-	return 2;
+	if (ioas->space)
+		all.ranges[0].end = IOVA_END - 1;
+	if (has_window(ioas))
+		cds_list_for_each_entry(h, &ioas->hwpts, in_ioas)
+			ioas_cut_limits(h->space, &all);
+	for (unsigned i = 0; i < all.num_ranges; i++)
+		r[i] = (struct iommu_iova_range){ all.ranges[i].start, all.ranges[i].end };
+	return all.num_ranges;
 }
 
 static bool can_be_mapped(const struct iommufd_ioas *ioas, uint64_t iova, uint64_t last)
 {
-	struct iommu_iova_range r[2];
+	struct iommu_iova_range r[VFIO_IOAS_RANGES];
 	unsigned n = ranges(ioas, r);
 
 	for (unsigned i = 0; i < n; i++)
@@ -164,8 +169,9 @@ int iommufd_ioas_small_pages(struct iommufd_ioas *ioas)
 	return 0;
 }
 
-int vfio_iommufd_ioas_ranges(struct vfio_iommufd *ictx, uint32_t id, struct iommu_iova_range out[2],
-			     unsigned *n, uint64_t *alignment)
+int vfio_iommufd_ioas_ranges(struct vfio_iommufd *ictx, uint32_t id,
+			     struct iommu_iova_range out[VFIO_IOAS_RANGES], unsigned *n,
+			     uint64_t *alignment)
 {
 	struct iommufd_ioas *ioas;
 
@@ -259,39 +265,47 @@ static bool fits(uint64_t *start, uint64_t last, uint64_t length, uint64_t align
 	return true;
 }
 
+/* Ranges that can be mapped, for one search. */
+struct mappable {
+	struct iommu_iova_range r[VFIO_IOAS_RANGES];
+	unsigned n;
+};
+
 /* Return what is used or reserved and begins lowest in [@start, @last]. False: all is free. */
-static bool next_used(const struct iommufd_ioas *ioas, uint64_t start, uint64_t last,
-		      struct iommu_iova_range *used)
+static bool next_used(const struct iommufd_ioas *ioas, const struct mappable *can, uint64_t start,
+		      uint64_t last, struct iommu_iova_range *used)
 {
 	const struct itree_node *n = itree_first(&ioas->areas, start, last);
-	const struct iommu_iova_range reserved[] = { { IOMMU_MSI_START, IOMMU_MSI_END },
-						     { IOVA_END, UINT64_MAX } };
-	const bool is_reserved[] = { ioas->devices, ioas->space };
+	struct iommu_iova_range gap = { 0 };
 	bool found = n;
 
 	if (n)
 		*used = (struct iommu_iova_range){ n->start, n->last };
-	for (unsigned i = 0; i < ARRAY_SIZE(reserved); i++) {
-		const struct iommu_iova_range *r = &reserved[i];
-
-		if (!is_reserved[i] || r->start > last || r->last < start ||
-		    (found && r->start >= used->start))
-			continue;
-		*used = *r;
-		found = true;
+	/* what lies before each range, and behind the last */
+	for (unsigned i = 0; i <= can->n; i++) {
+		gap.last = i < can->n ? can->r[i].start - 1 : UINT64_MAX;
+		if ((i == can->n || can->r[i].start > gap.start) && gap.start <= last &&
+		    gap.last >= start && (!found || gap.start < used->start)) {
+			*used = gap;
+			found = true;
+		}
+		if (i == can->n || can->r[i].last == UINT64_MAX)
+			break;
+		gap.start = can->r[i].last + 1;
 	}
 	return found;
 }
 
 /* Find a place in [@start, @last], which may be used by MAP. */
-static bool find_hole(const struct iommufd_ioas *ioas, uint64_t start, uint64_t last,
-		      uint64_t length, uint64_t align, uint64_t in_page, uint64_t *iova)
+static bool find_hole(const struct iommufd_ioas *ioas, const struct mappable *can, uint64_t start,
+		      uint64_t last, uint64_t length, uint64_t align, uint64_t in_page,
+		      uint64_t *iova)
 {
 	struct iommu_iova_range used = { 0 };
 
 	if (start < ioas->full_to)
 		start = ioas->full_to;
-	while (start <= last && next_used(ioas, start, last, &used)) {
+	while (start <= last && next_used(ioas, can, start, last, &used)) {
 		*iova = start;
 		if (used.start > start && fits(iova, used.start - 1, length, align, in_page))
 			return true;
@@ -309,6 +323,7 @@ static int find_place(const struct iommufd_ioas *ioas, uint64_t addr, uint64_t l
 {
 	uint64_t in_page = addr % PAGE_SIZE_4K, align = 1, start, last;
 	const uint64_t low = PAGE_SIZE_4K, high = UINT64_MAX - PAGE_SIZE_4K;
+	struct mappable can;
 	struct itree_node *n;
 
 	if (!length || length >= UINT64_MAX / 2)
@@ -319,13 +334,14 @@ static int find_place(const struct iommufd_ioas *ioas, uint64_t addr, uint64_t l
 		align = addr & -addr;
 	if (align < ioas->alignment)
 		return -EINVAL;
+	can.n = ranges(ioas, can.r);
 	if (!ioas->allowed.root)
-		return find_hole(ioas, low, high, length, align, in_page, iova) ? 0 : -ENOSPC;
+		return find_hole(ioas, &can, low, high, length, align, in_page, iova) ? 0 : -ENOSPC;
 	for (n = itree_first(&ioas->allowed, low, high); n; n = itree_next(n, low, high)) {
 		start = n->start > low ? n->start : low;
 		last = n->last < high ? n->last : high;
 		if (fits(&start, last, length, align, in_page) &&
-		    find_hole(ioas, start, last, length, align, in_page, iova))
+		    find_hole(ioas, &can, start, last, length, align, in_page, iova))
 			return 0;
 	}
 	return -ENOSPC;

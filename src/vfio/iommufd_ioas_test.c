@@ -450,6 +450,85 @@ static void dirty(void **state)
 			 -EOPNOTSUPP);
 }
 
+static int outside_attach(struct vfio_device *dev, struct vfio_ioas *io)
+{
+	return 0;
+}
+
+static void outside_detach(struct vfio_device *dev, struct vfio_ioas *io)
+{
+}
+
+static void no_map(struct vfio_ioas_listener *l, const struct vfio_ioas_range *r)
+{
+}
+
+static int do_map(struct vfio_ioas_listener *l, const struct vfio_ioas_range *r)
+{
+	return 0;
+}
+
+/* A hole, an end, and no more pages than of 4 KiB. */
+static void narrow(struct vfio_ioas_listener *l, struct vfio_ioas_limits *out)
+{
+	*out = (struct vfio_ioas_limits){ .num_ranges = 2,
+					  .ranges = { { 0, 0x1fff }, { 0x4000, 0xfffff } },
+					  .pgsizes = K,
+					  .avail = UINT32_MAX };
+}
+
+/* A device whose DMA passes another IOMMU: that one's ranges, and no word of what it wrote. */
+static void outside(void **state)
+{
+	static const struct vfio_device_ops ops = { .open = test_dev_open,
+						    .close = test_dev_close,
+						    .attach = outside_attach,
+						    .detach = outside_detach };
+	struct vfio_ioas_listener l = { .map = do_map, .unmap = no_map, .limits = narrow };
+	struct fixture *f = *state;
+	struct iommu_hwpt_alloc c = { .dev_id = f->dev_id,
+				      .pt_id = f->a,
+				      .flags = IOMMU_HWPT_ALLOC_DIRTY_TRACKING };
+	struct iommu_iova_range r[VFIO_IOAS_RANGES];
+	struct vfio_iommufd_hw_info info;
+	uint64_t align, at;
+	uint32_t id, dirty_id;
+	unsigned n;
+
+	vfio_iommu_choose("dirty-tracking=on");
+	assert_int_equal(vfio_iommufd_hwpt_alloc(f->ictx, &c, &dirty_id), 0);
+	vfio_iommufd_publish(f->ictx, dirty_id);
+	f->dev->ops = &ops;
+	assert_int_equal(vfio_iommufd_hw_info(f->ictx, f->dev_id, &info), 0);
+	assert_false(info.capabilities & IOMMU_HW_CAP_DIRTY_TRACKING);
+	assert_int_equal(vfio_iommufd_hwpt_alloc(f->ictx, &c, &id), -EOPNOTSUPP);
+	assert_int_equal(vfio_iommufd_attach(f->dev, &dirty_id, NULL), -EINVAL);
+	id = attach(f, f->a);
+	assert_int_equal(vfio_iommufd_attach(f->dev, &dirty_id, NULL), -EINVAL);
+	vfio_iommu_choose("dirty-tracking=off");
+
+	assert_int_equal(vfio_iommufd_ioas_ranges(f->ictx, f->a, r, &n, &align), 0);
+	assert_int_equal(n, 2);
+	assert_int_equal(vfio_ioas_listen(f->t->group->ioas, &l), 0);
+	assert_int_equal(vfio_iommufd_ioas_ranges(f->ictx, f->a, r, &n, &align), 0);
+	assert_int_equal(n, 2);
+	assert_int_equal(r[0].last, 0x1fff);
+	assert_int_equal(r[1].start, 0x4000);
+	assert_int_equal(r[1].last, 0xfffff);
+	assert_int_equal(map(f, f->a, 0x2000, f->mem, 1), -EINVAL);
+	for (unsigned i = 0; i < 2; i++)
+		assert_int_equal(
+			vfio_iommufd_ioas_map(f->ictx, f->a, (uintptr_t)f->mem, K, RW, false, &at),
+			0);
+	assert_int_equal(at, 0x4000); /* after 0x1000 */
+	vfio_ioas_unlisten(f->t->group->ioas, &l);
+	assert_int_equal(vfio_iommufd_ioas_map(f->ictx, f->a, (uintptr_t)f->mem, K, RW, false, &at),
+			 0);
+	assert_int_equal(at, 0x2000);
+	assert_int_equal(vfio_iommufd_detach(f->dev, NULL), 0);
+	f->dev->ops = &test_dev_ops;
+}
+
 int main(void)
 {
 #define TEST(fn) cmocka_unit_test_setup_teardown(fn, setup, teardown)
@@ -464,6 +543,7 @@ int main(void)
 		TEST(cut),
 		TEST(many),
 		TEST(dirty),
+		TEST(outside),
 	};
 
 	log_set(2, LOG_NONE);

@@ -117,6 +117,12 @@ static inline bool iommufd_is_noiommu(const struct iommufd_object *o)
 	return container_of_type(o, struct vfio_iommufd_device, obj)->dev->group->noiommu;
 }
 
+/* True if DMA of the device @o does not pass our IOMMU, but another one, which has the same. */
+static inline bool iommufd_is_outside(const struct iommufd_object *o)
+{
+	return container_of_type(o, struct vfio_iommufd_device, obj)->dev->ops->attach;
+}
+
 static inline uint64_t area_iova(const struct iommufd_area *a)
 {
 	return a->by_iova.start;
