@@ -874,8 +874,17 @@ UVFIO_PUBLIC unsigned uvfio_num_vfs(const struct uvfio_dev *pf);
  *	looks at. For registers that only say how far a driver has come (doorbells): of several
  *	stores to one word the model sees the last one, of their sizes nothing.
  * @UVFIO_PAGE_UNMAPPED: cannot be mapped: pread and pwrite only.
+ * @UVFIO_PAGE_MEMORY: plain memory of the device (uvfio_polled_memory()): no access of it is a call
+ *	of anything, by whatever way it comes, a mapping, pread and pwrite, or another device. So a
+ *	load or store costs what it costs in a program's memory, and a guest of KVM can have it. It
+ *	answers while the function decodes, as all of a BAR does.
  */
-enum uvfio_page_kind { UVFIO_PAGE_TRAPPED, UVFIO_PAGE_POLLED, UVFIO_PAGE_UNMAPPED };
+enum uvfio_page_kind {
+	UVFIO_PAGE_TRAPPED,
+	UVFIO_PAGE_POLLED,
+	UVFIO_PAGE_UNMAPPED,
+	UVFIO_PAGE_MEMORY
+};
 
 /**
  * uvfio_set_pages() - Say of what kind pages of a memory BAR are.
@@ -885,7 +894,7 @@ enum uvfio_page_kind { UVFIO_PAGE_TRAPPED, UVFIO_PAGE_POLLED, UVFIO_PAGE_UNMAPPE
  * @len: bytes, a multiple of 4096.
  * @kind: of each of the pages, of which nothing was said so far.
  *
- * No polled page may hold the MSI-X table or pending bits.
+ * No page that is polled or memory may hold the MSI-X table or pending bits.
  *
  * Context: create only.
  * Return: 0; -EINVAL: no such pages or kind; -EEXIST: of one of the pages it was said; -ENOSPC:
@@ -895,17 +904,17 @@ UVFIO_PUBLIC int uvfio_set_pages(struct uvfio_dev *dev, unsigned bar, uint64_t o
 				 enum uvfio_page_kind kind);
 
 /**
- * uvfio_polled_memory() - The memory behind a polled page.
+ * uvfio_polled_memory() - The memory behind a polled page, or one that is memory.
  * @dev: the function.
  * @bar: the BAR.
  * @offset: bytes in the BAR.
  *
- * A driver sees it there while the pages are open. It is the model's at all times, and starts with
- * zeroes; access it with atomic operations.
+ * A driver sees it there while the pages are open, or at all times. It is the model's at all times,
+ * and starts with zeroes; access it with atomic operations. A reset does nothing to it.
  *
  * Context: any thread.
  * Return: what is at @offset, up to the end of its uvfio_set_pages(), good until destroy returns;
- * NULL: no polled page.
+ * NULL: no such page.
  */
 UVFIO_PUBLIC void *uvfio_polled_memory(struct uvfio_dev *dev, unsigned bar, uint64_t offset);
 

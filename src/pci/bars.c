@@ -187,7 +187,8 @@ int pci_bar_read(pci_function *fn, unsigned bar, uint64_t off, unsigned size, ui
 	*value = all_ones(size);
 	if (ret)
 		return ret;
-	if (pci_msix_read(fn, bar, off, size, value))
+	if (pci_msix_read(fn, bar, off, size, value) ||
+	    pci_pages_access(fn, bar, off, size, value, false))
 		return 0;
 	if (bar == PCI_ROM_BAR && fn->rom.image) {
 		*value = rom_read(fn, off, size);
@@ -202,13 +203,16 @@ int pci_bar_write(pci_function *fn, unsigned bar, uint64_t off, unsigned size, u
 
 	if (ret)
 		return ret;
-	if (!pci_msix_write(fn, bar, off, size, value & all_ones(size), &ret)) {
+	value &= all_ones(size);
+	if (pci_pages_access(fn, bar, off, size, &value, true))
+		return 0;
+	if (!pci_msix_write(fn, bar, off, size, value, &ret)) {
 		if (!fn->model->bar_write || (bar == PCI_ROM_BAR && fn->rom.image))
 			return 0; /* dropped, as by any read-only memory */
 		ret = -ESHUTDOWN;
 		pci_model_enter(fn);
 		if (decodes(fn, bar))
-			ret = fn->model->bar_write(fn, bar, off, size, value & all_ones(size));
+			ret = fn->model->bar_write(fn, bar, off, size, value);
 		pci_model_leave(fn);
 		if (ret == -ESHUTDOWN)
 			return -EIO;

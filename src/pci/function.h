@@ -117,7 +117,7 @@ bool pci_rom_valid(pci_function *fn);
 struct pci_pages {
 	uint64_t offset, len;
 	enum uvfio_page_kind kind;
-	int fd; /* POLLED: what to map, from offset 0 */
+	int fd; /* POLLED, MEMORY: what to map, from offset 0 */
 };
 /*
  * Find the first area of @bar of a kind other than trapped that ends behind @at. False: there is
@@ -125,20 +125,21 @@ struct pci_pages {
  */
 bool pci_function_pages(const pci_function *fn, unsigned bar, uint64_t at, struct pci_pages *out);
 /*
- * The mapper of polled pages. @set gives all mappings of the function's pages their rights (@open)
- * or takes them away: then no processor can write any more when it returns. It returns how many
- * mappings there are.
+ * The mapper of polled pages and of memory. @set gives all mappings of the function's pages of one
+ * of these kinds their rights (@open) or takes them away: then no processor can write any more when
+ * it returns. It returns how many mappings there are. The model opens and closes polled pages;
+ * memory is open while the function decodes.
  */
 struct pci_pages_sink {
-	unsigned (*set)(void *arg, bool open);
+	unsigned (*set)(void *arg, enum uvfio_page_kind kind, bool open);
 	void *arg;
 };
 /* Set or clear (NULL) the mapper. After return the old one is not called; the pages are closed. */
 void pci_set_pages_sink(pci_function *fn, const struct pci_pages_sink *sink);
-/* Keep the pages closed, whatever the model wants; or let it open them again. */
+/* Keep the pages closed, whatever the model wants; or let them be open again. */
 void pci_pages_hold(pci_function *fn, bool held);
-/* True if a new mapping is to be open now. Takes no lock. */
-bool pci_pages_open(const pci_function *fn);
+/* True if a new mapping of pages of this kind is to be open now. Takes no lock. */
+bool pci_pages_open(const pci_function *fn, enum uvfio_page_kind kind);
 
 /* ---- reset, power ---- */
 

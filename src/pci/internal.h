@@ -66,7 +66,7 @@ struct page_area {
 	unsigned bar;
 	uint64_t offset, len;
 	enum uvfio_page_kind kind;
-	void *mem; /* POLLED: our mapping of fd */
+	void *mem; /* POLLED, MEMORY: our mapping of fd */
 	int fd;
 };
 
@@ -112,7 +112,7 @@ struct pci_sriov {
  * Locks. turn.lock may be held when one of the others is taken, and the others are not held
  * together: a function that is in its model's callback may ask for any of them.
  *   turn.lock       held through a callback of a model that is not concurrent; a VF takes its PF's
- *   pages.lock      opening and closing polled pages, and pages.sink, which is called with it held:
+ *   pages.lock      opening and closing pages, and pages.sink, which is called with it held:
  *                   the mapper's own lock comes after it
  *   irq.sink_lock   who may change irq.sink; delivery does not take it
  *   lock            cfg, msix.table, vpd.data, the lists of timers, iov->wanted; a leaf, but that
@@ -168,7 +168,8 @@ struct uvfio_dev {
 		pthread_mutex_t lock;
 		struct page_area area[PCI_PAGES_MAX];
 		unsigned num;
-		atomic_bool open;
+		bool has_memory; /* some are UVFIO_PAGE_MEMORY */
+		atomic_bool open, memory_open;
 		bool held; /* by the driver: pci_pages_hold() */
 		struct pci_pages_sink sink;
 	} pages;
@@ -374,10 +375,16 @@ void pci_intx_update(pci_function *fn);
 
 /* ---- pages.c ---- */
 
-/* Check at the end of create that no polled page has the MSI-X table or the PBA. */
+/* Check at the end of create that no page with memory has the MSI-X table or the PBA. */
 int pci_pages_check(pci_function *fn);
-/* Close the pages if decoding has ended. Without lock. */
+/*
+ * Have the pages as the function is now: closed if decoding has ended; open, those that are memory,
+ * if it has begun. Without lock.
+ */
 void pci_pages_follow(pci_function *fn);
+/* Make an access of 1, 2, 4, 8 bytes, aligned and inside, if memory is there: true. */
+bool pci_pages_access(pci_function *fn, unsigned bar, uint64_t off, unsigned size, uint64_t *value,
+		      bool write);
 void pci_pages_free(pci_function *fn);
 
 /* ---- pasid.c ---- */

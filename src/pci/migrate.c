@@ -59,9 +59,11 @@ static int stop_dma(pci_function *fn)
 	atomic_store(&fn->halt.self, true);
 	pci_timers_freeze(fn);
 	uvfio_polled_close(fn);
+	pci_pages_follow(fn);
 	ret = tell_stop(fn, UVFIO_STOP_DMA);
 	if (ret) {
 		atomic_store(&fn->halt.self, false);
+		pci_pages_follow(fn);
 		pci_timers_thaw(fn);
 		return ret;
 	}
@@ -115,6 +117,7 @@ void pci_function_resume(pci_function *fn, enum uvfio_stop_kind kind)
 		fn->model->resume(fn);
 		pci_model_leave(fn);
 	}
+	pci_pages_follow(fn);
 	pci_timers_thaw(fn);
 }
 

@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * pci/pages.c: pages of a memory BAR as a driver maps them: trapped, polled or not at all. Polled
- * pages are a memfd that the model looks at; the sink, which maps it for a driver, is told when the
- * mappings may be used and when not.
+ * pci/pages.c: pages of a memory BAR as a driver maps them: trapped, polled, memory or not at all.
+ * Polled pages are a memfd that the model looks at; the sink, which maps it for a driver, is told
+ * when the mappings may be used and when not: when the model says so. Memory is a memfd too, which
+ * may be used while the function decodes, and where all other accesses end as well.
  *
- * Open or closed is one flag of the function. It is set before the sink is called, in both
+ * Open or closed is a flag of the function. It is set before the sink is called, in both
  * directions: a mapping that is made meanwhile looks at the flag under the lock that the sink
  * takes, so it is either found by the sink or sees what the sink is about to do. A thread that ends
  * decoding takes pages.lock afterwards: either it finds the pages open, or the thread that opens
@@ -39,6 +40,11 @@ static const struct page_area *area_at(const pci_function *fn, unsigned bar, uin
 	return first;
 }
 
+static bool has_memory(const struct page_area *a)
+{
+	return a->kind == UVFIO_PAGE_POLLED || a->kind == UVFIO_PAGE_MEMORY;
+}
+
 static int make_memory(struct page_area *a)
 {
 	long fd = fd_of_ours(SYS_memfd_create, (long)"uvfio-pages", MFD_CLOEXEC, 0, 0), ret;
@@ -71,7 +77,7 @@ int uvfio_set_pages(struct uvfio_dev *dev, unsigned bar, uint64_t offset, uint64
 	struct page_area *a = &dev->pages.area[dev->pages.num];
 	int ret;
 
-	if (!dev->create.now || bar >= PCI_BARS || (unsigned)kind > UVFIO_PAGE_UNMAPPED)
+	if (!dev->create.now || bar >= PCI_BARS || (unsigned)kind > UVFIO_PAGE_MEMORY)
 		return -EINVAL;
 	if (!b->size || b->flags & UVFIO_BAR_IO || !len || (offset | len) % PAGE_SIZE_4K ||
 	    !range_within(offset, len, b->size))
@@ -85,13 +91,14 @@ int uvfio_set_pages(struct uvfio_dev *dev, unsigned bar, uint64_t offset, uint64
 	if (dev->pages.num == PCI_PAGES_MAX)
 		return -ENOSPC;
 	*a = (struct page_area){ .bar = bar, .offset = offset, .len = len, .kind = kind, .fd = -1 };
-	if (kind == UVFIO_PAGE_POLLED) {
+	if (has_memory(a)) {
 		ret = make_memory(a);
 		if (ret) {
-			uvfio_error(dev, "memory for polled pages: %s", strerror(-ret));
+			uvfio_error(dev, "memory for pages of BAR%u: %s", bar, strerror(-ret));
 			return ret;
 		}
 	}
+	dev->pages.has_memory |= kind == UVFIO_PAGE_MEMORY;
 	dev->pages.num++;
 	return 0;
 }
@@ -100,9 +107,8 @@ void *uvfio_polled_memory(struct uvfio_dev *dev, unsigned bar, uint64_t offset)
 {
 	const struct page_area *a = area_at(dev, bar, offset);
 
-	return a && a->kind == UVFIO_PAGE_POLLED && a->offset <= offset
-		       ? (char *)a->mem + (offset - a->offset)
-		       : NULL;
+	return a && has_memory(a) && a->offset <= offset ? (char *)a->mem + (offset - a->offset)
+							 : NULL;
 }
 
 int pci_pages_check(pci_function *fn)
@@ -112,12 +118,12 @@ int pci_pages_check(pci_function *fn)
 	for (unsigned i = 0; fn->cap.msix && i < fn->pages.num; i++) {
 		const struct page_area *a = &fn->pages.area[i];
 
-		if (a->kind == UVFIO_PAGE_POLLED &&
+		if (has_memory(a) &&
 		    (overlaps(a, m->table_bar, m->table_offset, 16ull * m->vectors) ||
 		     overlaps(a, m->pba_bar, m->pba_offset, (m->vectors + 63ull) / 64 * 8)))
 			return uvfio_error(
-				fn, "BAR%u: the MSI-X table or pending bits lie in a polled page",
-				a->bar);
+				fn, "BAR%u: the MSI-X table or pending bits lie in a %s page",
+				a->bar, a->kind == UVFIO_PAGE_POLLED ? "polled" : "memory");
 	}
 	return 0;
 }
@@ -125,7 +131,7 @@ int pci_pages_check(pci_function *fn)
 void pci_pages_free(pci_function *fn)
 {
 	for (unsigned i = 0; i < fn->pages.num; i++) {
-		if (fn->pages.area[i].kind != UVFIO_PAGE_POLLED)
+		if (!has_memory(&fn->pages.area[i]))
 			continue;
 		sys_call(SYS_munmap, (long)fn->pages.area[i].mem, (long)fn->pages.area[i].len, 0, 0,
 			 0, 0);
@@ -145,27 +151,75 @@ bool pci_function_pages(const pci_function *fn, unsigned bar, uint64_t at, struc
 	return a;
 }
 
+/* ---- accesses that come by a call ---- */
+
+static uint64_t load(const void *p, unsigned size)
+{
+	switch (size) {
+	case 1:
+		return __atomic_load_n((const uint8_t *)p, __ATOMIC_ACQUIRE);
+	case 2:
+		return __atomic_load_n((const uint16_t *)p, __ATOMIC_ACQUIRE);
+	case 4:
+		return __atomic_load_n((const uint32_t *)p, __ATOMIC_ACQUIRE);
+	default:
+		return __atomic_load_n((const uint64_t *)p, __ATOMIC_ACQUIRE);
+	}
+}
+
+static void store(void *p, unsigned size, uint64_t value)
+{
+	switch (size) {
+	case 1:
+		__atomic_store_n((uint8_t *)p, (uint8_t)value, __ATOMIC_RELEASE);
+		break;
+	case 2:
+		__atomic_store_n((uint16_t *)p, (uint16_t)value, __ATOMIC_RELEASE);
+		break;
+	case 4:
+		__atomic_store_n((uint32_t *)p, (uint32_t)value, __ATOMIC_RELEASE);
+		break;
+	default:
+		__atomic_store_n((uint64_t *)p, value, __ATOMIC_RELEASE);
+	}
+}
+
+bool pci_pages_access(pci_function *fn, unsigned bar, uint64_t off, unsigned size, uint64_t *value,
+		      bool write)
+{
+	const struct page_area *a;
+	char *at;
+
+	if (!fn->pages.has_memory)
+		return false;
+	a = area_at(fn, bar, off);
+	if (!a || a->kind != UVFIO_PAGE_MEMORY || a->offset > off)
+		return false;
+	at = (char *)a->mem + (off - a->offset);
+	if (write)
+		store(at, size, *value);
+	else
+		*value = load(at, size);
+	return true;
+}
+
 /* ---- open and closed ---- */
 
-/* Open or close all mappings, and return how many there are. With pages.lock. */
+/* Open or close all mappings of a kind, and return how many there are. With pages.lock. */
+static unsigned set_kind(pci_function *fn, enum uvfio_page_kind kind, bool open)
+{
+	atomic_store(kind == UVFIO_PAGE_POLLED ? &fn->pages.open : &fn->pages.memory_open, open);
+	return fn->pages.sink.set ? fn->pages.sink.set(fn->pages.sink.arg, kind, open) : 0;
+}
+
 static unsigned set_open(pci_function *fn, bool open)
 {
-	atomic_store(&fn->pages.open, open);
-	return fn->pages.sink.set ? fn->pages.sink.set(fn->pages.sink.arg, open) : 0;
+	return set_kind(fn, UVFIO_PAGE_POLLED, open);
 }
 
-bool pci_pages_open(const pci_function *fn)
+bool pci_pages_open(const pci_function *fn, enum uvfio_page_kind kind)
 {
-	return atomic_load(&fn->pages.open);
-}
-
-void pci_set_pages_sink(pci_function *fn, const struct pci_pages_sink *sink)
-{
-	pthread_mutex_lock(&fn->pages.lock);
-	if (atomic_load(&fn->pages.open))
-		set_open(fn, false);
-	fn->pages.sink = sink ? *sink : (struct pci_pages_sink){ 0 };
-	pthread_mutex_unlock(&fn->pages.lock);
+	return atomic_load(kind == UVFIO_PAGE_POLLED ? &fn->pages.open : &fn->pages.memory_open);
 }
 
 static bool decodes(const pci_function *fn)
@@ -173,13 +227,36 @@ static bool decodes(const pci_function *fn)
 	return atomic_load(&fn->decode) & DECODE_MEM;
 }
 
+/* Have memory open if it may be. With pages.lock. */
+static void follow_memory(pci_function *fn)
+{
+	bool open = decodes(fn) && !fn->pages.held && !atomic_load(&fn->halt.self);
+
+	if (fn->pages.has_memory && open != atomic_load(&fn->pages.memory_open))
+		set_kind(fn, UVFIO_PAGE_MEMORY, open);
+}
+
+void pci_set_pages_sink(pci_function *fn, const struct pci_pages_sink *sink)
+{
+	pthread_mutex_lock(&fn->pages.lock);
+	if (atomic_load(&fn->pages.open))
+		set_open(fn, false);
+	if (atomic_load(&fn->pages.memory_open))
+		set_kind(fn, UVFIO_PAGE_MEMORY, false);
+	fn->pages.sink = sink ? *sink : (struct pci_pages_sink){ 0 };
+	if (sink)
+		follow_memory(fn);
+	pthread_mutex_unlock(&fn->pages.lock);
+}
+
 void pci_pages_follow(pci_function *fn)
 {
-	if (!fn->pages.num || decodes(fn))
+	if (!fn->pages.num || (decodes(fn) && !fn->pages.has_memory))
 		return;
 	pthread_mutex_lock(&fn->pages.lock);
 	if (atomic_load(&fn->pages.open) && !decodes(fn))
 		set_open(fn, false);
+	follow_memory(fn);
 	pthread_mutex_unlock(&fn->pages.lock);
 }
 
@@ -189,6 +266,7 @@ void pci_pages_hold(pci_function *fn, bool held)
 	fn->pages.held = held;
 	if (held && atomic_load(&fn->pages.open))
 		set_open(fn, false);
+	follow_memory(fn);
 	pthread_mutex_unlock(&fn->pages.lock);
 }
 

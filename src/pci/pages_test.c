@@ -38,7 +38,7 @@ static int bad_arguments(struct uvfio_dev *dev)
 	assert_int_equal(uvfio_set_pages(dev, 4, 0, PAGE, UVFIO_PAGE_POLLED), -EINVAL); /* I/O */
 	for (unsigned bar = 6; bar; bar = bar < 64 ? bar + 1 : bar == 64 ? UINT32_MAX : 0)
 		assert_int_equal(uvfio_set_pages(dev, bar, 0, PAGE, UVFIO_PAGE_POLLED), -EINVAL);
-	assert_int_equal(uvfio_set_pages(dev, 0, 0, PAGE, (enum uvfio_page_kind)3), -EINVAL);
+	assert_int_equal(uvfio_set_pages(dev, 0, 0, PAGE, (enum uvfio_page_kind)4), -EINVAL);
 	assert_int_equal(uvfio_set_pages(dev, 0, 0, PAGE, (enum uvfio_page_kind) - 1), -EINVAL);
 	assert_int_equal(uvfio_set_pages(dev, 0, 0, 0, UVFIO_PAGE_POLLED), -EINVAL);
 	assert_int_equal(uvfio_set_pages(dev, 0, 1, PAGE, UVFIO_PAGE_POLLED), -EINVAL);
@@ -226,7 +226,7 @@ static void exhausted(int resource, rlim_t limit, int error)
 	if (!error) {
 		t_free(fn);
 	} else {
-		assert_non_null(strstr(err, "test: memory for polled pages: "));
+		assert_non_null(strstr(err, "test: memory for pages of BAR0: "));
 		assert_int_equal(t.destroyed, 0);
 		loop_free(t.loop);
 		t.loop = NULL;
@@ -293,20 +293,20 @@ static void test_failures(void **state)
 static struct {
 	pci_function *fn;
 	unsigned mappings, opens, closes;
-	char said[64]; /* o and c, in the order they came */
+	char said[64]; /* o and c, in the order they came; O and C of memory */
 	atomic_bool open, flag;
 	atomic_uint wrong;
 } sink;
 
-static unsigned set(void *arg, bool open)
+static unsigned set(void *arg, enum uvfio_page_kind kind, bool open)
 {
 	size_t n = strlen(sink.said);
 
 	assert_ptr_equal(arg, &sink);
 	/* the flag is set before: a mapping that is made now goes by it */
-	assert_true(pci_pages_open(sink.fn) == open);
+	assert_true(pci_pages_open(sink.fn, kind) == open);
 	if (n < sizeof(sink.said) - 1)
-		sink.said[n] = open ? 'o' : 'c';
+		sink.said[n] = kind == UVFIO_PAGE_MEMORY ? (open ? 'O' : 'C') : open ? 'o' : 'c';
 	sink.opens += open;
 	sink.closes += !open;
 	atomic_store(&sink.open, open);
@@ -340,7 +340,7 @@ static void test_sink(void **state)
 	/* nobody to map it */
 	wr16(PCI_COMMAND, PCI_COMMAND_MEMORY);
 	assert_int_equal(uvfio_polled_open(fn), -ENOENT);
-	assert_false(pci_pages_open(fn));
+	assert_false(pci_pages_open(fn, UVFIO_PAGE_POLLED));
 	uvfio_polled_close(fn);
 	t_free(fn);
 
@@ -357,13 +357,13 @@ static void test_sink(void **state)
 	sink.mappings = 0;
 	assert_int_equal(uvfio_polled_open(fn), -ENOENT);
 	SAID("oc");
-	assert_false(pci_pages_open(fn));
+	assert_false(pci_pages_open(fn, UVFIO_PAGE_POLLED));
 	sink.mappings = 2;
 	assert_int_equal(uvfio_polled_open(fn), 0);
 	/* another one, or none, finds them closed */
 	pci_set_pages_sink(fn, &t_pages);
 	SAID("oc");
-	assert_false(pci_pages_open(fn));
+	assert_false(pci_pages_open(fn, UVFIO_PAGE_POLLED));
 	assert_int_equal(uvfio_polled_open(fn), 0);
 	pci_set_pages_sink(fn, NULL);
 	SAID("oc");
@@ -419,6 +419,99 @@ static void test_decoding(void **state)
 	t_free(fn);
 }
 
+/* ---- memory */
+
+static int t_memory(struct uvfio_dev *dev)
+{
+	assert_int_equal(uvfio_add_bar(dev, 0, SIZE, UVFIO_BAR_64), 0);
+	assert_int_equal(uvfio_set_pages(dev, 0, FIRST, 2 * PAGE, UVFIO_PAGE_MEMORY), 0);
+	assert_true(uvfio_add_pm(dev, true) > 0 && uvfio_add_pcie(dev, true) > 0);
+	return 0;
+}
+
+/* Accesses by a call end in the memory as well, and the model hears of none. */
+static void test_memory_access(void **state)
+{
+	pci_function *fn = t_new(t_memory);
+	char *mem = uvfio_polled_memory(fn, 0, FIRST);
+	struct pci_pages p;
+	uint64_t v = 1;
+
+	t.last_size = 0;
+	assert_true(pci_function_pages(fn, 0, 0, &p) && p.kind == UVFIO_PAGE_MEMORY);
+	assert_int_equal(pci_bar_read(fn, 0, FIRST, 4, &v), -EIO);
+	assert_int_equal(v, UINT32_MAX);
+	assert_int_equal(pci_bar_write(fn, 0, FIRST, 4, 1), -EIO);
+	wr16(PCI_COMMAND, PCI_COMMAND_MEMORY);
+	for (unsigned size = 1; size <= 8; size *= 2) {
+		uint64_t want = 0x8877665544332211, all = size < 8 ? (1ull << 8 * size) - 1 : ~0ull;
+
+		assert_int_equal(pci_bar_write(fn, 0, FIRST + PAGE + 8 * size, size, want), 0);
+		assert_memory_equal(mem + PAGE + 8 * size, &want, size);
+		assert_int_equal(mem[PAGE + 9 * size], 0);
+		assert_int_equal(pci_bar_read(fn, 0, FIRST + PAGE + 8 * size, size, &v), 0);
+		assert_int_equal(v, want & all);
+	}
+	assert_int_equal(t.last_size, 0);
+	/* beside it is the model */
+	assert_int_equal(pci_bar_read(fn, 0, FIRST - 8, 8, &v), 0);
+	assert_int_equal(t.last_size, 8);
+	assert_int_equal(pci_bar_write(fn, 0, FIRST + 2 * PAGE, 4, 1), 0);
+	assert_int_equal(t.last_size, 4);
+	t_free(fn);
+}
+
+/* Mappings of memory can be used while the function decodes, and for nobody to say. */
+static void test_memory_decoding(void **state)
+{
+	pci_function *fn = t_new(t_memory);
+
+	memset(&sink, 0, sizeof(sink));
+	sink.fn = fn;
+	sink.mappings = 1;
+	pci_set_pages_sink(fn, &t_pages);
+	SAID("");
+	wr16(PCI_COMMAND, PCI_COMMAND_MEMORY);
+	SAID("O");
+	assert_true(pci_pages_open(fn, UVFIO_PAGE_MEMORY));
+	wr16(PCI_COMMAND, PCI_COMMAND_MEMORY | PCI_COMMAND_MASTER);
+	SAID("");
+	/* polled pages are another thing */
+	assert_int_equal(uvfio_polled_open(fn), 0);
+	uvfio_polled_close(fn);
+	SAID("oc");
+	wr16(PCI_COMMAND, 0);
+	SAID("C");
+	wr16(PCI_COMMAND, PCI_COMMAND_MEMORY);
+	wr16(fn->cap.pm + PCI_PM_CTRL, 3);
+	wr16(fn->cap.pm + PCI_PM_CTRL, 0);
+	SAID("OCO");
+	pci_pages_hold(fn, true);
+	wr16(PCI_COMMAND, 0);
+	wr16(PCI_COMMAND, PCI_COMMAND_MEMORY);
+	SAID("C");
+	pci_pages_hold(fn, false);
+	SAID("O");
+	assert_int_equal(pci_function_stop(fn, UVFIO_STOP_DMA), 0);
+	SAID("C");
+	pci_function_resume(fn, UVFIO_STOP_DMA);
+	SAID("O");
+	pci_function_reset(fn, UVFIO_RESET_FLR);
+	SAID("C");
+	wr16(PCI_COMMAND, PCI_COMMAND_MEMORY);
+	SAID("O");
+	/* another one finds it open */
+	pci_set_pages_sink(fn, &t_pages);
+	SAID("CO");
+	pci_set_pages_sink(fn, NULL);
+	SAID("C");
+	pci_set_pages_sink(fn, &t_pages);
+	SAID("O");
+	pci_function_lose(fn);
+	SAID("C");
+	t_free(fn);
+}
+
 /* The reset callback comes when the pages are closed: the model may clear what is in them. */
 static void saw_closed(struct uvfio_dev *dev)
 {
@@ -442,7 +535,7 @@ static void test_closed_before_reset(void **state)
 
 static atomic_bool stop;
 
-static unsigned set_quietly(void *arg, bool open)
+static unsigned set_quietly(void *arg, enum uvfio_page_kind kind, bool open)
 {
 	atomic_store(&sink.open, open);
 	return 1;
@@ -486,7 +579,7 @@ static void test_concurrency(void **state)
 			wr16(PCI_COMMAND, 0);
 		for (unsigned k = 0; k < 8; k++)
 			assert_false(atomic_load(&sink.open));
-		assert_false(pci_pages_open(fn));
+		assert_false(pci_pages_open(fn, UVFIO_PAGE_POLLED));
 	}
 	atomic_store(&stop, true);
 	for (unsigned i = 0; i < ARRAY_SIZE(thread); i++)
@@ -505,6 +598,8 @@ int main(void)
 		cmocka_unit_test(test_failures),
 		cmocka_unit_test(test_sink),
 		cmocka_unit_test(test_decoding),
+		cmocka_unit_test(test_memory_access),
+		cmocka_unit_test(test_memory_decoding),
 		cmocka_unit_test(test_closed_before_reset),
 		cmocka_unit_test(test_concurrency),
 	};

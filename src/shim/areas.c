@@ -50,19 +50,8 @@ long shim_areas_map(const struct shim_pages *p)
 	return 0;
 }
 
-void shim_areas_direct(const struct shim_pages *p)
-{
-	const struct vfio_region_area *a;
-	uintptr_t at;
-	size_t len;
-
-	/* one that cannot get its rights is trapped, which is slower */
-	for (at = p->start; (a = shim_area_next(p, &at, &len)); at += len)
-		if (a->kind == VFIO_AREA_DIRECT)
-			sys_call(SYS_mprotect, (long)at, (long)len, p->prot, 0, 0, 0);
-}
-
-unsigned shim_areas_open(const struct shim_pages *p, bool open, long blank, long *stuck)
+unsigned shim_areas_open(const struct shim_pages *p, enum vfio_area_kind kind, bool open,
+			 long blank, long *stuck)
 {
 	const struct vfio_region_area *a;
 	unsigned n = 0;
@@ -71,8 +60,9 @@ unsigned shim_areas_open(const struct shim_pages *p, bool open, long blank, long
 	long err;
 
 	for (at = p->start; (a = shim_area_next(p, &at, &len)); at += len) {
-		if (a->kind != VFIO_AREA_POLLED)
+		if (a->kind != kind)
 			continue;
+		/* one that cannot get its rights is trapped, which is slower */
 		err = sys_call(SYS_mprotect, (long)at, (long)len, open ? p->prot : PROT_NONE, 0, 0,
 			       0);
 		/*

@@ -2,9 +2,8 @@
 /*
  * shim/areas.h: the pages of a mapped BAR that are more than trapped (vfio/device.h). A polled area
  * has the device's memory for it, which is PROT_NONE, and trapped as all other pages are, while the
- * area is closed, and has the rights that the program asked for while it is open. A direct area is
- * the memory of a descriptor, and has these rights all the time. Closed is right at any time, so
- * whoever is in doubt closes.
+ * area is closed, and has the rights that the program asked for while it is open; so has a direct
+ * one. Closed is right at any time, so whoever is in doubt closes.
  */
 #ifndef SHIM_AREAS_H
 #define SHIM_AREAS_H
@@ -36,16 +35,15 @@ const struct vfio_region_area *shim_area_next(const struct shim_pages *p, uintpt
 					      size_t *len);
 /** shim_areas_map - put the areas' memory in its place, without rights. Return 0 or -errno. */
 long shim_areas_map(const struct shim_pages *p);
-/** shim_areas_direct - give the direct areas their rights. */
-void shim_areas_direct(const struct shim_pages *p);
 /**
- * shim_areas_open - let the polled areas be used, or no more
+ * shim_areas_open - let the areas of a kind, polled or direct, be used, or no more
  * @blank: a descriptor for mmap(2), of a file without pages, for what cannot be closed otherwise
  * @stuck: gets -errno if a page cannot be closed at all
  *
  * Return: how many areas that was done to.
  */
-unsigned shim_areas_open(const struct shim_pages *p, bool open, long blank, long *stuck);
+unsigned shim_areas_open(const struct shim_pages *p, enum vfio_area_kind kind, bool open,
+			 long blank, long *stuck);
 /** shim_areas_abandon - in a child, which has none of them, keep their places free. */
 void shim_areas_abandon(const struct shim_pages *p, long blank);
 #endif

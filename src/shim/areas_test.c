@@ -120,12 +120,12 @@ static void test_rights(void **state)
 	assert_int_equal(shim_areas_map(&p), 0);
 	for (unsigned i = 0; i < 8; i++)
 		assert_int_equal(look(&p, i, false), -1);
-	shim_areas_direct(&p);
+	shim_areas_open(&p, D, true, blank, &stuck);
 	assert_int_equal(look(&p, 2, false), -1);
 	assert_int_equal(look(&p, 3, false), 9);
 	assert_int_equal(look(&p, 3, true), -2);
 	assert_int_equal(look(&p, 7, false), 1);
-	assert_int_equal(shim_areas_open(&p, true, blank, &stuck), 2);
+	assert_int_equal(shim_areas_open(&p, P, true, blank, &stuck), 2);
 	assert_int_equal(look(&p, 0, false), -1);
 	assert_int_equal(look(&p, 1, false), 1);
 	assert_int_equal(look(&p, 2, true), -2);
@@ -136,7 +136,7 @@ static void test_rights(void **state)
 	assert_int_equal(mem[5], 77);
 	((char *)p.start)[3 * PAGE + 5] = 78;
 	assert_int_equal(mem[8 * PAGE + 5], 78);
-	assert_int_equal(shim_areas_open(&p, false, blank, &stuck), 2);
+	assert_int_equal(shim_areas_open(&p, P, false, blank, &stuck), 2);
 	assert_int_equal(look(&p, 1, false), -1);
 	assert_int_equal(look(&p, 6, false), -1);
 	assert_int_equal(look(&p, 3, false), 9);
@@ -145,8 +145,8 @@ static void test_rights(void **state)
 	/* a part of the areas, which the program may only read */
 	p = map(2, 2, PROT_READ);
 	assert_int_equal(shim_areas_map(&p), 0);
-	shim_areas_direct(&p);
-	assert_int_equal(shim_areas_open(&p, true, blank, &stuck), 1);
+	shim_areas_open(&p, D, true, blank, &stuck);
+	assert_int_equal(shim_areas_open(&p, P, true, blank, &stuck), 1);
 	assert_int_equal(look(&p, 0, false), 2);
 	assert_int_equal(look(&p, 0, true), -1);
 	assert_int_equal(look(&p, 1, false), 9);
@@ -162,8 +162,8 @@ static void test_fork(void **state)
 	pid_t pid;
 
 	assert_int_equal(shim_areas_map(&p), 0);
-	shim_areas_direct(&p);
-	shim_areas_open(&p, true, blank, &stuck);
+	shim_areas_open(&p, D, true, blank, &stuck);
+	shim_areas_open(&p, P, true, blank, &stuck);
 	pid = fork();
 	if (!pid) {
 		shim_areas_abandon(&p, blank);

@@ -206,11 +206,11 @@ static struct shim_pages pages_of(const struct shim_range *r)
 				    .num_areas = r->dead ? 0 : r->num_areas };
 }
 
-static unsigned open_range(const struct shim_range *r, bool open)
+static unsigned open_range(const struct shim_range *r, enum vfio_area_kind kind, bool open)
 {
 	const struct shim_pages p = pages_of(r);
 	long stuck = 0;
-	unsigned n = shim_areas_open(&p, open, SYS_PASS(blank), &stuck);
+	unsigned n = shim_areas_open(&p, kind, open, SYS_PASS(blank), &stuck);
 
 	if (stuck)
 		report_err("bar-not-closed", SHIM_WHO, (int)stuck,
@@ -222,13 +222,11 @@ static unsigned open_range(const struct shim_range *r, bool open)
 /* Give what is memory in @r the rights that it has now. With bars_lock. */
 static void give_rights(const struct shim_range *r)
 {
-	const struct shim_pages p = pages_of(r);
-
-	if (!p.num_areas)
+	if (r->dead || !r->num_areas)
 		return;
-	shim_areas_direct(&p);
-	if (uapi_mmap_open(r->file))
-		open_range(r, true);
+	for (enum vfio_area_kind kind = VFIO_AREA_POLLED; kind <= VFIO_AREA_DIRECT; kind++)
+		if (uapi_mmap_open(r->file, kind))
+			open_range(r, kind, true);
 }
 
 static int insert(const struct shim_range *add)
@@ -253,7 +251,7 @@ static int insert(const struct shim_range *add)
 }
 
 /* The mapper of the open file @arg. */
-static unsigned set_open(void *arg, bool open)
+static unsigned set_open(void *arg, enum vfio_area_kind kind, bool open)
 {
 	unsigned n = 0;
 	uint64_t mask;
@@ -262,7 +260,7 @@ static unsigned set_open(void *arg, bool open)
 	pthread_mutex_lock(&bars_lock);
 	for (unsigned i = 0; table && i < table->n; i++)
 		if (!table->r[i].dead && table->r[i].file == arg)
-			n += open_range(&table->r[i], open);
+			n += open_range(&table->r[i], kind, open);
 	pthread_mutex_unlock(&bars_lock);
 	shim_restore_signals(&mask);
 	return n;

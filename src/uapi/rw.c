@@ -147,9 +147,9 @@ void uapi_mmap_tell(struct uapi_file *f, vfio_mapper_fn *mapper)
 	vfio_open_set_mapper(&f->open, mapper, f);
 }
 
-bool uapi_mmap_open(struct uapi_file *f)
+bool uapi_mmap_open(struct uapi_file *f, enum vfio_area_kind kind)
 {
-	return vfio_device_polled_open(&f->open);
+	return vfio_device_area_open(&f->open, kind);
 }
 
 void uapi_mmap_bar(struct uapi_file *f, uint64_t pos, struct vfio_bar *out)

@@ -91,15 +91,15 @@ int uapi_mmap_check(struct uapi_file *f, size_t len, int prot, int flags, uint64
 bool uapi_mmap_may_write(const struct uapi_file *f, uint64_t pos, uint64_t len);
 /*
  * Return how many areas (vfio/device.h) the region at @pos has; *@out are the areas, which live as
- * long as @f. The memory of polled ones shows in a mapping while they are open, that of direct ones
- * always.
+ * long as @f. The memory of polled and direct ones shows in a mapping while they are open.
  */
 unsigned uapi_mmap_areas(struct uapi_file *f, uint64_t pos, const struct vfio_region_area **out);
-/* Have @mapper called with @f when polled areas open or close, until the last put. */
+/* Have @mapper called with @f when areas open or close, until the last put. */
 void uapi_mmap_tell(struct uapi_file *f, vfio_mapper_fn *mapper);
 /* Say in @out, but for length and rights, what other devices reach at @pos. With a reference. */
 void uapi_mmap_bar(struct uapi_file *f, uint64_t pos, struct vfio_bar *out);
-bool uapi_mmap_open(struct uapi_file *f); /* True if polled areas are open now. Takes no lock. */
+/* True if areas of this kind are open now. Takes no lock. */
+bool uapi_mmap_open(struct uapi_file *f, enum vfio_area_kind kind);
 /*
  * Make a load or store of 1..8 bytes at @pos (region << 40 | offset) of a mapping. Return 0 or
  * -EIO. @value is the library's memory.

@@ -29,10 +29,13 @@ enum vfio_area_kind {
 	VFIO_AREA_TRAPPED,
 	/*
 	 * memory of @fd while the device has its polled areas open, trapped at other times; mappers
-	 * are told when (vfio_device_set_polled)
+	 * are told when (vfio_device_set_areas)
 	 */
 	VFIO_AREA_POLLED,
-	/* always memory of @fd; ops->mmio serves accesses that come before it is mapped */
+	/*
+	 * memory of @fd: always, or with ops->area_open while the device answers, and mappers are
+	 * told as of polled ones; ops->mmio serves accesses that come when it is not
+	 */
 	VFIO_AREA_DIRECT,
 };
 /* Whole pages of a region that can be mapped. */
@@ -103,8 +106,11 @@ struct vfio_device_ops {
 	 */
 	int (*mmio)(struct vfio_device *dev, uint32_t index, uint64_t pos, unsigned size,
 		    uint64_t *value, bool write);
-	/* True if the polled areas are open. Takes no lock. NULL: there are none. */
-	bool (*polled_open)(struct vfio_device *dev);
+	/*
+	 * True if the areas of this kind, polled or direct, are open. Takes no lock. NULL: direct
+	 * ones are always, and there are no polled ones.
+	 */
+	bool (*area_open)(struct vfio_device *dev, enum vfio_area_kind kind);
 	/* Set up interrupts. Return 0; positive: so many vectors can be had; or -errno. */
 	int (*set_irqs)(struct vfio_device *dev, const struct vfio_irq_set_args *a);
 	int (*reset)(struct vfio_device *dev);
@@ -286,8 +292,9 @@ int vfio_device_check_token(struct vfio_device *dev, const uint8_t *uuid);
  */
 void vfio_dmabufs_cut(struct vfio_device *dev);
 /*
- * Have all mappings of @dev's polled areas opened, or closed. That is done when it returns. Return
- * how many there are. For the provider: any thread, with any of its locks held.
+ * Have all mappings of @dev's areas of this kind, polled or direct, opened, or closed. That is done
+ * when it returns. Return how many there are. For the provider: any thread, with any of its locks
+ * held.
  */
-unsigned vfio_device_set_polled(struct vfio_device *dev, bool open);
+unsigned vfio_device_set_areas(struct vfio_device *dev, enum vfio_area_kind kind, bool open);
 #endif

@@ -380,19 +380,21 @@ void vfio_device_bar(struct vfio_open *o, uint32_t index, uint64_t pos, struct v
 	iommu_target_get(out->target);
 }
 
-bool vfio_device_polled_open(const struct vfio_open *o)
+bool vfio_device_area_open(const struct vfio_open *o, enum vfio_area_kind kind)
 {
-	return o->dev->ops->polled_open && o->dev->ops->polled_open(o->dev);
+	const struct vfio_device_ops *ops = o->dev->ops;
+
+	return ops->area_open ? ops->area_open(o->dev, kind) : kind == VFIO_AREA_DIRECT;
 }
 
-unsigned vfio_device_set_polled(struct vfio_device *dev, bool open)
+unsigned vfio_device_set_areas(struct vfio_device *dev, enum vfio_area_kind kind, bool open)
 {
 	struct vfio_open *o;
 	unsigned n = 0;
 
 	pthread_mutex_lock(&dev->mappers_lock);
 	cds_list_for_each_entry(o, &dev->mappers, in_mappers)
-		n += o->mapper(o->mapper_arg, open);
+		n += o->mapper(o->mapper_arg, kind, open);
 	pthread_mutex_unlock(&dev->mappers_lock);
 	return n;
 }

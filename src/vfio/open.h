@@ -31,11 +31,11 @@ enum vfio_via {
 };
 
 /*
- * Give an opener's mappings of polled areas their rights (@open), or take them away, which is done
- * when it returns. Returns how many there are. Called by any thread, with any lock of a provider's;
+ * Give an opener's mappings of areas of this kind (polled, direct) their rights (@open), or take
+ * them away, which is done when it returns. Returns how many there are. Called by any thread, with any lock of a provider's;
  * takes locks that nobody holds who calls the device.
  */
-typedef unsigned vfio_mapper_fn(void *arg, bool open);
+typedef unsigned vfio_mapper_fn(void *arg, enum vfio_area_kind kind, bool open);
 
 struct vfio_open {
 	/* of a VFIO_VIA_CDEV, once it was held or bound: the device may come and go before */
@@ -194,7 +194,7 @@ static inline int vfio_device_mmio(struct vfio_open *o, uint32_t index, uint64_t
  */
 bool vfio_region_part(const struct vfio_region *r, unsigned *i, uint64_t *offset, uint64_t *size);
 /**
- * vfio_open_set_mapper - have @mapper called when polled areas open or close, until the close
+ * vfio_open_set_mapper - have @mapper called when areas open or close, until the close
  *
  * Before the opener's first mapping. Once is enough; later calls change nothing.
  */
@@ -204,8 +204,8 @@ void vfio_open_set_mapper(struct vfio_open *o, vfio_mapper_fn *mapper, void *arg
  * @out: gets all but length and rights, with a reference of the target
  */
 void vfio_device_bar(struct vfio_open *o, uint32_t index, uint64_t pos, struct vfio_bar *out);
-/** vfio_device_polled_open - true if the polled areas are open now. Takes no lock. */
-bool vfio_device_polled_open(const struct vfio_open *o);
+/** vfio_device_area_open - true if areas of this kind are open now. Takes no lock. */
+bool vfio_device_area_open(const struct vfio_open *o, enum vfio_area_kind kind);
 
 /* ---- interrupts ---- */
 

@@ -560,7 +560,7 @@ static struct {
 	unsigned opens, closes, mappings;
 } seen[3];
 
-static unsigned mapper(void *arg, bool open)
+static unsigned mapper(void *arg, enum vfio_area_kind kind, bool open)
 {
 	unsigned i = *(unsigned *)arg;
 
@@ -584,16 +584,17 @@ static void mappers(void **state)
 	vfio_open_init(&other, &w->dev[1].vdev);
 	assert_int_equal(vfio_open_bind(&two), 0);
 	assert_int_equal(vfio_open_bind(&other), 0);
-	assert_false(vfio_device_polled_open(&w->o));
-	assert_int_equal(vfio_device_set_polled(dev, true), 0);
+	assert_false(vfio_device_area_open(&w->o, VFIO_AREA_POLLED));
+	assert_true(vfio_device_area_open(&w->o, VFIO_AREA_DIRECT));
+	assert_int_equal(vfio_device_set_areas(dev, VFIO_AREA_POLLED, true), 0);
 	vfio_open_set_mapper(&w->o, mapper, &id[0]);
 	vfio_open_set_mapper(&other, mapper, &id[2]);
-	assert_int_equal(vfio_device_set_polled(dev, true), 3);
+	assert_int_equal(vfio_device_set_areas(dev, VFIO_AREA_POLLED, true), 3);
 	vfio_open_set_mapper(&two, mapper, &id[1]);
 	vfio_open_set_mapper(&w->o, mapper, &id[0]);
-	assert_int_equal(vfio_device_set_polled(dev, false), 7);
+	assert_int_equal(vfio_device_set_areas(dev, VFIO_AREA_POLLED, false), 7);
 	vfio_open_close(&w->o);
-	assert_int_equal(vfio_device_set_polled(dev, true), 4);
+	assert_int_equal(vfio_device_set_areas(dev, VFIO_AREA_POLLED, true), 4);
 	assert_int_equal(seen[0].opens, 1);
 	assert_int_equal(seen[0].closes, 1);
 	assert_int_equal(seen[1].opens, 1);
@@ -601,7 +602,7 @@ static void mappers(void **state)
 	assert_int_equal(seen[2].opens + seen[2].closes, 0);
 	vfio_open_close(&two);
 	vfio_open_close(&other);
-	assert_int_equal(vfio_device_set_polled(dev, false), 0);
+	assert_int_equal(vfio_device_set_areas(dev, VFIO_AREA_POLLED, false), 0);
 }
 
 /* Areas side by side are one part. */

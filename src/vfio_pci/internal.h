@@ -266,7 +266,7 @@ bool vfio_pci_touches_msix(const struct vfio_pci_device *vd, unsigned bar, uint6
 void vfio_pci_mmap_init(struct vfio_pci_device *vd);
 /* True if @bar can be mapped; adds to @out what GET_REGION_INFO says of that. */
 bool vfio_pci_mappable(struct vfio_pci_device *vd, unsigned bar, struct vfio_region *out);
-bool vfio_pci_polled_open(struct vfio_device *dev);
+bool vfio_pci_area_open(struct vfio_device *dev, enum vfio_area_kind kind);
 int vfio_pci_check_dmabuf(struct vfio_device *dev, uint32_t index);
 bool vfio_pci_memory_answers(struct vfio_device *dev);
 struct iommu_target *vfio_pci_target(struct vfio_device *dev);

@@ -2,8 +2,8 @@
 /*
  * vfio_pci/mmap.c: which pages of a BAR a user can map, and of what kind they are. Memory BARs of
  * at least a page can be mapped, since nothing else is placed on their pages. The model may except
- * some pages (then there is a sparse-mmap capability), or poll some (then openers that map the
- * region are told when the mappings may be used).
+ * some pages (then there is a sparse-mmap capability), poll some, or have memory there (then openers
+ * that map the region are told when the mappings may be used).
  */
 #include "vfio_pci/internal.h"
 
@@ -16,7 +16,12 @@ static void add_area(struct vfio_pci_device *vd, unsigned bar, uint64_t from, ui
 		};
 }
 
-/* List the pages that the model polls, and as trapped all others but those that it excepts. */
+static bool is_memory(const struct pci_pages *p)
+{
+	return p->kind == UVFIO_PAGE_POLLED || p->kind == UVFIO_PAGE_MEMORY;
+}
+
+/* List the pages with memory, and as trapped all others but those that the model excepts. */
 static void init_areas(struct vfio_pci_device *vd, unsigned bar, bool trap)
 {
 	uint64_t size = pci_function_bar(vd->fn, bar)->size, at = 0, look = 0;
@@ -25,13 +30,15 @@ static void init_areas(struct vfio_pci_device *vd, unsigned bar, bool trap)
 
 	vd->mmap.num_areas[bar] = 0;
 	for (; pci_function_pages(vd->fn, bar, look, &p); look = p.offset + p.len) {
-		if (trap && p.kind == UVFIO_PAGE_POLLED)
+		if (trap && is_memory(&p))
 			continue;
 		any = true;
 		add_area(vd, bar, at, p.offset, VFIO_AREA_TRAPPED, -1);
 		at = p.offset + p.len;
-		if (p.kind == UVFIO_PAGE_POLLED)
-			add_area(vd, bar, p.offset, at, VFIO_AREA_POLLED, p.fd);
+		if (is_memory(&p))
+			add_area(vd, bar, p.offset, at,
+				 p.kind == UVFIO_PAGE_POLLED ? VFIO_AREA_POLLED : VFIO_AREA_DIRECT,
+				 p.fd);
 	}
 	if (any)
 		add_area(vd, bar, at, size, VFIO_AREA_TRAPPED, -1);
@@ -92,16 +99,18 @@ struct iommu_target *vfio_pci_target(struct vfio_device *dev)
 	return pci_function_target(to_vfio_pci(dev)->fn);
 }
 
-bool vfio_pci_polled_open(struct vfio_device *dev)
+bool vfio_pci_area_open(struct vfio_device *dev, enum vfio_area_kind kind)
 {
-	return pci_pages_open(to_vfio_pci(dev)->fn);
+	return pci_pages_open(to_vfio_pci(dev)->fn,
+			      kind == VFIO_AREA_POLLED ? UVFIO_PAGE_POLLED : UVFIO_PAGE_MEMORY);
 }
 
-static unsigned set_pages(void *arg, bool open)
+static unsigned set_pages(void *arg, enum uvfio_page_kind kind, bool open)
 {
 	struct vfio_pci_device *vd = arg;
 
-	return vfio_device_set_polled(&vd->vdev, open);
+	return vfio_device_set_areas(
+		&vd->vdev, kind == UVFIO_PAGE_POLLED ? VFIO_AREA_POLLED : VFIO_AREA_DIRECT, open);
 }
 
 const struct pci_pages_sink vfio_pci_pages_sink = { .set = set_pages };

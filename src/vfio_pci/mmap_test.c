@@ -166,10 +166,11 @@ static struct {
 	unsigned opens, closes, mappings;
 } seen;
 
-static unsigned mapper(void *arg, bool open)
+static unsigned mapper(void *arg, enum vfio_area_kind kind, bool open)
 {
+	assert_int_equal(kind, VFIO_AREA_POLLED);
 	assert_ptr_equal(arg, &seen);
-	assert_true(seen.dev->ops->polled_open(seen.dev) == open);
+	assert_true(seen.dev->ops->area_open(seen.dev, VFIO_AREA_POLLED) == open);
 	seen.opens += open;
 	seen.closes += !open;
 	return seen.mappings;
@@ -191,12 +192,12 @@ static void test_mapper(void **state)
 	vfio_open_set_mapper(&t.open, mapper, &seen);
 	assert_int_equal(uvfio_polled_open(t.fn), 0);
 	assert_int_equal(seen.opens, 1);
-	assert_true(t.dev->ops->polled_open(t.dev));
+	assert_true(t.dev->ops->area_open(t.dev, VFIO_AREA_POLLED));
 	/* the user switches decoding off */
 	command = 0;
 	assert_int_equal(t.dev->ops->rw(t.dev, 7, PCI_COMMAND, &command, 2, true), 2);
 	assert_int_equal(seen.closes, 1);
-	assert_false(t.dev->ops->polled_open(t.dev));
+	assert_false(t.dev->ops->area_open(t.dev, VFIO_AREA_POLLED));
 	command = PCI_COMMAND_MEMORY;
 	assert_int_equal(t.dev->ops->rw(t.dev, 7, PCI_COMMAND, &command, 2, true), 2);
 	assert_int_equal(uvfio_polled_open(t.fn), 0);
@@ -224,6 +225,55 @@ static void test_mapper(void **state)
 	t_close(&t);
 	assert_int_equal(seen.opens, 5);
 	assert_int_equal(seen.closes, 5);
+}
+
+static struct {
+	unsigned opens, closes;
+} memory_seen;
+
+static unsigned memory_mapper(void *arg, enum vfio_area_kind kind, bool open)
+{
+	assert_int_equal(kind, VFIO_AREA_DIRECT);
+	memory_seen.opens += open;
+	memory_seen.closes += !open;
+	return 1;
+}
+
+/* Memory is a direct area, which is open while the device answers. */
+static void test_memory(void **state)
+{
+	static const struct layout l = { 8, { { 2, 3, UVFIO_PAGE_MEMORY } } };
+	struct vfio_region r;
+	uint16_t command;
+	struct tdev t;
+
+	plug(&t, &l);
+	memset(&memory_seen, 0, sizeof(memory_seen));
+	assert_int_equal(t.dev->ops->region(t.dev, 0, &r), 0);
+	assert_int_equal(r.num_areas, 3);
+	assert_int_equal(r.areas[0].kind, VFIO_AREA_TRAPPED);
+	assert_int_equal(r.areas[1].kind, VFIO_AREA_DIRECT);
+	assert_true(r.areas[1].offset == 2 * PAGE && r.areas[1].size == 3 * PAGE &&
+		    r.areas[1].fd >= 0);
+	vfio_open_set_mapper(&t.open, memory_mapper, NULL);
+	/* the driver has switched decoding on */
+	assert_true(vfio_device_area_open(&t.open, VFIO_AREA_DIRECT));
+	command = 0;
+	assert_int_equal(t.dev->ops->rw(t.dev, 7, PCI_COMMAND, &command, 2, true), 2);
+	assert_false(vfio_device_area_open(&t.open, VFIO_AREA_DIRECT));
+	assert_true(memory_seen.opens == 0 && memory_seen.closes == 1);
+	command = PCI_COMMAND_MEMORY;
+	assert_int_equal(t.dev->ops->rw(t.dev, 7, PCI_COMMAND, &command, 2, true), 2);
+	assert_true(memory_seen.opens == 1 && memory_seen.closes == 1);
+	/* a reset, after which decoding is as it was */
+	assert_int_equal(t.dev->ops->reset(t.dev), 0);
+	assert_true(memory_seen.opens == memory_seen.closes && memory_seen.closes > 1);
+	assert_true(vfio_device_area_open(&t.open, VFIO_AREA_DIRECT));
+	vfio_pci_set_mmap(t.dev, VFIO_PCI_MMAP_TRAP);
+	assert_int_equal(t.dev->ops->region(t.dev, 0, &r), 0);
+	assert_int_equal(r.num_areas, 0);
+	vfio_pci_set_mmap(t.dev, VFIO_PCI_MMAP_AUTO);
+	t_close(&t);
 }
 
 /* mmap=trap: pages that cannot be mapped still cannot, polled ones are trapped. off: none can. */
@@ -254,9 +304,8 @@ static void test_options(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_areas),
-		cmocka_unit_test(test_polled),
-		cmocka_unit_test(test_mapper),
+		cmocka_unit_test(test_areas),	cmocka_unit_test(test_polled),
+		cmocka_unit_test(test_mapper),	cmocka_unit_test(test_memory),
 		cmocka_unit_test(test_options),
 	};
 

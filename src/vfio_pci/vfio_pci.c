@@ -350,14 +350,14 @@ static ssize_t vfio_pci_rw(struct vfio_device *dev, uint32_t index, uint64_t pos
 	return -EINVAL;
 }
 
-#define OPS                                                                                \
-	.open = vfio_pci_open, .close = vfio_pci_close, .region = vfio_pci_region,         \
-	.irq = vfio_pci_irq, .rw = vfio_pci_rw, .mmio = region_mmio,                       \
-	.polled_open = vfio_pci_polled_open, .set_irqs = vfio_pci_set_irqs,                \
-	.reset = vfio_pci_reset, .host_reset = vfio_pci_host_reset,                        \
-	.ioeventfd = vfio_pci_ioeventfd, .check_token = vfio_pci_check_token,              \
-	.request = vfio_pci_request, .low_power = vfio_pci_low_power, .use = vfio_pci_use, \
-	.check_dmabuf = vfio_pci_check_dmabuf, .memory_answers = vfio_pci_memory_answers,  \
+#define OPS                                                                                      \
+	.open = vfio_pci_open, .close = vfio_pci_close, .region = vfio_pci_region,               \
+	.irq = vfio_pci_irq, .rw = vfio_pci_rw, .mmio = region_mmio,                             \
+	.area_open = vfio_pci_area_open, .set_irqs = vfio_pci_set_irqs, .reset = vfio_pci_reset, \
+	.host_reset = vfio_pci_host_reset, .ioeventfd = vfio_pci_ioeventfd,                      \
+	.check_token = vfio_pci_check_token, .request = vfio_pci_request,                        \
+	.low_power = vfio_pci_low_power, .use = vfio_pci_use,                                    \
+	.check_dmabuf = vfio_pci_check_dmabuf, .memory_answers = vfio_pci_memory_answers,        \
 	.target = vfio_pci_target, .atomics = vfio_pci_atomics
 static const struct vfio_device_ops ops = { OPS, .slot_reset = vfio_pci_slot_reset };
 /* A PF, whose VFs' users must show a token. */

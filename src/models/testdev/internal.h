@@ -23,7 +23,8 @@ struct testdev_pages {
 };
 
 struct testdev {
-	uint8_t *ram; /* BAR0 */
+	uint8_t *ram;	 /* BAR0 */
+	bool ram_memory; /* drivers have it as memory, and nobody tells us what they store */
 	uint64_t ram_size;
 	bool *dirty; /* of each page of ram, while that is noted; else NULL */
 	uint64_t num_dirty;

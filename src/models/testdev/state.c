@@ -105,6 +105,9 @@ int testdev_stop(struct uvfio_dev *dev, enum uvfio_stop_kind kind)
 	struct testdev *td = uvfio_priv(dev);
 
 	td->stopped = true;
+	/* what a driver stored in memory of its own mapping nobody has noted */
+	if (td->ram_memory)
+		testdev_touched(td, 0, td->ram_size);
 	return 0;
 }
 

@@ -377,7 +377,8 @@ static void testdev_destroy(struct uvfio_dev *dev)
 	uvfio_timer_free(td->timer);
 	testdev_dma_fini(dev);
 	free(td->dirty);
-	free(td->ram);
+	if (!td->ram_memory)
+		free(td->ram);
 	free(td);
 }
 
@@ -514,6 +515,21 @@ static int add_vpd(struct uvfio_dev *dev)
 	return uvfio_add_vpd(dev, vpd, sizeof(vpd), true);
 }
 
+static int add_ram(struct uvfio_dev *dev)
+{
+	struct testdev *td = uvfio_priv(dev);
+	int ret;
+
+	td->ram_memory = uvfio_opt_bool(dev, "ram_memory", 0);
+	if (!td->ram_memory) {
+		td->ram = calloc(1, td->ram_size);
+		return td->ram ? 0 : -ENOMEM;
+	}
+	ret = uvfio_set_pages(dev, BAR_RAM, 0, td->ram_size, UVFIO_PAGE_MEMORY);
+	td->ram = uvfio_polled_memory(dev, BAR_RAM, 0);
+	return ret;
+}
+
 static int add_bars(struct uvfio_dev *dev)
 {
 	struct testdev *td = uvfio_priv(dev);
@@ -522,10 +538,10 @@ static int add_bars(struct uvfio_dev *dev)
 	td->ram_size = uvfio_opt_uint(dev, "ram", 0);
 	if (td->ram_size & (td->ram_size - 1))
 		return uvfio_error(dev, "option 'ram': must be a power of two");
-	td->ram = calloc(1, td->ram_size);
-	if (!td->ram)
-		return -ENOMEM;
 	ret = uvfio_add_bar(dev, BAR_RAM, td->ram_size, UVFIO_BAR_64 | UVFIO_BAR_PREFETCH);
+	if (ret < 0)
+		return ret;
+	ret = add_ram(dev);
 	if (ret < 0)
 		return ret;
 	ret = uvfio_add_bar(dev, BAR_REGS, REGS_SIZE, 0);
@@ -677,6 +693,7 @@ static const struct uvfio_option testdev_options[] = {
 	  .min = 4096,
 	  .max = 1u << 30,
 	  .help = "size of BAR0, plain memory; a power of two" },
+	SWITCH("ram_memory", "off", "loads and stores of a mapped BAR0 are the processor's alone"),
 	SWITCH("region", "off", "a region that is no BAR: a page of memory with a type of its own"),
 	SWITCH("atomics", "off", "AtomicOps of all sizes"),
 	SWITCH("io", "on", "BAR3, I/O"),
