@@ -12,11 +12,11 @@ FUZZ_SHORT ?= 15
 FUZZ_TIME  ?= 1800
 FUZZ_CC    ?= clang
 FUZZ_BUILD := $(BUILD)-fuzz
-fuzz_targets := config ctl migrate uapi v3 spec x86 state
+fuzz_targets := config ctl migrate uapi v3 spec x86 state vmm
 
 .PHONY: fuzz fuzz-short fuzz-programs fuzz-link
 fuzz-programs:
-	@$(MAKE) --no-print-directory CC=$(FUZZ_CC) BUILD=$(FUZZ_BUILD) OPT=-O1 \
+	@$(MAKE) --no-print-directory CC="$(FUZZ_CC)" BUILD=$(FUZZ_BUILD) OPT=-O1 \
 		SANITIZE=fuzzer-no-link,address,undefined fuzz-link
 fuzz-short: fuzz-programs
 	@fuzz/run $(FUZZ_BUILD) $(FUZZ_SHORT) $(or $(TARGET),$(fuzz_targets))
