@@ -262,7 +262,10 @@ static void order_of_msi(void **state)
 	finish();
 }
 
-/* MSI-X never reaches the device by config space (rule d); masked, it is on all the same (test 56). */
+/*
+ * MSI-X never reaches the device by config space (rule d); with all vectors masked it is on all the
+ * same (test 56).
+ */
 static void msix_stays(void **state)
 {
 	const unsigned flags = FAKE_MSIX + PCI_MSIX_FLAGS;
