@@ -147,16 +147,19 @@ int vm_dma_attach(struct uvfio_vm_device *dev)
 {
 	int rc = vfio_device_attach(&dev->open, dev->dma.ioas);
 
-	if (!rc)
-		return 0;
 	if (dev->dma.own)
-		return vm_fail(dev->vm, rc, "%s cannot be in an address space of its own: %s",
-			       dev->name, strerror(-rc));
+		return rc ? vm_fail(dev->vm, rc, "%s cannot be in an address space of its own: %s",
+				    dev->name, strerror(-rc))
+			  : 0;
 	/* it may be that only BARs of others are out of its reach, which is no reason */
-	vm_memory_drop_peers(dev->vm);
-	rc = vfio_device_attach(&dev->open, dev->dma.ioas);
-	vm_memory_map_peers(dev->vm);
-	return rc ? vm_memory_explain_all(dev, rc) : 0;
+	if (rc && vm_memory_drop_peers(dev->vm)) {
+		rc = vfio_device_attach(&dev->open, dev->dma.ioas);
+		vm_memory_map_peers(dev->vm);
+	}
+	if (rc)
+		return vm_memory_explain_all(dev, rc);
+	vm_memory_check_limit(dev->vm);
+	return 0;
 }
 
 /* ---- the monitor's IOMMU ---- */

@@ -157,6 +157,28 @@ int vm_memory_explain(struct uvfio_vm *vm, struct vfio_ioas *io, int rc, uint64_
 	}
 }
 
+void vm_memory_check_limit(struct uvfio_vm *vm)
+{
+	struct vm_memory *mem = &vm->memory;
+	uint64_t now = 0, most = 0;
+	struct vfio_ioas_limits l;
+
+	pthread_mutex_lock(&mem->lock);
+	for (struct section *s = first(mem, 0, UINT64_MAX); s; s = next(s)) {
+		most += is_discardable(s) ? num_granules(s) : s->mapped;
+		now += s->mapped;
+		for (uint64_t i = 0; i < num_granules(s); i++)
+			now += is_there(s, i);
+	}
+	vfio_ioas_limits(mem->ioas, &l);
+	if (most > now + l.avail)
+		report_warn("vm-granules", "vm", 0,
+			    "the guest's memory may become %" PRIu64 " mappings, and the IOMMU "
+			    "has %" PRIu64 ": choose a larger granularity",
+			    most, now + l.avail);
+	pthread_mutex_unlock(&mem->lock);
+}
+
 int vm_memory_explain_all(struct uvfio_vm_device *dev, int rc)
 {
 	struct uvfio_vm *vm = dev->vm;
@@ -289,15 +311,20 @@ void vm_memory_unuse(struct uvfio_vm *vm)
 	pthread_mutex_unlock(&mem->lock);
 }
 
-void vm_memory_drop_peers(struct uvfio_vm *vm)
+bool vm_memory_drop_peers(struct uvfio_vm *vm)
 {
+	bool any = false;
 	struct section *s;
 
 	pthread_mutex_lock(&vm->memory.lock);
-	for (s = first(&vm->memory, 0, UINT64_MAX); s; s = next(s))
-		if (s->m.flags & UVFIO_VM_MEM_PEER)
-			unmap_section(vm, s);
+	for (s = first(&vm->memory, 0, UINT64_MAX); s; s = next(s)) {
+		if (!(s->m.flags & UVFIO_VM_MEM_PEER) || !s->mapped)
+			continue;
+		unmap_section(vm, s);
+		any = true;
+	}
 	pthread_mutex_unlock(&vm->memory.lock);
+	return any;
 }
 
 void vm_memory_map_peers(struct uvfio_vm *vm)
@@ -508,11 +535,15 @@ static int insert(struct uvfio_vm *vm, struct section *s)
 	itree_insert(&mem->sections, &s->node);
 	if (atomic_load(&mem->users))
 		rc = map_section(vm, s);
-	if (rc)
+	if (rc) {
 		itree_remove(&mem->sections, &s->node);
-	else if (!(s->m.flags & UVFIO_VM_MEM_PEER))
+		return rc;
+	}
+	if (!(s->m.flags & UVFIO_VM_MEM_PEER))
 		vm_ram_add(&vm->map, &s->ram, s->m.gpa, s->m.size);
-	return rc;
+	if (is_discardable(s))
+		vm_memory_check_limit(vm);
+	return 0;
 }
 
 /* No device reaches @s any more; it is out of the tree. */

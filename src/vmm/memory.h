@@ -59,16 +59,18 @@ void vm_memory_fini(struct uvfio_vm *vm);
 int vm_memory_use(struct uvfio_vm *vm);
 void vm_memory_unuse(struct uvfio_vm *vm);
 /*
- * Take BARs of devices out of the guest's space, or have them there again as far as that can be:
- * devices come even if they cannot reach these.
+ * Take BARs of devices out of the guest's space (true: there were some), or have them there again
+ * as far as that can be: devices come even if they cannot reach these.
  */
-void vm_memory_drop_peers(struct uvfio_vm *vm);
+bool vm_memory_drop_peers(struct uvfio_vm *vm);
 void vm_memory_map_peers(struct uvfio_vm *vm);
 /*
  * Find what is at [@gpa, @gpa + @size), or how far it is in one piece. Lock held. False: no memory
  * is there.
  */
 bool vm_memory_at(struct uvfio_vm *vm, uint64_t gpa, uint64_t size, struct vm_stretch *out);
+/* Say so if there may be more granules one day than the IOMMU has mappings for. */
+void vm_memory_check_limit(struct uvfio_vm *vm);
 /* Keep the sentence for an @rc of mapping [@gpa, @gpa + @size) in @io, at @iova. Return @rc. */
 int vm_memory_explain(struct uvfio_vm *vm, struct vfio_ioas *io, int rc, uint64_t gpa,
 		      uint64_t iova, uint64_t size);

@@ -6,6 +6,7 @@
 #include <fcntl.h>
 #include <pthread.h>
 #include <stdatomic.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 #include "base/guard.h"
@@ -395,10 +396,9 @@ static void discardable(void **state)
 static void may_discard(void **state)
 {
 	struct uvfio_vm_device *second;
-	char *err = NULL;
 
 	assert_true(uvfio_vm_may_discard(vm));
-	assert_int_equal(machine_add(vm->machine, "testdev,addr=05:00.0", &err), 0);
+	assert_int_equal(machine_add(vm->machine, "testdev,addr=05:00.0", NULL), 0);
 	machine_find(vm->machine, "05:00.0")->vdev->pins = true;
 	second = guest_assign(vm, "0000:05:00.0", NULL);
 	assert_false(uvfio_vm_may_discard(vm));
@@ -408,6 +408,203 @@ static void may_discard(void **state)
 	assert_false(uvfio_vm_may_discard(vm));
 	uvfio_vm_unassign(second);
 	assert_true(uvfio_vm_may_discard(vm));
+}
+
+/* ---- a device that pins, by an IOMMU of its own ---- */
+
+/* What an ordinary device is made into: one that listens, as those of the kernel's VFIO do. */
+static struct {
+	const struct vfio_device_ops *own;
+	struct vfio_device_ops ops;
+	struct vfio_ioas_listener l;
+	struct vfio_ioas_range last; /* that it was told of */
+	unsigned n, most;	     /* mappings */
+	uint64_t first, end;	     /* what it can map */
+	const void *refused;	     /* memory that it cannot pin */
+	int refuse_with;
+} pin;
+
+static int pin_map(struct vfio_ioas_listener *l, const struct vfio_ioas_range *r)
+{
+	if (r->vaddr == (uintptr_t)pin.refused)
+		return pin.refuse_with;
+	if (r->iova < pin.first || r->iova + r->size > pin.end)
+		return -EINVAL;
+	if (pin.n == pin.most)
+		return -ENOSPC;
+	pin.last = *r;
+	pin.n++;
+	return 0;
+}
+
+static void pin_unmap(struct vfio_ioas_listener *l, const struct vfio_ioas_range *r)
+{
+	pin.n--;
+}
+
+static void pin_limits(struct vfio_ioas_listener *l, struct vfio_ioas_limits *out)
+{
+	out->num_ranges = 1;
+	out->ranges[0] = (struct vfio_iova_range){ pin.first, pin.end - 1 };
+	out->pgsizes = 0x1000;
+	out->avail = pin.most - pin.n;
+}
+
+static int pin_attach(struct vfio_device *v, struct vfio_ioas *io)
+{
+	return vfio_ioas_listen(io, &pin.l);
+}
+
+static void pin_detach(struct vfio_device *v, struct vfio_ioas *io)
+{
+	vfio_ioas_unlisten(io, &pin.l);
+}
+
+/* Have such a device at 0000:05:00.0, not assigned. */
+static void pin_begin(void)
+{
+	struct vfio_device *v;
+
+	assert_int_equal(machine_add(vm->machine, "testdev,addr=05:00.0", NULL), 0);
+	v = machine_find(vm->machine, "05:00.0")->vdev;
+	memset(&pin, 0, sizeof(pin));
+	pin.own = v->ops;
+	pin.ops = *v->ops;
+	pin.ops.attach = pin_attach;
+	pin.ops.detach = pin_detach;
+	pin.l = (struct vfio_ioas_listener){ pin_map, pin_unmap, pin_limits, { 0 } };
+	pin.most = 10;
+	pin.end = 1ull << 39;
+	v->ops = &pin.ops;
+	v->pins = true;
+}
+
+/* Its limits: (test 16), (test 17), and how many mappings there are. */
+static void pinning(void **state)
+{
+	struct uvfio_vm_memory m = { .gpa = 0x100000, .size = 4 * K, .host = mem, .fd_offset = K };
+	struct uvfio_vm_device *none = NULL;
+	struct uvfio_vm_range r[3];
+	char *file;
+
+	pin_begin();
+	m.fd = memfd_create("ram", MFD_CLOEXEC);
+	assert_int_equal(ftruncate(m.fd, (off_t)(5 * K)), 0);
+	file = mmap(NULL, 4 * K, PROT_READ | PROT_WRITE, MAP_SHARED, m.fd, (off_t)K);
+	m.host = file;
+	/* a software device reaches further */
+	dev = guest_assign(vm, "testdev", NULL);
+	assert_int_equal(uvfio_vm_memory_add(vm, &m), 0);
+	close(m.fd);
+	assert_int_equal(guest_add(vm, 1ull << 39, K, mem, 0), 0);
+	assert_int_equal(uvfio_vm_assign(vm, "05:00.0", NULL, &none), -EINVAL);
+	assert_true(says("0x8000000000-0x8000000fff is out of its reach, which is 0x0-0xfedfffff, "
+			 "0xfef00000-0x7fffffffff"));
+	assert_int_equal(pin.n, 0);
+	assert_true(uvfio_vm_may_discard(vm));
+	assert_int_equal(uvfio_vm_memory_remove(vm, 1ull << 39, K), 0);
+	guest_assign(vm, "05:00.0", NULL);
+	assert_int_equal(pin.n, 1);
+	assert_false(uvfio_vm_may_discard(vm));
+	/* it has the file, by a descriptor of the library's */
+	assert_int_equal(pin.last.vaddr, (uintptr_t)file);
+	assert_int_equal(pin.last.fd_offset, K);
+	assert_true(fcntl(pin.last.fd, F_GETFD) & FD_CLOEXEC);
+	assert_int_equal(uvfio_vm_iova_ranges(vm, r, 3), 2);
+	assert_int_equal(r[1].last, (1ull << 39) - 1);
+	assert_int_equal(guest_add(vm, 1ull << 39, K, mem, 0), -EINVAL);
+	assert_true(says("0xfef00000-0x7fffffffff"));
+	/* no memory to pin, and no mapping left */
+	pin.refused = mem + 8 * K;
+	pin.refuse_with = -ENOMEM;
+	assert_int_equal(guest_add(vm, 0x200000, 8 * K, mem + 8 * K, 0), -ENOMEM);
+	assert_true(says("guest memory 0x200000-0x207fff"));
+	assert_false(td_reads(dev, 0x200000));
+	assert_true(td_reads(dev, 0x100000));
+	pin.most = pin.n;
+	assert_int_equal(guest_add(vm, 0x200000, K, mem, 0), -ENOSPC);
+	assert_true(says("no mapping left"));
+	munmap(file, 4 * K);
+}
+
+/* (test 17): the sentence has what is wanted, and what may be */
+static void memlock_text(void **state)
+{
+	struct rlimit was, low;
+
+	pin_begin();
+	guest_assign(vm, "05:00.0", NULL);
+	assert_int_equal(guest_add(vm, 0, 4 * K, mem, 0), 0);
+	pin.refused = mem + 8 * K;
+	pin.refuse_with = -ENOMEM;
+	assert_int_equal(getrlimit(RLIMIT_MEMLOCK, &was), 0);
+	low = (struct rlimit){ 0x5000, was.rlim_max };
+	assert_int_equal(setrlimit(RLIMIT_MEMLOCK, &low), 0);
+	assert_int_equal(guest_add(vm, 0x200000, 8 * K, mem + 8 * K, 0), -ENOMEM);
+	assert_int_equal(setrlimit(RLIMIT_MEMLOCK, &was), 0);
+	assert_true(says("0xc000 bytes, must be locked, and RLIMIT_MEMLOCK is 0x5000 bytes"));
+}
+
+/* (test 21): a BAR that such a device cannot reach is a warning, whichever comes first */
+static void peer_refused(void **state)
+{
+	struct uvfio_vm_device *pinning;
+
+	pin_begin();
+	dev = guest_assign(vm, "testdev", NULL);
+	pin.refused = mem + 4 * K;
+	pin.refuse_with = -EFAULT;
+	assert_int_equal(guest_add(vm, 0, 4 * K, mem, 0), 0);
+	assert_int_equal(guest_add(vm, 0xe0000000, 4 * K, mem + 4 * K, UVFIO_VM_MEM_PEER), 0);
+	assert_true(td_reads(dev, 0xe0000000));
+	pinning = guest_assign(vm, "05:00.0", NULL);
+	assert_int_equal(pin.n, 1);
+	assert_true(td_reads(dev, 0));
+	assert_int_equal(guest_add(vm, 0xe1000000, 4 * K, mem + 4 * K, UVFIO_VM_MEM_PEER), 0);
+	assert_false(td_reads(dev, 0xe1000000));
+	uvfio_vm_unassign(pinning);
+	assert_int_equal(uvfio_vm_memory_remove(vm, 0xe1000000, 4 * K), 0);
+	assert_int_equal(uvfio_vm_memory_remove(vm, 0xe0000000, 4 * K), 0);
+}
+
+static unsigned granule_lines;
+
+static void on_report(const struct report *r, void *arg)
+{
+	granule_lines += !strcmp(r->code->name, "vm-granules");
+}
+
+/* More granules than mappings: it is said before it happens. */
+static void too_many_granules(void **state)
+{
+	static struct report_subscriber sub = { .fn = on_report, .level = LOG_WARN };
+	struct uvfio_vm_memory m = {
+		.gpa = 0x100000,
+		.size = 16 * K,
+		.host = mem,
+		.fd = -1,
+		.granularity = K,
+		.flags = UVFIO_VM_MEM_DISCARDABLE,
+	};
+
+	report_subscribe(&sub);
+	pin_begin();
+	assert_int_equal(uvfio_vm_memory_add(vm, &m), 0);
+	assert_int_equal(uvfio_vm_memory_populate(vm, 0x100000, 2 * K), 0);
+	guest_assign(vm, "05:00.0", NULL);
+	assert_int_equal(granule_lines, 1);
+	assert_int_equal(uvfio_vm_memory_populate(vm, 0x102000, 10 * K), -ENOSPC);
+	assert_int_equal(pin.n, 2);
+	assert_int_equal(uvfio_vm_memory_populate(vm, 0x102000, 8 * K), 0);
+	assert_int_equal(uvfio_vm_memory_remove(vm, 0x100000, 16 * K), 0);
+	assert_int_equal(pin.n, 0);
+	m.size = 8 * K;
+	assert_int_equal(uvfio_vm_memory_add(vm, &m), 0);
+	assert_int_equal(granule_lines, 1);
+	m.gpa = 0x200000;
+	assert_int_equal(uvfio_vm_memory_add(vm, &m), 0);
+	assert_int_equal(granule_lines, 2);
+	report_unsubscribe(&sub);
 }
 
 /* (test 21), of software: a BAR's memory for others; that it cannot be is a warning */
@@ -538,6 +735,10 @@ int main(void)
 		cmocka_unit_test_setup_teardown(out_of_reach, setup, teardown),
 		cmocka_unit_test_setup_teardown(discardable, setup_device, teardown),
 		cmocka_unit_test_setup_teardown(may_discard, setup, teardown),
+		cmocka_unit_test_setup_teardown(pinning, setup, teardown),
+		cmocka_unit_test_setup_teardown(memlock_text, setup, teardown),
+		cmocka_unit_test_setup_teardown(peer_refused, setup, teardown),
+		cmocka_unit_test_setup_teardown(too_many_granules, setup, teardown),
 		cmocka_unit_test_setup_teardown(peers, setup_device, teardown),
 		cmocka_unit_test_setup_teardown(own_iommu, setup_device, teardown),
 		cmocka_unit_test_setup_teardown(own_iommu_discardable, setup, teardown),
