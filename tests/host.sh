@@ -9,8 +9,10 @@
 set -uo pipefail
 # shellcheck source=tests/lib/part.sh
 . "$(dirname "$0")/lib/part.sh"
-client=$build/test/host_client config=$build/test/host_config
-[[ -x $client && -x $config ]] || { echo "host: $client is missing: make test-programs" >&2; exit 1; }
+client=$build/test/host_client config=$build/test/host_config guest=$build/test/host_vmm
+for x in "$client" "$config" "$guest"; do
+	[[ -x $x ]] || { echo "host: $x is missing: make test-programs" >&2; exit 1; }
+done
 "$top/tools/qemu-newest" --version >"$tmp/version" 2>&1 || { cat "$tmp/version"; echo "SKIP: the newest QEMU of Debian (tools/qemu-newest)"; exit 77; }
 truncate -s 1M "$tmp/image"
 qemu=()
@@ -27,7 +29,9 @@ truncate -s 4096 "$tmp/rom"
 before="not_bound not_viable" after="by_address registers interrupts dma two_spaces identify busy a_group tokens ranges memlock given resets removal features"
 configs="config_edu config_nvme config_igb config_vf rom guest_flr left_as_it_was"
 all="$before $after $configs"
-[[ $# -gt 0 ]] && after=$* configs=$* before= all=$*
+# a guest of uvfio/vmm.h that drives an edu and an 82576, real ones and models
+driver="host_vmm 0000:05:00.0 0000:04:00.0"
+[[ $# -gt 0 ]] && after=$* configs=$* before= all=$* driver=
 cat >"$tmp/run" <<'END'
 cd /sys/bus/pci
 echo 1 >/sys/module/vfio_pci/parameters/enable_sriov
@@ -38,8 +42,16 @@ bind() {
 }
 for d in 0000:02:01.0 0000:03:00.0 0000:04:00.0 0000:05:00.0; do bind $d; done
 END
-echo "host_client $before; bind 0000:02:02.0; host_client $after; host_config $configs; true" >>"$tmp/run"
-QEMU=$top/tools/qemu-newest GUEST_TIMEOUT=400 "$top/tools/kernel-vfio-guest" -k 6.12 -u -M e1000 -f "$client" -f "$config" "${qemu[@]}" -- "$(cat "$tmp/run")" >"$tmp/out" 2>&1 || no "the guest" "$(tail -n 5 "$tmp/out")"
-cases "$tmp/out" "" ""
+echo "host_client $before; bind 0000:02:02.0; host_client $after; host_config $configs; echo real; $driver; true" >>"$tmp/run"
+QEMU=$top/tools/qemu-newest GUEST_TIMEOUT=400 "$top/tools/kernel-vfio-guest" -k 6.12 -u -M e1000 -f "$client" -f "$config" -f "$guest" "${qemu[@]}" -- "$(cat "$tmp/run")" >"$tmp/out" 2>&1 || no "the guest" "$(tail -n 5 "$tmp/out")"
+sed '/^real/,$d' "$tmp/out" >"$tmp/cases"
+cases "$tmp/cases" "" ""
 same "as many cases as there are" "$(wc -w <<<"$all")" "$((passed + failed))"
+if [[ $driver ]]; then
+	sed '1,/^real/d' "$tmp/out" >"$tmp/real"
+	timeout 60 "$guest" edu igb >"$tmp/models" 2>&1
+	cases "$tmp/real" "a guest's driver on real devices: " ""
+	cases "$tmp/models" "a guest's driver on models: " ""
+	same "the same cases on both" "$(grep -c '^ok' "$tmp/models")" "$(grep -c '^ok' "$tmp/real")"
+fi
 counts
