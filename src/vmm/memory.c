@@ -341,7 +341,7 @@ void vm_memory_map_peers(struct uvfio_vm *vm)
 bool vm_memory_at(struct uvfio_vm *vm, uint64_t gpa, uint64_t size, struct vm_stretch *out)
 {
 	struct section *s = first(&vm->memory, gpa, gpa);
-	uint64_t off, i;
+	uint64_t off, left;
 
 	if (!s || !s->size || s->lost || gpa < s->gpa || gpa - s->gpa >= s->size)
 		return false;
@@ -355,13 +355,11 @@ bool vm_memory_at(struct uvfio_vm *vm, uint64_t gpa, uint64_t size, struct vm_st
 	};
 	if (!is_discardable(s))
 		return true;
-	for (i = off / s->m.granularity; i < num_granules(s) && is_there(s, i); i++)
-		;
-	if (i * s->m.granularity <= off)
-		return false;
-	if (i * s->m.granularity - off < out->size)
-		out->size = i * s->m.granularity - off;
-	return true;
+	/* each granule may go alone */
+	left = s->m.granularity - off % s->m.granularity;
+	if (left < out->size)
+		out->size = left;
+	return is_there(s, off / s->m.granularity);
 }
 
 void vm_dma_forget(struct uvfio_vm *vm, void *host, uint64_t size)

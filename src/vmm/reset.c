@@ -255,19 +255,25 @@ static bool by_quirk(struct uvfio_vm_device *dev)
 	return !rc;
 }
 
-/* Reset @dev, which is quiet, and nothing else. 0 or -errno. vm.devices_lock is held. */
-static int reset_quiet(struct uvfio_vm_device *dev)
+/*
+ * Reset @dev, which is quiet, by its quirk, or by VFIO's reset where that is as good as any. 0,
+ * -ENOTSUP: there is neither; or -errno.
+ */
+static int reset_well(struct uvfio_vm_device *dev)
 {
-	bool plain = is_plain_good(dev);
-	int rc = -ENOTSUP, hot;
-
 	if (by_quirk(dev))
 		return 0;
-	if (plain)
-		rc = retry(dev, vfio_device_reset);
-	if (!rc)
-		return 0;
-	hot = can_hot_reset(dev);
+	return is_plain_good(dev) ? retry(dev, vfio_device_reset) : -ENOTSUP;
+}
+
+/*
+ * Reset @dev, which is quiet, by its slot, if it is alone there, else by VFIO's reset, weak as that
+ * is; @rc: of reset_well(). 0 or -errno with a sentence. vm.devices_lock is held.
+ */
+static int reset_somehow(struct uvfio_vm_device *dev, int rc)
+{
+	int hot = can_hot_reset(dev);
+
 	if (!hot) {
 		hot = retry(dev, vfio_device_slot_reset);
 		if (!hot)
@@ -275,8 +281,7 @@ static int reset_quiet(struct uvfio_vm_device *dev)
 		vm_fail(dev->vm, hot, "%s: its slot could not be reset: %s", dev->name,
 			strerror(-hot));
 	}
-	/* weak as it is */
-	if (has_reset(dev) && !plain)
+	if (rc == -ENOTSUP && has_reset(dev))
 		rc = retry(dev, vfio_device_reset);
 	if (!rc)
 		return 0;
@@ -288,17 +293,6 @@ static int reset_quiet(struct uvfio_vm_device *dev)
 	return vm_fail(dev->vm, rc, "%s could not be reset: %s", dev->name, strerror(-rc));
 }
 
-/* Reset @dev alone. 0 or -errno with a sentence. vm.devices_lock is held. */
-static int reset_alone(struct uvfio_vm_device *dev)
-{
-	int rc;
-
-	before(dev);
-	rc = reset_quiet(dev);
-	after(dev);
-	return rc;
-}
-
 int uvfio_vm_reset_device(struct uvfio_vm_device *dev)
 {
 	VM_CALL();
@@ -306,9 +300,15 @@ int uvfio_vm_reset_device(struct uvfio_vm_device *dev)
 
 	if (!vm_enter(dev))
 		return -ENODEV;
-	pthread_mutex_lock(&dev->vm->devices_lock);
-	rc = reset_alone(dev);
-	pthread_mutex_unlock(&dev->vm->devices_lock);
+	before(dev);
+	/* it may take long: other devices go on meanwhile */
+	rc = reset_well(dev);
+	if (rc) {
+		pthread_mutex_lock(&dev->vm->devices_lock);
+		rc = reset_somehow(dev, rc);
+		pthread_mutex_unlock(&dev->vm->devices_lock);
+	}
+	after(dev);
 	vm_leave(dev);
 	return rc;
 }
@@ -346,6 +346,19 @@ static int reset_slot(struct uvfio_vm_device *dev)
 		vm_fail(vm, rc, "%s: its slot could not be reset: %s", dev->name, strerror(-rc));
 out:
 	free(h.at);
+	return rc;
+}
+
+/* Reset @dev alone. 0 or -errno with a sentence. vm.devices_lock is held. */
+static int reset_alone(struct uvfio_vm_device *dev)
+{
+	int rc;
+
+	before(dev);
+	rc = reset_well(dev);
+	if (rc)
+		rc = reset_somehow(dev, rc);
+	after(dev);
 	return rc;
 }
 
