@@ -4,8 +4,8 @@
  * one. A subject with a state of its own has a header of its own: config.h, bars.h, irq.h,
  * memory.h, reset.h, events.h.
  *
- * Lock order: uvfio_vm.devices_lock > uvfio_vm_device.lock > vm_memory.lock > the lock of KVM's
- * routes > vfio's locks; leaves: vm_map.lock, vm_events.lock. Callbacks of the monitor come with
+ * Lock order: uvfio_vm.devices_lock > uvfio_vm_device.lock > vm_map.place > vm_memory.lock > the
+ * lock of KVM's routes > vfio's locks; leaves: vm_map.lock, vm_events.lock. Callbacks of the monitor come with
  * the device's lock held, but for error() and unplug_requested(), which come with none.
  */
 #ifndef VMM_INTERNAL_H

@@ -587,6 +587,17 @@ static int make_changes(struct uvfio_vm *vm)
 	return error ? vm_fail(vm, error, "%s", text) : 0;
 }
 
+/* Give the lock up after a change, which BARs may have to give way to when it takes effect. */
+static void unlock_changed(struct uvfio_vm *vm)
+{
+	bool batch = vm->memory.depth;
+
+	pthread_mutex_unlock(&vm->memory.lock);
+	/* what that locks comes before memory.lock, which is still held in a batch */
+	if (!batch)
+		vm_bars_settle(vm);
+}
+
 int uvfio_vm_memory_commit(struct uvfio_vm *vm)
 {
 	VM_CALL();
@@ -602,8 +613,7 @@ int uvfio_vm_memory_commit(struct uvfio_vm *vm)
 		rc = make_changes(vm);
 	pthread_mutex_unlock(&mem->lock);
 	/* that of begin */
-	pthread_mutex_unlock(&mem->lock);
-	vm_bars_settle(vm);
+	unlock_changed(vm);
 	return rc;
 }
 
@@ -622,10 +632,9 @@ int uvfio_vm_memory_add(struct uvfio_vm *vm, const struct uvfio_vm_memory *m)
 		cds_list_add_tail(&s->all, &mem->additions);
 	else
 		rc = insert(vm, s);
-	pthread_mutex_unlock(&mem->lock);
+	unlock_changed(vm);
 	if (rc)
 		section_free(s);
-	vm_bars_settle(vm);
 	return rc;
 }
 
@@ -660,8 +669,7 @@ int uvfio_vm_memory_remove(struct uvfio_vm *vm, uint64_t gpa, uint64_t size)
 			section_free(found);
 		}
 	}
-	pthread_mutex_unlock(&mem->lock);
-	vm_bars_settle(vm);
+	unlock_changed(vm);
 	if (found)
 		return 0;
 	return vm_fail(vm, -ENOENT,
