@@ -212,13 +212,77 @@ static void test_storm(void **state)
 	}
 }
 
+/* ---- routes that move ---- */
+
+/* Move INTA about, nowhere too, and let it pass the monitor at times. */
+static void *router(void *arg)
+{
+	static const int gsis[] = { 10, 21, -1, 21, 10, -1 };
+
+	(void)arg;
+	for (unsigned n = 0; !stop; n++) {
+		pthread_mutex_lock(&m->lock);
+		m->gsi = gsis[n % 6];
+		m->no_resample = n / 6 % 2;
+		pthread_mutex_unlock(&m->lock);
+		uvfio_vm_intx_route_changed(t.vm);
+		sched_yield();
+	}
+	return NULL;
+}
+
+/* True if a line of the guest's is up, by an irqfd or by the monitor. */
+static bool is_up(void)
+{
+	bool up;
+
+	pthread_mutex_lock(&m->lock);
+	up = m->level || m->irqfd[10].raised || m->irqfd[21].raised;
+	pthread_mutex_unlock(&m->lock);
+	return up;
+}
+
+/* Each interrupt arrives, wherever its line leads meanwhile (test 49). */
+static void test_moving(void **state)
+{
+	struct uvfio_vm_irq_ops ops;
+	pthread_t thread;
+
+	fake_init(f);
+	mon_init(m);
+	mon_ops(&ops, true);
+	ops.exact_eoi = true;
+	tvm_begin(&t, NULL, NULL, &ops);
+	tvm_set_up(&t);
+	stop = false;
+	assert_int_equal(uvfio_vm_start_thread(t.vm), 0);
+	assert_int_equal(pthread_create(&thread, NULL, router, NULL), 0);
+	for (unsigned i = 0; i < 2000; i++) {
+		fake_line(f, true);
+		do {
+			mon_run(m);
+			sched_yield();
+		} while (!is_up());
+		/* the guest serves the device, and ends the interrupt */
+		fake_line(f, false);
+		for (int gsi = 10; gsi <= 21; gsi += 11) {
+			mon_eoi(m, gsi);
+			fake_resample(f);
+			uvfio_vm_intx_eoi(t.vm, gsi);
+		}
+	}
+	stop = true;
+	pthread_join(thread, NULL);
+	finish();
+	assert_int_equal(m->level, 0);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_heard),
-		cmocka_unit_test(test_from_inside),
-		cmocka_unit_test(test_unheard),
-		cmocka_unit_test(test_storm),
+		cmocka_unit_test(test_heard),	cmocka_unit_test(test_from_inside),
+		cmocka_unit_test(test_unheard), cmocka_unit_test(test_storm),
+		cmocka_unit_test(test_moving),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

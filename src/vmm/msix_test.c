@@ -360,6 +360,25 @@ static void test_no_bypass(void **state)
 	}
 }
 
+static void test_describe(void **state)
+{
+	char text[64] = "";
+	FILE *out;
+
+	for (int b = 0; b < 2; b++) {
+		begin(b, NULL);
+		msix_control(ON);
+		entry_fill(7);
+		entry_mask(7, false);
+		out = fmemopen(text, sizeof(text), "w");
+		vm_irq_describe(t.dev, out);
+		fclose(out);
+		assert_string_equal(text, b ? "MSIX 1 of 2048 vectors, 1 by irqfd"
+					    : "MSIX 1 of 2048 vectors");
+		finish();
+	}
+}
+
 /* ---- many ---- */
 
 /* Switch on 2048 vectors: how many have an interrupt. */
@@ -440,7 +459,8 @@ int main(void)
 		cmocka_unit_test(test_fewer),	    cmocka_unit_test(test_gsis),
 		cmocka_unit_test(test_routes_stay), cmocka_unit_test(test_access),
 		cmocka_unit_test(test_qword),	    cmocka_unit_test(test_both),
-		cmocka_unit_test(test_no_bypass),   cmocka_unit_test(test_open_files),
+		cmocka_unit_test(test_no_bypass),   cmocka_unit_test(test_describe),
+		cmocka_unit_test(test_open_files),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
