@@ -14,6 +14,9 @@
 #define MAX_CAPS     48u	/* dwords behind the header: PCI 3.0, 6.7 */
 #define MAX_EXT_CAPS (3840 / 8) /* as many as have room */
 
+/* MSI's data of 32 bits, which VFIO has none of (PCIe 6.0, 7.7.1.2): the guest has those of 16. */
+#define MSI_EXTENDED_DATA 0x0600u
+
 /* One that was found. */
 struct cap {
 	unsigned at, id;
@@ -52,7 +55,7 @@ static int setup_pm(struct uvfio_vm_device *dev, const struct cap *c)
 static int setup_msi(struct uvfio_vm_device *dev, const struct cap *c)
 {
 	struct vm_caps *caps = &dev->config.caps;
-	uint16_t flags = (uint16_t)get(dev, c->at + PCI_MSI_FLAGS, 2);
+	uint16_t flags = (uint16_t)get(dev, c->at + PCI_MSI_FLAGS, 2) & ~MSI_EXTENDED_DATA;
 	bool is64 = flags & PCI_MSI_FLAGS_64BIT, masks = flags & PCI_MSI_FLAGS_MASKBIT;
 	unsigned size = 10u + (is64 ? 4 : 0) + (masks ? 10 : 0);
 	unsigned data = c->at + (is64 ? PCI_MSI_DATA_64 : PCI_MSI_DATA_32);

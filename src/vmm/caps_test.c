@@ -199,6 +199,21 @@ static void no_room(void **state)
 	finish();
 }
 
+/* Data of 32 bits is not offered. */
+static void msi_of_32_bits(void)
+{
+	fake_put(f, FAKE_MSI + 2, 2, 0x078a);
+}
+
+static void extended_data(void **state)
+{
+	begin(NULL, msi_of_32_bits);
+	assert_int_equal(rd(FAKE_MSI + 2, 2), 0x18a);
+	wr(FAKE_MSI + 2, 2, 0x0400);
+	assert_int_equal(rd(FAKE_MSI + 2, 2), 0x18a);
+	finish();
+}
+
 /* The mask has the bits of the vectors that there are. */
 static void msi_of_4(void)
 {
@@ -490,12 +505,12 @@ static void broken(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(chains),     cmocka_unit_test(steps),
-		cmocka_unit_test(no_room),    cmocka_unit_test(mask_bits),
-		cmocka_unit_test(vendor),     cmocka_unit_test(express),
-		cmocka_unit_test(link_stays), cmocka_unit_test(version_0),
-		cmocka_unit_test(no_link),    cmocka_unit_test(extended),
-		cmocka_unit_test(broken),
+		cmocka_unit_test(chains),	 cmocka_unit_test(steps),
+		cmocka_unit_test(extended_data), cmocka_unit_test(no_room),
+		cmocka_unit_test(mask_bits),	 cmocka_unit_test(vendor),
+		cmocka_unit_test(express),	 cmocka_unit_test(link_stays),
+		cmocka_unit_test(version_0),	 cmocka_unit_test(no_link),
+		cmocka_unit_test(extended),	 cmocka_unit_test(broken),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

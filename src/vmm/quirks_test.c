@@ -326,6 +326,70 @@ static void mirror(void **state)
 	finish();
 }
 
+/* Processors at the mirror, the window, and config space at the same time; BARs move meanwhile. */
+#define PROCESSORS 4u
+#define ACCESSES   2000u
+
+static void *processor(void *arg)
+{
+	unsigned seed = (unsigned)(uintptr_t)arg;
+
+	for (unsigned i = 0; i < ACCESSES; i++) {
+		static const unsigned at[] = { PCI_BASE_ADDRESS_4, PCI_INTERRUPT_LINE,
+					       PCI_VENDOR_ID, PCI_ROM_ADDRESS };
+		uint64_t v = 0;
+		unsigned reg;
+
+		seed = seed * 1103515245 + 12345;
+		reg = at[seed >> 16 & 3];
+		switch (seed >> 20 & 7) {
+		case 0:
+			v = TD_WINDOW_CONFIG | reg;
+			uvfio_vm_mmio(vm, BAR2 + TD_WINDOW_ADDRESS, 4, &v, true);
+			break;
+		case 1:
+			uvfio_vm_mmio(vm, BAR2 + TD_WINDOW_DATA, 4, &v, false);
+			break;
+		case 2:
+			v = seed;
+			uvfio_vm_mmio(vm, BAR2 + TD_WINDOW_DATA, 4, &v, true);
+			break;
+		case 3:
+			v = seed;
+			uvfio_vm_mmio(vm, BAR2 + TD_MIRROR + reg, 4, &v, true);
+			break;
+		case 4:
+			uvfio_vm_config_write(dev, reg, 4, seed);
+			break;
+		case 5:
+			assert_int_equal(cfg(PCI_VENDOR_ID, 4), 0xaa041234);
+			break;
+		case 6:
+			uvfio_vm_mmio(vm, BAR2 + TD_MIRROR + PCI_VENDOR_ID, 4, &v, false);
+			assert_int_equal(v, 0xaa041234);
+			break;
+		default:
+			uvfio_vm_bar_read(dev, UVFIO_VM_ROM, seed % 4096, 4);
+		}
+	}
+	return NULL;
+}
+
+static void at_once(void **state)
+{
+	pthread_t threads[PROCESSORS];
+
+	begin("testdev,mirror=on,device_id=0xaa04");
+	for (unsigned i = 0; i < PROCESSORS; i++)
+		assert_int_equal(
+			pthread_create(&threads[i], NULL, processor, (void *)(uintptr_t)(i + 1)),
+			0);
+	for (unsigned i = 0; i < PROCESSORS; i++)
+		pthread_join(threads[i], NULL);
+	assert_int_equal(dev->bars.bar[2].gpa, BAR2);
+	finish();
+}
+
 /* ---- a reset of its own ---- */
 
 static int own_reset(struct uvfio_vm_device *d)
@@ -420,13 +484,10 @@ static void rom_and_version(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(rows),
-		cmocka_unit_test(config),
-		cmocka_unit_test(windows),
-		cmocka_unit_test(mirror),
-		cmocka_unit_test(resets),
-		cmocka_unit_test(pending_bits),
-		cmocka_unit_test(rom_and_version),
+		cmocka_unit_test(rows),		cmocka_unit_test(config),
+		cmocka_unit_test(windows),	cmocka_unit_test(mirror),
+		cmocka_unit_test(at_once),	cmocka_unit_test(resets),
+		cmocka_unit_test(pending_bits), cmocka_unit_test(rom_and_version),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
