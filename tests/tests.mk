@@ -23,7 +23,7 @@ include $(sort $(wildcard tests/*/*.mk))
 
 # The whole suite: sets itself up on a fresh Debian 12, builds, runs everything, ends with `N
 # passed, N failed`.
-.PHONY: check interop demo setup sanitize test-programs
+.PHONY: check interop demo demo-vmm setup sanitize test-programs
 setup:
 	@tools/setup
 check: setup
@@ -48,6 +48,13 @@ format-check:
 demo: setup
 	@$(MAKE) --no-print-directory all
 	@tools/demo --build $(BUILD) $(DEMO)
+
+# The same in a guest of examples/vmm.c, by MSI-X, MSI and INTx: libuvfio as a monitor has it
+demo-vmm: setup
+	@$(MAKE) --no-print-directory all
+	@tools/demo --build $(BUILD) --vmm $(DEMO)
+	@tools/demo --build $(BUILD) --vmm --nomsix $(DEMO)
+	@tools/demo --build $(BUILD) --vmm --nomsi $(DEMO)
 
 # Unit tests under AddressSanitizer with UBSan, then under ThreadSanitizer.
 sanitize:
