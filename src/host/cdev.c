@@ -410,12 +410,20 @@ static int open_by_cdev(struct host_device *h, struct vfio_ioas *io)
 	if (rc)
 		goto out;
 	fd = rc = open_file(h);
-	if (fd >= 0)
-		rc = bind(h, fd, ((struct cdev *)h->own)->ictx, uuid);
-	if (fd >= 0 && rc) {
+	if (fd < 0)
+		goto out_drop;
+	rc = host_file_changed(h, fd, true);
+	if (rc)
+		goto close;
+	rc = bind(h, fd, ((struct cdev *)h->own)->ictx, uuid);
+	if (rc) {
 		rc = say_not_bound(h, rc, uuid);
-		fd_close_private(fd);
+		host_file_changed(h, fd, false);
 	}
+close:
+	if (rc)
+		fd_close_private(fd);
+out_drop:
 	if (rc)
 		drop(h);
 	else

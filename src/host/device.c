@@ -162,6 +162,23 @@ static void choose_ops(struct host_device *h)
 			    "FEATURE_MIGRATION is ENOTTY");
 }
 
+int host_file_changed(struct host_device *h, int fd, bool add)
+{
+	if (!h->vdev.file_changed || fd < 0)
+		return 0;
+	return h->vdev.file_changed(h->vdev.file_changed_arg, fd, add);
+}
+
+/* Close the device's file, which is the one that the front knows if it is a character device. */
+static void close_file(struct host_device *h)
+{
+	if (h->way == &host_by_cdev)
+		host_file_changed(h, h->fd, false);
+	fd_close_private(h->fd);
+	h->fd = -1;
+	h->way->closed(h);
+}
+
 static int open_device(struct vfio_device *dev)
 {
 	struct host_device *h = to_host(dev);
@@ -177,20 +194,14 @@ static int open_device(struct vfio_device *dev)
 		return 0;
 	}
 	host_regions_free(h);
-	fd_close_private(h->fd);
-	h->fd = -1;
-	h->way->closed(h);
+	close_file(h);
 	return ret;
 }
 
 /* Regions stay until the next open: a client may look at one that it got before. */
 static void close_device(struct vfio_device *dev)
 {
-	struct host_device *h = to_host(dev);
-
-	fd_close_private(h->fd);
-	h->fd = -1;
-	h->way->closed(h);
+	close_file(to_host(dev));
 }
 
 #define OPS                                                                               \

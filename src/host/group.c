@@ -327,15 +327,20 @@ static int open_by_group(struct host_device *h, struct vfio_ioas *io)
 	ret = get_group(hs, h, io, &g);
 	if (ret)
 		goto unlock;
+	ret = host_file_changed(h, g->fd, true);
+	if (ret)
+		goto put;
 	fd = get_device(h, g->fd, uuid);
 	ret = fd < 0 ? say_no_device(h, fd) : fd_make_private(fd);
-	if (ret < 0) {
-		if (fd >= 0)
-			sys_close(fd);
-		put_group(h, g);
-	} else {
+	if (ret >= 0) {
 		h->own = g;
+		goto unlock;
 	}
+	if (fd >= 0)
+		sys_close(fd);
+	host_file_changed(h, g->fd, false);
+put:
+	put_group(h, g);
 unlock:
 	pthread_mutex_unlock(&hs->lock);
 	return ret;
@@ -345,9 +350,11 @@ unlock:
 static void release(struct host_device *h)
 {
 	struct host_system *hs = system_of(h);
+	struct kernel_group *g = h->own;
 
 	pthread_mutex_lock(&hs->lock);
-	put_group(h, h->own);
+	host_file_changed(h, g->fd, false);
+	put_group(h, g);
 	h->own = NULL;
 	pthread_mutex_unlock(&hs->lock);
 }

@@ -248,6 +248,57 @@ static void a_group(void **state)
 	vfio_ioas_put(io);
 }
 
+/* ---- a front that wants to know the kernel's files ---- */
+
+static char files[256]; /* what it was told: a line each */
+static int refuse_file;
+
+static int on_file(void *arg, int fd, bool add)
+{
+	char name[64], line[96];
+
+	assert_ptr_equal(arg, files);
+	assert_true(fake_is(fd, "group-", name, sizeof(name)));
+	snprintf(line, sizeof(line), "%s %s, %u devices open;", add ? "add" : "del", name,
+		 fake_opens("device-", names[0]) + fake_opens("device-", names[1]));
+	strcat(files, line);
+	return add ? refuse_file : 0;
+}
+
+/* It hears of the group before the device is fetched, and before the group is closed. (test 7) */
+static void files_are_told(void **state)
+{
+	struct world *w = *state;
+	struct vfio_ioas *io = vfio_ioas_new(w->s, true);
+
+	plug(w, 0, NULL);
+	plug(w, 1, NULL);
+	for (unsigned i = 0; i < 2; i++) {
+		host_vdev(w->h[i])->file_changed = on_file;
+		host_vdev(w->h[i])->file_changed_arg = files;
+	}
+	*files = '\0';
+	assert_int_equal(use(w, 0, io), 0);
+	assert_int_equal(use(w, 1, io), 0);
+	vfio_open_close(&w->o[0]);
+	vfio_open_close(&w->o[1]);
+	fake_at_rest();
+	assert_string_equal(files, "add 1, 0 devices open;add 1, 1 devices open;"
+				   "del 1, 1 devices open;del 1, 0 devices open;");
+	/* one that it does not take is not opened; nor is one that the kernel refuses told of */
+	refuse_file = -ENOMEM;
+	assert_int_equal(vfio_open_bind(&w->o[0]), -ENOMEM);
+	refuse_file = 0;
+	fake_at_rest();
+	*files = '\0';
+	fake.devices[0].driver = NULL;
+	assert_int_equal(vfio_open_bind(&w->o[0]), -ENODEV);
+	assert_string_equal(files, "add 1, 0 devices open;del 1, 0 devices open;");
+	fake_at_rest();
+	fake.devices[0].driver = "vfio-pci";
+	vfio_ioas_put(io);
+}
+
 /* Failures of an open: the sentence, and nothing is left; the neighbour does not notice. */
 static void failing_opens(void **state)
 {
@@ -758,6 +809,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(finding, setup, teardown),
 		cmocka_unit_test_setup_teardown(a_group, setup, teardown),
+		cmocka_unit_test_setup_teardown(files_are_told, setup, teardown),
 		cmocka_unit_test_setup_teardown(failing_opens, setup, teardown),
 		cmocka_unit_test_setup_teardown(given, setup, teardown),
 		cmocka_unit_test_setup_teardown(tokens, setup, teardown),

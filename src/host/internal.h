@@ -121,6 +121,12 @@ void host_device_init(struct host_device *h);
 /* Return the device of the host that @dev is, or NULL: it is another provider's. */
 struct host_device *host_of(struct vfio_device *dev);
 
+/*
+ * Tell the front of the kernel's VFIO file by which @h is had (vfio_device.file_changed): before the
+ * device is fetched by it, and before it is closed. 0 or -errno.
+ */
+int host_file_changed(struct host_device *h, int fd, bool add);
+
 /* ---- info.c: structures of the kernel's that grow ---- */
 
 /*

@@ -20,7 +20,8 @@ struct vm_kvm {
 	int vm_fd;
 	void *ctx; /* of the monitor's functions */
 	int (*intx_gsi)(void *ctx, struct uvfio_vm_device *dev, unsigned pin);
-	bool resample; /* INTx may go by irqfds */
+	bool resample;	       /* INTx may go by irqfds */
+	atomic_bool said_full; /* that there are no GSIs left */
 	struct vm_kvm_routes routes;
 	/* all below; a leaf, held around KVM's calls */
 	pthread_mutex_t lock;
@@ -28,7 +29,15 @@ struct vm_kvm {
 	bool *slots;	  /* of those that are ours: it is in use */
 	unsigned first_slot, num_slots;
 	enum vfio_state vfio_state;
-	int vfio; /* KVM's VFIO device, if it is THERE */
+	int vfio;		    /* KVM's VFIO device, if it is THERE */
+	struct cds_list_head files; /* struct vfio_file */
+};
+
+/* A file that KVM's VFIO device was told of: of a group, it is that of several devices. */
+struct vfio_file {
+	struct cds_list_head node;
+	int fd;
+	unsigned users;
 };
 
 /* ---- lines and messages by system calls ---- */
@@ -98,9 +107,10 @@ static int route_add(void *arg, struct uvfio_vm_device *dev, uint64_t address, u
 	struct vm_kvm *k = arg;
 	int rc = vm_kvm_route_add(&k->routes, address, data);
 
-	if (rc == -ENOSPC)
+	if (rc == -ENOSPC && !atomic_exchange(&k->said_full, true))
 		vm_warn("vmm-kvm-gsis", dev, 0,
-			"all %u routes of KVM are taken: this vector goes through the monitor",
+			"no route of KVM's is left of %u: messages that have none go through the "
+			"monitor",
 			k->routes.max);
 	return rc;
 }
@@ -214,13 +224,9 @@ static bool have_vfio(struct vm_kvm *k)
 	return !rc;
 }
 
-/*
- * Devices work without: KVM asks it about DMA that goes past caches, and few drivers about the
- * guest. So that it fails is a warning.
- */
-int vm_kvm_file(void *arg, int fd, bool add)
+/* Devices work without: KVM asks it about DMA that goes past caches. */
+static void tell(struct vm_kvm *k, int fd, bool add)
 {
-	struct vm_kvm *k = arg;
 	int32_t file = fd;
 	struct kvm_device_attr a = {
 		.group = KVM_DEV_VFIO_GROUP, /* the same numbers as for any file, since 6.6 */
@@ -229,15 +235,65 @@ int vm_kvm_file(void *arg, int fd, bool add)
 	};
 	int rc;
 
-	pthread_mutex_lock(&k->lock);
-	if (have_vfio(k)) {
-		rc = sys_ioctl(k->vfio, KVM_SET_DEVICE_ATTR, &a);
-		if (rc)
-			report_warn("vmm-kvm-vfio", "kvm", rc, "KVM's VFIO device does not %s %s",
-				    add ? "take" : "give back", "a file");
+	if (!have_vfio(k))
+		return;
+	rc = sys_ioctl(k->vfio, KVM_SET_DEVICE_ATTR, &a);
+	if (rc)
+		report_warn("vmm-kvm-vfio", "kvm", rc, "KVM's VFIO device does not %s a file",
+			    add ? "take" : "give back");
+}
+
+static struct vfio_file *find_file(struct vm_kvm *k, int fd)
+{
+	struct vfio_file *f;
+
+	cds_list_for_each_entry(f, &k->files, node)
+		if (f->fd == fd)
+			return f;
+	return NULL;
+}
+
+/* Count a device more that is had by the file. 0 or -ENOMEM. */
+static int get_file(struct vm_kvm *k, int fd)
+{
+	struct vfio_file *f = find_file(k, fd);
+
+	if (f) {
+		f->users++;
+		return 0;
 	}
-	pthread_mutex_unlock(&k->lock);
+	f = malloc(sizeof(*f));
+	if (!f)
+		return -ENOMEM;
+	*f = (struct vfio_file){ .fd = fd, .users = 1 };
+	cds_list_add_tail(&f->node, &k->files);
+	tell(k, fd, true);
 	return 0;
+}
+
+static void put_file(struct vm_kvm *k, int fd)
+{
+	struct vfio_file *f = find_file(k, fd);
+
+	if (!f || --f->users)
+		return;
+	tell(k, fd, false);
+	cds_list_del(&f->node);
+	free(f);
+}
+
+int vm_kvm_file(void *arg, int fd, bool add)
+{
+	struct vm_kvm *k = arg;
+	int rc = 0;
+
+	pthread_mutex_lock(&k->lock);
+	if (add)
+		rc = get_file(k, fd);
+	else
+		put_file(k, fd);
+	pthread_mutex_unlock(&k->lock);
+	return rc;
 }
 
 /* ---- its life ---- */
@@ -303,6 +359,7 @@ int vm_kvm_new(struct uvfio_vm *vm, const struct uvfio_vm_kvm *kvm, void *ctx, s
 	k->first_slot = kvm->kvm_slot;
 	k->num_slots = kvm->kvm_slots;
 	k->vfio = -1;
+	CDS_INIT_LIST_HEAD(&k->files);
 	rc = -ENOMEM;
 	k->levels = calloc((size_t)max, sizeof(*k->levels));
 	k->slots = calloc(kvm->kvm_slots + 1u, sizeof(*k->slots));

@@ -618,6 +618,11 @@ static void files_of_vfio(void **state)
 	assert_int_equal(vm_kvm_file(vm->kvm, 70, true), 0);
 	assert_int_equal(vm_kvm_file(vm->kvm, 71, true), 0);
 	assert_int_equal(kvm.num_files, 2);
+	/* a second device of the group is had by the same file */
+	assert_int_equal(vm_kvm_file(vm->kvm, 70, true), 0);
+	assert_int_equal(kvm.num_files, 2);
+	assert_int_equal(vm_kvm_file(vm->kvm, 70, false), 0);
+	assert_int_equal(kvm.num_files, 2);
 	assert_int_equal(vm_kvm_file(vm->kvm, 70, false), 0);
 	assert_int_equal(kvm.num_files, 1);
 	assert_int_equal(kvm.files[0], 71);
@@ -625,6 +630,7 @@ static void files_of_vfio(void **state)
 	assert_int_equal(vm_kvm_file(vm->kvm, 72, true), 0);
 	assert_int_equal(vm_kvm_file(vm->kvm, 71, false), 0);
 	assert_int_equal(kvm.num_files, 0);
+	assert_int_equal(vm_kvm_file(vm->kvm, 72, false), 0);
 	end_kvm(vm);
 	/* without the device it works all the same, and is asked for once */
 	for (int busy = 0; busy < 2; busy++) {

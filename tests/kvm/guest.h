@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * tests/kvm/guest.h: a guest of KVM's of a few instructions, which does one thing after the other as
- * a test asks it, and counts interrupts. It sleeps (hlt) with interrupts on in between; a message
+ * tests/kvm/guest.h: a guest of KVM's of a few instructions, which does one thing after the other
+ * as a test asks it, and counts interrupts. It sleeps (hlt) with interrupts on in between; a message
  * with vector WAKE, which counts nothing, has it ask for what there is to do, by a read of a port.
  */
 #ifndef TESTS_KVM_GUEST_H
@@ -422,12 +422,16 @@ static inline bool guest_start(struct guest *g)
 	return guest_do(g, OP_LOAD, 0x8028, 0) <= 1;
 }
 
-static inline void guest_free(struct guest *g)
+/* The processor stops for good: nothing of the guest's runs any more. */
+static inline void guest_stop(struct guest *g)
 {
 	atomic_store(&g->stop, true);
 	g->run->immediate_exit = 1;
 	pthread_kill(g->thread, SIGUSR1);
 	pthread_join(g->thread, NULL);
+}
+static inline void guest_free(struct guest *g)
+{
 	munmap(g->run, g->run_size);
 	close(g->cpu);
 	close(g->fd);

@@ -118,8 +118,9 @@ static bool begin(enum irqchip chip, const struct uvfio_vm_kvm *how, const char 
 static void end(void)
 {
 	CHECK(!atomic_load(&g.error));
-	guest_free(&g); /* the processor first: what it touches goes next */
+	guest_stop(&g);
 	uvfio_vm_free(g.vm);
+	guest_free(&g);
 	other = NULL;
 }
 
@@ -189,6 +190,7 @@ static void the_machine(void)
 		CHECK(EVENTUALLY(count_of(&g, FIRST_IRQ + 1) == 1));
 		irqfd(ev, 30, KVM_IRQFD_FLAG_DEASSIGN, 0, 0);
 		irqfd(ev, 17, KVM_IRQFD_FLAG_RESAMPLE, rs, chip == IRQCHIP_FULL ? 0 : EINVAL);
+		guest_stop(&g);
 		guest_free(&g);
 	}
 	close(ev);
@@ -681,7 +683,7 @@ static void a_real_device(void)
 		return;
 	close((int)d.fd);
 	uvfio_vm_free(g.vm);
-	close(g.fd);
+	guest_free(&g);
 	ok = new_vm(IRQCHIP_FULL, &plain) && !uvfio_vm_assign(g.vm, host_device, NULL, &dev);
 	CHECK(ok);
 	if (!ok) {
