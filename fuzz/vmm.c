@@ -212,7 +212,7 @@ static const struct uvfio_vm_irq_ops irq_ops[] = {
 	  .irqfd = irqfd },
 };
 
-/* Return how many eventfds, timers and the like are open; what the process keeps is of other kinds. */
+/* Return how many eventfds, timers and the like are open; a process keeps others. */
 static unsigned count_files(void)
 {
 	DIR *d = opendir("/proc/self/fd");

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
  * vmm/backends_test.c: one scripted driver of testdev on a guest with each way for interrupts, by
- * callbacks or past the monitor, and with BARs that are mapped or trapped: what the guest sees is the
- * same to the letter. (test 82) The bypass is what KVM does with eventfds: routes, irqfds, resample.
+ * callbacks or past the monitor, and with BARs that are mapped or trapped: what the guest sees is
+ * the same to the letter. (test 82) The bypass is what KVM does with eventfds: routes, irqfds,
+ * resample.
  */
 #include <errno.h>
 #include <linux/pci_regs.h>
