@@ -4,6 +4,7 @@
  * guest's driver: interrupts of all kinds. The devices are models of uvfio's ("edu", "igb") or
  * addresses of real ones, by the same calls (tests/host.sh). The numbers are those of docs/vmm.md.
  */
+#include <dirent.h>
 #include <linux/pci_regs.h>
 #include <pthread.h>
 #include <sched.h>
@@ -391,11 +392,24 @@ static void *storm(void *arg)
 	return NULL;
 }
 
-/* On and off under a storm: nothing comes once it is off (test 62). */
+/* Return how many files this process has open. */
+static unsigned open_files(void)
+{
+	DIR *dir = opendir("/proc/self/fd");
+	unsigned n = 0;
+
+	while (dir && readdir(dir))
+		n++;
+	if (dir)
+		closedir(dir);
+	return n;
+}
+
+/* On and off under a storm: nothing comes once it is off, and nothing stays open (test 62). */
 static void on_and_off(void)
 {
 	pthread_t thread;
-	unsigned before;
+	unsigned before, files;
 
 	begin_igb();
 	for (unsigned i = 0; i < VECTORS; i++)
@@ -404,6 +418,7 @@ static void on_and_off(void)
 	stop = false;
 	CHECK(uvfio_vm_start_thread(vm) == 0);
 	CHECK(pthread_create(&thread, NULL, storm, NULL) == 0);
+	files = open_files();
 	for (unsigned round = 0; round < 100; round++) {
 		before = get(&messages);
 		msix_control(PCI_MSIX_FLAGS_ENABLE);
@@ -415,6 +430,7 @@ static void on_and_off(void)
 		sched_yield();
 		CHECK(get(&messages) == before);
 	}
+	CHECK(open_files() == files);
 	stop = true;
 	pthread_join(thread, NULL);
 	finish();
