@@ -348,8 +348,9 @@ UVFIO_PUBLIC int uvfio_write64(struct uvfio_device *dev, unsigned bar, uint64_t 
  * @out: gets the registers.
  *
  * A load or store there is one of the device, with nothing in between: of a BAR that is plain
- * memory, as those of real devices are (uvfio_open_host()). It may be a bus error (SIGBUS) while
- * memory decoding is off, in D3hot, and during a reset. Other BARs are for uvfio_read() and
+ * memory, as those of real devices are (uvfio_open_host()) and those that a model has as such
+ * (UVFIO_PAGE_MEMORY). It may be a bus error while memory decoding is off, in D3hot, and during a
+ * reset: SIGBUS of a real device, SIGSEGV of a model. Other BARs are for uvfio_read() and
  * uvfio_write().
  *
  * Context: any thread.

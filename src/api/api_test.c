@@ -210,6 +210,91 @@ static void test_map_bars(void **state)
 	uvfio_bar_unmap(dev, at); /* not what it gave: a line in the log */
 }
 
+/* True if the program can read at @p, by a call, which does not fault. */
+static bool can_read(volatile void *p)
+{
+	int fds[2];
+	bool can;
+
+	assert_int_equal(pipe(fds), 0);
+	can = write(fds[1], (void *)p, 1) == 1;
+	close(fds[0]);
+	close(fds[1]);
+	return can;
+}
+
+static uint32_t copy(struct uvfio_device *dev, uint64_t src, uint64_t dst, uint64_t len)
+{
+	assert_int_equal(uvfio_write64(dev, 2, TD_DMA_SRC, src), 0);
+	assert_int_equal(uvfio_write64(dev, 2, TD_DMA_DST, dst), 0);
+	assert_int_equal(uvfio_write64(dev, 2, TD_DMA_LEN, len), 0);
+	assert_int_equal(uvfio_write32(dev, 2, TD_DMA_CMD, TD_COPY), 0);
+	return uvfio_read32(dev, 2, TD_DMA_STATUS);
+}
+
+static void decode(struct uvfio_device *dev, uint16_t command)
+{
+	assert_int_equal(uvfio_write(dev, UVFIO_REGION_CONFIG, PCI_COMMAND, &command, 2), 2);
+}
+
+/* A model's BAR that is plain memory, while it answers. */
+static void test_map_memory(void **state)
+{
+	struct uvfio *u = *state;
+	struct uvfio_device *dev = open_model(u, "testdev,ram_memory=on"), *other;
+	volatile void *at, *later;
+	volatile uint32_t *bar;
+	uint32_t *mem;
+	uint64_t iova;
+
+	assert_int_equal(uvfio_bar_map(dev, 2, 0, 4096, &at), -ENOTSUP);
+	assert_int_equal(uvfio_bar_map(dev, 0, 4096, 8192, &at), 0);
+	bar = at;
+	bar[1] = 0x600d;
+	assert_int_equal(uvfio_read32(dev, 0, 4096 + 4), 0x600d);
+	assert_int_equal(uvfio_write32(dev, 0, 8192, 7), 0);
+	assert_int_equal(bar[1024], 7);
+	assert_true(can_read(bar));
+	/* it does not decode: also what is mapped meanwhile */
+	decode(dev, 0);
+	assert_false(can_read(bar));
+	assert_int_equal(uvfio_bar_map(dev, 0, 4096, 4096, &later), 0);
+	assert_false(can_read(later));
+	decode(dev, PCI_COMMAND_MEMORY);
+	assert_int_equal(bar[1], 0x600d);
+	assert_int_equal(((volatile uint32_t *)later)[1], 0x600d);
+	uvfio_bar_unmap(dev, later);
+
+	/* another device's DMA is an access of the BAR */
+	other = open_model(u, "testdev");
+	assert_int_equal(uvfio_bus_master(other, true), 0);
+	mem = uvfio_dma_alloc(u, 4096, &iova);
+	assert_non_null(mem);
+	mem[0] = 0x1234;
+	assert_int_equal(
+		uvfio_dma_map(u, 0x10000000, (void *)bar, 8192, UVFIO_DMA_READ | UVFIO_DMA_WRITE),
+		0);
+	assert_int_equal(copy(other, iova, 0x10000000 + 4096, 4), TD_OK);
+	assert_int_equal(bar[1024], 0x1234);
+	decode(dev, 0);
+	mem[0] = 0x4321;
+	assert_int_equal(copy(other, iova, 0x10000000 + 4096, 4), TD_FAULT);
+	/* and cannot be mapped now, nor with memory beside it */
+	assert_int_equal(uvfio_dma_map(u, 0x20000000, (void *)bar, 4096, UVFIO_DMA_READ), -EFAULT);
+	assert_int_equal(uvfio_dma_map(u, 0x20000000, (char *)bar - 4096, 8192, UVFIO_DMA_READ),
+			 -EFAULT);
+	decode(dev, PCI_COMMAND_MEMORY);
+	assert_int_equal(bar[1024], 0x1234);
+	/* a reset clears it, and the mapping is there again */
+	assert_int_equal(uvfio_reset(dev), 0);
+	assert_int_equal(bar[1024], 0);
+	uvfio_bar_unmap(other, bar); /* not its: a line in the log */
+	assert_int_equal(uvfio_dma_unmap(u, 0x10000000, 8192), 8192);
+	uvfio_bar_unmap(dev, bar);
+	uvfio_dma_free(u, mem, 4096, iova);
+	uvfio_close(other);
+}
+
 static void test_no_real_device(void **state)
 {
 	struct uvfio *u = *state;
@@ -234,15 +319,6 @@ static void test_no_reset(void **state)
 	dev = open_model(*state, spec);
 	assert_int_equal(uvfio_reset(dev), -EINVAL);
 	assert_non_null(strstr(uvfio_strerror(*state), "no way to be reset"));
-}
-
-static uint32_t copy(struct uvfio_device *dev, uint64_t src, uint64_t dst, uint64_t len)
-{
-	assert_int_equal(uvfio_write64(dev, 2, TD_DMA_SRC, src), 0);
-	assert_int_equal(uvfio_write64(dev, 2, TD_DMA_DST, dst), 0);
-	assert_int_equal(uvfio_write64(dev, 2, TD_DMA_LEN, len), 0);
-	assert_int_equal(uvfio_write32(dev, 2, TD_DMA_CMD, TD_COPY), 0);
-	return uvfio_read32(dev, 2, TD_DMA_STATUS);
 }
 
 static void test_dma(void **state)
@@ -583,6 +659,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_registers, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_no_reset, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_map_bars, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_map_memory, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_no_real_device, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_dma, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_dma_limit, setup, teardown),

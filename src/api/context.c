@@ -62,8 +62,11 @@ struct uvfio *uvfio_new(void)
 		goto fail_machine;
 	u->pid = getpid();
 	pthread_mutex_init(&u->lock, NULL);
+	pthread_mutex_init(&u->bars_lock, NULL);
 	CDS_INIT_LIST_HEAD(&u->devices);
 	CDS_INIT_LIST_HEAD(&u->memory);
+	CDS_INIT_LIST_HEAD(&u->bars);
+	machine_set_device_memory(u->machine, api_device_memory, u);
 	/* an error of a context that lived at this address is not ours */
 	api_fail(u, 0, "%s", "");
 	return u;
@@ -93,6 +96,7 @@ void uvfio_free(struct uvfio *u)
 	vfio_ioas_put(u->ioas);
 	machine_free(u->machine, false);
 	pthread_mutex_destroy(&u->lock);
+	pthread_mutex_destroy(&u->bars_lock);
 	free(u);
 }
 
@@ -156,8 +160,6 @@ static int open_device(struct uvfio *u, struct machine_device *d, struct uvfio_d
 	}
 	dev->faults_before = atomic_load(&d->vdev->iommu->faults);
 	pthread_mutex_init(&dev->command_lock, NULL);
-	pthread_mutex_init(&dev->bars_lock, NULL);
-	CDS_INIT_LIST_HEAD(&dev->bars);
 	cds_list_add_tail(&dev->node, &u->devices);
 	*out = dev;
 	return 0;
@@ -237,7 +239,6 @@ void uvfio_close(struct uvfio_device *dev)
 	cds_list_del(&dev->node);
 	vfio_open_close(&dev->open);
 	pthread_mutex_unlock(&u->lock);
-	pthread_mutex_destroy(&dev->bars_lock);
 	pthread_mutex_destroy(&dev->command_lock);
 	free(dev);
 }

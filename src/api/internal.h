@@ -33,7 +33,9 @@ struct uvfio {
 	pthread_mutex_t lock;	      /* guards what follows, and the machine's tables */
 	struct cds_list_head devices; /* open ones */
 	struct cds_list_head memory;
-	struct api_memory *hint; /* below it there is hardly a gap; NULL: look from the start */
+	struct api_memory *hint;   /* below it there is hardly a gap; NULL: look from the start */
+	pthread_mutex_t bars_lock; /* guards what follows; a leaf */
+	struct cds_list_head bars; /* of uvfio_bar_map(), of all devices */
 };
 
 struct uvfio_device {
@@ -42,9 +44,6 @@ struct uvfio_device {
 	struct vfio_open open;
 	struct machine_device *plugged;
 	uint64_t faults_before; /* at open */
-	/* guards bars; a leaf */
-	pthread_mutex_t bars_lock;
-	struct cds_list_head bars; /* struct api_bar of uvfio_bar_map() */
 	/* read, change, write of COMMAND; a leaf but for the driver's */
 	pthread_mutex_t command_lock;
 };
@@ -59,6 +58,8 @@ int api_fail(const struct uvfio *u, int rc, const char *fmt, ...)
 #define API_CALL() CALL_FRAME_STACK(__func__, __builtin_return_address(0))
 /* Unmap and give back everything of uvfio_dma_alloc(). */
 void api_free_memory(struct uvfio *u);
+/* struct vfio_env's device_memory, of the machine @u: a model's BAR is none to DMA of others. */
+bool api_device_memory(void *u, uint64_t vaddr, uint64_t size, struct vfio_bar *first);
 /* Undo all of uvfio_bar_map(). */
 void api_unmap_bars(struct uvfio_device *dev);
 #endif

@@ -168,7 +168,9 @@ struct machine {
 	uint64_t serial;	/* of the change of the run's devices that it follows */
 	bool memlock_inherit;	/* the process's limit, as it is then */
 	uint64_t memlock_limit; /* else this; bytes */
-	bool (*device_memory)(uint64_t vaddr, uint64_t size, struct vfio_bar *first); /* or NULL */
+	/* or NULL */
+	bool (*device_memory)(void *arg, uint64_t vaddr, uint64_t size, struct vfio_bar *first);
+	void *device_memory_arg;
 	bool mmap_auto_off;
 	enum machine_noiommu noiommu;  /* before the first device is added */
 	void (*on_release)(void *arg); /* machine_on_release() */

@@ -13,7 +13,7 @@ static bool device_memory(void *arg, uint64_t vaddr, uint64_t size, struct vfio_
 {
 	struct machine *m = arg;
 
-	return m->device_memory && m->device_memory(vaddr, size, first);
+	return m->device_memory && m->device_memory(m->device_memory_arg, vaddr, size, first);
 }
 
 /* Without a run, devices are counted in the order in which they were added. */
@@ -72,9 +72,12 @@ struct machine *machine_new(void)
 }
 
 void machine_set_device_memory(struct machine *m,
-			       bool (*is)(uint64_t vaddr, uint64_t size, struct vfio_bar *first))
+			       bool (*is)(void *arg, uint64_t vaddr, uint64_t size,
+					  struct vfio_bar *first),
+			       void *arg)
 {
 	m->device_memory = is;
+	m->device_memory_arg = arg;
 }
 
 struct vfio_system *machine_system(struct machine *m)

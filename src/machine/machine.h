@@ -108,7 +108,9 @@ int machine_parse_memlock(const char *text, uint64_t *bytes);
  * mapped.
  */
 void machine_set_device_memory(struct machine *m,
-			       bool (*is)(uint64_t vaddr, uint64_t size, struct vfio_bar *first));
+			       bool (*is)(void *arg, uint64_t vaddr, uint64_t size,
+					  struct vfio_bar *first),
+			       void *arg);
 /*
  * Return @spec with every path in it made absolute, for a program that changes its directory, in
  * *@out (malloc'ed). 0 or -errno with a sentence.

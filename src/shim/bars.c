@@ -80,7 +80,7 @@ bool shim_bar_any(void)
 	return rcu_get(table);
 }
 
-bool shim_bar_memory(uint64_t vaddr, uint64_t size, struct vfio_bar *first)
+bool shim_bar_memory(void *unused, uint64_t vaddr, uint64_t size, struct vfio_bar *first)
 {
 	uint64_t at = vaddr, end = vaddr + size;
 	struct shim_range *r, part;

@@ -57,7 +57,7 @@ bool shim_bar_any(void);
  */
 bool shim_bar_efault(const char *call, const void *buf, size_t len);
 /* for machine_set_device_memory() */
-bool shim_bar_memory(uint64_t vaddr, uint64_t size, struct vfio_bar *first);
+bool shim_bar_memory(void *unused, uint64_t vaddr, uint64_t size, struct vfio_bar *first);
 void shim_bars_lock(void); /* around a fork */
 void shim_bars_unlock(void);
 void shim_bars_abandon(void); /* in a forked child: accesses are bus errors */

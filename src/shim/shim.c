@@ -102,7 +102,7 @@ static int build(struct machine **out)
 
 	if (!m)
 		return -ENOMEM;
-	machine_set_device_memory(m, shim_bar_memory);
+	machine_set_device_memory(m, shim_bar_memory, NULL);
 	rc = machine_claim_dir(m, shim.run_dir);
 	if (rc) {
 		report_err("run-state", SHIM_WHO, rc,

@@ -32,8 +32,8 @@ enum vfio_via {
 
 /*
  * Give an opener's mappings of areas of this kind (polled, direct) their rights (@open), or take
- * them away, which is done when it returns. Returns how many there are. Called by any thread, with any lock of a provider's;
- * takes locks that nobody holds who calls the device.
+ * them away, which is done when it returns. Returns how many there are. Called by any thread, with
+ * any lock of a provider's; takes locks that nobody holds who calls the device.
  */
 typedef unsigned vfio_mapper_fn(void *arg, enum vfio_area_kind kind, bool open);
 

@@ -2,8 +2,8 @@
 /*
  * vfio_pci/mmap.c: which pages of a BAR a user can map, and of what kind they are. Memory BARs of
  * at least a page can be mapped, since nothing else is placed on their pages. The model may except
- * some pages (then there is a sparse-mmap capability), poll some, or have memory there (then openers
- * that map the region are told when the mappings may be used).
+ * some pages (then there is a sparse-mmap capability), poll some, or have memory there (then
+ * openers that map the region are told when the mappings may be used).
  */
 #include "vfio_pci/internal.h"
 

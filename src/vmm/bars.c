@@ -26,7 +26,7 @@ static unsigned reg_of(unsigned index)
 
 /* ---- sizes and types ---- */
 
-/* Have the registers of @b in the copy: without an address, and with the bits that a size leaves. */
+/* Have the registers of @b in the copy: no address, and the bits that a size leaves. */
 static void set_registers(const struct vm_bar *b)
 {
 	uint64_t mask = b->size ? ~(b->size - 1) : 0;

@@ -64,7 +64,7 @@ struct vm_bar {
 	struct cds_list_head windows;
 	atomic_bool answers; /* it decodes: else reads are all ones */
 	atomic_bool said;    /* a line told that the device does not answer there */
-	/* where it is live; UVFIO_VM_UNMAPPED: it is not. Changed with vm_map.lock and place held */
+	/* where it is live; UVFIO_VM_UNMAPPED: it is not. Changed with vm_map's locks held */
 	uint64_t gpa;
 	struct cds_list_head in_map; /* vm_map's list, while it is live; the same */
 	bool dead; /* its memory was away when the guest touched it: no piece is up; vm_map.place */
