@@ -102,7 +102,7 @@ struct vfio_env {
 	/*
 	 * True if all of [vaddr, vaddr + size) is mapped BARs; @first gets the first of them, with
 	 * a reference of its target. Such memory has no pages: devices that have it mapped reach
-	 * the BAR. The address space's lock is held. NULL: false.
+	 * the BAR. The address space's lock may be held. NULL: false.
 	 */
 	bool (*device_memory)(void *arg, uint64_t vaddr, uint64_t size, struct vfio_bar *first);
 	/*

@@ -484,9 +484,15 @@ int vfio_ioas_map_kept(struct vfio_ioas *io, uint64_t iova, uint64_t vaddr, uint
 {
 	int ret = ioas_check_map(iova, vaddr, size, prot);
 	struct vfio_memory *mem;
+	struct vfio_bar bar;
 
 	if (ret)
 		return ret;
+	/* registers have nothing that could be kept */
+	if (bar_at(io->sys, vaddr, size, &bar)) {
+		iommu_target_put(bar.target);
+		return vfio_ioas_map(io, iova, vaddr, size, prot);
+	}
 	if (iommu_check_mapped(vaddr, size))
 		return -EFAULT;
 	mem = ioas_memory_new();

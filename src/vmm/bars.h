@@ -19,11 +19,14 @@
 
 struct uvfio_vm;
 struct uvfio_vm_device;
+struct vfio_bar;
 
 #define VM_BARS 7u /* with the ROM */
 
-/* A part of a BAR that can be direct. All of it is guarded by vm_map.place. */
+/* A part of a BAR that can be direct. Guarded by vm_map.place, but for a node. */
 struct vm_piece {
+	struct vm_bar *bar;
+	struct cds_list_head in_hosts; /* vm_map.hosts, while it is mapped */
 	uint64_t offset, size; /* in the BAR as the guest has it, and in the device's region */
 	int fd;		       /* of the region's area; the byte at @offset is at @fd_offset */
 	uint64_t fd_offset;
@@ -103,8 +106,10 @@ struct vm_ram {
 struct vm_map {
 	pthread_mutex_t place; /* orders changes, and guards these and pieces: */
 	bool settling, again;
-	unsigned patience;     /* faults of the guest that are still put down to a BAR that went */
-	pthread_rwlock_t lock; /* guards what follows; BARs change with place, too */
+	unsigned patience; /* faults of the guest that are still put down to a BAR that went */
+	pthread_mutex_t hosts_lock;	    /* guards the next one; a leaf */
+	struct cds_list_head hosts;	    /* pieces that are mapped, of all devices */
+	pthread_rwlock_t lock;		    /* guards what follows; BARs change with place, too */
 	struct cds_list_head memory, ports; /* struct vm_bar.in_map: who came first comes first */
 	struct cds_list_head ram;	    /* struct vm_ram.node */
 };
@@ -140,6 +145,9 @@ bool vm_bars_in_pba(const struct uvfio_vm_device *dev, unsigned bar, uint64_t of
  * arg is the window's then.
  */
 int vm_bars_window(struct uvfio_vm_device *dev, unsigned bar, const struct vm_window *w);
+/* ---- pieces.c ---- */
+/* struct vfio_env's device_memory, of the guest @vm: a model's BAR is none to DMA of others. */
+bool vm_device_memory(void *vm, uint64_t vaddr, uint64_t size, struct vfio_bar *first);
 /* ---- mmio.c ---- */
 int vm_map_init(struct vm_map *map);
 void vm_map_fini(struct vm_map *map);

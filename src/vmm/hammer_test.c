@@ -187,10 +187,17 @@ static void test_trapped(void **state)
 	hammer("testdev");
 }
 
+/* A BAR of it is the guest's memory, which goes and comes with all that happens. */
+static void test_direct(void **state)
+{
+	hammer("testdev,ram_memory=on");
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_trapped),
+		cmocka_unit_test(test_direct),
 	};
 
 	log_set(2, LOG_NONE);

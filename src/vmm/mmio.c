@@ -22,6 +22,8 @@ int vm_map_init(struct vm_map *map)
 	pthread_mutexattr_settype(&attr, PTHREAD_MUTEX_RECURSIVE);
 	pthread_mutex_init(&map->place, &attr);
 	pthread_mutexattr_destroy(&attr);
+	pthread_mutex_init(&map->hosts_lock, NULL);
+	CDS_INIT_LIST_HEAD(&map->hosts);
 	CDS_INIT_LIST_HEAD(&map->memory);
 	CDS_INIT_LIST_HEAD(&map->ports);
 	CDS_INIT_LIST_HEAD(&map->ram);
@@ -31,6 +33,7 @@ int vm_map_init(struct vm_map *map)
 void vm_map_fini(struct vm_map *map)
 {
 	pthread_mutex_destroy(&map->place);
+	pthread_mutex_destroy(&map->hosts_lock);
 	pthread_rwlock_destroy(&map->lock);
 }
 

@@ -79,6 +79,18 @@ static void init_vm(struct uvfio_vm *vm)
 	assert_int_equal(vm_map_init(&vm->map), 0);
 }
 
+/* Make a device that has no regions but what a test says. */
+static void init_dev(struct uvfio_vm_device *dev, struct uvfio_vm *vm)
+{
+	static const struct vfio_device_ops ops;
+	static struct vfio_device vdev;
+
+	memset(dev, 0, sizeof(*dev));
+	dev->vm = vm;
+	vfio_device_init(&vdev, &ops, "0000:01:00.0", NULL);
+	vfio_open_init(&dev->open, &vdev);
+}
+
 static void init_bar(struct vm_bar *b, struct uvfio_vm_device *dev, uint64_t size)
 {
 	memset(b, 0, sizeof(*b));
@@ -170,13 +182,13 @@ static void test_layout(void **state)
 {
 	static char direct[PAGES * K4];
 	struct vfio_region_area areas[12];
-	struct uvfio_vm_device dev = { 0 };
+	struct uvfio_vm_device dev;
 	struct uvfio_vm vm;
 	struct vm_bar b;
 
 	(void)state;
 	init_vm(&vm);
-	dev.vm = &vm;
+	init_dev(&dev, &vm);
 	for (unsigned round = 0; round < 300; round++) {
 		struct vfio_region r = {
 			.flags = VFIO_REGION_INFO_FLAG_READ | VFIO_REGION_INFO_FLAG_WRITE |
@@ -229,13 +241,13 @@ static void test_no_pieces(void **state)
 {
 	struct vfio_region_area a = { .size = K4, .kind = VFIO_AREA_DIRECT };
 	struct vfio_region r = { .size = K4, .areas = &a, .num_areas = 1 };
-	struct uvfio_vm_device dev = { 0 };
+	struct uvfio_vm_device dev;
 	struct uvfio_vm vm;
 	struct vm_bar b;
 
 	(void)state;
 	init_vm(&vm);
-	dev.vm = &vm;
+	init_dev(&dev, &vm);
 	r.flags = VFIO_REGION_INFO_FLAG_READ | VFIO_REGION_INFO_FLAG_WRITE;
 	init_bar(&b, &dev, K4);
 	assert_int_equal(vm_pieces_init(&b, &r), 0);
@@ -316,7 +328,7 @@ static void test_placing(void **state)
 {
 	static const uint64_t sizes[BARS] = { K4, 4 * K4, 16 * K4, 256, 1024, 16 };
 	struct vfio_region_area areas[BARS];
-	struct uvfio_vm_device dev = { 0 };
+	struct uvfio_vm_device dev;
 	struct vm_bar bars[BARS];
 	struct vm_ram ram = { 0 };
 	struct uvfio_vm vm;
@@ -324,7 +336,7 @@ static void test_placing(void **state)
 
 	(void)state;
 	init_vm(&vm);
-	dev.vm = &vm;
+	init_dev(&dev, &vm);
 	for (unsigned i = 0; i < BARS; i++)
 		add_bar(&bars[i], &dev, sizes[i], &areas[i]);
 	for (unsigned round = 0; round < 5000; round++) {
@@ -366,13 +378,13 @@ static void test_placing(void **state)
 static void test_refused(void **state)
 {
 	struct vfio_region_area area;
-	struct uvfio_vm_device dev = { 0 };
+	struct uvfio_vm_device dev;
 	struct uvfio_vm vm;
 	struct vm_bar b;
 
 	(void)state;
 	init_vm(&vm);
-	dev.vm = &vm;
+	init_dev(&dev, &vm);
 	add_bar(&b, &dev, K4, &area);
 	guest.answer = -EEXIST;
 	vm_map_add(&b, K4);
@@ -389,13 +401,13 @@ static void test_refused(void **state)
 static void test_unmappable(void **state)
 {
 	struct vfio_region_area area;
-	struct uvfio_vm_device dev = { 0 };
+	struct uvfio_vm_device dev;
 	struct uvfio_vm vm;
 	struct vm_bar b;
 
 	(void)state;
 	init_vm(&vm);
-	dev.vm = &vm;
+	init_dev(&dev, &vm);
 	add_bar(&b, &dev, K4, &area);
 	b.pieces[0].fd = -1;
 	vm_map_add(&b, K4);
@@ -414,14 +426,14 @@ static void test_unmappable(void **state)
 static void test_alignment(void **state)
 {
 	struct vfio_region_area area;
-	struct uvfio_vm_device dev = { 0 };
+	struct uvfio_vm_device dev;
 	struct uvfio_vm vm;
 	struct vm_bar b;
 	int fd = memfd_create("large", MFD_CLOEXEC);
 
 	(void)state;
 	init_vm(&vm);
-	dev.vm = &vm;
+	init_dev(&dev, &vm);
 	assert_int_equal(ftruncate(fd, 4 * HUGE_2M), 0);
 	add_bar(&b, &dev, 4 * HUGE_2M, &area);
 	b.pieces[0].fd = fd;

@@ -57,6 +57,7 @@ struct uvfio_vm *uvfio_vm_new(const struct uvfio_vm_ops *ops, void *ctx)
 		goto fail_machine;
 	if (vm_map_init(&vm->map))
 		goto fail_events;
+	machine_set_device_memory(vm->machine, vm_device_memory, vm);
 	if (vm_memory_init(vm))
 		goto fail_map;
 	pthread_mutex_init(&vm->devices_lock, NULL);
