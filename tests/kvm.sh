@@ -29,10 +29,14 @@ in_guest() { # with one more try: of a hundred boots one hangs
 }
 if why=$("$top/tools/kvm-guest" -n); then
 	run_cases "this machine" timeout 300 "$build/test/kvm_cases" ${long:+long}
+	run_cases "this machine" timeout 300 "$build/test/kvm_assign"
 fi
 if [[ $long || $why ]]; then
 	run_cases kvm-guest in_guest -d edu -f "$build/test/kvm_cases=/guest/test/kvm_cases" \
-		"${lib[@]}" -- "test/kvm_cases 0000:00:04.0 ${long:+long} 2>/tmp/err; rc=\$?; cat /tmp/err; exit \$rc"
+		-f "$build/test/kvm_assign=/guest/test/kvm_assign" "${lib[@]}" -- "
+			test/kvm_cases 0000:00:04.0 ${long:+long} 2>/tmp/err; rc=\$?
+			test/kvm_assign 2>>/tmp/err; rc2=\$?
+			cat /tmp/err; exit \$((rc > rc2 ? rc : rc2))"
 fi
 [[ $long ]] || { counts; exit; }
 counts

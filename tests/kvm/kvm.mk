@@ -1,9 +1,11 @@
 # SPDX-License-Identifier: BSD-3-Clause
-# What tests/kvm.sh runs: a monitor of the installed header's, with the shared library.
-$(BUILD)/test/kvm_cases: tests/kvm/kvm_cases.c tests/kvm/guest.h tests/lib/cases.h \
+# What tests/kvm.sh runs: monitors of the installed headers', with the shared library.
+kvm_programs := $(addprefix $(BUILD)/test/,kvm_cases kvm_assign)
+$(BUILD)/test/kvm_assign: include/uvfio/kvm_assign.h
+$(kvm_programs): $(BUILD)/test/%: tests/kvm/%.c tests/kvm/guest.h tests/lib/cases.h \
 		include/uvfio/vmm.h $(LIBUVFIO)
 	@mkdir -p $(@D)
 	$(call say,LINK,$@)
 	$(Q)$(test_cc) -Wno-unused-parameter $(if $(SANITIZE),-fsanitize=$(SANITIZE)) -Itests -Isrc \
 		-Iinclude -o $@ $< $(LIBUVFIO) -Wl,-rpath,'$$ORIGIN/..' -lpthread
-test-programs: $(BUILD)/test/kvm_cases
+test-programs: $(kvm_programs)
