@@ -2,15 +2,16 @@
 # SPDX-License-Identifier: BSD-3-Clause
 # host.sh [CASE]... : real devices by the provider of src/host/, in one guest with the kernel's VFIO
 # and an emulated IOMMU (tests/host/client.c), and their config space as a virtual machine has it
-# (tests/host/config.c). They are: an edu beside a network card on a bus of conventional PCI, which
+# (tests/host/config.c), and its memory and resets (tests/host/memory.c). They are: an edu beside a network card on a bus of conventional PCI, which
 # is one IOMMU group; an NVMe controller, an 82576 with a VF, and another edu, each behind a root
 # port. Ports have 5 GT/s: after a reset Linux waits for the Data Link Layer Link Active bit of
 # faster ones, which QEMU does not set.
 set -uo pipefail
 # shellcheck source=tests/lib/part.sh
 . "$(dirname "$0")/lib/part.sh"
-client=$build/test/host_client config=$build/test/host_config guest=$build/test/host_vmm
-for x in "$client" "$config" "$guest"; do
+client=$build/test/host_client config=$build/test/host_config memory=$build/test/host_memory
+guest=$build/test/host_vmm
+for x in "$client" "$config" "$memory" "$guest"; do
 	[[ -x $x ]] || { echo "host: $x is missing: make test-programs" >&2; exit 1; }
 done
 "$top/tools/qemu-newest" --version >"$tmp/version" 2>&1 || { cat "$tmp/version"; echo "SKIP: the newest QEMU of Debian (tools/qemu-newest)"; exit 77; }
@@ -28,10 +29,12 @@ truncate -s 4096 "$tmp/rom"
 # the neighbour has its own driver at first
 before="not_bound not_viable" after="by_address registers interrupts dma two_spaces identify busy a_group tokens ranges memlock given resets removal features"
 configs="config_edu config_nvme config_igb config_vf rom guest_flr left_as_it_was"
-all="$before $after $configs"
+memories="vm_ram vm_moves vm_ranges vm_memlock vm_discards vm_second vm_peer vm_own_iommu"
+memories+=" vm_reset_kinds vm_reset_leaves_nothing vm_reset_together"
+all="$before $after $configs $memories"
 # a guest of uvfio/vmm.h that drives an edu and an 82576, real ones and models
 driver="host_vmm 0000:05:00.0 0000:04:00.0"
-[[ $# -gt 0 ]] && after=$* configs=$* before= all=$* driver=
+[[ $# -gt 0 ]] && after=$* configs=$* memories=$* before= all=$* driver=
 cat >"$tmp/run" <<'END'
 cd /sys/bus/pci
 echo 1 >/sys/module/vfio_pci/parameters/enable_sriov
@@ -42,8 +45,8 @@ bind() {
 }
 for d in 0000:02:01.0 0000:03:00.0 0000:04:00.0 0000:05:00.0; do bind $d; done
 END
-echo "host_client $before; bind 0000:02:02.0; host_client $after; host_config $configs; echo real; $driver; true" >>"$tmp/run"
-QEMU=$top/tools/qemu-newest GUEST_TIMEOUT=400 "$top/tools/kernel-vfio-guest" -k 6.12 -u -M e1000 -f "$client" -f "$config" -f "$guest" "${qemu[@]}" -- "$(cat "$tmp/run")" >"$tmp/out" 2>&1 || no "the guest" "$(tail -n 5 "$tmp/out")"
+echo "host_client $before; bind 0000:02:02.0; host_client $after; host_config $configs; host_memory $memories; echo real; ${driver:-true}; true" >>"$tmp/run"
+QEMU=$top/tools/qemu-newest GUEST_TIMEOUT=400 "$top/tools/kernel-vfio-guest" -k 6.12 -u -M e1000 -f "$client" -f "$config" -f "$memory" -f "$guest" "${qemu[@]}" -- "$(cat "$tmp/run")" >"$tmp/out" 2>&1 || no "the guest" "$(tail -n 5 "$tmp/out")"
 sed '/^real/,$d' "$tmp/out" >"$tmp/cases"
 cases "$tmp/cases" "" ""
 same "as many cases as there are" "$(wc -w <<<"$all")" "$((passed + failed))"

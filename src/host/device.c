@@ -231,5 +231,6 @@ void host_device_init(struct host_device *h)
 	h->vdev.flags = VFIO_DEVICE_FLAGS_PCI;
 	h->vdev.num_regions = VFIO_PCI_NUM_REGIONS;
 	h->vdev.num_irqs = VFIO_PCI_NUM_IRQS;
+	h->vdev.pins = true;
 	h->fd = -1;
 }
