@@ -218,7 +218,7 @@ void vm_intx_pause(struct uvfio_vm_device *dev, bool paused)
 /* ---- past the monitor ---- */
 
 /* Have an irqfd take the eventfd, and unmask by another one. 0 or -errno: nothing has changed. */
-static int connect(struct uvfio_vm_device *dev)
+static int connect_irqfd(struct uvfio_vm_device *dev)
 {
 	const struct uvfio_vm_irq_ops *ops = &dev->vm->irq_ops;
 	struct vm_intx *x = &dev->irq.intx;
@@ -260,7 +260,7 @@ static void bypass_on(struct uvfio_vm_device *dev)
 	hold(dev, false);
 	vm_watch_set(dev, x->watch, false);
 	drain(x->eventfd);
-	rc = connect(dev);
+	rc = connect_irqfd(dev);
 	if (!rc) {
 		x->bypass = true;
 		return;

@@ -36,17 +36,33 @@ static struct msi read_msi(const struct uvfio_vm_device *dev)
 	return m;
 }
 
-/* Bring routes and masks to what the registers say. */
-static void follow(struct uvfio_vm_device *dev, const struct msi *m)
+/* Return how many vectors can be used, those without a gap. */
+static unsigned usable(const struct uvfio_vm_device *dev)
+{
+	unsigned n = 0;
+
+	while (n < dev->irq.num_vectors && vm_vector_usable(dev, n))
+		n++;
+	return n;
+}
+
+/*
+ * Bring routes and masks to what the registers say. 0; or -errno: some vectors have no eventfd, or
+ * no way to the guest.
+ */
+static int follow(struct uvfio_vm_device *dev, const struct msi *m)
 {
 	uint32_t low = m->vectors - 1;
 	unsigned n = dev->irq.num_vectors;
+	int rc = 0;
 
 	for (unsigned i = 0; i < n; i++) {
-		int rc = vm_vector_prepare(dev, i, m->address, (m->data & ~low) | i);
+		int one = vm_vector_prepare(dev, i, m->address, (m->data & ~low) | i);
 
-		if (rc)
-			vm_warn("vmm-vector", dev, rc, "MSI %u has no interrupt", i);
+		if (one) {
+			vm_vector_disconnect(dev, i);
+			rc = one;
+		}
 	}
 	vm_vectors_commit(dev);
 	for (unsigned i = 0; i < n; i++) {
@@ -55,6 +71,9 @@ static void follow(struct uvfio_vm_device *dev, const struct msi *m)
 		else if (vm_vector_usable(dev, i))
 			vm_vector_connect(dev, i);
 	}
+	if (usable(dev) == n)
+		return 0;
+	return rc ? rc : -ENOMEM; /* of an irqfd that was refused, and the loop has no room */
 }
 
 /* Try with @n vectors. 0; positive: so many can be had, fewer; or -errno: nothing is on. */
@@ -65,7 +84,13 @@ static int try(struct uvfio_vm_device *dev, const struct msi *m, unsigned n)
 
 	if (rc)
 		return rc;
-	follow(dev, m);
+	rc = follow(dev, m);
+	if (rc) {
+		unsigned have = usable(dev);
+
+		vm_vectors_free(dev);
+		return have ? (int)have : rc;
+	}
 	for (unsigned i = 0; i < n; i++)
 		irq->fds[i] = irq->vectors[i].eventfd;
 	rc = vm_set_irqs(dev, VFIO_PCI_MSI_IRQ_INDEX,
@@ -122,6 +147,7 @@ void vm_msi_written(struct uvfio_vm_device *dev, uint16_t old)
 {
 	bool is = dev->irq.kind == VM_IRQ_MSI;
 	struct msi m = read_msi(dev);
+	int rc;
 
 	if (!(m.flags & PCI_MSI_FLAGS_ENABLE)) {
 		if (is) {
@@ -133,8 +159,8 @@ void vm_msi_written(struct uvfio_vm_device *dev, uint16_t old)
 	/* what could not be had is tried again when the guest asks for it anew */
 	if (!(old & PCI_MSI_FLAGS_ENABLE) || (m.flags ^ old) & PCI_MSI_FLAGS_QSIZE)
 		enable(dev, &m);
-	else if (is)
-		follow(dev, &m);
+	else if (is && (rc = follow(dev, &m)))
+		vm_warn("vmm-vector", dev, rc, "some vectors of MSI have no interrupts");
 }
 
 uint32_t vm_msi_pending(const struct uvfio_vm_device *dev)

@@ -74,10 +74,16 @@ static bool is_new(const struct uvfio_vm_device *dev, unsigned i)
 	return v->connected && !v->in_vfio;
 }
 
-/* What it has is for others; the guest's next unmasking tries again. */
+/*
+ * The guest's next unmasking tries again. What it has is for others, but for an eventfd that VFIO
+ * has.
+ */
 static void lose_vector(struct uvfio_vm_device *dev, unsigned i, int rc)
 {
-	vm_vector_drop(dev, i);
+	if (dev->irq.vectors[i].in_vfio)
+		vm_vector_disconnect(dev, i);
+	else
+		vm_vector_drop(dev, i);
 	vm_warn(REPORT_HINT("vmm-vector",
 			    "; the limit of open files may be too low (RLIMIT_NOFILE)"),
 		dev, rc, "MSI-X vector %u has no interrupt", i);

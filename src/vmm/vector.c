@@ -48,13 +48,13 @@ static void drop_route(struct uvfio_vm_device *dev, struct vm_vector *v)
 	dev->irq.changed = true;
 }
 
-/* Take the irqfd away: events wait in the eventfd. */
+/* Take the irqfd away, if it is by that: events wait in the eventfd. */
 static void drop_irqfd(struct uvfio_vm_device *dev, struct vm_vector *v)
 {
 	if (!v->irqfd)
 		return;
 	dev->vm->irq_ops.irqfd(dev->vm->irq_ctx, v->eventfd, v->gsi, -1, false);
-	v->irqfd = false;
+	v->irqfd = v->connected = false;
 }
 
 void vm_vector_drop(struct uvfio_vm_device *dev, unsigned i)
@@ -220,11 +220,12 @@ void vm_vector_disconnect(struct uvfio_vm_device *dev, unsigned i)
 
 	if (!v->connected)
 		return;
-	v->connected = false;
-	if (v->irqfd)
+	if (v->irqfd) {
 		drop_irqfd(dev, v);
-	else
+	} else {
 		vm_watch_set(dev, v->watch, false);
+		v->connected = false;
+	}
 }
 
 uint64_t vm_vectors_waiting(const struct uvfio_vm_device *dev, unsigned first, unsigned n)
