@@ -41,6 +41,7 @@ struct space {
 struct cdev {
 	struct ictx *ictx;
 	struct space *space;
+	bool with_token; /* it was bound by one */
 };
 
 /*
@@ -293,7 +294,8 @@ int host_cdev_path(const struct host_device *h, char path[HOST_PATH])
 	if (rc != 1)
 		return !rc || rc == -ENOENT ? -ENODEV : rc;
 	snprintf(path, HOST_PATH, "%s/vfio/devices/%s", h->env->dev, f.name);
-	return 0;
+	/* a kernel without them (CONFIG_VFIO_DEVICE_CDEV) has the directory all the same */
+	return sys_call(SYS_faccessat, AT_FDCWD, (long)path, F_OK, 0, 0, 0) ? -ENODEV : 0;
 }
 
 static bool may_open(const char *path)
@@ -403,19 +405,22 @@ static int get_own(struct host_device *h)
 static int open_by_cdev(struct host_device *h, struct vfio_ioas *io)
 {
 	const uint8_t *uuid = h->shown ? h->shown_token : h->has_token ? h->token : NULL;
+	struct cdev *own;
 	int fd, rc;
 
 	pthread_mutex_lock(&lock);
 	rc = get_own(h);
 	if (rc)
 		goto out;
+	own = h->own;
+	own->with_token = uuid;
 	fd = rc = open_file(h);
 	if (fd < 0)
 		goto out_drop;
 	rc = host_file_changed(h, fd, true);
 	if (rc)
 		goto close;
-	rc = bind(h, fd, ((struct cdev *)h->own)->ictx, uuid);
+	rc = bind(h, fd, own->ictx, uuid);
 	if (rc) {
 		rc = say_not_bound(h, rc, uuid);
 		host_file_changed(h, fd, false);
@@ -448,14 +453,16 @@ static void closed_by_cdev(struct host_device *h)
 static int check_token_by_cdev(struct host_device *h, const uint8_t *uuid)
 {
 	int fd = open_file(h), rc;
+	bool is_asked;
 
 	if (fd < 0)
 		return fd;
 	pthread_mutex_lock(&lock);
+	is_asked = ((struct cdev *)h->own)->with_token;
 	rc = bind(h, fd, ((struct cdev *)h->own)->ictx, uuid);
 	pthread_mutex_unlock(&lock);
 	fd_close_private(fd);
-	if (rc == -EACCES || (rc == -EINVAL && uuid && !h->has_token && !h->shown))
+	if (rc == -EACCES || (rc == -EINVAL && uuid && !is_asked))
 		return say_not_bound(h, rc, true);
 	return 0;
 }

@@ -35,10 +35,9 @@ static bool has(struct host_device *h, uint32_t flags)
 	return feature(h, &f, sizeof(f), flags | VFIO_DEVICE_FEATURE_PROBE) >= 0;
 }
 
-static int low_power(struct vfio_device *dev, bool enter, int wake)
+static int enter_or_exit(struct host_device *h, bool enter, int wake)
 {
 	struct wakeup w = { .entry.wakeup_eventfd = wake };
-	struct host_device *h = to_host(dev);
 
 	if (!enter)
 		return feature(h, &w.feature, sizeof(w.feature),
@@ -48,6 +47,25 @@ static int low_power(struct vfio_device *dev, bool enter, int wake)
 			       VFIO_DEVICE_FEATURE_SET | VFIO_DEVICE_FEATURE_LOW_POWER_ENTRY);
 	return feature(h, &w.feature, sizeof(w),
 		       VFIO_DEVICE_FEATURE_SET | VFIO_DEVICE_FEATURE_LOW_POWER_ENTRY_WITH_WAKEUP);
+}
+
+static int low_power(struct vfio_device *dev, bool enter, int wake)
+{
+	int ret = enter_or_exit(to_host(dev), enter, wake);
+
+	if (ret >= 0)
+		atomic_store(&dev->low_power, enter);
+	return ret;
+}
+
+/* Have the kernel wake the device up, as by any call of a user's: many are answered here. */
+static void use(struct vfio_device *dev, bool begins)
+{
+	struct vfio_device_info info = { .argsz = sizeof(info) };
+	struct host_device *h = to_host(dev);
+
+	if (begins)
+		h->env->ioctl(h->fd, VFIO_DEVICE_GET_INFO, &info);
 }
 
 static int set_vf_token(struct vfio_device *dev, const uint8_t uuid[16])
@@ -201,6 +219,7 @@ static int open_device(struct vfio_device *dev)
 /* Regions stay until the next open: a client may look at one that it got before. */
 static void close_device(struct vfio_device *dev)
 {
+	atomic_store(&dev->low_power, false);
 	close_file(to_host(dev));
 }
 
@@ -210,7 +229,7 @@ static void close_device(struct vfio_device *dev)
 	.set_irqs = host_set_irqs, .reset = host_reset, .host_reset = host_host_reset,    \
 	.slot = host_slot, .hot_reset = host_hot_reset, .check_token = check_token,       \
 	.ioeventfd = host_ioeventfd, .request = request, .atomics = atomics
-#define LOW_POWER .low_power = low_power
+#define LOW_POWER .low_power = low_power, .use = use
 #define VF_TOKEN  .set_vf_token = set_vf_token
 
 static const struct vfio_device_ops all_ops[2][2] = {
