@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * tests/host/memory.c: the memory of a virtual machine (uvfio/vmm.h), and resets, with real devices:
- * in a guest whose kernel has VFIO and an IOMMU of 39 bits; host.sh boots it, and says there which
- * devices are where. Arguments: names of cases. The numbers are those of docs/vmm.md.
+ * tests/host/memory.c: the memory of a virtual machine (uvfio/vmm.h), and resets, with real
+ * devices: in a guest whose kernel has VFIO and an IOMMU of 39 bits; host.sh boots it, and says
+ * there which devices are where. Arguments: names of cases. The numbers are those of docs/vmm.md.
  */
 #include <linux/pci_regs.h>
 #include <stdlib.h>
