@@ -456,8 +456,10 @@ UVFIO_PUBLIC int64_t uvfio_vm_dma_unmap(struct uvfio_vm_device *dev, uint64_t io
  * uvfio_vm_assign() - Give the guest a device.
  * @vm: the guest; it has a way for interrupts.
  * @spec: "0000:01:00.0": a real device, bound to vfio-pci. "nvme,image=disk.img": a model of
- *	uvfio's, as for `uvfio run --device`. "fd:5,0000:01:00.0": the same as the first, whose
- *	group descriptor 5 is; "cdev:5": whose character device. The descriptors stay the caller's.
+ *	uvfio's, as for `uvfio run --device`; its address is 0000:01:00.0, 0000:02:00.0, ..., or by
+ *	addr= another one that no real device of the guest has. "fd:5,0000:01:00.0": the same as
+ *	the first, whose group descriptor 5 is; "cdev:5": whose character device. The descriptors
+ *	stay the caller's.
  * @options: words with commas between; NULL: none:
  *	rom=on|off|FILE (on); mmap=on|off (on): are BARs mapped; bars=-2-4: never these;
  *	pba=on|off (on): trap the page of the MSI-X pending bits; intx_timeout=MS (1100; 0: none):

@@ -160,8 +160,11 @@ static int plug(struct uvfio_vm *vm, const char *spec, struct uvfio_vm_device *d
 	}
 	cds_list_for_each_entry(other, &vm->devices, node)
 		if (other->plugged == dev->plugged)
-			return vm_fail(vm, -EBUSY, "%s is assigned to this guest already",
-				       dev->plugged->addr);
+			return vm_fail(vm, -EBUSY, "%s is assigned to this guest already%s",
+				       dev->plugged->addr,
+				       machine_device_is_real(dev->plugged)
+					       ? ""
+					       : ": a model, whose place addr= says");
 	if (!dev->plugged->vdev)
 		return vm_fail(vm, -ENODEV, "%s has the driver %s: it cannot be assigned",
 			       dev->plugged->addr, dev->plugged->driver);
