@@ -142,7 +142,7 @@ static int map(struct vfio_ioas_listener *l, const struct vfio_ioas_range *r)
 	};
 	int ret;
 
-	if (r->device)
+	if (r->device && !r->vaddr)
 		return report_err(
 			"host-dma-bar", c->who, -EFAULT,
 			"MAP_DMA at IOVA 0x%" PRIx64

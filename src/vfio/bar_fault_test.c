@@ -15,7 +15,7 @@
 static struct iommu_target *target;
 static unsigned last_bar;
 static uint64_t last_off;
-static bool answers;
+static bool answers, direct;
 
 static int on_access(void *arg, struct iommu_device *from, unsigned bar, uint64_t off, void *buf,
 		     size_t len, bool write)
@@ -38,7 +38,8 @@ static bool device_memory(void *arg, uint64_t vaddr, uint64_t size, struct vfio_
 				    .offset = second ? vaddr - AT - PAGE : 0x5000,
 				    .length = second ? AT + 3 * PAGE - vaddr : PAGE,
 				    .prot = IOMMU_READ,
-				    .answers = answers };
+				    .answers = answers,
+				    .direct = direct ? 2 * PAGE : 0 };
 	if (first->length > size)
 		first->length = size;
 	return true;
@@ -87,9 +88,58 @@ static void bars(void **state)
 	iommu_target_put(target);
 }
 
+static struct vfio_ioas_range heard;
+
+static int on_map(struct vfio_ioas_listener *l, const struct vfio_ioas_range *r)
+{
+	heard = *r;
+	return 0;
+}
+
+static void on_unmap(struct vfio_ioas_listener *l, const struct vfio_ioas_range *r)
+{
+	heard = (struct vfio_ioas_range){ 0 };
+}
+
+/* Who has mappings made once more by the kernel hears where it finds a real device's BARs. */
+static void direct_bars(void **state)
+{
+	struct vfio_ioas_listener l = { .map = on_map, .unmap = on_unmap }, late = l;
+	struct vfio_system *s = vfio_system_new(&env, NULL);
+	struct vfio_ioas *io = vfio_ioas_new(s, true);
+	uint64_t bytes;
+
+	target = iommu_target_new("0000:01:00.0", on_access, &answers);
+	answers = true;
+	assert_int_equal(vfio_ioas_listen(io, &l), 0);
+	assert_int_equal(vfio_ioas_map(io, IOVA, AT, 3 * PAGE, IOMMU_READ), 0);
+	assert_true(heard.device);
+	assert_int_equal(heard.vaddr, 0); /* a model's */
+	assert_int_equal(vfio_ioas_unmap(io, IOVA, 3 * PAGE, &bytes), 0);
+	direct = true;
+	assert_int_equal(vfio_ioas_map(io, IOVA, AT, 3 * PAGE, IOMMU_READ), 0);
+	assert_true(heard.device);
+	assert_int_equal(heard.vaddr, AT);
+	assert_int_equal(heard.size, 3 * PAGE);
+	/* one who comes later, and when it has gone from there */
+	heard.vaddr = 0;
+	assert_int_equal(vfio_ioas_listen(io, &late), 0);
+	assert_int_equal(heard.vaddr, AT);
+	vfio_ioas_unlisten(io, &late);
+	direct = false;
+	assert_int_equal(vfio_ioas_listen(io, &late), 0);
+	assert_true(heard.device);
+	assert_int_equal(heard.vaddr, 0);
+	vfio_ioas_unlisten(io, &late);
+	vfio_ioas_unlisten(io, &l);
+	vfio_ioas_put(io);
+	vfio_system_free(s);
+	iommu_target_put(target);
+}
+
 int main(void)
 {
-	const struct CMUnitTest tests[] = { cmocka_unit_test(bars) };
+	const struct CMUnitTest tests[] = { cmocka_unit_test(bars), cmocka_unit_test(direct_bars) };
 
 	log_set(2, LOG_NONE);
 	return cmocka_run_group_tests(tests, NULL, NULL);

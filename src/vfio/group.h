@@ -69,6 +69,11 @@ struct vfio_bar {
 	uint64_t offset, length;
 	unsigned prot; /* IOMMU_READ, IOMMU_WRITE: the mapping's */
 	bool answers;  /* now: an access of the mapping would be no bus error */
+	/*
+	 * So many bytes from @offset on are memory of a file which the program has mapped as it is
+	 * (VFIO_AREA_DIRECT): a real device's, which the kernel finds by the program's address.
+	 */
+	uint64_t direct;
 };
 
 /* The default of the kernel's module parameter dma_entry_limit of vfio_iommu_type1. */

@@ -27,6 +27,7 @@ struct vfio_memory {
 	 */
 	bool device;
 	struct bar_window *windows; /* of a program's mapping of BARs; NULL: somebody else's */
+	uint64_t seen; /* where that is, if all of it is memory as it is (vfio_bar.direct); 0 */
 	bool writable; /* its pages must allow writes, also where a mapping only reads */
 	bool there;    /* nobody asks for its pages: they are there, or come when they are used */
 };
@@ -34,6 +35,7 @@ struct vfio_memory {
 /* A BAR that is mapped for DMA, in the order of the mapping. */
 struct bar_window {
 	struct iommu_window *window;
+	unsigned bar;
 	uint64_t offset, length;
 	struct bar_window *next;
 };
@@ -149,6 +151,12 @@ uint64_t ioas_unindex_mem(struct vfio_ioas *io, struct mapping *m);
  * theirs.
  */
 int ioas_insert(struct vfio_ioas *io, struct mapping *m);
+
+/*
+ * True if the program has BARs at [@vaddr, @vaddr + @size), and nothing else; *@first gets the
+ * first, with a reference of its target.
+ */
+bool ioas_bar_at(struct vfio_system *s, uint64_t vaddr, uint64_t size, struct vfio_bar *first);
 
 /* ---- ioas_listen.c, with the space's lock held ---- */
 

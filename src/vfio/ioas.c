@@ -287,8 +287,7 @@ void ioas_memory_put(struct vfio_ioas_set *set, struct vfio_memory *mem)
 	heap_free(mem);
 }
 
-/* True if the program has nothing but BARs at [@vaddr, @vaddr + @size); *@first gets the first. */
-static bool bar_at(struct vfio_system *s, uint64_t vaddr, uint64_t size, struct vfio_bar *first)
+bool ioas_bar_at(struct vfio_system *s, uint64_t vaddr, uint64_t size, struct vfio_bar *first)
 {
 	return s->env->device_memory && s->env->device_memory(s->env_arg, vaddr, size, first);
 }
@@ -307,7 +306,7 @@ static int memory_populate(struct vfio_ioas *io, const struct vfio_memory *mem, 
 		prot |= IOMMU_WRITE;
 	if (mem->device)
 		return 0;
-	if (bar_at(s, vaddr, size, &bar)) {
+	if (ioas_bar_at(s, vaddr, size, &bar)) {
 		iommu_target_put(bar.target);
 		return -EFAULT;
 	}
@@ -336,9 +335,11 @@ static int bars_take(struct vfio_ioas *io, struct vfio_memory *mem, uint64_t vad
 		     unsigned prot)
 {
 	struct bar_window **end = &mem->windows, *w;
+	uint64_t from = vaddr;
+	bool direct = true;
 	struct vfio_bar bar;
 
-	for (; size && bar_at(io->sys, vaddr, size, &bar);
+	for (; size && ioas_bar_at(io->sys, vaddr, size, &bar);
 	     vaddr += bar.length, size -= bar.length) {
 		mem->device = true;
 		w = !bar.answers || prot & ~bar.prot ? NULL : heap_alloc(sizeof(*w));
@@ -351,11 +352,15 @@ static int bars_take(struct vfio_ioas *io, struct vfio_memory *mem, uint64_t vad
 			heap_free(w);
 			return -ENOMEM;
 		}
+		w->bar = bar.bar;
 		w->offset = bar.offset;
 		w->length = bar.length;
+		direct &= bar.direct >= bar.length;
 		*end = w;
 		end = &w->next;
 	}
+	if (mem->device && direct)
+		mem->seen = from;
 	return mem->device && size ? -EFAULT : 0; /* it was unmapped meanwhile */
 }
 
@@ -489,7 +494,7 @@ int vfio_ioas_map_kept(struct vfio_ioas *io, uint64_t iova, uint64_t vaddr, uint
 	if (ret)
 		return ret;
 	/* registers have nothing that could be kept */
-	if (bar_at(io->sys, vaddr, size, &bar)) {
+	if (ioas_bar_at(io->sys, vaddr, size, &bar)) {
 		iommu_target_put(bar.target);
 		return vfio_ioas_map(io, iova, vaddr, size, prot);
 	}

@@ -177,10 +177,14 @@ void vfio_ioas_limits_cut(struct vfio_ioas_limits *limits, const struct vfio_ioa
 struct vfio_ioas_range {
 	uint64_t iova, size;
 	unsigned prot;	/* IOMMU_READ, IOMMU_WRITE */
-	uint64_t vaddr; /* where the program saw it when it mapped it */
+	uint64_t vaddr; /* where the program saw it when it mapped it; 0: only if @device */
 	int fd;		/* the file that the memory is of, or -1: not known. Not the listener's. */
 	uint64_t fd_offset;
-	bool device; /* the program's mapping of a device's registers, which has no pages */
+	/*
+	 * the program's mapping of a device's registers, which has no pages. @vaddr: it is the
+	 * kernel's mapping of a real device's, and there now; else 0
+	 */
+	bool device;
 	/* the program took some of it away since, and it is elsewhere now, where only we know */
 	bool moved;
 };

@@ -7,6 +7,7 @@
 #include <inttypes.h>
 #include <stdio.h>
 
+#include "iommu/peer.h"
 #include "vfio/internal.h"
 
 /*
@@ -138,7 +139,7 @@ static struct vfio_ioas_range range_of(const struct mapping *m)
 		.iova = mapping_iova(m),
 		.size = mapping_size(m),
 		.prot = m->prot,
-		.vaddr = m->mem->device ? 0 : m->by_mem.start,
+		.vaddr = m->mem->device ? m->mem->seen : m->by_mem.start,
 		.fd = m->mem->fd,
 		.fd_offset = m->mem->fd_offset + m->mem_offset,
 		.device = m->mem->device,
@@ -179,6 +180,26 @@ int ioas_tell_map(struct vfio_ioas *io, const struct mapping *m)
 	return 0;
 }
 
+/*
+ * True if the program has the BARs of @m, which is memory of a device, where it had them when it
+ * mapped them: what is there now is what the kernel would find.
+ */
+static bool bars_are_there(struct vfio_ioas *io, const struct mapping *m)
+{
+	uint64_t at = m->mem->seen, left = mapping_size(m);
+	const struct bar_window *w = m->mem->windows;
+	struct vfio_bar bar;
+
+	for (; at && w && left && ioas_bar_at(io->sys, at, left, &bar);
+	     at += w->length, left -= w->length, w = w->next) {
+		iommu_target_put(bar.target);
+		if (bar.bar != w->bar || bar.offset != w->offset || bar.length != w->length ||
+		    bar.direct < bar.length)
+			break;
+	}
+	return !left;
+}
+
 int vfio_ioas_listen(struct vfio_ioas *io, struct vfio_ioas_listener *l)
 {
 	struct vfio_ioas_range r;
@@ -188,6 +209,8 @@ int vfio_ioas_listen(struct vfio_ioas *io, struct vfio_ioas_listener *l)
 	pthread_mutex_lock(&io->lock);
 	for (m = ioas_first(io, 0, UINT64_MAX); m && !ret; m = ioas_next(m, 0, UINT64_MAX)) {
 		r = range_of(m);
+		if (r.device && !bars_are_there(io, m))
+			r.vaddr = 0;
 		ret = l->map(l, &r);
 		if (!ret)
 			continue;

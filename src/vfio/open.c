@@ -367,6 +367,21 @@ void vfio_open_set_mapper(struct vfio_open *o, vfio_mapper_fn *mapper, void *arg
 	pthread_mutex_unlock(&o->dev->mappers_lock);
 }
 
+/* Return how many bytes from @pos of a region on are VFIO_AREA_DIRECT, without a gap. */
+static uint64_t direct_from(struct vfio_open *o, uint32_t index, uint64_t pos)
+{
+	struct vfio_region r;
+	uint64_t end = pos;
+
+	if (vfio_device_region(o, index, &r))
+		return 0;
+	for (unsigned i = 0; i < r.num_areas; i++)
+		if (r.areas[i].kind == VFIO_AREA_DIRECT && end >= r.areas[i].offset &&
+		    end - r.areas[i].offset < r.areas[i].size)
+			end = r.areas[i].offset + r.areas[i].size;
+	return end - pos;
+}
+
 void vfio_device_bar(struct vfio_open *o, uint32_t index, uint64_t pos, struct vfio_bar *out)
 {
 	const struct vfio_device_ops *ops = o->dev->ops;
@@ -374,6 +389,8 @@ void vfio_device_bar(struct vfio_open *o, uint32_t index, uint64_t pos, struct v
 
 	*out = (struct vfio_bar){ .bar = index, .offset = pos };
 	out->answers = !bar || !ops->memory_answers || ops->memory_answers(o->dev);
+	if (bar && !ops->target)
+		out->direct = direct_from(o, index, pos);
 	if (!bar || !ops->target)
 		return;
 	out->target = ops->target(o->dev);

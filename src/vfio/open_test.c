@@ -609,7 +609,9 @@ static void mappers(void **state)
 static void parts(void **state)
 {
 	struct vfio_region r = { .areas = touching, .num_areas = 4 };
+	struct world *w = *state;
 	uint64_t offset, size;
+	struct vfio_bar bar;
 	unsigned i = 0;
 
 	assert_true(vfio_region_part(&r, &i, &offset, &size));
@@ -622,6 +624,14 @@ static void parts(void **state)
 	i = 0;
 	r.num_areas = 0;
 	assert_false(vfio_region_part(&r, &i, &offset, &size));
+
+	/* of a BAR that nobody here reaches: what of it is memory as it is */
+	vfio_device_bar(&w->o, 4, 2 * PAGE + 8, &bar);
+	assert_int_equal(bar.direct, PAGE - 8);
+	vfio_device_bar(&w->o, 4, PAGE, &bar);
+	assert_int_equal(bar.direct, 0);
+	vfio_device_bar(&w->o, 4, 3 * PAGE, &bar);
+	assert_int_equal(bar.direct, 0);
 }
 
 #define NONE	VFIO_IRQ_SET_DATA_NONE
@@ -767,7 +777,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(map_limits, setup, teardown),
 		cmocka_unit_test_setup_teardown(mappers, setup, teardown),
 		cmocka_unit_test_setup_teardown(by_node, setup, teardown),
-		cmocka_unit_test(parts),
+		cmocka_unit_test_setup_teardown(parts, setup, teardown),
 		cmocka_unit_test_setup_teardown(irq_set_checks, setup, teardown),
 		cmocka_unit_test_setup_teardown(ioeventfds, setup, teardown),
 		cmocka_unit_test_setup_teardown(features, setup, teardown),
