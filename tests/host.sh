@@ -27,7 +27,7 @@ q -device nvme,serial=tests,drive=d0,bus=rp2 -device igb,bus=rp3 -device edu,bus
 truncate -s 4096 "$tmp/rom"
 
 # the neighbour has its own driver at first
-before="not_bound not_viable" after="by_address registers interrupts dma two_spaces identify busy a_group tokens ranges memlock given resets removal features"
+before="not_bound not_viable" after="by_address registers interrupts dma two_spaces peer identify busy a_group tokens ranges memlock given resets removal features"
 configs="config_edu config_nvme config_igb config_vf rom guest_flr left_as_it_was"
 memories="vm_ram vm_moves vm_ranges vm_memlock vm_discards vm_second vm_peer vm_own_iommu"
 memories+=" vm_reset_kinds vm_reset_leaves_nothing vm_reset_together"

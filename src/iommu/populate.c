@@ -6,10 +6,12 @@
  */
 #include <errno.h>
 #include <linux/futex.h>
+#include <string.h>
 #include <sys/mman.h>
 #include <sys/syscall.h>
 
 #include "base/guard.h"
+#include "base/maps.h"
 #include "base/sys.h"
 #include "base/util.h"
 #include "iommu/domain.h"
@@ -46,6 +48,48 @@ static int touch_each(uint64_t vaddr, uint64_t size, unsigned prot)
 	return 0;
 }
 
+/* A range of addresses, and how far it is known to be mappings of real devices' BARs. */
+struct search {
+	uint64_t at, end;
+	unsigned prot;
+	bool any, wrong; /* some of it is; but not all, or not with these rights */
+};
+
+static bool look(const char *line, void *arg)
+{
+	struct search *s = arg;
+	uint64_t start, end;
+	const char *rights = maps_bounds(line, &start, &end);
+	bool bar =
+		strstr(rights, "anon_inode:[vfio-device]") || strstr(rights, "/vfio/devices/vfio");
+
+	if (end <= s->at)
+		return true;
+	if (start >= s->end)
+		return false;
+	s->any |= bar;
+	if (!bar || start > s->at || (s->prot & IOMMU_READ && rights[0] != 'r') ||
+	    (s->prot & IOMMU_WRITE && rights[1] != 'w'))
+		s->wrong = true;
+	s->at = end;
+	return s->at < s->end;
+}
+
+/*
+ * True if the program has mapped registers of real devices there, by the kernel's VFIO. They are
+ * not touched, which could do something: *@ret gets 0, or -EFAULT if these are not all of it, or
+ * not with these rights.
+ */
+static bool is_registers(uint64_t vaddr, uint64_t size, unsigned prot, int *ret)
+{
+	struct search s = { .at = vaddr, .end = vaddr + size, .prot = prot };
+
+	if (maps_each(look, &s) || !s.any)
+		return false;
+	*ret = s.wrong || s.at < s.end ? -EFAULT : 0;
+	return true;
+}
+
 int iommu_check_mapped(uint64_t vaddr, uint64_t size)
 {
 	/* it walks the areas and does nothing else */
@@ -56,6 +100,7 @@ int iommu_populate(uint64_t vaddr, uint64_t size, unsigned prot)
 {
 	int advice = prot & IOMMU_WRITE ? MADV_POPULATE_WRITE : MADV_POPULATE_READ;
 	long ret;
+	int bars;
 
 	do {
 		ret = sys_call(SYS_madvise, (long)vaddr, (long)size, advice, 0, 0, 0);
@@ -68,6 +113,8 @@ int iommu_populate(uint64_t vaddr, uint64_t size, unsigned prot)
 		return iommu_check_mapped(vaddr, size) ? -EFAULT : -ENOMEM;
 	case -EINVAL:
 		/* rights that are missing, memory that is a device's, or an old kernel */
+		if (is_registers(vaddr, size, prot, &bars))
+			return bars;
 		return touch_each(vaddr, size, prot);
 	default:
 		return -EFAULT;

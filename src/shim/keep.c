@@ -17,6 +17,7 @@
 #include <sys/syscall.h>
 #include <sys/sysmacros.h>
 
+#include "base/maps.h"
 #include "base/reach.h"
 #include "shim/handles.h"
 #include "shim/keep.h"
@@ -62,32 +63,6 @@ char *keep_reserve(const char *old, size_t len)
 	return (char *)at;
 }
 
-/* ---- /proc/self/maps ---- */
-
-int keep_each_mapping(bool (*fn)(const char *line, void *arg), void *arg)
-{
-	int fd = sys_open("/proc/self/maps", O_RDONLY | O_CLOEXEC, 0);
-	char buf[2 * PATH_MAX], *line, *end; /* a line has a path, and 100 characters before it */
-	bool more = true;
-	size_t have = 0;
-	ssize_t n = 0;
-
-	if (fd < 0)
-		return fd;
-	while (more && (n = sys_read(fd, buf + have, sizeof(buf) - 1 - have)) > 0) {
-		have += (size_t)n;
-		buf[have] = '\0';
-		for (line = buf; more && (end = strchr(line, '\n')); line = end + 1) {
-			*end = '\0';
-			more = fn(line, arg);
-		}
-		have -= (size_t)(line - buf);
-		memmove(buf, line, have);
-	}
-	sys_close(fd);
-	return n < 0 ? (int)n : 0;
-}
-
 /* ---- another place ---- */
 
 /* One way to have memory at another place, for [old, old + len) of one mapping. */
@@ -110,20 +85,12 @@ static bool do_piece(struct pieces *p, uint64_t end)
 	return p->at < p->end;
 }
 
-void keep_bounds(const char *line, uint64_t *start, uint64_t *end)
-{
-	char *dash;
-
-	*start = strtoull(line, &dash, 16);
-	*end = strtoull(dash + 1, NULL, 16);
-}
-
 static bool next_piece(const char *line, void *arg)
 {
 	struct pieces *p = arg;
 	uint64_t start, end;
 
-	keep_bounds(line, &start, &end);
+	maps_bounds(line, &start, &end);
 	if (end <= p->at)
 		return true;
 	return start <= p->at && do_piece(p, end);
@@ -139,7 +106,7 @@ static bool each_piece(char *old, size_t len, char *to, piece_fn *fn)
 	struct pieces p = { (uint64_t)old, (uint64_t)old + len, to, fn };
 
 	/* a page is of one mapping, whatever we can read */
-	if (keep_each_mapping(next_piece, &p))
+	if (maps_each(next_piece, &p))
 		while (p.at < p.end && do_piece(&p, p.at + reach_page_size(p.at)))
 			;
 	return p.at == p.end;
@@ -376,7 +343,7 @@ bool keep_is_private(void *addr, size_t len, bool anonymous)
 {
 	struct loss l = { NULL, addr, len, anonymous };
 
-	keep_each_mapping(is_next_private, &l);
+	maps_each(is_next_private, &l);
 	return !l.len;
 }
 
@@ -479,7 +446,7 @@ static bool keep_part(const char *line, void *arg)
 
 static long keep_segment(void *arg)
 {
-	int rc = keep_each_mapping(keep_part, arg);
+	int rc = maps_each(keep_part, arg);
 
 	if (rc)
 		report_warn("proc-missing", SHIM_WHO, rc,

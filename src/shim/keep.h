@@ -28,14 +28,6 @@ char *keep_reserve(const char *old, size_t len);
 void *keep_second_view(void *old, uint64_t len, void *arg);
 void *keep_copy(void *old, uint64_t len, void *arg);
 
-/*
- * Call @fn for each line of /proc/self/maps until it returns false: 0 or -errno. Within shim_run:
- * it takes much of a stack.
- */
-int keep_each_mapping(bool (*fn)(const char *line, void *arg), void *arg);
-/* Read where the mapping of @line lies. */
-void keep_bounds(const char *line, uint64_t *start, uint64_t *end);
-
 /* True if all of [addr, addr + len) is private memory, of no file if @anonymous. */
 bool keep_is_private(void *addr, size_t len, bool anonymous);
 /* keep_file.c: MADV_REMOVE of [addr, addr + len) is about to make a hole in files. */

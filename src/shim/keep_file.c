@@ -10,6 +10,7 @@
 #include <sys/syscall.h>
 #include <sys/sysmacros.h>
 
+#include "base/maps.h"
 #include "shim/keep.h"
 #include "shim/mem.h"
 #include "shim/scope.h"
@@ -66,7 +67,7 @@ static bool lose_of_file(const char *line, void *arg)
 static long lose_file(void *arg)
 {
 	struct file_loss *f = arg;
-	int rc = keep_each_mapping(lose_of_file, f);
+	int rc = maps_each(lose_of_file, f);
 
 	if (rc)
 		report_warn("proc-missing", SHIM_WHO, rc,
@@ -189,7 +190,7 @@ static long keep_removed(void *arg)
 
 	/* it is refused for what is locked, as this is */
 	if (sys_call(SYS_madvise, (long)l->addr, (long)l->len, MADV_COLD, 0, 0, 0) != -EINVAL)
-		keep_each_mapping(remove_part, l);
+		maps_each(remove_part, l);
 	return 0;
 }
 

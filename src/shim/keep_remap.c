@@ -10,6 +10,7 @@
 #include <sys/mman.h>
 #include <sys/syscall.h>
 
+#include "base/maps.h"
 #include "base/reach.h"
 #include "shim/bars.h"
 #include "shim/keep.h"
@@ -122,7 +123,7 @@ static bool is_whole(const char *line, void *arg)
 	struct loss *l = arg;
 
 	at = (uint64_t)l->addr;
-	keep_bounds(line, &start, &end);
+	maps_bounds(line, &start, &end);
 	if (end <= at)
 		return true;
 	l->taken = start <= at && end - at >= l->len;
@@ -134,7 +135,7 @@ static long is_one(void *arg)
 	struct loss *l = arg;
 
 	l->taken = false;
-	return !keep_each_mapping(is_whole, l) && l->taken;
+	return !maps_each(is_whole, l) && l->taken;
 }
 
 /*

@@ -13,6 +13,7 @@
 #include <sys/mman.h>
 #include <sys/syscall.h>
 
+#include "base/maps.h"
 #include "shim/handles.h"
 #include "shim/keep.h"
 #include "shim/mem.h"
@@ -41,7 +42,7 @@ static bool is_protected_so(const char *line, void *arg)
 	const char *rights = strchr(line, ' ');
 	int prot;
 
-	keep_bounds(line, &start, &end);
+	maps_bounds(line, &start, &end);
 	if (end <= g->addr || start >= g->addr + g->len || !rights)
 		return true;
 	prot = (rights[1] == 'r' ? PROT_READ : 0) | (rights[2] == 'w' ? PROT_WRITE : 0) |
@@ -60,7 +61,7 @@ static long goes(void *arg)
 		return 0;
 	/* the kernel does nothing at all where the protection is the same */
 	if (g->prot >= 0)
-		keep_each_mapping(is_protected_so, g);
+		maps_each(is_protected_so, g);
 	if (g->prot < 0)
 		v3_memory_goes(g->system, g->addr, g->len, g->how);
 	return 0;
@@ -124,7 +125,7 @@ static bool segment_goes(const char *line, void *arg)
 	struct going *g = arg, part = *g;
 	uint64_t end;
 
-	keep_bounds(line, &part.addr, &end);
+	maps_bounds(line, &part.addr, &end);
 	part.len = end - part.addr;
 	if (part.addr >= g->addr && strstr(line, " /SYSV")) {
 		/* they lie side by side */
@@ -138,7 +139,7 @@ static bool segment_goes(const char *line, void *arg)
 
 static long all_of_segment(void *arg)
 {
-	keep_each_mapping(segment_goes, arg);
+	maps_each(segment_goes, arg);
 	return 0;
 }
 

@@ -453,6 +453,35 @@ static void two_spaces(void)
 	munmap(mem2, 4 * K);
 }
 
+/* A device reads a register of another one, whose BAR the program has mapped (test 21) */
+static void peer(void)
+{
+	volatile uint32_t *bar;
+	char *mem = memory(K);
+	size_t size = 0;
+	uint64_t bytes;
+
+	begin();
+	CHECK(vfio_ioas_map(io, 0, (uintptr_t)mem, K, RW) == 0);
+	CHECK(find(sys, EDU, &edu) == 0 && use(&edu, io) == 0);
+	CHECK(find(sys, LONE_EDU, &lone) == 0 && use(&lone, io) == 0);
+	command(&edu, 0, PCI_COMMAND_MEMORY | PCI_COMMAND_MASTER);
+	command(&lone, 0, PCI_COMMAND_MEMORY | PCI_COMMAND_MASTER);
+	bar = map_bar(&lone, 0, &size);
+	CHECK(bar);
+	CHECK(vfio_ioas_map(io, 0x800000, (uintptr_t)bar, size, RW) == 0);
+	edu_dma(&edu, 0x800000 + EDU_ID, 4, false);
+	edu_dma(&edu, 0, 4, true);
+	CHECK(*(uint32_t *)mem == EDU_ID_VALUE);
+	/* rights that the mapping has not */
+	CHECK(!mprotect((void *)bar, K, PROT_READ));
+	CHECK(vfio_ioas_map(io, 0x1000000, (uintptr_t)bar, K, RW) == -EFAULT);
+	CHECK(vfio_ioas_unmap(io, 0x800000, size, &bytes) == 0);
+	munmap((void *)bar, size);
+	end();
+	munmap(mem, K);
+}
+
 /* An admin command of an NVMe controller: 64-bit registers, doorbells, queues by DMA, MSI-X */
 static void identify(void)
 {
@@ -760,10 +789,10 @@ static const struct {
 	const char *name;
 	void (*fn)(void);
 } cases[] = {
-	CASE(by_address), CASE(registers), CASE(interrupts), CASE(dma),	       CASE(two_spaces),
-	CASE(identify),	  CASE(busy),	   CASE(not_bound),  CASE(not_viable), CASE(a_group),
-	CASE(tokens),	  CASE(ranges),	   CASE(memlock),    CASE(given),      CASE(resets),
-	CASE(removal),	  CASE(features),
+	CASE(by_address), CASE(registers), CASE(interrupts), CASE(dma),	      CASE(two_spaces),
+	CASE(peer),	  CASE(identify),  CASE(busy),	     CASE(not_bound), CASE(not_viable),
+	CASE(a_group),	  CASE(tokens),	   CASE(ranges),     CASE(memlock),   CASE(given),
+	CASE(resets),	  CASE(removal),   CASE(features),
 };
 
 int main(int argc, char **argv)

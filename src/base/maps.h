@@ -1,0 +1,12 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* base/maps.h: what the process has mapped, as the kernel tells it: /proc/self/maps. */
+#ifndef BASE_MAPS_H
+#define BASE_MAPS_H
+#include <stdbool.h>
+#include <stdint.h>
+
+/* Call @fn for each line until it returns false: 0 or -errno. It takes much of a stack. */
+int maps_each(bool (*fn)(const char *line, void *arg), void *arg);
+/* Read where the mapping of @line lies. Return what follows, which begins with its rights. */
+const char *maps_bounds(const char *line, uint64_t *start, uint64_t *end);
+#endif
