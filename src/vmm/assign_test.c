@@ -342,13 +342,14 @@ static void freed_in_all_states(void **state)
 		if (round == 2)
 			assert_int_equal(uvfio_vm_start_thread(vm), 0);
 		uvfio_vm_free(vm);
+		mem[0] = 0;
 		assert_int_equal(atomic_load(&told.level), 0);
 		assert_int_equal(test_count_fds(), fds);
 		assert_int_equal(test_count_file_mappings(), maps);
 	}
+	vm = outer;
 	usleep(30000);
 	assert_int_equal(mem[0], 0);
-	vm = outer;
 }
 
 /* A hundred times the same, without anything that stays; memory goes when the device has. */

@@ -106,7 +106,6 @@ static void use(struct uvfio_vm_device *dev, unsigned msi)
 	uvfio_vm_config_write(dev, msi + PCI_MSI_FLAGS, 2, PCI_MSI_FLAGS_ENABLE);
 	assert_int_equal(uvfio_vm_bar_read(dev, 2, TD_ID, 4), TD_ID_VALUE);
 	uvfio_vm_bar_write(dev, 2, TD_SCRATCH32, 4, 77);
-	mem[0] = 0;
 	uvfio_vm_bar_write(dev, 2, TD_DMA_PATTERN, 4, 0x11111111);
 	uvfio_vm_bar_write(dev, 2, TD_DMA_DST, 8, 0);
 	uvfio_vm_bar_write(dev, 2, TD_DMA_LEN, 8, 16);
@@ -119,6 +118,8 @@ static void check_fresh(struct uvfio_vm_device *dev, unsigned msi, const uint32_
 {
 	struct uvfio_vm_bar bar;
 
+	/* what was done before the reset was done; nothing comes after it */
+	mem[0] = 0;
 	for (unsigned i = 0; i < PCI_CFG_SIZE; i += 4)
 		if (uvfio_vm_config_read(dev, i, 4) != fresh[i / 4])
 			fail_msg("config space at 0x%x: 0x%x, not 0x%x", i,

@@ -377,13 +377,13 @@ static void vm_reset_leaves_nothing(void)
 	place(dev, 0xe0000000);
 	uvfio_vm_bar_write(dev, 0, EDU_STATUS, 4, 0x80);
 	CHECK(uvfio_vm_bar_read(dev, 0, EDU_STATUS, 4) & 0x80);
-	memset(mem, 0, K);
 	/* DMA that comes 100 ms later */
 	uvfio_vm_bar_write(dev, 0, EDU_SRC, 8, EDU_BUFFER);
 	uvfio_vm_bar_write(dev, 0, EDU_DST, 8, 0);
 	uvfio_vm_bar_write(dev, 0, EDU_COUNT, 8, 64);
 	uvfio_vm_bar_write(dev, 0, EDU_CMD, 8, EDU_RUN | EDU_OUT);
 	CHECK(uvfio_vm_reset_device(dev) == 0);
+	memset(mem, 0, K);
 	for (unsigned i = 0; i < 16; i++)
 		CHECK(uvfio_vm_config_read(dev, 4 * i, 4) == fresh[i]);
 	usleep(300000);
