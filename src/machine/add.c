@@ -103,6 +103,18 @@ static void join_unit(struct plugged *dev)
 	}
 }
 
+bool machine_own_place(const struct plugged *dev, struct pci_address *address, unsigned *group)
+{
+	if (dev->has_own) {
+		*address = dev->own_address;
+		*group = dev->own_group;
+		return true;
+	}
+	/* one that was settled elsewhere */
+	return dev->provider && dev->provider->place &&
+	       !dev->provider->place(dev->spec.model, address, group, NULL);
+}
+
 /*
  * Return the group in our machine of devices that are in group @own elsewhere: that in which one of
  * them is already, else that number, if it is free.
@@ -115,8 +127,7 @@ static unsigned group_of_own(struct machine *m, unsigned own)
 	for (unsigned i = 0; i < m->num_plugged; i++) {
 		const struct plugged *o = m->plugged[i];
 
-		if (!o->gone && o->provider->place &&
-		    !o->provider->place(o->spec.model, &a, &other, NULL) && other == own)
+		if (!o->gone && machine_own_place(o, &a, &other) && other == own)
 			return o->d.group;
 	}
 	return machine_group_is_free(m, own) ? own : machine_free_group(m);
@@ -126,16 +137,15 @@ static unsigned group_of_own(struct machine *m, unsigned own)
 static int find_own_place(struct machine *m, struct plugged *dev, char **err)
 {
 	struct machine_spec *s = &dev->spec;
-	struct pci_address a;
-	unsigned group;
-	int rc = dev->provider->place(s->model, &a, &group, err);
+	int rc = dev->provider->place(s->model, &dev->own_address, &dev->own_group, err);
 
 	if (rc)
 		return rc;
+	dev->has_own = true;
 	if (!s->has_addr)
-		s->addr = a;
+		s->addr = dev->own_address;
 	if (!s->has_group)
-		s->group = group_of_own(m, group);
+		s->group = group_of_own(m, dev->own_group);
 	s->has_addr = s->has_group = true;
 	return 0;
 }

@@ -118,6 +118,13 @@ struct plugged {
 	const struct machine_provider *provider;
 	struct machine_hardware *hw; /* NULL: not made in this process */
 	struct machine_group *group;
+	/*
+	 * Where the device is by itself (machine_provider.place), as was found when it came: what
+	 * its spec names, a descriptor, may be another one's by now.
+	 */
+	struct pci_address own_address;
+	unsigned own_group;
+	bool has_own;
 	struct machine_bus *bus;      /* that it shares; NULL: none, or settled elsewhere */
 	struct vfio_place place;      /* that is reserved in the group */
 	struct machine_spec spec;     /* option texts live as long as this */
@@ -237,6 +244,8 @@ bool machine_group_is_free(struct machine *m, unsigned id);
 /* Return the number of the first group that nobody is in. */
 unsigned machine_free_group(struct machine *m);
 void machine_plugged_free(struct plugged *dev);
+/* Tell where @dev is by itself. False: it is nowhere but in the machine. */
+bool machine_own_place(const struct plugged *dev, struct pci_address *address, unsigned *group);
 /* Say where @dev is, in numbers and as a text. */
 void machine_set_address(struct plugged *dev, const struct pci_address *a);
 /* Return the device at an address, or the PF of a VF that can be there; NULL: it is free. */

@@ -136,8 +136,7 @@ bool machine_device_is_real(const struct machine_device *d)
 	struct pci_address own;
 	unsigned group;
 
-	return dev->provider && dev->provider->is_real && dev->provider->place &&
-	       !dev->provider->place(dev->spec.model, &own, &group, NULL) &&
+	return dev->provider && dev->provider->is_real && machine_own_place(dev, &own, &group) &&
 	       pci_address_equal(&own, &d->address);
 }
 

@@ -435,6 +435,61 @@ static void failing(void **state)
 	machine_free(m, false);
 }
 
+/* What a descriptor of this number leads to now: a bus. */
+static unsigned behind;
+
+static int fake_place(const char *model, struct pci_address *address, unsigned *group, char **err)
+{
+	*address = (struct pci_address){ .bus = (uint8_t)behind };
+	*group = 100 + behind;
+	return 0;
+}
+
+/* The host has given it its addresses. */
+static int real_make(const struct machine_request *r, struct machine_hardware **out, char **err)
+{
+	int rc = fake_make(r, out, err);
+
+	pci_face_write(&(*out)->face, PCI_BASE_ADDRESS_0, 4, 0xd0000000);
+	pci_face_write(&(*out)->face, PCI_COMMAND, 2, PCI_COMMAND_MEMORY);
+	return rc;
+}
+
+/*
+ * Devices that are named by a descriptor, which may be another one by the time that the next one
+ * comes.
+ */
+static void named_by_descriptors(void **state)
+{
+	static const char *const specs[] = { "fake,socket=/a", "fake,socket=/a",
+					     "fake,socket=/a,addr=7:0.0" };
+	static const struct uvfio_option options[] = {
+		{ .name = "socket", .type = UVFIO_OPT_STRING }, { .name = NULL }
+	};
+	struct machine_provider real = provider;
+	struct machine *m = machine_new();
+	struct machine_device *d[3];
+
+	real.is_real = true;
+	real.options = options;
+	real.make = real_make;
+	real.place = fake_place;
+	for (unsigned i = 0; i < 3; i++) {
+		behind = i < 2 ? 3 + i : 3;
+		assert_int_equal(machine_add_from(m, &real, specs[i], NULL), 0);
+		d[i] = machine_device(m, i);
+	}
+	assert_string_equal(d[0]->addr, "0000:03:00.0");
+	assert_string_equal(d[1]->addr, "0000:04:00.0");
+	assert_int_equal(d[0]->group, 103);
+	assert_int_equal(d[1]->group, 104);
+	/* one more of the first one's group, elsewhere than by itself */
+	assert_int_equal(d[2]->group, 103);
+	assert_true(machine_device_is_real(d[0]) && machine_device_is_real(d[1]));
+	assert_false(machine_device_is_real(d[2]));
+	machine_free(m, false);
+}
+
 static int reset(void **state)
 {
 	memset(saw, 0, sizeof(*saw));
@@ -451,6 +506,7 @@ int main(void)
 		cmocka_unit_test_setup(abandoned_in_a_child, reset),
 		cmocka_unit_test_setup(loops, reset),
 		cmocka_unit_test_setup(failing, reset),
+		cmocka_unit_test_setup(named_by_descriptors, reset),
 	};
 
 	/* the child writes to it, too */
