@@ -609,6 +609,43 @@ static void a_device_goes(void)
 	end();
 }
 
+/* (tests 27, 33) A model's BAR that is memory is the guest's, as a real device's. */
+static void memory_of_a_model(void)
+{
+	uint32_t moved = BAR0 + 0x80000;
+	unsigned exits;
+
+	if (!begin(IRQCHIP_FULL, &plain, "testdev,ram_memory=on"))
+		return;
+	CHECK(guest_do(&g, OP_LOAD, BAR0, 0) == 0);
+	exits = atomic_load(&g.mmio_exits);
+	guest_do(&g, OP_STORE, BAR0 + 0x100, 0x55667788);
+	CHECK(guest_do(&g, OP_LOAD, BAR0 + 0x100, 0) == 0x55667788);
+	CHECK(uvfio_vm_bar_read(dev, 0, 0x100, 4) == 0x55667788);
+	uvfio_vm_bar_write(dev, 0, 0x104, 4, 0x11223344);
+	CHECK(guest_do(&g, OP_LOAD8, BAR0 + 0x100, 0) == 0x1122334455667788);
+	CHECK(atomic_load(&g.mmio_exits) == exits);
+	decoding_under_the_guest(BAR0 + 0x100, 0x55667788);
+	/* it moves while it is live */
+	set_config(dev, PCI_BASE_ADDRESS_0, 4, moved);
+	exits = atomic_load(&g.mmio_exits);
+	CHECK(guest_do(&g, OP_LOAD, moved + 0x100, 0) == 0x55667788);
+	CHECK(atomic_load(&g.mmio_exits) == exits);
+	CHECK((uint32_t)guest_do(&g, OP_LOAD, BAR0 + 0x100, 0) == UINT32_MAX);
+	/* the device is reset, and the guest's registers are as after power-on */
+	guest_begin(&g, OP_SPIN, moved + 0x100, 0);
+	CHECK(EVENTUALLY(g.shared->spins > 10));
+	CHECK(!uvfio_vm_reset_device(dev));
+	CHECK(EVENTUALLY((uint32_t)g.shared->value == UINT32_MAX));
+	set_config(dev, PCI_BASE_ADDRESS_0, 4, moved);
+	decode(dev, true);
+	CHECK(EVENTUALLY(!g.shared->value));
+	uvfio_vm_unassign(dev);
+	CHECK(EVENTUALLY((uint32_t)g.shared->value == UINT32_MAX));
+	guest_stop_op(&g);
+	end();
+}
+
 static atomic_bool hammers;
 static void *hammer(void *arg)
 {
@@ -742,6 +779,7 @@ int main(int argc, char **argv)
 	RUN(msix_without_gsis);
 	RUN(msix_under_a_storm);
 	RUN(a_device_goes);
+	RUN(memory_of_a_model);
 	RUN(unassigned_under_load);
 	if (host_device)
 		RUN(a_real_device);
