@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: BSD-3-Clause
 # Users of real devices, for a guest with the kernel's VFIO: of the provider itself, of uvfio.h.
-host_programs := $(addprefix $(BUILD)/test/host_,client config memory vmm)
+host_programs := $(addprefix $(BUILD)/test/host_,client config bars memory vmm)
 $(host_programs): $(BUILD)/test/host_%: tests/host/%.c $(tests_headers) $(archives)
 	@mkdir -p $(@D)
 	$(call say,LINK,$@)
