@@ -97,6 +97,18 @@ static void put_copy(struct uvfio_vm_device *dev, unsigned offset, unsigned size
 
 /* ---- the device ---- */
 
+/* Once: a guest polls a device that was pulled out. */
+static void say_silent(struct uvfio_vm_device *dev, unsigned offset)
+{
+	if (dev->config.said)
+		return;
+	dev->config.said = true;
+	report_warn("vm-config-silent", dev->name, 0,
+		    "config space at 0x%x does not answer: reads give all ones, writes are lost, "
+		    "and more of it is not said",
+		    offset);
+}
+
 /* Read the device: false, and all ones: it does not answer. */
 static bool read_device(struct uvfio_vm_device *dev, unsigned offset, unsigned size,
 			uint32_t *value)
@@ -106,7 +118,7 @@ static bool read_device(struct uvfio_vm_device *dev, unsigned offset, unsigned s
 
 	*value = ok ? get_bytes(bytes, size) : all_ones(size);
 	if (!ok)
-		vm_warn("vm-config-read", dev, 0, "config space at 0x%x does not answer", offset);
+		say_silent(dev, offset);
 	return ok;
 }
 
@@ -117,8 +129,7 @@ static void write_device(struct uvfio_vm_device *dev, unsigned offset, unsigned 
 
 	put_bytes(bytes, size, value);
 	if (!vm_device_rw(dev, CONFIG, offset, bytes, size, true))
-		vm_warn("vm-config-write", dev, 0, "a write of config space at 0x%x is lost",
-			offset);
+		say_silent(dev, offset);
 }
 
 /* ---- reading ---- */

@@ -37,6 +37,7 @@ struct vm_config {
 	uint8_t copy[PCI_CFG_EXP_SIZE], emulated[PCI_CFG_EXP_SIZE], writable[PCI_CFG_EXP_SIZE];
 	uint8_t at_reset[PCI_CFG_EXP_SIZE]; /* the copy as after power-on */
 	uint8_t hidden[PCI_CFG_EXP_SIZE];   /* 1: of a capability that the guest does not see */
+	bool said;			    /* a line told that the device does not answer */
 	struct vm_caps caps;
 	struct vm_rom rom;
 	uint16_t vendor, device; /* the device's own, whatever the guest sees */

@@ -95,6 +95,15 @@ static void conventional(void)
 	f->region[CFG].size = PCI_CFG_SIZE;
 }
 
+static unsigned messages;
+
+static void count_message(const struct report *r, void *arg)
+{
+	messages += !strcmp(r->code->name, "vm-config-silent");
+}
+
+static struct report_subscriber subscriber = { .fn = count_message, .level = LOG_WARN };
+
 /* What is not there, wrong sizes, a device that has gone or is leaving: all ones, and nothing. */
 static void beyond(void **state)
 {
@@ -128,12 +137,16 @@ static void beyond(void **state)
 	wr(PCI_COMMAND, 2, 7);
 	atomic_fetch_and(&t.dev->inside, ~VM_LEAVING);
 	assert_int_equal(num_notes, 0);
+	/* one line says that it has gone, however often the guest looks */
+	report_subscribe(&subscriber);
 	gone = true;
 	assert_int_equal(rd(0, 4), ALL);
 	assert_int_equal(rd(PCI_STATUS, 2), 0xffff);
 	wr(PCI_COMMAND, 2, 7);
 	assert_int_equal(uvfio_vm_config_read(t.dev, PCI_COMMAND, 1), 0xff);
 	gone = false;
+	assert_int_equal(messages, 1);
+	report_unsubscribe(&subscriber);
 	finish();
 
 	begin(NULL, conventional);
