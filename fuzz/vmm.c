@@ -348,8 +348,8 @@ static void look_at_irq(struct uvfio_vm_device *dev)
 			 plain = dev->irq.intx.there ? VM_IRQ_INTX : VM_IRQ_NONE;
 
 	/*
-	 * Both at once is no state of PCI (3.0, 6.8), and one that sleeps may not get messages: what
-	 * comes of it ends when neither is on.
+	 * Both at once is no state of PCI (3.0, 6.8), and one that sleeps may not get messages:
+	 * what comes of it ends when neither is on.
 	 */
 	odd[index_of(dev)] = (odd[index_of(dev)] && (msi || msix)) || (msi && msix) || sleeps;
 	if (!msi && !msix)
