@@ -33,9 +33,13 @@ if why=$("$top/tools/kvm-guest" -n); then
 fi
 if [[ $long || $why ]]; then
 	run_cases kvm-guest in_guest -d edu -f "$build/test/kvm_cases=/guest/test/kvm_cases" \
-		-f "$build/test/kvm_assign=/guest/test/kvm_assign" "${lib[@]}" -- "
+		-f "$build/test/kvm_assign=/guest/test/kvm_assign" "${lib[@]}" \
+		-f "$build/test/kvm_slot=/guest/test/kvm_slot" -f "$build/uvfio=/guest/uvfio" \
+		-f "$build/libuvfio-shim.so=/guest/libuvfio-shim.so" -- "
 			test/kvm_cases 0000:00:04.0 ${long:+long} 2>/tmp/err; rc=\$?
 			test/kvm_assign 2>>/tmp/err; rc2=\$?
+			./uvfio run --device host=0000:00:04.0 -- test/kvm_slot 0000:00:04.0 \
+				2>>/tmp/err | sed 's/ok  /& by way of the shim:/; s/FAIL/& by way of the shim:/'
 			cat /tmp/err; exit \$((rc > rc2 ? rc : rc2))"
 fi
 [[ $long ]] || { counts; exit; }

@@ -9,3 +9,7 @@ $(kvm_programs): $(BUILD)/test/%: tests/kvm/%.c tests/kvm/guest.h tests/lib/case
 	$(Q)$(test_cc) -Wno-unused-parameter $(if $(SANITIZE),-fsanitize=$(SANITIZE)) -Itests -Isrc \
 		-Iinclude -o $@ $< $(LIBUVFIO) -Wl,-rpath,'$$ORIGIN/..' -lpthread
 test-programs: $(kvm_programs)
+# of libc alone: the same program under uvfio and on the kernel's vfio-pci
+$(BUILD)/test/kvm_slot: tests/kvm/kvm_slot.c
+	$(test_link)
+test-programs: $(BUILD)/test/kvm_slot
