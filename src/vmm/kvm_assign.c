@@ -307,10 +307,12 @@ static int reserve(struct uvfio_kvm_assign *a, uint32_t id, struct assigned **ou
 		pthread_mutex_unlock(&a->lines);
 	}
 	pthread_mutex_unlock(&a->lock);
-	if (rc)
+	if (rc) {
 		free(d);
+		return rc;
+	}
 	*out = d;
-	return rc;
+	return 0;
 }
 
 /* Have the pin interrupt, or not, by the bit that functions have for it. */
