@@ -207,7 +207,7 @@ static void virtual_functions(void **state)
 	assert_int_equal(machine_num_devices(vm->machine), 1);
 }
 
-/* Two of one group; the one goes, and the other one works. */
+/* (test 5): two of one group; the one goes, and the other one works */
 static void of_one_group(void **state)
 {
 	struct uvfio_vm_device *a = guest_assign(vm, "testdev,group=9", NULL);
