@@ -2,8 +2,8 @@
 # SPDX-License-Identifier: BSD-3-Clause
 # kvm.sh: devices of uvfio/vmm.h in guests of KVM's: this machine's KVM, or that of tools/kvm-guest,
 # where the kernel's vfio-pci has an edu besides. The long form boots Linux in examples/vmm, with
-# each kind of interrupt, with two network ports joined by a cable, and with a disk that goes and
-# comes; and in two QEMUs on KVM.
+# each kind of interrupt, with two network ports joined by a cable, with a disk that goes and comes,
+# and with a real one; and in two QEMUs on KVM.
 set -uo pipefail
 # shellcheck source=tests/lib/part.sh
 . "$(dirname "$0")/lib/part.sh"
@@ -43,4 +43,30 @@ if [[ $long || $why ]]; then
 			cat /tmp/err; exit \$((rc > rc2 ? rc : rc2))"
 fi
 [[ $long ]] || { counts; exit; }
+
+for how in "" --nomsix --nomsi; do # (test 77)
+	check "demo --vmm $how" "$top/tools/demo" --build "$build" --brief --vmm $how
+done
+vm=$("$top/tools/guest-initrd" -M nvme -M igb -i "$top/tests/kvm/init" -o "$tmp/initrd") ||
+	no "no guest could be made"
+files=("${lib[@]}" -f "$build/examples/vmm=/guest/examples/vmm" -f "$build/uvfio=/guest/uvfio"
+	-f "$build/libuvfio-shim.so=/guest/libuvfio-shim.so" -f "$vm=/guest/vmlinuz"
+	-f "$tmp/initrd=/guest/initrd" -f "$top/tests/kvm/monitors")
+# the same binary on the kernel's vfio-pci, which has QEMU's nvme (test 78)
+real_disk() { # MODE [KERNEL-OPTION]
+	local append="console=ttyS0 quiet loglevel=4 panic=-1 role=disk ${2-}"
+	head -c 16M /dev/urandom >"$tmp/disk"
+	in_guest -d nvme,drive=d0,serial=real -Q -drive -Q "file=$tmp/disk,format=raw,if=none,id=d0" \
+		"${files[@]}" -- "examples/vmm --kernel vmlinuz --initrd initrd --append '$append' --device 0000:00:04.0" |
+		tee "$tmp/real"
+	sum() { sha256sum | cut -c1-16; }
+	grep -q "disk: read $(head -c 4M "$tmp/disk" | sum)" "$tmp/real" &&
+		grep -q "disk: wrote $(dd if="$tmp/disk" bs=64k skip=128 count=16 status=none | sum)" "$tmp/real" &&
+		grep -q "disk: interrupts $1\$" "$tmp/real" && grep -q "disk: done" "$tmp/real" &&
+		! grep -q BAD "$tmp/real"
+}
+check "vmm on vfio-pci's nvme: MSI-X" real_disk msix
+check "vmm on vfio-pci's nvme: INTx" real_disk "" pci=nomsi
+run_cases "kvm-guest" in_guest -m 2500 -q 7.2 "${files[@]}" -- sh monitors vmm qemu
+run_cases "kvm-guest" in_guest -m 2500 -q newest "${files[@]}" -- sh monitors qemu
 counts

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
  * tests/kvm/guest.h: a guest of KVM's of a few instructions, which does one thing after the other
- * as a test asks it, and counts interrupts. It sleeps (hlt) with interrupts on in between; a message
- * with vector WAKE, which counts nothing, has it ask for what there is to do, by a read of a port.
+ * as a test asks it, and counts interrupts. It sleeps (hlt) with interrupts on in between; a
+ * message with vector WAKE, which counts nothing, has it ask for what there is to do, by a read of
+ * a port.
  */
 #ifndef TESTS_KVM_GUEST_H
 #define TESTS_KVM_GUEST_H

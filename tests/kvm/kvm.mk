@@ -6,8 +6,8 @@ $(kvm_programs): $(BUILD)/test/%: tests/kvm/%.c tests/kvm/guest.h tests/lib/case
 		include/uvfio/vmm.h $(LIBUVFIO)
 	@mkdir -p $(@D)
 	$(call say,LINK,$@)
-	$(Q)$(test_cc) -Wno-unused-parameter $(if $(SANITIZE),-fsanitize=$(SANITIZE)) -Itests -Isrc \
-		-Iinclude -o $@ $< $(LIBUVFIO) -Wl,-rpath,'$$ORIGIN/..' -lpthread
+	$(Q)$(test_cc) $(if $(SANITIZE),-fsanitize=$(SANITIZE)) -Itests -Isrc -Iinclude \
+		-o $@ $< $(LIBUVFIO) -Wl,-rpath,'$$ORIGIN/..' -lpthread
 test-programs: $(kvm_programs)
 # of libc alone: the same program under uvfio and on the kernel's vfio-pci
 $(BUILD)/test/kvm_slot: tests/kvm/kvm_slot.c

@@ -504,8 +504,8 @@ static unsigned sum(void)
 }
 
 /*
- * (tests 61, 62) On and off under a storm: no interrupt comes once it is off, no descriptor is left,
- * and the irqchip's pins have their routes.
+ * (tests 61, 62) On and off under a storm: no interrupt comes once it is off, no descriptor is
+ * left, and the irqchip's pins have their routes.
  */
 static void msix_under_a_storm(void)
 {
