@@ -3,7 +3,7 @@
  * host/host_fault_test.c: each allocation, each call and each request to the kernel fails in turn
  * while a device of the host is found, opened, attached and mapped: the answer is an error, and
  * nothing of it is open, in a container or mapped; a device that is at work does not notice.
- * (tests 6, 24)
+ * (test 6)
  */
 #include "base/guard.h"
 #include "base/log.h"
