@@ -258,6 +258,21 @@ static struct removal *begin(struct request *r, const char *addr, bool lost)
 	return v; /* next_ask is 0: it is due */
 }
 
+/* True if the device of the run at @addr is a real one. */
+static bool is_real(const char *run_dir, const char *addr)
+{
+	const struct run_device *d;
+	struct run_devices l;
+	bool real;
+
+	if (run_devices_read(run_dir, &l))
+		return false;
+	d = run_devices_find(&l, addr);
+	real = d && machine_spec_is_real(d->spec);
+	run_devices_free(&l);
+	return real;
+}
+
 void request_unplug(struct request *r)
 {
 	const struct json *timeout = json_member(r->nodes, "timeout", JSON_NUMBER),
@@ -271,6 +286,11 @@ void request_unplug(struct request *r)
 		return;
 	if (timeout && (timeout->number < 0 || timeout->number > 1000000)) {
 		request_fail(r, -EINVAL, "a timeout is a number of seconds");
+		return;
+	}
+	if (lost && lost->number && is_real(r->s->run_dir, addr)) {
+		request_fail(r, -EOPNOTSUPP, "%s is a real device: it has to be pulled out by hand",
+			     addr);
 		return;
 	}
 	w = calloc(1, sizeof(*w));

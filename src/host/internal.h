@@ -122,8 +122,8 @@ void host_device_init(struct host_device *h);
 struct host_device *host_of(struct vfio_device *dev);
 
 /*
- * Tell the front of the kernel's VFIO file by which @h is had (vfio_device.file_changed): before the
- * device is fetched by it, and before it is closed. 0 or -errno.
+ * Tell the front of the kernel's VFIO file by which @h is had (vfio_device.file_changed): before
+ * the device is fetched by it, and before it is closed. 0 or -errno.
  */
 int host_file_changed(struct host_device *h, int fd, bool add);
 

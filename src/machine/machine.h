@@ -192,6 +192,8 @@ int machine_error(struct machine *m, const char *addr, enum machine_severity sev
  */
 int machine_hotplug(const char *run_dir, const char *spec, char *addr, unsigned *group,
 		    unsigned *numvfs, char **err);
+/* True if @spec is of a real device. Needs no machine. */
+bool machine_spec_is_real(const char *spec);
 /*
  * Tell what is in the network socket of a device: of @spec, in a run that has the @n devices of
  * @all, too. Needs no machine.

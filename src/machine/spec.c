@@ -38,6 +38,11 @@ const struct machine_provider *machine_provider_of(const char *model)
 	return *p;
 }
 
+bool machine_spec_is_real(const char *spec)
+{
+	return machine_provider_of(spec)->is_real;
+}
+
 /*
  * Cut the piece that starts at *@p off at the next single comma, "double comma" becomes one. *@p:
  * the next piece, or NULL.

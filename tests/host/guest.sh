@@ -54,7 +54,9 @@ oracle)
 	check "two at a time, of one run: the second one gets EBUSY" run --device host=$nvme -- /guest/bash -c "exec 9<>/dev/vfio/$(group_of $nvme); ! nvme_driver regs $nvme && exec 9>&- && nvme_driver regs $nvme"
 	check "at another place" run --device host=$nvme,addr=09:00.0,group=77 -- /guest/nvme_driver regs 0000:09:00.0
 	check "a model beside it" run --device host=$nvme --device edu -- /guest/nvme_driver regs $nvme
-	# a child that is forked is none of its users
+	check "plugged in, used, taken away while programs run" run --device edu,addr=09:00.0 -- /guest/bash -c "uvfio ctl plug host=$nvme && nvme_driver regs $nvme && uvfio ctl list | grep $nvme &&
+		! uvfio ctl unplug --surprise $nvme && nvme_driver regs $nvme && uvfio ctl unplug $nvme && ! nvme_driver regs $nvme"
+	check "nobody pulls it out by words" run --device host=$nvme -- /guest/bash -c "uvfio ctl unplug --surprise $nvme 2>&1 | grep 'by hand' && uvfio ctl link $nvme down 2>&1 | grep 'no cable'"
 	check "the host's file is free at the end" nvme_driver regs $nvme
 	;;
 cdev)
