@@ -173,11 +173,66 @@ static void test_reset(void **state)
 	assert_int_equal(w.resets[0], 1);
 }
 
+static int answer;
+static unsigned hot_resets;
+
+/* As of a real device: the kernel knows its slot, of which one function is not here. */
+static int dev_slot(struct vfio_device *dev, struct vfio_place *out, unsigned max)
+{
+	if (answer)
+		return answer;
+	if (max > 0)
+		out[0] = (struct vfio_place){ .group = w.group[0],
+					      .dev = dev,
+					      .address = dev->address };
+	if (max > 1)
+		out[1] = (struct vfio_place){ .address = { .bus = 1, .function = 3 },
+					      .outside = 42 };
+	return 2;
+}
+
+static int dev_hot_reset(struct vfio_device *dev)
+{
+	hot_resets++;
+	return 0;
+}
+
+/* What is reset together is the provider's word, and need not be in the system. */
+static void test_outside(void **state)
+{
+	static const struct vfio_device_ops real = {
+		.open = dev_open, .close = dev_close, .slot = dev_slot, .hot_reset = dev_hot_reset
+	};
+	struct {
+		struct vfio_pci_hot_reset_info i;
+		struct vfio_pci_dependent_device d[2];
+	} h = { .i = { .argsz = sizeof(h) } };
+	struct {
+		struct vfio_pci_hot_reset r;
+		int32_t fds[2];
+	} r = { .r = { .argsz = sizeof(r), .count = 1 }, .fds = { 1 } };
+
+	sigaction(SIGSEGV, &guarded, NULL);
+	w.dev[0].ops = &real;
+	assert_int_equal(ioc(4, VFIO_DEVICE_GET_PCI_HOT_RESET_INFO, &h), 0);
+	assert_int_equal(h.i.count, 2);
+	assert_int_equal(h.d[0].group_id, 1);
+	assert_int_equal(h.d[1].group_id, 42);
+	assert_int_equal(h.d[1].devfn, 3);
+	assert_int_equal(ioc(4, VFIO_DEVICE_PCI_HOT_RESET, &r), -EINVAL);
+	assert_int_equal(hot_resets, 0);
+	answer = -ENODEV;
+	assert_int_equal(ioc(4, VFIO_DEVICE_GET_PCI_HOT_RESET_INFO, &h), -ENODEV);
+	answer = 0;
+	assert_int_equal(vfio_device_slot_reset(&fds[4]->open), 0);
+	assert_int_equal(hot_resets, 1);
+}
+
 #define T(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
 
 int main(void)
 {
-	const struct CMUnitTest tests[] = { T(test_info), T(test_reset) };
+	const struct CMUnitTest tests[] = { T(test_info), T(test_reset), T(test_outside) };
 
 	if (guard_install() || sigaction(SIGSEGV, NULL, &guarded))
 		return 1;
