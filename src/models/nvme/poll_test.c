@@ -21,7 +21,7 @@ static struct {
 	_Atomic uint32_t *page;
 } gate = { .lock = PTHREAD_MUTEX_INITIALIZER };
 
-static unsigned set_open(void *arg, bool open)
+static unsigned set_open(void *arg, enum uvfio_page_kind kind, bool open)
 {
 	pthread_mutex_lock(&gate.lock);
 	gate.open = open && atomic_load(&gate.mappings);
