@@ -706,7 +706,7 @@ static void unassigned_under_load(void)
 #define EDU_IRQ 0x60 /* a write raises it */
 #define EDU_ACK 0x64
 
-/* (tests 7, 27, 33, 47 with a direct BAR) */
+/* (tests 7, 27, 33) */
 static void a_real_device(void)
 {
 	struct kvm_create_device d = { .type = KVM_DEV_TYPE_VFIO };
