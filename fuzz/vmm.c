@@ -37,7 +37,7 @@ static const char *const options[] = {
 #define MAX_DEVS 3u
 static const char *const sets[8][MAX_DEVS] = {
 	{ "edu,dma_delay=1,factorial_delay=1" },
-	{ "testdev,ram=8K" },
+	{ "testdev,ram=8K,ram_memory=on", "testdev,ram=4K,ram_memory=on" },
 	{ "testdev,pcie=off,af=on,msi64=off,msi_mask=off,disintx=off", "edu" },
 	{ "nvme,image=/proc/self/fd/900" },
 	{ "igb" },
@@ -139,6 +139,67 @@ static void on_msi(void *ctx, struct uvfio_vm_device *dev, uint64_t address, uin
 			   PCI_MSIX_FLAGS_MASKALL) &&
 			 in_table(dev, address, data)),
 		"a message that is masked: 0x%lx 0x%x", (unsigned long)address, data);
+}
+
+/* ---- pieces of BARs that the guest has as memory ---- */
+
+#define MAX_PIECES 8u
+static struct piece {
+	uint64_t gpa, size; /* 0: none */
+	volatile char *host;
+	struct uvfio_vm_device *dev;
+	unsigned bar;
+} pieces[MAX_PIECES];
+
+static int bar_map(void *ctx, struct uvfio_vm_device *dev, unsigned bar, uint64_t gpa,
+		   uint64_t size, void *host, bool readonly)
+{
+	struct piece *p = NULL;
+
+	for (unsigned i = 0; i < MAX_PIECES; i++) {
+		REQUIRE(!pieces[i].size || gpa >= pieces[i].gpa + pieces[i].size ||
+				pieces[i].gpa >= gpa + size,
+			"two pieces at 0x%lx", (unsigned long)gpa);
+		p = pieces[i].size ? p : &pieces[i];
+	}
+	REQUIRE(p && size && !((gpa | size) % PAGE), "a piece at 0x%lx", (unsigned long)gpa);
+	*p = (struct piece){ gpa, size, host, dev, bar };
+	return 0;
+}
+
+static void bar_unmap(void *ctx, struct uvfio_vm_device *dev, unsigned bar, uint64_t gpa,
+		      uint64_t size)
+{
+	for (unsigned i = 0; i < MAX_PIECES; i++) {
+		struct piece *p = &pieces[i];
+
+		if (p->gpa != gpa || p->size != size || p->dev != dev || p->bar != bar)
+			continue;
+		p->size = 0;
+		return;
+	}
+	REQUIRE(0, "no piece is at 0x%lx", (unsigned long)gpa);
+}
+
+/* Each is where its BAR is, over no memory of the guest's, and a processor that is there meets it. */
+static void look_at_pieces(void)
+{
+	for (unsigned i = 0; i < MAX_PIECES; i++) {
+		const struct piece *p = &pieces[i];
+		struct uvfio_vm_bar b;
+
+		if (!p->size)
+			continue;
+		REQUIRE(!uvfio_vm_bar_info(p->dev, p->bar, &b) && b.gpa <= p->gpa &&
+				p->gpa + p->size <= b.gpa + b.size,
+			"a piece at 0x%lx is left", (unsigned long)p->gpa);
+		for (unsigned k = 0; k < SECTIONS; k++)
+			REQUIRE(!added[k] || p->gpa >= sections[k].gpa + sections[k].pages * PAGE ||
+					sections[k].gpa >= p->gpa + p->size,
+				"a piece is over memory at 0x%lx", (unsigned long)p->gpa);
+		p->host[0]++;
+		p->host[p->size - 1]--;
+	}
 }
 
 static int intx_gsi(void *ctx, struct uvfio_vm_device *dev, unsigned pin)
@@ -273,7 +334,9 @@ static void assign(unsigned i)
 /* Make a guest with its devices, as two bytes say. */
 static void make_guest(uint8_t what, uint8_t how)
 {
-	vm = uvfio_vm_new(NULL, NULL);
+	static const struct uvfio_vm_ops ops = { .bar_map = bar_map, .bar_unmap = bar_unmap };
+
+	vm = uvfio_vm_new(&ops, NULL);
 	REQUIRE(vm, "no guest");
 	how_irq = (what >> 3 & 3) % 3;
 	for (unsigned i = 0; i < GSIS; i++)
@@ -300,6 +363,8 @@ static void free_guest(void)
 	}
 	for (unsigned i = 0; i < GSIS; i++)
 		REQUIRE(!gsis[i].route && gsis[i].eventfd < 0, "GSI %u is left", i);
+	for (unsigned i = 0; i < MAX_PIECES; i++)
+		REQUIRE(!pieces[i].size, "a piece is left at 0x%lx", (unsigned long)pieces[i].gpa);
 	for (unsigned i = 0; i <= MAX_DEVS; i++)
 		REQUIRE(!atomic_load(&level[i]), "the line of device %u is left up", i);
 	REQUIRE(count_files() == files, "%u files are open, not %u", count_files(), files);
@@ -391,6 +456,9 @@ static void look(void)
 		pthread_mutex_unlock(&devs[i]->lock);
 		look_at_bars(devs[i]);
 	}
+	/* a thread of the library's may have some trapped at any time, and then not */
+	if (!threaded)
+		look_at_pieces();
 }
 
 static uint64_t sum_of_victim(void)
