@@ -181,7 +181,7 @@ static void bar_unmap(void *ctx, struct uvfio_vm_device *dev, unsigned bar, uint
 	REQUIRE(0, "no piece is at 0x%lx", (unsigned long)gpa);
 }
 
-/* Each is where its BAR is, over no memory of the guest's, and a processor that is there meets it. */
+/* Each is where its BAR is, over no memory of the guest's, and a processor there meets it. */
 static void look_at_pieces(void)
 {
 	for (unsigned i = 0; i < MAX_PIECES; i++) {
