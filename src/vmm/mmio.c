@@ -231,6 +231,17 @@ static void access_msix(struct vm_bar *b, bool table, uint64_t at, unsigned size
 	pthread_mutex_unlock(&dev->lock);
 }
 
+/* Read the ROM: the first one who looks has it read, and others that look meanwhile wait. */
+static uint64_t access_rom(struct uvfio_vm_device *dev, uint64_t offset, unsigned size)
+{
+	uint64_t value;
+
+	pthread_mutex_lock(&dev->lock);
+	value = vm_rom_read(dev, offset, size);
+	pthread_mutex_unlock(&dev->lock);
+	return value;
+}
+
 /*
  * Make an access of 1, 2, 4 or 8 bytes, aligned; one that has several answerers is made in halves.
  * True: it reached the device, or who stands for it.
@@ -266,7 +277,7 @@ static bool access_aligned(struct vm_bar *b, uint64_t offset, unsigned size, uin
 		return false;
 	case BY_ROM:
 		if (!write)
-			*value = vm_rom_read(b->dev, offset, size);
+			*value = access_rom(b->dev, offset, size);
 		return false;
 	default:
 		if (!write)

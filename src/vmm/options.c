@@ -32,11 +32,13 @@ static bool parse_switch(const char *text, bool *out)
 static int read_rom(struct vm_options *o, const char *value)
 {
 	o->rom_asked = true;
+	/* the last one counts */
+	free(o->rom_file);
+	o->rom_file = NULL;
 	if (parse_switch(value, &o->rom))
 		return 0;
 	if (!*value)
 		return -EINVAL;
-	free(o->rom_file);
 	o->rom_file = strdup(value);
 	o->rom = true;
 	return o->rom_file ? 0 : -ENOMEM;

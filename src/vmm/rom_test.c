@@ -148,6 +148,50 @@ static void always_busy(void **state)
 	finish();
 }
 
+/* ---- several processors look at the same time ---- */
+
+#define LOOKERS 4
+
+static pthread_barrier_t together;
+
+/* The device takes its time. */
+static ssize_t slow_rw(struct vfio_device *dev, uint32_t index, uint64_t pos, void *buf,
+		       size_t count, bool write)
+{
+	if (index == ROM)
+		usleep(20000);
+	return config_rw(dev, index, pos, buf, count, write);
+}
+
+static void *look(void *arg)
+{
+	pthread_barrier_wait(&together);
+	*(uint64_t *)arg = rom(0, 4);
+	return NULL;
+}
+
+static void at_the_same_time(void **state)
+{
+	uint64_t seen[LOOKERS];
+	pthread_t threads[LOOKERS];
+
+	fill();
+	begin(NULL, NULL);
+	answers(SIZE, 0, 0, 0);
+	config_ops.rw = slow_rw;
+	enable();
+	pthread_barrier_init(&together, NULL, LOOKERS);
+	for (unsigned i = 0; i < LOOKERS; i++)
+		assert_int_equal(pthread_create(&threads[i], NULL, look, &seen[i]), 0);
+	for (unsigned i = 0; i < LOOKERS; i++) {
+		pthread_join(threads[i], NULL);
+		assert_int_equal(seen[i], 0x03020100);
+	}
+	pthread_barrier_destroy(&together);
+	assert_int_equal(rom_reads, 1);
+	finish();
+}
+
 /* ---- sizes ---- */
 
 static uint64_t region_size;
@@ -215,6 +259,10 @@ static void off(void **state)
 	assert_int_equal(rom_reads, 0);
 	finish();
 	begin(NULL, is_bcm57810);
+	assert_int_equal(t.dev->config.rom.size, 0);
+	finish();
+	/* the last one counts */
+	begin("rom=/nowhere,rom=off", NULL);
 	assert_int_equal(t.dev->config.rom.size, 0);
 	finish();
 	begin("rom=on", is_bcm57810);
@@ -375,10 +423,15 @@ static void device_id(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(lazily),     cmocka_unit_test(short_image),
-		cmocka_unit_test(unreadable), cmocka_unit_test(always_busy),
-		cmocka_unit_test(sizes),      cmocka_unit_test(off),
-		cmocka_unit_test(file),	      cmocka_unit_test(device_id),
+		cmocka_unit_test(lazily),
+		cmocka_unit_test(short_image),
+		cmocka_unit_test(unreadable),
+		cmocka_unit_test(always_busy),
+		cmocka_unit_test(sizes),
+		cmocka_unit_test(off),
+		cmocka_unit_test(file),
+		cmocka_unit_test(device_id),
+		cmocka_unit_test(at_the_same_time),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
