@@ -280,6 +280,7 @@ static void what_kvm_must_have(void **state)
 {
 	struct uvfio_vm_kvm k = { .intx_gsi = gsi_of_pin };
 	struct uvfio_vm *vm;
+	unsigned sets;
 
 	new_kvm();
 	k.vm_fd = kvm.vm;
@@ -309,7 +310,10 @@ static void what_kvm_must_have(void **state)
 	k.vm_fd = kvm.vm;
 	vm = new_guest(NULL);
 	assert_int_equal(kvm.nr, PINS_SET);
+	/* and KVM's routes stay as they are */
+	sets = kvm.sets;
 	assert_int_equal(uvfio_vm_use_kvm(vm, &k, NULL), -EBUSY);
+	assert_int_equal(kvm.sets, sets);
 	end_kvm(vm);
 }
 

@@ -96,28 +96,26 @@ void uvfio_vm_free(struct uvfio_vm *vm)
 	free(vm);
 }
 
-/* Have interrupts go by @ops. 0; -EBUSY with a sentence: there is a way already, or a device. */
-static int set_irq_ops(struct uvfio_vm *vm, const struct uvfio_vm_irq_ops *ops, void *ctx)
+/* 0; -EBUSY with a sentence: interrupts have a way, and maybe devices. devices_lock is held. */
+static int check_no_irq(struct uvfio_vm *vm)
 {
-	int rc = 0;
+	return vm->has_irq ? vm_fail(vm, -EBUSY, "interrupts of this guest have a way already") : 0;
+}
 
-	pthread_mutex_lock(&vm->devices_lock);
-	if (vm->has_irq) {
-		rc = vm_fail(vm, -EBUSY, "interrupts of this guest have a way already");
-	} else {
-		vm->irq_ops = *ops;
-		vm->irq_ctx = ctx;
-		vm->bypass = ops->irqfd;
-		vm->has_irq = true;
-	}
-	pthread_mutex_unlock(&vm->devices_lock);
-	return rc;
+/* Have interrupts go by @ops. There is no device; devices_lock is held. */
+static void set_irq_ops(struct uvfio_vm *vm, const struct uvfio_vm_irq_ops *ops, void *ctx)
+{
+	vm->irq_ops = *ops;
+	vm->irq_ctx = ctx;
+	vm->bypass = ops->irqfd;
+	vm->has_irq = true;
 }
 
 int uvfio_vm_use_irq_ops(struct uvfio_vm *vm, const struct uvfio_vm_irq_ops *ops, void *ctx)
 {
 	VM_CALL();
 	unsigned have;
+	int rc;
 
 	if (!ops || !ops->intx || !ops->msi)
 		return vm_fail(vm, -EINVAL, "intx() and msi() must be there");
@@ -129,7 +127,12 @@ int uvfio_vm_use_irq_ops(struct uvfio_vm *vm, const struct uvfio_vm_irq_ops *ops
 			       "there, or none but intx_gsi()");
 	if (ops->exact_eoi && !ops->intx_gsi)
 		return vm_fail(vm, -EINVAL, "exact_eoi needs intx_gsi()");
-	return set_irq_ops(vm, ops, ctx);
+	pthread_mutex_lock(&vm->devices_lock);
+	rc = check_no_irq(vm);
+	if (!rc)
+		set_irq_ops(vm, ops, ctx);
+	pthread_mutex_unlock(&vm->devices_lock);
+	return rc;
 }
 
 int uvfio_vm_use_kvm(struct uvfio_vm *vm, const struct uvfio_vm_kvm *kvm, void *ctx)
@@ -141,16 +144,16 @@ int uvfio_vm_use_kvm(struct uvfio_vm *vm, const struct uvfio_vm_kvm *kvm, void *
 
 	if (!kvm || !kvm->intx_gsi)
 		return vm_fail(vm, -EINVAL, "intx_gsi() must be there");
-	rc = vm_kvm_new(vm, kvm, ctx, &k, &ops);
-	if (rc)
-		return rc;
-	/* devices look at it only once the functions are there */
-	vm->kvm = vm->kvm ? vm->kvm : k;
-	rc = set_irq_ops(vm, &ops, k);
-	if (rc) {
-		vm->kvm = vm->kvm == k ? NULL : vm->kvm;
-		vm_kvm_free(k);
+	pthread_mutex_lock(&vm->devices_lock);
+	/* before KVM is told of anything: it has the routes of the first one */
+	rc = check_no_irq(vm);
+	if (!rc)
+		rc = vm_kvm_new(vm, kvm, ctx, &k, &ops);
+	if (!rc) {
+		vm->kvm = k;
+		set_irq_ops(vm, &ops, k);
 	}
+	pthread_mutex_unlock(&vm->devices_lock);
 	return rc;
 }
 
