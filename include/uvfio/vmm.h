@@ -134,7 +134,7 @@ UVFIO_PUBLIC struct uvfio_vm *uvfio_vm_new(const struct uvfio_vm_ops *ops, void 
  * uvfio_vm_free() - Unassign every device, forget the memory, free the guest.
  * @vm: the guest; NULL: nothing happens.
  *
- * No callback comes after it.
+ * No callback comes after it. A uvfio_vm_dispatch() of another thread comes back first.
  *
  * Context: any thread but one in a callback; the last use of @vm and its devices.
  */
@@ -432,8 +432,8 @@ UVFIO_PUBLIC unsigned uvfio_vm_iova_ranges(const struct uvfio_vm *vm, struct uvf
  *
  * Context: any thread.
  * Return: 0; -EINVAL: not such a device, a wrong number, or nothing but writes of read-only memory;
- * -ENOENT: no such memory; -EEXIST: something is mapped there; -ENOMEM, -ENOSPC, -EFAULT as
- * uvfio_vm_memory_add().
+ * -ENOENT: no such memory; -EEXIST: something is mapped there; -ENODEV: the device is being
+ * unassigned; -ENOMEM, -ENOSPC, -EFAULT as uvfio_vm_memory_add().
  */
 UVFIO_PUBLIC int uvfio_vm_dma_map(struct uvfio_vm_device *dev, uint64_t iova, uint64_t gpa,
 				  uint64_t size, unsigned prot);

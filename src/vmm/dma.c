@@ -278,9 +278,13 @@ int uvfio_vm_dma_map(struct uvfio_vm_device *dev, uint64_t iova, uint64_t gpa, u
 	if (gpa % PAGE_SIZE_4K || add_overflows(gpa, size - 1))
 		return vm_fail(dev->vm, -EINVAL, "guest memory at 0x%" PRIx64 ": no whole pages",
 			       gpa);
+	/* whoever waits for the lock has the device stay */
+	if (!vm_enter(dev))
+		return -ENODEV;
 	pthread_mutex_lock(&dev->vm->memory.lock);
 	rc = map(dev, iova, gpa, size, rights);
 	pthread_mutex_unlock(&dev->vm->memory.lock);
+	vm_leave(dev);
 	return rc;
 }
 
@@ -291,6 +295,8 @@ int64_t uvfio_vm_dma_unmap(struct uvfio_vm_device *dev, uint64_t iova, uint64_t 
 
 	if (done)
 		return done;
+	if (!vm_enter(dev))
+		return -ENODEV;
 	pthread_mutex_lock(&dev->vm->memory.lock);
 	if (would_cut(dev->dma.own, iova, iova + (size - 1)))
 		done = vm_fail(dev->vm, -EINVAL,
@@ -299,5 +305,6 @@ int64_t uvfio_vm_dma_unmap(struct uvfio_vm_device *dev, uint64_t iova, uint64_t 
 	else
 		done = (int64_t)unmap(dev->dma.own, iova, iova + (size - 1));
 	pthread_mutex_unlock(&dev->vm->memory.lock);
+	vm_leave(dev);
 	return done;
 }

@@ -723,6 +723,51 @@ static void own_iommu_discardable(void **state)
 	uvfio_vm_unassign(own);
 }
 
+/* A device that is taken away waits for whoever maps something for it. */
+struct mapper {
+	struct uvfio_vm_device *own;
+	int rc;
+};
+
+static void *map_for(void *arg)
+{
+	struct mapper *m = arg;
+
+	m->rc = uvfio_vm_dma_map(m->own, 0x100000, 0, K, UVFIO_VM_READ);
+	return NULL;
+}
+
+static void *take_away(void *arg)
+{
+	uvfio_vm_unassign(arg);
+	return NULL;
+}
+
+/* Wait until @dev has @inside in it. */
+static void wait_inside(struct uvfio_vm_device *d, uint32_t inside)
+{
+	for (unsigned i = 0; i < 10000 && atomic_load(&d->inside) != inside; i++)
+		usleep(1000);
+	assert_int_equal(atomic_load(&d->inside), inside);
+}
+
+static void own_iommu_leaving(void **state)
+{
+	struct mapper m = { guest_assign(vm, "testdev", "iommu=vmm"), -1 };
+	pthread_t maps, unassigns;
+
+	assert_int_equal(guest_add(vm, 0, 8 * K, mem, 0), 0);
+	uvfio_vm_memory_begin(vm);
+	assert_int_equal(pthread_create(&maps, NULL, map_for, &m), 0);
+	wait_inside(m.own, 1);
+	assert_int_equal(pthread_create(&unassigns, NULL, take_away, m.own), 0);
+	wait_inside(m.own, VM_LEAVING | 1);
+	assert_int_equal(uvfio_vm_memory_commit(vm), 0);
+	pthread_join(maps, NULL);
+	pthread_join(unassigns, NULL);
+	assert_int_equal(m.rc, 0);
+}
+
 /* ---- random calls against a table ---- */
 
 #define SPACE	 48u /* pages of the guest */
@@ -936,6 +981,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(peers, setup_device, teardown),
 		cmocka_unit_test_setup_teardown(own_iommu, setup_device, teardown),
 		cmocka_unit_test_setup_teardown(own_iommu_discardable, setup, teardown),
+		cmocka_unit_test_setup_teardown(own_iommu_leaving, setup, teardown),
 		cmocka_unit_test_setup_teardown(random_calls, setup_device, teardown),
 	};
 
