@@ -72,9 +72,12 @@ void vm_events_stop(struct uvfio_vm *vm)
 
 	pthread_mutex_lock(&e->lock);
 	e->stopping = true;
+	eventfd_write(e->wake, 1);
+	/* a call of the monitor's that began before comes back first */
+	while (e->dispatching && !e->has_thread)
+		pthread_cond_wait(&e->idle, &e->lock);
 	pthread_mutex_unlock(&e->lock);
 	if (e->has_thread) {
-		eventfd_write(e->wake, 1);
 		pthread_join(e->thread, NULL);
 		e->has_thread = false;
 	}
@@ -306,6 +309,8 @@ static void end(struct vm_events *e)
 {
 	pthread_mutex_lock(&e->lock);
 	e->dispatching = false;
+	/* under the lock: after it the guest may be gone */
+	pthread_cond_broadcast(&e->idle);
 	pthread_mutex_unlock(&e->lock);
 }
 

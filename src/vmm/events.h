@@ -21,7 +21,7 @@ struct vm_watch; /* one entry of the table; events.c */
 struct vm_events {
 	int epoll, wake;
 	pthread_mutex_t lock; /* guards what follows; a leaf */
-	pthread_cond_t idle;  /* a free handler returned */
+	pthread_cond_t idle;  /* a free handler returned, or who dispatched */
 	struct vm_watch *watches;
 	unsigned num_watches, first_free;
 	struct uvfio_vm_device *running; /* whose free handler runs, and in which thread */
@@ -33,7 +33,7 @@ struct vm_events {
 
 /* Make the table of @vm. 0 or -errno. */
 int vm_events_init(struct uvfio_vm *vm);
-/* End the thread, if there is one, and dispatch nothing any more. */
+/* End the thread, if there is one, wait for a call that dispatches, and dispatch nothing more. */
 void vm_events_stop(struct uvfio_vm *vm);
 /* It was stopped, and nothing is watched. */
 void vm_events_fini(struct uvfio_vm *vm);

@@ -369,6 +369,40 @@ static void test_leaving(void **state)
 	close(fd);
 }
 
+/* A guest that goes waits for a call of the monitor's that dispatches. */
+static void *dispatch_for_ever(void *arg)
+{
+	struct uvfio_vm *vm = arg;
+
+	inside = true;
+	while (uvfio_vm_dispatch(vm, -1) > 0)
+		;
+	ended = true;
+	return NULL;
+}
+
+static void test_freed(void **state)
+{
+	struct uvfio_vm *vm = uvfio_vm_new(NULL, NULL);
+	bool dispatching = false;
+	pthread_t thread;
+
+	assert_non_null(vm);
+	inside = ended = false;
+	assert_int_equal(pthread_create(&thread, NULL, dispatch_for_ever, vm), 0);
+	while (!dispatching) {
+		usleep(100);
+		pthread_mutex_lock(&vm->events.lock);
+		dispatching = vm->events.dispatching;
+		pthread_mutex_unlock(&vm->events.lock);
+	}
+	uvfio_vm_free(vm);
+	for (unsigned i = 0; i < 10000 && !ended; i++)
+		usleep(1000);
+	assert_true(ended);
+	pthread_join(thread, NULL);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -376,6 +410,7 @@ int main(void)
 		cmocka_unit_test(test_stale),  cmocka_unit_test(test_sleeps),
 		cmocka_unit_test(test_many),   cmocka_unit_test(test_threads),
 		cmocka_unit_test(test_waits),  cmocka_unit_test(test_leaving),
+		cmocka_unit_test(test_freed),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
