@@ -288,6 +288,8 @@ static int assign(struct uvfio_vm *vm, const char *spec, const char *options,
 	*out = dev;
 	return 0;
 fail_open:
+	/* who dispatches may be on the way out of an interrupt that came when it was on */
+	close_door(dev);
 	vfio_open_close(&dev->open);
 fail_dma:
 	vm_dma_fini(dev);

@@ -382,12 +382,14 @@ int uvfio_kvm_deassign_pci_device(struct uvfio_kvm_assign *a, uint32_t id)
 
 struct uvfio_vm_device *uvfio_kvm_assign_device(struct uvfio_kvm_assign *a, uint32_t id)
 {
+	struct uvfio_vm_device *dev;
 	struct assigned *d;
 
 	pthread_mutex_lock(&a->lock);
 	d = find(a, id);
+	dev = d ? d->dev : NULL;
 	pthread_mutex_unlock(&a->lock);
-	return d ? d->dev : NULL;
+	return dev;
 }
 
 /* ---- interrupts of a device: lock is held ---- */
