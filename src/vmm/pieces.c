@@ -279,18 +279,24 @@ static void take_down(struct vm_bar *b, struct vm_piece *p)
 
 	if (!p->up)
 		return;
+	p->up = false;
 	if (p->kvm_slot >= 0)
 		vm_kvm_slot_del(vm->kvm, (unsigned)p->kvm_slot);
 	else if (vm->ops.bar_unmap)
 		vm->ops.bar_unmap(vm->ctx, b->dev, b->index, p->gpa, p->size);
 	p->kvm_slot = -1;
-	p->up = false;
 }
 
 void vm_pieces_down(struct vm_bar *b)
 {
+	struct vm_map *map = &b->dev->vm->map;
+	bool was = map->settling;
+
+	/* a callback that changes memory has what is down already stay so: the caller settles */
+	map->settling = true;
 	for (unsigned i = 0; i < b->num_pieces; i++)
 		take_down(b, &b->pieces[i]);
+	map->settling = was;
 }
 
 /* Give the guest a piece that is mapped. 0 or -errno. */
@@ -450,6 +456,7 @@ int uvfio_vm_fault(struct uvfio_vm *vm)
 {
 	VM_CALL();
 	struct vm_map *map = &vm->map;
+	bool gone = false;
 	struct vm_bar *b;
 	int ours;
 
@@ -464,7 +471,10 @@ int uvfio_vm_fault(struct uvfio_vm *vm)
 		b->dead = true;
 		vm_pieces_down(b);
 		map->patience = PATIENCE;
+		gone = true;
 	}
+	if (gone)
+		vm_pieces_settle(vm);
 	ours = map->patience > 0;
 	map->patience -= ours;
 	pthread_mutex_unlock(&map->place);

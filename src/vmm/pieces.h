@@ -23,7 +23,7 @@ int vm_pieces_init(struct vm_bar *b, const struct vfio_region *r);
 int vm_pieces_cut(struct vm_bar *b, uint64_t offset, uint64_t size);
 /* Unmap and forget them: none is up. Without any lock: memory of others' DMA goes first. */
 void vm_pieces_fini(struct vm_bar *b);
-/* Take those of @b from the guest. */
+/* Take those of @b from the guest. vm_pieces_settle() follows, when @b is not live any more. */
 void vm_pieces_down(struct vm_bar *b);
 /* Take from the guest what it must not have now, of all devices, and give it what it may. */
 void vm_pieces_settle(struct uvfio_vm *vm);

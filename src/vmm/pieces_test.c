@@ -36,6 +36,8 @@ static struct {
 	char *page[GUEST_PAGES];
 	unsigned calls;
 	int answer; /* of bar_map() */
+	/* each piece is memory for others' DMA, too: the callbacks add it and remove it */
+	bool is_shared;
 } guest;
 
 static int bar_map(void *ctx, struct uvfio_vm_device *dev, unsigned bar, uint64_t gpa,
@@ -54,6 +56,9 @@ static int bar_map(void *ctx, struct uvfio_vm_device *dev, unsigned bar, uint64_
 		assert_null(guest.page[(gpa + at) / K4]);
 		guest.page[(gpa + at) / K4] = (char *)host + at;
 	}
+	/* as each change of memory ends */
+	if (guest.is_shared)
+		vm_bars_settle(dev->vm);
 	return 0;
 }
 
@@ -67,6 +72,8 @@ static void bar_unmap(void *ctx, struct uvfio_vm_device *dev, unsigned bar, uint
 		assert_non_null(guest.page[(gpa + at) / K4]);
 		guest.page[(gpa + at) / K4] = NULL;
 	}
+	if (guest.is_shared)
+		vm_bars_settle(dev->vm);
 }
 
 static void init_vm(struct uvfio_vm *vm)
@@ -374,6 +381,37 @@ static void test_placing(void **state)
 	vm_map_fini(&vm.map);
 }
 
+/* Pieces go while the callback of one after the other changes memory: none of them comes again. */
+static void test_shared(void **state)
+{
+	struct vfio_region_area area;
+	struct uvfio_vm_device dev;
+	struct uvfio_vm vm;
+	struct vm_bar b;
+
+	(void)state;
+	init_vm(&vm);
+	init_dev(&dev, &vm);
+	guest.is_shared = true;
+	add_bar(&b, &dev, 16 * K4, &area);
+	/* three, around two tables */
+	assert_int_equal(vm_pieces_cut(&b, 4 * K4, K4), 0);
+	assert_int_equal(vm_pieces_cut(&b, 8 * K4, K4), 0);
+	for (unsigned i = 0; i < 3; i++) {
+		vm_map_add(&b, 16 * K4);
+		vm_bars_settle(&vm);
+		assert_non_null(guest.page[16]);
+		assert_non_null(guest.page[31]);
+		vm_pieces_down(&b);
+		vm_map_del(&b);
+		vm_bars_settle(&vm);
+		for (unsigned k = 0; k < GUEST_PAGES; k++)
+			assert_null(guest.page[k]);
+	}
+	vm_pieces_fini(&b);
+	vm_map_fini(&vm.map);
+}
+
 /* A monitor that refuses a piece is not asked again until the BAR is elsewhere. */
 static void test_refused(void **state)
 {
@@ -457,6 +495,7 @@ int main(void)
 		cmocka_unit_test(test_layout),	   cmocka_unit_test(test_no_pieces),
 		cmocka_unit_test(test_placing),	   cmocka_unit_test(test_refused),
 		cmocka_unit_test(test_unmappable), cmocka_unit_test(test_alignment),
+		cmocka_unit_test(test_shared),
 	};
 
 	log_set(2, LOG_NONE);
