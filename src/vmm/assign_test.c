@@ -130,6 +130,11 @@ static void refused(void **state)
 		{ "igb,driver=none", NULL, "cannot be assigned", -ENODEV },
 		{ "igb,sriov_numvfs=100", NULL, "virtual functions", -ERANGE },
 		{ "vfio-user:/run/x", NULL, "not supported yet", -ENOTSUP },
+		/* real ones, which no host has */
+		{ "ffff:ff:1f.7", NULL, "no PCI device ffff:ff:1f.7", -ENODEV },
+		{ "fd:0,ffff:ff:1f.7", NULL, "no PCI device ffff:ff:1f.7", -ENODEV },
+		{ "fd:0", NULL, "fd:GROUPFD,ADDRESS", -EINVAL },
+		{ "cdev:999999", NULL, "descriptor 999999", -EBADF },
 		{ "testdev", "vf_token=" TOKEN, "no VF token", -EINVAL },
 	};
 	struct uvfio_vm_device *dev;

@@ -135,12 +135,35 @@ static int plug_new(struct uvfio_vm *vm, const char *spec, struct machine_device
 	return rc;
 }
 
+/*
+ * Have the spec of the machine, malloc'ed, for one that names a real device; NULL: it names a
+ * model. In a value of the machine's a comma is written twice. 0 or -ENOMEM.
+ */
+static int host_spec(const char *spec, char **out)
+{
+	struct pci_address a;
+	int n = 0;
+
+	*out = NULL;
+	if (!strncmp(spec, "fd:", 3) && strchr(spec, ',')) {
+		int group = (int)strcspn(spec, ",");
+
+		n = asprintf(out, "host=%.*s,,%s", group, spec, spec + group + 1);
+	} else if (!pci_address_parse(spec, &a) || !strncmp(spec, "fd:", 3) ||
+		   !strncmp(spec, "cdev:", 5)) {
+		n = asprintf(out, "host=%s", spec);
+	}
+	if (n >= 0)
+		return 0;
+	*out = NULL;
+	return -ENOMEM;
+}
+
 /* Find the device of @spec in the machine, or plug it in. 0 or -errno with a sentence. */
 static int plug(struct uvfio_vm *vm, const char *spec, struct uvfio_vm_device *dev)
 {
 	struct uvfio_vm_device *other;
-	struct pci_address a;
-	char *host = NULL;
+	char *host;
 	int rc;
 
 	if (!strncmp(spec, "vfio-user:", 10))
@@ -148,11 +171,9 @@ static int plug(struct uvfio_vm *vm, const char *spec, struct uvfio_vm_device *d
 			       spec);
 	dev->plugged = machine_find(vm->machine, spec);
 	if (!dev->plugged) {
-		if (!pci_address_parse(spec, &a) || !strncmp(spec, "fd:", 3) ||
-		    !strncmp(spec, "cdev:", 5)) {
-			if (asprintf(&host, "host=%s", spec) < 0)
-				return vm_fail(vm, -ENOMEM, "out of memory");
-		}
+		rc = host_spec(spec, &host);
+		if (rc)
+			return vm_fail(vm, rc, "out of memory");
 		rc = plug_new(vm, host ? host : spec, &dev->plugged);
 		free(host);
 		if (rc)
