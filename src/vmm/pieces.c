@@ -183,6 +183,10 @@ static int map_at(struct vm_piece *p, char *host)
 
 	if (sys_failed(ret))
 		return (int)ret;
+	/* in a child of fork() it would keep the kernel's file, and so the device, open */
+	ret = sys_call(SYS_madvise, (long)host, (long)p->size, MADV_DONTFORK, 0, 0, 0);
+	if (ret)
+		return (int)ret;
 	p->host = host;
 	vfio_open_set_mapper(&dev->open, set_open, dev);
 	/* it is in the list before it is looked whether it is open: one of both comes up here */

@@ -11,6 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/wait.h>
 #include <unistd.h>
 #include <cmocka.h>
 
@@ -412,6 +413,35 @@ static void test_shared(void **state)
 	vm_map_fini(&vm.map);
 }
 
+/* A child of the monitor's has nothing of the device: it would keep it open. */
+static void test_forked(void **state)
+{
+	struct vfio_region_area area;
+	struct uvfio_vm_device dev;
+	struct uvfio_vm vm;
+	struct vm_bar b;
+	uint8_t there;
+	int status;
+	pid_t pid;
+
+	(void)state;
+	init_vm(&vm);
+	init_dev(&dev, &vm);
+	add_bar(&b, &dev, K4, &area);
+	vm_map_add(&b, K4);
+	vm_bars_settle(&vm);
+	assert_int_equal(mincore(b.pieces[0].host, K4, &there), 0);
+	pid = fork();
+	if (!pid)
+		_exit(!mincore(b.pieces[0].host, K4, &there) || errno != ENOMEM);
+	assert_int_equal(waitpid(pid, &status, 0), pid);
+	assert_int_equal(status, 0);
+	vm_pieces_down(&b);
+	vm_map_del(&b);
+	vm_pieces_fini(&b);
+	vm_map_fini(&vm.map);
+}
+
 /* A monitor that refuses a piece is not asked again until the BAR is elsewhere. */
 static void test_refused(void **state)
 {
@@ -495,7 +525,7 @@ int main(void)
 		cmocka_unit_test(test_layout),	   cmocka_unit_test(test_no_pieces),
 		cmocka_unit_test(test_placing),	   cmocka_unit_test(test_refused),
 		cmocka_unit_test(test_unmappable), cmocka_unit_test(test_alignment),
-		cmocka_unit_test(test_shared),
+		cmocka_unit_test(test_shared),	   cmocka_unit_test(test_forked),
 	};
 
 	log_set(2, LOG_NONE);
