@@ -20,6 +20,7 @@
 #define COMMAND_BITS \
 	(PCI_COMMAND_IO | PCI_COMMAND_MEMORY | PCI_COMMAND_MASTER | PCI_COMMAND_INTX_DISABLE)
 
+/* Of 1, 2 or 4 bytes; the same as of 4 for what is no size of config space. */
 static uint32_t all_ones(unsigned size)
 {
 	return size == 1 ? 0xff : size == 2 ? 0xffff : UINT32_MAX;

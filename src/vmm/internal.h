@@ -88,6 +88,12 @@ void vm_leave(struct uvfio_vm_device *dev);
 /* Access a region of the device, all of it: false: it does not answer. Any lock may be held. */
 bool vm_device_rw(struct uvfio_vm_device *dev, unsigned region, uint64_t pos, void *buf,
 		  size_t size, bool write);
+/* Return what a read of @size bytes (8 at most) gives where nothing answers. */
+static inline uint64_t vm_ones(unsigned size)
+{
+	return size < 8 ? (1ull << 8 * size) - 1 : UINT64_MAX;
+}
+
 /* Say once for each device and kind that something is not as it should be. */
 #define vm_warn(code, dev, err, ...) \
 	report_warn(REPORT_LIMITED(code), (dev)->name, err, __VA_ARGS__)

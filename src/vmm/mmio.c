@@ -171,11 +171,6 @@ static struct answerer answerer_at(const struct vm_bar *b, uint64_t offset)
 
 /* ---- an access ---- */
 
-static uint64_t ones(unsigned size)
-{
-	return size < 8 ? (1ull << 8 * size) - 1 : UINT64_MAX;
-}
-
 static void access_device(struct vm_bar *b, uint64_t offset, unsigned size, uint64_t *value,
 			  bool write)
 {
@@ -187,7 +182,7 @@ static void access_device(struct vm_bar *b, uint64_t offset, unsigned size, uint
 		return;
 	}
 	if (!write)
-		*value = ones(size);
+		*value = vm_ones(size);
 	if (!atomic_load_explicit(&b->said, memory_order_relaxed) &&
 	    !atomic_exchange(&b->said, true))
 		report_warn(
@@ -208,9 +203,9 @@ static void access_window(struct vm_bar *b, const struct vm_window *w, uint64_t 
 	else if (write && w->write)
 		w->write(dev, at, size, *value);
 	else if (!write && w->read_arg)
-		*value = w->read_arg(dev, w->arg, at, size) & ones(size);
+		*value = w->read_arg(dev, w->arg, at, size) & vm_ones(size);
 	else if (!write && w->read)
-		*value = w->read(dev, at, size) & ones(size);
+		*value = w->read(dev, at, size) & vm_ones(size);
 	else
 		access_device(b, offset, size, value, write);
 }
@@ -254,13 +249,13 @@ static bool access_aligned(struct vm_bar *b, uint64_t offset, unsigned size, uin
 	bool reached;
 
 	if (a.who != BY_ROM && size > 1 && offset + size > a.end) {
-		low = *value & ones(size / 2);
+		low = *value & vm_ones(size / 2);
 		high = *value >> 4 * size;
 		reached = access_aligned(b, offset, size / 2, &low, write);
 		reached |= offset + size / 2 < b->size &&
 			   access_aligned(b, offset + size / 2, size / 2, &high, write);
 		if (!write)
-			*value = low | (offset + size / 2 < b->size ? high : ones(size / 2))
+			*value = low | (offset + size / 2 < b->size ? high : vm_ones(size / 2))
 					       << 4 * size;
 		return reached;
 	}
@@ -281,7 +276,7 @@ static bool access_aligned(struct vm_bar *b, uint64_t offset, unsigned size, uin
 		return false;
 	default:
 		if (!write)
-			*value = ones(size);
+			*value = vm_ones(size);
 		return false;
 	}
 }
@@ -300,19 +295,19 @@ static unsigned next_size(uint64_t offset, unsigned left, unsigned max)
 static void access_bar(struct vm_bar *b, uint64_t offset, unsigned size, uint64_t *value,
 		       bool write)
 {
-	uint64_t result = ones(size), part;
+	uint64_t result = vm_ones(size), part;
 	bool reached = false;
 
 	if (size > 8 || offset >= b->size || !atomic_load(&b->answers)) {
 		if (!write)
-			*value = ones(size);
+			*value = vm_ones(size);
 		return;
 	}
 	for (unsigned done = 0, n; done < size && offset + done < b->size; done += n) {
 		n = next_size(offset + done, size - done, b->io ? 4 : 8);
-		part = write ? *value >> 8 * done & ones(n) : 0;
+		part = write ? *value >> 8 * done & vm_ones(n) : 0;
 		reached |= access_aligned(b, offset + done, n, &part, write);
-		result &= ~(ones(n) << 8 * done) | part << 8 * done;
+		result &= ~(vm_ones(n) << 8 * done) | part << 8 * done;
 	}
 	if (!write)
 		*value = result;
@@ -326,7 +321,7 @@ static void public_access(struct uvfio_vm_device *dev, unsigned bar, uint64_t of
 			  uint64_t *value, bool write)
 {
 	if (!write)
-		*value = ones(size);
+		*value = vm_ones(size);
 	if (!vm_enter(dev))
 		return;
 	if (bar < VM_BARS)
@@ -364,7 +359,7 @@ static int access_map(struct uvfio_vm *vm, struct cds_list_head *list, uint64_t 
 		return -ENOENT;
 	if (!inside) {
 		if (!write)
-			*value = ones(size);
+			*value = vm_ones(size);
 		return 0;
 	}
 	access_bar(b, offset, size, value, write);

@@ -325,11 +325,6 @@ void vm_msix_written(struct uvfio_vm_device *dev, uint16_t old)
 
 /* ---- the table and the pending bits ---- */
 
-static uint64_t all_ones(unsigned size)
-{
-	return size >= 8 ? UINT64_MAX : (1ull << 8 * size) - 1;
-}
-
 /* PCI 3.0, 6.8.2: the table is accessed by aligned dwords and qwords. */
 static bool check_access(struct uvfio_vm_device *dev, uint64_t offset, unsigned size,
 			 uint64_t bytes, const char *what)
@@ -354,7 +349,7 @@ uint64_t vm_msix_table_read(struct uvfio_vm_device *dev, uint64_t offset, unsign
 	uint64_t value = 0;
 
 	if (!check_access(dev, offset, size, table_bytes(dev), "table"))
-		return all_ones(size);
+		return vm_ones(size);
 	memcpy(&value, dev->irq.table + offset, size);
 	return value;
 }
@@ -404,7 +399,7 @@ uint64_t vm_msix_pba_read(struct uvfio_vm_device *dev, uint64_t offset, unsigned
 	uint64_t bytes = (dev->irq.msix_count + 63ull) / 64 * 8, value;
 
 	if (!check_access(dev, offset, size, bytes, "pending bits"))
-		return all_ones(size);
+		return vm_ones(size);
 	if (dev->irq.kind != VM_IRQ_MSIX)
 		return 0;
 	value = pending(dev, (unsigned)(offset / 8) * 64);

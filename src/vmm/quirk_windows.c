@@ -92,7 +92,7 @@ static void write_address(struct uvfio_vm_device *dev, void *arg, uint64_t at, u
 			  uint64_t value)
 {
 	struct config_window *c = arg;
-	uint32_t mask = (size < 4 ? (1u << 8 * size) - 1 : UINT32_MAX) << 8 * at;
+	uint32_t mask = (uint32_t)vm_ones(size) << 8 * at;
 	uint32_t bits = (uint32_t)value << 8 * at & mask, old = atomic_load(&c->address);
 
 	while (!atomic_compare_exchange_weak(&c->address, &old, (old & ~mask) | bits))
