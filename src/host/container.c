@@ -76,18 +76,6 @@ static void limits(struct vfio_ioas_listener *l, struct vfio_ioas_limits *out)
 
 /* ---- mapping ---- */
 
-/* Write the ranges of @l to @text. */
-static void print_ranges(const struct vfio_ioas_limits *l, char *text, size_t size)
-{
-	size_t len = 0;
-
-	*text = '\0';
-	for (unsigned i = 0; i < l->num_ranges && len < size; i++)
-		len += (size_t)snprintf(text + len, size - len, "%s0x%llx-0x%llx", i ? ", " : "",
-					(unsigned long long)l->ranges[i].start,
-					(unsigned long long)l->ranges[i].end);
-}
-
 /* Say why the kernel refused @r, and what can be done; return @err. */
 static int say_refused(struct kernel_container *c, const struct vfio_ioas_range *r, int err)
 {
@@ -113,7 +101,7 @@ static int say_refused(struct kernel_container *c, const struct vfio_ioas_range 
 				  r->iova);
 	case -EINVAL:
 		get_limits(c, &l);
-		print_ranges(&l, ranges, sizeof(ranges));
+		vfio_ioas_limits_print(&l, ranges, sizeof(ranges));
 		return report_err("host-dma-iova", c->who, err,
 				  "MAP_DMA of 0x%" PRIx64 " bytes at IOVA 0x%" PRIx64
 				  ": the kernel's IOMMU does not map that. Its ranges are %s, its "

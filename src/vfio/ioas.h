@@ -172,6 +172,10 @@ void vfio_ioas_limits(struct vfio_ioas *io, struct vfio_ioas_limits *out);
  * Of more ranges than there is room for, the first ones stay.
  */
 void vfio_ioas_limits_cut(struct vfio_ioas_limits *limits, const struct vfio_ioas_limits *by);
+/** vfio_ioas_limits_have - true if one range has [@iova, @iova + @size), which does not wrap */
+bool vfio_ioas_limits_have(const struct vfio_ioas_limits *limits, uint64_t iova, uint64_t size);
+/** vfio_ioas_limits_print - write the ranges, for a message: "0x0-0xfedfffff, 0xfef00000-0xffff" */
+void vfio_ioas_limits_print(const struct vfio_ioas_limits *limits, char *text, size_t size);
 
 /* A mapping, as a listener is told of it. */
 struct vfio_ioas_range {

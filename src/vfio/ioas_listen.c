@@ -58,6 +58,28 @@ void vfio_ioas_limits_cut(struct vfio_ioas_limits *limits, const struct vfio_ioa
 	*limits = out;
 }
 
+bool vfio_ioas_limits_have(const struct vfio_ioas_limits *limits, uint64_t iova, uint64_t size)
+{
+	for (unsigned i = 0; i < limits->num_ranges; i++) {
+		const struct vfio_iova_range *r = &limits->ranges[i];
+
+		if (iova >= r->start && iova + (size - 1) <= r->end)
+			return true;
+	}
+	return false;
+}
+
+void vfio_ioas_limits_print(const struct vfio_ioas_limits *limits, char *text, size_t size)
+{
+	size_t len = 0;
+
+	*text = '\0';
+	for (unsigned i = 0; i < limits->num_ranges && len < size; i++)
+		len += (size_t)snprintf(text + len, size - len, "%s0x%llx-0x%llx", i ? ", " : "",
+					(unsigned long long)limits->ranges[i].start,
+					(unsigned long long)limits->ranges[i].end);
+}
+
 void ioas_update_limits(struct vfio_ioas *io)
 {
 	struct vfio_ioas_limits all = { .pgsizes = PGSIZES, .avail = UINT32_MAX }, own;
@@ -100,30 +122,13 @@ void ioas_cut_limits(struct vfio_ioas *io, struct vfio_ioas_limits *limits)
 	pthread_mutex_unlock(&io->lock);
 }
 
-/* True if one of the ranges that can be mapped has all of [@iova, @last]. */
-static bool in_ranges(const struct vfio_ioas *io, uint64_t iova, uint64_t last)
-{
-	for (unsigned i = 0; i < io->limits.num_ranges; i++) {
-		const struct vfio_iova_range *r = &io->limits.ranges[i];
-
-		if (iova >= r->start && last <= r->end)
-			return true;
-	}
-	return false;
-}
-
 bool ioas_in_ranges(const struct vfio_ioas *io, uint64_t iova, uint64_t size)
 {
-	char text[160] = "";
-	size_t len = 0;
+	char text[160];
 
-	if (in_ranges(io, iova, iova + size - 1))
+	if (vfio_ioas_limits_have(&io->limits, iova, size))
 		return true;
-	for (unsigned i = 0; i < io->limits.num_ranges && len < sizeof(text); i++)
-		len += (size_t)snprintf(text + len, sizeof(text) - len, "%s0x%llx-0x%llx",
-					i ? ", " : "",
-					(unsigned long long)io->limits.ranges[i].start,
-					(unsigned long long)io->limits.ranges[i].end);
+	vfio_ioas_limits_print(&io->limits, text, sizeof(text));
 	report_warn("dma-iova-range", "dma", -EINVAL,
 		    "MAP_DMA of 0x%" PRIx64 " bytes at IOVA 0x%" PRIx64
 		    ": outside of what the IOMMU can map (IOMMU_GET_INFO): %s",

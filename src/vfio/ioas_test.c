@@ -307,6 +307,7 @@ static void limits(void **state)
 	struct vfio_ioas *in = vfio_ioas_new(sys, true);
 	struct vfio_ioas_limits l;
 	static struct ear e, deaf;
+	char text[64];
 
 	vfio_ioas_limits(io, &l);
 	assert_int_equal(l.num_ranges, 2);
@@ -339,6 +340,14 @@ static void limits(void **state)
 	assert_int_equal(l.ranges[2].end, TOP - 1);
 	assert_int_equal(l.pgsizes, 1ull << 12);
 	assert_int_equal(l.avail, 7);
+	assert_true(vfio_ioas_limits_have(&l, 0x2000, 0x7fffe000));
+	assert_false(vfio_ioas_limits_have(&l, 0x2000, 0x7fffe001));
+	assert_false(vfio_ioas_limits_have(&l, 0x1000, 0x2000));
+	l.num_ranges = 2;
+	vfio_ioas_limits_print(&l, text, sizeof(text));
+	assert_string_equal(text, "0x2000-0x7fffffff, 0x90000000-0xfedfffff");
+	vfio_ioas_limits_print(&l, text, 8);
+	assert_string_equal(text, "0x2000-");
 	assert_int_equal(vfio_ioas_map(in, K, MEM, 2 * K, RW), -EINVAL);
 	assert_int_equal(vfio_ioas_map(in, 0x7ffff000, MEM, 2 * K, RW), -EINVAL);
 	assert_int_equal(vfio_ioas_map(in, TOP / 2, MEM, K, RW), 0);

@@ -94,26 +94,6 @@ static uint64_t mapped_bytes(struct vm_memory *mem)
 	return bytes;
 }
 
-/* Write @l's ranges: "0x0-0xfedfffff, 0xfef00000-0xffffffffffff". */
-static void ranges_text(const struct vfio_ioas_limits *l, char *text, size_t size)
-{
-	size_t len = 0;
-
-	*text = '\0';
-	for (unsigned i = 0; i < l->num_ranges && len < size; i++)
-		len += (size_t)snprintf(text + len, size - len, "%s0x%llx-0x%llx", i ? ", " : "",
-					(unsigned long long)l->ranges[i].start,
-					(unsigned long long)l->ranges[i].end);
-}
-
-static bool in_ranges(const struct vfio_ioas_limits *l, uint64_t iova, uint64_t size)
-{
-	for (unsigned i = 0; i < l->num_ranges; i++)
-		if (iova >= l->ranges[i].start && iova + (size - 1) <= l->ranges[i].end)
-			return true;
-	return false;
-}
-
 static int no_memory(struct uvfio_vm *vm, const char *what)
 {
 	struct rlimit lim = { .rlim_cur = RLIM_INFINITY };
@@ -147,8 +127,8 @@ int vm_memory_explain(struct uvfio_vm *vm, struct vfio_ioas *io, int rc, uint64_
 			       what);
 	case -EINVAL:
 		vfio_ioas_limits(io, &l);
-		if (!in_ranges(&l, iova, size)) {
-			ranges_text(&l, text, sizeof(text));
+		if (!vfio_ioas_limits_have(&l, iova, size)) {
+			vfio_ioas_limits_print(&l, text, sizeof(text));
 			return vm_fail(vm, rc, "%s: devices reach only %s", what, text);
 		}
 		/* fall through */
@@ -203,9 +183,9 @@ int vm_memory_explain_all(struct uvfio_vm_device *dev, int rc)
 	vfio_ioas_put(empty);
 	pthread_mutex_lock(&vm->memory.lock);
 	for (struct section *s = first(&vm->memory, 0, UINT64_MAX); s; s = next(s)) {
-		if (!s->size || in_ranges(&l, s->gpa, s->size))
+		if (!s->size || vfio_ioas_limits_have(&l, s->gpa, s->size))
 			continue;
-		ranges_text(&l, text, sizeof(text));
+		vfio_ioas_limits_print(&l, text, sizeof(text));
 		vm_fail(vm, rc,
 			"%s: guest memory 0x%" PRIx64 "-0x%" PRIx64
 			" is out of its reach, which is %s",
