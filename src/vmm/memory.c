@@ -342,7 +342,7 @@ bool vm_memory_at(struct uvfio_vm *vm, uint64_t gpa, uint64_t size, struct vm_st
 	return is_there(s, off / s->m.granularity);
 }
 
-void vm_dma_forget(struct uvfio_vm *vm, void *host, uint64_t size)
+void vm_memory_forget(struct uvfio_vm *vm, void *host, uint64_t size)
 {
 	uint64_t start = (uintptr_t)host;
 	struct section *s;

@@ -69,6 +69,11 @@ void vm_memory_map_peers(struct uvfio_vm *vm);
  * is there.
  */
 bool vm_memory_at(struct uvfio_vm *vm, uint64_t gpa, uint64_t size, struct vm_stretch *out);
+/*
+ * A piece of a BAR goes, which the program saw at @host: nobody reaches it by DMA any more. A
+ * device's lock may be held.
+ */
+void vm_memory_forget(struct uvfio_vm *vm, void *host, uint64_t size);
 /* Say so if there may be more granules one day than the IOMMU has mappings for. */
 void vm_memory_check_limit(struct uvfio_vm *vm);
 /* Keep the sentence for an @rc of mapping [@gpa, @gpa + @size) in @io, at @iova. Return @rc. */
@@ -85,9 +90,4 @@ void vm_dma_fini(struct uvfio_vm_device *dev);
 int vm_dma_attach(struct uvfio_vm_device *dev);
 /* The guest's memory [@gpa, @last] goes: out of the spaces of iommu=vmm. memory.lock is held. */
 void vm_dma_drop(struct uvfio_vm *vm, uint64_t gpa, uint64_t last);
-/*
- * A piece of a BAR goes, which the program saw at @host: nobody reaches it by DMA any more. A
- * device's lock may be held.
- */
-void vm_dma_forget(struct uvfio_vm *vm, void *host, uint64_t size);
 #endif

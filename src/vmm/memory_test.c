@@ -617,7 +617,7 @@ static void peers(void **state)
 	assert_int_equal(guest_add(vm, 0xe1000000, 4 * K, mem + 8 * K, UVFIO_VM_MEM_PEER), 0);
 	assert_true(td_writes(dev, 0xe0000000) && td_reads(dev, 0xe1000000));
 	/* a piece of the BAR goes: nobody has it any more, and the section can go as it came */
-	vm_dma_forget(vm, mem + K, K);
+	vm_memory_forget(vm, mem + K, K);
 	munmap(mem, 4 * K);
 	assert_false(td_reads(dev, 0xe0000000) || td_writes(dev, 0xe0003000));
 	assert_true(td_reads(dev, 0xe1000000));

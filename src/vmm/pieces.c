@@ -230,7 +230,7 @@ void vm_pieces_fini(struct vm_bar *b)
 
 		if (!p->host)
 			continue;
-		vm_dma_forget(b->dev->vm, p->host, p->size);
+		vm_memory_forget(b->dev->vm, p->host, p->size);
 		pthread_mutex_lock(&map->hosts_lock);
 		cds_list_del(&p->in_hosts);
 		pthread_mutex_unlock(&map->hosts_lock);
