@@ -23,10 +23,10 @@ struct vfio_bar;
 
 #define VM_BARS 7u /* with the ROM */
 
-/* A part of a BAR that can be direct. Guarded by vm_map.place, but for a node. */
+/* A part of a BAR that can be direct. Guarded by vm_map.place, but for in_hosts. */
 struct vm_piece {
 	struct vm_bar *bar;
-	struct cds_list_head in_hosts; /* vm_map.hosts, while it is mapped */
+	struct cds_list_head in_hosts; /* vm_map.hosts, while it is mapped; hosts_lock */
 	uint64_t offset, size; /* in the BAR as the guest has it, and in the device's region */
 	int fd;		       /* of the region's area; the byte at @offset is at @fd_offset */
 	uint64_t fd_offset;
@@ -85,7 +85,7 @@ struct vm_bars {
 	/* INTx waits for an access: no piece is direct. Changed with vm_map.place held, too */
 	bool held_trapped;
 	bool moved_msix; /* the table is not where the device has it (msix=barN) */
-	bool asleep;	 /* in D3 nothing is live; config.c sets it, and calls vm_bars_update() */
+	bool asleep;	 /* in D3 nothing is live; whoever sets it calls vm_bars_update() */
 	/* vm_bars_update() is done with; vm_bars_fini() has something to do */
 	bool there;
 };

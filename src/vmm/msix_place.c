@@ -25,7 +25,7 @@ static void set_capability(struct uvfio_vm_device *dev)
 		      0);
 }
 
-/* Return the BAR to which the registers of @index belong, if that is not one of its own. */
+/* True if BAR @index is none of its own: its register is the upper half of the one before. */
 static bool is_upper_half(const struct uvfio_vm_device *dev, unsigned index)
 {
 	return index && dev->bars.bar[index - 1].is64;

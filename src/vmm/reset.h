@@ -14,7 +14,7 @@ struct vm_reset {
 	bool done; /* in a reset of the guest: it was reset with another one; devices_lock */
 };
 
-/* Say once how @dev can be reset alone, and if it cannot. Its lock or vm.devices_lock is held. */
+/* Say once how @dev can be reset alone, or that it cannot. vm.devices_lock is held. */
 void vm_reset_init(struct uvfio_vm_device *dev);
 /* Before a reset: interrupts off, D0, BARs down, DMA and decoding off. Lock held. */
 void vm_reset_before(struct uvfio_vm_device *dev);
