@@ -16,8 +16,6 @@
 #include "vmm/internal.h"
 #include "vmm/pieces.h"
 
-#define ROM_MIN 2048u /* PCI 3.0, 6.2.5.2: address bits start at bit 11 */
-
 /* Return the offset of a BAR's register. */
 static unsigned reg_of(unsigned index)
 {
@@ -115,12 +113,7 @@ static int read_bars(struct uvfio_vm_device *dev)
 		if (b->is64)
 			i++;
 	}
-	b = &dev->bars.bar[UVFIO_VM_ROM];
-	if (dev->config.rom.size) {
-		b->size = ROM_MIN;
-		while (b->size < dev->config.rom.size)
-			b->size *= 2;
-	}
+	dev->bars.bar[UVFIO_VM_ROM].size = dev->config.rom.size;
 	return 0;
 }
 
