@@ -7,7 +7,6 @@
 #include <linux/kvm.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "base/sys.h"
 #include "vmm/internal.h"
@@ -394,7 +393,7 @@ void vm_kvm_free(struct vm_kvm *k)
 	if (!k)
 		return;
 	if (k->vfio_state == THERE)
-		close(k->vfio);
+		sys_close(k->vfio);
 	vm_kvm_routes_fini(&k->routes);
 	pthread_mutex_destroy(&k->lock);
 	free(k->levels);

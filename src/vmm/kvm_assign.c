@@ -11,9 +11,9 @@
 #include <linux/pci_regs.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <sys/ioctl.h>
 
 #include "uvfio/kvm_assign.h"
+#include "base/sys.h"
 #include "vmm/internal.h"
 
 #define HOST(kinds)  ((kinds)&UVFIO_KVM_IRQ_HOST_MASK)
@@ -61,11 +61,14 @@ struct uvfio_kvm_assign {
 static void set_irq(struct uvfio_kvm_assign *a, uint32_t gsi, bool level)
 {
 	struct kvm_irq_level arg = { .irq = gsi, .level = level };
+	int rc = 0;
 
 	if (a->chip.vm_fd < 0)
 		a->chip.set_irq(a->ctx, (int)gsi, level);
-	else if (ioctl(a->chip.vm_fd, KVM_IRQ_LINE, &arg))
-		report_warn(REPORT_LIMITED("kvm-irq-line"), NULL, errno,
+	else
+		rc = sys_ioctl(a->chip.vm_fd, KVM_IRQ_LINE, &arg);
+	if (rc)
+		report_warn(REPORT_LIMITED("kvm-irq-line"), NULL, rc,
 			    "KVM did not take interrupt %u", gsi);
 }
 
@@ -173,7 +176,7 @@ static int irqfd(void *ctx, int eventfd, int gsi, int resamplefd, bool assign)
 		arg.flags = KVM_IRQFD_FLAG_RESAMPLE;
 		arg.resamplefd = (uint32_t)resamplefd;
 	}
-	return ioctl(a->chip.vm_fd, KVM_IRQFD, &arg) ? -errno : 0;
+	return sys_ioctl(a->chip.vm_fd, KVM_IRQFD, &arg);
 }
 
 /* True if the guest has an irqchip: KVM's must be whole in the kernel. */
@@ -181,7 +184,8 @@ static bool has_irqchip(const struct uvfio_kvm_assign *a)
 {
 	struct kvm_irqchip chip = { .chip_id = KVM_IRQCHIP_IOAPIC };
 
-	return a->has_chip && (a->chip.vm_fd < 0 || !ioctl(a->chip.vm_fd, KVM_GET_IRQCHIP, &chip));
+	return a->has_chip &&
+	       (a->chip.vm_fd < 0 || !sys_ioctl(a->chip.vm_fd, KVM_GET_IRQCHIP, &chip));
 }
 
 /* ---- a guest ---- */

@@ -10,9 +10,9 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
-#include <unistd.h>
 
 #include "base/sys.h"
+#include "base/util.h"
 #include "vmm/internal.h"
 
 #define CONFIG	 VFIO_PCI_CONFIG_REGION_INDEX
@@ -179,7 +179,7 @@ static int read_file(struct uvfio_vm_device *dev, const char *path)
 		fix_device_id(dev, rom->image, size);
 	}
 out:
-	close(fd);
+	sys_close(fd);
 	return rc;
 }
 
@@ -214,7 +214,7 @@ int vm_rom_init(struct uvfio_vm_device *dev)
 		if (!rom->size)
 			rom->size = register_size(dev);
 		/* a size that no register can have is no ROM's */
-		if (rom->size < MIN_SIZE || rom->size > MAX_SIZE || rom->size & (rom->size - 1))
+		if (rom->size < MIN_SIZE || rom->size > MAX_SIZE || !is_pow2(rom->size))
 			rom->size = 0;
 	}
 	return rc;
