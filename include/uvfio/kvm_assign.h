@@ -87,8 +87,8 @@ struct uvfio_kvm_irqchip {
  * @ctx: the first argument of all functions.
  *
  * Context: any thread.
- * Return: the guest, to be freed with uvfio_kvm_assign_free(); NULL: no memory, thread or
- * descriptor, or @chip has neither KVM nor a function.
+ * Return: the guest, to be freed with uvfio_kvm_assign_free(); NULL: no memory, or no descriptor,
+ * or @chip has neither KVM nor a function.
  */
 UVFIO_PUBLIC struct uvfio_kvm_assign *uvfio_kvm_assign_new(const struct uvfio_vm_ops *ops,
 							   const struct uvfio_kvm_irqchip *chip,
