@@ -79,10 +79,7 @@ static int teardown(void **state)
 
 static bool says(const char *text)
 {
-	if (strstr(uvfio_vm_strerror(vm), text))
-		return true;
-	print_error("'%s' is not in: %s\n", text, uvfio_vm_strerror(vm));
-	return false;
+	return guest_says(vm, text);
 }
 
 static int try_assign(struct uvfio_vm *v, const char *spec, const char *options)

@@ -47,10 +47,7 @@ static int teardown(void **state)
 
 static bool says(const char *text)
 {
-	if (strstr(uvfio_vm_strerror(vm), text))
-		return true;
-	print_error("'%s' is not in: %s\n", text, uvfio_vm_strerror(vm));
-	return false;
+	return guest_says(vm, text);
 }
 
 /* (test 9) and (test 20): memory is where the guest has it, also for a device that comes second */

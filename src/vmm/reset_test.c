@@ -34,10 +34,7 @@ static int teardown(void **state)
 
 static bool says(const char *text)
 {
-	if (strstr(uvfio_vm_strerror(vm), text))
-		return true;
-	print_error("'%s' is not in: %s\n", text, uvfio_vm_strerror(vm));
-	return false;
+	return guest_says(vm, text);
 }
 
 /* How often it was reset since power-on, and how the last time. */

@@ -71,6 +71,15 @@ static inline int guest_add(struct uvfio_vm *vm, uint64_t gpa, uint64_t size, vo
 	return uvfio_vm_memory_add(vm, &m);
 }
 
+/* True if the last call's sentence has @text in it. */
+static inline bool guest_says(const struct uvfio_vm *vm, const char *text)
+{
+	if (strstr(uvfio_vm_strerror(vm), text))
+		return true;
+	print_error("'%s' is not in: %s\n", text, uvfio_vm_strerror(vm));
+	return false;
+}
+
 static inline void td_write(struct uvfio_vm_device *dev, unsigned reg, uint64_t value, size_t size)
 {
 	assert_true(vm_device_rw(dev, 2, reg, &value, size, true));

@@ -357,25 +357,13 @@ static void away(void)
 	end();
 }
 
-static const struct {
-	const char *name;
-	void (*run)(void);
-} tests[] = {
-	{ "direct", direct },
-	{ "pieces_nvme", pieces_nvme },
-	{ "pieces_igb", pieces_igb },
-	{ "table_elsewhere", table_elsewhere },
-	{ "sub_page", sub_page },
-	{ "accesses", accesses },
-	{ "away", away },
+static const struct named_case cases[] = {
+	CASE(direct),	CASE(pieces_nvme), CASE(pieces_igb), CASE(table_elsewhere),
+	CASE(sub_page), CASE(accesses),	   CASE(away),
 };
 
 int main(int argc, char **argv)
 {
 	log_set(2, LOG_ERR);
-	for (int i = 1; i < argc; i++)
-		for (size_t k = 0; k < ARRAY_SIZE(tests); k++)
-			if (!strcmp(argv[i], tests[k].name))
-				run_case(tests[k].name, tests[k].run);
-	return any_failed;
+	return run_named(argc, argv, cases, ARRAY_SIZE(cases));
 }

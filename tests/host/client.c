@@ -781,14 +781,7 @@ static void features(void)
 	close(fd);
 }
 
-#define CASE(fn)        \
-	{               \
-#fn, fn \
-	}
-static const struct {
-	const char *name;
-	void (*fn)(void);
-} cases[] = {
+static const struct named_case cases[] = {
 	CASE(by_address), CASE(registers), CASE(interrupts), CASE(dma),	      CASE(two_spaces),
 	CASE(peer),	  CASE(identify),  CASE(busy),	     CASE(not_bound), CASE(not_viable),
 	CASE(a_group),	  CASE(tokens),	   CASE(ranges),     CASE(memlock),   CASE(given),
@@ -800,9 +793,5 @@ int main(int argc, char **argv)
 	guard_install();
 	log_set(2, LOG_NONE);
 	report_subscribe(&subscriber);
-	for (int a = 1; a < argc; a++)
-		for (unsigned i = 0; i < ARRAY_SIZE(cases); i++)
-			if (!strcmp(cases[i].name, argv[a]))
-				run_case(cases[i].name, cases[i].fn);
-	return any_failed;
+	return run_named(argc, argv, cases, ARRAY_SIZE(cases));
 }

@@ -317,14 +317,7 @@ static void left_as_it_was(void)
 	}
 }
 
-#define CASE(fn)        \
-	{               \
-#fn, fn \
-	}
-static const struct {
-	const char *name;
-	void (*fn)(void);
-} cases[] = {
+static const struct named_case cases[] = {
 	CASE(config_edu), CASE(config_nvme), CASE(config_igb),	   CASE(config_vf),
 	CASE(rom),	  CASE(guest_flr),   CASE(left_as_it_was),
 };
@@ -333,9 +326,5 @@ int main(int argc, char **argv)
 {
 	guard_install();
 	log_set(2, LOG_NONE);
-	for (int a = 1; a < argc; a++)
-		for (unsigned i = 0; i < ARRAY_SIZE(cases); i++)
-			if (!strcmp(cases[i].name, argv[a]))
-				run_case(cases[i].name, cases[i].fn);
-	return any_failed;
+	return run_named(argc, argv, cases, ARRAY_SIZE(cases));
 }

@@ -411,14 +411,7 @@ static void vm_reset_together(void)
 	end();
 }
 
-#define CASE(name)          \
-	{                   \
-#name, name \
-	}
-static const struct {
-	const char *name;
-	void (*fn)(void);
-} cases[] = {
+static const struct named_case cases[] = {
 	CASE(vm_ram),
 	CASE(vm_moves),
 	CASE(vm_ranges),
@@ -436,9 +429,5 @@ int main(int argc, char **argv)
 {
 	guard_install();
 	log_set(2, LOG_NONE);
-	for (int a = 1; a < argc; a++)
-		for (unsigned i = 0; i < sizeof(cases) / sizeof(cases[0]); i++)
-			if (!strcmp(cases[i].name, argv[a]))
-				run_case(cases[i].name, cases[i].fn);
-	return any_failed;
+	return run_named(argc, argv, cases, ARRAY_SIZE(cases));
 }

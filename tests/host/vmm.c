@@ -4,7 +4,6 @@
  * guest's driver: interrupts of all kinds. The devices are models of uvfio's ("edu", "igb") or
  * addresses of real ones, by the same calls (tests/host.sh). The numbers are those of docs/vmm.md.
  */
-#include <dirent.h>
 #include <linux/pci_regs.h>
 #include <pthread.h>
 #include <sched.h>
@@ -14,6 +13,7 @@
 #include <unistd.h>
 
 #include "uvfio/vmm.h"
+#include "base/test_count.h"
 #include "lib/cases.h"
 
 #define RAM	(1ull << 20)
@@ -392,19 +392,6 @@ static void *storm(void *arg)
 	return NULL;
 }
 
-/* Return how many files this process has open. */
-static unsigned open_files(void)
-{
-	DIR *dir = opendir("/proc/self/fd");
-	unsigned n = 0;
-
-	while (dir && readdir(dir))
-		n++;
-	if (dir)
-		closedir(dir);
-	return n;
-}
-
 /* On and off under a storm: nothing comes once it is off, and nothing stays open (test 62). */
 static void on_and_off(void)
 {
@@ -418,7 +405,7 @@ static void on_and_off(void)
 	stop = false;
 	CHECK(uvfio_vm_start_thread(vm) == 0);
 	CHECK(pthread_create(&thread, NULL, storm, NULL) == 0);
-	files = open_files();
+	files = test_count_fds();
 	for (unsigned round = 0; round < 100; round++) {
 		before = get(&messages);
 		msix_control(PCI_MSIX_FLAGS_ENABLE);
@@ -430,7 +417,7 @@ static void on_and_off(void)
 		sched_yield();
 		CHECK(get(&messages) == before);
 	}
-	CHECK(open_files() == files);
+	CHECK(test_count_fds() == files);
 	stop = true;
 	pthread_join(thread, NULL);
 	finish();

@@ -3,7 +3,7 @@
 kvm_programs := $(addprefix $(BUILD)/test/,kvm_cases kvm_assign)
 $(BUILD)/test/kvm_assign: include/uvfio/kvm_assign.h
 $(kvm_programs): $(BUILD)/test/%: tests/kvm/%.c tests/kvm/guest.h tests/lib/cases.h \
-		include/uvfio/vmm.h $(LIBUVFIO)
+		src/base/test_count.h include/uvfio/vmm.h $(LIBUVFIO)
 	@mkdir -p $(@D)
 	$(call say,LINK,$@)
 	$(Q)$(test_cc) $(if $(SANITIZE),-fsanitize=$(SANITIZE)) -Itests -Isrc -Iinclude \

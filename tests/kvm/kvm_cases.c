@@ -6,11 +6,11 @@
  *
  *	kvm_cases [long] [HOST-DEVICE]		the device is an edu that vfio-pci has
  */
-#include <dirent.h>
 #include <linux/pci_regs.h>
 #include <poll.h>
 #include <sys/eventfd.h>
 
+#include "base/test_count.h"
 #include "kvm/guest.h"
 #include "lib/cases.h"
 #include "models/testdev/regs.h"
@@ -122,18 +122,6 @@ static void end(void)
 	uvfio_vm_free(g.vm);
 	guest_free(&g);
 	other = NULL;
-}
-
-static unsigned open_files(void)
-{
-	DIR *d = opendir("/proc/self/fd");
-	unsigned n = 0;
-
-	while (d && readdir(d))
-		n++;
-	if (d)
-		closedir(d);
-	return n;
 }
 
 /* True if no interrupt with @vector comes any more than the @n that there were. */
@@ -518,7 +506,7 @@ static void msix_under_a_storm(void)
 		entry(i, FIRST_IRQ + i, false);
 	msix_control(PCI_MSIX_FLAGS_ENABLE);
 	msix_control(0);
-	files = open_files();
+	files = test_count_fds();
 	atomic_store(&storms, true);
 	pthread_create(&t, NULL, storm, NULL);
 	for (unsigned i = 0; i < rounds; i++) {
@@ -536,7 +524,7 @@ static void msix_under_a_storm(void)
 	}
 	atomic_store(&storms, false);
 	pthread_join(t, NULL);
-	CHECK(open_files() == files);
+	CHECK(test_count_fds() == files);
 	set_reg(dev, TD_INTX, 1);
 	CHECK(EVENTUALLY(count_of(&g, IRQ_A) == 1));
 	end();
@@ -686,8 +674,8 @@ static void unassigned_under_load(void)
 			set_reg(dev, TD_MSI_BURST, 8u << 16);
 		uvfio_vm_unassign(dev);
 		if (!i)
-			files = open_files();
-		CHECK(open_files() == files);
+			files = test_count_fds();
+		CHECK(test_count_fds() == files);
 		dev = add(0, "testdev");
 		CHECK(dev != NULL);
 		if (!dev)

@@ -33,4 +33,27 @@ static inline void run_case(const char *name, void (*fn)(void))
 	any_failed |= case_failed;
 }
 #define RUN(fn) run_case(#fn, fn)
+
+/* A table of cases, for a program that is told by name which of them to run. */
+struct named_case {
+	const char *name;
+	void (*fn)(void);
+};
+#define CASE(which)                         \
+	{                                   \
+		.name = #which, .fn = which \
+	}
+
+/*
+ * Run the cases among the @n of @cases that the arguments name, in that order; names of others'
+ * cases are passed over. Return what main() returns.
+ */
+static inline int run_named(int argc, char **argv, const struct named_case *cases, size_t n)
+{
+	for (int a = 1; a < argc; a++)
+		for (size_t i = 0; i < n; i++)
+			if (!strcmp(cases[i].name, argv[a]))
+				run_case(cases[i].name, cases[i].fn);
+	return any_failed;
+}
 #endif
