@@ -4,9 +4,9 @@
 # and an emulated IOMMU (tests/host/client.c), and their config space as a virtual machine has it
 # (tests/host/config.c), their BARs (tests/host/bars.c), its memory and resets
 # (tests/host/memory.c). They are: an edu beside a network card on a bus of conventional PCI, which
-# is one IOMMU group; an NVMe controller, an 82576 with a VF, another edu, and an SD host controller,
-# which has 256 bytes of registers, each behind a root port. Ports have 5 GT/s: after a reset Linux waits for the Data Link Layer Link Active bit of
-# faster ones, which QEMU does not set.
+# is one IOMMU group; an NVMe controller, an 82576 with a VF, another edu, and an SD host
+# controller, which has 256 bytes of registers, each behind a root port. Ports have 5 GT/s: after a
+# reset Linux waits for the Data Link Layer Link Active bit of faster ones, which QEMU does not set.
 set -uo pipefail
 # shellcheck source=tests/lib/part.sh
 . "$(dirname "$0")/lib/part.sh"

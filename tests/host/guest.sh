@@ -1,8 +1,8 @@
 #!/bin/sh
 # SPDX-License-Identifier: BSD-3-Clause
-# guest.sh oracle|cdev : in the guest of tests/host_run.sh, with busybox: edu, nvme and igb are behind
-# ports of their own, bound to vfio-pci. Each part begins with a line "== NAME"; "ok" and "FAIL" are
-# cases of their own.
+# guest.sh oracle|cdev : in the guest of tests/host_run.sh, with busybox: edu, nvme and igb are
+# behind ports of their own, bound to vfio-pci. Each part begins with a line "== NAME"; "ok" and
+# "FAIL" are cases of their own.
 edu=0000:01:00.0 nvme=0000:02:00.0 igb=0000:03:00.0
 export TMPDIR=/tmp
 run() { uvfio run --memlock unlimited --log-file /tmp/log "$@"; }
