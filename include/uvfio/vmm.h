@@ -104,7 +104,7 @@ struct uvfio_vm_ops {
  *	interrupt of it comes. @resamplefd: of a level interrupt: signalled when the guest ended it;
  *	-1: of an edge. Return 0; -EINVAL: it cannot resample: INTx goes through @intx; or -errno.
  *
- * The last five, and @intx_gsi, let interrupts pass without the monitor: all of them or none.
+ * The last five let interrupts pass without the monitor: all of them, and @intx_gsi, or none.
  */
 struct uvfio_vm_irq_ops {
 	void (*intx)(void *ctx, struct uvfio_vm_device *dev, unsigned pin, bool level);
@@ -478,9 +478,9 @@ UVFIO_PUBLIC int64_t uvfio_vm_dma_unmap(struct uvfio_vm_device *dev, uint64_t io
  * Context: any thread.
  * Return: 0; -ENODEV: there is no such device, or it is not bound to vfio-pci; -EBUSY: it is
  * assigned already, or in use; -EPERM: another device of its group is in other hands; -EACCES: the
- * token; -ENOTSUP: it is no PCI endpoint; -EINVAL: options, or the guest has memory where the
- * device cannot reach it; or another error of uvfio_vm_memory_add(). Nothing is left of a device
- * that failed.
+ * token; -ENOTSUP: it is no PCI endpoint; -EIO: it does not answer; -EINVAL: no way for interrupts,
+ * options, or the guest has memory where the device cannot reach it; or another error of
+ * uvfio_vm_memory_add(). Nothing is left of a device that failed.
  */
 UVFIO_PUBLIC int uvfio_vm_assign(struct uvfio_vm *vm, const char *spec, const char *options,
 				 struct uvfio_vm_device **out);
@@ -693,7 +693,7 @@ UVFIO_PUBLIC int uvfio_vm_can_migrate(struct uvfio_vm_device *dev);
  * @size: of the buffer.
  *
  * Context: any thread.
- * Return: the length of the whole line.
+ * Return: the length of the whole line, which is "leaving" while it is being unassigned; -ENOMEM.
  */
 UVFIO_PUBLIC int uvfio_vm_device_state(struct uvfio_vm_device *dev, char *buf, size_t size);
 
@@ -787,11 +787,11 @@ UVFIO_PUBLIC int uvfio_vm_bar_window(
  * the guest's.
  * @dev: the device.
  * @bar: 0 to 5.
- * @offset: where config space begins in the BAR.
- * @size: bytes.
+ * @offset: where config space begins in the BAR; a multiple of 4.
+ * @size: bytes, a multiple of 4.
  *
  * Context: setup() of a quirk.
- * Return: as uvfio_vm_bar_window().
+ * Return: as uvfio_vm_bar_window(); -EINVAL also for a number that is no such multiple.
  */
 UVFIO_PUBLIC int uvfio_vm_config_mirror(struct uvfio_vm_device *dev, unsigned bar, uint64_t offset,
 					uint64_t size);
@@ -801,13 +801,13 @@ UVFIO_PUBLIC int uvfio_vm_config_mirror(struct uvfio_vm_device *dev, unsigned ba
  * (address register & @mask) == @match, data is of config space at address & ~@mask.
  * @dev: the device.
  * @bar: 0 to 5.
- * @address_reg: the offset of the address register, of 4 bytes.
- * @data_reg: the offset of the data register, of 4 bytes.
- * @match: see above.
- * @mask: see above.
+ * @address_reg: the offset of the address register, of 4 bytes; a multiple of 4.
+ * @data_reg: the offset of the data register, the same.
+ * @match: see above; no bits but those of @mask.
+ * @mask: see above; of 32 bits.
  *
  * Context: setup() of a quirk.
- * Return: as uvfio_vm_bar_window().
+ * Return: as uvfio_vm_bar_window(); -EINVAL also for numbers other than these.
  */
 UVFIO_PUBLIC int uvfio_vm_config_window(struct uvfio_vm_device *dev, unsigned bar,
 					uint64_t address_reg, uint64_t data_reg, uint64_t match,
