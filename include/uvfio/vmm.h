@@ -22,6 +22,13 @@
  * that it may.
  *
  * Errors: 0 or a count, or -errno; uvfio_vm_strerror() has the sentence.
+ *
+ * Faults: the first uvfio_vm_new() installs handlers for SIGSEGV and SIGBUS, by which a model that
+ * meets memory of the guest which is gone is told so. A monitor that installs its own later passes
+ * on what is not its own, and its threads, also those of processors, do not block these signals:
+ * else such a fault takes the monitor down.
+ *
+ * Fork: a child does nothing with its parent's guests; it can make its own.
  */
 #ifndef UVFIO_VMM_H
 #define UVFIO_VMM_H
