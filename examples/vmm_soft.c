@@ -70,7 +70,7 @@ static void message(void *ctx, struct uvfio_vm_device *from, uint64_t address, u
 	pthread_mutex_unlock(&irq_lock);
 }
 
-/* Which input of the controller a pin is wired to. A chipset lets the guest choose. */
+/* Return the input of the controller that a pin is wired to. A chipset lets the guest choose. */
 static int line_of_pin(void *ctx, struct uvfio_vm_device *of, unsigned pin)
 {
 	return FIRST_GSI + (int)pin;

@@ -208,7 +208,7 @@ static int intx_gsi(void *ctx, struct uvfio_vm_device *dev, unsigned pin)
 }
 static int first_gsi;
 
-/* What KVM would be told: routes and irqfds, and that the order is the one that is safe. */
+/* Routes and irqfds, as KVM would be told of them, and that the order is the safe one. */
 #define GSIS   2304u
 #define ROUTES 24u
 static struct {
@@ -781,7 +781,7 @@ static void step(struct in *in)
 	dispatch();
 }
 
-/* What lives as long as the process is opened by the first guest. */
+/* The first guest opens what then lives as long as the process. */
 static void first_guest(void)
 {
 	struct uvfio_vm *first = uvfio_vm_new(NULL, NULL);

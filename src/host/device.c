@@ -163,7 +163,7 @@ static int get_info(struct host_device *h)
 	return ret ? ret : host_regions_get(h, regions, irqs);
 }
 
-/* By what of this the kernel has for the device. */
+/* First index: the kernel has low power for the device; second: VF tokens. */
 static const struct vfio_device_ops all_ops[2][2];
 
 /* Leave out what the kernel has not for this device. */

@@ -51,7 +51,7 @@ static int parse_number(const char **text, char end, int *out)
 	return 0;
 }
 
-/* What a spec says. */
+/* A spec that was read. */
 struct wanted {
 	const struct host_way *way;
 	int fd; /* that was given, or -1 */

@@ -78,7 +78,7 @@ enum host_via {
  * Return: 0; -EOPNOTSUPP: the kernel has no character device of it, or no iommufd.
  */
 int host_set_via(struct host_device *h, enum host_via via, char **err);
-/* How regions can be mapped that the kernel lets be mapped. */
+/* The way in which regions can be mapped, if the kernel lets them be mapped. */
 enum host_mmap {
 	HOST_MMAP_DIRECT, /* as the kernel's own memory */
 	HOST_MMAP_TRAP,	  /* each access is made by us */

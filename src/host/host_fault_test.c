@@ -14,7 +14,7 @@
 #define K  4096ull
 #define RW (IOMMU_READ | IOMMU_WRITE)
 
-/* What an undo asks for does not fail, and what only looks may be done without. */
+/* An undo's calls do not fail, and a call that only looks may be done without. */
 static int failing(unsigned long cmd)
 {
 	if (cmd == VFIO_GROUP_UNSET_CONTAINER || cmd == VFIO_IOMMU_UNMAP_DMA)
@@ -195,7 +195,7 @@ static void mapped(void **state)
 	assert_int_equal(c->n, 1);
 }
 
-/* What an open device is asked. */
+/* Questions to an open device. */
 static void asked(void **state)
 {
 	static int32_t fds[64];

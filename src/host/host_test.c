@@ -406,7 +406,7 @@ static void tokens(void **state)
 
 /* ---- address spaces ---- */
 
-/* What is mapped is mapped in the kernel's container, by the program's address. (tests 14, 20) */
+/* Mappings are made in the kernel's container, too, by the program's address. (tests 14, 20) */
 static void mirrored(void **state)
 {
 	struct world *w = *state;
@@ -691,7 +691,7 @@ static void interrupts(void **state)
 	assert_int_equal(vfio_device_ioeventfd(&w->o[0], 4, VFIO_REGION_OFFSET(20), 5, 6), -EINVAL);
 }
 
-/* What this kernel has for this device is offered, and nothing else. */
+/* The features that this kernel has for this device are offered, and nothing else. */
 static void features(void **state)
 {
 	struct world *w = *state;

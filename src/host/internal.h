@@ -21,7 +21,7 @@ struct host_way;
 
 #define HOST_PATH 320u /* bytes of a path */
 
-/* Where the kernel is: a unit test puts a kernel of its own there. */
+/* The kernel that is asked: a unit test puts one of its own there. */
 struct host_env {
 	const char *sysfs, *dev;			    /* "/sys", "/dev" */
 	int (*open)(const char *path, int flags, int mode); /* a descriptor, or -errno */

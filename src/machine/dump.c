@@ -87,7 +87,7 @@ static void print_model(FILE *f, const struct uvfio_model *m)
 	fputc('\n', f);
 }
 
-/* What of all is listed: a model, what a provider without models has, or (both NULL) all. */
+/* Things to list: a model, the device of a provider without models, or (both NULL) all. */
 struct choice {
 	const struct uvfio_model *model;
 	const struct machine_provider *provider;

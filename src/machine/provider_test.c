@@ -435,7 +435,7 @@ static void failing(void **state)
 	machine_free(m, false);
 }
 
-/* What a descriptor of this number leads to now: a bus. */
+/* A descriptor of this number leads to a bus now. */
 static unsigned behind;
 
 static int fake_place(const char *model, struct pci_address *address, unsigned *group, char **err)

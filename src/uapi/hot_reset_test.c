@@ -197,7 +197,7 @@ static int dev_hot_reset(struct vfio_device *dev)
 	return 0;
 }
 
-/* What is reset together is the provider's word, and need not be in the system. */
+/* The provider says which devices are reset together; they need not be in the system. */
 static void test_outside(void **state)
 {
 	static const struct vfio_device_ops real = {

@@ -101,7 +101,7 @@ static void on_unmap(struct vfio_ioas_listener *l, const struct vfio_ioas_range 
 	heard = (struct vfio_ioas_range){ 0 };
 }
 
-/* Who has mappings made once more by the kernel hears where it finds a real device's BARs. */
+/* A listener who has the kernel make mappings, too, is told where a real device's BARs are. */
 static void direct_bars(void **state)
 {
 	struct vfio_ioas_listener l = { .map = on_map, .unmap = on_unmap }, late = l;

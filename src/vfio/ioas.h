@@ -151,7 +151,7 @@ unsigned vfio_ioas_ranges(struct vfio_iova_range *r, unsigned max);
 /** vfio_ioas_pgsizes - return the sizes of the IOMMU's pages, a bit each. */
 uint64_t vfio_ioas_pgsizes(void);
 
-/* What can be mapped in an address space, with what listens to it. */
+/* Limits of an address space, with those of its listeners. */
 #define VFIO_IOAS_RANGES 16u
 struct vfio_ioas_limits {
 	unsigned num_ranges;

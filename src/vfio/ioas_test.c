@@ -301,7 +301,7 @@ static void ear_limits(struct vfio_ioas_listener *l, struct vfio_ioas_limits *ou
 	*out = ear_has;
 }
 
-/* What a listener can map is what can be mapped: all others' limits are within ours. */
+/* The limits of a listener are those of the space, within ours. */
 static void limits(void **state)
 {
 	struct vfio_ioas *in = vfio_ioas_new(sys, true);

@@ -38,7 +38,7 @@ static void msi(void *ctx, struct uvfio_vm_device *d, uint64_t address, uint32_t
 
 static const struct uvfio_vm_irq_ops irq_ops = { .intx = intx, .msi = msi };
 
-/* What is there: pieces of memory, descriptors, mappings of devices. */
+/* Counts of what is there: pieces of memory, descriptors, mappings of devices. */
 struct there {
 	long live;
 	unsigned fds;
@@ -165,7 +165,7 @@ static void test_assign(void **state)
 	run_assign("testdev,bus=shelf,group=4,id=x", NULL, false);
 }
 
-/* What a guest does with the device: nothing fails in it, and less may work. */
+/* Do with the device as a guest does: nothing fails in it, and less may work. */
 static void test_guest(void **state)
 {
 	struct uvfio_vm_device *dev;

@@ -19,7 +19,7 @@
 static struct uvfio_vm *vm;
 static char *mem;
 
-/* What the monitor is told. */
+/* Calls that the monitor got. */
 static struct {
 	atomic_int level;
 	atomic_uint requests, errors, gone;

@@ -73,7 +73,7 @@ struct vm_bar {
 	bool dead; /* its memory was away when the guest touched it: no piece is up; vm_map.place */
 };
 
-/* Where the MSI-X table and the pending bits are in the BARs as the guest has them. */
+/* Places of the MSI-X table and the pending bits in the BARs, as the guest has them. */
 struct vm_msix_place {
 	unsigned table_bar, pba_bar;
 	uint64_t table_offset, pba_offset, table_size, pba_size; /* bytes; 0: no MSI-X */

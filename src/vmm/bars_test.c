@@ -9,7 +9,7 @@
 
 #define K4 PAGE_SIZE_4K
 
-/* What the device has: BAR0 of memory, 1 of ports, 2 and 3 one of 64 bits, 4 with MSI-X, a ROM. */
+/* The device: BAR0 of memory, 1 of ports, 2 and 3 one of 64 bits, 4 with MSI-X, a ROM. */
 #define BAR0_SIZE 0x10000u
 #define BAR1_SIZE 0x20u
 #define BAR2_SIZE 0x200000u
@@ -576,7 +576,7 @@ static void test_msix_cut(void **state)
 	end(&g);
 }
 
-/* What the host lets be mapped, with an area that is none. */
+/* Areas that the host lets be mapped, and one that is none. */
 static void test_sparse(void **state)
 {
 	struct guest g;

@@ -16,7 +16,7 @@
 /* VFIO's indices of BARs, ROM and config space are those of the guest. */
 #define CONFIG VFIO_PCI_CONFIG_REGION_INDEX
 
-/* What a guest switches in COMMAND, and finds off at first. */
+/* Bits of COMMAND that a guest switches, and finds off at first. */
 #define COMMAND_BITS \
 	(PCI_COMMAND_IO | PCI_COMMAND_MEMORY | PCI_COMMAND_MASTER | PCI_COMMAND_INTX_DISABLE)
 

@@ -15,7 +15,7 @@
 struct uvfio_vm;
 struct uvfio_vm_device;
 
-/* Where capabilities are; 0: there is none, or the guest does not see it. */
+/* Offsets of capabilities; 0: there is none, or the guest does not see it. */
 struct vm_caps {
 	unsigned pm, msi, msix, pcie, af;
 	unsigned msi_size;    /* bytes, from @msi */

@@ -90,7 +90,7 @@ static void check_reads(void)
 	assert_int_equal(cfg(c->size, 4), UINT32_MAX);
 }
 
-/* Where the host has BARs stands nowhere (test 38). */
+/* The host's addresses of BARs are nowhere to be seen (test 38). */
 static void check_addresses(void)
 {
 	for (unsigned bar = 0; bar < 7; bar++) {
@@ -123,7 +123,7 @@ static void check_chains(void)
 	}
 }
 
-/* What BARs' registers keep of ones is what regions are large (test 24). */
+/* The ones that BARs' registers keep are those of the regions' sizes (test 24). */
 static void check_sizes(void)
 {
 	for (unsigned i = 0; i < 6; i++) {
@@ -214,7 +214,7 @@ static void each_model(void **state)
 	}
 }
 
-/* What a guest did to config space leaves no trace in the host (test 71). */
+/* A guest's writes of config space leave no trace in the host (test 71). */
 static void given_back(void **state)
 {
 	static uint8_t before[PCI_CFG_EXP_SIZE], after[PCI_CFG_EXP_SIZE];

@@ -104,7 +104,7 @@ static void count_message(const struct report *r, void *arg)
 
 static struct report_subscriber subscriber = { .fn = count_message, .level = LOG_WARN };
 
-/* What is not there, wrong sizes, a device that has gone or is leaving: all ones, and nothing. */
+/* Holes, wrong sizes, a device that has gone or is leaving: all ones, and nothing. */
 static void beyond(void **state)
 {
 	static const unsigned sizes[] = { 0, 3, 5, 8, UINT32_MAX };
@@ -165,7 +165,7 @@ static void expect_note(unsigned i, unsigned at, unsigned size, uint32_t value)
 	assert_int_equal(notes[i].value, value);
 }
 
-/* What reaches the device, and what the guest reads back then. */
+/* Writes that reach the device, and the values that the guest reads back then. */
 static void writes(void **state)
 {
 	begin(NULL, NULL);
@@ -234,7 +234,7 @@ static void sizing(void **state)
 
 /* ---- MSI and MSI-X ---- */
 
-/* Which came first: SET_IRQS of @index, or the write at @at. */
+/* Find out which came first: SET_IRQS of @index, or the write at @at. */
 static int position(unsigned at, unsigned index)
 {
 	for (unsigned i = 0; i < num_notes; i++)

@@ -247,7 +247,7 @@ static void test_timer(void **state)
 	finish();
 }
 
-/* What ran out and was not read yet when the guest stopped runs out behind the pause (test 45). */
+/* A timer that ran out unread when the guest stopped runs out behind the pause (test 45). */
 static void test_timer_over(void **state)
 {
 	struct pollfd p;

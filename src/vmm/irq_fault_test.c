@@ -44,7 +44,7 @@ static void all_off(void)
 	assert_true(live == was);
 }
 
-/* How interrupts reach the guest: what passes them works, or not, or not any more when they move */
+/* The ways of interrupts to the guest: a bypass that works, or not, or fails when they move */
 enum way { BY_LOOP, BY_IRQFD, NO_IRQFD, NO_COMMIT, NO_COMMIT_LATER, WAYS };
 
 static void start(enum way way)

@@ -127,7 +127,7 @@ static void *storm(void *arg)
 	return NULL;
 }
 
-/* What a kernel does with irqfds. */
+/* Do what a kernel does with irqfds. */
 static void *kernel(void *arg)
 {
 	(void)arg;

@@ -21,7 +21,7 @@
 /* HOST_MSI and GUEST_MSI, and so on, are eight bits apart. */
 #define GUEST_OF(host) ((host) << 8)
 
-/* Where a PC's processors take messages (Intel SDM 3A, 11.11.1); the data tells ours apart. */
+/* A PC's processors take messages there (Intel SDM 3A, 11.11.1); the data tells ours apart. */
 #define MESSAGE_ADDRESS 0xfee00000u
 #define MAX_GSI		0xffffu /* what MSI's data register holds */
 

@@ -64,7 +64,7 @@ static void deliver(void)
 	assert_int_equal(n, 0);
 }
 
-/* What came of @gsi since the last call: n ups, and whether the line is up. */
+/* Return how often @gsi went up, less how often down, when all is delivered. */
 static unsigned came(unsigned gsi)
 {
 	unsigned n;

@@ -9,7 +9,7 @@
 
 #define ENTRIES(r) ((r)->set->entries)
 
-/* Where the local APICs take messages (Intel SDM 3A, 11.11.1). */
+/* The local APICs take messages there (Intel SDM 3A, 11.11.1). */
 bool vm_kvm_is_msi(uint64_t address)
 {
 	return (address & 0xfff00000) == 0xfee00000;

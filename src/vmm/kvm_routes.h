@@ -32,7 +32,7 @@ struct vm_kvm_routes {
 	bool dirty;		     /* KVM has another table */
 };
 
-/* Whose routes a GSI has, of those that are not the library's. */
+/* The owner of a GSI's routes, of those that are not the library's. */
 enum vm_kvm_own { VM_KVM_NONE, VM_KVM_INITIAL, VM_KVM_MONITOR };
 
 /*

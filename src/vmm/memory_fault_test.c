@@ -18,7 +18,7 @@ static char *mem;
 static struct uvfio_vm_device *dev, *own;
 static int ram;
 
-/* What one round of a test does, and what holds after it. */
+/* One round of a test, and what holds after it. */
 static int add_section(void)
 {
 	struct uvfio_vm_memory m = { .gpa = 0x100000, .size = 4 * K, .host = mem, .fd = ram };

@@ -411,7 +411,7 @@ static void may_discard(void **state)
 
 /* ---- a device that pins, by an IOMMU of its own ---- */
 
-/* What an ordinary device is made into: one that listens, as those of the kernel's VFIO do. */
+/* An ordinary device is made into one that listens, as those of the kernel's VFIO do. */
 static struct {
 	const struct vfio_device_ops *own;
 	struct vfio_device_ops ops;
@@ -770,7 +770,7 @@ static void own_iommu_leaving(void **state)
 #define SPACE	 48u /* pages of the guest */
 #define GRANULES 4u  /* of the discardable part, pages 32-47 */
 
-/* What of the host the device finds in each page, in the guest's space and in one of its own. */
+/* The bytes that the device finds in each page, in the guest's space and in one of its own. */
 static struct {
 	char *guest[SPACE], *own[SPACE];
 	unsigned own_of[SPACE]; /* the guest's page of each of own */

@@ -103,7 +103,7 @@ static struct vm_bar *find(struct vm_map *map, struct cds_list_head *list, uint6
 
 enum who { BY_NOBODY, BY_DEVICE, BY_TABLE, BY_PBA, BY_WINDOW, BY_ROM };
 
-/* Who answers for the byte at @offset, and up to where. */
+/* The one that answers for a byte, and its part of the BAR. */
 struct answerer {
 	enum who who;
 	uint64_t begin, end;

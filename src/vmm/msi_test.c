@@ -159,7 +159,7 @@ static void test_from_intx(void **state)
 	finish();
 }
 
-/* What passes interrupts fails: they go through the monitor. */
+/* The bypass of interrupts fails: they go through the monitor. */
 static void test_no_bypass(void **state)
 {
 	for (int k = 0; k < 4; k++) {

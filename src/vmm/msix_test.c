@@ -112,7 +112,7 @@ static void test_pending(void **state)
 	}
 }
 
-/* What a guest does first: 64 vectors under the function mask are one commit, one call (test 59) */
+/* 64 vectors under the function mask, as a guest begins, are one commit, one call (test 59) */
 static void test_batch(void **state)
 {
 	for (int b = 0; b < 2; b++) {
@@ -155,7 +155,7 @@ static void test_batch(void **state)
 	}
 }
 
-/* Where the number is fixed, those that are unmasked by then are switched on at once. */
+/* If their number is fixed, those that are unmasked by then are switched on at once. */
 static void test_noresize_first(void **state)
 {
 	unsigned calls;
@@ -343,7 +343,7 @@ static void test_both(void **state)
 	finish();
 }
 
-/* What passes interrupts fails: they go through the monitor. */
+/* The bypass of interrupts fails: they go through the monitor. */
 static void test_no_bypass(void **state)
 {
 	for (int k = 0; k < 2; k++) {

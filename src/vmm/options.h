@@ -7,7 +7,7 @@
 
 struct uvfio_vm;
 
-/* Where the device hangs in the guest. */
+/* The bus of the guest that the device is on. */
 enum vm_bus {
 	VM_BUS_PORT,
 	VM_BUS_ROOT,

@@ -244,7 +244,7 @@ static void add_bar(struct vm_bar *b, struct uvfio_vm_device *dev, uint64_t size
 	assert_int_equal(vm_pieces_init(b, &r), 0);
 }
 
-/* What cannot be read, or is not mapped at all, has no pieces. */
+/* A BAR that cannot be read, or is not mapped at all, has no pieces. */
 static void test_no_pieces(void **state)
 {
 	struct vfio_region_area a = { .size = K4, .kind = VFIO_AREA_DIRECT };

@@ -73,7 +73,7 @@ static bool has_reset(const struct uvfio_vm_device *dev)
 	return dev->plugged->vdev->flags & VFIO_DEVICE_FLAGS_RESET;
 }
 
-/* What a reset of a device's slot or bus hits. */
+/* The functions that a reset of a device's slot or bus hits. */
 struct hits {
 	struct vfio_place *at; /* malloc'ed; by address */
 	unsigned n;

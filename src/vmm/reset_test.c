@@ -37,7 +37,7 @@ static bool says(const char *text)
 	return guest_says(vm, text);
 }
 
-/* How often it was reset since power-on, and how the last time. */
+/* Return how often it was reset since power-on; the next one: how, the last time. */
 static unsigned resets(struct uvfio_vm_device *dev)
 {
 	td_enable(dev);
@@ -269,7 +269,7 @@ static int refusing_reset(struct vfio_device *dev)
 	return refusals && refusals-- ? refuse_with : 0;
 }
 
-/* What says "not now" is asked again, and what fails is told, or another way is gone. */
+/* A reset that says "not now" is asked again; one that fails is told, or another way is gone. */
 static void not_now(void **state)
 {
 	struct uvfio_vm_device *dev = guest_assign(vm, "testdev,bus=root", NULL);

@@ -15,7 +15,7 @@
 static struct tvm t;
 static struct fake *const f = &t.fake;
 
-/* What came to the device: writes of config space, and set_irqs (@at UINT32_MAX). */
+/* Calls of the device: writes of config space, and set_irqs (@at UINT32_MAX). */
 static struct note {
 	unsigned at, size;
 	uint32_t value;
@@ -24,7 +24,7 @@ static unsigned num_notes, config_reads;
 static uint8_t takes[PCI_CFG_EXP_SIZE]; /* bits of config space that can be written */
 static bool gone;			/* it does not answer */
 
-/* What reads of the ROM answer, in turn: bytes or -errno; then 0. */
+/* Answers to reads of the ROM, in turn: bytes or -errno; then 0. */
 static int rom_answers[8];
 static unsigned rom_reads;
 static uint8_t rom_bytes[0x10000];

@@ -302,7 +302,7 @@ static inline void fake_line(struct fake *f, bool level)
 	pthread_mutex_unlock(&f->lock);
 }
 
-/* What the kernel's worker does when the eventfd that unmasks was signalled. */
+/* Do what the kernel's worker does when the eventfd that unmasks was signalled. */
 static inline void fake_resample(struct fake *f)
 {
 	uint64_t n;

@@ -612,7 +612,7 @@ static void tokens(void)
 	end();
 }
 
-/* What this IOMMU has: ranges, page sizes, mappings; outside of them EINVAL (test 16) */
+/* This IOMMU's ranges, page sizes, mappings; outside of them EINVAL (test 16) */
 static void ranges(void)
 {
 	struct vfio_ioas_limits l;
@@ -754,7 +754,7 @@ static void removal(void)
 	close(fd);
 }
 
-/* What this kernel has: low power of a device with power management, an ioeventfd */
+/* Features of this kernel: low power of a device with power management, an ioeventfd */
 static void features(void)
 {
 	int fd = eventfd(0, EFD_CLOEXEC);

@@ -285,7 +285,7 @@ static void guest_flr(void)
 	end();
 }
 
-/* What a guest did to config space leaves no trace in the host (test 71) */
+/* A guest's writes of config space leave no trace in the host (test 71) */
 static void left_as_it_was(void)
 {
 	static const char *const devices[] = { LONE_EDU, NVME, IGB };

@@ -40,7 +40,7 @@
 static struct uvfio_vm *vm;
 static char *mem;
 
-/* Where BAR0 of the device that was assigned last is mapped, while it is. */
+/* BAR0 of the device that was assigned last, while it is mapped. */
 static void *bar0;
 
 static void intx(void *ctx, struct uvfio_vm_device *d, unsigned pin, bool level)

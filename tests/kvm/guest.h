@@ -35,7 +35,7 @@
 #define IRQ_A	    0x50
 #define IRQ_B	    0x51
 
-/* What the guest can do. */
+/* Things that the guest can do. */
 enum op { OP_SLEEP, OP_LOAD, OP_STORE, OP_LOAD8, OP_SPIN, OP_HOLD, OP_IN, OP_OUT };
 
 /* At 0x8000 in the guest's memory; the code below has the offsets. */

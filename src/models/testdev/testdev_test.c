@@ -509,7 +509,7 @@ static void test_memory_moves(void **state)
 	unplug();
 }
 
-/* What the options of oddities.c change. */
+/* The options of oddities.c change this. */
 static void test_oddities(void **state)
 {
 	unsigned cap;
