@@ -269,7 +269,7 @@ static void bypass_on(struct uvfio_vm_device *dev)
 	unmask(dev);
 out:
 	if (rc == -EINVAL)
-		report_info("vmm-intx-resample", dev->name, 0,
+		report_info(REPORT_LIMITED("vmm-intx-resample"), dev->name, 0,
 			    "INTx goes through the monitor: there is no irqfd that resamples");
 	else
 		vm_warn("vmm-intx-bypass", dev, rc, "INTx goes through the monitor");

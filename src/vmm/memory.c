@@ -254,7 +254,7 @@ static int map_section(struct uvfio_vm *vm, struct section *s)
 	s->mapped = !rc;
 	if (!rc || !(s->m.flags & UVFIO_VM_MEM_PEER))
 		return rc;
-	report_warn("vm-peer", "vm", 0, "%s: peer to peer does not work there",
+	report_warn(REPORT_LIMITED("vm-peer"), "vm", 0, "%s: peer to peer does not work there",
 		    uvfio_vm_strerror(vm));
 	return 0;
 }
