@@ -3,6 +3,7 @@
 # docs.sh: the files that documents and comments name are there: a path of the tree or of src/, or a
 # file of some folder; and so is what the links of the documents lead to. docs/abi.md has one line
 # for each name of Linux 7.3's headers (tests/docs/abi-names), with a state and a test that is there.
+# The tests that docs/vmm.md names are there and are run.
 set -u
 cd "$(dirname "$0")/.."
 passed=0 failed=0
@@ -66,5 +67,26 @@ while IFS='|' read -r n state tests; do
 	if [[ ! $bad ]]; then passed=$((passed + 1))
 	else wrong "$n: state '$state', and tests '$tests', which must be there"; fi
 done <<<"$rows"
+
+# docs/vmm.md: | NUMBER | what | `FILE`: TEST, TEST; `FILE`: TEST |
+number=0
+while IFS='|' read -r _ n _ where _; do
+	bad=
+	[[ $((n)) -eq $((++number)) ]] || bad="it comes after $((number - 1))"
+	while read -r file test; do
+		[[ -e $file ]] || file=src/$file
+		case $file in # a unit test is in main()'s list; in others a function will do
+		*_test.c) pattern="cmocka_unit_test[a-z_]*\\($test\\b";;
+		*.c) pattern="^static .*\\b$test\\(";;
+		*) pattern="\\b$test\\b";;
+		esac
+		grep -qE "$pattern" "$file" || bad="$file has no test $test"
+	done < <(grep -oE '`[a-z0-9_/]+\.c`: [a-z0-9_, ]+|`tests/kvm/monitors`[^:]*: [a-z_, ]+' <<<"$where" |
+		sed -E 's/^`([^`]*)`[^:]*:/\1:/; s/,//g' |
+		while IFS=: read -r file tests; do printf "$file %s\n" $tests; done)
+	if [[ ! $bad ]]; then passed=$((passed + 1))
+	else failed=$((failed + 1)); echo "FAIL docs/vmm.md: test $((n)): $bad"; fi
+done < <(grep -E '^\| [0-9]+ \|' docs/vmm.md)
+[[ $number -eq 83 ]] || { failed=$((failed + 1)); echo "FAIL docs/vmm.md: $number tests, not 83"; }
 echo "$passed passed, $failed failed"
 [[ $failed -eq 0 ]]
