@@ -110,6 +110,9 @@ static void by_name(void **state)
 	assert_null(uvfio_vm_device_priv(dev));
 	uvfio_vm_device_set_priv(dev, mem);
 	assert_ptr_equal(uvfio_vm_device_priv(dev), mem);
+	/* its state stays here, and it is said so */
+	assert_int_equal(uvfio_vm_can_migrate(dev), -ENOTSUP);
+	assert_true(says("0000:05:00.0") && says("cannot be moved"));
 	uvfio_vm_unassign(NULL);
 }
 
