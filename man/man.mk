@@ -14,7 +14,8 @@ $(BUILD)/man/$(1).$(2): include/uvfio/$(3) examples/$(4) man/header.awk man/man.
 		-v example=examples/$(4) $$< >$$@.new && mv $$@.new $$@
 man_header_$(1).$(2) := include/uvfio/$(3)
 endef
-$(eval $(call man_page,uvfio,3,uvfio.h,counter_native.c,uvfio 1$(comma)uvfio-model 7))
+$(eval $(call man_page,uvfio,3,uvfio.h,counter_native.c,\
+	uvfio 1$(comma)uvfio-model 7$(comma)uvfio-vmm 7))
 $(eval $(call man_page,uvfio-model,7,model.h,counter.c,uvfio 1$(comma)uvfio 3))
 $(eval $(call man_page,uvfio-vmm,7,vmm.h,vmm.c,uvfio 1$(comma)uvfio-kvm-assign 7))
 $(eval $(call man_page,uvfio-kvm-assign,7,kvm_assign.h,kvm_assign.c,uvfio 1$(comma)uvfio-vmm 7))

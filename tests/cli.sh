@@ -231,6 +231,7 @@ refuses "cannot load this model" run --device "$tmp/text" -- "${T[@]}"
 refuses "cannot load this model" run --device ./no-such.so -- "${T[@]}"
 
 echo "# models and dump"
+is "the help of run tells of real devices" "$("$U" help run | grep -c "host=ADDRESS")" 1
 is "models" "$("$U" models --names | tr '\n' ' ')" "nvme edu testdev igb host= "
 is "every model is explained" "$("$U" models | grep -cE '^(edu|testdev|nvme|igb)$')" 4
 is "one model" "$("$U" models edu | grep -c '^testdev')" 0

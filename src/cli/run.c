@@ -123,8 +123,9 @@ static const struct cli_option options[] = {
 		      "the first one, of July 2010: v3[,allow_unsafe_intrs=1][,intr_remap=off]\n"
 		      "[,mmu_notifier=off]; before the first --device" },
 	[OPT_DEVICE] = { "device", "SPEC",
-			 "plug a device in: MODEL[,option=value]..., or ./PLUGIN.so[,...];\n"
-			 "may be given several times; `uvfio models` lists models" },
+			 "plug a device in: MODEL[,option=value]..., or ./PLUGIN.so[,...],\n"
+			 "or a real one, which the host's vfio-pci has: host=ADDRESS[,...];\n"
+			 "may be given several times; `uvfio models` lists models and options" },
 	[OPT_IOMMU] = { "iommu", "OPTION",
 			"what the IOMMU has: dirty-tracking=on, or off (the default)" },
 	[OPT_KERNEL] = { "kernel", "VERSION",
