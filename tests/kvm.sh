@@ -52,21 +52,29 @@ vm=$("$top/tools/guest-initrd" -M nvme -M igb -i "$top/tests/kvm/init" -o "$tmp/
 files=("${lib[@]}" -f "$build/examples/vmm=/guest/examples/vmm" -f "$build/uvfio=/guest/uvfio"
 	-f "$build/libuvfio-shim.so=/guest/libuvfio-shim.so" -f "$vm=/guest/vmlinuz"
 	-f "$tmp/initrd=/guest/initrd" -f "$top/tests/kvm/monitors")
-# the same binary on the kernel's vfio-pci, which has QEMU's nvme (test 78)
-real_disk() { # MODE [KERNEL-OPTION]
-	local append="console=ttyS0 quiet loglevel=4 panic=-1 role=disk ${2-}"
+# On the kernel's vfio-pci, which has QEMU's nvme: the same binary (test 78), or a QEMU (test 83).
+real_disk() { # vmm|QEMU-VERSION MODE [KERNEL-OPTION]
+	local append="console=ttyS0 quiet loglevel=4 panic=-1 no_timer_check role=disk ${3-}" more=() run
+	run="examples/vmm --kernel vmlinuz --initrd initrd --append '$append' --device 0000:00:04.0"
+	if [[ $1 != vmm ]]; then
+		more=(-m 2500 -q "$1")
+		run="qemu-system-x86_64 -accel kvm -m 256 -cpu host,-xsave -display none -nodefaults"
+		run+=" -no-reboot -serial stdio -kernel vmlinuz -initrd initrd -append '$append'"
+		run+=" -M q35 -device vfio-pci,host=0000:00:04.0 </dev/null"
+	fi
 	head -c 16M /dev/urandom >"$tmp/disk"
 	in_guest -d nvme,drive=d0,serial=real -Q -drive -Q "file=$tmp/disk,format=raw,if=none,id=d0" \
-		"${files[@]}" -- "examples/vmm --kernel vmlinuz --initrd initrd --append '$append' --device 0000:00:04.0" |
-		tee "$tmp/real"
+		"${more[@]}" "${files[@]}" -- "$run" | tr -d '\r' | tee "$tmp/real"
 	sum() { sha256sum | cut -c1-16; }
 	grep -q "disk: read $(head -c 4M "$tmp/disk" | sum)" "$tmp/real" &&
 		grep -q "disk: wrote $(dd if="$tmp/disk" bs=64k skip=128 count=16 status=none | sum)" "$tmp/real" &&
-		grep -q "disk: interrupts $1\$" "$tmp/real" && grep -q "disk: done" "$tmp/real" &&
+		grep -q "disk: interrupts $2\$" "$tmp/real" && grep -q "disk: done" "$tmp/real" &&
 		! grep -q BAD "$tmp/real"
 }
-check "vmm on vfio-pci's nvme: MSI-X" real_disk msix
-check "vmm on vfio-pci's nvme: INTx" real_disk "" pci=nomsi
+check "vmm on vfio-pci's nvme: MSI-X" real_disk vmm msix
+check "vmm on vfio-pci's nvme: INTx" real_disk vmm "" pci=nomsi
+check "QEMU 7.2 on vfio-pci's nvme: MSI-X" real_disk 7.2 msix
+check "the newest QEMU on vfio-pci's nvme: INTx" real_disk newest "" pci=nomsi
 run_cases "kvm-guest" in_guest -m 2500 -q 7.2 "${files[@]}" -- sh monitors vmm qemu
 run_cases "kvm-guest" in_guest -m 2500 -q newest "${files[@]}" -- sh monitors qemu
 counts
