@@ -30,7 +30,7 @@
 #define FREE_MEMORY (3u << 20) /* a MiB that nothing else uses */
 #define WAKE	    0x30
 #define FIRST_IRQ   0x40 /* 64 vectors that are counted */
-#define PIN_A	    18	 /* the IO-APIC's, vectors 0x50 and 0x51: their handler serves testdevs */
+#define PIN_A	    18	 /* the IO-APIC's, vectors 0x50 and 0x51: their handler serves devices */
 #define PIN_B	    19
 #define IRQ_A	    0x50
 #define IRQ_B	    0x51
@@ -43,11 +43,13 @@ struct shared {
 	uint64_t addr, value; /* 0x00, 0x08: of what it does */
 	uint32_t stop;	      /* 0x10: SPIN and HOLD end */
 	uint32_t spins;	      /* 0x14: loads of SPIN */
-	uint32_t serve[4];    /* 0x18: where testdevs' INTX registers are; 0: none */
+	uint32_t serve[4];    /* 0x18: where devices say that they interrupt, in bit 0; 0: none */
 	uint32_t io_apic;     /* 0x28: there is one */
 	uint32_t served;      /* 0x2c: how many lines the handler took down */
 	uint32_t holds;	      /* 0x30: it is in HOLD */
-	uint32_t unused[51];
+	uint32_t end_offset;  /* 0x34: a line is ended so far behind the register of serve[], */
+	uint32_t end_value;   /* 0x38: by this; 0 and 0 for testdevs */
+	uint32_t unused[49];
 	uint32_t count[64]; /* 0x100: by vector */
 };
 
@@ -135,7 +137,9 @@ __asm__(".pushsection .rodata\n"
 	"7: mov 0x18(%rdi,%rcx,4), %edx\n"
 	"  test %edx, %edx\n jz 8f\n"
 	"  testl $1, (%rdx)\n jz 8f\n"
-	"  movl $0, (%rdx)\n"
+	"  add 0x34(%rdi), %edx\n"
+	"  mov 0x38(%rdi), %ecx\n"
+	"  mov %ecx, (%rdx)\n"
 	"  lock incl 0x2c(%rdi)\n"
 	"  jmp 6b\n"
 	"8: inc %ecx\n"

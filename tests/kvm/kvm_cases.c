@@ -690,9 +690,43 @@ static void unassigned_under_load(void)
 
 /* ---- a real device: the kernel's vfio-pci has an edu ---- */
 
-#define EDU_ID	0x010000edu
-#define EDU_IRQ 0x60 /* a write raises it */
-#define EDU_ACK 0x64
+#define EDU_ID	   0x010000edu
+#define EDU_STATUS 0x24
+#define EDU_IRQ	   0x60 /* a write raises it */
+#define EDU_ACK	   0x64
+
+/*
+ * Its INTx and MSI reach the guest, whose handler serves it by loads and stores: neither is seen in
+ * user space. (tests 47, 53)
+ */
+static void real_interrupts(void)
+{
+	unsigned exits = atomic_load(&g.mmio_exits), n = 20;
+
+	CHECK(strstr(state_of(dev), "INTX kvm gsi 18"));
+	g.shared->end_offset = EDU_ACK - EDU_STATUS;
+	g.shared->end_value = 1;
+	g.shared->serve[0] = BAR0 + EDU_STATUS;
+	for (unsigned i = 1; i <= n; i++) {
+		uvfio_vm_bar_write(dev, 0, EDU_IRQ, 4, 1);
+		if (!EVENTUALLY(g.shared->served == i))
+			break;
+	}
+	CHECK(stays(IRQ_A, n));
+	CHECK(g.shared->served == n);
+	g.shared->serve[0] = 0;
+	msi_on(0, FIRST_IRQ + 3);
+	CHECK(strstr(state_of(dev), "MSI 1 of 1 vectors, 1 by kvm"));
+	for (unsigned i = 1; i <= n; i++) {
+		uvfio_vm_bar_write(dev, 0, EDU_IRQ, 4, 1);
+		if (!EVENTUALLY(count_of(&g, FIRST_IRQ + 3) == i))
+			break;
+		uvfio_vm_bar_write(dev, 0, EDU_ACK, 4, 1);
+	}
+	CHECK(stays(FIRST_IRQ + 3, n) && count_of(&g, IRQ_A) == n);
+	msi_off();
+	CHECK(atomic_load(&g.mmio_exits) == exits);
+}
 
 /* (tests 7, 27, 33) */
 static void a_real_device(void)
@@ -727,6 +761,7 @@ static void a_real_device(void)
 	CHECK(guest_do(&g, OP_LOAD, BAR0, 0) == EDU_ID);
 	CHECK(guest_do(&g, OP_LOAD, BAR0, 0) == EDU_ID);
 	CHECK(atomic_load(&g.mmio_exits) == exits);
+	real_interrupts();
 	decoding_under_the_guest(BAR0, EDU_ID);
 	CHECK(!atomic_load(&g.error));
 	uvfio_vm_unassign(dev);
