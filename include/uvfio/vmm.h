@@ -68,7 +68,8 @@ struct kvm_irq_routing_entry;
  * @bar_map: The guest's accesses to [@gpa, @gpa + @size), of BAR @bar, shall reach @host without a
  *	trap (a memory slot of KVM). Return 0; -errno: the range stays trapped. NULL: with
  *	uvfio_vm_use_kvm() the library makes slots itself, else all BARs are trapped.
- * @bar_unmap: Undo bar_map. When it returns no processor of the guest reaches the memory.
+ * @bar_unmap: Undo bar_map. When it returns no processor of the guest reaches the memory. It is
+ *	there if bar_map is.
  * @bar_moved: BAR @bar, of @size bytes, is at @gpa (@io: a port) from now on; UVFIO_VM_UNMAPPED:
  *	it is off. For a monitor that dispatches by tables of its own and calls uvfio_vm_bar_read();
  *	others call uvfio_vm_mmio() and uvfio_vm_pio().

@@ -35,8 +35,14 @@ const char *uvfio_vm_strerror(const struct uvfio_vm *vm)
 struct uvfio_vm *uvfio_vm_new(const struct uvfio_vm_ops *ops, void *ctx)
 {
 	VM_CALL();
-	struct uvfio_vm *vm = calloc(1, sizeof(*vm));
+	struct uvfio_vm *vm;
 
+	/* what the guest has could not be taken from it again */
+	if (ops && ops->bar_map && !ops->bar_unmap) {
+		vm_fail(NULL, 0, "bar_map() wants bar_unmap()");
+		return NULL;
+	}
+	vm = calloc(1, sizeof(*vm));
 	if (!vm)
 		goto fail;
 	fork_hooks_once();
