@@ -19,7 +19,7 @@ iommufd="attach ranges map mapfile hwpt compat type1 features device closing"
 
 guest() { # KERNEL ARGUMENTS...
 	local k=$1 f args=(); shift
-	for f in uvfio libuvfio-shim.so libuvfio.so.0 test/{host_native,nvme_driver,igb_driver,oracle,iommufd_probe}; do
+	for f in uvfio libuvfio-shim.so libuvfio.so.0 test/{host_native,host_vmm,nvme_driver,igb_driver,oracle,iommufd_probe}; do
 		[[ -e $build/$f ]] || { echo "host_run: $build/$f is missing: make test-programs" >&2; exit 1; }
 		args+=(-f "$build/$f")
 	done

@@ -66,6 +66,7 @@ cdev)
 	echo "== iommufd"
 	for s in $2; do run --device host=$edu -- /guest/iommufd_probe -s "$s" $edu; done
 	echo "== cases"
+	check "a guest of uvfio/vmm.h: interrupts of all kinds" host_vmm $edu $igb
 	check "by its group" run --device host=$nvme,via=group -- /guest/nvme_driver regs $nvme
 	check "somebody else has its group (EBUSY)" held "$(group_of $edu)" says "in use" run --log-file /dev/stderr --device host=$edu -- /guest/true
 	;;
