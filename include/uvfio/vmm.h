@@ -134,7 +134,8 @@ struct uvfio_vm_irq_ops {
  * @ctx: the first argument of all of them.
  *
  * Context: any thread.
- * Return: the guest, to be freed with uvfio_vm_free(); NULL: no memory, or no descriptor.
+ * Return: the guest, to be freed with uvfio_vm_free(); NULL: bar_map without bar_unmap, no memory,
+ * or no descriptor.
  */
 UVFIO_PUBLIC struct uvfio_vm *uvfio_vm_new(const struct uvfio_vm_ops *ops, void *ctx);
 

@@ -116,9 +116,16 @@ static void by_name(void **state)
 	uvfio_vm_unassign(NULL);
 }
 
+static int no_map(void *ctx, struct uvfio_vm_device *d, unsigned bar, uint64_t gpa, uint64_t size,
+		  void *host, bool readonly)
+{
+	return -ENOSPC;
+}
+
 /* (test 2), and other refusals, each of which leaves nothing */
 static void refused(void **state)
 {
+	const struct uvfio_vm_ops maps_for_ever = { .bar_map = no_map };
 	static const struct {
 		const char *spec, *options, *says;
 		int rc;
@@ -167,6 +174,9 @@ static void refused(void **state)
 	assert_int_equal(try_assign(other, spec, NULL), -EBUSY);
 	uvfio_vm_free(other);
 	unlink(image);
+	/* a monitor that could not take back what it maps */
+	assert_null(uvfio_vm_new(&maps_for_ever, NULL));
+	assert_non_null(strstr(uvfio_vm_strerror(NULL), "bar_unmap"));
 	other = uvfio_vm_new(NULL, NULL);
 	assert_int_equal(try_assign(other, "edu", NULL), -EINVAL);
 	assert_non_null(strstr(uvfio_vm_strerror(other), "no way for interrupts"));
