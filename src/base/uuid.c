@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* base/uuid.c: reading a UUID. */
+/* base/uuid.c: reading and writing a UUID. */
 #include "base/uuid.h"
 
 static int hex(char c)
@@ -26,4 +26,17 @@ bool uuid_parse(const char *text, uint8_t uuid[16])
 		i++;
 	}
 	return true;
+}
+
+void uuid_print(const uint8_t uuid[16], char text[UUID_TEXT + 1])
+{
+	static const char digits[] = "0123456789abcdef";
+
+	for (unsigned i = 0; i < 16; i++) {
+		if (i == 4 || i == 6 || i == 8 || i == 10)
+			*text++ = '-';
+		*text++ = digits[uuid[i] >> 4];
+		*text++ = digits[uuid[i] & 15];
+	}
+	*text = '\0';
 }

@@ -12,4 +12,6 @@
  * False: they are not there. The bytes are in the order of the text.
  */
 bool uuid_parse(const char *text, uint8_t uuid[16]);
+/* Write it as such digits, ended by a null byte. */
+void uuid_print(const uint8_t uuid[16], char text[UUID_TEXT + 1]);
 #endif

@@ -23,12 +23,15 @@ static void test_parse(void **state)
 		"0123456--89ab-cdef-fedc-ba9876543210",
 	};
 	uint8_t uuid[16] = { 0 };
+	char text[UUID_TEXT + 1];
 
 	(void)state;
 	assert_true(uuid_parse("01234567-89ab-cdef-fedc-ba9876543210", uuid));
 	assert_memory_equal(uuid, want, 16);
 	assert_true(uuid_parse("01234567-89AB-CDEF-FEDC-BA9876543210 behind", uuid));
 	assert_memory_equal(uuid, want, 16);
+	uuid_print(uuid, text);
+	assert_string_equal(text, "01234567-89ab-cdef-fedc-ba9876543210");
 	for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++)
 		assert_false(uuid_parse(bad[i], uuid));
 }

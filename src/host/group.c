@@ -13,6 +13,7 @@
 #include <unistd.h>
 
 #include "base/heap.h"
+#include "base/uuid.h"
 #include "host/internal.h"
 #include "vfio/group.h"
 
@@ -273,19 +274,6 @@ static void put_group(struct host_device *h, struct kernel_group *g)
 /* "0000:01:00.0 vf_token=UUID", as the kernel wants it */
 #define NAME_MAX_BYTES (PCI_ADDRESS_TEXT + 64u)
 
-static void put_token(const uint8_t uuid[16], char *out)
-{
-	static const char digits[] = "0123456789abcdef";
-
-	for (unsigned i = 0; i < 16; i++) {
-		if (i == 4 || i == 6 || i == 8 || i == 10)
-			*out++ = '-';
-		*out++ = digits[uuid[i] >> 4];
-		*out++ = digits[uuid[i] & 15];
-	}
-	*out = '\0';
-}
-
 /* Get a file of @h from its group, by this token (NULL: none): a descriptor, or -errno. */
 static int get_device(struct host_device *h, int group, const uint8_t *uuid)
 {
@@ -294,7 +282,7 @@ static int get_device(struct host_device *h, int group, const uint8_t *uuid)
 	strcpy(name, h->name);
 	if (uuid) {
 		strcat(name, " vf_token=");
-		put_token(uuid, name + strlen(name));
+		uuid_print(uuid, name + strlen(name));
 	}
 	return h->env->ioctl(group, VFIO_GROUP_GET_DEVICE_FD, name);
 }

@@ -18,7 +18,8 @@ const struct host_env host_kernel = {
 
 const struct host_env *host_env = &host_kernel;
 
-int host_fail(char **err, int rc, const char *format, ...)
+/* Have the sentence FORMAT in *@err, and return @rc. */
+static int __attribute__((format(printf, 3, 4))) fail(char **err, int rc, const char *format, ...)
 {
 	va_list ap;
 
@@ -69,54 +70,52 @@ static int parse(const struct host_env *env, const char *spec, struct wanted *w,
 		text += 5;
 		rc = parse_number(&text, '\0', &w->fd);
 		if (rc)
-			return host_fail(err, rc, "%s: cdev:FD, with FD the number of a descriptor",
-					 spec);
+			return fail(err, rc, "%s: cdev:FD, with FD the number of a descriptor",
+				    spec);
 		w->way = &host_by_cdev;
 		rc = host_sysfs_of_cdev(env, w->fd, name, sizeof(name));
 		if (rc < 0)
-			return host_fail(err, rc,
-					 "%s: descriptor %d is of no character device of VFIO: %s",
-					 spec, w->fd, strerror(-rc));
+			return fail(err, rc,
+				    "%s: descriptor %d is of no character device of VFIO: %s", spec,
+				    w->fd, strerror(-rc));
 		text = name;
 	} else if (!strncmp(text, "fd:", 3)) {
 		text += 3;
 		rc = parse_number(&text, ',', &w->fd);
 		if (rc)
-			return host_fail(err, rc,
-					 "%s: fd:GROUPFD,ADDRESS, with GROUPFD the number of a "
-					 "descriptor of the device's group",
-					 spec);
+			return fail(err, rc,
+				    "%s: fd:GROUPFD,ADDRESS, with GROUPFD the number of a "
+				    "descriptor of the device's group",
+				    spec);
 	}
 	if (pci_address_parse(text, &w->address))
-		return host_fail(err, -EINVAL, "%s: '%s' is no PCI address like 0000:01:00.0", spec,
-				 text);
+		return fail(err, -EINVAL, "%s: '%s' is no PCI address like 0000:01:00.0", spec,
+			    text);
 	return 0;
 }
 
 /* Find the number of the group of @h, which the kernel's IOMMU made. */
 static int find_group(struct host_device *h, char **err)
 {
-	char group[16], path[64], kind[32] = "";
-	const char *digits = group;
+	char path[64], kind[32] = "";
 	int id, rc;
 
 	if (host_sysfs_read(h->env, h->name, "vendor", kind, sizeof(kind)) == -ENOENT)
-		return host_fail(err, -ENODEV, "the host has no PCI device %s", h->name);
-	rc = host_sysfs_link(h->env, h->name, "iommu_group", group, sizeof(group));
-	if (rc < 0 || parse_number(&digits, '\0', &id))
-		return host_fail(
-			err, -ENODEV,
-			"%s has no IOMMU group: the host has no IOMMU, or it is off (kernel "
-			"parameter intel_iommu=on or amd_iommu=on)",
-			h->name);
+		return fail(err, -ENODEV, "the host has no PCI device %s", h->name);
+	id = host_sysfs_group(h->env, h->name);
+	if (id < 0)
+		return fail(err, -ENODEV,
+			    "%s has no IOMMU group: the host has no IOMMU, or it is off (kernel "
+			    "parameter intel_iommu=on or amd_iommu=on)",
+			    h->name);
 	h->group = (unsigned)id;
 	snprintf(path, sizeof(path), "kernel/iommu_groups/%d/name", id);
 	rc = host_sysfs_read(h->env, HOST_SYSFS_TOP, path, kind, sizeof(kind));
 	if (rc > 0 && !strncmp(kind, "vfio-noiommu", 12))
-		return host_fail(err, -EOPNOTSUPP,
-				 "%s has no IOMMU before it (enable_unsafe_noiommu_mode): its DMA "
-				 "would go to physical addresses, which we do not know",
-				 h->name);
+		return fail(err, -EOPNOTSUPP,
+			    "%s has no IOMMU before it (enable_unsafe_noiommu_mode): its DMA "
+			    "would go to physical addresses, which we do not know",
+			    h->name);
 	return 0;
 }
 
@@ -132,11 +131,11 @@ static int check_driver(struct host_device *h, char **err)
 	if (rc >= 0)
 		snprintf(unbind, sizeof(unbind), "echo %s >/sys/bus/pci/devices/%s/driver/unbind; ",
 			 h->name, h->name);
-	return host_fail(err, -ENODEV,
-			 "%s is bound to %s in the host, not to vfio-pci. As root: echo vfio-pci "
-			 ">/sys/bus/pci/devices/%s/driver_override; %secho %s "
-			 ">/sys/bus/pci/drivers_probe",
-			 h->name, rc < 0 ? "no driver" : driver, h->name, unbind, h->name);
+	return fail(err, -ENODEV,
+		    "%s is bound to %s in the host, not to vfio-pci. As root: echo vfio-pci "
+		    ">/sys/bus/pci/devices/%s/driver_override; %secho %s "
+		    ">/sys/bus/pci/drivers_probe",
+		    h->name, rc < 0 ? "no driver" : driver, h->name, unbind, h->name);
 }
 
 /* Have a duplicate of the group's file that was given, which must be of @h's group. */
@@ -146,12 +145,12 @@ static int take_given(struct host_device *h, int fd, char **err)
 	int rc = fd_dup_private(fd);
 
 	if (rc < 0)
-		return host_fail(err, rc, "descriptor %d: %s", fd, strerror(-rc));
+		return fail(err, rc, "descriptor %d: %s", fd, strerror(-rc));
 	h->given = rc;
 	if (h->way != &host_by_group)
 		return 0;
 	rc = h->env->ioctl(h->given, VFIO_GROUP_GET_STATUS, &status);
-	return rc < 0 ? host_fail(err, -EINVAL, "descriptor %d is of no group of VFIO", fd) : 0;
+	return rc < 0 ? fail(err, -EINVAL, "descriptor %d is of no group of VFIO", fd) : 0;
 }
 
 int host_open_in(const struct host_env *env, const char *spec, struct host_device **out, char **err)
@@ -165,7 +164,7 @@ int host_open_in(const struct host_env *env, const char *spec, struct host_devic
 		return rc;
 	h = heap_alloc(sizeof(*h));
 	if (!h)
-		return host_fail(err, -ENOMEM, "out of memory");
+		return fail(err, -ENOMEM, "out of memory");
 	h->env = env;
 	h->way = w.way;
 	h->address = w.address;
@@ -195,10 +194,10 @@ int host_set_via(struct host_device *h, enum host_via via, char **err)
 	if (via == HOST_VIA_ANY)
 		via = host_cdev_usable(h) ? HOST_VIA_CDEV : HOST_VIA_GROUP;
 	if (via == HOST_VIA_CDEV && host_cdev_path(h, path))
-		return host_fail(err, -EOPNOTSUPP,
-				 "%s has no character device: this kernel has none "
-				 "(CONFIG_VFIO_DEVICE_CDEV, since 6.6)",
-				 h->name);
+		return fail(err, -EOPNOTSUPP,
+			    "%s has no character device: this kernel has none "
+			    "(CONFIG_VFIO_DEVICE_CDEV, since 6.6)",
+			    h->name);
 	h->way = via == HOST_VIA_CDEV ? &host_by_cdev : &host_by_group;
 	return 0;
 }

@@ -111,8 +111,6 @@ struct vfio_ioas_listener *host_cdev_listener(const struct host_device *h);
 /* As host_open(), of the kernel that @env has, which outlives the device. */
 int host_open_in(const struct host_env *env, const char *spec, struct host_device **out,
 		 char **err);
-/* Have the sentence FORMAT in *@err, and return @rc. */
-int host_fail(char **err, int rc, const char *format, ...) __attribute__((format(printf, 3, 4)));
 
 /* ---- device.c: what is asked of an open device ---- */
 
@@ -197,6 +195,8 @@ void host_container_detach(struct kernel_container *c);
  */
 int host_sysfs_link(const struct host_env *env, const char *name, const char *link, char *out,
 		    size_t size);
+/* Return the number of the IOMMU group that the device @name is in, or -errno: it has none. */
+int host_sysfs_group(const struct host_env *env, const char *name);
 /* Read a file of the device @name, ended by a null byte: its length, or -errno. */
 int host_sysfs_read(const struct host_env *env, const char *name, const char *file, char *out,
 		    size_t size);

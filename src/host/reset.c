@@ -75,15 +75,12 @@ static struct pci_address address_of(const struct vfio_pci_dependent_device *d)
 /* Return the number of the group that the host has the function at @at in; UINT32_MAX: none. */
 static unsigned group_of(struct host_device *h, const struct pci_address *at)
 {
-	char name[PCI_ADDRESS_TEXT], group[16];
-	unsigned id = 0;
+	char name[PCI_ADDRESS_TEXT];
+	int id;
 
 	pci_address_print(at, name);
-	if (host_sysfs_link(h->env, name, "iommu_group", group, sizeof(group)) < 0)
-		return UINT32_MAX;
-	for (const char *c = group; *c >= '0' && *c <= '9'; c++)
-		id = id * 10 + (unsigned)(*c - '0');
-	return id;
+	id = host_sysfs_group(h->env, name);
+	return id < 0 ? UINT32_MAX : (unsigned)id;
 }
 
 /* Find a function of the host in our system, or at least its group. */

@@ -5,6 +5,7 @@
  */
 #include <fcntl.h>
 #include <inttypes.h>
+#include <limits.h>
 #include <linux/pci_regs.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -46,6 +47,19 @@ int host_sysfs_link(const struct host_env *env, const char *name, const char *li
 		return -ENAMETOOLONG;
 	strcpy(out, last);
 	return (int)strlen(out);
+}
+
+int host_sysfs_group(const struct host_env *env, const char *name)
+{
+	char group[16];
+	const char *c = group;
+	int id = 0, rc = host_sysfs_link(env, name, "iommu_group", group, sizeof(group));
+
+	if (rc < 0)
+		return rc;
+	for (; *c >= '0' && *c <= '9' && id <= INT_MAX / 10 - 1; c++)
+		id = id * 10 + (*c - '0');
+	return c == group || *c ? -EINVAL : id;
 }
 
 int host_sysfs_of_cdev(const struct host_env *env, int fd, char *out, size_t size)
