@@ -137,9 +137,6 @@ void vm_bars_hold_trapped(struct uvfio_vm_device *dev, bool trapped);
 void vm_bars_settle(struct uvfio_vm *vm);
 /* Write where BARs are: "; bar0 0xfe000000 direct 0-0x1fff trapped 0x2000-0x3fff". */
 void vm_bars_describe(struct uvfio_vm_device *dev, FILE *f);
-/* True if the byte at @offset of @bar is of the MSI-X table, or of the pending bits. */
-bool vm_bars_in_table(const struct uvfio_vm_device *dev, unsigned bar, uint64_t offset);
-bool vm_bars_in_pba(const struct uvfio_vm_device *dev, unsigned bar, uint64_t offset);
 /*
  * Add a window of a quirk, while the device is assigned. 0, -EINVAL, -ENOMEM. @w is copied, and its
  * arg is the window's then.

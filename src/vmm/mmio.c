@@ -115,20 +115,6 @@ static bool within(uint64_t offset, uint64_t begin, uint64_t size)
 	return offset - begin < size;
 }
 
-bool vm_bars_in_table(const struct uvfio_vm_device *dev, unsigned bar, uint64_t offset)
-{
-	const struct vm_msix_place *m = &dev->bars.msix;
-
-	return bar == m->table_bar && within(offset, m->table_offset, m->table_size);
-}
-
-bool vm_bars_in_pba(const struct uvfio_vm_device *dev, unsigned bar, uint64_t offset)
-{
-	const struct vm_msix_place *m = &dev->bars.msix;
-
-	return bar == m->pba_bar && within(offset, m->pba_offset, m->pba_size);
-}
-
 /* [@begin, @begin + @size) is @who's: have @a be that, or end before it. Nearer ones come first. */
 static void consider(struct answerer *a, uint64_t offset, enum who who, uint64_t begin,
 		     uint64_t size)
