@@ -110,7 +110,7 @@ void vfio_ioas_replace(struct vfio_ioas *from, struct vfio_ioas *to, struct iomm
  *
  * Return: 0, or in this order: -EINVAL: @size is 0; -EOVERFLOW: a range wraps; -EINVAL: no right,
  * or not aligned; -EEXIST: something is mapped there; -ENOSPC: there are as many mappings as there
- * may be; -EINVAL: outside of vfio_ioas_ranges(); -EFAULT: a page is not there, or not with these
+ * may be; -EINVAL: outside of vfio_ioas_limits(); -EFAULT: a page is not there, or not with these
  * rights; -ENOMEM: over the limit, or no memory; or a listener's.
  */
 int vfio_ioas_map(struct vfio_ioas *io, uint64_t iova, uint64_t vaddr, uint64_t size,
@@ -141,16 +141,6 @@ bool vfio_ioas_fits(struct vfio_system *s, uint64_t pages);
  */
 int vfio_ioas_unmap(struct vfio_ioas *io, uint64_t iova, uint64_t size, uint64_t *unmapped);
 
-/**
- * vfio_ioas_ranges - tell what can be mapped: all but the window of interrupt messages
- * @r: gets the first @max ranges, whose ends are inclusive
- *
- * Return: how many there are.
- */
-unsigned vfio_ioas_ranges(struct vfio_iova_range *r, unsigned max);
-/** vfio_ioas_pgsizes - return the sizes of the IOMMU's pages, a bit each. */
-uint64_t vfio_ioas_pgsizes(void);
-
 /* Limits of an address space, with those of its listeners. */
 #define VFIO_IOAS_RANGES 16u
 struct vfio_ioas_limits {
@@ -162,8 +152,8 @@ struct vfio_ioas_limits {
 /**
  * vfio_ioas_limits - tell what can be mapped in @io now
  *
- * What vfio_ioas_ranges() and vfio_ioas_pgsizes() say, if no listener has limits of its own; else
- * what is within the limits of all.
+ * That is all but the window of interrupt messages, if no listener has limits of its own; else what
+ * is within the limits of all.
  */
 void vfio_ioas_limits(struct vfio_ioas *io, struct vfio_ioas_limits *out);
 /**

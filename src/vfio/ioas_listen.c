@@ -10,30 +10,20 @@
 #include "iommu/peer.h"
 #include "vfio/internal.h"
 
-/*
- * what a VT-d with second-level pages of 2 MiB and 1 GiB has the kernel report, and what
- * iommu/domain.c has leaves for
- */
-#define PGSIZES ((1ull << 12) | (1ull << 21) | (1ull << 30))
-
-static const struct vfio_iova_range iova_ranges[] = {
-	{ 0, IOMMU_MSI_START - 1 },
-	{ IOMMU_MSI_END + 1, (1ull << IOMMU_IOVA_BITS) - 1 },
+/* Our IOMMU's, whatever listens. */
+static const struct vfio_ioas_limits ours = {
+	.num_ranges = 2,
+	.ranges = { { 0, IOMMU_MSI_START - 1 },
+		    { IOMMU_MSI_END + 1, (1ull << IOMMU_IOVA_BITS) - 1 } },
+	/*
+	 * what a VT-d with second-level pages of 2 MiB and 1 GiB has the kernel report, and what
+	 * iommu/domain.c has leaves for
+	 */
+	.pgsizes = (1ull << 12) | (1ull << 21) | (1ull << 30),
+	.avail = UINT32_MAX,
 };
 
 /* ---- limits ---- */
-
-unsigned vfio_ioas_ranges(struct vfio_iova_range *r, unsigned max)
-{
-	for (unsigned i = 0; i < max && i < ARRAY_SIZE(iova_ranges); i++)
-		r[i] = iova_ranges[i];
-	return ARRAY_SIZE(iova_ranges);
-}
-
-uint64_t vfio_ioas_pgsizes(void)
-{
-	return PGSIZES;
-}
 
 void vfio_ioas_limits_cut(struct vfio_ioas_limits *limits, const struct vfio_ioas_limits *by)
 {
@@ -82,10 +72,9 @@ void vfio_ioas_limits_print(const struct vfio_ioas_limits *limits, char *text, s
 
 void ioas_update_limits(struct vfio_ioas *io)
 {
-	struct vfio_ioas_limits all = { .pgsizes = PGSIZES, .avail = UINT32_MAX }, own;
+	struct vfio_ioas_limits all = ours, own;
 	struct vfio_ioas_listener *l;
 
-	all.num_ranges = vfio_ioas_ranges(all.ranges, VFIO_IOAS_RANGES);
 	cds_list_for_each_entry(l, &io->listeners, node) {
 		if (!l->limits)
 			continue;

@@ -417,16 +417,15 @@ static void dirty_pages(void **state)
 static void info(void **state)
 {
 	struct vfio_type1 *t = vfio_type1_new(sys, true);
-	struct vfio_iova_range r[3] = { { 1, 1 }, { 1, 1 }, { 1, 1 } };
+	struct vfio_ioas_limits l;
 
-	assert_int_equal(vfio_ioas_pgsizes(), 0x40201000);
-	assert_int_equal(vfio_ioas_ranges(NULL, 0), 2);
-	assert_int_equal(vfio_ioas_ranges(r, 3), 2);
-	assert_int_equal(r[0].start, 0);
-	assert_int_equal(r[0].end, 0xfedfffff);
-	assert_int_equal(r[1].start, 0xfef00000);
-	assert_int_equal(r[1].end, TOP - 1);
-	assert_int_equal(r[2].end, 1);
+	vfio_ioas_limits(vfio_type1_ioas(t), &l);
+	assert_int_equal(l.pgsizes, 0x40201000);
+	assert_int_equal(l.num_ranges, 2);
+	assert_int_equal(l.ranges[0].start, 0);
+	assert_int_equal(l.ranges[0].end, 0xfedfffff);
+	assert_int_equal(l.ranges[1].start, 0xfef00000);
+	assert_int_equal(l.ranges[1].end, TOP - 1);
 	vfio_type1_free(t);
 }
 
