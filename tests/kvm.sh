@@ -1,14 +1,18 @@
 #!/bin/bash
 # SPDX-License-Identifier: BSD-3-Clause
 # kvm.sh: devices of uvfio/vmm.h in guests of KVM's: this machine's KVM, or that of tools/kvm-guest,
-# where the kernel's vfio-pci has an edu besides. The long form boots Linux in examples/vmm, with
-# each kind of interrupt, with two network ports joined by a cable, with a disk that goes and comes,
-# and with a real one; and in two QEMUs on KVM.
+# where the kernel's vfio-pci has an edu besides, and where Linux boots in examples/vmm with a disk
+# of nvme's. The long form boots it with each kind of interrupt, with two network ports joined by a
+# cable, with a disk that goes and comes, and with a real one; and in two QEMUs on KVM.
 set -uo pipefail
 # shellcheck source=tests/lib/part.sh
 . "$(dirname "$0")/lib/part.sh"
 long=${UVFIO_LONG-}
-lib=(-f "$build/libuvfio.so.0=/guest/libuvfio.so.0")
+vm=$("$top/tools/guest-initrd" -M nvme -M igb -i "$top/tests/kvm/init" -o "$tmp/initrd") ||
+	no "no guest could be made"
+files=(-f "$build/libuvfio.so.0=/guest/libuvfio.so.0" -f "$build/examples/vmm=/guest/examples/vmm"
+	-f "$build/uvfio=/guest/uvfio" -f "$build/libuvfio-shim.so=/guest/libuvfio-shim.so"
+	-f "$vm=/guest/vmlinuz" -f "$tmp/initrd=/guest/initrd" -f "$top/tests/kvm/monitors")
 run_cases() { # WHERE COMMAND...: what it prints is cases
 	local where=$1; shift
 	"$@" >"$tmp/cases" 2>"$tmp/log" </dev/null
@@ -33,13 +37,13 @@ if why=$("$top/tools/kvm-guest" -n); then
 fi
 if [[ $long || $why ]]; then
 	run_cases kvm-guest in_guest -d edu -f "$build/test/kvm_cases=/guest/test/kvm_cases" \
-		-f "$build/test/kvm_assign=/guest/test/kvm_assign" "${lib[@]}" \
-		-f "$build/test/kvm_slot=/guest/test/kvm_slot" -f "$build/uvfio=/guest/uvfio" \
-		-f "$build/libuvfio-shim.so=/guest/libuvfio-shim.so" -- "
+		-f "$build/test/kvm_assign=/guest/test/kvm_assign" \
+		-f "$build/test/kvm_slot=/guest/test/kvm_slot" "${files[@]}" -- "
 			test/kvm_cases 0000:00:04.0 ${long:+long} 2>/tmp/err; rc=\$?
 			test/kvm_assign 2>>/tmp/err; rc2=\$?
 			./uvfio run --device host=0000:00:04.0 -- test/kvm_slot 0000:00:04.0 \
 				2>>/tmp/err | sed 's/ok  /& by way of the shim:/; s/FAIL/& by way of the shim:/'
+			sh monitors boot
 			cat /tmp/err; exit \$((rc > rc2 ? rc : rc2))"
 fi
 [[ $long ]] || { counts; exit; }
@@ -47,11 +51,6 @@ fi
 for how in "" --nomsix --nomsi; do # (test 77)
 	check "demo --vmm $how" "$top/tools/demo" --build "$build" --brief --vmm $how
 done
-vm=$("$top/tools/guest-initrd" -M nvme -M igb -i "$top/tests/kvm/init" -o "$tmp/initrd") ||
-	no "no guest could be made"
-files=("${lib[@]}" -f "$build/examples/vmm=/guest/examples/vmm" -f "$build/uvfio=/guest/uvfio"
-	-f "$build/libuvfio-shim.so=/guest/libuvfio-shim.so" -f "$vm=/guest/vmlinuz"
-	-f "$tmp/initrd=/guest/initrd" -f "$top/tests/kvm/monitors")
 # On the kernel's vfio-pci, which has QEMU's nvme: the same binary (test 78), or a QEMU (test 83).
 real_disk() { # vmm|QEMU-VERSION MODE [KERNEL-OPTION]
 	local append="console=ttyS0 quiet loglevel=4 panic=-1 no_timer_check role=disk ${3-}" more=() run

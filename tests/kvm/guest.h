@@ -244,12 +244,35 @@ static inline void guest_mmio(struct guest *g)
 	memcpy(g->run->mmio.data, &v, g->run->mmio.len);
 }
 
+/* Say where the processor is that does not answer, and which vectors wait for it. */
+static inline void guest_describe(struct guest *g)
+{
+	struct kvm_regs r = { 0 };
+	struct kvm_lapic_state apic = { 0 };
+	const uint32_t *word = (const uint32_t *)apic.regs;
+
+	if (ioctl(g->cpu, KVM_GET_REGS, &r))
+		return;
+	printf("     rip 0x%llx flags 0x%llx\n", r.rip, r.rflags);
+	if (ioctl(g->cpu, KVM_GET_LAPIC, &apic))
+		return;
+	for (unsigned i = 0; i < 8; i++)
+		if (word[(0x100 + i * 16) / 4] | word[(0x200 + i * 16) / 4])
+			printf("     vectors 0x%x..: in service 0x%x, requested 0x%x\n", i * 32,
+			       word[(0x100 + i * 16) / 4], word[(0x200 + i * 16) / 4]);
+	fflush(stdout);
+}
+
 static inline void *guest_main(void *arg)
 {
 	struct guest *g = arg;
 
 	while (!atomic_load(&g->stop)) {
 		if (ioctl(g->cpu, KVM_RUN, 0) < 0) {
+			if (atomic_load(&g->error) == ETIMEDOUT) {
+				guest_describe(g);
+				break;
+			}
 			if (errno == EINTR || errno == EAGAIN ||
 			    (errno == EFAULT && g->vm && uvfio_vm_fault(g->vm)))
 				continue;
@@ -376,11 +399,26 @@ static inline void guest_begin(struct guest *g, enum op op, uint64_t addr, uint6
 	message(g, WAKE);
 }
 
+/* The guest does not answer: the case fails, and the processor stops. */
+static inline void guest_is_lost(struct guest *g)
+{
+	int none = 0;
+
+	if (!atomic_compare_exchange_strong(&g->error, &none, ETIMEDOUT)) {
+		printf("     the guest does not answer (error %d)\n", none);
+		return;
+	}
+	puts("     the guest does not answer");
+	g->run->immediate_exit = 1;
+	pthread_kill(g->thread, SIGUSR1);
+}
+
 /* Return the value, of a load; all ones if the guest does not answer. */
 static inline uint64_t guest_wait(struct guest *g)
 {
 	uint64_t end = now_ms() + 30000, value = UINT64_MAX;
 	struct timespec t;
+	bool done;
 
 	pthread_mutex_lock(&g->lock);
 	while (!g->done && !atomic_load(&g->error) && now_ms() < end) {
@@ -388,11 +426,12 @@ static inline uint64_t guest_wait(struct guest *g)
 		t.tv_sec++;
 		pthread_cond_timedwait(&g->cond, &g->lock, &t);
 	}
-	if (g->done)
+	done = g->done;
+	if (done)
 		value = g->shared->value;
-	else
-		printf("     the guest does not answer (error %d)\n", atomic_load(&g->error));
 	pthread_mutex_unlock(&g->lock);
+	if (!done)
+		guest_is_lost(g);
 	return value;
 }
 
@@ -418,6 +457,21 @@ static inline void guest_settle(struct guest *g)
 {
 	guest_do(g, OP_LOAD, 0x8000, 0);
 	guest_do(g, OP_LOAD, 0x8000, 0);
+}
+
+/*
+ * Return how often the line @vector was served and found nothing, once it is quiet: a level may be
+ * taken twice, as a real one may, but an interrupt that was served counts once.
+ */
+static inline unsigned guest_spurious(struct guest *g, unsigned vector)
+{
+	unsigned n;
+
+	guest_settle(g);
+	n = count_of(g, vector) - g->shared->served;
+	if (n)
+		printf("     %u interrupts found nothing to do\n", n);
+	return n;
 }
 
 static inline bool guest_start(struct guest *g)

@@ -106,6 +106,8 @@ static const char *state(void)
 
 static void intx(void)
 {
+	unsigned spurious;
+
 	/* nothing before it was asked for */
 	set_reg(TD_INTX, 1);
 	CHECK(stays(IRQ_A, 0));
@@ -116,10 +118,11 @@ static void intx(void)
 		set_reg(TD_INTX, 1);
 		CHECK(EVENTUALLY(g.shared->served == i));
 	}
-	CHECK(EVENTUALLY(count_of(&g, IRQ_A) == 20));
 	CHECK(!uvfio_kvm_deassign_dev_irq(a, ID, HOST_INTX | GUEST_INTX));
+	spurious = guest_spurious(&g, IRQ_A);
+	CHECK(spurious < 20);
 	set_reg(TD_INTX, 1);
-	CHECK(stays(IRQ_A, 20));
+	CHECK(stays(IRQ_A, 20 + spurious));
 	set_reg(TD_INTX, 0);
 }
 

@@ -190,7 +190,7 @@ static void the_machine(void)
 /* (test 47) Each assertion is an interrupt, without the monitor; masked while it is pending. */
 static void intx_by_resample(void)
 {
-	unsigned n = is_long ? 1000 : 50, vm_exits;
+	unsigned n = is_long ? 1000 : 50, vm_exits, spurious;
 
 	if (!begin(IRQCHIP_FULL, &plain, "testdev"))
 		return;
@@ -199,19 +199,20 @@ static void intx_by_resample(void)
 	vm_exits = atomic_load(&g.mmio_exits);
 	for (unsigned i = 1; i <= n; i++) {
 		set_reg(dev, TD_INTX, 1);
-		if (!EVENTUALLY(count_of(&g, IRQ_A) == i))
+		if (!EVENTUALLY(g.shared->served == i))
 			break;
 	}
-	CHECK(stays(IRQ_A, n));
-	CHECK(g.shared->served == n);
+	nap_ms(30);
+	spurious = guest_spurious(&g, IRQ_A);
+	CHECK(g.shared->served == n && spurious < n);
 	/* the handler's accesses of the device: it looks, and serves */
-	CHECK(atomic_load(&g.mmio_exits) - vm_exits == 2 * n);
+	CHECK(atomic_load(&g.mmio_exits) - vm_exits == 2 * n + spurious);
 	/* (test 51's like) DisINTx holds it back, and it comes when that ends */
 	set_config(dev, PCI_COMMAND, 2, 7 | PCI_COMMAND_INTX_DISABLE);
 	set_reg(dev, TD_INTX, 1);
-	CHECK(stays(IRQ_A, n));
+	CHECK(stays(IRQ_A, n + spurious));
 	decode(dev, true);
-	CHECK(EVENTUALLY(count_of(&g, IRQ_A) == n + 1));
+	CHECK(EVENTUALLY(g.shared->served == n + 1));
 	end();
 }
 
@@ -701,7 +702,7 @@ static void unassigned_under_load(void)
  */
 static void real_interrupts(void)
 {
-	unsigned exits = atomic_load(&g.mmio_exits), n = 20;
+	unsigned exits = atomic_load(&g.mmio_exits), n = 20, spurious;
 
 	CHECK(strstr(state_of(dev), "INTX kvm gsi 18"));
 	g.shared->end_offset = EDU_ACK - EDU_STATUS;
@@ -712,8 +713,9 @@ static void real_interrupts(void)
 		if (!EVENTUALLY(g.shared->served == i))
 			break;
 	}
-	CHECK(stays(IRQ_A, n));
-	CHECK(g.shared->served == n);
+	nap_ms(30);
+	spurious = guest_spurious(&g, IRQ_A);
+	CHECK(g.shared->served == n && spurious < n);
 	g.shared->serve[0] = 0;
 	msi_on(0, FIRST_IRQ + 3);
 	CHECK(strstr(state_of(dev), "MSI 1 of 1 vectors, 1 by kvm"));
@@ -723,7 +725,7 @@ static void real_interrupts(void)
 			break;
 		uvfio_vm_bar_write(dev, 0, EDU_ACK, 4, 1);
 	}
-	CHECK(stays(FIRST_IRQ + 3, n) && count_of(&g, IRQ_A) == n);
+	CHECK(stays(FIRST_IRQ + 3, n) && count_of(&g, IRQ_A) == n + spurious);
 	msi_off();
 	CHECK(atomic_load(&g.mmio_exits) == exits);
 }
