@@ -108,8 +108,8 @@ __asm__(".pushsection .rodata\n"
 	"  out %al, $0xe9\n" /* done */
 	"  jmp 1b\n"
 	/*
-	 * An emulated processor may lose the shadow of sti when it leaves the guest there: a message
-	 * that comes between sti and hlt must not be slept over.
+	 * An emulated processor may lose the shadow of sti when it leaves the guest there: a
+	 * message that comes between sti and hlt must not be slept over.
 	 */
 	"guest_wake:\n"
 	"  push %rax\n"
