@@ -80,6 +80,7 @@ void vm_events_stop(struct uvfio_vm *vm)
 	if (e->has_thread) {
 		pthread_join(e->thread, NULL);
 		e->has_thread = false;
+		e->dispatching = false;
 	}
 }
 

@@ -607,6 +607,8 @@ static inline void tvm_tear_down(struct tvm *t)
 
 static inline void tvm_end(struct tvm *t)
 {
+	/* the thread may be inside of the device still: uvfio_vm_unassign() would wait for it */
+	vm_events_stop(t->vm);
 	cds_list_del(&t->dev->node);
 	vm_options_fini(&t->dev->options);
 	pthread_mutex_destroy(&t->dev->lock);
