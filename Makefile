@@ -79,7 +79,7 @@ $(call folder,machine/view,v3/map.h vfio/abi.h vfio/kernel.h vfio/nodes.h pci/fa
 $(call folder,uapi,v3/v3.h vfio iommu base,$$(core))
 $(call folder,v3,vfio_pci/reset.h vfio pci iommu base,vfio_pci models/testdev)
 $(call folder,vfio_pci,vfio pci iommu base,models/testdev)
-$(call folder,host,vfio pci/face.h iommu base)
+$(call folder,host,vfio iommu base)
 $(call folder,vfio,iommu base)
 $(call folder,models,$$(models),pci iommu base)
 $(call folder,models/nvme,,pci iommu base)

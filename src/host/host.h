@@ -22,7 +22,6 @@
 #include <stdint.h>
 
 #include "base/pci_address.h"
-#include "pci/face.h"
 #include "vfio/device.h"
 
 struct host_device;
@@ -126,12 +125,16 @@ uint32_t host_config_read(struct host_device *h, unsigned offset, unsigned size)
  * Return: 0, or -errno: -EIO: there are no more; -ENOENT, -EACCES: sysfs does not show it.
  */
 int host_vpd_read(struct host_device *h, unsigned offset, uint32_t *out);
+/* A BAR of the host's; size 0: absent. Flags are UVFIO_BAR_* (uvfio/model.h). */
+struct host_bar {
+	uint64_t size;
+	unsigned flags;
+};
+#define HOST_BARS 7u /* the last is the ROM */
 /**
- * host_bar - describe BAR @bar (6: the ROM) as sysfs has it (resource)
+ * host_bar - describe BAR @bar as sysfs has it (resource)
  *
- * Flags are UVFIO_BAR_* (uvfio/model.h).
- *
- * Return: 0; -EINVAL: no such BAR. An absent one has the size 0.
+ * Return: 0; -EINVAL: no such BAR; or -errno: sysfs does not show it.
  */
-int host_bar(struct host_device *h, unsigned bar, struct pci_bar *out);
+int host_bar(struct host_device *h, unsigned bar, struct host_bar *out);
 #endif

@@ -151,7 +151,7 @@ static void finding(void **state)
 {
 	struct host_device *h;
 	char *err = NULL;
-	struct pci_bar bar;
+	struct host_bar bar;
 
 	not_found("0000:09:00.0", -ENODEV, "the host has no PCI device 0000:09:00.0");
 	not_found("nonsense", -EINVAL, "'nonsense' is no PCI address");

@@ -169,13 +169,13 @@ static int read_resource(const struct host_device *h, unsigned bar, struct resou
 	return 0;
 }
 
-int host_bar(struct host_device *h, unsigned bar, struct pci_bar *out)
+int host_bar(struct host_device *h, unsigned bar, struct host_bar *out)
 {
 	struct resource r;
 	int rc;
 
-	*out = (struct pci_bar){ 0 };
-	if (bar > PCI_ROM_BAR)
+	*out = (struct host_bar){ 0 };
+	if (bar >= HOST_BARS)
 		return -EINVAL;
 	rc = read_resource(h, bar, &r);
 	if (rc || !r.flags)
@@ -192,12 +192,12 @@ int host_bar(struct host_device *h, unsigned bar, struct pci_bar *out)
 
 unsigned host_config_size(struct host_device *h)
 {
-	uint8_t all[PCI_CFG_EXP_SIZE];
+	uint8_t all[PCI_CFG_SPACE_EXP_SIZE];
 	ssize_t n = read_at(h->env, h->name, "config", all, sizeof(all), 0);
 
-	return n >= (ssize_t)PCI_CFG_EXP_SIZE ? PCI_CFG_EXP_SIZE
-	       : n >= (ssize_t)PCI_CFG_SIZE   ? PCI_CFG_SIZE
-					      : PCI_STD_HEADER_SIZEOF;
+	return n >= (ssize_t)PCI_CFG_SPACE_EXP_SIZE ? PCI_CFG_SPACE_EXP_SIZE
+	       : n >= (ssize_t)PCI_CFG_SPACE_SIZE   ? PCI_CFG_SPACE_SIZE
+						    : PCI_STD_HEADER_SIZEOF;
 }
 
 int host_vpd_read(struct host_device *h, unsigned offset, uint32_t *out)
@@ -233,7 +233,7 @@ static bool vf_register(const struct host_device *h, unsigned reg, uint32_t *v)
 		*v = (read_hex(h, "vendor") & 0xffff) | read_hex(h, "device") << 16;
 		return true;
 	}
-	if (reg < PCI_BASE_ADDRESS_0 || bar >= PCI_BARS || read_resource(h, bar, &r))
+	if (reg < PCI_BASE_ADDRESS_0 || bar >= PCI_STD_NUM_BARS || read_resource(h, bar, &r))
 		return false;
 	*v = (uint32_t)r.start |
 	     (r.flags & (PCI_BASE_ADDRESS_MEM_TYPE_64 | PCI_BASE_ADDRESS_MEM_PREFETCH));

@@ -58,9 +58,12 @@ static void config_write(void *hardware, unsigned off, unsigned size, uint32_t v
 
 static const struct pci_face_ops face_ops = { config_read, config_write };
 
-static void make_face(struct host *h)
+/* 0 or -errno. */
+static int make_face(struct host *h)
 {
 	struct pci_face *f = &h->hw.face;
+	struct host_bar bar;
+	int rc;
 
 	*f = (struct pci_face){
 		.ops = &face_ops,
@@ -69,9 +72,14 @@ static void make_face(struct host *h)
 		.summary = machine_host.summary,
 		.config_size = host_config_size(h->dev),
 	};
-	for (unsigned bar = 0; bar <= PCI_ROM_BAR; bar++)
-		host_bar(h->dev, bar, &f->bars[bar]);
+	for (unsigned i = 0; i <= PCI_ROM_BAR; i++) {
+		rc = host_bar(h->dev, i, &bar);
+		if (rc)
+			return rc;
+		f->bars[i] = (struct pci_bar){ .size = bar.size, .flags = bar.flags };
+	}
 	h->vpd = pci_face_find_cap(f, PCI_CAP_ID_VPD);
+	return 0;
 }
 
 /* ---- options ---- */
@@ -173,6 +181,12 @@ static int host_make(const struct machine_request *r, struct machine_hardware **
 	rc = find(r->model, &h->dev, err);
 	if (!rc)
 		rc = set_options(h->dev, r, err);
+	if (!rc) {
+		rc = make_face(h);
+		if (rc)
+			machine_fail(err, rc, "%s: sysfs does not show its BARs: %s", r->model,
+				     strerror(-rc));
+	}
 	if (rc) {
 		host_close(h->dev);
 		free(h);
@@ -181,7 +195,6 @@ static int host_make(const struct machine_request *r, struct machine_hardware **
 	host_set_place(h->dev, r->name, &r->address);
 	h->hw.provider = &machine_host;
 	h->hw.iommu = host_iommu(h->dev);
-	make_face(h);
 	*out = &h->hw;
 	return 0;
 }

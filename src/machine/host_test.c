@@ -188,6 +188,21 @@ static void the_view(void **state)
 	fake_at_rest();
 }
 
+/* A device whose BARs are not to be seen is none that has no BARs. */
+static void no_bars_to_see(void **state)
+{
+	struct machine *m = *state;
+	char *err = NULL, path[192];
+
+	snprintf(path, sizeof(path), "%s/bus/pci/devices/" FIRST "/resource", fake.sysfs);
+	assert_int_equal(unlink(path), 0);
+	assert_int_equal(machine_add(m, "host=" FIRST, &err), -ENOENT);
+	assert_non_null(strstr(err, "sysfs does not show its BARs"));
+	free(err);
+	assert_int_equal(machine_num_devices(m), 0);
+	fake_at_rest();
+}
+
 /* Nobody may have it; what is found out so is not kept. */
 static void somebody_has_it(void **state)
 {
@@ -274,8 +289,9 @@ int main(void)
 {
 #define TEST(fn) cmocka_unit_test_setup_teardown(fn, setup, teardown)
 	const struct CMUnitTest tests[] = {
-		TEST(its_own_place), TEST(what_cannot_be),  TEST(its_face), TEST(product_data),
-		TEST(the_view),	     TEST(somebody_has_it), TEST(open_it),  TEST(settled),
+		TEST(its_own_place), TEST(what_cannot_be), TEST(its_face),
+		TEST(product_data),  TEST(the_view),	   TEST(somebody_has_it),
+		TEST(open_it),	     TEST(settled),	   TEST(no_bars_to_see),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

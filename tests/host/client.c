@@ -306,7 +306,7 @@ static void by_address(void)
 	static const char *const all[] = { EDU, NVME, IGB, LONE_EDU };
 	struct device *d[] = { &edu, &nvme, &igb, &lone };
 	struct vfio_region r;
-	struct pci_bar bar;
+	struct host_bar bar;
 
 	begin();
 	for (unsigned i = 0; i < 4; i++) {
