@@ -120,7 +120,7 @@ static void intx(void)
 	}
 	CHECK(!uvfio_kvm_deassign_dev_irq(a, ID, HOST_INTX | GUEST_INTX));
 	spurious = guest_spurious(&g, IRQ_A);
-	CHECK(spurious < 20);
+	CHECK(spurious < 5);
 	set_reg(TD_INTX, 1);
 	CHECK(stays(IRQ_A, 20 + spurious));
 	set_reg(TD_INTX, 0);

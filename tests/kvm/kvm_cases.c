@@ -204,7 +204,7 @@ static void intx_by_resample(void)
 	}
 	nap_ms(30);
 	spurious = guest_spurious(&g, IRQ_A);
-	CHECK(g.shared->served == n && spurious < n);
+	CHECK(g.shared->served == n && spurious < n / 4);
 	/* the handler's accesses of the device: it looks, and serves */
 	CHECK(atomic_load(&g.mmio_exits) - vm_exits == 2 * n + spurious);
 	/* (test 51's like) DisINTx holds it back, and it comes when that ends */
@@ -715,7 +715,7 @@ static void real_interrupts(void)
 	}
 	nap_ms(30);
 	spurious = guest_spurious(&g, IRQ_A);
-	CHECK(g.shared->served == n && spurious < n);
+	CHECK(g.shared->served == n && spurious < n / 4);
 	g.shared->serve[0] = 0;
 	msi_on(0, FIRST_IRQ + 3);
 	CHECK(strstr(state_of(dev), "MSI 1 of 1 vectors, 1 by kvm"));
