@@ -94,7 +94,7 @@ static inline uint64_t vm_ones(unsigned size)
 	return size < 8 ? (1ull << 8 * size) - 1 : UINT64_MAX;
 }
 
-/* Say once for each device and kind that something is not as it should be. */
+/* Warn about @dev, a few times a second at most: no guest buries the log. */
 #define vm_warn(code, dev, err, ...) \
 	report_warn(REPORT_LIMITED(code), (dev)->name, err, __VA_ARGS__)
 #endif
