@@ -62,10 +62,10 @@ struct uvfio *uvfio_new(void)
 		goto fail_machine;
 	u->pid = getpid();
 	pthread_mutex_init(&u->lock, NULL);
-	pthread_mutex_init(&u->bars_lock, NULL);
 	CDS_INIT_LIST_HEAD(&u->devices);
 	CDS_INIT_LIST_HEAD(&u->memory);
-	CDS_INIT_LIST_HEAD(&u->bars);
+	/* the program keeps a device while it maps its memory */
+	vfio_bar_maps_init(&u->bars, NULL, NULL);
 	machine_set_device_memory(u->machine, api_device_memory, u);
 	/* an error of a context that lived at this address is not ours */
 	api_fail(u, 0, "%s", "");
@@ -96,7 +96,7 @@ void uvfio_free(struct uvfio *u)
 	vfio_ioas_put(u->ioas);
 	machine_free(u->machine, false);
 	pthread_mutex_destroy(&u->lock);
-	pthread_mutex_destroy(&u->bars_lock);
+	vfio_bar_maps_fini(&u->bars);
 	free(u);
 }
 

@@ -17,6 +17,7 @@
 #include "uvfio/uvfio.h"
 #include "base/call.h"
 #include "machine/machine.h"
+#include "vfio/bar_map.h"
 #include "vfio/open.h"
 
 /* Memory of uvfio_dma_alloc(). */
@@ -33,9 +34,9 @@ struct uvfio {
 	pthread_mutex_t lock;	      /* guards what follows, and the machine's tables */
 	struct cds_list_head devices; /* open ones */
 	struct cds_list_head memory;
-	struct api_memory *hint;   /* below it there is hardly a gap; NULL: look from the start */
-	pthread_mutex_t bars_lock; /* guards what follows; a leaf */
-	struct cds_list_head bars; /* of uvfio_bar_map(), of all devices */
+	struct api_memory *hint; /* below it there is hardly a gap; NULL: look from the start */
+	/* of uvfio_bar_map(), of all devices; guarded by a lock of its own */
+	struct vfio_bar_maps bars;
 };
 
 struct uvfio_device {

@@ -224,11 +224,13 @@ FAULT(FAULT_CALLS, void *, MAP_FAILED, ENOMEM, mmap,
       (void *p, size_t n, int prot, int flags, int fd, off_t off), (p, n, prot, flags, fd, off))
 
 /* The error of a system call that fails here; 0: it does not. */
-static int fault_errno(long nr, long b)
+static int fault_errno(long nr, long b, long c)
 {
 	switch (nr) {
 	case SYS_epoll_ctl:
 		return b == EPOLL_CTL_ADD ? ENOMEM : 0;
+	case SYS_madvise:
+		return c == MADV_DONTFORK ? ENOMEM : 0;
 	case SYS_mmap:
 	case SYS_mremap:
 		return ENOMEM;
@@ -252,7 +254,7 @@ long __real_sys_call(long nr, long a, long b, long c, long d, long e, long f);
 long __wrap_sys_call(long nr, long a, long b, long c, long d, long e, long f);
 long __wrap_sys_call(long nr, long a, long b, long c, long d, long e, long f)
 {
-	int error = fault_errno(nr, b);
+	int error = fault_errno(nr, b, c);
 
 	if (error && fault_now(FAULT_CALLS, "sys_call", error))
 		return -error;

@@ -251,7 +251,7 @@ static int insert(const struct shim_range *add)
 }
 
 /* The mapper of the open file @arg. */
-static unsigned set_open(void *arg, enum vfio_area_kind kind, bool open)
+static unsigned set_open(struct vfio_open *o, void *arg, enum vfio_area_kind kind, bool open)
 {
 	unsigned n = 0;
 	uint64_t mask;

@@ -411,7 +411,7 @@ unsigned vfio_device_set_areas(struct vfio_device *dev, enum vfio_area_kind kind
 
 	pthread_mutex_lock(&dev->mappers_lock);
 	cds_list_for_each_entry(o, &dev->mappers, in_mappers)
-		n += o->mapper(o->mapper_arg, kind, open);
+		n += o->mapper(o, o->mapper_arg, kind, open);
 	pthread_mutex_unlock(&dev->mappers_lock);
 	return n;
 }

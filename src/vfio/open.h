@@ -30,12 +30,14 @@ enum vfio_via {
 	VFIO_VIA_CDEV,	/* by its character device: an iommufd's, which it is bound to */
 };
 
+struct vfio_open;
 /*
- * Give an opener's mappings of areas of this kind (polled, direct) their rights (@open), or take
- * them away, which is done when it returns. Returns how many there are. Called by any thread, with
+ * Give @o's mappings of areas of this kind (polled, direct) their rights (@open), or take them
+ * away, which is done when it returns. Returns how many there are. Called by any thread, with
  * any lock of a provider's; takes locks that nobody holds who calls the device.
  */
-typedef unsigned vfio_mapper_fn(void *arg, enum vfio_area_kind kind, bool open);
+typedef unsigned vfio_mapper_fn(struct vfio_open *o, void *arg, enum vfio_area_kind kind,
+				bool open);
 
 struct vfio_open {
 	/* of a VFIO_VIA_CDEV, once it was held or bound: the device may come and go before */

@@ -560,7 +560,7 @@ static struct {
 	unsigned opens, closes, mappings;
 } seen[3];
 
-static unsigned mapper(void *arg, enum vfio_area_kind kind, bool open)
+static unsigned mapper(struct vfio_open *o, void *arg, enum vfio_area_kind kind, bool open)
 {
 	unsigned i = *(unsigned *)arg;
 

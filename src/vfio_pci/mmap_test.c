@@ -166,7 +166,7 @@ static struct {
 	unsigned opens, closes, mappings;
 } seen;
 
-static unsigned mapper(void *arg, enum vfio_area_kind kind, bool open)
+static unsigned mapper(struct vfio_open *o, void *arg, enum vfio_area_kind kind, bool open)
 {
 	assert_int_equal(kind, VFIO_AREA_POLLED);
 	assert_ptr_equal(arg, &seen);
@@ -231,7 +231,7 @@ static struct {
 	unsigned opens, closes;
 } memory_seen;
 
-static unsigned memory_mapper(void *arg, enum vfio_area_kind kind, bool open)
+static unsigned memory_mapper(struct vfio_open *o, void *arg, enum vfio_area_kind kind, bool open)
 {
 	assert_int_equal(kind, VFIO_AREA_DIRECT);
 	memory_seen.opens += open;

@@ -17,21 +17,20 @@
 #include <stdio.h>
 #include <urcu/list.h>
 
+#include "vfio/bar_map.h"
+
 struct uvfio_vm;
 struct uvfio_vm_device;
-struct vfio_bar;
 
 #define VM_BARS 7u /* with the ROM */
 
-/* A part of a BAR that can be direct. Guarded by vm_map.place, but for in_hosts. */
+/* A part of a BAR that can be direct. Guarded by vm_map.place, but for map.node. */
 struct vm_piece {
-	struct vm_bar *bar;
-	struct cds_list_head in_hosts; /* vm_map.hosts, while it is mapped; hosts_lock */
 	uint64_t offset, size; /* in the BAR as the guest has it, and in the device's region */
 	int fd;		       /* of the region's area; the byte at @offset is at @fd_offset */
 	uint64_t fd_offset;
-	void *host;   /* mapped, or NULL: not yet, or that failed */
-	bool failed;  /* it cannot be mapped: it is trapped */
+	struct vfio_bar_map map; /* of vm_map.hosts; not mapped: not yet, or that failed */
+	bool failed;		 /* it cannot be mapped: it is trapped */
 	bool refused; /* the guest cannot have it where the BAR is now: it is trapped there */
 	bool up;      /* the guest reaches it now, at @gpa */
 	uint64_t gpa;
@@ -107,9 +106,8 @@ struct vm_map {
 	pthread_mutex_t place; /* orders changes, and guards these and pieces: */
 	bool settling, again;
 	unsigned patience; /* faults of the guest that are still put down to a BAR that went */
-	pthread_mutex_t hosts_lock;	    /* guards the next one; a leaf */
-	struct cds_list_head hosts;	    /* pieces that are mapped, of all devices */
-	pthread_rwlock_t lock;		    /* guards what follows; BARs change with place, too */
+	struct vfio_bar_maps hosts; /* pieces that are mapped, of all devices; its lock is a leaf */
+	pthread_rwlock_t lock;	    /* guards what follows; BARs change with place, too */
 	struct cds_list_head memory, ports; /* struct vm_bar.in_map: who came first comes first */
 	struct cds_list_head ram;	    /* struct vm_ram.node */
 };

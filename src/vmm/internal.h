@@ -5,7 +5,7 @@
  * memory.h, reset.h, events.h.
  *
  * Lock order: uvfio_vm.devices_lock > uvfio_vm_device.lock > vm_map.place > vm_memory.lock > the
- * lock of KVM's routes > vfio's locks; leaves: vm_map.lock, vm_map.hosts_lock, vm_events.lock,
+ * lock of KVM's routes > vfio's locks; leaves: vm_map.lock, vm_map.hosts.lock, vm_events.lock,
  * vm_kvm.lock, and that of quirks.c. Callbacks of the monitor come with the device's lock or
  * vm_map.place held, but for error() and unplug_requested(), which come with none.
  */

@@ -11,6 +11,17 @@
 
 /* ---- the map ---- */
 
+/* For look-ups in vm_map.hosts: the device stays meanwhile. */
+static bool enter(struct vfio_open *o)
+{
+	return vm_enter(container_of_type(o, struct uvfio_vm_device, open));
+}
+
+static void leave(struct vfio_open *o)
+{
+	vm_leave(container_of_type(o, struct uvfio_vm_device, open));
+}
+
 int vm_map_init(struct vm_map *map)
 {
 	pthread_mutexattr_t attr;
@@ -22,8 +33,7 @@ int vm_map_init(struct vm_map *map)
 	pthread_mutexattr_settype(&attr, PTHREAD_MUTEX_RECURSIVE);
 	pthread_mutex_init(&map->place, &attr);
 	pthread_mutexattr_destroy(&attr);
-	pthread_mutex_init(&map->hosts_lock, NULL);
-	CDS_INIT_LIST_HEAD(&map->hosts);
+	vfio_bar_maps_init(&map->hosts, enter, leave);
 	CDS_INIT_LIST_HEAD(&map->memory);
 	CDS_INIT_LIST_HEAD(&map->ports);
 	CDS_INIT_LIST_HEAD(&map->ram);
@@ -33,7 +43,7 @@ int vm_map_init(struct vm_map *map)
 void vm_map_fini(struct vm_map *map)
 {
 	pthread_mutex_destroy(&map->place);
-	pthread_mutex_destroy(&map->hosts_lock);
+	vfio_bar_maps_fini(&map->hosts);
 	pthread_rwlock_destroy(&map->lock);
 }
 

@@ -134,85 +134,24 @@ static char *reserve(const struct vm_piece *p)
 	return host;
 }
 
-static int prot_of(const struct vm_bar *b)
-{
-	return PROT_READ | (b->readonly ? 0 : PROT_WRITE);
-}
-
-/* Give a mapping its rights, or take them away. hosts_lock is held. 0 or -errno. */
-static int set_rights(const struct vm_piece *p, bool open)
-{
-	long ret = sys_call(SYS_mprotect, (long)p->host, (long)p->size,
-			    open ? prot_of(p->bar) : PROT_NONE, 0, 0, 0);
-
-	if (ret && !open)
-		report_err("bar-not-closed", p->bar->dev->name, (int)ret,
-			   "BAR%u stays mapped while the device does not answer: %m",
-			   p->bar->index);
-	return (int)ret;
-}
-
-/*
- * The mapper of the device @arg: a model's memory goes as the kernel takes a BAR away, so that a
- * processor of the guest that touches it comes to the monitor, and that to uvfio_vm_fault().
- */
-static unsigned set_open(void *arg, enum vfio_area_kind kind, bool open)
-{
-	struct uvfio_vm_device *dev = arg;
-	struct vm_map *map = &dev->vm->map;
-	struct vm_piece *p;
-	unsigned n = 0;
-
-	if (kind != VFIO_AREA_DIRECT)
-		return 0;
-	pthread_mutex_lock(&map->hosts_lock);
-	cds_list_for_each_entry(p, &map->hosts, in_hosts)
-		if (p->bar->dev == dev)
-			n += !set_rights(p, open);
-	pthread_mutex_unlock(&map->hosts_lock);
-	return n;
-}
-
-/* Map a piece at @host, which is reserved. 0 or -errno. */
-static int map_at(struct vm_piece *p, char *host)
-{
-	struct uvfio_vm_device *dev = p->bar->dev;
-	struct vm_map *map = &dev->vm->map;
-	long ret = sys_call(SYS_mmap, (long)host, (long)p->size, PROT_NONE, MAP_SHARED | MAP_FIXED,
-			    SYS_PASS(p->fd), (long)p->fd_offset);
-
-	if (sys_failed(ret))
-		return (int)ret;
-	/* in a child of fork() it would keep the kernel's file, and so the device, open */
-	ret = sys_call(SYS_madvise, (long)host, (long)p->size, MADV_DONTFORK, 0, 0, 0);
-	if (ret)
-		return (int)ret;
-	p->host = host;
-	vfio_open_set_mapper(&dev->open, set_open, dev);
-	/* it is in the list before it is looked whether it is open: one of both comes up here */
-	pthread_mutex_lock(&map->hosts_lock);
-	cds_list_add(&p->in_hosts, &map->hosts);
-	ret = vfio_device_area_open(&dev->open, VFIO_AREA_DIRECT) ? set_rights(p, true) : 0;
-	if (ret) {
-		cds_list_del(&p->in_hosts);
-		p->host = NULL;
-	}
-	pthread_mutex_unlock(&map->hosts_lock);
-	return (int)ret;
-}
-
 /* Map a piece, or have it trapped for good. */
 static void map_piece(struct vm_bar *b, struct vm_piece *p)
 {
 	char *host = reserve(p);
 	int rc = -ENOMEM;
 
-	p->bar = b;
+	p->map = (struct vfio_bar_map){
+		.open = &b->dev->open,
+		.index = b->index,
+		.offset = p->offset,
+		.size = p->size,
+		.prot = PROT_READ | (b->readonly ? 0 : PROT_WRITE),
+	};
 	if (host != MAP_FAILED) {
-		rc = map_at(p, host);
+		p->map.at = host;
+		rc = vfio_bar_maps_map(&b->dev->vm->map.hosts, &p->map, p->fd, p->fd_offset);
 		if (!rc)
 			return;
-		sys_call(SYS_munmap, (long)host, (long)p->size, 0, 0, 0, 0);
 	}
 	p->failed = true;
 	report_warn("bar-mmap", b->dev->name, rc,
@@ -223,18 +162,15 @@ static void map_piece(struct vm_bar *b, struct vm_piece *p)
 
 void vm_pieces_fini(struct vm_bar *b)
 {
-	struct vm_map *map = &b->dev->vm->map;
+	struct uvfio_vm *vm = b->dev->vm;
 
 	for (unsigned i = 0; i < b->num_pieces; i++) {
-		struct vm_piece *p = &b->pieces[i];
+		struct vfio_bar_map *m = &b->pieces[i].map;
 
-		if (!p->host)
+		if (!m->at)
 			continue;
-		vm_memory_forget(b->dev->vm, p->host, p->size);
-		pthread_mutex_lock(&map->hosts_lock);
-		cds_list_del(&p->in_hosts);
-		pthread_mutex_unlock(&map->hosts_lock);
-		sys_call(SYS_munmap, (long)p->host, (long)p->size, 0, 0, 0, 0);
+		vm_memory_forget(vm, m->at, m->size);
+		vfio_bar_maps_unmap(&vm->map.hosts, m->open, m->at);
 	}
 	free(b->pieces);
 	b->pieces = NULL;
@@ -243,36 +179,7 @@ void vm_pieces_fini(struct vm_bar *b)
 
 bool vm_device_memory(void *arg, uint64_t vaddr, uint64_t size, struct vfio_bar *first)
 {
-	struct vm_map *map = &((struct uvfio_vm *)arg)->map;
-	struct vm_piece *p, found = { 0 };
-	struct uvfio_vm_device *dev = NULL;
-	bool touches = false;
-
-	pthread_mutex_lock(&map->hosts_lock);
-	cds_list_for_each_entry(p, &map->hosts, in_hosts) {
-		uint64_t at = (uintptr_t)p->host;
-
-		/* a real device's: the IOMMU maps it, as the kernel does */
-		if (!p->bar->dev->open.dev->ops->target)
-			continue;
-		touches |= at < vaddr + size && vaddr < at + p->size;
-		if (vaddr - at < p->size && vm_enter(p->bar->dev)) {
-			found = *p;
-			dev = p->bar->dev;
-			break;
-		}
-	}
-	pthread_mutex_unlock(&map->hosts_lock);
-	/* it begins elsewhere, or the device is leaving: not as memory, and not as a BAR */
-	*first = (struct vfio_bar){ .length = size };
-	if (!dev)
-		return touches;
-	vaddr -= (uintptr_t)found.host;
-	vfio_device_bar(&dev->open, found.bar->index, found.offset + vaddr, first);
-	first->length = found.size - vaddr < size ? found.size - vaddr : size;
-	first->prot = IOMMU_READ | (found.bar->readonly ? 0 : IOMMU_WRITE);
-	vm_leave(dev);
-	return true;
+	return vfio_bar_maps_find(&((struct uvfio_vm *)arg)->map.hosts, vaddr, size, first);
 }
 
 /* ---- up and down ---- */
@@ -311,9 +218,9 @@ static int give(struct vm_bar *b, struct vm_piece *p)
 
 	p->kvm_slot = -1;
 	if (vm->ops.bar_map)
-		return vm->ops.bar_map(vm->ctx, b->dev, b->index, p->gpa, p->size, p->host,
+		return vm->ops.bar_map(vm->ctx, b->dev, b->index, p->gpa, p->size, p->map.at,
 				       b->readonly);
-	rc = vm_kvm_slot_add(vm->kvm, p->gpa, p->size, p->host, b->readonly);
+	rc = vm_kvm_slot_add(vm->kvm, p->gpa, p->size, p->map.at, b->readonly);
 	if (rc < 0)
 		return rc;
 	p->kvm_slot = rc;
@@ -324,9 +231,9 @@ static void put_up(struct vm_bar *b, struct vm_piece *p)
 {
 	int rc;
 
-	if (!p->host) {
+	if (!p->map.at) {
 		map_piece(b, p);
-		if (!p->host)
+		if (!p->map.at)
 			return;
 	}
 	p->gpa = b->gpa + p->offset;

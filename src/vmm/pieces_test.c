@@ -430,10 +430,10 @@ static void test_forked(void **state)
 	add_bar(&b, &dev, K4, &area);
 	vm_map_add(&b, K4);
 	vm_bars_settle(&vm);
-	assert_int_equal(mincore(b.pieces[0].host, K4, &there), 0);
+	assert_int_equal(mincore(b.pieces[0].map.at, K4, &there), 0);
 	pid = fork();
 	if (!pid)
-		_exit(!mincore(b.pieces[0].host, K4, &there) || errno != ENOMEM);
+		_exit(!mincore(b.pieces[0].map.at, K4, &there) || errno != ENOMEM);
 	assert_int_equal(waitpid(pid, &status, 0), pid);
 	assert_int_equal(status, 0);
 	vm_pieces_down(&b);
@@ -480,7 +480,7 @@ static void test_unmappable(void **state)
 	b.pieces[0].fd = -1;
 	vm_map_add(&b, K4);
 	vm_bars_settle(&vm);
-	assert_true(b.pieces[0].failed && !b.pieces[0].up && !b.pieces[0].host);
+	assert_true(b.pieces[0].failed && !b.pieces[0].up && !b.pieces[0].map.at);
 	assert_int_equal(guest.calls, 0);
 	b.pieces[0].fd = memory_file();
 	vm_bars_settle(&vm);
@@ -512,7 +512,7 @@ static void test_alignment(void **state)
 	vm_bars_settle(&vm);
 	assert_int_equal(b.num_pieces, 1);
 	/* the largest power of two in 8 MiB less a page is 4 MiB */
-	assert_int_equal((uintptr_t)b.pieces[0].host % (2 * HUGE_2M), K4);
+	assert_int_equal((uintptr_t)b.pieces[0].map.at % (2 * HUGE_2M), K4);
 	vm_map_del(&b);
 	vm_pieces_fini(&b);
 	close(fd);
