@@ -77,36 +77,44 @@ static void bar_unmap(void *ctx, struct uvfio_vm_device *dev, unsigned bar, uint
 		vm_bars_settle(dev->vm);
 }
 
-static void init_vm(struct uvfio_vm *vm)
-{
-	memset(vm, 0, sizeof(*vm));
-	memset(&guest, 0, sizeof(guest));
-	vm->ops.bar_map = bar_map;
-	vm->ops.bar_unmap = bar_unmap;
-	pthread_mutex_init(&vm->memory.lock, NULL);
-	assert_int_equal(vm_map_init(&vm->map), 0);
-}
+/* The guest, its device, and a BAR of that, with the area of its region that is memory. */
+static struct uvfio_vm vm;
+static struct uvfio_vm_device dev;
+static struct vm_bar b;
+static struct vfio_region_area area;
 
-/* Make a device that has no regions but what a test says. */
-static void init_dev(struct uvfio_vm_device *dev, struct uvfio_vm *vm)
+/* Make a guest with a device that has no regions but what a test says. */
+static int setup(void **state)
 {
 	static const struct vfio_device_ops ops;
 	static struct vfio_device vdev;
 
-	memset(dev, 0, sizeof(*dev));
-	dev->vm = vm;
+	memset(&guest, 0, sizeof(guest));
+	memset(&vm, 0, sizeof(vm));
+	vm.ops.bar_map = bar_map;
+	vm.ops.bar_unmap = bar_unmap;
+	pthread_mutex_init(&vm.memory.lock, NULL);
+	memset(&dev, 0, sizeof(dev));
+	dev.vm = &vm;
 	vfio_device_init(&vdev, &ops, "0000:01:00.0", NULL);
-	vfio_open_init(&dev->open, &vdev);
+	vfio_open_init(&dev.open, &vdev);
+	return vm_map_init(&vm.map);
 }
 
-static void init_bar(struct vm_bar *b, struct uvfio_vm_device *dev, uint64_t size)
+static int teardown(void **state)
 {
-	memset(b, 0, sizeof(*b));
-	b->dev = dev;
-	b->size = b->region_size = size;
-	b->mappable = true;
-	b->gpa = UVFIO_VM_UNMAPPED;
-	CDS_INIT_LIST_HEAD(&b->windows);
+	vm_map_fini(&vm.map);
+	return 0;
+}
+
+static void init_bar(struct vm_bar *bar, uint64_t size)
+{
+	memset(bar, 0, sizeof(*bar));
+	bar->dev = &dev;
+	bar->size = bar->region_size = size;
+	bar->mappable = true;
+	bar->gpa = UVFIO_VM_UNMAPPED;
+	CDS_INIT_LIST_HEAD(&bar->windows);
 }
 
 static int memory_file(void)
@@ -159,30 +167,30 @@ static unsigned random_areas(struct vfio_region_area *a, uint64_t size, char *di
 	return n;
 }
 
-static bool in_piece(const struct vm_bar *b, uint64_t at)
+static bool in_piece(uint64_t at)
 {
-	for (unsigned i = 0; i < b->num_pieces; i++)
-		if (at - b->pieces[i].offset < b->pieces[i].size)
+	for (unsigned i = 0; i < b.num_pieces; i++)
+		if (at - b.pieces[i].offset < b.pieces[i].size)
 			return true;
 	return false;
 }
 
-static void check_layout(const struct vm_bar *b, const char *direct)
+static void check_layout(const char *direct)
 {
 	uint64_t end = 0;
 
-	for (uint64_t at = 0; at < b->size; at++)
-		if (in_piece(b, at) != direct[at])
+	for (uint64_t at = 0; at < b.size; at++)
+		if (in_piece(at) != direct[at])
 			fail_msg("seed %u: byte 0x%lx is %s", seed, (unsigned long)at,
 				 direct[at] ? "trapped" : "direct");
-	for (unsigned i = 0; i < b->num_pieces; i++) {
-		const struct vm_piece *p = &b->pieces[i];
+	for (unsigned i = 0; i < b.num_pieces; i++) {
+		const struct vm_piece *p = &b.pieces[i];
 
 		assert_true(p->offset >= end && p->size && !((p->offset | p->size) % K4));
 		assert_int_equal(p->fd_offset, 8 * K4 + p->offset);
 		end = p->offset + p->size;
 	}
-	assert_true(end <= b->size);
+	assert_true(end <= b.size);
 }
 
 /* (tests 28, 29: pieces as computed, sparse areas, empty ones) */
@@ -190,13 +198,7 @@ static void test_layout(void **state)
 {
 	static char direct[PAGES * K4];
 	struct vfio_region_area areas[12];
-	struct uvfio_vm_device dev;
-	struct uvfio_vm vm;
-	struct vm_bar b;
 
-	(void)state;
-	init_vm(&vm);
-	init_dev(&dev, &vm);
 	for (unsigned round = 0; round < 300; round++) {
 		struct vfio_region r = {
 			.flags = VFIO_REGION_INFO_FLAG_READ | VFIO_REGION_INFO_FLAG_WRITE |
@@ -207,9 +209,9 @@ static void test_layout(void **state)
 
 		memset(direct, 0, r.size);
 		r.num_areas = random_areas(areas, r.size, direct);
-		init_bar(&b, &dev, r.size);
+		init_bar(&b, r.size);
 		assert_int_equal(vm_pieces_init(&b, &r), 0);
-		check_layout(&b, direct);
+		check_layout(direct);
 		for (unsigned i = rnd(4); i; i--) {
 			uint64_t from = rnd((uint32_t)r.size), len = rnd((uint32_t)(r.size - from));
 
@@ -219,29 +221,28 @@ static void test_layout(void **state)
 			if (len)
 				memset(direct + align_down(from, K4), 0,
 				       align_up(from + len, K4) - align_down(from, K4));
-			check_layout(&b, direct);
+			check_layout(direct);
 		}
 		vm_pieces_fini(&b);
 	}
-	vm_map_fini(&vm.map);
 }
 
-static void add_bar(struct vm_bar *b, struct uvfio_vm_device *dev, uint64_t size,
-		    struct vfio_region_area *area)
+/* Make a BAR whose whole region is memory, @a. */
+static void add_bar(struct vm_bar *bar, uint64_t size, struct vfio_region_area *a)
 {
 	struct vfio_region r = {
 		.flags = VFIO_REGION_INFO_FLAG_READ | VFIO_REGION_INFO_FLAG_WRITE |
 			 VFIO_REGION_INFO_FLAG_MMAP,
 		.size = size,
-		.areas = area,
+		.areas = a,
 		.num_areas = 1,
 	};
 
-	*area = (struct vfio_region_area){
+	*a = (struct vfio_region_area){
 		.size = size, .kind = VFIO_AREA_DIRECT, .fd = memory_file(), .fd_offset = 8 * K4
 	};
-	init_bar(b, dev, size);
-	assert_int_equal(vm_pieces_init(b, &r), 0);
+	init_bar(bar, size);
+	assert_int_equal(vm_pieces_init(bar, &r), 0);
 }
 
 /* A BAR that cannot be read, or is not mapped at all, has no pieces. */
@@ -249,15 +250,9 @@ static void test_no_pieces(void **state)
 {
 	struct vfio_region_area a = { .size = K4, .kind = VFIO_AREA_DIRECT };
 	struct vfio_region r = { .size = K4, .areas = &a, .num_areas = 1 };
-	struct uvfio_vm_device dev;
-	struct uvfio_vm vm;
-	struct vm_bar b;
 
-	(void)state;
-	init_vm(&vm);
-	init_dev(&dev, &vm);
 	r.flags = VFIO_REGION_INFO_FLAG_READ | VFIO_REGION_INFO_FLAG_WRITE;
-	init_bar(&b, &dev, K4);
+	init_bar(&b, K4);
 	assert_int_equal(vm_pieces_init(&b, &r), 0);
 	assert_int_equal(b.num_pieces, 0);
 	r.flags = VFIO_REGION_INFO_FLAG_WRITE | VFIO_REGION_INFO_FLAG_MMAP;
@@ -269,24 +264,36 @@ static void test_no_pieces(void **state)
 	assert_int_equal(vm_pieces_init(&b, &r), 0);
 	assert_int_equal(b.num_pieces, 0);
 	vm_pieces_fini(&b);
-	vm_map_fini(&vm.map);
 }
 
 /* ---- when the guest has them */
+
+/* The guest places the BAR at @gpa. */
+static void place(uint64_t gpa)
+{
+	vm_map_add(&b, gpa);
+	vm_bars_settle(&vm);
+}
+
+static void take_away(struct vm_bar *bar)
+{
+	vm_pieces_down(bar);
+	vm_map_del(bar);
+}
 
 /*
  * Guest page @p is memory of the BAR that came first to any byte of it, if that BAR has all of the
  * page, or no other wants it, and the guest has no memory there.
  */
-static struct vm_bar *owner_of(struct uvfio_vm *vm, uint64_t page)
+static struct vm_bar *owner_of(uint64_t page)
 {
-	struct vm_bar *b, *found = NULL;
+	struct vm_bar *bar, *found = NULL;
 	unsigned claims = 0;
 
-	cds_list_for_each_entry(b, &vm->map.memory, in_map) {
-		if (b->gpa / K4 > page || (b->gpa + b->size - 1) / K4 < page)
+	cds_list_for_each_entry(bar, &vm.map.memory, in_map) {
+		if (bar->gpa / K4 > page || (bar->gpa + bar->size - 1) / K4 < page)
 			continue;
-		found = found ? found : b;
+		found = found ? found : bar;
 		claims++;
 	}
 	if (!found || found->gpa % K4)
@@ -300,19 +307,19 @@ static struct vm_bar *owner_of(struct uvfio_vm *vm, uint64_t page)
  * Check all of the guest's pages. A piece here is a whole BAR: it is up, or trapped, as a whole, so
  * that a BAR of which any page is not its own has none.
  */
-static void check_guest(struct uvfio_vm *vm, const struct vm_ram *ram, bool held)
+static void check_guest(const struct vm_ram *ram, bool held)
 {
 	for (uint64_t page = 0; page < GUEST_PAGES; page++) {
-		struct vm_bar *b = owner_of(vm, page);
+		struct vm_bar *owner = owner_of(page);
 		uint64_t want = 0, have;
-		bool up = b && !held;
+		bool up = owner && !held;
 
 		if (up) {
-			uint64_t first = b->gpa / K4;
-			uint64_t last = (b->gpa + align_up(b->size, K4)) / K4;
+			uint64_t first = owner->gpa / K4;
+			uint64_t last = (owner->gpa + align_up(owner->size, K4)) / K4;
 
 			for (uint64_t p = first; p < last; p++)
-				if (owner_of(vm, p) != b ||
+				if (owner_of(p) != owner ||
 				    (ram->map && p * K4 < ram->gpa + ram->size &&
 				     ram->gpa < (p + 1) * K4))
 					up = false;
@@ -336,17 +343,12 @@ static void test_placing(void **state)
 {
 	static const uint64_t sizes[BARS] = { K4, 4 * K4, 16 * K4, 256, 1024, 16 };
 	struct vfio_region_area areas[BARS];
-	struct uvfio_vm_device dev;
 	struct vm_bar bars[BARS];
 	struct vm_ram ram = { 0 };
-	struct uvfio_vm vm;
 	bool held = false;
 
-	(void)state;
-	init_vm(&vm);
-	init_dev(&dev, &vm);
 	for (unsigned i = 0; i < BARS; i++)
-		add_bar(&bars[i], &dev, sizes[i], &areas[i]);
+		add_bar(&bars[i], sizes[i], &areas[i]);
 	for (unsigned round = 0; round < 5000; round++) {
 		unsigned i = rnd(BARS + 1);
 
@@ -356,8 +358,7 @@ static void test_placing(void **state)
 			else
 				vm_ram_add(&vm.map, &ram, rnd(40) * K4, (1 + rnd(8)) * K4);
 		} else if (bars[i].gpa != UVFIO_VM_UNMAPPED) {
-			vm_pieces_down(&bars[i]);
-			vm_map_del(&bars[i]);
+			take_away(&bars[i]);
 		} else {
 			/* few places, so that they meet */
 			uint64_t step = sizes[i] < K4 && !rnd(2) ? sizes[i] : K4;
@@ -368,118 +369,75 @@ static void test_placing(void **state)
 		if (!rnd(6))
 			dev.bars.held_trapped = held = !held;
 		vm_bars_settle(&vm);
-		check_guest(&vm, &ram, held);
+		check_guest(&ram, held);
 	}
 	for (unsigned i = 0; i < BARS; i++) {
-		if (bars[i].gpa != UVFIO_VM_UNMAPPED) {
-			vm_pieces_down(&bars[i]);
-			vm_map_del(&bars[i]);
-		}
+		if (bars[i].gpa != UVFIO_VM_UNMAPPED)
+			take_away(&bars[i]);
 		vm_pieces_fini(&bars[i]);
 	}
 	for (unsigned i = 0; i < GUEST_PAGES; i++)
 		assert_null(guest.page[i]);
-	vm_map_fini(&vm.map);
 }
 
 /* Pieces go while the callback of one after the other changes memory: none of them comes again. */
 static void test_shared(void **state)
 {
-	struct vfio_region_area area;
-	struct uvfio_vm_device dev;
-	struct uvfio_vm vm;
-	struct vm_bar b;
-
-	(void)state;
-	init_vm(&vm);
-	init_dev(&dev, &vm);
 	guest.is_shared = true;
-	add_bar(&b, &dev, 16 * K4, &area);
+	add_bar(&b, 16 * K4, &area);
 	/* three, around two tables */
 	assert_int_equal(vm_pieces_cut(&b, 4 * K4, K4), 0);
 	assert_int_equal(vm_pieces_cut(&b, 8 * K4, K4), 0);
 	for (unsigned i = 0; i < 3; i++) {
-		vm_map_add(&b, 16 * K4);
-		vm_bars_settle(&vm);
+		place(16 * K4);
 		assert_non_null(guest.page[16]);
 		assert_non_null(guest.page[31]);
-		vm_pieces_down(&b);
-		vm_map_del(&b);
+		take_away(&b);
 		vm_bars_settle(&vm);
 		for (unsigned k = 0; k < GUEST_PAGES; k++)
 			assert_null(guest.page[k]);
 	}
 	vm_pieces_fini(&b);
-	vm_map_fini(&vm.map);
 }
 
 /* A child of the monitor's has nothing of the device: it would keep it open. */
 static void test_forked(void **state)
 {
-	struct vfio_region_area area;
-	struct uvfio_vm_device dev;
-	struct uvfio_vm vm;
-	struct vm_bar b;
 	uint8_t there;
 	int status;
 	pid_t pid;
 
-	(void)state;
-	init_vm(&vm);
-	init_dev(&dev, &vm);
-	add_bar(&b, &dev, K4, &area);
-	vm_map_add(&b, K4);
-	vm_bars_settle(&vm);
+	add_bar(&b, K4, &area);
+	place(K4);
 	assert_int_equal(mincore(b.pieces[0].map.at, K4, &there), 0);
 	pid = fork();
 	if (!pid)
 		_exit(!mincore(b.pieces[0].map.at, K4, &there) || errno != ENOMEM);
 	assert_int_equal(waitpid(pid, &status, 0), pid);
 	assert_int_equal(status, 0);
-	vm_pieces_down(&b);
-	vm_map_del(&b);
+	take_away(&b);
 	vm_pieces_fini(&b);
-	vm_map_fini(&vm.map);
 }
 
 /* A monitor that refuses a piece is not asked again until the BAR is elsewhere. */
 static void test_refused(void **state)
 {
-	struct vfio_region_area area;
-	struct uvfio_vm_device dev;
-	struct uvfio_vm vm;
-	struct vm_bar b;
-
-	(void)state;
-	init_vm(&vm);
-	init_dev(&dev, &vm);
-	add_bar(&b, &dev, K4, &area);
+	add_bar(&b, K4, &area);
 	guest.answer = -EEXIST;
-	vm_map_add(&b, K4);
-	vm_bars_settle(&vm);
+	place(K4);
 	vm_bars_settle(&vm);
 	assert_int_equal(guest.calls, 1);
 	assert_true(b.pieces[0].refused && !b.pieces[0].up);
 	vm_map_del(&b);
 	vm_pieces_fini(&b);
-	vm_map_fini(&vm.map);
 }
 
 /* A region that cannot be mapped is trapped, and tried once (test 31). */
 static void test_unmappable(void **state)
 {
-	struct vfio_region_area area;
-	struct uvfio_vm_device dev;
-	struct uvfio_vm vm;
-	struct vm_bar b;
-
-	(void)state;
-	init_vm(&vm);
-	init_dev(&dev, &vm);
-	add_bar(&b, &dev, K4, &area);
+	add_bar(&b, K4, &area);
 	b.pieces[0].fd = -1;
-	vm_map_add(&b, K4);
-	vm_bars_settle(&vm);
+	place(K4);
 	assert_true(b.pieces[0].failed && !b.pieces[0].up && !b.pieces[0].map.at);
 	assert_int_equal(guest.calls, 0);
 	b.pieces[0].fd = memory_file();
@@ -487,45 +445,39 @@ static void test_unmappable(void **state)
 	assert_int_equal(guest.calls, 0);
 	vm_map_del(&b);
 	vm_pieces_fini(&b);
-	vm_map_fini(&vm.map);
 }
 
 /* Large pieces lie in the address space as in their BAR, so that the host's pages can be large. */
 static void test_alignment(void **state)
 {
-	struct vfio_region_area area;
-	struct uvfio_vm_device dev;
-	struct uvfio_vm vm;
-	struct vm_bar b;
 	int fd = memfd_create("large", MFD_CLOEXEC);
 
-	(void)state;
-	init_vm(&vm);
-	init_dev(&dev, &vm);
 	assert_int_equal(ftruncate(fd, 4 * HUGE_2M), 0);
-	add_bar(&b, &dev, 4 * HUGE_2M, &area);
+	add_bar(&b, 4 * HUGE_2M, &area);
 	b.pieces[0].fd = fd;
 	b.pieces[0].fd_offset = 0;
 	assert_int_equal(vm_pieces_cut(&b, 0, K4), 0);
 	guest.answer = -ENOSPC;
-	vm_map_add(&b, 4 * HUGE_2M);
-	vm_bars_settle(&vm);
+	place(4 * HUGE_2M);
 	assert_int_equal(b.num_pieces, 1);
 	/* the largest power of two in 8 MiB less a page is 4 MiB */
 	assert_int_equal((uintptr_t)b.pieces[0].map.at % (2 * HUGE_2M), K4);
 	vm_map_del(&b);
 	vm_pieces_fini(&b);
 	close(fd);
-	vm_map_fini(&vm.map);
 }
 
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_layout),	   cmocka_unit_test(test_no_pieces),
-		cmocka_unit_test(test_placing),	   cmocka_unit_test(test_refused),
-		cmocka_unit_test(test_unmappable), cmocka_unit_test(test_alignment),
-		cmocka_unit_test(test_shared),	   cmocka_unit_test(test_forked),
+		cmocka_unit_test_setup_teardown(test_layout, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_no_pieces, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_placing, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_refused, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_unmappable, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_alignment, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_shared, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_forked, setup, teardown),
 	};
 
 	log_set(2, LOG_NONE);
