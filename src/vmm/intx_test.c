@@ -32,22 +32,14 @@ static void begin(void)
 
 static void start(void)
 {
-	pthread_mutex_lock(&t.dev->lock);
-	assert_int_equal(vm_irq_to_intx(t.dev), 0);
-	pthread_mutex_unlock(&t.dev->lock);
+	assert_int_equal(tvm_to_intx(&t), 0);
 	assert_int_equal(t.dev->irq.kind, VM_IRQ_INTX);
 }
 
 static void finish(void)
 {
-	pthread_mutex_lock(&t.dev->lock);
-	vm_irq_off(t.dev);
-	pthread_mutex_unlock(&t.dev->lock);
-	assert_int_equal(t.dev->irq.kind, VM_IRQ_NONE);
-	assert_int_equal(f->type, -1);
-	assert_int_equal(f->unmask_fd, -1);
+	tvm_irq_off(&t);
 	assert_int_equal(m->level, 0);
-	assert_int_equal(m->irqfds, 0);
 	assert_false(t.dev->irq.intx.held);
 	vm_irq_fini(t.dev);
 	tvm_end(&t);
@@ -493,10 +485,7 @@ static void test_again(void **state)
 		fake_line(f, true);
 		mon_run(m);
 		assert_int_equal(m->raised, i + 1);
-		pthread_mutex_lock(&t.dev->lock);
-		vm_irq_off(t.dev);
-		pthread_mutex_unlock(&t.dev->lock);
-		assert_int_equal(f->unmask_fd, -1);
+		tvm_irq_off(&t);
 		fake_line(f, false);
 	}
 	finish();
@@ -515,9 +504,7 @@ static void test_none(void **state)
 		else
 			f->irq[0].flags &= ~VFIO_IRQ_INFO_AUTOMASKED;
 		assert_int_equal(vm_irq_init(t.dev), 0);
-		pthread_mutex_lock(&t.dev->lock);
-		assert_int_equal(vm_irq_to_intx(t.dev), 0);
-		pthread_mutex_unlock(&t.dev->lock);
+		assert_int_equal(tvm_to_intx(&t), 0);
 		assert_int_equal(t.dev->irq.kind, VM_IRQ_NONE);
 		assert_int_equal(f->calls, 0);
 		finish();

@@ -31,14 +31,7 @@ static void all_off(void)
 	long was = live;
 	unsigned were = fds;
 
-	pthread_mutex_lock(&t.dev->lock);
-	vm_irq_off(t.dev);
-	pthread_mutex_unlock(&t.dev->lock);
-	assert_int_equal(t.dev->irq.kind, VM_IRQ_NONE);
-	assert_int_equal(f->type, -1);
-	assert_int_equal(f->unmask_fd, -1);
-	assert_int_equal(m->irqfds, 0);
-	assert_int_equal(m->routes, 0);
+	tvm_irq_off(&t);
 	note();
 	assert_int_equal(fds, were);
 	assert_true(live == was);
@@ -52,20 +45,8 @@ static void start(enum way way)
 	begin(way != BY_LOOP, NULL);
 	m->no_irqfd = way == NO_IRQFD;
 	m->no_commit = way == NO_COMMIT;
-	pthread_mutex_lock(&t.dev->lock);
-	vm_irq_off(t.dev);
-	pthread_mutex_unlock(&t.dev->lock);
+	tvm_irq_off(&t);
 	note();
-}
-
-static int to_intx(void)
-{
-	int rc;
-
-	pthread_mutex_lock(&t.dev->lock);
-	rc = vm_irq_to_intx(t.dev);
-	pthread_mutex_unlock(&t.dev->lock);
-	return rc;
 }
 
 /* INTx is on, and its interrupt arrives, by one way or the other. */
@@ -94,11 +75,11 @@ static void test_intx(void **state)
 
 			start(k / 2);
 			fault_begin(&l);
-			rc = to_intx();
+			rc = tvm_to_intx(&t);
 			fault_end(&l, rc);
 			if (rc) {
 				all_off();
-				assert_int_equal(to_intx(), 0);
+				assert_int_equal(tvm_to_intx(&t), 0);
 			}
 			check_intx();
 			all_off();
@@ -130,7 +111,7 @@ static void test_msi(void **state)
 	for (unsigned k = 0; k < 2 * WAYS; k++) {
 		FAULT_LOOP(l, kinds[k & 1]) {
 			start(k / 2);
-			assert_int_equal(to_intx(), 0);
+			assert_int_equal(tvm_to_intx(&t), 0);
 			msi_message(ADDRESS, 0x40);
 			fault_begin(&l);
 			msi_control(msi_on(3));
@@ -145,7 +126,7 @@ static void test_msi(void **state)
 			fault_clear();
 			assert_true(t.dev->irq.kind == VM_IRQ_INTX ||
 				    t.dev->irq.kind == VM_IRQ_NONE);
-			assert_int_equal(to_intx(), 0);
+			assert_int_equal(tvm_to_intx(&t), 0);
 			msi_control(msi_on(3));
 			assert_int_equal(check_messages(index), VECTORS);
 			/* another address, and then masks */
@@ -172,7 +153,7 @@ static void test_msix(void **state)
 	for (unsigned k = 0; k < 2 * WAYS; k++) {
 		FAULT_LOOP(l, kinds[k & 1]) {
 			start(k / 2);
-			assert_int_equal(to_intx(), 0);
+			assert_int_equal(tvm_to_intx(&t), 0);
 			for (unsigned i = 0; i < VECTORS; i++) {
 				entry_fill(i);
 				entry_mask(i, false);

@@ -152,9 +152,7 @@ static void test_from_intx(void **state)
 	assert_int_equal(uvfio_vm_dispatch(t.vm, 0), 1);
 	assert_int_equal(m->level, 1);
 	/* straight to none */
-	pthread_mutex_lock(&t.dev->lock);
-	vm_irq_off(t.dev);
-	pthread_mutex_unlock(&t.dev->lock);
+	tvm_irq_off(&t);
 	assert_int_equal(m->level, 0);
 	finish();
 }

@@ -303,9 +303,7 @@ static void test_access(void **state)
 	assert_int_equal(warned, 18);
 	report_unsubscribe(&s);
 	/* as after power-on */
-	pthread_mutex_lock(&t.dev->lock);
-	assert_int_equal(vm_irq_to_intx(t.dev), 0);
-	pthread_mutex_unlock(&t.dev->lock);
+	assert_int_equal(tvm_to_intx(&t), 0);
 	assert_true(table_read(16, 8) == 0 && table_read(24, 8) == 1ull << 32);
 	finish();
 }

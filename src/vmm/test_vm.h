@@ -583,15 +583,36 @@ static inline void tvm_begin(struct tvm *t, const struct uvfio_vm_ops *vm_ops, v
 	t->dev = dev;
 }
 
+static inline int tvm_to_intx(struct tvm *t)
+{
+	int rc;
+
+	pthread_mutex_lock(&t->dev->lock);
+	rc = vm_irq_to_intx(t->dev);
+	pthread_mutex_unlock(&t->dev->lock);
+	return rc;
+}
+
+/* Switch all interrupts off: nothing of them is left with the device and the monitor. */
+static inline void tvm_irq_off(struct tvm *t)
+{
+	pthread_mutex_lock(&t->dev->lock);
+	vm_irq_off(t->dev);
+	pthread_mutex_unlock(&t->dev->lock);
+	assert_int_equal(t->dev->irq.kind, VM_IRQ_NONE);
+	assert_int_equal(t->fake.type, -1);
+	assert_int_equal(t->fake.unmask_fd, -1);
+	assert_int_equal(t->mon.irqfds, 0);
+	assert_int_equal(t->mon.routes, 0);
+}
+
 /* Set up config space, interrupts and BARs, as an assignment does. */
 static inline void tvm_set_up(struct tvm *t)
 {
 	assert_int_equal(vm_config_init(t->dev), 0);
 	assert_int_equal(vm_irq_init(t->dev), 0);
 	assert_int_equal(vm_bars_init(t->dev), 0);
-	pthread_mutex_lock(&t->dev->lock);
-	assert_int_equal(vm_irq_to_intx(t->dev), 0);
-	pthread_mutex_unlock(&t->dev->lock);
+	assert_int_equal(tvm_to_intx(t), 0);
 }
 
 static inline void tvm_tear_down(struct tvm *t)
