@@ -84,14 +84,7 @@ static void own_iommu(void **state)
 static void own_iommu_discardable(void **state)
 {
 	struct uvfio_vm_device *own = guest_assign(vm, "testdev", "iommu=vmm");
-	struct uvfio_vm_memory m = {
-		.gpa = 0x100000,
-		.size = 32 * K,
-		.host = mem,
-		.fd = -1,
-		.granularity = 2 * K,
-		.flags = UVFIO_VM_MEM_DISCARDABLE,
-	};
+	struct uvfio_vm_memory m = granules(0x100000, 32 * K, mem, 2 * K);
 
 	assert_int_equal(uvfio_vm_memory_add(vm, &m), 0);
 	assert_int_equal(uvfio_vm_dma_map(own, 0, 0x100000, 4 * K, UVFIO_VM_READ), -ENOENT);
@@ -302,14 +295,7 @@ static void random_own(struct uvfio_vm_device *own)
 static void random_calls(void **state)
 {
 	struct uvfio_vm_device *own = guest_assign(vm, "testdev", "iommu=vmm");
-	struct uvfio_vm_memory m = {
-		.gpa = 32 * K,
-		.size = 16 * K,
-		.host = mem + 32 * K,
-		.fd = -1,
-		.granularity = 4 * K,
-		.flags = UVFIO_VM_MEM_DISCARDABLE,
-	};
+	struct uvfio_vm_memory m = granules(32 * K, 16 * K, mem + 32 * K, 4 * K);
 
 	memset(&model, 0, sizeof(model));
 	srandom(11);

@@ -302,14 +302,7 @@ static void out_of_reach(void **state)
 /* (test 18) */
 static void discardable(void **state)
 {
-	struct uvfio_vm_memory m = {
-		.gpa = 0x100000,
-		.size = 32 * K,
-		.host = mem,
-		.fd = -1,
-		.granularity = 2 * K,
-		.flags = UVFIO_VM_MEM_DISCARDABLE,
-	};
+	struct uvfio_vm_memory m = granules(0x100000, 32 * K, mem, 2 * K);
 
 	assert_int_equal(uvfio_vm_memory_add(vm, &m), 0);
 	assert_false(td_reads(dev, 0x100000));
@@ -539,14 +532,7 @@ static void on_report(const struct report *r, void *arg)
 static void too_many_granules(void **state)
 {
 	static struct report_subscriber sub = { .fn = on_report, .level = LOG_WARN };
-	struct uvfio_vm_memory m = {
-		.gpa = 0x100000,
-		.size = 16 * K,
-		.host = mem,
-		.fd = -1,
-		.granularity = K,
-		.flags = UVFIO_VM_MEM_DISCARDABLE,
-	};
+	struct uvfio_vm_memory m = granules(0x100000, 16 * K, mem, K);
 
 	report_subscribe(&sub);
 	pin_begin();

@@ -39,6 +39,20 @@ static inline int teardown(void **state)
 	return 0;
 }
 
+/* Return a section whose granules come and go. */
+static inline struct uvfio_vm_memory granules(uint64_t gpa, uint64_t size, char *host,
+					      uint64_t granularity)
+{
+	return (struct uvfio_vm_memory){
+		.gpa = gpa,
+		.size = size,
+		.host = host,
+		.fd = -1,
+		.granularity = granularity,
+		.flags = UVFIO_VM_MEM_DISCARDABLE,
+	};
+}
+
 static inline bool says(const char *text)
 {
 	return guest_says(vm, text);
