@@ -9,15 +9,10 @@
 #include <stdatomic.h>
 #include <unistd.h>
 
-#include "base/guard.h"
 #include "base/test_count.h"
-#include "base/test_signals.h"
-#include "vmm/test_dma.h"
+#include "vmm/test_guest.h"
 
 #define TOKEN "12345678-1234-1234-1234-123456789abc"
-
-static struct uvfio_vm *vm;
-static char *mem;
 
 /* Calls that the monitor got. */
 static struct {
@@ -62,24 +57,8 @@ static struct uvfio_vm *new_vm(void)
 
 static int setup(void **state)
 {
-	log_set(2, LOG_NONE);
 	memset(&told, 0, sizeof(told));
-	mem = mmap(NULL, 16 * K, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-	vm = new_vm();
-	assert_int_equal(guest_add(vm, 0, 16 * K, mem, 0), 0);
-	return guard_install() || mem == MAP_FAILED;
-}
-
-static int teardown(void **state)
-{
-	uvfio_vm_free(vm);
-	munmap(mem, 16 * K);
-	return 0;
-}
-
-static bool says(const char *text)
-{
-	return guest_says(vm, text);
+	return guest_begin(new_vm(), 16 * K);
 }
 
 static int try_assign(struct uvfio_vm *v, const char *spec, const char *options)

@@ -7,15 +7,11 @@
 #include <pthread.h>
 #include <stdatomic.h>
 
-#include "base/guard.h"
-#include "base/test_signals.h"
-#include "vmm/test_dma.h"
+#include "vmm/test_guest.h"
 
 #define BAR 0xe0000000u /* the device's memory, 64 KiB at BAR0 */
 
-static struct uvfio_vm *vm;
 static struct uvfio_vm_device *owner, *other;
-static char *mem;
 static atomic_uint maps;
 
 /* A monitor's way: what is mapped for the guest is mapped for devices. */
@@ -43,25 +39,12 @@ static void bar_unmap(void *ctx, struct uvfio_vm_device *dev, unsigned bar, uint
 static int setup(void **state)
 {
 	static const struct uvfio_vm_ops ops = { .bar_map = bar_map, .bar_unmap = bar_unmap };
-	static const struct uvfio_vm_irq_ops irq = { .intx = guest_intx, .msi = guest_msi };
+	int rc = guest_begin(guest_new_with(&ops), 16 * K);
 
-	log_set(2, LOG_NONE);
 	atomic_store(&maps, 0);
-	mem = mmap(NULL, 16 * K, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-	vm = uvfio_vm_new(&ops, NULL);
-	assert_non_null(vm);
-	assert_int_equal(uvfio_vm_use_irq_ops(vm, &irq, NULL), 0);
-	assert_int_equal(guest_add(vm, 0, 16 * K, mem, 0), 0);
 	owner = guest_assign(vm, "testdev,ram_memory=on", NULL);
 	other = guest_assign(vm, "testdev", NULL);
-	return guard_install() || mem == MAP_FAILED;
-}
-
-static int teardown(void **state)
-{
-	uvfio_vm_free(vm);
-	munmap(mem, 16 * K);
-	return 0;
+	return rc;
 }
 
 /* Have the guest place the memory of @dev at @gpa (0: nowhere). */

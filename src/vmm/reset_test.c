@@ -6,35 +6,14 @@
  */
 #include <unistd.h>
 
-#include "base/guard.h"
-#include "base/test_signals.h"
-#include "vmm/test_dma.h"
+#include "vmm/test_guest.h"
 
 #define NO_FLR	 "flr=off"
 #define NO_RESET "flr=off,no_soft_reset=on"
 
-static struct uvfio_vm *vm;
-static char *mem;
-
 static int setup(void **state)
 {
-	log_set(2, LOG_NONE);
-	mem = mmap(NULL, 16 * K, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-	vm = guest_new();
-	assert_int_equal(guest_add(vm, 0, 16 * K, mem, 0), 0);
-	return guard_install() || mem == MAP_FAILED;
-}
-
-static int teardown(void **state)
-{
-	uvfio_vm_free(vm);
-	munmap(mem, 16 * K);
-	return 0;
-}
-
-static bool says(const char *text)
-{
-	return guest_says(vm, text);
+	return guest_begin(guest_new(), 16 * K);
 }
 
 /* Return how often it was reset since power-on; the next one: how, the last time. */

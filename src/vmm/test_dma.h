@@ -38,15 +38,20 @@ static inline void guest_msi(void *ctx, struct uvfio_vm_device *dev, uint64_t ad
 	(void)data;
 }
 
-/* Return a guest without memory whose interrupts go nowhere. */
-static inline struct uvfio_vm *guest_new(void)
+/* Return a guest without memory whose interrupts go nowhere and whose monitor has @ops. */
+static inline struct uvfio_vm *guest_new_with(const struct uvfio_vm_ops *ops)
 {
 	static const struct uvfio_vm_irq_ops irq = { .intx = guest_intx, .msi = guest_msi };
-	struct uvfio_vm *vm = uvfio_vm_new(NULL, NULL);
+	struct uvfio_vm *vm = uvfio_vm_new(ops, NULL);
 
 	assert_non_null(vm);
 	assert_int_equal(uvfio_vm_use_irq_ops(vm, &irq, NULL), 0);
 	return vm;
+}
+
+static inline struct uvfio_vm *guest_new(void)
+{
+	return guest_new_with(NULL);
 }
 
 static inline struct uvfio_vm_device *guest_assign(struct uvfio_vm *vm, const char *spec,
