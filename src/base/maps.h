@@ -7,6 +7,11 @@
 
 /* Call @fn for each line until it returns false: 0 or -errno. It takes much of a stack. */
 int maps_each(bool (*fn)(const char *line, void *arg), void *arg);
+/*
+ * Open it for good, for a process that will not be allowed to open files, nor to fork (whose child
+ * would read its parent's): 0 or -errno.
+ */
+int maps_keep(void);
 /* Read where the mapping of @line lies. Return what follows, which begins with its rights. */
 const char *maps_bounds(const char *line, uint64_t *start, uint64_t *end);
 #endif

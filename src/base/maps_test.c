@@ -48,6 +48,13 @@ static void lines(void **state)
 	s.stop = 7;
 	assert_int_equal(maps_each(see, &s), 0);
 	assert_int_equal(s.n, 7);
+	/* the same from one that is kept open, from its beginning each time */
+	assert_int_equal(maps_keep(), 0);
+	for (s.stop = 0; s.stop < 2; s.stop++) {
+		s.n = 0;
+		assert_int_equal(maps_each(see, &s), 0);
+		assert_in_range(s.n, s.stop ? 1 : PAGES - 2, PAGES);
+	}
 	munmap(mem, PAGES * K);
 }
 
