@@ -40,6 +40,8 @@ CFLAGS_ALL := -std=gnu17 -D_GNU_SOURCE $(OPT) -g -gdwarf-4 -fPIC -fvisibility=hi
 # a shared object under a sanitizer takes its run time from the program that loads it
 LDFLAGS_ALL := $(if $(SANITIZE),-fsanitize=$(SANITIZE),-Wl,--no-undefined) $(LDFLAGS)
 LIBS := -luring -lZydis -lpthread -ldl
+# the command's alone, for `uvfio serve --sandbox`
+LIBS_CLI := -lseccomp
 
 # What has been built with other flags is built again: this file changes when they do. A compiler
 # is known by its program (cc may be gcc), and -Werror changes nothing that is built.
@@ -172,7 +174,7 @@ $(SHIM): $(call objs_of,shim) $(core_objs)
 		-o $@ $^ $(LDFLAGS_ALL) $(LIBS)
 $(UVFIO): $(call objs_of,cli) $(core_objs)
 	$(call say,LINK,$@)
-	$(Q)$(CC) $(CFLAGS_ALL) -rdynamic -o $@ $^ $(LDFLAGS_ALL) $(LIBS)
+	$(Q)$(CC) $(CFLAGS_ALL) -rdynamic -o $@ $^ $(LDFLAGS_ALL) $(LIBS_CLI) $(LIBS)
 
 # ---- unit tests: src/DIR/NAME_test.c becomes $(BUILD)/test/DIR-NAME_test
 
@@ -191,7 +193,8 @@ $(BUILD)/test/$(subst /,-,$(1))-%: src/$(1)/%.c $(filter %.a,$(call unit_libs,$(
 	@mkdir -p $$(@D)
 	$$(call say,TEST,$$@)
 	$$(Q)$$(CC) $$(CFLAGS_ALL) -I$(call layer,$(1))-test -MMD -MP -MF $$@.d -o $$@ $$< \
-		$(call unit_libs,$(1)) $$(LDFLAGS_ALL) -lcmocka $$(LIBS)
+		$(call unit_libs,$(1)) $$(LDFLAGS_ALL) -lcmocka \
+		$(if $(filter cli,$(1)),$$(LIBS_CLI)) $$(LIBS)
 endef
 $(foreach d,$(folders),$(eval $(call unit_rule,$(d))))
 
