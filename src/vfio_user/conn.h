@@ -17,7 +17,8 @@
  *
  * A message that is malformed (a size below the header's or above what was offered, an unknown
  * type) leaves nothing that could be read behind it: the connection is dead from then on, which
- * every call says. Its socket is shut down at once, so that the peer sees it.
+ * every call says. Its socket is shut down at once, so that the peer sees it. But commands that had
+ * come before the peer closed it are still to be had.
  *
  * Memory: base/heap.h. Descriptors are private. Signals: SIGPIPE never comes.
  *
@@ -37,13 +38,19 @@
 /* So many descriptors a message has at most, in either direction: Linux's SCM_MAX_FD */
 #define VU_MAX_FDS 253u
 
-/* A message that came. */
+/*
+ * A message that came. It may point into itself: not to be copied. One of zeros is empty, and needs
+ * no end.
+ */
 struct vu_message {
 	struct vu_header header;
 	uint8_t *data; /* what is behind the header */
 	size_t len;
 	int *fds; /* private, and the owner's of the message; -1 where they were taken away */
 	unsigned num_fds;
+	/* of the connection: */
+	int error;		       /* why it cannot be carried out: -ENOMEM, -EINVAL: its fds */
+	_Alignas(8) uint8_t small[64]; /* data of a short one */
 };
 /* Close what descriptors are left in @m, and free the rest. */
 void vu_message_fini(struct vu_message *m);
@@ -55,9 +62,10 @@ struct vu_conn;
 /* What this side takes. */
 struct vu_conn_limits {
 	uint32_t max_data;   /* bytes behind the fixed part of a message: max_data_xfer_size */
-	uint32_t max_fds;    /* more are closed, and the message is -EINVAL's: max_msg_fds */
-	unsigned max_queued; /* commands that are kept while nobody takes them */
-	uint64_t timeout_ns; /* for a peer that takes nothing out of the socket */
+	uint32_t max_fds;    /* a message with more is answered by -EINVAL: max_msg_fds */
+	unsigned max_queued; /* commands that are kept while nobody takes them, and at most */
+			     /* four times max_data of what is behind their headers */
+	uint64_t timeout_ns; /* for the peer to take a message out of the socket; 0: for ever */
 };
 
 /**
@@ -65,7 +73,7 @@ struct vu_conn_limits {
  * @fd: a stream socket, the connection's from now on, also if this fails
  * @name: for the log, "nvme0 client 3", copied
  *
- * Return: 0 or -ENOMEM.
+ * Return: 0, -ENOMEM or -EMFILE.
  */
 int vu_conn_new(int fd, const char *name, const struct vu_conn_limits *limits,
 		struct vu_conn **out);
@@ -81,7 +89,11 @@ void vu_conn_abandon(struct vu_conn *c);
 void vu_conn_kill(struct vu_conn *c, int error);
 /** vu_conn_error - return 0, or why it is dead: -ECONNRESET: the peer closed it */
 int vu_conn_error(struct vu_conn *c);
-/** vu_conn_fd - return its socket, to poll for what can be read. Not to be read. */
+/**
+ * vu_conn_fd - return its socket, to poll for what can be read. Not to be read.
+ *
+ * What has been read of it already is not seen there: first vu_conn_next() must say -EAGAIN.
+ */
 int vu_conn_fd(const struct vu_conn *c);
 /**
  * vu_conn_set_limits - set what was agreed: what is sent has at most @sends_fds descriptors
@@ -90,12 +102,13 @@ int vu_conn_fd(const struct vu_conn *c);
  */
 void vu_conn_set_limits(struct vu_conn *c, const struct vu_conn_limits *limits, uint32_t sends_fds);
 
+#define VU_MAX_IOV 7u
 /* What a command's sender says of it, beside its data. */
 struct vu_call {
 	uint16_t command;
 	const struct iovec *iov; /* behind the header */
-	unsigned iovcnt;
-	const int *fds; /* the sender's */
+	unsigned iovcnt;	 /* at most VU_MAX_IOV */
+	const int *fds;		 /* the sender's */
 	unsigned num_fds;
 	uint64_t timeout_ns; /* for the reply; 0: for ever */
 };
@@ -107,8 +120,9 @@ struct vu_call {
  * on, and drops that reply.
  *
  * Return: 0; the peer's error as -errno (-EIO: it said an error without a number that is one);
- * -ETIMEDOUT; -EMSGSIZE: more descriptors than the peer takes; -ENOMEM; or why it is dead. With an
- * error @reply is empty.
+ * -ETIMEDOUT; -EMSGSIZE: more descriptors than the peer takes, or no message is so long; -ENOMEM or
+ * -EINVAL: the reply came, but there was no room for it, or it had too many descriptors; or why it
+ * is dead. With an error @reply is empty.
  */
 int vu_conn_call(struct vu_conn *c, const struct vu_call *call, struct vu_message *reply);
 /**
@@ -122,7 +136,8 @@ int vu_conn_post(struct vu_conn *c, const struct vu_call *call);
  * @timeout_ns: 0: only what has come; UINT64_MAX: for ever
  * @out: gets it, the caller's to end
  *
- * Commands come in the order in which they were sent, each to one thread.
+ * Commands come in the order in which they were sent, each to one thread. One for which there was
+ * no memory, or that had too many descriptors, is answered here.
  *
  * Return: 0; -EAGAIN: none has come; or why it is dead.
  */
@@ -131,7 +146,8 @@ int vu_conn_next(struct vu_conn *c, uint64_t timeout_ns, struct vu_message *out)
  * vu_conn_reply - answer @to, unless it wants no answer
  * @error: 0, or -errno: then nothing follows the header
  *
- * Return: 0, or why it is dead.
+ * Return: 0; -EMSGSIZE: more descriptors than the peer takes, or no message is so long, and nothing
+ * was sent; or why it is dead.
  */
 int vu_conn_reply(struct vu_conn *c, const struct vu_header *to, int error, const struct iovec *iov,
 		  unsigned iovcnt, const int *fds, unsigned num_fds);
