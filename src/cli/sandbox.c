@@ -362,8 +362,8 @@ static const int allowed[] = {
 };
 
 /*
- * Refused without a line, since whoever asks has another way: libc's threads without clone3(), whose
- * flags are out of a filter's sight, and nvme's without io_uring, whose requests are.
+ * Refused without a line, since whoever asks has another way: libc's threads without clone3(),
+ * whose flags are out of a filter's sight, and nvme's without io_uring, whose requests are.
  */
 static const struct {
 	int nr;
