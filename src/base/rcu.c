@@ -14,23 +14,28 @@ __thread unsigned rcu_self;
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER; /* of writers; nothing is taken under it */
 
 /* looks before a nap: a section is short, but its thread may be kept from running */
-#define SPINS 200u
-static const struct timespec nap = { .tv_nsec = 20000 };
+#define SPINS	       200u
+#define NAP_NS	       20000l
+#define LONGEST_NAP_NS 1000000l /* for one who stays: who waits for another process */
 
 /* ---- long sections: few, so that one counter does ---- */
 
-static struct rcu_counter long_counter;
-static atomic_uint long_current;
+static struct rcu_visits long_visits;
 static __thread unsigned long_depth;
 static pthread_mutex_t long_lock = PTHREAD_MUTEX_INITIALIZER; /* of those who wait for them */
 
 static void wait_until_none(atomic_uint *in)
 {
+	struct timespec nap = { .tv_nsec = NAP_NS };
+
 	for (unsigned n = 0; atomic_load(in); n++) {
-		if (n < SPINS)
+		if (n < SPINS) {
 			__builtin_ia32_pause();
-		else
-			sys_call(SYS_nanosleep, (long)&nap, 0, 0, 0, 0, 0);
+			continue;
+		}
+		sys_call(SYS_nanosleep, (long)&nap, 0, 0, 0, 0, 0);
+		if (n > 2 * SPINS && nap.tv_nsec < LONGEST_NAP_NS)
+			nap.tv_nsec += NAP_NS;
 	}
 }
 
@@ -54,33 +59,47 @@ void rcu_sync(void)
 	pthread_mutex_unlock(&lock);
 }
 
+unsigned rcu_visit_begin(struct rcu_visits *v)
+{
+	unsigned side = atomic_load(&v->current);
+
+	atomic_fetch_add(&v->in[side], 1);
+	return side;
+}
+
+void rcu_visit_end(struct rcu_visits *v, unsigned side)
+{
+	atomic_fetch_sub(&v->in[side], 1);
+}
+
+void rcu_visits_wait(struct rcu_visits *v)
+{
+	unsigned side = atomic_load(&v->current);
+
+	wait_until_none(&v->in[!side]);
+	atomic_store(&v->current, !side);
+	wait_until_none(&v->in[side]);
+}
+
 unsigned rcu_long_begin(void)
 {
-	unsigned side = atomic_load(&long_current);
-
-	atomic_fetch_add(&long_counter.in[side], 1);
 	long_depth++;
-	return side;
+	return rcu_visit_begin(&long_visits);
 }
 
 void rcu_long_end(unsigned side)
 {
 	long_depth--;
-	atomic_fetch_sub(&long_counter.in[side], 1);
+	rcu_visit_end(&long_visits, side);
 }
 
 void rcu_sync_all(void)
 {
-	unsigned side;
-
 	rcu_sync(); /* from here on nobody begins a long one who has not seen what was written */
 	if (long_depth)
 		return;
 	pthread_mutex_lock(&long_lock);
-	side = atomic_load(&long_current);
-	wait_until_none(&long_counter.in[!side]);
-	atomic_store(&long_current, !side);
-	wait_until_none(&long_counter.in[side]);
+	rcu_visits_wait(&long_visits);
 	pthread_mutex_unlock(&long_lock);
 }
 
@@ -98,8 +117,8 @@ void rcu_after_fork_in_child(void)
 {
 	pthread_mutex_init(&lock, NULL);
 	pthread_mutex_init(&long_lock, NULL);
-	atomic_store(&long_counter.in[0], 0);
-	atomic_store(&long_counter.in[1], 0);
+	atomic_store(&long_visits.in[0], 0);
+	atomic_store(&long_visits.in[1], 0);
 	long_depth = 0;
 	for (unsigned i = 0; i < RCU_COUNTERS; i++)
 		for (unsigned side = 0; side < 2; side++)

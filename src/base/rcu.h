@@ -82,6 +82,18 @@ static inline bool rcu_reading(void)
 }
 
 /*
+ * Who is in one thing now, and may be there for long: counted on two sides, as readers are. All
+ * zeroes to begin with. rcu_visit_begin() returns what rcu_visit_end() wants.
+ */
+struct rcu_visits {
+	atomic_uint in[2], current;
+};
+unsigned rcu_visit_begin(struct rcu_visits *v);
+void rcu_visit_end(struct rcu_visits *v, unsigned side);
+/* Wait until all are over that have begun. Newcomers keep only those waiting who wait at once. */
+void rcu_visits_wait(struct rcu_visits *v);
+
+/*
  * Long sections, of their own kind: a device is called in one, which may take locks and its time,
  * and must not keep those waiting that sync for memory alone. They nest; rcu_long_begin() returns
  * what rcu_long_end() wants.
