@@ -113,7 +113,10 @@ static int say_unmapped(const struct space *s, const struct vfio_ioas_range *r, 
 	return report_warn(REPORT_LIMITED("host-map"), "iommufd", rc,
 			   "IOVA 0x%" PRIx64 ", %" PRIu64
 			   " bytes%s: the host's IOMMU does not get it%s",
-			   r->iova, r->size, r->device ? " of a device's registers" : "",
+			   r->iova, r->size,
+			   r->foreign  ? " of another process"
+			   : r->device ? " of a device's registers"
+				       : "",
 			   r->device	   ? ": an iommufd maps memory only"
 			   : r->moved	   ? ": the program took its view of the memory away before"
 			   : rc == -ENOMEM ? " (is RLIMIT_MEMLOCK too small?)"

@@ -131,12 +131,13 @@ static int map(struct vfio_ioas_listener *l, const struct vfio_ioas_range *r)
 	int ret;
 
 	if (r->device && !r->vaddr)
-		return report_err(
-			"host-dma-bar", c->who, -EFAULT,
-			"MAP_DMA at IOVA 0x%" PRIx64
-			": a BAR of a device that is not the kernel's has no memory that a "
-			"real device could reach",
-			r->iova);
+		return report_err("host-dma-bar", c->who, -EFAULT,
+				  "MAP_DMA at IOVA 0x%" PRIx64
+				  ": %s has no memory that a real device could reach",
+				  r->iova,
+				  r->foreign
+					  ? "another process's memory that messages or a file reach"
+					  : "a BAR of a device that is not the kernel's");
 	if (r->moved)
 		return report_err("host-dma-moved", c->who, -EFAULT,
 				  "the mapping at IOVA 0x%" PRIx64

@@ -48,6 +48,7 @@ void iommu_device_attach(struct iommu_device *dev, struct iommu_domain *d)
 	old = rcu_swap(dev->domain, d);
 	if (old) {
 		rcu_sync_all();
+		rcu_visits_wait(&dev->visits);
 		iommu_page_requests_end(dev, old, IOMMU_NO_PASID, d && d->faults);
 		iommu_domain_put(old);
 	}
@@ -83,6 +84,11 @@ const char *iommu_fault_reason_text(enum iommu_fault_reason r)
 		return "it is stopped for a migration";
 	case IOMMU_PEER_SECTION:
 		return "it is a BAR, which cannot be reached between uvfio_dma_begin and _end";
+	case IOMMU_FOREIGN_SECTION:
+		return "memory of another process cannot be reached between uvfio_dma_begin and "
+		       "_end";
+	case IOMMU_FOREIGN_FAILED:
+		return "refused by who has the memory";
 	}
 	return "unknown";
 }
@@ -97,6 +103,7 @@ static const struct report_code *fault_code(enum iommu_fault_reason r)
 	REPORT_CODE(no_memory, LOG_WARN, REPORT_LIMITED("dma-no-memory"));
 	REPORT_CODE(blocked, LOG_WARN, REPORT_LIMITED("dma-no-bus-master"));
 	REPORT_CODE(peer, LOG_WARN, REPORT_LIMITED("dma-peer"));
+	REPORT_CODE(foreign, LOG_WARN, REPORT_LIMITED("dma-foreign"));
 
 	switch (r) {
 	case IOMMU_NO_RIGHT:
@@ -116,6 +123,9 @@ static const struct report_code *fault_code(enum iommu_fault_reason r)
 	case IOMMU_PEER_STOPPED:
 	case IOMMU_PEER_SECTION:
 		return &peer;
+	case IOMMU_FOREIGN_SECTION:
+	case IOMMU_FOREIGN_FAILED:
+		return &foreign;
 	default:
 		return &not_mapped;
 	}
@@ -227,41 +237,55 @@ static enum iommu_fault_reason peer_reason(int err)
 	}
 }
 
+/* Count and tell the fault of an access at @at, with both names. @err: the answer of memory. */
+static void peer_fault(struct iommu_device *dev, uint32_t pasid, const struct iommu_peer_at *at,
+		       uint64_t iova, size_t len, bool write, enum iommu_fault_reason why, int err)
+{
+	const char *name = at->target ? iommu_target_name(at->target) : "no device";
+	const char *kind = write ? "write" : "read";
+	char text[PASID_TEXT];
+
+	atomic_fetch_add_explicit(&dev->faults, 1, memory_order_relaxed);
+	pasid_text(text, pasid);
+	if (at->memory)
+		report_say(fault_code(why), dev->name, err,
+			   "DMA fault: %s of %zu bytes at IOVA %#llx%s, memory of %s at 0x%llx: %s",
+			   kind, len, (unsigned long long)iova, text, name,
+			   (unsigned long long)at->off, iommu_fault_reason_text(why));
+	else
+		report_say(fault_code(why), dev->name, 0,
+			   "DMA fault: %s of %zu bytes at IOVA %#llx%s, BAR%u of %s at 0x%llx: %s",
+			   kind, len, (unsigned long long)iova, text, at->bar, name,
+			   (unsigned long long)at->off, iommu_fault_reason_text(why));
+}
+
 /*
- * Make the access of @len bytes at @mem, which is in a BAR; what is not read is ones. Called within
- * rcu_read_begin/end, and returns so, but is out of it while the other device is called: whatever
- * was read before has to be read again. A fault names both devices.
+ * Make the access of @len bytes at @mem, which is no memory of this process; what is not read is
+ * ones. Called within rcu_read_begin/end, and returns so, but is out of it while the other device,
+ * or the memory's owner, is asked: whatever was read before has to be read again.
  */
 static enum iommu_fault_reason peer(struct iommu_device *dev, uint32_t pasid, const void *mem,
 				    uint64_t iova, void *buf, size_t len, bool write)
 {
-	enum iommu_fault_reason why = IOMMU_PEER_SECTION;
-	char text[PASID_TEXT];
+	enum iommu_fault_reason why = IOMMU_PEER_REVOKED;
 	struct iommu_peer_at at;
 	bool parked = false;
-	unsigned side;
+	int err = 0;
 
 	if (!write) /* unless it is answered */
 		memset(buf, 0xff, len);
-	iommu_peer_find(mem, &at);
-	side = rcu_long_begin();
+	iommu_peer_enter(mem, dev, &at);
 	rcu_read_end();
-	if (at.revoked) {
-		why = IOMMU_PEER_REVOKED;
-	} else if (!rcu_reading()) {
+	if (!at.revoked && rcu_reading()) {
+		why = at.memory ? IOMMU_FOREIGN_SECTION : IOMMU_PEER_SECTION;
+	} else if (!at.revoked) {
 		parked = dev->park && dev->park(dev);
-		why = peer_reason(iommu_peer_access(&at, dev, buf, len, write));
+		err = iommu_peer_access(&at, buf, len, write);
+		why = !at.memory ? peer_reason(err) : err ? IOMMU_FOREIGN_FAILED : IOMMU_OK;
 	}
-	if (why != IOMMU_OK) {
-		atomic_fetch_add_explicit(&dev->faults, 1, memory_order_relaxed);
-		report_say(fault_code(why), dev->name, 0,
-			   "DMA fault: %s of %zu bytes at IOVA %#llx%s, BAR%u of %s at 0x%llx: %s",
-			   write ? "write" : "read", len, (unsigned long long)iova,
-			   pasid_text(text, pasid), at.bar,
-			   at.target ? iommu_target_name(at.target) : "no device",
-			   (unsigned long long)at.off, iommu_fault_reason_text(why));
-	}
-	rcu_long_end(side);
+	if (why != IOMMU_OK)
+		peer_fault(dev, pasid, &at, iova, len, write, why, err);
+	iommu_peer_leave(&at);
 	if (parked)
 		dev->unpark(dev);
 	rcu_read_begin();

@@ -12,6 +12,7 @@
 #include <stdatomic.h>
 #include <sys/uio.h>
 
+#include "base/rcu.h"
 #include "base/report.h"
 #include "iommu/domain.h"
 
@@ -40,6 +41,7 @@ struct iommu_device {
 	struct iommu_pasids *pasids; /* NULL: it has none; set before it is used */
 	struct iommu_pri *pri;	     /* NULL: it raises no page requests; set before it is used */
 	struct iommu_group *group;
+	struct rcu_visits visits; /* its accesses of others' memory (peer.h) */
 	/*
 	 * there is no IOMMU before it: its domain is the physical memory. Set before the device is
 	 * used; for the log.
@@ -63,15 +65,16 @@ void iommu_device_fini(struct iommu_device *dev);
 /**
  * iommu_device_attach - have @dev use @d, with a reference of its own (NULL: nothing)
  *
- * Waits until nobody uses the old one; page requests in it are answered then. Callers that do so at
- * once for one device exclude each other.
+ * Waits until nobody uses the old one, nor memory of others that is in it; page requests in it are
+ * answered then. Callers that do so at once for one device exclude each other.
  */
 void iommu_device_attach(struct iommu_device *dev, struct iommu_domain *d);
 /**
  * iommu_dma_read - copy memory at @iova, for @dev
  *
  * The copy is guarded: memory that is gone is an error, not a crash. What is a BAR of a device is
- * read there (iommu/peer.h): ones, and an abort, if it does not answer.
+ * read there (iommu/peer.h): ones, and an abort, if it does not answer. So is memory that is
+ * somebody else's, for whose answer this waits.
  *
  * Return: 0, or -EFAULT: aborted, counted, logged; bytes before the failing page were copied.
  */
@@ -93,7 +96,7 @@ int iommu_dma_write(struct iommu_device *dev, uint64_t iova, const void *buf, si
  * Between rcu_read_begin and rcu_read_end, until which the memory is the device's.
  *
  * Return: how many pieces; -EFAULT: aborted, counted, logged; -E2BIG: more than @max,
- * or some of it is no memory, but a device's BAR.
+ * or some of it is no memory of this process: a device's BAR, or somebody else's memory.
  */
 int iommu_dma_sg(struct iommu_device *dev, uint64_t iova, size_t len, bool write, struct iovec *iov,
 		 int max);

@@ -101,7 +101,10 @@ enum iommu_fault_reason {
 	IOMMU_PEER_BUSY,    /* and the two could wait for each other */
 	IOMMU_PEER_LOOP,    /* and it is not the first on this way */
 	IOMMU_PEER_STOPPED, /* that is stopped for a migration */
-	IOMMU_PEER_SECTION  /* and the requester is in an RCU section */
+	IOMMU_PEER_SECTION, /* and the requester is in an RCU section */
+	/* it is memory of somebody else (iommu/peer.h) ... */
+	IOMMU_FOREIGN_SECTION, /* and the requester is in an RCU section */
+	IOMMU_FOREIGN_FAILED   /* whose owner answers with an error, or not at all */
 };
 /**
  * iommu_domain_translate - find the memory at @iova

@@ -74,6 +74,7 @@ static void swap(struct iommu_device *dev, uint32_t pasid, struct iommu_domain *
 	if (!old)
 		return;
 	rcu_sync_all();
+	rcu_visits_wait(&dev->visits);
 	iommu_page_requests_end(dev, old, pasid, d && d->faults);
 	iommu_domain_put(old);
 }

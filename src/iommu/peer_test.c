@@ -32,6 +32,16 @@ static int on_access(void *arg, struct iommu_device *from, unsigned bar, uint64_
 	return 0;
 }
 
+static void look(const void *mem, struct iommu_peer_at *at)
+{
+	static struct iommu_device dev;
+
+	rcu_read_begin();
+	iommu_peer_enter(mem, &dev, at);
+	rcu_read_end();
+	iommu_peer_leave(at);
+}
+
 static void numbers(void **state)
 {
 	struct iommu_target *t = iommu_target_new("0000:01:00.0", on_access, &last);
@@ -47,17 +57,13 @@ static void numbers(void **state)
 			assert_true(iommu_window_address(w[i], 0) != iommu_window_address(w[k], 0));
 	}
 	address = iommu_window_address(w[77], (1ull << 40) - 1);
-	rcu_read_begin();
-	iommu_peer_find((void *)address, &at);
-	rcu_read_end();
+	look((void *)address, &at);
 	assert_ptr_equal(at.target, t);
 	assert_int_equal(at.bar, 77 % 6);
 	assert_true(at.off == (1ull << 40) - 1);
 	/* a number that is free is used again */
 	iommu_window_free(w[77]);
-	rcu_read_begin();
-	iommu_peer_find((void *)address, &at);
-	rcu_read_end();
+	look((void *)address, &at);
 	assert_null(at.target);
 	w[77] = iommu_window_new(NULL, 3);
 	assert_true(iommu_window_address(w[77], (1ull << 40) - 1) == address);

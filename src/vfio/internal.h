@@ -22,19 +22,20 @@ struct vfio_memory {
 	uint64_t fd_offset;
 	uint64_t pages; /* counted in vfio_ioas_set.pages_locked */
 	/*
-	 * BARs: no pages, not counted. Where in the BAR a mapping is says its by_mem, an address of
-	 * iommu/peer.h: of the first window, if it is of several.
+	 * BARs, or memory of another process: no pages, not counted. Where in it a mapping is says
+	 * its by_mem, an address of iommu/peer.h: of the first window, if it is of several.
 	 */
 	bool device;
-	struct bar_window *windows; /* of a program's mapping of BARs; NULL: somebody else's */
+	bool foreign;		    /* the latter: vfio_ioas_map_target() */
+	struct bar_window *windows; /* of a program's mapping of BARs, or foreign; else NULL */
 	uint64_t seen; /* where that is, if all of it is memory as it is (vfio_bar.direct); 0 */
 	bool writable; /* its pages must allow writes, also where a mapping only reads */
 	bool there;    /* nobody asks for its pages: they are there, or come when they are used */
 };
 
-/* A BAR that is mapped for DMA, in the order of the mapping. */
+/* A BAR that is mapped for DMA, or a part of foreign memory, in the order of the mapping. */
 struct bar_window {
-	struct iommu_window *window;
+	struct iommu_window *window; /* NULL: the memory is being freed */
 	unsigned bar;
 	uint64_t offset, length;
 	struct bar_window *next;

@@ -272,7 +272,9 @@ struct vfio_memory *ioas_memory_new(void)
 	return mem;
 }
 
-void ioas_memory_put(struct vfio_ioas_set *set, struct vfio_memory *mem)
+/* Give a reference to @mem back. Windows that nobody has then go to @windows. */
+static void memory_put(struct vfio_ioas_set *set, struct vfio_memory *mem,
+		       struct iommu_window **windows)
 {
 	struct bar_window *w;
 
@@ -281,10 +283,18 @@ void ioas_memory_put(struct vfio_ioas_set *set, struct vfio_memory *mem)
 	atomic_fetch_sub(&set->pages_locked, mem->pages);
 	while ((w = mem->windows)) {
 		mem->windows = w->next;
-		iommu_window_free(w->window);
+		iommu_windows_take(w->window, windows);
 		heap_free(w);
 	}
 	heap_free(mem);
+}
+
+void ioas_memory_put(struct vfio_ioas_set *set, struct vfio_memory *mem)
+{
+	struct iommu_window *windows = NULL;
+
+	memory_put(set, mem, &windows);
+	iommu_windows_free(windows);
 }
 
 bool ioas_bar_at(struct vfio_system *s, uint64_t vaddr, uint64_t size, struct vfio_bar *first)
@@ -484,6 +494,27 @@ int vfio_ioas_map(struct vfio_ioas *io, uint64_t iova, uint64_t vaddr, uint64_t 
 	return ret;
 }
 
+/* Map @mem, whose reference is the mapping's then; with a line if something is there. */
+static int map_once(struct vfio_ioas *io, uint64_t iova, uint64_t vaddr, uint64_t size,
+		    unsigned prot, struct vfio_memory *mem)
+{
+	const struct mapping *other;
+	int ret;
+
+	pthread_mutex_lock(&io->lock);
+	ret = ioas_map(io, iova, vaddr, size, prot, mem, 0);
+	if (ret == -EEXIST) {
+		other = ioas_first(io, iova, iova + size - 1);
+		report_warn(REPORT_LIMITED("dma-overlap"), "dma", ret,
+			    "DMA_MAP of 0x%" PRIx64 " bytes at IOVA 0x%" PRIx64 ": 0x%" PRIx64
+			    "-0x%" PRIx64 " is mapped",
+			    size, iova, mapping_iova(other), other->by_iova.last);
+	}
+	pthread_mutex_unlock(&io->lock);
+	ioas_memory_put(io->set, mem);
+	return ret;
+}
+
 int vfio_ioas_map_kept(struct vfio_ioas *io, uint64_t iova, uint64_t vaddr, uint64_t size,
 		       unsigned prot, int fd, uint64_t fd_offset)
 {
@@ -506,9 +537,52 @@ int vfio_ioas_map_kept(struct vfio_ioas *io, uint64_t iova, uint64_t vaddr, uint
 	mem->there = true;
 	mem->fd = fd;
 	mem->fd_offset = fd_offset;
-	pthread_mutex_lock(&io->lock);
-	ret = ioas_map(io, iova, vaddr, size, prot, mem, 0);
-	pthread_mutex_unlock(&io->lock);
+	return map_once(io, iova, vaddr, size, prot, mem);
+}
+
+/* Make windows on @t for @mem, as large as they can be: [@offset, @offset + @size) of it. */
+static int windows_make(struct vfio_memory *mem, struct iommu_target *t, uint64_t offset,
+			uint64_t size)
+{
+	const uint64_t largest = 1ull << IOMMU_PEER_BAR_BITS;
+	struct bar_window **end = &mem->windows, *w;
+
+	for (; size; size -= w->length, offset += w->length) {
+		w = heap_alloc(sizeof(*w));
+		if (!w)
+			return -ENOMEM;
+		w->window = iommu_window_new_memory(t, offset);
+		if (!w->window) {
+			heap_free(w);
+			return -ENOMEM;
+		}
+		w->length = size < largest ? size : largest;
+		*end = w;
+		end = &w->next;
+	}
+	return 0;
+}
+
+int vfio_ioas_map_target(struct vfio_ioas *io, uint64_t iova, uint64_t size, unsigned prot,
+			 struct iommu_target *t, uint64_t offset)
+{
+	int ret = ioas_check_map(iova, 0, size, prot);
+	struct vfio_memory *mem;
+
+	if (ret)
+		return ret;
+	if (add_overflows(offset, size - 1))
+		return -EOVERFLOW;
+	if (size > 1ull << IOMMU_IOVA_BITS) /* before there are windows for it */
+		return -EINVAL;
+	mem = ioas_memory_new();
+	if (!mem)
+		return -ENOMEM;
+	mem->device = true;
+	mem->foreign = true;
+	ret = windows_make(mem, t, offset, size);
+	if (!ret)
+		return map_once(io, iova, 0, size, prot, mem);
 	ioas_memory_put(io->set, mem);
 	return ret;
 }
@@ -543,6 +617,7 @@ int ioas_set_vaddr(struct vfio_ioas *io, struct mapping *m, uint64_t vaddr)
 /* Take the mappings out of the books that are out of the domain, and free them. */
 static uint64_t forget(struct vfio_ioas *io, struct mapping *list, uint64_t *returned)
 {
+	struct iommu_window *windows = NULL;
 	uint64_t bytes = 0;
 	struct mapping *m;
 
@@ -553,9 +628,11 @@ static uint64_t forget(struct vfio_ioas *io, struct mapping *list, uint64_t *ret
 		itree_remove(&io->by_iova, &m->by_iova);
 		*returned += ioas_unindex_mem(io, m);
 		io->entries--;
-		ioas_memory_put(io->set, m->mem);
+		memory_put(io->set, m->mem, &windows);
 		heap_free(m);
 	}
+	/* one wait for the lot */
+	iommu_windows_free(windows);
 	return bytes;
 }
 

@@ -128,6 +128,28 @@ int vfio_ioas_map(struct vfio_ioas *io, uint64_t iova, uint64_t vaddr, uint64_t 
  */
 int vfio_ioas_map_kept(struct vfio_ioas *io, uint64_t iova, uint64_t vaddr, uint64_t size,
 		       unsigned prot, int fd, uint64_t fd_offset);
+struct iommu_target;
+/**
+ * vfio_ioas_map_target - the same for memory that is none of this process
+ * @t: who has it: iommu_target_new_memory() or iommu_target_new_file() (iommu/peer.h). The mapping
+ * takes a reference; what @t itself needs lives until the unmap
+ * @offset: bytes: where the memory is in @t; any
+ *
+ * Each access of a device is a call of @t. It is real memory: rights are looked at, writes are
+ * dirty (iommu/domain.h), a fault names the IOVA. Nothing is pinned or counted. Of a device's
+ * models, uvfio_dma_sg() does not find it (-E2BIG), and they copy.
+ *
+ * The unmap waits for accesses of this mapping that are under way, and for no others. So who
+ * unmaps must first have those accesses end that wait for something of the unmapping thread, or of
+ * the client that asked for the unmap and may answer nothing until it has an answer: with an error,
+ * from then on until the unmap returns. The same before vfio_ioas_detach(), vfio_ioas_replace() and
+ * the close of a device, for all accesses of its devices. Both hold the address space's lock
+ * meanwhile, so @t must not call it.
+ *
+ * Return: as vfio_ioas_map(); -EOVERFLOW: also if @offset wraps.
+ */
+int vfio_ioas_map_target(struct vfio_ioas *io, uint64_t iova, uint64_t size, unsigned prot,
+			 struct iommu_target *t, uint64_t offset);
 /** vfio_ioas_fits - true if @pages more may be pinned now, by RLIMIT_MEMLOCK */
 bool vfio_ioas_fits(struct vfio_system *s, uint64_t pages);
 /**
@@ -179,6 +201,8 @@ struct vfio_ioas_range {
 	 * kernel's mapping of a real device's, and there now; else 0
 	 */
 	bool device;
+	/* with @device: no registers, but memory that only calls reach (vfio_ioas_map_target()) */
+	bool foreign;
 	/* the program took some of it away since, and it is elsewhere now, where only we know */
 	bool moved;
 };

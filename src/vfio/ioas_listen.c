@@ -137,6 +137,7 @@ static struct vfio_ioas_range range_of(const struct mapping *m)
 		.fd = m->mem->fd,
 		.fd_offset = m->mem->fd_offset + m->mem_offset,
 		.device = m->mem->device,
+		.foreign = m->mem->foreign,
 		.moved = m->moved,
 	};
 }
