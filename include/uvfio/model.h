@@ -1066,11 +1066,14 @@ UVFIO_PUBLIC unsigned uvfio_opt_count(const struct uvfio_dev *dev, const char *n
  * concurrent cannot reach each other (-EFAULT): each could be called with locks held that the other
  * waits for.
  *
+ * The memory may be another process's, whose answer this waits for. That is as peer to peer, but
+ * that devices whose models are concurrent reach it, too.
+ *
  * Context: any thread of the model. Takes no lock, but for peer to peer: so the model holds none
  * that its callbacks take, unless it is concurrent.
  * Return: 0; -EFAULT: aborted (not mapped, no right, no address space, bus mastering off, D3hot; a
- * BAR that does not answer, or between uvfio_dma_begin() and uvfio_dma_end()). Bytes before the
- * failing page were transferred.
+ * BAR or another process that does not answer, or one of these between uvfio_dma_begin() and
+ * uvfio_dma_end()). Bytes before the failing page were transferred.
  */
 UVFIO_PUBLIC int uvfio_dma_read(struct uvfio_dev *dev, uint64_t iova, void *buf, size_t len);
 
@@ -1169,7 +1172,8 @@ UVFIO_PUBLIC void uvfio_dma_end(struct uvfio_dev *dev);
  *
  * Context: between uvfio_dma_begin() and uvfio_dma_end(). Takes no lock.
  * Return: the number of pieces; -EFAULT: aborted, with a line in the log; -E2BIG: more than @max
- * pieces, or some of it is a device's BAR, which uvfio_dma_read() and uvfio_dma_write() reach.
+ * pieces, or some of it is no memory of this process, but a device's BAR, or memory of another
+ * process: uvfio_dma_read() and uvfio_dma_write() reach it.
  */
 UVFIO_PUBLIC int uvfio_dma_sg(struct uvfio_dev *dev, uint64_t iova, size_t len, bool write,
 			      struct iovec *iov, int max);

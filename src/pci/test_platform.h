@@ -14,12 +14,14 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/uio.h>
 #include <unistd.h>
 #include <cmocka.h>
 
 #include "base/log.h"
 #include "base/loop.h"
 #include "base/util.h"
+#include "iommu/peer.h"
 #include "pci/function.h"
 
 #define TEST_VECTORS 2048u
@@ -66,6 +68,62 @@ static inline void test_irqs_watch(struct test_irqs *irqs, pci_function *fn)
 }
 
 /*
+ * With UVFIO_TEST_FOREIGN in the environment all memory that tests give is somebody else's, which
+ * calls reach (iommu/peer.h): what models do with it must be the same (tests/foreign.sh).
+ */
+struct test_foreign {
+	uint8_t *mem;
+	struct iommu_target *target;
+	struct iommu_window *window;
+	struct test_foreign *next;
+};
+static struct test_foreign *test_foreigns;
+
+static inline int test_foreign_access(void *arg, struct iommu_device *from, unsigned bar,
+				      uint64_t off, void *buf, size_t len, bool write)
+{
+	struct iovec here = { buf, len }, there = { (uint8_t *)arg + off, len };
+
+	/* by a system call, as tests may have taken it away */
+	return (write ? process_vm_writev(getpid(), &here, 1, &there, 1, 0)
+		      : process_vm_readv(getpid(), &here, 1, &there, 1, 0)) == (ssize_t)len
+		       ? 0
+		       : -EFAULT;
+}
+
+/* Return what a page table has for @mem. */
+static inline void *test_foreign_of(uint8_t *mem)
+{
+	struct test_foreign *f;
+
+	if (!getenv("UVFIO_TEST_FOREIGN"))
+		return mem;
+	f = calloc(1, sizeof(*f));
+	assert_non_null(f);
+	f->mem = mem;
+	f->target = iommu_target_new_memory("client", test_foreign_access, mem);
+	assert_non_null(f->target);
+	f->window = iommu_window_new_memory(f->target, 0);
+	assert_non_null(f->window);
+	f->next = test_foreigns;
+	test_foreigns = f;
+	return (void *)iommu_window_address(f->window, 0);
+}
+
+static inline void test_foreign_free(const uint8_t *mem)
+{
+	for (struct test_foreign **at = &test_foreigns, *f; (f = *at); at = &f->next) {
+		if (f->mem != mem)
+			continue;
+		*at = f->next;
+		iommu_window_free(f->window);
+		iommu_target_put(f->target);
+		free(f);
+		return;
+	}
+}
+
+/*
  * Return @size bytes of memory that @fn reads and writes at @iova, and behind them @readonly bytes
  * that it may only read. *@dom (unless NULL) is their domain, good until @fn leaves it.
  */
@@ -75,11 +133,13 @@ static inline uint8_t *test_memory_give(pci_function *fn, uint64_t iova, uint64_
 	struct iommu_domain *d = iommu_domain_new();
 	uint8_t *mem = mmap(NULL, size + readonly, PROT_READ | PROT_WRITE,
 			    MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	char *at;
 
 	assert_true(mem != MAP_FAILED);
-	assert_int_equal(iommu_domain_map(d, iova, mem, size, IOMMU_READ | IOMMU_WRITE), 0);
+	at = test_foreign_of(mem);
+	assert_int_equal(iommu_domain_map(d, iova, at, size, IOMMU_READ | IOMMU_WRITE), 0);
 	if (readonly)
-		assert_int_equal(iommu_domain_map(d, iova + size, mem + size, readonly, IOMMU_READ),
+		assert_int_equal(iommu_domain_map(d, iova + size, at + size, readonly, IOMMU_READ),
 				 0);
 	iommu_device_attach(pci_function_iommu(fn), d);
 	if (dom)
@@ -94,6 +154,7 @@ static inline void test_function_free(pci_function *fn, uint8_t *mem, uint64_t s
 	pci_set_irq_sink(fn, NULL);
 	iommu_device_attach(pci_function_iommu(fn), NULL);
 	pci_function_free(fn);
+	test_foreign_free(mem);
 	munmap(mem, size);
 }
 

@@ -39,13 +39,14 @@ static bool writes_memory(uint32_t op)
 /*
  * The other way to memory: the IOMMU's answer as pointers. The memory may be gone behind uvfio's
  * back, so it is touched by a system call alone: the bytes go through a file in memory, whose write
- * and read say EFAULT where a copy of ours would be a signal.
+ * and read say EFAULT where a copy of ours would be a signal. What is no memory of this process has
+ * no pointers, and is copied.
  */
 static int direct(struct uvfio_dev *dev, uint64_t iova, void *buf, size_t len, bool write)
 {
-	struct iovec iov;
 	ssize_t n = -1;
-	int fd;
+	struct iovec iov;
+	int fd, pieces;
 
 	fd = memfd_create("testdev-dma", MFD_CLOEXEC);
 	if (fd < 0) {
@@ -55,9 +56,15 @@ static int direct(struct uvfio_dev *dev, uint64_t iova, void *buf, size_t len, b
 	if (write && pwrite(fd, buf, len, 0) != (ssize_t)len)
 		goto out;
 	uvfio_dma_begin(dev);
-	if (uvfio_dma_sg(dev, iova, len, write, &iov, 1) == 1)
+	pieces = uvfio_dma_sg(dev, iova, len, write, &iov, 1);
+	if (pieces == 1)
 		n = write ? pread(fd, iov.iov_base, len, 0) : pwrite(fd, iov.iov_base, len, 0);
 	uvfio_dma_end(dev);
+	if (pieces == -E2BIG) {
+		close(fd);
+		return write ? uvfio_dma_write(dev, iova, buf, len)
+			     : uvfio_dma_read(dev, iova, buf, len);
+	}
 	if (!write && n == (ssize_t)len)
 		n = pread(fd, buf, len, 0);
 out:
