@@ -283,9 +283,9 @@ static int give_reply(struct vu_conn *c)
 	struct waiter *w;
 
 	for (w = c->waiters; w; w = w->after)
-		if (!w->next && !w->done && w->id == h->id && w->command == h->command)
+		if (!w->next && !w->done && w->id == h->id)
 			break;
-	if (!w && (!id_used(c, h->id)))
+	if (w ? w->command != h->command : !id_used(c, h->id))
 		return report_warn("vfio-user-reply", c->name, -EPROTO,
 				   "a reply %u to command %u, which was not sent", h->id,
 				   h->command);
@@ -322,8 +322,10 @@ static int read_one(struct vu_conn *c, struct waiter *me, struct vu_until *u)
 	if (rc == -ECONNRESET && !vu_conn_error(c) && vu_stream_is_amid(&c->stream))
 		report_warn("vfio-user-cut", c->name, rc,
 			    "the peer closed its socket in the middle of a message");
-	if (rc && rc != -EAGAIN && rc != -ENOMEM)
+	if (rc && rc != -EAGAIN && rc != -ENOMEM) {
 		kill_locked(c, rc);
+		rc = vu_conn_error(c);
+	}
 	c->reading = false;
 	return rc;
 }
@@ -496,8 +498,10 @@ static int send_message(struct vu_conn *c, struct vu_header *h, const struct iov
 	if (!rc) {
 		rc = send_all(c, &mh, size, timeout_ns);
 		/* nothing that could be read may follow a part of a message */
-		if (rc)
+		if (rc) {
 			vu_conn_kill(c, rc);
+			rc = vu_conn_error(c);
+		}
 	}
 	pthread_mutex_unlock(&c->send_lock);
 	return rc;

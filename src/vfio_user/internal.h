@@ -36,7 +36,7 @@ struct vu_stream {
 	int *fds;
 	unsigned num_fds, fds_at;
 	int fds_error; /* some are missing */
-	bool have_fds, undecided;
+	bool have_fds, fds_found, undecided;
 };
 
 /* Begin with @fd, which stays the caller's. */

@@ -22,6 +22,8 @@
 
 #define HEADER sizeof(struct vu_header)
 #define NS_SEC 1000000000u
+/* The socket's own clock is the kernel's jiffies: shorter times are poll's. */
+#define SOCKET_CLOCK_NS 100000000u
 
 int vu_poll(int fd, short events, uint64_t timeout_ns)
 {
@@ -90,7 +92,7 @@ static void drop_fds(struct vu_stream *s)
 	s->fds = NULL;
 	s->num_fds = 0;
 	s->fds_error = 0;
-	s->have_fds = s->undecided = false;
+	s->have_fds = s->fds_found = s->undecided = false;
 }
 
 void vu_stream_fini(struct vu_stream *s)
@@ -205,18 +207,25 @@ static bool can_have_fds(const struct vu_header *h)
 	return h->command == VU_DMA_MAP || h->command == VU_DEVICE_SET_IRQS;
 }
 
+/* No more headers came with them. */
+static void decided(struct vu_stream *s)
+{
+	s->undecided = false;
+	if (!s->fds_found)
+		drop_fds(s); /* strays, as of SPDK's DMA_UNMAP */
+}
+
 /* Find the message that they belong to, which came with the bytes of the window from @from up. */
 static void decide(struct vu_stream *s, unsigned from)
 {
 	unsigned at = s->start;
-	bool found = false;
 	struct vu_header h;
 
 	while (s->end - at >= HEADER) {
 		memcpy(&h, s->window + at, HEADER);
 		if (at + HEADER > from && can_have_fds(&h)) {
 			s->fds_at = at;
-			found = true;
+			s->fds_found = true;
 		}
 		/* one that is malformed is the last */
 		if (h.size < HEADER || h.size > s->end - at) {
@@ -226,8 +235,8 @@ static void decide(struct vu_stream *s, unsigned from)
 		at += h.size;
 	}
 	s->undecided = at < s->end;
-	if (!s->undecided && !found)
-		drop_fds(s); /* strays, as of SPDK's DMA_UNMAP */
+	if (!s->undecided)
+		decided(s);
 }
 
 /* Keep what the kernel gave with the bytes from @from up. */
@@ -287,8 +296,6 @@ static int set_timeout(struct vu_stream *s, uint64_t ns)
 
 	if (s->recv_timeout_ns == ns)
 		return 0;
-	if (ns && !tv.tv_sec && !tv.tv_usec)
-		tv.tv_usec = 1;
 	rc = sys_call(SYS_setsockopt, s->fd, SOL_SOCKET, SO_RCVTIMEO, (long)&tv, sizeof(tv), 0);
 	if (rc < 0)
 		return (int)rc;
@@ -342,7 +349,8 @@ static long receive(struct vu_stream *s, int flags)
 int vu_stream_read(struct vu_stream *s, const struct vu_conn_limits *limits, struct vu_until *u)
 {
 	for (;;) {
-		bool poll = u->deadline && u->deadline != UINT64_MAX && !u->timeout_ns;
+		bool poll =
+			u->deadline && u->deadline != UINT64_MAX && u->timeout_ns < SOCKET_CLOCK_NS;
 		int rc = take(s, limits);
 		uint64_t now;
 		long n;
@@ -361,6 +369,10 @@ int vu_stream_read(struct vu_stream *s, const struct vu_conn_limits *limits, str
 		}
 		u->timeout_ns = 0;
 		n = receive(s, poll || !u->deadline ? MSG_DONTWAIT : 0);
+		if (!n && s->undecided) {
+			decided(s); /* what came before is whole */
+			continue;
+		}
 		if (!n)
 			return -ECONNRESET;
 		if (n == -EWOULDBLOCK && !u->deadline)

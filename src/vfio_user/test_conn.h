@@ -15,6 +15,7 @@
 #include <unistd.h>
 #include <cmocka.h>
 
+#include "base/sys.h"
 #include "base/util.h"
 #include "vfio_user/internal.h"
 
@@ -57,7 +58,7 @@ static inline void make_pair(struct vu_conn *c[2])
 	c[1] = make_conn(fd[1]);
 }
 
-/* Put a message at @p; return its length. */
+/* Put a message at @p; return its length. @data is NULL: what is there already. */
 static inline size_t put_message(uint8_t *p, uint16_t id, uint16_t command, uint32_t flags,
 				 const void *data, size_t len)
 {
@@ -66,7 +67,7 @@ static inline size_t put_message(uint8_t *p, uint16_t id, uint16_t command, uint
 	};
 
 	memcpy(p, &h, sizeof(h));
-	if (len)
+	if (data)
 		memcpy(p + sizeof(h), data, len);
 	return sizeof(h) + len;
 }
