@@ -69,7 +69,8 @@ CFLAGS_ALL += $(if $(WERROR),-Werror)
 folder = $(eval folders += $(1))$(eval sees_$(1) = $(2))$(eval tests_$(1) = $(1) $(2) $(3))
 $(call folder,shim,ctl uapi v3/v3.h machine machine/run machine/view pci/face.h vfio iommu x86 \
 	base,$$(core))
-$(call folder,cli,ctl machine machine/run pci/face.h vfio iommu base,$$(core))
+$(call folder,cli,conform ctl machine machine/run pci/face.h vfio iommu base,$$(core))
+$(call folder,conform,base)
 $(call folder,vmm,machine pci/face.h vfio iommu base,$$(core))
 $(call folder,api,machine pci/face.h vfio iommu base,$$(core))
 $(call folder,ctl,machine machine/run pci/face.h vfio iommu base,$$(core))
@@ -94,8 +95,8 @@ $(call folder,iommu,base)
 $(call folder,x86,base)
 $(call folder,base)
 models := $(filter models/%,$(folders))
-# All but these two, which are programs' and not the library's
-core := $(filter-out shim cli,$(folders))
+# All but these, which are programs' and not the library's
+core := $(filter-out shim cli conform,$(folders))
 # in the order of the lines above
 below = $(filter $(tests_$(1)),$(folders))
 
@@ -172,7 +173,7 @@ $(SHIM): $(call objs_of,shim) $(core_objs)
 	$(call say,LINK,$@)
 	$(Q)$(CC) $(CFLAGS_ALL) -shared -Wl,-soname,$(@F) -Wl,-Bsymbolic-functions -Wl,-z,now \
 		-o $@ $^ $(LDFLAGS_ALL) $(LIBS)
-$(UVFIO): $(call objs_of,cli) $(core_objs)
+$(UVFIO): $(call objs_of,cli) $(call objs_of,conform) $(core_objs)
 	$(call say,LINK,$@)
 	$(Q)$(CC) $(CFLAGS_ALL) -rdynamic -o $@ $^ $(LDFLAGS_ALL) $(LIBS_CLI) $(LIBS)
 

@@ -33,7 +33,7 @@ echo "# commands"
 is "uvfio help: the usage, status 0" "$("$U" help | head -c 6) $?" "usage: 0"
 is "uvfio --help" "$("$U" --help | head -c 6)" "usage:"
 is "uvfio version" "$("$U" version)" "$("$U" --version)"
-for c in run ctl models dump help version; do
+for c in run ctl models dump conform help version; do
 	is "uvfio $c --help" "$("$U" "$c" --help | head -1 | cut -c1-$((13 + ${#c})))" "usage: uvfio $c"
 	is "uvfio help $c" "$("$U" help "$c")" "$("$U" "$c" --help)"
 done
@@ -94,6 +94,11 @@ refuses "taken" run --device edu --device edu,addr=01:00.0 -- "${T[@]}"
 refuses "group=x" run --device edu,group=x -- "${T[@]}"
 refuses "does not begin with a model" run --device "" -- "${T[@]}"
 refuses "no device to show" dump
+refuses "nothing to test" conform
+refuses "no test is called 'x-*'" conform --server "$tmp/s" --only 'x-*'
+refuses "--timeout 0" conform --server "$tmp/s" --timeout 0
+refuses "--once needs a command" conform --server "$tmp/s" --once
+refuses "a socket's path has at most 107 bytes" conform --server "$(printf '%0200d' 1)"
 mkdir "$tmp/unreadable"; refuses "unreadable" run --device nvme,image="$tmp/unreadable" -- "${T[@]}"
 
 echo "# programs"

@@ -184,9 +184,24 @@ _uvfio_run() {
 	fi
 }
 
+_uvfio_conform() {
+	local at
+	for ((at = 2; at < n; at++)); do
+		[[ ${words[at]} != -- ]] || { _uvfio_program $((at + 1)); return; }
+	done
+	case ${words[n - 1]} in
+	--server | --junit) _uvfio_files "" "$cur" ;;
+	--only | --timeout) ;;
+	*)
+		_uvfio_words "--device-info --junit --list --once --only --server --strict --tap
+			--timeout --verbose --help --"
+		;;
+	esac
+}
+
 _uvfio() {
 	local uvfio=$1 line=${COMP_LINE:0:COMP_POINT} words n cur whole option="" i breaks
-	local commands="run ctl models dump help version"
+	local commands="run ctl models dump conform help version"
 	COMPREPLY=()
 	# bash cuts words at '=' and ':', which devices are full of: take the line's own words
 	read -ra words <<<"$line"
@@ -204,6 +219,7 @@ _uvfio() {
 	1:run) _uvfio_run ;;
 	1:ctl) _uvfio_ctl ;;
 	1:dump) _uvfio_value "${words[n - 1]}" || _uvfio_words "--device --help" ;;
+	1:conform) _uvfio_conform ;;
 	1:models)
 		case $cur in
 		-*) _uvfio_words "--names --help" ;;

@@ -1,0 +1,326 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * conform/run.c: one test after the other, each with a new connection. When one is over, a new
+ * client has to be answered: a server that a test killed, or that is busy for ever, is that test's
+ * failure, and not the next one's.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <fnmatch.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/eventfd.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "base/util.h"
+#include "conform/internal.h"
+
+static const struct ct_test survey = {
+	"start-up", MUST, "Connection Initiation",
+	"VERSION, DEVICE_GET_INFO, every region and interrupt, and config space are answered",
+	ct_survey
+};
+static const struct ct_test *const server_tables[] = { ct_version_tests, ct_header_tests,
+						       ct_split_tests,	 ct_info_tests,
+						       ct_region_tests,	 NULL };
+
+double ct_now(void)
+{
+	struct timespec ts;
+
+	clock_gettime(CLOCK_MONOTONIC, &ts);
+	return (double)ts.tv_sec + (double)ts.tv_nsec / 1e9;
+}
+
+/* ---- what a test has ---- */
+
+void *ct_alloc(struct ct *t, size_t size)
+{
+	struct ct_piece *p = calloc(1, sizeof(*p) + size);
+
+	if (!p)
+		ct_fail(t, "out of memory");
+	p->next = t->memory;
+	t->memory = p;
+	return p->bytes;
+}
+
+int ct_hold(struct ct *t, int fd)
+{
+	int *more;
+
+	if (fd < 0)
+		ct_fail(t, "no descriptor: %s", strerror(errno));
+	more = realloc(t->fds, (t->nfds + 1) * sizeof(*more));
+	if (!more) {
+		close(fd);
+		ct_fail(t, "out of memory");
+	}
+	t->fds = more;
+	t->fds[t->nfds++] = fd;
+	return fd;
+}
+
+int ct_eventfd(struct ct *t)
+{
+	return ct_hold(t, eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK));
+}
+
+int ct_memfd(struct ct *t, uint64_t size)
+{
+	int fd = ct_hold(t, memfd_create("conform", MFD_CLOEXEC));
+
+	if (ftruncate(fd, (off_t)size))
+		ct_fail(t, "no memory: %s", strerror(errno));
+	return fd;
+}
+
+/* ---- how a test ends ---- */
+
+static void say(char **to, const char *fmt, va_list ap)
+{
+	char *text, *both;
+
+	if (vasprintf(&text, fmt, ap) < 0)
+		return;
+	if (*to && asprintf(&both, "%s\n%s", *to, text) >= 0) {
+		free(text);
+		text = both;
+	}
+	free(*to);
+	*to = text;
+}
+
+void ct_fail(struct ct *t, const char *fmt, ...)
+{
+	va_list ap;
+
+	va_start(ap, fmt);
+	say(&t->why, fmt, ap);
+	va_end(ap);
+	t->result = t->test->level == MUST ? CT_FAILED : CT_WARNED;
+	longjmp(t->out, 1);
+}
+
+void ct_skip(struct ct *t, const char *fmt, ...)
+{
+	va_list ap;
+
+	va_start(ap, fmt);
+	say(&t->why, fmt, ap);
+	va_end(ap);
+	if (t->result == CT_OK)
+		t->result = CT_SKIPPED;
+	longjmp(t->out, 1);
+}
+
+void ct_warn(struct ct *t, const char *fmt, ...)
+{
+	va_list ap;
+
+	va_start(ap, fmt);
+	say(&t->why, fmt, ap);
+	va_end(ap);
+	t->result = CT_WARNED;
+}
+
+void ct_note(struct ct *t, const char *fmt, ...)
+{
+	va_list ap;
+
+	va_start(ap, fmt);
+	say(&t->notes, fmt, ap);
+	va_end(ap);
+}
+
+static void drop(struct ct *t)
+{
+	for (unsigned i = 0; i < t->nconns; i++)
+		ct_close(t->conns[i]);
+	for (unsigned i = 0; i < t->nfds; i++)
+		close(t->fds[i]);
+	free(t->fds);
+	t->fds = NULL;
+	while (t->memory) {
+		struct ct_piece *next = t->memory->next;
+
+		free(t->memory);
+		t->memory = next;
+	}
+	t->nconns = t->nfds = 0;
+}
+
+void ct_forget(struct ct *t)
+{
+	drop(t);
+	free(t->why);
+	free(t->notes);
+	t->why = t->notes = NULL;
+}
+
+void ct_run_one(struct ct *t, struct ct_run *run, const struct ct_test *test)
+{
+	double start = ct_now();
+
+	memset(t, 0, sizeof(*t));
+	t->run = run;
+	t->test = test;
+	t->device = &run->device;
+	if (!setjmp(t->out))
+		test->run(t);
+	drop(t);
+	t->seconds = ct_now() - start;
+}
+
+/* ---- is the server alive? ---- */
+
+static void answer_new_client(struct ct *t)
+{
+	struct ct_conn *c = ct_session(t);
+
+	ct_close(c);
+}
+
+static const struct ct_test alive = { "alive", MUST, "", "", answer_new_client };
+
+static void blame(struct ct *t, const char *fmt, ...)
+{
+	va_list ap;
+
+	if (t->result == CT_SKIPPED) {
+		free(t->why);
+		t->why = NULL;
+	}
+	va_start(ap, fmt);
+	say(&t->why, fmt, ap);
+	va_end(ap);
+	t->result = CT_FAILED;
+}
+
+/* Blame @t if the server did not survive it; a server of ours is started again. */
+static void check_server(struct ct_run *run, struct ct *t)
+{
+	struct ct *after;
+	int sig, status;
+
+	if (run->gone)
+		return;
+	if (ct_process_ended(run, 0, &sig, &status) && sig) {
+		blame(t, "the server died by signal %d (%s)", sig, strsignal(sig));
+		return;
+	}
+	if (run->o->once) {
+		if (ct_process_ended(run, 20, &sig, &status) && sig)
+			blame(t, "the server died by signal %d (%s)", sig, strsignal(sig));
+		ct_process_kill(run);
+		run->used = false;
+		return;
+	}
+	after = malloc(sizeof(*after));
+	if (!after)
+		return;
+	ct_run_one(after, run, &alive);
+	if (after->result != CT_OK && run->o->command &&
+	    ct_process_ended(run, 100, &sig, &status)) {
+		if (sig)
+			blame(t, "the server died by signal %d (%s)", sig, strsignal(sig));
+		run->gone = false;
+	} else if (after->result != CT_OK) {
+		blame(t, "after it a new client is not served: %s", after->why);
+		ct_process_kill(run);
+		run->gone = run->gone && !run->o->command;
+	}
+	ct_forget(after);
+	free(after);
+}
+
+/* ---- the run ---- */
+
+static bool selected(const struct conform_options *o, const struct ct_test *test)
+{
+	return !o->only || !fnmatch(o->only, test->name, 0);
+}
+
+static unsigned count(const struct conform_options *o, const struct ct_test *const *tables)
+{
+	unsigned n = 0;
+
+	for (; *tables; tables++)
+		for (const struct ct_test *x = *tables; x->name; x++)
+			n += selected(o, x);
+	return n;
+}
+
+static void list(const struct conform_options *o, const struct ct_test *const *tables)
+{
+	static const char *const levels[] = { "MUST", "SHOULD", "PRACTICE" };
+
+	for (; *tables; tables++)
+		for (const struct ct_test *x = *tables; x->name; x++)
+			if (selected(o, x))
+				fprintf(o->out, "%-28s %-8s %s [%s]\n", x->name, levels[x->level],
+					x->sentence, x->section);
+}
+
+static int run_server(struct ct_run *run)
+{
+	const struct conform_options *o = run->o;
+	struct ct_report *r;
+	struct ct *t = malloc(sizeof(*t));
+
+	if (!t)
+		return 2;
+	r = ct_report_new(o, count(o, server_tables) + 1);
+	if (!r) {
+		free(t);
+		return 2;
+	}
+	ct_run_one(t, run, &survey);
+	check_server(run, t);
+	if (o->device_info && o->format == CONFORM_TEXT)
+		ct_device_show(&run->device, o->out);
+	ct_report_test(r, t);
+	ct_forget(t);
+	for (const struct ct_test *const *table = server_tables; *table; table++)
+		for (const struct ct_test *x = *table; x->name; x++) {
+			if (!selected(o, x))
+				continue;
+			ct_run_one(t, run, x);
+			check_server(run, t);
+			ct_report_test(r, t);
+			ct_forget(t);
+		}
+	ct_process_kill(run);
+	free(t);
+	return ct_report_end(r);
+}
+
+int conform_run(const struct conform_options *o)
+{
+	struct ct_run run = { .o = o, .output = -1, .input = -1, .listener = -1 };
+	int rc;
+
+	if (o->list) {
+		list(o, server_tables);
+		return 0;
+	}
+	if (!count(o, server_tables)) {
+		fprintf(stderr, "uvfio: conform: no test is called '%s': --list has them\n",
+			o->only);
+		return 2;
+	}
+	if (snprintf(run.socket, sizeof(run.socket), "%s", o->socket) >= (int)sizeof(run.socket)) {
+		fprintf(stderr, "uvfio: conform: %s: a socket's path has at most 107 bytes\n",
+			o->socket);
+		return 2;
+	}
+	rc = run_server(&run);
+	if (run.output >= 0)
+		close(run.output);
+	return rc;
+}
