@@ -11,9 +11,16 @@
 #include "base/rcu.h"
 #include "base/util.h"
 #include "vfio/dma_log.h"
+#include "vfio/migrate.h"
 
 #define PIECE	   4096u /* bytes of the bitmap */
 #define PIECE_BITS (PIECE * 8ull)
+
+/* Return who logs instead of our IOMMU, which sees nothing of that device; or NULL. */
+static const struct vfio_migrate_relay *relay_of(struct vfio_open *o)
+{
+	return o->dev->migrate ? vfio_migrate_relay_of(o->dev->migrate) : NULL;
+}
 
 static int check_range(const struct vfio_device_feature_dma_logging_range *r, uint64_t page_size)
 {
@@ -46,9 +53,11 @@ int vfio_dma_log_start(struct vfio_open *o, const struct vfio_device_feature_dma
 				ret = -EINVAL;
 	}
 	shift = (unsigned)__builtin_ctzll(*page_size);
-	if (!ret)
+	if (!ret && relay_of(o))
+		ret = relay_of(o)->log_start(o->dev, r, n, page_size);
+	else if (!ret)
 		ret = iommu_log_start(o->dev->iommu, ranges, n, &shift);
-	if (!ret)
+	if (!ret && !relay_of(o))
 		*page_size = 1ull << shift;
 	heap_free(ranges);
 	return ret;
@@ -56,7 +65,10 @@ int vfio_dma_log_start(struct vfio_open *o, const struct vfio_device_feature_dma
 
 void vfio_dma_log_stop(struct vfio_open *o)
 {
-	iommu_log_stop(o->dev->iommu);
+	if (relay_of(o))
+		relay_of(o)->log_stop(o->dev);
+	else
+		iommu_log_stop(o->dev->iommu);
 }
 
 /* Set the bits of @bits in the @n bytes of the client's at @addr. 0 or -EFAULT. */
@@ -99,6 +111,34 @@ static int report_piece(struct iommu_device *dev, uint64_t first, uint64_t last,
 	return ret;
 }
 
+/* The same of a log that somebody else keeps, which is asked for a piece at a time. */
+static int report_relay(struct vfio_open *o, uint64_t iova, uint64_t length, unsigned shift,
+			uintptr_t addr)
+{
+	uint64_t span = shift > 63 - 15 ? UINT64_MAX : PIECE_BITS << shift, n;
+	uint8_t *bits = heap_alloc(PIECE);
+	size_t bytes;
+	int ret = bits ? 0 : -ENOMEM;
+
+	/* an empty question is one, too: whether the log is on */
+	for (bool again = true; !ret && again; again = length) {
+		n = length < span ? length : span;
+		bytes = n ? (size_t)((((n - 1) >> shift) + 8) / 8) : 0;
+		memset(bits, 0, PIECE);
+		/* what is not there is found before that one forgets what it tells */
+		ret = set_bits(addr, bits, bytes);
+		if (!ret)
+			ret = relay_of(o)->log_report(o->dev, iova, n, 1ull << shift, bits, bytes);
+		if (!ret)
+			ret = set_bits(addr, bits, bytes);
+		iova += n;
+		length -= n;
+		addr += bytes;
+	}
+	heap_free(bits);
+	return ret;
+}
+
 int vfio_dma_log_report(struct vfio_open *o, uint64_t iova, uint64_t length, uint64_t page_size,
 			uintptr_t addr)
 {
@@ -113,6 +153,8 @@ int vfio_dma_log_report(struct vfio_open *o, uint64_t iova, uint64_t length, uin
 	if (length && add_overflows(iova, length))
 		return -EOVERFLOW;
 	shift = (unsigned)__builtin_ctzll(page_size);
+	if (relay_of(o))
+		return report_relay(o, iova, length, shift, addr);
 	span = shift > 63 - 15 ? UINT64_MAX : PIECE_BITS << shift;
 	bits = heap_alloc(PIECE);
 	if (!bits)

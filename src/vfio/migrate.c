@@ -30,7 +30,8 @@ static const char *const names[] = {
 
 /* ---- the device's part ---- */
 
-int vfio_migrate_new(struct vfio_device *dev, const struct vfio_migrate_ops *ops)
+static int new (struct vfio_device *dev, const struct vfio_migrate_ops *ops,
+		const struct vfio_migrate_relay *relay)
 {
 	struct vfio_migrate *m = heap_alloc(sizeof(*m));
 
@@ -41,9 +42,25 @@ int vfio_migrate_new(struct vfio_device *dev, const struct vfio_migrate_ops *ops
 	pthread_mutex_init(&m->reset, NULL);
 	m->dev = dev;
 	m->ops = ops;
+	m->relay = relay;
 	m->state = VFIO_DEVICE_STATE_RUNNING;
 	dev->migrate = m;
 	return 0;
+}
+
+int vfio_migrate_new(struct vfio_device *dev, const struct vfio_migrate_ops *ops)
+{
+	return new (dev, ops, NULL);
+}
+
+int vfio_migrate_new_relay(struct vfio_device *dev, const struct vfio_migrate_relay *relay)
+{
+	return new (dev, NULL, relay);
+}
+
+const struct vfio_migrate_relay *vfio_migrate_relay_of(const struct vfio_migrate *m)
+{
+	return m->relay;
 }
 
 void vfio_migrate_put(struct vfio_migrate *m)
@@ -55,8 +72,7 @@ void vfio_migrate_put(struct vfio_migrate *m)
 	heap_free(m);
 }
 
-/* End the stream of the state that is left. */
-static void end_stream(struct vfio_migrate *m)
+void vfio_migrate_end_stream(struct vfio_migrate *m)
 {
 	struct vfio_stream *s = m->stream;
 
@@ -73,9 +89,11 @@ static void end_stream(struct vfio_migrate *m)
 /* Be RUNNING, whatever it was. */
 static void run(struct vfio_migrate *m)
 {
-	end_stream(m);
-	m->ops->go_on(m->dev, VFIO_HALT_ALL);
-	m->ops->go_on(m->dev, VFIO_HALT_DMA);
+	vfio_migrate_end_stream(m);
+	if (m->ops) { /* a relay's device does so by itself */
+		m->ops->go_on(m->dev, VFIO_HALT_ALL);
+		m->ops->go_on(m->dev, VFIO_HALT_DMA);
+	}
 	m->state = VFIO_DEVICE_STATE_RUNNING;
 }
 
@@ -127,7 +145,7 @@ void vfio_migrate_free(struct vfio_device *dev)
 	if (!m)
 		return;
 	pthread_mutex_lock(&m->lock);
-	end_stream(m);
+	vfio_migrate_end_stream(m);
 	m->dev = NULL;
 	vfio_migrate_unlock(m);
 	dev->migrate = NULL;
@@ -136,8 +154,11 @@ void vfio_migrate_free(struct vfio_device *dev)
 
 uint64_t vfio_migrate_flags(const struct vfio_migrate *m)
 {
-	return VFIO_MIGRATION_STOP_COPY | VFIO_MIGRATION_P2P |
-	       (vfio_kernel_has(VFIO_KERNEL_PRE_COPY) ? VFIO_MIGRATION_PRE_COPY : 0);
+	uint64_t flags = VFIO_MIGRATION_STOP_COPY | VFIO_MIGRATION_P2P | VFIO_MIGRATION_PRE_COPY;
+
+	if (m->relay)
+		flags &= m->relay->flags(m->dev);
+	return vfio_kernel_has(VFIO_KERNEL_PRE_COPY) ? flags : flags & ~VFIO_MIGRATION_PRE_COPY;
 }
 
 uint32_t vfio_migrate_state(struct vfio_migrate *m)
@@ -145,7 +166,7 @@ uint32_t vfio_migrate_state(struct vfio_migrate *m)
 	uint32_t state;
 
 	pthread_mutex_lock(&m->lock);
-	state = m->state;
+	state = m->relay ? vfio_relay_state(m) : m->state;
 	vfio_migrate_unlock(m);
 	return state;
 }
@@ -159,10 +180,13 @@ void vfio_migrate_precopy_v2(struct vfio_migrate *m)
 
 uint64_t vfio_migrate_size(struct vfio_migrate *m)
 {
-	uint64_t size;
+	uint64_t size = 0;
 
 	pthread_mutex_lock(&m->lock);
-	size = m->ops->size(m->dev);
+	if (!m->relay)
+		size = m->ops->size(m->dev);
+	else if (m->relay->size(m->dev, &size))
+		size = 0;
 	vfio_migrate_unlock(m);
 	return size;
 }
@@ -206,6 +230,11 @@ static uint32_t next_state(uint32_t from, uint32_t to)
 	}
 }
 
+bool vfio_migrate_in_precopy(const struct vfio_migrate *m)
+{
+	return m->state == VFIO_DEVICE_STATE_PRE_COPY || m->state == VFIO_DEVICE_STATE_PRE_COPY_P2P;
+}
+
 static bool can_be(const struct vfio_migrate *m, uint32_t state)
 {
 	if (state == VFIO_DEVICE_STATE_PRE_COPY || state == VFIO_DEVICE_STATE_PRE_COPY_P2P)
@@ -236,7 +265,7 @@ static int start_saving(struct vfio_migrate *m)
 	if (!ret)
 		ret = vfio_stream_describe(m->stream);
 	if (ret < 0)
-		end_stream(m);
+		vfio_migrate_end_stream(m);
 	return ret < 0 ? ret : 0;
 }
 
@@ -259,7 +288,7 @@ static int stop_copy(struct vfio_migrate *m)
 	if (!ret) {
 		ret = save_rest(m);
 		if (ret)
-			end_stream(m);
+			vfio_migrate_end_stream(m);
 	}
 	return ret;
 }
@@ -291,7 +320,7 @@ static int resumed(struct vfio_migrate *m)
 	if (lost)
 		m->state = VFIO_DEVICE_STATE_ERROR;
 	if (!ret || lost)
-		end_stream(m);
+		vfio_migrate_end_stream(m);
 	return ret;
 }
 
@@ -325,19 +354,17 @@ static int do_arc(struct vfio_migrate *m, uint32_t to)
 	case ARC(RESUMING, STOP):
 		return resumed(m);
 	default: /* STOP_COPY to STOP, PRE_COPY to RUNNING, PRE_COPY_P2P to RUNNING_P2P */
-		end_stream(m);
+		vfio_migrate_end_stream(m);
 		return 0;
 	}
 }
 
-int vfio_migrate_set(struct vfio_migrate *m, uint32_t state, struct vfio_stream **out)
+/* Go to @state. 0 or -errno: the device is where it came to. */
+static int walk(struct vfio_migrate *m, uint32_t state)
 {
 	uint32_t next, from;
 	int ret = 0;
 
-	*out = NULL;
-	pthread_mutex_lock(&m->lock);
-	m->fresh = false;
 	while (!ret && m->state != state) {
 		next = can_be(m, state) ? next_state(m->state, state) : NO_WAY;
 		if (next == NO_WAY) {
@@ -357,6 +384,17 @@ int vfio_migrate_set(struct vfio_migrate *m, uint32_t state, struct vfio_stream 
 				    "not from %s to %s; the device is in %s now", names[from],
 				    names[next], names[m->state]);
 	}
+	return ret;
+}
+
+int vfio_migrate_set(struct vfio_migrate *m, uint32_t state, struct vfio_stream **out)
+{
+	int ret;
+
+	*out = NULL;
+	pthread_mutex_lock(&m->lock);
+	m->fresh = false;
+	ret = m->relay ? vfio_relay_set(m, state) : walk(m, state);
 	/* a stream goes on in the next state that saves, without another descriptor */
 	if (!ret && m->fresh) {
 		vfio_stream_get(m->stream);

@@ -61,6 +61,38 @@ struct vfio_migrate_ops {
 	uint64_t (*dirty)(struct vfio_device *dev);
 };
 
+/*
+ * Instead of these, of a device whose states and stream somebody else keeps, as a server does of a
+ * device behind a socket (relay.c): what a client asks goes on to it, and the bytes of the stream
+ * are that one's. Called with the device open, or at its last close. Memory is the library's own.
+ * Return values are 0 or -errno, if nothing else is said.
+ */
+struct vfio_migrate_relay {
+	/* Return VFIO_MIGRATION_*, what it can. */
+	uint64_t (*flags)(struct vfio_device *dev);
+	/* Get the state, or go to one, by all arcs. */
+	int (*state)(struct vfio_device *dev, uint32_t *out);
+	int (*set)(struct vfio_device *dev, uint32_t state);
+	/* Read up to @len bytes of the stream: how many; 0: that was all, now or for good. */
+	ssize_t (*read)(struct vfio_device *dev, void *buf, size_t len);
+	/* Write all of @len bytes of it. */
+	int (*write)(struct vfio_device *dev, const void *buf, size_t len);
+	int (*size)(struct vfio_device *dev, uint64_t *out);
+	/*
+	 * As vfio_stream_precopy(). @v2: flags are an output. Not called without
+	 * VFIO_MIGRATION_PRE_COPY.
+	 */
+	int (*precopy)(struct vfio_device *dev, bool v2, struct vfio_precopy_info *info);
+	/* The log of its DMA writes, as iommu/log.h has it; the page size is not a power here. */
+	int (*log_start)(struct vfio_device *dev,
+			 const struct vfio_device_feature_dma_logging_range *r, unsigned n,
+			 uint64_t *page_size);
+	int (*log_stop)(struct vfio_device *dev);
+	/* @bits: gets a bit a page of [@iova, @iova + @length), @size bytes */
+	int (*log_report)(struct vfio_device *dev, uint64_t iova, uint64_t length,
+			  uint64_t page_size, void *bits, size_t size);
+};
+
 /**
  * vfio_migrate_new - let @dev migrate (vfio_device.migrate)
  * @ops: outlives @dev
@@ -70,6 +102,8 @@ struct vfio_migrate_ops {
  * Return: 0 or -ENOMEM.
  */
 int vfio_migrate_new(struct vfio_device *dev, const struct vfio_migrate_ops *ops);
+/** vfio_migrate_new_relay - the same for a device whose state somebody else keeps */
+int vfio_migrate_new_relay(struct vfio_device *dev, const struct vfio_migrate_relay *relay);
 /** vfio_migrate_free - @dev, which is not open, goes; streams that are left say -ENODEV. */
 void vfio_migrate_free(struct vfio_device *dev);
 /** vfio_migrate_closed - the last opener has closed @dev: it is RUNNING for the next one. */
@@ -84,6 +118,8 @@ void vfio_migrate_reset(struct vfio_device *dev);
 
 /** vfio_migrate_flags - return VFIO_MIGRATION_*. */
 uint64_t vfio_migrate_flags(const struct vfio_migrate *m);
+/** vfio_migrate_relay_of - return who keeps its state; NULL: nobody else does */
+const struct vfio_migrate_relay *vfio_migrate_relay_of(const struct vfio_migrate *m);
 /** vfio_migrate_state - return the state, enum vfio_device_mig_state. */
 uint32_t vfio_migrate_state(struct vfio_migrate *m);
 /**

@@ -85,10 +85,12 @@ struct vfio_stream {
 
 /* ---- life ---- */
 
+/* Of a relay's stream nobody knows when there is something: then it is tried. */
 static void set_ready(struct vfio_stream *s)
 {
 	if (s->on_ready)
-		s->on_ready(s->on_ready_arg, s->resuming || s->dead || s->complete || s->waiting);
+		s->on_ready(s->on_ready_arg,
+			    s->resuming || s->dead || s->complete || s->waiting || s->m->relay);
 }
 
 static int append(struct vfio_stream *s, const void *head, size_t head_len, void *data, size_t len)
@@ -97,7 +99,8 @@ static int append(struct vfio_stream *s, const void *head, size_t head_len, void
 
 	if (!p)
 		return -ENOMEM;
-	memcpy(&p->head, head, head_len);
+	if (head_len)
+		memcpy(&p->head, head, head_len);
 	p->head_len = head_len;
 	p->data = data;
 	p->len = len;
@@ -129,7 +132,7 @@ struct vfio_stream *vfio_stream_new(struct vfio_migrate *m, bool resuming)
 	ref_init(&s->ref);
 	s->m = m;
 	s->resuming = resuming;
-	if (!resuming && put_magic(s)) {
+	if (!resuming && !m->relay && put_magic(s)) {
 		heap_free(s);
 		return NULL;
 	}
@@ -313,9 +316,26 @@ static ssize_t read_piece(struct piece *p, uintptr_t addr, size_t count)
 	return (ssize_t)n;
 }
 
-static bool in_precopy(const struct vfio_migrate *m)
+/* Have more to read, if there is something. 0 or -errno. */
+static int save_more(struct vfio_stream *s)
 {
-	return m->state == VFIO_DEVICE_STATE_PRE_COPY || m->state == VFIO_DEVICE_STATE_PRE_COPY_P2P;
+	struct vfio_migrate *m = s->m;
+	void *data = NULL;
+	size_t len = 0;
+	int ret;
+
+	if (!m->relay)
+		return dirty(m) ? vfio_stream_save(s, VFIO_PART_MEMORY) : 0;
+	ret = vfio_relay_read(m, &data, &len);
+	if (!ret && len)
+		ret = append(s, NULL, 0, data, len);
+	if (ret || !len) {
+		s->complete = !ret && !vfio_migrate_in_precopy(m);
+		heap_free(data);
+	}
+	if (ret)
+		vfio_stream_kill(s);
+	return ret;
 }
 
 static ssize_t read_some(struct vfio_stream *s, uintptr_t addr, size_t count)
@@ -327,8 +347,8 @@ static ssize_t read_some(struct vfio_stream *s, uintptr_t addr, size_t count)
 
 	if (s->dead)
 		return -ENODEV;
-	if (!s->first && !s->complete && dirty(m)) {
-		ret = vfio_stream_save(s, VFIO_PART_MEMORY);
+	if (!s->first && !s->complete && (count || !m->relay)) {
+		ret = save_more(s);
 		if (ret)
 			return ret;
 	}
@@ -380,19 +400,33 @@ static void fill_info(struct vfio_stream *s, bool again, struct vfio_precopy_inf
 		s->on_ready(s->on_ready_arg, true);
 }
 
+/* The same of a relay's: what was read from it, and not by the client yet, counts first. */
+static int relay_info(struct vfio_stream *s, struct vfio_precopy_info *info)
+{
+	int ret = s->dead ? -ENODEV : s->m->relay->precopy(s->m->dev, s->m->precopy_v2, info);
+
+	if (!ret && info->initial_bytes)
+		info->initial_bytes += s->waiting;
+	else if (!ret)
+		info->dirty_bytes += s->waiting;
+	return ret;
+}
+
 int vfio_stream_precopy(struct vfio_stream *s, struct vfio_precopy_info *info)
 {
 	struct vfio_migrate *m = s->m;
 	int ret;
 
 	pthread_mutex_lock(&m->lock);
-	if (!in_precopy(m))
+	if (!vfio_migrate_in_precopy(m))
 		ret = -EINVAL;
 	else if (s->resuming)
 		ret = -ENODEV;
+	else if (m->relay)
+		ret = relay_info(s, info);
 	else
 		ret = vfio_stream_describe(s);
-	if (ret >= 0)
+	if (ret >= 0 && !m->relay)
 		fill_info(s, ret, info);
 	vfio_migrate_unlock(m);
 	return ret < 0 ? ret : 0;
@@ -543,7 +577,8 @@ static ssize_t write_some(struct vfio_stream *s, uintptr_t addr, size_t count)
 	if (s->dead)
 		return -ENODEV;
 	while (done < count) {
-		n = take(s, addr + done, count - done);
+		n = s->m->relay ? vfio_relay_write(s->m, addr + done, count - done)
+				: take(s, addr + done, count - done);
 		if (n == -EFAULT)
 			return done ? (ssize_t)done : n;
 		if (n < 0) {

@@ -18,7 +18,8 @@ struct vfio_migrate {
 	bool deferred_reset;
 	struct vfio_device *dev; /* NULL: it is gone */
 	const struct vfio_migrate_ops *ops;
-	uint32_t state;
+	const struct vfio_migrate_relay *relay; /* instead of ops, or NULL */
+	uint32_t state;				/* with a relay, what it was when it was set */
 	bool tracking;
 	bool precopy_v2;
 	struct vfio_stream *stream; /* of the state that it is in, with a reference; or NULL */
@@ -29,6 +30,20 @@ struct vfio_migrate {
 void vfio_migrate_unlock(struct vfio_migrate *m);
 /* Give back a reference to the device's part, of a stream that is freed. */
 void vfio_migrate_put(struct vfio_migrate *m);
+
+/* The state was left: its stream ends. */
+void vfio_migrate_end_stream(struct vfio_migrate *m);
+/* True if it is in one of the states of PRE_COPY. */
+bool vfio_migrate_in_precopy(const struct vfio_migrate *m);
+
+/* ---- relay.c: vfio_migrate_set() and the like of a device whose state somebody else keeps ---- */
+
+int vfio_relay_set(struct vfio_migrate *m, uint32_t state);
+uint32_t vfio_relay_state(struct vfio_migrate *m);
+/* Read some of the stream into memory of base/heap.h, the caller's: *@len 0: there is no more. */
+int vfio_relay_read(struct vfio_migrate *m, void **out, size_t *len);
+/* Write bytes of the client's: how many (at least one), or -errno. */
+ssize_t vfio_relay_write(struct vfio_migrate *m, uintptr_t addr, size_t count);
 
 /* Make a stream of @m with one reference, the first record of one that is read in it; or NULL. */
 struct vfio_stream *vfio_stream_new(struct vfio_migrate *m, bool resuming);
