@@ -37,7 +37,7 @@ struct waiter {
 	struct vu_message *out; /* gets it */
 	bool done;
 	bool sleeping;
-	pthread_cond_t wake;
+	pthread_cond_t wake; /* signalled with the lock, so it is free when its waiter has that */
 	struct waiter *before, *after;
 };
 
@@ -51,11 +51,12 @@ struct vu_conn {
 	char *name;
 	atomic_int error; /* 0, or why it is dead; set once, with lock held */
 
-	pthread_mutex_t send_lock; /* of the socket's sending side */
+	pthread_mutex_t send_lock;     /* of the socket's sending side */
+	atomic_uint sends_fds;	       /* a message has at most */
+	_Atomic uint64_t send_timeout; /* limits.timeout_ns */
 
 	pthread_mutex_t lock; /* of all below, but for the stream */
 	struct vu_conn_limits limits;
-	uint32_t sends_fds;
 	bool reading; /* a thread has the reader's turn */
 	struct waiter *waiters, *last_waiter;
 	struct queued *queue, **queue_end; /* commands */
@@ -96,7 +97,8 @@ int vu_conn_new(int fd, const char *name, const struct vu_conn_limits *limits, s
 	c->fd = own;
 	c->name = strcpy(copy, name);
 	c->limits = *limits;
-	c->sends_fds = VU_DEFAULT_FDS;
+	atomic_init(&c->sends_fds, VU_DEFAULT_FDS);
+	atomic_init(&c->send_timeout, limits->timeout_ns);
 	c->queue_end = &c->queue;
 	init_locks(c);
 	vu_stream_init(&c->stream, own, c->name);
@@ -142,8 +144,9 @@ void vu_conn_set_limits(struct vu_conn *c, const struct vu_conn_limits *limits, 
 {
 	pthread_mutex_lock(&c->lock);
 	c->limits = *limits;
-	c->sends_fds = sends_fds;
 	pthread_mutex_unlock(&c->lock);
+	atomic_store_explicit(&c->sends_fds, sends_fds, memory_order_relaxed);
+	atomic_store_explicit(&c->send_timeout, limits->timeout_ns, memory_order_relaxed);
 }
 
 static void wake(struct waiter *w)
@@ -414,6 +417,13 @@ static int wait_for_room(struct vu_conn *c, uint64_t deadline)
 	return rc < 0 && rc != -EINTR ? rc : 0;
 }
 
+/* Let it be dead, and say why it is: maybe another one was first. */
+static int dead(struct vu_conn *c, int error)
+{
+	vu_conn_kill(c, error);
+	return vu_conn_error(c);
+}
+
 /* Take @n bytes from the front of what is to be sent. */
 static void advance(struct msghdr *mh, size_t n)
 {
@@ -428,10 +438,11 @@ static void advance(struct msghdr *mh, size_t n)
 	}
 }
 
-/* Send all of @mh, @left bytes, with the send_lock. */
-static int send_all(struct vu_conn *c, struct msghdr *mh, size_t left, uint64_t timeout_ns)
+/* Send all of @mh, @size bytes, with the send_lock. */
+static int send_all(struct vu_conn *c, struct msghdr *mh, size_t size)
 {
-	uint64_t deadline = 0;
+	uint64_t deadline = 0, timeout_ns;
+	size_t left = size;
 	long n;
 	int rc;
 
@@ -445,36 +456,37 @@ static int send_all(struct vu_conn *c, struct msghdr *mh, size_t left, uint64_t 
 			mh->msg_control = NULL;
 			mh->msg_controllen = 0;
 		} else if (n == -EWOULDBLOCK) {
+			timeout_ns = atomic_load_explicit(&c->send_timeout, memory_order_relaxed);
 			if (!deadline)
 				deadline = timeout_ns ? now_ns() + timeout_ns : UINT64_MAX;
 			rc = wait_for_room(c, deadline);
 			if (rc)
-				return rc;
+				return dead(c, rc);
 		} else if (n != -EINTR) {
-			return n == -EPIPE ? -ECONNRESET : (int)n;
+			rc = n == -EPIPE ? -ECONNRESET : (int)n;
+			/* nothing that could be read may follow a part of a message */
+			return left < size || rc == -ECONNRESET ? dead(c, rc) : rc;
 		}
 	}
 	return 0;
 }
 
-/* Send one message. 0; -EMSGSIZE, and nothing was sent; why the connection is dead. */
+/*
+ * Send one message. 0; why the connection is dead; or another error, and nothing was sent:
+ * -EMSGSIZE, or what the kernel says of the descriptors.
+ */
 static int send_message(struct vu_conn *c, struct vu_header *h, const struct iovec *iov,
 			unsigned iovcnt, const int *fds, unsigned num_fds)
 {
 	_Alignas(struct cmsghdr) char control[CMSG_SPACE(VU_MAX_FDS * sizeof(int))];
-	struct iovec all[1 + VU_MAX_IOV];
+	struct iovec all[1 + VU_MAX_IOV] = { { .iov_base = h, .iov_len = HEADER } };
 	struct msghdr mh = { .msg_iov = all, .msg_iovlen = 1 + iovcnt };
-	uint64_t size = HEADER, timeout_ns;
-	uint32_t sends_fds;
+	uint64_t size = HEADER;
 	int rc;
 
-	pthread_mutex_lock(&c->lock);
-	sends_fds = c->sends_fds;
-	timeout_ns = c->limits.timeout_ns;
-	pthread_mutex_unlock(&c->lock);
-	if (iovcnt > VU_MAX_IOV || num_fds > sends_fds || num_fds > VU_MAX_FDS)
+	if (iovcnt > VU_MAX_IOV || num_fds > VU_MAX_FDS ||
+	    num_fds > atomic_load_explicit(&c->sends_fds, memory_order_relaxed))
 		return -EMSGSIZE;
-	all[0] = (struct iovec){ .iov_base = h, .iov_len = HEADER };
 	for (unsigned i = 0; i < iovcnt; i++) {
 		all[1 + i] = iov[i];
 		if (iov[i].iov_len > UINT32_MAX - size)
@@ -495,14 +507,8 @@ static int send_message(struct vu_conn *c, struct vu_header *h, const struct iov
 	}
 	pthread_mutex_lock(&c->send_lock);
 	rc = vu_conn_error(c);
-	if (!rc) {
-		rc = send_all(c, &mh, size, timeout_ns);
-		/* nothing that could be read may follow a part of a message */
-		if (rc) {
-			vu_conn_kill(c, rc);
-			rc = vu_conn_error(c);
-		}
-	}
+	if (!rc)
+		rc = send_all(c, &mh, size);
 	pthread_mutex_unlock(&c->send_lock);
 	return rc;
 }
@@ -547,14 +553,13 @@ int vu_conn_call(struct vu_conn *c, const struct vu_call *call, struct vu_messag
 	h.id = w.id;
 	rc = send_message(c, &h, call->iov, call->iovcnt, call->fds, call->num_fds);
 	pthread_mutex_lock(&c->lock);
-	if (rc == -EMSGSIZE)
-		id_give(c, w.id);
-	else if (!rc)
+	if (!rc)
 		rc = wait_for(c, &w, u);
+	else if (!vu_conn_error(c))
+		id_give(c, w.id); /* it was not sent */
 	remove_waiter(c, &w);
 	give_turn(c);
 	pthread_mutex_unlock(&c->lock);
-	pthread_cond_destroy(&w.wake);
 	if (!rc)
 		rc = error_of(&reply->header);
 	else if (rc == -EAGAIN)
@@ -600,7 +605,6 @@ int vu_conn_next(struct vu_conn *c, uint64_t timeout_ns, struct vu_message *out)
 		rc = vu_conn_reply(c, &out->header, out->error, NULL, 0, NULL, 0);
 		vu_message_fini(out);
 	} while (!rc);
-	pthread_cond_destroy(&w.wake);
 	return rc;
 }
 

@@ -120,7 +120,8 @@ struct vu_call {
  * on, and drops that reply.
  *
  * Return: 0; the peer's error as -errno (-EIO: it said an error without a number that is one);
- * -ETIMEDOUT; -EMSGSIZE: more descriptors than the peer takes, or no message is so long; -ENOMEM or
+ * -ETIMEDOUT; -EMSGSIZE: more descriptors than the peer takes, or no message is so long; what the
+ * kernel says of descriptors that cannot be sent (-EBADF); -ENOMEM or
  * -EINVAL: the reply came, but there was no room for it, or it had too many descriptors; or why it
  * is dead. With an error @reply is empty.
  */
@@ -128,7 +129,7 @@ int vu_conn_call(struct vu_conn *c, const struct vu_call *call, struct vu_messag
 /**
  * vu_conn_post - send a command that is not to be answered (VU_FLAG_NO_REPLY)
  *
- * Return: 0, -EMSGSIZE, or why it is dead.
+ * Return: 0; -EMSGSIZE or -EBADF as vu_conn_call(); or why it is dead.
  */
 int vu_conn_post(struct vu_conn *c, const struct vu_call *call);
 /**
@@ -146,8 +147,7 @@ int vu_conn_next(struct vu_conn *c, uint64_t timeout_ns, struct vu_message *out)
  * vu_conn_reply - answer @to, unless it wants no answer
  * @error: 0, or -errno: then nothing follows the header
  *
- * Return: 0; -EMSGSIZE: more descriptors than the peer takes, or no message is so long, and nothing
- * was sent; or why it is dead.
+ * Return: 0; -EMSGSIZE or -EBADF as vu_conn_call(), and nothing was sent; or why it is dead.
  */
 int vu_conn_reply(struct vu_conn *c, const struct vu_header *to, int error, const struct iovec *iov,
 		  unsigned iovcnt, const int *fds, unsigned num_fds);

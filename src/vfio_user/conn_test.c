@@ -533,6 +533,10 @@ static void test_too_much_to_send(void **state)
 	call.num_fds = 9;
 	assert_int_equal(vu_conn_call(c[0], &call, &m), -EMSGSIZE);
 	assert_int_equal(vu_conn_post(c[0], &call), -EMSGSIZE);
+	call.num_fds = 1;
+	fds[0] = -1;
+	assert_int_equal(vu_conn_call(c[0], &call, &m), -EBADF);
+	assert_int_equal(vu_conn_post(c[0], &call), -EBADF);
 	call.num_fds = 0;
 	iov[0].iov_len = UINT32_MAX;
 	assert_int_equal(vu_conn_call(c[0], &call, &m), -EMSGSIZE);
