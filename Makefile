@@ -74,8 +74,9 @@ $(call folder,conform,base)
 $(call folder,vmm,machine pci/face.h vfio iommu base,$$(core))
 $(call folder,api,machine pci/face.h vfio iommu base,$$(core))
 $(call folder,ctl,machine machine/run pci/face.h vfio iommu base,$$(core))
-$(call folder,machine,machine/run machine/view v3 vfio_pci host vfio models models/net pci iommu \
-	base,$$(models))
+$(call folder,machine,machine/run machine/view v3 vfio_pci host \
+	vfio_user/client/client.h vfio models models/net pci iommu \
+	base,vfio_user vfio_user/client $$(models))
 $(call folder,machine/run,machine/view vfio/abi.h pci/face.h base,v3 vfio_pci vfio pci iommu)
 $(call folder,machine/view,v3/map.h vfio/abi.h vfio/kernel.h vfio/nodes.h pci/face.h iommu base,\
 	v3 vfio_pci vfio pci)
@@ -83,6 +84,7 @@ $(call folder,uapi,v3/v3.h vfio iommu base,$$(core))
 $(call folder,v3,vfio_pci/reset.h vfio pci iommu base,vfio_pci models/testdev)
 $(call folder,vfio_pci,vfio pci iommu base,models/testdev)
 $(call folder,host,vfio iommu base)
+$(call folder,vfio_user/client,vfio_user vfio iommu base)
 $(call folder,vfio_user,base)
 $(call folder,vfio,iommu base)
 $(call folder,models,$$(models),pci iommu base)

@@ -82,6 +82,11 @@ refuses "a real device has no bus=: it has a place" run --device host=01:00.0,bu
 refuses "a real device has no image=" run --device host=01:00.0,image=x -- "${T[@]}"
 refuses "in a run without one (--noiommu)" run --noiommu all --device host=01:00.0 -- "${T[@]}"
 refuses "has no real devices" run --abi v3 --device host=01:00.0 -- "${T[@]}"
+refuses "is its server running?" run --device socket=/nowhere/x.sock -- "${T[@]}"
+refuses "in a run without an IOMMU (--noiommu)" run --noiommu all --device socket=x.sock -- "${T[@]}"
+refuses "has no devices behind a socket" run --abi v3 --device socket=x.sock -- "${T[@]}"
+refuses "a device behind a socket has no image=" run --device socket=x.sock,image=x -- "${T[@]}"
+refuses "write seconds, 1 to 3600" run --device socket=x.sock,timeout=0 -- "${T[@]}"
 refuses "there is no model 'nothing'" run --device nothing -- "${T[@]}"
 refuses "did you mean 'nvme'" run --device nmve,image=x -- "${T[@]}"
 refuses "did you mean 'edu'" models edi
@@ -237,7 +242,7 @@ refuses "cannot load this model" run --device ./no-such.so -- "${T[@]}"
 
 echo "# models and dump"
 is "the help of run tells of real devices" "$("$U" help run | grep -c "host=ADDRESS")" 1
-is "models" "$("$U" models --names | tr '\n' ' ')" "nvme edu testdev igb host= "
+is "models" "$("$U" models --names | tr '\n' ' ')" "nvme edu testdev igb host= socket= "
 is "every model is explained" "$("$U" models | grep -cE '^(edu|testdev|nvme|igb)$')" 4
 is "one model" "$("$U" models edu | grep -c '^testdev')" 0
 if command -v lspci >/dev/null; then

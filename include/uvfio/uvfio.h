@@ -96,15 +96,25 @@ UVFIO_PUBLIC int uvfio_add(struct uvfio *u, const char *spec, char *addr);
 /**
  * uvfio_open() - Open a device for driving it.
  * @u: the machine.
- * @addr: the device's address; "0000:" may be left out.
+ * @addr: the device's address; "0000:" may be left out. Or "vfio-user:" and the path of the socket
+ *	of a server of vfio-user: its device.
  * @out: gets the device, to be closed with uvfio_close().
  *
  * The device is reset, as by opening it through VFIO, and it sees the address space of @u. All
  * devices of its IOMMU group do.
  *
+ * A device behind a socket is plugged in at the first time, as by uvfio_add() of "socket=" and the
+ * path, where it stays; options go that other way. Its server reaches what uvfio_dma_map() and
+ * uvfio_dma_alloc() gave. Where that is private memory the server gets this process's whole address
+ * space as a file, and has to be trusted; "socket=PATH,memory=messages" does without. When the
+ * server dies the device reads as all ones; the next open connects anew.
+ *
  * Context: any thread. It waits for other calls that plug, open or close devices of @u.
- * Return: 0; -ENODEV: there is none at @addr, or a driver of the host has it (driver=igb);
- * -EBUSY: it is open; -ENOMEM.
+ * Return: 0; -ENODEV: there is none at @addr, or a driver of the host has it (driver=igb), or
+ * another one is behind the socket than before; -EBUSY: it is open; -ENOMEM; for a socket:
+ * -ENOENT, -ECONNREFUSED, -EACCES: nobody listens there, or not to us; -ETIMEDOUT: the server does
+ * not answer, or has another client; -EPROTO: it does not speak vfio-user; -EOPNOTSUPP: its device
+ * is no PCI function; or what it answered.
  */
 UVFIO_PUBLIC int uvfio_open(struct uvfio *u, const char *addr, struct uvfio_device **out);
 

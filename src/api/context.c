@@ -165,12 +165,37 @@ static int open_device(struct uvfio *u, struct machine_device *d, struct uvfio_d
 	return 0;
 }
 
+#define SOCKET "vfio-user:"
+
+/* Open the device behind the socket at @path, which is plugged in if it is not yet. */
+static int open_socket(struct uvfio *u, const char *path, struct uvfio_device **out)
+{
+	struct machine_device *d;
+	char *spec;
+	int rc;
+
+	rc = machine_spec_of_socket(path, &spec);
+	if (rc)
+		return api_fail(u, rc, "%s: out of memory", path);
+	pthread_mutex_lock(&u->lock);
+	d = machine_find_socket(u->machine, path);
+	if (!d)
+		rc = add(u, spec, &d);
+	if (!rc)
+		rc = open_device(u, d, out);
+	pthread_mutex_unlock(&u->lock);
+	free(spec);
+	return rc;
+}
+
 int uvfio_open(struct uvfio *u, const char *addr, struct uvfio_device **out)
 {
 	API_CALL();
 	struct machine_device *d;
 	int rc;
 
+	if (!strncmp(addr, SOCKET, strlen(SOCKET)))
+		return open_socket(u, addr + strlen(SOCKET), out);
 	pthread_mutex_lock(&u->lock);
 	d = machine_find(u->machine, addr);
 	rc = d ? open_device(u, d, out)

@@ -125,6 +125,7 @@ static const struct cli_option options[] = {
 	[OPT_DEVICE] = { "device", "SPEC",
 			 "plug a device in: MODEL[,option=value]..., or ./PLUGIN.so[,...],\n"
 			 "or a real one, which the host's vfio-pci has: host=ADDRESS[,...];\n"
+			 "or one behind a socket, which a server has: socket=PATH[,...];\n"
 			 "may be given several times; `uvfio models` lists models and options" },
 	[OPT_IOMMU] = { "iommu", "OPTION",
 			"what the IOMMU has: dirty-tracking=on, or off (the default)" },

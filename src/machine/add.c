@@ -169,6 +169,11 @@ static int plan(struct machine *m, struct plugged *dev, char **err)
 {
 	int rc = dev->provider->is_real ? check_real(m, dev, err) : 0;
 
+	if (m->noiommu && dev->provider->needs_iommu)
+		return machine_fail(err, -EINVAL,
+				    "%s: its server is told of memory as it is mapped: it cannot "
+				    "be in a run without an IOMMU (--noiommu)",
+				    dev->spec.model);
 	if (!rc && dev->provider->place && !dev->settled)
 		rc = find_own_place(m, dev, err);
 	if (!rc)

@@ -39,8 +39,9 @@ void machine_unhold(struct machine *m);
 /* ---- plugging in ---- */
 
 /*
- * Plug in the device of @spec: "MODEL[,opt=val...]", "./plugin.so[,...]", or "host=ADDRESS[,...]",
- * a real one; a comma in a value is written ",,". options.c has the options of every device.
+ * Plug in the device of @spec: "MODEL[,opt=val...]", "./plugin.so[,...]", "host=ADDRESS[,...]", a
+ * real one, or "socket=PATH[,...]", one behind a socket; a comma in a value is written ",,".
+ * options.c has the options of every device.
  * Without addr= it gets 0000:01:00.0, 0000:02:00.0, ..., without group= the first free one of 1, 2,
  * ..., and a real one what it has in the host. 0 or -errno with a sentence.
  */
@@ -117,6 +118,12 @@ void machine_set_device_memory(struct machine *m,
  */
 int machine_spec_absolute(const char *spec, char **out, char **err);
 
+/*
+ * Have the spec of the device behind the socket at @path (or "fd:N") in *@out, malloc'ed: a comma
+ * is written twice there. 0 or -ENOMEM.
+ */
+int machine_spec_of_socket(const char *path, char **out);
+
 /* ---- looking ---- */
 
 struct vfio_system *machine_system(struct machine *m);
@@ -127,6 +134,8 @@ struct machine_device *machine_device(struct machine *m, unsigned i); /* NULL: t
 struct machine_device *machine_vf(struct machine *m, const struct machine_device *pf, unsigned i);
 /* Return the device or VF at @addr, with or without "0000:"; NULL: there is none. */
 struct machine_device *machine_find(struct machine *m, const char *addr);
+/* Return the device behind the socket at @path that is plugged in already; NULL: there is none. */
+struct machine_device *machine_find_socket(struct machine *m, const char *path);
 /* True if @d is a real device, at the address that it has in the host. */
 bool machine_device_is_real(const struct machine_device *d);
 /*

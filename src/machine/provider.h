@@ -2,7 +2,7 @@
 /*
  * machine/provider.h: the seam between the machine and those who make devices for it. The machine
  * knows places, groups, claims and the view; a provider knows what a device is: a function in this
- * process (software.c), a real device (host.c), later a process at the other end of a socket.
+ * process (software.c), a real device (host.c), a server at the other end of a socket (remote.c).
  *
  * The machine calls a provider with plug_lock held, so never twice at a time for one device.
  */
@@ -61,11 +61,15 @@ struct machine_provider {
 	 * and what such a device is.
 	 */
 	const char *prefix, *argument, *summary;
+	/* True if what follows @prefix is the path of a file. NULL: it never is. */
+	bool (*is_path)(const char *argument);
 	/*
 	 * Its devices are real: they have addresses when they are made, the kernel's IOMMU is
 	 * before them, and their mapped BARs are memory that a guest of KVM can have, too.
 	 */
 	bool is_real;
+	/* Its devices do DMA by what is mapped for them: they cannot be where there is no IOMMU. */
+	bool needs_iommu;
 	/* With @prefix: the options that such a device has of its own; ends with no name. */
 	const struct uvfio_option *options;
 	/*
@@ -156,4 +160,6 @@ struct machine_provider {
 extern const struct machine_provider machine_software;
 /* Real devices, which the kernel's VFIO has. */
 extern const struct machine_provider machine_host;
+/* Devices behind a socket, which servers of vfio-user have. */
+extern const struct machine_provider machine_remote;
 #endif

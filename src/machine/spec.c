@@ -27,7 +27,8 @@ int machine_fail(char **err, int rc, const char *fmt, ...)
 	return rc;
 }
 
-const struct machine_provider *const machine_providers[] = { &machine_host, &machine_software };
+const struct machine_provider *const machine_providers[] = { &machine_host, &machine_remote,
+							     &machine_software };
 
 const struct machine_provider *machine_provider_of(const char *model)
 {
@@ -160,6 +161,23 @@ static void put_path(FILE *f, const char *cwd, const char *path)
 	put_escaped(f, path);
 }
 
+/* Write the first word of a spec: the name of a model, its file, or a provider's device. */
+static void put_model(FILE *f, const char *cwd, const struct machine_spec *s,
+		      const struct uvfio_model *model)
+{
+	const struct machine_provider *p = machine_provider_of(s->model);
+	size_t len = p->prefix ? strlen(p->prefix) : 0;
+
+	if (p->is_path && p->is_path(s->model + len)) {
+		put_escaped(f, p->prefix);
+		put_path(f, cwd, s->model + len);
+	} else if (model && machine_model_is_path(s->model)) {
+		put_path(f, cwd, s->model);
+	} else {
+		put_escaped(f, s->model);
+	}
+}
+
 static bool is_path_option(const struct uvfio_model *model, const char *name)
 {
 	for (const struct uvfio_option *o = model ? model->options : NULL; o && o->name; o++)
@@ -199,10 +217,7 @@ int machine_spec_absolute(const char *spec, char **out, char **err)
 		rc = machine_fail(err, -ENOMEM, "out of memory");
 		goto out;
 	}
-	if (model && machine_model_is_path(s.model))
-		put_path(f, cwd, s.model);
-	else
-		put_escaped(f, s.model);
+	put_model(f, cwd, &s, model);
 	for (unsigned i = 0; i < s.num_opts; i++) {
 		fprintf(f, ",%s=", s.opts[i].name);
 		if (is_path_option(model, s.opts[i].name))

@@ -115,7 +115,7 @@ static void refused(void **state)
 		{ "igb,driver=igb,sriov_numvfs=1", NULL, "has the driver igb", -ENODEV },
 		{ "igb,driver=none", NULL, "cannot be assigned", -ENODEV },
 		{ "igb,sriov_numvfs=100", NULL, "virtual functions", -ERANGE },
-		{ "vfio-user:/run/x", NULL, "not supported yet", -ENOTSUP },
+		{ "vfio-user:/run/x", NULL, "is its server running?", -ENOENT },
 		/* real ones, which no host has */
 		{ "ffff:ff:1f.7", NULL, "no PCI device ffff:ff:1f.7", -ENODEV },
 		{ "fd:0,ffff:ff:1f.7", NULL, "no PCI device ffff:ff:1f.7", -ENODEV },

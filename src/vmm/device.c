@@ -159,6 +159,14 @@ static int host_spec(const char *spec, char **out)
 	return -ENOMEM;
 }
 
+#define SOCKET "vfio-user:"
+
+/* True if @spec is of a device behind a socket. */
+static bool is_socket(const char *spec)
+{
+	return !strncmp(spec, SOCKET, strlen(SOCKET));
+}
+
 /* Find the device of @spec in the machine, or plug it in. 0 or -errno with a sentence. */
 static int plug(struct uvfio_vm *vm, const char *spec, struct uvfio_vm_device *dev)
 {
@@ -166,12 +174,11 @@ static int plug(struct uvfio_vm *vm, const char *spec, struct uvfio_vm_device *d
 	char *host;
 	int rc;
 
-	if (!strncmp(spec, "vfio-user:", 10))
-		return vm_fail(vm, -ENOTSUP, "%s: devices behind a socket are not supported yet",
-			       spec);
-	dev->plugged = machine_find(vm->machine, spec);
+	dev->plugged = is_socket(spec) ? machine_find_socket(vm->machine, spec + strlen(SOCKET))
+				       : machine_find(vm->machine, spec);
 	if (!dev->plugged) {
-		rc = host_spec(spec, &host);
+		rc = is_socket(spec) ? machine_spec_of_socket(spec + strlen(SOCKET), &host)
+				     : host_spec(spec, &host);
 		if (rc)
 			return vm_fail(vm, rc, "out of memory");
 		rc = plug_new(vm, host ? host : spec, &dev->plugged);

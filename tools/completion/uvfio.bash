@@ -43,6 +43,10 @@ _uvfio_device() {
 		_uvfio_offer -W "$names" -P host= -- "${cur#host=}"
 		return
 	fi
+	if [[ -z $before && $cur == socket=* ]]; then
+		_uvfio_offer -f -P socket= -- "${cur#socket=}"
+		return
+	fi
 	if [[ -z $before ]]; then
 		names=$("$uvfio" models --names 2>/dev/null)
 		_uvfio_words "$names"

@@ -1,0 +1,230 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * vfio_user/client/internal.h: a device behind a socket from the inside.
+ *
+ * Lock order: vfio_device.lock > vu_client.irq_lock > vu_client.config_lock; the address space's >
+ * vu_dma.lock. config_lock and vu_dma.lock are held around nothing but what they guard, irq_lock
+ * around messages, which wait for nobody here.
+ */
+#ifndef VFIO_USER_CLIENT_INTERNAL_H
+#define VFIO_USER_CLIENT_INTERNAL_H
+#include <errno.h>
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stddef.h>
+#include <string.h>
+
+#include "base/heap.h"
+#include "base/itree.h"
+#include "base/report.h"
+#include "base/sys.h"
+#include "base/util.h"
+#include "iommu/device.h"
+#include "vfio/ioas.h"
+#include "vfio/irqfd.h"
+#include "vfio_user/caps.h"
+#include "vfio_user/client/client.h"
+#include "vfio_user/conn.h"
+
+/* A reply is late, and the log says so; and it does not come any more. */
+#define VU_CLIENT_LATE_NS    5000000000ull
+#define VU_CLIENT_TIMEOUT_NS 60000000000ull
+/* Descriptors that a message of a server's may have: those of a region. */
+#define VU_CLIENT_FDS 64u
+
+#define VU_CLIENT_REGIONS 64u /* more than any device has */
+#define VU_CLIENT_IRQS	  16u
+#define VU_CONFIG_SIZE	  4096u
+
+/* Words for a user, of what failed first. */
+struct vu_why {
+	char text[256];
+};
+/* Have the sentence FORMAT in @why, unless there is one, and return @rc. */
+int vu_fail(struct vu_why *why, int rc, const char *format, ...)
+	__attribute__((format(printf, 3, 4)));
+
+/* One connection. Of those who use it, and who may yet when the device is closed. */
+struct vu_session {
+	struct ref ref;
+	struct vu_client *c;
+	struct vu_conn *conn;
+	struct vu_conn *twin; /* the server's commands come by it; NULL: by @conn */
+	struct vu_caps caps;  /* what was agreed */
+	uint32_t max_data;    /* that one message may carry in either direction */
+	atomic_bool lost;     /* it does not answer any more */
+	atomic_bool closing;  /* by us */
+	struct loop_watch *_Atomic watch;
+	pthread_t thread; /* that takes the server's commands, with no twin */
+	bool has_thread;
+};
+
+/* A region, as the server told of it. */
+struct vu_region {
+	bool there;
+	struct vfio_region info;
+	struct vfio_region_area *areas;
+	int *fds; /* those of its areas, private */
+	unsigned num_fds;
+};
+
+/* What of the address space the server was told (dma.c). */
+struct vu_dma {
+	struct vfio_ioas_listener listener;
+	struct vfio_ioas *io; /* under the locks of vfio_device_ops.attach */
+	struct vu_session *s; /* with a reference */
+	struct itree pieces;  /* under the address space's lock */
+	atomic_uint num_pieces;
+	int self;     /* the file of our address space, or -1 */
+	bool no_file; /* the server does not read and write files */
+};
+
+struct vu_client {
+	struct vfio_device vdev;
+	struct iommu_device iommu;
+	struct vu_client_options o;
+	char *where;
+	int given; /* a connected socket, of who opened it before us; -1: none */
+	bool given_used;
+	enum vu_client_mmap mmap;
+	struct vu_session *spare; /* of vu_client_new(), for the next open */
+	/* below: changed when it is opened and closed, under vfio_device.lock */
+	enum vu_client_mmap learnt_mmap; /* that the regions go by */
+	struct vu_session *session;	 /* NULL: it is not open */
+	struct vu_region regions[VU_CLIENT_REGIONS];
+	struct vfio_irq irqs[VU_CLIENT_IRQS]; /* flags and count 0: it is not there */
+	bool irq_of_server[VU_CLIENT_IRQS];   /* ERR, REQ: the server has it, too */
+	pthread_mutex_t irq_lock;	      /* one sets interrupts at a time; guards: */
+	bool irqs_on[VU_CLIENT_IRQS];	      /* it has eventfds at the server */
+	struct vfio_trigger err, req;	      /* the user's, which we signal, too */
+	struct cds_list_head ioeventfds;      /* vu_ioeventfd */
+	unsigned num_ioeventfds;
+	struct vu_dma dma;
+	pthread_mutex_t config_lock; /* a leaf; guards: */
+	uint8_t config[VU_CONFIG_SIZE];
+	unsigned config_size;
+	uint32_t id; /* vendor and device, by which a later open knows it */
+	uint32_t bar_registers[VU_CLIENT_BARS]; /* what firmware wrote */
+	uint8_t line;
+	uint16_t decode;
+	unsigned pm;				   /* offset of its power capability; 0: none */
+	bool known;				   /* it was looked at before */
+	struct vu_client_bar bars[VU_CLIENT_BARS]; /* set once, by vu_client_new() */
+	atomic_bool decodes; /* the device answers at its BARs, as far as the user's writes tell */
+};
+
+static inline struct vu_client *to_client(struct vfio_device *dev)
+{
+	return container_of_type(dev, struct vu_client, vdev);
+}
+
+/* ---- session.c ---- */
+
+/* Connect to where @c is, and agree on a version: *@out has one reference. 0 or -errno. */
+int vu_session_new(struct vu_client *c, struct vu_session **out, struct vu_why *why);
+void vu_session_get(struct vu_session *s);
+void vu_session_put(struct vu_session *s);
+/* End it: the server sees us go; who waits in it gets an error. */
+void vu_session_end(struct vu_session *s);
+/* In a forked child. */
+void vu_session_abandon(struct vu_session *s);
+/*
+ * Send a command and wait for its answer of at least @min bytes, which is the caller's to end.
+ * 0; the server's errno; -EIO, with a line: no answer, or one that is none.
+ */
+struct vu_request {
+	uint16_t command;
+	struct iovec iov[3];
+	unsigned iovcnt;
+	const int *fds;
+	unsigned num_fds;
+	size_t min;
+};
+int vu_session_call(struct vu_session *s, const struct vu_request *r, struct vu_message *reply);
+/* The same, of which nothing but its success is looked at. */
+int vu_session_do(struct vu_session *s, const struct vu_request *r);
+/* Send a command that is not answered. 0 or -EIO. */
+int vu_session_post(struct vu_session *s, const struct vu_request *r);
+/* Its server is gone, or talks nonsense: once, with a line. */
+void vu_session_lost(struct vu_session *s);
+static inline bool vu_session_is_lost(struct vu_session *s)
+{
+	return atomic_load_explicit(&s->lost, memory_order_acquire);
+}
+
+/* ---- commands.c: what the server asks us ---- */
+
+/* From now on its commands are answered. 0 or -errno. */
+int vu_commands_start(struct vu_session *s);
+/* No more; nobody answers one when this returns. */
+void vu_commands_stop(struct vu_session *s);
+
+/* ---- learn.c: what the device is ---- */
+
+/* Ask for regions and interrupts of the device at the other end of @s. 0 or -errno. */
+int vu_learn(struct vu_client *c, struct vu_session *s, struct vu_why *why);
+/* Free what was learnt last. */
+void vu_forget(struct vu_client *c);
+
+/* ---- face.c: config space and BARs for a bus ---- */
+
+/*
+ * Read config space by region 7, which is known. 0 or -errno: -ENODEV: it is not the device that it
+ * was.
+ */
+int vu_face_look(struct vu_client *c, struct vu_session *s, struct vu_why *why);
+/* Note the BARs, whose regions are known, or see that they are the same still. The same. */
+int vu_face_bars(struct vu_client *c, struct vu_why *why);
+/* True if region @index is a BAR of memory. */
+bool vu_face_is_memory(struct vu_client *c, uint32_t index);
+/* Return in which BAR the MSI-X table is; -1: there is none. */
+int vu_face_msix_table(struct vu_client *c);
+/* True if [@pos, @pos + @size) of BAR @bar has some of it. */
+bool vu_face_touches_msix(struct vu_client *c, uint32_t bar, uint64_t pos, uint64_t size);
+/* Write to the device what a firmware set; it is just open, or reset. */
+void vu_face_restore(struct vu_client *c, struct vu_session *s);
+/* The user has read, or written, these bytes of config space. */
+void vu_face_note(struct vu_client *c, uint64_t pos, const void *buf, size_t count, bool write);
+
+/* ---- regions.c ---- */
+
+/* Access a region by messages: bytes done, or -errno. */
+ssize_t vu_region_rw(struct vu_session *s, uint32_t index, uint64_t pos, void *buf, size_t count,
+		     bool write);
+int vu_client_get_region(struct vfio_device *dev, uint32_t index, struct vfio_region *out);
+ssize_t vu_client_rw(struct vfio_device *dev, uint32_t index, uint64_t pos, void *buf, size_t count,
+		     bool write);
+int vu_client_mmio(struct vfio_device *dev, uint32_t index, uint64_t pos, unsigned size,
+		   uint64_t *value, bool write);
+int vu_client_ioeventfd(struct vfio_device *dev, uint32_t flags, uint64_t offset, uint64_t data,
+			int fd);
+/* Take all ioeventfds away. */
+void vu_ioeventfds_drop(struct vu_client *c);
+
+/* ---- irqs.c ---- */
+
+int vu_client_get_irq(struct vfio_device *dev, uint32_t index, struct vfio_irq *out);
+int vu_client_set_irqs(struct vfio_device *dev, const struct vfio_irq_set_args *a);
+void vu_client_request(struct vfio_device *dev, unsigned count);
+/* Interrupts are set up no more: the device was closed. */
+void vu_irqs_drop(struct vu_client *c);
+
+/* ---- dma.c ---- */
+
+int vu_client_attach(struct vfio_device *dev, struct vfio_ioas *io);
+void vu_client_detach(struct vfio_device *dev, struct vfio_ioas *io);
+
+/* ---- memory.c: whose file memory is of ---- */
+
+/* A stretch of the program's memory that is one piece for a server. */
+struct vu_memory {
+	uint64_t size;
+	int fd; /* private, the caller's; -1: it is of no file that others can have */
+	uint64_t offset;
+};
+/*
+ * Look at what begins at @vaddr, up to @size bytes of it. @write: the server will write it. 0 or
+ * -errno: it cannot be told.
+ */
+int vu_memory_at(uint64_t vaddr, uint64_t size, bool write, struct vu_memory *out);
+#endif

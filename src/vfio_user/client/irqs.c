@@ -1,0 +1,249 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * vfio_user/client/irqs.c: interrupts. The server signals the program's own eventfds, which it gets
+ * as descriptors: at most so many in one message as it takes, and each message has one for every
+ * vector that it names, or none. ERR and REQ are ours as well: that a server has died, and that the
+ * machine wants the device back, is told by us.
+ */
+#include "vfio_user/client/internal.h"
+
+int vu_client_get_irq(struct vfio_device *dev, uint32_t index, struct vfio_irq *out)
+{
+	const struct vu_client *c = to_client(dev);
+
+	if (index >= VU_CLIENT_IRQS || (!c->irqs[index].flags && !c->irqs[index].count))
+		return -EINVAL;
+	*out = c->irqs[index];
+	return 0;
+}
+
+static int32_t fd_at(const struct vfio_irq_set_args *a, uint32_t i)
+{
+	int32_t fd;
+
+	memcpy(&fd, (const uint8_t *)a->data + i * sizeof(fd), sizeof(fd));
+	return fd;
+}
+
+/* ---- messages ---- */
+
+/* Send one SET_IRQS; @fds: @a->count of them, or NULL. */
+static int send_irqs(struct vu_session *s, const struct vfio_irq_set_args *a, const int *fds)
+{
+	struct vu_set_irqs set = { sizeof(set), a->flags, a->index, a->start, a->count };
+	struct vu_request r = {
+		.command = VU_DEVICE_SET_IRQS,
+		.iov = { { &set, sizeof(set) } },
+		.iovcnt = 1,
+		.fds = fds,
+		.num_fds = fds ? a->count : 0,
+	};
+
+	if (a->flags & VFIO_IRQ_SET_DATA_BOOL) {
+		r.iov[1] = (struct iovec){ (void *)a->data, a->count };
+		r.iovcnt = 2;
+		set.argsz += a->count;
+	}
+	return vu_session_do(s, &r);
+}
+
+/* Set eventfds for [@from, @to) of @a, all of which there are, or none of which. */
+static int send_run(struct vu_session *s, const struct vfio_irq_set_args *a, uint32_t from,
+		    uint32_t to)
+{
+	struct vfio_irq_set_args part = {
+		.flags = a->flags,
+		.index = a->index,
+		.start = a->start + from,
+		.count = to - from,
+	};
+	int fds[VU_MAX_FDS];
+
+	if (fd_at(a, from) < 0)
+		return send_irqs(s, &part, NULL);
+	for (uint32_t i = from; i < to; i++)
+		fds[i - from] = fd_at(a, i);
+	return send_irqs(s, &part, fds);
+}
+
+/* Return where the run that begins at @from ends: all with an eventfd, or all without. */
+static uint32_t run_end(const struct vu_session *s, const struct vfio_irq_set_args *a,
+			uint32_t from)
+{
+	uint32_t most = s->caps.max_msg_fds < VU_MAX_FDS ? s->caps.max_msg_fds : VU_MAX_FDS, i;
+	bool none = fd_at(a, from) < 0;
+
+	for (i = from + 1; i < a->count && (fd_at(a, i) < 0) == none; i++)
+		if (!none && i - from == most)
+			break;
+	return i;
+}
+
+/* Check the program's eventfds as the kernel does: 0, -EBADF, -EINVAL. */
+static int check_eventfds(const struct vfio_irq_set_args *a)
+{
+	int rc = 0;
+
+	for (uint32_t i = 0; i < a->count && !rc; i++) {
+		int32_t fd = fd_at(a, i);
+
+		if (fd < -1)
+			rc = -EINVAL;
+		else if (fd >= 0)
+			rc = vfio_check_eventfd(fd);
+	}
+	return rc;
+}
+
+/*
+ * Set eventfds by as many messages as it takes. What is not set up yet is so first with all vectors
+ * and no eventfd: a server need not take more later (NORESIZE).
+ */
+static int set_eventfds(struct vu_client *c, const struct vfio_irq_set_args *a)
+{
+	struct vu_session *s = c->session;
+	struct vfio_irq_set_args undo = *a;
+	uint32_t from = 0, to = run_end(s, a, 0);
+	bool was_on = c->irqs_on[a->index];
+	int rc = 0;
+
+	if (to < a->count && !was_on)
+		rc = send_irqs(s, a, NULL);
+	for (; from < a->count && !rc; from = to) {
+		to = run_end(s, a, from);
+		rc = send_run(s, a, from, to);
+		if (rc)
+			break;
+	}
+	if (!rc) {
+		c->irqs_on[a->index] = true;
+		return 0;
+	}
+	/* those that were set are none again, as with the kernel; it is off, if it was */
+	if (was_on && from) {
+		undo.count = from;
+		send_irqs(s, &undo, NULL);
+	} else if (!was_on && to < a->count) {
+		undo.flags = VFIO_IRQ_SET_DATA_NONE | VFIO_IRQ_SET_ACTION_TRIGGER;
+		undo.start = undo.count = 0;
+		send_irqs(s, &undo, NULL);
+	}
+	return rc;
+}
+
+/* ---- INTx, MSI, MSI-X ---- */
+
+static int set_vectors(struct vu_client *c, const struct vfio_irq_set_args *a)
+{
+	uint32_t action = a->flags & VFIO_IRQ_SET_ACTION_TYPE_MASK;
+	bool maskable = c->irqs[a->index].flags & VFIO_IRQ_INFO_MASKABLE;
+	int rc;
+
+	if (a->flags & VFIO_IRQ_SET_DATA_EVENTFD) {
+		rc = check_eventfds(a);
+		if (rc)
+			return rc;
+	}
+	if (action != VFIO_IRQ_SET_ACTION_TRIGGER && !maskable &&
+	    a->index == VFIO_PCI_INTX_IRQ_INDEX) {
+		if (action == VFIO_IRQ_SET_ACTION_MASK)
+			return report_warn("vfio-user-mask", c->vdev.name, -EINVAL,
+					   "SET_IRQS: its server cannot mask INTx");
+		/* it is never masked there, so nothing has to be unmasked */
+		return 0;
+	}
+	if (a->flags & VFIO_IRQ_SET_DATA_EVENTFD && a->count) {
+		if (action == VFIO_IRQ_SET_ACTION_TRIGGER)
+			return set_eventfds(c, a);
+		for (uint32_t i = 0, to; i < a->count; i = to) {
+			to = run_end(c->session, a, i);
+			rc = send_run(c->session, a, i, to);
+			if (rc)
+				return rc;
+		}
+		return 0;
+	}
+	rc = send_irqs(c->session, a, NULL);
+	if (!rc && !a->count && action == VFIO_IRQ_SET_ACTION_TRIGGER)
+		c->irqs_on[a->index] = false;
+	return rc;
+}
+
+/* ---- ERR, REQ ---- */
+
+/* Keep the eventfd of one of the two, by the rules that the kernel has for them. */
+static int set_single(struct vu_client *c, struct vfio_trigger *t,
+		      const struct vfio_irq_set_args *a)
+{
+	int32_t fd;
+	int rc;
+
+	if ((a->flags & VFIO_IRQ_SET_ACTION_TYPE_MASK) != VFIO_IRQ_SET_ACTION_TRIGGER)
+		return -ENOTTY;
+	if (a->start || a->count > 1)
+		return -EINVAL;
+	if (a->flags & VFIO_IRQ_SET_DATA_NONE) {
+		if (!vfio_trigger_is_set(t))
+			return -EINVAL;
+		if (a->count) {
+			vfio_trigger_signal(t);
+			return 0;
+		}
+		fd = -1;
+	} else if (!a->count) {
+		return -EINVAL;
+	} else if (a->flags & VFIO_IRQ_SET_DATA_BOOL) {
+		if (*(const uint8_t *)a->data)
+			vfio_trigger_signal(t);
+		return 0;
+	} else {
+		fd = fd_at(a, 0);
+	}
+	if (fd < -1)
+		return -EINVAL;
+	rc = vfio_trigger_set(t, fd);
+	/* a server that does not take it has nothing to say by it */
+	if (!rc && c->irq_of_server[a->index])
+		send_irqs(c->session, a, fd < 0 ? NULL : &fd);
+	return rc;
+}
+
+int vu_client_set_irqs(struct vfio_device *dev, const struct vfio_irq_set_args *a)
+{
+	struct vu_client *c = to_client(dev);
+	int rc;
+
+	pthread_mutex_lock(&c->irq_lock);
+	if (a->index == VFIO_PCI_ERR_IRQ_INDEX)
+		rc = set_single(c, &c->err, a);
+	else if (a->index == VFIO_PCI_REQ_IRQ_INDEX)
+		rc = set_single(c, &c->req, a);
+	else
+		rc = set_vectors(c, a);
+	pthread_mutex_unlock(&c->irq_lock);
+	return rc;
+}
+
+void vu_client_request(struct vfio_device *dev, unsigned count)
+{
+	struct vu_client *c = to_client(dev);
+
+	if (vfio_trigger_is_set(&c->req)) {
+		if (count % 10 == 0)
+			report_info("device-request", dev->name, 0,
+				    "relaying device request to user (#%u)", count);
+		vfio_trigger_signal(&c->req);
+	} else if (!count) {
+		report_warn("device-request", dev->name, 0,
+			    "no device request channel registered, blocked until released by user");
+	}
+}
+
+void vu_irqs_drop(struct vu_client *c)
+{
+	pthread_mutex_lock(&c->irq_lock);
+	memset(c->irqs_on, 0, sizeof(c->irqs_on));
+	pthread_mutex_unlock(&c->irq_lock);
+	vfio_trigger_set(&c->err, -1);
+	vfio_trigger_set(&c->req, -1);
+}

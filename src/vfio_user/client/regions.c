@@ -1,0 +1,267 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * vfio_user/client/regions.c: registers: each access is a message. A store to a mapped BAR is one
+ * that nobody answers, as a store on a bus is posted: the socket keeps it before later accesses.
+ * Where the device would refuse it (no decoding, asleep) it is answered, since the program is to
+ * get its bus error.
+ */
+#include <urcu/list.h>
+
+#include "vfio_user/client/internal.h"
+
+#define IOEVENTFDS_MAX 1000u /* vfio-pci's */
+
+int vu_client_get_region(struct vfio_device *dev, uint32_t index, struct vfio_region *out)
+{
+	const struct vu_client *c = to_client(dev);
+
+	if (index >= VU_CLIENT_REGIONS || !c->regions[index].there)
+		return -EINVAL;
+	*out = c->regions[index].info;
+	return 0;
+}
+
+/* ---- messages ---- */
+
+static int read_once(struct vu_session *s, struct vu_region_access *a, void *buf)
+{
+	struct vu_request r = {
+		.command = VU_REGION_READ,
+		.iov = { { a, sizeof(*a) } },
+		.iovcnt = 1,
+		.min = sizeof(*a),
+	};
+	struct vu_message reply = { 0 };
+	struct vu_region_access done;
+	int rc = vu_session_call(s, &r, &reply);
+
+	if (rc)
+		return rc;
+	memcpy(&done, reply.data, sizeof(done));
+	if (done.count > a->count || done.count != reply.len - sizeof(done))
+		rc = report_err(REPORT_LIMITED("vfio-user-read"), s->c->vdev.name, -EIO,
+				"region %u: a read of %u bytes at 0x%llx was answered by %zu, and "
+				"said to be %u",
+				a->region, a->count, (unsigned long long)a->offset,
+				reply.len - sizeof(done), done.count);
+	else
+		memcpy(buf, reply.data + sizeof(done), done.count);
+	vu_message_fini(&reply);
+	return rc ? rc : (int)done.count;
+}
+
+static struct vu_request write_request(struct vu_region_access *a, const void *buf)
+{
+	return (struct vu_request){
+		.command = VU_REGION_WRITE,
+		.iov = { { a, sizeof(*a) }, { (void *)buf, a->count } },
+		.iovcnt = 2,
+		.min = sizeof(*a),
+	};
+}
+
+static int write_once(struct vu_session *s, struct vu_region_access *a, const void *buf)
+{
+	struct vu_request r = write_request(a, buf);
+	struct vu_message reply = { 0 };
+	struct vu_region_access done;
+	int rc = vu_session_call(s, &r, &reply);
+
+	if (rc)
+		return rc;
+	memcpy(&done, reply.data, sizeof(done));
+	vu_message_fini(&reply);
+	return done.count > a->count ? -EIO : (int)done.count;
+}
+
+ssize_t vu_region_rw(struct vu_session *s, uint32_t index, uint64_t pos, void *buf, size_t count,
+		     bool write)
+{
+	uint8_t *p = buf;
+	size_t done = 0;
+	int rc = 0;
+
+	while (done < count) {
+		struct vu_region_access a = {
+			.offset = pos + done,
+			.region = index,
+			.count =
+				(uint32_t)(count - done < s->max_data ? count - done : s->max_data),
+		};
+
+		rc = write ? write_once(s, &a, p + done) : read_once(s, &a, p + done);
+		if (rc <= 0)
+			break;
+		done += (size_t)rc;
+		if ((uint32_t)rc < a.count)
+			break;
+	}
+	if (done)
+		return (ssize_t)done;
+	return rc ? rc : count ? -EIO : 0;
+}
+
+ssize_t vu_client_rw(struct vfio_device *dev, uint32_t index, uint64_t pos, void *buf, size_t count,
+		     bool write)
+{
+	struct vu_client *c = to_client(dev);
+	struct vu_session *s = c->session;
+	uint64_t size;
+	ssize_t n;
+
+	if (index >= VU_CLIENT_REGIONS || !c->regions[index].there)
+		return -EINVAL;
+	size = c->regions[index].info.size;
+	if (pos >= size)
+		return -EINVAL;
+	if (count > size - pos)
+		count = (size_t)(size - pos);
+	n = vu_session_is_lost(s) ? -EIO : vu_region_rw(s, index, pos, buf, count, write);
+	if (n < 0 && vu_session_is_lost(s)) {
+		if (!write)
+			memset(buf, 0xff, count);
+		return (ssize_t)count;
+	}
+	if (n > 0 && index == VFIO_PCI_CONFIG_REGION_INDEX)
+		vu_face_note(c, pos, buf, (size_t)n, write);
+	return n;
+}
+
+/* ---- mapped ones ---- */
+
+/* Make one aligned access of 1, 2, 4 or 8 bytes. 0 or -EIO. */
+static int access_once(struct vu_client *c, struct vu_region_access *a, uint64_t *value, bool write)
+{
+	struct vu_session *s = c->session;
+	struct vu_request r;
+	int rc;
+
+	if (!vu_session_is_lost(s)) {
+		if (write && !c->o.no_posts && atomic_load(&c->decodes)) {
+			r = write_request(a, value);
+			rc = vu_session_post(s, &r);
+		} else {
+			rc = write ? write_once(s, a, value) : read_once(s, a, value);
+			rc = rc == (int)a->count ? 0 : -EIO;
+		}
+		if (!rc || !vu_session_is_lost(s))
+			return rc;
+	}
+	if (!write)
+		*value = UINT64_MAX;
+	return 0;
+}
+
+int vu_client_mmio(struct vfio_device *dev, uint32_t index, uint64_t pos, unsigned size,
+		   uint64_t *value, bool write)
+{
+	struct vu_client *c = to_client(dev);
+	uint64_t all = 0, v;
+	unsigned at, n;
+	int rc;
+
+	for (at = 0; at < size; at += n) {
+		struct vu_region_access a = { .offset = pos + at, .region = index };
+
+		for (n = 8; n > size - at || (pos + at) % n; n /= 2)
+			;
+		a.count = n;
+		v = write ? *value >> 8 * at : 0;
+		rc = access_once(c, &a, &v, write);
+		if (rc)
+			return rc;
+		if (n < 8)
+			v &= (1ull << 8 * n) - 1;
+		all |= v << 8 * at;
+	}
+	if (!write)
+		*value = all;
+	return 0;
+}
+
+/* ---- ioeventfds ---- */
+
+struct vu_ioeventfd {
+	struct cds_list_head node; /* vu_client.ioeventfds, under irq_lock */
+	struct vu_client *c;
+	struct vfio_virqfd *virqfd;
+	struct vu_region_access at;
+	uint64_t data;
+};
+
+/* The write is one message; an eventfd that the server would wait for might overtake others. */
+static void fire(void *arg)
+{
+	struct vu_ioeventfd *io = arg;
+	struct vu_region_access a = io->at;
+	uint64_t data = io->data;
+
+	access_once(io->c, &a, &data, true);
+}
+
+static void ioeventfd_free(struct vu_ioeventfd *io)
+{
+	vfio_virqfd_free(io->virqfd);
+	cds_list_del(&io->node);
+	io->c->num_ioeventfds--;
+	heap_free(io);
+}
+
+static int ioeventfd_add(struct vu_client *c, const struct vu_ioeventfd *want, int fd)
+{
+	struct vu_ioeventfd *io;
+	int rc;
+
+	if (c->num_ioeventfds >= IOEVENTFDS_MAX)
+		return -ENOSPC;
+	io = heap_alloc(sizeof(*io));
+	if (!io)
+		return -ENOMEM;
+	*io = *want;
+	io->c = c;
+	rc = vfio_virqfd_new(c->o.irqs, fd, fire, io, &io->virqfd);
+	if (rc) {
+		heap_free(io);
+		return rc;
+	}
+	cds_list_add(&io->node, &c->ioeventfds);
+	c->num_ioeventfds++;
+	return 0;
+}
+
+int vu_client_ioeventfd(struct vfio_device *dev, uint32_t flags, uint64_t offset, uint64_t data,
+			int fd)
+{
+	struct vu_client *c = to_client(dev);
+	const struct vu_ioeventfd want = {
+		.at = { VFIO_REGION_POS(offset), VFIO_REGION_INDEX(offset), flags },
+		.data = data,
+	};
+	struct vu_ioeventfd *io, *same = NULL;
+	int rc = 0;
+
+	if (want.at.region > VFIO_PCI_BAR5_REGION_INDEX ||
+	    !range_within(want.at.offset, flags, c->regions[want.at.region].info.size) ||
+	    vu_face_touches_msix(c, want.at.region, want.at.offset, flags))
+		return -EINVAL;
+	pthread_mutex_lock(&c->irq_lock);
+	cds_list_for_each_entry(io, &c->ioeventfds, node)
+		if (!memcmp(&io->at, &want.at, sizeof(io->at)) && io->data == data)
+			same = io;
+	if (fd < 0 && same)
+		ioeventfd_free(same);
+	else if (fd < 0)
+		rc = -ENODEV;
+	else
+		rc = same ? -EEXIST : ioeventfd_add(c, &want, fd);
+	pthread_mutex_unlock(&c->irq_lock);
+	return rc;
+}
+
+void vu_ioeventfds_drop(struct vu_client *c)
+{
+	pthread_mutex_lock(&c->irq_lock);
+	while (!cds_list_empty(&c->ioeventfds))
+		ioeventfd_free(cds_list_first_entry(&c->ioeventfds, struct vu_ioeventfd, node));
+	pthread_mutex_unlock(&c->irq_lock);
+}

@@ -1,0 +1,335 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * vfio_user/client/session.c: one connection to a server: made, agreed on, asked, and lost. A
+ * server is not trusted more than a program is: an answer that is too short, or none, is an error
+ * of its call, and a line.
+ */
+#include <stdarg.h>
+#include <stdio.h>
+#include <sys/socket.h>
+#include <sys/syscall.h>
+#include <sys/un.h>
+
+#include "vfio_user/client/internal.h"
+
+int vu_fail(struct vu_why *why, int rc, const char *format, ...)
+{
+	va_list ap;
+
+	va_start(ap, format);
+	if (!*why->text)
+		vsnprintf(why->text, sizeof(why->text), format, ap);
+	va_end(ap);
+	return rc;
+}
+
+static const char *name_of(uint16_t command)
+{
+	static const char *const names[] = {
+		[VU_VERSION] = "VERSION",
+		[VU_DMA_MAP] = "DMA_MAP",
+		[VU_DMA_UNMAP] = "DMA_UNMAP",
+		[VU_DEVICE_GET_INFO] = "DEVICE_GET_INFO",
+		[VU_DEVICE_GET_REGION_INFO] = "DEVICE_GET_REGION_INFO",
+		[VU_DEVICE_GET_IRQ_INFO] = "DEVICE_GET_IRQ_INFO",
+		[VU_DEVICE_SET_IRQS] = "DEVICE_SET_IRQS",
+		[VU_REGION_READ] = "REGION_READ",
+		[VU_REGION_WRITE] = "REGION_WRITE",
+		[VU_DEVICE_RESET] = "DEVICE_RESET",
+		[VU_DEVICE_FEATURE] = "DEVICE_FEATURE",
+		[VU_MIG_DATA_READ] = "MIG_DATA_READ",
+		[VU_MIG_DATA_WRITE] = "MIG_DATA_WRITE",
+	};
+
+	return command < ARRAY_SIZE(names) && names[command] ? names[command] : "a command";
+}
+
+/* ---- its end ---- */
+
+void vu_session_get(struct vu_session *s)
+{
+	ref_get(&s->ref);
+}
+
+void vu_session_put(struct vu_session *s)
+{
+	if (!s || !ref_put(&s->ref))
+		return;
+	vu_conn_free(s->twin);
+	vu_conn_free(s->conn);
+	heap_free(s);
+}
+
+void vu_session_end(struct vu_session *s)
+{
+	atomic_store(&s->closing, true);
+	atomic_store_explicit(&s->lost, true, memory_order_release);
+	vu_conn_kill(s->conn, -ENODEV);
+	if (s->twin)
+		vu_conn_kill(s->twin, -ENODEV);
+	vu_commands_stop(s);
+}
+
+void vu_session_abandon(struct vu_session *s)
+{
+	if (s->twin)
+		vu_conn_abandon(s->twin);
+	vu_conn_abandon(s->conn);
+}
+
+void vu_session_lost(struct vu_session *s)
+{
+	struct vu_client *c = s->c;
+	int error = vu_conn_error(s->conn);
+
+	if (!error && s->twin)
+		error = vu_conn_error(s->twin);
+	if (atomic_exchange(&s->lost, true))
+		return;
+	vu_conn_kill(s->conn, -ENODEV);
+	if (s->twin)
+		vu_conn_kill(s->twin, -ENODEV);
+	if (atomic_load(&s->closing))
+		return;
+	report_err("vfio-user-lost", c->vdev.name, 0,
+		   "its server (%s) is gone (%s): registers read as ones, writes go nowhere%s",
+		   c->where,
+		   error == -ECONNRESET || !error ? "it closed the connection"
+						  : strerrorname_np(-error),
+		   vfio_trigger_is_set(&c->err) ? ", its user is told by ERR" : "");
+	vfio_trigger_signal(&c->err);
+}
+
+/* ---- asking ---- */
+
+/* Say what became of a command that has no good answer, and return what its caller gets. */
+static int bad_answer(struct vu_session *s, uint16_t command, int rc)
+{
+	if (vu_conn_error(s->conn)) {
+		vu_session_lost(s);
+		return -EIO;
+	}
+	if (rc == -ETIMEDOUT)
+		return report_err(REPORT_LIMITED("vfio-user-timeout"), s->c->vdev.name, -EIO,
+				  "its server (%s) has not answered %s in %llu s", s->c->where,
+				  name_of(command),
+				  (unsigned long long)(s->c->o.timeout_ns / 1000000000u));
+	if (rc == -EMSGSIZE)
+		return report_err("vfio-user-fds", s->c->vdev.name, rc,
+				  "%s: its server takes no more than %u descriptors at a time",
+				  name_of(command), s->caps.max_msg_fds);
+	return rc;
+}
+
+int vu_session_call(struct vu_session *s, const struct vu_request *r, struct vu_message *reply)
+{
+	const struct vu_call call = {
+		.command = r->command,
+		.iov = r->iov,
+		.iovcnt = r->iovcnt,
+		.fds = r->fds,
+		.num_fds = r->num_fds,
+		.timeout_ns = s->c->o.timeout_ns,
+	};
+	int rc;
+
+	if (vu_session_is_lost(s))
+		return -EIO;
+	rc = vu_conn_call(s->conn, &call, reply);
+	if (rc)
+		return bad_answer(s, r->command, rc);
+	if (reply->len >= r->min)
+		return 0;
+	rc = report_err(REPORT_LIMITED("vfio-user-short"), s->c->vdev.name, -EIO,
+			"its server (%s) answered %s by %zu bytes where %zu belong", s->c->where,
+			name_of(r->command), reply->len, r->min);
+	vu_message_fini(reply);
+	return rc;
+}
+
+int vu_session_do(struct vu_session *s, const struct vu_request *r)
+{
+	struct vu_message reply = { 0 };
+	int rc = vu_session_call(s, r, &reply);
+
+	if (!rc)
+		vu_message_fini(&reply);
+	return rc;
+}
+
+int vu_session_post(struct vu_session *s, const struct vu_request *r)
+{
+	const struct vu_call call = { .command = r->command, .iov = r->iov, .iovcnt = r->iovcnt };
+	int rc;
+
+	if (vu_session_is_lost(s))
+		return -EIO;
+	rc = vu_conn_post(s->conn, &call);
+	return rc ? bad_answer(s, r->command, rc) : 0;
+}
+
+/* ---- connecting ---- */
+
+/* A descriptor of ours that is connected to the socket at @path, or -errno. */
+static int connect_to(const char *path, struct vu_why *why)
+{
+	struct sockaddr_un a = { .sun_family = AF_UNIX };
+	size_t len = strlen(path);
+	long fd, rc;
+
+	if (!len || len >= sizeof(a.sun_path))
+		return vu_fail(why, -EINVAL, "the path of a socket has 1 to %zu characters",
+			       sizeof(a.sun_path) - 1);
+	memcpy(a.sun_path, path, len + 1);
+	fd = fd_of_ours(SYS_socket, AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, 0);
+	if (sys_failed(fd))
+		return vu_fail(why, (int)fd, "no socket: %s", strerror((int)-fd));
+	/* a server whose queue is full is waited for no longer than for an answer */
+	rc = sys_call(SYS_setsockopt, fd, SOL_SOCKET, SO_SNDTIMEO,
+		      (long)&(struct { long s, us; }){ VU_CLIENT_LATE_NS / 1000000000u, 0 },
+		      2 * sizeof(long), 0);
+	if (!sys_failed(rc))
+		rc = sys_call(SYS_connect, fd, (long)&a, sizeof(a), 0, 0, 0);
+	if (!sys_failed(rc))
+		rc = sys_call(SYS_setsockopt, fd, SOL_SOCKET, SO_SNDTIMEO,
+			      (long)&(struct { long s, us; }){ 0, 0 }, 2 * sizeof(long), 0);
+	if (!sys_failed(rc)) {
+		rc = fd_make_private((int)fd);
+		if (rc >= 0)
+			return (int)rc;
+	}
+	sys_close((int)fd);
+	if (rc == -EAGAIN)
+		rc = -ETIMEDOUT;
+	return vu_fail(why, (int)rc, "%s%s", strerror((int)-rc),
+		       rc == -ENOENT || rc == -ECONNREFUSED ? ": is its server running?" : "");
+}
+
+static const struct vu_conn_limits limits = {
+	.max_data = VU_DEFAULT_DATA,
+	.max_fds = VU_CLIENT_FDS,
+	.max_queued = 64,
+	.timeout_ns = VU_CLIENT_TIMEOUT_NS,
+};
+
+/* What we have. A socket that is handed on to another process has no twin: it is one. */
+static void offer(const struct vu_client *c, struct vu_caps *caps)
+{
+	vu_caps_default(caps);
+	caps->max_msg_fds = VU_CLIENT_FDS;
+	caps->max_data_xfer_size = VU_DEFAULT_DATA;
+	caps->named = VU_CAP_FDS | VU_CAP_DATA;
+	if (c->given < 0) {
+		caps->twin_socket = true;
+		caps->named |= VU_CAP_TWIN;
+	}
+	caps->sparse_mmap_fds = true;
+	caps->named |= VU_CAP_SPARSE_FDS;
+}
+
+/* Take the socket of the server's commands out of its answer. */
+static int take_twin(struct vu_session *s, struct vu_message *reply, struct vu_why *why)
+{
+	int fd;
+
+	if (!s->caps.twin_socket || s->caps.twin_fd_index < 0)
+		return 0;
+	fd = vu_message_take_fd(reply, (unsigned)s->caps.twin_fd_index);
+	if (fd < 0)
+		return vu_fail(why, -EPROTO, "it named a twin socket, and sent none");
+	return vu_conn_new(fd, s->c->vdev.name, &limits, &s->twin);
+}
+
+static int read_version(struct vu_session *s, struct vu_message *reply, struct vu_why *why)
+{
+	const char *what = "";
+	struct vu_version v;
+
+	if (reply->len < sizeof(v))
+		return vu_fail(why, -EPROTO, "its answer to VERSION is cut off");
+	memcpy(&v, reply->data, sizeof(v));
+	if (v.major != VU_MAJOR || v.minor > VU_MINOR)
+		return vu_fail(why, -EPROTO, "it speaks version %u.%u, and we %u.%u", v.major,
+			       v.minor, VU_MAJOR, VU_MINOR);
+	if (vu_caps_parse((char *)reply->data + sizeof(v), reply->len - sizeof(v), &s->caps, &what))
+		return vu_fail(why, -EPROTO, "its capabilities cannot be read: %s", what);
+	return take_twin(s, reply, why);
+}
+
+/* Agree on a version, which begins a connection. */
+static int agree(struct vu_session *s, struct vu_why *why)
+{
+	const struct vu_version v = { VU_MAJOR, VU_MINOR };
+	struct vu_message reply = { 0 };
+	char text[VU_CAPS_MAX];
+	struct vu_caps ours;
+	struct iovec iov[2] = { { (void *)&v, sizeof(v) }, { text, 0 } };
+	const struct vu_call call = {
+		.command = VU_VERSION,
+		.iov = iov,
+		.iovcnt = 2,
+		.timeout_ns = VU_CLIENT_LATE_NS,
+	};
+	int rc;
+
+	offer(s->c, &ours);
+	rc = vu_caps_write(&ours, text, sizeof(text));
+	if (rc < 0)
+		return rc;
+	iov[1].iov_len = (size_t)rc;
+	vu_caps_default(&s->caps);
+	rc = vu_conn_call(s->conn, &call, &reply);
+	/* a socket that was handed on: who had it has agreed, and what is not known is least */
+	if (rc && s->c->given >= 0 && rc != -ETIMEDOUT && !vu_conn_error(s->conn))
+		return 0;
+	if (rc == -ETIMEDOUT)
+		return vu_fail(why, rc, "no answer: does it serve another client now?");
+	if (rc)
+		return vu_fail(why, rc, "VERSION: %s", strerror(-rc));
+	rc = read_version(s, &reply, why);
+	vu_message_fini(&reply);
+	return rc;
+}
+
+/* The socket of a new connection: its own, or a duplicate of the one that was given. */
+static int open_socket(struct vu_client *c, struct vu_why *why)
+{
+	int fd;
+
+	if (c->given < 0)
+		return connect_to(c->where, why);
+	if (c->given_used)
+		return vu_fail(why, -ENOTCONN,
+			       "its one connection was closed with the device: a socket's path "
+			       "can be connected to again");
+	fd = fd_dup_private(c->given);
+	return fd < 0 ? vu_fail(why, fd, "%s", strerror(-fd)) : fd;
+}
+
+int vu_session_new(struct vu_client *c, struct vu_session **out, struct vu_why *why)
+{
+	struct vu_session *s = heap_alloc(sizeof(*s));
+	int fd, rc;
+
+	if (!s)
+		return vu_fail(why, -ENOMEM, "out of memory");
+	ref_init(&s->ref);
+	s->c = c;
+	fd = open_socket(c, why);
+	rc = fd < 0 ? fd : vu_conn_new(fd, c->vdev.name, &limits, &s->conn);
+	if (rc) {
+		heap_free(s);
+		return vu_fail(why, rc, "%s", strerror(-rc));
+	}
+	rc = agree(s, why);
+	if (rc) {
+		vu_session_put(s);
+		return rc;
+	}
+	vu_conn_set_limits(s->conn, &limits, s->caps.max_msg_fds);
+	s->max_data = s->caps.max_data_xfer_size;
+	if (s->max_data > VU_DEFAULT_DATA)
+		s->max_data = VU_DEFAULT_DATA;
+	*out = s;
+	return 0;
+}
