@@ -18,7 +18,6 @@
 #include "conform/internal.h"
 
 #define MAX_MESSAGE (64u << 20) /* a peer that announces more is out of step */
-#define COMEBACK_MS 3000	/* how long a server that is gone may take to be there again */
 
 static const char full_json[] =
 	"{\"capabilities\":{\"max_msg_fds\":16,\"max_data_xfer_size\":1048576,"
@@ -64,7 +63,7 @@ static int try_connect(struct ct *t)
 
 struct ct_conn *ct_connect(struct ct *t)
 {
-	double until = ct_now() + COMEBACK_MS / 1000.;
+	double until = ct_now() + t->run->o->timeout_ms / 1000.; /* it may come back */
 	int fd, rc, sig = 0;
 
 	if (t->run->gone)
@@ -95,13 +94,18 @@ struct ct_conn *ct_connect(struct ct *t)
 
 struct ct_conn *ct_session(struct ct *t)
 {
+	return ct_session_with(t, 0, full_json);
+}
+
+struct ct_conn *ct_session_with(struct ct *t, uint16_t minor, const char *json)
+{
 	struct ct_conn *c;
 	struct ct_msg *m, *r;
 
 	/* A server that ends with its client may still have its old socket. */
 	for (int i = 0;; i++) {
 		c = ct_connect(t);
-		m = ct_version(c, 0, 0, full_json);
+		m = ct_version(c, 0, minor, json);
 		if (ct_try_send(c, m, 0, m->size, false) &&
 		    ct_take(c, &r, t->run->o->timeout_ms) == CT_MSG)
 			break;

@@ -202,6 +202,7 @@ struct ct_msg *ct_feature(struct ct_conn *c, uint32_t flags, uint32_t argsz);
 struct ct_conn *ct_connect(struct ct *t);
 /* The same, and agree on a version, with the capabilities that a monitor sends. */
 struct ct_conn *ct_session(struct ct *t);
+struct ct_conn *ct_session_with(struct ct *t, uint16_t minor, const char *json);
 /* Make a connection of @fd, which is held. */
 struct ct_conn *ct_conn_of(struct ct *t, int fd);
 void ct_close(struct ct_conn *c);
@@ -270,5 +271,6 @@ void ct_need_info(struct ct *t);
 
 /* The tests; each table ends with a name of NULL. */
 extern const struct ct_test ct_version_tests[], ct_header_tests[], ct_split_tests[],
-	ct_info_tests[], ct_region_tests[];
+	ct_info_tests[], ct_region_tests[], ct_irq_tests[], ct_dma_tests[], ct_engine_tests[],
+	ct_session_tests[], ct_feature_tests[];
 #endif

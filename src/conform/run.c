@@ -25,9 +25,17 @@ static const struct ct_test survey = {
 	"VERSION, DEVICE_GET_INFO, every region and interrupt, and config space are answered",
 	ct_survey
 };
-static const struct ct_test *const server_tables[] = { ct_version_tests, ct_header_tests,
-						       ct_split_tests,	 ct_info_tests,
-						       ct_region_tests,	 NULL };
+static const struct ct_test *const server_tables[] = { ct_version_tests,
+						       ct_header_tests,
+						       ct_split_tests,
+						       ct_info_tests,
+						       ct_region_tests,
+						       ct_irq_tests,
+						       ct_dma_tests,
+						       ct_engine_tests,
+						       ct_session_tests,
+						       ct_feature_tests,
+						       NULL };
 
 double ct_now(void)
 {

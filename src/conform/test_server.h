@@ -6,115 +6,8 @@
  */
 #ifndef CONFORM_TEST_SERVER_H
 #define CONFORM_TEST_SERVER_H
-#include <errno.h>
-#include <fcntl.h>
-#include <poll.h>
-#include <signal.h>
-#include <stdbool.h>
-#include <stdint.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-#include <sys/mman.h>
-#include <sys/socket.h>
-#include <sys/un.h>
-#include <sys/wait.h>
-#include <unistd.h>
-
-#include "base/bytes.h"
-#include "base/util.h"
-#include "conform/wire.h"
-
-enum fault {
-	GOOD,
-	V_NEEDS_JSON,	 /* VERSION without JSON is refused */
-	V_STRICT,	 /* so is an unknown capability */
-	V_MINOR,	 /* the reply has a minor higher than was proposed */
-	V_MAJOR,	 /* any major is accepted */
-	V_ANY,		 /* so is any JSON */
-	V_NOT_JSON,	 /* the reply's JSON is none */
-	V_NO_NUL,	 /* it has no NUL */
-	V_LONG,		 /* it is longer than QEMU takes */
-	V_LIMITS,	 /* its limits are beyond QEMU's */
-	V_MULTI,	 /* it has write_multiple without being asked */
-	V_SKIPPED,	 /* no VERSION is needed */
-	V_DIES,		 /* a long one kills the server */
-	V_SHORT,	 /* one without a version is accepted */
-	H_SMALL,	 /* a size below 16 is taken for 16 */
-	H_HUGE,		 /* any size is waited for */
-	H_LEAVING,	 /* a message that is not whole kills the server */
-	H_TYPES,	 /* the type of a message is not looked at */
-	H_WRONG_ID,	 /* replies have another id */
-	H_WRONG_CMD,	 /* replies have another command */
-	H_REPLY_FLAGS,	 /* replies repeat the flags of the command */
-	H_ERROR_BODY,	 /* an error reply has a body */
-	H_ERROR_CLOSES,	 /* an error ends the connection */
-	H_ANSWERS,	 /* No_reply is not looked at */
-	H_ANSWERS_ERROR, /* nor is it where there is an error */
-	H_UNKNOWN,	 /* unknown commands succeed */
-	H_UNKNOWN_BODY,	 /* their body is left in the stream */
-	H_SILENT,	 /* DEVICE_GET_IRQ_INFO is not answered */
-	H_FDS,		 /* a descriptor where none belongs kills the server */
-	S_ONE_READ,	 /* a header or a body is what one read gives */
-	S_SMALL,	 /* messages of more than 64 KiB end the connection */
-	I_ARGSZ,	 /* DEVICE_GET_INFO refuses argsz 32 */
-	I_ANY_ARGSZ,	 /* it takes any argsz */
-	I_SHORT,	 /* short bodies are served */
-	I_NOT_PCI,
-	I_OVER,	      /* region information is longer than asked for */
-	I_INDEX,      /* it is of index 0 */
-	I_ANY_INDEX,  /* any index is served */
-	I_LOOP,	      /* capabilities run in a circle */
-	I_AREA,	      /* a sparse area lies outside of the region */
-	I_NO_FD,      /* a region that can be mapped has no descriptor */
-	I_BAD_FD,     /* it has one that cannot be mapped */
-	Q_AUTOMASKED, /* an interrupt masks itself, and cannot be unmasked */
-	Q_ANY_INDEX,
-	R_OUTSIDE,	 /* reads outside of a region give zeros */
-	R_OUTSIDE_WRITE, /* writes there succeed */
-	R_ECHO,		 /* the reply has another offset */
-	R_ZERO,		 /* accesses of no bytes have no body in their reply */
-	R_COUNT,	 /* a write with less data than its count succeeds */
-	R_LOST,		 /* posted writes are lost */
-	R_LATE,		 /* posted writes come after the next command */
-	R_READ_ONLY,	 /* Vendor ID can be written */
-	R_CHANGES,	 /* small reads give other bytes than large ones */
-	R_BAR_SIZE,	 /* BARs read back all ones */
-	NFAULTS
-};
-
-#define TS_RAM	0x10000u /* bytes of region 0 */
-#define TS_MAX	(DEFAULT_XFER + 64u)
-#define TS_MSIX 4u
-
-static struct {
-	enum fault fault;
-	int conn, ram_fd;
-	uint8_t config[256], ram[TS_RAM];
-	uint8_t late; /* R_LATE: what is yet to be written */
-	bool is_late, versioned;
-	uint8_t *in, *out;
-	int fds[64];
-	unsigned nfds;
-} ts;
-
-static bool ts_is(enum fault fault)
-{
-	return ts.fault == fault;
-}
-
-static void ts_put64(uint8_t *p, uint64_t v)
-{
-	memcpy(p, &v, sizeof(v));
-}
-
-static uint64_t ts_get64(const uint8_t *p)
-{
-	uint64_t v;
-
-	memcpy(&v, p, sizeof(v));
-	return v;
-}
+#include "conform/test_device.h"
+#include "conform/test_wire.h"
 
 /* ---- reading ---- */
 
@@ -156,6 +49,9 @@ static bool ts_read(uint8_t *p, size_t len)
 
 static void ts_send(size_t size, int fd)
 {
+	if (ts_is(C_LOSES) && ++ts.n % 200 == 0)
+		return;
+
 	union {
 		struct cmsghdr align;
 		char room[CMSG_SPACE(sizeof(int))];
@@ -176,8 +72,11 @@ static void ts_send(size_t size, int fd)
 	while (done < size) {
 		ssize_t n = sendmsg(ts.conn, &h, MSG_NOSIGNAL);
 
-		if (n <= 0)
+		if (n <= 0) {
+			if (ts_is(C_DIES))
+				abort();
 			return;
+		}
 		done += (size_t)n;
 		h.msg_control = NULL;
 		h.msg_controllen = 0;
@@ -190,8 +89,13 @@ static void ts_send(size_t size, int fd)
 static const char ts_json[] = "{\"capabilities\":{\"max_msg_fds\":8,"
 			      "\"max_data_xfer_size\":1048576}}";
 
-static int ts_version(const uint8_t *in, size_t len, uint8_t *out)
+static int ts_version(const uint8_t *in, size_t len, uint8_t *out, int *fd)
 {
+	static const char multi[] = "{\"capabilities\":{\"max_msg_fds\":8,"
+				    "\"max_data_xfer_size\":1048576,\"write_multiple\":true}}";
+	static const char with_twin[] = "{\"capabilities\":{\"max_msg_fds\":8,"
+					"\"write_multiple\":true,\"twin_socket\":"
+					"{\"supported\":true,\"fd_index\":0}}}";
 	const char *json = len > 4 ? (const char *)in + 4 : NULL, *reply = ts_json;
 
 	if (ts_is(V_DIES) && len > 100000)
@@ -214,6 +118,21 @@ static int ts_version(const uint8_t *in, size_t len, uint8_t *out)
 	}
 	if (ts_is(V_STRICT) && json && strstr(json, "x_conform"))
 		return -EINVAL;
+	ts.multi = json && strstr(json, "\"write_multiple\":true");
+	if (json && strstr(json, "\"write_multiple\": true"))
+		ts.multi = true;
+	if (ts.multi)
+		reply = multi;
+	ts.max = json && strstr(json, "\"max_data_xfer_size\":512") ? 512 : DEFAULT_XFER;
+	if (json && strstr(json, "\"twin_socket\":{\"supported\":true}")) {
+		int pair[2];
+
+		if (socketpair(AF_UNIX, SOCK_STREAM, 0, pair))
+			return -errno;
+		ts.twin = pair[0];
+		*fd = pair[1];
+		reply = with_twin;
+	}
 	if (ts_is(V_NOT_JSON))
 		reply = "{\"capabilities\":";
 	if (ts_is(V_LONG))
@@ -285,7 +204,8 @@ static int ts_irq_info(const uint8_t *in, uint8_t *out)
 	if (get32(in) < IRQ_INFO_SIZE || (index >= PCI_IRQS && !ts_is(Q_ANY_INDEX)))
 		return -EINVAL;
 	put32(out, IRQ_INFO_SIZE);
-	put32(out + 4, I_EVENTFD | (ts_is(Q_AUTOMASKED) ? I_AUTOMASKED : 0));
+	put32(out + 4, I_EVENTFD | (ts_is(Q_AUTOMASKED) ? I_AUTOMASKED : 0) |
+			       (index == IRQ_INTX ? I_MASKABLE | I_AUTOMASKED : 0));
 	put32(out + 8, index);
 	put32(out + 12, index < PCI_IRQS ? counts[index] : 0);
 	return IRQ_INFO_SIZE;
@@ -296,7 +216,7 @@ static void ts_config_write(uint64_t off, const uint8_t *data, uint32_t count)
 	for (uint32_t i = 0; i < count; i++) {
 		uint64_t at = off + i;
 
-		if (at == 0x3c || (ts_is(R_READ_ONLY) && at < 4))
+		if (at == 0x3c || at == 4 || (ts_is(R_READ_ONLY) && at < 4))
 			ts.config[at] = data[i];
 		if (at >= 0x10 && at < 0x14)
 			ts.config[at] = ts_is(R_BAR_SIZE) ? data[i] : at < 0x12 ? 0 : data[i];
@@ -348,8 +268,29 @@ static int ts_access(const uint8_t *in, size_t len, uint8_t *out, bool write, bo
 	if (index)
 		ts_config_write(off, in + REGION_RW_SIZE, count);
 	else
-		memcpy(at + off, in + REGION_RW_SIZE, count);
+		td_register(off, in + REGION_RW_SIZE, count);
 	return REGION_RW_SIZE;
+}
+
+static int ts_multi(const uint8_t *in, size_t len, uint8_t *out)
+{
+	uint64_t n = ts_get64(in), i;
+	uint8_t reply[REGION_RW_SIZE + 8];
+
+	if (!ts.multi && !ts_is(M_NOT_AGREED))
+		return -EINVAL;
+	if (!ts_is(M_COUNT) && (len < 8 + MULTI_ENTRY || n != (len - 8) / MULTI_ENTRY))
+		return -EINVAL;
+	n = (len - 8) / MULTI_ENTRY;
+	for (i = 0; i < n; i++) {
+		const uint8_t *e = in + 8 + (ts_is(M_ORDER) ? n - 1 - i : i) * MULTI_ENTRY;
+
+		if ((get32(e + 12) > 8 || ts_access(e, MULTI_ENTRY, reply, true, false) < 0) &&
+		    !ts_is(M_OUTSIDE) && !ts_is(M_COUNT))
+			return -EINVAL;
+	}
+	ts_put64(out, n);
+	return 8;
 }
 
 /* The size that a body has at least. */
@@ -364,7 +305,7 @@ static size_t ts_least(uint16_t cmd)
 						   [C_SET_IRQS] = SET_IRQS_SIZE,
 						   [C_REGION_READ] = REGION_RW_SIZE,
 						   [C_REGION_WRITE] = REGION_RW_SIZE,
-						   [C_WRITE_MULTI] = 8,
+						   [C_WRITE_MULTI] = 8 + MULTI_ENTRY,
 						   [C_FEATURE] = FEATURE_SIZE,
 						   [C_MIG_READ] = 8,
 						   [C_MIG_WRITE] = 8 };
@@ -378,7 +319,7 @@ static int ts_command(uint16_t cmd, const uint8_t *in, size_t len, uint8_t *out,
 	int rc;
 
 	if (cmd == C_VERSION)
-		return ts_version(in, len, out);
+		return ts_version(in, len, out, fd);
 	if (!ts.versioned && !ts_is(V_SKIPPED))
 		return -EPROTO;
 	if (len < ts_least(cmd)) {
@@ -403,12 +344,21 @@ static int ts_command(uint16_t cmd, const uint8_t *in, size_t len, uint8_t *out,
 	case C_REGION_WRITE:
 		return ts_access(in, len, out, true, posted);
 	case C_DMA_MAP:
+		return td_map(in);
 	case C_SET_IRQS:
+		return td_set_irqs(in, len);
 	case C_RESET:
+		td_reset();
 		return 0;
 	case C_DMA_UNMAP:
-		memcpy(out, in, DMA_UNMAP_SIZE);
-		return DMA_UNMAP_SIZE;
+		return td_dma_unmap(in, len, out);
+	case C_WRITE_MULTI:
+		return ts_multi(in, len, out);
+	case C_FEATURE:
+		return td_feature(in, len, out);
+	case C_MIG_READ:
+	case C_MIG_WRITE:
+		return td_data(cmd == C_MIG_WRITE, in, len, out);
 	default:
 		return ts_is(H_UNKNOWN) && (cmd > C_LAST || !cmd || cmd == 14) ? 0 : -ENOSYS;
 	}
@@ -442,8 +392,28 @@ static bool ts_message(void)
 		return false;
 	if (ts_is(H_FDS) && ts.nfds && cmd == C_GET_INFO)
 		abort();
-	for (unsigned i = 0; i < ts.nfds; i++)
-		close(ts.fds[i]);
+	if (flags & F_REPLY && ts.asked && get16(h + H_ID) == ts.asked && cmd == ts.asked_cmd &&
+	    size <= sizeof(td.answer)) {
+		memcpy(td.answer, h, HEADER);
+		memcpy(td.answer + HEADER, ts.in, size - HEADER);
+		ts.answered = size;
+		ts.asked = 0;
+		return true;
+	}
+	if (ts.asked && ts_is(E_BREAKS))
+		abort();
+	if (ts.asked && ts_is(E_STALLS) && cmd == C_GET_INFO) {
+		/* keep it for later */
+		uint8_t kept[HEADER + INFO_SIZE];
+
+		memcpy(kept, h, HEADER);
+		memcpy(kept + HEADER, ts.in, size - HEADER);
+		while (!ts.answered)
+			if (!ts_message())
+				return false;
+		memcpy(h, kept, HEADER);
+		memcpy(ts.in, kept + HEADER, size - HEADER);
+	}
 	if (flags & F_TYPE && !ts_is(H_TYPES))
 		return false;
 	memcpy(ts.out, h, HEADER);
@@ -454,6 +424,8 @@ static bool ts_message(void)
 		put16(ts.out + H_ID, 0x5555);
 	if (ts_is(H_WRONG_CMD))
 		put16(ts.out + H_CMD, 0x5555);
+	for (unsigned i = 0; i < ts.nfds; i++)
+		close(ts.fds[i]);
 	put32(ts.out + H_FLAGS, F_REPLY | (ts_is(H_REPLY_FLAGS) ? 0x40 : 0));
 	if (rc < 0) {
 		if (ts_is(H_ERROR_CLOSES))
@@ -468,18 +440,25 @@ static bool ts_message(void)
 		return true;
 	if (!no_reply)
 		ts_send(HEADER + (size_t)rc, fd);
-	return true;
+	if (cmd == C_VERSION && fd >= 0)
+		close(fd);
+	if (!ts.asked)
+		td_run();
+	return !ts.over;
 }
 
 static void ts_serve(int listener, enum fault fault)
 {
 	ts.fault = fault;
+	td.state = ST_RUNNING;
+	if (fault != Q_SIGPIPE)
+		signal(SIGPIPE, SIG_IGN);
 	ts.in = malloc(TS_MAX);
 	ts.out = malloc(TS_MAX + DEFAULT_XFER);
 	ts.ram_fd = memfd_create("ram", 0);
 	if (!ts.in || !ts.out || ts.ram_fd < 0 || ftruncate(ts.ram_fd, TS_RAM))
 		_exit(1);
-	put32(ts.config, 0x7e571234);
+	put32(ts.config, 0x11e81234);
 	put16(ts.config + 6, 0x10); /* there are capabilities */
 	ts.config[0x34] = 0x40;
 	ts.config[0x3d] = 1;
@@ -489,10 +468,15 @@ static void ts_serve(int listener, enum fault fault)
 		ts.conn = accept(listener, NULL, NULL);
 		if (ts.conn < 0)
 			_exit(1);
-		ts.versioned = false;
+		ts.versioned = ts.over = false;
+		ts.asked = 0;
+		ts.twin = -1;
 		while (ts_message())
 			;
 		close(ts.conn);
+		if (ts.twin >= 0)
+			close(ts.twin);
+		td_client_left();
 	}
 }
 
@@ -515,7 +499,8 @@ static pid_t test_server_start(const char *path, enum fault fault)
 
 		dup2(null, 1);
 		dup2(null, 2);
-		signal(SIGABRT, SIG_DFL);
+		signal(SIGABRT, SIG_DFL); /* these are cmocka's in the parent */
+		signal(SIGBUS, SIG_DFL);
 		ts_serve(listener, fault);
 	}
 	close(listener);
