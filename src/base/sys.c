@@ -224,6 +224,11 @@ void fd_close_private(int fd)
 	sys_close(fd);
 }
 
+void fd_make_plain(int fd)
+{
+	unmark(fd);
+}
+
 bool fd_is_private(int fd)
 {
 	if (fd < 0 || (unsigned)fd >= FD_LIMIT)

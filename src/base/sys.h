@@ -53,6 +53,8 @@ int fd_make_private(int fd);
 int fd_dup_private(int fd);
 void fd_close_private(int fd);
 bool fd_is_private(int fd);
+/* Have the private @fd be one like the program's, with the same number, closed by sys_close(). */
+void fd_make_plain(int fd);
 /* In a forked child: the numbers that are open and ours, to be closed. Calls @fn for each. */
 void fd_for_each_private(void (*fn)(int fd, void *arg), void *arg);
 
