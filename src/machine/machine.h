@@ -38,6 +38,13 @@ void machine_unhold(struct machine *m);
 
 /* ---- plugging in ---- */
 
+struct uvfio_model;
+/*
+ * Have @model, which is copied, known by its name in specs, in all machines of the process. 0;
+ * -EEXIST: there is one of that name; -EINVAL; -ENOMEM; with a sentence. Any thread.
+ */
+int machine_register_model(const struct uvfio_model *model, char **err);
+
 /*
  * Plug in the device of @spec: "MODEL[,opt=val...]", "./plugin.so[,...]", "host=ADDRESS[,...]", a
  * real one, or "socket=PATH[,...]", one behind a socket; a comma in a value is written ",,".

@@ -1,10 +1,12 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * machine/model.c: from the name in a spec to a model: one that comes with uvfio, or the symbol
- * uvfio_model of a shared object.
+ * machine/model.c: from the name in a spec to a model: one that comes with uvfio, one of the
+ * program's own, or the symbol uvfio_model of a shared object.
  */
 #include <dlfcn.h>
 #include <errno.h>
+#include <pthread.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -81,6 +83,55 @@ close:
 	return rc;
 }
 
+/* ---- models of the program's own ---- */
+
+struct registered {
+	struct uvfio_model model; /* as ours */
+	struct registered *next;
+};
+/* Those that were registered, for as long as the process lives; and who registers one. */
+static _Atomic(struct registered *) registered;
+static pthread_mutex_t register_lock = PTHREAD_MUTEX_INITIALIZER;
+
+static const struct uvfio_model *find(const char *name)
+{
+	for (struct registered *r = atomic_load(&registered); r; r = r->next)
+		if (!strcmp(r->model.name, name))
+			return &r->model;
+	return models_find(name);
+}
+
+int machine_register_model(const struct uvfio_model *model, char **err)
+{
+	struct registered *r = calloc(1, sizeof(*r));
+	char why[256] = "";
+	int rc;
+
+	if (!r)
+		return machine_fail(err, -ENOMEM, "out of memory");
+	rc = pci_model_take(model, &r->model, why, sizeof(why));
+	if (rc) {
+		free(r);
+		return machine_fail(err, rc, "%s", why);
+	}
+	if (!r->model.name || !*r->model.name || strpbrk(r->model.name, ",=") ||
+	    machine_model_is_path(r->model.name)) {
+		free(r);
+		return machine_fail(err, -EINVAL,
+				    "the model has no name that a spec can begin with");
+	}
+	pthread_mutex_lock(&register_lock);
+	if (find(r->model.name)) {
+		rc = machine_fail(err, -EEXIST, "there is a model '%s'", r->model.name);
+		free(r);
+	} else {
+		r->next = atomic_load(&registered);
+		atomic_store(&registered, r);
+	}
+	pthread_mutex_unlock(&register_lock);
+	return rc;
+}
+
 int machine_model(const char *name, const struct uvfio_model **model,
 		  struct machine_plugin **plugin, char **err)
 {
@@ -89,7 +140,7 @@ int machine_model(const char *name, const struct uvfio_model **model,
 	*plugin = NULL;
 	if (machine_model_is_path(name))
 		return load(name, model, plugin, err);
-	*model = models_find(name);
+	*model = find(name);
 	if (*model)
 		return 0;
 	for (const struct uvfio_model *const *m = models_builtin; *m; m++)
