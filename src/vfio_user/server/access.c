@@ -1,0 +1,79 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * vfio_user/server/access.c: registers: reads and writes of regions. All of an access lies in its
+ * region, or nothing of it is done.
+ */
+#include "vfio_user/server/internal.h"
+
+#define SMALL 64u /* registers are no larger: no memory is taken */
+
+/* Check an access: @a->count bytes. 0 or -EINVAL. */
+static int check(const struct vu_server_client *c, const struct vu_region_access *a)
+{
+	if (a->region >= c->open.dev->num_regions || a->count > c->s->cfg.limits.max_data)
+		return -EINVAL;
+	return range_within(a->offset, a->count, c->region_sizes[a->region]) ? 0 : -EINVAL;
+}
+
+static int access_region(struct vu_server_client *c, const struct vu_region_access *a, void *buf,
+			 bool write)
+{
+	ssize_t done;
+
+	if (!a->count)
+		return 0;
+	done = vfio_device_rw(&c->open, a->region, a->offset, buf, a->count, write);
+	if (done < 0)
+		return (int)done;
+	return (size_t)done == a->count ? 0 : -EIO;
+}
+
+bool vu_region_read(struct vu_server_client *c, struct vu_message *m)
+{
+	struct {
+		struct vu_region_access a;
+		uint8_t data[SMALL];
+	} small, *r = &small;
+	struct iovec iov = { .iov_len = sizeof(small.a) };
+	struct vu_region_access a;
+	uint64_t ticket;
+	bool mine = true;
+	int ret = -EINVAL;
+
+	if (m->len < sizeof(a))
+		goto out;
+	memcpy(&a, m->data, sizeof(a));
+	ret = check(c, &a);
+	if (!ret && a.count > SMALL) {
+		r = malloc(sizeof(a) + a.count);
+		if (!r)
+			ret = -ENOMEM;
+	}
+	if (ret)
+		goto out;
+	r->a = a;
+	ticket = vu_service_read_begin(c);
+	ret = access_region(c, &a, r->data, false);
+	mine = vu_service_read_end(c, ticket);
+	iov.iov_base = r;
+	iov.iov_len += a.count;
+out:
+	if (ret)
+		vu_command_refused(c, m, ret);
+	vu_conn_reply(c->conn, &m->header, ret, &iov, ret ? 0 : 1, NULL, 0);
+	if (r != &small)
+		free(r);
+	return mine;
+}
+
+int vu_region_write(struct vu_server_client *c, struct vu_message *m)
+{
+	struct vu_region_access a;
+	int ret;
+
+	memcpy(&a, m->data, sizeof(a));
+	ret = m->len - sizeof(a) == a.count ? check(c, &a) : -EINVAL;
+	if (!ret)
+		ret = access_region(c, &a, m->data + sizeof(a), true);
+	return ret ? ret : vu_reply(c, m, &a, sizeof(a));
+}

@@ -1,0 +1,75 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* vfio_user/server/commands.c: the table of commands: how long each must be, and who does it. */
+#include "vfio_user/server/internal.h"
+
+static const struct command {
+	const char *name;
+	vu_command_fn *fn; /* NULL: it is not the client's to send, or not now */
+	size_t min;	   /* bytes of its fixed part */
+} commands[] = {
+	[VU_VERSION] = { "VERSION" },
+	[VU_DMA_MAP] = { "DMA_MAP", vu_dma_map, sizeof(struct vu_dma_map) },
+	[VU_DMA_UNMAP] = { "DMA_UNMAP", vu_dma_unmap, sizeof(struct vu_dma_unmap) },
+	[VU_DEVICE_GET_INFO] = { "DEVICE_GET_INFO", vu_get_info, sizeof(struct vu_device_info) },
+	[VU_DEVICE_GET_REGION_INFO] = { "DEVICE_GET_REGION_INFO", vu_get_region_info,
+					sizeof(struct vfio_region_info) },
+	[VU_DEVICE_GET_REGION_IO_FDS] = { "DEVICE_GET_REGION_IO_FDS" },
+	[VU_DEVICE_GET_IRQ_INFO] = { "DEVICE_GET_IRQ_INFO", vu_get_irq_info,
+				     sizeof(struct vfio_irq_info) },
+	[VU_DEVICE_SET_IRQS] = { "DEVICE_SET_IRQS", vu_set_irqs, sizeof(struct vu_set_irqs) },
+	[VU_REGION_READ] = { "REGION_READ" }, /* vu_command_run() */
+	[VU_REGION_WRITE] = { "REGION_WRITE", vu_region_write, sizeof(struct vu_region_access) },
+	[VU_DMA_READ] = { "DMA_READ" },
+	[VU_DMA_WRITE] = { "DMA_WRITE" },
+	[VU_DEVICE_RESET] = { "DEVICE_RESET", vu_reset, 0 },
+	[VU_DIRTY_PAGES] = { "DIRTY_PAGES" },
+	[VU_REGION_WRITE_MULTI] = { "REGION_WRITE_MULTI" },
+	[VU_DEVICE_FEATURE] = { "DEVICE_FEATURE" },
+	[VU_MIG_DATA_READ] = { "MIG_DATA_READ" },
+	[VU_MIG_DATA_WRITE] = { "MIG_DATA_WRITE" },
+};
+
+static const struct command *find(unsigned nr)
+{
+	return nr < ARRAY_SIZE(commands) && commands[nr].name ? &commands[nr] : NULL;
+}
+
+int vu_command_refused(struct vu_server_client *c, const struct vu_message *m, int error)
+{
+	const struct command *cmd = find(m->header.command);
+
+	if (cmd)
+		return report_warn(REPORT_LIMITED("serve-command"), c->name, error,
+				   "%s of %zu bytes is refused", cmd->name, m->len);
+	return report_warn(REPORT_LIMITED("serve-unknown"), c->name, error,
+			   "command %u is not known", m->header.command);
+}
+
+int vu_reply(struct vu_server_client *c, const struct vu_message *m, const void *data, size_t len)
+{
+	struct iovec iov = { .iov_base = (void *)data, .iov_len = len };
+
+	vu_conn_reply(c->conn, &m->header, 0, &iov, len ? 1 : 0, NULL, 0);
+	return 0;
+}
+
+bool vu_command_run(struct vu_server_client *c, struct vu_message *m)
+{
+	const struct command *cmd;
+	int ret;
+
+	if (m->header.command == VU_REGION_READ)
+		return vu_region_read(c, m);
+	cmd = find(m->header.command);
+	if (!cmd || (!cmd->fn && cmd != &commands[VU_VERSION]))
+		ret = -ENOSYS;
+	else if (!cmd->fn || m->len < cmd->min)
+		ret = -EINVAL;
+	else
+		ret = cmd->fn(c, m);
+	if (ret) {
+		vu_command_refused(c, m, ret);
+		vu_conn_reply(c->conn, &m->header, ret, NULL, 0, NULL, 0);
+	}
+	return true;
+}

@@ -1,0 +1,304 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * vfio_user/server/info_test.c: what a client is told of the device, registers, interrupts and the
+ * reset.
+ */
+#include "vfio_user/server/test_server.h"
+
+static struct test_server t;
+static struct reply r;
+static int fd;
+
+static int setup(void **state)
+{
+	test_server_begin(&t, "testdev");
+	fd = client_new(&t);
+	return 0;
+}
+
+static int teardown(void **state)
+{
+	close(fd);
+	test_server_end(&t);
+	return 0;
+}
+
+static void test_get_info(void **state)
+{
+	struct vu_device_info info = { .argsz = sizeof(info) };
+
+	assert_int_equal(client_call(fd, VU_DEVICE_GET_INFO, &info, sizeof(info), &r), 0);
+	assert_int_equal(r.len, sizeof(info));
+	memcpy(&info, r.data, sizeof(info));
+	assert_int_equal(info.argsz, sizeof(info));
+	assert_int_equal(info.flags, VFIO_DEVICE_FLAGS_RESET | VFIO_DEVICE_FLAGS_PCI);
+	assert_int_equal(info.num_regions, VFIO_PCI_NUM_REGIONS);
+	assert_int_equal(info.num_irqs, VFIO_PCI_NUM_IRQS);
+	/* cloud-hypervisor counts the header, too */
+	info.argsz = 32;
+	assert_int_equal(client_call(fd, VU_DEVICE_GET_INFO, &info, sizeof(info), &r), 0);
+	info.argsz = sizeof(info) - 1;
+	assert_int_equal(client_call(fd, VU_DEVICE_GET_INFO, &info, sizeof(info), &r), EINVAL);
+	assert_int_equal(client_call(fd, VU_DEVICE_GET_INFO, &info, sizeof(info) - 1, &r), EINVAL);
+}
+
+static void test_get_region_info(void **state)
+{
+	struct {
+		struct vfio_region_info info;
+		uint8_t more[4032]; /* SPDK's requests are as long as its buffer */
+	} m = { .info = { .argsz = sizeof(m), .index = REGS } };
+	struct vfio_region_info info;
+
+	assert_int_equal(client_call(fd, VU_DEVICE_GET_REGION_INFO, &m, sizeof(m), &r), 0);
+	assert_int_equal(r.len, sizeof(info));
+	memcpy(&info, r.data, sizeof(info));
+	assert_int_equal(info.argsz, sizeof(info));
+	assert_int_equal(info.index, REGS);
+	/* nothing of it is memory, so there is nothing to map */
+	assert_int_equal(info.flags, VFIO_REGION_INFO_FLAG_READ | VFIO_REGION_INFO_FLAG_WRITE);
+	assert_true(info.size >= TD_MIRROR);
+	assert_int_equal(r.num_fds, 0);
+	for (m.info.index = 0; m.info.index < VFIO_PCI_NUM_REGIONS; m.info.index++) {
+		m.info.argsz = sizeof(m.info);
+		assert_int_equal(client_call(fd, VU_DEVICE_GET_REGION_INFO, &m, sizeof(m.info), &r),
+				 0);
+		memcpy(&info, r.data, sizeof(info));
+		assert_int_equal(info.index, m.info.index);
+		if (m.info.index == VFIO_PCI_VGA_REGION_INDEX)
+			assert_int_equal(info.size + info.flags, 0);
+	}
+	m.info.index = VFIO_PCI_NUM_REGIONS;
+	assert_int_equal(client_call(fd, VU_DEVICE_GET_REGION_INFO, &m, sizeof(m.info), &r),
+			 EINVAL);
+	m.info.index = 0;
+	m.info.argsz = sizeof(m.info) - 1;
+	assert_int_equal(client_call(fd, VU_DEVICE_GET_REGION_INFO, &m, sizeof(m.info), &r),
+			 EINVAL);
+}
+
+/* ---- registers ---- */
+
+static void test_accesses(void **state)
+{
+	uint64_t v = 0x1122334455667788;
+	uint8_t config[256];
+
+	client_enable(fd);
+	assert_int_equal(client_get(fd, REGS, TD_ID), TD_ID_VALUE);
+	assert_int_equal(client_write(fd, REGS, TD_SCRATCH64, &v, 8, &r), 0);
+	v = 0;
+	assert_int_equal(client_read(fd, REGS, TD_SCRATCH64, &v, 8, &r), 0);
+	assert_int_equal(v, 0x1122334455667788);
+	assert_int_equal(client_read(fd, REGS, TD_SCRATCH8, &v, 1, &r), 0);
+	/* more than a register, and nothing */
+	assert_int_equal(client_read(fd, CONFIG, 0, config, sizeof(config), &r), 0);
+	assert_int_equal(config[0], 0x34);
+	assert_int_equal(client_read(fd, CONFIG, 0, config, 0, &r), 0);
+	assert_int_equal(client_write(fd, REGS, 0, config, 0, &r), 0);
+}
+
+static void test_bad_accesses(void **state)
+{
+	struct vu_region_access a = { .region = REGS, .count = 4 };
+	uint32_t v = 0, big = MAX_DATA + 1;
+
+	client_enable(fd);
+	assert_int_equal(client_read(fd, 99, 0, &v, 4, &r), EINVAL);
+	assert_int_equal(client_read(fd, REGS, UINT64_MAX, &v, 4, &r), EINVAL);
+	assert_int_equal(client_read(fd, REGS, UINT64_MAX - 3, &v, 4, &r), EINVAL);
+	/* over the end: all or nothing */
+	assert_int_equal(client_read(fd, CONFIG, K4 - 2, &v, 4, &r), EINVAL);
+	assert_int_equal(client_write(fd, CONFIG, K4 - 2, &v, 4, &r), EINVAL);
+	assert_int_equal(client_write(fd, 5, 0, &v, 4, &r), EINVAL);
+	a.count = big;
+	assert_int_equal(client_call(fd, VU_REGION_READ, &a, sizeof(a), &r), EINVAL);
+	assert_int_equal(client_call(fd, VU_REGION_READ, &a, sizeof(a) - 1, &r), EINVAL);
+	assert_int_equal(client_call(fd, VU_REGION_WRITE, &a, sizeof(a) - 1, &r), EINVAL);
+	/* as many bytes as it says */
+	a.count = 4;
+	assert_int_equal(client_call(fd, VU_REGION_WRITE, &a, sizeof(a), &r), EINVAL);
+	assert_int_equal(client_get(fd, REGS, TD_ID), TD_ID_VALUE);
+	/* nobody answers */
+	client_put(fd, CONFIG, PCI_COMMAND, 0, 2);
+	assert_int_equal(client_read(fd, REGS, TD_ID, &v, 4, &r), EIO);
+}
+
+/* Posted writes are done before what comes next, and are not answered, also if they fail. */
+static void test_posted_writes(void **state)
+{
+	struct {
+		struct vu_region_access a;
+		uint32_t v;
+	} m = { .a = { .offset = TD_SCRATCH32, .region = REGS, .count = 4 } };
+
+	client_enable(fd);
+	for (m.v = 1; m.v < 100; m.v++) {
+		client_send(fd, 7, VU_REGION_WRITE, VU_FLAG_NO_REPLY, &m, sizeof(m.a) + 4, NULL, 0);
+		assert_int_equal(client_get(fd, REGS, TD_SCRATCH32), m.v);
+	}
+	m.a.region = 99;
+	client_send(fd, 7, VU_REGION_WRITE, VU_FLAG_NO_REPLY, &m, sizeof(m.a) + 4, NULL, 0);
+	client_send(fd, 7, 99, VU_FLAG_NO_REPLY, NULL, 0, NULL, 0);
+	assert_int_equal(client_get(fd, REGS, TD_ID), TD_ID_VALUE);
+}
+
+static void test_reset(void **state)
+{
+	client_enable(fd);
+	client_put(fd, REGS, TD_SCRATCH32, 5, 4);
+	assert_int_equal(client_call(fd, VU_DEVICE_RESET, NULL, 0, &r), 0);
+	assert_int_equal(r.len, 0);
+	client_enable(fd);
+	assert_int_equal(client_get(fd, REGS, TD_SCRATCH32), 0);
+}
+
+/* ---- interrupts ---- */
+
+static int set_irqs(uint32_t flags, uint32_t index, uint32_t start, uint32_t count,
+		    const uint8_t *bytes, size_t len, const int *fds, unsigned n)
+{
+	struct {
+		struct vu_set_irqs s;
+		uint8_t bytes[16];
+	} m = { .s = { .argsz = (uint32_t)(sizeof(m.s) + len),
+		       .flags = flags,
+		       .index = index,
+		       .start = start,
+		       .count = count } };
+
+	if (len)
+		memcpy(m.bytes, bytes, len);
+	return client_call_fds(fd, VU_DEVICE_SET_IRQS, &m, sizeof(m.s) + len, fds, n, &r);
+}
+
+#define EVENTFD (VFIO_IRQ_SET_DATA_EVENTFD | VFIO_IRQ_SET_ACTION_TRIGGER)
+#define NONE	(VFIO_IRQ_SET_DATA_NONE | VFIO_IRQ_SET_ACTION_TRIGGER)
+
+static void test_get_irq_info(void **state)
+{
+	struct vfio_irq_info info = { .argsz = sizeof(info), .index = VFIO_PCI_INTX_IRQ_INDEX };
+
+	assert_int_equal(client_call(fd, VU_DEVICE_GET_IRQ_INFO, &info, sizeof(info), &r), 0);
+	assert_int_equal(r.len, sizeof(info));
+	memcpy(&info, r.data, sizeof(info));
+	assert_int_equal(info.count, 1);
+	assert_int_equal(info.flags,
+			 VFIO_IRQ_INFO_EVENTFD | VFIO_IRQ_INFO_MASKABLE | VFIO_IRQ_INFO_AUTOMASKED);
+	info.index = VFIO_PCI_NUM_IRQS;
+	assert_int_equal(client_call(fd, VU_DEVICE_GET_IRQ_INFO, &info, sizeof(info), &r), EINVAL);
+	info.index = 0;
+	info.argsz--;
+	assert_int_equal(client_call(fd, VU_DEVICE_GET_IRQ_INFO, &info, sizeof(info), &r), EINVAL);
+}
+
+static void test_msix(void **state)
+{
+	int e[2] = { eventfd(0, EFD_CLOEXEC), eventfd(0, EFD_CLOEXEC) };
+	const unsigned index = VFIO_PCI_MSIX_IRQ_INDEX;
+	const uint8_t second[2] = { 0, 1 };
+
+	client_enable(fd);
+	/* as QEMU switches it on: one vector without a descriptor, then one by one */
+	assert_int_equal(set_irqs(EVENTFD, index, 0, 1, NULL, 0, NULL, 0), 0);
+	assert_int_equal(set_irqs(EVENTFD, index, 0, 1, NULL, 0, &e[0], 1), 0);
+	assert_int_equal(set_irqs(EVENTFD, index, 1, 1, NULL, 0, &e[1], 1), 0);
+	client_put(fd, REGS, TD_MSI, 1, 4);
+	assert_int_equal(eventfd_count(e[1], true), 1);
+	assert_int_equal(eventfd_count(e[0], false), 0);
+	/* the client's own trigger, of some */
+	assert_int_equal(set_irqs(VFIO_IRQ_SET_DATA_BOOL | VFIO_IRQ_SET_ACTION_TRIGGER, index, 0, 2,
+				  second, 2, NULL, 0),
+			 0);
+	assert_int_equal(eventfd_count(e[1], true), 1);
+	assert_int_equal(eventfd_count(e[0], false), 0);
+	/* one is taken away, and all */
+	assert_int_equal(set_irqs(EVENTFD, index, 1, 1, NULL, 0, NULL, 0), 0);
+	client_put(fd, REGS, TD_MSI, 1, 4);
+	assert_int_equal(eventfd_count(e[1], false), 0);
+	assert_int_equal(set_irqs(NONE, index, 0, 0, NULL, 0, NULL, 0), 0);
+	client_put(fd, REGS, TD_MSI, 0, 4);
+	assert_int_equal(eventfd_count(e[0], false), 0);
+	close(e[0]);
+	close(e[1]);
+}
+
+static void test_intx_masks_itself(void **state)
+{
+	int e = eventfd(0, EFD_CLOEXEC);
+
+	client_enable(fd);
+	assert_int_equal(set_irqs(EVENTFD, 0, 0, 1, NULL, 0, &e, 1), 0);
+	client_put(fd, REGS, TD_INTX, 1, 4);
+	assert_int_equal(eventfd_count(e, true), 1);
+	/* the line is up still: the unmask brings the next one */
+	assert_int_equal(set_irqs(VFIO_IRQ_SET_DATA_NONE | VFIO_IRQ_SET_ACTION_UNMASK, 0, 0, 1,
+				  NULL, 0, NULL, 0),
+			 0);
+	assert_int_equal(eventfd_count(e, true), 1);
+	client_put(fd, REGS, TD_INTX, 0, 4);
+	assert_int_equal(set_irqs(VFIO_IRQ_SET_DATA_NONE | VFIO_IRQ_SET_ACTION_UNMASK, 0, 0, 1,
+				  NULL, 0, NULL, 0),
+			 0);
+	assert_int_equal(eventfd_count(e, false), 0);
+	close(e);
+}
+
+static void test_err_and_req(void **state)
+{
+	int e = eventfd(0, EFD_CLOEXEC), q = eventfd(0, EFD_CLOEXEC);
+
+	assert_int_equal(set_irqs(EVENTFD, VFIO_PCI_ERR_IRQ_INDEX, 0, 1, NULL, 0, &e, 1), 0);
+	assert_int_equal(set_irqs(EVENTFD, VFIO_PCI_REQ_IRQ_INDEX, 0, 1, NULL, 0, &q, 1), 0);
+	t.cfg.dev->ops->request(t.cfg.dev, 0);
+	assert_int_equal(eventfd_count(q, true), 1);
+	assert_int_equal(eventfd_count(e, false), 0);
+	assert_int_equal(machine_error(t.m, machine_device(t.m, 0)->addr, MACHINE_FATAL), 0);
+	assert_int_equal(eventfd_count(e, true), 1);
+	close(e);
+	close(q);
+}
+
+static void test_bad_set_irqs(void **state)
+{
+	int e[2] = { eventfd(0, EFD_CLOEXEC), eventfd(0, EFD_CLOEXEC) };
+	int file = memfd_create("none", MFD_CLOEXEC);
+	struct vu_set_irqs s = { .argsz = sizeof(s) - 1, .flags = NONE };
+
+	/* as many descriptors as vectors, or none; eventfds */
+	assert_int_equal(set_irqs(EVENTFD, 2, 0, 1, NULL, 0, e, 2), EINVAL);
+	assert_int_equal(set_irqs(EVENTFD, 2, 0, 3, NULL, 0, e, 2), EINVAL);
+	assert_int_equal(set_irqs(EVENTFD, 2, 0, 1, NULL, 0, &file, 1), EINVAL);
+	assert_int_equal(set_irqs(EVENTFD, 9, 0, 1, NULL, 0, e, 1), EINVAL);
+	assert_int_equal(set_irqs(EVENTFD, 2, 5000, 1, NULL, 0, e, 1), EINVAL);
+	assert_int_equal(set_irqs(EVENTFD, 2, UINT32_MAX, 2, NULL, 0, e, 2), EINVAL);
+	assert_int_equal(set_irqs(0xffff, 2, 0, 1, NULL, 0, e, 1), EINVAL);
+	/* no byte behind it */
+	assert_int_equal(set_irqs(VFIO_IRQ_SET_DATA_BOOL | VFIO_IRQ_SET_ACTION_TRIGGER, 0, 0, 1,
+				  NULL, 0, NULL, 0),
+			 EINVAL);
+	assert_int_equal(client_call(fd, VU_DEVICE_SET_IRQS, &s, sizeof(s), &r), EINVAL);
+	assert_int_equal(client_call(fd, VU_DEVICE_SET_IRQS, &s, sizeof(s) - 1, &r), EINVAL);
+	close(e[0]);
+	close(e[1]);
+	close(file);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test_setup_teardown(test_get_info, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_get_region_info, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_accesses, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_bad_accesses, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_posted_writes, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_reset, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_get_irq_info, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_msix, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_intx_masks_itself, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_err_and_req, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_bad_set_irqs, setup, teardown),
+	};
+
+	return cmocka_run_group_tests_name("vfio_user server: the device", tests, NULL, NULL);
+}

@@ -1,0 +1,148 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * vfio_user/server/internal.h: what the files of a server share.
+ *
+ * A client's commands are begun in the order in which they came, by the thread that has the turn
+ * (service.c): all but reads of regions are done before the next one begins. So what is marked "by
+ * the turn" below needs no lock.
+ *
+ * Lock order: vu_server.lock, vu_service.lock: leaves, each for itself.
+ */
+#ifndef VFIO_USER_SERVER_INTERNAL_H
+#define VFIO_USER_SERVER_INTERNAL_H
+#include <errno.h>
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdlib.h>
+#include <string.h>
+#include <urcu/list.h>
+
+#include "base/itree.h"
+#include "base/report.h"
+#include "base/util.h"
+#include "vfio_user/caps.h"
+#include "vfio_user/conn.h"
+#include "vfio_user/server/server.h"
+
+#define MS 1000000ull /* nanoseconds */
+
+struct vu_server {
+	struct vu_server_config cfg;
+	char *name;
+	int fd;	     /* the listening socket */
+	int wake_fd; /* an eventfd, for the thread to look around */
+	pthread_t thread;
+	pthread_mutex_t lock; /* guards what follows */
+	pthread_cond_t freed; /* the device is free, or the server stops */
+	struct cds_list_head clients;
+	unsigned num_clients, last_client;
+	struct vu_server_client *holder; /* who has the device, or NULL */
+	bool stopping;
+};
+
+/* Who carries out the commands of a connection (service.c). */
+#define VU_SERVICE_THREADS 8u /* all of them but one may be inside a long read */
+struct vu_service {
+	pthread_mutex_t lock; /* guards what is not atomic */
+	pthread_cond_t wake;
+	bool taken;   /* a thread has the turn */
+	bool watched; /* another one looks after it */
+	bool ended;
+	unsigned num_helpers, num_spare; /* spare: neither has the turn nor looks after it */
+	pthread_t helpers[VU_SERVICE_THREADS - 1];
+	atomic_ullong reads; /* odd: who has the turn is inside a read; a number comes once */
+	atomic_bool armed;   /* the one who looks after it looks now and then */
+};
+
+struct vu_server_client {
+	struct vu_server *s;
+	struct cds_list_head node; /* of the server's, under its lock; so is @done */
+	bool done;		   /* its thread is to be joined */
+	pthread_t thread;
+	unsigned number;
+	char *name; /* for the log: "0000:01:00.0 client 3" */
+	struct vu_conn *conn;
+	struct vu_conn *twin;	     /* for our own commands; NULL: these go by @conn */
+	struct vu_caps theirs, caps; /* what it said, and what was agreed */
+	struct vfio_open open;
+	struct vfio_ioas *io;	/* the client's memory */
+	uint64_t *region_sizes; /* of each region */
+	struct vu_service service;
+
+	/* ---- by the turn ---- */
+	struct itree maps; /* struct dma_map (dma.c), by IOVA */
+	uint32_t num_maps;
+	struct itree files; /* struct dma_file (dma_files.c), by inode */
+	unsigned num_views;
+};
+
+/* ---- client.c ---- */
+
+/* Have the connection @fd served by a thread of its own. 0 or -errno; @fd is the client's. */
+int vu_server_client_start(struct vu_server *s, int fd);
+/* Free a client whose thread was joined. */
+void vu_server_client_free(struct vu_server_client *c);
+
+/* ---- server.c ---- */
+
+/* Have the device for @c. 0; -EBUSY: another one has it; -ESHUTDOWN: the server stops. */
+int vu_server_take(struct vu_server_client *c);
+void vu_server_give_back(struct vu_server_client *c);
+/* @c's thread is about to end. */
+void vu_server_done(struct vu_server_client *c);
+
+/* ---- service.c ---- */
+
+void vu_service_init(struct vu_service *v);
+void vu_service_fini(struct vu_service *v);
+/* Carry out commands until the connection is dead, and no thread is inside the device. */
+void vu_service_run(struct vu_server_client *c);
+/*
+ * Around a read of a region. The end returns false if another thread has the turn meanwhile: then
+ * the caller only replies.
+ */
+uint64_t vu_service_read_begin(struct vu_server_client *c);
+bool vu_service_read_end(struct vu_server_client *c, uint64_t ticket);
+
+/* ---- commands: commands.c has the table ---- */
+
+/* Carry out @m and reply to it. Return true if the caller still has the turn. */
+bool vu_command_run(struct vu_server_client *c, struct vu_message *m);
+/* Say that a command is refused with @error, and return that. */
+int vu_command_refused(struct vu_server_client *c, const struct vu_message *m, int error);
+/* A command's function: replies and returns 0; or returns -errno, which is the reply. */
+typedef int vu_command_fn(struct vu_server_client *c, struct vu_message *m);
+
+/* info.c */
+vu_command_fn vu_get_info, vu_get_region_info, vu_get_irq_info, vu_set_irqs, vu_reset;
+/* access.c */
+vu_command_fn vu_region_write;
+bool vu_region_read(struct vu_server_client *c, struct vu_message *m); /* as vu_command_run() */
+/* dma.c */
+vu_command_fn vu_dma_map, vu_dma_unmap;
+/* The device is closed and its address space is gone: forget the memory. */
+void vu_dma_fini(struct vu_server_client *c);
+
+/* Reply to @m with @len bytes; return 0. */
+int vu_reply(struct vu_server_client *c, const struct vu_message *m, const void *data, size_t len);
+
+/* ---- dma_files.c: files of the client's that are mapped in this process ---- */
+
+struct dma_view;
+/* Where memory of a file is. */
+struct dma_place {
+	void *mem;
+	int fd; /* open as long as the view */
+	struct dma_view *view;
+};
+/*
+ * Find [@offset, @offset + @size) of the file @fd, which is taken over, also if this fails. Each
+ * file is mapped once, however many parts of it are in use. @out->view is to be given back.
+ *
+ * Return: 0; -EINVAL: it is no file of memory, or ends before that; -EACCES: it is not open for
+ * reading, or not for writing if @write; -ENOSPC: the client has too many files; -ENOMEM.
+ */
+int vu_file_map(struct vu_server_client *c, int fd, uint64_t offset, uint64_t size, bool write,
+		struct dma_place *out);
+void vu_file_put(struct vu_server_client *c, struct dma_view *v);
+#endif

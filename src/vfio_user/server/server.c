@@ -1,0 +1,265 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * vfio_user/server/server.c: a device's server: a thread that accepts connections, starts a thread
+ * for each, and collects those that have ended; and who of them has the device.
+ */
+#include <fcntl.h>
+#include <poll.h>
+#include <sys/eventfd.h>
+#include <sys/socket.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include "base/guard.h"
+#include "base/sys.h"
+#include "base/thread.h"
+#include "vfio_user/server/internal.h"
+
+/* More wait in the socket's backlog: who has the device, and who will be told that it is not free */
+#define MAX_CLIENTS 16u
+
+static void wake(struct vu_server *s)
+{
+	uint64_t one = 1;
+
+	sys_write(s->wake_fd, &one, sizeof(one));
+}
+
+/* ---- who has the device ---- */
+
+/* True if the client is about to give the device back: its peer hung up. */
+static bool is_leaving(struct vu_server_client *c)
+{
+	struct pollfd p = { .fd = vu_conn_fd(c->conn), .events = POLLRDHUP };
+
+	return vu_conn_error(c->conn) || poll(&p, 1, 0) > 0;
+}
+
+int vu_server_take(struct vu_server_client *c)
+{
+	struct vu_server *s = c->s;
+	int ret = 0;
+
+	pthread_mutex_lock(&s->lock);
+	while (s->holder && !s->stopping && !ret) {
+		if (is_leaving(s->holder))
+			pthread_cond_wait(&s->freed, &s->lock);
+		else
+			ret = -EBUSY;
+	}
+	if (s->stopping)
+		ret = -ESHUTDOWN;
+	if (!ret)
+		s->holder = c;
+	pthread_mutex_unlock(&s->lock);
+	return ret;
+}
+
+void vu_server_give_back(struct vu_server_client *c)
+{
+	struct vu_server *s = c->s;
+
+	pthread_mutex_lock(&s->lock);
+	s->holder = NULL;
+	pthread_cond_broadcast(&s->freed);
+	pthread_mutex_unlock(&s->lock);
+}
+
+/* ---- the thread ---- */
+
+void vu_server_done(struct vu_server_client *c)
+{
+	struct vu_server *s = c->s;
+
+	pthread_mutex_lock(&s->lock);
+	c->done = true;
+	wake(s);
+	pthread_mutex_unlock(&s->lock);
+}
+
+/* Take a client out of the list whose thread has ended, or NULL. */
+static struct vu_server_client *next_done(struct vu_server *s)
+{
+	struct vu_server_client *c, *found = NULL;
+
+	pthread_mutex_lock(&s->lock);
+	cds_list_for_each_entry(c, &s->clients, node) {
+		if (c->done) {
+			found = c;
+			cds_list_del(&c->node);
+			s->num_clients--;
+			break;
+		}
+	}
+	pthread_mutex_unlock(&s->lock);
+	return found;
+}
+
+static void collect(struct vu_server *s)
+{
+	struct vu_server_client *c;
+
+	while ((c = next_done(s))) {
+		pthread_join(c->thread, NULL);
+		vu_server_client_free(c);
+	}
+}
+
+static void accept_one(struct vu_server *s)
+{
+	long fd = fd_of_ours(SYS_accept4, s->fd, 0, 0, SOCK_CLOEXEC);
+	int ret;
+
+	if (fd == -EAGAIN || fd == -EINTR || fd == -ECONNABORTED)
+		return;
+	ret = fd < 0 ? (int)fd : vu_server_client_start(s, (int)fd);
+	if (ret) {
+		report_err(REPORT_LIMITED("serve-accept"), s->name, ret,
+			   "a client cannot be served: %m");
+		/* what is missing may be there later; the client waits, or has been hung up on */
+		if (fd < 0)
+			poll(NULL, 0, 100);
+	}
+}
+
+/* Hang up on all clients. Return how many there are. */
+static unsigned throw_out(struct vu_server *s)
+{
+	struct vu_server_client *c;
+	unsigned n;
+
+	pthread_mutex_lock(&s->lock);
+	cds_list_for_each_entry(c, &s->clients, node)
+		vu_conn_kill(c->conn, -ESHUTDOWN);
+	n = s->num_clients;
+	pthread_mutex_unlock(&s->lock);
+	return n;
+}
+
+static void *serve(void *arg)
+{
+	struct vu_server *s = arg;
+	bool stopping = false;
+	uint64_t events;
+	unsigned n = 0;
+
+	do {
+		struct pollfd p[] = { { .fd = s->wake_fd, .events = POLLIN },
+				      { .fd = s->fd, .events = POLLIN } };
+
+		poll(p, stopping || n >= MAX_CLIENTS ? 1 : 2, -1);
+		if (p[0].revents & POLLIN)
+			sys_read(s->wake_fd, &events, sizeof(events));
+		collect(s);
+		if (!stopping && p[1].revents)
+			accept_one(s);
+		pthread_mutex_lock(&s->lock);
+		stopping = s->stopping;
+		n = s->num_clients;
+		pthread_mutex_unlock(&s->lock);
+		if (stopping)
+			n = throw_out(s);
+	} while (!stopping || n);
+	return NULL;
+}
+
+/* ---- life ---- */
+
+static const struct vu_server_limits defaults = {
+	.max_dma_maps = 1u << 20,
+	.max_data = VU_DEFAULT_DATA,
+	.max_fds = 16,
+	.dma_timeout = 5000,
+};
+
+static void set_limits(struct vu_server_limits *l)
+{
+	if (!l->max_dma_maps)
+		l->max_dma_maps = defaults.max_dma_maps;
+	if (!l->max_data)
+		l->max_data = defaults.max_data;
+	if (!l->max_fds)
+		l->max_fds = defaults.max_fds;
+	if (!l->dma_timeout)
+		l->dma_timeout = defaults.dma_timeout;
+}
+
+bool vu_socket_listens(int fd)
+{
+	int is = 0, domain = 0, type = 0;
+	socklen_t len = sizeof(int);
+
+	return !getsockopt(fd, SOL_SOCKET, SO_ACCEPTCONN, &is, &len) && is &&
+	       !getsockopt(fd, SOL_SOCKET, SO_DOMAIN, &domain, &len) && domain == AF_UNIX &&
+	       !getsockopt(fd, SOL_SOCKET, SO_TYPE, &type, &len) && type == SOCK_STREAM;
+}
+
+int vu_server_new(const struct vu_server_config *cfg, int fd, struct vu_server **out)
+{
+	int ret = fd_make_private(fd);
+	struct vu_server *s;
+
+	if (ret < 0) {
+		sys_close(fd);
+		return ret;
+	}
+	fd = ret;
+	ret = -ENOMEM;
+	s = calloc(1, sizeof(*s));
+	if (!s)
+		goto close;
+	s->cfg = *cfg;
+	set_limits(&s->cfg.limits);
+	s->fd = fd;
+	s->name = strdup(cfg->name);
+	if (!s->name)
+		goto free;
+	ret = vu_socket_listens(fd) ? 0 : -EINVAL;
+	if (ret)
+		goto free;
+	/* who has connected may be gone when it is accepted */
+	fcntl(fd, F_SETFL, fcntl(fd, F_GETFL) | O_NONBLOCK);
+	/* clients' memory may be gone at any time */
+	ret = guard_install();
+	if (ret)
+		goto free;
+	ret = s->wake_fd = (int)fd_of_ours(SYS_eventfd2, 0, EFD_CLOEXEC | EFD_NONBLOCK, 0, 0);
+	if (ret < 0)
+		goto free;
+	pthread_mutex_init(&s->lock, NULL);
+	pthread_cond_init(&s->freed, NULL);
+	CDS_INIT_LIST_HEAD(&s->clients);
+	ret = thread_start(&s->thread, serve, s, "uvfio-accept");
+	if (ret)
+		goto destroy;
+	*out = s;
+	return 0;
+destroy:
+	pthread_cond_destroy(&s->freed);
+	pthread_mutex_destroy(&s->lock);
+	fd_close_private(s->wake_fd);
+free:
+	free(s->name);
+	free(s);
+close:
+	fd_close_private(fd);
+	return ret;
+}
+
+void vu_server_free(struct vu_server *s)
+{
+	if (!s)
+		return;
+	pthread_mutex_lock(&s->lock);
+	s->stopping = true;
+	pthread_cond_broadcast(&s->freed);
+	pthread_mutex_unlock(&s->lock);
+	wake(s);
+	pthread_join(s->thread, NULL);
+	fd_close_private(s->wake_fd);
+	fd_close_private(s->fd);
+	pthread_cond_destroy(&s->freed);
+	pthread_mutex_destroy(&s->lock);
+	free(s->name);
+	free(s);
+}

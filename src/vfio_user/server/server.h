@@ -1,0 +1,66 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * vfio_user/server/server.h: a server of vfio-user: a device that clients use through a socket. It
+ * is a front: it opens the device by itself (VFIO_VIA_OWN) for a client, in an address space that
+ * is the client's memory, and closes it when the client goes, so that the next one finds it as at
+ * first.
+ *
+ * A device has one client at a time. Another one that comes meanwhile is told EBUSY, unless the
+ * first has hung up already: then it waits until that one's last commands are done.
+ *
+ * Memory: malloc's. Threads: vu_server_free() is the last use that begins.
+ * Lock order: leaves, all of them.
+ */
+#ifndef VFIO_USER_SERVER_H
+#define VFIO_USER_SERVER_H
+#include <stdint.h>
+
+#include "vfio/open.h"
+
+struct vu_server;
+
+/* Events of a client's life, in this order. */
+enum vu_server_event {
+	VU_SERVER_CONNECTED,
+	VU_SERVER_OPENED,	/* it has the device now */
+	VU_SERVER_REFUSED,	/* instead of that: @error says why */
+	VU_SERVER_DISCONNECTED, /* the device is free again; @error: 0, or why it was thrown out */
+};
+
+/* A client's share of this process. 0: the default. */
+struct vu_server_limits {
+	uint32_t max_dma_maps; /* default: 1048576 */
+	uint32_t max_data;     /* bytes in a message: default 1 MiB */
+	uint32_t max_fds;      /* descriptors in a message: default 16 */
+	uint32_t dma_timeout;  /* milliseconds in which a client answers a DMA: default 5000 */
+};
+
+struct vu_server_config {
+	struct vfio_system *system;
+	struct vfio_device *dev; /* of @system, and not open otherwise; outlives the server */
+	const char *name;	 /* for the log, copied */
+	struct vu_server_limits limits;
+	/*
+	 * NULL: nobody wants to know. By the client's thread, so of several clients at once, with no
+	 * lock held. @client counts from 1.
+	 */
+	void (*event)(void *arg, enum vu_server_event e, unsigned client, int error);
+	void *arg;
+};
+
+/** vu_socket_listens - true if @fd is a stream socket of this host that listens */
+bool vu_socket_listens(int fd);
+/**
+ * vu_server_new - serve a device
+ * @fd: a listening socket, the server's from now on, also if this fails
+ *
+ * Return: 0; -ENOMEM, -EMFILE, -EAGAIN; -EINVAL: @fd does not listen.
+ */
+int vu_server_new(const struct vu_server_config *cfg, int fd, struct vu_server **out);
+/**
+ * vu_server_free - stop: throw out who is connected, close the device, free it (@s may be NULL)
+ *
+ * A model that does not return from a callback is waited for.
+ */
+void vu_server_free(struct vu_server *s);
+#endif
