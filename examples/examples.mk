@@ -4,7 +4,7 @@
 EXAMPLE_CFLAGS := -std=gnu17 -D_GNU_SOURCE $(OPT) -g $(WARN) $(if $(WERROR),-Werror) -Iinclude
 
 EXAMPLES := $(addprefix $(BUILD)/examples/,counter.so counter_driver counter_native \
-	kvm_assign v3_driver vmm vmm_soft)
+	kvm_assign serve v3_driver vmm vmm_soft)
 examples: $(EXAMPLES)
 $(EXAMPLES): $(FLAGS)
 
@@ -19,8 +19,9 @@ $(BUILD)/examples/counter_driver $(BUILD)/examples/v3_driver: $(BUILD)/examples/
 	$(Q)$(CC) $(EXAMPLE_CFLAGS) -o $@ $<
 $(BUILD)/examples/counter_native: include/uvfio/uvfio.h
 $(BUILD)/examples/kvm_assign: include/uvfio/kvm_assign.h include/uvfio/vmm.h
+$(BUILD)/examples/serve: include/uvfio/model.h include/uvfio/server.h
 $(BUILD)/examples/vmm $(BUILD)/examples/vmm_soft: include/uvfio/vmm.h
-$(addprefix $(BUILD)/examples/,counter_native kvm_assign vmm vmm_soft): $(BUILD)/examples/%: \
+$(addprefix $(BUILD)/examples/,counter_native kvm_assign serve vmm vmm_soft): $(BUILD)/examples/%: \
 		examples/%.c $(LIBUVFIO)
 	@mkdir -p $(@D)
 	$(call say,LINK,$@)

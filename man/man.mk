@@ -19,6 +19,7 @@ $(eval $(call man_page,uvfio,3,uvfio.h,counter_native.c,\
 $(eval $(call man_page,uvfio-model,7,model.h,counter.c,uvfio 1$(comma)uvfio 3))
 $(eval $(call man_page,uvfio-vmm,7,vmm.h,vmm.c,uvfio 1$(comma)uvfio-kvm-assign 7))
 $(eval $(call man_page,uvfio-kvm-assign,7,kvm_assign.h,kvm_assign.c,uvfio 1$(comma)uvfio-vmm 7))
+$(eval $(call man_page,uvfio-server,7,server.h,serve.c,uvfio 1$(comma)uvfio-model 7))
 $(eval $(call man_page,uvfio-v3,7,vfio_v3.h,v3_driver.c,uvfio 1))
 
 .PHONY: man

@@ -33,7 +33,7 @@ echo "# commands"
 is "uvfio help: the usage, status 0" "$("$U" help | head -c 6) $?" "usage: 0"
 is "uvfio --help" "$("$U" --help | head -c 6)" "usage:"
 is "uvfio version" "$("$U" version)" "$("$U" --version)"
-for c in run ctl models dump conform help version; do
+for c in run serve ctl models dump conform help version; do
 	is "uvfio $c --help" "$("$U" "$c" --help | head -1 | cut -c1-$((13 + ${#c})))" "usage: uvfio $c"
 	is "uvfio help $c" "$("$U" help "$c")" "$("$U" "$c" --help)"
 done

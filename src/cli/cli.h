@@ -29,8 +29,8 @@ struct cli_option {
 	const char *help; /* may have several lines */
 };
 
-extern const struct cli_command cli_run, cli_ctl, cli_models, cli_dump, cli_conform, cli_help,
-	cli_version;
+extern const struct cli_command cli_run, cli_serve, cli_ctl, cli_models, cli_dump, cli_conform,
+	cli_help, cli_version;
 /* All commands; ends with NULL. */
 extern const struct cli_command *const cli_commands[];
 

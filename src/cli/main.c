@@ -8,8 +8,9 @@
 #include "base/nearest.h"
 #include "cli/cli.h"
 
-const struct cli_command *const cli_commands[] = { &cli_run,	 &cli_ctl,  &cli_models,  &cli_dump,
-						   &cli_conform, &cli_help, &cli_version, NULL };
+const struct cli_command *const cli_commands[] = { &cli_run,	&cli_serve,   &cli_ctl,
+						   &cli_models, &cli_dump,    &cli_conform,
+						   &cli_help,	&cli_version, NULL };
 
 static const struct cli_command *find(const char *name)
 {

@@ -80,7 +80,8 @@ _uvfio_value() {
 	--iommu) _uvfio_words "dirty-tracking=on dirty-tracking=off" ;;
 	--kernel) _uvfio_words "6.1 6.12 7.3" ;;
 	--log) _uvfio_words "error warn info debug none" ;;
-	--log-file) _uvfio_files "" "$cur" ;;
+	--log-file | --socket) _uvfio_files "" "$cur" ;;
+	--mode) _uvfio_words "0600 0660 0666" ;;
 	--noiommu) _uvfio_words "rawio all" ;;
 	--memlock) _uvfio_words "inherit unlimited" ;;
 	--run) _uvfio_words "$("$uvfio" ctl runs 2>/dev/null | awk 'NR > 1 { print $1, $2 }')" ;;
@@ -98,8 +99,8 @@ _uvfio_skip_options() {
 			((at++))
 			return 0
 			;;
-		--abi | --device | --iommu | --kernel | --log | --log-file | --noiommu | \
-			--memlock | --run)
+		--abi | --device | --iommu | --kernel | --log | --log-file | --mode | \
+			--noiommu | --memlock | --run | --socket)
 			((++at < n)) || return 1
 			;;
 		-*) ;;
@@ -205,7 +206,7 @@ _uvfio_conform() {
 
 _uvfio() {
 	local uvfio=$1 line=${COMP_LINE:0:COMP_POINT} words n cur whole option="" i breaks
-	local commands="run ctl models dump conform help version"
+	local commands="run serve ctl models dump conform help version"
 	COMPREPLY=()
 	# bash cuts words at '=' and ':', which devices are full of: take the line's own words
 	read -ra words <<<"$line"
@@ -222,6 +223,10 @@ _uvfio() {
 	0:*) _uvfio_words "$commands --help --version" ;;
 	1:run) _uvfio_run ;;
 	1:ctl) _uvfio_ctl ;;
+	1:serve)
+		_uvfio_value "${words[n - 1]}" ||
+			_uvfio_words "--device --log --log-file --mode --socket --help"
+		;;
 	1:dump) _uvfio_value "${words[n - 1]}" || _uvfio_words "--device --help" ;;
 	1:conform) _uvfio_conform ;;
 	1:models)

@@ -1,0 +1,202 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * uvfio/server.h: serve devices to virtual machines and other programs, by vfio-user.
+ *
+ * A server has devices, uvfio's or your own, each with a socket. A client of the protocol (QEMU,
+ * cloud-hypervisor, SPDK, uvfio itself) connects to it and has the device, until it hangs up: then
+ * the device is reset, and the next one may come. A device has one client at a time; another one is
+ * told EBUSY.
+ *
+ * Devices are given as --device takes them, or are models that the program has in itself
+ * (uvfio_server_register()). Everything else is done on threads of the server: the program only
+ * starts and ends it. A client is not trusted: whatever it sends, it can only lose its own
+ * connection; it cannot keep a device from other devices' clients.
+ *
+ * Threads: every function may be called by any thread, at the same time, except that
+ * uvfio_server_remove() and uvfio_server_free() are the last use of their argument that begins.
+ *
+ * Errors: 0 or -errno; uvfio_server_strerror() has the sentence.
+ *
+ * Faults: the first uvfio_server_new() installs handlers for SIGSEGV and SIGBUS, which pass on what
+ * is not theirs: a client may cut off the file that its memory is. A program that installs its own
+ * later passes on what is not its own.
+ *
+ * Fork: a child does nothing with its parent's servers; it can make its own.
+ */
+#ifndef UVFIO_SERVER_H
+#define UVFIO_SERVER_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+#ifndef UVFIO_PUBLIC
+/** define UVFIO_PUBLIC - A name that a library shows, whatever -fvisibility says. */
+#define UVFIO_PUBLIC __attribute__((visibility("default")))
+#endif
+
+/** struct uvfio_server - Devices, each with its socket. Opaque. */
+struct uvfio_server;
+
+/** struct uvfio_server_device - One of them. Opaque. */
+struct uvfio_server_device;
+
+/** struct uvfio_model - A kind of device, of uvfio/model.h. */
+struct uvfio_model;
+
+/**
+ * enum uvfio_server_event - What happens to a client, in this order.
+ * @UVFIO_SERVER_CONNECTED: it has connected.
+ * @UVFIO_SERVER_OPENED: it has the device.
+ * @UVFIO_SERVER_REFUSED: instead of that: it is hung up on. The error says why (-EBUSY: another one
+ *	has the device).
+ * @UVFIO_SERVER_DISCONNECTED: after UVFIO_SERVER_OPENED: it is gone, and the device is as at first.
+ *	The error says why it was thrown out; 0: it hung up.
+ */
+enum uvfio_server_event {
+	UVFIO_SERVER_CONNECTED,
+	UVFIO_SERVER_OPENED,
+	UVFIO_SERVER_REFUSED,
+	UVFIO_SERVER_DISCONNECTED,
+};
+
+/**
+ * struct uvfio_server_ops - What a program wants to hear. Each may be NULL.
+ * @event: @event has happened to client number @client (from 1 on) of @dev; @error is 0 or -errno.
+ *	By a thread of that client's, so of several clients at the same time. It may call
+ *	uvfio_server_address() and uvfio_server_path(), and no other function of this header.
+ */
+struct uvfio_server_ops {
+	void (*event)(void *ctx, struct uvfio_server_device *dev, enum uvfio_server_event event,
+		      unsigned client, int error);
+};
+
+/**
+ * uvfio_server_new() - Make a server without devices.
+ * @ops: what the program wants to hear; it is copied. NULL: nothing.
+ * @ctx: the first argument of all of them.
+ *
+ * Context: any thread.
+ * Return: the server, to be freed with uvfio_server_free(); NULL: no memory, or no thread or
+ * descriptor could be had.
+ */
+UVFIO_PUBLIC struct uvfio_server *uvfio_server_new(const struct uvfio_server_ops *ops, void *ctx);
+
+/**
+ * uvfio_server_free() - Hang up on all clients, take the devices away, free the server.
+ * @s: the server; NULL: nothing happens.
+ *
+ * Socket files that it made are removed. A model that does not return from a callback is waited
+ * for.
+ *
+ * Context: any thread but one in a callback; the last use of @s and its devices.
+ */
+UVFIO_PUBLIC void uvfio_server_free(struct uvfio_server *s);
+
+/**
+ * uvfio_server_strerror() - The sentence that explains why the last call failed.
+ * @s: the server of the call; NULL: uvfio_server_new() or uvfio_server_register() failed.
+ *
+ * Context: any thread: each has the errors of its own calls.
+ * Return: the sentence, never NULL. It is good until the thread's next call that fails.
+ */
+UVFIO_PUBLIC const char *uvfio_server_strerror(const struct uvfio_server *s);
+
+/**
+ * uvfio_server_register() - Have a model of the program's own known by its name.
+ * @model: the model (uvfio/model.h); it lives as long as the process.
+ *
+ * From then on its name is the first word of a device's spec, here and for uvfio_add().
+ *
+ * Context: any thread.
+ * Return: 0; -EEXIST: there is a model of that name; -EINVAL: it is no model of this version, or
+ * its name is none; -ENOMEM.
+ */
+UVFIO_PUBLIC int uvfio_server_register(const struct uvfio_model *model);
+
+/**
+ * uvfio_server_add() - Have a device served at a path.
+ * @s: the server.
+ * @spec: the model and its options, as --device takes them (uvfio(1)): "nvme,image=disk.img".
+ * @path: the socket, which is made. One that was left behind, at which nobody listens, is replaced.
+ * @mode: who may connect to it: the file's mode; 0: 0600.
+ * @out: gets the device; may be NULL.
+ *
+ * Clients can connect from now on, and are served once uvfio_server_start() was called.
+ *
+ * Context: any thread.
+ * Return: 0; the errors of uvfio_add(); -EADDRINUSE: somebody listens at @path; -EEXIST: something
+ * else is there; -ENAMETOOLONG; or why else the socket cannot be made.
+ */
+UVFIO_PUBLIC int uvfio_server_add(struct uvfio_server *s, const char *spec, const char *path,
+				  unsigned mode, struct uvfio_server_device **out);
+
+/**
+ * uvfio_server_add_fd() - Have a device served at a socket that listens already.
+ * @s: the server.
+ * @spec: as in uvfio_server_add().
+ * @fd: a stream socket of AF_UNIX that listens, as systemd gives it; it is the server's from now on,
+ *	also if this fails.
+ * @out: gets the device; may be NULL.
+ *
+ * Context: any thread.
+ * Return: 0; the errors of uvfio_add(); -EINVAL: @fd is no such socket.
+ */
+UVFIO_PUBLIC int uvfio_server_add_fd(struct uvfio_server *s, const char *spec, int fd,
+				     struct uvfio_server_device **out);
+
+/**
+ * uvfio_server_remove() - Hang up on a device's client, and take the device away.
+ * @dev: the device; NULL: nothing happens.
+ *
+ * Context: any thread but one in a callback; the last use of @dev.
+ */
+UVFIO_PUBLIC void uvfio_server_remove(struct uvfio_server_device *dev);
+
+/**
+ * uvfio_server_start() - Serve clients, those of devices that are added later, too.
+ * @s: the server.
+ *
+ * If it fails, no device is served.
+ *
+ * Context: any thread.
+ * Return: 0; -ENOMEM, -EMFILE, -EAGAIN: no memory, descriptor or thread could be had.
+ */
+UVFIO_PUBLIC int uvfio_server_start(struct uvfio_server *s);
+
+/**
+ * uvfio_server_stop() - Hang up on all clients, and serve none any more.
+ * @s: the server.
+ *
+ * Devices and sockets stay: who connects waits until uvfio_server_start() is called again.
+ *
+ * Context: any thread but one in a callback.
+ */
+UVFIO_PUBLIC void uvfio_server_stop(struct uvfio_server *s);
+
+/**
+ * uvfio_server_address() - The address of a device, by which the log names it.
+ * @dev: the device.
+ *
+ * Context: any thread.
+ * Return: "0000:01:00.0"; good as long as @dev.
+ */
+UVFIO_PUBLIC const char *uvfio_server_address(const struct uvfio_server_device *dev);
+
+/**
+ * uvfio_server_path() - The path of a device's socket.
+ * @dev: the device.
+ *
+ * Context: any thread.
+ * Return: as it was given; NULL: it has no path. Good as long as @dev.
+ */
+UVFIO_PUBLIC const char *uvfio_server_path(const struct uvfio_server_device *dev);
+
+#ifdef __cplusplus
+}
+#endif
+#endif

@@ -1,0 +1,291 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * cli/serve.c: uvfio serve: devices of the user's choice for virtual machines and other clients of
+ * vfio-user, until a signal ends it. The work is that of uvfio/server.h.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "uvfio/server.h"
+#include "base/log.h"
+#include "base/report.h"
+#include "base/util.h"
+#include "cli/cli.h"
+
+#define FIRST_FD 3 /* that systemd passes on: SD_LISTEN_FDS_START of sd_listen_fds(3) */
+
+struct served {
+	const char *spec, *socket; /* as the user wrote them; no socket: NULL */
+	struct uvfio_server_device *device;
+};
+
+struct serve {
+	const struct cli_command *cmd;
+	struct served *devices;
+	unsigned num_devices;
+	unsigned mode;
+	int log_level, log_fd;
+	int passed, num_passed; /* descriptors of systemd's: the next one, and how many are left */
+	struct uvfio_server *server;
+};
+
+/* ---- options ---- */
+
+static int add_device(struct serve *s, const char *spec)
+{
+	struct served *more = reallocarray(s->devices, s->num_devices + 1, sizeof(*more));
+
+	if (!more)
+		return cli_error(s->cmd, "out of memory");
+	s->devices = more;
+	more[s->num_devices++] = (struct served){ .spec = spec };
+	return 0;
+}
+
+static int set_socket(struct serve *s, const char *path)
+{
+	struct served *d = s->num_devices ? &s->devices[s->num_devices - 1] : NULL;
+
+	if (!d)
+		return cli_error(s->cmd, "--socket: write it behind the --device that it is for");
+	if (d->socket)
+		return cli_error(s->cmd, "--socket %s: the device %s has one already", path,
+				 d->spec);
+	d->socket = path;
+	return 0;
+}
+
+static int set_mode(struct serve *s, const char *text)
+{
+	unsigned long mode;
+	char *end;
+
+	mode = strtoul(text, &end, 8);
+	if (*end || end == text || *text == '-' || !mode || mode > 0777)
+		return cli_error(s->cmd, "--mode %s: write an octal number of up to 777", text);
+	s->mode = (unsigned)mode;
+	return 0;
+}
+
+static int set_log_file(struct serve *s, const char *path)
+{
+	int fd = open(path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC | O_NOCTTY, 0666);
+
+	if (fd < 0)
+		return cli_error(s->cmd, "--log-file %s: %s", path, strerror(errno));
+	if (s->log_fd != STDERR_FILENO)
+		close(s->log_fd);
+	s->log_fd = fd;
+	return 0;
+}
+
+enum { OPT_DEVICE, OPT_LOG, OPT_LOG_FILE, OPT_MODE, OPT_SOCKET };
+static const struct cli_option options[] = {
+	[OPT_DEVICE] = { "device", "SPEC",
+			 "serve a device: MODEL[,option=value]..., ./PLUGIN.so[,...], or a real\n"
+			 "one, which the host's vfio-pci has: host=ADDRESS[,...]; may be given\n"
+			 "several times" },
+	[OPT_LOG] = { "log", "LEVEL", "error, warn, info (the default), debug or none" },
+	[OPT_LOG_FILE] = { "log-file", "FILE", "append the log to FILE, not to stderr" },
+	[OPT_MODE] = { "mode", "MODE", "who may connect: the sockets' mode (0600)" },
+	[OPT_SOCKET] = { "socket", "PATH",
+			 "the socket of the --device before it; fd:N: the descriptor N, which\n"
+			 "listens already. Without: one of systemd's (LISTEN_FDS), or a new one\n"
+			 "in XDG_RUNTIME_DIR, TMPDIR or /tmp" },
+	{ 0 },
+};
+
+static int set_option(struct serve *s, int opt, const char *value)
+{
+	switch (opt) {
+	case OPT_DEVICE:
+		return add_device(s, value);
+	case OPT_LOG:
+		s->log_level = log_parse_level(value);
+		if (s->log_level == -EINVAL)
+			return cli_error(s->cmd, "--log %s: write error, warn, info, debug or none",
+					 value);
+		return 0;
+	case OPT_LOG_FILE:
+		return set_log_file(s, value);
+	case OPT_MODE:
+		return set_mode(s, value);
+	case OPT_SOCKET:
+		return set_socket(s, value);
+	}
+	return CLI_USAGE;
+}
+
+/* ---- sockets ---- */
+
+/* See whether systemd has passed sockets on to this process. */
+static void find_passed(struct serve *s)
+{
+	const char *pid = getenv("LISTEN_PID"), *n = getenv("LISTEN_FDS");
+
+	if (!pid || !n || atol(pid) != getpid())
+		return;
+	s->passed = FIRST_FD;
+	s->num_passed = atoi(n);
+}
+
+static int explain(struct serve *s)
+{
+	return cli_error(s->cmd, "%s", uvfio_server_strerror(s->server));
+}
+
+static int serve_fd(struct serve *s, struct served *d, int fd)
+{
+	if (fcntl(fd, F_GETFD) < 0)
+		return cli_error(s->cmd, "--socket fd:%d: there is no such descriptor", fd);
+	return uvfio_server_add_fd(s->server, d->spec, fd, &d->device) ? explain(s) : 0;
+}
+
+/* Make @d's socket at a place that nobody chose. */
+static int serve_default(struct serve *s, struct served *d)
+{
+	const char *dir = getenv("XDG_RUNTIME_DIR");
+	char *path;
+	int rc;
+
+	if (!dir || !*dir)
+		dir = getenv("TMPDIR");
+	if (!dir || !*dir)
+		dir = "/tmp";
+	if (asprintf(&path, "%s/uvfio-%d-%u.sock", dir, getpid(), (unsigned)(d - s->devices)) < 0)
+		return cli_error(s->cmd, "out of memory");
+	rc = uvfio_server_add(s->server, d->spec, path, s->mode, &d->device);
+	free(path);
+	return rc ? explain(s) : 0;
+}
+
+static int add(struct serve *s, struct served *d)
+{
+	char *end;
+	long fd;
+
+	if (!d->socket && s->num_passed > 0) {
+		s->num_passed--;
+		return serve_fd(s, d, s->passed++);
+	}
+	if (!d->socket)
+		return serve_default(s, d);
+	if (strncmp(d->socket, "fd:", 3)) {
+		if (uvfio_server_add(s->server, d->spec, d->socket, s->mode, &d->device))
+			return explain(s);
+		return 0;
+	}
+	fd = strtol(d->socket + 3, &end, 10);
+	if (*end || end == d->socket + 3 || fd < 0 || fd > INT32_MAX)
+		return cli_error(s->cmd, "--socket %s: write fd: and the number of a descriptor",
+				 d->socket);
+	return serve_fd(s, d, (int)fd);
+}
+
+/* ---- serving ---- */
+
+static void show(const struct serve *s)
+{
+	for (unsigned i = 0; i < s->num_devices; i++) {
+		const struct served *d = &s->devices[i];
+		const char *path = uvfio_server_path(d->device);
+
+		printf("%s %.*s %s\n", uvfio_server_address(d->device), (int)strcspn(d->spec, ","),
+		       d->spec, path ? path : "-");
+	}
+	/* whoever waits for the sockets reads it */
+	fflush(stdout);
+}
+
+static int wait_for_signal(void)
+{
+	sigset_t set;
+	int sig = 0;
+
+	sigemptyset(&set);
+	sigaddset(&set, SIGHUP);
+	sigaddset(&set, SIGINT);
+	sigaddset(&set, SIGTERM);
+	while (sigwait(&set, &sig))
+		;
+	return sig;
+}
+
+static int serve_all(struct serve *s)
+{
+	int rc = 0, sig;
+
+	s->server = uvfio_server_new(NULL, NULL);
+	if (!s->server)
+		return cli_error(s->cmd, "%s", uvfio_server_strerror(NULL));
+	for (unsigned i = 0; i < s->num_devices && !rc; i++)
+		rc = add(s, &s->devices[i]);
+	if (rc)
+		return rc;
+	if (uvfio_server_start(s->server))
+		return explain(s);
+	show(s);
+	sig = wait_for_signal();
+	report_info("serve-end", "serve", 0, "ends: %s", strsignal(sig));
+	return 0;
+}
+
+static int serve(const struct cli_command *cmd, int argc, char **argv)
+{
+	struct serve s = { .cmd = cmd, .log_level = LOG_INFO, .log_fd = STDERR_FILENO };
+	struct cli_args a = { .cmd = cmd, .argc = argc, .argv = argv };
+	sigset_t set;
+	int opt, rc;
+
+	while ((opt = cli_next_option(&a)) >= 0) {
+		rc = set_option(&s, opt, a.value);
+		if (rc)
+			goto out;
+	}
+	rc = opt == CLI_HELP ? 0 : CLI_USAGE;
+	if (opt != CLI_ARG)
+		goto out;
+	rc = cli_no_more(&a);
+	if (rc)
+		goto out;
+	if (!s.num_devices) {
+		rc = cli_error(cmd, "no device to serve: `uvfio serve --device MODEL`");
+		goto out;
+	}
+	log_set(s.log_fd, s.log_level);
+	find_passed(&s);
+	/* for sigwait(); before there are threads */
+	sigemptyset(&set);
+	sigaddset(&set, SIGHUP);
+	sigaddset(&set, SIGINT);
+	sigaddset(&set, SIGTERM);
+	sigprocmask(SIG_BLOCK, &set, NULL);
+	signal(SIGPIPE, SIG_IGN);
+	rc = serve_all(&s);
+	uvfio_server_free(s.server);
+out:
+	if (s.log_fd != STDERR_FILENO)
+		close(s.log_fd);
+	free(s.devices);
+	return rc;
+}
+
+const struct cli_command cli_serve = {
+	.name = "serve",
+	.args = "--device SPEC [--socket PATH]... [OPTIONS]",
+	.summary = "Serve devices to virtual machines by vfio-user",
+	.text = "\nEach device has a socket, which is printed when clients can connect to it: its\n"
+		"address, the model, the path. SIGTERM, SIGINT or SIGHUP ends it.\n"
+		"\n  uvfio serve --device nvme,image=disk.img --socket /tmp/nvme.sock\n"
+		"  qemu-system-x86_64 -object memory-backend-memfd,id=ram,size=1G,share=on \\\n"
+		"      -machine q35,memory-backend=ram -m 1G \\\n"
+		"      -device '{\"driver\":\"vfio-user-pci\",\"socket\":{\"type\":\"unix\",\n"
+		"                \"path\":\"/tmp/nvme.sock\"}}' ...\n",
+	.options = options,
+	.run = serve,
+};

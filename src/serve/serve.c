@@ -1,0 +1,331 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * serve/serve.c: uvfio/server.h: a machine, whose devices have a socket and a server of vfio-user
+ * each.
+ */
+#include <errno.h>
+#include <pthread.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <urcu/list.h>
+
+#include "uvfio/server.h"
+#include "base/call.h"
+#include "base/fork.h"
+#include "base/guard.h"
+#include "base/sys.h"
+#include "machine/machine.h"
+#include "serve/socket.h"
+#include "vfio_user/server/server.h"
+
+#define DEFAULT_MODE 0600u
+
+struct uvfio_server {
+	struct machine *machine;
+	struct uvfio_server_ops ops;
+	void *ctx;
+	/* Guards what follows, and the machine's tables. Above the locks of servers. */
+	pthread_mutex_t lock;
+	struct cds_list_head devices;
+	bool started;
+};
+
+struct uvfio_server_device {
+	struct cds_list_head node;
+	struct uvfio_server *s;
+	struct machine_device *plugged;
+	struct serve_socket socket; /* its path is NULL if it is not ours */
+	int fd;			    /* the socket; a server has a duplicate */
+	struct vu_server *server;   /* NULL: not started */
+};
+
+static __thread struct {
+	const struct uvfio_server *s;
+	char text[512];
+} last_error;
+
+static int fail(const struct uvfio_server *s, int rc, const char *fmt, ...)
+	__attribute__((format(printf, 3, 4)));
+static int fail(const struct uvfio_server *s, int rc, const char *fmt, ...)
+{
+	va_list ap;
+
+	va_start(ap, fmt);
+	vsnprintf(last_error.text, sizeof(last_error.text), fmt, ap);
+	va_end(ap);
+	last_error.s = s;
+	return rc;
+}
+
+const char *uvfio_server_strerror(const struct uvfio_server *s)
+{
+	return last_error.s == s && last_error.text[0] ? last_error.text : "no error";
+}
+
+/* ---- a server ---- */
+
+struct uvfio_server *uvfio_server_new(const struct uvfio_server_ops *ops, void *ctx)
+{
+	CALL_FRAME_STACK(__func__, __builtin_return_address(0));
+	struct uvfio_server *s = calloc(1, sizeof(*s));
+
+	if (!s)
+		goto fail;
+	fork_hooks_once();
+	if (guard_install())
+		goto fail;
+	s->machine = machine_new();
+	if (!s->machine)
+		goto fail;
+	if (ops)
+		s->ops = *ops;
+	s->ctx = ctx;
+	pthread_mutex_init(&s->lock, NULL);
+	CDS_INIT_LIST_HEAD(&s->devices);
+	/* an error of a server that lived at this address is not ours */
+	fail(s, 0, "%s", "");
+	return s;
+fail:
+	free(s);
+	fail(NULL, 0, "out of memory");
+	return NULL;
+}
+
+static void stop_all(struct uvfio_server *s)
+{
+	struct uvfio_server_device *d;
+
+	cds_list_for_each_entry(d, &s->devices, node) {
+		vu_server_free(d->server);
+		d->server = NULL;
+	}
+}
+
+static void free_device(struct uvfio_server_device *d)
+{
+	vu_server_free(d->server);
+	fd_close_private(d->fd);
+	serve_socket_remove(&d->socket);
+	machine_remove(d->s->machine, d->plugged);
+	cds_list_del(&d->node);
+	free(d);
+}
+
+void uvfio_server_free(struct uvfio_server *s)
+{
+	CALL_FRAME_STACK(__func__, __builtin_return_address(0));
+	struct uvfio_server_device *d, *next;
+
+	if (!s)
+		return;
+	stop_all(s);
+	cds_list_for_each_entry_safe(d, next, &s->devices, node)
+		free_device(d);
+	machine_free(s->machine, false);
+	pthread_mutex_destroy(&s->lock);
+	free(s);
+}
+
+int uvfio_server_register(const struct uvfio_model *model)
+{
+	CALL_FRAME_STACK(__func__, __builtin_return_address(0));
+	char *why = NULL;
+	int rc = machine_register_model(model, &why);
+
+	if (rc)
+		fail(NULL, rc, "%s", why ? why : strerror(-rc));
+	free(why);
+	return rc;
+}
+
+/* ---- devices ---- */
+
+static void tell(void *arg, enum vu_server_event e, unsigned client, int error)
+{
+	static const enum uvfio_server_event events[] = {
+		[VU_SERVER_CONNECTED] = UVFIO_SERVER_CONNECTED,
+		[VU_SERVER_OPENED] = UVFIO_SERVER_OPENED,
+		[VU_SERVER_REFUSED] = UVFIO_SERVER_REFUSED,
+		[VU_SERVER_DISCONNECTED] = UVFIO_SERVER_DISCONNECTED,
+	};
+	struct uvfio_server_device *d = arg;
+
+	if (d->s->ops.event)
+		d->s->ops.event(d->s->ctx, d, events[e], client, error);
+}
+
+/* Have clients of @d served. */
+static int start(struct uvfio_server_device *d)
+{
+	struct vu_server_config cfg = {
+		.system = machine_system(d->s->machine),
+		.dev = d->plugged->vdev,
+		.name = d->plugged->addr,
+		.event = tell,
+		.arg = d,
+	};
+	int fd = fd_dup_private(d->fd), rc = fd;
+
+	if (fd >= 0)
+		rc = vu_server_new(&cfg, fd, &d->server);
+	return rc ? fail(d->s, rc, "%s cannot be served: %s", d->plugged->addr, strerror(-rc)) : 0;
+}
+
+static int plug(struct uvfio_server *s, const char *spec, struct machine_device **out)
+{
+	char *err = NULL;
+	int rc;
+
+	rc = machine_add(s->machine, spec, &err);
+	if (rc) {
+		fail(s, rc, "%s", err ? err : strerror(-rc));
+		goto out;
+	}
+	*out = machine_device(s->machine, machine_num_devices(s->machine) - 1);
+	rc = machine_check(s->machine, &err);
+	if (!rc)
+		rc = machine_start(s->machine, &err);
+	if (rc)
+		fail(s, rc, "%s", err ? err : strerror(-rc));
+	else if (!(*out)->vdev)
+		rc = fail(s, -ENODEV, "%s has the driver %s: it cannot be served", (*out)->addr,
+			  (*out)->driver);
+	if (rc)
+		machine_remove(s->machine, *out);
+out:
+	free(err);
+	return rc;
+}
+
+/* Plug a device in for the socket @fd, which is taken over. s->lock held. */
+static int add(struct uvfio_server *s, const char *spec, int fd, struct serve_socket *socket,
+	       struct uvfio_server_device **out)
+{
+	struct uvfio_server_device *d = calloc(1, sizeof(*d));
+	int rc;
+
+	rc = d ? plug(s, spec, &d->plugged) : fail(s, -ENOMEM, "%s: out of memory", spec);
+	if (rc) {
+		fd_close_private(fd);
+		serve_socket_remove(socket);
+		free(d);
+		return rc;
+	}
+	d->s = s;
+	d->fd = fd;
+	d->socket = *socket;
+	cds_list_add_tail(&d->node, &s->devices);
+	if (s->started)
+		rc = start(d);
+	if (rc)
+		free_device(d);
+	else if (out)
+		*out = d;
+	return rc;
+}
+
+static const char *socket_error(int rc)
+{
+	switch (rc) {
+	case -EADDRINUSE:
+		return "another server listens there";
+	case -EEXIST:
+		return "there is something else";
+	case -ENAMETOOLONG:
+		return "a path of a socket has at most 107 bytes";
+	default:
+		return strerror(-rc);
+	}
+}
+
+int uvfio_server_add(struct uvfio_server *s, const char *spec, const char *path, unsigned mode,
+		     struct uvfio_server_device **out)
+{
+	CALL_FRAME_STACK(__func__, __builtin_return_address(0));
+	struct serve_socket socket;
+	int fd, rc;
+
+	fd = serve_socket_new(path, mode ? mode : DEFAULT_MODE, &socket);
+	if (fd < 0)
+		return fail(s, fd, "%s: %s", path, socket_error(fd));
+	pthread_mutex_lock(&s->lock);
+	rc = add(s, spec, fd, &socket, out);
+	pthread_mutex_unlock(&s->lock);
+	return rc;
+}
+
+int uvfio_server_add_fd(struct uvfio_server *s, const char *spec, int fd,
+			struct uvfio_server_device **out)
+{
+	CALL_FRAME_STACK(__func__, __builtin_return_address(0));
+	struct serve_socket none = { 0 };
+	int own = fd_make_private(fd), rc;
+
+	if (own < 0) {
+		sys_close(fd);
+		return fail(s, own, "the socket %d: %s", fd, strerror(-own));
+	}
+	if (!vu_socket_listens(own)) {
+		fd_close_private(own);
+		return fail(s, -EINVAL,
+			    "the descriptor %d is no stream socket of AF_UNIX that listens", fd);
+	}
+	pthread_mutex_lock(&s->lock);
+	rc = add(s, spec, own, &none, out);
+	pthread_mutex_unlock(&s->lock);
+	return rc;
+}
+
+void uvfio_server_remove(struct uvfio_server_device *d)
+{
+	CALL_FRAME_STACK(__func__, __builtin_return_address(0));
+	struct uvfio_server *s;
+
+	if (!d)
+		return;
+	s = d->s;
+	pthread_mutex_lock(&s->lock);
+	free_device(d);
+	pthread_mutex_unlock(&s->lock);
+}
+
+int uvfio_server_start(struct uvfio_server *s)
+{
+	CALL_FRAME_STACK(__func__, __builtin_return_address(0));
+	struct uvfio_server_device *d;
+	int rc = 0;
+
+	pthread_mutex_lock(&s->lock);
+	cds_list_for_each_entry(d, &s->devices, node) {
+		rc = d->server ? 0 : start(d);
+		if (rc)
+			break;
+	}
+	s->started = !rc;
+	if (rc)
+		stop_all(s);
+	pthread_mutex_unlock(&s->lock);
+	return rc;
+}
+
+void uvfio_server_stop(struct uvfio_server *s)
+{
+	CALL_FRAME_STACK(__func__, __builtin_return_address(0));
+
+	pthread_mutex_lock(&s->lock);
+	stop_all(s);
+	s->started = false;
+	pthread_mutex_unlock(&s->lock);
+}
+
+const char *uvfio_server_address(const struct uvfio_server_device *dev)
+{
+	return dev->plugged->addr;
+}
+
+const char *uvfio_server_path(const struct uvfio_server_device *dev)
+{
+	return dev->socket.path;
+}

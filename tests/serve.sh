@@ -1,0 +1,99 @@
+#!/bin/bash
+# SPDX-License-Identifier: BSD-3-Clause
+# serve.sh: `uvfio serve` as a command: sockets and their files, one client after the other and two
+# at once, signals, what the log says, descriptors of systemd's; and the example with a device of
+# its own. What clients can send is in the unit tests of src/vfio_user/server/.
+set -u
+# shellcheck source=tests/lib/part.sh
+. "$(dirname "$0")/lib/part.sh"; cd "$top"
+BUILD=${BUILD:-build}
+U=$top/$BUILD/uvfio C=$top/$BUILD/test/serve_client E=$top/$BUILD/examples/serve
+log=$tmp/log
+export TMPDIR=$tmp; unset XDG_RUNTIME_DIR
+
+# serve ARGUMENT...: start it, and wait until it says where its sockets are ($tmp/says); $pid
+start() {
+	rm -f "$tmp/says"; mkfifo "$tmp/says"
+	"$@" >"$tmp/says" 2>"$log" & pid=$!
+	exec 9<"$tmp/says"
+	out=
+	for ((i = 0; i < lines; i++)); do read -r line <&9 || break; out+=$line$'\n'; done
+	exec 9<&-
+}
+serve() { start "$U" serve "$@"; }
+# stop WHAT SIGNAL: end it, which is to be status 0
+stop() { kill -"$2" "$pid"; wait "$pid"; same "$1" 0 $?; }
+lines=1
+
+s=$tmp/edu.sock
+serve --device edu --socket "$s"
+same "it says where" "0000:01:00.0 edu $s" "${out%$'\n'}"
+same "the socket is its user's alone" 600 "$(stat -c %a "$s")"
+same "a client reads the device's id" 11e81234 "$("$C" "$s" 'get 7:0')"
+same "and writes: BAR0 is 1 MiB" fff00000 "$("$C" "$s" 'put 7:10=ffffffff' 'get 7:10')"
+same "the next one finds it as at first" "010000ed 00" "$("$C" "$s" 'get 0:0') $("$C" "$s" 'get 7:10' | cut -c7-)"
+exec 8< <("$C" "$s" hold)
+read -r line <&8
+same "one at a time" EBUSY "$("$C" "$s" 'get 7:0')"
+same "a second server does not take its socket" \
+	"uvfio: serve: $s: another server listens there" "$("$U" serve --device edu --socket "$s" 2>&1)"
+stop "SIGTERM: status 0" TERM
+read -r line <&8
+same "the client sees it" "hung up" "$line"
+exec 8<&-
+check "the socket is gone" test ! -e "$s"
+has "the log names clients" "info: 0000:01:00.0 client 2: connected"
+has "and who gets the device" "client 2: has the device"
+has "and who not" "client 6: refused: Device or resource busy"
+has "and how they end" "client 2: disconnected"
+
+lines=2
+serve --mode 666 --log none --device edu --socket "$s" --device testdev,vectors=3
+other=$(sed -n 's/.* testdev //p' <<<"$out")
+same "each device has a socket of its own" "0000:02:00.0 testdev $other" "$(sed -n 2p <<<"$out")"
+same "in a place of ours, if none is said" "$tmp/uvfio-$pid-1.sock" "$other"
+same "--mode" "666 666" "$(stat -c %a "$s") $(stat -c %a "$other")"
+same "and a device" "7e571234" "$("$C" "$other" 'get 7:0')"
+kill -KILL "$pid"; wait "$pid" 2>/dev/null
+check "a server that is killed leaves its socket" test -S "$s"
+lines=1
+serve --log none --device edu --socket "$s"
+same "which the next one takes" 11e81234 "$("$C" "$s" 'get 7:0')"
+rm "$s"; echo mine >"$s"
+stop "SIGINT: status 0" INT
+same "a file that took its place stays" mine "$(cat "$s")"
+same "and is not replaced" "uvfio: serve: $s: there is something else" \
+	"$("$U" serve --device edu --socket "$s" 2>&1)"
+rm "$s"
+
+# sockets that listen already
+same "a descriptor that there is not" "uvfio: serve: --socket fd:77: there is no such descriptor" \
+	"$("$U" serve --device edu --socket fd:77 2>&1)"
+same "one that does not listen" \
+	"uvfio: serve: the descriptor 0 is no stream socket of AF_UNIX that listens" \
+	"$("$U" serve --device edu --socket fd:0 2>&1 </dev/null)"
+
+lines=1
+start "$E" "$tmp/tally.sock" start=7
+same "the example serves a device of its own" "00000007" "$("$C" "$tmp/tally.sock" 'put 7:4=2' 'get 0:0')"
+same "which adds up" "0000000c" "$("$C" "$tmp/tally.sock" 'put 7:4=2' 'put 0:4=5' 'get 0:0')"
+same "and is reset for the next client" "00000007" "$("$C" "$tmp/tally.sock" 'put 7:4=2' 'get 0:0')"
+stop "it ends well" TERM
+check "and removes its socket" test ! -e "$tmp/tally.sock"
+
+# refuses TEXT ARGUMENT...: status 2 and a line that has it
+refuses() {
+	local text=$1 err rc; shift
+	err=$("$U" serve "$@" 2>&1 >/dev/null); rc=$?
+	same "serve $*: $text" "2 yes" "$rc $([[ $err == *"$text"* ]] && echo yes || echo "$err")"
+}
+refuses "no device to serve"
+refuses "--socket: write it behind the --device" --socket "$s" --device edu
+refuses "the device edu has one already" --device edu --socket "$s" --socket "$s"
+refuses "write an octal number" --mode rw --device edu
+refuses "there is no model 'nope'" --device nope --socket "$s"
+refuses "107 bytes" --device edu --socket "/tmp/$(printf 'x%.0s' {1..120})"
+refuses "No such file or directory" --device edu --socket "$tmp/none/x.sock"
+refuses "one argument too many" --device edu edu
+check "nothing is left" test ! -e "$s"
+counts
