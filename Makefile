@@ -203,8 +203,9 @@ $(BUILD)/test/$(subst /,-,$(1))-%: src/$(1)/%.c $(filter %.a,$(call unit_libs,$(
 endef
 $(foreach d,$(folders),$(eval $(call unit_rule,$(d))))
 
-.PHONY: unit unit-%
-unit: $(unit_tests)
+.PHONY: unit unit-programs unit-%
+unit-programs: $(unit_tests)
+unit: unit-programs
 	@tests/run-units $(BUILD)/test $(notdir $(unit_tests))
 # make unit-iommu: one folder's unit tests
 # (the links first, which two of these at the same time would make twice)

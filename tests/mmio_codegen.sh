@@ -1,13 +1,14 @@
 #!/bin/bash
 # SPDX-License-Identifier: BSD-3-Clause
-# mmio_codegen.sh: the code that each compiler makes of accesses to registers, at each level, on
-# trapped pages against plain memory (tests/mmio/mmio.mk builds it).
+# mmio_codegen.sh [--build]: the code that each compiler makes of accesses to registers, at each level, on
+# trapped pages against plain memory (tests/mmio/mmio.mk builds it); or only builds it.
 set -uo pipefail
 cd "$(dirname "$0")/.."
 build=${BUILD:-build} passed=0 failed=0 skipped=0
 compilers="gcc clang"
 if tools/clang-newest --version >/dev/null; then compilers+=" clang-newest"; else echo "SKIP: clang-19 of Debian 13"; skipped=1; fi
-make -j"$(nproc)" --no-print-directory BUILD="$build" ${CC:+CC="$CC"} mmio_compilers="$compilers" mmio-programs || exit 1
+make -j"${JOBS:-$(nproc)}" --no-print-directory BUILD="$build" ${CC:+CC="$CC"} mmio_compilers="$compilers" mmio-programs || exit 1
+[[ ${1-} != --build ]] || exit 0
 programs=(); for c in $compilers; do programs+=("$build"/test/mmio_"$c"_O*); done
 for p in "${programs[@]}"; do
 	[[ -x $p && $p != *.o ]] || continue

@@ -22,17 +22,15 @@ endef
 include $(sort $(wildcard tests/*/*.mk))
 
 # The whole suite: sets itself up on a fresh Debian 12, builds, runs everything, ends with `N
-# passed, N failed`.
+# passed, N failed`. As many parts at the same time as there are processors, or JOBS.
 .PHONY: check interop demo demo-vmm setup sanitize test-programs
 setup:
 	@tools/setup
 check: setup
-	@$(MAKE) --no-print-directory all test-programs
 	@BUILD=$(BUILD) CC="$(CC)" tests/run-all $(PARTS)
 # The long form of what check does with programs that nobody here wrote: minutes each. A
 # tests/NAME.sh is in it by looking at UVFIO_LONG.
 interop: setup
-	@$(MAKE) --no-print-directory all test-programs
 	@BUILD=$(BUILD) CC="$(CC)" tests/run-all --long $(PARTS)
 # everything that tests run but do not build themselves; the folders' .mk files add to it
 test-programs: $(unit_tests)
