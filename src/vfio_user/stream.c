@@ -203,7 +203,7 @@ static bool can_have_fds(const struct vu_header *h)
 {
 	if ((h->flags & VU_FLAG_TYPE) == VU_TYPE_REPLY)
 		return h->command == VU_VERSION || h->command == VU_DEVICE_GET_REGION_INFO ||
-		       h->command == VU_DEVICE_GET_REGION_IO_FDS;
+		       h->command == VU_DEVICE_GET_REGION_IO_FDS || h->command == VU_UVFIO_RING;
 	return h->command == VU_DMA_MAP || h->command == VU_DEVICE_SET_IRQS;
 }
 

@@ -36,6 +36,8 @@ enum vu_command {
 	VU_DEVICE_FEATURE = 16,
 	VU_MIG_DATA_READ = 17,
 	VU_MIG_DATA_WRITE = 18,
+	/* ours, after both have said so ("uvfio"): */
+	VU_UVFIO_RING = 0x8001,
 };
 
 /* "Header" */
