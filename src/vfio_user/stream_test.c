@@ -206,7 +206,7 @@ static void test_fds_of_whom(void **state)
 		parted(first, 1, 0, cut);
 	for (size_t cut = 1; cut < 16; cut++)
 		parted(later, 0, 2, cut);
-	/* or a part of the second message comes in the same write: they are still the first one's */
+	/* or a part of the second message comes with them: they are still the first one's */
 	for (size_t cut = 49; cut < 48 + 40; cut++)
 		parted(later, 2, 0, cut);
 	/* the second one's header is complete by the second write, and had none before */

@@ -25,6 +25,7 @@
 #include "vfio_user/caps.h"
 #include "vfio_user/client/client.h"
 #include "vfio_user/conn.h"
+#include "vfio_user/ring.h"
 
 /* A reply is late, and the log says so; and it does not come any more. */
 #define VU_CLIENT_LATE_NS    5000000000ull
@@ -50,6 +51,7 @@ struct vu_session {
 	struct vu_client *c;
 	struct vu_conn *conn;
 	struct vu_conn *twin; /* the server's commands come by it; NULL: by @conn */
+	struct vu_ring *ring; /* NULL: the server has none */
 	struct vu_caps caps;  /* what was agreed */
 	uint32_t max_data;    /* that one message may carry in either direction */
 	atomic_bool lost;     /* it does not answer any more */
@@ -145,6 +147,14 @@ int vu_session_call(struct vu_session *s, const struct vu_request *r, struct vu_
 int vu_session_do(struct vu_session *s, const struct vu_request *r);
 /* Send a command that is not answered. 0 or -EIO. */
 int vu_session_post(struct vu_session *s, const struct vu_request *r);
+/*
+ * Access a register by the ring; @post: a write whose success nobody waits for. 0; the server's
+ * errno; -EIO; VU_RING_BUSY: there is no ring, or no room for it there.
+ */
+int vu_session_access(struct vu_session *s, const struct vu_region_access *a, void *buf, bool write,
+		      bool post);
+/* The same for SET_IRQS without descriptors, with @set->count bytes of @data if it is not NULL. */
+int vu_session_set_irqs(struct vu_session *s, const struct vu_set_irqs *set, const uint8_t *data);
 /* Its server is gone, or talks nonsense: once, with a line. */
 void vu_session_lost(struct vu_session *s);
 static inline bool vu_session_is_lost(struct vu_session *s)

@@ -38,8 +38,14 @@ static int send_irqs(struct vu_session *s, const struct vfio_irq_set_args *a, co
 		.fds = fds,
 		.num_fds = fds ? a->count : 0,
 	};
+	bool bools = a->flags & VFIO_IRQ_SET_DATA_BOOL;
+	int rc = VU_RING_BUSY;
 
-	if (a->flags & VFIO_IRQ_SET_DATA_BOOL) {
+	if (!(a->flags & VFIO_IRQ_SET_DATA_EVENTFD))
+		rc = vu_session_set_irqs(s, &set, bools ? a->data : NULL);
+	if (rc != VU_RING_BUSY)
+		return rc;
+	if (bools) {
 		r.iov[1] = (struct iovec){ (void *)a->data, a->count };
 		r.iovcnt = 2;
 		set.argsz += a->count;

@@ -33,8 +33,11 @@ static int read_once(struct vu_session *s, struct vu_region_access *a, void *buf
 	};
 	struct vu_message reply = { 0 };
 	struct vu_region_access done;
-	int rc = vu_session_call(s, &r, &reply);
+	int rc = vu_session_access(s, a, buf, false, false);
 
+	if (rc != VU_RING_BUSY)
+		return rc ? rc : (int)a->count;
+	rc = vu_session_call(s, &r, &reply);
 	if (rc)
 		return rc;
 	memcpy(&done, reply.data, sizeof(done));
@@ -65,8 +68,11 @@ static int write_once(struct vu_session *s, struct vu_region_access *a, const vo
 	struct vu_request r = write_request(a, buf);
 	struct vu_message reply = { 0 };
 	struct vu_region_access done;
-	int rc = vu_session_call(s, &r, &reply);
+	int rc = vu_session_access(s, a, (void *)buf, true, false);
 
+	if (rc != VU_RING_BUSY)
+		return rc ? rc : (int)a->count;
+	rc = vu_session_call(s, &r, &reply);
 	if (rc)
 		return rc;
 	memcpy(&done, reply.data, sizeof(done));
@@ -137,10 +143,13 @@ static int access_once(struct vu_client *c, struct vu_region_access *a, uint64_t
 	int rc;
 
 	if (!vu_session_is_lost(s)) {
-		if (write && !c->o.no_posts && atomic_load(&c->decodes)) {
+		bool post = write && !c->o.no_posts && atomic_load(&c->decodes);
+
+		rc = post ? vu_session_access(s, a, value, true, true) : VU_RING_BUSY;
+		if (rc == VU_RING_BUSY && post && !s->ring) {
 			r = write_request(a, value);
 			rc = vu_session_post(s, &r);
-		} else {
+		} else if (rc == VU_RING_BUSY) {
 			rc = write ? write_once(s, a, value) : read_once(s, a, value);
 			rc = rc == (int)a->count ? 0 : -EIO;
 		}

@@ -55,6 +55,7 @@ void vu_session_put(struct vu_session *s)
 {
 	if (!s || !ref_put(&s->ref))
 		return;
+	vu_ring_free(s->ring);
 	vu_conn_free(s->twin);
 	vu_conn_free(s->conn);
 	heap_free(s);
@@ -72,6 +73,8 @@ void vu_session_end(struct vu_session *s)
 
 void vu_session_abandon(struct vu_session *s)
 {
+	vu_ring_free(s->ring);
+	s->ring = NULL;
 	if (s->twin)
 		vu_conn_abandon(s->twin);
 	vu_conn_abandon(s->conn);
@@ -135,7 +138,10 @@ int vu_session_call(struct vu_session *s, const struct vu_request *r, struct vu_
 
 	if (vu_session_is_lost(s))
 		return -EIO;
-	rc = vu_conn_call(s->conn, &call, reply);
+	/* it comes after what was posted there */
+	rc = s->ring ? vu_ring_flush(s->ring) : 0;
+	if (!rc)
+		rc = vu_conn_call(s->conn, &call, reply);
 	if (rc)
 		return bad_answer(s, r->command, rc);
 	if (reply->len >= r->min)
@@ -166,6 +172,61 @@ int vu_session_post(struct vu_session *s, const struct vu_request *r)
 		return -EIO;
 	rc = vu_conn_post(s->conn, &call);
 	return rc ? bad_answer(s, r->command, rc) : 0;
+}
+
+/* ---- asking by the ring ---- */
+
+static int ring_answer(struct vu_session *s, uint16_t command, int rc)
+{
+	return rc && rc != VU_RING_BUSY ? bad_answer(s, command, rc) : rc;
+}
+
+int vu_session_access(struct vu_session *s, const struct vu_region_access *a, void *buf, bool write,
+		      bool post)
+{
+	if (!s->ring || !a->count || a->count > VU_RING_DATA)
+		return VU_RING_BUSY;
+	if (vu_session_is_lost(s))
+		return -EIO;
+	return ring_answer(
+		s, write ? VU_REGION_WRITE : VU_REGION_READ,
+		vu_ring_access(s->ring, a->region, a->offset, buf, a->count, write, post));
+}
+
+int vu_session_set_irqs(struct vu_session *s, const struct vu_set_irqs *set, const uint8_t *data)
+{
+	if (!s->ring || (data && set->count > VU_RING_DATA))
+		return VU_RING_BUSY;
+	if (vu_session_is_lost(s))
+		return -EIO;
+	return ring_answer(s, VU_DEVICE_SET_IRQS, vu_ring_set_irqs(s->ring, set, data));
+}
+
+/* Ask for the ring that was agreed on. A server that has none now is used without. */
+static int take_ring(struct vu_session *s, struct vu_why *why)
+{
+	struct vu_ring_info info = { 0 };
+	const struct iovec iov = { &info, sizeof(info) };
+	const struct vu_call call = {
+		.command = VU_UVFIO_RING, .iov = &iov, .iovcnt = 1, .timeout_ns = VU_CLIENT_LATE_NS
+	};
+	struct vu_message reply = { 0 };
+	int rc = vu_conn_call(s->conn, &call, &reply);
+
+	if (rc && vu_conn_error(s->conn))
+		return vu_fail(why, rc, "no ring: %s", strerror(-rc));
+	if (rc) {
+		report_info("vfio-user-ring", s->c->vdev.name, 0, "its server has no ring: %s",
+			    strerrorname_np(-rc));
+		return 0;
+	}
+	rc = -EPROTO;
+	if (reply.len == sizeof(info) && reply.num_fds == 1) {
+		memcpy(&info, reply.data, sizeof(info));
+		rc = vu_ring_new(s->conn, &info, reply.fds[0], s->c->o.timeout_ns, &s->ring);
+	}
+	vu_message_fini(&reply);
+	return rc ? vu_fail(why, rc, "its ring cannot be used: %s", strerror(-rc)) : 0;
 }
 
 /* ---- connecting ---- */
@@ -212,7 +273,7 @@ static const struct vu_conn_limits limits = {
 	.timeout_ns = VU_CLIENT_TIMEOUT_NS,
 };
 
-/* What we have. A socket that is handed on to another process has no twin: it is one. */
+/* What we have. A socket that is handed on to another process has no twin or ring: it is one. */
 static void offer(const struct vu_client *c, struct vu_caps *caps)
 {
 	vu_caps_default(caps);
@@ -221,7 +282,8 @@ static void offer(const struct vu_client *c, struct vu_caps *caps)
 	caps->named = VU_CAP_FDS | VU_CAP_DATA;
 	if (c->given < 0) {
 		caps->twin_socket = true;
-		caps->named |= VU_CAP_TWIN;
+		caps->ring = true;
+		caps->named |= VU_CAP_TWIN | VU_CAP_UVFIO;
 	}
 	caps->sparse_mmap_fds = true;
 	caps->named |= VU_CAP_SPARSE_FDS;
@@ -327,6 +389,11 @@ int vu_session_new(struct vu_client *c, struct vu_session **out, struct vu_why *
 		return rc;
 	}
 	vu_conn_set_limits(s->conn, &limits, s->caps.max_msg_fds);
+	rc = s->caps.ring ? take_ring(s, why) : 0;
+	if (rc) {
+		vu_session_put(s);
+		return rc;
+	}
 	s->max_data = s->caps.max_data_xfer_size;
 	if (s->max_data > VU_DEFAULT_DATA)
 		s->max_data = VU_DEFAULT_DATA;
