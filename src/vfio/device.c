@@ -60,6 +60,7 @@ void vfio_device_close(struct vfio_device *dev)
 	pthread_mutex_lock(&dev->lock);
 	if (!--dev->open_count) {
 		vfio_dmabufs_revoke(dev);
+		vfio_migrate_closing(dev);
 		dev->ops->close(dev);
 		vfio_migrate_closed(dev);
 		if (dev->migrate)

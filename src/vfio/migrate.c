@@ -126,6 +126,12 @@ void vfio_migrate_reset(struct vfio_device *dev)
 		vfio_migrate_unlock(m);
 }
 
+void vfio_migrate_closing(struct vfio_device *dev)
+{
+	if (dev->migrate && dev->migrate->relay)
+		vfio_migrate_closed(dev);
+}
+
 void vfio_migrate_closed(struct vfio_device *dev)
 {
 	struct vfio_migrate *m = dev->migrate;

@@ -50,9 +50,14 @@ uint32_t vfio_relay_state(struct vfio_migrate *m)
 
 int vfio_relay_set(struct vfio_migrate *m, uint32_t state)
 {
-	uint32_t before = m->state;
-	int ret = m->relay->set(m->dev, state);
+	uint32_t before = vfio_relay_state(m);
+	int ret;
 
+	/* it may have been reset, of which nobody told us */
+	if (before != m->state)
+		vfio_migrate_end_stream(m);
+	m->state = before;
+	ret = m->relay->set(m->dev, state);
 	if (!ret) {
 		ret = came_to(m, state);
 		if (ret && !m->relay->set(m->dev, before))

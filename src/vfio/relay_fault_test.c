@@ -328,6 +328,21 @@ static void stream(void **state)
 	vfio_migrate_reset(&p.dev);
 	assert_int_equal(vfio_stream_read(s, (uintptr_t)got, 1), -ENODEV);
 	vfio_stream_put(s);
+	/* and one of which it does not hear: there is a new stream all the same */
+	assert_int_equal(go(&p.dev, STOP_COPY, &s), 0);
+	vfio_stream_put(s);
+	vfio_migrate_reset(&p.k.dev);
+	assert_int_equal(vfio_migrate_state(p.dev.migrate), RUNNING);
+	assert_int_equal(go(&p.dev, STOP_COPY, &s), 0);
+	assert_int_equal(read_all(s, got, 65536, 0), wanted_len);
+	vfio_stream_put(s);
+	assert_int_equal(go(&p.dev, RUNNING, NULL), 0);
+	/* the close: its stream ends before the device does */
+	assert_int_equal(go(&p.dev, STOP_COPY, &s), 0);
+	vfio_migrate_closing(&p.dev);
+	assert_int_equal(vfio_stream_read(s, (uintptr_t)got, 1), -ENODEV);
+	vfio_stream_put(s);
+	assert_int_equal(go(&p.dev, RUNNING, NULL), 0);
 	/* it goes */
 	assert_int_equal(go(&p.dev, STOP_COPY, &s), 0);
 	p.k.gone = true;
