@@ -153,9 +153,30 @@ struct vu_write {
 	uint8_t data[8];
 };
 
-/* "VFIO_USER_DEVICE_FEATURE": struct vfio_device_feature of linux/vfio.h, which data follow */
+/*
+ * "VFIO_USER_DEVICE_FEATURE": struct vfio_device_feature of linux/vfio.h, which data follow: those of
+ * linux/vfio.h, but of the log of DMA writes, whose pointers cannot be sent.
+ */
 struct vu_feature {
 	uint32_t argsz, flags;
+};
+/* DMA_LOGGING_START: struct vfio_device_feature_dma_logging_range follow; the reply has it, too */
+struct vu_log_start {
+	uint64_t page_size;
+	uint32_t num_ranges, reserved;
+};
+/* DMA_LOGGING_REPORT: in the reply the bitmap follows, of whole words of 64 bits */
+struct vu_log_report {
+	uint64_t iova, length, page_size;
+};
+/*
+ * A feature of our own, which the protocol has no message for: GET: what VFIO_MIG_GET_PRECOPY_INFO
+ * says. Flags are only set after SET of VFIO_DEVICE_FEATURE_MIG_PRECOPY_INFOv2.
+ */
+#define VU_FEATURE_PRECOPY_INFO 0xff00u
+struct vu_precopy_info {
+	uint32_t flags, reserved;
+	uint64_t initial_bytes, dirty_bytes;
 };
 
 /* "VFIO_USER_MIG_DATA_READ" and MIG_DATA_WRITE: the same as region accesses. Less read: the end. */

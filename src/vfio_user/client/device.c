@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "vfio/migrate.h"
 #include "vfio_user/client/internal.h"
 
 /* ---- operations ---- */
@@ -20,8 +21,10 @@ static int reset(struct vfio_device *dev)
 	if (vu_session_is_lost(c->session))
 		return -ENOTTY;
 	rc = vu_session_do(c->session, &r);
-	if (!rc)
+	if (!rc) {
 		vu_face_restore(c, c->session);
+		vfio_migrate_reset(dev);
+	}
 	return rc;
 }
 
@@ -192,6 +195,7 @@ void vu_client_free(struct vu_client *c)
 		return;
 	vu_client_let_go(c);
 	vu_forget(c);
+	vfio_migrate_free(&c->vdev);
 	fd_close_private(c->given);
 	vfio_device_fini(&c->vdev);
 	iommu_device_fini(&c->iommu);

@@ -111,6 +111,7 @@ struct vu_client {
 	uint16_t decode;
 	unsigned pm;				   /* offset of its power capability; 0: none */
 	bool known;				   /* it was looked at before */
+	uint64_t migration;			   /* VFIO_MIGRATION_* of its server */
 	struct vu_client_bar bars[VU_CLIENT_BARS]; /* set once, by vu_client_new() */
 	atomic_bool decodes; /* the device answers at its BARs, as far as the user's writes tell */
 };
@@ -223,6 +224,11 @@ void vu_irqs_drop(struct vu_client *c);
 
 int vu_client_attach(struct vfio_device *dev, struct vfio_ioas *io);
 void vu_client_detach(struct vfio_device *dev, struct vfio_ioas *io);
+
+/* ---- migrate.c ---- */
+
+/* Ask whether the device migrates. 0 or -ENOMEM. */
+int vu_migrate_learn(struct vu_client *c, struct vu_session *s);
 
 /* ---- memory.c: whose file memory is of ---- */
 

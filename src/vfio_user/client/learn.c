@@ -400,6 +400,8 @@ int vu_learn(struct vu_client *c, struct vu_session *s, struct vu_why *why)
 			vu_fail(why, rc, "DEVICE_GET_IRQ_INFO of index %u: %s", i, strerror(-rc));
 	}
 	if (!rc)
+		rc = vu_migrate_learn(c, s);
+	if (!rc)
 		add_own_irqs(c);
 	else
 		vu_forget(c);

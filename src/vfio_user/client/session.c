@@ -285,8 +285,9 @@ static void offer(const struct vu_client *c, struct vu_caps *caps)
 		caps->ring = true;
 		caps->named |= VU_CAP_TWIN | VU_CAP_UVFIO;
 	}
-	caps->sparse_mmap_fds = true;
-	caps->named |= VU_CAP_SPARSE_FDS;
+	caps->sparse_mmap_fds = caps->migration = true;
+	caps->mig_pgsize = PAGE_SIZE_4K;
+	caps->named |= VU_CAP_SPARSE_FDS | VU_CAP_MIGRATION;
 }
 
 /* Take the socket of the server's commands out of its answer. */
