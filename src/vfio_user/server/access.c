@@ -28,6 +28,13 @@ static int access_region(struct vu_server_client *c, const struct vu_region_acce
 	return (size_t)done == a->count ? 0 : -EIO;
 }
 
+int vu_access(struct vu_server_client *c, const struct vu_region_access *a, void *buf, bool write)
+{
+	int ret = check(c, a);
+
+	return ret ? ret : access_region(c, a, buf, write);
+}
+
 bool vu_region_read(struct vu_server_client *c, struct vu_message *m)
 {
 	struct {
@@ -72,8 +79,8 @@ int vu_region_write(struct vu_server_client *c, struct vu_message *m)
 	int ret;
 
 	memcpy(&a, m->data, sizeof(a));
-	ret = m->len - sizeof(a) == a.count ? check(c, &a) : -EINVAL;
-	if (!ret)
-		ret = access_region(c, &a, m->data + sizeof(a), true);
+	ret = -EINVAL;
+	if (m->len - sizeof(a) == a.count)
+		ret = vu_access(c, &a, m->data + sizeof(a), true);
 	return ret ? ret : vu_reply(c, m, &a, sizeof(a));
 }

@@ -9,6 +9,7 @@
 
 #include "base/sys.h"
 #include "base/thread.h"
+#include "vfio_user/ring.h"
 #include "vfio_user/server/internal.h"
 
 /* A client that has connected says so in this time. */
@@ -98,6 +99,7 @@ static struct vu_caps our_caps(const struct vu_server *s)
 	caps.max_data_xfer_size = s->cfg.limits.max_data;
 	caps.max_dma_maps = s->cfg.limits.max_dma_maps;
 	caps.pgsizes = PAGE_SIZE_4K;
+	caps.ring = true;
 	return caps;
 }
 
@@ -199,6 +201,7 @@ static void *live(void *arg)
 	report_info("serve-opened", c->name, 0, "has the device");
 	event(c, VU_SERVER_OPENED, 0);
 	vu_service_run(c);
+	vu_ring_server_free(c->ring);
 	close_device(c);
 	ret = vu_conn_error(c->conn);
 	if (ret == -ECONNRESET)

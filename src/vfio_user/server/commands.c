@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* vfio_user/server/commands.c: the table of commands: how long each must be, and who does it. */
+#include "vfio_user/ring.h"
 #include "vfio_user/server/internal.h"
 
 static const struct command {
@@ -29,8 +30,13 @@ static const struct command {
 	[VU_MIG_DATA_WRITE] = { "MIG_DATA_WRITE" },
 };
 
+/* Our own, far from the others. */
+static const struct command ring = { "UVFIO_RING", vu_give_ring, sizeof(struct vu_ring_info) };
+
 static const struct command *find(unsigned nr)
 {
+	if (nr == VU_UVFIO_RING)
+		return &ring;
 	return nr < ARRAY_SIZE(commands) && commands[nr].name ? &commands[nr] : NULL;
 }
 

@@ -252,6 +252,34 @@ static void close_fds(struct irq_fds *f)
 	free(f->fds);
 }
 
+/* Set what was checked. 0 or -errno. */
+static int set_irqs(struct vu_server_client *c, const struct vfio_irq_set_args *a)
+{
+	int ret = vfio_device_set_irqs(&c->open, a);
+
+	if (ret > 0)
+		ret = report_warn(REPORT_LIMITED("serve-vectors"), c->name, -ENOSPC,
+				  "SET_IRQS of %u vectors: %d can be had", a->count, ret);
+	return ret;
+}
+
+int vu_set_vectors(struct vu_server_client *c, const struct vu_set_irqs *set, const void *data,
+		   size_t len)
+{
+	const struct vfio_irq_set_args a = { .flags = set->flags,
+					     .index = set->index,
+					     .start = set->start,
+					     .count = set->count,
+					     .data = data };
+	size_t bytes;
+	int ret = vfio_device_check_irqs(&c->open, UINT32_MAX, set->flags, set->index, set->start,
+					 set->count, &bytes);
+
+	if (!ret && (set->flags & VFIO_IRQ_SET_DATA_EVENTFD || bytes > len))
+		ret = -EINVAL;
+	return ret ? ret : set_irqs(c, &a);
+}
+
 int vu_set_irqs(struct vu_server_client *c, struct vu_message *m)
 {
 	struct vfio_irq_set_args a;
@@ -280,11 +308,8 @@ int vu_set_irqs(struct vu_server_client *c, struct vu_message *m)
 	if (fds.fds)
 		a.data = fds.fds;
 	if (!ret)
-		ret = vfio_device_set_irqs(&c->open, &a);
+		ret = set_irqs(c, &a);
 	close_fds(&fds);
-	if (ret > 0)
-		ret = report_warn(REPORT_LIMITED("serve-vectors"), c->name, -ENOSPC,
-				  "SET_IRQS of %u vectors: %d can be had", set.count, ret);
 	return ret ? ret : vu_reply(c, m, NULL, 0);
 }
 

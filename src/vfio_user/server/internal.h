@@ -64,6 +64,7 @@ struct vu_server_client {
 	struct vu_conn *conn;
 	struct vu_conn *twin;	     /* for our own commands; NULL: these go by @conn */
 	struct vu_caps theirs, caps; /* what it said, and what was agreed */
+	struct vu_ring_server *ring; /* NULL: none was asked for (ring.c) */
 	struct vfio_open open;
 	struct vfio_ioas *io;	/* the client's memory */
 	uint64_t *region_sizes; /* of each region */
@@ -115,6 +116,15 @@ typedef int vu_command_fn(struct vu_server_client *c, struct vu_message *m);
 
 /* info.c */
 vu_command_fn vu_get_info, vu_get_region_info, vu_get_irq_info, vu_set_irqs, vu_reset;
+/* ring.c */
+vu_command_fn vu_give_ring;
+/*
+ * SET_IRQS without descriptors, with @len bytes behind it. 0 or -errno; info.c. And an access to a
+ * region, all of it or nothing: access.c
+ */
+int vu_set_vectors(struct vu_server_client *c, const struct vu_set_irqs *set, const void *data,
+		   size_t len);
+int vu_access(struct vu_server_client *c, const struct vu_region_access *a, void *buf, bool write);
 /* access.c */
 vu_command_fn vu_region_write;
 bool vu_region_read(struct vu_server_client *c, struct vu_message *m); /* as vu_command_run() */
