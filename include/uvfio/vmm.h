@@ -468,7 +468,9 @@ UVFIO_PUBLIC int64_t uvfio_vm_dma_unmap(struct uvfio_vm_device *dev, uint64_t io
  *	uvfio's, as for `uvfio run --device`; its address is 0000:01:00.0, 0000:02:00.0, ..., or by
  *	addr= another one that no real device of the guest has. "fd:5,0000:01:00.0": the same as
  *	the first, whose group descriptor 5 is; "cdev:5": whose character device. The descriptors
- *	stay the caller's.
+ *	stay the caller's. "vfio-user:/run/x.sock": the device of a server of vfio-user, which
+ *	reaches the guest's memory by the descriptors of struct uvfio_vm_memory; what has none it
+ *	reaches by a file of this process's whole address space, or by messages.
  * @options: words with commas between; NULL: none:
  *	rom=on|off|FILE (on); mmap=on|off (on): are BARs mapped; bars=-2-4: never these;
  *	pba=on|off (on): trap the page of the MSI-X pending bits; intx_timeout=MS (1100; 0: none):
@@ -487,7 +489,9 @@ UVFIO_PUBLIC int64_t uvfio_vm_dma_unmap(struct uvfio_vm_device *dev, uint64_t io
  * Context: any thread.
  * Return: 0; -ENODEV: there is no such device, or it is not bound to vfio-pci; -EBUSY: it is
  * assigned already, or in use; -EPERM: another device of its group is in other hands; -EACCES: the
- * token; -ENOTSUP: it is no PCI endpoint; -EIO: it does not answer; -EINVAL: no way for interrupts,
+ * token; -ENOTSUP: it is no PCI endpoint; -EIO: it does not answer; of a socket also -ENOENT,
+ * -ECONNREFUSED, -EACCES: nobody listens there; -ETIMEDOUT, -EPROTO: not as a server of vfio-user
+ * does; -EINVAL: no way for interrupts,
  * options, or the guest has memory where the device cannot reach it; or another error of
  * uvfio_vm_memory_add(). Nothing is left of a device that failed.
  */

@@ -131,10 +131,10 @@ static bool put_at(struct vfio_ioas *io, struct mapping *m, uint64_t iova, uint6
 {
 	int ret = new ? iommu_domain_remap(io->domain, iova, (void *)new, len) : -EFAULT;
 
-	if (!ret) {
-		m->moved = true;
+	m->moved = true;
+	ioas_tell_moved(io, m, iova, len);
+	if (!ret)
 		return true;
-	}
 	report_err("dma-memory-lost", "dma", ret,
 		   "memory of a mapping at IOVA 0x%" PRIx64 " (%" PRIu64
 		   " bytes) was unmapped by the program and could not be kept: %m: device accesses "
@@ -480,6 +480,7 @@ int vfio_follow_pages(struct vfio_system *sys, void *vaddr, uint64_t len,
 		ioas_set_mem(s, m, new, mapping_size(m));
 		itree_insert(&m->owner->by_mem, &m->by_mem);
 		pthread_mutex_unlock(&s->maps_lock);
+		ioas_tell_moved(m->owner, m, mapping_iova(m), mapping_size(m));
 	}
 	ioas_unlock_all(s);
 	return at ? 0 : -ENOMEM;

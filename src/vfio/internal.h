@@ -171,6 +171,8 @@ bool ioas_in_ranges(const struct vfio_ioas *io, uint64_t iova, uint64_t size);
 int ioas_tell_map(struct vfio_ioas *io, const struct mapping *m);
 /* Tell them that it goes, the latest first. */
 void ioas_tell_unmap(struct vfio_ioas *io, const struct mapping *m);
+/* Tell them that some of it is elsewhere now, where @m says, or our tables (m->moved). */
+void ioas_tell_moved(struct vfio_ioas *io, const struct mapping *m, uint64_t iova, uint64_t size);
 
 /* ---- ioas_share.c; no space's lock is held ---- */
 

@@ -609,6 +609,8 @@ int ioas_set_vaddr(struct vfio_ioas *io, struct mapping *m, uint64_t vaddr)
 	asides_free(io->set, unused);
 	ioas_unindex_mem(io, m);
 	ioas_index_mem(io, m, vaddr, size);
+	m->moved |= ret != 0; /* nowhere: not where it was */
+	ioas_tell_moved(io, m, iova, size);
 	return ret;
 }
 

@@ -209,7 +209,7 @@ struct vfio_ioas_range {
 
 /*
  * One that is told of mappings: a device in another process, which has the memory from us; an IOMMU
- * of the kernel's, in which each is made once more. Both calls come with the address space's lock
+ * of the kernel's, in which each is made once more. These calls come with the address space's lock
  * held: they may wait, but for nobody who waits for the address space, and do not call it.
  */
 struct vfio_ioas_listener {
@@ -220,6 +220,12 @@ struct vfio_ioas_listener {
 	int (*map)(struct vfio_ioas_listener *l, const struct vfio_ioas_range *r);
 	/* @r goes, as it came. When this returns nobody uses it who has it by this listener. */
 	void (*unmap)(struct vfio_ioas_listener *l, const struct vfio_ioas_range *r);
+	/*
+	 * [@iova, @iova + @size) of @r is elsewhere in this process from now on, as @r says: the
+	 * program's call waits. For one that reaches it by its address. NULL: for nobody such.
+	 */
+	void (*moved)(struct vfio_ioas_listener *l, const struct vfio_ioas_range *r, uint64_t iova,
+		      uint64_t size);
 	/*
 	 * Fill in what it can map, and take no lock that is held around vfio_ioas_listen(). A
 	 * mapping outside is refused before @map is asked. Asked when the listener comes, when it

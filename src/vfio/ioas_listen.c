@@ -175,6 +175,16 @@ int ioas_tell_map(struct vfio_ioas *io, const struct mapping *m)
 	return 0;
 }
 
+void ioas_tell_moved(struct vfio_ioas *io, const struct mapping *m, uint64_t iova, uint64_t size)
+{
+	struct vfio_ioas_range r = range_of(m);
+	struct vfio_ioas_listener *l;
+
+	cds_list_for_each_entry(l, &io->listeners, node)
+		if (l->moved)
+			l->moved(l, &r, iova, size);
+}
+
 /*
  * True if the program has the BARs of @m, which is memory of a device, where it had them when it
  * mapped them: what is there now is what the kernel would find.

@@ -9,6 +9,7 @@
 #include "base/guard.h"
 #include "base/log.h"
 #include "base/loop.h"
+#include "vfio/aside.h"
 #include "vfio/open.h"
 #include "vfio_user/client/internal.h"
 #include "vfio_user/client/test_server.h"
@@ -391,6 +392,19 @@ static struct test_map map_at(struct world *w, uint64_t addr)
 	return m;
 }
 
+/* Return the server's file of it, for the caller to close. */
+static int map_file(struct world *w, uint64_t addr)
+{
+	int fd = -1;
+
+	pthread_mutex_lock(&w->t.lock);
+	for (unsigned i = 0; i < w->t.num_maps; i++)
+		if (w->t.maps[i].map.addr == addr)
+			fd = dup(w->t.maps[i].fd);
+	pthread_mutex_unlock(&w->t.lock);
+	return fd;
+}
+
 static unsigned num_maps(struct world *w)
 {
 	unsigned n;
@@ -438,7 +452,7 @@ static void check_memory(struct world *w, const char *caps, bool no_file)
 	uint64_t bytes;
 	struct stat st, st2;
 	struct test_map m;
-	int fd = memfd_create("shared", MFD_CLOEXEC);
+	int fd = memfd_create("shared", MFD_CLOEXEC), file;
 
 	pthread_mutex_lock(&w->t.lock);
 	w->t.caps = caps;
@@ -454,8 +468,10 @@ static void check_memory(struct world *w, const char *caps, bool no_file)
 	assert_int_equal(vfio_ioas_map(w->io, 0x10000, (uintptr_t) private, 4 * K, RW), 0);
 	m = map_at(w, 0);
 	assert_true(m.fd >= 0 && m.map.offset == 3 * K && m.map.size == K && m.map.flags == 3);
-	assert_int_equal(fstat(m.fd, &st), 0);
+	file = map_file(w, 0);
+	assert_int_equal(fstat(file, &st), 0);
 	assert_int_equal(fstat(fd, &st2), 0);
+	close(file);
 	assert_true(st.st_ino == st2.st_ino && st.st_dev == st2.st_dev);
 	m = map_at(w, 0x10000);
 	if (no_file || w->options.memory == VU_CLIENT_MEMORY_MESSAGES) {
@@ -463,7 +479,9 @@ static void check_memory(struct world *w, const char *caps, bool no_file)
 	} else {
 		assert_true(m.fd >= 0 && m.map.flags == (3 | VU_DMA_BY_FILE));
 		assert_true(m.map.offset == (uintptr_t) private);
-		assert_int_equal(pwrite(m.fd, text, 8, (off_t)m.map.offset), 8);
+		file = map_file(w, 0x10000);
+		assert_int_equal(pwrite(file, text, 8, (off_t)m.map.offset), 8);
+		close(file);
 		assert_string_equal(private, "before");
 	}
 	/* by messages, which know of all memory */
@@ -503,6 +521,62 @@ static void test_memory_by_messages(void **state)
 {
 	((struct world *)*state)->options.memory = VU_CLIENT_MEMORY_MESSAGES;
 	check_memory(*state, TEST_CAPS, false);
+}
+
+/* Give the view of the pages up: they are elsewhere then. */
+static void *move_away(void *old, uint64_t len, void *arg)
+{
+	return mremap(old, len, len, MREMAP_MAYMOVE | MREMAP_FIXED, arg);
+}
+
+static uint64_t move_view(void *arg)
+{
+	char **view = arg;
+
+	return (uint64_t)mremap(view[0], 4 * K, 4 * K, MREMAP_MAYMOVE | MREMAP_FIXED, view[1]);
+}
+
+/* Memory that the program takes away is the device's still, and what comes there is not. */
+static void test_moved(void **state)
+{
+	char *view[2], *room, back[8] = "", text[8] = "aside";
+	struct world *w = *state;
+	struct test_map m;
+	uint64_t bytes;
+	int file;
+
+	plug(w);
+	open_it(w);
+	view[0] = mmap(NULL, 4 * K, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	room = mmap(NULL, 8 * K, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	assert_int_equal(vfio_ioas_map(w->io, 0, (uintptr_t)view[0], 4 * K, RW), 0);
+	/* the program's view moves, and devices with it */
+	view[1] = room + 4 * K;
+	strcpy(view[0] + 2 * K, "moved");
+	assert_int_equal(vfio_follow_pages(w->s, view[0], 4 * K, move_view, view), 0);
+	m = map_at(w, 0);
+	assert_true(m.map.flags & VU_DMA_BY_FILE && m.map.offset == (uintptr_t)view[1]);
+	file = map_file(w, 0);
+	assert_int_equal(pread(file, back, 8, (off_t)m.map.offset + 2 * (off_t)K), 8);
+	close(file);
+	assert_string_equal(back, "moved");
+	/* it unmaps a page of it */
+	vfio_preserve_pages(w->s, view[1] + 2 * K, K, move_away, room);
+	m = map_at(w, 0);
+	assert_true(m.fd == -1 && m.map.size == 4 * K && num_maps(w) == 1);
+	assert_int_equal(dma(w, 2 * K, back, 8, false), 0);
+	assert_string_equal(back, "moved");
+	assert_int_equal(dma(w, 2 * K, text, 8, true), 0);
+	assert_string_equal(room, "aside");
+	/* so a device is told that comes later */
+	vfio_open_close(&w->o);
+	vfio_open_init(&w->o, vu_client_vdev(w->c));
+	open_it(w);
+	assert_int_equal(map_at(w, 0).fd, -1);
+	assert_int_equal(dma(w, 2 * K, back, 8, false), 0);
+	assert_string_equal(back, "aside");
+	assert_int_equal(vfio_ioas_unmap(w->io, 0, 4 * K, &bytes), 0);
+	munmap(room, 8 * K);
 }
 
 /* One range of several kinds is several messages, and all of them go with it. */
@@ -554,6 +628,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_memory_old_server, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_memory_by_messages, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_mixed, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_moved, setup, teardown),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

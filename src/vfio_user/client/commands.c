@@ -52,8 +52,6 @@ static int answer(struct vu_session *s, const struct vu_message *m)
 
 	if (m->header.command != VU_DMA_READ && m->header.command != VU_DMA_WRITE)
 		return refuse(s, m, -ENOSYS, "is not one of a server's");
-	if (m->num_fds)
-		return refuse(s, m, -EINVAL, "has descriptors");
 	if (m->len < sizeof(a))
 		return refuse(s, m, -EINVAL, "is cut off");
 	memcpy(&a, m->data, sizeof(a));

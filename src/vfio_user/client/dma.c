@@ -207,6 +207,37 @@ static void unmap(struct vfio_ioas_listener *l, const struct vfio_ioas_range *r)
 	unmap_range(of(l), r->iova, r->iova + r->size - 1);
 }
 
+/*
+ * Memory that the server reaches by its address is not there any more. For a moment it reaches
+ * nothing: what it does then is aborted.
+ */
+static void moved(struct vfio_ioas_listener *l, const struct vfio_ioas_range *r, uint64_t iova,
+		  uint64_t size)
+{
+	struct vu_client *c = of(l);
+	struct itree_node *n, *next;
+	int rc;
+
+	for (n = itree_first(&c->dma.pieces, iova, iova + size - 1); n; n = next) {
+		struct piece *p = of_node(n);
+
+		next = itree_next(n, iova, iova + size - 1);
+		if (p->how != BY_FILE || vu_session_is_lost(c->dma.s))
+			continue;
+		rc = send_unmap(c->dma.s, n->start, n->last - n->start + 1);
+		if (!rc) {
+			p->how = r->moved ? BY_MESSAGES : BY_FILE;
+			rc = map_piece(c, p, -1, 0, r->vaddr + (n->start - r->iova));
+		}
+		if (rc && !vu_session_is_lost(c->dma.s))
+			report_err(
+				"vfio-user-dma-moved", c->vdev.name, rc,
+				"the mapping at IOVA 0x%" PRIx64
+				" has memory that moved in the program: its server cannot follow",
+				n->start);
+	}
+}
+
 static void limits(struct vfio_ioas_listener *l, struct vfio_ioas_limits *out)
 {
 	struct vu_client *c = of(l);
@@ -254,8 +285,9 @@ int vu_client_attach(struct vfio_device *dev, struct vfio_ioas *io)
 	struct vu_client *c = to_client(dev);
 	int rc;
 
-	c->dma.listener =
-		(struct vfio_ioas_listener){ .map = map, .unmap = unmap, .limits = limits };
+	c->dma.listener = (struct vfio_ioas_listener){
+		.map = map, .unmap = unmap, .moved = moved, .limits = limits
+	};
 	c->dma.s = c->session;
 	vu_session_get(c->dma.s);
 	c->dma.io = io;

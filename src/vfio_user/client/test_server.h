@@ -27,6 +27,7 @@
 
 #include "base/sys.h"
 #include "base/util.h"
+#include "vfio/device.h"
 #include "vfio_user/caps.h"
 #include "vfio_user/conn.h"
 
