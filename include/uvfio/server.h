@@ -139,8 +139,8 @@ UVFIO_PUBLIC int uvfio_server_add(struct uvfio_server *s, const char *spec, cons
  * uvfio_server_add_fd() - Have a device served at a socket that listens already.
  * @s: the server.
  * @spec: as in uvfio_server_add().
- * @fd: a stream socket of AF_UNIX that listens, as systemd gives it; it is the server's from now on,
- *	also if this fails.
+ * @fd: a stream socket of AF_UNIX that listens, as systemd gives it; it is the server's from now
+ *	on, also if this fails.
  * @out: gets the device; may be NULL.
  *
  * Context: any thread.

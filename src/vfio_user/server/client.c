@@ -100,6 +100,8 @@ static struct vu_caps our_caps(const struct vu_server *s)
 	caps.max_dma_maps = s->cfg.limits.max_dma_maps;
 	caps.pgsizes = PAGE_SIZE_4K;
 	caps.ring = true;
+	caps.twin_socket = true;
+	caps.sparse_mmap_fds = true;
 	return caps;
 }
 
@@ -132,13 +134,38 @@ out:
 	return ret;
 }
 
+/* Make the second socket, for our own commands: *@fd is the client's end. 0 or -errno. */
+static int make_twin(struct vu_server_client *c, int *fd)
+{
+	struct vu_conn_limits limits = conn_limits(c->s);
+	int pair[2], ret;
+
+	*fd = -1;
+	if (!c->caps.twin_socket)
+		return 0;
+	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair))
+		return -errno;
+	ret = vu_conn_new(pair[0], c->name, &limits, &c->twin);
+	if (ret) {
+		sys_close(pair[1]);
+		return ret;
+	}
+	vu_conn_set_limits(c->twin, &limits, c->theirs.max_msg_fds);
+	*fd = pair[1];
+	c->caps.twin_fd_index = 0;
+	return 0;
+}
+
 static int reply_version(struct vu_server_client *c, struct vu_message *m,
 			 struct vu_version *version)
 {
 	size_t room = QEMU_VERSION - sizeof(struct vu_header) - sizeof(*version);
 	char text[VU_CAPS_MAX];
 	struct iovec iov[2] = { { version, sizeof(*version) }, { text, 0 } };
-	int len = 0;
+	int len = 0, twin, ret = make_twin(c, &twin);
+
+	if (ret)
+		return ret;
 
 	if (m->len - sizeof(*version) > room)
 		room = m->len - sizeof(*version);
@@ -147,10 +174,15 @@ static int reply_version(struct vu_server_client *c, struct vu_message *m,
 	/* who sends no text cannot read one (SPDK) */
 	if (m->len > sizeof(*version))
 		len = vu_caps_write(&c->caps, text, room);
-	if (len < 0)
-		return len;
-	iov[1].iov_len = (size_t)len;
-	return vu_conn_reply(c->conn, &m->header, 0, iov, len ? 2 : 1, NULL, 0);
+	if (len >= 0) {
+		iov[1].iov_len = (size_t)len;
+		ret = vu_conn_reply(c->conn, &m->header, 0, iov, len ? 2 : 1, &twin, twin >= 0);
+	} else {
+		ret = len;
+	}
+	if (twin >= 0)
+		sys_close(twin);
+	return ret;
 }
 
 /* Carry out the first command, with which the client gets the device. 0 or -errno. */
@@ -174,8 +206,10 @@ static int greet(struct vu_server_client *c)
 	/* it may send as soon as it has the reply */
 	vu_conn_set_limits(c->conn, &limits, c->theirs.max_msg_fds);
 	ret = reply_version(c, &m, &version);
-	if (ret)
+	if (ret) {
+		vu_conn_reply(c->conn, &m.header, ret, NULL, 0, NULL, 0);
 		close_device(c);
+	}
 out:
 	vu_message_fini(&m);
 	return ret;

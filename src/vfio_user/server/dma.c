@@ -3,14 +3,12 @@
  * vfio_user/server/dma.c: the client's memory: what it maps and unmaps becomes mappings of an
  * address space, in which the device is.
  */
-#include <inttypes.h>
-
-#include "iommu/domain.h"
 #include "vfio_user/server/internal.h"
 
 struct dma_map {
 	struct itree_node node;
-	struct dma_view *view; /* of its file; NULL: it has none that is mapped */
+	struct dma_view *view;	 /* of its file that is mapped, or NULL */
+	struct dma_file *direct; /* its file that is read and written, or NULL */
 };
 
 static struct dma_map *of_node(struct itree_node *n)
@@ -24,6 +22,8 @@ static void forget(struct vu_server_client *c, struct dma_map *map)
 	c->num_maps--;
 	if (map->view)
 		vu_file_put(c, map->view);
+	if (map->direct)
+		vu_file_direct_put(c, map->direct);
 	free(map);
 }
 
@@ -33,6 +33,8 @@ void vu_dma_fini(struct vu_server_client *c)
 
 	while ((map = of_node(itree_first(&c->maps, 0, UINT64_MAX))))
 		forget(c, map);
+	iommu_target_put(c->messages);
+	c->messages = NULL;
 }
 
 /* ---- DMA_MAP ---- */
@@ -71,7 +73,35 @@ static int map_file(struct vu_server_client *c, struct vu_message *m, const stru
 		vu_file_put(c, place.view);
 	else
 		map->view = place.view;
-	return ret == -EOVERFLOW ? -EINVAL : ret;
+	return ret;
+}
+
+/* Map the memory of a file that is read and written. */
+static int map_direct(struct vu_server_client *c, struct vu_message *m, const struct vu_dma_map *d,
+		      unsigned prot, struct dma_map *map)
+{
+	struct iommu_target *target;
+	struct dma_file *f;
+	int ret;
+
+	ret = vu_file_direct(c, vu_message_take_fd(m, 0), prot, &f, &target);
+	if (ret)
+		return ret;
+	ret = vfio_ioas_map_target(c->io, d->addr, d->size, prot, target, d->offset);
+	if (ret)
+		vu_file_direct_put(c, f);
+	else
+		map->direct = f;
+	return ret;
+}
+
+/* Map memory that the client reads and writes for the device. */
+static int map_messages(struct vu_server_client *c, const struct vu_dma_map *d, unsigned prot)
+{
+	struct iommu_target *target = vu_messages(c);
+
+	return target ? vfio_ioas_map_target(c->io, d->addr, d->size, prot, target, d->addr)
+		      : -ENOMEM;
 }
 
 int vu_dma_map(struct vu_server_client *c, struct vu_message *m)
@@ -90,16 +120,15 @@ int vu_dma_map(struct vu_server_client *c, struct vu_message *m)
 	map = calloc(1, sizeof(*map));
 	if (!map)
 		return -ENOMEM;
-	if (!m->num_fds || d.flags & VU_DMA_BY_FILE)
-		ret = report_warn(REPORT_LIMITED("serve-dma-mode"), c->name, -EOPNOTSUPP,
-				  "DMA_MAP at 0x%" PRIx64 ": only memory of files that can be "
-				  "mapped is served",
-				  d.addr);
+	if (!m->num_fds)
+		ret = map_messages(c, &d, prot);
+	else if (d.flags & VU_DMA_BY_FILE)
+		ret = map_direct(c, m, &d, prot, map);
 	else
 		ret = map_file(c, m, &d, prot, map);
 	if (ret) {
 		free(map);
-		return ret;
+		return ret == -EOVERFLOW ? -EINVAL : ret;
 	}
 	map->node.start = d.addr;
 	map->node.last = d.addr + (d.size - 1);

@@ -5,12 +5,19 @@
  * is known by its inode, mapped as a whole, and its parts share that. If it grows there is one more
  * mapping, which begins with twice its size, so there are few of them, too.
  *
+ * Files that are read and written instead (a process's memory) have a descriptor each.
+ *
  * A mapping may reach behind the end of its file, and a client may cut its file off: memory that is
  * not there is a fault of the device that meets it (base/guard.h).
  */
 #include <fcntl.h>
+#include <linux/kcmp.h>
+#include <linux/magic.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
+#include <sys/statfs.h>
+#include <sys/syscall.h>
+#include <unistd.h>
 
 #include "base/sys.h"
 #include "vfio_user/server/internal.h"
@@ -27,6 +34,9 @@ struct dma_file {
 	bool writable;
 	uint64_t unit; /* of a mapping: the size of its pages */
 	struct cds_list_head views;
+	/* of one that is read and written instead: */
+	struct iommu_target *target;
+	uint64_t users;
 };
 /* [@start, @end) of a file, mapped. */
 struct dma_view {
@@ -47,42 +57,57 @@ static struct dma_file *find(struct vu_server_client *c, const struct stat *st, 
 	struct dma_file *f = of_node(itree_first(&c->files, st->st_ino, st->st_ino));
 
 	for (; f; f = of_node(itree_next(&f->node, st->st_ino, st->st_ino)))
-		if (f->dev == st->st_dev && (f->writable || !write))
+		if (!f->target && f->dev == st->st_dev && (f->writable || !write))
 			return f;
 	return NULL;
 }
 
-/* Make the file that @fd, which is taken over, is of. 0, -EACCES, -ENOMEM. */
-static int add(struct vu_server_client *c, int fd, const struct stat *st, bool write,
-	       struct dma_file **out)
+/*
+ * Return the file of the same open() as @fd: another one of a process's memory may be that of
+ * another program. NULL: it is not there, or that cannot be said.
+ */
+static struct dma_file *find_direct(struct vu_server_client *c, const struct stat *st, int fd)
 {
-	int flags = fcntl(fd, F_GETFL) & (O_ACCMODE | O_PATH);
-	struct dma_file *f = calloc(1, sizeof(*f));
+	struct dma_file *f = of_node(itree_first(&c->files, st->st_ino, st->st_ino));
+	long self = getpid();
 
-	if (!f || flags & ~O_ACCMODE || flags == O_WRONLY || (write && flags != O_RDWR)) {
+	for (; f; f = of_node(itree_next(&f->node, st->st_ino, st->st_ino)))
+		if (f->target && f->dev == st->st_dev &&
+		    !sys_call(SYS_kcmp, self, self, KCMP_FILE, f->fd, fd, 0))
+			return f;
+	return NULL;
+}
+
+/* Make the file that @fd, which is taken over, is of. 0, -ENOSPC, -ENOMEM. */
+static int add(struct vu_server_client *c, int fd, const struct stat *st, struct dma_file **out)
+{
+	struct dma_file *f = c->num_files < MAX_VIEWS ? calloc(1, sizeof(*f)) : NULL;
+
+	if (!f) {
 		fd_close_private(fd);
-		free(f);
-		return f ? -EACCES : -ENOMEM;
+		return c->num_files < MAX_VIEWS ? -ENOMEM : -ENOSPC;
 	}
 	f->node.start = f->node.last = st->st_ino;
 	f->dev = st->st_dev;
 	f->fd = fd;
-	f->writable = flags == O_RDWR;
 	f->unit = PAGE_SIZE_4K;
 	/* of hugetlbfs: its pages */
 	if ((uint64_t)st->st_blksize > PAGE_SIZE_4K && is_pow2((uint64_t)st->st_blksize))
 		f->unit = (uint64_t)st->st_blksize;
 	CDS_INIT_LIST_HEAD(&f->views);
 	itree_insert(&c->files, &f->node);
+	c->num_files++;
 	*out = f;
 	return 0;
 }
 
 static void put_unused(struct vu_server_client *c, struct dma_file *f)
 {
-	if (!cds_list_empty(&f->views))
+	if (!cds_list_empty(&f->views) || f->users)
 		return;
 	itree_remove(&c->files, &f->node);
+	c->num_files--;
+	iommu_target_put(f->target);
 	fd_close_private(f->fd);
 	free(f);
 }
@@ -173,14 +198,25 @@ static struct dma_view *find_view(struct dma_file *f, uint64_t offset, uint64_t 
 	return NULL;
 }
 
-/* Check that @fd is a file that has [@offset, @offset + @len). 0 or -EINVAL. */
-static int check(int fd, uint64_t offset, uint64_t len, struct stat *st)
+/*
+ * Check that @fd is a file, and open for @prot. 0; -EINVAL; -EACCES. One of FUSE is none: its
+ * owner may keep whoever touches it waiting for ever.
+ */
+static int check(int fd, unsigned prot, struct stat *st, bool *writable)
 {
-	if (fstat(fd, st) || !S_ISREG(st->st_mode))
+	int flags = fcntl(fd, F_GETFL);
+	struct statfs fs;
+
+	if (fstat(fd, st) || !S_ISREG(st->st_mode) || fstatfs(fd, &fs) ||
+	    fs.f_type == FUSE_SUPER_MAGIC)
 		return -EINVAL;
-	/* the last page may be a part of one */
-	return range_within(offset, len, align_up((uint64_t)st->st_size, PAGE_SIZE_4K)) ? 0
-											: -EINVAL;
+	if (flags < 0 || flags & O_PATH)
+		return -EACCES;
+	*writable = (flags & O_ACCMODE) != O_RDONLY;
+	if ((prot & IOMMU_WRITE && !*writable) ||
+	    (prot & IOMMU_READ && (flags & O_ACCMODE) == O_WRONLY))
+		return -EACCES;
+	return 0;
 }
 
 void vu_file_put(struct vu_server_client *c, struct dma_view *v)
@@ -196,20 +232,36 @@ void vu_file_put(struct vu_server_client *c, struct dma_view *v)
 	put_unused(c, f);
 }
 
+/* Find the file of @fd, which is taken over, or make it known. */
+static int take(struct vu_server_client *c, int fd, uint64_t offset, uint64_t len, bool write,
+		struct stat *st, struct dma_file **out)
+{
+	bool writable;
+	/* to be mapped it must be read */
+	int ret = check(fd, IOMMU_READ | (write ? IOMMU_WRITE : 0), st, &writable);
+
+	/* the last page may be a part of one */
+	if (!ret && !range_within(offset, len, align_up((uint64_t)st->st_size, PAGE_SIZE_4K)))
+		ret = -EINVAL;
+	*out = ret ? NULL : find(c, st, write);
+	if (ret || *out) {
+		fd_close_private(fd);
+		return ret;
+	}
+	ret = add(c, fd, st, out);
+	if (!ret)
+		(*out)->writable = writable;
+	return ret;
+}
+
 int vu_file_map(struct vu_server_client *c, int fd, uint64_t offset, uint64_t len, bool write,
 		struct dma_place *out)
 {
-	struct dma_file *f = NULL;
+	struct dma_file *f;
 	struct dma_view *v;
 	struct stat st;
-	int ret = check(fd, offset, len, &st);
+	int ret = take(c, fd, offset, len, write, &st, &f);
 
-	if (!ret)
-		f = find(c, &st, write);
-	if (ret || f)
-		fd_close_private(fd);
-	else
-		ret = add(c, fd, &st, write, &f);
 	if (ret)
 		return ret;
 	v = find_view(f, offset, len);
@@ -225,5 +277,42 @@ int vu_file_map(struct vu_server_client *c, int fd, uint64_t offset, uint64_t le
 		return -EACCES;
 	}
 	*out = (struct dma_place){ .mem = v->mem + (offset - v->start), .fd = f->fd, .view = v };
+	return 0;
+}
+
+/* ---- files that are read and written ---- */
+
+void vu_file_direct_put(struct vu_server_client *c, struct dma_file *f)
+{
+	f->users--;
+	put_unused(c, f);
+}
+
+int vu_file_direct(struct vu_server_client *c, int fd, unsigned prot, struct dma_file **out,
+		   struct iommu_target **target)
+{
+	struct dma_file *f = NULL;
+	struct stat st;
+	bool writable;
+	int ret = check(fd, prot, &st, &writable);
+
+	if (!ret)
+		f = find_direct(c, &st, fd);
+	if (ret || f) {
+		fd_close_private(fd);
+	} else {
+		ret = add(c, fd, &st, &f);
+		if (!ret)
+			f->target = iommu_target_new_file(c->name, f->fd);
+	}
+	if (ret)
+		return ret;
+	if (!f->target) {
+		put_unused(c, f);
+		return -ENOMEM;
+	}
+	f->users++;
+	*out = f;
+	*target = f->target;
 	return 0;
 }

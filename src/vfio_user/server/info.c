@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * vfio_user/server/info.c: what the device has: its regions, with descriptors of what can be mapped,
- * and interrupts, which are set up here, too.
+ * vfio_user/server/info.c: what the device has: its regions, with descriptors of what can be
+ * mapped, and interrupts, which are set up here, too.
  *
  * A reply is no longer than the request's argsz: clients read it into a buffer of that size.
  */

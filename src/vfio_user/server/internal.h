@@ -20,6 +20,8 @@
 #include "base/itree.h"
 #include "base/report.h"
 #include "base/util.h"
+#include "iommu/domain.h"
+#include "iommu/peer.h"
 #include "vfio_user/caps.h"
 #include "vfio_user/conn.h"
 #include "vfio_user/server/server.h"
@@ -66,15 +68,16 @@ struct vu_server_client {
 	struct vu_caps theirs, caps; /* what it said, and what was agreed */
 	struct vu_ring_server *ring; /* NULL: none was asked for (ring.c) */
 	struct vfio_open open;
-	struct vfio_ioas *io;	/* the client's memory */
-	uint64_t *region_sizes; /* of each region */
+	struct vfio_ioas *io;	       /* the client's memory */
+	uint64_t *region_sizes;	       /* of each region */
+	struct iommu_target *messages; /* memory that messages reach; NULL: none yet */
 	struct vu_service service;
 
 	/* ---- by the turn ---- */
 	struct itree maps; /* struct dma_map (dma.c), by IOVA */
 	uint32_t num_maps;
 	struct itree files; /* struct dma_file (dma_files.c), by inode */
-	unsigned num_views;
+	unsigned num_files, num_views;
 };
 
 /* ---- client.c ---- */
@@ -136,7 +139,12 @@ void vu_dma_fini(struct vu_server_client *c);
 /* Reply to @m with @len bytes; return 0. */
 int vu_reply(struct vu_server_client *c, const struct vu_message *m, const void *data, size_t len);
 
-/* ---- dma_files.c: files of the client's that are mapped in this process ---- */
+/* ---- dma_messages.c ---- */
+
+/* Return the target of memory that only the client reaches, or NULL: no memory. */
+struct iommu_target *vu_messages(struct vu_server_client *c);
+
+/* ---- dma_files.c: files of the client's ---- */
 
 struct dma_view;
 /* Where memory of a file is. */
@@ -146,8 +154,9 @@ struct dma_place {
 	struct dma_view *view;
 };
 /*
- * Find [@offset, @offset + @size) of the file @fd, which is taken over, also if this fails. Each
- * file is mapped once, however many parts of it are in use. @out->view is to be given back.
+ * Find [@offset, @offset + @size) of the file @fd in this process's memory. @fd is taken over, also
+ * if this fails. Each file is mapped once, however many parts of it are in use. @out->view is to be
+ * given back.
  *
  * Return: 0; -EINVAL: it is no file of memory, or ends before that; -EACCES: it is not open for
  * reading, or not for writing if @write; -ENOSPC: the client has too many files; -ENOMEM.
@@ -155,4 +164,14 @@ struct dma_place {
 int vu_file_map(struct vu_server_client *c, int fd, uint64_t offset, uint64_t size, bool write,
 		struct dma_place *out);
 void vu_file_put(struct vu_server_client *c, struct dma_view *v);
+
+struct dma_file;
+/*
+ * Have the file @fd, which is taken over, also if this fails, be read and written by pread and
+ * pwrite: *@target has it until @out is given back. 0; -EINVAL: it is no file; -EACCES: it is not
+ * open for that; -ENOSPC, -ENOMEM.
+ */
+int vu_file_direct(struct vu_server_client *c, int fd, unsigned prot, struct dma_file **out,
+		   struct iommu_target **target);
+void vu_file_direct_put(struct vu_server_client *c, struct dma_file *f);
 #endif

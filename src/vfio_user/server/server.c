@@ -15,7 +15,7 @@
 #include "base/thread.h"
 #include "vfio_user/server/internal.h"
 
-/* More wait in the socket's backlog: who has the device, and who will be told that it is not free */
+/* Who has the device, and who will be told that it is not free; more wait in the backlog. */
 #define MAX_CLIENTS 16u
 
 static void wake(struct vu_server *s)

@@ -41,8 +41,8 @@ struct vu_server_config {
 	const char *name;	 /* for the log, copied */
 	struct vu_server_limits limits;
 	/*
-	 * NULL: nobody wants to know. By the client's thread, so of several clients at once, with no
-	 * lock held. @client counts from 1.
+	 * NULL: nobody wants to know. By the client's thread, so of several clients at once, with
+	 * no lock held. @client counts from 1.
 	 */
 	void (*event)(void *arg, enum vu_server_event e, unsigned client, int error);
 	void *arg;

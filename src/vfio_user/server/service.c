@@ -119,6 +119,9 @@ static void carry(struct vu_server_client *c)
 		if (!mine)
 			return;
 	}
+	/* who waits for an answer there would keep the device */
+	if (c->twin)
+		vu_conn_kill(c->twin, vu_conn_error(c->conn));
 	pthread_mutex_lock(&v->lock);
 	v->ended = true;
 	pthread_cond_broadcast(&v->wake);

@@ -1,0 +1,61 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * vfio_user/server/dma_messages.c: memory that came without a descriptor: each access of the device
+ * is a command to the client, and waits for its answer. The thread that waits reads the socket
+ * meanwhile, whichever it is: commands of the client's that come first are kept until somebody takes
+ * them. A client that does not answer in time is a fault of that access.
+ */
+#include <inttypes.h>
+
+#include "vfio_user/server/internal.h"
+
+/* Make one call for @len bytes. 0 or -errno. */
+static int call(struct vu_server_client *c, uint64_t addr, uint8_t *buf, size_t len, bool write)
+{
+	struct vu_dma_access a = { .addr = addr, .count = len };
+	struct iovec iov[2] = { { &a, sizeof(a) }, { buf, len } };
+	const struct vu_call call = { .command = write ? VU_DMA_WRITE : VU_DMA_READ,
+				      .iov = iov,
+				      .iovcnt = write ? 2 : 1,
+				      .timeout_ns = c->s->cfg.limits.dma_timeout * MS };
+	struct vu_message reply;
+	int ret;
+
+	ret = vu_conn_call(c->twin ? c->twin : c->conn, &call, &reply);
+	if (ret)
+		return ret;
+	/* the specification's reply to a write has a count of 32 bits, and that of all others of 64 */
+	if (reply.len < sizeof(a.addr) + sizeof(uint32_t) ||
+	    (!write && reply.len != sizeof(a) + len))
+		ret = report_warn(REPORT_LIMITED("serve-dma-reply"), c->name, -EPROTO,
+				  "the reply to a DMA of %zu bytes at 0x%" PRIx64
+				  " has a wrong length, %zu bytes",
+				  len, addr, reply.len);
+	else if (!write)
+		memcpy(buf, reply.data + sizeof(a), len);
+	vu_message_fini(&reply);
+	return ret;
+}
+
+static int access_client(void *arg, struct iommu_device *from, unsigned bar, uint64_t off,
+			 void *buf, size_t len, bool write)
+{
+	struct vu_server_client *c = arg;
+	size_t done = 0, n;
+	int ret = 0;
+
+	for (; done < len && !ret; done += n) {
+		n = len - done;
+		if (n > c->caps.max_data_xfer_size)
+			n = c->caps.max_data_xfer_size;
+		ret = call(c, off + done, (uint8_t *)buf + done, n, write);
+	}
+	return ret;
+}
+
+struct iommu_target *vu_messages(struct vu_server_client *c)
+{
+	if (!c->messages)
+		c->messages = iommu_target_new_memory(c->name, access_client, c);
+	return c->messages;
+}
