@@ -271,6 +271,9 @@ void pci_msi_enable(pci_function *fn, unsigned log2_vectors);
 void pci_msi_disable(pci_function *fn);
 void pci_msix_enable(pci_function *fn);
 void pci_msix_disable(pci_function *fn);
+/* The same for a driver that has set masks already: MSI with this mask, MSI-X as it is. */
+void pci_msi_enable_masked(pci_function *fn, unsigned log2_vectors, uint32_t mask);
+void pci_msix_switch(pci_function *fn, bool on);
 /*
  * Program the entry's address and data, set or clear its mask; a pending message goes out. Does
  * nothing in D3hot: the table is in a BAR, which does not answer then.

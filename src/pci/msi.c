@@ -209,6 +209,11 @@ unsigned pci_msi_vectors(const pci_function *fn)
 
 void pci_msi_enable(pci_function *fn, unsigned log2_vectors)
 {
+	pci_msi_enable_masked(fn, log2_vectors, 0);
+}
+
+void pci_msi_enable_masked(pci_function *fn, unsigned log2_vectors, uint32_t mask)
+{
 	uint16_t flags;
 	unsigned data;
 
@@ -227,7 +232,7 @@ void pci_msi_enable(pci_function *fn, unsigned log2_vectors)
 		pci_config_write(fn,
 				 fn->cap.msi + (flags & PCI_MSI_FLAGS_64BIT ? PCI_MSI_MASK_64
 									    : PCI_MSI_MASK_32),
-				 4, 0);
+				 4, mask);
 	flags |= (uint16_t)((log2_vectors & 7) << 4 | PCI_MSI_FLAGS_ENABLE);
 	pci_config_write(fn, fn->cap.msi + PCI_MSI_FLAGS, 2, flags);
 }
@@ -450,6 +455,17 @@ void pci_msix_disable(pci_function *fn)
 {
 	if (fn->cap.msix)
 		pci_config_write(fn, fn->cap.msix + PCI_MSIX_FLAGS, 2, 0);
+}
+
+void pci_msix_switch(pci_function *fn, bool on)
+{
+	unsigned at = fn->cap.msix + PCI_MSIX_FLAGS, flags;
+
+	if (!fn->cap.msix)
+		return;
+	flags = pci_config_read(fn, at, 2);
+	pci_config_write(fn, at, 2,
+			 on ? flags | PCI_MSIX_FLAGS_ENABLE : flags & ~PCI_MSIX_FLAGS_ENABLE);
 }
 
 void pci_msix_entry(pci_function *fn, unsigned vector, bool unmask)

@@ -244,6 +244,13 @@ struct vfio_device {
 	atomic_uint users;	      /* calls that use it now: vfio_device_use() */
 	atomic_bool low_power;	      /* the device's word that it wants to be told of them */
 	struct vfio_migrate *migrate; /* NULL: it does not migrate; set before it is opened */
+	/*
+	 * For a front, set before it opens the device: its user masks messages by SET_IRQS
+	 * (ACTION_MASK, ACTION_UNMASK), in the MSI-X table and by Function Mask, and finds in the
+	 * PBA what is pending, as a server's client wants it. The kernel lets nobody do so. What a
+	 * provider cannot do of it, irq says (VFIO_IRQ_INFO_MASKABLE).
+	 */
+	bool maskable;
 	bool pins; /* its IOMMU keeps the pages that are mapped: they must not be dropped */
 	/*
 	 * For a front, set before it opens the device; NULL: nobody wants to know. A provider of

@@ -172,6 +172,7 @@ void vfio_pci_config_init(struct vfio_pci_device *vd)
 		init_virtfn(vd);
 	init_std_caps(vd);
 	init_ext_caps(vd);
+	vfio_pci_masks_config(vd);
 }
 
 void vfio_pci_config_default_write(struct vfio_pci_device *vd, unsigned pos, unsigned size,

@@ -5,6 +5,7 @@
  * function. Each is called with config_lock held and takes memory_lock for what BAR accesses must
  * not see half done.
  */
+#include "base/rcu.h"
 #include "vfio_pci/internal.h"
 
 /* ---- the header ---- */
@@ -190,10 +191,14 @@ void vfio_pci_write_msi(struct vfio_pci_device *vd, const struct vfio_pci_cap *c
 			unsigned size, uint32_t value)
 {
 	uint8_t *v = vd->config.vconfig + cap->pos;
-	unsigned off = pos - cap->pos;
+	unsigned off = pos - cap->pos, masks = vfio_pci_msi_mask_reg(vd);
 	unsigned flags;
 
 	vfio_pci_config_default_write(vd, pos, size, value);
+	if (vd->masks.users && masks && pos >= masks && pos < masks + 4) {
+		vfio_pci_masks_apply(vd, VFIO_PCI_MSI_IRQ_INDEX);
+		rcu_sync(); /* what was under way has been signalled */
+	}
 	if (off > PCI_MSI_FLAGS || off + size <= PCI_MSI_FLAGS)
 		return;
 

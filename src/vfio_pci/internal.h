@@ -7,7 +7,8 @@
  * whether it can be written (write). Interrupts go from the function's sink to eventfds without a
  * lock; everything that sets them up is under igate.
  *
- * Lock order: vfio_device.lock > igate > config_lock > memory_lock > the locks of pci/.
+ * Lock order: vfio_device.lock > igate > config_lock > memory_lock > masks.lock > the locks of
+ * pci/.
  *
  *   igate        which interrupt type is active, its eventfds, the unmask eventfd
  *   config_lock  vconfig, and each read, change and write of the function's own config space.
@@ -29,6 +30,7 @@
 #include <urcu/list.h>
 
 #include "base/bytes.h"
+#include "base/heap.h"
 #include "base/report.h"
 #include "base/util.h"
 #include "pci/function.h"
@@ -112,6 +114,12 @@ struct vfio_pci_intx {
 	struct vfio_virqfd *unmask;
 };
 
+/* vfio_pci_device.masks.why: the masks of a vector, and whether the user has written its entry */
+#define VFIO_PCI_NO_EVENTFD    1u
+#define VFIO_PCI_ACTION_MASKED 2u /* ACTION_MASK */
+#define VFIO_PCI_ENTRY_MASKED  4u /* by the table of MSI-X */
+#define VFIO_PCI_ENTRY_WRITTEN 8u
+
 struct vfio_pci_ioeventfd {
 	struct cds_list_head node;
 	struct vfio_pci_device *vd;
@@ -183,6 +191,12 @@ struct vfio_pci_device {
 		unsigned vectors; /* that SET_IRQS enabled */
 		unsigned log2;	  /* these as a power of two */
 	} msi;
+	struct {
+		bool users; /* vdev.maskable, as it was at open */
+		/* guards why, and with it the masks of the function's table */
+		pthread_mutex_t lock;
+		uint8_t *why; /* of each vector: VFIO_PCI_NO_EVENTFD and so on; num_triggers */
+	} masks;	      /* masks.c; nothing but users is used if that is false */
 	struct {
 		bool engaged;	/* by the user's entry */
 		bool suspended; /* asleep, as nobody uses the function now */
@@ -314,6 +328,38 @@ void vfio_pci_intx_load(struct vfio_pci_device *vd, unsigned saved);
 /* The user wrote COMMAND.DisINTx. config_lock held. */
 void vfio_pci_intx_user_disable(struct vfio_pci_device *vd, bool on);
 
+/* masks.c */
+int vfio_pci_masks_init(struct vfio_pci_device *vd); /* 0 or -ENOMEM */
+void vfio_pci_masks_fini(struct vfio_pci_device *vd);
+void vfio_pci_masks_open(struct vfio_pci_device *vd);
+/* Give the user the bits in config space that are masks. config_lock held. */
+void vfio_pci_masks_config(struct vfio_pci_device *vd);
+/* True if the user masks vectors of @index, which is MSI or MSI-X. */
+bool vfio_pci_maskable(struct vfio_pci_device *vd, unsigned index);
+/* Bring the function's masks of @index to what they should be. config_lock held. */
+void vfio_pci_masks_apply(struct vfio_pci_device *vd, unsigned index);
+/* Return what MSI's mask register of the function should be. config_lock held. */
+uint32_t vfio_pci_masks_of_msi(struct vfio_pci_device *vd);
+/* Vector @vector of what is active has an eventfd now, or will have none. config_lock held. */
+void vfio_pci_masks_eventfd(struct vfio_pci_device *vd, unsigned vector, bool there);
+void vfio_pci_masks_end_actions(struct vfio_pci_device *vd);
+/* The function was reset; before vfio_pci_msi_restore(). config_lock held. */
+void vfio_pci_masks_reset(struct vfio_pci_device *vd);
+/*
+ * Return what moves of the masks of a vector, in the upper bits of a byte whose lowest is 0, of
+ * which ACTION_MASK only if @index is active; and take it over, for vfio_pci_masks_apply(). igate
+ * and config_lock held.
+ */
+uint8_t vfio_pci_masks_saved(struct vfio_pci_device *vd, unsigned index, unsigned vector);
+void vfio_pci_masks_load(struct vfio_pci_device *vd, unsigned vector, uint8_t saved);
+/* SET_IRQS with ACTION_MASK or ACTION_UNMASK, which vfio_pci_maskable() lets. igate held. */
+int vfio_pci_masks_set(struct vfio_pci_device *vd, const struct vfio_irq_set_args *a);
+/* The user's accesses of the MSI-X table: as pci_bar_read(), _write(). memory_lock held. */
+int vfio_pci_masks_read(struct vfio_pci_device *vd, uint64_t pos, unsigned size, uint64_t *value);
+int vfio_pci_masks_write(struct vfio_pci_device *vd, uint64_t pos, unsigned size, uint64_t value);
+void vfio_pci_write_msix(struct vfio_pci_device *vd, const struct vfio_pci_cap *cap, unsigned pos,
+			 unsigned size, uint32_t value);
+
 /* msi.c */
 int vfio_pci_msi_set(struct vfio_pci_device *vd, const struct vfio_irq_set_args *a);
 void vfio_pci_msi_message(void *arg, unsigned vector);
@@ -321,4 +367,6 @@ void vfio_pci_msi_message(void *arg, unsigned vector);
 unsigned vfio_pci_msi_mask_reg(struct vfio_pci_device *vd);
 void vfio_pci_msi_disable_all(struct vfio_pci_device *vd); /* igate held */
 void vfio_pci_msi_restore(struct vfio_pci_device *vd);	   /* config_lock held */
+/* True if vectors of MSI-X can come one by one: of later kernels', or of a server's device. */
+bool vfio_pci_msix_grows(const struct vfio_pci_device *vd);
 #endif

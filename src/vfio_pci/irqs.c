@@ -20,12 +20,16 @@ int vfio_pci_irq(struct vfio_device *dev, uint32_t index, struct vfio_irq *out)
 	case VFIO_PCI_MSI_IRQ_INDEX:
 		out->flags |= VFIO_IRQ_INFO_NORESIZE;
 		out->count = pci_msi_vectors(vd->fn);
+		if (out->count && vfio_pci_maskable(vd, index))
+			out->flags |= VFIO_IRQ_INFO_MASKABLE;
 		return 0;
-	case VFIO_PCI_MSIX_IRQ_INDEX: /* what there is may grow */
+	case VFIO_PCI_MSIX_IRQ_INDEX:
 		if (pci_msix_info(vd->fn, &msix))
 			out->count = msix.vectors;
-		if (!out->count || !vfio_kernel_has(VFIO_KERNEL_MSIX_GROWS))
+		if (!out->count || !vfio_pci_msix_grows(vd))
 			out->flags |= VFIO_IRQ_INFO_NORESIZE;
+		if (out->count && vfio_pci_maskable(vd, index))
+			out->flags |= VFIO_IRQ_INFO_MASKABLE;
 		return 0;
 	case VFIO_PCI_ERR_IRQ_INDEX:
 		if (!vfio_kernel_has(VFIO_KERNEL_ERR_OF_PCI) &&
@@ -127,6 +131,7 @@ void vfio_pci_irqs_drop_all(struct vfio_pci_device *vd)
 
 void vfio_pci_irqs_restore(struct vfio_pci_device *vd)
 {
+	vfio_pci_masks_reset(vd);
 	if (vd->irq_type == VFIO_PCI_MSI_IRQ_INDEX || vd->irq_type == VFIO_PCI_MSIX_IRQ_INDEX)
 		vfio_pci_msi_restore(vd);
 	else

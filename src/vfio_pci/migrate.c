@@ -24,6 +24,23 @@ static uint32_t msi_eventfds(struct vfio_pci_device *vd)
 	return bits;
 }
 
+/* Return a bit for each vector of MSI that ACTION_MASK masks. igate and config_lock held. */
+static uint32_t msi_actions(struct vfio_pci_device *vd)
+{
+	uint32_t bits = 0;
+
+	for (unsigned i = 0; i < pci_msi_vectors(vd->fn); i++)
+		if (vfio_pci_masks_saved(vd, VFIO_PCI_MSI_IRQ_INDEX, i) & VFIO_PCI_ACTION_MASKED)
+			bits |= 1u << i;
+	return bits;
+}
+
+/*
+ * With the bits of INTx: masks are the user's (masks.c). Then those of MSI by ACTION_MASK follow
+ * its mask register, and the byte of an MSI-X vector has the user's masks beside its lowest bit.
+ */
+#define USERS_MASKS 0x80u
+
 /* ---- saving ---- */
 
 static void save_driver(struct vfio_pci_device *vd, struct uvfio_state *s)
@@ -37,12 +54,15 @@ static void save_driver(struct vfio_pci_device *vd, struct uvfio_state *s)
 	uvfio_put8(s, vd->saved.pm_valid);
 	if (vd->saved.pm_valid)
 		uvfio_put_bytes(s, vd->saved.pm, vd->config.size);
-	uvfio_put8(s, (uint8_t)vfio_pci_intx_saved(vd));
+	uvfio_put8(s, (uint8_t)(vfio_pci_intx_saved(vd) | (vd->masks.users ? USERS_MASKS : 0)));
 	uvfio_put32(s, msi_eventfds(vd));
 	uvfio_put32(s, msi ? pci_config_read(vd->fn, msi, 4) : 0);
+	if (vd->masks.users)
+		uvfio_put32(s, msi_actions(vd));
 	for (unsigned i = 0; vd->msix.there && i < vd->msix.info.vectors; i++)
-		uvfio_put8(s, vd->irq_type == VFIO_PCI_MSIX_IRQ_INDEX &&
-				      vfio_trigger_is_set(&vd->msi.triggers[i]));
+		uvfio_put8(s, (vd->irq_type == VFIO_PCI_MSIX_IRQ_INDEX &&
+			       vfio_trigger_is_set(&vd->msi.triggers[i])) |
+				      vfio_pci_masks_saved(vd, VFIO_PCI_MSIX_IRQ_INDEX, i));
 	pthread_mutex_unlock(&vd->config_lock);
 	pthread_mutex_unlock(&vd->igate);
 }
@@ -84,9 +104,12 @@ struct driver {
 	uint8_t vconfig[PCI_CFG_EXP_SIZE], pm[PCI_CFG_EXP_SIZE];
 	bool pm_valid;
 	unsigned intx;
+	bool users_masks;
 	uint32_t msi_had, msi_mask; /* vectors with an eventfd; masked ones */
-	uint8_t *had_eventfd;	    /* of each MSI-X vector */
+	uint32_t msi_actions;
+	uint8_t *msix; /* of each vector of MSI-X */
 };
+#define HAD_EVENTFD 1u
 
 static int read_driver(struct vfio_pci_device *vd, struct driver *d, struct uvfio_state *s)
 {
@@ -96,13 +119,17 @@ static int read_driver(struct vfio_pci_device *vd, struct driver *d, struct uvfi
 	if (d->pm_valid)
 		uvfio_get_bytes(s, d->pm, vd->config.size);
 	d->intx = uvfio_get8(s);
+	d->users_masks = d->intx & USERS_MASKS;
+	d->intx &= ~USERS_MASKS;
 	d->msi_had = uvfio_get32(s);
 	d->msi_mask = uvfio_get32(s);
+	if (d->users_masks)
+		d->msi_actions = uvfio_get32(s);
 	if (vd->msix.there) {
-		d->had_eventfd = heap_alloc(vd->msix.info.vectors);
-		if (!d->had_eventfd)
+		d->msix = heap_alloc(vd->msix.info.vectors);
+		if (!d->msix)
 			return -ENOMEM;
-		uvfio_get_bytes(s, d->had_eventfd, vd->msix.info.vectors);
+		uvfio_get_bytes(s, d->msix, vd->msix.info.vectors);
 	}
 	return s->err;
 }
@@ -120,11 +147,38 @@ static void settle_masks(struct vfio_pci_device *vd, const struct driver *d)
 	for (unsigned i = 0; vd->msix.there && i < vd->msix.info.vectors; i++) {
 		bool set = active && vfio_trigger_is_set(&vd->msi.triggers[i]);
 
-		if (set && !d->had_eventfd[i])
+		if (set && !(d->msix[i] & HAD_EVENTFD))
 			pci_msix_entry(vd->fn, i, true);
 		else if (!set)
 			pci_msix_set_mask(vd->fn, i, true);
 	}
+}
+
+/*
+ * The same where masks are the user's, as they were there; or, if they were not, with what the
+ * function's masks were of vectors with an eventfd.
+ */
+static void settle_users_masks(struct vfio_pci_device *vd, const struct driver *d)
+{
+	unsigned msi = vfio_pci_msi_mask_reg(vd);
+
+	for (unsigned i = 0; i < vd->msi.num_triggers; i++) {
+		uint8_t why = 0;
+
+		if (vd->msix.there && i < vd->msix.info.vectors) {
+			if (d->users_masks)
+				why = d->msix[i];
+			else if (d->msix[i] & HAD_EVENTFD && pci_msix_masked(vd->fn, i))
+				why = VFIO_PCI_ENTRY_WRITTEN | VFIO_PCI_ENTRY_MASKED;
+		}
+		if (i < 32 && d->msi_actions >> i & 1)
+			why |= VFIO_PCI_ACTION_MASKED;
+		vfio_pci_masks_load(vd, i, why);
+	}
+	if (msi && !d->users_masks)
+		put32(vd->config.vconfig + msi, d->msi_mask & d->msi_had);
+	vfio_pci_masks_apply(vd, VFIO_PCI_MSI_IRQ_INDEX);
+	vfio_pci_masks_apply(vd, VFIO_PCI_MSIX_IRQ_INDEX);
 }
 
 /* igate and config_lock held. */
@@ -157,14 +211,17 @@ static int load_state(struct vfio_pci_device *vd, struct uvfio_state *s)
 	ret = pci_function_load(vd->fn, s);
 	if (!ret) {
 		load_driver(vd, d);
-		settle_masks(vd, d);
+		if (vd->masks.users)
+			settle_users_masks(vd, d);
+		else
+			settle_masks(vd, d);
 	}
 	pthread_rwlock_unlock(&vd->memory_lock);
 	pthread_mutex_unlock(&vd->config_lock);
 	pthread_mutex_unlock(&vd->igate);
 out:
 	if (d)
-		heap_free(d->had_eventfd);
+		heap_free(d->msix);
 	heap_free(d);
 	return ret;
 }

@@ -18,6 +18,8 @@ static struct tdev a, b;
 static uint8_t stream[STREAM];
 static size_t len;
 
+static bool maskable[2]; /* of a and of b: masks of messages are the user's */
+
 static void plug(struct tdev *t, const char *option, const char *value)
 {
 	struct pci_option opt = { option, value };
@@ -31,6 +33,7 @@ static void plug(struct tdev *t, const char *option, const char *value)
 			 0);
 	assert_int_equal(vfio_pci_set_migration(t->dev), 0);
 	t_opener(t);
+	t->dev->maskable = maskable[t == &b];
 	assert_int_equal(vfio_device_open(t->dev), 0);
 	cw(t, PCI_COMMAND, 2, PCI_COMMAND_IO | PCI_COMMAND_MEMORY | PCI_COMMAND_MASTER);
 }
@@ -351,6 +354,117 @@ static void test_table(void **state)
 
 /* ---- config space ---- */
 
+/*
+ * Masks that are the user's (masks.c), set up before the state comes or after it, from a device
+ * that has them to one that has, and to and from one that has not. Vectors 0 to 4: not masked; by
+ * ACTION_MASK; by the table; by both; no eventfd.
+ */
+static void users_masks(bool from, bool to, bool late)
+{
+	uint8_t table[16] = { 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1 };
+	int fa[4], fb[5];
+	uint64_t pends = 0;
+
+	maskable[0] = from;
+	maskable[1] = to;
+	set_up(NULL);
+	for (unsigned i = 0; i < 4; i++)
+		fa[i] = msix(&a, i);
+	for (unsigned i = 2; i < 4; i++)
+		for (unsigned k = 8; k < 16; k += 4) {
+			uint64_t v = get32(table + k);
+
+			a.dev->ops->mmio(a.dev, REGS, TABLE + 16 * i + k, 4, &v, true);
+		}
+	if (from)
+		for (unsigned i = 1; i < 4; i += 2)
+			assert_int_equal(set_irqs(&a, MSIX, i, 1, MASK | NONE, NULL), 0);
+	save();
+	for (unsigned i = 0; i < 5 && !late; i++)
+		fb[i] = msix(&b, i);
+	load();
+	for (unsigned i = 0; i < 5 && late; i++)
+		fb[i] = msix(&b, i);
+	run(&b);
+	for (unsigned i = 0; i < 5; i++)
+		set_reg(&b, TD_MSI, i);
+	assert_int_equal(taken(fb[0]), 1);
+	assert_int_equal(taken(fb[1]), !from || (late && !to));
+	assert_int_equal(taken(fb[2]), late && !to);
+	assert_int_equal(taken(fb[3]), late && !to);
+	assert_int_equal(taken(fb[4]), 1);
+	if (to) {
+		b.dev->ops->rw(b.dev, REGS, PENDS, &pends, 8, false);
+		assert_int_equal(pends, from ? 14 : 12);
+		assert_int_equal(set_irqs(&b, MSIX, 0, 5, UNMASK | NONE, NULL), 0);
+		assert_int_equal(taken(fb[1]), from);
+		assert_int_equal(taken(fb[2]) + taken(fb[3]), 0);
+		for (unsigned i = 2; i < 4; i++)
+			set_reg(&b, TABLE + 16 * i + PCI_MSIX_ENTRY_VECTOR_CTRL, 0);
+		assert_int_equal(taken(fb[2]), 1);
+		assert_int_equal(taken(fb[3]), 1);
+	}
+	for (unsigned i = 0; i < 4; i++)
+		close(fa[i]);
+	for (unsigned i = 0; i < 5; i++)
+		close(fb[i]);
+	take_down(NULL);
+	maskable[0] = maskable[1] = false;
+}
+
+static void test_users_masks_of_msix(void **state)
+{
+	for (unsigned i = 0; i < 8; i++)
+		users_masks(i & 1, i & 2, i & 4);
+}
+
+/* The same of MSI: 0 not masked, 1 by ACTION_MASK, 2 by the register, 3 has no eventfd. */
+static void users_masks_of_msi(bool from, bool to)
+{
+	unsigned reg;
+	int fd[4];
+
+	maskable[0] = from;
+	maskable[1] = to;
+	plug(&a, "msi_mask", "on");
+	plug(&b, "msi_mask", "on");
+	reg = a.vd->cap.msi + PCI_MSI_MASK_64;
+	for (unsigned i = 0; i < 4; i++)
+		fd[i] = t_eventfd();
+	assert_int_equal(set_irqs(&a, MSI, 0, 3, TRIGGER | EVENTFD, fd), 0);
+	cw(&a, reg, 4, 4);
+	if (from)
+		assert_int_equal(set_irqs(&a, MSI, 1, 1, MASK | NONE, NULL), 0);
+	assert_int_equal(set_irqs(&b, MSI, 0, 4, TRIGGER | EVENTFD, fd), 0);
+	save();
+	load();
+	run(&b);
+	cw(&b, b.vd->cap.msi + PCI_MSI_FLAGS, 2, PCI_MSI_FLAGS_ENABLE | 2 << 4);
+	if (to)
+		assert_int_equal(cr(&b, reg, 4), 4);
+	for (unsigned i = 0; i < 3; i++)
+		set_reg(&b, TD_MSI, i);
+	assert_int_equal(taken(fd[0]), 1);
+	assert_int_equal(taken(fd[1]), !from);
+	assert_int_equal(taken(fd[2]), 0);
+	cw(&b, reg, 4, 0);
+	assert_int_equal(taken(fd[2]), 1);
+	if (from && to)
+		assert_int_equal(set_irqs(&b, MSI, 1, 1, UNMASK | NONE, NULL), 0);
+	assert_int_equal(taken(fd[1]), from);
+	for (unsigned i = 0; i < 4; i++)
+		close(fd[i]);
+	take_down(NULL);
+	maskable[0] = maskable[1] = false;
+}
+
+static void test_users_masks_of_msi(void **state)
+{
+	log_set(-1, LOG_NONE);
+	for (unsigned i = 0; i < 4; i++)
+		users_masks_of_msi(i & 1, i & 2);
+}
+
 static void test_config(void **state)
 {
 	unsigned vendor = user_cap(&a, PCI_CAP_ID_VNDR);
@@ -441,11 +555,22 @@ int main(void)
 {
 #define TEST(t) cmocka_unit_test_setup_teardown(t, set_up, take_down)
 	const struct CMUnitTest tests[] = {
-		TEST(test_line),	   TEST(test_masked_line),  TEST(test_masked_line_late),
-		TEST(test_unmask_stopped), TEST(test_unheard_line), TEST(test_carried_mask),
-		TEST(test_user_masks),	   TEST(test_pending),	    TEST(test_pending_late),
-		TEST(test_table),	   TEST(test_config),	    TEST(test_asleep),
-		TEST(test_resets),	   TEST(test_hostile),
+		TEST(test_line),
+		TEST(test_masked_line),
+		TEST(test_masked_line_late),
+		TEST(test_unmask_stopped),
+		TEST(test_unheard_line),
+		TEST(test_carried_mask),
+		TEST(test_user_masks),
+		TEST(test_pending),
+		TEST(test_pending_late),
+		TEST(test_table),
+		TEST(test_config),
+		TEST(test_asleep),
+		TEST(test_resets),
+		TEST(test_hostile),
+		cmocka_unit_test(test_users_masks_of_msix),
+		cmocka_unit_test(test_users_masks_of_msi),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

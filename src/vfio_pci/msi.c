@@ -35,6 +35,10 @@ static void vector_mask(struct vfio_pci_device *vd, unsigned vector, bool mask)
 	unsigned reg;
 	uint32_t bits;
 
+	if (vd->masks.users) {
+		vfio_pci_masks_eventfd(vd, vector, !mask);
+		return;
+	}
 	if (vd->irq_type == VFIO_PCI_MSIX_IRQ_INDEX) {
 		pci_msix_entry(vd->fn, vector, !mask);
 		return;
@@ -47,13 +51,32 @@ static void vector_mask(struct vfio_pci_device *vd, unsigned vector, bool mask)
 	pci_config_write(vd->fn, reg, 4, bits);
 }
 
+bool vfio_pci_msix_grows(const struct vfio_pci_device *vd)
+{
+	return vd->masks.users || vfio_kernel_has(VFIO_KERNEL_MSIX_GROWS);
+}
+
+/* Turn on what irq_type says, with the user's masks in place before. config_lock held. */
+static void restore_masked(struct vfio_pci_device *vd)
+{
+	if (vd->irq_type == VFIO_PCI_MSIX_IRQ_INDEX) {
+		vfio_pci_masks_apply(vd, vd->irq_type);
+		pci_msix_switch(vd->fn, true);
+	} else {
+		pci_msi_enable_masked(vd->fn, vd->msi.log2,
+				      vfio_pci_msi_mask_reg(vd) ? vfio_pci_masks_of_msi(vd) : 0);
+	}
+}
+
 /* Turn on what irq_type and the eventfds say. config_lock held. */
 void vfio_pci_msi_restore(struct vfio_pci_device *vd)
 {
 	unsigned reg = vfio_pci_msi_mask_reg(vd);
 	uint32_t masked = ~0u;
 
-	if (vd->irq_type == VFIO_PCI_MSIX_IRQ_INDEX) {
+	if (vd->masks.users) {
+		restore_masked(vd);
+	} else if (vd->irq_type == VFIO_PCI_MSIX_IRQ_INDEX) {
 		pci_msix_enable(vd->fn);
 		for (unsigned i = 0; i < vd->msix.info.vectors; i++)
 			if (vfio_trigger_is_set(&vd->msi.triggers[i]))
@@ -123,18 +146,50 @@ static void release_old(struct vfio_pci_device *vd)
 	vd->msi.num_old = 0;
 }
 
+static void locked_mask(struct vfio_pci_device *vd, unsigned vector, bool mask)
+{
+	pthread_mutex_lock(&vd->config_lock);
+	vector_mask(vd, vector, mask);
+	pthread_mutex_unlock(&vd->config_lock);
+}
+
+/*
+ * Before the vectors that get no eventfd lose theirs: have what is under way to these signalled,
+ * and what comes later pending.
+ */
+static void settle_block(struct vfio_pci_device *vd, unsigned start, unsigned count,
+			 const int32_t *fds)
+{
+	bool any = false;
+
+	for (unsigned i = 0; i < count; i++) {
+		if (fds[i] >= 0 || !vfio_trigger_is_set(&vd->msi.triggers[start + i]))
+			continue;
+		locked_mask(vd, start + i, true);
+		any = true;
+	}
+	if (any)
+		rcu_sync();
+}
+
 static int set_block(struct vfio_pci_device *vd, unsigned start, unsigned count, const int32_t *fds)
 {
 	unsigned i;
 	int err = 0;
 
+	if (vd->masks.users)
+		settle_block(vd, start, count, fds);
 	for (i = 0; i < count && !err; i++)
 		err = set_vector(vd, start + i, fds[i]);
 	if (err) {
 		release_old(vd);
 		/* what was done of the block is undone, what worked before it included */
-		while (i--)
-			set_vector(vd, start + i, -1);
+		for (unsigned k = 0; k < i; k++)
+			set_vector(vd, start + k, -1);
+		/* and what comes behind the one that failed is as it was */
+		for (; vd->masks.users && i < count; i++)
+			if (vfio_trigger_is_set(&vd->msi.triggers[start + i]))
+				locked_mask(vd, start + i, false);
 	}
 	release_old(vd);
 	return err;
@@ -147,8 +202,11 @@ void vfio_pci_msi_disable_all(struct vfio_pci_device *vd)
 	for (unsigned i = 0; i < vd->msi.num_triggers; i++)
 		set_vector(vd, i, -1);
 	pthread_mutex_lock(&vd->config_lock);
+	if (vd->masks.users)
+		vfio_pci_masks_end_actions(vd);
 	if (vd->irq_type == VFIO_PCI_MSIX_IRQ_INDEX) {
-		pci_msix_disable(vd->fn);
+		/* Function Mask stays the user's */
+		vd->masks.users ? pci_msix_switch(vd->fn, false) : pci_msix_disable(vd->fn);
 	} else {
 		pci_msi_disable(vd->fn);
 		reg = vfio_pci_msi_mask_reg(vd);
@@ -170,16 +228,22 @@ int vfio_pci_msi_set(struct vfio_pci_device *vd, const struct vfio_irq_set_args 
 	const uint8_t *bools = a->data;
 	int err;
 
-	if ((a->flags & VFIO_IRQ_SET_ACTION_TYPE_MASK) != VFIO_IRQ_SET_ACTION_TRIGGER)
+	switch (a->flags & VFIO_IRQ_SET_ACTION_TYPE_MASK) {
+	case VFIO_IRQ_SET_ACTION_TRIGGER:
+		break;
+	case VFIO_IRQ_SET_ACTION_MASK:
+	case VFIO_IRQ_SET_ACTION_UNMASK:
+		return vfio_pci_maskable(vd, a->index) ? vfio_pci_masks_set(vd, a) : -ENOTTY;
+	default:
 		return -ENOTTY;
+	}
 	if (active && !a->count && a->flags & VFIO_IRQ_SET_DATA_NONE) {
 		vfio_pci_msi_disable_all(vd);
 		return 0;
 	}
 	if (!active && vd->irq_type != VFIO_PCI_IRQ_NONE)
 		return -EINVAL;
-	if (active && !vfio_kernel_has(VFIO_KERNEL_MSIX_GROWS) &&
-	    a->start + a->count > vd->msi.vectors)
+	if (active && !vfio_pci_msix_grows(vd) && a->start + a->count > vd->msi.vectors)
 		return -EINVAL;
 	if (a->flags & VFIO_IRQ_SET_DATA_EVENTFD) {
 		if (active)

@@ -2,7 +2,7 @@
 /*
  * vfio_pci/rdwr.c: reads and writes of BARs and ROM: cut into naturally aligned accesses of 8, 4, 2
  * and 1 bytes (I/O and ROM: at most 4), short at the end of the region. The MSI-X table is the
- * driver's: it reads as ones and drops writes.
+ * driver's: it reads as ones and drops writes, unless masks are the user's (masks.c).
  */
 #include "vfio_pci/internal.h"
 
@@ -75,8 +75,12 @@ static int bar_access(struct vfio_pci_device *vd, unsigned bar, uint64_t pos, un
 		goto out;
 	if (memory && !vd->virtfn && !(vd->config.vconfig[PCI_COMMAND] & PCI_COMMAND_MEMORY))
 		goto out;
-	err = write ? pci_bar_write(vd->fn, bar, pos, size, *value)
-		    : pci_bar_read(vd->fn, bar, pos, size, value);
+	if (vd->masks.users && vfio_pci_touches_msix(vd, bar, pos, size))
+		err = write ? vfio_pci_masks_write(vd, pos, size, *value)
+			    : vfio_pci_masks_read(vd, pos, size, value);
+	else
+		err = write ? pci_bar_write(vd->fn, bar, pos, size, *value)
+			    : pci_bar_read(vd->fn, bar, pos, size, value);
 	if (err && !write)
 		*value = UINT64_MAX;
 	err = err && memory && pci_power_state(vd->fn) >= 3 ? -EIO : 0;
@@ -146,7 +150,7 @@ ssize_t vfio_pci_bar_rw(struct vfio_pci_device *vd, unsigned bar, uint64_t pos, 
 		widest = 4;
 		skip_start = vd->rom_size; /* behind the images there is nothing */
 		skip_end = size;
-	} else if (vfio_pci_touches_msix(vd, bar, pos, count)) {
+	} else if (!vd->masks.users && vfio_pci_touches_msix(vd, bar, pos, count)) {
 		skip_start = vd->msix.info.table_offset;
 		skip_end = skip_start + vd->msix.info.vectors * 16ull;
 	}

@@ -183,6 +183,7 @@ static int vfio_pci_open(struct vfio_device *dev)
 	if (vd->pci_2_3)
 		command_change(vd, PCI_COMMAND_INTX_DISABLE, 0);
 	vd->rom_size = probe_rom(vd);
+	vfio_pci_masks_open(vd);
 	vfio_pci_config_init(vd);
 	vd->msix.there = pci_msix_info(vd->fn, &vd->msix.info);
 	dev->flags = VFIO_DEVICE_FLAGS_PCI | (vd->reset_works ? VFIO_DEVICE_FLAGS_RESET : 0);
@@ -411,11 +412,14 @@ int vfio_pci_bind(pci_function *fn, const struct pci_address *at, struct loop *l
 	vfio_pci_mmap_init(vd);
 	ret = init_triggers(vd);
 	if (!ret)
+		ret = vfio_pci_masks_init(vd);
+	if (!ret)
 		ret = vfio_pci_low_power_init(vd);
 	if (!ret)
 		ret = vfio_pci_sriov_init(vd);
 	if (ret) {
 		vfio_pci_low_power_fini(vd);
+		heap_free(vd->masks.why);
 		heap_free(vd->msi.old_fds);
 		heap_free(vd->msi.triggers);
 		heap_free(vd);
@@ -455,6 +459,7 @@ void vfio_pci_unbind(struct vfio_device *dev)
 	pthread_mutex_destroy(&vd->config_lock);
 	pthread_mutex_destroy(&vd->igate);
 	vfio_pci_sriov_fini(vd);
+	vfio_pci_masks_fini(vd);
 	heap_free(vd->msi.old_fds);
 	heap_free(vd->msi.triggers);
 	heap_free(vd);

@@ -71,6 +71,7 @@ static int open_device(struct vu_server_client *c)
 
 	if (ret)
 		return ret;
+	cfg->dev->maskable = true;
 	vfio_open_init(&c->open, cfg->dev);
 	c->io = vfio_ioas_new(cfg->system, false);
 	if (!c->io) {

@@ -3,6 +3,8 @@
  * vfio_user/server/info_test.c: what a client is told of the device, registers, interrupts and the
  * reset.
  */
+#include <linux/pci_regs.h>
+
 #include "vfio_user/server/test_server.h"
 
 static struct test_server t;
@@ -223,6 +225,49 @@ static void test_msix(void **state)
 	close(e[1]);
 }
 
+/* Masks by SET_IRQS, in the table and by Function Mask; what waits is in the PBA. */
+static void test_msix_masks(void **state)
+{
+	const uint32_t mask = VFIO_IRQ_SET_DATA_NONE | VFIO_IRQ_SET_ACTION_MASK,
+		       unmask = VFIO_IRQ_SET_DATA_NONE | VFIO_IRQ_SET_ACTION_UNMASK,
+		       msix = VFIO_PCI_MSIX_IRQ_INDEX;
+	struct vfio_irq_info info = { .argsz = sizeof(info), .index = msix };
+	unsigned cap = PCI_CAPABILITY_LIST, table, pba;
+	int e[3];
+
+	client_enable(fd);
+	do
+		cap = client_get(fd, CONFIG, cap + (cap != PCI_CAPABILITY_LIST)) & 0xff;
+	while ((client_get(fd, CONFIG, cap) & 0xff) != PCI_CAP_ID_MSIX);
+	table = client_get(fd, CONFIG, cap + PCI_MSIX_TABLE) & PCI_MSIX_TABLE_OFFSET;
+	pba = client_get(fd, CONFIG, cap + PCI_MSIX_PBA) & PCI_MSIX_PBA_OFFSET;
+	assert_int_equal(client_call(fd, VU_DEVICE_GET_IRQ_INFO, &info, sizeof(info), &r), 0);
+	memcpy(&info, r.data, sizeof(info));
+	assert_int_equal(info.flags, VFIO_IRQ_INFO_EVENTFD | VFIO_IRQ_INFO_MASKABLE);
+	for (unsigned i = 0; i < 3; i++)
+		e[i] = eventfd(0, EFD_CLOEXEC);
+	assert_int_equal(set_irqs(EVENTFD, msix, 0, 3, NULL, 0, e, 3), 0);
+	assert_int_equal(set_irqs(mask, msix, 0, 1, NULL, 0, NULL, 0), 0);
+	client_put(fd, REGS, table + 16 + PCI_MSIX_ENTRY_VECTOR_CTRL, 1, 4);
+	for (unsigned i = 0; i < 3; i++)
+		client_put(fd, REGS, TD_MSI, i, 4);
+	assert_int_equal(client_get(fd, REGS, pba), 3);
+	assert_int_equal(eventfd_count(e[2], true), 1);
+	client_put(fd, CONFIG, cap + PCI_MSIX_FLAGS, PCI_MSIX_FLAGS_MASKALL, 2);
+	client_put(fd, REGS, TD_MSI, 2, 4);
+	client_put(fd, REGS, table + 16 + PCI_MSIX_ENTRY_VECTOR_CTRL, 0, 4);
+	assert_int_equal(set_irqs(unmask, msix, 0, 3, NULL, 0, NULL, 0), 0);
+	assert_int_equal(client_get(fd, REGS, pba), 7);
+	for (unsigned i = 0; i < 3; i++)
+		assert_int_equal(eventfd_count(e[i], false), 0);
+	client_put(fd, CONFIG, cap + PCI_MSIX_FLAGS, 0, 2);
+	assert_int_equal(client_get(fd, REGS, pba), 0);
+	for (unsigned i = 0; i < 3; i++) {
+		assert_int_equal(eventfd_count(e[i], true), 1);
+		close(e[i]);
+	}
+}
+
 static void test_intx_masks_itself(void **state)
 {
 	int e = eventfd(0, EFD_CLOEXEC);
@@ -295,6 +340,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_reset, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_get_irq_info, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_msix, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_msix_masks, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_intx_masks_itself, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_err_and_req, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_bad_set_irqs, setup, teardown),
