@@ -55,6 +55,7 @@ static int read_regions(struct vu_server_client *c)
 
 static void close_device(struct vu_server_client *c)
 {
+	vu_migration_end(c);
 	vfio_open_close(&c->open);
 	vfio_ioas_put(c->io);
 	c->io = NULL;
@@ -103,6 +104,8 @@ static struct vu_caps our_caps(const struct vu_server *s)
 	caps.ring = true;
 	caps.twin_socket = true;
 	caps.sparse_mmap_fds = true;
+	caps.migration = s->cfg.dev->migrate;
+	caps.mig_pgsize = PAGE_SIZE_4K;
 	return caps;
 }
 

@@ -25,9 +25,9 @@ static const struct command {
 	[VU_DEVICE_RESET] = { "DEVICE_RESET", vu_reset, 0 },
 	[VU_DIRTY_PAGES] = { "DIRTY_PAGES" },
 	[VU_REGION_WRITE_MULTI] = { "REGION_WRITE_MULTI" },
-	[VU_DEVICE_FEATURE] = { "DEVICE_FEATURE" },
-	[VU_MIG_DATA_READ] = { "MIG_DATA_READ" },
-	[VU_MIG_DATA_WRITE] = { "MIG_DATA_WRITE" },
+	[VU_DEVICE_FEATURE] = { "DEVICE_FEATURE", vu_device_feature, sizeof(struct vu_feature) },
+	[VU_MIG_DATA_READ] = { "MIG_DATA_READ", vu_mig_data_read, sizeof(struct vu_mig_data) },
+	[VU_MIG_DATA_WRITE] = { "MIG_DATA_WRITE", vu_mig_data_write, sizeof(struct vu_mig_data) },
 };
 
 /* Our own, far from the others. */

@@ -76,7 +76,8 @@ struct vu_server_client {
 	/* ---- by the turn ---- */
 	struct itree maps; /* struct dma_map (dma.c), by IOVA */
 	uint32_t num_maps;
-	struct itree files; /* struct dma_file (dma_files.c), by inode */
+	struct vfio_stream *stream; /* that migration began last, with a reference; or NULL */
+	struct itree files;	    /* struct dma_file (dma_files.c), by inode */
 	unsigned num_files, num_views;
 };
 
@@ -133,6 +134,10 @@ vu_command_fn vu_region_write;
 bool vu_region_read(struct vu_server_client *c, struct vu_message *m); /* as vu_command_run() */
 /* dma.c */
 vu_command_fn vu_dma_map, vu_dma_unmap;
+/* feature.c */
+vu_command_fn vu_device_feature, vu_mig_data_read, vu_mig_data_write;
+/* Let go of the stream of a migration. */
+void vu_migration_end(struct vu_server_client *c);
 /* The device is closed and its address space is gone: forget the memory. */
 void vu_dma_fini(struct vu_server_client *c);
 
