@@ -68,7 +68,7 @@ static void print_row(const struct bench *b, const struct bench_case *c)
 	char aim[64] = "";
 
 	if (c->aim_ratio > 0)
-		snprintf(aim, sizeof(aim), "<= %.1fx: %s", c->aim_ratio,
+		snprintf(aim, sizeof(aim), "<= %.*fx: %s", c->aim_ratio < 0.1 ? 2 : 1, c->aim_ratio,
 			 ratio <= c->aim_ratio ? "met" : "MISSED");
 	if (c->aim_ns > 0)
 		snprintf(aim, sizeof(aim), "<= %.0f ns: %s", c->aim_ns,

@@ -28,6 +28,14 @@ $(BUILD)/bench/$(1): bench/bench_$(1).c bench/bench.c bench/bench.h $(bench_belo
 endef
 $(foreach p,dma msi nvme vmm,$(eval $(call bench_rule,$(p))))
 
+# any server's client, of the messages and the ring alone
+$(BUILD)/bench/vfio-user-bench: bench/bench_vfio_user.c bench/bench.c bench/bench.h \
+		$(BUILD)/lib/vfio_user.a $(BUILD)/lib/base.a
+	@mkdir -p $(@D)
+	$(CC) $(CFLAGS_ALL) -Isrc -Ibench -o $@ $(filter %.c,$^) $(filter %.a,$^) \
+		$(LDFLAGS_ALL) -lpthread
+bench_bins += $(BUILD)/bench/vfio-user-bench
+
 # the guest in which vmm measures: an image that QEMU loads, too
 $(BUILD)/bench/vmm_guest.elf: bench/vmm_guest.c
 	@mkdir -p $(@D)

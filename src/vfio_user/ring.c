@@ -22,11 +22,14 @@
 
 /* Who sleeps looks as often whether the server is still there. */
 #define LOOK_NS 20000000u
+/* While the socket is faster, one request of so many goes by the ring. */
+#define TRY_AGAIN 16u
 
 /* What of a lane is not the server's business. */
 struct lane {
 	_Alignas(LINE) atomic_bool taken; /* a thread has it, whose is what follows: */
 	uint32_t last;			  /* the number of its last request */
+	uint32_t passed_by;		  /* requests that went by the socket instead */
 	struct vu_ring_spin spin;
 	_Atomic uint32_t last_post; /* of any thread: of its last posted write */
 };
@@ -245,6 +248,17 @@ static void use_lane(struct vu_ring *r, unsigned i)
 		;
 }
 
+/*
+ * True if the socket is the faster way: the server sleeps, and the last times it did not come soon,
+ * since other threads have the processors. The kernel lets who is woken by a socket run where the
+ * one runs that waits for it, which a futex cannot say. Now and then the ring is tried again.
+ */
+static bool is_slow(struct vu_ring *r, struct lane *l)
+{
+	return !l->spin.never && l->spin.worth <= 1 && RING_GET(r->m->asleep) &&
+	       ++l->passed_by % TRY_AGAIN;
+}
+
 /* ---- requests ---- */
 
 struct request {
@@ -282,6 +296,10 @@ static int request(struct vu_ring *r, const struct request *q, bool post, uint64
 	if (i < 0)
 		return VU_RING_BUSY;
 	l = &r->lanes[i];
+	if (is_slow(r, l)) {
+		give_lane(r, (unsigned)i);
+		return VU_RING_BUSY;
+	}
 	answer = &r->m->lanes[i].answer;
 	use_lane(r, (unsigned)i);
 	rc = wait_for_posts(r, i, &l->spin);

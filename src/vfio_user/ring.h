@@ -86,8 +86,8 @@ void vu_ring_free(struct vu_ring *r);
  * vu_ring_access - read or write up to VU_RING_DATA bytes of a region
  * @post: a write whose success nobody waits for
  *
- * Return: 0; the server's error; VU_RING_BUSY: no lane is free, go by the socket, after
- * vu_ring_flush(); -ETIMEDOUT, or why the connection is dead: then the ring is, too.
+ * Return: 0; the server's error; VU_RING_BUSY: no lane is free, or it would take longer than by the
+ * socket: go there, after vu_ring_flush(); -ETIMEDOUT, or why the connection is dead: then the ring is, too.
  */
 #define VU_RING_BUSY 1
 int vu_ring_access(struct vu_ring *r, uint32_t region, uint64_t offset, void *buf, uint32_t count,

@@ -9,6 +9,7 @@
 #include <time.h>
 
 #include "base/test_count.h"
+#include "base/thread.h"
 #include "vfio_user/ring_memory.h"
 #include "vfio_user/test_conn.h"
 
@@ -96,14 +97,41 @@ static void end_ring(struct ring *r)
 	vu_conn_free(r->c[1]);
 }
 
-static int get(struct ring *r, unsigned i, uint64_t *v)
+/* Once; the machine may be so busy that the socket would be the better way. */
+static int get_once(struct ring *r, unsigned i, uint64_t *v)
 {
 	return vu_ring_access(r->client, 1, i * 8, v, 8, false, false);
 }
 
+static int ring_access(struct ring *r, uint32_t region, uint64_t offset, void *buf, uint32_t count,
+		       bool write, bool post)
+{
+	int rc;
+
+	do
+		rc = vu_ring_access(r->client, region, offset, buf, count, write, post);
+	while (rc == VU_RING_BUSY);
+	return rc;
+}
+
+static int ring_irqs(struct ring *r, const struct vu_set_irqs *irqs, const uint8_t *data)
+{
+	int rc;
+
+	do
+		rc = vu_ring_set_irqs(r->client, irqs, data);
+	while (rc == VU_RING_BUSY);
+	return rc;
+}
+
+static int get(struct ring *r, unsigned i, uint64_t *v)
+{
+	return ring_access(r, 1, i * 8, v, 8, false, false);
+}
+
 static int set(struct ring *r, unsigned i, uint64_t v, bool post)
 {
-	return vu_ring_access(r->client, 1, i * 8, &v, 8, true, post);
+	return ring_access(r, 1, i * 8, &v, 8, true, post);
 }
 
 static void test_access(void **state)
@@ -113,16 +141,16 @@ static void test_access(void **state)
 
 	make_ring(&r, SECOND * 60);
 	for (unsigned n = 1; n <= 8; n++) {
-		assert_int_equal(vu_ring_access(r.client, 1, 8, &v, n, true, false), 0);
+		assert_int_equal(ring_access(&r, 1, 8, &v, n, true, false), 0);
 		back = 0;
-		assert_int_equal(vu_ring_access(r.client, 1, 8, &back, n, false, false), 0);
+		assert_int_equal(ring_access(&r, 1, 8, &back, n, false, false), 0);
 		assert_true(back == (n == 8 ? v : v & ((1ull << 8 * n) - 1)));
 	}
 	assert_int_equal(get(&r, REGISTERS, &back), -EINVAL);
-	assert_int_equal(vu_ring_access(r.client, 2, 8, &v, 4, true, false), -EINVAL);
-	assert_int_equal(vu_ring_access(r.client, 2, 8, &v, 4, true, true), 0); /* who knows */
-	assert_int_equal(vu_ring_access(r.client, 1, 8, &v, 0, true, false), -EINVAL);
-	assert_int_equal(vu_ring_access(r.client, 1, 8, &v, 9, true, false), -EINVAL);
+	assert_int_equal(ring_access(&r, 2, 8, &v, 4, true, false), -EINVAL);
+	assert_int_equal(ring_access(&r, 2, 8, &v, 4, true, true), 0); /* who knows */
+	assert_int_equal(ring_access(&r, 1, 8, &v, 0, true, false), -EINVAL);
+	assert_int_equal(ring_access(&r, 1, 8, &v, 9, true, false), -EINVAL);
 	end_ring(&r);
 }
 
@@ -136,22 +164,22 @@ static void test_irqs(void **state)
 	struct ring r;
 
 	make_ring(&r, SECOND * 60);
-	assert_int_equal(vu_ring_set_irqs(r.client, &s, bools), 0);
+	assert_int_equal(ring_irqs(&r, &s, bools), 0);
 	assert_int_equal(r.d.irqs[0], s.flags);
 	assert_int_equal(r.d.irqs[1], 7);
 	assert_int_equal(r.d.irqs[2], 8);
 	assert_int_equal(r.d.irqs[3], 0x01010001);
 	s.count = 9;
-	assert_int_equal(vu_ring_set_irqs(r.client, &s, bools), -EINVAL);
-	assert_int_equal(vu_ring_set_irqs(r.client, &s, NULL), -EINVAL); /* the server says so */
+	assert_int_equal(ring_irqs(&r, &s, bools), -EINVAL);
+	assert_int_equal(ring_irqs(&r, &s, NULL), -EINVAL); /* the server says so */
 	s.flags = VFIO_IRQ_SET_DATA_EVENTFD | VFIO_IRQ_SET_ACTION_TRIGGER;
-	assert_int_equal(vu_ring_set_irqs(r.client, &s, NULL), -EINVAL);
+	assert_int_equal(ring_irqs(&r, &s, NULL), -EINVAL);
 	s.flags = VFIO_IRQ_SET_DATA_NONE | VFIO_IRQ_SET_ACTION_MASK;
 	s.count = 2048;
-	assert_int_equal(vu_ring_set_irqs(r.client, &s, NULL), 0);
+	assert_int_equal(ring_irqs(&r, &s, NULL), 0);
 	assert_int_equal(r.d.irqs[2], 2048);
 	s.index = 1;
-	assert_int_equal(vu_ring_set_irqs(r.client, &s, NULL), -ENOTTY);
+	assert_int_equal(ring_irqs(&r, &s, NULL), -ENOTTY);
 	end_ring(&r);
 }
 
@@ -241,20 +269,15 @@ static void test_order_of_threads(void **state)
 	end_ring(&r);
 }
 
-/* One of more than there are lanes: it has its own register, or is told that all are taken. */
+/* One of more than there are lanes, some of which have the same register. */
 static void *hammer(void *arg)
 {
 	struct player *p = arg;
-	uint64_t v, is = 0;
+	uint64_t v;
 
 	for (unsigned i = 0; i < p->rounds; i++) {
-		int rc = set(p->r, p->me % 8, p->me, i % 3);
-
-		if (!rc)
-			is = 1;
-		p->failed += rc && rc != VU_RING_BUSY;
-		rc = get(p->r, p->me % 8, &v);
-		p->failed += rc ? rc != VU_RING_BUSY : is && v % 8 != p->me % 8;
+		p->failed += set(p->r, p->me % 8, p->me, i % 3) != 0;
+		p->failed += get(p->r, p->me % 8, &v) || v % 8 != p->me % 8;
 	}
 	return NULL;
 }
@@ -284,9 +307,9 @@ static void *get_slow(void *arg)
 	int rc = 0;
 	uint64_t v;
 
-	while (!atomic_load(&stop_slow) && (!rc || rc == VU_RING_BUSY))
+	while (!atomic_load(&stop_slow) && !rc)
 		rc = get(r, REGISTERS - 1, &v);
-	return (void *)(intptr_t)(rc && rc != VU_RING_BUSY);
+	return (void *)(intptr_t)rc;
 }
 
 static void test_no_lane(void **state)
@@ -300,7 +323,7 @@ static void test_no_lane(void **state)
 	r.d.slow_ms = 1;
 	for (unsigned i = 0; i < VU_RING_LANES; i++)
 		assert_int_equal(pthread_create(&t[i], NULL, get_slow, &r), 0);
-	while (get(&r, 0, &v) != VU_RING_BUSY)
+	while (get_once(&r, 0, &v) != VU_RING_BUSY)
 		;
 	atomic_store(&stop_slow, true);
 	for (unsigned i = 0; i < VU_RING_LANES; i++) {
@@ -308,6 +331,32 @@ static void test_no_lane(void **state)
 		assert_null(rc);
 	}
 	assert_int_equal(get(&r, 0, &v), 0);
+	end_ring(&r);
+}
+
+/* Where a server that sleeps does not come soon, most requests go by the socket. */
+static void test_slow_to_wake(void **state)
+{
+	struct vu_ring_memory *m;
+	unsigned n = 0, others = 0;
+	struct ring r;
+	uint64_t v;
+
+	if (thread_cpus() < 2)
+		skip();
+	make_ring(&r, SECOND * 60);
+	m = mmap(NULL, sizeof(*m), PROT_READ | PROT_WRITE, MAP_SHARED, r.fd, 0);
+	assert_ptr_not_equal(m, MAP_FAILED);
+	r.d.slow_ms = 1;
+	for (unsigned i = 0; i < 10; i++)
+		assert_int_equal(get(&r, REGISTERS - 1, &v), 0);
+	for (; n < 50; n++) {
+		while (!atomic_load(&m->asleep))
+			sched_yield();
+		others += get_once(&r, REGISTERS - 1, &v) == VU_RING_BUSY;
+	}
+	assert_in_range(others, 40, 49);
+	munmap(m, sizeof(*m));
 	end_ring(&r);
 }
 
@@ -459,10 +508,11 @@ int main(void)
 		cmocka_unit_test(test_access),		 cmocka_unit_test(test_irqs),
 		cmocka_unit_test(test_sleeps),		 cmocka_unit_test(test_posts),
 		cmocka_unit_test(test_order_of_threads), cmocka_unit_test(test_many_threads),
-		cmocka_unit_test(test_no_lane),		 cmocka_unit_test(test_server_gone),
-		cmocka_unit_test(test_server_silent),	 cmocka_unit_test(test_odd_error),
-		cmocka_unit_test(test_no_ring),		 cmocka_unit_test(test_scribble),
-		cmocka_unit_test(test_wake_for_nothing), cmocka_unit_test(test_nothing_left),
+		cmocka_unit_test(test_no_lane),		 cmocka_unit_test(test_slow_to_wake),
+		cmocka_unit_test(test_server_gone),	 cmocka_unit_test(test_server_silent),
+		cmocka_unit_test(test_odd_error),	 cmocka_unit_test(test_no_ring),
+		cmocka_unit_test(test_scribble),	 cmocka_unit_test(test_wake_for_nothing),
+		cmocka_unit_test(test_nothing_left),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

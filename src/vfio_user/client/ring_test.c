@@ -17,7 +17,7 @@ enum answer { A_RING, A_REFUSED, A_NO_FD, A_WRONG };
 
 static struct world {
 	struct test_server t;
-	enum answer answer;
+	_Atomic enum answer answer;
 	struct vu_ring_server *ring;
 	atomic_uint by_ring, irqs_by_ring, last_action;
 	struct vfio_system *s;
@@ -161,7 +161,10 @@ static void write_bar(struct world *w, uint64_t offset, uint64_t v, unsigned siz
 	assert_int_equal(vfio_device_rw(&w->o, 0, offset, &v, size, true), size);
 }
 
-/* Up to eight bytes go by the ring, and more by the socket, in order. */
+/*
+ * Up to eight bytes go by the ring, unless the machine is so busy that the socket is faster, which
+ * is not found out by the first few; and more by the socket, in order.
+ */
 static void test_registers(void **state)
 {
 	uint8_t long_one[16] = { 1, 2, 3, 4, 5, 6, 7, 8, 9 };
@@ -170,7 +173,6 @@ static void test_registers(void **state)
 	unsigned n;
 
 	open_it(w);
-	n = test_count(&w->t, VU_REGION_READ) + test_count(&w->t, VU_REGION_WRITE);
 	for (unsigned size = 1; size <= 8; size *= 2) {
 		write_bar(w, 8 * size, 0x1122334455667788ull >> (64 - 8 * size), size);
 		assert_true(read_bar(w, 8 * size, size) ==
@@ -180,15 +182,14 @@ static void test_registers(void **state)
 		v = i;
 		assert_int_equal(vfio_device_mmio(&w->o, 0, 16, 4, &v, true), 0);
 	}
-	assert_int_equal(test_count(&w->t, VU_REGION_READ) + test_count(&w->t, VU_REGION_WRITE), n);
-	assert_true(w->by_ring >= 100);
+	assert_true(w->by_ring >= 7);
+	n = test_count(&w->t, VU_REGION_READ);
 	/* the socket's comes after what was posted */
 	v = 7;
 	assert_int_equal(vfio_device_mmio(&w->o, 0, 16, 4, &v, true), 0);
 	assert_int_equal(vfio_device_rw(&w->o, 0, 16, long_one, 16, false), 16);
 	assert_int_equal(long_one[0], 7);
-	assert_int_equal(test_count(&w->t, VU_REGION_READ) + test_count(&w->t, VU_REGION_WRITE),
-			 n + 1);
+	assert_int_equal(test_count(&w->t, VU_REGION_READ), n + 1);
 	/* the server's errors are those of the call */
 	assert_int_equal(vfio_device_rw(&w->o, 0, 0x1800, &v, 4, false), -EINVAL);
 	assert_int_equal(vu_conn_error(w->c->session->conn), 0);
@@ -207,16 +208,17 @@ static void test_interrupts(void **state)
 	open_it(w);
 	a.data = fds;
 	assert_int_equal(vfio_device_set_irqs(&w->o, &a), 0);
-	assert_int_equal(test_count(&w->t, VU_DEVICE_SET_IRQS), 1);
+	assert_int_equal(w->irqs_by_ring, 0);
 	a.flags = VFIO_IRQ_SET_DATA_NONE | VFIO_IRQ_SET_ACTION_TRIGGER;
 	a.data = NULL;
 	assert_int_equal(vfio_device_set_irqs(&w->o, &a), 0);
-	assert_int_equal(w->last_action, a.flags);
 	a.flags = VFIO_IRQ_SET_DATA_BOOL | VFIO_IRQ_SET_ACTION_TRIGGER;
 	a.data = bools;
-	assert_int_equal(vfio_device_set_irqs(&w->o, &a), 0);
-	assert_int_equal(w->irqs_by_ring, 2);
-	assert_int_equal(test_count(&w->t, VU_DEVICE_SET_IRQS), 1);
+	for (unsigned i = 0; i < 16; i++)
+		assert_int_equal(vfio_device_set_irqs(&w->o, &a), 0);
+	assert_true(w->irqs_by_ring);
+	assert_int_equal(w->last_action, a.flags);
+	assert_int_equal(w->irqs_by_ring + test_count(&w->t, VU_DEVICE_SET_IRQS), 18);
 	close(fds[0]);
 	close(fds[1]);
 }
