@@ -105,7 +105,7 @@ static long get_device_fd(struct uapi_file *f, unsigned long arg)
 	char text[PAGE_SIZE_4K]; /* strndup_user(arg, PAGE_SIZE) */
 	struct device_arg want = { 0 };
 	struct uapi_file *df = NULL;
-	long n = guard_strncpy(text, (const char *)arg, sizeof(text));
+	long n = client_get_string(text, arg, sizeof(text));
 	int err;
 
 	if (n == -ENAMETOOLONG)

@@ -9,6 +9,7 @@
 #include <pthread.h>
 #include <stddef.h>
 
+#include "base/client.h"
 #include "base/guard.h"
 #include "base/report.h"
 #include "base/util.h"
@@ -53,6 +54,7 @@ struct uapi_file {
 	struct vfio_system *sys;
 	struct uapi_fds fds;
 	char link[VFIO_NODE_NAME];
+	struct uapi_far *far; /* it is in another process (far.c); else NULL */
 	/* of streams. ready_lock is a leaf, but for what on_ready takes; it guards these: */
 	pthread_mutex_t ready_lock;
 	bool ready;
@@ -127,6 +129,13 @@ struct vfio_dmabuf *uapi_file_dmabuf(const struct uapi_file *f);
 long uapi_hot_reset_info(struct vfio_open *o, unsigned long arg);
 long uapi_hot_reset(struct uapi_file *f, unsigned long arg);
 
+/* ---- far.c: of a file with @far ---- */
+long uapi_far_group(const struct uapi_file *f);
+bool uapi_far_address(const struct uapi_file *f, struct pci_address *out);
+int64_t uapi_far_seek(struct uapi_file *f, int64_t offset, int whence);
+/* At the file's own position. */
+ssize_t uapi_far_transfer(struct uapi_file *f, void *user, size_t count, bool write);
+
 /* ---- migrate.c: for the table of features ---- */
 bool uapi_has_migration(const struct uapi_file *f);
 bool uapi_has_precopy(const struct uapi_file *f);
@@ -144,12 +153,12 @@ long uapi_dma_log_report(struct uapi_file *f, uint32_t op, unsigned long arg);
 
 static inline int uapi_get(void *dst, unsigned long src, size_t n)
 {
-	return guard_copy(dst, (const void *)src, n);
+	return client_get(dst, src, n);
 }
 
 static inline int uapi_put(unsigned long dst, const void *src, size_t n)
 {
-	return guard_copy((void *)dst, src, n);
+	return client_put(dst, src, n);
 }
 
 /*

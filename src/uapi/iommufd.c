@@ -488,7 +488,7 @@ long uapi_get_struct(void *dst, size_t size, unsigned long arg, size_t user_size
 
 	for (size_t at = size; at < user_size; at += want) {
 		want = user_size - at < sizeof(buf) ? user_size - at : sizeof(buf);
-		n = guard_copy_part(buf, (const void *)(arg + at), want);
+		n = client_get_part(buf, arg + at, want);
 		if (memcmp(buf, zeros, n))
 			return -E2BIG;
 		if (n < want)

@@ -6,7 +6,7 @@
 #include <errno.h>
 #include <string.h>
 
-#include "base/guard.h"
+#include "base/client.h"
 #include "base/heap.h"
 #include "base/rcu.h"
 #include "base/util.h"
@@ -76,11 +76,11 @@ static int set_bits(uintptr_t addr, const uint8_t *bits, size_t n)
 {
 	uint8_t now[PIECE];
 
-	if (guard_copy(now, (const void *)addr, n))
+	if (client_get(now, addr, n))
 		return -EFAULT;
 	for (size_t i = 0; i < n; i++)
 		now[i] |= bits[i];
-	return guard_copy((void *)addr, now, n) ? -EFAULT : 0;
+	return client_put(addr, now, n) ? -EFAULT : 0;
 }
 
 /* Note again what @bits say was written from @first on. */

@@ -11,6 +11,7 @@
 #include <sys/vfs.h>
 #include <unistd.h>
 
+#include "base/client.h"
 #include "base/heap.h"
 #include "base/sys.h"
 #include "vfio/dmabuf.h"
@@ -576,7 +577,8 @@ static int map_file(struct vfio_iommufd *ictx, struct iommufd_ioas *ioas, int fd
 	}
 	p->device = device;
 	p->offset = start - in_page;
-	mine = fd_dup_private(fd);
+	fd = client_fd(fd);
+	mine = fd < 0 ? fd : fd_dup_private(fd);
 	if (mine < 0) {
 		iommufd_pages_put(ictx, p);
 		return mine;

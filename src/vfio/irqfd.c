@@ -20,6 +20,7 @@
 #include <sys/syscall.h>
 #include <sys/uio.h>
 
+#include "base/client.h"
 #include "base/heap.h"
 #include "base/rcu.h"
 #include "base/report.h"
@@ -68,7 +69,8 @@ static int check_link(int fd)
 
 int vfio_check_eventfd(int fd)
 {
-	if (fd < 0 || fd_is_private(fd) || sys_call(SYS_fcntl, fd, F_GETFD, 0, 0, 0, 0) < 0)
+	fd = client_fd(fd);
+	if (fd < 0 || sys_call(SYS_fcntl, fd, F_GETFD, 0, 0, 0, 0) < 0)
 		return -EBADF;
 	return check_link(fd);
 }
@@ -81,8 +83,9 @@ static int dup_eventfd(int fd)
 {
 	int own, ret;
 
-	if (fd < 0 || fd_is_private(fd))
-		return -EBADF;
+	fd = client_fd(fd);
+	if (fd < 0)
+		return fd;
 	own = fd_dup_private(fd);
 	if (own < 0)
 		return own;
@@ -107,7 +110,7 @@ int vfio_trigger_swap(struct vfio_trigger *t, int fd, int *old)
 	if (fd >= 0) {
 		own = dup_eventfd(fd);
 		if (own == -EMFILE) {
-			own = vfio_keeper_take(fd);
+			own = vfio_keeper_take(client_fd(fd));
 			own = own < 0 ? own : own | KEPT;
 		} else if (own >= 0) {
 			fl = sys_call(SYS_fcntl, own, F_GETFL, 0, 0, 0, 0);
@@ -174,6 +177,7 @@ void vfio_trigger_signal(struct vfio_trigger *t)
 struct vfio_virqfd {
 	struct loop_watch *watch;
 	int fd;
+	bool far; /* another process's, whose descriptors are not seen */
 	void (*fn)(void *arg);
 	void *arg;
 };
@@ -215,7 +219,7 @@ int vfio_virqfd_new(struct loop *l, int fd, void (*fn)(void *arg), void *arg,
 		ret = -ENOMEM;
 		goto close;
 	}
-	*v = (struct vfio_virqfd){ .fd = own, .fn = fn, .arg = arg };
+	*v = (struct vfio_virqfd){ .fd = own, .far = client_now, .fn = fn, .arg = arg };
 	*out = v; /* the handler may run, and look for it, before this function returns */
 	v->watch = loop_watch(l, own, on_readable, v, &ret);
 	if (v->watch)
@@ -258,6 +262,8 @@ bool vfio_virqfd_orphaned(const struct vfio_virqfd *v)
 	bool orphaned = false;
 	int dir;
 
+	if (v->far)
+		return false;
 	dir = id < 0 ? -1 : sys_open("/proc/self/fd", O_RDONLY | O_DIRECTORY | O_CLOEXEC, 0);
 	if (dir < 0)
 		return false;

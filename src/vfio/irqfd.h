@@ -60,7 +60,7 @@ int vfio_virqfd_new(struct loop *l, int fd, void (*fn)(void *arg), void *arg,
  *
  * In the kernel such a virqfd goes by itself; here the duplicate keeps the eventfd, so a caller
  * that would refuse a second virqfd asks first. Reads /proc, which is slow. A descriptor that
- * another process holds is not seen.
+ * another process holds is not seen; of a client that is one (base/client.h), it is never true.
  */
 bool vfio_virqfd_orphaned(const struct vfio_virqfd *v);
 /** vfio_virqfd_free - end it (@v may be NULL): when it returns @fn does not run, and will not */

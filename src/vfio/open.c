@@ -6,7 +6,7 @@
 #include <errno.h>
 #include <limits.h>
 
-#include "base/guard.h"
+#include "base/client.h"
 #include "base/report.h"
 #include "iommu/peer.h"
 #include "vfio/internal.h"
@@ -297,13 +297,13 @@ ssize_t vfio_device_rw_client(struct vfio_open *o, uint32_t index, uint64_t pos,
 		n = PIECE - (size_t)(pos % PIECE);
 		if (n > count - done)
 			n = count - done;
-		if (write && guard_copy(buf, (const void *)(addr + done), n))
+		if (write && client_get(buf, addr + done, n))
 			return -EFAULT;
 		ret = o->dev->ops->rw(o->dev, index, pos, buf, n, write);
 		if (ret < 0)
 			/* the end of a BAR after some bytes is a short result */
 			return done && ret == -EINVAL ? (ssize_t)done : ret;
-		if (!write && ret && guard_copy((void *)(addr + done), buf, (size_t)ret))
+		if (!write && ret && client_put(addr + done, buf, (size_t)ret))
 			return -EFAULT;
 		done += (size_t)ret;
 		pos += (uint64_t)ret;

@@ -13,8 +13,8 @@
 #include <errno.h>
 #include <string.h>
 
+#include "base/client.h"
 #include "base/crc32.h"
-#include "base/guard.h"
 #include "base/heap.h"
 #include "base/report.h"
 #include "vfio/stream.h"
@@ -310,7 +310,7 @@ static ssize_t read_piece(struct piece *p, uintptr_t addr, size_t count)
 
 	if (n > count)
 		n = count;
-	if (guard_copy((void *)addr, from, n))
+	if (client_put(addr, from, n))
 		return -EFAULT;
 	p->done += n;
 	return (ssize_t)n;
@@ -550,7 +550,7 @@ static ssize_t take(struct vfio_stream *s, uintptr_t addr, size_t count)
 	}
 	if (n > count)
 		n = count;
-	if (guard_copy(to, (const void *)addr, n))
+	if (client_get(to, addr, n))
 		return -EFAULT;
 	s->have += n;
 	if (!s->begun) {

@@ -1,0 +1,47 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * base/client.h: whose memory and whose descriptors the arguments of a call are. A call of this
+ * process's own program has addresses and numbers of this process. One that another process sent
+ * here (own/) has that one's: its memory is a file, /proc/PID/mem, which it opened itself and
+ * handed over, and its descriptors came along with the call.
+ *
+ * Threads: each has a client of its own, none at first.
+ */
+#ifndef BASE_CLIENT_H
+#define BASE_CLIENT_H
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+struct iommu_target;
+
+/* A client that is another process, during one call. */
+struct client {
+	int mem; /* its memory, by pread and pwrite */
+	/* the same memory for devices, by its addresses (iommu/peer.h) */
+	struct iommu_target *target;
+	/* descriptors that came along: ours is fds[i] where it has numbers[i] */
+	const int *numbers, *fds;
+	unsigned num_fds;
+};
+/* The client of this thread's call; NULL: it is this process. */
+extern __thread const struct client *client_now;
+
+/** client_get - copy @n bytes of the client's at @addr. Return 0 or -EFAULT. */
+int client_get(void *dst, uintptr_t addr, size_t n);
+/** client_get_part - the same; return how many bytes there were before a fault */
+size_t client_get_part(void *dst, uintptr_t addr, size_t n);
+/** client_put - copy to the client's memory. Return 0 or -EFAULT: some may have been copied. */
+int client_put(uintptr_t addr, const void *src, size_t n);
+/**
+ * client_get_string - copy a string of at most @max - 1 bytes
+ *
+ * Return: its length; -EFAULT, -ENAMETOOLONG.
+ */
+long client_get_string(char *dst, uintptr_t addr, size_t max);
+/**
+ * client_fd - return the descriptor of this process that the client's @fd is, for the time of the
+ * call; -EBADF: it has none (private ones are not the program's)
+ */
+int client_fd(int fd);
+#endif
