@@ -67,26 +67,28 @@ CFLAGS_ALL += $(if $(WERROR),-Werror)
 # internal.h and test_*.h, and link with these folders alone: a call against the arrows is an
 # undefined symbol.
 folder = $(eval folders += $(1))$(eval sees_$(1) = $(2))$(eval tests_$(1) = $(1) $(2) $(3))
-$(call folder,shim,ctl uapi v3/v3.h machine machine/run machine/view pci/face.h vfio iommu x86 \
+$(call folder,shim,ctl far uapi v3/v3.h machine machine/run machine/view pci/face.h vfio iommu x86 \
 	base,$$(core))
-$(call folder,cli,conform ctl machine machine/run pci/face.h vfio iommu base,$$(core))
+$(call folder,cli,conform ctl own machine machine/run pci/face.h vfio iommu base,$$(core))
 $(call folder,conform,base)
 $(call folder,vmm,machine pci/face.h vfio iommu base,$$(core))
 $(call folder,serve,vfio_user/server/server.h machine pci/face.h vfio iommu base,$$(core))
 $(call folder,api,machine pci/face.h vfio iommu base,$$(core))
 $(call folder,ctl,machine machine/run pci/face.h vfio iommu base,$$(core))
+$(call folder,own,far uapi machine pci/face.h vfio iommu base,$$(core))
 $(call folder,machine,machine/run machine/view v3 vfio_pci host \
 	vfio_user/client/client.h vfio models models/net pci iommu \
 	base,vfio_user vfio_user/client $$(models))
 $(call folder,machine/run,machine/view vfio/abi.h pci/face.h base,v3 vfio_pci vfio pci iommu)
 $(call folder,machine/view,v3/map.h vfio/abi.h vfio/kernel.h vfio/nodes.h pci/face.h iommu base,\
 	v3 vfio_pci vfio pci)
-$(call folder,uapi,v3/v3.h vfio iommu base,$$(core))
+$(call folder,uapi,far v3/v3.h vfio iommu base,$$(core))
 $(call folder,v3,vfio_pci/reset.h vfio pci iommu base,vfio_pci models/testdev)
 $(call folder,vfio_pci,vfio pci iommu base,models/testdev)
 $(call folder,host,vfio iommu base)
 $(call folder,vfio_user/client,vfio_user vfio iommu base)
 $(call folder,vfio_user/server,vfio_user vfio iommu base,$$(core))
+$(call folder,far,base)
 $(call folder,vfio_user,base)
 $(call folder,vfio,iommu base)
 $(call folder,models,$$(models),pci iommu base)

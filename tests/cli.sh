@@ -228,7 +228,7 @@ model empty '.name = "plug",'
 echo 'int x;' >"$tmp/none.c"; $CC -shared -o "$tmp/none.so" "$tmp/none.c"
 is "a plug-in" "$("$U" run --device "$tmp/plug.so" -- cat /sys/bus/pci/devices/0000:01:00.0/device)" 0x7777
 is "in this directory, without ./" "$(cd "$tmp" && "$U" run --device plug.so,file=text -- sh -c 'sed 1d "$UVFIO_RUN_DIR/devices" | cut -f2')" "$tmp/plug.so,file=$tmp/text"
-is "its options" "$("$U" models --names "$tmp/plug.so" | tr '\n' ' ')" "file= addr= bus= group= driver= sriov_numvfs= mmap= migration= id= "
+is "its options" "$("$U" models --names "$tmp/plug.so" | tr '\n' ' ')" "file= addr= bus= group= driver= sriov_numvfs= mmap= migration= process= id= "
 refuses "version 99 of the model interface" run --device "$tmp/other.so" -- "${T[@]}"
 refuses "start it with UVFIO_MODEL_INIT" run --device "$tmp/unsized.so" -- "${T[@]}"
 is "a plug-in of the first ABI" "$("$U" run --device "$tmp/old.so" -- cat /sys/bus/pci/devices/0000:01:00.0/device)" 0x7777

@@ -30,8 +30,8 @@ struct cli_option {
 };
 
 extern const struct cli_command cli_run, cli_serve, cli_ctl, cli_models, cli_dump, cli_conform,
-	cli_help, cli_version;
-/* All commands; ends with NULL. */
+	cli_help, cli_version, cli_own;
+/* All commands; ends with NULL. Those without a summary are none for users. */
 extern const struct cli_command *const cli_commands[];
 
 /* ---- args.c ---- */
@@ -76,6 +76,22 @@ int rundir_new(char **dir, char **why);
  * NULL).
  */
 void rundir_end(const char *dir, struct ctl_server *ctl);
+
+/*
+ * True if there is a process of the program that the run is for. @wait: until there is none.
+ */
+bool rundir_is_needed(const char *dir, bool wait);
+
+/* ---- own.c ---- */
+/* The process that has the devices (process=own), from the outside. */
+struct own_child {
+	pid_t pid; /* -1: there is none */
+	int until; /* it serves until this is closed */
+};
+/* Start it for the run at @dir, with the environment of the program. 0 or -errno. */
+int own_start(const char *dir, char **envp, struct own_child *out);
+/* Let it end when no process of the program is left, and if that is so now, wait for its end. */
+void own_end(const char *dir, struct own_child *c);
 
 /* ---- supervise.c ---- */
 /*

@@ -8,9 +8,10 @@
 #include "base/nearest.h"
 #include "cli/cli.h"
 
-const struct cli_command *const cli_commands[] = { &cli_run,	&cli_serve,   &cli_ctl,
-						   &cli_models, &cli_dump,    &cli_conform,
-						   &cli_help,	&cli_version, NULL };
+const struct cli_command *const cli_commands[] = {
+	&cli_run,     &cli_serve, &cli_ctl,	&cli_models, &cli_dump,
+	&cli_conform, &cli_help,  &cli_version, &cli_own,    NULL,
+};
 
 static const struct cli_command *find(const char *name)
 {
@@ -27,7 +28,8 @@ static void print_commands(FILE *f)
 		"VFIO in user space: run unmodified VFIO programs on PCI devices written in C.\n\n"
 		"Commands:\n");
 	for (const struct cli_command *const *c = cli_commands; *c; c++)
-		fprintf(f, "  %-10s%s\n", (*c)->name, (*c)->summary);
+		if ((*c)->summary)
+			fprintf(f, "  %-10s%s\n", (*c)->name, (*c)->summary);
 	fprintf(f, "\n`uvfio help COMMAND` tells more. An example:\n"
 		   "  uvfio run --device edu -- lspci -v\n");
 }
@@ -37,7 +39,8 @@ static int unknown_command(const char *name)
 	const char *near = NULL;
 
 	for (const struct cli_command *const *c = cli_commands; *c; c++)
-		near = nearest_word(name, near, (*c)->name);
+		if ((*c)->summary)
+			near = nearest_word(name, near, (*c)->name);
 	if (near)
 		return cli_error(NULL, "there is no command '%s': did you mean 'uvfio %s'?", name,
 				 near);
@@ -57,7 +60,7 @@ static int help(const struct cli_command *cmd, int argc, char **argv)
 		return 0;
 	}
 	about = find(argv[a.next++]);
-	if (!about)
+	if (!about || !about->summary)
 		return unknown_command(argv[a.next - 1]);
 	rc = cli_no_more(&a);
 	if (!rc)

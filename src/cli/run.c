@@ -44,6 +44,8 @@ struct run {
 	struct machine *m;
 	char *shim, *program, *dir;
 	struct ctl_server *ctl;
+	struct own_child own;
+	bool is_own; /* the devices have process=own */
 };
 
 /* cli_error() with @why, which is freed. */
@@ -55,6 +57,30 @@ static int explain(struct run *r, char *why, int rc)
 }
 
 /* ---- options ---- */
+
+/*
+ * The processes of the program call one process for all files: a container takes groups of several
+ * devices. 0 or -EINVAL with a sentence for the device that was added last.
+ */
+static int check_own(struct run *r, char **why)
+{
+	unsigned n = machine_num_devices(r->m);
+	bool own = machine_device_has_own_process(machine_device(r->m, n - 1));
+	const char *text = NULL;
+
+	if (n > 1 && own != r->is_own)
+		text = "process=own is for all devices of a run, or for none";
+	else if (own && vfio_abi()->v3)
+		text = "process=own: not with --abi v3";
+	else if (own && r->noiommu)
+		text = "process=own: not with --noiommu, whose devices use the addresses of the "
+		       "process that they are in";
+	r->is_own = own;
+	if (!text)
+		return 0;
+	*why = strdup(text);
+	return -EINVAL;
+}
 
 static int add_device(struct run *r, const char *spec)
 {
@@ -68,6 +94,8 @@ static int add_device(struct run *r, const char *spec)
 	rc = machine_add(r->m, spec, &why);
 	if (!rc)
 		rc = machine_check(r->m, &why);
+	if (!rc)
+		rc = check_own(r, &why);
 	if (rc) {
 		free(absolute);
 		return explain(r, why, rc);
@@ -414,7 +442,13 @@ static int prepare(struct run *r, const char *program)
 		rc = ctl_server_start(r->ctl);
 	if (rc)
 		report_warn("ctl-server", "run", rc, "`uvfio ctl` cannot reach this run: %m");
-	return set_environment(r);
+	rc = set_environment(r);
+	if (rc || !r->is_own)
+		return rc;
+	rc = own_start(r->dir, environ, &r->own);
+	return rc ? cli_error(r->cmd, "the process of the devices cannot be started: %s",
+			      strerror(-rc))
+		  : 0;
 }
 
 /*
@@ -438,7 +472,7 @@ static void die_by(int sig)
 
 static int run(const struct cli_command *cmd, int argc, char **argv)
 {
-	struct run r = { .cmd = cmd, .log_level = "warn" };
+	struct run r = { .cmd = cmd, .log_level = "warn", .own = { .pid = -1 } };
 	struct cli_args a = { .cmd = cmd, .argc = argc, .argv = argv };
 	int opt, rc, sig = 0;
 
@@ -467,6 +501,8 @@ static int run(const struct cli_command *cmd, int argc, char **argv)
 		rc = cli_error(cmd, "%s: cannot be started: %s", r.program, strerror(-rc));
 out:
 	machine_free(r.m, false);
+	if (r.dir)
+		own_end(r.dir, &r.own);
 	ctl_server_stop(r.ctl);
 	if (r.dir)
 		rundir_end(r.dir, r.ctl);

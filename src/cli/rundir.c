@@ -123,8 +123,7 @@ fail:
 	return rc;
 }
 
-/* True if there is a process of the run. @wait: until there is none. */
-static bool is_needed(const char *dir, bool wait)
+bool rundir_is_needed(const char *dir, bool wait)
 {
 	struct flock fl = { .l_type = F_WRLCK, .l_whence = SEEK_SET };
 	char path[PATH_MAX];
@@ -160,7 +159,7 @@ void rundir_end(const char *dir, struct ctl_server *ctl)
 {
 	int null;
 
-	if (!is_needed(dir, false)) {
+	if (!rundir_is_needed(dir, false)) {
 		remove_tree(AT_FDCWD, dir);
 		return;
 	}
@@ -191,7 +190,7 @@ void rundir_end(const char *dir, struct ctl_server *ctl)
 	close_others(ctl);
 	if (ctl)
 		ctl_server_start(ctl);
-	is_needed(dir, true);
+	rundir_is_needed(dir, true);
 	remove_tree(AT_FDCWD, dir);
 	_exit(0);
 }

@@ -25,6 +25,7 @@ struct iommu_target {
 	struct ref ref;
 	iommu_target_fn *fn;
 	_Atomic(void *) arg; /* NULL: lost */
+	int closes;	     /* a private descriptor, with the last reference; or -1 */
 	bool memory;
 	char name[];
 };
@@ -58,6 +59,7 @@ static struct iommu_target *target_new(const char *name, iommu_target_fn *fn, vo
 	t->fn = fn;
 	atomic_store(&t->arg, arg);
 	t->memory = memory;
+	t->closes = -1;
 	memcpy(t->name, name, len);
 	return t;
 }
@@ -91,9 +93,14 @@ static int access_file(void *arg, struct iommu_device *from, unsigned bar, uint6
 	return 0;
 }
 
-struct iommu_target *iommu_target_new_file(const char *name, int fd)
+struct iommu_target *iommu_target_new_file(const char *name, int fd, bool closes)
 {
-	return iommu_target_new_memory(name, access_file, (void *)(intptr_t)(fd + 1));
+	struct iommu_target *t =
+		iommu_target_new_memory(name, access_file, (void *)(intptr_t)(fd + 1));
+
+	if (t && closes)
+		t->closes = fd;
+	return t;
 }
 
 void iommu_target_get(struct iommu_target *t)
@@ -103,8 +110,10 @@ void iommu_target_get(struct iommu_target *t)
 
 void iommu_target_put(struct iommu_target *t)
 {
-	if (t && ref_put(&t->ref))
-		heap_free(t);
+	if (!t || !ref_put(&t->ref))
+		return;
+	fd_close_private(t->closes);
+	heap_free(t);
 }
 
 void iommu_target_lose(struct iommu_target *t)

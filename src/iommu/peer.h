@@ -54,8 +54,9 @@ struct iommu_target *iommu_target_new_memory(const char *name, iommu_target_fn *
  * iommu_target_new_file - the same of a file that is read and written where the access is, by pread
  * and pwrite; -EIO: it ends there
  * @fd: open as long as there are windows; as long as the target if there are none yet
+ * @closes: it is private, and closed with the target's last reference
  */
-struct iommu_target *iommu_target_new_file(const char *name, int fd);
+struct iommu_target *iommu_target_new_file(const char *name, int fd, bool closes);
 void iommu_target_get(struct iommu_target *t);
 void iommu_target_put(struct iommu_target *t); /* @t may be NULL */
 /** iommu_target_lose - the device (no memory) goes: nobody is in it any more when this returns */

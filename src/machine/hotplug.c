@@ -41,6 +41,9 @@ static int plug(struct machine *m, const char *run_dir, struct run_devices *l, c
 	rc = machine_add(m, spec, err);
 	if (rc)
 		return rc;
+	if (m->plugged[m->num_plugged - 1]->spec.own_process && !run_view_has(run_dir, RUN_OWN))
+		return machine_fail(err, -EINVAL,
+				    "process=own is for all devices of a run, or for none");
 	/* two processes may have them open, and neither could give its own up */
 	if (num_units(m) < units)
 		return machine_fail(err, -EBUSY,

@@ -37,6 +37,7 @@ struct machine_spec {
 	unsigned numvfs;
 	enum machine_mmap mmap;
 	bool migration;
+	bool own_process; /* process=own */
 	unsigned group;
 	const char *id;
 	enum machine_bus_kind bus_kind;

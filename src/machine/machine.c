@@ -140,6 +140,11 @@ bool machine_device_is_real(const struct machine_device *d)
 	       pci_address_equal(&own, &d->address);
 }
 
+bool machine_device_has_own_process(const struct machine_device *d)
+{
+	return container_of_type(d, struct plugged, d)->spec.own_process;
+}
+
 const struct plugged *machine_owner(struct machine *m, const struct pci_address *a)
 {
 	struct pci_address vf;

@@ -145,6 +145,8 @@ struct machine_device *machine_find(struct machine *m, const char *addr);
 struct machine_device *machine_find_socket(struct machine *m, const char *path);
 /* True if @d is a real device, at the address that it has in the host. */
 bool machine_device_is_real(const struct machine_device *d);
+/* True if @d is to be in a process of its own (process=own), which is the caller's affair. */
+bool machine_device_has_own_process(const struct machine_device *d);
 /*
  * Read the config space of the device at @addr as the bus sees it. How many bytes, or -ENODEV:
  * there is no such device, or it is not made in this process.

@@ -149,6 +149,22 @@ static const char *value_of_id(const struct machine_spec *s, char buf[MACHINE_OP
 	return s->id;
 }
 
+/* ---- process ---- */
+
+static int parse_process(struct machine_spec *s, const char *value, char **err)
+{
+	s->own_process = !strcmp(value, "own");
+	if (!s->own_process && strcmp(value, "program"))
+		return machine_fail(err, -EINVAL, "%s: process=%s: write own or program", s->model,
+				    value);
+	return 0;
+}
+
+static const char *value_of_process(const struct machine_spec *s, char buf[MACHINE_OPTION_TEXT])
+{
+	return s->own_process ? "own" : NULL;
+}
+
 /* ---- bus ---- */
 
 static const char *value_of_bus(const struct machine_spec *s, char buf[MACHINE_OPTION_TEXT])
@@ -195,6 +211,11 @@ const struct machine_option machine_options[] = {
 	       "and its DMA writes logged, as by a migration driver of the kernel for a chip of "
 	       "its "
 	       "own; the model has to be able to; default: off, as with the kernel's vfio-pci"),
+	OPTION("process", UVFIO_OPT_STRING, process, false, "own|program",
+	       "own: the devices of the run are in a process of their own, and all processes of "
+	       "the "
+	       "program can use them at once, as with the kernel; program: each is in the process "
+	       "that opens it, which is faster; the same for all devices; default: program"),
 	OPTION("id", UVFIO_OPT_STRING, id, true, NULL, "a name for the device"),
 	{ { 0 }, NULL, false, NULL, NULL },
 };

@@ -124,6 +124,14 @@ int machine_spec_parse(const char *text, struct machine_spec *s, char **err)
 		s->opts[s->num_opts].name = piece;
 		s->opts[s->num_opts++].value = eq;
 	}
+	if (s->own_process && s->migration) {
+		rc = machine_fail(
+			err, -EINVAL,
+			"%s: process=own: not with migration=on, whose streams are in the "
+			"program's process",
+			s->model);
+		goto fail;
+	}
 	return 0;
 fail:
 	machine_spec_free(s);

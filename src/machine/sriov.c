@@ -243,7 +243,13 @@ int machine_start(struct machine *m, char **err)
 	for (unsigned i = 0; i < m->num_plugged && !rc; i++) {
 		struct plugged *pf = m->plugged[i];
 
-		if (!pf->num_vfs && pf->spec.numvfs)
+		if (pf->spec.own_process)
+			rc = machine_fail(err, -ENOTSUP,
+					  "%s: process=own is for `uvfio run`; elsewhere a "
+					  "device is in another process by `uvfio serve` and "
+					  "socket=",
+					  pf->spec.model);
+		else if (!pf->num_vfs && pf->spec.numvfs)
 			rc = enable(pf, pf->spec.numvfs, NULL, err);
 	}
 	pthread_mutex_unlock(&m->plug_lock);

@@ -6,6 +6,9 @@
  * by opening the same node for the descriptor that it got. A manager opens /dev/vfio/devices/vfioN
  * and /dev/iommu, and gives both to a virtual machine monitor that may not open them itself.
  *
+ * Where the devices have a process of their own (process=own) all files are over there, and any
+ * process that has a descriptor calls them: it finds its file by the descriptor's inode.
+ *
  * That it is used is seen in the memfd, which all have: it cannot be sealed any more. Adding the
  * seal that says so (F_SEAL_SEAL) is what one process of several can do, once.
  */
@@ -45,6 +48,23 @@ int shim_adopt_take(int fd)
 	return rc == -EPERM ? -ENODEV : (int)rc;
 }
 
+/* Make the file @fd, which is not in the table, one of this process's: it is over there. */
+static struct shim_handle *adopt_far(int fd, int flags)
+{
+	struct shim_handle *h;
+	struct uapi_file *f;
+	struct stat st;
+	int rc;
+
+	if (sys_call(SYS_fstat, fd, (long)&st, 0, 0, 0, 0) < 0 ||
+	    uapi_far_find(shim.far, &shim_fds, st.st_dev, st.st_ino, &f))
+		return NULL;
+	h = shim_handle_enter(fd, f, flags, &rc);
+	if (!h)
+		uapi_file_put(f);
+	return h;
+}
+
 /* Open the node of the file with @link for the handle @fd, which is not in the table. */
 static struct shim_handle *adopt(int fd, const char *link, int flags)
 {
@@ -74,7 +94,7 @@ struct shim_handle *shim_adopt(int fd)
 	int pid, flags;
 	long n;
 
-	if (!shim_adopt_is_free(fd))
+	if (!shim.far && !shim_adopt_is_free(fd))
 		return NULL;
 	n = sys_readlink_fd(fd, text, sizeof(text));
 	if (n <= 0 || (size_t)n >= sizeof(text))
@@ -91,7 +111,7 @@ struct shim_handle *shim_adopt(int fd)
 	if (!h || shim_handle_is_dead(h)) {
 		if (h)
 			shim_handle_put(h);
-		h = adopt(fd, link, flags);
+		h = shim.far ? adopt_far(fd, flags) : adopt(fd, link, flags);
 	}
 	pthread_mutex_unlock(&adopt_lock);
 	return h;

@@ -631,6 +631,28 @@ bool shim_bar_efault(const char *call, const void *buf, size_t len)
 
 /* ---- fork ---- */
 
+void shim_bars_hold(void *unused)
+{
+	struct uapi_file *f, *last = NULL;
+
+	for (unsigned i = 0;; i++) {
+		struct ranges *t;
+
+		rcu_read_begin();
+		t = rcu_get(table);
+		f = t && i < t->n && !t->r[i].dead ? t->r[i].file : NULL;
+		if (f)
+			uapi_file_get(f);
+		rcu_read_end();
+		if (f && f != last)
+			uapi_far_hold(f);
+		uapi_file_put(f);
+		last = f;
+		if (!f)
+			break;
+	}
+}
+
 void shim_bars_lock(void)
 {
 	pthread_mutex_lock(&bars_lock);
@@ -648,7 +670,7 @@ void shim_bars_abandon(void)
 		const struct shim_pages p = pages_of(&table->r[i]);
 
 		shim_areas_abandon(&p, SYS_PASS(blank));
-		table->r[i].dead = true;
+		table->r[i].dead = !uapi_file_is_far(table->r[i].file);
 		/* MADV_DONTFORK: the child has nothing there */
 		if (sys_call(SYS_mprotect, (long)table->r[i].start,
 			     (long)(table->r[i].end - table->r[i].start), PROT_NONE, 0, 0,

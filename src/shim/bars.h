@@ -56,6 +56,8 @@ bool shim_bar_any(void);
  * mapped BAR.
  */
 bool shim_bar_efault(const char *call, const void *buf, size_t len);
+/* Say over there what this process has mapped (far_links_on_hello()). */
+void shim_bars_hold(void *unused);
 /* for machine_set_device_memory() */
 bool shim_bar_memory(void *unused, uint64_t vaddr, uint64_t size, struct vfio_bar *first);
 void shim_bars_lock(void); /* around a fork */

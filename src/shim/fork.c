@@ -11,6 +11,7 @@
 #include <sys/syscall.h>
 
 #include "base/fork.h"
+#include "far/link.h"
 #include "shim/bars.h"
 #include "shim/handles.h"
 #include "shim/mem.h"
@@ -65,6 +66,8 @@ static long after_fork(void *unused)
 	m = atomic_exchange(&shim.machine, NULL);
 	if (m)
 		machine_free(m, true);
+	if (shim.far)
+		far_links_abandon(shim.far);
 	fd_for_each_private(drop_private, NULL)
 		;
 	return 0;

@@ -719,7 +719,7 @@ struct shim_handle *shim_handle_enter(int fd, struct uapi_file *file, int flags,
 	*err = -ENOMEM;
 	if (!h)
 		return NULL;
-	atomic_init(&h->free, true);
+	atomic_init(&h->free, begins_free(file));
 	ref_get(&h->refs);
 	*err = enter(h, fd, false);
 	if (*err) {

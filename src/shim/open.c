@@ -51,7 +51,15 @@ int shim_open_node(const char *virt, int flags, struct uapi_file **out)
 static long open_handle(const char *virt, int flags)
 {
 	struct uapi_file *f;
-	int rc = shim_open_node(virt, flags, &f);
+	int rc;
+
+	if (shim.far) {
+		if (!shim_node_is_there(virt))
+			return -ENOENT;
+		shim_handles_drain();
+		return uapi_far_open(shim.far, &shim_fds, virt, flags);
+	}
+	rc = shim_open_node(virt, flags, &f);
 
 	if (rc)
 		return rc;

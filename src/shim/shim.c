@@ -17,6 +17,7 @@
 #include <unistd.h>
 
 #include "base/rcu.h"
+#include "far/link.h"
 #include "machine/run/run.h"
 #include "shim/bars.h"
 #include "shim/calls.h"
@@ -337,6 +338,14 @@ __attribute__((constructor(101))) static void shim_init(void)
 		return;
 	}
 	shim.noiommu = run_view_has(shim.run_dir, RUN_NOIOMMU);
+	if (run_view_has(shim.run_dir, RUN_OWN)) {
+		shim.far = far_links_new(shim.run_dir);
+		if (!shim.far) {
+			report_err("run-dir", SHIM_WHO, -ENOMEM, "no memory; no device is seen");
+			return;
+		}
+		far_links_on_hello(shim.far, shim_bars_hold, NULL);
+	}
 	if (abi && vfio_abi_choose(abi, why, sizeof(why))) {
 		report_err("environment", SHIM_WHO, 0, "UVFIO_ABI=%s: %s; no device is seen", abi,
 			   why);
@@ -367,5 +376,6 @@ __attribute__((constructor(101))) static void shim_init(void)
 	shim_attrs_init();
 	shim_cwd_changed();
 	run_set_left_open(shim_left_open);
-	shim_left_say();
+	if (!shim.far)
+		shim_left_say();
 }

@@ -57,6 +57,7 @@
 struct shim {
 	bool on;		/* the constructor ran and found a run directory */
 	bool noiommu;		/* of a run without an IOMMU */
+	struct far_links *far;	/* the devices are in another process; NULL: in this one */
 	char run_dir[PATH_MAX]; /* canonical, no slash at its end */
 	size_t run_len;
 	dev_t run_dev;

@@ -126,6 +126,8 @@ static bool is_device(const struct uapi_file *f)
 
 long uapi_file_group(const struct uapi_file *f)
 {
+	if (f->far)
+		return uapi_far_group(f);
 	if (is_device(f) && f->open.via == VFIO_VIA_CDEV)
 		return f->open.place.group->iommu->id;
 	if (f->ops->kind == VFIO_FILE_DEVICE)
@@ -140,6 +142,8 @@ struct vfio_device *uapi_file_device(const struct uapi_file *f)
 
 bool uapi_file_address(const struct uapi_file *f, struct pci_address *out)
 {
+	if (f->far)
+		return uapi_far_address(f, out);
 	if (!is_device(f))
 		return false;
 	*out = f->open.via == VFIO_VIA_CDEV ? f->open.place.address : f->open.dev->address;

@@ -73,6 +73,8 @@ ssize_t uapi_read(struct uapi_file *f, void *buf, size_t count)
 {
 	ssize_t ret;
 
+	if (f->far)
+		return uapi_far_transfer(f, buf, count, false);
 	if (f->ops->stream && f->ops->read)
 		return f->ops->read(f, buf, count, 0);
 	pthread_mutex_lock(&f->pos_lock);
@@ -87,6 +89,8 @@ ssize_t uapi_write(struct uapi_file *f, const void *buf, size_t count)
 {
 	ssize_t ret;
 
+	if (f->far)
+		return uapi_far_transfer(f, (void *)(uintptr_t)buf, count, true);
 	if (f->ops->stream && f->ops->write)
 		return f->ops->write(f, buf, count, 0);
 	pthread_mutex_lock(&f->pos_lock);
@@ -102,6 +106,8 @@ int64_t uapi_lseek(struct uapi_file *f, int64_t offset, int whence)
 {
 	int64_t pos = -EINVAL;
 
+	if (f->far)
+		return uapi_far_seek(f, offset, whence);
 	if (!f->ops->seeks)
 		return -ESPIPE;
 	pthread_mutex_lock(&f->pos_lock);

@@ -98,6 +98,28 @@ unsigned uapi_mmap_areas(struct uapi_file *f, uint64_t pos, const struct vfio_re
 void uapi_mmap_tell(struct uapi_file *f, vfio_mapper_fn *mapper);
 /* Say in @out, but for length and rights, what other devices reach at @pos. With a reference. */
 void uapi_mmap_bar(struct uapi_file *f, uint64_t pos, struct vfio_bar *out);
+/*
+ * ---- files of another process (process=own) ----
+ *
+ * The devices of the run are in a process of their own, which all others call: their files are
+ * called here as any other, and each call goes over there (far/).
+ */
+struct far_links;
+/*
+ * Open a node of /dev as uapi_open(), and have it installed: the number of its descriptor, or
+ * -errno.
+ */
+int uapi_far_open(struct far_links *l, const struct uapi_fds *fds, const char *path, int flags);
+/*
+ * Make a file of this process's of the one that is over there, whose descriptor has this inode, got
+ * from another process or by a fork or an exec: 0 with one reference; -ENODEV: there is none.
+ */
+int uapi_far_find(struct far_links *l, const struct uapi_fds *fds, uint64_t dev, uint64_t ino,
+		  struct uapi_file **out);
+bool uapi_file_is_far(const struct uapi_file *f);
+/* Say over there that this process, a child of a fork, has a mapping of @f. */
+void uapi_far_hold(struct uapi_file *f);
+
 /* True if areas of this kind are open now. Takes no lock. */
 bool uapi_mmap_open(struct uapi_file *f, enum vfio_area_kind kind);
 /*

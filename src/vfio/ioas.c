@@ -8,6 +8,7 @@
 #include <inttypes.h>
 #include <string.h>
 
+#include "base/client.h"
 #include "base/heap.h"
 #include "iommu/peer.h"
 #include "iommu/populate.h"
@@ -488,6 +489,8 @@ int vfio_ioas_map(struct vfio_ioas *io, uint64_t iova, uint64_t vaddr, uint64_t 
 
 	if (ret)
 		return ret;
+	if (client_now)
+		return vfio_ioas_map_target(io, iova, size, prot, client_now->target, vaddr);
 	pthread_mutex_lock(&io->lock);
 	ret = ioas_map(io, iova, vaddr, size, prot, NULL, 0);
 	pthread_mutex_unlock(&io->lock);

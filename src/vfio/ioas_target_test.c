@@ -446,7 +446,7 @@ static void file(void **state)
 	uint8_t buf[16] = "sixteen bytes ..";
 
 	assert_int_equal(ftruncate(fd, 3 * K - 8), 0);
-	t = iommu_target_new_file("file", fd);
+	t = iommu_target_new_file("file", fd, false);
 	assert_int_equal(vfio_ioas_map_target(io, 0, 2 * K, RW, t, K + 0x10), 0);
 	assert_int_equal(iommu_dma_write(&dev, K - 8, buf, 16), 0);
 	memset(buf, 0, sizeof(buf));
@@ -462,7 +462,7 @@ static void file(void **state)
 	unmap(0, 2 * K);
 	iommu_target_put(t);
 	/* memory of a process, by its addresses */
-	of_self = iommu_target_new_file("process", self);
+	of_self = iommu_target_new_file("process", self, false);
 	assert_int_equal(vfio_ioas_map_target(io, 0, PAGES * K, R, of_self, MEM), 0);
 	mem[5 * K + 1] = 0x77;
 	assert_int_equal(iommu_dma_read(&dev, 5 * K, buf, 2), 0);
@@ -470,7 +470,7 @@ static void file(void **state)
 	unmap(0, PAGES * K);
 	iommu_target_put(of_self);
 	/* no offset that a file can have */
-	t = iommu_target_new_file("file", fd);
+	t = iommu_target_new_file("file", fd, false);
 	assert_int_equal(vfio_ioas_map_target(io, 0, K, R, t, 1ull << 63), 0);
 	assert_int_equal(iommu_dma_read(&dev, 0, buf, 2), -EFAULT);
 	unmap(0, K);

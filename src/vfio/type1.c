@@ -92,7 +92,6 @@ static int set_vaddr(struct vfio_type1 *t, uint64_t vaddr, uint64_t iova, uint64
 int vfio_type1_map(struct vfio_type1 *t, uint32_t flags, uint64_t vaddr, uint64_t iova,
 		   uint64_t size)
 {
-	bool new_vaddr = flags & VFIO_DMA_MAP_FLAG_VADDR;
 	unsigned prot = 0;
 	int ret;
 
@@ -100,14 +99,15 @@ int vfio_type1_map(struct vfio_type1 *t, uint32_t flags, uint64_t vaddr, uint64_
 		prot |= IOMMU_READ;
 	if (flags & VFIO_DMA_MAP_FLAG_WRITE)
 		prot |= IOMMU_WRITE;
-	ret = ioas_check_map(iova, vaddr, size, new_vaddr ? IOMMU_READ : prot);
+	if (!(flags & VFIO_DMA_MAP_FLAG_VADDR))
+		return vfio_ioas_map(t->ioas, iova, vaddr, size, prot);
+	ret = ioas_check_map(iova, vaddr, size, IOMMU_READ);
 	if (ret)
 		return ret;
-	if (new_vaddr && prot)
+	if (prot)
 		return -EINVAL;
 	pthread_mutex_lock(&t->ioas->lock);
-	ret = new_vaddr ? set_vaddr(t, vaddr, iova, size)
-			: ioas_map(t->ioas, iova, vaddr, size, prot, NULL, 0);
+	ret = set_vaddr(t, vaddr, iova, size);
 	pthread_mutex_unlock(&t->ioas->lock);
 	return ret;
 }

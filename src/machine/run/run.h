@@ -53,6 +53,8 @@ int run_reset_methods(const char *run_dir, const char *addr,
  * group, and "all" if all may use them.
  */
 #define RUN_NOIOMMU "noiommu"
+/* The socket of a run whose devices are in a process of their own (far/wire.h). */
+#define RUN_OWN "claims/own"
 /* In the run directory: where what the view had of devices that were removed waits. */
 #define RUN_REMOVED "removed"
 /* True if the run directory has @name. */

@@ -303,7 +303,7 @@ int vu_file_direct(struct vu_server_client *c, int fd, unsigned prot, struct dma
 	} else {
 		ret = add(c, fd, &st, &f);
 		if (!ret)
-			f->target = iommu_target_new_file(c->name, f->fd);
+			f->target = iommu_target_new_file(c->name, f->fd, false);
 	}
 	if (ret)
 		return ret;

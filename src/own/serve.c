@@ -1,0 +1,89 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* own/serve.c: the socket on which processes say hello, and the life of what serves them. */
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <stdio.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#include "base/sys.h"
+#include "own/internal.h"
+
+int own_listen(const char *run_dir)
+{
+	struct sockaddr_un a = { .sun_family = AF_UNIX };
+	int dir, fd, rc;
+	mode_t mask;
+
+	fd = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0);
+	if (fd < 0)
+		return -errno;
+	/* the directory by a descriptor: a path has no more than 107 bytes in an address */
+	dir = open(run_dir, O_PATH | O_DIRECTORY | O_CLOEXEC);
+	rc = dir < 0 ? -errno : 0;
+	if (!rc) {
+		snprintf(a.sun_path, sizeof(a.sun_path), "/proc/self/fd/%d/" FAR_SOCKET, dir);
+		/* nobody else may connect, at no moment */
+		mask = umask(0177);
+		rc = bind(fd, (struct sockaddr *)&a, sizeof(a)) || listen(fd, 64) ? -errno : 0;
+		umask(mask);
+		close(dir);
+	}
+	if (!rc)
+		return fd;
+	close(fd);
+	return rc;
+}
+
+#define ASK_MS 1000
+
+/* Take in a process that comes, in at most @ms. True: the other end of @until is closed. */
+static bool wait_for_one(struct own *o, int listener, int until, int ms)
+{
+	struct pollfd p[] = { { .fd = listener, .events = POLLIN }, { .fd = until } };
+	int fd;
+
+	if (poll(p, ARRAY_SIZE(p), ms) < 0 || !p[0].revents)
+		return p[1].revents;
+	fd = accept4(listener, NULL, NULL, SOCK_CLOEXEC);
+	if (fd >= 0)
+		own_link_start(o, fd);
+	else if (errno != EINTR && errno != ECONNABORTED)
+		/* EMFILE and its kin: those that are here may go */
+		poll(NULL, 0, 10);
+	return false;
+}
+
+int own_serve(struct machine *m, int listener, int until, bool (*needed)(void *arg), void *arg)
+{
+	struct own o = { .m = m,
+			 .lock = PTHREAD_MUTEX_INITIALIZER,
+			 .gone = PTHREAD_COND_INITIALIZER };
+	struct own_link *l;
+	int rc;
+
+	o.fds = (struct uapi_fds){ .fget = own_fget, .install = own_install, .arg = &o };
+	CDS_INIT_LIST_HEAD(&o.processes);
+	CDS_INIT_LIST_HEAD(&o.links);
+	rc = own_files_init(&o.files);
+	if (rc)
+		return report_err("own-serve", WHO, rc, "inotify_init1: %m");
+	while (!wait_for_one(&o, listener, until, -1))
+		;
+	while (needed(arg))
+		wait_for_one(&o, listener, -1, ASK_MS);
+	/* nobody calls any more but who is stuck in a call: its link is cut */
+	pthread_mutex_lock(&o.lock);
+	cds_list_for_each_entry(l, &o.links, node)
+		shutdown(l->fd, SHUT_RDWR);
+	while (!cds_list_empty(&o.links))
+		pthread_cond_wait(&o.gone, &o.lock);
+	pthread_mutex_unlock(&o.lock);
+	own_files_fini(&o.files);
+	pthread_mutex_destroy(&o.lock);
+	pthread_cond_destroy(&o.gone);
+	return 0;
+}

@@ -1,0 +1,44 @@
+#!/bin/bash
+# SPDX-License-Identifier: BSD-3-Clause
+# own.sh: devices in a process of their own (process=own), which several processes use at once as
+# with the kernel: children, programs behind an exec, processes that got descriptors. User-level drivers
+# and the client of tests/oracle must say what they say with the device inside of them. DPDK's
+# secondary processes, where there are huge pages for them.
+set -uo pipefail
+# shellcheck source=tests/lib/part.sh
+. "$(dirname "$0")/lib/part.sh"
+own() { timeout 300 "$build/uvfio" run --memlock unlimited --log-file "$tmp/log" "$@"; }
+
+own --device edu,process=own -- "$build/test/own_client" >"$tmp/said" 2>&1
+cases "$tmp/said" "" ""
+
+# ---- the same answers as in the program ----
+truncate -s 64M "$tmp/image"
+declare -A spec=([nvme]="nvme,image=$tmp/image" [igb]=igb)
+for d in nvme igb; do
+	timeout 300 "$build/uvfio" run --memlock unlimited --log none --device "${spec[$d]}" -- "$build/test/${d}_driver" check 0000:01:00.0 >"$tmp/in" 2>&1
+	own --device "${spec[$d]},process=own" -- "$build/test/${d}_driver" check 0000:01:00.0 >"$tmp/own" 2>&1
+	same "the $d driver ends well" 0 $?
+	same "and its $(wc -l <"$tmp/in") answers are those of a device in its process" "" "$(diff "$tmp/in" "$tmp/own" | head -n 20)"
+done
+
+# ---- the process itself ----
+cat >"$tmp/script" <<'END'
+exec 3<>/dev/vfio/1
+for p in /proc/[0-9]*; do
+	grep -qaF "own-process" "$p/cmdline" && grep -qaF "$UVFIO_RUN_DIR" "$p/cmdline" && kill -9 "${p#/proc/}"
+done 2>/dev/null
+exec 4<>/dev/vfio/1
+END
+: >"$tmp/log"
+own --device edu,process=own -- bash "$tmp/script" >"$tmp/said" 2>&1
+has "when their process is killed the answer is ENODEV" "No such device" "$tmp/said"
+has "and a line says so" "the process that has the run's devices does not answer"
+
+for wrong in "edu,process=mine|process=mine: write own or program" "nvme,process=own,migration=on|not with migration=on"; do
+	has "refused: --device ${wrong%|*}" "${wrong#*|}" <("$build/uvfio" run --device "${wrong%|*}" -- true 2>&1)
+done
+has "all devices of a run, or none" "for all devices of a run, or for none" <("$build/uvfio" run --device edu,process=own --device edu -- true 2>&1)
+has "not with the interface of 2010" "not with --abi v3" <("$build/uvfio" run --abi v3 --device edu,process=own -- true 2>&1)
+has "not without an IOMMU" "not with --noiommu" <("$build/uvfio" run --noiommu all --device edu,process=own -- true 2>&1)
+counts
