@@ -87,7 +87,8 @@ void vu_ring_free(struct vu_ring *r);
  * @post: a write whose success nobody waits for
  *
  * Return: 0; the server's error; VU_RING_BUSY: no lane is free, or it would take longer than by the
- * socket: go there, after vu_ring_flush(); -ETIMEDOUT, or why the connection is dead: then the ring is, too.
+ * socket: go there, after vu_ring_flush(); -ETIMEDOUT, or why the connection is dead: then the ring
+ * is, too.
  */
 #define VU_RING_BUSY 1
 int vu_ring_access(struct vu_ring *r, uint32_t region, uint64_t offset, void *buf, uint32_t count,

@@ -232,7 +232,7 @@ free:
 
 void vu_ring_server_free(struct vu_ring_server *r)
 {
-	const struct timespec soon = { .tv_nsec = 1000000 };
+	const struct timespec soon = { .tv_nsec = 50000 };
 
 	if (!r)
 		return;
