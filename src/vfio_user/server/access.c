@@ -84,3 +84,41 @@ int vu_region_write(struct vu_server_client *c, struct vu_message *m)
 		ret = vu_access(c, &a, m->data + sizeof(a), true);
 	return ret ? ret : vu_reply(c, m, &a, sizeof(a));
 }
+
+/* All of it is looked at before the first write is done. */
+static int check_multi(const struct vu_server_client *c, const struct vu_message *m, uint64_t n)
+{
+	struct vu_write w;
+
+	if ((m->len - sizeof(n)) % sizeof(w) || (m->len - sizeof(n)) / sizeof(w) != n)
+		return -EINVAL;
+	for (uint64_t i = 0; i < n; i++) {
+		const struct vu_region_access *a;
+
+		memcpy(&w, m->data + sizeof(n) + i * sizeof(w), sizeof(w));
+		a = &(struct vu_region_access){ w.offset, w.region, w.count };
+		if (w.count > sizeof(w.data) || check(c, a))
+			return -EINVAL;
+	}
+	return 0;
+}
+
+int vu_write_multi(struct vu_server_client *c, struct vu_message *m)
+{
+	uint64_t n, done;
+	int ret;
+
+	if (!c->caps.write_multiple)
+		return -ENOSYS;
+	memcpy(&n, m->data, sizeof(n));
+	ret = check_multi(c, m, n);
+	for (done = 0; done < n && !ret; done++) {
+		struct vu_region_access a;
+		struct vu_write w;
+
+		memcpy(&w, m->data + sizeof(n) + done * sizeof(w), sizeof(w));
+		a = (struct vu_region_access){ w.offset, w.region, w.count };
+		ret = access_region(c, &a, w.data, true);
+	}
+	return ret ? ret : vu_reply(c, m, &n, sizeof(n));
+}

@@ -102,10 +102,12 @@ static struct vu_caps our_caps(const struct vu_server *s)
 	caps.max_dma_maps = s->cfg.limits.max_dma_maps;
 	caps.pgsizes = PAGE_SIZE_4K;
 	caps.ring = true;
+	caps.write_multiple = true;
 	caps.twin_socket = true;
 	caps.sparse_mmap_fds = true;
 	caps.migration = s->cfg.dev->migrate;
 	caps.mig_pgsize = PAGE_SIZE_4K;
+	caps.mig_max_bitmap = s->cfg.limits.max_data;
 	return caps;
 }
 

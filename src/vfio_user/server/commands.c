@@ -24,7 +24,7 @@ static const struct command {
 	[VU_DMA_WRITE] = { "DMA_WRITE" },
 	[VU_DEVICE_RESET] = { "DEVICE_RESET", vu_reset, 0 },
 	[VU_DIRTY_PAGES] = { "DIRTY_PAGES" },
-	[VU_REGION_WRITE_MULTI] = { "REGION_WRITE_MULTI" },
+	[VU_REGION_WRITE_MULTI] = { "REGION_WRITE_MULTI", vu_write_multi, sizeof(uint64_t) },
 	[VU_DEVICE_FEATURE] = { "DEVICE_FEATURE", vu_device_feature, sizeof(struct vu_feature) },
 	[VU_MIG_DATA_READ] = { "MIG_DATA_READ", vu_mig_data_read, sizeof(struct vu_mig_data) },
 	[VU_MIG_DATA_WRITE] = { "MIG_DATA_WRITE", vu_mig_data_write, sizeof(struct vu_mig_data) },

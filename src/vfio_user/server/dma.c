@@ -3,6 +3,7 @@
  * vfio_user/server/dma.c: the client's memory: what it maps and unmaps becomes mappings of an
  * address space, in which the device is.
  */
+#include "vfio/dma_log.h"
 #include "vfio_user/server/internal.h"
 
 struct dma_map {
@@ -170,6 +171,63 @@ static int unmap(struct vu_server_client *c, uint64_t first, uint64_t last)
 	return 0;
 }
 
+/* Check what is asked of an unmap, beside what there is. 0 or -EINVAL. */
+static int check_unmap(const struct vu_dma_unmap *d)
+{
+	if (d->argsz < sizeof(*d) || d->flags & ~(VU_UNMAP_ALL | VU_UNMAP_GET_DIRTY))
+		return -EINVAL;
+	if (d->flags & VU_UNMAP_ALL)
+		return d->addr || d->size || d->flags & VU_UNMAP_GET_DIRTY ? -EINVAL : 0;
+	if (!d->size || (d->addr | d->size) & (PAGE_SIZE_4K - 1) ||
+	    add_overflows(d->addr, d->size - 1))
+		return -EINVAL;
+	return 0;
+}
+
+/* Return the bytes of the bitmap of @length, in whole 64 bits; 0: no such page size. */
+static uint64_t bitmap_size(uint64_t length, uint64_t page_size)
+{
+	if (!is_pow2(page_size) || page_size < PAGE_SIZE_4K)
+		return 0;
+	return ((length - 1) / page_size / 64 + 1) * sizeof(uint64_t);
+}
+
+/*
+ * Unmap and tell what was written until then. The log has to be on, which is seen before anything
+ * is unmapped.
+ */
+static int unmap_dirty(struct vu_server_client *c, struct vu_message *m,
+		       const struct vu_dma_unmap *d)
+{
+	struct vu_bitmap b;
+	struct iovec iov[3] = { { (void *)d, sizeof(*d) }, { &b, sizeof(b) }, { NULL, 0 } };
+	int ret;
+
+	if (m->len < sizeof(*d) + sizeof(b))
+		return -EINVAL;
+	memcpy(&b, m->data + sizeof(*d), sizeof(b));
+	iov[2].iov_len = bitmap_size(d->size, b.pgsize);
+	if (!iov[2].iov_len || b.size < iov[2].iov_len ||
+	    d->argsz - sizeof(*d) < sizeof(b) + iov[2].iov_len)
+		return -EINVAL;
+	if (iov[2].iov_len > c->s->cfg.limits.max_data)
+		return -E2BIG;
+	iov[2].iov_base = calloc(1, iov[2].iov_len);
+	if (!iov[2].iov_base)
+		return -ENOMEM;
+	ret = vfio_dma_log_report(&c->open, d->addr, 0, b.pgsize, 0);
+	if (!ret)
+		ret = unmap(c, d->addr, d->addr + (d->size - 1));
+	if (!ret)
+		ret = vfio_dma_log_report(&c->open, d->addr, d->size, b.pgsize,
+					  (uintptr_t)iov[2].iov_base);
+	b.size = iov[2].iov_len;
+	if (!ret)
+		vu_conn_reply(c->conn, &m->header, 0, iov, 3, NULL, 0);
+	free(iov[2].iov_base);
+	return ret;
+}
+
 int vu_dma_unmap(struct vu_server_client *c, struct vu_message *m)
 {
 	struct vu_dma_unmap d;
@@ -177,20 +235,19 @@ int vu_dma_unmap(struct vu_server_client *c, struct vu_message *m)
 	int ret;
 
 	memcpy(&d, m->data, sizeof(d));
-	if (d.argsz < sizeof(d) || d.flags & ~VU_UNMAP_ALL)
-		return -EINVAL;
+	ret = check_unmap(&d);
+	if (ret)
+		return ret;
 	if (d.flags & VU_UNMAP_ALL) {
-		if (d.addr || d.size)
-			return -EINVAL;
-		if (c->num_maps && (ret = unmap(c, 0, UINT64_MAX)))
-			return ret;
-		return vu_reply(c, m, &d, sizeof(d));
+		ret = c->num_maps ? unmap(c, 0, UINT64_MAX) : 0;
+		return ret ? ret : vu_reply(c, m, &d, sizeof(d));
 	}
-	if (!d.size || (d.addr | d.size) & (PAGE_SIZE_4K - 1) || add_overflows(d.addr, d.size - 1))
-		return -EINVAL;
 	last = d.addr + (d.size - 1);
 	ret = check_range(c, d.addr, last);
-	if (!ret)
-		ret = unmap(c, d.addr, last);
+	if (ret)
+		return ret;
+	if (d.flags & VU_UNMAP_GET_DIRTY)
+		return unmap_dirty(c, m, &d);
+	ret = unmap(c, d.addr, last);
 	return ret ? ret : vu_reply(c, m, &d, sizeof(d));
 }

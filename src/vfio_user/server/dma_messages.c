@@ -2,8 +2,8 @@
 /*
  * vfio_user/server/dma_messages.c: memory that came without a descriptor: each access of the device
  * is a command to the client, and waits for its answer. The thread that waits reads the socket
- * meanwhile, whichever it is: commands of the client's that come first are kept until somebody takes
- * them. A client that does not answer in time is a fault of that access.
+ * meanwhile, whichever it is: commands of the client's that come first are kept until somebody
+ * takes them. A client that does not answer in time is a fault of that access.
  */
 #include <inttypes.h>
 
@@ -24,7 +24,7 @@ static int call(struct vu_server_client *c, uint64_t addr, uint8_t *buf, size_t 
 	ret = vu_conn_call(c->twin ? c->twin : c->conn, &call, &reply);
 	if (ret)
 		return ret;
-	/* the specification's reply to a write has a count of 32 bits, and that of all others of 64 */
+	/* the specification's reply to a write has a count of 32 bits, that of all others of 64 */
 	if (reply.len < sizeof(a.addr) + sizeof(uint32_t) ||
 	    (!write && reply.len != sizeof(a) + len))
 		ret = report_warn(REPORT_LIMITED("serve-dma-reply"), c->name, -EPROTO,

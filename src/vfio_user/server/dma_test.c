@@ -209,6 +209,59 @@ static void test_no_files_of_memory(void **state)
 	}
 }
 
+/* An unmap tells what was written until then. */
+static void test_unmap_dirty(void **state)
+{
+	struct {
+		struct vu_dma_unmap d;
+		struct vu_bitmap b;
+		uint64_t bitmap;
+	} m = { .d = { .argsz = sizeof(m),
+		       .flags = VU_UNMAP_GET_DIRTY,
+		       .addr = RAM,
+		       .size = 32 * K4 },
+		.b = { .pgsize = K4, .size = 8 } };
+	const size_t len = sizeof(m.d) + sizeof(m.b);
+	struct {
+		struct vu_feature f;
+		struct vu_log_start s;
+		uint64_t range[2];
+	} log = { { sizeof(log), VFIO_DEVICE_FEATURE_SET | VFIO_DEVICE_FEATURE_DMA_LOGGING_START },
+		  { .page_size = K4, .num_ranges = 1 },
+		  { RAM, 32 * K4 } };
+
+	close(fd);
+	test_server_end(&t);
+	test_server_begin(&t, "testdev,migration=on");
+	fd = client_new(&t);
+	client_enable(fd);
+
+	assert_int_equal(client_map(fd, RAM, 32 * K4, 0, RW, file, &r), 0);
+	assert_int_equal(client_map(fd, RAM + 32 * K4, K4, 0, RW, file, &r), 0);
+	assert_int_equal(client_call(fd, VU_DMA_UNMAP, &m, len, &r), EINVAL); /* it is off */
+	assert_int_equal(client_call(fd, VU_DEVICE_FEATURE, &log, sizeof(log), &r), 0);
+	assert_int_equal(client_dma(fd, RAM, RAM + 3 * K4, 8), 2);
+	/* no bitmap, no room for it, no such pages */
+	assert_int_equal(client_call(fd, VU_DMA_UNMAP, &m, sizeof(m.d), &r), EINVAL);
+	m.b.size = 7;
+	assert_int_equal(client_call(fd, VU_DMA_UNMAP, &m, len, &r), EINVAL);
+	m.b.size = 8;
+	m.d.argsz--;
+	assert_int_equal(client_call(fd, VU_DMA_UNMAP, &m, len, &r), EINVAL);
+	m.d.argsz++;
+	m.b.pgsize = 0;
+	assert_int_equal(client_call(fd, VU_DMA_UNMAP, &m, len, &r), EINVAL);
+	m.b.pgsize = K4;
+	assert_int_equal(client_call(fd, VU_DMA_UNMAP, &m, len, &r), 0);
+	assert_int_equal(r.len, sizeof(m));
+	memcpy(&m, r.data, sizeof(m));
+	assert_int_equal(m.d.size, 32 * K4);
+	assert_int_equal(m.b.size, 8);
+	assert_int_equal(m.bitmap, 1u << 3);
+	assert_int_equal(client_unmap(fd, RAM, 32 * K4, 0, &r), ENOENT);
+	assert_int_equal(client_unmap(fd, RAM + 32 * K4, K4, 0, &r), 0);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -222,6 +275,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_file_that_is_cut_off, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_rights_of_files, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_no_files_of_memory, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_unmap_dirty, setup, teardown),
 	};
 
 	return cmocka_run_group_tests_name("vfio_user server: memory", tests, NULL, NULL);

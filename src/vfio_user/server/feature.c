@@ -110,14 +110,20 @@ void vu_migration_end(struct vu_server_client *c)
 
 static int log_start(struct request *r)
 {
-	struct vfio_device_feature_dma_logging_range *ranges;
+	struct vfio_device_feature_dma_logging_range *ranges,
+		all = { .length = 1ull << IOMMU_IOVA_BITS };
 	struct vu_log_start start;
 	uint64_t page_size;
 	int ret;
 
 	memcpy(&start, r->data, sizeof(start));
-	if (!start.num_ranges)
-		return -EINVAL;
+	page_size = start.page_size;
+	if (!start.num_ranges) {
+		/* all writes, of which larger pages are noted */
+		ret = vfio_dma_log_start(&r->c->open, &all, 1, &page_size);
+		start.page_size = page_size;
+		return ret ? ret : answer(r, &start, sizeof(start), NULL, 0);
+	}
 	if (start.num_ranges > VFIO_DMA_LOG_RANGES)
 		return -E2BIG;
 	if (r->len - sizeof(start) < start.num_ranges * sizeof(*ranges))
@@ -126,7 +132,6 @@ static int log_start(struct request *r)
 	if (!ranges)
 		return -ENOMEM;
 	memcpy(ranges, r->data + sizeof(start), start.num_ranges * sizeof(*ranges));
-	page_size = start.page_size;
 	ret = vfio_dma_log_start(&r->c->open, ranges, start.num_ranges, &page_size);
 	start.page_size = page_size;
 	if (!ret)

@@ -145,6 +145,50 @@ static void test_posted_writes(void **state)
 	assert_int_equal(client_get(fd, REGS, TD_ID), TD_ID_VALUE);
 }
 
+static void test_write_multi(void **state)
+{
+	struct {
+		uint64_t n;
+		struct vu_write w[3];
+	} m = { 3,
+		{ { TD_SCRATCH32, REGS, 4, { 1, 2, 3, 4 } },
+		  { TD_SCRATCH64, REGS, 8, { 1, 0, 0, 0, 0, 0, 0, 8 } },
+		  { TD_SCRATCH8, REGS, 1, { 0x55 } } } };
+	uint64_t v;
+
+	/* who has not said that it would */
+	assert_int_equal(client_call(fd, VU_REGION_WRITE_MULTI, &m, sizeof(m), &r), ENOSYS);
+	close(fd);
+	fd = client_connect(&t);
+	assert_int_equal(client_version(fd, "{\"write_multiple\":true}", &r), 0);
+	assert_non_null(strstr((char *)r.data + 4, "\"write_multiple\":true"));
+	client_enable(fd);
+	assert_int_equal(client_call(fd, VU_REGION_WRITE_MULTI, &m, sizeof(m), &r), 0);
+	assert_int_equal(r.len, sizeof(m.n));
+	memcpy(&v, r.data, sizeof(v));
+	assert_int_equal(v, 3);
+	assert_int_equal(client_get(fd, REGS, TD_SCRATCH32), 0x04030201);
+	assert_int_equal(client_read(fd, REGS, TD_SCRATCH64, &v, 8, &r), 0);
+	assert_int_equal(v, 0x0800000000000001);
+	/* posted, as QEMU sends it */
+	m.w[0].data[0] = 9;
+	client_send(fd, 1, VU_REGION_WRITE_MULTI, VU_FLAG_NO_REPLY, &m, sizeof(m), NULL, 0);
+	assert_int_equal(client_get(fd, REGS, TD_SCRATCH32), 0x04030209);
+	/* all of it is right, or nothing is done */
+	m.w[0].data[0] = 7;
+	m.w[2].count = 9;
+	assert_int_equal(client_call(fd, VU_REGION_WRITE_MULTI, &m, sizeof(m), &r), EINVAL);
+	m.w[2].count = 1;
+	m.w[2].region = 99;
+	assert_int_equal(client_call(fd, VU_REGION_WRITE_MULTI, &m, sizeof(m), &r), EINVAL);
+	m.n = UINT64_MAX;
+	assert_int_equal(client_call(fd, VU_REGION_WRITE_MULTI, &m, sizeof(m), &r), EINVAL);
+	m.n = 2;
+	assert_int_equal(client_call(fd, VU_REGION_WRITE_MULTI, &m, sizeof(m), &r), EINVAL);
+	assert_int_equal(client_call(fd, VU_REGION_WRITE_MULTI, &m, 7, &r), EINVAL);
+	assert_int_equal(client_get(fd, REGS, TD_SCRATCH32), 0x04030209);
+}
+
 static void test_reset(void **state)
 {
 	client_enable(fd);
@@ -337,6 +381,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_accesses, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_bad_accesses, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_posted_writes, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_write_multi, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_reset, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_get_irq_info, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_msix, setup, teardown),

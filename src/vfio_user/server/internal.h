@@ -130,7 +130,7 @@ int vu_set_vectors(struct vu_server_client *c, const struct vu_set_irqs *set, co
 		   size_t len);
 int vu_access(struct vu_server_client *c, const struct vu_region_access *a, void *buf, bool write);
 /* access.c */
-vu_command_fn vu_region_write;
+vu_command_fn vu_region_write, vu_write_multi;
 bool vu_region_read(struct vu_server_client *c, struct vu_message *m); /* as vu_command_run() */
 /* dma.c */
 vu_command_fn vu_dma_map, vu_dma_unmap;
