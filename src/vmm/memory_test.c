@@ -425,7 +425,9 @@ static void pin_begin(void)
 	pin.ops = *v->ops;
 	pin.ops.attach = pin_attach;
 	pin.ops.detach = pin_detach;
-	pin.l = (struct vfio_ioas_listener){ pin_map, pin_unmap, pin_limits, { 0 } };
+	pin.l = (struct vfio_ioas_listener){ .map = pin_map,
+					     .unmap = pin_unmap,
+					     .limits = pin_limits };
 	pin.most = 10;
 	pin.end = 1ull << 39;
 	v->ops = &pin.ops;
