@@ -19,10 +19,10 @@
 #define EVENTFD (VFIO_IRQ_SET_DATA_EVENTFD | VFIO_IRQ_SET_ACTION_TRIGGER)
 
 int vm_set_irqs(struct uvfio_vm_device *dev, unsigned index, uint32_t flags, unsigned start,
-		unsigned count, const int32_t *fds)
+		unsigned count, const void *data)
 {
 	struct vfio_irq_set_args a = {
-		.flags = flags, .index = index, .start = start, .count = count, .data = fds
+		.flags = flags, .index = index, .start = start, .count = count, .data = data
 	};
 
 	return vfio_device_set_irqs(&dev->open, &a);
@@ -80,6 +80,7 @@ static int init_msix(struct uvfio_vm_device *dev)
 	irq->msix_count = (vm_config_copy(dev, cap + PCI_MSIX_FLAGS, 2) & PCI_MSIX_FLAGS_QSIZE) + 1;
 	irq->msix_max = info.count < irq->msix_count ? info.count : irq->msix_count;
 	irq->msix_noresize = info.flags & VFIO_IRQ_INFO_NORESIZE;
+	irq->msix_maskable = info.flags & VFIO_IRQ_INFO_MASKABLE;
 	/* the device's, whatever the guest is shown */
 	if (!vm_device_rw(dev, VFIO_PCI_CONFIG_REGION_INDEX, cap + PCI_MSIX_PBA, &pba, 4, false))
 		pba = PCI_MSIX_PBA_BIR; /* no BAR */

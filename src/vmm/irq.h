@@ -24,6 +24,7 @@ struct vm_vector {
 	bool irqfd;	  /* by an irqfd */
 	bool changed;	  /* its route, since the last commit */
 	bool in_vfio;	  /* the device has the eventfd */
+	bool masked;	  /* in_vfio, and masked in the device: vm_irq.msix_maskable */
 	uint64_t address; /* the message */
 	uint32_t data;
 };
@@ -56,6 +57,7 @@ struct vm_irq {
 	unsigned msix_max;   /* of these VFIO has so many */
 	unsigned msi_max;    /* vectors of MSI; 0: none */
 	bool msix_noresize;
+	bool msix_maskable;  /* the device masks vectors of MSI-X when it is told to: a server's */
 	unsigned in_vfio;    /* of MSI-X that is on: how many SET_IRQS switched on */
 	uint8_t *table;	     /* the guest's MSI-X table: msix_count * 16 bytes */
 	unsigned pba_bar;    /* where the device has its pending bits */
@@ -87,9 +89,12 @@ void vm_irq_describe(struct uvfio_vm_device *dev, FILE *f);
  */
 int vm_irq_listen(struct uvfio_vm_device *dev);
 void vm_irq_unlisten(struct uvfio_vm_device *dev);
-/* SET_IRQS of @count vectors from @start on; @flags are VFIO_IRQ_SET_*, @fds of DATA_EVENTFD. */
+/*
+ * SET_IRQS of @count vectors from @start on; @flags are VFIO_IRQ_SET_*, @data descriptors of
+ * DATA_EVENTFD, bytes of DATA_BOOL.
+ */
 int vm_set_irqs(struct uvfio_vm_device *dev, unsigned index, uint32_t flags, unsigned start,
-		unsigned count, const int32_t *fds);
+		unsigned count, const void *data);
 /* Make a new eventfd that does not block, beyond RLIMIT_NOFILE where it must be: it, or -errno. */
 int vm_eventfd(void);
 /* MSI or MSI-X went off, or could not be had: have INTx, if there is a pin. */

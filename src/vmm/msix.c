@@ -4,6 +4,9 @@
  * soon as the guest enables that, whatever is masked; a vector gets its eventfd in VFIO when it is
  * unmasked first, in any order, and keeps it. What one write of the guest changes is done
  * together: the routes by one commit, then the irqfds, then VFIO by one SET_IRQS.
+ *
+ * The kernel's VFIO does not mask vectors, so a masked one's messages wait in its eventfd. A server
+ * of vfio-user may do it: there they wait in the device, whose own pending bits are right then.
  */
 #include <errno.h>
 #include <linux/pci_regs.h>
@@ -171,7 +174,7 @@ static void grow(struct uvfio_vm_device *dev, unsigned count)
 		struct vm_vector *v = &irq->vectors[i];
 
 		irq->fds[i] = v->in_vfio || is_new(dev, i) ? v->eventfd : -1;
-		v->in_vfio = false;
+		v->in_vfio = v->masked = false;
 	}
 	while ((rc = set(dev, 0, count, irq->fds))) {
 		if (rc > 0 && (unsigned)rc < count)
@@ -213,6 +216,44 @@ static int switch_on(struct uvfio_vm_device *dev)
 	return rc > 0 ? -ENOSPC : rc;
 }
 
+/*
+ * Have the device mask those of the vectors from @first on to before @end that the guest masks, or
+ * unmask those that it does not and that are connected: by one call. One that cannot be masked has
+ * its messages wait in the eventfd; one that cannot be unmasked is tried again.
+ */
+static void tell_masks(struct uvfio_vm_device *dev, unsigned first, unsigned end, bool mask)
+{
+	struct vm_irq *irq = &dev->irq;
+	uint8_t *bools = (uint8_t *)irq->fds; /* the room is for larger ones */
+	unsigned from = end, to = first;
+	int rc;
+
+	if (!irq->msix_maskable)
+		return;
+	for (unsigned i = first; i < end; i++) {
+		const struct vm_vector *v = &irq->vectors[i];
+
+		bools[i] = v->in_vfio && v->masked != mask &&
+			   (mask ? !is_wanted(dev, i) : is_wanted(dev, i) && v->connected);
+		if (!bools[i])
+			continue;
+		from = from < i ? from : i;
+		to = i + 1;
+	}
+	if (from >= to)
+		return;
+	rc = vm_set_irqs(dev, VFIO_PCI_MSIX_IRQ_INDEX,
+			 VFIO_IRQ_SET_DATA_BOOL |
+				 (mask ? VFIO_IRQ_SET_ACTION_MASK : VFIO_IRQ_SET_ACTION_UNMASK),
+			 from, to - from, bools + from);
+	if (rc)
+		vm_warn("vmm-msix-mask", dev, rc, "MSI-X vectors %u to %u are not %s by the device",
+			from, to - 1, mask ? "masked" : "unmasked");
+	for (unsigned i = from; i < to && !rc; i++)
+		if (bools[i])
+			irq->vectors[i].masked = mask;
+}
+
 /* ---- what the guest changes ---- */
 
 /* Have a vector that the guest wants ready to be connected. */
@@ -237,6 +278,7 @@ static void update(struct uvfio_vm_device *dev, unsigned first, unsigned end)
 	struct vm_irq *irq = &dev->irq;
 	unsigned last = 0;
 
+	tell_masks(dev, first, end, true);
 	for (unsigned i = first; i < end; i++) {
 		if (is_wanted(dev, i))
 			prepare(dev, i);
@@ -251,10 +293,13 @@ static void update(struct uvfio_vm_device *dev, unsigned first, unsigned end)
 		if (is_new(dev, i))
 			last = i + 1;
 	}
-	if (irq->msix_noresize && last > irq->in_vfio)
+	if (irq->msix_noresize && last > irq->in_vfio) {
 		grow(dev, last);
-	else
+		tell_masks(dev, 0, irq->num_vectors, true);
+	} else {
 		give(dev, first, end);
+	}
+	tell_masks(dev, first, end, false);
 }
 
 /* Have MSI-X on; nothing else is. 0 or -errno. */
@@ -368,7 +413,8 @@ void vm_msix_table_write(struct uvfio_vm_device *dev, uint64_t offset, unsigned 
 }
 
 /*
- * Return the device's own pending bits: of vectors that VFIO has not got, which it keeps masked.
+ * Return the device's own pending bits: of vectors that VFIO has not got, which it keeps masked,
+ * and of those that it was told to mask.
  */
 static uint64_t device_pending(struct uvfio_vm_device *dev, unsigned first)
 {
@@ -389,7 +435,7 @@ static uint64_t pending(struct uvfio_vm_device *dev, unsigned first)
 	n = n > 64 ? 64 : n;
 	waiting = vm_vectors_waiting(dev, first, n);
 	for (unsigned i = 0; i < n; i++)
-		if (!dev->irq.vectors[first + i].in_vfio)
+		if (!dev->irq.vectors[first + i].in_vfio || dev->irq.vectors[first + i].masked)
 			masked |= 1ull << i;
 	return masked ? waiting | (device_pending(dev, first) & masked) : waiting;
 }

@@ -112,6 +112,90 @@ static void test_pending(void **state)
 	}
 }
 
+static void maskable(void)
+{
+	f->irq[VFIO_PCI_MSIX_IRQ_INDEX].flags |= VFIO_IRQ_INFO_MASKABLE;
+}
+
+static void maskable_noresize(void)
+{
+	maskable();
+	noresize();
+}
+
+/* Where the device masks vectors, what waits is its own pending bit, and comes once. */
+static void test_masked_by_device(void **state)
+{
+	for (int b = 0; b < 4; b++) {
+		unsigned calls;
+
+		begin(b & 1, b & 2 ? maskable_noresize : maskable);
+		msix_control(ON);
+		for (unsigned i = 3; i < 6; i++) {
+			entry_fill(i);
+			entry_mask(i, false);
+		}
+		entry_mask(4, true);
+		assert_true(f->vector_masked[4]);
+		for (unsigned i = 3; i < 6; i++) {
+			SEND_MSIX(i);
+			SEND_MSIX(i);
+		}
+		assert_int_equal(collect(), 2);
+		assert_int_equal(f->bar[4][FAKE_PBA], 1 << 4);
+		assert_int_equal(pba_read(0, 8), 1 << 4);
+		/* all, and back: one call each, and none for what does not change */
+		calls = f->calls;
+		msix_control(ON | MASKED);
+		assert_int_equal(f->calls, calls + 1);
+		entry_mask(5, true);
+		assert_int_equal(f->calls, calls + 1);
+		SEND_MSIX(3);
+		SEND_MSIX(5);
+		assert_int_equal(collect(), 0);
+		assert_int_equal(f->bar[4][FAKE_PBA], 7 << 3);
+		msix_control(ON);
+		assert_int_equal(f->calls, calls + 2);
+		assert_int_equal(collect(), 1);
+		assert_int_equal(m->data, 3);
+		assert_int_equal(pba_read(0, 8), 6 << 3);
+		/* more vectors come: where all are set anew for that, masks are, too */
+		entry_fill(9);
+		entry_mask(9, false);
+		assert_true(f->vector_masked[4] && f->vector_masked[5] && !f->vector_masked[9]);
+		entry_mask(4, false);
+		entry_mask(5, false);
+		assert_int_equal(collect(), 2);
+		assert_int_equal(pba_read(0, 8), 0);
+		/* the device does not do it: the eventfd keeps the message, as the kernel's */
+		log_set(-1, LOG_NONE);
+		f->fail_in = 1;
+		entry_mask(3, true);
+		SEND_MSIX(3);
+		assert_int_equal(collect(), 0);
+		assert_int_equal(pba_read(0, 8), 1 << 3);
+		entry_mask(3, false);
+		assert_int_equal(collect(), 1);
+		/* nor unmask: at the next time */
+		entry_mask(3, true);
+		SEND_MSIX(3);
+		f->fail_in = 1;
+		entry_mask(3, false);
+		log_set(2, LOG_ERR);
+		assert_int_equal(collect(), 0);
+		assert_int_equal(pba_read(0, 8), 1 << 3);
+		entry_mask(3, false);
+		assert_int_equal(collect(), 1);
+		/* off and on: the masks are the guest's again */
+		entry_mask(4, true);
+		msix_control(0);
+		msix_control(ON);
+		SEND_MSIX(5);
+		assert_int_equal(collect(), 1);
+		finish();
+	}
+}
+
 /* 64 vectors under the function mask, as a guest begins, are one commit, one call (test 59) */
 static void test_batch(void **state)
 {
@@ -458,7 +542,7 @@ int main(void)
 		cmocka_unit_test(test_routes_stay), cmocka_unit_test(test_access),
 		cmocka_unit_test(test_qword),	    cmocka_unit_test(test_both),
 		cmocka_unit_test(test_no_bypass),   cmocka_unit_test(test_describe),
-		cmocka_unit_test(test_open_files),
+		cmocka_unit_test(test_open_files),  cmocka_unit_test(test_masked_by_device),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -52,6 +52,7 @@ struct fake {
 	bool masked, line;			 /* of INTx */
 	int unmask_fd;				 /* or -1 */
 	bool needs_eventfd;			 /* -1 switches nothing on */
+	bool vector_masked[FAKE_VECTORS];	 /* of MSI-X; what comes then is in the PBA */
 	unsigned calls;				 /* of set_irqs */
 	unsigned fail_in;			 /* the call that fails, from now on; 0: none */
 };
@@ -86,7 +87,9 @@ static inline void fake_signal(struct fake *f, unsigned index, unsigned vector)
 {
 	const uint64_t one = 1;
 
-	if (f->fd[index][vector] >= 0)
+	if (index == VFIO_PCI_MSIX_IRQ_INDEX && f->vector_masked[vector])
+		f->bar[4][FAKE_PBA + vector / 8] |= (uint8_t)(1u << vector % 8);
+	else if (f->fd[index][vector] >= 0)
 		sys_write(f->fd[index][vector], &one, sizeof(one));
 }
 
@@ -149,11 +152,38 @@ static inline void fake_off(struct fake *f)
 	/* as uvfio's, and not as the kernel's: it forgets the other eventfd when it is told to */
 	f->type = -1;
 	f->on = 0;
+	memset(f->vector_masked, 0, sizeof(f->vector_masked));
+}
+
+/* ACTION_MASK and UNMASK of vectors, of a device that is MASKABLE there. */
+static inline int fake_mask_vectors(struct fake *f, const struct vfio_irq_set_args *a, bool mask)
+{
+	const uint8_t *bools = a->data;
+
+	if (f->type != (int)a->index || !(f->irq[a->index].flags & VFIO_IRQ_INFO_MASKABLE))
+		return -EINVAL;
+	assert_true(a->flags & VFIO_IRQ_SET_DATA_BOOL && a->count);
+	for (unsigned i = 0; i < a->count; i++) {
+		uint8_t *pending = &f->bar[4][FAKE_PBA + (a->start + i) / 8];
+		uint8_t bit = (uint8_t)(1u << (a->start + i) % 8);
+
+		if (!bools[i])
+			continue;
+		assert_int_not_equal(f->vector_masked[a->start + i], mask);
+		f->vector_masked[a->start + i] = mask;
+		if (!mask && *pending & bit) {
+			*pending &= (uint8_t)~bit;
+			fake_signal(f, a->index, a->start + i);
+		}
+	}
+	return 0;
 }
 
 /* INTx: mask, unmask, the eventfd that unmasks. */
 static inline int fake_mask(struct fake *f, const struct vfio_irq_set_args *a, uint32_t action)
 {
+	if (a->index == VFIO_PCI_MSIX_IRQ_INDEX)
+		return fake_mask_vectors(f, a, action == VFIO_IRQ_SET_ACTION_MASK);
 	if (a->index || f->type || a->count != 1)
 		return -EINVAL;
 	if (a->flags & VFIO_IRQ_SET_DATA_EVENTFD) {
