@@ -234,10 +234,20 @@ static void test_registers(void **state)
 	for (unsigned i = 0; i < TEST_BAR; i++)
 		big[i] = (uint8_t)(i * 7);
 	/* in pieces that the server takes, and no further than the region */
-	assert_int_equal(vfio_device_rw(&w->o, 0, 0, big, TEST_BAR, true), TEST_BAR);
+	assert_int_equal(vfio_device_rw(&w->o, 2, 0, big, TEST_BAR, true), TEST_BAR);
 	assert_int_equal(test_count(&w->t, VU_REGION_WRITE), TEST_BAR / 4096);
-	assert_int_equal(vfio_device_rw(&w->o, 0, 0, back, TEST_BAR, false), TEST_BAR);
+	assert_int_equal(vfio_device_rw(&w->o, 2, 0, back, TEST_BAR, false), TEST_BAR);
 	assert_memory_equal(big, back, TEST_BAR);
+	/* the MSI-X table, of 0x80 bytes, is vfio-pci's: ones, and what is written goes nowhere */
+	assert_int_equal(vfio_device_rw(&w->o, 0, 0, big, TEST_BAR, true), TEST_BAR);
+	assert_int_equal(vfio_device_rw(&w->o, 0, 0, back, TEST_BAR, false), TEST_BAR);
+	assert_memory_equal(big, back, K);
+	assert_memory_equal(big + K + 0x80, back + K + 0x80, K - 0x80);
+	for (unsigned i = 0; i < 0x80; i++)
+		assert_int_equal(back[K + i], 0xff);
+	v = 0;
+	assert_int_equal(vfio_device_mmio(&w->o, 0, K, 8, &v, false), 0);
+	assert_true(v == 0);
 	assert_int_equal(vfio_device_rw(&w->o, 0, TEST_BAR - 4, back, 64, false), 4);
 	assert_int_equal(vfio_device_rw(&w->o, 0, TEST_BAR, back, 4, false), -EINVAL);
 
@@ -346,12 +356,20 @@ static void test_irqs(void **state)
 	assert_int_equal(test_count(&w->t, VU_DEVICE_SET_IRQS) - before, 1);
 	assert_true(fire(w, VFIO_PCI_MSIX_IRQ_INDEX, 2) && came(bad));
 	fds[2] = bad;
-	/* none is set if one is no eventfd */
+	/* one that is no eventfd costs those before it, and its own vector, as in the kernel */
 	bad = w->t.listener;
 	assert_int_equal(set_irqs(w, EVENTFD, VFIO_PCI_MSIX_IRQ_INDEX, 3, 1, &bad), -EINVAL);
-	bad = 9999;
-	assert_int_equal(set_irqs(w, EVENTFD, VFIO_PCI_MSIX_IRQ_INDEX, 3, 1, &bad), -EBADF);
-	assert_true(fire(w, VFIO_PCI_MSIX_IRQ_INDEX, 3) && came(fds[3]));
+	assert_false(fire(w, VFIO_PCI_MSIX_IRQ_INDEX, 3));
+	bad = fds[5];
+	fds[5] = 9999;
+	assert_int_equal(set_irqs(w, EVENTFD, VFIO_PCI_MSIX_IRQ_INDEX, 4, 2, &fds[4]), -EBADF);
+	fds[5] = bad;
+	assert_false(fire(w, VFIO_PCI_MSIX_IRQ_INDEX, 4) || fire(w, VFIO_PCI_MSIX_IRQ_INDEX, 5));
+	assert_true(fire(w, VFIO_PCI_MSIX_IRQ_INDEX, 0) && came(fds[0]));
+	/* what only a monitor's guest masks */
+	assert_int_equal(set_irqs(w, VFIO_IRQ_SET_DATA_NONE | VFIO_IRQ_SET_ACTION_MASK,
+				  VFIO_PCI_MSIX_IRQ_INDEX, 0, 1, NULL),
+			 -ENOTTY);
 	assert_int_equal(set_irqs(w, NONE, VFIO_PCI_MSIX_IRQ_INDEX, 0, 0, NULL), 0);
 	assert_false(fire(w, VFIO_PCI_MSIX_IRQ_INDEX, 3));
 	/* INTx that its server cannot mask */

@@ -16,16 +16,26 @@ static int reset(struct vfio_device *dev)
 {
 	struct vu_client *c = to_client(dev);
 	const struct vu_request r = { .command = VU_DEVICE_RESET };
+	struct vu_kept kept;
 	int rc;
 
 	if (vu_session_is_lost(c->session))
 		return -ENOTTY;
+	vu_face_keep(c, c->session, &kept);
 	rc = vu_session_do(c->session, &r);
 	if (!rc) {
-		vu_face_restore(c, c->session);
+		vu_face_give_back(c, c->session, &kept);
 		vfio_migrate_reset(dev);
 	}
 	return rc;
+}
+
+/* By the host, or with others of its slot. One that is not open is reset by its next open. */
+static int host_reset(struct vfio_device *dev)
+{
+	if (!(dev->flags & VFIO_DEVICE_FLAGS_RESET))
+		return -ENOTTY;
+	return to_client(dev)->session ? reset(dev) : 0;
 }
 
 /* Have the device be as it is for a new user: 0 or -errno, with @why. */
@@ -112,6 +122,8 @@ static const struct vfio_device_ops ops = {
 	.mmio = vu_client_mmio,
 	.set_irqs = vu_client_set_irqs,
 	.reset = reset,
+	.host_reset = host_reset,
+	.slot_reset = host_reset,
 	.ioeventfd = vu_client_ioeventfd,
 	.request = vu_client_request,
 };

@@ -81,7 +81,7 @@ static int send_unmap(struct vu_session *s, uint64_t iova, uint64_t size)
 static int map_piece(struct vu_client *c, struct piece *p, int fd, uint64_t offset, uint64_t vaddr)
 {
 	struct vu_dma *d = &c->dma;
-	int rc = -EINVAL;
+	int rc;
 
 	if (p->how == BY_MMAP) {
 		rc = send_map(d->s, p, fd, offset);
@@ -93,8 +93,7 @@ static int map_piece(struct vu_client *c, struct piece *p, int fd, uint64_t offs
 		rc = send_map(d->s, p, d->self, vaddr);
 		if (!rc || vu_session_is_lost(d->s))
 			return rc;
-		if (rc == -EINVAL &&
-		    send_map(d->s, &(struct piece){ p->node, p->prot, BY_MESSAGES }, -1, 0) == 0) {
+		if (send_map(d->s, &(struct piece){ p->node, p->prot, BY_MESSAGES }, -1, 0) == 0) {
 			d->no_file = true;
 			p->how = BY_MESSAGES;
 			report_info("vfio-user-dma-messages", c->vdev.name, 0,

@@ -108,20 +108,30 @@ int vu_face_msix_table(struct vu_client *c)
 	return bar;
 }
 
-bool vu_face_touches_msix(struct vu_client *c, uint32_t bar, uint64_t pos, uint64_t size)
+void vu_face_msix_bounds(struct vu_client *c, uint32_t bar, uint64_t *start, uint64_t *end)
 {
-	uint64_t start = 0, end = 0;
+	unsigned at;
+
+	*start = *end = 0;
+	pthread_mutex_lock(&c->config_lock);
+	at = find_cap(c->config, PCI_CAP_ID_MSIX);
+	if (at && (get(c->config, at + PCI_MSIX_TABLE, 4) & PCI_MSIX_TABLE_BIR) == bar) {
+		*start = get(c->config, at + PCI_MSIX_TABLE, 4) & PCI_MSIX_TABLE_OFFSET;
+		*end = *start +
+		       16ull * ((get(c->config, at + PCI_MSIX_FLAGS, 2) & PCI_MSIX_FLAGS_QSIZE) +
+				1);
+	}
+	pthread_mutex_unlock(&c->config_lock);
+}
+
+unsigned vu_face_msix_flags(struct vu_client *c)
+{
 	unsigned at;
 
 	pthread_mutex_lock(&c->config_lock);
 	at = find_cap(c->config, PCI_CAP_ID_MSIX);
-	if (at && (get(c->config, at + PCI_MSIX_TABLE, 4) & PCI_MSIX_TABLE_BIR) == bar) {
-		start = get(c->config, at + PCI_MSIX_TABLE, 4) & PCI_MSIX_TABLE_OFFSET;
-		end = start +
-		      16ull * ((get(c->config, at + PCI_MSIX_FLAGS, 2) & PCI_MSIX_FLAGS_QSIZE) + 1);
-	}
 	pthread_mutex_unlock(&c->config_lock);
-	return pos < end && pos + size > start;
+	return at ? at + PCI_MSIX_FLAGS : 0;
 }
 
 /* ---- firmware's part ---- */
@@ -212,23 +222,60 @@ void vu_face_note(struct vu_client *c, uint64_t pos, const void *buf, size_t cou
 	pthread_mutex_unlock(&c->config_lock);
 }
 
-/* Write @size bytes of what firmware set to the device, unless it has them. An error: it stays. */
-static void restore(struct vu_client *c, struct vu_session *s, unsigned off, unsigned size)
+/* True if the register of BAR @i is one: of a BAR, or the upper half of one. */
+static bool is_register(const struct vu_client *c, unsigned i)
 {
-	uint32_t want = vu_client_config_read(c, off, size), has = 0;
+	return c->bars[i].size || (i && i < ROM && c->bars[i - 1].flags & UVFIO_BAR_64);
+}
 
-	if (vu_region_rw(s, CONFIG, off, &has, size, false) == size && has != want)
-		vu_region_rw(s, CONFIG, off, &want, size, true);
+void vu_face_keep(struct vu_client *c, struct vu_session *s, struct vu_kept *kept)
+{
+	memset(kept, 0, sizeof(*kept));
+	for (unsigned i = 0; i < VU_CLIENT_BARS; i++)
+		if (is_register(c, i))
+			vu_region_rw(s, CONFIG, bar_register(i), &kept->bars[i], 4, false);
+	vu_region_rw(s, CONFIG, PCI_INTERRUPT_LINE, &kept->line, 1, false);
+	vu_region_rw(s, CONFIG, PCI_COMMAND, &kept->command, 2, false);
+}
+
+/* Write @size bytes back, unless they are there. */
+static void put_back(struct vu_session *s, unsigned off, const void *want, unsigned size)
+{
+	uint32_t has = 0, v = 0;
+
+	memcpy(&v, want, size);
+	if (vu_region_rw(s, CONFIG, off, &has, size, false) == size && has != v)
+		vu_region_rw(s, CONFIG, off, &v, size, true);
+}
+
+void vu_face_give_back(struct vu_client *c, struct vu_session *s, const struct vu_kept *kept)
+{
+	uint16_t command = 0;
+
+	for (unsigned i = 0; i < VU_CLIENT_BARS; i++)
+		if (is_register(c, i))
+			put_back(s, bar_register(i), &kept->bars[i], 4);
+	put_back(s, PCI_INTERRUPT_LINE, &kept->line, 1);
+	/* of one that slept, fewer bits were to be seen than it has now */
+	if (vu_region_rw(s, CONFIG, PCI_COMMAND, &command, 2, false) == 2 &&
+	    (command & kept->command) != kept->command) {
+		command |= kept->command;
+		vu_region_rw(s, CONFIG, PCI_COMMAND, &command, 2, true);
+	}
 }
 
 void vu_face_restore(struct vu_client *c, struct vu_session *s)
 {
 	uint16_t command = 0;
+	uint32_t want;
 
-	for (unsigned i = 0; i < VU_CLIENT_BARS; i++)
-		if (c->bars[i].size || (i < ROM && i && c->bars[i - 1].flags & UVFIO_BAR_64))
-			restore(c, s, bar_register(i), 4);
-	restore(c, s, PCI_INTERRUPT_LINE, 1);
+	for (unsigned i = 0; i < VU_CLIENT_BARS; i++) {
+		want = vu_client_config_read(c, bar_register(i), 4);
+		if (is_register(c, i))
+			put_back(s, bar_register(i), &want, 4);
+	}
+	want = vu_client_config_read(c, PCI_INTERRUPT_LINE, 1);
+	put_back(s, PCI_INTERRUPT_LINE, &want, 1);
 	if (vu_region_rw(s, CONFIG, PCI_COMMAND, &command, 2, false) != 2)
 		return;
 	if ((command & c->decode) != c->decode) {

@@ -174,6 +174,8 @@ void vu_commands_stop(struct vu_session *s);
 
 /* Ask for regions and interrupts of the device at the other end of @s. 0 or -errno. */
 int vu_learn(struct vu_client *c, struct vu_session *s, struct vu_why *why);
+/* Ask for the ROM anew: it has a size while the device decodes memory. */
+void vu_learn_rom(struct vu_client *c, struct vu_session *s);
 /* Free what was learnt last. */
 void vu_forget(struct vu_client *c);
 
@@ -190,10 +192,21 @@ int vu_face_bars(struct vu_client *c, struct vu_why *why);
 bool vu_face_is_memory(struct vu_client *c, uint32_t index);
 /* Return in which BAR the MSI-X table is; -1: there is none. */
 int vu_face_msix_table(struct vu_client *c);
-/* True if [@pos, @pos + @size) of BAR @bar has some of it. */
-bool vu_face_touches_msix(struct vu_client *c, uint32_t bar, uint64_t pos, uint64_t size);
-/* Write to the device what a firmware set; it is just open, or reset. */
+/* Tell where it lies in BAR @bar; empty: not there. */
+void vu_face_msix_bounds(struct vu_client *c, uint32_t bar, uint64_t *start, uint64_t *end);
+/* Return where the function's MSI-X flags are in config space; 0: it has none. */
+unsigned vu_face_msix_flags(struct vu_client *c);
+/* Write to the device what a firmware set; it is just open. */
 void vu_face_restore(struct vu_client *c, struct vu_session *s);
+/* What a reset keeps, as the kernel does. */
+struct vu_kept {
+	uint32_t bars[VU_CLIENT_BARS];
+	uint16_t command;
+	uint8_t line;
+};
+/* Note it, and write back what is another after the reset. */
+void vu_face_keep(struct vu_client *c, struct vu_session *s, struct vu_kept *kept);
+void vu_face_give_back(struct vu_client *c, struct vu_session *s, const struct vu_kept *kept);
 /* The user has read, or written, these bytes of config space. */
 void vu_face_note(struct vu_client *c, uint64_t pos, const void *buf, size_t count, bool write);
 

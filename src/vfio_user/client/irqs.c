@@ -85,20 +85,35 @@ static uint32_t run_end(const struct vu_session *s, const struct vfio_irq_set_ar
 	return i;
 }
 
-/* Check the program's eventfds as the kernel does: 0, -EBADF, -EINVAL. */
-static int check_eventfds(const struct vfio_irq_set_args *a)
+/* Check the program's eventfds as the kernel does: 0, -EBADF, -EINVAL. @good: those before it */
+static int check_eventfds(const struct vfio_irq_set_args *a, uint32_t *good)
 {
 	int rc = 0;
 
-	for (uint32_t i = 0; i < a->count && !rc; i++) {
-		int32_t fd = fd_at(a, i);
+	for (*good = 0; *good < a->count; ++*good) {
+		int32_t fd = fd_at(a, *good);
 
 		if (fd < -1)
 			rc = -EINVAL;
 		else if (fd >= 0)
 			rc = vfio_check_eventfd(fd);
+		if (rc)
+			break;
 	}
 	return rc;
+}
+
+/*
+ * An eventfd is none, and @good come before it. The kernel has taken away by then what those
+ * vectors, and this one, had.
+ */
+static void drop_vectors(struct vu_client *c, const struct vfio_irq_set_args *a, uint32_t good)
+{
+	struct vfio_irq_set_args none = *a;
+
+	none.count = good + 1;
+	if (c->irqs_on[a->index] && a->index != VFIO_PCI_INTX_IRQ_INDEX)
+		send_irqs(c->session, &none, NULL);
 }
 
 /*
@@ -143,15 +158,20 @@ static int set_vectors(struct vu_client *c, const struct vfio_irq_set_args *a)
 {
 	uint32_t action = a->flags & VFIO_IRQ_SET_ACTION_TYPE_MASK;
 	bool maskable = c->irqs[a->index].flags & VFIO_IRQ_INFO_MASKABLE;
+	uint32_t good;
 	int rc;
 
+	if (action != VFIO_IRQ_SET_ACTION_TRIGGER && a->index != VFIO_PCI_INTX_IRQ_INDEX)
+		return report_info("irq-flags", c->vdev.name, -ENOTTY,
+				   "SET_IRQS: index %u does not do flags 0x%x", a->index, a->flags);
 	if (a->flags & VFIO_IRQ_SET_DATA_EVENTFD) {
-		rc = check_eventfds(a);
-		if (rc)
+		rc = check_eventfds(a, &good);
+		if (rc) {
+			drop_vectors(c, a, good);
 			return rc;
+		}
 	}
-	if (action != VFIO_IRQ_SET_ACTION_TRIGGER && !maskable &&
-	    a->index == VFIO_PCI_INTX_IRQ_INDEX) {
+	if (action != VFIO_IRQ_SET_ACTION_TRIGGER && !maskable) {
 		if (action == VFIO_IRQ_SET_ACTION_MASK)
 			return report_warn("vfio-user-mask", c->vdev.name, -EINVAL,
 					   "SET_IRQS: its server cannot mask INTx");

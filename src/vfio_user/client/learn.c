@@ -268,12 +268,14 @@ static int read_region(struct vu_client *c, struct vu_session *s, uint32_t index
 	int rc;
 
 	rc = ask(s, VU_DEVICE_GET_REGION_INFO, &head, sizeof(head), &m);
-	/* as of VGA, of a device that is none */
-	if (rc == -EINVAL)
-		return 0;
 	if (rc)
-		return rc;
+		return rc == -EINVAL ? 0 : rc;
 	memcpy(&info, m.data, sizeof(info));
+	/* of a device that is none, there is no such region */
+	if (index == VFIO_PCI_VGA_REGION_INDEX && !info.size) {
+		vu_message_fini(&m);
+		return 0;
+	}
 	if (info.flags & VFIO_REGION_INFO_FLAG_CAPS)
 		caps = info.cap_offset;
 	r->there = true;
@@ -295,6 +297,24 @@ static int read_region(struct vu_client *c, struct vu_session *s, uint32_t index
 	}
 	vu_message_fini(&m);
 	return rc;
+}
+
+void vu_learn_rom(struct vu_client *c, struct vu_session *s)
+{
+	struct vfio_region_info head = { .argsz = sizeof(head),
+					 .index = VFIO_PCI_ROM_REGION_INDEX },
+				info;
+	struct vu_region *r = &c->regions[VFIO_PCI_ROM_REGION_INDEX];
+	struct vu_message m = { 0 };
+
+	if (ask(s, VU_DEVICE_GET_REGION_INFO, &head, sizeof(head), &m))
+		return;
+	memcpy(&info, m.data, sizeof(info));
+	vu_message_fini(&m);
+	pthread_mutex_lock(&c->config_lock);
+	r->info.size = info.size <= c->bars[VFIO_PCI_ROM_REGION_INDEX].size ? info.size : 0;
+	r->info.flags = r->info.size ? info.flags & VFIO_REGION_INFO_FLAG_READ : 0;
+	pthread_mutex_unlock(&c->config_lock);
 }
 
 void vu_forget(struct vu_client *c)
@@ -327,6 +347,9 @@ static int read_irq(struct vu_client *c, struct vu_session *s, uint32_t index)
 	/* more than MSI-X has: nobody could name them in one message */
 	if (info.count > 2048)
 		return -EIO;
+	/* a guest's masks are its monitor's, which vfio-pci does not know */
+	if (index == VFIO_PCI_MSI_IRQ_INDEX || index == VFIO_PCI_MSIX_IRQ_INDEX)
+		info.flags &= ~VFIO_IRQ_INFO_MASKABLE;
 	c->irqs[index] = (struct vfio_irq){ info.flags, info.count };
 	c->irq_of_server[index] = info.count > 0;
 	return 0;

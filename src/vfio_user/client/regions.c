@@ -13,11 +13,16 @@
 
 int vu_client_get_region(struct vfio_device *dev, uint32_t index, struct vfio_region *out)
 {
-	const struct vu_client *c = to_client(dev);
+	struct vu_client *c = to_client(dev);
 
 	if (index >= VU_CLIENT_REGIONS || !c->regions[index].there)
 		return -EINVAL;
+	if (index == VFIO_PCI_ROM_REGION_INDEX && c->bars[index].size && c->session &&
+	    !vu_session_is_lost(c->session))
+		vu_learn_rom(c, c->session);
+	pthread_mutex_lock(&c->config_lock);
 	*out = c->regions[index].info;
+	pthread_mutex_unlock(&c->config_lock);
 	return 0;
 }
 
@@ -107,29 +112,92 @@ ssize_t vu_region_rw(struct vu_session *s, uint32_t index, uint64_t pos, void *b
 	return rc ? rc : count ? -EIO : 0;
 }
 
+/*
+ * Access a BAR as vfio-pci does: what is the MSI-X table reads as ones, and is not written. @buf:
+ * @count bytes at @pos.
+ */
+static ssize_t bar_rw(struct vu_client *c, uint32_t bar, uint64_t pos, uint8_t *buf, size_t count,
+		      bool write)
+{
+	uint64_t start, end;
+	size_t done = 0, n;
+	ssize_t rc;
+
+	vu_face_msix_bounds(c, bar, &start, &end);
+	while (done < count) {
+		uint64_t at = pos + done;
+
+		n = count - done;
+		if (at >= start && at < end) {
+			n = n < end - at ? n : (size_t)(end - at);
+			if (!write)
+				memset(buf + done, 0xff, n);
+			done += n;
+			continue;
+		}
+		if (at < start && n > start - at)
+			n = (size_t)(start - at);
+		rc = vu_region_rw(c->session, bar, at, buf + done, n, write);
+		if (rc < 0)
+			return rc;
+		done += (size_t)rc;
+		if ((size_t)rc < n)
+			break;
+	}
+	return (ssize_t)done;
+}
+
+/* MSI-X is turned on and masked by SET_IRQS alone: what is written there does not change it. */
+static ssize_t config_rw(struct vu_client *c, uint64_t pos, uint8_t *buf, size_t count, bool write)
+{
+	unsigned flags = write ? vu_face_msix_flags(c) : 0;
+	uint8_t has[2], copy[8];
+	ssize_t n;
+
+	if (flags && pos < flags + 2 && pos + count > flags && count <= sizeof(copy)) {
+		n = vu_region_rw(c->session, VFIO_PCI_CONFIG_REGION_INDEX, flags, has, 2, false);
+		if (n < 0)
+			return n;
+		memcpy(copy, buf, count);
+		for (unsigned i = 0; i < 2; i++)
+			if (flags + i >= pos && flags + i < pos + count)
+				copy[flags + i - pos] = has[i];
+		buf = copy;
+	}
+	n = vu_region_rw(c->session, VFIO_PCI_CONFIG_REGION_INDEX, pos, buf, count, write);
+	if (n > 0)
+		vu_face_note(c, pos, buf, (size_t)n, write);
+	return n;
+}
+
 ssize_t vu_client_rw(struct vfio_device *dev, uint32_t index, uint64_t pos, void *buf, size_t count,
 		     bool write)
 {
 	struct vu_client *c = to_client(dev);
-	struct vu_session *s = c->session;
-	uint64_t size;
-	ssize_t n;
+	struct vfio_region r;
+	ssize_t n = -EIO;
 
 	if (index >= VU_CLIENT_REGIONS || !c->regions[index].there)
 		return -EINVAL;
-	size = c->regions[index].info.size;
-	if (pos >= size)
+	pthread_mutex_lock(&c->config_lock);
+	r = c->regions[index].info;
+	/* the ROM as a BAR: whether there is an image says the server */
+	if (index == VFIO_PCI_ROM_REGION_INDEX)
+		r.size = c->bars[index].size;
+	pthread_mutex_unlock(&c->config_lock);
+	if (pos >= r.size)
 		return -EINVAL;
-	if (count > size - pos)
-		count = (size_t)(size - pos);
-	n = vu_session_is_lost(s) ? -EIO : vu_region_rw(s, index, pos, buf, count, write);
-	if (n < 0 && vu_session_is_lost(s)) {
+	if (count > r.size - pos)
+		count = (size_t)(r.size - pos);
+	if (!vu_session_is_lost(c->session))
+		n = index == VFIO_PCI_CONFIG_REGION_INDEX
+			    ? config_rw(c, pos, buf, count, write)
+			    : bar_rw(c, index, pos, buf, count, write);
+	if (n < 0 && vu_session_is_lost(c->session)) {
 		if (!write)
 			memset(buf, 0xff, count);
 		return (ssize_t)count;
 	}
-	if (n > 0 && index == VFIO_PCI_CONFIG_REGION_INDEX)
-		vu_face_note(c, pos, buf, (size_t)n, write);
 	return n;
 }
 
@@ -247,11 +315,13 @@ int vu_client_ioeventfd(struct vfio_device *dev, uint32_t flags, uint64_t offset
 		.data = data,
 	};
 	struct vu_ioeventfd *io, *same = NULL;
+	uint64_t start, end;
 	int rc = 0;
 
+	vu_face_msix_bounds(c, want.at.region, &start, &end);
 	if (want.at.region > VFIO_PCI_BAR5_REGION_INDEX ||
 	    !range_within(want.at.offset, flags, c->regions[want.at.region].info.size) ||
-	    vu_face_touches_msix(c, want.at.region, want.at.offset, flags))
+	    (want.at.offset < end && want.at.offset + flags > start))
 		return -EINVAL;
 	pthread_mutex_lock(&c->irq_lock);
 	cds_list_for_each_entry(io, &c->ioeventfds, node)
