@@ -13,22 +13,34 @@
 
 #define BACKLOG 16
 
+static int make_socket(int flags)
+{
+	int fd = (int)fd_of_ours(SYS_socket, AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | flags, 0, 0),
+	    own;
+
+	if (fd < 0)
+		return fd;
+	own = fd_make_private(fd);
+	if (own < 0)
+		sys_close(fd);
+	return own;
+}
+
 /* Remove a socket that nobody listens at any more. 0, -EADDRINUSE, -EEXIST or -errno. */
 static int remove_stale(const struct sockaddr_un *at)
 {
 	struct stat st;
-	long fd;
-	int ret;
+	int fd, ret;
 
 	if (lstat(at->sun_path, &st))
 		return errno == ENOENT ? 0 : -errno;
 	if (!S_ISSOCK(st.st_mode))
 		return -EEXIST;
-	fd = fd_of_ours(SYS_socket, AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, 0);
+	fd = make_socket(SOCK_NONBLOCK);
 	if (fd < 0)
-		return (int)fd;
-	ret = connect((int)fd, (const struct sockaddr *)at, sizeof(*at)) ? -errno : 0;
-	fd_close_private((int)fd);
+		return fd;
+	ret = connect(fd, (const struct sockaddr *)at, sizeof(*at)) ? -errno : 0;
+	fd_close_private(fd);
 	if (ret != -ECONNREFUSED)
 		return -EADDRINUSE;
 	return unlink(at->sun_path) && errno != ENOENT ? -errno : 0;
@@ -39,8 +51,7 @@ int serve_socket_new(const char *path, unsigned mode, struct serve_socket *out)
 	struct sockaddr_un at = { .sun_family = AF_UNIX };
 	size_t len = strlen(path);
 	struct stat st;
-	long fd;
-	int ret;
+	int fd, ret;
 
 	if (!len)
 		return -ENOENT;
@@ -53,25 +64,24 @@ int serve_socket_new(const char *path, unsigned mode, struct serve_socket *out)
 	*out = (struct serve_socket){ .path = strdup(path) };
 	if (!out->path)
 		return -ENOMEM;
-	fd = fd_of_ours(SYS_socket, AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, 0);
-	ret = (int)fd;
+	ret = fd = make_socket(0);
 	if (fd < 0)
 		goto free;
-	if (bind((int)fd, (struct sockaddr *)&at, sizeof(at))) {
+	if (bind(fd, (struct sockaddr *)&at, sizeof(at))) {
 		ret = -errno;
 		goto close;
 	}
 	/* nobody can connect before it listens */
-	if (chmod(path, mode) || lstat(path, &st) || listen((int)fd, BACKLOG)) {
+	if (chmod(path, mode) || lstat(path, &st) || listen(fd, BACKLOG)) {
 		ret = -errno;
 		unlink(path);
 		goto close;
 	}
 	out->dev = st.st_dev;
 	out->ino = st.st_ino;
-	return (int)fd;
+	return fd;
 close:
-	fd_close_private((int)fd);
+	fd_close_private(fd);
 free:
 	free(out->path);
 	out->path = NULL;

@@ -304,6 +304,6 @@ free:
 	free(c);
 close:
 	if (fd >= 0)
-		fd_close_private(fd);
+		sys_close(fd);
 	return ret;
 }

@@ -194,9 +194,22 @@ bool vu_socket_listens(int fd)
 	       !getsockopt(fd, SOL_SOCKET, SO_TYPE, &type, &len) && type == SOCK_STREAM;
 }
 
+static int make_wake_fd(struct vu_server *s)
+{
+	int fd = (int)fd_of_ours(SYS_eventfd2, 0, EFD_CLOEXEC | EFD_NONBLOCK, 0, 0);
+
+	if (fd < 0)
+		return fd;
+	s->wake_fd = fd_make_private(fd);
+	if (s->wake_fd >= 0)
+		return 0;
+	sys_close(fd);
+	return s->wake_fd;
+}
+
 int vu_server_new(const struct vu_server_config *cfg, int fd, struct vu_server **out)
 {
-	int ret = fd_make_private(fd);
+	int ret = fd_is_private(fd) ? fd : fd_make_private(fd);
 	struct vu_server *s;
 
 	if (ret < 0) {
@@ -223,8 +236,8 @@ int vu_server_new(const struct vu_server_config *cfg, int fd, struct vu_server *
 	ret = guard_install();
 	if (ret)
 		goto free;
-	ret = s->wake_fd = (int)fd_of_ours(SYS_eventfd2, 0, EFD_CLOEXEC | EFD_NONBLOCK, 0, 0);
-	if (ret < 0)
+	ret = make_wake_fd(s);
+	if (ret)
 		goto free;
 	pthread_mutex_init(&s->lock, NULL);
 	pthread_cond_init(&s->freed, NULL);

@@ -36,14 +36,14 @@ struct test_server {
 	socklen_t at_len;
 	int fd; /* the listening socket, which the server has a duplicate of */
 	sem_t events[VU_SERVER_DISCONNECTED + 1];
-	atomic_int error; /* of the last event */
+	atomic_int errors[VU_SERVER_DISCONNECTED + 1]; /* of the last one of each */
 };
 
 static inline void test_event(void *arg, enum vu_server_event e, unsigned client, int error)
 {
 	struct test_server *t = arg;
 
-	atomic_store(&t->error, error);
+	atomic_store(&t->errors[e], error);
 	sem_post(&t->events[e]);
 }
 
@@ -52,7 +52,7 @@ static inline int test_await(struct test_server *t, enum vu_server_event e)
 {
 	while (sem_wait(&t->events[e]))
 		;
-	return atomic_load(&t->error);
+	return atomic_load(&t->errors[e]);
 }
 
 static inline int test_start(struct test_server *t)
