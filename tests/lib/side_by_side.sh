@@ -7,7 +7,8 @@
 #   side_by_side NAME...
 #             calls, which the script has to define: `begin NAME`, which ends with `alone`, and
 #             `ended NAME STATUS` as each ends. One for which `may_begin NAME` fails waits until
-#             another has ended; by default all may.
+#             another has ended; by default all may. One for which `sleeps NAME` holds is not counted
+#             in JOBS, unless that is 1; by default none.
 JOBS=${JOBS:-$(nproc)}
 [[ $JOBS =~ ^[1-9][0-9]*$ ]] || { echo "${0##*/}: JOBS is '$JOBS': it must be a number from 1" >&2; exit 2; }
 declare -A running=() # the names, by the process of each
@@ -18,18 +19,23 @@ alone() {
 	env --default-signal=INT,QUIT timeout -k 30 "$limit" "$@" >"$log" 2>&1 </dev/null &
 }
 may_begin() { :; }
+sleeps() { false; }
 side_by_side() {
-	local todo=("$@") i pid rc name
+	local todo=("$@") i pid rc name free=$JOBS
+	declare -A takes=() # what each that runs takes of JOBS
 	while :; do
 		for i in "${!todo[@]}"; do
-			[[ ${#running[@]} -lt $JOBS ]] || break
-			may_begin "${todo[i]}" || continue
-			begin "${todo[i]}"; running[$!]=${todo[i]}
+			name=${todo[i]} takes[$name]=1
+			[[ $JOBS -eq 1 ]] || ! sleeps "$name" || takes[$name]=0
+			[[ $free -ge ${takes[$name]} ]] && may_begin "$name" || continue
+			begin "$name"; running[$!]=$name
+			free=$((free - takes[$name]))
 			unset "todo[i]"
 		done
 		[[ ${#running[@]} -gt 0 ]] || break
 		wait -n -p pid "${!running[@]}"; rc=$?
 		name=${running[$pid]}; unset "running[$pid]"
+		free=$((free + takes[$name]))
 		ended "$name" "$rc"
 	done
 }
