@@ -90,11 +90,11 @@ check "the driver runs on the plug-in" bash -c '[[ $("$0" "$1") == "0000:01:00.0
 unset LD_LIBRARY_PATH
 for f in examples/*.c; do
 	[[ -e $f ]] || continue
-	if grep -q "uvfio_model\b" "$f"; then
+	if grep -qE "<uvfio/(uvfio|server).h>" "$f"; then
+		check "$f builds with pkg-config" $CC -Wall -o "$tmp/example" "$f" $(pc --cflags) $(pc --libs)
+	elif grep -q "uvfio_model\b" "$f"; then
 		check "$f builds as a plug-in" $CC -Wall -shared -fPIC -o "$tmp/example.so" "$f" $(pc --cflags)
 		check "$f is a model to the installed uvfio" "$root/bin/uvfio" models "$tmp/example.so"
-	elif grep -q "<uvfio/uvfio.h>" "$f"; then
-		check "$f builds with pkg-config" $CC -Wall -o "$tmp/example" "$f" $(pc --cflags) $(pc --libs)
 	fi
 done
 
