@@ -101,6 +101,10 @@ refuses "does not begin with a model" run --device "" -- "${T[@]}"
 refuses "no device to show" dump
 refuses "nothing to test" conform
 refuses "no test is called 'x-*'" conform --server "$tmp/s" --only 'x-*'
+refuses "one side at a time" conform --server "$tmp/s" --client
+refuses "--socket is where --client listens" conform --socket "$tmp/s" --server "$tmp/s"
+refuses "--client needs a command" conform --client
+refuses "--silent x" conform --client --silent x
 refuses "--timeout 0" conform --server "$tmp/s" --timeout 0
 refuses "--once needs a command" conform --server "$tmp/s" --once
 refuses "a socket's path has at most 107 bytes" conform --server "$(printf '%0200d' 1)"

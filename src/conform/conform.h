@@ -19,6 +19,7 @@ struct conform_options {
 	const char *junit; /* write the results to this file, too; NULL: not */
 	enum conform_format format;
 	unsigned timeout_ms; /* how long one answer may take */
+	unsigned silent_ms;  /* a client that says nothing for so long has started up */
 	bool once;	     /* the server serves one client: start it for each */
 	bool strict;	     /* a warning is a failure */
 	bool verbose;	     /* say also of tests that pass what they sent */

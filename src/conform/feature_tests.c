@@ -88,13 +88,21 @@ static void set_state(struct ct_conn *c, uint32_t state)
 		 get_state(c));
 }
 
-/* Leave the device running, whatever state a test had it in. */
+/* Leave the device running, whatever state a test had it in; a reset does that in any case. */
 static void run_again(struct ct_conn *c)
 {
-	if (get_state(c) == ST_ERROR)
+	struct ct_msg *m;
+
+	if (get_state(c) == ST_RUNNING)
+		return;
+	m = state_message(c, ST_RUNNING);
+	ct_send(c, m);
+	if (ct_flags(ct_reply(c, m)) & F_ERROR && c->t->device->flags & INFO_RESET)
 		ct_call(c, ct_command(c, C_RESET), 0);
-	if (get_state(c) != ST_RUNNING)
-		set_state(c, ST_RUNNING);
+	ct_check(c->t, get_state(c) == ST_RUNNING,
+		 "neither the state RUNNING nor a reset makes the device run again: it is in state "
+		 "%u",
+		 get_state(c));
 }
 
 static void migration_get(struct ct *t)
@@ -121,9 +129,20 @@ static void argsz_small(struct ct *t)
 {
 	struct ct_conn *c = migration_session(t);
 
-	for (uint32_t argsz = 0; argsz < FEATURE_SIZE + 8; argsz += 4)
+	for (uint32_t argsz = 0; argsz < FEATURE_SIZE; argsz += 4)
 		ct_refused(c, ct_feature(c, FE_GET | FE_MIGRATION, argsz),
 			   "GET of MIGRATION with argsz %u", argsz);
+	for (uint32_t argsz = FEATURE_SIZE; argsz < FEATURE_SIZE + 8; argsz += 4) {
+		struct ct_msg *m = ct_feature(c, FE_GET | FE_MIGRATION, argsz), *r;
+
+		ct_send(c, m);
+		r = ct_reply(c, m);
+		ct_check(t,
+			 ct_flags(r) & F_ERROR ||
+				 (r->size <= HEADER + argsz && ct_body32(r, 0) == FEATURE_SIZE + 8),
+			 "GET of MIGRATION with argsz %u: the reply has %zu bytes and argsz %u",
+			 argsz, r->size - HEADER, ct_body32(r, 0));
+	}
 	ct_still_there(c);
 }
 
@@ -525,7 +544,8 @@ const struct ct_test ct_feature_tests[] = {
 	{ "feature-unknown", MUST, FEATURE, "features that there are not are refused", unknown },
 	{ "feature-methods", MUST, FEATURE,
 	  "no method, GET with SET, and flags that there are not are refused", no_method },
-	{ "feature-argsz", SHOULD, FEATURE, "an argsz without room for the reply is refused",
+	{ "feature-argsz", SHOULD, "Message sizes",
+	  "an argsz without room for the reply is refused, or gets the size that there is",
 	  argsz_small },
 	{ "migration", MUST, MIGRATION, "PROBE and GET; STOP_COPY is there", migration_get },
 	{ "migration-states", MUST, STATES, "RUNNING, STOP and STOP_COPY, directly and by others",

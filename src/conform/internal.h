@@ -126,7 +126,8 @@ struct ct {
 	const struct ct_test *test;
 	const struct ct_device *device;
 	enum ct_result result;
-	char *why; /* text for the user, for a failure, a warning or a skip; may be NULL */
+	bool broken; /* a MUST was, though the test went on */
+	char *why;   /* text for the user, for a failure, a warning or a skip; may be NULL */
 	char *notes;
 	double seconds;
 	jmp_buf out;

@@ -168,6 +168,14 @@ static void disable(struct ct *t)
 	ct_send(c, m);
 	ct_reply(c, m);
 	ct_check(t, !signalled(t, fd, false), "all interrupts were disabled, and one came");
+}
+
+static void disable_twice(struct ct *t)
+{
+	uint32_t index = some_irq(t, 1);
+	struct ct_conn *c = ct_session(t);
+
+	ct_call(c, ct_set_irqs(c, S_NONE | S_TRIGGER, index, 0, 0), 0);
 	ct_call(c, ct_set_irqs(c, S_NONE | S_TRIGGER, index, 0, 0), 0);
 }
 
@@ -373,6 +381,9 @@ const struct ct_test ct_irq_tests[] = {
 	  deassign_one },
 	{ "irq-disable", MUST, SECTION, "count 0 without data disables all interrupts of a kind",
 	  disable },
+	{ "irq-disable-twice", PRACTICE, SECTION,
+	  "so it does when none is enabled: QEMU's client asks for that, the kernel's VFIO refuses",
+	  disable_twice },
 	{ "irq-replace", MUST, SECTION, "an eventfd takes the place of the one before", replace },
 	{ "irq-flags", MUST, SECTION,
 	  "flags that are not one kind of data and one action are "

@@ -13,11 +13,14 @@
 #include <string.h>
 #include <sys/eventfd.h>
 #include <sys/mman.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/un.h>
 #include <time.h>
 #include <unistd.h>
 
 #include "base/util.h"
+#include "conform/client.h"
 #include "conform/internal.h"
 
 static const struct ct_test survey = {
@@ -36,6 +39,8 @@ static const struct ct_test *const server_tables[] = { ct_version_tests,
 						       ct_session_tests,
 						       ct_feature_tests,
 						       NULL };
+
+static const struct ct_test *const client_tables[] = { ct_client_tests, NULL };
 
 double ct_now(void)
 {
@@ -181,6 +186,8 @@ void ct_run_one(struct ct *t, struct ct_run *run, const struct ct_test *test)
 	t->device = &run->device;
 	if (!setjmp(t->out))
 		test->run(t);
+	if (t->broken && t->result == CT_WARNED)
+		t->result = CT_FAILED;
 	drop(t);
 	t->seconds = ct_now() - start;
 }
@@ -247,6 +254,19 @@ static void check_server(struct ct_run *run, struct ct *t)
 	free(after);
 }
 
+/* Blame @t if the client died of it, and end the client. */
+static void check_client(struct ct_run *run, struct ct *t)
+{
+	int sig, fd;
+
+	if (ct_process_ended(run, 200, &sig, NULL) && sig)
+		blame(t, "the client died by signal %d (%s)", sig, strsignal(sig));
+	ct_process_kill(run);
+	/* whoever is waiting still is of no use to the next test */
+	while ((fd = accept4(run->listener, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK)) >= 0)
+		close(fd);
+}
+
 /* ---- the run ---- */
 
 static bool selected(const struct conform_options *o, const struct ct_test *test)
@@ -275,7 +295,23 @@ static void list(const struct conform_options *o, const struct ct_test *const *t
 					x->sentence, x->section);
 }
 
-static int run_server(struct ct_run *run)
+static void run_table(struct ct_run *run, const struct ct_test *table, struct ct *t,
+		      struct ct_report *r)
+{
+	for (const struct ct_test *x = table; x->name; x++) {
+		if (!selected(run->o, x))
+			continue;
+		ct_run_one(t, run, x);
+		if (run->o->client)
+			check_client(run, t);
+		else
+			check_server(run, t);
+		ct_report_test(r, t);
+		ct_forget(t);
+	}
+}
+
+static int run_tables(struct ct_run *run, const struct ct_test *const *tables)
 {
 	const struct conform_options *o = run->o;
 	struct ct_report *r;
@@ -283,51 +319,120 @@ static int run_server(struct ct_run *run)
 
 	if (!t)
 		return 2;
-	r = ct_report_new(o, count(o, server_tables) + 1);
+	r = ct_report_new(o, count(o, tables) + !o->client);
 	if (!r) {
 		free(t);
 		return 2;
 	}
-	ct_run_one(t, run, &survey);
-	check_server(run, t);
-	if (o->device_info && o->format == CONFORM_TEXT)
-		ct_device_show(&run->device, o->out);
-	ct_report_test(r, t);
-	ct_forget(t);
-	for (const struct ct_test *const *table = server_tables; *table; table++)
-		for (const struct ct_test *x = *table; x->name; x++) {
-			if (!selected(o, x))
-				continue;
-			ct_run_one(t, run, x);
-			check_server(run, t);
-			ct_report_test(r, t);
-			ct_forget(t);
-		}
+	if (!o->client) {
+		ct_run_one(t, run, &survey);
+		check_server(run, t);
+		if (o->device_info && o->format == CONFORM_TEXT)
+			ct_device_show(&run->device, o->out);
+		ct_report_test(r, t);
+		ct_forget(t);
+	}
+	for (; *tables; tables++)
+		run_table(run, *tables, t, r);
 	ct_process_kill(run);
 	free(t);
 	return ct_report_end(r);
 }
 
+/* ---- where a client finds us ---- */
+
+/* Listen at @run->socket, which is in @dir if that is not empty. 0 or -errno. */
+static int start_listening(struct ct_run *run, char *dir)
+{
+	struct sockaddr_un addr = { .sun_family = AF_UNIX };
+	int rc = 0;
+
+	if (!*run->socket) {
+		if (!mkdtemp(dir))
+			return -errno;
+		snprintf(run->socket, sizeof(run->socket), "%s/socket", dir);
+	}
+	run->listener = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	if (run->listener < 0)
+		return -errno;
+	memcpy(addr.sun_path, run->socket, sizeof(addr.sun_path));
+	if (bind(run->listener, (struct sockaddr *)&addr, sizeof(addr)) ||
+	    listen(run->listener, 8)) {
+		rc = -errno;
+		close(run->listener);
+	}
+	return rc;
+}
+
+/* Return @argv with the socket's path for each "{socket}", which is all the caller's to free. */
+static char **with_socket(char **argv, const char *path)
+{
+	size_t n = 0;
+	char **out;
+
+	while (argv[n])
+		n++;
+	out = calloc(n + 1, sizeof(*out));
+	for (size_t i = 0; out && i < n; i++) {
+		const char *at = strstr(argv[i], "{socket}");
+
+		if (!at)
+			out[i] = strdup(argv[i]);
+		else if (asprintf(&out[i], "%.*s%s%s", (int)(at - argv[i]), argv[i], path,
+				  at + strlen("{socket}")) < 0)
+			out[i] = NULL;
+	}
+	return out;
+}
+
+static int run_client(struct ct_run *run)
+{
+	char dir[] = "/tmp/uvfio-conform.XXXXXX";
+	struct conform_options o = *run->o;
+	bool made = !*run->socket;
+	int rc = start_listening(run, dir);
+
+	if (rc) {
+		fprintf(stderr, "uvfio: conform: %s: %s\n", *run->socket ? run->socket : dir,
+			strerror(-rc));
+		return 2;
+	}
+	if (o.command)
+		o.command = with_socket(o.command, run->socket);
+	run->o = &o;
+	rc = run_tables(run, client_tables);
+	for (char **a = o.command; a && *a; a++)
+		free(*a);
+	free(o.command);
+	close(run->listener);
+	unlink(run->socket);
+	if (made)
+		rmdir(dir);
+	return rc;
+}
+
 int conform_run(const struct conform_options *o)
 {
 	struct ct_run run = { .o = o, .output = -1, .input = -1, .listener = -1 };
+	const struct ct_test *const *tables = o->client ? client_tables : server_tables;
 	int rc;
 
 	if (o->list) {
-		list(o, server_tables);
+		list(o, tables);
 		return 0;
 	}
-	if (!count(o, server_tables)) {
+	if (!count(o, tables)) {
 		fprintf(stderr, "uvfio: conform: no test is called '%s': --list has them\n",
 			o->only);
 		return 2;
 	}
-	if (snprintf(run.socket, sizeof(run.socket), "%s", o->socket) >= (int)sizeof(run.socket)) {
+	if (o->socket &&
+	    snprintf(run.socket, sizeof(run.socket), "%s", o->socket) >= (int)sizeof(run.socket)) {
 		fprintf(stderr, "uvfio: conform: %s: a socket's path has at most 107 bytes\n",
 			o->socket);
 		return 2;
 	}
-	rc = run_server(&run);
+	rc = o->client ? run_client(&run) : run_tables(&run, tables);
 	if (run.output >= 0)
 		close(run.output);
 	return rc;

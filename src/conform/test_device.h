@@ -73,6 +73,8 @@ static int td_set_irqs(const uint8_t *in, size_t len)
 		return ts_is(Q_OUTSIDE) ? 0 : -EINVAL;
 	if (data == S_BOOL && len < SET_IRQS_SIZE + count && !ts_is(Q_BOOL_SHORT))
 		return -EINVAL;
+	if (!count && ts_is(Q_TWICE) && !td.irqs[index][0])
+		return -EINVAL;
 	if (!count) {
 		if (!ts_is(Q_DISABLE))
 			td_drop_irqs(index);
@@ -186,7 +188,8 @@ static int td_dma_unmap(const uint8_t *in, size_t len, uint8_t *out)
 		return DMA_UNMAP_SIZE;
 	}
 	for (unsigned i = 0; i < td.nmaps; i++)
-		if (td.maps[i].addr == addr && (td.maps[i].size == size || ts_is(D_UNMAP_ANY))) {
+		if (td.maps[i].addr == addr && (td.maps[i].size == size || ts_is(D_UNMAP_ANY) ||
+						(ts_is(D_UNMAP_MORE) && size > td.maps[i].size))) {
 			td_unmap(i);
 			return ts_is(D_NO_BODY) ? 0 : DMA_UNMAP_SIZE;
 		}
@@ -475,8 +478,7 @@ static int td_data(bool write, const uint8_t *in, size_t len, uint8_t *out)
 
 static void td_reset(void)
 {
-	if (!ts_is(Z_COMMAND))
-		put16(ts.config + 4, 0);
+	put16(ts.config + 4, 0);
 	if (ts_is(Z_ID))
 		ts.config[0] ^= 1;
 	while (ts_is(Z_DROPS) && td.nmaps)

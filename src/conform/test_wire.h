@@ -86,6 +86,7 @@ enum fault {
 	Q_BOOL_SHORT,	 /* nor is how many there are */
 	Q_DEASSIGN,	 /* an eventfd is not taken away */
 	Q_DISABLE,	 /* nor are all */
+	Q_TWICE,	 /* disabling them twice is refused */
 	Q_REPLACE,	 /* nor is one replaced */
 	Q_FLAGS,	 /* any flags are served */
 	Q_OUTSIDE,	 /* interrupts that there are not are served */
@@ -110,6 +111,7 @@ enum fault {
 	D_TWO_FDS,	 /* two descriptors are taken */
 	D_ARGSZ,	 /* any argsz is served */
 	D_UNMAP_ANY,	 /* a part unmaps the whole */
+	D_UNMAP_MORE,	 /* a range unmaps the mapping at its start */
 	D_ALL,		 /* ALL unmaps nothing */
 	D_BITMAP,	 /* the flag of a bitmap kills the server */
 	D_UNMAP_FD,	 /* DMA_UNMAP with a descriptor is refused */
@@ -130,7 +132,6 @@ enum fault {
 	M_COUNT,	 /* their number is not looked at */
 	M_OUTSIDE,	 /* nor is what could not be done */
 	M_NOT_AGREED,	 /* write_multiple is not looked at */
-	Z_COMMAND,	 /* a reset leaves the Command register */
 	Z_ID,		 /* it makes another device */
 	Z_DROPS,	 /* it drops mappings */
 	C_STATE,	 /* the next client finds another device */

@@ -195,11 +195,11 @@ _uvfio_conform() {
 		[[ ${words[at]} != -- ]] || { _uvfio_program $((at + 1)); return; }
 	done
 	case ${words[n - 1]} in
-	--server | --junit) _uvfio_files "" "$cur" ;;
-	--only | --timeout) ;;
+	--server | --socket | --junit) _uvfio_files "" "$cur" ;;
+	--only | --silent | --timeout) ;;
 	*)
-		_uvfio_words "--device-info --junit --list --once --only --server --strict --tap
-			--timeout --verbose --help --"
+		_uvfio_words "--client --device-info --junit --list --once --only --server --silent
+			--socket --strict --tap --timeout --verbose --help --"
 		;;
 	esac
 }
