@@ -36,7 +36,9 @@ static int answer(struct request *r, const void *data, size_t len, const void *m
 				{ (void *)more, more_len } };
 
 	head.argsz = (uint32_t)(sizeof(head) + len + more_len);
-	vu_conn_reply(r->c->conn, &r->m->header, 0, iov, 3, NULL, 0);
+	/* who has no room for it learns how much it takes: "Message sizes" */
+	vu_conn_reply(r->c->conn, &r->m->header, 0, iov, head.argsz > r->head.argsz ? 1 : 3, NULL,
+		      0);
 	return 0;
 }
 

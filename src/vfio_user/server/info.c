@@ -257,6 +257,9 @@ static int set_irqs(struct vu_server_client *c, const struct vfio_irq_set_args *
 {
 	int ret = vfio_device_set_irqs(&c->open, a);
 
+	/* As with the kernel's VFIO. But vfio-user's clients disable what may be enabled. */
+	if (ret == -EINVAL && !a->count && a->flags & VFIO_IRQ_SET_DATA_NONE)
+		ret = 0;
 	if (ret > 0)
 		ret = report_warn(REPORT_LIMITED("serve-vectors"), c->name, -ENOSPC,
 				  "SET_IRQS of %u vectors: %d can be had", a->count, ret);
