@@ -90,6 +90,9 @@ refuses() {
 refuses "no device to serve"
 refuses "--socket: write it behind the --device" --socket "$s" --device edu
 refuses "the device edu has one already" --device edu --socket "$s" --socket "$s"
+refuses "write REGION:OFFSET:SIZE=VALUE" --device edu --ioeventfd 0:16
+refuses "no ioeventfd of 3 bytes can be at 0x10 of region 0" --device edu --ioeventfd 0:16:3=1
+refuses "write it behind the --device it is for" --ioeventfd 0:16:4=1
 refuses "write an octal number" --mode rw --device edu
 refuses "there is no model 'nope'" --device nope --socket "$s"
 refuses "107 bytes" --device edu --socket "/tmp/$(printf 'x%.0s' {1..120})"

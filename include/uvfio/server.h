@@ -150,6 +150,24 @@ UVFIO_PUBLIC int uvfio_server_add_fd(struct uvfio_server *s, const char *spec, i
 				     struct uvfio_server_device **out);
 
 /**
+ * uvfio_server_ioeventfd() - Let clients make a write by an eventfd.
+ * @dev: the device, whose server is not started (uvfio_server_start()).
+ * @region: the region, as of VFIO: 0 to 5 are the BARs.
+ * @offset: the register in it, in bytes; a multiple of @size.
+ * @size: bytes of the write: 1, 2, 4 or 8.
+ * @value: what is written.
+ *
+ * A client that asks (VFIO_USER_DEVICE_GET_REGION_IO_FDS) has KVM signal the eventfd when its guest
+ * writes @value there, instead of sending a message. Signals are counted, not queued, and such a
+ * write may overtake others: it is for doorbells that say "look".
+ *
+ * Context: any thread.
+ * Return: 0; -EINVAL: no such region, place or size; -EBUSY: its server is started; -ENOMEM.
+ */
+UVFIO_PUBLIC int uvfio_server_ioeventfd(struct uvfio_server_device *dev, unsigned region,
+					uint64_t offset, unsigned size, uint64_t value);
+
+/**
  * uvfio_server_remove() - Hang up on a device's client, and take the device away.
  * @dev: the device; NULL: nothing happens.
  *

@@ -21,6 +21,8 @@
 
 struct served {
 	const char *spec, *socket; /* as the user wrote them; no socket: NULL */
+	const char **ioeventfds;
+	unsigned num_ioeventfds;
 	struct uvfio_server_device *device;
 };
 
@@ -60,6 +62,21 @@ static int set_socket(struct serve *s, const char *path)
 	return 0;
 }
 
+static int add_ioeventfd(struct serve *s, const char *text)
+{
+	struct served *d = s->num_devices ? &s->devices[s->num_devices - 1] : NULL;
+	const char **more;
+
+	if (!d)
+		return cli_error(s->cmd, "--ioeventfd: write it behind the --device it is for");
+	more = reallocarray(d->ioeventfds, d->num_ioeventfds + 1, sizeof(*more));
+	if (!more)
+		return cli_error(s->cmd, "out of memory");
+	d->ioeventfds = more;
+	more[d->num_ioeventfds++] = text;
+	return 0;
+}
+
 static int set_mode(struct serve *s, const char *text)
 {
 	unsigned long mode;
@@ -84,12 +101,15 @@ static int set_log_file(struct serve *s, const char *path)
 	return 0;
 }
 
-enum { OPT_DEVICE, OPT_LOG, OPT_LOG_FILE, OPT_MODE, OPT_SOCKET };
+enum { OPT_DEVICE, OPT_IOEVENTFD, OPT_LOG, OPT_LOG_FILE, OPT_MODE, OPT_SOCKET };
 static const struct cli_option options[] = {
 	[OPT_DEVICE] = { "device", "SPEC",
 			 "serve a device: MODEL[,option=value]..., ./PLUGIN.so[,...], or a real\n"
 			 "one, which the host's vfio-pci has: host=ADDRESS[,...]; may be given\n"
 			 "several times" },
+	[OPT_IOEVENTFD] = { "ioeventfd", "REGION:OFFSET:SIZE=VALUE",
+			    "let clients make this write by an eventfd, of the --device before;\n"
+			    "may be given several times" },
 	[OPT_LOG] = { "log", "LEVEL", "error, warn, info (the default), debug or none" },
 	[OPT_LOG_FILE] = { "log-file", "FILE", "append the log to FILE, not to stderr" },
 	[OPT_MODE] = { "mode", "MODE", "who may connect: the sockets' mode (0600)" },
@@ -105,6 +125,8 @@ static int set_option(struct serve *s, int opt, const char *value)
 	switch (opt) {
 	case OPT_DEVICE:
 		return add_device(s, value);
+	case OPT_IOEVENTFD:
+		return add_ioeventfd(s, value);
 	case OPT_LOG:
 		s->log_level = log_parse_level(value);
 		if (s->log_level == -EINVAL)
@@ -187,6 +209,20 @@ static int add(struct serve *s, struct served *d)
 	return serve_fd(s, d, (int)fd);
 }
 
+/* ---- registers by eventfds ---- */
+
+static int set_ioeventfd(struct serve *s, struct served *d, const char *text)
+{
+	unsigned long long offset, value;
+	unsigned region, size;
+	int end = 0;
+
+	if (sscanf(text, "%u:%lli:%u=%lli%n", &region, &offset, &size, &value, &end) != 4 ||
+	    text[end])
+		return cli_error(s->cmd, "--ioeventfd %s: write REGION:OFFSET:SIZE=VALUE", text);
+	return uvfio_server_ioeventfd(d->device, region, offset, size, value) ? explain(s) : 0;
+}
+
 /* ---- serving ---- */
 
 static void show(const struct serve *s)
@@ -225,6 +261,9 @@ static int serve_all(struct serve *s)
 		return cli_error(s->cmd, "%s", uvfio_server_strerror(NULL));
 	for (unsigned i = 0; i < s->num_devices && !rc; i++)
 		rc = add(s, &s->devices[i]);
+	for (unsigned i = 0; i < s->num_devices && !rc; i++)
+		for (unsigned k = 0; k < s->devices[i].num_ioeventfds && !rc; k++)
+			rc = set_ioeventfd(s, &s->devices[i], s->devices[i].ioeventfds[k]);
 	if (rc)
 		return rc;
 	if (uvfio_server_start(s->server))
@@ -271,6 +310,8 @@ static int serve(const struct cli_command *cmd, int argc, char **argv)
 out:
 	if (s.log_fd != STDERR_FILENO)
 		close(s.log_fd);
+	for (unsigned i = 0; i < s.num_devices; i++)
+		free(s.devices[i].ioeventfds);
 	free(s.devices);
 	return rc;
 }

@@ -39,6 +39,8 @@ struct uvfio_server_device {
 	struct serve_socket socket; /* its path is NULL if it is not ours */
 	int fd;			    /* the socket; a server has a duplicate */
 	struct vu_server *server;   /* NULL: not started */
+	struct vu_ioeventfd *ioeventfds;
+	unsigned num_ioeventfds;
 };
 
 static __thread struct {
@@ -110,6 +112,7 @@ static void free_device(struct uvfio_server_device *d)
 	serve_socket_remove(&d->socket);
 	machine_remove(d->s->machine, d->plugged);
 	cds_list_del(&d->node);
+	free(d->ioeventfds);
 	free(d);
 }
 
@@ -163,6 +166,8 @@ static int start(struct uvfio_server_device *d)
 		.system = machine_system(d->s->machine),
 		.dev = d->plugged->vdev,
 		.name = d->plugged->addr,
+		.ioeventfds = d->ioeventfds,
+		.num_ioeventfds = d->num_ioeventfds,
 		.event = tell,
 		.arg = d,
 	};
@@ -274,6 +279,36 @@ int uvfio_server_add_fd(struct uvfio_server *s, const char *spec, int fd,
 	}
 	pthread_mutex_lock(&s->lock);
 	rc = add(s, spec, own, &none, out);
+	pthread_mutex_unlock(&s->lock);
+	return rc;
+}
+
+int uvfio_server_ioeventfd(struct uvfio_server_device *d, unsigned region, uint64_t offset,
+			   unsigned size, uint64_t value)
+{
+	CALL_FRAME_STACK(__func__, __builtin_return_address(0));
+	struct uvfio_server *s = d->s;
+	struct vu_ioeventfd *more;
+	int rc = 0;
+
+	if (region >= d->plugged->vdev->num_regions || size > 8 || !is_pow2(size) ||
+	    offset % size || offset >= 1ull << VFIO_REGION_SHIFT)
+		return fail(s, -EINVAL,
+			    "%s: no ioeventfd of %u bytes can be at 0x%llx of region %u",
+			    d->plugged->addr, size, (unsigned long long)offset, region);
+	pthread_mutex_lock(&s->lock);
+	if (d->server)
+		rc = fail(s, -EBUSY, "%s is served already", d->plugged->addr);
+	more = rc ? NULL
+		  : reallocarray(d->ioeventfds, d->num_ioeventfds + 1, sizeof(*d->ioeventfds));
+	if (more) {
+		d->ioeventfds = more;
+		more[d->num_ioeventfds++] = (struct vu_ioeventfd){
+			.region = region, .offset = offset, .size = size, .value = value
+		};
+	} else if (!rc) {
+		rc = fail(s, -ENOMEM, "%s: out of memory", d->plugged->addr);
+	}
 	pthread_mutex_unlock(&s->lock);
 	return rc;
 }

@@ -120,9 +120,10 @@ struct vu_sparse_fd_area {
 struct vu_io_fds {
 	uint32_t argsz, flags, index, count;
 };
-#define VU_IO_FD_IOEVENTFD  0u
-#define VU_IO_FD_IOREGIONFD 1u
-#define VU_IO_FD_SHADOW	    2u /* libvfio-user's own */
+#define VU_IO_FD_IOEVENTFD     0u
+#define VU_IO_FD_IOREGIONFD    1u
+#define VU_IO_FD_SHADOW	       2u	 /* libvfio-user's own */
+#define VU_IOEVENTFD_DATAMATCH (1u << 0) /* KVM_IOEVENTFD_FLAG_DATAMATCH */
 struct vu_io_fd {
 	uint64_t offset, size; /* in the region */
 	uint32_t fd_index, type;

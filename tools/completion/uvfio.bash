@@ -85,7 +85,7 @@ _uvfio_value() {
 	--noiommu) _uvfio_words "rawio all" ;;
 	--memlock) _uvfio_words "inherit unlimited" ;;
 	--run) _uvfio_words "$("$uvfio" ctl runs 2>/dev/null | awk 'NR > 1 { print $1, $2 }')" ;;
-	--timeout) ;;
+	--timeout | --ioeventfd) ;;
 	*) return 1 ;;
 	esac
 }
@@ -225,7 +225,7 @@ _uvfio() {
 	1:ctl) _uvfio_ctl ;;
 	1:serve)
 		_uvfio_value "${words[n - 1]}" ||
-			_uvfio_words "--device --log --log-file --mode --socket --help"
+			_uvfio_words "--device --ioeventfd --log --log-file --mode --socket --help"
 		;;
 	1:dump) _uvfio_value "${words[n - 1]}" || _uvfio_words "--device --help" ;;
 	1:conform) _uvfio_conform ;;

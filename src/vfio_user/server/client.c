@@ -56,6 +56,7 @@ static int read_regions(struct vu_server_client *c)
 static void close_device(struct vu_server_client *c)
 {
 	vu_migration_end(c);
+	vu_io_fds_fini(c);
 	vfio_open_close(&c->open);
 	vfio_ioas_put(c->io);
 	c->io = NULL;

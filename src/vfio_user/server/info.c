@@ -257,8 +257,9 @@ static int set_irqs(struct vu_server_client *c, const struct vfio_irq_set_args *
 {
 	int ret = vfio_device_set_irqs(&c->open, a);
 
-	/* As with the kernel's VFIO. But vfio-user's clients disable what may be enabled. */
-	if (ret == -EINVAL && !a->count && a->flags & VFIO_IRQ_SET_DATA_NONE)
+	/* what is off already is switched off; the kernel refuses it (vfio_pci_intrs.c) */
+	if (ret == -EINVAL && !a->count && !a->start &&
+	    a->flags == (VFIO_IRQ_SET_DATA_NONE | VFIO_IRQ_SET_ACTION_TRIGGER))
 		ret = 0;
 	if (ret > 0)
 		ret = report_warn(REPORT_LIMITED("serve-vectors"), c->name, -ENOSPC,

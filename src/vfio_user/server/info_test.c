@@ -265,6 +265,9 @@ static void test_msix(void **state)
 	assert_int_equal(set_irqs(NONE, index, 0, 0, NULL, 0, NULL, 0), 0);
 	client_put(fd, REGS, TD_MSI, 0, 4);
 	assert_int_equal(eventfd_count(e[0], false), 0);
+	/* once more, which changes nothing; of each kind */
+	for (unsigned i = 0; i < VFIO_PCI_NUM_IRQS; i++)
+		assert_int_equal(set_irqs(NONE, i, 0, 0, NULL, 0, NULL, 0), 0);
 	close(e[0]);
 	close(e[1]);
 }
@@ -373,6 +376,72 @@ static void test_bad_set_irqs(void **state)
 	close(file);
 }
 
+/* ---- registers by eventfds ---- */
+
+static int get_io_fds(uint32_t region, uint32_t argsz, struct vu_io_fds *head,
+		      struct vu_io_fd entries[2])
+{
+	struct vu_io_fds ask = { .argsz = argsz, .index = region };
+	int ret = client_call(fd, VU_DEVICE_GET_REGION_IO_FDS, &ask, sizeof(ask), &r);
+
+	if (ret)
+		return ret;
+	memcpy(head, r.data, sizeof(*head));
+	memcpy(entries, r.data + sizeof(*head), r.len - sizeof(*head));
+	return 0;
+}
+
+static void test_io_fds(void **state)
+{
+	static const struct vu_ioeventfd doorbells[] = { { REGS, 4, TD_SCRATCH32, 0x1234 },
+							 { REGS, 1, TD_SCRATCH8, 0x55 } };
+	struct vu_io_fds head;
+	struct vu_io_fd e[2];
+	uint64_t one = 1;
+
+	/* none that anybody has named */
+	assert_int_equal(get_io_fds(REGS, 16, &head, e), 0);
+	assert_int_equal(head.count, 0);
+	assert_int_equal(head.argsz, sizeof(head));
+	close(fd);
+	vu_server_free(t.server);
+	t.cfg.ioeventfds = doorbells;
+	t.cfg.num_ioeventfds = 2;
+	assert_int_equal(test_start(&t), 0);
+	fd = client_new(&t);
+	client_enable(fd);
+	/* without room: how much it takes */
+	assert_int_equal(get_io_fds(REGS, 16, &head, e), 0);
+	assert_int_equal(r.len, sizeof(head));
+	assert_int_equal(head.argsz, sizeof(head) + 80);
+	assert_int_equal(r.num_fds, 0);
+	assert_int_equal(get_io_fds(REGS, head.argsz, &head, e), 0);
+	assert_int_equal(r.len, sizeof(head) + 80);
+	assert_int_equal(head.count, 2);
+	assert_int_equal(r.num_fds, 2);
+	assert_int_equal(e[0].offset, TD_SCRATCH32);
+	assert_int_equal(e[0].size, 4);
+	assert_int_equal(e[0].datamatch, 0x1234);
+	assert_int_equal(e[1].type, VU_IO_FD_IOEVENTFD);
+	assert_int_equal(e[1].fd_index, 1);
+	assert_int_equal(write(r.fds[e[0].fd_index], &one, sizeof(one)), sizeof(one));
+	reply_close_fds(&r);
+	while (client_get(fd, REGS, TD_SCRATCH32) != 0x1234)
+		usleep(100);
+	/* the same ones again, and none of other regions */
+	assert_int_equal(get_io_fds(REGS, 100, &head, e), 0);
+	assert_int_equal(r.num_fds, 2);
+	client_put(fd, REGS, TD_SCRATCH32, 0, 4);
+	assert_int_equal(write(r.fds[0], &one, sizeof(one)), sizeof(one));
+	reply_close_fds(&r);
+	while (client_get(fd, REGS, TD_SCRATCH32) != 0x1234)
+		usleep(100);
+	assert_int_equal(get_io_fds(0, 100, &head, e), 0);
+	assert_int_equal(head.count, 0);
+	assert_int_equal(get_io_fds(99, 100, &head, e), EINVAL);
+	assert_int_equal(get_io_fds(REGS, 15, &head, e), EINVAL);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -389,6 +458,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_intx_masks_itself, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_err_and_req, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_bad_set_irqs, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_io_fds, setup, teardown),
 	};
 
 	return cmocka_run_group_tests_name("vfio_user server: the device", tests, NULL, NULL);

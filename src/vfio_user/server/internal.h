@@ -76,6 +76,7 @@ struct vu_server_client {
 	/* ---- by the turn ---- */
 	struct itree maps; /* struct dma_map (dma.c), by IOVA */
 	uint32_t num_maps;
+	int *io_fds;		    /* of the server's ioeventfds (io_fds.c), or NULL */
 	struct vfio_stream *stream; /* that migration began last, with a reference; or NULL */
 	struct itree files;	    /* struct dma_file (dma_files.c), by inode */
 	unsigned num_files, num_views;
@@ -120,6 +121,10 @@ typedef int vu_command_fn(struct vu_server_client *c, struct vu_message *m);
 
 /* info.c */
 vu_command_fn vu_get_info, vu_get_region_info, vu_get_irq_info, vu_set_irqs, vu_reset;
+/* io_fds.c */
+vu_command_fn vu_get_io_fds;
+/* Forget the eventfds. */
+void vu_io_fds_fini(struct vu_server_client *c);
 /* ring.c */
 vu_command_fn vu_give_ring;
 /*

@@ -35,11 +35,19 @@ struct vu_server_limits {
 	uint32_t dma_timeout;  /* milliseconds in which a client answers a DMA: default 5000 */
 };
 
+/* A register whose writes of @value by @size bytes (1, 2, 4, 8) may come by an eventfd. */
+struct vu_ioeventfd {
+	uint32_t region, size;
+	uint64_t offset, value;
+};
+
 struct vu_server_config {
 	struct vfio_system *system;
 	struct vfio_device *dev; /* of @system, and not open otherwise; outlives the server */
 	const char *name;	 /* for the log, copied */
 	struct vu_server_limits limits;
+	const struct vu_ioeventfd *ioeventfds; /* live as long as the server */
+	unsigned num_ioeventfds;
 	/*
 	 * NULL: nobody wants to know. By the client's thread, so of several clients at once, with
 	 * no lock held. @client counts from 1.
