@@ -186,6 +186,7 @@ int vu_client_new(const char *where, const struct vu_client_options *o, struct v
 	if (!rc)
 		rc = vu_learn(c, c->spare, &why);
 	if (!rc) {
+		vu_vpd_read(c, c->spare);
 		*out = c;
 		return 0;
 	}
@@ -213,6 +214,7 @@ void vu_client_free(struct vu_client *c)
 	iommu_device_fini(&c->iommu);
 	pthread_mutex_destroy(&c->config_lock);
 	pthread_mutex_destroy(&c->irq_lock);
+	heap_free(c->vpd_data);
 	heap_free(c->where);
 	heap_free(c);
 }

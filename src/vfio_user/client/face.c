@@ -172,6 +172,8 @@ void vu_client_config_write(struct vu_client *c, unsigned off, unsigned size, ui
 		c->line = (uint8_t)value;
 	else if (off == PCI_COMMAND && size == 2)
 		c->decode = (uint16_t)(value & DECODING);
+	else if (c->vpd_data && off == c->vpd + PCI_VPD_ADDR && size == 2)
+		c->vpd_addr = (uint16_t)(value | PCI_VPD_ADDR_F);
 	apply_firmware(c);
 	pthread_mutex_unlock(&c->config_lock);
 }
@@ -182,6 +184,10 @@ uint32_t vu_client_config_read(struct vu_client *c, unsigned off, unsigned size)
 
 	pthread_mutex_lock(&c->config_lock);
 	v = get(c->config, off, size);
+	if (c->vpd_data && off == c->vpd + PCI_VPD_ADDR && size == 2)
+		v = c->vpd_addr;
+	else if (c->vpd_data && off == c->vpd + PCI_VPD_DATA && size == 4)
+		v = vu_vpd_get(c, c->vpd_addr & PCI_VPD_ADDR_MASK);
 	pthread_mutex_unlock(&c->config_lock);
 	return v;
 }
@@ -321,6 +327,7 @@ int vu_face_look(struct vu_client *c, struct vu_session *s, struct vu_why *why)
 		c->id = id;
 		c->config_size = (unsigned)size;
 		c->pm = find_cap(config, PCI_CAP_ID_PM);
+		c->vpd = find_cap(config, PCI_CAP_ID_VPD);
 		if (c->known)
 			apply_firmware(c);
 		note_decoding(c);

@@ -109,7 +109,11 @@ struct vu_client {
 	uint32_t bar_registers[VU_CLIENT_BARS]; /* what firmware wrote */
 	uint8_t line;
 	uint16_t decode;
-	unsigned pm;				   /* offset of its power capability; 0: none */
+	unsigned pm;  /* offset of its power capability; 0: none */
+	unsigned vpd; /* that of product data, and as it was read at first: */
+	uint8_t *vpd_data;
+	unsigned vpd_len;
+	uint16_t vpd_addr;			   /* that a bus wrote */
 	bool known;				   /* it was looked at before */
 	uint64_t migration;			   /* VFIO_MIGRATION_* of its server */
 	struct vu_client_bar bars[VU_CLIENT_BARS]; /* set once, by vu_client_new() */
@@ -209,6 +213,13 @@ void vu_face_keep(struct vu_client *c, struct vu_session *s, struct vu_kept *kep
 void vu_face_give_back(struct vu_client *c, struct vu_session *s, const struct vu_kept *kept);
 /* The user has read, or written, these bytes of config space. */
 void vu_face_note(struct vu_client *c, uint64_t pos, const void *buf, size_t count, bool write);
+
+/* ---- vpd.c: product data, which sysfs shows ---- */
+
+/* Read all of it, once. Where there is none, or it does not answer, there is none to be shown. */
+void vu_vpd_read(struct vu_client *c, struct vu_session *s);
+/* Return the four bytes at @offset; all ones behind its end. config_lock is held. */
+uint32_t vu_vpd_get(const struct vu_client *c, unsigned offset);
 
 /* ---- regions.c ---- */
 

@@ -1,0 +1,111 @@
+#!/bin/bash
+# SPDX-License-Identifier: BSD-3-Clause
+# socket.sh [PART] : devices behind sockets: `uvfio serve` has them, and programs by --device
+# socket=PATH get the answers that they get in process.
+#   drivers  user-level drivers of nvme and igb (tests/drivers), in process and behind sockets
+#   given    a socket that is connected already (socket=fd:N)
+#   oracle   the clients of tests/oracle, whose answers on Linux 7.3 are recorded
+#   testpmd  DPDK's testpmd on two igb ports back to back
+# With UVFIO_LONG also:
+#   selftests  the kernel's own, by type1 and by iommufd
+set -uo pipefail
+# shellcheck source=tests/lib/testpmd.sh
+. "$(dirname "$0")/lib/testpmd.sh"
+# shellcheck source=tests/lib/part.sh
+. "$(dirname "$0")/lib/part.sh"
+parts=(drivers given oracle testpmd); [[ ! ${UVFIO_LONG-} ]] || parts+=(selftests)
+[[ $# -eq 0 ]] || parts=("$@")
+servers=()
+stop() { [[ ${#servers[@]} -eq 0 ]] || kill "${servers[@]}" 2>/dev/null; wait "${servers[@]}" 2>/dev/null; servers=(); }
+trap 'stop; pmd_kill; rm -rf "$tmp"' EXIT
+# serve SPEC...: a server with these devices; their sockets are $tmp/0.sock, ...
+serve() {
+	local args=() i=0 d
+	for d in "$@"; do args+=(--device "$d" --socket "$tmp/$i.sock"); i=$((i + 1)); done
+	rm -f "$tmp/server"
+	"$build/uvfio" serve --log-file "$tmp/server" "${args[@]}" >"$tmp/served" & servers+=($!)
+	until [[ $(grep -c sock "$tmp/served") -eq $i ]]; do kill -0 "${servers[-1]}" || { no "serve $*"; cat "$tmp/server"; return 1; }; sleep 0.02; done
+}
+run() { timeout 500 "$build/uvfio" run --memlock unlimited --log-file "$tmp/log" "$@"; }
+
+drivers() {
+	local d status
+	truncate -s 64M "$tmp/disk" "$tmp/disk2"
+	serve "nvme,image=$tmp/disk" igb || return
+	for d in nvme igb; do
+		run --device "$([[ $d == igb ]] && echo igb || echo "nvme,image=$tmp/disk2")" -- "$build/test/${d}_driver" check 0000:01:00.0 >"$tmp/$d.here" 2>&1 &
+		status=0
+		run --device "socket=$tmp/$([[ $d == igb ]] && echo 1 || echo 0).sock" -- "$build/test/${d}_driver" check 0000:01:00.0 >"$tmp/$d.there" 2>&1 || status=$?
+		wait $!
+		same "$d: its driver ends well" 0 $status
+		check "$d: $(wc -l <"$tmp/$d.there") answers are those in process" diff "$tmp/$d.here" "$tmp/$d.there"
+		check "$d: there are some" [ "$(wc -l <"$tmp/$d.there")" -gt 100 ]
+	done
+	stop
+}
+
+given() {
+	truncate -s 1M "$tmp/disk"
+	serve "nvme,image=$tmp/disk" || return
+	check "a socket that is connected already" python3 -c 'import os, socket, sys
+s = socket.socket(socket.AF_UNIX); s.connect(sys.argv[1]); os.set_inheritable(s.fileno(), True)
+os.execv(sys.argv[2], [sys.argv[2], "run", "--memlock", "unlimited", "--device", "socket=fd:%d" % s.fileno(), "--"] + sys.argv[3:])' \
+		"$tmp/0.sock" "$build/uvfio" "$build/test/nvme_driver" regs 0000:01:00.0
+	same "it was the one connection" 1 "$(grep -c ' connected' "$tmp/server")"
+	stop
+}
+
+oracle() {
+	local all=() i status=0
+	{ printf '\x55\xaa'; head -c 22 /dev/zero; printf '\x1c\0\0\0PCIR\0\0\0\0\0\0\x18\0\0\0\0\0\1\0\0\0\0\x80'; } >"$tmp/rom"
+	truncate -s 4096 "$tmp/rom"; truncate -s 1M "$tmp/disk"
+	serve edu "nvme,image=$tmp/disk" igb "testdev,romfile=$tmp/rom" testdev,no_soft_reset=on || return
+	for i in 0 1 2 3 4; do all+=(--device "socket=$tmp/$i.sock"); done
+	look() { run --device "$1" -- sh -c 'lspci -vvv; xxd /sys/bus/pci/devices/0000:01:00.0/vpd' 2>/dev/null; }
+	look "testdev,romfile=$tmp/rom" >"$tmp/here"
+	look "socket=$tmp/3.sock" >"$tmp/there"
+	check "sysfs shows what it shows of a device in process" diff "$tmp/here" "$tmp/there"
+	check "product data is among it" grep -q 'VPD\|Vital Product Data' "$tmp/there"
+	# the limit of locked memory is one of its questions
+	timeout 300 "$build/uvfio" run --log-file "$tmp/log" "${all[@]}" -- "$build/test/oracle" 0000:01:00.0 0000:02:00.0 0000:03:00.0 0000:04:00.0 0000:05:00.0 >"$tmp/there" || status=$?
+	cat "$top"/tests/{oracle,socket}/expected-differences >"$tmp/expected"
+	"$top/tests/oracle/compare" -s $status 7.3 "$tmp/expected" "$top/tests/oracle/kernel-7.3.txt" "$tmp/there" >"$tmp/result" || tail -n 5 "$tmp/log"
+	grep -v ' passed, ' "$tmp/result"
+	read -r ok _ bad _ < <(grep ' passed, ' "$tmp/result" || echo "0 passed, 1 failed")
+	passed=$((passed + ok)) failed=$((failed + bad))
+	stop
+}
+
+testpmd() {
+	local r0 m0 t0 r1 m1 t1 e
+	command -v dpdk-testpmd >/dev/null && [[ $(nproc) -ge 2 && -w /var/run ]] || { echo "SKIP: dpdk-testpmd, two processors, /var/run"; skipped=$((skipped + 1)); return; }
+	testpmd_use bookworm && serve igb,id=a,net=peer:b igb,id=b || return
+	pmd_start --log-file "$tmp/log" --device "socket=$tmp/0.sock" --device "socket=$tmp/1.sock" -- -a 01:00.0 -a 02:00.0 -- || return
+	pmd "clear port stats all" "start tx_first"; pmd_busy 0; pmd stop
+	pmd_stats 0; read -r r0 m0 e _ t0 _ <<<"$stats"
+	pmd_stats 1; read -r r1 m1 e _ t1 _ <<<"$stats"
+	same "testpmd $version: what one port sent the other received, or had no buffer for ($r0 and $r1 packets)" "$t1 $t0" "$((r0 + m0)) $((r1 + m1))"
+	pmd_quit && ok "testpmd $version ends well"
+	stop
+}
+
+selftests() {
+	local bin w
+	bin=$("$top/tools/kernel-vfio-selftests") || { echo "SKIP: the kernel's selftests could not be built"; skipped=$((skipped + 1)); return; }
+	serve testdev igb || return
+	for w in "vfio_dma_mapping_test testdev 0" "vfio_pci_device_test testdev 0" "vfio_pci_driver_test igb 1"; do
+		read -r prog model i <<<"$w"
+		run --device "$model" -- "$bin/$prog" 0000:01:00.0 >"$tmp/here" 2>&1
+		run --device "socket=$tmp/$i.sock" -- "$bin/$prog" 0000:01:00.0 >"$tmp/there" 2>&1
+		same "selftests: $prog" "$(grep '^# Totals' "$tmp/here")" "$(grep '^# Totals: pass:[1-9].* fail:0 ' "$tmp/there")"
+	done
+	stop
+}
+
+for p in "${parts[@]}"; do
+	case $p in
+	drivers | given | oracle | testpmd | selftests) "$p" ;;
+	*) echo "socket: no part $p" >&2; exit 2 ;;
+	esac
+done
+counts
