@@ -18,6 +18,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/eventfd.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #include "models/nvme/internal.h"
@@ -257,8 +258,12 @@ static void ring_close(struct nvme_worker *w)
 {
 	int kept = w->ring.ring_fd;
 
-	if (w->ring_kept) { /* liburing closes a number of its own */
-		w->ring.ring_fd = w->ring.enter_ring_fd = dup(kept);
+	if (w->ring_kept) {
+		/*
+		 * liburing closes a number of its own, past libc: it must be made so, too, for
+		 * ThreadSanitizer, which would take the next use of it for a race with this one
+		 */
+		w->ring.ring_fd = w->ring.enter_ring_fd = (int)syscall(SYS_dup, kept);
 		uvfio_fd_close(w->n->dev, kept);
 	}
 	io_uring_queue_exit(&w->ring);
