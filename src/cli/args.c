@@ -25,7 +25,7 @@ int cli_error(const struct cli_command *cmd, const char *fmt, ...)
 
 static void print_option(const char *name, const char *arg, const char *help)
 {
-	int n = printf("  --%s%s%s", name, arg ? " " : "", arg ? arg : "");
+	int n = printf("  --%s%s%s", name, arg && *arg != '[' ? " " : "", arg ? arg : "");
 
 	for (;;) {
 		size_t len = strcspn(help, "\n");
@@ -74,6 +74,7 @@ static int unknown(struct cli_args *a, const char *given, size_t len)
 int cli_next_option(struct cli_args *a)
 {
 	const char *given = a->next < a->argc ? a->argv[a->next] : NULL, *eq;
+	bool optional;
 	size_t len;
 
 	a->value = NULL;
@@ -98,12 +99,15 @@ int cli_next_option(struct cli_args *a)
 			cli_error(a->cmd, "--%s takes no value", o->name);
 			return CLI_BAD;
 		}
-		if (o->arg && !eq && a->next >= a->argc) {
+		optional = o->arg && *o->arg == '[';
+		if (o->arg && !optional && !eq && a->next >= a->argc) {
 			cli_error(a->cmd, "--%s needs a value: --%s %s", o->name, o->name, o->arg);
 			return CLI_BAD;
 		}
-		if (o->arg)
-			a->value = eq ? eq + 1 : a->argv[a->next++];
+		if (eq)
+			a->value = eq + 1;
+		else if (o->arg && !optional)
+			a->value = a->argv[a->next++];
 		return i;
 	}
 	return unknown(a, given, len);

@@ -25,7 +25,8 @@ struct cli_command {
 /* A table ends with name NULL. Every command has --help, too. */
 struct cli_option {
 	const char *name; /* without dashes */
-	const char *arg;  /* what its value is called; NULL: it has none */
+	/* what its value is called; NULL: it has none; "[=VALUE]": it can do without (NULL) */
+	const char *arg;
 	const char *help; /* may have several lines */
 };
 

@@ -21,6 +21,7 @@
 #include <linux/landlock.h>
 #include <linux/prctl.h>
 #include <linux/sockios.h>
+#include <malloc.h>
 #include <sched.h>
 #include <seccomp.h>
 #include <signal.h>
@@ -35,10 +36,12 @@
 #include <ucontext.h>
 #include <unistd.h>
 
+#include "base/guard.h"
 #include "base/maps.h"
 #include "base/reach.h"
 #include "base/report.h"
 #include "base/sys.h"
+#include "base/thread.h"
 #include "base/util.h"
 #include "cli/sandbox.h"
 
@@ -74,6 +77,21 @@ static int restrict_thread(int ruleset)
 static atomic_int asked_ruleset = -1, asked_result;
 static atomic_uint answers;
 
+/* Say that a call is refused, and of which file. */
+static void refuse(unsigned nr, const greg_t *regs)
+{
+	const char *name = nr < NAMES && *names[nr] ? names[nr] : "a system call";
+	greg_t file = nr == SYS_open || nr == SYS_execve ? regs[REG_RDI]
+		      : nr == SYS_openat		 ? regs[REG_RSI]
+							 : 0;
+	char text[128] = "";
+
+	if (file)
+		text[guard_copy_part(text, (const void *)file, sizeof(text) - 1)] = '\0';
+	report_warn(REPORT_LIMITED("sandbox"), WHO, -EPERM, "%s%s%s (%u) is refused", name,
+		    *text ? " of " : "", text, nr);
+}
+
 #define BY_FILTER 1 /* asm-generic/siginfo.h: SYS_SECCOMP */
 
 static void on_sigsys(int sig, siginfo_t *info, void *context)
@@ -87,10 +105,7 @@ static void on_sigsys(int sig, siginfo_t *info, void *context)
 			atomic_store(&asked_result, err);
 		atomic_fetch_add(&answers, 1);
 	} else if (info->si_code == BY_FILTER) {
-		unsigned nr = (unsigned)info->si_syscall;
-		const char *name = nr < NAMES && *names[nr] ? names[nr] : "a system call";
-
-		report_warn(REPORT_LIMITED("sandbox"), WHO, -EPERM, "%s (%u) is refused", name, nr);
+		refuse((unsigned)info->si_syscall, uc->uc_mcontext.gregs);
 		uc->uc_mcontext.gregs[REG_RAX] = -EPERM;
 	}
 	errno = saved;
@@ -356,6 +371,7 @@ static const int allowed[] = {
 	SYS_sched_setaffinity,
 	SYS_getrandom,
 	SYS_getrusage,
+	SYS_wait4,
 	SYS_times,
 	SYS_sysinfo,
 	SYS_uname,
@@ -363,7 +379,8 @@ static const int allowed[] = {
 
 /*
  * Refused without a line, since whoever asks has another way: libc's threads without clone3(),
- * whose flags are out of a filter's sight, and nvme's without io_uring, whose requests are.
+ * whose flags are out of a filter's sight, and nvme's without io_uring, whose requests are. Files
+ * of sockets are removed by another process (sweep.c), or replaced when they are in the way.
  */
 static const struct {
 	int nr;
@@ -371,6 +388,7 @@ static const struct {
 } quietly[] = {
 	{ SYS_clone3, ENOSYS },
 	{ SYS_io_uring_setup, EPERM },
+	{ SYS_unlink, EPERM },
 };
 
 #define IS(arg, value)	     SCMP_CMP64((arg), SCMP_CMP_EQ, (uint64_t)(value))
@@ -420,6 +438,10 @@ static int add_conditional(scmp_filter_ctx ctx)
 		      ?: seccomp_rule_add(ctx, SCMP_ACT_ALLOW, SYS_clone, 1,
 					  BITS(0, thread | namespaces, thread));
 	err = err ?: seccomp_rule_add(ctx, SCMP_ACT_ALLOW, SYS_tgkill, 1, IS(0, getpid()));
+	/* are two descriptors of this process one file? */
+	err = err
+		      ?: seccomp_rule_add(ctx, SCMP_ACT_ALLOW, SYS_kcmp, 2, IS(0, getpid()),
+					  IS(1, getpid()));
 	/* of this process: the limit of open files is raised now and then */
 	err = err ?: seccomp_rule_add(ctx, SCMP_ACT_ALLOW, SYS_prlimit64, 1, IS(0, 0));
 	/* a second socket for a client; no datagrams, which can be sent to others by name */
@@ -473,6 +495,8 @@ int sandbox_prepare(void)
 	if (err)
 		return report_err("sandbox", WHO, err, "/proc/self/maps: %m");
 	learn_names();
+	/* what glibc takes by itself (8 for each processor), after a look at files of sysfs */
+	mallopt(M_ARENA_MAX, 8 * (int)thread_cpus());
 	sigemptyset(&sa.sa_mask);
 	if (sigaction(SIGSYS, &sa, NULL))
 		return report_err("sandbox", WHO, -errno, "SIGSYS: %m");

@@ -16,6 +16,8 @@
 #include "base/report.h"
 #include "base/util.h"
 #include "cli/cli.h"
+#include "cli/sandbox.h"
+#include "cli/sweep.h"
 
 #define FIRST_FD 3 /* that systemd passes on: SD_LISTEN_FDS_START of sd_listen_fds(3) */
 
@@ -31,6 +33,7 @@ struct serve {
 	struct served *devices;
 	unsigned num_devices;
 	unsigned mode;
+	bool sandbox, strict;
 	int log_level, log_fd;
 	int passed, num_passed; /* descriptors of systemd's: the next one, and how many are left */
 	struct uvfio_server *server;
@@ -101,7 +104,24 @@ static int set_log_file(struct serve *s, const char *path)
 	return 0;
 }
 
-enum { OPT_DEVICE, OPT_IOEVENTFD, OPT_LOG, OPT_LOG_FILE, OPT_MODE, OPT_SOCKET };
+static int set_sandbox(struct serve *s, const char *how)
+{
+	s->sandbox = true;
+	s->strict = how && !strcmp(how, "strict");
+	if (how && !s->strict)
+		return cli_error(s->cmd, "--sandbox=%s: write --sandbox or --sandbox=strict", how);
+	return 0;
+}
+
+enum {
+	OPT_DEVICE,
+	OPT_IOEVENTFD,
+	OPT_LOG,
+	OPT_LOG_FILE,
+	OPT_MODE,
+	OPT_SANDBOX,
+	OPT_SOCKET,
+};
 static const struct cli_option options[] = {
 	[OPT_DEVICE] = { "device", "SPEC",
 			 "serve a device: MODEL[,option=value]..., ./PLUGIN.so[,...], or a real\n"
@@ -113,6 +133,11 @@ static const struct cli_option options[] = {
 	[OPT_LOG] = { "log", "LEVEL", "error, warn, info (the default), debug or none" },
 	[OPT_LOG_FILE] = { "log-file", "FILE", "append the log to FILE, not to stderr" },
 	[OPT_MODE] = { "mode", "MODE", "who may connect: the sockets' mode (0600)" },
+	[OPT_SANDBOX] = { "sandbox", "[=strict]",
+			  "once the sockets are there: open no more files, start no programs, "
+			  "make\n"
+			  "no sockets, whatever a client does (seccomp, Landlock); strict: refuse\n"
+			  "to serve where the kernel has no Landlock" },
 	[OPT_SOCKET] = { "socket", "PATH",
 			 "the socket of the --device before it; fd:N: the descriptor N, which\n"
 			 "listens already. Without: one of systemd's (LISTEN_FDS), or a new one\n"
@@ -137,6 +162,8 @@ static int set_option(struct serve *s, int opt, const char *value)
 		return set_log_file(s, value);
 	case OPT_MODE:
 		return set_mode(s, value);
+	case OPT_SANDBOX:
+		return set_sandbox(s, value);
 	case OPT_SOCKET:
 		return set_socket(s, value);
 	}
@@ -252,6 +279,25 @@ static int wait_for_signal(void)
 	return sig;
 }
 
+/* Give up what serving does not need. The sockets' files are another process's to remove. */
+static int confine(struct serve *s)
+{
+	const char **paths = calloc(s->num_devices, sizeof(*paths));
+	int rc;
+
+	if (!paths)
+		return cli_error(s->cmd, "out of memory");
+	for (unsigned i = 0; i < s->num_devices; i++)
+		paths[i] = uvfio_server_path(s->devices[i].device);
+	rc = sweep_start(paths, s->num_devices);
+	free(paths);
+	if (rc)
+		return cli_error(s->cmd, "--sandbox: no process to remove sockets: %s",
+				 strerror(-rc));
+	rc = sandbox_enter(s->strict);
+	return rc ? cli_error(s->cmd, "--sandbox: %s", strerror(-rc)) : 0;
+}
+
 static int serve_all(struct serve *s)
 {
 	int rc = 0, sig;
@@ -265,6 +311,8 @@ static int serve_all(struct serve *s)
 		for (unsigned k = 0; k < s->devices[i].num_ioeventfds && !rc; k++)
 			rc = set_ioeventfd(s, &s->devices[i], s->devices[i].ioeventfds[k]);
 	if (rc)
+		return rc;
+	if (s->sandbox && (rc = confine(s)))
 		return rc;
 	if (uvfio_server_start(s->server))
 		return explain(s);
@@ -307,6 +355,7 @@ static int serve(const struct cli_command *cmd, int argc, char **argv)
 	signal(SIGPIPE, SIG_IGN);
 	rc = serve_all(&s);
 	uvfio_server_free(s.server);
+	sweep_end();
 out:
 	if (s.log_fd != STDERR_FILENO)
 		close(s.log_fd);
