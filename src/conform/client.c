@@ -618,7 +618,7 @@ struct cl *cl_new(struct ct *t)
 	struct pollfd p = { .fd = t->run->listener, .events = POLLIN };
 	struct cl *cl = ct_alloc(t, sizeof(*cl));
 	double until = ct_now() + CONNECT_MS / 1000.;
-	int rc, sig, status;
+	int rc;
 
 	if (t->run->gone)
 		ct_skip(t, "no client came for the tests before");
@@ -628,8 +628,9 @@ struct cl *cl_new(struct ct *t)
 	if (!t->run->o->command)
 		fprintf(stderr, "%s: waiting for a client at %s\n", t->test->name, t->run->socket);
 	while (poll(&p, 1, 100) != 1) {
-		if (ct_process_ended(t->run, 0, &sig, &status))
-			ct_fail(t, "the client ended with status %d before it connected", status);
+		if (ct_process_ended(t->run, 0))
+			ct_fail(t, "the client ended with status %d before it connected",
+				t->run->status);
 		if (ct_now() > until) {
 			t->run->gone = true;
 			ct_fail(t, "no client has connected within %d s", CONNECT_MS / 1000);
@@ -645,26 +646,21 @@ struct cl *cl_new(struct ct *t)
 
 void cl_end(struct cl *cl)
 {
-	struct ct *t = cl->t;
-	int sig = 0;
+	struct ct_run *run = cl->t->run;
 
-	ct_process_ended(t->run, cl->over ? 300 : 0, &sig, NULL);
-	ct_check(t, !sig, "the client died by signal %d (%s)", sig, strsignal(sig));
-	ct_process_kill(t->run);
+	ct_process_ended(run, cl->over ? 300 : 0);
+	ct_process_kill(run);
 }
 
 void cl_started(struct cl *cl)
 {
 	struct ct *t = cl->t;
-	int sig = 0, status = 0;
 
 	ct_check(t, cl->seen[C_VERSION], "the client did not send VERSION");
 	ct_check(t, cl->seen[C_GET_INFO] && cl->seen[C_REGION_INFO] && cl->accesses,
 		 "the client did not start up: it sent %u DEVICE_GET_INFO, %u "
 		 "DEVICE_GET_REGION_INFO and %u accesses",
 		 cl->seen[C_GET_INFO], cl->seen[C_REGION_INFO], cl->accesses);
-	if (cl->over && ct_process_ended(t->run, 2000, &sig, &status)) {
-		ct_check(t, !sig, "the client died by signal %d (%s)", sig, strsignal(sig));
-		ct_check(t, !status, "the client ended with status %d", status);
-	}
+	if (cl->over && ct_process_ended(t->run, 2000))
+		ct_check(t, !t->run->status, "the client ended with status %d", t->run->status);
 }

@@ -50,7 +50,7 @@ struct cl {
 struct cl *cl_new(struct ct *t);
 /* Serve it, until it leaves, ends, or has been silent for a while. */
 void cl_serve(struct cl *cl);
-/* End the client, which must not have died, for the next one of the test. */
+/* End the client, for the next one of the test. */
 void cl_end(struct cl *cl);
 /* The client is to have started up, and to have ended well, if it ended. */
 void cl_started(struct cl *cl);

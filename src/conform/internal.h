@@ -112,6 +112,8 @@ struct ct_run {
 	const struct conform_options *o;
 	struct ct_device device;
 	pid_t pid;    /* of the command, or 0 */
+	int died;     /* the signal that killed it in the test at hand, or 0 */
+	int status;   /* its exit status, when it has ended */
 	int output;   /* what the command writes, a memfd */
 	int input;    /* the end of a pipe that it reads, which nobody writes */
 	int listener; /* of --client */
@@ -245,8 +247,11 @@ void ct_log(struct ct_conn *c, bool sent, const uint8_t *bytes, size_t len, size
 /* ---- process.c ---- */
 /* Start the command, if there is one and it is not running. 0, or -errno. */
 int ct_process_start(struct ct_run *run);
-/* True if it ended; *@sig is the signal that killed it, or 0. */
-bool ct_process_ended(struct ct_run *run, int wait_ms, int *sig, int *status);
+/*
+ * True if it has ended, within @wait_ms: @run->status is its exit status; if a signal killed it,
+ * @run->died is that signal, until whose fault it is has been told.
+ */
+bool ct_process_ended(struct ct_run *run, int wait_ms);
 void ct_process_kill(struct ct_run *run);
 /* Write the last lines of what it wrote. */
 void ct_process_output(struct ct_run *run, FILE *f, const char *indent);

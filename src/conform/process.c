@@ -74,15 +74,11 @@ static void ended(struct ct_run *run)
 	run->input = -1;
 }
 
-bool ct_process_ended(struct ct_run *run, int wait_ms, int *sig, int *status)
+bool ct_process_ended(struct ct_run *run, int wait_ms)
 {
 	double until = ct_now() + wait_ms / 1000.;
 	int st;
 
-	if (sig)
-		*sig = 0;
-	if (status)
-		*status = 0;
 	if (!run->o->command)
 		return false;
 	while (run->pid && waitpid(run->pid, &st, WNOHANG) != run->pid) {
@@ -92,24 +88,26 @@ bool ct_process_ended(struct ct_run *run, int wait_ms, int *sig, int *status)
 	}
 	if (!run->pid)
 		return true;
-	if (sig && WIFSIGNALED(st))
-		*sig = WTERMSIG(st);
-	if (status && WIFEXITED(st))
-		*status = WEXITSTATUS(st);
+	if (WIFSIGNALED(st) && !run->died)
+		run->died = WTERMSIG(st);
+	run->status = WIFEXITED(st) ? WEXITSTATUS(st) : 0;
 	ended(run);
 	return true;
 }
 
 void ct_process_kill(struct ct_run *run)
 {
+	int died = run->died;
+
 	if (!run->pid)
 		return;
 	kill(-run->pid, SIGTERM);
-	if (ct_process_ended(run, 1000, NULL, NULL))
-		return;
-	kill(-run->pid, SIGKILL);
-	waitpid(run->pid, NULL, 0);
-	ended(run);
+	if (!ct_process_ended(run, 1000)) {
+		kill(-run->pid, SIGKILL);
+		waitpid(run->pid, NULL, 0);
+		ended(run);
+	}
+	run->died = died; /* not by us */
 }
 
 void ct_process_output(struct ct_run *run, FILE *f, const char *indent)

@@ -217,39 +217,40 @@ static void blame(struct ct *t, const char *fmt, ...)
 	t->result = CT_FAILED;
 }
 
+/* Blame @t if a signal killed the command. */
+static void blame_death(struct ct_run *run, struct ct *t)
+{
+	if (run->died)
+		blame(t, "the %s died by signal %d (%s)", run->o->client ? "client" : "server",
+		      run->died, strsignal(run->died));
+	run->died = 0;
+}
+
 /* Blame @t if the server did not survive it; a server of ours is started again. */
 static void check_server(struct ct_run *run, struct ct *t)
 {
 	struct ct *after;
-	int sig, status;
 
 	if (run->gone)
 		return;
-	if (ct_process_ended(run, 0, &sig, &status) && sig) {
-		blame(t, "the server died by signal %d (%s)", sig, strsignal(sig));
-		return;
-	}
 	if (run->o->once) {
-		if (ct_process_ended(run, 20, &sig, &status) && sig)
-			blame(t, "the server died by signal %d (%s)", sig, strsignal(sig));
+		ct_process_ended(run, 20);
 		ct_process_kill(run);
 		run->used = false;
+		blame_death(run, t);
 		return;
 	}
 	after = malloc(sizeof(*after));
 	if (!after)
 		return;
 	ct_run_one(after, run, &alive);
-	if (after->result != CT_OK && run->o->command &&
-	    ct_process_ended(run, 100, &sig, &status)) {
-		if (sig)
-			blame(t, "the server died by signal %d (%s)", sig, strsignal(sig));
-		run->gone = false;
-	} else if (after->result != CT_OK) {
+	if (after->result != CT_OK && !(run->o->command && ct_process_ended(run, 100))) {
 		blame(t, "after it a new client is not served: %s", after->why);
 		ct_process_kill(run);
-		run->gone = run->gone && !run->o->command;
 	}
+	if (run->o->command)
+		run->gone = false;
+	blame_death(run, t);
 	ct_forget(after);
 	free(after);
 }
@@ -257,11 +258,11 @@ static void check_server(struct ct_run *run, struct ct *t)
 /* Blame @t if the client died of it, and end the client. */
 static void check_client(struct ct_run *run, struct ct *t)
 {
-	int sig, fd;
+	int fd;
 
-	if (ct_process_ended(run, 200, &sig, NULL) && sig)
-		blame(t, "the client died by signal %d (%s)", sig, strsignal(sig));
+	ct_process_ended(run, 200);
 	ct_process_kill(run);
+	blame_death(run, t);
 	/* whoever is waiting still is of no use to the next test */
 	while ((fd = accept4(run->listener, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK)) >= 0)
 		close(fd);
