@@ -16,7 +16,7 @@
 
 #include "conform/internal.h"
 
-#define OUTPUT_SHOWN 1500
+#define OUTPUT_SHOWN 4000
 
 extern char **environ;
 
