@@ -69,7 +69,8 @@ CFLAGS_ALL += $(if $(WERROR),-Werror)
 folder = $(eval folders += $(1))$(eval sees_$(1) = $(2))$(eval tests_$(1) = $(1) $(2) $(3))
 $(call folder,shim,ctl far uapi v3/v3.h machine machine/run machine/view pci/face.h vfio iommu x86 \
 	base,$$(core))
-$(call folder,cli,conform ctl own machine machine/run pci/face.h vfio iommu base,$$(core))
+$(call folder,cli,serve/serve.h conform ctl own machine machine/run pci/face.h vfio iommu \
+	base,$$(core))
 $(call folder,conform,base)
 $(call folder,vmm,machine pci/face.h vfio iommu base,$$(core))
 $(call folder,serve,vfio_user/server/server.h machine pci/face.h vfio iommu base,$$(core))

@@ -81,6 +81,37 @@ same "and is reset for the next client" "00000007" "$("$C" "$tmp/tally.sock" 'pu
 stop "it ends well" TERM
 check "and removes its socket" test ! -e "$tmp/tally.sock"
 
+# devices come and go: `uvfio ctl`
+before=$(find "$tmp" -name 'uvfio-*' -prune) # of the server that was killed
+serve --device edu --socket "$s"
+ctl() { "$U" ctl --run "$pid" "$@"; }
+listed() { ctl list | sed 1d | awk '{ print $1, $2, $5 }'; }
+same "ctl list" "0000:01:00.0 edu closed" "$(listed)"
+same "ctl plug" "0000:02:00.0, IOMMU group 2" "$(ctl plug testdev,vectors=3)"
+has "the log says where" "0000:02:00.0: testdev is served at $tmp/uvfio-$pid-plug-0.sock"
+same "it is served" 7e571234 "$("$C" "$tmp/uvfio-$pid-plug-0.sock" 'get 7:0')"
+has "what cannot be plugged" "there is no model 'nope'" <(ctl plug nope 2>&1)
+exec 8< <("$C" "$s" hold)
+read -r line <&8
+same "ctl list: who has a client" "0000:01:00.0 edu D0" "$(listed | head -1)"
+same "a client that keeps its device" "uvfio: ctl: 0000:01:00.0: its client keeps it" \
+	"$(ctl unplug --timeout 0 01:00.0 2>&1)"
+has "it was asked" "no device request channel registered"
+same "and has it still" "0000:01:00.0 edu D0" "$(listed | head -1)"
+check "ctl aer" ctl aer 01:00.0 fatal
+same "no other requests" "uvfio: ctl: link: devices that are served have no such request" \
+	"$(ctl link 01:00.0 down 2>&1)"
+check "ctl unplug --surprise" ctl unplug --surprise 01:00.0
+read -r line <&8
+exec 8<&-
+same "the client is hung up on" "hung up" "$line"
+check "the socket is gone" test ! -e "$s"
+check "ctl unplug" ctl unplug 02:00.0
+same "ctl list: nothing is left" "" "$(listed)"
+same "ctl plug: the place is free again" "0000:01:00.0, IOMMU group 1" "$(ctl plug edu)"
+stop "it ends well" TERM
+same "and leaves nothing" "$before" "$(find "$tmp" -name 'uvfio-*' -prune)"
+
 # refuses TEXT ARGUMENT...: status 2 and a line that has it
 refuses() {
 	local text=$1 err rc; shift

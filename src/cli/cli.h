@@ -94,6 +94,17 @@ int own_start(const char *dir, char **envp, struct own_child *out);
 /* Let it end when no process of the program is left, and if that is so now, wait for its end. */
 void own_end(const char *dir, struct own_child *c);
 
+/* ---- serve.c ---- */
+/* Return the path of a socket that nobody named: of this process, @word and @n; or NULL. */
+char *serve_default_path(const char *word, unsigned n);
+
+/* ---- serve_ctl.c ---- */
+struct uvfio_server;
+struct serve_ctl;
+/* Have `uvfio ctl` reach @server, whose new sockets get @mode; NULL: no memory. */
+struct serve_ctl *serve_ctl_new(struct uvfio_server *server, unsigned mode);
+void serve_ctl_free(struct serve_ctl *c);
+
 /* ---- supervise.c ---- */
 /*
  * Start @path with @argv and @envp and stay with it to its end. Returns its exit status; if a

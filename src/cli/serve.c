@@ -37,6 +37,7 @@ struct serve {
 	int log_level, log_fd;
 	int passed, num_passed; /* descriptors of systemd's: the next one, and how many are left */
 	struct uvfio_server *server;
+	struct serve_ctl *ctl;
 };
 
 /* ---- options ---- */
@@ -195,18 +196,25 @@ static int serve_fd(struct serve *s, struct served *d, int fd)
 	return uvfio_server_add_fd(s->server, d->spec, fd, &d->device) ? explain(s) : 0;
 }
 
-/* Make @d's socket at a place that nobody chose. */
-static int serve_default(struct serve *s, struct served *d)
+char *serve_default_path(const char *word, unsigned n)
 {
 	const char *dir = getenv("XDG_RUNTIME_DIR");
 	char *path;
-	int rc;
 
 	if (!dir || !*dir)
 		dir = getenv("TMPDIR");
 	if (!dir || !*dir)
 		dir = "/tmp";
-	if (asprintf(&path, "%s/uvfio-%d-%u.sock", dir, getpid(), (unsigned)(d - s->devices)) < 0)
+	return asprintf(&path, "%s/uvfio-%d%s-%u.sock", dir, getpid(), word, n) < 0 ? NULL : path;
+}
+
+/* Make @d's socket at a place that nobody chose. */
+static int serve_default(struct serve *s, struct served *d)
+{
+	char *path = serve_default_path("", (unsigned)(d - s->devices));
+	int rc;
+
+	if (!path)
 		return cli_error(s->cmd, "out of memory");
 	rc = uvfio_server_add(s->server, d->spec, path, s->mode, &d->device);
 	free(path);
@@ -316,6 +324,9 @@ static int serve_all(struct serve *s)
 		return rc;
 	if (uvfio_server_start(s->server))
 		return explain(s);
+	/* who is confined can plug nothing in, nor make the files for it */
+	if (!s->sandbox)
+		s->ctl = serve_ctl_new(s->server, s->mode);
 	show(s);
 	sig = wait_for_signal();
 	report_info("serve-end", "serve", 0, "ends: %s", strsignal(sig));
@@ -354,6 +365,7 @@ static int serve(const struct cli_command *cmd, int argc, char **argv)
 	sigprocmask(SIG_BLOCK, &set, NULL);
 	signal(SIGPIPE, SIG_IGN);
 	rc = serve_all(&s);
+	serve_ctl_free(s.ctl);
 	uvfio_server_free(s.server);
 	sweep_end();
 out:

@@ -65,6 +65,29 @@ void ctl_server_free(struct ctl_server *s);
 /* Return the descriptors that the server needs, in ascending order, and how many they are. */
 unsigned ctl_server_fds(const struct ctl_server *s, int *fds, unsigned max);
 
+/* ---- local.c: in a process that has all devices of its run ---- */
+
+struct ctl_device {
+	const char *addr, *model, *socket;
+	unsigned group;
+	bool open, leaving;
+};
+/* What such a process does. With -errno it has a sentence in *@why (malloc'ed, or NULL). */
+struct ctl_local {
+	void (*each)(void *arg, void (*fn)(void *ctx, const struct ctl_device *d), void *ctx);
+	/* Plug a device in: *@addr (PCI_ADDRESS_TEXT bytes) and *@group say where. */
+	int (*plug)(void *arg, const char *spec, char *addr, unsigned *group, char **why);
+	/*
+	 * Take one away, at once (@surprise), or -EBUSY: who has it is asked for it, and nobody
+	 * else gets it; called again soon, until @keep says that it stays.
+	 */
+	int (*unplug)(void *arg, const char *addr, bool surprise, char **why);
+	void (*keep)(void *arg, const char *addr);
+	int (*error)(void *arg, const char *addr, enum machine_severity severity, char **why);
+};
+/* Have @s, which is not started, ask @l and no agents. */
+void ctl_server_set_local(struct ctl_server *s, const struct ctl_local *l, void *arg);
+
 /* ---- client.c ---- */
 
 struct ctl_run {

@@ -64,6 +64,8 @@ struct ctl_server {
 	int host_fd;		   /* events of the host's devices, or -1 */
 	pthread_t thread;
 	bool started;
+	const struct ctl_local *local; /* who answers instead of agents, or NULL */
+	void *local_arg;
 	uint32_t next_seq, next_agent;
 	struct agent agents[AGENTS_MAX];
 	struct client clients[CLIENTS_MAX];
@@ -100,6 +102,11 @@ void server_say(struct client *c, const char *line, size_t len);
 
 /* Ask all agents what @p, of the one at @i, says, and tell the answer. */
 void relay_begin(struct ctl_server *s, unsigned i, const struct ctl_packet *p);
+
+/* ---- local.c ---- */
+
+/* Serve @r, the request @name, if the devices are of this process alone; false: they are not. */
+bool local_begin(struct request *r, const char *name);
 
 /* ---- requests.c ---- */
 

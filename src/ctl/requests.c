@@ -207,6 +207,6 @@ void request_begin(struct ctl_server *s, struct client *c, const char *line, siz
 	if (!kind)
 		return;
 	r->kind = kind;
-	if (check(r))
+	if (check(r) && !local_begin(r, kind->name))
 		kind->begin(r);
 }

@@ -432,6 +432,12 @@ int ctl_server_new(const char *run_dir, const char *program, struct ctl_server *
 	return 0;
 }
 
+void ctl_server_set_local(struct ctl_server *s, const struct ctl_local *l, void *arg)
+{
+	s->local = l;
+	s->local_arg = arg;
+}
+
 int ctl_server_start(struct ctl_server *s)
 {
 	uint64_t n;

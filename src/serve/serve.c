@@ -17,10 +17,12 @@
 #include "base/guard.h"
 #include "base/sys.h"
 #include "machine/machine.h"
+#include "serve/serve.h"
 #include "serve/socket.h"
 #include "vfio_user/server/server.h"
 
 #define DEFAULT_MODE 0600u
+#define ASK_EACH     100u /* serve_unplug() asks at each hundredth call */
 
 struct uvfio_server {
 	struct machine *machine;
@@ -39,6 +41,10 @@ struct uvfio_server_device {
 	struct serve_socket socket; /* its path is NULL if it is not ours */
 	int fd;			    /* the socket; a server has a duplicate */
 	struct vu_server *server;   /* NULL: not started */
+	char *model;
+	atomic_bool open; /* a client has it */
+	bool leaving;	  /* serve_unplug() asks for it */
+	unsigned asked;	  /* so often it was */
 	struct vu_ioeventfd *ioeventfds;
 	unsigned num_ioeventfds;
 };
@@ -113,6 +119,7 @@ static void free_device(struct uvfio_server_device *d)
 	machine_remove(d->s->machine, d->plugged);
 	cds_list_del(&d->node);
 	free(d->ioeventfds);
+	free(d->model);
 	free(d);
 }
 
@@ -155,6 +162,8 @@ static void tell(void *arg, enum vu_server_event e, unsigned client, int error)
 	};
 	struct uvfio_server_device *d = arg;
 
+	if (e == VU_SERVER_OPENED || e == VU_SERVER_DISCONNECTED)
+		atomic_store(&d->open, e == VU_SERVER_OPENED);
 	if (d->s->ops.event)
 		d->s->ops.event(d->s->ctx, d, events[e], client, error);
 }
@@ -209,16 +218,19 @@ static int add(struct uvfio_server *s, const char *spec, int fd, struct serve_so
 	       struct uvfio_server_device **out)
 {
 	struct uvfio_server_device *d = calloc(1, sizeof(*d));
+	char *model = strndup(spec, strcspn(spec, ","));
 	int rc;
 
-	rc = d ? plug(s, spec, &d->plugged) : fail(s, -ENOMEM, "%s: out of memory", spec);
+	rc = d && model ? plug(s, spec, &d->plugged) : fail(s, -ENOMEM, "%s: out of memory", spec);
 	if (rc) {
+		free(model);
 		fd_close_private(fd);
 		serve_socket_remove(socket);
 		free(d);
 		return rc;
 	}
 	d->s = s;
+	d->model = model;
 	d->fd = fd;
 	d->socket = *socket;
 	cds_list_add_tail(&d->node, &s->devices);
@@ -363,4 +375,87 @@ const char *uvfio_server_address(const struct uvfio_server_device *dev)
 const char *uvfio_server_path(const struct uvfio_server_device *dev)
 {
 	return dev->socket.path;
+}
+
+/* ---- for uvfio ctl ---- */
+
+void serve_each(struct uvfio_server *s, void (*fn)(void *ctx, const struct serve_info *i),
+		void *ctx)
+{
+	struct uvfio_server_device *d;
+
+	pthread_mutex_lock(&s->lock);
+	cds_list_for_each_entry(d, &s->devices, node) {
+		const struct serve_info i = { .addr = d->plugged->addr,
+					      .model = d->model,
+					      .path = d->socket.path,
+					      .group = d->plugged->group,
+					      .open = atomic_load(&d->open),
+					      .leaving = d->leaving };
+
+		fn(ctx, &i);
+	}
+	pthread_mutex_unlock(&s->lock);
+}
+
+/* Return the device at @addr, or NULL. s->lock held. */
+static struct uvfio_server_device *find(struct uvfio_server *s, const char *addr)
+{
+	struct uvfio_server_device *d;
+
+	cds_list_for_each_entry(d, &s->devices, node)
+		if (!strcmp(d->plugged->addr, addr))
+			return d;
+	return NULL;
+}
+
+/* Ask who has @d for it, now and then. Return how many have it. s->lock held. */
+static unsigned ask_back(struct uvfio_server_device *d)
+{
+	unsigned n = d->asked++;
+
+	d->leaving = true;
+	if (n % ASK_EACH)
+		return vfio_device_opens(d->plugged->vdev);
+	return machine_leave(d->s->machine, d->plugged->addr, n / ASK_EACH, false);
+}
+
+int serve_unplug(struct uvfio_server *s, const char *addr, bool surprise)
+{
+	struct uvfio_server_device *d;
+	int rc = -ENODEV;
+
+	pthread_mutex_lock(&s->lock);
+	d = find(s, addr);
+	if (d) {
+		rc = !surprise && ask_back(d) ? -EBUSY : 0;
+		if (!rc)
+			free_device(d);
+	}
+	pthread_mutex_unlock(&s->lock);
+	return rc;
+}
+
+void serve_keep(struct uvfio_server *s, const char *addr)
+{
+	struct uvfio_server_device *d;
+
+	pthread_mutex_lock(&s->lock);
+	d = find(s, addr);
+	if (d) {
+		d->leaving = false;
+		d->asked = 0;
+		vfio_device_leave(d->plugged->vdev, false);
+	}
+	pthread_mutex_unlock(&s->lock);
+}
+
+int serve_error(struct uvfio_server *s, const char *addr, enum machine_severity severity)
+{
+	int rc;
+
+	pthread_mutex_lock(&s->lock);
+	rc = find(s, addr) ? machine_error(s->machine, addr, severity) : -ENODEV;
+	pthread_mutex_unlock(&s->lock);
+	return rc;
 }

@@ -1,0 +1,165 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * ctl/local.c: requests of a run whose devices are all in this process (struct ctl_local), which is
+ * asked by function calls: no run's list of devices, no view, no agents. Lines and answers are the
+ * same.
+ */
+#include <errno.h>
+#include <poll.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "ctl/internal.h"
+
+#define LOOK_MS 100 /* so often it is looked whether a device was closed */
+
+/* Answer with the device that the request is about. */
+static void answer(struct request *r)
+{
+	fprintf(r->out, "{\"ok\":true,");
+	json_write_member(r->out, "device", r->addr);
+	putc('}', r->out);
+	request_end(r);
+}
+
+/* Fail with @why, which is freed. */
+static void explain(struct request *r, int rc, char *why)
+{
+	request_fail(r, rc, "%s", why ? why : strerror(-rc));
+	free(why);
+}
+
+static void write_device(void *arg, const struct ctl_device *d)
+{
+	struct request *r = arg;
+
+	if (r->value++)
+		putc(',', r->out);
+	putc('{', r->out);
+	json_write_member(r->out, "address", d->addr);
+	putc(',', r->out);
+	json_write_member(r->out, "model", d->model);
+	fprintf(r->out, ",\"group\":%u,\"driver\":\"vfio-pci\",\"physfn\":null,\"cable\":null,",
+		d->group);
+	fprintf(r->out, "\"open\":[],\"state\":\"%s\",\"error\":null,\"link\":null,",
+		d->leaving ? "leaving"
+		: d->open  ? "D0"
+			   : "closed");
+	json_write_member(r->out, "socket", d->socket);
+	fputs(",\"bus_master\":null}", r->out);
+}
+
+static void list(struct request *r)
+{
+	const struct ctl_local *l = r->s->local;
+
+	fprintf(r->out, "{\"ok\":true,");
+	json_write_member(r->out, "run", r->s->run_dir);
+	fprintf(r->out, ",\"pid\":%d,\"devices\":[", (int)getpid());
+	l->each(r->s->local_arg, write_device, r);
+	fprintf(r->out, "],\"silent\":[]}");
+	request_end(r);
+}
+
+static void plug(struct request *r)
+{
+	unsigned group = 0;
+	char *why = NULL;
+	int rc = r->s->local->plug(r->s->local_arg, json_text(r->nodes, "device"), r->addr, &group,
+				   &why);
+
+	if (rc) {
+		explain(r, rc, why);
+		return;
+	}
+	fprintf(r->out, "{\"ok\":true,");
+	json_write_member(r->out, "device", r->addr);
+	fprintf(r->out, ",\"group\":%u}", group);
+	request_end(r);
+}
+
+/* Return true if the server's thread is to end, after a while at the latest. */
+static bool wait_a_little(struct ctl_server *s)
+{
+	struct pollfd p = { .fd = s->stop_fd, .events = POLLIN };
+
+	return poll(&p, 1, LOOK_MS) > 0;
+}
+
+/* Nothing else is served meanwhile: who has the device is asked, and asked again. */
+static void unplug(struct request *r)
+{
+	const struct json *timeout = json_member(r->nodes, "timeout", JSON_NUMBER),
+			  *surprise = json_member(r->nodes, "surprise", JSON_BOOL);
+	const struct ctl_local *l = r->s->local;
+	void *arg = r->s->local_arg;
+	uint64_t deadline = UINT64_MAX;
+	char *why = NULL;
+	int rc;
+
+	if (!request_device(r))
+		return;
+	if (timeout && (timeout->number < 0 || timeout->number > 1000000)) {
+		request_fail(r, -EINVAL, "a timeout is a number of seconds");
+		return;
+	}
+	if (timeout)
+		deadline = now_ns() + (uint64_t)timeout->number * 1000000000u;
+	for (;;) {
+		free(why);
+		why = NULL;
+		rc = l->unplug(arg, r->addr, surprise && surprise->number, &why);
+		if (rc != -EBUSY || now_ns() >= deadline || wait_a_little(r->s))
+			break;
+	}
+	if (rc == -EBUSY)
+		l->keep(arg, r->addr);
+	if (rc)
+		explain(r, rc, why);
+	else
+		answer(r);
+}
+
+static void aer(struct request *r)
+{
+	static const char *const names[] = { "correctable", "nonfatal", "fatal" };
+	const char *severity = json_text(r->nodes, "severity");
+	char *why = NULL;
+	unsigned i = 0;
+	int rc;
+
+	if (!request_device(r))
+		return;
+	while (i < ARRAY_SIZE(names) && strcmp(names[i], severity))
+		i++;
+	if (i == ARRAY_SIZE(names)) {
+		request_fail(r, -EINVAL, "'%.32s': an error is correctable, nonfatal or fatal",
+			     severity);
+		return;
+	}
+	rc = r->s->local->error(r->s->local_arg, r->addr, (enum machine_severity)i, &why);
+	if (rc)
+		explain(r, rc, why);
+	else
+		answer(r);
+}
+
+bool local_begin(struct request *r, const char *name)
+{
+	static const struct {
+		const char *name;
+		void (*begin)(struct request *r);
+	} kinds[] = { { "list", list }, { "plug", plug }, { "unplug", unplug }, { "aer", aer } };
+
+	if (!r->s->local || !strcmp(name, "run"))
+		return false;
+	for (unsigned i = 0; i < ARRAY_SIZE(kinds); i++) {
+		if (strcmp(kinds[i].name, name))
+			continue;
+		kinds[i].begin(r);
+		return true;
+	}
+	request_fail(r, -EOPNOTSUPP, "%s: devices that are served have no such request", name);
+	return true;
+}

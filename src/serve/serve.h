@@ -1,0 +1,30 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * serve/serve.h: what `uvfio serve` can do with a server beside uvfio/server.h: by addresses of
+ * devices, for `uvfio ctl`. Threads: any.
+ */
+#ifndef SERVE_SERVE_H
+#define SERVE_SERVE_H
+#include <stdbool.h>
+
+#include "uvfio/server.h"
+#include "machine/machine.h"
+
+struct serve_info {
+	const char *addr, *model, *path; /* no path: NULL */
+	unsigned group;
+	bool open, leaving;
+};
+/* Call @fn for each device. It calls no function of the server's. */
+void serve_each(struct uvfio_server *s, void (*fn)(void *ctx, const struct serve_info *i),
+		void *ctx);
+/*
+ * Take the device at @addr away. 0; -ENODEV: there is none; -EBUSY: a client has it, which is asked
+ * for it by REQ, and no other one gets it. @surprise: it is hung up on.
+ */
+int serve_unplug(struct uvfio_server *s, const char *addr, bool surprise);
+/* Let clients have the device again, of which serve_unplug() said -EBUSY. */
+void serve_keep(struct uvfio_server *s, const char *addr);
+/* Have it report an error. 0, -ENODEV, or as machine_error(). */
+int serve_error(struct uvfio_server *s, const char *addr, enum machine_severity severity);
+#endif
