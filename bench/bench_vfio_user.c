@@ -67,11 +67,24 @@ static void pin(pid_t pid, unsigned cpu)
 		bench_die("sched_setaffinity", errno);
 }
 
+/* Receive with room for descriptors, which each message of the protocol may have. */
+static ssize_t receive(int fd, void *buf, size_t n)
+{
+	_Alignas(struct cmsghdr) char control[CMSG_SPACE(8 * sizeof(int))];
+	struct iovec iov = { buf, n };
+	struct msghdr mh = { .msg_iov = &iov,
+			     .msg_iovlen = 1,
+			     .msg_control = control,
+			     .msg_controllen = sizeof(control) };
+
+	return recvmsg(fd, &mh, MSG_CMSG_CLOEXEC);
+}
+
 static void echo(int fd)
 {
 	uint8_t buf[REPLY] = { 0 };
 
-	while (recv(fd, buf, REQUEST, 0) == REQUEST)
+	while (receive(fd, buf, REQUEST) == REQUEST)
 		if (send(fd, buf, REPLY, MSG_NOSIGNAL) != REPLY)
 			break;
 }
@@ -109,7 +122,7 @@ static void bare_trip(void *arg, uint64_t n)
 
 	for (; n; n--)
 		if (send(s.bare, buf, REQUEST, 0) != REQUEST ||
-		    recv(s.bare, buf, REPLY, 0) != REPLY)
+		    receive(s.bare, buf, REPLY) != REPLY)
 			bench_die("the bare socket", errno);
 }
 

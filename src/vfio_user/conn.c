@@ -28,6 +28,8 @@
 #define NS_SEC	  1000000000u
 #define IDS	  65536u
 #define WORD_BITS 64u
+/* So long a message is sent as one piece of memory. */
+#define SMALL 256u
 /* While another thread reads, a sender looks at times whether it still does. */
 #define LOOK_NS 10000000u
 
@@ -438,6 +440,17 @@ static void advance(struct msghdr *mh, size_t n)
 	}
 }
 
+/* Send what the socket takes of @mh. The kernel takes one piece sooner than it takes a list. */
+static long send_some(struct vu_conn *c, const struct msghdr *mh)
+{
+	const int flags = MSG_NOSIGNAL | MSG_DONTWAIT;
+
+	if (mh->msg_iovlen == 1 && !mh->msg_control)
+		return sys_call(SYS_sendto, c->fd, (long)mh->msg_iov->iov_base,
+				(long)mh->msg_iov->iov_len, flags, 0, 0);
+	return sys_call(SYS_sendmsg, c->fd, (long)mh, flags, 0, 0, 0);
+}
+
 /* Send all of @mh, @size bytes, with the send_lock. */
 static int send_all(struct vu_conn *c, struct msghdr *mh, size_t size)
 {
@@ -447,7 +460,7 @@ static int send_all(struct vu_conn *c, struct msghdr *mh, size_t size)
 	int rc;
 
 	while (left) {
-		n = sys_call(SYS_sendmsg, c->fd, (long)mh, MSG_NOSIGNAL | MSG_DONTWAIT, 0, 0, 0);
+		n = send_some(c, mh);
 		if (n > 0) {
 			left -= (size_t)n;
 			if (left)
@@ -471,6 +484,16 @@ static int send_all(struct vu_conn *c, struct msghdr *mh, size_t size)
 	return 0;
 }
 
+/* Copy what is to be sent to @to. */
+static void gather(uint8_t *to, const struct msghdr *mh)
+{
+	for (size_t i = 0; i < mh->msg_iovlen; i++) {
+		if (mh->msg_iov[i].iov_len)
+			memcpy(to, mh->msg_iov[i].iov_base, mh->msg_iov[i].iov_len);
+		to += mh->msg_iov[i].iov_len;
+	}
+}
+
 /*
  * Send one message. 0; why the connection is dead; or another error, and nothing was sent:
  * -EMSGSIZE, or what the kernel says of the descriptors.
@@ -481,6 +504,7 @@ static int send_message(struct vu_conn *c, struct vu_header *h, const struct iov
 	_Alignas(struct cmsghdr) char control[CMSG_SPACE(VU_MAX_FDS * sizeof(int))];
 	struct iovec all[1 + VU_MAX_IOV] = { { .iov_base = h, .iov_len = HEADER } };
 	struct msghdr mh = { .msg_iov = all, .msg_iovlen = 1 + iovcnt };
+	uint8_t small[SMALL];
 	uint64_t size = HEADER;
 	int rc;
 
@@ -504,6 +528,11 @@ static int send_message(struct vu_conn *c, struct vu_header *h, const struct iov
 		memcpy(CMSG_DATA(cm), fds, num_fds * sizeof(int));
 		mh.msg_control = control;
 		mh.msg_controllen = cm->cmsg_len;
+	}
+	if (size <= sizeof(small) && !num_fds) {
+		gather(small, &mh);
+		all[0] = (struct iovec){ .iov_base = small, .iov_len = size };
+		mh.msg_iovlen = 1;
 	}
 	pthread_mutex_lock(&c->send_lock);
 	rc = vu_conn_error(c);
