@@ -58,7 +58,7 @@ static void test_unix(void **state)
 	OPEN(&b, "b", opt_ba);
 	/*
 	 * More than the kernel's queue of ten: the sender waits for the reader. One that does not
-	 * get a processor for 10 ms loses a frame, which is counted: it is sent again.
+	 * get a processor for 100 ms loses a frame, which is counted: it is sent again.
 	 */
 	for (uint32_t i = 0; i < 2000; i++) {
 		uint64_t lost;

@@ -20,8 +20,11 @@
 #include "models/net/internal.h"
 
 #define BATCH 64 /* frames, before the port's thread looks at anything else */
-/* a receiver's queue is ten frames long by default (unix(7), max_dgram_qlen) */
-#define SEND_TIMEOUT_US 10000
+/*
+ * A receiver's queue is ten frames long by default (unix(7), max_dgram_qlen). On a machine that is
+ * busy its thread gets a processor only after a while; one that is stopped is waited for once.
+ */
+#define SEND_TIMEOUT_US 100000
 #define LOCK_WAIT_US	10000
 #define LOCK_TRIES	100
 
