@@ -222,12 +222,65 @@ static void test_long_sections(void **state)
 	assert_true(atomic_load(&synced));
 }
 
+static struct rcu_visits visits, others;
+
+static void *visits_long(void *arg)
+{
+	unsigned side = rcu_visit_begin(&visits);
+
+	atomic_store(&inside, true);
+	while (!atomic_load(&leave))
+		usleep(100);
+	rcu_visit_end(&visits, side);
+	return NULL;
+}
+
+static void *waits_for_visits(void *arg)
+{
+	rcu_visits_wait(&visits);
+	atomic_store(&synced, true);
+	return NULL;
+}
+
+/* Sections of one thing keep nobody waiting but who waits for them. */
+static void test_visits(void **state)
+{
+	pthread_t r, w;
+	unsigned side;
+
+	atomic_store(&inside, false);
+	atomic_store(&leave, false);
+	atomic_store(&synced, false);
+	assert_int_equal(pthread_create(&r, NULL, visits_long, NULL), 0);
+	while (!atomic_load(&inside))
+		usleep(100);
+	rcu_sync_all();
+	rcu_visits_wait(&others);
+	assert_int_equal(pthread_create(&w, NULL, waits_for_visits, NULL), 0);
+	for (int i = 0; i < 1000; i++) {
+		side = rcu_visit_begin(&visits);
+		rcu_visit_end(&visits, side);
+	}
+	usleep(50000);
+	assert_false(atomic_load(&synced));
+	/* newcomers do not: one is there all the time, of which the waiting began before */
+	while (!atomic_load(&visits.current))
+		usleep(100);
+	side = rcu_visit_begin(&visits);
+	atomic_store(&leave, true);
+	pthread_join(w, NULL);
+	assert_true(atomic_load(&synced));
+	rcu_visit_end(&visits, side);
+	pthread_join(r, NULL);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_readers_and_a_writer),
 		cmocka_unit_test(test_who_is_waited_for),
 		cmocka_unit_test(test_long_sections),
+		cmocka_unit_test(test_visits),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
