@@ -124,6 +124,9 @@ refuses "the device edu has one already" --device edu --socket "$s" --socket "$s
 refuses "write REGION:OFFSET:SIZE=VALUE" --device edu --ioeventfd 0:16
 refuses "no ioeventfd of 3 bytes can be at 0x10 of region 0" --device edu --ioeventfd 0:16:3=1
 refuses "write it behind the --device it is for" --ioeventfd 0:16:4=1
+refuses "write NAME=NUMBER" --limit maps --device edu
+refuses "there is no limit 'map': maps, memory, files" --limit fds=3,map=1 --device edu
+refuses "the limit 'fds' cannot be 0" --limit fds=0 --device edu
 refuses "write an octal number" --mode rw --device edu
 refuses "there is no model 'nope'" --device nope --socket "$s"
 refuses "107 bytes" --device edu --socket "/tmp/$(printf 'x%.0s' {1..120})"

@@ -176,6 +176,26 @@ UVFIO_PUBLIC int uvfio_server_ioeventfd(struct uvfio_server_device *dev, unsigne
 UVFIO_PUBLIC void uvfio_server_remove(struct uvfio_server_device *dev);
 
 /**
+ * uvfio_server_set_limit() - Bound what each client can have of this process.
+ * @s: the server.
+ * @name: one of these; what is beyond it is refused, with a line that names it:
+ *	"maps": mappings of memory (1048576);
+ *	"files": files of memory, each of which is a descriptor here (1024);
+ *	"memory": bytes of this process's addresses at which they are (16 TiB);
+ *	"fds": descriptors in a message (16);
+ *	"data": bytes in a message, also of bitmaps and of migration (1 MiB);
+ *	"queue": commands that wait while others are carried out (1024), with at most four times
+ *	"data" and "fds" altogether;
+ *	"dma-timeout": milliseconds in which it answers when the device reaches for memory of which
+ *	there is no file (5000).
+ * @value: what is to hold for clients of devices that are started from now on.
+ *
+ * Context: any thread.
+ * Return: 0; -ENOENT: there is no such limit; -ERANGE: it cannot have that value.
+ */
+UVFIO_PUBLIC int uvfio_server_set_limit(struct uvfio_server *s, const char *name, uint64_t value);
+
+/**
  * uvfio_server_start() - Serve clients, those of devices that are added later, too.
  * @s: the server.
  *

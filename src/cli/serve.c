@@ -14,6 +14,7 @@
 #include "uvfio/server.h"
 #include "base/log.h"
 #include "base/report.h"
+#include "base/size.h"
 #include "base/util.h"
 #include "cli/cli.h"
 #include "cli/sandbox.h"
@@ -34,6 +35,8 @@ struct serve {
 	unsigned num_devices;
 	unsigned mode;
 	bool sandbox, strict;
+	const char **limits; /* as the user wrote them */
+	unsigned num_limits;
 	int log_level, log_fd;
 	int passed, num_passed; /* descriptors of systemd's: the next one, and how many are left */
 	struct uvfio_server *server;
@@ -105,6 +108,37 @@ static int set_log_file(struct serve *s, const char *path)
 	return 0;
 }
 
+static int add_limits(struct serve *s, const char *text)
+{
+	const char **more = reallocarray(s->limits, s->num_limits + 1, sizeof(*more));
+
+	if (!more)
+		return cli_error(s->cmd, "out of memory");
+	s->limits = more;
+	more[s->num_limits++] = text;
+	return 0;
+}
+
+/* Have NAME=VALUE[,NAME=VALUE]... hold for all clients. */
+static int set_limits(struct serve *s, const char *text)
+{
+	char one[64], *eq;
+	uint64_t value;
+	size_t len;
+
+	for (; *text; text += len + (text[len] == ',')) {
+		len = strcspn(text, ",");
+		snprintf(one, sizeof(one), "%.*s", (int)len, text);
+		eq = strchr(one, '=');
+		if (!eq || len >= sizeof(one) || size_parse(eq + 1, &value))
+			return cli_error(s->cmd, "--limit %.*s: write NAME=NUMBER", (int)len, text);
+		*eq = '\0';
+		if (uvfio_server_set_limit(s->server, one, value))
+			return cli_error(s->cmd, "--limit: %s", uvfio_server_strerror(s->server));
+	}
+	return 0;
+}
+
 static int set_sandbox(struct serve *s, const char *how)
 {
 	s->sandbox = true;
@@ -117,6 +151,7 @@ static int set_sandbox(struct serve *s, const char *how)
 enum {
 	OPT_DEVICE,
 	OPT_IOEVENTFD,
+	OPT_LIMIT,
 	OPT_LOG,
 	OPT_LOG_FILE,
 	OPT_MODE,
@@ -131,6 +166,10 @@ static const struct cli_option options[] = {
 	[OPT_IOEVENTFD] = { "ioeventfd", "REGION:OFFSET:SIZE=VALUE",
 			    "let clients make this write by an eventfd, of the --device before;\n"
 			    "may be given several times" },
+	[OPT_LIMIT] = { "limit", "NAME=NUMBER[,...]",
+			"what each client can have at most: maps, memory (bytes), files, fds, "
+			"data,\n"
+			"queue, dma-timeout (ms); uvfio(1)" },
 	[OPT_LOG] = { "log", "LEVEL", "error, warn, info (the default), debug or none" },
 	[OPT_LOG_FILE] = { "log-file", "FILE", "append the log to FILE, not to stderr" },
 	[OPT_MODE] = { "mode", "MODE", "who may connect: the sockets' mode (0600)" },
@@ -163,6 +202,8 @@ static int set_option(struct serve *s, int opt, const char *value)
 		return set_log_file(s, value);
 	case OPT_MODE:
 		return set_mode(s, value);
+	case OPT_LIMIT:
+		return add_limits(s, value);
 	case OPT_SANDBOX:
 		return set_sandbox(s, value);
 	case OPT_SOCKET:
@@ -313,6 +354,8 @@ static int serve_all(struct serve *s)
 	s->server = uvfio_server_new(NULL, NULL);
 	if (!s->server)
 		return cli_error(s->cmd, "%s", uvfio_server_strerror(NULL));
+	for (unsigned i = 0; i < s->num_limits && !rc; i++)
+		rc = set_limits(s, s->limits[i]);
 	for (unsigned i = 0; i < s->num_devices && !rc; i++)
 		rc = add(s, &s->devices[i]);
 	for (unsigned i = 0; i < s->num_devices && !rc; i++)
@@ -369,6 +412,7 @@ static int serve(const struct cli_command *cmd, int argc, char **argv)
 	uvfio_server_free(s.server);
 	sweep_end();
 out:
+	free(s.limits);
 	if (s.log_fd != STDERR_FILENO)
 		close(s.log_fd);
 	for (unsigned i = 0; i < s.num_devices; i++)

@@ -32,6 +32,7 @@ struct uvfio_server {
 	pthread_mutex_t lock;
 	struct cds_list_head devices;
 	bool started;
+	struct vu_server_limits limits;
 };
 
 struct uvfio_server_device {
@@ -175,6 +176,7 @@ static int start(struct uvfio_server_device *d)
 		.system = machine_system(d->s->machine),
 		.dev = d->plugged->vdev,
 		.name = d->plugged->addr,
+		.limits = d->s->limits,
 		.ioeventfds = d->ioeventfds,
 		.num_ioeventfds = d->num_ioeventfds,
 		.event = tell,
@@ -255,6 +257,21 @@ static const char *socket_error(int rc)
 	default:
 		return strerror(-rc);
 	}
+}
+
+int uvfio_server_set_limit(struct uvfio_server *s, const char *name, uint64_t value)
+{
+	CALL_FRAME_STACK(__func__, __builtin_return_address(0));
+	int rc;
+
+	pthread_mutex_lock(&s->lock);
+	rc = vu_server_limit(&s->limits, name, value);
+	pthread_mutex_unlock(&s->lock);
+	if (rc == -ENOENT)
+		fail(s, rc, "there is no limit '%s': " VU_SERVER_LIMITS, name);
+	else if (rc)
+		fail(s, rc, "the limit '%s' cannot be %llu", name, (unsigned long long)value);
+	return rc;
 }
 
 int uvfio_server_add(struct uvfio_server *s, const char *spec, const char *path, unsigned mode,

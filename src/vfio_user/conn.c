@@ -64,6 +64,7 @@ struct vu_conn {
 	struct queued *queue, **queue_end; /* commands */
 	unsigned queued;
 	uint64_t queued_bytes; /* behind their headers */
+	uint64_t queued_fds;
 	uint16_t last_id;
 	uint64_t used_ids[IDS / WORD_BITS]; /* their replies have not come */
 
@@ -234,10 +235,14 @@ static void wake_one(struct vu_conn *c, bool next)
 		}
 }
 
-static bool have_room(const struct vu_conn *c, size_t len)
+static bool have_room(const struct vu_conn *c, const struct vu_message *m)
 {
-	return c->queued < c->limits.max_queued &&
-	       (!c->queued || c->queued_bytes + len <= 4 * (uint64_t)c->limits.max_data);
+	const struct vu_conn_limits *l = &c->limits;
+
+	if (!c->queued)
+		return l->max_queued;
+	return c->queued < l->max_queued && c->queued_bytes + m->len <= 4 * (uint64_t)l->max_data &&
+	       (!m->num_fds || c->queued_fds + m->num_fds <= 4 * (uint64_t)l->max_fds);
 }
 
 /*
@@ -246,7 +251,7 @@ static bool have_room(const struct vu_conn *c, size_t len)
  */
 static bool is_stuck(const struct vu_conn *c)
 {
-	return c->stream.whole && !have_room(c, c->stream.msg.len);
+	return c->stream.whole && !have_room(c, &c->stream.msg);
 }
 
 /* Whoever read does not any more: let another one. */
@@ -266,7 +271,7 @@ static int keep_command(struct vu_conn *c, struct waiter *me)
 		me->done = true;
 		return 0;
 	}
-	if (!have_room(c, c->stream.msg.len))
+	if (!have_room(c, &c->stream.msg))
 		return 0; /* stuck */
 	q = heap_alloc(sizeof(*q));
 	if (!q)
@@ -276,6 +281,7 @@ static int keep_command(struct vu_conn *c, struct waiter *me)
 	c->queue_end = &q->after;
 	c->queued++;
 	c->queued_bytes += q->msg.len;
+	c->queued_fds += q->msg.num_fds;
 	wake_one(c, true);
 	return 0;
 }
@@ -348,6 +354,7 @@ static bool take_queued(struct vu_conn *c, struct vu_message *out)
 		c->queue_end = &c->queue;
 	c->queued--;
 	c->queued_bytes -= q->msg.len;
+	c->queued_fds -= q->msg.num_fds;
 	vu_message_move(out, &q->msg);
 	heap_free(q);
 	return true;

@@ -64,7 +64,7 @@ struct vu_conn_limits {
 	uint32_t max_data;   /* bytes behind the fixed part of a message: max_data_xfer_size */
 	uint32_t max_fds;    /* a message with more is answered by -EINVAL: max_msg_fds */
 	unsigned max_queued; /* commands that are kept while nobody takes them, and at most */
-			     /* four times max_data of what is behind their headers */
+			     /* four times max_data behind their headers, and max_fds */
 	uint64_t timeout_ns; /* for the peer to take a message out of the socket; 0: for ever */
 };
 

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* vfio_user/conn_test.c: calls, commands and replies between two ends, by several threads. */
+#include "base/sys.h"
 #include "vfio_user/test_conn.h"
 
 /* What a server does in these tests: DMA commands are called back, data are answered as they are */
@@ -547,6 +548,46 @@ static void test_too_much_to_send(void **state)
 	vu_conn_free(c[1]);
 }
 
+static void count_private(int fd, void *arg)
+{
+	++*(unsigned *)arg;
+}
+
+/* While nobody takes commands, no more descriptors of theirs are kept than limits say. */
+static void test_descriptors_wait(void **state)
+{
+	const struct vu_conn_limits limits = {
+		.max_data = 4096, .max_fds = 2, .max_queued = 100, .timeout_ns = SECOND
+	};
+	const struct vu_call call = { .command = VU_DMA_READ, .timeout_ns = SECOND / 50 };
+	unsigned before = 0, after = 0;
+	struct vu_message m;
+	uint8_t text[64];
+	int peer, fds[2];
+	struct vu_conn *c = make_raw(&peer);
+	size_t n = put_message(text, 1, VU_DMA_MAP, VU_FLAG_NO_REPLY, "12345678", 8);
+
+	vu_conn_set_limits(c, &limits, 2);
+	fds[0] = fds[1] = eventfd(0, EFD_CLOEXEC);
+	fd_for_each_private(count_private, &before)
+		;
+	for (unsigned i = 0; i < 20; i++)
+		send_raw(peer, text, n, fds, 2);
+	assert_int_equal(vu_conn_call(c, &call, &m), -ETIMEDOUT);
+	fd_for_each_private(count_private, &after)
+		;
+	/* in the queue, and of the message that has no room there */
+	assert_int_equal(after - before, 4 * 2 + 2);
+	for (unsigned i = 0; i < 20; i++) {
+		assert_int_equal(vu_conn_next(c, SECOND, &m), 0);
+		assert_int_equal(m.num_fds, 2);
+		vu_message_fini(&m);
+	}
+	close(fds[0]);
+	close(peer);
+	vu_conn_free(c);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -565,6 +606,7 @@ int main(void)
 		cmocka_unit_test(test_threads),
 		cmocka_unit_test(test_kill),
 		cmocka_unit_test(test_too_much_to_send),
+		cmocka_unit_test(test_descriptors_wait),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

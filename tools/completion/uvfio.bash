@@ -225,7 +225,7 @@ _uvfio() {
 	1:ctl) _uvfio_ctl ;;
 	1:serve)
 		_uvfio_value "${words[n - 1]}" ||
-			_uvfio_words "--device --ioeventfd --log --log-file --mode --sandbox
+			_uvfio_words "--device --ioeventfd --limit --log --log-file --mode --sandbox
 				--sandbox=strict --socket --help"
 		;;
 	1:dump) _uvfio_value "${words[n - 1]}" || _uvfio_words "--device --help" ;;

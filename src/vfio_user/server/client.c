@@ -16,8 +16,6 @@
 #define VERSION_NS (10000 * MS)
 /* One that takes nothing out of its socket for so long is lost. */
 #define SEND_NS (30000 * MS)
-/* Commands that wait while a model waits for the client. */
-#define MAX_QUEUED 1024u
 /* QEMU has room for a reply to VERSION that is as long as its request, which is this long. */
 #define QEMU_VERSION 214u
 
@@ -33,7 +31,7 @@ static struct vu_conn_limits conn_limits(const struct vu_server *s)
 {
 	return (struct vu_conn_limits){ .max_data = s->cfg.limits.max_data,
 					.max_fds = s->cfg.limits.max_fds,
-					.max_queued = MAX_QUEUED,
+					.max_queued = s->cfg.limits.max_queued,
 					.timeout_ns = SEND_NS };
 }
 

@@ -54,7 +54,9 @@ static int check_map(const struct vu_server_client *c, const struct vu_message *
 		return -EINVAL;
 	if (itree_first(&c->maps, d->addr, d->addr + (d->size - 1)))
 		return -EEXIST;
-	return c->num_maps < c->caps.max_dma_maps ? 0 : -ENOSPC;
+	if (c->num_maps >= c->caps.max_dma_maps)
+		return vu_limit_reached(c, "maps", c->caps.max_dma_maps);
+	return 0;
 }
 
 /* Map the memory of a file that came with the message. */

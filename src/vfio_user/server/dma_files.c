@@ -81,11 +81,12 @@ static struct dma_file *find_direct(struct vu_server_client *c, const struct sta
 /* Make the file that @fd, which is taken over, is of. 0, -ENOSPC, -ENOMEM. */
 static int add(struct vu_server_client *c, int fd, const struct stat *st, struct dma_file **out)
 {
-	struct dma_file *f = c->num_files < MAX_VIEWS ? calloc(1, sizeof(*f)) : NULL;
+	uint32_t most = c->s->cfg.limits.max_files;
+	struct dma_file *f = c->num_files < most ? calloc(1, sizeof(*f)) : NULL;
 
 	if (!f) {
 		fd_close_private(fd);
-		return c->num_files < MAX_VIEWS ? -ENOMEM : -ENOSPC;
+		return c->num_files < most ? -ENOMEM : vu_limit_reached(c, "files", most);
 	}
 	f->node.start = f->node.last = st->st_ino;
 	f->dev = st->st_dev;
@@ -146,10 +147,11 @@ static void choose(struct dma_view *v, uint64_t size, uint64_t offset, uint64_t 
 }
 
 /* Map @v, or if there is no room for it, no more of it than is asked for. */
-static int map_some(struct dma_view *v, uint64_t offset, uint64_t len)
+static int map_some(struct vu_server_client *c, struct dma_view *v, uint64_t offset, uint64_t len)
 {
+	uint64_t most = c->s->cfg.limits.max_mapped;
 	struct dma_file *f = v->file;
-	int ret = map_view(v);
+	int ret = v->end - v->start <= most - c->mapped ? map_view(v) : -ENOMEM;
 
 	if (ret == -EPERM && f->writable && cds_list_empty(&f->views)) {
 		/* sealed against writing */
@@ -160,6 +162,8 @@ static int map_some(struct dma_view *v, uint64_t offset, uint64_t len)
 		return ret;
 	v->start = align_down(offset, f->unit);
 	v->end = align_up(offset + len, f->unit);
+	if (v->end - v->start > most - c->mapped)
+		return vu_limit_reached(c, "memory", most);
 	return map_view(v);
 }
 
@@ -176,7 +180,7 @@ static int add_view(struct vu_server_client *c, struct dma_file *f, uint64_t siz
 		return -ENOMEM;
 	v->file = f;
 	choose(v, size, offset, len);
-	ret = map_some(v, offset, len);
+	ret = map_some(c, v, offset, len);
 	if (ret) {
 		free(v);
 		/* sealed since it was mapped; or no file of memory at all */
@@ -184,6 +188,7 @@ static int add_view(struct vu_server_client *c, struct dma_file *f, uint64_t siz
 	}
 	cds_list_add(&v->node, &f->views);
 	c->num_views++;
+	c->mapped += v->end - v->start;
 	*out = v;
 	return 0;
 }
@@ -226,6 +231,7 @@ void vu_file_put(struct vu_server_client *c, struct dma_view *v)
 	if (--v->users)
 		return;
 	munmap(v->mem, v->end - v->start);
+	c->mapped -= v->end - v->start;
 	cds_list_del(&v->node);
 	c->num_views--;
 	free(v);

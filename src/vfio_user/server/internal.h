@@ -80,6 +80,7 @@ struct vu_server_client {
 	struct vfio_stream *stream; /* that migration began last, with a reference; or NULL */
 	struct itree files;	    /* struct dma_file (dma_files.c), by inode */
 	unsigned num_files, num_views;
+	uint64_t mapped; /* bytes of all views */
 };
 
 /* ---- client.c ---- */
@@ -96,6 +97,9 @@ int vu_server_take(struct vu_server_client *c);
 void vu_server_give_back(struct vu_server_client *c);
 /* @c's thread is about to end. */
 void vu_server_done(struct vu_server_client *c);
+
+/* Say that the client has all that it may have by the limit @name. Return -ENOSPC. */
+int vu_limit_reached(const struct vu_server_client *c, const char *name, uint64_t most);
 
 /* ---- service.c ---- */
 

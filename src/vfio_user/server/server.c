@@ -4,6 +4,7 @@
  * for each, and collects those that have ended; and who of them has the device.
  */
 #include <fcntl.h>
+#include <inttypes.h>
 #include <poll.h>
 #include <sys/eventfd.h>
 #include <sys/socket.h>
@@ -170,7 +171,48 @@ static const struct vu_server_limits defaults = {
 	.max_data = VU_DEFAULT_DATA,
 	.max_fds = 16,
 	.dma_timeout = 5000,
+	.max_files = 1024,
+	.max_queued = 1024,
+	.max_mapped = 1ull << 44,
 };
+
+int vu_server_limit(struct vu_server_limits *l, const char *name, uint64_t value)
+{
+	const struct {
+		const char *name;
+		uint32_t *at;
+		uint64_t least, most;
+	} known[] = {
+		{ "maps", &l->max_dma_maps, 1, UINT32_MAX },
+		{ "files", &l->max_files, 1, 16384 },
+		{ "fds", &l->max_fds, 1, VU_MAX_FDS },
+		/* config space is read at once (QEMU); a buffer is made for that of each message */
+		{ "data", &l->max_data, 4096, 64u << 20 },
+		{ "queue", &l->max_queued, 1, 65536 },
+		{ "dma-timeout", &l->dma_timeout, 1, 3600 * 1000 },
+	};
+
+	for (unsigned i = 0; i < ARRAY_SIZE(known); i++) {
+		if (strcmp(known[i].name, name))
+			continue;
+		if (value < known[i].least || value > known[i].most)
+			return -ERANGE;
+		*known[i].at = (uint32_t)value;
+		return 0;
+	}
+	if (strcmp(name, "memory"))
+		return -ENOENT;
+	if (!value)
+		return -ERANGE;
+	l->max_mapped = value;
+	return 0;
+}
+
+int vu_limit_reached(const struct vu_server_client *c, const char *name, uint64_t most)
+{
+	return report_warn(REPORT_LIMITED("serve-limit"), c->name, -ENOSPC,
+			   "the client has all that it may have: --limit %s=%" PRIu64, name, most);
+}
 
 static void set_limits(struct vu_server_limits *l)
 {
@@ -182,6 +224,12 @@ static void set_limits(struct vu_server_limits *l)
 		l->max_fds = defaults.max_fds;
 	if (!l->dma_timeout)
 		l->dma_timeout = defaults.dma_timeout;
+	if (!l->max_files)
+		l->max_files = defaults.max_files;
+	if (!l->max_queued)
+		l->max_queued = defaults.max_queued;
+	if (!l->max_mapped)
+		l->max_mapped = defaults.max_mapped;
 }
 
 bool vu_socket_listens(int fd)

@@ -33,7 +33,19 @@ struct vu_server_limits {
 	uint32_t max_data;     /* bytes in a message: default 1 MiB */
 	uint32_t max_fds;      /* descriptors in a message: default 16 */
 	uint32_t dma_timeout;  /* milliseconds in which a client answers a DMA: default 5000 */
+	uint32_t max_files;    /* files of memory, each a descriptor: default 1024 */
+	uint32_t max_queued;   /* commands that wait: default 1024 */
+	/* bytes of this process's addresses at which these files are: default 16 TiB */
+	uint64_t max_mapped;
 };
+/**
+ * vu_server_limit - set the limit that users know as @name
+ *
+ * Return: 0; -ENOENT: there is none of that name; -ERANGE: @value is no value for it.
+ */
+int vu_server_limit(struct vu_server_limits *l, const char *name, uint64_t value);
+/* The names, for a message. */
+#define VU_SERVER_LIMITS "maps, memory, files, fds, data, queue, dma-timeout"
 
 /* A register whose writes of @value by @size bytes (1, 2, 4, 8) may come by an eventfd. */
 struct vu_ioeventfd {
