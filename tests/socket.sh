@@ -22,7 +22,7 @@ trap 'stop; pmd_kill; rm -rf "$tmp"' EXIT
 serve() {
 	local args=() i=0 d
 	for d in "$@"; do args+=(--device "$d" --socket "$tmp/$i.sock"); i=$((i + 1)); done
-	rm -f "$tmp/server"
+	rm -f "$tmp/server"; : >"$tmp/served"
 	"$build/uvfio" serve --log-file "$tmp/server" "${args[@]}" >"$tmp/served" & servers+=($!)
 	until [[ $(grep -c sock "$tmp/served") -eq $i ]]; do kill -0 "${servers[-1]}" || { no "serve $*"; cat "$tmp/server"; return 1; }; sleep 0.02; done
 }

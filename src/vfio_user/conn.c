@@ -560,6 +560,28 @@ static int error_of(const struct vu_header *h)
 										 : -EIO;
 }
 
+/* The same for the reply to @call, whose sender may want to know that it is late. */
+static int wait_for_reply(struct vu_conn *c, struct waiter *w, const struct vu_call *call,
+			  struct vu_until u)
+{
+	struct vu_until first = { .deadline = now_ns() + call->late_ns,
+				  .timeout_ns = call->late_ns };
+	int rc;
+
+	if (!call->late || first.deadline >= u.deadline)
+		return wait_for(c, w, u);
+	rc = wait_for(c, w, first);
+	if (rc != -EAGAIN)
+		return rc;
+	/* who reads meanwhile may give @w its reply */
+	give_turn(c);
+	pthread_mutex_unlock(&c->lock);
+	call->late(call->arg, call->command);
+	pthread_mutex_lock(&c->lock);
+	u.timeout_ns = 0;
+	return wait_for(c, w, u);
+}
+
 int vu_conn_call(struct vu_conn *c, const struct vu_call *call, struct vu_message *reply)
 {
 	struct waiter w = { .command = call->command,
@@ -590,7 +612,7 @@ int vu_conn_call(struct vu_conn *c, const struct vu_call *call, struct vu_messag
 	rc = send_message(c, &h, call->iov, call->iovcnt, call->fds, call->num_fds);
 	pthread_mutex_lock(&c->lock);
 	if (!rc)
-		rc = wait_for(c, &w, u);
+		rc = wait_for_reply(c, &w, call, u);
 	else if (!vu_conn_error(c))
 		id_give(c, w.id); /* it was not sent */
 	remove_waiter(c, &w);

@@ -111,6 +111,13 @@ struct vu_call {
 	const int *fds;		 /* the sender's */
 	unsigned num_fds;
 	uint64_t timeout_ns; /* for the reply; 0: for ever */
+	/*
+	 * Called once if the reply has not come in @late_ns, before the wait goes on; NULL: nobody
+	 * wants to know. With no lock held.
+	 */
+	void (*late)(void *arg, uint16_t command);
+	void *arg;
+	uint64_t late_ns;
 };
 /**
  * vu_conn_call - send a command, and wait for its reply

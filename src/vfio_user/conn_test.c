@@ -588,9 +588,40 @@ static void test_descriptors_wait(void **state)
 	vu_conn_free(c);
 }
 
+static void on_late(void *arg, uint16_t command)
+{
+	struct vu_conn *peer = arg;
+	struct vu_message m;
+
+	/* the one that was asked answers now */
+	assert_int_equal(command, VU_DEVICE_RESET);
+	assert_int_equal(vu_conn_next(peer, 0, &m), 0);
+	assert_int_equal(vu_conn_reply(peer, &m.header, 0, NULL, 0, NULL, 0), 0);
+	vu_message_fini(&m);
+}
+
+/* Who waits for long is told once, and gets the reply all the same. */
+static void test_late(void **state)
+{
+	struct vu_message reply = { 0 };
+	struct vu_conn *c[2];
+	struct vu_call call = { .command = VU_DEVICE_RESET,
+				.timeout_ns = 20 * SECOND,
+				.late = on_late,
+				.late_ns = 1000000 };
+
+	make_pair(c);
+	call.arg = c[1];
+	assert_int_equal(vu_conn_call(c[0], &call, &reply), 0);
+	vu_message_fini(&reply);
+	vu_conn_free(c[0]);
+	vu_conn_free(c[1]);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_late),
 		cmocka_unit_test(test_lengths),
 		cmocka_unit_test(test_errors),
 		cmocka_unit_test(test_error_numbers),

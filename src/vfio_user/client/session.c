@@ -124,6 +124,17 @@ static int bad_answer(struct vu_session *s, uint16_t command, int rc)
 	return rc;
 }
 
+static void say_late(void *arg, uint16_t command)
+{
+	struct vu_session *s = arg;
+
+	report_warn(REPORT_LIMITED("vfio-user-late"), s->c->vdev.name, 0,
+		    "its server (%s) has not answered %s for %llu s: waiting on, up to %llu s",
+		    s->c->where, name_of(command),
+		    (unsigned long long)(VU_CLIENT_LATE_NS / 1000000000u),
+		    (unsigned long long)(s->c->o.timeout_ns / 1000000000u));
+}
+
 int vu_session_call(struct vu_session *s, const struct vu_request *r, struct vu_message *reply)
 {
 	const struct vu_call call = {
@@ -133,6 +144,9 @@ int vu_session_call(struct vu_session *s, const struct vu_request *r, struct vu_
 		.fds = r->fds,
 		.num_fds = r->num_fds,
 		.timeout_ns = s->c->o.timeout_ns,
+		.late = say_late,
+		.arg = s,
+		.late_ns = VU_CLIENT_LATE_NS,
 	};
 	int rc;
 
