@@ -11,7 +11,7 @@
 #include "base/rcu.h"
 #include "base/util.h"
 #include "vfio/dma_log.h"
-#include "vfio/migrate.h"
+#include "vfio/stream.h"
 
 #define PIECE	   4096u /* bytes of the bitmap */
 #define PIECE_BITS (PIECE * 8ull)
@@ -20,6 +20,48 @@
 static const struct vfio_migrate_relay *relay_of(struct vfio_open *o)
 {
 	return o->dev->migrate ? vfio_migrate_relay_of(o->dev->migrate) : NULL;
+}
+
+/* Forget what a relay logs. With the lock. */
+static void drop_ranges(struct vfio_migrate *m)
+{
+	heap_free(m->log);
+	m->log = NULL;
+	m->num_log = 0;
+}
+
+/* Have a relay log, and note what: a report asks for nothing else. */
+static int start_relay(struct vfio_open *o, const struct vfio_device_feature_dma_logging_range *r,
+		       unsigned n, uint64_t *page_size)
+{
+	struct vfio_device_feature_dma_logging_range *log = heap_array(n, sizeof(*log));
+	struct vfio_migrate *m = o->dev->migrate;
+	int ret;
+
+	if (!log)
+		return -ENOMEM;
+	memcpy(log, r, n * sizeof(*log));
+	pthread_mutex_lock(&m->lock);
+	ret = m->relay->log_start(o->dev, r, n, page_size);
+	if (ret) {
+		heap_free(log);
+	} else {
+		drop_ranges(m);
+		m->log = log;
+		m->num_log = n;
+	}
+	vfio_migrate_unlock(m);
+	return ret;
+}
+
+static void stop_relay(struct vfio_open *o)
+{
+	struct vfio_migrate *m = o->dev->migrate;
+
+	pthread_mutex_lock(&m->lock);
+	m->relay->log_stop(o->dev);
+	drop_ranges(m);
+	vfio_migrate_unlock(m);
 }
 
 static int check_range(const struct vfio_device_feature_dma_logging_range *r, uint64_t page_size)
@@ -54,7 +96,7 @@ int vfio_dma_log_start(struct vfio_open *o, const struct vfio_device_feature_dma
 	}
 	shift = (unsigned)__builtin_ctzll(*page_size);
 	if (!ret && relay_of(o))
-		ret = relay_of(o)->log_start(o->dev, r, n, page_size);
+		ret = start_relay(o, r, n, page_size);
 	else if (!ret)
 		ret = iommu_log_start(o->dev->iommu, ranges, n, &shift);
 	if (!ret && !relay_of(o))
@@ -66,7 +108,7 @@ int vfio_dma_log_start(struct vfio_open *o, const struct vfio_device_feature_dma
 void vfio_dma_log_stop(struct vfio_open *o)
 {
 	if (relay_of(o))
-		relay_of(o)->log_stop(o->dev);
+		stop_relay(o);
 	else
 		iommu_log_stop(o->dev->iommu);
 }
@@ -111,30 +153,50 @@ static int report_piece(struct iommu_device *dev, uint64_t first, uint64_t last,
 	return ret;
 }
 
-/* The same of a log that somebody else keeps, which is asked for a piece at a time. */
+/* Ask a relay for [@first, @last], whose bits fit in a piece that begins with the byte at @addr. */
+static int relay_piece(struct vfio_open *o, uint64_t first, uint64_t last, unsigned shift,
+		       uintptr_t addr, uint8_t *bits)
+{
+	size_t bytes = (size_t)((last - first) >> shift) / 8 + 1;
+	int ret;
+
+	memset(bits, 0, PIECE);
+	/* what is not there is found before that one forgets what it tells */
+	ret = set_bits(addr, bits, bytes);
+	if (!ret)
+		ret = relay_of(o)->log_report(o->dev, first, last - first + 1, 1ull << shift, bits,
+					      bytes);
+	return ret ? ret : set_bits(addr, bits, bytes);
+}
+
+/* The same of a log that somebody else keeps: of each range that it logs a piece at a time. */
 static int report_relay(struct vfio_open *o, uint64_t iova, uint64_t length, unsigned shift,
 			uintptr_t addr)
 {
-	uint64_t span = shift > 63 - 15 ? UINT64_MAX : PIECE_BITS << shift, n;
+	const uint64_t unit = shift > 60 ? 1ull << 63 : 8ull << shift;
+	const uint64_t span = shift > 63 - 15 ? UINT64_MAX : PIECE_BITS << shift;
+	uint64_t last = iova + length - 1, at, end, left;
+	struct vfio_migrate *m = o->dev->migrate;
 	uint8_t *bits = heap_alloc(PIECE);
-	size_t bytes;
 	int ret = bits ? 0 : -ENOMEM;
 
-	/* an empty question is one, too: whether the log is on */
-	for (bool again = true; !ret && again; again = length) {
-		n = length < span ? length : span;
-		bytes = n ? (size_t)((((n - 1) >> shift) + 8) / 8) : 0;
-		memset(bits, 0, PIECE);
-		/* what is not there is found before that one forgets what it tells */
-		ret = set_bits(addr, bits, bytes);
-		if (!ret)
-			ret = relay_of(o)->log_report(o->dev, iova, n, 1ull << shift, bits, bytes);
-		if (!ret)
-			ret = set_bits(addr, bits, bytes);
-		iova += n;
-		length -= n;
-		addr += bytes;
+	pthread_mutex_lock(&m->lock);
+	if (!ret && !m->num_log)
+		ret = -EINVAL;
+	for (unsigned i = 0; i < m->num_log && length && !ret; i++) {
+		at = m->log[i].iova > iova ? m->log[i].iova : iova;
+		left = m->log[i].iova + (m->log[i].length - 1);
+		left = left < last ? left : last;
+		at -= (at - iova) % unit; /* where a byte of the bitmap begins */
+		for (; at <= left && !ret; at = end + 1) {
+			end = left - at < span ? left : at + span - 1;
+			ret = relay_piece(o, at, end, shift,
+					  addr + (uintptr_t)((at - iova) >> shift) / 8, bits);
+			if (end == left)
+				break;
+		}
 	}
+	vfio_migrate_unlock(m);
 	heap_free(bits);
 	return ret;
 }

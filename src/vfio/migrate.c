@@ -128,8 +128,16 @@ void vfio_migrate_reset(struct vfio_device *dev)
 
 void vfio_migrate_closing(struct vfio_device *dev)
 {
-	if (dev->migrate && dev->migrate->relay)
-		vfio_migrate_closed(dev);
+	struct vfio_migrate *m = dev->migrate;
+
+	if (!m || !m->relay)
+		return;
+	vfio_migrate_closed(dev);
+	pthread_mutex_lock(&m->lock);
+	heap_free(m->log);
+	m->log = NULL;
+	m->num_log = 0;
+	vfio_migrate_unlock(m);
 }
 
 void vfio_migrate_closed(struct vfio_device *dev)
@@ -152,6 +160,8 @@ void vfio_migrate_free(struct vfio_device *dev)
 		return;
 	pthread_mutex_lock(&m->lock);
 	vfio_migrate_end_stream(m);
+	heap_free(m->log);
+	m->log = NULL;
 	m->dev = NULL;
 	vfio_migrate_unlock(m);
 	dev->migrate = NULL;

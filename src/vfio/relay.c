@@ -31,6 +31,8 @@ static int came_to(struct vfio_migrate *m, uint32_t state)
 	if (m->stream && !goes_on(m->state, state))
 		vfio_migrate_end_stream(m);
 	m->state = state;
+	if (m->stream)
+		vfio_stream_wake(m->stream);
 	if (m->stream || (!saves(state) && state != VFIO_DEVICE_STATE_RESUMING))
 		return 0;
 	m->stream = vfio_stream_new(m, state == VFIO_DEVICE_STATE_RESUMING);

@@ -65,6 +65,7 @@ struct vfio_stream {
 	uint64_t read;	  /* bytes that were read */
 	uint64_t initial; /* as many were there when it began, or were to come */
 	bool complete;	  /* nothing comes any more */
+	bool idle;	  /* a relay's, which had nothing when it was asked */
 	bool described;	  /* there was a DEVICE; of the last one: */
 	size_t device_len;
 	uint32_t device_crc;
@@ -85,7 +86,7 @@ struct vfio_stream {
 
 /* ---- life ---- */
 
-/* Of a relay's stream nobody knows when there is something: then it is tried. */
+/* Of a relay's stream nobody tells when there is something: it is tried until there is not. */
 static void set_ready(struct vfio_stream *s)
 {
 	if (s->on_ready)
@@ -331,6 +332,8 @@ static int save_more(struct vfio_stream *s)
 		ret = append(s, NULL, 0, data, len);
 	if (ret || !len) {
 		s->complete = !ret && !vfio_migrate_in_precopy(m);
+		s->idle = !ret && !s->complete;
+		set_ready(s);
 		heap_free(data);
 	}
 	if (ret)
@@ -400,6 +403,12 @@ static void fill_info(struct vfio_stream *s, bool again, struct vfio_precopy_inf
 		s->on_ready(s->on_ready_arg, true);
 }
 
+void vfio_stream_wake(struct vfio_stream *s)
+{
+	s->idle = false;
+	set_ready(s);
+}
+
 /* The same of a relay's: what was read from it, and not by the client yet, counts first. */
 static int relay_info(struct vfio_stream *s, struct vfio_precopy_info *info)
 {
@@ -409,6 +418,8 @@ static int relay_info(struct vfio_stream *s, struct vfio_precopy_info *info)
 		info->initial_bytes += s->waiting;
 	else if (!ret)
 		info->dirty_bytes += s->waiting;
+	if (!ret && (info->initial_bytes || info->dirty_bytes))
+		vfio_stream_wake(s);
 	return ret;
 }
 

@@ -24,6 +24,9 @@ struct vfio_migrate {
 	bool precopy_v2;
 	struct vfio_stream *stream; /* of the state that it is in, with a reference; or NULL */
 	bool fresh;		    /* it began since vfio_migrate_set() was called */
+	/* with a relay: what is logged there, with the lock; of base/heap.h, or NULL */
+	struct vfio_device_feature_dma_logging_range *log;
+	unsigned num_log;
 };
 
 /* Unlock, after what a reset has left to do was done. */
@@ -44,6 +47,9 @@ uint32_t vfio_relay_state(struct vfio_migrate *m);
 int vfio_relay_read(struct vfio_migrate *m, void **out, size_t *len);
 /* Write bytes of the client's: how many (at least one), or -errno. */
 ssize_t vfio_relay_write(struct vfio_migrate *m, uintptr_t addr, size_t count);
+
+/* Of a relay's stream that goes on: there may be something to read again. */
+void vfio_stream_wake(struct vfio_stream *s);
 
 /* Make a stream of @m with one reference, the first record of one that is read in it; or NULL. */
 struct vfio_stream *vfio_stream_new(struct vfio_migrate *m, bool resuming);
