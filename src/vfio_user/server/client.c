@@ -174,7 +174,8 @@ static int reply_version(struct vu_server_client *c, struct vu_message *m,
 
 	if (m->len - sizeof(*version) > room)
 		room = m->len - sizeof(*version);
-	if (room > sizeof(text))
+	/* QEMU has neither of these */
+	if (room > sizeof(text) || c->theirs.named & (VU_CAP_UVFIO | VU_CAP_TWIN))
 		room = sizeof(text);
 	/* who sends no text cannot read one (SPDK) */
 	if (m->len > sizeof(*version))
