@@ -67,6 +67,15 @@ same "and is not replaced" "uvfio: serve: $s: there is something else" \
 rm "$s"
 
 # sockets that listen already
+for how in "" "--socket fd:3"; do
+	# shellcheck disable=SC2086
+	start "$C" listen "$s" "$U" serve --log none --device edu $how
+	same "a socket of systemd's: it has no path of ours ${how:-(LISTEN_FDS)}" "0000:01:00.0 edu -" "${out%$'\n'}"
+	same "and is served" 11e81234 "$("$C" "$s" 'get 7:0')"
+	stop "it ends well" TERM
+	check "and the socket's file is not ours to remove" test -S "$s"
+	rm "$s"
+done
 same "a descriptor that there is not" "uvfio: serve: --socket fd:77: there is no such descriptor" \
 	"$("$U" serve --device edu --socket fd:77 2>&1)"
 same "one that does not listen" \

@@ -3,11 +3,15 @@
  * serve_client: a client of vfio-user for scripts, in bytes on a socket.
  *
  *	serve_client SOCKET [REQUEST]...
+ *	serve_client listen SOCKET COMMAND [ARGUMENT]...
+ *
+ * The second makes a socket that listens, and runs a command with it as systemd does.
  *
  * Requests are carried out one after the other: get REGION:OFFSET prints 4 bytes, put
  * REGION:OFFSET=VALUE writes 4; hold prints "holding" and waits for the server to hang up. The end
  * hangs up. Status 1: what an error it was is printed.
  */
+#include <stdbool.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -74,15 +78,34 @@ static void request(const char *text)
 	}
 }
 
+/* Run a command with @fd, which listens, as sd_listen_fds(3) has it. */
+static void run(char **command)
+{
+	char pid[16];
+
+	snprintf(pid, sizeof(pid), "%d", (int)getpid());
+	if (dup2(fd, 3) < 0 || listen(3, 4) || setenv("LISTEN_PID", pid, 1) ||
+	    setenv("LISTEN_FDS", "1", 1))
+		end("cannot listen");
+	execv(command[0], command);
+	end("cannot run it");
+}
+
 int main(int argc, char **argv)
 {
+	bool listens = argc > 3 && !strcmp(argv[1], "listen");
 	struct sockaddr_un at = { .sun_family = AF_UNIX };
 	struct vu_version v = { VU_MAJOR, VU_MINOR };
 
 	if (argc < 2)
 		return 2;
-	strncpy(at.sun_path, argv[1], sizeof(at.sun_path) - 1);
+	strncpy(at.sun_path, argv[listens ? 2 : 1], sizeof(at.sun_path) - 1);
 	fd = socket(AF_UNIX, SOCK_STREAM, 0);
+	if (listens) {
+		if (fd < 0 || bind(fd, (struct sockaddr *)&at, sizeof(at)))
+			end("cannot listen");
+		run(argv + 3);
+	}
 	if (fd < 0 || connect(fd, (struct sockaddr *)&at, sizeof(at)))
 		end("cannot connect");
 	call(VU_VERSION, &v, sizeof(v), &v, sizeof(v));
