@@ -7,13 +7,14 @@
 #   oracle   the clients of tests/oracle, whose answers on Linux 7.3 are recorded
 #   testpmd  DPDK's testpmd on two igb ports back to back
 # With UVFIO_LONG also:
-#   selftests  the kernel's own, by type1 and by iommufd
+#   selftests  the kernel's own
+#   qemu       QEMU's vfio-pci boots Linux with its disk behind a socket
 set -uo pipefail
 # shellcheck source=tests/lib/testpmd.sh
 . "$(dirname "$0")/lib/testpmd.sh"
 # shellcheck source=tests/lib/part.sh
 . "$(dirname "$0")/lib/part.sh"
-parts=(drivers given oracle testpmd); [[ ! ${UVFIO_LONG-} ]] || parts+=(selftests)
+parts=(drivers given oracle testpmd); [[ ! ${UVFIO_LONG-} ]] || parts+=(selftests qemu)
 [[ $# -eq 0 ]] || parts=("$@")
 servers=()
 stop() { [[ ${#servers[@]} -eq 0 ]] || kill "${servers[@]}" 2>/dev/null; wait "${servers[@]}" 2>/dev/null; servers=(); }
@@ -105,6 +106,7 @@ selftests() {
 for p in "${parts[@]}"; do
 	case $p in
 	drivers | given | oracle | testpmd | selftests) "$p" ;;
+	qemu) check "QEMU's vfio-pci, its disk behind a socket" "$top/tools/demo" --brief --socket --build "$build" ;;
 	*) echo "socket: no part $p" >&2; exit 2 ;;
 	esac
 done
