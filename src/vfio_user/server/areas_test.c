@@ -19,7 +19,9 @@ static int fd, file[2], never;
 static uint8_t *mem[2];
 static const struct vfio_device_ops *real_ops;
 static struct vfio_device_ops ops;
+/* as the server's threads read it, and not on the stack of a test */
 static struct vfio_region region;
+static struct vfio_region_area areas_now[8];
 
 static int fake_region(struct vfio_device *dev, uint32_t index, struct vfio_region *out)
 {
@@ -37,6 +39,9 @@ static bool area_open(struct vfio_device *dev, enum vfio_area_kind kind)
 static int setup(void **state)
 {
 	test_server_begin(&t, "testdev");
+	/* what its threads read changes while there are none */
+	vu_server_free(t.server);
+	t.server = NULL;
 	real_ops = t.cfg.dev->ops;
 	ops = *real_ops;
 	ops.region = fake_region;
@@ -66,14 +71,28 @@ static int teardown(void **state)
 	return 0;
 }
 
+/* Let BAR0 be @bar, and a client with @caps come. */
+static void begin_region(const struct vfio_region *bar, const char *caps)
+{
+	vu_server_free(t.server);
+	region = *bar;
+	assert_true(bar->num_areas <= ARRAY_SIZE(areas_now));
+	for (unsigned i = 0; i < bar->num_areas; i++)
+		areas_now[i] = bar->areas[i];
+	region.areas = areas_now;
+	assert_int_equal(test_start(&t), 0);
+	fd = client_connect(&t);
+	assert_int_equal(client_version(fd, caps, &r), 0);
+}
+
 /* Let BAR0 have these areas, and a client with @caps come. */
 static void begin(const struct vfio_region_area *areas, unsigned n, const char *caps)
 {
-	region = (struct vfio_region){
+	const struct vfio_region bar = {
 		.flags = PLAIN | MMAP, .size = SIZE, .areas = areas, .num_areas = n
 	};
-	fd = client_connect(&t);
-	assert_int_equal(client_version(fd, caps, &r), 0);
+
+	begin_region(&bar, caps);
 }
 
 /* Ask for BAR0, with room for what there is. Return how much that is. */
@@ -213,8 +232,8 @@ static void test_not_offered(void **state)
 	assert_int_equal(info.flags, PLAIN);
 	close(fd);
 	vu_server_free(t.server);
+	t.server = NULL;
 	ops.area_open = area_open;
-	assert_int_equal(test_start(&t), 0);
 	begin(direct, 1, "{}");
 	assert_int_equal(ask(&info), sizeof(info));
 	assert_int_equal(info.flags, PLAIN);
@@ -226,16 +245,20 @@ static void test_chain(void **state)
 	const struct vfio_region_area areas[] = {
 		{ .size = K4, .kind = VFIO_AREA_DIRECT, .fd = file[0] },
 	};
+	const struct vfio_region bar = { .flags = PLAIN | MMAP,
+					 .size = SIZE,
+					 .areas = areas,
+					 .num_areas = 1,
+					 .msix_mappable = true,
+					 .type = 0x80001234,
+					 .subtype = 5 };
 	struct vfio_info_cap_header h = { 0 };
 	struct vfio_region_info info;
 	static const unsigned ids[] = { VFIO_REGION_INFO_CAP_SPARSE_MMAP,
 					VFIO_REGION_INFO_CAP_MSIX_MAPPABLE,
 					VFIO_REGION_INFO_CAP_TYPE };
 
-	begin(areas, 1, "{}");
-	region.msix_mappable = true;
-	region.type = 0x80001234;
-	region.subtype = 5;
+	begin_region(&bar, "{}");
 	ask(&info);
 	h.next = info.cap_offset;
 	for (unsigned i = 0; i < 3; i++) {
