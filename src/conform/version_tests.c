@@ -151,19 +151,19 @@ static void survive(struct ct *t, const char *what, const void *body, size_t len
 	ct_close(c);
 }
 
+#define SURVIVE(t, what, text) survive(t, what, text, sizeof(text))
+
 static void odd_json(struct ct *t)
 {
-	static const char inner[] = "{\"capabilities\":{}}\0garbage";
 	size_t len = 200000;
 	char *deep = ct_alloc(t, len + 1);
 
-	survive(t, "an empty text", "", 1);
-	survive(t, "a NUL and more behind the JSON", inner, sizeof(inner));
-	survive(t, "bytes that are no UTF-8", "{\"\xff\xc0\x80\":1}", 10);
-	survive(t, "numbers beyond all", "{\"capabilities\":{\"max_msg_fds\":1e999}}", 41);
-	survive(t, "max_data_xfer_size 0", "{\"capabilities\":{\"max_data_xfer_size\":0}}", 43);
-	survive(t, "a limit of 2^64", "{\"capabilities\":{\"max_dma_maps\":18446744073709551616}}",
-		57);
+	SURVIVE(t, "an empty text", "");
+	SURVIVE(t, "a NUL and more behind the JSON", "{\"capabilities\":{}}\0garbage");
+	SURVIVE(t, "bytes that are no UTF-8", "{\"\xff\xc0\x80\":1}");
+	SURVIVE(t, "numbers beyond all", "{\"capabilities\":{\"max_msg_fds\":1e999}}");
+	SURVIVE(t, "max_data_xfer_size 0", "{\"capabilities\":{\"max_data_xfer_size\":0}}");
+	SURVIVE(t, "a limit of 2^64", "{\"capabilities\":{\"max_dma_maps\":18446744073709551616}}");
 	memset(deep, '[', len);
 	survive(t, "200000 brackets", deep, len + 1);
 	memset(deep, 'x', len);
