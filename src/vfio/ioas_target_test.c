@@ -416,7 +416,7 @@ static void come_and_go(void **state)
 		atomic_store(&in[i], -1);
 	for (unsigned i = 0; i < THREADS; i++)
 		assert_int_equal(pthread_create(&threads[i], NULL, access_all, NULL), 0);
-	for (unsigned i = 0; i < 3000; i++) {
+	for (unsigned i = 0; i < 1000; i++) {
 		unsigned page = i * 7 % PAGES;
 
 		atomic_store(&in[page], 0);
