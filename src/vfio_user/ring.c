@@ -14,7 +14,7 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "base/heap.h"
+#include "base/pool.h"
 #include "base/report.h"
 #include "base/thread.h"
 #include "vfio_user/internal.h"
@@ -78,7 +78,7 @@ int vu_ring_new(struct vu_conn *conn, const struct vu_ring_info *info, int fd, u
 	at = sys_call(SYS_mmap, 0, sizeof(*r->m), PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
 	if (sys_failed(at))
 		return (int)at;
-	r = heap_alloc(sizeof(*r));
+	r = pages_take(sizeof(*r)); /* lanes do not share cache lines */
 	if (!r) {
 		sys_call(SYS_munmap, at, sizeof(*r->m), 0, 0, 0, 0);
 		return -ENOMEM;
@@ -98,7 +98,7 @@ void vu_ring_free(struct vu_ring *r)
 	if (!r)
 		return;
 	sys_call(SYS_munmap, (long)r->m, sizeof(*r->m), 0, 0, 0, 0);
-	heap_free(r);
+	pages_give(r, sizeof(*r));
 }
 
 /* ---- waiting ---- */
