@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * soak/client.h: a client of vfio-user that has a device for a while: memory, interrupts, registers,
- * DMA, resets. Plain sockets and messages, nothing of uvfio's code but the numbers, so that several
- * can be threads beside the server or processes that are killed. A wrong answer ends the process.
+ * soak/client.h: a client of vfio-user that has a device for a while: memory, interrupts,
+ * registers, DMA, resets. Plain sockets and messages, nothing of uvfio's code but the numbers, so
+ * that several can be threads beside the server or processes that are killed. A wrong answer ends
+ * the process.
  */
 #ifndef SOAK_CLIENT_H
 #define SOAK_CLIENT_H

@@ -8,7 +8,7 @@ static const struct command {
 	vu_command_fn *fn; /* NULL: it is not the client's to send, or not now */
 	size_t min;	   /* bytes of its fixed part */
 } commands[] = {
-	[VU_VERSION] = { "VERSION" },
+	[VU_VERSION] = { .name = "VERSION" },
 	[VU_DMA_MAP] = { "DMA_MAP", vu_dma_map, sizeof(struct vu_dma_map) },
 	[VU_DMA_UNMAP] = { "DMA_UNMAP", vu_dma_unmap, sizeof(struct vu_dma_unmap) },
 	[VU_DEVICE_GET_INFO] = { "DEVICE_GET_INFO", vu_get_info, sizeof(struct vu_device_info) },
@@ -19,12 +19,12 @@ static const struct command {
 	[VU_DEVICE_GET_IRQ_INFO] = { "DEVICE_GET_IRQ_INFO", vu_get_irq_info,
 				     sizeof(struct vfio_irq_info) },
 	[VU_DEVICE_SET_IRQS] = { "DEVICE_SET_IRQS", vu_set_irqs, sizeof(struct vu_set_irqs) },
-	[VU_REGION_READ] = { "REGION_READ" }, /* vu_command_run() */
+	[VU_REGION_READ] = { .name = "REGION_READ" }, /* vu_command_run() */
 	[VU_REGION_WRITE] = { "REGION_WRITE", vu_region_write, sizeof(struct vu_region_access) },
-	[VU_DMA_READ] = { "DMA_READ" },
-	[VU_DMA_WRITE] = { "DMA_WRITE" },
+	[VU_DMA_READ] = { .name = "DMA_READ" },
+	[VU_DMA_WRITE] = { .name = "DMA_WRITE" },
 	[VU_DEVICE_RESET] = { "DEVICE_RESET", vu_reset, 0 },
-	[VU_DIRTY_PAGES] = { "DIRTY_PAGES" },
+	[VU_DIRTY_PAGES] = { .name = "DIRTY_PAGES" },
 	[VU_REGION_WRITE_MULTI] = { "REGION_WRITE_MULTI", vu_write_multi, sizeof(uint64_t) },
 	[VU_DEVICE_FEATURE] = { "DEVICE_FEATURE", vu_device_feature, sizeof(struct vu_feature) },
 	[VU_MIG_DATA_READ] = { "MIG_DATA_READ", vu_mig_data_read, sizeof(struct vu_mig_data) },
