@@ -274,6 +274,38 @@ static void says_what(void **state)
 	unlink(file);
 }
 
+/* A server that the suite starts, and starts again: the test that kills it fails, and no other. */
+static void started(void **state)
+{
+	char self[256], number[16], *command[] = { self, path, number, NULL };
+	struct conform_options o = {
+		.timeout_ms = 10000, .only = "version-json-odd", .command = command, .socket = path
+	};
+	ssize_t n = readlink("/proc/self/exe", self, sizeof(self) - 1);
+	char *text;
+	size_t size;
+
+	assert_true(n > 0);
+	self[n] = 0;
+	for (unsigned once = 0; once < 2; once++) {
+		o.once = once;
+		snprintf(number, sizeof(number), "%u", V_DIES);
+		o.out = open_memstream(&text, &size);
+		assert_int_equal(conform_run(&o), 1);
+		fclose(o.out);
+		assert_non_null(strstr(text, "FAIL  version-json-odd "));
+		assert_non_null(strstr(text, "the server died by signal 6"));
+		free(text);
+		o.only = "version-no-*";
+		o.out = open_memstream(&text, &size);
+		assert_int_equal(conform_run(&o), 0);
+		fclose(o.out);
+		assert_non_null(strstr(text, "5 passed, 0 failed, 0 warned, 0 skipped"));
+		free(text);
+		o.only = "version-json-odd";
+	}
+}
+
 /* Nobody serves: the first test fails, and the others are not waited for. */
 static void nobody(void **state)
 {
@@ -305,14 +337,15 @@ static int remove_dir(void **state)
 	return rmdir(dir);
 }
 
-int main(void)
+int main(int argc, char **argv)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(good_passes),
-		cmocka_unit_test(bad_fail),
-		cmocka_unit_test(says_what),
+		cmocka_unit_test(good_passes), cmocka_unit_test(bad_fail),
+		cmocka_unit_test(says_what),   cmocka_unit_test(started),
 		cmocka_unit_test(nobody),
 	};
 
+	if (argc == 3)
+		ts_serve(ts_listen(argv[1]), (enum fault)atoi(argv[2]));
 	return cmocka_run_group_tests(tests, make_dir, remove_dir);
 }

@@ -480,17 +480,26 @@ static void ts_serve(int listener, enum fault fault)
 	}
 }
 
-/* Start one at @path. Return its process, which test_server_stop() ends. */
-static pid_t test_server_start(const char *path, enum fault fault)
+static int ts_listen(const char *path)
 {
 	struct sockaddr_un addr = { .sun_family = AF_UNIX };
 	int listener = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
-	pid_t pid;
 
 	snprintf(addr.sun_path, sizeof(addr.sun_path), "%s", path);
 	unlink(path);
 	if (listener < 0 || bind(listener, (struct sockaddr *)&addr, sizeof(addr)) ||
 	    listen(listener, 8))
+		return -1;
+	return listener;
+}
+
+/* Start one at @path. Return its process, which test_server_stop() ends. */
+static pid_t test_server_start(const char *path, enum fault fault)
+{
+	int listener = ts_listen(path);
+	pid_t pid;
+
+	if (listener < 0)
 		return -1;
 	fflush(NULL);
 	pid = fork();

@@ -2,7 +2,7 @@
 /*
  * A program for tests/conform.sh, which is uvfio's client under test: it opens the device behind a
  * socket, maps memory for its DMA, reads its registers, and stays until it is ended.
- *	client PATH messages|file|auto
+ *	client PATH MEMORY, which is the value of the option memory=
  */
 #include <stdio.h>
 #include <stdlib.h>
