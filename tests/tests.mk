@@ -47,6 +47,12 @@ demo: setup
 	@$(MAKE) --no-print-directory all
 	@tools/demo --build $(BUILD) $(DEMO)
 
+# The same with the disk in a server of its own, by vfio-user
+.PHONY: demo-vfio-user
+demo-vfio-user: setup
+	@$(MAKE) --no-print-directory all
+	@tools/demo --build $(BUILD) --vfio-user $(DEMO)
+
 # The same in a guest of examples/vmm.c, by MSI-X, MSI and INTx: libuvfio as a monitor has it
 demo-vmm: setup
 	@$(MAKE) --no-print-directory all

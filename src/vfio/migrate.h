@@ -107,8 +107,8 @@ int vfio_migrate_new_relay(struct vfio_device *dev, const struct vfio_migrate_re
 /** vfio_migrate_free - @dev, which is not open, goes; streams that are left say -ENODEV. */
 void vfio_migrate_free(struct vfio_device *dev);
 /**
- * vfio_migrate_closing - the last opener is about to close @dev: a relay is called no more when this
- * returns
+ * vfio_migrate_closing - the last opener is about to close @dev: a relay is called no more when
+ * this returns
  */
 void vfio_migrate_closing(struct vfio_device *dev);
 /** vfio_migrate_closed - the last opener has closed @dev: it is RUNNING for the next one. */

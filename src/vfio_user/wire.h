@@ -155,8 +155,8 @@ struct vu_write {
 };
 
 /*
- * "VFIO_USER_DEVICE_FEATURE": struct vfio_device_feature of linux/vfio.h, which data follow: those of
- * linux/vfio.h, but of the log of DMA writes, whose pointers cannot be sent.
+ * "VFIO_USER_DEVICE_FEATURE": struct vfio_device_feature of linux/vfio.h, which data follow: those
+ * of linux/vfio.h, but of the log of DMA writes, whose pointers cannot be sent.
  */
 struct vu_feature {
 	uint32_t argsz, flags;

@@ -2,8 +2,8 @@
 /*
  * vfio_user/client/migrate.c: the migration of a device behind a socket: its server keeps states,
  * stream and log (vfio/migrate.h, struct vfio_migrate_relay), which are asked for by DEVICE_FEATURE
- * and MIG_DATA_READ and WRITE. Only a server is asked that named "migration" among its capabilities:
- * others may not even know how long such a message is.
+ * and MIG_DATA_READ and WRITE. Only a server is asked that named "migration" among its
+ * capabilities: others may not even know how long such a message is.
  *
  * The protocol has no VFIO_MIG_GET_PRECOPY_INFO, without which a program cannot tell how far it is
  * in PRE_COPY. Our servers have it as a feature of our own (VU_FEATURE_PRECOPY_INFO); of another's
