@@ -101,6 +101,11 @@ struct own_link {
 	int *fds, *numbers;	     /* that came for the call, private; room for cap */
 	unsigned num_fds, cap;
 };
+/*
+ * Wait until links whose other end is closed are gone, with what their processes held: a process
+ * that ended before this call was made has nothing any more.
+ */
+void own_links_reap(struct own *o);
 /* Serve the socket @fd, taken over, on a thread of its own. 0 or -errno. */
 int own_link_start(struct own *o, int fd);
 /* Struct uapi_fds's, of the call that this thread serves. */

@@ -6,6 +6,7 @@
  */
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -190,6 +191,26 @@ static int say_hello(struct own_link *l, const struct far_request *r)
 	return l->process ? 0 : -ENOMEM;
 }
 
+void own_links_reap(struct own *o)
+{
+	struct own_link *l;
+	bool found = true;
+
+	pthread_mutex_lock(&o->lock);
+	while (found) {
+		found = false;
+		cds_list_for_each_entry(l, &o->links, node) {
+			struct pollfd p = { .fd = l->fd, .events = POLLRDHUP };
+
+			if (l != current && poll(&p, 1, 0) > 0)
+				found = true;
+		}
+		if (found)
+			pthread_cond_wait(&o->gone, &o->lock);
+	}
+	pthread_mutex_unlock(&o->lock);
+}
+
 static long open_node(struct own_link *l, const char *path, int flags)
 {
 	const struct vfio_node *node;
@@ -204,6 +225,7 @@ static long open_node(struct own_link *l, const char *path, int flags)
 				   "%s cannot be had from devices with process=own, whose users "
 				   "come by their group's file",
 				   path);
+	own_links_reap(l->own);
 	do {
 		rc = machine_sync(m);
 		if (!rc)
@@ -331,11 +353,11 @@ static void *run(void *arg)
 	if (l->process)
 		own_process_leave(o, l->process);
 	own_files_drain(&o->files);
-	fd_close_private(l->fd);
 	free(l->fds);
 	free(l->numbers);
 	pthread_mutex_lock(&o->lock);
 	cds_list_del(&l->node);
+	fd_close_private(l->fd);
 	pthread_cond_broadcast(&o->gone);
 	pthread_mutex_unlock(&o->lock);
 	free(l);
