@@ -35,7 +35,7 @@ own --device edu,process=own -- bash "$tmp/script" >"$tmp/said" 2>&1
 has "when their process is killed the answer is ENODEV" "No such device" "$tmp/said"
 has "and a line says so" "the process that has the run's devices does not answer"
 
-for wrong in "edu,process=mine|process=mine: write own or program" "nvme,process=own,migration=on|not with migration=on"; do
+for wrong in "edu,process=mine|process=mine: write own or program" "socket=/x,process=own|process=own is for models" "nvme,process=own,migration=on|not with migration=on"; do
 	has "refused: --device ${wrong%|*}" "${wrong#*|}" <("$build/uvfio" run --device "${wrong%|*}" -- true 2>&1)
 done
 has "all devices of a run, or none" "for all devices of a run, or for none" <("$build/uvfio" run --device edu,process=own --device edu -- true 2>&1)

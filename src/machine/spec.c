@@ -124,6 +124,13 @@ int machine_spec_parse(const char *text, struct machine_spec *s, char **err)
 		s->opts[s->num_opts].name = piece;
 		s->opts[s->num_opts++].value = eq;
 	}
+	if (s->own_process && machine_provider_of(s->model)->prefix) {
+		rc = machine_fail(err, -EINVAL,
+				  "%s: process=own is for models: this device is in no program's "
+				  "process as it is",
+				  s->model);
+		goto fail;
+	}
 	if (s->own_process && s->migration) {
 		rc = machine_fail(
 			err, -EINVAL,

@@ -117,8 +117,7 @@ static bool read_uvfio(const struct json *j, struct vu_caps *c)
 	if (j->type != JSON_OBJECT)
 		return false;
 	for (const struct json *m = j->first; m; m = m->next)
-		if ((!strcmp(m->key, "ring") && !get_bool(m, &c->ring)) ||
-		    (!strcmp(m->key, "session") && !get_bool(m, &c->session)))
+		if (!strcmp(m->key, "ring") && !get_bool(m, &c->ring))
 			return false;
 	return true;
 }
@@ -204,7 +203,6 @@ void vu_caps_agree(const struct vu_caps *ours, const struct vu_caps *theirs, str
 	}
 	out->sparse_mmap_fds = ours->sparse_mmap_fds && theirs->sparse_mmap_fds;
 	out->ring = ours->ring && theirs->ring;
-	out->session = ours->session && theirs->session;
 
 	/* numbers that it said, or would take for others; and of the rest what is so */
 	out->named = theirs->named & (VU_CAP_FDS | VU_CAP_DATA | VU_CAP_DMA_MAPS | VU_CAP_PGSIZES);
@@ -216,11 +214,10 @@ void vu_caps_agree(const struct vu_caps *ours, const struct vu_caps *theirs, str
 		out->named |= VU_CAP_FDS;
 	if (out->pgsizes != VU_DEFAULT_PGSIZE)
 		out->named |= VU_CAP_PGSIZES;
-	out->named |= (out->write_multiple ? VU_CAP_MULTI : 0) |
-		      (out->twin_socket ? VU_CAP_TWIN : 0) |
-		      (out->migration ? VU_CAP_MIGRATION : 0) |
-		      (out->sparse_mmap_fds ? VU_CAP_SPARSE_FDS : 0) |
-		      (out->ring || out->session ? VU_CAP_UVFIO : 0);
+	out->named |=
+		(out->write_multiple ? VU_CAP_MULTI : 0) | (out->twin_socket ? VU_CAP_TWIN : 0) |
+		(out->migration ? VU_CAP_MIGRATION : 0) |
+		(out->sparse_mmap_fds ? VU_CAP_SPARSE_FDS : 0) | (out->ring ? VU_CAP_UVFIO : 0);
 }
 
 /* ---- to a text */
@@ -312,8 +309,6 @@ int vu_caps_write(const struct vu_caps *c, char *text, size_t size)
 		put_object(&w, "uvfio");
 		if (c->ring)
 			put_bool(&w, "ring", true);
-		if (c->session)
-			put_bool(&w, "session", true);
 		put_end(&w);
 	}
 	put_end(&w);

@@ -21,8 +21,7 @@ struct vu_caps {
 	uint64_t mig_pgsize, mig_max_bitmap;
 	bool sparse_mmap_fds;
 	/* ours, which others pass over ("uvfio": {...}): */
-	bool ring;    /* registers by shared memory */
-	bool session; /* several processes on one device */
+	bool ring; /* registers by shared memory */
 	/* which of all these the text named: VU_CAP_* */
 	uint32_t named;
 };

@@ -35,7 +35,6 @@ static struct vu_caps ours(void)
 				 .mig_max_bitmap = 256u << 20,
 				 .sparse_mmap_fds = true,
 				 .ring = true,
-				 .session = true,
 				 .named = ~0u };
 }
 
@@ -46,7 +45,7 @@ static void defaults(const struct vu_caps *c)
 	assert_int_equal(c->max_dma_maps, 65535);
 	assert_int_equal(c->pgsizes, 4096);
 	assert_false(c->write_multiple || c->twin_socket || c->migration || c->sparse_mmap_fds);
-	assert_false(c->ring || c->session);
+	assert_false(c->ring);
 	assert_int_equal(c->twin_fd_index, -1);
 	assert_int_equal(c->named, 0);
 }
@@ -151,11 +150,9 @@ static void test_own(void **state)
 					  VU_CAP_MULTI | VU_CAP_TWIN | VU_CAP_MIGRATION |
 					  VU_CAP_SPARSE_FDS | VU_CAP_UVFIO);
 	vu_caps_agree(&o, &c, &out);
-	assert_true(out.ring && out.session && out.sparse_mmap_fds && out.write_multiple);
+	assert_true(out.ring && out.sparse_mmap_fds && out.write_multiple);
 	assert_int_equal(out.max_dma_maps, 1000000);
-	/* one of two */
-	o.session = false;
-	vu_caps_agree(&o, &c, &out);
+	/* ours alone */
 	out.named = VU_CAP_UVFIO;
 	vu_caps_write(&out, text, sizeof(text));
 	assert_string_equal(text, "{\"capabilities\":{\"uvfio\":{\"ring\":true}}}");
@@ -207,7 +204,6 @@ static void test_refused(void **state)
 		"{\"capabilities\":{\"sparse_mmap_fds\":{}}}",
 		"{\"capabilities\":{\"uvfio\":true}}",
 		"{\"capabilities\":{\"uvfio\":{\"ring\":1}}}",
-		"{\"capabilities\":{\"uvfio\":{\"session\":null}}}",
 	};
 	struct vu_caps c;
 
