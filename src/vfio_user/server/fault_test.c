@@ -36,7 +36,8 @@ static void test_server(void **state)
 
 static void test_files(void **state)
 {
-	struct vu_server_client c = { .name = "client" };
+	struct vu_server s = { .cfg.limits = { .max_files = 10, .max_mapped = 1u << 20 } };
+	struct vu_server_client c = { .name = "client", .s = &s };
 	struct iommu_target *target;
 	struct dma_place place;
 	struct dma_file *f;
