@@ -372,6 +372,7 @@ static void test_irqs(void **state)
 			 -ENOTTY);
 	assert_int_equal(set_irqs(w, NONE, VFIO_PCI_MSIX_IRQ_INDEX, 0, 0, NULL), 0);
 	assert_false(fire(w, VFIO_PCI_MSIX_IRQ_INDEX, 3));
+	assert_int_equal(set_irqs(w, NONE, VFIO_PCI_MSIX_IRQ_INDEX, 0, 0, NULL), -EINVAL);
 	/* INTx that its server cannot mask */
 	assert_int_equal(set_irqs(w, EVENTFD, VFIO_PCI_INTX_IRQ_INDEX, 0, 1, fds), 0);
 	assert_int_equal(set_irqs(w, VFIO_IRQ_SET_DATA_NONE | VFIO_IRQ_SET_ACTION_MASK,

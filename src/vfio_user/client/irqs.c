@@ -157,7 +157,7 @@ static int set_eventfds(struct vu_client *c, const struct vfio_irq_set_args *a)
 static int set_vectors(struct vu_client *c, const struct vfio_irq_set_args *a)
 {
 	uint32_t action = a->flags & VFIO_IRQ_SET_ACTION_TYPE_MASK;
-	bool maskable = c->irqs[a->index].flags & VFIO_IRQ_INFO_MASKABLE;
+	bool maskable = c->irqs[a->index].flags & VFIO_IRQ_INFO_MASKABLE, off;
 	uint32_t good;
 	int rc;
 
@@ -189,8 +189,12 @@ static int set_vectors(struct vu_client *c, const struct vfio_irq_set_args *a)
 		}
 		return 0;
 	}
+	/* what is not set up cannot be taken down, whatever its server says to monitors */
+	off = !a->count && a->flags == (VFIO_IRQ_SET_DATA_NONE | VFIO_IRQ_SET_ACTION_TRIGGER);
+	if (off && !c->irqs_on[a->index])
+		return -EINVAL;
 	rc = send_irqs(c->session, a, NULL);
-	if (!rc && !a->count && action == VFIO_IRQ_SET_ACTION_TRIGGER)
+	if (!rc && off)
 		c->irqs_on[a->index] = false;
 	return rc;
 }
