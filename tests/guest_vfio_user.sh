@@ -141,11 +141,12 @@ posted() {
 	check "testdev is plugged in" plug rp4 t.1
 	check "the guest has it" wait_for 'cat /sys/bus/pci/devices/*/device | grep -q 0x7e57'
 	tell a 'for d in /sys/bus/pci/devices/*; do [ $(cat $d/device) = 0x7e57 ] && echo 1 >$d/enable && break; done; mkfifo /tmp/fifo; guest_vfio_user_device posted $d/resource0 /tmp/fifo >/tmp/posted 2>&1 &'
+	wait_for 'grep -q ready /tmp/posted'
 	kill -STOP "${server[t]}"
 	tell a 'printf w 1<>/tmp/fifo; for i in $(seq 100); do grep -q stored /tmp/posted && break; sleep 0.1; done'
 	kill -CONT "${server[t]}"
 	tell a 'printf c 1<>/tmp/fifo; for i in $(seq 100); do grep -q there /tmp/posted && break; sleep 0.1; done; printf e 1<>/tmp/fifo'
-	check "posted writes arrive, each once and in order" eval 'out=$(tell a "cat /tmp/posted"); echo "$out"; [[ $out == stored*"all is there" && $out != *not* ]]'
+	check "posted writes arrive, each once and in order" eval 'out=$(tell a "cat /tmp/posted"); echo "$out"; [[ $out == *stored*"all is there" && $out != *not* ]]'
 	check "testdev is unplugged" unplug rp4
 }
 

@@ -368,6 +368,8 @@ static void posted(const char *resource, const char *fifo)
 	bar0 = mmap(NULL, BAR0_SIZE, PROT_READ | PROT_WRITE, MAP_SHARED, bar, 0);
 	if (bar0 == MAP_FAILED || fd < 0)
 		die(resource);
+	puts("ready");
+	fflush(stdout);
 	while (read(fd, &c, 1) == 1 && c != 'e') {
 		if (c == 'w') {
 			store_all(++seed);
