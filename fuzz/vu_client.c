@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
  * fuzz/vu_client.c: our client with a hostile server. Between the client and a good server of ours
- * (testdev, edu) is a thread that passes on what the client says, and changes what comes back as the
- * input has it: fields, lengths, errors, descriptors, commands that nobody waits for, the end. The
- * client may fail in any call, but it comes back from each, and leaves nothing behind.
+ * (testdev, edu) is a thread that passes on what the client says, and changes what comes back as
+ * the input has it: fields, lengths, errors, descriptors, commands that nobody waits for, the end.
+ * The client may fail in any call, but it comes back from each, and leaves nothing behind.
  */
 #include <errno.h>
 #include <fcntl.h>

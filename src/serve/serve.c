@@ -208,6 +208,10 @@ static int plug(struct uvfio_server *s, const char *spec, struct machine_device 
 	else if (!(*out)->vdev)
 		rc = fail(s, -ENODEV, "%s has the driver %s: it cannot be served", (*out)->addr,
 			  (*out)->driver);
+	else if (machine_vf(s->machine, *out, 0))
+		rc = fail(s, -ENOTSUP,
+			  "%s: virtual functions are not served: leave sriov_numvfs= out",
+			  (*out)->addr);
 	if (rc)
 		machine_remove(s->machine, *out);
 out:
@@ -317,14 +321,18 @@ int uvfio_server_ioeventfd(struct uvfio_server_device *d, unsigned region, uint6
 {
 	CALL_FRAME_STACK(__func__, __builtin_return_address(0));
 	struct uvfio_server *s = d->s;
+	const struct pci_bar *bar = region < PCI_BARS ? &d->plugged->face->bars[region] : NULL;
 	struct vu_ioeventfd *more;
 	int rc = 0;
 
-	if (region >= d->plugged->vdev->num_regions || size > 8 || !is_pow2(size) ||
-	    offset % size || offset >= 1ull << VFIO_REGION_SHIFT)
+	if (!bar || !size || size > 8 || !is_pow2(size) || offset % size ||
+	    !range_within(offset, size, bar->size))
 		return fail(s, -EINVAL,
 			    "%s: no ioeventfd of %u bytes can be at 0x%llx of region %u",
 			    d->plugged->addr, size, (unsigned long long)offset, region);
+	if (size < 8 && value >> 8 * size)
+		return fail(s, -EINVAL, "%s: 0x%llx is no value of %u bytes", d->plugged->addr,
+			    (unsigned long long)value, size);
 	pthread_mutex_lock(&s->lock);
 	if (d->server)
 		rc = fail(s, -EBUSY, "%s is served already", d->plugged->addr);

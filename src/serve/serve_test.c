@@ -163,6 +163,8 @@ static void test_what_fails(void **state)
 	assert_int_equal(uvfio_server_add(s, "igb,sriov_numvfs=1,driver=igb", other, 0, &d),
 			 -ENODEV);
 	assert_true(says("has the driver igb"));
+	assert_int_equal(uvfio_server_add(s, "igb,sriov_numvfs=1", other, 0, &d), -ENOTSUP);
+	assert_true(says("virtual functions are not served"));
 }
 
 static void test_ioeventfds(void **state)
@@ -174,6 +176,10 @@ static void test_ioeventfds(void **state)
 	assert_int_equal(uvfio_server_ioeventfd(d, 2, 0x24, 3, 1), -EINVAL);
 	assert_int_equal(uvfio_server_ioeventfd(d, 2, 0x22, 4, 1), -EINVAL);
 	assert_int_equal(uvfio_server_ioeventfd(d, 99, 0x24, 4, 1), -EINVAL);
+	assert_int_equal(uvfio_server_ioeventfd(d, 2, 1ull << 39, 4, 1), -EINVAL);
+	assert_int_equal(uvfio_server_ioeventfd(d, 7, 0x10, 4, 1), -EINVAL);
+	assert_int_equal(uvfio_server_ioeventfd(d, 2, 0x24, 2, 0x10000), -EINVAL);
+	assert_int_equal(uvfio_server_ioeventfd(d, 2, 0x24, 0, 0), -EINVAL);
 	assert_int_equal(uvfio_server_start(s), 0);
 	assert_int_equal(uvfio_server_ioeventfd(d, 2, 0x24, 4, 2), -EBUSY);
 }

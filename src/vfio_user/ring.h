@@ -21,7 +21,8 @@
  * one carry out requests or take answers that mean nothing, which is what its messages could do,
  * too. That a peer is gone is seen by the socket.
  *
- * Memory: base/heap.h and base/pool.h. Lock order: no locks but a lane's, which is one thread's for one access.
+ * Memory: base/heap.h and base/pool.h. Lock order: no locks but a lane's, which is one thread's for
+ * one access.
  */
 #ifndef VFIO_USER_RING_H
 #define VFIO_USER_RING_H
