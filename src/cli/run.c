@@ -152,7 +152,8 @@ static const struct cli_option options[] = {
 		      "[,mmu_notifier=off]; before the first --device" },
 	[OPT_DEVICE] = { "device", "SPEC",
 			 "plug a device in: MODEL[,option=value]..., or ./PLUGIN.so[,...],\n"
-			 "or a real one, which the host's vfio-pci has: host=ADDRESS[,...];\n"
+			 "or a real one, which the host's vfio-pci has: host=ADDRESS[,...],\n"
+			 "or one that is served by vfio-user: socket=PATH[,...];\n"
 			 "or one behind a socket, which a server has: socket=PATH[,...];\n"
 			 "may be given several times; `uvfio models` lists models and options" },
 	[OPT_IOMMU] = { "iommu", "OPTION",
