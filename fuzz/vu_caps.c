@@ -21,7 +21,6 @@ static const struct vu_caps ours = {
 	.mig_max_bitmap = 1u << 28,
 	.sparse_mmap_fds = true,
 	.ring = true,
-	.session = true,
 	.named = 0x1ff,
 };
 
