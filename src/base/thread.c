@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* base/thread.c: threads without signals, on all processors of the start. */
+#include <linux/futex.h>
 #include <sched.h>
 #include <signal.h>
+#include <stdatomic.h>
 #include <stdint.h>
 #include <string.h>
 #include <sys/prctl.h>
@@ -33,6 +35,31 @@ unsigned thread_cpus(void)
 
 #define SIGNAL(n) (1ull << ((n)-1))
 
+struct start {
+	void *(*fn)(void *arg);
+	void *arg;
+	const char *name;
+	_Atomic uint32_t begun;
+};
+
+/*
+ * A thread names itself, before its start is over: from outside that takes a file of /proc, which a
+ * sandbox refuses; and a name that is ours for a moment is that of a thread which a sanitizer's run
+ * time may start then.
+ */
+static void *begin(void *arg)
+{
+	struct start *s = arg;
+	void *(*fn)(void *arg) = s->fn;
+
+	sys_call(SYS_prctl, PR_SET_NAME, (long)s->name, 0, 0, 0, 0);
+	arg = s->arg;
+	atomic_store(&s->begun, 1);
+	/* the starter may have gone on, and @s with it: a wake-up of nobody */
+	sys_call(SYS_futex, (long)&s->begun, FUTEX_WAKE_PRIVATE, 1, 0, 0, 0);
+	return fn(arg);
+}
+
 int thread_start(pthread_t *thread, void *(*fn)(void *arg), void *arg, const char *name)
 {
 	/*
@@ -43,15 +70,13 @@ int thread_start(pthread_t *thread, void *(*fn)(void *arg), void *arg, const cha
 	uint64_t block = ~(SIGNAL(SIGSEGV) | SIGNAL(SIGBUS) | SIGNAL(SIGSYS) | SIGNAL(32) |
 			   SIGNAL(33)),
 		 old;
-	char own[16] = ""; /* prctl(2): of 16 bytes */
+	struct start s = { .fn = fn, .arg = arg, .name = name };
 	int err;
 
 	sys_call(SYS_rt_sigprocmask, SIG_SETMASK, (long)&block, (long)&old, 8, 0, 0);
-	/* it has the name from this one; giving it one from here would take a file of /proc */
-	sys_call(SYS_prctl, PR_GET_NAME, (long)own, 0, 0, 0, 0);
-	sys_call(SYS_prctl, PR_SET_NAME, (long)name, 0, 0, 0, 0);
-	err = pthread_create(thread, NULL, fn, arg);
-	sys_call(SYS_prctl, PR_SET_NAME, (long)own, 0, 0, 0, 0);
+	err = pthread_create(thread, NULL, begin, &s);
+	while (!err && !atomic_load(&s.begun))
+		sys_call(SYS_futex, (long)&s.begun, FUTEX_WAIT_PRIVATE, 0, 0, 0, 0);
 	sys_call(SYS_rt_sigprocmask, SIG_SETMASK, (long)&old, 0, 8, 0, 0);
 	if (err)
 		return -err;
