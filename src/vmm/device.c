@@ -197,6 +197,8 @@ static int plug(struct uvfio_vm *vm, const char *spec, struct uvfio_vm_device *d
 		return vm_fail(vm, -ENODEV, "%s has the driver %s: it cannot be assigned",
 			       dev->plugged->addr, dev->plugged->driver);
 	strcpy(dev->name, dev->plugged->addr);
+	/* its server may mask the guest's messages; devices of this process are as the kernel's */
+	dev->plugged->vdev->maskable = is_socket(spec);
 	return 0;
 }
 

@@ -328,12 +328,15 @@ static bool came(int fd)
 
 #define EVENTFD (VFIO_IRQ_SET_DATA_EVENTFD | VFIO_IRQ_SET_ACTION_TRIGGER)
 #define NONE	(VFIO_IRQ_SET_DATA_NONE | VFIO_IRQ_SET_ACTION_TRIGGER)
+#define MASK	(VFIO_IRQ_SET_DATA_NONE | VFIO_IRQ_SET_ACTION_MASK)
 
 static void test_irqs(void **state)
 {
 	struct world *w = *state;
 	int32_t fds[TEST_VECTORS], bad;
+	struct vfio_irq irq;
 	unsigned before;
+	uint64_t v;
 
 	plug(w);
 	open_it(w);
@@ -367,17 +370,30 @@ static void test_irqs(void **state)
 	assert_false(fire(w, VFIO_PCI_MSIX_IRQ_INDEX, 4) || fire(w, VFIO_PCI_MSIX_IRQ_INDEX, 5));
 	assert_true(fire(w, VFIO_PCI_MSIX_IRQ_INDEX, 0) && came(fds[0]));
 	/* what only a monitor's guest masks */
-	assert_int_equal(set_irqs(w, VFIO_IRQ_SET_DATA_NONE | VFIO_IRQ_SET_ACTION_MASK,
-				  VFIO_PCI_MSIX_IRQ_INDEX, 0, 1, NULL),
-			 -ENOTTY);
+	assert_int_equal(vfio_device_irq(&w->o, VFIO_PCI_MSIX_IRQ_INDEX, &irq), 0);
+	assert_false(irq.flags & VFIO_IRQ_INFO_MASKABLE);
+	assert_int_equal(set_irqs(w, MASK, VFIO_PCI_MSIX_IRQ_INDEX, 0, 1, NULL), -ENOTTY);
 	assert_int_equal(set_irqs(w, NONE, VFIO_PCI_MSIX_IRQ_INDEX, 0, 0, NULL), 0);
 	assert_false(fire(w, VFIO_PCI_MSIX_IRQ_INDEX, 3));
 	assert_int_equal(set_irqs(w, NONE, VFIO_PCI_MSIX_IRQ_INDEX, 0, 0, NULL), -EINVAL);
+	/* a monitor leaves them to the server; and the table, and Function Mask */
+	w->o.dev->maskable = true;
+	assert_int_equal(vfio_device_irq(&w->o, VFIO_PCI_MSIX_IRQ_INDEX, &irq), 0);
+	assert_true(irq.flags & VFIO_IRQ_INFO_MASKABLE);
+	assert_int_equal(set_irqs(w, MASK, VFIO_PCI_MSIX_IRQ_INDEX, 0, 1, NULL), 0);
+	assert_int_equal(set_irqs(w, MASK, VFIO_PCI_MSI_IRQ_INDEX, 0, 1, NULL), -ENOTTY);
+	v = 1;
+	assert_int_equal(vfio_device_rw(&w->o, 0, 0x100c, &v, 4, true), 4);
+	v = 0xc000;
+	assert_int_equal(vfio_device_rw(&w->o, VFIO_PCI_CONFIG_REGION_INDEX, 0x42, &v, 2, true), 2);
+	assert_int_equal(config(w, 0x40) >> 16, 0x4000 | (TEST_VECTORS - 1));
+	v = 0;
+	assert_int_equal(vfio_device_rw(&w->o, 0, 0x100c, &v, 4, false), 4);
+	assert_true(v == 1);
+	w->o.dev->maskable = false;
 	/* INTx that its server cannot mask */
 	assert_int_equal(set_irqs(w, EVENTFD, VFIO_PCI_INTX_IRQ_INDEX, 0, 1, fds), 0);
-	assert_int_equal(set_irqs(w, VFIO_IRQ_SET_DATA_NONE | VFIO_IRQ_SET_ACTION_MASK,
-				  VFIO_PCI_INTX_IRQ_INDEX, 0, 1, NULL),
-			 -EINVAL);
+	assert_int_equal(set_irqs(w, MASK, VFIO_PCI_INTX_IRQ_INDEX, 0, 1, NULL), -EINVAL);
 	said("its server cannot mask INTx");
 	assert_int_equal(set_irqs(w, VFIO_IRQ_SET_DATA_NONE | VFIO_IRQ_SET_ACTION_UNMASK,
 				  VFIO_PCI_INTX_IRQ_INDEX, 0, 1, NULL),

@@ -7,6 +7,13 @@
  */
 #include "vfio_user/client/internal.h"
 
+/* True if masks of @index are not the user's: those of vectors are vfio-pci's own. */
+static bool keeps_masks(const struct vu_client *c, uint32_t index)
+{
+	return !c->vdev.maskable &&
+	       (index == VFIO_PCI_MSI_IRQ_INDEX || index == VFIO_PCI_MSIX_IRQ_INDEX);
+}
+
 int vu_client_get_irq(struct vfio_device *dev, uint32_t index, struct vfio_irq *out)
 {
 	const struct vu_client *c = to_client(dev);
@@ -14,6 +21,8 @@ int vu_client_get_irq(struct vfio_device *dev, uint32_t index, struct vfio_irq *
 	if (index >= VU_CLIENT_IRQS || (!c->irqs[index].flags && !c->irqs[index].count))
 		return -EINVAL;
 	*out = c->irqs[index];
+	if (keeps_masks(c, index))
+		out->flags &= ~VFIO_IRQ_INFO_MASKABLE;
 	return 0;
 }
 
@@ -161,7 +170,8 @@ static int set_vectors(struct vu_client *c, const struct vfio_irq_set_args *a)
 	uint32_t good;
 	int rc;
 
-	if (action != VFIO_IRQ_SET_ACTION_TRIGGER && a->index != VFIO_PCI_INTX_IRQ_INDEX)
+	if (action != VFIO_IRQ_SET_ACTION_TRIGGER && a->index != VFIO_PCI_INTX_IRQ_INDEX &&
+	    (keeps_masks(c, a->index) || !maskable))
 		return report_info("irq-flags", c->vdev.name, -ENOTTY,
 				   "SET_IRQS: index %u does not do flags 0x%x", a->index, a->flags);
 	if (a->flags & VFIO_IRQ_SET_DATA_EVENTFD) {

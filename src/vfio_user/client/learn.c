@@ -347,9 +347,6 @@ static int read_irq(struct vu_client *c, struct vu_session *s, uint32_t index)
 	/* more than MSI-X has: nobody could name them in one message */
 	if (info.count > 2048)
 		return -EIO;
-	/* a guest's masks are its monitor's, which vfio-pci does not know */
-	if (index == VFIO_PCI_MSI_IRQ_INDEX || index == VFIO_PCI_MSIX_IRQ_INDEX)
-		info.flags &= ~VFIO_IRQ_INFO_MASKABLE;
 	c->irqs[index] = (struct vfio_irq){ info.flags, info.count };
 	c->irq_of_server[index] = info.count > 0;
 	return 0;

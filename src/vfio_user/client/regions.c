@@ -5,6 +5,7 @@
  * Where the device would refuse it (no decoding, asleep) it is answered, since the program is to
  * get its bus error.
  */
+#include <linux/pci_regs.h>
 #include <urcu/list.h>
 
 #include "vfio_user/client/internal.h"
@@ -113,8 +114,8 @@ ssize_t vu_region_rw(struct vu_session *s, uint32_t index, uint64_t pos, void *b
 }
 
 /*
- * Access a BAR as vfio-pci does: what is the MSI-X table reads as ones, and is not written. @buf:
- * @count bytes at @pos.
+ * Access a BAR as vfio-pci does: what is the MSI-X table reads as ones, and is not written, unless
+ * masks are the user's. @buf: @count bytes at @pos.
  */
 static ssize_t bar_rw(struct vu_client *c, uint32_t bar, uint64_t pos, uint8_t *buf, size_t count,
 		      bool write)
@@ -124,6 +125,8 @@ static ssize_t bar_rw(struct vu_client *c, uint32_t bar, uint64_t pos, uint8_t *
 	ssize_t rc;
 
 	vu_face_msix_bounds(c, bar, &start, &end);
+	if (c->vdev.maskable)
+		end = start;
 	while (done < count) {
 		uint64_t at = pos + done;
 
@@ -147,11 +150,15 @@ static ssize_t bar_rw(struct vu_client *c, uint32_t bar, uint64_t pos, uint8_t *
 	return (ssize_t)done;
 }
 
-/* MSI-X is turned on and masked by SET_IRQS alone: what is written there does not change it. */
+/*
+ * MSI-X is turned on and masked by SET_IRQS alone: what is written there does not change it, but
+ * for Function Mask where masks are the user's.
+ */
 static ssize_t config_rw(struct vu_client *c, uint64_t pos, uint8_t *buf, size_t count, bool write)
 {
+	const uint8_t users[2] = { 0, c->vdev.maskable ? PCI_MSIX_FLAGS_MASKALL >> 8 : 0 };
 	unsigned flags = write ? vu_face_msix_flags(c) : 0;
-	uint8_t has[2], copy[8];
+	uint8_t has[2], copy[8], *to;
 	ssize_t n;
 
 	if (flags && pos < flags + 2 && pos + count > flags && count <= sizeof(copy)) {
@@ -159,9 +166,12 @@ static ssize_t config_rw(struct vu_client *c, uint64_t pos, uint8_t *buf, size_t
 		if (n < 0)
 			return n;
 		memcpy(copy, buf, count);
-		for (unsigned i = 0; i < 2; i++)
-			if (flags + i >= pos && flags + i < pos + count)
-				copy[flags + i - pos] = has[i];
+		for (unsigned i = 0; i < 2; i++) {
+			if (flags + i < pos || flags + i >= pos + count)
+				continue;
+			to = &copy[flags + i - pos];
+			*to = (uint8_t)((has[i] & ~users[i]) | (*to & users[i]));
+		}
 		buf = copy;
 	}
 	n = vu_region_rw(c->session, VFIO_PCI_CONFIG_REGION_INDEX, pos, buf, count, write);

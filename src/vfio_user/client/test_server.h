@@ -153,8 +153,9 @@ static inline void test_irq_info(struct vu_conn *c, struct vu_message *m)
 {
 	static const struct vfio_irq all[] = {
 		{ VFIO_IRQ_INFO_EVENTFD, 1 },
-		{ 0, 0 },
-		{ VFIO_IRQ_INFO_EVENTFD | VFIO_IRQ_INFO_NORESIZE, TEST_VECTORS },
+		{ VFIO_IRQ_INFO_EVENTFD, 1 },
+		{ VFIO_IRQ_INFO_EVENTFD | VFIO_IRQ_INFO_NORESIZE | VFIO_IRQ_INFO_MASKABLE,
+		  TEST_VECTORS },
 		{ VFIO_IRQ_INFO_EVENTFD, 1 },
 	};
 	struct vfio_irq_info info;
@@ -174,6 +175,10 @@ static inline void test_set_irqs(struct test_server *t, struct vu_conn *c, struc
 	struct vu_set_irqs set;
 
 	memcpy(&set, m->data, sizeof(set));
+	if (!(set.flags & VFIO_IRQ_SET_ACTION_TRIGGER)) {
+		test_answer(c, m, NULL, 0);
+		return;
+	}
 	for (uint32_t i = 0; i < TEST_VECTORS; i++) {
 		int *fd = &t->fds[set.index][i];
 
