@@ -36,6 +36,13 @@ static void said(const char *text)
 	pthread_mutex_unlock(&lines_lock);
 }
 
+static void forget(void)
+{
+	pthread_mutex_lock(&lines_lock);
+	*lines = '\0';
+	pthread_mutex_unlock(&lines_lock);
+}
+
 static unsigned times(const char *text)
 {
 	unsigned n = 0;
@@ -64,7 +71,7 @@ static int setup(void **state)
 
 	log_set(2, LOG_NONE);
 	guard_install();
-	*lines = '\0';
+	forget();
 	report_subscribe(&subscriber);
 	test_server_start(&w->t);
 	w->s = vfio_system_new(NULL, NULL);
@@ -319,12 +326,12 @@ static void test_wrong(void **state)
 		w->t.number = 0;
 		w->t.hook = answer_wrongly;
 		pthread_mutex_unlock(&w->t.lock);
-		*lines = '\0';
+		forget();
 		rc = find(w, &err);
+		pthread_mutex_lock(&lines_lock);
 		if (rc != all_wrong[i].rc)
 			fail_msg("case %u: %d (%s), %s", i, rc, err ? err : "", lines);
 		assert_non_null(err);
-		pthread_mutex_lock(&lines_lock);
 		if (!strstr(err, all_wrong[i].says) && !strstr(lines, all_wrong[i].says))
 			fail_msg("case %u: '%s' is not in '%s', %s", i, all_wrong[i].says, err,
 				 lines);
@@ -535,7 +542,7 @@ static void check_death(struct world *w, const char *caps)
 		.index = VFIO_PCI_MSIX_IRQ_INDEX,
 	};
 	int err = eventfd(0, EFD_CLOEXEC);
-	const struct vfio_irq_set_args set = {
+	struct vfio_irq_set_args set = {
 		.flags = VFIO_IRQ_SET_DATA_EVENTFD | VFIO_IRQ_SET_ACTION_TRIGGER,
 		.index = VFIO_PCI_ERR_IRQ_INDEX,
 		.count = 1,
@@ -549,6 +556,8 @@ static void check_death(struct world *w, const char *caps)
 	w->t.caps = caps;
 	pthread_mutex_unlock(&w->t.lock);
 	plug(w);
+	assert_int_equal(vfio_device_set_irqs(&w->o, &set), 0);
+	set.index = VFIO_PCI_MSIX_IRQ_INDEX;
 	assert_int_equal(vfio_device_set_irqs(&w->o, &set), 0);
 	assert_int_equal(vfio_ioas_map(w->io, 0, (uintptr_t)mem, K, RW), 0);
 	test_server_kill(&w->t);
