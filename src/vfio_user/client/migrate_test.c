@@ -17,7 +17,7 @@
 	"size\":4096}}}"
 #define BYTES 10000u
 
-/* The server's device; with the server's lock. */
+/* The server's device; with test_server.lock, as the server's thread has it. */
 static struct {
 	uint64_t flags;
 	bool knows_precopy, v2;
@@ -162,6 +162,13 @@ struct world {
 	struct vfio_open o;
 };
 
+static void set_caps(struct world *w, const char *caps)
+{
+	pthread_mutex_lock(&w->t.lock);
+	w->t.caps = caps;
+	pthread_mutex_unlock(&w->t.lock);
+}
+
 static int setup(void **state)
 {
 	struct world *w = calloc(1, sizeof(*w));
@@ -173,7 +180,7 @@ static int setup(void **state)
 	far.knows_precopy = true;
 	far.state = VFIO_DEVICE_STATE_RUNNING;
 	test_server_start(&w->t);
-	w->t.caps = CAPS;
+	set_caps(w, CAPS);
 	test_set_hook(&w->t, hook);
 	w->s = vfio_system_new(NULL, NULL);
 	w->ig = iommu_group_new(1);
@@ -231,23 +238,41 @@ static void test_not_named(void **state)
 {
 	struct world *w = *state;
 
-	w->t.caps = TEST_CAPS;
+	set_caps(w, TEST_CAPS);
 	assert_null(open_it(w));
 	assert_int_equal(test_count(&w->t, VU_DEVICE_FEATURE), 0);
 }
 static void test_none(void **state)
 {
+	struct world *w = *state;
+
+	pthread_mutex_lock(&w->t.lock);
 	far.flags = 0;
-	assert_null(open_it(*state));
+	pthread_mutex_unlock(&w->t.lock);
+	assert_null(open_it(w));
 }
 /* Without a way to tell how far PRE_COPY is there is no PRE_COPY. */
 static void test_no_precopy(void **state)
 {
+	struct world *w = *state;
 	struct vfio_migrate *m;
 
+	pthread_mutex_lock(&w->t.lock);
 	far.knows_precopy = false;
-	m = open_it(*state);
+	pthread_mutex_unlock(&w->t.lock);
+	m = open_it(w);
 	assert_int_equal(vfio_migrate_flags(m), VFIO_MIGRATION_STOP_COPY | VFIO_MIGRATION_P2P);
+}
+
+/* True if the server has the bytes of @want as its stream. */
+static bool far_has(struct world *w, const uint8_t *want)
+{
+	bool same;
+
+	pthread_mutex_lock(&w->t.lock);
+	same = !memcmp(far.data, want, BYTES);
+	pthread_mutex_unlock(&w->t.lock);
+	return same;
 }
 
 static void test_stream(void **state)
@@ -262,8 +287,10 @@ static void test_stream(void **state)
 
 	assert_int_equal(vfio_migrate_flags(m), 7);
 	assert_int_equal(vfio_migrate_size(m), BYTES);
+	pthread_mutex_lock(&w->t.lock);
 	for (unsigned i = 0; i < BYTES; i++)
 		far.data[i] = (uint8_t)(i * i >> 3);
+	pthread_mutex_unlock(&w->t.lock);
 	assert_int_equal(vfio_migrate_set(m, VFIO_DEVICE_STATE_PRE_COPY, &s), 0);
 	assert_int_equal(vfio_stream_precopy(s, &info), 0);
 	assert_true(info.flags == 77 && info.initial_bytes == 5 && info.dirty_bytes == 6);
@@ -277,13 +304,15 @@ static void test_stream(void **state)
 		done += (size_t)n;
 	assert_int_equal(n, 0);
 	assert_int_equal(done, BYTES);
-	assert_memory_equal(got, far.data, BYTES);
+	assert_true(far_has(w, got));
 	vfio_stream_put(s);
 	/* back, in pieces that its server takes */
 	assert_int_equal(vfio_migrate_set(m, VFIO_DEVICE_STATE_RESUMING, &s), 0);
+	pthread_mutex_lock(&w->t.lock);
 	memset(far.data, 0, BYTES);
+	pthread_mutex_unlock(&w->t.lock);
 	assert_int_equal(vfio_stream_write(s, (uintptr_t)got, BYTES), BYTES);
-	assert_memory_equal(got, far.data, BYTES);
+	assert_true(far_has(w, got));
 	assert_int_equal(vfio_stream_write(s, (uintptr_t)got, 1), -EINVAL);
 	vfio_stream_put(s);
 	/* a reset is known here, too */
@@ -324,8 +353,10 @@ static void test_log(void **state)
 	open_it(w);
 	assert_int_equal(vfio_dma_log_start(&w->o, &r, 1, &page), 0);
 	assert_int_equal(page, 8192); /* as its server has it */
+	pthread_mutex_lock(&w->t.lock);
 	assert_true(far.log.page_size == 4096 && far.log.num_ranges == 1);
 	assert_memory_equal(&far.range, &r, sizeof(r));
+	pthread_mutex_unlock(&w->t.lock);
 	assert_int_equal(vfio_dma_log_report(&w->o, 0x10000000, 0x1000000, 8192, (uintptr_t)bits),
 			 0);
 	assert_int_equal(bits[0], 0x10000000);

@@ -104,7 +104,9 @@ static int setup(void **state)
 	log_set(2, LOG_NONE);
 	guard_install();
 	test_server_start(&w->t);
+	pthread_mutex_lock(&w->t.lock);
 	w->t.caps = CAPS;
+	pthread_mutex_unlock(&w->t.lock);
 	test_set_hook(&w->t, hook);
 	w->s = vfio_system_new(NULL, NULL);
 	w->ig = iommu_group_new(1);
@@ -256,12 +258,17 @@ static void test_no_ring(void **state)
 static void test_server_dies(void **state)
 {
 	struct world *w = &world;
+	struct vu_ring_server *ring;
 
 	open_it(w);
 	write_bar(w, 8, 5, 4);
 	test_server_kill(&w->t);
-	vu_ring_server_free(w->ring);
+	pthread_mutex_lock(&w->t.lock);
+	ring = w->ring;
 	w->ring = NULL;
+	pthread_mutex_unlock(&w->t.lock);
+	/* without the lock, which its threads take */
+	vu_ring_server_free(ring);
 	assert_int_equal(read_bar(w, 8, 4), 0xffffffff);
 	write_bar(w, 8, 6, 4);
 	assert_int_equal(read_bar(w, 8, 4), 0xffffffff);
