@@ -180,7 +180,7 @@ static unsigned uart_head, uart_tail;
 static unsigned uart_interrupt(void)
 {
 	bool received = uart_head != uart_tail;
-	unsigned cause = uart[UART_IER] & received ? 4 : uart[UART_IER] & 2 ? 2 : 1;
+	unsigned cause = (uart[UART_IER] & received) ? 4 : uart[UART_IER] & 2 ? 2 : 1;
 	struct kvm_irq_level l = { .irq = 4, .level = cause != 1 };
 
 	CALL(vm_fd, KVM_IRQ_LINE, &l);

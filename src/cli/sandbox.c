@@ -391,8 +391,14 @@ static const struct {
 	{ SYS_unlink, EPERM },
 };
 
-#define IS(arg, value)	     SCMP_CMP64((arg), SCMP_CMP_EQ, (uint64_t)(value))
-#define BITS(arg, mask, are) SCMP_CMP64((arg), SCMP_CMP_MASKED_EQ, (mask), (uint64_t)(are))
+/* by name: clang warns of libseccomp's own macros, which leave a member out */
+#define IS(n, value) \
+	((struct scmp_arg_cmp){ .arg = (n), .op = SCMP_CMP_EQ, .datum_a = (uint64_t)(value) })
+#define BITS(n, mask, are)                                \
+	((struct scmp_arg_cmp){ .arg = (n),               \
+				.op = SCMP_CMP_MASKED_EQ, \
+				.datum_a = (mask),        \
+				.datum_b = (uint64_t)(are) })
 
 /* Requests of ioctl() that models make; and all of VFIO's, for a real device, below. */
 static const unsigned requests[] = {
