@@ -174,6 +174,19 @@ void vfio_trigger_signal(struct vfio_trigger *t)
 	rcu_read_end();
 }
 
+void vfio_trigger_request(struct vfio_trigger *t, const char *name, unsigned count)
+{
+	if (vfio_trigger_is_set(t)) {
+		if (count % 10 == 0)
+			report_info("device-request", name, 0,
+				    "relaying device request to user (#%u)", count);
+		vfio_trigger_signal(t);
+	} else if (!count) {
+		report_warn("device-request", name, 0,
+			    "no device request channel registered, blocked until released by user");
+	}
+}
+
 struct vfio_virqfd {
 	struct loop_watch *watch;
 	int fd;

@@ -44,6 +44,12 @@ bool vfio_trigger_is_set(const struct vfio_trigger *t);
 /** vfio_trigger_signal - add 1 to the eventfd's counter; a full one stays. Does not block. */
 void vfio_trigger_signal(struct vfio_trigger *t);
 
+/**
+ * vfio_trigger_request - signal REQ by @t: the host wants the device @name back, for the @count-th
+ * time from 0 on; or say that nobody hears it, as the kernel's vfio_pci_core_request()
+ */
+void vfio_trigger_request(struct vfio_trigger *t, const char *name, unsigned count);
+
 struct vfio_virqfd;
 /**
  * vfio_virqfd_new - wait for an eventfd

@@ -103,20 +103,10 @@ int vfio_pci_set_irqs(struct vfio_device *dev, const struct vfio_irq_set_args *a
 	return err;
 }
 
-/* Answer as the kernel's vfio_pci_core_request(). The trigger's own rules need no lock here. */
+/* The trigger's own rules need no lock here. */
 void vfio_pci_request(struct vfio_device *dev, unsigned count)
 {
-	struct vfio_pci_device *vd = to_vfio_pci(dev);
-
-	if (vfio_trigger_is_set(&vd->req)) {
-		if (count % 10 == 0)
-			report_info("device-request", dev->name, 0,
-				    "relaying device request to user (#%u)", count);
-		vfio_trigger_signal(&vd->req);
-	} else if (!count) {
-		report_warn("device-request", dev->name, 0,
-			    "no device request channel registered, blocked until released by user");
-	}
+	vfio_trigger_request(&to_vfio_pci(dev)->req, dev->name, count);
 }
 
 void vfio_pci_irqs_drop_all(struct vfio_pci_device *vd)

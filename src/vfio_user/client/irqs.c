@@ -266,17 +266,7 @@ int vu_client_set_irqs(struct vfio_device *dev, const struct vfio_irq_set_args *
 
 void vu_client_request(struct vfio_device *dev, unsigned count)
 {
-	struct vu_client *c = to_client(dev);
-
-	if (vfio_trigger_is_set(&c->req)) {
-		if (count % 10 == 0)
-			report_info("device-request", dev->name, 0,
-				    "relaying device request to user (#%u)", count);
-		vfio_trigger_signal(&c->req);
-	} else if (!count) {
-		report_warn("device-request", dev->name, 0,
-			    "no device request channel registered, blocked until released by user");
-	}
+	vfio_trigger_request(&to_client(dev)->req, dev->name, count);
 }
 
 void vu_irqs_drop(struct vu_client *c)
