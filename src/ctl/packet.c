@@ -10,45 +10,15 @@
 #include <sys/socket.h>
 #include <sys/syscall.h>
 #include <sys/time.h>
-#include <sys/un.h>
 
+#include "base/run_socket.h"
 #include "base/sys.h"
 #include "ctl/ctl.h"
 #include "ctl/packet.h"
 
-/* The directory by a descriptor: a path has no more than 107 bytes in an address. */
-static int connect_to(const char *run_dir, int fd)
-{
-	struct sockaddr_un a = { .sun_family = AF_UNIX };
-	char name[SYS_FD_NAME];
-	int dir, rc;
-
-	dir = sys_open(run_dir, O_PATH | O_DIRECTORY | O_CLOEXEC, 0);
-	if (dir < 0)
-		return dir;
-	snprintf(a.sun_path, sizeof(a.sun_path), "%s/" CTL_AGENTS, sys_fd_name(name, dir));
-	rc = (int)sys_call(SYS_connect, fd, (long)&a, sizeof(a), 0, 0, 0);
-	sys_close(dir);
-	return rc;
-}
-
 int ctl_packet_connect(const char *run_dir)
 {
-	long fd = fd_of_ours(SYS_socket, AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, 0);
-	int own, rc;
-
-	if (fd < 0)
-		return (int)fd;
-	own = fd_make_private((int)fd);
-	if (own < 0) {
-		sys_close((int)fd);
-		return own;
-	}
-	rc = connect_to(run_dir, own);
-	if (!rc)
-		return own;
-	fd_close_private(own);
-	return rc;
+	return run_socket_connect(run_dir, CTL_AGENTS, SOCK_SEQPACKET);
 }
 
 static int ask(int fd, const struct ctl_packet *q, struct ctl_packet *answer)

@@ -17,6 +17,7 @@
 #include <unistd.h>
 
 #include "base/report.h"
+#include "base/run_socket.h"
 #include "base/thread.h"
 #include "ctl/internal.h"
 
@@ -373,33 +374,10 @@ static void *serve(void *arg)
 
 /* ---- life ---- */
 
-/* Listen on @name in the run directory, by a descriptor of that: its path may be a long one. */
-static int listen_on(int dir, const char *name, int type)
-{
-	struct sockaddr_un a = { .sun_family = AF_UNIX };
-	mode_t mask;
-	int fd, rc;
-
-	fd = socket(AF_UNIX, type | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-	if (fd < 0)
-		return -errno;
-	snprintf(a.sun_path, sizeof(a.sun_path), "/proc/self/fd/%d/%s", dir, name);
-	/* nobody else may connect, at no moment */
-	mask = umask(0177);
-	rc = bind(fd, (struct sockaddr *)&a, sizeof(a)) ? -errno : 0;
-	umask(mask);
-	if (!rc && listen(fd, 64))
-		rc = -errno;
-	if (!rc)
-		return fd;
-	close(fd);
-	return rc;
-}
-
 int ctl_server_new(const char *run_dir, const char *program, struct ctl_server **out)
 {
 	struct ctl_server *s = calloc(1, sizeof(*s));
-	int dir, rc = 0;
+	int rc = 0;
 
 	if (!s)
 		return -ENOMEM;
@@ -414,16 +392,15 @@ int ctl_server_new(const char *run_dir, const char *program, struct ctl_server *
 	snprintf(s->program, sizeof(s->program), "%s", program);
 	s->clients_fd = s->agents_fd = -1;
 	s->host_fd = open_host();
-	dir = open(run_dir, O_PATH | O_DIRECTORY | O_CLOEXEC);
 	s->stop_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-	if (dir < 0 || s->stop_fd < 0)
+	if (s->stop_fd < 0)
 		rc = -errno;
 	if (!rc)
-		rc = s->agents_fd = listen_on(dir, CTL_AGENTS, SOCK_SEQPACKET);
+		rc = s->agents_fd =
+			run_socket_listen(run_dir, CTL_AGENTS, SOCK_SEQPACKET | SOCK_NONBLOCK);
 	if (rc >= 0)
-		rc = s->clients_fd = listen_on(dir, CTL_SOCKET, SOCK_STREAM);
-	if (dir >= 0)
-		close(dir);
+		rc = s->clients_fd =
+			run_socket_listen(run_dir, CTL_SOCKET, SOCK_STREAM | SOCK_NONBLOCK);
 	if (rc < 0) {
 		ctl_server_free(s);
 		return rc;

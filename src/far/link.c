@@ -7,10 +7,10 @@
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
-#include <sys/un.h>
 
 #include "base/heap.h"
 #include "base/report.h"
+#include "base/run_socket.h"
 #include "base/sys.h"
 #include "base/util.h"
 #include "far/link.h"
@@ -62,8 +62,8 @@ static int send_request(int link, struct far_request *r, const int *fds, size_t 
 		char buf[CMSG_SPACE(FAR_FDS * sizeof(int))];
 		struct cmsghdr align;
 	} control;
-	struct iovec iov = { r, offsetof(struct far_request, numbers) + n * sizeof(int32_t) };
-	struct msghdr m = { .msg_iov = &iov, .msg_iovlen = 1 };
+	struct iovec iov[] = { { r, sizeof(*r) }, { (void *)(uintptr_t)fds, n * sizeof(int32_t) } };
+	struct msghdr m = { .msg_iov = iov, .msg_iovlen = n ? 2 : 1 };
 	struct cmsghdr *c;
 	long rc;
 
@@ -76,7 +76,6 @@ static int send_request(int link, struct far_request *r, const int *fds, size_t 
 		c->cmsg_type = SCM_RIGHTS;
 		c->cmsg_len = CMSG_LEN(n * sizeof(int));
 		memcpy(CMSG_DATA(c), fds, n * sizeof(int));
-		memcpy(r->numbers, fds, n * sizeof(int));
 	}
 	do
 		rc = sys_call(SYS_sendmsg, link, (long)&m, MSG_NOSIGNAL, 0, 0, 0);
@@ -95,22 +94,6 @@ static int receive(int link, struct far_reply *out)
 }
 
 /* ---- links ---- */
-
-static int connect_to(const char *run_dir, int fd)
-{
-	struct sockaddr_un a = { .sun_family = AF_UNIX };
-	char name[SYS_FD_NAME];
-	int dir, rc;
-
-	/* the directory by a descriptor: a path has no more than 107 bytes in an address */
-	dir = sys_open(run_dir, O_PATH | O_DIRECTORY | O_CLOEXEC, 0);
-	if (dir < 0)
-		return dir;
-	snprintf(a.sun_path, sizeof(a.sun_path), "%s/" FAR_SOCKET, sys_fd_name(name, dir));
-	rc = (int)sys_call(SYS_connect, fd, (long)&a, sizeof(a), 0, 0, 0);
-	sys_close(dir);
-	return rc;
-}
 
 /* Say which process this is, and hand its memory over. 0 or -errno. */
 static int hello(int link, uint64_t self)
@@ -131,19 +114,11 @@ static int hello(int link, uint64_t self)
 /* Return a link of its own for the process @self: a private descriptor, or -errno. */
 static int connect_new(struct far_links *l, uint64_t self)
 {
-	long fd = fd_of_ours(SYS_socket, AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, 0);
-	int own, rc;
+	int own = run_socket_connect(l->run_dir, FAR_SOCKET, SOCK_SEQPACKET), rc;
 
-	if (fd < 0)
-		return (int)fd;
-	own = fd_make_private((int)fd);
-	if (own < 0) {
-		sys_close((int)fd);
+	if (own < 0)
 		return own;
-	}
-	rc = connect_to(l->run_dir, own);
-	if (!rc)
-		rc = hello(own, self);
+	rc = hello(own, self);
 	if (!rc)
 		return own;
 	fd_close_private(own);

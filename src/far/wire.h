@@ -50,9 +50,8 @@ struct far_request {
 	uint64_t dev, ino; /* the file; not of HELLO, OPEN, MORE, INSTALLED */
 	uint64_t a, b, c, d;
 	char path[FAR_PATH];
-	int32_t numbers
-		[FAR_FDS]; /* of the descriptors, as the client has them; cut off behind them */
 };
+/* Behind it, for each descriptor: int32_t, the number that the client has it by. */
 
 /* A file of VFIO, as others have to know it. */
 struct far_info {

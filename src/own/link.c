@@ -54,8 +54,9 @@ static bool room_for(struct own_link *l, unsigned n)
 	return true;
 }
 
-/* Keep the descriptors of a packet, by the numbers in @r. 0 or -errno; none is left open. */
-static int keep_fds(struct own_link *l, const struct far_request *r, const int *fds, unsigned n)
+/* Keep the descriptors of a packet, by their numbers. 0 or -errno; none is left open. */
+static int keep_fds(struct own_link *l, const struct far_request *r, const int32_t *numbers,
+		    const int *fds, unsigned n)
 {
 	bool good = n == r->num_fds && n <= FAR_FDS && l->num_fds + n <= MAX_FDS && room_for(l, n);
 
@@ -68,7 +69,7 @@ static int keep_fds(struct own_link *l, const struct far_request *r, const int *
 			continue;
 		}
 		l->fds[l->num_fds] = own;
-		l->numbers[l->num_fds++] = r->numbers[i];
+		l->numbers[l->num_fds++] = numbers[i];
 	}
 	return good ? 0 : -EPROTO;
 }
@@ -80,9 +81,10 @@ static int receive(struct own_link *l, struct far_request *r)
 		char buf[CMSG_SPACE(FAR_FDS * sizeof(int))];
 		struct cmsghdr align;
 	} control;
-	struct iovec iov = { r, sizeof(*r) };
-	struct msghdr m = { .msg_iov = &iov,
-			    .msg_iovlen = 1,
+	int32_t numbers[FAR_FDS];
+	struct iovec iov[] = { { r, sizeof(*r) }, { numbers, sizeof(numbers) } };
+	struct msghdr m = { .msg_iov = iov,
+			    .msg_iovlen = 2,
 			    .msg_control = control.buf,
 			    .msg_controllen = sizeof(control.buf) };
 	unsigned n = 0;
@@ -101,9 +103,9 @@ static int receive(struct own_link *l, struct far_request *r)
 	}
 	if (len <= 0)
 		return -ECONNRESET;
-	if (keep_fds(l, r, fds, n))
+	if (keep_fds(l, r, numbers, fds, n))
 		return -EPROTO;
-	return (size_t)len < offsetof(struct far_request, numbers) + n * sizeof(int32_t) ||
+	return (size_t)len < sizeof(*r) + n * sizeof(int32_t) ||
 			       m.msg_flags & (MSG_TRUNC | MSG_CTRUNC)
 		       ? -EPROTO
 		       : 0;

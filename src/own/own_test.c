@@ -89,8 +89,12 @@ static int raw(void)
 static void send_raw(int fd, const struct far_request *r, size_t size, int with)
 {
 	char control[CMSG_SPACE(sizeof(int))] = { 0 };
-	struct iovec iov = { (void *)(uintptr_t)r, size };
+	uint8_t packet[sizeof(*r) + sizeof(int32_t)] = { 0 };
+	struct iovec iov = { packet, size };
 	struct msghdr m = { .msg_iov = &iov, .msg_iovlen = 1 };
+
+	assert_true(size <= sizeof(packet));
+	memcpy(packet, r, sizeof(*r));
 
 	if (with >= 0) {
 		m.msg_control = control;
@@ -111,7 +115,7 @@ static bool is_cut(int fd)
 	return recv(fd, &reply, sizeof(reply), 0) <= 0;
 }
 
-static const size_t head = offsetof(struct far_request, numbers);
+static const size_t head = sizeof(struct far_request);
 
 static int hello(void)
 {
@@ -172,9 +176,9 @@ static void descriptors_without_end_are_refused(void **state)
 
 	for (; n < 5000; n++) {
 		char control[CMSG_SPACE(sizeof(int))] = { 0 };
-		struct iovec iov = { &r, head + sizeof(int32_t) };
-		struct msghdr m = { .msg_iov = &iov,
-				    .msg_iovlen = 1,
+		struct iovec iov[] = { { &r, head }, { &n, sizeof(n) } };
+		struct msghdr m = { .msg_iov = iov,
+				    .msg_iovlen = 2,
 				    .msg_control = control,
 				    .msg_controllen = sizeof(control) };
 

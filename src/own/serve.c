@@ -5,37 +5,15 @@
 #include <poll.h>
 #include <stdio.h>
 #include <sys/socket.h>
-#include <sys/stat.h>
-#include <sys/un.h>
 #include <unistd.h>
 
+#include "base/run_socket.h"
 #include "base/sys.h"
 #include "own/internal.h"
 
 int own_listen(const char *run_dir)
 {
-	struct sockaddr_un a = { .sun_family = AF_UNIX };
-	int dir, fd, rc;
-	mode_t mask;
-
-	fd = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0);
-	if (fd < 0)
-		return -errno;
-	/* the directory by a descriptor: a path has no more than 107 bytes in an address */
-	dir = open(run_dir, O_PATH | O_DIRECTORY | O_CLOEXEC);
-	rc = dir < 0 ? -errno : 0;
-	if (!rc) {
-		snprintf(a.sun_path, sizeof(a.sun_path), "/proc/self/fd/%d/" FAR_SOCKET, dir);
-		/* nobody else may connect, at no moment */
-		mask = umask(0177);
-		rc = bind(fd, (struct sockaddr *)&a, sizeof(a)) || listen(fd, 64) ? -errno : 0;
-		umask(mask);
-		close(dir);
-	}
-	if (!rc)
-		return fd;
-	close(fd);
-	return rc;
+	return run_socket_listen(run_dir, FAR_SOCKET, SOCK_SEQPACKET);
 }
 
 #define ASK_MS 1000
