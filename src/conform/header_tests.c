@@ -221,26 +221,35 @@ static struct ct_msg *good(struct ct_conn *c, uint16_t cmd)
 	}
 }
 
+/* Send @m with No_reply, which is a command @what, and look that what comes next is answered. */
+static void unanswered(struct ct_conn *c, struct ct_msg *m, const char *what)
+{
+	struct ct_msg *info, *r;
+	struct ct *t = c->t;
+
+	ct_set_flags(m, F_NO_REPLY);
+	ct_send(c, m);
+	info = ct_get_info(c);
+	ct_send(c, info);
+	if (ct_take(c, &r, t->run->o->timeout_ms) == CT_MSG && ct_cmd(r) == ct_cmd(m) &&
+	    get16(r->data + H_ID) == get16(m->data + H_ID))
+		ct_fail(t, "%s with No_reply%s was answered", ct_cmd_name(ct_cmd(m)), what);
+	ct_check(t, !c->closed, "after %s with No_reply%s the connection was closed",
+		 ct_cmd_name(ct_cmd(m)), what);
+	c->queue[c->queued++] = r;
+	ct_success(c, info, INFO_SIZE);
+}
+
 static void no_reply(struct ct *t)
 {
 	struct ct_conn *c = ct_session(t);
 
 	for (uint16_t cmd = C_DMA_MAP; cmd <= C_LAST; cmd++) {
-		struct ct_msg *m = good(c, cmd), *info, *r;
+		struct ct_msg *m = good(c, cmd);
 
 		if (!m)
 			continue;
-		ct_set_flags(m, F_NO_REPLY);
-		ct_send(c, m);
-		info = ct_get_info(c);
-		ct_send(c, info);
-		if (ct_take(c, &r, t->run->o->timeout_ms) == CT_MSG && ct_cmd(r) == cmd &&
-		    get16(r->data + H_ID) == get16(m->data + H_ID))
-			ct_fail(t, "%s with No_reply was answered", ct_cmd_name(cmd));
-		ct_check(t, !c->closed, "after %s with No_reply the connection was closed",
-			 ct_cmd_name(cmd));
-		c->queue[c->queued++] = r;
-		ct_success(c, info, INFO_SIZE);
+		unanswered(c, m, "");
 	}
 }
 
@@ -249,22 +258,12 @@ static void no_reply_error(struct ct *t)
 	struct ct_conn *c = ct_session(t);
 
 	for (uint16_t cmd = C_DMA_MAP; cmd <= C_LAST; cmd++) {
-		struct ct_msg *m = ct_command(c, cmd), *info, *r;
+		struct ct_msg *m = ct_command(c, cmd);
 
 		if (cmd == C_RESET || cmd == C_DMA_READ || cmd == C_DMA_WRITE || cmd == 14)
 			continue;
 		ct_add_zeros(m, 3);
-		ct_set_flags(m, F_NO_REPLY);
-		ct_send(c, m);
-		info = ct_get_info(c);
-		ct_send(c, info);
-		if (ct_take(c, &r, t->run->o->timeout_ms) == CT_MSG && ct_cmd(r) == cmd &&
-		    get16(r->data + H_ID) == get16(m->data + H_ID))
-			ct_fail(t, "%s with No_reply that is wrong was answered", ct_cmd_name(cmd));
-		ct_check(t, !c->closed, "after a wrong %s with No_reply the connection was closed",
-			 ct_cmd_name(cmd));
-		c->queue[c->queued++] = r;
-		ct_success(c, info, INFO_SIZE);
+		unanswered(c, m, " that is wrong");
 	}
 }
 
