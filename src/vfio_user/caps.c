@@ -112,12 +112,75 @@ static bool read_sparse_fds(const struct json *j, struct vu_caps *c)
 	return get_bool(j, &c->sparse_mmap_fds);
 }
 
+/* True if @j is the name of a device: 32 hexadecimal digits. */
+static bool get_id(const struct json *j, uint8_t id[VU_LASTING_ID])
+{
+	if (j->type != JSON_STRING || strlen(j->text) != 2 * VU_LASTING_ID ||
+	    strspn(j->text, "0123456789abcdef") != 2 * VU_LASTING_ID)
+		return false;
+	for (unsigned i = 0; i < VU_LASTING_ID; i++)
+		sscanf(j->text + 2 * i, "%2hhx", &id[i]);
+	return true;
+}
+
+static bool get_why(const struct json *j, char why[VU_LASTING_WHY])
+{
+	if (j->type != JSON_STRING)
+		return false;
+	snprintf(why, VU_LASTING_WHY, "%s", j->text);
+	return true;
+}
+
+/* True: it can. {resume, seq}: of a client; {id, seq}, {id, resumed, why}: of a server. */
+static bool read_lasting(const struct json *j, struct vu_lasting *l)
+{
+	bool id = false, resume = false, resumed = false, on;
+	uint32_t seq = 0;
+
+	*l = (struct vu_lasting){ 0 };
+	if (j->type == JSON_BOOL) {
+		l->kind = j->number ? VU_LASTING_OFFER : VU_LASTING_NONE;
+		return true;
+	}
+	if (j->type != JSON_OBJECT)
+		return false;
+	for (const struct json *m = j->first; m; m = m->next) {
+		bool good = true;
+
+		if (!strcmp(m->key, "resume")) {
+			good = get_id(m, l->id);
+			resume = true;
+		} else if (!strcmp(m->key, "id")) {
+			good = get_id(m, l->id);
+			id = true;
+		} else if (!strcmp(m->key, "seq")) {
+			good = get_count(m, 0, &seq) && seq <= UINT16_MAX;
+		} else if (!strcmp(m->key, "resumed")) {
+			good = get_bool(m, &on);
+			resumed = true;
+		} else if (!strcmp(m->key, "why")) {
+			good = get_why(m, l->why);
+		}
+		if (!good)
+			return false;
+	}
+	if (id == resume || (resume && resumed))
+		return false;
+	l->seq = (uint16_t)seq;
+	l->kind = resume     ? VU_LASTING_RESUME
+		  : !resumed ? VU_LASTING_NEW
+		  : on	     ? VU_LASTING_RESUMED
+			     : VU_LASTING_LOST;
+	return true;
+}
+
 static bool read_uvfio(const struct json *j, struct vu_caps *c)
 {
 	if (j->type != JSON_OBJECT)
 		return false;
 	for (const struct json *m = j->first; m; m = m->next)
-		if (!strcmp(m->key, "ring") && !get_bool(m, &c->ring))
+		if ((!strcmp(m->key, "ring") && !get_bool(m, &c->ring)) ||
+		    (!strcmp(m->key, "lasting") && !read_lasting(m, &c->lasting)))
 			return false;
 	return true;
 }
@@ -273,6 +336,44 @@ static void put_end(struct writing *w)
 	w->before = ",";
 }
 
+static void put_id(struct writing *w, const char *name, const uint8_t id[VU_LASTING_ID])
+{
+	put_name(w, name);
+	put(w, "\"");
+	for (unsigned i = 0; i < VU_LASTING_ID; i++)
+		put(w, "%02x", id[i]);
+	put(w, "\"");
+}
+
+/* Put a sentence, without what would end the string, or is to be written in another way. */
+static void put_why(struct writing *w, const char *why)
+{
+	put_name(w, "why");
+	put(w, "\"");
+	for (; *why; why++)
+		put(w, "%c", *why < ' ' || *why > '~' || *why == '"' || *why == '\\' ? '?' : *why);
+	put(w, "\"");
+}
+
+static void put_lasting(struct writing *w, const struct vu_lasting *l)
+{
+	if (l->kind == VU_LASTING_NONE)
+		return;
+	if (l->kind == VU_LASTING_OFFER) {
+		put_bool(w, "lasting", true);
+		return;
+	}
+	put_object(w, "lasting");
+	put_id(w, l->kind == VU_LASTING_RESUME ? "resume" : "id", l->id);
+	if (l->kind == VU_LASTING_RESUME || l->kind == VU_LASTING_NEW)
+		put_number(w, "seq", l->seq);
+	else
+		put_bool(w, "resumed", l->kind == VU_LASTING_RESUMED);
+	if (l->kind == VU_LASTING_LOST)
+		put_why(w, l->why);
+	put_end(w);
+}
+
 int vu_caps_write(const struct vu_caps *c, char *text, size_t size)
 {
 	struct writing w = { .text = text, .size = size, .before = "{" };
@@ -309,6 +410,7 @@ int vu_caps_write(const struct vu_caps *c, char *text, size_t size)
 		put_object(&w, "uvfio");
 		if (c->ring)
 			put_bool(&w, "ring", true);
+		put_lasting(&w, &c->lasting);
 		put_end(&w);
 	}
 	put_end(&w);

@@ -10,6 +10,27 @@
 #include <stddef.h>
 #include <stdint.h>
 
+/*
+ * A device that outlives its server's process (`uvfio serve --state`), so that who loses the
+ * connection comes back and goes on. docs/vfio-user.md has the rules.
+ */
+enum vu_lasting_kind {
+	VU_LASTING_NONE,
+	VU_LASTING_OFFER,   /* a client's: it can come back */
+	VU_LASTING_RESUME,  /* a client's that comes back: for @id, with @seq */
+	VU_LASTING_NEW,	    /* a server's: the device is @id from now on, and its next @seq this */
+	VU_LASTING_RESUMED, /* a server's answer to RESUME: it is the same device, and stopped */
+	VU_LASTING_LOST,    /* it is not, but @id, as after a reset, for the reason @why */
+};
+#define VU_LASTING_ID  16u
+#define VU_LASTING_WHY 96u
+struct vu_lasting {
+	enum vu_lasting_kind kind;
+	uint8_t id[VU_LASTING_ID]; /* in the text 32 hexadecimal digits */
+	uint16_t seq;
+	char why[VU_LASTING_WHY]; /* written without what JSON has other characters for */
+};
+
 /* Those of one side, or those that were agreed on. */
 struct vu_caps {
 	uint32_t max_msg_fds, max_data_xfer_size, max_dma_maps;
@@ -22,6 +43,7 @@ struct vu_caps {
 	bool sparse_mmap_fds;
 	/* ours, which others pass over ("uvfio": {...}): */
 	bool ring; /* registers by shared memory */
+	struct vu_lasting lasting;
 	/* which of all these the text named: VU_CAP_* */
 	uint32_t named;
 };
@@ -49,7 +71,7 @@ int vu_caps_parse(char *text, size_t len, struct vu_caps *out, const char **why)
  * vu_caps_agree - what a server answers to a client's @theirs, if it has @ours
  *
  * Nothing that the client did not name but where the default would be too much for us, and no
- * more of it than the client said.
+ * more of it than the client said. What a server says of a device that lasts it says itself.
  */
 void vu_caps_agree(const struct vu_caps *ours, const struct vu_caps *theirs, struct vu_caps *out);
 /**

@@ -173,6 +173,45 @@ static void test_limits(void **state)
 	assert_int_equal(c.pgsizes, 1);
 }
 
+#define UVFIO(lasting) "{\"capabilities\":{\"uvfio\":{\"lasting\":" lasting "}}}"
+#define ID	       "00112233445566778899aabbccddeeff"
+
+/* Each that is said of a device that lasts, as text and back. */
+static void test_lasting(void **state)
+{
+	static const struct {
+		const char *text;
+		struct vu_lasting is;
+	} all[] = {
+		{ UVFIO("true"), { .kind = VU_LASTING_OFFER } },
+		{ UVFIO("{\"resume\":\"" ID "\",\"seq\":65535}"),
+		  { .kind = VU_LASTING_RESUME, .seq = 65535 } },
+		{ UVFIO("{\"id\":\"" ID "\",\"seq\":0}"), { .kind = VU_LASTING_NEW } },
+		{ UVFIO("{\"id\":\"" ID "\",\"resumed\":true}"), { .kind = VU_LASTING_RESUMED } },
+		{ UVFIO("{\"id\":\"" ID "\",\"resumed\":false,\"why\":\"it is so\"}"),
+		  { .kind = VU_LASTING_LOST, .why = "it is so" } },
+	};
+	struct vu_caps c = { .lasting = { .kind = VU_LASTING_LOST, .why = "a \"b\\\n" } };
+
+	for (unsigned i = 0; i < ARRAY_SIZE(all); i++) {
+		assert_int_equal(parse(all[i].text, &c), 0);
+		assert_int_equal(c.lasting.kind, all[i].is.kind);
+		assert_int_equal(c.lasting.seq, all[i].is.seq);
+		assert_string_equal(c.lasting.why, all[i].is.why);
+		assert_int_equal(c.lasting.id[1], i ? 0x11 : 0);
+		assert_int_equal(c.lasting.id[15], i ? 0xff : 0);
+		assert_true(vu_caps_write(&c, text, sizeof(text)) > 0);
+		assert_string_equal(text, all[i].text);
+	}
+	assert_int_equal(parse(UVFIO("false"), &c), 0);
+	assert_int_equal(c.lasting.kind, VU_LASTING_NONE);
+	/* a sentence that is no such string is written so that it is one */
+	c.lasting = (struct vu_lasting){ .kind = VU_LASTING_LOST, .why = "a \"b\\\n" };
+	assert_true(vu_caps_write(&c, text, sizeof(text)) > 0);
+	assert_int_equal(vu_caps_parse(text, strlen(text) + 1, &c, &why), 0);
+	assert_string_equal(c.lasting.why, "a ?b??");
+}
+
 static void test_refused(void **state)
 {
 	static const char *const bad[] = {
@@ -204,6 +243,18 @@ static void test_refused(void **state)
 		"{\"capabilities\":{\"sparse_mmap_fds\":{}}}",
 		"{\"capabilities\":{\"uvfio\":true}}",
 		"{\"capabilities\":{\"uvfio\":{\"ring\":1}}}",
+		UVFIO("1"),
+		UVFIO("\"0123456789abcdef0123456789abcdef\""),
+		UVFIO("{}"),
+		UVFIO("{\"seq\":1}"),
+		UVFIO("{\"id\":\"0123456789abcdef\"}"),
+		UVFIO("{\"id\":\"0123456789abcdef0123456789abcdeX\"}"),
+		UVFIO("{\"id\":\"0123456789abcdef0123456789abcdef\",\"seq\":65536}"),
+		UVFIO("{\"id\":\"0123456789abcdef0123456789abcdef\",\"resumed\":1}"),
+		UVFIO("{\"id\":\"0123456789abcdef0123456789abcdef\",\"why\":1}"),
+		UVFIO("{\"id\":\"0123456789abcdef0123456789abcdef\","
+		      "\"resume\":\"0123456789abcdef0123456789abcdef\"}"),
+		UVFIO("{\"resumed\":true,\"resume\":\"0123456789abcdef0123456789abcdef\"}"),
 	};
 	struct vu_caps c;
 
@@ -228,7 +279,8 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_nothing), cmocka_unit_test(test_qemu),
 		cmocka_unit_test(test_others),	cmocka_unit_test(test_own),
-		cmocka_unit_test(test_limits),	cmocka_unit_test(test_refused),
+		cmocka_unit_test(test_limits),	cmocka_unit_test(test_lasting),
+		cmocka_unit_test(test_refused),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
