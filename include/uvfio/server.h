@@ -183,9 +183,14 @@ UVFIO_PUBLIC void uvfio_server_remove(struct uvfio_server_device *dev);
  *	"files": files of memory, each of which is a descriptor here (1024);
  *	"memory": bytes of this process's addresses at which they are (16 TiB);
  *	"fds": descriptors in a message (16);
+ *	"eventfds": vectors of interrupts with an eventfd, each of which is a descriptor (4096);
  *	"data": bytes in a message, also of bitmaps and of migration (1 MiB);
  *	"queue": commands that wait while others are carried out (1024), with at most four times
  *	"data" and "fds" altogether;
+ *	"migration": bytes of a state that it has not read yet, or that has come and is not loaded
+ *	yet (256 MiB);
+ *	"dirty-log": bytes of the bits of the log of DMA writes (32 MiB): nothing is refused, but
+ *	with less the log notes larger pages, as the reply says;
  *	"dma-timeout": milliseconds in which it answers when the device reaches for memory of which
  *	there is no file (5000).
  * @value: what is to hold for clients of devices that are started from now on.

@@ -167,9 +167,9 @@ static const struct cli_option options[] = {
 			    "let clients make this write by an eventfd, of the --device before;\n"
 			    "may be given several times" },
 	[OPT_LIMIT] = { "limit", "NAME=NUMBER[,...]",
-			"what each client can have at most: maps, memory (bytes), files, fds, "
-			"data,\n"
-			"queue, dma-timeout (ms); uvfio(1)" },
+			"what each client can have at most: maps, memory (bytes), files, fds,\n"
+			"eventfds, data, queue, migration and dirty-log (bytes), dma-timeout\n"
+			"(ms); uvfio(1)" },
 	[OPT_LOG] = { "log", "LEVEL", "error, warn, info (the default), debug or none" },
 	[OPT_LOG_FILE] = { "log-file", "FILE", "append the log to FILE, not to stderr" },
 	[OPT_MODE] = { "mode", "MODE", "who may connect: the sockets' mode (0600)" },

@@ -37,7 +37,8 @@ struct iommu_device {
 	atomic_bool blocked;
 	atomic_ullong faults;
 	struct iommu_log *log;	     /* RCU (log.c); NULL: its writes are not logged */
-	pthread_mutex_t log_lock;    /* who changes or reads it; a leaf */
+	pthread_mutex_t log_lock;    /* who changes or reads it, and what follows; a leaf */
+	uint64_t log_bytes;	     /* of its bits, at most; 0: nobody has said (log.c) */
 	struct iommu_pasids *pasids; /* NULL: it has none; set before it is used */
 	struct iommu_pri *pri;	     /* NULL: it raises no page requests; set before it is used */
 	struct iommu_group *group;

@@ -2,7 +2,8 @@
 /*
  * iommu/log.c: the tree of iommu/dirty.h, with memory for the ranges from the start: a client names
  * those that it has memory in. A page of the log is a power of two of bytes, so that any ranges
- * have their bits in BITS_MAX: to the tree, which knows pages of 4 KiB, addresses are shifted.
+ * have their bits in the memory that they may take: to the tree, which knows pages of 4 KiB,
+ * addresses are shifted.
  */
 #include <errno.h>
 #include <string.h>
@@ -15,7 +16,7 @@
 #include "iommu/log.h"
 
 #define PAGE_SHIFT 12u
-#define BITS_MAX   (1ull << 28) /* 32 MiB of them */
+#define BYTES_MAX  (32ull << 20) /* of bits, if nobody says another number */
 #define IOVA_LAST  ((1ull << IOMMU_IOVA_BITS) - 1)
 #define WINDOW	   4096u /* bytes of a bitmap that are looked at in one go */
 
@@ -39,7 +40,8 @@ void iommu_log_mark(struct iommu_log *log, uint64_t iova, uint64_t len)
 	iommu_dirty_mark(log->pages, first, scaled(log, iova + len - 1) - first + 1);
 }
 
-static unsigned choose_shift(const struct iommu_log_range *r, unsigned n, unsigned shift)
+static unsigned choose_shift(const struct iommu_log_range *r, unsigned n, unsigned shift,
+			     uint64_t most)
 {
 	uint64_t bits;
 
@@ -52,7 +54,7 @@ static unsigned choose_shift(const struct iommu_log_range *r, unsigned n, unsign
 				bits += ((r[i].last < IOVA_LAST ? r[i].last : IOVA_LAST) >> shift) -
 					(r[i].first >> shift) + 1;
 		/* each range has one bit at least, and there are not so many of them */
-		if (bits <= BITS_MAX)
+		if (bits <= most * 8)
 			return shift;
 	}
 }
@@ -65,14 +67,15 @@ static void log_free(struct iommu_log *log)
 	heap_free(log);
 }
 
-static struct iommu_log *log_new(const struct iommu_log_range *r, unsigned n, unsigned shift)
+static struct iommu_log *log_new(const struct iommu_log_range *r, unsigned n, unsigned shift,
+				 uint64_t most)
 {
 	struct iommu_log *log = heap_alloc(sizeof(*log) + n * sizeof(log->r[0]));
 	int ret = 0;
 
 	if (!log)
 		return NULL;
-	log->shift = choose_shift(r, n, shift);
+	log->shift = choose_shift(r, n, shift, most);
 	log->pages = iommu_dirty_new();
 	for (unsigned i = 0; i < n && log->pages && !ret; i++) {
 		if (r[i].first > IOVA_LAST)
@@ -91,6 +94,13 @@ static struct iommu_log *log_new(const struct iommu_log_range *r, unsigned n, un
 	return log;
 }
 
+void iommu_log_bound(struct iommu_device *dev, uint64_t bytes)
+{
+	pthread_mutex_lock(&dev->log_lock);
+	dev->log_bytes = bytes;
+	pthread_mutex_unlock(&dev->log_lock);
+}
+
 int iommu_log_start(struct iommu_device *dev, const struct iommu_log_range *r, unsigned n,
 		    unsigned *shift)
 {
@@ -101,7 +111,7 @@ int iommu_log_start(struct iommu_device *dev, const struct iommu_log_range *r, u
 	if (dev->log) {
 		ret = -EINVAL;
 	} else {
-		log = log_new(r, n, *shift);
+		log = log_new(r, n, *shift, dev->log_bytes ? dev->log_bytes : BYTES_MAX);
 		if (log) {
 			*shift = log->shift;
 			rcu_set(dev->log, log);

@@ -20,9 +20,14 @@ struct iommu_log_range {
 };
 
 /**
+ * iommu_log_bound - let the bits of the next log of @dev take @bytes of memory, at least 4096; 0:
+ * 32 MiB
+ */
+void iommu_log_bound(struct iommu_device *dev, uint64_t bytes);
+/**
  * iommu_log_start - note from now on what @dev writes in @n ranges, of which none is over another
  * @shift: the wanted size of a page as a power of two; gets the size that is noted, which is larger
- * where the ranges are, and at least 4 KiB
+ * where the ranges are too large for iommu_log_bound(), and at least 4 KiB
  *
  * Waits for DMA that is under way.
  *

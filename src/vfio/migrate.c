@@ -168,6 +168,13 @@ void vfio_migrate_free(struct vfio_device *dev)
 	vfio_migrate_put(m);
 }
 
+void vfio_migrate_bound(struct vfio_migrate *m, uint64_t most)
+{
+	pthread_mutex_lock(&m->lock);
+	m->most = most;
+	vfio_migrate_unlock(m);
+}
+
 uint64_t vfio_migrate_flags(const struct vfio_migrate *m)
 {
 	uint64_t flags = VFIO_MIGRATION_STOP_COPY | VFIO_MIGRATION_P2P | VFIO_MIGRATION_PRE_COPY;

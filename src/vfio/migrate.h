@@ -121,6 +121,14 @@ void vfio_migrate_closed(struct vfio_device *dev);
  */
 void vfio_migrate_reset(struct vfio_device *dev);
 
+/**
+ * vfio_migrate_bound - let a stream keep @most bytes: of a state that was saved and is not read
+ * yet, or has come and is not loaded yet; 0: any number
+ *
+ * For a client that may do with its stream what it likes. Beyond that is -ENOSPC. Not for a relay,
+ * which keeps next to nothing.
+ */
+void vfio_migrate_bound(struct vfio_migrate *m, uint64_t most);
 /** vfio_migrate_flags - return VFIO_MIGRATION_*. */
 uint64_t vfio_migrate_flags(const struct vfio_migrate *m);
 /** vfio_migrate_relay_of - return who keeps its state; NULL: nobody else does */
@@ -131,8 +139,8 @@ uint32_t vfio_migrate_state(struct vfio_migrate *m);
  * vfio_migrate_set - go to @state, by all arcs that lead there
  * @out: gets the stream of an arc that begins one, with a reference; else NULL
  *
- * Return: 0; -EINVAL: no such state, or no way there; or what the device answered, or -ENOMEM: the
- * state is that of the last arc that was done, or ERROR.
+ * Return: 0; -EINVAL: no such state, or no way there; or what the device answered, -ENOMEM, or
+ * -ENOSPC (vfio_migrate_bound()): the state is that of the last arc that was done, or ERROR.
  */
 int vfio_migrate_set(struct vfio_migrate *m, uint32_t state, struct vfio_stream **out);
 /** vfio_migrate_size - return about how many bytes the stream of STOP_COPY has. */
@@ -157,15 +165,15 @@ void vfio_stream_on_ready(struct vfio_stream *s, void (*fn)(void *arg, bool read
  * @addr: the client's memory
  *
  * Return: bytes; 0: that was all; -ENOMSG: all for now, while the device is in PRE_COPY; -ENODEV:
- * the stream has ended (its state was left), or failed before; -EFAULT; or what the device
- * answered.
+ * the stream has ended (its state was left), or failed before; -EFAULT; -ENOSPC: there is more than
+ * it may keep; or what the device answered.
  */
 ssize_t vfio_stream_read(struct vfio_stream *s, uintptr_t addr, size_t count);
 /**
  * vfio_stream_write - write
  *
  * Return: @count; -EINVAL: the bytes are not of a stream, or not of such a device; -ENODEV: as
- * vfio_stream_read(); -EFAULT, -ENOMEM.
+ * vfio_stream_read(); -EFAULT, -ENOMEM, -ENOSPC.
  */
 ssize_t vfio_stream_write(struct vfio_stream *s, uintptr_t addr, size_t count);
 /**
@@ -177,7 +185,8 @@ ssize_t vfio_stream_write(struct vfio_stream *s, uintptr_t addr, size_t count);
  * client does not look at them.
  *
  * Return: 0; -EINVAL: the device is in no PRE_COPY state; -ENODEV: as vfio_stream_read(); or what
- * the device answered, or -ENOMEM.
+ * the device answered, -ENOMEM; -ENOSPC: so much waits that it cannot be said again, until the
+ * client has read some.
  */
 int vfio_stream_precopy(struct vfio_stream *s, struct vfio_precopy_info *info);
 #endif

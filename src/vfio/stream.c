@@ -61,7 +61,8 @@ struct vfio_stream {
 
 	/* of one that is read */
 	struct piece *first, *last;
-	uint64_t waiting; /* bytes in these */
+	uint64_t waiting; /* bytes in these, that were not read */
+	uint64_t kept;	  /* bytes of memory that these are */
 	uint64_t read;	  /* bytes that were read */
 	uint64_t initial; /* as many were there when it began, or were to come */
 	bool complete;	  /* nothing comes any more */
@@ -105,6 +106,7 @@ static int append(struct vfio_stream *s, const void *head, size_t head_len, void
 	p->head_len = head_len;
 	p->data = data;
 	p->len = len;
+	s->kept += sizeof(*p) + len;
 	if (s->last)
 		s->last->next = p;
 	else
@@ -146,6 +148,7 @@ static void drop_piece(struct vfio_stream *s)
 	struct piece *p = s->first;
 
 	s->first = p->next;
+	s->kept -= sizeof(*p) + p->len;
 	if (!s->first)
 		s->last = NULL;
 	heap_free(p->data);
@@ -214,6 +217,20 @@ static int put_record(struct vfio_stream *s, uint32_t kind, void *data, size_t l
 	return ret;
 }
 
+/* 0 if the stream may keep @len bytes more, in memory of its own; -ENOSPC, with a line. */
+static int check_room(const struct vfio_stream *s, uint64_t kept, uint64_t len)
+{
+	uint64_t most = s->m->most;
+
+	if (!most || (kept <= most && len <= most - kept))
+		return 0;
+	return report_warn(REPORT_LIMITED("migration-bound"), s->m->dev->name, -ENOSPC,
+			   "the stream has %llu bytes more, and may keep %llu, of which %llu are "
+			   "in use",
+			   (unsigned long long)len, (unsigned long long)most,
+			   (unsigned long long)kept);
+}
+
 /* Return how many bytes of memory changed. */
 static uint64_t dirty(const struct vfio_migrate *m)
 {
@@ -230,8 +247,13 @@ int vfio_stream_save(struct vfio_stream *s, enum vfio_part part)
 	if (s->dead)
 		return -ENODEV;
 	ret = m->ops->save(m->dev, part, &data, &len);
-	if (!ret)
-		ret = put_record(s, part, data, len);
+	if (!ret) {
+		ret = check_room(s, s->kept, sizeof(struct piece) + len);
+		if (ret)
+			heap_free(data);
+		else
+			ret = put_record(s, part, data, len);
+	}
 	if (ret)
 		vfio_stream_kill(s);
 	return ret;
@@ -254,6 +276,11 @@ int vfio_stream_describe(struct vfio_stream *s)
 		if (again && len == s->device_len && crc == s->device_crc) {
 			heap_free(data);
 			return 0;
+		}
+		ret = check_room(s, s->kept, sizeof(struct piece) + len);
+		if (ret) { /* it is said when there is room again */
+			heap_free(data);
+			return ret;
 		}
 		ret = put_record(s, VFIO_PART_DEVICE, data, len);
 	}
@@ -489,7 +516,7 @@ static int take_head(struct vfio_stream *s)
 		return REFUSE(s, "the stream has a record of %llu bytes",
 			      (unsigned long long)r->len);
 	s->number++;
-	return 0;
+	return check_room(s, s->state_len, r->len);
 }
 
 /* Do with a whole record what can be done with it now. */

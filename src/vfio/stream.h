@@ -24,6 +24,7 @@ struct vfio_migrate {
 	bool precopy_v2;
 	struct vfio_stream *stream; /* of the state that it is in, with a reference; or NULL */
 	bool fresh;		    /* it began since vfio_migrate_set() was called */
+	uint64_t most;		    /* bytes that a stream keeps; 0: any number */
 	/* with a relay: what is logged there, with the lock; of base/heap.h, or NULL */
 	struct vfio_device_feature_dma_logging_range *log;
 	unsigned num_log;

@@ -9,6 +9,8 @@
 
 #include "base/sys.h"
 #include "base/thread.h"
+#include "iommu/log.h"
+#include "vfio/migrate.h"
 #include "vfio_user/ring.h"
 #include "vfio_user/server/internal.h"
 
@@ -55,6 +57,7 @@ static void close_device(struct vu_server_client *c)
 {
 	vu_migration_end(c);
 	vu_io_fds_fini(c);
+	vu_eventfds_fini(c);
 	vfio_open_close(&c->open);
 	vfio_ioas_put(c->io);
 	c->io = NULL;
@@ -72,6 +75,10 @@ static int open_device(struct vu_server_client *c)
 	if (ret)
 		return ret;
 	cfg->dev->maskable = true;
+	if (cfg->dev->migrate)
+		vfio_migrate_bound(cfg->dev->migrate, cfg->limits.max_migration);
+	if (cfg->dev->iommu)
+		iommu_log_bound(cfg->dev->iommu, cfg->limits.max_dirty_log);
 	vfio_open_init(&c->open, cfg->dev);
 	c->io = vfio_ioas_new(cfg->system, false);
 	if (!c->io) {
@@ -257,6 +264,7 @@ void vu_server_client_free(struct vu_server_client *c)
 	vu_conn_free(c->twin);
 	vu_conn_free(c->conn);
 	vu_service_fini(&c->service);
+	pthread_mutex_destroy(&c->irqs_lock);
 	free(c->name);
 	free(c);
 }
@@ -291,6 +299,7 @@ int vu_server_client_start(struct vu_server *s, int fd)
 	if (ret)
 		goto free_name;
 	vu_service_init(&c->service);
+	pthread_mutex_init(&c->irqs_lock, NULL);
 	list_client(c, true);
 	ret = thread_start(&c->thread, live, c, "uvfio-client");
 	if (!ret)

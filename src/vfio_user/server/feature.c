@@ -42,6 +42,13 @@ static int answer(struct request *r, const void *data, size_t len, const void *m
 	return 0;
 }
 
+/* Say which limit it was that a stream met. */
+static int stream_error(const struct vu_server_client *c, int ret)
+{
+	return ret == -ENOSPC ? vu_limit_reached(c, "migration", c->s->cfg.limits.max_migration)
+			      : ret;
+}
+
 /* ---- migration ---- */
 
 static int migration(struct request *r)
@@ -71,7 +78,7 @@ static int mig_state(struct request *r)
 		vu_migration_end(r->c);
 		r->c->stream = s;
 	}
-	return ret ? ret : answer(r, &mig, sizeof(mig), NULL, 0);
+	return ret ? stream_error(r->c, ret) : answer(r, &mig, sizeof(mig), NULL, 0);
 }
 
 static int mig_data_size(struct request *r)
@@ -98,7 +105,7 @@ static int precopy_info(struct request *r)
 	p = (struct vu_precopy_info){ .flags = info.flags,
 				      .initial_bytes = info.initial_bytes,
 				      .dirty_bytes = info.dirty_bytes };
-	return ret ? ret : answer(r, &p, sizeof(p), NULL, 0);
+	return ret ? stream_error(r->c, ret) : answer(r, &p, sizeof(p), NULL, 0);
 }
 
 void vu_migration_end(struct vu_server_client *c)
@@ -274,7 +281,7 @@ int vu_mig_data_read(struct vu_server_client *c, struct vu_message *m)
 		vu_conn_reply(c->conn, &m->header, 0, iov, 2, NULL, 0);
 	}
 	free(buf);
-	return n < 0 ? (int)n : 0;
+	return n < 0 ? stream_error(c, (int)n) : 0;
 }
 
 int vu_mig_data_write(struct vu_server_client *c, struct vu_message *m)
@@ -287,5 +294,5 @@ int vu_mig_data_write(struct vu_server_client *c, struct vu_message *m)
 	    head.argsz - sizeof(head) < head.size || m->len - sizeof(head) < head.size)
 		return -EINVAL;
 	n = vfio_stream_write(c->stream, (uintptr_t)m->data + sizeof(head), head.size);
-	return n < 0 ? (int)n : vu_reply(c, m, NULL, 0);
+	return n < 0 ? stream_error(c, (int)n) : vu_reply(c, m, NULL, 0);
 }

@@ -252,10 +252,100 @@ static void close_fds(struct irq_fds *f)
 	free(f->fds);
 }
 
+void vu_eventfds_fini(struct vu_server_client *c)
+{
+	for (unsigned i = 0; i < VU_IRQS; i++) {
+		free(c->eventfds[i]);
+		c->eventfds[i] = NULL;
+	}
+	c->num_eventfds = 0;
+}
+
+/* Return how many of the vectors that @a is about have an eventfd. */
+static uint32_t count_eventfds(const struct vu_server_client *c, const struct vfio_irq_set_args *a)
+{
+	const uint8_t *has = c->eventfds[a->index];
+	uint32_t n = 0;
+
+	for (uint32_t i = 0; has && i < a->count; i++)
+		n += has[a->start + i];
+	return n;
+}
+
+/*
+ * See whether the client may have the eventfds that it sends for vectors. 0; -ENOSPC, -ENOMEM. An
+ * unmask's of INTx is one, and is not counted.
+ */
+static int check_eventfds(struct vu_server_client *c, const struct vfio_irq_set_args *a)
+{
+	uint32_t most = c->s->cfg.limits.max_eventfds, n = 0;
+	const int32_t *fds = a->data;
+	struct vfio_irq irq;
+	int ret;
+
+	for (uint32_t i = 0; i < a->count; i++)
+		n += fds[i] >= 0;
+	if (!n || a->index >= VU_IRQS)
+		return 0;
+	if (c->num_eventfds - count_eventfds(c, a) + n > most)
+		return vu_limit_reached(c, "eventfds", most);
+	if (c->eventfds[a->index])
+		return 0;
+	ret = vfio_device_irq(&c->open, a->index, &irq);
+	if (ret)
+		return ret;
+	c->eventfds[a->index] = calloc(irq.count ? irq.count : 1, 1);
+	return c->eventfds[a->index] ? 0 : -ENOMEM;
+}
+
+/* Note what an @a that was carried out has changed. All of these with irqs_lock. */
+static void note_eventfds(struct vu_server_client *c, const struct vfio_irq_set_args *a)
+{
+	const uint32_t data = a->flags & VFIO_IRQ_SET_DATA_TYPE_MASK;
+	const int32_t *fds = a->data;
+	uint8_t *has = a->index < VU_IRQS ? c->eventfds[a->index] : NULL;
+
+	if (!has)
+		return;
+	if (data == VFIO_IRQ_SET_DATA_EVENTFD) {
+		c->num_eventfds -= count_eventfds(c, a);
+		for (uint32_t i = 0; i < a->count; i++)
+			has[a->start + i] = fds[i] >= 0;
+		c->num_eventfds += count_eventfds(c, a);
+	} else if (data == VFIO_IRQ_SET_DATA_NONE && !a->count) {
+		/* all of them are off */
+		struct vfio_irq_set_args all = { .index = a->index };
+		struct vfio_irq irq;
+
+		if (!vfio_device_irq(&c->open, a->index, &irq))
+			all.count = irq.count;
+		c->num_eventfds -= count_eventfds(c, &all);
+		free(has);
+		c->eventfds[a->index] = NULL;
+	}
+}
+
+/* Set eventfds, or take them away: by one thread at a time. */
+static int set_triggers(struct vu_server_client *c, const struct vfio_irq_set_args *a)
+{
+	int ret = 0;
+
+	pthread_mutex_lock(&c->irqs_lock);
+	if (a->flags & VFIO_IRQ_SET_DATA_EVENTFD)
+		ret = check_eventfds(c, a);
+	if (!ret)
+		ret = vfio_device_set_irqs(&c->open, a);
+	if (!ret)
+		note_eventfds(c, a);
+	pthread_mutex_unlock(&c->irqs_lock);
+	return ret;
+}
+
 /* Set what was checked. 0 or -errno. */
 static int set_irqs(struct vu_server_client *c, const struct vfio_irq_set_args *a)
 {
-	int ret = vfio_device_set_irqs(&c->open, a);
+	int ret = a->flags & VFIO_IRQ_SET_ACTION_TRIGGER ? set_triggers(c, a)
+							 : vfio_device_set_irqs(&c->open, a);
 
 	/* what is off already is switched off; the kernel refuses it (vfio_pci_intrs.c) */
 	if (ret == -EINVAL && !a->count && !a->start &&

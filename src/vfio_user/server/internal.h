@@ -6,7 +6,8 @@
  * (service.c): all but reads of regions are done before the next one begins. So what is marked "by
  * the turn" below needs no lock.
  *
- * Lock order: vu_server.lock, vu_service.lock: leaves, each for itself.
+ * Lock order: vu_server.lock, vu_service.lock: leaves, each for itself. vu_server_client.irqs_lock:
+ * above those of the device.
  */
 #ifndef VFIO_USER_SERVER_INTERNAL_H
 #define VFIO_USER_SERVER_INTERNAL_H
@@ -26,7 +27,8 @@
 #include "vfio_user/conn.h"
 #include "vfio_user/server/server.h"
 
-#define MS 1000000ull /* nanoseconds */
+#define MS	1000000ull /* nanoseconds */
+#define VU_IRQS VFIO_PCI_NUM_IRQS
 
 struct vu_server {
 	struct vu_server_config cfg;
@@ -72,6 +74,11 @@ struct vu_server_client {
 	uint64_t *region_sizes;	       /* of each region */
 	struct iommu_target *messages; /* memory that messages reach; NULL: none yet */
 	struct vu_service service;
+
+	/* Of who sets eventfds of vectors, also by the ring; guards what follows (info.c) */
+	pthread_mutex_t irqs_lock;
+	uint8_t *eventfds[VU_IRQS]; /* of each vector: whether it has one; or NULL */
+	uint32_t num_eventfds;
 
 	/* ---- by the turn ---- */
 	struct itree maps; /* struct dma_map (dma.c), by IOVA */
@@ -125,6 +132,8 @@ typedef int vu_command_fn(struct vu_server_client *c, struct vu_message *m);
 
 /* info.c */
 vu_command_fn vu_get_info, vu_get_region_info, vu_get_irq_info, vu_set_irqs, vu_reset;
+/* Forget which vectors have an eventfd. */
+void vu_eventfds_fini(struct vu_server_client *c);
 /* io_fds.c */
 vu_command_fn vu_get_io_fds;
 /* Forget the eventfds. */

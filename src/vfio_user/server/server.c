@@ -174,6 +174,9 @@ static const struct vu_server_limits defaults = {
 	.max_files = 1024,
 	.max_queued = 1024,
 	.max_mapped = 1ull << 44,
+	.max_eventfds = 4096,
+	.max_migration = 256ull << 20,
+	.max_dirty_log = 32ull << 20,
 };
 
 int vu_server_limit(struct vu_server_limits *l, const char *name, uint64_t value)
@@ -190,6 +193,16 @@ int vu_server_limit(struct vu_server_limits *l, const char *name, uint64_t value
 		{ "data", &l->max_data, 4096, 64u << 20 },
 		{ "queue", &l->max_queued, 1, 65536 },
 		{ "dma-timeout", &l->dma_timeout, 1, 3600 * 1000 },
+		{ "eventfds", &l->max_eventfds, 1, UINT32_MAX },
+	};
+	const struct {
+		const char *name;
+		uint64_t *at, least;
+	} bytes[] = {
+		{ "memory", &l->max_mapped, 1 },
+		{ "migration", &l->max_migration, 4096 },
+		/* the bits of 256 ranges are a bit each, at least */
+		{ "dirty-log", &l->max_dirty_log, 4096 },
 	};
 
 	for (unsigned i = 0; i < ARRAY_SIZE(known); i++) {
@@ -200,12 +213,16 @@ int vu_server_limit(struct vu_server_limits *l, const char *name, uint64_t value
 		*known[i].at = (uint32_t)value;
 		return 0;
 	}
-	if (strcmp(name, "memory"))
-		return -ENOENT;
-	if (!value)
-		return -ERANGE;
-	l->max_mapped = value;
-	return 0;
+	for (unsigned i = 0; i < ARRAY_SIZE(bytes); i++) {
+		if (strcmp(bytes[i].name, name))
+			continue;
+		/* so that nothing overflows that is counted in bits */
+		if (value < bytes[i].least || value > UINT64_MAX / 8)
+			return -ERANGE;
+		*bytes[i].at = value;
+		return 0;
+	}
+	return -ENOENT;
 }
 
 int vu_limit_reached(const struct vu_server_client *c, const char *name, uint64_t most)
@@ -230,6 +247,12 @@ static void set_limits(struct vu_server_limits *l)
 		l->max_queued = defaults.max_queued;
 	if (!l->max_mapped)
 		l->max_mapped = defaults.max_mapped;
+	if (!l->max_eventfds)
+		l->max_eventfds = defaults.max_eventfds;
+	if (!l->max_migration)
+		l->max_migration = defaults.max_migration;
+	if (!l->max_dirty_log)
+		l->max_dirty_log = defaults.max_dirty_log;
 }
 
 bool vu_socket_listens(int fd)

@@ -35,8 +35,11 @@ struct vu_server_limits {
 	uint32_t dma_timeout;  /* milliseconds in which a client answers a DMA: default 5000 */
 	uint32_t max_files;    /* files of memory, each a descriptor: default 1024 */
 	uint32_t max_queued;   /* commands that wait: default 1024 */
+	uint32_t max_eventfds; /* of vectors, each a descriptor: default 4096 */
 	/* bytes of this process's addresses at which these files are: default 16 TiB */
 	uint64_t max_mapped;
+	uint64_t max_migration; /* bytes of a state that waits in a stream: default 256 MiB */
+	uint64_t max_dirty_log; /* bytes of the bits of the log of DMA writes: default 32 MiB */
 };
 /**
  * vu_server_limit - set the limit that users know as @name
@@ -45,7 +48,8 @@ struct vu_server_limits {
  */
 int vu_server_limit(struct vu_server_limits *l, const char *name, uint64_t value);
 /* The names, for a message. */
-#define VU_SERVER_LIMITS "maps, memory, files, fds, data, queue, dma-timeout"
+#define VU_SERVER_LIMITS \
+	"maps, memory, files, fds, eventfds, data, queue, migration, dirty-log, dma-timeout"
 
 /* A register whose writes of @value by @size bytes (1, 2, 4, 8) may come by an eventfd. */
 struct vu_ioeventfd {
