@@ -134,7 +134,7 @@ static bool get_why(const struct json *j, char why[VU_LASTING_WHY])
 /* True: it can. {resume, seq}: of a client; {id, seq}, {id, resumed, why}: of a server. */
 static bool read_lasting(const struct json *j, struct vu_lasting *l)
 {
-	bool id = false, resume = false, resumed = false, on;
+	bool id = false, resume = false, resumed = false, on = false;
 	uint32_t seq = 0;
 
 	*l = (struct vu_lasting){ 0 };
