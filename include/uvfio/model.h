@@ -422,6 +422,23 @@ struct uvfio_model {
 	 */
 	void (*page_response)(struct uvfio_dev *dev, unsigned group, uint32_t pasid,
 			      enum uvfio_page_answer answer);
+
+	/**
+	 * @carry_on: Go on where another process was killed, at whatever instruction of each of its
+	 * threads: the memory of uvfio_lasting() is as that process left it. create was called, and
+	 * a reset, and stop for UVFIO_STOP_ALL, all with memory of zeroes; this is called where
+	 * load would be, and for the same: make the device what the memory says, still stopped.
+	 * uvfio's own part of the state (see "Migration") is loaded.
+	 *
+	 * At resume, when the driver's memory can be reached again, what the driver had not been
+	 * told of is done again, or finished, and interrupts that may have been lost are sent once
+	 * more: a driver bears one too many. The last register write may have been carried out,
+	 * wholly or in part, and comes again. NULL: the device cannot.
+	 *
+	 * Return: 0; -errno, with a line in the log: the device is in no state, and a reset comes
+	 * next.
+	 */
+	int (*carry_on)(struct uvfio_dev *dev);
 };
 
 /** define UVFIO_MODEL_INIT - The first members, which say what the model was compiled with. */
@@ -1566,6 +1583,30 @@ UVFIO_PUBLIC void uvfio_same_text(struct uvfio_state *s, const char *what, const
  */
 UVFIO_PUBLIC int uvfio_load_error(struct uvfio_state *s, const char *fmt, ...)
 	__attribute__((format(printf, 2, 3)));
+
+/* ---- memory that outlives the process ---- */
+
+/**
+ * uvfio_lasting() - Have memory that is still there when the process is killed (SIGKILL).
+ * @dev: the function.
+ * @size: bytes; of those that are never touched none is used.
+ *
+ * For a model with @carry_on in struct uvfio_model. Where a device is to outlive its process
+ * (`uvfio serve --state`) a file is mapped in this memory's place after create, at the same
+ * address: so it may be pointed to, but no pointer, lock, or descriptor in it means anything to
+ * the process that goes on. Else it is ordinary memory, and costs what that does.
+ *
+ * A process can be killed between any two instructions. What is stored before is there, in the
+ * order of the stores (as another thread would see it): a model stores what it is about to do,
+ * then by one store, a release, that this is valid; so that at any moment the memory says what
+ * was done, and what is to be done again. Power failure is another matter: the file is not
+ * synced.
+ *
+ * Context: create only, once.
+ * Return: the memory, full of zeroes, aligned to a page, freed after destroy; NULL: there is none,
+ * and uvfio_error() was called.
+ */
+UVFIO_PUBLIC void *uvfio_lasting(struct uvfio_dev *dev, size_t size);
 
 /* ---- messages ---- */
 

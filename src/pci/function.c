@@ -91,6 +91,7 @@ static pci_function *alloc_function(const struct uvfio_model *model, const char 
 static void free_memory(pci_function *fn)
 {
 	pci_options_free(fn);
+	pci_lasting_free(fn);
 	pthread_mutex_destroy(&fn->lock);
 	pthread_mutex_destroy(&fn->turn.lock);
 	pthread_mutex_destroy(&fn->irq.sink_lock);

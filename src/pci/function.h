@@ -201,6 +201,25 @@ void pci_msix_set_mask(pci_function *fn, unsigned vector, bool mask);
 /* True if it is masked. */
 bool pci_msix_masked(const pci_function *fn, unsigned vector);
 
+/* ---- memory that outlives the process (lasting.c) ---- */
+
+/* Return the size of what the model asked for with uvfio_lasting(), in whole pages; 0: nothing. */
+size_t pci_lasting_size(const pci_function *fn);
+/*
+ * Have that memory in the file @fd, from @offset (of a page) on, where so many bytes are there and
+ * zero: what it holds goes there. With @carry_on they are what another process left, and take the
+ * place of what the memory held: pci_function_carry_on() comes next. The model does nothing
+ * meanwhile. Return 0 or -errno: it is what it was.
+ */
+int pci_lasting_map(pci_function *fn, int fd, off_t offset, bool carry_on);
+/* True if the model can go on from that memory. */
+bool pci_can_carry_on(const pci_function *fn);
+/*
+ * Have the model go on from it; stopped (UVFIO_STOP_ALL), with pci/'s own part loaded. Return 0 or
+ * -errno, with the model's line in the log: it is in no state, and a reset comes next.
+ */
+int pci_function_carry_on(pci_function *fn);
+
 /* ---- removal and errors ---- */
 
 /*

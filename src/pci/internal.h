@@ -221,6 +221,11 @@ struct uvfio_dev {
 		atomic_bool irqs; /* and interrupts wait */
 	} halt;
 
+	struct {
+		void *mem;   /* NULL: the model asked for none */
+		size_t size; /* whole pages */
+	} lasting;	     /* lasting.c */
+
 	struct uvfio_timer *page_answers; /* of a device with page requests: brings the answers */
 	atomic_bool lost;		  /* somebody pulled it out (removal.c) */
 	struct pci_sriov *iov;		  /* of a PF, or NULL */
@@ -386,6 +391,10 @@ void pci_pages_follow(pci_function *fn);
 bool pci_pages_access(pci_function *fn, unsigned bar, uint64_t off, unsigned size, uint64_t *value,
 		      bool write);
 void pci_pages_free(pci_function *fn);
+
+/* ---- lasting.c ---- */
+
+void pci_lasting_free(pci_function *fn);
 
 /* ---- pasid.c ---- */
 
