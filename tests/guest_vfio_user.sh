@@ -3,9 +3,10 @@
 # guest_vfio_user.sh: a guest of QEMU whose devices `uvfio serve` has, by -device vfio-user-pci, and
 # whose memory is shared with the server: Linux has a disk and two network ports with a cable: MSI-X,
 # MSI and INTx, hot-plug, writes that QEMU does not wait for while the server stands still, and a
-# reset of the machine. The long form has a guest with memory that no file stands for, so that all
-# DMA goes by messages, and with an IOMMU of its own, by which its vfio-pci gives programs a testdev
-# and an edu.
+# reset of the machine. The long form has guests with memory that no file stands for, so that all
+# DMA goes by messages, and with an IOMMU of their own: by which vfio-pci gives programs a testdev
+# and an edu; and which maps and unmaps each block of a disk under load.
+#   tests/guest_vfio_user.sh [PART]...: shared messages disk_by_messages
 set -uo pipefail
 # shellcheck source=tests/guest/driven
 . "$(dirname "$0")/guest/driven"
@@ -180,6 +181,28 @@ messages() {
 		check "server $n ends well" stopped $n
 	done
 }
-mode="shared memory"; shared
-[[ ! $long ]] || { mode="messages, IOMMU"; messages; }
+# A disk: a write of a doorbell has it read commands at once, while the guest's processors wait for
+# replies to what they map and unmap.
+disk_by_messages() {
+	truncate -s 64M "$tmp/disk"
+	check "the server is there" serve s "nvme,image=$tmp/disk" || return
+	vm=$("$top/tools/guest-initrd" -M nvme -i "$top/tests/guest/shell" -o "$tmp/initrd") || return
+	before="-machine kernel-irqchip=split -device intel-iommu,intremap=on,caching-mode=on" machine a "intel_iommu=on iommu.strict=1" \
+		-device "$(device rp1 s.0)"
+	check "the guest is up" ready a || return
+	data
+	check "disk" disk
+	check "the disk under load" load
+	check "the kernel has nothing to say" well
+	check "the guest ends well" end a
+	# it unmaps all there could be when the guest turns its IOMMU on
+	check "QEMU has nothing else to say" eval '! grep -vE "mon.*deprecated|dma_unmap.* = -2 |command 3 error No such" "$tmp/a.qemu"'
+	check "server s ends well" stopped s
+	check "server s has nothing else to say" quiet s "DMA_UNMAP of 24 bytes is refused: ENOENT"
+}
+# Several at once write, and read back.
+load() {
+	tell a 'for i in 1 2 3 4; do (for r in $(seq 12); do dd if=/tmp/data of=/dev/nvme0n1 bs=16k count=64 seek=$((i * 640)) oflag=direct 2>/dev/null && dd if=/dev/nvme0n1 bs=16k count=64 skip=$((i * 640)) iflag=direct 2>/dev/null >/tmp/got.$i && cmp -n 1048576 /tmp/got.$i /tmp/data || exit 1; done) & p="$p $!"; done; rc=0; for i in $p; do wait $i || rc=1; done; exit $rc'
+}
+for part in ${*:-shared ${long:+messages disk_by_messages}}; do mode=${part//_/ }; $part; done
 counts

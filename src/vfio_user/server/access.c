@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
  * vfio_user/server/access.c: registers: reads and writes of regions. All of an access lies in its
- * region, or nothing of it is done.
+ * region, or nothing of it is done. What may be overtaken, and when: service.c.
  */
 #include "vfio_user/server/internal.h"
 
@@ -59,9 +59,9 @@ bool vu_region_read(struct vu_server_client *c, struct vu_message *m)
 	if (ret)
 		goto out;
 	r->a = a;
-	ticket = vu_service_read_begin(c);
+	ticket = vu_service_begin(c, VU_TURN_READ);
 	ret = access_region(c, &a, r->data, false);
-	mine = vu_service_read_end(c, ticket);
+	mine = vu_service_end(c, ticket);
 	iov.iov_base = r;
 	iov.iov_len += a.count;
 out:
@@ -73,29 +73,87 @@ out:
 	return mine;
 }
 
-int vu_region_write(struct vu_server_client *c, struct vu_message *m)
+/*
+ * True if it may be overtaken: it is one access of the device, which is in the device once it has
+ * begun, and there is memory for which the client might be asked.
+ */
+static bool may_be_overtaken(const struct vu_server_client *c, const struct vu_region_access *a)
 {
-	struct vu_region_access a;
-	int ret;
-
-	memcpy(&a, m->data, sizeof(a));
-	ret = -EINVAL;
-	if (m->len - sizeof(a) == a.count)
-		ret = vu_access(c, &a, m->data + sizeof(a), true);
-	return ret ? ret : vu_reply(c, m, &a, sizeof(a));
+	return c->messages && a->region != VFIO_PCI_CONFIG_REGION_INDEX && a->count <= 8 &&
+	       is_pow2(a->count) && !(a->offset & (a->count - 1));
 }
 
+/* Make one write, which was checked. *@mine: as vu_command_run() returns it. 0 or -errno. */
+static int write_region(struct vu_server_client *c, const struct vu_region_access *a, void *data,
+			bool *mine)
+{
+	uint64_t ticket;
+	int ret;
+
+	if (!may_be_overtaken(c, a))
+		return access_region(c, a, data, true);
+	ticket = vu_service_begin(c, VU_TURN_WRITE);
+	ret = access_region(c, a, data, true);
+	*mine = vu_service_end(c, ticket);
+	return ret;
+}
+
+/* Reply to a write. */
+static void reply(struct vu_server_client *c, const struct vu_message *m, int ret, void *data,
+		  size_t len)
+{
+	struct iovec iov = { data, len };
+
+	if (ret)
+		vu_command_refused(c, m, ret);
+	vu_conn_reply(c->conn, &m->header, ret, &iov, ret ? 0 : 1, NULL, 0);
+}
+
+bool vu_region_write(struct vu_server_client *c, struct vu_message *m)
+{
+	struct vu_region_access a = { 0 };
+	int ret = -EINVAL;
+	bool mine = true;
+
+	if (m->len >= sizeof(a)) {
+		memcpy(&a, m->data, sizeof(a));
+		if (m->len - sizeof(a) == a.count)
+			ret = check(c, &a);
+	}
+	if (!ret)
+		ret = write_region(c, &a, m->data + sizeof(a), &mine);
+	reply(c, m, ret, &a, sizeof(a));
+	return mine;
+}
+
+/* ---- WRITE_MULTI ---- */
+
+/*
+ * Its writes are begun one after the other. The one that is overtaken is done by its thread, those
+ * behind it by who has the turn then, before any other command. The last to be done replies.
+ */
+struct vu_writes {
+	struct vu_message m; /* its header, for the reply, and its length */
+	uint64_t n, next;
+	atomic_uint refs; /* who has the turn, while some are not begun; each that is under way */
+	atomic_int error; /* of the first that failed */
+	struct vu_write w[];
+};
+
 /* All of it is looked at before the first write is done. */
-static int check_multi(const struct vu_server_client *c, const struct vu_message *m, uint64_t n)
+static int check_multi(const struct vu_server_client *c, const struct vu_message *m, uint64_t *n)
 {
 	struct vu_write w;
 
-	if ((m->len - sizeof(n)) % sizeof(w) || (m->len - sizeof(n)) / sizeof(w) != n)
+	if (m->len < sizeof(*n))
 		return -EINVAL;
-	for (uint64_t i = 0; i < n; i++) {
+	memcpy(n, m->data, sizeof(*n));
+	if ((m->len - sizeof(*n)) % sizeof(w) || (m->len - sizeof(*n)) / sizeof(w) != *n)
+		return -EINVAL;
+	for (uint64_t i = 0; i < *n; i++) {
 		const struct vu_region_access *a;
 
-		memcpy(&w, m->data + sizeof(n) + i * sizeof(w), sizeof(w));
+		memcpy(&w, m->data + sizeof(*n) + i * sizeof(w), sizeof(w));
 		a = &(struct vu_region_access){ w.offset, w.region, w.count };
 		if (w.count > sizeof(w.data) || check(c, a))
 			return -EINVAL;
@@ -103,22 +161,64 @@ static int check_multi(const struct vu_server_client *c, const struct vu_message
 	return 0;
 }
 
-int vu_write_multi(struct vu_server_client *c, struct vu_message *m)
+static void put_writes(struct vu_server_client *c, struct vu_writes *all)
 {
-	uint64_t n, done;
-	int ret;
+	if (atomic_fetch_sub(&all->refs, 1) > 1)
+		return;
+	reply(c, &all->m, atomic_load(&all->error), &all->n, sizeof(all->n));
+	free(all);
+}
 
-	if (!c->caps.write_multiple)
-		return -ENOSYS;
-	memcpy(&n, m->data, sizeof(n));
-	ret = check_multi(c, m, n);
-	for (done = 0; done < n && !ret; done++) {
-		struct vu_region_access a;
-		struct vu_write w;
+bool vu_write_rest(struct vu_server_client *c)
+{
+	struct vu_writes *all = c->writes;
+	bool mine = true;
 
-		memcpy(&w, m->data + sizeof(n) + done * sizeof(w), sizeof(w));
-		a = (struct vu_region_access){ w.offset, w.region, w.count };
-		ret = access_region(c, &a, w.data, true);
+	while (mine && all) {
+		struct vu_write *w = &all->w[all->next++];
+		struct vu_region_access a = { w->offset, w->region, w->count };
+		int none = 0, ret;
+
+		/* the last one has the reference of who has the turn */
+		if (all->next == all->n)
+			c->writes = NULL;
+		else
+			atomic_fetch_add(&all->refs, 1);
+		ret = write_region(c, &a, w->data, &mine);
+		if (ret)
+			atomic_compare_exchange_strong(&all->error, &none, ret);
+		/* nothing is done behind one that failed */
+		if (ret && mine && c->writes) {
+			c->writes = NULL;
+			put_writes(c, all);
+		}
+		put_writes(c, all);
+		all = mine ? c->writes : NULL;
 	}
-	return ret ? ret : vu_reply(c, m, &n, sizeof(n));
+	return mine;
+}
+
+bool vu_write_multi(struct vu_server_client *c, struct vu_message *m)
+{
+	struct vu_writes *all;
+	uint64_t n = 0;
+	int ret = -ENOSYS;
+
+	if (c->caps.write_multiple)
+		ret = check_multi(c, m, &n);
+	if (!ret && n) {
+		all = calloc(1, sizeof(*all) + n * sizeof(all->w[0]));
+		if (all) {
+			all->m.header = m->header;
+			all->m.len = m->len;
+			all->n = n;
+			atomic_init(&all->refs, 1);
+			memcpy(all->w, m->data + sizeof(n), n * sizeof(all->w[0]));
+			c->writes = all;
+			return vu_write_rest(c);
+		}
+		ret = -ENOMEM;
+	}
+	reply(c, m, ret, &n, sizeof(n));
+	return true;
 }

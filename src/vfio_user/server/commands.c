@@ -19,13 +19,14 @@ static const struct command {
 	[VU_DEVICE_GET_IRQ_INFO] = { "DEVICE_GET_IRQ_INFO", vu_get_irq_info,
 				     sizeof(struct vfio_irq_info) },
 	[VU_DEVICE_SET_IRQS] = { "DEVICE_SET_IRQS", vu_set_irqs, sizeof(struct vu_set_irqs) },
-	[VU_REGION_READ] = { .name = "REGION_READ" }, /* vu_command_run() */
-	[VU_REGION_WRITE] = { "REGION_WRITE", vu_region_write, sizeof(struct vu_region_access) },
+	/* those of access.c: vu_command_run() */
+	[VU_REGION_READ] = { .name = "REGION_READ" },
+	[VU_REGION_WRITE] = { .name = "REGION_WRITE" },
 	[VU_DMA_READ] = { .name = "DMA_READ" },
 	[VU_DMA_WRITE] = { .name = "DMA_WRITE" },
 	[VU_DEVICE_RESET] = { "DEVICE_RESET", vu_reset, 0 },
 	[VU_DIRTY_PAGES] = { .name = "DIRTY_PAGES" },
-	[VU_REGION_WRITE_MULTI] = { "REGION_WRITE_MULTI", vu_write_multi, sizeof(uint64_t) },
+	[VU_REGION_WRITE_MULTI] = { .name = "REGION_WRITE_MULTI" },
 	[VU_DEVICE_FEATURE] = { "DEVICE_FEATURE", vu_device_feature, sizeof(struct vu_feature) },
 	[VU_MIG_DATA_READ] = { "MIG_DATA_READ", vu_mig_data_read, sizeof(struct vu_mig_data) },
 	[VU_MIG_DATA_WRITE] = { "MIG_DATA_WRITE", vu_mig_data_write, sizeof(struct vu_mig_data) },
@@ -65,8 +66,16 @@ bool vu_command_run(struct vu_server_client *c, struct vu_message *m)
 	const struct command *cmd;
 	int ret;
 
-	if (m->header.command == VU_REGION_READ)
+	switch (m->header.command) {
+	case VU_REGION_READ:
 		return vu_region_read(c, m);
+	case VU_REGION_WRITE:
+		return vu_region_write(c, m);
+	case VU_REGION_WRITE_MULTI:
+		return vu_write_multi(c, m);
+	default:
+		break;
+	}
 	cmd = find(m->header.command);
 	if (!cmd || (!cmd->fn && cmd != &commands[VU_VERSION]))
 		ret = -ENOSYS;

@@ -21,7 +21,9 @@ static int call(struct vu_server_client *c, uint64_t addr, uint8_t *buf, size_t 
 	struct vu_message reply;
 	int ret;
 
+	atomic_fetch_add(&c->service.asked, 1);
 	ret = vu_conn_call(c->twin ? c->twin : c->conn, &call, &reply);
+	atomic_fetch_add(&c->service.answered, 1);
 	if (ret)
 		return ret;
 	/* the specification's reply to a write has a count of 32 bits, that of all others of 64 */

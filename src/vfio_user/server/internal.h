@@ -3,8 +3,8 @@
  * vfio_user/server/internal.h: what the files of a server share.
  *
  * A client's commands are begun in the order in which they came, by the thread that has the turn
- * (service.c): all but reads of regions are done before the next one begins. So what is marked "by
- * the turn" below needs no lock.
+ * (service.c): all but reads and writes of regions are done before the next one begins. So what is
+ * marked "by the turn" below needs no lock.
  *
  * Lock order: vu_server.lock, vu_service.lock: leaves, each for itself. vu_server_client.irqs_lock:
  * above those of the device.
@@ -45,7 +45,13 @@ struct vu_server {
 };
 
 /* Who carries out the commands of a connection (service.c). */
-#define VU_SERVICE_THREADS 8u /* all of them but one may be inside a long read */
+#define VU_SERVICE_THREADS 8u /* all of them but one may be overtaken at a time */
+/* What the one with the turn does. */
+enum vu_turn {
+	VU_TURN_PLAIN, /* it is not overtaken */
+	VU_TURN_READ,
+	VU_TURN_WRITE, /* it is, while the client owes the device an answer */
+};
 struct vu_service {
 	pthread_mutex_t lock; /* guards what is not atomic */
 	pthread_cond_t wake;
@@ -54,9 +60,13 @@ struct vu_service {
 	bool ended;
 	unsigned num_helpers, num_spare; /* spare: neither has the turn nor looks after it */
 	pthread_t helpers[VU_SERVICE_THREADS - 1];
-	atomic_ullong reads; /* odd: who has the turn is inside a read; a number comes once */
-	atomic_bool armed;   /* the one who looks after it looks now and then */
+	atomic_ullong doing;	     /* a vu_turn, with a number above it that comes once */
+	atomic_bool armed;	     /* the one who looks after it looks now and then */
+	atomic_uint asked, answered; /* accesses of the client's memory by messages */
 };
+
+/* A WRITE_MULTI whose writes are under way (access.c). */
+struct vu_writes;
 
 struct vu_server_client {
 	struct vu_server *s;
@@ -70,9 +80,8 @@ struct vu_server_client {
 	struct vu_caps theirs, caps; /* what it said, and what was agreed */
 	struct vu_ring_server *ring; /* NULL: none was asked for (ring.c) */
 	struct vfio_open open;
-	struct vfio_ioas *io;	       /* the client's memory */
-	uint64_t *region_sizes;	       /* of each region */
-	struct iommu_target *messages; /* memory that messages reach; NULL: none yet */
+	struct vfio_ioas *io;	/* the client's memory */
+	uint64_t *region_sizes; /* of each region */
 	struct vu_service service;
 
 	/* Of who sets eventfds of vectors, also by the ring; guards what follows (info.c) */
@@ -81,7 +90,9 @@ struct vu_server_client {
 	uint32_t num_eventfds;
 
 	/* ---- by the turn ---- */
-	struct itree maps; /* struct dma_map (dma.c), by IOVA */
+	struct iommu_target *messages; /* memory that messages reach; NULL: none yet */
+	struct vu_writes *writes;      /* of which some are not begun, or NULL */
+	struct itree maps;	       /* struct dma_map (dma.c), by IOVA */
 	uint32_t num_maps;
 	int *io_fds;		    /* of the server's ioeventfds (io_fds.c), or NULL */
 	struct vfio_stream *stream; /* that migration began last, with a reference; or NULL */
@@ -115,11 +126,11 @@ void vu_service_fini(struct vu_service *v);
 /* Carry out commands until the connection is dead, and no thread is inside the device. */
 void vu_service_run(struct vu_server_client *c);
 /*
- * Around a read of a region. The end returns false if another thread has the turn meanwhile: then
- * the caller only replies.
+ * Around what may be overtaken. The end returns false if another thread has the turn meanwhile:
+ * then the caller only replies.
  */
-uint64_t vu_service_read_begin(struct vu_server_client *c);
-bool vu_service_read_end(struct vu_server_client *c, uint64_t ticket);
+uint64_t vu_service_begin(struct vu_server_client *c, enum vu_turn kind);
+bool vu_service_end(struct vu_server_client *c, uint64_t ticket);
 
 /* ---- commands: commands.c has the table ---- */
 
@@ -147,9 +158,12 @@ vu_command_fn vu_give_ring;
 int vu_set_vectors(struct vu_server_client *c, const struct vu_set_irqs *set, const void *data,
 		   size_t len);
 int vu_access(struct vu_server_client *c, const struct vu_region_access *a, void *buf, bool write);
-/* access.c */
-vu_command_fn vu_region_write, vu_write_multi;
-bool vu_region_read(struct vu_server_client *c, struct vu_message *m); /* as vu_command_run() */
+/* access.c: as vu_command_run() */
+bool vu_region_read(struct vu_server_client *c, struct vu_message *m);
+bool vu_region_write(struct vu_server_client *c, struct vu_message *m);
+bool vu_write_multi(struct vu_server_client *c, struct vu_message *m);
+/* Begin what writes are left of a WRITE_MULTI that was overtaken. As vu_command_run(). */
+bool vu_write_rest(struct vu_server_client *c);
 /* dma.c */
 vu_command_fn vu_dma_map, vu_dma_unmap;
 /* feature.c */

@@ -3,6 +3,7 @@
  * vfio_user/server/messages_test.c: memory of the client's that is no file which can be mapped: by
  * messages, on one socket and on two, and by pread and pwrite.
  */
+#include <sched.h>
 #include <sys/resource.h>
 
 #include "base/sys.h"
@@ -158,25 +159,172 @@ static void test_refused(void **state)
 	assert_int_equal(dma(RAM, RAM + K4, 8), DONE);
 }
 
-/* Commands that the client sends before its answer are carried out behind it, or beside it. */
+/*
+ * Commands that the client sends before its answer are carried out behind it, or beside it: which
+ * of the two is a matter of time, as a write that waits for the client is overtaken after a while.
+ */
 static void test_commands_come_first(void **state)
 {
 	struct vu_dma_unmap d = { .argsz = sizeof(d), .addr = RAM + SIZE, .size = K4 };
+	unsigned left = 4;
+	bool mine = false, unmapped = false;
 
 	assert_int_equal(client_map(fd, RAM, SIZE, 0, RW, -1, &r), 0);
 	assert_int_equal(client_map(fd, RAM + SIZE, K4, 0, RW, -1, &r), 0);
 	begin_dma(RAM, RAM + K4, 8);
 	client_send(fd, 78, VU_DMA_UNMAP, 0, &d, sizeof(d), NULL, 0);
-	for (unsigned i = 0; i < 2; i++) {
+	while (left--) {
 		assert_true(client_receive(fd, &r));
-		serve(fd, &r);
+		if ((r.h.flags & VU_FLAG_TYPE) == VU_TYPE_COMMAND) {
+			serve(fd, &r);
+			continue;
+		}
+		assert_int_equal(r.h.flags & VU_FLAG_ERROR, 0);
+		mine |= r.h.id == 77;
+		unmapped |= r.h.id == 78;
 	}
-	assert_true(client_receive(fd, &r));
-	assert_int_equal(r.h.id, 77);
-	assert_true(client_receive(fd, &r));
-	assert_int_equal(r.h.id, 78);
-	assert_int_equal(r.h.flags & VU_FLAG_ERROR, 0);
+	assert_true(mine && unmapped);
 	assert_int_equal(client_get(fd, REGS, TD_DMA_STATUS), DONE);
+}
+
+/* ---- a client that answers nothing while it waits for a reply, as QEMU ---- */
+
+static void post_write(uint64_t offset, uint64_t v, uint32_t count)
+{
+	struct {
+		struct vu_region_access a;
+		uint64_t v;
+	} m = { { .offset = offset, .region = REGS, .count = count }, v };
+
+	client_send(fd, 0, VU_REGION_WRITE, VU_FLAG_NO_REPLY, &m, sizeof(m.a) + count, NULL, 0);
+}
+
+/* Set up a DMA that is begun by TD_OP_COPY in DMA_CMD. */
+static void prepare_dma(void)
+{
+	assert_int_equal(client_map(fd, RAM, SIZE, 0, RW, -1, &r), 0);
+	assert_int_equal(client_map(fd, RAM + SIZE, K4, 0, RW, -1, &r), 0);
+	client_put(fd, REGS, TD_DMA_SRC, RAM, 8);
+	client_put(fd, REGS, TD_DMA_DST, RAM + K4, 8);
+	client_put(fd, REGS, TD_DMA_LEN, 64, 8);
+}
+
+/*
+ * The command 99 was sent behind the DMA's begin: its reply comes, though what the device asks for
+ * is not answered before. Then that is served.
+ */
+static void await_reply(void)
+{
+	static struct reply asked;
+
+	assert_true(client_receive(fd, &asked));
+	assert_int_equal(asked.h.command, VU_DMA_READ);
+	assert_true(client_receive(fd, &r));
+	assert_int_equal(r.h.id, 99);
+	assert_int_equal(r.h.flags, VU_TYPE_REPLY);
+	serve(fd, &asked);
+	assert_true(client_receive(fd, &asked));
+	assert_int_equal(asked.h.command, VU_DMA_WRITE);
+	serve(fd, &asked);
+}
+
+/* Wait until a DMA is done whose last access was served. */
+static void await_done(void)
+{
+	uint32_t status;
+
+	while ((status = client_get(fd, REGS, TD_DMA_STATUS)) == TD_DMA_BUSY)
+		sched_yield();
+	assert_int_equal(status, DONE);
+}
+
+/* Read SCRATCH32, as command 99. */
+static uint32_t read_behind(void)
+{
+	struct vu_region_access a = { .offset = TD_SCRATCH32, .region = REGS, .count = 4 };
+	uint32_t v;
+
+	client_send(fd, 99, VU_REGION_READ, 0, &a, sizeof(a), NULL, 0);
+	await_reply();
+	memcpy(&v, r.data + sizeof(a), sizeof(v));
+	return v;
+}
+
+static void test_read_behind(void **state)
+{
+	prepare_dma();
+	/* what was posted behind the write that waits is in the device before the read */
+	for (uint32_t i = 1; i < 10; i++) {
+		post_write(TD_DMA_CMD, TD_OP_COPY, 4);
+		post_write(TD_SCRATCH32, i, 4);
+		assert_int_equal(read_behind(), i);
+		await_done();
+	}
+}
+
+static void test_commands_behind(void **state)
+{
+	struct vu_dma_unmap d = { .argsz = sizeof(d), .addr = RAM + SIZE, .size = K4 };
+	struct vu_set_irqs irqs = { .argsz = sizeof(irqs),
+				    .flags = VFIO_IRQ_SET_DATA_NONE | VFIO_IRQ_SET_ACTION_TRIGGER,
+				    .index = VFIO_PCI_MSIX_IRQ_INDEX };
+
+	prepare_dma();
+	post_write(TD_DMA_CMD, TD_OP_COPY, 4);
+	client_send(fd, 99, VU_DMA_UNMAP, 0, &d, sizeof(d), NULL, 0);
+	await_reply();
+	await_done();
+	post_write(TD_DMA_CMD, TD_OP_COPY, 4);
+	client_send(fd, 99, VU_DEVICE_SET_IRQS, 0, &irqs, sizeof(irqs), NULL, 0);
+	await_reply();
+	await_done();
+}
+
+/* All of a WRITE_MULTI is begun before what comes behind it; it is answered when all is done. */
+static void test_write_multi(void **state)
+{
+	struct {
+		uint64_t n;
+		struct vu_write w[4];
+	} m = { 4,
+		{ { .offset = TD_SCRATCH32, .region = REGS, .count = 4, .data = { 1 } },
+		  { .offset = TD_DMA_CMD, .region = REGS, .count = 4, .data = { TD_OP_COPY } },
+		  { .offset = TD_SCRATCH8, .region = REGS, .count = 1, .data = { 3 } },
+		  { .offset = TD_SCRATCH32, .region = REGS, .count = 4, .data = { 7 } } } };
+	uint8_t byte = 0;
+
+	close(fd);
+	fd = client_connect(&t);
+	assert_int_equal(client_version(fd, "{\"write_multiple\":true}", &r), 0);
+	client_enable(fd);
+	prepare_dma();
+	client_send(fd, 0, VU_REGION_WRITE_MULTI, VU_FLAG_NO_REPLY, &m, sizeof(m), NULL, 0);
+	assert_int_equal(read_behind(), 7);
+	await_done();
+	client_put(fd, REGS, TD_SCRATCH32, 0, 4);
+	client_send(fd, 98, VU_REGION_WRITE_MULTI, 0, &m, sizeof(m), NULL, 0);
+	assert_int_equal(read_behind(), 7);
+	assert_true(client_receive(fd, &r));
+	assert_int_equal(r.h.id, 98);
+	assert_int_equal(r.h.flags, VU_TYPE_REPLY);
+	assert_int_equal(*(uint64_t *)r.data, 4);
+	client_read(fd, REGS, TD_SCRATCH8, &byte, 1, &r);
+	assert_int_equal(byte, 3);
+}
+
+/* A client that dies meanwhile leaves the device. */
+static void test_dies_behind(void **state)
+{
+	prepare_dma();
+	post_write(TD_DMA_CMD, TD_OP_COPY, 4);
+	assert_true(client_receive(fd, &r));
+	post_write(TD_SCRATCH32, 1, 4);
+	assert_int_equal(client_get(fd, REGS, TD_SCRATCH32), 1);
+	close(fd);
+	test_await(&t, VU_SERVER_DISCONNECTED);
+	fd = client_new(&t);
+	client_enable(fd);
+	assert_int_equal(client_get(fd, REGS, TD_SCRATCH32), 0);
 }
 
 /* A client that does not answer is a fault, and the connection lives on. */
@@ -300,6 +448,10 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_pieces, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_refused, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_commands_come_first, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_read_behind, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_commands_behind, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_write_multi, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_dies_behind, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_no_answer, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_client_dies, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_twin_socket, setup, teardown),

@@ -5,11 +5,19 @@
  * takes longer than a tick stops nothing, since the second takes the turn over then. The first
  * replies when it is done, and looks after the second, or waits until it is needed.
  *
- * Reads alone are overtaken. All else is done before the next command begins, so a posted write is
- * in the device before what comes behind it.
+ * A write is in the device before what comes behind it begins. But it is overtaken, too, once it is
+ * in the device, while the client owes it an answer: the device reaches for memory of the client's
+ * (dma_messages.c), in the write itself or with a lock that the write waits for, and for a whole
+ * tick no such access is answered. There are clients (QEMU) that answer none while they wait for a
+ * reply of ours, and that reply is behind the write. What comes then finds the device in the middle
+ * of the write, as a chip that is at work: other callbacks may come while a model is in
+ * uvfio_dma_read() (uvfio/model.h).
  *
- * That costs a read two changes of a number which is in this processor's cache. Ticks are there
- * while clients read, and end when they do not for a while.
+ * All else is done before the next command begins.
+ *
+ * That costs a read two changes of a number which is in this processor's cache, and a write, too,
+ * if there is memory that messages reach. Ticks are there while clients do that, and end when they
+ * do not for a while.
  */
 #include <time.h>
 
@@ -18,7 +26,8 @@
 #include "vfio_user/server/internal.h"
 
 #define TICK	   MS
-#define IDLE_TICKS 50u /* without a read: no more ticks until the next one */
+#define IDLE_TICKS 50u /* with nothing that can be overtaken: no more ticks until there is */
+#define KIND	   3u  /* the bits of vu_service.doing that are a vu_turn; the rest is a number */
 
 void vu_service_init(struct vu_service *v)
 {
@@ -37,12 +46,12 @@ void vu_service_fini(struct vu_service *v)
 	pthread_mutex_destroy(&v->lock);
 }
 
-/* ---- reads ---- */
+/* ---- what may be overtaken ---- */
 
-uint64_t vu_service_read_begin(struct vu_server_client *c)
+uint64_t vu_service_begin(struct vu_server_client *c, enum vu_turn kind)
 {
 	struct vu_service *v = &c->service;
-	uint64_t ticket = atomic_fetch_add(&v->reads, 1) + 1;
+	uint64_t ticket = atomic_fetch_add(&v->doing, KIND + 1 + kind) + KIND + 1 + kind;
 
 	if (!atomic_load(&v->armed)) {
 		pthread_mutex_lock(&v->lock);
@@ -53,11 +62,11 @@ uint64_t vu_service_read_begin(struct vu_server_client *c)
 	return ticket;
 }
 
-bool vu_service_read_end(struct vu_server_client *c, uint64_t ticket)
+bool vu_service_end(struct vu_server_client *c, uint64_t ticket)
 {
 	unsigned long long expected = ticket;
 
-	return atomic_compare_exchange_strong(&c->service.reads, &expected, ticket + 1);
+	return atomic_compare_exchange_strong(&c->service.doing, &expected, (ticket | KIND) + 1);
 }
 
 /* ---- who looks after whom has the turn; v->lock held ---- */
@@ -72,29 +81,44 @@ static void wait_tick(struct vu_service *v)
 }
 
 /*
- * Wait until the one with the turn is inside a read for longer than a tick, and take the turn over:
- * true. False: the connection ended.
+ * True if the client was asked for memory and has answered nothing since the last time, when
+ * @answered was what it had answered.
+ */
+static bool is_owed(struct vu_service *v, unsigned *answered)
+{
+	unsigned now = atomic_load(&v->answered), before = *answered;
+
+	*answered = now;
+	return now == before && atomic_load(&v->asked) != now;
+}
+
+/*
+ * Wait until what the one with the turn is doing has to be overtaken, and take the turn over: true.
+ * False: the connection ended.
  */
 static bool look_after(struct vu_service *v)
 {
 	unsigned long long seen = 0, now;
-	unsigned idle = 0;
+	unsigned idle = 0, answered = 0;
 
 	while (!v->ended) {
-		now = atomic_load(&v->reads);
-		if (now == seen && now & 1) {
-			/* nobody else changes an odd number but the end of that read */
-			if (atomic_compare_exchange_strong(&v->reads, &now, now + 1))
+		bool owed = is_owed(v, &answered);
+
+		now = atomic_load(&v->doing);
+		if (now == seen &&
+		    ((now & KIND) == VU_TURN_READ || ((now & KIND) == VU_TURN_WRITE && owed))) {
+			/* nobody else changes it but the end of what is done */
+			if (atomic_compare_exchange_strong(&v->doing, &now, (now | KIND) + 1))
 				return true;
 			continue;
 		}
-		idle = now == seen ? idle + 1 : 0;
+		idle = now == seen && !(now & KIND) ? idle + 1 : 0;
 		seen = now;
 		if (idle > IDLE_TICKS) {
 			idle = 0;
 			atomic_store(&v->armed, false);
 			/* one that began before it saw that, is seen here */
-			if (atomic_load(&v->reads) == now)
+			if (atomic_load(&v->doing) == now)
 				pthread_cond_wait(&v->wake, &v->lock);
 			atomic_store(&v->armed, true);
 		} else {
@@ -111,14 +135,14 @@ static void carry(struct vu_server_client *c)
 {
 	struct vu_service *v = &c->service;
 	struct vu_message m;
+	bool mine = vu_write_rest(c);
 
-	while (!vu_conn_next(c->conn, UINT64_MAX, &m)) {
-		bool mine = vu_command_run(c, &m);
-
+	while (mine && !vu_conn_next(c->conn, UINT64_MAX, &m)) {
+		mine = vu_command_run(c, &m);
 		vu_message_fini(&m);
-		if (!mine)
-			return;
 	}
+	if (!mine)
+		return;
 	/* who waits for an answer there would keep the device */
 	if (c->twin)
 		vu_conn_kill(c->twin, vu_conn_error(c->conn));
