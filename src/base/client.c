@@ -9,6 +9,7 @@
 #include "base/util.h"
 
 __thread const struct client *client_now;
+__thread struct client_given client_given;
 
 /* Read or write the memory of the other process; returns how many bytes there were. */
 static size_t far_copy(const struct client *c, void *buf, uintptr_t addr, size_t n, bool write)
@@ -83,4 +84,22 @@ int client_fd(int fd)
 		if (c->numbers[i] == fd)
 			return c->fds[i];
 	return -EBADF;
+}
+
+int client_keep_fd(int fd)
+{
+	int own;
+
+	fd = client_fd(fd);
+	if (fd < 0)
+		return fd;
+	for (unsigned i = 0; i < client_given.num_fds; i++) {
+		if (client_given.fds[i] != fd)
+			continue;
+		own = fd_adopt(fd);
+		if (own >= 0)
+			client_given.fds[i] = -1;
+		return own;
+	}
+	return fd_dup_private(fd);
 }

@@ -27,6 +27,16 @@ struct client {
 /* The client of this thread's call; NULL: it is this process. */
 extern __thread const struct client *client_now;
 
+/*
+ * Descriptors of this thread's call that its sender has no use for afterwards, as those that came
+ * with a message: who keeps one takes it over. -1: it is taken.
+ */
+struct client_given {
+	int *fds;
+	unsigned num_fds;
+};
+extern __thread struct client_given client_given;
+
 /** client_get - copy @n bytes of the client's at @addr. Return 0 or -EFAULT. */
 int client_get(void *dst, uintptr_t addr, size_t n);
 /** client_get_part - the same; return how many bytes there were before a fault */
@@ -44,4 +54,12 @@ long client_get_string(char *dst, uintptr_t addr, size_t max);
  * call; -EBADF: it has none (private ones are not the program's)
  */
 int client_fd(int fd);
+/**
+ * client_keep_fd - return a private descriptor for the client's @fd, the caller's
+ *
+ * It is a duplicate, or if @fd was given (client_given) that one, which is not the sender's then.
+ *
+ * Return: the descriptor; -EBADF; -EMFILE.
+ */
+int client_keep_fd(int fd);
 #endif

@@ -119,9 +119,8 @@ int sys_ioctl(int fd, unsigned long cmd, void *arg)
 	return (int)sys_call(SYS_ioctl, SYS_PASS(fd), (long)cmd, (long)arg, 0, 0, 0);
 }
 
-char *sys_fd_name(char name[SYS_FD_NAME], int fd)
+char *sys_fd_name_in(char name[SYS_FD_NAME], const char *dir, int fd)
 {
-	static const char dir[] = "/proc/self/fd/";
 	char digits[12], *d = digits + sizeof(digits);
 	unsigned v = (unsigned)fd;
 
@@ -129,9 +128,12 @@ char *sys_fd_name(char name[SYS_FD_NAME], int fd)
 	do
 		*--d = (char)('0' + v % 10);
 	while (v /= 10);
-	memcpy(name, dir, sizeof(dir) - 1);
-	strcpy(name + sizeof(dir) - 1, d);
-	return name;
+	return strcat(strcpy(name, dir), d);
+}
+
+char *sys_fd_name(char name[SYS_FD_NAME], int fd)
+{
+	return sys_fd_name_in(name, "/proc/self/fd/", fd);
 }
 
 long sys_readlink_fd(int fd, char *text, size_t size)
@@ -212,6 +214,14 @@ int fd_make_private(int fd)
 	return rc;
 }
 
+int fd_adopt(int fd)
+{
+	if (fd < 3 || (unsigned)fd >= FD_LIMIT)
+		return fd_make_private(fd);
+	mark(fd);
+	return fd;
+}
+
 void fd_close_private(int fd)
 {
 	if (!fd_is_private(fd))
@@ -222,11 +232,6 @@ void fd_close_private(int fd)
 	 */
 	unmark(fd);
 	sys_close(fd);
-}
-
-void fd_make_plain(int fd)
-{
-	unmark(fd);
 }
 
 bool fd_is_private(int fd)

@@ -39,8 +39,10 @@ ssize_t sys_read(int fd, void *buf, size_t n);
 ssize_t sys_write(int fd, const void *buf, size_t n);
 int sys_ioctl(int fd, unsigned long cmd, void *arg);
 /* Write "/proc/self/fd/@fd" to @name, and return it. */
-#define SYS_FD_NAME 32
+#define SYS_FD_NAME 40
 char *sys_fd_name(char name[SYS_FD_NAME], int fd);
+/* The same in @dir, "/proc/thread-self/fd/" or shorter. */
+char *sys_fd_name_in(char name[SYS_FD_NAME], const char *dir, int fd);
 /* Write what that link reads to @text, cut to @size - 1 bytes and ended: its length or -errno. */
 long sys_readlink_fd(int fd, char *text, size_t size);
 
@@ -49,12 +51,15 @@ long sys_readlink_fd(int fd, char *text, size_t size);
  * -errno (@fd is then still open).
  */
 int fd_make_private(int fd);
+/*
+ * The same for one that no program can know, since it has just come to a server: it keeps its
+ * number, unless that is one of the first three.
+ */
+int fd_adopt(int fd);
 /* Duplicate the program's @fd to a private number. -EBADF, -EMFILE. */
 int fd_dup_private(int fd);
 void fd_close_private(int fd);
 bool fd_is_private(int fd);
-/* Have the private @fd be one like the program's, with the same number, closed by sys_close(). */
-void fd_make_plain(int fd);
 /* In a forked child: the numbers that are open and ours, to be closed. Calls @fn for each. */
 void fd_for_each_private(void (*fn)(int fd, void *arg), void *arg);
 

@@ -78,6 +78,9 @@ static void flush_vector(pci_function *fn, atomic_uint *word, unsigned vector)
 
 static void flush_msix_vector(pci_function *fn, unsigned vector)
 {
+	/* what becomes pending later meets the masks as they are now */
+	if (!(atomic_load(&fn->msix.vec[vector]) & VEC_PENDING))
+		return;
 	rcu_read_begin();
 	if (atomic_load(&fn->irq.gate) == GATE_MSIX)
 		flush_vector(fn, &fn->msix.vec[vector], vector);

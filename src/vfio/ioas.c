@@ -532,8 +532,6 @@ int vfio_ioas_map_kept(struct vfio_ioas *io, uint64_t iova, uint64_t vaddr, uint
 		iommu_target_put(bar.target);
 		return vfio_ioas_map(io, iova, vaddr, size, prot);
 	}
-	if (iommu_check_mapped(vaddr, size))
-		return -EFAULT;
 	mem = ioas_memory_new();
 	if (!mem)
 		return -ENOMEM;

@@ -47,15 +47,14 @@ static bool ready(int fd, short events)
  */
 static int check_link(int fd)
 {
-	static const char *const dirs[] = { "/proc/thread-self/fd", "/proc/self/fd" };
+	static const char *const dirs[] = { "/proc/thread-self/fd/", "/proc/self/fd/" };
 	static const char expect[] = "anon_inode:[eventfd]";
-	char path[48], link[64];
+	char path[SYS_FD_NAME], link[64];
 	long n = -ENOENT;
 
-	for (unsigned i = 0; i < 2 && n == -ENOENT; i++) {
-		snprintf(path, sizeof(path), "%s/%d", dirs[i], fd);
-		n = sys_call(SYS_readlinkat, AT_FDCWD, (long)path, (long)link, sizeof(link), 0, 0);
-	}
+	for (unsigned i = 0; i < 2 && n == -ENOENT; i++)
+		n = sys_call(SYS_readlinkat, AT_FDCWD, (long)sys_fd_name_in(path, dirs[i], fd),
+			     (long)link, sizeof(link), 0, 0);
 	if (n < 0) {
 		report_err(
 			"proc-missing", "irqfd", (int)n,
@@ -76,17 +75,13 @@ int vfio_check_eventfd(int fd)
 }
 
 /*
- * Return a private duplicate of the client's eventfd @fd, or -errno; -EMFILE: no number is left.
- * The check is made on the duplicate, which nobody can exchange meanwhile.
+ * Return a private descriptor of the client's eventfd @fd, or -errno; -EMFILE: no number is left.
+ * The check is made on that one, which nobody can exchange meanwhile.
  */
-static int dup_eventfd(int fd)
+static int keep_eventfd(int fd)
 {
-	int own, ret;
+	int own = client_keep_fd(fd), ret;
 
-	fd = client_fd(fd);
-	if (fd < 0)
-		return fd;
-	own = fd_dup_private(fd);
 	if (own < 0)
 		return own;
 	ret = check_link(own);
@@ -108,7 +103,7 @@ int vfio_trigger_swap(struct vfio_trigger *t, int fd, int *old)
 	long fl;
 
 	if (fd >= 0) {
-		own = dup_eventfd(fd);
+		own = keep_eventfd(fd);
 		if (own == -EMFILE) {
 			own = vfio_keeper_take(client_fd(fd));
 			own = own < 0 ? own : own | KEPT;
@@ -223,7 +218,7 @@ int vfio_virqfd_new(struct loop *l, int fd, void (*fn)(void *arg), void *arg,
 		    struct vfio_virqfd **out)
 {
 	struct vfio_virqfd *v;
-	int ret, own = dup_eventfd(fd);
+	int ret, own = keep_eventfd(fd);
 
 	if (own < 0)
 		return own;

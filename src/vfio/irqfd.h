@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
  * vfio/irqfd.h: eventfds as VFIO uses them.
- * struct vfio_trigger: one to signal. It is duplicated when it is set, as clients close theirs.
+ * struct vfio_trigger: one to signal. It is duplicated when it is set, as clients close theirs, or
+ * taken over (client_keep_fd()).
  * struct vfio_virqfd: one to wait for (INTx unmask), served by the loop's thread.
  *
  * Threads: a trigger is signalled by any number, without a lock (RCU); the caller has one at a time
@@ -25,7 +26,7 @@ struct vfio_trigger {
 void vfio_trigger_init(struct vfio_trigger *t);
 /**
  * vfio_trigger_set - have @t signal another eventfd
- * @fd: the caller's descriptor, which is duplicated; -1: none
+ * @fd: the caller's descriptor, for client_keep_fd(); -1: none
  *
  * Waits for the threads that signal: when it returns nobody signals the old one.
  *
@@ -54,7 +55,7 @@ struct vfio_virqfd;
 /**
  * vfio_virqfd_new - wait for an eventfd
  * @l: whose thread calls @fn for each signal, at once if it is signalled already
- * @fd: the caller's descriptor, which is duplicated
+ * @fd: the caller's descriptor, for client_keep_fd()
  * @out: gets the virqfd, before @fn can be called
  *
  * Return: 0, -EBADF, -EINVAL, -EMFILE, -ENOMEM.

@@ -20,6 +20,7 @@
 #include <unistd.h>
 #include <cmocka.h>
 
+#include "base/client.h"
 #include "base/sys.h"
 #include "vfio/irqfd.h"
 
@@ -83,6 +84,34 @@ static void trigger_outlives_the_descriptor(void **state)
 	assert_int_equal(count_of(ev2), 0);
 	assert_int_equal(vfio_trigger_set(&t, -1), 0);
 	close(ev2);
+}
+
+/* One that its sender gave is not duplicated; what is none is closed. */
+static void given_is_taken_over(void **state)
+{
+	int ev = eventfd(0, EFD_NONBLOCK), dup_ = dup(ev), p[2], fds[2];
+	struct vfio_trigger t;
+
+	vfio_trigger_init(&t);
+	assert_int_equal(pipe(p), 0);
+	fds[0] = p[1];
+	fds[1] = ev;
+	client_given = (struct client_given){ fds, 2 };
+	assert_int_equal(vfio_trigger_set(&t, dup_), 0); /* not given: duplicated */
+	assert_int_equal(fds[0] + fds[1], p[1] + ev);
+	assert_int_equal(vfio_trigger_set(&t, ev), 0);
+	assert_int_equal(fds[1], -1);
+	assert_true(fd_is_private(ev));
+	assert_int_equal(vfio_trigger_set(&t, p[1]), -EINVAL);
+	assert_int_equal(fds[0], -1);
+	assert_int_equal(fcntl(p[1], F_GETFD), -1);
+	vfio_trigger_signal(&t);
+	assert_int_equal(count_of(dup_), 1);
+	client_given = (struct client_given){ 0 };
+	assert_int_equal(vfio_trigger_set(&t, -1), 0);
+	assert_int_equal(fcntl(ev, F_GETFD), -1);
+	close(p[0]);
+	close(dup_);
 }
 
 /* ---- no number is left, and the limit cannot be raised ---- */
@@ -332,6 +361,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(what_is_an_eventfd),
 		cmocka_unit_test(trigger_outlives_the_descriptor),
+		cmocka_unit_test(given_is_taken_over),
 		cmocka_unit_test(trigger_without_numbers),
 		cmocka_unit_test(replaced_is_not_signalled),
 		cmocka_unit_test(full_counter_never_blocks),

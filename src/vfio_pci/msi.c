@@ -218,7 +218,8 @@ void vfio_pci_msi_disable_all(struct vfio_pci_device *vd)
 	vfio_pci_intx_follow(vd);
 	pthread_mutex_unlock(&vd->config_lock);
 	/* a message under way finds no eventfd, and not one that is set later */
-	rcu_sync();
+	if (!vd->msi.num_old)
+		rcu_sync();
 	release_old(vd);
 }
 

@@ -564,12 +564,13 @@ static int error_of(const struct vu_header *h)
 static int wait_for_reply(struct vu_conn *c, struct waiter *w, const struct vu_call *call,
 			  struct vu_until u)
 {
-	struct vu_until first = { .deadline = now_ns() + call->late_ns,
-				  .timeout_ns = call->late_ns };
+	struct vu_until first = { .timeout_ns = call->late_ns };
 	int rc;
 
-	if (!call->late || first.deadline >= u.deadline)
+	if (!call->late || (u.timeout_ns && call->late_ns >= u.timeout_ns))
 		return wait_for(c, w, u);
+	/* both began at the same time */
+	first.deadline = (u.timeout_ns ? u.deadline - u.timeout_ns : now_ns()) + call->late_ns;
 	rc = wait_for(c, w, first);
 	if (rc != -EAGAIN)
 		return rc;

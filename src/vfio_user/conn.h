@@ -20,7 +20,7 @@
  * every call says. Its socket is shut down at once, so that the peer sees it. But commands that had
  * come before the peer closed it are still to be had.
  *
- * Memory: base/heap.h. Descriptors are private. Signals: SIGPIPE never comes.
+ * Memory: base/heap.h. The sockets are private. Signals: SIGPIPE never comes.
  *
  * Threads: any number at once, but for new and free.
  * Lock order: vu_conn.send_lock > vu_conn.lock. Both are leaves to all others; nothing of others is
@@ -46,7 +46,11 @@ struct vu_message {
 	struct vu_header header;
 	uint8_t *data; /* what is behind the header */
 	size_t len;
-	int *fds; /* private, and the owner's of the message; -1 where they were taken away */
+	/*
+	 * the owner's of the message; -1 where they were taken away. They have the numbers that the
+	 * kernel gave them: who keeps one makes it private.
+	 */
+	int *fds;
 	unsigned num_fds;
 	/* of the connection: */
 	int error;		       /* why it cannot be carried out: -ENOMEM, -EINVAL: its fds */

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* vfio_user/conn_test.c: calls, commands and replies between two ends, by several threads. */
 #include "base/sys.h"
+#include "base/test_count.h"
 #include "vfio_user/test_conn.h"
 
 /* What a server does in these tests: DMA commands are called back, data are answered as they are */
@@ -548,11 +549,6 @@ static void test_too_much_to_send(void **state)
 	vu_conn_free(c[1]);
 }
 
-static void count_private(int fd, void *arg)
-{
-	++*(unsigned *)arg;
-}
-
 /* While nobody takes commands, no more descriptors of theirs are kept than limits say. */
 static void test_descriptors_wait(void **state)
 {
@@ -560,7 +556,7 @@ static void test_descriptors_wait(void **state)
 		.max_data = 4096, .max_fds = 2, .max_queued = 100, .timeout_ns = SECOND
 	};
 	const struct vu_call call = { .command = VU_DMA_READ, .timeout_ns = SECOND / 50 };
-	unsigned before = 0, after = 0;
+	unsigned before;
 	struct vu_message m;
 	uint8_t text[64];
 	int peer, fds[2];
@@ -569,15 +565,12 @@ static void test_descriptors_wait(void **state)
 
 	vu_conn_set_limits(c, &limits, 2);
 	fds[0] = fds[1] = eventfd(0, EFD_CLOEXEC);
-	fd_for_each_private(count_private, &before)
-		;
+	before = test_count_fds();
 	for (unsigned i = 0; i < 20; i++)
 		send_raw(peer, text, n, fds, 2);
 	assert_int_equal(vu_conn_call(c, &call, &m), -ETIMEDOUT);
-	fd_for_each_private(count_private, &after)
-		;
 	/* in the queue, and of the message that has no room there */
-	assert_int_equal(after - before, 4 * 2 + 2);
+	assert_int_equal(test_count_fds() - before, 4 * 2 + 2);
 	for (unsigned i = 0; i < 20; i++) {
 		assert_int_equal(vu_conn_next(c, SECOND, &m), 0);
 		assert_int_equal(m.num_fds, 2);

@@ -42,7 +42,7 @@ static void close_fds(int *fds, unsigned n)
 {
 	for (unsigned i = 0; i < n; i++)
 		if (fds[i] >= 0)
-			fd_close_private(fds[i]);
+			sys_close(fds[i]);
 	heap_free(fds);
 }
 
@@ -257,20 +257,14 @@ static void keep_fds(struct vu_stream *s, struct msghdr *mh, bool into_window, u
 			if (!to)
 				s->fds_error = -ENOMEM;
 		}
-		for (unsigned i = 0; i < n; i++) {
-			int fd = to ? fd_make_private(came[i]) : -1;
-
-			if (to && fd < 0)
-				s->fds_error = fd;
-			if (fd < 0)
-				sys_close(came[i]);
-			if (to)
-				to[i] = fd;
-		}
 		if (to) {
+			memcpy(to, came, n * sizeof(*to));
 			s->fds = to;
 			s->num_fds = n;
+			continue;
 		}
+		for (unsigned i = 0; i < n; i++)
+			sys_close(came[i]);
 	}
 	if (!into_window)
 		return;

@@ -215,9 +215,15 @@ static int keep_fds(struct vu_region *r, struct vu_message *m)
 	r->fds = heap_array(m->num_fds, sizeof(*r->fds));
 	if (!r->fds)
 		return -ENOMEM;
-	for (unsigned i = 0; i < m->num_fds; i++)
-		r->fds[i] = vu_message_take_fd(m, i);
-	r->num_fds = m->num_fds;
+	for (; r->num_fds < m->num_fds; r->num_fds++) {
+		int fd = vu_message_take_fd(m, r->num_fds), own = fd_make_private(fd);
+
+		if (own < 0) {
+			sys_close(fd);
+			return own;
+		}
+		r->fds[r->num_fds] = own;
+	}
 	return 0;
 }
 

@@ -184,7 +184,8 @@ static inline void test_set_irqs(struct test_server *t, struct vu_conn *c, struc
 
 		if (set.count && (i < set.start || i >= set.start + set.count))
 			continue;
-		fd_close_private(*fd);
+		if (*fd >= 0)
+			close(*fd);
 		*fd = set.flags & VFIO_IRQ_SET_DATA_EVENTFD && m->num_fds
 			      ? vu_message_take_fd(m, i - set.start)
 			      : -1;
@@ -244,7 +245,8 @@ static inline void test_dma_unmap(struct test_server *t, struct vu_conn *c, stru
 	for (unsigned i = 0; i < t->num_maps; i++) {
 		if (t->maps[i].map.addr != u.addr || t->maps[i].map.size != u.size)
 			continue;
-		fd_close_private(t->maps[i].fd);
+		if (t->maps[i].fd >= 0)
+			close(t->maps[i].fd);
 		t->maps[i] = t->maps[--t->num_maps];
 		test_answer(c, m, &u, sizeof(u));
 		return;
@@ -301,11 +303,13 @@ static inline void test_client_gone(struct test_server *t)
 	for (unsigned i = 0; i < ARRAY_SIZE(t->fds) * TEST_VECTORS; i++) {
 		int *fd = &t->fds[i / TEST_VECTORS][i % TEST_VECTORS];
 
-		fd_close_private(*fd);
+		if (*fd >= 0)
+			close(*fd);
 		*fd = -1;
 	}
 	for (; t->num_maps; t->num_maps--)
-		fd_close_private(t->maps[t->num_maps - 1].fd);
+		if (t->maps[t->num_maps - 1].fd >= 0)
+			close(t->maps[t->num_maps - 1].fd);
 	vu_conn_free(t->twin);
 	vu_conn_free(t->conn);
 	t->conn = t->twin = NULL;

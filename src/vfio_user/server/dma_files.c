@@ -78,19 +78,41 @@ static struct dma_file *find_direct(struct vu_server_client *c, const struct sta
 	return NULL;
 }
 
-/* Make the file that @fd, which is taken over, is of. 0, -ENOSPC, -ENOMEM. */
+/* True if @fd is of FUSE: its owner may keep whoever touches it waiting for ever. */
+static bool is_fuse(int fd)
+{
+	struct statfs fs;
+
+	return fstatfs(fd, &fs) || fs.f_type == FUSE_SUPER_MAGIC;
+}
+
+/*
+ * Make the file that @fd, which is taken over, is of. 0; -EINVAL: a file of FUSE is none; -ENOSPC,
+ * -ENOMEM, -EMFILE.
+ */
 static int add(struct vu_server_client *c, int fd, const struct stat *st, struct dma_file **out)
 {
 	uint32_t most = c->s->cfg.limits.max_files;
-	struct dma_file *f = c->num_files < most ? calloc(1, sizeof(*f)) : NULL;
+	struct dma_file *f = NULL;
+	int own = -EINVAL;
 
-	if (!f) {
-		fd_close_private(fd);
-		return c->num_files < most ? -ENOMEM : vu_limit_reached(c, "files", most);
+	if (is_fuse(fd))
+		goto close;
+	own = -ENOSPC;
+	if (c->num_files >= most) {
+		vu_limit_reached(c, "files", most);
+		goto close;
 	}
+	own = -ENOMEM;
+	f = calloc(1, sizeof(*f));
+	if (!f)
+		goto close;
+	own = fd_make_private(fd);
+	if (own < 0)
+		goto close;
 	f->node.start = f->node.last = st->st_ino;
 	f->dev = st->st_dev;
-	f->fd = fd;
+	f->fd = own;
 	f->unit = PAGE_SIZE_4K;
 	/* of hugetlbfs: its pages */
 	if ((uint64_t)st->st_blksize > PAGE_SIZE_4K && is_pow2((uint64_t)st->st_blksize))
@@ -100,6 +122,10 @@ static int add(struct vu_server_client *c, int fd, const struct stat *st, struct
 	c->num_files++;
 	*out = f;
 	return 0;
+close:
+	sys_close(fd);
+	free(f);
+	return own;
 }
 
 static void put_unused(struct vu_server_client *c, struct dma_file *f)
@@ -203,17 +229,12 @@ static struct dma_view *find_view(struct dma_file *f, uint64_t offset, uint64_t 
 	return NULL;
 }
 
-/*
- * Check that @fd is a file, and open for @prot. 0; -EINVAL; -EACCES. One of FUSE is none: its
- * owner may keep whoever touches it waiting for ever.
- */
+/* Check that @fd is a file, and open for @prot. 0; -EINVAL; -EACCES. */
 static int check(int fd, unsigned prot, struct stat *st, bool *writable)
 {
 	int flags = fcntl(fd, F_GETFL);
-	struct statfs fs;
 
-	if (fstat(fd, st) || !S_ISREG(st->st_mode) || fstatfs(fd, &fs) ||
-	    fs.f_type == FUSE_SUPER_MAGIC)
+	if (fstat(fd, st) || !S_ISREG(st->st_mode))
 		return -EINVAL;
 	if (flags < 0 || flags & O_PATH)
 		return -EACCES;
@@ -251,7 +272,7 @@ static int take(struct vu_server_client *c, int fd, uint64_t offset, uint64_t le
 		ret = -EINVAL;
 	*out = ret ? NULL : find(c, st, write);
 	if (ret || *out) {
-		fd_close_private(fd);
+		sys_close(fd);
 		return ret;
 	}
 	ret = add(c, fd, st, out);
@@ -305,7 +326,7 @@ int vu_file_direct(struct vu_server_client *c, int fd, unsigned prot, struct dma
 	if (!ret)
 		f = find_direct(c, &st, fd);
 	if (ret || f) {
-		fd_close_private(fd);
+		sys_close(fd);
 	} else {
 		ret = add(c, fd, &st, &f);
 		if (!ret)

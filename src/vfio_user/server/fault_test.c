@@ -47,12 +47,12 @@ static void test_files(void **state)
 	fault_about = "files";
 	FAULT_LOOP(l, FAULT_MEMORY | FAULT_CALLS) {
 		unsigned fds = fault_fds();
-		int a = fd_dup_private(file), b = fd_dup_private(file), rc;
+		int a = dup(file), b = dup(file), rc;
 
 		fault_begin(&l);
 		rc = vu_file_map(&c, a, 0, K4, true, &place);
 		if (rc) {
-			fd_close_private(b);
+			close(b);
 			fault_end(&l, rc);
 		} else {
 			rc = vu_file_direct(&c, b, IOMMU_READ, &f, &target);

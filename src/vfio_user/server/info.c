@@ -7,6 +7,7 @@
  */
 #include <sys/stat.h>
 
+#include "base/client.h"
 #include "base/sys.h"
 #include "vfio_user/server/internal.h"
 
@@ -222,33 +223,30 @@ int vu_get_irq_info(struct vu_server_client *c, struct vu_message *m)
 	return vu_reply(c, m, &info, sizeof(info));
 }
 
-/* Eventfds that came with a message: the waist takes those of a client, not private ones. */
+/* Eventfds that came with a message; the device takes over what it keeps (base/client.h). */
 struct irq_fds {
 	int32_t *fds; /* -1: none, which takes an eventfd away */
-	uint32_t n;
+	struct client_given given;
 };
 
 static int take_fds(struct vu_message *m, uint32_t n, struct irq_fds *out)
 {
 	if (m->num_fds && m->num_fds != n)
 		return -EINVAL;
-	out->fds = calloc(n ? n : 1, sizeof(*out->fds));
+	out->fds = calloc(n ? 2 * (size_t)n : 1, sizeof(*out->fds));
 	if (!out->fds)
 		return -ENOMEM;
-	out->n = n;
-	for (uint32_t i = 0; i < n; i++) {
-		out->fds[i] = m->num_fds ? vu_message_take_fd(m, i) : -1;
-		if (out->fds[i] >= 0)
-			fd_make_plain(out->fds[i]);
-	}
+	out->given = (struct client_given){ out->fds + n, m->num_fds };
+	for (uint32_t i = 0; i < n; i++)
+		out->fds[i] = m->num_fds ? out->given.fds[i] = vu_message_take_fd(m, i) : -1;
 	return 0;
 }
 
 static void close_fds(struct irq_fds *f)
 {
-	for (uint32_t i = 0; i < f->n; i++)
-		if (f->fds[i] >= 0)
-			sys_close(f->fds[i]);
+	for (uint32_t i = 0; i < f->given.num_fds; i++)
+		if (f->given.fds[i] >= 0)
+			sys_close(f->given.fds[i]);
 	free(f->fds);
 }
 
@@ -401,8 +399,10 @@ int vu_set_irqs(struct vu_server_client *c, struct vu_message *m)
 		ret = -EINVAL;
 	if (fds.fds)
 		a.data = fds.fds;
+	client_given = fds.given;
 	if (!ret)
 		ret = set_irqs(c, &a);
+	client_given = (struct client_given){ 0 };
 	close_fds(&fds);
 	return ret ? ret : vu_reply(c, m, NULL, 0);
 }
