@@ -27,8 +27,8 @@
 
 #define PAGE	 4096u
 #define MEM_SIZE (64u * PAGE)
-#define LATE	 16u /* descriptors that are made when they are needed first, and stay */
-#define WAIT_MS	 5000
+#define LATE	 16u   /* descriptors that are made when they are needed first, and stay */
+#define WAIT_MS	 20000 /* on a busy machine, too; libFuzzer gives up after 25 s */
 
 static const char *const specs[] = {
 	"testdev,migration=on,ram=8K,region=on,msix=on,vectors=8",
