@@ -23,6 +23,12 @@ static bool bad_qid(const struct nvme *n, unsigned qid)
 	return !qid || qid > n->max_queues;
 }
 
+/* Return the number of the command that is being executed, by which a killed process knew it. */
+static uint32_t command_of(struct nvme *n)
+{
+	return nvme_slot_of(&n->sq[0], n->sq[0].tag)->seq;
+}
+
 /* Check QID, QSIZE, PC and PRP1, which both kinds of queue have. */
 static uint16_t check_queue(struct nvme *n, const struct nvme_cmd *cmd, bool exists,
 			    uint16_t *location)
@@ -48,15 +54,18 @@ static uint16_t check_queue(struct nvme *n, const struct nvme_cmd *cmd, bool exi
 static uint16_t create_cq(struct nvme *n, const struct nvme_cmd *cmd, uint16_t *location)
 {
 	unsigned qid = cmd->cdw10 & 0xffff, vector = cmd->cdw11 >> 16;
-	bool exists = !bad_qid(n, qid) && atomic_load(&n->cq[qid].size);
+	bool exists = !bad_qid(n, qid) && atomic_load(&n->cq[qid].kept->size);
 	uint16_t status = check_queue(n, cmd, exists, location);
 
+	if (exists && n->cq[qid].kept->by == command_of(n))
+		return NVME_OK; /* this command has made it, in a process that was killed then */
 	if (status)
 		return status;
-	if (NVME_CC_IOCQES(atomic_load(&n->cc)) != NVME_CQES)
+	if (NVME_CC_IOCQES(atomic_load(&n->kept->cc)) != NVME_CQES)
 		return fail(location, BYTE_CDW10, NVME_INVALID_FIELD);
 	if (vector >= n->vectors)
 		return fail(location, BYTE_CDW11 + 2, NVME_INVALID_VECTOR);
+	n->cq[qid].kept->by = command_of(n);
 	nvme_cq_setup(&n->cq[qid], n, cmd->prp1, (cmd->cdw10 >> 16) + 1, (uint16_t)vector,
 		      cmd->cdw11 & 2);
 	return NVME_OK;
@@ -67,10 +76,14 @@ static uint16_t delete_cq(struct nvme *n, const struct nvme_cmd *cmd, uint16_t *
 {
 	unsigned qid = cmd->cdw10 & 0xffff;
 
-	if (bad_qid(n, qid) || !atomic_load(&n->cq[qid].size))
+	if (!bad_qid(n, qid) && !atomic_load(&n->cq[qid].kept->size) &&
+	    n->cq[qid].kept->by == command_of(n))
+		return NVME_OK; /* as in create_cq() */
+	if (bad_qid(n, qid) || !atomic_load(&n->cq[qid].kept->size))
 		return fail(location, BYTE_CDW10, NVME_INVALID_QID);
 	if (atomic_load(&n->cq[qid].users))
 		return fail(location, BYTE_CDW10, NVME_INVALID_QDELETE);
+	n->cq[qid].kept->by = command_of(n);
 	nvme_cq_clear(n, &n->cq[qid]);
 	return NVME_OK;
 }
@@ -84,16 +97,21 @@ static uint16_t create_sq(struct nvme *n, const struct nvme_cmd *cmd, uint16_t *
 
 	if (bad_qid(n, cqid))
 		return fail(location, BYTE_CDW11 + 2, NVME_INVALID_QID);
-	if (!atomic_load(&n->cq[cqid].size))
+	if (!atomic_load(&n->cq[cqid].kept->size))
 		return fail(location, BYTE_CDW11 + 2, NVME_CQ_INVALID);
 	if (bad_qid(n, qid))
 		return fail(location, BYTE_CDW10, NVME_INVALID_QID);
 	pthread_mutex_lock(&n->sq[qid].lock);
-	exists = atomic_load(&n->sq[qid].size) || n->sq[qid].deleting;
+	exists = atomic_load(&n->sq[qid].kept->size) || n->sq[qid].deleting;
+	if (atomic_load(&n->sq[qid].kept->size) && n->sq[qid].kept->by == command_of(n)) {
+		pthread_mutex_unlock(&n->sq[qid].lock);
+		return NVME_OK; /* as in create_cq() */
+	}
 	status = check_queue(n, cmd, exists, location);
-	if (!status && NVME_CC_IOSQES(atomic_load(&n->cc)) != NVME_SQES)
+	if (!status && NVME_CC_IOSQES(atomic_load(&n->kept->cc)) != NVME_SQES)
 		status = fail(location, BYTE_CDW10, NVME_INVALID_FIELD);
 	if (!status) {
+		n->sq[qid].kept->by = command_of(n);
 		nvme_sq_setup(&n->sq[qid], (uint16_t)cqid, cmd->prp1, (cmd->cdw10 >> 16) + 1);
 		atomic_fetch_add(&n->cq[cqid].users, 1);
 	}
@@ -111,14 +129,19 @@ static uint16_t delete_sq(struct nvme *n, const struct nvme_cmd *cmd, uint16_t *
 	if (bad_qid(n, qid))
 		return fail(location, BYTE_CDW10, NVME_INVALID_QID);
 	pthread_mutex_lock(&sq->lock);
-	if (!atomic_load(&sq->size)) {
+	if (!atomic_load(&sq->kept->size) && sq->kept->by == command_of(n) && !sq->deleting) {
+		/* begun in a process that was killed: what was in flight then is so again */
+		atomic_fetch_add(&nvme_cq_of(sq)->users, 1);
+	} else if (!atomic_load(&sq->kept->size)) {
 		status = fail(location, BYTE_CDW10, NVME_INVALID_QID);
 		goto out;
 	}
-	atomic_store(&sq->size, 0);
+	sq->kept->by = command_of(n);
+	atomic_store(&sq->kept->size, 0);
 	atomic_store(sq->doorbell, 0);
+	atomic_store(&n->kept->rung[2 * qid], 0);
 	atomic_fetch_and(&n->live[qid / 64], ~(1ull << qid % 64));
-	sq->delete_cid = cmd->cid;
+	sq->delete_tag = n->sq[0].tag;
 	sq->delete_due = n->sq[0].due;
 	atomic_store(&sq->deleting, true);
 	if (atomic_load(&sq->inflight)) {
@@ -137,7 +160,7 @@ static uint16_t abort_cmd(struct nvme *n, const struct nvme_cmd *cmd, uint32_t *
 {
 	uint16_t sqid = (uint16_t)cmd->cdw10, cid = (uint16_t)(cmd->cdw10 >> 16);
 
-	*result = sqid || !nvme_async_event_abort(n, cid);
+	*result = sqid || !nvme_async_event_abort(n, cid, command_of(n));
 	return NVME_OK;
 }
 
@@ -179,7 +202,7 @@ uint16_t nvme_admin_cmd(struct nvme *n, struct nvme_sq *sq, const struct nvme_cm
 	case NVME_ADM_GET_FEATURES:
 		return nvme_get_features(n, sq, cmd, result, location);
 	case NVME_ADM_ASYNC_EVENT:
-		return nvme_async_event(n, cmd);
+		return nvme_async_event(n, n->sq[0].tag);
 	case NVME_ADM_KEEP_ALIVE:
 		nvme_keep_alive(n);
 		return NVME_OK;

@@ -60,7 +60,7 @@ static int lock_image(struct uvfio_dev *dev, int fd, const char *path, bool read
 	}
 }
 
-int nvme_ns_take(struct nvme *n, struct nvme_ns *ns)
+int nvme_ns_take(struct nvme *n, struct nvme_ns *ns, bool other)
 {
 	int err;
 
@@ -71,8 +71,8 @@ int nvme_ns_take(struct nvme *n, struct nvme_ns *ns)
 	if (err)
 		return err;
 	ns->taken = true;
-	/* another machine may have written it: what this one has of it in memory is old */
-	posix_fadvise(ns->fd, 0, 0, POSIX_FADV_DONTNEED);
+	if (other) /* what this machine has of it in memory is old */
+		posix_fadvise(ns->fd, 0, 0, POSIX_FADV_DONTNEED);
 	return 0;
 }
 
@@ -172,12 +172,6 @@ int nvme_ns_open(struct uvfio_dev *dev, struct nvme_ns *ns, uint32_t nsid, const
 	ns->readonly = readonly;
 	ns->taken = !incoming;
 	find_abilities(ns);
-	if (nvme_cache_init(ns)) {
-		uvfio_error(dev, "image %s: no memory for the maps of its %llu blocks", path,
-			    (unsigned long long)ns->blocks);
-		uvfio_fd_close(dev, ns->fd);
-		return -ENOMEM;
-	}
 	return 0;
 fail:
 	close(fd);

@@ -18,6 +18,13 @@
  * One sync at a time: of two that run together the one may swallow the error of the other's data.
  * Requests that come while one runs wait and share the next.
  *
+ * The maps last when the process is killed. The page cache does, too, but not the file that was
+ * open, to which the kernel tells of a failed write-back. Of an error that nobody was told of the
+ * next process hears when it syncs. But a sync that was under way may have been told, and its thread
+ * not have come back: so when there was one, the file system is asked, which remembers errors by
+ * itself (syncfs, since Linux 5.8); of a block device nobody remembers, and what was acknowledged
+ * and not synced counts as lost.
+ *
  * An acknowledged write is noted after it is in the page cache and before it is acknowledged, in
  * the map whose turn it is. A sync begins by giving the turn to the other map; when it succeeds it
  * empties the first one. A write that a failing sync may have met notices by `failures` that there
@@ -43,32 +50,33 @@
 
 /* ---- maps: a bit for each block, and an index so that an empty stretch costs nothing ---- */
 
-/* Return memory that is zero, and not there until it is touched. NULL: none. */
-static void *map_memory(uint64_t words)
+/* Make @m for so many blocks, without its memory. */
+static void map_shape(struct nvme_map *m, uint64_t blocks)
 {
-	void *p = mmap(NULL, words * sizeof(uint64_t), PROT_READ | PROT_WRITE,
-		       MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
-
-	return p == MAP_FAILED ? NULL : p;
-}
-
-static bool map_init(struct nvme_map *m, uint64_t blocks)
-{
+	*m = (struct nvme_map){ .grain = 0 };
 	while (blocks >> m->grain > MAX_BITS)
 		m->grain++;
 	m->words = ((blocks - 1) >> m->grain) / 64 + 1;
 	m->pages = (m->words - 1) / PAGE_WORDS + 1;
-	m->bits = map_memory(m->words);
-	m->index = map_memory((m->pages + 63) / 64);
-	return m->bits && m->index;
 }
 
-static void map_free(struct nvme_map *m)
+static size_t whole_pages(uint64_t words)
 {
-	if (m->bits)
-		munmap(m->bits, m->words * sizeof(uint64_t));
-	if (m->index)
-		munmap(m->index, (m->pages + 63) / 64 * sizeof(uint64_t));
+	return (words * sizeof(uint64_t) + NVME_PAGE_MIN - 1) & ~(size_t)(NVME_PAGE_MIN - 1);
+}
+
+static size_t map_size(const struct nvme_map *m)
+{
+	return whole_pages(m->words) + whole_pages((m->pages + 63) / 64);
+}
+
+/* Place @m at @memory, and return what is behind it. */
+static char *map_place(struct nvme_map *m, uint64_t blocks, char *memory)
+{
+	map_shape(m, blocks);
+	m->bits = (void *)memory;
+	m->index = (void *)(memory + whole_pages(m->words));
+	return memory + map_size(m);
 }
 
 /* Return the bits of word @w that are @first to @last of the map. */
@@ -159,9 +167,70 @@ static uint64_t map_empty(struct nvme_map *m, struct nvme_map *to)
 	return added;
 }
 
+/* Clear all of @m. Bits first: what is set without the index knowing would stay for ever. */
+static void map_clear(struct nvme_map *m)
+{
+	for (uint64_t i = 0; i < (m->pages + 63) / 64; i++) {
+		for (uint64_t pages = atomic_load(&m->index[i]); pages; pages &= pages - 1) {
+			uint64_t p = i * 64 + (unsigned)__builtin_ctzll(pages);
+
+			for (uint64_t w = p * PAGE_WORDS; w < (p + 1) * PAGE_WORDS && w < m->words;
+			     w++)
+				if (atomic_load(&m->bits[w]))
+					atomic_store(&m->bits[w], 0);
+		}
+		if (atomic_load(&m->index[i]))
+			atomic_store(&m->index[i], 0);
+	}
+}
+
+/* Add to @to (which may be @m) whatever bits @m has, whether its index knows of them or not. */
+static void map_gather(struct nvme_map *m, struct nvme_map *to)
+{
+	for (uint64_t w = 0; w < m->words; w++) {
+		uint64_t bits = atomic_load(&m->bits[w]), p = w / PAGE_WORDS;
+
+		if (!bits)
+			continue;
+		atomic_fetch_or(&to->bits[w], bits);
+		atomic_fetch_or(&to->index[p / 64], 1ull << p % 64);
+	}
+}
+
+static uint64_t map_count(struct nvme_map *m)
+{
+	uint64_t count = 0;
+
+	for (uint64_t i = 0; i < (m->pages + 63) / 64; i++)
+		for (uint64_t pages = atomic_load(&m->index[i]); pages; pages &= pages - 1) {
+			uint64_t p = i * 64 + (unsigned)__builtin_ctzll(pages);
+
+			for (uint64_t w = p * PAGE_WORDS; w < (p + 1) * PAGE_WORDS && w < m->words;
+			     w++)
+				count += (unsigned)__builtin_popcountll(atomic_load(&m->bits[w]));
+		}
+	return count;
+}
+
+static bool map_is_empty(struct nvme_map *m)
+{
+	for (uint64_t i = 0; i < (m->pages + 63) / 64; i++)
+		if (atomic_load(&m->index[i]))
+			return false;
+	return true;
+}
+
 /* ---- the cache ---- */
 
-int nvme_cache_init(struct nvme_ns *ns)
+size_t nvme_cache_size(const struct nvme_ns *ns)
+{
+	struct nvme_map m;
+
+	map_shape(&m, ns->blocks);
+	return 3 * map_size(&m);
+}
+
+void nvme_cache_init(struct nvme_ns *ns, struct nvme_kept_cache *kept, char *memory)
 {
 	struct nvme_cache *c = &ns->cache;
 
@@ -169,21 +238,16 @@ int nvme_cache_init(struct nvme_ns *ns)
 	nvme_fifo_init(&c->waiting);
 	nvme_fifo_init(&c->served);
 	atomic_store(&c->end, ns->blocks);
-	if (map_init(&c->dirty[0], ns->blocks) && map_init(&c->dirty[1], ns->blocks) &&
-	    map_init(&c->lost, ns->blocks))
-		return 0;
-	nvme_cache_free(ns);
-	return -ENOMEM;
+	c->kept = kept;
+	memory = map_place(&c->dirty[0], ns->blocks, memory);
+	memory = map_place(&c->dirty[1], ns->blocks, memory);
+	map_place(&c->lost, ns->blocks, memory);
 }
 
 void nvme_cache_free(struct nvme_ns *ns)
 {
-	struct nvme_cache *c = &ns->cache;
-
-	map_free(&c->dirty[0]);
-	map_free(&c->dirty[1]);
-	map_free(&c->lost);
-	pthread_mutex_destroy(&c->lock);
+	if (ns->cache.kept)
+		pthread_mutex_destroy(&ns->cache.lock);
 }
 
 /* Note that blocks are lost. With lock. */
@@ -210,7 +274,7 @@ void nvme_cache_wrote(struct nvme_ns *ns, unsigned begin, uint64_t lba, uint64_t
 {
 	struct nvme_cache *c = &ns->cache;
 
-	map_set(&c->dirty[atomic_load(&c->turn)], lba, blocks);
+	map_set(&c->dirty[atomic_load(&c->kept->turn)], lba, blocks);
 	if (!atomic_load(&c->any_lost) && atomic_load(&c->failures) == begin)
 		return;
 	pthread_mutex_lock(&c->lock);
@@ -254,7 +318,7 @@ uint16_t nvme_cache_status(struct nvme_ns *ns)
 	if (!atomic_load(&c->any_lost))
 		return NVME_OK;
 	pthread_mutex_lock(&c->lock);
-	status = c->num_lost ? c->status : NVME_OK;
+	status = c->num_lost ? c->kept->status : NVME_OK;
 	pthread_mutex_unlock(&c->lock);
 	return status;
 }
@@ -266,7 +330,7 @@ void nvme_cache_reset(struct nvme *n, struct nvme_ns *ns)
 
 	pthread_mutex_lock(&c->lock);
 	given_up = c->num_lost << c->lost.grain;
-	map_empty(&c->lost, NULL);
+	map_clear(&c->lost);
 	c->num_lost = 0;
 	atomic_store(&c->any_lost, false);
 	atomic_store(&c->end, ns->blocks); /* an image that is short still is found out again */
@@ -302,7 +366,7 @@ void nvme_cache_save(struct nvme_ns *ns, struct uvfio_state *s)
 	uint64_t first = 0, next;
 
 	pthread_mutex_lock(&c->lock);
-	uvfio_put16(s, c->status);
+	uvfio_put16(s, c->kept->status);
 	/* without any there is nothing to look for in the map, which may be large */
 	while (c->num_lost && (first = map_next(&c->lost, first, true)) < c->lost.words * 64) {
 		next = map_next(&c->lost, first, false);
@@ -323,7 +387,7 @@ int nvme_cache_load(struct nvme_ns *ns, struct uvfio_state *s)
 	int err = 0;
 
 	pthread_mutex_lock(&c->lock);
-	c->status = status;
+	c->kept->status = status;
 	for (;;) {
 		first = uvfio_get64(s);
 		bits = uvfio_get64(s);
@@ -370,7 +434,7 @@ uint64_t nvme_cache_end(struct nvme *n, struct nvme_ns *ns)
 	if (end < was) {
 		atomic_fetch_add(&c->failures, 1); /* writes that are under way, too */
 		lose(c, end, ns->blocks - end);
-		c->status = NVME_WRITE_FAULT;
+		c->kept->status = NVME_WRITE_FAULT;
 	}
 	pthread_mutex_unlock(&c->lock);
 	if (end < was) {
@@ -389,7 +453,8 @@ uint64_t nvme_cache_end(struct nvme *n, struct nvme_ns *ns)
 /* Begin a sync: what is written from here on is none of its. With lock. */
 static void sync_begins(struct nvme_cache *c)
 {
-	atomic_store(&c->turn, !atomic_load(&c->turn));
+	atomic_store(&c->kept->syncing, 1);
+	atomic_store(&c->kept->turn, !atomic_load(&c->kept->turn));
 }
 
 bool nvme_cache_sync(struct nvme_req *r)
@@ -411,7 +476,7 @@ bool nvme_cache_sync(struct nvme_req *r)
 /* Note that a sync failed with @err, and return how many blocks are lost. With lock. */
 static uint64_t sync_failed(struct nvme_cache *c, long err)
 {
-	c->status = nvme_write_status(err);
+	c->kept->status = nvme_write_status(err);
 	atomic_fetch_add(&c->failures, 1); /* before the maps: nvme_cache_wrote() */
 	c->num_lost += map_empty(&c->dirty[0], &c->lost);
 	c->num_lost += map_empty(&c->dirty[1], &c->lost);
@@ -442,6 +507,9 @@ void nvme_cache_flush(struct nvme *n, struct nvme_ns *ns)
 	uint64_t lost = 0;
 	long res;
 
+	/* a sync with nothing to sync could only take away an error that is another's */
+	if (map_is_empty(&c->dirty[0]) && map_is_empty(&c->dirty[1]))
+		return;
 	pthread_mutex_lock(&c->lock);
 	sync_begins(c);
 	pthread_mutex_unlock(&c->lock);
@@ -450,7 +518,46 @@ void nvme_cache_flush(struct nvme *n, struct nvme_ns *ns)
 	if (res < 0)
 		lost = sync_failed(c, res);
 	else
-		map_empty(&c->dirty[!atomic_load(&c->turn)], NULL);
+		map_empty(&c->dirty[!atomic_load(&c->kept->turn)], NULL);
+	atomic_store(&c->kept->syncing, 0);
+	pthread_mutex_unlock(&c->lock);
+	if (res < 0)
+		tell(n, ns, res, lost);
+}
+
+/* Return the result of a sync that somebody began who was killed: 0 or -errno. */
+static long sync_again(const struct nvme_ns *ns)
+{
+	const struct nvme_aio sync = { .op = NVME_AIO_SYNC, .fd = ns->fd };
+	long res = nvme_aio_run(&sync);
+
+	if (res || ns->memory)
+		return res;
+	return !ns->regular ? -EIO : syncfs(ns->fd) ? -errno : 0;
+}
+
+void nvme_cache_carry_on(struct nvme *n, struct nvme_ns *ns)
+{
+	struct nvme_cache *c = &ns->cache;
+	uint64_t lost;
+	long res = 0;
+
+	if (atomic_load(&c->kept->syncing)) {
+		res = sync_again(ns);
+		pthread_mutex_lock(&c->lock);
+		/* its end may have been cut short, with bits on their way from one map to another */
+		map_gather(&c->lost, &c->lost);
+		for (unsigned i = 0; i < 2; i++)
+			map_gather(&c->dirty[i], res < 0 ? &c->lost : &c->dirty[i]);
+		if (res < 0)
+			sync_failed(c, res);
+		pthread_mutex_unlock(&c->lock);
+	}
+	pthread_mutex_lock(&c->lock);
+	c->num_lost = map_count(&c->lost);
+	lost = c->num_lost << c->lost.grain;
+	atomic_store(&c->any_lost, c->num_lost != 0);
+	atomic_store(&c->kept->syncing, 0);
 	pthread_mutex_unlock(&c->lock);
 	if (res < 0)
 		tell(n, ns, res, lost);
@@ -467,7 +574,7 @@ void nvme_cache_sync_done(struct nvme_req *r, long res)
 	if (res < 0)
 		lost = sync_failed(c, res);
 	else
-		map_empty(&c->dirty[!atomic_load(&c->turn)], NULL);
+		map_empty(&c->dirty[!atomic_load(&c->kept->turn)], NULL);
 	nvme_fifo_init(&served);
 	while ((m = nvme_fifo_pop(&c->served)))
 		nvme_fifo_push(&served, m);
@@ -478,6 +585,8 @@ void nvme_cache_sync_done(struct nvme_req *r, long res)
 		sync_begins(c);
 	}
 	c->syncing = next;
+	if (!next)
+		atomic_store(&c->kept->syncing, 0);
 	pthread_mutex_unlock(&c->lock);
 	if (res < 0)
 		tell(r->n, r->ns, res, lost);

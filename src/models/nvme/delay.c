@@ -147,6 +147,17 @@ static void set_timer(struct nvme_delay *d, uint64_t now)
 		uvfio_timer_set(d->timer, d->heap[0]->due > now ? d->heap[0]->due - now : 0);
 }
 
+/* Note the answer, which is not made again if the process is killed while it waits. */
+static void executed(const struct nvme_req *r)
+{
+	union nvme_slot *slot = nvme_slot_of(r->sq, r->tag);
+
+	slot->status = r->status;
+	slot->result = r->result;
+	slot->location = r->location;
+	atomic_store_explicit(&slot->state, NVME_SLOT_EXECUTED, memory_order_release);
+}
+
 void nvme_delay(struct nvme_req *r)
 {
 	struct nvme_delay *d = &r->n->delay;
@@ -154,6 +165,8 @@ void nvme_delay(struct nvme_req *r)
 
 	pthread_mutex_lock(&d->lock);
 	waits = !d->hurry && heap_push(d, r);
+	if (waits)
+		executed(r);
 	if (waits && d->heap[0] == r)
 		set_timer(d, nvme_now_ns());
 	pthread_mutex_unlock(&d->lock);
@@ -196,19 +209,19 @@ void nvme_delay_hurry(struct nvme *n, bool hurry)
 		release(n, UINT64_MAX);
 }
 
-void nvme_delay_command(struct nvme_sq *sq, const struct nvme_cmd *cmd, uint16_t status,
-			uint32_t result, uint16_t location, uint64_t due)
+void nvme_delay_command(struct nvme_sq *sq, uint16_t tag, uint16_t status, uint32_t result,
+			uint16_t location, uint64_t due)
 {
 	struct nvme_req *r = calloc(1, sizeof(*r));
 
 	if (!r) {
-		nvme_complete(sq, cmd, status, result, location);
+		nvme_complete(sq, tag, status, result, location);
 		nvme_cq_notify(sq->n, nvme_cq_of(sq));
 		return;
 	}
 	r->n = sq->n;
 	r->sq = sq;
-	r->cmd = *cmd;
+	r->tag = tag;
 	r->status = status;
 	r->result = result;
 	r->location = location;

@@ -70,15 +70,16 @@ static void refuse(struct nvme *n, _Atomic uint32_t *doorbell, uint32_t value, u
 
 void nvme_cq_look(struct nvme *n, struct nvme_cq *cq)
 {
-	unsigned size = atomic_load(&cq->size);
+	unsigned size = atomic_load(&cq->kept->size);
 	uint32_t value = atomic_load(cq->doorbell);
 
-	if (cq->shadow || value == cq->head || !size)
+	if (cq->kept->shadow || value == cq->kept->head || !size)
 		return;
-	if (value < size && (value + size - cq->head) % size <= (cq->tail + size - cq->head) % size)
-		cq->head = value;
+	if (value < size && (value + size - cq->kept->head) % size <=
+				    (nvme_cq_tail(cq) + size - cq->kept->head) % size)
+		cq->kept->head = value;
 	else
-		refuse(n, cq->doorbell, value, cq->head, cq->id, true);
+		refuse(n, cq->doorbell, value, cq->kept->head, cq->id, true);
 }
 
 /*
@@ -89,17 +90,17 @@ void nvme_cq_look(struct nvme *n, struct nvme_cq *cq)
  */
 static void admin_buffer(struct nvme *n, struct nvme_sq *sq)
 {
-	uint64_t slot = nvme_buffer_slot(atomic_load(&n->shadow), 0, false);
+	uint64_t slot = nvme_buffer_slot(atomic_load(&n->kept->shadow), 0, false);
 	struct nvme_cq *cq = &n->cq[0];
 	uint32_t value;
 
-	if (!slot || uvfio_dma_read(n->dev, slot, &value, 4) || value == n->admin_start)
+	if (!slot || uvfio_dma_read(n->dev, slot, &value, 4) || value == n->kept->admin_start)
 		return;
-	sq->shadow = slot;
-	sq->eventidx = nvme_buffer_slot(n->eventidx, 0, false);
+	sq->kept->shadow = slot;
+	sq->kept->eventidx = nvme_buffer_slot(n->kept->eventidx, 0, false);
 	pthread_mutex_lock(&cq->lock);
-	cq->shadow = nvme_buffer_slot(atomic_load(&n->shadow), 0, true);
-	cq->eventidx = nvme_buffer_slot(n->eventidx, 0, true);
+	cq->kept->shadow = nvme_buffer_slot(atomic_load(&n->kept->shadow), 0, true);
+	cq->kept->eventidx = nvme_buffer_slot(n->kept->eventidx, 0, true);
 	pthread_mutex_unlock(&cq->lock);
 }
 
@@ -111,11 +112,12 @@ static void admin_buffer(struct nvme *n, struct nvme_sq *sq)
  */
 unsigned nvme_sq_tail(struct nvme *n, struct nvme_sq *sq, unsigned head, unsigned size)
 {
-	uint32_t tail = atomic_load(&sq->tail), value;
+	uint32_t tail = atomic_load(&sq->kept->tail), value;
 
-	if (!sq->shadow && !sq->id && atomic_load(&n->shadow) && atomic_load(sq->doorbell) != tail)
+	if (!sq->kept->shadow && !sq->id && atomic_load(&n->kept->shadow) &&
+	    atomic_load(sq->doorbell) != tail)
 		admin_buffer(n, sq);
-	if (!sq->shadow) {
+	if (!sq->kept->shadow) {
 		value = atomic_load(sq->doorbell);
 		if (value == tail)
 			return tail;
@@ -123,19 +125,19 @@ unsigned nvme_sq_tail(struct nvme *n, struct nvme_sq *sq, unsigned head, unsigne
 			refuse(n, sq->doorbell, value, tail, sq->id, false);
 			return tail;
 		}
-		atomic_store(&sq->tail, value);
+		atomic_store(&sq->kept->tail, value);
 		return value;
 	}
-	if (!shadow_read(n, sq->shadow, size, &tail))
+	if (!shadow_read(n, sq->kept->shadow, size, &tail))
 		tail = head; /* nothing to fetch, whatever the register says */
-	atomic_store(&sq->tail, tail);
+	atomic_store(&sq->kept->tail, tail);
 	if (tail != head || atomic_load(&n->polling))
 		return tail;
-	shadow_write(n, sq->eventidx, tail);
+	shadow_write(n, sq->kept->eventidx, tail);
 	nvme_barrier();
-	if (!shadow_read(n, sq->shadow, size, &tail) || tail == head)
+	if (!shadow_read(n, sq->kept->shadow, size, &tail) || tail == head)
 		return head;
-	atomic_store(&sq->tail, tail);
+	atomic_store(&sq->kept->tail, tail);
 	return tail;
 }
 
@@ -146,16 +148,16 @@ unsigned nvme_sq_tail(struct nvme *n, struct nvme_sq *sq, unsigned head, unsigne
  */
 void nvme_cq_shadow(struct nvme *n, struct nvme_cq *cq, bool arm)
 {
-	unsigned size = atomic_load(&cq->size), asked = size;
+	unsigned size = atomic_load(&cq->kept->size), asked = size;
 	uint32_t head;
 
-	if (!cq->shadow)
+	if (!cq->kept->shadow)
 		return;
-	for (unsigned i = 0; i < size && shadow_read(n, cq->shadow, size, &head); i++) {
-		cq->head = head;
+	for (unsigned i = 0; i < size && shadow_read(n, cq->kept->shadow, size, &head); i++) {
+		cq->kept->head = head;
 		if (!arm || head == asked)
 			return;
-		shadow_write(n, cq->eventidx, head);
+		shadow_write(n, cq->kept->eventidx, head);
 		asked = head;
 		nvme_barrier();
 	}
@@ -164,35 +166,35 @@ void nvme_cq_shadow(struct nvme *n, struct nvme_cq *cq, bool arm)
 /* Queues that exist start with what is in the registers. */
 void nvme_queues_buffers(struct nvme *n, uint64_t shadow, uint64_t eventidx)
 {
-	n->shadow = shadow;
-	n->eventidx = eventidx;
-	n->sq[0].shadow = 0; /* its lock is held: this is a command of that queue */
-	n->admin_start = atomic_load(&n->sq[0].tail);
-	shadow_write(n, nvme_buffer_slot(shadow, 0, false), n->admin_start);
-	shadow_write(n, nvme_buffer_slot(eventidx, 0, false), n->admin_start);
+	n->kept->shadow = shadow;
+	n->kept->eventidx = eventidx;
+	n->sq[0].kept->shadow = 0; /* its lock is held: this is a command of that queue */
+	n->kept->admin_start = atomic_load(&n->sq[0].kept->tail);
+	shadow_write(n, nvme_buffer_slot(shadow, 0, false), n->kept->admin_start);
+	shadow_write(n, nvme_buffer_slot(eventidx, 0, false), n->kept->admin_start);
 	pthread_mutex_lock(&n->cq[0].lock);
-	n->cq[0].shadow = 0;
-	shadow_write(n, nvme_buffer_slot(shadow, 0, true), n->cq[0].head);
-	shadow_write(n, nvme_buffer_slot(eventidx, 0, true), n->cq[0].head);
+	n->cq[0].kept->shadow = 0;
+	shadow_write(n, nvme_buffer_slot(shadow, 0, true), n->cq[0].kept->head);
+	shadow_write(n, nvme_buffer_slot(eventidx, 0, true), n->cq[0].kept->head);
 	pthread_mutex_unlock(&n->cq[0].lock);
 	for (unsigned i = 1; i <= n->max_queues; i++) {
 		struct nvme_sq *sq = &n->sq[i];
 		struct nvme_cq *cq = &n->cq[i];
 
 		pthread_mutex_lock(&sq->lock);
-		if (atomic_load(&sq->size)) {
-			sq->shadow = nvme_buffer_slot(shadow, i, false);
-			sq->eventidx = nvme_buffer_slot(eventidx, i, false);
-			shadow_write(n, sq->shadow, atomic_load(&sq->tail));
-			shadow_write(n, sq->eventidx, atomic_load(&sq->tail));
+		if (atomic_load(&sq->kept->size)) {
+			sq->kept->shadow = nvme_buffer_slot(shadow, i, false);
+			sq->kept->eventidx = nvme_buffer_slot(eventidx, i, false);
+			shadow_write(n, sq->kept->shadow, atomic_load(&sq->kept->tail));
+			shadow_write(n, sq->kept->eventidx, atomic_load(&sq->kept->tail));
 		}
 		pthread_mutex_unlock(&sq->lock);
 		pthread_mutex_lock(&cq->lock);
-		if (atomic_load(&cq->size)) {
-			cq->shadow = nvme_buffer_slot(shadow, i, true);
-			cq->eventidx = nvme_buffer_slot(eventidx, i, true);
-			shadow_write(n, cq->shadow, cq->head);
-			shadow_write(n, cq->eventidx, cq->head);
+		if (atomic_load(&cq->kept->size)) {
+			cq->kept->shadow = nvme_buffer_slot(shadow, i, true);
+			cq->kept->eventidx = nvme_buffer_slot(eventidx, i, true);
+			shadow_write(n, cq->kept->shadow, cq->kept->head);
+			shadow_write(n, cq->kept->eventidx, cq->kept->head);
 		}
 		pthread_mutex_unlock(&cq->lock);
 	}
@@ -200,28 +202,42 @@ void nvme_queues_buffers(struct nvme *n, uint64_t shadow, uint64_t eventidx)
 
 bool nvme_sq_rung(struct nvme *n, struct nvme_sq *sq)
 {
-	uint64_t shadow = atomic_load_explicit(&sq->shadow, memory_order_relaxed);
-	unsigned head = atomic_load_explicit(&sq->head, memory_order_relaxed);
+	uint64_t shadow = atomic_load_explicit(&sq->kept->shadow, memory_order_relaxed);
+	unsigned head = atomic_load_explicit(&sq->kept->head, memory_order_relaxed);
 	uint32_t value;
 
-	if (atomic_load_explicit(&sq->tail, memory_order_relaxed) != head)
+	if (atomic_load_explicit(&sq->kept->tail, memory_order_relaxed) != head)
 		return true;
 	if (!shadow)
 		return atomic_load_explicit(sq->doorbell, memory_order_relaxed) != head;
 	/* asked for only while workers poll; else the driver rings, and then the tail differs */
 	return atomic_load_explicit(&n->polling, memory_order_relaxed) &&
 	       uvfio_dma_allowed(n->dev) && !uvfio_dma_read(n->dev, shadow, &value, 4) &&
-	       value != head && value < atomic_load_explicit(&sq->size, memory_order_relaxed);
+	       value != head && value < atomic_load_explicit(&sq->kept->size, memory_order_relaxed);
 }
 
 /* ---- doorbell registers ---- */
+
+/* Note what was written to a doorbell, first where it lasts. */
+static void note(struct nvme *n, unsigned i, uint32_t value)
+{
+	atomic_store_explicit(&n->kept->rung[i], value, memory_order_release);
+	/* a kick starts with a barrier */
+	atomic_store_explicit(&n->doorbells[i], value, memory_order_release);
+}
+
+void nvme_doorbells_carry_on(struct nvme *n)
+{
+	for (unsigned i = 0; i < NVME_DOORBELLS_N; i++)
+		atomic_store(&n->doorbells[i], atomic_load(&n->kept->rung[i]));
+}
 
 static void kick_users(struct nvme *n, struct nvme_cq *cq)
 {
 	if (!cq->id)
 		nvme_events_deliver(n);
 	for (unsigned i = 0; i <= n->max_queues; i++)
-		if (atomic_load(&n->sq[i].size) && nvme_cq_of(&n->sq[i]) == cq)
+		if (atomic_load(&n->sq[i].kept->size) && nvme_cq_of(&n->sq[i]) == cq)
 			nvme_sq_kick(&n->sq[i], false);
 }
 
@@ -238,16 +254,17 @@ static void cq_doorbell(struct nvme *n, struct nvme_cq *cq, uint32_t value)
 
 	pthread_mutex_lock(&cq->lock);
 	nvme_cq_look(n, cq);
-	size = atomic_load(&cq->size);
+	size = atomic_load(&cq->kept->size);
 	/* The head may go as far as the tail: entries that were not posted cannot be consumed. */
-	if (value < size && (cq->shadow || (value + size - cq->head) % size <=
-						   (cq->tail + size - cq->head) % size)) {
+	if (value < size &&
+	    (cq->kept->shadow || (value + size - cq->kept->head) % size <=
+					 (nvme_cq_tail(cq) + size - cq->kept->head) % size)) {
 		bad = false;
-		cq->head = value;
-		atomic_store(cq->doorbell, value);
-		if (cq->ien && uvfio_irq_mode(n->dev) != UVFIO_IRQ_MSIX) {
+		cq->kept->head = value;
+		note(n, 2u * cq->id + 1, value);
+		if (cq->kept->ien && uvfio_irq_mode(n->dev) != UVFIO_IRQ_MSIX) {
 			nvme_cq_shadow(n, cq, true);
-			fell = nvme_pending_set(n, cq->id, cq->head != cq->tail);
+			fell = nvme_pending_set(n, cq->id, cq->kept->head != nvme_cq_tail(cq));
 		}
 		starved = atomic_exchange(&cq->starved, false);
 	}
@@ -273,16 +290,16 @@ void nvme_doorbell(struct nvme *n, uint64_t offset, uint32_t value)
 	 * Not ready: 3.1.24 leaves it undefined; nothing is remembered. But what is written while
 	 * quiesced counts when that ends.
 	 */
-	if (!(atomic_load_explicit(&n->csts, memory_order_relaxed) & NVME_CSTS_RDY) ||
+	if (!(atomic_load_explicit(&n->kept->csts, memory_order_relaxed) & NVME_CSTS_RDY) ||
 	    atomic_load_explicit(&n->discard, memory_order_relaxed))
 		return;
 	if (atomic_load_explicit(&n->stopped, memory_order_relaxed)) { /* resume looks */
 		if (offset - NVME_DOORBELLS < NVME_DOORBELL_PAGE)
-			atomic_store(&n->doorbells[(offset - NVME_DOORBELLS) / 4], value);
+			note(n, (unsigned)(offset - NVME_DOORBELLS) / 4, value);
 		return;
 	}
 	if (qid > n->max_queues ||
-	    !atomic_load_explicit(is_cq ? &n->cq[qid].size : &n->sq[qid].size,
+	    !atomic_load_explicit(is_cq ? &n->cq[qid].kept->size : &n->sq[qid].kept->size,
 				  memory_order_relaxed)) {
 		bad_doorbell(n, NVME_EV_INVALID_DB_REGISTER, qid, is_cq, value);
 		return;
@@ -292,26 +309,25 @@ void nvme_doorbell(struct nvme *n, uint64_t offset, uint32_t value)
 		return;
 	}
 	sq = &n->sq[qid];
-	size = atomic_load(&sq->size);
-	head = atomic_load(&sq->head);
+	size = atomic_load(&sq->kept->size);
+	head = atomic_load(&sq->kept->head);
 	tail = atomic_load(sq->doorbell);
 	if (tail >= size) /* not looked at yet, from while the page was open */
-		tail = atomic_load(&sq->tail);
-	if (sq->shadow ? value >= size : bad_tail(head, tail, value, size)) {
+		tail = atomic_load(&sq->kept->tail);
+	if (sq->kept->shadow ? value >= size : bad_tail(head, tail, value, size)) {
 		bad_doorbell(n, NVME_EV_INVALID_DB_VALUE, qid, false, value);
 		return;
 	}
-	/* the kick starts with a barrier */
-	atomic_store_explicit(sq->doorbell, value, memory_order_release);
-	if (sq->shadow)
-		atomic_store_explicit(&sq->tail, value, memory_order_release);
+	note(n, 2 * qid, value);
+	if (sq->kept->shadow)
+		atomic_store_explicit(&sq->kept->tail, value, memory_order_release);
 	nvme_sq_kick(sq, false);
 	nvme_poll_rung(n);
 }
 
 bool nvme_cq_poll(struct nvme *n, struct nvme_cq *cq)
 {
-	bool pin = cq->ien && uvfio_irq_mode(n->dev) != UVFIO_IRQ_MSIX, starved = false,
+	bool pin = cq->kept->ien && uvfio_irq_mode(n->dev) != UVFIO_IRQ_MSIX, starved = false,
 	     fell = false;
 
 	if (!atomic_load_explicit(&cq->starved, memory_order_relaxed) && !pin)
@@ -320,8 +336,8 @@ bool nvme_cq_poll(struct nvme *n, struct nvme_cq *cq)
 	nvme_cq_look(n, cq);
 	if (uvfio_dma_allowed(n->dev))
 		nvme_cq_shadow(n, cq, false);
-	if (atomic_load(&cq->size))
-		fell = pin && nvme_pending_set(n, cq->id, cq->head != cq->tail);
+	if (atomic_load(&cq->kept->size))
+		fell = pin && nvme_pending_set(n, cq->id, cq->kept->head != nvme_cq_tail(cq));
 	/* not "has the head moved": who ran another queue may have seen that first */
 	if (nvme_cq_room(cq))
 		starved = atomic_exchange(&cq->starved, false);
@@ -344,7 +360,7 @@ void nvme_doorbell_strays(struct nvme *n)
 			value = atomic_exchange(&n->doorbells[i], 0);
 		} else if (i & 1) {
 			pthread_mutex_lock(&n->cq[qid].lock);
-			if (!atomic_load(&n->cq[qid].size))
+			if (!atomic_load(&n->cq[qid].kept->size))
 				value = atomic_exchange(&n->doorbells[i], 0);
 			else
 				/*
@@ -355,7 +371,7 @@ void nvme_doorbell_strays(struct nvme *n)
 			pthread_mutex_unlock(&n->cq[qid].lock);
 		} else {
 			pthread_mutex_lock(&n->sq[qid].lock);
-			if (!atomic_load(&n->sq[qid].size))
+			if (!atomic_load(&n->sq[qid].kept->size))
 				value = atomic_exchange(&n->doorbells[i], 0);
 			pthread_mutex_unlock(&n->sq[qid].lock);
 		}
@@ -370,13 +386,14 @@ void nvme_doorbells_look(struct nvme *n)
 	for (unsigned i = 0; i <= n->max_queues; i++) {
 		struct nvme_sq *sq = &n->sq[i];
 
-		if (!atomic_load(&sq->size))
+		if (!atomic_load(&sq->kept->size))
 			continue;
 		/*
 		 * a buffer is not looked at with bus mastering off unless the driver rang; when it
 		 * is back on all queues are kicked
 		 */
-		if (!atomic_load(&sq->shadow) || uvfio_dma_allowed(n->dev) || nvme_sq_rung(n, sq))
+		if (!atomic_load(&sq->kept->shadow) || uvfio_dma_allowed(n->dev) ||
+		    nvme_sq_rung(n, sq))
 			nvme_sq_kick(sq, true);
 		/*
 		 * who ran it till now may have found the completion queue full before the driver

@@ -56,9 +56,9 @@ static int capabilities(unsigned fid)
 /* With admin. */
 static void keep_alive_start(struct nvme *n)
 {
-	uint64_t ns = n->feat.keep_alive * 1000000ull;
+	uint64_t ns = n->kept->feat.keep_alive * 1000000ull;
 
-	n->feat.keep_alive_end = nvme_now_ns() + ns;
+	n->kept->feat.keep_alive_end = nvme_now_ns() + ns;
 	if (n->keep_alive)
 		uvfio_timer_set(n->keep_alive, ns ? ns : UINT64_MAX);
 }
@@ -80,12 +80,20 @@ static void keep_alive_expired(struct uvfio_dev *dev, void *arg)
 	uint64_t now = nvme_now_ns();
 
 	pthread_mutex_lock(&n->admin);
-	if (n->feat.keep_alive && now >= n->feat.keep_alive_end) {
-		n->feat.keep_alive = 0;
-		nvme_log_error(n, 0, 0xffff, NVME_KEEP_ALIVE_EXPIRED, 0xffff, 0, 0);
+	if (n->kept->feat.keep_alive && now >= n->kept->feat.keep_alive_end) {
+		pthread_mutex_lock(&n->log_lock);
+		nvme_log_count(n,
+			       nvme_log_error(n,
+					      &(struct nvme_error_entry){
+						      .cid = 0xffff,
+						      .status = NVME_KEEP_ALIVE_EXPIRED << 1,
+						      .location = 0xffff }),
+			       atomic_load(&n->kept->media_errors));
+		pthread_mutex_unlock(&n->log_lock);
 		nvme_fatal(n, "no Keep Alive came within the time of feature 0Fh", 0);
-	} else if (n->feat.keep_alive) {
-		uvfio_timer_set(n->keep_alive, n->feat.keep_alive_end - now);
+		n->kept->feat.keep_alive = 0;
+	} else if (n->kept->feat.keep_alive) {
+		uvfio_timer_set(n->keep_alive, n->kept->feat.keep_alive_end - now);
 	}
 	pthread_mutex_unlock(&n->admin);
 }
@@ -99,21 +107,21 @@ static uint16_t set_keep_alive(struct nvme *n, uint32_t ms)
 		n->keep_alive = uvfio_timer_new(n->dev, keep_alive_expired, n);
 	if (ms && !n->keep_alive)
 		return NVME_INTERNAL_ERROR;
-	n->feat.keep_alive = (uint32_t)(rounded > UINT32_MAX ? rounded - unit : rounded);
+	n->kept->feat.keep_alive = (uint32_t)(rounded > UINT32_MAX ? rounded - unit : rounded);
 	keep_alive_start(n);
 	return NVME_OK;
 }
 
 int nvme_keep_alive_load(struct nvme *n, uint64_t left)
 {
-	uint64_t all = n->feat.keep_alive * 1000000ull;
+	uint64_t all = n->kept->feat.keep_alive * 1000000ull;
 
 	if (all && !n->keep_alive)
 		n->keep_alive = uvfio_timer_new(n->dev, keep_alive_expired, n);
 	if (all && !n->keep_alive)
 		return -ENOMEM;
 	left = left < all ? left : all;
-	n->feat.keep_alive_end = nvme_now_ns() + left;
+	n->kept->feat.keep_alive_end = nvme_now_ns() + left;
 	if (n->keep_alive)
 		uvfio_timer_set(n->keep_alive, all ? left : UINT64_MAX);
 	return 0;
@@ -124,19 +132,20 @@ int nvme_keep_alive_load(struct nvme *n, uint64_t left)
 void nvme_features_reset(struct nvme *n)
 {
 	pthread_mutex_lock(&n->admin);
-	n->feat.arbitration = n->feat.power = n->feat.coalesce = n->feat.atomicity = 0;
-	n->feat.async_event = 0;
-	atomic_store(&n->feat.write_cache, 1);
-	n->feat.over = OVER_DEFAULT;
-	n->feat.under = 0;
-	memset(n->feat.vector, 0, sizeof(n->feat.vector));
-	n->feat.timestamp = 0;
-	n->feat.timestamp_at = nvme_now_ns();
-	n->feat.timestamp_set = n->feat.timestamp_stood = false;
+	n->kept->feat.arbitration = n->kept->feat.power = n->kept->feat.coalesce =
+		n->kept->feat.atomicity = 0;
+	n->kept->feat.async_event = 0;
+	atomic_store(&n->kept->feat.write_cache, 1);
+	n->kept->feat.over = OVER_DEFAULT;
+	n->kept->feat.under = 0;
+	memset(n->kept->feat.vector, 0, sizeof(n->kept->feat.vector));
+	n->kept->feat.timestamp = 0;
+	n->kept->feat.timestamp_at = nvme_now_ns();
+	n->kept->feat.timestamp_set = n->kept->feat.timestamp_stood = false;
 	set_keep_alive(n, 0);
-	n->feat.retry_delays = 0;
+	n->kept->feat.retry_delays = 0;
 	for (unsigned i = 0; i < n->num_ns; i++)
-		n->ns[i].error_recovery = 0;
+		n->kept->feat.error_recovery[i] = 0;
 	pthread_mutex_unlock(&n->admin);
 }
 
@@ -152,7 +161,7 @@ static uint16_t *threshold(struct nvme *n, uint32_t cdw11, bool set)
 
 	if ((sensor && !(set && sensor == 15)) || which > 1)
 		return NULL;
-	return which ? &n->feat.under : &n->feat.over;
+	return which ? &n->kept->feat.under : &n->kept->feat.over;
 }
 
 /*
@@ -161,12 +170,13 @@ static uint16_t *threshold(struct nvme *n, uint32_t cdw11, bool set)
  */
 static uint64_t timestamp(const struct nvme *n, bool def)
 {
-	uint64_t ms = (nvme_now_ns() - n->feat.timestamp_at) / 1000000;
+	uint64_t ms = (nvme_now_ns() - n->kept->feat.timestamp_at) / 1000000;
 
 	if (def)
 		return 0;
-	return ((n->feat.timestamp + ms) & 0xffffffffffffull) |
-	       (uint64_t)n->feat.timestamp_stood << 48 | (uint64_t)n->feat.timestamp_set << 49;
+	return ((n->kept->feat.timestamp + ms) & 0xffffffffffffull) |
+	       (uint64_t)n->kept->feat.timestamp_stood << 48 |
+	       (uint64_t)n->kept->feat.timestamp_set << 49;
 }
 
 /*
@@ -177,13 +187,14 @@ static uint16_t error_recovery(struct nvme *n, const struct nvme_cmd *cmd, bool 
 			       uint32_t *result, uint16_t *location)
 {
 	struct nvme_ns *ns = nvme_find_ns(n, cmd->nsid ? cmd->nsid : 1);
+	const uint16_t *of = n->kept->feat.error_recovery;
 
 	for (unsigned i = 1; ns && !cmd->nsid && !def && i < n->num_ns; i++)
-		if (n->ns[i].error_recovery != ns->error_recovery)
+		if (of[i] != of[0])
 			ns = NULL;
 	if (!ns)
 		return fail(location, BYTE_NSID, NVME_INVALID_NAMESPACE);
-	*result = def ? 0 : ns->error_recovery;
+	*result = def ? 0 : of[ns->nsid - 1];
 	return NVME_OK;
 }
 
@@ -196,48 +207,48 @@ static uint16_t current(struct nvme *n, struct nvme_sq *sq, const struct nvme_cm
 
 	switch (cmd->cdw10 & 0xff) {
 	case NVME_FEAT_ARBITRATION:
-		*result = def ? 0 : n->feat.arbitration;
+		*result = def ? 0 : n->kept->feat.arbitration;
 		break;
 	case NVME_FEAT_POWER:
-		*result = def ? 0 : n->feat.power;
+		*result = def ? 0 : n->kept->feat.power;
 		break;
 	case NVME_FEAT_TEMPERATURE:
 		limit = threshold(n, cmd->cdw11, false);
 		if (!limit)
 			return fail(location, BYTE_CDW11 + 2, NVME_INVALID_FIELD);
-		*result = def ? (limit == &n->feat.over ? OVER_DEFAULT : 0) : *limit;
+		*result = def ? (limit == &n->kept->feat.over ? OVER_DEFAULT : 0) : *limit;
 		break;
 	case NVME_FEAT_ERROR_RECOVERY:
 		return error_recovery(n, cmd, def, result, location);
 	case NVME_FEAT_WRITE_CACHE:
-		*result = def ? 1 : atomic_load(&n->feat.write_cache);
+		*result = def ? 1 : atomic_load(&n->kept->feat.write_cache);
 		break;
 	case NVME_FEAT_QUEUES:
 		*result = queue_count(n);
 		break;
 	case NVME_FEAT_IRQ_COALESCE:
-		*result = def ? 0 : n->feat.coalesce;
+		*result = def ? 0 : n->kept->feat.coalesce;
 		break;
 	case NVME_FEAT_IRQ_VECTOR:
 		if ((cmd->cdw11 & 0xffff) >= n->vectors)
 			return fail(location, BYTE_CDW11, NVME_INVALID_FIELD);
 		*result = (cmd->cdw11 & 0xffff) |
-			  (def ? 0 : (uint32_t)n->feat.vector[cmd->cdw11 & 0xffff] << 16);
+			  (def ? 0 : (uint32_t)n->kept->feat.vector[cmd->cdw11 & 0xffff] << 16);
 		break;
 	case NVME_FEAT_ATOMICITY:
-		*result = def ? 0 : n->feat.atomicity;
+		*result = def ? 0 : n->kept->feat.atomicity;
 		break;
 	case NVME_FEAT_ASYNC_EVENT:
-		*result = def ? 0 : n->feat.async_event;
+		*result = def ? 0 : n->kept->feat.async_event;
 		break;
 	case NVME_FEAT_TIMESTAMP:
 		time = timestamp(n, def);
 		return nvme_data_in(n, sq, cmd, &time, sizeof(time), location);
 	case NVME_FEAT_KEEP_ALIVE:
-		*result = def ? 0 : n->feat.keep_alive;
+		*result = def ? 0 : n->kept->feat.keep_alive;
 		break;
 	case NVME_FEAT_HOST_BEHAVIOR:
-		behavior[0] = def ? 0 : n->feat.retry_delays;
+		behavior[0] = def ? 0 : n->kept->feat.retry_delays;
 		return nvme_data_in(n, sq, cmd, behavior, sizeof(behavior), location);
 	}
 	return NVME_OK;
@@ -270,7 +281,7 @@ uint16_t nvme_get_features(struct nvme *n, struct nvme_sq *sq, const struct nvme
 static bool have_queues(struct nvme *n)
 {
 	for (unsigned i = 1; i < NVME_QUEUES; i++)
-		if (atomic_load(&n->sq[i].size) || atomic_load(&n->cq[i].size) ||
+		if (atomic_load(&n->sq[i].kept->size) || atomic_load(&n->cq[i].kept->size) ||
 		    atomic_load(&n->sq[i].deleting))
 			return true;
 	return false;
@@ -286,7 +297,7 @@ static uint16_t set_error_recovery(struct nvme *n, const struct nvme_cmd *cmd, u
 		return fail(location, BYTE_CDW11 + 2, NVME_INVALID_FIELD);
 	for (unsigned i = 0; i < n->num_ns; i++)
 		if (!ns || ns == &n->ns[i])
-			n->ns[i].error_recovery = (uint16_t)cmd->cdw11;
+			n->kept->feat.error_recovery[i] = (uint16_t)cmd->cdw11;
 	return NVME_OK;
 }
 
@@ -301,9 +312,12 @@ static uint16_t set_queues(struct nvme *n, const struct nvme_cmd *cmd, uint32_t 
 	return NVME_OK;
 }
 
-/* With admin. */
-static uint16_t set(struct nvme *n, const struct nvme_cmd *cmd, const void *data, uint32_t *result,
-		    uint16_t *location)
+/*
+ * With admin. @again: the command was carried out, in a process that was killed then, and what it
+ * set off must not come twice.
+ */
+static uint16_t set(struct nvme *n, const struct nvme_cmd *cmd, const void *data, bool again,
+		    uint32_t *result, uint16_t *location)
 {
 	const uint8_t *behavior = data;
 	uint32_t value = cmd->cdw11;
@@ -311,49 +325,53 @@ static uint16_t set(struct nvme *n, const struct nvme_cmd *cmd, const void *data
 
 	switch (cmd->cdw10 & 0xff) {
 	case NVME_FEAT_ARBITRATION:
-		n->feat.arbitration = value & 0xffffff07;
+		n->kept->feat.arbitration = value & 0xffffff07;
 		break;
 	case NVME_FEAT_POWER:
 		if (value & 0x1f) /* NPSS 0: one state */
 			return fail(location, BYTE_CDW11, NVME_INVALID_FIELD);
-		n->feat.power = value & 0xe0;
+		n->kept->feat.power = value & 0xe0;
 		break;
 	case NVME_FEAT_TEMPERATURE:
 		limit = threshold(n, value, true);
 		if (!limit)
 			return fail(location, BYTE_CDW11 + 2, NVME_INVALID_FIELD);
 		*limit = (uint16_t)value;
-		nvme_check_temperature(n);
+		if (!again)
+			nvme_check_temperature(n);
 		break;
 	case NVME_FEAT_ERROR_RECOVERY:
 		return set_error_recovery(n, cmd, location);
 	case NVME_FEAT_WRITE_CACHE:
-		atomic_store(&n->feat.write_cache, value & 1);
+		atomic_store(&n->kept->feat.write_cache, value & 1);
 		break;
 	case NVME_FEAT_QUEUES:
 		return set_queues(n, cmd, result, location);
 	case NVME_FEAT_IRQ_COALESCE:
-		n->feat.coalesce = value & 0xffff;
+		n->kept->feat.coalesce = value & 0xffff;
 		break;
 	case NVME_FEAT_IRQ_VECTOR:
 		if ((value & 0xffff) >= n->vectors)
 			return fail(location, BYTE_CDW11, NVME_INVALID_FIELD);
-		n->feat.vector[value & 0xffff] = value >> 16 & 1;
+		n->kept->feat.vector[value & 0xffff] = value >> 16 & 1;
 		break;
 	case NVME_FEAT_ATOMICITY:
-		n->feat.atomicity = value & 1;
+		n->kept->feat.atomicity = value & 1;
 		break;
 	case NVME_FEAT_ASYNC_EVENT:
-		n->feat.async_event = value & 0xff; /* SMART warnings; OAES offers no notices */
-		n->hot = n->cold = false;	    /* what is wrong already is reported, too */
+		n->kept->feat.async_event =
+			value & 0xff; /* SMART warnings; OAES offers no notices */
+		if (again)
+			break;
+		n->kept->hot = n->kept->cold = false; /* what is wrong already is reported, too */
 		nvme_check_temperature(n);
 		break;
 	case NVME_FEAT_TIMESTAMP:
-		memcpy(&n->feat.timestamp, data, sizeof(n->feat.timestamp));
-		n->feat.timestamp &= 0xffffffffffffull;
-		n->feat.timestamp_at = nvme_now_ns();
-		n->feat.timestamp_set = true;
-		n->feat.timestamp_stood = false;
+		memcpy(&n->kept->feat.timestamp, data, sizeof(n->kept->feat.timestamp));
+		n->kept->feat.timestamp &= 0xffffffffffffull;
+		n->kept->feat.timestamp_at = nvme_now_ns();
+		n->kept->feat.timestamp_set = true;
+		n->kept->feat.timestamp_stood = false;
 		break;
 	case NVME_FEAT_KEEP_ALIVE:
 		return set_keep_alive(n, value);
@@ -361,7 +379,7 @@ static uint16_t set(struct nvme *n, const struct nvme_cmd *cmd, const void *data
 		/* 5.21.1.18: with ACRE a status may name a delay. CRDT1 to 3 are 0: none does. */
 		if (behavior[0] > 1)
 			return fail(location, BYTE_PRP1, NVME_INVALID_FIELD);
-		n->feat.retry_delays = behavior[0];
+		n->kept->feat.retry_delays = behavior[0];
 		break;
 	}
 	return NVME_OK;
@@ -372,6 +390,7 @@ uint16_t nvme_set_features(struct nvme *n, struct nvme_sq *sq, const struct nvme
 {
 	unsigned fid = cmd->cdw10 & 0xff;
 	int caps = capabilities(fid);
+	uint32_t by = nvme_slot_of(sq, sq->tag)->seq;
 	uint8_t data[512] = { 0 };
 	uint16_t status = NVME_OK;
 
@@ -388,9 +407,9 @@ uint16_t nvme_set_features(struct nvme *n, struct nvme_sq *sq, const struct nvme
 	if (status)
 		return status;
 	pthread_mutex_lock(&n->admin);
-	status = set(n, cmd, data, result, location);
+	status = set(n, cmd, data, n->kept->feature_by == by, result, location);
+	n->kept->feature_by = by;
 	pthread_mutex_unlock(&n->admin);
-	nvme_events_deliver(n);
 	/* The cache goes off: what is in it is on the medium before the driver may rely on that. */
 	if (!status && fid == NVME_FEAT_WRITE_CACHE && !(cmd->cdw11 & 1))
 		return nvme_io_flush_all(n, sq, cmd);

@@ -13,6 +13,9 @@
  * Queue structures are a fixed array and are never freed: a doorbell needs no look-up lock, a queue
  * that does not exist has size 0.
  *
+ * What a controller is lies in memory that outlives the process: kept.h has it, and the order of the
+ * stores that makes it right at every moment.
+ *
  * Locks, outermost first:
  *   life       CC, CSTS, reset, quiesce, threads that start and stop; a worker never takes it
  *   sq->lock   held by the thread that executes commands of the queue; the queue's set-up. The
@@ -34,23 +37,18 @@
 #include <sys/uio.h>
 
 #include "uvfio/model.h"
+#include "models/nvme/kept.h"
 #include "models/nvme/spec.h"
 
-#define NVME_MAX_QUEUES	 64u /* I/O queue pairs */
-#define NVME_QUEUES	 (NVME_MAX_QUEUES + 1u)
-#define NVME_MAX_ENTRIES 4096u
-#define NVME_PAGE_MIN	 4096u
-#define NVME_MPS_MAX	 4u /* 64 KiB */
-#define NVME_MDTS_MAX	 8u /* 1 MiB in pages of 4 KiB */
-#define NVME_MAX_SEGS	 ((1u << NVME_MDTS_MAX) + 1u)
-#define NVME_MAX_NS	 32u
-#define NVME_AER_MAX	 4u /* AERL 3 */
-#define NVME_ERROR_LOG	 64u
-#define NVME_WORKERS	 4u
-#define NVME_POOL	 8u
-#define NVME_RING	 256u
-#define NVME_FETCH	 16u	    /* commands read from a submission queue at once */
-#define NVME_CHUNK	 (1u << 20) /* step of commands that MDTS does not bound */
+#define NVME_PAGE_MIN 4096u
+#define NVME_MPS_MAX  4u /* 64 KiB */
+#define NVME_MDTS_MAX 8u /* 1 MiB in pages of 4 KiB */
+#define NVME_MAX_SEGS ((1u << NVME_MDTS_MAX) + 1u)
+#define NVME_WORKERS  4u
+#define NVME_POOL     8u
+#define NVME_RING     256u
+#define NVME_FETCH    16u	 /* commands read from a submission queue at once */
+#define NVME_CHUNK    (1u << 20) /* step of commands that MDTS does not bound */
 
 struct nvme;
 struct nvme_sq;
@@ -79,14 +77,13 @@ struct nvme_map {
 struct nvme_cache {
 	pthread_mutex_t lock;	  /* a leaf */
 	struct nvme_map dirty[2]; /* acknowledged and not known to be on the medium; without lock */
-	atomic_uint turn;	  /* which of them is added to */
 	atomic_uint failures;	  /* counts writes and syncs that lost blocks */
 	atomic_bool any_lost;
 	atomic_ullong end; /* blocks that the image had when it was looked at */
+	struct nvme_kept_cache *kept;
 	/* under lock */
 	struct nvme_map lost;
 	uint64_t num_lost; /* bits */
-	uint16_t status;   /* of commands that want them on the medium */
 	bool syncing;
 	struct nvme_fifo waiting; /* for the next sync */
 	struct nvme_fifo served;  /* by the sync that a request is making now */
@@ -109,7 +106,6 @@ struct nvme_ns {
 	atomic_ullong throttled_until; /* ns: writes sleep, so they go to io_uring */
 	atomic_bool punch, zero_range; /* what fallocate can do; assumed until refused */
 	uint8_t uuid[16];
-	uint16_t error_recovery; /* Feature 05h, under admin */
 	struct nvme_cache cache;
 };
 
@@ -139,6 +135,7 @@ struct nvme_req {
 	uint64_t off, len, done; /* bytes in the image */
 	void *bounce;
 	size_t bounce_size;
+	uint16_t tag; /* of its slot */
 	unsigned step;
 	unsigned begin;	 /* nvme_cache_begin(), of a command that writes */
 	uint16_t failed; /* Flush of all namespaces: the first status that is not success */
@@ -197,9 +194,10 @@ int nvme_ns_open(struct uvfio_dev *dev, struct nvme_ns *ns, uint32_t nsid, const
 		 unsigned blocksize, bool readonly, bool incoming);
 /*
  * Have the image for this controller alone, unless it has it already: 0; or -EBUSY, -EIO, with a
- * line in the log. And leave it to another one. Under life.
+ * line in the log. @other: another machine may have written it. And leave it to another controller.
+ * Under life.
  */
-int nvme_ns_take(struct nvme *n, struct nvme_ns *ns);
+int nvme_ns_take(struct nvme *n, struct nvme_ns *ns, bool other);
 void nvme_ns_release(struct nvme_ns *ns);
 void nvme_ns_close(struct uvfio_dev *dev, struct nvme_ns *ns);
 /*
@@ -217,7 +215,10 @@ void nvme_aio_prep(struct io_uring_sqe *sqe, struct nvme_aio *aio);
 void *nvme_bounce_get(struct nvme *n, size_t len, size_t *size);
 void nvme_bounce_put(struct nvme *n, void *p, size_t size);
 
-int nvme_cache_init(struct nvme_ns *ns);
+/* Return the size of what @ns keeps, beside struct nvme_kept_cache. */
+size_t nvme_cache_size(const struct nvme_ns *ns);
+/* Begin with memory of that size, which is zero. */
+void nvme_cache_init(struct nvme_ns *ns, struct nvme_kept_cache *kept, char *memory);
 void nvme_cache_free(struct nvme_ns *ns);
 /* Return a number that is to be taken before blocks are written, for the two below. */
 unsigned nvme_cache_begin(struct nvme_ns *ns);
@@ -248,8 +249,13 @@ void nvme_cache_sync_done(struct nvme_req *r, long res);
 /* Save which blocks are lost, and load it: 0, or what uvfio_load_error() returned. */
 void nvme_cache_save(struct nvme_ns *ns, struct uvfio_state *s);
 int nvme_cache_load(struct nvme_ns *ns, struct uvfio_state *s);
-/* Have everything on the medium, in this thread. No command is under way; what fails is lost. */
+/*
+ * Have everything on the medium that is not known to be there, in this thread. No command is under
+ * way; what fails is lost.
+ */
 void nvme_cache_flush(struct nvme *n, struct nvme_ns *ns);
+/* Go on from the maps as a killed process left them. */
+void nvme_cache_carry_on(struct nvme *n, struct nvme_ns *ns);
 /* Give up what was lost: the controller is reset. */
 void nvme_cache_reset(struct nvme *n, struct nvme_ns *ns);
 
@@ -326,32 +332,20 @@ void nvme_poll_stop(struct nvme *n);
 
 /* ---- queue.c: submission queues, requests ---- */
 
-/* Counted by the thread that holds sq->lock or completes; read by the SMART log. */
-struct nvme_counters {
-	atomic_ullong reads, writes; /* commands */
-	atomic_ullong bytes_read, bytes_written;
-};
-
 struct nvme_sq {
 	pthread_mutex_t lock;
-	atomic_uint size; /* entries; 0: the queue does not exist */
-	/* tail: what was taken from the doorbell last; under lock, but with doorbell buffers */
-	atomic_uint head, tail;
+	struct nvme_kept_sq *kept;
 	_Atomic uint32_t *doorbell; /* what the driver wrote last; in the polled page */
 	atomic_uint inflight;	    /* requests handed over and not complete */
 	struct nvme *n;
 	uint16_t id;
-	atomic_ushort cqid;   /* also read without the lock, just after it was let go */
 	atomic_bool deleting; /* Delete I/O SQ waits for inflight, under lock */
-	uint16_t delete_cid;
+	uint16_t delete_tag;
 	bool worker_turn;    /* the thread that runs it now may sleep; under lock */
-	uint64_t due;	     /* of the command being executed, for delay.c; under lock */
+	uint16_t tag;	     /* of the command being executed; under lock */
+	uint64_t due;	     /* of that command, for delay.c; under lock */
 	uint64_t delete_due; /* of the command that deletes the queue */
-	uint64_t base;
-	atomic_ullong shadow; /* doorbell buffers; 0: not configured */
-	uint64_t eventidx;
-	struct nvme_counters count[NVME_MAX_NS];
-	uint32_t looked_at; /* images that were measured since the last fetch; under lock */
+	uint32_t looked_at;  /* images that were measured since the last fetch; under lock */
 	struct nvme_seg segs[NVME_MAX_SEGS]; /* scratch of the command being executed */
 	/* the IOMMU maps by 4 KiB: one piece for each page touched */
 	struct iovec iov[NVME_MAX_SEGS];
@@ -359,19 +353,25 @@ struct nvme_sq {
 
 struct nvme_cq {
 	pthread_mutex_t lock;
-	atomic_uint size;
-	unsigned head, tail; /* head: what was taken from the doorbell last */
+	struct nvme_kept_cq *kept;
+	union nvme_slot *slots; /* NVME_SLOTS */
 	_Atomic uint32_t *doorbell;
 	unsigned reserved; /* commands that will complete here: their entries are kept free */
-	bool phase;
-	atomic_bool ien;
 	atomic_bool irq_due;
 	atomic_bool starved; /* a submission queue waits for a free entry */
-	uint16_t id, vector;
+	struct nvme *n;
+	uint16_t id;
 	atomic_uint users; /* submission queues */
-	uint64_t base;
-	uint64_t shadow, eventidx;
+	/* slots that are free: those below num_free in free[], and all from fresh on */
+	unsigned num_free, fresh;
+	uint16_t free[NVME_SLOTS];
 };
+
+/* Return where the next entry goes. With cq->lock. */
+static inline unsigned nvme_cq_tail(const struct nvme_cq *cq)
+{
+	return atomic_load_explicit(&cq->kept->pos, memory_order_relaxed) & (NVME_CQ_PHASE - 1);
+}
 
 #define NVME_DOORBELL_PAGE 0x1000u
 
@@ -388,6 +388,10 @@ void nvme_queues_clear(struct nvme *n);
  * worker's budget.
  */
 void nvme_sq_kick(struct nvme_sq *sq, bool worker);
+/* Note that a command was fetched, and move the head to @head. With sq->lock. */
+void nvme_sq_fetched(struct nvme_sq *sq, uint16_t tag, const struct nvme_cmd *cmd, unsigned head);
+/* Execute a command again that was fetched, or complete it if it was executed. */
+void nvme_sq_again(struct nvme_sq *sq, uint16_t tag);
 /* Run all queues that exist. */
 void nvme_kick_all(struct nvme *n);
 /* Wait until the threads that are running a queue have left it. */
@@ -409,18 +413,27 @@ void nvme_cq_setup(struct nvme_cq *cq, struct nvme *n, uint64_t base, unsigned s
 void nvme_cq_clear(struct nvme *n, struct nvme_cq *cq);
 /*
  * Keep up to @want entries free, until they are posted or given back, and return how many. 0: the
- * queue is full; its doorbell will start the submission queues again.
+ * queue is full; its doorbell will start the submission queues again. @tags (or NULL): gets a free
+ * slot for each.
  */
-unsigned nvme_cq_reserve(struct nvme *n, struct nvme_cq *cq, unsigned want);
-void nvme_cq_unreserve(struct nvme_cq *cq, unsigned count);
+unsigned nvme_cq_reserve(struct nvme *n, struct nvme_cq *cq, unsigned want, uint16_t *tags);
+/* Give entries back, and as many slots, which were not used. @tags NULL: no slots. */
+void nvme_cq_unreserve(struct nvme_cq *cq, unsigned count, const uint16_t *tags);
+/* Give back the slot of a command that will not complete. */
+void nvme_cq_forget(struct nvme_cq *cq, uint16_t tag);
 /* Return how many entries can be reserved. With cq->lock. */
 unsigned nvme_cq_room(const struct nvme_cq *cq);
-/* Post into a reserved entry; an error goes to the error log first. */
-void nvme_complete(struct nvme_sq *sq, const struct nvme_cmd *cmd, uint16_t status, uint32_t result,
+/* Post into a reserved entry; an error goes to the error log. */
+void nvme_complete(struct nvme_sq *sq, uint16_t tag, uint16_t status, uint32_t result,
 		   uint16_t location);
-/* The same without a command at hand. @due: not before; 0: at once, and the caller notifies. */
-void nvme_complete_plain(struct nvme_sq *sq, uint16_t cid, uint16_t status, uint32_t result,
+/*
+ * The same of a command of the admin queue that waited for something. @due: not before; 0: at once,
+ * and the caller notifies. No error is logged.
+ */
+void nvme_complete_later(struct nvme *n, uint16_t tag, uint16_t status, uint32_t result,
 			 uint64_t due);
+/* Post what a killed process was about to, if there is something. */
+void nvme_cq_finish(struct nvme *n, struct nvme_cq *cq);
 /* Send the interrupt of all that was posted since the last call. */
 void nvme_cq_notify(struct nvme *n, struct nvme_cq *cq);
 /*
@@ -442,6 +455,8 @@ void nvme_irq_again(struct nvme *n);
 
 /* Take a store to the doorbell page that came by a callback. */
 void nvme_doorbell(struct nvme *n, uint64_t offset, uint32_t value);
+/* Have in the page what came by a callback to a process that was killed. */
+void nvme_doorbells_carry_on(struct nvme *n);
 /* True if the queue's doorbell, or its buffer, says something new. Any thread. */
 bool nvme_sq_rung(struct nvme *n, struct nvme_sq *sq);
 /* Return the tail that the driver has told of last. With sq->lock. */
@@ -489,27 +504,36 @@ uint64_t nvme_delay_due(struct nvme *n, uint64_t now);
 /* Have @r complete when it is due. */
 void nvme_delay(struct nvme_req *r);
 /* Have a command complete when it is due, which was executed already. */
-void nvme_delay_command(struct nvme_sq *sq, const struct nvme_cmd *cmd, uint16_t status,
-			uint32_t result, uint16_t location, uint64_t due);
+void nvme_delay_command(struct nvme_sq *sq, uint16_t tag, uint16_t status, uint32_t result,
+			uint16_t location, uint64_t due);
 /* Complete everything at once from now on, until it is called with false. */
 void nvme_delay_hurry(struct nvme *n, bool hurry);
 
 /* ---- log.c: log pages, asynchronous events ---- */
 
-void nvme_log_error(struct nvme *n, uint16_t sqid, uint16_t cid, uint16_t status, uint16_t location,
-		    uint64_t lba, uint32_t nsid);
+/*
+ * Write an error where it will count next, and return its number. With log_lock, until
+ * nvme_log_count() has counted it.
+ */
+uint64_t nvme_log_error(struct nvme *n, const struct nvme_error_entry *e);
+/* Have @errors in the log, and @media_errors; not if there are so many already. */
+void nvme_log_count(struct nvme *n, uint64_t errors, uint64_t media_errors);
 /*
  * Tell the driver of an asynchronous event, now; or, for a caller with locks, when the next queue
  * is kicked.
  */
 void nvme_event(struct nvme *n, enum nvme_event ev);
 void nvme_event_later(struct nvme *n, enum nvme_event ev);
+/* Note that an event was told, which @result (of the completion) is. With admin. */
+void nvme_event_told(struct nvme *n, uint32_t result);
+/* Have the request in slot @tag wait for events, behind all others. With admin. */
+void nvme_async_event_add(struct nvme *n, uint16_t tag);
 /* Complete Asynchronous Event Requests that wait, as far as there are events. */
 void nvme_events_deliver(struct nvme *n);
 uint16_t nvme_get_log(struct nvme *n, struct nvme_sq *sq, const struct nvme_cmd *cmd,
 		      uint16_t *location);
-uint16_t nvme_async_event(struct nvme *n, const struct nvme_cmd *cmd);
-bool nvme_async_event_abort(struct nvme *n, uint16_t cid);
+uint16_t nvme_async_event(struct nvme *n, uint16_t tag);
+bool nvme_async_event_abort(struct nvme *n, uint16_t cid, uint32_t by);
 /*
  * Note that data was lost: SMART says so, and an event if the driver wants to hear of it. To be
  * called without locks.
@@ -575,19 +599,6 @@ uint16_t nvme_data_in(struct nvme *n, struct nvme_sq *sq, const struct nvme_cmd 
 
 /* ---- nvme.c: the controller ---- */
 
-struct nvme_features {
-	uint32_t arbitration, power, coalesce, atomicity, async_event;
-	_Atomic uint32_t write_cache; /* read without the lock */
-	uint16_t over, under;	      /* temperature thresholds, kelvin */
-	uint16_t vector[NVME_QUEUES];
-	uint64_t timestamp, timestamp_at; /* ms the host gave; ns of ours when it came */
-	bool timestamp_set;
-	bool timestamp_stood;	 /* it did not count while the controller migrated */
-	uint32_t keep_alive;	 /* ms; 0: off */
-	uint64_t keep_alive_end; /* ns: when the timer expires */
-	uint8_t retry_delays;	 /* Host Behavior Support, ACRE */
-};
-
 struct nvme {
 	struct uvfio_dev *dev;
 	/* options */
@@ -597,14 +608,11 @@ struct nvme {
 	unsigned num_ns;
 	struct nvme_ns ns[NVME_MAX_NS];
 
+	struct nvme_kept *kept;
+	union nvme_slot *slots; /* behind that, of each completion queue that there can be */
+
 	pthread_mutex_t life;
-	/*
-	 * registers; written under life, but for what the driver writes when it likes; read by
-	 * anyone
-	 */
 	uint64_t cap;
-	_Atomic uint32_t cc, csts, intms, aqa;
-	_Atomic uint64_t asq, acq;
 	unsigned page_shift; /* of CC.MPS; valid while ready */
 
 	_Atomic uint32_t *doorbells; /* the polled page: NVME_DOORBELL_PAGE bytes */
@@ -617,15 +625,12 @@ struct nvme {
 	atomic_uint pin_queues;			  /* I/O completion queues with interrupts on */
 	atomic_ullong live[2];			  /* submission queues that exist, a bit each */
 
-	atomic_bool open;     /* commands may be fetched */
-	atomic_bool discard;  /* completions go nowhere: the controller is being reset */
-	atomic_bool paused;   /* quiesced: the next register write goes on */
-	atomic_bool stopped;  /* for a migration: whatever is written has to wait */
-	bool moved;	      /* the state was loaded; under life, as the next */
-	bool shutdown_due;    /* for CC.SHN, when it is not stopped any more */
-	atomic_ullong shadow; /* doorbell buffers; written under the admin queue's lock */
-	uint64_t eventidx;
-	uint32_t admin_start; /* the admin queue's tail when they were configured */
+	atomic_bool open;    /* commands may be fetched */
+	atomic_bool discard; /* completions go nowhere: the controller is being reset */
+	atomic_bool paused;  /* quiesced: the next register write goes on */
+	atomic_bool stopped; /* for a migration: whatever is written has to wait */
+	bool moved;	     /* the state is another controller's; under life, as the next */
+	bool shutdown_due;   /* for CC.SHN, when it is not stopped any more */
 	atomic_uint inflight;
 	atomic_bool draining;
 	pthread_mutex_t drain_lock;
@@ -637,21 +642,13 @@ struct nvme {
 	uint64_t pending[2];
 
 	pthread_mutex_t admin;
-	struct nvme_features feat;
 	struct uvfio_timer *keep_alive; /* NULL until there is a time to keep */
-	uint16_t aer[NVME_AER_MAX];	/* command identifiers */
+	uint16_t aer[NVME_AER_MAX];	/* tags of Asynchronous Event Requests, the oldest last */
 	unsigned num_aer;
-	atomic_ullong new_events; /* bit type * 8 + info; not under admin */
-	uint64_t events;	  /* pending */
-	uint8_t events_masked;	  /* types reported and not yet cleared by Get Log Page */
-	bool hot, cold;		  /* temperature beyond its threshold */
+	atomic_bool events_due; /* some may be told now that could not before */
 
 	pthread_mutex_t log_lock; /* guards the error log */
-	struct nvme_error_entry errors[NVME_ERROR_LOG];
-	uint64_t error_count;
-	atomic_uint warned; /* invalid doorbells that were logged */
-	atomic_ullong media_errors;
-	uint64_t started_ns;
+	atomic_uint warned;	  /* invalid doorbells that were logged */
 
 	struct nvme_delay delay;
 
@@ -673,8 +670,29 @@ void nvme_fatal(struct nvme *n, const char *why, uint64_t address);
 uint64_t nvme_now_ns(void);
 /* Make all what it is after a controller reset; nothing runs. Under life. */
 void nvme_clear(struct nvme *n);
-/* Have the images for this controller alone: 0 or -errno, with a line in the log. Under life. */
-int nvme_take_images(struct nvme *n);
+/*
+ * Have the images for this controller alone: 0 or -errno, with a line in the log. @other: another
+ * machine may have written them. Under life.
+ */
+int nvme_take_images(struct nvme *n, bool other);
+/* Do what a write of CC asks for, which was @old; reset the function. Under life. */
+void nvme_change_cc(struct nvme *n, uint32_t old, uint32_t cc);
+void nvme_reset_registers(struct nvme *n);
+
+/* ---- kept.c: memory that outlives the process ---- */
+
+/* Have it, for a controller whose images are open: 0 or -ENOMEM, with a message. In create. */
+int nvme_kept_init(struct nvme *n);
+/*
+ * Check what was loaded, or what a killed process left, and make the rest of the controller from
+ * it: 0 or -errno, with the reason in @why. Stopped; under life.
+ */
+#define NVME_WHY 160
+int nvme_take_up(struct nvme *n, char why[NVME_WHY]);
+/* Do again what a killed process had not done. Workers run, nothing is fetched. Under life. */
+void nvme_do_again(struct nvme *n);
+/* As in struct uvfio_model. */
+int nvme_carry_on(struct uvfio_dev *dev);
 
 /* ---- migrate.c ---- */
 
@@ -693,12 +711,18 @@ static inline void nvme_barrier(void)
 }
 
 /*
- * Return where @sq completes. Not sq->n->cq[sq->cqid]: gcc 12 reads an atomic that is a subscript
+ * Return where @sq completes. Not sq->n->cq[sq->kept->cqid]: gcc 12 reads an atomic that is a subscript
  * as if it were not atomic.
  */
 static inline struct nvme_cq *nvme_cq_of(struct nvme_sq *sq)
 {
-	return &sq->n->cq[atomic_load_explicit(&sq->cqid, memory_order_relaxed)];
+	return &sq->n->cq[atomic_load_explicit(&sq->kept->cqid, memory_order_relaxed)];
+}
+
+/* Return the slot of a command of @sq. */
+static inline union nvme_slot *nvme_slot_of(struct nvme_sq *sq, uint16_t tag)
+{
+	return &nvme_cq_of(sq)->slots[tag];
 }
 
 static inline struct nvme_ns *nvme_find_ns(struct nvme *n, uint32_t nsid)

@@ -66,27 +66,13 @@ uint64_t nvme_io_cost(struct nvme *n, const struct nvme_cmd *cmd, bool worker)
 	return cmd_blocks(cmd) << ns->shift;
 }
 
-static void count_io(struct nvme_sq *sq, const struct nvme_ns *ns, uint8_t opc, uint64_t bytes)
-{
-	struct nvme_counters *c = &sq->count[ns->nsid - 1];
-
-	/* figure 195: Compare counts as a read, in commands and in data units */
-	if (opc == NVME_IO_READ || opc == NVME_IO_COMPARE) {
-		atomic_fetch_add_explicit(&c->reads, 1, memory_order_relaxed);
-		atomic_fetch_add_explicit(&c->bytes_read, bytes, memory_order_relaxed);
-	} else if (opc == NVME_IO_WRITE) {
-		atomic_fetch_add_explicit(&c->writes, 1, memory_order_relaxed);
-		atomic_fetch_add_explicit(&c->bytes_written, bytes, memory_order_relaxed);
-	}
-}
-
 static bool is_fua(struct nvme *n, const struct nvme_cmd *cmd)
 {
 	if (cmd->opc != NVME_IO_DATASET && cmd->cdw12 & NVME_RW_FUA)
 		return true;
 	/* 5.21.1.6: without a volatile cache a write is on the medium when it completes */
 	return writes(cmd->opc) &&
-	       !(atomic_load_explicit(&n->feat.write_cache, memory_order_relaxed) & 1);
+	       !(atomic_load_explicit(&n->kept->feat.write_cache, memory_order_relaxed) & 1);
 }
 
 /* ---- a request of its own ---- */
@@ -103,6 +89,7 @@ static uint16_t hand_over(struct nvme *n, struct nvme_sq *sq, struct nvme_ns *ns
 	r->worker = nvme_worker_of(n, sq->id);
 	r->ns = ns;
 	r->cmd = *cmd;
+	r->tag = sq->tag;
 	r->location = 0xffff;
 	r->due = sq->due;
 	r->num_segs = num_segs;
@@ -173,11 +160,6 @@ out:
 	return err;
 }
 
-static void count_media_error(struct nvme *n)
-{
-	atomic_fetch_add(&n->media_errors, 1);
-}
-
 /*
  * Blocks can be read if they are not lost, and written if they lie before @end of the image: else
  * it would grow, with zeroes between what it has and what is written.
@@ -212,10 +194,8 @@ static uint16_t read_write(struct nvme *n, struct nvme_sq *sq, struct nvme_ns *n
 	if (status)
 		return status;
 	status = check_medium(ns, cmd, write ? image_end(n, sq, ns) : 0);
-	if (status) {
-		count_media_error(n);
+	if (status)
 		return status;
-	}
 	if (cmd->opc != NVME_IO_COMPARE && !is_fua(n, cmd)) {
 		if (write && sq->worker_turn && write_sleeps(ns))
 			r = write_here(n, sq, ns, cmd_slba(cmd) << ns->shift, len, num_segs);
@@ -224,7 +204,6 @@ static uint16_t read_write(struct nvme *n, struct nvme_sq *sq, struct nvme_ns *n
 		if (!r) {
 			if (write)
 				nvme_cache_wrote(ns, begin, cmd_slba(cmd), cmd_blocks(cmd));
-			count_io(sq, ns, cmd->opc, len);
 			return NVME_OK;
 		}
 		if (r == -EFAULT)
@@ -322,16 +301,11 @@ uint16_t nvme_io_cmd(struct nvme *n, struct nvme_sq *sq, const struct nvme_cmd *
 
 static bool finish(struct nvme_req *r, uint16_t status)
 {
-	if (r->shutdown) {
+	if (r->shutdown)
 		nvme_shutdown_done(r->n, status == NVME_OK);
-	} else if (!status) {
-		count_io(r->sq, r->ns, r->cmd.opc, r->len);
-	} else if ((status & 0x700) == 0x200 && (status & 0x7ff) != NVME_COMPARE_FAILURE) {
-		count_media_error(r->n);
-	}
 	/* Set Features that did not get the cache empty has not turned it off. */
 	if (status && r->sq && !r->sq->id)
-		atomic_store(&r->n->feat.write_cache, 1);
+		atomic_store(&r->n->kept->feat.write_cache, 1);
 	nvme_req_done(r, status);
 	return false;
 }

@@ -13,30 +13,32 @@
 
 /* ---- error log: 5.14.1.1 ---- */
 
-void nvme_log_error(struct nvme *n, uint16_t sqid, uint16_t cid, uint16_t status, uint16_t location,
-		    uint64_t lba, uint32_t nsid)
+uint64_t nvme_log_error(struct nvme *n, const struct nvme_error_entry *e)
 {
-	struct nvme_error_entry *e;
+	uint64_t number = atomic_load(&n->kept->error_count) + 1;
+	struct nvme_error_entry *at = &n->kept->errors[(number - 1) % (2 * NVME_ERROR_LOG)];
 
-	pthread_mutex_lock(&n->log_lock);
-	e = &n->errors[n->error_count % NVME_ERROR_LOG];
-	*e = (struct nvme_error_entry){
-		.error_count = ++n->error_count,
-		.sqid = sqid,
-		.cid = cid,
-		.status = (uint16_t)(status << 1), /* as in the completion, without the phase */
-		.location = location,
-		.lba = lba,
-		.nsid = nsid,
-	};
-	pthread_mutex_unlock(&n->log_lock);
+	*at = *e;
+	at->error_count = number;
+	return number;
+}
+
+void nvme_log_count(struct nvme *n, uint64_t errors, uint64_t media_errors)
+{
+	if (errors <= atomic_load(&n->kept->error_count))
+		return;
+	atomic_store(&n->kept->media_errors, media_errors);
+	atomic_store_explicit(&n->kept->error_count, errors, memory_order_release);
 }
 
 static void error_page(struct nvme *n, struct nvme_error_entry *page)
 {
+	uint64_t count;
+
 	pthread_mutex_lock(&n->log_lock);
-	for (uint64_t i = 0; i < NVME_ERROR_LOG && i < n->error_count; i++) /* the newest first */
-		page[i] = n->errors[(n->error_count - 1 - i) % NVME_ERROR_LOG];
+	count = atomic_load(&n->kept->error_count);
+	for (uint64_t i = 0; i < NVME_ERROR_LOG && i < count; i++) /* the newest first */
+		page[i] = n->kept->errors[(count - 1 - i) % (2 * NVME_ERROR_LOG)];
 	pthread_mutex_unlock(&n->log_lock);
 }
 
@@ -48,25 +50,37 @@ static uint64_t event_due(struct nvme *n)
 	return n->delay.max ? nvme_delay_due(n, nvme_now_ns()) : 0;
 }
 
-/* Complete one request with one event: type 2:0, information 15:8, page 23:16. With admin. */
+/* The completion of an event: type 2:0, information 15:8, page 23:16. */
+void nvme_event_told(struct nvme *n, uint32_t result)
+{
+	unsigned type = result & 7, info = result >> 8 & 7;
+
+	n->kept->events &= ~(1ull << (type * 8 + info));
+	n->kept->events_masked |= (uint8_t)(1u << type); /* until the log page is read */
+}
+
+/* Complete one request with one event. With admin. */
 static bool deliver_one(struct nvme *n)
 {
 	static const uint8_t page[] = { NVME_LOG_ERROR, NVME_LOG_SMART };
+	uint64_t events = atomic_load(&n->kept->new_events);
+	uint32_t result;
 
-	n->events |= atomic_exchange(&n->new_events, 0);
+	atomic_store(&n->events_due, false);
+	n->kept->events |= events;
+	atomic_fetch_and(&n->kept->new_events, ~events);
 	if (atomic_load(&n->stopped))
 		return false; /* resume comes back */
 	for (unsigned bit = 0; n->num_aer && bit < 16; bit++) {
 		unsigned type = bit / 8, info = bit % 8;
 
-		if (!(n->events >> bit & 1) || n->events_masked >> type & 1)
+		if (!(n->kept->events >> bit & 1) || n->kept->events_masked >> type & 1)
 			continue;
-		if (!nvme_cq_reserve(n, &n->cq[0], 1))
+		if (!nvme_cq_reserve(n, &n->cq[0], 1, NULL))
 			return false; /* the doorbell comes back */
-		n->events &= ~(1ull << bit);
-		n->events_masked |= (uint8_t)(1u << type); /* until the log page is read */
-		nvme_complete_plain(&n->sq[0], n->aer[--n->num_aer], NVME_OK,
-				    (uint32_t)page[type] << 16 | info << 8 | type, event_due(n));
+		result = (uint32_t)page[type] << 16 | info << 8 | type;
+		nvme_complete_later(n, n->aer[--n->num_aer], NVME_OK, result, event_due(n));
+		nvme_event_told(n, result); /* one that is due later was not told of yet */
 		return true;
 	}
 	return false;
@@ -86,7 +100,7 @@ void nvme_events_deliver(struct nvme *n)
 
 void nvme_event_later(struct nvme *n, enum nvme_event ev)
 {
-	atomic_fetch_or(&n->new_events, 1ull << ((ev >> 8) * 8 + (ev & 0xff)));
+	atomic_fetch_or(&n->kept->new_events, 1ull << ((ev >> 8) * 8 + (ev & 0xff)));
 }
 
 void nvme_event(struct nvme *n, enum nvme_event ev)
@@ -95,7 +109,14 @@ void nvme_event(struct nvme *n, enum nvme_event ev)
 	nvme_events_deliver(n);
 }
 
-uint16_t nvme_async_event(struct nvme *n, const struct nvme_cmd *cmd)
+void nvme_async_event_add(struct nvme *n, uint16_t tag)
+{
+	memmove(n->aer + 1, n->aer, n->num_aer * sizeof(n->aer[0]));
+	n->aer[0] = tag; /* taken from the other end: the oldest first */
+	n->num_aer++;
+}
+
+uint16_t nvme_async_event(struct nvme *n, uint16_t tag)
 {
 	uint16_t status = NVME_PENDING;
 
@@ -103,30 +124,37 @@ uint16_t nvme_async_event(struct nvme *n, const struct nvme_cmd *cmd)
 	if (n->num_aer == NVME_AER_MAX) {
 		status = NVME_AER_LIMIT | NVME_DNR;
 	} else {
-		nvme_cq_unreserve(&n->cq[0], 1); /* its place is for others while it waits */
-		memmove(n->aer + 1, n->aer, n->num_aer * sizeof(n->aer[0]));
-		n->aer[0] = cmd->cid; /* taken from the other end: the oldest first */
-		n->num_aer++;
+		/* its place is for others while it waits, but not its slot */
+		nvme_cq_unreserve(&n->cq[0], 1, NULL);
+		nvme_async_event_add(n, tag);
 	}
 	pthread_mutex_unlock(&n->admin);
 	nvme_events_deliver(n);
 	return status;
 }
 
-/* Complete a waiting request with Command Abort Requested (5.1). False: none has @cid. */
-bool nvme_async_event_abort(struct nvme *n, uint16_t cid)
+/*
+ * Complete a waiting request with Command Abort Requested (5.1). False: none has @cid, and command
+ * @by has not done it already, in a process that was killed then.
+ */
+bool nvme_async_event_abort(struct nvme *n, uint16_t cid, uint32_t by)
 {
 	bool found = false;
+	uint16_t tag;
 
 	pthread_mutex_lock(&n->admin);
 	for (unsigned i = 0; i < n->num_aer && !found; i++) {
-		if (n->aer[i] != cid || !nvme_cq_reserve(n, &n->cq[0], 1))
+		tag = n->aer[i];
+		if (nvme_slot_of(&n->sq[0], tag)->cmd.cid != cid ||
+		    !nvme_cq_reserve(n, &n->cq[0], 1, NULL))
 			continue;
 		n->num_aer--;
 		memmove(n->aer + i, n->aer + i + 1, (n->num_aer - i) * sizeof(n->aer[0]));
-		nvme_complete_plain(&n->sq[0], cid, NVME_ABORT_REQUESTED, 0, event_due(n));
+		n->kept->abort_by = by;
+		nvme_complete_later(n, tag, NVME_ABORT_REQUESTED, 0, event_due(n));
 		found = true;
 	}
+	found |= n->kept->abort_by == by;
 	pthread_mutex_unlock(&n->admin);
 	return found;
 }
@@ -134,20 +162,21 @@ bool nvme_async_event_abort(struct nvme *n, uint16_t cid)
 /* 5.14.1.2, 5.21.1.4: there is an event for each crossing that the driver wants to hear of. */
 void nvme_check_temperature(struct nvme *n)
 {
-	bool hot = NVME_TEMPERATURE >= n->feat.over, cold = NVME_TEMPERATURE <= n->feat.under;
+	bool hot = NVME_TEMPERATURE >= n->kept->feat.over,
+	     cold = NVME_TEMPERATURE <= n->kept->feat.under;
 
-	if (((hot && !n->hot) || (cold && !n->cold)) &&
-	    n->feat.async_event & NVME_SMART_TEMPERATURE)
+	if (((hot && !n->kept->hot) || (cold && !n->kept->cold)) &&
+	    n->kept->feat.async_event & NVME_SMART_TEMPERATURE)
 		nvme_event_later(n, NVME_EV_SMART_TEMPERATURE);
-	n->hot = hot;
-	n->cold = cold;
+	n->kept->hot = hot;
+	n->kept->cold = cold;
 }
 
 /* Figure 195, critical warning bit 2. */
 void nvme_warn_reliability(struct nvme *n)
 {
 	pthread_mutex_lock(&n->admin);
-	if (n->feat.async_event & NVME_SMART_RELIABILITY)
+	if (n->kept->feat.async_event & NVME_SMART_RELIABILITY)
 		nvme_event_later(n, NVME_EV_SMART_RELIABILITY);
 	pthread_mutex_unlock(&n->admin);
 	nvme_events_deliver(n);
@@ -156,11 +185,12 @@ void nvme_warn_reliability(struct nvme *n)
 void nvme_log_reset(struct nvme *n)
 {
 	pthread_mutex_lock(&n->admin);
-	n->num_aer = 0;
-	n->events = 0;
-	n->events_masked = 0;
-	atomic_store(&n->new_events, 0);
-	n->hot = n->cold = false;
+	while (n->num_aer)
+		nvme_cq_forget(&n->cq[0], n->aer[--n->num_aer]);
+	n->kept->events = 0;
+	n->kept->events_masked = 0;
+	atomic_store(&n->kept->new_events, 0);
+	n->kept->hot = n->kept->cold = false;
 	pthread_mutex_unlock(&n->admin);
 }
 
@@ -186,12 +216,12 @@ static void smart_page(struct nvme *n, const struct nvme_ns *only, struct nvme_s
 		if (only && ns != only)
 			continue;
 		for (unsigned q = 0; q < NVME_QUEUES; q++) {
-			struct nvme_counters *c = &n->sq[q].count[i];
+			struct nvme_counters *c = &n->cq[q].kept->count[i];
 
-			s->host_reads[0] += atomic_load(&c->reads);
-			s->host_writes[0] += atomic_load(&c->writes);
-			read += atomic_load(&c->bytes_read);
-			written += atomic_load(&c->bytes_written);
+			s->host_reads[0] += atomic_load(&c->commands[0]);
+			s->host_writes[0] += atomic_load(&c->commands[1]);
+			read += atomic_load(&c->bytes[0]);
+			written += atomic_load(&c->bytes[1]);
 		}
 		if (nvme_cache_any_lost(ns))
 			s->critical_warning |= NVME_SMART_RELIABILITY;
@@ -202,13 +232,11 @@ static void smart_page(struct nvme *n, const struct nvme_ns *only, struct nvme_s
 	s->spare = 100;
 	s->spare_threshold = 10;
 	s->power_cycles[0] = 1;
-	s->power_hours[0] = (nvme_now_ns() - n->started_ns) / 3600000000000ull;
-	s->media_errors[0] = atomic_load(&n->media_errors);
-	pthread_mutex_lock(&n->log_lock);
-	s->error_entries[0] = n->error_count;
-	pthread_mutex_unlock(&n->log_lock);
+	s->power_hours[0] = (nvme_now_ns() - n->kept->started_ns) / 3600000000000ull;
+	s->media_errors[0] = atomic_load(&n->kept->media_errors);
+	s->error_entries[0] = atomic_load(&n->kept->error_count);
 	pthread_mutex_lock(&n->admin);
-	if (n->hot || n->cold)
+	if (n->kept->hot || n->kept->cold)
 		s->critical_warning |= NVME_SMART_TEMPERATURE;
 	pthread_mutex_unlock(&n->admin);
 }
@@ -235,9 +263,10 @@ static void commands_page(uint32_t *page)
 static void unmask_events(struct nvme *n, unsigned type)
 {
 	pthread_mutex_lock(&n->admin);
-	n->events_masked &= (uint8_t) ~(1u << type);
+	n->kept->events_masked &= (uint8_t) ~(1u << type);
 	pthread_mutex_unlock(&n->admin);
-	nvme_events_deliver(n);
+	/* after the command: done again it must not let more of them go */
+	atomic_store(&n->events_due, true);
 }
 
 uint16_t nvme_get_log(struct nvme *n, struct nvme_sq *sq, const struct nvme_cmd *cmd,

@@ -74,67 +74,34 @@ static void same_contents(struct nvme *n, struct uvfio_state *s)
 
 static void save_registers(struct nvme *n, struct uvfio_state *s)
 {
-	uvfio_put32(s, atomic_load(&n->cc));
-	uvfio_put32(s, atomic_load(&n->csts));
-	uvfio_put32(s, atomic_load(&n->intms));
-	uvfio_put32(s, atomic_load(&n->aqa));
-	uvfio_put64(s, atomic_load(&n->asq));
-	uvfio_put64(s, atomic_load(&n->acq));
-	uvfio_put64(s, atomic_load(&n->shadow));
-	uvfio_put64(s, n->eventidx);
-	uvfio_put32(s, n->admin_start);
-	uvfio_put8(s, atomic_load(&n->sq[0].shadow) != 0);
+	uvfio_put32(s, atomic_load(&n->kept->cc));
+	uvfio_put32(s, atomic_load(&n->kept->csts));
+	uvfio_put32(s, atomic_load(&n->kept->intms));
+	uvfio_put32(s, atomic_load(&n->kept->aqa));
+	uvfio_put64(s, atomic_load(&n->kept->asq));
+	uvfio_put64(s, atomic_load(&n->kept->acq));
+	uvfio_put64(s, atomic_load(&n->kept->shadow));
+	uvfio_put64(s, n->kept->eventidx);
+	uvfio_put32(s, n->kept->admin_start);
+	uvfio_put8(s, atomic_load(&n->sq[0].kept->shadow) != 0);
 	uvfio_put32(s, atomic_load(&n->warned));
 }
 
-/* True if the two registers could be so: 3.1.5, 3.1.6. */
-static bool registers_fit(uint32_t cc, uint32_t csts)
+static void load_registers(struct nvme *n, struct uvfio_state *s, bool *admin_shadow)
 {
-	bool enabled = cc & NVME_CC_EN, ready = csts & NVME_CSTS_RDY, fatal = csts & NVME_CSTS_CFS;
+	struct nvme_kept *k = n->kept;
 
-	if (cc & ~NVME_CC_WRITABLE ||
-	    csts & ~(NVME_CSTS_RDY | NVME_CSTS_CFS | NVME_CSTS_SHST_MASK) ||
-	    (csts & NVME_CSTS_SHST_MASK) == NVME_CSTS_SHST_MASK)
-		return false;
-	if (enabled != (ready || fatal))
-		return false;
-	return !ready || (NVME_CC_MPS(cc) <= NVME_MPS_MAX && !NVME_CC_CSS(cc));
-}
-
-static int load_registers(struct nvme *n, struct uvfio_state *s, bool *admin_shadow)
-{
-	uint32_t cc = uvfio_get32(s), csts = uvfio_get32(s), intms = uvfio_get32(s);
-	uint32_t aqa = uvfio_get32(s), admin_start;
-	uint64_t asq = uvfio_get64(s), acq = uvfio_get64(s), shadow = uvfio_get64(s);
-	uint64_t eventidx = uvfio_get64(s), mask;
-
-	admin_start = uvfio_get32(s);
+	atomic_store(&k->cc, uvfio_get32(s));
+	atomic_store(&k->csts, uvfio_get32(s));
+	atomic_store(&k->intms, uvfio_get32(s));
+	atomic_store(&k->aqa, uvfio_get32(s));
+	atomic_store(&k->asq, uvfio_get64(s));
+	atomic_store(&k->acq, uvfio_get64(s));
+	atomic_store(&k->shadow, uvfio_get64(s));
+	k->eventidx = uvfio_get64(s);
+	k->admin_start = uvfio_get32(s);
 	*admin_shadow = uvfio_get8(s);
-	if (!registers_fit(cc, csts))
-		return uvfio_load_error(s, "CC %xh with CSTS %xh", cc, csts);
-	mask = (4096ull << NVME_CC_MPS(cc)) - 1;
-	if (aqa & ~0x0fff0fffu || asq & 0xfff || acq & 0xfff)
-		return uvfio_load_error(s, "AQA %xh, ASQ %llxh, ACQ %llxh", aqa,
-					(unsigned long long)asq, (unsigned long long)acq);
-	if ((shadow || eventidx) && (!(csts & NVME_CSTS_RDY) || shadow & mask || eventidx & mask))
-		return uvfio_load_error(s, "doorbell buffers at %llxh and %llxh",
-					(unsigned long long)shadow, (unsigned long long)eventidx);
-	if (*admin_shadow && !shadow)
-		return uvfio_load_error(s, "doorbell buffers of the admin queue alone");
-	atomic_store(&n->cc, cc);
-	atomic_store(&n->csts, csts);
-	atomic_store(&n->intms, intms);
-	atomic_store(&n->aqa, aqa);
-	atomic_store(&n->asq, asq);
-	atomic_store(&n->acq, acq);
-	n->page_shift = csts & NVME_CSTS_RDY ? 12 + NVME_CC_MPS(cc) : 12;
-	atomic_store(&n->shadow, shadow);
-	n->eventidx = eventidx;
-	n->admin_start = admin_start;
-	n->shutdown_due = (csts & NVME_CSTS_SHST_MASK) == NVME_CSTS_SHST_BUSY;
-	n->shutdowns = n->shutdown_due;
 	atomic_store(&n->warned, uvfio_get32(s));
-	return 0;
 }
 
 /* ---- queues ---- */
@@ -142,14 +109,14 @@ static int load_registers(struct nvme *n, struct uvfio_state *s, bool *admin_sha
 static void save_cq(struct nvme_cq *cq, struct uvfio_state *s)
 {
 	pthread_mutex_lock(&cq->lock);
-	uvfio_put16(s, (uint16_t)atomic_load(&cq->size));
-	if (atomic_load(&cq->size)) {
-		uvfio_put64(s, cq->base);
-		uvfio_put16(s, (uint16_t)cq->head);
-		uvfio_put16(s, (uint16_t)cq->tail);
-		uvfio_put16(s, cq->vector);
-		uvfio_put8(s, cq->phase);
-		uvfio_put8(s, cq->ien);
+	uvfio_put16(s, (uint16_t)atomic_load(&cq->kept->size));
+	if (atomic_load(&cq->kept->size)) {
+		uvfio_put64(s, cq->kept->base);
+		uvfio_put16(s, (uint16_t)cq->kept->head);
+		uvfio_put16(s, (uint16_t)nvme_cq_tail(cq));
+		uvfio_put16(s, cq->kept->vector);
+		uvfio_put8(s, atomic_load(&cq->kept->pos) / NVME_CQ_PHASE);
+		uvfio_put8(s, cq->kept->ien);
 	}
 	pthread_mutex_unlock(&cq->lock);
 }
@@ -157,12 +124,12 @@ static void save_cq(struct nvme_cq *cq, struct uvfio_state *s)
 static void save_sq(struct nvme_sq *sq, struct uvfio_state *s)
 {
 	pthread_mutex_lock(&sq->lock);
-	uvfio_put16(s, (uint16_t)atomic_load(&sq->size));
-	if (atomic_load(&sq->size)) {
-		uvfio_put64(s, sq->base);
-		uvfio_put16(s, (uint16_t)atomic_load(&sq->head));
-		uvfio_put16(s, (uint16_t)atomic_load(&sq->tail));
-		uvfio_put16(s, atomic_load(&sq->cqid));
+	uvfio_put16(s, (uint16_t)atomic_load(&sq->kept->size));
+	if (atomic_load(&sq->kept->size)) {
+		uvfio_put64(s, sq->kept->base);
+		uvfio_put16(s, (uint16_t)atomic_load(&sq->kept->head));
+		uvfio_put16(s, (uint16_t)atomic_load(&sq->kept->tail));
+		uvfio_put16(s, atomic_load(&sq->kept->cqid));
 	}
 	pthread_mutex_unlock(&sq->lock);
 }
@@ -175,99 +142,58 @@ static void save_queues(struct nvme *n, struct uvfio_state *s)
 		save_sq(&n->sq[i], s);
 }
 
-/* True if a queue of @size entries can be at @base. */
-static bool queue_fits(const struct nvme *n, unsigned size, uint64_t base)
+static void load_cq(struct nvme *n, struct nvme_cq *cq, struct uvfio_state *s, bool shadow)
 {
-	return atomic_load(&n->csts) & NVME_CSTS_RDY && size >= 2 && size <= NVME_MAX_ENTRIES &&
-	       !(base & ((1ull << n->page_shift) - 1));
-}
-
-static int load_cq(struct nvme *n, struct nvme_cq *cq, struct uvfio_state *s, bool shadow)
-{
-	unsigned size = uvfio_get16(s), head, tail, vector;
-	uint64_t base;
-	bool phase, ien;
+	struct nvme_kept_cq *k = cq->kept;
+	uint32_t size = uvfio_get16(s), pos;
 
 	if (!size)
-		return 0;
-	base = uvfio_get64(s);
-	head = uvfio_get16(s);
-	tail = uvfio_get16(s);
-	vector = uvfio_get16(s);
-	phase = uvfio_get8(s);
-	ien = uvfio_get8(s);
-	if (!queue_fits(n, size, base) || head >= size || tail >= size || vector >= n->vectors ||
-	    (!cq->id && (vector || !ien)))
-		return uvfio_load_error(
-			s, "completion queue %u: %u entries at %llxh, head %u, tail %u, vector %u",
-			cq->id, size, (unsigned long long)base, head, tail, vector);
+		return;
 	pthread_mutex_lock(&cq->lock);
-	cq->base = base;
-	cq->head = head;
-	cq->tail = tail;
-	cq->vector = (uint16_t)vector;
-	cq->phase = phase;
-	cq->ien = ien;
-	cq->shadow = shadow ? nvme_buffer_slot(atomic_load(&n->shadow), cq->id, true) : 0;
-	cq->eventidx = shadow ? nvme_buffer_slot(n->eventidx, cq->id, true) : 0;
-	if (cq->id && ien)
-		atomic_fetch_add(&n->pin_queues, 1);
-	atomic_store(&cq->size, size);
+	k->base = uvfio_get64(s);
+	k->head = uvfio_get16(s);
+	pos = uvfio_get16(s);
+	k->vector = uvfio_get16(s);
+	atomic_store(&k->pos, pos | (uvfio_get8(s) ? NVME_CQ_PHASE : 0));
+	atomic_store(&k->ien, uvfio_get8(s));
+	k->shadow = shadow ? nvme_buffer_slot(atomic_load(&n->kept->shadow), cq->id, true) : 0;
+	k->eventidx = shadow ? nvme_buffer_slot(n->kept->eventidx, cq->id, true) : 0;
+	atomic_store(&k->size, size);
 	pthread_mutex_unlock(&cq->lock);
-	return 0;
 }
 
-static int load_sq(struct nvme *n, struct nvme_sq *sq, struct uvfio_state *s, bool shadow)
+static void load_sq(struct nvme *n, struct nvme_sq *sq, struct uvfio_state *s, bool shadow)
 {
-	unsigned size = uvfio_get16(s), head, tail, cqid;
-	uint64_t base;
+	struct nvme_kept_sq *k = sq->kept;
+	uint32_t size = uvfio_get16(s);
 
 	if (!size)
-		return 0;
-	base = uvfio_get64(s);
-	head = uvfio_get16(s);
-	tail = uvfio_get16(s);
-	cqid = uvfio_get16(s);
-	if (!queue_fits(n, size, base) || head >= size || tail >= size || cqid > n->max_queues ||
-	    !sq->id != !cqid || !atomic_load(&n->cq[cqid].size))
-		return uvfio_load_error(s,
-					"submission queue %u: %u entries at %llxh, head %u, tail "
-					"%u, completion queue %u",
-					sq->id, size, (unsigned long long)base, head, tail, cqid);
+		return;
 	pthread_mutex_lock(&sq->lock);
-	sq->base = base;
-	atomic_store(&sq->cqid, (uint16_t)cqid);
-	atomic_store(&sq->head, head);
-	atomic_store(&sq->tail, tail);
-	sq->eventidx = shadow ? nvme_buffer_slot(n->eventidx, sq->id, false) : 0;
-	atomic_store(&sq->shadow,
-		     shadow ? nvme_buffer_slot(atomic_load(&n->shadow), sq->id, false) : 0);
-	atomic_store(&sq->size, size);
-	atomic_fetch_or(&n->live[sq->id / 64], 1ull << sq->id % 64);
-	atomic_fetch_add(&n->cq[cqid].users, 1);
+	k->base = uvfio_get64(s);
+	atomic_store(&k->head, uvfio_get16(s));
+	atomic_store(&k->tail, uvfio_get16(s));
+	atomic_store(&k->cqid, uvfio_get16(s));
+	k->eventidx = shadow ? nvme_buffer_slot(n->kept->eventidx, sq->id, false) : 0;
+	atomic_store(&k->shadow,
+		     shadow ? nvme_buffer_slot(atomic_load(&n->kept->shadow), sq->id, false) : 0);
+	atomic_store(&k->size, size);
 	pthread_mutex_unlock(&sq->lock);
-	return 0;
 }
 
-static int load_queues(struct nvme *n, struct uvfio_state *s, bool admin_shadow)
+static void load_queues(struct nvme *n, struct uvfio_state *s, bool admin_shadow)
 {
-	bool ready = atomic_load(&n->csts) & NVME_CSTS_RDY;
-	int err = 0;
-
-	for (unsigned i = 0; i <= n->max_queues && !err; i++)
-		err = load_cq(n, &n->cq[i], s, i || admin_shadow);
-	for (unsigned i = 0; i <= n->max_queues && !err; i++)
-		err = load_sq(n, &n->sq[i], s, i || admin_shadow);
-	if (!err && ready && !atomic_load(&n->sq[0].size))
-		err = uvfio_load_error(s, "ready without an admin queue");
-	return err;
+	for (unsigned i = 0; i <= n->max_queues; i++)
+		load_cq(n, &n->cq[i], s, i || admin_shadow);
+	for (unsigned i = 0; i <= n->max_queues; i++)
+		load_sq(n, &n->sq[i], s, i || admin_shadow);
 }
 
 /* ---- features, events ---- */
 
 static void save_admin(struct nvme *n, struct uvfio_state *s)
 {
-	struct nvme_features *f = &n->feat;
+	struct nvme_features *f = &n->kept->feat;
 	uint64_t now = nvme_now_ns();
 
 	pthread_mutex_lock(&n->admin);
@@ -288,17 +214,17 @@ static void save_admin(struct nvme *n, struct uvfio_state *s)
 	uvfio_put8(s, f->retry_delays);
 	uvfio_put8(s, (uint8_t)n->num_aer);
 	for (unsigned i = 0; i < n->num_aer; i++)
-		uvfio_put16(s, n->aer[i]);
-	uvfio_put16(s, (uint16_t)(n->events | atomic_load(&n->new_events)));
-	uvfio_put8(s, n->events_masked);
-	uvfio_put8(s, (uint8_t)(n->hot | n->cold << 1));
+		uvfio_put16(s, nvme_slot_of(&n->sq[0], n->aer[i])->cmd.cid);
+	uvfio_put16(s, (uint16_t)(n->kept->events | atomic_load(&n->kept->new_events)));
+	uvfio_put8(s, n->kept->events_masked);
+	uvfio_put8(s, (uint8_t)(n->kept->hot | n->kept->cold << 1));
 	pthread_mutex_unlock(&n->admin);
 }
 
 /* With admin. */
 static int load_features(struct nvme *n, struct uvfio_state *s)
 {
-	struct nvme_features *f = &n->feat;
+	struct nvme_features *f = &n->kept->feat;
 	uint8_t write_cache, retry_delays;
 	uint64_t left;
 
@@ -330,18 +256,28 @@ static int load_features(struct nvme *n, struct uvfio_state *s)
 /* With admin. */
 static int load_events(struct nvme *n, struct uvfio_state *s)
 {
+	struct nvme_sq *sq = &n->sq[0];
+	struct nvme_cmd aer = { .opc = NVME_ADM_ASYNC_EVENT };
 	unsigned num = uvfio_get8(s), wrong;
+	uint16_t cids[NVME_AER_MAX];
 
-	if (num > NVME_AER_MAX)
+	if (num > NVME_AER_MAX || (num && !atomic_load(&sq->kept->size)) ||
+	    (num && atomic_load(&sq->kept->cqid)))
 		return uvfio_load_error(s, "%u Asynchronous Event Requests", num);
 	for (unsigned i = 0; i < num; i++)
-		n->aer[i] = uvfio_get16(s);
-	n->num_aer = num;
-	n->events = uvfio_get16(s);
-	n->events_masked = uvfio_get8(s) & 3;
+		cids[i] = uvfio_get16(s);
+	/* each in its slot, the oldest first, as if it had been fetched here */
+	for (unsigned i = 0; i < num; i++) {
+		aer.cid = cids[num - 1 - i];
+		nvme_sq_fetched(sq, (uint16_t)i, &aer, atomic_load(&sq->kept->head));
+	}
+	if (n->cq[0].kept->top < num)
+		n->cq[0].kept->top = num;
+	n->kept->events = uvfio_get16(s);
+	n->kept->events_masked = uvfio_get8(s) & 3;
 	wrong = uvfio_get8(s);
-	n->hot = wrong & 1;
-	n->cold = wrong & 2;
+	n->kept->hot = wrong & 1;
+	n->kept->cold = wrong & 2;
 	return 0;
 }
 
@@ -364,32 +300,32 @@ static void save_namespace(struct nvme *n, unsigned i, struct uvfio_state *s)
 	uint64_t reads = 0, writes = 0, bytes_read = 0, bytes_written = 0;
 
 	for (unsigned q = 0; q < NVME_QUEUES; q++) {
-		struct nvme_counters *c = &n->sq[q].count[i];
+		struct nvme_counters *c = &n->cq[q].kept->count[i];
 
-		reads += atomic_load(&c->reads);
-		writes += atomic_load(&c->writes);
-		bytes_read += atomic_load(&c->bytes_read);
-		bytes_written += atomic_load(&c->bytes_written);
+		reads += atomic_load(&c->commands[0]);
+		writes += atomic_load(&c->commands[1]);
+		bytes_read += atomic_load(&c->bytes[0]);
+		bytes_written += atomic_load(&c->bytes[1]);
 	}
 	uvfio_put64(s, reads);
 	uvfio_put64(s, writes);
 	uvfio_put64(s, bytes_read);
 	uvfio_put64(s, bytes_written);
-	uvfio_put16(s, n->ns[i].error_recovery);
+	uvfio_put16(s, n->kept->feat.error_recovery[i]);
 	nvme_cache_save(&n->ns[i], s);
 }
 
 static int load_namespace(struct nvme *n, unsigned i, struct uvfio_state *s)
 {
-	struct nvme_counters *c = &n->sq[0].count[i];
+	struct nvme_counters *c = &n->cq[0].kept->count[i];
 
 	for (unsigned q = 1; q < NVME_QUEUES; q++)
-		memset(&n->sq[q].count[i], 0, sizeof(*c));
-	atomic_store(&c->reads, uvfio_get64(s));
-	atomic_store(&c->writes, uvfio_get64(s));
-	atomic_store(&c->bytes_read, uvfio_get64(s));
-	atomic_store(&c->bytes_written, uvfio_get64(s));
-	n->ns[i].error_recovery = uvfio_get16(s);
+		memset(&n->cq[q].kept->count[i], 0, sizeof(*c));
+	atomic_store(&c->commands[0], uvfio_get64(s));
+	atomic_store(&c->commands[1], uvfio_get64(s));
+	atomic_store(&c->bytes[0], uvfio_get64(s));
+	atomic_store(&c->bytes[1], uvfio_get64(s));
+	n->kept->feat.error_recovery[i] = uvfio_get16(s);
 	return nvme_cache_load(&n->ns[i], s);
 }
 
@@ -403,24 +339,31 @@ static uint64_t first_error(uint64_t count)
 
 static void save_log(struct nvme *n, struct uvfio_state *s)
 {
+	uint64_t count;
+
 	pthread_mutex_lock(&n->log_lock);
-	uvfio_put64(s, n->error_count);
-	for (uint64_t i = first_error(n->error_count); i < n->error_count; i++)
-		uvfio_put_bytes(s, &n->errors[i % NVME_ERROR_LOG], sizeof(n->errors[0]));
+	count = atomic_load(&n->kept->error_count);
+	uvfio_put64(s, count);
+	for (uint64_t i = first_error(count); i < count; i++)
+		uvfio_put_bytes(s, &n->kept->errors[i % (2 * NVME_ERROR_LOG)],
+				sizeof(n->kept->errors[0]));
 	pthread_mutex_unlock(&n->log_lock);
-	uvfio_put64(s, atomic_load(&n->media_errors));
-	uvfio_put64(s, nvme_now_ns() - n->started_ns);
+	uvfio_put64(s, atomic_load(&n->kept->media_errors));
+	uvfio_put64(s, nvme_now_ns() - n->kept->started_ns);
 }
 
 static void load_log(struct nvme *n, struct uvfio_state *s)
 {
+	uint64_t count = uvfio_get64(s);
+
 	pthread_mutex_lock(&n->log_lock);
-	n->error_count = uvfio_get64(s);
-	for (uint64_t i = first_error(n->error_count); i < n->error_count; i++)
-		uvfio_get_bytes(s, &n->errors[i % NVME_ERROR_LOG], sizeof(n->errors[0]));
+	for (uint64_t i = first_error(count); i < count; i++)
+		uvfio_get_bytes(s, &n->kept->errors[i % (2 * NVME_ERROR_LOG)],
+				sizeof(n->kept->errors[0]));
+	atomic_store(&n->kept->error_count, count);
 	pthread_mutex_unlock(&n->log_lock);
-	atomic_store(&n->media_errors, uvfio_get64(s));
-	n->started_ns = nvme_now_ns() - uvfio_get64(s);
+	atomic_store(&n->kept->media_errors, uvfio_get64(s));
+	n->kept->started_ns = nvme_now_ns() - uvfio_get64(s);
 }
 
 /* ---- all of it ---- */
@@ -450,25 +393,22 @@ int nvme_save(struct uvfio_dev *dev, struct uvfio_state *s)
 
 static int load_all(struct nvme *n, struct uvfio_state *s)
 {
+	char why[NVME_WHY];
 	bool admin_shadow;
 	int err;
 
 	/* Before a look at the images: from here on nobody else writes them. */
 	uvfio_section(s, "images");
-	err = nvme_take_images(n);
+	err = nvme_take_images(n, true);
 	if (err)
 		return err;
 	same_contents(n, s);
 	atomic_store(&n->paused, false);
 	nvme_clear(n);
 	uvfio_section(s, "registers");
-	err = load_registers(n, s, &admin_shadow);
-	if (err)
-		return err;
+	load_registers(n, s, &admin_shadow);
 	uvfio_section(s, "queues");
-	err = load_queues(n, s, admin_shadow);
-	if (err)
-		return err;
+	load_queues(n, s, admin_shadow);
 	uvfio_section(s, "features");
 	err = load_admin(n, s);
 	if (err)
@@ -481,6 +421,9 @@ static int load_all(struct nvme *n, struct uvfio_state *s)
 	}
 	uvfio_section(s, "log");
 	load_log(n, s);
+	err = nvme_take_up(n, why);
+	if (err)
+		return uvfio_load_error(s, "%s", why);
 	n->moved = true;
 	return 0;
 }

@@ -31,7 +31,7 @@ uint64_t nvme_now_ns(void)
 
 void nvme_fatal(struct nvme *n, const char *why, uint64_t address)
 {
-	if (atomic_fetch_or(&n->csts, NVME_CSTS_CFS) & NVME_CSTS_CFS)
+	if (atomic_fetch_or(&n->kept->csts, NVME_CSTS_CFS) & NVME_CSTS_CFS)
 		return;
 	atomic_store(&n->open, false);
 	uvfio_log(n->dev, UVFIO_LOG_ERROR,
@@ -64,8 +64,8 @@ void nvme_clear(struct nvme *n)
 	nvme_features_reset(n);
 	for (unsigned i = 0; i < n->num_ns; i++)
 		nvme_cache_reset(n, &n->ns[i]);
-	atomic_store(&n->intms, 0);
-	atomic_store(&n->csts, 0);
+	atomic_store(&n->kept->intms, 0);
+	atomic_store(&n->kept->csts, 0);
 }
 
 /* Do a controller level reset (7.3.2): nothing that was asked for completes. */
@@ -77,24 +77,27 @@ static void stop(struct nvme *n)
 	atomic_store(&n->discard, false);
 }
 
-static void go(struct nvme *n)
+/* Allow commands to be fetched, if it is time; but first do again what a killed process left. */
+static void go(struct nvme *n, bool again)
 {
 	if (atomic_load(&n->stopped) || atomic_load(&n->paused) ||
-	    (atomic_load(&n->csts) & (NVME_CSTS_RDY | NVME_CSTS_CFS)) != NVME_CSTS_RDY)
+	    (atomic_load(&n->kept->csts) & (NVME_CSTS_RDY | NVME_CSTS_CFS)) != NVME_CSTS_RDY)
 		return;
 	if (nvme_workers_start(n)) {
 		nvme_fatal(n, "no thread can be started", 0);
 		return;
 	}
+	if (again)
+		nvme_do_again(n);
 	atomic_store(&n->open, true);
 }
 
-int nvme_take_images(struct nvme *n)
+int nvme_take_images(struct nvme *n, bool other)
 {
 	int err = 0;
 
 	for (unsigned i = 0; i < n->num_ns && !err; i++)
-		err = nvme_ns_take(n, &n->ns[i]);
+		err = nvme_ns_take(n, &n->ns[i], other);
 	return err;
 }
 
@@ -106,7 +109,7 @@ static void wake(struct nvme *n)
 	pthread_mutex_lock(&n->life);
 	was = atomic_exchange(&n->paused, false);
 	if (was)
-		go(n);
+		go(n, false);
 	pthread_mutex_unlock(&n->life);
 	if (was)
 		nvme_kick_all(n);
@@ -115,9 +118,9 @@ static void wake(struct nvme *n)
 static void enable(struct nvme *n, uint32_t cc)
 {
 	unsigned mps = NVME_CC_MPS(cc);
-	uint64_t mask = (4096ull << mps) - 1, asq = atomic_load(&n->asq),
-		 acq = atomic_load(&n->acq);
-	uint32_t aqa = atomic_load(&n->aqa);
+	uint64_t mask = (4096ull << mps) - 1, asq = atomic_load(&n->kept->asq),
+		 acq = atomic_load(&n->kept->acq);
+	uint32_t aqa = atomic_load(&n->kept->aqa);
 	unsigned sqs = (aqa & 0xfff) + 1, cqs = (aqa >> 16 & 0xfff) + 1;
 	const char *why = NULL;
 	uint64_t value = cc;
@@ -138,7 +141,7 @@ static void enable(struct nvme *n, uint32_t cc)
 		why = "ASQ is not aligned to the page size", value = asq;
 	else if (acq & mask)
 		why = "ACQ is not aligned to the page size", value = acq;
-	else if (!atomic_load(&n->stopped) && nvme_take_images(n))
+	else if (!atomic_load(&n->stopped) && nvme_take_images(n, true))
 		why = "an image is not to be had";
 	if (why) { /* 3.1.6: CFS instead of RDY */
 		nvme_fatal(n, why, value);
@@ -149,16 +152,17 @@ static void enable(struct nvme *n, uint32_t cc)
 	pthread_mutex_lock(&n->sq[0].lock);
 	nvme_sq_setup(&n->sq[0], 0, asq, sqs);
 	pthread_mutex_unlock(&n->sq[0].lock);
-	atomic_fetch_or(&n->csts, NVME_CSTS_RDY);
-	go(n);
+	atomic_fetch_or(&n->kept->csts, NVME_CSTS_RDY);
+	go(n, false);
 }
 
 /* Set CSTS.SHST. Under drain_lock, so that `shutdowns` and it change together. */
 static void set_shst(struct nvme *n, uint32_t value)
 {
-	uint32_t old = atomic_load(&n->csts);
+	uint32_t old = atomic_load(&n->kept->csts);
 
-	while (!atomic_compare_exchange_weak(&n->csts, &old, (old & ~NVME_CSTS_SHST_MASK) | value))
+	while (!atomic_compare_exchange_weak(&n->kept->csts, &old,
+					     (old & ~NVME_CSTS_SHST_MASK) | value))
 		;
 }
 
@@ -171,7 +175,8 @@ void nvme_shutdown_done(struct nvme *n, bool ok)
 	if (!ok)
 		uvfio_log(n->dev, UVFIO_LOG_ERROR, "shutdown: not all data could be written");
 	pthread_mutex_lock(&n->drain_lock);
-	if (!--n->shutdowns && (atomic_load(&n->csts) & NVME_CSTS_SHST_MASK) == NVME_CSTS_SHST_BUSY)
+	if (!--n->shutdowns &&
+	    (atomic_load(&n->kept->csts) & NVME_CSTS_SHST_MASK) == NVME_CSTS_SHST_BUSY)
 		set_shst(n, NVME_CSTS_SHST_DONE);
 	pthread_mutex_unlock(&n->drain_lock);
 }
@@ -199,20 +204,22 @@ static void write_shn(struct nvme *n, unsigned old, unsigned new)
 		shut_down(n);
 }
 
+void nvme_change_cc(struct nvme *n, uint32_t old, uint32_t cc)
+{
+	atomic_store(&n->kept->cc_op, NVME_CC_OP | (uint64_t)old << 32 | cc);
+	atomic_store(&n->kept->cc, cc);
+	if (!(old & NVME_CC_EN) && cc & NVME_CC_EN)
+		enable(n, cc);
+	else if (old & NVME_CC_EN && !(cc & NVME_CC_EN))
+		stop(n);
+	write_shn(n, NVME_CC_SHN(old), NVME_CC_SHN(cc));
+	atomic_store(&n->kept->cc_op, 0);
+}
+
 static void write_cc(struct nvme *n, uint32_t value)
 {
-	uint32_t old;
-
 	pthread_mutex_lock(&n->life);
-	old = atomic_load(&n->cc);
-	value &= NVME_CC_WRITABLE;
-	atomic_store(&n->cc, value);
-	if (!(old & NVME_CC_EN) && value & NVME_CC_EN) {
-		enable(n, value);
-	} else if (old & NVME_CC_EN && !(value & NVME_CC_EN)) {
-		stop(n);
-	}
-	write_shn(n, NVME_CC_SHN(old), NVME_CC_SHN(value));
+	nvme_change_cc(n, atomic_load(&n->kept->cc), value & NVME_CC_WRITABLE);
 	pthread_mutex_unlock(&n->life);
 }
 
@@ -237,21 +244,21 @@ static uint32_t read32(struct nvme *n, uint64_t offset)
 		return NVME_VS_1_4;
 	case NVME_REG_INTMS:
 	case NVME_REG_INTMC:
-		return atomic_load(&n->intms);
+		return atomic_load(&n->kept->intms);
 	case NVME_REG_CC:
-		return atomic_load(&n->cc);
+		return atomic_load(&n->kept->cc);
 	case NVME_REG_CSTS:
-		return atomic_load(&n->csts);
+		return atomic_load(&n->kept->csts);
 	case NVME_REG_AQA:
-		return atomic_load(&n->aqa);
+		return atomic_load(&n->kept->aqa);
 	case NVME_REG_ASQ:
-		return (uint32_t)atomic_load(&n->asq);
+		return (uint32_t)atomic_load(&n->kept->asq);
 	case NVME_REG_ASQ + 4:
-		return (uint32_t)(atomic_load(&n->asq) >> 32);
+		return (uint32_t)(atomic_load(&n->kept->asq) >> 32);
 	case NVME_REG_ACQ:
-		return (uint32_t)atomic_load(&n->acq);
+		return (uint32_t)atomic_load(&n->kept->acq);
 	case NVME_REG_ACQ + 4:
-		return (uint32_t)(atomic_load(&n->acq) >> 32);
+		return (uint32_t)(atomic_load(&n->kept->acq) >> 32);
 	default:
 		return 0; /* reserved, or of a feature that CAP does not have */
 	}
@@ -283,11 +290,11 @@ static void write32(struct nvme *n, uint64_t offset, uint32_t value)
 {
 	switch (offset) {
 	case NVME_REG_INTMS:
-		atomic_fetch_or(&n->intms, value);
+		atomic_fetch_or(&n->kept->intms, value);
 		nvme_irq_update(n);
 		break;
 	case NVME_REG_INTMC: {
-		uint32_t were = atomic_fetch_and(&n->intms, ~value);
+		uint32_t were = atomic_fetch_and(&n->kept->intms, ~value);
 
 		nvme_irq_replay(n, were & value);
 		break;
@@ -296,15 +303,15 @@ static void write32(struct nvme *n, uint64_t offset, uint32_t value)
 		write_cc(n, value);
 		break;
 	case NVME_REG_AQA:
-		atomic_store(&n->aqa, value & 0x0fff0fff);
+		atomic_store(&n->kept->aqa, value & 0x0fff0fff);
 		break;
 	case NVME_REG_ASQ:
 	case NVME_REG_ASQ + 4:
-		half(&n->asq, offset & 4, offset & 4 ? value : value & ~0xfffu);
+		half(&n->kept->asq, offset & 4, offset & 4 ? value : value & ~0xfffu);
 		break;
 	case NVME_REG_ACQ:
 	case NVME_REG_ACQ + 4:
-		half(&n->acq, offset & 4, offset & 4 ? value : value & ~0xfffu);
+		half(&n->kept->acq, offset & 4, offset & 4 ? value : value & ~0xfffu);
 		break;
 	default:
 		break; /* read-only and reserved */
@@ -340,17 +347,24 @@ static int bar_write(struct uvfio_dev *dev, unsigned bar, uint64_t offset, unsig
 
 /* ---- callbacks about the function ---- */
 
+void nvme_reset_registers(struct nvme *n)
+{
+	atomic_store(&n->kept->resetting, true);
+	stop(n);
+	atomic_store(&n->kept->cc, 0);
+	atomic_store(&n->kept->aqa, 0);
+	atomic_store(&n->kept->asq, 0);
+	atomic_store(&n->kept->acq, 0);
+	atomic_store(&n->kept->resetting, false);
+}
+
 static void reset(struct uvfio_dev *dev, enum uvfio_reset_kind kind)
 {
 	struct nvme *n = uvfio_priv(dev);
 
 	pthread_mutex_lock(&n->life);
-	stop(n);
+	nvme_reset_registers(n);
 	atomic_store(&n->paused, false);
-	atomic_store(&n->cc, 0);
-	atomic_store(&n->aqa, 0);
-	atomic_store(&n->asq, 0);
-	atomic_store(&n->acq, 0);
 	atomic_store(&n->warned, 0);
 	/* of a migration that failed: whose they were may have them back */
 	for (unsigned i = 0; i < n->num_ns && atomic_load(&n->stopped); i++)
@@ -401,7 +415,7 @@ static void config_written(struct uvfio_dev *dev, unsigned offset, unsigned size
 	/* another kind of interrupt: the line, and what is pending, follow */
 	nvme_irq_replay(n, 0);
 	/* bus mastering may be back: doorbell buffers were not looked at without it */
-	if (atomic_load(&n->shadow) && uvfio_dma_allowed(dev))
+	if (atomic_load(&n->kept->shadow) && uvfio_dma_allowed(dev))
 		nvme_kick_all(n);
 }
 
@@ -445,13 +459,13 @@ static void resume(struct uvfio_dev *dev)
 	moved = n->moved;
 	n->moved = false;
 	/* not yet enabled: the images can wait until then */
-	if (atomic_load(&n->csts) & NVME_CSTS_RDY && nvme_take_images(n))
+	if (atomic_load(&n->kept->csts) & NVME_CSTS_RDY && nvme_take_images(n, true))
 		nvme_fatal(n, "an image is not to be had", 0);
-	go(n);
+	go(n, moved);
 	if (n->shutdown_due)
 		shut_down(n);
 	pthread_mutex_unlock(&n->life);
-	nvme_irq_replay(n, moved ? ~atomic_load(&n->intms) : 0);
+	nvme_irq_replay(n, moved ? ~atomic_load(&n->kept->intms) : 0);
 	if (moved)
 		nvme_irq_again(n);
 	nvme_events_deliver(n);
@@ -673,7 +687,6 @@ static int create(struct uvfio_dev *dev)
 	/* with one processor the worker would poll while the driver waits for it */
 	n->poll_ns = uvfio_cpus(dev) > 1 ? uvfio_opt_uint(dev, "poll", 0) * 1000 : 0;
 	n->page_shift = 12;
-	n->started_ns = nvme_now_ns();
 	/*
 	 * 3.1.1: 4096 entries, contiguous queues, 20 s to get ready, doorbells of 4 bytes, pages of
 	 * 4 KiB to 64 KiB
@@ -697,6 +710,8 @@ static int create(struct uvfio_dev *dev)
 	err = nvme_delay_init(n);
 	if (!err)
 		err = open_images(n);
+	if (!err)
+		err = nvme_kept_init(n);
 	if (!err)
 		err = make_serial(n);
 	if (!err)
@@ -748,4 +763,5 @@ const struct uvfio_model model_nvme = {
 	.describe = nvme_describe,
 	.save = nvme_save,
 	.load = nvme_load,
+	.carry_on = nvme_carry_on,
 };

@@ -105,7 +105,7 @@ static void open_page(struct nvme_worker *w)
 	pthread_mutex_lock(&n->page_lock);
 	if (may_poll(n) && !atomic_load(&n->polling)) {
 		atomic_store(&n->page_open, !uvfio_polled_open(n->dev));
-		w->opened = atomic_load(&n->page_open) || atomic_load(&n->shadow);
+		w->opened = atomic_load(&n->page_open) || atomic_load(&n->kept->shadow);
 		atomic_store(&n->polling, w->opened);
 		if (!w->opened)
 			atomic_store(&n->poll_not_before, nvme_now_ns() + BACK_OFF);

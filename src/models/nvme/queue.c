@@ -26,7 +26,7 @@
 void nvme_queues_init(struct nvme *n)
 {
 	for (unsigned i = 0; i < NVME_QUEUES; i++) {
-		n->sq[i].n = n;
+		n->sq[i].n = n->cq[i].n = n;
 		n->sq[i].id = n->cq[i].id = (uint16_t)i;
 		pthread_mutex_init(&n->sq[i].lock, NULL);
 		pthread_mutex_init(&n->cq[i].lock, NULL);
@@ -55,27 +55,29 @@ void nvme_sq_setup(struct nvme_sq *sq, uint16_t cqid, uint64_t base, unsigned si
 {
 	struct nvme *n = sq->n;
 
-	sq->cqid = cqid;
-	sq->base = base;
+	atomic_store(&sq->kept->cqid, cqid);
+	sq->kept->base = base;
 	sq->deleting = false;
-	sq->shadow = sq->id ? nvme_buffer_slot(n->shadow, sq->id, false) : 0;
-	sq->eventidx = sq->id ? nvme_buffer_slot(n->eventidx, sq->id, false) : 0;
-	atomic_store(&sq->head, 0);
-	atomic_store(&sq->tail, 0);
+	sq->kept->shadow = sq->id ? nvme_buffer_slot(n->kept->shadow, sq->id, false) : 0;
+	sq->kept->eventidx = sq->id ? nvme_buffer_slot(n->kept->eventidx, sq->id, false) : 0;
+	atomic_store(&sq->kept->head, 0);
+	atomic_store(&sq->kept->tail, 0);
 	atomic_store(sq->doorbell, 0);
-	atomic_store(&sq->size, size);
+	atomic_store(&n->kept->rung[2 * sq->id], 0);
+	atomic_store(&sq->kept->size, size); /* last: from here on it is there */
 	atomic_fetch_or(&n->live[sq->id / 64], 1ull << sq->id % 64);
 }
 
 void nvme_queues_clear(struct nvme *n)
 {
-	n->shadow = n->eventidx = 0;
+	n->kept->shadow = n->kept->eventidx = 0;
 	for (unsigned i = 0; i < NVME_QUEUES; i++) {
 		pthread_mutex_lock(&n->sq[i].lock);
-		atomic_store(&n->sq[i].size, 0);
+		atomic_store(&n->sq[i].kept->size, 0);
 		atomic_store(n->sq[i].doorbell, 0);
+		atomic_store(&n->kept->rung[2 * i], 0);
 		n->sq[i].deleting = false;
-		n->sq[i].shadow = n->sq[i].eventidx = 0;
+		n->sq[i].kept->shadow = n->sq[i].kept->eventidx = 0;
 		pthread_mutex_unlock(&n->sq[i].lock);
 		nvme_cq_clear(n, &n->cq[i]);
 		atomic_store(&n->cq[i].users, 0);
@@ -87,16 +89,16 @@ void nvme_queues_clear(struct nvme *n)
 /* ---- submission ---- */
 
 /* Fetch commands that may be executed, each with a reserved completion; head is not moved. */
-static unsigned sq_fetch(struct nvme *n, struct nvme_sq *sq, struct nvme_cmd *cmds)
+static unsigned sq_fetch(struct nvme *n, struct nvme_sq *sq, struct nvme_cmd *cmds, uint16_t *tags)
 {
-	unsigned size = atomic_load(&sq->size), head, tail, count;
+	unsigned size = atomic_load(&sq->kept->size), head, tail, count;
 
 	if (!size || !atomic_load(&n->open))
 		return 0;
-	head = atomic_load(&sq->head);
+	head = atomic_load(&sq->kept->head);
 	tail = nvme_sq_tail(n, sq, head, size);
 	if (tail >= size) { /* a doorbell raced with the queue's re-creation */
-		atomic_store(&sq->tail, head);
+		atomic_store(&sq->kept->tail, head);
 		atomic_store(sq->doorbell, head);
 		return 0;
 	}
@@ -105,14 +107,65 @@ static unsigned sq_fetch(struct nvme *n, struct nvme_sq *sq, struct nvme_cmd *cm
 	count = (tail > head ? tail : size) - head;
 	if (count > NVME_FETCH)
 		count = NVME_FETCH;
-	count = nvme_cq_reserve(n, nvme_cq_of(sq), count);
-	if (count &&
-	    uvfio_dma_read(n->dev, sq->base + head * sizeof(*cmds), cmds, count * sizeof(*cmds))) {
-		nvme_fatal(n, "submission queue cannot be read", sq->base + head * sizeof(*cmds));
-		nvme_cq_unreserve(nvme_cq_of(sq), count);
+	count = nvme_cq_reserve(n, nvme_cq_of(sq), count, tags);
+	if (count && uvfio_dma_read(n->dev, sq->kept->base + head * sizeof(*cmds), cmds,
+				    count * sizeof(*cmds))) {
+		nvme_fatal(n, "submission queue cannot be read",
+			   sq->kept->base + head * sizeof(*cmds));
+		nvme_cq_unreserve(nvme_cq_of(sq), count, tags);
 		return 0;
 	}
 	return count;
+}
+
+void nvme_sq_fetched(struct nvme_sq *sq, uint16_t tag, const struct nvme_cmd *cmd, unsigned head)
+{
+	uint32_t seq = atomic_load_explicit(&sq->kept->fetched, memory_order_relaxed) + 1;
+	union nvme_slot *slot = nvme_slot_of(sq, tag);
+
+	slot->cmd = *cmd;
+	slot->sqid = (uint8_t)sq->id;
+	slot->head = (uint16_t)head;
+	slot->seq = seq;
+	atomic_store_explicit(&slot->state, NVME_SLOT_FETCHED, memory_order_release);
+	atomic_store_explicit(&sq->kept->fetched, seq, memory_order_release);
+	atomic_store_explicit(&sq->kept->head, head, memory_order_release);
+}
+
+/* Execute a command that was fetched. With sq->lock. */
+static void execute(struct nvme *n, struct nvme_sq *sq, uint16_t tag)
+{
+	const struct nvme_cmd *cmd = &nvme_slot_of(sq, tag)->cmd;
+	uint16_t status, location = 0xffff; /* figure 194: no particular field */
+	uint32_t result = 0;
+
+	sq->tag = tag;
+	if (sq->id)
+		status = nvme_io_cmd(n, sq, cmd, &location);
+	else
+		status = nvme_admin_cmd(n, sq, cmd, &result, &location);
+	if (status == NVME_PENDING)
+		return;
+	if (sq->due)
+		nvme_delay_command(sq, tag, status, result, location, sq->due);
+	else
+		nvme_complete(sq, tag, status, result, location);
+}
+
+void nvme_sq_again(struct nvme_sq *sq, uint16_t tag)
+{
+	const union nvme_slot *slot = nvme_slot_of(sq, tag);
+	struct nvme *n = sq->n;
+
+	pthread_mutex_lock(&sq->lock);
+	sq->worker_turn = true; /* it may sleep */
+	sq->looked_at = 0;
+	sq->due = n->delay.max ? nvme_delay_due(n, nvme_now_ns()) : 0;
+	if (atomic_load(&slot->state) == NVME_SLOT_EXECUTED)
+		nvme_complete(sq, tag, slot->status, slot->result, slot->location);
+	else
+		execute(n, sq, tag);
+	pthread_mutex_unlock(&sq->lock);
 }
 
 /* Execute commands. With sq->lock. True: the budget is used up and there is more. */
@@ -122,19 +175,18 @@ static bool sq_run(struct nvme *n, struct nvme_sq *sq, bool worker)
 	uint64_t max_bytes = worker ? WORKER_BYTES : INLINE_BYTES;
 	unsigned commands = 0, count, i;
 	struct nvme_cmd cmds[NVME_FETCH];
+	uint16_t tags[NVME_FETCH];
 	uint64_t bytes = 0;
 	bool more = false;
 
 	sq->worker_turn = worker;
-	while (!more && (count = sq_fetch(n, sq, cmds))) {
-		unsigned size = atomic_load(&sq->size), head = atomic_load(&sq->head);
+	while (!more && (count = sq_fetch(n, sq, cmds, tags))) {
+		unsigned size = atomic_load(&sq->kept->size), head = atomic_load(&sq->kept->head);
 		uint64_t now = n->delay.max ? nvme_now_ns() : 0;
 
 		sq->looked_at = 0;
 		for (i = 0; i < count && atomic_load_explicit(&n->open, memory_order_relaxed);
 		     i++) {
-			uint16_t status, location = 0xffff; /* figure 194: no particular field */
-			uint32_t result = 0;
 			uint64_t cost = sq->id ? nvme_io_cost(n, &cmds[i], worker) : 0;
 
 			more = commands == max_commands || bytes + cost > max_bytes ||
@@ -145,21 +197,12 @@ static bool sq_run(struct nvme *n, struct nvme_sq *sq, bool worker)
 			commands++;
 			bytes += cost;
 			head = head + 1 == size ? 0 : head + 1;
-			atomic_store_explicit(&sq->head, head, memory_order_release);
+			nvme_sq_fetched(sq, tags[i], &cmds[i], head);
 			sq->due = now ? nvme_delay_due(n, now) : 0;
-			if (sq->id)
-				status = nvme_io_cmd(n, sq, &cmds[i], &location);
-			else
-				status = nvme_admin_cmd(n, sq, &cmds[i], &result, &location);
-			if (status == NVME_PENDING)
-				continue;
-			if (sq->due)
-				nvme_delay_command(sq, &cmds[i], status, result, location, sq->due);
-			else
-				nvme_complete(sq, &cmds[i], status, result, location);
+			execute(n, sq, tags[i]);
 		}
 		if (i < count)
-			nvme_cq_unreserve(nvme_cq_of(sq), count - i);
+			nvme_cq_unreserve(nvme_cq_of(sq), count - i, tags + i);
 	}
 	nvme_cq_notify(n, nvme_cq_of(sq));
 	return more;
@@ -167,7 +210,7 @@ static bool sq_run(struct nvme *n, struct nvme_sq *sq, bool worker)
 
 static bool sq_waiting(struct nvme *n, struct nvme_sq *sq)
 {
-	return atomic_load(&n->open) && atomic_load(&sq->size) && nvme_sq_rung(n, sq) &&
+	return atomic_load(&n->open) && atomic_load(&sq->kept->size) && nvme_sq_rung(n, sq) &&
 	       !atomic_load(&nvme_cq_of(sq)->starved);
 }
 
@@ -192,7 +235,8 @@ void nvme_sq_kick(struct nvme_sq *sq, bool worker)
 			/* with the lock: a thread that passes through it may end the workers */
 			nvme_worker_run_sq(n, sq);
 		pthread_mutex_unlock(&sq->lock);
-		if (atomic_load_explicit(&n->new_events, memory_order_relaxed))
+		if (atomic_load_explicit(&n->kept->new_events, memory_order_relaxed) ||
+		    atomic_load_explicit(&n->events_due, memory_order_relaxed))
 			nvme_events_deliver(n);
 		nvme_barrier();
 	} while (!more && sq_waiting(n, sq));
@@ -201,7 +245,7 @@ void nvme_sq_kick(struct nvme_sq *sq, bool worker)
 void nvme_kick_all(struct nvme *n)
 {
 	for (unsigned i = 0; i <= n->max_queues; i++)
-		if (atomic_load(&n->sq[i].size))
+		if (atomic_load(&n->sq[i].kept->size))
 			nvme_sq_kick(&n->sq[i], false);
 }
 
@@ -252,7 +296,7 @@ static void sq_deleted(struct nvme *n, struct nvme_sq *sq)
 	}
 	pthread_mutex_unlock(&sq->lock);
 	if (done) {
-		nvme_complete_plain(&n->sq[0], sq->delete_cid, NVME_OK, 0, sq->delete_due);
+		nvme_complete_later(n, sq->delete_tag, NVME_OK, 0, sq->delete_due);
 		nvme_cq_notify(n, &n->cq[0]);
 	}
 }
@@ -263,7 +307,7 @@ void nvme_req_end(struct nvme_req *r)
 	struct nvme_sq *sq = r->sq;
 
 	if (sq) {
-		nvme_complete(sq, &r->cmd, r->status, r->result, r->location);
+		nvme_complete(sq, r->tag, r->status, r->result, r->location);
 		if (r->due) /* the caller is no worker */
 			nvme_cq_notify(n, nvme_cq_of(sq));
 		else
