@@ -608,8 +608,8 @@ struct nvme {
 	unsigned num_ns;
 	struct nvme_ns ns[NVME_MAX_NS];
 
-	struct nvme_kept *kept;
-	union nvme_slot *slots; /* behind that, of each completion queue that there can be */
+	struct nvme_kept *kept; /* behind it: slots of each completion queue, maps of caches */
+	size_t kept_size;
 
 	pthread_mutex_t life;
 	uint64_t cap;

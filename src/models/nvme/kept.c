@@ -9,12 +9,31 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 
 #include "models/nvme/internal.h"
 
 static size_t whole_pages(size_t size)
 {
 	return (size + NVME_PAGE_MIN - 1) & ~(size_t)(NVME_PAGE_MIN - 1);
+}
+
+/* Begin with memory that is zero. */
+static void begin(struct nvme *n)
+{
+	for (unsigned i = 0; i < n->num_ns; i++)
+		n->kept->blocks[i] = n->ns[i].blocks;
+	n->kept->layout = NVME_KEPT_LAYOUT;
+	n->kept->max_queues = n->max_queues;
+	n->kept->started_ns = nvme_now_ns();
+}
+
+/* Begin anew: what was left there is no state of this controller. */
+static void wipe(struct nvme *n)
+{
+	if (madvise(n->kept, n->kept_size, MADV_REMOVE))
+		memset(n->kept, 0, n->kept_size);
+	begin(n);
 }
 
 int nvme_kept_init(struct nvme *n)
@@ -30,6 +49,7 @@ int nvme_kept_init(struct nvme *n)
 	if (!memory)
 		return -ENOMEM;
 	n->kept = (void *)memory;
+	n->kept_size = size;
 	memory += head;
 	for (unsigned i = 0; i < NVME_QUEUES; i++) {
 		n->sq[i].kept = &n->kept->sq[i];
@@ -42,11 +62,8 @@ int nvme_kept_init(struct nvme *n)
 	for (unsigned i = 0; i < n->num_ns; i++) {
 		nvme_cache_init(&n->ns[i], &n->kept->cache[i], memory);
 		memory += nvme_cache_size(&n->ns[i]);
-		n->kept->blocks[i] = n->ns[i].blocks;
 	}
-	n->kept->layout = NVME_KEPT_LAYOUT;
-	n->kept->max_queues = n->max_queues;
-	n->kept->started_ns = nvme_now_ns();
+	begin(n);
 	return 0;
 }
 
@@ -331,6 +348,8 @@ int nvme_carry_on(struct uvfio_dev *dev)
 	for (unsigned i = 0; i < n->num_ns && !err; i++)
 		nvme_cache_carry_on(n, &n->ns[i]);
 	n->moved = !err;
+	if (err)
+		wipe(n);
 	pthread_mutex_unlock(&n->life);
 	if (err)
 		uvfio_log(dev, UVFIO_LOG_ERROR, "cannot go on from what was kept: %s", why);

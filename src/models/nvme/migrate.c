@@ -101,6 +101,8 @@ static void load_registers(struct nvme *n, struct uvfio_state *s, bool *admin_sh
 	k->eventidx = uvfio_get64(s);
 	k->admin_start = uvfio_get32(s);
 	*admin_shadow = uvfio_get8(s);
+	if (*admin_shadow && !atomic_load(&k->shadow))
+		uvfio_load_error(s, "doorbell buffers of the admin queue alone");
 	atomic_store(&n->warned, uvfio_get32(s));
 }
 
