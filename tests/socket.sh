@@ -4,6 +4,7 @@
 # socket=PATH get the answers that they get in process.
 #   drivers  user-level drivers of nvme and igb (tests/drivers), in process and behind sockets
 #   given    a socket that is connected already (socket=fd:N)
+#   one      server and program on one processor, where nobody looks at a ring for long
 #   oracle   the clients of tests/oracle, whose answers on Linux 7.3 are recorded
 #   testpmd  DPDK's testpmd on two igb ports back to back
 # With UVFIO_LONG also:
@@ -14,7 +15,7 @@ set -uo pipefail
 . "$(dirname "$0")/lib/testpmd.sh"
 # shellcheck source=tests/lib/part.sh
 . "$(dirname "$0")/lib/part.sh"
-parts=(drivers given oracle testpmd); [[ ! ${UVFIO_LONG-} ]] || parts+=(selftests qemu)
+parts=(drivers given one oracle testpmd); [[ ! ${UVFIO_LONG-} ]] || parts+=(selftests qemu)
 [[ $# -eq 0 ]] || parts=("$@")
 servers=()
 stop() { [[ ${#servers[@]} -eq 0 ]] || kill "${servers[@]}" 2>/dev/null; wait "${servers[@]}" 2>/dev/null; servers=(); }
@@ -24,7 +25,7 @@ serve() {
 	local args=() i=0 d
 	for d in "$@"; do args+=(--device "$d" --socket "$tmp/$i.sock"); i=$((i + 1)); done
 	rm -f "$tmp/server"; : >"$tmp/served"
-	"$build/uvfio" serve --log-file "$tmp/server" "${args[@]}" >"$tmp/served" & servers+=($!)
+	${on_one+"${on_one[@]}"} "$build/uvfio" serve --log-file "$tmp/server" "${args[@]}" >"$tmp/served" & servers+=($!)
 	until [[ $(grep -c sock "$tmp/served") -eq $i ]]; do kill -0 "${servers[-1]}" || { no "serve $*"; cat "$tmp/server"; return 1; }; sleep 0.02; done
 }
 run() { timeout 500 "$build/uvfio" run --memlock unlimited --log-file "$tmp/log" "$@"; }
@@ -53,6 +54,15 @@ s = socket.socket(socket.AF_UNIX); s.connect(sys.argv[1]); os.set_inheritable(s.
 os.execv(sys.argv[2], [sys.argv[2], "run", "--memlock", "unlimited", "--device", "socket=fd:%d" % s.fileno(), "--"] + sys.argv[3:])' \
 		"$tmp/0.sock" "$build/uvfio" "$build/test/nvme_driver" regs 0000:01:00.0
 	same "it was the one connection" 1 "$(grep -c ' connected' "$tmp/server")"
+	stop
+}
+
+one() {
+	local cpu on_one=()
+	cpu=$(taskset -cp $$ | sed 's/.*: *//; s/[-,].*//')
+	on_one=(taskset -c "$cpu")
+	serve igb || return
+	check "both on one processor: igb's driver ends well" timeout 500 "${on_one[@]}" "$build/uvfio" run --memlock unlimited --log-file "$tmp/log" --device "socket=$tmp/0.sock" -- "$build/test/igb_driver" check 0000:01:00.0
 	stop
 }
 
@@ -105,7 +115,7 @@ selftests() {
 
 for p in "${parts[@]}"; do
 	case $p in
-	drivers | given | oracle | testpmd | selftests) "$p" ;;
+	drivers | given | one | oracle | testpmd | selftests) "$p" ;;
 	qemu) check "QEMU's vfio-pci, its disk behind a socket" "$top/tools/demo" --brief --socket --build "$build" ;;
 	*) echo "socket: no part $p" >&2; exit 2 ;;
 	esac

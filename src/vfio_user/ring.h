@@ -2,7 +2,7 @@
 /*
  * vfio_user/ring.h: register accesses and interrupts by shared memory, between our own two ends
  * ("uvfio":{"ring":true} in VERSION). The server makes the memory, and hands it out by a command of
- * our own, VU_UVFIO_RING. While the server's thread looks at it, an access costs two cache lines
+ * our own, VU_UVFIO_RING. While a thread of the server looks at it, an access costs two cache lines
  * from one processor to the other; when it sleeps, a futex.
  *
  * The memory is a head and lanes. A client's thread has a lane for the time of an access; a lane
@@ -44,7 +44,10 @@ struct vu_ring_info {
 
 /* ---- the server's half ---- */
 
-/* What it does, by the ring's thread. 0 or -errno. */
+/*
+ * What it does, by the ring's threads: one thing at a time, but for reads that take longer than a
+ * millisecond. 0 or -errno.
+ */
 struct vu_ring_ops {
 	int (*access)(void *arg, uint32_t region, uint64_t offset, void *buf, uint32_t count,
 		      bool write);
@@ -56,7 +59,7 @@ struct vu_ring_ops {
 struct vu_ring_server;
 
 /**
- * vu_ring_server_new - make a ring, with a thread that serves it
+ * vu_ring_server_new - make a ring, with threads that serve it
  * @name: for the log; outlives it, as @ops does
  * @fd: gets the memory's descriptor, private, the caller's
  *

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
  * vfio_user/ring_server.c: the server's half of a ring: a thread that looks at all lanes by turns,
- * and sleeps when nothing came for a while.
+ * and sleeps when nothing came for a while. A read that takes long is overtaken by what comes on
+ * other lanes (turn.h); its own lane waits for it.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -16,6 +17,7 @@
 #include "base/thread.h"
 #include "base/util.h"
 #include "vfio_user/ring_memory.h"
+#include "vfio_user/turn.h"
 
 /* A client wakes the thread for a request. One that does so many times for none is none of ours. */
 #define EMPTY_WAKES 1000u
@@ -26,11 +28,14 @@ struct vu_ring_server {
 	const char *name;
 	struct vu_ring_memory *m;
 	pthread_t thread;
+	struct vu_turn turn;
 	atomic_bool stop, ended;
-	/* the thread's: */
-	uint32_t next[VU_RING_LANES]; /* the number of each lane's next request */
+	atomic_uint empty_wakes;
+	/* a thread is inside a read of this lane, and has the lane, with the turn or without it */
+	atomic_bool reading[VU_RING_LANES];
+	/* ---- by the turn ---- */
+	uint32_t next[VU_RING_LANES]; /* the number of each lane's next request: of who has that */
 	struct vu_ring_spin spin;
-	unsigned empty_wakes;
 };
 
 /* ---- requests ---- */
@@ -51,112 +56,182 @@ static int set_irqs(struct vu_ring_server *r, struct vu_ring_slot *slot, uint32_
 	return r->ops->set_irqs(r->arg, &set, (const uint8_t *)&data);
 }
 
-static int carry_out(struct vu_ring_server *r, struct vu_ring_slot *slot, uint64_t *data)
+/* Carry out a request; false: it was a read, and another thread has the turn now. */
+static bool carry_out(struct vu_ring_server *r, struct vu_ring_slot *slot, uint64_t *data,
+		      int *error)
 {
 	uint32_t op = RING_GET(slot->op), count = RING_GET(slot->count);
+	uint64_t ticket = 0;
 
-	if (op == VU_RING_SET_IRQS)
-		return set_irqs(r, slot, count);
+	*error = -EINVAL;
+	if (op == VU_RING_SET_IRQS) {
+		*error = set_irqs(r, slot, count);
+		return true;
+	}
 	if ((op != VU_RING_READ && op != VU_RING_WRITE) || !count || count > VU_RING_DATA)
-		return -EINVAL;
+		return true;
 	*data = op == VU_RING_WRITE ? RING_GET(slot->data) : 0;
-	return r->ops->access(r->arg, RING_GET(slot->region), RING_GET(slot->offset), data, count,
-			      op == VU_RING_WRITE);
+	if (op == VU_RING_READ)
+		ticket = vu_turn_begin(&r->turn);
+	*error = r->ops->access(r->arg, RING_GET(slot->region), RING_GET(slot->offset), data, count,
+				op == VU_RING_WRITE);
+	return op == VU_RING_WRITE || vu_turn_end(&r->turn, ticket);
 }
 
-/* Carry out what has come on a lane. True if anything had. */
-static bool serve_lane(struct vu_ring_server *r, unsigned i)
+static void answer(struct vu_ring_lane *lane, uint32_t number, int error, uint64_t data)
+{
+	atomic_store_explicit(&lane->answer.error, error, memory_order_relaxed);
+	atomic_store_explicit(&lane->answer.data, data, memory_order_relaxed);
+	/* before waits is looked at */
+	atomic_exchange(&lane->answer.done, number);
+	if (RING_GET(lane->waits))
+		vu_ring_wake(&lane->answer.done);
+}
+
+/* A read of lane @i that was overtaken is done: what came behind it there was passed by. */
+static void give_back(struct vu_ring_server *r, unsigned i)
+{
+	/* either who has the turn sees this, or we see that it sleeps */
+	atomic_store(&r->reading[i], false);
+	atomic_store(&r->empty_wakes, 0);
+	if (atomic_exchange(&r->m->asleep, 0))
+		vu_ring_wake(&r->m->asleep);
+}
+
+enum found { NOTHING, SOMETHING, LOST /* the turn */ };
+
+/* Carry out what has come on a lane. */
+static enum found serve_lane(struct vu_ring_server *r, unsigned i)
 {
 	struct vu_ring_lane *lane = &r->m->lanes[i];
-	uint32_t number = r->next[i], n = 0;
+	enum found found = NOTHING;
+	bool mine = true;
 
-	while (n < VU_RING_SLOTS) {
-		struct vu_ring_slot *slot = &lane->slots[(number + n) % VU_RING_SLOTS];
+	if (atomic_load(&r->reading[i]))
+		return NOTHING;
+	for (unsigned n = 0; n < VU_RING_SLOTS && mine; n++) {
+		uint32_t number = r->next[i];
+		struct vu_ring_slot *slot = &lane->slots[number % VU_RING_SLOTS];
 		uint64_t data = 0;
 		int error;
 
-		if (atomic_load_explicit(&slot->number, memory_order_acquire) != number + n)
+		if (atomic_load_explicit(&slot->number, memory_order_acquire) != number)
 			break;
-		error = carry_out(r, slot, &data);
-		atomic_store_explicit(&lane->answer.error, error, memory_order_relaxed);
-		atomic_store_explicit(&lane->answer.data, data, memory_order_relaxed);
-		/* before waits is looked at */
-		atomic_exchange(&lane->answer.done, number + n);
-		if (RING_GET(lane->waits))
-			vu_ring_wake(&lane->answer.done);
-		n++;
+		/* seen by who takes the turn over */
+		atomic_store_explicit(&r->reading[i], true, memory_order_relaxed);
+		mine = carry_out(r, slot, &data, &error);
+		answer(lane, number, error, data);
+		r->next[i] = number + 1;
+		if (mine)
+			atomic_store_explicit(&r->reading[i], false, memory_order_release);
+		found = SOMETHING;
 	}
-	r->next[i] = number + n;
-	return n;
+	if (mine)
+		return found;
+	give_back(r, i);
+	return LOST;
 }
 
-static bool serve_all(struct vu_ring_server *r)
+static enum found serve_all(struct vu_ring_server *r)
 {
 	uint32_t used = RING_GET(r->m->used);
-	bool any = false;
+	enum found found = NOTHING, now;
 
 	if (used > VU_RING_LANES)
 		used = VU_RING_LANES;
-	for (unsigned i = 0; i < used; i++)
-		any |= serve_lane(r, i);
-	if (any)
-		r->empty_wakes = 0;
-	return any;
+	for (unsigned i = 0; i < used; i++) {
+		now = serve_lane(r, i);
+		if (now == LOST)
+			return LOST;
+		if (now == SOMETHING)
+			found = SOMETHING;
+	}
+	if (found)
+		atomic_store_explicit(&r->empty_wakes, 0, memory_order_relaxed);
+	return found;
 }
 
-/* ---- the thread ---- */
+/* ---- who has the turn ---- */
 
-/* Look for a while. True if something came, which was served. */
-static bool look(struct vu_ring_server *r, uint64_t *since)
+/* Look for a while. */
+static enum found look(struct vu_ring_server *r, uint64_t *since)
 {
 	uint64_t most = vu_ring_spin_ns(&r->spin);
+	enum found found = NOTHING;
 
-	for (unsigned i = 0; i < VU_RING_LOOKS && most; i++)
-		if (serve_all(r))
-			return true;
+	for (unsigned i = 0; i < VU_RING_LOOKS && most && !found; i++)
+		found = serve_all(r);
+	if (found)
+		return found;
 	*since = now_ns();
-	while (now_ns() - *since < most && !RING_GET(r->stop))
-		for (unsigned i = 0; i < 32; i++) {
-			if (serve_all(r))
-				return true;
+	while (!found && now_ns() - *since < most && !RING_GET(r->stop))
+		for (unsigned i = 0; i < 32 && !found; i++) {
+			found = serve_all(r);
 			__builtin_ia32_pause();
 		}
-	return false;
+	return found;
 }
 
-/* Sleep until woken for a request. */
-static void go_to_sleep(struct vu_ring_server *r, uint64_t since)
+/* The client woke us; find what for. */
+static enum found woken(struct vu_ring_server *r)
 {
+	enum found found = serve_all(r);
+
+	if (found || atomic_fetch_add(&r->empty_wakes, 1) + 1 != EMPTY_WAKES)
+		return found;
+	report_warn("vfio-user-ring", r->name, -EPROTO,
+		    "the client wakes the ring, and asks for nothing");
+	r->ops->broken(r->arg, -EPROTO);
+	/* until it is freed */
+	while (!atomic_load(&r->stop))
+		vu_ring_sleep(&r->m->asleep, RING_GET(r->m->asleep), 1000000);
+	return NOTHING;
+}
+
+/* Sleep until woken for a request. False: the turn is lost. */
+static bool go_to_sleep(struct vu_ring_server *r, uint64_t since)
+{
+	enum found found;
+
 	/* either this sees a request that comes now, or its client sees that we sleep */
 	atomic_store(&r->m->asleep, 1);
 	if (atomic_load(&r->stop))
-		return;
-	if (!serve_all(r)) {
+		return true;
+	found = serve_all(r);
+	if (!found) {
 		vu_ring_sleep(&r->m->asleep, 1, UINT64_C(3600000000000));
-		if (!serve_all(r) && ++r->empty_wakes == EMPTY_WAKES) {
-			report_warn("vfio-user-ring", r->name, -EPROTO,
-				    "the client wakes the ring, and asks for nothing");
-			r->ops->broken(r->arg, -EPROTO);
-			/* until it is freed */
-			while (!atomic_load(&r->stop))
-				vu_ring_sleep(&r->m->asleep, RING_GET(r->m->asleep), 1000000);
-		}
+		found = woken(r);
 	}
+	if (found == LOST)
+		return false;
 	atomic_store(&r->m->asleep, 0);
 	vu_ring_spin_learn(&r->spin, now_ns() - since < VU_RING_SPIN_NS);
+	return true;
+}
+
+static bool carry(void *arg)
+{
+	struct vu_ring_server *r = arg;
+	enum found found;
+	uint64_t since = 0;
+
+	/* who lost the turn may have been about to sleep */
+	atomic_store(&r->m->asleep, 0);
+	while (!atomic_load(&r->stop)) {
+		found = look(r, &since);
+		if (found == SOMETHING)
+			vu_ring_spin_learn(&r->spin, true);
+		else if (found == LOST || !go_to_sleep(r, since))
+			return false;
+	}
+	return true;
 }
 
 static void *serve(void *arg)
 {
 	struct vu_ring_server *r = arg;
-	uint64_t since;
 
-	while (!atomic_load(&r->stop)) {
-		if (look(r, &since))
-			vu_ring_spin_learn(&r->spin, true);
-		else
-			go_to_sleep(r, since);
-	}
+	vu_turn_run(&r->turn);
 	atomic_store(&r->ended, true);
 	return NULL;
 }
@@ -211,6 +286,8 @@ int vu_ring_server_new(const struct vu_ring_ops *ops, void *arg, const char *nam
 	r->spin = (struct vu_ring_spin){ .worth = VU_RING_WORTH, .never = thread_cpus() < 2 };
 	for (unsigned i = 0; i < VU_RING_LANES; i++)
 		r->next[i] = 1;
+	r->turn = (struct vu_turn){ .carry = carry, .arg = r, .name = "uvfio-ring" };
+	vu_turn_init(&r->turn);
 	r->m->magic = VU_RING_MAGIC;
 	r->m->lanes_there = VU_RING_LANES;
 	r->m->slots_there = VU_RING_SLOTS;
@@ -222,6 +299,7 @@ int vu_ring_server_new(const struct vu_ring_ops *ops, void *arg, const char *nam
 	*out = r;
 	return 0;
 unmap:
+	vu_turn_fini(&r->turn);
 	sys_call(SYS_munmap, at, sizeof(*r->m), 0, 0, 0, 0);
 close:
 	fd_close_private(memory);
@@ -244,6 +322,7 @@ void vu_ring_server_free(struct vu_ring_server *r)
 		sys_call(SYS_nanosleep, (long)&soon, 0, 0, 0, 0, 0);
 	}
 	pthread_join(r->thread, NULL);
+	vu_turn_fini(&r->turn);
 	sys_call(SYS_munmap, (long)r->m, sizeof(*r->m), 0, 0, 0, 0);
 	heap_free(r);
 }

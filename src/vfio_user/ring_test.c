@@ -5,6 +5,7 @@
  */
 #include <fcntl.h>
 #include <linux/vfio.h>
+#include <semaphore.h>
 #include <sys/mman.h>
 #include <time.h>
 
@@ -15,8 +16,13 @@
 
 #define REGISTERS 16u
 
-/* A device: registers of 8 bytes in region 1, of which the last one is slow. */
+/*
+ * A device: registers of 8 bytes in region 1, of which the last one is slow, and a read of GATED
+ * takes until another thread posts the gate.
+ */
+#define GATED (REGISTERS - 2)
 struct device {
+	sem_t gate;
 	_Atomic uint64_t reg[REGISTERS];
 	_Atomic uint32_t irqs[4]; /* flags, start, count, data: the last SET_IRQS */
 	atomic_int broken;
@@ -41,6 +47,8 @@ static int access_device(void *arg, uint32_t region, uint64_t offset, void *buf,
 		return -EINVAL;
 	if (i == REGISTERS - 1)
 		sleep_ms(d->slow_ms);
+	while (i == GATED && !write && sem_wait(&d->gate))
+		;
 	if (write) {
 		memcpy(&v, buf, count);
 		atomic_store(&d->reg[i], v);
@@ -83,6 +91,7 @@ struct ring {
 static void make_ring(struct ring *r, uint64_t timeout_ns)
 {
 	memset(r, 0, sizeof(*r));
+	sem_init(&r->d.gate, 0, 0);
 	make_pair(r->c);
 	assert_int_equal(vu_ring_server_new(&ops, &r->d, "test", &r->info, &r->fd, &r->server), 0);
 	assert_int_equal(vu_ring_new(r->c[0], &r->info, r->fd, timeout_ns, &r->client), 0);
@@ -95,6 +104,7 @@ static void end_ring(struct ring *r)
 	fd_close_private(r->fd);
 	vu_conn_free(r->c[0]);
 	vu_conn_free(r->c[1]);
+	sem_destroy(&r->d.gate);
 }
 
 /* Once; the machine may be so busy that the socket would be the better way. */
@@ -362,6 +372,83 @@ static void test_slow_to_wake(void **state)
 
 /* ---- the end */
 
+#define GATED_READS 7u /* so many may be overtaken */
+
+static void *read_gated(void *arg)
+{
+	uint64_t v = 0;
+
+	/* cmocka's assertions are the main thread's */
+	return ring_access(arg, 1, GATED * 8, &v, 8, false, false) || v != 77 ? arg : NULL;
+}
+
+/* Reads that take long are overtaken by what comes on other lanes. */
+static void test_overtaken(void **state)
+{
+	pthread_t threads[GATED_READS];
+	struct ring r;
+	uint64_t v;
+	void *bad;
+
+	make_ring(&r, SECOND * 60);
+	v = 77;
+	assert_int_equal(ring_access(&r, 1, GATED * 8, &v, 8, true, false), 0);
+	for (unsigned round = 0; round < 3; round++) {
+		for (unsigned i = 0; i < GATED_READS; i++)
+			assert_int_equal(thread_start(&threads[i], read_gated, &r, "reader"), 0);
+		for (unsigned i = 0; i < 100; i++) {
+			v = i;
+			assert_int_equal(ring_access(&r, 1, 8, &v, 8, true, i % 2), 0);
+			assert_int_equal(ring_access(&r, 1, 8, &v, 8, false, false), 0);
+			assert_int_equal(v, i);
+		}
+		for (unsigned i = 0; i < GATED_READS; i++)
+			sem_post(&r.d.gate);
+		for (unsigned i = 0; i < GATED_READS; i++) {
+			pthread_join(threads[i], &bad);
+			assert_null(bad);
+		}
+	}
+	end_ring(&r);
+}
+
+/* What stands behind such a read on its own lane comes after it, also if all sleep. */
+static void test_behind_overtaken(void **state)
+{
+	struct vu_ring_slot *slot;
+	struct vu_ring_memory *m;
+	struct ring r;
+	uint64_t v = 0;
+
+	make_ring(&r, SECOND * 60);
+	m = mmap(NULL, sizeof(*m), PROT_READ | PROT_WRITE, MAP_SHARED, r.fd, 0);
+	assert_ptr_not_equal(m, MAP_FAILED);
+	/* by hand, on a lane that the client does not use: a read, and a write behind it */
+	for (unsigned n = 1; n <= 2; n++) {
+		slot = &m->lanes[5].slots[n];
+		atomic_store(&slot->op, n == 1 ? VU_RING_READ : VU_RING_WRITE);
+		atomic_store(&slot->region, 1);
+		atomic_store(&slot->count, 8);
+		atomic_store(&slot->offset, n == 1 ? GATED * 8 : 3 * 8);
+		atomic_store(&slot->data, 33);
+		atomic_store(&slot->number, n);
+	}
+	atomic_store(&m->used, 6);
+	while (!atomic_load(&r.d.reg[0])) {
+		v = 1;
+		assert_int_equal(ring_access(&r, 1, 0, &v, 8, true, false), 0);
+	}
+	assert_int_equal(atomic_load(&r.d.reg[3]), 0);
+	while (!atomic_load(&m->asleep))
+		sleep_ms(1);
+	sem_post(&r.d.gate);
+	while (atomic_load(&m->lanes[5].answer.done) != 2)
+		sleep_ms(1);
+	assert_int_equal(atomic_load(&r.d.reg[3]), 33);
+	munmap(m, sizeof(*m));
+	end_ring(&r);
+}
+
 static void test_server_gone(void **state)
 {
 	struct ring r;
@@ -509,6 +596,7 @@ int main(void)
 		cmocka_unit_test(test_sleeps),		 cmocka_unit_test(test_posts),
 		cmocka_unit_test(test_order_of_threads), cmocka_unit_test(test_many_threads),
 		cmocka_unit_test(test_no_lane),		 cmocka_unit_test(test_slow_to_wake),
+		cmocka_unit_test(test_overtaken),	 cmocka_unit_test(test_behind_overtaken),
 		cmocka_unit_test(test_server_gone),	 cmocka_unit_test(test_server_silent),
 		cmocka_unit_test(test_odd_error),	 cmocka_unit_test(test_no_ring),
 		cmocka_unit_test(test_scribble),	 cmocka_unit_test(test_wake_for_nothing),
