@@ -189,16 +189,29 @@ static void id_give(struct vu_conn *c, uint16_t id)
 	c->used_ids[id / WORD_BITS] &= ~(1ull << (id % WORD_BITS));
 }
 
-/* Take one whose reply is not to come any more; false: there is none. */
-static bool id_take(struct vu_conn *c, uint16_t *id)
+/* Take one whose reply is not to come any more, or the sender's; false: there is none. */
+static bool id_take(struct vu_conn *c, const struct vu_call *call, uint16_t *id)
 {
-	for (unsigned i = 0; i < IDS; i++)
-		if (!id_used(c, ++c->last_id)) {
-			*id = c->last_id;
-			c->used_ids[*id / WORD_BITS] |= 1ull << (*id % WORD_BITS);
-			return true;
-		}
-	return false;
+	unsigned tries = call->numbered ? 1 : IDS;
+	uint16_t next = call->numbered ? call->id : (uint16_t)(c->last_id + 1);
+
+	for (; tries && id_used(c, next); tries--)
+		next++;
+	if (!tries)
+		return false;
+	c->last_id = *id = next;
+	c->used_ids[next / WORD_BITS] |= 1ull << (next % WORD_BITS);
+	return true;
+}
+
+uint16_t vu_conn_last_id(struct vu_conn *c)
+{
+	uint16_t id;
+
+	pthread_mutex_lock(&c->lock);
+	id = c->last_id;
+	pthread_mutex_unlock(&c->lock);
+	return id;
 }
 
 /* ---- who waits; with the lock, all of these */
@@ -598,9 +611,9 @@ int vu_conn_call(struct vu_conn *c, const struct vu_call *call, struct vu_messag
 				       .timeout_ns = call->timeout_ns };
 	pthread_mutex_lock(&c->lock);
 	rc = vu_conn_error(c);
-	if (!rc && !id_take(c, &w.id)) {
+	if (!rc && !id_take(c, call, &w.id)) {
 		rc = report_warn("vfio-user-unanswered", c->name, -ETIMEDOUT,
-				 "%u commands without an answer", IDS);
+				 "no number is free: commands were not answered");
 		kill_locked(c, rc);
 	}
 	if (rc) {

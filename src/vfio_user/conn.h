@@ -99,6 +99,8 @@ int vu_conn_error(struct vu_conn *c);
  * What has been read of it already is not seen there: first vu_conn_next() must say -EAGAIN.
  */
 int vu_conn_fd(const struct vu_conn *c);
+/** vu_conn_last_id - return the id of the last command that was sent */
+uint16_t vu_conn_last_id(struct vu_conn *c);
 /**
  * vu_conn_set_limits - set what was agreed: what is sent has at most @sends_fds descriptors
  *
@@ -122,6 +124,8 @@ struct vu_call {
 	void (*late)(void *arg, uint16_t command);
 	void *arg;
 	uint64_t late_ns;
+	bool numbered; /* with this id, which no other command has that waits for its reply */
+	uint16_t id;
 };
 /**
  * vu_conn_call - send a command, and wait for its reply
@@ -134,7 +138,7 @@ struct vu_call {
  * -ETIMEDOUT; -EMSGSIZE: more descriptors than the peer takes, or no message is so long; what the
  * kernel says of descriptors that cannot be sent (-EBADF); -ENOMEM or
  * -EINVAL: the reply came, but there was no room for it, or it had too many descriptors; or why it
- * is dead. With an error @reply is empty.
+ * is dead. With an error @reply is empty, but for its header, if it came: else that is of zeros.
  */
 int vu_conn_call(struct vu_conn *c, const struct vu_call *call, struct vu_message *reply);
 /**
