@@ -107,7 +107,9 @@ UVFIO_PUBLIC int uvfio_add(struct uvfio *u, const char *spec, char *addr);
  * path, where it stays; options go that other way. Its server reaches what uvfio_dma_map() and
  * uvfio_dma_alloc() gave. Where that is private memory the server gets this process's whole address
  * space as a file, and has to be trusted; "socket=PATH,memory=messages" does without. When the
- * server dies the device reads as all ones; the next open connects anew.
+ * server dies the device reads as all ones; the next open connects anew. Of a server that keeps its
+ * device for the one that is started after it (uvfio serve --state) the calls wait for that one, up
+ * to 30 seconds ("socket=PATH,reconnect=SECONDS"), and go on.
  *
  * Context: any thread. It waits for other calls that plug, open or close devices of @u.
  * Return: 0; -ENODEV: there is none at @addr, or a driver of the host has it (driver=igb), or

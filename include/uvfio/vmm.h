@@ -470,7 +470,8 @@ UVFIO_PUBLIC int64_t uvfio_vm_dma_unmap(struct uvfio_vm_device *dev, uint64_t io
  *	the first, whose group descriptor 5 is; "cdev:5": whose character device. The descriptors
  *	stay the caller's. "vfio-user:/run/x.sock": the device of a server of vfio-user, which
  *	reaches the guest's memory by the descriptors of struct uvfio_vm_memory; what has none it
- *	reaches by a file of this process's whole address space, or by messages.
+ *	reaches by a file of this process's whole address space, or by messages. Accesses of the
+ *	guest wait for a server that is started again (uvfio serve --state), up to 30 seconds.
  * @options: words with commas between; NULL: none:
  *	rom=on|off|FILE (on); mmap=on|off (on): are BARs mapped; bars=-2-4: never these;
  *	pba=on|off (on): trap the page of the MSI-X pending bits; intx_timeout=MS (1100; 0: none):

@@ -63,9 +63,12 @@ static void make_face(struct remote *r)
 
 /* ---- options ---- */
 
-#define OPTION_TIMEOUT "timeout"
-#define OPTION_MEMORY  "memory"
-#define OPTION_POSTED  "posted"
+#define OPTION_TIMEOUT	 "timeout"
+#define OPTION_MEMORY	 "memory"
+#define OPTION_POSTED	 "posted"
+#define OPTION_RECONNECT "reconnect"
+#define SECONDS_MAX	 3600u
+#define RECONNECT	 30u /* seconds, if nothing is said */
 
 static const struct uvfio_option options[] = {
 	{ .name = OPTION_TIMEOUT,
@@ -82,18 +85,24 @@ static const struct uvfio_option options[] = {
 	  .type = UVFIO_OPT_BOOL,
 	  .help = "off: a store to a mapped BAR waits for the server's answer, for servers that "
 		  "answer what asks for no answer; default: on" },
+	{ .name = OPTION_RECONNECT,
+	  .type = UVFIO_OPT_UINT,
+	  .help = "seconds in which a server that keeps its device's state (uvfio serve --state) "
+		  "has to be there again when it ended, 0 to 3600; 0: the device is gone then, as "
+		  "any other server's; it migrates, and its registers are faster; default: 30" },
 	{ 0 },
 };
 
-static int set_timeout(struct vu_client_options *o, const struct pci_option *opt)
+/* Take seconds, @least at least. */
+static int seconds(const struct pci_option *opt, unsigned least, uint64_t *ns)
 {
 	unsigned long n;
 	char *end;
 
 	n = strtoul(opt->value, &end, 10);
-	if (*opt->value < '1' || *opt->value > '9' || *end || n > 3600)
+	if (*opt->value < '0' || *opt->value > '9' || *end || n < least || n > SECONDS_MAX)
 		return -EINVAL;
-	o->timeout_ns = n * 1000000000ull;
+	*ns = n * 1000000000ull;
 	return 0;
 }
 
@@ -111,8 +120,11 @@ static int set_options(struct vu_client_options *o, const struct machine_request
 		int rc;
 
 		if (!strcmp(opt->name, OPTION_TIMEOUT)) {
-			rc = set_timeout(o, opt);
+			rc = seconds(opt, 1, &o->timeout_ns);
 			how = "write seconds, 1 to 3600";
+		} else if (!strcmp(opt->name, OPTION_RECONNECT)) {
+			rc = seconds(opt, 0, &o->reconnect_ns);
+			how = "write seconds, 0 to 3600";
 		} else if (!strcmp(opt->name, OPTION_MEMORY)) {
 			rc = word(opt, "file", "messages");
 			how = "write file or messages";
@@ -145,7 +157,10 @@ static bool is_path(const char *argument)
 
 static int remote_make(const struct machine_request *r, struct machine_hardware **out, char **err)
 {
-	struct vu_client_options o = { .name = r->name, .devices = r->devices, .irqs = r->irqs };
+	struct vu_client_options o = { .name = r->name,
+				       .devices = r->devices,
+				       .irqs = r->irqs,
+				       .reconnect_ns = RECONNECT * 1000000000ull };
 	struct remote *h;
 	char *why = NULL;
 	int rc;

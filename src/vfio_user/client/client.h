@@ -9,7 +9,8 @@
  * since some servers end with their first client; vu_client_let_go() gives it up.
  *
  * A server that dies leaves a device that was pulled out: reads are all ones, writes go nowhere,
- * the user's ERR is signalled. The next open connects anew.
+ * the user's ERR is signalled. The next open connects anew. But where the server keeps the device's
+ * state for the one after it, who uses the device waits for that one, and goes on.
  *
  * Memory: what is done once the device is open takes none of malloc's (base/heap.h). Descriptors
  * are private (base/sys.h).
@@ -47,6 +48,11 @@ struct vu_client_options {
 	uint64_t timeout_ns;	     /* for an answer; 0: the default, a minute */
 	enum vu_client_memory memory;
 	bool no_posts; /* wait for the answer of each store to a mapped BAR */
+	/*
+	 * For a server that was started again, and its device outlived that (`uvfio serve
+	 * --state`), to be connected to; 0: the device is gone as any other's.
+	 */
+	uint64_t reconnect_ns;
 };
 
 /**

@@ -58,6 +58,24 @@ static int start(struct vu_client *c, struct vu_session *s, struct vu_why *why)
 	return 0;
 }
 
+/*
+ * Have the device of the connection *@s be as it is for a new user. It is used by *@s then, which
+ * is another one where it outlives its server.
+ */
+static int begin(struct vu_client *c, struct vu_session **s, struct vu_why *why)
+{
+	struct vu_session *connection = *s;
+	int rc = 0;
+
+	if (vu_session_lasts(connection))
+		rc = vu_resume_new(connection, s);
+	if (!rc)
+		rc = start(c, connection, why);
+	if (!rc && *s != connection)
+		rc = vu_resume_start(*s);
+	return rc ? vu_fail(why, rc, "%s", strerror(-rc)) : 0;
+}
+
 static int open_device(struct vfio_device *dev)
 {
 	struct vu_client *c = to_client(dev);
@@ -73,12 +91,12 @@ static int open_device(struct vfio_device *dev)
 	}
 	if (!s || c->learnt_mmap != c->mmap) {
 		if (!s)
-			rc = vu_session_new(c, &s, &why);
+			rc = vu_session_new(c, NULL, NULL, &s, &why);
 		if (!rc)
 			rc = vu_learn(c, s, &why);
 	}
 	if (!rc)
-		rc = start(c, s, &why);
+		rc = begin(c, &s, &why);
 	if (!rc) {
 		c->session = s;
 		return 0;
@@ -101,6 +119,9 @@ static void close_device(struct vfio_device *dev)
 	struct vu_client *c = to_client(dev);
 	struct vu_session *s = c->session;
 
+	/* those that are there wait no longer than for an answer */
+	if (s->resume)
+		vu_resume_leave(s->resume);
 	vu_ioeventfds_drop(c);
 	if (dev->flags & VFIO_DEVICE_FLAGS_RESET && !vu_session_is_lost(s))
 		vu_session_do(s, &r);
@@ -182,7 +203,7 @@ int vu_client_new(const char *where, const struct vu_client_options *o, struct v
 	init(c, o);
 	rc = set_where(c, where, &why);
 	if (!rc)
-		rc = vu_session_new(c, &c->spare, &why);
+		rc = vu_session_new(c, NULL, NULL, &c->spare, &why);
 	if (!rc)
 		rc = vu_learn(c, c->spare, &why);
 	if (!rc) {
@@ -241,7 +262,9 @@ void vu_client_abandon(struct vu_client *c)
 void vu_client_lose(struct vu_client *c)
 {
 	pthread_mutex_lock(&c->vdev.lock);
-	if (c->session) {
+	if (c->session && c->session->resume) {
+		vu_resume_pull(c->session->resume);
+	} else if (c->session) {
 		vu_conn_kill(c->session->conn, -ENODEV);
 		vu_session_lost(c->session);
 	}

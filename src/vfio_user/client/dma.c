@@ -22,9 +22,12 @@
 enum how { BY_MMAP, BY_FILE, BY_MESSAGES };
 
 struct piece {
-	struct itree_node node; /* IOVAs */
+	struct itree_node node; /* IOVAs; in vu_dma.pieces while the server has it */
 	unsigned prot;
 	enum how how;
+	uint64_t offset; /* in what it is of: the file, or our address space */
+	/* of a device that outlives its server, BY_MMAP: to be sent again; else NULL */
+	struct vu_kept_file *file;
 };
 
 static struct vu_client *of(struct vfio_ioas_listener *l)
@@ -39,12 +42,43 @@ static struct piece *of_node(struct itree_node *n)
 
 /* ---- messages ---- */
 
-static int send_map(struct vu_session *s, const struct piece *p, int fd, uint64_t offset)
+/* What of the pieces a message changes, when it was carried out. */
+struct change {
+	struct vu_dma *d;
+	struct piece *p;
+};
+
+static void insert(void *arg, int rc)
+{
+	struct change *ch = arg;
+
+	if (rc)
+		return;
+	itree_insert(&ch->d->pieces, &ch->p->node);
+	atomic_fetch_add(&ch->d->num_pieces, 1);
+}
+
+static void remove_any(void *arg, int rc)
+{
+	struct change *ch = arg;
+
+	itree_remove(&ch->d->pieces, &ch->p->node);
+	atomic_fetch_sub(&ch->d->num_pieces, 1);
+}
+
+static void remove_done(void *arg, int rc)
+{
+	if (!rc)
+		remove_any(arg, rc);
+}
+
+/* @ch: of whom it is noted; NULL: it is said again. */
+static int send_map(struct vu_session *s, const struct piece *p, int fd, struct change *ch)
 {
 	struct vu_dma_map map = {
 		.argsz = sizeof(map),
 		.flags = p->how == BY_FILE ? VU_DMA_BY_FILE : 0,
-		.offset = offset,
+		.offset = p->how == BY_MESSAGES ? 0 : p->offset,
 		.addr = p->node.start,
 		.size = p->node.last - p->node.start + 1,
 	};
@@ -54,6 +88,8 @@ static int send_map(struct vu_session *s, const struct piece *p, int fd, uint64_
 		.iovcnt = 1,
 		.fds = &fd,
 		.num_fds = p->how != BY_MESSAGES,
+		.done = ch ? insert : NULL,
+		.arg = ch,
 	};
 
 	if (p->prot & IOMMU_READ)
@@ -63,13 +99,18 @@ static int send_map(struct vu_session *s, const struct piece *p, int fd, uint64_
 	return vu_session_do(s, &r);
 }
 
-static int send_unmap(struct vu_session *s, uint64_t iova, uint64_t size)
+static int send_unmap(struct vu_session *s, struct change *ch, void (*done)(void *arg, int rc))
 {
-	struct vu_dma_unmap unmap = { .argsz = sizeof(unmap), .addr = iova, .size = size };
+	const struct itree_node *n = &ch->p->node;
+	struct vu_dma_unmap unmap = { .argsz = sizeof(unmap),
+				      .addr = n->start,
+				      .size = n->last - n->start + 1 };
 	struct vu_request r = {
 		.command = VU_DMA_UNMAP,
 		.iov = { { &unmap, sizeof(unmap) } },
 		.iovcnt = 1,
+		.done = done,
+		.arg = ch,
 	};
 
 	return vu_session_do(s, &r);
@@ -77,25 +118,43 @@ static int send_unmap(struct vu_session *s, uint64_t iova, uint64_t size)
 
 /* ---- pieces ---- */
 
+/* Map by the file @fd, which is kept if it may have to be said again. */
+static int map_file(struct vu_dma *d, struct change *ch, int fd)
+{
+	struct piece *p = ch->p;
+	int rc = d->s->resume ? vu_kept_file_get(d, fd, &p->file) : 0;
+
+	if (!rc)
+		rc = send_map(d->s, p, p->file ? vu_kept_file_fd(p->file) : fd, ch);
+	if (rc) {
+		vu_kept_file_put(d, p->file);
+		p->file = NULL;
+	}
+	return rc;
+}
+
 /* Give the server one piece, by @p->how or what comes after it. 0 or -errno. */
 static int map_piece(struct vu_client *c, struct piece *p, int fd, uint64_t offset, uint64_t vaddr)
 {
 	struct vu_dma *d = &c->dma;
+	struct change ch = { d, p };
 	int rc;
 
 	if (p->how == BY_MMAP) {
-		rc = send_map(d->s, p, fd, offset);
+		p->offset = offset;
+		rc = map_file(d, &ch, fd);
 		if (!rc || vu_session_is_lost(d->s))
 			return rc;
 		p->how = BY_FILE;
 	}
+	p->offset = vaddr;
 	if (p->how == BY_FILE && d->self >= 0 && !d->no_file) {
-		rc = send_map(d->s, p, d->self, vaddr);
+		rc = send_map(d->s, p, d->self, &ch);
 		if (!rc || vu_session_is_lost(d->s))
 			return rc;
-		if (send_map(d->s, &(struct piece){ p->node, p->prot, BY_MESSAGES }, -1, 0) == 0) {
+		p->how = BY_MESSAGES;
+		if (send_map(d->s, p, -1, &ch) == 0) {
 			d->no_file = true;
-			p->how = BY_MESSAGES;
 			report_info("vfio-user-dma-messages", c->vdev.name, 0,
 				    "its server does not read and write memory as files: private "
 				    "memory of the program is read and written by messages");
@@ -104,24 +163,28 @@ static int map_piece(struct vu_client *c, struct piece *p, int fd, uint64_t offs
 		return rc;
 	}
 	p->how = BY_MESSAGES;
-	return send_map(d->s, p, -1, 0);
+	return send_map(d->s, p, -1, &ch);
+}
+
+static void free_piece(struct vu_dma *d, struct piece *p)
+{
+	vu_kept_file_put(d, p->file);
+	heap_free(p);
 }
 
 /* Take a piece away from the server, and forget it. */
 static void unmap_piece(struct vu_client *c, struct piece *p)
 {
 	struct vu_dma *d = &c->dma;
-	uint64_t size = p->node.last - p->node.start + 1;
-	int rc = vu_session_is_lost(d->s) ? 0 : send_unmap(d->s, p->node.start, size);
+	struct change ch = { d, p };
+	int rc = send_unmap(d->s, &ch, remove_any);
 
 	if (rc && !vu_session_is_lost(d->s))
 		report_err("vfio-user-dma-unmap", c->vdev.name, rc,
 			   "UNMAP_DMA of 0x%" PRIx64 " bytes at IOVA 0x%" PRIx64
 			   ": its server refuses, and may still reach this memory",
-			   size, p->node.start);
-	itree_remove(&d->pieces, &p->node);
-	atomic_fetch_sub(&d->num_pieces, 1);
-	heap_free(p);
+			   p->node.last - p->node.start + 1, p->node.start);
+	free_piece(d, p);
 }
 
 static void unmap_range(struct vu_client *c, uint64_t iova, uint64_t last)
@@ -146,13 +209,9 @@ static int add_piece(struct vu_client *c, const struct vfio_ioas_range *r, uint6
 	p->prot = r->prot;
 	p->how = how;
 	rc = map_piece(c, p, m->fd, m->offset, r->vaddr + done);
-	if (rc) {
-		heap_free(p);
-		return rc;
-	}
-	itree_insert(&c->dma.pieces, &p->node);
-	atomic_fetch_add(&c->dma.num_pieces, 1);
-	return 0;
+	if (rc)
+		free_piece(&c->dma, p);
+	return rc;
 }
 
 /* Find the next piece of @r, from @done on, and map it. Its size, or -errno. */
@@ -215,6 +274,7 @@ static void moved(struct vfio_ioas_listener *l, const struct vfio_ioas_range *r,
 {
 	struct vu_client *c = of(l);
 	struct itree_node *n, *next;
+	uint64_t start;
 	int rc;
 
 	for (n = itree_first(&c->dma.pieces, iova, iova + size - 1); n; n = next) {
@@ -223,17 +283,20 @@ static void moved(struct vfio_ioas_listener *l, const struct vfio_ioas_range *r,
 		next = itree_next(n, iova, iova + size - 1);
 		if (p->how != BY_FILE || vu_session_is_lost(c->dma.s))
 			continue;
-		rc = send_unmap(c->dma.s, n->start, n->last - n->start + 1);
+		start = n->start;
+		rc = send_unmap(c->dma.s, &(struct change){ &c->dma, p }, remove_done);
 		if (!rc) {
 			p->how = r->moved ? BY_MESSAGES : BY_FILE;
-			rc = map_piece(c, p, -1, 0, r->vaddr + (n->start - r->iova));
+			rc = map_piece(c, p, -1, 0, r->vaddr + (start - r->iova));
+			if (rc)
+				free_piece(&c->dma, p);
 		}
 		if (rc && !vu_session_is_lost(c->dma.s))
 			report_err(
 				"vfio-user-dma-moved", c->vdev.name, rc,
 				"the mapping at IOVA 0x%" PRIx64
 				" has memory that moved in the program: its server cannot follow",
-				n->start);
+				start);
 	}
 }
 
@@ -249,6 +312,28 @@ static void limits(struct vfio_ioas_listener *l, struct vfio_ioas_limits *out)
 		.pgsizes = -(smallest ? smallest : PAGE_SIZE_4K),
 		.avail = most > used ? most - used : 0,
 	};
+}
+
+/* ---- for a server that was started again ---- */
+
+int vu_dma_again(struct vu_client *c, struct vu_session *s, struct vu_why *why)
+{
+	struct vu_dma *d = &c->dma;
+	struct itree_node *n;
+	int rc;
+
+	for (n = itree_first(&d->pieces, 0, UINT64_MAX); n; n = itree_next(n, 0, UINT64_MAX)) {
+		const struct piece *p = of_node(n);
+
+		rc = send_map(s, p, p->file ? vu_kept_file_fd(p->file) : d->self, NULL);
+		if (rc && vu_session_is_lost(s))
+			return rc;
+		if (rc)
+			return vu_fail(why, -ENODEV,
+				       "it refuses what it had mapped, at IOVA 0x%" PRIx64 ": %s",
+				       n->start, strerror(-rc));
+	}
+	return 0;
 }
 
 /* ---- attach ---- */

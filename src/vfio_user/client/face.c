@@ -270,7 +270,8 @@ void vu_face_give_back(struct vu_client *c, struct vu_session *s, const struct v
 	}
 }
 
-void vu_face_restore(struct vu_client *c, struct vu_session *s)
+/* Write BARs and interrupt line, and have these bits of the command register be set. */
+static void restore(struct vu_client *c, struct vu_session *s, uint16_t bits)
 {
 	uint16_t command = 0;
 	uint32_t want;
@@ -284,11 +285,21 @@ void vu_face_restore(struct vu_client *c, struct vu_session *s)
 	put_back(s, PCI_INTERRUPT_LINE, &want, 1);
 	if (vu_region_rw(s, CONFIG, PCI_COMMAND, &command, 2, false) != 2)
 		return;
-	if ((command & c->decode) != c->decode) {
-		command |= c->decode;
+	if ((command & bits) != bits) {
+		command |= bits;
 		vu_region_rw(s, CONFIG, PCI_COMMAND, &command, 2, true);
 	}
 	vu_face_note(c, PCI_COMMAND, &command, 2, true);
+}
+
+void vu_face_restore(struct vu_client *c, struct vu_session *s)
+{
+	restore(c, s, c->decode);
+}
+
+void vu_face_again(struct vu_client *c, struct vu_session *s)
+{
+	restore(c, s, (uint16_t)vu_client_config_read(c, PCI_COMMAND, 2));
 }
 
 /* ---- looking ---- */

@@ -2,9 +2,9 @@
 /*
  * vfio_user/client/internal.h: a device behind a socket from the inside.
  *
- * Lock order: vfio_device.lock > vu_client.irq_lock > vu_client.config_lock; the address space's >
- * vu_dma.lock. config_lock and vu_dma.lock are held around nothing but what they guard, irq_lock
- * around messages, which wait for nobody here.
+ * Lock order: vfio_device.lock, the address space's > vu_client.irq_lock > vu_resume.turn >
+ * vu_resume.lock; vu_client.config_lock is a leaf. config_lock and vu_resume.lock are held around
+ * nothing but what they guard, irq_lock and the turn around messages.
  */
 #ifndef VFIO_USER_CLIENT_INTERNAL_H
 #define VFIO_USER_CLIENT_INTERNAL_H
@@ -45,10 +45,19 @@ struct vu_why {
 int vu_fail(struct vu_why *why, int rc, const char *format, ...)
 	__attribute__((format(printf, 3, 4)));
 
-/* One connection. Of those who use it, and who may yet when the device is closed. */
+struct vu_resume;
+
+/*
+ * One connection. Of those who use it, and who may yet when the device is closed. Or, for a device
+ * that outlives its server (resume.c), the handle by which it is used, whose commands go by the
+ * connection of the moment: it has none of its own.
+ */
 struct vu_session {
 	struct ref ref;
 	struct vu_client *c;
+	struct vu_resume *resume; /* of a handle, which owns it; else NULL */
+	struct vu_resume *of;	  /* of a connection that is a handle's, or will be; else NULL */
+	uint64_t timeout_ns;	  /* for an answer */
 	struct vu_conn *conn;
 	struct vu_conn *twin; /* the server's commands come by it; NULL: by @conn */
 	struct vu_ring *ring; /* NULL: the server has none */
@@ -70,15 +79,32 @@ struct vu_region {
 	unsigned num_fds;
 };
 
+/*
+ * What a server that may be started again was told of an index (kept.c). Changed by who has the
+ * turn (vu_resume); descriptors are private.
+ */
+struct vu_kept_irqs {
+	uint32_t count; /* of these two; 0: it is not set up */
+	int *fds;	/* the eventfd of each vector, or -1 */
+	bool *masked;
+	int mask, unmask; /* INTx: what masks and unmasks it, or -1 */
+};
+
 /* What of the address space the server was told (dma.c). */
 struct vu_dma {
 	struct vfio_ioas_listener listener;
 	struct vfio_ioas *io; /* under the locks of vfio_device_ops.attach */
 	struct vu_session *s; /* with a reference */
-	struct itree pieces;  /* under the address space's lock */
+	/*
+	 * Under the address space's lock; changed by who has the turn (vu_resume), so that what is
+	 * there is what the server was told.
+	 */
+	struct itree pieces;
 	atomic_uint num_pieces;
-	int self;     /* the file of our address space, or -1 */
-	bool no_file; /* the server does not read and write files */
+	struct vu_kept_file
+		*files; /* of pieces, to be sent again; under the address space's lock */
+	int self;	/* the file of our address space, or -1 */
+	bool no_file;	/* the server does not read and write files */
 };
 
 struct vu_client {
@@ -98,8 +124,9 @@ struct vu_client {
 	bool irq_of_server[VU_CLIENT_IRQS];   /* ERR, REQ: the server has it, too */
 	pthread_mutex_t irq_lock;	      /* one sets interrupts at a time; guards: */
 	bool irqs_on[VU_CLIENT_IRQS];	      /* it has eventfds at the server */
-	struct vfio_trigger err, req;	      /* the user's, which we signal, too */
-	struct cds_list_head ioeventfds;      /* vu_ioeventfd */
+	struct vu_kept_irqs kept[VU_CLIENT_IRQS];
+	struct vfio_trigger err, req;	 /* the user's, which we signal, too */
+	struct cds_list_head ioeventfds; /* vu_ioeventfd */
 	unsigned num_ioeventfds;
 	struct vu_dma dma;
 	pthread_mutex_t config_lock; /* a leaf; guards: */
@@ -127,8 +154,13 @@ static inline struct vu_client *to_client(struct vfio_device *dev)
 
 /* ---- session.c ---- */
 
-/* Connect to where @c is, and agree on a version: *@out has one reference. 0 or -errno. */
-int vu_session_new(struct vu_client *c, struct vu_session **out, struct vu_why *why);
+/*
+ * Connect to where @c is, and agree on a version: *@out has one reference. @again: the server of a
+ * device that outlives it, and @what it is told; NULL: the device is looked at, or opened. 0 or
+ * -errno.
+ */
+int vu_session_new(struct vu_client *c, struct vu_resume *again, const struct vu_lasting *what,
+		   struct vu_session **out, struct vu_why *why);
 void vu_session_get(struct vu_session *s);
 void vu_session_put(struct vu_session *s);
 /* End it: the server sees us go; who waits in it gets an error. */
@@ -146,6 +178,12 @@ struct vu_request {
 	const int *fds;
 	unsigned num_fds;
 	size_t min;
+	/*
+	 * Called once with the outcome, also if the session is lost, before another command of a
+	 * device that outlives its server begins: what it is told again is what it was told.
+	 */
+	void (*done)(void *arg, int rc);
+	void *arg;
 };
 int vu_session_call(struct vu_session *s, const struct vu_request *r, struct vu_message *reply);
 /* The same, of which nothing but its success is looked at. */
@@ -162,10 +200,54 @@ int vu_session_access(struct vu_session *s, const struct vu_region_access *a, vo
 int vu_session_set_irqs(struct vu_session *s, const struct vu_set_irqs *set, const uint8_t *data);
 /* Its server is gone, or talks nonsense: once, with a line. */
 void vu_session_lost(struct vu_session *s);
+/* Say that the device is gone, for FORMAT, and tell its user. */
+void vu_session_say_lost(struct vu_client *c, const char *format, ...)
+	__attribute__((format(printf, 2, 3)));
 static inline bool vu_session_is_lost(struct vu_session *s)
 {
 	return atomic_load_explicit(&s->lost, memory_order_acquire);
 }
+
+/* ---- resume.c: a device that outlives its server ---- */
+
+/* True if the server of @s said that its device does. */
+static inline bool vu_session_lasts(const struct vu_session *s)
+{
+	return s->caps.lasting.kind != VU_LASTING_NONE;
+}
+/*
+ * Make a handle of the connection @s, of a device that lasts: *@out has one reference, and has
+ * taken over @s. 0 or -ENOMEM.
+ */
+int vu_resume_new(struct vu_session *s, struct vu_session **out);
+/* From now on @handle is used, and the server that goes is looked for. 0 or -errno. */
+int vu_resume_start(struct vu_session *handle);
+/*
+ * Nobody waits for the server any more, or looks for it. The device is lost if it is away; if not,
+ * it is when it goes.
+ */
+void vu_resume_leave(struct vu_resume *l);
+/* The device was pulled out, which its user is told: it is lost when this returns. */
+void vu_resume_pull(struct vu_resume *l);
+/* End it, and the connection. */
+void vu_resume_end(struct vu_resume *l);
+void vu_resume_free(struct vu_resume *l);
+void vu_resume_abandon(struct vu_resume *l);
+/* vu_conn_call() by the connection of the moment; -EIO: the device is lost. */
+int vu_resume_call(struct vu_resume *l, const struct vu_call *how, const struct vu_request *r,
+		   struct vu_message *reply);
+/*
+ * @s is the connection that is about to be agreed on; NULL: that is none. -ENODEV: nobody wants it
+ * any more.
+ */
+int vu_resume_connecting(struct vu_resume *l, struct vu_session *s);
+/*
+ * Connect once more, and have the device go on there: 0 or -errno, with @why. For its thread, with
+ * nobody inside.
+ */
+int vu_resume_try(struct vu_resume *l, struct vu_why *why);
+/* The connection @s is dead. */
+void vu_resume_broken(struct vu_resume *l, struct vu_session *s);
 
 /* ---- commands.c: what the server asks us ---- */
 
@@ -178,6 +260,8 @@ void vu_commands_stop(struct vu_session *s);
 
 /* Ask for regions and interrupts of the device at the other end of @s. 0 or -errno. */
 int vu_learn(struct vu_client *c, struct vu_session *s, struct vu_why *why);
+/* See that the device at the other end of @s is the one that was learnt. 0; -ENODEV: it is not. */
+int vu_learn_same(struct vu_client *c, struct vu_session *s, struct vu_why *why);
 /* Ask for the ROM anew: it has a size while the device decodes memory. */
 void vu_learn_rom(struct vu_client *c, struct vu_session *s);
 /* Free what was learnt last. */
@@ -202,6 +286,8 @@ void vu_face_msix_bounds(struct vu_client *c, uint32_t bar, uint64_t *start, uin
 unsigned vu_face_msix_flags(struct vu_client *c);
 /* Write to the device what a firmware set; it is just open. */
 void vu_face_restore(struct vu_client *c, struct vu_session *s);
+/* Write to the device, which was reset, what a reset keeps. */
+void vu_face_again(struct vu_client *c, struct vu_session *s);
 /* What a reset keeps, as the kernel does. */
 struct vu_kept {
 	uint32_t bars[VU_CLIENT_BARS];
@@ -243,11 +329,41 @@ int vu_client_set_irqs(struct vfio_device *dev, const struct vfio_irq_set_args *
 void vu_client_request(struct vfio_device *dev, unsigned count);
 /* Interrupts are set up no more: the device was closed. */
 void vu_irqs_drop(struct vu_client *c);
+/* Tell the server by @s what there is, as it was told to the one before it. 0 or -errno. */
+int vu_irqs_again(struct vu_client *c, struct vu_session *s, struct vu_why *why);
+
+/* ---- kept.c: what is told again of interrupts ---- */
+
+/* What a SET_IRQS will have done, if it is carried out. */
+struct vu_keeping {
+	struct vu_client *c;
+	const struct vfio_irq_set_args *a;
+	int *fds;		   /* private duplicates of its eventfds, or NULL: it has none */
+	struct vu_kept_irqs fresh; /* of an index that is set up by it; else empty */
+};
+/* Make room for @a, with @fds of the program's or NULL. 0, -ENOMEM, or why of a descriptor. */
+int vu_keep_prepare(struct vu_keeping *k, struct vu_client *c, const struct vfio_irq_set_args *a,
+		    const int *fds);
+/* It was carried out, or not: vu_request.done. */
+void vu_keep_done(void *keeping, int rc);
+/* Forget all. */
+void vu_keep_drop(struct vu_client *c);
 
 /* ---- dma.c ---- */
 
 int vu_client_attach(struct vfio_device *dev, struct vfio_ioas *io);
 void vu_client_detach(struct vfio_device *dev, struct vfio_ioas *io);
+/* Tell the server by @s what is mapped. 0 or -errno. */
+int vu_dma_again(struct vu_client *c, struct vu_session *s, struct vu_why *why);
+
+/* ---- files.c: files of memory, which are sent again ---- */
+
+/* One that pieces of memory are of, by its inode and the rights of its descriptor. */
+struct vu_kept_file;
+/* Find that of @fd, or have it kept by a duplicate: *@out is to be put. 0 or -errno. */
+int vu_kept_file_get(struct vu_dma *d, int fd, struct vu_kept_file **out);
+void vu_kept_file_put(struct vu_dma *d, struct vu_kept_file *f);
+int vu_kept_file_fd(const struct vu_kept_file *f);
 
 /* ---- migrate.c ---- */
 

@@ -48,8 +48,18 @@ static int send_irqs(struct vu_session *s, const struct vfio_irq_set_args *a, co
 		.num_fds = fds ? a->count : 0,
 	};
 	bool bools = a->flags & VFIO_IRQ_SET_DATA_BOOL;
+	struct vu_keeping keeping;
 	int rc = VU_RING_BUSY;
 
+	if (s->resume) {
+		rc = vu_keep_prepare(&keeping, s->c, a, fds);
+		if (rc)
+			return rc;
+		r.fds = keeping.fds;
+		r.done = vu_keep_done;
+		r.arg = &keeping;
+		rc = VU_RING_BUSY;
+	}
 	if (!(a->flags & VFIO_IRQ_SET_DATA_EVENTFD))
 		rc = vu_session_set_irqs(s, &set, bools ? a->data : NULL);
 	if (rc != VU_RING_BUSY)
@@ -129,12 +139,10 @@ static void drop_vectors(struct vu_client *c, const struct vfio_irq_set_args *a,
  * Set eventfds by as many messages as it takes. What is not set up yet is so first with all vectors
  * and no eventfd: a server need not take more later (NORESIZE).
  */
-static int set_eventfds(struct vu_client *c, const struct vfio_irq_set_args *a)
+static int set_eventfds(struct vu_session *s, const struct vfio_irq_set_args *a, bool was_on)
 {
-	struct vu_session *s = c->session;
 	struct vfio_irq_set_args undo = *a;
 	uint32_t from = 0, to = run_end(s, a, 0);
-	bool was_on = c->irqs_on[a->index];
 	int rc = 0;
 
 	if (to < a->count && !was_on)
@@ -145,10 +153,8 @@ static int set_eventfds(struct vu_client *c, const struct vfio_irq_set_args *a)
 		if (rc)
 			break;
 	}
-	if (!rc) {
-		c->irqs_on[a->index] = true;
+	if (!rc)
 		return 0;
-	}
 	/* those that were set are none again, as with the kernel; it is off, if it was */
 	if (was_on && from) {
 		undo.count = from;
@@ -189,8 +195,12 @@ static int set_vectors(struct vu_client *c, const struct vfio_irq_set_args *a)
 		return 0;
 	}
 	if (a->flags & VFIO_IRQ_SET_DATA_EVENTFD && a->count) {
-		if (action == VFIO_IRQ_SET_ACTION_TRIGGER)
-			return set_eventfds(c, a);
+		if (action == VFIO_IRQ_SET_ACTION_TRIGGER) {
+			rc = set_eventfds(c->session, a, c->irqs_on[a->index]);
+			if (!rc)
+				c->irqs_on[a->index] = true;
+			return rc;
+		}
 		for (uint32_t i = 0, to; i < a->count; i = to) {
 			to = run_end(c->session, a, i);
 			rc = send_run(c->session, a, i, to);
@@ -273,7 +283,56 @@ void vu_irqs_drop(struct vu_client *c)
 {
 	pthread_mutex_lock(&c->irq_lock);
 	memset(c->irqs_on, 0, sizeof(c->irqs_on));
+	vu_keep_drop(c);
 	pthread_mutex_unlock(&c->irq_lock);
 	vfio_trigger_set(&c->err, -1);
 	vfio_trigger_set(&c->req, -1);
+}
+
+/* ---- for a server that was started again ---- */
+
+/* Have eventfd @fd, if there is one, do @action to INTx. */
+static int set_action(struct vu_session *s, uint32_t index, uint32_t action, int fd)
+{
+	const struct vfio_irq_set_args a = { .flags = VFIO_IRQ_SET_DATA_EVENTFD | action,
+					     .index = index,
+					     .count = 1 };
+
+	return fd < 0 ? 0 : send_irqs(s, &a, &fd);
+}
+
+static int index_again(struct vu_session *s, uint32_t index, const struct vu_kept_irqs *q)
+{
+	struct vfio_irq_set_args a = { .index = index, .count = q->count };
+	int rc;
+
+	a.flags = VFIO_IRQ_SET_DATA_EVENTFD | VFIO_IRQ_SET_ACTION_TRIGGER;
+	a.data = q->fds;
+	rc = set_eventfds(s, &a, false);
+	a.flags = VFIO_IRQ_SET_DATA_BOOL | VFIO_IRQ_SET_ACTION_MASK;
+	a.data = q->masked;
+	if (!rc && memchr(q->masked, true, q->count))
+		rc = send_irqs(s, &a, NULL);
+	if (!rc)
+		rc = set_action(s, index, VFIO_IRQ_SET_ACTION_MASK, q->mask);
+	return rc ? rc : set_action(s, index, VFIO_IRQ_SET_ACTION_UNMASK, q->unmask);
+}
+
+int vu_irqs_again(struct vu_client *c, struct vu_session *s, struct vu_why *why)
+{
+	int rc;
+
+	for (uint32_t i = 0; i < VU_CLIENT_IRQS; i++) {
+		/* as at first, a server that does not take these has nothing to say by them */
+		bool must = i != VFIO_PCI_ERR_IRQ_INDEX && i != VFIO_PCI_REQ_IRQ_INDEX;
+
+		rc = c->kept[i].count ? index_again(s, i, &c->kept[i]) : 0;
+		if (rc && vu_session_is_lost(s))
+			return rc;
+		if (rc && must)
+			return vu_fail(why, -ENODEV,
+				       "it refuses the interrupts of index %u that it had: %s", i,
+				       strerror(-rc));
+	}
+	return 0;
 }

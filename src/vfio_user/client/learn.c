@@ -67,6 +67,7 @@ static const void *find_cap(const struct vu_message *m, uint32_t at, uint16_t id
 /* A region that is being read. */
 struct reading {
 	struct vu_client *c;
+	struct vu_session *s;
 	struct vu_region *r;
 	uint32_t index;
 	struct vu_message *m;
@@ -239,7 +240,8 @@ static int read_mapping(struct reading *g, uint32_t caps)
 	r->info.flags &= ~VFIO_REGION_INFO_FLAG_MMAP;
 	if (c->mmap == VU_CLIENT_MMAP_OFF || !r->info.size)
 		return 0;
-	if (offered && c->mmap == VU_CLIENT_MMAP_AUTO) {
+	/* what a server's successor has is another file */
+	if (offered && c->mmap == VU_CLIENT_MMAP_AUTO && !vu_session_lasts(g->s)) {
 		rc = keep_fds(r, g->m);
 		if (!rc && r->num_fds)
 			rc = read_areas(g, caps);
@@ -291,7 +293,7 @@ static int read_region(struct vu_client *c, struct vu_session *s, uint32_t index
 		rc = -EIO;
 	} else {
 		struct reading g = {
-			.c = c, .r = r, .index = index, .m = &m, .file_offset = info.offset
+			.c = c, .s = s, .r = r, .index = index, .m = &m, .file_offset = info.offset
 		};
 
 		type = find_cap(&m, caps, VFIO_REGION_INFO_CAP_TYPE, sizeof(*type), &room);
@@ -432,4 +434,55 @@ int vu_learn(struct vu_client *c, struct vu_session *s, struct vu_why *why)
 	else
 		vu_forget(c);
 	return rc ? vu_fail(why, rc, "%s", strerror(-rc)) : 0;
+}
+
+/* ---- the device of a server that was started again ---- */
+
+/* See that @now is what @was: 0; -ENODEV. The size of the ROM depends on decoding. */
+static int compare(const struct vu_client *was, const struct vu_client *now, struct vu_why *why)
+{
+	for (uint32_t i = 0; i < VU_CLIENT_REGIONS; i++) {
+		const struct vu_region *a = &was->regions[i], *b = &now->regions[i];
+
+		if (i != VFIO_PCI_ROM_REGION_INDEX &&
+		    (a->there != b->there || a->info.size != b->info.size ||
+		     (a->info.flags ^ b->info.flags) & ~VFIO_REGION_INFO_FLAG_MMAP))
+			return vu_fail(why, -ENODEV,
+				       "its region %u is another one now, of 0x%llx bytes; it had "
+				       "0x%llx",
+				       i, (unsigned long long)b->info.size,
+				       (unsigned long long)a->info.size);
+	}
+	for (uint32_t i = 0; i < VU_CLIENT_IRQS; i++)
+		if (was->irqs[i].count != now->irqs[i].count ||
+		    was->irqs[i].flags != now->irqs[i].flags)
+			return vu_fail(why, -ENODEV,
+				       "it has %u interrupts of index %u now (flags 0x%x), it had "
+				       "%u (0x%x)",
+				       now->irqs[i].count, i, now->irqs[i].flags,
+				       was->irqs[i].count, was->irqs[i].flags);
+	return 0;
+}
+
+int vu_learn_same(struct vu_client *c, struct vu_session *s, struct vu_why *why)
+{
+	struct vu_client *now = heap_alloc(sizeof(*now));
+	int rc;
+
+	if (!now)
+		return -ENOMEM;
+	now->vdev.name = c->vdev.name;
+	now->mmap = c->learnt_mmap;
+	now->known = true;
+	now->id = c->id;
+	now->config_size = c->config_size;
+	memcpy(now->bars, c->bars, sizeof(now->bars));
+	pthread_mutex_init(&now->config_lock, NULL);
+	rc = vu_learn(now, s, why);
+	if (!rc)
+		rc = compare(c, now, why);
+	vu_forget(now);
+	pthread_mutex_destroy(&now->config_lock);
+	heap_free(now);
+	return rc;
 }

@@ -221,7 +221,8 @@ static int access_once(struct vu_client *c, struct vu_region_access *a, uint64_t
 	int rc;
 
 	if (!vu_session_is_lost(s)) {
-		bool post = write && !c->o.no_posts && atomic_load(&c->decodes);
+		/* a server that is started again is asked for the answers of all */
+		bool post = write && !c->o.no_posts && !s->resume && atomic_load(&c->decodes);
 
 		rc = post ? vu_session_access(s, a, value, true, true) : VU_RING_BUSY;
 		if (rc == VU_RING_BUSY && post && !s->ring) {

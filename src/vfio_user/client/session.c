@@ -55,6 +55,7 @@ void vu_session_put(struct vu_session *s)
 {
 	if (!s || !ref_put(&s->ref))
 		return;
+	vu_resume_free(s->resume);
 	vu_ring_free(s->ring);
 	vu_conn_free(s->twin);
 	vu_conn_free(s->conn);
@@ -63,6 +64,10 @@ void vu_session_put(struct vu_session *s)
 
 void vu_session_end(struct vu_session *s)
 {
+	if (s->resume) {
+		vu_resume_end(s->resume);
+		return;
+	}
 	atomic_store(&s->closing, true);
 	atomic_store_explicit(&s->lost, true, memory_order_release);
 	vu_conn_kill(s->conn, -ENODEV);
@@ -73,16 +78,34 @@ void vu_session_end(struct vu_session *s)
 
 void vu_session_abandon(struct vu_session *s)
 {
+	if (s->resume) {
+		vu_resume_abandon(s->resume);
+		return;
+	}
 	vu_ring_free(s->ring);
 	s->ring = NULL;
 	if (s->twin)
 		vu_conn_abandon(s->twin);
-	vu_conn_abandon(s->conn);
+	if (s->conn)
+		vu_conn_abandon(s->conn);
+}
+
+void vu_session_say_lost(struct vu_client *c, const char *format, ...)
+{
+	char why[160];
+	va_list ap;
+
+	va_start(ap, format);
+	vsnprintf(why, sizeof(why), format, ap);
+	va_end(ap);
+	report_err("vfio-user-lost", c->vdev.name, 0,
+		   "its server (%s) %s: registers read as ones, writes go nowhere%s", c->where, why,
+		   vfio_trigger_is_set(&c->err) ? ", its user is told by ERR" : "");
+	vfio_trigger_signal(&c->err);
 }
 
 void vu_session_lost(struct vu_session *s)
 {
-	struct vu_client *c = s->c;
 	int error = vu_conn_error(s->conn);
 
 	if (!error && s->twin)
@@ -92,15 +115,12 @@ void vu_session_lost(struct vu_session *s)
 	vu_conn_kill(s->conn, -ENODEV);
 	if (s->twin)
 		vu_conn_kill(s->twin, -ENODEV);
-	if (atomic_load(&s->closing))
-		return;
-	report_err("vfio-user-lost", c->vdev.name, 0,
-		   "its server (%s) is gone (%s): registers read as ones, writes go nowhere%s",
-		   c->where,
-		   error == -ECONNRESET || !error ? "it closed the connection"
-						  : strerrorname_np(-error),
-		   vfio_trigger_is_set(&c->err) ? ", its user is told by ERR" : "");
-	vfio_trigger_signal(&c->err);
+	if (s->of)
+		vu_resume_broken(s->of, s);
+	else if (!atomic_load(&s->closing))
+		vu_session_say_lost(s->c, "is gone (%s)",
+				    error == -ECONNRESET || !error ? "it closed the connection"
+								   : strerrorname_np(-error));
 }
 
 /* ---- asking ---- */
@@ -108,15 +128,17 @@ void vu_session_lost(struct vu_session *s)
 /* Say what became of a command that has no good answer, and return what its caller gets. */
 static int bad_answer(struct vu_session *s, uint16_t command, int rc)
 {
-	if (vu_conn_error(s->conn)) {
+	if (!s->resume && vu_conn_error(s->conn)) {
 		vu_session_lost(s);
 		return -EIO;
 	}
+	if (vu_session_is_lost(s))
+		return -EIO;
 	if (rc == -ETIMEDOUT)
 		return report_err(REPORT_LIMITED("vfio-user-timeout"), s->c->vdev.name, -EIO,
 				  "its server (%s) has not answered %s in %llu s", s->c->where,
 				  name_of(command),
-				  (unsigned long long)(s->c->o.timeout_ns / 1000000000u));
+				  (unsigned long long)(s->timeout_ns / 1000000000u));
 	if (rc == -EMSGSIZE)
 		return report_err("vfio-user-fds", s->c->vdev.name, rc,
 				  "%s: its server takes no more than %u descriptors at a time",
@@ -132,7 +154,15 @@ static void say_late(void *arg, uint16_t command)
 		    "its server (%s) has not answered %s for %llu s: waiting on, up to %llu s",
 		    s->c->where, name_of(command),
 		    (unsigned long long)(VU_CLIENT_LATE_NS / 1000000000u),
-		    (unsigned long long)(s->c->o.timeout_ns / 1000000000u));
+		    (unsigned long long)(s->timeout_ns / 1000000000u));
+}
+
+/* Say what became of a command to who wants to know, and return it. */
+static int done(const struct vu_request *r, int rc)
+{
+	if (r->done)
+		r->done(r->arg, rc);
+	return rc;
 }
 
 int vu_session_call(struct vu_session *s, const struct vu_request *r, struct vu_message *reply)
@@ -143,7 +173,7 @@ int vu_session_call(struct vu_session *s, const struct vu_request *r, struct vu_
 		.iovcnt = r->iovcnt,
 		.fds = r->fds,
 		.num_fds = r->num_fds,
-		.timeout_ns = s->c->o.timeout_ns,
+		.timeout_ns = s->timeout_ns,
 		.late = say_late,
 		.arg = s,
 		.late_ns = VU_CLIENT_LATE_NS,
@@ -151,11 +181,16 @@ int vu_session_call(struct vu_session *s, const struct vu_request *r, struct vu_
 	int rc;
 
 	if (vu_session_is_lost(s))
-		return -EIO;
-	/* it comes after what was posted there */
-	rc = s->ring ? vu_ring_flush(s->ring) : 0;
-	if (!rc)
-		rc = vu_conn_call(s->conn, &call, reply);
+		return done(r, -EIO);
+	if (s->resume) {
+		rc = vu_resume_call(s->resume, &call, r, reply);
+	} else {
+		/* it comes after what was posted there */
+		rc = s->ring ? vu_ring_flush(s->ring) : 0;
+		if (!rc)
+			rc = vu_conn_call(s->conn, &call, reply);
+		done(r, rc);
+	}
 	if (rc)
 		return bad_answer(s, r->command, rc);
 	if (reply->len >= r->min)
@@ -237,7 +272,7 @@ static int take_ring(struct vu_session *s, struct vu_why *why)
 	rc = -EPROTO;
 	if (reply.len == sizeof(info) && reply.num_fds == 1) {
 		memcpy(&info, reply.data, sizeof(info));
-		rc = vu_ring_new(s->conn, &info, reply.fds[0], s->c->o.timeout_ns, &s->ring);
+		rc = vu_ring_new(s->conn, &info, reply.fds[0], s->timeout_ns, &s->ring);
 	}
 	vu_message_fini(&reply);
 	return rc ? vu_fail(why, rc, "its ring cannot be used: %s", strerror(-rc)) : 0;
@@ -245,9 +280,13 @@ static int take_ring(struct vu_session *s, struct vu_why *why)
 
 /* ---- connecting ---- */
 
-/* A descriptor of ours that is connected to the socket at @path, or -errno. */
-static int connect_to(const char *path, struct vu_why *why)
+/*
+ * A descriptor of ours that is connected to the socket at @path, or -errno. A server whose queue is
+ * full is waited for no longer than for an answer; with @at_once, -EAGAIN.
+ */
+static int connect_to(const char *path, bool at_once, struct vu_why *why)
 {
+	int type = SOCK_STREAM | SOCK_CLOEXEC | (at_once ? SOCK_NONBLOCK : 0);
 	struct sockaddr_un a = { .sun_family = AF_UNIX };
 	size_t len = strlen(path);
 	long fd, rc;
@@ -256,10 +295,9 @@ static int connect_to(const char *path, struct vu_why *why)
 		return vu_fail(why, -EINVAL, "the path of a socket has 1 to %zu characters",
 			       sizeof(a.sun_path) - 1);
 	memcpy(a.sun_path, path, len + 1);
-	fd = fd_of_ours(SYS_socket, AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, 0);
+	fd = fd_of_ours(SYS_socket, AF_UNIX, type, 0, 0);
 	if (sys_failed(fd))
 		return vu_fail(why, (int)fd, "no socket: %s", strerror((int)-fd));
-	/* a server whose queue is full is waited for no longer than for an answer */
 	rc = sys_call(SYS_setsockopt, fd, SOL_SOCKET, SO_SNDTIMEO,
 		      (long)&(struct { long s, us; }){ VU_CLIENT_LATE_NS / 1000000000u, 0 },
 		      2 * sizeof(long), 0);
@@ -288,7 +326,7 @@ static const struct vu_conn_limits limits = {
 };
 
 /* What we have. A socket that is handed on to another process has no twin or ring: it is one. */
-static void offer(const struct vu_client *c, struct vu_caps *caps)
+static void offer(const struct vu_client *c, const struct vu_lasting *what, struct vu_caps *caps)
 {
 	vu_caps_default(caps);
 	caps->max_msg_fds = VU_CLIENT_FDS;
@@ -298,6 +336,10 @@ static void offer(const struct vu_client *c, struct vu_caps *caps)
 		caps->twin_socket = true;
 		caps->ring = true;
 		caps->named |= VU_CAP_TWIN | VU_CAP_UVFIO;
+		if (what)
+			caps->lasting = *what;
+		else if (c->o.reconnect_ns)
+			caps->lasting.kind = VU_LASTING_OFFER;
 	}
 	caps->sparse_mmap_fds = caps->migration = true;
 	caps->mig_pgsize = PAGE_SIZE_4K;
@@ -317,10 +359,39 @@ static int take_twin(struct vu_session *s, struct vu_message *reply, struct vu_w
 	return vu_conn_new(fd, s->c->vdev.name, &limits, &s->twin);
 }
 
-static int read_version(struct vu_session *s, struct vu_message *reply, struct vu_why *why)
+/*
+ * See that what the server says of a device that lasts is an answer. Such a device has neither a
+ * ring nor migration here: what these did could not be told again.
+ */
+static int take_lasting(struct vu_session *s, const struct vu_lasting *what, struct vu_why *why)
+{
+	struct vu_lasting *l = &s->caps.lasting;
+	bool again = l->kind == VU_LASTING_RESUMED || l->kind == VU_LASTING_LOST;
+
+	if (!what && (s->c->given >= 0 || !s->c->o.reconnect_ns))
+		l->kind = VU_LASTING_NONE;
+	if (what && l->kind == VU_LASTING_NONE)
+		return vu_fail(why, -ENODEV, "its device does not outlive its server any more");
+	if (l->kind == VU_LASTING_NONE)
+		return 0;
+	if (what ? !again || (l->kind == VU_LASTING_RESUMED &&
+			      memcmp(l->id, what->id, sizeof(l->id)))
+		 : l->kind != VU_LASTING_NEW)
+		return vu_fail(why, -EPROTO, "its answer to who comes back is none");
+	if (s->caps.migration && !what)
+		report_info("vfio-user-lasting", s->c->vdev.name, 0,
+			    "its device outlives its server, and so it does not migrate: with "
+			    "reconnect=0 it does");
+	s->caps.ring = s->caps.migration = false;
+	return 0;
+}
+
+static int read_version(struct vu_session *s, const struct vu_lasting *asked,
+			struct vu_message *reply, struct vu_why *why)
 {
 	const char *what = "";
 	struct vu_version v;
+	int rc;
 
 	if (reply->len < sizeof(v))
 		return vu_fail(why, -EPROTO, "its answer to VERSION is cut off");
@@ -330,11 +401,12 @@ static int read_version(struct vu_session *s, struct vu_message *reply, struct v
 			       v.minor, VU_MAJOR, VU_MINOR);
 	if (vu_caps_parse((char *)reply->data + sizeof(v), reply->len - sizeof(v), &s->caps, &what))
 		return vu_fail(why, -EPROTO, "its capabilities cannot be read: %s", what);
-	return take_twin(s, reply, why);
+	rc = take_lasting(s, asked, why);
+	return rc ? rc : take_twin(s, reply, why);
 }
 
 /* Agree on a version, which begins a connection. */
-static int agree(struct vu_session *s, struct vu_why *why)
+static int agree(struct vu_session *s, const struct vu_lasting *what, struct vu_why *why)
 {
 	const struct vu_version v = { VU_MAJOR, VU_MINOR };
 	struct vu_message reply = { 0 };
@@ -345,11 +417,11 @@ static int agree(struct vu_session *s, struct vu_why *why)
 		.command = VU_VERSION,
 		.iov = iov,
 		.iovcnt = 2,
-		.timeout_ns = VU_CLIENT_LATE_NS,
+		.timeout_ns = s->of ? s->timeout_ns : VU_CLIENT_LATE_NS,
 	};
 	int rc;
 
-	offer(s->c, &ours);
+	offer(s->c, what, &ours);
 	rc = vu_caps_write(&ours, text, sizeof(text));
 	if (rc < 0)
 		return rc;
@@ -363,18 +435,18 @@ static int agree(struct vu_session *s, struct vu_why *why)
 		return vu_fail(why, rc, "no answer: does it serve another client now?");
 	if (rc)
 		return vu_fail(why, rc, "VERSION: %s", strerror(-rc));
-	rc = read_version(s, &reply, why);
+	rc = read_version(s, what, &reply, why);
 	vu_message_fini(&reply);
 	return rc;
 }
 
 /* The socket of a new connection: its own, or a duplicate of the one that was given. */
-static int open_socket(struct vu_client *c, struct vu_why *why)
+static int open_socket(struct vu_client *c, bool at_once, struct vu_why *why)
 {
 	int fd;
 
 	if (c->given < 0)
-		return connect_to(c->where, why);
+		return connect_to(c->where, at_once, why);
 	if (c->given_used)
 		return vu_fail(why, -ENOTCONN,
 			       "its one connection was closed with the device: a socket's path "
@@ -383,35 +455,44 @@ static int open_socket(struct vu_client *c, struct vu_why *why)
 	return fd < 0 ? vu_fail(why, fd, "%s", strerror(-fd)) : fd;
 }
 
-int vu_session_new(struct vu_client *c, struct vu_session **out, struct vu_why *why)
+static int connect_session(struct vu_session *s, const struct vu_lasting *what, struct vu_why *why)
+{
+	int fd = open_socket(s->c, s->of, why);
+	int rc = fd < 0 ? fd : vu_conn_new(fd, s->c->vdev.name, &limits, &s->conn);
+
+	if (!rc && s->of)
+		rc = vu_resume_connecting(s->of, s);
+	if (!rc)
+		rc = agree(s, what, why);
+	if (rc)
+		return vu_fail(why, rc, "%s", strerror(-rc));
+	vu_conn_set_limits(s->conn, &limits, s->caps.max_msg_fds);
+	rc = s->caps.ring ? take_ring(s, why) : 0;
+	s->max_data = s->caps.max_data_xfer_size;
+	if (s->max_data > VU_DEFAULT_DATA)
+		s->max_data = VU_DEFAULT_DATA;
+	return rc;
+}
+
+int vu_session_new(struct vu_client *c, struct vu_resume *again, const struct vu_lasting *what,
+		   struct vu_session **out, struct vu_why *why)
 {
 	struct vu_session *s = heap_alloc(sizeof(*s));
-	int fd, rc;
+	int rc;
 
 	if (!s)
 		return vu_fail(why, -ENOMEM, "out of memory");
 	ref_init(&s->ref);
 	s->c = c;
-	fd = open_socket(c, why);
-	rc = fd < 0 ? fd : vu_conn_new(fd, c->vdev.name, &limits, &s->conn);
-	if (rc) {
-		heap_free(s);
-		return vu_fail(why, rc, "%s", strerror(-rc));
+	s->of = again;
+	s->timeout_ns = c->o.timeout_ns;
+	rc = connect_session(s, what, why);
+	if (!rc) {
+		*out = s;
+		return 0;
 	}
-	rc = agree(s, why);
-	if (rc) {
-		vu_session_put(s);
-		return rc;
-	}
-	vu_conn_set_limits(s->conn, &limits, s->caps.max_msg_fds);
-	rc = s->caps.ring ? take_ring(s, why) : 0;
-	if (rc) {
-		vu_session_put(s);
-		return rc;
-	}
-	s->max_data = s->caps.max_data_xfer_size;
-	if (s->max_data > VU_DEFAULT_DATA)
-		s->max_data = VU_DEFAULT_DATA;
-	*out = s;
-	return 0;
+	if (again)
+		vu_resume_connecting(again, NULL);
+	vu_session_put(s);
+	return rc;
 }
