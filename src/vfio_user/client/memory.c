@@ -10,7 +10,6 @@
 #include <stdlib.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
-#include <sys/sysmacros.h>
 
 #include "base/maps.h"
 #include "vfio_user/client/internal.h"
@@ -29,62 +28,33 @@ struct looking {
 	char path[PATH];
 };
 
-/* A line of the list. */
-struct line {
-	uint64_t start, end, offset, ino;
-	dev_t dev;
-	bool shared;
-	const char *path;
-};
-
-static void parse(const char *text, struct line *l)
-{
-	const char *rights = maps_bounds(text, &l->start, &l->end);
-	unsigned major, minor;
-	char *at;
-
-	l->shared = strlen(rights) > 4 && rights[3] == 's';
-	l->offset = strtoull(rights + (l->shared ? 4 : 0), &at, 16);
-	major = (unsigned)strtoul(at, &at, 16);
-	minor = (unsigned)strtoul(*at == ':' ? at + 1 : at, &at, 16);
-	l->dev = makedev(major, minor);
-	l->ino = strtoull(at, &at, 10);
-	while (*at == ' ')
-		at++;
-	l->path = at;
-	l->shared = l->shared && l->ino;
-}
-
-static bool on_line(const char *text, void *arg)
+static bool on_area(const struct maps_area *a, void *arg)
 {
 	struct looking *g = arg;
-	struct line l;
+	bool shared = a->shared && a->ino;
 
-	parse(text, &l);
-	if (l.end <= g->at)
-		return true;
 	if (!g->found) {
 		g->found = true;
-		g->shared = l.shared && l.start <= g->at;
-		g->vma_start = l.start;
-		g->vma_end = l.end;
-		g->offset = l.offset + (g->at - l.start);
-		g->dev = l.dev;
-		g->ino = (ino_t)l.ino;
-		snprintf(g->path, sizeof(g->path), "%s", l.path);
+		g->shared = shared && a->start <= g->at;
+		g->vma_start = a->start;
+		g->vma_end = a->end;
+		g->offset = a->offset + (g->at - a->start);
+		g->dev = a->dev;
+		g->ino = a->ino;
+		snprintf(g->path, sizeof(g->path), "%s", a->path);
 		/* what is not there, or no file's, is one piece with what follows of that kind */
-		g->to = l.shared && !g->shared ? l.start : l.end;
-		return g->to < g->end && g->shared == l.shared;
+		g->to = shared && !g->shared ? a->start : a->end;
+		return g->to < g->end && g->shared == shared;
 	}
 	if (g->shared) {
-		if (!l.shared || l.start != g->to || l.dev != g->dev || (ino_t)l.ino != g->ino ||
-		    l.offset != g->offset + (l.start - g->at))
+		if (!shared || a->start != g->to || a->dev != g->dev || a->ino != g->ino ||
+		    a->offset != g->offset + (a->start - g->at))
 			return false;
-	} else if (l.shared) {
-		g->to = l.start;
+	} else if (shared) {
+		g->to = a->start;
 		return false;
 	}
-	g->to = l.end;
+	g->to = a->end;
 	return g->to < g->end;
 }
 
@@ -168,7 +138,7 @@ static int find_file(const struct looking *g, bool write)
 int vu_memory_at(uint64_t vaddr, uint64_t size, bool write, struct vu_memory *out)
 {
 	struct looking g = { .at = vaddr, .end = vaddr + size };
-	int rc = maps_each(on_line, &g);
+	int rc = maps_areas(vaddr, on_area, &g);
 
 	if (rc < 0)
 		return rc;
