@@ -15,6 +15,7 @@
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/eventfd.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
 #include <time.h>
@@ -36,8 +37,9 @@
 struct waiter {
 	bool next; /* for a command, else for the reply to this: */
 	uint16_t id, command;
-	struct vu_message *out; /* gets it */
-	bool done;
+	struct vu_message *out;	    /* gets it */
+	const struct vu_call *call; /* of one that can be stopped, else NULL */
+	bool done, stopped;
 	bool sleeping;
 	pthread_cond_t wake; /* signalled with the lock, so it is free when its waiter has that */
 	struct waiter *before, *after;
@@ -60,6 +62,9 @@ struct vu_conn {
 	pthread_mutex_t lock; /* of all below, but for the stream */
 	struct vu_conn_limits limits;
 	bool reading; /* a thread has the reader's turn */
+	int wake_fd;  /* an eventfd: for who reads in a call that can be stopped; 0: none yet */
+	bool (*stops)(void *arg, const struct vu_call *call); /* such calls; NULL: none */
+	void *stops_arg;
 	struct waiter *waiters, *last_waiter;
 	struct queued *queue, **queue_end; /* commands */
 	unsigned queued;
@@ -121,6 +126,8 @@ void vu_conn_free(struct vu_conn *c)
 		heap_free(q);
 	}
 	vu_stream_fini(&c->stream);
+	if (c->wake_fd)
+		fd_close_private(c->wake_fd);
 	fd_close_private(c->fd);
 	pthread_mutex_destroy(&c->lock);
 	pthread_mutex_destroy(&c->send_lock);
@@ -130,6 +137,8 @@ void vu_conn_free(struct vu_conn *c)
 
 void vu_conn_abandon(struct vu_conn *c)
 {
+	if (c->wake_fd)
+		fd_close_private(c->wake_fd);
 	fd_close_private(c->fd);
 }
 
@@ -174,6 +183,57 @@ void vu_conn_kill(struct vu_conn *c, int error)
 {
 	pthread_mutex_lock(&c->lock);
 	kill_locked(c, error);
+	pthread_mutex_unlock(&c->lock);
+}
+
+/* ---- stopping calls */
+
+int vu_conn_can_stop(struct vu_conn *c)
+{
+	long fd;
+	int own;
+
+	if (c->wake_fd)
+		return 0;
+	fd = sys_call(SYS_eventfd2, 0, EFD_CLOEXEC | EFD_NONBLOCK, 0, 0, 0, 0);
+	if (fd < 0)
+		return (int)fd;
+	own = fd_make_private((int)fd);
+	if (own < 0) {
+		sys_close((int)fd);
+		return own;
+	}
+	c->wake_fd = own;
+	return 0;
+}
+
+void vu_conn_stop_begin(struct vu_conn *c, bool (*which)(void *arg, const struct vu_call *call),
+			void *arg)
+{
+	const uint64_t one = 1;
+	bool reads = false;
+
+	pthread_mutex_lock(&c->lock);
+	c->stops = which;
+	c->stops_arg = arg;
+	for (struct waiter *w = c->waiters; w; w = w->after) {
+		if (!w->call || w->done || !which(arg, w->call))
+			continue;
+		w->stopped = true;
+		if (w->sleeping)
+			wake(w);
+		else
+			reads = true; /* or sends still */
+	}
+	pthread_mutex_unlock(&c->lock);
+	if (reads)
+		sys_call(SYS_write, c->wake_fd, (long)&one, sizeof(one), 0, 0, 0);
+}
+
+void vu_conn_stop_end(struct vu_conn *c)
+{
+	pthread_mutex_lock(&c->lock);
+	c->stops = NULL;
 	pthread_mutex_unlock(&c->lock);
 }
 
@@ -346,7 +406,7 @@ static int read_one(struct vu_conn *c, struct waiter *me, struct vu_until *u)
 	if (rc == -ECONNRESET && !vu_conn_error(c) && vu_stream_is_amid(&c->stream))
 		report_warn("vfio-user-cut", c->name, rc,
 			    "the peer closed its socket in the middle of a message");
-	if (rc && rc != -EAGAIN && rc != -ENOMEM) {
+	if (rc && rc != -EAGAIN && rc != -ENOMEM && rc != -ECANCELED) {
 		kill_locked(c, rc);
 		rc = vu_conn_error(c);
 	}
@@ -389,7 +449,10 @@ static bool sleep_until(struct vu_conn *c, struct waiter *w, uint64_t deadline)
 	return !rc;
 }
 
-/* Wait, with the lock, for what @w wants. 0, -EAGAIN: not in time; -ENOMEM; why it is dead. */
+/*
+ * Wait, with the lock, for what @w wants. 0, -EAGAIN: not in time; -ECANCELED: stopped; -ENOMEM;
+ * why it is dead.
+ */
 static int wait_for(struct vu_conn *c, struct waiter *w, struct vu_until u)
 {
 	int rc = 0;
@@ -397,7 +460,9 @@ static int wait_for(struct vu_conn *c, struct waiter *w, struct vu_until u)
 	for (;;) {
 		if (w->done || (w->next && take_queued(c, w->out)))
 			return 0;
-		if (!rc)
+		if (w->stopped)
+			return -ECANCELED;
+		if (!rc || rc == -ECANCELED) /* another one was meant */
 			rc = vu_conn_error(c);
 		if (rc)
 			return rc;
@@ -611,6 +676,12 @@ int vu_conn_call(struct vu_conn *c, const struct vu_call *call, struct vu_messag
 				       .timeout_ns = call->timeout_ns };
 	pthread_mutex_lock(&c->lock);
 	rc = vu_conn_error(c);
+	if (!rc && call->can_stop) {
+		w.call = call;
+		u.wake_fd = c->wake_fd;
+		if (c->stops && c->stops(c->stops_arg, call))
+			rc = -ECANCELED;
+	}
 	if (!rc && !id_take(c, call, &w.id)) {
 		rc = report_warn("vfio-user-unanswered", c->name, -ETIMEDOUT,
 				 "no number is free: commands were not answered");

@@ -117,6 +117,7 @@ struct vu_call {
 	const int *fds;		 /* the sender's */
 	unsigned num_fds;
 	uint64_t timeout_ns; /* for the reply; 0: for ever */
+	bool can_stop;	     /* vu_conn_stop_begin() may end it; after vu_conn_can_stop() */
 	/*
 	 * Called once if the reply has not come in @late_ns, before the wait goes on; NULL: nobody
 	 * wants to know. With no lock held.
@@ -135,12 +136,24 @@ struct vu_call {
  * on, and drops that reply.
  *
  * Return: 0; the peer's error as -errno (-EIO: it said an error without a number that is one);
- * -ETIMEDOUT; -EMSGSIZE: more descriptors than the peer takes, or no message is so long; what the
- * kernel says of descriptors that cannot be sent (-EBADF); -ENOMEM or
- * -EINVAL: the reply came, but there was no room for it, or it had too many descriptors; or why it
- * is dead. With an error @reply is empty, but for its header, if it came: else that is of zeros.
+ * -ETIMEDOUT; -ECANCELED: stopped; -EMSGSIZE: more descriptors than the peer takes, or no message
+ * is so long; what the kernel says of descriptors that cannot be sent (-EBADF); -ENOMEM or -EINVAL:
+ * the reply came, but there was no room for it, or it had too many descriptors; or why it is dead.
+ * With an error @reply is empty, but for its header, if it came: else that is of zeros.
  */
 int vu_conn_call(struct vu_conn *c, const struct vu_call *call, struct vu_message *reply);
+/** vu_conn_can_stop - allow calls that can be stopped. 0, -ENOMEM or -EMFILE */
+int vu_conn_can_stop(struct vu_conn *c);
+/**
+ * vu_conn_stop_begin - end calls before their reply has come, or their time
+ * @which: true for those; it looks at its arguments and calls nothing, with a lock held
+ *
+ * They return -ECANCELED, also those that begin until vu_conn_stop_end(). What they sent is with
+ * the peer, whose reply is dropped. One caller at a time.
+ */
+void vu_conn_stop_begin(struct vu_conn *c, bool (*which)(void *arg, const struct vu_call *call),
+			void *arg);
+void vu_conn_stop_end(struct vu_conn *c);
 /**
  * vu_conn_post - send a command that is not to be answered (VU_FLAG_NO_REPLY)
  *

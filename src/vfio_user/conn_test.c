@@ -611,11 +611,90 @@ static void test_late(void **state)
 	vu_conn_free(c[1]);
 }
 
+/* ---- calls that are stopped ---- */
+
+struct stopped {
+	struct vu_conn *c;
+	pthread_t thread;
+	uint64_t number;
+	int rc;
+};
+
+static void *call_and_be_stopped(void *arg)
+{
+	struct stopped *s = arg;
+	struct iovec iov = { &s->number, sizeof(s->number) };
+	struct vu_call call = {
+		.command = VU_DMA_READ, .iov = &iov, .iovcnt = 1, .can_stop = true
+	};
+	struct vu_message r;
+
+	s->rc = vu_conn_call(s->c, &call, &r);
+	vu_message_fini(&r);
+	return NULL;
+}
+
+static bool is_odd(void *arg, const struct vu_call *call)
+{
+	return *(uint64_t *)call->iov->iov_base & 1;
+}
+
+/* Of several calls, of which one reads and the others sleep, some are stopped. */
+static void test_stop(void **state)
+{
+	struct stopped s[4];
+	struct vu_message m;
+	struct vu_conn *c[2];
+	uint64_t n;
+
+	make_pair(c);
+	assert_int_equal(vu_conn_can_stop(c[0]), 0);
+	assert_int_equal(vu_conn_can_stop(c[0]), 0);
+	for (unsigned round = 0; round < 20; round++) {
+		struct vu_message of[2];
+
+		for (unsigned i = 0; i < 4; i++) {
+			s[i] = (struct stopped){ .c = c[0], .number = i };
+			pthread_create(&s[i].thread, NULL, call_and_be_stopped, &s[i]);
+		}
+		for (unsigned i = 0, even = 0; i < 4; i++) {
+			assert_int_equal(vu_conn_next(c[1], UINT64_MAX, &m), 0);
+			memcpy(&n, m.data, sizeof(n));
+			if (n & 1)
+				vu_message_fini(&m);
+			else
+				vu_message_move(&of[even++], &m);
+		}
+		vu_conn_stop_begin(c[0], is_odd, NULL);
+		for (unsigned i = 1; i < 4; i += 2) {
+			pthread_join(s[i].thread, NULL);
+			assert_int_equal(s[i].rc, -ECANCELED);
+		}
+		/* one that begins now */
+		s[1].rc = 0;
+		call_and_be_stopped(&s[1]);
+		assert_int_equal(s[1].rc, -ECANCELED);
+		vu_conn_stop_end(c[0]);
+		for (unsigned i = 0; i < 2; i++) {
+			assert_int_equal(vu_conn_reply(c[1], &of[i].header, 0, NULL, 0, NULL, 0),
+					 0);
+			vu_message_fini(&of[i]);
+		}
+		for (unsigned i = 0; i < 4; i += 2) {
+			pthread_join(s[i].thread, NULL);
+			assert_int_equal(s[i].rc, 0);
+		}
+	}
+	vu_conn_free(c[0]);
+	vu_conn_free(c[1]);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_late),
 		cmocka_unit_test(test_lengths),
+		cmocka_unit_test(test_stop),
 		cmocka_unit_test(test_errors),
 		cmocka_unit_test(test_error_numbers),
 		cmocka_unit_test(test_late_reply),

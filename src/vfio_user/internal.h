@@ -48,11 +48,12 @@ void vu_stream_fini(struct vu_stream *s);
 struct vu_until {
 	uint64_t deadline;   /* 0: do not wait; UINT64_MAX: for ever */
 	uint64_t timeout_ns; /* if the wait begins now: how long that is; 0: it began before */
+	int wake_fd;	     /* an eventfd that ends it; 0: none */
 };
 /*
  * Read until s->msg is whole, at most what @limits allow. 0; -EAGAIN: it did not come in time, the
- * peer may send the rest later; -EPROTO: malformed, and reported; -ECONNRESET: the peer closed it;
- * or another error of the socket.
+ * peer may send the rest later; -ECANCELED: by the wake_fd; -EPROTO: malformed, and reported;
+ * -ECONNRESET: the peer closed it; or another error of the socket.
  */
 int vu_stream_read(struct vu_stream *s, const struct vu_conn_limits *limits, struct vu_until *u);
 /* True if there is a part of a message. */

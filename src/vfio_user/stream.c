@@ -340,22 +340,46 @@ static long receive(struct vu_stream *s, int flags)
 	return n;
 }
 
+/* Wait until there is something to read. 1; -EAGAIN, -ECANCELED, -EINTR, or why it fails. */
+static int await(struct vu_stream *s, const struct vu_until *u)
+{
+	struct pollfd p[2] = { { .fd = s->fd, .events = POLLIN },
+			       { .fd = u->wake_fd ? u->wake_fd : -1, .events = POLLIN } };
+	bool ever = u->deadline == UINT64_MAX;
+	uint64_t now = now_ns(), count;
+	struct timespec ts = { 0 };
+	long rc;
+
+	if (!ever && now >= u->deadline)
+		return -EAGAIN;
+	if (!ever) {
+		ts.tv_sec = (time_t)((u->deadline - now) / NS_SEC);
+		ts.tv_nsec = (long)((u->deadline - now) % NS_SEC);
+	}
+	rc = sys_call(SYS_ppoll, (long)p, 2, ever ? 0 : (long)&ts, 0, 0, 0);
+	if (rc <= 0)
+		return rc ? (int)rc : -EAGAIN;
+	if (p[1].revents) {
+		sys_call(SYS_read, u->wake_fd, (long)&count, sizeof(count), 0, 0, 0);
+		return -ECANCELED;
+	}
+	return 1;
+}
+
 int vu_stream_read(struct vu_stream *s, const struct vu_conn_limits *limits, struct vu_until *u)
 {
 	for (;;) {
-		bool poll =
-			u->deadline && u->deadline != UINT64_MAX && u->timeout_ns < SOCKET_CLOCK_NS;
+		bool poll = u->deadline && (u->wake_fd || (u->deadline != UINT64_MAX &&
+							   u->timeout_ns < SOCKET_CLOCK_NS));
 		int rc = take(s, limits);
-		uint64_t now;
 		long n;
 
 		if (rc)
 			return rc < 0 ? rc : 0;
 		if (poll) {
-			now = now_ns();
-			rc = now < u->deadline ? vu_poll(s->fd, POLLIN, u->deadline - now) : 0;
-			if (rc <= 0 && rc != -EINTR)
-				return rc ? rc : -EAGAIN;
+			rc = await(s, u);
+			if (rc < 0 && rc != -EINTR)
+				return rc;
 		} else if (u->deadline) {
 			rc = set_timeout(s, u->timeout_ns);
 			if (rc)
