@@ -625,12 +625,13 @@ struct nvme {
 	atomic_uint pin_queues;			  /* I/O completion queues with interrupts on */
 	atomic_ullong live[2];			  /* submission queues that exist, a bit each */
 
-	atomic_bool open;    /* commands may be fetched */
-	atomic_bool discard; /* completions go nowhere: the controller is being reset */
-	atomic_bool paused;  /* quiesced: the next register write goes on */
-	atomic_bool stopped; /* for a migration: whatever is written has to wait */
-	bool moved;	     /* the state is another controller's; under life, as the next */
-	bool shutdown_due;   /* for CC.SHN, when it is not stopped any more */
+	atomic_bool open;      /* commands may be fetched */
+	atomic_bool discard;   /* completions go nowhere: the controller is being reset */
+	atomic_bool mastering; /* DMA was allowed when config space was written last */
+	atomic_bool paused;    /* quiesced: the next register write goes on */
+	atomic_bool stopped;   /* for a migration: whatever is written has to wait */
+	bool moved;	       /* the state is another controller's; under life, as the next */
+	bool shutdown_due;     /* for CC.SHN, when it is not stopped any more */
 	atomic_uint inflight;
 	atomic_bool draining;
 	pthread_mutex_t drain_lock;

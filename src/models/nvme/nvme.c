@@ -412,10 +412,19 @@ static void config_written(struct uvfio_dev *dev, unsigned offset, unsigned size
 {
 	struct nvme *n = uvfio_priv(dev);
 
-	/* another kind of interrupt: the line, and what is pending, follow */
-	nvme_irq_replay(n, 0);
-	/* bus mastering may be back: doorbell buffers were not looked at without it */
-	if (atomic_load(&n->kept->shadow) && uvfio_dma_allowed(dev))
+	bool mastering = uvfio_dma_allowed(dev);
+
+	/*
+	 * Another kind of interrupt: the line follows, and what is pending, which counts for the
+	 * pin and MSI. For that a completion is waited for which is being posted, so not without
+	 * need: the driver may be another process that answers no DMA while it waits for this.
+	 */
+	if (uvfio_irq_mode(dev) == UVFIO_IRQ_MSIX)
+		nvme_irq_update(n);
+	else
+		nvme_irq_replay(n, 0);
+	/* bus mastering is back: doorbell buffers were not looked at without it */
+	if (atomic_exchange(&n->mastering, mastering) < mastering && atomic_load(&n->kept->shadow))
 		nvme_kick_all(n);
 }
 
