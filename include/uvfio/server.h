@@ -192,7 +192,7 @@ UVFIO_PUBLIC void uvfio_server_remove(struct uvfio_server_device *dev);
  *	"dirty-log": bytes of the bits of the log of DMA writes (32 MiB): nothing is refused, but
  *	with less the log notes larger pages, as the reply says;
  *	"dma-timeout": milliseconds in which it answers when the device reaches for memory of which
- *	there is no file (5000).
+ *	there is no file (3000).
  * @value: what is to hold for clients of devices that are started from now on.
  *
  * Context: any thread.

@@ -74,25 +74,31 @@ out:
 }
 
 /*
- * True if it may be overtaken: it is one access of the device, which is in the device once it has
- * begun, and there is memory for which the client might be asked.
+ * Return what to do if the write waits for memory for which the client was asked. It is overtaken
+ * if it is one access of the device, which is in the device once it has begun. One of config space
+ * that waits turns the device off: memory decoding, its power, a reset.
  */
-static bool may_be_overtaken(const struct vu_server_client *c, const struct vu_region_access *a)
+static enum vu_turn turn_of(const struct vu_server_client *c, const struct vu_region_access *a)
 {
-	return c->messages && a->region != VFIO_PCI_CONFIG_REGION_INDEX && a->count <= 8 &&
-	       is_pow2(a->count) && !(a->offset & (a->count - 1));
+	if (!c->messages)
+		return VU_TURN_PLAIN;
+	if (a->region == VFIO_PCI_CONFIG_REGION_INDEX)
+		return VU_TURN_STOPS;
+	return a->count <= 8 && is_pow2(a->count) && !(a->offset & (a->count - 1)) ? VU_TURN_WRITE
+										   : VU_TURN_PLAIN;
 }
 
 /* Make one write, which was checked. *@mine: as vu_command_run() returns it. 0 or -errno. */
 static int write_region(struct vu_server_client *c, const struct vu_region_access *a, void *data,
 			bool *mine)
 {
+	enum vu_turn turn = turn_of(c, a);
 	uint64_t ticket;
 	int ret;
 
-	if (!may_be_overtaken(c, a))
+	if (turn == VU_TURN_PLAIN)
 		return access_region(c, a, data, true);
-	ticket = vu_service_begin(c, VU_TURN_WRITE);
+	ticket = vu_service_begin(c, turn);
 	ret = access_region(c, a, data, true);
 	*mine = vu_service_end(c, ticket);
 	return ret;

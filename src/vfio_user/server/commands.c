@@ -61,6 +61,25 @@ int vu_reply(struct vu_server_client *c, const struct vu_message *m, const void 
 	return 0;
 }
 
+/* True if it may wait until the device is done with what it does. Such of config space: access.c */
+static bool stops_device(uint16_t command)
+{
+	return command == VU_DEVICE_RESET || command == VU_DEVICE_SET_IRQS;
+}
+
+static int run(struct vu_server_client *c, const struct command *cmd, struct vu_message *m)
+{
+	uint64_t ticket;
+	int ret;
+
+	if (!c->messages || !stops_device(m->header.command))
+		return cmd->fn(c, m);
+	ticket = vu_service_begin(c, VU_TURN_STOPS);
+	ret = cmd->fn(c, m);
+	vu_service_end(c, ticket);
+	return ret;
+}
+
 bool vu_command_run(struct vu_server_client *c, struct vu_message *m)
 {
 	const struct command *cmd;
@@ -82,7 +101,7 @@ bool vu_command_run(struct vu_server_client *c, struct vu_message *m)
 	else if (!cmd->fn || m->len < cmd->min)
 		ret = -EINVAL;
 	else
-		ret = cmd->fn(c, m);
+		ret = run(c, cmd, m);
 	if (ret) {
 		vu_command_refused(c, m, ret);
 		vu_conn_reply(c->conn, &m->header, ret, NULL, 0, NULL, 0);

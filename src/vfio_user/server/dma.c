@@ -101,10 +101,10 @@ static int map_direct(struct vu_server_client *c, struct vu_message *m, const st
 /* Map memory that the client reads and writes for the device. */
 static int map_messages(struct vu_server_client *c, const struct vu_dma_map *d, unsigned prot)
 {
-	struct iommu_target *target = vu_messages(c);
+	struct iommu_target *target;
+	int ret = vu_messages(c, &target);
 
-	return target ? vfio_ioas_map_target(c->io, d->addr, d->size, prot, target, d->addr)
-		      : -ENOMEM;
+	return ret ? ret : vfio_ioas_map_target(c->io, d->addr, d->size, prot, target, d->addr);
 }
 
 int vu_dma_map(struct vu_server_client *c, struct vu_message *m)
@@ -165,7 +165,12 @@ static int unmap(struct vu_server_client *c, uint64_t first, uint64_t last)
 
 	for (; n; n = itree_next(n, first, last))
 		to = n->last;
+	/* the client may answer nobody before it has its own answer, and would have to wait */
+	if (c->messages)
+		vu_messages_stop(c, from, to);
 	ret = vfio_ioas_unmap(c->io, from, to - from + 1, &bytes);
+	if (c->messages)
+		vu_messages_go_on(c);
 	if (ret)
 		return ret;
 	while ((map = of_node(itree_first(&c->maps, first, last))))

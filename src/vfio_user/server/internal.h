@@ -6,8 +6,8 @@
  * (service.c): all but reads and writes of regions are done before the next one begins. So what is
  * marked "by the turn" below needs no lock.
  *
- * Lock order: vu_server.lock, vu_service.lock: leaves, each for itself. vu_server_client.irqs_lock:
- * above those of the device.
+ * Lock order: vu_server.lock: a leaf. vu_service.lock > those of conn.h.
+ * vu_server_client.irqs_lock: above those of the device.
  */
 #ifndef VFIO_USER_SERVER_INTERNAL_H
 #define VFIO_USER_SERVER_INTERNAL_H
@@ -51,6 +51,7 @@ enum vu_turn {
 	VU_TURN_PLAIN, /* it is not overtaken */
 	VU_TURN_READ,
 	VU_TURN_WRITE, /* it is, while the client owes the device an answer */
+	VU_TURN_STOPS, /* it is not; if it waits for such an answer, the access is given up */
 };
 struct vu_service {
 	pthread_mutex_t lock; /* guards what is not atomic */
@@ -58,6 +59,7 @@ struct vu_service {
 	bool taken;   /* a thread has the turn */
 	bool watched; /* another one looks after it */
 	bool ended;
+	bool stops; /* accesses of the client's memory by messages, for VU_TURN_STOPS */
 	unsigned num_helpers, num_spare; /* spare: neither has the turn nor looks after it */
 	pthread_t helpers[VU_SERVICE_THREADS - 1];
 	atomic_ullong doing;	     /* a vu_turn, with a number above it that comes once */
@@ -88,6 +90,10 @@ struct vu_server_client {
 	pthread_mutex_t irqs_lock;
 	uint8_t *eventfds[VU_IRQS]; /* of each vector: whether it has one; or NULL */
 	uint32_t num_eventfds;
+
+	struct {
+		uint64_t first, last;
+	} stopped; /* what vu_messages_stop() was told */
 
 	/* ---- by the turn ---- */
 	struct iommu_target *messages; /* memory that messages reach; NULL: none yet */
@@ -178,8 +184,14 @@ int vu_reply(struct vu_server_client *c, const struct vu_message *m, const void 
 
 /* ---- dma_messages.c ---- */
 
-/* Return the target of memory that only the client reaches, or NULL: no memory. */
-struct iommu_target *vu_messages(struct vu_server_client *c);
+/* Get the target of memory that only the client reaches. 0, -ENOMEM or -EMFILE. */
+int vu_messages(struct vu_server_client *c, struct iommu_target **target);
+/*
+ * Let accesses of that memory that have to do with [@first, @last] fail, those that are under way
+ * and those that begin, until vu_messages_go_on().
+ */
+void vu_messages_stop(struct vu_server_client *c, uint64_t first, uint64_t last);
+void vu_messages_go_on(struct vu_server_client *c);
 
 /* ---- dma_files.c: files of the client's ---- */
 

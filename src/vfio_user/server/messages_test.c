@@ -203,7 +203,7 @@ static void post_write(uint64_t offset, uint64_t v, uint32_t count)
 static void prepare_dma(void)
 {
 	assert_int_equal(client_map(fd, RAM, SIZE, 0, RW, -1, &r), 0);
-	assert_int_equal(client_map(fd, RAM + SIZE, K4, 0, RW, -1, &r), 0);
+	client_map(fd, RAM + SIZE, K4, 0, RW, -1, &r); /* or it is there already */
 	client_put(fd, REGS, TD_DMA_SRC, RAM, 8);
 	client_put(fd, REGS, TD_DMA_DST, RAM + K4, 8);
 	client_put(fd, REGS, TD_DMA_LEN, 64, 8);
@@ -228,14 +228,14 @@ static void await_reply(void)
 	serve(fd, &asked);
 }
 
-/* Wait until a DMA is done whose last access was served. */
-static void await_done(void)
+/* Wait until a DMA is done, whose last access was served or given up. */
+static void await_status(uint32_t wanted)
 {
 	uint32_t status;
 
 	while ((status = client_get(fd, REGS, TD_DMA_STATUS)) == TD_DMA_BUSY)
 		sched_yield();
-	assert_int_equal(status, DONE);
+	assert_int_equal(status, wanted);
 }
 
 /* Read SCRATCH32, as command 99. */
@@ -258,7 +258,7 @@ static void test_read_behind(void **state)
 		post_write(TD_DMA_CMD, TD_OP_COPY, 4);
 		post_write(TD_SCRATCH32, i, 4);
 		assert_int_equal(read_behind(), i);
-		await_done();
+		await_status(DONE);
 	}
 }
 
@@ -273,11 +273,11 @@ static void test_commands_behind(void **state)
 	post_write(TD_DMA_CMD, TD_OP_COPY, 4);
 	client_send(fd, 99, VU_DMA_UNMAP, 0, &d, sizeof(d), NULL, 0);
 	await_reply();
-	await_done();
+	await_status(DONE);
 	post_write(TD_DMA_CMD, TD_OP_COPY, 4);
 	client_send(fd, 99, VU_DEVICE_SET_IRQS, 0, &irqs, sizeof(irqs), NULL, 0);
 	await_reply();
-	await_done();
+	await_status(DONE);
 }
 
 /* All of a WRITE_MULTI is begun before what comes behind it; it is answered when all is done. */
@@ -300,7 +300,7 @@ static void test_write_multi(void **state)
 	prepare_dma();
 	client_send(fd, 0, VU_REGION_WRITE_MULTI, VU_FLAG_NO_REPLY, &m, sizeof(m), NULL, 0);
 	assert_int_equal(read_behind(), 7);
-	await_done();
+	await_status(DONE);
 	client_put(fd, REGS, TD_SCRATCH32, 0, 4);
 	client_send(fd, 98, VU_REGION_WRITE_MULTI, 0, &m, sizeof(m), NULL, 0);
 	assert_int_equal(read_behind(), 7);
@@ -310,6 +310,61 @@ static void test_write_multi(void **state)
 	assert_int_equal(*(uint64_t *)r.data, 4);
 	client_read(fd, REGS, TD_SCRATCH8, &byte, 1, &r);
 	assert_int_equal(byte, 3);
+}
+
+/* Memory that is unmapped while it is reached for: the access is given up. */
+static void test_unmap_under_access(void **state)
+{
+	struct vu_dma_unmap d = { .argsz = sizeof(d), .addr = RAM, .size = SIZE };
+	static struct reply asked;
+
+	prepare_dma();
+	post_write(TD_DMA_CMD, TD_OP_COPY, 4);
+	assert_true(client_receive(fd, &asked));
+	client_send(fd, 99, VU_DMA_UNMAP, 0, &d, sizeof(d), NULL, 0);
+	assert_true(client_receive(fd, &r));
+	assert_int_equal(r.h.id, 99);
+	assert_int_equal(r.h.flags, VU_TYPE_REPLY);
+	await_status(LOST);
+	serve(fd, &asked); /* too late: it is dropped */
+	/* not so that of other memory */
+	prepare_dma();
+	d.addr = RAM + SIZE;
+	d.size = K4;
+	post_write(TD_DMA_CMD, TD_OP_COPY, 4);
+	client_send(fd, 99, VU_DMA_UNMAP, 0, &d, sizeof(d), NULL, 0);
+	await_reply();
+	await_status(DONE);
+}
+
+/* What turns the device off does not wait for the client for long. */
+static void test_off_under_access(void **state)
+{
+	struct {
+		struct vu_region_access a;
+		uint16_t v;
+	} off = { { .offset = PCI_COMMAND, .region = CONFIG, .count = 2 }, PCI_COMMAND_MASTER };
+	static struct reply asked;
+
+	prepare_dma();
+	post_write(TD_DMA_CMD, TD_OP_COPY, 4);
+	assert_true(client_receive(fd, &asked));
+	client_send(fd, 99, VU_REGION_WRITE, 0, &off, sizeof(off.a) + 2, NULL, 0);
+	assert_true(client_receive(fd, &r));
+	assert_int_equal(r.h.id, 99);
+	client_enable(fd);
+	await_status(LOST);
+	/* and then it works again, also a reset */
+	serve(fd, &asked);
+	assert_int_equal(dma(RAM, RAM + K4, 8), DONE);
+	post_write(TD_DMA_CMD, TD_OP_COPY, 4);
+	assert_true(client_receive(fd, &asked));
+	client_send(fd, 99, VU_DEVICE_RESET, 0, NULL, 0, NULL, 0);
+	assert_true(client_receive(fd, &r));
+	assert_int_equal(r.h.id, 99);
+	assert_int_equal(r.h.flags, VU_TYPE_REPLY);
+	client_enable(fd);
+	assert_int_equal(dma(RAM, RAM + K4, 8), DONE);
 }
 
 /* A client that dies meanwhile leaves the device. */
@@ -451,6 +506,8 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_read_behind, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_commands_behind, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_write_multi, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_unmap_under_access, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_off_under_access, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_dies_behind, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_no_answer, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_client_dies, setup, teardown),

@@ -32,7 +32,7 @@ struct vu_server_limits {
 	uint32_t max_dma_maps; /* default: 1048576 */
 	uint32_t max_data;     /* bytes in a message: default 1 MiB */
 	uint32_t max_fds;      /* descriptors in a message: default 16 */
-	uint32_t dma_timeout;  /* milliseconds in which a client answers a DMA: default 5000 */
+	uint32_t dma_timeout;  /* milliseconds in which a client answers a DMA: default 3000 */
 	uint32_t max_files;    /* files of memory, each a descriptor: default 1024 */
 	uint32_t max_queued;   /* commands that wait: default 1024 */
 	uint32_t max_eventfds; /* of vectors, each a descriptor: default 4096 */

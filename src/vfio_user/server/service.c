@@ -13,7 +13,10 @@
  * of the write, as a chip that is at work: other callbacks may come while a model is in
  * uvfio_dma_read() (uvfio/model.h).
  *
- * All else is done before the next command begins.
+ * All else is done before the next command begins. What turns the device off, or takes interrupts
+ * away (a reset, a write of config space, SET_IRQS) may have to wait for such an access, too, whose
+ * answer does not come before the reply. After some time without an answer these accesses fail, as
+ * they do on a bus.
  *
  * That costs a read two changes of a number which is in this processor's cache, and a write, too,
  * if there is memory that messages reach. Ticks are there while clients do that, and end when they
@@ -26,6 +29,7 @@
 #include "vfio_user/server/internal.h"
 
 #define TICK	   MS
+#define STOP_TICKS 100u
 #define IDLE_TICKS 50u /* with nothing that can be overtaken: no more ticks until there is */
 #define KIND	   3u  /* the bits of vu_service.doing that are a vu_turn; the rest is a number */
 
@@ -64,9 +68,18 @@ uint64_t vu_service_begin(struct vu_server_client *c, enum vu_turn kind)
 
 bool vu_service_end(struct vu_server_client *c, uint64_t ticket)
 {
+	struct vu_service *v = &c->service;
 	unsigned long long expected = ticket;
 
-	return atomic_compare_exchange_strong(&c->service.doing, &expected, (ticket | KIND) + 1);
+	if ((ticket & KIND) != VU_TURN_STOPS)
+		return atomic_compare_exchange_strong(&v->doing, &expected, (ticket | KIND) + 1);
+	pthread_mutex_lock(&v->lock);
+	if (v->stops)
+		vu_messages_go_on(c);
+	v->stops = false;
+	atomic_store(&v->doing, (ticket | KIND) + 1);
+	pthread_mutex_unlock(&v->lock);
+	return true;
 }
 
 /* ---- who looks after whom has the turn; v->lock held ---- */
@@ -96,15 +109,21 @@ static bool is_owed(struct vu_service *v, unsigned *answered)
  * Wait until what the one with the turn is doing has to be overtaken, and take the turn over: true.
  * False: the connection ended.
  */
-static bool look_after(struct vu_service *v)
+static bool look_after(struct vu_server_client *c)
 {
+	struct vu_service *v = &c->service;
 	unsigned long long seen = 0, now;
-	unsigned idle = 0, answered = 0;
+	unsigned idle = 0, answered = 0, stuck = 0;
 
 	while (!v->ended) {
 		bool owed = is_owed(v, &answered);
 
 		now = atomic_load(&v->doing);
+		stuck = now == seen && owed ? stuck + 1 : 0;
+		if ((now & KIND) == VU_TURN_STOPS && stuck >= STOP_TICKS && !v->stops) {
+			v->stops = true;
+			vu_messages_stop(c, 0, UINT64_MAX);
+		}
 		if (now == seen &&
 		    ((now & KIND) == VU_TURN_READ || ((now & KIND) == VU_TURN_WRITE && owed))) {
 			/* nobody else changes it but the end of what is done */
@@ -178,7 +197,7 @@ static void work(struct vu_server_client *c)
 			v->taken = true;
 		} else if (!v->watched) {
 			v->watched = true;
-			if (!look_after(v))
+			if (!look_after(c))
 				break;
 			v->watched = false;
 		} else {
