@@ -264,6 +264,40 @@ static void do_irqs(void *arg, uint64_t n)
 	}
 }
 
+/* What has no descriptor goes by the ring as well: here a vector's mask. */
+static struct vu_set_irqs mask_of(bool set)
+{
+	return (struct vu_set_irqs){ .argsz = sizeof(struct vu_set_irqs),
+				     .flags = VFIO_IRQ_SET_DATA_NONE |
+					      (set ? VFIO_IRQ_SET_ACTION_MASK
+						   : VFIO_IRQ_SET_ACTION_UNMASK),
+				     .index = VFIO_PCI_MSIX_IRQ_INDEX,
+				     .count = 1 };
+}
+
+static void do_mask(void *arg, uint64_t n)
+{
+	for (; n; n--)
+		for (unsigned i = 0; i < 2; i++) {
+			struct vu_set_irqs q = mask_of(!i);
+
+			must("SET_IRQS of a mask", call(VU_DEVICE_SET_IRQS, &q, sizeof(q), NULL));
+		}
+}
+
+static void do_ring_mask(void *arg, uint64_t n)
+{
+	for (; n; n--)
+		for (unsigned i = 0; i < 2; i++) {
+			struct vu_set_irqs q = mask_of(!i);
+			int rc = vu_ring_set_irqs(s.ring, &q, NULL);
+
+			if (rc == VU_RING_BUSY)
+				rc = call(VU_DEVICE_SET_IRQS, &q, sizeof(q), NULL);
+			must("SET_IRQS of a mask, by the ring", rc);
+		}
+}
+
 /* Have so many mappings stay. Return how many there are: the server may take less. */
 static uint32_t keep_maps(uint32_t n)
 {
@@ -471,6 +505,8 @@ static void rows_one(uint32_t maps)
 	bench_add(&b, "DMA_MAP + DMA_UNMAP, 100,000 mappings", do_map, NULL, 50, f, 0, 0);
 	bench_add(&b, "SET_IRQS with an eventfd + with none, 100,000 mappings", do_irqs, NULL, 50,
 		  f, 0, 0);
+	f = bench_floor(&b, "a bare socket: 36 bytes there", bare_send, NULL, 200);
+	bench_add(&b, "REGION_WRITE, posted, 100,000 mappings", do_post, NULL, 200, f, 0, 0);
 	bench_run(&b);
 }
 
@@ -485,12 +521,26 @@ static void rows_two(uint32_t maps)
 	if (!s.ring)
 		bench_die("a ring", ENOENT);
 	do_ring_read(NULL, 10);
+	keep_maps(1);
 	pin(0, 0);
 	pin_server(1);
 	f = bench_floor(&b, "REGION_READ of 4 bytes by the socket, to another CPU", do_read, NULL,
 			50);
 	bench_add(&b, "the same by the ring", do_ring_read, NULL, 1000, f, 0.05, 0);
 	f = bench_floor(&b, "REGION_WRITE of 4 bytes, posted, by the socket", do_post, NULL, 50);
+	bench_add(&b, "the same by the ring", do_ring_post, NULL, 1000, f, 0, 0);
+	if (s.irq_index != VFIO_PCI_MSIX_IRQ_INDEX)
+		bench_die("MSI-X", ENOENT);
+	must("SET_IRQS with an eventfd", set_irqs(VFIO_IRQ_SET_DATA_EVENTFD, 1));
+	f = bench_floor(&b, "SET_IRQS: a vector's mask + unmask, by the socket", do_mask, NULL, 50);
+	bench_add(&b, "the same by the ring", do_ring_mask, NULL, 1000, f, 0.05, 0);
+	bench_run(&b);
+	keep_maps(maps);
+	b.n = 0;
+	f = bench_floor(&b, "REGION_READ by the socket, 100,000 mappings", do_read, NULL, 50);
+	bench_add(&b, "the same by the ring", do_ring_read, NULL, 1000, f, 0.05, 0);
+	f = bench_floor(&b, "REGION_WRITE, posted, by the socket, 100,000 mappings", do_post, NULL,
+			50);
 	bench_add(&b, "the same by the ring", do_ring_post, NULL, 1000, f, 0, 0);
 	bench_run(&b);
 }
