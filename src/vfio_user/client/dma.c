@@ -326,7 +326,7 @@ int vu_dma_again(struct vu_client *c, struct vu_session *s, struct vu_why *why)
 		const struct piece *p = of_node(n);
 
 		rc = send_map(s, p, p->file ? vu_kept_file_fd(p->file) : d->self, NULL);
-		if (rc && vu_session_is_lost(s))
+		if (vu_is_passing(rc))
 			return rc;
 		if (rc)
 			return vu_fail(why, -ENODEV,

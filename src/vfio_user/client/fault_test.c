@@ -55,7 +55,8 @@ static int find(struct world *w, struct vu_client **c)
 {
 	const struct vu_client_options o = { .name = "0000:01:00.0",
 					     .devices = w->loop,
-					     .irqs = w->loop };
+					     .irqs = w->loop,
+					     .reconnect_ns = 1000000000 };
 	char *err = NULL;
 	int rc = vu_client_new(w->t.path, &o, c, &err);
 
@@ -84,6 +85,28 @@ static void test_found(void **state)
 	end(&w);
 }
 
+/* It has the device as it was, and lets it run. */
+static bool lasts(struct test_server *t, struct vu_conn *c, struct vu_message *m)
+{
+	static char text[256];
+	bool again = m->len > sizeof(struct vu_version) && strstr((char *)m->data + 4, "resume");
+
+	if (m->header.command == VU_DEVICE_FEATURE) {
+		test_answer(c, m, m->data, m->len);
+		return true;
+	}
+	if (m->header.command == VU_VERSION) {
+		snprintf(text, sizeof(text),
+			 "{\"capabilities\":{\"max_msg_fds\":2,\"max_data_xfer_size\":4096,"
+			 "\"twin_socket\":{\"supported\":true,\"fd_index\":0},\"uvfio\":{"
+			 "\"lasting\":"
+			 "{\"id\":\"00112233445566778899aabbccddeeff\",%s}}}}",
+			 again ? "\"resumed\":true" : "\"seq\":0");
+		t->caps = text;
+	}
+	return false;
+}
+
 /* Open it, map memory and set interrupts. */
 static int use(struct world *w, struct vu_client *c, struct vfio_open *o)
 {
@@ -109,7 +132,7 @@ static int use(struct world *w, struct vu_client *c, struct vfio_open *o)
 	return rc;
 }
 
-static void test_used(void **state)
+static void check_used(bool (*hook)(struct test_server *t, struct vu_conn *c, struct vu_message *m))
 {
 	struct vfio_open o;
 	struct vu_client *c;
@@ -118,6 +141,7 @@ static void test_used(void **state)
 	int rc;
 
 	begin(&w);
+	test_set_hook(&w.t, hook);
 	assert_int_equal(find(&w, &c), 0);
 	vu_client_let_go(c);
 	assert_int_equal(iommu_group_add(w.ig, vu_client_iommu(c)), 0);
@@ -142,11 +166,82 @@ static void test_used(void **state)
 	end(&w);
 }
 
+static void test_used(void **state)
+{
+	check_used(NULL);
+}
+
+static void test_used_lasting(void **state)
+{
+	check_used(lasts);
+}
+
+/* ---- a server that was started again */
+
+/* What fails on our side is not taken for a server that is another one: it is tried again. */
+static void test_again(void **state)
+{
+	struct vu_client_options o = { .name = "0000:01:00.0", .reconnect_ns = 1000000000 };
+	const struct vfio_irq_set_args set = {
+		.flags = VFIO_IRQ_SET_DATA_EVENTFD | VFIO_IRQ_SET_ACTION_TRIGGER,
+		.index = VFIO_PCI_MSIX_IRQ_INDEX,
+		.count = 3,
+	};
+	struct vfio_irq_set_args args = set;
+	struct vu_session *handle;
+	struct vu_client *c;
+	struct vu_why why;
+	struct world w;
+	uint64_t v;
+	int rc, irqs[3];
+	char *err;
+
+	begin(&w);
+	test_set_hook(&w.t, lasts);
+	o.devices = o.irqs = w.loop;
+	assert_int_equal(vu_client_new(w.t.path, &o, &c, &err), 0);
+	/* as an open does, without a thread of its own that tries */
+	assert_int_equal(vu_resume_new(c->spare, &handle), 0);
+	c->session = handle;
+	c->spare = NULL;
+	assert_int_equal(vfio_ioas_map(w.io, 0, (uintptr_t)w.mem, K, RW), 0);
+	assert_int_equal(c->vdev.ops->attach(&c->vdev, w.io), 0);
+	irqs[0] = irqs[1] = irqs[2] = w.fd;
+	args.data = irqs;
+	assert_int_equal(c->vdev.ops->set_irqs(&c->vdev, &args), 0);
+	FAULT_LOOP(l, FAULT_MEMORY | FAULT_CALLS) {
+		*why.text = '\0';
+		test_server_kill(&w.t);
+		fault_begin(&l);
+		rc = vu_resume_try(handle->resume, &why);
+		assert_int_not_equal(rc, -EPROTO);
+		assert_int_not_equal(rc, -ENODEV);
+		assert_int_not_equal(rc, -EINVAL);
+		fault_end(&l, rc == -EIO || rc == -ECONNRESET ? -ENOMEM : rc);
+		if (l.done)
+			assert_true(l.failed > 10);
+	}
+	/* it is all there again */
+	assert_int_equal(c->vdev.ops->rw(&c->vdev, 7, 0, &v, 4, false), 4);
+	pthread_mutex_lock(&w.t.lock);
+	assert_int_equal(w.t.num_maps, 1);
+	pthread_mutex_unlock(&w.t.lock);
+	vu_session_end(handle);
+	c->vdev.ops->detach(&c->vdev, w.io);
+	vu_irqs_drop(c);
+	c->session = NULL;
+	vu_session_put(handle);
+	vu_client_free(c);
+	end(&w);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_again),
 		cmocka_unit_test(test_found),
 		cmocka_unit_test(test_used),
+		cmocka_unit_test(test_used_lasting),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

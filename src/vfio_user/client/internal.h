@@ -165,6 +165,14 @@ void vu_session_get(struct vu_session *s);
 void vu_session_put(struct vu_session *s);
 /* End it: the server sees us go; who waits in it gets an error. */
 void vu_session_end(struct vu_session *s);
+/*
+ * True if a command that failed with @rc may be carried out the next time: what was missing is ours
+ * or the server's of the moment, or it is lost. If not, the server refuses.
+ */
+static inline bool vu_is_passing(int rc)
+{
+	return rc == -ENOMEM || rc == -EMFILE || rc == -ENFILE || rc == -EIO || rc == -EAGAIN;
+}
 /* In a forked child. */
 void vu_session_abandon(struct vu_session *s);
 /*

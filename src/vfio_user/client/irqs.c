@@ -327,7 +327,7 @@ int vu_irqs_again(struct vu_client *c, struct vu_session *s, struct vu_why *why)
 		bool must = i != VFIO_PCI_ERR_IRQ_INDEX && i != VFIO_PCI_REQ_IRQ_INDEX;
 
 		rc = c->kept[i].count ? index_again(s, i, &c->kept[i]) : 0;
-		if (rc && vu_session_is_lost(s))
+		if (vu_is_passing(rc))
 			return rc;
 		if (rc && must)
 			return vu_fail(why, -ENODEV,

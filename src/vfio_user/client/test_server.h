@@ -325,7 +325,9 @@ static inline void *test_server_main(void *arg)
 	struct vu_conn *c;
 	int fd;
 
-	while ((fd = accept4(t->listener, NULL, NULL, SOCK_CLOEXEC)) >= 0) {
+	while ((fd = accept4(t->listener, NULL, NULL, SOCK_CLOEXEC)) >= 0 || errno == EINTR) {
+		if (fd < 0)
+			continue;
 		assert_int_equal(vu_conn_new(fd, "server", &limits, &c), 0);
 		pthread_mutex_lock(&t->lock);
 		t->conn = c;
@@ -360,7 +362,7 @@ static inline void test_server_start(struct test_server *t)
 	strcpy(a.sun_path, t->path);
 	t->listener = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
 	assert_int_equal(bind(t->listener, (void *)&a, sizeof(a)), 0);
-	assert_int_equal(listen(t->listener, 4), 0);
+	assert_int_equal(listen(t->listener, SOMAXCONN), 0);
 	pthread_mutex_init(&t->lock, NULL);
 	t->caps = TEST_CAPS;
 	memset(t->fds, 0xff, sizeof(t->fds));
