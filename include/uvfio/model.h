@@ -1592,9 +1592,12 @@ UVFIO_PUBLIC int uvfio_load_error(struct uvfio_state *s, const char *fmt, ...)
  * @size: bytes; of those that are never touched none is used.
  *
  * For a model with @carry_on in struct uvfio_model. Where a device is to outlive its process
- * (`uvfio serve --state`) a file is mapped in this memory's place after create, at the same
- * address: so it may be pointed to, but no pointer, lock, or descriptor in it means anything to
- * the process that goes on. Else it is ordinary memory, and costs what that does.
+ * (`uvfio serve --state`) a file is mapped in this memory's place when a driver has the device, at
+ * the same address: so it may be pointed to, but no pointer, lock, or descriptor in it means
+ * anything to the process that goes on. Else it is ordinary memory, and costs what that does.
+ *
+ * Also for a model without @carry_on that is not concurrent, and does all that it does in callbacks
+ * and timers: what is here need not be saved each time that one of them ends (@save, @save_dirty).
  *
  * A process can be killed between any two instructions. What is stored before is there, in the
  * order of the stores (as another thread would see it): a model stores what it is about to do,

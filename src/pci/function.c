@@ -29,7 +29,9 @@ void pci_model_leave(pci_function *fn)
 		atomic_store_explicit(&who->turn.owner, 0, memory_order_relaxed);
 		pthread_mutex_unlock(&who->turn.lock);
 	}
-	if (atomic_load_explicit(&fn->timers.reap, memory_order_relaxed))
+	/* with steps that is for timers to do: one that is to be freed may wait for ours to end */
+	if (atomic_load_explicit(&fn->timers.reap, memory_order_relaxed) &&
+	    !atomic_load_explicit(&fn->steps, memory_order_relaxed))
 		pci_timers_reap(fn);
 }
 

@@ -185,6 +185,9 @@ void pci_function_describe(pci_function *fn, struct uvfio_state *s);
  */
 int pci_function_save(pci_function *fn, struct uvfio_state *s);
 int pci_function_load(pci_function *fn, struct uvfio_state *s);
+/* The same without the model's state. */
+int pci_function_save_own(pci_function *fn, struct uvfio_state *s);
+int pci_function_load_own(pci_function *fn, struct uvfio_state *s);
 /*
  * The model's memory that is saved beforehand (struct uvfio_model, track and what follows). False:
  * it has none. Return 0 or -errno.
@@ -206,12 +209,17 @@ bool pci_msix_masked(const pci_function *fn, unsigned vector);
 /* Return the size of what the model asked for with uvfio_lasting(), in whole pages; 0: nothing. */
 size_t pci_lasting_size(const pci_function *fn);
 /*
- * Have that memory in the file @fd, from @offset (of a page) on, where so many bytes are there and
- * zero: what it holds goes there. With @carry_on they are what another process left, and take the
- * place of what the memory held: pci_function_carry_on() comes next. The model does nothing
- * meanwhile. Return 0 or -errno: it is what it was.
+ * Have that memory in the file @fd, from @offset (of a page) on, where so many bytes are there:
+ * what it holds goes there. With @carry_on they are what another process left, and take the place
+ * of what the memory held: pci_function_carry_on() comes next. The model does nothing meanwhile.
+ * Return 0 or -errno: it is what it was.
  */
 int pci_lasting_map(pci_function *fn, int fd, off_t offset, bool carry_on);
+/*
+ * Have it be ordinary memory again, with what is in it, or zeroes. The model does nothing
+ * meanwhile. Return 0 or -errno: it is what it was.
+ */
+int pci_lasting_unmap(pci_function *fn, bool keep);
 /* True if the model can go on from that memory. */
 bool pci_can_carry_on(const pci_function *fn);
 /*
@@ -219,6 +227,17 @@ bool pci_can_carry_on(const pci_function *fn);
  * -errno, with the model's line in the log: it is in no state, and a reset comes next.
  */
 int pci_function_carry_on(pci_function *fn);
+
+/*
+ * Steps that a function makes by itself, its timers: around each, by the service thread, with no
+ * lock held. NULL: nobody wants to know any more, and nobody is in one when this returns.
+ */
+struct pci_steps {
+	void (*begin)(void *arg);
+	void (*end)(void *arg);
+	void *arg;
+};
+void pci_set_steps(pci_function *fn, const struct pci_steps *steps);
 
 /* ---- removal and errors ---- */
 

@@ -226,6 +226,8 @@ struct uvfio_dev {
 		size_t size; /* whole pages */
 	} lasting;	     /* lasting.c */
 
+	const struct pci_steps *_Atomic steps; /* NULL: nobody wants to know of them; timer.c */
+	atomic_uint in_steps;
 	struct uvfio_timer *page_answers; /* of a device with page requests: brings the answers */
 	atomic_bool lost;		  /* somebody pulled it out (removal.c) */
 	struct pci_sriov *iov;		  /* of a PF, or NULL */

@@ -44,18 +44,14 @@ size_t pci_lasting_size(const pci_function *fn)
 	return fn->lasting.size;
 }
 
-/* Write what the memory holds to the file, which is zero so far, but not its pages of zeroes. */
+/* Write what the memory holds to the file, which may have had another one's. */
 static int write_out(const pci_function *fn, int fd, off_t offset)
 {
-	static const char zeroes[PAGE_SIZE_4K];
 	const char *mem = fn->lasting.mem;
 
 	for (size_t i = 0; i < fn->lasting.size; i += PAGE_SIZE_4K) {
-		ssize_t n;
+		ssize_t n = sys_pwrite(fd, mem + i, PAGE_SIZE_4K, offset + (off_t)i);
 
-		if (!memcmp(mem + i, zeroes, PAGE_SIZE_4K))
-			continue;
-		n = sys_pwrite(fd, mem + i, PAGE_SIZE_4K, offset + (off_t)i);
 		if (n != PAGE_SIZE_4K)
 			return n < 0 ? (int)n : -ENOSPC;
 	}
@@ -73,6 +69,23 @@ int pci_lasting_map(pci_function *fn, int fd, off_t offset, bool carry_on)
 	if (err)
 		return err;
 	ret = map(fn->lasting.mem, fn->lasting.size, MAP_SHARED, fd, offset);
+	return sys_failed(ret) ? (int)ret : 0;
+}
+
+int pci_lasting_unmap(pci_function *fn, bool keep)
+{
+	size_t size = fn->lasting.size;
+	long ret;
+
+	if (!size)
+		return 0;
+	ret = map(NULL, size, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+	if (sys_failed(ret))
+		return (int)ret;
+	if (keep)
+		memcpy((void *)ret, fn->lasting.mem, size);
+	ret = sys_call(SYS_mremap, ret, (long)size, (long)size, MREMAP_MAYMOVE | MREMAP_FIXED,
+		       (long)fn->lasting.mem, 0);
 	return sys_failed(ret) ? (int)ret : 0;
 }
 

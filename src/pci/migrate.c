@@ -362,10 +362,8 @@ static int answer(pci_function *fn, struct uvfio_state *s, int ret, const char *
 	return ret > 0 ? -EIO : ret;
 }
 
-int pci_function_save(pci_function *fn, struct uvfio_state *s)
+static void save_own(pci_function *fn, struct uvfio_state *s)
 {
-	int ret;
-
 	uvfio_section(s, "config space");
 	save_config(fn, s);
 	uvfio_section(s, "interrupts");
@@ -374,6 +372,19 @@ int pci_function_save(pci_function *fn, struct uvfio_state *s)
 	move_memories(fn, s);
 	uvfio_section(s, "virtual functions");
 	uvfio_same(s, "number of VFs", uvfio_num_vfs(fn));
+}
+
+int pci_function_save_own(pci_function *fn, struct uvfio_state *s)
+{
+	save_own(fn, s);
+	return s->err;
+}
+
+int pci_function_save(pci_function *fn, struct uvfio_state *s)
+{
+	int ret;
+
+	save_own(fn, s);
 	uvfio_section(s, "state");
 	uvfio_put32(s, fn->model->state_version);
 	pci_model_enter(fn);
@@ -382,11 +393,8 @@ int pci_function_save(pci_function *fn, struct uvfio_state *s)
 	return answer(fn, s, ret, "save");
 }
 
-int pci_function_load(pci_function *fn, struct uvfio_state *s)
+static void load_own(pci_function *fn, struct uvfio_state *s)
 {
-	uint32_t version;
-	int ret = 0;
-
 	uvfio_section(s, "config space");
 	load_config(fn, s);
 	uvfio_section(s, "interrupts");
@@ -397,6 +405,20 @@ int pci_function_load(pci_function *fn, struct uvfio_state *s)
 	uvfio_section(s, "virtual functions");
 	/* once more: ours may have changed since it was described */
 	uvfio_same(s, "number of VFs", uvfio_num_vfs(fn));
+}
+
+int pci_function_load_own(pci_function *fn, struct uvfio_state *s)
+{
+	load_own(fn, s);
+	return s->err;
+}
+
+int pci_function_load(pci_function *fn, struct uvfio_state *s)
+{
+	uint32_t version;
+	int ret = 0;
+
+	load_own(fn, s);
 	uvfio_section(s, "state");
 	version = get_version(fn, s);
 	if (version) {

@@ -27,16 +27,52 @@ static bool take_deadline(struct uvfio_timer *t)
 	return due;
 }
 
+/* Begin a step: who wants to know of its end, or NULL. */
+static const struct pci_steps *begin_step(struct uvfio_dev *dev)
+{
+	const struct pci_steps *steps;
+
+	if (!atomic_load(&dev->steps))
+		return NULL;
+	atomic_fetch_add(&dev->in_steps, 1);
+	steps = atomic_load(&dev->steps);
+	if (steps)
+		steps->begin(steps->arg);
+	else
+		atomic_fetch_sub(&dev->in_steps, 1);
+	return steps;
+}
+
+static void end_step(struct uvfio_dev *dev, const struct pci_steps *steps)
+{
+	if (!steps)
+		return;
+	steps->end(steps->arg);
+	atomic_fetch_sub(&dev->in_steps, 1);
+}
+
+void pci_set_steps(pci_function *fn, const struct pci_steps *steps)
+{
+	atomic_store(&fn->steps, steps);
+	while (!steps && atomic_load(&fn->in_steps))
+		sched_yield();
+}
+
 static void timer_fired(void *arg)
 {
 	struct uvfio_timer *t = arg;
 	struct uvfio_dev *dev = t->dev;
+	/* first: who waits until no timer runs may be in a step */
+	const struct pci_steps *steps = begin_step(dev);
 
 	atomic_fetch_add(&dev->timers.running, 1);
 	pci_model_enter(dev);
 	if (!t->dead && take_deadline(t))
 		t->fn(dev, t->arg);
-	pci_model_leave(dev);			   /* @t may be gone */
+	pci_model_leave(dev); /* @t may be gone */
+	if (atomic_load_explicit(&dev->timers.reap, memory_order_relaxed))
+		pci_timers_reap(dev);
+	end_step(dev, steps);
 	atomic_fetch_sub(&dev->timers.running, 1); /* and from here on @dev */
 }
 

@@ -37,6 +37,32 @@ enum vfio_part {
 	VFIO_PART_DEVICE = 1, /* what the other device must have alike; at any time */
 	VFIO_PART_MEMORY,     /* some of what changed, and is tracked; any number of them */
 	VFIO_PART_STATE,      /* all else; the device is halted */
+	/* of no stream: STATE without what is in memory that lasts (vfio/outlast.h) */
+	VFIO_PART_OWN = 16,
+};
+
+/* How the state of a device can be had that is to outlive its process. */
+enum vfio_outlast {
+	VFIO_OUTLAST_NOT,
+	VFIO_OUTLAST_STEPS,  /* it changes in steps alone, and is there whole between two of them */
+	VFIO_OUTLAST_MEMORY, /* all that matters is in memory that lasts, but VFIO_PART_OWN */
+	VFIO_OUTLAST_HALT,   /* only when it is halted */
+};
+/* What becomes of a device's memory that lasts. */
+enum vfio_memory_how {
+	VFIO_MEMORY_FRESH, /* it is in the file from now on, with what it holds */
+	VFIO_MEMORY_OLD,   /* the same, with what is in the file */
+	VFIO_MEMORY_KEEP,  /* it is ordinary memory again, with what it holds */
+	VFIO_MEMORY_ZERO,  /* the same, with zeroes */
+};
+/*
+ * Steps that a device makes by itself, as its timers. Around each, by its thread, with no lock
+ * held. What others do with the device they know themselves.
+ */
+struct vfio_steps {
+	void (*begin)(void *arg);
+	void (*end)(void *arg);
+	void *arg;
 };
 
 /* A provider's part. Return values are 0 or -errno, with a line in the log. */
@@ -59,6 +85,14 @@ struct vfio_migrate_ops {
 	int (*track)(struct vfio_device *dev, bool on);
 	/* Return how many bytes MEMORY would have. */
 	uint64_t (*dirty)(struct vfio_device *dev);
+	/*
+	 * For vfio/outlast.h, which says what they do; NULL, all: it does not outlive its process.
+	 */
+	enum vfio_outlast (*outlast)(struct vfio_device *dev);
+	size_t (*memory_size)(struct vfio_device *dev);
+	int (*memory)(struct vfio_device *dev, int fd, uint64_t offset, enum vfio_memory_how how);
+	void (*steps)(struct vfio_device *dev, const struct vfio_steps *steps);
+	int (*loaded)(struct vfio_device *dev);
 };
 
 /*

@@ -204,6 +204,7 @@ struct vfio_pci_device {
 		struct vfio_trigger wake;
 		struct loop_timer *pme; /* fires for a PME; NULL: the function has none in D3hot */
 	} low;				/* low_power.c */
+	struct pci_steps steps;		/* outlast.c */
 	struct vfio_trigger err;
 	struct vfio_trigger req; /* the host wants the device back */
 
@@ -359,6 +360,16 @@ int vfio_pci_masks_read(struct vfio_pci_device *vd, uint64_t pos, unsigned size,
 int vfio_pci_masks_write(struct vfio_pci_device *vd, uint64_t pos, unsigned size, uint64_t value);
 void vfio_pci_write_msix(struct vfio_pci_device *vd, const struct vfio_pci_cap *cap, unsigned pos,
 			 unsigned size, uint32_t value);
+
+/* outlast.c: some of struct vfio_migrate_ops */
+enum vfio_outlast vfio_pci_outlast(struct vfio_device *dev);
+size_t vfio_pci_memory_size(struct vfio_device *dev);
+int vfio_pci_memory(struct vfio_device *dev, int fd, uint64_t offset, enum vfio_memory_how how);
+void vfio_pci_steps(struct vfio_device *dev, const struct vfio_steps *steps);
+int vfio_pci_loaded(struct vfio_device *dev);
+#define VFIO_PCI_OUTLAST_OPS                                              \
+	.outlast = vfio_pci_outlast, .memory_size = vfio_pci_memory_size, \
+	.memory = vfio_pci_memory, .steps = vfio_pci_steps, .loaded = vfio_pci_loaded
 
 /* msi.c */
 int vfio_pci_msi_set(struct vfio_pci_device *vd, const struct vfio_irq_set_args *a);

@@ -85,6 +85,10 @@ static int vfio_pci_save(struct vfio_device *dev, enum vfio_part part, void **ou
 		save_driver(vd, &s);
 		ret = pci_function_save(vd->fn, &s);
 		break;
+	case VFIO_PART_OWN:
+		save_driver(vd, &s);
+		ret = pci_function_save_own(vd->fn, &s);
+		break;
 	}
 	if (!ret)
 		ret = pci_state_end(&s);
@@ -198,7 +202,7 @@ static void load_driver(struct vfio_pci_device *vd, const struct driver *d)
 	vfio_pci_intx_load(vd, d->intx);
 }
 
-static int load_state(struct vfio_pci_device *vd, struct uvfio_state *s)
+static int load_state(struct vfio_pci_device *vd, struct uvfio_state *s, bool own)
 {
 	struct driver *d = heap_alloc(sizeof(*d));
 	int ret = d ? read_driver(vd, d, s) : -ENOMEM;
@@ -208,7 +212,7 @@ static int load_state(struct vfio_pci_device *vd, struct uvfio_state *s)
 	pthread_mutex_lock(&vd->igate);
 	pthread_mutex_lock(&vd->config_lock);
 	pthread_rwlock_wrlock(&vd->memory_lock);
-	ret = pci_function_load(vd->fn, s);
+	ret = own ? pci_function_load_own(vd->fn, s) : pci_function_load(vd->fn, s);
 	if (!ret) {
 		load_driver(vd, d);
 		if (vd->masks.users)
@@ -241,7 +245,8 @@ static int vfio_pci_load(struct vfio_device *dev, enum vfio_part part, const voi
 		ret = pci_function_load_dirty(vd->fn, &s);
 		break;
 	case VFIO_PART_STATE:
-		ret = load_state(vd, &s);
+	case VFIO_PART_OWN:
+		ret = load_state(vd, &s, part == VFIO_PART_OWN);
 		break;
 	}
 	return ret ? ret : pci_state_end(&s);
@@ -282,7 +287,7 @@ static uint64_t vfio_pci_dirty(struct vfio_device *dev)
 
 #define OPS                                                                    \
 	.halt = vfio_pci_halt, .go_on = vfio_pci_go_on, .save = vfio_pci_save, \
-	.load = vfio_pci_load, .size = vfio_pci_size
+	.load = vfio_pci_load, .size = vfio_pci_size, VFIO_PCI_OUTLAST_OPS
 
 int vfio_pci_set_migration(struct vfio_device *dev)
 {

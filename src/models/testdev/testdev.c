@@ -377,8 +377,6 @@ static void testdev_destroy(struct uvfio_dev *dev)
 	uvfio_timer_free(td->timer);
 	testdev_dma_fini(dev);
 	free(td->dirty);
-	if (!td->ram_memory)
-		free(td->ram);
 	free(td);
 }
 
@@ -522,7 +520,8 @@ static int add_ram(struct uvfio_dev *dev)
 
 	td->ram_memory = uvfio_opt_bool(dev, "ram_memory", 0);
 	if (!td->ram_memory) {
-		td->ram = calloc(1, td->ram_size);
+		/* all that is done with it is done in callbacks, also of a device that lasts */
+		td->ram = uvfio_lasting(dev, td->ram_size);
 		return td->ram ? 0 : -ENOMEM;
 	}
 	ret = uvfio_set_pages(dev, BAR_RAM, 0, td->ram_size, UVFIO_PAGE_MEMORY);
