@@ -130,7 +130,9 @@ UVFIO_PUBLIC int uvfio_server_register(const struct uvfio_model *model);
  *
  * Context: any thread.
  * Return: 0; the errors of uvfio_add(); -EADDRINUSE: somebody listens at @path; -EEXIST: something
- * else is there; -ENAMETOOLONG; or why else the socket cannot be made.
+ * else is there; -ENAMETOOLONG; or why else the socket cannot be made. And after
+ * uvfio_server_set_state(): -EOPNOTSUPP: the device's state cannot be saved; -EBUSY: another server
+ * has its file; -EEXIST: it is of another device; -EINVAL: it is none, or damaged; -ENOSPC.
  */
 UVFIO_PUBLIC int uvfio_server_add(struct uvfio_server *s, const char *spec, const char *path,
 				  unsigned mode, struct uvfio_server_device **out);
@@ -144,7 +146,7 @@ UVFIO_PUBLIC int uvfio_server_add(struct uvfio_server *s, const char *spec, cons
  * @out: gets the device; may be NULL.
  *
  * Context: any thread.
- * Return: 0; the errors of uvfio_add(); -EINVAL: @fd is no such socket.
+ * Return: 0; the errors of uvfio_add(); -EINVAL: @fd is no such socket; or as uvfio_server_add().
  */
 UVFIO_PUBLIC int uvfio_server_add_fd(struct uvfio_server *s, const char *spec, int fd,
 				     struct uvfio_server_device **out);
@@ -199,6 +201,31 @@ UVFIO_PUBLIC void uvfio_server_remove(struct uvfio_server_device *dev);
  * Return: 0; -ENOENT: there is no such limit; -ERANGE: it cannot have that value.
  */
 UVFIO_PUBLIC int uvfio_server_set_limit(struct uvfio_server *s, const char *name, uint64_t value);
+
+/**
+ * uvfio_server_set_state() - Have devices outlive this process.
+ * @s: the server, which has no devices yet.
+ * @dir: a directory, which is there. In it a file is made for each device, and has its state; and
+ *	one named "run", by which devices that are made again have the addresses and serial numbers
+ *	that they had.
+ *
+ * A client that can come back (uvfio's own) and has lost its connection connects to the server that
+ * is started in the place of this one, with the same devices and @dir, and goes on. When
+ * uvfio_server_stop() or uvfio_server_free() ends this server, every device is kept, exactly as it
+ * is. When it is killed, that is so of devices whose models do all in callbacks and timers, if they
+ * were in none, and of those that say so (carry_on in uvfio/model.h); others come back as after a
+ * reset, and their clients are told. uvfio_server_add() fails for a device whose state cannot be
+ * saved. uvfio_server_remove() removes the file.
+ *
+ * A client that comes and does not know the state that is there has the device as after a reset,
+ * and nobody comes back to that state any more.
+ *
+ * Context: any thread.
+ * Return: 0; -EBUSY: there are devices, or it was called before; -ENOENT, -ENOTDIR, -EACCES, -EROFS
+ * and what else says that files cannot be in @dir; -EINVAL: its file "run" is something else;
+ * -ENOMEM.
+ */
+UVFIO_PUBLIC int uvfio_server_set_state(struct uvfio_server *s, const char *dir);
 
 /**
  * uvfio_server_start() - Serve clients, those of devices that are added later, too.

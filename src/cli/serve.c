@@ -35,6 +35,7 @@ struct serve {
 	unsigned num_devices;
 	unsigned mode;
 	bool sandbox, strict;
+	const char *state;
 	const char **limits; /* as the user wrote them */
 	unsigned num_limits;
 	int log_level, log_fd;
@@ -157,6 +158,7 @@ enum {
 	OPT_MODE,
 	OPT_SANDBOX,
 	OPT_SOCKET,
+	OPT_STATE,
 };
 static const struct cli_option options[] = {
 	[OPT_DEVICE] = { "device", "SPEC",
@@ -182,6 +184,10 @@ static const struct cli_option options[] = {
 			 "the socket of the --device before it; fd:N: the descriptor N, which\n"
 			 "listens already. Without: one of systemd's (LISTEN_FDS), or a new one\n"
 			 "in XDG_RUNTIME_DIR, TMPDIR or /tmp" },
+	[OPT_STATE] = { "state", "DIR",
+			"keep the devices' state in files of DIR: a server that is started again\n"
+			"goes on with them, for clients that can come back, also when it was\n"
+			"killed; docs/vfio-user.md" },
 	{ 0 },
 };
 
@@ -208,6 +214,9 @@ static int set_option(struct serve *s, int opt, const char *value)
 		return set_sandbox(s, value);
 	case OPT_SOCKET:
 		return set_socket(s, value);
+	case OPT_STATE:
+		s->state = value;
+		return 0;
 	}
 	return CLI_USAGE;
 }
@@ -356,6 +365,8 @@ static int serve_all(struct serve *s)
 		return cli_error(s->cmd, "%s", uvfio_server_strerror(NULL));
 	for (unsigned i = 0; i < s->num_limits && !rc; i++)
 		rc = set_limits(s, s->limits[i]);
+	if (!rc && s->state && uvfio_server_set_state(s->server, s->state))
+		rc = cli_error(s->cmd, "--state: %s", uvfio_server_strerror(s->server));
 	for (unsigned i = 0; i < s->num_devices && !rc; i++)
 		rc = add(s, &s->devices[i]);
 	for (unsigned i = 0; i < s->num_devices && !rc; i++)

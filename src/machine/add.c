@@ -318,6 +318,11 @@ static uint64_t draw_run(void)
 	return (v + ((uint64_t)getpid() << 48)) | 1;
 }
 
+void machine_set_run(struct machine *m, uint64_t run)
+{
+	m->run = run;
+}
+
 int machine_add_from(struct machine *m, const struct machine_provider *provider, const char *spec,
 		     char **err)
 {

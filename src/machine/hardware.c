@@ -227,6 +227,15 @@ int machine_set_migration(struct plugged *dev, const struct plugged *as)
 						: -EOPNOTSUPP;
 }
 
+int machine_let_migrate(struct machine_device *d)
+{
+	struct machine_hardware *hw = container_of_type(d, struct plugged, d)->hw;
+
+	if (d->vdev->migrate)
+		return 0;
+	return hw->provider->set_migration ? hw->provider->set_migration(hw) : -EOPNOTSUPP;
+}
+
 void machine_set_mmap(struct plugged *dev, const struct plugged *as)
 {
 	bool off = dev->m->mmap_auto_off && as->spec.mmap == MACHINE_MMAP_AUTO &&

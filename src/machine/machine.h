@@ -80,6 +80,13 @@ int machine_settle(struct machine *m, char **out);
  * which number devices of this machine differ from others (0: there was none).
  */
 void machine_next(const struct machine *m, uint64_t spaces[3], uint64_t *run);
+/* Have that number be @run, which is not 0; before a device is added. */
+void machine_set_run(struct machine *m, uint64_t run);
+/*
+ * Have @d's state be there to be saved and loaded (vfio/migrate.h), whatever migration= says.
+ * Before it is open. 0; -EOPNOTSUPP: it cannot; -ENOMEM.
+ */
+int machine_let_migrate(struct machine_device *d);
 /*
  * As machine_add(), after machine_claim_dir(): the device has its place, and is made when its group
  * is opened.

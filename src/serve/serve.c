@@ -19,6 +19,7 @@
 #include "machine/machine.h"
 #include "serve/serve.h"
 #include "serve/socket.h"
+#include "serve/state.h"
 #include "vfio_user/server/server.h"
 
 #define DEFAULT_MODE 0600u
@@ -33,6 +34,7 @@ struct uvfio_server {
 	struct cds_list_head devices;
 	bool started;
 	struct vu_server_limits limits;
+	char *state; /* the directory, or NULL */
 };
 
 struct uvfio_server_device {
@@ -48,6 +50,8 @@ struct uvfio_server_device {
 	unsigned asked;	  /* so often it was */
 	struct vu_ioeventfd *ioeventfds;
 	unsigned num_ioeventfds;
+	struct lasting_file *state; /* or NULL */
+	bool hides_migration;
 };
 
 static __thread struct {
@@ -117,11 +121,22 @@ static void free_device(struct uvfio_server_device *d)
 	vu_server_free(d->server);
 	fd_close_private(d->fd);
 	serve_socket_remove(&d->socket);
+	lasting_file_close(d->state);
 	machine_remove(d->s->machine, d->plugged);
 	cds_list_del(&d->node);
 	free(d->ioeventfds);
 	free(d->model);
 	free(d);
+}
+
+/* The device goes for good: nobody comes back to it. */
+static void remove_device(struct uvfio_server_device *d)
+{
+	vu_server_free(d->server);
+	d->server = NULL;
+	if (d->state)
+		lasting_drop(d->state);
+	free_device(d);
 }
 
 void uvfio_server_free(struct uvfio_server *s)
@@ -136,6 +151,7 @@ void uvfio_server_free(struct uvfio_server *s)
 		free_device(d);
 	machine_free(s->machine, false);
 	pthread_mutex_destroy(&s->lock);
+	free(s->state);
 	free(s);
 }
 
@@ -181,6 +197,8 @@ static int start(struct uvfio_server_device *d)
 		.num_ioeventfds = d->num_ioeventfds,
 		.event = tell,
 		.arg = d,
+		.hides_migration = d->hides_migration,
+		.state = d->state,
 	};
 	int fd = fd_dup_private(d->fd), rc = fd;
 
@@ -219,6 +237,18 @@ out:
 	return rc;
 }
 
+static int keep_state(struct uvfio_server_device *d, const char *spec)
+{
+	char why[2 * LASTING_SPEC + 512];
+	int rc;
+
+	if (!d->s->state)
+		return 0;
+	rc = serve_state_open(d->s->state, d->plugged, spec, &d->state, &d->hides_migration, why,
+			      sizeof(why));
+	return rc ? fail(d->s, rc, "%s", why) : 0;
+}
+
 /* Plug a device in for the socket @fd, which is taken over. s->lock held. */
 static int add(struct uvfio_server *s, const char *spec, int fd, struct serve_socket *socket,
 	       struct uvfio_server_device **out)
@@ -240,7 +270,8 @@ static int add(struct uvfio_server *s, const char *spec, int fd, struct serve_so
 	d->fd = fd;
 	d->socket = *socket;
 	cds_list_add_tail(&d->node, &s->devices);
-	if (s->started)
+	rc = keep_state(d, spec);
+	if (!rc && s->started)
 		rc = start(d);
 	if (rc)
 		free_device(d);
@@ -275,6 +306,30 @@ int uvfio_server_set_limit(struct uvfio_server *s, const char *name, uint64_t va
 		fail(s, rc, "there is no limit '%s': " VU_SERVER_LIMITS, name);
 	else if (rc)
 		fail(s, rc, "the limit '%s' cannot be %llu", name, (unsigned long long)value);
+	return rc;
+}
+
+int uvfio_server_set_state(struct uvfio_server *s, const char *dir)
+{
+	CALL_FRAME_STACK(__func__, __builtin_return_address(0));
+	char why[512], *real;
+	uint64_t run;
+	int rc;
+
+	pthread_mutex_lock(&s->lock);
+	if (s->state || !cds_list_empty(&s->devices)) {
+		rc = fail(s, -EBUSY, "%s: the server has %s already", dir,
+			  s->state ? s->state : "devices");
+	} else {
+		rc = serve_state_dir(dir, &real, &run, why, sizeof(why));
+		if (rc) {
+			fail(s, rc, "%s", why);
+		} else {
+			s->state = real;
+			machine_set_run(s->machine, run);
+		}
+	}
+	pthread_mutex_unlock(&s->lock);
 	return rc;
 }
 
@@ -359,7 +414,7 @@ void uvfio_server_remove(struct uvfio_server_device *d)
 		return;
 	s = d->s;
 	pthread_mutex_lock(&s->lock);
-	free_device(d);
+	remove_device(d);
 	pthread_mutex_unlock(&s->lock);
 }
 
@@ -455,7 +510,7 @@ int serve_unplug(struct uvfio_server *s, const char *addr, bool surprise)
 	if (d) {
 		rc = !surprise && ask_back(d) ? -EBUSY : 0;
 		if (!rc)
-			free_device(d);
+			remove_device(d);
 	}
 	pthread_mutex_unlock(&s->lock);
 	return rc;
@@ -477,10 +532,16 @@ void serve_keep(struct uvfio_server *s, const char *addr)
 
 int serve_error(struct uvfio_server *s, const char *addr, enum machine_severity severity)
 {
-	int rc;
+	struct uvfio_server_device *d;
+	int rc = -ENODEV;
 
 	pthread_mutex_lock(&s->lock);
-	rc = find(s, addr) ? machine_error(s->machine, addr, severity) : -ENODEV;
+	d = find(s, addr);
+	if (d) {
+		vu_server_step(d->server, true);
+		rc = machine_error(s->machine, addr, severity);
+		vu_server_step(d->server, false);
+	}
 	pthread_mutex_unlock(&s->lock);
 	return rc;
 }

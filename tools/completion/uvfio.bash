@@ -228,7 +228,7 @@ _uvfio() {
 	1:serve)
 		_uvfio_value "${words[n - 1]}" ||
 			_uvfio_words "--device --ioeventfd --limit --log --log-file --mode --sandbox
-				--sandbox=strict --socket --help"
+				--sandbox=strict --socket --state --help"
 		;;
 	1:dump) _uvfio_value "${words[n - 1]}" || _uvfio_words "--device --help" ;;
 	1:conform) _uvfio_conform ;;

@@ -67,7 +67,7 @@ bool vu_region_read(struct vu_server_client *c, struct vu_message *m)
 out:
 	if (ret)
 		vu_command_refused(c, m, ret);
-	vu_conn_reply(c->conn, &m->header, ret, &iov, ret ? 0 : 1, NULL, 0);
+	vu_answer(c, m, ret, &iov, ret ? 0 : 1, NULL, 0);
 	if (r != &small)
 		free(r);
 	return mine;
@@ -112,7 +112,7 @@ static void reply(struct vu_server_client *c, const struct vu_message *m, int re
 
 	if (ret)
 		vu_command_refused(c, m, ret);
-	vu_conn_reply(c->conn, &m->header, ret, &iov, ret ? 0 : 1, NULL, 0);
+	vu_answer(c, m, ret, &iov, ret ? 0 : 1, NULL, 0);
 }
 
 bool vu_region_write(struct vu_server_client *c, struct vu_message *m)

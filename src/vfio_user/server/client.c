@@ -58,22 +58,21 @@ static void close_device(struct vu_server_client *c)
 	vu_migration_end(c);
 	vu_io_fds_fini(c);
 	vu_eventfds_fini(c);
+	vu_lasting_leave(c);
 	vfio_open_close(&c->open);
+	vu_lasting_left(c);
 	vfio_ioas_put(c->io);
 	c->io = NULL;
 	vu_dma_fini(c);
 	free(c->region_sizes);
 	c->region_sizes = NULL;
-	vu_server_give_back(c);
 }
 
-static int open_device(struct vu_server_client *c)
+static int open_taken(struct vu_server_client *c)
 {
 	const struct vu_server_config *cfg = &c->s->cfg;
-	int ret = vu_server_take(c);
+	int ret;
 
-	if (ret)
-		return ret;
 	cfg->dev->maskable = true;
 	if (cfg->dev->migrate)
 		vfio_migrate_bound(cfg->dev->migrate, cfg->limits.max_migration);
@@ -81,10 +80,8 @@ static int open_device(struct vu_server_client *c)
 		iommu_log_bound(cfg->dev->iommu, cfg->limits.max_dirty_log);
 	vfio_open_init(&c->open, cfg->dev);
 	c->io = vfio_ioas_new(cfg->system, false);
-	if (!c->io) {
-		vu_server_give_back(c);
+	if (!c->io)
 		return -ENOMEM;
-	}
 	vfio_open_expect(&c->open, c->io);
 	ret = vfio_open_bind(&c->open);
 	if (!ret)
@@ -96,10 +93,50 @@ static int open_device(struct vu_server_client *c)
 	return ret;
 }
 
+/* Have the device be as the client knows it, or be a new one that has a name. 0 or -errno. */
+static int make_last(struct vu_server_client *c)
+{
+	int ret;
+
+	c->caps.named |= VU_CAP_UVFIO;
+	c->caps.lasting.kind = VU_LASTING_NEW;
+	if (c->theirs.lasting.kind == VU_LASTING_RESUME) {
+		ret = vu_lasting_resume(c);
+		if (!ret)
+			return 0;
+		close_device(c);
+		ret = open_taken(c);
+		if (ret)
+			return ret;
+	}
+	ret = vu_lasting_begin(c);
+	if (ret)
+		close_device(c);
+	return ret;
+}
+
+static int open_device(struct vu_server_client *c)
+{
+	int ret = vu_server_take(c);
+
+	if (ret)
+		return ret;
+	/* who cannot come back does not want what somebody else left */
+	if (c->s->cfg.state && !vu_lasting_wanted(c))
+		lasting_drop(c->s->cfg.state);
+	ret = open_taken(c);
+	if (!ret && vu_lasting_wanted(c))
+		ret = make_last(c);
+	if (ret)
+		vu_server_give_back(c);
+	return ret;
+}
+
 /* ---- VERSION ---- */
 
-static struct vu_caps our_caps(const struct vu_server *s)
+static struct vu_caps our_caps(const struct vu_server_client *c)
 {
+	const struct vu_server *s = c->s;
 	struct vu_caps caps;
 
 	vu_caps_default(&caps);
@@ -107,11 +144,11 @@ static struct vu_caps our_caps(const struct vu_server *s)
 	caps.max_data_xfer_size = s->cfg.limits.max_data;
 	caps.max_dma_maps = s->cfg.limits.max_dma_maps;
 	caps.pgsizes = PAGE_SIZE_4K;
-	caps.ring = true;
-	caps.write_multiple = true;
+	/* a device that lasts is used by one command after the other, each with its answer */
+	caps.ring = caps.write_multiple = !vu_lasting_wanted(c);
 	caps.twin_socket = true;
 	caps.sparse_mmap_fds = true;
-	caps.migration = s->cfg.dev->migrate;
+	caps.migration = s->cfg.dev->migrate && !s->cfg.hides_migration;
 	caps.mig_pgsize = PAGE_SIZE_4K;
 	caps.mig_max_bitmap = s->cfg.limits.max_data;
 	return caps;
@@ -120,7 +157,7 @@ static struct vu_caps our_caps(const struct vu_server *s)
 /* Check what a client says at first, and agree on what both can. 0 or -EINVAL, with a line. */
 static int agree(struct vu_server_client *c, struct vu_message *m, struct vu_version *version)
 {
-	struct vu_caps ours = our_caps(c->s);
+	struct vu_caps ours;
 	const char *why = "it is too short";
 	int ret = -EINVAL;
 
@@ -138,8 +175,10 @@ static int agree(struct vu_server_client *c, struct vu_message *m, struct vu_ver
 		version->minor = VU_MINOR;
 	ret = vu_caps_parse((char *)m->data + sizeof(*version), m->len - sizeof(*version),
 			    &c->theirs, &why);
-	if (!ret)
+	if (!ret) {
+		ours = our_caps(c);
 		vu_caps_agree(&ours, &c->theirs, &c->caps);
+	}
 out:
 	if (ret)
 		report_warn("serve-version", c->name, ret, "the client's first message: %s", why);
@@ -222,6 +261,7 @@ static int greet(struct vu_server_client *c)
 	if (ret) {
 		vu_conn_reply(c->conn, &m.header, ret, NULL, 0, NULL, 0);
 		close_device(c);
+		vu_server_give_back(c);
 	}
 out:
 	vu_message_fini(&m);
@@ -250,6 +290,7 @@ static void *live(void *arg)
 	vu_service_run(c);
 	vu_ring_server_free(c->ring);
 	close_device(c);
+	vu_server_give_back(c);
 	ret = vu_conn_error(c->conn);
 	if (ret == -ECONNRESET)
 		ret = 0;

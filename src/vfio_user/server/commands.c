@@ -53,11 +53,19 @@ int vu_command_refused(struct vu_server_client *c, const struct vu_message *m, i
 			   "command %u is not known", m->header.command);
 }
 
+int vu_answer(struct vu_server_client *c, const struct vu_message *m, int error,
+	      const struct iovec *iov, unsigned iovcnt, const int *fds, unsigned num_fds)
+{
+	if (c->lasting)
+		vu_lasting_answer(c, m, error, iov, iovcnt);
+	return vu_conn_reply(c->conn, &m->header, error, iov, iovcnt, fds, num_fds);
+}
+
 int vu_reply(struct vu_server_client *c, const struct vu_message *m, const void *data, size_t len)
 {
 	struct iovec iov = { .iov_base = (void *)data, .iov_len = len };
 
-	vu_conn_reply(c->conn, &m->header, 0, &iov, len ? 1 : 0, NULL, 0);
+	vu_answer(c, m, 0, &iov, len ? 1 : 0, NULL, 0);
 	return 0;
 }
 
@@ -67,7 +75,7 @@ static bool stops_device(uint16_t command)
 	return command == VU_DEVICE_RESET || command == VU_DEVICE_SET_IRQS;
 }
 
-static int run(struct vu_server_client *c, const struct command *cmd, struct vu_message *m)
+static int call(struct vu_server_client *c, const struct command *cmd, struct vu_message *m)
 {
 	uint64_t ticket;
 	int ret;
@@ -80,7 +88,7 @@ static int run(struct vu_server_client *c, const struct command *cmd, struct vu_
 	return ret;
 }
 
-bool vu_command_run(struct vu_server_client *c, struct vu_message *m)
+static bool run(struct vu_server_client *c, struct vu_message *m)
 {
 	const struct command *cmd;
 	int ret;
@@ -101,10 +109,24 @@ bool vu_command_run(struct vu_server_client *c, struct vu_message *m)
 	else if (!cmd->fn || m->len < cmd->min)
 		ret = -EINVAL;
 	else
-		ret = run(c, cmd, m);
+		ret = call(c, cmd, m);
 	if (ret) {
 		vu_command_refused(c, m, ret);
-		vu_conn_reply(c->conn, &m->header, ret, NULL, 0, NULL, 0);
+		vu_answer(c, m, ret, NULL, 0, NULL, 0);
 	}
+	return true;
+}
+
+/* The turn stays: nobody takes it over (vu_service_begin()). */
+static void run_lasting(struct vu_server_client *c, struct vu_message *m)
+{
+	run(c, m);
+}
+
+bool vu_command_run(struct vu_server_client *c, struct vu_message *m)
+{
+	if (!c->lasting)
+		return run(c, m);
+	vu_lasting_run(c, m, run_lasting);
 	return true;
 }

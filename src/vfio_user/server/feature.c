@@ -37,8 +37,7 @@ static int answer(struct request *r, const void *data, size_t len, const void *m
 
 	head.argsz = (uint32_t)(sizeof(head) + len + more_len);
 	/* who has no room for it learns how much it takes: "Message sizes" */
-	vu_conn_reply(r->c->conn, &r->m->header, 0, iov, head.argsz > r->head.argsz ? 1 : 3, NULL,
-		      0);
+	vu_answer(r->c, r->m, 0, iov, head.argsz > r->head.argsz ? 1 : 3, NULL, 0);
 	return 0;
 }
 
@@ -206,6 +205,10 @@ static const struct feature *find(struct vu_server_client *c, uint32_t nr)
 {
 	struct vfio_migrate *m = migrate_of(c);
 
+	/* a client that has come back lets the device go on */
+	if (c->s->cfg.hides_migration &&
+	    (!c->resuming || nr != VFIO_DEVICE_FEATURE_MIG_DEVICE_STATE))
+		m = NULL;
 	for (unsigned i = 0; m && i < ARRAY_SIZE(features); i++)
 		if (features[i].nr == nr)
 			return !features[i].precopy ||
@@ -278,7 +281,7 @@ int vu_mig_data_read(struct vu_server_client *c, struct vu_message *m)
 		head.argsz = (uint32_t)sizeof(head) + head.size;
 		iov[0] = (struct iovec){ &head, sizeof(head) };
 		iov[1] = (struct iovec){ buf, head.size };
-		vu_conn_reply(c->conn, &m->header, 0, iov, 2, NULL, 0);
+		vu_answer(c, m, 0, iov, 2, NULL, 0);
 	}
 	free(buf);
 	return n < 0 ? stream_error(c, (int)n) : 0;

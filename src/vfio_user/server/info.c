@@ -198,9 +198,7 @@ int vu_get_region_info(struct vu_server_client *c, struct vu_message *m)
 		r.num_fds = 0;
 	}
 	iov.iov_len = r.len;
-	return vu_conn_reply(c->conn, &m->header, 0, &iov, 1, r.fds, r.num_fds) == -EMSGSIZE
-		       ? -EMSGSIZE
-		       : 0;
+	return vu_answer(c, m, 0, &iov, 1, r.fds, r.num_fds) == -EMSGSIZE ? -EMSGSIZE : 0;
 }
 
 /* ---- interrupts ---- */

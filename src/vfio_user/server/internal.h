@@ -7,7 +7,7 @@
  * marked "by the turn" below needs no lock.
  *
  * Lock order: vu_server.lock: a leaf. vu_service.lock > those of conn.h.
- * vu_server_client.irqs_lock: above those of the device.
+ * vu_server.step (lasting.c) > vu_server_client.irqs_lock > those of the device.
  */
 #ifndef VFIO_USER_SERVER_INTERNAL_H
 #define VFIO_USER_SERVER_INTERNAL_H
@@ -23,6 +23,7 @@
 #include "base/util.h"
 #include "iommu/domain.h"
 #include "iommu/peer.h"
+#include "vfio/migrate.h"
 #include "vfio_user/caps.h"
 #include "vfio_user/conn.h"
 #include "vfio_user/server/server.h"
@@ -42,6 +43,11 @@ struct vu_server {
 	unsigned num_clients, last_client;
 	struct vu_server_client *holder; /* who has the device, or NULL */
 	bool stopping;
+	/* ---- lasting.c, with cfg.state */
+	enum vfio_outlast way;
+	struct vfio_steps steps;
+	pthread_mutex_t step; /* held through each step of the device; guards what follows */
+	bool lasts;	      /* steps are written down */
 };
 
 /* Who carries out the commands of a connection (service.c). */
@@ -95,6 +101,13 @@ struct vu_server_client {
 		uint64_t first, last;
 	} stopped; /* what vu_messages_stop() was told */
 
+	/* ---- a device that outlives the server (lasting.c); by the turn, or who opens ---- */
+	bool lasting;	 /* the client comes back when it loses the connection */
+	bool resuming;	 /* it has come back, and the device is still halted */
+	bool may_repeat; /* and has sent no command since that may be its last one again */
+	bool in_step;	 /* a command is carried out, with vu_server.step */
+	bool in_file;	 /* the device's own memory is */
+
 	/* ---- by the turn ---- */
 	struct iommu_target *messages; /* memory that messages reach; NULL: none yet */
 	struct vu_writes *writes;      /* of which some are not begun, or NULL */
@@ -124,6 +137,29 @@ void vu_server_done(struct vu_server_client *c);
 
 /* Say that the client has all that it may have by the limit @name. Return -ENOSPC. */
 int vu_limit_reached(const struct vu_server_client *c, const char *name, uint64_t most);
+
+/* ---- lasting.c ---- */
+
+void vu_lasting_init(struct vu_server *s);
+void vu_lasting_fini(struct vu_server *s);
+/* True if the client's device is to outlive this process. */
+bool vu_lasting_wanted(const struct vu_server_client *c);
+/*
+ * Go on with the device, which was just opened, as another process left it; caps.lasting gets the
+ * answer. 0; -ESTALE: it is to be closed, opened again, and begun.
+ */
+int vu_lasting_resume(struct vu_server_client *c);
+/* Begin with the device, which was just opened: caps.lasting.id is its name. 0 or -errno. */
+int vu_lasting_begin(struct vu_server_client *c);
+/* Carry out a command with @run, which calls vu_answer(). */
+void vu_lasting_run(struct vu_server_client *c, struct vu_message *m,
+		    void (*run)(struct vu_server_client *c, struct vu_message *m));
+/* A command is done, and this is its reply, which is sent next. */
+void vu_lasting_answer(struct vu_server_client *c, const struct vu_message *m, int error,
+		       const struct iovec *iov, unsigned iovcnt);
+/* The device is about to be closed; and it is. */
+void vu_lasting_leave(struct vu_server_client *c);
+void vu_lasting_left(struct vu_server_client *c);
 
 /* ---- service.c ---- */
 
@@ -179,7 +215,10 @@ void vu_migration_end(struct vu_server_client *c);
 /* The device is closed and its address space is gone: forget the memory. */
 void vu_dma_fini(struct vu_server_client *c);
 
-/* Reply to @m with @len bytes; return 0. */
+/* Reply to a command, as vu_conn_reply(): each command is answered by this, once. */
+int vu_answer(struct vu_server_client *c, const struct vu_message *m, int error,
+	      const struct iovec *iov, unsigned iovcnt, const int *fds, unsigned num_fds);
+/* The same with @len bytes; return 0. */
 int vu_reply(struct vu_server_client *c, const struct vu_message *m, const void *data, size_t len);
 
 /* ---- dma_messages.c ---- */

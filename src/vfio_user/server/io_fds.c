@@ -72,7 +72,8 @@ static unsigned list(struct vu_server_client *c, uint32_t region, struct vu_io_f
 {
 	unsigned n = 0;
 
-	for (unsigned i = 0; i < c->s->cfg.num_ioeventfds; i++) {
+	/* a signal that was taken would be lost with this process */
+	for (unsigned i = 0; i < c->s->cfg.num_ioeventfds && !c->lasting; i++) {
 		const struct vu_ioeventfd *e = &c->s->cfg.ioeventfds[i];
 		int ret;
 
@@ -118,8 +119,8 @@ int vu_get_io_fds(struct vu_server_client *c, struct vu_message *m)
 	head.argsz = (uint32_t)(sizeof(head) + iov[1].iov_len);
 	/* without room it learns how much it takes, and asks again */
 	if (head.argsz > room)
-		vu_conn_reply(c->conn, &m->header, 0, iov, 1, NULL, 0);
+		vu_answer(c, m, 0, iov, 1, NULL, 0);
 	else
-		vu_conn_reply(c->conn, &m->header, 0, iov, 2, fds, head.count);
+		vu_answer(c, m, 0, iov, 2, fds, head.count);
 	return 0;
 }

@@ -54,7 +54,7 @@ int vu_give_ring(struct vu_server_client *c, struct vu_message *m)
 	ret = vu_ring_server_new(&ops, c, c->name, &info, &fd, &c->ring);
 	if (ret)
 		return ret;
-	vu_conn_reply(c->conn, &m->header, 0, &iov, 1, &fd, 1);
+	vu_answer(c, m, 0, &iov, 1, &fd, 1);
 	fd_close_private(fd);
 	return 0;
 }

@@ -310,6 +310,7 @@ int vu_server_new(const struct vu_server_config *cfg, int fd, struct vu_server *
 	ret = make_wake_fd(s);
 	if (ret)
 		goto free;
+	vu_lasting_init(s);
 	pthread_mutex_init(&s->lock, NULL);
 	pthread_cond_init(&s->freed, NULL);
 	CDS_INIT_LIST_HEAD(&s->clients);
@@ -319,6 +320,7 @@ int vu_server_new(const struct vu_server_config *cfg, int fd, struct vu_server *
 	*out = s;
 	return 0;
 destroy:
+	vu_lasting_fini(s);
 	pthread_cond_destroy(&s->freed);
 	pthread_mutex_destroy(&s->lock);
 	fd_close_private(s->wake_fd);
@@ -340,6 +342,7 @@ void vu_server_free(struct vu_server *s)
 	pthread_mutex_unlock(&s->lock);
 	wake(s);
 	pthread_join(s->thread, NULL);
+	vu_lasting_fini(s);
 	fd_close_private(s->wake_fd);
 	fd_close_private(s->fd);
 	pthread_cond_destroy(&s->freed);

@@ -15,6 +15,7 @@
 #define VFIO_USER_SERVER_H
 #include <stdint.h>
 
+#include "lasting/file.h"
 #include "vfio/open.h"
 
 struct vu_server;
@@ -70,6 +71,13 @@ struct vu_server_config {
 	 */
 	void (*event)(void *arg, enum vu_server_event e, unsigned client, int error);
 	void *arg;
+	/* the device has migration for @state alone, and shows it to no client */
+	bool hides_migration;
+	/*
+	 * Where the device's state outlives this process, for clients that can come back; it
+	 * outlives the server. NULL: it does not. vfio_outlast_way(dev->migrate) is a way.
+	 */
+	struct lasting_file *state;
 };
 
 /** vu_socket_listens - true if @fd is a stream socket of this host that listens */
@@ -84,7 +92,15 @@ int vu_server_new(const struct vu_server_config *cfg, int fd, struct vu_server *
 /**
  * vu_server_free - stop: throw out who is connected, close the device, free it (@s may be NULL)
  *
+ * The state of a device that a client has which can come back is in @state then.
+ *
  * A model that does not return from a callback is waited for.
  */
 void vu_server_free(struct vu_server *s);
+/**
+ * vu_server_step - somebody else than clients is about to change the device (@begin), or has
+ *
+ * No lock of the device's is held. @s may be NULL.
+ */
+void vu_server_step(struct vu_server *s, bool begin);
 #endif

@@ -55,7 +55,12 @@ void vu_service_fini(struct vu_service *v)
 uint64_t vu_service_begin(struct vu_server_client *c, enum vu_turn kind)
 {
 	struct vu_service *v = &c->service;
-	uint64_t ticket = atomic_fetch_add(&v->doing, KIND + 1 + kind) + KIND + 1 + kind;
+	uint64_t ticket;
+
+	/* one command after the other, each with its reply */
+	if (c->lasting)
+		return 0;
+	ticket = atomic_fetch_add(&v->doing, KIND + 1 + kind) + KIND + 1 + kind;
 
 	if (!atomic_load(&v->armed)) {
 		pthread_mutex_lock(&v->lock);
@@ -71,6 +76,8 @@ bool vu_service_end(struct vu_server_client *c, uint64_t ticket)
 	struct vu_service *v = &c->service;
 	unsigned long long expected = ticket;
 
+	if (c->lasting)
+		return true;
 	if ((ticket & KIND) != VU_TURN_STOPS)
 		return atomic_compare_exchange_strong(&v->doing, &expected, (ticket | KIND) + 1);
 	pthread_mutex_lock(&v->lock);
