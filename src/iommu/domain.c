@@ -9,7 +9,9 @@
  *   memory | rights a leaf: 4 KiB, 2 MiB or 1 GiB of memory that is contiguous in the program (bits
  *   0 and 1: IOMMU_READ, IOMMU_WRITE)
  *   table | ENTRY_TABLE      the next level
- * Between calls no table but the root is empty, so whatever is in an entry is a mapping.
+ *   bunch | ENTRY_BUNCH      a few mappings instead of a table (bunch.c), if tables are many
+ * Between calls no table but the root is empty, and no bunch, so whatever is in an entry is a
+ * mapping.
  *
  * Writers never leave a call half done: what needs memory (tables, splits) comes first and changes
  * nothing that a reader can tell; then entries are written, which cannot fail. What readers may
@@ -29,7 +31,15 @@
 #define LARGEST_LEAF 2u /* 1 GiB */
 #define RIGHTS	     (IOMMU_READ | IOMMU_WRITE)
 #define ENTRY_TABLE  4ull
+#define ENTRY_BUNCH  8ull
 #define IOVA_END     (1ull << IOMMU_IOVA_BITS)
+/*
+ * A domain with fewer tables than these, 1 MiB of them, has no bunches: a walk is a load a level. A
+ * mapping of a million costs a few hundred bytes, wherever it is.
+ */
+#define MANY_TABLES 256u
+/* A map waits for readers when so many tables and bunches are to be freed: mostly an unmap does. */
+#define MUCH_GARBAGE 64u
 
 static inline unsigned level_shift(unsigned level)
 {
@@ -56,6 +66,21 @@ static inline struct table *table_of(uint64_t e)
 	return (struct table *)(uintptr_t)(e & ~ENTRY_TABLE);
 }
 
+static inline bool is_leaf(uint64_t e)
+{
+	return !(e & (ENTRY_TABLE | ENTRY_BUNCH));
+}
+
+static inline bool is_bunch(uint64_t e)
+{
+	return e & ENTRY_BUNCH;
+}
+
+static inline struct bunch *bunch_of(uint64_t e)
+{
+	return (struct bunch *)(uintptr_t)(e & ~ENTRY_BUNCH);
+}
+
 static inline uint64_t get(const struct table *t, unsigned i)
 {
 	return atomic_load_explicit(&t->entry[i], memory_order_relaxed);
@@ -76,6 +101,7 @@ struct iommu_domain *iommu_domain_new(void)
 	ref_init(&d->ref);
 	pthread_mutex_init(&d->lock, NULL);
 	pool_init(&d->tables, sizeof(struct table));
+	pool_init(&d->bunches, sizeof(struct bunch));
 	return d;
 }
 
@@ -89,13 +115,54 @@ void iommu_domain_get(struct iommu_domain *d)
 	ref_get(&d->ref);
 }
 
-/* Put @t and the tables below it on the list; returns the bytes that were mapped in it. */
-static uint64_t collect(struct table *t, unsigned level, struct table **list)
+/* What is in no entry any more, and perhaps in a reader's hand. */
+static void drop_table(struct iommu_domain *d, struct table *t)
+{
+	d->num_tables--;
+	t->next = d->garbage.tables;
+	d->garbage.tables = t;
+	d->garbage.n++;
+}
+
+static void drop_bunch(struct iommu_domain *d, struct bunch *b)
+{
+	b->next = d->garbage.bunches;
+	d->garbage.bunches = b;
+	d->garbage.n++;
+}
+
+/* Take all of it, to be freed when readers are done. */
+static struct garbage take_garbage(struct iommu_domain *d)
+{
+	struct garbage g = d->garbage;
+
+	d->garbage = (struct garbage){ 0 };
+	return g;
+}
+
+static struct table *table_take(struct iommu_domain *d)
+{
+	struct table *t = pool_take(&d->tables);
+
+	d->num_tables += t != NULL;
+	return t;
+}
+
+static struct bunch *bunch_take(struct iommu_domain *d)
+{
+	struct bunch *b = pool_take(&d->bunches);
+
+	if (b)
+		bunch_init(b);
+	return b;
+}
+
+/* Drop @t and what is below it; returns the bytes that were mapped in it. */
+static uint64_t collect(struct iommu_domain *d, struct table *t, unsigned level)
 {
 	uint64_t bytes = 0;
 
-	t->next = *list;
-	*list = t;
+	drop_table(d, t);
 	if (!level)
 		return t->used * level_size(0);
 	for (unsigned i = 0, left = t->used; left; i++) {
@@ -104,19 +171,30 @@ static uint64_t collect(struct table *t, unsigned level, struct table **list)
 		if (!e)
 			continue;
 		left--;
-		bytes += is_table(e) ? collect(table_of(e), level - 1, list) : level_size(level);
+		if (is_table(e)) {
+			bytes += collect(d, table_of(e), level - 1);
+		} else if (is_bunch(e)) {
+			bytes += bunch_pages(bunch_of(e)) << PAGE_SHIFT;
+			drop_bunch(d, bunch_of(e));
+		} else {
+			bytes += level_size(level);
+		}
 	}
 	return bytes;
 }
 
-/* Give the tables on a list back. */
-static void free_list(struct iommu_domain *d, struct table *t)
+static void free_garbage(struct iommu_domain *d, struct garbage *g)
 {
-	while (t) {
-		struct table *next = t->next;
+	struct table *t;
+	struct bunch *b;
 
+	while ((t = g->tables)) {
+		g->tables = t->next;
 		pool_put(&d->tables, t);
-		t = next;
+	}
+	while ((b = g->bunches)) {
+		g->bunches = b->next;
+		pool_put(&d->bunches, b);
 	}
 }
 
@@ -128,9 +206,13 @@ void iommu_domain_put(struct iommu_domain *d)
 	iommu_dirty_free(d->dirty);
 	iommu_fault_queue_put(d->faults);
 	pool_destroy(&d->tables);
+	pool_destroy(&d->bunches);
 	pthread_mutex_destroy(&d->lock);
 	heap_free(d);
 }
+
+/* Of a domain with many tables alone: it stays out of the way of the others. */
+#define RARE __attribute__((noinline, cold))
 
 /* A range, cut to what one entry of a table covers. */
 struct piece {
@@ -155,6 +237,102 @@ static inline uint64_t table_base(uint64_t iova, unsigned level)
 	return align_down(iova, level_size(level + 1));
 }
 
+/* The page of a bunch in which @iova is, in an entry of @level. */
+static inline uint32_t page_in(uint64_t iova, unsigned level)
+{
+	return (uint32_t)((iova & (level_size(level) - 1)) >> PAGE_SHIFT);
+}
+
+/* Replace @b, of entry @i of @t: no dead slots, and none that crosses @cut. 0 or -ENOMEM. */
+static RARE int renew(struct iommu_domain *d, struct table *t, unsigned i, struct bunch *b,
+		      uint32_t cut)
+{
+	struct bunch *n = bunch_take(d);
+
+	if (!n)
+		return -ENOMEM;
+	bunch_copy(n, b, cut);
+	set(t, i, (uintptr_t)n | ENTRY_BUNCH);
+	drop_bunch(d, b);
+	return 0;
+}
+
+/* Put @s, of a bunch that was for all of @t, into the new table @t of @level. 0 or -ENOMEM. */
+static int put_slot(struct iommu_domain *d, struct table *t, unsigned level, struct bunch_slot s)
+{
+	const uint32_t each = 1u << LEVEL_BITS * level; /* pages of an entry */
+
+	while (s.first <= s.last) {
+		unsigned i = s.first / each;
+		uint32_t start = i * each, end = start + each - 1;
+		uint32_t last = s.last < end ? s.last : end;
+		uint64_t e = get(t, i);
+
+		t->used += !e;
+		if (s.first == start && last == end) {
+			set(t, i, s.leaf);
+		} else {
+			struct bunch *b = e ? bunch_of(e) : bunch_take(d);
+
+			if (!b) {
+				t->used--;
+				return -ENOMEM;
+			}
+			bunch_add(b, s.first - start, last - start, s.leaf);
+			set(t, i, (uintptr_t)b | ENTRY_BUNCH);
+		}
+		s.leaf += (uint64_t)(last - s.first + 1) << PAGE_SHIFT;
+		s.first = last + 1;
+	}
+	return 0;
+}
+
+/* Make a table of the bunch in entry @i of @t. 0 or -ENOMEM, and nothing has changed. */
+static RARE int spread(struct iommu_domain *d, struct table *t, unsigned i, unsigned level)
+{
+	struct bunch *b = bunch_of(get(t, i));
+	struct table *n = table_take(d);
+	struct bunch_slot s;
+	int rc = n ? 0 : -ENOMEM;
+
+	for (unsigned k = 0; !rc && bunch_next(b, &k, &s);)
+		rc = put_slot(d, n, level - 1, s);
+	if (rc) {
+		if (n)
+			collect(d, n, level - 1);
+		return rc;
+	}
+	set(t, i, (uintptr_t)n | ENTRY_TABLE);
+	drop_bunch(d, b);
+	return 0;
+}
+
+/* Have the bunch in entry @i of @t take one slot more, or be a table. 0, -EEXIST, -ENOMEM. */
+static RARE int prepare_bunch(struct iommu_domain *d, struct table *t, unsigned i, unsigned level,
+			      uint64_t first, uint64_t last)
+{
+	struct bunch *b = bunch_of(get(t, i));
+
+	if (bunch_has(b, page_in(first, level), page_in(last, level)))
+		return -EEXIST;
+	if (b->taken < BUNCH_SIZE)
+		return 0;
+	return b->used < BUNCH_SIZE ? renew(d, t, i, b, 0) : spread(d, t, i, level);
+}
+
+/* Make what a part of entry @i of @t is mapped in. 0 or -ENOMEM. */
+static int add_entry(struct iommu_domain *d, struct table *t, unsigned i, unsigned level)
+{
+	bool many = level <= LARGEST_LEAF && d->num_tables >= MANY_TABLES;
+	void *n = many ? (void *)bunch_take(d) : (void *)table_take(d);
+
+	if (!n)
+		return -ENOMEM;
+	set(t, i, (uintptr_t)n | (many ? ENTRY_BUNCH : ENTRY_TABLE));
+	t->used++;
+	return 0;
+}
+
 /*
  * Make the tables that a mapping of [@first, @last] needs. 0; -EEXIST: something is mapped there;
  * -ENOMEM. On failure empty tables are left, for prune().
@@ -174,18 +352,16 @@ static int prepare(struct iommu_domain *d, struct table *t, unsigned level, uint
 				return -EEXIST;
 			continue;
 		}
-		if (e && !is_table(e))
-			return -EEXIST;
-		if (!e) {
-			struct table *n = pool_take(&d->tables);
-
-			if (!n)
-				return -ENOMEM;
-			e = (uintptr_t)n | ENTRY_TABLE;
-			set(t, i, e);
-			t->used++;
-		}
-		rc = prepare(d, table_of(e), level - 1, p.first, p.last);
+		rc = 0;
+		if (!e)
+			rc = add_entry(d, t, i, level);
+		else if (is_bunch(e))
+			rc = prepare_bunch(d, t, i, level, p.first, p.last);
+		else if (!is_table(e))
+			rc = -EEXIST;
+		e = get(t, i);
+		if (!rc && is_table(e))
+			rc = prepare(d, table_of(e), level - 1, p.first, p.last);
 		if (rc)
 			return rc;
 	}
@@ -210,6 +386,9 @@ static void fill(struct table *t, unsigned level, uint64_t first, uint64_t last,
 		if (p.whole && level <= LARGEST_LEAF) {
 			set(t, i, leaf);
 			t->used++;
+		} else if (is_bunch(get(t, i))) {
+			bunch_add(bunch_of(get(t, i)), page_in(p.first, level),
+				  page_in(p.last, level), leaf);
 		} else {
 			fill(table_of(get(t, i)), level - 1, p.first, p.last, leaf);
 		}
@@ -217,9 +396,9 @@ static void fill(struct table *t, unsigned level, uint64_t first, uint64_t last,
 	}
 }
 
-/* Take empty tables in [first, last] out, after a prepare() that failed. */
-static void prune(struct table *t, unsigned level, uint64_t first, uint64_t last,
-		  struct table **list)
+/* Take empty tables and bunches in [first, last] out, after a prepare() that failed. */
+static void prune(struct iommu_domain *d, struct table *t, unsigned level, uint64_t first,
+		  uint64_t last)
 {
 	uint64_t base = table_base(first, level);
 
@@ -228,24 +407,27 @@ static void prune(struct table *t, unsigned level, uint64_t first, uint64_t last
 		uint64_t e = get(t, i);
 		struct table *n;
 
-		if (!e || !is_table(e))
+		if (is_bunch(e) && !bunch_of(e)->used) {
+			drop_bunch(d, bunch_of(e));
+		} else if (is_table(e)) {
+			n = table_of(e);
+			if (level > 1)
+				prune(d, n, level - 1, p.first, p.last);
+			if (n->used)
+				continue;
+			drop_table(d, n);
+		} else {
 			continue;
-		n = table_of(e);
-		if (level > 1)
-			prune(n, level - 1, p.first, p.last, list);
-		if (n->used)
-			continue;
+		}
 		set(t, i, 0);
 		t->used--;
-		n->next = *list;
-		*list = n;
 	}
 }
 
 int iommu_domain_map(struct iommu_domain *d, uint64_t iova, void *mem, uint64_t size, unsigned prot)
 {
 	uint64_t addr = (uintptr_t)mem, last = iova + size - 1;
-	struct table *list = NULL;
+	struct garbage g = { 0 };
 	int rc;
 
 	/* address 0: iommu_domain_translate could not tell it from a fault */
@@ -265,14 +447,28 @@ int iommu_domain_map(struct iommu_domain *d, uint64_t iova, void *mem, uint64_t 
 			iommu_dirty_clear(d->dirty, iova, last);
 		fill(&d->root, TOP_LEVEL, iova, last, addr | prot);
 	} else {
-		prune(&d->root, TOP_LEVEL, iova, last, &list);
+		prune(d, &d->root, TOP_LEVEL, iova, last);
 	}
+	if (rc || d->garbage.n >= MUCH_GARBAGE)
+		g = take_garbage(d);
 	pthread_mutex_unlock(&d->lock);
-	if (list) {
+	if (g.n) {
 		rcu_sync(); /* a reader may have walked into an empty table */
-		free_list(d, list);
+		free_garbage(d, &g);
 	}
 	return rc;
+}
+
+/* Have no slot of the bunch in entry @i of @t cross @iova; it may be a table then. 0 or -ENOMEM. */
+static RARE int split_bunch(struct iommu_domain *d, struct table *t, unsigned i, unsigned level,
+			    uint64_t iova)
+{
+	struct bunch *b = bunch_of(get(t, i));
+
+	if (!bunch_crosses(b, page_in(iova, level)))
+		return 0;
+	return b->used < BUNCH_SIZE ? renew(d, t, i, b, page_in(iova, level))
+				    : spread(d, t, i, level);
 }
 
 /*
@@ -291,11 +487,18 @@ static int split_at(struct iommu_domain *d, uint64_t iova)
 
 		if (!e || !(iova & (level_size(level) - 1)))
 			return 0;
+		if (is_bunch(e)) {
+			int rc = split_bunch(d, t, i, level, iova);
+
+			e = get(t, i);
+			if (rc || is_bunch(e))
+				return rc;
+		}
 		if (is_table(e)) {
 			t = table_of(e);
 			continue;
 		}
-		n = pool_take(&d->tables);
+		n = table_take(d);
 		if (!n)
 			return -ENOMEM;
 		for (unsigned k = 0; k < IOMMU_ENTRIES; k++)
@@ -316,12 +519,23 @@ int iommu_domain_split(struct iommu_domain *d, uint64_t iova)
 	return rc;
 }
 
+/* Take [@first, @last] out of @b, of an entry of @level, and drop that if it is empty then. */
+static RARE uint64_t clear_bunch(struct iommu_domain *d, struct bunch *b, unsigned level,
+				 uint64_t first, uint64_t last)
+{
+	uint64_t pages = bunch_clear(b, page_in(first, level), page_in(last, level));
+
+	if (!b->used)
+		drop_bunch(d, b);
+	return pages << PAGE_SHIFT;
+}
+
 /*
- * Take out all leaves in [@first, @last], none of which crosses an end, and put tables that are
- * empty then on @list. Returns the bytes that were mapped.
+ * Take out all leaves in [@first, @last], none of which crosses an end, and drop tables and bunches
+ * that are empty then. Returns the bytes that were mapped.
  */
-static uint64_t clear(struct table *t, unsigned level, uint64_t first, uint64_t last,
-		      struct table **list)
+static uint64_t clear(struct iommu_domain *d, struct table *t, unsigned level, uint64_t first,
+		      uint64_t last)
 {
 	uint64_t base = table_base(first, level), bytes = 0;
 
@@ -331,18 +545,21 @@ static uint64_t clear(struct table *t, unsigned level, uint64_t first, uint64_t 
 
 		if (!e)
 			continue;
-		if (!is_table(e)) {
+		if (is_leaf(e)) {
 			bytes += level_size(level);
+		} else if (is_bunch(e)) {
+			bytes += clear_bunch(d, bunch_of(e), level, p.first, p.last);
+			if (bunch_of(e)->used)
+				continue;
 		} else if (p.whole) {
-			bytes += collect(table_of(e), level - 1, list);
+			bytes += collect(d, table_of(e), level - 1);
 		} else {
 			struct table *n = table_of(e);
 
-			bytes += clear(n, level - 1, p.first, p.last, list);
+			bytes += clear(d, n, level - 1, p.first, p.last);
 			if (n->used)
 				continue;
-			n->next = *list;
-			*list = n;
+			drop_table(d, n);
 		}
 		set(t, i, 0);
 		t->used--;
@@ -352,7 +569,7 @@ static uint64_t clear(struct table *t, unsigned level, uint64_t first, uint64_t 
 
 uint64_t iommu_domain_unmap(struct iommu_domain *d, uint64_t iova, uint64_t size)
 {
-	struct table *list = NULL;
+	struct garbage g = { 0 };
 	uint64_t last, bytes = 0;
 
 	if (!size || iova >= IOVA_END)
@@ -363,15 +580,17 @@ uint64_t iommu_domain_unmap(struct iommu_domain *d, uint64_t iova, uint64_t size
 	last |= level_size(0) - 1;
 	pthread_mutex_lock(&d->lock);
 	if (!split_at(d, iova) && !split_at(d, last + 1))
-		bytes = clear(&d->root, TOP_LEVEL, iova, last, &list);
+		bytes = clear(d, &d->root, TOP_LEVEL, iova, last);
 	else
 		report_err("iommu-memory", "iommu", 0,
 			   "no memory to split a mapping: [%#llx, %#llx] stays mapped",
 			   (unsigned long long)iova, (unsigned long long)last);
+	if (bytes)
+		g = take_garbage(d);
 	pthread_mutex_unlock(&d->lock);
 	if (bytes)
 		rcu_sync();
-	free_list(d, list);
+	free_garbage(d, &g);
 	return bytes;
 }
 
@@ -394,6 +613,10 @@ static int point_at(struct table *t, unsigned level, uint64_t first, uint64_t la
 			rc = point_at(table_of(e), level - 1, p.first, p.last, addr);
 			if (rc)
 				return rc;
+		} else if (is_bunch(e)) {
+			if (!bunch_point(bunch_of(e), page_in(p.first, level),
+					 page_in(p.last, level), addr, RIGHTS))
+				return -ENOENT;
 		} else if (addr) {
 			set(t, i, addr | (e & RIGHTS));
 		}
@@ -406,6 +629,7 @@ static int point_at(struct table *t, unsigned level, uint64_t first, uint64_t la
 int iommu_domain_remap(struct iommu_domain *d, uint64_t iova, void *mem, uint64_t size)
 {
 	uint64_t addr = (uintptr_t)mem, last = iova + size - 1;
+	struct garbage g = { 0 };
 	int rc;
 
 	if (!size || !addr || (iova | addr | size) % level_size(0) ||
@@ -419,10 +643,31 @@ int iommu_domain_remap(struct iommu_domain *d, uint64_t iova, void *mem, uint64_
 		rc = split_at(d, last + 1);
 	if (!rc)
 		point_at(&d->root, TOP_LEVEL, iova, last, addr);
+	if (!rc)
+		g = take_garbage(d);
 	pthread_mutex_unlock(&d->lock);
 	if (!rc)
 		rcu_sync();
+	free_garbage(d, &g);
 	return rc;
+}
+
+/* Find the memory at @iova in @b, as iommu_domain_translate() does. */
+static RARE void *find_in_bunch(const struct bunch *b, uint64_t iova, unsigned level, unsigned prot,
+				uint64_t *contig, enum iommu_fault_reason *why)
+{
+	uint64_t left, e = bunch_find(b, page_in(iova, level), &left);
+	uint64_t off = iova & (level_size(0) - 1);
+
+	if (!e)
+		return NULL;
+	if ((e & prot) != prot) {
+		*why = IOMMU_NO_RIGHT;
+		return NULL;
+	}
+	*why = IOMMU_OK;
+	*contig = (left << PAGE_SHIFT) - off;
+	return (void *)(uintptr_t)((e & ~(uint64_t)RIGHTS) + off);
 }
 
 void *iommu_domain_translate(const struct iommu_domain *d, uint64_t iova, unsigned prot,
@@ -448,7 +693,9 @@ void *iommu_domain_translate(const struct iommu_domain *d, uint64_t iova, unsign
 	}
 	if (!e)
 		return NULL;
-	if (__builtin_expect((e & prot) != prot, 0)) {
+	if (__builtin_expect((e & (prot | ENTRY_BUNCH)) != prot, 0)) {
+		if (is_bunch(e))
+			return find_in_bunch(bunch_of(e), iova, level, prot, contig, why);
 		*why = IOMMU_NO_RIGHT;
 		return NULL;
 	}
@@ -471,7 +718,9 @@ static int cover(struct iommu_dirty *dirty, const struct table *t, unsigned leve
 		if (!e)
 			continue;
 		left--;
-		if (is_table(e) && level > 1)
+		if (is_bunch(e))
+			rc = bunch_cover(bunch_of(e), dirty, at);
+		else if (is_table(e) && level > 1)
 			rc = cover(dirty, table_of(e), level - 1, at);
 		else /* a leaf, or a table of 2 MiB */
 			rc = iommu_dirty_cover(dirty, at, at + level_size(level) - 1);

@@ -2,7 +2,8 @@
 /*
  * iommu/domain.h: a domain is an I/O page table: IOVA -> memory with rights. A radix tree with
  * leaves of 4 KiB, 2 MiB and 1 GiB (by the alignment of IOVA and size; memory needs page alignment
- * only). IOVA width 48 bits (57 is not offered).
+ * only). IOVA width 48 bits (57 is not offered). Beside 3 MiB, a mapping costs at most about 500
+ * bytes, wherever it is; those that lie close together cost 8 a page, or less.
  *
  * Threads: any. Readers take no lock (RCU); writers serialise on the domain's mutex. Lock order:
  * vfio's locks > domain.lock. Nothing is called with domain.lock held. A function that waits for

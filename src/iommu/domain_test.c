@@ -105,6 +105,15 @@ static void *at(struct iommu_domain *d, uint64_t iova, unsigned prot, uint64_t *
 	return p;
 }
 
+/* A domain that makes bunches from its first table on. */
+static struct iommu_domain *with_bunches(void)
+{
+	struct iommu_domain *d = iommu_domain_new();
+
+	d->num_tables = MANY_TABLES;
+	return d;
+}
+
 /* Return the bytes that are mapped in @t. */
 static uint64_t mapped(struct table *t, unsigned level)
 {
@@ -113,7 +122,9 @@ static uint64_t mapped(struct table *t, unsigned level)
 	for (unsigned i = 0; i < IOMMU_ENTRIES; i++) {
 		uint64_t e = get(t, i);
 
-		if (e)
+		if (is_bunch(e))
+			n += bunch_pages(bunch_of(e)) * K4;
+		else if (e)
 			n += is_table(e) ? mapped(table_of(e), level - 1) : level_size(level);
 	}
 	return n;
@@ -128,6 +139,10 @@ static unsigned long tables(struct table *t, unsigned level)
 		uint64_t e = get(t, i);
 
 		used += e != 0;
+		if (is_bunch(e)) {
+			assert_int_not_equal(bunch_of(e)->used, 0);
+			assert_true(level == 1 || level == 2);
+		}
 		if (is_table(e)) {
 			assert_int_not_equal(table_of(e)->used, 0);
 			n += tables(table_of(e), level - 1);
@@ -226,9 +241,8 @@ static void test_leaves_and_rights(void **state)
 	assert_int_equal(live, 0);
 }
 
-static void test_remap(void **state)
+static void remap(struct iommu_domain *d)
 {
-	struct iommu_domain *d = iommu_domain_new();
 
 	assert_int_equal(iommu_domain_map(d, M2, MEM(0), 2 * M2, IOMMU_WRITE), 0);
 	assert_int_equal(iommu_domain_map(d, 3 * M2, MEM(G1), K4, IOMMU_READ), 0);
@@ -250,6 +264,13 @@ static void test_remap(void **state)
 	assert_ptr_equal(at(d, 2 * M2 - 1, IOMMU_WRITE, NULL, NULL), MEM(8 * G1 + M2 - 1));
 	assert_int_equal(mapped(&d->root, TOP_LEVEL), 2 * M2 + K4);
 	iommu_domain_put(d);
+	assert_int_equal(live, 0);
+}
+
+static void test_remap(void **state)
+{
+	remap(iommu_domain_new());
+	remap(with_bunches());
 }
 
 /* Every allocation of every call fails in turn: the call says so, and leaves what was. */
@@ -351,9 +372,8 @@ static void compare(struct iommu_domain *d)
 	tables(&d->root, TOP_LEVEL);
 }
 
-static void test_random(void **state)
+static void random_calls(struct iommu_domain *d, unsigned longest)
 {
-	struct iommu_domain *d = iommu_domain_new();
 	unsigned did[3] = { 0 };
 
 	for (unsigned round = 0; round < 3000; round++) {
@@ -363,8 +383,8 @@ static void test_random(void **state)
 		bool free_here = true, all = true;
 		uint64_t bytes = 0;
 
-		n = 1 + (unsigned)(rnd() % (rnd() % 2 ? 8 : 1500));
-		if (rnd() % 3 == 0) { /* whole large leaves */
+		n = 1 + (unsigned)(rnd() % (rnd() % 2 ? 8 : longest));
+		if (longest > 512 && rnd() % 3 == 0) { /* whole large leaves */
 			first &= ~511u;
 			n = 512 * (1 + (unsigned)(rnd() % 3));
 		}
@@ -416,6 +436,15 @@ static void test_random(void **state)
 	assert_int_not_equal(iommu_domain_unmap(d, 0, 1ull << 48), 0);
 	assert_int_equal(live, 1);
 	iommu_domain_put(d);
+	assert_int_equal(live, 0);
+	memset(model, 0, sizeof(model));
+}
+
+static void test_random(void **state)
+{
+	random_calls(iommu_domain_new(), 1500);
+	random_calls(with_bunches(), 1500);
+	random_calls(with_bunches(), 9); /* many in a bunch */
 }
 
 /* ---- readers while it changes ---- */
@@ -466,10 +495,10 @@ static void poison(struct shared *s, uint64_t off, uint64_t n, int v)
 	memset(s->mem + off, v, 1);
 }
 
-static void test_concurrent(void **state)
+static void concurrent(struct iommu_domain *d)
 {
-	struct shared s = { .d = iommu_domain_new() };
-	uint64_t until = now_ns() + 400000000ull;
+	struct shared s = { .d = d };
+	uint64_t until = now_ns() + 300000000ull;
 	pthread_t t[2];
 
 	s.mem = mmap(NULL, 2 * M2, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
@@ -501,6 +530,42 @@ static void test_concurrent(void **state)
 	iommu_domain_put(s.d);
 }
 
+static void test_concurrent(void **state)
+{
+	concurrent(iommu_domain_new());
+	concurrent(with_bunches());
+}
+
+/* A bunch becomes a table while readers are in it, over and over. */
+static void test_concurrent_spread(void **state)
+{
+	struct shared s = { .d = with_bunches() };
+	const uint64_t others = 16 * M2 + 4 * M2;
+	unsigned rounds = 0;
+	pthread_t t[2];
+
+	s.mem = mmap(NULL, 2 * M2, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	memset(s.mem, 0x55, 2 * M2);
+	for (int i = 0; i < 2; i++)
+		assert_int_equal(pthread_create(&t[i], NULL, reader, &s), 0);
+	for (; rounds < 100 || atomic_load(&s.hits) <= 100; rounds++) {
+		assert_int_equal(
+			iommu_domain_map(s.d, 16 * M2 + K4, s.mem + K4, 2 * M2 - K4, IOMMU_READ),
+			0);
+		for (unsigned i = 0; i < 20; i++)
+			assert_int_equal(iommu_domain_map(s.d, others + i * 2 * K4, MEM(0), K4, RW),
+					 0);
+		assert_int_equal(iommu_domain_unmap(s.d, 0, 4 * G1), 2 * M2 + 19 * K4);
+		poison(&s, 0, 2 * M2, 0xaa);
+		poison(&s, 0, 2 * M2, 0x55);
+	}
+	atomic_store(&s.stop, true);
+	for (int i = 0; i < 2; i++)
+		pthread_join(t[i], NULL);
+	munmap(s.mem, 2 * M2);
+	iommu_domain_put(s.d);
+}
+
 /* A million pages one by one, and in one call. */
 static void test_million(void **state)
 {
@@ -524,13 +589,180 @@ static void test_million(void **state)
 	iommu_domain_put(NULL);
 }
 
+/* ---- mappings far from each other ---- */
+
+/* Return the memory of all that is below @t. */
+static uint64_t memory_of(struct table *t, unsigned level)
+{
+	uint64_t n = 0;
+
+	for (unsigned i = 0; level && i < IOMMU_ENTRIES; i++) {
+		uint64_t e = get(t, i);
+
+		if (is_bunch(e))
+			n += sizeof(struct bunch);
+		else if (is_table(e))
+			n += sizeof(struct table) + memory_of(table_of(e), level - 1);
+	}
+	return n;
+}
+
+/* The worst that a client can do: mapping @i of each pattern, and its pages. */
+static uint64_t alone(uint64_t i, uint64_t *pages)
+{
+	*pages = 1;
+	return i * 68700 * K4; /* all over the 48 bits */
+}
+
+static uint64_t all_but_one(uint64_t i, uint64_t *pages)
+{
+	*pages = 511;
+	return i * M2 + K4;
+}
+
+static uint64_t all_but_two_ends(uint64_t i, uint64_t *pages)
+{
+	*pages = G1 / K4 - 1;
+	return i * G1 + K4;
+}
+
+/* one more than a bunch has, in 2 MiB of each gigabyte; and in as many of 2 MiB */
+static uint64_t close_together(uint64_t i, uint64_t *pages)
+{
+	*pages = 1;
+	return i / 17 * G1 + i % 17 * 2 * K4;
+}
+
+static uint64_t apart(uint64_t i, uint64_t *pages)
+{
+	*pages = 1;
+	return i / 17 * G1 + i % 17 * 3 * M2;
+}
+
+static void test_sparse(void **state)
+{
+	static const struct {
+		uint64_t (*at)(uint64_t i, uint64_t *pages);
+		uint64_t n;
+	} patterns[] = { { alone, 1000000 },
+			 { all_but_one, 100000 },
+			 { all_but_two_ends, 100000 },
+			 { close_together, 100000 },
+			 { apart, 100000 } };
+
+	for (unsigned p = 0; p < ARRAY_SIZE(patterns); p++) {
+		struct iommu_domain *d = iommu_domain_new();
+		const uint64_t base = 8 * G1, n = patterns[p].n;
+		uint64_t bytes = 0, pages, contig, iova, memory;
+
+		for (uint64_t i = 0; i < n; i++) {
+			iova = base + patterns[p].at(i, &pages);
+			assert_int_equal(iommu_domain_map(d, iova, MEM(bytes), pages * K4, RW), 0);
+			bytes += pages * K4;
+		}
+		assert_int_equal(mapped(&d->root, TOP_LEVEL), bytes);
+		tables(&d->root, TOP_LEVEL);
+		memory = memory_of(&d->root, TOP_LEVEL);
+		/* beside the tables that each domain may have */
+		assert_true(memory < 512 * sizeof(struct table) + 2 * MANY_TABLES * 4200 + n * 530);
+		bytes = 0;
+		for (uint64_t i = 0; i < n; i++) {
+			iova = base + patterns[p].at(i, &pages);
+			assert_ptr_equal(at(d, iova + 7, RW, &contig, NULL), MEM(bytes + 7));
+			assert_true(contig && contig <= pages * K4 - 7);
+			assert_null(at(d, iova - 1, RW, NULL, NULL));
+			bytes += pages * K4;
+		}
+		/* each by itself, without memory */
+		fail_at = 0;
+		for (uint64_t i = 0; i < n; i++) {
+			iova = base + patterns[p].at(i * 7 % n, &pages);
+			assert_int_equal(iommu_domain_unmap(d, iova, pages * K4), pages * K4);
+		}
+		assert_int_equal(fail_at, 0);
+		fail_at = -1;
+		assert_int_equal(tables(&d->root, TOP_LEVEL), 1);
+		assert_int_equal(live, 1);
+		assert_int_equal(d->num_tables, 0);
+		iommu_domain_put(d);
+	}
+}
+
+/* Each allocation fails in turn while a bunch becomes a table, with bunches of its own below. */
+static void test_sparse_no_memory(void **state)
+{
+	struct iommu_domain *d = with_bunches();
+	long n;
+
+	for (unsigned i = 0; i < BUNCH_SIZE; i++)
+		assert_int_equal(iommu_domain_map(d, G1 + i * 8 * M2 + K4, MEM(i * G1), 5 * M2, RW),
+				 0);
+	for (n = 0;; n++) {
+		fail_at = n;
+		if (!iommu_domain_map(d, G1 + 7 * M2, MEM(0), K4, IOMMU_READ))
+			break;
+		assert_int_equal(fail_at, -1);
+		assert_int_equal(mapped(&d->root, TOP_LEVEL), BUNCH_SIZE * 5 * M2);
+		for (unsigned i = 0; i < BUNCH_SIZE; i++)
+			assert_ptr_equal(at(d, G1 + i * 8 * M2 + K4 + M2, RW, NULL, NULL),
+					 MEM(i * G1 + M2));
+	}
+	fail_at = -1;
+	/* the table, two bunches for each at its ends, and one for the new one */
+	assert_int_equal(n, 1 + 2 * BUNCH_SIZE + 1);
+	tables(&d->root, TOP_LEVEL);
+	for (unsigned i = 0; i < BUNCH_SIZE; i++)
+		assert_ptr_equal(at(d, G1 + i * 8 * M2 + K4 + 4 * M2, RW, NULL, NULL),
+				 MEM(i * G1 + 4 * M2));
+	iommu_domain_put(d);
+	assert_int_equal(live, 0);
+}
+
+/* Dirty tracking that begins with bunches there, and a bunch that is used over and over. */
+static void test_bunch_dirty_and_old(void **state)
+{
+	struct iommu_domain *d = with_bunches();
+	uint64_t bits = 0;
+
+	assert_int_equal(iommu_domain_map(d, G1 + 8 * K4, MEM(0), 20 * K4, RW), 0);
+	assert_int_equal(iommu_domain_map(d, 5 * G1, MEM(0), K4, RW), 0);
+	assert_int_equal(iommu_domain_dirty_start(d), 0);
+	iommu_dirty_mark(d->dirty, G1 + 10 * K4, 1);
+	iommu_dirty_mark(d->dirty, 5 * G1, 1);
+	assert_int_equal(iommu_domain_dirty_read(d, G1, 64 * K4, K4, true, &bits), 0);
+	assert_int_equal(bits, 1 << 10);
+	bits = 0;
+	assert_int_equal(iommu_domain_dirty_read(d, 5 * G1, K4, K4, true, &bits), 0);
+	assert_int_equal(bits, 1);
+	iommu_domain_dirty_stop(d);
+	for (unsigned i = 0; i < 1000; i++) {
+		uint64_t where = 5 * G1 + (1 + i % 7) * K4;
+
+		assert_int_equal(iommu_domain_map(d, where, MEM(i * K4), K4, RW), 0);
+		assert_ptr_equal(at(d, where, RW, NULL, NULL), MEM(i * K4));
+		assert_int_equal(iommu_domain_unmap(d, where, K4), K4);
+		assert_null(at(d, where, RW, NULL, NULL));
+		assert_ptr_equal(at(d, 5 * G1, RW, NULL, NULL), MEM(0));
+	}
+	assert_true(live < 8);
+	iommu_domain_put(d);
+	assert_int_equal(live, 0);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_errors),	cmocka_unit_test(test_leaves_and_rights),
-		cmocka_unit_test(test_remap),	cmocka_unit_test(test_no_memory),
-		cmocka_unit_test(test_random),	cmocka_unit_test(test_concurrent),
+		cmocka_unit_test(test_errors),
+		cmocka_unit_test(test_leaves_and_rights),
+		cmocka_unit_test(test_remap),
+		cmocka_unit_test(test_no_memory),
+		cmocka_unit_test(test_random),
+		cmocka_unit_test(test_concurrent),
+		cmocka_unit_test(test_concurrent_spread),
 		cmocka_unit_test(test_million),
+		cmocka_unit_test(test_sparse),
+		cmocka_unit_test(test_sparse_no_memory),
+		cmocka_unit_test(test_bunch_dirty_and_old),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
