@@ -210,8 +210,9 @@ bool pci_msix_masked(const pci_function *fn, unsigned vector);
 size_t pci_lasting_size(const pci_function *fn);
 /*
  * Have that memory in the file @fd, from @offset (of a page) on, where so many bytes are there:
- * what it holds goes there. With @carry_on they are what another process left, and take the place
- * of what the memory held: pci_function_carry_on() comes next. The model does nothing meanwhile.
+ * what it holds goes there, and the model does nothing meanwhile. With @carry_on they are what
+ * another process left, and take the place of what the memory held: the function is stopped
+ * (UVFIO_STOP_ALL), for the model must not see them before pci_function_carry_on(), which is next.
  * Return 0 or -errno: it is what it was.
  */
 int pci_lasting_map(pci_function *fn, int fd, off_t offset, bool carry_on);

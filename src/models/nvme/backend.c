@@ -15,9 +15,12 @@
 #include <sys/stat.h>
 #include <sys/uio.h>
 #include <sys/vfs.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "models/nvme/internal.h"
+
+#define LOCK_WAIT 500 /* ms */
 
 /* Set or give up the lock of @fd: 0 or -errno. */
 static int set_lock(int fd, short type)
@@ -28,12 +31,27 @@ static int set_lock(int fd, short type)
 }
 
 /*
+ * Lock @fd. A process that was killed is gone, and what its io_uring had in the kernel is not yet:
+ * its lock stays for some milliseconds.
+ */
+static int wait_lock(int fd, short type)
+{
+	int err = set_lock(fd, type);
+
+	for (int ms = 0; (err == -EAGAIN || err == -EACCES) && ms < LOCK_WAIT; ms++) {
+		nanosleep(&(struct timespec){ .tv_nsec = 1000000 }, NULL);
+		err = set_lock(fd, type);
+	}
+	return err;
+}
+
+/*
  * One controller at a time writes an image. The lock belongs to the open file description: it goes
  * when the process is killed, and two devices of one process exclude each other too.
  */
 static int lock_image(struct uvfio_dev *dev, int fd, const char *path, bool readonly)
 {
-	int err = set_lock(fd, readonly ? F_RDLCK : F_WRLCK);
+	int err = wait_lock(fd, readonly ? F_RDLCK : F_WRLCK);
 
 	switch (err) {
 	case 0:

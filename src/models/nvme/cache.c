@@ -20,8 +20,8 @@
  *
  * The maps last when the process is killed. The page cache does, too, but not the file that was
  * open, to which the kernel tells of a failed write-back. Of an error that nobody was told of the
- * next process hears when it syncs. But a sync that was under way may have been told, and its thread
- * not have come back: so when there was one, the file system is asked, which remembers errors by
+ * next process hears when it syncs. But a sync that was under way may have been told, and its
+ * thread not have come back: so when there was one, the file system is asked, which remembers errors by
  * itself (syncfs, since Linux 5.8); of a block device nobody remembers, and what was acknowledged
  * and not synced counts as lost.
  *
@@ -525,7 +525,7 @@ void nvme_cache_flush(struct nvme *n, struct nvme_ns *ns)
 		tell(n, ns, res, lost);
 }
 
-/* Return the result of a sync that somebody began who was killed: 0 or -errno. */
+/* Return the result of a sync that a killed process began: 0 or -errno. */
 static long sync_again(const struct nvme_ns *ns)
 {
 	const struct nvme_aio sync = { .op = NVME_AIO_SYNC, .fd = ns->fd };
@@ -545,7 +545,7 @@ void nvme_cache_carry_on(struct nvme *n, struct nvme_ns *ns)
 	if (atomic_load(&c->kept->syncing)) {
 		res = sync_again(ns);
 		pthread_mutex_lock(&c->lock);
-		/* its end may have been cut short, with bits on their way from one map to another */
+		/* its end may have been cut short, with bits on their way between maps */
 		map_gather(&c->lost, &c->lost);
 		for (unsigned i = 0; i < 2; i++)
 			map_gather(&c->dirty[i], res < 0 ? &c->lost : &c->dirty[i]);

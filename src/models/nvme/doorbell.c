@@ -260,8 +260,8 @@ static void cq_doorbell(struct nvme *n, struct nvme_cq *cq, uint32_t value)
 	    (cq->kept->shadow || (value + size - cq->kept->head) % size <=
 					 (nvme_cq_tail(cq) + size - cq->kept->head) % size)) {
 		bad = false;
+		note(n, 2u * cq->id + 1, value); /* first: who finds it alone takes it */
 		cq->kept->head = value;
-		note(n, 2u * cq->id + 1, value);
 		if (cq->kept->ien && uvfio_irq_mode(n->dev) != UVFIO_IRQ_MSIX) {
 			nvme_cq_shadow(n, cq, true);
 			fell = nvme_pending_set(n, cq->id, cq->kept->head != nvme_cq_tail(cq));

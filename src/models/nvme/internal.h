@@ -13,8 +13,8 @@
  * Queue structures are a fixed array and are never freed: a doorbell needs no look-up lock, a queue
  * that does not exist has size 0.
  *
- * What a controller is lies in memory that outlives the process: kept.h has it, and the order of the
- * stores that makes it right at every moment.
+ * What a controller is lies in memory that outlives the process: kept.h has it, and the order of
+ * the stores that makes it right at every moment.
  *
  * Locks, outermost first:
  *   life       CC, CSTS, reset, quiesce, threads that start and stop; a worker never takes it
@@ -712,8 +712,8 @@ static inline void nvme_barrier(void)
 }
 
 /*
- * Return where @sq completes. Not sq->n->cq[sq->kept->cqid]: gcc 12 reads an atomic that is a subscript
- * as if it were not atomic.
+ * Return where @sq completes. Not sq->n->cq[sq->kept->cqid]: gcc 12 reads an atomic that is a
+ * subscript as if it were not atomic.
  */
 static inline struct nvme_cq *nvme_cq_of(struct nvme_sq *sq)
 {

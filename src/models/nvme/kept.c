@@ -33,6 +33,7 @@ static void wipe(struct nvme *n)
 {
 	if (madvise(n->kept, n->kept_size, MADV_REMOVE))
 		memset(n->kept, 0, n->kept_size);
+	atomic_store(&n->pin_queues, 0);
 	begin(n);
 }
 
@@ -123,7 +124,7 @@ static bool queue_fits(const struct nvme *n, unsigned size, uint64_t base)
 	       size <= NVME_MAX_ENTRIES && !(base & ((1ull << n->page_shift) - 1));
 }
 
-/* A fetch that was cut short is found by its slot: what it was about to do with the queue's head. */
+/* A fetch that was cut short is found by its slot: the head that it was about to move. */
 static void take_up_fetch(struct nvme *n, const union nvme_slot *slot)
 {
 	struct nvme_kept_sq *k = &n->kept->sq[slot->sqid];
