@@ -242,11 +242,22 @@ static void understand(void)
 	cl.have -= at;
 }
 
+/* True if the server says something, or hangs up. libFuzzer's alarm comes now and then. */
+static bool hears(void)
+{
+	struct pollfd p = { .fd = cl.fd, .events = POLLIN };
+	int ret;
+
+	do
+		ret = poll(&p, 1, WAIT_MS);
+	while (ret < 0 && errno == EINTR);
+	return ret > 0;
+}
+
 /* Read answers: those that have come, or (@end) up to the end. */
 static void receive(bool end)
 {
 	_Alignas(struct cmsghdr) char control[CMSG_SPACE(253 * sizeof(int))];
-	struct pollfd p = { .fd = cl.fd, .events = POLLIN };
 
 	while (!cl.dead) {
 		struct iovec iov = { cl.in + cl.have, sizeof(cl.in) - cl.have };
@@ -259,7 +270,7 @@ static void receive(bool end)
 		if (n < 0 && errno == EAGAIN) {
 			if (!end)
 				return;
-			REQUIRE(poll(&p, 1, WAIT_MS) > 0, "the server neither answers nor ends");
+			REQUIRE(hears(), "the server neither answers nor ends");
 			continue;
 		}
 		for (struct cmsghdr *c = n > 0 ? CMSG_FIRSTHDR(&mh) : NULL; c;
@@ -577,10 +588,9 @@ static void check_device(unsigned i)
 	version();
 	command(VU_REGION_READ, 0, &a, sizeof(a), NULL, 0);
 	while (cl.open && !cl.dead) {
-		struct pollfd p = { .fd = cl.fd, .events = POLLIN };
 		ssize_t got;
 
-		REQUIRE(poll(&p, 1, WAIT_MS) > 0, "no answer");
+		REQUIRE(hears(), "no answer");
 		got = recv(cl.fd, cl.in + n, sizeof(cl.in) - n, MSG_DONTWAIT);
 		REQUIRE(got > 0, "hung up on the next client");
 		n += (size_t)got;
