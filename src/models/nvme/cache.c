@@ -21,9 +21,9 @@
  * The maps last when the process is killed. The page cache does, too, but not the file that was
  * open, to which the kernel tells of a failed write-back. Of an error that nobody was told of the
  * next process hears when it syncs. But a sync that was under way may have been told, and its
- * thread not have come back: so when there was one, the file system is asked, which remembers errors by
- * itself (syncfs, since Linux 5.8); of a block device nobody remembers, and what was acknowledged
- * and not synced counts as lost.
+ * thread not have come back: so when there was one, the file system is asked, which remembers
+ * errors by itself (syncfs, since Linux 5.8); of a block device nobody remembers, and what was
+ * acknowledged and not synced counts as lost.
  *
  * An acknowledged write is noted after it is in the page cache and before it is acknowledged, in
  * the map whose turn it is. A sync begins by giving the turn to the other map; when it succeeds it

@@ -684,6 +684,8 @@ void nvme_reset_registers(struct nvme *n);
 
 /* Have it, for a controller whose images are open: 0 or -ENOMEM, with a message. In create. */
 int nvme_kept_init(struct nvme *n);
+/* Say in it what it is of: when it is new, and when it may have been taken away, at a reset. */
+void nvme_kept_begin(struct nvme *n);
 /*
  * Check what was loaded, or what a killed process left, and make the rest of the controller from
  * it: 0 or -errno, with the reason in @why. Stopped; under life.

@@ -18,14 +18,14 @@ static size_t whole_pages(size_t size)
 	return (size + NVME_PAGE_MIN - 1) & ~(size_t)(NVME_PAGE_MIN - 1);
 }
 
-/* Begin with memory that is zero. */
-static void begin(struct nvme *n)
+void nvme_kept_begin(struct nvme *n)
 {
 	for (unsigned i = 0; i < n->num_ns; i++)
 		n->kept->blocks[i] = n->ns[i].blocks;
 	n->kept->layout = NVME_KEPT_LAYOUT;
 	n->kept->max_queues = n->max_queues;
-	n->kept->started_ns = nvme_now_ns();
+	if (!n->kept->started_ns)
+		n->kept->started_ns = nvme_now_ns();
 }
 
 /* Begin anew: what was left there is no state of this controller. */
@@ -34,7 +34,7 @@ static void wipe(struct nvme *n)
 	if (madvise(n->kept, n->kept_size, MADV_REMOVE))
 		memset(n->kept, 0, n->kept_size);
 	atomic_store(&n->pin_queues, 0);
-	begin(n);
+	nvme_kept_begin(n);
 }
 
 int nvme_kept_init(struct nvme *n)
@@ -64,7 +64,7 @@ int nvme_kept_init(struct nvme *n)
 		nvme_cache_init(&n->ns[i], &n->kept->cache[i], memory);
 		memory += nvme_cache_size(&n->ns[i]);
 	}
-	begin(n);
+	nvme_kept_begin(n);
 	return 0;
 }
 

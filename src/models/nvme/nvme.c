@@ -363,6 +363,7 @@ static void reset(struct uvfio_dev *dev, enum uvfio_reset_kind kind)
 	struct nvme *n = uvfio_priv(dev);
 
 	pthread_mutex_lock(&n->life);
+	nvme_kept_begin(n);
 	nvme_reset_registers(n);
 	atomic_store(&n->paused, false);
 	atomic_store(&n->warned, 0);
