@@ -121,6 +121,10 @@ same "ctl plug: the place is free again" "0000:01:00.0, IOMMU group 1" "$(ctl pl
 stop "it ends well" TERM
 same "and leaves nothing" "$before" "$(find "$tmp" -name 'uvfio-*' -prune)"
 
+# all that costs the server something, over and over, and another client beside it; `make soak` does
+# it for longer
+check "a hostile client is within its limits" "$top/$BUILD/test/hostile" 1 "$U"
+
 # refuses TEXT ARGUMENT...: status 2 and a line that has it
 refuses() {
 	local text=$1 err rc; shift

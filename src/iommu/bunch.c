@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * iommu/bunch.c: a few mappings in the range of one entry of a page table, in a list. A page that is
- * alone in its gigabyte would have a table of 4 KiB at each of two levels; so once a domain has many
- * tables, a range gets one of its own only when it has more mappings than a bunch.
+ * iommu/bunch.c: a few mappings in the range of one entry of a page table, in a list. A page that
+ * is alone in its gigabyte would have a table of 4 KiB at each of two levels; so once a domain has
+ * many tables, a range gets one of its own only when it has more mappings than a bunch.
  *
  * Readers walk it while a writer changes it, so a slot's key is written once in its life: first the
  * key, then the leaf. A leaf that goes leaves a dead slot behind. Who needs those back, or cuts a

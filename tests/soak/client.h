@@ -46,13 +46,13 @@ struct soak_client {
 	unsigned seed;
 };
 
-static unsigned soak_random(struct soak_client *c, unsigned n)
+static inline unsigned soak_random(struct soak_client *c, unsigned n)
 {
 	c->seed = c->seed * 1103515245u + 12345u;
 	return (c->seed >> 16) % n;
 }
 
-static void soak_read(struct soak_client *c, void *buf, size_t len)
+static inline void soak_read(struct soak_client *c, void *buf, size_t len)
 {
 	struct pollfd p = { .fd = c->fd, .events = POLLIN };
 	ssize_t n;
@@ -68,8 +68,8 @@ static void soak_read(struct soak_client *c, void *buf, size_t len)
  * Make a call with a descriptor or without (-1): what the reply has is at @out, at most @room
  * bytes. Return 0 or its errno. Descriptors of replies are closed.
  */
-static int soak_call(struct soak_client *c, uint16_t command, const void *data, size_t len, int fd,
-		     void *out, size_t room)
+static inline int soak_call(struct soak_client *c, uint16_t command, const void *data, size_t len,
+			    int fd, void *out, size_t room)
 {
 	struct vu_header h = { .id = ++c->id,
 			       .command = command,
@@ -115,7 +115,7 @@ static int soak_call(struct soak_client *c, uint16_t command, const void *data, 
 	return r.flags & VU_FLAG_ERROR ? (int)r.error : 0;
 }
 
-static uint64_t soak_get(struct soak_client *c, uint32_t region, uint64_t offset, uint32_t n)
+static inline uint64_t soak_get(struct soak_client *c, uint32_t region, uint64_t offset, uint32_t n)
 {
 	struct {
 		struct vu_region_access a;
@@ -126,8 +126,8 @@ static uint64_t soak_get(struct soak_client *c, uint32_t region, uint64_t offset
 	return r.v;
 }
 
-static void soak_put(struct soak_client *c, uint32_t region, uint64_t offset, uint64_t v,
-		     uint32_t n)
+static inline void soak_put(struct soak_client *c, uint32_t region, uint64_t offset, uint64_t v,
+			    uint32_t n)
 {
 	struct {
 		struct vu_region_access a;
@@ -137,7 +137,7 @@ static void soak_put(struct soak_client *c, uint32_t region, uint64_t offset, ui
 	MUST(!soak_call(c, VU_REGION_WRITE, &r, sizeof(r.a) + n, -1, NULL, 0));
 }
 
-static void soak_map(struct soak_client *c, unsigned i)
+static inline void soak_map(struct soak_client *c, unsigned i)
 {
 	const struct vu_dma_map m = { .argsz = sizeof(m),
 				      .flags = VU_DMA_READABLE | VU_DMA_WRITEABLE,
@@ -148,7 +148,7 @@ static void soak_map(struct soak_client *c, unsigned i)
 	MUST(!soak_call(c, VU_DMA_MAP, &m, sizeof(m), c->mem_fd, NULL, 0));
 }
 
-static void soak_unmap(struct soak_client *c, unsigned i)
+static inline void soak_unmap(struct soak_client *c, unsigned i)
 {
 	const struct vu_dma_unmap m = { .argsz = sizeof(m),
 					.addr = SOAK_IOVA + i * PIECE,
@@ -157,7 +157,7 @@ static void soak_unmap(struct soak_client *c, unsigned i)
 	MUST(!soak_call(c, VU_DMA_UNMAP, &m, sizeof(m), -1, NULL, 0));
 }
 
-static void soak_irqs(struct soak_client *c, bool on)
+static inline void soak_irqs(struct soak_client *c, bool on)
 {
 	const struct vu_set_irqs m = { .argsz = sizeof(m),
 				       .flags = VFIO_IRQ_SET_ACTION_TRIGGER |
@@ -170,7 +170,7 @@ static void soak_irqs(struct soak_client *c, bool on)
 }
 
 /* Connect, wait until nobody else has the device, and say hello. */
-static void soak_connect(struct soak_client *c, const struct sockaddr_un *at, socklen_t len)
+static inline void soak_connect(struct soak_client *c, const struct sockaddr_un *at, socklen_t len)
 {
 	static const char caps[] = "\0\0\1\0{\"capabilities\":{\"max_msg_fds\":8}}";
 	char reply[256];
@@ -196,7 +196,7 @@ static void soak_connect(struct soak_client *c, const struct sockaddr_un *at, so
 	MUST(c->event >= 0);
 }
 
-static void soak_disconnect(struct soak_client *c)
+static inline void soak_disconnect(struct soak_client *c)
 {
 	munmap(c->mem, PIECES * PIECE);
 	close(c->mem_fd);
@@ -205,7 +205,7 @@ static void soak_disconnect(struct soak_client *c)
 }
 
 /* testdev copies from one place to another, and interrupts. */
-static void soak_testdev(struct soak_client *c)
+static inline void soak_testdev(struct soak_client *c)
 {
 	unsigned from = soak_random(c, PIECES / 2), to = PIECES / 2 + soak_random(c, PIECES / 2);
 	uint32_t len = 8 * (1 + soak_random(c, PIECE / 8));
@@ -226,7 +226,7 @@ static void soak_testdev(struct soak_client *c)
 }
 
 /* edu computes a factorial, and carries bytes to its buffer and back. */
-static void soak_edu(struct soak_client *c)
+static inline void soak_edu(struct soak_client *c)
 {
 	static const unsigned steps[] = { 1, 3 }; /* to the buffer, from it */
 
@@ -247,7 +247,7 @@ static void soak_edu(struct soak_client *c)
 }
 
 /* nvme is enabled, identifies itself, and is disabled: NVMe 1.4, 3.1 and 5.15 */
-static void soak_nvme(struct soak_client *c)
+static inline void soak_nvme(struct soak_client *c)
 {
 	volatile uint16_t *status = (volatile uint16_t *)(c->mem + PIECE + 14);
 	uint32_t *sqe = (uint32_t *)c->mem;
@@ -274,8 +274,8 @@ static void soak_nvme(struct soak_client *c)
 }
 
 /* Have the device at @at once, whose model is @model, and do @rounds of everything. */
-static void soak_session(struct soak_client *c, const struct sockaddr_un *at, socklen_t len,
-			 const char *model, unsigned rounds)
+static inline void soak_session(struct soak_client *c, const struct sockaddr_un *at, socklen_t len,
+				const char *model, unsigned rounds)
 {
 	bool mapped[PIECES];
 

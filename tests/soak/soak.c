@@ -7,7 +7,6 @@
  *
  *	soak SECONDS PATH-OF-UVFIO [OPTION-OF-SERVE...]
  */
-#include <dirent.h>
 #include <fcntl.h>
 #include <signal.h>
 #include <sys/prctl.h>
@@ -15,6 +14,7 @@
 #include <time.h>
 
 #include "soak/client.h"
+#include "soak/watch.h"
 
 #define DEVICES 8u
 #define ROUNDS	12u
@@ -26,14 +26,6 @@ static const char *const models[DEVICES] = { "testdev", "edu",	"nvme", "testdev"
 static char dir[] = "/tmp/uvfio-soak-XXXXXX";
 static struct sockaddr_un at[DEVICES];
 static pid_t server;
-
-static double now(void)
-{
-	struct timespec ts;
-
-	clock_gettime(CLOCK_MONOTONIC, &ts);
-	return (double)ts.tv_sec + (double)ts.tv_nsec / 1e9;
-}
 
 static void start_server(char **more, unsigned n)
 {
@@ -86,38 +78,6 @@ static void start_server(char **more, unsigned n)
 	}
 }
 
-/* Return the number behind @key in /proc/PID/status: kB. */
-static long status(const char *key)
-{
-	char path[64], line[256];
-	long v = -1;
-	FILE *f;
-
-	snprintf(path, sizeof(path), "/proc/%d/status", server);
-	f = fopen(path, "r");
-	MUST(f);
-	while (fgets(line, sizeof(line), f))
-		if (!strncmp(line, key, strlen(key)))
-			v = atol(line + strlen(key));
-	fclose(f);
-	return v;
-}
-
-static long num_fds(void)
-{
-	char path[64];
-	long n = 0;
-	DIR *d;
-
-	snprintf(path, sizeof(path), "/proc/%d/fd", server);
-	d = opendir(path);
-	MUST(d);
-	while (readdir(d))
-		n++;
-	closedir(d);
-	return n;
-}
-
 static pid_t start_client(unsigned i, unsigned seed, double end)
 {
 	struct soak_client c = { .seed = seed };
@@ -129,7 +89,7 @@ static pid_t start_client(unsigned i, unsigned seed, double end)
 	prctl(PR_SET_PDEATHSIG, SIGKILL);
 	do
 		soak_session(&c, &at[i], sizeof(at[i]), models[i], 1 + soak_random(&c, 8));
-	while (now() < end);
+	while (soak_now() < end);
 	_exit(0);
 }
 
@@ -142,7 +102,7 @@ static unsigned run_clients(unsigned *seed, double end)
 
 	for (unsigned i = 0; i < DEVICES; i++)
 		pids[i] = start_client(i, ++*seed * 2654435761u, end);
-	while (now() < end) {
+	while (soak_now() < end) {
 		unsigned i = (++*seed * 2654435761u >> 16) % DEVICES;
 
 		usleep(50000);
@@ -160,18 +120,6 @@ static unsigned run_clients(unsigned *seed, double end)
 	return killed;
 }
 
-/* The server is done with the last clients when as few descriptors are open as before. */
-static long settled_fds(long expect)
-{
-	long n = num_fds();
-
-	for (unsigned i = 0; i < 100 && n > expect; i++) {
-		usleep(50000);
-		n = num_fds();
-	}
-	return n;
-}
-
 int main(int argc, char **argv)
 {
 	long rss = 0, heap = 0, fds = 0, rss_now = 0, heap_now = 0, fds_now = 0;
@@ -185,12 +133,12 @@ int main(int argc, char **argv)
 	}
 	MUST(mkdtemp(dir));
 	start_server(argv + 2, (unsigned)argc - 2);
-	begin = now();
+	begin = soak_now();
 	for (unsigned r = 0; r < ROUNDS; r++) {
 		killed += run_clients(&seed, begin + atoi(argv[1]) * (r + 1.0) / ROUNDS);
-		fds_now = settled_fds(r ? fds : 0);
-		rss_now = status("VmRSS:");
-		heap_now = status("RssAnon:");
+		fds_now = soak_settled(server, r ? fds : 0);
+		rss_now = soak_status(server, "VmRSS:");
+		heap_now = soak_status(server, "RssAnon:");
 		printf("round %2u: RSS %ld kB, of it heap and stacks %ld kB, descriptors %ld\n", r,
 		       rss_now, heap_now, fds_now);
 		fflush(stdout);
