@@ -121,6 +121,34 @@ same "ctl plug: the place is free again" "0000:01:00.0, IOMMU group 1" "$(ctl pl
 stop "it ends well" TERM
 same "and leaves nothing" "$before" "$(find "$tmp" -name 'uvfio-*' -prune)"
 
+# what options and requests do, as clients see it
+F=$top/$BUILD/test/serve_effects
+serve --log none --device testdev,migration=on --socket "$s" --ioeventfd 2:0x24:4=0x77 --limit \
+	maps=3,files=2,memory=8M,fds=1,eventfds=2,data=4K,queue=1 \
+	--limit migration=8K,dirty-log=4K,dma-timeout=20
+same "each --limit is met" "maps: ok, then ENOSPC
+files: ok, then ENOSPC
+memory: ok, then ENOSPC
+eventfds: ok, then ENOSPC
+data: ok, then EINVAL
+migration: ok, then ENOSPC
+dirty-log: ok, pages of $((1 << 33))
+dma-timeout: status 3" "$("$F" "$s" limits)"
+same "--ioeventfd: a signal is a write" "0x24: 0x77" "$("$F" "$s" ioeventfd)"
+exec 8< <("$F" "$s" irq 3)
+read -r line <&8
+ctl aer 01:00.0 fatal
+read -r line <&8
+same "ctl aer: ERR of the client" "signalled 1" "$line"
+exec 8<&-
+exec 8< <("$F" "$s" irq 4)
+read -r line <&8
+check "ctl unplug waits for the client, which goes" ctl unplug 01:00.0
+read -r line <&8
+exec 8<&-
+same "since it was asked by REQ" "signalled 1" "$line"
+stop "it ends well" TERM
+
 # all that costs the server something, over and over, and another client beside it; `make soak` does
 # it for longer
 check "a hostile client is within its limits" "$top/$BUILD/test/hostile" 1 "$U"

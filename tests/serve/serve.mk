@@ -2,3 +2,7 @@
 test-programs: $(BUILD)/test/serve_client
 $(BUILD)/test/serve_client: tests/serve/client.c $(tests_lib) $(tests_headers) src/vfio_user/wire.h
 	$(test_link)
+test-programs: $(BUILD)/test/serve_effects
+$(BUILD)/test/serve_effects: tests/serve/effects.c $(tests_headers) src/vfio_user/wire.h \
+		tests/soak/client.h
+	$(test_link)

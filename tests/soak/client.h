@@ -41,6 +41,7 @@
 
 struct soak_client {
 	int fd, mem_fd, event;
+	int got; /* -1: it keeps the first descriptor of the next reply that has some */
 	uint8_t *mem;
 	uint16_t id;
 	unsigned seed;
@@ -66,7 +67,7 @@ static inline void soak_read(struct soak_client *c, void *buf, size_t len)
 
 /*
  * Make a call with a descriptor or without (-1): what the reply has is at @out, at most @room
- * bytes. Return 0 or its errno. Descriptors of replies are closed.
+ * bytes. Return 0 or its errno. Descriptors of replies are closed, but for one (@c->got).
  */
 static inline int soak_call(struct soak_client *c, uint16_t command, const void *data, size_t len,
 			    int fd, void *out, size_t room)
@@ -102,7 +103,10 @@ static inline int soak_call(struct soak_client *c, uint16_t command, const void 
 	MUST(recvmsg(c->fd, &mh, MSG_CMSG_CLOEXEC | MSG_WAITALL) == sizeof(r));
 	for (cm = CMSG_FIRSTHDR(&mh); cm; cm = CMSG_NXTHDR(&mh, cm))
 		for (size_t i = 0; i < (cm->cmsg_len - CMSG_LEN(0)) / sizeof(int); i++)
-			close(((int *)CMSG_DATA(cm))[i]);
+			if (c->got < 0)
+				c->got = ((int *)CMSG_DATA(cm))[i];
+			else
+				close(((int *)CMSG_DATA(cm))[i]);
 	MUST(r.id == h.id && r.command == command && (r.flags & VU_FLAG_TYPE) == VU_TYPE_REPLY);
 	MUST(r.size >= sizeof(r));
 	more = r.size - sizeof(r);
