@@ -6,7 +6,7 @@
 #   given    a socket that is connected already (socket=fd:N)
 #   one      server and program on one processor, where nobody looks at a ring for long
 #   oracle   the clients of tests/oracle, whose answers on Linux 7.3 are recorded
-#   testpmd  DPDK's testpmd on two igb ports back to back
+#   testpmd  DPDK's testpmd on two igb ports back to back, and on two virtual functions of one
 # With UVFIO_LONG also:
 #   selftests  the kernel's own
 #   qemu       QEMU's vfio-pci boots Linux with its disk behind a socket
@@ -20,13 +20,14 @@ parts=(drivers given one oracle testpmd); [[ ! ${UVFIO_LONG-} ]] || parts+=(self
 servers=()
 stop() { [[ ${#servers[@]} -eq 0 ]] || kill "${servers[@]}" 2>/dev/null; wait "${servers[@]}" 2>/dev/null; servers=(); }
 trap 'stop; pmd_kill; rm -rf "$tmp"' EXIT
-# serve SPEC...: a server with these devices; their sockets are $tmp/0.sock, ...
+# serve SPEC...: a server with these devices; their sockets are $tmp/0.sock, ...; $vfs are virtual
+# functions of devices that are not served themselves
 serve() {
 	local args=() i=0 d
 	for d in "$@"; do args+=(--device "$d" --socket "$tmp/$i.sock"); i=$((i + 1)); done
 	rm -f "$tmp/server"; : >"$tmp/served"
 	${on_one+"${on_one[@]}"} "$build/uvfio" serve --log-file "$tmp/server" "${args[@]}" >"$tmp/served" & servers+=($!)
-	until [[ $(grep -c sock "$tmp/served") -eq $i ]]; do kill -0 "${servers[-1]}" || { no "serve $*"; cat "$tmp/server"; return 1; }; sleep 0.02; done
+	until [[ $(grep -c sock "$tmp/served") -eq ${vfs:-$i} ]]; do kill -0 "${servers[-1]}" || { no "serve $*"; cat "$tmp/server"; return 1; }; sleep 0.02; done
 }
 run() { timeout 500 "$build/uvfio" run --memlock unlimited --log-file "$tmp/log" "$@"; }
 
@@ -96,6 +97,16 @@ testpmd() {
 	pmd_stats 0; read -r r0 m0 e _ t0 _ <<<"$stats"
 	pmd_stats 1; read -r r1 m1 e _ t1 _ <<<"$stats"
 	same "testpmd $version: what one port sent the other received, or had no buffer for ($r0 and $r1 packets)" "$t1 $t0" "$((r0 + m0)) $((r1 + m1))"
+	pmd_quit && ok "testpmd $version ends well"
+	stop
+	# they meet in the switch of their device, whose driver is the server's
+	vfs=2 serve "igb,driver=igb,sriov_numvfs=2,net=unix:$tmp/wire" || return
+	pmd_start --log-file "$tmp/log" --device "socket=$tmp/0.sock.vf0" --device "socket=$tmp/0.sock.vf1" -- -a 01:00.0 -a 02:00.0 -- || return
+	pmd "mac_addr set 0 02:00:00:00:01:00" "mac_addr set 1 02:00:00:00:01:01" "set eth-peer 0 02:00:00:00:01:01" "set eth-peer 1 02:00:00:00:01:00" "set fwd mac" "clear port stats all" "start tx_first"; pmd_busy 0; pmd stop
+	pmd_stats 0; read -r r0 m0 e _ t0 _ <<<"$stats"
+	pmd_stats 1; read -r r1 m1 e _ t1 _ <<<"$stats"
+	same "testpmd $version: virtual functions ($r0 and $r1 packets)" "$t1 $t0" "$((r0 + m0)) $((r1 + m1))"
+	check "testpmd $version: there were some" [ "$r0" -gt 1000 ]
 	pmd_quit && ok "testpmd $version ends well"
 	stop
 }

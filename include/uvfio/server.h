@@ -128,6 +128,10 @@ UVFIO_PUBLIC int uvfio_server_register(const struct uvfio_model *model);
  *
  * Clients can connect from now on, and are served once uvfio_server_start() was called.
  *
+ * Virtual functions that @spec asks for (sriov_numvfs=) have sockets at @path.vf0, @path.vf1 and so
+ * on, and come and go with @out; events name each by a device of its own. Of a device with a driver
+ * in this process (driver=igb) they alone are served: it has no path.
+ *
  * Context: any thread.
  * Return: 0; the errors of uvfio_add(); -EADDRINUSE: somebody listens at @path; -EEXIST: something
  * else is there; -ENAMETOOLONG; or why else the socket cannot be made. And after
@@ -146,7 +150,8 @@ UVFIO_PUBLIC int uvfio_server_add(struct uvfio_server *s, const char *spec, cons
  * @out: gets the device; may be NULL.
  *
  * Context: any thread.
- * Return: 0; the errors of uvfio_add(); -EINVAL: @fd is no such socket; or as uvfio_server_add().
+ * Return: 0; the errors of uvfio_add(); -EINVAL: @fd is no such socket; -EOPNOTSUPP: @spec has
+ * virtual functions, for whose sockets there is no place; or as uvfio_server_add().
  */
 UVFIO_PUBLIC int uvfio_server_add_fd(struct uvfio_server *s, const char *spec, int fd,
 				     struct uvfio_server_device **out);

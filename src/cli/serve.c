@@ -19,6 +19,7 @@
 #include "cli/cli.h"
 #include "cli/sandbox.h"
 #include "cli/sweep.h"
+#include "serve/serve.h"
 
 #define FIRST_FD 3 /* that systemd passes on: SD_LISTEN_FDS_START of sd_listen_fds(3) */
 
@@ -310,15 +311,14 @@ static int set_ioeventfd(struct serve *s, struct served *d, const char *text)
 
 /* ---- serving ---- */
 
+static void show_one(void *ctx, const struct serve_info *i)
+{
+	printf("%s %s %s\n", i->addr, i->model, i->path ? i->path : "-");
+}
+
 static void show(const struct serve *s)
 {
-	for (unsigned i = 0; i < s->num_devices; i++) {
-		const struct served *d = &s->devices[i];
-		const char *path = uvfio_server_path(d->device);
-
-		printf("%s %.*s %s\n", uvfio_server_address(d->device), (int)strcspn(d->spec, ","),
-		       d->spec, path ? path : "-");
-	}
+	serve_each(s->server, show_one, NULL);
 	/* whoever waits for the sockets reads it */
 	fflush(stdout);
 }
@@ -337,18 +337,35 @@ static int wait_for_signal(void)
 	return sig;
 }
 
+/* The paths of sockets. */
+struct paths {
+	const char **list;
+	unsigned n;
+	bool failed;
+};
+
+static void add_path(void *ctx, const struct serve_info *i)
+{
+	struct paths *p = ctx;
+	const char **more = reallocarray(p->list, p->n + 1, sizeof(*more));
+
+	p->failed |= !more;
+	if (!more)
+		return;
+	p->list = more;
+	p->list[p->n++] = i->path;
+}
+
 /* Give up what serving does not need. The sockets' files are another process's to remove. */
 static int confine(struct serve *s)
 {
-	const char **paths = calloc(s->num_devices, sizeof(*paths));
-	int rc;
+	struct paths p = { 0 };
+	int rc = -ENOMEM;
 
-	if (!paths)
-		return cli_error(s->cmd, "out of memory");
-	for (unsigned i = 0; i < s->num_devices; i++)
-		paths[i] = uvfio_server_path(s->devices[i].device);
-	rc = sweep_start(paths, s->num_devices);
-	free(paths);
+	serve_each(s->server, add_path, &p);
+	if (!p.failed)
+		rc = sweep_start(p.list, p.n);
+	free(p.list);
 	if (rc)
 		return cli_error(s->cmd, "--sandbox: no process to remove sockets: %s",
 				 strerror(-rc));

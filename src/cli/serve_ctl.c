@@ -72,8 +72,10 @@ static int plug(void *arg, const char *spec, char *addr, unsigned *group, char *
 		strcpy(addr, uvfio_server_address(dev));
 		serve_each(c->server, find_group, &place);
 		*group = place.group;
-		report_info("serve-plugged", addr, 0, "%.*s is served at %s",
-			    (int)strcspn(spec, ","), spec, path);
+		/* of one with a driver here only virtual functions are */
+		report_info("serve-plugged", addr, 0, "%.*s is served at %s%s",
+			    (int)strcspn(spec, ","), spec, path,
+			    uvfio_server_path(dev) ? "" : ".vf0, and so on");
 	}
 	free(path);
 	return rc;
@@ -94,6 +96,8 @@ static int unplug(void *arg, const char *addr, bool surprise, char **why)
 
 	if (rc == -ENODEV)
 		return because(why, rc, addr, ": there is no such device: `uvfio ctl list`");
+	if (rc == -EOPNOTSUPP)
+		return because(why, rc, addr, ": a virtual function goes with its device");
 	if (rc)
 		return because(why, rc, addr, ": its client keeps it");
 	report_info("serve-unplugged", addr, 0, "unplugged");

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
  * serve/serve.c: uvfio/server.h: a machine, whose devices have a socket and a server of vfio-user
- * each.
+ * each, and so have their virtual functions.
  */
 #include <errno.h>
 #include <pthread.h>
@@ -41,9 +41,10 @@ struct uvfio_server_device {
 	struct cds_list_head node;
 	struct uvfio_server *s;
 	struct machine_device *plugged;
-	struct serve_socket socket; /* its path is NULL if it is not ours */
-	int fd;			    /* the socket; a server has a duplicate */
-	struct vu_server *server;   /* NULL: not started */
+	struct uvfio_server_device *pf; /* of a virtual function, which goes with it */
+	struct serve_socket socket;	/* its path is NULL if it is not ours */
+	int fd;				/* the socket; a server has a duplicate; -1: not served */
+	struct vu_server *server;	/* NULL: not started */
 	char *model;
 	atomic_bool open; /* a client has it */
 	bool leaving;	  /* serve_unplug() asks for it */
@@ -116,13 +117,20 @@ static void stop_all(struct uvfio_server *s)
 	}
 }
 
+/* Take a device away, and its virtual functions. */
 static void free_device(struct uvfio_server_device *d)
 {
+	struct uvfio_server_device *vf, *next;
+
+	cds_list_for_each_entry_safe(vf, next, &d->s->devices, node)
+		if (vf->pf == d)
+			free_device(vf);
 	vu_server_free(d->server);
 	fd_close_private(d->fd);
 	serve_socket_remove(&d->socket);
 	lasting_file_close(d->state);
-	machine_remove(d->s->machine, d->plugged);
+	if (!d->pf)
+		machine_remove(d->s->machine, d->plugged);
 	cds_list_del(&d->node);
 	free(d->ioeventfds);
 	free(d->model);
@@ -142,13 +150,12 @@ static void remove_device(struct uvfio_server_device *d)
 void uvfio_server_free(struct uvfio_server *s)
 {
 	CALL_FRAME_STACK(__func__, __builtin_return_address(0));
-	struct uvfio_server_device *d, *next;
 
 	if (!s)
 		return;
 	stop_all(s);
-	cds_list_for_each_entry_safe(d, next, &s->devices, node)
-		free_device(d);
+	while (!cds_list_empty(&s->devices))
+		free_device(cds_list_first_entry(&s->devices, struct uvfio_server_device, node));
 	machine_free(s->machine, false);
 	pthread_mutex_destroy(&s->lock);
 	free(s->state);
@@ -200,11 +207,28 @@ static int start(struct uvfio_server_device *d)
 		.hides_migration = d->hides_migration,
 		.state = d->state,
 	};
-	int fd = fd_dup_private(d->fd), rc = fd;
+	int fd, rc;
 
+	if (d->fd < 0)
+		return 0;
+	rc = fd = fd_dup_private(d->fd);
 	if (fd >= 0)
 		rc = vu_server_new(&cfg, fd, &d->server);
 	return rc ? fail(d->s, rc, "%s cannot be served: %s", d->plugged->addr, strerror(-rc)) : 0;
+}
+
+/* Have clients of all devices served. */
+static int start_all(struct uvfio_server *s)
+{
+	struct uvfio_server_device *d;
+	int rc = 0;
+
+	cds_list_for_each_entry(d, &s->devices, node) {
+		rc = d->server ? 0 : start(d);
+		if (rc)
+			break;
+	}
+	return rc;
 }
 
 static int plug(struct uvfio_server *s, const char *spec, struct machine_device **out)
@@ -223,13 +247,9 @@ static int plug(struct uvfio_server *s, const char *spec, struct machine_device 
 		rc = machine_start(s->machine, &err);
 	if (rc)
 		fail(s, rc, "%s", err ? err : strerror(-rc));
-	else if (!(*out)->vdev)
+	else if (!(*out)->vdev && !machine_vf(s->machine, *out, 0))
 		rc = fail(s, -ENODEV, "%s has the driver %s: it cannot be served", (*out)->addr,
 			  (*out)->driver);
-	else if (machine_vf(s->machine, *out, 0))
-		rc = fail(s, -ENOTSUP,
-			  "%s: virtual functions are not served: leave sriov_numvfs= out",
-			  (*out)->addr);
 	if (rc)
 		machine_remove(s->machine, *out);
 out:
@@ -249,9 +269,78 @@ static int keep_state(struct uvfio_server_device *d, const char *spec)
 	return rc ? fail(d->s, rc, "%s", why) : 0;
 }
 
+static const char *socket_error(int rc)
+{
+	switch (rc) {
+	case -EADDRINUSE:
+		return "another server listens there";
+	case -EEXIST:
+		return "there is something else";
+	case -ENAMETOOLONG:
+		return "a path of a socket has at most 107 bytes";
+	default:
+		return strerror(-rc);
+	}
+}
+
+/* Give a virtual function of @pf a socket beside that of @pf. */
+static int add_vf(struct uvfio_server_device *pf, struct machine_device *plugged, unsigned index,
+		  unsigned mode)
+{
+	struct uvfio_server_device *vf = calloc(1, sizeof(*vf));
+	char *path = NULL, *model = strdup(pf->model);
+	int fd = -ENOMEM;
+
+	if (asprintf(&path, "%s.vf%u", pf->socket.path, index) < 0)
+		path = NULL;
+	if (vf && model && path)
+		fd = serve_socket_new(path, mode, &vf->socket);
+	if (fd < 0) {
+		fail(pf->s, fd, "%s: %s", path ? path : plugged->addr, socket_error(fd));
+		free(model);
+		free(vf);
+	} else {
+		vf->s = pf->s;
+		vf->pf = pf;
+		vf->plugged = plugged;
+		vf->model = model;
+		vf->fd = fd;
+		cds_list_add_tail(&vf->node, &pf->s->devices);
+	}
+	free(path);
+	return fd < 0 ? fd : 0;
+}
+
+/* Have the virtual functions of @d served, too; and not @d itself if it has a driver here. */
+static int add_vfs(struct uvfio_server_device *d, unsigned mode)
+{
+	struct machine_device *vf = machine_vf(d->s->machine, d->plugged, 0);
+	int rc = 0;
+
+	if (vf && !d->socket.path)
+		return fail(d->s, -ENOTSUP,
+			    "%s: sockets of virtual functions are beside their device's, which "
+			    "has to have a path",
+			    d->plugged->addr);
+	if (vf && d->s->state)
+		return fail(
+			d->s, -ENOTSUP,
+			"%s: virtual functions do not outlive a server: leave sriov_numvfs= out, "
+			"or --state",
+			d->plugged->addr);
+	for (unsigned i = 0; vf && !rc; vf = machine_vf(d->s->machine, d->plugged, ++i))
+		rc = add_vf(d, vf, i, mode);
+	if (!rc && !d->plugged->vdev) {
+		fd_close_private(d->fd);
+		d->fd = -1;
+		serve_socket_remove(&d->socket);
+	}
+	return rc;
+}
+
 /* Plug a device in for the socket @fd, which is taken over. s->lock held. */
 static int add(struct uvfio_server *s, const char *spec, int fd, struct serve_socket *socket,
-	       struct uvfio_server_device **out)
+	       unsigned mode, struct uvfio_server_device **out)
 {
 	struct uvfio_server_device *d = calloc(1, sizeof(*d));
 	char *model = strndup(spec, strcspn(spec, ","));
@@ -270,28 +359,16 @@ static int add(struct uvfio_server *s, const char *spec, int fd, struct serve_so
 	d->fd = fd;
 	d->socket = *socket;
 	cds_list_add_tail(&d->node, &s->devices);
-	rc = keep_state(d, spec);
+	rc = add_vfs(d, mode);
+	if (!rc)
+		rc = keep_state(d, spec);
 	if (!rc && s->started)
-		rc = start(d);
+		rc = start_all(s);
 	if (rc)
 		free_device(d);
 	else if (out)
 		*out = d;
 	return rc;
-}
-
-static const char *socket_error(int rc)
-{
-	switch (rc) {
-	case -EADDRINUSE:
-		return "another server listens there";
-	case -EEXIST:
-		return "there is something else";
-	case -ENAMETOOLONG:
-		return "a path of a socket has at most 107 bytes";
-	default:
-		return strerror(-rc);
-	}
 }
 
 int uvfio_server_set_limit(struct uvfio_server *s, const char *name, uint64_t value)
@@ -340,11 +417,12 @@ int uvfio_server_add(struct uvfio_server *s, const char *spec, const char *path,
 	struct serve_socket socket;
 	int fd, rc;
 
-	fd = serve_socket_new(path, mode ? mode : DEFAULT_MODE, &socket);
+	mode = mode ? mode : DEFAULT_MODE;
+	fd = serve_socket_new(path, mode, &socket);
 	if (fd < 0)
 		return fail(s, fd, "%s: %s", path, socket_error(fd));
 	pthread_mutex_lock(&s->lock);
-	rc = add(s, spec, fd, &socket, out);
+	rc = add(s, spec, fd, &socket, mode, out);
 	pthread_mutex_unlock(&s->lock);
 	return rc;
 }
@@ -366,7 +444,7 @@ int uvfio_server_add_fd(struct uvfio_server *s, const char *spec, int fd,
 			    "the descriptor %d is no stream socket of AF_UNIX that listens", fd);
 	}
 	pthread_mutex_lock(&s->lock);
-	rc = add(s, spec, own, &none, out);
+	rc = add(s, spec, own, &none, 0, out);
 	pthread_mutex_unlock(&s->lock);
 	return rc;
 }
@@ -421,15 +499,10 @@ void uvfio_server_remove(struct uvfio_server_device *d)
 int uvfio_server_start(struct uvfio_server *s)
 {
 	CALL_FRAME_STACK(__func__, __builtin_return_address(0));
-	struct uvfio_server_device *d;
-	int rc = 0;
+	int rc;
 
 	pthread_mutex_lock(&s->lock);
-	cds_list_for_each_entry(d, &s->devices, node) {
-		rc = d->server ? 0 : start(d);
-		if (rc)
-			break;
-	}
+	rc = start_all(s);
 	s->started = !rc;
 	if (rc)
 		stop_all(s);
@@ -489,6 +562,18 @@ static struct uvfio_server_device *find(struct uvfio_server *s, const char *addr
 	return NULL;
 }
 
+/* Return how many have @d, or one of its virtual functions. s->lock held. */
+static unsigned opens(struct uvfio_server_device *d)
+{
+	struct uvfio_server_device *vf;
+	unsigned n = d->plugged->vdev ? vfio_device_opens(d->plugged->vdev) : 0;
+
+	cds_list_for_each_entry(vf, &d->s->devices, node)
+		if (vf->pf == d)
+			n += opens(vf);
+	return n;
+}
+
 /* Ask who has @d for it, now and then. Return how many have it. s->lock held. */
 static unsigned ask_back(struct uvfio_server_device *d)
 {
@@ -496,7 +581,7 @@ static unsigned ask_back(struct uvfio_server_device *d)
 
 	d->leaving = true;
 	if (n % ASK_EACH)
-		return vfio_device_opens(d->plugged->vdev);
+		return opens(d);
 	return machine_leave(d->s->machine, d->plugged->addr, n / ASK_EACH, false);
 }
 
@@ -507,7 +592,9 @@ int serve_unplug(struct uvfio_server *s, const char *addr, bool surprise)
 
 	pthread_mutex_lock(&s->lock);
 	d = find(s, addr);
-	if (d) {
+	if (d && d->pf) {
+		rc = -EOPNOTSUPP;
+	} else if (d) {
 		rc = !surprise && ask_back(d) ? -EBUSY : 0;
 		if (!rc)
 			remove_device(d);
@@ -518,14 +605,16 @@ int serve_unplug(struct uvfio_server *s, const char *addr, bool surprise)
 
 void serve_keep(struct uvfio_server *s, const char *addr)
 {
-	struct uvfio_server_device *d;
+	struct uvfio_server_device *d, *of;
 
 	pthread_mutex_lock(&s->lock);
 	d = find(s, addr);
 	if (d) {
 		d->leaving = false;
 		d->asked = 0;
-		vfio_device_leave(d->plugged->vdev, false);
+		cds_list_for_each_entry(of, &s->devices, node)
+			if ((of == d || of->pf == d) && of->plugged->vdev)
+				vfio_device_leave(of->plugged->vdev, false);
 	}
 	pthread_mutex_unlock(&s->lock);
 }

@@ -19,8 +19,9 @@ struct serve_info {
 void serve_each(struct uvfio_server *s, void (*fn)(void *ctx, const struct serve_info *i),
 		void *ctx);
 /*
- * Take the device at @addr away. 0; -ENODEV: there is none; -EBUSY: a client has it, which is asked
- * for it by REQ, and no other one gets it. @surprise: it is hung up on.
+ * Take the device at @addr away, and its virtual functions. 0; -ENODEV: there is none; -EOPNOTSUPP:
+ * it is a virtual function; -EBUSY: a client has it, or one of them, which is asked for it by REQ,
+ * and no other one gets it. @surprise: it is hung up on.
  */
 int serve_unplug(struct uvfio_server *s, const char *addr, bool surprise);
 /* Let clients have the device again, of which serve_unplug() said -EBUSY. */

@@ -160,11 +160,118 @@ static void test_what_fails(void **state)
 	assert_int_equal(uvfio_server_add_fd(s, "edu", pair[0], &d), -EINVAL);
 	assert_true(says("that listens"));
 	close(pair[1]);
-	assert_int_equal(uvfio_server_add(s, "igb,sriov_numvfs=1,driver=igb", other, 0, &d),
-			 -ENODEV);
+	assert_int_equal(uvfio_server_add(s, "igb,driver=igb", other, 0, &d), -ENODEV);
 	assert_true(says("has the driver igb"));
-	assert_int_equal(uvfio_server_add(s, "igb,sriov_numvfs=1", other, 0, &d), -ENOTSUP);
-	assert_true(says("virtual functions are not served"));
+}
+
+/* ---- virtual functions ---- */
+
+static const char *vf_path(unsigned i)
+{
+	static char at[2][108];
+
+	snprintf(at[i], sizeof(at[i]), "%s.vf%u", path, i);
+	return at[i];
+}
+
+static void count_them(void *ctx, const struct serve_info *i)
+{
+	++*(unsigned *)ctx;
+}
+
+static unsigned served(void)
+{
+	unsigned n = 0;
+
+	serve_each(s, count_them, &n);
+	return n;
+}
+
+/* Each has a socket beside that of its device, and they go together. */
+static void test_virtual_functions(void **state)
+{
+	struct uvfio_server_device *pf;
+	uint32_t error;
+	struct stat st;
+	int fd, vf, i;
+	FILE *f;
+
+	/* no room for the second one: none is left */
+	f = fopen(vf_path(1), "w");
+	fclose(f);
+	assert_int_equal(uvfio_server_add(s, "igb,sriov_numvfs=2", path, 0, &pf), -EEXIST);
+	assert_true(says(vf_path(1)));
+	assert_int_equal(access(path, F_OK), -1);
+	assert_int_equal(access(vf_path(0), F_OK), -1);
+	unlink(vf_path(1));
+
+	assert_int_equal(uvfio_server_add(s, "igb,sriov_numvfs=2", path, 0640, &pf), 0);
+	assert_int_equal(stat(vf_path(0), &st), 0);
+	assert_int_equal(st.st_mode & 0777, 0640);
+	assert_int_equal(uvfio_server_start(s), 0);
+	assert_int_equal(served(), 3);
+	fd = client(path, &error);
+	assert_int_equal(error, 0);
+	vf = client(vf_path(1), &error);
+	assert_int_equal(error, 0);
+	close(client(vf_path(1), &error));
+	assert_int_equal(error, EBUSY);
+	assert_int_equal(serve_unplug(s, "0000:01:10.2", true), -EOPNOTSUPP);
+	/* asked for by all of its clients */
+	close(fd);
+	wait_for(UVFIO_SERVER_DISCONNECTED, 1);
+	for (i = 0; i < 3; i++)
+		assert_int_equal(serve_unplug(s, uvfio_server_address(pf), false), -EBUSY);
+	close(client(vf_path(0), &error));
+	assert_int_equal(error, ENODEV);
+	serve_keep(s, uvfio_server_address(pf));
+	close(client(vf_path(0), &error));
+	assert_int_equal(error, 0);
+	uvfio_server_remove(pf);
+	assert_true(recv(vf, &error, 1, 0) <= 0);
+	close(vf);
+	assert_int_equal(served(), 0);
+	assert_int_equal(access(vf_path(0), F_OK), -1);
+}
+
+/* The server is their device's driver; and without a path there is no place for theirs. */
+static void test_virtual_functions_alone(void **state)
+{
+	struct sockaddr_un a = { .sun_family = AF_UNIX };
+	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	struct uvfio_server_device *pf;
+	uint32_t error;
+
+	assert_int_equal(uvfio_server_start(s), 0);
+	assert_int_equal(uvfio_server_add(s, "igb,driver=igb,sriov_numvfs=2", path, 0, &pf), 0);
+	assert_null(uvfio_server_path(pf));
+	assert_int_equal(access(path, F_OK), -1);
+	close(client(vf_path(0), &error));
+	assert_int_equal(error, 0);
+	assert_int_equal(serve_unplug(s, uvfio_server_address(pf), true), 0);
+	assert_int_equal(served(), 0);
+
+	assert_int_equal(bind(fd, (struct sockaddr *)&a, sizeof(sa_family_t)), 0);
+	assert_int_equal(listen(fd, 1), 0);
+	assert_int_equal(uvfio_server_add_fd(s, "igb,sriov_numvfs=1", fd, &pf), -ENOTSUP);
+	assert_true(says("has to have a path"));
+	assert_int_equal(served(), 0);
+}
+
+static void test_virtual_functions_do_not_last(void **state)
+{
+	struct uvfio_server_device *pf;
+	char states[120], run[128];
+
+	snprintf(states, sizeof(states), "%s/states", dir);
+	snprintf(run, sizeof(run), "%s/run", states);
+	assert_int_equal(mkdir(states, 0700), 0);
+	assert_int_equal(uvfio_server_set_state(s, states), 0);
+	assert_int_equal(uvfio_server_add(s, "igb,sriov_numvfs=1", path, 0, &pf), -ENOTSUP);
+	assert_true(says("do not outlive a server"));
+	assert_int_equal(access(path, F_OK), -1);
+	unlink(run);
+	assert_int_equal(rmdir(states), 0);
 }
 
 static void test_ioeventfds(void **state)
@@ -256,6 +363,10 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_devices, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_stop_and_start, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_what_fails, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_virtual_functions, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_virtual_functions_alone, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_virtual_functions_do_not_last, setup,
+						teardown),
 		cmocka_unit_test_setup_teardown(test_ioeventfds, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_own_model, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_unplug, setup, teardown),
